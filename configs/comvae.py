@@ -1,0 +1,130 @@
+"""Compound VAE (Su, Lin, Chen): every row of the paper's table is a variant.
+
+  python launch.py --config=configs/comvae.py --workdir=runs/comvae
+
+trains the compound VAE with the mixture prior on scikit-learn's bundled 8x8 digits.
+
+  python launch.py --config=configs/comvae.py:mnist_vanilla --workdir=runs/mnist_vanilla \
+      --config.data.dir=DIR
+
+trains a row at paper size on the four .gz files of MNIST in DIR. Prefixes: mnist_, emnist_, fashion_mnist_.
+"""
+
+from ml_collections import ConfigDict
+
+from jaxgen.config import choose_variant
+
+ROWS = {
+  'vanilla': {'kind': 'vanilla', 'norm': 'none'},
+  'simplified_single': {'kind': 'simplified', 'prior': 'single', 'norm': 'none'},
+  'simplified_mixture': {'kind': 'simplified', 'prior': 'mixture', 'norm': 'none'},
+  'compound_single': {'kind': 'compound', 'prior': 'single'},
+  'compound_mixture': {'kind': 'compound', 'prior': 'mixture'},
+  'no_latent_dbnn': {'kind': 'compound', 'prior': 'mixture', 'layers': ('hidden',)},
+  'no_reweighting': {'kind': 'compound', 'prior': 'mixture'},
+  'no_batch_norm': {'kind': 'compound', 'prior': 'mixture', 'norm': 'none'},
+}
+DATA = {
+  '': 'digits',
+  'mnist_': 'mnist',
+  'emnist_': 'emnist_mnist',
+  'fashion_mnist_': 'fashion_mnist',
+}
+VARIANTS = {prefix + row: (name, row) for prefix, name in DATA.items() for row in ROWS}
+
+
+def get_config(variant: str = 'compound_mixture') -> ConfigDict:
+  """The config of one row of the paper's table on one data set."""
+  choose_variant(variant, VARIANTS)
+  data_name, row = VARIANTS[variant]
+  config = _base(data_name)
+  for key, value in ROWS[row].items():
+    config.model[key] = value
+  if row == 'no_reweighting':
+    config.loss.reweighting = 'none'
+  return config.lock()
+
+
+def _base(data_name: str) -> ConfigDict:
+  bundled = data_name == 'digits'
+  steps_per_epoch = 44 if bundled else 1875
+  epochs = 60 if bundled else 50  # the paper: 50, no early stopping
+  config = ConfigDict()
+  config.system = 'comvae'
+  config.seed = 0
+  config.precision = 'float32'
+  config.parallel = 'jit'
+
+  config.batch_size = 32  # the paper, section on experiments
+  config.num_steps = epochs * steps_per_epoch
+  config.steps_per_call = 0  # 0: the largest divisor of all periods and num_steps up to 64
+  config.log_every = 44 if bundled else 375
+  config.eval_every = 10 * steps_per_epoch
+  config.save_every = 10 * steps_per_epoch
+  config.picture_every = 0  # 0: at the end only
+
+  config.data = ConfigDict()
+  config.data.name = data_name  # digits, mnist, fashion_mnist, emnist_mnist, kmnist, tfds:NAME
+  config.data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
+  config.data.columns = ConfigDict({'image': 'image', 'label': 'label'})  # of a tfds: set
+  config.data.num_validation = 0  # rows taken off train; a best checkpoint needs them
+  config.data.placement = 'auto'  # resident on the device, stream, or by size
+  config.data.resident_limit_mb = 1024
+  config.data.num_threads = 4  # that fetch rows when streaming
+
+  config.model = ConfigDict()
+  config.model.kind = 'compound'  # vanilla, simplified, compound
+  config.model.num_hidden = 100  # the paper
+  config.model.num_latents = 5  # the paper
+  config.model.layers = ('hidden', 'mu', 'sigma')  # DBNN layers of the compound VAE
+  config.model.norm = 'batch'  # batch, none
+  config.model.norm_momentum = 0.9
+  config.model.prior = 'mixture'  # single N(0, 1); mixture with N(0, exp(-6)^2), the paper
+  config.model.sampling = 'weights'  # weights, local (local reparameterisation)
+  config.model.weight_kl = 'sample'  # sample, closed_form (single prior)
+  config.model.bayes_rho = -6.0  # simplified: std = softplus(rho) at the start
+  config.model.rho_shift = -3.0  # compound: batch norm's shift on the rho projections
+  config.model.rho_scale = 0.1  # compound: batch norm's scale on the rho projections
+
+  config.loss = ConfigDict()
+  config.loss.reweighting = 'blundell'  # blundell (eq. 5), uniform, none (eq. 4)
+
+  config.optim = ConfigDict()
+  config.optim.learning_rate = 1e-3  # Adam, the paper
+  config.optim.b1 = 0.9
+  config.optim.b2 = 0.999
+
+  config.eval = ConfigDict()
+  config.eval.batch_size = 120 if bundled else 500
+  config.eval.importance_samples = 5000  # K of the importance bound
+  config.eval.chunk = 50  # samples at a time; memory grows with it and not with K
+  config.eval.num_examples = 360 if bundled else 1000  # test rows of the importance bound
+  config.eval.ais_examples = 40 if bundled else 100
+  config.eval.ais_chains = 16
+  config.eval.ais_steps = 500  # temperatures
+  config.eval.gap_examples = 120 if bundled else 100
+  config.eval.weight_samples = 32  # for the variance of the latent mean
+  config.eval.ood = 'photo_patches' if bundled else _other(data_name)
+  config.eval.ood_dir = ''
+
+  config.checkpoint = ConfigDict()
+  config.checkpoint.keep = 2
+  config.checkpoint.best = ''  # keep also the best by this metric, as eval/negative_elbo
+  config.checkpoint.mode = 'min'
+
+  config.stop = ConfigDict()
+  config.stop.metric = ''  # early stopping by this metric, as eval/negative_elbo
+  config.stop.mode = 'min'
+  config.stop.patience = 5  # evaluations without improvement
+
+  side = 8 if bundled else 28
+  config.inspect = ConfigDict()
+  config.inspect.facts = ConfigDict(
+    {'image_shape': (side, side, 1), 'steps_per_epoch': steps_per_epoch}
+  )
+  return config
+
+
+def _other(data_name: str) -> str:
+  """The set that stands for out-of-distribution images."""
+  return 'mnist' if data_name == 'fashion_mnist' else 'fashion_mnist'

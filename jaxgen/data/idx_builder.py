@@ -1,0 +1,153 @@
+"""TFDS builder of the idx family: prepared once into array_record, without TensorFlow."""
+
+import hashlib
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from jaxgen.data import idx
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.records import RecordSource, open_builder, open_split, read_index
+from jaxgen.errors import DataError
+
+# The age in seconds at which the unfinished folder of another process counts as abandoned.
+_ABANDONED = 3600
+
+
+class IdxImages(tfds.core.GeneratorBasedBuilder):
+  """The MNIST family from a folder with the four idx .gz files (TFDS's `manual_dir`).
+
+  Features: 'image' [H, W, 1] uint8 upright, 'label' () int64, 'index' () int64, the row in the
+  original file. Records are in the original order.
+
+  Attributes:
+    BUILDER_CONFIGS: one for each set, named as in `jaxgen.data.idx.IDX_SETS`.
+  """
+
+  VERSION = tfds.core.Version('1.0.0')
+  BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in idx.IDX_SETS]  # noqa: RUF012
+  MANUAL_DOWNLOAD_INSTRUCTIONS = 'Put the four idx .gz files of the set into manual_dir.'
+
+  def __init__(self, *, image_shape: tuple[int, int] = (28, 28), **kwargs):
+    self._image_shape = image_shape
+    super().__init__(**kwargs)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    # Raw bytes: PNG through features.Image takes three times as long to prepare, and an integer
+    # a pixel (the default encoding) twice.
+    image = tfds.features.Tensor(
+      shape=(*self._image_shape, 1), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES
+    )
+    features = {'image': image, 'label': np.int64, 'index': np.int64}
+    # Without shuffling records are sorted by their integer key; otherwise by its hash.
+    return tfds.core.DatasetInfo(
+      builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+    )
+
+  def _split_generators(self, dl_manager):
+    splits = idx.read_set(dl_manager.manual_dir, idx.IDX_SETS[self.builder_config.name])
+    return {split: self._generate_examples(*arrays) for split, arrays in splits.items()}
+
+  def _generate_examples(self, images, labels):
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+      yield index, {'image': image, 'label': int(label), 'index': index}
+
+  # TFDS announces a download (there is none) and the end of preparing on the terminal.
+  def _log_download_bytes(self) -> None:
+    pass
+
+  def _log_download_done(self) -> None:
+    pass
+
+
+def _digest(folder: Path, name: str) -> str:
+  """Of the content of the four files and of how they are prepared."""
+  digest = hashlib.sha256(f'{name} {IdxImages.VERSION}'.encode())
+  for file in idx.IDX_SETS[name].all_files():
+    with (folder / file).open('rb') as f:
+      digest.update(hashlib.file_digest(f, 'sha256').digest())
+  return digest.hexdigest()[:16]
+
+
+def _check_order(builder) -> None:
+  """Refuse records that are not in the original order: rows are addressed by it."""
+  for split in builder.info.splits:
+    index = read_index(builder, split, 'index')
+    if not np.array_equal(index, np.arange(len(index))):
+      raise DataError(
+        f'tensorflow-datasets {tfds.__version__} did not keep the order of rows while preparing '
+        f'{builder.info.full_name}: install the version that jaxgen was tested with (4.9.10)'
+      )
+
+
+def _prepare(folder: Path, name: str, root: Path) -> None:
+  """Prepare into a private folder next to `root`, then rename it to `root`."""
+  start = time.monotonic()
+  # Read again by the builder; here for its image size, and for errors that TFDS does not wrap.
+  height, width = idx.read_set(folder, idx.IDX_SETS[name])['train'][0].shape[1:3]
+  for other in root.parent.glob(f'{root.name}.tmp-*'):
+    if time.time() - other.stat().st_mtime > _ABANDONED:
+      shutil.rmtree(other, ignore_errors=True)
+  temporary = root.with_name(f'{root.name}.tmp-{uuid.uuid4().hex}')
+  was_active = getattr(tfds.core.utils.tqdm_utils, '_active', True)
+  tfds.disable_progress_bar()
+  try:
+    temporary.mkdir(parents=True)
+    builder = IdxImages(
+      config=name, data_dir=temporary, file_format='array_record', image_shape=(height, width)
+    )
+    builder.download_and_prepare(
+      download_dir=temporary / 'downloads',
+      download_config=tfds.download.DownloadConfig(manual_dir=folder),
+    )
+    _check_order(builder)
+    shutil.rmtree(temporary / 'downloads', ignore_errors=True)
+    try:
+      temporary.rename(root)
+    except OSError:
+      # Another process was faster; the digest says that its records are the same.
+      if not root.is_dir():
+        raise
+  except (OSError, RuntimeError) as e:  # array_record raises RuntimeError on a full disk
+    raise DataError(
+      f'{name}: cannot write prepared records to {root.parent} (set JAXGEN_CACHE to a folder '
+      f'with room): {e}'
+    ) from e
+  finally:
+    tfds.display_progress_bar(was_active)
+    shutil.rmtree(temporary, ignore_errors=True)
+  logging.info('Prepared %s in %s (%.1f s)', name, root, time.monotonic() - start)
+
+
+def load_idx(name: str, folder: str | Path) -> dict[str, RecordSource]:
+  """Open the splits of an idx set, prepared at first use.
+
+  Records are kept in `$JAXGEN_CACHE/tfds/<name>-<digest of the four files>`, so that another
+  folder of the same name never answers for this one. A process that is killed midway leaves
+  nothing that is mistaken for a prepared set, and several may prepare the same set at once.
+
+  Args:
+    name: of `jaxgen.data.idx.IDX_SETS`.
+    folder: holds the four files; never written to.
+
+  Returns:
+    {'train': source, 'test': source} in the order of the files.
+
+  Raises:
+    DataError: a file is missing or wrong, or the cache cannot be written.
+  """
+  folder = Path(folder).expanduser().resolve()
+  idx.check_files(folder, idx.IDX_SETS[name])
+  root = cache_folder() / 'tfds' / f'{name}-{_digest(folder, name)}'
+  if not root.is_dir():
+    _prepare(folder, name, root)
+  try:
+    builder = open_builder(root / 'idx_images' / name / str(IdxImages.VERSION))
+    return {split: open_split(builder, split) for split in ('train', 'test')}
+  except DataError as e:
+    raise DataError(f'{root} is damaged, remove it and it is prepared again: {e}') from e

@@ -1,0 +1,336 @@
+"""Image sets by name: bundled ones, the idx family, and what TFDS has prepared."""
+
+import abc
+import difflib
+import operator
+import os
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data.folders import data_folder, default_folder
+from jaxgen.data.idx import IDX_SETS
+from jaxgen.data.order import generator, order
+from jaxgen.errors import ConfigError, DataError
+
+_BUNDLED = ('digits', 'photo_patches')
+_TFDS = 'tfds:'
+_TFDS_NAME = re.compile(r'(\w+)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?')
+_NUM_DIGITS_TRAIN = 1437
+# In scikit-image's wheel; the rest of its images would be downloaded.
+_PHOTOS = ('astronaut', 'camera', 'chelsea', 'coffee', 'coins', 'moon')
+
+
+class Source(abc.ABC):
+  """Random access to labelled images of one size, in the order of the files.
+
+  Attributes:
+    scale: `image / scale` lies in [0, 1].
+  """
+
+  scale: int = 255
+
+  @abc.abstractmethod
+  def __len__(self) -> int:
+    """Count the rows."""
+
+  @property
+  @abc.abstractmethod
+  def image_shape(self) -> tuple[int, int, int]:
+    """Height, width, channels."""
+
+  @abc.abstractmethod
+  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Stack rows.
+
+    Args:
+      rows: [b] row indices in [0, len(source)).
+
+    Returns:
+      {'image': [b, H, W, C] uint8, 'label': [b] int32}.
+    """
+
+  def __getitem__(self, row: int) -> dict[str, np.ndarray]:
+    row = operator.index(row)
+    if not 0 <= row < len(self):
+      raise IndexError(f'row {row} of {len(self)}')
+    return {key: value[0] for key, value in self.gather(np.array([row])).items()}
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """Stack the whole set, for device residence; the source does not keep it."""
+    return self.gather(np.arange(len(self)))
+
+  @property
+  def nbytes(self) -> int:
+    """Bytes of `arrays()`."""
+    return len(self) * (int(np.prod(self.image_shape)) + 4)
+
+  def take(self, rows: np.ndarray) -> 'Source':
+    """Return the subset of the given rows, in the given order."""
+    return _Subset(self, rows)
+
+
+class _Subset(Source):
+  def __init__(self, source: Source, rows: np.ndarray):
+    self._source, self._rows = source, np.asarray(rows)
+    self.scale = source.scale
+
+  def __len__(self) -> int:
+    return len(self._rows)
+
+  @property
+  def image_shape(self) -> tuple[int, int, int]:
+    return self._source.image_shape
+
+  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return self._source.gather(self._rows[rows])
+
+
+class ArraySource(Source):
+  """A set in memory.
+
+  Args:
+    image: [N, H, W, C] uint8.
+    label: [N] integers.
+    scale: `image / scale` lies in [0, 1].
+  """
+
+  def __init__(self, image: np.ndarray, label: np.ndarray, scale: int = 255):
+    self._image, self._label = image, np.asarray(label, np.int32)
+    self.scale = scale
+
+  def __len__(self) -> int:
+    return len(self._image)
+
+  @property
+  def image_shape(self) -> tuple[int, int, int]:
+    """Height, width, channels."""
+    return self._image.shape[1:]
+
+  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """See `Source.gather`."""
+    return {'image': self._image[rows], 'label': self._label[rows]}
+
+
+def known_names() -> tuple[str, ...]:
+  """Names that `load_images` knows; 'tfds:<name>' stands for any prepared TFDS set."""
+  return (*_BUNDLED, *IDX_SETS, f'{_TFDS}<name>')
+
+
+def check_name(name: str) -> None:
+  """Refuse an unknown name of a data set, without importing or opening anything.
+
+  Raises:
+    ConfigError: with near matches and the list of names.
+  """
+  if name in _BUNDLED or name in IDX_SETS:
+    return
+  if name.startswith(_TFDS) and _TFDS_NAME.fullmatch(name.removeprefix(_TFDS)):
+    return
+  near = difflib.get_close_matches(name, (*_BUNDLED, *IDX_SETS), cutoff=0.5)
+  hint = f'; did you mean {" or ".join(near)}?' if near else ';'
+  raise ConfigError(f'unknown data set {name!r}{hint} known are {", ".join(known_names())}')
+
+
+def load_images(
+  name: str, directory: str = '', columns: Mapping[str, str] | None = None
+) -> dict[str, Source]:
+  """Open an image set.
+
+  Args:
+    name: one of `known_names()`; of TFDS sets 'tfds:<name>[/<config>][:<version>]'.
+    directory: the folder with the set's files (TFDS: its data_dir, or the version's folder
+      itself); empty means `$JAXGEN_DATA/<name>` (TFDS: `$JAXGEN_DATA/tfds`, else TFDS's own
+      default). Bundled sets need none.
+    columns: {'image': ..., 'label': ...}, names of the features of a TFDS set where they differ.
+
+  Returns:
+    {'train': source, 'test': source}; 'photo_patches' has 'test' only.
+
+  Raises:
+    ConfigError: the name or a key of `columns` is unknown.
+    DataError: files are missing or wrong; names them and the fix.
+  """
+  check_name(name)
+  unknown = set(columns or {}) - {'image', 'label'}
+  if unknown:
+    raise ConfigError(
+      f'config.data.columns: unknown {", ".join(sorted(unknown))}; known: image, label'
+    )
+  if name == 'digits':
+    return _digits()
+  if name == 'photo_patches':
+    return {'test': photo_patches()}
+  if name in IDX_SETS:
+    files = ', '.join(IDX_SETS[name].all_files())
+    folder = data_folder(name, directory, f'the files {files}')
+    from jaxgen.data.idx_builder import load_idx  # imports TFDS
+
+    return load_idx(name, folder)
+  return _tfds(name.removeprefix(_TFDS), directory, dict(columns or {}))
+
+
+def split_validation(
+  sources: Mapping[str, Source], num_validation: int, seed: int
+) -> dict[str, Source]:
+  """Take validation rows off train: the first of our own order of stream 'validation'.
+
+  Args:
+    sources: with 'train'.
+    num_validation: rows to take; 0 changes nothing.
+    seed: of the order.
+
+  Returns:
+    The sources with a smaller 'train' and with 'validation', both in their original order.
+
+  Raises:
+    ConfigError: `num_validation` is negative or leaves no row of train.
+  """
+  n = len(sources['train'])
+  if not 0 <= num_validation < n:
+    raise ConfigError(
+      f'config.data.num_validation = {num_validation} must lie in [0, {n}): train has {n} rows'
+    )
+  if num_validation == 0:
+    return dict(sources)
+  rows = order(seed, 'validation', 0, n)
+  train, validation = np.sort(rows[num_validation:]), np.sort(rows[:num_validation])
+  source = sources['train']
+  return {**sources, 'train': source.take(train), 'validation': source.take(validation)}
+
+
+def _digits() -> dict[str, Source]:
+  """scikit-learn's 1,797 digits of 8x8, grey levels 0 to 16."""
+  from sklearn.datasets import load_digits
+
+  images, labels = load_digits(return_X_y=True)
+  source = ArraySource(images.astype(np.uint8).reshape(-1, 8, 8, 1), labels, scale=16)
+  rows = order(0, 'digits_split', 0, len(source))
+  train, test = rows[:_NUM_DIGITS_TRAIN], rows[_NUM_DIGITS_TRAIN:]
+  return {
+    split: ArraySource(**source.gather(r), scale=16)
+    for split, r in (('train', train), ('test', test))
+  }
+
+
+def photo_patches(n: int = 360, size: int = 8, seed: int = 0) -> Source:
+  """Cut grey patches of photographs, as images that are no digits.
+
+  Positions are random, in six photographs bundled with scikit-image, at full resolution.
+
+  Args:
+    n: number of patches.
+    size: height and width in pixels.
+    seed: of the positions.
+
+  Returns:
+    A source of [size, size, 1] images with levels 0 to 16; the label says which photograph.
+
+  Raises:
+    ConfigError: `n` or `size` is out of range.
+  """
+  import PIL.Image
+
+  folder = resources.files('skimage') / 'data'
+  photos = []
+  for name in _PHOTOS:
+    with (folder / f'{name}.png').open('rb') as f:
+      photos.append(np.asarray(PIL.Image.open(f).convert('L')))
+  largest = min(min(photo.shape) for photo in photos)
+  if n < 1 or not 1 <= size <= largest:
+    raise ConfigError(
+      f'photo_patches: n must be at least 1 and size lie in [1, {largest}], got {n} and {size}'
+    )
+  rng = generator(seed, 'photo_patches')
+  label = rng.integers(len(photos), size=n)
+  limits = np.array([photo.shape for photo in photos])[label] - size + 1  # [n, 2]
+  corners = (rng.random((n, 2)) * limits).astype(int)
+  patches = np.stack(
+    [photos[i][y : y + size, x : x + size] for i, (y, x) in zip(label, corners, strict=True)]
+  )
+  levels = (patches.astype(np.int32) * 16 + 127) // 255
+  return ArraySource(levels.astype(np.uint8)[..., None], label, scale=16)
+
+
+def _tfds_data_dir(name: str, directory: str) -> Path:
+  if directory:
+    folder = Path(directory).expanduser()
+    if not folder.is_dir():
+      raise DataError(
+        f'{_TFDS}{name}: config.data.dir = {directory!r}: no such folder; '
+        + _preparation(name, folder)
+      )
+    return folder
+  own = default_folder('tfds')
+  stock = Path(os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
+  for folder in filter(None, (own, stock)):
+    if folder.is_dir():
+      return folder
+  raise DataError(
+    f'{_TFDS}{name}: config.data.dir is empty, and neither {own or "$JAXGEN_DATA/tfds (not set)"} '
+    f'nor {stock} exists; ' + _preparation(name, stock)
+  )
+
+
+def _preparation(name: str, data_dir: Path) -> str:
+  builder = _TFDS_NAME.fullmatch(name)
+  path = builder[1] + (f'/{builder[2]}' if builder[2] else '')
+  path += f':{builder[3]}' if builder[3] else ''
+  return (
+    'prepare it with  python -c "import tensorflow_datasets as tfds; '
+    f"tfds.builder('{path}', data_dir='{data_dir}', file_format='array_record')"
+    '.download_and_prepare()"  (preparing a stock set may need `pip install tensorflow`, reading '
+    f'it does not), then pass --config.data.dir={data_dir}'
+  )
+
+
+def _find_prepared(name: str, directory: str) -> Path:
+  """Find the folder of one version of a prepared set."""
+  data_dir = _tfds_data_dir(name, directory)
+  info = 'dataset_info.json'
+  if (data_dir / info).is_file():
+    return data_dir
+  stem, config, version = _TFDS_NAME.fullmatch(name).groups()
+  base = data_dir / stem
+  found = [p.parent for pattern in (info, f'*/{info}', f'*/*/{info}') for p in base.glob(pattern)]
+  found = [p for p in found if re.fullmatch(r'\d+\.\d+\.\d+', p.name)]
+  if config:
+    found = [p for p in found if p.parent == base / config]
+  if version:
+    found = [p for p in found if p.name == version]
+  if not found:
+    raise DataError(f'{_TFDS}{name}: not prepared in {data_dir}; ' + _preparation(name, data_dir))
+  configs = sorted({p.parent.name for p in found if p.parent != base})
+  if len({p.parent for p in found}) > 1:
+    raise DataError(
+      f'{_TFDS}{name}: {base} has several configs; name one: '
+      + ', '.join(f'{_TFDS}{stem}/{c}' for c in configs)
+    )
+  return max(found, key=lambda p: tuple(map(int, p.name.split('.'))))
+
+
+def _tfds(name: str, directory: str, columns: dict[str, str]) -> dict[str, Source]:
+  folder = _find_prepared(name, directory)
+  from jaxgen.data.records import open_builder, open_split  # imports TFDS
+
+  builder = open_builder(folder)
+  formats = {f.value for f in builder.info.available_file_formats()}
+  if 'array_record' not in formats:
+    # Into another folder: TFDS reuses what it finds in the same one, whatever its format.
+    other = (Path(directory).expanduser() if directory else folder.parent) / 'array_record'
+    raise DataError(
+      f'{_TFDS}{name}: {folder} is prepared as {", ".join(sorted(formats)) or "an unknown format"}'
+      f'; jaxgen reads array_record: ' + _preparation(name, other)
+    )
+  if builder.info.file_format.value != 'array_record':
+    builder = open_builder(folder, 'array_record')
+  missing = [split for split in ('train', 'test') if split not in builder.info.splits]
+  if missing:
+    raise DataError(
+      f'{_TFDS}{name}: {folder} has no split {" nor ".join(missing)}; it has '
+      f'{", ".join(builder.info.splits) or "none"}'
+    )
+  return {split: open_split(builder, split, columns) for split in ('train', 'test')}

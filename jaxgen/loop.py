@@ -1,0 +1,279 @@
+"""The one training loop: calls of S compiled steps, and what happens between them.
+
+The loop dispatches call t before it looks at the metrics of call t - 1, so the device never waits for the
+host. Everything periodic happens at a multiple of S.
+"""
+
+import collections
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen import devices as dev
+from jaxgen import failure
+from jaxgen.checkpoint import Checkpoints
+from jaxgen.metrics import Metrics, fold, value
+from jaxgen.report import MetricsLog, Reporter, StepsBar, read_metrics
+from jaxgen.signals import Stopped, StopSignals
+from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
+
+PREFETCHED_CALLS = 2
+
+
+class Job(NamedTuple):
+  """All that a loop works with.
+
+  Attributes:
+    config: resolved: steps_per_call is a number.
+    workdir: the run's folder.
+    devices: where it computes.
+    task: made with `devices.axis`.
+    data: the host's side.
+    tools: lent to evaluation.
+    checkpoints: of the workdir.
+    reporter: talks to a person.
+    signals: stop signals.
+    draw: (state, step) -> None: writes the pictures of a step.
+  """
+
+  config: ConfigDict
+  workdir: Path
+  devices: dev.Devices
+  task: Task
+  data: Data
+  tools: Tools
+  checkpoints: Checkpoints
+  reporter: Reporter
+  signals: StopSignals
+  draw: Callable[[TrainState, int], None]
+
+
+class _Pending(NamedTuple):
+  """A dispatched call whose metrics are still on the device."""
+
+  step: int  # after the call
+  metrics: Metrics
+  finite: jax.Array
+
+
+def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
+  """Trains from `start` to config.num_steps, or until early stopping.
+
+  Args:
+    job: what to work with.
+    state: the state at `start`; its buffers are donated.
+    start: completed updates.
+
+  Returns:
+    The last state and its step; it is saved.
+
+  Raises:
+    Stopped: a stop signal arrived; the state is saved.
+    failure.NonFiniteError: a metric or parameter is not finite.
+    CheckpointError: a save failed.
+  """
+  # Only the first process writes the log; every process takes the same decisions.
+  log = MetricsLog(job.workdir, start) if jax.process_index() == 0 else None
+  try:
+    with job.reporter.steps(job.config.num_steps, start) as bar:
+      return _Loop(job, log, bar).run(state, start)
+  finally:
+    if log:
+      log.close()
+
+
+class _Loop:
+  """One run of the loop: the state that lives between calls."""
+
+  def __init__(self, job: Job, log: MetricsLog | None, bar: StepsBar):
+    self.job, self.log, self.bar = job, log, bar
+    self.calls = job.config.steps_per_call
+    self.window: list[Metrics] = []
+    self.pending: _Pending | None = None
+    self.clock = _Clock()
+    self.evaluations = _past_evaluations(job)
+    self.evaluate = dev.compile_function(job.devices, job.task.eval_step)
+
+  def run(self, state: TrainState, step: int) -> tuple[TrainState, int]:
+    job, config = self.job, self.job.config
+    arrays = dev.replicate(job.devices, job.data.arrays)
+    call = dev.compile_steps(job.devices, job.task, job.data.example, self.calls)
+    feed = call_batches(job.devices, job.data, config, step, self.calls)
+    self.clock.start(step)
+    while step < config.num_steps and not self.exhausted_patience():
+      state, (metrics, finite) = call(state, arrays, next(feed))
+      step += self.calls
+      self.consume()
+      self.pending = _Pending(step, metrics, finite)
+      self.bar.update(step)
+      try:
+        self.between_calls(state, step)
+      except Stopped:
+        self.consume()
+        self.save(state, step, None)
+        job.checkpoints.wait()
+        raise
+    self.consume()
+    self.save(state, step, None)
+    job.checkpoints.wait()
+    return state, step
+
+  def between_calls(self, state: TrainState, step: int) -> None:
+    """Evaluation, saving, pictures, and the check for a stop signal, each when it is due."""
+    job, config = self.job, self.job.config
+    periods = ('eval_every', 'save_every', 'picture_every')
+    due = {key: bool(config[key]) and step % config[key] == 0 for key in periods}
+    if any(due.values()):
+      self.consume()
+      with self.clock.paused():
+        evaluated = self.run_evaluation(state, step) if due['eval_every'] else None
+        if due['save_every']:
+          self.save(state, step, evaluated)
+        if due['picture_every']:
+          job.draw(state, step)
+    self.check_signals(step)
+
+  def check_signals(self, step: int) -> None:
+    if jax.process_count() == 1:
+      self.job.signals.check()
+    elif step % self.job.config.log_every == 0:  # all processes must agree, and it costs a sync
+      received = dev.any_process(self.job.signals.received)
+      if received:
+        raise Stopped(received)
+
+  def consume(self) -> None:
+    """Fetches the metrics of the last dispatched call, checks them, and logs when it is due."""
+    if self.pending is None:
+      return
+    job, pending, self.pending = self.job, self.pending, None
+    metrics, finite = jax.device_get((pending.metrics, pending.finite))
+    bad = failure.first_bad(metrics, bool(finite), pending.step - self.calls)
+    if bad:
+      job.checkpoints.wait()
+      failure.investigate(job, pending.step - self.calls, self.calls, bad)
+    self.window.append(metrics)
+    if pending.step % job.config.log_every == 0:
+      self.write_log(pending.step)
+
+  def write_log(self, step: int) -> None:
+    steps = self.calls * len(self.window)
+    rate = self.clock.rate(step)
+    values = value(fold(*self.window), 'train/') | {
+      'steps_per_second': rate,
+      'examples_per_second': rate * self.job.config.batch_size,
+    }
+    self.window = []
+    if self.log:
+      self.log.write(step, values, window=steps)
+    self.bar.metrics(step, values)
+
+  def run_evaluation(self, state: TrainState, step: int) -> dict[str, float]:
+    """Metrics of the validation rows, or of the test rows where there are none."""
+    job = self.job
+    split = 'validation' if 'validation' in job.data.splits else 'test'
+    values = evaluate_split(job, self.evaluate, job.task.export(state), split)
+    values = {f'eval/{name}': x for name, x in values.items()}
+    for name in (job.config.checkpoint.best, job.config.stop.metric):
+      if name and name not in values:
+        raise failure.missing_metric(name, values)
+    self.evaluations.append((step, values))
+    if self.log:
+      self.log.write(step, values, eval_split=split)
+    return values
+
+  def save(self, state: TrainState, step: int, evaluated: dict[str, float] | None) -> None:
+    metrics = evaluated if self.job.config.checkpoint.best else None
+    self.job.checkpoints.save(state, step, metrics)
+
+  def exhausted_patience(self) -> bool:
+    """Whether `stop.metric` has not improved for more than `stop.patience` evaluations."""
+    stop = self.job.config.stop
+    history = [values[stop.metric] for _, values in self.evaluations if stop.metric in values]
+    if not stop.metric or not history:
+      return False
+    sign = -1 if stop.mode == 'max' else 1
+    best = int(np.argmin([sign * v for v in history]))
+    return len(history) - 1 - best > stop.patience
+
+
+def call_batches(
+  devices: dev.Devices, data: Data, config: ConfigDict, step: int, num_steps: int
+) -> Iterator[PyTree]:
+  """Device batches of `num_steps` steps from `step` on, placed ahead of their use."""
+  rows = dev.process_rows(devices, config.batch_size)
+  batches = data.batches(step, rows)
+  ahead: collections.deque = collections.deque()
+  while True:
+    while len(ahead) < PREFETCHED_CALLS:
+      ahead.append(dev.put_batches(devices, list(itertools.islice(batches, num_steps))))
+    yield ahead.popleft()
+
+
+def evaluate_split(
+  job: Job, eval_step: Callable, variables: PyTree, split: str, rng: jax.Array | None = None
+) -> dict[str, float]:
+  """Metrics over a whole split.
+
+  Args:
+    job: what to work with.
+    eval_step: `Task.eval_step`, compiled.
+    variables: exported.
+    split: its name in `Data.splits`.
+    rng: key; by default that of `Tools.rng`, so that every evaluation draws alike.
+  """
+  rows = job.tools.rows(job.config.eval.batch_size)
+  key = name_key(job.tools.rng if rng is None else rng, split)
+  parts = []
+  for i, batch in enumerate(job.data.splits[split](rows)):
+    job.signals.check() if jax.process_count() == 1 else None
+    parts.append(eval_step(variables, batch, jax.random.fold_in(key, i)))
+  return value(fold(*jax.device_get(parts)))
+
+
+def _past_evaluations(job: Job) -> list[tuple[int, dict[str, float]]]:
+  return [
+    (line['step'], {k: v for k, v in line.items() if k.startswith('eval/')})
+    for line in read_metrics(job.workdir)
+    if 'eval_split' in line
+  ]
+
+
+class _Clock:
+  """Steps a second since the last reading, leaving out evaluation and saves."""
+
+  def __init__(self):
+    self._began = self._lost = 0.0
+    self._step = 0
+
+  def start(self, step: int) -> None:
+    self._began, self._lost, self._step = time.monotonic(), 0.0, step
+
+  def paused(self):
+    return _Paused(self)
+
+  def lose(self, seconds: float) -> None:
+    self._lost += seconds
+
+  def rate(self, step: int) -> float:
+    spent = time.monotonic() - self._began - self._lost
+    rate = (step - self._step) / max(spent, 1e-9)
+    self.start(step)
+    return rate if math.isfinite(rate) else 0.0
+
+
+class _Paused:
+  def __init__(self, clock: _Clock):
+    self._clock = clock
+
+  def __enter__(self) -> None:
+    self._began = time.monotonic()
+
+  def __exit__(self, *exc_info: Any) -> None:
+    self._clock.lose(time.monotonic() - self._began)

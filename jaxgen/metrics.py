@@ -1,0 +1,49 @@
+"""Averages as (total, count), divided once, on the host."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Mean(NamedTuple):
+  """A sum and the number of things summed.
+
+  Inside a step both are scalars; a scanned step stacks them to [S]; `fold` adds such stacks up.
+  """
+
+  total: jax.Array
+  count: jax.Array
+
+  @classmethod
+  def of(cls, values, mask=None) -> 'Mean':
+    """The mean of `values` [B] over the rows where `mask` [B] is 1 (all rows without a mask)."""
+    values = jnp.asarray(values)
+    if mask is None:
+      return cls(values.sum(), jnp.asarray(values.size, values.dtype))
+    mask = jnp.broadcast_to(mask, values.shape).astype(values.dtype)
+    return cls(jnp.where(mask > 0, values * mask, 0).sum(), mask.sum())
+
+
+Metrics = dict[str, Mean]
+
+
+def fold(*parts: Metrics) -> Metrics:
+  """Adds metrics up in float64 on the host, over their leading axes and over `parts`."""
+  names = parts[0].keys() if parts else ()
+  return {
+    name: Mean(
+      total=sum(np.asarray(p[name].total, np.float64).sum() for p in parts),
+      count=sum(np.asarray(p[name].count, np.float64).sum() for p in parts),
+    )
+    for name in names
+  }
+
+
+def value(metrics: Metrics, prefix: str = '') -> dict[str, float]:
+  """The quotients as floats; a mean of nothing is NaN."""
+  return {
+    prefix + name: float(m.total / m.count) if m.count else float('nan')
+    for name, m in metrics.items()
+  }

@@ -1,0 +1,276 @@
+"""What a run tells: progress on the terminal, metrics.jsonl, TensorBoard events, tables and pictures."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import (
+  BarColumn,
+  MofNCompleteColumn,
+  Progress,
+  TextColumn,
+  TimeElapsedColumn,
+  TimeRemainingColumn,
+)
+from rich.table import Table
+
+PLAIN_LINE_SECONDS = 10.0
+TERMINAL_METRICS = 4
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+  """Writes a file complete or not at all: under a temporary name, then renamed."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  try:
+    temporary.write_bytes(content)
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
+  return path
+
+
+def write_json(path: Path, values: Any) -> Path:
+  """Writes indented JSON, complete or not at all."""
+  return write_bytes(path, (json.dumps(values, indent=2) + '\n').encode())
+
+
+def write_image(path: Path, pixels: np.ndarray) -> Path:
+  """Writes uint8 [H, W] or [H, W, 3] as PNG, complete or not at all."""
+  import io
+
+  buffer = io.BytesIO()
+  Image.fromarray(pixels).save(buffer, format='PNG')
+  return write_bytes(path, buffer.getvalue())
+
+
+def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -> np.ndarray:
+  """Images side by side, row by row.
+
+  Args:
+    images: [N, H, W] in [0, 1].
+    columns: images a row; the last row is filled with white.
+    pad: pixels between images, white.
+    scale: whole-number magnification without smoothing.
+
+  Returns:
+    uint8 [H', W'].
+  """
+  n, height, width = images.shape
+  rows = -(-n // columns)
+  cells = np.ones((rows * columns, height + pad, width + pad), np.float64)
+  cells[:n, :height, :width] = np.clip(images, 0.0, 1.0)
+  grid = cells.reshape(rows, columns, height + pad, width + pad).swapaxes(1, 2)
+  grid = grid.reshape(rows * (height + pad), columns * (width + pad))
+  grid = np.pad(grid, ((pad, 0), (pad, 0)), constant_values=1.0)
+  pixels = np.round(grid * 255).astype(np.uint8)
+  return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+class MetricsLog:
+  """metrics.jsonl and TensorBoard events of one workdir; a resume cuts what lies past its step.
+
+  Args:
+    workdir: the run's folder.
+    step: lines past this step are cut.
+  """
+
+  def __init__(self, workdir: Path, step: int):
+    from tensorboardX import SummaryWriter
+
+    self.path = workdir / 'metrics.jsonl'
+    kept = [line for line in read_metrics(workdir) if line['step'] <= step]
+    text = ''.join(json.dumps(line) + '\n' for line in kept)
+    write_bytes(self.path, text.encode())
+    self._file = self.path.open('a', buffering=1)
+    self._events = SummaryWriter(str(workdir / 'tensorboard'), purge_step=step + 1)
+
+  def write(self, step: int, values: Mapping[str, float], **more: Any) -> None:
+    """Appends one line; `values` also go to TensorBoard."""
+    line = {'step': step, 'wall_time': round(time.time(), 3), **more}
+    self._file.write(json.dumps({**line, **values}) + '\n')
+    for name, value in values.items():
+      self._events.add_scalar(name, value, step)
+
+  def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
+    """Adds uint8 [H, W] or [H, W, 3] to the TensorBoard events."""
+    layout = 'HW' if pixels.ndim == 2 else 'HWC'
+    self._events.add_image(name, pixels, step, dataformats=layout)
+
+  def close(self) -> None:
+    """Flushes both files."""
+    self._file.close()
+    self._events.close()
+
+
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+  """The complete lines of metrics.jsonl; a line cut short by a crash is dropped."""
+  path = workdir / 'metrics.jsonl'
+  lines = []
+  for text in path.read_text().splitlines() if path.exists() else ():
+    try:
+      lines.append(json.loads(text))
+    except json.JSONDecodeError:
+      break
+  return lines
+
+
+def last_epoch_means(
+  lines: Iterable[Mapping[str, Any]], steps_per_epoch: int, step: int
+) -> dict[str, float] | None:
+  """Train metrics averaged over the last complete epoch before `step`.
+
+  Args:
+    lines: of metrics.jsonl; a line's 'window' is the number of steps it averages.
+    steps_per_epoch: steps an epoch.
+    step: the step reached.
+
+  Returns:
+    Metric names without 'train/' -> mean, or None where the logged windows do not tile an epoch.
+  """
+  end = step // steps_per_epoch * steps_per_epoch
+  start = end - steps_per_epoch
+  windows = [
+    line
+    for line in lines
+    if 'window' in line and line['step'] - line['window'] >= start and line['step'] <= end
+  ]
+  if start < 0 or sum(line['window'] for line in windows) != steps_per_epoch:
+    return None
+  names = [key for key in windows[0] if key.startswith('train/')]
+  return {
+    name.removeprefix('train/'): sum(line[name] * line['window'] for line in windows)
+    / steps_per_epoch
+    for name in names
+  }
+
+
+class Reporter:
+  """Talks to a person: a bar with ETA on a terminal, plain lines now and then elsewhere.
+
+  Args:
+    quiet: say nothing (processes other than the first).
+  """
+
+  def __init__(self, quiet: bool = False):
+    self.console = Console(quiet=quiet, soft_wrap=True, highlight=False)
+    self._live = self.console.is_terminal and not quiet
+    self._plain_at = 0.0
+
+  def say(self, text: str) -> None:
+    """One line."""
+    self.console.print(text, markup=False)
+
+  def warn(self, text: str) -> None:
+    """One line on standard error."""
+    if not self.console.quiet:
+      print(text, file=sys.stderr, flush=True)
+
+  def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """A table; floats with two decimals, None as a dash."""
+    table = Table(title=title, title_justify='left')
+    for i, name in enumerate(columns):
+      table.add_column(name, justify='left' if i == 0 else 'right')
+    for row in rows:
+      table.add_row(*(_cell(value) for value in row))
+    self.console.print(table)
+
+  def steps(self, total: int, start: int) -> 'StepsBar':
+    """A context that shows training progress from `start` to `total`."""
+    return StepsBar(self, total, start)
+
+  def progress(self, items: Iterable, description: str, check=lambda: None) -> Iterator:
+    """Iterates with a bar; `check` is called before each item and may raise to stop."""
+    total = len(items) if hasattr(items, '__len__') else None
+    if not self._live:
+      for i, item in enumerate(items):
+        check()
+        if time.monotonic() - self._plain_at > PLAIN_LINE_SECONDS:
+          self._plain_at = time.monotonic()
+          self.say(f'{description}: {i}/{total}' if total else f'{description}: {i}')
+        yield item
+      return
+    with _bar(self.console, transient=True) as bar:
+      task = bar.add_task(description, total=total, metrics='')
+      for item in items:
+        check()
+        yield item
+        bar.advance(task)
+
+
+class StepsBar:
+  """Training progress: a live bar, or a line every few seconds where the output is a file."""
+
+  def __init__(self, reporter: Reporter, total: int, start: int):
+    self._reporter, self._total, self._start = reporter, total, start
+    self._bar = _bar(reporter.console, transient=False) if reporter._live else None
+    self._began = self._said = time.monotonic()
+    self._task: Any = None
+
+  def __enter__(self) -> 'StepsBar':
+    if self._bar:
+      self._bar.start()
+      self._task = self._bar.add_task(
+        'train', total=self._total, completed=self._start, metrics='compiling'
+      )
+    return self
+
+  def __exit__(self, *exc_info):
+    if self._bar:
+      self._bar.stop()
+
+  def update(self, step: int) -> None:
+    """Moves the bar."""
+    if self._bar:
+      self._bar.update(self._task, completed=step)
+
+  def metrics(self, step: int, values: Mapping[str, float]) -> None:
+    """Shows the main metrics; prints a plain line when the last one is some seconds old."""
+    shown = list(values.items())[:TERMINAL_METRICS]
+    text = '  '.join(f'{name.split("/", 1)[1]} {value:.2f}' for name, value in shown)
+    rate = values.get('steps_per_second')
+    if self._bar:
+      self._bar.update(self._task, metrics=text)
+      return
+    now = time.monotonic()
+    if now - self._said >= PLAIN_LINE_SECONDS or step == self._total:
+      self._said = now
+      rate = (step - self._start) / max(now - self._began, 1e-9)
+      left = (self._total - step) / max(rate, 1e-9)
+      self._reporter.say(
+        f'step {step}/{self._total}  {rate:.1f} steps/s  {_duration(left)} left  {text}'
+      )
+
+
+def _bar(console: Console, transient: bool) -> Progress:
+  return Progress(
+    TextColumn('{task.description}'),
+    BarColumn(bar_width=24),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TextColumn('eta'),
+    TimeRemainingColumn(),
+    TextColumn('{task.fields[metrics]}'),
+    console=console,
+    transient=transient,
+    refresh_per_second=4,
+  )
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'
+
+
+def _cell(value: Any) -> str:
+  if value is None:
+    return '-'
+  return f'{value:,.2f}' if isinstance(value, float) else str(value)

@@ -1,0 +1,388 @@
+"""A run in a workdir: train or resume it, evaluate it, draw its samples. Behind launch.py and the CLI."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen import checkpoint, loop, report
+from jaxgen import config as configs
+from jaxgen import devices as dev
+from jaxgen.data.folders import cache_folder
+from jaxgen.errors import CheckpointError, ConfigError, UserError
+from jaxgen.report import Reporter
+from jaxgen.signals import Stopped, StopSignals
+from jaxgen.task import Data, PyTree, Task, Tools, Trained, TrainState, name_key
+
+
+class Opened(NamedTuple):
+  """A trained run, ready for inference.
+
+  Attributes:
+    workdir: its folder.
+    trained: config, facts, exported variables, step.
+    task: pure functions.
+    tools: lent by the host.
+    reporter: talks to a person.
+  """
+
+  workdir: Path
+  trained: Trained
+  task: Task
+  tools: Tools
+  reporter: Reporter
+
+
+def train(
+  config: ConfigDict,
+  workdir: Path,
+  reporter: Reporter | None = None,
+  resume_command: str = '',
+) -> None:
+  """Trains a run to its end: starts it, resumes it, or says that it is finished.
+
+  Args:
+    config: checked; `steps_per_call` 0 stands for auto.
+    workdir: made where it is missing.
+    reporter: by default one that is quiet on all processes but the first.
+    resume_command: what to tell a person to type after a stop.
+
+  Raises:
+    Stopped: a stop signal arrived; everything is saved.
+    UserError: the workdir belongs to another run, the data cannot be read, a value is not finite, a save
+      failed.
+  """
+  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  _make_workdir(workdir)
+  _prepare_precision(config)
+  saved = _saved_config(workdir)
+  config = _resolved(config, saved, workdir)
+  with StopSignals() as signals:
+    system = configs.system_module(config)
+    devices = dev.make_devices(config.parallel)
+    dev.process_rows(devices, config.batch_size)
+    dev.evaluation_rows(devices, config.eval.batch_size)
+    data = system.make_data(config)
+    _check_facts(workdir, data.facts)
+    task = system.make_task(config, data.facts, devices.axis)
+    tools = _tools(config, devices, reporter, signals, full=False)
+    checkpoints = checkpoint.Checkpoints(
+      workdir, config, data.facts, lambda state: dev.to_global(devices, state)
+    )
+    job = loop.Job(
+      config,
+      workdir,
+      devices,
+      task,
+      data,
+      tools,
+      checkpoints,
+      reporter,
+      signals,
+      draw=lambda state, step: _draw(workdir, task, task.export(state), data, tools, step),
+    )
+    try:
+      state, step = _start(job, saved is not None)
+      if step >= config.num_steps and _evaluated_step(workdir) == step:
+        reporter.say(
+          f'{workdir} is finished at step {step}: nothing to do. '
+          'Raise config.num_steps to go on, or use --mode=evaluate or --mode=sample.'
+        )
+        return
+      _write_config(workdir, config)
+      if step < config.num_steps:
+        state, step = loop.train(job, state, step)
+      _finish(job, state, step)
+    except Stopped as stop:
+      saved_step = checkpoints.latest()
+      reporter.say(
+        f'stopped by {stop}; step {saved_step} is saved. To go on: {resume_command or "run again"}'
+      )
+      raise
+    finally:
+      checkpoints.close()
+
+
+def _start(job: loop.Job, resuming: bool) -> tuple[TrainState, int]:
+  """The newest saved state, or a fresh one that is saved at once as step 0."""
+  config = job.config
+  began = time.monotonic()
+  state = None
+  if resuming:
+    state = job.checkpoints.restore(dev.abstract_state(job.devices, job.task.init))
+  if state is None:
+    state = dev.make_state(job.devices, job.task.init, config.seed)
+    count = sum(x.size for x in jax.tree.leaves(state.params))
+    job.reporter.say(
+      f'{config.system}: {count:,} parameters, batch {config.batch_size} on {job.devices.count} '
+      f'device(s) by {config.parallel}, {config.steps_per_call} steps a call'
+    )
+    return state, 0
+  step = int(state.step)
+  if step % config.steps_per_call:
+    raise UserError(f'step {step} is no multiple of config.steps_per_call: the run is damaged')
+  if step < config.num_steps:
+    job.reporter.say(f'resumed {job.workdir} at step {step} ({time.monotonic() - began:.1f} s)')
+  return state, step
+
+
+def _finish(job: loop.Job, state: TrainState, step: int) -> None:
+  """The cheap figures, the pictures and the table at the end of training."""
+  variables = job.task.export(state)
+  figures = job.task.evaluate(variables, job.data, job.tools)
+  _write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
+  paths = _draw(job.workdir, job.task, variables, job.data, job.tools, step)
+  _say_paths(job.reporter, paths)
+
+
+def evaluate(
+  workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
+) -> dict[str, Any]:
+  """Computes every figure of a trained run and writes evaluation.json.
+
+  Args:
+    workdir: the run's folder.
+    step: a saved step; the newest by default.
+    given: the config as the user gives it now; eval.* and data.dir are taken from it.
+    reporter: talks to a person.
+
+  Returns:
+    The contents of evaluation.json.
+  """
+  with StopSignals() as signals:
+    opened = open_run(workdir, step, given, reporter, signals)
+    data = configs.system_module(opened.trained.config).make_data(opened.trained.config)
+    _same_facts(opened.trained.facts, data.facts, workdir)
+    figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
+    return _write_evaluation(
+      workdir, figures, opened.trained.step, opened.trained.facts, opened.reporter
+    )
+
+
+def sample(
+  workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
+) -> list[Path]:
+  """Draws what needs no data into samples/ and returns the paths."""
+  with StopSignals() as signals:
+    opened = open_run(workdir, step, given, reporter, signals)
+    trained = opened.trained
+    paths = _draw(workdir, opened.task, trained.variables, None, opened.tools, trained.step)
+    _say_paths(opened.reporter, paths)
+    return paths
+
+
+def open_run(
+  workdir: Path,
+  step: int | None = None,
+  given: ConfigDict | None = None,
+  reporter: Reporter | None = None,
+  signals: StopSignals | None = None,
+) -> Opened:
+  """Loads a trained run for inference; never writes.
+
+  Raises:
+    CheckpointError: nothing to load.
+    ConfigError: `given` differs from the run in more than eval.* and data.dir.
+  """
+  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  saved = _saved_config(workdir)
+  if saved is None:
+    raise CheckpointError(f'{workdir} is not a run: it has no config.json')
+  _prepare_precision(saved)
+  trained = checkpoint.load(workdir, step)
+  config = trained.config
+  if given is not None:
+    free = (*configs.RESUME_FREE, 'num_steps', 'steps_per_call')
+    _refuse(configs.differing(config, given, free), workdir, 'evaluated or sampled')
+    config = _with_free(config, given, configs.EVALUATE_FREE)
+  devices = dev.make_devices(config.parallel)
+  task = configs.system_module(config).make_task(config, trained.facts)
+  tools = _tools(config, devices, reporter, signals or StopSignals(), full=True)
+  variables = dev.replicate(devices, trained.variables)
+  return Opened(
+    workdir, trained._replace(config=config, variables=variables), task, tools, reporter
+  )
+
+
+def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:
+  """Another run as an asset of this one: trained once in the cache, shared by all workdirs.
+
+  Args:
+    config: of the asset; it names a run in $JAXGEN_CACHE/runs/<system>-<hash>.
+    reporter: says that it trains.
+  """
+  configs.check(config)
+  facts = configs.system_module(config).make_data(config).facts
+  name = f'{config.system}-{configs.digest(configs.to_json(config), facts)}'
+  workdir = cache_folder() / 'runs' / name
+  if _evaluated_step(workdir) is None:
+    reporter.say(f'training {name}, once, in {workdir}')
+    train(config, workdir, reporter)
+  return checkpoint.load(workdir)
+
+
+def _make_workdir(workdir: Path) -> None:
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    report.write_bytes(workdir / '.writable', b'')
+    (workdir / '.writable').unlink(missing_ok=True)
+  except OSError as error:
+    raise UserError(f'cannot write to --workdir={workdir}: {error.strerror or error}') from error
+
+
+def _saved_config(workdir: Path) -> ConfigDict | None:
+  path = workdir / 'config.json'
+  if not path.is_file():
+    return None
+  try:
+    return configs.from_json(json.loads(path.read_text()))
+  except ValueError as error:
+    raise CheckpointError(
+      f'{path} is damaged ({error}): restore it or use another --workdir'
+    ) from error
+
+
+def _write_config(workdir: Path, config: ConfigDict) -> None:
+  if jax.process_index() == 0:
+    report.write_json(workdir / 'config.json', configs.to_json(config))
+
+
+def _resolved(config: ConfigDict, saved: ConfigDict | None, workdir: Path) -> ConfigDict:
+  """The config with steps_per_call chosen; a resume keeps the saved choice and must match the rest."""
+  if saved is not None and not config.steps_per_call:
+    config = config.copy_and_resolve_references()
+    config.steps_per_call = saved.steps_per_call
+    configs.check_periods(config)
+  config = configs.resolve_steps_per_call(config, jax.default_backend() == 'cpu')
+  if saved is not None:
+    as_saved = configs.from_json(configs.to_json(config))
+    _refuse(configs.differing(saved, as_saved, configs.resume_free(config)), workdir, 'resumed')
+  return config
+
+
+def _refuse(lines: list[str], workdir: Path, what: str) -> None:
+  if lines:
+    raise ConfigError(
+      f'{workdir} was trained with another config and cannot be {what} with this one. '
+      f'Differing keys: {"; ".join(lines)}. Use these values or another --workdir.'
+    )
+
+
+def _with_free(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> ConfigDict:
+  """The saved config with the given values of the keys in `free`."""
+  values = configs.to_json(saved)
+  flat = configs.flatten(given)
+  for key, value in flat.items():
+    if any(key == f or key.startswith(f + '.') for f in free):
+      *path, leaf = key.split('.')
+      node = values
+      for name in path:
+        node = node.setdefault(name, {})
+      node[leaf] = value
+  return configs.from_json(values)
+
+
+def _check_facts(workdir: Path, facts: dict[str, Any]) -> None:
+  try:
+    step, _, saved = checkpoint.read_items(workdir)
+  except CheckpointError:
+    return
+  del step
+  _same_facts(saved, facts, workdir)
+
+
+def _same_facts(saved: dict[str, Any], facts: dict[str, Any], workdir: Path) -> None:
+  facts = json.loads(json.dumps(facts))
+  if saved != facts:
+    keys = sorted(k for k in saved.keys() | facts.keys() if saved.get(k) != facts.get(k))
+    lines = [f'{k}: {saved.get(k)} -> {facts.get(k)}' for k in keys]
+    raise ConfigError(f'{workdir} was trained on other data. Differing facts: {"; ".join(lines)}')
+
+
+def _prepare_precision(config: ConfigDict) -> None:
+  if config.precision == 'float64':
+    jax.config.update('jax_enable_x64', True)
+
+
+def _tools(
+  config: ConfigDict, devices: dev.Devices, reporter: Reporter, signals: StopSignals, full: bool
+) -> Tools:
+  def progress(items: Iterable, description: str) -> Iterator:
+    return reporter.progress(items, description, check=signals.check)
+
+  def compile_function(fn: Callable) -> Callable:
+    return dev.compile_function(devices, fn)
+
+  return Tools(
+    compile=compile_function,
+    rows=lambda batch_size: dev.evaluation_rows(devices, batch_size),
+    progress=progress,
+    trained=lambda other: trained_asset(other, reporter),
+    rng=name_key(jax.random.key(config.seed), 'evaluate'),
+    full=full,
+  )
+
+
+def _draw(
+  workdir: Path, task: Task, variables: PyTree, data: Data | None, tools: Tools, step: int
+) -> list[Path]:
+  """Writes samples/NAME_STEP.png for every picture of the task."""
+  pictures: dict[str, np.ndarray] = task.pictures(variables, data, tools)
+  if jax.process_index():
+    return []
+  return [
+    report.write_image(workdir / 'samples' / f'{name}_{step:06}.png', pixels)
+    for name, pixels in pictures.items()
+  ]
+
+
+def _say_paths(reporter: Reporter, paths: list[Path]) -> None:
+  for path in paths:
+    reporter.say(f'wrote {path}')
+
+
+def _evaluated_step(workdir: Path) -> int | None:
+  path = workdir / 'evaluation.json'
+  try:
+    return json.loads(path.read_text())['step'] if path.is_file() else None
+  except (ValueError, KeyError):
+    logging.warning('%s is damaged and will be written anew', path)
+    return None
+
+
+def _write_evaluation(
+  workdir: Path, figures: dict[str, Any], step: int, facts: dict[str, Any], reporter: Reporter
+) -> dict[str, Any]:
+  """evaluation.json and its table; `step` and `train_last_epoch` are the run's, not the task's."""
+  lines = report.read_metrics(workdir)
+  last_epoch = report.last_epoch_means(lines, facts['steps_per_epoch'], step)
+  figures = {'step': step, **figures, 'train_last_epoch': last_epoch}
+  if jax.process_index() == 0:
+    report.write_json(workdir / 'evaluation.json', figures)
+    _show(figures, reporter)
+    reporter.say(f'wrote {workdir / "evaluation.json"}')
+  return figures
+
+
+def _show(figures: dict[str, Any], reporter: Reporter) -> None:
+  """One table of the figures that several splits share, one of the rest."""
+  groups = {name: x for name, x in figures.items() if isinstance(x, dict)}
+  columns = list(dict.fromkeys(key for group in groups.values() for key in group))
+  shared = [c for c in columns if isinstance(figures.get(c), float)]
+  if shared:
+    rows = [[str(figures.get('split', 'all')), *(figures[c] for c in shared)]]
+    rows += [[name, *(group.get(c) for c in shared)] for name, group in groups.items()]
+    reporter.table(f'step {figures["step"]}', ['', *shared], rows)
+  rest = [
+    [name, x]
+    for name, x in figures.items()
+    if isinstance(x, int | float) and name not in (*shared, 'step')
+  ]
+  if rest:
+    reporter.table('', ['figure', 'value'], rest)

@@ -1,0 +1,5 @@
+"""The systems: name -> module with `make_data`, `make_model`, `make_task`; imported on use."""
+
+SYSTEMS = {
+  'comvae': 'jaxgen.systems.comvae',
+}

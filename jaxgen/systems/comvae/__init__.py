@@ -1,0 +1,20 @@
+"""Compound VAE: a variational autoencoder whose encoder has a distribution over weights for each example.
+
+Source: Su, Lin, Chen, "Compound Variational Auto-Encoder".
+"""
+
+import importlib
+from typing import Any
+
+from jaxgen.systems.comvae.config import CONVOLUTIONAL, check_config, depends_on_num_steps
+
+_LAZY = {'make_data': 'data', 'make_model': 'task', 'make_task': 'task', 'score_images': 'apply'}
+
+__all__ = ['CONVOLUTIONAL', 'check_config', 'depends_on_num_steps', *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+  """Imports what needs jax on use only, so that config mistakes are told at once."""
+  if name in _LAZY:
+    return getattr(importlib.import_module(f'{__name__}.{_LAZY[name]}'), name)
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

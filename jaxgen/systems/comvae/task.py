@@ -1,0 +1,156 @@
+"""The Compound VAE as a Task: model, training step, export."""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from jaxgen.axis import example_keys, psum
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.systems.comvae import evaluation, losses, model
+from jaxgen.systems.comvae.figures import Figures, elbo_terms
+from jaxgen.task import (
+  Batch,
+  Data,
+  PyTree,
+  Task,
+  Tools,
+  TrainState,
+  name_key,
+  step_rng,
+  update_player,
+)
+
+PLAYER = 'model'
+DTYPES = {
+  'float32': (jnp.float32, jnp.float32),
+  'bfloat16': (jnp.bfloat16, jnp.float32),
+  'float64': (jnp.float64, jnp.float64),
+}
+
+
+def make_model(
+  config: ConfigDict, facts: dict[str, Any], axis: str | None = None
+) -> model.CompoundVAE:
+  """The network of a config; batch norm's statistics are global over `axis`."""
+  dtype, param_dtype = DTYPES[config.precision]
+  options = config.model
+  types = {'dtype': dtype, 'param_dtype': param_dtype}
+  norm = None
+  if options.norm == 'batch':
+    # Statistics, scale and shift stay in the parameters' precision whatever the compute precision.
+    norm = functools.partial(
+      nn.BatchNorm,
+      momentum=options.norm_momentum,
+      axis_name=axis,
+      dtype=param_dtype,
+      param_dtype=param_dtype,
+    )
+  plain = functools.partial(model.PlainDense, **types)
+  if options.kind == 'vanilla':
+    layers = dict.fromkeys(model.ENCODER_LAYERS, plain)
+  elif options.kind == 'simplified':
+    bayes = functools.partial(model.BayesDense, rho_init=options.bayes_rho, param_dtype=param_dtype)
+    layers = dict.fromkeys(model.ENCODER_LAYERS, bayes)
+  else:
+    dynamic = functools.partial(
+      model.DynamicDense,
+      norm=norm,
+      rho_scale=options.rho_scale,
+      rho_shift=options.rho_shift,
+      **types,
+    )
+    layers = {n: dynamic if n in options.layers else plain for n in model.ENCODER_LAYERS}
+  return model.CompoundVAE(
+    encoder=model.Encoder(
+      **layers, num_hidden=options.num_hidden, num_latents=options.num_latents, norm=norm
+    ),
+    decoder=model.Decoder(options.num_hidden, math.prod(facts['image_shape']), **types),
+    sampled=model.SampledLayer(options.prior, options.sampling, options.weight_kl),
+  )
+
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The pure functions of a config; `axis` names the device axis under pmap."""
+  num_pixels = math.prod(facts['image_shape'])
+  dtype = DTYPES[config.precision][1]
+  net = make_model(config, facts, axis)
+  # Evaluation is always one program over the whole batch.
+  figures = Figures(make_model(config, facts), facts, config)
+  optimizers = {PLAYER: optax.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)}
+  shared_weights = config.model.kind == 'simplified'
+
+  def init(key: jax.Array) -> TrainState:
+    x = jnp.zeros((2, num_pixels), dtype)
+    keys = example_keys(key, 2)
+    variables = net.init(name_key(key, 'init'), x, model.Noise(key, keys), keys, train=True)
+    params = {PLAYER: variables['params']}
+    rest = {name: value for name, value in variables.items() if name != 'params'}
+    return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      opt_state={PLAYER: optimizers[PLAYER].init(params[PLAYER])},
+      variables={PLAYER: rest},
+      ema={},
+      rng=key,
+    )
+
+  def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    x = batch['image'].astype(dtype)
+    n = x.shape[0]
+    noise = model.Noise(
+      step_rng(state, 'weights'), example_keys(step_rng(state, 'weights'), n, axis)
+    )
+    z_keys = example_keys(step_rng(state, 'latent'), n, axis)
+    weight = losses.reweighting(config.loss.reweighting, state.step, facts['steps_per_epoch'])
+    if shared_weights:  # eq. 5 sums the examples' costs beside one weight KL
+      weight = weight / config.batch_size
+
+    def loss_fn(params):
+      (logits, posterior), updates = net.apply(
+        {'params': params, **state.variables[PLAYER]},
+        x,
+        noise,
+        z_keys,
+        train=True,
+        mutable=list(state.variables[PLAYER]),
+      )
+      reconstruction = losses.bernoulli_reconstruction(logits, x)
+      latent_kl = losses.gaussian_kl(posterior.mean, posterior.log_var)
+      cost = reconstruction + latent_kl + weight.astype(dtype) * posterior.weight_kl
+      terms = elbo_terms(reconstruction, latent_kl, posterior.weight_kl)
+      return cost.sum() / config.batch_size, ({'loss': cost, **terms}, updates)
+
+    grads, (terms, updates) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+    state = update_player(state, optimizers, PLAYER, grads, axis)
+    state = state.replace(step=state.step + 1, variables={**state.variables, PLAYER: updates})
+    return state, psum({name: Mean.of(x) for name, x in terms.items()}, axis)
+
+  def export(state: TrainState) -> PyTree:
+    return {'params': state.params[PLAYER], **state.variables[PLAYER]}
+
+  def eval_step(variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+    terms = figures.terms(variables, batch, key)
+    return {name: Mean.of(x, batch['mask']) for name, x in terms.items()}
+
+  def evaluate(variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+    return evaluation.evaluate(figures, variables, data, tools)
+
+  def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
+    return evaluation.pictures(figures, variables, data, tools)
+
+  return Task(
+    batch={'image': jax.ShapeDtypeStruct((config.batch_size, num_pixels), jnp.float32)},
+    init=init,
+    train_step=train_step,
+    export=export,
+    eval_step=eval_step,
+    evaluate=evaluate,
+    pictures=pictures,
+  )

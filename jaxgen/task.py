@@ -1,0 +1,161 @@
+"""The contract between a system and everything that runs it.
+
+A system is two functions, `make_data(config) -> Data` and `make_task(config, facts, axis) -> Task`. Both
+results are tuples of pure functions; nothing here knows of devices, files or loops.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from flax import struct
+from ml_collections import ConfigDict
+
+from jaxgen.axis import psum
+from jaxgen.metrics import Metrics
+
+PyTree = Any
+Batch = dict[str, Any]
+
+
+@struct.dataclass
+class TrainState:
+  """Everything a step reads and writes; a checkpoint holds exactly this.
+
+  Attributes:
+    step: () int32, completed updates.
+    params: by player, what one optimizer moves; a single player is {'model': ...}.
+    opt_state: by player, optax states.
+    variables: by player, then Flax collection (batch_stats); {'params': params[p], **variables[p]} can
+      be applied.
+    ema: by player, a whole variables dict; {} without EMA.
+    rng: () typed key, never advanced: a step's randomness is `step_rng(state, name)`.
+  """
+
+  step: jax.Array
+  params: dict[str, PyTree]
+  opt_state: dict[str, PyTree]
+  variables: dict[str, dict[str, PyTree]]
+  ema: dict[str, PyTree]
+  rng: jax.Array
+
+
+class Data(NamedTuple):
+  """What `make_data(config)` returns: the host's side of a data set. Not needed for inference.
+
+  Attributes:
+    facts: JSON-like, what a model must know of its data; saved with every checkpoint.
+    arrays: resident on the device, an argument of the step; {} when streaming.
+    batches: (first step, this process's rows of each global batch) -> this process's batches from that
+      step on, for ever: a pure function of (seed, step).
+    example: (arrays, one row, key) -> one decoded, augmented example; vmapped inside the compiled step,
+      training only.
+    splits: name -> (rows of each global batch -> evaluation batches: decoded, fixed order, padded, with
+      'mask' [B]).
+  """
+
+  facts: dict[str, Any]
+  arrays: PyTree
+  batches: Callable[[int, slice], Iterator[Batch]]
+  example: Callable[[PyTree, Batch, jax.Array], Batch]
+  splits: dict[str, Callable[[slice], Iterator[Batch]]]
+
+
+class Trained(NamedTuple):
+  """A trained model: all that inference needs.
+
+  Attributes:
+    config: the run's config.
+    facts: what the model knows of its data.
+    variables: what `Task.export` made of the state.
+    step: updates it was trained for.
+  """
+
+  config: ConfigDict
+  facts: dict[str, Any]
+  variables: PyTree
+  step: int
+
+
+class Tools(NamedTuple):
+  """What the host lends to `Task.evaluate` and `Task.pictures`.
+
+  Attributes:
+    compile: jit over the mesh: arguments are placed, batches (dicts with 'mask') split over devices.
+    rows: global batch size -> the rows of such a batch that this process passes to compiled functions.
+    progress: (iterable, description) -> iterator with a bar; a stop signal ends it cleanly.
+    trained: config -> another run's Trained, trained first where it is not there yet.
+    rng: key of (config.seed, 'evaluate'): a repeated evaluation is bit-equal.
+    full: whether to compute what is expensive; the end of training asks for the cheap figures only.
+  """
+
+  compile: Callable[[Callable], Callable]
+  rows: Callable[[int], slice]
+  progress: Callable[[Iterable, str], Iterator]
+  trained: Callable[[ConfigDict], Trained]
+  rng: jax.Array
+  full: bool = True
+
+
+class Task(NamedTuple):
+  """What `make_task(config, facts, axis)` returns: a system's pure functions.
+
+  Attributes:
+    batch: ShapeDtypeStructs of one global training batch, as `Data.example` makes it.
+    init: key -> state.
+    train_step: (state, batch) -> (state, metrics); under a device axis the metrics are already summed.
+    export: state -> what a user of the model needs, and no more.
+    eval_step: (exported variables, batch with mask, key) -> metrics.
+    evaluate: (exported variables, data, tools) -> figures for evaluation.json; None where not computed.
+    pictures: (exported variables, data or None, tools) -> name -> uint8 image [H, W] or [H, W, 3]; with
+      data None it draws what needs no data.
+  """
+
+  batch: PyTree
+  init: Callable[[jax.Array], TrainState]
+  train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+  export: Callable[[TrainState], PyTree]
+  eval_step: Callable[[PyTree, Batch, jax.Array], Metrics]
+  evaluate: Callable[[PyTree, Data, Tools], dict[str, Any]]
+  pictures: Callable[[PyTree, Data | None, Tools], dict[str, np.ndarray]]
+
+
+def name_key(key: jax.Array, name: str) -> jax.Array:
+  """The key of a named stream: fold_in(key, crc32(name))."""
+  return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def step_rng(state: TrainState, name: str) -> jax.Array:
+  """The key of stream `name` at the state's step: a pure function of (rng, step, name)."""
+  return name_key(jax.random.fold_in(state.rng, state.step), name)
+
+
+def update_player(
+  state: TrainState,
+  optimizers: dict[str, optax.GradientTransformation],
+  name: str,
+  grads: PyTree,
+  axis: str | None = None,
+) -> TrainState:
+  """Moves one player by its optimizer; the others stay as they are.
+
+  Args:
+    state: the state before.
+    optimizers: by player.
+    name: the player.
+    grads: gradients of a loss written as local_sum / global_count, not yet summed over devices: they
+      are summed here, once.
+    axis: the device axis, or None.
+
+  Returns:
+    The state with new params[name] and opt_state[name]; `step` is left to the caller.
+  """
+  grads = psum(grads, axis)
+  updates, opt_state = optimizers[name].update(grads, state.opt_state[name], state.params[name])
+  params = optax.apply_updates(state.params[name], updates)
+  return state.replace(
+    params={**state.params, name: params}, opt_state={**state.opt_state, name: opt_state}
+  )

@@ -1,0 +1,28 @@
+r"""Trains, evaluates and samples every system of jaxgen.
+
+Train on bundled data, in minutes on a laptop:
+
+  python launch.py --config=configs/comvae.py --workdir=runs/comvae
+
+The same command again resumes a run that was stopped; a finished run says so.
+
+  --config=PATH[:VARIANT]    a config file and one row of the paper's tables, as comvae.py:vanilla
+  --config.KEY=VALUE         overrides one value, as --config.optim.learning_rate=1e-4
+  --workdir=DIR              where config.json, metrics.jsonl, checkpoints/, samples/ and evaluation.json go
+  --mode=train|evaluate|sample
+                             evaluate: every figure of the newest checkpoint into evaluation.json
+                             sample: pictures that need no data into samples/
+  --step=N                   evaluate or sample this saved step instead of the newest
+
+Several processes: --coordinator=HOST:PORT --num_processes=N --process_id=I on each, or --distributed=auto
+where JAX can find the job itself (Slurm, Open MPI, TPU pods, Kubernetes).
+
+`jaxgen inspect SYSTEM[:VARIANT]` shows a variant's layers, parameters and FLOPs. `jaxgen --help` has more.
+"""
+
+import sys
+
+from jaxgen.launcher import main
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv, doc=__doc__))
