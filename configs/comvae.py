@@ -2,12 +2,15 @@
 
   python launch.py --config=configs/comvae.py --workdir=runs/comvae
 
-trains the compound VAE with the mixture prior on scikit-learn's bundled 8x8 digits.
+trains the compound VAE with the mixture prior on scikit-learn's bundled 8x8 digits: under 3 minutes on two
+CPU cores, compilation included, to a test negative ELBO of about 26.9 nats (27.5 at most).
 
   python launch.py --config=configs/comvae.py:mnist_vanilla --workdir=runs/mnist_vanilla \
       --config.data.dir=DIR
 
-trains a row at paper size on the four .gz files of MNIST in DIR. Prefixes: mnist_, emnist_, fashion_mnist_.
+trains a row at paper size on the four .gz files of MNIST in DIR: 1 to 4 minutes for the vanilla and simplified
+rows on two cores. The compound rows have 123 million parameters and need a GPU. Prefixes: mnist_, emnist_,
+fashion_mnist_.
 """
 
 from ml_collections import ConfigDict
@@ -103,6 +106,7 @@ def _base(data_name: str) -> ConfigDict:
   config.eval.ais_chains = 16
   config.eval.ais_steps = 500  # temperatures
   config.eval.gap_examples = 120 if bundled else 100
+  config.eval.gap_max_checks = 1000  # of 100 steps, where an example has not stopped before
   config.eval.weight_samples = 32  # for the variance of the latent mean
   config.eval.ood = 'photo_patches' if bundled else _other(data_name)
   config.eval.ood_dir = ''

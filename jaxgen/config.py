@@ -23,13 +23,13 @@ RESUME_FREE = (*PERIODS, 'parallel', 'data.dir', 'eval', 'checkpoint', 'stop')
 EVALUATE_FREE = ('eval', 'data.dir', 'parallel')
 
 
-def near_matches(name: str, known: Iterable[str]) -> str:
-  """' Did you mean ...?' with the closest known names, or ''."""
+def near_matches(name: str, known: Iterable[str], prefix: str = '') -> str:
+  """' Did you mean ...?' with the closest known names, each after `prefix`, or ''."""
   known = list(known)
   close = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
   if not close:  # the right leaf in the wrong branch
     close = [k for k in known if k.split('.')[-1] == name.split('.')[-1]][:3]
-  return f' Did you mean {" or ".join(close)}?' if close else ''
+  return f' Did you mean {" or ".join(prefix + k for k in close)}?' if close else ''
 
 
 def check_choice(key: str, value: str, choices: Iterable[str]) -> None:
@@ -44,10 +44,9 @@ def choose_variant(variant: str, variants: Iterable[str]) -> str:
   """The variant, or ConfigError that lists those there are."""
   variants = list(variants)
   if variant not in variants:
-    raise ConfigError(
-      f'unknown variant {variant!r}.{near_matches(variant, variants)} '
-      f'Variants: {", ".join(variants)}.'
-    )
+    near = near_matches(variant, variants)
+    known = near or f' Variants: {", ".join(variants)}.'
+    raise ConfigError(f'unknown variant {variant!r}.{known}')
   return variant
 
 
@@ -122,7 +121,7 @@ def system_module(config: ConfigDict):
 
 def resume_free(config: ConfigDict) -> tuple[str, ...]:
   """Keys that a resumed run may change."""
-  free = RESUME_FREE
+  free: tuple[str, ...] = RESUME_FREE
   if not system_module(config).depends_on_num_steps(config):
     free = (*free, 'num_steps')
   return free

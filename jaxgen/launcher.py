@@ -16,9 +16,11 @@ from jaxgen.signals import Stopped
 MODES = ('train', 'evaluate', 'sample')
 
 
-def _define_flags() -> flags.FlagValues:
+def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file('config', None, 'PATH[:VARIANT]', flag_values=values)
+  config_flags.DEFINE_config_file(
+    'config', None, 'PATH[:VARIANT]', flag_values=values, sys_argv=list(argv)
+  )
   flags.DEFINE_string('workdir', None, 'The folder of the run.', flag_values=values)
   flags.DEFINE_enum('mode', 'train', MODES, 'What to do.', flag_values=values)
   flags.DEFINE_integer('step', None, 'A saved step; the newest by default.', flag_values=values)
@@ -38,7 +40,7 @@ def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, ConfigDict]:
   """
   spec = _config_spec(argv)
   config = configs.load(spec) if spec else None
-  values = _define_flags()
+  values = _define_flags(argv)
   try:
     rest = values(list(argv))[1:]
   except Exception as error:  # ml_collections raises as many kinds as there are mistakes
@@ -83,7 +85,8 @@ def _explain(argv: Sequence[str], config: ConfigDict | None, error: Exception) -
       inner = [k for k in flat if k.startswith(key + '.')]
       if inner:
         return f'config.{key} is a group: set one of {", ".join(inner)}'
-      return f'unknown key config.{key}.{configs.near_matches(key, flat)}'
+      near = configs.near_matches(key, flat, prefix='config.')
+      return f'unknown key config.{key}.{near}'
     if (wrong := _wrong_type(flat[key], value)) is not None:
       return f'config.{key} = {value!r} is not {wrong} (now {flat[key]!r})'
   first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
@@ -138,8 +141,15 @@ def guarded(action: Callable[[], None]) -> int:
   return 0
 
 
+def _ignore_abandoned(unraisable: 'sys.UnraisableHookArgs') -> None:
+  """Keeps quiet about TensorStore's operations that a failed save left behind."""
+  if str(unraisable.exc_value) != 'Event loop is closed':
+    sys.__unraisablehook__(unraisable)
+
+
 def _run(argv: Sequence[str]) -> None:
   values, config = parse(argv)
+  sys.unraisablehook = _ignore_abandoned
   from jaxgen import devices, run
 
   devices.enable_compilation_cache()

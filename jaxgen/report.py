@@ -1,10 +1,12 @@
 """What a run tells: progress on the terminal, metrics.jsonl, TensorBoard events, tables and pictures."""
 
+import functools
+import io
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,6 @@ def write_json(path: Path, values: Any) -> Path:
 
 def write_image(path: Path, pixels: np.ndarray) -> Path:
   """Writes uint8 [H, W] or [H, W, 3] as PNG, complete or not at all."""
-  import io
-
   buffer = io.BytesIO()
   Image.fromarray(pixels).save(buffer, format='PNG')
   return write_bytes(path, buffer.getvalue())
@@ -67,8 +67,8 @@ def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -
   rows = -(-n // columns)
   cells = np.ones((rows * columns, height + pad, width + pad), np.float64)
   cells[:n, :height, :width] = np.clip(images, 0.0, 1.0)
-  grid = cells.reshape(rows, columns, height + pad, width + pad).swapaxes(1, 2)
-  grid = grid.reshape(rows * (height + pad), columns * (width + pad))
+  cells = cells.reshape(rows, columns, height + pad, width + pad).swapaxes(1, 2)
+  grid = cells.reshape(rows * (height + pad), columns * (width + pad))
   grid = np.pad(grid, ((pad, 0), (pad, 0)), constant_values=1.0)
   pixels = np.round(grid * 255).astype(np.uint8)
   return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
@@ -83,14 +83,19 @@ class MetricsLog:
   """
 
   def __init__(self, workdir: Path, step: int):
-    from tensorboardX import SummaryWriter
-
     self.path = workdir / 'metrics.jsonl'
     kept = [line for line in read_metrics(workdir) if line['step'] <= step]
     text = ''.join(json.dumps(line) + '\n' for line in kept)
     write_bytes(self.path, text.encode())
     self._file = self.path.open('a', buffering=1)
-    self._events = SummaryWriter(str(workdir / 'tensorboard'), purge_step=step + 1)
+    self._folder, self._purge_step = workdir / 'tensorboard', step + 1
+
+  @functools.cached_property
+  def _events(self):
+    # Imported after the first steps are under way: it takes a second where torch is installed.
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(str(self._folder), purge_step=self._purge_step)
 
   def write(self, step: int, values: Mapping[str, float], **more: Any) -> None:
     """Appends one line; `values` also go to TensorBoard."""
@@ -107,7 +112,8 @@ class MetricsLog:
   def close(self) -> None:
     """Flushes both files."""
     self._file.close()
-    self._events.close()
+    if '_events' in self.__dict__:
+      self._events.close()
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
@@ -162,7 +168,7 @@ class Reporter:
   def __init__(self, quiet: bool = False):
     self.console = Console(quiet=quiet, soft_wrap=True, highlight=False)
     self._live = self.console.is_terminal and not quiet
-    self._plain_at = 0.0
+    self._plain_at = time.monotonic()
 
   def say(self, text: str) -> None:
     """One line."""
@@ -174,13 +180,13 @@ class Reporter:
       print(text, file=sys.stderr, flush=True)
 
   def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A table; floats with two decimals, None as a dash."""
+    """A table; floats with two decimals, None as a dash; the first column is never cut."""
     table = Table(title=title, title_justify='left')
     for i, name in enumerate(columns):
-      table.add_column(name, justify='left' if i == 0 else 'right')
+      table.add_column(name, justify='left' if i == 0 else 'right', no_wrap=i == 0)
     for row in rows:
       table.add_row(*(_cell(value) for value in row))
-    self.console.print(table)
+    self.console.print(table, soft_wrap=False)
 
   def steps(self, total: int, start: int) -> 'StepsBar':
     """A context that shows training progress from `start` to `total`."""
@@ -188,7 +194,7 @@ class Reporter:
 
   def progress(self, items: Iterable, description: str, check=lambda: None) -> Iterator:
     """Iterates with a bar; `check` is called before each item and may raise to stop."""
-    total = len(items) if hasattr(items, '__len__') else None
+    total = len(items) if isinstance(items, Sized) else None
     if not self._live:
       for i, item in enumerate(items):
         check()
@@ -211,7 +217,8 @@ class StepsBar:
   def __init__(self, reporter: Reporter, total: int, start: int):
     self._reporter, self._total, self._start = reporter, total, start
     self._bar = _bar(reporter.console, transient=False) if reporter._live else None
-    self._began = self._said = time.monotonic()
+    self._said = time.monotonic()
+    self._rated_from: tuple[int, float] | None = None
     self._task: Any = None
 
   def __enter__(self) -> 'StepsBar':
@@ -233,16 +240,21 @@ class StepsBar:
 
   def metrics(self, step: int, values: Mapping[str, float]) -> None:
     """Shows the main metrics; prints a plain line when the last one is some seconds old."""
-    shown = list(values.items())[:TERMINAL_METRICS]
-    text = '  '.join(f'{name.split("/", 1)[1]} {value:.2f}' for name, value in shown)
-    rate = values.get('steps_per_second')
+    shown = [(k.removeprefix('train/'), v) for k, v in values.items() if k.startswith('train/')]
+    text = '  '.join(f'{name} {value:.2f}' for name, value in shown[:TERMINAL_METRICS])
     if self._bar:
-      self._bar.update(self._task, metrics=text)
+      rate = values.get('steps_per_second', 0.0)
+      self._bar.update(self._task, metrics=f'{rate:.1f} steps/s  {text}')
       return
     now = time.monotonic()
-    if now - self._said >= PLAIN_LINE_SECONDS or step == self._total:
+    if (
+      self._rated_from is None
+    ):  # the first metrics come after compilation, which says nothing of the rate
+      self._rated_from = step, now
+    first_step, first_time = self._rated_from
+    if (step > first_step and now - self._said >= PLAIN_LINE_SECONDS) or step == self._total:
       self._said = now
-      rate = (step - self._start) / max(now - self._began, 1e-9)
+      rate = (step - first_step) / max(now - first_time, 1e-9)
       left = (self._total - step) / max(rate, 1e-9)
       self._reporter.say(
         f'step {step}/{self._total}  {rate:.1f} steps/s  {_duration(left)} left  {text}'

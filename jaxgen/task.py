@@ -29,8 +29,8 @@ class TrainState:
     step: () int32, completed updates.
     params: by player, what one optimizer moves; a single player is {'model': ...}.
     opt_state: by player, optax states.
-    variables: by player, then Flax collection (batch_stats); {'params': params[p], **variables[p]} can
-      be applied.
+    variables: by player, then Flax collection (batch_stats);
+      `{'params': params[p], **variables[p]}` can be applied.
     ema: by player, a whole variables dict; {} without EMA.
     rng: () typed key, never advanced: a step's randomness is `step_rng(state, name)`.
   """

@@ -167,7 +167,7 @@ def read_set(folder: str | Path, idx_set: IdxSet) -> dict[str, tuple[np.ndarray,
     idx_set: how the set is stored.
 
   Returns:
-    {'train': (images, labels), 'test': (images, labels)}, see `read_split`.
+    (images, labels) by split, 'train' and 'test', see `read_split`.
 
   Raises:
     DataError: as `read_split`, or the two splits have images of different sizes.

@@ -136,7 +136,7 @@ def load_idx(name: str, folder: str | Path) -> dict[str, RecordSource]:
     folder: holds the four files; never written to.
 
   Returns:
-    {'train': source, 'test': source} in the order of the files.
+    Sources by split, 'train' and 'test', in the order of the files.
 
   Raises:
     DataError: a file is missing or wrong, or the cache cannot be written.

@@ -26,7 +26,7 @@ def resident_batches(
     rows: this process's rows of each global batch.
 
   Returns:
-    An endless iterator of {'index': [b] int32}.
+    An endless iterator of dicts with 'index', [b] int32.
 
   Raises:
     ConfigError: `batch_size` is below 1 or above `n`.
@@ -148,7 +148,8 @@ def evaluation_batches(
     decode: applied to the stacked batch (without 'mask'), padding included.
 
   Returns:
-    An iterator of dicts of [b, ...] arrays with 'mask', [b] float32: 1 a row, 0 padding.
+    An iterator of dicts of [b, ...] arrays with 'mask', [b] float32, which is 1 for a row and 0
+    for padding.
 
   Raises:
     ConfigError: `batch_size` is below 1.

@@ -50,7 +50,7 @@ class Source(abc.ABC):
       rows: [b] row indices in [0, len(source)).
 
     Returns:
-      {'image': [b, H, W, C] uint8, 'label': [b] int32}.
+      A dict of 'image', [b, H, W, C] uint8, and 'label', [b] int32.
     """
 
   def __getitem__(self, row: int) -> dict[str, np.ndarray]:
@@ -148,7 +148,7 @@ def load_images(
     columns: {'image': ..., 'label': ...}, names of the features of a TFDS set where they differ.
 
   Returns:
-    {'train': source, 'test': source}; 'photo_patches' has 'test' only.
+    Sources by split, 'train' and 'test'; 'photo_patches' has 'test' only.
 
   Raises:
     ConfigError: the name or a key of `columns` is unknown.

@@ -1,18 +1,12 @@
 """Annealed importance sampling of log p(x) with Hamiltonian transitions."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 TARGET_ACCEPTANCE = 0.65
-
-
-class _Chain(NamedTuple):
-  z: jax.Array  # [N, Z]
-  log_weight: jax.Array  # [N]
-  step_size: jax.Array  # [N]
+STEP_SIZES = (1e-4, 0.5)
 
 
 def annealed_log_likelihood(
@@ -28,7 +22,9 @@ def annealed_log_likelihood(
   """Log p(x) for a N(0, I) prior by AIS: a stochastic lower bound, log of the mean weight over chains.
 
   Samples move from the prior to the posterior through p(z) p(x|z)^beta, beta on a sigmoid schedule; each
-  transition is one Hamiltonian trajectory whose step size follows a 0.65 acceptance rate, chain by chain.
+  transition is one Hamiltonian trajectory. A pilot run of its own chains finds the step size of each
+  temperature that keeps an acceptance rate of 0.65, example by example. The weighted run holds them fixed:
+  a chain that adapts to its own past leaves its target and its weight is no longer unbiased.
 
   Args:
     log_likelihood: z [C, B, Z] -> log p(x_b | z_cb) [C, B].
@@ -49,38 +45,76 @@ def annealed_log_likelihood(
   # A sigmoid schedule spends its temperatures at both ends, where the weights vary most.
   raw = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1, dtype=dtype))
   betas = (raw - raw[0]) / (raw[-1] - raw[0])
+  pilot_key, key = jax.random.split(key)
 
-  def log_joint(z, beta):
-    return -0.5 * (z**2).sum(-1) + beta * log_likelihood(z)
+  def start(run_key):
+    return jax.random.normal(jax.random.fold_in(run_key, num_steps), shape, dtype)
 
-  def move(chain: _Chain, inputs):
-    i, previous, beta = inputs
-    likelihood = log_likelihood(chain.z)
-    log_weight = chain.log_weight + (beta - previous) * likelihood
-    gradient = jax.grad(lambda z: log_joint(z, beta).sum())
-    momentum_key, accept_key = jax.random.split(jax.random.fold_in(key, i))
-    momentum = jax.random.normal(momentum_key, shape, dtype)
-    size = chain.step_size[..., None]
+  def transition(run_key, i, z, beta, step_size):
+    return _hamiltonian(
+      lambda z: beta * log_likelihood(z) - 0.5 * (z**2).sum(-1),
+      jax.random.fold_in(run_key, i),
+      z,
+      step_size,
+      num_leapfrog,
+    )
 
-    def leapfrog(_, zp):
-      z, p = zp
-      p = p + 0.5 * size * gradient(z)
-      z = z + size * p
-      return z, p + 0.5 * size * gradient(z)
+  def pilot(carry, inputs):
+    z, step_size = carry
+    i, beta = inputs
+    z, rate = transition(pilot_key, i, z, beta, step_size)
+    adapted = step_size * jnp.exp(0.1 * (rate.mean(0) - TARGET_ACCEPTANCE))
+    return (z, jnp.clip(adapted, *STEP_SIZES)), step_size
 
-    z, p = jax.lax.fori_loop(0, num_leapfrog, leapfrog, (chain.z, momentum))
-    energy = log_joint(z, beta) - 0.5 * (p**2).sum(-1)
-    energy -= log_joint(chain.z, beta) - 0.5 * (momentum**2).sum(-1)
-    accept = jnp.log(jax.random.uniform(accept_key, shape[:2], dtype)) < energy
-    z = jnp.where(accept[..., None], z, chain.z)
-    rate = jnp.clip(jnp.exp(jnp.minimum(energy, 0.0)), 0.0, 1.0)
-    step_size = chain.step_size * jnp.exp(0.1 * (rate - TARGET_ACCEPTANCE))
-    return _Chain(z, log_weight, jnp.clip(step_size, 1e-4, 0.5)), None
+  def move(carry, inputs):
+    z, log_weight = carry
+    i, previous, beta, step_size = inputs
+    log_weight += (beta - previous) * log_likelihood(z)
+    z, _ = transition(key, i, z, beta, step_size)
+    return (z, log_weight), None
 
-  start = _Chain(
-    jax.random.normal(jax.random.fold_in(key, num_steps), shape, dtype),
-    jnp.zeros(shape[:2], dtype),
-    jnp.full(shape[:2], 0.1, dtype),
-  )
-  chain, _ = jax.lax.scan(move, start, (jnp.arange(num_steps), betas[:-1], betas[1:]))
-  return jax.nn.logsumexp(chain.log_weight, axis=0) - jnp.log(float(num_chains)).astype(dtype)
+  steps = jnp.arange(num_steps)
+  first_size = jnp.full((num_examples,), 0.1, dtype)
+  _, step_sizes = jax.lax.scan(pilot, (start(pilot_key), first_size), (steps, betas[1:]))
+  inputs = (steps, betas[:-1], betas[1:], step_sizes)
+  (_, log_weight), _ = jax.lax.scan(move, (start(key), jnp.zeros(shape[:2], dtype)), inputs)
+  return jax.nn.logsumexp(log_weight, axis=0) - jnp.log(float(num_chains)).astype(dtype)
+
+
+def _hamiltonian(
+  log_joint: Callable[[jax.Array], jax.Array],
+  key: jax.Array,
+  z: jax.Array,
+  step_size: jax.Array,
+  num_leapfrog: int,
+) -> tuple[jax.Array, jax.Array]:
+  """One trajectory of every chain, accepted or not.
+
+  Args:
+    log_joint: z [C, B, Z] -> [C, B], up to a constant.
+    key: () typed key.
+    z: [C, B, Z].
+    step_size: [B].
+    num_leapfrog: steps.
+
+  Returns:
+    The new z and the probability of acceptance [C, B].
+  """
+  gradient = jax.grad(lambda z: log_joint(z).sum())
+  momentum_key, accept_key = jax.random.split(key)
+  momentum = jax.random.normal(momentum_key, z.shape, z.dtype)
+  size = step_size[None, :, None]
+
+  def leapfrog(_, state):
+    z, p = state
+    p = p + 0.5 * size * gradient(z)
+    z = z + size * p
+    return z, p + 0.5 * size * gradient(z)
+
+  proposed, p = jax.lax.fori_loop(0, num_leapfrog, leapfrog, (z, momentum))
+  energy = log_joint(proposed) - 0.5 * (p**2).sum(-1)
+  energy -= log_joint(z) - 0.5 * (momentum**2).sum(-1)
+  energy = jnp.where(jnp.isnan(energy), -jnp.inf, energy)  # a diverged trajectory is rejected
+  uniform = jax.random.uniform(accept_key, z.shape[:2], z.dtype)
+  accept = jnp.log(uniform) < energy
+  return jnp.where(accept[..., None], proposed, z), jnp.exp(jnp.minimum(energy, 0.0))

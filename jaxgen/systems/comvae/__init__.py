@@ -8,7 +8,13 @@ from typing import Any
 
 from jaxgen.systems.comvae.config import CONVOLUTIONAL, check_config, depends_on_num_steps
 
-_LAZY = {'make_data': 'data', 'make_model': 'task', 'make_task': 'task', 'score_images': 'apply'}
+_LAZY = {
+  'make_data': 'data',
+  'make_model': 'task',
+  'make_task': 'task',
+  'image_size': 'apply',
+  'score_images': 'apply',
+}
 
 __all__ = ['CONVOLUTIONAL', 'check_config', 'depends_on_num_steps', *_LAZY]
 

@@ -58,6 +58,7 @@ def check_config(config: ConfigDict) -> None:
     'eval.ais_chains',
     'eval.ais_steps',
     'eval.gap_examples',
+    'eval.gap_max_checks',
     'eval.weight_samples',
   )
   if config.eval.importance_samples % config.eval.chunk:

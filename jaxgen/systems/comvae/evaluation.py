@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from jaxgen.data.order import order
 from jaxgen.errors import UserError
@@ -87,13 +86,16 @@ def _elbo(
 
 def _elbo_train_mode(
   figures: Figures, variables: PyTree, data: Data, tools: Tools
-) -> dict[str, float]:
+) -> dict[str, float] | None:
   """Mean ELBO terms of the test set with the statistics of batches drawn as in training.
 
-  Files are often sorted by writer; a fixed permutation gives batches like those of training.
+  Files are often sorted by writer; a fixed permutation gives batches like those of training. None where
+  the test set is smaller than a batch.
   """
   images = _whole(data, figures, 'test')
   n, size = len(images), figures.batch_size
+  if n < size:
+    return None
   rows = order(0, 'test_train_mode', 0, n)[: n // size * size].reshape(-1, size)
   local = tools.rows(size)
 
@@ -200,7 +202,7 @@ def _latents(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
   means = _per_example(figures.latent_means, 'latent means', figures, variables, data, tools, count)
   return {
     'active_units': int((means['mean'].var(axis=0) > ACTIVE_VARIANCE).sum()),
-    'latent_mean_variance': float(means['variance'].mean()),
+    'latent_mean_variance': float(means['variance'].mean()) if figures.random_weights else 0.0,
   }
 
 
@@ -224,6 +226,8 @@ def _ood(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> dict[
     return _NOTHING['_ood']
   inside = _per_example(scores, 'in-distribution images', figures, variables, data, tools, count)
   labels = np.repeat([0, 1], [len(inside['variance']), len(outside['variance'])])
+
+  from sklearn.metrics import roc_auc_score  # takes a second to import, needed here only
 
   def auroc(name: str) -> float:
     return float(roc_auc_score(labels, np.concatenate([inside[name], outside[name]])))

@@ -130,7 +130,12 @@ class Figures:
       return gap.elbo(log_likelihood, q, name_key(sample_key, 'latent'), 1)
 
     best = gap.optimise_posterior(
-      log_likelihood, name_key(key, 'optimise'), len(x), self.num_latents, dtype=x.dtype
+      log_likelihood,
+      name_key(key, 'optimise'),
+      len(x),
+      self.num_latents,
+      max_checks=self.options.gap_max_checks,
+      dtype=x.dtype,
     )
 
     def optimised(sample_key):

@@ -19,6 +19,8 @@ from jaxgen.systems.comvae import losses
 from jaxgen.task import name_key
 
 ENCODER_LAYERS = ('hidden', 'mu', 'sigma')
+MIN_RHO = -40.0
+TYPICAL_INPUT = 0.25
 
 
 class Noise(NamedTuple):
@@ -72,13 +74,24 @@ class WeightPosterior(NamedTuple):
     Reference: Kingma, Salimans & Welling 2015, eq. 6.
     """
     spec = 'bi,bio->bo' if self.w_mean.ndim == 3 else 'bi,io->bo'
-    mean = jnp.einsum(spec, x, self.w_mean) + self.b_mean
-    variance = jnp.einsum(spec, x**2, self.w_std**2) + self.b_std**2
+    mean = jnp.einsum(spec, x, self.w_mean)
+    mean += jnp.broadcast_to(self.b_mean, mean.shape)
+    variance = jnp.einsum(spec, x**2, self.w_std**2)
+    variance += jnp.broadcast_to(self.b_std**2, variance.shape)
     return mean, jnp.sqrt(variance)
 
 
+def positive_std(rho: jax.Array) -> jax.Array:
+  """softplus(rho), the standard deviation of a weight, held above e^-40.
+
+  Below it float32 loses the variance, then the deviation: log(0) in the weight KL, and 0/0 in the
+  gradient of local reparameterisation.
+  """
+  return jax.nn.softplus(jnp.maximum(rho, MIN_RHO))
+
+
 def normal(keys: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-  """Standard normal draws: of `shape` from one key, of [B, *shape] from [B] keys."""
+  """Standard normal draws: of `shape` from one key, of `[B, *shape]` from [B] keys."""
   draw = functools.partial(jax.random.normal, shape=shape, dtype=dtype)
   return jax.vmap(draw)(keys) if keys.ndim else draw(keys)
 
@@ -96,6 +109,10 @@ class SampledLayer:
   prior: str = 'mixture'
   sampling: str = 'weights'
   weight_kl: str = 'sample'
+
+  def __post_init__(self):
+    if self.weight_kl == 'closed_form' and self.prior != 'single':
+      raise ValueError(f"weight_kl = 'closed_form' is of the single prior, not of {self.prior!r}")
 
   def __call__(
     self, x: jax.Array, posterior: WeightPosterior, noise: Noise
@@ -123,7 +140,8 @@ class SampledLayer:
       w_kl = losses.gaussian_weight_kl(posterior.w_mean, posterior.w_std)
       b_kl = losses.gaussian_weight_kl(posterior.b_mean, posterior.b_std)
     if self.sampling == 'weights':
-      h = jnp.einsum('bi,io->bo' if shared else 'bi,bio->bo', x, w) + b
+      h = jnp.einsum('bi,io->bo' if shared else 'bi,bio->bo', x, w)
+      h += jnp.broadcast_to(b, h.shape)
     else:
       mean, std = posterior.moments(x)
       h = mean + std * normal(_fold(noise.example, 2), mean.shape[-1:], x.dtype)
@@ -164,12 +182,12 @@ class BayesDense(nn.Module):
   rho_init: float = -6.0
   param_dtype: Any = jnp.float32
 
-  @nn.compact
   def __call__(self, x, noise, *, train, mask, sampled):
     """X [B, in] -> h [B, out], weight KL () nats, shared by all examples."""
     del train, mask
     return sampled(x, self.posterior(x.shape[-1]), noise)
 
+  @nn.compact
   def posterior(self, num_inputs: int) -> WeightPosterior:
     """q(w), q(b): w [in, out], b [out]."""
     shape = (num_inputs, self.features)
@@ -177,9 +195,9 @@ class BayesDense(nn.Module):
     rho = nn.initializers.constant(self.rho_init)
     return WeightPosterior(
       w_mean=self.param('w_mu', lecun, shape, self.param_dtype),
-      w_std=jax.nn.softplus(self.param('w_rho', rho, shape, self.param_dtype)),
+      w_std=positive_std(self.param('w_rho', rho, shape, self.param_dtype)),
       b_mean=self.param('b_mu', zeros, shape[1:], self.param_dtype),
-      b_std=jax.nn.softplus(self.param('b_rho', rho, shape[1:], self.param_dtype)),
+      b_std=positive_std(self.param('b_rho', rho, shape[1:], self.param_dtype)),
     )
 
 
@@ -189,14 +207,16 @@ class DynamicDense(nn.Module):
   mu_w = W_wmu x, rho_w = W_wrho x, mu_b = W_bmu x, rho_b = W_brho x without biases, each through batch
   norm; w ~ N(mu_w, softplus(rho_w)^2), b ~ N(mu_b, softplus(rho_b)^2); h = w x + b (the paper's eq. 3).
 
-  Batch norm undoes the scale of the projections, so its own scale and shift set the weights' scale.
+  Batch norm undoes the scale of the projections, so its own scale and shift set the weights' scale. Without
+  it the projections start with that scale and shift themselves: with plain ones the log-variance of the
+  latent overflows at the first step.
 
   Attributes:
     features: outputs.
     norm: constructor of batch norm, or None for bare projections.
-    rho_scale: batch norm's initial scale on the rho projections.
-    rho_shift: batch norm's initial shift on the rho projections.
-    kernel_init: initialiser of the projections.
+    rho_scale: initial scale of rho, batch norm's or the kernel's.
+    rho_shift: initial shift of rho, batch norm's or the kernel's.
+    kernel_init: initialiser of the projections, before scale and shift.
   """
 
   features: int
@@ -207,11 +227,11 @@ class DynamicDense(nn.Module):
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
 
-  @nn.compact
   def __call__(self, x, noise, *, train, mask, sampled):
     """X [B, in] -> h [B, out], weight KL [B] nats."""
     return sampled(x, self.posterior(x, train=train, mask=mask), noise)
 
+  @nn.compact
   def posterior(self, x: jax.Array, *, train: bool, mask: jax.Array | None) -> WeightPosterior:
     """q(w|x), q(b|x): w [B, in, out], b [B, out]."""
     batch, num_inputs = x.shape
@@ -223,7 +243,7 @@ class DynamicDense(nn.Module):
       y = nn.Dense(
         size,
         use_bias=False,
-        kernel_init=self.kernel_init,
+        kernel_init=self.kernel_init if self.norm else _scaled(self.kernel_init, scale, shift),
         dtype=self.dtype,
         param_dtype=self.param_dtype,
         name=name,
@@ -242,10 +262,23 @@ class DynamicDense(nn.Module):
     shape = (batch, num_inputs, self.features)
     return WeightPosterior(
       w_mean=project('w_mu', weights, *mean_init).reshape(shape),
-      w_std=jax.nn.softplus(project('w_rho', weights, *rho_init)).reshape(shape),
+      w_std=positive_std(project('w_rho', weights, *rho_init)).reshape(shape),
       b_mean=project('b_mu', self.features, *mean_init),
-      b_std=jax.nn.softplus(project('b_rho', self.features, *rho_init)),
+      b_std=positive_std(project('b_rho', self.features, *rho_init)),
     )
+
+
+def _scaled(kernel_init: Callable, scale: float, shift: float) -> Callable:
+  """Kernels whose outputs start near the scale and shift that batch norm would give them.
+
+  A bias would be a new parameter; the kernel's own mean shifts as well, as inputs (pixels, ReLU outputs)
+  are not negative and average about TYPICAL_INPUT.
+  """
+
+  def init(key, shape, dtype=jnp.float32):
+    return scale * kernel_init(key, shape, dtype) + shift / (TYPICAL_INPUT * shape[0])
+
+  return init
 
 
 def _rows(mask: jax.Array | None) -> jax.Array | None:

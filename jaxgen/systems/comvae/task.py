@@ -44,13 +44,15 @@ def make_model(
   types = {'dtype': dtype, 'param_dtype': param_dtype}
   norm = None
   if options.norm == 'batch':
-    # Statistics, scale and shift stay in the parameters' precision whatever the compute precision.
+    # Statistics, scale and shift stay in the parameters' precision whatever the compute precision;
+    # flax's forced float32 would start them in float32 and turn them to float64 at the first step.
     norm = functools.partial(
       nn.BatchNorm,
       momentum=options.norm_momentum,
       axis_name=axis,
       dtype=param_dtype,
       param_dtype=param_dtype,
+      force_float32_reductions=False,
     )
   plain = functools.partial(model.PlainDense, **types)
   if options.kind == 'vanilla':

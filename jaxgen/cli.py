@@ -1,0 +1,148 @@
+"""The `jaxgen` command: look at systems and use what was trained."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.launcher import guarded
+from jaxgen.systems import SYSTEMS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the command; returns the exit status."""
+  args = _parser().parse_args(argv)
+  return guarded(lambda: args.run(args))
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='jaxgen',
+    description='Look at systems and use trained runs. Training is launch.py.',
+    epilog='jaxgen COMMAND --help says more.',
+  )
+  commands = parser.add_subparsers(required=True, metavar='COMMAND')
+
+  inspect = commands.add_parser(
+    'inspect',
+    help='layers, parameters and FLOPs of a variant',
+    description=f'Systems: {", ".join(SYSTEMS)}. Nothing is trained, loaded or downloaded.',
+  )
+  inspect.add_argument('spec', metavar='SYSTEM[:VARIANT]', help='as comvae:mnist_vanilla')
+  inspect.add_argument('--json', action='store_true', help='parameter counts as JSON')
+  inspect.set_defaults(run=_inspect)
+
+  for name, run, text in (
+    ('evaluate', _evaluate, 'every figure of a run into its evaluation.json'),
+    ('sample', _sample, 'pictures that need no data into its samples/'),
+  ):
+    command = commands.add_parser(name, help=text, description=text)
+    _add_workdir(command)
+    command.set_defaults(run=run)
+
+  score = commands.add_parser(
+    'score',
+    help='negative ELBO, importance bound and weight variance of your own images (comvae)',
+    description="Scores images in nats. Images of another size are resized to the model's.",
+  )
+  _add_workdir(score)
+  score.add_argument('images', metavar='IMAGE', nargs='+', help='any file Pillow reads')
+  score.add_argument(
+    '--invert',
+    action='store_true',
+    help='dark ink on white paper, for a model of light ink on black',
+  )
+  score.add_argument('--json', action='store_true', help='one JSON object an image')
+  score.set_defaults(run=_score)
+  return parser
+
+
+def _add_workdir(command: argparse.ArgumentParser) -> None:
+  command.add_argument('workdir', metavar='WORKDIR', type=Path, help='the folder of a trained run')
+  command.add_argument('--step', type=int, help='a saved step; the newest by default')
+
+
+def _inspect(args: argparse.Namespace) -> None:
+  config = configs.load(args.spec)
+  configs.check(config)
+  from jaxgen.report import Reporter
+  from jaxgen.summary import summarize
+
+  summary = summarize(config)
+  if args.json:
+    keys = ('players', 'total', 'total_without_norm')
+    print(json.dumps({key: getattr(summary, key) for key in keys}))
+    return
+  reporter = Reporter()
+  rows = [[x.player, x.name, ' x '.join(map(str, x.shape)), f'{x.size:,}'] for x in summary.layers]
+  reporter.table(args.spec, ['player', 'layer', 'shape', 'parameters'], rows)
+  for player, count in summary.players.items():
+    reporter.say(f'{player}: {count:,} parameters')
+  reporter.say(f'total: {summary.total:,}, without normalisation {summary.total_without_norm:,}')
+  if summary.flops is not None:
+    reporter.say(f'one step of batch {config.batch_size}: {summary.flops / 1e6:,.1f} MFLOP (XLA)')
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+  _prepare()
+  from jaxgen import run
+
+  run.evaluate(args.workdir, args.step)
+
+
+def _sample(args: argparse.Namespace) -> None:
+  _prepare()
+  from jaxgen import run
+
+  run.sample(args.workdir, args.step)
+
+
+def _score(args: argparse.Namespace) -> None:
+  _prepare()
+  from jaxgen import run
+  from jaxgen.images import read_grey
+  from jaxgen.signals import StopSignals
+
+  with StopSignals() as signals:
+    opened = run.open_run(args.workdir, args.step, signals=signals)
+    system = configs.system_module(opened.trained.config)
+    if not hasattr(system, 'score_images'):
+      raise ConfigError(
+        f'{args.workdir} is a run of {opened.trained.config.system}, which scores no images'
+      )
+    height, width = system.image_size(opened.trained)
+    images, failed = {}, []
+    for path in args.images:
+      try:
+        images[path] = read_grey(path, height, width, args.invert)
+      except UserError as error:
+        failed.append(path)
+        opened.reporter.warn(f'error: {error}')
+    scores = system.score_images(opened.trained, opened.tools, list(images.values()))
+  if args.json:
+    for path, score in zip(images, scores, strict=True):
+      print(json.dumps({'image': path, **score._asdict()}))
+  elif images:
+    columns = ['image', 'negative ELBO', 'NLL (importance bound)', 'weight variance']
+    rows = [
+      [p, s.negative_elbo, s.nll_importance, f'{s.weight_variance:.4f}']
+      for p, s in zip(images, scores, strict=True)
+    ]
+    opened.reporter.table('nats', columns, rows)
+  if failed:
+    raise UserError(
+      f'{len(failed)} of {len(args.images)} images could not be read: {", ".join(failed)}'
+    )
+
+
+def _prepare() -> None:
+  from jaxgen import devices
+
+  devices.enable_compilation_cache()
+
+
+if __name__ == '__main__':
+  sys.exit(main())

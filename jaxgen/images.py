@@ -1,0 +1,55 @@
+"""Reading a person's image files."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from jaxgen.errors import DataError
+
+
+def read_grey(path: str | Path, height: int, width: int, invert: bool = False) -> np.ndarray:
+  """An image file as grey pixels of one size.
+
+  EXIF orientation is applied, transparency is laid on black (on white with `invert`), and an image of
+  another size is resized with an area-like filter.
+
+  Args:
+    path: any file Pillow reads.
+    height: wanted.
+    width: wanted.
+    invert: for dark ink on white paper, where the model knows light ink on black.
+
+  Returns:
+    [height, width] float32 in [0, 1].
+
+  Raises:
+    DataError: no such file, or not an image.
+  """
+  path = Path(path)
+  try:
+    with Image.open(path) as image:
+      upright = ImageOps.exif_transpose(image)
+      if 'A' in upright.getbands() or 'transparency' in upright.info:
+        paper = Image.new('RGBA', upright.size, 'white' if invert else 'black')
+        upright = Image.alpha_composite(paper, upright.convert('RGBA'))
+      grey = _to_grey(upright)
+  except FileNotFoundError as error:
+    raise DataError(f'{path}: no such file') from error
+  except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    raise DataError(f'{path}: not a readable image ({error})') from error
+  if grey.size != (width, height):
+    grey = grey.resize(
+      (width, height), Image.Resampling.BOX if grey.width >= width else Image.Resampling.BICUBIC
+    )
+  pixels = np.clip(np.asarray(grey, np.float32), 0.0, 1.0)
+  return 1.0 - pixels if invert else pixels
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+  """Mode 'F' in [0, 1]; 16-bit images keep their depth."""
+  if image.mode.startswith('I'):
+    pixels = np.asarray(image, np.float32) / 65535.0
+  else:
+    pixels = np.asarray(image.convert('L'), np.float32) / 255.0
+  return Image.fromarray(pixels, mode='F')

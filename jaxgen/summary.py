@@ -1,0 +1,83 @@
+"""A variant's layers, parameters and FLOPs, without data and without arithmetic."""
+
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.task import PyTree, Task
+
+
+class Layer(NamedTuple):
+  """One array that training moves.
+
+  Attributes:
+    player: the player that owns it.
+    name: its path, joined with '/'.
+    shape: its shape.
+    size: number of parameters.
+    is_norm: whether it is a scale or shift of a normalisation layer.
+  """
+
+  player: str
+  name: str
+  shape: tuple[int, ...]
+  size: int
+  is_norm: bool
+
+
+class Summary(NamedTuple):
+  """What `inspect` shows.
+
+  Attributes:
+    layers: in the order of the parameter tree.
+    players: player -> parameters.
+    total: all trainable parameters.
+    total_without_norm: without those of normalisation layers.
+    flops: of one training step by XLA's estimate, or None where it gives none.
+    bytes_accessed: of one training step by XLA's estimate before fusion, or None.
+  """
+
+  layers: list[Layer]
+  players: dict[str, int]
+  total: int
+  total_without_norm: int
+  flops: float | None
+  bytes_accessed: float | None
+
+
+def summarize(config: ConfigDict) -> Summary:
+  """The summary of a config with the facts of config.inspect.facts."""
+  facts = config.inspect.facts.to_dict()
+  task = configs.system_module(config).make_task(config, facts)
+  state = jax.eval_shape(task.init, jax.random.key(0))
+  layers = [layer for player, tree in state.params.items() for layer in _layers(player, tree)]
+  players = {p: sum(x.size for x in layers if x.player == p) for p in state.params}
+  cost = _cost(task, state)
+  return Summary(
+    layers,
+    players,
+    total=sum(players.values()),
+    total_without_norm=sum(x.size for x in layers if not x.is_norm),
+    flops=cost.get('flops'),
+    bytes_accessed=cost.get('bytes accessed'),
+  )
+
+
+def _layers(player: str, tree: PyTree) -> list[Layer]:
+  leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+  layers = []
+  for path, leaf in leaves:
+    names = [str(getattr(entry, 'key', entry)) for entry in path]
+    is_norm = any(n.endswith('_norm') or n.startswith('BatchNorm') for n in names)
+    layers.append(Layer(player, '/'.join(names), leaf.shape, leaf.size, is_norm))
+  return layers
+
+
+def _cost(task: Task, state: PyTree) -> dict[str, Any]:
+  """XLA's cost analysis of one step, from the lowered program: nothing is compiled or run."""
+  analysis = jax.jit(task.train_step).lower(state, task.batch).cost_analysis()
+  if isinstance(analysis, list):
+    analysis = analysis[0] if analysis else {}
+  return dict(analysis or {})

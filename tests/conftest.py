@@ -1,0 +1,60 @@
+"""Tests run on 8 CPU devices, with strict rank promotion, and keep what they cache to themselves."""
+
+import os
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+jax.config.update('jax_num_cpu_devices', 8)
+jax.config.update('jax_platforms', 'cpu')
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+@pytest.fixture(autouse=True, scope='session')
+def cache(tmp_path_factory):
+  """$JAXGEN_CACHE of the session, with its compilation cache, also for subprocesses."""
+  folder = tmp_path_factory.mktemp('cache')
+  os.environ['JAXGEN_CACHE'] = str(folder)
+  from jaxgen import devices
+
+  devices.enable_compilation_cache()
+  return folder
+
+
+@pytest.fixture(autouse=True)
+def precision():
+  """float64 in one test is float64 in that test only."""
+  yield
+  if jax.config.jax_enable_x64:
+    jax.config.update('jax_enable_x64', False)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+  """The toy system, registered; a function that makes its config with overrides by dotted key."""
+  import toy_system
+
+  from jaxgen.systems import SYSTEMS
+
+  monkeypatch.setitem(SYSTEMS, 'toy', 'toy_system')
+  monkeypatch.setattr(toy_system, 'HOOKS', {})
+
+  def make(**overrides):
+    return override(toy_system.get_config(), overrides)
+
+  return make
+
+
+def override(config, overrides):
+  """A config with values by dotted key, dots written as double underscores."""
+  with config.unlocked():
+    for key, value in overrides.items():
+      *path, leaf = key.split('__')
+      node = config
+      for name in path:
+        node = node[name]
+      node[leaf] = value
+  return config

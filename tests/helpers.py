@@ -1,0 +1,166 @@
+"""What several tests use: small configs, runs in this and in other processes, comparing states."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from conftest import override
+
+from jaxgen import checkpoint, run
+from jaxgen import config as configs
+from jaxgen import devices as dev
+
+ROOT = Path(__file__).parents[1]
+TINY = {
+  'model.num_hidden': 8,
+  'model.num_latents': 2,
+  'batch_size': 8,
+  'num_steps': 24,
+  'log_every': 4,
+  'eval_every': 0,
+  'save_every': 4,
+  'eval.batch_size': 360,
+  'checkpoint.keep': 2,
+}
+
+
+def comvae(variant='compound_mixture', **overrides):
+  """A comvae config on the digits at tiny widths; overrides by dotted key, dots as '__'."""
+  config = configs.load(f'comvae:{variant}')
+  tiny = {key.replace('.', '__'): value for key, value in TINY.items()}
+  return override(config, {**tiny, **overrides})
+
+
+def tiny_flags(**overrides):
+  """The same on a command line."""
+  values = {**TINY, **{key.replace('__', '.'): value for key, value in overrides.items()}}
+  return [f'--config.{key}={value}' for key, value in values.items()]
+
+
+def environment(num_devices=1, **more):
+  """For subprocesses: this package, the session's cache, CPU devices, no ceremony."""
+  env = {key: value for key, value in os.environ.items() if key != 'XLA_FLAGS'}
+  return {
+    **env,
+    'PYTHONPATH': str(ROOT),
+    'JAX_PLATFORMS': 'cpu',
+    'JAX_NUM_CPU_DEVICES': str(num_devices),
+    'PYTHONUNBUFFERED': '1',
+    **more,
+  }
+
+
+def start(workdir, *flags, script='launch.py', config='configs/comvae.py', env=None, **options):
+  """Starts launch.py (or launch_toy.py) on a workdir."""
+  options = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **options}
+  return subprocess.Popen(
+    [sys.executable, str(ROOT / script), f'--config={config}', f'--workdir={workdir}', *flags],
+    text=True,
+    cwd=ROOT,
+    env=env or environment(),
+    **options,
+  )
+
+
+def start_toy(workdir, *flags, **options):
+  """Starts the toy system."""
+  return start(
+    workdir, *flags, script='tests/launch_toy.py', config='tests/toy_system.py', **options
+  )
+
+
+def finish(process, status=0, timeout=300):
+  """Waits for a process, checks its exit status, and returns (stdout, stderr)."""
+  out, err = process.communicate(timeout=timeout)
+  assert process.returncode == status, f'exit {process.returncode}\n{out}\n{err}'
+  return out, err
+
+
+def quiet():
+  """A reporter that remembers what it was told instead of printing it."""
+  return Said()
+
+
+class Said:
+  """Stands in for Reporter."""
+
+  def __new__(cls):
+    from jaxgen.report import Reporter
+
+    reporter = Reporter(quiet=True)
+    reporter.lines, reporter.warnings = [], []
+    reporter.say = reporter.lines.append
+    reporter.warn = reporter.warnings.append
+    return reporter
+
+
+def train(config, workdir):
+  """Trains in this process; returns what was said."""
+  reporter = quiet()
+  run.train(config, Path(workdir), reporter)
+  return reporter.lines + reporter.warnings
+
+
+def final_state(workdir):
+  """The newest checkpoint of a run as numpy, keys as their data."""
+  workdir = Path(workdir)
+  _, saved, facts = checkpoint.read_items(workdir)
+  devices = dev.make_devices('jit', jax.devices()[:1])
+  task = configs.system_module(saved).make_task(saved, facts)
+  checkpoints = checkpoint.Checkpoints(workdir, saved, facts)
+  state = checkpoints.restore(dev.abstract_state(devices, task.init), quarantine=False)
+  checkpoints.close()
+  return to_numpy(state)
+
+
+def to_numpy(tree):
+  """Host arrays; typed keys become their data."""
+
+  def convert(x):
+    if isinstance(x, jax.Array) and jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
+      x = jax.random.key_data(x)
+    return np.asarray(x)
+
+  return jax.tree.map(convert, tree)
+
+
+def assert_same(a, b):
+  """Two trees agree bit for bit."""
+  jax.tree.map(np.testing.assert_array_equal, to_numpy(a), to_numpy(b))
+
+
+def assert_close(a, b, rtol):
+  """Two trees agree to a relative tolerance, measured against each leaf's largest value."""
+
+  def check(path, x, y):
+    scale = np.abs(x).max() if x.size else 0.0
+    np.testing.assert_allclose(
+      y, x, rtol=rtol, atol=rtol * float(scale), err_msg=jax.tree_util.keystr(path)
+    )
+
+  jax.tree_util.tree_map_with_path(check, to_numpy(a), to_numpy(b))
+
+
+def metric_lines(workdir, prefix='train/'):
+  """[(step, metrics)] of the logged lines that have metrics of that prefix, without clocks."""
+  lines = [json.loads(x) for x in (Path(workdir) / 'metrics.jsonl').read_text().splitlines()]
+  found = [(x['step'], {k: v for k, v in x.items() if k.startswith(prefix)}) for x in lines]
+  return [(step, values) for step, values in found if values]
+
+
+def steps_saved(workdir):
+  """Steps of the checkpoints in a workdir."""
+  return sorted(int(p.name) for p in (Path(workdir) / 'checkpoints').iterdir() if p.name.isdigit())
+
+
+def files(workdir):
+  """Path -> (bytes, modification time) of every file."""
+  return {
+    p.relative_to(workdir): (p.read_bytes(), p.stat().st_mtime_ns)
+    for p in sorted(Path(workdir).rglob('*'))
+    if p.is_file()
+  }

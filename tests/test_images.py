@@ -1,0 +1,58 @@
+"""Reading a person's image files."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgen.errors import DataError
+from jaxgen.images import read_grey
+
+
+def test_pixels_of_the_right_size_are_read_as_they_are(tmp_path):
+  pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+  Image.fromarray(pixels).save(tmp_path / 'a.png')
+  np.testing.assert_allclose(read_grey(tmp_path / 'a.png', 8, 8), pixels / 255.0, atol=1e-7)
+
+
+def test_sixteen_bits_keep_their_depth(tmp_path):
+  pixels = np.full((8, 8), 300, np.uint16)
+  Image.fromarray(pixels).save(tmp_path / 'a.png')
+  np.testing.assert_allclose(read_grey(tmp_path / 'a.png', 8, 8), 300 / 65535, rtol=1e-6)
+
+
+def test_a_larger_image_is_averaged_down(tmp_path):
+  pixels = np.zeros((16, 16), np.uint8)
+  pixels[::2] = 255
+  Image.fromarray(pixels).save(tmp_path / 'a.png')
+  np.testing.assert_allclose(read_grey(tmp_path / 'a.png', 8, 8), 0.5, atol=1e-6)
+
+
+def test_transparency_is_paper(tmp_path):
+  Image.new('RGBA', (8, 8), (10, 20, 30, 0)).save(tmp_path / 'a.png')
+  assert read_grey(tmp_path / 'a.png', 8, 8).max() == 0.0
+  assert read_grey(tmp_path / 'a.png', 8, 8, invert=True).max() == 0.0
+
+
+def test_orientation_is_applied(tmp_path):
+  pixels = np.zeros((8, 8), np.uint8)
+  pixels[0] = 255
+  exif = Image.Exif()
+  exif[0x0112] = 3  # upside down
+  Image.fromarray(pixels).save(tmp_path / 'a.png', exif=exif)
+  assert read_grey(tmp_path / 'a.png', 8, 8)[-1].min() == 1.0
+
+
+@pytest.mark.parametrize('content', [b'', b'text', b'\x89PNG\r\n\x1a\n' + b'\0' * 20])
+def test_what_is_no_image_is_named(tmp_path, content):
+  (tmp_path / 'a.png').write_bytes(content)
+  with pytest.raises(DataError, match=r'a\.png: not a readable image'):
+    read_grey(tmp_path / 'a.png', 8, 8)
+
+
+def test_a_truncated_image_is_named(tmp_path):
+  noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+  Image.fromarray(noise).save(tmp_path / 'a.png')
+  content = (tmp_path / 'a.png').read_bytes()
+  (tmp_path / 'a.png').write_bytes(content[: len(content) // 2])
+  with pytest.raises(DataError, match=r'a\.png: not a readable image'):
+    read_grey(tmp_path / 'a.png', 8, 8)
