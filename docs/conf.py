@@ -1,0 +1,94 @@
+"""Sphinx configuration: `sphinx-build -W -n docs docs/_build/html`. Needs no network."""
+
+import inspect
+import re
+from importlib import metadata
+
+project = 'jaxgen'
+author = 'The jaxgen authors'
+copyright = author
+release = version = metadata.version('jaxgen')
+
+extensions = [
+  'myst_nb',
+  'sphinx.ext.autodoc',
+  'sphinx.ext.mathjax',
+  'sphinx.ext.napoleon',
+  'sphinx.ext.viewcode',
+]
+exclude_patterns = ['_build', 'comvae_results.md']  # the results are included by comvae.md
+html_theme = 'furo'
+html_title = f'jaxgen {release}'
+smartquotes = False  # shapes as [..., P] stay as they are
+default_role = 'literal'  # docstrings put code between single backticks
+
+myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath']
+myst_heading_anchors = 3
+nb_execution_mode = 'force'
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'signature'
+python_maximum_signature_line_length = 88
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+nitpicky = True
+# Types of other packages are named in signatures and not linked: that would need the network.
+_OTHERS = (
+  'Any|Array|Builder|BuilderConfig|Callable|ConfigDict|FlagValues|FrameType|GradientTransformation|'
+  'Iterable|Iterator|Mapping|Mesh|Module|NamedSharding|Path|PyTree|Sequence|StepsBar|optional|'
+  'absl|argparse|array|bool|bytes|collections|dict|flax|float|int|jax|jaxlib|list|ml_collections|ndarray|'
+  'numpy|np|object|optax|orbax|pathlib|slice|str|tensorflow_datasets|tuple|type|types|typing'
+)
+nitpick_ignore_regex = [(r'py:.*', rf'(?:{_OTHERS})(?:\..*)?')]
+
+
+def _constants(module):
+  """Name -> (value, comment) of what a module's own lines assign at top level."""
+  constants, above = {}, []
+  for line in inspect.getsource(module).splitlines():
+    match = re.match(r'([A-Z]\w*)(?:: [^=]+)? = [^#]*(?:# (.*))?$', line)
+    if match:
+      name, beside = match.groups()
+      constants[name] = (repr(getattr(module, name)), [beside] if beside else above)
+    above = [*above, line[2:]] if line.startswith('# ') else []
+  return constants
+
+
+def _describe_constants(app, what, name, obj, options, lines):
+  """Adds a module's constants, described by their comments, to its docstring."""
+  del app, name, options
+  if what != 'module':
+    return
+  for constant, (value, comment) in _constants(obj).items():
+    shown = [f'   :value: {value}'] if len(value) < 100 and '<function' not in value else []
+    lines += ['', f'.. py:data:: {constant}', *shown, '', *(f'   {text}' for text in comment), '']
+
+
+def _skip_member(app, what, name, obj, skip, options):
+  """Leaves out fields, which a class describes under its attributes, and would show as alias or type."""
+  del app, name, options
+  field = type(obj).__name__ == '_tuplegetter' or (what == 'class' and isinstance(obj, type))
+  return True if field else skip
+
+
+def _shorten_signature(app, what, name, obj, options, signature, return_annotation):
+  """Leaves out what Flax adds to every module, and shows defaults that Sphinx can parse."""
+  del app, what, name, obj, options
+  if signature:
+    signature = re.sub(r"<class '([^']+)'>", r'\1', signature)
+    signature = re.sub(r'<function (?:<\w+>|[^<>])*>', '...', signature)
+    signature = re.sub(r',? ?parent: .*?name: [^=]*= None', '', signature, flags=re.DOTALL)
+  return signature, return_annotation
+
+
+def setup(app):
+  """Connects the handlers."""
+  app.connect('autodoc-skip-member', _skip_member)
+  app.connect('autodoc-process-docstring', _describe_constants)
+  app.connect('autodoc-process-signature', _shorten_signature)
