@@ -15,14 +15,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from orbax.checkpoint import checkpoint_managers
 
 from jaxgen import config as configs
-from jaxgen.errors import CheckpointError
+from jaxgen.errors import CheckpointError, UserError
 from jaxgen.task import PyTree, Trained, TrainState
 
 _ITEMS = ('state', 'config', 'facts', 'seal')
+INFERENCE_FIELDS = ('params', 'variables', 'ema')
+BROKEN_SEAL = 'its contents do not match their fingerprint'
+SYSTEM_ERRORS = (
+  'No space left on device',
+  'File too large',
+  'Permission denied',
+  'Not a directory',
+  'Read-only file system',
+)
 logging.getLogger('absl').addFilter(lambda record: 'orbax' not in record.pathname)
 
 
@@ -55,7 +65,6 @@ class Checkpoints:
     config: saved with every checkpoint.
     facts: saved with every checkpoint.
     to_global: how to present a state to every process of a job.
-    read_only: for inference: nothing is created or cleaned up.
   """
 
   def __init__(
@@ -68,13 +77,18 @@ class Checkpoints:
     self.workdir = workdir
     self._items = {'config': configs.to_json(config), 'facts': facts}
     self._to_global = to_global
+    self._saving: int | None = None
     policies = [checkpoint_managers.preservation_policy.LatestN(config.checkpoint.keep)]
-    best = config.checkpoint.best
+    best, best_fn = config.checkpoint.best, None
     if best:
+
+      def best_fn(metrics: dict[str, float]) -> float:
+        return metrics[best]
+
       policies.append(
         checkpoint_managers.preservation_policy.BestN(
           n=1,
-          get_metric_fn=lambda metrics: metrics[best],
+          get_metric_fn=best_fn,
           reverse=config.checkpoint.mode == 'min',
           keep_checkpoints_without_metrics=False,
         )
@@ -87,6 +101,7 @@ class Checkpoints:
           preservation_policy=checkpoint_managers.preservation_policy.AnyPreservationPolicy(
             policies
           ),
+          best_fn=best_fn,  # without it the metrics are not written, and a resume forgets the best
           cleanup_tmp_directories=True,
           enable_background_delete=False,
         ),
@@ -104,14 +119,24 @@ class Checkpoints:
   def save(self, state: TrainState, step: int, metrics: dict[str, float] | None = None) -> None:
     """Starts an asynchronous save of `state`; does nothing where `step` is saved already.
 
+    Args:
+      state: what to save.
+      step: its step.
+      metrics: what the best is judged by. A step that was saved without, because a stop signal came
+        first, is saved again.
+
     Raises:
       CheckpointError: this or the save before could not be written.
     """
     if step in self._manager.all_steps():
-      return
+      if metrics is None or self._manager.metrics(step) is not None:
+        return
+      self._manager.delete(step)
+    self.wait()
+    self._saving = step
     save = ocp.args
-    seal = {'fingerprint': int(fingerprint(state))}
-    with _explained(self._failure(step)):
+    seal = {'fingerprint': int(fingerprint(state)), 'inference': int(fingerprint(_used(state)))}
+    with self._explained():
       self._manager.save(
         step,
         args=save.Composite(
@@ -128,18 +153,19 @@ class Checkpoints:
     Raises:
       CheckpointError: one could not be written.
     """
-    with _explained(self._failure(None)):
+    with self._explained():
       self._manager.wait_until_finished()
 
   def close(self) -> None:
     """Waits for saves and frees the threads."""
-    with _explained(self._failure(None)):
+    with self._explained():
       self._manager.close()
 
   def restore(self, abstract: TrainState, quarantine: bool = True) -> TrainState | None:
     """The newest readable state, or None where there is none.
 
-    A damaged checkpoint is reported, moved to `failure/`, and the one before it is used.
+    Damaged checkpoints are reported, and the one before them is used; then they are moved to `failure/`.
+    Where none can be read all stay, so that no run starts over unasked.
 
     Args:
       abstract: shapes, dtypes and shardings to restore to.
@@ -149,20 +175,18 @@ class Checkpoints:
       CheckpointError: there are checkpoints and none can be read.
     """
     steps = sorted(self._manager.all_steps(), reverse=True)
-    for step in steps:
+    for i, step in enumerate(steps):
       try:
         state = self._restore_step(step, abstract)
       except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
-        logging.warning('checkpoint %d cannot be read (%s); trying the one before', step, reason)
-        if quarantine:
-          self._quarantine(step)
+        logging.warning('checkpoint %d cannot be read: %s', step, _first_line(error))
         continue
+      if quarantine and i:
+        self._quarantine(steps[:i])
       return state
     if steps:
       raise CheckpointError(
-        f'none of the checkpoints {steps} in {self.folder} can be read; the damaged ones are in '
-        f'{self.workdir / "failure"}'
+        f'none of the checkpoints {steps} in {self.folder} can be read: repair or remove them'
       )
     return None
 
@@ -176,7 +200,7 @@ class Checkpoints:
     )
     state = jax.tree.map(_with_sharding, restored['state'], abstract)
     if int(fingerprint(state)) != restored['seal']['fingerprint']:
-      raise CheckpointError('its contents do not match their fingerprint')
+      raise ValueError(BROKEN_SEAL)
     return state
 
   def _to_global_abstract(self, abstract: TrainState) -> TrainState:
@@ -188,20 +212,34 @@ class Checkpoints:
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), abstract
     )
 
-  def _quarantine(self, step: int) -> None:
+  def _quarantine(self, steps: list[int]) -> None:
     if jax.process_index() == 0:
-      target = self.workdir / 'failure' / f'checkpoint-{step}'
-      target.parent.mkdir(exist_ok=True)
-      if target.exists():
-        shutil.rmtree(target)
-      shutil.move(self.folder / str(step), target)
+      for step in steps:
+        target = self.workdir / 'failure' / f'checkpoint-{step}'
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+          shutil.rmtree(target)
+        shutil.move(self.folder / str(step), target)
+        logging.warning('checkpoint %d was moved to %s', step, target)
+    multihost_utils.sync_global_devices('quarantine') if jax.process_count() > 1 else None
     self._manager.reload()
 
-  def _failure(self, step: int | None) -> str:
-    what = 'a checkpoint' if step is None else f'the checkpoint of step {step}'
-    good = max(_steps(self.folder), default=None)
-    kept = f'the last good one is step {good}' if good is not None else 'there is none before it'
-    return f'{what} could not be written to {self.folder}; {kept}'
+  @contextmanager
+  def _explained(self) -> Iterator[None]:
+    try:
+      yield
+    except Exception as error:
+      what = f'the checkpoint of step {self._saving}'
+      good = max(_steps(self.folder), default=None)
+      kept = 'there is none before it' if good is None else f'the last good one is step {good}'
+      raise CheckpointError(
+        f'{what} could not be written to {self.folder}: {_reason(error)}; {kept}'
+      ) from error
+
+
+def _used(state: TrainState) -> PyTree:
+  """What inference reads of a state."""
+  return {name: getattr(state, name) for name in INFERENCE_FIELDS}
 
 
 def _with_sharding(x: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
@@ -219,24 +257,22 @@ def _with_sharding(x: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
 
 @contextmanager
 def _explained(message: str) -> Iterator[None]:
-  """Turns what Orbax and TensorStore raise into a CheckpointError with their first line."""
+  """Turns what Orbax and TensorStore raise into a CheckpointError of one line."""
   try:
     yield
   except Exception as error:
-    text = str(error).strip()
-    known = [
-      p
-      for p in (
-        'No space left on device',
-        'File too large',
-        'Permission denied',
-        'Not a directory',
-        'Read-only file system',
-      )
-      if p in text
-    ]
-    reason = known[0] if known else (text.splitlines()[0][:300] if text else repr(error))
-    raise CheckpointError(f'{message}: {reason}') from error
+    raise CheckpointError(f'{message}: {_reason(error)}') from error
+
+
+def _reason(error: Exception) -> str:
+  """What the operating system said, where TensorStore's long messages quote it."""
+  known = [text for text in SYSTEM_ERRORS if text in str(error)]
+  return known[0] if known else _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+  text = str(error).strip()
+  return text.splitlines()[0][:300] if text else repr(error)
 
 
 def _steps(folder: Path) -> list[int]:
@@ -264,24 +300,34 @@ def read_items(workdir: Path, step: int | None = None) -> tuple[int, ConfigDict,
   Raises:
     CheckpointError: no checkpoint, or no such step.
   """
-  steps = _steps(workdir / 'checkpoints')
+  return _first_readable(workdir, step, _read_items)
+
+
+def _first_readable(workdir: Path, step: int | None, read: Callable[[Path, int], Any]) -> Any:
+  """`read(folder, step)` of the asked step, or of the newest that can be read."""
+  folder = (workdir / 'checkpoints').absolute()
+  steps = _steps(folder)
   if not steps:
     raise CheckpointError(f'{workdir} has no checkpoint: train there first')
   if step is not None and step not in steps:
     raise CheckpointError(f'{workdir} has no checkpoint of step {step}; it has {steps}')
+  reason = ''
   for candidate in [step] if step is not None else reversed(steps):
-    folder = (workdir / 'checkpoints' / str(candidate)).absolute()
     try:
-      with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-        config = reader.restore(folder / 'config')
-        facts = reader.restore(folder / 'facts')
-    except Exception as error:
-      if step is not None:
-        raise CheckpointError(f'checkpoint {step} of {workdir} cannot be read: {error}') from error
-      logging.warning('checkpoint %d cannot be read; trying the one before', candidate)
-      continue
-    return candidate, configs.from_json(config), facts
-  raise CheckpointError(f'none of the checkpoints {steps} in {workdir} can be read')
+      return read(folder / str(candidate), candidate)
+    except UserError:
+      raise
+    except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
+      reason = _first_line(error)
+      logging.warning('checkpoint %d of %s cannot be read: %s', candidate, workdir, reason)
+  which = f'checkpoint {step}' if step is not None else f'none of the checkpoints {steps}'
+  raise CheckpointError(f'{which} of {workdir} can be read: {reason}')
+
+
+def _read_items(folder: Path, step: int) -> tuple[int, ConfigDict, dict[str, Any]]:
+  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+    config, facts = reader.restore(folder / 'config'), reader.restore(folder / 'facts')
+  return step, configs.from_json(config), facts
 
 
 def load(workdir: str | Path, step: int | None = None) -> Trained:
@@ -294,21 +340,13 @@ def load(workdir: str | Path, step: int | None = None) -> Trained:
   Raises:
     CheckpointError: no checkpoint, no such step, or none that can be read.
   """
-  workdir = Path(workdir)
-  asked = step
-  while True:
-    step, config, facts = read_items(workdir, step)
-    system = configs.system_module(config)
-    task = system.make_task(config, facts)
-    try:
-      state = _restore_for_inference(workdir / 'checkpoints' / str(step) / 'state', task.init)
-      return Trained(config, facts, task.export(state), step)
-    except Exception as error:
-      older = [s for s in _steps(workdir / 'checkpoints') if s < step]
-      if asked is not None or not older:
-        raise CheckpointError(f'checkpoint {step} of {workdir} cannot be read: {error}') from error
-      logging.warning('checkpoint %d cannot be read; trying the one before', step)
-      step = older[-1]
+
+  def read(folder: Path, step: int) -> Trained:
+    _, config, facts = _read_items(folder, step)
+    task = configs.system_module(config).make_task(config, facts)
+    return Trained(config, facts, task.export(_restore_for_inference(folder, task.init)), step)
+
+  return _first_readable(Path(workdir), step, read)
 
 
 def _restore_for_inference(folder: Path, init: Callable[[jax.Array], TrainState]) -> TrainState:
@@ -318,15 +356,19 @@ def _restore_for_inference(folder: Path, init: Callable[[jax.Array], TrainState]
     name: jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), getattr(abstract, name)
     )
-    for name in ('params', 'variables', 'ema')
+    for name in INFERENCE_FIELDS
   }
   with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
     restored = reader.restore(
-      folder.absolute(),
+      folder / 'state',
       args=ocp.args.PyTreeRestore(
         item=wanted,
         restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
         partial_restore=True,
       ),
     )
+  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+    seal = reader.restore(folder / 'seal')
+  if int(fingerprint(restored)) != seal['inference']:
+    raise ValueError(BROKEN_SEAL)
   return abstract.replace(opt_state={}, **restored)

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -199,11 +200,14 @@ def compile_steps(
     return task.train_step(state, batch)
 
   def steps(state, arrays, batches):
+    before = state
     if num_steps == 1:
       state, metrics = one(state, arrays, jax.tree.map(lambda x: x[0], batches))
       metrics = jax.tree.map(lambda x: x[None], metrics)
     else:
       state, metrics = jax.lax.scan(lambda s, b: one(s, arrays, b), state, batches)
+    # Otherwise the second call would be traced again, and nothing donated.
+    chex.assert_trees_all_equal_shapes_and_dtypes(before, state)
     finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state.params)]).all()
     return state, (metrics, finite)
 

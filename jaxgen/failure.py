@@ -81,7 +81,6 @@ def investigate(job: 'Job', call_start: int, num_steps: int, seen: Bad) -> None:
     before = _advance(job, state, step, call_start, num_steps)
     bad = seen
   folder = job.workdir / 'failure'
-  wrote = ''
   if jax.process_index() == 0:
     batch = offending_batch(job, before, bad.step - 1)
     buffer = io.BytesIO()
@@ -91,11 +90,12 @@ def investigate(job: 'Job', call_start: int, num_steps: int, seen: Bad) -> None:
       folder / 'failure.json',
       {'step': bad.step, 'metric': bad.name, 'state_step': int(before.step)},
     )
-    wrote = f'the batch and the state before it are in {folder}'
-  if jax.process_count() == 1:
-    checkpoint.save_pytree(folder / 'state', before)
+  checkpoint.save_pytree(folder / 'state', dev.to_global(job.devices, before))
   kept = f'step {good} is the last good checkpoint' if good else 'no checkpoint was saved before'
-  raise NonFiniteError(f'{bad.name} is not finite at step {bad.step}; {wrote}; {kept}')
+  raise NonFiniteError(
+    f'{bad.name} is not finite at step {bad.step}; the batch and the state before it are in {folder}; '
+    f'{kept}'
+  )
 
 
 def _last_good(job: 'Job') -> tuple[TrainState, int]:
@@ -120,7 +120,9 @@ def _replay_singly(
   """The first failing step by single steps, and the state before it."""
   call = dev.compile_steps(job.devices, job.task, job.data.example, 1, donate=False)
   arrays = dev.replicate(job.devices, job.data.arrays)
-  for batches in job.tools.progress(list(_calls(job, step, end, 1)), 'replaying'):
+  # A stop signal waits: to save the state in hand, which is not finite, would be worse.
+  replayed = job.reporter.progress(range(step, end), 'replaying')
+  for _, batches in zip(replayed, _calls(job, step, end, 1), strict=False):
     after, (metrics, finite) = call(state, arrays, batches)
     bad = first_bad(*jax.device_get((metrics, finite)), step)
     if bad:

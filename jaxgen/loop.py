@@ -25,6 +25,7 @@ from jaxgen.signals import Stopped, StopSignals
 from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
 
 PREFETCHED_CALLS = 2
+Evaluations = list[tuple[int, dict[str, float]]]
 
 
 class Job(NamedTuple):
@@ -52,7 +53,7 @@ class Job(NamedTuple):
   checkpoints: Checkpoints
   reporter: Reporter
   signals: StopSignals
-  draw: Callable[[TrainState, int], None]
+  draw: Callable[[TrainState, int], Any]
 
 
 class _Pending(NamedTuple):
@@ -79,11 +80,12 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
     failure.NonFiniteError: a metric or parameter is not finite.
     CheckpointError: a save failed.
   """
+  evaluations = past_evaluations(job.workdir, start)
   # Only the first process writes the log; every process takes the same decisions.
   log = MetricsLog(job.workdir, start) if jax.process_index() == 0 else None
   try:
     with job.reporter.steps(job.config.num_steps, start) as bar:
-      return _Loop(job, log, bar).run(state, start)
+      return _Loop(job, log, bar, evaluations).run(state, start)
   finally:
     if log:
       log.close()
@@ -92,13 +94,13 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
 class _Loop:
   """One run of the loop: the state that lives between calls."""
 
-  def __init__(self, job: Job, log: MetricsLog | None, bar: StepsBar):
+  def __init__(self, job: Job, log: MetricsLog | None, bar: StepsBar, evaluations: Evaluations):
     self.job, self.log, self.bar = job, log, bar
+    self.evaluations = evaluations
     self.calls = job.config.steps_per_call
     self.window: list[Metrics] = []
     self.pending: _Pending | None = None
     self.clock = _Clock()
-    self.evaluations = _past_evaluations(job)
     self.evaluate = dev.compile_function(job.devices, job.task.eval_step)
 
   def run(self, state: TrainState, step: int) -> tuple[TrainState, int]:
@@ -107,23 +109,33 @@ class _Loop:
     call = dev.compile_steps(job.devices, job.task, job.data.example, self.calls)
     feed = call_batches(job.devices, job.data, config, step, self.calls)
     self.clock.start(step)
-    while step < config.num_steps and not self.exhausted_patience():
-      state, (metrics, finite) = call(state, arrays, next(feed))
-      step += self.calls
-      self.consume()
-      self.pending = _Pending(step, metrics, finite)
-      self.bar.update(step)
-      try:
+    try:
+      if self.owes_evaluation(step):
         self.between_calls(state, step)
-      except Stopped:
+      while step < config.num_steps and not out_of_patience(config, self.evaluations):
+        state, (metrics, finite) = call(state, arrays, next(feed))
+        step += self.calls
         self.consume()
-        self.save(state, step, None)
-        job.checkpoints.wait()
-        raise
-    self.consume()
-    self.save(state, step, None)
-    job.checkpoints.wait()
+        self.pending = _Pending(step, metrics, finite)
+        self.bar.update(step)
+        self.between_calls(state, step)
+    except Stopped:
+      self.end(state, step)
+      raise
+    self.end(state, step)
     return state, step
+
+  def owes_evaluation(self, step: int) -> bool:
+    """Whether a stop signal cut short the evaluation that was due at the step resumed from."""
+    every = self.job.config.eval_every
+    return step > 0 and every > 0 and step % every == 0 and step not in dict(self.evaluations)
+
+  def end(self, state: TrainState, step: int) -> None:
+    """Leaves nothing unchecked, unlogged or unsaved."""
+    self.consume()
+    self.write_log(step)
+    self.save(state, step, None)
+    self.job.checkpoints.wait()
 
   def between_calls(self, state: TrainState, step: int) -> None:
     """Evaluation, saving, pictures, and the check for a stop signal, each when it is due."""
@@ -132,21 +144,19 @@ class _Loop:
     due = {key: bool(config[key]) and step % config[key] == 0 for key in periods}
     if any(due.values()):
       self.consume()
+      if due['save_every']:  # so that a resume from here logs the same windows
+        self.write_log(step)
       with self.clock.paused():
         evaluated = self.run_evaluation(state, step) if due['eval_every'] else None
-        if due['save_every']:
+        if due['save_every'] or (evaluated and config.checkpoint.best):
           self.save(state, step, evaluated)
         if due['picture_every']:
           job.draw(state, step)
     self.check_signals(step)
 
   def check_signals(self, step: int) -> None:
-    if jax.process_count() == 1:
-      self.job.signals.check()
-    elif step % self.job.config.log_every == 0:  # all processes must agree, and it costs a sync
-      received = dev.any_process(self.job.signals.received)
-      if received:
-        raise Stopped(received)
+    if jax.process_count() == 1 or step % self.job.config.log_every == 0:  # several must sync
+      check_stop(self.job.signals)
 
   def consume(self) -> None:
     """Fetches the metrics of the last dispatched call, checks them, and logs when it is due."""
@@ -163,6 +173,8 @@ class _Loop:
       self.write_log(pending.step)
 
   def write_log(self, step: int) -> None:
+    if not self.window:
+      return
     steps = self.calls * len(self.window)
     rate = self.clock.rate(step)
     values = value(fold(*self.window), 'train/') | {
@@ -192,15 +204,32 @@ class _Loop:
     metrics = evaluated if self.job.config.checkpoint.best else None
     self.job.checkpoints.save(state, step, metrics)
 
-  def exhausted_patience(self) -> bool:
-    """Whether `stop.metric` has not improved for more than `stop.patience` evaluations."""
-    stop = self.job.config.stop
-    history = [values[stop.metric] for _, values in self.evaluations if stop.metric in values]
-    if not stop.metric or not history:
-      return False
-    sign = -1 if stop.mode == 'max' else 1
-    best = int(np.argmin([sign * v for v in history]))
-    return len(history) - 1 - best > stop.patience
+
+def out_of_patience(config: ConfigDict, evaluations: Evaluations) -> bool:
+  """Whether `stop.metric` has not improved for more than `stop.patience` evaluations."""
+  stop = config.stop
+  history = [values[stop.metric] for _, values in evaluations if stop.metric in values]
+  if not stop.metric or not history:
+    return False
+  sign = -1 if stop.mode == 'max' else 1
+  best = int(np.argmin([sign * v for v in history]))
+  return len(history) - 1 - best > stop.patience
+
+
+def past_evaluations(workdir: Path, step: int) -> Evaluations:
+  """(step, eval metrics) of metrics.jsonl up to `step`."""
+  return [
+    (line['step'], {k: v for k, v in line.items() if k.startswith('eval/')})
+    for line in read_metrics(workdir)
+    if 'eval_split' in line and line['step'] <= step
+  ]
+
+
+def check_stop(signals: StopSignals) -> None:
+  """Raises Stopped in every process when a signal has arrived in any; a sync where there are several."""
+  received = dev.any_process(signals.received)
+  if received:
+    raise Stopped(received)
 
 
 def call_batches(
@@ -232,17 +261,9 @@ def evaluate_split(
   key = name_key(job.tools.rng if rng is None else rng, split)
   parts = []
   for i, batch in enumerate(job.data.splits[split](rows)):
-    job.signals.check() if jax.process_count() == 1 else None
+    check_stop(job.signals)
     parts.append(eval_step(variables, batch, jax.random.fold_in(key, i)))
   return value(fold(*jax.device_get(parts)))
-
-
-def _past_evaluations(job: Job) -> list[tuple[int, dict[str, float]]]:
-  return [
-    (line['step'], {k: v for k, v in line.items() if k.startswith('eval/')})
-    for line in read_metrics(job.workdir)
-    if 'eval_split' in line
-  ]
 
 
 class _Clock:

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,15 +90,14 @@ def train(
     )
     try:
       state, step = _start(job, saved is not None)
-      if step >= config.num_steps and _evaluated_step(workdir) == step:
+      if _finished(workdir, config, step):
         reporter.say(
           f'{workdir} is finished at step {step}: nothing to do. '
           'Raise config.num_steps to go on, or use --mode=evaluate or --mode=sample.'
         )
         return
       _write_config(workdir, config)
-      if step < config.num_steps:
-        state, step = loop.train(job, state, step)
+      state, step = loop.train(job, state, step)
       _finish(job, state, step)
     except Stopped as stop:
       saved_step = checkpoints.latest()
@@ -109,8 +109,16 @@ def train(
       checkpoints.close()
 
 
+def _finished(workdir: Path, config: ConfigDict, step: int) -> bool:
+  """Whether nothing is left to do: trained to the end or out of patience, and evaluated there."""
+  ended = step >= config.num_steps or loop.out_of_patience(
+    config, loop.past_evaluations(workdir, step)
+  )
+  return ended and _evaluated_step(workdir) == step
+
+
 def _start(job: loop.Job, resuming: bool) -> tuple[TrainState, int]:
-  """The newest saved state, or a fresh one that is saved at once as step 0."""
+  """The newest saved state, or a fresh one."""
   config = job.config
   began = time.monotonic()
   state = None
@@ -155,7 +163,7 @@ def evaluate(
   Returns:
     The contents of evaluation.json.
   """
-  with StopSignals() as signals:
+  with _stoppable(reporter) as (reporter, signals):
     opened = open_run(workdir, step, given, reporter, signals)
     data = configs.system_module(opened.trained.config).make_data(opened.trained.config)
     _same_facts(opened.trained.facts, data.facts, workdir)
@@ -169,12 +177,24 @@ def sample(
   workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
 ) -> list[Path]:
   """Draws what needs no data into samples/ and returns the paths."""
-  with StopSignals() as signals:
+  with _stoppable(reporter) as (reporter, signals):
     opened = open_run(workdir, step, given, reporter, signals)
     trained = opened.trained
     paths = _draw(workdir, opened.task, trained.variables, None, opened.tools, trained.step)
     _say_paths(opened.reporter, paths)
     return paths
+
+
+@contextmanager
+def _stoppable(reporter: Reporter | None) -> Iterator[tuple[Reporter, StopSignals]]:
+  """A stop signal ends the evaluation of a trained run, and a person is told so."""
+  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  with StopSignals() as signals:
+    try:
+      yield reporter, signals
+    except Stopped as stop:
+      reporter.say(f'stopped by {stop}; nothing was written. Run the same command to start over.')
+      raise
 
 
 def open_run(
@@ -314,7 +334,7 @@ def _tools(
   config: ConfigDict, devices: dev.Devices, reporter: Reporter, signals: StopSignals, full: bool
 ) -> Tools:
   def progress(items: Iterable, description: str) -> Iterator:
-    return reporter.progress(items, description, check=signals.check)
+    return reporter.progress(items, description, check=lambda: loop.check_stop(signals))
 
   def compile_function(fn: Callable) -> Callable:
     return dev.compile_function(devices, fn)

@@ -42,8 +42,3 @@ class StopSignals:
     if self.received:
       os._exit(128 + signum)  # a checkpoint being written is never committed half
     self.received = signum
-
-  def check(self):
-    """Raises Stopped when a signal has arrived."""
-    if self.received:
-      raise Stopped(self.received)

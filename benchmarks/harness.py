@@ -1,0 +1,134 @@
+"""Runs the package's own training loop and looks at it from outside, without changing it.
+
+The loop calls `update(step)` of its progress bar after every dispatched call. Here the bar is a watch: between
+two updates lies exactly what the loop costs, logging included.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen import launcher, run
+from jaxgen.report import Reporter
+
+SETTLING_CALLS = 4
+
+
+class Enough(Exception):  # noqa: N818 (an event, not an error)
+  """Ends a run that has been looked at for long enough."""
+
+
+class Watcher(Reporter):
+  """A silent reporter that passes every update of the loop on.
+
+  Args:
+    update: called with the number of dispatched steps; may raise Enough.
+  """
+
+  def __init__(self, update: Callable[[int], None]):
+    super().__init__(quiet=True)
+    self._update = update
+
+  def steps(self, total: int, start: int) -> Any:
+    """What the loop takes for its progress bar."""
+    del total, start
+    return _Bar(self._update)
+
+
+class _Bar:
+  def __init__(self, update: Callable[[int], None]):
+    self.update = update
+
+  def __enter__(self) -> '_Bar':
+    return self
+
+  def __exit__(self, *exc_info):
+    pass
+
+  def metrics(self, step: int, values: Any) -> None:
+    """Nothing is shown."""
+
+
+class Stopwatch:
+  """Times windows of the loop, and lets others run between two of them.
+
+  Args:
+    num_steps: steps a window.
+    calls: steps a call; a divisor of num_steps.
+    pause: called with a window's seconds while the loop stands still; raises Enough to end.
+  """
+
+  def __init__(self, num_steps: int, calls: int, pause: Callable[[float], None]):
+    self._num_steps, self._calls, self._pause = num_steps, calls, pause
+    self._first, self._began = SETTLING_CALLS * calls, 0.0
+
+  def update(self, step: int) -> None:
+    """To be called after each dispatched call."""
+    now = time.perf_counter()
+    if step == self._first:
+      self._began = now
+    elif step == self._first + self._num_steps:
+      self._pause(now - self._began)
+      # The call that was in flight ended during the pause: let the pipeline fill again.
+      self._first = step + SETTLING_CALLS * self._calls
+
+
+def watch_loop(config: ConfigDict, update: Callable[[int], None]) -> None:
+  """Trains in a temporary workdir until `update` raises Enough."""
+  with tempfile.TemporaryDirectory(prefix='jaxgen-benchmark-') as folder:
+    try:
+      run.train(config, Path(folder) / 'run', Watcher(update))
+    except Enough:
+      return
+    raise SystemExit(f'error: the run ended at config.num_steps = {config.num_steps}')
+
+
+def resolved(config: ConfigDict) -> ConfigDict:
+  """The config as the loop would run it: steps_per_call chosen."""
+  return configs.resolve_steps_per_call(config, jax.default_backend() == 'cpu')
+
+
+def endless(config: ConfigDict, every: int = 0) -> ConfigDict:
+  """A resolved config that never ends; it evaluates and saves every so many steps, or never."""
+  config = config.copy_and_resolve_references()
+  config.unlock()
+  config.num_steps = config.steps_per_call * 10**8
+  config.eval_every = every
+  config.save_every = every or config.num_steps
+  config.picture_every = 0
+  config.checkpoint.best = config.stop.metric = ''
+  return config.lock()
+
+
+def parse(
+  parser: argparse.ArgumentParser, argv: Sequence[str]
+) -> tuple[argparse.Namespace, ConfigDict]:
+  """A benchmark's own options, and the config with launch.py's overrides; no compilation cache from here.
+
+  Raises:
+    ConfigError: a mistake in the config, in one line.
+  """
+  args, rest = parser.parse_known_args(argv[1:])
+  # ml_collections reads the overrides from sys.argv.
+  sys.argv = [argv[0], *rest, '--workdir=temporary']
+  _, config = launcher.parse(sys.argv)
+  jax.config.update('jax_enable_compilation_cache', False)  # later is too late: JAX looks once
+  return args, config
+
+
+def make_parser(doc: str) -> argparse.ArgumentParser:
+  """A parser that leaves --config and --config.x to launch.py's."""
+  return argparse.ArgumentParser(
+    description=doc,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+    usage='%(prog)s --config=PATH[:VARIANT] [--config.KEY=VALUE ...] [options]',
+  )

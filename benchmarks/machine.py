@@ -1,0 +1,126 @@
+"""What the benchmarks say about the machine: its parts, its memory, its measured ceilings."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'torch')
+REPEATS = 7
+
+
+def say(text: str) -> None:
+  """A progress line, on standard error."""
+  print(text, file=sys.stderr, flush=True)
+
+
+def describe() -> dict[str, Any]:
+  """Date, processor, accelerator and versions."""
+  return {
+    'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+    'processor': processor(),
+    'cores': os.cpu_count(),
+    'device': jax.devices()[0].device_kind,
+    'num_devices': jax.device_count(),
+    'load_average': load_average(),
+    'python': platform.python_version(),
+    'versions': versions(),
+  }
+
+
+def processor() -> str:
+  """The processor's name."""
+  info = Path('/proc/cpuinfo')
+  for line in info.read_text().splitlines() if info.exists() else ():
+    if line.startswith('model name'):
+      return line.split(':', 1)[1].strip()
+  return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+  """Installed versions of what is measured."""
+  found = {}
+  for name in PACKAGES:
+    try:
+      found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+      continue
+  return found
+
+
+def load_average() -> float | None:
+  """Processes that wanted a core in the last minute; above the benchmark's own, timings are noise."""
+  return round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None
+
+
+def resident_mb() -> float:
+  """Memory that this process holds now, in MB; its peak where the system does not tell."""
+  statm = Path('/proc/self/statm')
+  if statm.exists():
+    return int(statm.read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 1e6
+  return peak_resident_mb()
+
+
+def peak_resident_mb() -> float:
+  """The most memory that this process ever held, in MB."""
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return peak / 1e6 if sys.platform == 'darwin' else peak * 1024 / 1e6
+
+
+def peak_device_mb() -> float | None:
+  """The most memory in use on the first device, in MB; None where it is the host's."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  return stats['peak_bytes_in_use'] / 1e6 if 'peak_bytes_in_use' in stats else None
+
+
+def ceilings(dtype: Any = jnp.float32) -> dict[str, float]:
+  """What one device reaches: GFLOP/s of a large matrix product, GB/s of a large read and write."""
+  on_cpu = jax.default_backend() == 'cpu'
+  n = 2048 if on_cpu else 8192
+  a = jnp.ones((n, n), dtype)
+  matmul = jax.jit(jnp.matmul)
+  x = jnp.ones((2**26 if on_cpu else 2**29,), jnp.float32)
+  num_bytes = 2 * x.nbytes
+  return {
+    'matmul_gflops': 2 * n**3 / _best(lambda: matmul(a, a)) / 1e9,
+    'copy_gbs': num_bytes / _best(_Rewrite(x)) / 1e9,
+  }
+
+
+class _Rewrite:
+  """Reads and writes an array in place: fresh pages would cost more than the copy."""
+
+  def __init__(self, x: jax.Array):
+    self._x, self._add = x, jax.jit(lambda v: v + 1.0, donate_argnums=0)
+
+  def __call__(self) -> jax.Array:
+    self._x = self._add(self._x)
+    return self._x
+
+
+def _best(fn: Callable[[], jax.Array]) -> float:
+  jax.block_until_ready(fn())
+  times = []
+  for _ in range(REPEATS):
+    began = time.perf_counter()
+    jax.block_until_ready(fn())
+    times.append(time.perf_counter() - began)
+  return min(times)
+
+
+def write_json(path: str, values: dict[str, Any]) -> None:
+  """Writes the result, making its folder."""
+  target = Path(path)
+  target.parent.mkdir(parents=True, exist_ok=True)
+  target.write_text(json.dumps(values, indent=2) + '\n')
+  say(f'wrote {target}')

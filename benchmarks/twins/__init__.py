@@ -1,0 +1,1 @@
+"""Plain PyTorch versions of the systems, written to be measured against."""
