@@ -98,14 +98,14 @@ def _base(data_name: str) -> ConfigDict:
   config.optim.b2 = 0.999
 
   config.eval = ConfigDict()
-  config.eval.batch_size = 120 if bundled else 500
+  config.eval.batch_size = 120 if bundled else 200
   config.eval.importance_samples = 5000  # K of the importance bound
   config.eval.chunk = 50  # samples at a time; memory grows with it and not with K
   config.eval.num_examples = 360 if bundled else 1000  # test rows of the importance bound
-  config.eval.ais_examples = 40 if bundled else 100
+  config.eval.ais_examples = 120 if bundled else 200
   config.eval.ais_chains = 16
   config.eval.ais_steps = 500  # temperatures
-  config.eval.gap_examples = 120 if bundled else 100
+  config.eval.gap_examples = 120 if bundled else 200
   config.eval.gap_max_checks = 1000  # of 100 steps, where an example has not stopped before
   config.eval.weight_samples = 32  # for the variance of the latent mean
   config.eval.ood = 'photo_patches' if bundled else _other(data_name)

@@ -140,10 +140,11 @@ def replicate(devices: Devices, tree: PyTree) -> PyTree:
   def put(x):
     if isinstance(x, jax.Array) and x.sharding == devices.replicated:
       return x
-    if devices.mesh.is_multi_process and not _is_key(x):
-      x = np.asarray(x)
-      return jax.make_array_from_process_local_data(devices.replicated, x, x.shape)
-    return jax.device_put(x, devices.replicated)
+    if not devices.mesh.is_multi_process:
+      return jax.device_put(x, devices.replicated)
+    data = np.asarray(jax.random.key_data(x) if _is_key(x) else x)
+    whole = jax.make_array_from_process_local_data(devices.replicated, data, data.shape)
+    return jax.random.wrap_key_data(whole) if _is_key(x) else whole
 
   return jax.tree.map(put, tree)
 

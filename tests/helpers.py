@@ -54,11 +54,15 @@ def environment(num_devices=1, **more):
   }
 
 
-def start(workdir, *flags, script='launch.py', config='configs/comvae.py', env=None, **options):
-  """Starts launch.py (or launch_toy.py) on a workdir."""
+def start(
+  workdir, *flags, script='launch.py', config='configs/comvae.py', env=None, before='', **options
+):
+  """Starts launch.py (or launch_toy.py) on a workdir, after a shell command of the same process."""
   options = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **options}
+  command = [sys.executable, str(ROOT / script), f'--config={config}', f'--workdir={workdir}']
+  shell = ['bash', '-c', f'{before}; exec "$@"', 'bash'] if before else []
   return subprocess.Popen(
-    [sys.executable, str(ROOT / script), f'--config={config}', f'--workdir={workdir}', *flags],
+    [*shell, *command, *flags],
     text=True,
     cwd=ROOT,
     env=env or environment(),
@@ -105,16 +109,14 @@ def train(config, workdir):
   return reporter.lines + reporter.warnings
 
 
-def final_state(workdir):
-  """The newest checkpoint of a run as numpy, keys as their data."""
+def final_state(workdir, step=None):
+  """A checkpoint of a run as numpy, by default the newest; keys as their data."""
   workdir = Path(workdir)
-  _, saved, facts = checkpoint.read_items(workdir)
+  step, saved, facts = checkpoint.read_items(workdir, step)
   devices = dev.make_devices('jit', jax.devices()[:1])
   task = configs.system_module(saved).make_task(saved, facts)
-  checkpoints = checkpoint.Checkpoints(workdir, saved, facts)
-  state = checkpoints.restore(dev.abstract_state(devices, task.init), quarantine=False)
-  checkpoints.close()
-  return to_numpy(state)
+  abstract = dev.abstract_state(devices, task.init)
+  return to_numpy(checkpoint.load_pytree(workdir / 'checkpoints' / str(step) / 'state', abstract))
 
 
 def to_numpy(tree):

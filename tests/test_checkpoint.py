@@ -1,7 +1,6 @@
 """Checkpoints: which are kept, damage, other devices, inference, a full disk."""
 
 import json
-import resource
 import shutil
 
 import jax
@@ -281,15 +280,6 @@ def test_a_file_in_place_of_the_workdir_is_an_error_of_one_line(tmp_path):
   assert err.strip() == f'error: cannot write to --workdir={tmp_path / "run"}: File exists'
 
 
-def limit_file_size(size):
-  """For preexec_fn: no file can grow beyond `size` bytes."""
-
-  def limit():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-  return limit
-
-
 def test_a_save_that_fails_is_told_and_leaves_the_last_good_one(tmp_path):
   workdir = tmp_path / 'run'
   flags = ('--config.toy.features=3000',)
@@ -297,7 +287,7 @@ def test_a_save_that_fails_is_told_and_leaves_the_last_good_one(tmp_path):
   assert steps_saved(workdir) == [4, 8]
   before = final_state_in_process(workdir)
   # The compiled programs are cached by now: only the checkpoint is too large.
-  process = start_toy(workdir, *flags, preexec_fn=limit_file_size(10_000))
+  process = start_toy(workdir, *flags, before='ulimit -f 10')
   _, err = finish(process, 1)
   last = err.strip().splitlines()[-1]
   assert last.startswith('error: ') and 'File too large' in last

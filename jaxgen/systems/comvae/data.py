@@ -36,6 +36,10 @@ def make_data(config: ConfigDict) -> Data:
       f'config.batch_size = {config.batch_size} is more than the {len(train)} training rows'
     )
   shape = train.image_shape
+  if shape[-1] != 1:
+    raise ConfigError(
+      f'config.data.name = {config.data.name!r} has {shape[-1]} channels: comvae models grey images'
+    )
   facts = {'image_shape': list(shape), 'steps_per_epoch': len(train) // config.batch_size}
   limit = config.data.resident_limit_mb * 2**20
   resident = config.data.placement == 'resident' or (

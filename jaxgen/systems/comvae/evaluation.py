@@ -271,13 +271,15 @@ def pictures(
     rebuilt = tools.compile(figures.reconstruct)(
       variables, local, name_key(tools.rng, 'reconstructions')
     )
-    n = min(len(images), size) // 10 * 10
+    n = min(len(images), size)
+    columns = min(n, 10)
+    n -= n % columns
     pairs = np.stack(
       [
-        images[:n].reshape(-1, 10, images.shape[1]),
-        np.asarray(rebuilt)[:n].reshape(-1, 10, images.shape[1]),
+        images[:n].reshape(-1, columns, images.shape[1]),
+        np.asarray(rebuilt)[:n].reshape(-1, columns, images.shape[1]),
       ],
       axis=1,
     )
-    drawn['reconstructions'] = grid(pairs, 10)
+    drawn['reconstructions'] = grid(pairs, columns)
   return drawn

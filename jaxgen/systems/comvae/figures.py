@@ -1,7 +1,7 @@
 """The figures of a trained Compound VAE as pure functions of (variables, batch, key).
 
 Random weights are drawn afresh for every example and sample, by local reparameterisation, which has the exact
-distribution of a weight sample and needs no weight in memory.
+distribution of h under a weight sample.
 """
 
 import functools

@@ -46,6 +46,12 @@ def test_reconstruction_matches_float64(logits, image):
   np.testing.assert_allclose(gradient, scipy.special.expit(np.float64(logits)) - image, atol=1e-6)
 
 
+def test_reconstruction_has_its_gradient_at_logit_zero():
+  for zero in (0.0, -0.0):
+    gradient = jax.grad(losses.bernoulli_reconstruction)(jnp.full(2, zero), jnp.array([0.0, 0.75]))
+    np.testing.assert_allclose(gradient, [0.5, -0.25], rtol=1e-6)
+
+
 def test_shapes_are_checked():
   with pytest.raises(AssertionError):
     losses.bernoulli_reconstruction(jnp.zeros((2, 3)), jnp.zeros(3))

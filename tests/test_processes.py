@@ -1,0 +1,202 @@
+"""Several processes on this machine: they agree with one, resume, stop, fail and write once."""
+
+import json
+import shutil
+import signal
+import socket
+
+import jax
+import numpy as np
+import pytest
+from helpers import (
+  assert_close,
+  environment,
+  final_state,
+  finish,
+  metric_lines,
+  start,
+  start_toy,
+  steps_saved,
+  tiny_flags,
+)
+
+from jaxgen import devices as dev
+from jaxgen.errors import ConfigError
+
+COMVAE = {
+  'config': 'configs/comvae.py:no_latent_dbnn',
+  'script': 'launch.py',
+}
+TOY = {'config': 'tests/toy_system.py', 'script': 'tests/launch_toy.py'}
+
+
+def free_port():
+  with socket.socket() as s:
+    s.bind(('127.0.0.1', 0))
+    return s.getsockname()[1]
+
+
+def start_job(workdir, *flags, program=TOY, num_processes=2, num_devices=2):
+  """Starts the processes of one job."""
+  port = free_port()
+  return [
+    start(
+      workdir,
+      *flags,
+      f'--coordinator=127.0.0.1:{port}',
+      f'--num_processes={num_processes}',
+      f'--process_id={i}',
+      env=environment(num_devices),
+      **program,
+    )
+    for i in range(num_processes)
+  ]
+
+
+def finish_job(processes, status=0):
+  """Waits for all; [(stdout, stderr)]."""
+  try:
+    return [finish(process, status) for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+
+
+@pytest.fixture
+def double():
+  """float64 in this process, to compare float64 checkpoints."""
+  jax.config.update('jax_enable_x64', True)
+
+
+def test_two_processes_agree_with_one_on_the_real_task_after_five_steps(tmp_path, double):
+  flags = [
+    *tiny_flags(num_steps=5, log_every=5, save_every=5, eval_every=5, steps_per_call=5),
+    '--config.precision=float64',
+  ]
+  finish_job(start_job(tmp_path / 'two', *flags, program=COMVAE))
+  finish(start(tmp_path / 'one', *flags, **COMVAE))
+  assert_close(final_state(tmp_path / 'one'), final_state(tmp_path / 'two'), rtol=1e-9)
+  for prefix in ('train/', 'eval/'):
+    one, two = (metric_lines(tmp_path / name, prefix) for name in ('one', 'two'))
+    assert one and [step for step, _ in one] == [step for step, _ in two]
+    assert_close(one, two, rtol=1e-9)
+  one, two = (json.loads((tmp_path / n / 'evaluation.json').read_text()) for n in ('one', 'two'))
+  for key in ('reconstruction', 'latent_kl', 'weight_kl'):
+    np.testing.assert_allclose(two[key], one[key], rtol=1e-6)
+  assert two['num_examples'] == one['num_examples'] == 360
+
+
+@pytest.fixture(scope='module')
+def one_process(tmp_path_factory):
+  """The toy run of one process and one device."""
+  workdir = tmp_path_factory.mktemp('one') / 'run'
+  finish(start_toy(workdir, '--config.precision=float64'))
+  return workdir
+
+
+@pytest.mark.parametrize('parallel', ['jit', 'pmap'])
+def test_a_job_agrees_with_one_process_and_resumes(toy, tmp_path, double, one_process, parallel):
+  flags = ('--config.precision=float64', f'--config.parallel={parallel}')
+  finish_job(start_job(tmp_path, *flags, '--config.num_steps=12'))
+  assert steps_saved(tmp_path) == [8, 12]
+  told = finish_job(start_job(tmp_path, *flags))
+  assert 'at step 12 ' in told[0][0]
+  assert all('Gloo' in line for line in told[1][0].splitlines())  # only the first process talks
+  assert steps_saved(tmp_path) == [20, 24]
+  assert_close(final_state(one_process), final_state(tmp_path), rtol=1e-9)
+  assert_close(metric_lines(one_process), metric_lines(tmp_path), rtol=1e-9)
+  assert len(list((tmp_path / 'tensorboard').iterdir())) == 2
+  done = finish_job(start_job(tmp_path, *flags))
+  assert 'nothing to do' in done[0][0]
+
+
+def test_one_process_resumes_what_two_began_and_two_what_one_began(toy, tmp_path, double):
+  flags = ('--config.precision=float64',)
+  finish_job(start_job(tmp_path / 'a', *flags, '--config.num_steps=12'))
+  finish(start_toy(tmp_path / 'b', *flags, '--config.num_steps=12'))
+  finish(start_toy(tmp_path / 'a', *flags))
+  finish_job(start_job(tmp_path / 'b', *flags, '--config.parallel=pmap'))
+  assert_close(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'), rtol=1e-9)
+
+
+@pytest.mark.parametrize('parallel', ['jit', 'pmap'])
+def test_a_damaged_checkpoint_is_left_out_by_all_processes(toy, tmp_path, parallel):
+  flags = (f'--config.parallel={parallel}',)
+  finish_job(start_job(tmp_path, *flags, '--config.num_steps=12'))
+  shutil.rmtree(tmp_path / 'checkpoints' / '12' / 'state')
+  told = finish_job(start_job(tmp_path, *flags))
+  assert 'at step 8 ' in told[0][0] and 'checkpoint 12 cannot be read' in told[0][1]
+  assert (tmp_path / 'failure' / 'checkpoint-12').is_dir()
+  assert steps_saved(tmp_path) == [20, 24]
+
+
+@pytest.mark.parametrize('parallel', ['jit', 'pmap'])
+def test_a_value_that_is_not_finite_stops_all_processes(toy, tmp_path, parallel):
+  flags = (f'--config.parallel={parallel}', '--config.toy.infinity_at=13')
+  told = finish_job(start_job(tmp_path, *flags), status=1)
+  for _, err in told:
+    assert 'train/loss is not finite at step 14' in err
+  assert steps_saved(tmp_path) == [8, 12]
+  assert np.load(tmp_path / 'failure' / 'batch.npz')['x'].shape == (4, 3)
+  assert (tmp_path / 'failure' / 'state').is_dir()
+
+
+def test_a_signal_to_one_process_stops_all_and_saves_once(toy, tmp_path):
+  processes = start_job(tmp_path, '--config.num_steps=400000', '--config.save_every=100000')
+  for line in processes[0].stdout:
+    if 'parameters' in line:
+      processes[1].send_signal(signal.SIGTERM)
+      break
+  told = finish_job(processes, 128 + signal.SIGTERM)
+  [step] = steps_saved(tmp_path)
+  assert f'step {step} is saved' in told[0][0]
+  assert step % 4 == 0
+
+
+def test_evaluate_and_sample_run_in_a_job(toy, tmp_path):
+  finish(start_toy(tmp_path, '--config.num_steps=8'))
+  alone = json.loads((tmp_path / 'evaluation.json').read_text())
+  finish_job(start_job(tmp_path, '--mode=evaluate', '--config.num_steps=8'))
+  together = json.loads((tmp_path / 'evaluation.json').read_text())
+  assert together.pop('samples') == 1 and alone.pop('samples') is None
+  np.testing.assert_allclose(together.pop('loss'), alone.pop('loss'), rtol=1e-6)
+  assert together == alone
+  finish_job(start_job(tmp_path, '--mode=sample', '--config.num_steps=8'))
+
+
+@pytest.mark.parametrize(
+  'flags',
+  [
+    {'coordinator': 'localhost:1'},
+    {'coordinator': 'localhost:1', 'num_processes': 2},
+    {'num_processes': 2, 'process_id': 0},
+    {'process_id': 0},
+  ],
+)
+def test_the_three_flags_come_together_or_not_at_all(flags, monkeypatch):
+  monkeypatch.setattr(jax.distributed, 'initialize', None)  # would fail if it were called
+  missing = {'coordinator', 'num_processes', 'process_id'} - flags.keys()
+  with pytest.raises(ConfigError, match='several processes need all of') as error:
+    dev.initialize(**flags)
+  assert all(f'--{name}' in str(error.value).split('add')[1] for name in missing)
+
+
+def test_auto_and_explicit_flags_exclude_each_other(monkeypatch):
+  monkeypatch.setattr(jax.distributed, 'initialize', None)
+  with pytest.raises(ConfigError, match='--distributed=auto detects the processes itself'):
+    dev.initialize('localhost:1', 2, 0, auto=True)
+
+
+def test_nothing_is_initialised_without_flags(monkeypatch):
+  calls = []
+  monkeypatch.setattr(jax.distributed, 'initialize', lambda *args: calls.append(args))
+  dev.initialize()
+  assert calls == []
+  dev.initialize(auto=True)
+  dev.initialize('localhost:1', 2, 0)
+  assert calls == [(), ('localhost:1', 2, 0)]
+
+
+def test_a_batch_that_cannot_be_split_is_refused_by_key(toy, tmp_path):
+  _, err = finish_job(start_job(tmp_path, '--config.batch_size=6'), status=2)[0]
+  assert 'config.batch_size = 6 cannot be split evenly over 4 devices' in err
