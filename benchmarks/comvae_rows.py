@@ -91,7 +91,7 @@ def _figures(
   run.train(config, workdir, reporter)
   path = workdir / 'evaluation.json'
   if args.evaluate and json.loads(path.read_text())['nll_importance'] is None:
-    run.evaluate(workdir, reporter=reporter)
+    run.evaluate(workdir, given=config, reporter=reporter)
   jax.clear_caches()
   return json.loads(path.read_text())
 

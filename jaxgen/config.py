@@ -27,6 +27,8 @@ def near_matches(name: str, known: Iterable[str], prefix: str = '') -> str:
   """' Did you mean ...?' with the closest known names, each after `prefix`, or ''."""
   known = list(known)
   close = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
+  likeness = [difflib.SequenceMatcher(None, name, k).ratio() for k in close]
+  close = [k for k, x in zip(close, likeness, strict=True) if x > likeness[0] - 0.1]
   if not close:  # the right leaf in the wrong branch
     close = [k for k in known if k.split('.')[-1] == name.split('.')[-1]][:3]
   return f' Did you mean {" or ".join(prefix + k for k in close)}?' if close else ''
@@ -64,14 +66,20 @@ def config_path(system: str) -> Path:
   raise ConfigError(f'no config file for {system}; looked at {", ".join(map(str, candidates))}')
 
 
+def resolve(spec: str) -> str:
+  """'PATH[:VARIANT]' of a spec whose path may be a system's name."""
+  name, colon, variant = spec.partition(':')
+  return spec if name.endswith('.py') else f'{config_path(name)}{colon}{variant}'
+
+
 def load(spec: str) -> ConfigDict:
   """The config of 'PATH[:VARIANT]' or 'SYSTEM[:VARIANT]', before overrides.
 
   Raises:
     ConfigError: no such file, system or variant.
   """
-  name, _, variant = spec.partition(':')
-  path = Path(name) if name.endswith('.py') else config_path(name)
+  name, _, variant = resolve(spec).partition(':')
+  path = Path(name)
   if not path.is_file():
     near = near_matches(path.name, [p.name for p in path.parent.glob('*.py')])
     raise ConfigError(f'no config file {path}.{near}')
@@ -151,10 +159,10 @@ def check(config: ConfigDict) -> None:
     check_periods(config)
   for key in ('checkpoint.best', 'stop.metric'):
     metric = flatten(config)[key]
+    if metric:
+      check_choice(key, metric, [f'eval/{name}' for name in system.EVAL_METRICS])
     if metric and not config.eval_every:
       raise ConfigError(f'config.{key} = {metric!r} needs config.eval_every above 0')
-    if metric and not metric.startswith('eval/'):
-      raise ConfigError(f'config.{key} = {metric!r} must name an evaluation metric: eval/...')
   if config.checkpoint.best and not config.data.num_validation:
     raise ConfigError(
       'config.checkpoint.best needs validation rows to judge by: set config.data.num_validation'
@@ -162,14 +170,22 @@ def check(config: ConfigDict) -> None:
   system.check_config(config)
 
 
-def check_periods(config: ConfigDict) -> None:
-  """Raises ConfigError for a period that is no multiple of steps_per_call."""
+def check_periods(config: ConfigDict, resuming: bool = False) -> None:
+  """Raises ConfigError for a period that is no multiple of steps_per_call.
+
+  Args:
+    config: its steps_per_call is a number.
+    resuming: whether steps_per_call is that of the saved run, and cannot change.
+  """
   s = config.steps_per_call
   for key in (*PERIODS, 'num_steps'):
     if config[key] % s:
+      below = config[key] // s * s
+      fits = f'{below} or {below + s}' if below else f'{s}'
+      why = 'with which this run was started' if resuming else 'or leave that at 0: it chooses'
       raise ConfigError(
-        f'config.{key} = {config[key]} must be a multiple of config.steps_per_call = {s} '
-        '(0 chooses one that fits)'
+        f'config.{key} = {config[key]} must be a multiple of config.steps_per_call = {s}, '
+        f'as {fits} ({why})'
       )
 
 

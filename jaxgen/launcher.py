@@ -40,6 +40,10 @@ def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, ConfigDict]:
   """
   spec = _config_spec(argv)
   config = configs.load(spec) if spec else None
+  if spec:  # a system's name stands for its config file
+    argv = [
+      arg.replace(spec, configs.resolve(spec)) if _is_config(arg, spec) else arg for arg in argv
+    ]
   values = _define_flags(argv)
   try:
     rest = values(list(argv))[1:]
@@ -70,6 +74,10 @@ def _config_spec(argv: Sequence[str]) -> str:
     if re.fullmatch(r'--?config', arg) and i + 1 < len(argv):
       return argv[i + 1]
   return ''
+
+
+def _is_config(arg: str, spec: str) -> bool:
+  return arg in (spec, f'--config={spec}', f'-config={spec}')
 
 
 def _explain(argv: Sequence[str], config: ConfigDict | None, error: Exception) -> str:
@@ -131,8 +139,8 @@ def guarded(action: Callable[[], None]) -> int:
   except OSError as error:
     if error.errno is None:
       raise
-    where = f' {error.filename}' if error.filename else ''
-    print(f'error: {error.strerror}:{where or " no file named"}', file=sys.stderr)
+    where = f': {error.filename}' if error.filename else ''
+    print(f'error: {error.strerror}{where}', file=sys.stderr)
     return 1
   except Stopped as stop:
     return 128 + stop.signum

@@ -6,7 +6,6 @@ host. Everything periodic happens at a multiple of S.
 
 import collections
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxgen import config as configs
 from jaxgen import devices as dev
 from jaxgen import failure
 from jaxgen.checkpoint import Checkpoints
@@ -25,6 +25,7 @@ from jaxgen.signals import Stopped, StopSignals
 from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
 
 PREFETCHED_CALLS = 2
+RATE_SECONDS = 1.0
 Evaluations = list[tuple[int, dict[str, float]]]
 
 
@@ -84,7 +85,8 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
   # Only the first process writes the log; every process takes the same decisions.
   log = MetricsLog(job.workdir, start) if jax.process_index() == 0 else None
   try:
-    with job.reporter.steps(job.config.num_steps, start) as bar:
+    main = configs.system_module(job.config).EVAL_METRICS
+    with job.reporter.steps(job.config.num_steps, start, main) as bar:
       return _Loop(job, log, bar, evaluations).run(state, start)
   finally:
     if log:
@@ -267,10 +269,14 @@ def evaluate_split(
 
 
 class _Clock:
-  """Steps a second since the last reading, leaving out evaluation and saves."""
+  """Steps a second, leaving out evaluation and saves.
+
+  Short windows are averaged over RATE_SECONDS at least: the host sees when it reads a result, not when the
+  device made it.
+  """
 
   def __init__(self):
-    self._began = self._lost = 0.0
+    self._began = self._lost = self._rate = 0.0
     self._step = 0
 
   def start(self, step: int) -> None:
@@ -284,9 +290,11 @@ class _Clock:
 
   def rate(self, step: int) -> float:
     spent = time.monotonic() - self._began - self._lost
-    rate = (step - self._step) / max(spent, 1e-9)
-    self.start(step)
-    return rate if math.isfinite(rate) else 0.0
+    if spent >= RATE_SECONDS or not self._rate:
+      self._rate = (step - self._step) / max(spent, 1e-9)
+    if spent >= RATE_SECONDS:
+      self.start(step)
+    return self._rate
 
 
 class _Paused:

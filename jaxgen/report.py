@@ -18,13 +18,12 @@ from rich.progress import (
   MofNCompleteColumn,
   Progress,
   TextColumn,
-  TimeElapsedColumn,
   TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 PLAIN_LINE_SECONDS = 10.0
-TERMINAL_METRICS = 4
+TERMINAL_METRICS = 3
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -188,9 +187,9 @@ class Reporter:
       table.add_row(*(_cell(value) for value in row))
     self.console.print(table, soft_wrap=False)
 
-  def steps(self, total: int, start: int) -> 'StepsBar':
-    """A context that shows training progress from `start` to `total`."""
-    return StepsBar(self, total, start)
+  def steps(self, total: int, start: int, main: Iterable[str] = ()) -> 'StepsBar':
+    """A context that shows training progress from `start` to `total`, with the `main` metrics."""
+    return StepsBar(self, total, start, main)
 
   def progress(self, items: Iterable, description: str, check=lambda: None) -> Iterator:
     """Iterates with a bar; `check` is called before each item and may raise to stop."""
@@ -214,8 +213,9 @@ class Reporter:
 class StepsBar:
   """Training progress: a live bar, or a line every few seconds where the output is a file."""
 
-  def __init__(self, reporter: Reporter, total: int, start: int):
+  def __init__(self, reporter: Reporter, total: int, start: int, main: Iterable[str]):
     self._reporter, self._total, self._start = reporter, total, start
+    self._main = [f'train/{name}' for name in main]
     self._bar = _bar(reporter.console, transient=False) if reporter._live else None
     self._said = time.monotonic()
     self._rated_from: tuple[int, float] | None = None
@@ -240,8 +240,10 @@ class StepsBar:
 
   def metrics(self, step: int, values: Mapping[str, float]) -> None:
     """Shows the main metrics; prints a plain line when the last one is some seconds old."""
-    shown = [(k.removeprefix('train/'), v) for k, v in values.items() if k.startswith('train/')]
-    text = '  '.join(f'{name} {value:.2f}' for name, value in shown[:TERMINAL_METRICS])
+    names = [k for k in self._main if k in values] or [k for k in values if k.startswith('train/')]
+    text = '  '.join(
+      f'{k.removeprefix("train/")} {values[k]:.2f}' for k in names[:TERMINAL_METRICS]
+    )
     if self._bar:
       rate = values.get('steps_per_second', 0.0)
       self._bar.update(self._task, metrics=f'{rate:.1f} steps/s  {text}')
@@ -262,15 +264,20 @@ class StepsBar:
 
 
 def _bar(console: Console, transient: bool) -> Progress:
+  def fixed() -> Column:
+    return Column(no_wrap=True)
+
+  # A narrow terminal cuts the metrics, never the steps or the ETA.
+  rest = Column(no_wrap=True, overflow='ellipsis', ratio=1)
   return Progress(
-    TextColumn('{task.description}'),
-    BarColumn(bar_width=24),
-    MofNCompleteColumn(),
-    TimeElapsedColumn(),
-    TextColumn('eta'),
-    TimeRemainingColumn(),
-    TextColumn('{task.fields[metrics]}'),
+    TextColumn('{task.description}', table_column=fixed()),
+    BarColumn(bar_width=12, table_column=Column(min_width=12)),
+    MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+    TextColumn('eta', table_column=fixed()),
+    TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+    TextColumn('{task.fields[metrics]}', table_column=rest),
     console=console,
+    expand=True,
     transient=transient,
     refresh_per_second=4,
   )
@@ -285,4 +292,6 @@ def _duration(seconds: float) -> str:
 def _cell(value: Any) -> str:
   if value is None:
     return '-'
-  return f'{value:,.2f}' if isinstance(value, float) else str(value)
+  if isinstance(value, float):
+    return f'{value:,.2f}'
+  return f'{value:,}' if isinstance(value, int) else str(value)

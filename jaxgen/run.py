@@ -135,7 +135,7 @@ def _start(job: loop.Job, resuming: bool) -> tuple[TrainState, int]:
   step = int(state.step)
   if step % config.steps_per_call:
     raise UserError(f'step {step} is no multiple of config.steps_per_call: the run is damaged')
-  if step < config.num_steps:
+  if not _finished(job.workdir, config, step):
     job.reporter.say(f'resumed {job.workdir} at step {step} ({time.monotonic() - began:.1f} s)')
   return state, step
 
@@ -250,8 +250,10 @@ def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:
 def _make_workdir(workdir: Path) -> None:
   try:
     workdir.mkdir(parents=True, exist_ok=True)
-    report.write_bytes(workdir / '.writable', b'')
+    report.write_bytes(workdir / '.writable', bytes(1 << 16))  # an empty file fits on a full disk
     (workdir / '.writable').unlink(missing_ok=True)
+  except FileExistsError as error:
+    raise UserError(f'--workdir={workdir} is a file, not a folder') from error
   except OSError as error:
     raise UserError(f'cannot write to --workdir={workdir}: {error.strerror or error}') from error
 
@@ -278,7 +280,7 @@ def _resolved(config: ConfigDict, saved: ConfigDict | None, workdir: Path) -> Co
   if saved is not None and not config.steps_per_call:
     config = config.copy_and_resolve_references()
     config.steps_per_call = saved.steps_per_call
-    configs.check_periods(config)
+    configs.check_periods(config, resuming=True)
   config = configs.resolve_steps_per_call(config, jax.default_backend() == 'cpu')
   if saved is not None:
     as_saved = configs.from_json(configs.to_json(config))
@@ -385,12 +387,12 @@ def _write_evaluation(
   figures = {'step': step, **figures, 'train_last_epoch': last_epoch}
   if jax.process_index() == 0:
     report.write_json(workdir / 'evaluation.json', figures)
-    _show(figures, reporter)
+    _show(figures, reporter, workdir)
     reporter.say(f'wrote {workdir / "evaluation.json"}')
   return figures
 
 
-def _show(figures: dict[str, Any], reporter: Reporter) -> None:
+def _show(figures: dict[str, Any], reporter: Reporter, workdir: Path) -> None:
   """One table of the figures that several splits share, one of the rest."""
   groups = {name: x for name, x in figures.items() if isinstance(x, dict)}
   columns = list(dict.fromkeys(key for group in groups.values() for key in group))
@@ -404,5 +406,7 @@ def _show(figures: dict[str, Any], reporter: Reporter) -> None:
     for name, x in figures.items()
     if isinstance(x, int | float) and name not in (*shared, 'step')
   ]
-  if rest:
+  if any(isinstance(x, float) for _, x in rest):
     reporter.table('', ['figure', 'value'], rest)
+  if any(x is None for x in figures.values()):
+    reporter.say(f'the figures that take longer: jaxgen evaluate {workdir}')

@@ -277,17 +277,17 @@ def test_a_run_goes_on_with_another_number_of_devices(
 def test_a_file_in_place_of_the_workdir_is_an_error_of_one_line(tmp_path):
   (tmp_path / 'run').write_text('')
   _, err = finish(start_toy(tmp_path / 'run'), 1)
-  assert err.strip() == f'error: cannot write to --workdir={tmp_path / "run"}: File exists'
+  assert err.strip() == f'error: --workdir={tmp_path / "run"} is a file, not a folder'
 
 
 def test_a_save_that_fails_is_told_and_leaves_the_last_good_one(tmp_path):
   workdir = tmp_path / 'run'
-  flags = ('--config.toy.features=3000',)
+  flags = ('--config.toy.features=50000',)
   finish(start_toy(workdir, *flags, '--config.num_steps=8'))
   assert steps_saved(workdir) == [4, 8]
   before = final_state_in_process(workdir)
   # The compiled programs are cached by now: only the checkpoint is too large.
-  process = start_toy(workdir, *flags, before='ulimit -f 10')
+  process = start_toy(workdir, *flags, before='ulimit -f 100')
   _, err = finish(process, 1)
   last = err.strip().splitlines()[-1]
   assert last.startswith('error: ') and 'File too large' in last

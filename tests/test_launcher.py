@@ -41,6 +41,7 @@ def at_root(monkeypatch):
     (['--config.steps_per_call=7'], 'must be a multiple of config.steps_per_call = 7'),
     (['--config.checkpoint.best=eval/negative_elbo'], 'config.data.num_validation'),
     (['--config.eval.chunk=7'], 'must be a multiple of'),
+    (['--config.stop.metric=eval/los'], "config.stop.metric = 'eval/los' is not one of eval/negative_elbo"),
     (['--mode=trian'], 'train|evaluate|sample'),
     (['--step=3'], '--step is for --mode=evaluate'),
     (['--wrkdir=x'], 'workdir'),
@@ -73,6 +74,11 @@ def test_what_is_missing_is_named(missing):
   argv = [a for a in ('launch.py', CONFIG, '--workdir=x') if not a.startswith(missing)]
   with pytest.raises(ConfigError, match=rf'{missing}=.* is missing'):
     launcher.parse(argv)
+
+
+def test_the_name_of_a_system_stands_for_its_config_file():
+  _, config = parse('--config.num_steps=88', config='--config=comvae:vanilla')
+  assert (config.model.kind, config.num_steps) == ('vanilla', 88)
 
 
 def test_overrides_variants_and_flags_arrive():

@@ -19,6 +19,7 @@ from jaxgen.metrics import Mean
 from jaxgen.task import Data, Task, TrainState, step_rng, update_player
 
 CONVOLUTIONAL = False
+EVAL_METRICS = ('loss',)
 NUM_ROWS, NUM_TEST = 64, 20
 # name -> called with the step whose batch is read ('batch') or with nothing ('evaluate', 'eval_batch').
 HOOKS: dict[str, Callable] = {}

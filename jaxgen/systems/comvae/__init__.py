@@ -6,7 +6,12 @@ Source: Su, Lin, Chen, "Compound Variational Auto-Encoder".
 import importlib
 from typing import Any
 
-from jaxgen.systems.comvae.config import CONVOLUTIONAL, check_config, depends_on_num_steps
+from jaxgen.systems.comvae.config import (
+  CONVOLUTIONAL,
+  EVAL_METRICS,
+  check_config,
+  depends_on_num_steps,
+)
 
 _LAZY = {
   'make_data': 'data',
@@ -16,7 +21,7 @@ _LAZY = {
   'score_images': 'apply',
 }
 
-__all__ = ['CONVOLUTIONAL', 'check_config', 'depends_on_num_steps', *_LAZY]
+__all__ = ['CONVOLUTIONAL', 'EVAL_METRICS', 'check_config', 'depends_on_num_steps', *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

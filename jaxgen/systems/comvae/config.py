@@ -7,6 +7,7 @@ from jaxgen.data.sources import check_name
 from jaxgen.errors import ConfigError
 
 CONVOLUTIONAL = False
+EVAL_METRICS = ('negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl')
 ENCODER_LAYERS = ('hidden', 'mu', 'sigma')
 
 

@@ -247,7 +247,7 @@ def pictures(
   decode = tools.compile(figures.decode)
 
   def grid(flat, columns: int) -> np.ndarray:
-    scale = max(1, PICTURE_WIDTH // (columns * (width + 1)))
+    scale = max(1, round(PICTURE_WIDTH / (columns * (width + 1))))
     return image_grid(np.asarray(flat).reshape(-1, height, width), columns, scale=scale)
 
   z = jax.random.normal(name_key(tools.rng, 'samples'), (100, num_latents))
