@@ -103,11 +103,6 @@ class MetricsLog:
     for name, value in values.items():
       self._events.add_scalar(name, value, step)
 
-  def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
-    """Adds uint8 [H, W] or [H, W, 3] to the TensorBoard events."""
-    layout = 'HW' if pixels.ndim == 2 else 'HWC'
-    self._events.add_image(name, pixels, step, dataformats=layout)
-
   def close(self) -> None:
     """Flushes both files."""
     self._file.close()

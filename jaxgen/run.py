@@ -1,7 +1,6 @@
 """A run in a workdir: train or resume it, evaluate it, draw its samples. Behind launch.py and the CLI."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,17 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgen import checkpoint, loop, report
+from jaxgen import checkpoint, loop, report, results
 from jaxgen import config as configs
 from jaxgen import devices as dev
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import CheckpointError, ConfigError, UserError
 from jaxgen.report import Reporter
 from jaxgen.signals import Stopped, StopSignals
-from jaxgen.task import Data, PyTree, Task, Tools, Trained, TrainState, name_key
+from jaxgen.task import Task, Tools, Trained, TrainState, name_key
 
 
 class Opened(NamedTuple):
@@ -86,7 +84,7 @@ def train(
       checkpoints,
       reporter,
       signals,
-      draw=lambda state, step: _draw(workdir, task, task.export(state), data, tools, step),
+      draw=lambda state, step: results.draw(workdir, task, task.export(state), data, tools, step),
     )
     try:
       state, step = _start(job, saved is not None)
@@ -114,7 +112,7 @@ def _finished(workdir: Path, config: ConfigDict, step: int) -> bool:
   ended = step >= config.num_steps or loop.out_of_patience(
     config, loop.past_evaluations(workdir, step)
   )
-  return ended and _evaluated_step(workdir) == step
+  return ended and results.evaluated_step(workdir) == step
 
 
 def _start(job: loop.Job, resuming: bool) -> tuple[TrainState, int]:
@@ -144,9 +142,11 @@ def _finish(job: loop.Job, state: TrainState, step: int) -> None:
   """The cheap figures, the pictures and the table at the end of training."""
   variables = job.task.export(state)
   figures = job.task.evaluate(variables, job.data, job.tools)
-  _write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
-  paths = _draw(job.workdir, job.task, variables, job.data, job.tools, step)
-  _say_paths(job.reporter, paths)
+  results.write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
+  if None in figures.values():
+    job.reporter.say(f'the figures that take longer: jaxgen evaluate {job.workdir}')
+  paths = results.draw(job.workdir, job.task, variables, job.data, job.tools, step)
+  results.say_paths(job.reporter, paths)
 
 
 def evaluate(
@@ -168,7 +168,7 @@ def evaluate(
     data = configs.system_module(opened.trained.config).make_data(opened.trained.config)
     _same_facts(opened.trained.facts, data.facts, workdir)
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
-    return _write_evaluation(
+    return results.write_evaluation(
       workdir, figures, opened.trained.step, opened.trained.facts, opened.reporter
     )
 
@@ -180,8 +180,8 @@ def sample(
   with _stoppable(reporter) as (reporter, signals):
     opened = open_run(workdir, step, given, reporter, signals)
     trained = opened.trained
-    paths = _draw(workdir, opened.task, trained.variables, None, opened.tools, trained.step)
-    _say_paths(opened.reporter, paths)
+    paths = results.draw(workdir, opened.task, trained.variables, None, opened.tools, trained.step)
+    results.say_paths(opened.reporter, paths)
     return paths
 
 
@@ -241,7 +241,7 @@ def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:
   facts = configs.system_module(config).make_data(config).facts
   name = f'{config.system}-{configs.digest(configs.to_json(config), facts)}'
   workdir = cache_folder() / 'runs' / name
-  if _evaluated_step(workdir) is None:
+  if results.evaluated_step(workdir) is None:
     reporter.say(f'training {name}, once, in {workdir}')
     train(config, workdir, reporter)
   return checkpoint.load(workdir)
@@ -349,64 +349,3 @@ def _tools(
     rng=name_key(jax.random.key(config.seed), 'evaluate'),
     full=full,
   )
-
-
-def _draw(
-  workdir: Path, task: Task, variables: PyTree, data: Data | None, tools: Tools, step: int
-) -> list[Path]:
-  """Writes samples/NAME_STEP.png for every picture of the task."""
-  pictures: dict[str, np.ndarray] = task.pictures(variables, data, tools)
-  if jax.process_index():
-    return []
-  return [
-    report.write_image(workdir / 'samples' / f'{name}_{step:06}.png', pixels)
-    for name, pixels in pictures.items()
-  ]
-
-
-def _say_paths(reporter: Reporter, paths: list[Path]) -> None:
-  for path in paths:
-    reporter.say(f'wrote {path}')
-
-
-def _evaluated_step(workdir: Path) -> int | None:
-  path = workdir / 'evaluation.json'
-  try:
-    return json.loads(path.read_text())['step'] if path.is_file() else None
-  except (ValueError, KeyError):
-    logging.warning('%s is damaged and will be written anew', path)
-    return None
-
-
-def _write_evaluation(
-  workdir: Path, figures: dict[str, Any], step: int, facts: dict[str, Any], reporter: Reporter
-) -> dict[str, Any]:
-  """evaluation.json and its table; `step` and `train_last_epoch` are the run's, not the task's."""
-  lines = report.read_metrics(workdir)
-  last_epoch = report.last_epoch_means(lines, facts['steps_per_epoch'], step)
-  figures = {'step': step, **figures, 'train_last_epoch': last_epoch}
-  if jax.process_index() == 0:
-    report.write_json(workdir / 'evaluation.json', figures)
-    _show(figures, reporter, workdir)
-    reporter.say(f'wrote {workdir / "evaluation.json"}')
-  return figures
-
-
-def _show(figures: dict[str, Any], reporter: Reporter, workdir: Path) -> None:
-  """One table of the figures that several splits share, one of the rest."""
-  groups = {name: x for name, x in figures.items() if isinstance(x, dict)}
-  columns = list(dict.fromkeys(key for group in groups.values() for key in group))
-  shared = [c for c in columns if isinstance(figures.get(c), float)]
-  if shared:
-    rows = [[str(figures.get('split', 'all')), *(figures[c] for c in shared)]]
-    rows += [[name, *(group.get(c) for c in shared)] for name, group in groups.items()]
-    reporter.table(f'step {figures["step"]}', ['', *shared], rows)
-  rest = [
-    [name, x]
-    for name, x in figures.items()
-    if isinstance(x, int | float) and name not in (*shared, 'step')
-  ]
-  if any(isinstance(x, float) for _, x in rest):
-    reporter.table('', ['figure', 'value'], rest)
-  if any(x is None for x in figures.values()):
-    reporter.say(f'the figures that take longer: jaxgen evaluate {workdir}')

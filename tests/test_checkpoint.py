@@ -22,6 +22,9 @@ from helpers import (
 from jaxgen import checkpoint, run
 from jaxgen.errors import CheckpointError, ConfigError
 
+# TensorStore reports what a failed read has abandoned to whatever loop runs then.
+pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
+
 
 def data_files(workdir, step):
   """Files that hold the arrays of a checkpoint, largest first."""

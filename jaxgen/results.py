@@ -1,0 +1,74 @@
+"""What a run leaves for a person: samples/ and evaluation.json with its table."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgen import report
+from jaxgen.report import Reporter
+from jaxgen.task import Data, PyTree, Task, Tools
+
+
+def draw(
+  workdir: Path, task: Task, variables: PyTree, data: Data | None, tools: Tools, step: int
+) -> list[Path]:
+  """Writes samples/NAME_STEP.png for every picture of the task."""
+  pictures: dict[str, np.ndarray] = task.pictures(variables, data, tools)
+  if jax.process_index():
+    return []
+  return [
+    report.write_image(workdir / 'samples' / f'{name}_{step:06}.png', pixels)
+    for name, pixels in pictures.items()
+  ]
+
+
+def say_paths(reporter: Reporter, paths: list[Path]) -> None:
+  """A line for every picture."""
+  for path in paths:
+    reporter.say(f'wrote {path}')
+
+
+def evaluated_step(workdir: Path) -> int | None:
+  """The step that evaluation.json is of; None where there is none, or a damaged one."""
+  path = workdir / 'evaluation.json'
+  try:
+    return json.loads(path.read_text())['step'] if path.is_file() else None
+  except (ValueError, KeyError):
+    logging.warning('%s is damaged and will be written anew', path)
+    return None
+
+
+def write_evaluation(
+  workdir: Path, figures: dict[str, Any], step: int, facts: dict[str, Any], reporter: Reporter
+) -> dict[str, Any]:
+  """evaluation.json and its table; `step` and `train_last_epoch` are the run's, not the task's."""
+  lines = report.read_metrics(workdir)
+  last_epoch = report.last_epoch_means(lines, facts['steps_per_epoch'], step)
+  figures = {'step': step, **figures, 'train_last_epoch': last_epoch}
+  if jax.process_index() == 0:
+    report.write_json(workdir / 'evaluation.json', figures)
+    _show(figures, reporter)
+    reporter.say(f'wrote {workdir / "evaluation.json"}')
+  return figures
+
+
+def _show(figures: dict[str, Any], reporter: Reporter) -> None:
+  """One table of the figures that several splits share, one of the rest."""
+  groups = {name: x for name, x in figures.items() if isinstance(x, dict)}
+  columns = list(dict.fromkeys(key for group in groups.values() for key in group))
+  shared = [c for c in columns if isinstance(figures.get(c), float)]
+  if shared:
+    rows = [[str(figures.get('split', 'all')), *(figures[c] for c in shared)]]
+    rows += [[name, *(group.get(c) for c in shared)] for name, group in groups.items()]
+    reporter.table(f'step {figures["step"]}', ['', *shared], rows)
+  rest = [
+    [name, x]
+    for name, x in figures.items()
+    if isinstance(x, int | float) and name not in (*shared, 'step')
+  ]
+  if any(isinstance(x, float) for _, x in rest):
+    reporter.table('', ['figure', 'value'], rest)
