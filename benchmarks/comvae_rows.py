@@ -115,16 +115,14 @@ def summary(figures: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(summaries: dict[str, Any], reporter: Reporter) -> None:
-  columns = [f'test.{name}' for name in (*TERMS[:3], *BEYOND)]
-  columns = [c for c in columns if any(c in s for s in summaries.values())]
+  figures = [f'test.{name}' for name in (*TERMS[:3], *BEYOND)]
+  figures = [f for f in figures if any(f in s for s in summaries.values())]
 
   def cell(s: dict[str, Any], column: str) -> str:
     return f'{s[column]["mean"]:.2f} ± {s[column]["interval95"]:.2f}' if column in s else '-'
 
-  rows = [[row, *(cell(s, c) for c in columns)] for row, s in summaries.items()]
-  reporter.table(
-    'mean ± 95 % interval over seeds', ['row', *(c.removeprefix('test.') for c in columns)], rows
-  )
+  rows = [[f.removeprefix('test.'), *(cell(s, f) for s in summaries.values())] for f in figures]
+  reporter.table('mean ± 95 % interval over seeds', ['figure', *summaries], rows)
 
 
 if __name__ == '__main__':

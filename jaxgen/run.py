@@ -103,6 +103,11 @@ def train(
         f'stopped by {stop}; step {saved_step} is saved. To go on: {resume_command or "run again"}'
       )
       raise
+    except OSError as error:  # a full disk; what saves raise is a CheckpointError already
+      raise UserError(
+        f'{error.strerror or error}: {error.filename or workdir}; '
+        f'the last good checkpoint is step {checkpoints.latest()}'
+      ) from error
     finally:
       checkpoints.close()
 

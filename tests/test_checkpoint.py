@@ -1,6 +1,8 @@
 """Checkpoints: which are kept, damage, other devices, inference, a full disk."""
 
+import errno
 import json
+import os
 import shutil
 
 import jax
@@ -19,8 +21,8 @@ from helpers import (
   train,
 )
 
-from jaxgen import checkpoint, run
-from jaxgen.errors import CheckpointError, ConfigError
+from jaxgen import checkpoint, report, run
+from jaxgen.errors import CheckpointError, ConfigError, UserError
 
 # TensorStore reports what a failed read has abandoned to whatever loop runs then.
 pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
@@ -301,6 +303,23 @@ def test_a_save_that_fails_is_told_and_leaves_the_last_good_one(tmp_path):
   assert_same(final_state_in_process(workdir), before)
   out, _ = finish(start_toy(workdir, *flags))
   assert 'at step 8 ' in out and steps_saved(workdir) == [20, 24]
+
+
+def test_a_disk_that_is_full_for_the_log_is_told_with_the_last_good_step(
+  toy, tmp_path, monkeypatch
+):
+  real = report.MetricsLog.write
+
+  def write(self, step, *args, **more):
+    if step == 16:
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    real(self, step, *args, **more)
+
+  monkeypatch.setattr(report.MetricsLog, 'write', write)
+  expected = f'No space left on device: {tmp_path}; the last good checkpoint is step 12'
+  with pytest.raises(UserError, match=expected):
+    train(toy(), tmp_path)
+  assert steps_saved(tmp_path) == [8, 12]
 
 
 def final_state_in_process(workdir):
