@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import machine
 import numpy as np
-from environment import environment
 from scipy import stats
 
 from jaxgen import config as configs
@@ -66,7 +66,7 @@ def main() -> None:
     ]
     report = {
       'command': f'comvae_rows.py --prefix {args.prefix!r} --set {args.set} --seeds {args.seeds}',
-      'environment': environment(),
+      'environment': machine.describe(),
       'steps': configs.load(f'comvae:{args.prefix}{row}').num_steps,
       'summary': {name: summary(figures) for name, figures in rows.items()},
       'runs': rows,

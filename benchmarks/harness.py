@@ -37,9 +37,9 @@ class Watcher(Reporter):
     super().__init__(quiet=True)
     self._update = update
 
-  def steps(self, total: int, start: int) -> Any:
+  def steps(self, total: int, start: int, main=()) -> Any:
     """What the loop takes for its progress bar."""
-    del total, start
+    del total, start, main
     return _Bar(self._update)
 
 

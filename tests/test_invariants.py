@@ -236,6 +236,24 @@ def test_scanned_steps_are_traced_once_and_agree_with_single_ones(trained):
   assert program.traces == 1
 
 
+@pytest.mark.parametrize('num_steps', [1, 2])
+def test_a_step_that_changes_a_dtype_is_refused(toy, num_steps):
+  # It would be traced a second time at the second call, and nothing donated.
+  program = Program(toy(), layout('one device'), num_steps)
+  state = program.state()
+  halved = state.replace(ema={'model': jnp.zeros(2, jnp.float16)})
+
+  def train_step(state, batch):
+    state, metrics = program.task.train_step(state, batch)
+    return state.replace(ema={'model': state.ema['model'] + jnp.ones(2)}), metrics
+
+  task = program.task._replace(train_step=train_step)
+  call = dev.compile_steps(program.devices, task, program.data.example, num_steps)
+  feed = loop.call_batches(program.devices, program.data, program.config, 0, num_steps)
+  with pytest.raises((AssertionError, TypeError), match='float16'):
+    call(halved, program.arrays, next(feed))
+
+
 # 6. A loss moves only its own player.
 
 
