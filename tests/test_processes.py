@@ -73,8 +73,8 @@ def test_two_processes_agree_with_one_on_the_real_task_after_five_steps(tmp_path
     *tiny_flags(num_steps=5, log_every=5, save_every=5, steps_per_call=5),
     '--config.precision=float64',
   ]
-  finish_job(start_job(tmp_path / 'two', *flags, program=COMVAE))
-  finish(start(tmp_path / 'one', *flags, **COMVAE))
+  job = start_job(tmp_path / 'two', *flags, program=COMVAE)
+  finish_job([*job, start(tmp_path / 'one', *flags, **COMVAE)])
   assert_close(final_state(tmp_path / 'one'), final_state(tmp_path / 'two'), rtol=1e-9)
   one, two = (metric_lines(tmp_path / name) for name in ('one', 'two'))
   assert [step for step, _ in one] == [5]
