@@ -209,7 +209,7 @@ def test_pictures_without_data():
     assert picture.dtype == np.uint8 and picture.ndim == 2
   scale = 600 // (10 * 5)
   assert drawn['samples'].shape == (scale * 51, scale * 51)  # 10 x 10 images of 4 pixels and a line
-  scale = 600 // (11 * 5)
+  scale = round(600 / (11 * 5))
   assert drawn['traversal'].shape == (scale * 11, scale * 56)  # 2 latents, 11 values
 
 
