@@ -2,7 +2,8 @@ r"""Measures the time from the command to the first finished step, in fresh proc
 
   python benchmarks/startup.py --config=configs/comvae.py:mnist_vanilla
 
-first     launch.py with an empty compilation cache (the data set is already prepared)
+fresh     launch.py with an empty cache: the data set is prepared, the program compiled; once
+first     launch.py with an empty compilation cache and the prepared data set
 second    launch.py again, a new workdir, the compilation cache of the first
 resumed   launch.py again in the workdir of the second
 Each is repeated; the median counts. The first step is finished when its metrics are written.
@@ -23,7 +24,6 @@ import machine
 from machine import say
 
 from jaxgen import launcher
-from jaxgen.data.folders import cache_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 600
@@ -39,20 +39,22 @@ def main(argv: list[str]) -> None:
   flags = [arg for arg in argv[1:] if arg.startswith('--config')]
   flags += [f'--config.steps_per_call={calls}', f'--config.log_every={calls}']
   names = ('first', 'second', 'resumed')
-  times: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+  times: dict[str, list[dict[str, float]]] = {name: [] for name in ('fresh', *names)}
   with tempfile.TemporaryDirectory(prefix='jaxgen-benchmark-') as folder:
-    start(flags, Path(folder) / 'prepare', cache_folder())  # the data set, once
+    prepared = Path(folder) / 'cache'
+    times['fresh'].append(start(flags, Path(folder) / 'fresh', prepared))
+    say(f'fresh: {times["fresh"][-1]["seconds"]:.2f} s')
     for i in range(args.repeats):
-      cache = empty_cache(Path(folder) / f'cache{i}')
+      cache = empty_cache(Path(folder) / f'cache{i}', prepared)
       workdirs = (f'first{i}', f'second{i}', f'second{i}')
       for name, workdir in zip(names, workdirs, strict=True):
         times[name].append(start(flags, Path(folder) / workdir, cache))
         say(f'{i + 1}/{args.repeats}  {name}: {times[name][-1]["seconds"]:.2f} s')
   medians = {
-    kind: {name: statistics.median(t[kind] for t in times[name]) for name in names}
+    kind: {name: statistics.median(t[kind] for t in times[name]) for name in times}
     for kind in ('seconds', 'cpu_seconds')
   }
-  for name in names:
+  for name in times:
     wall, cpu = medians['seconds'][name], medians['cpu_seconds'][name]
     print(
       f'{name:>8}: {wall:.2f} s to the first step ({cpu:.2f} s of processor time), '
@@ -62,10 +64,10 @@ def main(argv: list[str]) -> None:
     machine.write_json(args.json, {'machine': machine.describe(), **medians, 'times': times})
 
 
-def empty_cache(folder: Path) -> Path:
-  """A cache folder with the prepared data sets of the real one and no compiled programs."""
+def empty_cache(folder: Path, prepared: Path) -> Path:
+  """A cache folder with the data sets of `prepared` and no compiled programs."""
   folder.mkdir()
-  for path in cache_folder().glob('*'):
+  for path in prepared.glob('*'):
     if path.name not in ('xla', 'runs'):
       (folder / path.name).symlink_to(path.absolute())
   return folder
