@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
   score = commands.add_parser(
     'score',
     help='negative ELBO, importance bound and weight variance of your own images (comvae)',
-    description="Scores images in nats. Images of another size are resized to the model's.",
+    description="Scores images in nats. Images of another size are fitted into the model's.",
   )
   _add_workdir(score)
   score.add_argument('images', metavar='IMAGE', nargs='+', help='any file Pillow reads')

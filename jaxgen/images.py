@@ -12,7 +12,8 @@ def read_grey(path: str | Path, height: int, width: int, invert: bool = False) -
   """An image file as grey pixels of one size.
 
   EXIF orientation is applied, transparency is laid on black (on white with `invert`), and an image of
-  another size is resized with an area-like filter.
+  another size is resized with an area-like filter; one of another aspect ratio is fitted inside, centred on
+  the same black or white.
 
   Args:
     path: any file Pillow reads.
@@ -36,12 +37,14 @@ def read_grey(path: str | Path, height: int, width: int, invert: bool = False) -
       grey = _to_grey(upright)
   except FileNotFoundError as error:
     raise DataError(f'{path}: no such file') from error
-  except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+  except IsADirectoryError as error:
+    raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
+  except UnidentifiedImageError as error:
+    raise DataError(f'{path}: not an image that Pillow knows') from error
+  except (OSError, ValueError, SyntaxError) as error:
     raise DataError(f'{path}: not a readable image ({error})') from error
   if grey.size != (width, height):
-    grey = grey.resize(
-      (width, height), Image.Resampling.BOX if grey.width >= width else Image.Resampling.BICUBIC
-    )
+    grey = _fit(grey, height, width, paper=1.0 if invert else 0.0)
   pixels = np.clip(np.asarray(grey, np.float32), 0.0, 1.0)
   return 1.0 - pixels if invert else pixels
 
@@ -53,3 +56,13 @@ def _to_grey(image: Image.Image) -> Image.Image:
   else:
     pixels = np.asarray(image.convert('L'), np.float32) / 255.0
   return Image.fromarray(pixels, mode='F')
+
+
+def _fit(grey: Image.Image, height: int, width: int, paper: float) -> Image.Image:
+  """The image as large as fits, centred on `paper`."""
+  scale = min(width / grey.width, height / grey.height)
+  size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
+  filter_ = Image.Resampling.BOX if scale <= 1 else Image.Resampling.BICUBIC
+  fitted = Image.new('F', (width, height), paper)
+  fitted.paste(grey.resize(size, filter_), ((width - size[0]) // 2, (height - size[1]) // 2))
+  return fitted

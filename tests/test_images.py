@@ -45,8 +45,22 @@ def test_orientation_is_applied(tmp_path):
 @pytest.mark.parametrize('content', [b'', b'text', b'\x89PNG\r\n\x1a\n' + b'\0' * 20])
 def test_what_is_no_image_is_named(tmp_path, content):
   (tmp_path / 'a.png').write_bytes(content)
-  with pytest.raises(DataError, match=r'a\.png: not a readable image'):
+  with pytest.raises(DataError, match=r'^[^ ]*a\.png: not an? (readable )?image[^/]*$'):
     read_grey(tmp_path / 'a.png', 8, 8)
+
+
+def test_a_folder_is_told_how_to_name_its_files(tmp_path):
+  with pytest.raises(DataError, match=r'a folder, not an image; name its files'):
+    read_grey(tmp_path, 8, 8)
+
+
+@pytest.mark.parametrize('invert', [False, True])
+def test_another_aspect_ratio_is_fitted_on_paper(tmp_path, invert):
+  ink = 0 if invert else 255
+  Image.new('L', (32, 16), ink).save(tmp_path / 'a.png')
+  pixels = read_grey(tmp_path / 'a.png', 8, 8, invert)
+  np.testing.assert_allclose(pixels[2:6], 1.0)
+  assert pixels[:2].max() == pixels[6:].max() == 0.0
 
 
 def test_a_truncated_image_is_named(tmp_path):
