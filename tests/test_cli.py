@@ -123,7 +123,7 @@ def test_score_names_unreadable_files_and_scores_the_rest(trained, tmp_path, cap
   )
   captured = capsys.readouterr()
   assert json.loads(captured.out.splitlines()[-1])['image'] == good
-  assert f'{text}: not a readable image' in captured.err
+  assert f'{text}: not an image that Pillow knows' in captured.err
   assert 'none.png: no such file' in captured.err
   assert '2 of 3 images' in captured.err
 
