@@ -1,11 +1,38 @@
 """Reading a person's image files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxgen.errors import DataError
+
+
+def load_image(
+  path: str | Path, convert: Callable[[Image.Image], Image.Image], paper: str = 'black'
+) -> Image.Image:
+  """An image file, upright by its EXIF orientation, transparency laid on `paper`, as `convert` makes it.
+
+  Raises:
+    DataError: no such file, or not an image.
+  """
+  path = Path(path)
+  try:
+    with Image.open(path) as image:
+      upright = ImageOps.exif_transpose(image)
+      if 'A' in upright.getbands() or 'transparency' in upright.info:
+        below = Image.new('RGBA', upright.size, paper)
+        upright = Image.alpha_composite(below, upright.convert('RGBA'))
+      return convert(upright)
+  except FileNotFoundError as error:
+    raise DataError(f'{path}: no such file') from error
+  except IsADirectoryError as error:
+    raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
+  except UnidentifiedImageError as error:
+    raise DataError(f'{path}: not an image that Pillow knows') from error
+  except (OSError, ValueError, SyntaxError) as error:
+    raise DataError(f'{path}: not a readable image ({error})') from error
 
 
 def read_grey(path: str | Path, height: int, width: int, invert: bool = False) -> np.ndarray:
@@ -27,22 +54,7 @@ def read_grey(path: str | Path, height: int, width: int, invert: bool = False) -
   Raises:
     DataError: no such file, or not an image.
   """
-  path = Path(path)
-  try:
-    with Image.open(path) as image:
-      upright = ImageOps.exif_transpose(image)
-      if 'A' in upright.getbands() or 'transparency' in upright.info:
-        paper = Image.new('RGBA', upright.size, 'white' if invert else 'black')
-        upright = Image.alpha_composite(paper, upright.convert('RGBA'))
-      grey = _to_grey(upright)
-  except FileNotFoundError as error:
-    raise DataError(f'{path}: no such file') from error
-  except IsADirectoryError as error:
-    raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
-  except UnidentifiedImageError as error:
-    raise DataError(f'{path}: not an image that Pillow knows') from error
-  except (OSError, ValueError, SyntaxError) as error:
-    raise DataError(f'{path}: not a readable image ({error})') from error
+  grey = load_image(path, _to_grey, paper='white' if invert else 'black')
   if grey.size != (width, height):
     grey = _fit(grey, height, width, paper=1.0 if invert else 0.0)
   pixels = np.clip(np.asarray(grey, np.float32), 0.0, 1.0)

@@ -1,0 +1,139 @@
+"""Folders of image files of any kind and size, as sources of images of one size."""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from jaxgen.data.sources import Source
+from jaxgen.errors import DataError
+from jaxgen.images import load_image
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.pgm', '.ppm')
+_SHOWN = 5
+
+
+class Rule(NamedTuple):
+  """How an image file becomes pixels.
+
+  Attributes:
+    size: height and width wanted.
+    channels: 1 (grey) or 3 (RGB).
+    resize: 'none' (another size is an error), 'fit' (inside, on black), 'crop' (the largest central
+      square) or 'stretch'.
+  """
+
+  size: int
+  channels: int
+  resize: str
+
+
+def read_image(path: Path, rule: Rule, invert: bool = False) -> np.ndarray:
+  """One file as uint8 [size, size, channels], upright, transparency laid on black.
+
+  Args:
+    path: any file Pillow reads.
+    rule: how it becomes pixels.
+    invert: for dark ink on white paper, where the model knows light ink on black.
+
+  Raises:
+    DataError: the file is no image, or of another size where the rule is 'none'.
+  """
+  flat = load_image(path, functools.partial(_to_channels, channels=rule.channels))
+  pixels = np.asarray(_resized(flat, path, rule)).reshape(rule.size, rule.size, rule.channels)
+  return 255 - pixels if invert else pixels
+
+
+def _to_channels(image: Image.Image, channels: int) -> Image.Image:
+  if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
+    image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+  return image.convert('L' if channels == 1 else 'RGB')
+
+
+def _resized(image: Image.Image, path: Path, rule: Rule) -> Image.Image:
+  size = (rule.size, rule.size)
+  if image.size == size:
+    return image
+  if rule.resize == 'fit':
+    return ImageOps.pad(image, size, Image.Resampling.LANCZOS)
+  if rule.resize == 'crop':
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+  if rule.resize == 'stretch':
+    return image.resize(size, Image.Resampling.LANCZOS)
+  raise DataError(
+    f'{path} is {image.width} x {image.height}, not {rule.size} x {rule.size}: choose how to bring '
+    'images to one size with --config.data.resize=fit, crop or stretch'
+  )
+
+
+class FolderSource(Source):
+  """Image files as rows, in the order of their sorted paths; decoded when they are asked for."""
+
+  def __init__(self, paths: Sequence[Path], rule: Rule):
+    self._paths, self._rule = list(paths), rule
+
+  def __len__(self) -> int:
+    return len(self._paths)
+
+  @property
+  def image_shape(self) -> tuple[int, int, int]:
+    """Height, width, channels."""
+    return self._rule.size, self._rule.size, self._rule.channels
+
+  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """See `Source.gather`; all labels are 0."""
+    images = [read_image(self._paths[i], self._rule) for i in np.asarray(rows)]
+    return {'image': np.stack(images), 'label': np.zeros(len(images), np.int32)}
+
+
+def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> FolderSource:
+  """The readable images of a folder and of the folders in it.
+
+  Every file is decoded once, on two threads a core at most. Files that cannot be read are left out,
+  counted and named.
+
+  Args:
+    folder: of image files.
+    rule: how they become pixels.
+    warn: told of what was left out.
+
+  Raises:
+    DataError: no folder, no readable image, or one of another size where the rule is 'none'.
+  """
+  if not folder.is_dir():
+    raise DataError(f'{folder}: no such folder of images')
+  paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
+
+  def try_one(path: Path) -> str | None:
+    try:
+      read_image(path, rule._replace(resize='stretch'))
+      return None
+    except DataError as error:
+      return str(error)
+
+  with ThreadPoolExecutor(min(32, 2 * (os.cpu_count() or 1))) as pool:
+    found = list(pool.map(try_one, paths))
+  bad = [message for message in found if message]
+  good = [path for path, message in zip(paths, found, strict=True) if message is None]
+  if bad:
+    more = f' and {len(bad) - _SHOWN} more' if len(bad) > _SHOWN else ''
+    warn(f'{folder}: left out {len(bad)} of {len(paths)} files: {"; ".join(bad[:_SHOWN])}{more}')
+  if not good:
+    raise DataError(
+      f'{folder} holds no readable image ({", ".join(SUFFIXES)}; {len(paths)} files tried)'
+    )
+  source = FolderSource(good, rule)
+  if rule.resize == 'none':
+    _check_sizes(good, rule)
+  return source
+
+
+def _check_sizes(paths: Sequence[Path], rule: Rule) -> None:
+  for path in paths:
+    with Image.open(path) as image:
+      _resized(ImageOps.exif_transpose(image), path, rule)
