@@ -24,6 +24,8 @@ from rich.table import Column, Table
 
 PLAIN_LINE_SECONDS = 10.0
 TERMINAL_METRICS = 3
+FILE_WIDTH = 160  # of tables where the output is no terminal
+FIRST_COLUMN = 16  # characters that a narrow terminal leaves to it
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -54,21 +56,21 @@ def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -
   """Images side by side, row by row.
 
   Args:
-    images: [N, H, W] in [0, 1].
+    images: [N, H, W] or [N, H, W, 3] in [0, 1].
     columns: images a row; the last row is filled with white.
     pad: pixels between images, white.
     scale: whole-number magnification without smoothing.
 
   Returns:
-    uint8 [H', W'].
+    uint8 [H', W'] or [H', W', 3].
   """
-  n, height, width = images.shape
+  n, height, width, *colours = images.shape
   rows = -(-n // columns)
-  cells = np.ones((rows * columns, height + pad, width + pad), np.float64)
+  cells = np.ones((rows * columns, height + pad, width + pad, *colours), np.float64)
   cells[:n, :height, :width] = np.clip(images, 0.0, 1.0)
-  cells = cells.reshape(rows, columns, height + pad, width + pad).swapaxes(1, 2)
-  grid = cells.reshape(rows * (height + pad), columns * (width + pad))
-  grid = np.pad(grid, ((pad, 0), (pad, 0)), constant_values=1.0)
+  cells = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
+  grid = cells.reshape(rows * (height + pad), columns * (width + pad), *colours)
+  grid = np.pad(grid, ((pad, 0), (pad, 0), *[(0, 0)] * len(colours)), constant_values=1.0)
   pixels = np.round(grid * 255).astype(np.uint8)
   return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
 
@@ -174,13 +176,24 @@ class Reporter:
       print(text, file=sys.stderr, flush=True)
 
   def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A table; floats with two decimals, None as a dash; the first column is never cut."""
+    """A table; floats with two decimals, None as a dash.
+
+    No value is cut: where the terminal is narrow the first column goes on in further lines.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
     table = Table(title=title, title_justify='left')
     for i, name in enumerate(columns):
-      table.add_column(name, justify='left' if i == 0 else 'right', no_wrap=i == 0)
-    for row in rows:
-      table.add_row(*(_cell(value) for value in row))
-    self.console.print(table, soft_wrap=False)
+      widest = max((len(row[i]) for row in cells), default=0)
+      first = i == 0
+      table.add_column(
+        name,
+        justify='left' if first else 'right',
+        overflow='fold',
+        min_width=min(widest, FIRST_COLUMN) if first else widest,
+      )
+    for row in cells:
+      table.add_row(*row)
+    self.console.print(table, soft_wrap=False, width=None if self._live else FILE_WIDTH)
 
   def steps(self, total: int, start: int, main: Iterable[str] = ()) -> 'StepsBar':
     """A context that shows training progress from `start` to `total`, with the `main` metrics."""

@@ -10,20 +10,13 @@ import optax
 import pytest
 from helpers import assert_close, assert_same, comvae, to_numpy
 from jax.sharding import PartitionSpec
+from programs import LAYOUTS, SEVERAL, Program, layout
 
 from jaxgen import checkpoint, loop
 from jaxgen import config as configs
 from jaxgen import devices as dev
 from jaxgen.axis import example_keys, gather, global_rows, pmean, psum
 from jaxgen.task import TrainState, name_key, step_rng, update_player
-
-LAYOUTS = {'one device': ('jit', 1), '8 by jit': ('jit', 8), '8 by pmap': ('pmap', 8)}
-SEVERAL = [name for name in LAYOUTS if name != 'one device']
-
-
-def layout(name):
-  parallel, count = LAYOUTS[name]
-  return dev.make_devices(parallel, jax.devices()[:count])
 
 
 def small(**overrides):
@@ -33,36 +26,6 @@ def small(**overrides):
   rounding into 2e-5 of the gradient.
   """
   return comvae('no_latent_dbnn', **{'model__prior': 'single', **overrides})
-
-
-class Program:
-  """A compiled call of a config on some devices, and how often its step was traced."""
-
-  def __init__(self, config, devices, num_steps):
-    self.config, self.devices, self.num_steps, self.traces = config, devices, num_steps, 0
-    system = configs.system_module(config)
-    self.data = system.make_data(config)
-    self.task = system.make_task(config, self.data.facts, devices.axis)
-
-    def counted(state, batch):
-      self.traces += 1
-      return self.task.train_step(state, batch)
-
-    task = self.task._replace(train_step=counted)
-    self.call = dev.compile_steps(devices, task, self.data.example, num_steps)
-    self.arrays = dev.replicate(devices, self.data.arrays)
-
-  def state(self):
-    return dev.make_state(self.devices, self.task.init, self.config.seed)
-
-  def run(self, state, calls, metrics=None):
-    feed = loop.call_batches(self.devices, self.data, self.config, int(state.step), self.num_steps)
-    for batches in itertools.islice(feed, calls):
-      state, (found, finite) = self.call(state, self.arrays, batches)
-      assert finite
-      if metrics is not None:
-        metrics.append(to_numpy(found))
-    return state
 
 
 # 1. Randomness is (rng, step, name).

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.axis import example_keys, psum
 from jaxgen.metrics import Mean, Metrics
+from jaxgen.precision import DTYPES
 from jaxgen.systems.comvae import evaluation, losses, model
 from jaxgen.systems.comvae.figures import Figures, elbo_terms
 from jaxgen.task import (
@@ -28,11 +29,6 @@ from jaxgen.task import (
 )
 
 PLAYER = 'model'
-DTYPES = {
-  'float32': (jnp.float32, jnp.float32),
-  'bfloat16': (jnp.bfloat16, jnp.float32),
-  'float64': (jnp.float64, jnp.float64),
-}
 
 
 def make_model(
