@@ -3,8 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, UserError
@@ -49,15 +53,29 @@ def _parser() -> argparse.ArgumentParser:
     description="Scores images in nats. Images of another size are fitted into the model's.",
   )
   _add_workdir(score)
-  score.add_argument('images', metavar='IMAGE', nargs='+', help='any file Pillow reads')
-  score.add_argument(
+  _add_images(score)
+  score.set_defaults(run=_score)
+
+  memberships = commands.add_parser(
+    'memberships',
+    help='which components and collections your own images belong to (mmgan)',
+    description='Posteriors of images over components and over collections, both uniform before '
+    "seeing the image. Images of another size are fitted into the model's.",
+  )
+  _add_workdir(memberships)
+  _add_images(memberships)
+  memberships.set_defaults(run=_memberships)
+  return parser
+
+
+def _add_images(command: argparse.ArgumentParser) -> None:
+  command.add_argument('images', metavar='IMAGE', nargs='+', help='any file Pillow reads')
+  command.add_argument(
     '--invert',
     action='store_true',
     help='dark ink on white paper, for a model of light ink on black',
   )
-  score.add_argument('--json', action='store_true', help='one JSON object an image')
-  score.set_defaults(run=_score)
-  return parser
+  command.add_argument('--json', action='store_true', help='one JSON object an image')
 
 
 def _add_workdir(command: argparse.ArgumentParser) -> None:
@@ -101,26 +119,13 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _score(args: argparse.Namespace) -> None:
-  _prepare()
-  from jaxgen import run
-  from jaxgen.images import read_grey
-  from jaxgen.signals import StopSignals
+  with _opened(args, 'score_images', 'scores no images') as (opened, system):
+    from jaxgen.images import read_grey
 
-  with StopSignals() as signals:
-    opened = run.open_run(args.workdir, args.step, signals=signals)
-    system = configs.system_module(opened.trained.config)
-    if not hasattr(system, 'score_images'):
-      raise ConfigError(
-        f'{args.workdir} is a run of {opened.trained.config.system}, which scores no images'
-      )
     height, width = system.image_size(opened.trained)
-    images, failed = {}, []
-    for path in args.images:
-      try:
-        images[path] = read_grey(path, height, width, args.invert)
-      except UserError as error:
-        failed.append(path)
-        opened.reporter.warn(f'error: {error}')
+    images, failed = _read_each(
+      args.images, lambda path: read_grey(path, height, width, args.invert), opened
+    )
     scores = system.score_images(opened.trained, opened.tools, list(images.values()))
   if args.json:
     for path, score in zip(images, scores, strict=True):
@@ -132,10 +137,66 @@ def _score(args: argparse.Namespace) -> None:
       for p, s in zip(images, scores, strict=True)
     ]
     opened.reporter.table('nats', columns, rows)
-  if failed:
-    raise UserError(
-      f'{len(failed)} of {len(args.images)} images could not be read: {", ".join(failed)}'
+  _tell_failed(failed, args.images)
+
+
+def _memberships(args: argparse.Namespace) -> None:
+  with _opened(args, 'memberships', 'has no memberships') as (opened, system):
+    from jaxgen.data.image_folders import Rule, read_image
+
+    size, _, channels = system.image_shape(opened.trained)
+    rule = Rule(size, channels, 'fit')
+    images, failed = _read_each(
+      args.images, lambda path: read_image(Path(path), rule, args.invert), opened
     )
+    found = system.memberships(opened.trained, opened.tools, list(images.values()))
+  names = opened.trained.facts['set_names']
+  if args.json:
+    for path, x in zip(images, found, strict=True):
+      sets = dict(zip(names, x.distribution, strict=True))
+      print(json.dumps({'image': path, 'components': x.component, 'sets': sets}))
+  elif images:
+    columns = ['image', *(f'c{k + 1}' for k in range(len(found[0].component))), *names]
+    rows = [[p, *x.component, *x.distribution] for p, x in zip(images, found, strict=True)]
+    title = 'probabilities of components (c) and of collections'
+    opened.reporter.table(title, columns, rows)
+  _tell_failed(failed, args.images)
+
+
+@contextmanager
+def _opened(args: argparse.Namespace, needs: str, otherwise: str) -> Iterator[tuple[Any, Any]]:
+  """The run of a command, and its system, which must offer `needs`."""
+  _prepare()
+  from jaxgen import run
+  from jaxgen.signals import StopSignals
+
+  with StopSignals() as signals:
+    opened = run.open_run(args.workdir, args.step, signals=signals)
+    system = configs.system_module(opened.trained.config)
+    if not hasattr(system, needs):
+      raise ConfigError(
+        f'{args.workdir} is a run of {opened.trained.config.system}, which {otherwise}'
+      )
+    yield opened, system
+
+
+def _read_each(
+  paths: Sequence[str], read: Callable[[str], np.ndarray], opened: Any
+) -> tuple[dict[str, np.ndarray], list[str]]:
+  """Images by path, and the paths that cannot be read; each of those is told of."""
+  images, failed = {}, []
+  for path in paths:
+    try:
+      images[path] = read(path)
+    except UserError as error:
+      failed.append(path)
+      opened.reporter.warn(f'error: {error}')
+  return images, failed
+
+
+def _tell_failed(failed: Sequence[str], paths: Sequence[str]) -> None:
+  if failed:
+    raise UserError(f'{len(failed)} of {len(paths)} images could not be read: {", ".join(failed)}')
 
 
 def _prepare() -> None:

@@ -2,4 +2,6 @@
 
 SYSTEMS = {
   'comvae': 'jaxgen.systems.comvae',
+  'mmgan': 'jaxgen.systems.mmgan',
+  'mmgan_classifier': 'jaxgen.systems.mmgan.classifier',
 }

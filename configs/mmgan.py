@@ -1,0 +1,122 @@
+"""Mixed Membership GAN (Yazici et al.): what several image collections share, and what each has alone.
+
+  python launch.py --config=configs/mmgan.py --workdir=runs/mmgan
+
+learns two overlapping class sets of scikit-learn's bundled digits (brought to 28x28) with a quarter of the
+paper's widths and the mixture fixed at the truth.
+
+  python launch.py --config=configs/mmgan.py:mnist_A_fixed --workdir=runs/mnist_A --config.data.dir=DIR
+
+is a row of the paper's table at paper size (100,000 steps; it needs a GPU), on the four .gz files of MNIST in
+DIR. Variants: cases A, B and C (class sets), each with the mixture fixed or learned, as A_fixed or B_learned;
+prefixes: mnist_, fashion_mnist_.
+
+  python launch.py --config=configs/mmgan.py:folders --workdir=runs/mine --config.data.sets=a/,b/,c/
+
+learns from folders of your own images, of 28, 32 or 64 pixels (--config.data.image_size;
+--config.data.resize=crop brings others to that size), grey or RGB (--config.data.channels=3).
+"""
+
+from ml_collections import ConfigDict
+
+from jaxgen.config import choose_variant
+from jaxgen.systems.mmgan.regions import CASES, regions
+
+DATA = {'': 'digits', 'mnist_': 'mnist', 'fashion_mnist_': 'fashion_mnist'}
+VARIANTS = {
+  f'{prefix}{case}_{mixture}': (name, case, mixture)
+  for prefix, name in DATA.items()
+  for case in CASES
+  for mixture in ('fixed', 'learned')
+}
+VARIANTS['folders'] = ('folders', 'A', 'learned')
+PER_COMPONENT = {'digits': 16, 'folders': 16}
+PAPER_PER_COMPONENT = 32
+
+
+def get_config(variant: str = 'A_fixed') -> ConfigDict:
+  """The config of one row of the paper's table, or of a person's own folders."""
+  choose_variant(variant, VARIANTS)
+  name, case, mixture = VARIANTS[variant]
+  own = name == 'folders'
+  paper = name in ('mnist', 'fashion_mnist')
+  num_sets = len(CASES[case])
+  num_components = len(regions(num_sets))
+  config = ConfigDict()
+  config.system = 'mmgan'
+  config.seed = 0
+  config.precision = 'float32'
+  config.parallel = 'jit'
+
+  # Real images of each distribution; as many fakes, in equal numbers a component (the paper: 32 each).
+  config.batch_size = num_components * (PAPER_PER_COMPONENT if paper else 16)
+  config.num_steps = 100_000 if paper else 6_000
+  config.steps_per_call = (
+    0  # 0: 1 on CPU, else the largest divisor of all periods and num_steps up to 64
+  )
+  config.log_every = 100
+  config.eval_every = 10_000 if paper else 1_000
+  config.save_every = 10_000 if paper else 1_000
+  config.picture_every = 0  # 0: at the end only
+
+  config.data = ConfigDict()
+  config.data.name = 'digits' if own else name  # digits, mnist, fashion_mnist, ..., tfds:NAME
+  config.data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
+  config.data.columns = ConfigDict({'image': 'image', 'label': 'label'})  # of a tfds: set
+  config.data.case = case  # class sets: A, B, C
+  config.data.sets = ''  # image folders of your own instead, as a/,b/
+  config.data.image_size = 28  # 28, 32, 64
+  config.data.channels = 1  # 1 grey, 3 RGB
+  config.data.resize = 'none'  # of your own images: none, fit (on black), crop, stretch
+  config.data.num_validation = 0
+  config.data.placement = 'auto'  # resident on the device, stream, or by size
+  config.data.resident_limit_mb = 1024
+  config.data.num_threads = 4  # that fetch rows when streaming
+
+  config.model = ConfigDict()
+  config.model.num_components = 0  # K; 0: 2^n - 1
+  config.model.mixture = mixture  # fixed at the truth, learned
+  config.model.architecture = 'venn'  # venn (nearest upsampling), dcgan (transposed convolutions)
+  config.model.num_latents = 128
+  config.model.gen_widths = (256, 128, 64, 32) if paper else (64, 32, 16, 8)
+  config.model.disc_widths = (64, 128, 256) if paper else (16, 32, 64)
+  config.model.classifier_width = 256 if paper else 64
+  config.model.spectral_norm = True
+  config.model.norm_momentum = 0.9
+
+  config.loss = ConfigDict()
+  config.loss.classifier = 0.5  # lambda, the paper
+  config.loss.generator = 'non_saturating'  # non_saturating, saturating
+
+  config.optim = ConfigDict()
+  config.optim.learning_rate = 2e-4 if paper else 1e-3  # Adam, the paper
+  config.optim.mixture_learning_rate = 4e-4 if paper else 2e-3
+  config.optim.b1 = 0.0
+  config.optim.b2 = 0.9
+  config.ema_decay = 0.999  # of the generator; 0: none
+
+  config.eval = ConfigDict()
+  config.eval.batch_size = 500
+  config.eval.num_samples = 10_000  # of each component
+
+  config.checkpoint = ConfigDict()
+  config.checkpoint.keep = 2
+  config.checkpoint.best = ''  # keep also the best by this metric, as eval/set_accuracy
+  config.checkpoint.mode = 'max'
+
+  config.stop = ConfigDict()
+  config.stop.metric = ''
+  config.stop.mode = 'max'
+  config.stop.patience = 5
+
+  config.inspect = ConfigDict()
+  config.inspect.facts = ConfigDict(
+    {
+      'image_shape': (28, 28, 1),
+      'set_names': tuple(f'set{i + 1}' for i in range(num_sets)),
+      'true_mixture': ((1.0 / num_components,) * num_components,) * num_sets,
+      'num_classes': 10,
+      'steps_per_epoch': 500,
+    }
+  )
+  return config.lock()

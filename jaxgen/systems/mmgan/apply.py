@@ -1,0 +1,55 @@
+"""Using a trained Mixed Membership GAN on a person's own images."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen.systems.mmgan.data import scaled
+from jaxgen.systems.mmgan.figures import Figures
+from jaxgen.systems.mmgan.task import make_model
+from jaxgen.task import Tools, Trained
+
+
+class Membership(NamedTuple):
+  """What a model says of one image.
+
+  Attributes:
+    component: p(k | x), one a component, uniform prior over components.
+    distribution: p(i | x), one a collection, uniform over collections.
+  """
+
+  component: list[float]
+  distribution: list[float]
+
+
+def image_shape(trained: Trained) -> tuple[int, int, int]:
+  """Height, width and channels that the model takes."""
+  height, width, channels = trained.facts['image_shape']
+  return height, width, channels
+
+
+def memberships(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) -> list[Membership]:
+  """The posteriors of images, one by one.
+
+  Args:
+    trained: the model.
+    tools: lent by the host.
+    images: [H, W, C] uint8, of the model's shape.
+
+  Raises:
+    ValueError: an image of another shape.
+  """
+  expected = image_shape(trained)
+  figures = Figures(make_model(trained.config, trained.facts), trained.facts, trained.config)
+  posteriors = tools.compile(figures.posteriors)
+  found = []
+  for image in tools.progress(list(images), 'memberships'):
+    if image.shape != expected:
+      raise ValueError(f'an image is {image.shape}, the model takes {expected}')
+    component, distribution = jax.device_get(
+      posteriors(trained.variables, scaled(image[None], 255))
+    )
+    found.append(Membership(component[0].tolist(), distribution[0].tolist()))
+  return found

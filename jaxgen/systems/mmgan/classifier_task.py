@@ -1,0 +1,167 @@
+"""The evaluation classifier as Data and Task."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from jaxgen.axis import psum
+from jaxgen.data import pipeline
+from jaxgen.data.sources import Source
+from jaxgen.errors import ConfigError
+from jaxgen.metrics import Mean, Metrics, fold, value
+from jaxgen.precision import DTYPES
+from jaxgen.systems.mmgan import model
+from jaxgen.systems.mmgan.data import load_labelled, scaled
+from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key, update_player
+
+PLAYER = 'model'
+
+
+class Network(NamedTuple):
+  """Trunk and dense layers.
+
+  Attributes:
+    trunk: convolutions.
+    head: a hidden layer and one logit a class.
+  """
+
+  trunk: model.Trunk
+  head: model.Classifier
+
+  def apply(self, variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Logits [B, classes] and features [B, hidden] of images [B, H, W, C] in [-1, 1]."""
+    features = self.trunk.apply({'params': variables['params']['trunk']}, images)
+    return self.head.apply({'params': variables['params']['head']}, features)
+
+
+def make_data(config: ConfigDict) -> Data:
+  """The labelled images of config.data.
+
+  A training row is {'index'}; `example` makes {'image': float32 [H, W, C] in [-1, 1], 'label'} of it, the
+  image shifted by up to config.data.max_shift pixels. Splits: 'train' and 'test'.
+  """
+  found = load_labelled(config)
+  train = found['train']
+  if config.batch_size > len(train):
+    raise ConfigError(
+      f'config.batch_size = {config.batch_size} is more than the {len(train)} training rows'
+    )
+  rows_of = train.arrays()
+
+  def batches(first_step: int, rows: slice) -> Iterator[Batch]:
+    return pipeline.resident_batches(
+      config.seed, 'train', len(train), config.batch_size, first_step, rows
+    )
+
+  def split(source: Source) -> Callable[[slice], Iterator[Batch]]:
+    def decode(batch: Batch) -> Batch:
+      return {'image': scaled(batch['image'], source.scale), 'label': batch['label']}
+
+    return lambda rows: pipeline.evaluation_batches(source, config.eval.batch_size, rows, decode)
+
+  return Data(
+    facts={
+      'image_shape': list(train.image_shape),
+      'num_classes': int(rows_of['label'].max()) + 1,
+      'steps_per_epoch': len(train) // config.batch_size,
+    },
+    arrays=rows_of,
+    batches=batches,
+    example=_make_example(train.scale, config.data.max_shift),
+    splits={name: split(source) for name, source in found.items()},
+  )
+
+
+def _make_example(scale: float, max_shift: int) -> Callable[[PyTree, Batch, jax.Array], Batch]:
+  def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
+    image = arrays['image'][row['index']]
+    padded = jnp.pad(image, ((max_shift, max_shift), (max_shift, max_shift), (0, 0)))
+    y, x = jax.random.randint(key, (2,), 0, 2 * max_shift + 1)
+    shifted = jax.lax.dynamic_slice(padded, (y, x, 0), image.shape)
+    pixels = shifted.astype(jnp.float32) / scale * 2.0 - 1.0
+    return {'image': pixels, 'label': arrays['label'][row['index']]}
+
+  return example
+
+
+def make_model(config: ConfigDict, facts: dict[str, Any]) -> Network:
+  """The network of a config."""
+  dtype, param_dtype = DTYPES[config.precision]
+  types = {'dtype': dtype, 'param_dtype': param_dtype}
+  return Network(
+    model.Trunk(tuple(config.model.widths), spectral_norm=False, **types),
+    model.Classifier(facts['num_classes'], config.model.hidden, **types),
+  )
+
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """Cross-entropy by Adam, its learning rate falling to 0 along a cosine."""
+  param_dtype = DTYPES[config.precision][1]
+  net = make_model(config, facts)
+  rate = optax.cosine_decay_schedule(config.optim.learning_rate, config.num_steps)
+  optimizers = {PLAYER: optax.adam(rate)}
+  shape = tuple(facts['image_shape'])
+
+  def init(key: jax.Array) -> TrainState:
+    image = jnp.zeros((1, *shape), param_dtype)
+    trunk = net.trunk.init(name_key(key, 'trunk'), image)
+    head = net.head.init(name_key(key, 'head'), net.trunk.apply(trunk, image))
+    params = {PLAYER: {'trunk': trunk['params'], 'head': head['params']}}
+    return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      opt_state={PLAYER: optimizers[PLAYER].init(params[PLAYER])},
+      variables={PLAYER: {}},
+      ema={},
+      rng=key,
+    )
+
+  def terms(variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
+    logits = net.apply(variables, batch['image'])[0].astype(param_dtype)
+    entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch['label'])
+    hits = (logits.argmax(-1) == batch['label']).astype(param_dtype)
+    return {'cross_entropy': entropy, 'accuracy': hits}
+
+  def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def loss_fn(params):
+      found = terms({'params': params}, batch)
+      return found['cross_entropy'].sum() / config.batch_size, found
+
+    grads, found = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+    state = update_player(state, optimizers, PLAYER, grads, axis)
+    metrics = {name: Mean.of(x) for name, x in found.items()}
+    return state.replace(step=state.step + 1), psum(metrics, axis)
+
+  def eval_step(variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+    del key
+    return {name: Mean.of(x, batch['mask']) for name, x in terms(variables, batch).items()}
+
+  def evaluate(variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+    step = tools.compile(functools.partial(eval_step, key=None))
+    batches = list(data.splits['test'](tools.rows(config.eval.batch_size)))
+    parts = [step(variables, batch) for batch in tools.progress(batches, 'classifier on test')]
+    metrics = fold(*jax.device_get(parts))
+    return {'split': 'test', **value(metrics), 'num_examples': int(metrics['accuracy'].count)}
+
+  def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
+    del variables, data, tools
+    return {}
+
+  return Task(
+    batch={
+      'image': jax.ShapeDtypeStruct((config.batch_size, *shape), jnp.float32),
+      'label': jax.ShapeDtypeStruct((config.batch_size,), jnp.int32),
+    },
+    init=init,
+    train_step=train_step,
+    export=lambda state: {'params': state.params[PLAYER]},
+    eval_step=eval_step,
+    evaluate=evaluate,
+    pictures=pictures,
+  )

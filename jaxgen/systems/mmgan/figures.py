@@ -1,0 +1,63 @@
+"""What a trained Mixed Membership GAN computes, as pure functions of exported variables."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.systems.mmgan import losses, model
+from jaxgen.systems.mmgan.config import num_components
+from jaxgen.task import Batch, PyTree
+
+
+class Figures:
+  """Figures of one generator and its component classifier; methods are pure and can be jitted.
+
+  Args:
+    nets: without a device axis.
+    facts: of the data.
+    config: of the run.
+  """
+
+  def __init__(self, nets: model.Networks, facts: dict[str, Any], config: ConfigDict):
+    self.nets, self.facts, self.config = nets, facts, config
+    self.num_components = num_components(config)
+    self._trunk = nets.disc.trunk()
+
+  def generate(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
+    """Images [B, H, W, C] in [-1, 1] of batch['component'] [B]; z depends on batch['index'] [B] only."""
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, batch['index'])
+    shape = (self.config.model.num_latents,)
+    z = jax.vmap(lambda k: jax.random.normal(k, shape))(keys)
+    return self.nets.gen.apply(variables['gen'], z, batch['component'])
+
+  def component_posterior(self, variables: PyTree, images: jax.Array) -> jax.Array:
+    """p(k | x) [B, K] of images [B, H, W, C] in [-1, 1], uniform over components."""
+    trunk = {collection: x['trunk'] for collection, x in variables['trunk'].items()}
+    features = self._trunk.apply(trunk, images)
+    logits = self.nets.cls.apply(variables['cls'], features)[0]
+    return losses.component_posterior(logits.astype(variables['omega'].dtype))
+
+  def posteriors(self, variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """p(k | x) [B, K] and p(i | x) [B, n] of images [B, H, W, C] in [-1, 1]."""
+    component = self.component_posterior(variables, images)
+    alpha = losses.mixture(variables['omega'])
+    return component, losses.distribution_posterior(component, alpha)
+
+  def ownership(self, variables: PyTree, batch: Batch) -> Metrics:
+    """How well p(i | x) finds the collections that own an image.
+
+    set_accuracy is the share of images whose most probable collection owns their class; set_nll is
+    -log of the probability of all owners, in nats.
+    """
+    _, posterior = self.posteriors(variables, batch['image'])
+    owners = batch['owners'].astype(posterior.dtype)
+    best = jnp.take_along_axis(owners, posterior.argmax(-1)[:, None], axis=1)[:, 0]
+    tiny = jnp.finfo(posterior.dtype).tiny
+    nll = -jnp.log(jnp.maximum((posterior * owners).sum(-1), tiny))
+    return {
+      'set_accuracy': Mean.of(best, batch['mask']),
+      'set_nll': Mean.of(nll, batch['mask']),
+    }

@@ -1,0 +1,98 @@
+"""The objective of the Mixed Membership GAN, numbered as in the paper.
+
+Rows of fakes are laid out in any order; `component` says which component made each. Sums run over the rows
+given, and are divided by global counts, so that parts of a batch add up.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def mixture(omega: jax.Array) -> jax.Array:
+  """Eq. 9: alpha [n, K], rows that sum to 1, of omega [n, K]; -inf is a component that stays at 0."""
+  return jax.nn.softmax(omega, axis=-1)
+
+
+def value(
+  real: jax.Array,
+  fake: jax.Array,
+  alpha: jax.Array,
+  component: jax.Array,
+  num_real: int,
+  num_fake: int,
+) -> jax.Array:
+  """Eq. 8, which D maximises: its part over the given rows.
+
+  V = 1/n sum_i E log D_i(x) + 1/n sum_i sum_k alpha_k^(i) E log(1 - D_i(G_k(z))).
+
+  Args:
+    real: [R, n], logit of D_i for a real image of distribution i.
+    fake: [F, n], logits of every D_i for a fake.
+    alpha: [n, K].
+    component: [F] int32, which component made the fake.
+    num_real: real images a distribution in the global batch.
+    num_fake: fakes a component in the global batch.
+
+  Returns:
+    () nats.
+  """
+  on_real = jax.nn.log_sigmoid(real).sum() / (num_real * real.shape[-1])
+  return on_real + fake_value(fake, alpha, component, num_fake)
+
+
+def fake_value(fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: int) -> jax.Array:
+  """The second term of eq. 8; with stopped logits, what omega minimises.
+
+  d/d omega_k^(i) = 1/n alpha_k (f_ik - sum_j alpha_j f_ij), f_ik = E -softplus(logit_i) over component k.
+  """
+  weights = alpha.T[component]  # [F, n]
+  return (weights * jax.nn.log_sigmoid(-fake)).sum() / (num_fake * fake.shape[-1])
+
+
+def generator_loss(
+  fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: int, saturating: bool = False
+) -> jax.Array:
+  """What G minimises of the adversarial game; no gradient reaches alpha.
+
+  Args:
+    fake: [F, n] logits.
+    alpha: [n, K].
+    component: [F] int32.
+    num_fake: fakes a component in the global batch.
+    saturating: eq. 8 as it stands, E log(1 - D); otherwise -E log D.
+  """
+  alpha = jax.lax.stop_gradient(alpha)
+  if saturating:
+    return fake_value(fake, alpha, component, num_fake)
+  weights = alpha.T[component]
+  return -(weights * jax.nn.log_sigmoid(fake)).sum() / (num_fake * fake.shape[-1])
+
+
+def component_cross_entropy(logits: jax.Array, component: jax.Array) -> jax.Array:
+  """-log C(k | x) [F] nats of the component that made each fake (eq. 10, 11).
+
+  Its mean over components of equal numbers is -1/K sum_k E log C(k | x).
+
+  Args:
+    logits: [F, K].
+    component: [F] int32.
+  """
+  return optax.softmax_cross_entropy_with_integer_labels(logits, component)
+
+
+def component_posterior(logits: jax.Array) -> jax.Array:
+  """p(k | x) [B, K] under a uniform prior over components."""
+  return jax.nn.softmax(logits, axis=-1)
+
+
+def distribution_posterior(component: jax.Array, alpha: jax.Array) -> jax.Array:
+  """p(i | x) [B, n], proportional to sum_k alpha_k^(i) p(k | x), uniform over i.
+
+  Args:
+    component: p(k | x) [B, K].
+    alpha: [n, K].
+  """
+  joint = component @ alpha.T
+  total = joint.sum(-1, keepdims=True)
+  return jnp.where(total > 0, joint / jnp.where(total > 0, total, 1), 1 / alpha.shape[0])

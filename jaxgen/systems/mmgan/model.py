@@ -1,0 +1,286 @@
+"""Networks of the Mixed Membership GAN, as Flax Linen modules. Plain values in, arrays out.
+
+Source: Yazici et al., "Mixed Membership Generative Adversarial Networks", section on experiments; layer sizes
+from the same authors' Venn GAN. Images are [B, H, W, C] in [-1, 1], H = W = 28, 32 or 64.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+SIZES = (28, 32, 64)
+SLOPE = 0.2
+EPSILON = 1e-5
+
+Norm = Callable[..., nn.Module]
+
+
+class Networks(NamedTuple):
+  """The networks of a run.
+
+  Attributes:
+    gen: the generator of all components.
+    disc: the trunk and a head for each distribution.
+    cls: the component classifier's own layers.
+  """
+
+  gen: 'Generator'
+  disc: 'Discriminator'
+  cls: 'Classifier'
+
+
+class ComponentNorm(nn.Module):
+  """Batch norm with statistics shared over components, then a scale and a shift for each of them.
+
+  The scales start at N(1, 0.02): from equal ones, with equal mixture weights, components would stay alike.
+
+  Attributes:
+    num_components: K.
+    norm: makes a batch norm without scale and shift.
+    param_dtype: of scale and shift.
+  """
+
+  num_components: int
+  norm: Norm
+  param_dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, component: jax.Array, train: bool) -> jax.Array:
+    """Normalises.
+
+    Args:
+      x: [B, H, W, C].
+      component: [B] int32 in [0, K).
+      train: batch statistics instead of running averages.
+    """
+    shape = (self.num_components, x.shape[-1])
+    scale = self.param('scale', _around_one, shape, self.param_dtype)
+    shift = self.param('shift', nn.initializers.zeros, shape, self.param_dtype)
+    y = self.norm(use_scale=False, use_bias=False, use_running_average=not train, name='stats')(x)
+    y = y * scale[component][:, None, None] + shift[component][:, None, None]
+    return y.astype(x.dtype)
+
+
+def _around_one(key: jax.Array, shape: Sequence[int], dtype: Any) -> jax.Array:
+  return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+class Generator(nn.Module):
+  """One generator for all components.
+
+  Attributes:
+    num_components: K.
+    image_shape: height, width, channels.
+    widths: channels of the hidden layers.
+    norm: makes a batch norm.
+    architecture: 'venn' (nearest upsampling, LeakyReLU) or 'dcgan' (transposed convolutions, ReLU).
+    dtype: of the computation.
+    param_dtype: of the parameters.
+  """
+
+  num_components: int
+  image_shape: tuple[int, int, int]
+  widths: Sequence[int]
+  norm: Norm
+  architecture: str = 'venn'
+  dtype: Any = jnp.float32
+  param_dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, z: jax.Array, component: jax.Array, train: bool = False) -> jax.Array:
+    """Images of given components.
+
+    Args:
+      z: [B, Z] ~ N(0, I).
+      component: [B] int32 in [0, K).
+      train: batch statistics instead of running averages.
+
+    Returns:
+      [B, H, W, C] in [-1, 1].
+    """
+    x = z.astype(self.dtype)[:, None, None, :]
+    for i, (width, layer) in enumerate(self._plan(), start=1):
+      x = layer(x, width, f'conv{i}')
+      norm = ComponentNorm(self.num_components, self.norm, self.param_dtype, name=f'conv{i}_norm')
+      x = _activation(self.architecture)(norm(x, component, train))
+    last = self._conv(x, self.image_shape[-1], 'conv_out', use_bias=True)
+    return jnp.tanh(last)
+
+  def _plan(self) -> list[tuple[int, Callable[[jax.Array, int, str], jax.Array]]]:
+    """Width and layer of each hidden stage, from 1x1 to the image's size."""
+    size = self.image_shape[0]
+    grow = self._up if self.architecture == 'venn' else self._transposed
+    first = functools.partial(self._conv, kernel=4, pad=3)  # 1 -> 4, 4 -> 7
+    layers = {
+      28: [first, first, grow, grow],
+      32: [first, grow, grow, grow],
+      64: [first, grow, grow, grow, grow],
+    }[size]
+    widths = [*self.widths, *[self.widths[-1]] * (len(layers) - len(self.widths))]
+    return list(zip(widths, layers, strict=True))
+
+  def _conv(self, x, width, name, kernel=3, pad=1, use_bias=False) -> jax.Array:
+    return nn.Conv(
+      width,
+      (kernel, kernel),
+      padding=pad,
+      use_bias=use_bias,
+      dtype=self.dtype,
+      param_dtype=self.param_dtype,
+      name=name,
+    )(x)
+
+  def _up(self, x, width, name) -> jax.Array:
+    """Nearest neighbour x2, then a 3x3 convolution."""
+    return self._conv(x.repeat(2, axis=1).repeat(2, axis=2), width, name)
+
+  def _transposed(self, x, width, name) -> jax.Array:
+    """Transposed 4x4 convolution of stride 2."""
+    return nn.ConvTranspose(
+      width,
+      (4, 4),
+      strides=(2, 2),
+      use_bias=False,
+      dtype=self.dtype,
+      param_dtype=self.param_dtype,
+      name=name,
+    )(x)
+
+
+def _activation(architecture: str) -> Callable[[jax.Array], jax.Array]:
+  return nn.relu if architecture == 'dcgan' else _leaky
+
+
+def _leaky(x: jax.Array) -> jax.Array:
+  return nn.leaky_relu(x, SLOPE)
+
+
+class Trunk(nn.Module):
+  """4x4 convolutions of stride 2, shared by the discriminators and the classifier.
+
+  Attributes:
+    widths: channels; an image of 64 pixels gets one more layer of the last width.
+    spectral_norm: whether weights are divided by their largest singular value (one power iteration).
+    norm: makes a batch norm for all layers but the first, or None.
+    dtype: of the computation.
+    param_dtype: of the parameters.
+  """
+
+  widths: Sequence[int]
+  spectral_norm: bool = True
+  norm: Norm | None = None
+  dtype: Any = jnp.float32
+  param_dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool = False, update: bool = False) -> jax.Array:
+    """Features of images.
+
+    Args:
+      x: [B, H, W, C] in [-1, 1].
+      train: batch statistics instead of running averages, where there is batch norm.
+      update: whether the spectral norms' vectors take a step.
+
+    Returns:
+      [B, h, w, widths[-1]]; 3x3 for 28 pixels, 4x4 for 32 and 64.
+    """
+    x = x.astype(self.dtype)
+    widths = [*self.widths, *[self.widths[-1]] * (x.shape[1] == 64)]
+    for i, width in enumerate(widths, start=1):
+      conv = nn.Conv(
+        width,
+        (4, 4),
+        strides=(2, 2),
+        padding=1,
+        use_bias=self.norm is None or i == 1,
+        dtype=self.dtype,
+        param_dtype=self.param_dtype,
+        name=f'conv{i}',
+      )
+      x = _normalized(conv, self.spectral_norm, self.param_dtype, x, update)
+      if self.norm is not None and i > 1:
+        x = self.norm(use_running_average=not train, name=f'conv{i}_norm')(x).astype(x.dtype)
+      x = _leaky(x)
+    return x
+
+
+def _normalized(layer: nn.Module, spectral_norm: bool, param_dtype: Any, x, update: bool):
+  """The layer applied, its kernel divided by its largest singular value where asked for."""
+  if not spectral_norm:
+    return layer(x)
+  wrapped = nn.SpectralNorm(layer, param_dtype=param_dtype, name=f'{layer.name}_spectral')
+  return wrapped(x, update_stats=update)
+
+
+class Discriminator(nn.Module):
+  """A discriminator for each distribution; they share all but the last layer.
+
+  Attributes:
+    num_sets: n.
+    trunk: makes the shared layers.
+    spectral_norm: of the heads.
+    dtype: of the computation.
+    param_dtype: of the parameters.
+  """
+
+  num_sets: int
+  trunk: Callable[..., Trunk]
+  spectral_norm: bool = True
+  dtype: Any = jnp.float32
+  param_dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, train: bool = False, update: bool = False
+  ) -> tuple[jax.Array, jax.Array]:
+    """Logits of every discriminator.
+
+    Args:
+      x: [B, H, W, C] in [-1, 1].
+      train: batch statistics instead of running averages, where there is batch norm.
+      update: whether the spectral norms' vectors take a step.
+
+    Returns:
+      The trunk's features [B, h, w, c], and logits [B, n].
+    """
+    features = self.trunk(name='trunk')(x, train, update)
+    logits = []
+    for i in range(1, self.num_sets + 1):
+      head = nn.Conv(
+        1,
+        features.shape[1:3],
+        padding='VALID',
+        dtype=self.dtype,
+        param_dtype=self.param_dtype,
+        name=f'head{i}',
+      )
+      logits.append(_normalized(head, self.spectral_norm, self.param_dtype, features, update))
+    return features, jnp.concatenate([x.reshape(-1, 1) for x in logits], axis=-1)
+
+
+class Classifier(nn.Module):
+  """The classifier's own layers, on the trunk's features.
+
+  Attributes:
+    num_classes: K for the components.
+    width: of its hidden layer.
+    dtype: of the computation.
+    param_dtype: of the parameters.
+  """
+
+  num_classes: int
+  width: int = 256
+  dtype: Any = jnp.float32
+  param_dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Logits [B, num_classes] and the hidden layer [B, width] of features [B, h, w, c]."""
+    types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
+    x = features.reshape(len(features), -1)
+    hidden = _leaky(nn.Dense(self.width, name='hidden', **types)(x))
+    return nn.Dense(self.num_classes, name='logits', **types)(hidden), hidden

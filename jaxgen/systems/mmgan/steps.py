@@ -1,0 +1,149 @@
+"""One alternating update of the Mixed Membership GAN."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from jaxgen.axis import example_keys, global_rows, psum
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.precision import DTYPES
+from jaxgen.systems.mmgan import losses, model
+from jaxgen.systems.mmgan.config import num_components, per_component
+from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
+
+
+class Steps:
+  """The two halves of a step: D and C on stopped fakes, then G and omega with both frozen.
+
+  Args:
+    config: of the run.
+    nets: with the device axis.
+    optimizers: by player.
+    fixed_omega: [n, K], or None where it is learned.
+    axis: the device axis, or None.
+  """
+
+  def __init__(
+    self,
+    config: ConfigDict,
+    nets: model.Networks,
+    optimizers: dict[str, optax.GradientTransformation],
+    fixed_omega: np.ndarray | None,
+    axis: str | None,
+  ):
+    self.config, self.nets, self.optimizers, self.axis = config, nets, optimizers, axis
+    self.fixed_omega = fixed_omega
+    self.param_dtype = DTYPES[config.precision][1]
+    self.num_components = num_components(config)
+    self.num_real = config.batch_size
+    self.num_fake = per_component(config)
+
+  def variables(self, state: TrainState, name: str) -> PyTree:
+    """What the player's network is applied with."""
+    return {'params': state.params[name], **state.variables[name]}
+
+  def omega(self, params: PyTree) -> jax.Array:
+    """Omega [n, K], learned or fixed."""
+    if self.fixed_omega is None:
+      return params['mix']['omega']
+    return jnp.asarray(self.fixed_omega, self.param_dtype)
+
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update of every player."""
+    state, metrics = self.update_critics(state, batch['image'])
+    state, more = self.update_makers(state, len(batch['image']))
+    state = state.replace(step=state.step + 1, ema=self.average(state))
+    return state, psum({**metrics, **more}, self.axis)
+
+  def latents(self, state: TrainState, name: str, rows: int) -> tuple[jax.Array, jax.Array]:
+    """Latents z [F, Z] and component [F] of this device's fakes: every component in equal number."""
+    keys = example_keys(step_rng(state, name), rows, self.axis)
+    shape = (self.config.model.num_latents,)
+    z = jax.vmap(lambda key: jax.random.normal(key, shape, self.param_dtype))(keys)
+    return z, global_rows(rows, self.axis) % self.num_components
+
+  def fakes(self, gen: PyTree, z: jax.Array, component: jax.Array) -> tuple[jax.Array, PyTree]:
+    """Images [F, H, W, C] with batch statistics, and the generator's new collections."""
+    return self.nets.gen.apply(gen, z, component, train=True, mutable=['batch_stats'])
+
+  def judge(self, disc: PyTree, images: jax.Array, update: bool = False):
+    """(features, logits) of images, and the discriminators' new collections."""
+    return self.nets.disc.apply(disc, images, train=True, update=update, mutable=['batch_stats'])
+
+  def update_critics(self, state: TrainState, real: jax.Array) -> tuple[TrainState, Metrics]:
+    """The gradient of -V + lambda CE for disc and cls together, on fakes that are constants."""
+    rows, n = real.shape[:2]
+    z, component = self.latents(state, 'critic_latent', rows)
+    fake, _ = self.fakes(self.variables(state, 'gen'), z, component)
+    fake = jax.lax.stop_gradient(fake)
+    alpha = losses.mixture(self.omega(state.params))
+    flat = real.reshape(rows * n, *real.shape[2:])
+
+    def loss_fn(params):
+      disc = {'params': params['disc'], **state.variables['disc']}
+      (_, on_real), updates = self.judge(disc, flat, update=True)
+      disc = {**disc, **updates}
+      (features, on_fake), _ = self.judge(disc, fake)
+      own = jnp.diagonal(on_real.reshape(rows, n, n), axis1=1, axis2=2)  # D_i on images of i
+      own, on_fake = own.astype(self.param_dtype), on_fake.astype(self.param_dtype)
+      value = losses.value(own, on_fake, alpha, component, self.num_real, self.num_fake)
+      logits = self.nets.cls.apply({'params': params['cls']}, features)[0].astype(self.param_dtype)
+      entropy = losses.component_cross_entropy(logits, component)
+      loss = -value + self.config.loss.classifier * entropy.sum() / self.num_real
+      aux = {'value': value, 'entropy': entropy, 'logits': logits, 'updates': updates}
+      return loss, aux
+
+    players = {name: state.params[name] for name in ('disc', 'cls')}
+    grads, aux = jax.grad(loss_fn, has_aux=True)(players)
+    for name in players:
+      state = update_player(state, self.optimizers, name, grads[name], self.axis)
+    updated = {**state.variables, 'disc': {**state.variables['disc'], **aux['updates']}}
+    hits = (aux['logits'].argmax(-1) == component).astype(jnp.float32)
+    metrics = {
+      'value': Mean(aux['value'], jnp.asarray(rows / self.num_real, jnp.float32)),
+      'classifier_loss': Mean.of(aux['entropy']),
+      'classifier_accuracy': Mean.of(hits),
+    }
+    return state.replace(variables=updated), metrics
+
+  def update_makers(self, state: TrainState, rows: int) -> tuple[TrainState, Metrics]:
+    """The gradient of the adversarial loss + lambda CE for gen, and of eq. 8's second term for mix."""
+    z, component = self.latents(state, 'maker_latent', rows)
+    disc, cls = self.variables(state, 'disc'), self.variables(state, 'cls')
+    saturating = self.config.loss.generator == 'saturating'
+
+    def loss_fn(params):
+      gen = {'params': params['gen'], **state.variables['gen']}
+      fake, updates = self.fakes(gen, z, component)
+      (features, logits), _ = self.judge(disc, fake)
+      logits = logits.astype(self.param_dtype)
+      omega = self.omega(params)
+      adversarial = losses.generator_loss(
+        logits, losses.mixture(omega), component, self.num_fake, saturating
+      )
+      classes = self.nets.cls.apply(cls, features)[0].astype(self.param_dtype)
+      entropy = losses.component_cross_entropy(classes, component).sum() / self.num_real
+      loss = adversarial + self.config.loss.classifier * entropy
+      if self.fixed_omega is None:  # moves omega only: the logits are stopped
+        stopped = jax.lax.stop_gradient(logits)
+        loss += losses.fake_value(stopped, losses.mixture(omega), component, self.num_fake)
+      return loss, {'adversarial': adversarial, 'updates': updates}
+
+    players = {name: state.params[name] for name in ('gen', 'mix') if name in state.params}
+    grads, aux = jax.grad(loss_fn, has_aux=True)(players)
+    for name in players:
+      state = update_player(state, self.optimizers, name, grads[name], self.axis)
+    updated = {**state.variables, 'gen': {**state.variables['gen'], **aux['updates']}}
+    share = jnp.asarray(rows / self.num_real, jnp.float32)
+    return state.replace(variables=updated), {'generator_loss': Mean(aux['adversarial'], share)}
+
+  def average(self, state: TrainState) -> dict[str, PyTree]:
+    """The generator's moving average, statistics included; short runs forget their start sooner."""
+    if not self.config.ema_decay:
+      return {}
+    t = state.step.astype(self.param_dtype)
+    decay = jnp.minimum(self.config.ema_decay, (1 + t) / (10 + t))
+    new = self.variables(state, 'gen')
+    return {'gen': jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, state.ema['gen'], new)}

@@ -1,0 +1,162 @@
+"""The Mixed Membership GAN as a Task: networks, the alternating step, export."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from jaxgen.metrics import Metrics
+from jaxgen.precision import DTYPES
+from jaxgen.systems.mmgan import evaluation, model
+from jaxgen.systems.mmgan.config import num_components, num_sets
+from jaxgen.systems.mmgan.figures import Figures
+from jaxgen.systems.mmgan.steps import Steps
+from jaxgen.task import (
+  Batch,
+  Data,
+  PyTree,
+  Task,
+  Tools,
+  TrainState,
+  name_key,
+)
+
+
+def make_model(
+  config: ConfigDict, facts: dict[str, Any], axis: str | None = None
+) -> model.Networks:
+  """The networks of a config; statistics of batch norm are global over `axis`."""
+  dtype, param_dtype = DTYPES[config.precision]
+  options = config.model
+  types = {'dtype': dtype, 'param_dtype': param_dtype}
+  norm = functools.partial(
+    nn.BatchNorm,
+    momentum=options.norm_momentum,
+    epsilon=model.EPSILON,
+    axis_name=axis,
+    dtype=param_dtype,
+    param_dtype=param_dtype,
+    force_float32_reductions=False,
+  )
+  dcgan = options.architecture == 'dcgan'
+  trunk = functools.partial(
+    model.Trunk,
+    widths=tuple(options.disc_widths),
+    spectral_norm=options.spectral_norm,
+    norm=norm if dcgan else None,
+    **types,
+  )
+  k = num_components(config)
+  return model.Networks(
+    gen=model.Generator(
+      num_components=k,
+      image_shape=tuple(facts['image_shape']),
+      widths=tuple(options.gen_widths),
+      norm=norm,
+      architecture=options.architecture,
+      **types,
+    ),
+    disc=model.Discriminator(
+      num_sets=num_sets(config), trunk=trunk, spectral_norm=options.spectral_norm, **types
+    ),
+    cls=model.Classifier(num_classes=k, width=options.classifier_width, **types),
+  )
+
+
+def fixed_omega(facts: dict[str, Any]) -> np.ndarray:
+  """Omega = log alpha* [n, K]: -inf where a distribution has nothing of a component."""
+  alpha = np.asarray(facts['true_mixture'], np.float64)
+  return np.log(alpha, out=np.full_like(alpha, -np.inf), where=alpha > 0)
+
+
+def make_optimizers(config: ConfigDict) -> dict[str, optax.GradientTransformation]:
+  """Adam for every player; `mix` has one where the mixture is learned."""
+  options = config.optim
+
+  def adam(rate: float) -> optax.GradientTransformation:
+    return optax.adam(rate, options.b1, options.b2)
+
+  optimizers = {name: adam(options.learning_rate) for name in ('gen', 'disc', 'cls')}
+  if config.model.mixture == 'learned':
+    optimizers['mix'] = adam(options.mixture_learning_rate)
+  return optimizers
+
+
+def make_steps(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Steps:
+  """The halves of a step of a config."""
+  omega = fixed_omega(facts) if config.model.mixture == 'fixed' else None
+  return Steps(config, make_model(config, facts, axis), make_optimizers(config), omega, axis)
+
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The task of a config. Players: gen, disc (trunk and heads), cls, and mix where it is learned."""
+  param_dtype = DTYPES[config.precision][1]
+  steps = make_steps(config, facts, axis)
+  figures = Figures(make_model(config, facts), facts, config)
+  shape = tuple(facts['image_shape'])
+  n, k = num_sets(config), num_components(config)
+
+  def init(key: jax.Array) -> TrainState:
+    init_key = name_key(key, 'init')
+    z = jnp.zeros((1, config.model.num_latents), param_dtype)
+    nets = steps.nets
+    gen = nets.gen.init(name_key(init_key, 'gen'), z, jnp.zeros(1, jnp.int32))
+    image = jnp.zeros((1, *shape), param_dtype)
+    disc = nets.disc.init(name_key(init_key, 'disc'), image)
+    features, _ = nets.disc.apply(disc, image)
+    players = {
+      'gen': gen,
+      'disc': disc,
+      'cls': nets.cls.init(name_key(init_key, 'cls'), features),
+    }
+    if config.model.mixture == 'learned':
+      players['mix'] = {'params': {'omega': jnp.zeros((n, k), param_dtype)}}
+    params = {name: variables['params'] for name, variables in players.items()}
+    optimizers = steps.optimizers
+    return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      opt_state={name: optimizers[name].init(params[name]) for name in optimizers},
+      variables={
+        name: {c: x for c, x in variables.items() if c != 'params'}
+        for name, variables in players.items()
+      },
+      ema={'gen': jax.tree.map(jnp.copy, gen)} if config.ema_decay else {},
+      rng=key,
+    )
+
+  def export(state: TrainState) -> PyTree:
+    gen = state.ema['gen'] if config.ema_decay else steps.variables(state, 'gen')
+    disc = {c: {'trunk': x['trunk']} for c, x in steps.variables(state, 'disc').items() if x}
+    return {
+      'gen': gen,
+      'trunk': disc,
+      'cls': steps.variables(state, 'cls'),
+      'omega': steps.omega(state.params),
+    }
+
+  def eval_step(variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+    del key
+    return figures.ownership(variables, batch)
+
+  def evaluate(variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+    return evaluation.evaluate(figures, variables, data, tools)
+
+  def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
+    del data
+    return evaluation.pictures(figures, variables, tools)
+
+  return Task(
+    batch={'image': jax.ShapeDtypeStruct((config.batch_size, n, *shape), jnp.float32)},
+    init=init,
+    train_step=steps.train_step,
+    export=export,
+    eval_step=eval_step,
+    evaluate=evaluate,
+    pictures=pictures,
+  )

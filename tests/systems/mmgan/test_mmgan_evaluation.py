@@ -1,0 +1,152 @@
+"""What a trained Mixed Membership GAN reports, draws, and says of a person's images."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from helpers import quiet, train
+from mmgan_cases import tiny, tiny_classifier
+from PIL import Image
+
+from jaxgen import cli, run
+from jaxgen.systems.mmgan import classifier, evaluation
+from jaxgen.systems.mmgan.data import make_data
+
+KEYS = {
+  'component_accuracy',
+  'component_accuracy_mean',
+  'random_baseline',
+  'classifier_accuracy',
+  'components_in_use',
+  'mixture',
+  'true_mixture',
+  'regions',
+  'fid',
+  'kid',
+  'split',
+  'step',
+  'num_examples',
+}
+
+
+@pytest.fixture(autouse=True)
+def small_classifier(monkeypatch):
+  monkeypatch.setattr(classifier, 'asset_config', lambda config: tiny_classifier())
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('mmgan') / 'run'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(classifier, 'asset_config', lambda config: tiny_classifier())
+    train(tiny(), workdir)
+  return workdir
+
+
+def test_training_ends_with_accuracies_sheets_and_a_heat_map(trained):
+  found = json.loads((trained / 'evaluation.json').read_text())
+  assert found.keys() >= KEYS
+  assert len(found['component_accuracy']) == 3
+  assert np.mean(found['component_accuracy']) == pytest.approx(found['component_accuracy_mean'])
+  assert all(0 <= a <= 1 for a in found['component_accuracy'])
+  assert found['regions'] == ['r1', 'r2', 'r3']
+  assert found['random_baseline'] == 0.5
+  assert found['components_in_use'] == 3
+  np.testing.assert_allclose(found['mixture'], found['true_mixture'], rtol=1e-6)
+  assert found['fid'] is None and found['kid'] is None  # the expensive ones
+  names = {p.name for p in (trained / 'samples').iterdir()}
+  sheets = {f'component_{k}' for k in (1, 2, 3)} | {'components', 'mixture'}
+  assert names == {f'{name}_000004.png' for name in sheets}
+
+
+def test_evaluate_adds_distances_and_repeats_itself(trained):
+  first = run.evaluate(trained, reporter=quiet())
+  assert set(first['fid']) == set(first['kid']) == {'set1', 'set2'}
+  assert first['fid']['set1'] > 0 and first['num_samples'] == 80
+  assert first['num_images']['set1'] == first['num_images']['set1']
+  assert run.evaluate(trained, reporter=quiet()) == first
+
+
+def test_sampling_needs_no_data(trained, monkeypatch):
+  monkeypatch.setattr('jaxgen.systems.mmgan.data.make_data', None)
+  paths = run.sample(trained, reporter=quiet())
+  assert len(paths) == 5 and all(Image.open(p).width > 100 for p in paths)
+
+
+def test_memberships_of_files(trained, tmp_path, capsys):
+  image = next(iter(make_data(tiny()).splits['test'](slice(0, 120))))['image'][0, ..., 0]
+  pixels = np.round((image + 1) * 127.5).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'a.png')
+  Image.fromarray(255 - pixels).resize((56, 56)).save(tmp_path / 'paper.jpg')
+  (tmp_path / 'text.png').write_text('no image')
+  files = [str(tmp_path / name) for name in ('a.png', 'text.png')]
+  assert cli.main(['memberships', str(trained), *files, '--json']) == 1
+  out, err = capsys.readouterr()
+  (line,) = map(json.loads, out.splitlines())
+  assert line['image'] == files[0]
+  assert sum(line['components']) == pytest.approx(1) and len(line['components']) == 3
+  assert sum(line['sets'].values()) == pytest.approx(1) and set(line['sets']) == {'set1', 'set2'}
+  assert 'text.png: not an image' in err
+  assert cli.main(['memberships', str(trained), str(tmp_path / 'paper.jpg'), '--invert']) == 0
+  assert 'c3' in capsys.readouterr().out
+
+
+def test_a_learned_mixture_from_folders_has_no_truth(tmp_path):
+  for i in range(2):
+    (tmp_path / f's{i}').mkdir()
+    for j in range(24):
+      Image.new('L', (28, 28), 30 * i + j).save(tmp_path / f's{i}' / f'{j}.png')
+  sets = f'{tmp_path}/s0,{tmp_path}/s1'
+  config = tiny('folders', data__sets=sets, num_steps=2)
+  train(config, tmp_path / 'run')
+  found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
+  for key in ('component_accuracy', 'true_mixture', 'regions', 'fid', 'classifier_accuracy'):
+    assert found[key] is None
+  assert np.shape(found['mixture']) == (2, 3) and found['num_examples'] == 48
+  np.testing.assert_allclose(np.sum(found['mixture'], 1), 1, rtol=1e-6)
+
+
+# --- Parts ---
+
+
+GROUPS = [[0, 1], [2], [], [3]]
+
+
+def test_region_shares_count_classes():
+  label = np.array([[0, 1, 2, 3], [2, 2, 2, 5], [3, 3, 0, 0]])
+  expected = [[0.5, 0.25, 0, 0.25], [0, 0.75, 0, 0], [0.5, 0, 0, 0.5]]
+  np.testing.assert_allclose(evaluation.region_shares(label, GROUPS), expected)
+
+
+def test_learned_components_are_matched_to_the_largest_sum():
+  shares = np.array([[0.6, 0.5, 0, 0], [0.9, 0.1, 0, 0], [0, 0, 0, 0.2], [0, 0, 0, 0.8]])
+  # Greedy would give region 1 to component 2; here both orders agree on the best sum.
+  assert evaluation.assign(shares, GROUPS, learned=True) == [1, 0, None, 3]
+  assert evaluation.assign(shares, GROUPS, learned=False) == [0, 1, None, 3]
+
+
+def test_the_heat_map_and_titles_are_drawn():
+  facts = {'set_names': ['a', 'b'], 'true_mixture': None}
+  picture = evaluation._heat_map(np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 0.9]]), facts)
+  assert picture.dtype == np.uint8 and picture.shape[-1] == 3
+  grid = np.zeros((40, 200), np.uint8)
+  titled = evaluation._titled(grid, 'component 1:  set1 0.60')
+  assert titled.shape[0] > 40 and titled[:10].min() < 128
+
+
+def test_the_classifier_learns(tmp_path):
+  train(tiny_classifier(num_steps=110, model__widths=(8, 8, 16)), tmp_path / 'run')
+  found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
+  assert found['accuracy'] > 0.8 and found['num_examples'] == 360
+  assert not list((tmp_path / 'run').glob('samples/*'))
+
+
+def test_the_asset_follows_the_run_s_data(monkeypatch):
+  monkeypatch.undo()
+  asset = classifier.asset_config(tiny('mnist_A_fixed', data__dir='/some/where'))
+  assert (asset.data.name, asset.data.dir) == ('mnist', '/some/where')
+  assert tuple(asset.model.widths) == (64, 128, 256) and asset.model.hidden == 256
+  other = classifier.asset_config(tiny(data__name='tfds:svhn', data__image_size=32))
+  assert (other.data.name, other.data.image_size) == ('tfds:svhn', 32)
+  assert jax.tree.leaves(asset.to_dict())

@@ -1,0 +1,248 @@
+"""The training step of the Mixed Membership GAN, and ARCHITECTURE's invariants for it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import assert_close, assert_same, final_state, to_numpy, train
+from mmgan_cases import tiny
+from programs import LAYOUTS, SEVERAL, Program, layout
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError
+from jaxgen.systems.mmgan import losses
+from jaxgen.systems.mmgan.task import fixed_omega, make_steps
+
+PLAYERS = ('gen', 'disc', 'cls')
+
+
+def program(variant='A_fixed', name='one device', num_steps=1, **overrides):
+  return Program(tiny(variant, **overrides), layout(name), num_steps)
+
+
+@pytest.fixture(scope='module')
+def trained():
+  """Layout -> (program, states after each of two float32 steps), learned mixture."""
+  found = {}
+  for name in LAYOUTS:
+    made = program('A_learned', name)
+    state, states = made.state(), []
+    for _ in range(2):
+      state = made.run(state, 1)
+      states.append(to_numpy(state))
+    found[name] = made, states
+  return found
+
+
+# --- Invariants ---
+
+
+@pytest.mark.parametrize('name', SEVERAL)
+def test_float32_gradients_agree_between_layouts(trained, name):
+  for player in (*PLAYERS, 'mix'):
+    mu = [trained[key][1][0].opt_state[player][0].nu for key in ('one device', name)]
+    a, b = (np.concatenate([np.sqrt(x).ravel() for x in jax.tree.leaves(t)]) for t in mu)
+    assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-4
+
+
+def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
+  jax.config.update('jax_enable_x64', True)
+  found = {}
+  for name in LAYOUTS:
+    made = program('A_learned', name, num_steps=5, precision='float64')
+    metrics = []
+    found[name] = to_numpy(made.run(made.state(), 1, metrics)), metrics
+  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
+  for name in SEVERAL:
+    assert_close(found['one device'][0], found[name][0], rtol=1e-9)
+    assert_close(found['one device'][1], found[name][1], rtol=1e-9)
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_a_step_is_traced_once(trained, name):
+  made, states = trained[name]
+  assert made.traces == 1
+  assert_same(made.run(made.state(), 2), states[-1])
+  assert made.traces == 1
+
+
+def test_a_resumed_run_is_bit_equal(tmp_path):
+  train(tiny(num_steps=4), tmp_path / 'straight')
+  train(tiny(num_steps=2), tmp_path / 'resumed')
+  train(tiny(num_steps=4), tmp_path / 'resumed')
+  assert_same(final_state(tmp_path / 'straight'), final_state(tmp_path / 'resumed'))
+  with pytest.raises(ConfigError, match=r'data.case: A -> B'):
+    train(tiny('B_fixed', batch_size=56), tmp_path / 'resumed')
+
+
+def test_bfloat16_trains_to_finite_values_and_keeps_float32_parameters():
+  made = program(precision='bfloat16')
+  metrics = []
+  state = made.run(made.state(), 3, metrics)
+  for leaf in jax.tree.leaves((state.params, state.opt_state, state.variables, state.ema)):
+    assert leaf.dtype in (jnp.float32, jnp.int32)
+    assert jnp.isfinite(leaf).all()
+  assert all(np.isfinite(m.total).all() for call in metrics for m in call.values())
+
+
+# --- A loss moves only its players ---
+
+
+@pytest.fixture(scope='module')
+def halves():
+  """A state, and what each half of a step makes of it; and the same with lambda = 0."""
+  config = tiny('A_learned')
+  system = configs.system_module(config)
+  facts = system.make_data(config).facts
+  found = {}
+  for weight in (0.5, 0.0):
+    config.loss.classifier = weight
+    steps = make_steps(config, facts)
+    state = jax.jit(system.make_task(config, facts).init)(jax.random.key(0))
+    real = jax.random.uniform(jax.random.key(1), (24, 2, 28, 28, 1), minval=-1)
+    critics, _ = jax.jit(steps.update_critics)(state, real)
+    makers, _ = jax.jit(steps.update_makers, static_argnums=1)(state, 24)
+    found[weight] = to_numpy(state), to_numpy(critics), to_numpy(makers)
+  return found
+
+
+def moved(before, after):
+  """Players whose parameters changed."""
+  return {
+    name
+    for name in before.params
+    if any(
+      np.any(a != b)
+      for a, b in zip(
+        jax.tree.leaves(before.params[name]), jax.tree.leaves(after.params[name]), strict=True
+      )
+    )
+  }
+
+
+def test_each_half_moves_its_own_players(halves):
+  before, critics, makers = halves[0.5]
+  assert moved(before, critics) == {'disc', 'cls'}
+  assert moved(before, makers) == {'gen', 'mix'}
+  assert_same(before.variables['gen'], critics.variables['gen'])
+  assert_same(before.variables['disc'], makers.variables['disc'])
+  assert_same(before.variables['disc']['batch_stats'], makers.variables['disc']['batch_stats'])
+
+
+def test_the_classifier_s_loss_reaches_the_shared_trunk_and_not_the_heads(halves):
+  # The one stated exception: with lambda = 0 the trunk moves otherwise, the heads do not.
+  gradient = {weight: halves[weight][1].opt_state['disc'][0].nu for weight in halves}
+  for head in ('head1', 'head2'):
+    assert_same(gradient[0.5][head], gradient[0.0][head])
+  trunk = [jax.tree.leaves(gradient[weight]['trunk'])[1] for weight in halves]
+  assert np.abs(trunk[0] - trunk[1]).max() > 0
+  assert all(not np.any(x) for x in jax.tree.leaves(halves[0.0][1].opt_state['cls'][0].nu))
+
+
+def test_omega_moves_along_the_stated_gradient_only(halves):
+  # Adam's first step: minus the learning rate times the sign; rows of the gradient sum to 0.
+  before, _, makers = halves[0.0]
+  step = makers.params['mix']['omega'] - before.params['mix']['omega']
+  assert np.all(np.abs(step) > 0)
+  assert_close(
+    makers.params['mix']['omega'], halves[0.5][2].params['mix']['omega'], rtol=1e-6
+  )  # CE does not move it
+
+
+# --- Components ---
+
+
+def test_components_separate_from_identical_starts():
+  # Zero omega and lambda = 0: only the independent z and the scales tell components apart.
+  made = program('A_learned', loss__classifier=0.0)
+  state = made.state()
+  start = state.params['gen']['conv1_norm']
+  equal = {**start, 'scale': jnp.ones_like(start['scale'])}
+  gen = {**state.params['gen'], 'conv1_norm': equal}
+  for layer in ('conv2_norm', 'conv3_norm', 'conv4_norm'):
+    gen[layer] = {**gen[layer], 'scale': jnp.ones_like(gen[layer]['scale'])}
+  state = state.replace(params={**state.params, 'gen': gen})
+  spread = jnp.std(state.params['gen']['conv1_norm']['scale'], axis=0)
+  assert float(spread.max()) == 0
+  state = made.run(state, 3)
+  assert float(jnp.std(state.params['gen']['conv1_norm']['scale'], axis=0).min()) > 0
+  assert float(jnp.std(state.params['mix']['omega'], axis=1).min()) > 0
+
+
+def test_a_fixed_mixture_is_the_truth_and_never_moves():
+  made = program()
+  state = made.run(made.state(), 2)
+  assert set(state.params) == set(PLAYERS)
+  alpha = losses.mixture(made.task.export(state)['omega'])
+  np.testing.assert_allclose(alpha, made.data.facts['true_mixture'], rtol=1e-6)
+  assert alpha[0, 1] == alpha[1, 0] == 0
+  omega = fixed_omega({'true_mixture': [[0.5, 0.5, 0.0]]})
+  np.testing.assert_allclose(omega, [[np.log(0.5), np.log(0.5), -np.inf]])
+
+
+def test_the_average_includes_the_statistics_and_warms_up(trained):
+  made, states = trained['one device']
+  first = to_numpy(made.state())
+  decay = 1 / 10  # (1 + t) / (10 + t) at t = 0
+  for collection in ('params', 'batch_stats'):
+    before = first.ema['gen'][collection]
+    new = {'params': states[0].params, 'batch_stats': states[0].variables}
+    new = new['params']['gen'] if collection == 'params' else new['batch_stats']['gen'][collection]
+    expected = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, before, new)
+    assert_close(states[0].ema['gen'][collection], expected, rtol=1e-5)
+  assert_same(made.task.export(states[1])['gen'], states[1].ema['gen'])
+
+
+def test_export_has_no_discriminator_heads():
+  made = program()
+  exported = jax.eval_shape(made.task.export, jax.eval_shape(made.task.init, jax.random.key(0)))
+  assert set(exported) == {'gen', 'trunk', 'cls', 'omega'}
+  assert set(exported['trunk']['params']) == {'trunk'}
+  off = program(ema_decay=0.0)
+  state = off.state()
+  assert state.ema == {}
+  assert_same(off.task.export(state)['gen']['params'], state.params['gen'])
+
+
+# --- Config ---
+
+
+@pytest.mark.parametrize(
+  'variant',
+  [
+    f'{p}{c}_{m}'
+    for p in ('', 'mnist_', 'fashion_mnist_')
+    for c in 'ABC'
+    for m in ('fixed', 'learned')
+  ],
+)
+def test_every_row_of_the_table_is_a_variant(variant):
+  config = configs.load(f'mmgan:{variant}')
+  configs.check(config)
+  if variant.startswith(('mnist', 'fashion')):
+    k = 3 if 'A' in variant else 7
+    assert (config.num_steps, config.batch_size) == (100_000, 32 * k)
+    assert (config.optim.learning_rate, config.optim.mixture_learning_rate) == (2e-4, 4e-4)
+    assert (config.optim.b1, config.optim.b2, config.loss.classifier) == (0.0, 0.9, 0.5)
+
+
+@pytest.mark.parametrize(
+  ('values', 'message'),
+  [
+    ({'batch_size': 25}, 'multiple of the 3 components: as 24'),
+    ({'data__case': 'D'}, 'data.case'),
+    ({'data__image_size': 30}, 'not one of 28, 32, 64'),
+    ({'data__channels': 2}, r'must be 1 \(grey\) or 3 \(RGB\)'),
+    ({'data__sets': 'a/'}, 'a single set'),
+    ({'data__sets': 'a/,b/'}, 'config.model.mixture=learned'),
+    ({'data__sets': 'a,a/', 'model__mixture': 'learned'}, 'names a folder twice'),
+    ({'model__mixture': 'fix'}, 'Did you mean fixed'),
+    ({'model__num_components': 4, 'batch_size': 24}, 'leave config.model.num_components at 0'),
+    ({'model__gen_widths': (8, 4)}, 'gen_widths has 4 widths'),
+    ({'ema_decay': 1.0}, r'must be in \[0, 1\)'),
+    ({'loss__classifier': -0.5}, 'must be 0 or more'),
+  ],
+)
+def test_impossible_values_are_refused(values, message):
+  with pytest.raises(ConfigError, match=message):
+    configs.check(tiny(**values))
