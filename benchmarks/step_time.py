@@ -28,19 +28,17 @@ from typing import Any, NamedTuple, Protocol
 
 import harness
 import jax
-import jax.numpy as jnp
 import machine
-import numpy as np
 from machine import say
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen import devices as dev
 from jaxgen import launcher
+from jaxgen.precision import DTYPES
 from jaxgen.task import Data, Task
 
 WINDOW_SECONDS = 1.0
-DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
 
 
 class Contender(Protocol):
@@ -134,15 +132,13 @@ def main(argv: list[str]) -> None:
     }
     if args.twin:
       twin = importlib.import_module(f'twins.{config.system}')
-      found, notes['twin'] = twin.contenders(
-        config, decoded_images(data), not args.no_torch_compile, say
-      )
+      found, notes['twin'] = twin.contenders(config, data, not args.no_torch_compile, say)
       rivals.update(found)
 
   windows = interleave(config, num_steps, args.pairs, rivals, prepare)
   # Last: their large arrays would be the peak of memory.
   say('measuring ceilings')
-  ceilings = machine.ceilings(DTYPES[config.precision])
+  ceilings = machine.ceilings(DTYPES[config.precision][0])
   result |= {
     'seed': config.seed,
     'batch_size': config.batch_size,
@@ -188,15 +184,6 @@ def _cost(program: Any, name: str) -> float | None:
   analysis = program.cost_analysis()
   analysis = analysis[0] if isinstance(analysis, list) and analysis else analysis
   return (analysis or {}).get(name)
-
-
-def decoded_images(data: Data) -> np.ndarray:
-  """Every training image as the step sees it, float32 [N, P]."""
-  if not data.arrays:
-    raise SystemExit('error: --twin needs resident data: set config.data.placement=resident')
-  index = np.arange(len(jax.tree.leaves(data.arrays)[0]))
-  decode = jax.vmap(data.example, in_axes=(None, 0, None))
-  return np.array(jax.jit(decode)(data.arrays, {'index': index}, jax.random.key(0))['image'])
 
 
 def interleave(

@@ -5,28 +5,23 @@ losses, gradients set to None, no synchronisation inside the loop. Module names 
 that its weights can be loaded. It covers what the configs ship: sampling='weights', weight_kl='sample'.
 """
 
-import itertools
+import functools
 import math
-import os
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import torch
 from ml_collections import ConfigDict
 from torch import nn
 from torch.nn import functional
 
+from jaxgen.task import Data
+from twins import rivals
+
 LOG_2PI = math.log(2 * math.pi)
 LAYERS = ('hidden', 'mu', 'sigma')
-ADAMS: dict[str, dict[str, bool]] = {
-  'default': {},
-  'foreach': {'foreach': True},
-  'fused': {'fused': True},
-}
-CALIBRATION_SECONDS = 0.5
-READY = 'torch.compile: ready'
 
 Noise = Callable[..., torch.Tensor]
 
@@ -217,14 +212,14 @@ class Trainer:
   Args:
     config: of the run.
     images: float32 [N, P].
-    device: 'cpu' or 'cuda'.
     adam: which of Adam's implementations.
     threads: of PyTorch, on the processor.
     compiled: whether by torch.compile.
   """
 
-  def __init__(self, config, images, device='cpu', adam='default', threads=1, compiled=False):
+  def __init__(self, config, images, adam='default', threads=1, compiled=False):
     torch.manual_seed(config.seed)
+    device = images.device
     self._config, self._device, self._threads = config, device, threads
     self._images = images
     self._steps_per_epoch = len(images) // config.batch_size
@@ -234,7 +229,7 @@ class Trainer:
       self._model.parameters(),
       lr=config.optim.learning_rate,
       betas=(config.optim.b1, config.optim.b2),
-      **ADAMS[adam],
+      **rivals.ADAMS[adam],
     )
     self._step, self._order = 0, None
     self._total = torch.zeros((), device=device)  # for the log, read once in a while
@@ -256,70 +251,20 @@ class Trainer:
       self._optimizer.step()
       self._total += loss.detach()
       self._step += 1
-    if self._device == 'cuda':
+    if self._device.type == 'cuda':
       torch.cuda.synchronize()
 
 
 def contenders(
-  config: ConfigDict, images: np.ndarray, try_compile: bool, say: Callable[[str], None]
-) -> tuple[dict[str, Trainer], dict[str, str]]:
-  """The plain eager loop, the fastest one, and that one by torch.compile where it works.
-
-  Args:
-    config: of the run.
-    images: float32 [N, P].
-    try_compile: whether to try torch.compile.
-    say: prints progress.
-
-  Returns:
-    Trainers by name, 'eager' and, where they differ or work, 'tuned' and 'compiled'; and what was tried.
-  """
-  device = 'cuda' if torch.cuda.is_available() else 'cpu'
-  resident = torch.from_numpy(images).to(device)
-  threads = (1,) if device == 'cuda' else tuple(sorted({1, os.cpu_count() or 1}))
-  trainers, rates = {}, {}
-  for choice in itertools.product(ADAMS, threads):
-    trainers[choice] = Trainer(config, resident, device, *choice)
-    rates[choice] = _rate(trainers[choice])
-    say(f'PyTorch {_name(choice)}: {rates[choice]:,.1f} steps/s')
-  plain = max((c for c in rates if c[0] == 'default'), key=rates.get)
-  best = max(rates, key=rates.get)
-  found = {'eager': trainers[plain]}
-  notes = {
-    'eager': f'{_name(plain)} on {device}; tried '
-    + ', '.join(f'{_name(choice)}: {rate:,.1f}' for choice, rate in rates.items())
-  }
-  if best != plain:
-    found['tuned'], notes['tuned'] = trainers[best], _name(best)
-  if try_compile:
-    say('torch.compile (a minute or so)')
-    compiled = Trainer(config, resident, device, *best, compiled=True)
-    notes['compiled'] = _try(compiled, best)
-    say(notes['compiled'])
-    if notes['compiled'].startswith(READY):
-      found['compiled'] = compiled
-  return found, notes
+  config: ConfigDict, data: Data, try_compile: bool, say: Callable[[str], None]
+) -> tuple[dict[str, rivals.Trainer], dict[str, str]]:
+  """PyTorch trainers by name and what was tried; see `rivals.contenders`."""
+  images = torch.from_numpy(decoded_images(data)).to(rivals.device())
+  return rivals.contenders(functools.partial(Trainer, config, images), try_compile, say)
 
 
-def _name(choice: tuple[str, int]) -> str:
-  return f'{choice[0]} Adam, {choice[1]} thread{"s" if choice[1] > 1 else ""}'
-
-
-def _try(compiled: Trainer, choice: tuple[str, int]) -> str:
-  """Compiles by running a few steps; says how that went."""
-  began = time.perf_counter()
-  try:
-    compiled.run(3)
-  except Exception as error:  # whatever a missing compiler or header raises
-    text = str(error).strip().splitlines() or [repr(error)]
-    return f'torch.compile does not work here: {text[0][:200]}'
-  return f'{READY} in {time.perf_counter() - began:.1f} s, {_name(choice)}'
-
-
-def _rate(trainer: Trainer) -> float:
-  trainer.run(3)
-  steps, began = 0, time.perf_counter()
-  while time.perf_counter() - began < CALIBRATION_SECONDS:
-    trainer.run(10)
-    steps += 10
-  return steps / (time.perf_counter() - began)
+def decoded_images(data: Data) -> np.ndarray:
+  """Every training image as the step sees it, float32 [N, P]."""
+  index = np.arange(len(rivals.resident(data)['image']))
+  decode = jax.vmap(data.example, in_axes=(None, 0, None))
+  return np.array(jax.jit(decode)(data.arrays, {'index': index}, jax.random.key(0))['image'])

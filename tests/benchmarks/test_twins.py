@@ -76,6 +76,37 @@ def test_twin_has_our_reweighting(name, monkeypatch):
     assert twin.reweighting(config, step, 5) == pytest.approx(ours, rel=1e-6)
 
 
+def test_the_mmgan_twin_has_our_networks(monkeypatch):
+  torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  from twins import mmgan as twin
+
+  config = configs.load('mmgan')
+  with config.unlocked():
+    config.model.spectral_norm = False  # PyTorch's starts with 15 power iterations
+    config.model.gen_widths, config.model.disc_widths = (8, 6, 4, 4), (4, 5, 6)
+  facts = config.inspect.facts.to_dict()
+  system = configs.system_module(config)
+  nets = system.make_model(config, facts)
+  state = jax.jit(system.make_task(config, facts).init)(jax.random.key(0))
+  z = np.random.default_rng(0).normal(size=(6, 128)).astype(np.float32)
+  component = np.arange(6) % 3
+  gen = {'params': state.params['gen'], **state.variables['gen']}
+  images, _ = nets.gen.apply(gen, z, component, train=True, mutable=['batch_stats'])
+  features, logits = nets.disc.apply({'params': state.params['disc']}, images)
+  classes, _ = nets.cls.apply({'params': state.params['cls']}, features)
+  theirs = [twin.Generator(config), twin.Discriminator(config), twin.Classifier(config)]
+  for net, name in zip(theirs, ('gen', 'disc', 'cls'), strict=True):
+    twin.load_flax(net, jax.device_get(state.params[name]))
+  with torch.no_grad():
+    made = theirs[0](torch.from_numpy(z), torch.from_numpy(component))
+    found, judged = theirs[1](made)
+    classified = theirs[2](found)
+  np.testing.assert_allclose(made.permute(0, 2, 3, 1), images, atol=1e-4)
+  np.testing.assert_allclose(judged, logits, atol=1e-4)
+  np.testing.assert_allclose(classified, classes, atol=1e-4)
+
+
 def run_script(name, *options):
   return subprocess.run(
     [sys.executable, f'benchmarks/{name}.py', *options],

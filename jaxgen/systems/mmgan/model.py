@@ -4,13 +4,19 @@ Source: Yazici et al., "Mixed Membership Generative Adversarial Networks", secti
 from the same authors' Venn GAN. Images are [B, H, W, C] in [-1, 1], H = W = 28, 32 or 64.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+
+from jaxgen.systems.mmgan.convolutions import (
+  Convolution,
+  full_convolution,
+  halving_convolution,
+  upsampled_convolution,
+)
 
 SIZES = (28, 32, 64)
 SLOPE = 0.2
@@ -107,14 +113,18 @@ class Generator(nn.Module):
       x = layer(x, width, f'conv{i}')
       norm = ComponentNorm(self.num_components, self.norm, self.param_dtype, name=f'conv{i}_norm')
       x = _activation(self.architecture)(norm(x, component, train))
-    last = self._conv(x, self.image_shape[-1], 'conv_out', use_bias=True)
-    return jnp.tanh(last)
+    last = nn.Conv(self.image_shape[-1], (3, 3), padding=1, name='conv_out', **self._types)
+    return jnp.tanh(last(x))
+
+  @property
+  def _types(self) -> dict[str, Any]:
+    return {'dtype': self.dtype, 'param_dtype': self.param_dtype}
 
   def _plan(self) -> list[tuple[int, Callable[[jax.Array, int, str], jax.Array]]]:
     """Width and layer of each hidden stage, from 1x1 to the image's size."""
     size = self.image_shape[0]
     grow = self._up if self.architecture == 'venn' else self._transposed
-    first = functools.partial(self._conv, kernel=4, pad=3)  # 1 -> 4, 4 -> 7
+    first = self._full  # 1 -> 4, 4 -> 7
     layers = {
       28: [first, first, grow, grow],
       32: [first, grow, grow, grow],
@@ -123,32 +133,20 @@ class Generator(nn.Module):
     widths = [*self.widths, *[self.widths[-1]] * (len(layers) - len(self.widths))]
     return list(zip(widths, layers, strict=True))
 
-  def _conv(self, x, width, name, kernel=3, pad=1, use_bias=False) -> jax.Array:
-    return nn.Conv(
-      width,
-      (kernel, kernel),
-      padding=pad,
-      use_bias=use_bias,
-      dtype=self.dtype,
-      param_dtype=self.param_dtype,
-      name=name,
-    )(x)
+  def _full(self, x, width, name) -> jax.Array:
+    """4x4 convolution, padded by 3."""
+    return Convolution(width, 4, full_convolution, name=name, **self._types)(x)
 
   def _up(self, x, width, name) -> jax.Array:
     """Nearest neighbour x2, then a 3x3 convolution."""
-    return self._conv(x.repeat(2, axis=1).repeat(2, axis=2), width, name)
+    return Convolution(width, 3, upsampled_convolution, name=name, **self._types)(x)
 
   def _transposed(self, x, width, name) -> jax.Array:
     """Transposed 4x4 convolution of stride 2."""
-    return nn.ConvTranspose(
-      width,
-      (4, 4),
-      strides=(2, 2),
-      use_bias=False,
-      dtype=self.dtype,
-      param_dtype=self.param_dtype,
-      name=name,
-    )(x)
+    layer = nn.ConvTranspose(
+      width, (4, 4), strides=(2, 2), use_bias=False, name=name, **self._types
+    )
+    return layer(x)
 
 
 def _activation(architecture: str) -> Callable[[jax.Array], jax.Array]:
@@ -191,11 +189,10 @@ class Trunk(nn.Module):
     x = x.astype(self.dtype)
     widths = [*self.widths, *[self.widths[-1]] * (x.shape[1] == 64)]
     for i, width in enumerate(widths, start=1):
-      conv = nn.Conv(
+      conv = Convolution(
         width,
-        (4, 4),
-        strides=(2, 2),
-        padding=1,
+        4,
+        halving_convolution,
         use_bias=self.norm is None or i == 1,
         dtype=self.dtype,
         param_dtype=self.param_dtype,
