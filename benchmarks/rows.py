@@ -1,0 +1,127 @@
+"""Trains variants of a system over seeds and writes their figures, with intervals, to one file.
+
+What `comvae_rows.py` and `mmgan_rows.py` share.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import machine
+import numpy as np
+from scipy import stats
+
+from jaxgen import config as configs
+from jaxgen import devices, run
+from jaxgen.report import Reporter, write_json
+
+
+class Table(NamedTuple):
+  """The rows of a system's table.
+
+  Attributes:
+    system: its name.
+    rows: variants without a prefix.
+    figures: numbers of evaluation.json that are averaged over seeds.
+    shown: those that are printed.
+    complete: a figure that only the whole evaluation computes.
+  """
+
+  system: str
+  rows: Sequence[str]
+  figures: Sequence[str]
+  shown: Sequence[str]
+  complete: str
+
+
+def main(table: Table, description: str) -> None:
+  """Parses the command line, runs what is missing, writes and prints the table."""
+  parser = argparse.ArgumentParser(
+    description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--prefix', default='', help="'' for the digits, mnist_, fashion_mnist_, ...")
+  parser.add_argument('--rows', default=','.join(table.rows), help='comma-separated')
+  parser.add_argument('--seeds', type=int, default=5, help='seeds 0 .. N-1')
+  parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='override')
+  parser.add_argument('--evaluate', action='store_true', help='also what goes beyond the paper')
+  parser.add_argument('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  devices.enable_compilation_cache()
+  reporter = Reporter()
+  rows = {}
+  for row in args.rows.split(','):
+    rows[row] = [
+      _figures(table, args.prefix + row, seed, args, reporter) for seed in range(args.seeds)
+    ]
+    report = {
+      'command': f'{table.system}_rows.py --prefix {args.prefix!r} --set {args.set} --seeds {args.seeds}',
+      'environment': machine.describe(),
+      'steps': rows[row][0]['step'],
+      'summary': {name: summary(figures, table.figures) for name, figures in rows.items()},
+      'runs': rows,
+    }
+    write_json(args.out, report)
+  _print(report['summary'], table.shown, reporter)
+
+
+def _figures(
+  table: Table, variant: str, seed: int, args: argparse.Namespace, reporter: Reporter
+) -> dict[str, Any]:
+  """evaluation.json of one run, trained first where it is not there."""
+  config = configs.load(f'{table.system}:{variant}')
+  overrides = dict(pair.split('=', 1) for pair in args.set)
+  for key, value in overrides.items():
+    config.update_from_flattened_dict({key: _typed(configs.flatten(config)[key], value)})
+  config.seed = seed
+  configs.check(config)
+  tag = configs.digest(sorted(overrides.items())) if overrides else 'default'
+  workdir = args.runs / f'{variant}-{tag}-{seed}'
+  reporter.say(f'{variant}, seed {seed}: {workdir}')
+  run.train(config, workdir, reporter)
+  path = workdir / 'evaluation.json'
+  if args.evaluate and json.loads(path.read_text())[table.complete] is None:
+    run.evaluate(workdir, given=config, reporter=reporter)
+  jax.clear_caches()
+  return json.loads(path.read_text())
+
+
+def _typed(now: Any, value: str) -> Any:
+  if isinstance(now, str):
+    return value
+  return tuple(json.loads(value)) if isinstance(now, list) else type(now)(float(value))
+
+
+def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+  """Mean and 95 % t interval over seeds of every figure that is a number.
+
+  Figures of the test set are named 'test.NAME', those of other splits 'SPLIT.NAME'.
+  """
+  flat = [
+    configs.flatten(
+      {'test': {k: f.get(k) for k in names}} | {k: v for k, v in f.items() if isinstance(v, dict)}
+    )
+    for f in figures
+  ]
+  result = {}
+  for key in flat[0]:
+    values = [f.get(key) for f in flat]
+    if all(isinstance(v, int | float) for v in values):
+      half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else 0.0
+      result[key] = {'mean': float(np.mean(values)), 'interval95': float(half), 'n': len(values)}
+  return result
+
+
+def _print(summaries: dict[str, Any], shown: Sequence[str], reporter: Reporter) -> None:
+  figures = [
+    f for f in (f'test.{name}' for name in shown) if any(f in s for s in summaries.values())
+  ]
+
+  def cell(s: dict[str, Any], column: str) -> str:
+    return f'{s[column]["mean"]:.3f} ± {s[column]["interval95"]:.3f}' if column in s else '-'
+
+  rows = [[f.removeprefix('test.'), *(cell(s, f) for s in summaries.values())] for f in figures]
+  reporter.table('mean ± 95 % interval over seeds', ['figure', *summaries], rows)
