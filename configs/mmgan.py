@@ -30,15 +30,13 @@ VARIANTS = {
   for mixture in ('fixed', 'learned')
 }
 VARIANTS['folders'] = ('folders', 'A', 'learned')
-PER_COMPONENT = {'digits': 16, 'folders': 16}
-PAPER_PER_COMPONENT = 32
+PER_COMPONENT = 32  # the paper
 
 
 def get_config(variant: str = 'A_fixed') -> ConfigDict:
   """The config of one row of the paper's table, or of a person's own folders."""
   choose_variant(variant, VARIANTS)
   name, case, mixture = VARIANTS[variant]
-  own = name == 'folders'
   paper = name in ('mnist', 'fashion_mnist')
   num_sets = len(CASES[case])
   num_components = len(regions(num_sets))
@@ -49,7 +47,7 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   config.parallel = 'jit'
 
   # Real images of each distribution; as many fakes, in equal numbers a component (the paper: 32 each).
-  config.batch_size = num_components * (PAPER_PER_COMPONENT if paper else 16)
+  config.batch_size = num_components * (PER_COMPONENT if paper else 16)
   config.num_steps = 100_000 if paper else 6_000
   config.steps_per_call = (
     0  # 0: 1 on CPU, else the largest divisor of all periods and num_steps up to 64
@@ -60,7 +58,7 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   config.picture_every = 0  # 0: at the end only
 
   config.data = ConfigDict()
-  config.data.name = 'digits' if own else name  # digits, mnist, fashion_mnist, ..., tfds:NAME
+  config.data.name = name  # digits, mnist, fashion_mnist, ..., tfds:NAME; unused with data.sets
   config.data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
   config.data.columns = ConfigDict({'image': 'image', 'label': 'label'})  # of a tfds: set
   config.data.case = case  # class sets: A, B, C

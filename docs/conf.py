@@ -16,7 +16,7 @@ extensions = [
   'sphinx.ext.napoleon',
   'sphinx.ext.viewcode',
 ]
-exclude_patterns = ['_build', 'comvae_results.md']  # the results are included by comvae.md
+exclude_patterns = ['_build', '*_results.md']  # included by the systems' pages
 html_theme = 'furo'
 html_title = f'jaxgen {release}'
 smartquotes = False  # shapes as [..., P] stay as they are
@@ -41,7 +41,7 @@ nitpicky = True
 # Types of other packages are named in signatures and not linked: that would need the network.
 _OTHERS = (
   'Any|Array|Builder|BuilderConfig|Callable|ConfigDict|FlagValues|FrameType|GradientTransformation|'
-  'Iterable|Iterator|Mapping|Mesh|Module|NamedSharding|Path|PyTree|Sequence|StepsBar|optional|'
+  'Iterable|Iterator|Mapping|Mesh|Module|NamedSharding|Norm|Path|PIL|PyTree|Sequence|StepsBar|optional|'
   'absl|argparse|array|bool|bytes|collections|dict|flax|float|int|jax|jaxlib|list|ml_collections|ndarray|'
   'numpy|np|object|optax|orbax|pathlib|slice|str|tensorflow_datasets|tuple|type|types|typing'
 )

@@ -1,5 +1,6 @@
 """The flags of launch.py, and exit statuses. Mistakes are told before jax is imported."""
 
+import logging
 import re
 import shlex
 import sys
@@ -128,6 +129,7 @@ def main(argv: Sequence[str], doc: str = '') -> int:
 
 def guarded(action: Callable[[], None]) -> int:
   """Runs an action: user mistakes in one line and status 1 (2 for configs), a stop with 128 + signal."""
+  logging.basicConfig(format='%(levelname)s: %(message)s')
   try:
     action()
   except ConfigError as error:

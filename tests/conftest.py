@@ -32,6 +32,14 @@ def precision():
     jax.config.update('jax_enable_x64', False)
 
 
+@pytest.fixture(scope='module')
+def quick_compilation():
+  """Few of XLA's optimizations, for modules that do little but wait for compilation."""
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
 @pytest.fixture
 def toy(monkeypatch):
   """The toy system, registered; a function that makes its config with overrides by dotted key."""

@@ -8,7 +8,7 @@ _BLOCK = 2048
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
   """Frechet distance of the Gaussians fitted to two sets of features.
 
-  |mu_x - mu_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), by eigenvalues of the symmetric S_x^(1/2) S_y S_x^(1/2);
+  (mu_x - mu_y)^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), by eigenvalues of the symmetric S_x^(1/2) S_y S_x^(1/2);
   Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", eq. 6.
 
   Args:

@@ -86,6 +86,10 @@ def check_config(config: ConfigDict) -> None:
 def _check_sets(config: ConfigDict) -> None:
   data, own = config.data, folders(config)
   if not own:
+    if data.name == 'folders':
+      raise ConfigError(
+        'config.data.sets is empty: name two or more folders of images, as --config.data.sets=a/,b/'
+      )
     check_name(data.name)
     check_choice('data.case', data.case, CASES)
     if config.model.mixture == 'fixed' and config.model.num_components not in (

@@ -180,7 +180,9 @@ def folder_sets(config: ConfigDict) -> Sets:
   """A person's own folders; their own images stand in for a test set, each owned by its folder."""
   data = config.data
   rule = Rule(data.image_size, data.channels, data.resize)
-  found: list[Source] = [open_folder(path, rule, logging.warning) for path in folders(config)]
+  paths = folders(config)
+  short = [path.name for path in paths]
+  found: list[Source] = [open_folder(path, rule, logging.warning) for path in paths]
   sizes = [len(source) for source in found]
   owner = np.repeat(np.arange(len(found)), sizes)
   return Sets(
@@ -189,7 +191,7 @@ def folder_sets(config: ConfigDict) -> Sets:
     owners=owner[:, None] == np.arange(len(found)),
     facts={
       'image_shape': [data.image_size, data.image_size, data.channels],
-      'set_names': [str(path) for path in folders(config)],
+      'set_names': short if len(set(short)) == len(short) else [str(path) for path in paths],
       'set_classes': None,
       'set_sizes': sizes,
       'num_classes': None,

@@ -13,6 +13,8 @@ from jaxgen import cli, run
 from jaxgen.systems.mmgan import classifier, evaluation
 from jaxgen.systems.mmgan.data import make_data
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 KEYS = {
   'component_accuracy',
   'component_accuracy_mean',

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from jaxgen.systems.mmgan import losses
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 
 def case(seed, n, k, per_component=4):
   """omega [n, K], fake logits [F, n], component [F]."""
@@ -37,7 +39,7 @@ def test_one_hot_mixtures_give_independent_gans():
   np.testing.assert_allclose(found, np.mean(games), rtol=1e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(st.integers(0, 2**20), st.integers(2, 4), st.integers(1, 7), st.floats(-3, 3))
 def test_the_gradient_of_omega_is_the_stated_one(seed, n, k, shift):
   omega, fake, component = case(seed, n, k)

@@ -11,6 +11,8 @@ from jaxgen.summary import summarize
 from jaxgen.systems.mmgan import model
 from jaxgen.systems.mmgan.task import make_model
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 PLAYERS = {
   'A': {'gen': 1_143_905, 'disc': 661_442, 'cls': 590_851},
   'B': {'gen': 1_147_745, 'disc': 663_747, 'cls': 591_879},

@@ -5,13 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same, final_state, to_numpy, train
-from mmgan_cases import tiny
+from mmgan_cases import tiny, tiny_classifier
 from programs import LAYOUTS, SEVERAL, Program, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
-from jaxgen.systems.mmgan import losses
+from jaxgen.systems.mmgan import classifier, losses
 from jaxgen.systems.mmgan.task import fixed_omega, make_steps
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 PLAYERS = ('gen', 'disc', 'cls')
 
@@ -49,9 +51,9 @@ def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
   jax.config.update('jax_enable_x64', True)
   found = {}
   for name in LAYOUTS:
-    made = program('A_learned', name, num_steps=5, precision='float64')
+    made = program('A_learned', name, precision='float64')
     metrics = []
-    found[name] = to_numpy(made.run(made.state(), 1, metrics)), metrics
+    found[name] = to_numpy(made.run(made.state(), 5, metrics)), metrics
   assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
   for name in SEVERAL:
     assert_close(found['one device'][0], found[name][0], rtol=1e-9)
@@ -66,7 +68,8 @@ def test_a_step_is_traced_once(trained, name):
   assert made.traces == 1
 
 
-def test_a_resumed_run_is_bit_equal(tmp_path):
+def test_a_resumed_run_is_bit_equal(tmp_path, monkeypatch):
+  monkeypatch.setattr(classifier, 'asset_config', lambda config: tiny_classifier())
   train(tiny(num_steps=4), tmp_path / 'straight')
   train(tiny(num_steps=2), tmp_path / 'resumed')
   train(tiny(num_steps=4), tmp_path / 'resumed')
@@ -234,6 +237,7 @@ def test_every_row_of_the_table_is_a_variant(variant):
     ({'data__image_size': 30}, 'not one of 28, 32, 64'),
     ({'data__channels': 2}, r'must be 1 \(grey\) or 3 \(RGB\)'),
     ({'data__sets': 'a/'}, 'a single set'),
+    ({'data__name': 'folders'}, 'config.data.sets is empty: name two or more folders'),
     ({'data__sets': 'a/,b/'}, 'config.model.mixture=learned'),
     ({'data__sets': 'a,a/', 'model__mixture': 'learned'}, 'names a folder twice'),
     ({'model__mixture': 'fix'}, 'Did you mean fixed'),
