@@ -176,7 +176,7 @@ class Reporter:
       print(text, file=sys.stderr, flush=True)
 
   def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A table; floats with two decimals, None as a dash.
+    """A table; floats with two decimals, or two digits where those would be 0, None as a dash.
 
     No value is cut: where the terminal is narrow the first column goes on in further lines.
     """
@@ -301,5 +301,5 @@ def _cell(value: Any) -> str:
   if value is None:
     return '-'
   if isinstance(value, float):
-    return f'{value:,.2f}'
+    return f'{value:.2g}' if 0 < abs(value) < 0.005 else f'{value:,.2f}'
   return f'{value:,}' if isinstance(value, int) else str(value)

@@ -57,7 +57,7 @@ def write_evaluation(
 
 
 def _show(figures: dict[str, Any], reporter: Reporter) -> None:
-  """One table of the figures that several splits share, one of each list of rows, one of the rest."""
+  """A table of the figures that several splits share, of other groups, of each list of rows, of the rest."""
   groups = {name: x for name, x in figures.items() if isinstance(x, dict)}
   columns = list(dict.fromkeys(key for group in groups.values() for key in group))
   shared = [c for c in columns if isinstance(figures.get(c), float)]
@@ -65,6 +65,11 @@ def _show(figures: dict[str, Any], reporter: Reporter) -> None:
     rows = [[str(figures.get('split', 'all')), *(figures[c] for c in shared)]]
     rows += [[name, *(group.get(c) for c in shared)] for name, group in groups.items()]
     reporter.table(f'step {figures["step"]}', ['', *shared], rows)
+  others = {name: x for name, x in groups.items() if not set(x) & set(shared)}
+  if others:
+    keys = list(dict.fromkeys(key for group in others.values() for key in group))
+    rows = [[name, *(group.get(key) for key in keys)] for name, group in others.items()]
+    reporter.table('', ['figure', *keys], rows)
   for name, rows in figures.items():
     if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
       reporter.table(name, list(rows[0]), [list(row.values()) for row in rows])
