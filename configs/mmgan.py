@@ -48,6 +48,8 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
 
   # Real images of each distribution; as many fakes, in equal numbers a component (the paper: 32 each).
   config.batch_size = num_components * (PER_COMPONENT if paper else 16)
+  if name == 'folders':
+    config.batch_size = 84  # a multiple of the components of two (3) and of three folders (7)
   config.num_steps = 100_000 if paper else 6_000
   config.steps_per_call = (
     0  # 0: 1 on CPU, else the largest divisor of all periods and num_steps up to 64
@@ -66,7 +68,6 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   config.data.image_size = 28  # 28, 32, 64
   config.data.channels = 1  # 1 grey, 3 RGB
   config.data.resize = 'none'  # of your own images: none, fit (on black), crop, stretch
-  config.data.num_validation = 0
   config.data.placement = 'auto'  # resident on the device, stream, or by size
   config.data.resident_limit_mb = 1024
   config.data.num_threads = 4  # that fetch rows when streaming
@@ -94,7 +95,7 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   config.ema_decay = 0.999  # of the generator; 0: none
 
   config.eval = ConfigDict()
-  config.eval.batch_size = 500
+  config.eval.batch_size = 512
   config.eval.num_samples = 10_000  # of each component
 
   config.checkpoint = ConfigDict()

@@ -40,7 +40,6 @@ def get_config(variant: str = 'digits') -> ConfigDict:
   config.data.columns = ConfigDict({'image': 'image', 'label': 'label'})  # of a tfds: set
   config.data.image_size = 28
   config.data.channels = 1
-  config.data.num_validation = 0
   config.data.max_shift = 2  # pixels, up and sideways, at random
 
   config.model = ConfigDict()
@@ -51,7 +50,7 @@ def get_config(variant: str = 'digits') -> ConfigDict:
   config.optim.learning_rate = 2e-3 if bundled else 1e-3  # falls to 0 along a cosine
 
   config.eval = ConfigDict()
-  config.eval.batch_size = 360 if bundled else 500
+  config.eval.batch_size = 360 if bundled else 512
 
   config.checkpoint = ConfigDict()
   config.checkpoint.keep = 1

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     'memberships',
     help='which components and collections your own images belong to (mmgan)',
     description='Posteriors of images over components and over collections, both uniform before '
-    "seeing the image. Images of another size are fitted into the model's.",
+    "seeing the image. Images of another size are brought to the model's as in training.",
   )
   _add_workdir(memberships)
   _add_images(memberships)
@@ -142,10 +142,9 @@ def _score(args: argparse.Namespace) -> None:
 
 def _memberships(args: argparse.Namespace) -> None:
   with _opened(args, 'memberships', 'has no memberships') as (opened, system):
-    from jaxgen.data.image_folders import Rule, read_image
+    from jaxgen.data.image_folders import read_image
 
-    size, _, channels = system.image_shape(opened.trained)
-    rule = Rule(size, channels, 'fit')
+    rule = system.image_rule(opened.trained)
     images, failed = _read_each(
       args.images, lambda path: read_image(Path(path), rule, args.invert), opened
     )

@@ -20,7 +20,7 @@ MAX_AUTO_STEPS_PER_CALL = 64
 # What a resumed run may change: none of it alters the next update.
 RESUME_FREE = (*PERIODS, 'parallel', 'data.dir', 'eval', 'checkpoint', 'stop')
 # What evaluation of a trained run may change.
-EVALUATE_FREE = ('eval', 'data.dir', 'parallel')
+EVALUATE_FREE = ('eval', 'data.dir', 'data.sets', 'parallel')
 
 
 def near_matches(name: str, known: Iterable[str], prefix: str = '') -> str:
@@ -163,9 +163,10 @@ def check(config: ConfigDict) -> None:
       check_choice(key, metric, [f'eval/{name}' for name in system.EVAL_METRICS])
     if metric and not config.eval_every:
       raise ConfigError(f'config.{key} = {metric!r} needs config.eval_every above 0')
-  if config.checkpoint.best and not config.data.num_validation:
+  if config.checkpoint.best and not config.data.get('num_validation'):
+    fix = 'set config.data.num_validation' if 'num_validation' in config.data else 'it has none'
     raise ConfigError(
-      'config.checkpoint.best needs validation rows to judge by: set config.data.num_validation'
+      f'config.checkpoint.best needs validation rows of {config.system} to judge by: {fix}'
     )
   system.check_config(config)
 

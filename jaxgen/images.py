@@ -21,6 +21,8 @@ def load_image(
   try:
     with Image.open(path) as image:
       upright = ImageOps.exif_transpose(image)
+      if upright.mode == 'F':
+        raise DataError(f'{path}: its pixels are floating point: save it with 8 or 16 bits')
       if 'A' in upright.getbands() or 'transparency' in upright.info:
         below = Image.new('RGBA', upright.size, paper)
         upright = Image.alpha_composite(below, upright.convert('RGBA'))
@@ -31,7 +33,7 @@ def load_image(
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
   except UnidentifiedImageError as error:
     raise DataError(f'{path}: not an image that Pillow knows') from error
-  except (OSError, ValueError, SyntaxError) as error:
+  except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
     raise DataError(f'{path}: not a readable image ({error})') from error
 
 

@@ -50,9 +50,10 @@ def test_links_lead_to_files(page):
     assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
-def test_the_page_of_comvae_names_every_key_of_the_model_and_its_loss():
-  text = TEXTS['docs/comvae.md']
-  keys = configs.flatten(configs.load('comvae'))
+@pytest.mark.parametrize('system', ['comvae', 'mmgan'])
+def test_the_page_of_a_system_names_every_key_of_the_model_and_its_loss(system):
+  text = TEXTS[f'docs/{system}.md']
+  keys = configs.flatten(configs.load(system))
   missing = [k for k in keys if k.startswith(('model.', 'loss.')) and f'`{k}' not in text]
   assert not missing
 

@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 
 def read_image(path: Path, rule: Rule, invert: bool = False) -> np.ndarray:
-  """One file as uint8 [size, size, channels], upright, transparency laid on black.
+  """One file as uint8 [size, size, channels], upright, transparency laid on black (white with `invert`).
 
   Args:
     path: any file Pillow reads.
@@ -44,23 +44,26 @@ def read_image(path: Path, rule: Rule, invert: bool = False) -> np.ndarray:
   Raises:
     DataError: the file is no image, or of another size where the rule is 'none'.
   """
-  flat = load_image(path, functools.partial(_to_channels, channels=rule.channels))
-  pixels = np.asarray(_resized(flat, path, rule)).reshape(rule.size, rule.size, rule.channels)
+  paper = 'white' if invert else 'black'
+  flat = load_image(path, functools.partial(_to_channels, channels=rule.channels), paper)
+  pixels = np.asarray(_resized(flat, path, rule, paper)).reshape(
+    rule.size, rule.size, rule.channels
+  )
   return 255 - pixels if invert else pixels
 
 
 def _to_channels(image: Image.Image, channels: int) -> Image.Image:
   if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
-    image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+    image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
   return image.convert('L' if channels == 1 else 'RGB')
 
 
-def _resized(image: Image.Image, path: Path, rule: Rule) -> Image.Image:
+def _resized(image: Image.Image, path: Path, rule: Rule, paper: str = 'black') -> Image.Image:
   size = (rule.size, rule.size)
   if image.size == size:
     return image
   if rule.resize == 'fit':
-    return ImageOps.pad(image, size, Image.Resampling.LANCZOS)
+    return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=paper)
   if rule.resize == 'crop':
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
   if rule.resize == 'stretch':

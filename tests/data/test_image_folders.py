@@ -69,6 +69,31 @@ def test_resize_rules(tmp_path, resize, black_rows, red_columns):
     assert (found[14, :, 0] > 127).sum() == red_columns
 
 
+def test_inversion_takes_paper_for_white(tmp_path):
+  Image.new('L', (28, 14), 255).save(tmp_path / 'paper.png')
+  assert read_image(tmp_path / 'paper.png', Rule(28, 1, 'fit'), invert=True).max() == 0
+  ink = Image.new('RGBA', (28, 28), (0, 0, 0, 0))
+  ink.paste((0, 0, 0, 255), (0, 0, 14, 28))
+  ink.save(tmp_path / 'ink.png')
+  found = read_image(tmp_path / 'ink.png', GREY, invert=True)[..., 0]
+  assert found[:, :14].min() == 255 and found[:, 14:].max() == 0
+
+
+def test_what_cannot_be_eight_bits_is_clipped_or_refused(tmp_path):
+  Image.fromarray(np.full((28, 28), 200_000, np.int32)).save(tmp_path / 'deep.tiff')
+  assert read_image(tmp_path / 'deep.tiff', GREY).min() == 255
+  Image.fromarray(np.full((28, 28), 0.5, np.float32)).save(tmp_path / 'float.tiff')
+  with pytest.raises(DataError, match='floating point: save it with 8 or 16 bits'):
+    read_image(tmp_path / 'float.tiff', GREY)
+
+
+def test_an_image_too_large_to_open_is_named(tmp_path, monkeypatch):
+  write(tmp_path / 'a.png', size=(40, 40))
+  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+  with pytest.raises(DataError, match=r'a\.png: not a readable image \(Image size \(1600 pixels'):
+    read_image(tmp_path / 'a.png', GREY)
+
+
 def test_sixteen_bits_transparency_and_inversion(tmp_path):
   Image.fromarray(np.full((28, 28), 65535, np.uint16)).save(tmp_path / 'deep.png')
   assert read_image(tmp_path / 'deep.png', GREY).min() == 255

@@ -17,7 +17,7 @@ _LAZY = {
   'make_data': 'data',
   'make_model': 'task',
   'make_task': 'task',
-  'image_shape': 'apply',
+  'image_rule': 'apply',
   'memberships': 'apply',
 }
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxgen.data.image_folders import Rule
 from jaxgen.systems.mmgan.data import scaled
 from jaxgen.systems.mmgan.figures import Figures
 from jaxgen.systems.mmgan.task import make_model
@@ -24,10 +25,11 @@ class Membership(NamedTuple):
   distribution: list[float]
 
 
-def image_shape(trained: Trained) -> tuple[int, int, int]:
-  """Height, width and channels that the model takes."""
-  height, width, channels = trained.facts['image_shape']
-  return height, width, channels
+def image_rule(trained: Trained) -> Rule:
+  """How a person's files become the model's images: as in training, or fitted where that had no rule."""
+  size, _, channels = trained.facts['image_shape']
+  resize = trained.config.data.resize
+  return Rule(size, channels, 'fit' if resize == 'none' else resize)
 
 
 def memberships(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) -> list[Membership]:
@@ -41,7 +43,7 @@ def memberships(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) ->
   Raises:
     ValueError: an image of another shape.
   """
-  expected = image_shape(trained)
+  expected = tuple(trained.facts['image_shape'])
   figures = Figures(make_model(trained.config, trained.facts), trained.facts, trained.config)
   posteriors = tools.compile(figures.posteriors)
   found = []

@@ -23,7 +23,7 @@ def depends_on_num_steps(config: ConfigDict) -> bool:
 
 def folders(config: ConfigDict) -> list[Path]:
   """The image folders of config.data.sets; none where class sets are used."""
-  return [Path(name.strip()) for name in config.data.sets.split(',') if name.strip()]
+  return [Path(name.strip()).expanduser() for name in config.data.sets.split(',') if name.strip()]
 
 
 def num_sets(config: ConfigDict) -> int:
@@ -55,6 +55,8 @@ def check_config(config: ConfigDict) -> None:
     )
   if data.channels not in (1, 3):
     raise ConfigError(f'config.data.channels = {data.channels} must be 1 (grey) or 3 (RGB)')
+  if model.num_components < 0:
+    raise ConfigError(f'config.model.num_components = {model.num_components} must be 0 or more')
   _check_sets(config)
   positive(
     config,
@@ -108,6 +110,11 @@ def _check_sets(config: ConfigDict) -> None:
     )
   if len(set(own)) < len(own):
     raise ConfigError(f'config.data.sets = {data.sets!r} names a folder twice')
+  whole = [path.absolute() for path in own]
+  for a in whole:
+    for b in whole:
+      if a in b.parents:
+        raise ConfigError(f'config.data.sets: {b} lies in {a}, so that both would own its images')
   if config.model.mixture == 'fixed':
     raise ConfigError(
       'the true mixture of your own folders is not known: add --config.model.mixture=learned, '

@@ -25,13 +25,13 @@ class Sets(NamedTuple):
 
   Attributes:
     sources: one a distribution, all of one image size and scale.
-    test: images whose owners are known.
+    test: images whose owners are known; None for all images of the collections, one after the other.
     owners: [test rows, n] bool, whether the collection owns the image's class.
     facts: of the data, but for steps_per_epoch.
   """
 
   sources: list[Source]
-  test: Source
+  test: Source | None
   owners: np.ndarray
   facts: dict[str, Any]
 
@@ -61,18 +61,21 @@ def make_data(config: ConfigDict) -> Data:
     config.data.placement == 'auto' and total <= config.data.resident_limit_mb * 2**20
   )
   starts = np.cumsum([0, *sizes])
+  parts = sets.sources
+  if resident:
+    parts = [ArraySource(**part.arrays(), scale=part.scale) for part in parts]
+  test = _Joined(parts) if sets.test is None else sets.test
 
   def batches(first_step: int, rows: slice) -> Iterator[Batch]:
     streams = [
-      _stream(config, source, i, first_step, rows, resident)
-      for i, source in enumerate(sets.sources)
+      _stream(config, source, i, first_step, rows, resident) for i, source in enumerate(parts)
     ]
-    for parts in zip(*streams, strict=True):
+    for found in zip(*streams, strict=True):
       if resident:
-        index = [start + p['index'] for start, p in zip(starts, parts, strict=False)]
+        index = [start + f['index'] for start, f in zip(starts, found, strict=False)]
         yield {'index': np.stack(index, 1).astype(np.int32)}
       else:
-        yield {'image': np.stack([p['image'] for p in parts], 1)}
+        yield {'image': np.stack([f['image'] for f in found], 1)}
 
   def split(source: Source, owners: np.ndarray) -> Callable[[slice], Iterator[Batch]]:
     def decode(batch: Batch) -> Batch:
@@ -80,17 +83,17 @@ def make_data(config: ConfigDict) -> Data:
 
     # The row's number stands in for its label, and leads to its owners.
     rows = _Numbered(source)
-    return lambda part: pipeline.evaluation_batches(rows, config.eval.batch_size, part, decode)
+    return lambda own: pipeline.evaluation_batches(rows, config.eval.batch_size, own, decode)
 
-  splits = {'test': split(sets.test, sets.owners)}
-  for i, source in enumerate(sets.sources):
+  splits = {'test': split(test, sets.owners)}
+  for i, source in enumerate(parts):
     own = np.zeros((len(source), len(sizes)), bool)
     own[:, i] = True
     splits[f'set{i + 1}'] = split(source, own)
   arrays = {}
   if resident:
-    arrays = {'image': np.concatenate([s.arrays()['image'] for s in sets.sources])}
-  return Data(facts, arrays, batches, make_example(sets.sources[0].scale), splits)
+    arrays = {'image': np.concatenate([part.arrays()['image'] for part in parts])}
+  return Data(facts, arrays, batches, make_example(parts[0].scale), splits)
 
 
 def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
@@ -139,6 +142,10 @@ def load_labelled(config: ConfigDict) -> dict[str, Source]:
   """The labelled set of config.data, brought to config.data.image_size and channels."""
   data = config.data
   found = sources.load_images(data.name, data.dir, columns=data.columns.to_dict())
+  if 'train' not in found:
+    raise ConfigError(
+      f'config.data.name = {data.name!r} has no training images: it is for evaluation only'
+    )
   shape = (data.image_size, data.image_size, data.channels)
   return {split: sized(source, shape) for split, source in found.items()}
 
@@ -187,7 +194,7 @@ def folder_sets(config: ConfigDict) -> Sets:
   owner = np.repeat(np.arange(len(found)), sizes)
   return Sets(
     sources=found,
-    test=_Joined(found),
+    test=None,
     owners=owner[:, None] == np.arange(len(found)),
     facts={
       'image_shape': [data.image_size, data.image_size, data.channels],

@@ -43,7 +43,7 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
   facts = figures.facts
   alpha = np.asarray(losses.mixture(variables['omega']), np.float64)
   result = {
-    'split': 'test',
+    'split': 'test' if facts['set_classes'] else 'train',
     **_ownership(figures, variables, data, tools),
     'component_accuracy': None,
     'component_accuracy_mean': None,
@@ -109,7 +109,7 @@ def _ownership(
 ) -> dict[str, float | int]:
   """set_accuracy and set_nll over the test rows."""
   step = tools.compile(figures.ownership)
-  batches = list(data.splits['test'](tools.rows(figures.config.eval.batch_size)))
+  batches = data.splits['test'](tools.rows(figures.config.eval.batch_size))
   parts = [step(variables, batch) for batch in tools.progress(batches, 'owners on test')]
   metrics = fold(*jax.device_get(parts))
   return {**value(metrics), 'num_examples': int(metrics['set_accuracy'].count)}
@@ -199,9 +199,8 @@ def _distances(
   rng = generator(figures.config.seed, 'mmgan_distances')
   fid, kid = {}, {}
   for i, name in enumerate(_names(figures.facts)):
-    counts = rng.multinomial(judged.label.shape[1], alpha[i] / alpha[i].sum())
-    fake = np.concatenate([f[:c] for f, c in zip(judged.features, counts, strict=True)])
-    batches = list(data.splits[f'set{i + 1}'](tools.rows(figures.config.eval.batch_size)))
+    fake = draw(judged.features, alpha[i], rng)
+    batches = data.splits[f'set{i + 1}'](tools.rows(figures.config.eval.batch_size))
     real = np.concatenate(
       [
         jax.device_get(features_of(judge.variables, batch))
@@ -212,6 +211,21 @@ def _distances(
     fid[name] = frechet_distance(fake, real) if enough else None
     kid[name] = kernel_distance(fake, real) if enough else None
   return {'fid': fid, 'kid': kid}
+
+
+def draw(features: np.ndarray, alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+  """Samples of one distribution: k ~ Cat(alpha), then a sample of component k, none twice.
+
+  Args:
+    features: [K, samples, D], independent samples of each component.
+    alpha: [K].
+    rng: of the draws.
+
+  Returns:
+    [samples, D].
+  """
+  counts = rng.multinomial(features.shape[1], alpha / alpha.sum())
+  return np.concatenate([of_one[:c] for of_one, c in zip(features, counts, strict=True)])
 
 
 def pictures(figures: Figures, variables: PyTree, tools: Tools) -> dict[str, np.ndarray]:

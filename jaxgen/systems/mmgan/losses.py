@@ -4,6 +4,7 @@ Rows of fakes are laid out in any order; `component` says which component made e
 given, and are divided by global counts, so that parts of a batch add up.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -37,6 +38,7 @@ def value(
   Returns:
     () nats.
   """
+  chex.assert_shape(real, (None, alpha.shape[0]))
   on_real = jax.nn.log_sigmoid(real).sum() / (num_real * real.shape[-1])
   return on_real + fake_value(fake, alpha, component, num_fake)
 
@@ -46,8 +48,15 @@ def fake_value(fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake
 
   d/d omega_k^(i) = 1/n alpha_k (f_ik - sum_j alpha_j f_ij), f_ik = E -softplus(logit_i) over component k.
   """
-  weights = alpha.T[component]  # [F, n]
+  weights = _weights(fake, alpha, component)
   return (weights * jax.nn.log_sigmoid(-fake)).sum() / (num_fake * fake.shape[-1])
+
+
+def _weights(fake: jax.Array, alpha: jax.Array, component: jax.Array) -> jax.Array:
+  """alpha_k^(i) [F, n] of the component k that made each fake."""
+  chex.assert_rank([fake, alpha, component], [2, 2, 1])
+  chex.assert_shape(fake, (component.shape[0], alpha.shape[0]))
+  return alpha.T[component]
 
 
 def generator_loss(
@@ -65,7 +74,7 @@ def generator_loss(
   alpha = jax.lax.stop_gradient(alpha)
   if saturating:
     return fake_value(fake, alpha, component, num_fake)
-  weights = alpha.T[component]
+  weights = _weights(fake, alpha, component)
   return -(weights * jax.nn.log_sigmoid(fake)).sum() / (num_fake * fake.shape[-1])
 
 
@@ -93,6 +102,7 @@ def distribution_posterior(component: jax.Array, alpha: jax.Array) -> jax.Array:
     component: p(k | x) [B, K].
     alpha: [n, K].
   """
+  chex.assert_shape(component, (None, alpha.shape[1]))
   joint = component @ alpha.T
   total = joint.sum(-1, keepdims=True)
   return jnp.where(total > 0, joint / jnp.where(total > 0, total, 1), 1 / alpha.shape[0])

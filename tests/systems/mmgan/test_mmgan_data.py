@@ -105,6 +105,20 @@ def test_folders_of_colour_images(tmp_path, placement):
   assert batch['owners'].tolist() == [[True, False]] * 6
 
 
+def test_three_folders_work_with_the_defaults(tmp_path):
+  config = override(configs.load('mmgan:folders'), {'data__sets': 'a/,b/,c/'})
+  configs.check(config)
+  config = override(configs.load('mmgan:folders'), {'data__sets': 'a/,b/'})
+  configs.check(config)
+  sets = folders(tmp_path, counts=(9, 8, 7))
+  assert make_data(own(sets, batch_size=7)).facts['set_names'] == ['s0', 's1', 's2']
+
+
+def test_a_set_without_training_images_is_refused():
+  with pytest.raises(ConfigError, match=r'photo_patches.* has no training images'):
+    make_data(tiny(data__name='photo_patches'))
+
+
 def test_a_set_smaller_than_a_batch_is_refused(tmp_path):
   sets = folders(tmp_path, counts=(9, 5))
   with pytest.raises(ConfigError, match=r's1 has 5 images, fewer than config.batch_size = 6'):

@@ -66,7 +66,7 @@ def test_evaluate_adds_distances_and_repeats_itself(trained):
   first = run.evaluate(trained, reporter=quiet())
   assert set(first['fid']) == set(first['kid']) == {'set1', 'set2'}
   assert first['fid']['set1'] > 0 and first['num_samples'] == 80
-  assert first['num_images']['set1'] == first['num_images']['set1']
+  assert first['num_images'] == {'set1': 715, 'set2': 719}
   assert run.evaluate(trained, reporter=quiet()) == first
 
 
@@ -122,10 +122,17 @@ def test_region_shares_count_classes():
 
 
 def test_learned_components_are_matched_to_the_largest_sum():
-  shares = np.array([[0.6, 0.5, 0, 0], [0.9, 0.1, 0, 0], [0, 0, 0, 0.2], [0, 0, 0, 0.8]])
-  # Greedy would give region 1 to component 2; here both orders agree on the best sum.
+  # Taking the largest share first would give the first component region 0: .9 + .1 < .8 + .8.
+  shares = np.array([[0.9, 0.8, 0, 0], [0.8, 0.1, 0, 0], [0, 0, 0, 0.2], [0, 0, 0, 0.8]])
   assert evaluation.assign(shares, GROUPS, learned=True) == [1, 0, None, 3]
   assert evaluation.assign(shares, GROUPS, learned=False) == [0, 1, None, 3]
+
+
+def test_a_distribution_draws_no_sample_of_a_component_that_it_has_not():
+  features = np.repeat(np.arange(3.0)[:, None, None], 1000, 1)
+  found = evaluation.draw(features, np.array([0.7, 0.0, 0.3]), np.random.default_rng(0))
+  assert found.shape == (1000, 1) and not (found == 1).any()
+  np.testing.assert_allclose((found == 0).mean(), 0.7, atol=0.05)
 
 
 def test_the_heat_map_and_titles_are_drawn():
