@@ -49,7 +49,9 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   # Real images of each distribution; as many fakes, in equal numbers a component (the paper: 32 each).
   config.batch_size = num_components * (PER_COMPONENT if paper else 16)
   if name == 'folders':
-    config.batch_size = 84  # a multiple of the components of two (3) and of three folders (7)
+    config.batch_size = (
+      80  # 26 a component of two folders (3), 11 of three (7); splits over 8 devices
+    )
   config.num_steps = 100_000 if paper else 6_000
   config.steps_per_call = (
     0  # 0: 1 on CPU, else the largest divisor of all periods and num_steps up to 64
@@ -74,7 +76,7 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
 
   config.model = ConfigDict()
   config.model.num_components = 0  # K; 0: 2^n - 1
-  config.model.mixture = mixture  # fixed at the truth, learned
+  config.model.mixture = mixture  # of class sets: fixed at the truth, learned; folders learn theirs
   config.model.architecture = 'venn'  # venn (nearest upsampling), dcgan (transposed convolutions)
   config.model.num_latents = 128
   config.model.gen_widths = (256, 128, 64, 32) if paper else (64, 32, 16, 8)

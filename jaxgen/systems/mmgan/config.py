@@ -36,9 +36,9 @@ def num_components(config: ConfigDict) -> int:
   return config.model.num_components or 2 ** num_sets(config) - 1
 
 
-def per_component(config: ConfigDict) -> int:
-  """Fakes of each component in a batch."""
-  return config.batch_size // num_components(config)
+def is_learned(config: ConfigDict) -> bool:
+  """Whether the mixture is learned: a person's own folders have no known one."""
+  return config.model.mixture == 'learned' or bool(folders(config))
 
 
 def check_config(config: ConfigDict) -> None:
@@ -78,10 +78,10 @@ def check_config(config: ConfigDict) -> None:
   if not 0 <= config.ema_decay < 1:
     raise ConfigError(f'config.ema_decay = {config.ema_decay} must be in [0, 1); 0 is no average')
   k = num_components(config)
-  if config.batch_size % k:
+  if config.batch_size < k:
     raise ConfigError(
-      f'config.batch_size = {config.batch_size} must be a multiple of the {k} components: '
-      f'as {k * max(1, config.batch_size // k)} for {max(1, config.batch_size // k)} each'
+      f'config.batch_size = {config.batch_size} is less than the {k} components: '
+      'a batch has as many fakes, some of each'
     )
 
 
@@ -115,8 +115,3 @@ def _check_sets(config: ConfigDict) -> None:
     for b in whole:
       if a in b.parents:
         raise ConfigError(f'config.data.sets: {b} lies in {a}, so that both would own its images')
-  if config.model.mixture == 'fixed':
-    raise ConfigError(
-      'the true mixture of your own folders is not known: add --config.model.mixture=learned, '
-      'or start from configs/mmgan.py:folders'
-    )

@@ -14,6 +14,7 @@ from jaxgen.evaluation.features import frechet_distance, kernel_distance
 from jaxgen.metrics import fold, value
 from jaxgen.report import image_grid
 from jaxgen.systems.mmgan import classifier, classifier_task, losses, regions
+from jaxgen.systems.mmgan.config import is_learned
 from jaxgen.systems.mmgan.figures import Figures
 from jaxgen.task import Data, PyTree, Tools, Trained, name_key
 
@@ -64,7 +65,7 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
     judged = _judge(figures, variables, judge, tools)
     groups = regions.region_classes(facts['set_classes'])
     shares = region_shares(judged.label, groups)
-    assigned = assign(shares, groups, figures.config.model.mixture == 'learned')
+    assigned = assign(shares, groups, is_learned(figures.config))
     accuracy = [None if r is None else float(shares[k, r]) for k, r in enumerate(assigned)]
     result |= {
       'component_accuracy': accuracy,

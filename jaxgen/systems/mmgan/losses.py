@@ -21,7 +21,7 @@ def value(
   alpha: jax.Array,
   component: jax.Array,
   num_real: int,
-  num_fake: int,
+  num_fake: jax.Array | int,
 ) -> jax.Array:
   """Eq. 8, which D maximises: its part over the given rows.
 
@@ -33,7 +33,7 @@ def value(
     alpha: [n, K].
     component: [F] int32, which component made the fake.
     num_real: real images a distribution in the global batch.
-    num_fake: fakes a component in the global batch.
+    num_fake: fakes of a component in the global batch: one number, or [F], that of each fake's component.
 
   Returns:
     () nats.
@@ -43,24 +43,33 @@ def value(
   return on_real + fake_value(fake, alpha, component, num_fake)
 
 
-def fake_value(fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: int) -> jax.Array:
+def fake_value(
+  fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: jax.Array | int
+) -> jax.Array:
   """The second term of eq. 8; with stopped logits, what omega minimises.
 
   d/d omega_k^(i) = 1/n alpha_k (f_ik - sum_j alpha_j f_ij), f_ik = E -softplus(logit_i) over component k.
   """
-  weights = _weights(fake, alpha, component)
-  return (weights * jax.nn.log_sigmoid(-fake)).sum() / (num_fake * fake.shape[-1])
+  weights = _weights(fake, alpha, component, num_fake)
+  return (weights * jax.nn.log_sigmoid(-fake)).sum()
 
 
-def _weights(fake: jax.Array, alpha: jax.Array, component: jax.Array) -> jax.Array:
-  """alpha_k^(i) [F, n] of the component k that made each fake."""
+def _weights(
+  fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: jax.Array | int
+) -> jax.Array:
+  """The weight [F, n] of each fake for each D_i: alpha_k^(i) / (n times the fakes of k)."""
   chex.assert_rank([fake, alpha, component], [2, 2, 1])
   chex.assert_shape(fake, (component.shape[0], alpha.shape[0]))
-  return alpha.T[component]
+  counts = jnp.broadcast_to(jnp.asarray(num_fake), component.shape)
+  return alpha.T[component] / (fake.shape[-1] * counts[:, None])
 
 
 def generator_loss(
-  fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: int, saturating: bool = False
+  fake: jax.Array,
+  alpha: jax.Array,
+  component: jax.Array,
+  num_fake: jax.Array | int,
+  saturating: bool = False,
 ) -> jax.Array:
   """What G minimises of the adversarial game; no gradient reaches alpha.
 
@@ -68,14 +77,14 @@ def generator_loss(
     fake: [F, n] logits.
     alpha: [n, K].
     component: [F] int32.
-    num_fake: fakes a component in the global batch.
+    num_fake: as in `value`.
     saturating: eq. 8 as it stands, E log(1 - D); otherwise -E log D.
   """
   alpha = jax.lax.stop_gradient(alpha)
   if saturating:
     return fake_value(fake, alpha, component, num_fake)
-  weights = _weights(fake, alpha, component)
-  return -(weights * jax.nn.log_sigmoid(fake)).sum() / (num_fake * fake.shape[-1])
+  weights = _weights(fake, alpha, component, num_fake)
+  return -(weights * jax.nn.log_sigmoid(fake)).sum()
 
 
 def component_cross_entropy(logits: jax.Array, component: jax.Array) -> jax.Array:

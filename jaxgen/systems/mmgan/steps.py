@@ -10,7 +10,7 @@ from jaxgen.axis import example_keys, global_rows, psum
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import losses, model
-from jaxgen.systems.mmgan.config import num_components, per_component
+from jaxgen.systems.mmgan.config import num_components
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 
 
@@ -38,7 +38,9 @@ class Steps:
     self.param_dtype = DTYPES[config.precision][1]
     self.num_components = num_components(config)
     self.num_real = config.batch_size
-    self.num_fake = per_component(config)
+    # Rows go round the components: the first ones have one more where the batch is no multiple of K.
+    rounds = np.arange(config.batch_size) % self.num_components
+    self.counts = np.bincount(rounds, minlength=self.num_components)
 
   def variables(self, state: TrainState, name: str) -> PyTree:
     """What the player's network is applied with."""
@@ -64,6 +66,14 @@ class Steps:
     z = jax.vmap(lambda key: jax.random.normal(key, shape, self.param_dtype))(keys)
     return z, global_rows(rows, self.axis) % self.num_components
 
+  def num_fake(self, component: jax.Array) -> jax.Array:
+    """How many fakes [F] the component of each has in the global batch."""
+    return jnp.asarray(self.counts, self.param_dtype)[component]
+
+  def component_mean(self, values: jax.Array, component: jax.Array) -> jax.Array:
+    """1/K sum_k of the mean of `values` [F] over component k: this device's part."""
+    return (values / self.num_fake(component)).sum() / self.num_components
+
   def fakes(self, gen: PyTree, z: jax.Array, component: jax.Array) -> tuple[jax.Array, PyTree]:
     """Images [F, H, W, C] with batch statistics, and the generator's new collections."""
     return self.nets.gen.apply(gen, z, component, train=True, mutable=['batch_stats'])
@@ -78,6 +88,7 @@ class Steps:
     z, component = self.latents(state, 'critic_latent', rows)
     fake, _ = self.fakes(self.variables(state, 'gen'), z, component)
     fake = jax.lax.stop_gradient(fake)
+    num_fake = self.num_fake(component)
     alpha = losses.mixture(self.omega(state.params))
     flat = real.reshape(rows * n, *real.shape[2:])
 
@@ -88,10 +99,10 @@ class Steps:
       (features, on_fake), _ = self.judge(disc, fake)
       own = jnp.diagonal(on_real.reshape(rows, n, n), axis1=1, axis2=2)  # D_i on images of i
       own, on_fake = own.astype(self.param_dtype), on_fake.astype(self.param_dtype)
-      value = losses.value(own, on_fake, alpha, component, self.num_real, self.num_fake)
+      value = losses.value(own, on_fake, alpha, component, self.num_real, num_fake)
       logits = self.nets.cls.apply({'params': params['cls']}, features)[0].astype(self.param_dtype)
       entropy = losses.component_cross_entropy(logits, component)
-      loss = -value + self.config.loss.classifier * entropy.sum() / self.num_real
+      loss = -value + self.config.loss.classifier * self.component_mean(entropy, component)
       aux = {'value': value, 'entropy': entropy, 'logits': logits, 'updates': updates}
       return loss, aux
 
@@ -113,6 +124,7 @@ class Steps:
     z, component = self.latents(state, 'maker_latent', rows)
     disc, cls = self.variables(state, 'disc'), self.variables(state, 'cls')
     saturating = self.config.loss.generator == 'saturating'
+    num_fake = self.num_fake(component)
 
     def loss_fn(params):
       gen = {'params': params['gen'], **state.variables['gen']}
@@ -121,14 +133,14 @@ class Steps:
       logits = logits.astype(self.param_dtype)
       omega = self.omega(params)
       adversarial = losses.generator_loss(
-        logits, losses.mixture(omega), component, self.num_fake, saturating
+        logits, losses.mixture(omega), component, num_fake, saturating
       )
       classes = self.nets.cls.apply(cls, features)[0].astype(self.param_dtype)
-      entropy = losses.component_cross_entropy(classes, component).sum() / self.num_real
-      loss = adversarial + self.config.loss.classifier * entropy
+      entropy = losses.component_cross_entropy(classes, component)
+      loss = adversarial + self.config.loss.classifier * self.component_mean(entropy, component)
       if self.fixed_omega is None:  # moves omega only: the logits are stopped
         stopped = jax.lax.stop_gradient(logits)
-        loss += losses.fake_value(stopped, losses.mixture(omega), component, self.num_fake)
+        loss += losses.fake_value(stopped, losses.mixture(omega), component, num_fake)
       return loss, {'adversarial': adversarial, 'updates': updates}
 
     players = {name: state.params[name] for name in ('gen', 'mix') if name in state.params}

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from jaxgen.metrics import Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import evaluation, model
-from jaxgen.systems.mmgan.config import num_components, num_sets
+from jaxgen.systems.mmgan.config import is_learned, num_components, num_sets
 from jaxgen.systems.mmgan.figures import Figures
 from jaxgen.systems.mmgan.steps import Steps
 from jaxgen.task import (
@@ -82,14 +82,14 @@ def make_optimizers(config: ConfigDict) -> dict[str, optax.GradientTransformatio
     return optax.adam(rate, options.b1, options.b2)
 
   optimizers = {name: adam(options.learning_rate) for name in ('gen', 'disc', 'cls')}
-  if config.model.mixture == 'learned':
+  if is_learned(config):
     optimizers['mix'] = adam(options.mixture_learning_rate)
   return optimizers
 
 
 def make_steps(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Steps:
   """The halves of a step of a config."""
-  omega = fixed_omega(facts) if config.model.mixture == 'fixed' else None
+  omega = None if is_learned(config) else fixed_omega(facts)
   return Steps(config, make_model(config, facts, axis), make_optimizers(config), omega, axis)
 
 
@@ -114,7 +114,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
       'disc': disc,
       'cls': nets.cls.init(name_key(init_key, 'cls'), features),
     }
-    if config.model.mixture == 'learned':
+    if is_learned(config):
       players['mix'] = {'params': {'omega': jnp.zeros((n, k), param_dtype)}}
     params = {name: variables['params'] for name, variables in players.items()}
     optimizers = steps.optimizers

@@ -106,10 +106,9 @@ def test_folders_of_colour_images(tmp_path, placement):
 
 
 def test_three_folders_work_with_the_defaults(tmp_path):
-  config = override(configs.load('mmgan:folders'), {'data__sets': 'a/,b/,c/'})
-  configs.check(config)
-  config = override(configs.load('mmgan:folders'), {'data__sets': 'a/,b/'})
-  configs.check(config)
+  for variant in ('folders', 'A_fixed'):
+    for names in ('a/,b/', 'a/,b/,c/', 'a/,b/,c/,d/'):
+      configs.check(override(configs.load(f'mmgan:{variant}'), {'data__sets': names}))
   sets = folders(tmp_path, counts=(9, 8, 7))
   assert make_data(own(sets, batch_size=7)).facts['set_names'] == ['s0', 's1', 's2']
 
