@@ -164,6 +164,8 @@ class Reporter:
   def __init__(self, quiet: bool = False):
     self.console = Console(quiet=quiet, soft_wrap=True, highlight=False)
     self._live = self.console.is_terminal and not quiet
+    if not self.console.is_terminal:
+      self.console.width = FILE_WIDTH
     self._plain_at = time.monotonic()
 
   def say(self, text: str) -> None:
@@ -193,7 +195,7 @@ class Reporter:
       )
     for row in cells:
       table.add_row(*row)
-    self.console.print(table, soft_wrap=False, width=None if self._live else FILE_WIDTH)
+    self.console.print(table, soft_wrap=False)
 
   def steps(self, total: int, start: int, main: Iterable[str] = ()) -> 'StepsBar':
     """A context that shows training progress from `start` to `total`, with the `main` metrics."""

@@ -146,3 +146,11 @@ def test_a_table_has_two_decimals_and_a_dash_for_what_is_missing(capsys):
   out = capsys.readouterr().out
   assert '1.23' in out
   assert '-' in out
+
+
+def test_a_long_first_column_leaves_room_for_the_numbers(capsys):
+  columns = ['image', *(f'c{k}' for k in range(10))]
+  Reporter().table('', columns, [['/a/long/path' * 20, *[0.25] * 10]])
+  out = capsys.readouterr().out
+  assert out.count('0.25') == 10
+  assert ''.join(x for x in out if x in '/along/path') .count('/a/long/path') == 20
