@@ -91,7 +91,7 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
 
   config.optim = ConfigDict()
   config.optim.learning_rate = 2e-4 if paper else 1e-3  # Adam, the paper
-  config.optim.mixture_learning_rate = 4e-4 if paper else 2e-3
+  config.optim.mixture_learning_rate = 4e-4 if paper else 2e-4  # the paper: twice that of the rest
   config.optim.b1 = 0.0
   config.optim.b2 = 0.9
   config.ema_decay = 0.999  # of the generator; 0: none
