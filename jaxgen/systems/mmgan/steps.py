@@ -60,7 +60,7 @@ class Steps:
     return state, psum({**metrics, **more}, self.axis)
 
   def latents(self, state: TrainState, name: str, rows: int) -> tuple[jax.Array, jax.Array]:
-    """Latents z [F, Z] and component [F] of this device's fakes: every component in equal number."""
+    """Latents z [F, Z] and component [F] of this device's fakes, which go round the components."""
     keys = example_keys(step_rng(state, name), rows, self.axis)
     shape = (self.config.model.num_latents,)
     z = jax.vmap(lambda key: jax.random.normal(key, shape, self.param_dtype))(keys)
