@@ -153,4 +153,4 @@ def test_a_long_first_column_leaves_room_for_the_numbers(capsys):
   Reporter().table('', columns, [['/a/long/path' * 20, *[0.25] * 10]])
   out = capsys.readouterr().out
   assert out.count('0.25') == 10
-  assert ''.join(x for x in out if x in '/along/path') .count('/a/long/path') == 20
+  assert ''.join(x for x in out if x in '/along/path').count('/a/long/path') == 20
