@@ -103,7 +103,7 @@ def test_a_job_agrees_with_one_process_resumes_and_is_resumed_by_one(
   assert steps_saved(tmp_path) == [8, 12]
   told = finish_job(start_job(tmp_path, *flags))
   assert 'at step 12 ' in told[0][0]
-  assert all('Gloo' in line for line in told[1][0].splitlines())  # only the first process talks
+  assert 'step' not in told[1][0]  # only the first process talks; Gloo's lines may be torn
   assert steps_saved(tmp_path) == [20, 24]
   assert_close(final_state(one_process, 24), final_state(tmp_path), rtol=1e-9)
   assert_close(metric_lines(one_process)[:6], metric_lines(tmp_path), rtol=1e-9)
