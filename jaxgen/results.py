@@ -66,9 +66,8 @@ def _show(figures: dict[str, Any], reporter: Reporter) -> None:
     rows += [[name, *(group.get(c) for c in shared)] for name, group in groups.items()]
     reporter.table(f'step {figures["step"]}', ['', *shared], rows)
   others = {name: x for name, x in groups.items() if not set(x) & set(shared)}
-  if others:
-    keys = list(dict.fromkeys(key for group in others.values() for key in group))
-    rows = [[name, *(group.get(key) for key in keys)] for name, group in others.items()]
+  for keys in dict.fromkeys(tuple(group) for group in others.values()):
+    rows = [[name, *x.values()] for name, x in others.items() if tuple(x) == keys]
     reporter.table('', ['figure', *keys], rows)
   for name, rows in figures.items():
     if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):

@@ -7,8 +7,7 @@ that its weights can be loaded. It covers what the configs ship: sampling='weigh
 
 import functools
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -184,26 +183,6 @@ def reweighting(config: ConfigDict, step: int, steps_per_epoch: int) -> float:
     'none': 1.0,
   }
   return shares[name] / (config.batch_size if config.model.kind == 'simplified' else 1)
-
-
-def load_flax(model: nn.Module, params: Mapping[str, Any]) -> None:
-  """Copies a Flax tree of parameters into the model."""
-  names = {'kernel': 'weight', 'scale': 'weight'}
-  found = {}
-
-  def walk(tree: Mapping[str, Any], path: tuple[str, ...]) -> None:
-    for key, value in tree.items():
-      if isinstance(value, Mapping):
-        walk(value, (*path, key))
-      else:
-        value = np.array(value).T if key == 'kernel' else np.array(value)
-        found['.'.join((*path, names.get(key, key)))] = torch.from_numpy(value.copy())
-
-  walk(params, ())
-  missing, unexpected = model.load_state_dict(found, strict=False)
-  missing = [name for name in missing if 'running_' not in name and 'num_batches' not in name]
-  if missing or unexpected:
-    raise ValueError(f'missing {missing}, unexpected {unexpected}')
 
 
 class Trainer:

@@ -7,8 +7,7 @@ covers what the configs ship: architecture='venn', the non-saturating loss.
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -102,28 +101,6 @@ class Classifier(nn.Module):
     """Features [B, c, 3, 3] -> logits [B, K]; flattened as ours, channels last."""
     x = features.permute(0, 2, 3, 1).flatten(1)
     return self.logits(functional.leaky_relu(self.hidden(x), SLOPE))
-
-
-def load_flax(model: nn.Module, params: Mapping[str, Any]) -> None:
-  """Copies a Flax tree of parameters into a model without spectral norm."""
-  found = {}
-
-  def walk(tree: Mapping[str, Any], path: tuple[str, ...]) -> None:
-    for key, value in tree.items():
-      if isinstance(value, Mapping):
-        walk(value, (*path, key))
-      else:
-        value, name = np.array(value), key
-        if key == 'kernel':
-          name = 'weight'
-          value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-        found['.'.join((*path, name))] = torch.from_numpy(value.copy())
-
-  walk(params, ())
-  missing, unexpected = model.load_state_dict(found, strict=False)
-  missing = [name for name in missing if 'stats.' not in name]
-  if missing or unexpected:
-    raise ValueError(f'missing {missing}, unexpected {unexpected}')
 
 
 class Trainer:

@@ -3,10 +3,12 @@
 import itertools
 import os
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from torch import nn
 
 from jaxgen.task import Data, PyTree
 
@@ -36,6 +38,34 @@ def resident(data: Data) -> PyTree:
   if not data.arrays:
     raise SystemExit('error: --twin needs resident data: set config.data.placement=resident')
   return data.arrays
+
+
+def load_flax(model: nn.Module, params: Mapping[str, Any]) -> None:
+  """Copies a Flax tree of parameters into a model with the same names; statistics are left as they are."""
+  found = {}
+
+  def walk(tree: Mapping[str, Any], path: tuple[str, ...]) -> None:
+    for key, value in tree.items():
+      if isinstance(value, Mapping):
+        walk(value, (*path, key))
+        continue
+      array = np.array(value)
+      if key == 'kernel':
+        array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+      found['.'.join((*path, key))] = torch.from_numpy(array.copy())
+
+  walk(params, ())
+  names = set(dict(model.named_parameters()))
+  # PyTorch calls a kernel weight, and so it does the scale of its own norms.
+  for name in sorted(found.keys() - names):
+    stem, _, leaf = name.rpartition('.')
+    if leaf in ('kernel', 'scale') and f'{stem}.weight' in names:
+      found[f'{stem}.weight'] = found.pop(name)
+  if found.keys() != names:
+    raise ValueError(
+      f'missing {sorted(names - found.keys())}, unexpected {sorted(found.keys() - names)}'
+    )
+  model.load_state_dict(found, strict=False)
 
 
 def contenders(

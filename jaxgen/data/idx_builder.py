@@ -30,7 +30,7 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
   """
 
   VERSION = tfds.core.Version('1.0.0')
-  BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in idx.IDX_SETS]  # noqa: RUF012
+  BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in idx.IDX_SETS]  # noqa: RUF012 (TFDS's own interface)
   MANUAL_DOWNLOAD_INSTRUCTIONS = 'Put the four idx .gz files of the set into manual_dir.'
 
   def __init__(self, *, image_shape: tuple[int, int] = (28, 28), **kwargs):

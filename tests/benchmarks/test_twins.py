@@ -42,6 +42,7 @@ def test_twin_has_our_loss_without_noise(variant, monkeypatch):
   torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
   monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
   from twins import comvae as twin
+  from twins import rivals
 
   def no_noise(keys, shape, dtype):
     return jnp.zeros((*keys.shape, *shape), dtype)
@@ -52,7 +53,7 @@ def test_twin_has_our_loss_without_noise(variant, monkeypatch):
   state = state.replace(step=jnp.int32(STEP))
   image = np.random.default_rng(0).uniform(size=(6, 64)).astype(np.float32)
   net = twin.CompoundVAE(64, config.model)
-  twin.load_flax(net, jax.device_get(state.params['model']))
+  rivals.load_flax(net, jax.device_get(state.params['model']))
   assert sum(x.numel() for x in net.parameters()) == sum(
     x.size for x in jax.tree.leaves(state.params)
   )
@@ -80,6 +81,7 @@ def test_the_mmgan_twin_has_our_networks(monkeypatch):
   torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
   monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
   from twins import mmgan as twin
+  from twins import rivals
 
   config = configs.load('mmgan')
   with config.unlocked():
@@ -97,7 +99,7 @@ def test_the_mmgan_twin_has_our_networks(monkeypatch):
   classes, _ = nets.cls.apply({'params': state.params['cls']}, features)
   theirs = [twin.Generator(config), twin.Discriminator(config), twin.Classifier(config)]
   for net, name in zip(theirs, ('gen', 'disc', 'cls'), strict=True):
-    twin.load_flax(net, jax.device_get(state.params[name]))
+    rivals.load_flax(net, jax.device_get(state.params[name]))
   with torch.no_grad():
     made = theirs[0](torch.from_numpy(z), torch.from_numpy(component))
     found, judged = theirs[1](made)

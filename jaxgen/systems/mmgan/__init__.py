@@ -3,9 +3,7 @@
 Source: Yazici et al., "Mixed Membership Generative Adversarial Networks".
 """
 
-import importlib
-from typing import Any
-
+from jaxgen.systems import imported_on_use
 from jaxgen.systems.mmgan.config import (
   CONVOLUTIONAL,
   EVAL_METRICS,
@@ -23,9 +21,4 @@ _LAZY = {
 
 __all__ = ['CONVOLUTIONAL', 'EVAL_METRICS', 'check_config', 'depends_on_num_steps', *_LAZY]
 
-
-def __getattr__(name: str) -> Any:
-  """Imports what needs jax on use only, so that config mistakes are told at once."""
-  if name in _LAZY:
-    return getattr(importlib.import_module(f'{__name__}.{_LAZY[name]}'), name)
-  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+__getattr__ = imported_on_use(__name__, {k: f'{__name__}.{v}' for k, v in _LAZY.items()})

@@ -3,14 +3,12 @@
 The trunk of the discriminators without spectral norm, and the component classifier's layers on it.
 """
 
-import importlib
-from typing import Any
-
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.data.sources import check_name
 from jaxgen.errors import ConfigError
+from jaxgen.systems import imported_on_use
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('accuracy', 'cross_entropy')
@@ -27,11 +25,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-  """Imports what needs jax on use only, so that config mistakes are told at once."""
-  if name in _LAZY:
-    return getattr(importlib.import_module('jaxgen.systems.mmgan.classifier_task'), name)
-  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+__getattr__ = imported_on_use(
+  __name__, dict.fromkeys(_LAZY, 'jaxgen.systems.mmgan.classifier_task')
+)
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:

@@ -60,7 +60,7 @@ def make_data(config: ConfigDict) -> Data:
   resident = config.data.placement == 'resident' or (
     config.data.placement == 'auto' and total <= config.data.resident_limit_mb * 2**20
   )
-  starts = np.cumsum([0, *sizes])
+  starts = np.cumsum([0, *sizes[:-1]])
   parts = sets.sources
   if resident:
     parts = [ArraySource(**part.arrays(), scale=part.scale) for part in parts]
@@ -72,7 +72,7 @@ def make_data(config: ConfigDict) -> Data:
     ]
     for found in zip(*streams, strict=True):
       if resident:
-        index = [start + f['index'] for start, f in zip(starts, found, strict=False)]
+        index = [start + f['index'] for start, f in zip(starts, found, strict=True)]
         yield {'index': np.stack(index, 1).astype(np.int32)}
       else:
         yield {'image': np.stack([f['image'] for f in found], 1)}

@@ -57,7 +57,7 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
     'fid': None,
     'kid': None,
     'num_samples': None,
-    'num_images': dict(zip(_names(facts), facts['set_sizes'], strict=True)),
+    'num_images': dict(zip(facts['set_names'], facts['set_sizes'], strict=True)),
   }
   assigned: list[int | None] = [None] * len(alpha[0])
   if facts['num_classes'] is not None:
@@ -81,10 +81,6 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
   return result
 
 
-def _names(facts: dict[str, Any]) -> list[str]:
-  return list(facts['set_names'])
-
-
 def _rows(
   alpha: np.ndarray,
   facts: dict[str, Any],
@@ -97,7 +93,7 @@ def _rows(
     row: dict[str, Any] = {'component': str(k + 1)}
     if accuracy is not None:
       row |= {'region': '-' if region is None else f'r{region + 1}', 'accuracy': accuracy[k]}
-    for i, name in enumerate(_names(facts)):
+    for i, name in enumerate(facts['set_names']):
       row[name] = float(alpha[i, k])
       if facts['true_mixture'] is not None:
         row[f'{name} true'] = None if region is None else facts['true_mixture'][i][region]
@@ -199,7 +195,7 @@ def _distances(
   features_of = tools.compile(lambda variables, batch: net.apply(variables, batch['image'])[1])
   rng = generator(figures.config.seed, 'mmgan_distances')
   fid, kid = {}, {}
-  for i, name in enumerate(_names(figures.facts)):
+  for i, name in enumerate(figures.facts['set_names']):
     fake = draw(judged.features, alpha[i], rng)
     batches = data.splits[f'set{i + 1}'](tools.rows(figures.config.eval.batch_size))
     real = np.concatenate(
@@ -233,8 +229,8 @@ def pictures(figures: Figures, variables: PyTree, tools: Tools) -> dict[str, np.
   """A sheet of samples of each component, a row of each on one sheet, and the mixture matrix."""
   k, n = figures.num_components, SHEET * SHEET
   alpha = np.asarray(losses.mixture(variables['omega']), np.float64)
-  names = _names(figures.facts)
-  generate = tools.compile(lambda variables, args, key: figures.generate(variables, args[0], key))
+  names = figures.facts['set_names']
+  generate = tools.compile(figures.generate)
   key = name_key(tools.rng, 'pictures')
   sheets, found = [], {}
   for component in range(k):
@@ -242,7 +238,7 @@ def pictures(figures: Figures, variables: PyTree, tools: Tools) -> dict[str, np.
       'index': np.arange(component * n, (component + 1) * n, dtype=np.int32),
       'component': np.full(n, component, np.int32),
     }
-    images = np.asarray(jax.device_get(generate(variables, (wanted,), key)), np.float32)
+    images = np.asarray(jax.device_get(generate(variables, wanted, key)), np.float32)
     images = (images[..., 0] if images.shape[-1] == 1 else images) / 2 + 0.5
     sheets.append(images)
     scale = max(1, round(SHEET_WIDTH / (SHEET * images.shape[2])))
@@ -285,7 +281,7 @@ def _heat_map(alpha: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
     axes.imshow(values, cmap='Blues', vmin=0, vmax=1, aspect='auto')
     prefix = 'r' if title != 'mixture' else ''
     axes.set_xticks(range(values.shape[1]), [f'{prefix}{j + 1}' for j in range(values.shape[1])])
-    axes.set_yticks(range(n), [name[-20:] for name in _names(facts)])
+    axes.set_yticks(range(n), [name[-20:] for name in facts['set_names']])
     axes.set_title(title, fontsize=10)
     for (i, j), a in np.ndenumerate(values):
       axes.text(j, i, f'{a:.2f}', ha='center', va='center', color='white' if a > 0.5 else 'black')

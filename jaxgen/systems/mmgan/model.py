@@ -18,7 +18,6 @@ from jaxgen.systems.mmgan.convolutions import (
   upsampled_convolution,
 )
 
-SIZES = (28, 32, 64)
 SLOPE = 0.2
 EPSILON = 1e-5
 
