@@ -43,7 +43,7 @@ _OTHERS = (
   'Any|Array|Builder|BuilderConfig|Callable|ConfigDict|FlagValues|FrameType|GradientTransformation|'
   'Iterable|Iterator|Mapping|Mesh|Module|NamedSharding|Norm|Path|PIL|PyTree|Sequence|StepsBar|optional|'
   'absl|argparse|array|bool|bytes|collections|dict|flax|float|int|jax|jaxlib|list|ml_collections|ndarray|'
-  'numpy|np|object|optax|orbax|pathlib|slice|str|tensorflow_datasets|tuple|type|types|typing'
+  'numpy|np|object|optax|orbax|pathlib|scipy|slice|str|tensorflow_datasets|tuple|type|types|typing'
 )
 nitpick_ignore_regex = [(r'py:.*', rf'(?:{_OTHERS})(?:\..*)?')]
 

@@ -1,4 +1,4 @@
-"""Checkpoints by Orbax: the only file that imports it.
+"""Checkpoints by Orbax (the only file that imports it), and loading what was trained.
 
 One checkpoint is a composite of `state` (the whole TrainState), `config`, `facts` and `seal`, a fingerprint of
 the state's bits that shows damage no file format would.
@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 from orbax.checkpoint import checkpoint_managers
 
 from jaxgen import config as configs
+from jaxgen import weight_files
 from jaxgen.errors import CheckpointError, UserError
 from jaxgen.task import PyTree, Trained, TrainState
 
@@ -334,12 +335,18 @@ def load(workdir: str | Path, step: int | None = None) -> Trained:
   """A trained model from its workdir: parameters, statistics and EMA only, no optimizer state.
 
   Args:
-    workdir: the folder of a run.
+    workdir: the folder of a run or of imported weights, or a safetensors file of either.
     step: a saved step; the newest readable one by default.
 
   Raises:
     CheckpointError: no checkpoint, no such step, or none that can be read.
   """
+  path = weights_file(Path(workdir))
+  if path is not None:
+    trained = weight_files.load_weights(path)
+    if step not in (None, trained.step):
+      raise CheckpointError(f'{path} is of step {trained.step}, not {step}')
+    return trained
 
   def read(folder: Path, step: int) -> Trained:
     _, config, facts = _read_items(folder, step)
@@ -347,6 +354,14 @@ def load(workdir: str | Path, step: int | None = None) -> Trained:
     return Trained(config, facts, task.export(_restore_for_inference(folder, task.init)), step)
 
   return _first_readable(Path(workdir), step, read)
+
+
+def weights_file(path: Path) -> Path | None:
+  """The safetensors file that a path stands for; None for the folder of a run."""
+  if path.suffix == '.safetensors':
+    return path
+  imported = path / weight_files.FILE
+  return imported if imported.is_file() and not _steps(path / 'checkpoints') else None
 
 
 def _restore_for_inference(folder: Path, init: Callable[[jax.Array], TrainState]) -> TrainState:

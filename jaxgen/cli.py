@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
   ):
     command = commands.add_parser(name, help=text, description=text)
     _add_workdir(command)
+    command.add_argument(
+      'overrides',
+      metavar='KEY=VALUE',
+      nargs='*',
+      help='keys of the config that change no training, as eval.batch_size=64',
+    )
     command.set_defaults(run=run)
 
   score = commands.add_parser(
@@ -65,7 +71,56 @@ def _parser() -> argparse.ArgumentParser:
   _add_workdir(memberships)
   _add_images(memberships)
   memberships.set_defaults(run=_memberships)
+  _add_upscale(commands)
+
+  export = commands.add_parser(
+    'export',
+    help='a trained run as one file for other programs',
+    description='safetensors: weights, config and facts, for any jaxgen command. stablehlo: a program '
+    'with its weights inside, for jax.export.deserialize; images of any size go in.',
+  )
+  _add_workdir(export)
+  export.add_argument('--format', choices=('stablehlo', 'safetensors'), default='safetensors')
+  export.add_argument('--output', type=Path, help='the file; WORKDIR/export/SYSTEM.* by default')
+  export.set_defaults(run=_export)
+
+  torch = commands.add_parser(
+    'import-torch',
+    help='a published PyTorch state dict as a folder that jaxgen commands use (srsenet)',
+    description='Only tensors are read from the file, no code is run. Needs the extra jaxgen[torch].',
+  )
+  torch.add_argument('system', metavar='SYSTEM', help='srsenet')
+  torch.add_argument('file', metavar='FILE', type=Path, help='.pt or .pth with a state dict')
+  torch.add_argument('--workdir', type=Path, required=True, help='a new folder')
+  torch.set_defaults(run=_import_torch)
   return parser
+
+
+def _add_upscale(commands: Any) -> None:
+  upscale = commands.add_parser(
+    'upscale',
+    help='photos two to eight times as large (srsenet)',
+    description='Upscales image files, folders with all below them, and patterns. Depth, alpha, colour '
+    'profile and metadata stay; existing outputs are skipped, so an interrupted run goes on where it was.',
+  )
+  add = upscale.add_argument
+  add('inputs', metavar='INPUT', nargs='+', help='files, folders, patterns')
+  add('--scale', type=float, help="2 by default, or the --weights' own; also between those of nets")
+  add('--output', type=Path, metavar='DIR', help='beside each input by default')
+  add('--weights', type=Path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
+  add('--overwrite', action='store_true', help='write existing outputs anew')
+  add(
+    '--tiling',
+    choices=('auto', 'whole', 'exact', 'sampled'),
+    default='auto',
+    help='auto: whole where the features fit --memory, else sampled (one pass, the attention gates '
+    'from tiles spread over the image). exact: as whole, features in a temporary file',
+  )
+  add('--memory', type=int, default=1024, metavar='MIB', help='for features; 1024 by default')
+  add('--ensemble', action='store_true', help='average over flips and turns: 8 times the work')
+  add('--sheet', action='store_true', help='also a comparison with bicubic beside each output')
+  add('--quality', type=int, default=95, help='of JPEG and WebP; 95 by default')
+  upscale.set_defaults(run=_upscale)
 
 
 def _add_images(command: argparse.ArgumentParser) -> None:
@@ -108,14 +163,14 @@ def _evaluate(args: argparse.Namespace) -> None:
   _prepare()
   from jaxgen import run
 
-  run.evaluate(args.workdir, args.step)
+  run.evaluate(args.workdir, args.step, run.with_overrides(args.workdir, args.overrides))
 
 
 def _sample(args: argparse.Namespace) -> None:
   _prepare()
   from jaxgen import run
 
-  run.sample(args.workdir, args.step)
+  run.sample(args.workdir, args.step, run.with_overrides(args.workdir, args.overrides))
 
 
 def _score(args: argparse.Namespace) -> None:
@@ -160,6 +215,61 @@ def _memberships(args: argparse.Namespace) -> None:
     title = 'probabilities of components (c) and of collections'
     opened.reporter.table(title, columns, rows)
   _tell_failed(failed, args.images)
+
+
+def _upscale(args: argparse.Namespace) -> None:
+  if args.memory < 1 or not 1 <= args.quality <= 100:
+    raise ConfigError('--memory must be above 0 and --quality from 1 to 100')
+  if args.sheet and args.scale is not None and not args.scale.is_integer():
+    raise ConfigError('--sheet needs a whole --scale')
+  _prepare()
+  from jaxgen import checkpoint, loop
+  from jaxgen.report import Reporter
+  from jaxgen.signals import StopSignals
+  from jaxgen.systems.srsenet import apply
+
+  wanted = args.scale if args.scale is not None or args.weights else 2.0
+  weights = args.weights or apply.shipped_weights(wanted)
+  trained = checkpoint.load(weights)
+  scale = trained.config.get('scale', 0) if wanted is None else wanted
+  apply.check_weights(trained, scale, weights)
+  options = apply.Options(
+    scale, args.tiling, args.overwrite, args.ensemble, args.sheet, args.quality
+  )
+  plan = apply.make_plan(args.inputs, args.output, scale)
+  if args.output:
+    apply.check_writable(args.output)
+  reporter = Reporter()
+  with StopSignals() as signals:
+
+    def progress(items: Any, description: str) -> Iterator[Any]:
+      return reporter.progress(items, description, check=lambda: loop.check_stop(signals))
+
+    upscaler = apply.make_upscaler(trained, args.memory, progress)
+    apply.run(plan, upscaler, options, reporter)
+
+
+def _export(args: argparse.Namespace) -> None:
+  _prepare()
+  from jaxgen import checkpoint, export
+
+  trained = checkpoint.load(args.workdir, args.step)
+  suffix = export.SUFFIXES[args.format]
+  default = args.workdir / 'export' / f'{trained.config.system}{suffix}'
+  if args.workdir.is_file():
+    default = args.workdir.with_suffix(suffix)
+  path = export.write(trained, args.format, args.output or default)
+  print(f'wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)')
+
+
+def _import_torch(args: argparse.Namespace) -> None:
+  if args.system not in SYSTEMS:
+    near = configs.near_matches(args.system, SYSTEMS)
+    raise ConfigError(f'unknown system {args.system!r}.{near}')
+  from jaxgen import torch_import
+
+  folder = torch_import.run(args.system, args.file, args.workdir)
+  print(f'wrote {folder / "config.json"} and {folder / "weights.safetensors"}')
 
 
 @contextmanager

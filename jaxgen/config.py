@@ -1,5 +1,6 @@
 """Loading, checking and comparing configs. Imports nothing heavy: a mistake is told within a second."""
 
+import ast
 import difflib
 import hashlib
 import importlib
@@ -117,6 +118,42 @@ def differing(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> list
     for key in sorted(a.keys() | b.keys())
     if a.get(key, missing) != b.get(key, missing) and not _covered(key, free)
   ]
+
+
+def overridden(config: ConfigDict, values: Mapping[str, str], free: Iterable[str]) -> ConfigDict:
+  """A config with some keys set from text, read as the type that each has.
+
+  Raises:
+    ConfigError: an unknown key, one outside `free`, or a value of another type.
+  """
+  free, flat, changed = tuple(free), flatten(config), to_json(config)
+  for key, text in values.items():
+    if key not in flat:
+      raise ConfigError(f'unknown key {key!r}.{near_matches(key, flat)}')
+    if not _covered(key, free):
+      raise ConfigError(f'{key} cannot be changed here, only {", ".join(free)}')
+    *path, leaf = key.split('.')
+    node = changed
+    for name in path:
+      node = node[name]
+    node[leaf] = _parsed(key, text, flat[key])
+  result = from_json(changed)
+  check(result)
+  return result
+
+
+def _parsed(key: str, text: str, like: Any) -> Any:
+  if isinstance(like, str):
+    return text
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = text
+  if isinstance(like, float) and type(value) is int:
+    value = float(value)
+  if type(value) is not type(like):
+    raise ConfigError(f'{key}={text}: must be of type {type(like).__name__}')
+  return value
 
 
 def system_module(config: ConfigDict):

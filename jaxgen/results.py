@@ -45,13 +45,21 @@ def evaluated_step(workdir: Path) -> int | None:
 def write_evaluation(
   workdir: Path, figures: dict[str, Any], step: int, facts: dict[str, Any], reporter: Reporter
 ) -> dict[str, Any]:
-  """evaluation.json and its table; `step` and `train_last_epoch` are the run's, not the task's."""
+  """evaluation.json and its table; `step` and `train_last_epoch` are the run's, not the task's.
+
+  Figures of the name 'tables', title -> rows, are shown instead of what is kept, and not kept.
+  """
   lines = report.read_metrics(workdir)
   last_epoch = report.last_epoch_means(lines, facts['steps_per_epoch'], step)
+  tables = figures.get('tables')
   figures = {'step': step, **figures, 'train_last_epoch': last_epoch}
+  figures.pop('tables', None)
   if jax.process_index() == 0:
     report.write_json(workdir / 'evaluation.json', figures)
-    _show(figures, reporter)
+    if tables is None:
+      _show(figures, reporter)
+    else:
+      _show_rows(tables, reporter)
     reporter.say(f'wrote {workdir / "evaluation.json"}')
   return figures
 
@@ -69,9 +77,7 @@ def _show(figures: dict[str, Any], reporter: Reporter) -> None:
   for keys in dict.fromkeys(tuple(group) for group in others.values()):
     rows = [[name, *x.values()] for name, x in others.items() if tuple(x) == keys]
     reporter.table('', ['figure', *keys], rows)
-  for name, rows in figures.items():
-    if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
-      reporter.table(name, list(rows[0]), [list(row.values()) for row in rows])
+  _show_rows(figures, reporter)
   rest = [
     [name, x]
     for name, x in figures.items()
@@ -79,3 +85,10 @@ def _show(figures: dict[str, Any], reporter: Reporter) -> None:
   ]
   if any(isinstance(x, float) for _, x in rest):
     reporter.table('', ['figure', 'value'], rest)
+
+
+def _show_rows(figures: dict[str, Any], reporter: Reporter) -> None:
+  """A table of each list of rows, which are dicts by column."""
+  for name, rows in figures.items():
+    if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
+      reporter.table(name, list(rows[0]), [list(row.values()) for row in rows])

@@ -58,6 +58,7 @@ def train(
       failed.
   """
   reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  _refuse_imported(workdir)
   _make_workdir(workdir)
   _prepare_precision(config)
   saved = _saved_config(workdir)
@@ -154,6 +155,25 @@ def _finish(job: loop.Job, state: TrainState, step: int) -> None:
   results.say_paths(job.reporter, paths)
 
 
+def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | None:
+  """The config of a trained run with 'eval.sets=DIR' and the like, as `evaluate` takes it; None without any.
+
+  Raises:
+    ConfigError: not KEY=VALUE, an unknown key, one that evaluation cannot change, or a value of another type.
+  """
+  values: dict[str, str] = {}
+  for text in assignments:
+    key, equals, value = text.partition('=')
+    key = key.removeprefix('--').removeprefix('config.')
+    if not equals:
+      raise ConfigError(f'{text!r} is not KEY=VALUE, as eval.batch_size=64')
+    values[key] = value
+  if not values:
+    return None
+  saved = _required_config(workdir)
+  return configs.overridden(saved, values, configs.EVALUATE_FREE)
+
+
 def evaluate(
   workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
 ) -> dict[str, Any]:
@@ -170,8 +190,11 @@ def evaluate(
   """
   with _stoppable(reporter) as (reporter, signals):
     opened = open_run(workdir, step, given, reporter, signals)
-    data = configs.system_module(opened.trained.config).make_data(opened.trained.config)
-    _same_facts(opened.trained.facts, data.facts, workdir)
+    system = configs.system_module(opened.trained.config)
+    data = None
+    if not getattr(system, 'EVALUATES_WITHOUT_DATA', False):
+      data = system.make_data(opened.trained.config)
+      _same_facts(opened.trained.facts, data.facts, workdir)
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
     return results.write_evaluation(
       workdir, figures, opened.trained.step, opened.trained.facts, opened.reporter
@@ -216,9 +239,7 @@ def open_run(
     ConfigError: `given` differs from the run in more than eval.* and data.dir.
   """
   reporter = reporter or Reporter(quiet=jax.process_index() > 0)
-  saved = _saved_config(workdir)
-  if saved is None:
-    raise CheckpointError(f'{workdir} is not a run: it has no config.json')
+  saved = _required_config(workdir)
   _prepare_precision(saved)
   trained = checkpoint.load(workdir, step)
   config = trained.config
@@ -263,6 +284,15 @@ def _make_workdir(workdir: Path) -> None:
     raise UserError(f'cannot write to --workdir={workdir}: {error.strerror or error}') from error
 
 
+def _refuse_imported(workdir: Path) -> None:
+  weights = checkpoint.weights_file(workdir)
+  if weights is not None:
+    raise ConfigError(
+      f'{workdir} holds imported weights ({weights.name}) and no checkpoint to train from: '
+      'use another --workdir, or --mode=evaluate or --mode=sample'
+    )
+
+
 def _saved_config(workdir: Path) -> ConfigDict | None:
   path = workdir / 'config.json'
   if not path.is_file():
@@ -273,6 +303,13 @@ def _saved_config(workdir: Path) -> ConfigDict | None:
     raise CheckpointError(
       f'{path} is damaged ({error}): restore it or use another --workdir'
     ) from error
+
+
+def _required_config(workdir: Path) -> ConfigDict:
+  saved = _saved_config(workdir)
+  if saved is None:
+    raise CheckpointError(f'{workdir} is not a run: it has no config.json')
+  return saved
 
 
 def _write_config(workdir: Path, config: ConfigDict) -> None:

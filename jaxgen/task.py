@@ -109,7 +109,9 @@ class Task(NamedTuple):
     train_step: (state, batch) -> (state, metrics); under a device axis the metrics are already summed.
     export: state -> what a user of the model needs, and no more.
     eval_step: (exported variables, batch with mask, key) -> metrics.
-    evaluate: (exported variables, data, tools) -> figures for evaluation.json; None where not computed.
+    evaluate: (exported variables, data, tools) -> figures for evaluation.json; None where not computed. Its
+      'tables', title -> rows, are shown and not kept. A trained run of a system with EVALUATES_WITHOUT_DATA
+      gets no data.
     pictures: (exported variables, data or None, tools) -> name -> uint8 image [H, W] or [H, W, 3]; with
       data None it draws what needs no data.
   """
@@ -119,7 +121,7 @@ class Task(NamedTuple):
   train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
   export: Callable[[TrainState], PyTree]
   eval_step: Callable[[PyTree, Batch, jax.Array], Metrics]
-  evaluate: Callable[[PyTree, Data, Tools], dict[str, Any]]
+  evaluate: Callable[[PyTree, Data | None, Tools], dict[str, Any]]
   pictures: Callable[[PyTree, Data | None, Tools], dict[str, np.ndarray]]
 
 

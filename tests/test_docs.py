@@ -50,7 +50,7 @@ def test_links_lead_to_files(page):
     assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
-@pytest.mark.parametrize('system', ['comvae', 'mmgan'])
+@pytest.mark.parametrize('system', ['comvae', 'mmgan', 'srsenet'])
 def test_the_page_of_a_system_names_every_key_of_the_model_and_its_loss(system):
   text = TEXTS[f'docs/{system}.md']
   keys = configs.flatten(configs.load(system))

@@ -7,6 +7,7 @@ from typing import Any
 SYSTEMS = {
   'comvae': 'jaxgen.systems.comvae',
   'mmgan': 'jaxgen.systems.mmgan',
+  'srsenet': 'jaxgen.systems.srsenet',
   'mmgan_classifier': 'jaxgen.systems.mmgan.classifier',
 }
 

@@ -1,0 +1,110 @@
+"""SrSENet (Mei et al.): single-image super-resolution with squeeze-and-excitation.
+
+  python launch.py --config=configs/srsenet.py --workdir=runs/srsenet
+
+learns x2 on the photographs that come with scikit-image and scikit-learn with half of the paper's blocks and
+channels, and ends with a sheet of low resolution, bicubic, ours and truth.
+
+  python launch.py --config=configs/srsenet.py:x4 --workdir=runs/x4 --config.data.train=DIR,DIR
+
+trains the paper's net (it needs a GPU) on folders of images of any sizes; a folder with DIV2K's layout is read
+as such. By default it trains on T91 and BSDS200 in $JAXGEN_DATA/sr. Variants: bundled, x2, x3, x4, x8;
+author_code_x2, ..._x4, ..._x8 (the authors' published code: one block used eight times, gates of width 16);
+figure2_x2, ..._x3, ..._x4, ..._x8 (an activation after each block's second convolution, as in the paper's
+figure).
+
+  python launch.py --config=configs/srsenet.py:x4 --workdir=runs/x4 --mode=evaluate --config.eval.sets=DIR,DIR
+
+measures PSNR and SSIM on folders of images beside bicubic's.
+"""
+
+from ml_collections import ConfigDict
+
+from jaxgen.config import choose_variant
+
+SCALES = (2, 3, 4, 8)
+VARIANTS = {
+  'bundled': (2, {}),
+  **{f'x{s}': (s, {}) for s in SCALES},
+  **{f'author_code_x{s}': (s, {'share_weights': True, 'se_width': 16}) for s in (2, 4, 8)},
+  **{f'figure2_x{s}': (s, {'activation_after_conv2': True}) for s in SCALES},
+}
+
+
+def get_config(variant: str = 'bundled') -> ConfigDict:
+  """The config of one variant of the net at one scale."""
+  choose_variant(variant, VARIANTS)
+  scale, options = VARIANTS[variant]
+  bundled = variant == 'bundled'
+  config = ConfigDict()
+  config.system = 'srsenet'
+  config.seed = 0
+  config.precision = 'float32'
+  config.parallel = 'jit'
+  config.scale = scale  # 2 to 8; the paper: 2, 4, 8
+
+  config.batch_size = 16 if bundled else 64  # the paper: 64
+  config.num_steps = 2_400 if bundled else 300_000
+  config.steps_per_call = (
+    0  # 0: 1 on CPU, else the largest divisor of all periods and num_steps up to 64
+  )
+  config.log_every = 50 if bundled else 100
+  config.eval_every = 400 if bundled else 5_000
+  config.save_every = 400 if bundled else 5_000
+  config.picture_every = 0  # 0: at the end only
+
+  config.data = ConfigDict()
+  config.data.train = 'bundled' if bundled else '$JAXGEN_DATA/sr/t91,$JAXGEN_DATA/sr/bsd200'
+  config.data.crop = 48 if bundled else 96  # high-resolution pixels; the paper: 96
+  config.data.rescale = (1.0, 0.7, 0.5)  # sizes that each image is learned in, the authors' code
+  config.data.flips = True  # flips and quarter turns, the authors' code
+  config.data.num_validation = 0 if bundled else 8  # images of the folders that are held out
+  config.data.placement = 'auto'  # resident on the device, stream, or by size
+  config.data.resident_limit_mb = 1024
+  config.data.num_threads = 4  # that fetch rows when streaming
+
+  config.model = ConfigDict()
+  config.model.features = 32 if bundled else 64  # the paper: 64
+  config.model.num_blocks = 4 if bundled else 8  # the paper: 8
+  config.model.se_width = options.get('se_width', 4)  # the paper: features / 16 = 4
+  config.model.share_weights = options.get('share_weights', False)
+  config.model.activation_after_input = False
+  config.model.activation_after_conv2 = options.get('activation_after_conv2', False)
+  config.model.se_after_skip = False
+
+  config.loss = ConfigDict()
+  config.loss.epsilon = 1e-3  # of the Charbonnier loss, the authors' code
+
+  config.optim = ConfigDict()
+  config.optim.learning_rate = 1e-3 if bundled else 1e-4  # Adam, the paper: 1e-4
+  config.optim.b1 = 0.9
+  config.optim.b2 = 0.999
+  config.optim.schedule = 'cosine' if bundled else 'step'  # constant, step, cosine (to 0)
+  config.optim.drop_at = 0.5  # step: every such part of the run ...
+  config.optim.drop = 0.1  # ... the rate falls to this
+  config.optim.warmup_steps = 100 if bundled else 0
+  config.optim.clip_norm = 0.0  # of the gradient; 0: not clipped
+  config.ema_decay = 0.0  # of the parameters; 0: none
+
+  config.eval = ConfigDict()
+  config.eval.batch_size = 8
+  config.eval.crop = 192  # high-resolution pixels of the crops that are measured during training
+  config.eval.sets = 'heldout'  # folders of images, as DIR,DIR, or what was held out
+  config.eval.protocol = 'y_u8'  # y_u8 (the paper), rgb_double, rgb_u8
+  config.eval.gray_as_rgb = False  # measure grey files as RGB, as some baselines do
+  config.eval.tiling = 'auto'  # whole within eval.memory_mb, else sampled; whole, exact, sampled
+  config.eval.memory_mb = 1024  # for an image's features
+
+  config.checkpoint = ConfigDict()
+  config.checkpoint.keep = 2
+  config.checkpoint.best = ''  # keep also the best by this metric, as eval/psnr
+  config.checkpoint.mode = 'max'
+
+  config.stop = ConfigDict()
+  config.stop.metric = ''
+  config.stop.mode = 'max'
+  config.stop.patience = 5
+
+  config.inspect = ConfigDict()
+  config.inspect.facts = ConfigDict({'steps_per_epoch': 100, 'heldout': ()})
+  return config.lock()

@@ -1,0 +1,230 @@
+"""Images of all sizes in one flat buffer, cropped by a gather: no shape ever depends on an image.
+
+A row is a cell of the grid of crop-sized cells over every image, so that an epoch sees each part of every
+image about once. A crop is taken at random from the region of twice its size around the cell.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.config import digest
+from jaxgen.data.folders import cache_folder
+from jaxgen.errors import DataError
+
+_VERSION = 1
+
+
+class Packed(NamedTuple):
+  """Images [h, w] one after the other.
+
+  Attributes:
+    pixels: [P] uint8, in memory or mapped from a file.
+    offset: [n] int64, where each image begins.
+    height: [n] int64.
+    width: [n] int64.
+  """
+
+  pixels: np.ndarray
+  offset: np.ndarray
+  height: np.ndarray
+  width: np.ndarray
+
+  def image(self, i: int) -> np.ndarray:
+    """Image i, [h, w] uint8."""
+    start, h, w = int(self.offset[i]), int(self.height[i]), int(self.width[i])
+    return self.pixels[start : start + h * w].reshape(h, w)
+
+
+def pack(images: Sequence[np.ndarray]) -> Packed:
+  """Images [h, w] uint8 in memory as one buffer."""
+  sizes = np.array([image.shape for image in images], np.int64).reshape(-1, 2)
+  ends = np.cumsum(sizes.prod(1))
+  pixels = np.concatenate([image.reshape(-1) for image in images])
+  return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1])
+
+
+def prepared(
+  paths: Sequence[Path],
+  versions: Callable[[Path], list[np.ndarray]],
+  options: object,
+  say: Callable[[str], None] = logging.info,
+) -> Packed:
+  """The versions of all files, decoded once and kept in $JAXGEN_CACHE/packed.
+
+  Args:
+    paths: image files. A file that changes its size or time is decoded again.
+    versions: a file as images [h, w] uint8; those that raise DataError are told of and left out.
+    options: JSON that determines what `versions` makes of a file.
+    say: told what is prepared and what is left out.
+
+  Returns:
+    The buffer, mapped from the file, so that nothing is in memory before it is read.
+
+  Raises:
+    DataError: no file could be decoded.
+  """
+  stamps = [(str(path.absolute()), *_stamp(path)) for path in paths]
+  folder = cache_folder() / 'packed'
+  name = digest(_VERSION, stamps, options)
+  index, buffer = folder / f'{name}.json', folder / f'{name}.u8'
+  if not (index.is_file() and buffer.is_file()):
+    folder.mkdir(parents=True, exist_ok=True)
+    _prepare(paths, versions, index, buffer, say)
+  table = json.loads(index.read_text())
+  for message in table['left_out']:
+    say(message)
+  sizes = np.array(table['sizes'], np.int64).reshape(-1, 2)
+  ends = np.cumsum(sizes.prod(1))
+  pixels = np.memmap(buffer, np.uint8, 'r')
+  if len(pixels) != ends[-1]:
+    raise DataError(f'{buffer} is damaged: remove it and start again')
+  return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1])
+
+
+def _prepare(
+  paths: Sequence[Path],
+  versions: Callable[[Path], list[np.ndarray]],
+  index: Path,
+  buffer: Path,
+  say: Callable[[str], None],
+) -> None:
+  say(f'preparing {len(paths)} images, once')
+  part = buffer.with_suffix(f'.{os.getpid()}.part')
+  sizes, left_out = [], []
+  try:
+    with part.open('wb') as file:
+      for path in paths:
+        try:
+          made = versions(path)
+        except DataError as error:
+          left_out.append(f'left out: {error}')
+          continue
+        for image in made:
+          file.write(image.tobytes())
+          sizes.append(image.shape)
+    if not sizes:
+      raise DataError(f'no image of {len(paths)} files can be used: {"; ".join(left_out[:5])}')
+    part.replace(buffer)
+  finally:
+    part.unlink(missing_ok=True)
+  part = index.with_suffix(f'.{os.getpid()}.part')
+  part.write_text(json.dumps({'sizes': sizes, 'left_out': left_out}))
+  part.replace(index)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+  found = path.stat()
+  return found.st_size, found.st_mtime_ns
+
+
+class Cells:
+  """The cells of packed images as rows: a source for `data.pipeline`.
+
+  Args:
+    packed: the images.
+    crop: side of a crop; images smaller than that have no cells.
+
+  Attributes:
+    start: [R] int64, where each row's region begins in the buffer.
+    stride: [R] int32, from one line of the image to the next.
+    rows: [R] int32, the region's height, `crop` to twice that.
+    columns: [R] int32, its width.
+  """
+
+  def __init__(self, packed: Packed, crop: int):
+    self.crop, self._pixels = crop, packed.pixels
+    parts = [
+      _cells(int(o), int(h), int(w), crop)
+      for o, h, w in zip(packed.offset, packed.height, packed.width, strict=True)
+      if min(h, w) >= crop
+    ]
+    if not parts:
+      raise DataError(f'no image is as large as a crop of {crop} x {crop}: lower config.data.crop')
+    self.start, self.stride, self.rows, self.columns = np.concatenate(parts, 1)
+    self.stride, self.rows, self.columns = (
+      x.astype(np.int32) for x in (self.stride, self.rows, self.columns)
+    )
+
+  def __len__(self) -> int:
+    return len(self.start)
+
+  @property
+  def nbytes(self) -> int:
+    """Of the pixels."""
+    return self._pixels.nbytes
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """All rows for the device: `take` makes crops of them.
+
+    Raises:
+      DataError: 2 GiB or more, which 32-bit indices do not reach.
+    """
+    if self.nbytes >= 2**31:
+      raise DataError(
+        f'{self.nbytes / 2**30:.1f} GiB of pixels cannot be resident (the limit is 2): '
+        'use config.data.placement=stream'
+      )
+    return {
+      'pixels': np.asarray(self._pixels),
+      'start': self.start.astype(np.int32),
+      'stride': self.stride,
+      'rows': self.rows,
+      'columns': self.columns,
+    }
+
+  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Regions [b, 2 crop, 2 crop] uint8 filled up with zeros, and their 'rows' and 'columns' [b]."""
+    side = 2 * self.crop
+    region = np.zeros((len(rows), side, side), np.uint8)
+    for k, i in enumerate(np.asarray(rows)):
+      h, w = int(self.rows[i]), int(self.columns[i])
+      start, stride = int(self.start[i]), int(self.stride[i])
+      lines = start + stride * np.arange(h)
+      for y, line in enumerate(lines):
+        region[k, y, :w] = self._pixels[line : line + w]
+    return {'region': region, 'rows': self.rows[rows], 'columns': self.columns[rows]}
+
+
+def _cells(offset: int, height: int, width: int, crop: int) -> np.ndarray:
+  """[4, cells]: start, stride, rows, columns of the regions of one image."""
+
+  def axis(length: int) -> tuple[np.ndarray, int]:
+    size = min(2 * crop, length)
+    first = np.arange(-(-length // crop)) * crop - crop // 2
+    return np.clip(first, 0, length - size), size
+
+  (top, rows), (left, columns) = axis(height), axis(width)
+  start = (offset + top[:, None] * width + left).reshape(-1)
+  same = np.ones_like(start)
+  return np.stack([start, width * same, rows * same, columns * same])
+
+
+def take(
+  arrays: dict[str, jax.Array], row: dict[str, jax.Array], crop: int, key: jax.Array
+) -> jax.Array:
+  """One random crop [crop, crop] uint8 of a row's region, the same from resident and from streamed rows.
+
+  Args:
+    arrays: of `Cells.arrays`; {} where rows are streamed.
+    row: {'index'}, or one row of `Cells.gather`.
+    crop: its side.
+    key: where in the region.
+  """
+  i = row.get('index')
+  source = arrays if arrays else row
+  rows, columns = (source[k] if i is None else source[k][i] for k in ('rows', 'columns'))
+  keys = jax.random.split(key)
+  y = jax.random.randint(keys[0], (), 0, rows - crop + 1)
+  x = jax.random.randint(keys[1], (), 0, columns - crop + 1)
+  if i is None:
+    return jax.lax.dynamic_slice(row['region'], (y, x), (crop, crop))
+  lines = arrays['start'][i] + (y + jnp.arange(crop)) * arrays['stride'][i] + x
+  return arrays['pixels'][lines[:, None] + jnp.arange(crop)[None]]

@@ -1,0 +1,99 @@
+"""PSNR and SSIM of luminance in [0, 1]: float64 references on the host, and jitted ones for training."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import ndimage
+
+WINDOW, SIGMA = 11, 1.5
+_C1, _C2 = 0.01**2, 0.03**2  # of a unit range
+SSIM_VARIANTS = ('valid', 'matlab')
+
+
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
+  """10 log10(1 / mean squared difference) in dB; infinite where the images are equal.
+
+  Args:
+    image: in [0, 1].
+    truth: the same shape.
+  """
+  _check_shapes(image, truth)
+  error = np.mean((np.asarray(image, np.float64) - truth) ** 2)
+  return float('inf') if error == 0 else float(-10 * np.log10(error))
+
+
+def ssim(image: np.ndarray, truth: np.ndarray, variant: str = 'valid') -> float:
+  """Structural similarity with an 11 x 11 Gaussian window of sigma 1.5.
+
+  Args:
+    image: [H, W] in [0, 1].
+    truth: the same shape.
+    variant: 'valid' averages where the window lies inside the image; 'matlab' continues the borders and
+      averages over all pixels, as MATLAB's `ssim` does.
+
+  Raises:
+    ValueError: an unknown variant, images of different shapes, or smaller than the window with 'valid'.
+
+  Reference: Wang et al. 2004, eq. 13.
+  """
+  _check_shapes(image, truth)
+  if variant not in SSIM_VARIANTS:
+    raise ValueError(f'SSIM variant {variant!r} is not one of {", ".join(SSIM_VARIANTS)}')
+  if variant == 'valid' and min(image.shape) < WINDOW:
+    raise ValueError(
+      f"an image of {image.shape[0]} x {image.shape[1]} is smaller than SSIM's window of {WINDOW}"
+    )
+
+  def blurred(x: np.ndarray) -> np.ndarray:
+    for axis in (0, 1):
+      x = ndimage.correlate1d(x, window(), axis, mode='nearest')
+    cut = WINDOW // 2
+    return x[cut:-cut, cut:-cut] if variant == 'valid' else x
+
+  x, y = np.asarray(image, np.float64), np.asarray(truth, np.float64)
+  return float(_similarity(blurred, x, y).mean())
+
+
+def window() -> np.ndarray:
+  """[11] Gaussian weights of one axis; they add up to 1."""
+  offset = np.arange(WINDOW) - WINDOW // 2
+  weights = np.exp(-(offset**2) / (2 * SIGMA**2))
+  return weights / weights.sum()
+
+
+def _similarity(blurred, x, y):
+  """The map of structural similarities, of numpy or jax arrays."""
+  mean_x, mean_y = blurred(x), blurred(y)
+  var_x, var_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
+  covariance = blurred(x * y) - mean_x * mean_y
+  above = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
+  return above / ((mean_x**2 + mean_y**2 + _C1) * (var_x + var_y + _C2))
+
+
+def batch_psnr(images: jax.Array, truth: jax.Array) -> jax.Array:
+  """`psnr` of each example, [B] dB, of [B, H, W, C]; differentiable where the images differ."""
+  _check_shapes(images, truth)
+  return -10 * jnp.log10(((images - truth) ** 2).mean((1, 2, 3)))
+
+
+def batch_ssim(images: jax.Array, truth: jax.Array, variant: str = 'valid') -> jax.Array:
+  """`ssim` of each example, [B], of [B, H, W, 1]."""
+  _check_shapes(images, truth)
+  weights = window()
+
+  def blurred(x: jax.Array) -> jax.Array:
+    cut = WINDOW // 2
+    if variant == 'matlab':
+      x = jnp.pad(x, ((0, 0), (cut, cut), (cut, cut), (0, 0)), mode='edge')
+    for axis in (1, 2):
+      size = x.shape[axis] - 2 * cut
+      parts = [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(WINDOW)]
+      x = sum(float(weight) * part for weight, part in zip(weights, parts, strict=True))
+    return x
+
+  return _similarity(blurred, images, truth).mean((1, 2, 3))
+
+
+def _check_shapes(image, truth) -> None:
+  if image.shape != truth.shape:
+    raise ValueError(f'cannot compare images of shapes {image.shape} and {truth.shape}')

@@ -1,0 +1,391 @@
+"""`jaxgen upscale`: a person's files and folders through SrSENet."""
+
+import glob
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.image_folders import SUFFIXES
+from jaxgen.data.imresize import imresize
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo, read_size
+from jaxgen.report import Reporter, write_image
+from jaxgen.systems.srsenet.bands import CHUNK, PhotoBands
+from jaxgen.systems.srsenet.config import MAX_SCALE
+from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
+from jaxgen.systems.srsenet.task import make_model
+from jaxgen.systems.srsenet.tiling import MIB, Upscaler
+from jaxgen.task import Trained
+
+RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
+WEIGHTS = Path(__file__).parents[2] / 'weights'
+
+
+class FileJob(NamedTuple):
+  """One file to upscale.
+
+  Attributes:
+    source: the file.
+    target: where the result goes.
+  """
+
+  source: Path
+  target: Path
+
+
+class Plan(NamedTuple):
+  """What a command line asks for.
+
+  Attributes:
+    jobs: files to upscale.
+    others: files of folders that are no images by their suffix, or hidden.
+    outputs: files that earlier runs have made of other files here.
+    missing: arguments that name nothing.
+  """
+
+  jobs: list[FileJob]
+  others: int
+  outputs: int
+  missing: list[str]
+
+
+class Options(NamedTuple):
+  """How to upscale.
+
+  Attributes:
+    scale: of both sides; the net's, or less.
+    tiling: auto, whole, exact, sampled.
+    overwrite: write existing outputs anew.
+    ensemble: average over flips and quarter turns.
+    sheet: also write a comparison with bicubic beside each output.
+    quality: of JPEG and WebP.
+  """
+
+  scale: float
+  tiling: str = 'auto'
+  overwrite: bool = False
+  ensemble: bool = False
+  sheet: bool = False
+  quality: int = 95
+
+
+def shipped_scales() -> list[int]:
+  """Scales of the nets that come with the package."""
+  return sorted(
+    int(p.stem.removeprefix('srsenet_x')) for p in WEIGHTS.glob('srsenet_x*.safetensors')
+  )
+
+
+def shipped_weights(scale: float) -> Path:
+  """The shipped net of a scale, or else of the next larger one.
+
+  Raises:
+    ConfigError: the scale is not above 1, or above that of every net.
+  """
+  scales = shipped_scales()
+  if not 1 < scale <= max(scales, default=MAX_SCALE):
+    known = ', '.join(f'x{s}' for s in scales)
+    raise ConfigError(f'--scale {scale:g} must be above 1 and at most that of a net: {known}')
+  if not scales:
+    raise ConfigError(f'{WEIGHTS} holds no net: name one with --weights')
+  return WEIGHTS / f'srsenet_x{min(s for s in scales if s >= scale)}.safetensors'
+
+
+def make_plan(inputs: Sequence[str], output: Path | None, scale: float) -> Plan:
+  """The jobs of files, folders (with all below them) and patterns.
+
+  The outputs of earlier runs that lie in a folder are not taken for inputs.
+
+  Raises:
+    ConfigError: two inputs would be written to one output.
+  """
+  jobs: dict[Path, FileJob] = {}
+  others, outputs, missing = 0, 0, []
+  for argument in inputs:
+    path = Path(argument).expanduser()
+    named = path.exists()
+    found = [path] if named else _matching(path)
+    if not found:
+      missing.append(argument)
+    for item in found:
+      if item.is_dir():
+        files, skipped = _images_below(item, output)
+        others += skipped
+      else:
+        files = [item]
+      root = item if item.is_dir() else item.parent
+      for file in files:
+        if _is_output(file) and not (named and file == item):
+          outputs += 1
+          continue
+        job = FileJob(file, _target(file, root, output, scale))
+        taken = jobs.get(job.target)
+        if taken and taken.source.resolve() != job.source.resolve():
+          raise ConfigError(
+            f'{taken.source} and {job.source} would both be written to {job.target}: upscale them '
+            'into different folders'
+          )
+        jobs[job.target] = job
+  # A shell names the outputs of its last run too: photos/*.
+  written = {target.resolve() for target in jobs}
+  kept = [job for job in jobs.values() if job.source.resolve() not in written]
+  return Plan(kept, others, outputs + len(jobs) - len(kept), missing)
+
+
+def _matching(pattern: Path) -> list[Path]:
+  """What a pattern that no shell has expanded stands for; as in shells, hidden files only by name."""
+  return [Path(p) for p in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
+
+
+def _images_below(folder: Path, output: Path | None) -> tuple[list[Path], int]:
+  """The images of a folder by their suffix, and how many other files it holds."""
+  images, others = [], 0
+  inside = output.resolve() if output else None
+  for path in sorted(p for p in folder.rglob('*') if p.is_file()):
+    if inside and inside != folder.resolve() and inside in path.resolve().parents:
+      continue
+    hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
+    if hidden or path.suffix.lower() not in SUFFIXES:
+      others += 1
+    else:
+      images.append(path)
+  return images, others
+
+
+def _is_output(path: Path) -> bool:
+  """Whether a file is what an earlier run made of its neighbour: `cat_x4.png` beside `cat.png`."""
+  stem, mark, factor = path.stem.removesuffix('_sheet').rpartition('_x')
+  if not mark or not factor.replace('.', '', 1).isdigit():
+    return False
+  if path.stem.endswith('_sheet'):
+    return any(p.suffix.lower() in SUFFIXES for p in path.parent.glob(f'{glob.escape(stem)}.*'))
+  return path.with_name(stem + path.suffix).is_file()
+
+
+def _target(path: Path, root: Path, output: Path | None, scale: float) -> Path:
+  folder = path.parent if output is None else output / path.parent.relative_to(root)
+  return folder / f'{path.stem}_x{scale:g}{path.suffix}'
+
+
+def make_upscaler(trained: Trained, memory_mb: int, progress: Callable) -> Upscaler:
+  """The function of luminance of a trained net."""
+  return Upscaler(
+    make_model(trained.config), trained.variables, memory_mb=memory_mb, progress=progress
+  )
+
+
+def upscale_photo(photo: Photo, target: Path, upscaler: Upscaler, options: Options) -> Path:
+  """Upscales one photo into a file.
+
+  Raises:
+    UserError: the file cannot be written, or the temporary folder is too small.
+  """
+  height, width = output_size(photo.pixels.shape[:2], options.scale)
+  writer = PhotoWriter(target, photo, height, width, options.quality)
+  for top, band in PhotoBands(upscaler, options.ensemble)(
+    photo.pixels, (height, width), options.tiling
+  ):
+    writer.put(top, band)
+  writer.save()
+  return target
+
+
+def output_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+  """Height and width after upscaling, rounded up."""
+  height, width = (int(np.ceil(round(n * scale, 6))) for n in size)
+  return height, width
+
+
+def sheet_path(target: Path) -> Path:
+  """Where the comparison of an output is."""
+  return target.with_name(f'{target.stem}_sheet.png')
+
+
+def _write_sheet(photo: Photo, target: Path, scale: int) -> None:
+  """Low resolution, bicubic and ours of a file that was written before."""
+  low, ours = _on_white(photo.pixels), _on_white(read_photo(target).pixels)
+  compared = Compared(target.stem, low, imresize(low, scale=scale), ours)
+  write_image(sheet_path(target), comparison_sheet([compared], scale))
+
+
+def _on_white(pixels: np.ndarray) -> np.ndarray:
+  """float64 in [0, 1], [H, W] or [H, W, 3]."""
+  values = pixels / np.iinfo(pixels.dtype).max
+  if values.shape[-1] in (2, 4):
+    values = values[..., :-1] * values[..., -1:] + 1 - values[..., -1:]
+  return values[..., 0] if values.shape[-1] == 1 else values
+
+
+def memory_need(size: Size, upscaler: Upscaler, options: Options) -> tuple[int, int]:
+  """Bytes of memory and of the temporary folder that a file takes, all in all."""
+  memory, disk = upscaler.needs(size.height, size.width, options.tiling)
+  height, width = output_size((size.height, size.width), options.scale)
+  inputs, outputs = size.height * size.width, height * width
+  held = 4 if size.depth == 8 and size.channels > 1 else size.channels * size.item
+  if size.format == 'WEBP':
+    held += 12  # its encoder takes the image whole, and copies it
+  decoded = inputs * size.channels * size.item
+  total = RUNTIME_BYTES + memory + decoded + max(inputs * held, outputs * held)
+  # The luminance of a row of tiles, and some copies of the rows whose colours are made of it.
+  total += 4 * upscaler.sides.trunk * upscaler.scale * size.width * upscaler.scale
+  total += 12 * 4 * min(CHUNK, inputs * upscaler.scale**2 * size.channels)
+  if options.ensemble:
+    total += 3 * 4 * inputs * upscaler.scale**2
+  if options.sheet:  # made of the whole images as float64
+    total += 4 * 8 * outputs * (1 if size.channels < 3 else 3)
+  return total, disk
+
+
+def available_memory() -> int | None:
+  """Bytes that this process may still take, or None where the system does not tell."""
+  found = []
+  try:
+    lines = Path('/proc/meminfo').read_text().splitlines()
+    found += [int(line.split()[1]) * 1024 for line in lines if line.startswith('MemAvailable:')]
+  except OSError:
+    pass
+  for folder, limit, used, cached in (
+    ('/sys/fs/cgroup', 'memory.max', 'memory.current', 'inactive_file'),
+    (
+      '/sys/fs/cgroup/memory',
+      'memory.limit_in_bytes',
+      'memory.usage_in_bytes',
+      'total_inactive_file',
+    ),
+  ):
+    left = _left_in_group(Path(folder), limit, used, cached)
+    if left is not None:
+      found.append(left)
+  if not found and hasattr(os, 'sysconf') and 'SC_AVPHYS_PAGES' in os.sysconf_names:
+    found.append(os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE'))
+  return min(found, default=None)
+
+
+def _left_in_group(folder: Path, limit: str, used: str, cached: str) -> int | None:
+  """Bytes left of a control group's limit; None without one. Cached files give way, so they are not in use."""
+  try:
+    left = int((folder / limit).read_text()) - int((folder / used).read_text())
+    lines = (folder / 'memory.stat').read_text().splitlines()
+    return left + sum(int(line.split()[1]) for line in lines if line.split()[0] == cached)
+  except (OSError, ValueError):  # no group, or no limit ('max')
+    return None
+
+
+def check_fits(path: Path, size: Size, upscaler: Upscaler, options: Options) -> None:
+  """Refuses a file before any work where it cannot be upscaled here.
+
+  Raises:
+    UserError: states what is needed and what there is.
+  """
+  longest = max(output_size((size.height, size.width), options.scale))
+  if longest > LONGEST.get(size.format, longest):
+    raise UserError(
+      f'{path}: a side of {longest} pixels at x{options.scale:g} is above the {LONGEST[size.format]} '
+      f'that {size.format} holds: save it as PNG or TIFF first'
+    )
+  memory, disk = memory_need(size, upscaler, options)
+  free = available_memory()
+  if free is not None and memory > free:
+    raise UserError(
+      f'{path}: {size.width} x {size.height} pixels at x{options.scale:g} need '
+      f'{memory / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free'
+      + ('; --tiling sampled needs less' if options.tiling in ('whole', 'exact') else '')
+    )
+  if disk:
+    upscaler.check_room(size.height, size.width)
+
+
+def run(plan: Plan, upscaler: Upscaler, options: Options, reporter: Reporter) -> None:
+  """Upscales every file of a plan; a bad one is told of, and the rest goes on.
+
+  Raises:
+    UserError: some file failed.
+  """
+  failed = [f'{name}: no such file or folder' for name in plan.missing]
+  for message in failed:
+    reporter.warn(f'error: {message}')
+  counts: Counter[str] = Counter()
+  began = time.monotonic()
+  for job, number in _waiting(plan, options, counts):
+    try:
+      size = read_size(job.source)
+      check_fits(job.source, size, upscaler, options)
+      check_writable(job.target.parent)
+      _one(job, upscaler, options, reporter, f'({number})' if len(plan.jobs) > 1 else '')
+      counts['upscaled'] += 1
+    except (UserError, OSError, MemoryError) as error:
+      reason = f'{job.source}: out of memory' if isinstance(error, MemoryError) else str(error)
+      failed.append(reason)
+      reporter.warn(f'error: {reason}')
+  spent = time.monotonic() - began
+  parts = [f'{counts["upscaled"]} upscaled in {spent:.1f} s']
+  if counts['existing']:
+    parts.append(f'{counts["existing"]} were there already (--overwrite writes them anew)')
+  if plan.outputs:
+    parts.append(f'{plan.outputs} outputs of earlier runs left alone')
+  if plan.others:
+    parts.append(f'{plan.others} other files skipped')
+  reporter.say('; '.join(parts))
+  if failed:
+    raise UserError(f'{len(failed)} of {len(plan.jobs) + len(plan.missing)} failed')
+
+
+def _waiting(plan: Plan, options: Options, counts: Counter) -> Iterator[tuple[FileJob, str]]:
+  for i, job in enumerate(plan.jobs, start=1):
+    done = job.target.exists() and (not options.sheet or sheet_path(job.target).exists())
+    if done and not options.overwrite:
+      counts['existing'] += 1
+    else:
+      yield job, f'{i}/{len(plan.jobs)}'
+
+
+def _one(
+  job: FileJob, upscaler: Upscaler, options: Options, reporter: Reporter, number: str
+) -> None:
+  began = time.monotonic()
+  photo = read_photo(job.source)
+  if options.overwrite or not job.target.exists():  # only the sheet may be missing
+    upscale_photo(photo, job.target, upscaler, options)
+  if options.sheet:
+    _write_sheet(photo, job.target, int(options.scale))
+  height, width = photo.pixels.shape[:2]
+  kind = upscaler.chosen(height, width, options.tiling)
+  how = '' if kind == 'whole' else f', {kind} tiling'
+  reporter.say(
+    f'{number} wrote {job.target} ({width} x {height} at x{options.scale:g}{how}, '
+    f'{time.monotonic() - began:.1f} s)'.strip()
+  )
+
+
+def check_writable(folder: Path) -> None:
+  """Refuses a folder that cannot be written to, before any work.
+
+  Raises:
+    UserError: says why.
+  """
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f'.jaxgen.{os.getpid()}'
+    probe.write_bytes(b'')
+    probe.unlink()
+  except OSError as error:
+    raise UserError(f'cannot write to {folder}: {error.strerror or error}') from error
+
+
+def check_weights(trained: Trained, scale: float, name: Path) -> None:
+  """Refuses a net that is none of SrSENet's, or that does not reach the scale.
+
+  Raises:
+    ConfigError: says which.
+  """
+  if trained.config.system != 'srsenet':
+    raise ConfigError(f'{name} is a {trained.config.system}, not an srsenet')
+  if not 1 < scale <= trained.config.scale:
+    raise ConfigError(
+      f'--scale {scale:g} must be above 1 and at most the x{trained.config.scale} of {name}'
+    )

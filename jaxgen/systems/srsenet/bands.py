@@ -1,0 +1,148 @@
+"""A photo's pixels through the net from top to bottom: luminance by the net, the rest bicubically.
+
+Nothing as large as the output is ever held here but one band of it.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxgen.data.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxgen.data.imresize import resize_axis, resize_matrix
+from jaxgen.systems.srsenet.tiling import Band, Upscaler
+
+CHUNK = 2**22  # values of the rows whose colours are made at once
+
+
+class PhotoBands:
+  """Upscales pixels as they lie in files.
+
+  Args:
+    upscaler: of luminance.
+    ensemble: average the luminance over the eight flips and quarter turns; it is then held as a whole.
+  """
+
+  def __init__(self, upscaler: Upscaler, ensemble: bool = False):
+    self._upscaler, self._ensemble = upscaler, ensemble
+
+  def __call__(
+    self, pixels: np.ndarray, size: tuple[int, int], tiling: str = 'auto'
+  ) -> Iterator[Band]:
+    """The output from top to bottom.
+
+    Args:
+      pixels: uint8 or uint16 [H, W, C]: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+      size: height and width wanted, at most the net's scale times that of `pixels`; smaller ones are reached
+        by a final bicubic resize.
+      tiling: see `Upscaler`.
+
+    Returns:
+      (first row, [rows, W', C] of the dtype of `pixels`). Colours of transparent pixels do not bleed: they are
+      upscaled weighted by alpha.
+    """
+    height, width, channels = pixels.shape
+    scale = self._upscaler.scale
+    native = height * scale, width * scale
+    bands = self._channels(pixels, tiling)
+    if tuple(size) != native:
+      bands = resized_bands(bands, native, size)
+    peak = np.iinfo(pixels.dtype).max
+    for top, band in bands:
+      if channels in (2, 4):
+        band = _unweighted(band, 0.5 / peak)
+      levels = np.floor(np.clip(band, 0, 1) * peak + np.float32(0.5))
+      yield top, levels.astype(pixels.dtype)
+
+  def _channels(self, pixels: np.ndarray, tiling: str) -> Iterator[Band]:
+    """Grey or RGB, and alpha, each [rows, s W, C] float32, not clipped; colours weighted by alpha."""
+    height, width, channels = pixels.shape
+    scale = self._upscaler.scale
+    rows = resize_matrix(height, height * scale, scale).astype(np.float32)
+    columns = resize_matrix(width, width * scale, scale).astype(np.float32)
+    rows_at_once = max(1, CHUNK // (width * scale * channels))
+    for top, y in _split(self._luminance(pixels, tiling), rows_at_once):
+      matrix = rows[top : top + len(y)]
+      first, end = int(matrix.indices.min()), int(matrix.indices.max()) + 1
+      small = _weighted(pixels[first:end])
+      parts = [y[..., None]]
+      beside = small[..., 1:] if channels < 3 else rgb_to_ycbcr(small[..., :3])[..., 1:]
+      if channels == 4:
+        beside = np.concatenate([beside, small[..., 3:]], -1)
+      if beside.shape[-1]:
+        tall = resize_axis(matrix[:, first:end], beside, 0)
+        parts.append(resize_axis(columns, tall, 1))
+      image = np.concatenate(parts, -1)
+      if channels >= 3:
+        image[..., :3] = ycbcr_to_rgb(image[..., :3])
+      yield top, image
+
+  def _luminance(self, pixels: np.ndarray, tiling: str) -> Iterator[Band]:
+    height, width, channels = pixels.shape
+
+    def read(first: int, end: int) -> np.ndarray:
+      small = _weighted(pixels[first:end])
+      return small[..., 0] if channels < 3 else rgb_to_y(small[..., :3])
+
+    if not self._ensemble:
+      yield from self._upscaler.bands(read, height, width, tiling)
+      return
+    y = read(0, height)
+    total = np.zeros((height * self._upscaler.scale, width * self._upscaler.scale), np.float32)
+    for turns in range(4):
+      for flip in (1, -1):
+        turned = np.rot90(y[:, ::flip], turns)
+        total += np.rot90(self._upscaler(np.ascontiguousarray(turned), tiling), -turns)[:, ::flip]
+    total /= 8
+    yield 0, total
+
+
+def _split(bands: Iterator[Band], rows: int) -> Iterator[Band]:
+  """Bands of at most so many rows: a tile's height times a wide image is a lot in three colours."""
+  for top, band in bands:
+    for start in range(0, len(band), rows):
+      yield top + start, band[start : start + rows]
+
+
+def _weighted(pixels: np.ndarray) -> np.ndarray:
+  """float32 in [0, 1]; colours multiplied by alpha where there is one."""
+  values = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+  if pixels.shape[-1] in (2, 4):
+    values[..., :-1] *= values[..., -1:]
+  return values
+
+
+def _unweighted(band: np.ndarray, least: float) -> np.ndarray:
+  """The inverse of the weighting; what is transparent, by alpha up to `least`, becomes black."""
+  alpha = np.clip(band[..., -1:], 0, 1)
+  seen = alpha > least
+  colours = np.where(seen, band[..., :-1] / np.where(seen, alpha, 1), 0)
+  return np.concatenate([colours, alpha], -1)
+
+
+def resized_bands(
+  bands: Iterator[Band], size: tuple[int, int], new_size: tuple[int, int]
+) -> Iterator[Band]:
+  """`imresize` to `new_size` of an image that comes in bands, holding only the rows that are still needed.
+
+  Args:
+    bands: [rows, W, C] from top to bottom.
+    size: of the image, (H, W).
+    new_size: wanted.
+  """
+  rows, columns = (
+    resize_matrix(n, m, m / n).astype(np.float32) for n, m in zip(size, new_size, strict=True)
+  )
+  last = np.maximum.accumulate([rows[[i]].indices.max() for i in range(new_size[0])])
+  first = np.minimum.accumulate([rows[[i]].indices.min() for i in range(new_size[0])][::-1])[::-1]
+  held, start, done = None, 0, 0
+  for top, band in bands:
+    narrow = resize_axis(columns, band, 1)
+    held = narrow if held is None else np.concatenate([held, narrow])
+    end = top + len(band)
+    ready = int(np.searchsorted(last, end, side='left'))
+    if ready > done:
+      part = rows[done:ready][:, start:end]
+      yield done, resize_axis(part, held, 0)
+      done = ready
+      keep = int(first[done]) if done < len(first) else end
+      held, start = held[keep - start :], keep

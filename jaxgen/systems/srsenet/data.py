@@ -1,0 +1,239 @@
+"""Crops of photographs for training, and the images that are held out."""
+
+import functools
+import importlib.util
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from jaxgen.data import pipeline
+from jaxgen.data.color import luminance_u8
+from jaxgen.data.image_folders import SUFFIXES
+from jaxgen.data.imresize import imresize, resize_matrix
+from jaxgen.data.order import order
+from jaxgen.data.packed import Cells, prepared, take
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.images import load_image
+from jaxgen.precision import DTYPES
+from jaxgen.systems.srsenet.config import BUNDLED, folders
+from jaxgen.task import Batch, Data, PyTree
+
+STREAM = 'train'
+DIV2K_TRAIN, DIV2K_TEST = 'DIV2K_train_HR', 'DIV2K_valid_HR'
+_SKIMAGE_TRAIN = (
+  'astronaut.png',
+  'camera.png',
+  'coins.png',
+  'hubble_deep_field.jpg',
+  'ihc.png',
+  'moon.png',
+  'motorcycle_left.png',
+  'page.png',
+  'retina.jpg',
+)
+_SKIMAGE_HELDOUT = ('chelsea.png', 'coffee.png', 'rocket.jpg')
+
+
+class Named(NamedTuple):
+  """An image file and the name it goes by.
+
+  Attributes:
+    name: relative path without suffix.
+    path: the file.
+  """
+
+  name: str
+  path: Path
+
+
+def bundled_photographs() -> tuple[list[Named], list[Named]]:
+  """Photographs that scikit-image and scikit-learn bring along: those to learn from, those held out."""
+  skimage = _package_folder('skimage') / 'data'
+  sklearn = _package_folder('sklearn') / 'datasets' / 'images'
+  train = [skimage / name for name in _SKIMAGE_TRAIN] + [sklearn / 'china.jpg']
+  heldout = [skimage / name for name in _SKIMAGE_HELDOUT] + [sklearn / 'flower.jpg']
+  return [Named(p.stem, p) for p in train], [Named(p.stem, p) for p in heldout]
+
+
+def _package_folder(name: str) -> Path:
+  spec = importlib.util.find_spec(name)
+  if spec is None or spec.origin is None:
+    raise DataError(f'{name} is not installed: its photographs are the default data')
+  return Path(spec.origin).parent
+
+
+def folder_images(folder: Path, div2k: str) -> list[Named]:
+  """The image files of a folder and of the folders in it, sorted; of DIV2K's layout the part `div2k`.
+
+  Raises:
+    DataError: no such folder, or no image in it.
+  """
+  if not folder.is_dir():
+    raise DataError(f'{folder}: no such folder of images')
+  root = folder / div2k if (folder / div2k).is_dir() else folder
+  paths = sorted(p for p in root.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
+  if not paths:
+    raise DataError(f'{folder} holds no image ({", ".join(SUFFIXES)})')
+  return [Named(p.relative_to(root).with_suffix('').as_posix(), p) for p in paths]
+
+
+def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
+  """The images to learn from and those held out: config.data.num_validation of the folders' large ones."""
+  if config.data.train == BUNDLED:
+    return bundled_photographs()
+  found = [x for folder in folders(config.data.train) for x in folder_images(folder, DIV2K_TRAIN)]
+  shuffled = order(config.seed, 'heldout', 0, len(found))
+  chosen: list[int] = []
+  for i in shuffled:
+    if len(chosen) < config.data.num_validation and _is_large(found[i].path, config.eval.crop):
+      chosen.append(int(i))
+  if len(chosen) < config.data.num_validation:
+    raise ConfigError(
+      f'config.data.num_validation = {config.data.num_validation}, but only {len(chosen)} images '
+      f'of config.data.train are as large as config.eval.crop = {config.eval.crop}'
+    )
+  heldout = [found[i] for i in sorted(chosen)]
+  return [x for i, x in enumerate(found) if i not in chosen], heldout
+
+
+def _is_large(path: Path, side: int) -> bool:
+  try:
+    with Image.open(path) as image:
+      return min(image.size) >= side
+  except OSError:
+    return False
+
+
+def read_levels(path: Path) -> np.ndarray:
+  """A file's pixels: uint8 [H, W] where it is grey, else [H, W, 3].
+
+  Raises:
+    DataError: not a readable image.
+  """
+  return np.asarray(load_image(path, _grey_or_rgb))
+
+
+def _grey_or_rgb(image: Image.Image) -> Image.Image:
+  if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
+    return Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
+  return image.convert('L' if image.mode in ('1', 'L', 'LA') else 'RGB')
+
+
+def _versions(path: Path, rescale: tuple[float, ...]) -> list[np.ndarray]:
+  """Luminance uint8 [h, w] of a file in all sizes that it is learned in."""
+  y = luminance_u8(read_levels(path))
+  return [y if f == 1 else imresize(y, scale=f) for f in rescale]
+
+
+def make_data(config: ConfigDict) -> Data:
+  """Crops of the images of config.data.train as Data.
+
+  A training row is {'index'} of a cell of the resident pixels, or the cell's region when streaming; `example`
+  makes {'high': [crop, crop, 1], 'low': [crop / s, crop / s, 1]} of it, float32 luminance in [0, 1]. The split
+  'test' (or 'validation', where config.data.num_validation) is the same of the centres of held-out images,
+  with 'mask'.
+
+  Raises:
+    DataError: folders missing, or no image that can be used.
+    ConfigError: fewer rows than a batch, or no image to evaluate.
+  """
+  train, heldout = training_images(config)
+  rescale = tuple(config.data.rescale)
+  packed = prepared(
+    [x.path for x in train],
+    functools.partial(_versions, rescale=rescale),
+    {'rescale': rescale},
+    logging.warning,
+  )
+  cells = Cells(packed, config.data.crop)
+  if config.batch_size > len(cells):
+    raise ConfigError(
+      f'config.batch_size = {config.batch_size} is more than the {len(cells)} training rows'
+    )
+  if config.eval_every and not heldout:
+    raise ConfigError(
+      'config.eval_every needs images that are held out: set config.data.num_validation above 0, '
+      'or config.eval_every to 0'
+    )
+  dtype = DTYPES[config.precision][1]
+  resident = config.data.placement == 'resident' or (
+    config.data.placement == 'auto' and cells.nbytes <= config.data.resident_limit_mb * 2**20
+  )
+
+  def batches(first_step: int, rows: slice) -> Iterator[Batch]:
+    stream = config.seed, STREAM
+    if resident:
+      return pipeline.resident_batches(*stream, len(cells), config.batch_size, first_step, rows)
+    return pipeline.streaming_batches(
+      cells, *stream, config.batch_size, first_step, rows, num_threads=config.data.num_threads
+    )
+
+  def crops(rows: slice) -> Iterator[Batch]:
+    source = _Centres(heldout, config.eval.crop, config.scale)
+    return pipeline.evaluation_batches(source, config.eval.batch_size, rows)
+
+  facts = {
+    'steps_per_epoch': len(cells) // config.batch_size,
+    'heldout': [x.name for x in heldout],
+  }
+  split = 'validation' if config.data.num_validation else 'test'
+  return Data(
+    facts=facts,
+    arrays=cells.arrays() if resident else {},
+    batches=batches,
+    example=make_example(config.data.crop, config.scale, config.data.flips, dtype),
+    splits={split: crops} if heldout else {},
+  )
+
+
+def make_example(
+  crop: int, scale: int, flips: bool, dtype: Any = jnp.float32
+) -> Callable[[PyTree, Batch, jax.Array], Batch]:
+  """`Data.example`: one row -> {'high', 'low'}: a crop, cut first, then brought down unrounded."""
+  down = resize_matrix(crop, crop // scale, 1 / scale).toarray().astype(dtype)
+
+  def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
+    where, turn = jax.random.split(key)
+    high = take(arrays, row, crop, where).astype(dtype) / 255
+    if flips:
+      high = dihedral(high, jax.random.bits(turn, (3,), jnp.uint8) % 2 == 1)
+    low = jnp.matmul(jnp.matmul(down, high, precision='highest'), down.T, precision='highest')
+    return {'high': high[..., None], 'low': low[..., None]}
+
+  return example
+
+
+def dihedral(image: jax.Array, bits: jax.Array) -> jax.Array:
+  """One of the eight flips and quarter turns of a square image [n, n], by three booleans."""
+  image = jnp.where(bits[0], image[::-1], image)
+  image = jnp.where(bits[1], image[:, ::-1], image)
+  return jnp.where(bits[2], image.T, image)
+
+
+class _Centres:
+  """The centres of images as rows: 'high' and 'low' as in training."""
+
+  def __init__(self, images: list[Named], crop: int, scale: int):
+    self._images, self._crop, self._scale = images, crop, scale
+
+  def __len__(self) -> int:
+    return len(self._images)
+
+  def __getitem__(self, i: int) -> dict[str, np.ndarray]:
+    path = self._images[i].path
+    y = luminance_u8(read_levels(path))
+    if min(y.shape) < self._crop:
+      raise DataError(
+        f'{path} is {y.shape[1]} x {y.shape[0]}, smaller than config.eval.crop = {self._crop}'
+      )
+    top, left = ((n - self._crop) // 2 for n in y.shape)
+    high = y[top : top + self._crop, left : left + self._crop] / 255.0
+    low = imresize(high, scale=1 / self._scale)
+    return {k: x.astype(np.float32)[..., None] for k, x in (('high', high), ('low', low))}

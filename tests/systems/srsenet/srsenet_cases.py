@@ -1,0 +1,48 @@
+"""Small configs of SrSENet, and a net that needs no training."""
+
+import jax
+import numpy as np
+from conftest import override
+
+from jaxgen import config as configs
+from jaxgen.systems.srsenet.model import SrSENet
+
+TINY = {
+  'model__features': 4,
+  'model__num_blocks': 2,
+  'model__se_width': 2,
+  'data__crop': 16,
+  'batch_size': 8,
+  'num_steps': 4,
+  'log_every': 2,
+  'eval_every': 0,
+  'save_every': 2,
+  'optim__warmup_steps': 0,
+  'eval__batch_size': 8,
+  'eval__crop': 48,
+}
+
+
+def tiny(variant='bundled', **overrides):
+  """An srsenet config at tiny widths; overrides by dotted key, dots as '__'."""
+  return override(configs.load(f'srsenet:{variant}'), {**TINY, **overrides})
+
+
+def make_net(scale=2, seed=0, **options):
+  """A net and variables whose gates depend on their input visibly."""
+  net = SrSENet(scale=scale, **{'features': 4, 'num_blocks': 2, 'se_width': 2, **options})
+  variables = jax.jit(net.init)(jax.random.key(seed), np.zeros((1, 8, 8, 1), np.float32))
+  noise = np.random.default_rng(seed)
+
+  def stronger(path, x):
+    gate = any(getattr(key, 'key', '') == 'se' for key in path)
+    return x + np.float32(noise.standard_normal(x.shape)) if gate else x
+
+  return net, jax.tree_util.tree_map_with_path(stronger, variables)
+
+
+def luminance(shape, seed=1):
+  """A rough image whose parts differ, so that means of tiles are not those of the whole."""
+  rng = np.random.default_rng(seed)
+  ramp = np.linspace(0, 1, shape[1])[None] * np.linspace(0.2, 1, shape[0])[:, None]
+  return (0.5 * rng.random(shape) * ramp + 0.5 * ramp).astype(np.float32)

@@ -1,0 +1,212 @@
+"""SrSENet's layers: the numbers of the specification, and independent forms of the same."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from srsenet_cases import luminance, make_net
+
+from jaxgen import config as configs
+from jaxgen.summary import summarize
+from jaxgen.systems.srsenet.model import (
+  Block,
+  SrSENet,
+  bilinear_kernel,
+  kernel_size,
+  padding,
+  transposed_convolution,
+)
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+COUNTS = {
+  'x2': 661_168,
+  'x3': 698_041,
+  'x4': 857_824,
+  'x8': 1_644_448,
+  'author_code_x2': 142_560,
+  'author_code_x4': 339_216,
+  'author_code_x8': 1_125_840,
+  'figure2_x2': 661_168,
+}
+
+
+@pytest.mark.parametrize('variant', COUNTS)
+def test_variants_have_the_papers_number_of_parameters(variant):
+  assert summarize(configs.load(f'srsenet:{variant}')).total == COUNTS[variant]
+
+
+@pytest.mark.parametrize(
+  ('scale', 'options', 'count'),
+  [
+    *(
+      (s, {'se_width': 16}, n)
+      for s, n in ((2, 673_552), (3, 710_425), (4, 870_208), (8, 1_656_832))
+    ),
+    (3, {'se_width': 16, 'share_weights': True}, 179_433),
+    (2, {'activation_after_input': True, 'se_after_skip': True}, 661_168),
+  ],
+)
+def test_options_have_the_specified_number_of_parameters(scale, options, count):
+  net = SrSENet(scale=scale, **options)
+  shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+  assert sum(x.size for x in jax.tree.leaves(shapes)) == count
+
+
+@pytest.mark.parametrize('scale', range(2, 9))
+def test_the_output_is_the_scale_times_the_input_and_the_image_branch_starts_bilinear(scale):
+  ones = jnp.ones((1, 5, 4, 1))
+  out = np.asarray(transposed_convolution(ones, bilinear_kernel(scale), scale))[0, ..., 0]
+  assert out.shape == (5 * scale, 4 * scale)
+  np.testing.assert_allclose(out[scale:-scale, scale:-scale], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(('scale', 'corner'), [(2, 0.5625), (4, 0.390625), (8, 0.31640625)])
+def test_corners_of_the_bilinear_branch(scale, corner):
+  out = transposed_convolution(jnp.ones((1, 4, 4, 1)), bilinear_kernel(scale), scale)
+  assert out[0, 0, 0, 0] == pytest.approx(corner, abs=1e-7)
+
+
+def test_the_bilinear_branch_is_exact_on_a_ramp():
+  ramp = jnp.arange(8.0)[None, None, :, None] * jnp.ones((1, 8, 1, 1))
+  for scale in (2, 3, 4):
+    out = np.asarray(transposed_convolution(ramp, bilinear_kernel(scale), scale))[0, ..., 0]
+    centre = (np.arange(8 * scale) + 0.5) / scale - 0.5
+    inside = slice(scale, -scale)
+    np.testing.assert_allclose(out[4 * scale, inside], centre[inside], rtol=1e-5, atol=1e-5)
+
+
+def scattered(x, kernel, scale):
+  """Input pixel i adds kernel[t] x[i] to output pixel s i - p + t."""
+  (h, w, _), k, p = x.shape, len(kernel), padding(scale)
+  out = np.zeros((h * scale + 2 * k, w * scale + 2 * k, kernel.shape[-1]))
+  for i in range(h):
+    for j in range(w):
+      top, left = scale * i - p + k, scale * j - p + k
+      out[top : top + k, left : left + k] += np.einsum('c,hwcd->hwd', x[i, j], kernel)
+  return out[k : k + h * scale, k : k + w * scale]
+
+
+@pytest.mark.parametrize('scale', range(2, 9))
+def test_phases_equal_the_definition_of_a_transposed_convolution(scale):
+  rng = np.random.default_rng(scale)
+  k = kernel_size(scale)
+  x, kernel = rng.standard_normal((4, 3, 2)), rng.standard_normal((k, k, 2, 3))
+  found = transposed_convolution(
+    jnp.asarray(x, jnp.float32)[None], jnp.asarray(kernel, jnp.float32), scale
+  )
+  np.testing.assert_allclose(found[0], scattered(x, kernel, scale), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('scale', [2, 4, 8])
+def test_even_scales_equal_flax_with_a_flipped_kernel(scale):
+  k = kernel_size(scale)
+  x = jax.random.normal(jax.random.key(0), (2, 5, 6, 3))
+  kernel = jax.random.normal(jax.random.key(1), (k, k, 3, 2))
+  layer = nn.ConvTranspose(2, (k, k), (scale, scale), 'SAME', use_bias=False)
+  expected = layer.apply({'params': {'kernel': kernel[::-1, ::-1]}}, x)
+  np.testing.assert_allclose(
+    transposed_convolution(x, kernel, scale), expected, rtol=1e-4, atol=1e-4
+  )
+
+
+def plain_net(net, params, y):
+  """The paper's net with library layers, written down once more."""
+
+  def conv(x, kernel):
+    layer = nn.Conv(kernel.shape[-1], (3, 3), padding='SAME', use_bias=False)
+    return layer.apply({'params': {'kernel': kernel}}, x)
+
+  def enlarge(x, kernel):
+    k, s = kernel.shape[0], net.scale
+    layer = nn.ConvTranspose(kernel.shape[-1], (k, k), (s, s), 'SAME', use_bias=False)
+    return layer.apply({'params': {'kernel': kernel[::-1, ::-1]}}, x)
+
+  def leaky(x):
+    return jnp.where(x > 0, x, 0.2 * x)
+
+  x = conv(y, params['input']['kernel'])
+  x = leaky(x) if net.activation_after_input else x
+  for i in range(net.num_blocks):
+    p = params['blocks_0' if net.share_weights else f'blocks_{i}']
+    f = conv(leaky(conv(x, p['conv1']['kernel'])), p['conv2']['kernel'])
+    f = leaky(f) if net.activation_after_conv2 else f
+    f = x + f if net.se_after_skip else f
+    reduce, expand = p['se']['reduce'], p['se']['expand']
+    hidden = leaky(f.mean((1, 2)) @ reduce['kernel'] + reduce['bias'][None])
+    gates = jax.nn.sigmoid(hidden @ expand['kernel'] + expand['bias'][None])
+    x = f * gates[:, None, None] if net.se_after_skip else x + f * gates[:, None, None]
+  residual = conv(leaky(enlarge(x, params['upsample'])), params['output'])
+  return enlarge(y, params['image']) + residual
+
+
+@pytest.mark.parametrize(
+  'options',
+  [
+    {},
+    {'scale': 4},
+    {'share_weights': True},
+    {'activation_after_input': True},
+    {'activation_after_conv2': True},
+    {'se_after_skip': True},
+  ],
+)
+def test_the_net_equals_the_papers_layers_one_by_one(options):
+  net, variables = make_net(**options)
+  y = jnp.asarray(luminance((9, 7)))[None, ..., None]
+  expected = jax.jit(plain_net, static_argnums=0)(net, variables['params'], y)
+  np.testing.assert_allclose(jax.jit(net.apply)(variables, y), expected, rtol=1e-4, atol=1e-5)
+  assert np.asarray(expected).std() > 0.01
+
+
+def test_a_shared_block_is_used_as_often_as_separate_ones():
+  net, variables = make_net(share_weights=True, num_blocks=3)
+  separate, _ = make_net(num_blocks=3)
+  params = variables['params']
+  assert [k for k in params if k.startswith('blocks')] == ['blocks_0']
+  copies = {**params, **{f'blocks_{i}': params['blocks_0'] for i in range(3)}}
+  y = luminance((6, 6))[None, ..., None]
+  found = jax.jit(net.apply)(variables, y)
+  expected = jax.jit(separate.apply)({'params': copies}, y)
+  np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_what_a_mask_leaves_out_does_not_matter():
+  net, variables = make_net()
+  block = Block(features=4, se_width=2)
+  own = {'params': variables['params']['blocks_0']}
+  x = jax.random.normal(jax.random.key(0), (1, 9, 9, 4))
+  mask = jnp.zeros((1, 9, 9, 1)).at[:, 2:7, 2:7].set(1)
+  inside = (slice(None), slice(2, 7), slice(2, 7))
+  found = block.apply(own, x * mask, mask, method='excited')
+  alone = block.apply(own, x[inside], None, method='excited')
+  np.testing.assert_allclose(found[inside], alone, atol=1e-6)
+  assert (np.asarray(found)[np.asarray(mask[..., 0]) == 0] == 0).all()
+  y = jax.random.uniform(jax.random.key(1), (1, 9, 9, 1)) * mask
+  found = net.apply(variables, x * mask, y, mask, method='leave')
+  alone = net.apply(variables, x[inside], y[inside], None, method='leave')
+  np.testing.assert_allclose(found[:, 4:14, 4:14], alone, atol=1e-5)
+
+
+def test_orthogonal_kernels_and_a_bilinear_image_branch_at_the_start():
+  net = SrSENet(scale=2, features=8, num_blocks=1)
+  params = jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))['params']
+  flat = np.asarray(params['blocks_0']['conv1']['kernel']).reshape(-1, 8)
+  np.testing.assert_allclose(flat.T @ flat, np.eye(8), atol=1e-5)
+  rows = np.asarray(params['upsample']).transpose(2, 0, 1, 3).reshape(8, -1)
+  np.testing.assert_allclose(rows @ rows.T, np.eye(8), atol=1e-5)
+  np.testing.assert_array_equal(params['image'], bilinear_kernel(2))
+
+
+def test_bfloat16_computes_near_float32_and_keeps_float32_parameters():
+  net, variables = make_net()
+  low, _ = make_net(dtype=jnp.bfloat16)
+  y = luminance((8, 8))[None, ..., None]
+  exact, found = (jax.jit(x.apply)(variables, y) for x in (net, low))
+  assert found.dtype == jnp.float32
+  assert {x.dtype for x in jax.tree.leaves(jax.eval_shape(low.init, jax.random.key(0), y))} == {
+    jnp.dtype('float32')
+  }
+  error = np.abs(np.asarray(found) - np.asarray(exact)).max()
+  assert 0 < error < 0.05

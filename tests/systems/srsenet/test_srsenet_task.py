@@ -1,0 +1,162 @@
+"""SrSENet's step and schedule, and ARCHITECTURE's invariants for it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import assert_close, assert_same, final_state, to_numpy, train
+from PIL import Image
+from programs import LAYOUTS, SEVERAL, Program, layout
+from srsenet_cases import tiny
+
+from jaxgen import checkpoint
+from jaxgen.errors import ConfigError
+from jaxgen.evaluation.image_quality import psnr
+from jaxgen.evaluation.super_resolution import bicubic, rounded
+from jaxgen.systems.srsenet import depends_on_num_steps, evaluation
+from jaxgen.systems.srsenet.losses import charbonnier
+from jaxgen.systems.srsenet.task import learning_rate
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def program(name='one device', num_steps=1, **overrides):
+  return Program(tiny(**overrides), layout(name), num_steps)
+
+
+@pytest.fixture(scope='module')
+def trained():
+  """Layout -> (program, states after each of two float32 steps)."""
+  found = {}
+  for name in LAYOUTS:
+    made = program(name, ema_decay=0.5)
+    state, states = made.state(), []
+    for _ in range(2):
+      state = made.run(state, 1)
+      states.append(to_numpy(state))
+    found[name] = made, states
+  return found
+
+
+def test_charbonnier_of_known_differences():
+  target = jnp.zeros((2, 1, 2, 1))
+  found = charbonnier(jnp.array([[[[3e-3], [0.0]]], [[[1.0], [-1.0]]]]), target, 4e-3)
+  np.testing.assert_allclose(found, [(5e-3 + 4e-3) / 2, np.sqrt(1 + 1.6e-5)], rtol=1e-6)
+  gradient = jax.grad(lambda x: charbonnier(x, target, 1e-3).sum())(target)
+  assert (np.asarray(gradient) == 0).all()  # finite where an absolute value has none
+
+
+def test_learning_rates_by_schedule():
+  def rates(steps, **options):
+    base = {'num_steps': 100, 'optim__learning_rate': 1.0}
+    made = learning_rate(tiny(**{**base, **options}))
+    return [float(made(step)) for step in steps]
+
+  assert rates([0, 49, 50, 99], optim__schedule='step') == pytest.approx([1, 1, 0.1, 0.1])
+  assert rates([24, 26, 76], optim__schedule='step', optim__drop_at=0.25) == pytest.approx(
+    [1, 0.1, 1e-3]
+  )
+  cosine = rates([0, 50, 100], optim__schedule='cosine')
+  assert cosine == pytest.approx([1, 0.5, 0], abs=1e-6)
+  warm = rates([0, 4, 9, 10, 99], optim__schedule='constant', optim__warmup_steps=10)
+  assert warm == pytest.approx([0.1, 0.46, 0.91, 1, 1], abs=0.05)
+  stepped = rates([10, 49, 50], optim__schedule='step', optim__warmup_steps=10)
+  assert stepped == pytest.approx([1, 1, 0.1])
+
+
+def test_a_gradient_is_clipped_where_it_is_asked_for(trained):
+  free = trained['one device'][1][0].opt_state['model'][0].mu
+  clipped = program(ema_decay=0.5, optim__clip_norm=1e-4)
+  mu = to_numpy(clipped.run(clipped.state(), 1)).opt_state['model'][1][0].mu
+
+  def norm(tree):
+    return np.sqrt(sum((x**2).sum() for x in jax.tree.leaves(tree)))
+
+  assert norm(mu) == pytest.approx(1e-5, rel=1e-3) and norm(free) > 1e-4
+
+
+def test_the_average_follows_the_parameters_and_is_what_is_exported(trained):
+  made, states = trained['one device']
+  first, second = states
+  expected = jax.tree.map(
+    lambda a, b: 0.5 * a + 0.5 * b, first.ema['model']['params'], second.params['model']
+  )
+  assert_close(second.ema['model']['params'], expected, rtol=1e-6)
+  assert_same(made.task.export(second), second.ema['model'])
+
+
+def test_eval_step_equals_the_reference_metrics():
+  made = program()
+  batch = next(made.data.splits['test'](slice(0, 8)))
+  metrics = jax.jit(made.task.eval_step)(made.task.export(made.state()), batch, jax.random.key(0))
+  assert float(metrics['psnr'].count) == 4
+  inside = slice(2, -2)
+  expected = [
+    psnr(
+      rounded(bicubic(2)(low[..., 0].astype(float)))[inside, inside], high[..., 0][inside, inside]
+    )
+    for low, high in zip(batch['low'][:4], batch['high'][:4], strict=True)
+  ]
+  assert float(metrics['bicubic_psnr'].total) == pytest.approx(sum(expected), rel=1e-5)
+  gain = metrics['psnr'].total - metrics['bicubic_psnr'].total
+  assert float(metrics['gain'].total) == pytest.approx(float(gain), abs=1e-3)
+
+
+@pytest.mark.parametrize('name', SEVERAL)
+def test_float32_gradients_agree_between_layouts(trained, name):
+  mu = [trained[key][1][0].opt_state['model'][0].mu for key in ('one device', name)]
+  a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
+  assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
+
+
+def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
+  jax.config.update('jax_enable_x64', True)
+  found = {}
+  for name in LAYOUTS:
+    made = program(name, precision='float64', num_steps=1)
+    metrics = []
+    found[name] = to_numpy(made.run(made.state(), 5, metrics)), metrics
+  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
+  for name in SEVERAL:
+    assert_close(found['one device'][0], found[name][0], rtol=1e-9)
+    assert_close(found['one device'][1], found[name][1], rtol=1e-9)
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_a_step_is_traced_once(trained, name):
+  made, states = trained[name]
+  assert made.traces == 1
+  assert_same(made.run(made.state(), 2), states[-1])
+  assert made.traces == 1
+
+
+def test_bfloat16_trains_float32_parameters():
+  made = program(precision='bfloat16')
+  metrics = []
+  state = made.run(made.state(), 2, metrics)
+  assert {x.dtype for x in jax.tree.leaves(state.params)} == {jnp.dtype('float32')}
+  exact = []
+  reference = program()
+  reference.run(reference.state(), 2, exact)
+  losses = [float(m[0]['loss'].total.sum()) for m in (metrics, exact)]
+  assert losses[0] == pytest.approx(losses[1], rel=0.02) and losses[0] != losses[1]
+
+
+def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monkeypatch):
+  monkeypatch.setattr(evaluation, 'SHEET_IMAGES', 1)
+  folder, rng = tmp_path / 'data', np.random.default_rng(0)
+  folder.mkdir()
+  for i in range(4):
+    Image.fromarray(rng.integers(0, 256, (60, 60), np.uint8)).save(folder / f'{i}.png')
+  data = {'data__train': str(folder), 'optim__schedule': 'constant'}
+  train(tiny(**data), tmp_path / 'a')
+  train(tiny(num_steps=2, **data), tmp_path / 'b')
+  train(tiny(**data), tmp_path / 'b')
+  assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
+  assert checkpoint.load(tmp_path / 'a').step == 4
+  with pytest.raises(ConfigError, match=r'optim\.schedule: constant -> cosine'):
+    train(tiny(data__train=str(folder)), tmp_path / 'a')
+  assert [depends_on_num_steps(tiny(optim__schedule=x)) for x in ('constant', 'step')] == [
+    False,
+    True,
+  ]

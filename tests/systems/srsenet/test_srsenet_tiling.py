@@ -1,0 +1,159 @@
+"""Tiles give the whole image's result, in bounded memory, with one compilation."""
+
+import shutil
+from collections import Counter
+
+import jax
+import numpy as np
+import pytest
+from srsenet_cases import luminance, make_net
+
+from jaxgen.errors import UserError
+from jaxgen.systems.srsenet.tiles import spread
+from jaxgen.systems.srsenet.tiling import Sides, Upscaler
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+SMALL = Sides(block=40, trunk=56, leave=12, samples=6)
+
+
+def whole(net, variables, y):
+  return np.asarray(jax.jit(net.apply)(variables, y[None, ..., None]))[0, ..., 0]
+
+
+@pytest.mark.parametrize('tiling', ['whole', 'exact'])
+@pytest.mark.parametrize(
+  'options',
+  [
+    {},
+    {'scale': 3},
+    {'scale': 8},
+    {'share_weights': True},
+    {'se_after_skip': True},
+    {'activation_after_conv2': True, 'activation_after_input': True},
+  ],
+)
+def test_exact_tiles_equal_the_whole_image(options, tiling, tmp_path):
+  net, variables = make_net(**options)
+  y = luminance((61, 47))
+  upscaler = Upscaler(net, variables, sides=SMALL, folder=tmp_path)
+  np.testing.assert_allclose(upscaler(y, tiling), whole(net, variables, y), atol=1e-5)
+  assert not list(tmp_path.iterdir())
+
+
+def test_gates_of_single_tiles_would_be_wrong():
+  """The trap that exact tiling avoids: the test above can fail."""
+  net, variables = make_net()
+  y = luminance((61, 90))
+  left = whole(net, variables, y[:, :63])
+  assert np.abs(left[:, :80] - whole(net, variables, y)[:, :80]).max() > 1e-3
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 70), (50, 2), (40, 40), (41, 40), (76, 72)])
+def test_any_size_is_right_with_any_tiling(shape):
+  net, variables = make_net()
+  y = luminance(shape)
+  upscaler = Upscaler(net, variables, sides=SMALL._replace(samples=1000))
+  expected = whole(net, variables, y)
+  np.testing.assert_allclose(upscaler(y, 'whole'), expected, atol=1e-5)
+  # With every tile in the sample the gates are exact too.
+  np.testing.assert_allclose(upscaler(y, 'sampled'), expected, atol=1e-5)
+
+
+def test_deeper_nets_see_further():
+  net, variables = make_net(num_blocks=12)
+  assert net.receptive_radius == 26 and make_net(num_blocks=8)[0].receptive_radius == 18
+  y = luminance((70, 61))
+  upscaler = Upscaler(net, variables, sides=SMALL._replace(samples=1000))
+  np.testing.assert_allclose(upscaler(y, 'sampled'), whole(net, variables, y), atol=1e-5)
+
+
+def test_sampled_tiles_have_no_seams():
+  """With the whole image's gates, sampled tiling is exact: tiles differ from it by their gates only."""
+  net, variables = make_net()
+  y = luminance((150, 170))
+  upscaler = Upscaler(net, variables, sides=SMALL)
+  gates = upscaler.sampled_gates(lambda a, b: y[a:b], *y.shape)
+  expected = with_gates(net, variables, y, gates)
+  np.testing.assert_allclose(upscaler(y, 'sampled'), expected, atol=1e-5)
+  difference = np.abs(expected - whole(net, variables, y)).max()
+  assert 1e-6 < difference < 0.05
+
+
+def with_gates(net, variables, y, gates):
+  x = net.apply(variables, y[None, ..., None], method='enter')
+  for i in range(net.num_blocks):
+    own = {'params': variables['params'][net.block_name(i)]}
+    excited = net.make_block().apply(own, x, method='excited')
+    x = x + excited * gates[i][None, None, None]
+  return np.asarray(net.apply(variables, x, y[None, ..., None], method='leave'))[0, ..., 0]
+
+
+def test_nothing_is_compiled_again_for_another_size():
+  traced = Counter()
+
+  def counting(fn):
+    number = len(traced)
+    traced[number] = 0
+
+    def wrapped(*args):
+      traced[number] += 1
+      return fn(*args)
+
+    return jax.jit(wrapped)
+
+  net, variables = make_net()
+  upscaler = Upscaler(net, variables, sides=SMALL, compile=counting)
+  for tiling in ('whole', 'sampled'):
+    upscaler(luminance((61, 90)), tiling)
+  first = dict(traced)
+  assert max(first.values()) == 1
+  for shape in ((3, 3), (100, 41), (57, 200)):
+    for tiling in ('whole', 'exact', 'sampled'):
+      upscaler(luminance(shape), tiling)
+  assert traced == first
+
+
+def test_auto_goes_by_the_memory_of_the_features():
+  net, variables = make_net()
+  upscaler = Upscaler(net, variables, memory_mb=1)
+  fits = 2**20 // (2 * 4 * 4)
+  assert upscaler.chosen(1, fits) == 'whole'
+  assert upscaler.chosen(1, fits + 1) == 'sampled'
+  assert upscaler.chosen(1, fits + 1, 'exact') == 'exact'
+  memory, disk = upscaler.needs(1000, 1000, 'whole')
+  assert memory > upscaler.feature_bytes(1000, 1000) and disk == 0
+  memory, disk = upscaler.needs(1000, 1000, 'exact')
+  assert memory < upscaler.feature_bytes(1000, 1000) == disk
+
+
+def test_a_temporary_folder_without_room_is_told(monkeypatch, tmp_path):
+  net, variables = make_net()
+  upscaler = Upscaler(net, variables, folder=tmp_path)
+  usage = shutil.disk_usage(tmp_path)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda folder: usage._replace(free=1000))
+  with pytest.raises(UserError, match=r'exact tiling of 300 x 200 pixels needs .* set TMPDIR'):
+    upscaler(luminance((200, 300)), 'exact')
+
+
+def test_rows_are_read_as_they_are_needed():
+  net, variables = make_net()
+  y, spans = luminance((400, 60)), []
+
+  def read(first, end):
+    spans.append(end - first)
+    return y[first:end]
+
+  upscaler = Upscaler(net, variables, sides=SMALL)
+  bands = list(upscaler.bands(read, *y.shape, 'sampled'))
+  assert max(spans) <= SMALL.trunk
+  assert [top for top, _ in bands] == list(np.cumsum([0, *(len(b) for _, b in bands[:-1])]))
+  assert sum(len(b) for _, b in bands) == 800
+
+
+def test_samples_are_spread_over_all_items():
+  items = list(range(1000))
+  chosen = spread(items, 32)
+  assert len(set(chosen)) == 32 and chosen == sorted(chosen)
+  assert max(np.diff([0, *chosen, 1000])) < 3 * 1000 / 32
+  assert spread(items[:5], 32) == items[:5]
