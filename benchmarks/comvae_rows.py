@@ -30,7 +30,9 @@ BEYOND = (
   'ood_auroc',
   'ood_auroc_variance',
 )
-TABLE = rows.Table('comvae', ROWS, (*TERMS, *BEYOND), (*TERMS[:3], *BEYOND), 'nll_importance')
+TABLE = rows.Table(
+  'comvae', ROWS, (*TERMS, *BEYOND), (*TERMS[:3], *BEYOND), rows.has('nll_importance')
+)
 
 if __name__ == '__main__':
   rows.main(TABLE, __doc__)

@@ -18,7 +18,7 @@ FIGURES = (
   'set_accuracy',
   'set_nll',
 )
-TABLE = rows.Table('mmgan', ROWS, FIGURES, FIGURES, 'fid')
+TABLE = rows.Table('mmgan', ROWS, FIGURES, FIGURES, rows.has('fid'))
 
 if __name__ == '__main__':
   rows.main(TABLE, __doc__)

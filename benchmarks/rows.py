@@ -1,11 +1,12 @@
 """Trains variants of a system over seeds and writes their figures, with intervals, to one file.
 
-What `comvae_rows.py` and `mmgan_rows.py` share.
+What `comvae_rows.py`, `mmgan_rows.py` and `srsenet_rows.py` share.
 """
 
 import argparse
+import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,15 +27,22 @@ class Table(NamedTuple):
     system: its name.
     rows: variants without a prefix.
     figures: numbers of evaluation.json that are averaged over seeds.
-    shown: those that are printed.
-    complete: a figure that only the whole evaluation computes.
+    shown: patterns of those that are printed.
+    complete: whether an evaluation.json has what only the whole evaluation computes.
+    whole: keys of the config for the whole evaluation, where --set says nothing else.
   """
 
   system: str
   rows: Sequence[str]
   figures: Sequence[str]
   shown: Sequence[str]
-  complete: str
+  complete: Callable[[dict[str, Any]], bool]
+  whole: Mapping[str, Any] = {}
+
+
+def has(figure: str) -> Callable[[dict[str, Any]], bool]:
+  """Whether an evaluation.json has computed a figure."""
+  return lambda found: found[figure] is not None
 
 
 def main(table: Table, description: str) -> None:
@@ -83,7 +91,9 @@ def _figures(
   reporter.say(f'{variant}, seed {seed}: {workdir}')
   run.train(config, workdir, reporter)
   path = workdir / 'evaluation.json'
-  if args.evaluate and json.loads(path.read_text())[table.complete] is None:
+  if args.evaluate and not table.complete(json.loads(path.read_text())):
+    more = {key: value for key, value in table.whole.items() if key not in overrides}
+    config.update_from_flattened_dict(more)
     run.evaluate(workdir, given=config, reporter=reporter)
   jax.clear_caches()
   return json.loads(path.read_text())
@@ -98,7 +108,7 @@ def _typed(now: Any, value: str) -> Any:
 def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
   """Mean and 95 % t interval over seeds of every figure that is a number.
 
-  Figures of the test set are named 'test.NAME', those of other splits 'SPLIT.NAME'.
+  Figures of the test set are named 'test.NAME', those of other splits 'SPLIT.NAME'. Single images are left out.
   """
   flat = [
     configs.flatten(
@@ -108,6 +118,8 @@ def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, An
   ]
   result = {}
   for key in flat[0]:
+    if '.images.' in key:
+      continue
     values = [f.get(key) for f in flat]
     if all(isinstance(v, int | float) for v in values):
       half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else 0.0
@@ -116,8 +128,12 @@ def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, An
 
 
 def _print(summaries: dict[str, Any], shown: Sequence[str], reporter: Reporter) -> None:
+  names = dict.fromkeys(name for s in summaries.values() for name in s)
   figures = [
-    f for f in (f'test.{name}' for name in shown) if any(f in s for s in summaries.values())
+    name
+    for pattern in shown
+    for name in names
+    if fnmatch.fnmatchcase(name.removeprefix('test.'), pattern)
   ]
 
   def cell(s: dict[str, Any], column: str) -> str:

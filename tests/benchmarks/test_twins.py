@@ -11,8 +11,13 @@ import numpy as np
 import pytest
 
 from jaxgen import config as configs
+from jaxgen import weight_files
+from jaxgen.data import packed
+from jaxgen.data.imresize import imresize
 from jaxgen.systems.comvae import losses, model
 from jaxgen.systems.comvae.task import make_task
+from jaxgen.systems.srsenet.losses import charbonnier
+from jaxgen.task import Trained
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = {'image_shape': [8, 8, 1], 'steps_per_epoch': 5}
@@ -109,6 +114,88 @@ def test_the_mmgan_twin_has_our_networks(monkeypatch):
   np.testing.assert_allclose(classified, classes, atol=1e-4)
 
 
+def small_srsenet(scale=2, **options):
+  config = configs.load('srsenet')
+  with config.unlocked():
+    config.scale = scale
+    config.model.update({'features': 4, 'num_blocks': 2, 'se_width': 3, **options})
+    config.data.crop, config.batch_size = 6 * scale, 5
+    config.optim.clip_norm = 1.0
+  return config
+
+
+def random_variables(net):
+  """Of the net's shapes: to compile orthogonal initialisers takes longer than the tests."""
+  rng = np.random.default_rng(0)
+  shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+  return jax.tree.map(lambda x: np.float32(0.3 * rng.standard_normal(x.shape)), shapes)
+
+
+@pytest.mark.parametrize(
+  ('scale', 'options'),
+  [
+    (2, {}),
+    (3, {'share_weights': True}),
+    (4, {'activation_after_input': True, 'activation_after_conv2': True}),
+    (8, {'se_after_skip': True}),
+  ],
+)
+def test_the_srsenet_twin_has_our_net_and_loss(scale, options, monkeypatch):
+  torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  from twins import srsenet as twin
+
+  config = small_srsenet(scale, **options)
+  rng = np.random.default_rng(0)
+  high, low = (rng.random((5, n, n, 1), np.float32) for n in (6 * scale, 6))
+  net = configs.system_module(config).make_model(config)
+  variables = random_variables(net)
+  output = jax.jit(net.apply)(variables, low)
+  trainer = twin.Trainer(config, {'pixels': np.zeros(400, np.uint8), 'start': np.zeros(5)})
+  twin.load_ours(trainer.net, variables['params'])
+  assert sum(x.numel() for x in trainer.net.parameters()) == sum(
+    x.size for x in jax.tree.leaves(variables)
+  )
+  with torch.no_grad():
+    theirs = [torch.from_numpy(x.transpose(0, 3, 1, 2).copy()) for x in (high, low)]
+    np.testing.assert_allclose(trainer.net(theirs[1]).permute(0, 2, 3, 1), output, atol=1e-5)
+    loss = float(trainer.loss(*theirs))
+  assert loss == pytest.approx(float(charbonnier(output, high, 1e-3).mean()), rel=1e-5)
+
+
+def test_the_srsenet_twin_learns_from_crops_of_the_same_pixels(monkeypatch):
+  torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  from twins import srsenet as twin
+
+  config = small_srsenet(2)
+  rng = np.random.default_rng(0)
+  images = [rng.integers(0, 256, shape, np.uint8) for shape in ((30, 25), (17, 40))]
+  cells = packed.Cells(packed.pack(images), config.data.crop)
+  trainer = twin.Trainer(config, cells.arrays())
+  high, low = twin.Crops(config, cells.arrays(), 'cpu')(torch.arange(len(cells)))
+  found = {x.tobytes() for x in (high * 255).round().to(torch.uint8).numpy()[:, 0]}
+  possible = {
+    turned.tobytes()
+    for image in images
+    for top in range(image.shape[0] - 11)
+    for left in range(image.shape[1] - 11)
+    for turned in turns(image[top : top + 12, left : left + 12])
+  }
+  assert len(found) == len(cells) and found <= possible
+  expected = [imresize(x[0].astype(np.float64), scale=0.5) for x in high.numpy()]
+  np.testing.assert_allclose(low[:, 0], expected, atol=1e-6)
+  before = [x.detach().clone() for x in trainer.net.parameters()]
+  trainer.run(len(cells) // 5 + 1)
+  for old, new in zip(before, trainer.net.parameters(), strict=True):
+    assert torch.isfinite(new).all() and not torch.equal(old, new)
+
+
+def turns(image):
+  flipped = (image, image[::-1], image[:, ::-1], image[::-1, ::-1])
+  return [*flipped, *(x.T for x in flipped)]
+
+
 def run_script(name, *options):
   return subprocess.run(
     [sys.executable, f'benchmarks/{name}.py', *options],
@@ -152,11 +239,50 @@ def test_memory_runs(tmp_path):
   assert 'growth_mb' in json.loads(out.read_text())
 
 
-@pytest.mark.parametrize('name', ['step_time', 'memory', 'startup'])
-def test_help_teaches(name):
+def test_upscale_time_runs(tmp_path):
+  pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  config = small_srsenet()
+  net = configs.system_module(config).make_model(config)
+  variables = random_variables(net)
+  facts = {'steps_per_epoch': 1, 'heldout': []}
+  weights = weight_files.save_weights(
+    tmp_path / 'net.safetensors', Trained(config, facts, variables, 0)
+  )
+  out = tmp_path / 'result.json'
+  done = run_script(
+    'upscale_time',
+    f'--weights={weights}',
+    '--size=40x30',
+    '--rounds=1',
+    '--no-memory',
+    f'--out={out}',
+  )
+  assert done.returncode == 0, done.stderr
+  result = json.loads(out.read_text())
+  differences = result['largest_difference']
+  assert differences.pop('from') == 'torch'
+  names = {'upscaler', 'sampled', 'whole', 'conv_transpose', 'separate', 'folded'}
+  assert differences.keys() == names | {'torch', 'channels_last'}
+  assert max(differences.values()) < 1e-5
+  assert len(result['rounds']['upscaler']) == 1
+  assert result['ratios']['upscaler/torch']['median'] > 0
+  assert 'upscaler/torch' in done.stdout
+
+
+@pytest.mark.parametrize(
+  ('name', 'option'),
+  [
+    ('step_time', '--config='),
+    ('memory', '--config='),
+    ('startup', '--config='),
+    ('upscale_time', '--out'),
+    ('srsenet_rows', '--seeds'),
+  ],
+)
+def test_help_teaches(name, option):
   done = run_script(name, '--help')
   assert done.returncode == 0
-  assert f'python benchmarks/{name}.py --config=' in done.stdout
+  assert f'python benchmarks/{name}.py {option}' in done.stdout
 
 
 def test_config_mistake_is_one_line():

@@ -1,0 +1,65 @@
+"""How far sampled tiling is from exact tiling on real photos, with the nets that come with the package.
+
+  python benchmarks/sampled_tiling.py --out benchmarks/results/sampled_tiling_cpu.json [PHOTO ...]
+
+Without photos, on the larger ones that scikit-image and scikit-learn bring along. Differences are of luminance
+in levels of 255.
+"""
+
+import argparse
+from pathlib import Path
+
+import machine
+import numpy as np
+
+from jaxgen import checkpoint
+from jaxgen.data.color import luminance_u8
+from jaxgen.systems.srsenet.apply import shipped_weights
+from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
+from jaxgen.systems.srsenet.task import make_model
+from jaxgen.systems.srsenet.tiles import make_tiles
+from jaxgen.systems.srsenet.tiling import Sides, Upscaler
+
+LARGE = ('retina', 'hubble_deep_field', 'astronaut', 'motorcycle_left', 'coffee', 'china')
+
+
+def main() -> None:
+  """Measures and writes the table."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('photos', nargs='*', type=Path)
+  parser.add_argument('--scale', type=int, default=2)
+  parser.add_argument('--samples', type=int, default=Sides().samples)
+  parser.add_argument('--out', required=True, help='JSON file')
+  args = parser.parse_args()
+  train, heldout = bundled_photographs()
+  paths = args.photos or [x.path for x in train + heldout if x.name in LARGE]
+  trained = checkpoint.load(shipped_weights(args.scale))
+  sides = Sides(samples=args.samples)
+  upscaler = Upscaler(make_model(trained.config), trained.variables, sides=sides)
+  rows = []
+  for path in paths:
+    y = luminance_u8(read_levels(path)) / np.float32(255)
+    difference = (upscaler(y, 'sampled') - upscaler(y, 'whole')) * 255
+    tiles = list(make_tiles(*y.shape, upscaler.sides.block, upscaler.net.receptive_radius))
+    rows.append(
+      {
+        'photo': path.stem,
+        'height': y.shape[0],
+        'width': y.shape[1],
+        'tiles': len(tiles),
+        'sampled': min(len(tiles), args.samples),
+        'largest': float(np.abs(difference).max()),
+        'rms': float(np.sqrt((difference**2).mean())),
+      }
+    )
+    machine.say(str(rows[-1]))
+  machine.write_json(
+    args.out,
+    {'machine': machine.describe(), 'scale': args.scale, 'steps': trained.step, 'rows': rows},
+  )
+
+
+if __name__ == '__main__':
+  main()

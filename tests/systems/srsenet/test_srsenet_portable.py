@@ -1,0 +1,361 @@
+"""SrSENet to and from other programs: PyTorch's state dicts, StableHLO, safetensors."""
+
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from helpers import assert_same
+from jax import export
+from PIL import Image
+from srsenet_cases import luminance, tiny
+
+from jaxgen import checkpoint, cli, run, weight_files
+from jaxgen import config as configs
+from jaxgen import export as exporting
+from jaxgen.errors import CheckpointError, ConfigError, DataError
+from jaxgen.systems.srsenet.portable import from_torch
+from jaxgen.systems.srsenet.task import make_model, make_task
+from jaxgen.task import Trained
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = {'features': 4, 'num_blocks': 3, 'se_width': 2}
+
+
+@pytest.fixture
+def torch():
+  return pytest.importorskip('torch', reason='PyTorch is an extra: not installed')
+
+
+@pytest.fixture
+def twin(torch, monkeypatch):
+  """A function that makes a PyTorch net of the authors' layout with random weights."""
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  from twins import srsenet
+
+  def make(scale=2, **options):
+    torch.manual_seed(scale)
+    return srsenet.SrSENet(scale, **{**SMALL, **options})
+
+  return make
+
+
+def theirs(torch, net, y):
+  with torch.no_grad():
+    return net(torch.from_numpy(y)[None, None])[0, 0].numpy()
+
+
+def ours(trained, y):
+  net = make_model(trained.config)
+  return np.asarray(jax.jit(net.apply)(trained.variables, y[None, ..., None]))[0, ..., 0]
+
+
+@pytest.mark.parametrize(
+  ('scale', 'options'),
+  [
+    (2, {}),
+    (4, {}),
+    (8, {}),
+    (2, {'share_weights': False}),
+    (4, {'share_weights': False, 'se_width': 1}),
+    (8, {'share_weights': False}),
+    (3, {'num_blocks': 1}),
+    (5, {'features': 6}),
+  ],
+)
+def test_imported_weights_compute_what_the_authors_layout_does(torch, twin, scale, options):
+  net = twin(scale, **options)
+  trained = from_torch(net.state_dict())
+  options = {**SMALL, 'share_weights': True, **options}
+  assert trained.config.scale == scale
+  assert trained.config.model.share_weights == (
+    options['share_weights'] and options['num_blocks'] > 1
+  )
+  for name in SMALL:
+    assert trained.config.model[name] == options[name]
+  configs.check(trained.config)
+  y = luminance((9, 7))
+  expected = theirs(torch, net, y)
+  assert expected.shape == (9 * scale, 7 * scale)
+  np.testing.assert_allclose(ours(trained, y), expected, atol=1e-5)
+
+
+def test_the_authors_own_size_has_their_number_of_parameters(twin):
+  net = twin(2, features=64, num_blocks=8, se_width=16)
+  assert len([name for name in net.state_dict() if name.startswith('convt_F1')]) == 8 * 6
+  found = from_torch(net.state_dict())
+  assert sum(x.size for x in jax.tree.leaves(found.variables)) == 142_560
+
+
+def test_checkpoints_of_parallel_or_half_precision_training_are_read_too(torch, twin):
+  state = twin().state_dict()
+  plain = from_torch(state)
+  parallel = {f'module.{name}': x for name, x in state.items()}
+  wrapped = from_torch({'epoch': 7, 'state_dict': parallel})
+  assert_same(wrapped.variables, plain.variables)
+  half = from_torch({name: x.bfloat16() for name, x in state.items()})
+  rounded = from_torch({name: x.bfloat16().float() for name, x in state.items()})
+  assert_same(half.variables, rounded.variables)
+  trainable = {name: torch.nn.Parameter(x) for name, x in state.items()}
+  assert_same(from_torch(trainable).variables, plain.variables)
+
+
+def without(name):
+  return lambda state: {k: x for k, x in state.items() if k != name}
+
+
+def changed(name, shape):
+  return lambda state: {**state, name: np.zeros(shape, np.float32)}
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (without('convt_I1.weight'), 'has no convt_I1.weight'),
+    (without('convt_F1.1.se.fc.2.bias'), 'has no convt_F1.1.se.fc.2.bias'),
+    (lambda state: {}, r'has no .* and 5 more'),
+    (changed('conv_input.bias', (4,)), 'has an unknown conv_input.bias'),
+    (changed('Transpose.weight', (4, 4, 4)), r'Transpose.weight \(4, 4, 4\), not \(4, 4, 4, 4\)'),
+    (changed('convt_R1.weight', (3, 4, 3, 3)), r'convt_R1.weight \(3, 4, 3, 3\), not \(1, 4'),
+    (
+      lambda state: {k: x for k, x in state.items() if not k.startswith('convt_F1.0')},
+      r'numbered \[1, 2\], not from 0 on',
+    ),
+    (
+      lambda state: {
+        **changed('Transpose.weight', (4, 4, 18, 18))(state),
+        'convt_I1.weight': np.zeros((1, 1, 18, 18), np.float32),
+      },
+      'a kernel of 18, which no scale',
+    ),
+    (lambda state: {**state, 'optimizer': {'lr': 1}}, 'optimizer is a dict, not a tensor'),
+    (lambda state: {'state_dict': [1, 2]}, "'state_dict' holds a list"),
+  ],
+)
+def test_another_layout_is_refused_by_the_name_of_what_differs(twin, change, message):
+  with pytest.raises(DataError, match=message):
+    from_torch(change(twin().state_dict()))
+
+
+@pytest.fixture
+def imported(torch, twin, tmp_path):
+  """A folder that `jaxgen import-torch` made, and the net it came from."""
+  net = twin(2)
+  torch.save({'epoch': 1, 'state_dict': net.state_dict()}, tmp_path / 'published.pth')
+  workdir = tmp_path / 'imported'
+  assert import_torch(tmp_path / 'published.pth', workdir) == 0
+  return workdir, net
+
+
+def import_torch(file, workdir, system='srsenet'):
+  return cli.main(['import-torch', system, str(file), '--workdir', str(workdir)])
+
+
+def test_import_torch_makes_a_folder_that_loads(torch, capsys, imported):
+  workdir, net = imported
+  assert {p.name for p in workdir.iterdir()} == {'config.json', 'weights.safetensors'}
+  assert f'wrote {workdir}' in capsys.readouterr().out
+  trained = checkpoint.load(workdir)
+  assert configs.to_json(trained.config) == json.loads((workdir / 'config.json').read_text())
+  y = luminance((12, 10))
+  np.testing.assert_allclose(ours(trained, y), theirs(torch, net, y), atol=1e-5)
+
+
+def test_import_torch_overwrites_no_run(imported, tmp_path, capsys):
+  workdir, _ = imported
+  before = (workdir / 'weights.safetensors').read_bytes()
+  assert import_torch(tmp_path / 'published.pth', workdir) == 2
+  assert 'holds a run already' in capsys.readouterr().err
+  assert (workdir / 'weights.safetensors').read_bytes() == before
+
+
+def test_a_folder_of_imported_weights_is_not_trained_in(imported):
+  workdir, _ = imported
+  config = checkpoint.load(workdir).config
+  with pytest.raises(ConfigError, match='imported weights'):
+    run.train(config, workdir)
+  assert {p.name for p in workdir.iterdir()} == {'config.json', 'weights.safetensors'}
+
+
+def test_a_folder_of_imported_weights_is_evaluated(imported, tmp_path, capsys):
+  workdir, _ = imported
+  photos = tmp_path / 'photos'
+  photos.mkdir()
+  levels = np.random.default_rng(0).integers(0, 256, (24, 30, 3), np.uint8)
+  Image.fromarray(levels).save(photos / 'one.png')
+  assert cli.main(['evaluate', str(workdir), f'eval.sets={photos}', 'eval.memory_mb=64']) == 0
+  figures = json.loads((workdir / 'evaluation.json').read_text())
+  assert figures['step'] == 0 and figures['scale'] == 2
+  assert figures['sets']['photos']['images'].keys() == {'one'}
+  assert 'bicubic' in capsys.readouterr().out
+
+
+def test_a_missing_pytorch_is_told(monkeypatch, tmp_path, capsys):
+  monkeypatch.setitem(sys.modules, 'torch', None)
+  (tmp_path / 'x.pth').write_bytes(b'x')
+  assert import_torch(tmp_path / 'x.pth', tmp_path / 'new') == 2
+  assert "pip install 'jaxgen[torch]'" in capsys.readouterr().err
+  assert not (tmp_path / 'new').exists()
+
+
+class Attack:
+  def __reduce__(self):
+    return Path.touch, (Path('attacked'),)
+
+
+def write_text(torch, path):
+  path.write_text('no weights in here ' * 9)
+
+
+def write_code(torch, path):
+  torch.save({'state_dict': Attack()}, path)
+
+
+def write_old_code(torch, path):
+  path.write_bytes(pickle.dumps(Attack(), protocol=2))
+
+
+def write_half(torch, path):
+  torch.save({'x': torch.zeros(10_000)}, path)
+  path.write_bytes(path.read_bytes()[:20_000])
+
+
+def write_module(torch, path):
+  torch.save(torch.nn.Linear(2, 2), path)
+
+
+@pytest.mark.parametrize(
+  ('write', 'message'),
+  [
+    (write_text, 'damaged, or not written by torch.save'),
+    (write_half, 'damaged, or not written by torch.save'),
+    (lambda torch, path: path.touch(), 'damaged, or not written by torch.save'),
+    (lambda torch, path: None, 'no such file'),
+    (lambda torch, path: torch.save(torch.zeros(3), path), 'holds a Tensor, not a state dict'),
+    (lambda torch, path: torch.save({'x': torch.zeros(3)}, path), "not the authors' layout"),
+    (write_module, 'holds torch.nn.modules.linear.Linear, not only tensors'),
+    (write_code, 'was not read: it could run code'),
+    (write_old_code, 'was not read: it could run code'),
+  ],
+)
+def test_files_that_are_no_weights_are_told_and_no_code_is_run(
+  torch, tmp_path, monkeypatch, capsys, write, message
+):
+  monkeypatch.chdir(tmp_path)
+  write(torch, tmp_path / 'file.pth')
+  assert import_torch('file.pth', tmp_path / 'new') == 1
+  err = capsys.readouterr().err
+  assert err.startswith('error: file.pth: ') and err.count('\n') == 1
+  assert message in err
+  assert not (tmp_path / 'attacked').exists() and not (tmp_path / 'new').exists()
+
+
+@pytest.mark.parametrize(
+  ('system', 'message'), [('comvae', 'has no published PyTorch weights'), ('srsnet', 'Did you')]
+)
+def test_systems_that_import_nothing_are_told(system, message, tmp_path, capsys):
+  assert import_torch('x.pth', tmp_path / 'new', system) == 2
+  assert message in capsys.readouterr().err
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  """A workdir with a checkpoint of step 2, without the time that training takes."""
+  workdir = tmp_path_factory.mktemp('portable') / 'run'
+  config, facts = tiny(), {'steps_per_epoch': 1, 'heldout': []}
+  state = jax.jit(make_task(config, facts).init)(jax.random.key(0))
+  checkpoints = checkpoint.Checkpoints(workdir, config, facts)
+  checkpoints.save(state.replace(step=np.int32(2)), 2)
+  checkpoints.close()
+  return workdir
+
+
+def test_an_exported_safetensors_file_is_the_run_itself(trained, tmp_path, capsys):
+  out = tmp_path / 'net.safetensors'
+  assert cli.main(['export', str(trained), '--output', str(out)]) == 0
+  assert f'wrote {out}' in capsys.readouterr().out
+  expected, found = checkpoint.load(trained), checkpoint.load(out)
+  assert_same(found.variables, expected.variables)
+  assert configs.to_json(found.config) == configs.to_json(expected.config)
+  assert (found.facts, found.step) == (expected.facts, 2)
+  with pytest.raises(CheckpointError, match='is of step 2, not 1'):
+    checkpoint.load(out, 1)
+
+
+def test_exported_stablehlo_computes_the_same_for_any_image_size(trained, capsys):
+  assert cli.main(['export', str(trained), '--format', 'stablehlo']) == 0
+  path = trained / 'export' / 'srsenet.stablehlo'
+  assert f'wrote {path}' in capsys.readouterr().out
+  program = export.deserialize(bytearray(path.read_bytes()))
+  assert set(program.platforms) == set(exporting.PLATFORMS)
+  net = checkpoint.load(trained)
+  for shape in ((9, 7), (16, 21)):
+    y = luminance(shape)
+    found = np.asarray(program.call(y[None, ..., None]))
+    np.testing.assert_allclose(found[0, ..., 0], ours(net, y), atol=1e-5)
+  pair = np.stack([luminance((8, 8), 1), luminance((8, 8), 2)])
+  found = np.asarray(program.call(pair[..., None]))
+  np.testing.assert_allclose(found[1, ..., 0], ours(net, pair[1]), atol=1e-5)
+
+
+def test_a_system_without_a_function_to_export_is_told():
+  config = configs.load('comvae:vanilla')
+  with pytest.raises(ConfigError, match='use --format safetensors'):
+    exporting.stablehlo(Trained(config, {}, {}, 0))
+
+
+def saved(path, **variables):
+  arrays = {'a': {'b/c~d': np.float32(3), 'e': np.arange(6.0, dtype=np.float32)}, **variables}
+  config = tiny()
+  return weight_files.save_weights(path, Trained(config, {'heldout': []}, arrays, 5)), arrays
+
+
+def test_safetensors_keep_scalars_and_odd_names(tmp_path):
+  path, arrays = saved(tmp_path / 'x.safetensors')
+  found = weight_files.load_weights(path)
+  assert_same(found.variables, arrays)
+  assert found.variables['a']['b/c~d'].shape == ()
+
+
+def cut(content):
+  return content[:-8]
+
+
+def flip_a_bit(content):
+  return content[:-3] + bytes([content[-3] ^ 4]) + content[-2:]
+
+
+def break_the_header(content):
+  return content.replace(b'\\"step\\"', b'\\"stop\\"')
+
+
+@pytest.mark.parametrize(
+  ('damage', 'message'),
+  [
+    (cut, 'is damaged, or not a safetensors file'),
+    (flip_a_bit, 'is damaged: its contents do not match their digest'),
+    (break_the_header, "is damaged: its header cannot be read .*'step'"),
+    (lambda content: b'\xff\xd8 a photo', 'is damaged, or not a safetensors file'),
+    (lambda content: b'', 'is damaged, or not a safetensors file'),
+  ],
+)
+def test_damaged_safetensors_are_told(damage, message, tmp_path, capsys):
+  path, _ = saved(tmp_path / 'x.safetensors')
+  path.write_bytes(damage(path.read_bytes()))
+  with pytest.raises(CheckpointError, match=message):
+    checkpoint.load(path)
+
+
+def test_safetensors_of_another_program_and_none_at_all_are_told(tmp_path):
+  from safetensors.numpy import save_file
+
+  save_file({'x': np.zeros(3)}, tmp_path / 'x.safetensors')
+  with pytest.raises(CheckpointError, match='no config of jaxgen in its header'):
+    checkpoint.load(tmp_path / 'x.safetensors')
+  with pytest.raises(CheckpointError, match='no such file'):
+    checkpoint.load(tmp_path / 'none.safetensors')
