@@ -350,7 +350,7 @@ def load(workdir: str | Path, step: int | None = None) -> Trained:
 
   def read(folder: Path, step: int) -> Trained:
     _, config, facts = _read_items(folder, step)
-    task = configs.system_module(config).make_task(config, facts)
+    task = configs.system_module(config).make_task(configs.for_inference(config), facts)
     return Trained(config, facts, task.export(_restore_for_inference(folder, task.init)), step)
 
   return _first_readable(Path(workdir), step, read)

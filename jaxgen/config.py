@@ -243,6 +243,13 @@ def resolve_steps_per_call(config: ConfigDict, on_cpu: bool) -> ConfigDict:
   return config
 
 
+def for_inference(config: ConfigDict) -> ConfigDict:
+  """The config without `init_from`: a trained model needs no longer what it began with."""
+  if not config.get('init_from'):
+    return config
+  return from_json({**to_json(config), 'init_from': ''})
+
+
 def to_json(config: ConfigDict) -> dict[str, Any]:
   """Plain JSON values."""
   return json.loads(json.dumps(config.to_dict()))

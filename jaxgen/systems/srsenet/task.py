@@ -1,11 +1,13 @@
 """SrSENet as a Task."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import traverse_util
 from ml_collections import ConfigDict
 
 from jaxgen.axis import psum
@@ -16,6 +18,7 @@ from jaxgen.precision import DTYPES
 from jaxgen.systems.srsenet import evaluation, losses
 from jaxgen.systems.srsenet.model import SrSENet
 from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key, update_player
+from jaxgen.weight_files import load_weights
 
 PLAYER = 'model'
 
@@ -51,6 +54,13 @@ def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
   return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
 
 
+def warm_started(params: PyTree, start: PyTree, dtype: Any) -> PyTree:
+  """Parameters, those that `start` has under the same name with the same shape taken from there."""
+  own, given = (traverse_util.flatten_dict(x) for x in (params, start))
+  same = {k: x for k, x in given.items() if k in own and own[k].shape == x.shape}
+  return traverse_util.unflatten_dict(own | {k: jnp.asarray(x, dtype) for k, x in same.items()})
+
+
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
   """The task of a config: the Charbonnier loss between the net's output and the crop."""
   param_dtype = DTYPES[config.precision][1]
@@ -63,6 +73,9 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
 
   def init(key: jax.Array) -> TrainState:
     params = net.init(name_key(key, 'init'), jnp.zeros((1, low, low, 1), param_dtype))['params']
+    if config.init_from:
+      start = load_weights(Path(config.init_from)).variables['params']
+      params = warm_started(params, start, param_dtype)
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params={PLAYER: params},

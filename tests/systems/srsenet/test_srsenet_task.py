@@ -9,13 +9,15 @@ from PIL import Image
 from programs import LAYOUTS, SEVERAL, Program, layout
 from srsenet_cases import tiny
 
-from jaxgen import checkpoint
-from jaxgen.errors import ConfigError
+from jaxgen import checkpoint, weight_files
+from jaxgen import config as configs
+from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.evaluation.image_quality import psnr
 from jaxgen.evaluation.super_resolution import bicubic, rounded
 from jaxgen.systems.srsenet import depends_on_num_steps, evaluation
 from jaxgen.systems.srsenet.losses import charbonnier
-from jaxgen.systems.srsenet.task import learning_rate
+from jaxgen.systems.srsenet.task import learning_rate, make_task
+from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -140,6 +142,25 @@ def test_bfloat16_trains_float32_parameters():
   reference.run(reference.state(), 2, exact)
   losses = [float(m[0]['loss'].total.sum()) for m in (metrics, exact)]
   assert losses[0] == pytest.approx(losses[1], rel=0.02) and losses[0] != losses[1]
+
+
+def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path):
+  first = tiny(num_steps=2)
+  state = program(num_steps=1).state()
+  given = {'params': jax.device_get(state.params['model'])}
+  path = tmp_path / 'x2.safetensors'
+  weight_files.save_weights(path, Trained(first, {}, given, 2))
+  config = tiny(scale=4, init_from=str(path), seed=1)
+  task = make_task(config, {'heldout': []})
+  params = jax.jit(task.init)(jax.random.key(1)).params['model']
+  assert_same(params['blocks_1'], given['params']['blocks_1'])
+  assert_same(params['input'], given['params']['input'])
+  plain = jax.jit(make_task(tiny(scale=4, seed=1), {}).init)(jax.random.key(1)).params['model']
+  assert_same(params['upsample'], plain['upsample'])  # of another shape
+  path.unlink()
+  with pytest.raises(CheckpointError, match=r'x2\.safetensors: no such file'):
+    jax.jit(make_task(config, {}).init)(jax.random.key(1))
+  assert configs.for_inference(config).init_from == ''
 
 
 def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monkeypatch):

@@ -642,19 +642,6 @@ def test_the_need_grows_with_what_is_held(upscaler):
   assert need(tiling='sampled', height=6000) > 1.8 * need(tiling='sampled') - apply.RUNTIME_BYTES
 
 
-def test_cached_files_do_not_count_as_used_memory(tmp_path):
-  for name, text in (
-    ('limit', '1000\n'),
-    ('used', '900\n'),
-    ('memory.stat', 'anon 300\ninactive_file 500\nactive_file 100\n'),
-  ):
-    (tmp_path / name).write_text(text)
-  assert apply._left_in_group(tmp_path, 'limit', 'used', 'inactive_file') == 600
-  (tmp_path / 'limit').write_text('max\n')
-  assert apply._left_in_group(tmp_path, 'limit', 'used', 'inactive_file') is None
-  assert apply._left_in_group(tmp_path / 'none', 'limit', 'used', 'inactive_file') is None
-
-
 def test_a_temporary_folder_that_is_too_small_is_told_before_work_starts(
   upscale, tmp_path, capsys, monkeypatch
 ):

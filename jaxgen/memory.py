@@ -1,0 +1,39 @@
+"""How much memory this process may still take."""
+
+import os
+from pathlib import Path
+
+
+def available_memory() -> int | None:
+  """Bytes that this process may still take, or None where the system does not tell."""
+  found = []
+  try:
+    lines = Path('/proc/meminfo').read_text().splitlines()
+    found += [int(line.split()[1]) * 1024 for line in lines if line.startswith('MemAvailable:')]
+  except OSError:
+    pass
+  for folder, limit, used, cached in (
+    ('/sys/fs/cgroup', 'memory.max', 'memory.current', 'inactive_file'),
+    (
+      '/sys/fs/cgroup/memory',
+      'memory.limit_in_bytes',
+      'memory.usage_in_bytes',
+      'total_inactive_file',
+    ),
+  ):
+    left = _left_in_group(Path(folder), limit, used, cached)
+    if left is not None:
+      found.append(left)
+  if not found and hasattr(os, 'sysconf') and 'SC_AVPHYS_PAGES' in os.sysconf_names:
+    found.append(os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE'))
+  return min(found, default=None)
+
+
+def _left_in_group(folder: Path, limit: str, used: str, cached: str) -> int | None:
+  """Bytes left of a control group's limit; None without one. Cached files give way, so they are not in use."""
+  try:
+    left = int((folder / limit).read_text()) - int((folder / used).read_text())
+    lines = (folder / 'memory.stat').read_text().splitlines()
+    return left + sum(int(line.split()[1]) for line in lines if line.split()[0] == cached)
+  except (OSError, ValueError):  # no group, or no limit ('max')
+    return None

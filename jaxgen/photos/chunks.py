@@ -1,0 +1,78 @@
+"""What Pillow does not tell of the parts of PNG and WebP files, and PNG files of 16 bits of colour."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_OWN_CHUNKS = (b'IHDR', b'IDAT', b'IEND')
+
+
+def png_chunks(path: Path) -> list[tuple[bytes, bytes]]:
+  """The chunks of a PNG file but for its pixels."""
+  chunks = []
+  with path.open('rb') as file:
+    file.seek(len(PNG_SIGNATURE))
+    while len(head := file.read(8)) == 8:
+      length, name = struct.unpack('>I4s', head)
+      if name == b'IDAT':
+        file.seek(length + 4, os.SEEK_CUR)
+      else:
+        chunks.append((name, file.read(length)))
+        file.seek(4, os.SEEK_CUR)
+  return chunks
+
+
+def is_lossless_webp(path: Path) -> bool:
+  """Whether the first picture of a WebP file is stored without loss."""
+  with path.open('rb') as file:
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+      name, length = struct.unpack('<4sI', head)
+      if name in (b'VP8 ', b'VP8L'):
+        return name == b'VP8L'
+      file.seek(length + length % 2, os.SEEK_CUR)
+  return False
+
+
+def write_png16(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None:
+  """A PNG file of 16 bits a channel with Pillow's chunks of metadata."""
+  height, width, channels = pixels.shape
+  small = io.BytesIO()
+  Image.new('L', (1, 1)).save(small, 'PNG', **options)
+  with path.open('wb') as file:
+    file.write(PNG_SIGNATURE)
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    _put_chunk(file, b'IHDR', struct.pack('>IIBBBBB', width, height, 16, colour_type, 0, 0, 0))
+    _copy_chunks(small.getvalue(), file)
+    packer = zlib.compressobj(6)
+    rows = max(1, 2**22 // (width * channels))
+    for top in range(0, height, rows):
+      part = pixels[top : top + rows].astype('>u2').view(np.uint8).reshape(-1, width, 2 * channels)
+      lines = np.ones((len(part), 1 + width * 2 * channels), np.uint8)  # 1: each less its left one
+      lines[:, 1:] = np.diff(part, axis=1, prepend=np.uint8(0)).reshape(len(part), -1)
+      _put_chunk(file, b'IDAT', packer.compress(lines))
+    _put_chunk(file, b'IDAT', packer.flush())
+    _put_chunk(file, b'IEND', b'')
+
+
+def _copy_chunks(png: bytes, file: io.BufferedWriter) -> None:
+  """All but the picture's own."""
+  at = len(PNG_SIGNATURE)
+  while at < len(png):
+    length, name = struct.unpack_from('>I4s', png, at)
+    if name not in _OWN_CHUNKS:
+      file.write(png[at : at + length + 12])
+    at += length + 12
+
+
+def _put_chunk(file: io.BufferedWriter, name: bytes, data: bytes) -> None:
+  if data or name == b'IEND':
+    file.write(struct.pack('>I', len(data)) + name + data)
+    file.write(struct.pack('>I', zlib.crc32(data, zlib.crc32(name))))

@@ -1,0 +1,105 @@
+"""TIFF files by tifffile: written always, read where Pillow cannot."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from jaxgen.photos.metadata import IFDS, KEPT_TAGS
+from jaxgen.photos.pixels import Photo, straight, turned
+
+_TIFF_LIMIT = 2**32
+
+
+def tiff_orientation(page: Any) -> int:
+  """1 to 8, of tifffile's page."""
+  tag = page.tags.get(int(ExifTags.Base.Orientation))
+  return int(tag.value) if tag else 1
+
+
+def read_tiff16(page: Any) -> Photo:
+  """A photo of tifffile's page of uint16."""
+  import tifffile
+
+  pixels = page.asarray()
+  if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+    pixels = np.moveaxis(pixels, 0, -1)
+  if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+    pixels = np.concatenate([65535 - pixels[..., :1], pixels[..., 1:]], -1)
+  if tuple(page.extrasamples)[:1] == (tifffile.EXTRASAMPLE.ASSOCALPHA,):
+    pixels = straight(pixels)
+  exif = Image.Exif()
+  values = {tag.code: tag.value for tag in page.tags.values()}
+  for code in KEPT_TAGS & set(values):
+    if isinstance(values[code], str | bytes):
+      exif[code] = values[code]
+  for code in (282, 283):
+    if code in values:
+      exif[code] = values[code][0] / values[code][1]
+      exif[296] = int(values.get(296, 2))
+  info = {'icc_profile': values.get(34675), 'exif': exif.tobytes() if len(exif) else b''}
+  return Photo(turned(pixels, tiff_orientation(page)), 'TIFF', info)
+
+
+def write_tiff(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None:
+  """A TIFF file; Pillow's does not take EXIF into a compressed one."""
+  import tifffile
+
+  exif = options.get('exif') or Image.Exif()
+  resolution = {}
+  if 282 in exif and 283 in exif:
+    resolution['resolution'] = float(exif[282]), float(exif[283])
+    resolution['resolutionunit'] = int(exif.get(296, 2))
+  tags = []
+  for code in sorted(set(exif) - {282, 283, 296, *IFDS}):
+    value = exif[code]
+    if isinstance(value, str):
+      tags.append((code, 's', 0, value, True))
+    elif isinstance(value, bytes):
+      tags.append((code, 'B', len(value), value, True))
+    elif isinstance(value, int):
+      tags.append((code, 'H', 1, value, True))
+  big = pixels.nbytes > _TIFF_LIMIT * 3 // 4
+  inner = {} if big else {int(ifd): exif.get_ifd(ifd) for ifd in IFDS if ifd in exif}
+  tifffile.imwrite(
+    path,
+    pixels if pixels.shape[-1] > 1 else pixels[..., 0],
+    photometric='rgb' if pixels.shape[-1] > 2 else 'minisblack',
+    planarconfig='contig' if pixels.shape[-1] > 1 else None,
+    extrasamples=('unassalpha',) if pixels.shape[-1] in (2, 4) else None,
+    compression='zlib',
+    predictor=True,
+    byteorder='<',
+    bigtiff=big,
+    iccprofile=options.get('icc_profile'),
+    extratags=tags + [(code + 1, 'I', 1, 0, True) for code in inner],
+    metadata=None,
+    software=False,
+    **resolution,
+  )
+  _append_ifds(path, inner)
+
+
+def _append_ifds(path: Path, inner: dict[int, dict[int, Any]]) -> None:
+  """Puts EXIF and GPS at the end of a little-endian TIFF file.
+
+  tifffile refuses to write their tags: the file holds the next higher ones in their place.
+  """
+  import tifffile
+  from PIL import TiffImagePlugin
+
+  for code, values in inner.items():
+    ifd = TiffImagePlugin.ImageFileDirectory_v2(b'II*\x00\x08\x00\x00\x00', group=code)
+    for tag, value in values.items():
+      ifd[tag] = value
+    with path.open('ab') as file:
+      file.write(b'\x00' * (file.tell() % 2))
+      offset = file.tell()
+      file.write(ifd.tobytes(offset))
+    with tifffile.TiffFile(path, mode='r+') as tiff:
+      tag = tiff.pages[0].tags[code + 1]
+      tag.overwrite(offset)
+      tiff.filehandle.seek(tag.offset)
+      tiff.filehandle.write(struct.pack('<H', code))

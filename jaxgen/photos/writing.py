@@ -1,0 +1,78 @@
+"""Writing photos, complete or not at all."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.errors import UserError
+from jaxgen.photos.chunks import write_png16
+from jaxgen.photos.metadata import save_options
+from jaxgen.photos.pixels import Photo
+from jaxgen.photos.tiff import write_tiff
+
+_MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
+# Where a side cannot be longer in a format.
+LONGEST = {'JPEG': 65_500, 'WEBP': 16_383, 'GIF': 65_535}
+
+
+class PhotoWriter:
+  """Writes an image from top to bottom; nothing is at `path` before `save`.
+
+  Args:
+    path: of the file.
+    like: the photo whose format and metadata it gets.
+    height: of the new image.
+    width: of the new image.
+    quality: of lossy formats.
+  """
+
+  def __init__(self, path: Path, like: Photo, height: int, width: int, quality: int = 95):
+    self.path, self._like, self._quality = path, like, quality
+    self._size = height, width
+    channels = like.pixels.shape[-1]
+    # Only Pillow's own memory is filled where it writes the file: a huge image is there once.
+    self._image, self._pixels = None, None
+    if like.pixels.dtype == np.uint8 and like.format != 'TIFF':
+      self._image = Image.new(_MODES[channels], (width, height))
+    else:
+      self._pixels = np.empty((height, width, channels), like.pixels.dtype)
+
+  def put(self, top: int, band: np.ndarray) -> None:
+    """Rows [h, W, C] from row `top` on."""
+    if self._image is None:
+      self._pixels[top : top + len(band)] = band
+    else:
+      one = band.shape[-1] == 1
+      self._image.paste(Image.fromarray(band[..., 0] if one else band), (0, top))
+
+  def save(self) -> None:
+    """Writes the file, complete or not at all.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    part = self.path.with_name(f'.jaxgen.{os.getpid()}.part{self.path.suffix}')
+    try:
+      self.path.parent.mkdir(parents=True, exist_ok=True)
+      try:
+        self._write(part)
+        part.replace(self.path)
+      finally:
+        part.unlink(missing_ok=True)
+    except Exception as error:  # Pillow's and tifffile's writers raise many kinds
+      reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+      raise UserError(f'{self.path} cannot be written: {reason}') from error
+
+  def _write(self, path: Path) -> None:
+    like, channels = self._like, self._like.pixels.shape[-1]
+    options = save_options(like, self._size, self._quality)
+    if self._image is None and like.format in ('PNG', 'TIFF'):
+      write = write_png16 if like.format == 'PNG' else write_tiff
+      write(path, self._pixels, options)
+      return
+    image = self._image or Image.fromarray(self._pixels[..., 0])
+    if like.format == 'GIF':
+      image = image.convert('RGBA') if channels in (2, 4) else image
+    image.save(path, format=like.format, **options)
