@@ -227,10 +227,13 @@ def _upscale(args: argparse.Namespace) -> None:
   from jaxgen.report import Reporter
   from jaxgen.signals import StopSignals
   from jaxgen.systems.srsenet import apply
+  from jaxgen.weight_files import load_weights
 
   wanted = args.scale if args.scale is not None or args.weights else 2.0
+  if args.weights and not args.weights.exists():
+    raise ConfigError(f'--weights {args.weights}: no such file or folder')
   weights = args.weights or apply.shipped_weights(wanted)
-  trained = checkpoint.load(weights)
+  trained = load_weights(weights) if weights.is_file() else checkpoint.load(weights)
   scale = trained.config.get('scale', 0) if wanted is None else wanted
   apply.check_weights(trained, scale, weights)
   options = apply.Options(

@@ -16,6 +16,7 @@ from jaxgen.errors import ConfigError, UserError
 from jaxgen.memory import available_memory
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo, read_size
 from jaxgen.report import Reporter, write_image
+from jaxgen.signals import Stopped
 from jaxgen.systems.srsenet.bands import CHUNK, PhotoBands
 from jaxgen.systems.srsenet.config import MAX_SCALE
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
@@ -91,7 +92,10 @@ def shipped_weights(scale: float) -> Path:
   scales = shipped_scales()
   if not 1 < scale <= max(scales, default=MAX_SCALE):
     known = ', '.join(f'x{s}' for s in scales)
-    raise ConfigError(f'--scale {scale:g} must be above 1 and at most that of a net: {known}')
+    raise ConfigError(
+      f'--scale {scale:g} must be above 1 and at most that of a net: {known}; for more, upscale '
+      'the result again'
+    )
   if not scales:
     raise ConfigError(f'{WEIGHTS} holds no net: name one with --weights')
   return WEIGHTS / f'srsenet_x{min(s for s in scales if s >= scale)}.safetensors'
@@ -235,6 +239,8 @@ def memory_need(size: Size, upscaler: Upscaler, options: Options) -> tuple[int, 
   # The luminance of a row of tiles, and some copies of the rows whose colours are made of it.
   total += 4 * upscaler.sides.trunk * upscaler.scale * size.width * upscaler.scale
   total += 12 * 4 * min(CHUNK, inputs * upscaler.scale**2 * size.channels)
+  if size.channels in (2, 4):  # colours continued into what is transparent
+    total += inputs * (16 + 2 * size.channels * size.item)
   if options.ensemble:
     total += 3 * 4 * inputs * upscaler.scale**2
   if options.sheet:  # made of the whole images as float64
@@ -277,6 +283,8 @@ def run(plan: Plan, upscaler: Upscaler, options: Options, reporter: Reporter) ->
     reporter.warn(f'error: {message}')
   counts: Counter[str] = Counter()
   began = time.monotonic()
+  if not (plan.jobs or plan.outputs or plan.missing):
+    raise UserError(f'no image found ({plan.others} other files; images are {", ".join(SUFFIXES)})')
   for job, number in _waiting(plan, options, counts):
     try:
       size = read_size(job.source)
@@ -284,6 +292,11 @@ def run(plan: Plan, upscaler: Upscaler, options: Options, reporter: Reporter) ->
       check_writable(job.target.parent)
       _one(job, upscaler, options, reporter, f'({number})' if len(plan.jobs) > 1 else '')
       counts['upscaled'] += 1
+    except Stopped as stop:
+      reporter.say(
+        f'stopped by {stop}; {counts["upscaled"]} upscaled. Run the same command to go on.'
+      )
+      raise
     except (UserError, OSError, MemoryError) as error:
       reason = f'{job.source}: out of memory' if isinstance(error, MemoryError) else str(error)
       failed.append(reason)
@@ -314,16 +327,18 @@ def _one(
   job: FileJob, upscaler: Upscaler, options: Options, reporter: Reporter, number: str
 ) -> None:
   began = time.monotonic()
-  photo = read_photo(job.source)
+  photo, written = read_photo(job.source), sheet_path(job.target)
   if options.overwrite or not job.target.exists():  # only the sheet may be missing
-    upscale_photo(photo, job.target, upscaler, options)
+    written = upscale_photo(photo, job.target, upscaler, options)
   if options.sheet:
     _write_sheet(photo, job.target, int(options.scale))
   height, width = photo.pixels.shape[:2]
   kind = upscaler.chosen(height, width, options.tiling)
   how = '' if kind == 'whole' else f', {kind} tiling'
+  if options.scale != upscaler.scale:
+    how = f' by the x{upscaler.scale} net and a resize{how}'
   reporter.say(
-    f'{number} wrote {job.target} ({width} x {height} at x{options.scale:g}{how}, '
+    f'{number} wrote {written} ({width} x {height} at x{options.scale:g}{how}, '
     f'{time.monotonic() - began:.1f} s)'.strip()
   )
 

@@ -90,7 +90,7 @@ def check_config(config: ConfigDict) -> None:
   if not 0 <= optim.warmup_steps < config.num_steps:
     raise ConfigError(
       f'config.optim.warmup_steps = {optim.warmup_steps} must be from 0 to below '
-      f'config.num_steps = {config.num_steps}'
+      f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
     )
   if not 0 <= config.ema_decay < 1:
     raise ConfigError(f'config.ema_decay = {config.ema_decay} must be in [0, 1); 0 is no average')

@@ -97,7 +97,7 @@ def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
   if len(chosen) < config.data.num_validation:
     raise ConfigError(
       f'config.data.num_validation = {config.data.num_validation}, but only {len(chosen)} images '
-      f'of config.data.train are as large as config.eval.crop = {config.eval.crop}'
+      f'of config.data.train are as large as config.eval.crop = {config.eval.crop}: lower either'
     )
   heldout = [found[i] for i in sorted(chosen)]
   return [x for i, x in enumerate(found) if i not in chosen], heldout
@@ -145,6 +145,11 @@ def make_data(config: ConfigDict) -> Data:
     ConfigError: fewer rows than a batch, or no image to evaluate.
   """
   train, heldout = training_images(config)
+  if config.eval_every and not heldout:
+    raise ConfigError(
+      'config.eval_every needs images that are held out: set config.data.num_validation above 0, '
+      'or config.eval_every to 0'
+    )
   rescale = tuple(config.data.rescale)
   packed = prepared(
     [x.path for x in train],
@@ -156,11 +161,6 @@ def make_data(config: ConfigDict) -> Data:
   if config.batch_size > len(cells):
     raise ConfigError(
       f'config.batch_size = {config.batch_size} is more than the {len(cells)} training rows'
-    )
-  if config.eval_every and not heldout:
-    raise ConfigError(
-      'config.eval_every needs images that are held out: set config.data.num_validation above 0, '
-      'or config.eval_every to 0'
     )
   dtype = DTYPES[config.precision][1]
   resident = config.data.placement == 'resident' or (

@@ -391,6 +391,22 @@ def test_opaque_alpha_changes_no_colour(upscale, tmp_path, channels):
   np.testing.assert_array_equal(found[..., :-1], open_(tmp_path / 'without_x4.png'))
 
 
+@pytest.mark.parametrize('edge', ['hard', 'soft'])
+def test_a_flat_colour_keeps_its_colour_at_the_edge_of_what_is_visible(upscale, tmp_path, edge):
+  y, x = np.mgrid[:24, :24]
+  inside = np.clip(8.5 - np.hypot(y - 12, x - 12), 0, 1)
+  pixels = np.zeros((24, 24, 4), np.uint8)
+  pixels[..., 3] = np.round((inside > 0.5 if edge == 'hard' else inside) * 255)
+  pixels[pixels[..., 3] > 0, :3] = (255, 60, 20)
+  save(tmp_path / 'icon.png', pixels)
+  save(tmp_path / 'flat.png', np.broadcast_to(np.uint8([255, 60, 20]), (24, 24, 3)).copy())
+  assert upscale(tmp_path / 'icon.png', tmp_path / 'flat.png') == 0
+  found, flat = open_(tmp_path / 'icon_x4.png'), open_(tmp_path / 'flat_x4.png')
+  seen = found[..., 3] > 0
+  assert seen.any() and not seen.all()
+  np.testing.assert_array_equal(found[seen][:, :3], flat[seen])
+
+
 def test_alpha_itself_is_enlarged_bicubically(upscale, tmp_path):
   pixels = smooth(20, 18, 4)
   save(tmp_path / 'a.png', pixels)
