@@ -73,8 +73,9 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
 
   def init(key: jax.Array) -> TrainState:
     params = net.init(name_key(key, 'init'), jnp.zeros((1, low, low, 1), param_dtype))['params']
-    if config.init_from:
-      start = load_weights(Path(config.init_from)).variables['params']
+    begin = config.get('init_from', '')
+    if begin:
+      start = load_weights(Path(begin)).variables['params']
       params = warm_started(params, start, param_dtype)
     return TrainState(
       step=jnp.zeros((), jnp.int32),
