@@ -245,7 +245,7 @@ class SrSENet(nn.Module):
 
   @property
   def receptive_radius(self) -> int:
-    """Low-resolution pixels around one that its output sees, besides by global pooling; the paper: 18."""
+    """Low-resolution pixels around one that its output sees, besides by global pooling (18 in the paper)."""
     return ENTER_RADIUS + self.num_blocks * BLOCK_RADIUS + LEAVE_RADIUS
 
   @nn.nowrap

@@ -46,7 +46,7 @@ class Tile(NamedTuple):
 
   @property
   def mask(self) -> np.ndarray:
-    """[side, side, 1], 1 inside the image. Made when it is asked for: a huge image has thousands of tiles."""
+    """[side, side, 1], 1 inside the image. It is not kept, since a huge image has thousands of tiles."""
     rows, columns = self.seen
     return (rows & columns)[..., None].astype(np.float32)
 
