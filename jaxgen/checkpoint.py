@@ -35,6 +35,8 @@ SYSTEM_ERRORS = (
   'Read-only file system',
 )
 logging.getLogger('absl').addFilter(lambda record: 'orbax' not in record.pathname)
+# When one array of a save fails, Orbax raises its error and leaves those of the other arrays to asyncio.
+logging.getLogger('asyncio').addFilter(lambda record: '/orbax/' not in record.getMessage())
 
 
 @jax.jit

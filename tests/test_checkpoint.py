@@ -1,12 +1,16 @@
 """Checkpoints: which are kept, damage, other devices, inference, a full disk."""
 
+import asyncio
 import errno
+import gc
 import json
+import logging
 import os
 import shutil
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from helpers import (
   assert_same,
@@ -303,6 +307,22 @@ def test_a_save_that_fails_is_told_and_leaves_the_last_good_one(tmp_path):
   assert_same(final_state_in_process(workdir), before)
   out, _ = finish(start_toy(workdir, *flags))
   assert 'at step 8 ' in out and steps_saved(workdir) == [20, 24]
+
+
+def test_of_several_arrays_that_cannot_be_written_one_is_told(caplog):
+  # Whether asyncio finds the errors of the others before the process ends is a matter of luck.
+  async def left():
+    of_orbax = ocp.StandardCheckpointHandler().async_save(None, None)
+    for coroutine in (of_orbax, int_of('no number')):
+      await asyncio.wait([asyncio.ensure_future(coroutine)])
+
+  async def int_of(text):
+    return int(text)
+
+  with caplog.at_level(logging.ERROR, 'asyncio'):
+    asyncio.run(left())
+    gc.collect()
+  assert caplog.text.count('never retrieved') == 1 and 'no number' in caplog.text
 
 
 def test_a_disk_that_is_full_for_the_log_is_told_with_the_last_good_step(
