@@ -37,6 +37,13 @@ def load_image(
     raise DataError(f'{path}: not a readable image ({error})') from error
 
 
+def to_eight_bits(image: Image.Image, mode: str) -> Image.Image:
+  """An image as 'L' or 'RGB'; 16 bits, which Pillow would clip, are brought to 8."""
+  if image.mode.startswith('I'):
+    image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
+  return image.convert(mode)
+
+
 def read_grey(path: str | Path, height: int, width: int, invert: bool = False) -> np.ndarray:
   """An image file as grey pixels of one size.
 

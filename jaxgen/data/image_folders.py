@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from jaxgen.data.sources import Source
 from jaxgen.errors import DataError
-from jaxgen.images import load_image
+from jaxgen.images import load_image, to_eight_bits
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.pgm', '.ppm')
 _SHOWN = 5
@@ -53,9 +53,7 @@ def read_image(path: Path, rule: Rule, invert: bool = False) -> np.ndarray:
 
 
 def _to_channels(image: Image.Image, channels: int) -> Image.Image:
-  if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
-    image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
-  return image.convert('L' if channels == 1 else 'RGB')
+  return to_eight_bits(image, 'L' if channels == 1 else 'RGB')
 
 
 def _resized(image: Image.Image, path: Path, rule: Rule, paper: str = 'black') -> Image.Image:

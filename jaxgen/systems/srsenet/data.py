@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from jaxgen.data.imresize import imresize, resize_matrix
 from jaxgen.data.order import order
 from jaxgen.data.packed import Cells, prepared, take
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.images import load_image
+from jaxgen.images import load_image, to_eight_bits
 from jaxgen.precision import DTYPES
 from jaxgen.systems.srsenet.config import BUNDLED, folders
 from jaxgen.task import Batch, Data, PyTree
@@ -81,14 +82,26 @@ def folder_images(folder: Path, div2k: str) -> list[Named]:
   paths = sorted(p for p in root.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
   if not paths:
     raise DataError(f'{folder} holds no image ({", ".join(SUFFIXES)})')
-  return [Named(p.relative_to(root).with_suffix('').as_posix(), p) for p in paths]
+  short = [p.relative_to(root).with_suffix('').as_posix() for p in paths]
+  long = [p.relative_to(root).as_posix() for p in paths]
+  return _distinct(short, long, paths)
+
+
+def _distinct(short: list[str], long: list[str], paths: list[Path]) -> list[Named]:
+  """Files by their short names, by the long ones where a short one would stand for two."""
+  count = Counter(short)
+  names = (s if count[s] == 1 else x for s, x in zip(short, long, strict=True))
+  return [Named(name, path) for name, path in zip(names, paths, strict=True)]
 
 
 def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
   """The images to learn from and those held out: config.data.num_validation of the folders' large ones."""
   if config.data.train == BUNDLED:
     return bundled_photographs()
-  found = [x for folder in folders(config.data.train) for x in folder_images(folder, DIV2K_TRAIN)]
+  of_folders = {x: folder_images(x, DIV2K_TRAIN) for x in folders(config.data.train)}
+  images = [x for part in of_folders.values() for x in part]
+  long = [f'{folder.name}/{x.name}' for folder, part in of_folders.items() for x in part]
+  found = _distinct([x.name for x in images], long, [x.path for x in images])
   shuffled = order(config.seed, 'heldout', 0, len(found))
   chosen: list[int] = []
   for i in shuffled:
@@ -121,9 +134,9 @@ def read_levels(path: Path) -> np.ndarray:
 
 
 def _grey_or_rgb(image: Image.Image) -> Image.Image:
-  if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
-    return Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
-  return image.convert('L' if image.mode in ('1', 'L', 'LA') else 'RGB')
+  return to_eight_bits(
+    image, 'L' if image.mode in ('1', 'L', 'LA') or image.mode[0] == 'I' else 'RGB'
+  )
 
 
 def _versions(path: Path, rescale: tuple[float, ...]) -> list[np.ndarray]:

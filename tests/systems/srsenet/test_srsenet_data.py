@@ -128,6 +128,18 @@ def test_div2k_layout_gives_its_own_part(tmp_path):
   assert len(folder_images(tmp_path, 'DIV2K_valid_HR')) == 3
 
 
+def test_files_of_one_name_keep_names_of_their_own(tmp_path):
+  for folder in ('a', 'b'):
+    write(tmp_path / folder, 2)
+  Image.open(tmp_path / 'a' / '0.png').save(tmp_path / 'a' / '0.bmp')
+  assert [x.name for x in folder_images(tmp_path / 'a', '')] == ['0.bmp', '0.png', '1']
+  both = f'{tmp_path / "a"},{tmp_path / "b"}'
+  train, heldout = training_images(tiny(data__train=both, data__num_validation=2))
+  names = [x.name for x in train + heldout]
+  assert sorted(names) == ['0', '0.bmp', '0.png', 'a/1', 'b/1']
+  assert {x.name for x in train}.isdisjoint(x.name for x in heldout)
+
+
 def test_several_folders_grey_files_and_sixteen_bits_are_read(tmp_path):
   write(tmp_path / 'a', 1)
   (tmp_path / 'b').mkdir()
