@@ -83,7 +83,9 @@ def _figures(
   config = configs.load(f'{table.system}:{variant}')
   overrides = dict(pair.split('=', 1) for pair in args.set)
   for key, value in overrides.items():
-    config.update_from_flattened_dict({key: _typed(configs.flatten(config)[key], value)})
+    config.update_from_flattened_dict(
+      {key: configs.parsed(key, value, configs.flatten(config)[key])}
+    )
   config.seed = seed
   configs.check(config)
   tag = configs.digest(sorted(overrides.items())) if overrides else 'default'
@@ -97,12 +99,6 @@ def _figures(
     run.evaluate(workdir, given=config, reporter=reporter)
   jax.clear_caches()
   return json.loads(path.read_text())
-
-
-def _typed(now: Any, value: str) -> Any:
-  if isinstance(now, str):
-    return value
-  return tuple(json.loads(value)) if isinstance(now, list) else type(now)(float(value))
 
 
 def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:

@@ -136,13 +136,14 @@ def overridden(config: ConfigDict, values: Mapping[str, str], free: Iterable[str
     node = changed
     for name in path:
       node = node[name]
-    node[leaf] = _parsed(key, text, flat[key])
+    node[leaf] = parsed(key, text, flat[key])
   result = from_json(changed)
   check(result)
   return result
 
 
-def _parsed(key: str, text: str, like: Any) -> Any:
+def parsed(key: str, text: str, like: Any) -> Any:
+  """A key's value from text, of the type of `like`, its value now; lists as (1, 2) or [1, 2]."""
   if isinstance(like, str):
     return text
   try:
@@ -151,6 +152,8 @@ def _parsed(key: str, text: str, like: Any) -> Any:
     value = text
   if isinstance(like, float) and type(value) is int:
     value = float(value)
+  if isinstance(like, list) and isinstance(value, tuple):
+    value = list(value)
   if type(value) is not type(like):
     raise ConfigError(f'{key}={text}: must be of type {type(like).__name__}')
   return value

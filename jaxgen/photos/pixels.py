@@ -42,11 +42,6 @@ class Photo(NamedTuple):
   format: str
   info: dict[str, Any]
 
-  @property
-  def has_alpha(self) -> bool:
-    """Whether the last channel is alpha."""
-    return self.pixels.shape[-1] in (2, 4)
-
 
 def as_array(image: Image.Image, mode: str) -> np.ndarray:
   """[H, W, C] of an image brought to a mode. Some rows at a time: Pillow would copy it twice."""

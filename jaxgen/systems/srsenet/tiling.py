@@ -75,7 +75,8 @@ class Upscaler:
     sides, room = sides or Sides(), 2 * net.receptive_radius + 4
     self.sides = sides._replace(block=max(sides.block, room), trunk=max(sides.trunk, room))
     self.progress = progress
-    self._params = variables['params']
+    # Placed once: numpy arrays would go to the device with every tile.
+    self._params = jax.tree.map(jnp.asarray, variables['params'])
     self._dtype = np.dtype(net.param_dtype)
     block = net.make_block()
     self._enter = compile(functools.partial(_on_canvas, net, 'enter'))
@@ -116,7 +117,7 @@ class Upscaler:
     else:
       with self._features(height, width, on_disk=kind == 'exact') as (x, excited):
         self._streamed(read, x, excited)
-        yield from self._left(read, x, 'upscaling')
+        yield from self._left(read, x)
 
   def chosen(self, height: int, width: int, tiling: str = 'auto') -> str:
     """What `auto` means for an image: whole or sampled."""
@@ -205,39 +206,44 @@ class Upscaler:
       else:
         x[top : top + rows] += part * gates
 
-  def _left(self, read: Read, x: np.ndarray, description: str) -> Iterator[Band]:
+  def _left(self, read: Read, x: np.ndarray) -> Iterator[Band]:
     """The output of the last features [H, W, C] of rows of an image."""
     height, width, _ = x.shape
     luminance = Rows(read, height, width, self._dtype)
-    tiles = list(make_tiles(height, width, self.sides.leave, LEAVE_RADIUS))
-    band = np.empty((0, 0), self._dtype)
-    for tile in self.progress(tiles, description):
-      out = self._leave(self._params, tile.cut(x), tile.cut(luminance), tile.mask)
-      rows, columns = tile.inside
-      if columns.start == 0:
-        band = np.empty(((rows.stop - rows.start) * self.scale, width * self.scale), self._dtype)
-      s = self.scale
-      band[:, columns.start * s : columns.stop * s] = tile.inner(np.asarray(out), s)[..., 0]
-      if columns.stop == width:
-        yield rows.start * s, band
+
+    def output(tile: Tile) -> np.ndarray:
+      found = self._leave(self._params, tile.cut(x), tile.cut(luminance), tile.mask)
+      return tile.inner(np.asarray(found), self.scale)[..., 0]
+
+    return self._assembled(make_tiles(height, width, self.sides.leave, LEAVE_RADIUS), width, output)
 
   def _sampled(self, read: Read, height: int, width: int) -> Iterator[Band]:
     """One pass over tiles with gates from a sample of them."""
     gates = self.sampled_gates(read, height, width)
     luminance = Rows(read, height, width, self._dtype)
-    tiles = list(make_tiles(height, width, self.sides.trunk, self.net.receptive_radius))
-    s, band = self.scale, np.empty((0, 0), self._dtype)
-    for tile in self.progress(tiles, 'upscaling'):
+
+    def output(tile: Tile) -> np.ndarray:
       y = tile.cut(luminance)
       x = np.asarray(self._trunk(self._params, y, tile.mask, gates))
+      return self._leave_canvas(x, y, tile)
+
+    tiles = make_tiles(height, width, self.sides.trunk, self.net.receptive_radius)
+    return self._assembled(tiles, width, output)
+
+  def _assembled(
+    self, tiles: Iterable[Tile], width: int, output: Callable[[Tile], np.ndarray]
+  ) -> Iterator[Band]:
+    """Rows of tiles side by side, each tile's part of the output by `output`."""
+    s, band = self.scale, np.empty((0, 0), self._dtype)
+    for tile in self.progress(list(tiles), 'upscaling'):
       rows, columns = tile.inside
       if columns.start == 0:
         band = np.empty(((rows.stop - rows.start) * s, width * s), self._dtype)
-      band[:, columns.start * s : columns.stop * s] = self._leave_canvas(x, y, tile)
+      band[:, columns.start * s : columns.stop * s] = output(tile)
       if columns.stop == width:
         yield rows.start * s, band
 
-  def _leave_canvas(self, x: np.ndarray, y: np.ndarray, tile: 'Tile') -> np.ndarray:
+  def _leave_canvas(self, x: np.ndarray, y: np.ndarray, tile: Tile) -> np.ndarray:
     """The output [s h, s w] inside a tile, of features and luminance on its canvas."""
     part, s, h = tile.inner(tile.mask), self.scale, tile.halo
     out = np.empty((part.shape[0] * s, part.shape[1] * s), self._dtype)
