@@ -4,7 +4,8 @@ r"""Makes trained srsenet runs the nets that `jaxgen upscale` uses, and writes t
     --out benchmarks/results/srsenet_weights_cpu.json
 
 writes jaxgen/weights/srsenet_x<scale>.safetensors of each run, measures each on the sets by the paper's
-protocol, and renders jaxgen/weights/README.md from the result file, which keeps the rows of other scales.
+protocol, and renders jaxgen/weights/README.md and docs/srsenet_scores.md from the result file, which keeps the
+rows of other scales.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from jaxgen.report import read_metrics, write_image
 from jaxgen.systems.srsenet.apply import WEIGHTS, shipped_weights
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.data import bundled_photographs
-from jaxgen.systems.srsenet.evaluation import PAPER, compare_image
+from jaxgen.systems.srsenet.evaluation import PAPER, PAPER_BICUBIC, compare_image
 from jaxgen.systems.srsenet.sheet import comparison_sheet
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import Upscaler
@@ -37,6 +38,7 @@ TERMS = (
   'whose images are for non-commercial research and education. The code of jaxgen is under the Apache License '
   '2.0; these terms of the training images stand beside it.'
 )
+SCORES = Path(__file__).parents[1] / 'docs' / 'srsenet_scores.md'
 CARD = """# The nets behind `jaxgen upscale`
 
 SrSENet (Mei et al.) of the paper's size, float32, one file a scale. A file's header holds its config, so
@@ -101,6 +103,7 @@ def main() -> None:
   found = {'machine': machine.describe(), 'rows': dict(sorted(rows.items()))}
   machine.write_json(args.out, found)
   (WEIGHTS / 'README.md').write_text(card(found['rows']))
+  SCORES.write_text(beside_the_paper(found['rows']))
   if args.picture:
     write_image(args.picture, picture(shipped_weights(4)))
 
@@ -185,6 +188,46 @@ def card(rows: dict[str, Any]) -> str:
         f'{x["bicubic_ssim"]:.4f} | {paper if isinstance(paper, str) else f"{paper:.2f}"} |'
       )
   return CARD.format(terms=TERMS, training='\n'.join(training), scores='\n'.join(scores))
+
+
+def beside_the_paper(rows: dict[str, Any]) -> str:
+  """The documentation's table of every set and scale: ours, the paper's and bicubic's."""
+  lines = [
+    "| | scale | ours | the paper | bicubic here | the paper's bicubic |",
+    '|---|---|---|---|---|---|',
+  ]
+  for of_set in dict.fromkeys(name for row in rows.values() for name in row['sets']):
+    for row in rows.values():
+      if of_set in row['sets']:
+        x, scale = row['sets'][of_set], row['scale']
+        columns = [
+          _quality(x, ''),
+          _of_paper(PAPER, of_set, scale),
+          _quality(x, 'bicubic_'),
+          _of_paper(PAPER_BICUBIC, of_set, scale),
+        ]
+        lines.append(f'| {of_set} | {scale} | {" | ".join(columns)} |')
+  return '\n'.join([*lines, '', _lengths(rows), ''])
+
+
+def _quality(x: dict[str, float], prefix: str) -> str:
+  psnr, *ssims = (x[f'{prefix}{name}'] for name in ('psnr', 'ssim', 'ssim_matlab'))
+  return f'{psnr:.2f} {" / ".join(f"{ssim:.4f}".lstrip("0") for ssim in ssims)}'
+
+
+def _of_paper(table: dict[str, dict[int, tuple[float, float]]], of_set: str, scale: int) -> str:
+  psnr, ssim = table.get(of_set, {}).get(scale, (None, None))
+  return '-' if psnr is None else f'{psnr:.2f} - / {f"{ssim:.3f}".lstrip("0")}'
+
+
+def _lengths(rows: dict[str, Any]) -> str:
+  """Which training gave the rows."""
+  found = (
+    f'{name} {row["steps"]:,} steps, {row["seconds"] / 60:.0f} min, {row["hardware"]}, {row["date"]}, '
+    f'seed {row["seed"]}'
+    for name, row in rows.items()
+  )
+  return f'Training: {"; ".join(found)}.'
 
 
 if __name__ == '__main__':

@@ -16,7 +16,8 @@ extensions = [
   'sphinx.ext.napoleon',
   'sphinx.ext.viewcode',
 ]
-exclude_patterns = ['_build', '*_results.md']  # included by the systems' pages
+# Pages of results are included by the systems' pages.
+exclude_patterns = ['_build', '*_results.md', '*_scores.md']
 html_theme = 'furo'
 html_title = f'jaxgen {release}'
 smartquotes = False  # shapes as [..., P] stay as they are
