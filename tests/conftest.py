@@ -44,6 +44,7 @@ def quick_compilation():
 def toy(monkeypatch):
   """The toy system, registered; a function that makes its config with overrides by dotted key."""
   import toy_system
+  from helpers import override
 
   from jaxgen.systems import SYSTEMS
 
@@ -54,15 +55,3 @@ def toy(monkeypatch):
     return override(toy_system.get_config(), overrides)
 
   return make
-
-
-def override(config, overrides):
-  """A config with values by dotted key, dots written as double underscores."""
-  with config.unlocked():
-    for key, value in overrides.items():
-      *path, leaf = key.split('__')
-      node = config
-      for name in path:
-        node = node[name]
-      node[leaf] = value
-  return config

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from conftest import override
 
 from jaxgen import checkpoint, run
 from jaxgen import config as configs
@@ -26,6 +25,18 @@ TINY = {
   'eval.batch_size': 360,
   'checkpoint.keep': 2,
 }
+
+
+def override(config, overrides):
+  """A config with values by dotted key, dots written as double underscores."""
+  with config.unlocked():
+    for key, value in overrides.items():
+      *path, leaf = key.split('__')
+      node = config
+      for name in path:
+        node = node[name]
+      node[leaf] = value
+  return config
 
 
 def comvae(variant='compound_mixture', **overrides):

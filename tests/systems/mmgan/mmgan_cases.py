@@ -1,6 +1,6 @@
 """Small configs of the Mixed Membership GAN."""
 
-from conftest import override
+from helpers import override
 
 from jaxgen import config as configs
 

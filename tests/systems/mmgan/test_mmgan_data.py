@@ -5,7 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from conftest import override
+from helpers import override
 from mmgan_cases import tiny
 from PIL import Image
 

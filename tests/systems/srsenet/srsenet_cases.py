@@ -2,7 +2,7 @@
 
 import jax
 import numpy as np
-from conftest import override
+from helpers import override
 
 from jaxgen import config as configs
 from jaxgen.systems.srsenet.model import SrSENet

@@ -1,0 +1,134 @@
+"""Image files that are refused, damaged, or cannot be written."""
+
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from photo_cases import again, check, noise, save_deep, smooth, write_tiff
+from PIL import Image
+
+from jaxgen.errors import DataError, UserError
+from jaxgen.photos import Photo, PhotoWriter, read_photo, read_size
+
+
+def test_an_animation_and_pages_are_refused(tmp_path):
+  frames = [Image.fromarray(noise(6, 7, 3, seed=i)) for i in range(3)]
+  pages = np.stack([noise(6, 7, 3, np.uint16, seed=i) for i in range(3)])
+  for name in ('a.gif', 'a.tif', 'a.webp', 'a.png'):
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+  write_tiff(tmp_path / 'deep.tif', pages)
+  for name in ('a.gif', 'a.tif', 'a.webp', 'a.png', 'deep.tif'):
+    for read in (read_size, read_photo):
+      with pytest.raises(DataError, match=rf'{name}: has 3 frames or pages: only single images'):
+        read(tmp_path / name)
+
+
+def test_a_phone_s_photo_with_a_second_picture_is_its_first(tmp_path):
+  first, second = Image.fromarray(smooth(24, 20, 3)), Image.new('RGB', (8, 8))
+  first.save(tmp_path / 'a.jpg', 'MPO', save_all=True, append_images=[second], quality=97)
+  photo = check(tmp_path / 'a.jpg', 3, 8, 'JPEG', (24, 20))
+  assert np.abs(photo.pixels.astype(int) - smooth(24, 20, 3)).mean() < 3
+  with Image.open(again(tmp_path / 'a.jpg')) as new:
+    assert new.format == 'JPEG'
+
+
+def test_what_would_lose_depth_or_colours_is_refused(tmp_path):
+  wide = noise(6, 7, 3, np.uint16)
+  (tmp_path / 'a.ppm').write_bytes(b'P6 7 6 65535\n' + wide.astype('>u2').tobytes())
+  tifffile.imwrite(tmp_path / 'float.tif', np.zeros((6, 7), np.float32))
+  tifffile.imwrite(tmp_path / 'cmyk.tif', noise(6, 7, 4, np.uint16), photometric='separated')
+  tifffile.imwrite(tmp_path / 'lab.tif', noise(6, 7, 3), photometric='cielab')
+  for name, words in (
+    ('a.ppm', 'save it as PNG or TIFF'),
+    ('float.tif', 'save it with 8 or 16 bits'),
+    ('cmyk.tif', 'save it as RGB'),
+    ('lab.tif', 'save it as RGB'),
+  ):
+    for read in (read_size, read_photo):
+      with pytest.raises(DataError, match=rf'^[^\n]*{name}: [^\n]*{words}[^\n]*$'):
+        read(tmp_path / name)
+
+
+def test_a_format_that_is_only_read_is_refused(tmp_path):
+  head = b'8BPS' + struct.pack('>H6xHIIHH', 1, 3, 6, 7, 8, 3) + struct.pack('>IIIH', 0, 0, 0, 0)
+  (tmp_path / 'a.psd').write_bytes(head + noise(6, 7, 3).tobytes())
+  with pytest.raises(DataError, match=r'a\.psd: PSD can be read but not written'):
+    read_size(tmp_path / 'a.psd')
+
+
+def truncated(path):
+  content = path.read_bytes()
+  path.write_bytes(content[: len(content) * 2 // 3])
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.webp', 'a.tif', 'deep.png', 'deep.tif'])
+def test_a_truncated_file_is_named_in_one_line(tmp_path, name):
+  if name.startswith('deep'):
+    save_deep(tmp_path / name, noise(60, 70, 3, np.uint16))
+  else:
+    Image.fromarray(noise(60, 70, 3)).save(tmp_path / name)
+  truncated(tmp_path / name)
+  with pytest.raises(DataError, match=rf'^[^\n]*/{name}: [^\n]+$'):
+    read_photo(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+  'content', [b'', b'text', b'\x89PNG\r\n\x1a\n' + b'\0' * 20, b'II*\0', b'II*\0' + b'\xff' * 40]
+)
+def test_what_is_no_image_is_named_in_one_line(tmp_path, content):
+  (tmp_path / 'a.png').write_bytes(content)
+  for read in (read_size, read_photo):
+    with pytest.raises(DataError, match=r'^[^\n]*/a\.png: [^\n]*image[^\n]*$'):
+      read(tmp_path / 'a.png')
+
+
+def test_a_folder_and_nothing_at_all_are_told_apart(tmp_path):
+  (tmp_path / 'folder.png').mkdir()
+  for read in (read_size, read_photo):
+    with pytest.raises(DataError, match=r'folder\.png: a folder, not an image$'):
+      read(tmp_path / 'folder.png')
+    with pytest.raises(DataError, match=r'none\.png: no such file$'):
+      read(tmp_path / 'none.png')
+
+
+def writer(path, kind='PNG', **info):
+  pixels = noise(6, 7, 3)
+  filled = {'chunks': [], 'text': {}, 'lossless': False, **info}
+  out = PhotoWriter(path, Photo(pixels, kind, filled), 6, 7)
+  out.put(0, pixels)
+  return out
+
+
+def test_where_nothing_can_be_written_is_told_in_one_line(tmp_path):
+  (tmp_path / 'file').write_bytes(b'mine')
+  (tmp_path / 'full.png').mkdir()
+  for path in (tmp_path / 'file' / 'a.png', tmp_path / 'full.png', tmp_path / ('a' * 300 + '.png')):
+    with pytest.raises(UserError, match=r'^[^\n]*\.png cannot be written: [^\n]+$'):
+      writer(path).save()
+  assert sorted(p.name for p in tmp_path.rglob('*')) == ['file', 'full.png']
+
+
+@pytest.mark.parametrize('error', [OSError(28, 'No space left on device'), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, error):
+  path = tmp_path / 'a.png'
+  path.write_bytes(b'old')
+
+  def fail(self, file, *args, **kwargs):
+    file.write_bytes(b'half')
+    raise error
+
+  out = writer(path)
+  monkeypatch.setattr(Image.Image, 'save', fail)
+  with pytest.raises(UserError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
+    out.save()
+  if isinstance(error, OSError):
+    assert str(caught.value) == f'{path} cannot be written: No space left on device'
+  assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {'a.png': b'old'}
+
+
+def test_reading_leaves_the_limit_on_sizes_as_it_was(tmp_path, monkeypatch):
+  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+  Image.fromarray(noise(60, 70, 3)).save(tmp_path / 'a.png')
+  assert read_photo(tmp_path / 'a.png').pixels.shape == (60, 70, 3)
+  assert Image.MAX_IMAGE_PIXELS == 10
