@@ -17,7 +17,8 @@ IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 # Tags of a TIFF file that say nothing of how its pixels are stored: document name to model, resolution, unit,
 # software, date, artist, host, white point, primaries, rating, copyright, IPTC, EXIF, GPS, XMP, Windows' own.
 KEPT_TAGS = {269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 318, 319, 700, 18246, 33432}
-KEPT_TAGS |= {33723, 34665, 34853, 40091, 40092, 40093, 40094, 40095}
+_IPTC = 33723
+KEPT_TAGS |= {_IPTC, 34665, 34853, 40091, 40092, 40093, 40094, 40095}
 
 
 def read_metadata(image: Image.Image, path: Path) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def read_metadata(image: Image.Image, path: Path) -> dict[str, Any]:
   if image.format == 'PNG':
     text = {k: v for k, v in image.text.items() if k != 'Raw profile type exif'}
     if _XMP_TEXT in text:
-      text[_XMP_TEXT] = info['xmp'].decode()
+      text[_XMP_TEXT] = _without_orientation(text[_XMP_TEXT].encode()).decode()
     info['text'] = text
     info['chunks'] = [(k, v) for k, v in png_chunks(path) if k in _COLOUR_CHUNKS]
   elif image.format == 'WEBP':
@@ -41,7 +42,7 @@ def read_metadata(image: Image.Image, path: Path) -> dict[str, Any]:
 
 
 def _without_orientation(xmp: bytes) -> bytes:
-  for pattern in (rb'tiff:Orientation="\d"', rb'<tiff:Orientation>\d</tiff:Orientation>'):
+  for pattern in (rb'tiff:Orientation=(["\'])\d\1', rb'<tiff:Orientation>\d</tiff:Orientation>'):
     xmp = re.sub(pattern, b'', xmp)
   return xmp
 
@@ -58,11 +59,22 @@ def _exif(image: Image.Image) -> bytes:
       dropped |= set(exif) - KEPT_TAGS
       if 700 in exif and isinstance(exif[700], bytes):
         exif[700] = _without_orientation(exif[700])
+      if not isinstance(exif.get(_IPTC, b''), bytes):
+        dropped.add(_IPTC)
     for tag in dropped & set(exif):
       del exif[tag]
-    return exif.tobytes() if len(exif) else b''
+    return encoded(exif).tobytes() if len(exif) else b''
   except Exception:  # as above
     return b''
+
+
+def encoded(exif: Image.Exif) -> Image.Exif:
+  """EXIF whose texts are bytes where they are not ASCII: Pillow would write ? for what is none."""
+  for values in (exif, *(exif.get_ifd(ifd) for ifd in IFDS if ifd in exif)):
+    for tag, value in list(values.items()):
+      if isinstance(value, str) and not value.isascii():
+        values[tag] = value.encode('latin-1', 'replace')  # as Pillow decodes them
+  return exif
 
 
 def _resized_exif(raw: bytes, size: tuple[int, int]) -> Image.Exif:
@@ -83,7 +95,8 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
   if 'xmp' in info and kind in ('JPEG', 'WEBP', 'AVIF'):
     options['xmp'] = info['xmp']
   if info.get('exif') and kind in ('PNG', 'JPEG', 'WEBP', 'TIFF', 'AVIF'):
-    options['exif'] = _resized_exif(info['exif'], size)
+    exif = _resized_exif(info['exif'], size)
+    options['exif'] = exif if kind == 'TIFF' else encoded(exif).tobytes()
   if 'comment' in info and kind in ('JPEG', 'GIF'):
     options['comment'] = info['comment']
   if kind == 'JPEG':

@@ -16,6 +16,24 @@ from jaxgen.photos.metadata import read_metadata
 from jaxgen.photos.pixels import Photo, Size, as_array, straight, turned
 from jaxgen.photos.tiff import read_tiff16, tiff_orientation
 
+# What Pillow writes as it reads it: not icons, whose sizes are fixed, nor maps of one bit.
+_KEPT_FORMATS = (
+  'PNG',
+  'JPEG',
+  'TIFF',
+  'WEBP',
+  'AVIF',
+  'GIF',
+  'BMP',
+  'DIB',
+  'PPM',
+  'TGA',
+  'JPEG2000',
+  'PCX',
+  'SGI',
+)
+_LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
+
 
 def read_size(path: Path) -> Size:
   """A file's size from its header, without decoding it.
@@ -49,6 +67,9 @@ def read_photo(path: Path) -> Photo:
     if depth == 16:
       pixels = _deep_pixels(image, path, len(mode))
     else:
+      top, clear = _LEVELS.get(_rawmode(image)), image.info.get('transparency')
+      if top and isinstance(clear, int) and clear <= top:  # Pillow spreads the pixels, not this
+        image.info['transparency'] = clear * 255 // top
       image.load()
       pixels = as_array(image, mode)
     pixels = turned(pixels, _orientation(image, path))
@@ -72,7 +93,8 @@ def _opened(path: Path) -> Iterator[Any]:
         _check_single(len(tiff.pages), path)
         yield page
         return
-  with Image.open(path) as image:
+  # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
+  with path.open('rb') as file, Image.open(file) as image:
     _check_kind(image, path)
     yield image
 
@@ -94,7 +116,7 @@ def _check_kind(image: Image.Image, path: Path) -> None:
   if image.mode in ('LAB', 'HSV') or (image.mode == 'CMYK' and ';16' in rawmode):
     raise DataError(f'{path}: {image.mode} of this kind cannot be kept: save it as RGB')
   Image.init()
-  if _format(image) not in Image.SAVE:
+  if _format(image) not in Image.SAVE or _format(image) not in _KEPT_FORMATS:
     raise DataError(f'{path}: {image.format} can be read but not written: save it as PNG')
 
 
@@ -145,7 +167,7 @@ def _deep_pixels(image: Image.Image, path: Path, channels: int) -> np.ndarray:
   else:
     name, end = rawmode.replace('RGBa', 'RGBA').split(';16')
     big = end == 'B' or (end == 'N' and sys.byteorder == 'big')
-    with Image.open(path) as again:
+    with path.open('rb') as file, Image.open(file) as again:
       pixels = _decoded(again, f'{name};16{"B" if big else "L"}').astype(np.uint16) << 8
     pixels |= _decoded(image, f'{name};16{"L" if big else "B"}')
     if rawmode.startswith('RGBa'):
@@ -201,6 +223,10 @@ def _told(path: Path) -> Iterator[None]:
   except MemoryError as error:
     raise DataError(f'{path}: too large for the memory of this machine') from error
   except Exception as error:  # Pillow, zlib and tifffile each raise their own kinds
+    if 'imagecodecs' in str(error):
+      raise DataError(
+        f'{path}: its compression needs a package to be read: pip install imagecodecs'
+      ) from error
     raise DataError(f'{path}: damaged, or not an image ({_first_line(error)})') from error
   finally:
     Image.MAX_IMAGE_PIXELS = limit

@@ -1,5 +1,6 @@
 """TIFF files by tifffile: written always, read where Pillow cannot."""
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-from jaxgen.photos.metadata import IFDS, KEPT_TAGS
+from jaxgen.photos.metadata import IFDS, KEPT_TAGS, encoded
 from jaxgen.photos.pixels import Photo, straight, turned
 
 _TIFF_LIMIT = 2**32
@@ -33,10 +34,11 @@ def read_tiff16(page: Any) -> Photo:
   exif = Image.Exif()
   values = {tag.code: tag.value for tag in page.tags.values()}
   for code in KEPT_TAGS & set(values):
-    if isinstance(values[code], str | bytes):
-      exif[code] = values[code]
+    value = values[code]
+    if isinstance(value, str | bytes):
+      exif[code] = value if isinstance(value, bytes) else value.encode()
   for code in (282, 283):
-    if code in values:
+    if code in values and values[code][1]:
       exif[code] = values[code][0] / values[code][1]
       exif[296] = int(values.get(296, 2))
   info = {'icc_profile': values.get(34675), 'exif': exif.tobytes() if len(exif) else b''}
@@ -49,20 +51,21 @@ def write_tiff(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None:
 
   exif = options.get('exif') or Image.Exif()
   resolution = {}
-  if 282 in exif and 283 in exif:
-    resolution['resolution'] = float(exif[282]), float(exif[283])
+  pair = tuple(float(exif.get(code, 0)) for code in (282, 283))
+  if all(math.isfinite(x) and x > 0 for x in pair):
+    resolution['resolution'] = pair
     resolution['resolutionunit'] = int(exif.get(296, 2))
   tags = []
   for code in sorted(set(exif) - {282, 283, 296, *IFDS}):
     value = exif[code]
     if isinstance(value, str):
-      tags.append((code, 's', 0, value, True))
+      tags.append((code, 's', 0, value.encode('latin-1', 'replace'), True))
     elif isinstance(value, bytes):
       tags.append((code, 'B', len(value), value, True))
     elif isinstance(value, int):
       tags.append((code, 'H', 1, value, True))
   big = pixels.nbytes > _TIFF_LIMIT * 3 // 4
-  inner = {} if big else {int(ifd): exif.get_ifd(ifd) for ifd in IFDS if ifd in exif}
+  inner = {} if big else {int(ifd): encoded(exif).get_ifd(ifd) for ifd in IFDS if ifd in exif}
   tifffile.imwrite(
     path,
     pixels if pixels.shape[-1] > 1 else pixels[..., 0],

@@ -210,3 +210,35 @@ def test_how_a_tiff_was_stored_does_not_spoil_the_new_one(tmp_path, options, dty
       assert image.tag_v2[270] == 'mine'
       assert image.tag_v2[305] == 'soft'
       assert image.tag_v2[315] == 'Artist'
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.webp', 'a.tif', 'deep.tif'])
+def test_texts_of_exif_keep_their_bytes(tmp_path, name):
+  artist, path = 'Zoë © 2020'.encode(), tmp_path / name
+  exif = Image.Exif()
+  exif[315] = artist
+  if name == 'deep.tif':
+    write_tiff(path, noise(6, 7, 2, np.uint16), extratags=[(315, 's', 0, artist, True)])
+  else:
+    Image.fromarray(noise(6, 7, 3)).save(path, exif=exif if name == 'a.tif' else exif.tobytes())
+  assert artist in again(path, 2).read_bytes()
+
+
+def test_xmp_in_a_plain_text_of_png_stays(tmp_path):
+  text = PngImagePlugin.PngInfo()
+  text.add_text('XML:com.adobe.xmp', "<x tiff:Orientation='6' a='1'/>")
+  Image.fromarray(noise(6, 7, 3)).save(tmp_path / 'a.png', pnginfo=text)
+  with Image.open(again(tmp_path / 'a.png')) as new:
+    assert new.text['XML:com.adobe.xmp'] == "<x  a='1'/>"
+
+
+@pytest.mark.parametrize('channels', [2, 3])
+def test_a_resolution_that_is_no_number_is_left_out(tmp_path, channels):
+  none = [(code, 2, 1, (0, 0), True) for code in (282, 283)]
+  dtype = np.uint16 if channels == 2 else np.uint8
+  pixels = noise(6, 7, channels, dtype)
+  write_tiff(tmp_path / 'a.tif', pixels)
+  with tifffile.TiffFile(tmp_path / 'a.tif', mode='r+') as tiff:
+    for code, *_ in none:
+      tiff.pages[0].tags[code].overwrite((0, 0))
+  np.testing.assert_array_equal(read_photo(again(tmp_path / 'a.tif')).pixels, pixels)

@@ -9,7 +9,9 @@ import tifffile
 from photo_cases import SRGB, again, check, noise, read_png16, smooth, write_png16, write_tiff
 from PIL import Image
 
-from jaxgen.photos import read_photo
+from jaxgen.errors import DataError
+from jaxgen.photos import read_photo, read_size
+from jaxgen.photos.pixels import turned
 
 
 @pytest.mark.parametrize('channels', [1, 2, 3, 4])
@@ -251,3 +253,30 @@ def test_a_gif_of_one_frame_keeps_its_transparency(tmp_path):
   seen = photo.pixels[..., 3] > 0
   np.testing.assert_array_equal(new.pixels[seen], photo.pixels[seen])
   assert new.info['comment'] == b'mine'
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize(('channels', 'depth'), [(1, 8), (4, 8), (1, 16)])
+def test_an_uncompressed_tiff_is_turned_upright(tmp_path, channels, depth, orientation):
+  pixels = noise(6, 7, channels, np.uint8 if depth == 8 else np.uint16)
+  tag = (274, 3, 1, orientation, True)
+  write_tiff(tmp_path / 'a.tif', pixels, extratags=[tag])
+  wanted = turned(pixels, orientation)
+  photo = check(tmp_path / 'a.tif', channels, depth, 'TIFF', wanted.shape[:2])
+  np.testing.assert_array_equal(photo.pixels, wanted)
+
+
+@pytest.mark.parametrize('bits', [1, 2, 4, 8])
+def test_one_grey_of_few_bits_becomes_alpha(tmp_path, bits):
+  pixels = (np.arange(42).reshape(6, 7) % 2**bits).astype(np.uint8)
+  with (tmp_path / 'a.png').open('wb') as file:
+    png.Writer(7, 6, greyscale=True, bitdepth=bits, transparent=1).write(file, pixels)
+  photo = check(tmp_path / 'a.png', 2, 8, 'PNG')
+  np.testing.assert_array_equal(photo.pixels[..., 0], pixels * (255 // (2**bits - 1)))
+  np.testing.assert_array_equal(photo.pixels[..., 1], np.where(pixels == 1, 0, 255))
+
+
+def test_icons_of_fixed_sizes_are_refused(tmp_path):
+  Image.fromarray(noise(48, 48, 3)).save(tmp_path / 'a.ico')
+  with pytest.raises(DataError, match='ICO can be read but not written: save it as PNG'):
+    read_size(tmp_path / 'a.ico')
