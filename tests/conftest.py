@@ -34,9 +34,11 @@ def precision():
 
 @pytest.fixture(scope='module')
 def quick_compilation():
-  """Few of XLA's optimizations, for modules that do little but wait for compilation."""
+  """Few of XLA's optimizations, for modules that do little but wait for compilation; also in subprocesses."""
   jax.config.update('jax_disable_most_optimizations', True)
-  yield
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+    yield
   jax.config.update('jax_disable_most_optimizations', False)
 
 

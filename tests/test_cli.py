@@ -9,6 +9,8 @@ from PIL import Image
 
 from jaxgen import cli
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):

@@ -14,6 +14,8 @@ from jaxgen import devices as dev
 from jaxgen.launcher import guarded
 from jaxgen.metrics import Mean
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 
 def saved_state(config, workdir):
   """failure/state."""

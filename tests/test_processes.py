@@ -23,6 +23,8 @@ from helpers import (
 from jaxgen import devices as dev
 from jaxgen.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 COMVAE = {
   'config': 'configs/comvae.py:no_latent_dbnn',
   'script': 'launch.py',

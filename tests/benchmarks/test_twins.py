@@ -19,6 +19,8 @@ from jaxgen.systems.comvae.task import make_task
 from jaxgen.systems.srsenet.losses import charbonnier
 from jaxgen.task import Trained
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = {'image_shape': [8, 8, 1], 'steps_per_epoch': 5}
 STEP = 2

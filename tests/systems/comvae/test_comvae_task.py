@@ -16,6 +16,8 @@ from jaxgen.systems.comvae.data import make_data
 from jaxgen.systems.comvae.task import make_model, make_task
 from jaxgen.task import step_rng
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 M = FACTS['steps_per_epoch']
 BATCH = {'image': images(8)}
 
