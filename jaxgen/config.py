@@ -19,7 +19,17 @@ from jaxgen.systems import SYSTEMS
 PERIODS = ('log_every', 'eval_every', 'save_every', 'picture_every')
 MAX_AUTO_STEPS_PER_CALL = 64
 # What a resumed run may change: none of it alters the next update.
-RESUME_FREE = (*PERIODS, 'parallel', 'data.dir', 'eval', 'checkpoint', 'stop')
+RESUME_FREE = (
+  *PERIODS,
+  'parallel',
+  'data.dir',
+  'data.placement',
+  'data.num_threads',
+  'data.resident_limit_mb',
+  'eval',
+  'checkpoint',
+  'stop',
+)
 # What evaluation of a trained run may change.
 EVALUATE_FREE = ('eval', 'data.dir', 'data.sets', 'parallel')
 

@@ -99,8 +99,7 @@ def investigate(job: 'Job', call_start: int, num_steps: int, seen: Bad) -> None:
 
 
 def _last_good(job: 'Job') -> tuple[TrainState, int]:
-  abstract = dev.abstract_state(job.devices, job.task.init)
-  state = job.checkpoints.restore(abstract, quarantine=False)
+  state = job.checkpoints.restore(job.abstract_state(), quarantine=False)
   if state is None:
     state = dev.make_state(job.devices, job.task.init, job.config.seed)
   return state, int(state.step)

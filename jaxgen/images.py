@@ -19,10 +19,15 @@ def load_image(
   """
   path = Path(path)
   try:
-    with Image.open(path) as image:
+    # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
+    with path.open('rb') as file, Image.open(file) as image:
       upright = ImageOps.exif_transpose(image)
       if upright.mode == 'F':
         raise DataError(f'{path}: its pixels are floating point: save it with 8 or 16 bits')
+      if upright.mode.startswith('I') and 'transparency' in upright.info:  # Pillow would clip it
+        seen = np.asarray(upright) != upright.info['transparency']
+        grey = to_eight_bits(upright, 'L')
+        upright = Image.merge('LA', (grey, Image.fromarray(seen.astype(np.uint8) * 255)))
       if 'A' in upright.getbands() or 'transparency' in upright.info:
         below = Image.new('RGBA', upright.size, paper)
         upright = Image.alpha_composite(below, upright.convert('RGBA'))
@@ -33,7 +38,9 @@ def load_image(
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
   except UnidentifiedImageError as error:
     raise DataError(f'{path}: not an image that Pillow knows') from error
-  except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+  except DataError:
+    raise
+  except Exception as error:  # Pillow raises many kinds for damaged files
     raise DataError(f'{path}: not a readable image ({error})') from error
 
 

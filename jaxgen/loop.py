@@ -56,6 +56,13 @@ class Job(NamedTuple):
   signals: StopSignals
   draw: Callable[[TrainState, int], Any]
 
+  def abstract_state(self) -> TrainState:
+    """What a saved state is restored to; what the run once began with may be gone."""
+    inference = configs.for_inference(self.config)
+    system = configs.system_module(inference)
+    task = system.make_task(inference, self.data.facts, self.devices.axis)
+    return dev.abstract_state(self.devices, task.init)
+
 
 class _Pending(NamedTuple):
   """A dispatched call whose metrics are still on the device."""

@@ -90,9 +90,10 @@ def train(
     try:
       state, step = _start(job, saved is not None)
       if _finished(workdir, config, step):
+        longer = '' if system.depends_on_num_steps(config) else 'Raise config.num_steps to go on. '
         reporter.say(
           f'{workdir} is finished at step {step}: nothing to do. '
-          'Raise config.num_steps to go on, or use --mode=evaluate or --mode=sample.'
+          f'{longer}There are --mode=evaluate and --mode=sample.'
         )
         return
       _write_config(workdir, config)
@@ -127,7 +128,7 @@ def _start(job: loop.Job, resuming: bool) -> tuple[TrainState, int]:
   began = time.monotonic()
   state = None
   if resuming:
-    state = job.checkpoints.restore(dev.abstract_state(job.devices, job.task.init))
+    state = job.checkpoints.restore(job.abstract_state())
   if state is None:
     state = dev.make_state(job.devices, job.task.init, config.seed)
     count = sum(x.size for x in jax.tree.leaves(state.params))
@@ -254,6 +255,16 @@ def open_run(
   return Opened(
     workdir, trained._replace(config=config, variables=variables), task, tools, reporter
   )
+
+
+def load(path: Path, step: int | None = None) -> Trained:
+  """`checkpoint.load` in the precision of what is loaded."""
+  saved = _saved_config(path) if path.is_dir() else None
+  if saved is not None:
+    _prepare_precision(saved)
+  trained = checkpoint.load(path, step)
+  _prepare_precision(trained.config)
+  return trained
 
 
 def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:

@@ -46,6 +46,10 @@ def load_weights(path: Path) -> Trained:
   Raises:
     CheckpointError: no such file, damaged, not a safetensors file, or not one of jaxgen's.
   """
+  if path.is_dir():
+    raise CheckpointError(
+      f'{path} is a folder: name a safetensors file, as jaxgen export writes it'
+    )
   if not path.is_file():
     raise CheckpointError(f'{path}: no such file')
   try:
@@ -68,6 +72,12 @@ def load_weights(path: Path) -> Trained:
     raise CheckpointError(f'{path} is damaged: its contents do not match their digest')
   variables = traverse_util.unflatten_dict({_path(name): x for name, x in flat.items()})
   return Trained(config, facts, variables, step)
+
+
+def load_card(path: Path) -> dict[str, str]:
+  """The further text in the header of a file that `load_weights` reads."""
+  with safe_open(path, framework='numpy') as file:
+    return {key: text for key, text in file.metadata().items() if key != _KEY}
 
 
 def _name(path: tuple[str, ...]) -> str:

@@ -125,7 +125,7 @@ def final_state(workdir, step=None):
   workdir = Path(workdir)
   step, saved, facts = checkpoint.read_items(workdir, step)
   devices = dev.make_devices('jit', jax.devices()[:1])
-  task = configs.system_module(saved).make_task(saved, facts)
+  task = configs.system_module(saved).make_task(configs.for_inference(saved), facts)
   abstract = dev.abstract_state(devices, task.init)
   return to_numpy(checkpoint.load_pytree(workdir / 'checkpoints' / str(step) / 'state', abstract))
 

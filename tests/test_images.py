@@ -1,7 +1,9 @@
 """Reading a person's image files."""
 
 import numpy as np
+import png
 import pytest
+import tifffile
 from PIL import Image
 
 from jaxgen.errors import DataError
@@ -31,6 +33,20 @@ def test_transparency_is_paper(tmp_path):
   Image.new('RGBA', (8, 8), (10, 20, 30, 0)).save(tmp_path / 'a.png')
   assert read_grey(tmp_path / 'a.png', 8, 8).max() == 0.0
   assert read_grey(tmp_path / 'a.png', 8, 8, invert=True).max() == 0.0
+
+
+def test_one_transparent_grey_of_sixteen_bits_is_paper(tmp_path):
+  pixels = np.array([[0, 30_000, 65_535]], np.uint16)
+  with (tmp_path / 'a.png').open('wb') as file:
+    png.Writer(3, 1, greyscale=True, bitdepth=16, transparent=65_535).write(file, pixels)
+  found = read_grey(tmp_path / 'a.png', 1, 3)
+  np.testing.assert_allclose(found, [[0, 30_000 / 65_535, 0]], atol=0.5 / 255)
+
+
+def test_an_uncompressed_tiff_is_turned_upright(tmp_path):
+  pixels = np.arange(42, dtype=np.uint8).reshape(6, 7)
+  tifffile.imwrite(tmp_path / 'a.tif', pixels, extratags=[(274, 3, 1, 6, True)], metadata=None)
+  np.testing.assert_array_equal(read_grey(tmp_path / 'a.tif', 7, 6) * 255, np.rot90(pixels, 3))
 
 
 def test_orientation_is_applied(tmp_path):

@@ -14,7 +14,20 @@ from jaxgen.data.sources import Source
 from jaxgen.errors import DataError
 from jaxgen.images import load_image, to_eight_bits
 
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.pgm', '.ppm')
+SUFFIXES = (
+  '.png',
+  '.jpg',
+  '.jpeg',
+  '.jfif',
+  '.webp',
+  '.avif',
+  '.bmp',
+  '.gif',
+  '.tif',
+  '.tiff',
+  '.pgm',
+  '.ppm',
+)
 _SHOWN = 5
 
 

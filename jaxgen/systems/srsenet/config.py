@@ -1,5 +1,6 @@
 """What an srsenet config may say. Imports nothing heavy."""
 
+import math
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -58,6 +59,7 @@ def check_config(config: ConfigDict) -> None:
   positive(
     config,
     'data.crop',
+    'data.num_threads',
     'data.resident_limit_mb',
     'model.features',
     'model.num_blocks',
@@ -92,5 +94,10 @@ def check_config(config: ConfigDict) -> None:
       f'config.optim.warmup_steps = {optim.warmup_steps} must be from 0 to below '
       f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
     )
+  for key in ('b1', 'b2'):
+    if not 0 <= optim[key] < 1:
+      raise ConfigError(f'config.optim.{key} = {optim[key]} must be in [0, 1)')
+  if not 0 <= optim.clip_norm < math.inf:
+    raise ConfigError(f'config.optim.clip_norm = {optim.clip_norm} must be 0 (off) or more')
   if not 0 <= config.ema_decay < 1:
     raise ConfigError(f'config.ema_decay = {config.ema_decay} must be in [0, 1); 0 is no average')

@@ -23,7 +23,7 @@ from jaxgen.data.packed import Cells, prepared, take
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.images import load_image, to_eight_bits
 from jaxgen.precision import DTYPES
-from jaxgen.systems.srsenet.config import BUNDLED, folders
+from jaxgen.systems.srsenet.config import BUNDLED, HELDOUT, folders
 from jaxgen.task import Batch, Data, PyTree
 
 STREAM = 'train'
@@ -84,24 +84,34 @@ def folder_images(folder: Path, div2k: str) -> list[Named]:
     raise DataError(f'{folder} holds no image ({", ".join(SUFFIXES)})')
   short = [p.relative_to(root).with_suffix('').as_posix() for p in paths]
   long = [p.relative_to(root).as_posix() for p in paths]
-  return _distinct(short, long, paths)
+  return _distinct(paths, short, long)
 
 
-def _distinct(short: list[str], long: list[str], paths: list[Path]) -> list[Named]:
-  """Files by their short names, by the long ones where a short one would stand for two."""
-  count = Counter(short)
-  names = (s if count[s] == 1 else x for s, x in zip(short, long, strict=True))
-  return [Named(name, path) for name, path in zip(names, paths, strict=True)]
+def _distinct(paths: list[Path], *names: list[str]) -> list[Named]:
+  """Files by the first of their names, by the next ones where it would stand for two files."""
+  chosen, *others = names
+  for other in others:
+    count = Counter(chosen)
+    chosen = [x if count[x] == 1 else y for x, y in zip(chosen, other, strict=True)]
+  return [Named(name, path) for name, path in zip(chosen, paths, strict=True)]
 
 
 def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
   """The images to learn from and those held out: config.data.num_validation of the folders' large ones."""
   if config.data.train == BUNDLED:
     return bundled_photographs()
-  of_folders = {x: folder_images(x, DIV2K_TRAIN) for x in folders(config.data.train)}
-  images = [x for part in of_folders.values() for x in part]
-  long = [f'{folder.name}/{x.name}' for folder, part in of_folders.items() for x in part]
-  found = _distinct([x.name for x in images], long, [x.path for x in images])
+  images: dict[
+    Path, tuple[Named, Path]
+  ] = {}  # a file of two folders, one in the other, is there once
+  for folder in folders(config.data.train):
+    for image in folder_images(folder, DIV2K_TRAIN):
+      images.setdefault(image.path.resolve(), (image, folder))
+  found = _distinct(
+    [image.path for image, _ in images.values()],
+    [image.name for image, _ in images.values()],
+    [f'{folder.name}/{image.name}' for image, folder in images.values()],
+    [f'{folder}/{image.name}' for image, folder in images.values()],
+  )
   shuffled = order(config.seed, 'heldout', 0, len(found))
   chosen: list[int] = []
   for i in shuffled:
@@ -117,10 +127,10 @@ def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
 
 
 def _is_large(path: Path, side: int) -> bool:
+  """Whether a file can be read and is large enough; one that cannot is told of among those to learn from."""
   try:
-    with Image.open(path) as image:
-      return min(image.size) >= side
-  except OSError:
+    return min(read_levels(path).shape[:2]) >= side
+  except DataError:
     return False
 
 
@@ -157,6 +167,10 @@ def make_data(config: ConfigDict) -> Data:
     DataError: folders missing, or no image that can be used.
     ConfigError: fewer rows than a batch, or no image to evaluate.
   """
+  for part in (x.strip() for x in config.eval.sets.split(',')):
+    for folder in folders(part) if part != HELDOUT else []:
+      if not folder.is_dir():  # told now, and not after hours of training
+        raise DataError(f'{folder}: no such folder of images (config.eval.sets)')
   train, heldout = training_images(config)
   if config.eval_every and not heldout:
     raise ConfigError(

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,12 +58,13 @@ class Scores(NamedTuple):
   ours: Quality
   bicubic: Quality
 
-  def to_json(self) -> dict[str, float]:
-    """{'psnr': ..., 'bicubic_psnr': ...}."""
-    return {
+  def to_json(self) -> dict[str, float | None]:
+    """{'psnr': ..., 'bicubic_psnr': ...}; None where an image is met exactly, whose PSNR is infinite."""
+    values = {
       **self.ours._asdict(),
       **{f'bicubic_{name}': x for name, x in self.bicubic._asdict().items()},
     }
+    return {name: x if math.isfinite(x) else None for name, x in values.items()}
 
 
 def evaluate(

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.axis import psum
 from jaxgen.data.imresize import resize_matrix
+from jaxgen.errors import ConfigError
 from jaxgen.evaluation.image_quality import batch_psnr
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
@@ -54,10 +55,21 @@ def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
   return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
 
 
-def warm_started(params: PyTree, start: PyTree, dtype: Any) -> PyTree:
-  """Parameters, those that `start` has under the same name with the same shape taken from there."""
+def warm_started(params: PyTree, begin: Path, dtype: Any) -> PyTree:
+  """Parameters, those that the net of a file has under the same name with the same shape taken from there.
+
+  Raises:
+    CheckpointError: not a file of `jaxgen export`.
+    ConfigError: the net has no parameters of these.
+  """
+  trained = load_weights(begin)
+  start = trained.variables.get('params', {})
   own, given = (traverse_util.flatten_dict(x) for x in (params, start))
   same = {k: x for k, x in given.items() if k in own and own[k].shape == x.shape}
+  if trained.config.system != 'srsenet' or not same:
+    raise ConfigError(
+      f'config.init_from = {begin}: a {trained.config.system} without any layer of this net'
+    )
   return traverse_util.unflatten_dict(own | {k: jnp.asarray(x, dtype) for k, x in same.items()})
 
 
@@ -75,8 +87,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     params = net.init(name_key(key, 'init'), jnp.zeros((1, low, low, 1), param_dtype))['params']
     begin = config.get('init_from', '')
     if begin:
-      start = load_weights(Path(begin)).variables['params']
-      params = warm_started(params, start, param_dtype)
+      params = warm_started(params, Path(begin).expanduser(), param_dtype)
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params={PLAYER: params},

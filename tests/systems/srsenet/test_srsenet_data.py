@@ -140,6 +140,36 @@ def test_files_of_one_name_keep_names_of_their_own(tmp_path):
   assert {x.name for x in train}.isdisjoint(x.name for x in heldout)
 
 
+def test_folders_of_one_name_and_one_in_the_other_keep_their_files_apart(tmp_path):
+  for parent in ('p', 'q'):
+    write(tmp_path / parent / 'imgs', 3)
+  both = f'{tmp_path / "p" / "imgs"},{tmp_path / "q" / "imgs"}'
+  train, heldout = training_images(tiny(data__train=both, data__num_validation=3))
+  assert len({x.name for x in train + heldout}) == 6
+  inside = f'{tmp_path / "p"},{tmp_path / "p" / "imgs"}'
+  train, heldout = training_images(tiny(data__train=inside, data__num_validation=1))
+  assert len({x.path for x in train + heldout}) == len(train + heldout) == 3
+
+
+def test_files_that_cannot_be_read_are_not_held_out(tmp_path, monkeypatch):
+  folder = write(tmp_path / 'a', 3)
+  for name in ('0.png', '2.png'):
+    (folder / name).write_bytes((folder / name).read_bytes()[:-4000])
+  train, heldout = training_images(tiny(data__train=str(folder), data__num_validation=1))
+  assert [x.name for x in heldout] == ['1'] and len(train) == 2
+  with pytest.raises(ConfigError, match='only 1 images'):
+    training_images(tiny(data__train=str(folder), data__num_validation=2))
+  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # of half the size of a bomb
+  with pytest.raises(ConfigError, match='only 0 images'):
+    training_images(tiny(data__train=str(folder), data__num_validation=1))
+
+
+def test_sets_of_evaluation_that_are_missing_are_told_before_training(tmp_path):
+  config = tiny(data__train=str(write(tmp_path / 'a')), eval__sets=f'heldout,{tmp_path / "none"}')
+  with pytest.raises(DataError, match='none: no such folder of images'):
+    make_data(config)
+
+
 def test_several_folders_grey_files_and_sixteen_bits_are_read(tmp_path):
   write(tmp_path / 'a', 1)
   (tmp_path / 'b').mkdir()
@@ -163,6 +193,9 @@ def test_several_folders_grey_files_and_sixteen_bits_are_read(tmp_path):
     ({'optim__warmup_steps': 4}, 'config.optim.warmup_steps = 4 must be from 0 to below'),
     ({'eval__crop': 4}, 'config.eval.crop = 4 leaves nothing after shaving'),
     ({'ema_decay': 1.0}, 'config.ema_decay = 1.0 must be in'),
+    ({'optim__clip_norm': -1.0}, 'config.optim.clip_norm = -1.0 must be 0'),
+    ({'optim__b1': 2.0}, 'config.optim.b1 = 2.0 must be in'),
+    ({'data__num_threads': 0}, 'config.data.num_threads = 0 must be above 0'),
     ({'loss__epsilon': 0.0}, 'config.loss.epsilon = 0.0 must be above 0'),
   ],
 )

@@ -76,6 +76,15 @@ def test_evaluation_holds_every_image_beside_bicubic_and_the_papers_row(imported
   assert 'tables' not in found
 
 
+def test_an_image_that_is_met_exactly_has_no_psnr(imported):
+  folder, images, *_ = imported
+  Image.fromarray(np.zeros((40, 40), np.uint8)).save(images / 'black.png')
+  of_set = evaluated(folder, f'eval.sets={images}')['sets']['set5']
+  assert of_set['bicubic_psnr'] is None and of_set['images']['black']['bicubic_psnr'] is None
+  assert of_set['images']['one']['bicubic_psnr'] > 0
+  assert 'Infinity' not in (folder / 'evaluation.json').read_text()
+
+
 def test_protocols_and_tilings_can_be_chosen_at_evaluation(imported):
   folder, images, net, variables = imported
   rgb = evaluated(folder, f'eval.sets={images}', 'eval.protocol=rgb_u8', 'eval.gray_as_rgb=True')

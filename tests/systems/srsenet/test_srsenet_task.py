@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, final_state, to_numpy, train
+from helpers import assert_close, assert_same, comvae, final_state, to_numpy, train
 from PIL import Image
 from programs import LAYOUTS, SEVERAL, Program, layout
-from srsenet_cases import tiny
+from srsenet_cases import make_net, tiny
 
 from jaxgen import checkpoint, weight_files
 from jaxgen import config as configs
@@ -160,6 +160,11 @@ def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path):
   path.unlink()
   with pytest.raises(CheckpointError, match=r'x2\.safetensors: no such file'):
     jax.jit(make_task(config, {}).init)(jax.random.key(1))
+  with pytest.raises(CheckpointError, match='is a folder: name a safetensors file'):
+    jax.jit(make_task(tiny(init_from=str(tmp_path)), {}).init)(jax.random.key(1))
+  weight_files.save_weights(path, Trained(comvae(), {}, {'params': {}}, 2))
+  with pytest.raises(ConfigError, match=r'x2\.safetensors: a comvae without any layer of this net'):
+    jax.jit(make_task(config, {}).init)(jax.random.key(1))
   assert configs.for_inference(config).init_from == ''
 
 
@@ -169,14 +174,21 @@ def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monk
   folder.mkdir()
   for i in range(4):
     Image.fromarray(rng.integers(0, 256, (60, 60), np.uint8)).save(folder / f'{i}.png')
-  data = {'data__train': str(folder), 'optim__schedule': 'constant'}
+  begin = weight_files.save_weights(
+    tmp_path / 'first.safetensors', Trained(tiny(), {}, jax.device_get(make_net()[1]), 0)
+  )
+  data = {'data__train': str(folder), 'optim__schedule': 'constant', 'init_from': str(begin)}
   train(tiny(**data), tmp_path / 'a')
   train(tiny(num_steps=2, **data), tmp_path / 'b')
-  train(tiny(**data), tmp_path / 'b')
+  begin.unlink()  # a run that goes on needs no longer what it began with
+  streamed = {'data__placement': 'stream', 'data__num_threads': 1, 'data__resident_limit_mb': 1}
+  train(tiny(**data, **streamed), tmp_path / 'b')
   assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
   assert checkpoint.load(tmp_path / 'a').step == 4
   with pytest.raises(ConfigError, match=r'optim\.schedule: constant -> cosine'):
-    train(tiny(data__train=str(folder)), tmp_path / 'a')
+    train(tiny(**{**data, 'optim__schedule': 'cosine'}), tmp_path / 'a')
+  said = train(tiny(**data), tmp_path / 'a')
+  assert 'finished at step 4: nothing to do. Raise config.num_steps to go on.' in said[-1]
   assert [depends_on_num_steps(tiny(optim__schedule=x)) for x in ('constant', 'step')] == [
     False,
     True,
