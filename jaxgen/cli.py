@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   _add_workdir(export)
   export.add_argument('--format', choices=('stablehlo', 'safetensors'), default='safetensors')
-  export.add_argument('--output', type=Path, help='the file; WORKDIR/export/SYSTEM.* by default')
+  export.add_argument('--output', type=_path, help='the file; WORKDIR/export/SYSTEM.* by default')
   export.set_defaults(run=_export)
 
   torch = commands.add_parser(
@@ -90,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     description='Only tensors are read from the file, no code is run. Needs the extra jaxgen[torch].',
   )
   torch.add_argument('system', metavar='SYSTEM', help='srsenet')
-  torch.add_argument('file', metavar='FILE', type=Path, help='.pt or .pth with a state dict')
-  torch.add_argument('--workdir', type=Path, required=True, help='a new folder')
+  torch.add_argument('file', metavar='FILE', type=_path, help='.pt or .pth with a state dict')
+  torch.add_argument('--workdir', type=_path, required=True, help='a new folder')
   torch.set_defaults(run=_import_torch)
   return parser
 
@@ -106,8 +107,8 @@ def _add_upscale(commands: Any) -> None:
   add = upscale.add_argument
   add('inputs', metavar='INPUT', nargs='+', help='files, folders, patterns')
   add('--scale', type=float, help="2 by default, or the --weights' own; also between those of nets")
-  add('--output', type=Path, metavar='DIR', help='beside each input by default')
-  add('--weights', type=Path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
+  add('--output', type=_path, metavar='DIR', help='beside each input by default')
+  add('--weights', type=_path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
   add('--overwrite', action='store_true', help='write existing outputs anew')
   add(
     '--tiling',
@@ -133,8 +134,13 @@ def _add_images(command: argparse.ArgumentParser) -> None:
   command.add_argument('--json', action='store_true', help='one JSON object an image')
 
 
+def _path(text: str) -> Path:
+  """A path whose ~ stands for a home: shells leave it as it is after an equals sign."""
+  return Path(os.path.expanduser(text))  # noqa: PTH111, which fails where there is no such home
+
+
 def _add_workdir(command: argparse.ArgumentParser) -> None:
-  command.add_argument('workdir', metavar='WORKDIR', type=Path, help='the folder of a trained run')
+  command.add_argument('workdir', metavar='WORKDIR', type=_path, help='the folder of a trained run')
   command.add_argument('--step', type=int, help='a saved step; the newest by default')
 
 
@@ -223,23 +229,22 @@ def _upscale(args: argparse.Namespace) -> None:
   if args.sheet and args.scale is not None and not args.scale.is_integer():
     raise ConfigError('--sheet needs a whole --scale')
   _prepare()
-  from jaxgen import checkpoint, loop
+  from jaxgen import loop, run
   from jaxgen.report import Reporter
   from jaxgen.signals import StopSignals
   from jaxgen.systems.srsenet import apply
-  from jaxgen.weight_files import load_weights
 
   wanted = args.scale if args.scale is not None or args.weights else 2.0
   if args.weights and not args.weights.exists():
     raise ConfigError(f'--weights {args.weights}: no such file or folder')
   weights = args.weights or apply.shipped_weights(wanted)
-  trained = load_weights(weights) if weights.is_file() else checkpoint.load(weights)
+  trained = run.load(weights)
   scale = trained.config.get('scale', 0) if wanted is None else wanted
   apply.check_weights(trained, scale, weights)
   options = apply.Options(
     scale, args.tiling, args.overwrite, args.ensemble, args.sheet, args.quality
   )
-  plan = apply.make_plan(args.inputs, args.output, scale)
+  plan = apply.make_plan(args.inputs, args.output, scale, args.sheet)
   if args.output:
     apply.check_writable(args.output)
   reporter = Reporter()
@@ -254,14 +259,19 @@ def _upscale(args: argparse.Namespace) -> None:
 
 def _export(args: argparse.Namespace) -> None:
   _prepare()
-  from jaxgen import checkpoint, export
+  from jaxgen import export, run, weight_files
 
-  trained = checkpoint.load(args.workdir, args.step)
-  suffix = export.SUFFIXES[args.format]
-  default = args.workdir / 'export' / f'{trained.config.system}{suffix}'
-  if args.workdir.is_file():
-    default = args.workdir.with_suffix(suffix)
-  path = export.write(trained, args.format, args.output or default)
+  trained = run.load(args.workdir, args.step)
+  suffix, source, card = export.SUFFIXES[args.format], args.workdir, {}
+  default = source / 'export' / f'{trained.config.system}{suffix}'
+  if source.is_file():
+    default, card = source.with_suffix(suffix), weight_files.load_card(source)
+  path = args.output or default
+  if path.is_dir():
+    raise ConfigError(f'--output={path} is a folder: name a file, as {path / default.name}')
+  if path.exists() and path.resolve() == source.resolve():
+    raise ConfigError(f'{source} would be written over itself: name another file with --output')
+  export.write(trained, args.format, path, card)
   print(f'wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)')
 
 

@@ -33,8 +33,8 @@ def stablehlo(trained: Trained) -> bytes:
   return bytes(export.export(jax.jit(function), platforms=PLATFORMS)(*arguments).serialize())
 
 
-def write(trained: Trained, kind: str, path: Path) -> Path:
-  """Writes a trained model as 'stablehlo' or 'safetensors', complete or not at all."""
+def write(trained: Trained, kind: str, path: Path, card: dict[str, str] | None = None) -> Path:
+  """Writes a trained model as 'stablehlo' or 'safetensors', this with `card` in its header, not half."""
   if kind == 'stablehlo':
     return write_bytes(path, stablehlo(trained))
-  return save_weights(path, trained)
+  return save_weights(path, trained, card)

@@ -1,5 +1,6 @@
 """The flags of launch.py, and exit statuses. Mistakes are told before jax is imported."""
 
+import io
 import logging
 import re
 import shlex
@@ -130,6 +131,9 @@ def main(argv: Sequence[str], doc: str = '') -> int:
 def guarded(action: Callable[[], None]) -> int:
   """Runs an action: user mistakes in one line and status 1 (2 for configs), a stop with 128 + signal."""
   logging.basicConfig(format='%(levelname)s: %(message)s')
+  for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
   try:
     action()
   except ConfigError as error:
@@ -166,7 +170,7 @@ def _run(argv: Sequence[str]) -> None:
   devices.initialize(
     values.coordinator, values.num_processes, values.process_id, values.distributed == 'auto'
   )
-  workdir = Path(values.workdir)
+  workdir = Path(values.workdir).expanduser()
   if values.mode == 'train':
     run.train(config, workdir, resume_command=f'python {shlex.join(argv)}')
   elif values.mode == 'evaluate':

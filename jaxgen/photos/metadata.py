@@ -1,6 +1,7 @@
 """What a photo holds besides pixels, and how it is written again."""
 
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def read_metadata(image: Image.Image, path: Path) -> dict[str, Any]:
     info['chunks'] = [(k, v) for k, v in png_chunks(path) if k in _COLOUR_CHUNKS]
   elif image.format == 'WEBP':
     info['lossless'] = is_lossless_webp(path)
+  elif image.format in ('JPEG', 'MPO'):
+    info['app13'] = [content for marker, content in image.applist if marker == 'APP13']
   info['exif'] = _exif(image)
   return info
 
@@ -101,6 +104,10 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
     options['comment'] = info['comment']
   if kind == 'JPEG':
     options |= {'quality': quality, 'subsampling': 0 if quality >= 95 else -1}
+    # Captions and keywords: IPTC in Photoshop's segments.
+    options['extra'] = b''.join(
+      b'\xff\xed' + struct.pack('>H', len(content) + 2) + content for content in info['app13']
+    )
   elif kind == 'WEBP':
     options |= {'lossless': True} if info['lossless'] else {'quality': quality}
   elif kind == 'AVIF':

@@ -20,7 +20,7 @@ from photo_cases import (
   write_png16,
   write_tiff,
 )
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, IptcImagePlugin, PngImagePlugin
 
 from jaxgen.photos import read_photo, read_size
 
@@ -242,3 +242,18 @@ def test_a_resolution_that_is_no_number_is_left_out(tmp_path, channels):
     for code, *_ in none:
       tiff.pages[0].tags[code].overwrite((0, 0))
   np.testing.assert_array_equal(read_photo(again(tmp_path / 'a.tif')).pixels, pixels)
+
+
+def test_captions_of_a_jpeg_stay(tmp_path):
+  record = b'\x1c\x02\x78\x00\x07caption'
+  segment = (
+    b'Photoshop 3.0\x008BIM\x04\x04\x00\x00'
+    + struct.pack('>I', len(record))
+    + record
+    + b'\x00' * (len(record) % 2)
+  )
+  extra = b'\xff\xed' + struct.pack('>H', len(segment) + 2) + segment
+  Image.fromarray(noise(6, 7, 3)).save(tmp_path / 'a.jpg', extra=extra, icc_profile=SRGB)
+  with Image.open(again(tmp_path / 'a.jpg', 2)) as new:
+    assert IptcImagePlugin.getiptcinfo(new) == {(2, 120): b'caption'}
+    assert new.info['icc_profile'] == SRGB

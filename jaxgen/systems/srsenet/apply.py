@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
+from jax.errors import JaxRuntimeError
 
 from jaxgen.data.image_folders import SUFFIXES
 from jaxgen.data.imresize import imresize
@@ -25,6 +27,11 @@ from jaxgen.systems.srsenet.tiling import MIB, Upscaler
 from jaxgen.task import Trained
 
 RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
+_ENCODER_BYTES = {
+  'WEBP': 12,
+  'AVIF': 20,
+  'GIF': 8,
+}  # a pixel: these encoders take the image whole, and copy it
 WEIGHTS = Path(__file__).parents[2] / 'weights'
 
 
@@ -101,22 +108,24 @@ def shipped_weights(scale: float) -> Path:
   return WEIGHTS / f'srsenet_x{min(s for s in scales if s >= scale)}.safetensors'
 
 
-def make_plan(inputs: Sequence[str], output: Path | None, scale: float) -> Plan:
+def make_plan(
+  inputs: Sequence[str], output: Path | None, scale: float, sheet: bool = False
+) -> Plan:
   """The jobs of files, folders (with all below them) and patterns.
 
   The outputs of earlier runs that lie in a folder are not taken for inputs.
 
   Raises:
-    ConfigError: two inputs would be written to one output.
+    ConfigError: two inputs would be written to one output, or share a sheet.
   """
   jobs: dict[Path, FileJob] = {}
   others, outputs, missing = 0, 0, []
   for argument in inputs:
-    path = Path(argument).expanduser()
-    named = path.exists()
-    found = [path] if named else _matching(path)
+    path = _expanded(argument)
+    named = bool(argument) and path.exists()
+    found = [path] if named else _matching(path) if argument else []
     if not found:
-      missing.append(argument)
+      missing.append(argument or "''")
     for item in found:
       if item.is_dir():
         files, skipped = _images_below(item, output)
@@ -137,9 +146,26 @@ def make_plan(inputs: Sequence[str], output: Path | None, scale: float) -> Plan:
           )
         jobs[job.target] = job
   # A shell names the outputs of its last run too: photos/*.
-  written = {target.resolve() for target in jobs}
+  written = {path.resolve() for target in jobs for path in (target, sheet_path(target))}
   kept = [job for job in jobs.values() if job.source.resolve() not in written]
+  sheets: dict[Path, FileJob] = {}
+  for job in kept if sheet else []:
+    other = sheets.setdefault(sheet_path(job.target), job)
+    if other is not job:
+      raise ConfigError(
+        f'{other.source} and {job.source} would share {sheet_path(job.target)}: upscale them one '
+        'by one, or into different folders'
+      )
   return Plan(kept, others, outputs + len(jobs) - len(kept), missing)
+
+
+def _expanded(argument: str) -> Path:
+  """A path whose ~ stands for a home, where there is no file of that name."""
+  path = Path(argument)
+  try:
+    return path if path.exists() else path.expanduser()
+  except (RuntimeError, OSError):  # no such home; a name too long is told of when it is opened
+    return path
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -150,9 +176,9 @@ def _matching(pattern: Path) -> list[Path]:
 def _images_below(folder: Path, output: Path | None) -> tuple[list[Path], int]:
   """The images of a folder by their suffix, and how many other files it holds."""
   images, others = [], 0
-  inside = output.resolve() if output else None
+  inside = output.resolve() if output and folder.resolve() in output.resolve().parents else None
   for path in sorted(p for p in folder.rglob('*') if p.is_file()):
-    if inside and inside != folder.resolve() and inside in path.resolve().parents:
+    if inside and inside in path.resolve().parents:
       continue
     hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
     if hidden or path.suffix.lower() not in SUFFIXES:
@@ -232,8 +258,7 @@ def memory_need(size: Size, upscaler: Upscaler, options: Options) -> tuple[int, 
   height, width = output_size((size.height, size.width), options.scale)
   inputs, outputs = size.height * size.width, height * width
   held = 4 if size.depth == 8 and size.channels > 1 else size.channels * size.item
-  if size.format == 'WEBP':
-    held += 12  # its encoder takes the image whole, and copies it
+  held += _ENCODER_BYTES.get(size.format, 0)
   decoded = inputs * size.channels * size.item
   total = RUNTIME_BYTES + memory + decoded + max(inputs * held, outputs * held)
   # The luminance of a row of tiles, and some copies of the rows whose colours are made of it.
@@ -244,7 +269,7 @@ def memory_need(size: Size, upscaler: Upscaler, options: Options) -> tuple[int, 
   if options.ensemble:
     total += 3 * 4 * inputs * upscaler.scale**2
   if options.sheet:  # made of the whole images as float64
-    total += 4 * 8 * outputs * (1 if size.channels < 3 else 3)
+    total += 34 * outputs * (1 if size.channels < 3 else 3)
   return total, disk
 
 
@@ -297,8 +322,9 @@ def run(plan: Plan, upscaler: Upscaler, options: Options, reporter: Reporter) ->
         f'stopped by {stop}; {counts["upscaled"]} upscaled. Run the same command to go on.'
       )
       raise
-    except (UserError, OSError, MemoryError) as error:
-      reason = f'{job.source}: out of memory' if isinstance(error, MemoryError) else str(error)
+    except (UserError, OSError, MemoryError, JaxRuntimeError) as error:
+      ended = isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
+      reason = f'{job.source}: out of memory' if ended else str(error)
       failed.append(reason)
       reporter.warn(f'error: {reason}')
   spent = time.monotonic() - began
@@ -316,8 +342,8 @@ def run(plan: Plan, upscaler: Upscaler, options: Options, reporter: Reporter) ->
 
 def _waiting(plan: Plan, options: Options, counts: Counter) -> Iterator[tuple[FileJob, str]]:
   for i, job in enumerate(plan.jobs, start=1):
-    done = job.target.exists() and (not options.sheet or sheet_path(job.target).exists())
-    if done and not options.overwrite:
+    wanted = [job.target, *([sheet_path(job.target)] if options.sheet else [])]
+    if all(os.path.exists(path) for path in wanted) and not options.overwrite:  # noqa: PTH110, never raises
       counts['existing'] += 1
     else:
       yield job, f'{i}/{len(plan.jobs)}'
@@ -330,7 +356,7 @@ def _one(
   photo, written = read_photo(job.source), sheet_path(job.target)
   if options.overwrite or not job.target.exists():  # only the sheet may be missing
     written = upscale_photo(photo, job.target, upscaler, options)
-  if options.sheet:
+  if options.sheet and (options.overwrite or not sheet_path(job.target).exists()):
     _write_sheet(photo, job.target, int(options.scale))
   height, width = photo.pixels.shape[:2]
   kind = upscaler.chosen(height, width, options.tiling)
@@ -366,6 +392,8 @@ def check_weights(trained: Trained, scale: float, name: Path) -> None:
   """
   if trained.config.system != 'srsenet':
     raise ConfigError(f'{name} is a {trained.config.system}, not an srsenet')
+  if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained.variables)):
+    raise ConfigError(f'{name} has weights that are not finite: it makes no pictures')
   if not 1 < scale <= trained.config.scale:
     raise ConfigError(
       f'--scale {scale:g} must be above 1 and at most the x{trained.config.scale} of {name}'

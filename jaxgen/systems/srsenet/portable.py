@@ -69,12 +69,17 @@ def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     raise DataError(f"'state_dict' holds a {type(state).__name__}, not tensors by name")
   found = {}
   for name, x in state.items():
-    if hasattr(x, 'detach'):
-      x = x.detach().float()  # numpy has no bfloat16
     try:
-      found[str(name).removeprefix('module.')] = np.array(x, np.float32)
-    except (TypeError, ValueError) as error:
-      raise DataError(f'{name} is a {type(x).__name__}, not a tensor') from error
+      if hasattr(x, 'detach'):
+        if x.is_complex():
+          raise DataError(f'{name} is of complex numbers')
+        x = x.detach().float()  # numpy has no bfloat16
+      array = np.array(x, np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:  # sparse and quantised ones, too
+      raise DataError(f'{name} is a {type(x).__name__}, not a dense tensor of numbers') from error
+    if not np.isfinite(array).all():
+      raise DataError(f'{name} holds values that are not finite')
+    found[str(name).removeprefix('module.')] = array
   return found
 
 

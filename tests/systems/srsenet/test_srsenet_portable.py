@@ -133,7 +133,16 @@ def changed(name, shape):
       },
       'a kernel of 18, which no scale',
     ),
-    (lambda state: {**state, 'optimizer': {'lr': 1}}, 'optimizer is a dict, not a tensor'),
+    (
+      lambda state: {**state, 'convt_R1.weight': state['convt_R1.weight'] * np.nan},
+      'are not finite',
+    ),
+    (lambda state: {**state, 'convt_R1.weight': state['convt_R1.weight'] * 1j}, 'complex numbers'),
+    (
+      lambda state: {**state, 'convt_R1.weight': state['convt_R1.weight'].to_sparse()},
+      'not a dense',
+    ),
+    (lambda state: {**state, 'optimizer': {'lr': 1}}, 'optimizer is a dict, not a dense tensor'),
     (lambda state: {'state_dict': [1, 2]}, "'state_dict' holds a list"),
   ],
 )
@@ -266,12 +275,16 @@ def test_systems_that_import_nothing_are_told(system, message, tmp_path, capsys)
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
   """A workdir with a checkpoint of step 2, without the time that training takes."""
-  workdir = tmp_path_factory.mktemp('portable') / 'run'
-  config, facts = tiny(), {'steps_per_epoch': 1, 'heldout': []}
+  return saved_run(tmp_path_factory.mktemp('portable') / 'run', tiny())
+
+
+def saved_run(workdir, config):
+  facts = {'steps_per_epoch': 1, 'heldout': []}
   state = jax.jit(make_task(config, facts).init)(jax.random.key(0))
   checkpoints = checkpoint.Checkpoints(workdir, config, facts)
   checkpoints.save(state.replace(step=np.int32(2)), 2)
   checkpoints.close()
+  (workdir / 'config.json').write_text(json.dumps(configs.to_json(config)))
   return workdir
 
 
@@ -285,6 +298,19 @@ def test_an_exported_safetensors_file_is_the_run_itself(trained, tmp_path, capsy
   assert (found.facts, found.step) == (expected.facts, 2)
   with pytest.raises(CheckpointError, match='is of step 2, not 1'):
     checkpoint.load(out, 1)
+
+
+def test_an_exported_file_keeps_its_card_and_is_not_written_over_itself(trained, tmp_path, capsys):
+  one, two = tmp_path / 'one.safetensors', tmp_path / 'two.safetensors'
+  weight_files.save_weights(one, checkpoint.load(trained), {'terms': 'mine'})
+  content = one.read_bytes()
+  assert cli.main(['export', str(one)]) == 2
+  assert f'{one} would be written over itself' in capsys.readouterr().err
+  assert one.read_bytes() == content
+  assert cli.main(['export', str(one), '--output', str(two)]) == 0
+  assert weight_files.load_card(two) == {'terms': 'mine'}
+  assert cli.main(['export', str(one), f'--output={tmp_path}']) == 2
+  assert 'is a folder: name a file' in capsys.readouterr().err
 
 
 def test_exported_stablehlo_computes_the_same_for_any_image_size(trained, capsys):
@@ -359,3 +385,16 @@ def test_safetensors_of_another_program_and_none_at_all_are_told(tmp_path):
     checkpoint.load(tmp_path / 'x.safetensors')
   with pytest.raises(CheckpointError, match='no such file'):
     checkpoint.load(tmp_path / 'none.safetensors')
+
+
+def test_a_run_in_float64_is_loaded_as_it_is(tmp_path):
+  jax.config.update('jax_enable_x64', True)
+  workdir = saved_run(tmp_path / 'run', tiny(precision='float64', model__num_blocks=1))
+  jax.config.update('jax_enable_x64', False)
+  assert cli.main(['export', str(workdir)]) == 0
+  jax.config.update('jax_enable_x64', False)
+  Image.fromarray(np.full((6, 5), 99, np.uint8)).save(tmp_path / 'a.png')
+  for weights in (workdir, workdir / 'export' / 'srsenet.safetensors'):
+    out = f'--output={tmp_path / weights.stem}'
+    assert cli.main(['upscale', str(tmp_path / 'a.png'), '--weights', str(weights), out]) == 0
+    jax.config.update('jax_enable_x64', False)

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from helpers import comvae
@@ -162,6 +163,50 @@ def test_an_output_folder_inside_the_input_folder_is_no_input(upscale, tmp_path)
   for _ in range(2):
     assert upscale(tmp_path, '--output', tmp_path / 'large') == 0
   assert tree(tmp_path) == ['a.png', 'large/a_x4.png']
+
+
+def test_the_output_folder_may_be_above_the_input(upscale, tmp_path):
+  save(tmp_path / 'in' / 'a.png', smooth(6, 5))
+  assert upscale(tmp_path / 'in', '--output', tmp_path) == 0
+  assert tree(tmp_path) == ['a_x4.png', 'in/a.png']
+
+
+def test_sheets_are_neither_inputs_nor_overwritten_nor_shared(upscale, tmp_path, capsys):
+  path, sheet = save(tmp_path / 'a.png', smooth(30, 24)), tmp_path / 'a_x4_sheet.png'
+  sheet.write_text('mine')
+  assert upscale(path, '--sheet') == 0
+  assert sheet.read_text() == 'mine'
+  assert upscale(path, '--sheet', '--overwrite') == 0
+  assert upscale(*tmp_path.glob('*'), '--sheet') == 0
+  assert tree(tmp_path) == ['a.png', 'a_x4.png', 'a_x4_sheet.png']
+  save(tmp_path / 'a.jpg', smooth(30, 24))
+  assert upscale(tmp_path / 'a.jpg', path, '--sheet') == 2
+  assert f'would share {sheet}' in capsys.readouterr().err
+
+
+def test_odd_names_stop_nothing(upscale, tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('HOME', str(tmp_path))
+  for name in ('~none.png', 'caf\udce9.png', f'{"n" * 250}.png', 'z.png'):
+    save(tmp_path / name, smooth(6, 5))
+  assert upscale('~none.png', tmp_path / 'caf\udce9.png', f'{"n" * 250}.png', '~/z.png', '') == 1
+  err = capsys.readouterr().err
+  assert 'File name too long' in err and "'': no such file" in err and '2 of 5 failed' in err
+  made = {p.name for p in tmp_path.glob('*_x4.png')}
+  assert made == {'~none_x4.png', 'caf\udce9_x4.png', 'z_x4.png'}
+
+
+def test_a_home_is_found_after_an_equals_sign(upscale, tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert upscale(save(tmp_path / 'a.png', smooth(6, 5)), '--output=~/out') == 0
+  assert tree(tmp_path) == ['a.png', 'out/a_x4.png']
+
+
+def test_weights_that_are_not_finite_are_refused(upscale, net, tmp_path, capsys):
+  broken = net._replace(variables=jax.tree.map(lambda x: x * np.nan, net.variables))
+  weights = weight_files.save_weights(tmp_path / 'nan.safetensors', broken)
+  assert upscale(save(tmp_path / 'a.png', smooth(6, 5)), '--weights', weights) == 2
+  assert 'has weights that are not finite' in capsys.readouterr().err
 
 
 def test_the_input_folder_may_be_named_as_the_output_folder(upscale, tmp_path):
