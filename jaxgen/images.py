@@ -38,7 +38,7 @@ def load_image(
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
   except UnidentifiedImageError as error:
     raise DataError(f'{path}: not an image that Pillow knows') from error
-  except DataError:
+  except (DataError, MemoryError):
     raise
   except Exception as error:  # Pillow raises many kinds for damaged files
     raise DataError(f'{path}: not a readable image ({error})') from error

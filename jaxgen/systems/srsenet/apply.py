@@ -27,11 +27,8 @@ from jaxgen.systems.srsenet.tiling import MIB, Upscaler
 from jaxgen.task import Trained
 
 RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
-_ENCODER_BYTES = {
-  'WEBP': 12,
-  'AVIF': 20,
-  'GIF': 8,
-}  # a pixel: these encoders take the image whole, and copy it
+# A pixel: these encoders take the image whole, and copy it.
+_ENCODER_BYTES = {'WEBP': 12, 'AVIF': 20, 'GIF': 8}
 WEIGHTS = Path(__file__).parents[2] / 'weights'
 
 
@@ -343,7 +340,8 @@ def run(plan: Plan, upscaler: Upscaler, options: Options, reporter: Reporter) ->
 def _waiting(plan: Plan, options: Options, counts: Counter) -> Iterator[tuple[FileJob, str]]:
   for i, job in enumerate(plan.jobs, start=1):
     wanted = [job.target, *([sheet_path(job.target)] if options.sheet else [])]
-    if all(os.path.exists(path) for path in wanted) and not options.overwrite:  # noqa: PTH110, never raises
+    # Path.exists would raise for a name that is too long: that is told of when the file is read.
+    if all(os.path.exists(path) for path in wanted) and not options.overwrite:  # noqa: PTH110
       counts['existing'] += 1
     else:
       yield job, f'{i}/{len(plan.jobs)}'

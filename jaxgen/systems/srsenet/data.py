@@ -100,9 +100,8 @@ def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
   """The images to learn from and those held out: config.data.num_validation of the folders' large ones."""
   if config.data.train == BUNDLED:
     return bundled_photographs()
-  images: dict[
-    Path, tuple[Named, Path]
-  ] = {}  # a file of two folders, one in the other, is there once
+  # By file: one of two folders, one of which is in the other, is there once.
+  images: dict[Path, tuple[Named, Path]] = {}
   for folder in folders(config.data.train):
     for image in folder_images(folder, DIV2K_TRAIN):
       images.setdefault(image.path.resolve(), (image, folder))
