@@ -233,6 +233,7 @@ def _upscale(args: argparse.Namespace) -> None:
   from jaxgen.report import Reporter
   from jaxgen.signals import StopSignals
   from jaxgen.systems.srsenet import apply
+  from jaxgen.systems.srsenet.plan import make_plan
 
   wanted = args.scale if args.scale is not None or args.weights else 2.0
   if args.weights and not args.weights.exists():
@@ -244,7 +245,7 @@ def _upscale(args: argparse.Namespace) -> None:
   options = apply.Options(
     scale, args.tiling, args.overwrite, args.ensemble, args.sheet, args.quality
   )
-  plan = apply.make_plan(args.inputs, args.output, scale, args.sheet)
+  plan = make_plan(args.inputs, args.output, scale, args.sheet)
   if args.output:
     apply.check_writable(args.output)
   reporter = Reporter()

@@ -1,10 +1,9 @@
 """`jaxgen upscale`: a person's files and folders through SrSENet."""
 
-import glob
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from jaxgen.report import Reporter, write_image
 from jaxgen.signals import Stopped
 from jaxgen.systems.srsenet.bands import CHUNK, PhotoBands
 from jaxgen.systems.srsenet.config import MAX_SCALE
+from jaxgen.systems.srsenet.plan import FileJob, Plan, sheet_path
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import MIB, Upscaler
@@ -30,34 +30,6 @@ RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
 # A pixel: these encoders take the image whole, and copy it.
 _ENCODER_BYTES = {'WEBP': 12, 'AVIF': 20, 'GIF': 8}
 WEIGHTS = Path(__file__).parents[2] / 'weights'
-
-
-class FileJob(NamedTuple):
-  """One file to upscale.
-
-  Attributes:
-    source: the file.
-    target: where the result goes.
-  """
-
-  source: Path
-  target: Path
-
-
-class Plan(NamedTuple):
-  """What a command line asks for.
-
-  Attributes:
-    jobs: files to upscale.
-    others: files of folders that are no images by their suffix, or hidden.
-    outputs: files that earlier runs have made of other files here.
-    missing: arguments that name nothing.
-  """
-
-  jobs: list[FileJob]
-  others: int
-  outputs: int
-  missing: list[str]
 
 
 class Options(NamedTuple):
@@ -105,101 +77,6 @@ def shipped_weights(scale: float) -> Path:
   return WEIGHTS / f'srsenet_x{min(s for s in scales if s >= scale)}.safetensors'
 
 
-def make_plan(
-  inputs: Sequence[str], output: Path | None, scale: float, sheet: bool = False
-) -> Plan:
-  """The jobs of files, folders (with all below them) and patterns.
-
-  The outputs of earlier runs that lie in a folder are not taken for inputs.
-
-  Raises:
-    ConfigError: two inputs would be written to one output, or share a sheet.
-  """
-  jobs: dict[Path, FileJob] = {}
-  others, outputs, missing = 0, 0, []
-  for argument in inputs:
-    path = _expanded(argument)
-    named = bool(argument) and path.exists()
-    found = [path] if named else _matching(path) if argument else []
-    if not found:
-      missing.append(argument or "''")
-    for item in found:
-      if item.is_dir():
-        files, skipped = _images_below(item, output)
-        others += skipped
-      else:
-        files = [item]
-      root = item if item.is_dir() else item.parent
-      for file in files:
-        if _is_output(file) and not (named and file == item):
-          outputs += 1
-          continue
-        job = FileJob(file, _target(file, root, output, scale))
-        taken = jobs.get(job.target)
-        if taken and taken.source.resolve() != job.source.resolve():
-          raise ConfigError(
-            f'{taken.source} and {job.source} would both be written to {job.target}: upscale them '
-            'into different folders'
-          )
-        jobs[job.target] = job
-  # A shell names the outputs of its last run too: photos/*.
-  written = {path.resolve() for target in jobs for path in (target, sheet_path(target))}
-  kept = [job for job in jobs.values() if job.source.resolve() not in written]
-  sheets: dict[Path, FileJob] = {}
-  for job in kept if sheet else []:
-    other = sheets.setdefault(sheet_path(job.target), job)
-    if other is not job:
-      raise ConfigError(
-        f'{other.source} and {job.source} would share {sheet_path(job.target)}: upscale them one '
-        'by one, or into different folders'
-      )
-  return Plan(kept, others, outputs + len(jobs) - len(kept), missing)
-
-
-def _expanded(argument: str) -> Path:
-  """A path whose ~ stands for a home, where there is no file of that name."""
-  path = Path(argument)
-  try:
-    return path if path.exists() else path.expanduser()
-  except (RuntimeError, OSError):  # no such home; a name too long is told of when it is opened
-    return path
-
-
-def _matching(pattern: Path) -> list[Path]:
-  """What a pattern that no shell has expanded stands for; as in shells, hidden files only by name."""
-  return [Path(p) for p in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
-
-
-def _images_below(folder: Path, output: Path | None) -> tuple[list[Path], int]:
-  """The images of a folder by their suffix, and how many other files it holds."""
-  images, others = [], 0
-  inside = output.resolve() if output and folder.resolve() in output.resolve().parents else None
-  for path in sorted(p for p in folder.rglob('*') if p.is_file()):
-    if inside and inside in path.resolve().parents:
-      continue
-    hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
-    if hidden or path.suffix.lower() not in SUFFIXES:
-      others += 1
-    else:
-      images.append(path)
-  return images, others
-
-
-def _is_output(path: Path) -> bool:
-  """Whether a file is what an earlier run made of its neighbour: `cat_x4.png` beside `cat.png`."""
-  stem, mark, factor = path.stem.removesuffix('_sheet').rpartition('_x')
-  if not mark or not factor.replace('.', '', 1).isdigit():
-    return False
-  if path.stem.endswith('_sheet'):
-    return any(p.suffix.lower() in SUFFIXES for p in path.parent.glob(f'{glob.escape(stem)}.*'))
-  return path.with_name(stem + path.suffix).is_file()
-
-
-def _target(path: Path, root: Path, output: Path | None, scale: float) -> Path:
-  folder = path.parent if output is None else output / path.parent.relative_to(root)
-  return folder / f'{path.stem}_x{scale:g}{path.suffix}'
-
-
 def make_upscaler(trained: Trained, memory_mb: int, progress: Callable) -> Upscaler:
   """The function of luminance of a trained net."""
   return Upscaler(
@@ -227,11 +104,6 @@ def output_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
   """Height and width after upscaling, rounded up."""
   height, width = (int(np.ceil(round(n * scale, 6))) for n in size)
   return height, width
-
-
-def sheet_path(target: Path) -> Path:
-  """Where the comparison of an output is."""
-  return target.with_name(f'{target.stem}_sheet.png')
 
 
 def _write_sheet(photo: Photo, target: Path, scale: int) -> None:

@@ -1,0 +1,157 @@
+"""What `jaxgen upscale` is to do: the files that a command line means, and where each result goes."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgen.data.image_folders import SUFFIXES
+from jaxgen.errors import ConfigError
+
+
+class FileJob(NamedTuple):
+  """One file to upscale.
+
+  Attributes:
+    source: the file.
+    target: where the result goes.
+  """
+
+  source: Path
+  target: Path
+
+
+class Plan(NamedTuple):
+  """What a command line asks for.
+
+  Attributes:
+    jobs: files to upscale.
+    others: files of folders that are no images by their suffix, or hidden.
+    outputs: files that earlier runs have made of other files here.
+    missing: arguments that name nothing.
+  """
+
+  jobs: list[FileJob]
+  others: int
+  outputs: int
+  missing: list[str]
+
+
+def make_plan(
+  inputs: Sequence[str], output: Path | None, scale: float, sheet: bool = False
+) -> Plan:
+  """The jobs of files, folders (with all below them) and patterns.
+
+  The outputs of earlier runs are no inputs, unless they are named without what they were made of: a shell
+  names both for photos/*.
+
+  Raises:
+    ConfigError: two inputs would be written to one output, or share a sheet.
+  """
+  given, others, missing = _given(inputs, output)
+  files = {x.file.resolve() for x in given}
+  jobs: dict[Path, FileJob] = {}
+  outputs = 0
+  for file, root, named in given:
+    original = _original(file)
+    if original and (not named or original.resolve() in files):
+      outputs += 1
+      continue
+    job = FileJob(file, _target(file, root, output, scale))
+    taken = jobs.get(job.target)
+    if taken and taken.source.resolve() != job.source.resolve():
+      raise ConfigError(
+        f'{taken.source} and {job.source} would both be written to {job.target}: upscale them '
+        'into different folders'
+      )
+    jobs[job.target] = job
+  # With an output folder that is named among the inputs.
+  written = {path.resolve() for target in jobs for path in (target, sheet_path(target))}
+  kept = [job for job in jobs.values() if job.source.resolve() not in written]
+  sheets: dict[Path, FileJob] = {}
+  for job in kept if sheet else []:
+    other = sheets.setdefault(sheet_path(job.target), job)
+    if other is not job:
+      raise ConfigError(
+        f'{other.source} and {job.source} would share {sheet_path(job.target)}: upscale them one '
+        'by one, or into different folders'
+      )
+  return Plan(kept, others, outputs + len(jobs) - len(kept), missing)
+
+
+class _Given(NamedTuple):
+  """A file of the command line: itself, or found in the folder `root`."""
+
+  file: Path
+  root: Path
+  named: bool
+
+
+def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], int, list[str]]:
+  """The files, how many others there are in folders, and the arguments that name nothing."""
+  given: list[_Given] = []
+  others, missing = 0, []
+  for argument in inputs:
+    path = _expanded(argument)
+    named = bool(argument) and path.exists()
+    found = [path] if named else _matching(path) if argument else []
+    if not found:
+      missing.append(argument or "''")
+    for item in found:
+      if item.is_dir():
+        files, skipped = _images_below(item, output)
+        others += skipped
+        given += [_Given(file, item, False) for file in files]
+      else:
+        given.append(_Given(item, item.parent, named))
+  return given, others, missing
+
+
+def _expanded(argument: str) -> Path:
+  """A path whose ~ stands for a home, where there is no file of that name."""
+  path = Path(argument)
+  try:
+    return path if path.exists() else path.expanduser()
+  except (RuntimeError, OSError):  # no such home; a name too long is told of when it is opened
+    return path
+
+
+def _matching(pattern: Path) -> list[Path]:
+  """What a pattern that no shell has expanded stands for; as in shells, hidden files only by name."""
+  return [Path(p) for p in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
+
+
+def _images_below(folder: Path, output: Path | None) -> tuple[list[Path], int]:
+  """The images of a folder by their suffix, and how many other files it holds."""
+  images, others = [], 0
+  inside = output.resolve() if output and folder.resolve() in output.resolve().parents else None
+  for path in sorted(p for p in folder.rglob('*') if p.is_file()):
+    if inside and inside in path.resolve().parents:
+      continue
+    hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
+    if hidden or path.suffix.lower() not in SUFFIXES:
+      others += 1
+    else:
+      images.append(path)
+  return images, others
+
+
+def _original(path: Path) -> Path | None:
+  """What an earlier run made a file of: `cat.png` of `cat_x4.png` beside it."""
+  stem, mark, factor = path.stem.removesuffix('_sheet').rpartition('_x')
+  if not mark or not factor.replace('.', '', 1).isdigit():
+    return None
+  beside = [path.with_name(stem + path.suffix)]
+  if path.stem.endswith('_sheet'):
+    beside = [p for p in path.parent.glob(f'{glob.escape(stem)}.*') if p.suffix.lower() in SUFFIXES]
+  return next((p for p in beside if p.is_file()), None)
+
+
+def _target(path: Path, root: Path, output: Path | None, scale: float) -> Path:
+  folder = path.parent if output is None else output / path.parent.relative_to(root)
+  return folder / f'{path.stem}_x{scale:g}{path.suffix}'
+
+
+def sheet_path(target: Path) -> Path:
+  """Where the comparison of an output is."""
+  return target.with_name(f'{target.stem}_sheet.png')
