@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxgen import checkpoint, run
 from jaxgen import config as configs
-from jaxgen.report import read_metrics, write_image
+from jaxgen.report import read_metrics, write_image, write_json
 from jaxgen.systems.srsenet.apply import WEIGHTS, shipped_weights
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.data import bundled_photographs
@@ -132,7 +132,7 @@ def ship(workdir: Path, sets: str) -> dict[str, Any]:
   with tempfile.TemporaryDirectory() as folder:
     copy = Path(folder) / 'run'
     copy.mkdir()
-    shutil.copy(workdir / 'config.json', copy)
+    write_json(copy / 'config.json', configs.to_json(config))
     shutil.copy(target, copy / 'weights.safetensors')
     given = run.with_overrides(copy, [f'eval.sets={sets}'])
     evaluation = run.evaluate(copy, None, given)

@@ -245,7 +245,8 @@ def open_run(
   trained = checkpoint.load(workdir, step)
   config = trained.config
   if given is not None:
-    free = (*configs.RESUME_FREE, *configs.EVALUATE_FREE, 'num_steps', 'steps_per_call')
+    free = (*configs.RESUME_FREE, *configs.EVALUATE_FREE)
+    free += ('num_steps', 'steps_per_call', 'init_from')  # of no use any more
     _refuse(configs.differing(config, given, free), workdir, 'evaluated or sampled')
     config = _with_free(config, given, configs.EVALUATE_FREE)
   devices = dev.make_devices(config.parallel)

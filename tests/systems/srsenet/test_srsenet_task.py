@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, comvae, final_state, to_numpy, train
+from helpers import assert_close, assert_same, comvae, final_state, quiet, to_numpy, train
 from PIL import Image
 from programs import LAYOUTS, SEVERAL, Program, layout
 from srsenet_cases import make_net, tiny
 
-from jaxgen import checkpoint, weight_files
+from jaxgen import checkpoint, run, weight_files
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.evaluation.image_quality import psnr
@@ -185,6 +185,8 @@ def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monk
   train(tiny(**data, **streamed), tmp_path / 'b')
   assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
   assert checkpoint.load(tmp_path / 'a').step == 4
+  opened = run.open_run(tmp_path / 'a', given=tiny(**{**data, 'init_from': ''}), reporter=quiet())
+  assert opened.trained.step == 4
   with pytest.raises(ConfigError, match=r'optim\.schedule: constant -> cosine'):
     train(tiny(**{**data, 'optim__schedule': 'cosine'}), tmp_path / 'a')
   said = train(tiny(**data), tmp_path / 'a')
