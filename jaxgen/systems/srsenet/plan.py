@@ -43,7 +43,7 @@ def make_plan(
   """The jobs of files, folders (with all below them) and patterns.
 
   The outputs of earlier runs are no inputs, unless they are named without what they were made of: a shell
-  names both for photos/*.
+  names both for `photos/*`.
 
   Raises:
     ConfigError: two inputs would be written to one output, or share a sheet.
