@@ -1,6 +1,5 @@
 """A run in a workdir: train or resume it, evaluate it, draw its samples. Behind launch.py and the CLI."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,14 +9,26 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from jaxgen import checkpoint, loop, report, results
+from jaxgen import checkpoint, loop, results
 from jaxgen import config as configs
 from jaxgen import devices as dev
 from jaxgen.data.folders import cache_folder
-from jaxgen.errors import CheckpointError, ConfigError, UserError
+from jaxgen.errors import ConfigError, UserError
 from jaxgen.report import Reporter
 from jaxgen.signals import Stopped, StopSignals
 from jaxgen.task import Task, Tools, Trained, TrainState, name_key
+from jaxgen.workdir import (
+  check_facts,
+  make_workdir,
+  refuse,
+  refuse_imported,
+  required_config,
+  resolved,
+  same_facts,
+  saved_config,
+  with_free,
+  write_config,
+)
 
 
 class Opened(NamedTuple):
@@ -58,18 +69,18 @@ def train(
       failed.
   """
   reporter = reporter or Reporter(quiet=jax.process_index() > 0)
-  _refuse_imported(workdir)
-  _make_workdir(workdir)
+  refuse_imported(workdir)
+  make_workdir(workdir)
   _prepare_precision(config)
-  saved = _saved_config(workdir)
-  config = _resolved(config, saved, workdir)
+  saved = saved_config(workdir)
+  config = resolved(config, saved, workdir)
   with StopSignals() as signals:
     system = configs.system_module(config)
     devices = dev.make_devices(config.parallel)
     dev.process_rows(devices, config.batch_size)
     dev.evaluation_rows(devices, config.eval.batch_size)
     data = system.make_data(config)
-    _check_facts(workdir, data.facts)
+    check_facts(workdir, data.facts)
     task = system.make_task(config, data.facts, devices.axis)
     tools = _tools(config, devices, reporter, signals, full=False)
     checkpoints = checkpoint.Checkpoints(
@@ -96,7 +107,7 @@ def train(
           f'{longer}There are --mode=evaluate and --mode=sample.'
         )
         return
-      _write_config(workdir, config)
+      write_config(workdir, config)
       state, step = loop.train(job, state, step)
       _finish(job, state, step)
     except Stopped as stop:
@@ -171,7 +182,7 @@ def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | No
     values[key] = value
   if not values:
     return None
-  saved = _required_config(workdir)
+  saved = required_config(workdir)
   return configs.overridden(saved, values, configs.EVALUATE_FREE)
 
 
@@ -195,7 +206,7 @@ def evaluate(
     data = None
     if not getattr(system, 'EVALUATES_WITHOUT_DATA', False):
       data = system.make_data(opened.trained.config)
-      _same_facts(opened.trained.facts, data.facts, workdir)
+      same_facts(opened.trained.facts, data.facts, workdir)
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
     return results.write_evaluation(
       workdir, figures, opened.trained.step, opened.trained.facts, opened.reporter
@@ -240,15 +251,15 @@ def open_run(
     ConfigError: `given` differs from the run in more than eval.* and data.dir.
   """
   reporter = reporter or Reporter(quiet=jax.process_index() > 0)
-  saved = _required_config(workdir)
+  saved = required_config(workdir)
   _prepare_precision(saved)
   trained = checkpoint.load(workdir, step)
   config = trained.config
   if given is not None:
     free = (*configs.RESUME_FREE, *configs.EVALUATE_FREE)
     free += ('num_steps', 'steps_per_call', 'init_from')  # of no use any more
-    _refuse(configs.differing(config, given, free), workdir, 'evaluated or sampled')
-    config = _with_free(config, given, configs.EVALUATE_FREE)
+    refuse(configs.differing(config, given, free), workdir, 'evaluated or sampled')
+    config = with_free(config, given, configs.EVALUATE_FREE)
   devices = dev.make_devices(config.parallel)
   task = configs.system_module(config).make_task(config, trained.facts)
   tools = _tools(config, devices, reporter, signals or StopSignals(), full=True)
@@ -260,7 +271,7 @@ def open_run(
 
 def load(path: Path, step: int | None = None) -> Trained:
   """`checkpoint.load` in the precision of what is loaded."""
-  saved = _saved_config(path) if path.is_dir() else None
+  saved = saved_config(path) if path.is_dir() else None
   if saved is not None:
     _prepare_precision(saved)
   trained = checkpoint.load(path, step)
@@ -283,102 +294,6 @@ def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:
     reporter.say(f'training {name}, once, in {workdir}')
     train(config, workdir, reporter)
   return checkpoint.load(workdir)
-
-
-def _make_workdir(workdir: Path) -> None:
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    report.write_bytes(workdir / '.writable', bytes(1 << 16))  # an empty file fits on a full disk
-    (workdir / '.writable').unlink(missing_ok=True)
-  except FileExistsError as error:
-    raise UserError(f'--workdir={workdir} is a file, not a folder') from error
-  except OSError as error:
-    raise UserError(f'cannot write to --workdir={workdir}: {error.strerror or error}') from error
-
-
-def _refuse_imported(workdir: Path) -> None:
-  weights = checkpoint.weights_file(workdir)
-  if weights is not None:
-    raise ConfigError(
-      f'{workdir} holds imported weights ({weights.name}) and no checkpoint to train from: '
-      'use another --workdir, or --mode=evaluate or --mode=sample'
-    )
-
-
-def _saved_config(workdir: Path) -> ConfigDict | None:
-  path = workdir / 'config.json'
-  if not path.is_file():
-    return None
-  try:
-    return configs.from_json(json.loads(path.read_text()))
-  except ValueError as error:
-    raise CheckpointError(
-      f'{path} is damaged ({error}): restore it or use another --workdir'
-    ) from error
-
-
-def _required_config(workdir: Path) -> ConfigDict:
-  saved = _saved_config(workdir)
-  if saved is None:
-    raise CheckpointError(f'{workdir} is not a run: it has no config.json')
-  return saved
-
-
-def _write_config(workdir: Path, config: ConfigDict) -> None:
-  if jax.process_index() == 0:
-    report.write_json(workdir / 'config.json', configs.to_json(config))
-
-
-def _resolved(config: ConfigDict, saved: ConfigDict | None, workdir: Path) -> ConfigDict:
-  """The config with steps_per_call chosen; a resume keeps the saved choice and must match the rest."""
-  if saved is not None and not config.steps_per_call:
-    config = config.copy_and_resolve_references()
-    config.steps_per_call = saved.steps_per_call
-    configs.check_periods(config, resuming=True)
-  config = configs.resolve_steps_per_call(config, jax.default_backend() == 'cpu')
-  if saved is not None:
-    as_saved = configs.from_json(configs.to_json(config))
-    _refuse(configs.differing(saved, as_saved, configs.resume_free(config)), workdir, 'resumed')
-  return config
-
-
-def _refuse(lines: list[str], workdir: Path, what: str) -> None:
-  if lines:
-    raise ConfigError(
-      f'{workdir} was trained with another config and cannot be {what} with this one. '
-      f'Differing keys: {"; ".join(lines)}. Use these values or another --workdir.'
-    )
-
-
-def _with_free(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> ConfigDict:
-  """The saved config with the given values of the keys in `free`."""
-  values = configs.to_json(saved)
-  flat = configs.flatten(given)
-  for key, value in flat.items():
-    if any(key == f or key.startswith(f + '.') for f in free):
-      *path, leaf = key.split('.')
-      node = values
-      for name in path:
-        node = node.setdefault(name, {})
-      node[leaf] = value
-  return configs.from_json(values)
-
-
-def _check_facts(workdir: Path, facts: dict[str, Any]) -> None:
-  try:
-    step, _, saved = checkpoint.read_items(workdir)
-  except CheckpointError:
-    return
-  del step
-  _same_facts(saved, facts, workdir)
-
-
-def _same_facts(saved: dict[str, Any], facts: dict[str, Any], workdir: Path) -> None:
-  facts = json.loads(json.dumps(facts))
-  if saved != facts:
-    keys = sorted(k for k in saved.keys() | facts.keys() if saved.get(k) != facts.get(k))
-    lines = [f'{k}: {saved.get(k)} -> {facts.get(k)}' for k in keys]
-    raise ConfigError(f'{workdir} was trained on other data. Differing facts: {"; ".join(lines)}')
 
 
 def _prepare_precision(config: ConfigDict) -> None:

@@ -1,6 +1,7 @@
 """What `jaxgen upscale` is to do: the files that a command line means, and where each result goes."""
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -92,9 +93,10 @@ def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], in
   given: list[_Given] = []
   others, missing = 0, []
   for argument in inputs:
-    path = _expanded(argument)
-    named = bool(argument) and path.exists()
-    found = [path] if named else _matching(path) if argument else []
+    # Not Path's: they raise for names that are too long, and for homes that are not there.
+    known = argument if os.path.exists(argument) else os.path.expanduser(argument)  # noqa: PTH110, PTH111
+    named = os.path.exists(known)  # noqa: PTH110
+    found = [Path(known)] if named else _matching(known)
     if not found:
       missing.append(argument or "''")
     for item in found:
@@ -107,18 +109,9 @@ def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], in
   return given, others, missing
 
 
-def _expanded(argument: str) -> Path:
-  """A path whose ~ stands for a home, where there is no file of that name."""
-  path = Path(argument)
-  try:
-    return path if path.exists() else path.expanduser()
-  except (RuntimeError, OSError):  # no such home; a name too long is told of when it is opened
-    return path
-
-
-def _matching(pattern: Path) -> list[Path]:
+def _matching(pattern: str) -> list[Path]:
   """What a pattern that no shell has expanded stands for; as in shells, hidden files only by name."""
-  return [Path(p) for p in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
+  return [Path(p) for p in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
 
 
 def _images_below(folder: Path, output: Path | None) -> tuple[list[Path], int]:
