@@ -22,7 +22,7 @@ where JAX can find the job itself (Slurm, Open MPI, TPU pods, Kubernetes).
 
 import sys
 
-from jaxgen.launcher import main
+from jaxgen.command.launcher import main
 
 if __name__ == '__main__':
   sys.exit(main(sys.argv, doc=__doc__))

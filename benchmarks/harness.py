@@ -16,8 +16,9 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
-from jaxgen import launcher, run
-from jaxgen.report import Reporter
+from jaxgen.command import launcher
+from jaxgen.run import training
+from jaxgen.terminal.reporter import Reporter
 
 SETTLING_CALLS = 4
 
@@ -85,7 +86,7 @@ def watch_loop(config: ConfigDict, update: Callable[[int], None]) -> None:
   """Trains in a temporary workdir until `update` raises Enough."""
   with tempfile.TemporaryDirectory(prefix='jaxgen-benchmark-') as folder:
     try:
-      run.train(config, Path(folder) / 'run', Watcher(update))
+      training.train(config, Path(folder) / 'run', Watcher(update))
     except Enough:
       return
     raise SystemExit(f'error: the run ended at config.num_steps = {config.num_steps}')

@@ -12,7 +12,7 @@ import harness
 import machine
 from machine import say
 
-from jaxgen import launcher
+from jaxgen.command import launcher
 
 
 def main(argv: list[str]) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 from scipy import stats
 
 from jaxgen import config as configs
-from jaxgen import devices, run
-from jaxgen.report import Reporter, write_json
+from jaxgen.files import write_json
+from jaxgen.run import devices, inference, training
+from jaxgen.terminal.reporter import Reporter
 
 
 class Table(NamedTuple):
@@ -91,12 +92,12 @@ def _figures(
   tag = configs.digest(sorted(overrides.items())) if overrides else 'default'
   workdir = args.runs / f'{variant}-{tag}-{seed}'
   reporter.say(f'{variant}, seed {seed}: {workdir}')
-  run.train(config, workdir, reporter)
+  training.train(config, workdir, reporter)
   path = workdir / 'evaluation.json'
   if args.evaluate and not table.complete(json.loads(path.read_text())):
     more = {key: value for key, value in table.whole.items() if key not in overrides}
     config.update_from_flattened_dict(more)
-    run.evaluate(workdir, given=config, reporter=reporter)
+    inference.evaluate(workdir, given=config, reporter=reporter)
   jax.clear_caches()
   return json.loads(path.read_text())
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import machine
 import numpy as np
 
-from jaxgen import checkpoint
 from jaxgen.data.color import luminance_u8
+from jaxgen.run import checkpoint
 from jaxgen.systems.srsenet.apply import shipped_weights
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
 from jaxgen.systems.srsenet.task import make_model

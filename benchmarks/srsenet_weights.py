@@ -20,9 +20,12 @@ import jax
 import machine
 import numpy as np
 
-from jaxgen import checkpoint, run
 from jaxgen import config as configs
-from jaxgen.report import read_metrics, write_image, write_json
+from jaxgen.exchange.weight_files import save_weights
+from jaxgen.files import write_json
+from jaxgen.pictures.png import write_image
+from jaxgen.run import checkpoint, inference
+from jaxgen.run.metrics_log import read_metrics
 from jaxgen.systems.srsenet.apply import WEIGHTS, shipped_weights
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.data import bundled_photographs
@@ -30,7 +33,6 @@ from jaxgen.systems.srsenet.evaluation import PAPER, PAPER_BICUBIC, compare_imag
 from jaxgen.systems.srsenet.sheet import comparison_sheet
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import Upscaler
-from jaxgen.weight_files import save_weights
 
 FIGURES = ('psnr', 'ssim', 'ssim_matlab', 'bicubic_psnr', 'bicubic_ssim', 'bicubic_ssim_matlab')
 TERMS = (
@@ -42,7 +44,7 @@ SCORES = Path(__file__).parents[1] / 'docs' / 'srsenet_scores.md'
 CARD = """# The nets behind `jaxgen upscale`
 
 SrSENet (Mei et al.) of the paper's size, float32, one file a scale. A file's header holds its config, so
-`jaxgen.checkpoint.load(file)` gives all that is needed to apply it.
+`jaxgen.run.checkpoint.load(file)` gives all that is needed to apply it.
 
 ## Terms
 
@@ -134,8 +136,8 @@ def ship(workdir: Path, sets: str) -> dict[str, Any]:
     copy.mkdir()
     write_json(copy / 'config.json', configs.to_json(config))
     shutil.copy(target, copy / 'weights.safetensors')
-    given = run.with_overrides(copy, [f'eval.sets={sets}'])
-    evaluation = run.evaluate(copy, None, given)
+    given = inference.with_overrides(copy, [f'eval.sets={sets}'])
+    evaluation = inference.evaluate(copy, None, given)
   measured = {
     name: {key: values[key] for key in FIGURES} for name, values in evaluation['sets'].items()
   }

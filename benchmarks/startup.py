@@ -23,7 +23,7 @@ import harness
 import machine
 from machine import say
 
-from jaxgen import launcher
+from jaxgen.command import launcher
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 600

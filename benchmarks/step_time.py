@@ -33,9 +33,9 @@ from machine import say
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
-from jaxgen import devices as dev
-from jaxgen import launcher
+from jaxgen.command import launcher
 from jaxgen.precision import DTYPES
+from jaxgen.run import devices as dev
 from jaxgen.task import Data, Task
 
 WINDOW_SECONDS = 1.0

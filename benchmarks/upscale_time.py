@@ -42,10 +42,12 @@ import numpy as np
 from flax import linen as nn
 from machine import say
 
-from jaxgen import checkpoint, launcher, weight_files
 from jaxgen import config as configs
+from jaxgen.command import launcher
 from jaxgen.data.color import luminance_u8
 from jaxgen.errors import ConfigError
+from jaxgen.exchange import weight_files
+from jaxgen.run import checkpoint
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
 from jaxgen.systems.srsenet.model import SrSENet, kernel_size, leaky, padding
 from jaxgen.systems.srsenet.task import make_model

@@ -41,7 +41,7 @@ def fold(*parts: Metrics) -> Metrics:
   }
 
 
-def value(metrics: Metrics, prefix: str = '') -> dict[str, float]:
+def averages(metrics: Metrics, prefix: str = '') -> dict[str, float]:
   """The quotients as floats; a mean of nothing is NaN."""
   return {
     prefix + name: float(m.total / m.count) if m.count else float('nan')

@@ -18,7 +18,7 @@ def cache(tmp_path_factory):
   """$JAXGEN_CACHE of the session, with its compilation cache, also for subprocesses."""
   folder = tmp_path_factory.mktemp('cache')
   os.environ['JAXGEN_CACHE'] = str(folder)
-  from jaxgen import devices
+  from jaxgen.run import devices
 
   devices.enable_compilation_cache()
   return folder

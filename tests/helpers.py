@@ -9,9 +9,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxgen import checkpoint, run
 from jaxgen import config as configs
-from jaxgen import devices as dev
+from jaxgen.run import checkpoint, training
+from jaxgen.run import devices as dev
 
 ROOT = Path(__file__).parents[1]
 TINY = {
@@ -104,7 +104,7 @@ class Said:
   """Stands in for Reporter."""
 
   def __new__(cls):
-    from jaxgen.report import Reporter
+    from jaxgen.terminal.reporter import Reporter
 
     reporter = Reporter(quiet=True)
     reporter.lines, reporter.warnings = [], []
@@ -116,7 +116,7 @@ class Said:
 def train(config, workdir):
   """Trains in this process; returns what was said."""
   reporter = quiet()
-  run.train(config, Path(workdir), reporter)
+  training.train(config, Path(workdir), reporter)
   return reporter.lines + reporter.warnings
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from jaxgen.launcher import main
+from jaxgen.command.launcher import main
 from jaxgen.systems import SYSTEMS
 
 SYSTEMS['toy'] = 'toy_system'

@@ -6,8 +6,8 @@ import jax
 from helpers import to_numpy
 
 from jaxgen import config as configs
-from jaxgen import devices as dev
-from jaxgen import loop
+from jaxgen.run import devices as dev
+from jaxgen.run import loop
 
 LAYOUTS = {'one device': ('jit', 1), '8 by jit': ('jit', 8), '8 by pmap': ('pmap', 8)}
 SEVERAL = [name for name in LAYOUTS if name != 'one device']

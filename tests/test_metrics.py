@@ -4,22 +4,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.metrics import Mean, fold, value
+from jaxgen.metrics import Mean, averages, fold
 
 
 def test_masked_rows_do_not_count_whatever_they_hold():
   mean = Mean.of(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([1.0, 1.0, 0.0]))
-  assert value({'x': mean}) == {'x': 2.0}
+  assert averages({'x': mean}) == {'x': 2.0}
 
 
 def test_parts_and_scanned_axes_fold_into_one_mean():
   scanned = {'x': Mean(np.array([1.0, 2.0]), np.array([1.0, 1.0]))}
   single = {'x': Mean(np.array(9.0), np.array(2.0))}
-  assert value(fold(scanned, single), 'train/') == {'train/x': 3.0}
+  assert averages(fold(scanned, single), 'train/') == {'train/x': 3.0}
 
 
 def test_a_mean_of_nothing_is_nan():
-  assert np.isnan(value({'x': Mean(np.array(0.0), np.array(0.0))})['x'])
+  assert np.isnan(averages({'x': Mean(np.array(0.0), np.array(0.0))})['x'])
 
 
 def test_folding_is_in_float64():

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from jaxgen.data.sources import Source
 from jaxgen.errors import DataError
-from jaxgen.images import load_image, to_eight_bits
+from jaxgen.photos.images import load_image, to_eight_bits
 
 SUFFIXES = (
   '.png',

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from jaxgen import config as configs
-from jaxgen import weight_files
 from jaxgen.data import packed
 from jaxgen.data.imresize import imresize
+from jaxgen.exchange import weight_files
 from jaxgen.systems.comvae import losses, model
 from jaxgen.systems.comvae.task import make_task
 from jaxgen.systems.srsenet.losses import charbonnier

@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxgen.data.order import order
 from jaxgen.errors import UserError
-from jaxgen.metrics import Mean, fold, value
-from jaxgen.report import image_grid
+from jaxgen.metrics import Mean, averages, fold
+from jaxgen.pictures.grids import image_grid
 from jaxgen.systems.comvae.figures import Figures
 from jaxgen.task import Batch, Data, PyTree, Tools, name_key
 
@@ -81,7 +81,7 @@ def _elbo(
     compiled(variables, batch, jax.random.fold_in(key, i))
     for i, batch in enumerate(_batches(data, tools, figures, split, f'ELBO on {split}'))
   ]
-  return value(fold(*jax.device_get(parts)))
+  return averages(fold(*jax.device_get(parts)))
 
 
 def _elbo_train_mode(
@@ -108,7 +108,7 @@ def _elbo_train_mode(
   for i, index in enumerate(tools.progress(list(rows), 'ELBO in train mode')):
     batch = {'image': images[index][local], 'mask': np.ones(size, np.float32)[local]}
     parts.append(compiled(variables, batch, jax.random.fold_in(key, i)))
-  return value(fold(*jax.device_get(parts)))
+  return averages(fold(*jax.device_get(parts)))
 
 
 def _whole(data: Data, figures: Figures, split: str, limit: int | None = None) -> np.ndarray:

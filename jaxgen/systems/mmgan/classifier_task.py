@@ -14,7 +14,7 @@ from jaxgen.axis import psum
 from jaxgen.data import pipeline
 from jaxgen.data.sources import Source
 from jaxgen.errors import ConfigError
-from jaxgen.metrics import Mean, Metrics, fold, value
+from jaxgen.metrics import Mean, Metrics, averages, fold
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import model
 from jaxgen.systems.mmgan.data import load_labelled, scaled
@@ -147,7 +147,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     batches = list(data.splits['test'](tools.rows(config.eval.batch_size)))
     parts = [step(variables, batch) for batch in tools.progress(batches, 'classifier on test')]
     metrics = fold(*jax.device_get(parts))
-    return {'split': 'test', **value(metrics), 'num_examples': int(metrics['accuracy'].count)}
+    return {'split': 'test', **averages(metrics), 'num_examples': int(metrics['accuracy'].count)}
 
   def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
     del variables, data, tools

@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from scipy.optimize import linear_sum_assignment
 
 from jaxgen.data.order import generator
-from jaxgen.evaluation.features import frechet_distance, kernel_distance
-from jaxgen.metrics import fold, value
-from jaxgen.report import image_grid
+from jaxgen.evaluation.distances import frechet_distance, kernel_distance
+from jaxgen.metrics import averages, fold
+from jaxgen.pictures.grids import image_grid
 from jaxgen.systems.mmgan import classifier, classifier_task, losses, regions
 from jaxgen.systems.mmgan.config import is_learned
 from jaxgen.systems.mmgan.figures import Figures
@@ -109,7 +109,7 @@ def _ownership(
   batches = data.splits['test'](tools.rows(figures.config.eval.batch_size))
   parts = [step(variables, batch) for batch in tools.progress(batches, 'owners on test')]
   metrics = fold(*jax.device_get(parts))
-  return {**value(metrics), 'num_examples': int(metrics['set_accuracy'].count)}
+  return {**averages(metrics), 'num_examples': int(metrics['set_accuracy'].count)}
 
 
 def _judge(figures: Figures, variables: PyTree, judge: Trained, tools: Tools) -> Judged:

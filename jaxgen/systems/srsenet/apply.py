@@ -14,17 +14,18 @@ from jax.errors import JaxRuntimeError
 from jaxgen.data.image_folders import SUFFIXES
 from jaxgen.data.imresize import imresize
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.memory import available_memory
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo, read_size
-from jaxgen.report import Reporter, write_image
-from jaxgen.signals import Stopped
+from jaxgen.pictures.png import write_image
 from jaxgen.systems.srsenet.bands import CHUNK, PhotoBands
 from jaxgen.systems.srsenet.config import MAX_SCALE
+from jaxgen.systems.srsenet.memory import available_memory
 from jaxgen.systems.srsenet.plan import FileJob, Plan, sheet_path
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import MIB, Upscaler
 from jaxgen.task import Trained
+from jaxgen.terminal.reporter import Reporter
+from jaxgen.terminal.signals import Stopped
 
 RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
 # A pixel: these encoders take the image whole, and copy it.

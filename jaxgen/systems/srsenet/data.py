@@ -21,7 +21,7 @@ from jaxgen.data.imresize import imresize, resize_matrix
 from jaxgen.data.order import order
 from jaxgen.data.packed import Cells, prepared, take
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.images import load_image, to_eight_bits
+from jaxgen.photos.images import load_image, to_eight_bits
 from jaxgen.precision import DTYPES
 from jaxgen.systems.srsenet.config import BUNDLED, HELDOUT, folders
 from jaxgen.task import Batch, Data, PyTree

@@ -14,12 +14,12 @@ from jaxgen.axis import psum
 from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import ConfigError
 from jaxgen.evaluation.image_quality import batch_psnr
+from jaxgen.exchange.weight_files import load_weights
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.srsenet import evaluation, losses
 from jaxgen.systems.srsenet.model import SrSENet
 from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key, update_player
-from jaxgen.weight_files import load_weights
 
 PLAYER = 'model'
 

@@ -7,10 +7,10 @@ import pytest
 from comvae_cases import FACTS, PREFIXES, ROWS, images, quick_jit, task_of, tiny, tree_l2
 
 from jaxgen import config as configs
-from jaxgen import devices as dev
 from jaxgen.axis import example_keys
 from jaxgen.errors import ConfigError
-from jaxgen.metrics import fold, value
+from jaxgen.metrics import averages, fold
+from jaxgen.run import devices as dev
 from jaxgen.systems.comvae import losses, model
 from jaxgen.systems.comvae.data import make_data
 from jaxgen.systems.comvae.task import make_model, make_task
@@ -98,7 +98,7 @@ def stepped(row, step=0):
   """(state before, state after, means of the metrics) of one update at `step`."""
   state, (states, metrics) = compiled(row)(jax.random.key(0), jnp.int32(step))
   first = jax.tree.map(lambda x: x[0], (states, metrics))
-  return state, first[0], value(fold(first[1]))
+  return state, first[0], averages(fold(first[1]))
 
 
 @pytest.mark.parametrize('row', ROWS)
@@ -109,7 +109,7 @@ def test_two_steps_of_every_row_are_finite(row):
   assert state.step == 2 and state.step.dtype == jnp.int32
   floats = jax.tree.leaves((state.params, state.opt_state, state.variables, metrics))
   assert all(np.isfinite(x).all() for x in floats)
-  means = value(fold(metrics))
+  means = averages(fold(metrics))
   assert set(means) == {'loss', 'negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl'}
   np.testing.assert_allclose(
     means['negative_elbo'], means['reconstruction'] + means['latent_kl'], rtol=1e-6
@@ -196,7 +196,7 @@ def test_shared_weight_kl_counts_once_over_devices():
   _, alone, means = stepped('simplified_mixture')
   found, expected = gradient(after), gradient(alone)
   assert tree_l2(jax.tree.map(jnp.subtract, found, expected)) < 1e-5 * tree_l2(expected)
-  for name, mean in value(fold(metrics)).items():
+  for name, mean in averages(fold(metrics)).items():
     np.testing.assert_allclose(mean, means[name], rtol=1e-5)
 
 
@@ -236,7 +236,7 @@ def test_vanilla_on_the_digits_beats_the_mean_image():
     state, _ = steps(state, arrays, dev.put_batches(devices, rows))
   test = next(data.splits['test'](slice(0, 360)))
   variables = task.export(state)
-  found = value(fold(quick_jit(task.eval_step)(variables, test, jax.random.key(0))))
+  found = averages(fold(quick_jit(task.eval_step)(variables, test, jax.random.key(0))))
 
   # Baseline: each pixel an independent Bernoulli with its mean over the training set.
   train = np.concatenate([b['image'][b['mask'] > 0] for b in data.splits['train'](slice(0, 360))])

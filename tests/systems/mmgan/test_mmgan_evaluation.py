@@ -9,7 +9,8 @@ from helpers import quiet, train
 from mmgan_cases import tiny, tiny_classifier
 from PIL import Image
 
-from jaxgen import cli, run
+from jaxgen.command import cli
+from jaxgen.run import inference
 from jaxgen.systems.mmgan import classifier, evaluation
 from jaxgen.systems.mmgan.data import make_data
 
@@ -63,16 +64,16 @@ def test_training_ends_with_accuracies_sheets_and_a_heat_map(trained):
 
 
 def test_evaluate_adds_distances_and_repeats_itself(trained):
-  first = run.evaluate(trained, reporter=quiet())
+  first = inference.evaluate(trained, reporter=quiet())
   assert set(first['fid']) == set(first['kid']) == {'set1', 'set2'}
   assert first['fid']['set1'] > 0 and first['num_samples'] == 80
   assert first['num_images'] == {'set1': 715, 'set2': 719}
-  assert run.evaluate(trained, reporter=quiet()) == first
+  assert inference.evaluate(trained, reporter=quiet()) == first
 
 
 def test_sampling_needs_no_data(trained, monkeypatch):
   monkeypatch.setattr('jaxgen.systems.mmgan.data.make_data', None)
-  paths = run.sample(trained, reporter=quiet())
+  paths = inference.sample(trained, reporter=quiet())
   assert len(paths) == 5 and all(Image.open(p).width > 100 for p in paths)
 
 

@@ -7,7 +7,7 @@ import pytest
 from mmgan_cases import tiny
 
 from jaxgen import config as configs
-from jaxgen.summary import summarize
+from jaxgen.command.summary import summarize
 from jaxgen.systems.mmgan import model
 from jaxgen.systems.mmgan.task import make_model
 

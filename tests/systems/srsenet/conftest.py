@@ -3,7 +3,8 @@
 import pytest
 from upscale_cases import SCALE, SIDES, trained_net
 
-from jaxgen import cli, weight_files
+from jaxgen.command import cli
+from jaxgen.exchange import weight_files
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import MIB, Upscaler

@@ -9,10 +9,12 @@ from helpers import final_state, train
 from PIL import Image
 from srsenet_cases import luminance, make_net, tiny
 
-from jaxgen import cli, run, weight_files
 from jaxgen import config as configs
+from jaxgen.command import cli
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.evaluation.super_resolution import bicubic, measure
+from jaxgen.exchange import weight_files
+from jaxgen.run import inference
 from jaxgen.systems.srsenet import evaluation
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
@@ -117,7 +119,7 @@ def test_mistakes_at_evaluation_are_told(imported, tmp_path):
 
   def refuse(kind, message, *overrides):
     with pytest.raises(kind, match=message):
-      run.evaluate(folder, None, run.with_overrides(folder, overrides))
+      inference.evaluate(folder, None, inference.with_overrides(folder, overrides))
 
   refuse(ConfigError, 'nothing was held out: name folders')
   refuse(DataError, 'no such folder of images', f'eval.sets={tmp_path / "absent"}')
@@ -152,8 +154,8 @@ def test_a_run_measures_what_it_held_out_and_ends_with_a_sheet(tmp_path):
   for path in data.glob('*.png'):
     path.rename(path.with_name(f'moved_{path.name}'))
   with pytest.raises(DataError, match=r'held out in training, and not in config\.data\.train'):
-    run.evaluate(workdir)
-  run.sample(workdir)  # draws bundled photographs instead
+    inference.evaluate(workdir)
+  inference.sample(workdir)  # draws bundled photographs instead
 
 
 def test_the_sheet_shows_where_the_methods_differ_most():

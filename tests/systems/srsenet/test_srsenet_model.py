@@ -8,7 +8,7 @@ from flax import linen as nn
 from srsenet_cases import luminance, make_net
 
 from jaxgen import config as configs
-from jaxgen.summary import summarize
+from jaxgen.command.summary import summarize
 from jaxgen.systems.srsenet.model import (
   Block,
   SrSENet,

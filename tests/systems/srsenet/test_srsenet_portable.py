@@ -13,10 +13,12 @@ from jax import export
 from PIL import Image
 from srsenet_cases import luminance, tiny
 
-from jaxgen import checkpoint, cli, run, weight_files
 from jaxgen import config as configs
-from jaxgen import export as exporting
+from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, ConfigError, DataError
+from jaxgen.exchange import export as exporting
+from jaxgen.exchange import weight_files
+from jaxgen.run import checkpoint, training
 from jaxgen.systems.srsenet.portable import from_torch
 from jaxgen.systems.srsenet.task import make_model, make_task
 from jaxgen.task import Trained
@@ -187,7 +189,7 @@ def test_a_folder_of_imported_weights_is_not_trained_in(imported):
   workdir, _ = imported
   config = checkpoint.load(workdir).config
   with pytest.raises(ConfigError, match='imported weights'):
-    run.train(config, workdir)
+    training.train(config, workdir)
   assert {p.name for p in workdir.iterdir()} == {'config.json', 'weights.safetensors'}
 
 

@@ -9,11 +9,12 @@ from PIL import Image
 from programs import LAYOUTS, SEVERAL, Program, layout
 from srsenet_cases import make_net, tiny
 
-from jaxgen import checkpoint, run, weight_files
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.evaluation.image_quality import psnr
 from jaxgen.evaluation.super_resolution import bicubic, rounded
+from jaxgen.exchange import weight_files
+from jaxgen.run import checkpoint, inference
 from jaxgen.systems.srsenet import depends_on_num_steps, evaluation
 from jaxgen.systems.srsenet.losses import charbonnier
 from jaxgen.systems.srsenet.task import learning_rate, make_task
@@ -185,7 +186,9 @@ def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monk
   train(tiny(**data, **streamed), tmp_path / 'b')
   assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
   assert checkpoint.load(tmp_path / 'a').step == 4
-  opened = run.open_run(tmp_path / 'a', given=tiny(**{**data, 'init_from': ''}), reporter=quiet())
+  opened = inference.open_run(
+    tmp_path / 'a', given=tiny(**{**data, 'init_from': ''}), reporter=quiet()
+  )
   assert opened.trained.step == 4
   with pytest.raises(ConfigError, match=r'optim\.schedule: constant -> cosine'):
     train(tiny(**{**data, 'optim__schedule': 'cosine'}), tmp_path / 'a')

@@ -11,7 +11,8 @@ from helpers import comvae
 from PIL import Image
 from upscale_cases import SCALE, far, levels, never, open_, save, smooth, tree
 
-from jaxgen import cli, weight_files
+from jaxgen.command import cli
+from jaxgen.exchange import weight_files
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.task import make_model

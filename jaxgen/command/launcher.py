@@ -1,0 +1,179 @@
+"""The flags of launch.py, and exit statuses. Mistakes are told before jax is imported."""
+
+import io
+import logging
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.terminal.signals import Stopped
+
+MODES = ('train', 'evaluate', 'sample')
+
+
+def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file(
+    'config', None, 'PATH[:VARIANT]', flag_values=values, sys_argv=list(argv)
+  )
+  flags.DEFINE_string('workdir', None, 'The folder of the run.', flag_values=values)
+  flags.DEFINE_enum('mode', 'train', MODES, 'What to do.', flag_values=values)
+  flags.DEFINE_integer('step', None, 'A saved step; the newest by default.', flag_values=values)
+  flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0.', flag_values=values)
+  flags.DEFINE_integer('num_processes', None, 'Processes in all.', flag_values=values)
+  flags.DEFINE_integer('process_id', None, 'This process.', flag_values=values)
+  flags.DEFINE_enum('distributed', None, ('auto',), 'Let JAX find the job.', flag_values=values)
+  flags.DEFINE_bool('help', False, 'Shows how to use it.', flag_values=values)
+  return values
+
+
+def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, ConfigDict]:
+  """Flags and the checked config of a command line.
+
+  Raises:
+    ConfigError: anything wrong with either, in one line.
+  """
+  spec = _config_spec(argv)
+  config = configs.load(spec) if spec else None
+  if spec:  # a system's name stands for its config file
+    argv = [
+      arg.replace(spec, configs.resolve(spec)) if _is_config(arg, spec) else arg for arg in argv
+    ]
+  values = _define_flags(argv)
+  try:
+    rest = values(list(argv))[1:]
+  except Exception as error:  # ml_collections raises as many kinds as there are mistakes
+    raise ConfigError(_explain(argv, config, error)) from error
+  if rest:
+    raise ConfigError(f'unexpected argument {rest[0]!r}: options begin with --. See --help.')
+  if config is None:
+    raise ConfigError(
+      '--config=PATH[:VARIANT] is missing, as --config=configs/comvae.py. See --help.'
+    )
+  if not values.workdir:
+    raise ConfigError('--workdir=DIR is missing: the folder for this run. See --help.')
+  if values.step is not None and values.mode == 'train':
+    raise ConfigError(
+      '--step is for --mode=evaluate and --mode=sample; training resumes the newest.'
+    )
+  config = values.config
+  configs.check(config)
+  return values, config
+
+
+def _config_spec(argv: Sequence[str]) -> str:
+  """The value of --config, before absl sees it: its mistakes deserve our own words."""
+  for i, arg in enumerate(argv):
+    if match := re.match(r'--?config=(.*)', arg):
+      return match[1]
+    if re.fullmatch(r'--?config', arg) and i + 1 < len(argv):
+      return argv[i + 1]
+  return ''
+
+
+def _is_config(arg: str, spec: str) -> bool:
+  return arg in (spec, f'--config={spec}', f'-config={spec}')
+
+
+def _explain(argv: Sequence[str], config: ConfigDict | None, error: Exception) -> str:
+  """One line for what absl and ml_collections raise."""
+  flat = configs.flatten(config) if config is not None else {}
+  for i, arg in enumerate(argv):
+    match = re.match(r'--?config\.([\w.\[\]]+)(?:=(.*))?$', arg)
+    if not match:
+      continue
+    key = match[1]
+    value = match[2] if match[2] is not None else (argv[i + 1] if i + 1 < len(argv) else '')
+    if key not in flat:
+      inner = [k for k in flat if k.startswith(key + '.')]
+      if inner:
+        return f'config.{key} is a group: set one of {", ".join(inner)}'
+      near = configs.near_matches(key, flat, prefix='config.')
+      return f'unknown key config.{key}.{near}'
+    if (wrong := _wrong_type(flat[key], value)) is not None:
+      return f'config.{key} = {value!r} is not {wrong} (now {flat[key]!r})'
+  first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+  return first
+
+
+def _wrong_type(now: object, value: str) -> str | None:
+  """What a value should have been, or None where it can be read as what it is now."""
+  kinds: dict[type, tuple[str, Callable[[str], object]]] = {
+    bool: ('true or false', lambda v: {'true': 1, 'false': 0, '1': 1, '0': 0}[v.lower()]),
+    int: ('a whole number', int),
+    float: ('a number', float),
+  }
+  if type(now) not in kinds:
+    return None
+  name, read = kinds[type(now)]
+  try:
+    read(value)
+  except (ValueError, KeyError):
+    return name
+  return None
+
+
+def main(argv: Sequence[str], doc: str = '') -> int:
+  """Runs a command line; returns the exit status."""
+  if any(arg in ('--help', '-h', '--helpfull', '--helpshort') for arg in argv[1:]):
+    print(doc.strip())
+    return 0
+  return guarded(lambda: _run(argv))
+
+
+def guarded(action: Callable[[], None]) -> int:
+  """Runs an action: user mistakes in one line and status 1 (2 for configs), a stop with 128 + signal."""
+  logging.basicConfig(format='%(levelname)s: %(message)s')
+  for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
+  try:
+    action()
+  except ConfigError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  except UserError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 1
+  except OSError as error:
+    if error.errno is None:
+      raise
+    where = f': {error.filename}' if error.filename else ''
+    print(f'error: {error.strerror}{where}', file=sys.stderr)
+    return 1
+  except Stopped as stop:
+    return 128 + stop.signum
+  except KeyboardInterrupt:
+    return 130
+  return 0
+
+
+def _ignore_abandoned(unraisable: 'sys.UnraisableHookArgs') -> None:
+  """Keeps quiet about TensorStore's operations that a failed save left behind."""
+  if str(unraisable.exc_value) != 'Event loop is closed':
+    sys.__unraisablehook__(unraisable)
+
+
+def _run(argv: Sequence[str]) -> None:
+  values, config = parse(argv)
+  sys.unraisablehook = _ignore_abandoned
+  from jaxgen.run import devices, inference, training
+
+  devices.enable_compilation_cache()
+  devices.initialize(
+    values.coordinator, values.num_processes, values.process_id, values.distributed == 'auto'
+  )
+  workdir = Path(values.workdir).expanduser()
+  if values.mode == 'train':
+    training.train(config, workdir, resume_command=f'python {shlex.join(argv)}')
+  elif values.mode == 'evaluate':
+    inference.evaluate(workdir, values.step, config)
+  else:
+    inference.sample(workdir, values.step, config)

@@ -1,0 +1,98 @@
+"""Trained models as one safetensors file: exported variables, config and facts, and nothing that can run."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import traverse_util
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from jaxgen import config as configs
+from jaxgen.errors import CheckpointError
+from jaxgen.files import write_bytes
+from jaxgen.task import Trained
+
+FILE = 'weights.safetensors'
+_KEY = 'jaxgen'
+
+
+def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = None) -> Path:
+  """Writes a model, complete or not at all.
+
+  Args:
+    path: of the file.
+    trained: the model.
+    card: further text for the file's header, by title.
+  """
+  flat = traverse_util.flatten_dict(trained.variables)
+  arrays = {_name(path): np.asarray(x, order='C') for path, x in flat.items()}
+  about = {
+    'config': configs.to_json(trained.config),
+    'facts': trained.facts,
+    'step': int(trained.step),
+    'digest': _digest(arrays),
+  }
+  header = {_KEY: json.dumps(about), **(card or {})}
+  return write_bytes(path, save(arrays, metadata=header))
+
+
+def load_weights(path: Path) -> Trained:
+  """Reads what `save_weights` wrote; arrays are numpy's.
+
+  Raises:
+    CheckpointError: no such file, damaged, not a safetensors file, or not one of jaxgen's.
+  """
+  if path.is_dir():
+    raise CheckpointError(
+      f'{path} is a folder: name a safetensors file, as jaxgen export writes it'
+    )
+  if not path.is_file():
+    raise CheckpointError(f'{path}: no such file')
+  try:
+    with safe_open(path, framework='numpy') as file:
+      header: dict[str, Any] = file.metadata() or {}
+      flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+  except (SafetensorError, OSError) as error:
+    raise CheckpointError(f'{path} is damaged, or not a safetensors file: {error}') from error
+  if _KEY not in header:
+    raise CheckpointError(
+      f'{path} has no config of jaxgen in its header: write it with jaxgen export, or bring '
+      'PyTorch weights over with jaxgen import-torch'
+    )
+  try:
+    about = json.loads(header[_KEY])
+    config, facts, step = configs.from_json(about['config']), about['facts'], about['step']
+  except (ValueError, KeyError, TypeError) as error:
+    raise CheckpointError(f'{path} is damaged: its header cannot be read ({error})') from error
+  if about.get('digest') not in (None, _digest(flat)):
+    raise CheckpointError(f'{path} is damaged: its contents do not match their digest')
+  variables = traverse_util.unflatten_dict({_path(name): x for name, x in flat.items()})
+  return Trained(config, facts, variables, step)
+
+
+def load_card(path: Path) -> dict[str, str]:
+  """The further text in the header of a file that `load_weights` reads."""
+  with safe_open(path, framework='numpy') as file:
+    return {key: text for key, text in file.metadata().items() if key != _KEY}
+
+
+def _name(path: tuple[str, ...]) -> str:
+  """A path of keys as one name; spectral norms have keys with slashes, so as in a JSON pointer."""
+  return '/'.join(key.replace('~', '~0').replace('/', '~1') for key in path)
+
+
+def _path(name: str) -> tuple[str, ...]:
+  return tuple(key.replace('~1', '/').replace('~0', '~') for key in name.split('/'))
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+  """Of every bit of the arrays: safetensors itself only notices missing bytes."""
+  found = hashlib.sha256()
+  for name, x in sorted(arrays.items()):
+    found.update(f'{name} {x.dtype} {x.shape}'.encode())
+    found.update(x.tobytes())
+  return found.hexdigest()

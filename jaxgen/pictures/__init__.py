@@ -1,0 +1,1 @@
+"""What is put together from images for a person to look at."""

@@ -1,0 +1,286 @@
+"""Devices: start-up of several processes, meshes, and compilation of pure functions by jit or pmap.
+
+The only file that names devices. The global batch of B rows is split over all devices in order: device i of
+N holds rows i B / N and on, whichever process owns it.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxgen.axis import example_keys
+from jaxgen.data.folders import cache_folder
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.task import Batch, PyTree, Task, TrainState, step_rng
+
+AXIS = 'data'
+
+
+class Devices(NamedTuple):
+  """Where a run computes.
+
+  Attributes:
+    parallel: 'jit', one program over a global batch, or 'pmap', one program a device.
+    mesh: over all devices for 'jit'; over this process's for 'pmap'.
+    axis: what `make_task` is given: None for 'jit', 'data' for 'pmap'.
+    count: devices that share a batch, in all processes.
+  """
+
+  parallel: str
+  mesh: Mesh
+  axis: str | None
+  count: int
+
+  @property
+  def replicated(self) -> NamedSharding:
+    """Every device holds the whole."""
+    return NamedSharding(self.mesh, PartitionSpec())
+
+  def split(self, leading: int = 0) -> NamedSharding:
+    """Rows over devices, along the axis after `leading` others."""
+    return NamedSharding(self.mesh, PartitionSpec(*[None] * leading, AXIS))
+
+
+def enable_compilation_cache() -> None:
+  """Keeps compiled programs in $JAXGEN_CACHE/xla, so that a second start does not compile again."""
+  path = cache_folder() / 'xla'
+  jax.config.update('jax_compilation_cache_dir', str(path))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
+  jax.config.update('jax_persistent_cache_min_entry_size_bytes', 0)
+
+
+def initialize(
+  coordinator: str | None = None,
+  num_processes: int | None = None,
+  process_id: int | None = None,
+  auto: bool = False,
+) -> None:
+  """Joins the processes of a job; does nothing where nothing is asked for.
+
+  Args:
+    coordinator: HOST:PORT of process 0.
+    num_processes: processes in all.
+    process_id: this one, 0-based.
+    auto: let JAX detect all three (Slurm, Open MPI, TPU pods, Kubernetes).
+
+  Raises:
+    ConfigError: some of the three given and not all, or both ways at once.
+    UserError: the processes did not find each other.
+  """
+  given = {
+    '--coordinator': coordinator,
+    '--num_processes': num_processes,
+    '--process_id': process_id,
+  }
+  missing = [name for name, value in given.items() if value is None]
+  if len(missing) == len(given) and not auto:
+    return
+  if auto and len(missing) < len(given):
+    raise ConfigError('--distributed=auto detects the processes itself: drop ' + ', '.join(given))
+  if not auto and missing:
+    raise ConfigError(f'several processes need all of {", ".join(given)}: add {", ".join(missing)}')
+  try:
+    if auto:
+      jax.distributed.initialize()
+    else:
+      jax.distributed.initialize(coordinator, num_processes, process_id)
+  except (RuntimeError, ValueError) as error:
+    raise UserError(f'the processes could not be joined: {error}') from error
+
+
+def make_devices(parallel: str = 'jit', devices: Sequence[jax.Device] | None = None) -> Devices:
+  """All devices of the job, or the given ones, for 'jit' or 'pmap'."""
+  if parallel == 'jit':
+    chosen = list(devices or jax.devices())
+    axis, count = None, len(chosen)
+  else:
+    chosen = list(devices or jax.local_devices())
+    axis, count = AXIS, len(chosen) * jax.process_count()
+  mesh = Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,))
+  return Devices(parallel, mesh, axis, count)
+
+
+def process_rows(devices: Devices, batch_size: int, key: str = 'batch_size') -> slice:
+  """The rows of a global batch that this process feeds.
+
+  Raises:
+    ConfigError: the batch cannot be split evenly over the devices.
+  """
+  if batch_size % devices.count:
+    raise ConfigError(
+      f'config.{key} = {batch_size} cannot be split evenly over {devices.count} devices'
+    )
+  n = batch_size // jax.process_count()
+  return slice(jax.process_index() * n, (jax.process_index() + 1) * n)
+
+
+def make_state(devices: Devices, init: Callable[[jax.Array], TrainState], seed: int) -> TrainState:
+  """A fresh state, made where it will live: an eager one would trace the step twice."""
+  return jax.jit(init, out_shardings=devices.replicated)(jax.random.key(seed))
+
+
+def abstract_state(devices: Devices, init: Callable[[jax.Array], TrainState]) -> TrainState:
+  """Shapes, dtypes and shardings of `make_state`'s result, without computing it."""
+  shapes = jax.eval_shape(init, jax.random.key(0))
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=devices.replicated), shapes
+  )
+
+
+def replicate(devices: Devices, tree: PyTree) -> PyTree:
+  """The same host or device arrays on every device; every process passes the same values."""
+
+  def put(x):
+    if isinstance(x, jax.Array) and x.sharding == devices.replicated:
+      return x
+    if not devices.mesh.is_multi_process:
+      return jax.device_put(x, devices.replicated)
+    data = np.asarray(jax.random.key_data(x) if _is_key(x) else x)
+    whole = jax.make_array_from_process_local_data(devices.replicated, data, data.shape)
+    return jax.random.wrap_key_data(whole) if _is_key(x) else whole
+
+  return jax.tree.map(put, tree)
+
+
+def _is_key(x) -> bool:
+  return isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def put_batches(devices: Devices, batches: Sequence[Batch]) -> Batch:
+  """S host batches of this process's rows as one device batch.
+
+  Returns:
+    Leaves [S, B, ...], B global and split over devices, for 'jit'; [local devices, S, B / devices, ...]
+    for 'pmap'.
+  """
+
+  def put(*rows):
+    stacked = np.stack(rows)
+    if devices.parallel == 'pmap':
+      local = len(devices.mesh.local_devices)
+      by_device = stacked.reshape(stacked.shape[0], local, -1, *stacked.shape[2:])
+      return jax.device_put(np.moveaxis(by_device, 1, 0), devices.split())
+    return jax.make_array_from_process_local_data(devices.split(leading=1), stacked)
+
+  return jax.tree.map(put, *batches)
+
+
+def compile_steps(
+  devices: Devices,
+  task: Task,
+  example: Callable[[PyTree, Batch, jax.Array], Batch],
+  num_steps: int,
+  donate: bool = True,
+) -> Callable[[TrainState, PyTree, Batch], tuple[TrainState, PyTree]]:
+  """Compiles `num_steps` updates as one call.
+
+  Args:
+    devices: where.
+    task: made with `devices.axis`.
+    example: `Data.example`.
+    num_steps: S; one step is compiled without a loop around it.
+    donate: whether the state's buffers are reused for the new state.
+
+  Returns:
+    (state, resident arrays, batches of `put_batches`) -> (state, metrics), metrics with leading axis [S]
+    and, apart, 'params_finite' () bool of the last state.
+  """
+  axis = devices.axis
+
+  def one(state, arrays, batch):
+    n = jax.tree.leaves(batch)[0].shape[0]
+    keys = example_keys(step_rng(state, 'example'), n, axis)
+    batch = jax.vmap(example, in_axes=(None, 0, 0))(arrays, batch, keys)
+    return task.train_step(state, batch)
+
+  def steps(state, arrays, batches):
+    before = state
+    if num_steps == 1:
+      state, metrics = one(state, arrays, jax.tree.map(lambda x: x[0], batches))
+      metrics = jax.tree.map(lambda x: x[None], metrics)
+    else:
+      state, metrics = jax.lax.scan(lambda s, b: one(s, arrays, b), state, batches)
+    # Otherwise the second call would be traced again, and nothing donated.
+    chex.assert_trees_all_equal_shapes_and_dtypes(before, state)
+    finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state.params)]).all()
+    return state, (metrics, finite)
+
+  donated = (0,) if donate else ()
+  if devices.parallel == 'pmap':
+    return jax.pmap(
+      steps,
+      axis_name=AXIS,
+      in_axes=(None, None, 0),
+      out_axes=None,
+      devices=None if jax.process_count() > 1 else list(devices.mesh.devices.flat),
+      donate_argnums=donated,
+    )
+  return jax.jit(steps, donate_argnums=donated, out_shardings=devices.replicated)
+
+
+def compile_placed(devices: Devices, fn: Callable) -> Callable:
+  """Jit over the mesh for evaluation: `Tools.compile`.
+
+  Positional arguments that are dicts with 'mask' are batches of this process's rows: they are split over
+  devices. Everything else is replicated, results too, so that every process can read them.
+  """
+  compiled = jax.jit(fn, out_shardings=devices.replicated)
+
+  @functools.wraps(fn)
+  def call(*args):
+    return compiled(*(_place(devices, arg) for arg in args))
+
+  return call
+
+
+def _place(devices: Devices, arg: Any) -> Any:
+  if isinstance(arg, dict) and 'mask' in arg:
+    if devices.parallel == 'pmap':  # its mesh is this process's: every process evaluates all rows
+      return {k: jax.device_put(v, devices.split()) for k, v in arg.items()}
+    return {
+      k: jax.make_array_from_process_local_data(devices.split(), np.asarray(v))
+      for k, v in arg.items()
+    }
+  return replicate(devices, arg)
+
+
+def evaluation_rows(devices: Devices, batch_size: int) -> slice:
+  """The rows of each evaluation batch that this process feeds to `compile_placed`."""
+  if devices.parallel == 'pmap':
+    if batch_size % devices.mesh.size:
+      raise ConfigError(
+        f'config.eval.batch_size = {batch_size} cannot be split evenly over {devices.mesh.size} devices'
+      )
+    return slice(0, batch_size)
+  return process_rows(devices, batch_size, 'eval.batch_size')
+
+
+def any_process(flag: int) -> int:
+  """The largest of the processes' flags; a collective when there are several."""
+  if jax.process_count() == 1:
+    return flag
+  return int(multihost_utils.process_allgather(np.asarray(flag)).max())
+
+
+def to_global(devices: Devices, tree: PyTree) -> PyTree:
+  """A pmap job's process-local replicas as arrays of the whole job, as a checkpoint needs them."""
+  if devices.parallel == 'jit' or jax.process_count() == 1:
+    return tree
+  mesh = Mesh(np.array(jax.devices()), (AXIS,), axis_types=(AxisType.Auto,))
+  sharding = NamedSharding(mesh, PartitionSpec())
+
+  def convert(x):
+    key = _is_key(x)
+    data = jax.random.key_data(x) if key else x
+    parts = [shard.data for shard in data.addressable_shards]
+    whole = jax.make_array_from_single_device_arrays(data.shape, sharding, parts)
+    return jax.random.wrap_key_data(whole) if key else whole
+
+  return jax.tree.map(convert, tree)

@@ -1,0 +1,157 @@
+"""Using a trained run: loading it, evaluating it, drawing its samples. Its training is never touched."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError
+from jaxgen.run import checkpoint, results
+from jaxgen.run import devices as dev
+from jaxgen.run.tools import make_tools, prepare_precision
+from jaxgen.run.training import trained_asset
+from jaxgen.run.workdir import refuse, required_config, same_facts, saved_config, with_free
+from jaxgen.task import Task, Tools, Trained
+from jaxgen.terminal.reporter import Reporter
+from jaxgen.terminal.signals import Stopped, StopSignals
+
+
+class Opened(NamedTuple):
+  """A trained run, ready for inference.
+
+  Attributes:
+    workdir: its folder.
+    trained: config, facts, exported variables, step.
+    task: pure functions.
+    tools: lent by the host.
+    reporter: talks to a person.
+  """
+
+  workdir: Path
+  trained: Trained
+  task: Task
+  tools: Tools
+  reporter: Reporter
+
+
+def evaluate(
+  workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
+) -> dict[str, Any]:
+  """Computes every figure of a trained run and writes evaluation.json.
+
+  Args:
+    workdir: the run's folder.
+    step: a saved step; the newest by default.
+    given: the config as the user gives it now; eval.* and data.dir are taken from it.
+    reporter: talks to a person.
+
+  Returns:
+    The contents of evaluation.json.
+  """
+  with _stoppable(reporter) as (reporter, signals):
+    opened = open_run(workdir, step, given, reporter, signals)
+    system = configs.system_module(opened.trained.config)
+    data = None
+    if not getattr(system, 'EVALUATES_WITHOUT_DATA', False):
+      data = system.make_data(opened.trained.config)
+      same_facts(opened.trained.facts, data.facts, workdir)
+    figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
+    return results.write_evaluation(
+      workdir, figures, opened.trained.step, opened.trained.facts, opened.reporter
+    )
+
+
+def sample(
+  workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
+) -> list[Path]:
+  """Draws what needs no data into samples/ and returns the paths."""
+  with _stoppable(reporter) as (reporter, signals):
+    opened = open_run(workdir, step, given, reporter, signals)
+    trained = opened.trained
+    paths = results.draw(workdir, opened.task, trained.variables, None, opened.tools, trained.step)
+    results.say_paths(opened.reporter, paths)
+    return paths
+
+
+def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | None:
+  """The config of a trained run with 'eval.sets=DIR' and the like, as `evaluate` takes it; None without any.
+
+  Raises:
+    ConfigError: not KEY=VALUE, an unknown key, one that evaluation cannot change, or a value of another type.
+  """
+  values: dict[str, str] = {}
+  for text in assignments:
+    key, equals, value = text.partition('=')
+    key = key.removeprefix('--').removeprefix('config.')
+    if not equals:
+      raise ConfigError(f'{text!r} is not KEY=VALUE, as eval.batch_size=64')
+    values[key] = value
+  if not values:
+    return None
+  saved = required_config(workdir)
+  return configs.overridden(saved, values, configs.EVALUATE_FREE)
+
+
+@contextmanager
+def _stoppable(reporter: Reporter | None) -> Iterator[tuple[Reporter, StopSignals]]:
+  """A stop signal ends the evaluation of a trained run, and a person is told so."""
+  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  with StopSignals() as signals:
+    try:
+      yield reporter, signals
+    except Stopped as stop:
+      reporter.say(f'stopped by {stop}; nothing was written. Run the same command to start over.')
+      raise
+
+
+def open_run(
+  workdir: Path,
+  step: int | None = None,
+  given: ConfigDict | None = None,
+  reporter: Reporter | None = None,
+  signals: StopSignals | None = None,
+) -> Opened:
+  """Loads a trained run for inference; never writes.
+
+  Raises:
+    CheckpointError: nothing to load.
+    ConfigError: `given` differs from the run in more than eval.* and data.dir.
+  """
+  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  saved = required_config(workdir)
+  prepare_precision(saved)
+  trained = checkpoint.load(workdir, step)
+  config = trained.config
+  if given is not None:
+    free = (*configs.RESUME_FREE, *configs.EVALUATE_FREE)
+    free += ('num_steps', 'steps_per_call', 'init_from')  # of no use any more
+    refuse(configs.differing(config, given, free), workdir, 'evaluated or sampled')
+    config = with_free(config, given, configs.EVALUATE_FREE)
+  devices = dev.make_devices(config.parallel)
+  task = configs.system_module(config).make_task(config, trained.facts)
+  tools = make_tools(
+    config,
+    devices,
+    reporter,
+    signals or StopSignals(),
+    lambda other: trained_asset(other, reporter),
+    full=True,
+  )
+  variables = dev.replicate(devices, trained.variables)
+  return Opened(
+    workdir, trained._replace(config=config, variables=variables), task, tools, reporter
+  )
+
+
+def load(path: Path, step: int | None = None) -> Trained:
+  """`checkpoint.load` in the precision of what is loaded."""
+  saved = saved_config(path) if path.is_dir() else None
+  if saved is not None:
+    prepare_precision(saved)
+  trained = checkpoint.load(path, step)
+  prepare_precision(trained.config)
+  return trained

@@ -1,0 +1,49 @@
+"""All that a loop works with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.run import devices as dev
+from jaxgen.run.checkpoint import Checkpoints
+from jaxgen.task import Data, Task, Tools, TrainState
+from jaxgen.terminal.reporter import Reporter
+from jaxgen.terminal.signals import StopSignals
+
+
+class Job(NamedTuple):
+  """All that a loop works with.
+
+  Attributes:
+    config: resolved: steps_per_call is a number.
+    workdir: the run's folder.
+    devices: where it computes.
+    task: made with `devices.axis`.
+    data: the host's side.
+    tools: lent to evaluation.
+    checkpoints: of the workdir.
+    reporter: talks to a person.
+    signals: stop signals.
+    draw: (state, step) -> None: writes the pictures of a step.
+  """
+
+  config: ConfigDict
+  workdir: Path
+  devices: dev.Devices
+  task: Task
+  data: Data
+  tools: Tools
+  checkpoints: Checkpoints
+  reporter: Reporter
+  signals: StopSignals
+  draw: Callable[[TrainState, int], Any]
+
+  def abstract_state(self) -> TrainState:
+    """What a saved state is restored to; what the run once began with may be gone."""
+    inference = configs.for_inference(self.config)
+    system = configs.system_module(inference)
+    task = system.make_task(inference, self.data.facts, self.devices.axis)
+    return dev.abstract_state(self.devices, task.init)

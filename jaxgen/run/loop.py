@@ -1,0 +1,253 @@
+"""The one training loop: calls of S compiled steps, and what happens between them.
+
+The loop dispatches call t before it looks at the metrics of call t - 1, so the device never waits for the
+host. Everything periodic happens at a multiple of S.
+"""
+
+import collections
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.metrics import Metrics, averages, fold
+from jaxgen.run import devices as dev
+from jaxgen.run import failure
+from jaxgen.run.job import Job
+from jaxgen.run.metrics_log import MetricsLog
+from jaxgen.run.stopping import Evaluations, out_of_patience, past_evaluations
+from jaxgen.run.tools import check_stop
+from jaxgen.task import Data, PyTree, TrainState, name_key
+from jaxgen.terminal.reporter import StepsBar
+from jaxgen.terminal.signals import Stopped
+
+PREFETCHED_CALLS = 2
+RATE_SECONDS = 1.0
+
+
+class _Pending(NamedTuple):
+  """A dispatched call whose metrics are still on the device."""
+
+  step: int  # after the call
+  metrics: Metrics
+  finite: jax.Array
+
+
+def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
+  """Trains from `start` to config.num_steps, or until early stopping.
+
+  Args:
+    job: what to work with.
+    state: the state at `start`; its buffers are donated.
+    start: completed updates.
+
+  Returns:
+    The last state and its step; it is saved.
+
+  Raises:
+    Stopped: a stop signal arrived; the state is saved.
+    failure.NonFiniteError: a metric or parameter is not finite.
+    CheckpointError: a save failed.
+  """
+  evaluations = past_evaluations(job.workdir, start)
+  # Only the first process writes the log; every process takes the same decisions.
+  log = MetricsLog(job.workdir, start) if jax.process_index() == 0 else None
+  try:
+    main = configs.system_module(job.config).EVAL_METRICS
+    with job.reporter.steps(job.config.num_steps, start, main) as bar:
+      return _Loop(job, log, bar, evaluations).run(state, start)
+  finally:
+    if log:
+      log.close()
+
+
+class _Loop:
+  """One run of the loop: the state that lives between calls."""
+
+  def __init__(self, job: Job, log: MetricsLog | None, bar: StepsBar, evaluations: Evaluations):
+    self.job, self.log, self.bar = job, log, bar
+    self.evaluations = evaluations
+    self.calls = job.config.steps_per_call
+    self.window: list[Metrics] = []
+    self.pending: _Pending | None = None
+    self.clock = _Clock()
+    self.evaluate = dev.compile_placed(job.devices, job.task.eval_step)
+
+  def run(self, state: TrainState, step: int) -> tuple[TrainState, int]:
+    job, config = self.job, self.job.config
+    arrays = dev.replicate(job.devices, job.data.arrays)
+    call = dev.compile_steps(job.devices, job.task, job.data.example, self.calls)
+    feed = call_batches(job.devices, job.data, config, step, self.calls)
+    self.clock.start(step)
+    try:
+      if self.owes_evaluation(step):
+        self.between_calls(state, step)
+      while step < config.num_steps and not out_of_patience(config, self.evaluations):
+        state, (metrics, finite) = call(state, arrays, next(feed))
+        step += self.calls
+        self.consume()
+        self.pending = _Pending(step, metrics, finite)
+        self.bar.update(step)
+        self.between_calls(state, step)
+    except Stopped:
+      self.end(state, step)
+      raise
+    self.end(state, step)
+    return state, step
+
+  def owes_evaluation(self, step: int) -> bool:
+    """Whether a stop signal cut short the evaluation that was due at the step resumed from."""
+    every = self.job.config.eval_every
+    return step > 0 and every > 0 and step % every == 0 and step not in dict(self.evaluations)
+
+  def end(self, state: TrainState, step: int) -> None:
+    """Leaves nothing unchecked, unlogged or unsaved."""
+    self.consume()
+    self.write_log(step)
+    self.save(state, step, None)
+    self.job.checkpoints.wait()
+
+  def between_calls(self, state: TrainState, step: int) -> None:
+    """Evaluation, saving, pictures, and the check for a stop signal, each when it is due."""
+    job, config = self.job, self.job.config
+    periods = ('eval_every', 'save_every', 'picture_every')
+    due = {key: bool(config[key]) and step % config[key] == 0 for key in periods}
+    if any(due.values()):
+      self.consume()
+      if due['save_every']:  # so that a resume from here logs the same windows
+        self.write_log(step)
+      with self.clock.paused():
+        evaluated = self.run_evaluation(state, step) if due['eval_every'] else None
+        if due['save_every'] or (evaluated and config.checkpoint.best):
+          self.save(state, step, evaluated)
+        if due['picture_every']:
+          job.draw(state, step)
+    self.check_signals(step)
+
+  def check_signals(self, step: int) -> None:
+    if jax.process_count() == 1 or step % self.job.config.log_every == 0:  # several must sync
+      check_stop(self.job.signals)
+
+  def consume(self) -> None:
+    """Fetches the metrics of the last dispatched call, checks them, and logs when it is due."""
+    if self.pending is None:
+      return
+    job, pending, self.pending = self.job, self.pending, None
+    metrics, finite = jax.device_get((pending.metrics, pending.finite))
+    bad = failure.first_bad(metrics, bool(finite), pending.step - self.calls)
+    if bad:
+      job.checkpoints.wait()
+      failure.investigate(job, pending.step - self.calls, self.calls, bad)
+    self.window.append(metrics)
+    if pending.step % job.config.log_every == 0:
+      self.write_log(pending.step)
+
+  def write_log(self, step: int) -> None:
+    if not self.window:
+      return
+    steps = self.calls * len(self.window)
+    rate = self.clock.rate(step)
+    values = averages(fold(*self.window), 'train/') | {
+      'steps_per_second': rate,
+      'examples_per_second': rate * self.job.config.batch_size,
+    }
+    self.window = []
+    if self.log:
+      self.log.write(step, values, window=steps)
+    self.bar.metrics(step, values)
+
+  def run_evaluation(self, state: TrainState, step: int) -> dict[str, float]:
+    """Metrics of the validation rows, or of the test rows where there are none."""
+    job = self.job
+    split = 'validation' if 'validation' in job.data.splits else 'test'
+    values = evaluate_split(job, self.evaluate, job.task.export(state), split)
+    values = {f'eval/{name}': x for name, x in values.items()}
+    for name in (job.config.checkpoint.best, job.config.stop.metric):
+      if name and name not in values:
+        raise failure.missing_metric(name, values)
+    self.evaluations.append((step, values))
+    if self.log:
+      self.log.write(step, values, eval_split=split)
+    return values
+
+  def save(self, state: TrainState, step: int, evaluated: dict[str, float] | None) -> None:
+    metrics = evaluated if self.job.config.checkpoint.best else None
+    self.job.checkpoints.save(state, step, metrics)
+
+
+def call_batches(
+  devices: dev.Devices, data: Data, config: ConfigDict, step: int, num_steps: int
+) -> Iterator[PyTree]:
+  """Device batches of `num_steps` steps from `step` on, placed ahead of their use."""
+  rows = dev.process_rows(devices, config.batch_size)
+  batches = data.batches(step, rows)
+  ahead: collections.deque = collections.deque()
+  while True:
+    while len(ahead) < PREFETCHED_CALLS:
+      ahead.append(dev.put_batches(devices, list(itertools.islice(batches, num_steps))))
+    yield ahead.popleft()
+
+
+def evaluate_split(
+  job: Job, eval_step: Callable, variables: PyTree, split: str, rng: jax.Array | None = None
+) -> dict[str, float]:
+  """Metrics over a whole split.
+
+  Args:
+    job: what to work with.
+    eval_step: `Task.eval_step`, compiled.
+    variables: exported.
+    split: its name in `Data.splits`.
+    rng: key; by default that of `Tools.rng`, so that every evaluation draws alike.
+  """
+  rows = job.tools.rows(job.config.eval.batch_size)
+  key = name_key(job.tools.rng if rng is None else rng, split)
+  parts = []
+  for i, batch in enumerate(job.data.splits[split](rows)):
+    check_stop(job.signals)
+    parts.append(eval_step(variables, batch, jax.random.fold_in(key, i)))
+  return averages(fold(*jax.device_get(parts)))
+
+
+class _Clock:
+  """Steps a second, leaving out evaluation and saves.
+
+  Short windows are averaged over RATE_SECONDS at least: the host sees when it reads a result, not when the
+  device made it.
+  """
+
+  def __init__(self):
+    self._began = self._lost = self._rate = 0.0
+    self._step = 0
+
+  def start(self, step: int) -> None:
+    self._began, self._lost, self._step = time.monotonic(), 0.0, step
+
+  def paused(self):
+    return _Paused(self)
+
+  def lose(self, seconds: float) -> None:
+    self._lost += seconds
+
+  def rate(self, step: int) -> float:
+    spent = time.monotonic() - self._began - self._lost
+    if spent >= RATE_SECONDS or not self._rate:
+      self._rate = (step - self._step) / max(spent, 1e-9)
+    if spent >= RATE_SECONDS:
+      self.start(step)
+    return self._rate
+
+
+class _Paused:
+  def __init__(self, clock: _Clock):
+    self._clock = clock
+
+  def __enter__(self) -> None:
+    self._began = time.monotonic()
+
+  def __exit__(self, *exc_info: Any) -> None:
+    self._clock.lose(time.monotonic() - self._began)

@@ -1,0 +1,96 @@
+"""What a run leaves for a person: samples/ and evaluation.json with its table."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgen import files
+from jaxgen.pictures import png
+from jaxgen.run import metrics_log
+from jaxgen.task import Data, PyTree, Task, Tools
+from jaxgen.terminal.reporter import Reporter
+
+
+def draw(
+  workdir: Path, task: Task, variables: PyTree, data: Data | None, tools: Tools, step: int
+) -> list[Path]:
+  """Writes samples/NAME_STEP.png for every picture of the task."""
+  pictures: dict[str, np.ndarray] = task.pictures(variables, data, tools)
+  if jax.process_index():
+    return []
+  return [
+    png.write_image(workdir / 'samples' / f'{name}_{step:06}.png', pixels)
+    for name, pixels in pictures.items()
+  ]
+
+
+def say_paths(reporter: Reporter, paths: list[Path]) -> None:
+  """A line for every picture."""
+  for path in paths:
+    reporter.say(f'wrote {path}')
+
+
+def evaluated_step(workdir: Path) -> int | None:
+  """The step that evaluation.json is of; None where there is none, or a damaged one."""
+  path = workdir / 'evaluation.json'
+  try:
+    return json.loads(path.read_text())['step'] if path.is_file() else None
+  except (ValueError, KeyError):
+    logging.warning('%s is damaged and will be written anew', path)
+    return None
+
+
+def write_evaluation(
+  workdir: Path, figures: dict[str, Any], step: int, facts: dict[str, Any], reporter: Reporter
+) -> dict[str, Any]:
+  """evaluation.json and its table; `step` and `train_last_epoch` are the run's, not the task's.
+
+  Figures of the name 'tables', title -> rows, are shown instead of what is kept, and not kept.
+  """
+  lines = metrics_log.read_metrics(workdir)
+  last_epoch = metrics_log.last_epoch_means(lines, facts['steps_per_epoch'], step)
+  tables = figures.get('tables')
+  figures = {'step': step, **figures, 'train_last_epoch': last_epoch}
+  figures.pop('tables', None)
+  if jax.process_index() == 0:
+    files.write_json(workdir / 'evaluation.json', figures)
+    if tables is None:
+      _show(figures, reporter)
+    else:
+      _show_rows(tables, reporter)
+    reporter.say(f'wrote {workdir / "evaluation.json"}')
+  return figures
+
+
+def _show(figures: dict[str, Any], reporter: Reporter) -> None:
+  """A table of the figures that several splits share, of other groups, of each list of rows, of the rest."""
+  groups = {name: x for name, x in figures.items() if isinstance(x, dict)}
+  columns = list(dict.fromkeys(key for group in groups.values() for key in group))
+  shared = [c for c in columns if isinstance(figures.get(c), float)]
+  if shared:
+    rows = [[str(figures.get('split', 'all')), *(figures[c] for c in shared)]]
+    rows += [[name, *(group.get(c) for c in shared)] for name, group in groups.items()]
+    reporter.table(f'step {figures["step"]}', ['', *shared], rows)
+  others = {name: x for name, x in groups.items() if not set(x) & set(shared)}
+  for keys in dict.fromkeys(tuple(group) for group in others.values()):
+    rows = [[name, *x.values()] for name, x in others.items() if tuple(x) == keys]
+    reporter.table('', ['figure', *keys], rows)
+  _show_rows(figures, reporter)
+  rest = [
+    [name, x]
+    for name, x in figures.items()
+    if isinstance(x, int | float) and name not in (*shared, 'step')
+  ]
+  if any(isinstance(x, float) for _, x in rest):
+    reporter.table('', ['figure', 'value'], rest)
+
+
+def _show_rows(figures: dict[str, Any], reporter: Reporter) -> None:
+  """A table of each list of rows, which are dicts by column."""
+  for name, rows in figures.items():
+    if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
+      reporter.table(name, list(rows[0]), [list(row.values()) for row in rows])

@@ -1,0 +1,59 @@
+"""What the host lends to evaluation: compilation, bars, keys, and the check for a stop signal."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgen.run import devices as dev
+from jaxgen.task import Tools, Trained, name_key
+from jaxgen.terminal.reporter import Reporter
+from jaxgen.terminal.signals import Stopped, StopSignals
+
+
+def make_tools(
+  config: ConfigDict,
+  devices: dev.Devices,
+  reporter: Reporter,
+  signals: StopSignals,
+  trained: Callable[[ConfigDict], Trained],
+  full: bool,
+) -> Tools:
+  """The tools of a config on some devices.
+
+  Args:
+    config: of the run.
+    devices: where it computes.
+    reporter: shows the bars.
+    signals: a stop signal ends what a bar goes over.
+    trained: another run as an asset.
+    full: whether to compute what is expensive.
+  """
+
+  def progress(items: Iterable, description: str) -> Iterator:
+    return reporter.progress(items, description, check=lambda: check_stop(signals))
+
+  def compile_placed(fn: Callable) -> Callable:
+    return dev.compile_placed(devices, fn)
+
+  return Tools(
+    compile=compile_placed,
+    rows=lambda batch_size: dev.evaluation_rows(devices, batch_size),
+    progress=progress,
+    trained=trained,
+    rng=name_key(jax.random.key(config.seed), 'evaluate'),
+    full=full,
+  )
+
+
+def check_stop(signals: StopSignals) -> None:
+  """Raises Stopped in every process when a signal has arrived in any; a sync where there are several."""
+  received = dev.any_process(signals.received)
+  if received:
+    raise Stopped(received)
+
+
+def prepare_precision(config: ConfigDict) -> None:
+  """Turns float64 on where a config asks for it."""
+  if config.precision == 'float64':
+    jax.config.update('jax_enable_x64', True)

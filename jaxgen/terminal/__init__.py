@@ -1,0 +1,1 @@
+"""What a person sees and says while something runs: lines, bars, tables, stop signals."""

@@ -1,0 +1,143 @@
+"""The `jaxgen` command on a real run."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import comvae, files, train
+from PIL import Image
+
+from jaxgen.command import cli
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('cli') / 'run'
+  config = comvae(
+    eval__importance_samples=20,
+    eval__chunk=10,
+    eval__num_examples=8,
+    eval__ais_examples=8,
+    eval__ais_chains=2,
+    eval__ais_steps=5,
+    eval__gap_examples=8,
+    eval__gap_max_checks=2,
+    eval__weight_samples=4,
+    num_steps=8,
+    eval__batch_size=72,
+  )
+  train(config, workdir)
+  return workdir
+
+
+@pytest.mark.parametrize(
+  ('variant', 'total', 'without_norm'),
+  [
+    ('mnist_vanilla', 159_294, 159_294),
+    ('mnist_simplified_mixture', 238_804, 238_804),
+    ('mnist_compound_mixture', 123_688_024, 123_369_784),
+  ],
+)
+def test_inspect_counts_parameters(capsys, variant, total, without_norm):
+  assert cli.main(['inspect', f'comvae:{variant}', '--json']) == 0
+  assert json.loads(capsys.readouterr().out) == {
+    'players': {'model': total},
+    'total': total,
+    'total_without_norm': without_norm,
+  }
+
+
+def test_inspect_shows_every_layer_and_the_flops(capsys):
+  assert cli.main(['inspect', 'comvae:vanilla']) == 0
+  out = capsys.readouterr().out
+  assert 'decoder/logits/kernel' in out
+  assert '100 x 64' in out
+  assert 'MFLOP' in out
+
+
+def test_inspect_tells_a_mistyped_variant(capsys):
+  assert cli.main(['inspect', 'comvae:vanila']) == 2
+  assert 'Did you mean vanilla' in capsys.readouterr().err
+
+
+def test_evaluate_fills_in_what_training_left_out(trained, capsys):
+  before = json.loads((trained / 'evaluation.json').read_text())
+  assert before['nll_importance'] is None
+  config = (trained / 'config.json').read_bytes()
+  assert cli.main(['evaluate', str(trained)]) == 0
+  after = json.loads((trained / 'evaluation.json').read_text())
+  empty = [key for key, value in after.items() if value is None and key != 'train_last_epoch']
+  assert empty == []
+  assert after['negative_elbo'] == before['negative_elbo']
+  assert (trained / 'config.json').read_bytes() == config
+  assert 'nll_importance' in capsys.readouterr().out
+
+
+def test_sample_draws_without_data(trained, monkeypatch):
+  def no_data(*args, **kwargs):
+    raise AssertionError('sampling read data')
+
+  monkeypatch.setattr('jaxgen.data.sources.load_images', no_data)
+  for picture in (trained / 'samples').iterdir():
+    picture.unlink()
+  assert cli.main(['sample', str(trained)]) == 0
+  assert sorted(p.name for p in (trained / 'samples').iterdir()) == [
+    'samples_000008.png',
+    'traversal_000008.png',
+  ]
+
+
+def picture(path, pixels):
+  Image.fromarray(pixels).save(path)
+  return str(path)
+
+
+def test_score_tells_a_digit_from_noise_of_any_size_and_kind(trained, tmp_path, capsys):
+  blank = picture(tmp_path / 'blank.png', np.zeros((40, 30), np.uint8))
+  colour = picture(tmp_path / 'colour.png', np.zeros((8, 8, 3), np.uint8))
+  white = picture(tmp_path / 'white.png', np.full((8, 8), 255, np.uint8))
+  assert cli.main(['score', str(trained), blank, colour, white, '--json']) == 0
+  scores = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '{' in line]
+  assert [s['image'] for s in scores] == [blank, colour, white]
+  assert scores[0]['negative_elbo'] == pytest.approx(scores[1]['negative_elbo'], rel=1e-6)
+  assert scores[2]['negative_elbo'] > scores[0]['negative_elbo']
+  assert all(s['weight_variance'] > 0 for s in scores)
+
+
+def test_inverted_ink_scores_as_the_image_it_is_the_negative_of(trained, tmp_path, capsys):
+  pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 3
+  light = picture(tmp_path / 'light.png', pixels)
+  dark = picture(tmp_path / 'dark.png', 255 - pixels)
+  assert cli.main(['score', str(trained), light, '--json']) == 0
+  assert cli.main(['score', str(trained), dark, '--json', '--invert']) == 0
+  a, b = (json.loads(x) for x in capsys.readouterr().out.splitlines() if '{' in x)
+  assert a['negative_elbo'] == pytest.approx(b['negative_elbo'], rel=1e-5)
+
+
+def test_score_names_unreadable_files_and_scores_the_rest(trained, tmp_path, capsys):
+  good = picture(tmp_path / 'good.png', np.zeros((8, 8), np.uint8))
+  text = tmp_path / 'text.png'
+  text.write_text('not an image')
+  assert (
+    cli.main(['score', str(trained), str(text), good, str(tmp_path / 'none.png'), '--json']) == 1
+  )
+  captured = capsys.readouterr()
+  assert json.loads(captured.out.splitlines()[-1])['image'] == good
+  assert f'{text}: not an image that Pillow knows' in captured.err
+  assert 'none.png: no such file' in captured.err
+  assert '2 of 3 images' in captured.err
+
+
+@pytest.mark.parametrize('command', ['evaluate', 'sample', 'score'])
+def test_a_folder_that_is_no_run_is_told(command, tmp_path, capsys):
+  more = ['x.png'] if command == 'score' else []
+  assert cli.main([command, str(tmp_path), *more]) == 1
+  assert 'is not a run' in capsys.readouterr().err
+  assert files(tmp_path) == {}
+
+
+def test_a_step_that_was_not_saved_is_told_with_those_that_were(trained, capsys):
+  assert cli.main(['sample', str(trained), '--step=5']) == 1
+  assert 'no checkpoint of step 5; it has [4, 8]' in capsys.readouterr().err

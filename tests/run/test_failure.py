@@ -1,0 +1,197 @@
+"""A value that is not finite: the step and metric are named, the evidence is kept, the run stops."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy_system
+from helpers import assert_same, comvae, finish, start_toy, steps_saved, train
+
+from jaxgen.command.launcher import guarded
+from jaxgen.metrics import Mean
+from jaxgen.run import checkpoint, failure
+from jaxgen.run import devices as dev
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def saved_state(config, workdir):
+  """failure/state."""
+  task = toy_system.make_task(config, {})
+  one = dev.make_devices('jit', jax.devices()[:1])
+  return checkpoint.load_pytree(workdir / 'failure' / 'state', dev.abstract_state(one, task.init))
+
+
+@pytest.mark.parametrize('parallel', ['jit', 'pmap'])
+@pytest.mark.parametrize('placement', ['resident', 'stream'])
+def test_an_infinite_value_is_traced_to_its_step_inside_a_call_of_four(
+  toy, tmp_path, parallel, placement
+):
+  config = toy(toy__infinity_at=13, parallel=parallel, data__placement=placement)
+  with pytest.raises(failure.NonFiniteError) as error:
+    train(config, tmp_path)
+  message = str(error.value)
+  assert 'train/loss is not finite at step 14' in message
+  assert 'step 12 is the last good checkpoint' in message and '\n' not in message
+  assert str(tmp_path / 'failure') in message
+  assert steps_saved(tmp_path) == [8, 12]
+  batch = np.load(tmp_path / 'failure' / 'batch.npz')
+  assert batch['x'].shape == (8, 3) and np.isinf(batch['y']).all()
+  assert np.isinf(batch['row_poison']).all()
+  told = json.loads((tmp_path / 'failure' / 'failure.json').read_text())
+  assert told == {'step': 14, 'metric': 'train/loss', 'state_step': 13}
+  state = saved_state(config, tmp_path)
+  assert int(state.step) == 13
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
+
+
+def test_the_evidence_reproduces_the_failure(toy, tmp_path):
+  config = toy(toy__infinity_at=13)
+  with pytest.raises(failure.NonFiniteError):
+    train(config, tmp_path)
+  batch = dict(np.load(tmp_path / 'failure' / 'batch.npz'))
+  task = toy_system.make_task(config, {})
+  step = jax.jit(task.train_step)
+  rows = {name: batch[name] for name in ('x', 'y')}
+  _, metrics = step(saved_state(config, tmp_path), rows)
+  assert not np.isfinite(metrics['loss'].total)
+  _, metrics = step(saved_state(config, tmp_path), {**rows, 'y': np.zeros(8, np.float32)})
+  assert np.isfinite(metrics['loss'].total)
+
+
+def test_the_batch_is_the_one_the_step_saw(toy, tmp_path):
+  config = toy(toy__infinity_at=6)
+  with pytest.raises(failure.NonFiniteError):
+    train(config, tmp_path)
+  batch = np.load(tmp_path / 'failure' / 'batch.npz')
+  data = toy_system.make_data(config)
+  raw = next(data.batches(6, slice(0, 8)))
+  np.testing.assert_array_equal(batch['row_index'], raw['index'])
+  # Augmented with the keys of that step: close to the plain rows, and not equal.
+  plain = data.arrays['x'][raw['index']]
+  assert 0 < np.abs(batch['x'] - plain).max() < 0.1
+
+
+def test_a_failure_before_any_checkpoint_says_so(toy, tmp_path):
+  with pytest.raises(failure.NonFiniteError, match=r'step 2; .*no checkpoint was saved before'):
+    train(toy(toy__infinity_at=1), tmp_path)
+  assert (tmp_path / 'failure' / 'state').is_dir()
+
+
+def test_training_goes_on_after_the_cause_is_gone(toy, tmp_path, monkeypatch):
+  config = toy(toy__infinity_at=13)
+  with pytest.raises(failure.NonFiniteError):
+    train(config, tmp_path / 'a')
+  real = toy_system.make_data
+
+  def repaired(config):
+    data = real(config)
+
+    def batches(*args):
+      for batch in data.batches(*args):
+        yield {**batch, 'poison': np.zeros(8, np.float32)}
+
+    return data._replace(batches=batches)
+
+  monkeypatch.setattr(toy_system, 'make_data', repaired)
+  train(config, tmp_path / 'a')
+  train(config, tmp_path / 'b')
+  a, b = (checkpoint.load(tmp_path / name).variables for name in 'ab')
+  assert_same(a, b)
+
+
+def test_where_single_steps_stay_finite_the_failing_call_is_repeated(toy, tmp_path, monkeypatch):
+  # Scanned and single steps round differently: here, single ones never fail.
+  real = dev.compile_steps
+
+  def compile_steps(devices, task, example, num_steps, donate=True):
+    call = real(devices, task, example, num_steps, donate)
+
+    def harmless(state, arrays, batches):
+      return call(state, arrays, {**batches, 'poison': jnp.zeros_like(batches['poison'])})
+
+    return harmless if num_steps == 1 else call
+
+  monkeypatch.setattr(dev, 'compile_steps', compile_steps)
+  config = toy(toy__infinity_at=14, save_every=8)
+  with pytest.raises(failure.NonFiniteError, match='train/loss is not finite at step 15'):
+    train(config, tmp_path)
+  told = json.loads((tmp_path / 'failure' / 'failure.json').read_text())
+  assert told == {'step': 15, 'metric': 'train/loss', 'state_step': 12}
+  assert int(saved_state(config, tmp_path).step) == 12
+
+
+def test_a_parameter_that_is_not_finite_is_found_though_all_metrics_are(toy, tmp_path, monkeypatch):
+  real = toy_system.make_task
+
+  def make_task(*args):
+    task = real(*args)
+
+    def train_step(state, batch):
+      state, _ = task.train_step(state, batch)
+      params = {'model': {**state.params['model']}}
+      params['model']['b'] = jnp.where(state.step == 10, jnp.nan, params['model']['b'])
+      return state.replace(params=params), {'steps': Mean.of(jnp.ones(8))}
+
+    return task._replace(train_step=train_step)
+
+  monkeypatch.setattr(toy_system, 'make_task', make_task)
+  with pytest.raises(failure.NonFiniteError, match='a parameter is not finite at step 10'):
+    train(toy(), tmp_path)
+
+
+def test_the_exit_status_is_one_and_the_last_line_the_error(tmp_path):
+  out, err = finish(start_toy(tmp_path, '--config.toy.infinity_at=9'), 1)
+  assert 'looking for the cause' in err
+  assert err.strip().splitlines()[-1].startswith('error: train/loss is not finite at step 10')
+  assert 'Traceback' not in err + out
+
+
+def test_a_signal_during_the_search_does_not_save_the_bad_state(toy, tmp_path, monkeypatch):
+  real = failure.investigate
+
+  def interrupted(job, *args):
+    job.signals.received = 15
+    real(job, *args)
+
+  monkeypatch.setattr(failure, 'investigate', interrupted)
+  with pytest.raises(failure.NonFiniteError):
+    train(toy(toy__infinity_at=13), tmp_path)
+  assert steps_saved(tmp_path) == [8, 12]
+
+
+def test_the_real_task_names_the_step_too(tmp_path, monkeypatch):
+  from jaxgen.systems.comvae import task as comvae_task
+
+  real = comvae_task.make_task
+
+  def make_task(*args):
+    task = real(*args)
+
+    def train_step(state, batch):
+      bad = jnp.where(state.step == 6, jnp.inf, 0.0)
+      return task.train_step(state, {'image': batch['image'] + bad})
+
+    return task._replace(train_step=train_step)
+
+  monkeypatch.setattr(comvae_task, 'make_task', make_task)
+  config = comvae('vanilla')
+  status = guarded(lambda: train(config, tmp_path))
+  assert status == 1
+  told = json.loads((tmp_path / 'failure' / 'failure.json').read_text())
+  assert told['step'] == 7
+  image = np.load(tmp_path / 'failure' / 'batch.npz')['image']
+  assert image.shape == (8, 64) and image.max() <= 1
+
+
+def test_the_first_bad_value_is_first_in_steps_then_in_names():
+  def metrics(a, b):
+    return {'a': Mean(np.array(a), np.ones(3)), 'b': Mean(np.array(b), np.ones(3))}
+
+  nan, inf = np.nan, np.inf
+  assert failure.first_bad(metrics([1, 2, 3], [1, 2, 3]), True, 6) is None
+  assert failure.first_bad(metrics([1, 2, nan], [1, inf, 3]), True, 6) == (8, 'train/b')
+  assert failure.first_bad(metrics([1, nan, 3], [1, inf, 3]), False, 6) == (8, 'train/a')
+  assert failure.first_bad(metrics([1, 2, 3], [1, 2, 3]), False, 6) == (9, 'a parameter')

@@ -1,0 +1,200 @@
+"""Several processes on this machine: they agree with one, resume, stop, fail and write once."""
+
+import json
+import shutil
+import signal
+import socket
+
+import jax
+import numpy as np
+import pytest
+from helpers import (
+  assert_close,
+  environment,
+  final_state,
+  finish,
+  metric_lines,
+  start,
+  start_toy,
+  steps_saved,
+  tiny_flags,
+)
+
+from jaxgen.errors import ConfigError
+from jaxgen.run import devices as dev
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+COMVAE = {
+  'config': 'configs/comvae.py:no_latent_dbnn',
+  'script': 'launch.py',
+}
+TOY = {'config': 'tests/toy_system.py', 'script': 'tests/launch_toy.py'}
+
+
+def free_port():
+  with socket.socket() as s:
+    s.bind(('127.0.0.1', 0))
+    return s.getsockname()[1]
+
+
+def start_job(workdir, *flags, program=TOY, num_processes=2, num_devices=2):
+  """Starts the processes of one job."""
+  port = free_port()
+  return [
+    start(
+      workdir,
+      *flags,
+      f'--coordinator=127.0.0.1:{port}',
+      f'--num_processes={num_processes}',
+      f'--process_id={i}',
+      env=environment(num_devices),
+      **program,
+    )
+    for i in range(num_processes)
+  ]
+
+
+def finish_job(processes, status=0):
+  """Waits for all; [(stdout, stderr)]."""
+  try:
+    return [finish(process, status) for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+
+
+@pytest.fixture
+def double():
+  """float64 in this process, to compare float64 checkpoints."""
+  jax.config.update('jax_enable_x64', True)
+
+
+def test_two_processes_agree_with_one_on_the_real_task_after_five_steps(tmp_path, double):
+  flags = [
+    *tiny_flags(num_steps=5, log_every=5, save_every=5, steps_per_call=5),
+    '--config.precision=float64',
+  ]
+  job = start_job(tmp_path / 'two', *flags, program=COMVAE)
+  finish_job([*job, start(tmp_path / 'one', *flags, **COMVAE)])
+  assert_close(final_state(tmp_path / 'one'), final_state(tmp_path / 'two'), rtol=1e-9)
+  one, two = (metric_lines(tmp_path / name) for name in ('one', 'two'))
+  assert [step for step, _ in one] == [5]
+  assert_close(one, two, rtol=1e-9)
+  one, two = (json.loads((tmp_path / n / 'evaluation.json').read_text()) for n in ('one', 'two'))
+  for key in ('reconstruction', 'latent_kl', 'weight_kl'):
+    np.testing.assert_allclose(two[key], one[key], rtol=1e-6)
+  assert two['num_examples'] == one['num_examples'] == 360
+
+
+@pytest.fixture(scope='module')
+def one_process(tmp_path_factory):
+  """The toy run of one process and one device."""
+  workdir = tmp_path_factory.mktemp('one') / 'run'
+  flags = ('--config.precision=float64', '--config.num_steps=32', '--config.checkpoint.keep=3')
+  finish(start_toy(workdir, *flags))
+  return workdir
+
+
+@pytest.mark.parametrize('parallel', ['jit', 'pmap'])
+def test_a_job_agrees_with_one_process_resumes_and_is_resumed_by_one(
+  toy, tmp_path, double, one_process, parallel
+):
+  flags = ('--config.precision=float64', f'--config.parallel={parallel}')
+  finish_job(start_job(tmp_path, *flags, '--config.num_steps=12'))
+  assert steps_saved(tmp_path) == [8, 12]
+  told = finish_job(start_job(tmp_path, *flags))
+  assert 'at step 12 ' in told[0][0]
+  assert 'step' not in told[1][0]  # only the first process talks; Gloo's lines may be torn
+  assert steps_saved(tmp_path) == [20, 24]
+  assert_close(final_state(one_process, 24), final_state(tmp_path), rtol=1e-9)
+  assert_close(metric_lines(one_process)[:6], metric_lines(tmp_path), rtol=1e-9)
+  assert len(list((tmp_path / 'tensorboard').iterdir())) == 2  # one process writes
+  finish(start_toy(tmp_path, *flags, '--config.num_steps=32'))  # on its own
+  assert_close(final_state(one_process), final_state(tmp_path), rtol=1e-9)
+
+
+def test_a_job_goes_on_with_what_one_process_began(toy, tmp_path, double, one_process):
+  shutil.copytree(one_process, tmp_path / 'run')
+  flags = ('--config.precision=float64', '--config.parallel=pmap')
+  told = finish_job(start_job(tmp_path / 'run', *flags, '--config.num_steps=36'))
+  assert 'at step 32 ' in told[0][0]
+  told = finish_job(start_job(tmp_path / 'run', *flags, '--config.num_steps=36'))
+  assert 'nothing to do' in told[0][0]
+
+
+def test_a_damaged_checkpoint_is_left_out_by_all_processes(tmp_path, one_process):
+  workdir = tmp_path / 'run'
+  shutil.copytree(one_process, workdir)
+  shutil.rmtree(workdir / 'checkpoints' / '32' / 'state')
+  told = finish_job(start_job(workdir, '--config.precision=float64', '--config.num_steps=36'))
+  assert 'at step 28 ' in told[0][0] and 'checkpoint 32 cannot be read' in told[0][1]
+  assert (workdir / 'failure' / 'checkpoint-32').is_dir()
+  assert steps_saved(workdir) == [32, 36]
+
+
+def test_a_value_that_is_not_finite_stops_all_processes(tmp_path):
+  flags = ('--config.parallel=pmap', '--config.toy.infinity_at=13')
+  told = finish_job(start_job(tmp_path, *flags), status=1)
+  for _, err in told:
+    assert 'train/loss is not finite at step 14' in err
+  assert steps_saved(tmp_path) == [8, 12]
+  assert np.load(tmp_path / 'failure' / 'batch.npz')['x'].shape == (4, 3)
+  assert (tmp_path / 'failure' / 'state').is_dir()
+
+
+def test_a_signal_to_one_process_stops_all_and_saves_once(toy, tmp_path):
+  processes = start_job(tmp_path, '--config.num_steps=400000', '--config.save_every=100000')
+  for line in processes[0].stdout:
+    if 'parameters' in line:
+      processes[1].send_signal(signal.SIGTERM)
+      break
+  told = finish_job(processes, 128 + signal.SIGTERM)
+  [step] = steps_saved(tmp_path)
+  assert f'step {step} is saved' in told[0][0]
+  assert step % 4 == 0
+
+
+def test_evaluate_mode_runs_in_a_job(toy, tmp_path, one_process):
+  shutil.copytree(one_process, tmp_path / 'run')
+  path = tmp_path / 'run' / 'evaluation.json'
+  alone = json.loads(path.read_text())
+  flags = ('--config.precision=float64', '--config.num_steps=32')
+  finish_job(start_job(tmp_path / 'run', '--mode=evaluate', *flags))
+  together = json.loads(path.read_text())
+  assert together.pop('samples') == 1 and alone.pop('samples') is None
+  np.testing.assert_allclose(together.pop('loss'), alone.pop('loss'), rtol=1e-6)
+  assert together == alone
+
+
+@pytest.mark.parametrize(
+  'flags',
+  [
+    {'coordinator': 'localhost:1'},
+    {'coordinator': 'localhost:1', 'num_processes': 2},
+    {'num_processes': 2, 'process_id': 0},
+    {'process_id': 0},
+  ],
+)
+def test_the_three_flags_come_together_or_not_at_all(flags, monkeypatch):
+  monkeypatch.setattr(jax.distributed, 'initialize', None)  # would fail if it were called
+  missing = {'coordinator', 'num_processes', 'process_id'} - flags.keys()
+  with pytest.raises(ConfigError, match='several processes need all of') as error:
+    dev.initialize(**flags)
+  assert all(f'--{name}' in str(error.value).split('add')[1] for name in missing)
+
+
+def test_auto_and_explicit_flags_exclude_each_other(monkeypatch):
+  monkeypatch.setattr(jax.distributed, 'initialize', None)
+  with pytest.raises(ConfigError, match='--distributed=auto detects the processes itself'):
+    dev.initialize('localhost:1', 2, 0, auto=True)
+
+
+def test_nothing_is_initialised_without_flags(monkeypatch):
+  calls = []
+  monkeypatch.setattr(jax.distributed, 'initialize', lambda *args: calls.append(args))
+  dev.initialize()
+  assert calls == []
+  dev.initialize(auto=True)
+  dev.initialize('localhost:1', 2, 0)
+  assert calls == [(), ('localhost:1', 2, 0)]
