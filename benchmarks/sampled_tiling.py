@@ -13,7 +13,7 @@ import machine
 import numpy as np
 
 from jaxgen.data.color import luminance_u8
-from jaxgen.run import checkpoint
+from jaxgen.run import loading
 from jaxgen.systems.srsenet.apply import shipped_weights
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
 from jaxgen.systems.srsenet.task import make_model
@@ -35,7 +35,7 @@ def main() -> None:
   args = parser.parse_args()
   train, heldout = bundled_photographs()
   paths = args.photos or [x.path for x in train + heldout if x.name in LARGE]
-  trained = checkpoint.load(shipped_weights(args.scale))
+  trained = loading.load(shipped_weights(args.scale))
   sides = Sides(samples=args.samples)
   upscaler = Upscaler(make_model(trained.config), trained.variables, sides=sides)
   rows = []

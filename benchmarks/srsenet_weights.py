@@ -24,7 +24,7 @@ from jaxgen import config as configs
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.files import write_json
 from jaxgen.pictures.png import write_image
-from jaxgen.run import checkpoint, inference
+from jaxgen.run import inference, loading
 from jaxgen.run.metrics_log import read_metrics
 from jaxgen.systems.srsenet.apply import WEIGHTS, shipped_weights
 from jaxgen.systems.srsenet.colors import upscale_image
@@ -44,7 +44,7 @@ SCORES = Path(__file__).parents[1] / 'docs' / 'srsenet_scores.md'
 CARD = """# The nets behind `jaxgen upscale`
 
 SrSENet (Mei et al.) of the paper's size, float32, one file a scale. A file's header holds its config, so
-`jaxgen.run.checkpoint.load(file)` gives all that is needed to apply it.
+`jaxgen.run.loading.load(file)` gives all that is needed to apply it.
 
 ## Terms
 
@@ -112,7 +112,7 @@ def main() -> None:
 
 def ship(workdir: Path, sets: str) -> dict[str, Any]:
   """Writes the weights of a run and measures them; the run itself is left as it is."""
-  trained = checkpoint.load(workdir)
+  trained = loading.load(workdir)
   config, about = trained.config, machine.describe()
   with config.unlocked():
     config.init_from = Path(config.get('init_from', '')).name  # the folder says nothing elsewhere
@@ -159,7 +159,7 @@ _KEYS = (
 
 def picture(weights: Path) -> np.ndarray:
   """Two bundled photographs brought down and enlarged again, none of which was trained on."""
-  trained = checkpoint.load(weights)
+  trained = loading.load(weights)
   scale = trained.config.scale
   upscaler = Upscaler(make_model(trained.config), trained.variables)
   upscale = functools.partial(upscale_image, upscaler, scale)

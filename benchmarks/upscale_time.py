@@ -47,7 +47,7 @@ from jaxgen.command import launcher
 from jaxgen.data.color import luminance_u8
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
-from jaxgen.run import checkpoint
+from jaxgen.run import loading
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
 from jaxgen.systems.srsenet.model import SrSENet, kernel_size, leaky, padding
 from jaxgen.systems.srsenet.task import make_model
@@ -177,7 +177,7 @@ def main(argv: list[str]) -> None:
 def read_weights(args: argparse.Namespace) -> Trained:
   """The net of --weights, or the paper's with random weights."""
   if args.weights:
-    trained = checkpoint.load(args.weights)
+    trained = loading.load(args.weights)
     if trained.config.system != 'srsenet':
       raise ConfigError(f'{args.weights} is a {trained.config.system}, not an srsenet')
     return trained._replace(variables=jax.device_get(trained.variables))

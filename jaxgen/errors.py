@@ -15,3 +15,9 @@ class DataError(UserError):
 
 class CheckpointError(UserError):
   """A checkpoint is missing, damaged or belongs to another run."""
+
+
+def first_line(error: Exception) -> str:
+  """What another library says went wrong, for a message of one line."""
+  text = str(error).strip()
+  return text.splitlines()[0][:300] if text else repr(error)

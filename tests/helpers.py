@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxgen import config as configs
-from jaxgen.run import checkpoint, training
+from jaxgen.run import checkpoint, loading, lock, training
 from jaxgen.run import devices as dev
 
 ROOT = Path(__file__).parents[1]
@@ -123,7 +123,7 @@ def train(config, workdir):
 def final_state(workdir, step=None):
   """A checkpoint of a run as numpy, by default the newest; keys as their data."""
   workdir = Path(workdir)
-  step, saved, facts = checkpoint.read_items(workdir, step)
+  step, saved, facts = loading.read_items(workdir, step)
   devices = dev.make_devices('jit', jax.devices()[:1])
   task = configs.system_module(saved).make_task(configs.for_inference(saved), facts)
   abstract = dev.abstract_state(devices, task.init)
@@ -171,9 +171,9 @@ def steps_saved(workdir):
 
 
 def files(workdir):
-  """Path -> (bytes, modification time) of every file."""
+  """Path -> (bytes, modification time) of every file but the lock, which says who trained last."""
   return {
     p.relative_to(workdir): (p.read_bytes(), p.stat().st_mtime_ns)
     for p in sorted(Path(workdir).rglob('*'))
-    if p.is_file()
+    if p.is_file() and p.name != lock.FILE
   }

@@ -1,10 +1,11 @@
-"""Checkpoints by Orbax (the only file that imports it), and loading what was trained.
+"""Checkpoints of a training, by Orbax; `loading` reads them for inference, and no other file imports Orbax.
 
-One checkpoint is a composite of `state` (the whole TrainState), `config`, `facts` and `seal`, a fingerprint of
-the state's bits that shows damage no file format would.
+One checkpoint is a composite of `state` (the whole TrainState), `config`, `facts` and `seal`.
 """
 
+import json
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,21 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from orbax.checkpoint import checkpoint_managers
 
 from jaxgen import config as configs
-from jaxgen.errors import CheckpointError, UserError
-from jaxgen.exchange import weight_files
-from jaxgen.task import PyTree, Trained, TrainState
+from jaxgen.errors import CheckpointError, first_line
+from jaxgen.run import devices as dev
+from jaxgen.run import loading
+from jaxgen.run.seal import check_seal, make_seal
+from jaxgen.task import PyTree, TrainState
 
 _ITEMS = ('state', 'config', 'facts', 'seal')
-INFERENCE_FIELDS = ('params', 'variables', 'ema')
-BROKEN_SEAL = 'its contents do not match their fingerprint'
 SYSTEM_ERRORS = (
   'No space left on device',
   'File too large',
@@ -37,27 +35,6 @@ SYSTEM_ERRORS = (
 logging.getLogger('absl').addFilter(lambda record: 'orbax' not in record.pathname)
 # When one array of a save fails, Orbax raises its error and leaves those of the other arrays to asyncio.
 logging.getLogger('asyncio').addFilter(lambda record: '/orbax/' not in record.getMessage())
-
-
-@jax.jit
-def fingerprint(tree: PyTree) -> jax.Array:
-  """() uint32 that depends on every bit of every leaf and its place; integer sums, so layout-free."""
-
-  def leaf_sum(x: jax.Array) -> jax.Array:
-    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-      x = jax.random.key_data(x)
-    if x.dtype == jnp.bool_:
-      x = x.astype(jnp.uint8)
-    words = jax.lax.bitcast_convert_type(x, jnp.dtype(f'uint{min(x.dtype.itemsize, 4) * 8}'))
-    words = words.reshape(-1).astype(jnp.uint32)
-    place = jax.lax.iota(jnp.uint32, words.size) * jnp.uint32(2654435761) + jnp.uint32(1)
-    mixed = (words ^ place) * jnp.uint32(2246822519)
-    return jnp.sum(mixed ^ (mixed >> 15), dtype=jnp.uint32)
-
-  total = jnp.uint32(0)
-  for x in jax.tree.leaves(tree):
-    total = total * jnp.uint32(31) + leaf_sum(x)
-  return total
 
 
 class Checkpoints:
@@ -81,13 +58,11 @@ class Checkpoints:
     self._items = {'config': configs.to_json(config), 'facts': facts}
     self._to_global = to_global
     self._saving: int | None = None
+    self._own: set[int] = set()  # steps that this process wrote or restored
+    self._config = config
     policies = [checkpoint_managers.preservation_policy.LatestN(config.checkpoint.keep)]
-    best, best_fn = config.checkpoint.best, None
-    if best:
-
-      def best_fn(metrics: dict[str, float]) -> float:
-        return metrics[best]
-
+    best_fn = _goodness(config) if config.checkpoint.best else None
+    if best_fn:
       policies.append(
         checkpoint_managers.preservation_policy.BestN(
           n=1,
@@ -113,14 +88,21 @@ class Checkpoints:
   @property
   def folder(self) -> Path:
     """Where the checkpoints lie."""
-    return self.workdir / 'checkpoints'
+    return self.workdir / loading.FOLDER
 
   def latest(self) -> int | None:
     """The newest committed step."""
     return self._manager.latest_step()
 
+  def best(self) -> tuple[int, float] | None:
+    """The step that is best by config.checkpoint.best and its value; None where none is kept."""
+    try:
+      return loading.best_step(self.workdir, self._config)
+    except CheckpointError:
+      return None
+
   def save(self, state: TrainState, step: int, metrics: dict[str, float] | None = None) -> None:
-    """Starts an asynchronous save of `state`; does nothing where `step` is saved already.
+    """Starts an asynchronous save of `state`; does nothing where this process has saved `step` already.
 
     Args:
       state: what to save.
@@ -129,16 +111,22 @@ class Checkpoints:
         first, is saved again.
 
     Raises:
-      CheckpointError: this or the save before could not be written.
+      CheckpointError: this or the save before could not be written, or the folder has a checkpoint of this
+        step that is not of this training.
     """
     if step in self._manager.all_steps():
+      if step not in self._own:
+        raise CheckpointError(
+          f'{self.folder} has a checkpoint of step {step} already that this training neither wrote nor '
+          'restored: another one writes there, or an older one did. Use another --workdir, or move it away'
+        )
       if metrics is None or self._manager.metrics(step) is not None:
         return
       self._manager.delete(step)
     self.wait()
     self._saving = step
     save = ocp.args
-    seal = {'fingerprint': int(fingerprint(state)), 'inference': int(fingerprint(_used(state)))}
+    seal = make_seal(state)
     with self._explained():
       self._manager.save(
         step,
@@ -149,6 +137,7 @@ class Checkpoints:
         ),
         metrics=metrics,
       )
+    self._own.add(step)
 
   def wait(self) -> None:
     """Returns when every save is committed.
@@ -177,15 +166,18 @@ class Checkpoints:
     Raises:
       CheckpointError: there are checkpoints and none can be read.
     """
-    steps = sorted(self._manager.all_steps(), reverse=True)
+    steps = self._common_steps()
     for i, step in enumerate(steps):
+      state = None
       try:
         state = self._restore_step(step, abstract)
       except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
-        logging.warning('checkpoint %d cannot be read: %s', step, _first_line(error))
+        logging.warning('checkpoint %d cannot be read: %s', step, first_line(error))
+      if dev.any_process(state is None):  # all go on from the same step
         continue
       if quarantine and i:
         self._quarantine(steps[:i])
+      self._own.add(step)
       return state
     if steps:
       raise CheckpointError(
@@ -193,27 +185,22 @@ class Checkpoints:
       )
     return None
 
+  def _common_steps(self) -> list[int]:
+    """Steps that every process sees, the newest first."""
+    seen = dev.gather_texts(json.dumps(sorted(self._manager.all_steps())))
+    return sorted(set.intersection(*(set(json.loads(steps)) for steps in seen)), reverse=True)
+
   def _restore_step(self, step: int, abstract: TrainState) -> TrainState:
     restored = self._manager.restore(
       step,
       args=ocp.args.Composite(
-        state=ocp.args.StandardRestore(self._to_global_abstract(abstract)),
+        state=ocp.args.StandardRestore(dev.abstract_everywhere(abstract)),
         seal=ocp.args.JsonRestore(),
       ),
     )
-    state = jax.tree.map(_with_sharding, restored['state'], abstract)
-    if int(fingerprint(state)) != restored['seal']['fingerprint']:
-      raise ValueError(BROKEN_SEAL)
+    state = dev.as_here(restored['state'], abstract)
+    check_seal(state, restored['seal']['fingerprint'])
     return state
-
-  def _to_global_abstract(self, abstract: TrainState) -> TrainState:
-    if jax.process_count() == 1:
-      return abstract
-    mesh = jax.sharding.Mesh(np.array(jax.devices()), ('data',))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), abstract
-    )
 
   def _quarantine(self, steps: list[int]) -> None:
     if jax.process_index() == 0:
@@ -224,7 +211,7 @@ class Checkpoints:
           shutil.rmtree(target)
         shutil.move(self.folder / str(step), target)
         logging.warning('checkpoint %d was moved to %s', step, target)
-    multihost_utils.sync_global_devices('quarantine') if jax.process_count() > 1 else None
+    dev.sync('quarantine')
     self._manager.reload()
 
   @contextmanager
@@ -233,29 +220,22 @@ class Checkpoints:
       yield
     except Exception as error:
       what = f'the checkpoint of step {self._saving}'
-      good = max(_steps(self.folder), default=None)
+      good = max(loading.saved_steps(self.workdir), default=None)
       kept = 'there is none before it' if good is None else f'the last good one is step {good}'
       raise CheckpointError(
         f'{what} could not be written to {self.folder}: {_reason(error)}; {kept}'
       ) from error
 
 
-def _used(state: TrainState) -> PyTree:
-  """What inference reads of a state."""
-  return {name: getattr(state, name) for name in INFERENCE_FIELDS}
+def _goodness(config: ConfigDict) -> Callable[[dict[str, float]], float]:
+  """The number that Orbax compares; one that is not a number is the worst."""
+  name = config.checkpoint.best
+  worst = math.inf if config.checkpoint.mode == 'min' else -math.inf
 
+  def goodness(metrics: dict[str, float]) -> float:
+    return worst if math.isnan(metrics[name]) else metrics[name]
 
-def _with_sharding(x: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
-  """A restored array where `like` wants it: a job's replica as this process's under pmap."""
-  if x.sharding == like.sharding:
-    return x
-  if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-    parts = [shard.data for shard in x.addressable_shards]
-    return jax.make_array_from_single_device_arrays(x.shape, like.sharding, parts)
-  data = jax.random.key_data(x)
-  parts = [shard.data for shard in data.addressable_shards]
-  data = jax.make_array_from_single_device_arrays(data.shape, like.sharding, parts)
-  return jax.random.wrap_key_data(data)
+  return goodness
 
 
 @contextmanager
@@ -270,19 +250,7 @@ def _explained(message: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
   """What the operating system said, where TensorStore's long messages quote it."""
   known = [text for text in SYSTEM_ERRORS if text in str(error)]
-  return known[0] if known else _first_line(error)
-
-
-def _first_line(error: Exception) -> str:
-  text = str(error).strip()
-  return text.splitlines()[0][:300] if text else repr(error)
-
-
-def _steps(folder: Path) -> list[int]:
-  """Committed steps under a checkpoint folder, found without Orbax."""
-  return (
-    sorted(int(p.name) for p in folder.glob('*') if p.name.isdigit()) if folder.is_dir() else []
-  )
+  return known[0] if known else first_line(error)
 
 
 def save_pytree(path: Path, tree: PyTree) -> None:
@@ -295,97 +263,3 @@ def load_pytree(path: Path, abstract: PyTree) -> PyTree:
   """Reads what `save_pytree` wrote."""
   with ocp.StandardCheckpointer() as checkpointer:
     return checkpointer.restore(path.absolute(), abstract)
-
-
-def read_items(workdir: Path, step: int | None = None) -> tuple[int, ConfigDict, dict[str, Any]]:
-  """(step, config, facts) of a workdir's newest checkpoint, or of `step`.
-
-  Raises:
-    CheckpointError: no checkpoint, or no such step.
-  """
-  return _first_readable(workdir, step, _read_items)
-
-
-def _first_readable(workdir: Path, step: int | None, read: Callable[[Path, int], Any]) -> Any:
-  """`read(folder, step)` of the asked step, or of the newest that can be read."""
-  folder = (workdir / 'checkpoints').absolute()
-  steps = _steps(folder)
-  if not steps:
-    raise CheckpointError(f'{workdir} has no checkpoint: train there first')
-  if step is not None and step not in steps:
-    raise CheckpointError(f'{workdir} has no checkpoint of step {step}; it has {steps}')
-  reason = ''
-  for candidate in [step] if step is not None else reversed(steps):
-    try:
-      return read(folder / str(candidate), candidate)
-    except UserError:
-      raise
-    except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
-      reason = _first_line(error)
-      logging.warning('checkpoint %d of %s cannot be read: %s', candidate, workdir, reason)
-  which = f'checkpoint {step}' if step is not None else f'none of the checkpoints {steps}'
-  raise CheckpointError(f'{which} of {workdir} can be read: {reason}')
-
-
-def _read_items(folder: Path, step: int) -> tuple[int, ConfigDict, dict[str, Any]]:
-  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-    config, facts = reader.restore(folder / 'config'), reader.restore(folder / 'facts')
-  return step, configs.from_json(config), facts
-
-
-def load(workdir: str | Path, step: int | None = None) -> Trained:
-  """A trained model from its workdir: parameters, statistics and EMA only, no optimizer state.
-
-  Args:
-    workdir: the folder of a run or of imported weights, or a safetensors file of either.
-    step: a saved step; the newest readable one by default.
-
-  Raises:
-    CheckpointError: no checkpoint, no such step, or none that can be read.
-  """
-  path = weights_file(Path(workdir))
-  if path is not None:
-    trained = weight_files.load_weights(path)
-    if step not in (None, trained.step):
-      raise CheckpointError(f'{path} is of step {trained.step}, not {step}')
-    return trained
-
-  def read(folder: Path, step: int) -> Trained:
-    _, config, facts = _read_items(folder, step)
-    task = configs.system_module(config).make_task(configs.for_inference(config), facts)
-    return Trained(config, facts, task.export(_restore_for_inference(folder, task.init)), step)
-
-  return _first_readable(Path(workdir), step, read)
-
-
-def weights_file(path: Path) -> Path | None:
-  """The safetensors file that a path stands for; None for the folder of a run."""
-  if path.suffix == '.safetensors':
-    return path
-  imported = path / weight_files.FILE
-  return imported if imported.is_file() and not _steps(path / 'checkpoints') else None
-
-
-def _restore_for_inference(folder: Path, init: Callable[[jax.Array], TrainState]) -> TrainState:
-  abstract = jax.eval_shape(init, jax.random.key(0))
-  sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-  wanted = {
-    name: jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), getattr(abstract, name)
-    )
-    for name in INFERENCE_FIELDS
-  }
-  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-    restored = reader.restore(
-      folder / 'state',
-      args=ocp.args.PyTreeRestore(
-        item=wanted,
-        restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
-        partial_restore=True,
-      ),
-    )
-  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-    seal = reader.restore(folder / 'seal')
-  if int(fingerprint(restored)) != seal['inference']:
-    raise ValueError(BROKEN_SEAL)
-  return abstract.replace(opt_state={}, **restored)

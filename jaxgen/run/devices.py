@@ -269,12 +269,33 @@ def any_process(flag: int) -> int:
   return int(multihost_utils.process_allgather(np.asarray(flag)).max())
 
 
+def from_first_process(value: int) -> int:
+  """What the first process has; a collective when there are several."""
+  return int(gather_texts(str(int(value)))[0])
+
+
+def gather_texts(text: str) -> list[str]:
+  """A text of every process, in their order; a collective when there are several."""
+  if jax.process_count() == 1:
+    return [text]
+  content = np.frombuffer(text.encode(), np.uint8)
+  sizes = np.ravel(multihost_utils.process_allgather(np.asarray(len(content))))
+  padded = np.pad(content, (0, int(sizes.max()) - len(content)))
+  rows = multihost_utils.process_allgather(padded)
+  return [bytes(row[:n]).decode() for row, n in zip(rows, sizes, strict=True)]
+
+
+def sync(name: str) -> None:
+  """Returns when every process has come here."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
+
+
 def to_global(devices: Devices, tree: PyTree) -> PyTree:
   """A pmap job's process-local replicas as arrays of the whole job, as a checkpoint needs them."""
   if devices.parallel == 'jit' or jax.process_count() == 1:
     return tree
-  mesh = Mesh(np.array(jax.devices()), (AXIS,), axis_types=(AxisType.Auto,))
-  sharding = NamedSharding(mesh, PartitionSpec())
+  sharding = NamedSharding(_job_mesh(), PartitionSpec())
 
   def convert(x):
     key = _is_key(x)
@@ -284,3 +305,35 @@ def to_global(devices: Devices, tree: PyTree) -> PyTree:
     return jax.random.wrap_key_data(whole) if key else whole
 
   return jax.tree.map(convert, tree)
+
+
+def abstract_everywhere(abstract: PyTree) -> PyTree:
+  """Shapes and dtypes of arrays that every device of the job holds, as a checkpoint is read."""
+  if jax.process_count() == 1:
+    return abstract
+  sharding = NamedSharding(_job_mesh(), PartitionSpec())
+  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), abstract)
+
+
+def as_here(tree: PyTree, like: PyTree) -> PyTree:
+  """Restored arrays where `like` wants them: a job's replicas as this process's under pmap."""
+
+  def place(x: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
+    if x.sharding == like.sharding:
+      return x
+    data = jax.random.key_data(x) if _is_key(x) else x
+    parts = [shard.data for shard in data.addressable_shards]
+    here = jax.make_array_from_single_device_arrays(data.shape, like.sharding, parts)
+    return jax.random.wrap_key_data(here) if _is_key(x) else here
+
+  return jax.tree.map(place, tree, like)
+
+
+def on_one_device(abstract: PyTree) -> PyTree:
+  """Shapes and dtypes of arrays on this process's first device."""
+  sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), abstract)
+
+
+def _job_mesh() -> Mesh:
+  return Mesh(np.array(jax.devices()), (AXIS,), axis_types=(AxisType.Auto,))

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
-from jaxgen.run import checkpoint, results
 from jaxgen.run import devices as dev
+from jaxgen.run import loading, results
 from jaxgen.run.tools import make_tools, prepare_precision
 from jaxgen.run.training import trained_asset
 from jaxgen.run.workdir import refuse, required_config, same_facts, saved_config, with_free
@@ -124,7 +124,7 @@ def open_run(
   reporter = reporter or Reporter(quiet=jax.process_index() > 0)
   saved = required_config(workdir)
   prepare_precision(saved)
-  trained = checkpoint.load(workdir, step)
+  trained = loading.load(workdir, step)
   config = trained.config
   if given is not None:
     free = (*configs.RESUME_FREE, *configs.EVALUATE_FREE)
@@ -148,10 +148,10 @@ def open_run(
 
 
 def load(path: Path, step: int | None = None) -> Trained:
-  """`checkpoint.load` in the precision of what is loaded."""
+  """`loading.load` in the precision of what is loaded."""
   saved = saved_config(path) if path.is_dir() else None
   if saved is not None:
     prepare_precision(saved)
-  trained = checkpoint.load(path, step)
+  trained = loading.load(path, step)
   prepare_precision(trained.config)
   return trained

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -48,15 +49,29 @@ class MetricsLog:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-  """The complete lines of metrics.jsonl; a line cut short by a crash is dropped."""
+  """The lines of metrics.jsonl. One that is damaged is left out, with a warning unless a crash cut it short."""
   path = workdir / 'metrics.jsonl'
+  texts = path.read_text(errors='replace').splitlines() if path.exists() else []
   lines = []
-  for text in path.read_text().splitlines() if path.exists() else ():
-    try:
-      lines.append(json.loads(text))
-    except json.JSONDecodeError:
-      break
+  for number, text in enumerate(texts, start=1):
+    line = _parsed(text)
+    if line is not None:
+      lines.append(line)
+    elif number < len(texts):
+      logging.warning('%s: line %d is damaged and left out', path, number)
   return lines
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+  """A line of the log, or None for anything else."""
+  try:
+    line = json.loads(text)
+  except ValueError:
+    return None
+  if not isinstance(line, dict) or not isinstance(line.get('step'), int):
+    return None
+  numbers = [x for k, x in line.items() if k == 'window' or '/' in k]
+  return line if all(isinstance(x, int | float) for x in numbers) else None
 
 
 def last_epoch_means(

@@ -38,8 +38,8 @@ def evaluated_step(workdir: Path) -> int | None:
   """The step that evaluation.json is of; None where there is none, or a damaged one."""
   path = workdir / 'evaluation.json'
   try:
-    return json.loads(path.read_text())['step'] if path.is_file() else None
-  except (ValueError, KeyError):
+    return int(json.loads(path.read_text())['step']) if path.is_file() else None
+  except (ValueError, KeyError, TypeError):
     logging.warning('%s is damaged and will be written anew', path)
     return None
 

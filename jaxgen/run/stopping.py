@@ -1,8 +1,8 @@
 """Early stopping: derived from metrics.jsonl, so that it survives a resume."""
 
+import math
 from pathlib import Path
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.run.metrics_log import read_metrics
@@ -10,15 +10,25 @@ from jaxgen.run.metrics_log import read_metrics
 Evaluations = list[tuple[int, dict[str, float]]]
 
 
-def out_of_patience(config: ConfigDict, evaluations: Evaluations) -> bool:
-  """Whether `stop.metric` has not improved for more than `stop.patience` evaluations."""
+def out_of_patience(config: ConfigDict, evaluations: Evaluations) -> str:
+  """Why training stops early: stop.metric has not improved for stop.patience evaluations; '' to go on.
+
+  A value that is not a number never is an improvement.
+  """
   stop = config.stop
-  history = [values[stop.metric] for _, values in evaluations if stop.metric in values]
+  history = [(step, x[stop.metric]) for step, x in evaluations if stop.metric in x]
   if not stop.metric or not history:
-    return False
-  sign = -1 if stop.mode == 'max' else 1
-  best = int(np.argmin([sign * v for v in history]))
-  return len(history) - 1 - best > stop.patience
+    return ''
+  worst = -math.inf if stop.mode == 'max' else math.inf
+  values = [worst if math.isnan(value) else value for _, value in history]
+  best = values.index(max(values) if stop.mode == 'max' else min(values))
+  if len(history) - 1 - best < stop.patience:
+    return ''
+  step, value = history[best]
+  return (
+    f'{stop.metric} has not improved in {len(history) - 1 - best} evaluations since step {step} '
+    f'({value:.4g}); config.stop.patience = {stop.patience}'
+  )
 
 
 def past_evaluations(workdir: Path, step: int) -> Evaluations:

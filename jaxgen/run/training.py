@@ -9,15 +9,17 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import UserError
-from jaxgen.run import checkpoint, loop, results, stopping
 from jaxgen.run import devices as dev
+from jaxgen.run import loading, lock, loop, results, stopping
+from jaxgen.run.checkpoint import Checkpoints
 from jaxgen.run.job import Job
-from jaxgen.run.tools import make_tools, prepare_precision
+from jaxgen.run.tools import check_stop, make_tools, prepare_precision
 from jaxgen.run.workdir import (
   check_facts,
   make_workdir,
   refuse_imported,
   resolved,
+  same_in_all_processes,
   saved_config,
   write_config,
 )
@@ -42,78 +44,131 @@ def train(
 
   Raises:
     Stopped: a stop signal arrived; everything is saved.
-    UserError: the workdir belongs to another run, the data cannot be read, a value is not finite, a save
-      failed.
+    UserError: the workdir belongs to another run or is being trained, the processes of a job differ, the
+      data cannot be read, a value is not finite, a save failed.
   """
   reporter = reporter or Reporter(quiet=jax.process_index() > 0)
   refuse_imported(workdir)
   make_workdir(workdir)
+  with StopSignals() as signals, lock.exclusive(workdir):
+    _train(config, workdir, reporter, signals, resume_command)
+
+
+def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:
+  """Another run as an asset of this one: trained once in the cache, shared by all workdirs.
+
+  Where another job is training it already, this one waits.
+
+  Args:
+    config: of the asset; it names a run in $JAXGEN_CACHE/runs/<system>-<hash>.
+    reporter: says that it trains, or waits.
+  """
+  configs.check(config)
+  facts = configs.system_module(config).make_data(config).facts
+  name = f'{config.system}-{configs.digest(configs.to_json(config), facts)}'
+  workdir = cache_folder() / 'runs' / name
+  if dev.from_first_process(results.evaluated_step(workdir) is None):
+    make_workdir(workdir)
+    with (
+      StopSignals() as signals,
+      lock.exclusive(workdir, wait=reporter.say, check=lambda: check_stop(signals)),
+    ):
+      if dev.from_first_process(results.evaluated_step(workdir) is None):
+        reporter.say(f'training {name}, once, in {workdir}')
+        _train(config, workdir, reporter, signals)
+  return loading.load(workdir)
+
+
+def _train(
+  config: ConfigDict,
+  workdir: Path,
+  reporter: Reporter,
+  signals: StopSignals,
+  resume_command: str = '',
+) -> None:
+  """`train` in a folder that this job holds."""
   prepare_precision(config)
+  same_in_all_processes(config)
   saved = saved_config(workdir)
   config = resolved(config, saved, workdir)
-  with StopSignals() as signals:
-    system = configs.system_module(config)
-    devices = dev.make_devices(config.parallel)
-    dev.process_rows(devices, config.batch_size)
-    dev.evaluation_rows(devices, config.eval.batch_size)
-    data = system.make_data(config)
-    check_facts(workdir, data.facts)
-    task = system.make_task(config, data.facts, devices.axis)
-    tools = make_tools(
-      config, devices, reporter, signals, lambda other: trained_asset(other, reporter), full=False
+  job = _make_job(config, workdir, reporter, signals)
+  try:
+    state, step = _start(job, saved is not None)
+    if _is_finished(job, step):
+      _say_finished(job, step)
+      return
+    write_config(workdir, config)
+    state, step = loop.train(job, state, step)
+    _finish(job, state, step)
+  except Stopped as stop:
+    reporter.say(
+      f'stopped by {stop}; step {job.checkpoints.latest()} is saved. '
+      f'To go on: {resume_command or "run again"}'
     )
-    checkpoints = checkpoint.Checkpoints(
-      workdir, config, data.facts, lambda state: dev.to_global(devices, state)
-    )
-    job = Job(
-      config,
-      workdir,
-      devices,
-      task,
-      data,
-      tools,
-      checkpoints,
-      reporter,
-      signals,
-      draw=lambda state, step: results.draw(workdir, task, task.export(state), data, tools, step),
-    )
-    try:
-      state, step = _start(job, saved is not None)
-      if _finished(workdir, config, step):
-        longer = '' if system.depends_on_num_steps(config) else 'Raise config.num_steps to go on. '
-        reporter.say(
-          f'{workdir} is finished at step {step}: nothing to do. '
-          f'{longer}There are --mode=evaluate and --mode=sample.'
-        )
-        return
-      write_config(workdir, config)
-      state, step = loop.train(job, state, step)
-      _finish(job, state, step)
-    except Stopped as stop:
-      saved_step = checkpoints.latest()
-      reporter.say(
-        f'stopped by {stop}; step {saved_step} is saved. To go on: {resume_command or "run again"}'
-      )
-      raise
-    except OSError as error:  # a full disk; what saves raise is a CheckpointError already
-      raise UserError(
-        f'{error.strerror or error}: {error.filename or workdir}; '
-        f'the last good checkpoint is step {checkpoints.latest()}'
-      ) from error
-    finally:
-      checkpoints.close()
+    raise
+  except OSError as error:  # a full disk; what saves raise is a CheckpointError already
+    raise UserError(
+      f'{error.strerror or error}: {error.filename or workdir}; '
+      f'the last good checkpoint is step {job.checkpoints.latest()}'
+    ) from error
+  finally:
+    job.checkpoints.close()
 
 
-def _finished(workdir: Path, config: ConfigDict, step: int) -> bool:
-  """Whether nothing is left to do: trained to the end or out of patience, and evaluated there."""
-  ended = step >= config.num_steps or stopping.out_of_patience(
-    config, stopping.past_evaluations(workdir, step)
+def _make_job(config: ConfigDict, workdir: Path, reporter: Reporter, signals: StopSignals) -> Job:
+  """Devices, data, task and checkpoints of a run; all that can be refused is refused here."""
+  system = configs.system_module(config)
+  devices = dev.make_devices(config.parallel)
+  dev.process_rows(devices, config.batch_size)
+  dev.evaluation_rows(devices, config.eval.batch_size)
+  data = system.make_data(config)
+  same_in_all_processes(config, data.facts)
+  check_facts(workdir, data.facts)
+  task = system.make_task(config, data.facts, devices.axis)
+  tools = make_tools(
+    config, devices, reporter, signals, lambda other: trained_asset(other, reporter), full=False
   )
-  return ended and results.evaluated_step(workdir) == step
+  checkpoints = Checkpoints(
+    workdir, config, data.facts, lambda state: dev.to_global(devices, state)
+  )
+
+  def draw(state: TrainState, step: int) -> list[Path]:
+    return results.draw(workdir, task, task.export(state), data, tools, step)
+
+  return Job(config, workdir, devices, task, data, tools, checkpoints, reporter, signals, draw=draw)
+
+
+def _ended(job: Job, step: int) -> str:
+  """Why training is over at a step; '' where it goes on."""
+  if step >= job.config.num_steps:
+    return 'config.num_steps is reached'
+  return stopping.out_of_patience(job.config, stopping.past_evaluations(job.workdir, step))
+
+
+def _is_finished(job: Job, step: int) -> bool:
+  """Whether nothing is left to do: training is over, and it is evaluated there."""
+  done = bool(_ended(job, step)) and results.evaluated_step(job.workdir) == step
+  return bool(dev.from_first_process(done))
+
+
+def _say_finished(job: Job, step: int) -> None:
+  """What a person can do with a finished run."""
+  config = job.config
+  more = '' if _depends_on_num_steps(config) else 'Raise config.num_steps to go on. '
+  if step < config.num_steps:
+    more = f'It stopped early: {_ended(job, step)}. Raise config.stop.patience to go on. '
+  job.reporter.say(
+    f'{job.workdir} is finished at step {step}: nothing to do. '
+    f'{more}There are --mode=evaluate and --mode=sample.'
+  )
+
+
+def _depends_on_num_steps(config: ConfigDict) -> bool:
+  return configs.system_module(config).depends_on_num_steps(config)
 
 
 def _start(job: Job, resuming: bool) -> tuple[TrainState, int]:
-  """The newest saved state, or a fresh one."""
+  """The newest saved state, or a fresh one; all processes begin at the same step."""
   config = job.config
   began = time.monotonic()
   state = None
@@ -130,13 +185,15 @@ def _start(job: Job, resuming: bool) -> tuple[TrainState, int]:
   step = int(state.step)
   if step % config.steps_per_call:
     raise UserError(f'step {step} is no multiple of config.steps_per_call: the run is damaged')
-  if not _finished(job.workdir, config, step):
+  if not _is_finished(job, step):
     job.reporter.say(f'resumed {job.workdir} at step {step} ({time.monotonic() - began:.1f} s)')
   return state, step
 
 
 def _finish(job: Job, state: TrainState, step: int) -> None:
   """The cheap figures, the pictures and the table at the end of training."""
+  if step < job.config.num_steps:
+    job.reporter.say(f'stopped early at step {step}: {_ended(job, step)}')
   variables = job.task.export(state)
   figures = job.task.evaluate(variables, job.data, job.tools)
   results.write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
@@ -144,20 +201,8 @@ def _finish(job: Job, state: TrainState, step: int) -> None:
     job.reporter.say(f'the figures that take longer: jaxgen evaluate {job.workdir}')
   paths = results.draw(job.workdir, job.task, variables, job.data, job.tools, step)
   results.say_paths(job.reporter, paths)
-
-
-def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:
-  """Another run as an asset of this one: trained once in the cache, shared by all workdirs.
-
-  Args:
-    config: of the asset; it names a run in $JAXGEN_CACHE/runs/<system>-<hash>.
-    reporter: says that it trains.
-  """
-  configs.check(config)
-  facts = configs.system_module(config).make_data(config).facts
-  name = f'{config.system}-{configs.digest(configs.to_json(config), facts)}'
-  workdir = cache_folder() / 'runs' / name
-  if results.evaluated_step(workdir) is None:
-    reporter.say(f'training {name}, once, in {workdir}')
-    train(config, workdir, reporter)
-  return checkpoint.load(workdir)
+  best = job.checkpoints.best()
+  if best:
+    job.reporter.say(
+      f'best by {job.config.checkpoint.best}: step {best[0]} ({best[1]:.4g}); --step=best names it'
+    )

@@ -1,6 +1,7 @@
 """The folder of a run: what it says of itself, and what a resume or an evaluation must match."""
 
 import json
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,28 +12,38 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen import files
 from jaxgen.errors import CheckpointError, ConfigError, UserError
-from jaxgen.run import checkpoint
+from jaxgen.run import devices as dev
+from jaxgen.run import loading
+
+# What may differ between the processes of a job.
+PROCESS_KEYS = ('data.dir', 'data.num_threads')
 
 
 def make_workdir(workdir: Path) -> None:
-  """Makes the folder.
+  """Makes the folder; the first process of a job writes to it once, to see that it can.
 
   Raises:
     UserError: it is a file, or cannot be written to.
   """
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(workdir / '.writable', bytes(1 << 16))  # an empty file fits on a full disk
-    (workdir / '.writable').unlink(missing_ok=True)
-  except FileExistsError as error:
-    raise UserError(f'--workdir={workdir} is a file, not a folder') from error
-  except OSError as error:
-    raise UserError(f'cannot write to --workdir={workdir}: {error.strerror or error}') from error
+  fault = ''
+  if jax.process_index() == 0:
+    try:
+      workdir.mkdir(parents=True, exist_ok=True)
+      probe = files.temporary_beside(workdir / 'probe')
+      files.write_bytes(probe, bytes(1 << 16))  # an empty file fits on a full disk
+      probe.unlink(missing_ok=True)
+    except FileExistsError:
+      fault = f'--workdir={workdir} is a file, not a folder'
+    except OSError as error:
+      fault = f'cannot write to --workdir={workdir}: {error.strerror or error}'
+  fault = dev.gather_texts(fault)[0]
+  if fault:
+    raise UserError(fault)
 
 
 def refuse_imported(workdir: Path) -> None:
   """Raises ConfigError where there are only imported weights, which cannot be trained on."""
-  weights = checkpoint.weights_file(workdir)
+  weights = loading.weights_file(workdir)
   if weights is not None:
     raise ConfigError(
       f'{workdir} holds imported weights ({weights.name}) and no checkpoint to train from: '
@@ -43,17 +54,24 @@ def refuse_imported(workdir: Path) -> None:
 def saved_config(workdir: Path) -> ConfigDict | None:
   """The config of the run in a folder; None where there is none.
 
+  Where config.json is gone and checkpoints are there, it is that of the newest checkpoint.
+
   Raises:
-    CheckpointError: it is damaged.
+    CheckpointError: it is damaged, or gone and no checkpoint can be read.
   """
   path = workdir / 'config.json'
   if not path.is_file():
-    return None
+    if not loading.saved_steps(workdir):
+      return None
+    step, config, _ = loading.read_items(workdir)
+    logging.warning('%s is gone: going by the config of checkpoint %d', path, step)
+    return config
   try:
     return configs.from_json(json.loads(path.read_text()))
   except ValueError as error:
     raise CheckpointError(
-      f'{path} is damaged ({error}): restore it or use another --workdir'
+      f'{path} is damaged ({error}): restore it or use another --workdir; without the file the config of '
+      'the newest checkpoint counts'
     ) from error
 
 
@@ -110,10 +128,9 @@ def with_free(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> Conf
 def check_facts(workdir: Path, facts: dict[str, Any]) -> None:
   """Raises ConfigError where a folder's run was trained on data with other facts."""
   try:
-    step, _, saved = checkpoint.read_items(workdir)
+    _, _, saved = loading.read_items(workdir)
   except CheckpointError:
     return
-  del step
   same_facts(saved, facts, workdir)
 
 
@@ -124,3 +141,22 @@ def same_facts(saved: dict[str, Any], facts: dict[str, Any], workdir: Path) -> N
     keys = sorted(k for k in saved.keys() | facts.keys() if saved.get(k) != facts.get(k))
     lines = [f'{k}: {saved.get(k)} -> {facts.get(k)}' for k in keys]
     raise ConfigError(f'{workdir} was trained on other data. Differing facts: {"; ".join(lines)}')
+
+
+def same_in_all_processes(config: ConfigDict, facts: dict[str, Any] | None = None) -> None:
+  """Raises ConfigError where the processes of a job were given different configs, or see different data.
+
+  Where a process finds its files and how many threads read them is its own business.
+  """
+  own = {f'config.{k}': x for k, x in configs.flatten(config).items() if k not in PROCESS_KEYS}
+  own |= {f'fact {k}': x for k, x in (facts or {}).items()}
+  first, *others = (json.loads(text) for text in dev.gather_texts(json.dumps(own, sort_keys=True)))
+  for number, other in enumerate(others, start=1):
+    keys = sorted(k for k in first.keys() | other.keys() if first.get(k) != other.get(k))
+    if keys:
+      lines = '; '.join(
+        f'{k}: {first.get(k)} in process 0, {other.get(k)} in {number}' for k in keys
+      )
+      raise ConfigError(
+        f'the processes of this job differ: {lines}. Start all with one command line'
+      )

@@ -25,8 +25,11 @@ from helpers import (
   train,
 )
 
+from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, ConfigError, UserError
-from jaxgen.run import checkpoint, inference, metrics_log
+from jaxgen.run import devices as dev
+from jaxgen.run import inference, loading, metrics_log, seal
+from jaxgen.run.checkpoint import Checkpoints
 
 # TensorStore reports what a failed read has abandoned to whatever loop runs then.
 pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
@@ -62,6 +65,7 @@ def forge(workdir, step):
   shutil.copytree(other, workdir / 'checkpoints' / str(step) / 'state')
 
 
+FACTS = {'steps_per_epoch': 8, 'shape': [3]}
 DAMAGE = [truncate, flip_bits, drop, forge]
 
 
@@ -84,10 +88,13 @@ def test_the_best_by_a_metric_is_kept_beside_the_last(toy, tmp_path, mode):
     checkpoint__mode=mode,
     optim__learning_rate=0.9,
   )
-  train(config, tmp_path)
+  said = train(config, tmp_path)
   history = {step: x['eval/loss'] for step, x in metric_lines(tmp_path, 'eval/')}
   best = (min if mode == 'min' else max)(history, key=history.get)
   assert steps_saved(tmp_path) == sorted({best, 40})
+  assert said[-1] == f'best by eval/loss: step {best} ({history[best]:.4g}); --step=best names it'
+  assert loading.load(tmp_path, 'best').step == best
+  assert inference.evaluate(tmp_path, 'best', reporter=quiet())['step'] == best
 
 
 def test_the_best_from_before_a_resume_is_not_forgotten(toy, tmp_path):
@@ -118,6 +125,25 @@ def test_an_evaluated_step_can_be_best_though_no_save_is_due(toy, tmp_path):
   assert steps_saved(tmp_path) == sorted({max(history, key=history.get), 24})
 
 
+def test_an_evaluation_that_is_no_number_is_not_kept_as_the_best(toy, tmp_path):
+  config = toy(checkpoint__keep=1, checkpoint__best='eval/loss', checkpoint__mode='min')
+  devices = dev.make_devices('jit')
+  task = configs.system_module(config).make_task(config, FACTS)
+  state = dev.make_state(devices, task.init, 0)
+  saved = Checkpoints(tmp_path, config, FACTS)
+  for step, value in ((4, 2.0), (8, float('nan')), (12, 3.0), (16, float('nan'))):
+    saved.save(state, step, {'eval/loss': value})
+  saved.wait()
+  assert saved.best() == (4, 2.0) and steps_saved(tmp_path) == [4, 16]
+  saved.close()
+
+
+def test_best_is_refused_where_none_is_kept(toy, tmp_path):
+  train(toy(num_steps=8), tmp_path)
+  with pytest.raises(CheckpointError, match=r'keeps no best checkpoint: config\.checkpoint\.best'):
+    loading.load(tmp_path, 'best')
+
+
 def test_a_best_metric_that_is_not_evaluated_is_named(toy, tmp_path):
   config = toy(eval_every=4, data__num_validation=16, checkpoint__best='eval/los')
   with pytest.raises(ConfigError, match=r"no evaluation metric 'eval/los'.*eval/loss"):
@@ -143,14 +169,14 @@ def test_a_damaged_newest_is_reported_moved_away_and_trained_again(toy, tmp_path
 @pytest.mark.parametrize('damage', DAMAGE)
 def test_inference_uses_the_one_before_a_damaged_one_and_moves_nothing(toy, tmp_path, damage):
   train(toy(), tmp_path)
-  expected = checkpoint.load(tmp_path, 20).variables
+  expected = loading.load(tmp_path, 20).variables
   damage(tmp_path, 24)
   before = files(tmp_path)
-  trained = checkpoint.load(tmp_path)
+  trained = loading.load(tmp_path)
   assert trained.step == 20
   assert_same(trained.variables, expected)
   with pytest.raises(CheckpointError, match='checkpoint 24'):
-    checkpoint.load(tmp_path, 24)
+    loading.load(tmp_path, 24)
   assert files(tmp_path) == before
 
 
@@ -165,7 +191,7 @@ def test_where_none_can_be_read_all_stay_and_no_run_starts_over(toy, tmp_path):
     ):
       train(toy(num_steps=32), tmp_path)
   with pytest.raises(CheckpointError, match=r'none of the checkpoints \[20, 24\]'):
-    checkpoint.load(tmp_path)
+    loading.load(tmp_path)
   assert files(tmp_path) == before
 
 
@@ -173,7 +199,7 @@ def test_what_a_killed_save_left_behind_is_no_checkpoint(toy, tmp_path):
   train(toy(num_steps=16), tmp_path)
   left = tmp_path / 'checkpoints' / '20.orbax-checkpoint-tmp'
   shutil.copytree(tmp_path / 'checkpoints' / '16', left)
-  assert checkpoint.load(tmp_path).step == 16
+  assert loading.load(tmp_path).step == 16
   train(toy(), tmp_path)
   assert steps_saved(tmp_path) == [20, 24] and not left.exists()
 
@@ -183,7 +209,7 @@ def test_the_fingerprint_sees_a_bit_a_place_and_a_key():
     return {'x': np.asarray(x), 'key': jax.random.key(seed), 'flag': np.array([True, False])}
 
   def fingerprint(t):
-    return int(checkpoint.fingerprint(t))
+    return int(seal.fingerprint(t))
 
   x = np.arange(4, dtype=np.float32)
   base = fingerprint(tree(x))
@@ -204,7 +230,7 @@ def test_the_fingerprint_sees_a_bit_a_place_and_a_key():
 
 def test_a_checkpoint_holds_config_facts_and_the_whole_state(toy, tmp_path):
   train(toy(), tmp_path)
-  step, config, facts = checkpoint.read_items(tmp_path)
+  step, config, facts = loading.read_items(tmp_path)
   assert step == 24 and config.optim.learning_rate == 0.1 and config.steps_per_call == 4
   assert facts == {'steps_per_epoch': 8, 'shape': [3]}
   state = final_state(tmp_path)
@@ -217,7 +243,7 @@ def test_a_checkpoint_holds_config_facts_and_the_whole_state(toy, tmp_path):
 
 def test_load_gives_what_the_state_exports(toy, tmp_path):
   train(toy(), tmp_path)
-  trained = checkpoint.load(str(tmp_path))
+  trained = loading.load(str(tmp_path))
   state = final_state(tmp_path)
   assert_same(trained.variables['params'], state.params['model'])
   assert_same(trained.variables['statistics'], state.variables['model']['statistics'])
@@ -228,7 +254,7 @@ def test_an_unknown_step_is_named_beside_those_there_are(toy, tmp_path):
   with pytest.raises(CheckpointError, match=r'no checkpoint of step 21; it has \[20, 24\]'):
     inference.evaluate(tmp_path, 21, reporter=quiet())
   with pytest.raises(CheckpointError, match='no checkpoint: train there first'):
-    checkpoint.load(tmp_path / 'nowhere')
+    loading.load(tmp_path / 'nowhere')
   with pytest.raises(CheckpointError, match=r'is not a run: it has no config\.json'):
     inference.sample(tmp_path / 'nowhere', reporter=quiet())
 
@@ -350,6 +376,6 @@ def final_state_in_process(workdir):
 
   SYSTEMS['toy'] = 'toy_system'
   try:
-    return to_numpy(checkpoint.load(workdir).variables)
+    return to_numpy(loading.load(workdir).variables)
   finally:
     del SYSTEMS['toy']

@@ -11,7 +11,7 @@ from helpers import assert_same, comvae, finish, start_toy, steps_saved, train
 
 from jaxgen.command.launcher import guarded
 from jaxgen.metrics import Mean
-from jaxgen.run import checkpoint, failure
+from jaxgen.run import checkpoint, failure, loading
 from jaxgen.run import devices as dev
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -98,7 +98,7 @@ def test_training_goes_on_after_the_cause_is_gone(toy, tmp_path, monkeypatch):
   monkeypatch.setattr(toy_system, 'make_data', repaired)
   train(config, tmp_path / 'a')
   train(config, tmp_path / 'b')
-  a, b = (checkpoint.load(tmp_path / name).variables for name in 'ab')
+  a, b = (loading.load(tmp_path / name).variables for name in 'ab')
   assert_same(a, b)
 
 

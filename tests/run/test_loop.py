@@ -10,8 +10,9 @@ import toy_system
 from helpers import assert_same, comvae, files, final_state, metric_lines, quiet, steps_saved, train
 
 from jaxgen.errors import ConfigError
-from jaxgen.run import checkpoint, training
+from jaxgen.run import loading, training
 from jaxgen.run.metrics_log import read_metrics
+from jaxgen.run.stopping import out_of_patience
 from jaxgen.terminal.reporter import Reporter
 
 
@@ -93,26 +94,43 @@ PATIENCE = {
 }
 
 
-def test_training_stops_when_the_metric_has_not_improved_for_longer_than_patience(toy, tmp_path):
-  train(toy(**PATIENCE), tmp_path)
-  assert steps_saved(tmp_path)[-1] == 16  # best at 4; 8 and 12 are borne, 16 is not
-  assert json.loads((tmp_path / 'evaluation.json').read_text())['step'] == 16
+def test_training_stops_when_the_metric_has_not_improved_for_as_long_as_patience(toy, tmp_path):
+  said = train(toy(**PATIENCE), tmp_path)
+  assert steps_saved(tmp_path)[-1] == 12  # best at 4; neither 8 nor 12 is better
+  assert json.loads((tmp_path / 'evaluation.json').read_text())['step'] == 12
+  [told] = [line for line in said if 'stopped early' in line]
+  assert 'step 12' in told and 'eval/loss' in told and 'since step 4' in told
+  assert 'config.stop.patience = 2' in told
+
+
+def test_an_evaluation_that_is_no_number_is_never_the_best(toy):
+  def history(*values):
+    return [(4 * i + 4, {'eval/loss': value}) for i, value in enumerate(values)]
+
+  for mode, better in (('min', 1.0), ('max', 3.0)):
+    config = toy(**{**PATIENCE, 'stop__mode': mode})
+    assert not out_of_patience(config, history(float('nan'), 2.0, 2.0))
+    assert not out_of_patience(config, history(2.0, float('nan'), better))
+    assert 'since step 4 (2)' in out_of_patience(config, history(2.0, float('nan'), float('nan')))
+  assert out_of_patience(toy(**PATIENCE), history(*[float('nan')] * 3))
 
 
 def test_early_stopping_survives_a_resume(toy, tmp_path):
   train(toy(**{**PATIENCE, 'num_steps': 8}), tmp_path)
   train(toy(**PATIENCE), tmp_path)
-  assert steps_saved(tmp_path)[-1] == 16
+  assert steps_saved(tmp_path)[-1] == 12
 
 
 def test_a_run_that_stopped_early_is_finished(toy, tmp_path):
   train(toy(**PATIENCE), tmp_path)
   before = files(tmp_path)
   said = train(toy(**PATIENCE), tmp_path)
-  assert len(said) == 1 and 'finished at step 16' in said[0]
+  assert len(said) == 1 and 'finished at step 12' in said[0]
+  assert 'It stopped early' in said[0] and 'Raise config.stop.patience' in said[0]
+  assert 'num_steps' not in said[0]
   assert files(tmp_path) == before
   train(toy(**{**PATIENCE, 'stop__patience': 4}), tmp_path)
-  assert steps_saved(tmp_path)[-1] == 24
+  assert steps_saved(tmp_path)[-1] == 20
 
 
 def test_a_stop_metric_that_is_not_evaluated_is_named(toy, tmp_path):
@@ -167,7 +185,7 @@ def test_an_asset_is_trained_once_in_the_cache_and_shared(toy, tmp_path, monkeyp
   again = training.trained_asset(toy(num_steps=8), second)
   assert second.lines == [] and files(workdir) == before
   assert_same(again.variables, trained.variables)
-  assert_same(checkpoint.load(workdir).variables, trained.variables)
+  assert_same(loading.load(workdir).variables, trained.variables)
   training.trained_asset(toy(num_steps=12), quiet())
   assert len(list((tmp_path / 'runs').iterdir())) == 2
 

@@ -22,6 +22,7 @@ from helpers import (
 
 from jaxgen.errors import ConfigError
 from jaxgen.run import devices as dev
+from jaxgen.run.workdir import same_in_all_processes
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -38,13 +39,14 @@ def free_port():
     return s.getsockname()[1]
 
 
-def start_job(workdir, *flags, program=TOY, num_processes=2, num_devices=2):
-  """Starts the processes of one job."""
+def start_job(workdir, *flags, program=TOY, num_processes=2, num_devices=2, own_flags=None):
+  """Starts the processes of one job; `own_flags` are those of each alone."""
   port = free_port()
   return [
     start(
       workdir,
       *flags,
+      *(own_flags[i] if own_flags else []),
       f'--coordinator=127.0.0.1:{port}',
       f'--num_processes={num_processes}',
       f'--process_id={i}',
@@ -131,6 +133,33 @@ def test_a_damaged_checkpoint_is_left_out_by_all_processes(tmp_path, one_process
   assert 'at step 28 ' in told[0][0] and 'checkpoint 32 cannot be read' in told[0][1]
   assert (workdir / 'failure' / 'checkpoint-32').is_dir()
   assert steps_saved(workdir) == [32, 36]
+
+
+def test_processes_with_different_configs_are_refused_before_a_step(tmp_path):
+  processes = start_job(tmp_path, own_flags=[['--config.seed=0'], ['--config.seed=1']])
+  told = finish_job(processes, status=2)
+  for _, err in told:
+    assert 'config.seed: 0 in process 0, 1 in 1' in err and 'Traceback' not in err
+  assert not (tmp_path / 'checkpoints').exists()
+
+
+def test_facts_and_configs_of_processes_are_compared_by_name(toy, tmp_path, monkeypatch):
+  config = toy()
+  same_in_all_processes(config, {'classes': 3})
+
+  def two(other):
+    monkeypatch.setattr(dev, 'gather_texts', lambda text: [text, text.replace(*other)])
+
+  two(('"fact classes": 3', '"fact classes": 4'))
+  with pytest.raises(ConfigError, match='fact classes: 3 in process 0, 4 in 1'):
+    same_in_all_processes(config, {'classes': 3})
+  two(('"config.seed": 0', '"config.seed": 0'))
+  same_in_all_processes(config, {'classes': 3})
+  own = {'data.dir', 'data.num_threads'}
+  said = []
+  monkeypatch.setattr(dev, 'gather_texts', lambda text: said.append(text) or [text])
+  same_in_all_processes(config)
+  assert not own & {key.removeprefix('config.') for key in json.loads(said[0])}
 
 
 def test_a_value_that_is_not_finite_stops_all_processes(tmp_path):

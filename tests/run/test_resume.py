@@ -25,9 +25,12 @@ from helpers import (
   train,
 )
 
+from jaxgen import config as configs
 from jaxgen.command.launcher import guarded
 from jaxgen.errors import CheckpointError, ConfigError
-from jaxgen.run import inference, training
+from jaxgen.run import devices as dev
+from jaxgen.run import inference, loading, training
+from jaxgen.run.checkpoint import Checkpoints
 from jaxgen.run.metrics_log import read_metrics
 from jaxgen.terminal.signals import Stopped, StopSignals
 
@@ -317,6 +320,72 @@ def test_lines_past_the_restored_step_and_a_line_cut_short_are_dropped(toy, tmp_
   assert metric_lines(tmp_path)[:3] == whole
   assert [step for step, _ in metric_lines(tmp_path)] == [4, 8, 12, 16]
   assert metric_lines(tmp_path)[3][1]['train/loss'] != 0.5
+
+
+@pytest.mark.parametrize(
+  'damage',
+  [
+    '{"step": 8, "win',
+    '[1, 2]',
+    '"text"',
+    '{"train/loss": 1}',
+    '{"step": 8, "window": "x"}',
+    '\x00',
+  ],
+)
+def test_a_damaged_line_in_the_middle_costs_that_line_only(toy, tmp_path, caplog, damage):
+  lines = [json.dumps({'step': s, 'window': 4, 'train/loss': 1.0}) for s in (4, 8, 12)]
+  lines[1] = damage
+  (tmp_path / 'metrics.jsonl').write_text('\n'.join(lines) + '\n')
+  assert [x['step'] for x in read_metrics(tmp_path)] == [4, 12]
+  assert 'metrics.jsonl: line 2 is damaged' in caplog.text
+
+
+@pytest.mark.parametrize('content', ['[24]', '{}', '24', '{"step": null}', '{"st'])
+def test_a_damaged_evaluation_is_made_again(toy, tmp_path, content):
+  train(toy(num_steps=8), tmp_path)
+  whole = (tmp_path / 'evaluation.json').read_text()
+  (tmp_path / 'evaluation.json').write_text(content)
+  train(toy(num_steps=8), tmp_path)
+  assert (tmp_path / 'evaluation.json').read_text() == whole
+
+
+# A folder that is not what it was.
+
+
+def test_without_config_json_the_run_goes_on_by_the_config_of_its_newest_checkpoint(
+  toy, tmp_path, caplog
+):
+  train(toy(num_steps=12), tmp_path / 'a')
+  (tmp_path / 'a' / 'config.json').unlink()
+  with pytest.raises(ConfigError, match=r'optim.learning_rate: 0.1 -> 0.3'):
+    train(toy(optim__learning_rate=0.3), tmp_path / 'a')
+  assert inference.sample(tmp_path / 'a', reporter=quiet())
+  said = train(toy(), tmp_path / 'a')
+  assert any('at step 12' in line for line in said)
+  assert 'config.json is gone: going by the config of checkpoint 12' in caplog.text
+  train(toy(), tmp_path / 'b')
+  assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
+  assert (tmp_path / 'a' / 'config.json').is_file()
+
+
+def test_a_save_never_skips_a_step_that_is_not_of_this_training(toy, tmp_path):
+  train(toy(num_steps=12), tmp_path)
+  config, facts = loading.read_items(tmp_path)[1:]
+  own = Checkpoints(tmp_path, config, facts)
+  state = own.restore(abstract(config, facts))
+  own.save(state, 12)  # restored here: there already
+  own.close()
+  other = Checkpoints(tmp_path, config, facts)
+  with pytest.raises(CheckpointError, match='has a checkpoint of step 12 already'):
+    other.save(state, 12)
+  other.close()
+
+
+def abstract(config, facts):
+  devices = dev.make_devices('jit')
+  task = configs.system_module(config).make_task(config, facts)
+  return dev.abstract_state(devices, task.init)
 
 
 def metric_lines_of(lines):

@@ -18,7 +18,7 @@ from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import export as exporting
 from jaxgen.exchange import weight_files
-from jaxgen.run import checkpoint, training
+from jaxgen.run import checkpoint, loading, training
 from jaxgen.systems.srsenet.portable import from_torch
 from jaxgen.systems.srsenet.task import make_model, make_task
 from jaxgen.task import Trained
@@ -171,7 +171,7 @@ def test_import_torch_makes_a_folder_that_loads(torch, capsys, imported):
   workdir, net = imported
   assert {p.name for p in workdir.iterdir()} == {'config.json', 'weights.safetensors'}
   assert f'wrote {workdir}' in capsys.readouterr().out
-  trained = checkpoint.load(workdir)
+  trained = loading.load(workdir)
   assert configs.to_json(trained.config) == json.loads((workdir / 'config.json').read_text())
   y = luminance((12, 10))
   np.testing.assert_allclose(ours(trained, y), theirs(torch, net, y), atol=1e-5)
@@ -187,7 +187,7 @@ def test_import_torch_overwrites_no_run(imported, tmp_path, capsys):
 
 def test_a_folder_of_imported_weights_is_not_trained_in(imported):
   workdir, _ = imported
-  config = checkpoint.load(workdir).config
+  config = loading.load(workdir).config
   with pytest.raises(ConfigError, match='imported weights'):
     training.train(config, workdir)
   assert {p.name for p in workdir.iterdir()} == {'config.json', 'weights.safetensors'}
@@ -294,17 +294,17 @@ def test_an_exported_safetensors_file_is_the_run_itself(trained, tmp_path, capsy
   out = tmp_path / 'net.safetensors'
   assert cli.main(['export', str(trained), '--output', str(out)]) == 0
   assert f'wrote {out}' in capsys.readouterr().out
-  expected, found = checkpoint.load(trained), checkpoint.load(out)
+  expected, found = loading.load(trained), loading.load(out)
   assert_same(found.variables, expected.variables)
   assert configs.to_json(found.config) == configs.to_json(expected.config)
   assert (found.facts, found.step) == (expected.facts, 2)
   with pytest.raises(CheckpointError, match='is of step 2, not 1'):
-    checkpoint.load(out, 1)
+    loading.load(out, 1)
 
 
 def test_an_exported_file_keeps_its_card_and_is_not_written_over_itself(trained, tmp_path, capsys):
   one, two = tmp_path / 'one.safetensors', tmp_path / 'two.safetensors'
-  weight_files.save_weights(one, checkpoint.load(trained), {'terms': 'mine'})
+  weight_files.save_weights(one, loading.load(trained), {'terms': 'mine'})
   content = one.read_bytes()
   assert cli.main(['export', str(one)]) == 2
   assert f'{one} would be written over itself' in capsys.readouterr().err
@@ -321,7 +321,7 @@ def test_exported_stablehlo_computes_the_same_for_any_image_size(trained, capsys
   assert f'wrote {path}' in capsys.readouterr().out
   program = export.deserialize(bytearray(path.read_bytes()))
   assert set(program.platforms) == set(exporting.PLATFORMS)
-  net = checkpoint.load(trained)
+  net = loading.load(trained)
   for shape in ((9, 7), (16, 21)):
     y = luminance(shape)
     found = np.asarray(program.call(y[None, ..., None]))
@@ -376,7 +376,7 @@ def test_damaged_safetensors_are_told(damage, message, tmp_path, capsys):
   path, _ = saved(tmp_path / 'x.safetensors')
   path.write_bytes(damage(path.read_bytes()))
   with pytest.raises(CheckpointError, match=message):
-    checkpoint.load(path)
+    loading.load(path)
 
 
 def test_safetensors_of_another_program_and_none_at_all_are_told(tmp_path):
@@ -384,9 +384,9 @@ def test_safetensors_of_another_program_and_none_at_all_are_told(tmp_path):
 
   save_file({'x': np.zeros(3)}, tmp_path / 'x.safetensors')
   with pytest.raises(CheckpointError, match='no config of jaxgen in its header'):
-    checkpoint.load(tmp_path / 'x.safetensors')
+    loading.load(tmp_path / 'x.safetensors')
   with pytest.raises(CheckpointError, match='no such file'):
-    checkpoint.load(tmp_path / 'none.safetensors')
+    loading.load(tmp_path / 'none.safetensors')
 
 
 def test_a_run_in_float64_is_loaded_as_it_is(tmp_path):

@@ -14,7 +14,7 @@ from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.evaluation.image_quality import psnr
 from jaxgen.evaluation.super_resolution import bicubic, rounded
 from jaxgen.exchange import weight_files
-from jaxgen.run import checkpoint, inference
+from jaxgen.run import inference, loading
 from jaxgen.systems.srsenet import depends_on_num_steps, evaluation
 from jaxgen.systems.srsenet.losses import charbonnier
 from jaxgen.systems.srsenet.task import learning_rate, make_task
@@ -185,7 +185,7 @@ def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monk
   streamed = {'data__placement': 'stream', 'data__num_threads': 1, 'data__resident_limit_mb': 1}
   train(tiny(**data, **streamed), tmp_path / 'b')
   assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
-  assert checkpoint.load(tmp_path / 'a').step == 4
+  assert loading.load(tmp_path / 'a').step == 4
   opened = inference.open_run(
     tmp_path / 'a', given=tiny(**{**data, 'init_from': ''}), reporter=quiet()
   )

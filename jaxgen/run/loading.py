@@ -1,0 +1,153 @@
+"""Loading what was trained, from the folder of a run or from one file, without its optimizer's state."""
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.errors import CheckpointError, UserError, first_line
+from jaxgen.exchange import weight_files
+from jaxgen.run import devices as dev
+from jaxgen.run.seal import INFERENCE_FIELDS, check_seal
+from jaxgen.task import Trained, TrainState
+
+FOLDER = 'checkpoints'
+BEST = 'best'
+Step = int | str | None  # a saved step, 'best', or the newest
+
+
+def load(workdir: str | Path, step: Step = None) -> Trained:
+  """A trained model from its workdir: parameters, statistics and EMA only, no optimizer state.
+
+  Args:
+    workdir: the folder of a run or of imported weights, or a safetensors file of either.
+    step: a saved step, or 'best' by config.checkpoint.best; the newest readable one by default.
+
+  Raises:
+    CheckpointError: no checkpoint, no such step, or none that can be read.
+  """
+  path = weights_file(Path(workdir))
+  if path is not None:
+    trained = weight_files.load_weights(path)
+    if step not in (None, trained.step):
+      raise CheckpointError(f'{path} is of step {trained.step}, not {step}')
+    return trained
+
+  def read(folder: Path, step: int) -> Trained:
+    _, config, facts = _read_items(folder, step)
+    task = configs.system_module(config).make_task(configs.for_inference(config), facts)
+    return Trained(config, facts, task.export(_restore_for_inference(folder, task.init)), step)
+
+  return _first_readable(Path(workdir), step, read)
+
+
+def read_items(workdir: Path, step: Step = None) -> tuple[int, ConfigDict, dict[str, Any]]:
+  """(step, config, facts) of a workdir's newest checkpoint, or of `step`.
+
+  Raises:
+    CheckpointError: no checkpoint, or no such step.
+  """
+  return _first_readable(workdir, step, _read_items)
+
+
+def weights_file(path: Path) -> Path | None:
+  """The safetensors file that a path stands for; None for the folder of a run."""
+  if path.suffix == '.safetensors':
+    return path
+  imported = path / weight_files.FILE
+  return imported if imported.is_file() and not saved_steps(path) else None
+
+
+def saved_steps(workdir: Path) -> list[int]:
+  """Committed steps of a run, in order."""
+  folder = workdir / FOLDER
+  names = [p.name for p in folder.glob('*')] if folder.is_dir() else []
+  return sorted(int(name) for name in names if name.isdigit())
+
+
+def best_step(workdir: Path, config: ConfigDict) -> tuple[int, float]:
+  """The saved step that is best by config.checkpoint.best, and its value; a NaN is never the best.
+
+  Raises:
+    CheckpointError: the run was not told to keep the best, or has not evaluated yet.
+  """
+  name = config.checkpoint.best
+  if not name:
+    raise CheckpointError(
+      f'{workdir} keeps no best checkpoint: config.checkpoint.best was empty in its training'
+    )
+  found: dict[int, float] = {}
+  for step in saved_steps(workdir):
+    value = _saved_metrics(workdir, step).get(name)
+    if isinstance(value, int | float) and not math.isnan(value):
+      found[step] = value
+  if not found:
+    raise CheckpointError(
+      f'{workdir} has no checkpoint with {name} yet; it has {saved_steps(workdir)}'
+    )
+  choose = min if config.checkpoint.mode == 'min' else max
+  best = choose(found, key=lambda step: found[step])
+  return best, found[best]
+
+
+def _saved_metrics(workdir: Path, step: int) -> dict[str, Any]:
+  """What the best is judged by, as saved with a step; {} where it was saved without."""
+  path = workdir / FOLDER / str(step) / 'metrics' / 'metrics'
+  try:
+    found = json.loads(path.read_text())
+  except (OSError, ValueError):
+    return {}
+  return found if isinstance(found, dict) else {}
+
+
+def _first_readable(workdir: Path, step: Step, read: Callable[[Path, int], Any]) -> Any:
+  """`read(folder, step)` of the asked step, or of the newest that can be read."""
+  steps = saved_steps(workdir)
+  if not steps:
+    raise CheckpointError(f'{workdir} has no checkpoint: train there first')
+  if step == BEST:
+    step, _ = best_step(workdir, read_items(workdir)[1])
+  if step is not None and step not in steps:
+    raise CheckpointError(f'{workdir} has no checkpoint of step {step}; it has {steps}')
+  folder, reason = (workdir / FOLDER).absolute(), ''
+  for candidate in [step] if step is not None else reversed(steps):
+    try:
+      return read(folder / str(candidate), candidate)
+    except UserError:
+      raise
+    except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
+      reason = first_line(error)
+      logging.warning('checkpoint %d of %s cannot be read: %s', candidate, workdir, reason)
+  which = f'checkpoint {step}' if step is not None else f'none of the checkpoints {steps}'
+  raise CheckpointError(f'{which} of {workdir} can be read: {reason}')
+
+
+def _read_items(folder: Path, step: int) -> tuple[int, ConfigDict, dict[str, Any]]:
+  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+    config, facts = reader.restore(folder / 'config'), reader.restore(folder / 'facts')
+  return step, configs.from_json(config), facts
+
+
+def _restore_for_inference(folder: Path, init: Callable[[jax.Array], TrainState]) -> TrainState:
+  abstract = jax.eval_shape(init, jax.random.key(0))
+  wanted = {name: dev.on_one_device(getattr(abstract, name)) for name in INFERENCE_FIELDS}
+  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+    restored = reader.restore(
+      folder / 'state',
+      args=ocp.args.PyTreeRestore(
+        item=wanted,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
+        partial_restore=True,
+      ),
+    )
+  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+    seal = reader.restore(folder / 'seal')
+  check_seal(restored, seal['inference'])
+  return abstract.replace(opt_state={}, **restored)
