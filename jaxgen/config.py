@@ -156,6 +156,8 @@ def parsed(key: str, text: str, like: Any) -> Any:
   """A key's value from text, of the type of `like`, its value now; lists as (1, 2) or [1, 2]."""
   if isinstance(like, str):
     return text
+  if isinstance(like, bool) and text.lower() in ('true', 'false'):
+    return text.lower() == 'true'
   try:
     value = ast.literal_eval(text)
   except (ValueError, SyntaxError):

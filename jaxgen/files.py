@@ -1,9 +1,12 @@
 """Files that are written complete or not at all."""
 
 import json
+import os
 import uuid
 from pathlib import Path
 from typing import Any
+
+from jaxgen.errors import UserError
 
 
 def temporary_beside(path: Path) -> Path:
@@ -26,3 +29,22 @@ def write_bytes(path: Path, content: bytes) -> Path:
 def write_json(path: Path, values: Any) -> Path:
   """Writes indented JSON, complete or not at all."""
   return write_bytes(path, (json.dumps(values, indent=2) + '\n').encode())
+
+
+def check_name(path: Path) -> None:
+  """Refuses a path that Python and libraries that speak UTF-8 alone, as TensorStore, would name differently.
+
+  Raises:
+    UserError: it holds letters that the locale cannot encode as UTF-8 does.
+  """
+  name = str(path.absolute())
+  try:
+    same = os.fsencode(name) == name.encode()
+  except UnicodeError:
+    same = False
+  if not same:
+    shown = name.encode('ascii', 'backslashreplace').decode()
+    raise UserError(
+      f'{shown}: the locale cannot name this folder in UTF-8, and nothing could be saved to it: set '
+      'PYTHONUTF8=1, or use a name of plain letters'
+    )

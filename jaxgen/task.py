@@ -110,8 +110,8 @@ class Task(NamedTuple):
     export: state -> what a user of the model needs, and no more.
     eval_step: (exported variables, batch with mask, key) -> metrics.
     evaluate: (exported variables, data, tools) -> figures for evaluation.json; None where not computed. Its
-      'tables', title -> rows, are shown and not kept. A trained run of a system with EVALUATES_WITHOUT_DATA
-      gets no data.
+      'tables', title -> rows, are shown and not kept; 'left_out' names those that are None for want of
+      `tools.full`, and is not kept. A trained run of a system with EVALUATES_WITHOUT_DATA gets no data.
     pictures: (exported variables, data or None, tools) -> name -> uint8 image [H, W] or [H, W, 3]; with
       data None it draws what needs no data.
   """

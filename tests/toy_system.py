@@ -181,6 +181,7 @@ def make_task(config: ConfigDict, facts, axis: str | None = None) -> Task:
       'loss': total / count,
       'samples': config.eval.samples if tools.full else None,
       'num_examples': int(count),
+      'left_out': [] if tools.full else ['samples'],
     }
 
   def pictures(variables, data, tools):

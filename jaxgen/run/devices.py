@@ -5,6 +5,7 @@ N holds rows i B / N and on, whichever process owns it.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -54,6 +55,27 @@ def enable_compilation_cache() -> None:
   jax.config.update('jax_compilation_cache_dir', str(path))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
   jax.config.update('jax_persistent_cache_min_entry_size_bytes', 0)
+
+
+def check_platforms() -> None:
+  """Makes JAX look for devices; in a job of several processes after `initialize`.
+
+  Raises:
+    UserError: there is none of the platforms that JAX_PLATFORMS asks for.
+  """
+  try:
+    jax.devices()
+  except (RuntimeError, AssertionError) as error:
+    wanted = jax.config.jax_platforms
+    if not wanted:
+      raise
+    jax.config.update('jax_platforms', '')
+    found = ', '.join(sorted({device.platform for device in jax.devices()}))
+    raise UserError(
+      f'JAX_PLATFORMS={wanted}: JAX finds no such device here, only {found}. Set '
+      f'JAX_PLATFORMS={found} or unset it, or install what JAX needs for {wanted}, as '
+      "'jaxgen[cuda]' or 'jaxgen[tpu]'"
+    ) from error
 
 
 def initialize(
@@ -114,8 +136,9 @@ def process_rows(devices: Devices, batch_size: int, key: str = 'batch_size') -> 
     ConfigError: the batch cannot be split evenly over the devices.
   """
   if batch_size % devices.count:
+    fits = math.ceil(batch_size / devices.count) * devices.count
     raise ConfigError(
-      f'config.{key} = {batch_size} cannot be split evenly over {devices.count} devices'
+      f'config.{key} = {batch_size} cannot be split evenly over {devices.count} devices, as {fits} can'
     )
   n = batch_size // jax.process_count()
   return slice(jax.process_index() * n, (jax.process_index() + 1) * n)
@@ -242,22 +265,39 @@ def compile_placed(devices: Devices, fn: Callable) -> Callable:
 
 def _place(devices: Devices, arg: Any) -> Any:
   if isinstance(arg, dict) and 'mask' in arg:
+    sharding = _rows_sharding(devices, len(arg['mask']))
     if devices.parallel == 'pmap':  # its mesh is this process's: every process evaluates all rows
-      return {k: jax.device_put(v, devices.split()) for k, v in arg.items()}
+      return {k: jax.device_put(v, sharding) for k, v in arg.items()}
     return {
-      k: jax.make_array_from_process_local_data(devices.split(), np.asarray(v))
-      for k, v in arg.items()
+      k: jax.make_array_from_process_local_data(sharding, np.asarray(v)) for k, v in arg.items()
     }
   return replicate(devices, arg)
 
 
+def _rows_sharding(devices: Devices, rows: int) -> NamedSharding:
+  """How the rows that this process holds of a batch lie on its devices.
+
+  Rows that cannot be split evenly over all devices are split over groups of them, as many as go; the devices
+  of a group compute the same. To fill rows up instead would change what depends on all rows of a batch.
+  """
+  num_devices = devices.mesh.size
+  groups = math.gcd(rows, num_devices)
+  if devices.mesh.is_multi_process or groups == num_devices:  # `evaluation_rows` has seen to it
+    return devices.split()
+  grouped = devices.mesh.devices.reshape(groups, -1)
+  mesh = Mesh(grouped, (AXIS, 'same'), axis_types=(AxisType.Auto, AxisType.Auto))
+  return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
 def evaluation_rows(devices: Devices, batch_size: int) -> slice:
-  """The rows of each evaluation batch that this process feeds to `compile_placed`."""
-  if devices.parallel == 'pmap':
-    if batch_size % devices.mesh.size:
-      raise ConfigError(
-        f'config.eval.batch_size = {batch_size} cannot be split evenly over {devices.mesh.size} devices'
-      )
+  """The rows of each evaluation batch that this process feeds to `compile_placed`.
+
+  Where one process has all devices of the mesh, any number of rows will do.
+
+  Raises:
+    ConfigError: several processes share the rows, and they cannot be split evenly.
+  """
+  if not devices.mesh.is_multi_process:
     return slice(0, batch_size)
   return process_rows(devices, batch_size, 'eval.batch_size')
 

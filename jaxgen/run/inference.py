@@ -1,6 +1,6 @@
 """Using a trained run: loading it, evaluating it, drawing its samples. Its training is never touched."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,13 +39,13 @@ class Opened(NamedTuple):
 
 
 def evaluate(
-  workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
+  workdir: Path, step: int | str | None = None, given: ConfigDict | None = None, reporter=None
 ) -> dict[str, Any]:
   """Computes every figure of a trained run and writes evaluation.json.
 
   Args:
     workdir: the run's folder.
-    step: a saved step; the newest by default.
+    step: a saved step, or 'best'; the newest by default.
     given: the config as the user gives it now; eval.* and data.dir are taken from it.
     reporter: talks to a person.
 
@@ -60,13 +60,14 @@ def evaluate(
       data = system.make_data(opened.trained.config)
       same_facts(opened.trained.facts, data.facts, workdir)
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
+    figures.pop('left_out', None)
     return results.write_evaluation(
       workdir, figures, opened.trained.step, opened.trained.facts, opened.reporter
     )
 
 
 def sample(
-  workdir: Path, step: int | None = None, given: ConfigDict | None = None, reporter=None
+  workdir: Path, step: int | str | None = None, given: ConfigDict | None = None, reporter=None
 ) -> list[Path]:
   """Draws what needs no data into samples/ and returns the paths."""
   with _stoppable(reporter) as (reporter, signals):
@@ -96,11 +97,36 @@ def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | No
   return configs.overridden(saved, values, configs.EVALUATE_FREE)
 
 
+def with_given(
+  workdir: Path, config: ConfigDict | None, overrides: Mapping[str, str]
+) -> ConfigDict | None:
+  """The config of a trained run with what a command line of launch.py sets by name; None where that is nothing.
+
+  A config file says of which system the run is thought to be, and no more.
+
+  Args:
+    workdir: the run's folder.
+    config: of --config, or None.
+    overrides: the text of each --config.KEY=VALUE by its key.
+
+  Raises:
+    ConfigError: a config of another system, an unknown key, or a value of another type.
+  """
+  saved = required_config(workdir)
+  if config is not None and config.system != saved.system:
+    raise ConfigError(
+      f'{workdir} is a run of {saved.system}, and --config names {config.system}: leave --config out'
+    )
+  if not overrides:
+    return None
+  return configs.overridden(saved, overrides, configs.flatten(saved))
+
+
 @contextmanager
 def _stoppable(reporter: Reporter | None) -> Iterator[tuple[Reporter, StopSignals]]:
   """A stop signal ends the evaluation of a trained run, and a person is told so."""
   reporter = reporter or Reporter(quiet=jax.process_index() > 0)
-  with StopSignals() as signals:
+  with StopSignals('ending, and nothing is written') as signals:
     try:
       yield reporter, signals
     except Stopped as stop:
@@ -110,7 +136,7 @@ def _stoppable(reporter: Reporter | None) -> Iterator[tuple[Reporter, StopSignal
 
 def open_run(
   workdir: Path,
-  step: int | None = None,
+  step: int | str | None = None,
   given: ConfigDict | None = None,
   reporter: Reporter | None = None,
   signals: StopSignals | None = None,
@@ -147,7 +173,7 @@ def open_run(
   )
 
 
-def load(path: Path, step: int | None = None) -> Trained:
+def load(path: Path, step: int | str | None = None) -> Trained:
   """`loading.load` in the precision of what is loaded."""
   saved = saved_config(path) if path.is_dir() else None
   if saved is not None:

@@ -26,6 +26,7 @@ from jaxgen.run.workdir import (
 from jaxgen.task import Trained, TrainState
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.terminal.signals import Stopped, StopSignals
+from jaxgen.terminal.words import counted
 
 
 def train(
@@ -178,8 +179,9 @@ def _start(job: Job, resuming: bool) -> tuple[TrainState, int]:
     state = dev.make_state(job.devices, job.task.init, config.seed)
     count = sum(x.size for x in jax.tree.leaves(state.params))
     job.reporter.say(
-      f'{config.system}: {count:,} parameters, batch {config.batch_size} on {job.devices.count} '
-      f'device(s) by {config.parallel}, {config.steps_per_call} steps a call'
+      f'{config.system}: {counted(count, "parameter")}, batch {config.batch_size} on '
+      f'{counted(job.devices.count, "device")} by {config.parallel}, '
+      f'{counted(config.steps_per_call, "step")} a call'
     )
     return state, 0
   step = int(state.step)
@@ -196,8 +198,9 @@ def _finish(job: Job, state: TrainState, step: int) -> None:
     job.reporter.say(f'stopped early at step {step}: {_ended(job, step)}')
   variables = job.task.export(state)
   figures = job.task.evaluate(variables, job.data, job.tools)
+  left_out = figures.pop('left_out', ())
   results.write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
-  if None in figures.values():
+  if left_out:
     job.reporter.say(f'the figures that take longer: jaxgen evaluate {job.workdir}')
   paths = results.draw(job.workdir, job.task, variables, job.data, job.tools, step)
   results.say_paths(job.reporter, paths)

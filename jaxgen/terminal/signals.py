@@ -1,8 +1,14 @@
 """Stop signals: finish what is running, save, and leave with the conventional exit status."""
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from types import FrameType
+from typing import Any
+
+_STDERR = 2
+_ERASE_LINE, _SHOW_CURSOR = '\x1b[2K', '\x1b[?25h'  # bars hide the cursor
 
 
 class Stopped(Exception):  # noqa: N818 (an event, not an error)
@@ -17,16 +23,30 @@ class Stopped(Exception):  # noqa: N818 (an event, not an error)
     self.signum = signum
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+  """Context in which Ctrl-C raises KeyboardInterrupt, so that a file that is not finished is removed."""
+  previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGINT, previous)
+
+
 class StopSignals:
   """Context in which SIGTERM and SIGINT set a flag; the second one ends the process at once.
+
+  Args:
+    promise: what happens after the first, as a person is told at once.
 
   Attributes:
     received: the signal's number, or 0.
   """
 
-  def __init__(self):
+  def __init__(self, promise: str = 'finishing the step and saving'):
     self.received = 0
-    self._previous = {}
+    self._promise = promise
+    self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> 'StopSignals':
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -40,5 +60,20 @@ class StopSignals:
   def _handle(self, signum: int, frame: FrameType | None):
     del frame
     if self.received:
+      _write('', show_cursor=True)
       os._exit(128 + signum)  # a checkpoint being written is never committed half
     self.received = signum
+    name = 'Ctrl-C' if signum == signal.SIGINT else signal.Signals(signum).name
+    _write(f'{name} heard: {self._promise}; a second one ends at once\n')
+
+
+def _write(text: str, show_cursor: bool = False) -> None:
+  """Writes to standard error past all buffers, which the code that was interrupted may hold.
+
+  On a terminal the text takes the line of a bar, which draws itself again below.
+  """
+  with contextlib.suppress(OSError):
+    if os.isatty(_STDERR):
+      text = f'\r{_ERASE_LINE}{text}{_SHOW_CURSOR if show_cursor else ""}'
+    if text:
+      os.write(_STDERR, text.encode())

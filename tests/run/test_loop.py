@@ -206,7 +206,7 @@ def test_an_asset_that_was_interrupted_goes_on(toy, tmp_path, monkeypatch):
 def test_a_run_prints_plain_lines_where_there_is_no_terminal(toy, tmp_path, capsys):
   training.train(toy(), tmp_path, Reporter())
   out = capsys.readouterr().out
-  assert 'toy: 4 parameters, batch 8 on 8 device(s) by jit, 4 steps a call' in out
+  assert 'toy: 4 parameters, batch 8 on 8 devices by jit, 4 steps a call' in out
   assert '\nstep 24/24 ' in out and '\x1b' not in out and '\r' not in out
 
 
@@ -214,10 +214,29 @@ def test_a_run_prints_plain_lines_where_there_is_no_terminal(toy, tmp_path, caps
 
 
 def test_a_batch_that_cannot_be_split_over_the_devices_is_refused_by_key(toy, tmp_path):
-  for key, name in (('batch_size', 'batch_size'), ('eval__batch_size', 'eval.batch_size')):
-    for parallel in ('jit', 'pmap'):
-      with pytest.raises(ConfigError, match=rf'config\.{name} = 12 cannot be split evenly over 8'):
-        train(toy(**{key: 12, 'parallel': parallel}), tmp_path)
+  for parallel in ('jit', 'pmap'):
+    with pytest.raises(
+      ConfigError, match=r'config\.batch_size = 12 cannot be split evenly over 8 devices, as 16 can'
+    ):
+      train(toy(batch_size=12, parallel=parallel), tmp_path)
+
+
+# What training leaves to `jaxgen evaluate`.
+
+
+def test_the_figures_that_take_longer_are_spoken_of_where_there_are_any(toy, tmp_path, monkeypatch):
+  longer = 'the figures that take longer: jaxgen evaluate'
+  assert any(longer in line for line in train(toy(num_steps=8), tmp_path / 'a'))
+  evaluation = json.loads((tmp_path / 'a' / 'evaluation.json').read_text())
+  assert evaluation['samples'] is None and 'left_out' not in evaluation
+  make_task = toy_system.make_task
+
+  def cheap_only(*args):  # None stays, for what no evaluation can compute
+    task = make_task(*args)
+    return task._replace(evaluate=lambda *a: {**task.evaluate(*a), 'left_out': []})
+
+  monkeypatch.setattr(toy_system, 'make_task', cheap_only)
+  assert not any(longer in line for line in train(toy(num_steps=8), tmp_path / 'b'))
 
 
 def test_warnings_of_our_own_code_are_errors():

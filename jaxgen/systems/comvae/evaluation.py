@@ -38,7 +38,8 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
   for part in beyond:
     values = part(figures, variables, data, tools) if tools.full else _NOTHING[part.__name__]
     result |= values
-  return result
+  expensive = [name for values in _NOTHING.values() for name in values]
+  return {**result, 'left_out': [] if tools.full else expensive}
 
 
 _NOTHING: dict[str, dict[str, Any]] = {

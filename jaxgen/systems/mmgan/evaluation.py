@@ -57,6 +57,7 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
     'fid': None,
     'kid': None,
     'num_samples': None,
+    'left_out': [],
     'num_images': dict(zip(facts['set_names'], facts['set_sizes'], strict=True)),
   }
   assigned: list[int | None] = [None] * len(alpha[0])
@@ -77,6 +78,8 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
     }
     if tools.full:
       result |= _distances(figures, judge, judged, alpha, data, tools)
+    else:
+      result['left_out'] += ['fid', 'kid']
   result['components'] = _rows(alpha, facts, assigned, result['component_accuracy'])
   return result
 
