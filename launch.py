@@ -12,7 +12,9 @@ The same command again resumes a run that was stopped; a finished run says so.
   --mode=train|evaluate|sample
                              evaluate: every figure of the newest checkpoint into evaluation.json
                              sample: pictures that need no data into samples/
-  --step=N                   evaluate or sample this saved step instead of the newest
+                             both take the config from the workdir: --config may be left out
+  --step=N|best              evaluate or sample this saved step instead of the newest
+  --version                  the version of jaxgen
 
 Several processes: --coordinator=HOST:PORT --num_processes=N --process_id=I on each, or --distributed=auto
 where JAX can find the job itself (Slurm, Open MPI, TPU pods, Kubernetes).
@@ -22,7 +24,19 @@ where JAX can find the job itself (Slurm, Open MPI, TPU pods, Kubernetes).
 
 import sys
 
-from jaxgen.command.launcher import main
+
+def main() -> int:
+  """Runs the launcher. What it imports takes a moment, in which Ctrl-C is heard already."""
+  try:
+    from jaxgen.command import exits
+
+    exits.listen()
+    from jaxgen.command import launcher
+
+    return launcher.main(sys.argv, doc=__doc__)
+  except KeyboardInterrupt:
+    return 130
+
 
 if __name__ == '__main__':
-  sys.exit(main(sys.argv, doc=__doc__))
+  sys.exit(main())

@@ -12,7 +12,7 @@ import harness
 import machine
 from machine import say
 
-from jaxgen.command import launcher
+from jaxgen.command import exits
 
 
 def main(argv: list[str]) -> None:
@@ -51,4 +51,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  sys.exit(launcher.guarded(lambda: main(sys.argv)))
+  sys.exit(exits.guarded(lambda: main(sys.argv)))

@@ -23,7 +23,7 @@ import harness
 import machine
 from machine import say
 
-from jaxgen.command import launcher
+from jaxgen.command import exits
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 600
@@ -118,4 +118,4 @@ def _cpu_seconds(pid: int) -> float:
 
 
 if __name__ == '__main__':
-  sys.exit(launcher.guarded(lambda: main(sys.argv)))
+  sys.exit(exits.guarded(lambda: main(sys.argv)))

@@ -33,7 +33,7 @@ from machine import say
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
-from jaxgen.command import launcher
+from jaxgen.command import exits
 from jaxgen.precision import DTYPES
 from jaxgen.run import devices as dev
 from jaxgen.task import Data, Task
@@ -324,4 +324,4 @@ def _parser():
 
 
 if __name__ == '__main__':
-  sys.exit(launcher.guarded(lambda: main(sys.argv)))
+  sys.exit(exits.guarded(lambda: main(sys.argv)))

@@ -43,7 +43,7 @@ from flax import linen as nn
 from machine import say
 
 from jaxgen import config as configs
-from jaxgen.command import launcher
+from jaxgen.command import exits
 from jaxgen.data.color import luminance_u8
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
@@ -368,4 +368,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == '__main__':
-  sys.exit(launcher.guarded(lambda: main(sys.argv)))
+  sys.exit(exits.guarded(lambda: main(sys.argv)))

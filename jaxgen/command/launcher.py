@@ -1,71 +1,107 @@
-"""The flags of launch.py, and exit statuses. Mistakes are told before jax is imported."""
+"""The flags of launch.py. Mistakes are told before jax is imported."""
 
-import io
-import logging
 import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from jaxgen import __version__, files
 from jaxgen import config as configs
-from jaxgen.errors import ConfigError, UserError
-from jaxgen.terminal.signals import Stopped
+from jaxgen.command import arguments
+from jaxgen.command.exits import guarded
+from jaxgen.errors import ConfigError
 
 MODES = ('train', 'evaluate', 'sample')
 
 
-def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
+class Given(NamedTuple):
+  """What a command line says.
+
+  Attributes:
+    flags: all but those of the config.
+    config: checked; None where a trained run is used and no --config is given.
+    overrides: the text of each --config.KEY=VALUE by its key.
+  """
+
+  flags: flags.FlagValues
+  config: ConfigDict | None
+  overrides: dict[str, str]
+
+
+def _define_flags(argv: Sequence[str], with_config: bool) -> flags.FlagValues:
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file(
-    'config', None, 'PATH[:VARIANT]', flag_values=values, sys_argv=list(argv)
-  )
+  if with_config:
+    config_flags.DEFINE_config_file(
+      'config', None, 'PATH[:VARIANT]', flag_values=values, sys_argv=list(argv)
+    )
   flags.DEFINE_string('workdir', None, 'The folder of the run.', flag_values=values)
   flags.DEFINE_enum('mode', 'train', MODES, 'What to do.', flag_values=values)
-  flags.DEFINE_integer('step', None, 'A saved step; the newest by default.', flag_values=values)
+  flags.DEFINE_string('step', None, "A saved step or 'best'.", flag_values=values)
   flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0.', flag_values=values)
   flags.DEFINE_integer('num_processes', None, 'Processes in all.', flag_values=values)
   flags.DEFINE_integer('process_id', None, 'This process.', flag_values=values)
   flags.DEFINE_enum('distributed', None, ('auto',), 'Let JAX find the job.', flag_values=values)
   flags.DEFINE_bool('help', False, 'Shows how to use it.', flag_values=values)
+  flags.DEFINE_bool('version', False, 'Shows the version.', flag_values=values)
   return values
 
 
-def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, ConfigDict]:
-  """Flags and the checked config of a command line.
+def parse(argv: Sequence[str]) -> Given:
+  """What a command line says, checked as far as it can be before jax is imported.
 
   Raises:
-    ConfigError: anything wrong with either, in one line.
+    ConfigError: anything wrong with it, in one line.
   """
   spec = _config_spec(argv)
   config = configs.load(spec) if spec else None
+  overrides, others = _split_overrides(argv)
   if spec:  # a system's name stands for its config file
     argv = [
       arg.replace(spec, configs.resolve(spec)) if _is_config(arg, spec) else arg for arg in argv
     ]
-  values = _define_flags(argv)
+  values = _define_flags(argv, with_config=bool(spec))
   try:
-    rest = values(list(argv))[1:]
+    rest = values(list(argv if spec else others))[1:]
   except Exception as error:  # ml_collections raises as many kinds as there are mistakes
     raise ConfigError(_explain(argv, config, error)) from error
   if rest:
     raise ConfigError(f'unexpected argument {rest[0]!r}: options begin with --. See --help.')
-  if config is None:
+  if config is None and values.mode == 'train':
     raise ConfigError(
       '--config=PATH[:VARIANT] is missing, as --config=configs/comvae.py. See --help.'
     )
   if not values.workdir:
     raise ConfigError('--workdir=DIR is missing: the folder for this run. See --help.')
-  if values.step is not None and values.mode == 'train':
-    raise ConfigError(
-      '--step is for --mode=evaluate and --mode=sample; training resumes the newest.'
-    )
-  config = values.config
-  configs.check(config)
-  return values, config
+  if values.step is not None:
+    if values.mode == 'train':
+      raise ConfigError(
+        '--step is for --mode=evaluate and --mode=sample; training resumes the newest.'
+      )
+    arguments.step(values.step)
+  files.check_name(Path(values.workdir).expanduser())
+  if spec:
+    config = values.config
+    configs.check(config)
+  return Given(values, config, overrides)
+
+
+def _split_overrides(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+  """The text of each --config.KEY=VALUE, or --config.KEY VALUE, and all other arguments."""
+  overrides: dict[str, str] = {}
+  others: list[str] = []
+  rest = iter(argv)
+  for arg in rest:
+    match = re.fullmatch(r'--?config\.([^=]+)(?:=(.*))?', arg, re.DOTALL)
+    if match is None:
+      others.append(arg)
+    else:
+      overrides[match[1]] = next(rest, '') if match[2] is None else match[2]
+  return overrides, others
 
 
 def _config_spec(argv: Sequence[str]) -> str:
@@ -125,34 +161,10 @@ def main(argv: Sequence[str], doc: str = '') -> int:
   if any(arg in ('--help', '-h', '--helpfull', '--helpshort') for arg in argv[1:]):
     print(doc.strip())
     return 0
+  if '--version' in argv[1:]:
+    print(f'jaxgen {__version__}')
+    return 0
   return guarded(lambda: _run(argv))
-
-
-def guarded(action: Callable[[], None]) -> int:
-  """Runs an action: user mistakes in one line and status 1 (2 for configs), a stop with 128 + signal."""
-  logging.basicConfig(format='%(levelname)s: %(message)s')
-  for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
-    if isinstance(stream, io.TextIOWrapper):
-      stream.reconfigure(errors='backslashreplace')
-  try:
-    action()
-  except ConfigError as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
-  except UserError as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 1
-  except OSError as error:
-    if error.errno is None:
-      raise
-    where = f': {error.filename}' if error.filename else ''
-    print(f'error: {error.strerror}{where}', file=sys.stderr)
-    return 1
-  except Stopped as stop:
-    return 128 + stop.signum
-  except KeyboardInterrupt:
-    return 130
-  return 0
 
 
 def _ignore_abandoned(unraisable: 'sys.UnraisableHookArgs') -> None:
@@ -162,7 +174,7 @@ def _ignore_abandoned(unraisable: 'sys.UnraisableHookArgs') -> None:
 
 
 def _run(argv: Sequence[str]) -> None:
-  values, config = parse(argv)
+  values, config, overrides = parse(argv)
   sys.unraisablehook = _ignore_abandoned
   from jaxgen.run import devices, inference, training
 
@@ -170,10 +182,14 @@ def _run(argv: Sequence[str]) -> None:
   devices.initialize(
     values.coordinator, values.num_processes, values.process_id, values.distributed == 'auto'
   )
+  devices.check_platforms()
   workdir = Path(values.workdir).expanduser()
   if values.mode == 'train':
     training.train(config, workdir, resume_command=f'python {shlex.join(argv)}')
-  elif values.mode == 'evaluate':
-    inference.evaluate(workdir, values.step, config)
+    return
+  step = None if values.step is None else arguments.step(values.step)
+  given = inference.with_given(workdir, config, overrides)
+  if values.mode == 'evaluate':
+    inference.evaluate(workdir, step, given)
   else:
-    inference.sample(workdir, values.step, config)
+    inference.sample(workdir, step, given)

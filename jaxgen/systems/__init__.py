@@ -13,7 +13,8 @@ SYSTEMS = {
 
 
 def imported_on_use(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-  """A module's `__getattr__` that imports what needs jax on use only, so that config mistakes are told at once.
+  """A module's `__getattr__` that imports what it names on use only: config mistakes are told before jax is
+  imported, and `jaxgen --help` imports no system.
 
   Args:
     module: its name.

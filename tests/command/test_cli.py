@@ -8,6 +8,7 @@ from helpers import comvae, files, train
 from PIL import Image
 
 from jaxgen.command import cli
+from jaxgen.run import inference
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -141,3 +142,17 @@ def test_a_folder_that_is_no_run_is_told(command, tmp_path, capsys):
 def test_a_step_that_was_not_saved_is_told_with_those_that_were(trained, capsys):
   assert cli.main(['sample', str(trained), '--step=5']) == 1
   assert 'no checkpoint of step 5; it has [4, 8]' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('command', ['evaluate', 'sample'])
+def test_the_best_step_is_passed_on(monkeypatch, tmp_path, command):
+  asked = []
+  monkeypatch.setattr(inference, command, lambda workdir, step, given: asked.append(step))
+  for step in ('best', '8'):
+    assert cli.main([command, str(tmp_path), f'--step={step}']) == 0
+  assert asked == ['best', 8]
+
+
+def test_a_run_of_another_system_is_told(trained, capsys):
+  assert cli.main(['memberships', str(trained), 'x.png']) == 2
+  assert 'is a run of comvae, which has no memberships' in capsys.readouterr().err

@@ -1,13 +1,18 @@
 """Mistakes on the command line: one line, the fix, exit 2, and nothing heavy imported before."""
 
+import json
 import subprocess
 import sys
 
 import pytest
-from helpers import ROOT, environment
+import toy_system
+from helpers import ROOT, environment, override, train
 
-from jaxgen.command import launcher
+import jaxgen
+from jaxgen.command import arguments, launcher
 from jaxgen.errors import ConfigError
+from jaxgen.run import inference
+from jaxgen.systems import SYSTEMS
 
 CONFIG = '--config=configs/comvae.py'
 
@@ -77,12 +82,12 @@ def test_what_is_missing_is_named(missing):
 
 
 def test_the_name_of_a_system_stands_for_its_config_file():
-  _, config = parse('--config.num_steps=88', config='--config=comvae:vanilla')
+  _, config, _ = parse('--config.num_steps=88', config='--config=comvae:vanilla')
   assert (config.model.kind, config.num_steps) == ('vanilla', 88)
 
 
 def test_overrides_variants_and_flags_arrive():
-  values, config = parse(
+  values, config, _ = parse(
     '--config.optim.learning_rate=1e-4',
     '--config.model.layers=("hidden",)',
     '--mode=evaluate',
@@ -92,7 +97,7 @@ def test_overrides_variants_and_flags_arrive():
   assert config.optim.learning_rate == 1e-4
   assert config.model.layers == ('hidden',)
   assert (config.data.name, config.model.prior) == ('mnist', 'single')
-  assert (values.mode, values.step) == ('evaluate', 44)
+  assert (values.mode, arguments.step(values.step)) == ('evaluate', 44)
 
 
 def test_a_mistake_is_told_before_jax_is_imported(tmp_path):
@@ -114,17 +119,91 @@ def test_help_teaches_without_a_config(capsys):
   assert '--workdir=DIR' in capsys.readouterr().out
 
 
-def test_errors_of_the_system_are_one_line_too(capsys):
-  def action():
-    raise OSError(28, 'No space left on device', 'runs/x')
-
-  assert launcher.guarded(action) == 1
-  assert capsys.readouterr().err == 'error: No space left on device: runs/x\n'
+def test_the_version(capsys):
+  assert launcher.main(['launch.py', '--version']) == 0
+  assert capsys.readouterr().out == f'jaxgen {jaxgen.__version__}\n'
 
 
-def test_an_error_of_ours_keeps_its_traceback():
-  def action():
-    raise RuntimeError('a bug')
+def test_a_folder_that_utf8_cannot_name_is_refused_at_once(tmp_path):
+  done = subprocess.run(
+    [sys.executable, 'launch.py', CONFIG, f'--workdir={tmp_path}/mädchen'],
+    cwd=ROOT,
+    env=environment(LC_ALL='C', PYTHONUTF8='0', PYTHONCOERCECLOCALE='0'),
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 1
+  assert 'the locale cannot name this folder in UTF-8' in done.stderr
+  assert 'PYTHONUTF8=1' in done.stderr and done.stderr.count('\n') == 1
+  assert list(tmp_path.iterdir()) == []
 
-  with pytest.raises(RuntimeError):
-    launcher.guarded(action)
+
+# Using a run: what it was trained with lies in its folder.
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  """A trained run of the toy system."""
+  folder = tmp_path_factory.mktemp('launcher') / 'run'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(SYSTEMS, 'toy', 'toy_system')
+    config = override(toy_system.get_config(), {'num_steps': 8, 'optim__learning_rate': 0.2})
+    train(config, folder)
+  return folder
+
+
+@pytest.fixture
+def run(toy, workdir, capsys):
+  """A function that uses the run by launch.py: the status, and what was said."""
+
+  def use(*args, mode='evaluate'):
+    status = launcher.main(['launch.py', f'--workdir={workdir}', f'--mode={mode}', *args])
+    captured = capsys.readouterr()
+    return status, captured.err or captured.out
+
+  use.evaluation = lambda: json.loads((workdir / 'evaluation.json').read_text())
+  return use
+
+
+def test_a_run_is_evaluated_and_sampled_without_its_config(run):
+  assert run()[0] == 0
+  assert run.evaluation()['samples'] == 1
+  status, said = run(mode='sample')
+  assert status == 0 and 'weights_000008.png' in said
+
+
+def test_what_evaluation_may_change_is_taken_from_the_command_line(run):
+  same = ('--config.num_steps=8', '--config.optim.learning_rate', '0.2')  # as it was trained
+  assert run('--config.eval.samples=3', *same)[0] == 0
+  assert run.evaluation()['samples'] == 3
+
+
+def test_a_config_file_of_the_system_brings_no_values_of_its_own(run):
+  path = ROOT / 'tests' / 'toy_system.py'  # its learning rate is another
+  assert run(f'--config={path}', '--config.eval.samples=5')[0] == 0
+  assert run.evaluation()['samples'] == 5
+
+
+@pytest.mark.parametrize(
+  ('args', 'message'),
+  [
+    ([CONFIG], 'is a run of toy, and --config names comvae: leave --config out'),
+    (['--config.optim.learning_rate=0.3'], 'optim.learning_rate: 0.2 -> 0.3'),
+    (['--config.evl.samples=3'], 'Did you mean eval.samples?'),
+    (['--config.eval.samples=many'], 'eval.samples=many: must be of type int'),
+    (['--step=bst'], '--step=bst is neither the number of a saved step nor best'),
+  ],
+)
+def test_what_does_not_fit_the_run_is_refused_by_name(run, args, message):
+  status, said = run(*args)
+  assert status == 2 and message in said and said.count('\n') == 1
+
+
+def test_a_saved_step_and_the_best_are_passed_on(run, monkeypatch):
+  asked = []
+  for name in ('evaluate', 'sample'):
+    monkeypatch.setattr(inference, name, lambda workdir, step, given: asked.append(step))
+  run('--step=best')
+  run('--step=8', mode='sample')
+  run()
+  assert asked == ['best', 8, None]

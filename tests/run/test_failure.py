@@ -9,7 +9,7 @@ import pytest
 import toy_system
 from helpers import assert_same, comvae, finish, start_toy, steps_saved, train
 
-from jaxgen.command.launcher import guarded
+from jaxgen.command.exits import guarded
 from jaxgen.metrics import Mean
 from jaxgen.run import checkpoint, failure, loading
 from jaxgen.run import devices as dev

@@ -4,14 +4,12 @@ Source: Yazici et al., "Mixed Membership Generative Adversarial Networks".
 """
 
 from jaxgen.systems import imported_on_use
-from jaxgen.systems.mmgan.config import (
-  CONVOLUTIONAL,
-  EVAL_METRICS,
-  check_config,
-  depends_on_num_steps,
-)
 
 _LAZY = {
+  'CONVOLUTIONAL': 'config',
+  'EVAL_METRICS': 'config',
+  'check_config': 'config',
+  'depends_on_num_steps': 'config',
   'make_data': 'data',
   'make_model': 'task',
   'make_task': 'task',
@@ -19,6 +17,6 @@ _LAZY = {
   'memberships': 'apply',
 }
 
-__all__ = ['CONVOLUTIONAL', 'EVAL_METRICS', 'check_config', 'depends_on_num_steps', *_LAZY]
+__all__ = [*_LAZY]
 
 __getattr__ = imported_on_use(__name__, {k: f'{__name__}.{v}' for k, v in _LAZY.items()})

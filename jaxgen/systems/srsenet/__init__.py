@@ -4,15 +4,13 @@ Source: Mei et al., "An Effective Single-Image Super-Resolution Model Using Sque
 """
 
 from jaxgen.systems import imported_on_use
-from jaxgen.systems.srsenet.config import (
-  CONVOLUTIONAL,
-  EVAL_METRICS,
-  EVALUATES_WITHOUT_DATA,
-  check_config,
-  depends_on_num_steps,
-)
 
 _LAZY = {
+  'CONVOLUTIONAL': 'config',
+  'EVALUATES_WITHOUT_DATA': 'config',
+  'EVAL_METRICS': 'config',
+  'check_config': 'config',
+  'depends_on_num_steps': 'config',
   'make_data': 'data',
   'make_model': 'task',
   'make_task': 'task',
@@ -20,13 +18,6 @@ _LAZY = {
   'from_torch': 'portable',
 }
 
-__all__ = [
-  'CONVOLUTIONAL',
-  'EVALUATES_WITHOUT_DATA',
-  'EVAL_METRICS',
-  'check_config',
-  'depends_on_num_steps',
-  *_LAZY,
-]
+__all__ = [*_LAZY]
 
 __getattr__ = imported_on_use(__name__, {k: f'{__name__}.{v}' for k, v in _LAZY.items()})

@@ -1,8 +1,8 @@
 """`jaxgen upscale`: a person's files and folders through SrSENet."""
 
+import dataclasses
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from jax.errors import JaxRuntimeError
 
-from jaxgen.data.image_folders import SUFFIXES
 from jaxgen.data.imresize import imresize
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo, read_size
@@ -24,8 +23,6 @@ from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import MIB, Upscaler
 from jaxgen.task import Trained
-from jaxgen.terminal.reporter import Reporter
-from jaxgen.terminal.signals import Stopped
 
 RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
 # A pixel: these encoders take the image whole, and copy it.
@@ -167,61 +164,70 @@ def check_fits(path: Path, size: Size, upscaler: Upscaler, options: Options) -> 
     upscaler.check_room(size.height, size.width)
 
 
-def run(plan: Plan, upscaler: Upscaler, options: Options, reporter: Reporter) -> None:
+@dataclasses.dataclass
+class Tally:
+  """What became of the files of a plan so far.
+
+  Attributes:
+    upscaled: how many were written.
+    existing: how many were there already.
+    failed: the reason for each that could not be upscaled.
+  """
+
+  upscaled: int = 0
+  existing: int = 0
+  failed: list[str] = dataclasses.field(default_factory=list)
+
+
+def run(
+  plan: Plan,
+  upscaler: Upscaler,
+  options: Options,
+  tally: Tally,
+  say: Callable[[str], None],
+  warn: Callable[[str], None],
+) -> None:
   """Upscales every file of a plan; a bad one is told of, and the rest goes on.
 
-  Raises:
-    UserError: some file failed.
+  Args:
+    plan: which files.
+    upscaler: the net.
+    options: how.
+    tally: counts what became of them, also where a stop signal ends this.
+    say: is told of each file written.
+    warn: is told of each file that failed.
   """
-  failed = [f'{name}: no such file or folder' for name in plan.missing]
-  for message in failed:
-    reporter.warn(f'error: {message}')
-  counts: Counter[str] = Counter()
-  began = time.monotonic()
-  if not (plan.jobs or plan.outputs or plan.missing):
-    raise UserError(f'no image found ({plan.others} other files; images are {", ".join(SUFFIXES)})')
-  for job, number in _waiting(plan, options, counts):
+
+  def fail(reason: str) -> None:
+    tally.failed.append(reason)
+    warn(f'error: {reason}')
+
+  for name in plan.missing:
+    fail(f'{name}: no such file or folder')
+  for job, number in _waiting(plan, options, tally):
     try:
       size = read_size(job.source)
       check_fits(job.source, size, upscaler, options)
       check_writable(job.target.parent)
-      _one(job, upscaler, options, reporter, f'({number})' if len(plan.jobs) > 1 else '')
-      counts['upscaled'] += 1
-    except Stopped as stop:
-      reporter.say(
-        f'stopped by {stop}; {counts["upscaled"]} upscaled. Run the same command to go on.'
-      )
-      raise
+      _one(job, upscaler, options, say, f'({number})' if len(plan.jobs) > 1 else '')
+      tally.upscaled += 1
     except (UserError, OSError, MemoryError, JaxRuntimeError) as error:
       ended = isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
-      reason = f'{job.source}: out of memory' if ended else str(error)
-      failed.append(reason)
-      reporter.warn(f'error: {reason}')
-  spent = time.monotonic() - began
-  parts = [f'{counts["upscaled"]} upscaled in {spent:.1f} s']
-  if counts['existing']:
-    parts.append(f'{counts["existing"]} were there already (--overwrite writes them anew)')
-  if plan.outputs:
-    parts.append(f'{plan.outputs} outputs of earlier runs left alone')
-  if plan.others:
-    parts.append(f'{plan.others} other files skipped')
-  reporter.say('; '.join(parts))
-  if failed:
-    raise UserError(f'{len(failed)} of {len(plan.jobs) + len(plan.missing)} failed')
+      fail(f'{job.source}: out of memory' if ended else str(error))
 
 
-def _waiting(plan: Plan, options: Options, counts: Counter) -> Iterator[tuple[FileJob, str]]:
+def _waiting(plan: Plan, options: Options, tally: Tally) -> Iterator[tuple[FileJob, str]]:
   for i, job in enumerate(plan.jobs, start=1):
     wanted = [job.target, *([sheet_path(job.target)] if options.sheet else [])]
     # Path.exists would raise for a name that is too long: that is told of when the file is read.
     if all(os.path.exists(path) for path in wanted) and not options.overwrite:  # noqa: PTH110
-      counts['existing'] += 1
+      tally.existing += 1
     else:
       yield job, f'{i}/{len(plan.jobs)}'
 
 
 def _one(
-  job: FileJob, upscaler: Upscaler, options: Options, reporter: Reporter, number: str
+  job: FileJob, upscaler: Upscaler, options: Options, say: Callable[[str], None], number: str
 ) -> None:
   began = time.monotonic()
   photo, written = read_photo(job.source), sheet_path(job.target)
@@ -234,7 +240,7 @@ def _one(
   how = '' if kind == 'whole' else f', {kind} tiling'
   if options.scale != upscaler.scale:
     how = f' by the x{upscaler.scale} net and a resize{how}'
-  reporter.say(
+  say(
     f'{number} wrote {written} ({width} x {height} at x{options.scale:g}{how}, '
     f'{time.monotonic() - began:.1f} s)'.strip()
   )

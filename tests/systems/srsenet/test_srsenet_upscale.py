@@ -125,7 +125,7 @@ def test_existing_outputs_are_skipped_unless_they_are_to_be_overwritten(upscale,
   assert upscale(path) == 0
   assert (tmp_path / 'a_x4.png').read_text() == 'mine'
   assert '0 upscaled' in (out := capsys.readouterr().out)
-  assert '1 were there already (--overwrite' in out
+  assert '1 was there already (--overwrite' in out
   assert upscale(path, '--overwrite') == 0
   assert open_(tmp_path / 'a_x4.png').shape == (24, 20, 3)
 

@@ -1,0 +1,96 @@
+"""Arguments that several commands share, and a parser whose mistakes are one line."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jaxgen import files
+from jaxgen.errors import ConfigError, UserError
+
+BEST = 'best'
+
+
+class Parser(argparse.ArgumentParser):
+  """Argparse, with ConfigError for mistakes; it explains a file name that looks like an option."""
+
+  def __init__(self, *args: Any, **options: Any):
+    super().__init__(*args, formatter_class=_Formatter, **options)
+    self._given: list[str] = []
+
+  def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    """Remembers what was given, for messages."""
+    self._given = list(args or ())
+    return super().parse_known_args(args, namespace)
+
+  def error(self, message: str) -> NoReturn:
+    """Raises ConfigError: `guarded` shows it in one line and ends with status 2."""
+    raise ConfigError(f'{message}{self._dashes()}. See {self.prog} --help.')
+
+  def _dashes(self) -> str:
+    """How to name a file that begins with a dash, where one seems to be given."""
+    options = self._given[: self._given.index('--')] if '--' in self._given else self._given
+    for text in options:
+      known = text.split('=')[0] in self._option_string_actions
+      single = text.startswith('-') and not text.startswith('--') and len(text) > 1
+      if not known and (single or (text.startswith('--') and os.path.lexists(text))):
+        return (
+          f' ({text} is read as an option; for a file of this name write ./{text}, or -- before it)'
+        )
+    return ''
+
+
+class _Formatter(argparse.HelpFormatter):
+  """Leaves room for one line beside the longest name of a command."""
+
+  def __init__(self, prog: str):
+    super().__init__(prog)
+    self._action_max_length = 18  # argparse forgets that commands are indented
+
+
+def path(text: str) -> Path:
+  """A path whose ~ stands for a home: shells leave it as it is after an equals sign."""
+  return Path(os.path.expanduser(text))  # noqa: PTH111, which fails where there is no such home
+
+
+def workdir(text: str) -> Path:
+  """The folder of a run, whose name must be one that checkpoints can be read from."""
+  folder = path(text)
+  try:
+    files.check_name(folder)
+  except UserError as error:
+    raise argparse.ArgumentTypeError(str(error)) from error
+  return folder
+
+
+def step(text: str) -> int | str:
+  """A saved step as it is typed: its number, or 'best'.
+
+  Raises:
+    ConfigError: neither.
+  """
+  if text == BEST:
+    return BEST
+  if not (text.isascii() and text.isdigit()):
+    raise ConfigError(f'--step={text} is neither the number of a saved step nor {BEST}')
+  return int(text)
+
+
+def add_workdir(parser: argparse.ArgumentParser) -> None:
+  """WORKDIR and --step."""
+  parser.add_argument(
+    'workdir', metavar='WORKDIR', type=workdir, help='the folder of a trained run'
+  )
+  parser.add_argument('--step', type=step, help=f'a saved step, or {BEST}; the newest by default')
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+  """IMAGE..., --invert and --json."""
+  parser.add_argument('images', metavar='IMAGE', nargs='+', help='any file Pillow reads')
+  parser.add_argument(
+    '--invert',
+    action='store_true',
+    help='dark ink on white paper, for a model of light ink on black',
+  )
+  parser.add_argument('--json', action='store_true', help='one JSON object an image')

@@ -1,0 +1,75 @@
+"""What commands that use a trained run share once they work: opening the run, and reading images for it.
+
+Imports nothing heavy before it is called.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.terminal.words import counted
+
+if TYPE_CHECKING:
+  import numpy as np
+
+  from jaxgen.run.inference import Opened
+
+
+def prepare() -> None:
+  """Sets JAX up: where compiled programs are kept, and whether there is a device at all.
+
+  Raises:
+    UserError: JAX finds no device.
+  """
+  from jaxgen.run import devices
+
+  devices.enable_compilation_cache()
+  devices.check_platforms()
+
+
+@contextmanager
+def opened(args: argparse.Namespace, system: str, otherwise: str) -> Iterator['Opened']:
+  """The run of a command that one system offers; a stop signal ends its bars.
+
+  Args:
+    args: with `workdir` and `step`.
+    system: whose runs the command takes.
+    otherwise: what to say of other systems, as 'scores no images'.
+
+  Raises:
+    ConfigError: a run of another system.
+  """
+  prepare()
+  from jaxgen.run import inference
+  from jaxgen.run.workdir import required_config
+  from jaxgen.terminal.signals import StopSignals
+
+  found = required_config(args.workdir).get('system')
+  if found != system:
+    raise ConfigError(f'{args.workdir} is a run of {found}, which {otherwise}')
+  with StopSignals('ending') as signals:
+    yield inference.open_run(args.workdir, args.step, signals=signals)
+
+
+def read_each(
+  paths: Sequence[str], read: Callable[[str], 'np.ndarray'], warn: Callable[[str], None]
+) -> tuple[dict[str, 'np.ndarray'], list[str]]:
+  """Images by path, and the paths that cannot be read; each of those is told of."""
+  images: dict[str, Any] = {}
+  failed = []
+  for path in paths:
+    try:
+      images[path] = read(path)
+    except UserError as error:
+      failed.append(path)
+      warn(f'error: {error}')
+  return images, failed
+
+
+def tell_failed(failed: Sequence[str], paths: Sequence[str]) -> None:
+  """Raises UserError that names the paths that could not be read, where there are any."""
+  if failed:
+    of = counted(len(paths), 'image')
+    raise UserError(f'{len(failed)} of {of} could not be read: {", ".join(failed)}')
