@@ -71,8 +71,10 @@ def test_readme_names_only_subcommands_and_flags_that_exist():
     )
     return done.stdout.decode()
 
-  subcommands = re.findall(r'\n {4}(\w+)\s', help_of('-m', 'jaxgen.command.cli'))
-  assert set(re.findall(r'^jaxgen (\w+)', commands('README.md'), re.MULTILINE)) <= set(subcommands)
+  subcommands = re.findall(r'\n {4}([\w-]+)\s', help_of('-m', 'jaxgen.command.cli'))
+  assert set(re.findall(r'^jaxgen ([a-z][\w-]*)', commands('README.md'), re.MULTILINE)) <= set(
+    subcommands
+  )
   flags = re.findall(r'--(\w+)=', help_of('launch.py'))
   named = re.findall(r'(?<!=)--([a-z_]+)=', TEXTS['README.md'])
   assert set(named) <= set(flags)

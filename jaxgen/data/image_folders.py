@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from jaxgen.data.sources import Source
 from jaxgen.errors import DataError
 from jaxgen.photos.images import load_image, to_eight_bits
+from jaxgen.terminal.words import counted
 
 SUFFIXES = (
   '.png',
@@ -136,10 +137,12 @@ def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> Folder
   good = [path for path, message in zip(paths, found, strict=True) if message is None]
   if bad:
     more = f' and {len(bad) - _SHOWN} more' if len(bad) > _SHOWN else ''
-    warn(f'{folder}: left out {len(bad)} of {len(paths)} files: {"; ".join(bad[:_SHOWN])}{more}')
+    warn(
+      f'{folder}: left out {len(bad)} of {counted(len(paths), "file")}: {"; ".join(bad[:_SHOWN])}{more}'
+    )
   if not good:
     raise DataError(
-      f'{folder} holds no readable image ({", ".join(SUFFIXES)}; {len(paths)} files tried)'
+      f'{folder} holds no readable image ({", ".join(SUFFIXES)}; {counted(len(paths), "file")} tried)'
     )
   source = FolderSource(good, rule)
   if rule.resize == 'none':

@@ -18,6 +18,7 @@ import numpy as np
 from jaxgen.config import digest
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import DataError
+from jaxgen.terminal.words import counted
 
 _VERSION = 1
 
@@ -96,7 +97,7 @@ def _prepare(
   buffer: Path,
   say: Callable[[str], None],
 ) -> None:
-  say(f'preparing {len(paths)} images, once')
+  say(f'preparing {counted(len(paths), "image")}, once')
   part = buffer.with_suffix(f'.{os.getpid()}.part')
   sizes, left_out = [], []
   try:
@@ -111,7 +112,9 @@ def _prepare(
           file.write(image.tobytes())
           sizes.append(image.shape)
     if not sizes:
-      raise DataError(f'no image of {len(paths)} files can be used: {"; ".join(left_out[:5])}')
+      raise DataError(
+        f'no image of {counted(len(paths), "file")} can be used: {"; ".join(left_out[:5])}'
+      )
     part.replace(buffer)
   finally:
     part.unlink(missing_ok=True)

@@ -108,7 +108,7 @@ def test_files_are_prepared_once_and_again_when_they_or_the_options_change(tmp_p
 def test_no_usable_file_and_a_damaged_buffer_are_told(tmp_path, monkeypatch):
   monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
   paths = write(tmp_path)
-  with pytest.raises(DataError, match=r'no image of 1 files can be used: left out: .*1\.png: bad'):
+  with pytest.raises(DataError, match=r'no image of 1 file can be used: left out: .*1\.png: bad'):
     prepared(paths[1:2], decode, {})
   prepared(paths, decode, {})
   buffer = next((tmp_path / 'cache' / 'packed').glob('*.u8'))
