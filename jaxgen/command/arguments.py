@@ -15,8 +15,8 @@ BEST = 'best'
 class Parser(argparse.ArgumentParser):
   """Argparse, with ConfigError for mistakes; it explains a file name that looks like an option."""
 
-  def __init__(self, *args: Any, **options: Any):
-    super().__init__(*args, formatter_class=_Formatter, **options)
+  def __init__(self, **options: Any):
+    super().__init__(formatter_class=_Formatter, **options)
     self._given: list[str] = []
 
   def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]

@@ -22,7 +22,7 @@ from jaxgen.run.metrics_log import MetricsLog
 from jaxgen.run.stopping import Evaluations, out_of_patience, past_evaluations
 from jaxgen.run.tools import check_stop
 from jaxgen.task import Data, PyTree, TrainState, name_key
-from jaxgen.terminal.reporter import StepsBar
+from jaxgen.terminal.bars import StepsBar
 from jaxgen.terminal.signals import Stopped
 
 PREFETCHED_CALLS = 2

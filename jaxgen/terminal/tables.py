@@ -1,0 +1,37 @@
+"""Tables for a person: numbers in few digits, and never cut."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.table import Table
+
+FIRST_COLUMN = 16  # characters that a narrow terminal leaves to it
+
+
+def make_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
+  """A table; floats with two decimals, or two digits where those would be 0, None as a dash.
+
+  No value is cut: where the terminal is narrow the first column goes on in further lines.
+  """
+  cells = [[_cell(value) for value in row] for row in rows]
+  table = Table(title=title, title_justify='left')
+  for i, name in enumerate(columns):
+    widest = max((len(row[i]) for row in cells), default=0)
+    first = i == 0
+    table.add_column(
+      name,
+      justify='left' if first else 'right',
+      overflow='fold',
+      min_width=min(widest, FIRST_COLUMN) if first else widest,
+    )
+  for row in cells:
+    table.add_row(*row)
+  return table
+
+
+def _cell(value: Any) -> str:
+  if value is None:
+    return '-'
+  if isinstance(value, float):
+    return f'{value:.2g}' if 0 < abs(value) < 0.005 else f'{value:,.2f}'
+  return f'{value:,}' if isinstance(value, int) else str(value)

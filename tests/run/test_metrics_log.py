@@ -1,0 +1,55 @@
+"""A log of metrics that a resume can trust."""
+
+import pytest
+
+from jaxgen.run import metrics_log
+from jaxgen.run.metrics_log import MetricsLog
+
+
+def line(step, window, **values):
+  return {'step': step, 'window': window, **{f'train/{k}': v for k, v in values.items()}}
+
+
+def test_last_epoch_means_weigh_windows_by_their_steps():
+  lines = [
+    line(4, 4, loss=9.0),
+    line(6, 2, loss=1.0),
+    line(8, 2, loss=3.0),
+    {'step': 8, 'eval/x': 0},
+  ]
+  assert metrics_log.last_epoch_means(lines, steps_per_epoch=4, step=9) == {'loss': 2.0}
+
+
+@pytest.mark.parametrize(
+  'lines',
+  [[], [line(6, 4, loss=1.0), line(8, 2, loss=1.0)], [line(8, 2, loss=1.0)]],
+  ids=['none', 'across the start', 'a part only'],
+)
+def test_windows_that_do_not_tile_the_last_epoch_give_nothing(lines):
+  assert metrics_log.last_epoch_means(lines, steps_per_epoch=4, step=8) is None
+
+
+def test_before_the_first_epoch_ends_there_is_no_last_one():
+  assert metrics_log.last_epoch_means([line(2, 2, loss=1.0)], steps_per_epoch=4, step=3) is None
+
+
+def test_a_log_keeps_lines_up_to_its_step_and_drops_a_line_cut_short(tmp_path):
+  path = tmp_path / 'metrics.jsonl'
+  path.write_text('{"step": 2}\n{"step": 4}\n{"step": 6}\n{"step": 8, "tra')
+  log = MetricsLog(tmp_path, step=4)
+  log.write(6, {'train/loss': 1.5}, window=2)
+  log.close()
+  lines = metrics_log.read_metrics(tmp_path)
+  assert [x['step'] for x in lines] == [2, 4, 6]
+  assert lines[-1]['train/loss'] == 1.5
+  assert lines[-1]['window'] == 2
+  assert lines[-1]['wall_time'] > 1e9
+
+
+def test_metrics_reach_tensorboard(tmp_path):
+  log = MetricsLog(tmp_path, step=0)
+  log.write(1, {'train/loss': 1.5})
+  log.close()
+  events = list((tmp_path / 'tensorboard').iterdir())
+  assert len(events) == 1
+  assert b'train/loss' in events[0].read_bytes()
