@@ -40,7 +40,12 @@ MAY_IMPORT = {
   'run': {'top', 'terminal', 'exchange', 'data', 'pictures'},
   'command': {*BASICS, 'terminal', 'exchange', 'data', 'run'},
 }
-MAY_IMPORT['systems, commands.py'] = MAY_IMPORT['systems'] | {'systems', 'run', 'terminal', 'command'}
+MAY_IMPORT['systems, commands.py'] = MAY_IMPORT['systems'] | {
+  'systems',
+  'run',
+  'terminal',
+  'command',
+}
 # Where modules are found by name: through the registry of systems, on use.
 BY_NAME = {
   'jaxgen.config',
@@ -134,7 +139,10 @@ def test_orbax_has_two_doors_and_devices_one():
   def importers(pattern):
     return {name for name, path in MODULES.items() if re.search(pattern, path.read_text())}
 
-  assert importers(r'(?m)^\s*(import|from) orbax') == {'jaxgen.run.checkpoint', 'jaxgen.run.loading'}
+  assert importers(r'(?m)^\s*(import|from) orbax') == {
+    'jaxgen.run.checkpoint',
+    'jaxgen.run.loading',
+  }
   named = r'jax\.(local_)?devices\(|\bMesh\(|NamedSharding\(|SingleDeviceSharding\(|multihost_utils'
   assert importers(named) == {'jaxgen.run.devices'}
 

@@ -26,7 +26,6 @@ from helpers import (
 )
 
 from jaxgen import config as configs
-from jaxgen.command.launcher import guarded
 from jaxgen.command.exits import guarded
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.run import devices as dev
