@@ -1,6 +1,5 @@
 """TFDS builder of the idx family: prepared once into array_record, without TensorFlow."""
 
-import hashlib
 import shutil
 import time
 import uuid
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
+from jaxgen import digests
 from jaxgen.data import idx
 from jaxgen.data.folders import cache_folder
 from jaxgen.data.records import RecordSource, open_builder, open_split, read_index
@@ -67,11 +67,8 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
 
 def _digest(folder: Path, name: str) -> str:
   """Of the content of the four files and of how they are prepared."""
-  digest = hashlib.sha256(f'{name} {IdxImages.VERSION}'.encode())
-  for file in idx.IDX_SETS[name].all_files():
-    with (folder / file).open('rb') as f:
-      digest.update(hashlib.file_digest(f, 'sha256').digest())
-  return digest.hexdigest()[:16]
+  files = (digests.of_file(folder / file) for file in idx.IDX_SETS[name].all_files())
+  return digests.name([f'{name} {IdxImages.VERSION}'.encode(), *files])
 
 
 def _check_order(builder) -> None:

@@ -1,6 +1,5 @@
 """Trained models as one safetensors file: exported variables, config and facts, and nothing that can run."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from jaxgen import config as configs
+from jaxgen import digests
 from jaxgen.errors import CheckpointError
 from jaxgen.files import write_bytes
 from jaxgen.task import Trained
@@ -91,8 +91,8 @@ def _path(name: str) -> tuple[str, ...]:
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:
   """Of every bit of the arrays: safetensors itself only notices missing bytes."""
-  found = hashlib.sha256()
-  for name, x in sorted(arrays.items()):
-    found.update(f'{name} {x.dtype} {x.shape}'.encode())
-    found.update(x.tobytes())
-  return found.hexdigest()
+  return digests.seal(
+    part
+    for name, x in sorted(arrays.items())
+    for part in (f'{name} {x.dtype} {x.shape}'.encode(), x.tobytes())
+  )

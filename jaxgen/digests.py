@@ -1,0 +1,27 @@
+"""Digests: short names of what something is made from, and seals of contents. SHA-256 in hexadecimal digits."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+# Digits of a name.
+SHORT = 16
+
+
+def seal(parts: Iterable[bytes]) -> str:
+  """The whole digest of some parts, one after the other."""
+  found = hashlib.sha256()
+  for part in parts:
+    found.update(part)
+  return found.hexdigest()
+
+
+def name(parts: Iterable[bytes]) -> str:
+  """The first digits of `seal`: enough to tell folders and files apart."""
+  return seal(parts)[:SHORT]
+
+
+def of_file(path: Path) -> bytes:
+  """The 32 bytes of a file's digest, read piece by piece."""
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').digest()
