@@ -16,6 +16,7 @@ fashion_mnist_.
 from ml_collections import ConfigDict
 
 from jaxgen.config import choose_variant
+from jaxgen.defaults import base_config, labelled_images, placement
 
 ROWS = {
   'vanilla': {'kind': 'vanilla', 'norm': 'none'},
@@ -52,42 +53,18 @@ def _base(data_name: str) -> ConfigDict:
   bundled = data_name == 'digits'
   steps_per_epoch = 44 if bundled else 1875
   epochs = 60 if bundled else 50  # the paper: 50, no early stopping
-  config = ConfigDict()
-  config.system = 'comvae'
-  config.seed = 0
-  config.precision = 'float32'
-  config.parallel = 'jit'
-
+  config = base_config('comvae', mode='min')
   config.batch_size = 32  # the paper, section on experiments
   config.num_steps = epochs * steps_per_epoch
-  config.steps_per_call = 0  # 0: the largest divisor of all periods and num_steps up to 64
   config.log_every = 44 if bundled else 375
   config.eval_every = 10 * steps_per_epoch
   config.save_every = 10 * steps_per_epoch
-  config.picture_every = 0  # 0: at the end only
 
-  config.data = ConfigDict()
-  config.data.name = data_name  # digits, mnist, fashion_mnist, emnist_mnist, kmnist, tfds:NAME
-  config.data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
-  config.data.columns = ConfigDict({'image': 'image', 'label': 'label'})  # of a tfds: set
+  config.data = labelled_images(data_name)
   config.data.num_validation = 0  # rows taken off train; a best checkpoint needs them
-  config.data.placement = 'auto'  # resident on the device, stream, or by size
-  config.data.resident_limit_mb = 1024
-  config.data.num_threads = 4  # that fetch rows when streaming
+  config.data.update(placement())
 
-  config.model = ConfigDict()
-  config.model.kind = 'compound'  # vanilla, simplified, compound
-  config.model.num_hidden = 100  # the paper
-  config.model.num_latents = 5  # the paper
-  config.model.layers = ('hidden', 'mu', 'sigma')  # DBNN layers of the compound VAE
-  config.model.norm = 'batch'  # batch, none
-  config.model.norm_momentum = 0.9
-  config.model.prior = 'mixture'  # single N(0, 1); mixture with N(0, exp(-6)^2), the paper
-  config.model.sampling = 'weights'  # weights, local (local reparameterisation)
-  config.model.weight_kl = 'sample'  # sample, closed_form (single prior)
-  config.model.bayes_rho = -6.0  # simplified: std = softplus(rho) at the start
-  config.model.rho_shift = -3.0  # compound: batch norm's shift on the rho projections
-  config.model.rho_scale = 0.1  # compound: batch norm's scale on the rho projections
+  config.model = _model()
 
   config.loss = ConfigDict()
   config.loss.reweighting = 'blundell'  # blundell (eq. 5), uniform, none (eq. 4)
@@ -111,22 +88,27 @@ def _base(data_name: str) -> ConfigDict:
   config.eval.ood = 'photo_patches' if bundled else _other(data_name)
   config.eval.ood_dir = ''
 
-  config.checkpoint = ConfigDict()
-  config.checkpoint.keep = 2
-  config.checkpoint.best = ''  # keep also the best by this metric, as eval/negative_elbo
-  config.checkpoint.mode = 'min'
-
-  config.stop = ConfigDict()
-  config.stop.metric = ''  # early stopping by this metric, as eval/negative_elbo
-  config.stop.mode = 'min'
-  config.stop.patience = 5  # evaluations without improvement
-
   side = 8 if bundled else 28
-  config.inspect = ConfigDict()
-  config.inspect.facts = ConfigDict(
-    {'image_shape': (side, side, 1), 'steps_per_epoch': steps_per_epoch}
-  )
+  facts = {'image_shape': (side, side, 1), 'steps_per_epoch': steps_per_epoch}
+  config.inspect = ConfigDict({'facts': facts})
   return config
+
+
+def _model() -> ConfigDict:
+  model = ConfigDict()
+  model.kind = 'compound'  # vanilla, simplified, compound
+  model.num_hidden = 100  # the paper
+  model.num_latents = 5  # the paper
+  model.layers = ('hidden', 'mu', 'sigma')  # DBNN layers of the compound VAE
+  model.norm = 'batch'  # batch, none
+  model.norm_momentum = 0.9
+  model.prior = 'mixture'  # single N(0, 1); mixture with N(0, exp(-6)^2), the paper
+  model.sampling = 'weights'  # weights, local (local reparameterisation)
+  model.weight_kl = 'sample'  # sample, closed_form (single prior)
+  model.bayes_rho = -6.0  # simplified: std = softplus(rho) at the start
+  model.rho_shift = -3.0  # compound: batch norm's shift on the rho projections
+  model.rho_scale = 0.1  # compound: batch norm's scale on the rho projections
+  return model
 
 
 def _other(data_name: str) -> str:

@@ -17,9 +17,12 @@ learns from folders of your own images, of 28, 32 or 64 pixels (--config.data.im
 --config.data.resize=crop brings others to that size), grey or RGB (--config.data.channels=3).
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from jaxgen.config import choose_variant
+from jaxgen.defaults import base_config, labelled_images, placement
 from jaxgen.systems.mmgan.regions import CASES, regions
 
 DATA = {'': 'digits', 'mnist_': 'mnist', 'fashion_mnist_': 'fashion_mnist'}
@@ -40,50 +43,25 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   paper = name in ('mnist', 'fashion_mnist')
   num_sets = len(CASES[case])
   num_components = len(regions(num_sets))
-  config = ConfigDict()
-  config.system = 'mmgan'
-  config.seed = 0
-  config.precision = 'float32'
-  config.parallel = 'jit'
-
+  config = base_config('mmgan', mode='max')
   # Real images of each distribution; as many fakes, in equal numbers a component (the paper: 32 each).
   config.batch_size = num_components * (PER_COMPONENT if paper else 16)
-  if name == 'folders':
-    config.batch_size = (
-      80  # 26 a component of two folders (3), 11 of three (7); splits over 8 devices
-    )
+  if name == 'folders':  # 26 a component of two folders (3), 11 of three (7); splits over 8 devices
+    config.batch_size = 80
   config.num_steps = 100_000 if paper else 6_000
-  config.steps_per_call = (
-    0  # 0: 1 on CPU, else the largest divisor of all periods and num_steps up to 64
-  )
   config.log_every = 100
   config.eval_every = 10_000 if paper else 1_000
   config.save_every = 10_000 if paper else 1_000
-  config.picture_every = 0  # 0: at the end only
 
-  config.data = ConfigDict()
-  config.data.name = name  # digits, mnist, fashion_mnist, ..., tfds:NAME; unused with data.sets
-  config.data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
-  config.data.columns = ConfigDict({'image': 'image', 'label': 'label'})  # of a tfds: set
+  config.data = labelled_images(name)  # unused with data.sets
   config.data.case = case  # class sets: A, B, C
   config.data.sets = ''  # image folders of your own instead, as a/,b/
   config.data.image_size = 28  # 28, 32, 64
   config.data.channels = 1  # 1 grey, 3 RGB
   config.data.resize = 'none'  # of your own images: none, fit (on black), crop, stretch
-  config.data.placement = 'auto'  # resident on the device, stream, or by size
-  config.data.resident_limit_mb = 1024
-  config.data.num_threads = 4  # that fetch rows when streaming
+  config.data.update(placement())
 
-  config.model = ConfigDict()
-  config.model.num_components = 0  # K; 0: 2^n - 1
-  config.model.mixture = mixture  # of class sets: fixed at the truth, learned; folders learn theirs
-  config.model.architecture = 'venn'  # venn (nearest upsampling), dcgan (transposed convolutions)
-  config.model.num_latents = 128
-  config.model.gen_widths = (256, 128, 64, 32) if paper else (64, 32, 16, 8)
-  config.model.disc_widths = (64, 128, 256) if paper else (16, 32, 64)
-  config.model.classifier_width = 256 if paper else 64
-  config.model.spectral_norm = True
-  config.model.norm_momentum = 0.9
+  config.model = _model(mixture, paper)
 
   config.loss = ConfigDict()
   config.loss.classifier = 0.5  # lambda, the paper
@@ -100,24 +78,30 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   config.eval.batch_size = 512
   config.eval.num_samples = 10_000  # of each component
 
-  config.checkpoint = ConfigDict()
-  config.checkpoint.keep = 2
-  config.checkpoint.best = ''  # keep also the best by this metric, as eval/set_accuracy
-  config.checkpoint.mode = 'max'
-
-  config.stop = ConfigDict()
-  config.stop.metric = ''
-  config.stop.mode = 'max'
-  config.stop.patience = 5
-
-  config.inspect = ConfigDict()
-  config.inspect.facts = ConfigDict(
-    {
-      'image_shape': (28, 28, 1),
-      'set_names': tuple(f'set{i + 1}' for i in range(num_sets)),
-      'true_mixture': ((1.0 / num_components,) * num_components,) * num_sets,
-      'num_classes': 10,
-      'steps_per_epoch': 500,
-    }
-  )
+  config.inspect = ConfigDict({'facts': _facts(num_sets, num_components)})
   return config.lock()
+
+
+def _model(mixture: str, paper: bool) -> ConfigDict:
+  model = ConfigDict()
+  model.num_components = 0  # K; 0: 2^n - 1
+  model.mixture = mixture  # of class sets: fixed at the truth, learned; folders learn theirs
+  model.architecture = 'venn'  # venn (nearest upsampling), dcgan (transposed convolutions)
+  model.num_latents = 128
+  model.gen_widths = (256, 128, 64, 32) if paper else (64, 32, 16, 8)
+  model.disc_widths = (64, 128, 256) if paper else (16, 32, 64)
+  model.classifier_width = 256 if paper else 64
+  model.spectral_norm = True
+  model.norm_momentum = 0.9
+  return model
+
+
+def _facts(num_sets: int, num_components: int) -> dict[str, Any]:
+  """Facts of the data that `jaxgen inspect` stands in for."""
+  return {
+    'image_shape': (28, 28, 1),
+    'set_names': tuple(f'set{i + 1}' for i in range(num_sets)),
+    'true_mixture': ((1.0 / num_components,) * num_components,) * num_sets,
+    'num_classes': 10,
+    'steps_per_epoch': 500,
+  }

@@ -11,6 +11,7 @@ emnist_mnist and kmnist have the paper's widths: --config.data.dir=DIR.
 from ml_collections import ConfigDict
 
 from jaxgen.config import choose_variant
+from jaxgen.defaults import base_config, labelled_images
 from jaxgen.systems.mmgan.classifier import VARIANTS
 
 
@@ -20,24 +21,14 @@ def get_config(variant: str = 'digits') -> ConfigDict:
   bundled = variant == 'digits'
   steps_per_epoch = 22 if bundled else 937
   epochs = 30 if bundled else 5
-  config = ConfigDict()
-  config.system = 'mmgan_classifier'
-  config.seed = 0
-  config.precision = 'float32'
-  config.parallel = 'jit'
-
+  config = base_config('mmgan_classifier', mode='min', keep=1)
   config.batch_size = 64
   config.num_steps = epochs * steps_per_epoch
-  config.steps_per_call = 0
   config.log_every = steps_per_epoch
   config.eval_every = config.num_steps
   config.save_every = config.num_steps
-  config.picture_every = 0
 
-  config.data = ConfigDict()
-  config.data.name = variant
-  config.data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
-  config.data.columns = ConfigDict({'image': 'image', 'label': 'label'})  # of a tfds: set
+  config.data = labelled_images(variant)
   config.data.image_size = 28
   config.data.channels = 1
   config.data.max_shift = 2  # pixels, up and sideways, at random
@@ -52,18 +43,6 @@ def get_config(variant: str = 'digits') -> ConfigDict:
   config.eval = ConfigDict()
   config.eval.batch_size = 360 if bundled else 512
 
-  config.checkpoint = ConfigDict()
-  config.checkpoint.keep = 1
-  config.checkpoint.best = ''
-  config.checkpoint.mode = 'min'
-
-  config.stop = ConfigDict()
-  config.stop.metric = ''
-  config.stop.mode = 'min'
-  config.stop.patience = 5
-
-  config.inspect = ConfigDict()
-  config.inspect.facts = ConfigDict(
-    {'image_shape': (28, 28, 1), 'num_classes': 10, 'steps_per_epoch': steps_per_epoch}
-  )
+  facts = {'image_shape': (28, 28, 1), 'num_classes': 10, 'steps_per_epoch': steps_per_epoch}
+  config.inspect = ConfigDict({'facts': facts})
   return config.lock()

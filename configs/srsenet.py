@@ -22,6 +22,7 @@ measures PSNR and SSIM on folders of images beside bicubic's.
 from ml_collections import ConfigDict
 
 from jaxgen.config import choose_variant
+from jaxgen.defaults import base_config, placement
 
 SCALES = (2, 3, 4, 8)
 VARIANTS = {
@@ -37,22 +38,14 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
   choose_variant(variant, VARIANTS)
   scale, options = VARIANTS[variant]
   bundled = variant == 'bundled'
-  config = ConfigDict()
-  config.system = 'srsenet'
-  config.seed = 0
-  config.precision = 'float32'
-  config.parallel = 'jit'
+  config = base_config('srsenet', mode='max')
   config.scale = scale  # 2 to 8; the paper: 2, 4, 8
 
   config.batch_size = 16 if bundled else 64  # the paper: 64
   config.num_steps = 2_400 if bundled else 300_000
-  config.steps_per_call = (
-    0  # 0: 1 on CPU, else the largest divisor of all periods and num_steps up to 64
-  )
   config.log_every = 50 if bundled else 100
   config.eval_every = 400 if bundled else 5_000
   config.save_every = 400 if bundled else 5_000
-  config.picture_every = 0  # 0: at the end only
 
   config.data = ConfigDict()
   config.data.train = 'bundled' if bundled else '$JAXGEN_DATA/sr/t91,$JAXGEN_DATA/sr/bsd200'
@@ -60,18 +53,9 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
   config.data.rescale = (1.0, 0.7, 0.5)  # sizes that each image is learned in, the authors' code
   config.data.flips = True  # flips and quarter turns, the authors' code
   config.data.num_validation = 0 if bundled else 8  # images of the folders that are held out
-  config.data.placement = 'auto'  # resident on the device, stream, or by size
-  config.data.resident_limit_mb = 1024
-  config.data.num_threads = 4  # that fetch rows when streaming
+  config.data.update(placement())
 
-  config.model = ConfigDict()
-  config.model.features = 32 if bundled else 64  # the paper: 64
-  config.model.num_blocks = 4 if bundled else 8  # the paper: 8
-  config.model.se_width = options.get('se_width', 4)  # the paper: features / 16 = 4
-  config.model.share_weights = options.get('share_weights', False)
-  config.model.activation_after_input = False
-  config.model.activation_after_conv2 = options.get('activation_after_conv2', False)
-  config.model.se_after_skip = False
+  config.model = _model(bundled, **options)
 
   config.loss = ConfigDict()
   config.loss.epsilon = 1e-3  # of the Charbonnier loss, the authors' code
@@ -86,9 +70,8 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
   config.optim.warmup_steps = 100 if bundled else 0
   config.optim.clip_norm = 0.0  # of the gradient; 0: not clipped
   config.ema_decay = 0.0  # of the parameters; 0: none
-  config.init_from = (
-    ''  # begin with what a safetensors file has of the same shape, as another scale's blocks
-  )
+  # begin with what a safetensors file has of the same shape, as another scale's blocks
+  config.init_from = ''
 
   config.eval = ConfigDict()
   config.eval.batch_size = 8
@@ -99,16 +82,18 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
   config.eval.tiling = 'auto'  # whole within eval.memory_mb, else sampled; whole, exact, sampled
   config.eval.memory_mb = 1024  # for an image's features
 
-  config.checkpoint = ConfigDict()
-  config.checkpoint.keep = 2
-  config.checkpoint.best = ''  # keep also the best by this metric, as eval/psnr
-  config.checkpoint.mode = 'max'
-
-  config.stop = ConfigDict()
-  config.stop.metric = ''
-  config.stop.mode = 'max'
-  config.stop.patience = 5
-
-  config.inspect = ConfigDict()
-  config.inspect.facts = ConfigDict({'steps_per_epoch': 100, 'heldout': ()})
+  config.inspect = ConfigDict({'facts': {'steps_per_epoch': 100, 'heldout': ()}})
   return config.lock()
+
+
+def _model(bundled: bool, **options: bool | int) -> ConfigDict:
+  model = ConfigDict()
+  model.features = 32 if bundled else 64  # the paper: 64
+  model.num_blocks = 4 if bundled else 8  # the paper: 8
+  model.se_width = 4  # the paper: features / 16 = 4
+  model.share_weights = False
+  model.activation_after_input = False
+  model.activation_after_conv2 = False
+  model.se_after_skip = False
+  model.update(options)
+  return model
