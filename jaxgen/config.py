@@ -1,23 +1,46 @@
 """Loading, checking and comparing configs. Imports nothing heavy: a mistake is told within a second."""
 
 import ast
-import difflib
-import hashlib
 import importlib
 import importlib.util
+import inspect
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
+from jaxgen import digests
 from jaxgen.errors import ConfigError
+from jaxgen.schema import Rule, check_leaves, choice, near_matches, require, text, whole
 from jaxgen.systems import SYSTEMS
 
 PERIODS = ('log_every', 'eval_every', 'save_every', 'picture_every')
 MAX_AUTO_STEPS_PER_CALL = 64
+# What every config has. A system's KEYS are the rest.
+CORE = {
+  'system': text('the name of a system'),
+  'seed': whole(0, 2**32 - 1, words='0 or more and below 2**32'),  # larger ones equal smaller ones
+  'precision': choice('float32', 'bfloat16', 'float64'),
+  'parallel': choice('jit', 'pmap'),
+  'batch_size': whole(),
+  'num_steps': whole(1, 2**31 - 1, words='above 0 and below 2**31'),  # the state counts in int32
+  'steps_per_call': whole(0),  # 0: auto
+  'log_every': whole(),
+  'eval_every': whole(0),  # 0: never, as is picture_every's
+  'save_every': whole(),
+  'picture_every': whole(0),
+  'eval.batch_size': whole(),
+  'checkpoint.keep': whole(),
+  'checkpoint.mode': choice('min', 'max'),
+  'stop.mode': choice('min', 'max'),
+  'stop.patience': whole(0),
+}
+# Keys that name a metric of the system, or are empty.
+METRICS = ('checkpoint.best', 'stop.metric')
 # What a resumed run may change: none of it alters the next update.
 RESUME_FREE = (
   *PERIODS,
@@ -32,25 +55,6 @@ RESUME_FREE = (
 )
 # What evaluation of a trained run may change.
 EVALUATE_FREE = ('eval', 'data.dir', 'data.sets', 'parallel')
-
-
-def near_matches(name: str, known: Iterable[str], prefix: str = '') -> str:
-  """' Did you mean ...?' with the closest known names, each after `prefix`, or ''."""
-  known = list(known)
-  close = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
-  likeness = [difflib.SequenceMatcher(None, name, k).ratio() for k in close]
-  close = [k for k, x in zip(close, likeness, strict=True) if x > likeness[0] - 0.1]
-  if not close:  # the right leaf in the wrong branch
-    close = [k for k in known if k.split('.')[-1] == name.split('.')[-1]][:3]
-  return f' Did you mean {" or ".join(prefix + k for k in close)}?' if close else ''
-
-
-def check_choice(key: str, value: str, choices: Iterable[str]) -> None:
-  """Raises ConfigError unless `value` is one of `choices`."""
-  choices = list(choices)
-  if value not in choices:
-    hint = near_matches(str(value), choices)
-    raise ConfigError(f'config.{key} = {value!r} is not one of {", ".join(choices)}.{hint}')
 
 
 def choose_variant(variant: str, variants: Iterable[str]) -> str:
@@ -101,18 +105,42 @@ def load(spec: str) -> ConfigDict:
   module_spec.loader.exec_module(module)
   if not hasattr(module, 'get_config'):
     raise ConfigError(f'{path} has no get_config(variant) function')
-  return module.get_config(variant) if variant else module.get_config()
+  return _got(path, module.get_config, variant)
+
+
+def _got(path: Path, get_config: Callable[..., Any], variant: str) -> ConfigDict:
+  """What get_config of a file returns."""
+  given = (variant,) if variant else ()
+  try:
+    inspect.signature(get_config).bind(*given)
+  except TypeError as error:
+    raise ConfigError(f'{path}: get_config takes {"no" if variant else "a"} variant') from error
+  config = get_config(*given)
+  if not isinstance(config, ConfigDict):
+    raise ConfigError(f'{path}: get_config returns a {type(config).__name__}, not a ConfigDict')
+  return config
 
 
 def flatten(config: ConfigDict | Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  """{'data.name': 'digits', ...}: every leaf by its dotted key. Lists and tuples are leaves."""
+  """{'data.name': 'digits', ...}: every leaf by its dotted key.
+
+  Lists and tuples are leaves, and so is an empty group within another. An unset placeholder is None.
+  """
   flat: dict[str, Any] = {}
-  for key, value in config.items():
+  for key in config:
+    value = _value(config, key)
     if isinstance(value, ConfigDict | Mapping) and (value or not prefix):
       flat |= flatten(value, f'{prefix}{key}.')
     else:
       flat[prefix + key] = list(value) if isinstance(value, tuple) else value
   return flat
+
+
+def _value(config: ConfigDict | Mapping[str, Any], key: str) -> Any:
+  try:
+    return config[key]
+  except (config_dict.RequiredValueError, TypeError):  # it, or what it is computed from, is unset
+    return None
 
 
 def _covered(key: str, patterns: Iterable[str]) -> bool:
@@ -130,24 +158,37 @@ def differing(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> list
   ]
 
 
+def _replaced(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+  """A config with the given values by dotted key."""
+  changed = to_json(config)
+  for key, value in values.items():
+    *path, leaf = key.split('.')
+    node = changed
+    for name in path:
+      node = node.setdefault(name, {})
+    node[leaf] = value
+  return from_json(changed)
+
+
+def with_free(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> ConfigDict:
+  """The saved config with the given values of the keys in `free`."""
+  free = tuple(free)
+  return _replaced(saved, {k: value for k, value in flatten(given).items() if _covered(k, free)})
+
+
 def overridden(config: ConfigDict, values: Mapping[str, str], free: Iterable[str]) -> ConfigDict:
   """A config with some keys set from text, read as the type that each has.
 
   Raises:
     ConfigError: an unknown key, one outside `free`, or a value of another type.
   """
-  free, flat, changed = tuple(free), flatten(config), to_json(config)
-  for key, text in values.items():
+  free, flat = tuple(free), flatten(config)
+  for key in values:
     if key not in flat:
       raise ConfigError(f'unknown key {key!r}.{near_matches(key, flat)}')
     if not _covered(key, free):
       raise ConfigError(f'{key} cannot be changed here, only {", ".join(free)}')
-    *path, leaf = key.split('.')
-    node = changed
-    for name in path:
-      node = node[name]
-    node[leaf] = parsed(key, text, flat[key])
-  result = from_json(changed)
+  result = _replaced(config, {key: parsed(key, x, flat[key]) for key, x in values.items()})
   check(result)
   return result
 
@@ -171,12 +212,13 @@ def parsed(key: str, text: str, like: Any) -> Any:
   return value
 
 
-def system_module(config: ConfigDict):
-  """The module of the config's system: `check_config` at once, the rest imported on use."""
-  if 'system' not in config:
+def system_module(config: ConfigDict) -> ModuleType:
+  """The module of the config's system: KEYS and `check_config` at once, the rest imported on use."""
+  name = _value(config, 'system') if 'system' in config else None
+  if name is None:
     raise ConfigError('config.system is missing: it names the system, one of ' + ', '.join(SYSTEMS))
-  check_choice('system', config.system, SYSTEMS)
-  return importlib.import_module(SYSTEMS[config.system])
+  require('system', choice(*SYSTEMS), name)
+  return importlib.import_module(SYSTEMS[name])
 
 
 def resume_free(config: ConfigDict) -> tuple[str, ...]:
@@ -187,40 +229,33 @@ def resume_free(config: ConfigDict) -> tuple[str, ...]:
   return free
 
 
-def positive(config: ConfigDict, *keys: str) -> None:
-  """Raises ConfigError for the first key whose value is not above 0."""
-  flat = flatten(config)
-  for key in keys:
-    if not (flat[key] > 0 and math.isfinite(flat[key])):
-      raise ConfigError(f'config.{key} = {flat[key]} must be above 0')
+def rules(system: ModuleType) -> dict[str, Rule]:
+  """The rule of every key that a system's config has."""
+  metric = choice(*(f'eval/{name}' for name in system.EVAL_METRICS), optional=True)
+  return {**CORE, **dict.fromkeys(METRICS, metric), **system.KEYS}
+
+
+def check_keys(config: ConfigDict) -> None:
+  """Raises ConfigError unless the keys are those of the config's system and each value fits its rule."""
+  system = system_module(config)
+  check_leaves(flatten(config), rules(system), config.system)
 
 
 def check(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work, before anything heavy is imported.
-
-  `steps_per_call` 0 stands for auto; a period of 0 means never.
-  """
-  system = system_module(config)
-  positive(config, 'num_steps', 'batch_size', 'log_every', 'save_every', 'checkpoint.keep')
-  check_choice('parallel', config.parallel, ('jit', 'pmap'))
-  check_choice('precision', config.precision, ('float32', 'bfloat16', 'float64'))
-  for key in ('seed', 'steps_per_call', *PERIODS):
-    if config[key] < 0:
-      raise ConfigError(f'config.{key} = {config[key]} must be 0 or more')
+  """Raises ConfigError for values that cannot work, alone or together, before anything heavy is imported."""
+  check_keys(config)
   if config.steps_per_call:
     check_periods(config)
-  for key in ('checkpoint.best', 'stop.metric'):
-    metric = flatten(config)[key]
-    if metric:
-      check_choice(key, metric, [f'eval/{name}' for name in system.EVAL_METRICS])
-    if metric and not config.eval_every:
-      raise ConfigError(f'config.{key} = {metric!r} needs config.eval_every above 0')
-  if config.checkpoint.best and not config.data.get('num_validation'):
-    fix = 'set config.data.num_validation' if 'num_validation' in config.data else 'it has none'
+  flat = flatten(config)
+  for key in METRICS:
+    if flat[key] and not config.eval_every:
+      raise ConfigError(f'config.{key} = {flat[key]!r} needs config.eval_every above 0')
+  if config.checkpoint.best and not flat.get('data.num_validation'):
+    fix = 'set config.data.num_validation' if 'data.num_validation' in flat else 'it has none'
     raise ConfigError(
       f'config.checkpoint.best needs validation rows of {config.system} to judge by: {fix}'
     )
-  system.check_config(config)
+  system_module(config).check_config(config)
 
 
 def check_periods(config: ConfigDict, resuming: bool = False) -> None:
@@ -262,7 +297,7 @@ def for_inference(config: ConfigDict) -> ConfigDict:
   """The config without `init_from`: a trained model needs no longer what it began with."""
   if not config.get('init_from'):
     return config
-  return from_json({**to_json(config), 'init_from': ''})
+  return _replaced(config, {'init_from': ''})
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -275,7 +310,22 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
   return ConfigDict(values).lock()
 
 
+def from_saved(values: Any) -> ConfigDict:
+  """A config from the JSON of a file that may be damaged.
+
+  Raises:
+    ConfigError: it is no config, or not one that `check_keys` takes.
+  """
+  if not isinstance(values, Mapping):
+    raise ConfigError(f'it holds a value of type {type(values).__name__}, not a config')
+  try:
+    config = from_json(values)
+  except (KeyError, TypeError) as error:  # names that ConfigDict itself uses
+    raise ConfigError(f'{error} in a config') from error
+  check_keys(config)
+  return config
+
+
 def digest(*values: Any) -> str:
   """A short name for JSON values, the same on every machine."""
-  text = json.dumps(values, sort_keys=True, default=list)
-  return hashlib.sha256(text.encode()).hexdigest()[:16]
+  return digests.name([json.dumps(values, sort_keys=True, default=list).encode()])

@@ -69,3 +69,37 @@ def test_a_config_without_a_system_is_refused():
   config = configs.from_json({'seed': 0})
   with pytest.raises(ConfigError, match=r'config.system is missing.*comvae'):
     configs.check(config)
+
+
+@pytest.mark.parametrize(
+  ('text', 'variant', 'words'),
+  [
+    ('', '', r'has no get_config\(variant\) function'),
+    ('def get_config(): pass', '', 'get_config returns a NoneType, not a ConfigDict'),
+    ('def get_config(): return {}', '', 'get_config returns a dict, not a ConfigDict'),
+    ('def get_config(): pass', 'small', 'get_config takes no variant'),
+    ('def get_config(variant): pass', '', 'get_config takes a variant'),
+  ],
+)
+def test_a_file_that_gives_no_config_is_told_in_one_line(tmp_path, text, variant, words):
+  path = tmp_path / 'mine.py'
+  path.write_text(text)
+  with pytest.raises(ConfigError, match=rf'mine\.py:? {words}'):
+    configs.load(f'{path}:{variant}')
+
+
+def test_the_free_keys_are_taken_from_the_given_config_and_no_other():
+  saved, given = configs.load('comvae'), configs.load('comvae')
+  given.seed, given.eval.chunk, given.data.dir = 3, 10, 'elsewhere'
+  given.eval_every = 88  # begins like a free key, and is another
+  found = configs.with_free(saved, given, configs.EVALUATE_FREE)
+  assert configs.differing(saved, found, free=()) == [
+    'data.dir:  -> elsewhere',
+    'eval.chunk: 50 -> 10',
+  ]
+
+
+def test_a_free_key_that_the_saved_config_lacks_is_added():
+  saved = configs.from_json({'system': 'comvae', 'seed': 0})
+  found = configs.with_free(saved, configs.load('comvae'), ('eval.chunk',))
+  assert configs.flatten(found) == {'system': 'comvae', 'seed': 0, 'eval.chunk': 50}

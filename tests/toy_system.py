@@ -12,10 +12,12 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
+from jaxgen import config as configs
 from jaxgen.axis import example_keys, psum
 from jaxgen.data import pipeline
 from jaxgen.data.order import generator
 from jaxgen.metrics import Mean
+from jaxgen.schema import Rule
 from jaxgen.task import Data, Task, TrainState, step_rng, update_player
 
 CONVOLUTIONAL = False
@@ -49,6 +51,13 @@ def get_config() -> ConfigDict:
     }
   )
   return config.lock()
+
+
+KEYS = {
+  key: Rule('anything', lambda value: None)
+  for key in configs.flatten(get_config())
+  if key not in (*configs.CORE, *configs.METRICS)
+}
 
 
 def check_config(config: ConfigDict) -> None:

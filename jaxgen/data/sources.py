@@ -17,6 +17,8 @@ from jaxgen.data.order import generator, order
 from jaxgen.errors import ConfigError, DataError
 
 _BUNDLED = ('digits', 'photo_patches')
+# Bundled sets that have no training images.
+TEST_ONLY = ('photo_patches',)
 _TFDS = 'tfds:'
 _TFDS_NAME = re.compile(r'(\w+)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?')
 _NUM_DIGITS_TRAIN = 1437

@@ -14,7 +14,7 @@ from jaxgen.run import devices as dev
 from jaxgen.run import loading, results
 from jaxgen.run.tools import make_tools, prepare_precision
 from jaxgen.run.training import trained_asset
-from jaxgen.run.workdir import refuse, required_config, same_facts, saved_config, with_free
+from jaxgen.run.workdir import refuse, required_config, same_facts, saved_config
 from jaxgen.task import Task, Tools, Trained
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.terminal.signals import Stopped, StopSignals
@@ -156,7 +156,7 @@ def open_run(
     free = (*configs.RESUME_FREE, *configs.EVALUATE_FREE)
     free += ('num_steps', 'steps_per_call', 'init_from')  # of no use any more
     refuse(configs.differing(config, given, free), workdir, 'evaluated or sampled')
-    config = with_free(config, given, configs.EVALUATE_FREE)
+    config = configs.with_free(config, given, configs.EVALUATE_FREE)
   devices = dev.make_devices(config.parallel)
   task = configs.system_module(config).make_task(config, trained.facts)
   tools = make_tools(

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def saved_config(workdir: Path) -> ConfigDict | None:
   Where config.json is gone and checkpoints are there, it is that of the newest checkpoint.
 
   Raises:
-    CheckpointError: it is damaged, or gone and no checkpoint can be read.
+    CheckpointError: it is damaged or lacks keys of its system, or it is gone and no checkpoint can be read.
   """
   path = workdir / 'config.json'
   if not path.is_file():
@@ -67,8 +66,8 @@ def saved_config(workdir: Path) -> ConfigDict | None:
     logging.warning('%s is gone: going by the config of checkpoint %d', path, step)
     return config
   try:
-    return configs.from_json(json.loads(path.read_text()))
-  except ValueError as error:
+    return configs.from_saved(json.loads(path.read_text()))
+  except (ValueError, ConfigError) as error:
     raise CheckpointError(
       f'{path} is damaged ({error}): restore it or use another --workdir; without the file the config of '
       'the newest checkpoint counts'
@@ -109,20 +108,6 @@ def refuse(lines: list[str], workdir: Path, what: str) -> None:
       f'{workdir} was trained with another config and cannot be {what} with this one. '
       f'Differing keys: {"; ".join(lines)}. Use these values or another --workdir.'
     )
-
-
-def with_free(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> ConfigDict:
-  """The saved config with the given values of the keys in `free`."""
-  values = configs.to_json(saved)
-  flat = configs.flatten(given)
-  for key, value in flat.items():
-    if any(key == f or key.startswith(f + '.') for f in free):
-      *path, leaf = key.split('.')
-      node = values
-      for name in path:
-        node = node.setdefault(name, {})
-      node[leaf] = value
-  return configs.from_json(values)
 
 
 def check_facts(workdir: Path, facts: dict[str, Any]) -> None:

@@ -47,6 +47,13 @@ def at_root(monkeypatch):
     (['--config.checkpoint.best=eval/negative_elbo'], 'config.data.num_validation'),
     (['--config.eval.chunk=7'], 'must be a multiple of'),
     (['--config.stop.metric=eval/los'], "config.stop.metric = 'eval/los' is not one of eval/negative_elbo"),
+    (['--config.checkpoint.mode=MIN'], "config.checkpoint.mode = 'MIN' is not one of min, max"),
+    (['--config.stop.patience=-1'], 'config.stop.patience = -1 must be 0 or more'),
+    (['--config.seed=4294967296'], 'config.seed = 4294967296 must be 0 or more and below 2**32'),
+    (['--config.optim.b1=1.0'], 'config.optim.b1 = 1.0 must be in [0, 1)'),
+    (['--config.data.num_threads=-1'], 'config.data.num_threads = -1 must be 0 or more'),
+    (['--config.data.name=photo_patches'], "config.data.name = 'photo_patches' has no training images"),
+    (['--config.model.layers=()'], 'config.model.layers is empty'),
     (['--mode=trian'], 'train|evaluate|sample'),
     (['--step=3'], '--step is for --mode=evaluate'),
     (['--wrkdir=x'], 'workdir'),
@@ -104,14 +111,21 @@ def test_a_mistake_is_told_before_jax_is_imported(tmp_path):
   code = (
     'import sys; from jaxgen.command.launcher import main; '
     "status = main(['launch.py', '--config=configs/comvae.py', '--workdir=x', '--config.sed=1']); "
+    "[main(['launch.py', '--config=' + x, '--workdir=x', '--config.stop.mode=MIN']) for x in sys.argv[1:]]; "
     "heavy = {'jax', 'flax', 'orbax', 'tensorflow_datasets', 'grain'} & set(sys.modules); "
     "sys.exit(f'imported {heavy}' if heavy else status)"
   )
   done = subprocess.run(
-    [sys.executable, '-c', code], cwd=ROOT, env=environment(), capture_output=True, text=True
+    [sys.executable, '-c', code, *SYSTEMS],
+    cwd=ROOT,
+    env=environment(),
+    capture_output=True,
+    text=True,
   )
   assert done.returncode == 2, done.stderr
-  assert done.stderr == 'error: unknown key config.sed. Did you mean config.seed?\n'
+  wrong_value = "error: config.stop.mode = 'MIN' is not one of min, max.\n"
+  unknown_key = 'error: unknown key config.sed. Did you mean config.seed?\n'
+  assert done.stderr == unknown_key + len(SYSTEMS) * wrong_value
 
 
 def test_help_teaches_without_a_config(capsys):

@@ -8,6 +8,7 @@ from jaxgen.systems import imported_on_use
 _LAZY = {
   'CONVOLUTIONAL': 'config',
   'EVAL_METRICS': 'config',
+  'KEYS': 'config',
   'check_config': 'config',
   'depends_on_num_steps': 'config',
   'make_data': 'data',

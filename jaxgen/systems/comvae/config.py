@@ -2,13 +2,48 @@
 
 from ml_collections import ConfigDict
 
-from jaxgen.config import check_choice, positive
-from jaxgen.data.sources import check_name
+from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
+from jaxgen.schema import above, choice, each, finite, text, whole, within
 
 CONVOLUTIONAL = False
 EVAL_METRICS = ('negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl')
 ENCODER_LAYERS = ('hidden', 'mu', 'sigma')
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **LABELLED,
+  **PLACEMENT,
+  'data.num_validation': whole(0),
+  'model.kind': choice('vanilla', 'simplified', 'compound'),
+  'model.num_hidden': whole(),
+  'model.num_latents': whole(),
+  'model.layers': each(choice(*ENCODER_LAYERS), 'DBNN layers'),
+  'model.norm': choice('batch', 'none'),
+  'model.norm_momentum': within(0, 1, closed='left'),
+  'model.prior': choice('single', 'mixture'),
+  'model.sampling': choice('weights', 'local'),
+  'model.weight_kl': choice('sample', 'closed_form'),
+  'model.bayes_rho': finite(),
+  'model.rho_shift': finite(),
+  'model.rho_scale': finite(),
+  'loss.reweighting': choice('blundell', 'uniform', 'none'),
+  'optim.learning_rate': above(0),
+  'optim.b1': within(0, 1, closed='left'),
+  'optim.b2': within(0, 1, closed='left'),
+  'eval.importance_samples': whole(),
+  'eval.chunk': whole(),
+  'eval.num_examples': whole(),
+  'eval.ais_examples': whole(),
+  'eval.ais_chains': whole(),
+  'eval.ais_steps': whole(),
+  'eval.gap_examples': whole(),
+  'eval.gap_max_checks': whole(),
+  'eval.weight_samples': whole(),
+  'eval.ood': image_set(training=False),
+  'eval.ood_dir': text("the folder with eval.ood's files, or empty for $JAXGEN_DATA/<name>"),
+  'inspect.facts.image_shape': each(whole(), 'sizes', 3),
+  'inspect.facts.steps_per_epoch': whole(),
+}
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
@@ -18,52 +53,15 @@ def depends_on_num_steps(config: ConfigDict) -> bool:
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work."""
-  check_name(config.data.name)
-  check_choice('data.placement', config.data.placement, ('auto', 'resident', 'stream'))
-  if config.data.num_validation < 0:
-    raise ConfigError(
-      f'config.data.num_validation = {config.data.num_validation} must be 0 or more'
-    )
-  model = config.model
-  check_choice('model.kind', model.kind, ('vanilla', 'simplified', 'compound'))
-  check_choice('model.norm', model.norm, ('batch', 'none'))
-  check_choice('model.prior', model.prior, ('single', 'mixture'))
-  check_choice('model.sampling', model.sampling, ('weights', 'local'))
-  check_choice('model.weight_kl', model.weight_kl, ('sample', 'closed_form'))
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  model, options = config.model, config.eval
   if model.weight_kl == 'closed_form' and model.prior != 'single':
     raise ConfigError(
       "config.model.weight_kl = 'closed_form' exists for the single prior only: "
       "set config.model.prior='single' or weight_kl='sample'"
     )
-  for layer in model.layers:
-    check_choice('model.layers', layer, ENCODER_LAYERS)
-  if model.kind == 'compound' and not model.layers:
+  if options.importance_samples % options.chunk:
     raise ConfigError(
-      'config.model.layers is empty: the compound VAE needs at least one of '
-      + ', '.join(ENCODER_LAYERS)
-    )
-  check_choice('loss.reweighting', config.loss.reweighting, ('blundell', 'uniform', 'none'))
-  if not 0 <= model.norm_momentum < 1:
-    raise ConfigError(f'config.model.norm_momentum = {model.norm_momentum} must be in [0, 1)')
-  positive(
-    config,
-    'model.num_hidden',
-    'model.num_latents',
-    'optim.learning_rate',
-    'eval.batch_size',
-    'eval.importance_samples',
-    'eval.chunk',
-    'eval.num_examples',
-    'eval.ais_examples',
-    'eval.ais_chains',
-    'eval.ais_steps',
-    'eval.gap_examples',
-    'eval.gap_max_checks',
-    'eval.weight_samples',
-  )
-  if config.eval.importance_samples % config.eval.chunk:
-    raise ConfigError(
-      f'config.eval.importance_samples = {config.eval.importance_samples} must be a multiple of '
-      f'config.eval.chunk = {config.eval.chunk}'
+      f'config.eval.importance_samples = {options.importance_samples} must be a multiple of '
+      f'config.eval.chunk = {options.chunk}'
     )

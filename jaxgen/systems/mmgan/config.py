@@ -4,15 +4,49 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxgen.config import check_choice, positive
-from jaxgen.data.sources import check_name
+from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
+from jaxgen.schema import above, at_least, choice, each, flag, require, text, whole, within
 from jaxgen.systems.mmgan.regions import CASES
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('set_accuracy', 'set_nll')
 SIZES = (28, 32, 64)
 RESIZE_RULES = ('none', 'fit', 'crop', 'stretch')
+CHANNELS = choice(1, 3, words='1 (grey) or 3 (RGB)')
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **LABELLED,
+  **PLACEMENT,
+  'data.name': text('the name of an image set'),  # unused with data.sets
+  'data.case': choice(*CASES),
+  'data.sets': text('folders of images, as a/,b/, or empty for class sets'),
+  'data.image_size': choice(*SIZES),
+  'data.channels': CHANNELS,
+  'data.resize': choice(*RESIZE_RULES),
+  'model.num_components': whole(0),
+  'model.mixture': choice('fixed', 'learned'),
+  'model.architecture': choice('venn', 'dcgan'),
+  'model.num_latents': whole(),
+  'model.gen_widths': each(whole(), 'widths', 4),
+  'model.disc_widths': each(whole(), 'widths', 3),
+  'model.classifier_width': whole(),
+  'model.spectral_norm': flag(),
+  'model.norm_momentum': within(0, 1, closed='left'),
+  'loss.classifier': at_least(0),
+  'loss.generator': choice('non_saturating', 'saturating'),
+  'optim.learning_rate': above(0),
+  'optim.mixture_learning_rate': above(0),
+  'optim.b1': within(0, 1, closed='left'),
+  'optim.b2': within(0, 1, closed='left'),
+  'ema_decay': within(0, 1, closed='left', note='0 is no average'),
+  'eval.num_samples': whole(),
+  'inspect.facts.image_shape': each(whole(), 'sizes', 3),
+  'inspect.facts.set_names': each(text('a name'), 'names'),
+  'inspect.facts.true_mixture': each(each(within(0, 1), 'shares'), 'rows of shares'),
+  'inspect.facts.num_classes': whole(),
+  'inspect.facts.steps_per_epoch': whole(),
+}
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
@@ -42,41 +76,11 @@ def is_learned(config: ConfigDict) -> bool:
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work."""
-  data, model = config.data, config.model
-  check_choice('data.placement', data.placement, ('auto', 'resident', 'stream'))
-  check_choice('data.resize', data.resize, RESIZE_RULES)
-  check_choice('model.architecture', model.architecture, ('venn', 'dcgan'))
-  check_choice('model.mixture', model.mixture, ('fixed', 'learned'))
-  check_choice('loss.generator', config.loss.generator, ('non_saturating', 'saturating'))
-  if data.image_size not in SIZES:
-    raise ConfigError(
-      f'config.data.image_size = {data.image_size} is not one of {", ".join(map(str, SIZES))}'
-    )
-  if data.channels not in (1, 3):
-    raise ConfigError(f'config.data.channels = {data.channels} must be 1 (grey) or 3 (RGB)')
-  if model.num_components < 0:
-    raise ConfigError(f'config.model.num_components = {model.num_components} must be 0 or more')
-  _check_sets(config)
-  positive(
-    config,
-    'model.num_latents',
-    'model.classifier_width',
-    'optim.learning_rate',
-    'optim.mixture_learning_rate',
-    'eval.num_samples',
-    'eval.batch_size',
-    'data.resident_limit_mb',
-  )
-  for key in ('gen_widths', 'disc_widths'):
-    if not model[key] or min(model[key]) < 1:
-      raise ConfigError(f'config.model.{key} = {tuple(model[key])} must be widths above 0')
-  if len(model.gen_widths) != 4 or len(model.disc_widths) != 3:
-    raise ConfigError('config.model.gen_widths has 4 widths and config.model.disc_widths 3')
-  if config.loss.classifier < 0:
-    raise ConfigError(f'config.loss.classifier = {config.loss.classifier} must be 0 or more')
-  if not 0 <= config.ema_decay < 1:
-    raise ConfigError(f'config.ema_decay = {config.ema_decay} must be in [0, 1); 0 is no average')
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  if folders(config):
+    _check_folders(config)
+  else:
+    _check_class_sets(config)
   k = num_components(config)
   if config.batch_size < k:
     raise ConfigError(
@@ -85,33 +89,31 @@ def check_config(config: ConfigDict) -> None:
     )
 
 
-def _check_sets(config: ConfigDict) -> None:
-  data, own = config.data, folders(config)
-  if not own:
-    if data.name == 'folders':
-      raise ConfigError(
-        'config.data.sets is empty: name two or more folders of images, as --config.data.sets=a/,b/'
-      )
-    check_name(data.name)
-    check_choice('data.case', data.case, CASES)
-    if config.model.mixture == 'fixed' and config.model.num_components not in (
-      0,
-      2 ** len(CASES[data.case]) - 1,
-    ):
-      raise ConfigError(
-        "config.model.mixture = 'fixed' has a component for each region of the sets: "
-        'leave config.model.num_components at 0'
-      )
-    return
+def _check_class_sets(config: ConfigDict) -> None:
+  data = config.data
+  if data.name == 'folders':
+    raise ConfigError(
+      'config.data.sets is empty: name two or more folders of images, as --config.data.sets=a/,b/'
+    )
+  require('data.name', image_set(training=True), data.name)
+  known = (0, 2 ** len(CASES[data.case]) - 1)
+  if config.model.mixture == 'fixed' and config.model.num_components not in known:
+    raise ConfigError(
+      "config.model.mixture = 'fixed' has a component for each region of the sets: "
+      'leave config.model.num_components at 0'
+    )
+
+
+def _check_folders(config: ConfigDict) -> None:
+  names, own = config.data.sets, folders(config)
   if len(own) == 1:
     raise ConfigError(
-      f'config.data.sets = {data.sets!r} is a single set: what sets share needs two or more, '
-      'as a/,b/'
+      f'config.data.sets = {names!r} is a single set: what sets share needs two or more, as a/,b/'
     )
   if len(set(own)) < len(own):
-    raise ConfigError(f'config.data.sets = {data.sets!r} names a folder twice')
-  whole = [path.absolute() for path in own]
-  for a in whole:
-    for b in whole:
+    raise ConfigError(f'config.data.sets = {names!r} names a folder twice')
+  whole_paths = [path.absolute() for path in own]
+  for a in whole_paths:
+    for b in whole_paths:
       if a in b.parents:
         raise ConfigError(f'config.data.sets: {b} lies in {a}, so that both would own its images')

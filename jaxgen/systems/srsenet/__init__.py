@@ -9,6 +9,7 @@ _LAZY = {
   'CONVOLUTIONAL': 'config',
   'EVALUATES_WITHOUT_DATA': 'config',
   'EVAL_METRICS': 'config',
+  'KEYS': 'config',
   'check_config': 'config',
   'depends_on_num_steps': 'config',
   'make_data': 'data',

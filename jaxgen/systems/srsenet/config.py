@@ -1,13 +1,13 @@
 """What an srsenet config may say. Imports nothing heavy."""
 
-import math
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxgen.config import check_choice, positive
 from jaxgen.data.folders import default_folder
+from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
+from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
 
 CONVOLUTIONAL = True
 EVALUATES_WITHOUT_DATA = True  # evaluation reads its own images
@@ -18,6 +18,47 @@ BUNDLED = 'bundled'
 HELDOUT = 'heldout'
 MAX_SCALE = 8
 _DATA = '$JAXGEN_DATA'
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **PLACEMENT,
+  'scale': whole(2, MAX_SCALE),
+  'data.train': text(
+    'folders of images, as DIR,DIR',
+    if_empty='name folders of images, as --config.data.train=DIR,DIR, or '
+    f"'{BUNDLED}' for the photographs of scikit-image and scikit-learn",
+  ),
+  'data.crop': whole(),
+  'data.rescale': each(within(0, 1, closed='right'), 'factors'),
+  'data.flips': flag(),
+  'data.num_validation': whole(0),
+  'data.num_threads': whole(),
+  'model.features': whole(),
+  'model.num_blocks': whole(),
+  'model.se_width': whole(),
+  'model.share_weights': flag(),
+  'model.activation_after_input': flag(),
+  'model.activation_after_conv2': flag(),
+  'model.se_after_skip': flag(),
+  'loss.epsilon': above(0),
+  'optim.learning_rate': above(0),
+  'optim.b1': within(0, 1, closed='left'),
+  'optim.b2': within(0, 1, closed='left'),
+  'optim.schedule': choice('step', 'cosine', 'constant'),
+  'optim.drop_at': within(0, 1, closed='right'),
+  'optim.drop': within(0, 1, closed='right'),
+  'optim.warmup_steps': whole(0),
+  'optim.clip_norm': at_least(0, note='0 is off'),
+  'ema_decay': within(0, 1, closed='left', note='0 is no average'),
+  'init_from': text('a safetensors file, or empty'),
+  'eval.crop': whole(),
+  'eval.sets': text(f"folders of images, as DIR,DIR, or '{HELDOUT}'"),
+  'eval.protocol': choice(*PROTOCOLS),
+  'eval.gray_as_rgb': flag(),
+  'eval.tiling': choice(*TILINGS),
+  'eval.memory_mb': whole(),
+  'inspect.facts.steps_per_epoch': whole(),
+  'inspect.facts.heldout': each(text('a name'), 'names', empty=True),
+}
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
@@ -48,56 +89,18 @@ def folders(names: str) -> list[Path]:
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work."""
-  data, optim = config.data, config.optim
-  check_choice('data.placement', data.placement, ('auto', 'resident', 'stream'))
-  check_choice('optim.schedule', optim.schedule, ('step', 'cosine', 'constant'))
-  check_choice('eval.protocol', config.eval.protocol, PROTOCOLS)
-  check_choice('eval.tiling', config.eval.tiling, TILINGS)
-  if not 2 <= config.scale <= MAX_SCALE:
-    raise ConfigError(f'config.scale = {config.scale} must be between 2 and {MAX_SCALE}')
-  positive(
-    config,
-    'data.crop',
-    'data.num_threads',
-    'data.resident_limit_mb',
-    'model.features',
-    'model.num_blocks',
-    'model.se_width',
-    'loss.epsilon',
-    'optim.learning_rate',
-    'eval.batch_size',
-    'eval.crop',
-    'eval.memory_mb',
-  )
-  for key, crop in (('data.crop', data.crop), ('eval.crop', config.eval.crop)):
-    if crop % config.scale:
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  scale, warmup = config.scale, config.optim.warmup_steps
+  for key, crop in (('data.crop', config.data.crop), ('eval.crop', config.eval.crop)):
+    if crop % scale:
       raise ConfigError(
-        f'config.{key} = {crop} must be a multiple of config.scale = {config.scale}, '
-        f'as {crop // config.scale * config.scale or config.scale}'
+        f'config.{key} = {crop} must be a multiple of config.scale = {scale}, '
+        f'as {crop // scale * scale or scale}'
       )
-  if config.eval.crop <= 2 * config.scale:
+  if config.eval.crop <= 2 * scale:
     raise ConfigError(f'config.eval.crop = {config.eval.crop} leaves nothing after shaving')
-  if not data.rescale or min(data.rescale) <= 0 or max(data.rescale) > 1:
-    raise ConfigError(f'config.data.rescale = {tuple(data.rescale)} must be factors in (0, 1]')
-  if data.num_validation < 0:
-    raise ConfigError(f'config.data.num_validation = {data.num_validation} must be 0 or more')
-  if not data.train:
+  if warmup >= config.num_steps:
     raise ConfigError(
-      'config.data.train is empty: name folders of images, as --config.data.train=DIR,DIR, or '
-      f"'{BUNDLED}' for the photographs of scikit-image and scikit-learn"
-    )
-  if not 0 < optim.drop_at <= 1 or not 0 < optim.drop <= 1:
-    raise ConfigError('config.optim.drop_at and config.optim.drop must be in (0, 1]')
-  if not 0 <= optim.warmup_steps < config.num_steps:
-    raise ConfigError(
-      f'config.optim.warmup_steps = {optim.warmup_steps} must be from 0 to below '
+      f'config.optim.warmup_steps = {warmup} must be from 0 to below '
       f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
     )
-  for key in ('b1', 'b2'):
-    if not 0 <= optim[key] < 1:
-      raise ConfigError(f'config.optim.{key} = {optim[key]} must be in [0, 1)')
-  if not 0 <= optim.clip_norm < math.inf:
-    raise ConfigError(f'config.optim.clip_norm = {optim.clip_norm} must be 0 (off) or more')
-  if not 0 <= config.ema_decay < 1:
-    raise ConfigError(f'config.ema_decay = {config.ema_decay} must be in [0, 1); 0 is no average')

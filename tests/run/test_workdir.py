@@ -1,0 +1,60 @@
+"""What the folder of a run says of itself, where its files are not what they should be."""
+
+import json
+
+import pytest
+
+from jaxgen import config as configs
+from jaxgen.errors import CheckpointError
+from jaxgen.run import workdir
+
+
+def saved(**values):
+  """The JSON of a config with some top-level keys replaced; None removes one."""
+  config = {**configs.to_json(configs.load('comvae')), **values}
+  return json.dumps({key: value for key, value in config.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+  ('text', 'words'),
+  [
+    ('{"seed": 0,', 'Expecting'),
+    ('\x00', 'Expecting'),
+    ('[]', 'of type list, not a config'),
+    ('"comvae"', 'of type str, not a config'),
+    ('3', 'of type int, not a config'),
+    ('null', 'of type NoneType, not a config'),
+    ('{}', 'config.system is missing'),
+    (saved(system=None), 'config.system is missing'),
+    (saved(system='comvea'), "config.system = 'comvea' is not one of comvae, mmgan"),
+    (saved(system=['comvae']), 'config.system'),
+    (saved(data=3), 'config.data = 3 must be a group of keys: data.name'),
+    (saved(eval={}), 'config.eval.batch_size is missing: a whole number above 0'),
+    (saved(loss=[1]), 'config.loss = [1] must be a group of keys: loss.reweighting'),
+    (saved(seed='a'), "config.seed = 'a' must be a whole number"),
+    (saved(batch_size=float('nan')), 'config.batch_size = nan must be a whole number'),
+    (saved(extra=1), 'config.extra is no key of comvae'),
+    (saved(**{'a.b': 1}), 'a.b'),
+    (saved(lock=1), 'lock'),
+  ],
+)
+def test_a_config_json_that_is_not_one_is_told_in_one_line(tmp_path, text, words):
+  path = tmp_path / 'config.json'
+  path.write_text(text)
+  with pytest.raises(CheckpointError) as caught:
+    workdir.saved_config(tmp_path)
+  said = str(caught.value)
+  assert said.startswith(f'{path} is damaged or of another version of jaxgen (')
+  assert words in said and '\n' not in said
+
+
+def test_a_config_json_that_is_no_text_is_told(tmp_path):
+  (tmp_path / 'config.json').write_bytes(b'\xff\xfe\x00')
+  with pytest.raises(CheckpointError, match=r'config\.json is damaged'):
+    workdir.saved_config(tmp_path)
+
+
+def test_the_saved_config_is_the_one_that_was_written(tmp_path):
+  config = configs.load('srsenet')
+  workdir.write_config(tmp_path, config)
+  assert configs.differing(workdir.saved_config(tmp_path), config, free=()) == []
