@@ -27,6 +27,7 @@ KEYS = {
   'model.rho_shift': finite(),
   'model.rho_scale': finite(),
   'loss.reweighting': choice('blundell', 'uniform', 'none'),
+  'loss.weight_kl_per': choice('example', 'batch'),
   'optim.learning_rate': above(0),
   'optim.b1': within(0, 1, closed='left'),
   'optim.b2': within(0, 1, closed='left'),
@@ -37,6 +38,7 @@ KEYS = {
   'eval.ais_chains': whole(),
   'eval.ais_steps': whole(),
   'eval.gap_examples': whole(),
+  'eval.gap_samples': whole(),
   'eval.gap_max_checks': whole(),
   'eval.weight_samples': whole(),
   'eval.ood': image_set(training=False),
@@ -59,6 +61,11 @@ def check_config(config: ConfigDict) -> None:
     raise ConfigError(
       "config.model.weight_kl = 'closed_form' exists for the single prior only: "
       "set config.model.prior='single' or weight_kl='sample'"
+    )
+  if model.kind == 'simplified' and config.loss.weight_kl_per == 'example':
+    raise ConfigError(
+      "config.loss.weight_kl_per = 'example' does not exist for the simplified model, whose examples "
+      "share their weights: set config.loss.weight_kl_per='batch'"
     )
   if options.importance_samples % options.chunk:
     raise ConfigError(

@@ -113,3 +113,26 @@ def reweighting(name: str, step: jax.Array, steps_per_epoch: int) -> jax.Array:
     i = (step % steps_per_epoch + 1).astype(jnp.float32)
     return jnp.exp2(-i) / (1.0 - 2.0**-steps_per_epoch)
   return jnp.float32({'uniform': 1.0 / steps_per_epoch, 'none': 1.0}[name])
+
+
+def weight_kl_coefficient(
+  name: str, per: str, step: jax.Array, steps_per_epoch: int, batch_size: int
+) -> jax.Array:
+  """c, the factor of the weight KL in an example's cost reconstruction + latent KL + c * weight KL.
+
+  Eq. 5 sets one weight KL, times pi_i, beside the sum of a minibatch's costs. Where weights are shared, that
+  is c = pi_i / B in the mean over examples. Where each example has weights of its own, the paper does not say
+  whether the KL is one of the minibatch or one of each example, which is B times as much.
+
+  Args:
+    name: of `reweighting`, which gives pi_i.
+    per: 'batch', c = pi_i / B; 'example', c = pi_i.
+    step: () completed updates.
+    steps_per_epoch: M, batches an epoch.
+    batch_size: B, rows of the global batch.
+
+  Returns:
+    () float32.
+  """
+  divisor = {'batch': batch_size, 'example': 1}[per]
+  return reweighting(name, step, steps_per_epoch) / divisor

@@ -82,7 +82,6 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   # Evaluation is always one program over the whole batch.
   figures = Figures(make_model(config, facts), facts, config)
   optimizers = {PLAYER: optax.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)}
-  shared_weights = config.model.kind == 'simplified'
 
   def init(key: jax.Array) -> TrainState:
     x = jnp.zeros((2, num_pixels), dtype)
@@ -106,9 +105,13 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
       step_rng(state, 'weights'), example_keys(step_rng(state, 'weights'), n, axis)
     )
     z_keys = example_keys(step_rng(state, 'latent'), n, axis)
-    weight = losses.reweighting(config.loss.reweighting, state.step, facts['steps_per_epoch'])
-    if shared_weights:  # eq. 5 sums the examples' costs beside one weight KL
-      weight = weight / config.batch_size
+    weight = losses.weight_kl_coefficient(
+      config.loss.reweighting,
+      config.loss.weight_kl_per,
+      state.step,
+      facts['steps_per_epoch'],
+      config.batch_size,
+    )
 
     def loss_fn(params):
       (logits, posterior), updates = net.apply(

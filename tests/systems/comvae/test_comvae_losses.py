@@ -222,3 +222,24 @@ def test_shares_start_anew_every_epoch():
   assert losses.reweighting('uniform', jnp.int32(3), 5) == np.float32(0.2)
   with pytest.raises(KeyError):
     losses.reweighting('linear', jnp.int32(3), 5)
+
+
+@pytest.mark.parametrize('per', ['batch', 'example'])
+@pytest.mark.parametrize('name', ['blundell', 'uniform', 'none'])
+def test_the_coefficient_of_the_weight_kl(name, per):
+  num_batches, size = 4, 32
+  for step in range(6):
+    share = {
+      'blundell': 2.0 ** (num_batches - 1 - step % num_batches) / 15,
+      'uniform': 1 / num_batches,
+      'none': 1.0,
+    }[name]
+    expected = share / size if per == 'batch' else share
+    found = losses.weight_kl_coefficient(name, per, jnp.int32(step), num_batches, size)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_unknown_readings_are_no_coefficient():
+  with pytest.raises(KeyError):
+    losses.weight_kl_coefficient('none', 'pixel', jnp.int32(0), 4, 32)

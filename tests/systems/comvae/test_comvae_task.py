@@ -60,11 +60,18 @@ def test_unknown_variants_are_refused():
     ({'model__num_latents': 0}, 'must be above 0'),
     ({'model__norm_momentum': 1.0}, r'must be in \[0, 1\)'),
     ({'loss__reweighting': 'sqrt'}, 'blundell, uniform, none'),
+    ({'loss__weight_kl_per': 'pixel'}, 'example, batch'),
+    ({'eval__gap_samples': 0}, 'must be above 0'),
   ],
 )
 def test_impossible_values_are_refused(values, message):
   with pytest.raises(ConfigError, match=message):
     tiny(**values)
+
+
+def test_shared_weights_are_not_paid_for_by_each_example():
+  with pytest.raises(ConfigError, match=r"set config.loss.weight_kl_per='batch'"):
+    tiny('simplified_single', loss__weight_kl_per='example')
 
 
 # --- One step ---
@@ -76,9 +83,9 @@ def gradient(state):
 
 
 @functools.cache
-def compiled(row):
+def compiled(row, per='batch'):
   """(key, first step) -> (state before, states after and metrics of two updates, stacked)."""
-  task = task_of(row)
+  task = task_of(row, loss__weight_kl_per=per)
 
   def update(state, batch):
     state, metrics = task.train_step(state, batch)
@@ -94,9 +101,9 @@ def compiled(row):
 
 
 @functools.cache
-def stepped(row, step=0):
+def stepped(row, step=0, per='batch'):
   """(state before, state after, means of the metrics) of one update at `step`."""
-  state, (states, metrics) = compiled(row)(jax.random.key(0), jnp.int32(step))
+  state, (states, metrics) = compiled(row, per)(jax.random.key(0), jnp.int32(step))
   first = jax.tree.map(lambda x: x[0], (states, metrics))
   return state, first[0], averages(fold(first[1]))
 
@@ -123,15 +130,45 @@ def test_two_steps_of_every_row_are_finite(row):
 
 
 @pytest.mark.parametrize(
-  ('row', 'divisor'), [('compound_mixture', 1), ('simplified_mixture', 8), ('no_reweighting', 1)]
+  ('row', 'per', 'divisor'),
+  [
+    ('compound_mixture', 'example', 1),
+    ('compound_mixture', 'batch', 8),
+    ('simplified_mixture', 'batch', 8),
+    ('no_reweighting', 'example', 1),
+    ('no_reweighting', 'batch', 8),
+  ],
 )
 @pytest.mark.parametrize('step', [0, 7])
-def test_share_of_the_weight_kl(row, divisor, step):
-  _, _, means = stepped(row, step)
+def test_share_of_the_weight_kl(row, per, divisor, step):
+  _, _, means = stepped(row, step, per)
   i = step % M + 1
   share = 1 if row == 'no_reweighting' else 2 ** (M - i) / (2**M - 1)
   expected = means['negative_elbo'] + share / divisor * means['weight_kl']
   np.testing.assert_allclose(means['loss'], expected, rtol=1e-5)
+
+
+def test_the_gradient_of_the_weight_kl_has_its_coefficient():
+  """It is all that changes with the reading, so the gradient is linear in c: the same slope everywhere."""
+  per_batch, per_example = (
+    gradient(stepped('compound_mixture', 0, p)[1]) for p in ('batch', 'example')
+  )
+  whole = gradient(stepped('no_reweighting', 0, 'example')[1])  # c = 1
+  c = 16 / 31
+
+  def slope(high, low, change):
+    return jax.tree.map(lambda a, b: (a - b) / change, high, low)
+
+  found = slope(per_example, per_batch, c - c / 8)
+  expected = slope(whole, per_example, 1 - c)
+  assert tree_l2(found) > 1
+  assert tree_l2(jax.tree.map(jnp.subtract, found, expected)) < 1e-4 * tree_l2(expected)
+
+
+def test_the_reading_does_not_touch_a_plain_model():
+  found, expected = (stepped('vanilla', 0, per) for per in ('example', 'batch'))
+  jax.tree.map(np.testing.assert_array_equal, found[1].params, expected[1].params)
+  assert found[2] == expected[2]
 
 
 def test_a_step_of_the_simplified_model_by_hand():
