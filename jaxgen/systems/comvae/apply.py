@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgen.systems.comvae.figures import Figures
+from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
 from jaxgen.task import Tools, Trained, name_key
 
@@ -44,18 +44,18 @@ def score_images(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) -
     ValueError: an image of another size.
   """
   config: ConfigDict = trained.config
-  figures = Figures(make_model(config, trained.facts), trained.facts, config)
+  inference = Inference(make_model(config, trained.facts), trained.facts, config)
   samples = config.eval.weight_samples
 
   @tools.compile
   def score(variables, image, key):
     batch = {'image': image[None], 'mask': np.ones(1, np.float32)}
     keys = jax.random.split(name_key(key, 'elbo'), samples)
-    terms = jax.vmap(lambda k: figures.terms(variables, batch, k)['negative_elbo'])(keys)
-    latents = figures.latent_means(variables, batch, name_key(key, 'weights'))
+    terms = jax.vmap(lambda k: inference.terms(variables, batch, k)['negative_elbo'])(keys)
+    latents = inference.latent_means(variables, batch, name_key(key, 'weights'))
     return (
       terms.mean(),
-      -figures.importance(variables, batch, name_key(key, 'importance'))[0],
+      -inference.importance(variables, batch, name_key(key, 'importance'))[0],
       latents['variance'].mean(),
     )
 

@@ -1,231 +1,270 @@
 """What the paper's table reports of a Compound VAE, what goes beyond it, and its pictures."""
 
+import functools
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxgen.data.order import order
 from jaxgen.errors import UserError
-from jaxgen.metrics import Mean, averages, fold
+from jaxgen.metrics import averages, fold
 from jaxgen.pictures.grids import image_grid
-from jaxgen.systems.comvae.figures import Figures
+from jaxgen.systems.comvae.inference import Inference
 from jaxgen.task import Batch, Data, PyTree, Tools, name_key
 
 ACTIVE_VARIANCE = 0.01
 TRAVERSAL_RANGE = 2.5
 PICTURE_WIDTH = 600  # pixels, about
+NUM_RECONSTRUCTIONS = 40
+HELD_MB = 64  # float32 images that a process holds at once
+
+Figures = dict[str, Any]
 
 
-def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+class _Run(NamedTuple):
+  """What every figure is computed from."""
+
+  inference: Inference
+  variables: PyTree
+  data: Data
+  tools: Tools
+
+  @property
+  def batch_size(self) -> int:
+    """Rows of a batch of a split."""
+    return self.inference.options.batch_size
+
+
+class Part(NamedTuple):
+  """Figures that are computed together, where `tools.full` asks for them.
+
+  Attributes:
+    keys: their names in evaluation.json.
+    compute: gives them; what it leaves out is None.
+  """
+
+  keys: tuple[str, ...]
+  compute: Callable[[_Run], Figures]
+
+
+def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> Figures:
   """The contents of evaluation.json but for step and train_last_epoch. All in nats.
 
   The ELBO terms of the test set in evaluation mode stand at the top level; `train_clean` and
   `test_train_mode` have the same four for the training set and for the test set with batch statistics.
   What `tools.full` leaves out is None.
   """
-  test = _elbo(figures, variables, data, tools, 'test')
+  run = _Run(inference, variables, data, tools)
   result = {
     'split': 'test',
-    **test,
-    'train_clean': _elbo(figures, variables, data, tools, 'train'),
-    'test_train_mode': _elbo_train_mode(figures, variables, data, tools),
-    'num_examples': _count(data, tools, figures, 'test'),
+    **_elbo(run, 'test'),
+    'train_clean': _elbo(run, 'train'),
+    'test_train_mode': _elbo_train_mode(run),
+    'num_examples': _count(run, 'test'),
   }
-  beyond = (_likelihood, _gaps, _latents, _ood)
-  for part in beyond:
-    values = part(figures, variables, data, tools) if tools.full else _NOTHING[part.__name__]
-    result |= values
-  expensive = [name for values in _NOTHING.values() for name in values]
+  for part in PARTS:
+    result |= dict.fromkeys(part.keys)
+    if tools.full:
+      result |= part.compute(run)
+  expensive = [key for part in PARTS for key in part.keys]
   return {**result, 'left_out': [] if tools.full else expensive}
 
 
-_NOTHING: dict[str, dict[str, Any]] = {
-  '_likelihood': dict.fromkeys(
-    (
-      'nll_importance',
-      'nll_num_examples',
-      'nll_ais',
-      'nll_importance_of_ais_examples',
-      'ais_num_examples',
-    )
-  ),
-  '_gaps': dict.fromkeys(('amortization_gap', 'approximation_gap', 'gap_num_examples')),
-  '_latents': dict.fromkeys(('active_units', 'latent_mean_variance')),
-  '_ood': dict.fromkeys(('ood_auroc', 'ood_auroc_variance')),
-}
+def _batches(run: _Run, split: str, what: str) -> Iterator[Batch]:
+  """A split in the batches of this process, with a bar."""
+  return run.tools.progress(run.data.splits[split](run.tools.rows(run.batch_size)), what)
 
 
-def _batches(data: Data, tools: Tools, figures: Figures, split: str, what: str) -> Iterator[Batch]:
-  rows = tools.rows(figures.options.batch_size)
-  return tools.progress(list(data.splits[split](rows)), what)
+def _whole_batches(run: _Run, split: str) -> Iterator[Batch]:
+  """A split's batches with the rows of all processes."""
+  return run.data.splits[split](slice(0, run.batch_size))
 
 
-def _count(data: Data, tools: Tools, figures: Figures, split: str) -> int:
-  whole = data.splits[split](slice(0, figures.options.batch_size))
-  return int(sum(batch['mask'].sum() for batch in whole))
+def _count(run: _Run, split: str) -> int:
+  """Rows of a split."""
+  return int(sum(batch['mask'].sum() for batch in _whole_batches(run, split)))
 
 
-def _elbo(
-  figures: Figures, variables: PyTree, data: Data, tools: Tools, split: str
-) -> dict[str, float]:
+def _elbo(run: _Run, split: str) -> dict[str, float]:
   """Mean ELBO terms of a split in evaluation mode."""
-
-  def step(variables, batch, key):
-    terms = figures.terms(variables, batch, key)
-    return {name: Mean.of(x, batch['mask']) for name, x in terms.items()}
-
-  compiled, key = tools.compile(step), name_key(tools.rng, split)
+  step, key = run.tools.compile(run.inference.eval_step), name_key(run.tools.rng, split)
   parts = [
-    compiled(variables, batch, jax.random.fold_in(key, i))
-    for i, batch in enumerate(_batches(data, tools, figures, split, f'ELBO on {split}'))
+    jax.device_get(step(run.variables, batch, jax.random.fold_in(key, i)))
+    for i, batch in enumerate(_batches(run, split, f'ELBO on {split}'))
   ]
-  return averages(fold(*jax.device_get(parts)))
+  return averages(fold(*parts))
 
 
-def _elbo_train_mode(
-  figures: Figures, variables: PyTree, data: Data, tools: Tools
-) -> dict[str, float] | None:
+def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
   """Mean ELBO terms of the test set with the statistics of batches drawn as in training.
 
   Files are often sorted by writer; a fixed permutation gives batches like those of training. None where
   the test set is smaller than a batch.
   """
-  images = _whole(data, figures, 'test')
-  n, size = len(images), figures.batch_size
+  n, size = _count(run, 'test'), run.inference.batch_size
   if n < size:
     return None
   rows = order(0, 'test_train_mode', 0, n)[: n // size * size].reshape(-1, size)
-  local = tools.rows(size)
-
-  def step(variables, batch, key):
-    terms = figures.terms(variables, batch, key, train=True)
-    return {name: Mean.of(x, batch['mask']) for name, x in terms.items()}
-
-  compiled, key = tools.compile(step), name_key(tools.rng, 'test_train_mode')
+  local = run.tools.rows(size)
+  fn = functools.partial(run.inference.eval_step, train=True)
+  step, key = run.tools.compile(fn), name_key(run.tools.rng, 'test_train_mode')
+  mask = np.ones(size, np.float32)[local]
+  drawn = _picked_batches(run, rows[:, local])
   parts = []
-  for i, index in enumerate(tools.progress(list(rows), 'ELBO in train mode')):
-    batch = {'image': images[index][local], 'mask': np.ones(size, np.float32)[local]}
-    parts.append(compiled(variables, batch, jax.random.fold_in(key, i)))
-  return averages(fold(*jax.device_get(parts)))
+  for i, images in enumerate(run.tools.progress(drawn, 'ELBO in train mode')):
+    batch = {'image': images, 'mask': mask}
+    parts.append(jax.device_get(step(run.variables, batch, jax.random.fold_in(key, i))))
+  return averages(fold(*parts))
 
 
-def _whole(data: Data, figures: Figures, split: str, limit: int | None = None) -> np.ndarray:
-  """Images [N, P] of a split, in its order; every process reads all of them."""
-  images: list[np.ndarray] = []
-  for batch in data.splits[split](slice(0, figures.options.batch_size)):
-    images.extend(batch['image'][batch['mask'] > 0])
-    if limit is not None and len(images) >= limit:
+def _picked_batches(run: _Run, rows: np.ndarray) -> Iterator[np.ndarray]:
+  """Images [b, P] of each line of `rows` [N, b] of the test set.
+
+  The set is read in its order, as often as it takes to hold no more than HELD_MB of it at once.
+  """
+  num_bytes = 4 * run.inference.num_pixels * rows.shape[1]
+  held = max(1, HELD_MB * 2**20 // num_bytes)
+  for first in range(0, len(rows), held):
+    wanted = rows[first : first + held]
+    images = np.empty((*wanted.shape, run.inference.num_pixels), np.float32)
+    start = 0
+    for batch in _whole_batches(run, 'test'):
+      here = (wanted >= start) & (wanted < start + len(batch['mask']))
+      images[here] = batch['image'][wanted[here] - start]
+      start += len(batch['mask'])
+    yield from images
+
+
+def _first_rows(run: _Run, split: str, limit: int, size: int) -> Iterator[np.ndarray]:
+  """The first `limit` images of a split in its order, `size` at a time, the last ones fewer.
+
+  Every process reads all of them; no more than two batches are held.
+  """
+  images = np.empty((0, run.inference.num_pixels), np.float32)
+  for batch in _whole_batches(run, split):
+    real = batch['image'][batch['mask'] > 0][:limit]
+    limit -= len(real)
+    images = np.concatenate([images, real])
+    while len(images) >= size:
+      yield images[:size]
+      images = images[size:]
+    if not limit:
       break
-  return np.stack(images[:limit])
+  if len(images):
+    yield images
+
+
+def _even_batch(run: _Run, limit: int) -> int:
+  """Rows of the smallest batch that takes `limit` rows in no more batches than eval.batch_size does."""
+  devices = run.tools.devices
+  num_batches = max(1, -(-limit // run.batch_size))
+  return -(-limit // (num_batches * devices)) * devices
+
+
+def _padded(run: _Run, images: np.ndarray, size: int) -> Batch:
+  """The given images [N, P] and padding: the rows that this process has of a batch of `size`."""
+  padding = size - len(images)
+  batch = {
+    'image': np.pad(images, ((0, padding), (0, 0))),
+    'mask': np.pad(np.ones(len(images), np.float32), (0, padding)),
+  }
+  local = run.tools.rows(size)
+  return {name: x[local] for name, x in batch.items()}
 
 
 def _per_example(
-  fn,
-  name: str,
-  figures: Figures,
-  variables: PyTree,
-  data: Data,
-  tools: Tools,
-  limit: int,
-  split='test',
+  run: _Run, fn: Callable, name: str, limit: int, split: str = 'test'
 ) -> dict[str, np.ndarray]:
   """fn(variables, batch, key) -> dict of [B, ...], over the first `limit` rows of a split."""
-  images = _whole(data, figures, split, limit)
-  size = figures.options.batch_size
-  local, key = tools.rows(size), name_key(tools.rng, name)
-  compiled = tools.compile(fn)
+  size = _even_batch(run, limit)
+  compiled, key = run.tools.compile(fn), name_key(run.tools.rng, name)
   parts = []
-  for i in tools.progress(range(0, len(images), size), name):
-    part = images[i : i + size]
-    mask = np.pad(np.ones(len(part), np.float32), (0, size - len(part)))
-    padded = np.pad(part, ((0, size - len(part)), (0, 0)))
-    batch = {'image': padded[local], 'mask': mask[local]}
-    values = compiled(variables, batch, jax.random.fold_in(key, i))
-    parts.append({k: np.asarray(v)[: len(part)] for k, v in values.items()})
+  rows = _first_rows(run, split, limit, size)
+  for i, images in enumerate(run.tools.progress(rows, name)):
+    values = compiled(run.variables, _padded(run, images, size), jax.random.fold_in(key, i * size))
+    parts.append({k: np.asarray(v)[: len(images)] for k, v in values.items()})
   return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
-def _likelihood(
-  figures: Figures, variables: PyTree, data: Data, tools: Tools
-) -> dict[str, float | int]:
-  options = figures.options
+def _bounds(run: _Run) -> Figures:
+  """Bounds of log p(x) and what lies between them.
+
+  The importance bound is computed once, for as many rows as -log p(x) or the gaps ask for.
+  """
+  options, inference = run.inference.options, run.inference
   bound = _per_example(
-    lambda v, b, k: {'log_p': figures.importance(v, b, k)},
+    run,
+    lambda v, b, k: {'log_p': inference.importance(v, b, k)},
     'importance bound',
-    figures,
-    variables,
-    data,
-    tools,
-    options.num_examples,
+    max(options.num_examples, options.gap_examples),
   )['log_p']
   annealed = _per_example(
-    lambda v, b, k: {'log_p': figures.annealed(v, b, k)},
+    run,
+    lambda v, b, k: {'log_p': inference.annealed(v, b, k)},
     'annealed importance sampling',
-    figures,
-    variables,
-    data,
-    tools,
     options.ais_examples,
   )['log_p']
   same = bound[: len(annealed)]
+  nll = -bound[: options.num_examples]
   return {
-    'nll_importance': float(-bound.mean()),
-    'nll_num_examples': len(bound),
+    'nll_importance': float(nll.mean()),
+    'nll_num_examples': len(nll),
     'nll_ais': float(-annealed.mean()),
     'nll_importance_of_ais_examples': float(-same.mean()) if len(same) == len(annealed) else None,
     'ais_num_examples': len(annealed),
+    **_gaps(run, bound[: options.gap_examples]),
   }
 
 
-def _gaps(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
-  bounds = _per_example(
-    lambda v, b, k: figures.gaps(v, b, k)._asdict(),
-    'amortization gap',
-    figures,
-    variables,
-    data,
-    tools,
-    figures.options.gap_examples,
+def _gaps(run: _Run, log_p: np.ndarray) -> Figures:
+  """The amortization gap in its three readings, and the approximation gap, over the rows of `log_p` [N]."""
+  inference = run.inference
+  found = _per_example(
+    run, lambda v, b, k: inference.bounds(v, b, k)._asdict(), 'amortization gap', len(log_p)
   )
+  optimised = found['optimised']
+  marginal = found['amortized'] + found['weight_information']
   return {
-    'amortization_gap': float((bounds['optimised'] - bounds['amortized']).mean()),
-    'approximation_gap': float((bounds['importance'] - bounds['optimised']).mean()),
-    'gap_num_examples': len(bounds['amortized']),
+    'amortization_gap': float((optimised - found['amortized']).mean()),
+    'amortization_gap_mean_weights': float((optimised - found['mean_weights']).mean()),
+    'amortization_gap_marginal': float((optimised - marginal).mean()),
+    'weight_information': float(found['weight_information'].mean()),
+    'approximation_gap': float((log_p - optimised).mean()),
+    'gap_num_examples': len(log_p),
   }
 
 
-def _latents(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+def _latents(run: _Run) -> Figures:
   """Active units: latents whose posterior mean varies over the test set (Burda et al. 2016)."""
-  count = _count(data, tools, figures, 'test')
-  means = _per_example(figures.latent_means, 'latent means', figures, variables, data, tools, count)
+  inference = run.inference
+  means = _per_example(run, inference.latent_means, 'latent means', _count(run, 'test'))
   return {
     'active_units': int((means['mean'].var(axis=0) > ACTIVE_VARIANCE).sum()),
-    'latent_mean_variance': float(means['variance'].mean()) if figures.random_weights else 0.0,
+    'latent_mean_variance': float(means['variance'].mean()) if inference.random_weights else 0.0,
   }
 
 
-def _ood(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+def _ood(run: _Run) -> Figures:
   """AUROC of telling out-of-distribution images (the positive class) from the test set."""
+  inference = run.inference
 
   def scores(variables, batch, key):
-    latents = figures.latent_means(variables, batch, name_key(key, 'weights'))
+    latents = inference.latent_means(variables, batch, name_key(key, 'weights'))
     return {
-      'negative_elbo': figures.terms(variables, batch, key)['negative_elbo'],
+      'negative_elbo': inference.terms(variables, batch, key)['negative_elbo'],
       'variance': latents['variance'].mean(-1),
     }
 
-  count = _count(data, tools, figures, 'test')
+  count = _count(run, 'test')
   try:
-    outside = _per_example(
-      scores, 'out-of-distribution images', figures, variables, data, tools, count, 'ood'
-    )
+    outside = _per_example(run, scores, 'out-of-distribution images', count, 'ood')
   except UserError as error:
     logging.warning('no out-of-distribution figures: %s', error)
-    return _NOTHING['_ood']
-  inside = _per_example(scores, 'in-distribution images', figures, variables, data, tools, count)
+    return {}
+  inside = _per_example(run, scores, 'in-distribution images', count)
   labels = np.repeat([0, 1], [len(inside['variance']), len(outside['variance'])])
 
   from sklearn.metrics import roc_auc_score  # takes a second to import, needed here only
@@ -235,17 +274,39 @@ def _ood(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> dict[
 
   return {
     'ood_auroc': auroc('negative_elbo'),
-    'ood_auroc_variance': auroc('variance') if figures.random_weights else None,
+    'ood_auroc_variance': auroc('variance') if inference.random_weights else None,
   }
 
 
+PARTS = (
+  Part(
+    (
+      'nll_importance',
+      'nll_num_examples',
+      'nll_ais',
+      'nll_importance_of_ais_examples',
+      'ais_num_examples',
+      'amortization_gap',
+      'amortization_gap_mean_weights',
+      'amortization_gap_marginal',
+      'weight_information',
+      'approximation_gap',
+      'gap_num_examples',
+    ),
+    _bounds,
+  ),
+  Part(('active_units', 'latent_mean_variance'), _latents),
+  Part(('ood_auroc', 'ood_auroc_variance'), _ood),
+)
+
+
 def pictures(
-  figures: Figures, variables: PyTree, data: Data | None, tools: Tools
+  inference: Inference, variables: PyTree, data: Data | None, tools: Tools
 ) -> dict[str, np.ndarray]:
   """Grids: prior samples, a traversal of each latent, and, with data, test images over reconstructions."""
-  height, width, _ = figures.facts['image_shape']
-  num_latents = figures.num_latents
-  decode = tools.compile(figures.decode)
+  height, width, _ = inference.facts['image_shape']
+  num_latents = inference.num_latents
+  decode = tools.compile(inference.decode)
 
   def grid(flat, columns: int) -> np.ndarray:
     scale = max(1, round(PICTURE_WIDTH / (columns * (width + 1))))
@@ -262,25 +323,20 @@ def pictures(
     'traversal': grid(decode(variables, traversal.reshape(-1, num_latents)), len(values)),
   }
   if data is not None:
-    images = _whole(data, figures, 'test', 40)
-    size = figures.options.batch_size
-    batch = {
-      'image': np.resize(images, (size, images.shape[1])),
-      'mask': np.ones(size, np.float32),
-    }
-    local = {name: x[tools.rows(size)] for name, x in batch.items()}
-    rebuilt = tools.compile(figures.reconstruct)(
-      variables, local, name_key(tools.rng, 'reconstructions')
-    )
-    n = min(len(images), size)
-    columns = min(n, 10)
-    n -= n % columns
-    pairs = np.stack(
-      [
-        images[:n].reshape(-1, columns, images.shape[1]),
-        np.asarray(rebuilt)[:n].reshape(-1, columns, images.shape[1]),
-      ],
-      axis=1,
-    )
-    drawn['reconstructions'] = grid(pairs, columns)
+    pairs = _reconstructions(_Run(inference, variables, data, tools))
+    drawn['reconstructions'] = grid(pairs, pairs.shape[2])
   return drawn
+
+
+def _reconstructions(run: _Run) -> np.ndarray:
+  """[N / C, 2, C, P]: lines of C test images, each over the line of their reconstructions."""
+  images = next(_first_rows(run, 'test', NUM_RECONSTRUCTIONS, NUM_RECONSTRUCTIONS))
+  devices = run.tools.devices
+  size = -(-len(images) // devices) * devices
+  rebuilt = run.tools.compile(run.inference.reconstruct)(
+    run.variables, _padded(run, images, size), name_key(run.tools.rng, 'reconstructions')
+  )
+  columns = min(len(images), 10)
+  n = len(images) - len(images) % columns
+  lines = (x[:n].reshape(-1, columns, x.shape[1]) for x in (images, np.asarray(rebuilt)))
+  return np.stack(list(lines), axis=1)

@@ -102,7 +102,8 @@ class SampledLayer:
 
   Attributes:
     prior: 'single' or 'mixture'.
-    sampling: 'weights', h from a weight sample; 'local', h from its own exact distribution.
+    sampling: 'weights', h from a weight sample; 'local', h from its own exact distribution; 'mean', h of the
+      mean weights, which inference alone asks for.
     weight_kl: 'sample', one Monte Carlo sample of log q - log p; 'closed_form' (single prior only).
   """
 
@@ -143,8 +144,9 @@ class SampledLayer:
       h = jnp.einsum('bi,io->bo' if shared else 'bi,bio->bo', x, w)
       h += jnp.broadcast_to(b, h.shape)
     else:
-      mean, std = posterior.moments(x)
-      h = mean + std * normal(_fold(noise.example, 2), mean.shape[-1:], x.dtype)
+      h, std = posterior.moments(x)
+    if self.sampling == 'local':
+      h += std * normal(_fold(noise.example, 2), h.shape[-1:], x.dtype)
     return h, w_kl.sum(axis=(-2, -1)) + b_kl.sum(axis=-1)
 
 
@@ -205,7 +207,7 @@ class DynamicDense(nn.Module):
   """The DBNN module: a dense layer whose weight distribution is computed from each example.
 
   mu_w = W_wmu x, rho_w = W_wrho x, mu_b = W_bmu x, rho_b = W_brho x without biases, each through batch
-  norm; w ~ N(mu_w, softplus(rho_w)^2), b ~ N(mu_b, softplus(rho_b)^2); h = w x + b (the paper's eq. 3).
+  norm; w ~ N(mu_w, softplus(rho_w)^2), b ~ N(mu_b, softplus(rho_b)^2); h = w x + b.
 
   Batch norm undoes the scale of the projections, so its own scale and shift set the weights' scale. Without
   it the projections start with that scale and shift themselves: with plain ones the log-variance of the

@@ -15,7 +15,7 @@ from jaxgen.axis import example_keys, psum
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.comvae import evaluation, losses, model
-from jaxgen.systems.comvae.figures import Figures, elbo_terms
+from jaxgen.systems.comvae.inference import Inference, elbo_terms
 from jaxgen.task import (
   Batch,
   Data,
@@ -80,7 +80,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   dtype = DTYPES[config.precision][1]
   net = make_model(config, facts, axis)
   # Evaluation is always one program over the whole batch.
-  figures = Figures(make_model(config, facts), facts, config)
+  inference = Inference(make_model(config, facts), facts, config)
   optimizers = {PLAYER: optax.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)}
 
   def init(key: jax.Array) -> TrainState:
@@ -136,22 +136,18 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   def export(state: TrainState) -> PyTree:
     return {'params': state.params[PLAYER], **state.variables[PLAYER]}
 
-  def eval_step(variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
-    terms = figures.terms(variables, batch, key)
-    return {name: Mean.of(x, batch['mask']) for name, x in terms.items()}
-
   def evaluate(variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
-    return evaluation.evaluate(figures, variables, data, tools)
+    return evaluation.evaluate(inference, variables, data, tools)
 
   def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
-    return evaluation.pictures(figures, variables, data, tools)
+    return evaluation.pictures(inference, variables, data, tools)
 
   return Task(
     batch={'image': jax.ShapeDtypeStruct((config.batch_size, num_pixels), jnp.float32)},
     init=init,
     train_step=train_step,
     export=export,
-    eval_step=eval_step,
+    eval_step=inference.eval_step,
     evaluate=evaluate,
     pictures=pictures,
   )

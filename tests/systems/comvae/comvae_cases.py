@@ -70,15 +70,21 @@ def noise(n: int, seed: int = 0) -> model.Noise:
   return model.Noise(key, example_keys(key, n))
 
 
-def tools(full: bool = True) -> Tools:
-  """One process, one device, no progress bar."""
+def tools(full: bool = True, devices: int = 1) -> Tools:
+  """One process, no progress bar, batches that `devices` can share; computes on one."""
+
+  def rows(batch_size: int) -> slice:
+    assert batch_size % devices == 0
+    return slice(0, batch_size)
+
   return Tools(
     compile=quick_jit,
-    rows=lambda batch_size: slice(0, batch_size),
+    rows=rows,
     progress=lambda items, description: iter(items),
     trained=lambda config: None,
     rng=jax.random.key(7),
     full=full,
+    devices=devices,
   )
 
 

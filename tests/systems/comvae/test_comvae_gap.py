@@ -10,7 +10,7 @@ from comvae_cases import FACTS, images, task_of, tiny
 from linear_gaussian import LinearGaussian
 
 from jaxgen.systems.comvae import gap
-from jaxgen.systems.comvae.figures import Figures
+from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
 
 
@@ -85,7 +85,7 @@ def test_a_frozen_example_stays_frozen(monkeypatch):
 def test_gaps_of_a_known_bad_encoder():
   """A decoder that ignores z: log p(x) is the cost of its logits and q* is the prior, exactly."""
   config = tiny('vanilla', eval__importance_samples=2000, eval__chunk=50)
-  figures = Figures(make_model(config, FACTS), FACTS, config)
+  inference = Inference(make_model(config, FACTS), FACTS, config)
   task = task_of('vanilla')
   zeros = jax.tree.map(
     lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(task.init, jax.random.key(0))
@@ -95,10 +95,53 @@ def test_gaps_of_a_known_bad_encoder():
   params['encoder']['mu_head']['dense']['bias'] = mean
   params['encoder']['sigma_head']['dense']['bias'] = log_var
   batch = {'image': images(4), 'mask': np.ones(4, np.float32)}
-  bounds = jax.jit(figures.gaps)({'params': params}, batch, jax.random.key(0))
+  bounds = jax.jit(inference.bounds)({'params': params}, batch, jax.random.key(0))
+  importance = jax.jit(inference.importance)({'params': params}, batch, jax.random.key(0))
   log_p = -16 * np.log(2)
   kl = 0.5 * (jnp.exp(log_var) + mean**2 - 1 - log_var).sum()
   np.testing.assert_allclose(bounds.optimised, log_p, rtol=1e-5)
   np.testing.assert_allclose(bounds.optimised - bounds.amortized, kl, rtol=1e-4)
   # The standard deviation of one weight p(z) / q(z) is below 1 here.
-  np.testing.assert_allclose(bounds.importance, log_p, atol=4 / 2000**0.5)
+  np.testing.assert_allclose(importance, log_p, atol=4 / 2000**0.5)
+
+
+def drawn_posteriors(num_weights, std, spread, num_latents=2, mean=0.0):
+  """q(z|w) = N(w, std^2 I) of weights w ~ N(mean, spread^2 I), as [S, B, Z]; std and spread are [B]."""
+  rng = np.random.default_rng(3)
+  size = (num_weights, len(std), num_latents)
+  w = mean + np.asarray(spread)[:, None] * rng.normal(size=size)
+  log_var = np.broadcast_to(2 * np.log(std)[:, None], size)
+  return gap.LocalPosterior(jnp.asarray(w, jnp.float32), jnp.asarray(log_var, jnp.float32))
+
+
+def test_information_about_the_weights_has_its_closed_form():
+  std, spread = np.array([1.0, 0.5, 0.2]), np.array([0.1, 0.5, 0.8])
+  exact = np.log1p((spread / std) ** 2)  # Z / 2 log(1 + ratio^2), Z = 2
+  found = jax.jit(gap.information)(drawn_posteriors(3000, std, spread), jax.random.key(0))
+  # The log ratio's standard deviation is about 1 nat, and less where the information is small.
+  np.testing.assert_allclose(found, exact, atol=0.06)
+  assert found[0] < 0.03 and found[2] > 2.5
+
+
+def test_information_from_few_weights_is_a_lower_bound():
+  std, spread = np.array([0.01] * 8), np.ones(8)
+  assert np.log1p((spread / std) ** 2).min() > 9
+  found = jax.jit(gap.information)(drawn_posteriors(5, std, spread), jax.random.key(0))
+  assert (found <= np.log(5) + 1e-5).all() and found.mean() > 0.99 * np.log(5)
+  one = jax.jit(gap.information)(drawn_posteriors(1, std, spread), jax.random.key(0))
+  np.testing.assert_allclose(one, 0, atol=1e-5)
+
+
+def test_averaging_over_weights_loosens_the_bound_by_the_information():
+  """E_w L(q_w) = L(E_w q_w) - I(z; w | x), each side in closed form but for the average over w."""
+  toy = LinearGaussian.random(6, 2, std=1.0)
+  x = toy.sample(1)
+  std, spread, mean = 0.6, 0.7, 0.3
+  posteriors = drawn_posteriors(4000, [std], [spread], mean=mean)
+  many = np.repeat(x, 4000, axis=0)
+  average = toy.elbo(many, posteriors.mean[:, 0], posteriors.log_var[:, 0])
+  marginal = toy.elbo(x, np.full((1, 2), mean), np.full((1, 2), np.log(std**2 + spread**2)))
+  information = jax.jit(gap.information)(posteriors, jax.random.key(0))
+  error = average.std() / 4000**0.5 + 1 / 4000**0.5
+  assert information > 0.5
+  assert abs(average.mean() + information - marginal) < 4 * error

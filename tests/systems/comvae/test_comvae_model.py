@@ -238,6 +238,15 @@ def test_layers_have_noise_of_their_own():
   assert len(np.unique(keys, axis=0)) == 15
 
 
+def test_mean_weights_are_what_samples_average_to():
+  x = jnp.asarray([[0.5, -1.0, 2.0]])
+  posterior = weight_posterior()
+  h, _ = model.SampledLayer('single', 'mean')(x, posterior, noise(1))
+  other, _ = model.SampledLayer('single', 'mean')(x, posterior, noise(1, seed=5))
+  np.testing.assert_array_equal(h, other)
+  np.testing.assert_allclose(h, x @ posterior.w_mean + posterior.b_mean[None], rtol=1e-6)
+
+
 # --- The whole network, batch norm, masks, precision ---
 
 

@@ -1,5 +1,6 @@
 import functools
 import json
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import pytest
 from comvae_cases import FACTS, NUM_PIXELS, data_of, images, quick_jit, task_of, tiny, tools
 
 from jaxgen.errors import DataError
-from jaxgen.systems.comvae.figures import Figures
+from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
 
 TERMS = {'negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl'}
@@ -16,6 +17,9 @@ EXPENSIVE = {
   'nll_importance',
   'nll_ais',
   'amortization_gap',
+  'amortization_gap_mean_weights',
+  'amortization_gap_marginal',
+  'weight_information',
   'approximation_gap',
   'gap_num_examples',
   'active_units',
@@ -38,9 +42,9 @@ def evaluated(row='compound_mixture', full=True):
   return task_of(row).evaluate(variables(row), DATA, tools(full))
 
 
-def figures_of(row='compound_mixture', **values):
+def inference_of(row='compound_mixture', **values):
   config = tiny(row, **values)
-  return Figures(make_model(config, FACTS), FACTS, config)
+  return Inference(make_model(config, FACTS), FACTS, config)
 
 
 def batch_of(x):
@@ -123,21 +127,120 @@ def test_missing_out_of_distribution_files_leave_nulls(monkeypatch, caplog):
     raise DataError('no such folder')
 
   data = DATA._replace(splits={**DATA.splits, 'ood': missing})
-  for part in ('_likelihood', '_gaps', '_latents'):
-    monkeypatch.setattr(evaluation, part, _nothing(part))
+  ood = [part for part in evaluation.PARTS if 'ood_auroc' in part.keys]
+  assert len(ood) == 1
+  monkeypatch.setattr(evaluation, 'PARTS', ood)
   found = task_of('vanilla').evaluate(variables('vanilla'), data, tools(full=True))
-  assert found['ood_auroc'] is None and 'no such folder' in caplog.text
+  assert found['ood_auroc'] is None and found['ood_auroc_variance'] is None
+  assert 'no such folder' in caplog.text
 
 
-def _nothing(name):
-  def part(*args):
-    return {}
+def test_gaps_say_what_random_weights_cost():
+  plain, random = evaluated('vanilla'), evaluated()
+  assert plain['weight_information'] == 0
+  for name in ('amortization_gap_mean_weights', 'amortization_gap_marginal'):
+    np.testing.assert_allclose(plain[name], plain['amortization_gap'], rtol=1e-6)
+  information = random['weight_information']
+  assert 0 < information < np.log(40)
+  np.testing.assert_allclose(
+    random['amortization_gap'] - random['amortization_gap_marginal'], information, rtol=1e-4
+  )
+  assert random['amortization_gap_mean_weights'] != random['amortization_gap']
 
-  part.__name__ = name
-  return part
+
+def spied(devices=1):
+  """(tools, log): `log` has (name of the function, rows of the batch) of every call."""
+  host, log = tools(devices=devices), []
+
+  def compile_(fn):
+    compiled = quick_jit(fn)
+
+    def call(*args):
+      sizes = [len(arg['mask']) for arg in args if isinstance(arg, dict) and 'mask' in arg]
+      log.append((getattr(fn, '__name__', 'partial'), *sizes))
+      return compiled(*args)
+
+    return call
+
+  return host._replace(compile=compile_), log
 
 
-# --- Figures one by one ---
+@pytest.mark.parametrize(
+  ('devices', 'limit', 'size', 'calls'), [(1, 3, 3, 1), (1, 10, 5, 2), (2, 3, 4, 1), (4, 9, 8, 2)]
+)
+def test_batches_are_no_larger_than_the_rows_asked_for(devices, limit, size, calls):
+  from jaxgen.systems.comvae import evaluation
+
+  host, log = spied(devices)
+  run = evaluation._Run(inference_of('vanilla'), variables('vanilla'), DATA, host)
+  x = images(13)
+
+  def first_pixels(variables, batch, key):
+    return {'first': batch['image'][:, :2]}
+
+  found = evaluation._per_example(run, first_pixels, 'pixels', limit)
+  np.testing.assert_array_equal(found['first'], x[:limit, :2])
+  assert log == [('first_pixels', size)] * calls
+
+
+def test_the_importance_bound_is_computed_once(monkeypatch):
+  calls = []
+
+  def importance(self, variables, batch, key):
+    calls.append(len(batch['image']))
+    return batch['image'].sum(-1)
+
+  monkeypatch.setattr(Inference, 'importance', importance)
+  from jaxgen.systems.comvae import evaluation
+
+  run = evaluation._Run(
+    inference_of('vanilla', eval__num_examples=3), variables('vanilla'), DATA, tools()
+  )
+  found = evaluation._bounds(run)
+  assert set(calls) == {4}  # for the rows of the gaps, which are more
+  assert len(calls) == 1
+  assert found['nll_num_examples'] == 3 and found['gap_num_examples'] == 4
+  expected = -images(13)[:3].sum(-1).mean()
+  np.testing.assert_allclose(found['nll_importance'], expected, rtol=1e-6)
+
+
+def test_evaluation_streams():
+  """A batch is asked for when the one before has been computed, and is not kept."""
+  given, most = [], []
+
+  class Pixels(np.ndarray):
+    pass
+
+  def watched(split):
+    def batches(rows):
+      for batch in split(rows):
+        image = batch['image'].view(Pixels)
+        given.append(weakref.ref(image))
+        most.append(sum(ref() is not None for ref in given))
+        yield {**batch, 'image': image}
+        del image
+
+    return batches
+
+  many = data_of(test=images(80), train=images(80))
+  data = many._replace(splits={name: watched(split) for name, split in many.splits.items()})
+  task_of('vanilla').evaluate(variables('vanilla'), data, tools(full=False))
+  assert len(most) > 20 and max(most) <= 3
+
+
+def test_train_mode_batches_do_not_depend_on_how_many_are_held(monkeypatch):
+  from jaxgen.systems.comvae import evaluation
+
+  run = evaluation._Run(inference_of('vanilla'), variables('vanilla'), DATA, tools())
+  rows = np.random.default_rng(0).permutation(13)[:12].reshape(4, 3)
+  at_once = np.stack(list(evaluation._picked_batches(run, rows)))
+  np.testing.assert_array_equal(at_once, images(13)[rows])
+  monkeypatch.setattr(evaluation, 'HELD_MB', 0)  # one batch at a time
+  one_by_one = np.stack(list(evaluation._picked_batches(run, rows)))
+  np.testing.assert_array_equal(at_once, one_by_one)
+
+
+# --- Inference, function by function ---
 
 
 def test_padding_rows_do_not_count():
@@ -148,12 +251,12 @@ def test_padding_rows_do_not_count():
   first, second = (step(variables(), batch, jax.random.key(0)) for batch in (padded, other))
   assert jax.device_get(first) == jax.device_get(second)
   assert all(mean.count == 3 for mean in first.values())
-  terms = quick_jit(figures_of().terms)(variables(), padded, jax.random.key(0))
+  terms = quick_jit(inference_of().terms)(variables(), padded, jax.random.key(0))
   np.testing.assert_allclose(first['latent_kl'].total, terms['latent_kl'][:3].sum(), rtol=1e-6)
 
 
 def test_an_example_is_judged_on_its_own():
-  terms = quick_jit(figures_of().terms)
+  terms = quick_jit(inference_of().terms)
   x = images(8)
   other = images(8, seed=5)
   other[2] = x[2]
@@ -173,8 +276,8 @@ def constant_decoder(row):
 @pytest.mark.parametrize('row', ['vanilla', 'compound_single'])
 def test_importance_bound_has_no_weight_term(row):
   """With random weights too, it converges to log p(x), which the weight KL of many nats would hide."""
-  figures = figures_of(row, eval__importance_samples=4000, eval__chunk=500)
-  found = quick_jit(figures.importance)(
+  inference = inference_of(row, eval__importance_samples=4000, eval__chunk=500)
+  found = quick_jit(inference.importance)(
     constant_decoder(row), batch_of(images(4)), jax.random.key(0)
   )
   np.testing.assert_allclose(found, -NUM_PIXELS * np.log(2), atol=0.15)
@@ -182,8 +285,8 @@ def test_importance_bound_has_no_weight_term(row):
 
 def test_importance_memory_does_not_grow_with_the_number_of_samples():
   def memory(samples):
-    figures = figures_of(eval__importance_samples=samples, eval__chunk=50)
-    bound = quick_jit(figures.importance)
+    inference = inference_of(eval__importance_samples=samples, eval__chunk=50)
+    bound = quick_jit(inference.importance)
     lowered = bound.lower(variables(), batch_of(images(8)), jax.random.key(0))
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
@@ -192,8 +295,8 @@ def test_importance_memory_does_not_grow_with_the_number_of_samples():
 
 
 def test_ais_of_a_decoder_that_ignores_z():
-  figures = figures_of('vanilla')
-  found = quick_jit(figures.annealed)(
+  inference = inference_of('vanilla')
+  found = quick_jit(inference.annealed)(
     constant_decoder('vanilla'), batch_of(images(4)), jax.random.key(0)
   )
   np.testing.assert_allclose(found, -NUM_PIXELS * np.log(2), rtol=1e-5)
@@ -223,3 +326,10 @@ def test_pictures_with_data():
   assert picture.shape == (scale * 21, scale * 51)
   first = picture[scale : scale * 5 : scale, scale : scale * 5 : scale]
   np.testing.assert_array_equal(first, np.round(images(25)[0].reshape(4, 4) * 255))
+
+
+def test_pictures_where_devices_do_not_divide_the_evaluation_batch():
+  data = data_of(test=images(25))
+  drawn = task_of('vanilla').pictures(variables('vanilla'), data, tools(devices=7))
+  alone = task_of('vanilla').pictures(variables('vanilla'), data, tools())
+  assert drawn['reconstructions'].shape == alone['reconstructions'].shape

@@ -1,10 +1,10 @@
-"""The figures of a trained Compound VAE as pure functions of (variables, batch, key).
+"""What a trained Compound VAE says of images, as pure functions of (variables, batch, key).
 
 Random weights are drawn afresh for every example and sample, by local reparameterisation, which has the exact
 distribution of h under a weight sample.
 """
 
-import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxgen.axis import example_keys
 from jaxgen.evaluation.annealing import annealed_log_likelihood
 from jaxgen.evaluation.importance import importance_bound
+from jaxgen.metrics import Mean, Metrics
 from jaxgen.systems.comvae import gap, losses, model
 from jaxgen.task import Batch, PyTree, name_key
 
@@ -30,22 +31,24 @@ def elbo_terms(reconstruction, latent_kl, weight_kl) -> Terms:
   }
 
 
-class Gaps(NamedTuple):
-  """Bounds of log p(x) per example, each [B] nats, from loosest to tightest.
+class Bounds(NamedTuple):
+  """Bounds of log p(x) per example and what lies between them, each [B] nats.
 
   Attributes:
-    amortized: L(q), averaged over weight samples.
+    amortized: E_w L(q(z|w, x)), the mean over weight samples.
+    mean_weights: L(q) of the encoder with its mean weights.
     optimised: L(q*), of the best diagonal Gaussian.
-    importance: the importance bound with K samples.
+    weight_information: I(z; w | x).
   """
 
   amortized: jax.Array
+  mean_weights: jax.Array
   optimised: jax.Array
-  importance: jax.Array
+  weight_information: jax.Array
 
 
-class Figures:
-  """Figures of one network; methods are pure and can be jitted.
+class Inference:
+  """What one network says of images; methods are pure and can be jitted.
 
   Args:
     net: without a device axis.
@@ -56,6 +59,7 @@ class Figures:
   def __init__(self, net: model.CompoundVAE, facts: dict[str, Any], config: ConfigDict):
     self.net, self.facts, self.options = net, facts, config.eval
     self.batch_size = config.batch_size
+    self.num_pixels = math.prod(facts['image_shape'])
     self.num_latents = config.model.num_latents
     self.random_weights = config.model.kind != 'vanilla'
 
@@ -83,6 +87,13 @@ class Figures:
       losses.gaussian_kl(posterior.mean, posterior.log_var),
       posterior.weight_kl,
     )
+
+  def eval_step(
+    self, variables: PyTree, batch: Batch, key: jax.Array, train: bool = False
+  ) -> Metrics:
+    """Means of `terms` over the rows that are not padding."""
+    terms = self.terms(variables, batch, key, train)
+    return {name: Mean.of(x, batch['mask']) for name, x in terms.items()}
 
   def importance(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """The importance bound on log p(x) [B], fresh weights for every sample.
@@ -115,20 +126,25 @@ class Figures:
       dtype=x.dtype,
     )
 
-  def gaps(self, variables: PyTree, batch: Batch, key: jax.Array) -> Gaps:
-    """L(q), L(q*) and the importance bound of each example, [B] each.
+  def bounds(self, variables: PyTree, batch: Batch, key: jax.Array) -> Bounds:
+    """What the encoder loses to the best diagonal Gaussian, and what of it the random weights cost.
 
-    L(q) averages over weights: its reconstruction takes one z for each of 1,000 weight samples, its KL is
-    the mean of theirs.
+    With q_w = q(z|w, x) and q = E_w q_w, the posterior that the encoder stands for, L(q) = E_q [log p(x, z) -
+    log q(z)] gives E_w L(q_w) = L(q) - I(z; w | x): averaging over weights loosens the bound by what z tells
+    of them. So L(q*) - L(q), the amortization proper, is the amortization gap less the weight information; it
+    can be negative, as q need not be Gaussian.
+
+    Every bound takes one z for each of `eval.gap_samples` weight samples, the same noise in `amortized` and
+    `mean_weights`: a plain encoder's are equal.
     """
     x = self._images(batch)
     log_likelihood = self._log_likelihood(variables, x)
+    samples = self.options.gap_samples
 
-    def sampled(sample_key):
-      posterior = self._encode(variables, x, sample_key)
-      q = gap.LocalPosterior(posterior.mean, posterior.log_var)
-      return gap.elbo(log_likelihood, q, name_key(sample_key, 'latent'), 1)
+    def local(posterior: model.Posterior) -> gap.LocalPosterior:
+      return gap.LocalPosterior(posterior.mean, posterior.log_var)
 
+    at_mean = local(self._encode(variables, x, key, sampling='mean'))
     best = gap.optimise_posterior(
       log_likelihood,
       name_key(key, 'optimise'),
@@ -138,15 +154,19 @@ class Figures:
       dtype=x.dtype,
     )
 
-    def optimised(sample_key):
-      return gap.elbo(log_likelihood, best, sample_key, 1)
+    def sampled(sample_key):
+      drawn = local(self._encode(variables, x, sample_key))
+      z_key = name_key(sample_key, 'latent')
+      values = [gap.elbo(log_likelihood, q, z_key, 1) for q in (drawn, at_mean, best)]
+      return values, drawn
 
-    average = functools.partial(_average, num_samples=1000, chunk=self.options.chunk)
-    return Gaps(
-      average(sampled, name_key(key, 'amortized')),
-      average(optimised, name_key(key, 'optimised')),
-      self.importance(variables, batch, name_key(key, 'importance')),
-    )
+    keys = jax.random.split(name_key(key, 'weights'), samples)
+    values, drawn = jax.lax.map(sampled, keys, batch_size=min(self.options.chunk, samples))
+    amortized, mean_weights, optimised = (v.mean(0) for v in values)
+    information = jnp.zeros_like(amortized)
+    if self.random_weights:
+      information = gap.information(drawn, name_key(key, 'information'))
+    return Bounds(amortized, mean_weights, optimised, information)
 
   def latent_means(self, variables: PyTree, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
     """Mean [B, Z] of the posterior mean over weight samples, and its variance [B, Z] over them.
@@ -169,9 +189,11 @@ class Figures:
     eps = model.normal(_keys(key, 'latent', len(x)), posterior.mean.shape[1:], x.dtype)
     return self.decode(variables, posterior.mean + jnp.exp(0.5 * posterior.log_var) * eps)
 
-  def _encode(self, variables: PyTree, x: jax.Array, key: jax.Array) -> model.Posterior:
+  def _encode(
+    self, variables: PyTree, x: jax.Array, key: jax.Array, sampling: str = 'local'
+  ) -> model.Posterior:
     noise = _noise(name_key(key, 'weights'), len(x))
-    return self.net.apply(variables, x, noise, sampling='local', method='encode')
+    return self.net.apply(variables, x, noise, sampling=sampling, method='encode')
 
   def _log_likelihood(self, variables: PyTree, x: jax.Array):
     def log_likelihood(z):
@@ -190,16 +212,3 @@ def _noise(key: jax.Array, n: int) -> model.Noise:
 
 def _keys(key: jax.Array, name: str, n: int) -> jax.Array:
   return example_keys(name_key(key, name), n)
-
-
-def _average(fn, key: jax.Array, num_samples: int, chunk: int) -> jax.Array:
-  """Mean of fn(key) over keys, a chunk at a time."""
-  shape = jax.eval_shape(fn, key)
-  chunks = -(-num_samples // chunk)
-
-  def add_chunk(total, i):
-    keys = jax.random.split(jax.random.fold_in(key, i), chunk)
-    return total + jax.vmap(fn)(keys).sum(0), None
-
-  total, _ = jax.lax.scan(add_chunk, jnp.zeros(shape.shape, shape.dtype), jnp.arange(chunks))
-  return total / (chunks * chunk)
