@@ -173,7 +173,7 @@ class CompoundVAE(nn.Module):
     return loss + weight * weight_kl.mean()
 
 
-def reweighting(config: ConfigDict, step: int, steps_per_epoch: int) -> float:
+def weight_kl_coefficient(config: ConfigDict, step: int, steps_per_epoch: int) -> float:
   """The factor of the weight KL at a step (0-based)."""
   name = config.loss.reweighting
   i = step % steps_per_epoch + 1
@@ -182,7 +182,7 @@ def reweighting(config: ConfigDict, step: int, steps_per_epoch: int) -> float:
     'uniform': 1.0 / steps_per_epoch,
     'none': 1.0,
   }
-  return shares[name] / (config.batch_size if config.model.kind == 'simplified' else 1)
+  return shares[name] / {'batch': config.batch_size, 'example': 1}[config.loss.weight_kl_per]
 
 
 class Trainer:
@@ -223,7 +223,7 @@ class Trainer:
         self._order = torch.randperm(len(self._images), device=self._device)
       x = self._images[self._order[at * batch : (at + 1) * batch]]
       # A tensor, so that torch.compile does not make a program for each value.
-      weight = torch.tensor(reweighting(self._config, self._step, self._steps_per_epoch))
+      weight = torch.tensor(weight_kl_coefficient(self._config, self._step, self._steps_per_epoch))
       loss = self._loss(x, weight.to(self._device, non_blocking=True))
       self._optimizer.zero_grad(set_to_none=True)
       loss.backward()

@@ -64,14 +64,15 @@ def test_twin_has_our_loss_without_noise(variant, monkeypatch):
   assert sum(x.numel() for x in net.parameters()) == sum(
     x.size for x in jax.tree.leaves(state.params)
   )
-  weight = twin.reweighting(config, STEP, FACTS['steps_per_epoch'])
+  weight = twin.weight_kl_coefficient(config, STEP, FACTS['steps_per_epoch'])
   with torch.no_grad():
     theirs = float(net(torch.from_numpy(image), weight, torch.zeros))
   assert theirs == pytest.approx(our_loss(config, state, image), rel=1e-4)
 
 
+@pytest.mark.parametrize('per', ['batch', 'example'])
 @pytest.mark.parametrize('name', ['blundell', 'uniform', 'none'])
-def test_twin_has_our_reweighting(name, monkeypatch):
+def test_twin_has_our_coefficient_of_the_weight_kl(name, per, monkeypatch):
   pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
   monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
   from twins import comvae as twin
@@ -79,9 +80,10 @@ def test_twin_has_our_reweighting(name, monkeypatch):
   config = tiny('compound_mixture')
   with config.unlocked():
     config.loss.reweighting = name
+    config.loss.weight_kl_per = per
   for step in (0, 3, 7):
-    ours = float(losses.reweighting(name, jnp.int32(step), 5))
-    assert twin.reweighting(config, step, 5) == pytest.approx(ours, rel=1e-6)
+    ours = float(losses.weight_kl_coefficient(name, per, jnp.int32(step), 5, 6))
+    assert twin.weight_kl_coefficient(config, step, 5) == pytest.approx(ours, rel=1e-6)
 
 
 def test_the_mmgan_twin_has_our_networks(monkeypatch):
