@@ -8,20 +8,36 @@ import jax
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import skips
+
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
+def pytest_configure(config):
+  """Under CI no skip goes unexcused."""
+  skips.register(config)
+
+
 @pytest.fixture(autouse=True, scope='session')
 def cache(tmp_path_factory):
-  """$JAXGEN_CACHE of the session, with its compilation cache, also for subprocesses."""
-  folder = tmp_path_factory.mktemp('cache')
+  """$JAXGEN_CACHE of the session, with its compilation cache: one for all workers and all subprocesses."""
+  base = tmp_path_factory.getbasetemp()
+  folder = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base) / 'cache'
+  folder.mkdir(exist_ok=True)
   os.environ['JAXGEN_CACHE'] = str(folder)
   from jaxgen.run import devices
 
   devices.enable_compilation_cache()
   return folder
+
+
+@pytest.fixture(autouse=True, scope='module')
+def programs():
+  """What a module compiled leaves memory with it."""
+  yield
+  jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)
