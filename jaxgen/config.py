@@ -109,16 +109,22 @@ def load(spec: str) -> ConfigDict:
 
 
 def _got(path: Path, get_config: Callable[..., Any], variant: str) -> ConfigDict:
-  """What get_config of a file returns."""
+  """What get_config of a file returns, locked."""
   given = (variant,) if variant else ()
   try:
     inspect.signature(get_config).bind(*given)
   except TypeError as error:
     raise ConfigError(f'{path}: get_config takes {"no" if variant else "a"} variant') from error
-  config = get_config(*given)
-  if not isinstance(config, ConfigDict):
-    raise ConfigError(f'{path}: get_config returns a {type(config).__name__}, not a ConfigDict')
-  return config
+  try:
+    config = get_config(*given)
+    if not isinstance(config, ConfigDict):
+      raise ConfigError(f'{path}: get_config returns a {type(config).__name__}, not a ConfigDict')
+    return config.lock()
+  except config_dict.RequiredValueError as error:  # ml_collections reads every value to lock them
+    raise ConfigError(
+      f'{path}: a required_placeholder cannot be locked, and so not be set on the command line: '
+      'use config_dict.placeholder, which must be given a value too'
+    ) from error
 
 
 def flatten(config: ConfigDict | Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

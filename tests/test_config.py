@@ -79,6 +79,12 @@ def test_a_config_without_a_system_is_refused():
     ('def get_config(): return {}', '', 'get_config returns a dict, not a ConfigDict'),
     ('def get_config(): pass', 'small', 'get_config takes no variant'),
     ('def get_config(variant): pass', '', 'get_config takes a variant'),
+    (
+      'from ml_collections import ConfigDict, config_dict\n'
+      "def get_config(): return ConfigDict({'seed': config_dict.required_placeholder(int)})",
+      '',
+      'a required_placeholder cannot be locked',
+    ),
   ],
 )
 def test_a_file_that_gives_no_config_is_told_in_one_line(tmp_path, text, variant, words):
