@@ -48,8 +48,9 @@ from jaxgen.data.color import luminance_u8
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import loading
+from jaxgen.nn.transposed import kernel_size, padding
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
-from jaxgen.systems.srsenet.model import SrSENet, kernel_size, leaky, padding
+from jaxgen.systems.srsenet.model import SrSENet, leaky
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import Upscaler
 from jaxgen.task import Trained

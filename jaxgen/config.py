@@ -37,7 +37,7 @@ CORE = {
   'checkpoint.keep': whole(),
   'checkpoint.mode': choice('min', 'max'),
   'stop.mode': choice('min', 'max'),
-  'stop.patience': whole(0),
+  'stop.patience': whole(),
 }
 # Keys that name a metric of the system, or are empty.
 METRICS = ('checkpoint.best', 'stop.metric')

@@ -32,7 +32,7 @@ class Network(NamedTuple):
   """
 
   trunk: model.Trunk
-  head: model.Classifier
+  head: model.ClassifierHead
 
   def apply(self, variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Logits [B, classes] and features [B, hidden] of images [B, H, W, C] in [-1, 1]."""
@@ -96,7 +96,7 @@ def make_model(config: ConfigDict, facts: dict[str, Any]) -> Network:
   types = {'dtype': dtype, 'param_dtype': param_dtype}
   return Network(
     model.Trunk(tuple(config.model.widths), spectral_norm=False, **types),
-    model.Classifier(facts['num_classes'], config.model.hidden, **types),
+    model.ClassifierHead(facts['num_classes'], config.model.hidden, **types),
   )
 
 

@@ -11,17 +11,16 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgen.systems.mmgan.convolutions import (
+from jaxgen.nn.convolutions import (
   Convolution,
   full_convolution,
   halving_convolution,
   upsampled_convolution,
 )
+from jaxgen.nn.norms import ConditionalNorm, Norm, spectrally_normed
 
 SLOPE = 0.2
 EPSILON = 1e-5
-
-Norm = Callable[..., nn.Module]
 
 
 class Networks(NamedTuple):
@@ -35,17 +34,17 @@ class Networks(NamedTuple):
 
   gen: 'Generator'
   disc: 'Discriminator'
-  cls: 'Classifier'
+  cls: 'ClassifierHead'
 
 
 class ComponentNorm(nn.Module):
-  """Batch norm with statistics shared over components, then a scale and a shift for each of them.
+  """`ConditionalNorm` with a scale and a shift for each component.
 
   The scales start at N(1, 0.02): from equal ones, with equal mixture weights, components would stay alike.
 
   Attributes:
     num_components: K.
-    norm: makes a batch norm without scale and shift.
+    norm: makes a batch norm.
     param_dtype: of scale and shift.
   """
 
@@ -65,9 +64,8 @@ class ComponentNorm(nn.Module):
     shape = (self.num_components, x.shape[-1])
     scale = self.param('scale', _around_one, shape, self.param_dtype)
     shift = self.param('shift', nn.initializers.zeros, shape, self.param_dtype)
-    y = self.norm(use_scale=False, use_bias=False, use_running_average=not train, name='stats')(x)
-    y = y * scale[component][:, None, None] + shift[component][:, None, None]
-    return y.astype(x.dtype)
+    norm = ConditionalNorm(self.norm, name='norm')
+    return norm(x, scale[component], shift[component], train)
 
 
 def _around_one(key: jax.Array, shape: Sequence[int], dtype: Any) -> jax.Array:
@@ -208,8 +206,7 @@ def _normalized(layer: nn.Module, spectral_norm: bool, param_dtype: Any, x, upda
   """The layer applied, its kernel divided by its largest singular value where asked for."""
   if not spectral_norm:
     return layer(x)
-  wrapped = nn.SpectralNorm(layer, param_dtype=param_dtype, name=f'{layer.name}_spectral')
-  return wrapped(x, update_stats=update)
+  return spectrally_normed(layer, x, update, param_dtype)
 
 
 class Discriminator(nn.Module):
@@ -258,8 +255,8 @@ class Discriminator(nn.Module):
     return features, jnp.concatenate([x.reshape(-1, 1) for x in logits], axis=-1)
 
 
-class Classifier(nn.Module):
-  """The classifier's own layers, on the trunk's features.
+class ClassifierHead(nn.Module):
+  """The layers that a classifier has of its own, on a trunk's features.
 
   Attributes:
     num_classes: K for the components.

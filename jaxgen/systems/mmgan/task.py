@@ -64,7 +64,7 @@ def make_model(
     disc=model.Discriminator(
       num_sets=num_sets(config), trunk=trunk, spectral_norm=options.spectral_norm, **types
     ),
-    cls=model.Classifier(num_classes=k, width=options.classifier_width, **types),
+    cls=model.ClassifierHead(num_classes=k, width=options.classifier_width, **types),
   )
 
 

@@ -12,13 +12,18 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxgen.nn.squeeze_excite import SqueezeExcite, channel_mean
+from jaxgen.nn.transposed import (
+  bilinear_init,
+  interleave,
+  kernel_size,
+  phases,
+  transposed_convolution,
+)
+
 SLOPE = 0.2  # of the leaky ReLUs, the paper
-ENTER_RADIUS, BLOCK_RADIUS, LEAVE_RADIUS = (
-  1,
-  2,
-  1,
-)  # low-resolution pixels that each part sees around one
-_LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+# Low-resolution pixels that each part sees around one.
+ENTER_RADIUS, BLOCK_RADIUS, LEAVE_RADIUS = 1, 2, 1
 
 
 def leaky(x: jax.Array) -> jax.Array:
@@ -26,117 +31,10 @@ def leaky(x: jax.Array) -> jax.Array:
   return nn.leaky_relu(x, SLOPE)
 
 
-def kernel_size(scale: int) -> int:
-  """Of the transposed convolutions: 2 s, or 2 s - 1 for odd scales: the output is s times the input."""
-  return 2 * scale - scale % 2
-
-
-def padding(scale: int) -> int:
-  """Rows that a transposed convolution cuts off at the top and at the left."""
-  return -(-(scale - 1) // 2)
-
-
-def phase_kernel(kernel: jax.Array, scale: int) -> jax.Array:
-  """The taps of a transposed convolution by output phase.
-
-  Args:
-    kernel: [k, k, C, D]; input pixel i adds kernel[t] x[i] to output pixel s i - p + t.
-    scale: s.
-
-  Returns:
-    [2, 2, C, s, s, D] taps. Output pixel s q + r is the 2 x 2 convolution, by the taps of phase r, of the input
-    pixels from q - 1 + a_r on, a_r of `phase_starts`.
-  """
-  size = kernel.shape[0]
-
-  def axis_taps(x: jax.Array, axis: int) -> jax.Array:
-    x = jnp.moveaxis(x, axis, 0)
-    empty = jnp.zeros_like(x[0])
-    taps = []
-    for j in (0, 1):
-      at = [scale * (1 - a - j) + r + padding(scale) for r, a in enumerate(phase_starts(scale))]
-      taps.append(jnp.stack([x[t] if 0 <= t < size else empty for t in at]))
-    return jnp.stack(taps)  # [2, s, ...]
-
-  rows = axis_taps(kernel, 0)  # [2, s, k, C, D]
-  both = axis_taps(rows, 2)  # [2, s, 2, s, C, D]
-  return both.transpose(2, 0, 4, 3, 1, 5)
-
-
-def phase_starts(scale: int) -> list[int]:
-  """a_r for each phase r: whether its two input pixels are (q - 1, q) or (q, q + 1)."""
-  return [int(r + padding(scale) >= scale) for r in range(scale)]
-
-
-def phases(x: jax.Array, kernel: jax.Array, scale: int) -> jax.Array:
-  """A transposed convolution before its phases are put in place: no arithmetic on inserted zeros.
-
-  Args:
-    x: [B, H, W, C].
-    kernel: [k, k, C, D], see `phase_kernel`.
-    scale: s.
-
-  Returns:
-    [B, H + 1, W + 1, s, s, D], for `interleave`; what is pointwise may be applied before that.
-  """
-  b, h, w, c = x.shape
-  taps = phase_kernel(kernel, scale).reshape(4 * c, -1)
-  x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-  # One matrix product: the CPU gradient of the same 2 x 2 convolution takes 26 (x2) to 86 (x4) times as long.
-  windows = [x[:, i : i + h + 1, j : j + w + 1] for i in (0, 1) for j in (0, 1)]
-  out = jnp.concatenate(windows, -1) @ taps
-  return out.reshape(b, h + 1, w + 1, scale, scale, -1)
-
-
-def interleave(z: jax.Array, scale: int, mask: jax.Array | None = None) -> jax.Array:
-  """[B, s H, s W, D] of the phases [B, H + 1, W + 1, s, s, D]; zero where `mask` [B, H, W, 1] is."""
-  h, w = z.shape[1] - 1, z.shape[2] - 1
-  starts = phase_starts(scale)
-  z = jnp.stack([z[:, a : a + h, :, r] for r, a in enumerate(starts)], 2)  # [B, H, s, W + 1, s, D]
-  z = jnp.stack([z[:, :, :, a : a + w, r] for r, a in enumerate(starts)], 4)  # [B, H, s, W, s, D]
-  if mask is not None:
-    z = z * mask[:, :, None, :, None]
-  return z.reshape(z.shape[0], h * scale, w * scale, -1)
-
-
-def transposed_convolution(x: jax.Array, kernel: jax.Array, scale: int) -> jax.Array:
-  """[B, H, W, C] to [B, s H, s W, D] by kernel [k, k, C, D], with k of `kernel_size`."""
-  return interleave(phases(x, kernel, scale), scale)
-
-
-def bilinear_kernel(scale: int, dtype: Any = jnp.float32) -> jax.Array:
-  """[k, k, 1, 1]: a transposed convolution that interpolates linearly; of ones it gives ones inside."""
-  size = kernel_size(scale)
-  offset = jnp.arange(size) - (size - 1) / 2
-  tent = (1 - jnp.abs(offset) / scale).astype(dtype)
-  return jnp.outer(tent, tent)[:, :, None, None]
-
-
-def _bilinear_init(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-  del key
-  return bilinear_kernel((shape[0] + 1) // 2, dtype)
-
-
-class SqueezeExcite(nn.Module):
-  """Channel gates of channel means: dense to `width`, LReLU, dense back, sigmoid.
-
-  Reference: the paper's squeeze-and-excitation block, with r = features / width.
-  """
-
-  width: int
-  dtype: Any = jnp.float32
-  param_dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, mean: jax.Array) -> jax.Array:
-    """Gates [B, C] in (0, 1) of channel means [B, C]."""
-    types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
-    hidden = leaky(nn.Dense(self.width, name='reduce', **types)(mean))
-    return nn.sigmoid(nn.Dense(mean.shape[-1], name='expand', **types)(hidden))
-
-
 class Block(nn.Module):
   """x + SE(f(x)), f(x) = conv2(LReLU(conv1 x)).
+
+  SE scales channels by gates of their means over the image: `SqueezeExcite` with a LReLU, r = features / width.
 
   Attributes:
     features: channels.
@@ -157,7 +55,7 @@ class Block(nn.Module):
     types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
     self.conv1 = _conv3x3(self.features, **types)
     self.conv2 = _conv3x3(self.features, **types)
-    self.se = SqueezeExcite(self.se_width, **types)
+    self.se = SqueezeExcite(self.se_width, activation=leaky, **types)
 
   def excited(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     """What the gates will scale, [B, H, W, C]."""
@@ -180,7 +78,7 @@ class Block(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """[B, H, W, C] to the same, over whole images."""
     excited = self.excited(x)
-    mean = excited.astype(self.param_dtype).mean((1, 2))
+    mean = channel_mean(excited, dtype=self.param_dtype)
     return self.joined(x, excited, self.gate(mean).astype(excited.dtype))
 
 
@@ -241,7 +139,7 @@ class SrSENet(nn.Module):
     self.output = self.param(
       'output', nn.initializers.orthogonal(), (3, 3, self.features, 1), self.param_dtype
     )
-    self.image = self.param('image', _bilinear_init, (size, size, 1, 1), self.param_dtype)
+    self.image = self.param('image', bilinear_init, (size, size, 1, 1), self.param_dtype)
 
   @property
   def receptive_radius(self) -> int:

@@ -11,8 +11,8 @@ from jax import export
 
 from jaxgen import config as configs
 from jaxgen.errors import DataError
+from jaxgen.nn.transposed import kernel_size
 from jaxgen.systems.srsenet.config import MAX_SCALE
-from jaxgen.systems.srsenet.model import kernel_size
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.task import Trained
 

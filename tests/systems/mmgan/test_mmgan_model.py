@@ -63,7 +63,7 @@ def test_components_have_scales_of_their_own_and_shared_statistics():
   scale = variables['params']['conv1_norm']['scale']
   assert np.all(np.std(scale, axis=0) > 0)
   np.testing.assert_allclose(np.mean(scale), 1, atol=0.02)
-  stats = variables['batch_stats']['conv1_norm']['stats']
+  stats = variables['batch_stats']['conv1_norm']['norm']['stats']
   assert {k: v.shape for k, v in stats.items()} == {'mean': (8,), 'var': (8,)}
 
 

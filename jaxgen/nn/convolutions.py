@@ -1,4 +1,4 @@
-"""Convolutions of this system in forms that do no needless arithmetic; exactly what `nn.Conv` would compute.
+"""Convolutions in forms that do no needless arithmetic; exactly what `nn.Conv` would compute.
 
 XLA's CPU gradients of padded, upsampled and odd strided convolutions take several times as long as these.
 Images are [B, H, W, C], kernels [kh, kw, in, out]; parameters are those of `nn.Conv`.

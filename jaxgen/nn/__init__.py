@@ -1,0 +1,1 @@
+"""Layers that several systems use, as Flax Linen modules and pure functions."""
