@@ -14,9 +14,9 @@ from jaxgen import config as configs
 from jaxgen.data import packed
 from jaxgen.data.imresize import imresize
 from jaxgen.exchange import weight_files
+from jaxgen.losses.pixel import charbonnier
 from jaxgen.systems.comvae import losses, model
 from jaxgen.systems.comvae.task import make_task
-from jaxgen.systems.srsenet.losses import charbonnier
 from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')

@@ -9,13 +9,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.losses import adversarial
+from jaxgen.losses.adversarial import NON_SATURATING, SATURATING, part_of_mean
+
 
 def mixture(omega: jax.Array) -> jax.Array:
   """Eq. 9: alpha [n, K], rows that sum to 1, of omega [n, K]; -inf is a component that stays at 0."""
   return jax.nn.softmax(omega, axis=-1)
 
 
-def value(
+def game_value(
   real: jax.Array,
   fake: jax.Array,
   alpha: jax.Array,
@@ -39,7 +42,7 @@ def value(
     () nats.
   """
   chex.assert_shape(real, (None, alpha.shape[0]))
-  on_real = jax.nn.log_sigmoid(real).sum() / (num_real * real.shape[-1])
+  on_real = -part_of_mean(SATURATING.real(real), num_real * real.shape[-1])
   return on_real + fake_value(fake, alpha, component, num_fake)
 
 
@@ -51,7 +54,7 @@ def fake_value(
   d/d omega_k^(i) = 1/n alpha_k (f_ik - sum_j alpha_j f_ij), f_ik = E -softplus(logit_i) over component k.
   """
   weights = _weights(fake, alpha, component, num_fake)
-  return (weights * jax.nn.log_sigmoid(-fake)).sum()
+  return -part_of_mean(SATURATING.fake(fake), 1, weights)
 
 
 def _weights(
@@ -77,14 +80,12 @@ def generator_loss(
     fake: [F, n] logits.
     alpha: [n, K].
     component: [F] int32.
-    num_fake: as in `value`.
+    num_fake: as in `game_value`.
     saturating: eq. 8 as it stands, E log(1 - D); otherwise -E log D.
   """
-  alpha = jax.lax.stop_gradient(alpha)
-  if saturating:
-    return fake_value(fake, alpha, component, num_fake)
-  weights = _weights(fake, alpha, component, num_fake)
-  return -(weights * jax.nn.log_sigmoid(fake)).sum()
+  weights = _weights(fake, jax.lax.stop_gradient(alpha), component, num_fake)
+  game = SATURATING if saturating else NON_SATURATING
+  return adversarial.generator_loss(game, fake, 1, weights)
 
 
 def component_cross_entropy(logits: jax.Array, component: jax.Array) -> jax.Array:

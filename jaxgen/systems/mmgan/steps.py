@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.axis import example_keys, global_rows, psum
 from jaxgen.metrics import Mean, Metrics
+from jaxgen.optim.ema import ema
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import losses, model
 from jaxgen.systems.mmgan.config import num_components
@@ -78,7 +79,7 @@ class Steps:
     """Images [F, H, W, C] with batch statistics, and the generator's new collections."""
     return self.nets.gen.apply(gen, z, component, train=True, mutable=['batch_stats'])
 
-  def judge(self, disc: PyTree, images: jax.Array, update: bool = False):
+  def discriminate(self, disc: PyTree, images: jax.Array, update: bool = False):
     """(features, logits) of images, and the discriminators' new collections."""
     return self.nets.disc.apply(disc, images, train=True, update=update, mutable=['batch_stats'])
 
@@ -94,12 +95,12 @@ class Steps:
 
     def loss_fn(params):
       disc = {'params': params['disc'], **state.variables['disc']}
-      (_, on_real), updates = self.judge(disc, flat, update=True)
+      (_, on_real), updates = self.discriminate(disc, flat, update=True)
       disc = {**disc, **updates}
-      (features, on_fake), _ = self.judge(disc, fake)
+      (features, on_fake), _ = self.discriminate(disc, fake)
       own = jnp.diagonal(on_real.reshape(rows, n, n), axis1=1, axis2=2)  # D_i on images of i
       own, on_fake = own.astype(self.param_dtype), on_fake.astype(self.param_dtype)
-      value = losses.value(own, on_fake, alpha, component, self.num_real, num_fake)
+      value = losses.game_value(own, on_fake, alpha, component, self.num_real, num_fake)
       logits = self.nets.cls.apply({'params': params['cls']}, features)[0].astype(self.param_dtype)
       entropy = losses.component_cross_entropy(logits, component)
       loss = -value + self.config.loss.classifier * self.component_mean(entropy, component)
@@ -129,7 +130,7 @@ class Steps:
     def loss_fn(params):
       gen = {'params': params['gen'], **state.variables['gen']}
       fake, updates = self.fakes(gen, z, component)
-      (features, logits), _ = self.judge(disc, fake)
+      (features, logits), _ = self.discriminate(disc, fake)
       logits = logits.astype(self.param_dtype)
       omega = self.omega(params)
       adversarial = losses.generator_loss(
@@ -152,10 +153,8 @@ class Steps:
     return state.replace(variables=updated), {'generator_loss': Mean(aux['adversarial'], share)}
 
   def average(self, state: TrainState) -> dict[str, PyTree]:
-    """The generator's moving average, statistics included; short runs forget their start sooner."""
+    """The generator's moving average."""
     if not self.config.ema_decay:
       return {}
-    t = state.step.astype(self.param_dtype)
-    decay = jnp.minimum(self.config.ema_decay, (1 + t) / (10 + t))
     new = self.variables(state, 'gen')
-    return {'gen': jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, state.ema['gen'], new)}
+    return {'gen': ema(state.ema['gen'], new, state.step, self.config.ema_decay)}

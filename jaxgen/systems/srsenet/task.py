@@ -15,9 +15,11 @@ from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import ConfigError
 from jaxgen.evaluation.image_quality import batch_psnr
 from jaxgen.exchange.weight_files import load_weights
+from jaxgen.losses.pixel import charbonnier
 from jaxgen.metrics import Mean, Metrics
+from jaxgen.optim.ema import ema
 from jaxgen.precision import DTYPES
-from jaxgen.systems.srsenet import evaluation, losses
+from jaxgen.systems.srsenet import evaluation
 from jaxgen.systems.srsenet.model import SrSENet
 from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key, update_player
 
@@ -73,58 +75,74 @@ def warm_started(params: PyTree, begin: Path, dtype: Any) -> PyTree:
   return traverse_util.unflatten_dict(own | {k: jnp.asarray(x, dtype) for k, x in same.items()})
 
 
-def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config: the Charbonnier loss between the net's output and the crop."""
-  param_dtype = DTYPES[config.precision][1]
-  net = make_model(config)
-  optimizers = {PLAYER: make_optimizer(config)}
-  decay, scale = config.ema_decay, config.scale
-  crop, low = config.data.crop, config.data.crop // config.scale
-  eval_low = config.eval.crop // scale
-  up = resize_matrix(eval_low, eval_low * scale, scale).toarray()
+class Steps:
+  """What happens to the net's state, and to what is exported of it.
 
-  def init(key: jax.Array) -> TrainState:
-    params = net.init(name_key(key, 'init'), jnp.zeros((1, low, low, 1), param_dtype))['params']
-    begin = config.get('init_from', '')
+  Args:
+    config: of the run.
+    net: its modules.
+    axis: the device axis, or None.
+  """
+
+  def __init__(self, config: ConfigDict, net: SrSENet, axis: str | None = None):
+    self.config, self.net, self.axis = config, net, axis
+    self.optimizers = {PLAYER: make_optimizer(config)}
+    self.param_dtype = DTYPES[config.precision][1]
+    low = config.eval.crop // config.scale
+    self._bicubic = resize_matrix(low, low * config.scale, config.scale).toarray()
+
+  def init(self, key: jax.Array) -> TrainState:
+    """A state of new parameters, or of those that config.init_from names."""
+    low = self.config.data.crop // self.config.scale
+    start = jnp.zeros((1, low, low, 1), self.param_dtype)
+    params = self.net.init(name_key(key, 'init'), start)['params']
+    begin = self.config.get('init_from', '')
     if begin:
-      params = warm_started(params, Path(begin).expanduser(), param_dtype)
+      params = warm_started(params, Path(begin).expanduser(), self.param_dtype)
+    average = {PLAYER: {'params': jax.tree.map(jnp.copy, params)}}
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params={PLAYER: params},
-      opt_state={PLAYER: optimizers[PLAYER].init(params)},
+      opt_state={PLAYER: self.optimizers[PLAYER].init(params)},
       variables={PLAYER: {}},
-      ema={PLAYER: {'params': jax.tree.map(jnp.copy, params)}} if decay else {},
+      ema=average if self.config.ema_decay else {},
       rng=key,
     )
 
-  def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """The Charbonnier loss between the net's output and the crop."""
     target = batch['high']
 
     def loss_fn(params: PyTree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-      output = net.apply({'params': params}, batch['low'])
-      loss = losses.charbonnier(output, target, config.loss.epsilon)
-      return loss.sum() / config.batch_size, (loss, output)
+      output = self.net.apply({'params': params}, batch['low'])
+      loss = charbonnier(output, target, self.config.loss.epsilon)
+      return loss.sum() / self.config.batch_size, (loss, output)
 
     grads, (loss, output) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
-    state = update_player(state, optimizers, PLAYER, grads, axis)
-    if decay:
-      average = optax.incremental_update(
-        {'params': state.params[PLAYER]}, state.ema[PLAYER], 1 - decay
-      )
-      state = state.replace(ema={PLAYER: average})
+    state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     metrics = {
       'loss': Mean.of(loss),
       'psnr': Mean.of(batch_psnr(jnp.clip(output, 0, 1), target)),
     }
-    return state.replace(step=state.step + 1), psum(metrics, axis)
+    state = state.replace(step=state.step + 1, ema=self.average(state))
+    return state, psum(metrics, self.axis)
 
-  def export(state: TrainState) -> PyTree:
-    return state.ema[PLAYER] if decay else {'params': state.params[PLAYER]}
+  def average(self, state: TrainState) -> dict[str, PyTree]:
+    """The parameters' moving average; none where config.ema_decay is 0."""
+    decay = self.config.ema_decay
+    new = {'params': state.params[PLAYER]}
+    return {PLAYER: ema(state.ema[PLAYER], new, state.step, decay)} if decay else {}
 
-  def eval_step(variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+  def export(self, state: TrainState) -> PyTree:
+    """The average, or the parameters where there is none."""
+    return state.ema[PLAYER] if self.config.ema_decay else {'params': state.params[PLAYER]}
+
+  def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+    """PSNR of crops in 256 levels, without `scale` pixels at the borders, beside bicubic's."""
     del key
-    small, truth = (batch[k].astype(param_dtype) for k in ('low', 'high'))
-    matrix = jnp.asarray(up, param_dtype)
+    scale = self.config.scale
+    small, truth = (batch[k].astype(self.param_dtype) for k in ('low', 'high'))
+    matrix = jnp.asarray(self._bicubic, self.param_dtype)
     bicubic = jnp.einsum('ij,bjkc,lk->bilc', matrix, small, matrix, precision='highest')
 
     def quality(image: jax.Array) -> jax.Array:
@@ -132,9 +150,16 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
       inside = slice(scale, -scale)
       return batch_psnr(levels[:, inside, inside], truth[:, inside, inside])
 
-    ours, baseline = quality(net.apply(variables, small)), quality(bicubic)
+    ours, baseline = quality(self.net.apply(variables, small)), quality(bicubic)
     values = {'psnr': ours, 'bicubic_psnr': baseline, 'gain': ours - baseline}
     return {name: Mean.of(x, batch['mask']) for name, x in values.items()}
+
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The task of a config. One player, the net."""
+  net = make_model(config)
+  steps = Steps(config, net, axis)
+  crop, low = config.data.crop, config.data.crop // config.scale
 
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
     del data
@@ -144,16 +169,15 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     del data, tools
     return evaluation.pictures(config, facts, net, variables)
 
-  shape = config.batch_size, crop, crop, 1
   return Task(
     batch={
-      'high': jax.ShapeDtypeStruct(shape, param_dtype),
-      'low': jax.ShapeDtypeStruct((config.batch_size, low, low, 1), param_dtype),
+      'high': jax.ShapeDtypeStruct((config.batch_size, crop, crop, 1), steps.param_dtype),
+      'low': jax.ShapeDtypeStruct((config.batch_size, low, low, 1), steps.param_dtype),
     },
-    init=init,
-    train_step=train_step,
-    export=export,
-    eval_step=eval_step,
+    init=steps.init,
+    train_step=steps.train_step,
+    export=steps.export,
+    eval_step=steps.eval_step,
     evaluate=evaluate,
     pictures=pictures,
   )

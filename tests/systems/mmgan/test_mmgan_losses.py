@@ -21,7 +21,7 @@ def case(seed, n, k, per_component=4):
 
 def test_the_value_of_an_undecided_discriminator_is_minus_two_ln_two():
   omega, fake, component = case(0, 3, 7)
-  value = losses.value(
+  value = losses.game_value(
     np.zeros((28, 3)), np.zeros_like(fake), losses.mixture(omega), component, 28, 4
   )
   np.testing.assert_allclose(value, -1.386294, atol=1e-6)
@@ -31,7 +31,7 @@ def test_one_hot_mixtures_give_independent_gans():
   # Eq. 4: distribution i is component i, and V the mean of n ordinary games.
   _, fake, component = case(1, 3, 3)
   real = np.random.default_rng(2).normal(size=(12, 3))
-  found = losses.value(real, fake, jnp.eye(3), component, 12, 4)
+  found = losses.game_value(real, fake, jnp.eye(3), component, 12, 4)
   games = [
     np.mean(jax.nn.log_sigmoid(real[:, i])) + np.mean(jax.nn.log_sigmoid(-fake[component == i, i]))
     for i in range(3)

@@ -109,7 +109,7 @@ def halves():
     found[weight] = to_numpy(state), to_numpy(critics), to_numpy(makers)
     z, component = steps.latents(state, 'maker_latent', 24)
     fake, _ = steps.fakes(steps.variables(state, 'gen'), z, component)
-    found['logits'] = np.asarray(steps.judge(steps.variables(state, 'disc'), fake)[0][1])
+    found['logits'] = np.asarray(steps.discriminate(steps.variables(state, 'disc'), fake)[0][1])
   return found
 
 
@@ -159,7 +159,7 @@ def test_components_weigh_alike_where_they_do_not_divide_the_batch():
   alpha = losses.mixture(jnp.zeros((2, 3)))
   zeros = jnp.zeros((25, 2))
   np.testing.assert_allclose(
-    losses.value(zeros, zeros, alpha, component, 25, counts), -2 * np.log(2), rtol=1e-6
+    losses.game_value(zeros, zeros, alpha, component, 25, counts), -2 * np.log(2), rtol=1e-6
   )
 
 

@@ -1,0 +1,1 @@
+"""What moves parameters, and averages of them."""
