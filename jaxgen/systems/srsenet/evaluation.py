@@ -3,6 +3,7 @@
 import functools
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,11 +72,7 @@ def evaluate(
   config: ConfigDict, facts: dict[str, Any], net: SrSENet, variables: PyTree, tools: Tools
 ) -> dict[str, Any]:
   """The contents of evaluation.json, and tables of them, for every set of config.eval.sets."""
-  upscaler = make_upscaler(config, net, variables)
-  options = config.eval
-  upscale = functools.partial(
-    upscale_image, functools.partial(upscaler, tiling=options.tiling), config.scale
-  )
+  options, upscale = config.eval, upscaling(config, net, variables)
   baseline = bicubic(config.scale, options.protocol)
   sets, rows, of_images = {}, [], []
   for name, images in evaluation_sets(config, facts, tools.full).items():
@@ -109,9 +106,13 @@ def evaluate(
   }
 
 
-def make_upscaler(config: ConfigDict, net: SrSENet, variables: PyTree) -> Upscaler:
-  """The function of luminance that is measured here and works behind `jaxgen upscale`: on one device."""
-  return Upscaler(net, jax.device_get(variables), memory_mb=config.eval.memory_mb)
+def upscaling(
+  config: ConfigDict, net: SrSENet, variables: PyTree
+) -> Callable[[np.ndarray], np.ndarray]:
+  """The function of grey and RGB images that is measured: what `jaxgen upscale` does, on one device."""
+  upscaler = Upscaler(net, jax.device_get(variables), memory_mb=config.eval.memory_mb)
+  of_luminance = functools.partial(upscaler, tiling=config.eval.tiling)
+  return functools.partial(upscale_image, of_luminance, config.scale)
 
 
 def evaluation_sets(
@@ -203,10 +204,7 @@ def pictures(
   except (DataError, ConfigError):  # the training folders are elsewhere
     images = []
   images = (images or bundled_photographs()[1])[:SHEET_IMAGES]
-  upscaler = make_upscaler(config, net, variables)
-  upscale = functools.partial(
-    upscale_image, functools.partial(upscaler, tiling=config.eval.tiling), config.scale
-  )
+  upscale = upscaling(config, net, variables)
   compared = [compare_image(x, config.scale, upscale) for x in images]
   return {'comparison': comparison_sheet(compared, config.scale)}
 
