@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen.data.image_folders import Rule
 from jaxgen.systems.mmgan.data import scaled
-from jaxgen.systems.mmgan.figures import Figures
+from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.systems.mmgan.task import make_model
 from jaxgen.task import Tools, Trained
 
@@ -44,8 +44,8 @@ def memberships(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) ->
     ValueError: an image of another shape.
   """
   expected = tuple(trained.facts['image_shape'])
-  figures = Figures(make_model(trained.config, trained.facts), trained.facts, trained.config)
-  posteriors = tools.compile(figures.posteriors)
+  inference = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
+  posteriors = tools.compile(inference.posteriors)
   found = []
   for image in tools.progress(list(images), 'memberships'):
     if image.shape != expected:

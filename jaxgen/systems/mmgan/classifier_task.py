@@ -1,12 +1,10 @@
 """The evaluation classifier as Data and Task."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from ml_collections import ConfigDict
 
@@ -100,68 +98,83 @@ def make_model(config: ConfigDict, facts: dict[str, Any]) -> Network:
   )
 
 
-def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """Cross-entropy by Adam, its learning rate falling to 0 along a cosine."""
-  param_dtype = DTYPES[config.precision][1]
-  net = make_model(config, facts)
-  rate = optax.cosine_decay_schedule(config.optim.learning_rate, config.num_steps)
-  optimizers = {PLAYER: optax.adam(rate)}
-  shape = tuple(facts['image_shape'])
+class Steps:
+  """Cross-entropy by Adam, its learning rate falling to 0 along a cosine.
 
-  def init(key: jax.Array) -> TrainState:
-    image = jnp.zeros((1, *shape), param_dtype)
-    trunk = net.trunk.init(name_key(key, 'trunk'), image)
-    head = net.head.init(name_key(key, 'head'), net.trunk.apply(trunk, image))
+  Args:
+    config: of the run.
+    facts: of the data.
+    axis: the device axis, or None.
+  """
+
+  def __init__(self, config: ConfigDict, facts: dict[str, Any], axis: str | None = None):
+    self.config, self.facts, self.axis = config, facts, axis
+    self.net = make_model(config, facts)
+    self.param_dtype = DTYPES[config.precision][1]
+    rate = optax.cosine_decay_schedule(config.optim.learning_rate, config.num_steps)
+    self.optimizers = {PLAYER: optax.adam(rate)}
+
+  def init(self, key: jax.Array) -> TrainState:
+    """A state of new parameters."""
+    image = jnp.zeros((1, *self.facts['image_shape']), self.param_dtype)
+    trunk = self.net.trunk.init(name_key(key, 'trunk'), image)
+    head = self.net.head.init(name_key(key, 'head'), self.net.trunk.apply(trunk, image))
     params = {PLAYER: {'trunk': trunk['params'], 'head': head['params']}}
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params=params,
-      opt_state={PLAYER: optimizers[PLAYER].init(params[PLAYER])},
+      opt_state={PLAYER: self.optimizers[PLAYER].init(params[PLAYER])},
       variables={PLAYER: {}},
       ema={},
       rng=key,
     )
 
-  def terms(variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
-    logits = net.apply(variables, batch['image'])[0].astype(param_dtype)
+  def terms(self, variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
+    """Cross-entropy [B] in nats, and whether the most probable class [B] is right."""
+    logits = self.net.apply(variables, batch['image'])[0].astype(self.param_dtype)
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch['label'])
-    hits = (logits.argmax(-1) == batch['label']).astype(param_dtype)
+    hits = (logits.argmax(-1) == batch['label']).astype(self.param_dtype)
     return {'cross_entropy': entropy, 'accuracy': hits}
 
-  def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update."""
+
     def loss_fn(params):
-      found = terms({'params': params}, batch)
-      return found['cross_entropy'].sum() / config.batch_size, found
+      found = self.terms({'params': params}, batch)
+      return found['cross_entropy'].sum() / self.config.batch_size, found
 
     grads, found = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
-    state = update_player(state, optimizers, PLAYER, grads, axis)
+    state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     metrics = {name: Mean.of(x) for name, x in found.items()}
-    return state.replace(step=state.step + 1), psum(metrics, axis)
+    return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
-  def eval_step(variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+  def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array | None = None) -> Metrics:
+    """Both terms over the rows of a mask."""
     del key
-    return {name: Mean.of(x, batch['mask']) for name, x in terms(variables, batch).items()}
+    return {name: Mean.of(x, batch['mask']) for name, x in self.terms(variables, batch).items()}
 
-  def evaluate(variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
-    step = tools.compile(functools.partial(eval_step, key=None))
-    batches = list(data.splits['test'](tools.rows(config.eval.batch_size)))
+  def evaluate(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+    """Both terms over the test images."""
+    step = tools.compile(self.eval_step)
+    batches = list(data.splits['test'](tools.rows(self.config.eval.batch_size)))
     parts = [step(variables, batch) for batch in tools.progress(batches, 'classifier on test')]
     metrics = fold(*jax.device_get(parts))
     return {'split': 'test', **averages(metrics), 'num_examples': int(metrics['accuracy'].count)}
 
-  def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
-    del variables, data, tools
-    return {}
 
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The task of a config. One player, trunk and head; it draws no pictures."""
+  steps = Steps(config, facts, axis)
+  shape = config.batch_size, *facts['image_shape']
   return Task(
     batch={
-      'image': jax.ShapeDtypeStruct((config.batch_size, *shape), jnp.float32),
+      'image': jax.ShapeDtypeStruct(shape, jnp.float32),
       'label': jax.ShapeDtypeStruct((config.batch_size,), jnp.int32),
     },
-    init=init,
-    train_step=train_step,
+    init=steps.init,
+    train_step=steps.train_step,
     export=lambda state: {'params': state.params[PLAYER]},
-    eval_step=eval_step,
-    evaluate=evaluate,
-    pictures=pictures,
+    eval_step=steps.eval_step,
+    evaluate=steps.evaluate,
+    pictures=lambda variables, data, tools: {},
   )

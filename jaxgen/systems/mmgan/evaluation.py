@@ -1,51 +1,48 @@
-"""What the paper's table reports of a Mixed Membership GAN, what goes beyond it, and its pictures."""
+"""What the paper's table reports of a Mixed Membership GAN, and what goes beyond it."""
 
-import io
 import logging
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from PIL import Image, ImageDraw
 from scipy.optimize import linear_sum_assignment
 
 from jaxgen.data.order import generator
-from jaxgen.evaluation.distances import frechet_distance, kernel_distance
+from jaxgen.evaluation.generative import Extraction, Extractor, distances
+from jaxgen.evaluation.random_features import random_extractor
 from jaxgen.metrics import averages, fold
-from jaxgen.pictures.grids import image_grid
 from jaxgen.systems.mmgan import classifier, classifier_task, losses, regions
 from jaxgen.systems.mmgan.config import is_learned
-from jaxgen.systems.mmgan.figures import Figures
+from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.task import Data, PyTree, Tools, Trained, name_key
 
 IN_USE = 0.01  # alpha of a component that counts as used
 GOOD_CLASSIFIER = 0.99
-SHEET = 8  # samples a side
-SHEET_WIDTH = 500  # pixels, about
 
 
-class Judged(NamedTuple):
-  """Samples of every component as the classifier sees them.
+class Samples(NamedTuple):
+  """Samples of every component as the extractor sees them.
 
   Attributes:
-    label: [K, samples] int, the most probable class.
     features: [K, samples, D].
+    labels: [K, samples] int, the most probable class; None where the extractor knows no classes.
   """
 
-  label: np.ndarray
   features: np.ndarray
+  labels: np.ndarray | None
 
 
-def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
   """The contents of evaluation.json but for step and train_last_epoch. Shares are fractions.
 
-  What needs labels is None for a person's own folders; what `tools.full` leaves out is None.
+  What needs labels is None for a person's own folders, whose distances are those of random features; what
+  `tools.full` leaves out is None.
   """
-  facts = figures.facts
+  facts, labelled = inference.facts, inference.facts['num_classes'] is not None
   alpha = np.asarray(losses.mixture(variables['omega']), np.float64)
   result = {
     'split': 'test' if facts['set_classes'] else 'train',
-    **_ownership(figures, variables, data, tools),
+    **_ownership(inference, variables, data, tools),
     'component_accuracy': None,
     'component_accuracy_mean': None,
     'random_baseline': None,
@@ -57,31 +54,37 @@ def evaluate(figures: Figures, variables: PyTree, data: Data, tools: Tools) -> d
     'fid': None,
     'kid': None,
     'num_samples': None,
-    'left_out': [],
+    'left_out': [] if tools.full else ['fid', 'kid'],
     'num_images': dict(zip(facts['set_names'], facts['set_sizes'], strict=True)),
   }
   assigned: list[int | None] = [None] * len(alpha[0])
-  if facts['num_classes'] is not None:
-    judge = tools.trained(classifier.asset_config(figures.config))
-    judged = _judge(figures, variables, judge, tools)
-    groups = regions.region_classes(facts['set_classes'])
-    shares = region_shares(judged.label, groups)
-    assigned = assign(shares, groups, is_learned(figures.config))
-    accuracy = [None if r is None else float(shares[k, r]) for k, r in enumerate(assigned)]
-    result |= {
-      'component_accuracy': accuracy,
-      'component_accuracy_mean': float(np.mean([a for a in accuracy if a is not None])),
-      'random_baseline': regions.random_baseline(np.asarray(facts['true_mixture'])),
-      'classifier_accuracy': _classifier_accuracy(judge, tools),
-      'regions': [None if r is None else f'r{r + 1}' for r in assigned],
-      'num_samples': judged.label.shape[1],
-    }
+  if labelled or tools.full:
+    asset = tools.trained(classifier.asset_config(inference.config)) if labelled else None
+    extractor = _classifying(asset) if asset else random_extractor(facts['image_shape'][-1])
+    samples = _sampled(inference, variables, extractor, tools)
+    result['num_samples'] = samples.features.shape[1]
+    if asset:
+      assigned, accuracies = _by_region(inference, samples.labels)
+      result |= {**accuracies, 'classifier_accuracy': _classifier_accuracy(asset, tools)}
     if tools.full:
-      result |= _distances(figures, judge, judged, alpha, data, tools)
-    else:
-      result['left_out'] += ['fid', 'kid']
+      result |= _distances(inference, extractor, samples, alpha, data, tools)
   result['components'] = _rows(alpha, facts, assigned, result['component_accuracy'])
   return result
+
+
+def _by_region(inference: Inference, labels: np.ndarray) -> tuple[list[int | None], dict[str, Any]]:
+  """The region of each component, and how many of its samples [K, samples] lie there."""
+  facts = inference.facts
+  groups = regions.region_classes(facts['set_classes'])
+  shares = region_shares(labels, groups)
+  assigned = assign(shares, groups, is_learned(inference.config))
+  accuracy = [None if r is None else float(shares[k, r]) for k, r in enumerate(assigned)]
+  return assigned, {
+    'component_accuracy': accuracy,
+    'component_accuracy_mean': float(np.mean([a for a in accuracy if a is not None])),
+    'random_baseline': regions.random_baseline(np.asarray(facts['true_mixture'])),
+    'regions': [None if r is None else f'r{r + 1}' for r in assigned],
+  }
 
 
 def _rows(
@@ -105,42 +108,53 @@ def _rows(
 
 
 def _ownership(
-  figures: Figures, variables: PyTree, data: Data, tools: Tools
+  inference: Inference, variables: PyTree, data: Data, tools: Tools
 ) -> dict[str, float | int]:
   """set_accuracy and set_nll over the test rows."""
-  step = tools.compile(figures.ownership)
-  batches = data.splits['test'](tools.rows(figures.config.eval.batch_size))
+  step = tools.compile(inference.ownership)
+  batches = data.splits['test'](tools.rows(inference.config.eval.batch_size))
   parts = [step(variables, batch) for batch in tools.progress(batches, 'owners on test')]
   metrics = fold(*jax.device_get(parts))
   return {**averages(metrics), 'num_examples': int(metrics['set_accuracy'].count)}
 
 
-def _judge(figures: Figures, variables: PyTree, judge: Trained, tools: Tools) -> Judged:
-  """Classes and features of eval.num_samples samples of each component."""
-  net = classifier_task.make_model(judge.config, judge.facts)
-  options, k = figures.config.eval, figures.num_components
-  local = tools.rows(options.batch_size)
+def _classifying(asset: Trained) -> Extractor:
+  """The classifier's hidden layer and its most probable class."""
+  net = classifier_task.make_model(asset.config, asset.facts)
 
-  @tools.compile
-  def step(variables, judge_variables, batch, key):
-    logits, features = net.apply(judge_variables, figures.generate(variables, batch, key))
-    return logits.argmax(-1), features
+  def apply(variables, images):
+    logits, features = net.apply(variables, images)
+    return features, logits.argmax(-1)
 
-  key = name_key(tools.rng, 'components')
-  total = k * options.num_samples
-  labels, features = [], []
-  for start in tools.progress(range(0, total, options.batch_size), 'samples of components'):
+  return Extractor(apply, asset.variables)
+
+
+def _sampled(
+  inference: Inference, variables: PyTree, extractor: Extractor, tools: Tools
+) -> Samples:
+  """eval.num_samples samples of each component as the extractor sees them."""
+  options, k = inference.config.eval, inference.num_components
+  local, total = tools.rows(options.batch_size), k * options.num_samples
+  batches = []
+  for start in range(0, total, options.batch_size):
     index = np.arange(start, start + options.batch_size, dtype=np.int32)
     batch = {
       'index': index[local],
       'component': np.minimum(index // options.num_samples, k - 1)[local],
       'mask': (index < total).astype(np.float32)[local],
     }
-    label, feature = jax.device_get(step(variables, judge.variables, batch, key))
-    labels.append(label)
-    features.append(feature)
-  label = np.concatenate(labels)[:total].reshape(k, -1)
-  return Judged(label, np.concatenate(features)[:total].reshape(*label.shape, -1))
+    batches.append(batch)
+
+  def generate(batch, variables, key):
+    return inference.generate(variables, batch, key)
+
+  extraction = Extraction(extractor, tools, generate)
+  key = name_key(tools.rng, 'components')
+  features, labels = extraction(batches, 'samples of components', variables, key)
+  return Samples(
+    features.reshape(k, options.num_samples, -1),
+    None if labels is None else labels.reshape(k, options.num_samples),
+  )
 
 
 def region_shares(label: np.ndarray, groups: list[list[int]]) -> np.ndarray:
@@ -172,45 +186,38 @@ def assign(shares: np.ndarray, groups: list[list[int]], learned: bool) -> list[i
   return [found.get(k) for k in range(len(shares))]
 
 
-def _classifier_accuracy(judge: Trained, tools: Tools) -> float:
+def _classifier_accuracy(asset: Trained, tools: Tools) -> float:
   """Accuracy of the classifier on the test images of its own data; it caps the components'."""
-  task = classifier_task.make_task(judge.config, judge.facts)
-  data = classifier_task.make_data(judge.config)
-  accuracy = task.evaluate(judge.variables, data, tools)['accuracy']
+  task = classifier_task.make_task(asset.config, asset.facts)
+  data = classifier_task.make_data(asset.config)
+  accuracy = task.evaluate(asset.variables, data, tools)['accuracy']
   if accuracy < GOOD_CLASSIFIER:
     logging.warning(
       'the evaluation classifier is right on %.2f %% of the test images of %s: '
       'component accuracies are capped',
       100 * accuracy,
-      judge.config.data.name,
+      asset.config.data.name,
     )
   return accuracy
 
 
 def _distances(
-  figures: Figures, judge: Trained, judged: Judged, alpha: np.ndarray, data: Data, tools: Tools
+  inference: Inference,
+  extractor: Extractor,
+  samples: Samples,
+  alpha: np.ndarray,
+  data: Data,
+  tools: Tools,
 ) -> dict[str, Any]:
-  """FID and KID of each distribution: num_samples samples of it against its training images.
-
-  None where either has no more examples than there are features.
-  """
-  net = classifier_task.make_model(judge.config, judge.facts)
-  features_of = tools.compile(lambda variables, batch: net.apply(variables, batch['image'])[1])
-  rng = generator(figures.config.seed, 'mmgan_distances')
-  fid, kid = {}, {}
-  for i, name in enumerate(figures.facts['set_names']):
-    fake = draw(judged.features, alpha[i], rng)
-    batches = data.splits[f'set{i + 1}'](tools.rows(figures.config.eval.batch_size))
-    real = np.concatenate(
-      [
-        jax.device_get(features_of(judge.variables, batch))
-        for batch in tools.progress(batches, f'features of {name}')
-      ]
-    )[: figures.facts['set_sizes'][i]]
-    enough = min(len(fake), len(real)) > fake.shape[1]
-    fid[name] = frechet_distance(fake, real) if enough else None
-    kid[name] = kernel_distance(fake, real) if enough else None
-  return {'fid': fid, 'kid': kid}
+  """FID and KID of each distribution: num_samples samples of it against its training images."""
+  extraction = Extraction(extractor, tools)
+  rng = generator(inference.config.seed, 'mmgan_distances')
+  found = {}
+  for i, name in enumerate(inference.facts['set_names']):
+    fake = draw(samples.features, alpha[i], rng)
+    batches = data.splits[f'set{i + 1}'](tools.rows(inference.config.eval.batch_size))
+    found[name] = distances(fake, extraction(batches, f'features of {name}').features)
+  return {key: {name: x[key] for name, x in found.items()} for key in ('fid', 'kid')}
 
 
 def draw(features: np.ndarray, alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -226,68 +233,3 @@ def draw(features: np.ndarray, alpha: np.ndarray, rng: np.random.Generator) -> n
   """
   counts = rng.multinomial(features.shape[1], alpha / alpha.sum())
   return np.concatenate([of_one[:c] for of_one, c in zip(features, counts, strict=True)])
-
-
-def pictures(figures: Figures, variables: PyTree, tools: Tools) -> dict[str, np.ndarray]:
-  """A sheet of samples of each component, a row of each on one sheet, and the mixture matrix."""
-  k, n = figures.num_components, SHEET * SHEET
-  alpha = np.asarray(losses.mixture(variables['omega']), np.float64)
-  names = figures.facts['set_names']
-  generate = tools.compile(figures.generate)
-  key = name_key(tools.rng, 'pictures')
-  sheets, found = [], {}
-  for component in range(k):
-    wanted = {
-      'index': np.arange(component * n, (component + 1) * n, dtype=np.int32),
-      'component': np.full(n, component, np.int32),
-    }
-    images = np.asarray(jax.device_get(generate(variables, wanted, key)), np.float32)
-    images = (images[..., 0] if images.shape[-1] == 1 else images) / 2 + 0.5
-    sheets.append(images)
-    scale = max(1, round(SHEET_WIDTH / (SHEET * images.shape[2])))
-    mixed = '  '.join(f'{name} {a:.2f}' for name, a in zip(names, alpha[:, component], strict=True))
-    grid = image_grid(images, SHEET, scale=scale)
-    found[f'component_{component + 1}'] = _titled(grid, f'component {component + 1}:  {mixed}')
-  rows = np.concatenate([s[: 2 * SHEET] for s in sheets])
-  found['components'] = image_grid(
-    rows, 2 * SHEET, scale=2 if figures.facts['image_shape'][0] < 64 else 1
-  )
-  found['mixture'] = _heat_map(alpha, figures.facts)
-  return found
-
-
-def _titled(grid: np.ndarray, title: str, height: int = 22) -> np.ndarray:
-  """The grid under a line of text; the text is made to fit."""
-  width = grid.shape[1]
-  size = 14
-  draw = ImageDraw.Draw(Image.new('L', (1, 1)))
-  while size > 6 and draw.textlength(title, font_size=size) > width - 8:
-    size -= 1
-  band = Image.new('RGB' if grid.ndim == 3 else 'L', (width, height), 'white')
-  ImageDraw.Draw(band).text((4, 3), title, fill='black', font_size=size)
-  return np.concatenate([np.asarray(band), grid])
-
-
-def _heat_map(alpha: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
-  """Alpha [n, K] as a heat map with its numbers; the truth below it where it is known."""
-  from matplotlib.figure import Figure
-
-  n, k = alpha.shape
-  truth = facts['true_mixture']
-  panels = [('mixture', alpha)] + ([('truth, by region', np.asarray(truth))] if truth else [])
-  figure = Figure(
-    figsize=(2 + 0.8 * k, (1 + 0.55 * n) * len(panels)), dpi=100, layout='constrained'
-  )
-  for axes, (title, values) in zip(
-    np.atleast_1d(figure.subplots(len(panels), 1)), panels, strict=True
-  ):
-    axes.imshow(values, cmap='Blues', vmin=0, vmax=1, aspect='auto')
-    prefix = 'r' if title != 'mixture' else ''
-    axes.set_xticks(range(values.shape[1]), [f'{prefix}{j + 1}' for j in range(values.shape[1])])
-    axes.set_yticks(range(n), [name[-20:] for name in facts['set_names']])
-    axes.set_title(title, fontsize=10)
-    for (i, j), a in np.ndenumerate(values):
-      axes.text(j, i, f'{a:.2f}', ha='center', va='center', color='white' if a > 0.5 else 'black')
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format='png')
-  return np.asarray(Image.open(buffer).convert('RGB'))

@@ -12,19 +12,11 @@ from ml_collections import ConfigDict
 
 from jaxgen.metrics import Metrics
 from jaxgen.precision import DTYPES
-from jaxgen.systems.mmgan import evaluation, model
+from jaxgen.systems.mmgan import evaluation, model, sheets
 from jaxgen.systems.mmgan.config import is_learned, num_components, num_sets
-from jaxgen.systems.mmgan.figures import Figures
+from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.systems.mmgan.steps import Steps
-from jaxgen.task import (
-  Batch,
-  Data,
-  PyTree,
-  Task,
-  Tools,
-  TrainState,
-  name_key,
-)
+from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key
 
 
 def make_model(
@@ -93,70 +85,68 @@ def make_steps(config: ConfigDict, facts: dict[str, Any], axis: str | None = Non
   return Steps(config, make_model(config, facts, axis), make_optimizers(config), omega, axis)
 
 
+def init(steps: Steps, facts: dict[str, Any], key: jax.Array) -> TrainState:
+  """A state of new parameters; a learned omega starts at 0."""
+  nets, param_dtype, init_key = steps.nets, steps.param_dtype, name_key(key, 'init')
+  z = jnp.zeros((1, steps.config.model.num_latents), param_dtype)
+  gen = nets.gen.init(name_key(init_key, 'gen'), z, jnp.zeros(1, jnp.int32))
+  image = jnp.zeros((1, *facts['image_shape']), param_dtype)
+  disc = nets.disc.init(name_key(init_key, 'disc'), image)
+  features, _ = nets.disc.apply(disc, image)
+  players = {
+    'gen': gen,
+    'disc': disc,
+    'cls': nets.cls.init(name_key(init_key, 'cls'), features),
+  }
+  if steps.fixed_omega is None:
+    shape = num_sets(steps.config), steps.num_components
+    players['mix'] = {'params': {'omega': jnp.zeros(shape, param_dtype)}}
+  params = {name: variables['params'] for name, variables in players.items()}
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state={name: x.init(params[name]) for name, x in steps.optimizers.items()},
+    variables={
+      name: {c: x for c, x in variables.items() if c != 'params'}
+      for name, variables in players.items()
+    },
+    ema={'gen': jax.tree.map(jnp.copy, gen)} if steps.config.ema_decay else {},
+    rng=key,
+  )
+
+
+def export(steps: Steps, state: TrainState) -> PyTree:
+  """The averaged generator, the trunk and the classifier's layers on it, and omega."""
+  gen = state.ema['gen'] if steps.config.ema_decay else steps.variables(state, 'gen')
+  disc = {c: {'trunk': x['trunk']} for c, x in steps.variables(state, 'disc').items() if x}
+  return {
+    'gen': gen,
+    'trunk': disc,
+    'cls': steps.variables(state, 'cls'),
+    'omega': steps.omega(state.params),
+  }
+
+
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
   """The task of a config. Players: gen, disc (trunk and heads), cls, and mix where it is learned."""
-  param_dtype = DTYPES[config.precision][1]
   steps = make_steps(config, facts, axis)
-  figures = Figures(make_model(config, facts), facts, config)
-  shape = tuple(facts['image_shape'])
-  n, k = num_sets(config), num_components(config)
-
-  def init(key: jax.Array) -> TrainState:
-    init_key = name_key(key, 'init')
-    z = jnp.zeros((1, config.model.num_latents), param_dtype)
-    nets = steps.nets
-    gen = nets.gen.init(name_key(init_key, 'gen'), z, jnp.zeros(1, jnp.int32))
-    image = jnp.zeros((1, *shape), param_dtype)
-    disc = nets.disc.init(name_key(init_key, 'disc'), image)
-    features, _ = nets.disc.apply(disc, image)
-    players = {
-      'gen': gen,
-      'disc': disc,
-      'cls': nets.cls.init(name_key(init_key, 'cls'), features),
-    }
-    if is_learned(config):
-      players['mix'] = {'params': {'omega': jnp.zeros((n, k), param_dtype)}}
-    params = {name: variables['params'] for name, variables in players.items()}
-    optimizers = steps.optimizers
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params=params,
-      opt_state={name: optimizers[name].init(params[name]) for name in optimizers},
-      variables={
-        name: {c: x for c, x in variables.items() if c != 'params'}
-        for name, variables in players.items()
-      },
-      ema={'gen': jax.tree.map(jnp.copy, gen)} if config.ema_decay else {},
-      rng=key,
-    )
-
-  def export(state: TrainState) -> PyTree:
-    gen = state.ema['gen'] if config.ema_decay else steps.variables(state, 'gen')
-    disc = {c: {'trunk': x['trunk']} for c, x in steps.variables(state, 'disc').items() if x}
-    return {
-      'gen': gen,
-      'trunk': disc,
-      'cls': steps.variables(state, 'cls'),
-      'omega': steps.omega(state.params),
-    }
+  inference = Inference(make_model(config, facts), facts, config)
 
   def eval_step(variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
     del key
-    return figures.ownership(variables, batch)
-
-  def evaluate(variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
-    return evaluation.evaluate(figures, variables, data, tools)
+    return inference.ownership(variables, batch)
 
   def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
     del data
-    return evaluation.pictures(figures, variables, tools)
+    return sheets.pictures(inference, variables, tools)
 
+  shape = config.batch_size, num_sets(config), *facts['image_shape']
   return Task(
-    batch={'image': jax.ShapeDtypeStruct((config.batch_size, n, *shape), jnp.float32)},
-    init=init,
+    batch={'image': jax.ShapeDtypeStruct(shape, jnp.float32)},
+    init=functools.partial(init, steps, facts),
     train_step=steps.train_step,
-    export=export,
+    export=functools.partial(export, steps),
     eval_step=eval_step,
-    evaluate=evaluate,
+    evaluate=functools.partial(evaluation.evaluate, inference),
     pictures=pictures,
   )

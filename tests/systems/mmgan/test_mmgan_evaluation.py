@@ -11,7 +11,7 @@ from PIL import Image
 
 from jaxgen.command import cli
 from jaxgen.run import inference
-from jaxgen.systems.mmgan import classifier, evaluation
+from jaxgen.systems.mmgan import classifier, evaluation, sheets
 from jaxgen.systems.mmgan.data import make_data
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -98,16 +98,22 @@ def test_memberships_of_files(trained, tmp_path, capsys):
 def test_a_learned_mixture_from_folders_has_no_truth(tmp_path):
   for i in range(2):
     (tmp_path / f's{i}').mkdir()
-    for j in range(24):
+    for j in range(66):  # more than there are random features
       Image.new('L', (28, 28), 30 * i + j).save(tmp_path / f's{i}' / f'{j}.png')
   sets = f'{tmp_path}/s0,{tmp_path}/s1'
   config = tiny('folders', data__sets=sets, num_steps=2)
   train(config, tmp_path / 'run')
   found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
-  for key in ('component_accuracy', 'true_mixture', 'regions', 'fid', 'classifier_accuracy'):
+  labelled = 'component_accuracy', 'true_mixture', 'regions', 'classifier_accuracy'
+  for key in (*labelled, 'fid', 'kid', 'num_samples'):
     assert found[key] is None
-  assert np.shape(found['mixture']) == (2, 3) and found['num_examples'] == 48
+  assert np.shape(found['mixture']) == (2, 3) and found['num_examples'] == 132
   np.testing.assert_allclose(np.sum(found['mixture'], 1), 1, rtol=1e-6)
+  # What takes longer: distances on random features.
+  full = inference.evaluate(tmp_path / 'run', reporter=quiet())
+  assert all(full[key] is None for key in labelled)
+  assert full['fid'].keys() == full['kid'].keys() == {'s0', 's1'} and full['num_samples'] == 80
+  assert all(x > 0 for x in full['fid'].values())
 
 
 # --- Parts ---
@@ -136,13 +142,16 @@ def test_a_distribution_draws_no_sample_of_a_component_that_it_has_not():
   np.testing.assert_allclose((found == 0).mean(), 0.7, atol=0.05)
 
 
-def test_the_heat_map_and_titles_are_drawn():
+def test_the_mixture_is_drawn_with_the_truth_where_it_is_known():
+  alpha = np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 0.9]])
   facts = {'set_names': ['a', 'b'], 'true_mixture': None}
-  picture = evaluation._heat_map(np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 0.9]]), facts)
-  assert picture.dtype == np.uint8 and picture.shape[-1] == 3
-  grid = np.zeros((40, 200), np.uint8)
-  titled = evaluation._titled(grid, 'component 1:  set1 0.60')
-  assert titled.shape[0] > 40 and titled[:10].min() < 128
+  (panel,) = sheets.mixture_panels(alpha, facts)
+  assert panel.rows == ['a', 'b'] and panel.columns == ['1', '2', '3']
+  truth = alpha[:, :2].tolist()
+  mixture, known = sheets.mixture_panels(alpha, {**facts, 'true_mixture': truth})
+  np.testing.assert_array_equal(mixture.values, alpha)
+  np.testing.assert_array_equal(known.values, truth)
+  assert known.columns == ['r1', 'r2']
 
 
 def test_the_classifier_learns(tmp_path):

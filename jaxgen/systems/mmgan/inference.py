@@ -12,8 +12,8 @@ from jaxgen.systems.mmgan.config import num_components
 from jaxgen.task import Batch, PyTree
 
 
-class Figures:
-  """Figures of one generator and its component classifier; methods are pure and can be jitted.
+class Inference:
+  """One generator and its component classifier in use; methods are pure and can be jitted.
 
   Args:
     nets: without a device axis.

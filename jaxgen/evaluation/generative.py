@@ -1,0 +1,80 @@
+"""Generated and real images as an extractor sees them: their classes, and how far their features are apart."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen.evaluation.distances import frechet_distance, kernel_distance
+from jaxgen.task import Batch, PyTree, Tools
+
+
+class Extractor(NamedTuple):
+  """What says how images look: a labelled classifier, a recogniser, or fixed random features.
+
+  Attributes:
+    apply: (variables, images [B, H, W, C] in [-1, 1]) -> (features [B, D], labels [B] int or None).
+    variables: what it is applied with.
+  """
+
+  apply: Callable[[PyTree, jax.Array], tuple[jax.Array, jax.Array | None]]
+  variables: PyTree
+
+
+class Extracted(NamedTuple):
+  """Images as the extractor sees them.
+
+  Attributes:
+    features: [N, D].
+    labels: [N] int, or None where the extractor has none.
+  """
+
+  features: np.ndarray
+  labels: np.ndarray | None
+
+
+class Extraction:
+  """An extractor over batches, compiled once.
+
+  Args:
+    extractor: what looks.
+    tools: lent by the host.
+    images: (batch, *args) -> images [B, H, W, C]: those of the batch, or those that a generator makes for it.
+  """
+
+  def __init__(
+    self,
+    extractor: Extractor,
+    tools: Tools,
+    images: Callable[..., jax.Array] = lambda batch: batch['image'],
+  ):
+    def step(variables, batch, *args):
+      return extractor.apply(variables, images(batch, *args)), batch['mask']
+
+    self._step, self._variables, self._tools = tools.compile(step), extractor.variables, tools
+
+  def __call__(self, batches: Iterable[Batch], description: str, *args: PyTree) -> Extracted:
+    """Features and labels of the rows whose mask is 1, in their order.
+
+    Args:
+      batches: this process's rows of each, with 'mask' [B].
+      description: of the bar.
+      args: for `images`.
+    """
+    features, labels = [], []
+    for batch in self._tools.progress(batches, description):
+      (feature, label), mask = jax.device_get(self._step(self._variables, batch, *args))
+      features.append(feature[mask > 0])
+      if label is not None:
+        labels.append(label[mask > 0])
+    return Extracted(np.concatenate(features), np.concatenate(labels) if labels else None)
+
+
+def distances(fake: np.ndarray, real: np.ndarray) -> dict[str, float | None]:
+  """{'fid', 'kid'} of features [N, D] and [M, D]; None where either has no more than D examples."""
+  enough = min(len(fake), len(real)) > fake.shape[1]
+  return {
+    'fid': frechet_distance(fake, real) if enough else None,
+    'kid': kernel_distance(fake, real) if enough else None,
+  }
