@@ -47,8 +47,8 @@ from jaxgen.command import exits
 from jaxgen.data.color import luminance_u8
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
-from jaxgen.run import loading
 from jaxgen.nn.transposed import kernel_size, padding
+from jaxgen.run import loading
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
 from jaxgen.systems.srsenet.model import SrSENet, leaky
 from jaxgen.systems.srsenet.task import make_model

@@ -19,7 +19,7 @@ def _run(args: argparse.Namespace) -> None:
   from jaxgen.command.opening import prepare
   from jaxgen.command.summary import summarize
   from jaxgen.terminal.reporter import Reporter
-  from jaxgen.terminal.words import counted
+  from jaxgen.words import counted
 
   prepare()
   summary = summarize(config)

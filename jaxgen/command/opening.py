@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.terminal.words import counted
+from jaxgen.words import counted
 
 if TYPE_CHECKING:
   import numpy as np

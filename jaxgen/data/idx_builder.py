@@ -2,7 +2,6 @@
 
 import shutil
 import time
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,9 @@ from absl import logging
 
 from jaxgen import digests
 from jaxgen.data import idx
-from jaxgen.data.folders import cache_folder
+from jaxgen.data.folders import cache_folder, expanded, new_folder
 from jaxgen.data.records import RecordSource, open_builder, open_split, read_index
 from jaxgen.errors import DataError
-
-# The age in seconds at which the unfinished folder of another process counts as abandoned.
-_ABANDONED = 3600
 
 
 class IdxImages(tfds.core.GeneratorBasedBuilder):
@@ -83,33 +79,23 @@ def _check_order(builder) -> None:
 
 
 def _prepare(folder: Path, name: str, root: Path) -> None:
-  """Prepare into a private folder next to `root`, then rename it to `root`."""
+  """Prepare into `root`; the digest in its name says that the records of all processes are the same."""
   start = time.monotonic()
   # Read again by the builder; here for its image size, and for errors that TFDS does not wrap.
   height, width = idx.read_set(folder, idx.IDX_SETS[name])['train'][0].shape[1:3]
-  for other in root.parent.glob(f'{root.name}.tmp-*'):
-    if time.time() - other.stat().st_mtime > _ABANDONED:
-      shutil.rmtree(other, ignore_errors=True)
-  temporary = root.with_name(f'{root.name}.tmp-{uuid.uuid4().hex}')
   was_active = getattr(tfds.core.utils.tqdm_utils, '_active', True)
   tfds.disable_progress_bar()
   try:
-    temporary.mkdir(parents=True)
-    builder = IdxImages(
-      config=name, data_dir=temporary, file_format='array_record', image_shape=(height, width)
-    )
-    builder.download_and_prepare(
-      download_dir=temporary / 'downloads',
-      download_config=tfds.download.DownloadConfig(manual_dir=folder),
-    )
-    _check_order(builder)
-    shutil.rmtree(temporary / 'downloads', ignore_errors=True)
-    try:
-      temporary.rename(root)
-    except OSError:
-      # Another process was faster; the digest says that its records are the same.
-      if not root.is_dir():
-        raise
+    with new_folder(root) as temporary:
+      builder = IdxImages(
+        config=name, data_dir=temporary, file_format='array_record', image_shape=(height, width)
+      )
+      builder.download_and_prepare(
+        download_dir=temporary / 'downloads',
+        download_config=tfds.download.DownloadConfig(manual_dir=folder),
+      )
+      _check_order(builder)
+      shutil.rmtree(temporary / 'downloads', ignore_errors=True)
   except (OSError, RuntimeError) as e:  # array_record raises RuntimeError on a full disk
     raise DataError(
       f'{name}: cannot write prepared records to {root.parent} (set JAXGEN_CACHE to a folder '
@@ -117,7 +103,6 @@ def _prepare(folder: Path, name: str, root: Path) -> None:
     ) from e
   finally:
     tfds.display_progress_bar(was_active)
-    shutil.rmtree(temporary, ignore_errors=True)
   logging.info('Prepared %s in %s (%.1f s)', name, root, time.monotonic() - start)
 
 
@@ -138,7 +123,7 @@ def load_idx(name: str, folder: str | Path) -> dict[str, RecordSource]:
   Raises:
     DataError: a file is missing or wrong, or the cache cannot be written.
   """
-  folder = Path(folder).expanduser().resolve()
+  folder = expanded(folder).resolve()
   idx.check_files(folder, idx.IDX_SETS[name])
   root = cache_folder() / 'tfds' / f'{name}-{_digest(folder, name)}'
   if not root.is_dir():

@@ -10,25 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from jaxgen.data.sources import Source
+from jaxgen.data.image_files import SUFFIXES, image_files
+from jaxgen.data.source import Source
 from jaxgen.errors import DataError
 from jaxgen.photos.images import load_image, to_eight_bits
-from jaxgen.terminal.words import counted
+from jaxgen.words import counted
 
-SUFFIXES = (
-  '.png',
-  '.jpg',
-  '.jpeg',
-  '.jfif',
-  '.webp',
-  '.avif',
-  '.bmp',
-  '.gif',
-  '.tif',
-  '.tiff',
-  '.pgm',
-  '.ppm',
-)
 _SHOWN = 5
 
 
@@ -107,7 +94,7 @@ class FolderSource(Source):
 
 
 def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> FolderSource:
-  """The readable images of a folder and of the folders in it.
+  """The readable images of a folder and of the folders in it, see `image_files`.
 
   Every file is decoded once, on two threads a core at most. Files that cannot be read are left out,
   counted and named.
@@ -122,7 +109,7 @@ def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> Folder
   """
   if not folder.is_dir():
     raise DataError(f'{folder}: no such folder of images')
-  paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
+  paths = image_files(folder)
 
   def try_one(path: Path) -> str | None:
     try:

@@ -6,7 +6,6 @@ image about once. A crop is taken at random from the region of twice its size ar
 
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.config import digest
-from jaxgen.data.folders import cache_folder
+from jaxgen.data.folders import cache_folder, new_folder
 from jaxgen.errors import DataError
-from jaxgen.terminal.words import counted
+from jaxgen.words import counted
 
 _VERSION = 1
+_INDEX, _PIXELS = 'index.json', 'pixels.u8'
 
 
 class Packed(NamedTuple):
@@ -58,7 +58,7 @@ def prepared(
   options: object,
   say: Callable[[str], None] = logging.info,
 ) -> Packed:
-  """The versions of all files, decoded once and kept in $JAXGEN_CACHE/packed.
+  """The versions of all files, decoded once and kept in $JAXGEN_CACHE/packed, a folder for each set.
 
   Args:
     paths: image files. A file that changes its size or time is decoded again.
@@ -70,57 +70,62 @@ def prepared(
     The buffer, mapped from the file, so that nothing is in memory before it is read.
 
   Raises:
-    DataError: no file could be decoded.
+    DataError: no file could be decoded, or the cache cannot be written.
   """
   stamps = [(str(path.absolute()), *_stamp(path)) for path in paths]
-  folder = cache_folder() / 'packed'
-  name = digest(_VERSION, stamps, options)
-  index, buffer = folder / f'{name}.json', folder / f'{name}.u8'
-  if not (index.is_file() and buffer.is_file()):
-    folder.mkdir(parents=True, exist_ok=True)
-    _prepare(paths, versions, index, buffer, say)
-  table = json.loads(index.read_text())
-  for message in table['left_out']:
+  root = cache_folder() / 'packed' / digest(_VERSION, stamps, options)
+  if not root.is_dir():
+    _prepare(paths, versions, root, say)
+  packed, left_out = _open(root)
+  for message in left_out:
     say(message)
-  sizes = np.array(table['sizes'], np.int64).reshape(-1, 2)
-  ends = np.cumsum(sizes.prod(1))
-  pixels = np.memmap(buffer, np.uint8, 'r')
-  if len(pixels) != ends[-1]:
-    raise DataError(f'{buffer} is damaged: remove it and start again')
-  return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1])
+  return packed
+
+
+def _open(root: Path) -> tuple[Packed, list[str]]:
+  """A prepared buffer, and what was left out of it."""
+  try:
+    table = json.loads((root / _INDEX).read_text())
+    sizes = np.array(table['sizes'], np.int64).reshape(-1, 2)
+    ends = np.cumsum(sizes.prod(1))
+    pixels = np.memmap(root / _PIXELS, np.uint8, 'r')
+    if len(pixels) != ends[-1]:
+      raise ValueError(f'{len(pixels)} pixels, {ends[-1]} expected')
+  except (OSError, ValueError, LookupError, TypeError) as error:
+    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
+  return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1]), table['left_out']
 
 
 def _prepare(
   paths: Sequence[Path],
   versions: Callable[[Path], list[np.ndarray]],
-  index: Path,
-  buffer: Path,
+  root: Path,
   say: Callable[[str], None],
 ) -> None:
+  """Fill `root`; its name says that other processes make the same of the same files."""
   say(f'preparing {counted(len(paths), "image")}, once')
-  part = buffer.with_suffix(f'.{os.getpid()}.part')
   sizes, left_out = [], []
   try:
-    with part.open('wb') as file:
-      for path in paths:
-        try:
-          made = versions(path)
-        except DataError as error:
-          left_out.append(f'left out: {error}')
-          continue
-        for image in made:
-          file.write(image.tobytes())
-          sizes.append(image.shape)
-    if not sizes:
-      raise DataError(
-        f'no image of {counted(len(paths), "file")} can be used: {"; ".join(left_out[:5])}'
-      )
-    part.replace(buffer)
-  finally:
-    part.unlink(missing_ok=True)
-  part = index.with_suffix(f'.{os.getpid()}.part')
-  part.write_text(json.dumps({'sizes': sizes, 'left_out': left_out}))
-  part.replace(index)
+    with new_folder(root) as folder:
+      with (folder / _PIXELS).open('wb') as file:
+        for path in paths:
+          try:
+            made = versions(path)
+          except DataError as error:
+            left_out.append(f'left out: {error}')
+            continue
+          for image in made:
+            file.write(image.tobytes())
+            sizes.append(image.shape)
+      if not sizes:
+        raise DataError(
+          f'no image of {counted(len(paths), "file")} can be used: {"; ".join(left_out[:5])}'
+        )
+      (folder / _INDEX).write_text(json.dumps({'sizes': sizes, 'left_out': left_out}))
+  except OSError as error:
+    raise DataError(
+      f'cannot write prepared images to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
+    ) from error
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import PIL.Image
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
-from jaxgen.data.sources import Source
+from jaxgen.data.source import Source
 from jaxgen.errors import DataError
 
 # Records read at once: bounds what raw bytes take beside the stacked arrays.

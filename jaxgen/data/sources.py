@@ -1,8 +1,6 @@
 """Image sets by name: bundled ones, the idx family, and what TFDS has prepared."""
 
-import abc
 import difflib
-import operator
 import os
 import re
 from collections.abc import Mapping
@@ -11,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data.folders import data_folder, default_folder
+from jaxgen.data.folders import data_folder, default_folder, expanded
 from jaxgen.data.idx import IDX_SETS
 from jaxgen.data.order import generator, order
+from jaxgen.data.source import ArraySource, Source
 from jaxgen.errors import ConfigError, DataError
 
 _BUNDLED = ('digits', 'photo_patches')
@@ -24,97 +23,6 @@ _TFDS_NAME = re.compile(r'(\w+)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?')
 _NUM_DIGITS_TRAIN = 1437
 # In scikit-image's wheel; the rest of its images would be downloaded.
 _PHOTOS = ('astronaut', 'camera', 'chelsea', 'coffee', 'coins', 'moon')
-
-
-class Source(abc.ABC):
-  """Random access to labelled images of one size, in the order of the files.
-
-  Attributes:
-    scale: `image / scale` lies in [0, 1].
-  """
-
-  scale: int = 255
-
-  @abc.abstractmethod
-  def __len__(self) -> int:
-    """Count the rows."""
-
-  @property
-  @abc.abstractmethod
-  def image_shape(self) -> tuple[int, int, int]:
-    """Height, width, channels."""
-
-  @abc.abstractmethod
-  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Stack rows.
-
-    Args:
-      rows: [b] row indices in [0, len(source)).
-
-    Returns:
-      A dict of 'image', [b, H, W, C] uint8, and 'label', [b] int32.
-    """
-
-  def __getitem__(self, row: int) -> dict[str, np.ndarray]:
-    row = operator.index(row)
-    if not 0 <= row < len(self):
-      raise IndexError(f'row {row} of {len(self)}')
-    return {key: value[0] for key, value in self.gather(np.array([row])).items()}
-
-  def arrays(self) -> dict[str, np.ndarray]:
-    """Stack the whole set, for device residence; the source does not keep it."""
-    return self.gather(np.arange(len(self)))
-
-  @property
-  def nbytes(self) -> int:
-    """Bytes of `arrays()`."""
-    return len(self) * (int(np.prod(self.image_shape)) + 4)
-
-  def take(self, rows: np.ndarray) -> 'Source':
-    """Return the subset of the given rows, in the given order."""
-    return _Subset(self, rows)
-
-
-class _Subset(Source):
-  def __init__(self, source: Source, rows: np.ndarray):
-    self._source, self._rows = source, np.asarray(rows)
-    self.scale = source.scale
-
-  def __len__(self) -> int:
-    return len(self._rows)
-
-  @property
-  def image_shape(self) -> tuple[int, int, int]:
-    return self._source.image_shape
-
-  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-    return self._source.gather(self._rows[rows])
-
-
-class ArraySource(Source):
-  """A set in memory.
-
-  Args:
-    image: [N, H, W, C] uint8.
-    label: [N] integers.
-    scale: `image / scale` lies in [0, 1].
-  """
-
-  def __init__(self, image: np.ndarray, label: np.ndarray, scale: int = 255):
-    self._image, self._label = image, np.asarray(label, np.int32)
-    self.scale = scale
-
-  def __len__(self) -> int:
-    return len(self._image)
-
-  @property
-  def image_shape(self) -> tuple[int, int, int]:
-    """Height, width, channels."""
-    return self._image.shape[1:]
-
-  def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """See `Source.gather`."""
-    return {'image': self._image[rows], 'label': self._label[rows]}
 
 
 def known_names() -> tuple[str, ...]:
@@ -173,6 +81,23 @@ def load_images(
 
     return load_idx(name, folder)
   return _tfds(name.removeprefix(_TFDS), directory, dict(columns or {}))
+
+
+def load_training_images(
+  name: str, directory: str = '', columns: Mapping[str, str] | None = None
+) -> dict[str, Source]:
+  """`load_images` of a set to train on.
+
+  Raises:
+    ConfigError: as `load_images`, or the set is for evaluation only.
+    DataError: as `load_images`.
+  """
+  found = load_images(name, directory, columns)
+  if 'train' not in found:
+    raise ConfigError(
+      f'config.data.name = {name!r} has no training images: it is for evaluation only'
+    )
+  return found
 
 
 def split_validation(
@@ -259,7 +184,7 @@ def photo_patches(n: int = 360, size: int = 8, seed: int = 0) -> Source:
 
 def _tfds_data_dir(name: str, directory: str) -> Path:
   if directory:
-    folder = Path(directory).expanduser()
+    folder = expanded(directory)
     if not folder.is_dir():
       raise DataError(
         f'{_TFDS}{name}: config.data.dir = {directory!r}: no such folder; '
@@ -267,7 +192,7 @@ def _tfds_data_dir(name: str, directory: str) -> Path:
       )
     return folder
   own = default_folder('tfds')
-  stock = Path(os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
+  stock = expanded(os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets')
   for folder in filter(None, (own, stock)):
     if folder.is_dir():
       return folder
@@ -322,7 +247,7 @@ def _tfds(name: str, directory: str, columns: dict[str, str]) -> dict[str, Sourc
   formats = {f.value for f in builder.info.available_file_formats()}
   if 'array_record' not in formats:
     # Into another folder: TFDS reuses what it finds in the same one, whatever its format.
-    other = (Path(directory).expanduser() if directory else folder.parent) / 'array_record'
+    other = (expanded(directory) if directory else folder.parent) / 'array_record'
     raise DataError(
       f'{_TFDS}{name}: {folder} is prepared as {", ".join(sorted(formats)) or "an unknown format"}'
       f'; jaxgen reads array_record: ' + _preparation(name, other)

@@ -1,12 +1,12 @@
 """Writing photos, complete or not at all."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from jaxgen.errors import UserError
+from jaxgen.files import temporary_beside
 from jaxgen.photos.chunks import write_png16
 from jaxgen.photos.metadata import save_options
 from jaxgen.photos.pixels import Photo
@@ -53,7 +53,7 @@ class PhotoWriter:
     Raises:
       UserError: it cannot be written.
     """
-    part = self.path.with_name(f'.jaxgen.{os.getpid()}.part{self.path.suffix}')
+    part = temporary_beside(self.path)
     try:
       self.path.parent.mkdir(parents=True, exist_ok=True)
       try:

@@ -26,7 +26,7 @@ from jaxgen.run.workdir import (
 from jaxgen.task import Trained, TrainState
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.terminal.signals import Stopped, StopSignals
-from jaxgen.terminal.words import counted
+from jaxgen.words import counted
 
 
 def train(

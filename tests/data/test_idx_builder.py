@@ -146,7 +146,8 @@ def test_abandoned_folders_are_removed(tmp_path, cache):
   old, young = (prepared.with_name(f'{prepared.name}.tmp-{age}') for age in ('old', 'young'))
   prepared.rename(old)
   young.mkdir()
-  os.utime(old, (0, 0))
+  for path in (old, *old.rglob('*')):
+    os.utime(path, (0, 0))
   load_images('mnist', str(folder))
   assert sorted(cache.iterdir()) == sorted([prepared, young])
 

@@ -27,6 +27,14 @@ def test_images_are_rows_in_the_order_of_their_paths(tmp_path):
   np.testing.assert_allclose(means, [50, 0, 100], atol=3)
 
 
+def test_hidden_files_and_folders_are_no_rows(tmp_path):
+  for name in ('a.png', '.a.png', '.thumbnails/a.png', 'sub/.cache/x/a.png'):
+    write(tmp_path / name)
+  (tmp_path / '.torn.png').write_text('no image')
+  told = []
+  assert len(open_folder(tmp_path, GREY, told.append)) == 1 and told == []
+
+
 def test_unreadable_images_are_counted_and_named(tmp_path):
   write(tmp_path / 'good.png')
   (tmp_path / 'text.png').write_text('no image')

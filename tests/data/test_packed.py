@@ -102,7 +102,33 @@ def test_files_are_prepared_once_and_again_when_they_or_the_options_change(tmp_p
   prepared(paths, decode, {'a': 2}, said.append)
   Image.fromarray(np.zeros((20, 20), np.uint8)).save(paths[0])
   assert prepared(paths, decode, {'a': 1}, said.append).height[0] == 20
-  assert not list((tmp_path / 'cache').rglob('*.part'))
+  assert len(list((tmp_path / 'cache' / 'packed').iterdir())) == 3
+  assert {p.name for p in (tmp_path / 'cache').rglob('*.*')} == {'index.json', 'pixels.u8'}
+
+
+def test_two_that_prepare_the_same_files_at_once_leave_one_whole_set(tmp_path, monkeypatch):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
+  paths, others = write(tmp_path), []
+
+  def slowly(path):
+    if (
+      path == paths[2] and not others
+    ):  # all of the other's work falls into the middle of this one's
+      others.append(prepared(paths, decode, {'a': 1}))
+    return decode(path)
+
+  made = prepared(paths, slowly, {'a': 1})
+  for found in (made, *others):
+    np.testing.assert_array_equal(found.image(2), np.full((10, 14), 2))
+    assert found.height.tolist() == [10, 5, 10, 5]
+  assert len(others) == 1 and len(list((tmp_path / 'cache' / 'packed').iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+  (tmp_path / 'file').write_text('')
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'file'))
+  with pytest.raises(DataError, match=r'cannot write prepared images to .*set JAXGEN_CACHE'):
+    prepared(write(tmp_path), decode, {})
 
 
 def test_no_usable_file_and_a_damaged_buffer_are_told(tmp_path, monkeypatch):
@@ -111,8 +137,12 @@ def test_no_usable_file_and_a_damaged_buffer_are_told(tmp_path, monkeypatch):
   with pytest.raises(DataError, match=r'no image of 1 file can be used: left out: .*1\.png: bad'):
     prepared(paths[1:2], decode, {})
   prepared(paths, decode, {})
-  buffer = next((tmp_path / 'cache' / 'packed').glob('*.u8'))
-  buffer.write_bytes(b'short')
-  with pytest.raises(DataError, match='is damaged: remove it'):
+  (folder,) = (tmp_path / 'cache' / 'packed').iterdir()
+  (folder / 'pixels.u8').write_bytes(b'short')
+  with pytest.raises(DataError, match=f'{folder} is damaged: remove it'):
     prepared(paths, decode, {})
+  for text in ('{"sizes": [[2,', '[]', '{"sizes": 1}'):
+    (folder / 'index.json').write_text(text)
+    with pytest.raises(DataError, match=f'{folder} is damaged: remove it'):
+      prepared(paths, decode, {})
   assert packed.cache_folder() == tmp_path / 'cache'

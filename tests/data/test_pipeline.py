@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jaxgen.data.order import rows_at
 from jaxgen.data.pipeline import evaluation_batches, resident_batches, streaming_batches
-from jaxgen.data.sources import ArraySource
+from jaxgen.data.source import ArraySource
 from jaxgen.errors import ConfigError
 
 

@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 
 from jaxgen.data import sources
 from jaxgen.data.order import order
-from jaxgen.data.sources import ArraySource, check_name, known_names, load_images, split_validation
+from jaxgen.data.source import ArraySource
+from jaxgen.data.sources import check_name, known_names, load_images, split_validation
 from jaxgen.errors import ConfigError, DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 9, 7, 3), dtype=np.uint8)

@@ -4,7 +4,7 @@ import pytest
 
 from jaxgen.terminal import bars
 from jaxgen.terminal.reporter import Reporter
-from jaxgen.terminal.words import counted
+from jaxgen.words import counted
 
 
 def test_progress_without_a_terminal_yields_all_and_can_be_stopped(capsys):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from jaxgen.data.folders import expanded, listed
 from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
 from jaxgen.schema import above, at_least, choice, each, flag, require, text, whole, within
@@ -57,12 +58,17 @@ def depends_on_num_steps(config: ConfigDict) -> bool:
 
 def folders(config: ConfigDict) -> list[Path]:
   """The image folders of config.data.sets; none where class sets are used."""
-  return [Path(name.strip()).expanduser() for name in config.data.sets.split(',') if name.strip()]
+  return [expanded(name) for name in _listed(config)]
+
+
+def _listed(config: ConfigDict) -> list[str]:
+  """The folders as given: a trained model works where they cannot be found."""
+  return listed(config.data.sets)
 
 
 def num_sets(config: ConfigDict) -> int:
   """n, the number of distributions."""
-  return len(folders(config)) or len(CASES[config.data.case])
+  return len(_listed(config)) or len(CASES[config.data.case])
 
 
 def num_components(config: ConfigDict) -> int:
@@ -72,7 +78,7 @@ def num_components(config: ConfigDict) -> int:
 
 def is_learned(config: ConfigDict) -> bool:
   """Whether the mixture is learned: a person's own folders have no known one."""
-  return config.model.mixture == 'learned' or bool(folders(config))
+  return config.model.mixture == 'learned' or bool(_listed(config))
 
 
 def check_config(config: ConfigDict) -> None:

@@ -13,6 +13,7 @@ from jax.errors import JaxRuntimeError
 
 from jaxgen.data.imresize import imresize
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.files import temporary_beside
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo, read_size
 from jaxgen.pictures.png import write_image
 from jaxgen.systems.srsenet.bands import CHUNK, PhotoBands
@@ -254,7 +255,7 @@ def check_writable(folder: Path) -> None:
   """
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / f'.jaxgen.{os.getpid()}'
+    probe = temporary_beside(folder / 'probe')
     probe.write_bytes(b'')
     probe.unlink()
   except OSError as error:

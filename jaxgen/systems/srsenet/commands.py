@@ -9,7 +9,7 @@ from jaxgen.command.arguments import path
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.terminal.words import counted
+from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.systems.srsenet.apply import Options

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxgen.data.folders import default_folder
+from jaxgen.data.folders import expanded, listed
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
@@ -17,7 +17,6 @@ TILINGS = ('auto', 'whole', 'exact', 'sampled')
 BUNDLED = 'bundled'
 HELDOUT = 'heldout'
 MAX_SCALE = 8
-_DATA = '$JAXGEN_DATA'
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
@@ -67,25 +66,16 @@ def depends_on_num_steps(config: ConfigDict) -> bool:
 
 
 def folders(names: str) -> list[Path]:
-  """The folders of a comma-separated list; a leading $JAXGEN_DATA is replaced.
+  """The folders of a comma-separated list, see `jaxgen.data.folders.expanded`.
 
   Raises:
-    ConfigError: $JAXGEN_DATA is wanted and not set.
+    ConfigError: a variable is not set, as $JAXGEN_DATA.
   """
-  found = []
-  for name in (part.strip() for part in names.split(',')):
-    if name.startswith(_DATA):
-      rest = name[len(_DATA) :].lstrip('/')
-      folder = default_folder(rest)
-      if folder is None:
-        raise ConfigError(
-          f'{name}: JAXGEN_DATA is not set. Set it, or name folders of images with '
-          '--config.data.train=DIR,DIR (for evaluation --config.eval.sets=DIR,DIR)'
-        )
-      found.append(folder)
-    elif name:
-      found.append(Path(name).expanduser())
-  return found
+  otherwise = (
+    'name folders of images with --config.data.train=DIR,DIR (for evaluation '
+    '--config.eval.sets=DIR,DIR)'
+  )
+  return [expanded(name, otherwise) for name in listed(names)]
 
 
 def check_config(config: ConfigDict) -> None:

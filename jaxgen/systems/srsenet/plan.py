@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgen.data.image_folders import SUFFIXES
+from jaxgen.data.image_files import has_image_suffix, sorted_files
 from jaxgen.errors import ConfigError
 
 
@@ -116,17 +116,12 @@ def _matching(pattern: str) -> list[Path]:
 
 def _images_below(folder: Path, output: Path | None) -> tuple[list[Path], int]:
   """The images of a folder by their suffix, and how many other files it holds."""
-  images, others = [], 0
   inside = output.resolve() if output and folder.resolve() in output.resolve().parents else None
-  for path in sorted(p for p in folder.rglob('*') if p.is_file()):
-    if inside and inside in path.resolve().parents:
-      continue
-    hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
-    if hidden or path.suffix.lower() not in SUFFIXES:
-      others += 1
-    else:
-      images.append(path)
-  return images, others
+  images, others = (
+    [path for path in paths if not inside or inside not in path.resolve().parents]
+    for paths in sorted_files(folder)
+  )
+  return images, len(others)
 
 
 def _original(path: Path) -> Path | None:
@@ -136,7 +131,7 @@ def _original(path: Path) -> Path | None:
     return None
   beside = [path.with_name(stem + path.suffix)]
   if path.stem.endswith('_sheet'):
-    beside = [p for p in path.parent.glob(f'{glob.escape(stem)}.*') if p.suffix.lower() in SUFFIXES]
+    beside = [p for p in path.parent.glob(f'{glob.escape(stem)}.*') if has_image_suffix(p)]
   return next((p for p in beside if p.is_file()), None)
 
 
