@@ -1,6 +1,7 @@
 """Averages as (total, count), divided once, on the host."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,21 @@ class Mean(NamedTuple):
 
 
 Metrics = dict[str, Mean]
+
+
+def fetched(results: Iterable[Any]) -> Iterator[Any]:
+  """Results of compiled steps on the host, each fetched when the next one is under way.
+
+  The device is then a step behind at most. Left alone the host runs ahead, and every batch that a step has
+  yet to come to is held in memory.
+  """
+  last: list[Any] = []
+  for result in results:
+    if last:
+      yield jax.device_get(last.pop())
+    last.append(result)
+  if last:
+    yield jax.device_get(last.pop())
 
 
 def fold(*parts: Metrics) -> Metrics:

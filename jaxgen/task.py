@@ -5,7 +5,7 @@ results are tuples of pure functions; nothing here knows of devices, files or lo
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -43,6 +43,20 @@ class TrainState:
   rng: jax.Array
 
 
+class Split(NamedTuple):
+  """Rows to evaluate on, read as they are asked for.
+
+  Attributes:
+    size: rows, padding not counted.
+    batches: this process's rows of each global batch -> its evaluation batches: decoded, in fixed order,
+      padded, with 'mask' [B]. Every call reads the rows anew, and nothing but its user holds a batch: results
+      are to be `jaxgen.metrics.fetched`.
+  """
+
+  size: int
+  batches: Callable[[slice], Iterator[Batch]]
+
+
 class Data(NamedTuple):
   """What `make_data(config)` returns: the host's side of a data set. Not needed for inference.
 
@@ -53,15 +67,15 @@ class Data(NamedTuple):
       step on, for ever: a pure function of (seed, step).
     example: (arrays, one row, key) -> one decoded, augmented example; vmapped inside the compiled step,
       training only.
-    splits: name -> (rows of each global batch -> evaluation batches: decoded, fixed order, padded, with
-      'mask' [B]).
+    splits: by name, what to evaluate on. Metrics during training are those of 'validation', else of 'test',
+      else of 'train'.
   """
 
   facts: dict[str, Any]
   arrays: PyTree
   batches: Callable[[int, slice], Iterator[Batch]]
   example: Callable[[PyTree, Batch, jax.Array], Batch]
-  splits: dict[str, Callable[[slice], Iterator[Batch]]]
+  splits: Mapping[str, Split]
 
 
 class Trained(NamedTuple):
@@ -86,7 +100,8 @@ class Tools(NamedTuple):
   Attributes:
     compile: jit over the mesh: arguments are placed, batches (dicts with 'mask') split over devices.
     rows: global batch size -> the rows of such a batch that this process passes to compiled functions.
-    progress: (iterable, description) -> iterator with a bar; a stop signal ends it cleanly.
+    progress: (iterable, description, total=None) -> iterator with a bar; a stop signal ends it cleanly. `total`
+      is the number of items where the iterable has no length.
     trained: config -> another run's Trained, trained first where it is not there yet.
     rng: key of (config.seed, 'evaluate'): a repeated evaluation is bit-equal.
     full: whether to compute what is expensive; the end of training asks for the cheap figures only.
@@ -95,7 +110,7 @@ class Tools(NamedTuple):
 
   compile: Callable[[Callable], Callable]
   rows: Callable[[int], slice]
-  progress: Callable[[Iterable, str], Iterator]
+  progress: Callable[..., Iterator]
   trained: Callable[[ConfigDict], Trained]
   rng: jax.Array
   full: bool = True

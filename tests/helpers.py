@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -177,3 +179,27 @@ def files(workdir):
     for p in sorted(Path(workdir).rglob('*'))
     if p.is_file() and p.name != lock.FILE
   }
+
+
+class AliveRows:
+  """A `decode` of evaluation batches that counts the rows which somebody holds.
+
+  Attributes:
+    most: rows that were alive at once.
+    total: rows that were decoded.
+  """
+
+  def __init__(self, decode: Callable = lambda batch: batch):
+    self._decode, self._alive, self.most, self.total = decode, 0, 0, 0
+
+  def __call__(self, batch):
+    # Copies are the roots of whatever views are made of them.
+    made = {name: np.array(x) for name, x in self._decode(batch).items()}
+    first = next(iter(made.values()))
+    self._alive, self.total = self._alive + len(first), self.total + len(first)
+    self.most = max(self.most, self._alive)
+    weakref.finalize(first, self._drop, len(first))
+    return made
+
+  def _drop(self, count: int) -> None:
+    self._alive -= count

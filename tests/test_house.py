@@ -37,7 +37,7 @@ MAY_IMPORT = {
     'data',
     'evaluation',
   },
-  'run': {'top', 'terminal', 'exchange', 'data', 'pictures'},
+  'run': {'top', 'terminal', 'exchange', 'data', 'pictures', 'evaluation'},
   'command': {*BASICS, 'terminal', 'exchange', 'data', 'run'},
 }
 MAY_IMPORT['systems, commands.py'] = MAY_IMPORT['systems'] | {

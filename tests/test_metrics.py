@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.metrics import Mean, averages, fold
+from jaxgen.metrics import Mean, averages, fetched, fold
 
 
 def test_masked_rows_do_not_count_whatever_they_hold():
@@ -26,3 +26,17 @@ def test_folding_is_in_float64():
   big = {'x': Mean(np.full(3, 2.0**24, np.float32), np.ones(3, np.float32))}
   one = {'x': Mean(np.float32(1.0), np.float32(1.0))}
   assert fold(big, one)['x'].total == pytest.approx(3 * 2.0**24 + 1, abs=0)
+
+
+def test_results_are_fetched_a_step_behind():
+  made = []
+
+  def steps():
+    for i in range(4):
+      made.append(i)
+      yield {'x': jnp.full(2, i)}
+
+  for i, found in enumerate(fetched(steps())):
+    assert type(found['x']) is np.ndarray and found['x'].tolist() == [i, i]
+    assert len(made) == min(i + 2, 4)
+  assert list(fetched([])) == []

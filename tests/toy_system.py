@@ -16,6 +16,7 @@ from jaxgen import config as configs
 from jaxgen.axis import example_keys, psum
 from jaxgen.data import pipeline
 from jaxgen.data.order import generator
+from jaxgen.data.splits import make_split
 from jaxgen.metrics import Mean
 from jaxgen.schema import Rule
 from jaxgen.task import Data, Task, TrainState, step_rng, update_player
@@ -113,9 +114,7 @@ def make_data(config: ConfigDict) -> Data:
       HOOKS.get('eval_batch', lambda: None)()
       return batch
 
-    return lambda rows: pipeline.evaluation_batches(
-      source, config.eval.batch_size, rows, decode=decode
-    )
+    return make_split(source, config.eval.batch_size, decode)
 
   splits = {'test': split(test)}
   if config.data.num_validation:
@@ -182,7 +181,9 @@ def make_task(config: ConfigDict, facts, axis: str | None = None) -> Task:
     compiled, rows = tools.compile(eval_step), tools.rows(config.eval.batch_size)
     HOOKS.get('evaluate', lambda: None)()
     total = count = 0.0
-    for batch in tools.progress(list(data.splits['test'](rows)), 'test'):
+    split = data.splits['test']
+    num_batches = -(-split.size // config.eval.batch_size)
+    for batch in tools.progress(split.batches(rows), 'test', num_batches):
       metrics = jax.device_get(compiled(variables, batch, tools.rng))
       total, count = total + float(metrics['loss'].total), count + float(metrics['loss'].count)
     return {

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxgen.evaluation.distances import frechet_distance, kernel_distance
+from jaxgen.metrics import fetched
 from jaxgen.task import Batch, PyTree, Tools
 
 
@@ -54,17 +55,21 @@ class Extraction:
 
     self._step, self._variables, self._tools = tools.compile(step), extractor.variables, tools
 
-  def __call__(self, batches: Iterable[Batch], description: str, *args: PyTree) -> Extracted:
+  def __call__(
+    self, batches: Iterable[Batch], description: str, *args: PyTree, total: int | None = None
+  ) -> Extracted:
     """Features and labels of the rows whose mask is 1, in their order.
 
     Args:
       batches: this process's rows of each, with 'mask' [B].
       description: of the bar.
       args: for `images`.
+      total: how many batches there are, where `batches` does not know.
     """
     features, labels = [], []
-    for batch in self._tools.progress(batches, description):
-      (feature, label), mask = jax.device_get(self._step(self._variables, batch, *args))
+    shown = self._tools.progress(batches, description, total)
+    steps = (self._step(self._variables, batch, *args) for batch in shown)
+    for (feature, label), mask in fetched(steps):
       features.append(feature[mask > 0])
       if label is not None:
         labels.append(label[mask > 0])

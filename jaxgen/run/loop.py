@@ -7,13 +7,14 @@ host. Everything periodic happens at a multiple of S.
 import collections
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen.evaluation import passes
 from jaxgen.metrics import Metrics, averages, fold
 from jaxgen.run import devices as dev
 from jaxgen.run import failure
@@ -21,7 +22,7 @@ from jaxgen.run.job import Job
 from jaxgen.run.metrics_log import MetricsLog
 from jaxgen.run.stopping import Evaluations, out_of_patience, past_evaluations
 from jaxgen.run.tools import check_stop
-from jaxgen.task import Data, PyTree, TrainState, name_key
+from jaxgen.task import Batch, Data, PyTree, TrainState, name_key
 from jaxgen.terminal.bars import StepsBar
 from jaxgen.terminal.signals import Stopped
 
@@ -161,9 +162,9 @@ class _Loop:
     self.bar.metrics(step, values)
 
   def run_evaluation(self, state: TrainState, step: int) -> dict[str, float]:
-    """Metrics of the validation rows, or of the test rows where there are none."""
+    """Metrics of the split that there is to judge by, see `periodic_split`."""
     job = self.job
-    split = 'validation' if 'validation' in job.data.splits else 'test'
+    split = periodic_split(job.data.splits)
     values = evaluate_split(job, self.evaluate, job.task.export(state), split)
     values = {f'eval/{name}': x for name, x in values.items()}
     for name in (job.config.checkpoint.best, job.config.stop.metric):
@@ -177,6 +178,11 @@ class _Loop:
   def save(self, state: TrainState, step: int, evaluated: dict[str, float] | None) -> None:
     metrics = evaluated if self.job.config.checkpoint.best else None
     self.job.checkpoints.save(state, step, metrics)
+
+
+def periodic_split(splits: Container[str]) -> str:
+  """The split of metrics during training: validation; else test; else train, where there is nothing else."""
+  return next(name for name in ('validation', 'test', 'train') if name in splits)
 
 
 def call_batches(
@@ -206,11 +212,13 @@ def evaluate_split(
   """
   rows = job.tools.rows(job.config.eval.batch_size)
   key = name_key(job.tools.rng if rng is None else rng, split)
-  parts = []
-  for i, batch in enumerate(job.data.splits[split](rows)):
-    check_stop(job.signals)
-    parts.append(eval_step(variables, batch, jax.random.fold_in(key, i)))
-  return averages(fold(*jax.device_get(parts)))
+
+  def batches() -> Iterator[Batch]:
+    for batch in job.data.splits[split].batches(rows):
+      check_stop(job.signals)
+      yield batch
+
+  return averages(passes.folded(eval_step, variables, batches(), key))
 
 
 class _Clock:

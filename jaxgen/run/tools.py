@@ -30,8 +30,8 @@ def make_tools(
     full: whether to compute what is expensive.
   """
 
-  def progress(items: Iterable, description: str) -> Iterator:
-    return reporter.progress(items, description, check=lambda: check_stop(signals))
+  def progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
+    return reporter.progress(items, description, total, lambda: check_stop(signals))
 
   def compile_placed(fn: Callable) -> Callable:
     return dev.compile_placed(devices, fn)

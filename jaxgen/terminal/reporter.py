@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 from rich.console import Console
@@ -45,9 +45,23 @@ class Reporter:
     bar = make_bar(self.console, transient=False) if self._live else None
     return StepsBar(bar, self.say, total, start, main)
 
-  def progress(self, items: Iterable, description: str, check=lambda: None) -> Iterator:
-    """Iterates with a bar; `check` is called before each item and may raise to stop."""
-    total = len(items) if isinstance(items, Sized) else None
+  def progress(
+    self,
+    items: Iterable,
+    description: str,
+    total: int | None = None,
+    check: Callable[[], None] = lambda: None,
+  ) -> Iterator:
+    """Iterates with a bar.
+
+    Args:
+      items: taken one by one, and not kept.
+      description: of what is done.
+      total: how many there are; by default their length, where they have one.
+      check: called before each item; may raise to stop.
+    """
+    if total is None and isinstance(items, Sized):
+      total = len(items)
     if not self._live:
       for i, item in enumerate(items):
         check()

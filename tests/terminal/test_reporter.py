@@ -15,7 +15,7 @@ def test_progress_without_a_terminal_yields_all_and_can_be_stopped(capsys):
       raise InterruptedError
 
   with pytest.raises(InterruptedError):
-    for item in Reporter().progress(range(5), 'counting', check):
+    for item in Reporter().progress(range(5), 'counting', check=check):
       seen.append(item)
   assert seen == [0, 1]
   assert list(Reporter().progress(iter('ab'), 'letters')) == ['a', 'b']

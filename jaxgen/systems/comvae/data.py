@@ -1,15 +1,17 @@
 """Images for the Compound VAE: resident on the device, or streamed in the same order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgen.data import pipeline, sources
+from jaxgen.data import sources
+from jaxgen.data.pixels import unit_interval
+from jaxgen.data.placement import check_enough, is_resident, training_rows
+from jaxgen.data.source import Source
+from jaxgen.data.splits import Splits, make_split
 from jaxgen.errors import ConfigError
-from jaxgen.task import Batch, Data, PyTree
+from jaxgen.task import Batch, Data, PyTree, Split
 
 STREAM = 'train'
 
@@ -25,69 +27,67 @@ def make_data(config: ConfigDict) -> Data:
     DataError: files missing or damaged.
     ConfigError: fewer rows than a batch, or images of the out-of-distribution set of another size.
   """
-  sets = sources.load_images(
-    config.data.name, config.data.dir, columns=config.data.columns.to_dict()
-  )
-  if config.data.num_validation:
-    sets = sources.split_validation(sets, config.data.num_validation, config.seed)
+  data, size = config.data, config.batch_size
+  sets = load_sets(config)
   train = sets['train']
-  if config.batch_size > len(train):
-    raise ConfigError(
-      f'config.batch_size = {config.batch_size} is more than the {len(train)} training rows'
-    )
-  shape = train.image_shape
-  if shape[-1] != 1:
-    raise ConfigError(
-      f'config.data.name = {config.data.name!r} has {shape[-1]} channels: comvae models grey images'
-    )
-  facts = {'image_shape': list(shape), 'steps_per_epoch': len(train) // config.batch_size}
-  limit = config.data.resident_limit_mb * 2**20
-  resident = config.data.placement == 'resident' or (
-    config.data.placement == 'auto' and train.nbytes <= limit
+  check_enough(size, len(train))
+  rows = training_rows(
+    train,
+    STREAM,
+    seed=config.seed,
+    batch_size=size,
+    resident=is_resident(data.placement, train.nbytes, data.resident_limit_mb),
+    num_threads=data.num_threads,
+    columns=('image',),
   )
-
-  def batches(first_step: int, rows: slice) -> Iterator[Batch]:
-    if resident:
-      return pipeline.resident_batches(
-        config.seed, STREAM, len(train), config.batch_size, first_step, rows
-      )
-    return _images_only(
-      pipeline.streaming_batches(
-        train,
-        config.seed,
-        STREAM,
-        config.batch_size,
-        first_step,
-        rows,
-        num_threads=config.data.num_threads,
-      )
-    )
-
-  def split(source) -> Callable[[slice], Iterator[Batch]]:
-    def decode(batch: Batch) -> Batch:
-      return {'image': _decode_numpy(batch['image'], source.scale)}
-
-    return lambda rows: pipeline.evaluation_batches(
-      source, config.eval.batch_size, rows, decode=decode
-    )
-
-  def out_of_distribution(rows: slice) -> Iterator[Batch]:
-    source = sources.load_images(config.eval.ood, config.eval.ood_dir)['test']
-    found = source.image_shape
-    if found != shape:
-      raise ConfigError(
-        f'config.eval.ood = {config.eval.ood!r} has images {found}, the run was trained on {shape}'
-      )
-    return split(source)(rows)
-
-  splits = {name: split(source) for name, source in sets.items()}
+  splits = {name: image_split(source, config.eval.batch_size) for name, source in sets.items()}
   return Data(
-    facts=facts,
-    arrays={'image': train.arrays()['image']} if resident else {},
-    batches=batches,
+    facts={'image_shape': list(train.image_shape), 'steps_per_epoch': len(train) // size},
+    arrays=rows.arrays,
+    batches=rows.batches,
     example=make_example(train.scale),
-    splits={**splits, 'ood': out_of_distribution},
+    splits=Splits(splits, ood=lambda: out_of_distribution(config, train.image_shape)),
   )
+
+
+def load_sets(config: ConfigDict) -> dict[str, Source]:
+  """The set of config.data by split, validation rows taken off train where some are wanted."""
+  data = config.data
+  sets = sources.load_training_images(data.name, data.dir, data.columns.to_dict())
+  if data.num_validation:
+    sets = sources.split_validation(sets, data.num_validation, config.seed)
+  channels = sets['train'].image_shape[-1]
+  if channels != 1:
+    raise ConfigError(
+      f'config.data.name = {data.name!r} has {channels} channels: comvae models grey images'
+    )
+  return sets
+
+
+def image_split(source: Source, batch_size: int) -> Split:
+  """All images of a source as {'image': float32 [B, P] in [0, 1], 'mask'}."""
+
+  def decode(batch: Batch) -> Batch:
+    image = batch['image']
+    return {'image': unit_interval(image.reshape(len(image), -1), source.scale)}
+
+  return make_split(source, batch_size, decode)
+
+
+def out_of_distribution(config: ConfigDict, shape: tuple[int, ...]) -> Split:
+  """The test images of config.eval.ood.
+
+  Raises:
+    DataError: files missing or damaged.
+    ConfigError: its images are not of `shape`.
+  """
+  source = sources.load_images(config.eval.ood, config.eval.ood_dir)['test']
+  found = source.image_shape
+  if found != shape:
+    raise ConfigError(
+      f'config.eval.ood = {config.eval.ood!r} has images {found}, the run was trained on {shape}'
+    )
+  return image_split(source, config.eval.batch_size)
 
 
 def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
@@ -96,15 +96,6 @@ def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
     del key
     image = arrays['image'][row['index']] if arrays else row['image']
-    return {'image': image.reshape(-1).astype(jnp.float32) / scale}
+    return {'image': unit_interval(image.reshape(-1), scale)}
 
   return example
-
-
-def _decode_numpy(image: np.ndarray, scale: float) -> np.ndarray:
-  return image.reshape(len(image), -1).astype(np.float32) / np.float32(scale)
-
-
-def _images_only(batches: Iterator[Batch]) -> Iterator[Batch]:
-  for batch in batches:
-    yield {'image': batch['image']}

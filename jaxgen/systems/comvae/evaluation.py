@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxgen.data.order import order
 from jaxgen.errors import UserError
-from jaxgen.metrics import averages, fold
+from jaxgen.evaluation import passes
+from jaxgen.metrics import averages
 from jaxgen.pictures.grids import image_grid
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.task import Batch, Data, PyTree, Tools, name_key
@@ -63,7 +64,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     **_elbo(run, 'test'),
     'train_clean': _elbo(run, 'train'),
     'test_train_mode': _elbo_train_mode(run),
-    'num_examples': _count(run, 'test'),
+    'num_examples': run.data.splits['test'].size,
   }
   for part in PARTS:
     result |= dict.fromkeys(part.keys)
@@ -75,27 +76,19 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
 
 def _batches(run: _Run, split: str, what: str) -> Iterator[Batch]:
   """A split in the batches of this process, with a bar."""
-  return run.tools.progress(run.data.splits[split](run.tools.rows(run.batch_size)), what)
+  return passes.shown(run.data.splits[split], run.batch_size, run.tools, what)
 
 
 def _whole_batches(run: _Run, split: str) -> Iterator[Batch]:
   """A split's batches with the rows of all processes."""
-  return run.data.splits[split](slice(0, run.batch_size))
-
-
-def _count(run: _Run, split: str) -> int:
-  """Rows of a split."""
-  return int(sum(batch['mask'].sum() for batch in _whole_batches(run, split)))
+  return run.data.splits[split].batches(slice(0, run.batch_size))
 
 
 def _elbo(run: _Run, split: str) -> dict[str, float]:
   """Mean ELBO terms of a split in evaluation mode."""
   step, key = run.tools.compile(run.inference.eval_step), name_key(run.tools.rng, split)
-  parts = [
-    jax.device_get(step(run.variables, batch, jax.random.fold_in(key, i)))
-    for i, batch in enumerate(_batches(run, split, f'ELBO on {split}'))
-  ]
-  return averages(fold(*parts))
+  batches = _batches(run, split, f'ELBO on {split}')
+  return averages(passes.folded(step, run.variables, batches, key))
 
 
 def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
@@ -104,7 +97,7 @@ def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
   Files are often sorted by writer; a fixed permutation gives batches like those of training. None where
   the test set is smaller than a batch.
   """
-  n, size = _count(run, 'test'), run.inference.batch_size
+  n, size = run.data.splits['test'].size, run.inference.batch_size
   if n < size:
     return None
   rows = order(0, 'test_train_mode', 0, n)[: n // size * size].reshape(-1, size)
@@ -113,11 +106,9 @@ def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
   step, key = run.tools.compile(fn), name_key(run.tools.rng, 'test_train_mode')
   mask = np.ones(size, np.float32)[local]
   drawn = _picked_batches(run, rows[:, local])
-  parts = []
-  for i, images in enumerate(run.tools.progress(drawn, 'ELBO in train mode')):
-    batch = {'image': images, 'mask': mask}
-    parts.append(jax.device_get(step(run.variables, batch, jax.random.fold_in(key, i))))
-  return averages(fold(*parts))
+  shown = run.tools.progress(drawn, 'ELBO in train mode', len(rows))
+  batches = ({'image': images, 'mask': mask} for images in shown)
+  return averages(passes.folded(step, run.variables, batches, key))
 
 
 def _picked_batches(run: _Run, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -240,7 +231,7 @@ def _gaps(run: _Run, log_p: np.ndarray) -> Figures:
 def _latents(run: _Run) -> Figures:
   """Active units: latents whose posterior mean varies over the test set (Burda et al. 2016)."""
   inference = run.inference
-  means = _per_example(run, inference.latent_means, 'latent means', _count(run, 'test'))
+  means = _per_example(run, inference.latent_means, 'latent means', run.data.splits['test'].size)
   return {
     'active_units': int((means['mean'].var(axis=0) > ACTIVE_VARIANCE).sum()),
     'latent_mean_variance': float(means['variance'].mean()) if inference.random_weights else 0.0,
@@ -258,7 +249,7 @@ def _ood(run: _Run) -> Figures:
       'variance': latents['variance'].mean(-1),
     }
 
-  count = _count(run, 'test')
+  count = run.data.splits['test'].size
   try:
     outside = _per_example(run, scores, 'out-of-distribution images', count, 'ood')
   except UserError as error:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxgen.data.image_folders import Rule
-from jaxgen.systems.mmgan.data import scaled
+from jaxgen.data.pixels import signed
 from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.systems.mmgan.task import make_model
 from jaxgen.task import Tools, Trained
@@ -51,7 +51,7 @@ def memberships(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) ->
     if image.shape != expected:
       raise ValueError(f'an image is {image.shape}, the model takes {expected}')
     component, distribution = jax.device_get(
-      posteriors(trained.variables, scaled(image[None], 255))
+      posteriors(trained.variables, signed(image[None], 255))
     )
     found.append(Membership(component[0].tolist(), distribution[0].tolist()))
   return found

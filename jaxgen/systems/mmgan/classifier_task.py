@@ -1,6 +1,6 @@
 """The evaluation classifier as Data and Task."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,14 +9,16 @@ import optax
 from ml_collections import ConfigDict
 
 from jaxgen.axis import psum
-from jaxgen.data import pipeline
-from jaxgen.data.sources import Source
-from jaxgen.errors import ConfigError
-from jaxgen.metrics import Mean, Metrics, averages, fold
+from jaxgen.data.pixels import signed
+from jaxgen.data.placement import check_enough, training_rows
+from jaxgen.data.source import Source
+from jaxgen.data.splits import make_split
+from jaxgen.evaluation import passes
+from jaxgen.metrics import Mean, Metrics, averages
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import model
-from jaxgen.systems.mmgan.data import load_labelled, scaled
-from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key, update_player
+from jaxgen.systems.mmgan.data import load_labelled
+from jaxgen.task import Batch, Data, PyTree, Split, Task, Tools, TrainState, name_key, update_player
 
 PLAYER = 'model'
 
@@ -45,35 +47,27 @@ def make_data(config: ConfigDict) -> Data:
   image shifted by up to config.data.max_shift pixels. Splits: 'train' and 'test'.
   """
   found = load_labelled(config)
-  train = found['train']
-  if config.batch_size > len(train):
-    raise ConfigError(
-      f'config.batch_size = {config.batch_size} is more than the {len(train)} training rows'
-    )
-  rows_of = train.arrays()
-
-  def batches(first_step: int, rows: slice) -> Iterator[Batch]:
-    return pipeline.resident_batches(
-      config.seed, 'train', len(train), config.batch_size, first_step, rows
-    )
-
-  def split(source: Source) -> Callable[[slice], Iterator[Batch]]:
-    def decode(batch: Batch) -> Batch:
-      return {'image': scaled(batch['image'], source.scale), 'label': batch['label']}
-
-    return lambda rows: pipeline.evaluation_batches(source, config.eval.batch_size, rows, decode)
-
+  train, size = found['train'], config.batch_size
+  check_enough(size, len(train))
+  rows = training_rows(train, 'train', seed=config.seed, batch_size=size, resident=True)
   return Data(
     facts={
       'image_shape': list(train.image_shape),
-      'num_classes': int(rows_of['label'].max()) + 1,
-      'steps_per_epoch': len(train) // config.batch_size,
+      'num_classes': int(rows.arrays['label'].max()) + 1,
+      'steps_per_epoch': len(train) // size,
     },
-    arrays=rows_of,
-    batches=batches,
+    arrays=rows.arrays,
+    batches=rows.batches,
     example=_make_example(train.scale, config.data.max_shift),
-    splits={name: split(source) for name, source in found.items()},
+    splits={name: _split(source, config.eval.batch_size) for name, source in found.items()},
   )
+
+
+def _split(source: Source, batch_size: int) -> Split:
+  def decode(batch: Batch) -> Batch:
+    return {'image': signed(batch['image'], source.scale), 'label': batch['label']}
+
+  return make_split(source, batch_size, decode)
 
 
 def _make_example(scale: float, max_shift: int) -> Callable[[PyTree, Batch, jax.Array], Batch]:
@@ -82,8 +76,7 @@ def _make_example(scale: float, max_shift: int) -> Callable[[PyTree, Batch, jax.
     padded = jnp.pad(image, ((max_shift, max_shift), (max_shift, max_shift), (0, 0)))
     y, x = jax.random.randint(key, (2,), 0, 2 * max_shift + 1)
     shifted = jax.lax.dynamic_slice(padded, (y, x, 0), image.shape)
-    pixels = shifted.astype(jnp.float32) / scale * 2.0 - 1.0
-    return {'image': pixels, 'label': arrays['label'][row['index']]}
+    return {'image': signed(shifted, scale), 'label': arrays['label'][row['index']]}
 
   return example
 
@@ -155,10 +148,9 @@ class Steps:
 
   def evaluate(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
     """Both terms over the test images."""
-    step = tools.compile(self.eval_step)
-    batches = list(data.splits['test'](tools.rows(self.config.eval.batch_size)))
-    parts = [step(variables, batch) for batch in tools.progress(batches, 'classifier on test')]
-    metrics = fold(*jax.device_get(parts))
+    size = self.config.eval.batch_size
+    batches = passes.shown(data.splits['test'], size, tools, 'classifier on test')
+    metrics = passes.folded(tools.compile(self.eval_step), variables, batches)
     return {'split': 'test', **averages(metrics), 'num_examples': int(metrics['accuracy'].count)}
 
 

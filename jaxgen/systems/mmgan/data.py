@@ -5,19 +5,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from jaxgen.data import pipeline, sources
+from jaxgen.data import sources
 from jaxgen.data.image_folders import Rule, open_folder
 from jaxgen.data.order import order
-from jaxgen.data.sources import ArraySource, Source
+from jaxgen.data.pixels import signed
+from jaxgen.data.placement import Rows, is_resident, training_rows
+from jaxgen.data.source import ArraySource, Source, joined, numbered
+from jaxgen.data.splits import make_split
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.mmgan import regions
 from jaxgen.systems.mmgan.config import folders
-from jaxgen.task import Batch, Data, PyTree
+from jaxgen.task import Batch, Data, PyTree, Split
 
 
 class Sets(NamedTuple):
@@ -25,14 +27,14 @@ class Sets(NamedTuple):
 
   Attributes:
     sources: one a distribution, all of one image size and scale.
-    test: images whose owners are known; None for all images of the collections, one after the other.
-    owners: [test rows, n] bool, whether the collection owns the image's class.
+    test: images that no collection holds; None where there are none.
+    owners: [test rows, n] bool, whether the collection owns the test image's class.
     facts: of the data, but for steps_per_epoch.
   """
 
   sources: list[Source]
   test: Source | None
-  owners: np.ndarray
+  owners: np.ndarray | None
   facts: dict[str, Any]
 
 
@@ -41,7 +43,8 @@ def make_data(config: ConfigDict) -> Data:
 
   A training row holds an image of each collection: {'index'} [n] into the resident images, or {'image'}
   uint8 [n, H, W, C] when streaming; `example` makes {'image': float32 [n, H, W, C] in [-1, 1]} of it.
-  Splits: 'set1', 'set2', ... are the collections, 'test' has 'owners' [B, n] beside 'image'.
+  Splits: 'set1', 'set2', ... are the collections; 'test' of class sets, or 'train' of folders, all
+  collections one after the other, has 'owners' [B, n] beside 'image'.
 
   Raises:
     DataError: files missing or damaged.
@@ -55,45 +58,68 @@ def make_data(config: ConfigDict) -> Data:
         f'{name} has {size} images, fewer than config.batch_size = {config.batch_size}: '
         'add images or lower the batch'
       )
-  facts = {**sets.facts, 'steps_per_epoch': min(sizes) // config.batch_size}
-  total = sum(source.nbytes for source in sets.sources)
-  resident = config.data.placement == 'resident' or (
-    config.data.placement == 'auto' and total <= config.data.resident_limit_mb * 2**20
-  )
-  starts = np.cumsum([0, *sizes[:-1]])
-  parts = sets.sources
+  nbytes = sum(source.nbytes for source in sets.sources)
+  resident = is_resident(config.data.placement, nbytes, config.data.resident_limit_mb)
   if resident:
-    parts = [ArraySource(**part.arrays(), scale=part.scale) for part in parts]
-  test = _Joined(parts) if sets.test is None else sets.test
+    kept = [ArraySource(**part.arrays(), scale=part.scale) for part in sets.sources]
+    sets = sets._replace(sources=kept)
+  arrays, batches = _rows(config, sets.sources, resident)
+  return Data(
+    facts={**sets.facts, 'steps_per_epoch': min(sizes) // config.batch_size},
+    arrays=arrays,
+    batches=batches,
+    example=make_example(sets.sources[0].scale),
+    splits=_splits(sets, config.eval.batch_size),
+  )
+
+
+def _rows(config: ConfigDict, parts: Sequence[Source], resident: bool) -> Rows:
+  """Rows of the collections side by side, each in its own order and epochs."""
+  streams = [
+    training_rows(
+      part,
+      f'set{i + 1}',
+      seed=config.seed,
+      batch_size=config.batch_size,
+      resident=resident,
+      num_threads=config.data.num_threads,
+      columns=('image',),
+    )
+    for i, part in enumerate(parts)
+  ]
+  starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
 
   def batches(first_step: int, rows: slice) -> Iterator[Batch]:
-    streams = [
-      _stream(config, source, i, first_step, rows, resident) for i, source in enumerate(parts)
-    ]
-    for found in zip(*streams, strict=True):
+    for found in zip(*(stream.batches(first_step, rows) for stream in streams), strict=True):
       if resident:
         index = [start + f['index'] for start, f in zip(starts, found, strict=True)]
         yield {'index': np.stack(index, 1).astype(np.int32)}
       else:
         yield {'image': np.stack([f['image'] for f in found], 1)}
 
-  def split(source: Source, owners: np.ndarray) -> Callable[[slice], Iterator[Batch]]:
+  if not resident:
+    return Rows({}, batches)
+  return Rows({'image': np.concatenate([stream.arrays['image'] for stream in streams])}, batches)
+
+
+def _splits(sets: Sets, batch_size: int) -> dict[str, Split]:
+  """The collections, and the images whose owners are known."""
+
+  def split(source: Source, owners: np.ndarray) -> Split:
     def decode(batch: Batch) -> Batch:
-      return {'image': scaled(batch['image'], source.scale), 'owners': owners[batch['label']]}
+      return {'image': signed(batch['image'], source.scale), 'owners': owners[batch['label']]}
 
-    # The row's number stands in for its label, and leads to its owners.
-    rows = _Numbered(source)
-    return lambda own: pipeline.evaluation_batches(rows, config.eval.batch_size, own, decode)
+    return make_split(numbered(source), batch_size, decode)
 
-  splits = {'test': split(test, sets.owners)}
-  for i, source in enumerate(parts):
-    own = np.zeros((len(source), len(sizes)), bool)
-    own[:, i] = True
-    splits[f'set{i + 1}'] = split(source, own)
-  arrays = {}
-  if resident:
-    arrays = {'image': np.concatenate([part.arrays()['image'] for part in parts])}
-  return Data(facts, arrays, batches, make_example(parts[0].scale), splits)
+  parts = sets.sources
+  own = np.repeat(np.eye(len(parts), dtype=bool), [len(part) for part in parts], axis=0)
+  starts = np.cumsum([0, *(len(part) for part in parts)])
+  found = {
+    f'set{i + 1}': split(part, own[starts[i] : starts[i + 1]]) for i, part in enumerate(parts)
+  }
+  if sets.test is None:
+    return {'train': split(joined(parts), own), **found}
+  return {'test': split(sets.test, sets.owners), **found}
 
 
 def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
@@ -102,50 +128,15 @@ def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
     del key
     image = arrays['image'][row['index']] if arrays else row['image']
-    return {'image': image.astype(jnp.float32) / scale * 2.0 - 1.0}
+    return {'image': signed(image, scale)}
 
   return example
-
-
-def scaled(image: np.ndarray, scale: float) -> np.ndarray:
-  """Pixels as float32 in [-1, 1]."""
-  return image.astype(np.float32) / np.float32(scale) * 2 - 1
-
-
-def _stream(
-  config: ConfigDict, source: Source, i: int, first_step: int, rows: slice, resident: bool
-) -> Iterator[Batch]:
-  """Rows of one collection, in its own order and epochs."""
-  name, size = f'set{i + 1}', config.batch_size
-  if resident:
-    return pipeline.resident_batches(config.seed, name, len(source), size, first_step, rows)
-  return pipeline.streaming_batches(
-    source, config.seed, name, size, first_step, rows, num_threads=config.data.num_threads
-  )
-
-
-class _Numbered:
-  """A source whose labels are row numbers."""
-
-  def __init__(self, source: Source):
-    self._source = source
-
-  def __len__(self) -> int:
-    return len(self._source)
-
-  def gather(self, rows: np.ndarray) -> Batch:
-    """Images of rows, labelled by the rows."""
-    return {'image': self._source.gather(rows)['image'], 'label': np.asarray(rows)}
 
 
 def load_labelled(config: ConfigDict) -> dict[str, Source]:
   """The labelled set of config.data, brought to config.data.image_size and channels."""
   data = config.data
-  found = sources.load_images(data.name, data.dir, columns=data.columns.to_dict())
-  if 'train' not in found:
-    raise ConfigError(
-      f'config.data.name = {data.name!r} has no training images: it is for evaluation only'
-    )
+  found = sources.load_training_images(data.name, data.dir, data.columns.to_dict())
   shape = (data.image_size, data.image_size, data.channels)
   return {split: sized(source, shape) for split, source in found.items()}
 
@@ -184,52 +175,25 @@ def class_sets(config: ConfigDict) -> Sets:
 
 
 def folder_sets(config: ConfigDict) -> Sets:
-  """A person's own folders; their own images stand in for a test set, each owned by its folder."""
+  """A person's own folders, each of which owns its images; there are no others to test on."""
   data = config.data
   rule = Rule(data.image_size, data.channels, data.resize)
   paths = folders(config)
   short = [path.name for path in paths]
   found: list[Source] = [open_folder(path, rule, logging.warning) for path in paths]
-  sizes = [len(source) for source in found]
-  owner = np.repeat(np.arange(len(found)), sizes)
   return Sets(
     sources=found,
     test=None,
-    owners=owner[:, None] == np.arange(len(found)),
+    owners=None,
     facts={
       'image_shape': [data.image_size, data.image_size, data.channels],
       'set_names': short if len(set(short)) == len(short) else [str(path) for path in paths],
       'set_classes': None,
-      'set_sizes': sizes,
+      'set_sizes': [len(source) for source in found],
       'num_classes': None,
       'true_mixture': None,
     },
   )
-
-
-class _Joined(Source):
-  """Sources one after the other."""
-
-  def __init__(self, parts: Sequence[Source]):
-    self._parts = parts
-    self._starts = np.cumsum([0, *(len(p) for p in parts)])
-    self.scale = parts[0].scale
-
-  def __len__(self) -> int:
-    return int(self._starts[-1])
-
-  @property
-  def image_shape(self) -> tuple[int, int, int]:
-    return self._parts[0].image_shape
-
-  def gather(self, rows: np.ndarray) -> Batch:
-    rows = np.asarray(rows)
-    part = np.searchsorted(self._starts, rows, side='right') - 1
-    items = [
-      self._parts[p].gather(np.array([r - self._starts[p]]))
-      for p, r in zip(part, rows, strict=True)
-    ]
-    return {key: np.concatenate([item[key] for item in items]) for key in items[0]}
 
 
 def sized(source: Source, shape: tuple[int, int, int]) -> Source:

@@ -3,14 +3,14 @@
 import logging
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from jaxgen.data.order import generator
+from jaxgen.evaluation import passes
 from jaxgen.evaluation.generative import Extraction, Extractor, distances
 from jaxgen.evaluation.random_features import random_extractor
-from jaxgen.metrics import averages, fold
+from jaxgen.metrics import averages
 from jaxgen.systems.mmgan import classifier, classifier_task, losses, regions
 from jaxgen.systems.mmgan.config import is_learned
 from jaxgen.systems.mmgan.inference import Inference
@@ -41,7 +41,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   facts, labelled = inference.facts, inference.facts['num_classes'] is not None
   alpha = np.asarray(losses.mixture(variables['omega']), np.float64)
   result = {
-    'split': 'test' if facts['set_classes'] else 'train',
+    'split': _judged_split(inference),
     **_ownership(inference, variables, data, tools),
     'component_accuracy': None,
     'component_accuracy_mean': None,
@@ -70,6 +70,11 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
       result |= _distances(inference, extractor, samples, alpha, data, tools)
   result['components'] = _rows(alpha, facts, assigned, result['component_accuracy'])
   return result
+
+
+def _judged_split(inference: Inference) -> str:
+  """Folders have no test images."""
+  return 'test' if inference.facts['set_classes'] else 'train'
 
 
 def _by_region(inference: Inference, labels: np.ndarray) -> tuple[list[int | None], dict[str, Any]]:
@@ -110,11 +115,10 @@ def _rows(
 def _ownership(
   inference: Inference, variables: PyTree, data: Data, tools: Tools
 ) -> dict[str, float | int]:
-  """set_accuracy and set_nll over the test rows."""
-  step = tools.compile(inference.ownership)
-  batches = data.splits['test'](tools.rows(inference.config.eval.batch_size))
-  parts = [step(variables, batch) for batch in tools.progress(batches, 'owners on test')]
-  metrics = fold(*jax.device_get(parts))
+  """set_accuracy and set_nll over the test rows, or over all training rows of a person's own folders."""
+  split, size = data.splits[_judged_split(inference)], inference.config.eval.batch_size
+  batches = passes.shown(split, size, tools, 'owners')
+  metrics = passes.folded(tools.compile(inference.ownership), variables, batches)
   return {**averages(metrics), 'num_examples': int(metrics['set_accuracy'].count)}
 
 
@@ -215,8 +219,11 @@ def _distances(
   found = {}
   for i, name in enumerate(inference.facts['set_names']):
     fake = draw(samples.features, alpha[i], rng)
-    batches = data.splits[f'set{i + 1}'](tools.rows(inference.config.eval.batch_size))
-    found[name] = distances(fake, extraction(batches, f'features of {name}').features)
+    split, size = data.splits[f'set{i + 1}'], inference.config.eval.batch_size
+    batches = split.batches(tools.rows(size))
+    total = -(-split.size // size)
+    real = extraction(batches, f'features of {name}', total=total).features
+    found[name] = distances(fake, real)
   return {key: {name: x[key] for name, x in found.items()} for key in ('fid', 'kid')}
 
 

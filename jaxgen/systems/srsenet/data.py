@@ -4,7 +4,7 @@ import functools
 import importlib.util
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,12 +14,15 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from jaxgen.data import pipeline
 from jaxgen.data.color import luminance_u8
-from jaxgen.data.image_folders import SUFFIXES
+from jaxgen.data.folders import listed
+from jaxgen.data.image_files import SUFFIXES, image_files
 from jaxgen.data.imresize import imresize, resize_matrix
 from jaxgen.data.order import order
 from jaxgen.data.packed import Cells, prepared, take
+from jaxgen.data.pixels import unit_interval
+from jaxgen.data.placement import check_enough, is_resident, training_rows
+from jaxgen.data.splits import make_split
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.photos.images import load_image, to_eight_bits
 from jaxgen.precision import DTYPES
@@ -79,7 +82,7 @@ def folder_images(folder: Path, div2k: str) -> list[Named]:
   if not folder.is_dir():
     raise DataError(f'{folder}: no such folder of images')
   root = folder / div2k if (folder / div2k).is_dir() else folder
-  paths = sorted(p for p in root.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
+  paths = image_files(root)
   if not paths:
     raise DataError(f'{folder} holds no image ({", ".join(SUFFIXES)})')
   short = [p.relative_to(root).with_suffix('').as_posix() for p in paths]
@@ -166,57 +169,52 @@ def make_data(config: ConfigDict) -> Data:
     DataError: folders missing, or no image that can be used.
     ConfigError: fewer rows than a batch, or no image to evaluate.
   """
-  for part in (x.strip() for x in config.eval.sets.split(',')):
-    for folder in folders(part) if part != HELDOUT else []:
-      if not folder.is_dir():  # told now, and not after hours of training
-        raise DataError(f'{folder}: no such folder of images (config.eval.sets)')
+  _check_sets(config)
   train, heldout = training_images(config)
   if config.eval_every and not heldout:
     raise ConfigError(
       'config.eval_every needs images that are held out: set config.data.num_validation above 0, '
       'or config.eval_every to 0'
     )
-  rescale = tuple(config.data.rescale)
+  data, size = config.data, config.batch_size
+  rescale = tuple(data.rescale)
   packed = prepared(
     [x.path for x in train],
     functools.partial(_versions, rescale=rescale),
     {'rescale': rescale},
     logging.warning,
   )
-  cells = Cells(packed, config.data.crop)
-  if config.batch_size > len(cells):
-    raise ConfigError(
-      f'config.batch_size = {config.batch_size} is more than the {len(cells)} training rows'
-    )
+  cells = Cells(packed, data.crop)
+  check_enough(size, len(cells))
+  rows = training_rows(
+    cells,
+    STREAM,
+    seed=config.seed,
+    batch_size=size,
+    resident=is_resident(data.placement, cells.nbytes, data.resident_limit_mb),
+    num_threads=data.num_threads,
+  )
+  centres = _Centres(heldout, config.eval.crop, config.scale)
+  split = 'validation' if data.num_validation else 'test'
   dtype = DTYPES[config.precision][1]
-  resident = config.data.placement == 'resident' or (
-    config.data.placement == 'auto' and cells.nbytes <= config.data.resident_limit_mb * 2**20
-  )
-
-  def batches(first_step: int, rows: slice) -> Iterator[Batch]:
-    stream = config.seed, STREAM
-    if resident:
-      return pipeline.resident_batches(*stream, len(cells), config.batch_size, first_step, rows)
-    return pipeline.streaming_batches(
-      cells, *stream, config.batch_size, first_step, rows, num_threads=config.data.num_threads
-    )
-
-  def crops(rows: slice) -> Iterator[Batch]:
-    source = _Centres(heldout, config.eval.crop, config.scale)
-    return pipeline.evaluation_batches(source, config.eval.batch_size, rows)
-
-  facts = {
-    'steps_per_epoch': len(cells) // config.batch_size,
-    'heldout': [x.name for x in heldout],
-  }
-  split = 'validation' if config.data.num_validation else 'test'
   return Data(
-    facts=facts,
-    arrays=cells.arrays() if resident else {},
-    batches=batches,
-    example=make_example(config.data.crop, config.scale, config.data.flips, dtype),
-    splits={split: crops} if heldout else {},
+    facts={
+      'steps_per_epoch': len(cells) // size,
+      'heldout': [x.name for x in heldout],
+    },
+    arrays=rows.arrays,
+    batches=rows.batches,
+    example=make_example(data.crop, config.scale, data.flips, dtype),
+    splits={split: make_split(centres, config.eval.batch_size)} if heldout else {},
   )
+
+
+def _check_sets(config: ConfigDict) -> None:
+  """Refuses folders of evaluation that are not there: now, and not after hours of training."""
+  for name in listed(config.eval.sets):
+    for folder in folders(name) if name != HELDOUT else []:
+      if not folder.is_dir():
+        raise DataError(f'{folder}: no such folder of images (config.eval.sets)')
 
 
 def make_example(
@@ -227,7 +225,7 @@ def make_example(
 
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
     where, turn = jax.random.split(key)
-    high = take(arrays, row, crop, where).astype(dtype) / 255
+    high = unit_interval(take(arrays, row, crop, where), 255, dtype)
     if flips:
       high = dihedral(high, jax.random.bits(turn, (3,), jnp.uint8) % 2 == 1)
     low = jnp.matmul(jnp.matmul(down, high, precision='highest'), down.T, precision='highest')

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.axis import example_keys
-from jaxgen.data import pipeline
+from jaxgen.data.splits import make_split
 from jaxgen.systems.comvae import model
 from jaxgen.systems.comvae.task import make_task
 from jaxgen.task import Data, Task, Tools
@@ -80,7 +80,7 @@ def tools(full: bool = True, devices: int = 1) -> Tools:
   return Tools(
     compile=quick_jit,
     rows=rows,
-    progress=lambda items, description: iter(items),
+    progress=lambda items, description, total=None: iter(items),
     trained=lambda config: None,
     rng=jax.random.key(7),
     full=full,
@@ -105,7 +105,7 @@ def data_of(**splits: np.ndarray) -> Data:
   """Evaluation splits of given images, in batches of 8; there is nothing to train on."""
 
   def split(values):
-    return lambda rows: pipeline.evaluation_batches(Images(values), 8, rows)
+    return make_split(Images(values), 8)
 
   return Data(FACTS, {}, None, None, {name: split(values) for name, values in splits.items()})
 

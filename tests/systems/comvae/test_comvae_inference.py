@@ -126,7 +126,7 @@ def test_missing_out_of_distribution_files_leave_nulls(monkeypatch, caplog):
   def missing(rows):
     raise DataError('no such folder')
 
-  data = DATA._replace(splits={**DATA.splits, 'ood': missing})
+  data = DATA._replace(splits={**DATA.splits, 'ood': Split(13, missing)})
   ood = [part for part in evaluation.PARTS if 'ood_auroc' in part.keys]
   assert len(ood) == 1
   monkeypatch.setattr(evaluation, 'PARTS', ood)
@@ -213,14 +213,14 @@ def test_evaluation_streams():
 
   def watched(split):
     def batches(rows):
-      for batch in split(rows):
+      for batch in split.batches(rows):
         image = batch['image'].view(Pixels)
         given.append(weakref.ref(image))
         most.append(sum(ref() is not None for ref in given))
         yield {**batch, 'image': image}
         del image
 
-    return batches
+    return Split(split.size, batches)
 
   many = data_of(test=images(80), train=images(80))
   data = many._replace(splits={name: watched(split) for name, split in many.splits.items()})

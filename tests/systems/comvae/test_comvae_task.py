@@ -271,12 +271,14 @@ def test_vanilla_on_the_digits_beats_the_mean_image():
   for _ in range(num_calls):
     rows = [next(batches) for _ in range(steps_per_call)]
     state, _ = steps(state, arrays, dev.put_batches(devices, rows))
-  test = next(data.splits['test'](slice(0, 360)))
+  test = next(data.splits['test'].batches(slice(0, 360)))
   variables = task.export(state)
   found = averages(fold(quick_jit(task.eval_step)(variables, test, jax.random.key(0))))
 
   # Baseline: each pixel an independent Bernoulli with its mean over the training set.
-  train = np.concatenate([b['image'][b['mask'] > 0] for b in data.splits['train'](slice(0, 360))])
+  train = np.concatenate(
+    [b['image'][b['mask'] > 0] for b in data.splits['train'].batches(slice(0, 360))]
+  )
   mean = np.clip(train.mean(0), 1e-3, 1 - 1e-3)
   x = test['image']
   baseline = -(x * np.log(mean) + (1 - x) * np.log1p(-mean)).sum(1).mean()

@@ -12,6 +12,7 @@ from PIL import Image
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.mmgan import data as mmgan_data
+from jaxgen.systems.mmgan.config import num_components
 from jaxgen.systems.mmgan.data import make_data
 
 
@@ -47,7 +48,9 @@ def test_a_row_holds_an_image_of_each_set():
 def test_no_image_is_in_two_sets():
   data = make_data(tiny('C_fixed', batch_size=7))
   images = [
-    np.concatenate([b['image'][b['mask'] > 0] for b in data.splits[f'set{i}'](slice(0, 120))])
+    np.concatenate(
+      [b['image'][b['mask'] > 0] for b in data.splits[f'set{i}'].batches(slice(0, 120))]
+    )
     for i in (1, 2, 3)
   ]
   assert [len(x) for x in images] == data.facts['set_sizes']
@@ -59,7 +62,7 @@ def test_test_rows_know_the_sets_that_own_their_class():
   config = tiny('B_fixed', batch_size=7)
   labels = mmgan_data.load_labelled(config)['test'].arrays()['label']
   labels = labels[np.isin(labels, range(7))]
-  batches = list(make_data(config).splits['test'](slice(0, 120)))
+  batches = list(make_data(config).splits['test'].batches(slice(0, 120)))
   owners = np.concatenate([b['owners'][b['mask'] > 0] for b in batches])
   sets = ((0, 3, 5, 6), (1, 4, 5, 6), (2, 3, 4, 6))
   np.testing.assert_array_equal(owners, [[label in s for s in sets] for label in labels])
@@ -101,8 +104,32 @@ def test_folders_of_colour_images(tmp_path, placement):
   assert levels[:, 0].max() < 9 and levels[:, 1].min() >= 40
   facts = make_data(config).facts
   assert facts['set_sizes'] == [9, 8] and facts['true_mixture'] is None
-  (batch, *_) = make_data(config).splits['test'](slice(0, 6))
+  (batch, *_) = make_data(config).splits['train'].batches(slice(0, 6))
   assert batch['owners'].tolist() == [[True, False]] * 6
+
+
+def test_folders_are_expanded_and_have_training_images_only(tmp_path, monkeypatch):
+  folders(tmp_path)
+  monkeypatch.setenv('HOME', str(tmp_path))
+  monkeypatch.setenv('COLLECTIONS', str(tmp_path))
+  config = own('~/s0/, $COLLECTIONS/s1/')
+  configs.check(config)
+  data = make_data(config)
+  assert data.facts['set_names'] == ['s0', 's1']
+  assert {name: split.size for name, split in data.splits.items()} == {
+    'train': 17,
+    'set1': 9,
+    'set2': 8,
+  }
+  batches = list(data.splits['train'].batches(slice(0, 6)))
+  owners = np.concatenate([b['owners'][b['mask'] > 0] for b in batches])
+  np.testing.assert_array_equal(owners, [[True, False]] * 9 + [[False, True]] * 8)
+  levels = np.concatenate([b['image'][b['mask'] > 0, 0, 0, 0] for b in batches])
+  np.testing.assert_allclose((levels + 1) * 127.5, [*range(9), *range(40, 48)], atol=1e-4)
+  monkeypatch.delenv('COLLECTIONS')
+  with pytest.raises(ConfigError, match=r'\$COLLECTIONS/s1/: COLLECTIONS is not set'):
+    configs.check(config)
+  assert num_components(config) == 3  # of a trained model, wherever its folders are
 
 
 def test_three_folders_work_with_the_defaults(tmp_path):

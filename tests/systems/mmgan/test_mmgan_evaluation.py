@@ -78,7 +78,7 @@ def test_sampling_needs_no_data(trained, monkeypatch):
 
 
 def test_memberships_of_files(trained, tmp_path, capsys):
-  image = next(iter(make_data(tiny()).splits['test'](slice(0, 120))))['image'][0, ..., 0]
+  image = next(iter(make_data(tiny()).splits['test'].batches(slice(0, 120))))['image'][0, ..., 0]
   pixels = np.round((image + 1) * 127.5).astype(np.uint8)
   Image.fromarray(pixels).save(tmp_path / 'a.png')
   Image.fromarray(255 - pixels).resize((56, 56)).save(tmp_path / 'paper.jpg')

@@ -108,7 +108,7 @@ def test_validation_images_are_held_out(tmp_path):
   assert not {x.path for x in train} & {x.path for x in heldout}
   data = make_data(config)
   assert data.facts['heldout'] == [x.name for x in heldout]
-  batch = next(data.splits['validation'](slice(0, 8)))
+  batch = next(data.splits['validation'].batches(slice(0, 8)))
   assert batch['high'].shape == (8, 48, 48, 1) and batch['mask'].sum() == 3
   np.testing.assert_allclose(
     batch['low'][0, ..., 0], imresize(batch['high'][0, ..., 0].astype(float), scale=0.5), atol=1e-6
@@ -126,6 +126,29 @@ def test_div2k_layout_gives_its_own_part(tmp_path):
   train, _ = training_images(tiny(data__train=str(tmp_path)))
   assert [x.path.parent.name for x in train] == ['DIV2K_train_HR'] * 2
   assert len(folder_images(tmp_path, 'DIV2K_valid_HR')) == 3
+
+
+def test_hidden_files_and_folders_are_no_images(tmp_path):
+  write(tmp_path / '.hidden' / 'set', 2)  # the folder itself may lie in a hidden one
+  write(tmp_path / '.hidden' / 'set' / '.thumbnails', 2)
+  Image.open(tmp_path / '.hidden' / 'set' / '0.png').save(tmp_path / '.hidden' / 'set' / '._1.png')
+  assert [x.name for x in folder_images(tmp_path / '.hidden' / 'set', '')] == ['0', '1']
+
+
+def test_variables_and_homes_are_expanded_in_folders(tmp_path, monkeypatch):
+  write(tmp_path / 'home' / 'a', 2)
+  write(tmp_path / 'data' / 'sr' / 'b', 3)
+  for name in ('HOME', 'JAXGEN_DATA', 'ELSEWHERE'):
+    monkeypatch.setenv(name, str(tmp_path / ('home' if name == 'HOME' else 'data')))
+  for names in ('~/a, $JAXGEN_DATA/sr/b', '$HOME/a,${ELSEWHERE}/sr/b'):
+    train, _ = training_images(tiny(data__train=names))
+    assert sorted(x.path.parent.name for x in train) == ['a', 'a', 'b', 'b', 'b']
+  config = tiny(data__train='~/a', eval__sets='heldout,$ELSEWHERE/none')
+  with pytest.raises(DataError, match=r'data/none: no such folder of images \(config.eval.sets\)'):
+    make_data(config)
+  monkeypatch.delenv('ELSEWHERE')
+  with pytest.raises(ConfigError, match=r'^\$ELSEWHERE/none: ELSEWHERE is not set.*--config.eval'):
+    make_data(config)
 
 
 def test_files_of_one_name_keep_names_of_their_own(tmp_path):

@@ -82,7 +82,7 @@ def test_the_average_follows_the_parameters_and_is_what_is_exported(trained):
 
 def test_eval_step_equals_the_reference_metrics():
   made = program()
-  batch = next(made.data.splits['test'](slice(0, 8)))
+  batch = next(made.data.splits['test'].batches(slice(0, 8)))
   metrics = jax.jit(made.task.eval_step)(made.task.export(made.state()), batch, jax.random.key(0))
   assert float(metrics['psnr'].count) == 4
   inside = slice(2, -2)
