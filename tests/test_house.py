@@ -51,7 +51,7 @@ BY_NAME = {
   'jaxgen.config',
   'jaxgen.systems',
   'jaxgen.exchange.torch_import',
-  'jaxgen.command.cli',
+  'jaxgen.command.commands',
 }
 
 

@@ -102,7 +102,7 @@ MISTAKES = [
   ('checkpoint.best', 'negative_elbo', 'is not one of eval/negative_elbo, '),
   ('stop.mode', 'least', 'is not one of min, max'),
   ('stop.metric', 'eval/loss', 'is not one of eval/negative_elbo, '),
-  ('stop.patience', -1, 'must be 0 or more'),
+  ('stop.patience', -1, 'must be above 0'),
   ('optim.learning_rate', math.inf, 'must be above 0 and finite'),
   ('optim.b1', 1.0, 'must be in [0, 1)'),
   ('optim.b2', -0.1, 'must be in [0, 1)'),

@@ -11,6 +11,7 @@ from comvae_cases import FACTS, NUM_PIXELS, data_of, images, quick_jit, task_of,
 from jaxgen.errors import DataError
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
+from jaxgen.task import Split
 
 TERMS = {'negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl'}
 EXPENSIVE = {
