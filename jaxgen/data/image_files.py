@@ -29,7 +29,8 @@ def sorted_files(folder: Path) -> tuple[list[Path], list[Path]]:
   An image is one by its suffix. Hidden files are others, and so is all that is in hidden folders, as the
   previews that file managers keep in `.thumbnails`. The folder itself may be hidden.
   """
-  images, others = [], []
+  images: list[Path] = []
+  others: list[Path] = []
   for path in sorted(p for p in folder.rglob('*') if p.is_file()):
     hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
     (others if hidden or not has_image_suffix(path) else images).append(path)
