@@ -20,6 +20,7 @@ ACTIVE_VARIANCE = 0.01
 TRAVERSAL_RANGE = 2.5
 PICTURE_WIDTH = 600  # pixels, about
 NUM_RECONSTRUCTIONS = 40
+NO_ROW = -1
 HELD_MB = 64  # float32 images that a process holds at once
 
 Figures = dict[str, Any]
@@ -101,10 +102,12 @@ def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
   if n < size:
     return None
   rows = order(0, 'test_train_mode', 0, n)[: n // size * size].reshape(-1, size)
+  size = _shared(run, size)
+  rows = np.pad(rows, ((0, 0), (0, size - rows.shape[1])), constant_values=NO_ROW)
   local = run.tools.rows(size)
   fn = functools.partial(run.inference.eval_step, train=True)
   step, key = run.tools.compile(fn), name_key(run.tools.rng, 'test_train_mode')
-  mask = np.ones(size, np.float32)[local]
+  mask = (rows[0, local] != NO_ROW).astype(np.float32)  # keeps padding out of the statistics
   drawn = _picked_batches(run, rows[:, local])
   shown = run.tools.progress(drawn, 'ELBO in train mode', len(rows))
   batches = ({'image': images, 'mask': mask} for images in shown)
@@ -112,7 +115,7 @@ def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
 
 
 def _picked_batches(run: _Run, rows: np.ndarray) -> Iterator[np.ndarray]:
-  """Images [b, P] of each line of `rows` [N, b] of the test set.
+  """Images [b, P] of each line of `rows` [N, b] of the test set; zeros where it says NO_ROW.
 
   The set is read in its order, as often as it takes to hold no more than HELD_MB of it at once.
   """
@@ -120,7 +123,7 @@ def _picked_batches(run: _Run, rows: np.ndarray) -> Iterator[np.ndarray]:
   held = max(1, HELD_MB * 2**20 // num_bytes)
   for first in range(0, len(rows), held):
     wanted = rows[first : first + held]
-    images = np.empty((*wanted.shape, run.inference.num_pixels), np.float32)
+    images = np.zeros((*wanted.shape, run.inference.num_pixels), np.float32)
     start = 0
     for batch in _whole_batches(run, 'test'):
       here = (wanted >= start) & (wanted < start + len(batch['mask']))
@@ -148,11 +151,15 @@ def _first_rows(run: _Run, split: str, limit: int, size: int) -> Iterator[np.nda
     yield images
 
 
+def _shared(run: _Run, size: int) -> int:
+  """The least multiple of the devices that takes `size` rows."""
+  return -(-size // run.tools.devices) * run.tools.devices
+
+
 def _even_batch(run: _Run, limit: int) -> int:
   """Rows of the smallest batch that takes `limit` rows in no more batches than eval.batch_size does."""
-  devices = run.tools.devices
   num_batches = max(1, -(-limit // run.batch_size))
-  return -(-limit // (num_batches * devices)) * devices
+  return _shared(run, -(-limit // num_batches))
 
 
 def _padded(run: _Run, images: np.ndarray, size: int) -> Batch:
@@ -322,8 +329,7 @@ def pictures(
 def _reconstructions(run: _Run) -> np.ndarray:
   """[N / C, 2, C, P]: lines of C test images, each over the line of their reconstructions."""
   images = next(_first_rows(run, 'test', NUM_RECONSTRUCTIONS, NUM_RECONSTRUCTIONS))
-  devices = run.tools.devices
-  size = -(-len(images) // devices) * devices
+  size = _shared(run, len(images))
   rebuilt = run.tools.compile(run.inference.reconstruct)(
     run.variables, _padded(run, images, size), name_key(run.tools.rng, 'reconstructions')
   )

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
@@ -18,10 +17,8 @@ from jaxgen.systems.comvae import evaluation, losses, model
 from jaxgen.systems.comvae.inference import Inference, elbo_terms
 from jaxgen.task import (
   Batch,
-  Data,
   PyTree,
   Task,
-  Tools,
   TrainState,
   name_key,
   step_rng,
@@ -74,6 +71,24 @@ def make_model(
   )
 
 
+def _init(
+  net: model.CompoundVAE, optimizer: optax.GradientTransformation, x: jax.Array, key: jax.Array
+) -> TrainState:
+  """A fresh state of a network for images like x [B, P]."""
+  keys = example_keys(key, len(x))
+  variables = net.init(name_key(key, 'init'), x, model.Noise(key, keys), keys, train=True)
+  params = variables['params']
+  rest = {name: value for name, value in variables.items() if name != 'params'}
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params={PLAYER: params},
+    opt_state={PLAYER: optimizer.init(params)},
+    variables={PLAYER: rest},
+    ema={},
+    rng=key,
+  )
+
+
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
   """The pure functions of a config; `axis` names the device axis under pmap."""
   num_pixels = math.prod(facts['image_shape'])
@@ -82,21 +97,6 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   # Evaluation is always one program over the whole batch.
   inference = Inference(make_model(config, facts), facts, config)
   optimizers = {PLAYER: optax.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)}
-
-  def init(key: jax.Array) -> TrainState:
-    x = jnp.zeros((2, num_pixels), dtype)
-    keys = example_keys(key, 2)
-    variables = net.init(name_key(key, 'init'), x, model.Noise(key, keys), keys, train=True)
-    params = {PLAYER: variables['params']}
-    rest = {name: value for name, value in variables.items() if name != 'params'}
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params=params,
-      opt_state={PLAYER: optimizers[PLAYER].init(params[PLAYER])},
-      variables={PLAYER: rest},
-      ema={},
-      rng=key,
-    )
 
   def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     x = batch['image'].astype(dtype)
@@ -136,18 +136,12 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   def export(state: TrainState) -> PyTree:
     return {'params': state.params[PLAYER], **state.variables[PLAYER]}
 
-  def evaluate(variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
-    return evaluation.evaluate(inference, variables, data, tools)
-
-  def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
-    return evaluation.pictures(inference, variables, data, tools)
-
   return Task(
     batch={'image': jax.ShapeDtypeStruct((config.batch_size, num_pixels), jnp.float32)},
-    init=init,
+    init=lambda key: _init(net, optimizers[PLAYER], jnp.zeros((2, num_pixels), dtype), key),
     train_step=train_step,
     export=export,
     eval_step=inference.eval_step,
-    evaluate=evaluate,
-    pictures=pictures,
+    evaluate=functools.partial(evaluation.evaluate, inference),
+    pictures=functools.partial(evaluation.pictures, inference),
   )

@@ -115,6 +115,16 @@ def test_train_mode_figures_use_batch_statistics():
   assert found['reconstruction'] != before['reconstruction']
 
 
+def test_train_mode_statistics_are_the_same_on_devices_that_do_not_divide_the_batch():
+  data = data_of(test=images(14), train=images(14))
+  found = task_of(eval__batch_size=14).evaluate(variables(), data, tools(False, devices=7))
+  expected = task_of(eval__batch_size=14).evaluate(variables(), data, tools(False))
+  # A row keeps its noise, and padding stays out of the statistics.
+  assert found['test_train_mode'].keys() == expected['test_train_mode'].keys()
+  for name, value in expected['test_train_mode'].items():
+    np.testing.assert_allclose(found['test_train_mode'][name], value, rtol=1e-4)
+
+
 def test_without_a_whole_batch_there_are_no_train_mode_figures():
   data = data_of(test=images(5), train=images(10))
   found = task_of('vanilla').evaluate(variables('vanilla'), data, tools(full=False))
