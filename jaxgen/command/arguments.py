@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxgen import files
+from jaxgen.config import near_matches
 from jaxgen.errors import ConfigError, UserError
 
 BEST = 'best'
@@ -20,21 +21,35 @@ class Parser(argparse.ArgumentParser):
     self._given: list[str] = []
 
   def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-    """Remembers what was given, for messages."""
+    """Remembers what was given, for messages, and refuses at once what it does not know."""
     self._given = list(args or ())
-    return super().parse_known_args(args, namespace)
+    found, unknown = super().parse_known_args(args, namespace)
+    if unknown:
+      self.error(f'unrecognized arguments: {" ".join(unknown)}')
+    return found, unknown
 
   def error(self, message: str) -> NoReturn:
     """Raises ConfigError: `guarded` shows it in one line and ends with status 2."""
-    raise ConfigError(f'{message}{self._dashes()}. See {self.prog} --help.')
+    raise ConfigError(f'{message}{self._dashes()}.{self._near()} See {self.prog} --help.')
+
+  def _options(self) -> list[str]:
+    """What was given before '--' and looks like an option, but is none."""
+    given = self._given[: self._given.index('--')] if '--' in self._given else self._given
+    known = self._option_string_actions
+    return [x for x in given if x.startswith('-') and len(x) > 1 and x.split('=')[0] not in known]
+
+  def _near(self) -> str:
+    """Options that come near one that there is not."""
+    known = [x for x in self._option_string_actions if x.startswith('--')]
+    for text in self._options():
+      if text.startswith('--') and (near := near_matches(text.split('=')[0], known)):
+        return near
+    return ''
 
   def _dashes(self) -> str:
     """How to name a file that begins with a dash, where one seems to be given."""
-    options = self._given[: self._given.index('--')] if '--' in self._given else self._given
-    for text in options:
-      known = text.split('=')[0] in self._option_string_actions
-      single = text.startswith('-') and not text.startswith('--') and len(text) > 1
-      if not known and (single or (text.startswith('--') and os.path.lexists(text))):
+    for text in self._options():
+      if not text.startswith('--') or os.path.lexists(text):
         return (
           f' ({text} is read as an option; for a file of this name write ./{text}, or -- before it)'
         )

@@ -5,12 +5,10 @@ imports nothing heavy: its functions do.
 """
 
 import argparse
-import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jaxgen.systems import SYSTEMS
+from jaxgen.systems import parts
 
 
 class Command(NamedTuple):
@@ -32,19 +30,5 @@ class Command(NamedTuple):
 
 
 def of_systems() -> list[Command]:
-  """The commands that systems offer, in the order of SYSTEMS; no system is imported but for them."""
-  found: list[Command] = []
-  for module in dict.fromkeys(SYSTEMS.values()):
-    if _offers_commands(module):
-      found += importlib.import_module(f'{module}.commands').COMMANDS
-  return found
-
-
-def _offers_commands(module: str) -> bool:
-  try:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.submodule_search_locations is None:  # missing, or a single file
-      return False
-    return importlib.util.find_spec(f'{module}.commands') is not None
-  except ModuleNotFoundError:  # of a parent
-    return False
+  """The commands that systems offer, in the order of SYSTEMS; of a system only these are imported."""
+  return [command for module in parts('commands') for command in module.COMMANDS]

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 
 from jaxgen.errors import ConfigError
+from jaxgen.words import counted
 
 
 def generator(seed: int, stream: str, epoch: int = 0) -> np.random.Generator:
@@ -70,7 +71,7 @@ def check_batch_size(stream: str, n: int, batch_size: int) -> None:
     raise ConfigError(f'batch_size must be at least 1, got {batch_size}')
   if batch_size > n:
     raise ConfigError(
-      f'batch_size = {batch_size} is more than the {n} rows of {stream!r}: lower batch_size'
+      f'batch_size = {batch_size} is more than the {counted(n, "row")} of {stream!r}: lower batch_size'
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxgen.data import pipeline
 from jaxgen.data.pipeline import Batch
 from jaxgen.errors import ConfigError
+from jaxgen.words import counted
 
 
 class Rows(NamedTuple):
@@ -41,7 +42,8 @@ def check_enough(batch_size: int, num_rows: int) -> None:
     ConfigError: names both.
   """
   if batch_size > num_rows:
-    raise ConfigError(f'config.batch_size = {batch_size} is more than the {num_rows} training rows')
+    rows = counted(num_rows, 'training row')
+    raise ConfigError(f'config.batch_size = {batch_size} is more than the {rows}')
 
 
 def training_rows(

@@ -14,6 +14,7 @@ from jaxgen.data.idx import IDX_SETS
 from jaxgen.data.order import generator, order
 from jaxgen.data.source import ArraySource, Source
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.words import counted
 
 _BUNDLED = ('digits', 'photo_patches')
 # Bundled sets that have no training images.
@@ -119,7 +120,7 @@ def split_validation(
   n = len(sources['train'])
   if not 0 <= num_validation < n:
     raise ConfigError(
-      f'config.data.num_validation = {num_validation} must lie in [0, {n}): train has {n} rows'
+      f'config.data.num_validation = {num_validation} must lie in [0, {n}): train has {counted(n, "row")}'
     )
   if num_validation == 0:
     return dict(sources)

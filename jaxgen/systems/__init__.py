@@ -1,7 +1,9 @@
 """The systems: name -> module with `make_data`, `make_model`, `make_task`; imported on use."""
 
 import importlib
-from collections.abc import Callable, Mapping
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 SYSTEMS = {
@@ -10,6 +12,26 @@ SYSTEMS = {
   'srsenet': 'jaxgen.systems.srsenet',
   'mmgan_classifier': 'jaxgen.systems.mmgan.classifier',
 }
+
+
+def parts(name: str) -> Iterator[ModuleType]:
+  """The module `name` of each system that is a package and has one, in the order of SYSTEMS.
+
+  Nothing else of a system is imported.
+  """
+  for module in dict.fromkeys(SYSTEMS.values()):
+    if _has_part(module, name):
+      yield importlib.import_module(f'{module}.{name}')
+
+
+def _has_part(module: str, name: str) -> bool:
+  try:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.submodule_search_locations is None:  # missing, or a single file
+      return False
+    return importlib.util.find_spec(f'{module}.{name}') is not None
+  except ModuleNotFoundError:  # of a parent
+    return False
 
 
 def imported_on_use(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:

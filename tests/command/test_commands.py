@@ -60,7 +60,7 @@ def test_a_system_brings_its_commands_by_its_entry_alone(monkeypatch, tmp_path, 
 
 @pytest.mark.parametrize('module', ['toy_system', 'nowhere', 'nowhere.at.all', 'jaxgen.optics'])
 def test_a_system_without_commands_brings_none(monkeypatch, module):
-  monkeypatch.setattr(commands, 'SYSTEMS', {'x': module})
+  monkeypatch.setattr('jaxgen.systems.SYSTEMS', {'x': module})
   assert commands.of_systems() == []
 
 
@@ -77,7 +77,10 @@ def test_the_version(capsys):
     (['upscale', '-photo.jpg'], 'write ./-photo.jpg, or -- before it'),
     (['score', 'run', '-holiday.png'], 'write ./-holiday.png, or -- before it'),
     (['score', 'run', 'a.png', '-5.png'], 'write ./-5.png, or -- before it'),
-    (['sample', 'run', '--stap=3'], 'unrecognized arguments: --stap=3. See'),
+    (
+      ['sample', 'run', '--stap=3'],
+      'unrecognized arguments: --stap=3. Did you mean --step? See jaxgen sample --help.',
+    ),
     (['sample', 'run', '--step=3.5'], '--step=3.5 is neither the number of a saved step nor best'),
     (['sample', 'run', '--step=-1'], '--step=-1 is neither'),
     (['sample'], 'arguments are required: WORKDIR'),

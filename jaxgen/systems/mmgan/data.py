@@ -20,6 +20,7 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.mmgan import regions
 from jaxgen.systems.mmgan.config import folders
 from jaxgen.task import Batch, Data, PyTree, Split
+from jaxgen.words import counted
 
 
 class Sets(NamedTuple):
@@ -55,7 +56,7 @@ def make_data(config: ConfigDict) -> Data:
   for name, size in zip(sets.facts['set_names'], sizes, strict=True):
     if size < config.batch_size:
       raise ConfigError(
-        f'{name} has {size} images, fewer than config.batch_size = {config.batch_size}: '
+        f'{name} has {counted(size, "image")}, fewer than config.batch_size = {config.batch_size}: '
         'add images or lower the batch'
       )
   nbytes = sum(source.nbytes for source in sets.sources)
@@ -206,7 +207,8 @@ def sized(source: Source, shape: tuple[int, int, int]) -> Source:
     return source
   if source.image_shape[-1] != shape[-1]:
     raise DataError(
-      f'config.data.channels = {shape[-1]}, but the images have {source.image_shape[-1]} channels'
+      f'config.data.channels = {shape[-1]}, but the images have '
+      f'{counted(source.image_shape[-1], "channel")}'
     )
   rows = source.arrays()
   levels = np.round(rows['image'].astype(np.float32) * (255 / source.scale)).astype(np.uint8)

@@ -28,6 +28,7 @@ from jaxgen.photos.images import load_image, to_eight_bits
 from jaxgen.precision import DTYPES
 from jaxgen.systems.srsenet.config import BUNDLED, HELDOUT, folders
 from jaxgen.task import Batch, Data, PyTree
+from jaxgen.words import counted
 
 STREAM = 'train'
 DIV2K_TRAIN, DIV2K_TEST = 'DIV2K_train_HR', 'DIV2K_valid_HR'
@@ -120,9 +121,11 @@ def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
     if len(chosen) < config.data.num_validation and _is_large(found[i].path, config.eval.crop):
       chosen.append(int(i))
   if len(chosen) < config.data.num_validation:
+    of = 'of config.data.train'
+    large = counted(len(chosen), f'image {of} is', f'images {of} are')
     raise ConfigError(
-      f'config.data.num_validation = {config.data.num_validation}, but only {len(chosen)} images '
-      f'of config.data.train are as large as config.eval.crop = {config.eval.crop}: lower either'
+      f'config.data.num_validation = {config.data.num_validation}, but only {large} as large as '
+      f'config.eval.crop = {config.eval.crop}: lower either'
     )
   heldout = [found[i] for i in sorted(chosen)]
   return [x for i, x in enumerate(found) if i not in chosen], heldout

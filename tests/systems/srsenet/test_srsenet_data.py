@@ -180,7 +180,7 @@ def test_files_that_cannot_be_read_are_not_held_out(tmp_path, monkeypatch):
     (folder / name).write_bytes((folder / name).read_bytes()[:-4000])
   train, heldout = training_images(tiny(data__train=str(folder), data__num_validation=1))
   assert [x.name for x in heldout] == ['1'] and len(train) == 2
-  with pytest.raises(ConfigError, match='only 1 images'):
+  with pytest.raises(ConfigError, match='only 1 image '):
     training_images(tiny(data__train=str(folder), data__num_validation=2))
   monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # of half the size of a bomb
   with pytest.raises(ConfigError, match='only 0 images'):
@@ -239,7 +239,7 @@ def test_missing_data_is_told(tmp_path, monkeypatch):
   with pytest.raises(ConfigError, match='JAXGEN_DATA is not set'):
     make_data(tiny('x2'))
   write(tmp_path / 'a', 1)
-  with pytest.raises(ConfigError, match=r'only 1 images of config.data.train are as large'):
+  with pytest.raises(ConfigError, match=r'only 1 image of config.data.train is as large'):
     make_data(tiny(data__train=str(tmp_path / 'a'), data__num_validation=2))
   with pytest.raises(ConfigError, match='needs images that are held out'):
     make_data(tiny(data__train=str(tmp_path / 'a'), eval_every=2))
