@@ -51,7 +51,6 @@ BY_NAME = {
   'jaxgen.config',
   'jaxgen.systems',
   'jaxgen.exchange.torch_import',
-  'jaxgen.command.commands',
 }
 
 

@@ -48,7 +48,7 @@ def at_root(monkeypatch):
     (['--config.eval.chunk=7'], 'must be a multiple of'),
     (['--config.stop.metric=eval/los'], "config.stop.metric = 'eval/los' is not one of eval/negative_elbo"),
     (['--config.checkpoint.mode=MIN'], "config.checkpoint.mode = 'MIN' is not one of min, max"),
-    (['--config.stop.patience=-1'], 'config.stop.patience = -1 must be 0 or more'),
+    (['--config.stop.patience=-1'], 'config.stop.patience = -1 must be above 0'),
     (['--config.seed=4294967296'], 'config.seed = 4294967296 must be 0 or more and below 2**32'),
     (['--config.optim.b1=1.0'], 'config.optim.b1 = 1.0 must be in [0, 1)'),
     (['--config.data.num_threads=-1'], 'config.data.num_threads = -1 must be 0 or more'),
