@@ -1,11 +1,20 @@
-"""Collectives that are the identity where there is no device axis.
+"""The device axis: collectives that are the identity where there is none, and rows split over it.
 
-A step is written once. Under `jit` over a mesh the batch is global and `axis` is None: every function
-here returns its input. Under `pmap` the batch is one device's part and `axis` names the device axis.
+A step is written once. Under `jit` over a mesh the batch is global and `axis` is None: collectives return
+their input, and XLA finds out which device computes what. It only follows arrays that come in split over the
+devices: what is born inside the step (keys, latents, noise, words, and all that is made of them) would be
+computed on every device, so its rows are laid over the mesh here. Under `pmap` the batch is one device's part,
+`axis` names the device axis, and what a device makes is its own rows already.
 """
+
+import contextlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, PartitionSpec
+
+AXIS = 'data'
 
 
 def psum(tree, axis: str | None = None):
@@ -23,16 +32,36 @@ def gather(x: jax.Array, axis: str | None = None) -> jax.Array:
   return x if axis is None else jax.lax.all_gather(x, axis, tiled=True)
 
 
+def rows_over(mesh: Mesh) -> contextlib.AbstractContextManager:
+  """While a function is traced: `split_rows` lays rows over the devices of this mesh."""
+  return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
+
+
+def split_rows(tree: Any) -> Any:
+  """Leaves [B, ...] that a step makes itself, with their rows over the devices as the batch's are.
+
+  The values stay as they are. Does nothing where no mesh is in context (`rows_over`, or `jax.set_mesh`) that has
+  an axis 'data': in a notebook, on one device, under pmap.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
+  if types.get(AXIS) != AxisType.Auto:  # pmap's own axis is Manual
+    return tree
+  return jax.lax.with_sharding_constraint(tree, PartitionSpec(AXIS))
+
+
 def global_rows(n: int, axis: str | None = None) -> jax.Array:
   """Indices [n] that this device's n rows have in the global batch."""
-  start = 0 if axis is None else jax.lax.axis_index(axis) * n
-  return jnp.arange(n) + start
+  if axis is None:
+    return split_rows(jnp.arange(n))
+  return jnp.arange(n) + jax.lax.axis_index(axis) * n
 
 
 def example_keys(key: jax.Array, n: int, axis: str | None = None) -> jax.Array:
   """One key for each of this device's n rows, a function of the global row only.
 
-  The draws are the same however many devices share the batch, and no two rows share a key.
+  The draws are the same however many devices share the batch, and no two rows share a key. Whatever is drawn
+  with them row by row is split over the devices as they are.
 
   Args:
     key: () typed key.

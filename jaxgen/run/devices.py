@@ -16,12 +16,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxgen.axis import example_keys
+from jaxgen.axis import AXIS, example_keys, rows_over
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.task import Batch, PyTree, Task, TrainState, step_rng
-
-AXIS = 'data'
 
 
 class Devices(NamedTuple):
@@ -245,7 +243,19 @@ def compile_steps(
       devices=None if jax.process_count() > 1 else list(devices.mesh.devices.flat),
       donate_argnums=donated,
     )
-  return jax.jit(steps, donate_argnums=donated, out_shardings=devices.replicated)
+  over_mesh = _traced_over(devices, steps)
+  return jax.jit(over_mesh, donate_argnums=donated, out_shardings=devices.replicated)
+
+
+def _traced_over(devices: Devices, fn: Callable) -> Callable:
+  """The same function; the rows that it makes itself are split over the devices."""
+
+  @functools.wraps(fn)
+  def over_mesh(*args):
+    with rows_over(devices.mesh):
+      return fn(*args)
+
+  return over_mesh
 
 
 def compile_placed(devices: Devices, fn: Callable) -> Callable:
@@ -254,7 +264,7 @@ def compile_placed(devices: Devices, fn: Callable) -> Callable:
   Positional arguments that are dicts with 'mask' are batches of this process's rows: they are split over
   devices. Everything else is replicated, results too, so that every process can read them.
   """
-  compiled = jax.jit(fn, out_shardings=devices.replicated)
+  compiled = jax.jit(_traced_over(devices, fn), out_shardings=devices.replicated)
 
   @functools.wraps(fn)
   def call(*args):
