@@ -40,8 +40,8 @@ def rows_over(mesh: Mesh) -> contextlib.AbstractContextManager:
 def split_rows(tree: Any) -> Any:
   """Leaves [B, ...] that a step makes itself, with their rows over the devices as the batch's are.
 
-  The values stay as they are. Does nothing where no mesh is in context (`rows_over`, or `jax.set_mesh`) that has
-  an axis 'data': in a notebook, on one device, under pmap.
+  The values stay as they are. Does nothing where no mesh with an axis 'data' is in context (`rows_over`, or
+  `jax.set_mesh`): in a notebook, under pmap.
   """
   mesh = jax.sharding.get_abstract_mesh()
   types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))

@@ -1,9 +1,13 @@
-"""A config's compiled call under every device layout."""
+"""A config's compiled call under every device layout, and what XLA makes of it."""
 
+import functools
 import itertools
+import re
 
 import jax
+import numpy as np
 from helpers import to_numpy
+from jax import export
 
 from jaxgen import config as configs
 from jaxgen.run import devices as dev
@@ -11,6 +15,7 @@ from jaxgen.run import loop
 
 LAYOUTS = {'one device': ('jit', 1), '8 by jit': ('jit', 8), '8 by pmap': ('pmap', 8)}
 SEVERAL = [name for name in LAYOUTS if name != 'one device']
+COLLECTIVES = 'all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter'
 
 
 def layout(name):
@@ -21,10 +26,10 @@ def layout(name):
 class Program:
   """A compiled call of a config on some devices, and how often its step was traced."""
 
-  def __init__(self, config, devices, num_steps):
+  def __init__(self, config, devices, num_steps, data=None):
     self.config, self.devices, self.num_steps, self.traces = config, devices, num_steps, 0
     system = configs.system_module(config)
-    self.data = system.make_data(config)
+    self.data = data or system.make_data(config)
     self.task = system.make_task(config, self.data.facts, devices.axis)
 
     def counted(state, batch):
@@ -33,16 +38,80 @@ class Program:
 
     task = self.task._replace(train_step=counted)
     self.call = dev.compile_steps(devices, task, self.data.example, num_steps)
-    self.arrays = dev.replicate(devices, self.data.arrays)
+
+  @functools.cached_property
+  def arrays(self):
+    return dev.replicate(self.devices, self.data.arrays)
+
+  def feed(self, step=0):
+    return loop.call_batches(self.devices, self.data, self.config, step, self.num_steps)
 
   def state(self):
     return dev.make_state(self.devices, self.task.init, self.config.seed)
 
+  def abstract_state(self):
+    return dev.abstract_state(self.devices, self.task.init)
+
   def run(self, state, calls, metrics=None):
-    feed = loop.call_batches(self.devices, self.data, self.config, int(state.step), self.num_steps)
-    for batches in itertools.islice(feed, calls):
+    for batches in itertools.islice(self.feed(int(state.step)), calls):
       state, (found, finite) = self.call(state, self.arrays, batches)
       assert finite
       if metrics is not None:
         metrics.append(to_numpy(found))
     return state
+
+  def compile(self):
+    """Compiled for these devices, without a state."""
+    return self.call.lower(self.abstract_state(), self.arrays, next(self.feed())).compile()
+
+  def exported(self, platforms):
+    """Lowered for other platforms; a typed key cannot be exported, so its data goes in and comes out."""
+    state = self.abstract_state()
+
+    def call(key, state, arrays, batches):
+      whole = state.replace(rng=jax.random.wrap_key_data(key))
+      after, found = self.call(whole, arrays, batches)
+      return after.replace(rng=jax.random.key_data(after.rng)), found
+
+    key = abstract_key(self.devices.replicated)
+    rest = state.replace(rng=None), self.arrays, next(self.feed())
+    return export.export(jax.jit(call), platforms=platforms)(key, *rest)
+
+  def exported_eval_step(self, platforms):
+    """The evaluation of one batch, lowered for other platforms."""
+    variables = jax.eval_shape(self.task.export, self.abstract_state())
+    batches = next(iter(self.data.splits.values()))
+    batch = next(batches(slice(0, self.config.eval.batch_size)))
+
+    def call(key, variables, batch):
+      return self.task.eval_step(variables, batch, jax.random.wrap_key_data(key))
+
+    return export.export(jax.jit(call), platforms=platforms)(abstract_key(), variables, batch)
+
+
+def abstract_key(sharding=None):
+  return jax.ShapeDtypeStruct((2,), np.uint32, sharding=sharding)
+
+
+def flops(compiled):
+  """XLA's own count of what one device computes in a call."""
+  return compiled.cost_analysis()['flops']
+
+
+def collectives(hlo):
+  """[(kind, shape of one array)] of everything that crosses devices in a compiled program."""
+  found = re.findall(rf'^.* = (.*?) ({COLLECTIVES})(?:-start)?\(', hlo, re.MULTILINE)
+  return [
+    (kind, tuple(int(n) for n in dims.split(',') if n))
+    for types, kind in found
+    for dims in re.findall(r'\w+\[([\d,]*)\]', types)
+  ]
+
+
+def explicit_collectives(stablehlo):
+  """The same of a lowered program whose collectives are written out, as under pmap."""
+  names = COLLECTIVES.replace('-', '_')
+  found = re.findall(rf'"stablehlo\.({names})".*?\) -> tensor<([\dx]*)\w+>', stablehlo, re.DOTALL)
+  return [
+    (kind.replace('_', '-'), tuple(int(n) for n in dims.split('x') if n)) for kind, dims in found
+  ]

@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec
 from programs import LAYOUTS, SEVERAL, Program, layout
 
 from jaxgen import config as configs
-from jaxgen.axis import example_keys, gather, global_rows, pmean, psum
+from jaxgen.axis import example_keys, gather, global_rows, pmean, psum, rows_over, split_rows
 from jaxgen.run import checkpoint, loop
 from jaxgen.run import devices as dev
 from jaxgen.task import TrainState, name_key, step_rng, update_player
@@ -42,7 +42,13 @@ def keys_by_layout(n=16):
   for name in LAYOUTS:
     devices = layout(name)
     if devices.parallel == 'jit':
-      found[name] = jax.jit(lambda k: draw(example_keys(k, n)), out_shardings=devices.split())(key)
+
+      def drawn(k, mesh=devices.mesh):
+        with rows_over(mesh):
+          return draw(example_keys(k, n))
+
+      found[name] = jax.jit(drawn)(jax.device_put(key, devices.replicated))
+      assert found[name].sharding.is_equivalent_to(devices.split(), 2)
     else:
       mapped = jax.pmap(
         lambda k, rows: draw(example_keys(k, len(rows), dev.AXIS)), dev.AXIS, in_axes=(None, 0)
@@ -56,6 +62,19 @@ def test_example_keys_are_bit_equal_in_every_layout():
   for name in SEVERAL:
     np.testing.assert_array_equal(found[name], found['one device'])
   assert len(np.unique(np.asarray(found['one device']).ravel())) == 16 * 3
+
+
+def test_rows_that_do_not_divide_are_split_too_and_nothing_is_without_a_mesh():
+  eight, x = layout('8 by jit'), jnp.arange(13.0)
+
+  def doubled(x):
+    with rows_over(eight.mesh):
+      return 2 * split_rows({'x': x})['x']
+
+  np.testing.assert_array_equal(jax.jit(doubled)(jax.device_put(x, eight.replicated)), 2 * x)
+  assert split_rows(x) is x
+  mapped = jax.pmap(lambda x: split_rows(x) + global_rows(2), dev.AXIS)(x[:8].reshape(8, 1))
+  assert mapped.shape == (8, 2)
 
 
 def state_at(step, seed=0):

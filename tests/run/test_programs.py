@@ -1,0 +1,186 @@
+"""Proof for machines that are not here: what every system's programs lower and compile to."""
+
+import functools
+import math
+from collections import Counter
+
+import jax
+import optax
+import pytest
+from helpers import override
+from programs import Program, collectives, explicit_collectives, flops, layout
+
+from jaxgen import config as configs
+from jaxgen.systems import SYSTEMS
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+PLATFORMS = ('cuda', 'tpu')
+# What makes them compile faster; a system that is not named here runs as its config is. At few rows a device
+# XLA counts more for each (it computes twice rather than keep), so comvae, whose rows are cheap, has many.
+TINY = {
+  'comvae': {
+    'batch_size': 256,
+    'model__num_hidden': 8,
+    'model__num_latents': 2,
+    'model__layers': ('hidden',),
+    'eval__batch_size': 8,
+  },
+  'mmgan': {
+    'batch_size': 24,
+    'model__gen_widths': (8, 4, 4, 4),
+    'model__disc_widths': (4, 4, 8),
+    'model__classifier_width': 8,
+    'model__num_latents': 4,
+    'eval__batch_size': 8,
+  },
+  'mmgan_classifier': {
+    'model__widths': (2, 2, 4),
+    'model__hidden': 8,
+    'eval__batch_size': 8,
+  },
+  'srsenet': {
+    'batch_size': 8,
+    'data__crop': 16,
+    'model__features': 4,
+    'model__num_blocks': 2,
+    'model__se_width': 2,
+    'eval__batch_size': 8,
+    'eval__crop': 48,
+  },
+}
+# Passes through batch norm, forward and backward: mmgan's generator is passed for the critics too.
+NORM_PASSES = {'mmgan': 3}
+
+
+def tiny(system, **overrides):
+  return override(configs.load(system), {**TINY.get(system, {}), **overrides})
+
+
+@pytest.fixture(scope='module')
+def program():
+  """(system, layout, precision) -> its one-step program."""
+
+  @functools.cache
+  def data(system):
+    config = tiny(system)
+    return configs.system_module(config).make_data(config)
+
+  @functools.cache
+  def make(system, name, precision='float32'):
+    return Program(tiny(system, precision=precision), layout(name), 1, data(system))
+
+  return make
+
+
+@pytest.fixture(scope='module')
+def eight(program):
+  """System -> its program over 8 devices by jit, compiled."""
+  return functools.cache(lambda system: program(system, '8 by jit').compile())
+
+
+def elements(shapes):
+  return sum(math.prod(shape) for shape in shapes)
+
+
+def shapes(tree):
+  return [x.shape for x in jax.tree.leaves(tree)]
+
+
+def num_metrics(program):
+  task = configs.system_module(program.config).make_task(program.config, program.data.facts)
+  return len(jax.eval_shape(task.train_step, program.abstract_state(), task.batch)[1])
+
+
+def norms(program):
+  """{player and path of a batch norm: shape [C] of its mean}."""
+  found = jax.tree_util.tree_leaves_with_path(program.abstract_state().variables)
+  names = {tuple(entry.key for entry in path): x.shape for path, x in found}
+  return {path[:1] + path[2:-1]: shape for path, shape in names.items() if path[-1] == 'mean'}
+
+
+def statistics(program):
+  """Shapes [2, C] of a mean and a mean square, or of their gradients: once a pass through a batch norm."""
+  passes = NORM_PASSES.get(program.config.system, 2)
+  return [(2, *shape) for shape in norms(program).values()] * passes
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('system', SYSTEMS)
+def test_step_and_inference_lower_for_gpus_and_tpus(program, system, precision):
+  jitted, mapped = (program(system, name, precision) for name in ('8 by jit', '8 by pmap'))
+  step, mapped_step = jitted.exported(PLATFORMS), mapped.exported(PLATFORMS)
+  inference = jitted.exported_eval_step(PLATFORMS)
+  assert step.nr_devices == mapped_step.nr_devices == 8
+  for exported in (step, mapped_step, inference):
+    assert exported.platforms == PLATFORMS
+    assert 'custom_call' not in exported.mlir_module()
+  assert_sums_each_gradient_once(mapped, explicit_collectives(mapped_step.mlir_module()))
+
+
+def assert_sums_each_gradient_once(program, found):
+  """Under pmap each player's gradient crosses once, and batch statistics and metrics; nothing else."""
+  assert {kind for kind, _ in found} == {'all-reduce'}
+  rest = Counter(shape for _, shape in found)
+  rest.subtract(shapes(program.abstract_state().params))
+  rest.subtract(statistics(program))
+  scalars = rest.pop((), 0)  # each metric's total, and its count where that is not known beforehand
+  assert not any(rest.values())
+  assert num_metrics(program) <= scalars <= 2 * num_metrics(program)
+
+
+def adam_flops(params):
+  """What Adam computes on every device, whatever their number."""
+  adam = optax.adam(1e-3)
+
+  def update(params, state, grads):
+    updates, state = adam.update(grads, state, params)
+    return optax.apply_updates(params, updates), state
+
+  state = jax.eval_shape(adam.init, params)
+  return flops(jax.jit(update).lower(params, state, params).compile())
+
+
+@pytest.mark.parametrize('system', SYSTEMS)
+def test_eight_devices_share_the_work(program, eight, system):
+  one = program(system, 'one device')
+  optimizer = adam_flops(one.abstract_state().params)
+  share = (flops(eight(system)) - optimizer) / (flops(one.compile()) - optimizer)
+  assert share <= 0.15
+
+
+def repeated_bias(program):
+  """The gradient of a norm's bias is the sum that its statistics need: XLA may take it once."""
+  params = program.abstract_state().params
+
+  def has_bias(path):
+    return 'bias' in functools.reduce(lambda tree, name: tree.get(name, {}), path, params)
+
+  return elements(shape for path, shape in norms(program).items() if has_bias(path))
+
+
+def mmgan_repeats(params):
+  """What XLA may sum before it adds: the discriminators' gradients on real and on fake images, and those of
+  the four 2x2 phases of a 3x3 kernel behind an upsampling.
+  """
+  kernels = [
+    layer['kernel'].shape for name, layer in params['gen'].items() if name in ('conv3', 'conv4')
+  ]
+  phases = sum(math.prod(shape) * (16 - 9) // 9 for shape in kernels)
+  return elements(shapes(params['disc'])) + phases
+
+
+REPEATS = {'mmgan': mmgan_repeats}
+
+
+@pytest.mark.parametrize('system', SYSTEMS)
+def test_nothing_but_gradients_statistics_and_metrics_crosses_eight_devices(program, eight, system):
+  found = collectives(eight(system).as_text())
+  assert {kind for kind, _ in found} == {'all-reduce'}
+  made = program(system, '8 by jit')
+  params = made.abstract_state().params
+  expected = elements(shapes(params)) + elements(statistics(made))
+  crossing = elements(shape for _, shape in found)
+  metrics = num_metrics(made)  # each a total; twice where it is a sum of two
+  assert crossing >= expected + metrics - repeated_bias(made)
+  assert crossing <= expected + 2 * metrics + REPEATS.get(system, lambda params: 0)(params)
