@@ -41,13 +41,19 @@ def split_rows(tree: Any) -> Any:
   """Leaves [B, ...] that a step makes itself, with their rows over the devices as the batch's are.
 
   The values stay as they are. Does nothing where no mesh with an axis 'data' is in context (`rows_over`, or
-  `jax.set_mesh`): in a notebook, under pmap.
+  `jax.set_mesh`): in a notebook, under pmap. Rows that do not divide evenly, as an evaluation's may, stay whole.
   """
   mesh = jax.sharding.get_abstract_mesh()
   types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
   if types.get(AXIS) != AxisType.Auto:  # pmap's own axis is Manual
     return tree
-  return jax.lax.with_sharding_constraint(tree, PartitionSpec(AXIS))
+
+  def split(x: jax.Array) -> jax.Array:
+    if len(x) % mesh.shape[AXIS]:
+      return x
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(AXIS))
+
+  return jax.tree.map(split, tree)
 
 
 def global_rows(n: int, axis: str | None = None) -> jax.Array:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import toy_system
 
+from jaxgen.axis import example_keys
 from jaxgen.run import devices as dev
 from jaxgen.run.tools import make_tools
 from jaxgen.terminal.reporter import Reporter
@@ -15,6 +16,10 @@ PARALLEL = pytest.mark.parametrize('parallel', ['jit', 'pmap'])
 
 def tools_of(config, devices):
   return make_tools(config, devices, Reporter(quiet=True), StopSignals(), None, full=True)
+
+
+def normal(key, n):
+  return jax.vmap(lambda k: jax.random.normal(k, (2,)))(example_keys(key, n))
 
 
 @PARALLEL
@@ -48,6 +53,14 @@ def test_rows_lie_on_as_many_devices_as_go(toy, parallel, count, rows, a_device)
   doubled, mean = tools.compile(lambda batch: (2 * batch['x'], batch['x'].mean(0)))(batch)
   np.testing.assert_array_equal(doubled, 2 * x)
   np.testing.assert_allclose(mean, x.mean(0), rtol=1e-6)
+  # What a function makes itself, a row each, goes with them, and a number of rows of its own does too.
+  noise = tools.compile(lambda batch, key: batch['x'] + normal(key, rows))(batch, jax.random.key(0))
+  np.testing.assert_allclose(noise, x + normal(jax.random.key(0), rows), rtol=1e-5, atol=1e-6)
+  for n in (count, 2 * count, 5):
+    drawn = tools.compile(lambda batch, key, n=n: normal(key, n) + batch['mask'].sum())(
+      batch, jax.random.key(0)
+    )
+    np.testing.assert_allclose(drawn, normal(jax.random.key(0), n) + rows, rtol=1e-5)
 
 
 def test_a_run_is_evaluated_with_a_batch_that_eight_devices_cannot_share(toy, tmp_path):
