@@ -141,8 +141,7 @@ def information(posteriors: LocalPosterior, key: jax.Array) -> jax.Array:
   Returns:
     [B]; memory grows with S and not with its square.
 
-  Reference: van den Oord, Li & Vinyals 2018, appendix A.1; Poole et al. 2019, eq. 10 with the true density as
-  critic.
+  Reference: van den Oord, Li & Vinyals 2018 (InfoNCE); Poole et al. 2019, where the density is known.
   """
   mean, log_var = posteriors
   z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape, mean.dtype)
