@@ -41,10 +41,10 @@ napoleon_use_ivar = True
 nitpicky = True
 # Types of other packages are named in signatures and not linked: that would need the network.
 _OTHERS = (
-  'Any|Array|Builder|BuilderConfig|Callable|ConfigDict|FlagValues|FrameType|GradientTransformation|'
+  'AbstractContextManager|Any|Array|Builder|BuilderConfig|Callable|ConfigDict|FlagValues|FrameType|GradientTransformation|'
   'Iterable|Iterator|Mapping|Mesh|Module|NamedSharding|Norm|Path|PIL|PyTree|Sequence|StepsBar|optional|'
-  'absl|argparse|array|bool|bytes|collections|dict|flax|float|int|jax|jaxlib|list|ml_collections|ndarray|'
-  'numpy|np|object|optax|orbax|pathlib|scipy|slice|str|tensorflow_datasets|tuple|type|types|typing'
+  'absl|argparse|array|bool|bytes|collections|contextlib|dict|flax|float|int|jax|jaxlib|list|ml_collections|ndarray|'
+  'numpy|np|object|optax|orbax|pathlib|rich|scipy|slice|str|tensorflow_datasets|tuple|type|types|typing'
 )
 nitpick_ignore_regex = [(r'py:.*', rf'(?:{_OTHERS})(?:\..*)?')]
 

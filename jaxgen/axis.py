@@ -41,7 +41,7 @@ def split_rows(tree: Any) -> Any:
   """Leaves [B, ...] that a step makes itself, with their rows over the devices as the batch's are.
 
   The values stay as they are. Does nothing where no mesh with an axis 'data' is in context (`rows_over`, or
-  `jax.set_mesh`): in a notebook, under pmap. Rows that do not divide evenly, as an evaluation's may, stay whole.
+  `jax.set_mesh`): in a notebook, under pmap. Rows that do not divide evenly stay whole.
   """
   mesh = jax.sharding.get_abstract_mesh()
   types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))

@@ -41,7 +41,8 @@ class Extraction:
   Args:
     extractor: what looks.
     tools: lent by the host.
-    images: (batch, *args) -> images [B, H, W, C]: those of the batch, or those that a generator makes for it.
+    images: (batch, further arguments) -> images [B, H, W, C]: those of the batch, or those that a generator
+      makes for it.
   """
 
   def __init__(

@@ -26,7 +26,7 @@ HELD_MB = 64  # float32 images that a process holds at once
 Figures = dict[str, Any]
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
   """What every figure is computed from."""
 
   inference: Inference
@@ -49,7 +49,7 @@ class Part(NamedTuple):
   """
 
   keys: tuple[str, ...]
-  compute: Callable[[_Run], Figures]
+  compute: Callable[[Run], Figures]
 
 
 def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> Figures:
@@ -59,7 +59,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   `test_train_mode` have the same four for the training set and for the test set with batch statistics.
   What `tools.full` leaves out is None.
   """
-  run = _Run(inference, variables, data, tools)
+  run = Run(inference, variables, data, tools)
   result = {
     'split': 'test',
     **_elbo(run, 'test'),
@@ -75,24 +75,24 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   return {**result, 'left_out': [] if tools.full else expensive}
 
 
-def _batches(run: _Run, split: str, what: str) -> Iterator[Batch]:
+def _batches(run: Run, split: str, what: str) -> Iterator[Batch]:
   """A split in the batches of this process, with a bar."""
   return passes.shown(run.data.splits[split], run.batch_size, run.tools, what)
 
 
-def _whole_batches(run: _Run, split: str) -> Iterator[Batch]:
+def _whole_batches(run: Run, split: str) -> Iterator[Batch]:
   """A split's batches with the rows of all processes."""
   return run.data.splits[split].batches(slice(0, run.batch_size))
 
 
-def _elbo(run: _Run, split: str) -> dict[str, float]:
+def _elbo(run: Run, split: str) -> dict[str, float]:
   """Mean ELBO terms of a split in evaluation mode."""
   step, key = run.tools.compile(run.inference.eval_step), name_key(run.tools.rng, split)
   batches = _batches(run, split, f'ELBO on {split}')
   return averages(passes.folded(step, run.variables, batches, key))
 
 
-def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
+def _elbo_train_mode(run: Run) -> dict[str, float] | None:
   """Mean ELBO terms of the test set with the statistics of batches drawn as in training.
 
   Files are often sorted by writer; a fixed permutation gives batches like those of training. None where
@@ -114,7 +114,7 @@ def _elbo_train_mode(run: _Run) -> dict[str, float] | None:
   return averages(passes.folded(step, run.variables, batches, key))
 
 
-def _picked_batches(run: _Run, rows: np.ndarray) -> Iterator[np.ndarray]:
+def _picked_batches(run: Run, rows: np.ndarray) -> Iterator[np.ndarray]:
   """Images [b, P] of each line of `rows` [N, b] of the test set; zeros where it says NO_ROW.
 
   The set is read in its order, as often as it takes to hold no more than HELD_MB of it at once.
@@ -132,7 +132,7 @@ def _picked_batches(run: _Run, rows: np.ndarray) -> Iterator[np.ndarray]:
     yield from images
 
 
-def _first_rows(run: _Run, split: str, limit: int, size: int) -> Iterator[np.ndarray]:
+def _first_rows(run: Run, split: str, limit: int, size: int) -> Iterator[np.ndarray]:
   """The first `limit` images of a split in its order, `size` at a time, the last ones fewer.
 
   Every process reads all of them; no more than two batches are held.
@@ -151,18 +151,18 @@ def _first_rows(run: _Run, split: str, limit: int, size: int) -> Iterator[np.nda
     yield images
 
 
-def _shared(run: _Run, size: int) -> int:
+def _shared(run: Run, size: int) -> int:
   """The least multiple of the devices that takes `size` rows."""
   return -(-size // run.tools.devices) * run.tools.devices
 
 
-def _even_batch(run: _Run, limit: int) -> int:
+def _even_batch(run: Run, limit: int) -> int:
   """Rows of the smallest batch that takes `limit` rows in no more batches than eval.batch_size does."""
   num_batches = max(1, -(-limit // run.batch_size))
   return _shared(run, -(-limit // num_batches))
 
 
-def _padded(run: _Run, images: np.ndarray, size: int) -> Batch:
+def _padded(run: Run, images: np.ndarray, size: int) -> Batch:
   """The given images [N, P] and padding: the rows that this process has of a batch of `size`."""
   padding = size - len(images)
   batch = {
@@ -174,7 +174,7 @@ def _padded(run: _Run, images: np.ndarray, size: int) -> Batch:
 
 
 def _per_example(
-  run: _Run, fn: Callable, name: str, limit: int, split: str = 'test'
+  run: Run, fn: Callable, name: str, limit: int, split: str = 'test'
 ) -> dict[str, np.ndarray]:
   """fn(variables, batch, key) -> dict of [B, ...], over the first `limit` rows of a split."""
   size = _even_batch(run, limit)
@@ -187,7 +187,7 @@ def _per_example(
   return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
-def _bounds(run: _Run) -> Figures:
+def _bounds(run: Run) -> Figures:
   """Bounds of log p(x) and what lies between them.
 
   The importance bound is computed once, for as many rows as -log p(x) or the gaps ask for.
@@ -217,7 +217,7 @@ def _bounds(run: _Run) -> Figures:
   }
 
 
-def _gaps(run: _Run, log_p: np.ndarray) -> Figures:
+def _gaps(run: Run, log_p: np.ndarray) -> Figures:
   """The amortization gap in its three readings, and the approximation gap, over the rows of `log_p` [N]."""
   inference = run.inference
   found = _per_example(
@@ -235,7 +235,7 @@ def _gaps(run: _Run, log_p: np.ndarray) -> Figures:
   }
 
 
-def _latents(run: _Run) -> Figures:
+def _latents(run: Run) -> Figures:
   """Active units: latents whose posterior mean varies over the test set (Burda et al. 2016)."""
   inference = run.inference
   means = _per_example(run, inference.latent_means, 'latent means', run.data.splits['test'].size)
@@ -245,7 +245,7 @@ def _latents(run: _Run) -> Figures:
   }
 
 
-def _ood(run: _Run) -> Figures:
+def _ood(run: Run) -> Figures:
   """AUROC of telling out-of-distribution images (the positive class) from the test set."""
   inference = run.inference
 
@@ -321,12 +321,12 @@ def pictures(
     'traversal': grid(decode(variables, traversal.reshape(-1, num_latents)), len(values)),
   }
   if data is not None:
-    pairs = _reconstructions(_Run(inference, variables, data, tools))
+    pairs = _reconstructions(Run(inference, variables, data, tools))
     drawn['reconstructions'] = grid(pairs, pairs.shape[2])
   return drawn
 
 
-def _reconstructions(run: _Run) -> np.ndarray:
+def _reconstructions(run: Run) -> np.ndarray:
   """[N / C, 2, C, P]: lines of C test images, each over the line of their reconstructions."""
   images = next(_first_rows(run, 'test', NUM_RECONSTRUCTIONS, NUM_RECONSTRUCTIONS))
   size = _shared(run, len(images))

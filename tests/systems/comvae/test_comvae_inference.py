@@ -183,7 +183,7 @@ def test_batches_are_no_larger_than_the_rows_asked_for(devices, limit, size, cal
   from jaxgen.systems.comvae import evaluation
 
   host, log = spied(devices)
-  run = evaluation._Run(inference_of('vanilla'), variables('vanilla'), DATA, host)
+  run = evaluation.Run(inference_of('vanilla'), variables('vanilla'), DATA, host)
   x = images(13)
 
   def first_pixels(variables, batch, key):
@@ -204,7 +204,7 @@ def test_the_importance_bound_is_computed_once(monkeypatch):
   monkeypatch.setattr(Inference, 'importance', importance)
   from jaxgen.systems.comvae import evaluation
 
-  run = evaluation._Run(
+  run = evaluation.Run(
     inference_of('vanilla', eval__num_examples=3), variables('vanilla'), DATA, tools()
   )
   found = evaluation._bounds(run)
@@ -242,7 +242,7 @@ def test_evaluation_streams():
 def test_train_mode_batches_do_not_depend_on_how_many_are_held(monkeypatch):
   from jaxgen.systems.comvae import evaluation
 
-  run = evaluation._Run(inference_of('vanilla'), variables('vanilla'), DATA, tools())
+  run = evaluation.Run(inference_of('vanilla'), variables('vanilla'), DATA, tools())
   rows = np.random.default_rng(0).permutation(13)[:12].reshape(4, 3)
   at_once = np.stack(list(evaluation._picked_batches(run, rows)))
   np.testing.assert_array_equal(at_once, images(13)[rows])
