@@ -60,13 +60,17 @@ class Program:
         metrics.append(to_numpy(found))
     return state
 
+  def inputs(self):
+    """What the call takes, without a state."""
+    return self.abstract_state(), self.arrays, next(self.feed())
+
   def compile(self):
-    """Compiled for these devices, without a state."""
-    return self.call.lower(self.abstract_state(), self.arrays, next(self.feed())).compile()
+    """The call compiled for these devices."""
+    return self.call.lower(*self.inputs()).compile()
 
   def exported(self, platforms):
     """Lowered for other platforms; a typed key cannot be exported, so its data goes in and comes out."""
-    state = self.abstract_state()
+    state, *rest = self.inputs()
 
     def call(key, state, arrays, batches):
       whole = state.replace(rng=jax.random.wrap_key_data(key))
@@ -74,8 +78,7 @@ class Program:
       return after.replace(rng=jax.random.key_data(after.rng)), found
 
     key = abstract_key(self.devices.replicated)
-    rest = state.replace(rng=None), self.arrays, next(self.feed())
-    return export.export(jax.jit(call), platforms=platforms)(key, *rest)
+    return export.export(jax.jit(call), platforms=platforms)(key, state.replace(rng=None), *rest)
 
   def exported_eval_step(self, platforms):
     """The evaluation of one batch, lowered for other platforms."""

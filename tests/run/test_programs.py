@@ -88,8 +88,8 @@ def shapes(tree):
 
 
 def num_metrics(program):
-  task = configs.system_module(program.config).make_task(program.config, program.data.facts)
-  return len(jax.eval_shape(task.train_step, program.abstract_state(), task.batch)[1])
+  _, (metrics, _) = jax.eval_shape(program.call, *program.inputs())
+  return len(metrics)
 
 
 def norms(program):
