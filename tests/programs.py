@@ -83,8 +83,8 @@ class Program:
   def exported_eval_step(self, platforms):
     """The evaluation of one batch, lowered for other platforms."""
     variables = jax.eval_shape(self.task.export, self.abstract_state())
-    batches = next(iter(self.data.splits.values()))
-    batch = next(batches(slice(0, self.config.eval.batch_size)))
+    split = next(iter(self.data.splits.values()))
+    batch = next(split.batches(slice(0, self.config.eval.batch_size)))
 
     def call(key, variables, batch):
       return self.task.eval_step(variables, batch, jax.random.wrap_key_data(key))
