@@ -82,14 +82,18 @@ class Program:
 
   def exported_eval_step(self, platforms):
     """The evaluation of one batch, lowered for other platforms."""
-    variables = jax.eval_shape(self.task.export, self.abstract_state())
     split = next(iter(self.data.splits.values()))
     batch = next(split.batches(slice(0, self.config.eval.batch_size)))
+    return self.exported_function(self.task.eval_step, (batch,), platforms)
 
-    def call(key, variables, batch):
-      return self.task.eval_step(variables, batch, jax.random.wrap_key_data(key))
+  def exported_function(self, fn, arguments, platforms):
+    """fn(exported variables, *arguments, key), lowered for other platforms."""
+    variables = jax.eval_shape(self.task.export, self.abstract_state())
 
-    return export.export(jax.jit(call), platforms=platforms)(abstract_key(), variables, batch)
+    def call(key, variables, *arguments):
+      return fn(variables, *arguments, jax.random.wrap_key_data(key))
+
+    return export.export(jax.jit(call), platforms=platforms)(abstract_key(), variables, *arguments)
 
 
 def abstract_key(sharding=None):

@@ -5,6 +5,8 @@ import math
 from collections import Counter
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from helpers import override
@@ -116,6 +118,61 @@ def test_step_and_inference_lower_for_gpus_and_tpus(program, system, precision):
     assert exported.platforms == PLATFORMS
     assert 'custom_call' not in exported.mlir_module()
   assert_sums_each_gradient_once(mapped, explicit_collectives(mapped_step.mlir_module()))
+
+
+def comvae_functions(config, facts, batch):
+  """Every function of a trained Compound VAE, with its arguments but for variables and key."""
+  from jaxgen.systems.comvae.inference import Inference
+  from jaxgen.systems.comvae.task import make_model
+
+  inference = Inference(make_model(config, facts), facts, config)
+  of_batches = (
+    inference.terms,
+    inference.importance,
+    inference.annealed,
+    inference.bounds,
+    inference.latent_means,
+    inference.reconstruct,
+  )
+  z = jax.ShapeDtypeStruct((8, config.model.num_latents), jnp.float32)
+  return [*((fn, (batch,)) for fn in of_batches), (without_key(inference.decode), (z,))]
+
+
+def mmgan_functions(config, facts, batch):
+  """Every function of a trained Mixed Membership GAN, likewise."""
+  from jaxgen.systems.mmgan.inference import Inference
+  from jaxgen.systems.mmgan.task import make_model
+
+  inference = Inference(make_model(config, facts), facts, config)
+  drawn = {name: np.zeros(8, np.int32) for name in ('component', 'index')}
+  return [
+    (inference.generate, (drawn,)),
+    (without_key(inference.posteriors), (batch['image'],)),
+    (without_key(inference.ownership), (batch,)),
+  ]
+
+
+def without_key(fn):
+  return lambda variables, x, key: fn(variables, x)
+
+
+# What else a trained model computes; srsenet's is exported as it stands (test_srsenet_portable).
+FUNCTIONS = {'comvae': comvae_functions, 'mmgan': mmgan_functions}
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('system', FUNCTIONS)
+def test_what_a_trained_model_computes_lowers_for_gpus_and_tpus(program, system, precision):
+  one = program(system, '8 by jit', precision)
+  batch = next(one.data.splits['test'].batches(slice(0, 8)))
+  functions, arguments = zip(*FUNCTIONS[system](one.config, one.data.facts, batch), strict=True)
+
+  def everything(variables, arguments, key):
+    return [fn(variables, *a, key) for fn, a in zip(functions, arguments, strict=True)]
+
+  exported = one.exported_function(everything, (arguments,), PLATFORMS)
+  assert exported.platforms == PLATFORMS
+  assert 'custom_call' not in exported.mlir_module()
 
 
 def assert_sums_each_gradient_once(program, found):
