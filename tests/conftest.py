@@ -8,16 +8,38 @@ import jax
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import compiling
 import skips
 
+compiling.make_quick()
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
+# Files that take longest, the longest first: with two workers none of them is left for the end.
+LONGEST = (
+  'run/test_resume.py',
+  'run/test_processes.py',
+  'systems/mmgan/test_mmgan_task.py',
+  'run/test_checkpoint.py',
+  'run/test_loop.py',
+  'systems/comvae/test_comvae_task.py',
+  'systems/mmgan/test_mmgan_evaluation.py',
+  'run/test_invariants.py',
+  'command/test_cli.py',
+)
+
+
 def pytest_configure(config):
   """Under CI no skip goes unexcused."""
   skips.register(config)
+
+
+def pytest_collection_modifyitems(items):
+  """Hands the longest files to workers first; the others keep their order."""
+  places = {Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
+  items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(autouse=True, scope='session')

@@ -8,21 +8,25 @@ import socket
 import jax
 import numpy as np
 import pytest
+import toy_system
 from helpers import (
   assert_close,
+  comvae,
   environment,
   final_state,
   finish,
   metric_lines,
+  override,
   start,
-  start_toy,
   steps_saved,
   tiny_flags,
+  train,
 )
 
 from jaxgen.errors import ConfigError
 from jaxgen.run import devices as dev
 from jaxgen.run.workdir import same_in_all_processes
+from jaxgen.systems import SYSTEMS
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -77,8 +81,11 @@ def test_two_processes_agree_with_one_on_the_real_task_after_five_steps(tmp_path
     *tiny_flags(num_steps=5, log_every=5, save_every=5, steps_per_call=5),
     '--config.precision=float64',
   ]
-  job = start_job(tmp_path / 'two', *flags, program=COMVAE)
-  finish_job([*job, start(tmp_path / 'one', *flags, **COMVAE)])
+  finish_job(start_job(tmp_path / 'two', *flags, program=COMVAE))
+  config = comvae(
+    'no_latent_dbnn', num_steps=5, log_every=5, save_every=5, steps_per_call=5, precision='float64'
+  )
+  train(config, tmp_path / 'one')
   assert_close(final_state(tmp_path / 'one'), final_state(tmp_path / 'two'), rtol=1e-9)
   one, two = (metric_lines(tmp_path / name) for name in ('one', 'two'))
   assert [step for step, _ in one] == [5]
@@ -91,10 +98,12 @@ def test_two_processes_agree_with_one_on_the_real_task_after_five_steps(tmp_path
 
 @pytest.fixture(scope='module')
 def one_process(tmp_path_factory):
-  """The toy run of one process and one device."""
+  """The toy run of one process."""
   workdir = tmp_path_factory.mktemp('one') / 'run'
-  flags = ('--config.precision=float64', '--config.num_steps=32', '--config.checkpoint.keep=3')
-  finish(start_toy(workdir, *flags))
+  values = {'precision': 'float64', 'num_steps': 32, 'checkpoint__keep': 3}
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(SYSTEMS, 'toy', 'toy_system')
+    train(override(toy_system.get_config(), values), workdir)
   return workdir
 
 
@@ -112,7 +121,7 @@ def test_a_job_agrees_with_one_process_resumes_and_is_resumed_by_one(
   assert_close(final_state(one_process, 24), final_state(tmp_path), rtol=1e-9)
   assert_close(metric_lines(one_process)[:6], metric_lines(tmp_path), rtol=1e-9)
   assert len(list((tmp_path / 'tensorboard').iterdir())) == 2  # one process writes
-  finish(start_toy(tmp_path, *flags, '--config.num_steps=32'))  # on its own
+  train(toy(precision='float64', parallel=parallel, num_steps=32), tmp_path)  # on its own
   assert_close(final_state(one_process), final_state(tmp_path), rtol=1e-9)
 
 

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 import toy_system
@@ -34,19 +35,52 @@ from jaxgen.run.checkpoint import Checkpoints
 from jaxgen.run.metrics_log import read_metrics
 from jaxgen.terminal.signals import Stopped, StopSignals
 
-FLAGS = tiny_flags(num_steps=400, eval_every=40, save_every=20, log_every=20)
-CONFIG = 'configs/comvae.py:no_latent_dbnn'
 # Where a process is killed: at a line of metrics.jsonl, or after a while, whatever it does then.
 NUM_LINES = 12
 MAX_SECONDS = 8.0
 
 
+class Training(NamedTuple):
+  """What a process is started with."""
+
+  script: str
+  config: str
+  flags: list[str]
+
+  def start(self, workdir, **options):
+    return start(workdir, *self.flags, script=self.script, config=self.config, **options)
+
+
+def periods(num_steps):
+  return {'num_steps': num_steps, 'eval_every': 40, 'save_every': 20, 'log_every': 20}
+
+
+TOY = Training(
+  'tests/launch_toy.py',
+  'tests/toy_system.py',
+  [f'--config.{key}={value}' for key, value in periods(400).items()],
+)
+COMVAE = Training('launch.py', 'configs/comvae.py:no_latent_dbnn', tiny_flags(**periods(200)))
+
+
+def trained(training, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('uninterrupted') / 'run'
+  finish(training.start(workdir))
+  last = steps_saved(workdir)[-1]
+  assert steps_saved(workdir) == [last - 20, last]
+  return workdir
+
+
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('uninterrupted') / 'run'
-  finish(start(workdir, *FLAGS, config=CONFIG))
+  workdir = trained(TOY, tmp_path_factory)
   assert steps_saved(workdir) == [380, 400]
   return workdir
+
+
+@pytest.fixture(scope='module')
+def uninterrupted_comvae(tmp_path_factory):
+  return trained(COMVAE, tmp_path_factory)
 
 
 def kill_at(process, workdir, rng):
@@ -68,18 +102,16 @@ def wait(process, seconds):
     process.wait(timeout=seconds)
 
 
-def train_through_kills(folder, rng, num_kills, reference):
+def train_through_kills(training, folder, rng, num_kills, reference):
   """Trains run after run through `num_kills` kills in all; every run must end as the reference did."""
   kills = runs = 0
   while kills < num_kills:
     workdir, ended = folder / f'run{runs}', False
     while not ended and kills < num_kills:
-      process = start(
-        workdir, *FLAGS, config=CONFIG, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-      )
+      process = training.start(workdir, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
       ended = not kill_at(process, workdir, rng)
       kills += not ended
-    finish(start(workdir, *FLAGS, config=CONFIG))
+    finish(training.start(workdir))
     check_equal(workdir, reference)
     runs += 1
 
@@ -92,13 +124,19 @@ def check_equal(workdir, uninterrupted):
   assert ours == theirs
 
 
-def test_killed_and_resumed_training_equals_uninterrupted_training(tmp_path, uninterrupted):
-  train_through_kills(tmp_path, random.Random(0), 5, uninterrupted)
+def test_killed_and_resumed_training_equals_uninterrupted_training(toy, tmp_path, uninterrupted):
+  train_through_kills(TOY, tmp_path, random.Random(0), 4, uninterrupted)
+
+
+def test_the_real_task_killed_and_resumed_equals_itself_uninterrupted(
+  tmp_path, uninterrupted_comvae
+):
+  train_through_kills(COMVAE, tmp_path, random.Random(0), 1, uninterrupted_comvae)
 
 
 @pytest.mark.slow
-def test_a_hundred_kills_change_nothing(tmp_path, uninterrupted):
-  train_through_kills(tmp_path, random.Random(1), 100, uninterrupted)
+def test_a_hundred_kills_change_nothing(tmp_path, uninterrupted_comvae):
+  train_through_kills(COMVAE, tmp_path, random.Random(1), 100, uninterrupted_comvae)
 
 
 # Stop signals.
@@ -121,15 +159,17 @@ def finish_stopped(process, signum):
 
 
 @pytest.mark.parametrize('signum', [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_signal_in_training_saves_and_resumes_bit_equal(tmp_path, uninterrupted, signum):
-  process = start(tmp_path / 'run', *FLAGS, config=CONFIG)
+def test_a_stop_signal_in_training_saves_and_resumes_bit_equal(
+  toy, tmp_path, uninterrupted, signum
+):
+  process = TOY.start(tmp_path / 'run')
   stop_at_line(process, 'parameters', signum)
   said = finish_stopped(process, signum)
   assert f'stopped by {signal.Signals(signum).name}' in said
-  assert f'python {ROOT / "launch.py"} --config={CONFIG}' in said
-  [step] = steps_saved(tmp_path / 'run')
+  assert f'python {ROOT / TOY.script} --config={TOY.config}' in said
+  [*_, step] = steps_saved(tmp_path / 'run')
   assert f'step {step} is saved' in said and step < 400
-  out, _ = finish(start(tmp_path / 'run', *FLAGS, config=CONFIG))
+  out, _ = finish(TOY.start(tmp_path / 'run'))
   assert f'at step {step} ' in out
   assert_same(final_state(tmp_path / 'run'), final_state(uninterrupted))
 
