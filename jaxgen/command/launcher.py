@@ -86,7 +86,10 @@ def parse(argv: Sequence[str]) -> Given:
   files.check_name(Path(values.workdir).expanduser())
   if spec:
     config = values.config
-    configs.check(config)
+    if (
+      values.mode == 'train'
+    ):  # elsewhere the config names the system, and the workdir has the values
+      configs.check(config)
   return Given(values, config, overrides)
 
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jax
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 from orbax.checkpoint import checkpoint_managers
@@ -20,7 +19,7 @@ from orbax.checkpoint import checkpoint_managers
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, first_line
 from jaxgen.run import devices as dev
-from jaxgen.run import loading
+from jaxgen.run import loading, processes
 from jaxgen.run.seal import check_seal, make_seal
 from jaxgen.task import PyTree, TrainState
 
@@ -108,7 +107,7 @@ class Checkpoints:
       state: what to save.
       step: its step.
       metrics: what the best is judged by. A step that was saved without, because a stop signal came
-        first, is saved again.
+        first, gets them.
 
     Raises:
       CheckpointError: this or the save before could not be written, or the folder has a checkpoint of this
@@ -120,15 +119,15 @@ class Checkpoints:
           f'{self.folder} has a checkpoint of step {step} already that this training neither wrote nor '
           'restored: another one writes there, or an older one did. Use another --workdir, or move it away'
         )
-      if metrics is None or self._manager.metrics(step) is not None:
-        return
-      self._manager.delete(step)
+      if metrics is not None and self._manager.metrics(step) is None:
+        self._add_metrics(step, metrics)
+      return
     self.wait()
     self._saving = step
     save = ocp.args
     seal = make_seal(state)
     with self._explained():
-      self._manager.save(
+      saved = self._manager.save(
         step,
         args=save.Composite(
           state=save.StandardSave(self._to_global(state)),
@@ -137,7 +136,19 @@ class Checkpoints:
         ),
         metrics=metrics,
       )
+    if not saved:
+      raise CheckpointError(f'Orbax did not save step {step} to {self.folder}')
     self._own.add(step)
+
+  def _add_metrics(self, step: int, metrics: dict[str, float]) -> None:
+    """Writes what the best is judged by beside a state that is saved already."""
+    self.wait()
+    with self._explained():
+      if processes.is_first_process():
+        with ocp.Checkpointer(ocp.JsonCheckpointHandler(filename='metrics')) as writer:
+          writer.save((self.folder / str(step) / 'metrics').absolute(), metrics)
+      processes.sync('metrics')
+      self._manager.reload()
 
   def wait(self) -> None:
     """Returns when every save is committed.
@@ -173,7 +184,7 @@ class Checkpoints:
         state = self._restore_step(step, abstract)
       except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
         logging.warning('checkpoint %d cannot be read: %s', step, first_line(error))
-      if dev.any_process(state is None):  # all go on from the same step
+      if processes.any_process(state is None):  # all go on from the same step
         continue
       if quarantine and i:
         self._quarantine(steps[:i])
@@ -187,7 +198,7 @@ class Checkpoints:
 
   def _common_steps(self) -> list[int]:
     """Steps that every process sees, the newest first."""
-    seen = dev.gather_texts(json.dumps(sorted(self._manager.all_steps())))
+    seen = processes.gather_texts(json.dumps(sorted(self._manager.all_steps())))
     return sorted(set.intersection(*(set(json.loads(steps)) for steps in seen)), reverse=True)
 
   def _restore_step(self, step: int, abstract: TrainState) -> TrainState:
@@ -203,7 +214,7 @@ class Checkpoints:
     return state
 
   def _quarantine(self, steps: list[int]) -> None:
-    if jax.process_index() == 0:
+    if processes.is_first_process():
       for step in steps:
         target = self.workdir / 'failure' / f'checkpoint-{step}'
         target.parent.mkdir(exist_ok=True)
@@ -211,7 +222,7 @@ class Checkpoints:
           shutil.rmtree(target)
         shutil.move(self.folder / str(step), target)
         logging.warning('checkpoint %d was moved to %s', step, target)
-    dev.sync('quarantine')
+    processes.sync('quarantine')
     self._manager.reload()
 
   @contextmanager

@@ -5,6 +5,7 @@ N holds rows i B / N and on, whichever process owns it.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgen.axis import AXIS, example_keys, rows_over
@@ -125,6 +125,21 @@ def make_devices(parallel: str = 'jit', devices: Sequence[jax.Device] | None = N
     axis, count = AXIS, len(chosen) * jax.process_count()
   mesh = Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,))
   return Devices(parallel, mesh, axis, count)
+
+
+def dividing_devices(parallel: str, batch_size: int) -> Devices:
+  """As many devices as can share a batch evenly, the same number in each process; all where they can."""
+  devices = make_devices(parallel)
+  if batch_size % devices.count == 0 or (parallel == 'pmap' and jax.process_count() > 1):
+    return devices
+  processes = jax.process_count()
+  for number in range(jax.local_device_count() - 1, 0, -1):
+    if batch_size % (number * processes) == 0:
+      chosen = [
+        [d for d in jax.devices() if d.process_index == p][:number] for p in range(processes)
+      ]
+      return make_devices(parallel, list(itertools.chain.from_iterable(chosen)))
+  return devices
 
 
 def process_rows(devices: Devices, batch_size: int, key: str = 'batch_size') -> slice:
@@ -310,35 +325,6 @@ def evaluation_rows(devices: Devices, batch_size: int) -> slice:
   if not devices.mesh.is_multi_process:
     return slice(0, batch_size)
   return process_rows(devices, batch_size, 'eval.batch_size')
-
-
-def any_process(flag: int) -> int:
-  """The largest of the processes' flags; a collective when there are several."""
-  if jax.process_count() == 1:
-    return flag
-  return int(multihost_utils.process_allgather(np.asarray(flag)).max())
-
-
-def from_first_process(value: int) -> int:
-  """What the first process has; a collective when there are several."""
-  return int(gather_texts(str(int(value)))[0])
-
-
-def gather_texts(text: str) -> list[str]:
-  """A text of every process, in their order; a collective when there are several."""
-  if jax.process_count() == 1:
-    return [text]
-  content = np.frombuffer(text.encode(), np.uint8)
-  sizes = np.ravel(multihost_utils.process_allgather(np.asarray(len(content))))
-  padded = np.pad(content, (0, int(sizes.max()) - len(content)))
-  rows = multihost_utils.process_allgather(padded)
-  return [bytes(row[:n]).decode() for row, n in zip(rows, sizes, strict=True)]
-
-
-def sync(name: str) -> None:
-  """Returns when every process has come here."""
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices(name)
 
 
 def to_global(devices: Devices, tree: PyTree) -> PyTree:

@@ -15,7 +15,7 @@ from jaxgen import files
 from jaxgen.axis import example_keys
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.metrics import Metrics
-from jaxgen.run import checkpoint
+from jaxgen.run import checkpoint, processes
 from jaxgen.run import devices as dev
 from jaxgen.run.job import Job
 from jaxgen.task import Batch, TrainState, step_rng
@@ -80,7 +80,7 @@ def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
     before = _advance(job, state, step, call_start, num_steps)
     bad = seen
   folder = job.workdir / 'failure'
-  if jax.process_index() == 0:
+  if processes.is_first_process():
     batch = offending_batch(job, before, bad.step - 1)
     buffer = io.BytesIO()
     np.savez(buffer, **batch)

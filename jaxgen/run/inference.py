@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
 from jaxgen.run import devices as dev
-from jaxgen.run import loading, results
+from jaxgen.run import loading, processes, results
 from jaxgen.run.tools import make_tools, prepare_precision
 from jaxgen.run.training import trained_asset
 from jaxgen.run.workdir import refuse, required_config, same_facts, saved_config
@@ -57,7 +56,7 @@ def evaluate(
     system = configs.system_module(opened.trained.config)
     data = None
     if not getattr(system, 'EVALUATES_WITHOUT_DATA', False):
-      data = system.make_data(opened.trained.config)
+      data = processes.together(lambda: system.make_data(opened.trained.config))
       same_facts(opened.trained.facts, data.facts, workdir)
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
     figures.pop('left_out', None)
@@ -125,7 +124,7 @@ def with_given(
 @contextmanager
 def _stoppable(reporter: Reporter | None) -> Iterator[tuple[Reporter, StopSignals]]:
   """A stop signal ends the evaluation of a trained run, and a person is told so."""
-  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  reporter = reporter or Reporter(quiet=not processes.is_first_process())
   with StopSignals('ending, and nothing is written') as signals:
     try:
       yield reporter, signals
@@ -147,7 +146,8 @@ def open_run(
     CheckpointError: nothing to load.
     ConfigError: `given` differs from the run in more than eval.* and data.dir.
   """
-  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  reporter = reporter or Reporter(quiet=not processes.is_first_process())
+  signals = signals or StopSignals()
   saved = required_config(workdir)
   prepare_precision(saved)
   trained = loading.load(workdir, step)
@@ -163,8 +163,8 @@ def open_run(
     config,
     devices,
     reporter,
-    signals or StopSignals(),
-    lambda other: trained_asset(other, reporter),
+    signals,
+    lambda other: trained_asset(other, reporter, signals),
     full=True,
   )
   variables = dev.replicate(devices, trained.variables)

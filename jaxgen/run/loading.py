@@ -125,8 +125,9 @@ def _first_readable(workdir: Path, step: Step, read: Callable[[Path, int], Any])
     except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
       reason = first_line(error)
       logging.warning('checkpoint %d of %s cannot be read: %s', candidate, workdir, reason)
-  which = f'checkpoint {step}' if step is not None else f'none of the checkpoints {steps}'
-  raise CheckpointError(f'{which} of {workdir} can be read: {reason}')
+  if step is not None:
+    raise CheckpointError(f'checkpoint {step} of {workdir} cannot be read: {reason}')
+  raise CheckpointError(f'none of the checkpoints {steps} of {workdir} can be read: {reason}')
 
 
 def _read_items(folder: Path, step: int) -> tuple[int, ConfigDict, dict[str, Any]]:

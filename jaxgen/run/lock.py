@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxgen.errors import UserError
-from jaxgen.run import devices as dev
+from jaxgen.run import processes
 
 FILE = '.lock'
 POLL_SECONDS = 1.0
-HELD, TAKEN, BUSY = range(3)
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_HELD_BY_ANOTHER = (errno.EAGAIN, errno.EACCES)
 
 
 @contextmanager
@@ -39,50 +37,59 @@ def exclusive(
     check: called while waiting; may raise to end it.
 
   Raises:
-    UserError: another training holds the folder.
+    UserError: another training holds the folder, or its lock cannot be used.
   """
-  descriptor = None
+  lock = _Lock(folder)
   told = False
   try:
-    while True:
-      status = BUSY
-      if jax.process_index() == 0:
-        descriptor, status = _try(folder)
-      status = dev.from_first_process(status)
-      if status != BUSY:
-        break
+    while not processes.from_first_process(bool(processes.together(lock.take, only_first=True))):
+      message = f'{folder} is being trained by {_holder(folder)}'
       if wait is None:
-        raise UserError(
-          f'{folder} is being trained by {_holder(folder)}: wait for it, stop it, or use another --workdir'
-        )
+        raise UserError(f'{message}: wait for it, stop it, or use another --workdir')
       if not told:
-        wait(f'{folder} is being trained by {_holder(folder)}: waiting for it')
+        wait(f'{message}: waiting for it')
         told = True
       check()
       time.sleep(POLL_SECONDS)
     yield
   finally:
-    if descriptor is not None:
-      os.close(descriptor)
+    lock.release()
 
 
-def _try(folder: Path) -> tuple[int | None, int]:
-  """Takes the lock if it is free; the open file that holds it, and how it went."""
-  descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except OSError as error:
-    os.close(descriptor)
-    if error.errno in _UNSUPPORTED:
-      logging.warning(
-        '%s lies on a file system without locks: nothing keeps a second training out', folder
-      )
-      return None, TAKEN
-    return None, BUSY
-  about = {'host': socket.gethostname(), 'pid': os.getpid(), 'since': time.strftime('%F %T')}
-  os.ftruncate(descriptor, 0)
-  os.pwrite(descriptor, json.dumps(about).encode(), 0)
-  return descriptor, HELD
+class _Lock:
+  """The open file that holds a folder while it is open."""
+
+  def __init__(self, folder: Path):
+    self._folder = folder
+    self._descriptor: int | None = None
+
+  def take(self) -> bool:
+    """Whether nobody else holds the folder; it is held from then on, where there are locks."""
+    try:
+      self._descriptor = os.open(self._folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+      fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      about = {'host': socket.gethostname(), 'pid': os.getpid(), 'since': time.strftime('%F %T')}
+      os.ftruncate(self._descriptor, 0)
+      os.pwrite(self._descriptor, json.dumps(about).encode(), 0)
+      return True
+    except OSError as error:
+      opened = self._descriptor is not None
+      self.release()
+      if opened and error.errno in _HELD_BY_ANOTHER:
+        return False
+      if opened and error.errno in _UNSUPPORTED:
+        logging.warning(
+          '%s lies on a file system without locks: nothing keeps a second training out',
+          self._folder,
+        )
+        return True
+      raise UserError(f'{self._folder / FILE} cannot be used: {error.strerror or error}') from error
+
+  def release(self) -> None:
+    """Frees the folder."""
+    if self._descriptor is not None:
+      os.close(self._descriptor)
+      self._descriptor = None
 
 
 def _holder(folder: Path) -> str:

@@ -17,7 +17,7 @@ from jaxgen import config as configs
 from jaxgen.evaluation import passes
 from jaxgen.metrics import Metrics, averages, fold
 from jaxgen.run import devices as dev
-from jaxgen.run import failure
+from jaxgen.run import failure, processes
 from jaxgen.run.job import Job
 from jaxgen.run.metrics_log import MetricsLog
 from jaxgen.run.stopping import Evaluations, out_of_patience, past_evaluations
@@ -56,7 +56,7 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
   """
   evaluations = past_evaluations(job.workdir, start)
   # Only the first process writes the log; every process takes the same decisions.
-  log = MetricsLog(job.workdir, start) if jax.process_index() == 0 else None
+  log = processes.together(lambda: MetricsLog(job.workdir, start), only_first=True)
   try:
     main = configs.system_module(job.config).EVAL_METRICS
     with job.reporter.steps(job.config.num_steps, start, main) as bar:

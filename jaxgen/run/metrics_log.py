@@ -94,9 +94,10 @@ def last_epoch_means(
     for line in lines
     if 'window' in line and line['step'] - line['window'] >= start and line['step'] <= end
   ]
-  if start < 0 or sum(line['window'] for line in windows) != steps_per_epoch:
+  if start < 0 or not windows or sum(line['window'] for line in windows) != steps_per_epoch:
     return None
-  names = [key for key in windows[0] if key.startswith('train/')]
+  shared = set.intersection(*(set(line) for line in windows))
+  names = [key for key in windows[0] if key.startswith('train/') and key in shared]
   return {
     name.removeprefix('train/'): sum(line[name] * line['window'] for line in windows)
     / steps_per_epoch

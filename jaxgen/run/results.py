@@ -5,14 +5,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxgen import files
 from jaxgen.pictures import png
-from jaxgen.run import metrics_log
+from jaxgen.run import metrics_log, processes
 from jaxgen.task import Data, PyTree, Task, Tools
 from jaxgen.terminal.reporter import Reporter
+
+FINISHED = '.finished'
 
 
 def draw(
@@ -20,7 +21,7 @@ def draw(
 ) -> list[Path]:
   """Writes samples/NAME_STEP.png for every picture of the task."""
   pictures: dict[str, np.ndarray] = task.pictures(variables, data, tools)
-  if jax.process_index():
+  if not processes.is_first_process():
     return []
   return [
     png.write_image(workdir / 'samples' / f'{name}_{step:06}.png', pixels)
@@ -44,6 +45,26 @@ def evaluated_step(workdir: Path) -> int | None:
     return None
 
 
+def is_finished(workdir: Path, step: int) -> bool:
+  """Whether a training was ended and evaluated at a step.
+
+  evaluation.json may be of another step by now: a person can ask for any. It is there, though.
+  """
+  evaluated = evaluated_step(workdir)
+  if evaluated in (None, step):
+    return evaluated == step
+  try:
+    return int((workdir / FINISHED).read_text()) == step
+  except (OSError, ValueError):
+    return False
+
+
+def mark_finished(workdir: Path, step: int) -> None:
+  """Notes that a training was ended and evaluated at a step."""
+  if processes.is_first_process():
+    files.write_bytes(workdir / FINISHED, f'{step}\n'.encode())
+
+
 def write_evaluation(
   workdir: Path, figures: dict[str, Any], step: int, facts: dict[str, Any], reporter: Reporter
 ) -> dict[str, Any]:
@@ -56,7 +77,7 @@ def write_evaluation(
   tables = figures.get('tables')
   figures = {'step': step, **figures, 'train_last_epoch': last_epoch}
   figures.pop('tables', None)
-  if jax.process_index() == 0:
+  if processes.is_first_process():
     files.write_json(workdir / 'evaluation.json', figures)
     if tables is None:
       _show(figures, reporter)

@@ -1,10 +1,12 @@
 """Early stopping: derived from metrics.jsonl, so that it survives a resume."""
 
+import json
 import math
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from jaxgen.run import processes
 from jaxgen.run.metrics_log import read_metrics
 
 Evaluations = list[tuple[int, dict[str, float]]]
@@ -32,9 +34,13 @@ def out_of_patience(config: ConfigDict, evaluations: Evaluations) -> str:
 
 
 def past_evaluations(workdir: Path, step: int) -> Evaluations:
-  """(step, eval metrics) of metrics.jsonl up to `step`."""
-  return [
+  """(step, eval metrics) of metrics.jsonl up to `step`, as the first process of a job reads it.
+
+  A collective when there are several: all must take the same decisions.
+  """
+  found = [
     (line['step'], {k: v for k, v in line.items() if k.startswith('eval/')})
-    for line in read_metrics(workdir)
+    for line in (read_metrics(workdir) if processes.is_first_process() else ())
     if 'eval_split' in line and line['step'] <= step
   ]
+  return [(at, values) for at, values in json.loads(processes.gather_texts(json.dumps(found))[0])]

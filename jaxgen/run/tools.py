@@ -6,6 +6,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxgen.run import devices as dev
+from jaxgen.run import processes
 from jaxgen.task import Tools, Trained, name_key
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.terminal.signals import Stopped, StopSignals
@@ -49,7 +50,7 @@ def make_tools(
 
 def check_stop(signals: StopSignals) -> None:
   """Raises Stopped in every process when a signal has arrived in any; a sync where there are several."""
-  received = dev.any_process(signals.received)
+  received = processes.any_process(signals.received)
   if received:
     raise Stopped(received)
 

@@ -10,7 +10,7 @@ from jaxgen import config as configs
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import UserError
 from jaxgen.run import devices as dev
-from jaxgen.run import loading, lock, loop, results, stopping
+from jaxgen.run import loading, lock, loop, processes, results, stopping
 from jaxgen.run.checkpoint import Checkpoints
 from jaxgen.run.job import Job
 from jaxgen.run.tools import check_stop, make_tools, prepare_precision
@@ -48,36 +48,56 @@ def train(
     UserError: the workdir belongs to another run or is being trained, the processes of a job differ, the
       data cannot be read, a value is not finite, a save failed.
   """
-  reporter = reporter or Reporter(quiet=jax.process_index() > 0)
+  reporter = reporter or Reporter(quiet=not processes.is_first_process())
   refuse_imported(workdir)
   make_workdir(workdir)
   with StopSignals() as signals, lock.exclusive(workdir):
-    _train(config, workdir, reporter, signals, resume_command)
+    try:
+      _train(config, workdir, reporter, signals, dev.make_devices(config.parallel))
+    except Stopped as stop:
+      saved = loading.saved_steps(workdir)
+      kept = f'step {saved[-1]} is saved' if saved else 'nothing is saved yet'
+      reporter.say(f'stopped by {stop}; {kept}. To go on: {resume_command or "run again"}')
+      raise
 
 
-def trained_asset(config: ConfigDict, reporter: Reporter) -> Trained:
+def trained_asset(
+  config: ConfigDict, reporter: Reporter, signals: StopSignals | None = None
+) -> Trained:
   """Another run as an asset of this one: trained once in the cache, shared by all workdirs.
 
-  Where another job is training it already, this one waits.
+  Where another job is training it already, this one waits. It is trained on as many devices as can share its
+  batch: a person who trains something else cannot be asked for another one.
 
   Args:
     config: of the asset; it names a run in $JAXGEN_CACHE/runs/<system>-<hash>.
     reporter: says that it trains, or waits.
+    signals: of the run that needs it, where it listens to any.
+
+  Raises:
+    UserError: the processes of this job do not share $JAXGEN_CACHE.
+    Stopped: a stop signal arrived; what is trained of it is saved.
   """
+  signals = signals or StopSignals()
   configs.check(config)
-  facts = configs.system_module(config).make_data(config).facts
+  facts = processes.together(lambda: configs.system_module(config).make_data(config)).facts
   name = f'{config.system}-{configs.digest(configs.to_json(config), facts)}'
   workdir = cache_folder() / 'runs' / name
-  if dev.from_first_process(results.evaluated_step(workdir) is None):
+  if processes.from_first_process(results.evaluated_step(workdir) is None):
     make_workdir(workdir)
-    with (
-      StopSignals() as signals,
-      lock.exclusive(workdir, wait=reporter.say, check=lambda: check_stop(signals)),
-    ):
-      if dev.from_first_process(results.evaluated_step(workdir) is None):
+    processes.together(lambda: _check_shared(workdir))
+    with lock.exclusive(workdir, wait=reporter.say, check=lambda: check_stop(signals)):
+      if processes.from_first_process(results.evaluated_step(workdir) is None):
         reporter.say(f'training {name}, once, in {workdir}')
-        _train(config, workdir, reporter, signals)
+        devices = dev.dividing_devices(config.parallel, config.batch_size)
+        _train(config, workdir, reporter, signals, devices)
   return loading.load(workdir)
+
+
+def _check_shared(workdir: Path) -> None:
+  """Raises UserError where this process does not see what the first one made in the cache."""
+  if not workdir.is_dir():
+    raise UserError(f'{workdir} is not there: the processes of a job must share $JAXGEN_CACHE')
 
 
 def _train(
@@ -85,28 +105,22 @@ def _train(
   workdir: Path,
   reporter: Reporter,
   signals: StopSignals,
-  resume_command: str = '',
+  devices: dev.Devices,
 ) -> None:
-  """`train` in a folder that this job holds."""
+  """`train` in a folder that this job holds, on given devices."""
   prepare_precision(config)
   same_in_all_processes(config)
   saved = saved_config(workdir)
   config = resolved(config, saved, workdir)
-  job = _make_job(config, workdir, reporter, signals)
+  job = _make_job(config, workdir, reporter, signals, devices)
   try:
     state, step = _start(job, saved is not None)
     if _is_finished(job, step):
       _say_finished(job, step)
       return
-    write_config(workdir, config)
+    processes.together(lambda: write_config(workdir, config))
     state, step = loop.train(job, state, step)
     _finish(job, state, step)
-  except Stopped as stop:
-    reporter.say(
-      f'stopped by {stop}; step {job.checkpoints.latest()} is saved. '
-      f'To go on: {resume_command or "run again"}'
-    )
-    raise
   except OSError as error:  # a full disk; what saves raise is a CheckpointError already
     raise UserError(
       f'{error.strerror or error}: {error.filename or workdir}; '
@@ -116,18 +130,28 @@ def _train(
     job.checkpoints.close()
 
 
-def _make_job(config: ConfigDict, workdir: Path, reporter: Reporter, signals: StopSignals) -> Job:
+def _make_job(
+  config: ConfigDict,
+  workdir: Path,
+  reporter: Reporter,
+  signals: StopSignals,
+  devices: dev.Devices,
+) -> Job:
   """Devices, data, task and checkpoints of a run; all that can be refused is refused here."""
   system = configs.system_module(config)
-  devices = dev.make_devices(config.parallel)
   dev.process_rows(devices, config.batch_size)
   dev.evaluation_rows(devices, config.eval.batch_size)
-  data = system.make_data(config)
+  data = processes.together(lambda: system.make_data(config))
   same_in_all_processes(config, data.facts)
   check_facts(workdir, data.facts)
   task = system.make_task(config, data.facts, devices.axis)
   tools = make_tools(
-    config, devices, reporter, signals, lambda other: trained_asset(other, reporter), full=False
+    config,
+    devices,
+    reporter,
+    signals,
+    lambda other: trained_asset(other, reporter, signals),
+    full=False,
   )
   checkpoints = Checkpoints(
     workdir, config, data.facts, lambda state: dev.to_global(devices, state)
@@ -148,8 +172,8 @@ def _ended(job: Job, step: int) -> str:
 
 def _is_finished(job: Job, step: int) -> bool:
   """Whether nothing is left to do: training is over, and it is evaluated there."""
-  done = bool(_ended(job, step)) and results.evaluated_step(job.workdir) == step
-  return bool(dev.from_first_process(done))
+  done = bool(_ended(job, step)) and results.is_finished(job.workdir, step)
+  return bool(processes.from_first_process(done))
 
 
 def _say_finished(job: Job, step: int) -> None:
@@ -200,6 +224,7 @@ def _finish(job: Job, state: TrainState, step: int) -> None:
   figures = job.task.evaluate(variables, job.data, job.tools)
   left_out = figures.pop('left_out', ())
   results.write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
+  results.mark_finished(job.workdir, step)
   if left_out:
     job.reporter.say(f'the figures that take longer: jaxgen evaluate {job.workdir}')
   paths = results.draw(job.workdir, job.task, variables, job.data, job.tools, step)

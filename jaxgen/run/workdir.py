@@ -11,8 +11,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen import files
 from jaxgen.errors import CheckpointError, ConfigError, UserError
-from jaxgen.run import devices as dev
-from jaxgen.run import loading
+from jaxgen.run import loading, processes
 
 # What may differ between the processes of a job.
 PROCESS_KEYS = ('data.dir', 'data.num_threads')
@@ -24,20 +23,19 @@ def make_workdir(workdir: Path) -> None:
   Raises:
     UserError: it is a file, or cannot be written to.
   """
-  fault = ''
-  if jax.process_index() == 0:
+
+  def make() -> None:
     try:
       workdir.mkdir(parents=True, exist_ok=True)
       probe = files.temporary_beside(workdir / 'probe')
       files.write_bytes(probe, bytes(1 << 16))  # an empty file fits on a full disk
       probe.unlink(missing_ok=True)
-    except FileExistsError:
-      fault = f'--workdir={workdir} is a file, not a folder'
+    except FileExistsError as error:
+      raise UserError(f'--workdir={workdir} is a file, not a folder') from error
     except OSError as error:
-      fault = f'cannot write to --workdir={workdir}: {error.strerror or error}'
-  fault = dev.gather_texts(fault)[0]
-  if fault:
-    raise UserError(fault)
+      raise UserError(f'cannot write to --workdir={workdir}: {error.strerror or error}') from error
+
+  processes.together(make, only_first=True)
 
 
 def refuse_imported(workdir: Path) -> None:
@@ -69,8 +67,8 @@ def saved_config(workdir: Path) -> ConfigDict | None:
     return configs.from_saved(json.loads(path.read_text()))
   except (ValueError, ConfigError) as error:
     raise CheckpointError(
-      f'{path} is damaged ({error}): restore it or use another --workdir; without the file the config of '
-      'the newest checkpoint counts'
+      f'{path} is damaged or of another version of jaxgen ({error}): restore it, use another --workdir, '
+      'or remove the file: then the run goes by the config of its newest checkpoint'
     ) from error
 
 
@@ -84,7 +82,7 @@ def required_config(workdir: Path) -> ConfigDict:
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
   """Writes config.json, by the first process of a job."""
-  if jax.process_index() == 0:
+  if processes.is_first_process():
     files.write_json(workdir / 'config.json', configs.to_json(config))
 
 
@@ -135,7 +133,9 @@ def same_in_all_processes(config: ConfigDict, facts: dict[str, Any] | None = Non
   """
   own = {f'config.{k}': x for k, x in configs.flatten(config).items() if k not in PROCESS_KEYS}
   own |= {f'fact {k}': x for k, x in (facts or {}).items()}
-  first, *others = (json.loads(text) for text in dev.gather_texts(json.dumps(own, sort_keys=True)))
+  first, *others = (
+    json.loads(text) for text in processes.gather_texts(json.dumps(own, sort_keys=True))
+  )
   for number, other in enumerate(others, start=1):
     keys = sorted(k for k in first.keys() | other.keys() if first.get(k) != other.get(k))
     if keys:

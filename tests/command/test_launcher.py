@@ -192,6 +192,15 @@ def test_what_evaluation_may_change_is_taken_from_the_command_line(run):
   assert run.evaluation()['samples'] == 3
 
 
+def test_a_config_file_whose_own_values_cannot_be_trained_with_names_its_system_all_the_same():
+  values = launcher.parse(
+    ['launch.py', '--config=configs/mmgan.py:folders', '--workdir=runs/x', '--mode=sample']
+  )
+  assert values.config.system == 'mmgan'
+  with pytest.raises(ConfigError, match=r'config\.data\.sets is empty'):
+    launcher.parse(['launch.py', '--config=configs/mmgan.py:folders', '--workdir=runs/x'])
+
+
 def test_a_config_file_of_the_system_brings_no_values_of_its_own(run):
   path = ROOT / 'tests' / 'toy_system.py'  # its learning rate is another
   assert run(f'--config={path}', '--config.eval.samples=5')[0] == 0

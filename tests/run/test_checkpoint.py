@@ -175,7 +175,7 @@ def test_inference_uses_the_one_before_a_damaged_one_and_moves_nothing(toy, tmp_
   trained = loading.load(tmp_path)
   assert trained.step == 20
   assert_same(trained.variables, expected)
-  with pytest.raises(CheckpointError, match='checkpoint 24'):
+  with pytest.raises(CheckpointError, match=r'checkpoint 24 of .* cannot be read'):
     loading.load(tmp_path, 24)
   assert files(tmp_path) == before
 
@@ -271,6 +271,18 @@ def test_evaluate_and_sample_take_a_step_and_never_rewrite_config_json(toy, tmp_
   assert (tmp_path / 'samples' / 'weights_000020.png').is_file()
   assert (tmp_path / 'config.json').stat().st_mtime_ns == config
   assert kept == {p: x for p, x in files(tmp_path).items() if 'checkpoints' in p.parts}
+
+
+def test_an_evaluation_of_an_older_step_leaves_a_finished_run_finished(toy, tmp_path):
+  train(toy(), tmp_path)
+  assert inference.evaluate(tmp_path, 20, reporter=quiet())['step'] == 20
+  before = files(tmp_path)
+  said = train(toy(), tmp_path)
+  assert len(said) == 1 and 'finished at step 24: nothing to do' in said[0]
+  assert files(tmp_path) == before
+  (tmp_path / 'evaluation.json').unlink()
+  train(toy(), tmp_path)
+  assert json.loads((tmp_path / 'evaluation.json').read_text())['step'] == 24
 
 
 def test_a_repeated_evaluation_is_bit_equal(toy, tmp_path):

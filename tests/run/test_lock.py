@@ -63,6 +63,20 @@ def test_where_there_are_no_locks_a_warning_says_so(tmp_path, monkeypatch, caplo
   assert 'without locks' in caplog.text
 
 
+def test_a_lock_that_cannot_be_used_is_told_and_not_taken_for_held(tmp_path, monkeypatch):
+  def refuse(*_):
+    raise OSError(errno.EIO, 'Input/output error')
+
+  monkeypatch.setattr(fcntl, 'flock', refuse)
+  with pytest.raises(UserError, match=r'\.lock cannot be used: Input/output error'):
+    lock.exclusive(tmp_path).__enter__()
+  monkeypatch.undo()
+  (tmp_path / lock.FILE).unlink()
+  (tmp_path / lock.FILE).mkdir()
+  with pytest.raises(UserError, match=r'\.lock cannot be used: Is a directory'):
+    lock.exclusive(tmp_path).__enter__()
+
+
 def test_an_asset_that_another_job_trains_is_waited_for_and_not_trained_again(
   toy, tmp_path, monkeypatch
 ):

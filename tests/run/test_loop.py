@@ -190,6 +190,20 @@ def test_an_asset_is_trained_once_in_the_cache_and_shared(toy, tmp_path, monkeyp
   assert len(list((tmp_path / 'runs').iterdir())) == 2
 
 
+def test_an_asset_takes_as_many_devices_as_its_batch_divides_over(toy, tmp_path, monkeypatch):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path))
+  devices = jax.devices()[:7]
+  monkeypatch.setattr(jax, 'devices', lambda: devices)
+  monkeypatch.setattr(jax, 'local_devices', lambda: devices)
+  monkeypatch.setattr(jax, 'local_device_count', lambda: 7)
+  for parallel in ('jit', 'pmap'):
+    reporter = quiet()
+    assert training.trained_asset(toy(num_steps=8, parallel=parallel), reporter).step == 8
+    assert any('batch 8 on 4 devices' in line for line in reporter.lines)
+    with pytest.raises(ConfigError, match=r'config\.batch_size = 8 cannot be split evenly over 7'):
+      train(toy(num_steps=8, parallel=parallel), tmp_path / parallel)
+
+
 def test_an_asset_that_was_interrupted_goes_on(toy, tmp_path, monkeypatch):
   monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path))
   training.trained_asset(toy(num_steps=8), quiet())

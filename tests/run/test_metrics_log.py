@@ -18,6 +18,8 @@ def test_last_epoch_means_weigh_windows_by_their_steps():
     {'step': 8, 'eval/x': 0},
   ]
   assert metrics_log.last_epoch_means(lines, steps_per_epoch=4, step=9) == {'loss': 2.0}
+  more = [line(6, 2), line(8, 2, loss=3.0)]  # the first one lost its metrics
+  assert metrics_log.last_epoch_means(more, steps_per_epoch=4, step=8) == {}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import json
 import shutil
 import signal
 import socket
+import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -23,10 +25,14 @@ from helpers import (
   train,
 )
 
-from jaxgen.errors import ConfigError
+from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.run import devices as dev
+from jaxgen.run import processes
 from jaxgen.run.workdir import same_in_all_processes
 from jaxgen.systems import SYSTEMS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
+from idx_files import write_set
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -43,7 +49,7 @@ def free_port():
     return s.getsockname()[1]
 
 
-def start_job(workdir, *flags, program=TOY, num_processes=2, num_devices=2, own_flags=None):
+def start_job(workdir, *flags, program=TOY, num_processes=2, num_devices=2, own_flags=None, **env):
   """Starts the processes of one job; `own_flags` are those of each alone."""
   port = free_port()
   return [
@@ -54,7 +60,7 @@ def start_job(workdir, *flags, program=TOY, num_processes=2, num_devices=2, own_
       f'--coordinator=127.0.0.1:{port}',
       f'--num_processes={num_processes}',
       f'--process_id={i}',
-      env=environment(num_devices),
+      env=environment(num_devices, **env),
       **program,
     )
     for i in range(num_processes)
@@ -157,18 +163,56 @@ def test_facts_and_configs_of_processes_are_compared_by_name(toy, tmp_path, monk
   same_in_all_processes(config, {'classes': 3})
 
   def two(other):
-    monkeypatch.setattr(dev, 'gather_texts', lambda text: [text, text.replace(*other)])
+    monkeypatch.setattr(processes, 'gather_texts', lambda text: [text, text.replace(*other)])
 
   two(('"fact classes": 3', '"fact classes": 4'))
   with pytest.raises(ConfigError, match='fact classes: 3 in process 0, 4 in 1'):
     same_in_all_processes(config, {'classes': 3})
-  two(('"config.seed": 0', '"config.seed": 0'))
+  two(('"config.seed": 0', '"config.seed": 7'))
+  with pytest.raises(ConfigError, match=r'config\.seed: 0 in process 0, 7 in 1'):
+    same_in_all_processes(config)
+  monkeypatch.setattr(processes, 'gather_texts', lambda text: [text, text])
   same_in_all_processes(config, {'classes': 3})
   own = {'data.dir', 'data.num_threads'}
   said = []
-  monkeypatch.setattr(dev, 'gather_texts', lambda text: said.append(text) or [text])
+  monkeypatch.setattr(processes, 'gather_texts', lambda text: said.append(text) or [text])
   same_in_all_processes(config)
   assert not own & {key.removeprefix('config.') for key in json.loads(said[0])}
+
+
+def test_what_fails_in_one_process_fails_in_all(monkeypatch):
+  def fail():
+    raise DataError('no such folder')
+
+  assert processes.together(lambda: 3) == 3
+  with pytest.raises(DataError, match='no such folder'):
+    processes.together(fail)
+  monkeypatch.setattr(processes, 'gather_texts', lambda text: [text, 'no such folder'])
+  with pytest.raises(UserError, match='process 1 of this job failed: no such folder'):
+    processes.together(lambda: 3)
+  monkeypatch.setattr(processes, 'is_first_process', lambda: False)
+  monkeypatch.setattr(processes, 'gather_texts', lambda text: ['', text])
+  assert processes.together(fail, only_first=True) is None
+
+
+def test_data_that_one_host_lacks_ends_the_job_before_a_step(tmp_path):
+  flags = ['--config.model.num_hidden=8', '--config.num_steps=8']
+  write_set(tmp_path / 'data' / 'mnist', sizes=(64, 16))
+  own = [['--config.data.dir='], [f'--config.data.dir={tmp_path / "nowhere"}']]
+  program = {**COMVAE, 'config': 'configs/comvae.py:mnist_vanilla'}
+  told = finish_job(
+    start_job(
+      tmp_path / 'run',
+      *flags,
+      program=program,
+      own_flags=own,
+      JAXGEN_DATA=str(tmp_path / 'data'),
+    ),
+    status=1,
+  )
+  assert 'process 1 of this job failed: mnist: config.data.dir' in told[0][1]
+  assert 'nowhere' in told[1][1]
+  assert not (tmp_path / 'run' / 'checkpoints').exists()
 
 
 def test_a_value_that_is_not_finite_stops_all_processes(tmp_path):
