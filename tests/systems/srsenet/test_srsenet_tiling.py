@@ -62,7 +62,7 @@ def test_any_size_is_right_with_any_tiling(shape):
 
 def test_deeper_nets_see_further():
   net, variables = make_net(num_blocks=12)
-  assert net.receptive_radius == 26 and make_net(num_blocks=8)[0].receptive_radius == 18
+  assert net.receptive_radius == 26 and net.clone(num_blocks=8).receptive_radius == 18
   y = luminance((70, 61))
   upscaler = Upscaler(net, variables, sides=SMALL._replace(samples=1000))
   np.testing.assert_allclose(upscaler(y, 'sampled'), whole(net, variables, y), atol=1e-5)
