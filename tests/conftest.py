@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import jax
 import pytest
 
@@ -13,6 +14,9 @@ import compiling
 import skips
 
 compiling.make_quick()
+# However slow the machine is: a test says nothing about time.
+hypothesis.settings.register_profile('jaxgen', deadline=None)
+hypothesis.settings.load_profile('jaxgen')
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_numpy_rank_promotion', 'raise')

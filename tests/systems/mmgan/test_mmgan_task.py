@@ -51,13 +51,11 @@ def test_float32_gradients_agree_between_layouts(trained, name):
 
 def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
   jax.config.update('jax_enable_x64', True)
-  found, initial = {}, None
+  found = {}
   for name in LAYOUTS:
     made = program('A_learned', name, precision='float64')
-    initial = initial or made.state()
-    state = jax.device_put(initial, made.devices.replicated, may_alias=False)
     metrics = []
-    found[name] = to_numpy(made.run(state, 5, metrics)), metrics
+    found[name] = to_numpy(made.run(made.state(), 5, metrics)), metrics
   assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
   for name in SEVERAL:
     assert_close(found['one device'][0], found[name][0], rtol=1e-9)
