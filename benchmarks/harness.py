@@ -120,7 +120,7 @@ def parse(
   args, rest = parser.parse_known_args(argv[1:])
   # ml_collections reads the overrides from sys.argv.
   sys.argv = [argv[0], *rest, '--workdir=temporary']
-  _, config = launcher.parse(sys.argv)
+  config = launcher.parse(sys.argv).config
   jax.config.update('jax_enable_compilation_cache', False)  # later is too late: JAX looks once
   return args, config
 

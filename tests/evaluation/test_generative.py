@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 TOOLS = Tools(
   compile=jax.jit,
   rows=lambda size: slice(0, size),
-  progress=lambda items, description: iter(items),
+  progress=lambda items, description, total=None: iter(items),
   trained=lambda config: None,
   rng=jax.random.key(0),
 )
@@ -44,7 +44,10 @@ def test_features_and_labels_are_those_of_the_rows_that_count():
 
 def test_an_extractor_without_labels_sees_what_a_generator_makes():
   extractor = Extractor(lambda variables, images: (images.mean((1, 2)), None), {})
-  generate = lambda batch, gain: gain * batch['z'][:, None, None, None] * jnp.ones((1, 2, 2, 1))  # noqa: E731
+
+  def generate(batch, gain):
+    return gain * batch['z'][:, None, None, None] * jnp.ones((1, 2, 2, 1))
+
   extraction = Extraction(extractor, TOOLS, generate)
   batch = {'z': np.arange(4.0, dtype=np.float32), 'mask': np.array([1, 1, 1, 0.0], np.float32)}
   found = extraction([batch], 'samples', jnp.float32(2))
