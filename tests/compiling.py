@@ -9,21 +9,17 @@ import os
 
 import jax
 
-QUICK = (
-  '--xla_backend_optimization_level=0 '
-  '--xla_llvm_disable_expensive_passes=true '
-  '--xla_cpu_use_fusion_emitters=false'
-)
-USUAL = {
-  'xla_backend_optimization_level': 3,
-  'xla_llvm_disable_expensive_passes': False,
-  'xla_cpu_use_fusion_emitters': True,
-}
+QUICK = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True}
+USUAL = {'xla_backend_optimization_level': 3, 'xla_llvm_disable_expensive_passes': False}
+if jax.__version_info__ < (0, 11):  # XLA refuses to start with a flag that it does not know
+  QUICK['xla_cpu_use_fusion_emitters'] = False
+  USUAL['xla_cpu_use_fusion_emitters'] = True
 
 
 def make_quick() -> None:
   """Before JAX looks for devices; what $XLA_FLAGS says already wins."""
-  os.environ['XLA_FLAGS'] = f'{QUICK} {os.environ.get("XLA_FLAGS", "")}'.strip()
+  flags = ' '.join(f'--{name}={str(value).lower()}' for name, value in QUICK.items())
+  os.environ['XLA_FLAGS'] = f'{flags} {os.environ.get("XLA_FLAGS", "")}'.strip()
 
 
 def make_usual(monkeypatch) -> None:
