@@ -14,12 +14,12 @@ USUAL = {'xla_backend_optimization_level': 3, 'xla_llvm_disable_expensive_passes
 if jax.__version_info__ < (0, 11):  # XLA refuses to start with a flag that it does not know
   QUICK['xla_cpu_use_fusion_emitters'] = False
   USUAL['xla_cpu_use_fusion_emitters'] = True
+FLAGS = ' '.join(f'--{name}={str(value).lower()}' for name, value in QUICK.items())
 
 
 def make_quick() -> None:
   """Before JAX looks for devices; what $XLA_FLAGS says already wins."""
-  flags = ' '.join(f'--{name}={str(value).lower()}' for name, value in QUICK.items())
-  os.environ['XLA_FLAGS'] = f'{flags} {os.environ.get("XLA_FLAGS", "")}'.strip()
+  os.environ['XLA_FLAGS'] = f'{FLAGS} {os.environ.get("XLA_FLAGS", "")}'.strip()
 
 
 def make_usual(monkeypatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from compiling import QUICK
+from compiling import FLAGS
 
 from jaxgen import config as configs
 from jaxgen.run import checkpoint, loading, lock, training
@@ -59,7 +59,7 @@ def environment(num_devices=1, **more):
   """For subprocesses: this package, the session's cache, CPU devices, no ceremony, quick to compile."""
   return {
     **os.environ,
-    'XLA_FLAGS': QUICK,
+    'XLA_FLAGS': FLAGS,
     'PYTHONPATH': str(ROOT),
     'JAX_PLATFORMS': 'cpu',
     'JAX_NUM_CPU_DEVICES': str(num_devices),
