@@ -1,5 +1,6 @@
 """Annealed importance sampling of log p(x) with Hamiltonian transitions."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -42,29 +43,19 @@ def annealed_log_likelihood(
   Reference: Neal 2001; Wu et al. 2017, "On the quantitative analysis of decoder-based generative models".
   """
   shape = (num_chains, num_examples, num_latents)
-  # A sigmoid schedule spends its temperatures at both ends, where the weights vary most.
-  raw = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1, dtype=dtype))
-  betas = (raw - raw[0]) / (raw[-1] - raw[0])
+  betas = _temperatures(num_steps, dtype)
   pilot_key, key = jax.random.split(key)
 
   def start(run_key):
     return jax.random.normal(jax.random.fold_in(run_key, num_steps), shape, dtype)
 
   def transition(run_key, i, z, beta, step_size):
-    return _hamiltonian(
-      lambda z: beta * log_likelihood(z) - 0.5 * (z**2).sum(-1),
-      jax.random.fold_in(run_key, i),
-      z,
-      step_size,
-      num_leapfrog,
-    )
+    def log_joint(z):
+      return beta * log_likelihood(z) - 0.5 * (z**2).sum(-1)
 
-  def pilot(carry, inputs):
-    z, step_size = carry
-    i, beta = inputs
-    z, rate = transition(pilot_key, i, z, beta, step_size)
-    adapted = step_size * jnp.exp(0.1 * (rate.mean(0) - TARGET_ACCEPTANCE))
-    return (z, jnp.clip(adapted, *STEP_SIZES)), step_size
+    return _hamiltonian(log_joint, jax.random.fold_in(run_key, i), z, step_size, num_leapfrog)
+
+  step_sizes = _piloted(functools.partial(transition, pilot_key), start(pilot_key), betas)
 
   def move(carry, inputs):
     z, log_weight = carry
@@ -73,12 +64,35 @@ def annealed_log_likelihood(
     z, _ = transition(key, i, z, beta, step_size)
     return (z, log_weight), None
 
-  steps = jnp.arange(num_steps)
-  first_size = jnp.full((num_examples,), 0.1, dtype)
-  _, step_sizes = jax.lax.scan(pilot, (start(pilot_key), first_size), (steps, betas[1:]))
-  inputs = (steps, betas[:-1], betas[1:], step_sizes)
+  inputs = (jnp.arange(num_steps), betas[:-1], betas[1:], step_sizes)
   (_, log_weight), _ = jax.lax.scan(move, (start(key), jnp.zeros(shape[:2], dtype)), inputs)
   return jax.nn.logsumexp(log_weight, axis=0) - jnp.log(float(num_chains)).astype(dtype)
+
+
+def _temperatures(num_steps: int, dtype: jnp.dtype) -> jax.Array:
+  """[num_steps + 1] from 0 to 1: a sigmoid spends them at both ends, where the weights vary most."""
+  raw = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1, dtype=dtype))
+  return (raw - raw[0]) / (raw[-1] - raw[0])
+
+
+def _piloted(transition: Callable, z: jax.Array, betas: jax.Array) -> jax.Array:
+  """Step sizes [num_steps, B] that keep TARGET_ACCEPTANCE, as a run of its own finds them.
+
+  Args:
+    transition: (i, z, beta, step size [B]) -> z and the probability of acceptance [C, B].
+    z: [C, B, Z], where the chains start.
+    betas: [num_steps + 1].
+  """
+
+  def move(carry, inputs):
+    z, step_size = carry
+    z, rate = transition(inputs[0], z, inputs[1], step_size)
+    adapted = step_size * jnp.exp(0.1 * (rate.mean(0) - TARGET_ACCEPTANCE))
+    return (z, jnp.clip(adapted, *STEP_SIZES)), step_size
+
+  first_size = jnp.full(z.shape[1:2], 0.1, z.dtype)
+  _, sizes = jax.lax.scan(move, (z, first_size), (jnp.arange(len(betas) - 1), betas[1:]))
+  return sizes
 
 
 def _hamiltonian(

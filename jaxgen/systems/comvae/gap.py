@@ -102,30 +102,41 @@ def optimise_posterior(
   def one_check(search: _Search) -> _Search:
     carry = search.current, search.opt_state
     (current, opt_state), values = jax.lax.scan(step, carry, step_keys)
-    value = values.mean(0)
-    going = search.stale < PATIENCE
-    better = going & (value > search.best_elbo)
-    return _Search(
-      current,
-      opt_state,
-      jax.tree.map(lambda new, old: jnp.where(better[:, None], new, old), current, search.best),
-      jnp.where(better, value, search.best_elbo),
-      jnp.where(better, 0, search.stale + going),
-      search.check + 1,
-    )
+    return _checked(search, current, opt_state, values.mean(0))
 
   def unfinished(search: _Search) -> jax.Array:
     return (search.stale < PATIENCE).any() & (search.check < max_checks)
 
-  search = _Search(
+  return jax.lax.while_loop(unfinished, one_check, _begun(start, optimizer.init(start))).best
+
+
+def _begun(start: LocalPosterior, opt_state: optax.OptState) -> _Search:
+  """Before the first check."""
+  n, dtype = len(start.mean), start.mean.dtype
+  return _Search(
     start,
-    optimizer.init(start),
+    opt_state,
     start,
-    jnp.full((num_examples,), -jnp.inf, dtype),
-    jnp.zeros((num_examples,), jnp.int32),
+    jnp.full((n,), -jnp.inf, dtype),
+    jnp.zeros((n,), jnp.int32),
     jnp.zeros((), jnp.int32),
   )
-  return jax.lax.while_loop(unfinished, one_check, search).best
+
+
+def _checked(
+  search: _Search, current: LocalPosterior, opt_state: optax.OptState, value: jax.Array
+) -> _Search:
+  """After a check that led to `current`, with a mean ELBO [B] of `value`; stopped examples keep their best."""
+  going = search.stale < PATIENCE
+  better = going & (value > search.best_elbo)
+  return _Search(
+    current,
+    opt_state,
+    jax.tree.map(lambda new, old: jnp.where(better[:, None], new, old), current, search.best),
+    jnp.where(better, value, search.best_elbo),
+    jnp.where(better, 0, search.stale + going),
+    search.check + 1,
+  )
 
 
 def information(posteriors: LocalPosterior, key: jax.Array) -> jax.Array:

@@ -18,7 +18,6 @@ from flax import linen as nn
 from jaxgen.systems.comvae import losses
 from jaxgen.task import name_key
 
-ENCODER_LAYERS = ('hidden', 'mu', 'sigma')
 MIN_RHO = -40.0
 TYPICAL_INPUT = 0.25
 

@@ -14,6 +14,7 @@ from jaxgen.axis import example_keys, psum
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.comvae import evaluation, losses, model
+from jaxgen.systems.comvae.config import ENCODER_LAYERS
 from jaxgen.systems.comvae.inference import Inference, elbo_terms
 from jaxgen.task import (
   Batch,
@@ -49,10 +50,10 @@ def make_model(
     )
   plain = functools.partial(model.PlainDense, **types)
   if options.kind == 'vanilla':
-    layers = dict.fromkeys(model.ENCODER_LAYERS, plain)
+    layers = dict.fromkeys(ENCODER_LAYERS, plain)
   elif options.kind == 'simplified':
     bayes = functools.partial(model.BayesDense, rho_init=options.bayes_rho, param_dtype=param_dtype)
-    layers = dict.fromkeys(model.ENCODER_LAYERS, bayes)
+    layers = dict.fromkeys(ENCODER_LAYERS, bayes)
   else:
     dynamic = functools.partial(
       model.DynamicDense,
@@ -61,7 +62,7 @@ def make_model(
       rho_shift=options.rho_shift,
       **types,
     )
-    layers = {n: dynamic if n in options.layers else plain for n in model.ENCODER_LAYERS}
+    layers = {n: dynamic if n in options.layers else plain for n in ENCODER_LAYERS}
   return model.CompoundVAE(
     encoder=model.Encoder(
       **layers, num_hidden=options.num_hidden, num_latents=options.num_latents, norm=norm
@@ -71,50 +72,49 @@ def make_model(
   )
 
 
-def _init(
-  net: model.CompoundVAE, optimizer: optax.GradientTransformation, x: jax.Array, key: jax.Array
-) -> TrainState:
-  """A fresh state of a network for images like x [B, P]."""
-  keys = example_keys(key, len(x))
-  variables = net.init(name_key(key, 'init'), x, model.Noise(key, keys), keys, train=True)
-  params = variables['params']
-  rest = {name: value for name, value in variables.items() if name != 'params'}
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    params={PLAYER: params},
-    opt_state={PLAYER: optimizer.init(params)},
-    variables={PLAYER: rest},
-    ema={},
-    rng=key,
-  )
+class Steps:
+  """What happens to the state of a network, and what is exported of it.
 
+  Args:
+    config: of the run.
+    facts: of the data.
+    axis: the device axis, or None.
+  """
 
-def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The pure functions of a config; `axis` names the device axis under pmap."""
-  num_pixels = math.prod(facts['image_shape'])
-  dtype = DTYPES[config.precision][1]
-  net = make_model(config, facts, axis)
-  # Evaluation is always one program over the whole batch.
-  inference = Inference(make_model(config, facts), facts, config)
-  optimizers = {PLAYER: optax.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)}
+  def __init__(self, config: ConfigDict, facts: dict[str, Any], axis: str | None = None):
+    self.config, self.facts, self.axis = config, facts, axis
+    self.net = make_model(config, facts, axis)
+    self.num_pixels = math.prod(facts['image_shape'])
+    self.dtype = DTYPES[config.precision][1]
+    optim = config.optim
+    self.optimizers = {PLAYER: optax.adam(optim.learning_rate, optim.b1, optim.b2)}
 
-  def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    x = batch['image'].astype(dtype)
-    n = x.shape[0]
-    noise = model.Noise(
-      step_rng(state, 'weights'), example_keys(step_rng(state, 'weights'), n, axis)
+  def init(self, key: jax.Array) -> TrainState:
+    """A fresh state."""
+    x = jnp.zeros((2, self.num_pixels), self.dtype)
+    keys = example_keys(key, len(x))
+    variables = self.net.init(name_key(key, 'init'), x, model.Noise(key, keys), keys, train=True)
+    params = variables['params']
+    rest = {name: value for name, value in variables.items() if name != 'params'}
+    return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params={PLAYER: params},
+      opt_state={PLAYER: self.optimizers[PLAYER].init(params)},
+      variables={PLAYER: rest},
+      ema={},
+      rng=key,
     )
-    z_keys = example_keys(step_rng(state, 'latent'), n, axis)
-    weight = losses.weight_kl_coefficient(
-      config.loss.reweighting,
-      config.loss.weight_kl_per,
-      state.step,
-      facts['steps_per_epoch'],
-      config.batch_size,
-    )
+
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """The negative ELBO with the weight KL's share of eq. 5."""
+    x = batch['image'].astype(self.dtype)
+    weight_key = step_rng(state, 'weights')
+    noise = model.Noise(weight_key, example_keys(weight_key, len(x), self.axis))
+    z_keys = example_keys(step_rng(state, 'latent'), len(x), self.axis)
+    weight = self._weight_kl_coefficient(state.step).astype(self.dtype)
 
     def loss_fn(params):
-      (logits, posterior), updates = net.apply(
+      (logits, posterior), updates = self.net.apply(
         {'params': params, **state.variables[PLAYER]},
         x,
         noise,
@@ -124,23 +124,41 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
       )
       reconstruction = losses.bernoulli_reconstruction(logits, x)
       latent_kl = losses.gaussian_kl(posterior.mean, posterior.log_var)
-      cost = reconstruction + latent_kl + weight.astype(dtype) * posterior.weight_kl
+      cost = reconstruction + latent_kl + weight * posterior.weight_kl
       terms = elbo_terms(reconstruction, latent_kl, posterior.weight_kl)
-      return cost.sum() / config.batch_size, ({'loss': cost, **terms}, updates)
+      return cost.sum() / self.config.batch_size, ({'loss': cost, **terms}, updates)
 
     grads, (terms, updates) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
-    state = update_player(state, optimizers, PLAYER, grads, axis)
+    state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     state = state.replace(step=state.step + 1, variables={**state.variables, PLAYER: updates})
-    return state, psum({name: Mean.of(x) for name, x in terms.items()}, axis)
+    return state, psum({name: Mean.of(x) for name, x in terms.items()}, self.axis)
 
-  def export(state: TrainState) -> PyTree:
+  def _weight_kl_coefficient(self, step: jax.Array) -> jax.Array:
+    loss = self.config.loss
+    return losses.weight_kl_coefficient(
+      loss.reweighting,
+      loss.weight_kl_per,
+      step,
+      self.facts['steps_per_epoch'],
+      self.config.batch_size,
+    )
+
+  def export(self, state: TrainState) -> PyTree:
+    """The variables that inference applies."""
     return {'params': state.params[PLAYER], **state.variables[PLAYER]}
 
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The pure functions of a config; `axis` names the device axis under pmap."""
+  steps = Steps(config, facts, axis)
+  # Evaluation is always one program over the whole batch.
+  inference = Inference(make_model(config, facts), facts, config)
+  image = jax.ShapeDtypeStruct((config.batch_size, steps.num_pixels), jnp.float32)
   return Task(
-    batch={'image': jax.ShapeDtypeStruct((config.batch_size, num_pixels), jnp.float32)},
-    init=lambda key: _init(net, optimizers[PLAYER], jnp.zeros((2, num_pixels), dtype), key),
-    train_step=train_step,
-    export=export,
+    batch={'image': image},
+    init=steps.init,
+    train_step=steps.train_step,
+    export=steps.export,
     eval_step=inference.eval_step,
     evaluate=functools.partial(evaluation.evaluate, inference),
     pictures=functools.partial(evaluation.pictures, inference),

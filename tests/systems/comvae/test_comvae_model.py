@@ -10,6 +10,7 @@ from flax import linen as nn
 from jaxgen import config as configs
 from jaxgen.axis import example_keys
 from jaxgen.systems.comvae import model
+from jaxgen.systems.comvae.config import ENCODER_LAYERS
 from jaxgen.systems.comvae.task import make_model, make_task
 
 # --- Parameters at the paper's size ---
@@ -231,7 +232,7 @@ def test_the_closed_form_is_refused_for_the_mixture():
 
 
 def test_layers_have_noise_of_their_own():
-  named = [noise(4).named(name) for name in model.ENCODER_LAYERS]
+  named = [noise(4).named(name) for name in ENCODER_LAYERS]
   keys = np.concatenate(
     [jax.random.key_data(jnp.concatenate([n.shared[None], n.example])) for n in named]
   )
