@@ -44,8 +44,7 @@ def split_rows(tree: Any) -> Any:
   `jax.set_mesh`): in a notebook, under pmap. Rows that do not divide evenly stay whole.
   """
   mesh = jax.sharding.get_abstract_mesh()
-  types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
-  if types.get(AXIS) != AxisType.Auto:  # pmap's own axis is Manual
+  if not _has_rows(mesh):
     return tree
 
   def split(x: jax.Array) -> jax.Array:
@@ -54,6 +53,11 @@ def split_rows(tree: Any) -> Any:
     return jax.lax.with_sharding_constraint(x, PartitionSpec(AXIS))
 
   return jax.tree.map(split, tree)
+
+
+def _has_rows(mesh: jax.sharding.AbstractMesh) -> bool:
+  types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
+  return types.get(AXIS) == AxisType.Auto  # pmap's own axis is Manual
 
 
 def global_rows(n: int, axis: str | None = None) -> jax.Array:
@@ -77,4 +81,14 @@ def example_keys(key: jax.Array, n: int, axis: str | None = None) -> jax.Array:
   Returns:
     [n] typed keys.
   """
-  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, global_rows(n, axis))
+  return row_keys(key, global_rows(n, axis))
+
+
+def row_keys(key: jax.Array, rows: jax.Array) -> jax.Array:
+  """The keys [n] of rows [n] by their indices in the whole, however that is divided into batches."""
+  mesh = jax.sharding.get_abstract_mesh()
+  if _has_rows(mesh) and len(rows) % mesh.shape[AXIS]:
+    # An evaluation batch whose rows do not divide lies on a mesh of its own, and JAX folds no index of one
+    # mesh into a key of another.
+    rows = jax.lax.with_sharding_constraint(rows, PartitionSpec())
+  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)

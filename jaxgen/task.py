@@ -105,7 +105,6 @@ class Tools(NamedTuple):
     trained: config -> another run's Trained, trained first where it is not there yet.
     rng: key of (config.seed, 'evaluate'): a repeated evaluation is bit-equal.
     full: whether to compute what is expensive; the end of training asks for the cheap figures only.
-    devices: over which `compile` splits a batch: its size must be a multiple.
   """
 
   compile: Callable[[Callable], Callable]
@@ -114,7 +113,6 @@ class Tools(NamedTuple):
   trained: Callable[[ConfigDict], Trained]
   rng: jax.Array
   full: bool = True
-  devices: int = 1
 
 
 class Task(NamedTuple):

@@ -12,8 +12,7 @@ STEP_SIZES = (1e-4, 0.5)
 
 def annealed_log_likelihood(
   log_likelihood: Callable[[jax.Array], jax.Array],
-  key: jax.Array,
-  num_examples: int,
+  keys: jax.Array,
   num_latents: int,
   num_steps: int,
   num_chains: int,
@@ -29,8 +28,7 @@ def annealed_log_likelihood(
 
   Args:
     log_likelihood: z [C, B, Z] -> log p(x_b | z_cb) [C, B].
-    key: () typed key.
-    num_examples: B.
+    keys: [B] typed keys; an example's chains depend on its own alone.
     num_latents: Z.
     num_steps: temperatures.
     num_chains: C.
@@ -42,30 +40,30 @@ def annealed_log_likelihood(
 
   Reference: Neal 2001; Wu et al. 2017, "On the quantitative analysis of decoder-based generative models".
   """
-  shape = (num_chains, num_examples, num_latents)
   betas = _temperatures(num_steps, dtype)
-  pilot_key, key = jax.random.split(key)
+  pilot_keys, keys = jax.vmap(jax.random.split, out_axes=1)(keys)
 
-  def start(run_key):
-    return jax.random.normal(jax.random.fold_in(run_key, num_steps), shape, dtype)
+  def start(run_keys):
+    return _normal(_folded(run_keys, num_steps), (num_chains, num_latents), dtype)
 
-  def transition(run_key, i, z, beta, step_size):
+  def transition(run_keys, i, z, beta, step_size):
     def log_joint(z):
       return beta * log_likelihood(z) - 0.5 * (z**2).sum(-1)
 
-    return _hamiltonian(log_joint, jax.random.fold_in(run_key, i), z, step_size, num_leapfrog)
+    return _hamiltonian(log_joint, _folded(run_keys, i), z, step_size, num_leapfrog)
 
-  step_sizes = _piloted(functools.partial(transition, pilot_key), start(pilot_key), betas)
+  step_sizes = _piloted(functools.partial(transition, pilot_keys), start(pilot_keys), betas)
 
   def move(carry, inputs):
     z, log_weight = carry
     i, previous, beta, step_size = inputs
     log_weight += (beta - previous) * log_likelihood(z)
-    z, _ = transition(key, i, z, beta, step_size)
+    z, _ = transition(keys, i, z, beta, step_size)
     return (z, log_weight), None
 
   inputs = (jnp.arange(num_steps), betas[:-1], betas[1:], step_sizes)
-  (_, log_weight), _ = jax.lax.scan(move, (start(key), jnp.zeros(shape[:2], dtype)), inputs)
+  z = start(keys)
+  (_, log_weight), _ = jax.lax.scan(move, (z, jnp.zeros(z.shape[:2], dtype)), inputs)
   return jax.nn.logsumexp(log_weight, axis=0) - jnp.log(float(num_chains)).astype(dtype)
 
 
@@ -73,6 +71,15 @@ def _temperatures(num_steps: int, dtype: jnp.dtype) -> jax.Array:
   """[num_steps + 1] from 0 to 1: a sigmoid spends them at both ends, where the weights vary most."""
   raw = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1, dtype=dtype))
   return (raw - raw[0]) / (raw[-1] - raw[0])
+
+
+def _normal(keys: jax.Array, shape: tuple[int, int], dtype: jnp.dtype) -> jax.Array:
+  """[C, B, Z] standard normal draws of `shape` (C, Z) for each of [B] keys."""
+  return jax.vmap(lambda key: jax.random.normal(key, shape, dtype), out_axes=1)(keys)
+
+
+def _folded(keys: jax.Array, data: jax.Array | int) -> jax.Array:
+  return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, data)
 
 
 def _piloted(transition: Callable, z: jax.Array, betas: jax.Array) -> jax.Array:
@@ -97,7 +104,7 @@ def _piloted(transition: Callable, z: jax.Array, betas: jax.Array) -> jax.Array:
 
 def _hamiltonian(
   log_joint: Callable[[jax.Array], jax.Array],
-  key: jax.Array,
+  keys: jax.Array,
   z: jax.Array,
   step_size: jax.Array,
   num_leapfrog: int,
@@ -106,7 +113,7 @@ def _hamiltonian(
 
   Args:
     log_joint: z [C, B, Z] -> [C, B], up to a constant.
-    key: () typed key.
+    keys: [B] typed keys.
     z: [C, B, Z].
     step_size: [B].
     num_leapfrog: steps.
@@ -115,8 +122,8 @@ def _hamiltonian(
     The new z and the probability of acceptance [C, B].
   """
   gradient = jax.grad(lambda z: log_joint(z).sum())
-  momentum_key, accept_key = jax.random.split(key)
-  momentum = jax.random.normal(momentum_key, z.shape, z.dtype)
+  momentum_keys, accept_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+  momentum = _normal(momentum_keys, (z.shape[0], z.shape[2]), z.dtype)
   size = step_size[None, :, None]
 
   def leapfrog(_, state):
@@ -129,6 +136,7 @@ def _hamiltonian(
   energy = log_joint(proposed) - 0.5 * (p**2).sum(-1)
   energy -= log_joint(z) - 0.5 * (momentum**2).sum(-1)
   energy = jnp.where(jnp.isnan(energy), -jnp.inf, energy)  # a diverged trajectory is rejected
-  uniform = jax.random.uniform(accept_key, z.shape[:2], z.dtype)
+  draw = functools.partial(jax.random.uniform, shape=z.shape[:1], dtype=z.dtype)
+  uniform = jax.vmap(draw, out_axes=1)(accept_keys)
   accept = jnp.log(uniform) < energy
   return jnp.where(accept[..., None], proposed, z), jnp.exp(jnp.minimum(energy, 0.0))

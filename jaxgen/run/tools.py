@@ -44,7 +44,6 @@ def make_tools(
     trained=trained,
     rng=name_key(jax.random.key(config.seed), 'evaluate'),
     full=full,
-    devices=devices.mesh.size,
   )
 
 

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from linear_gaussian import LinearGaussian
 
+from jaxgen.axis import example_keys
 from jaxgen.evaluation.annealing import annealed_log_likelihood
 
 TOY = LinearGaussian.random(num_pixels=6, num_latents=3, std=0.5)
@@ -11,8 +12,9 @@ X = TOY.sample(8)
 
 def estimate(num_steps, num_chains, key=0, log_likelihood=None):
   def run(key):
+    keys = example_keys(key, len(X))
     return annealed_log_likelihood(
-      log_likelihood or TOY.log_likelihood(X), key, len(X), 3, num_steps, num_chains
+      log_likelihood or TOY.log_likelihood(X), keys, 3, num_steps, num_chains
     )
 
   return np.asarray(jax.jit(run)(jax.random.key(key)))

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 from jaxgen.data.order import order
-from jaxgen.errors import UserError
+from jaxgen.errors import ConfigError, UserError
 from jaxgen.evaluation import passes
-from jaxgen.metrics import averages
+from jaxgen.metrics import Metrics, averages
 from jaxgen.pictures.grids import image_grid
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.task import Batch, Data, PyTree, Tools, name_key
@@ -23,7 +23,7 @@ NUM_RECONSTRUCTIONS = 40
 NO_ROW = -1
 HELD_MB = 64  # float32 images that a process holds at once
 
-Figures = dict[str, Any]
+Values = dict[str, Any]  # by key of evaluation.json
 
 
 class Run(NamedTuple):
@@ -49,10 +49,10 @@ class Part(NamedTuple):
   """
 
   keys: tuple[str, ...]
-  compute: Callable[[Run], Figures]
+  compute: Callable[[Run], Values]
 
 
-def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> Figures:
+def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> Values:
   """The contents of evaluation.json but for step and train_last_epoch. All in nats.
 
   The ELBO terms of the test set in evaluation mode stand at the top level; `train_clean` and
@@ -76,8 +76,11 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
 
 
 def _batches(run: Run, split: str, what: str) -> Iterator[Batch]:
-  """A split in the batches of this process, with a bar."""
-  return passes.shown(run.data.splits[split], run.batch_size, run.tools, what)
+  """A split in the batches of this process, rows with their indices, with a bar."""
+  index = np.arange(run.batch_size, dtype=np.int32)[run.tools.rows(run.batch_size)]
+  for batch in passes.shown(run.data.splits[split], run.batch_size, run.tools, what):
+    yield {**batch, 'index': index}
+    index = index + run.batch_size
 
 
 def _whole_batches(run: Run, split: str) -> Iterator[Batch]:
@@ -87,9 +90,17 @@ def _whole_batches(run: Run, split: str) -> Iterator[Batch]:
 
 def _elbo(run: Run, split: str) -> dict[str, float]:
   """Mean ELBO terms of a split in evaluation mode."""
-  step, key = run.tools.compile(run.inference.eval_step), name_key(run.tools.rng, split)
-  batches = _batches(run, split, f'ELBO on {split}')
-  return averages(passes.folded(step, run.variables, batches, key))
+  return _averaged(run, run.inference.eval_step, split, _batches(run, split, f'ELBO on {split}'))
+
+
+def _averaged(run: Run, fn: Callable, name: str, batches: Iterator[Batch]) -> dict[str, float]:
+  """Means of an `eval_step` over batches that have all the same key: their rows differ by index."""
+  step, key = run.tools.compile(fn), name_key(run.tools.rng, name)
+
+  def keyed(variables: PyTree, batch: Batch) -> Metrics:
+    return step(variables, batch, key)
+
+  return averages(passes.folded(keyed, run.variables, batches))
 
 
 def _elbo_train_mode(run: Run) -> dict[str, float] | None:
@@ -106,12 +117,15 @@ def _elbo_train_mode(run: Run) -> dict[str, float] | None:
   rows = np.pad(rows, ((0, 0), (0, size - rows.shape[1])), constant_values=NO_ROW)
   local = run.tools.rows(size)
   fn = functools.partial(run.inference.eval_step, train=True)
-  step, key = run.tools.compile(fn), name_key(run.tools.rng, 'test_train_mode')
   mask = (rows[0, local] != NO_ROW).astype(np.float32)  # keeps padding out of the statistics
   drawn = _picked_batches(run, rows[:, local])
   shown = run.tools.progress(drawn, 'ELBO in train mode', len(rows))
-  batches = ({'image': images, 'mask': mask} for images in shown)
-  return averages(passes.folded(step, run.variables, batches, key))
+  indices = rows[:, local].astype(np.int32)
+  batches = (
+    {'image': images, 'mask': mask, 'index': index}
+    for images, index in zip(shown, indices, strict=True)
+  )
+  return _averaged(run, fn, 'test_train_mode', batches)
 
 
 def _picked_batches(run: Run, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -152,8 +166,15 @@ def _first_rows(run: Run, split: str, limit: int, size: int) -> Iterator[np.ndar
 
 
 def _shared(run: Run, size: int) -> int:
-  """The least multiple of the devices that takes `size` rows."""
-  return -(-size // run.tools.devices) * run.tools.devices
+  """Rows of a batch that takes `size` rows: as many, or whole evaluation batches.
+
+  Several processes can share these, and may be unable to share any other number.
+  """
+  try:
+    run.tools.rows(size)
+  except ConfigError:
+    return -(-size // run.batch_size) * run.batch_size
+  return size
 
 
 def _even_batch(run: Run, limit: int) -> int:
@@ -162,12 +183,13 @@ def _even_batch(run: Run, limit: int) -> int:
   return _shared(run, -(-limit // num_batches))
 
 
-def _padded(run: Run, images: np.ndarray, size: int) -> Batch:
-  """The given images [N, P] and padding: the rows that this process has of a batch of `size`."""
+def _padded(run: Run, images: np.ndarray, size: int, first: int = 0) -> Batch:
+  """The given images [N, P], rows `first` and on, and padding: what this process has of a batch of `size`."""
   padding = size - len(images)
   batch = {
     'image': np.pad(images, ((0, padding), (0, 0))),
     'mask': np.pad(np.ones(len(images), np.float32), (0, padding)),
+    'index': np.arange(first, first + size, dtype=np.int32),
   }
   local = run.tools.rows(size)
   return {name: x[local] for name, x in batch.items()}
@@ -176,18 +198,21 @@ def _padded(run: Run, images: np.ndarray, size: int) -> Batch:
 def _per_example(
   run: Run, fn: Callable, name: str, limit: int, split: str = 'test'
 ) -> dict[str, np.ndarray]:
-  """fn(variables, batch, key) -> dict of [B, ...], over the first `limit` rows of a split."""
+  """fn(variables, batch, key) -> dict of [B, ...], over the first `limit` rows of a split.
+
+  All batches have the same key: their rows differ by index.
+  """
   size = _even_batch(run, limit)
   compiled, key = run.tools.compile(fn), name_key(run.tools.rng, name)
   parts = []
   rows = _first_rows(run, split, limit, size)
   for i, images in enumerate(run.tools.progress(rows, name)):
-    values = compiled(run.variables, _padded(run, images, size), jax.random.fold_in(key, i * size))
+    values = compiled(run.variables, _padded(run, images, size, i * size), key)
     parts.append({k: np.asarray(v)[: len(images)] for k, v in values.items()})
   return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
-def _bounds(run: Run) -> Figures:
+def _bounds(run: Run) -> Values:
   """Bounds of log p(x) and what lies between them.
 
   The importance bound is computed once, for as many rows as -log p(x) or the gaps ask for.
@@ -217,7 +242,7 @@ def _bounds(run: Run) -> Figures:
   }
 
 
-def _gaps(run: Run, log_p: np.ndarray) -> Figures:
+def _gaps(run: Run, log_p: np.ndarray) -> Values:
   """The amortization gap in its three readings, and the approximation gap, over the rows of `log_p` [N]."""
   inference = run.inference
   found = _per_example(
@@ -235,7 +260,7 @@ def _gaps(run: Run, log_p: np.ndarray) -> Figures:
   }
 
 
-def _latents(run: Run) -> Figures:
+def _latents(run: Run) -> Values:
   """Active units: latents whose posterior mean varies over the test set (Burda et al. 2016)."""
   inference = run.inference
   means = _per_example(run, inference.latent_means, 'latent means', run.data.splits['test'].size)
@@ -245,7 +270,7 @@ def _latents(run: Run) -> Figures:
   }
 
 
-def _ood(run: Run) -> Figures:
+def _ood(run: Run) -> Values:
   """AUROC of telling out-of-distribution images (the positive class) from the test set."""
   inference = run.inference
 
@@ -257,7 +282,10 @@ def _ood(run: Run) -> Figures:
     }
 
   count = run.data.splits['test'].size
+  # Opened before any compiled call, in which processes wait for each other, and every process reads every
+  # row: on a file system that they share they fail together.
   try:
+    run.data.splits['ood']
     outside = _per_example(run, scores, 'out-of-distribution images', count, 'ood')
   except UserError as error:
     logging.warning('no out-of-distribution figures: %s', error)

@@ -37,7 +37,7 @@ class _Search(NamedTuple):
 def elbo(
   log_likelihood: Callable[[jax.Array], jax.Array],
   posterior: LocalPosterior,
-  key: jax.Array,
+  keys: jax.Array,
   num_samples: int,
 ) -> jax.Array:
   """L(q) [B] in nats, the reconstruction averaged over `num_samples` draws of z.
@@ -45,18 +45,23 @@ def elbo(
   Args:
     log_likelihood: z [S, B, Z] -> log p(x_b | z_sb) [S, B].
     posterior: q.
-    key: () typed key.
+    keys: [B] typed keys.
     num_samples: S.
   """
-  eps = jax.random.normal(key, (num_samples, *posterior.mean.shape), posterior.mean.dtype)
+  eps = _normal(keys, num_samples, posterior.mean)
   z = posterior.mean[None] + jnp.exp(0.5 * posterior.log_var)[None] * eps
   return log_likelihood(z).mean(0) - gaussian_kl(posterior.mean, posterior.log_var)
 
 
+def _normal(keys: jax.Array, num_samples: int, like: jax.Array) -> jax.Array:
+  """[S, B, Z] standard normal draws, [S, Z] for each of [B] keys, as `like` [..., Z]."""
+  shape = (num_samples, like.shape[-1])
+  return jax.vmap(lambda key: jax.random.normal(key, shape, like.dtype), out_axes=1)(keys)
+
+
 def optimise_posterior(
   log_likelihood: Callable[[jax.Array], jax.Array],
-  key: jax.Array,
-  num_examples: int,
+  keys: jax.Array,
   num_latents: int,
   num_samples: int = 16,
   learning_rate: float = 1e-3,
@@ -69,9 +74,8 @@ def optimise_posterior(
   its best check's posterior is returned.
 
   Args:
-    log_likelihood: z [S, B, Z] -> [S, B]; B must be `num_examples`.
-    key: () typed key.
-    num_examples: B.
+    log_likelihood: z [S, B, Z] -> [S, B].
+    keys: [B] typed keys; an example's posterior depends on its own alone.
     num_latents: Z.
     num_samples: draws of z a step.
     learning_rate: of Adam.
@@ -82,17 +86,17 @@ def optimise_posterior(
   """
   # Every check has the same noise, so that two checks differ by their posteriors alone: with fresh noise
   # an example stops when luck runs out, some hundredths of a nat early.
-  step_keys = jax.random.split(key, CHECK_STEPS)
+  step_keys = jax.vmap(lambda key: jax.random.split(key, CHECK_STEPS), out_axes=1)(keys)
   # Adam works elementwise, so one optimizer over all examples is one optimizer an example.
   optimizer = optax.adam(learning_rate)
-  zeros = jnp.zeros((num_examples, num_latents), dtype)
+  zeros = jnp.zeros((len(keys), num_latents), dtype)
   start = LocalPosterior(zeros, zeros)
 
-  def step(carry, step_key):
+  def step(carry, keys):
     posterior, opt_state = carry
 
     def loss_fn(q):
-      values = elbo(log_likelihood, q, step_key, num_samples)
+      values = elbo(log_likelihood, q, keys, num_samples)
       return -values.sum(), values
 
     grads, values = jax.grad(loss_fn, has_aux=True)(posterior)
@@ -139,7 +143,7 @@ def _checked(
   )
 
 
-def information(posteriors: LocalPosterior, key: jax.Array) -> jax.Array:
+def information(posteriors: LocalPosterior, keys: jax.Array) -> jax.Array:
   """I(z; w | x) [B] in nats, what z tells of the weights that it was drawn with, by Monte Carlo.
 
   The mean over s of log q(z_s|w_s) - log (1/S sum_r q(z_s|w_r)), with z_s ~ q(z|w_s). The sum has r = s in
@@ -147,7 +151,7 @@ def information(posteriors: LocalPosterior, key: jax.Array) -> jax.Array:
 
   Args:
     posteriors: q(z|w_s, x) of S weight samples, [S, B, Z].
-    key: () typed key.
+    keys: [B] typed keys.
 
   Returns:
     [B]; memory grows with S and not with its square.
@@ -155,7 +159,7 @@ def information(posteriors: LocalPosterior, key: jax.Array) -> jax.Array:
   Reference: van den Oord, Li & Vinyals 2018 (InfoNCE); Poole et al. 2019, where the density is known.
   """
   mean, log_var = posteriors
-  z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape, mean.dtype)
+  z = mean + jnp.exp(0.5 * log_var) * _normal(keys, len(mean), mean)
 
   def add(total: jax.Array, other: LocalPosterior) -> tuple[jax.Array, None]:
     return jnp.logaddexp(total, gaussian_log_prob(z, other.mean[None], other.log_var[None])), None

@@ -1,5 +1,8 @@
 """What a trained Compound VAE says of images, as pure functions of (variables, batch, key).
 
+A batch has image [B, P] and mask [B], and index [B] where it is a part of something larger: a row draws by its
+index, else by its place, so that what is said of it does not depend on how a split is divided into batches.
+
 Random weights are drawn afresh for every example and sample, by local reparameterisation, which has the exact
 distribution of h under a weight sample.
 """
@@ -11,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jaxgen.axis import example_keys
+from jaxgen.axis import global_rows, row_keys
 from jaxgen.evaluation.annealing import annealed_log_likelihood
 from jaxgen.evaluation.importance import importance_bound
 from jaxgen.metrics import Mean, Metrics
@@ -68,12 +71,12 @@ class Inference:
 
     Args:
       variables: exported.
-      batch: image [B, P], mask [B].
+      batch: see the module.
       key: () typed key.
       train: batch statistics instead of running averages, as in training.
     """
-    x = self._images(batch)
-    noise, z_keys = _noise(name_key(key, 'weights'), len(x)), _keys(key, 'latent', len(x))
+    x, rows = self._images(batch), _rows(batch)
+    noise, z_keys = _noise(name_key(key, 'weights'), rows), _keys(key, 'latent', rows)
 
     def forward(net):
       posterior = net.encode(x, noise, train=train, mask=batch['mask'], sampling='local')
@@ -101,11 +104,11 @@ class Inference:
     Weights are random in the encoder only, so log w = log p(x|z) + log p(z) - log q(z|w, x) has no term
     for them.
     """
-    x = self._images(batch)
+    x, rows = self._images(batch), _rows(batch)
 
     def log_weights(sample_key):
-      posterior = self._encode(variables, x, sample_key)
-      eps = model.normal(_keys(sample_key, 'latent', len(x)), posterior.mean.shape[1:], x.dtype)
+      posterior = self._encode(variables, batch, sample_key)
+      eps = model.normal(_keys(sample_key, 'latent', rows), posterior.mean.shape[1:], x.dtype)
       z = posterior.mean + jnp.exp(0.5 * posterior.log_var) * eps
       log_prior = losses.gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
       log_q = losses.gaussian_log_prob(z, posterior.mean, posterior.log_var)
@@ -118,8 +121,7 @@ class Inference:
     x = self._images(batch)
     return annealed_log_likelihood(
       self._log_likelihood(variables, x),
-      key,
-      len(x),
+      row_keys(key, _rows(batch)),
       self.num_latents,
       self.options.ais_steps,
       self.options.ais_chains,
@@ -137,27 +139,26 @@ class Inference:
     Every bound takes one z for each of `eval.gap_samples` weight samples, the same noise in `amortized` and
     `mean_weights`: a plain encoder's are equal.
     """
-    x = self._images(batch)
+    x, rows = self._images(batch), _rows(batch)
     log_likelihood = self._log_likelihood(variables, x)
     samples = self.options.gap_samples
 
     def local(posterior: model.Posterior) -> gap.LocalPosterior:
       return gap.LocalPosterior(posterior.mean, posterior.log_var)
 
-    at_mean = local(self._encode(variables, x, key, sampling='mean'))
+    at_mean = local(self._encode(variables, batch, key, sampling='mean'))
     best = gap.optimise_posterior(
       log_likelihood,
-      name_key(key, 'optimise'),
-      len(x),
+      _keys(key, 'optimise', rows),
       self.num_latents,
       max_checks=self.options.gap_max_checks,
       dtype=x.dtype,
     )
 
     def sampled(sample_key):
-      drawn = local(self._encode(variables, x, sample_key))
-      z_key = name_key(sample_key, 'latent')
-      values = [gap.elbo(log_likelihood, q, z_key, 1) for q in (drawn, at_mean, best)]
+      drawn = local(self._encode(variables, batch, sample_key))
+      z_keys = _keys(sample_key, 'latent', rows)
+      values = [gap.elbo(log_likelihood, q, z_keys, 1) for q in (drawn, at_mean, best)]
       return values, drawn
 
     keys = jax.random.split(name_key(key, 'weights'), samples)
@@ -165,7 +166,7 @@ class Inference:
     amortized, mean_weights, optimised = (v.mean(0) for v in values)
     information = jnp.zeros_like(amortized)
     if self.random_weights:
-      information = gap.information(drawn, name_key(key, 'information'))
+      information = gap.information(drawn, _keys(key, 'information', rows))
     return Bounds(amortized, mean_weights, optimised, information)
 
   def latent_means(self, variables: PyTree, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
@@ -173,9 +174,8 @@ class Inference:
 
     The variance is the predictive uncertainty that random weights add; a plain encoder has none.
     """
-    x = self._images(batch)
     keys = jax.random.split(key, self.options.weight_samples)
-    means = jax.vmap(lambda k: self._encode(variables, x, k).mean)(keys)
+    means = jax.vmap(lambda k: self._encode(variables, batch, k).mean)(keys)
     return {'mean': means.mean(0), 'variance': means.var(0)}
 
   def decode(self, variables: PyTree, z: jax.Array) -> jax.Array:
@@ -184,16 +184,16 @@ class Inference:
 
   def reconstruct(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """Pixel probabilities [B, P] of one weight and one z sample an example."""
-    x = self._images(batch)
-    posterior = self._encode(variables, x, key)
-    eps = model.normal(_keys(key, 'latent', len(x)), posterior.mean.shape[1:], x.dtype)
-    return self.decode(variables, posterior.mean + jnp.exp(0.5 * posterior.log_var) * eps)
+    posterior = self._encode(variables, batch, key)
+    mean = posterior.mean
+    eps = model.normal(_keys(key, 'latent', _rows(batch)), mean.shape[1:], mean.dtype)
+    return self.decode(variables, mean + jnp.exp(0.5 * posterior.log_var) * eps)
 
   def _encode(
-    self, variables: PyTree, x: jax.Array, key: jax.Array, sampling: str = 'local'
+    self, variables: PyTree, batch: Batch, key: jax.Array, sampling: str = 'local'
   ) -> model.Posterior:
-    noise = _noise(name_key(key, 'weights'), len(x))
-    return self.net.apply(variables, x, noise, sampling=sampling, method='encode')
+    noise = _noise(name_key(key, 'weights'), _rows(batch))
+    return self.net.apply(variables, self._images(batch), noise, sampling=sampling, method='encode')
 
   def _log_likelihood(self, variables: PyTree, x: jax.Array):
     def log_likelihood(z):
@@ -206,9 +206,14 @@ class Inference:
     return batch['image'].astype(self.net.decoder.param_dtype)
 
 
-def _noise(key: jax.Array, n: int) -> model.Noise:
-  return model.Noise(key, example_keys(key, n))
+def _rows(batch: Batch) -> jax.Array:
+  """[B] what each row draws by."""
+  return batch['index'] if 'index' in batch else global_rows(len(batch['mask']))
 
 
-def _keys(key: jax.Array, name: str, n: int) -> jax.Array:
-  return example_keys(name_key(key, name), n)
+def _noise(key: jax.Array, rows: jax.Array) -> model.Noise:
+  return model.Noise(key, row_keys(key, rows))
+
+
+def _keys(key: jax.Array, name: str, rows: jax.Array) -> jax.Array:
+  return row_keys(name_key(key, name), rows)

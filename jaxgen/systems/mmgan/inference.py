@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from jaxgen.axis import row_keys
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.systems.mmgan import losses, model
 from jaxgen.systems.mmgan.config import num_components
@@ -28,7 +29,7 @@ class Inference:
 
   def generate(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """Images [B, H, W, C] in [-1, 1] of batch['component'] [B]; z depends on batch['index'] [B] only."""
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, batch['index'])
+    keys = row_keys(key, batch['index'])
     shape = (self.config.model.num_latents,)
     z = jax.vmap(lambda k: jax.random.normal(k, shape))(keys)
     return self.nets.gen.apply(variables['gen'], z, batch['component'])

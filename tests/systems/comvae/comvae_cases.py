@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen.axis import example_keys
 from jaxgen.data.splits import make_split
+from jaxgen.errors import ConfigError
 from jaxgen.systems.comvae import model
 from jaxgen.systems.comvae.task import make_task
 from jaxgen.task import Data, Task, Tools
@@ -71,10 +72,11 @@ def noise(n: int, seed: int = 0) -> model.Noise:
 
 
 def tools(full: bool = True, devices: int = 1) -> Tools:
-  """One process, no progress bar, batches that `devices` can share; computes on one."""
+  """No progress bar; computes on one device, with batches that a job of `devices` processes can share."""
 
   def rows(batch_size: int) -> slice:
-    assert batch_size % devices == 0
+    if batch_size % devices:
+      raise ConfigError(f'{batch_size} rows cannot be split over {devices} devices')
     return slice(0, batch_size)
 
   return Tools(
@@ -84,7 +86,6 @@ def tools(full: bool = True, devices: int = 1) -> Tools:
     trained=lambda config: None,
     rng=jax.random.key(7),
     full=full,
-    devices=devices,
   )
 
 
@@ -101,11 +102,11 @@ class Images:
     return {'image': self.values[row]}
 
 
-def data_of(**splits: np.ndarray) -> Data:
-  """Evaluation splits of given images, in batches of 8; there is nothing to train on."""
+def data_of(batch_size: int = 8, /, **splits: np.ndarray) -> Data:
+  """Evaluation splits of given images, in batches; there is nothing to train on."""
 
   def split(values):
-    return make_split(Images(values), 8)
+    return make_split(Images(values), batch_size)
 
   return Data(FACTS, {}, None, None, {name: split(values) for name, values in splits.items()})
 

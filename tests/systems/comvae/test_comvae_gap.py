@@ -9,14 +9,19 @@ sys.path.insert(0, str(Path(__file__).parents[2] / 'evaluation'))
 from comvae_cases import FACTS, images, task_of, tiny
 from linear_gaussian import LinearGaussian
 
+from jaxgen.axis import example_keys
 from jaxgen.systems.comvae import gap
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
 
 
+def keys(n):
+  return example_keys(jax.random.key(0), n)
+
+
 def optimised(toy, x, **options):
   def run(key):
-    return gap.optimise_posterior(toy.log_likelihood(x), key, len(x), 2, **options)
+    return gap.optimise_posterior(toy.log_likelihood(x), example_keys(key, len(x)), 2, **options)
 
   return jax.device_get(jax.jit(run)(jax.random.key(0)))
 
@@ -55,7 +60,7 @@ def test_elbo_estimate_matches_the_closed_form():
   rng = np.random.default_rng(0)
   q = gap.LocalPosterior(*(jnp.asarray(rng.normal(size=(3, 2)), jnp.float32) for _ in range(2)))
   n = 20_000
-  found = np.asarray(gap.elbo(toy.log_likelihood(x), q, jax.random.key(0), n))
+  found = np.asarray(gap.elbo(toy.log_likelihood(x), q, keys(3), n))
   eps = jax.random.normal(jax.random.key(1), (n, 3, 2))
   z = q.mean[None] + jnp.exp(0.5 * q.log_var)[None] * eps
   error = np.asarray(toy.log_likelihood(x)(z)).std(0) / n**0.5
@@ -117,7 +122,7 @@ def drawn_posteriors(num_weights, std, spread, num_latents=2, mean=0.0):
 def test_information_about_the_weights_has_its_closed_form():
   std, spread = np.array([1.0, 0.5, 0.2]), np.array([0.1, 0.5, 0.8])
   exact = np.log1p((spread / std) ** 2)  # Z / 2 log(1 + ratio^2), Z = 2
-  found = jax.jit(gap.information)(drawn_posteriors(3000, std, spread), jax.random.key(0))
+  found = jax.jit(gap.information)(drawn_posteriors(3000, std, spread), keys(3))
   # The log ratio's standard deviation is about 1 nat, and less where the information is small.
   np.testing.assert_allclose(found, exact, atol=0.06)
   assert found[0] < 0.03 and found[2] > 2.5
@@ -126,9 +131,9 @@ def test_information_about_the_weights_has_its_closed_form():
 def test_information_from_few_weights_is_a_lower_bound():
   std, spread = np.array([0.01] * 8), np.ones(8)
   assert np.log1p((spread / std) ** 2).min() > 9
-  found = jax.jit(gap.information)(drawn_posteriors(5, std, spread), jax.random.key(0))
+  found = jax.jit(gap.information)(drawn_posteriors(5, std, spread), keys(8))
   assert (found <= np.log(5) + 1e-5).all() and found.mean() > 0.99 * np.log(5)
-  one = jax.jit(gap.information)(drawn_posteriors(1, std, spread), jax.random.key(0))
+  one = jax.jit(gap.information)(drawn_posteriors(1, std, spread), keys(8))
   np.testing.assert_allclose(one, 0, atol=1e-5)
 
 
@@ -141,7 +146,7 @@ def test_averaging_over_weights_loosens_the_bound_by_the_information():
   many = np.repeat(x, 4000, axis=0)
   average = toy.elbo(many, posteriors.mean[:, 0], posteriors.log_var[:, 0])
   marginal = toy.elbo(x, np.full((1, 2), mean), np.full((1, 2), np.log(std**2 + spread**2)))
-  information = jax.jit(gap.information)(posteriors, jax.random.key(0))
+  information = jax.jit(gap.information)(posteriors, keys(1))
   error = average.std() / 4000**0.5 + 1 / 4000**0.5
   assert information > 0.5
   assert abs(average.mean() + information - marginal) < 4 * error
