@@ -223,6 +223,15 @@ def system_module(config: ConfigDict) -> ModuleType:
   name = _value(config, 'system') if 'system' in config else None
   if name is None:
     raise ConfigError('config.system is missing: it names the system, one of ' + ', '.join(SYSTEMS))
+  return system_named(name)
+
+
+def system_named(name: str) -> ModuleType:
+  """The module of the system of a name, as `system_module` gives it.
+
+  Raises:
+    ConfigError: there is none.
+  """
   require('system', choice(*SYSTEMS), name)
   return importlib.import_module(SYSTEMS[name])
 

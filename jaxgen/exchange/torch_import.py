@@ -1,6 +1,5 @@
 """Published PyTorch weights as a folder that evaluation and the `jaxgen` commands use."""
 
-import importlib
 import re
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.files import write_json
-from jaxgen.systems import SYSTEMS
 
 
 def run(system: str, file: Path, workdir: Path) -> Path:
@@ -26,7 +24,7 @@ def run(system: str, file: Path, workdir: Path) -> Path:
     ConfigError: the system reads no PyTorch weights, torch is not installed, or the folder is taken.
     DataError: the file is missing, damaged or of another layout.
   """
-  module = importlib.import_module(SYSTEMS[system])
+  module = configs.system_named(system)
   if not hasattr(module, 'from_torch'):
     raise ConfigError(f'{system} has no published PyTorch weights that could be imported')
   if (workdir / 'config.json').exists():
