@@ -61,17 +61,24 @@ def order(seed: int, stream: str, epoch: int, n: int) -> np.ndarray:
   return _order(int(seed), stream, int(epoch), int(n))
 
 
-def check_batch_size(stream: str, n: int, batch_size: int) -> None:
-  """Refuse a batch that one epoch of the stream cannot fill.
+def check_batch_size(batch_size: int, n: int, of: str = '', one: str = 'training row') -> None:
+  """Refuse a batch that one epoch cannot fill.
+
+  Args:
+    batch_size: rows of the global batch.
+    n: what there are.
+    of: whose they are, where that needs to be said.
+    one: what each is called.
 
   Raises:
     ConfigError: `batch_size` is below 1 or above `n`.
   """
   if batch_size < 1:
-    raise ConfigError(f'batch_size must be at least 1, got {batch_size}')
+    raise ConfigError(f'config.batch_size must be at least 1, got {batch_size}')
   if batch_size > n:
+    there = counted(n, one) + (f' of {of}' if of else '')
     raise ConfigError(
-      f'batch_size = {batch_size} is more than the {counted(n, "row")} of {stream!r}: lower batch_size'
+      f'config.batch_size = {batch_size} is more than the {there}: lower it or add more'
     )
 
 
@@ -93,7 +100,7 @@ def rows_at(seed: int, stream: str, step: int, n: int, batch_size: int) -> np.nd
   Raises:
     ConfigError: `batch_size` is below 1 or above `n`, or `seed` is out of range.
   """
-  check_batch_size(stream, n, batch_size)
+  check_batch_size(batch_size, n, repr(stream), 'row')
   epoch, position = divmod(int(step), n // batch_size)
   start = position * batch_size
   return order(seed, stream, epoch, n)[start : start + batch_size].astype(np.int32)

@@ -31,7 +31,7 @@ def resident_batches(
   Raises:
     ConfigError: `batch_size` is below 1 or above `n`.
   """
-  check_batch_size(stream, n, batch_size)
+  check_batch_size(batch_size, n, repr(stream), 'row')
 
   def batches():
     step = first_step
@@ -108,7 +108,7 @@ def streaming_batches(
     ConfigError: `batch_size` is below 1 or above the source's rows, or `num_threads` or
       `prefetch` is out of range.
   """
-  check_batch_size(stream, len(source), batch_size)
+  check_batch_size(batch_size, len(source), repr(stream), 'row')
   if num_threads < 0 or (num_threads > 0 and prefetch < 1):
     raise ConfigError(
       f'num_threads must be at least 0 and prefetch at least 1, got {num_threads} and {prefetch}'

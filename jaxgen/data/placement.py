@@ -7,8 +7,6 @@ import numpy as np
 
 from jaxgen.data import pipeline
 from jaxgen.data.pipeline import Batch
-from jaxgen.errors import ConfigError
-from jaxgen.words import counted
 
 
 class Rows(NamedTuple):
@@ -33,17 +31,6 @@ def is_resident(placement: str, nbytes: int, limit_mb: float) -> bool:
     limit_mb: MiB up to which 'auto' keeps it.
   """
   return placement == 'resident' or (placement == 'auto' and nbytes <= limit_mb * 2**20)
-
-
-def check_enough(batch_size: int, num_rows: int) -> None:
-  """Refuses a batch that is larger than the training set.
-
-  Raises:
-    ConfigError: names both.
-  """
-  if batch_size > num_rows:
-    rows = counted(num_rows, 'training row')
-    raise ConfigError(f'config.batch_size = {batch_size} is more than the {rows}')
 
 
 def training_rows(

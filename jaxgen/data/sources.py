@@ -1,6 +1,5 @@
 """Image sets by name: bundled ones, the idx family, and what TFDS has prepared."""
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from jaxgen.data.idx import IDX_SETS
 from jaxgen.data.order import generator, order
 from jaxgen.data.source import ArraySource, Source
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.schema import near_matches
 from jaxgen.words import counted
 
 _BUNDLED = ('digits', 'photo_patches')
@@ -41,9 +41,8 @@ def check_name(name: str) -> None:
     return
   if name.startswith(_TFDS) and _TFDS_NAME.fullmatch(name.removeprefix(_TFDS)):
     return
-  near = difflib.get_close_matches(name, (*_BUNDLED, *IDX_SETS), cutoff=0.5)
-  hint = f'; did you mean {" or ".join(near)}?' if near else ';'
-  raise ConfigError(f'unknown data set {name!r}{hint} known are {", ".join(known_names())}')
+  near = near_matches(name, (*_BUNDLED, *IDX_SETS))
+  raise ConfigError(f'unknown data set {name!r}.{near} Known are {", ".join(known_names())}.')
 
 
 def load_images(

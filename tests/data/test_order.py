@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgen.data.order import order, rows_at
+from jaxgen.data.order import check_batch_size, order, rows_at
 from jaxgen.errors import ConfigError
 
 seeds = st.integers(0, 2**64 - 1)
@@ -64,6 +64,12 @@ def test_a_late_step_needs_no_earlier_one(step):
   rows = rows_at(0, 'train', step % 2**33, 10, 4)
   epoch, position = divmod(step % 2**33, 2)
   np.testing.assert_array_equal(rows, order(0, 'train', epoch, 10)[4 * position : 4 * position + 4])
+
+
+def test_a_batch_larger_than_the_set_is_refused():
+  check_batch_size(8, 8)
+  with pytest.raises(ConfigError, match='batch_size = 9 is more than the 8 training rows'):
+    check_batch_size(9, 8)
 
 
 def test_errors():

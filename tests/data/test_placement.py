@@ -5,9 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxgen.data.placement import check_enough, is_resident, training_rows
+from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.source import ArraySource
-from jaxgen.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -37,9 +36,3 @@ def test_resident_and_streamed_rows_are_the_same_from_any_step(columns):
     assert set(index) == {'index'} and set(batch) == names
     for name in names:
       np.testing.assert_array_equal(resident.arrays[name][index['index']], batch[name])
-
-
-def test_a_batch_larger_than_the_set_is_refused():
-  check_enough(8, 8)
-  with pytest.raises(ConfigError, match='batch_size = 9 is more than the 8 training rows'):
-    check_enough(9, 8)

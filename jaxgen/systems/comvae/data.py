@@ -6,8 +6,9 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxgen.data import sources
+from jaxgen.data.order import check_batch_size
 from jaxgen.data.pixels import unit_interval
-from jaxgen.data.placement import check_enough, is_resident, training_rows
+from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.source import Source
 from jaxgen.data.splits import Splits, make_split
 from jaxgen.errors import ConfigError
@@ -30,7 +31,7 @@ def make_data(config: ConfigDict) -> Data:
   data, size = config.data, config.batch_size
   sets = load_sets(config)
   train = sets['train']
-  check_enough(size, len(train))
+  check_batch_size(size, len(train))
   rows = training_rows(
     train,
     STREAM,

@@ -9,8 +9,9 @@ import optax
 from ml_collections import ConfigDict
 
 from jaxgen.axis import psum
+from jaxgen.data.order import check_batch_size
 from jaxgen.data.pixels import signed
-from jaxgen.data.placement import check_enough, training_rows
+from jaxgen.data.placement import training_rows
 from jaxgen.data.source import Source
 from jaxgen.data.splits import make_split
 from jaxgen.evaluation import passes
@@ -48,7 +49,7 @@ def make_data(config: ConfigDict) -> Data:
   """
   found = load_labelled(config)
   train, size = found['train'], config.batch_size
-  check_enough(size, len(train))
+  check_batch_size(size, len(train))
   rows = training_rows(train, 'train', seed=config.seed, batch_size=size, resident=True)
   return Data(
     facts={

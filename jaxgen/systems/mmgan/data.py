@@ -11,7 +11,7 @@ from PIL import Image
 
 from jaxgen.data import sources
 from jaxgen.data.image_folders import Rule, open_folder
-from jaxgen.data.order import order
+from jaxgen.data.order import check_batch_size, order
 from jaxgen.data.pixels import signed
 from jaxgen.data.placement import Rows, is_resident, training_rows
 from jaxgen.data.source import ArraySource, Source, joined, numbered
@@ -54,11 +54,7 @@ def make_data(config: ConfigDict) -> Data:
   sets = folder_sets(config) if folders(config) else class_sets(config)
   sizes = [len(source) for source in sets.sources]
   for name, size in zip(sets.facts['set_names'], sizes, strict=True):
-    if size < config.batch_size:
-      raise ConfigError(
-        f'{name} has {counted(size, "image")}, fewer than config.batch_size = {config.batch_size}: '
-        'add images or lower the batch'
-      )
+    check_batch_size(config.batch_size, size, name, 'image')
   nbytes = sum(source.nbytes for source in sets.sources)
   resident = is_resident(config.data.placement, nbytes, config.data.resident_limit_mb)
   if resident:

@@ -18,10 +18,10 @@ from jaxgen.data.color import luminance_u8
 from jaxgen.data.folders import listed
 from jaxgen.data.image_files import SUFFIXES, image_files
 from jaxgen.data.imresize import imresize, resize_matrix
-from jaxgen.data.order import order
+from jaxgen.data.order import check_batch_size, order
 from jaxgen.data.packed import Cells, prepared, take
 from jaxgen.data.pixels import unit_interval
-from jaxgen.data.placement import check_enough, is_resident, training_rows
+from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.splits import make_split
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.photos.images import load_image, to_eight_bits
@@ -188,7 +188,7 @@ def make_data(config: ConfigDict) -> Data:
     logging.warning,
   )
   cells = Cells(packed, data.crop)
-  check_enough(size, len(cells))
+  check_batch_size(size, len(cells))
   rows = training_rows(
     cells,
     STREAM,

@@ -147,7 +147,7 @@ def test_a_set_without_training_images_is_refused():
 
 def test_a_set_smaller_than_a_batch_is_refused(tmp_path):
   sets = folders(tmp_path, counts=(9, 5))
-  with pytest.raises(ConfigError, match=r's1 has 5 images, fewer than config.batch_size = 6'):
+  with pytest.raises(ConfigError, match=r'config.batch_size = 6 is more than the 5 images of s1'):
     make_data(own(sets))
 
 
