@@ -97,7 +97,14 @@ def add_workdir(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     'workdir', metavar='WORKDIR', type=workdir, help='the folder of a trained run'
   )
-  parser.add_argument('--step', type=step, help=f'a saved step, or {BEST}; the newest by default')
+  add_step(parser)
+
+
+def add_step(parser: argparse.ArgumentParser, of: str = '') -> None:
+  """--step; `of` says of which run where that is not WORKDIR."""
+  parser.add_argument(
+    '--step', type=step, help=f'{of}a saved step, or {BEST}; the newest by default'
+  )
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import path
+from jaxgen.command.arguments import add_step, path
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
 from jaxgen.errors import ConfigError, UserError
@@ -24,6 +24,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--scale', type=float, help="2 by default, or the --weights' own; also between those of nets")
   add('--output', type=path, metavar='DIR', help='beside each input by default')
   add('--weights', type=path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
+  add_step(parser, 'of --weights WORKDIR: ')
   add('--overwrite', action='store_true', help='write existing outputs anew')
   add(
     '--tiling',
@@ -43,6 +44,8 @@ def _upscale(args: argparse.Namespace) -> None:
     raise ConfigError('--memory must be above 0 and --quality from 1 to 100')
   if args.sheet and args.scale is not None and not args.scale.is_integer():
     raise ConfigError('--sheet needs a whole --scale')
+  if args.step is not None and not (args.weights and args.weights.is_dir()):
+    raise ConfigError('--step is of a trained run: name its folder with --weights')
   prepare()
   from jaxgen.run import inference, tools
   from jaxgen.systems.srsenet import apply
@@ -54,7 +57,7 @@ def _upscale(args: argparse.Namespace) -> None:
   if args.weights and not args.weights.exists():
     raise ConfigError(f'--weights {args.weights}: no such file or folder')
   weights = args.weights or apply.shipped_weights(wanted)
-  trained = inference.load(weights)
+  trained = inference.load(weights, args.step)
   scale = trained.config.get('scale', 0) if wanted is None else wanted
   apply.check_weights(trained, scale, weights)
   options = apply.Options(
@@ -66,8 +69,8 @@ def _upscale(args: argparse.Namespace) -> None:
   reporter = Reporter()
   with StopSignals('ending') as signals:
 
-    def progress(items: Iterable, description: str) -> Iterator:
-      return reporter.progress(items, description, check=lambda: tools.check_stop(signals))
+    def progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
+      return reporter.progress(items, description, total, lambda: tools.check_stop(signals))
 
     upscaler = apply.make_upscaler(trained, args.memory, progress)
     _work(plan, upscaler, options, reporter)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxgen.data.folders import listed
 from jaxgen.data.imresize import imresize
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.evaluation.super_resolution import Quality, bicubic, measure
@@ -124,7 +125,7 @@ def evaluation_sets(
     ConfigError: nothing was held out and no folder is named, though a set is required.
     DataError: a folder is missing or has no image.
   """
-  wanted = [part.strip() for part in config.eval.sets.split(',') if part.strip()]
+  wanted = listed(config.eval.sets)
   found: dict[str, list[Named]] = {}
   for part in wanted:
     if part != HELDOUT:

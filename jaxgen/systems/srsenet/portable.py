@@ -157,13 +157,10 @@ def _config(params: dict[str, Any], num_blocks: int, shared: bool) -> Any:
   config = configs.load(f'srsenet:{variant}').copy_and_resolve_references()
   with config.unlocked():
     config.scale = scale
-    for options in (config.data, config.eval):
-      options.crop = options.crop // scale * scale
     config.steps_per_call = 1
     # Of no use here, but a config must be one that `check` accepts.
-    config.data.crop, config.eval.crop = (
-      x // scale * scale for x in (config.data.crop, config.eval.crop)
-    )
+    for options in (config.data, config.eval):
+      options.crop = options.crop // scale * scale
     config.model.features = int(params['input']['kernel'].shape[-1])
     config.model.num_blocks = num_blocks
     config.model.share_weights = shared

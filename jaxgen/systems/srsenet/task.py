@@ -11,6 +11,7 @@ from flax import traverse_util
 from ml_collections import ConfigDict
 
 from jaxgen.axis import psum
+from jaxgen.data.folders import expanded
 from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import ConfigError
 from jaxgen.evaluation.image_quality import batch_psnr
@@ -98,7 +99,7 @@ class Steps:
     params = self.net.init(name_key(key, 'init'), start)['params']
     begin = self.config.get('init_from', '')
     if begin:
-      params = warm_started(params, Path(begin).expanduser(), self.param_dtype)
+      params = warm_started(params, expanded(begin), self.param_dtype)
     average = {PLAYER: {'params': jax.tree.map(jnp.copy, params)}}
     return TrainState(
       step=jnp.zeros((), jnp.int32),

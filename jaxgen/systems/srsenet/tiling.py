@@ -55,8 +55,7 @@ class Upscaler:
     memory_mb: for the features of an image; it decides between whole and sampled.
     folder: where the temporary file of exact tiling goes.
     sides: of the canvases; enlarged for nets that see further.
-    compile: `jax.jit` or `Tools.compile`.
-    progress: (iterable, description) -> iterator.
+    progress: `Tools.progress`.
   """
 
   def __init__(
@@ -66,8 +65,7 @@ class Upscaler:
     memory_mb: int = 1024,
     folder: str | Path | None = None,
     sides: Sides | None = None,
-    compile: Callable = jax.jit,
-    progress: Callable[[Iterable, str], Iterable] = lambda items, description: items,
+    progress: Callable[..., Iterable] = lambda items, description, total=None: items,
   ):
     self.net, self.scale = net, net.scale
     self.memory = memory_mb * MIB
@@ -79,12 +77,12 @@ class Upscaler:
     self._params = jax.tree.map(jnp.asarray, variables['params'])
     self._dtype = np.dtype(net.param_dtype)
     block = net.make_block()
-    self._enter = compile(functools.partial(_on_canvas, net, 'enter'))
-    self._excite = compile(functools.partial(_excite, block))
-    self._gate = compile(lambda p, mean: block.apply({'params': p}, mean[None], method='gate')[0])
-    self._join = compile(functools.partial(_join, block))
-    self._trunk = compile(functools.partial(_trunk, net))
-    self._leave = compile(functools.partial(_on_canvas, net, 'leave'))
+    self._enter = jax.jit(functools.partial(_on_canvas, net, 'enter'))
+    self._excite = jax.jit(functools.partial(_excite, block))
+    self._gate = jax.jit(lambda p, mean: block.apply({'params': p}, mean[None], method='gate')[0])
+    self._join = jax.jit(functools.partial(_join, block))
+    self._trunk = jax.jit(functools.partial(_trunk, net))
+    self._leave = jax.jit(functools.partial(_on_canvas, net, 'leave'))
 
   def __call__(self, y: np.ndarray, tiling: str = 'auto') -> np.ndarray:
     """[s H, s W] luminance of luminance [H, W] in [0, 1]; not clipped.
@@ -182,9 +180,8 @@ class Upscaler:
     num_blocks = self.net.num_blocks
     steps = ((i, tile) for i in range(num_blocks) for tile in tiles)
     total = np.zeros(x.shape[-1])
-    for n, (i, tile) in enumerate(
-      self.progress(_Sized(steps, num_blocks * len(tiles)), 'blocks'), start=1
-    ):
+    shown = self.progress(steps, 'blocks', num_blocks * len(tiles))
+    for n, (i, tile) in enumerate(shown, start=1):
       out, part = self._excite(self.block_params(i), tile.cut(x), tile.mask, tile.kept)
       excited[tile.inside] = tile.inner(np.asarray(out))
       total += np.asarray(part, np.float64)
@@ -283,19 +280,6 @@ class Upscaler:
     """As many tiles as a quarter of the memory holds, at least 4."""
     each = 2 * self.sides.block**2 * self.net.features * self._dtype.itemsize
     return max(4, min(self.sides.samples, self.memory // 4 // each))
-
-
-class _Sized:
-  """An iterator that knows its length, for progress bars."""
-
-  def __init__(self, items: Iterator, length: int):
-    self._items, self._length = items, length
-
-  def __len__(self) -> int:
-    return self._length
-
-  def __iter__(self) -> Iterator:
-    return self._items
 
 
 def _on_canvas(net: SrSENet, method: str, params: Any, x: Any, y: Any, mask: Any) -> jax.Array:

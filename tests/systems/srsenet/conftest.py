@@ -43,4 +43,4 @@ def upscale(weights, upscaler, monkeypatch):
     )
 
   yield run
-  upscaler.progress = lambda items, description: items
+  upscaler.progress = lambda items, description, total=None: items

@@ -1,4 +1,4 @@
-"""SrSENet's step and schedule, and ARCHITECTURE's invariants for it."""
+"""SrSENet's step and schedule, and the house's invariants for it."""
 
 import jax
 import jax.numpy as jnp
@@ -137,7 +137,7 @@ def test_bfloat16_trains_float32_parameters():
   assert losses[0] == pytest.approx(losses[1], rel=0.02) and losses[0] != losses[1]
 
 
-def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path):
+def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path, monkeypatch):
   first = tiny(num_steps=2)
   state = program(num_steps=1).state()
   given = {'params': jax.device_get(state.params['model'])}
@@ -150,6 +150,9 @@ def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path):
   assert_same(params['input'], given['params']['input'])
   plain = jax.jit(make_task(tiny(scale=4, seed=1), {}).init)(jax.random.key(1)).params['model']
   assert_same(params['upsample'], plain['upsample'])  # of another shape
+  monkeypatch.setenv('JAXGEN_DATA', str(tmp_path))
+  by_variable = make_task(tiny(scale=4, init_from='$JAXGEN_DATA/x2.safetensors', seed=1), {})
+  assert_same(by_variable.init(jax.random.key(1)).params['model'], params)
   path.unlink()
   with pytest.raises(CheckpointError, match=r'x2\.safetensors: no such file'):
     jax.jit(make_task(config, {}).init)(jax.random.key(1))

@@ -13,6 +13,7 @@ from upscale_cases import SCALE, far, levels, never, open_, save, smooth, tree
 
 from jaxgen.command import cli
 from jaxgen.exchange import weight_files
+from jaxgen.run import inference
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.task import make_model
@@ -359,6 +360,24 @@ def wrong_files(folder):
     'empty': 'empty',
     'none': 'none',
   }
+
+
+def test_the_step_of_a_trained_run_is_taken(upscale, net, weights, tmp_path, monkeypatch, capsys):
+  asked = []
+
+  def load(path, step=None):
+    asked.append((path, step))
+    return net
+
+  monkeypatch.setattr(inference, 'load', load)
+  workdir, path = tmp_path / 'run', save(tmp_path / 'a.png', smooth(6, 5))
+  workdir.mkdir()
+  assert upscale(path, '--weights', workdir, '--step=3') == 0
+  assert upscale(path, '--weights', workdir, '--step=best') == 0
+  assert asked == [(workdir, 3), (workdir, 'best')]
+  for flags in (['--weights', weights], []):
+    assert cli.main(['upscale', str(path), '--step=3', *map(str, flags)]) == 2
+    assert '--step is of a trained run: name its folder with --weights' in capsys.readouterr().err
 
 
 def test_weights_of_a_wrong_file_are_told_in_one_line(upscale, tmp_path, capsys):
