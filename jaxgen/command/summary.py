@@ -36,7 +36,6 @@ class Summary(NamedTuple):
     total: all trainable parameters.
     total_without_norm: without those of normalisation layers.
     flops: of one training step by XLA's estimate, or None where it gives none.
-    bytes_accessed: of one training step by XLA's estimate before fusion, or None.
   """
 
   layers: list[Layer]
@@ -44,7 +43,6 @@ class Summary(NamedTuple):
   total: int
   total_without_norm: int
   flops: float | None
-  bytes_accessed: float | None
 
 
 def summarize(config: ConfigDict) -> Summary:
@@ -61,7 +59,6 @@ def summarize(config: ConfigDict) -> Summary:
     total=sum(players.values()),
     total_without_norm=sum(x.size for x in layers if not x.is_norm),
     flops=cost.get('flops'),
-    bytes_accessed=cost.get('bytes accessed'),
   )
 
 

@@ -54,22 +54,17 @@ class Extraction:
     def step(variables, batch, *args):
       return extractor.apply(variables, images(batch, *args)), batch['mask']
 
-    self._step, self._variables, self._tools = tools.compile(step), extractor.variables, tools
+    self._step, self._variables = tools.compile(step), extractor.variables
 
-  def __call__(
-    self, batches: Iterable[Batch], description: str, *args: PyTree, total: int | None = None
-  ) -> Extracted:
+  def __call__(self, batches: Iterable[Batch], *args: PyTree) -> Extracted:
     """Features and labels of the rows whose mask is 1, in their order.
 
     Args:
       batches: this process's rows of each, with 'mask' [B].
-      description: of the bar.
       args: for `images`.
-      total: how many batches there are, where `batches` does not know.
     """
     features, labels = [], []
-    shown = self._tools.progress(batches, description, total)
-    steps = (self._step(self._variables, batch, *args) for batch in shown)
+    steps = (self._step(self._variables, batch, *args) for batch in batches)
     for (feature, label), mask in fetched(steps):
       features.append(feature[mask > 0])
       if label is not None:

@@ -1,4 +1,4 @@
-"""PSNR and SSIM of luminance in [0, 1]: float64 references on the host, and jitted ones for training."""
+"""PSNR and SSIM of luminance in [0, 1]: float64 references on the host, and a jitted PSNR for training."""
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,7 @@ def window() -> np.ndarray:
 
 
 def _similarity(blurred, x, y):
-  """The map of structural similarities, of numpy or jax arrays."""
+  """The map of structural similarities."""
   mean_x, mean_y = blurred(x), blurred(y)
   var_x, var_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
   covariance = blurred(x * y) - mean_x * mean_y
@@ -74,24 +74,6 @@ def batch_psnr(images: jax.Array, truth: jax.Array) -> jax.Array:
   """`psnr` of each example, [B] dB, of [B, H, W, C]; differentiable where the images differ."""
   _check_shapes(images, truth)
   return -10 * jnp.log10(((images - truth) ** 2).mean((1, 2, 3)))
-
-
-def batch_ssim(images: jax.Array, truth: jax.Array, variant: str = 'valid') -> jax.Array:
-  """`ssim` of each example, [B], of [B, H, W, 1]."""
-  _check_shapes(images, truth)
-  weights = window()
-
-  def blurred(x: jax.Array) -> jax.Array:
-    cut = WINDOW // 2
-    if variant == 'matlab':
-      x = jnp.pad(x, ((0, 0), (cut, cut), (cut, cut), (0, 0)), mode='edge')
-    for axis in (1, 2):
-      size = x.shape[axis] - 2 * cut
-      parts = [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(WINDOW)]
-      x = sum(float(weight) * part for weight, part in zip(weights, parts, strict=True))
-    return x
-
-  return _similarity(blurred, images, truth).mean((1, 2, 3))
 
 
 def _check_shapes(image, truth) -> None:

@@ -37,7 +37,7 @@ def batches(images, size):
 def test_features_and_labels_are_those_of_the_rows_that_count():
   images = np.linspace(-1, 1, 7, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 2, 1))
   extraction = Extraction(Extractor(brightness, jnp.float32(3)), TOOLS)
-  found = extraction(batches(images, 3), 'images')
+  found = extraction(batches(images, 3))
   np.testing.assert_allclose(found.features[:, 0], np.linspace(-3, 3, 7), atol=1e-6)
   np.testing.assert_array_equal(found.labels, [0, 0, 0, 0, 1, 1, 1])
 
@@ -50,7 +50,7 @@ def test_an_extractor_without_labels_sees_what_a_generator_makes():
 
   extraction = Extraction(extractor, TOOLS, generate)
   batch = {'z': np.arange(4.0, dtype=np.float32), 'mask': np.array([1, 1, 1, 0.0], np.float32)}
-  found = extraction([batch], 'samples', jnp.float32(2))
+  found = extraction([batch], jnp.float32(2))
   np.testing.assert_allclose(found.features, [[0], [2], [4]])
   assert found.labels is None
 
@@ -77,9 +77,7 @@ def test_random_features_are_the_same_everywhere_and_tell_images_apart(noise):
   )
   smooth = (noise + np.roll(noise, 1, 1) + np.roll(noise, 1, 2)) / 3
   extraction = Extraction(first, TOOLS)
-  a, b, c = (
-    extraction(batches(x, 100), 'images').features for x in (noise[:100], noise[100:], smooth[100:])
-  )
+  a, b, c = (extraction(batches(x, 100)).features for x in (noise[:100], noise[100:], smooth[100:]))
   assert a.shape == (100, 64) and a.dtype == np.float32
   near, far = distances(a, b), distances(a, c)
   assert far['fid'] > 5 * near['fid'] and far['kid'] > 5 * abs(near['kid'])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from jaxgen.evaluation.image_quality import SSIM_VARIANTS, batch_psnr, batch_ssim, psnr, ssim
+from jaxgen.evaluation.image_quality import SSIM_VARIANTS, batch_psnr, psnr, ssim
 
 
 def pair(seed=0, shape=(40, 31)):
@@ -42,13 +42,9 @@ def test_the_matlab_variant_also_sees_the_border():
   assert ssim(image, truth, 'matlab') < ssim(image, truth) - 0.005
 
 
-@pytest.mark.parametrize('variant', SSIM_VARIANTS)
-def test_jitted_ones_equal_the_references_in_float32(variant):
+def test_the_jitted_psnr_equals_the_reference_in_float32():
   pairs = [pair(seed) for seed in range(3)]
   images, truths = (np.stack(x)[..., None].astype(np.float32) for x in zip(*pairs, strict=True))
-  found = jax.jit(batch_ssim, static_argnums=2)(images, truths, variant)
-  expected = [ssim(a, b, variant) for a, b in pairs]
-  np.testing.assert_allclose(found, expected, atol=2e-6)
   np.testing.assert_allclose(
     jax.jit(batch_psnr)(images, truths), [psnr(a, b) for a, b in pairs], rtol=1e-6
   )

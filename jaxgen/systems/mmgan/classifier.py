@@ -13,11 +13,13 @@ from jaxgen.systems.mmgan.config import CHANNELS
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('accuracy', 'cross_entropy')
+# Each of the trunk's three convolutions halves the sides: fewer pixels leave none.
+SMALLEST = 8
 VARIANTS = ('digits', 'mnist', 'fashion_mnist', 'emnist_mnist', 'kmnist')
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **LABELLED,
-  'data.image_size': whole(),
+  'data.image_size': whole(SMALLEST),
   'data.channels': CHANNELS,
   'data.max_shift': whole(0),
   'model.widths': each(whole(), 'widths', 3),

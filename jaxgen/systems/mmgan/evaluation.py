@@ -154,7 +154,7 @@ def _sampled(
 
   extraction = Extraction(extractor, tools, generate)
   key = name_key(tools.rng, 'components')
-  features, labels = extraction(batches, 'samples of components', variables, key)
+  features, labels = extraction(tools.progress(batches, 'samples of components'), variables, key)
   return Samples(
     features.reshape(k, options.num_samples, -1),
     None if labels is None else labels.reshape(k, options.num_samples),
@@ -220,9 +220,8 @@ def _distances(
   for i, name in enumerate(inference.facts['set_names']):
     fake = draw(samples.features, alpha[i], rng)
     split, size = data.splits[f'set{i + 1}'], inference.config.eval.batch_size
-    batches = split.batches(tools.rows(size))
-    total = -(-split.size // size)
-    real = extraction(batches, f'features of {name}', total=total).features
+    batches = passes.shown(split, size, tools, f'features of {name}')
+    real = extraction(batches).features
     found[name] = distances(fake, real)
   return {key: {name: x[key] for name, x in found.items()} for key in ('fid', 'kid')}
 

@@ -9,7 +9,9 @@ from helpers import quiet, train
 from mmgan_cases import tiny, tiny_classifier
 from PIL import Image
 
+from jaxgen import config as configs
 from jaxgen.command import cli
+from jaxgen.errors import ConfigError
 from jaxgen.run import inference
 from jaxgen.systems.mmgan import classifier, evaluation, sheets
 from jaxgen.systems.mmgan.data import make_data
@@ -169,3 +171,10 @@ def test_the_asset_follows_the_run_s_data(monkeypatch):
   other = classifier.asset_config(tiny(data__name='tfds:svhn', data__image_size=32))
   assert (other.data.name, other.data.image_size) == ('tfds:svhn', 32)
   assert jax.tree.leaves(asset.to_dict())
+
+
+@pytest.mark.parametrize('size', [1, 7])
+def test_images_of_which_the_trunk_leaves_no_pixel_are_refused(size):
+  with pytest.raises(ConfigError, match=f'config.data.image_size = {size} must be 8 or more'):
+    configs.check(tiny_classifier(data__image_size=size))
+  configs.check(tiny_classifier(data__image_size=8))

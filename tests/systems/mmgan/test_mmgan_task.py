@@ -1,4 +1,4 @@
-"""The training step of the Mixed Membership GAN, and ARCHITECTURE's invariants for it."""
+"""The training step of the Mixed Membership GAN, and the house's invariants for it."""
 
 import jax
 import jax.numpy as jnp
