@@ -111,14 +111,14 @@ MISTAKES = [
   ('model.bayes_rho', math.nan, 'must be finite'),
   ('model.layers', ('hidden', 'rho'), "[1] = 'rho' is not one of hidden, mu, sigma"),
   ('data.name', 'photo_patches', 'has no training images: it is for evaluation only'),
-  ('data.name', 'mnst', 'did you mean mnist'),
+  ('data.name', 'mnst', 'Did you mean mnist'),
   ('data.columns.label', '', "is empty: name it, as 'label'"),
   ('data.num_threads', -1, 'must be 0 or more'),
   ('data.num_validation', -1, 'must be 0 or more'),
   ('data.resident_limit_mb', 0, 'must be above 0'),
   ('eval.gap_max_checks', 0, 'must be above 0'),
   ('eval.ais_chains', 1.5, 'must be a whole number above 0'),
-  ('eval.ood', 'minst', 'did you mean mnist'),
+  ('eval.ood', 'minst', 'Did you mean mnist'),
   ('inspect.facts.image_shape', (8, 8), 'has 3 sizes, not 2 as in (8, 8)'),
 ]
 MISTAKES_OF = {

@@ -55,6 +55,7 @@ class Upscaler:
     memory_mb: for the features of an image; it decides between whole and sampled.
     folder: where the temporary file of exact tiling goes.
     sides: of the canvases; enlarged for nets that see further.
+    compile: `jax.jit`, or what counts its traces.
     progress: `Tools.progress`.
   """
 
@@ -65,6 +66,7 @@ class Upscaler:
     memory_mb: int = 1024,
     folder: str | Path | None = None,
     sides: Sides | None = None,
+    compile: Callable = jax.jit,
     progress: Callable[..., Iterable] = lambda items, description, total=None: items,
   ):
     self.net, self.scale = net, net.scale
@@ -77,12 +79,12 @@ class Upscaler:
     self._params = jax.tree.map(jnp.asarray, variables['params'])
     self._dtype = np.dtype(net.param_dtype)
     block = net.make_block()
-    self._enter = jax.jit(functools.partial(_on_canvas, net, 'enter'))
-    self._excite = jax.jit(functools.partial(_excite, block))
-    self._gate = jax.jit(lambda p, mean: block.apply({'params': p}, mean[None], method='gate')[0])
-    self._join = jax.jit(functools.partial(_join, block))
-    self._trunk = jax.jit(functools.partial(_trunk, net))
-    self._leave = jax.jit(functools.partial(_on_canvas, net, 'leave'))
+    self._enter = compile(functools.partial(_on_canvas, net, 'enter'))
+    self._excite = compile(functools.partial(_excite, block))
+    self._gate = compile(lambda p, mean: block.apply({'params': p}, mean[None], method='gate')[0])
+    self._join = compile(functools.partial(_join, block))
+    self._trunk = compile(functools.partial(_trunk, net))
+    self._leave = compile(functools.partial(_on_canvas, net, 'leave'))
 
   def __call__(self, y: np.ndarray, tiling: str = 'auto') -> np.ndarray:
     """[s H, s W] luminance of luminance [H, W] in [0, 1]; not clipped.
