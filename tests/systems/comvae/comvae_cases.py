@@ -49,6 +49,7 @@ def tiny(row: str = 'compound_mixture', **values) -> ConfigDict:
       'eval__ais_steps': 5,
       'eval__gap_examples': 4,
       'eval__gap_samples': 40,
+      'eval__gap_max_checks': 30,
       'eval__weight_samples': 7,
     }
     for name, value in {**small, **values}.items():
