@@ -278,7 +278,7 @@ def test_upscale_time_runs(tmp_path):
   [
     ('step_time', '--config='),
     ('memory', '--config='),
-    ('streamed_evaluation', '--rows'),
+    ('streamed_evaluation', '--config='),
     ('startup', '--config='),
     ('upscale_time', '--out'),
     ('srsenet_rows', '--seeds'),
