@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import compiling
 import skips
 
+if (
+  signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a shell; subprocesses inherit it
+  signal.signal(signal.SIGINT, signal.default_int_handler)
 compiling.make_quick()
 # However slow the machine is: a test says nothing about time.
 hypothesis.settings.register_profile('jaxgen', deadline=None)

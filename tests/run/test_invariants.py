@@ -1,4 +1,4 @@
-"""ARCHITECTURE's invariants for a real task, the Compound VAE; kill -9 is in test_resume.py."""
+"""The house's invariants for a real task, the Compound VAE; kill -9 is in test_resume.py."""
 
 import functools
 import itertools
@@ -65,7 +65,7 @@ def test_example_keys_are_bit_equal_in_every_layout():
   assert len(np.unique(np.asarray(found['one device']).ravel())) == 16 * 3
 
 
-def test_rows_that_do_not_divide_are_split_too_and_nothing_is_without_a_mesh():
+def test_rows_that_do_not_divide_and_rows_without_a_mesh_stay_whole():
   eight, x = layout('8 by jit'), jnp.arange(13.0)
 
   def doubled(x):
