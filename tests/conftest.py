@@ -14,9 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import compiling
 import skips
 
-if (
-  signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in the background of a shell; subprocesses inherit it
+# A shell's background has Ctrl-C ignored, and subprocesses inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
   signal.signal(signal.SIGINT, signal.default_int_handler)
 compiling.make_quick()
 # However slow the machine is: a test says nothing about time.
