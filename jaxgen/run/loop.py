@@ -199,19 +199,18 @@ def call_batches(
 
 
 def evaluate_split(
-  job: Job, eval_step: Callable, variables: PyTree, split: str, rng: jax.Array | None = None
+  job: Job, eval_step: Callable, variables: PyTree, split: str
 ) -> dict[str, float]:
-  """Metrics over a whole split.
+  """Metrics over a whole split; every evaluation draws alike.
 
   Args:
     job: what to work with.
     eval_step: `Task.eval_step`, compiled.
     variables: exported.
     split: its name in `Data.splits`.
-    rng: key; by default that of `Tools.rng`, so that every evaluation draws alike.
   """
   rows = job.tools.rows(job.config.eval.batch_size)
-  key = name_key(job.tools.rng if rng is None else rng, split)
+  key = name_key(job.tools.rng, split)
 
   def batches() -> Iterator[Batch]:
     for batch in job.data.splits[split].batches(rows):

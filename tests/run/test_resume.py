@@ -167,8 +167,9 @@ def test_a_stop_signal_in_training_saves_and_resumes_bit_equal(
   said = finish_stopped(process, signum)
   assert f'stopped by {signal.Signals(signum).name}' in said
   assert f'python {ROOT / TOY.script} --config={TOY.config}' in said
-  [*_, step] = steps_saved(tmp_path / 'run')
+  *periodic, step = steps_saved(tmp_path / 'run')
   assert f'step {step} is saved' in said and step < 400
+  assert len(periodic) <= 1 and not any(saved % 20 for saved in periodic)
   out, _ = finish(TOY.start(tmp_path / 'run'))
   assert f'at step {step} ' in out
   assert_same(final_state(tmp_path / 'run'), final_state(uninterrupted))
