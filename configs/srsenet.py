@@ -12,7 +12,7 @@ trains the paper's net (it needs a GPU) on folders of images of any sizes; a fol
 as such. By default it trains on T91 and BSDS200 in $JAXGEN_DATA/sr. Variants: bundled, x2, x3, x4, x8;
 author_code_x2, ..._x4, ..._x8 (the authors' published code: one block used eight times, gates of width 16);
 figure2_x2, ..._x3, ..._x4, ..._x8 (an activation after each block's second convolution, as in the paper's
-figure).
+figure); photo_x2, photo_x4 (not the paper's: crops as photographs are, compressed, noisy, a little blurred).
 
   python launch.py --config=configs/srsenet.py:x4 --workdir=runs/x4 --mode=evaluate --config.eval.sets=DIR,DIR
 
@@ -30,6 +30,7 @@ VARIANTS = {
   **{f'x{s}': (s, {}) for s in SCALES},
   **{f'author_code_x{s}': (s, {'share_weights': True, 'se_width': 16}) for s in (2, 4, 8)},
   **{f'figure2_x{s}': (s, {'activation_after_conv2': True}) for s in SCALES},
+  **{f'photo_x{s}': (s, {}) for s in (2, 4)},
 }
 
 
@@ -55,6 +56,7 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
   config.data.num_validation = 0 if bundled else 8  # images of the folders that are held out
   config.data.update(placement())
 
+  config.degradation = _degradation(variant.startswith('photo'))
   config.model = _model(bundled, **options)
 
   config.loss = ConfigDict()
@@ -84,6 +86,18 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
 
   config.inspect = ConfigDict({'facts': {'steps_per_epoch': 100, 'heldout': ()}})
   return config.lock()
+
+
+def _degradation(on: bool) -> ConfigDict:
+  """Of low-resolution crops, in this order. All of it is ours: the paper's crops are only brought down."""
+  degradation = ConfigDict()
+  degradation.blur = (0.0, 0.6)  # sigma of a Gaussian, low-resolution pixels
+  degradation.blur_probability = 0.15 if on else 0.0  # share of the crops; 0: off
+  degradation.noise = (0.0, 4.0)  # sigma, levels of 255
+  degradation.noise_probability = 0.25 if on else 0.0
+  degradation.jpeg = (60, 95)  # quality, of libjpeg
+  degradation.jpeg_probability = 0.6 if on else 0.0
+  return degradation
 
 
 def _model(bundled: bool, **options: bool | int) -> ConfigDict:

@@ -17,6 +17,7 @@ TILINGS = ('auto', 'whole', 'exact', 'sampled')
 BUNDLED = 'bundled'
 HELDOUT = 'heldout'
 MAX_SCALE = 8
+MAX_BLUR = 8  # pixels; the kernel grows with it
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
@@ -31,6 +32,18 @@ KEYS = {
   'data.flips': flag(),
   'data.num_validation': whole(0),
   'data.num_threads': whole(),
+  **{
+    f'degradation.{kind}': each(rule, 'bounds', length=2)
+    for kind, rule in (
+      ('blur', within(0, MAX_BLUR)),
+      ('noise', within(0, 255)),
+      ('jpeg', whole(1, 100)),
+    )
+  },
+  **{
+    f'degradation.{kind}_probability': within(0, 1, note='0 is off')
+    for kind in ('blur', 'noise', 'jpeg')
+  },
   'model.features': whole(),
   'model.num_blocks': whole(),
   'model.se_width': whole(),
@@ -89,6 +102,13 @@ def check_config(config: ConfigDict) -> None:
       )
   if config.eval.crop <= 2 * scale:
     raise ConfigError(f'config.eval.crop = {config.eval.crop} leaves nothing after shaving')
+  for kind in ('blur', 'noise', 'jpeg'):
+    low, high = config.degradation[kind]
+    if low > high:
+      raise ConfigError(
+        f'config.degradation.{kind} = {(low, high)} must be the lowest and the highest: '
+        f'({high}, {low})'
+      )
   if warmup >= config.num_steps:
     raise ConfigError(
       f'config.optim.warmup_steps = {warmup} must be from 0 to below '

@@ -27,10 +27,12 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.photos.images import load_image, to_eight_bits
 from jaxgen.precision import DTYPES
 from jaxgen.systems.srsenet.config import BUNDLED, HELDOUT, folders
-from jaxgen.task import Batch, Data, PyTree
+from jaxgen.systems.srsenet.degradation import Degradation, degrade
+from jaxgen.task import Batch, Data, PyTree, name_key
 from jaxgen.words import counted
 
 STREAM = 'train'
+DRAWS = 4  # of each held-out centre, where it is degraded: one says little of a range
 DIV2K_TRAIN, DIV2K_TEST = 'DIV2K_train_HR', 'DIV2K_valid_HR'
 _SKIMAGE_TRAIN = (
   'astronaut.png',
@@ -166,7 +168,8 @@ def make_data(config: ConfigDict) -> Data:
   A training row is {'index'} of a cell of the resident pixels, or the cell's region when streaming; `example`
   makes {'high': [crop, crop, 1], 'low': [crop / s, crop / s, 1]} of it, float32 luminance in [0, 1]. The split
   'test' (or 'validation', where config.data.num_validation) is the same of the centres of held-out images,
-  with 'mask'.
+  with 'mask'. Where config.degradation has a kind with a probability, 'low' is degraded, and so is that of the
+  held-out centres, by draws that config.seed fixes.
 
   Raises:
     DataError: folders missing, or no image that can be used.
@@ -197,7 +200,8 @@ def make_data(config: ConfigDict) -> Data:
     resident=is_resident(data.placement, cells.nbytes, data.resident_limit_mb),
     num_threads=data.num_threads,
   )
-  centres = _Centres(heldout, config.eval.crop, config.scale)
+  degradation = Degradation(**config.degradation)
+  centres = _Centres(heldout, config.eval.crop, config.scale, degradation, config.seed)
   split = 'validation' if data.num_validation else 'test'
   dtype = DTYPES[config.precision][1]
   return Data(
@@ -207,7 +211,7 @@ def make_data(config: ConfigDict) -> Data:
     },
     arrays=rows.arrays,
     batches=rows.batches,
-    example=make_example(data.crop, config.scale, data.flips, dtype),
+    example=make_example(data.crop, config.scale, data.flips, dtype, degradation),
     splits={split: make_split(centres, config.eval.batch_size)} if heldout else {},
   )
 
@@ -221,9 +225,13 @@ def _check_sets(config: ConfigDict) -> None:
 
 
 def make_example(
-  crop: int, scale: int, flips: bool, dtype: Any = jnp.float32
+  crop: int,
+  scale: int,
+  flips: bool,
+  dtype: Any = jnp.float32,
+  degradation: Degradation | None = None,
 ) -> Callable[[PyTree, Batch, jax.Array], Batch]:
-  """`Data.example`: one row -> {'high', 'low'}: a crop, cut first, then brought down unrounded."""
+  """`Data.example`: a row -> {'high', 'low'}: a crop, cut first, then brought down unrounded, degraded last."""
   down = resize_matrix(crop, crop // scale, 1 / scale).toarray().astype(dtype)
 
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
@@ -232,6 +240,8 @@ def make_example(
     if flips:
       high = dihedral(high, jax.random.bits(turn, (3,), jnp.uint8) % 2 == 1)
     low = jnp.matmul(jnp.matmul(down, high, precision='highest'), down.T, precision='highest')
+    if degradation is not None and not degradation.is_off:
+      low = degrade(degradation, low, name_key(key, 'degradation'))
     return {'high': high[..., None], 'low': low[..., None]}
 
   return example
@@ -245,16 +255,21 @@ def dihedral(image: jax.Array, bits: jax.Array) -> jax.Array:
 
 
 class _Centres:
-  """The centres of images as rows: 'high' and 'low' as in training."""
+  """The centres of images as rows: 'high' and 'low' as in training, each `DRAWS` times where it is degraded."""
 
-  def __init__(self, images: list[Named], crop: int, scale: int):
+  def __init__(
+    self, images: list[Named], crop: int, scale: int, degradation: Degradation, seed: int
+  ):
     self._images, self._crop, self._scale = images, crop, scale
+    self._draws = 1 if degradation.is_off else DRAWS
+    self._degrade = jax.jit(functools.partial(degrade, degradation))
+    self._key = name_key(jax.random.key(seed), 'heldout')
 
   def __len__(self) -> int:
-    return len(self._images)
+    return len(self._images) * self._draws
 
   def __getitem__(self, i: int) -> dict[str, np.ndarray]:
-    path = self._images[i].path
+    path = self._images[i // self._draws].path
     y = luminance_u8(read_levels(path))
     if min(y.shape) < self._crop:
       raise DataError(
@@ -263,4 +278,6 @@ class _Centres:
     top, left = ((n - self._crop) // 2 for n in y.shape)
     high = y[top : top + self._crop, left : left + self._crop] / 255.0
     low = imresize(high, scale=1 / self._scale)
+    if self._draws > 1:
+      low = np.asarray(self._degrade(low.astype(np.float32), jax.random.fold_in(self._key, i)))
     return {k: x.astype(np.float32)[..., None] for k, x in (('high', high), ('low', low))}

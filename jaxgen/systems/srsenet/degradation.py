@@ -1,0 +1,189 @@
+"""What photographs have gone through: blur, noise and JPEG of low-resolution luminance, drawn by key.
+
+None of it is the paper's, which restores crops that were only brought down. The order is that of a camera: the
+lens blurs, the sensor adds noise, the file is compressed last.
+"""
+
+import io
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from jaxgen.task import name_key
+
+BLOCK = 8
+# Table K.1 of ITU-T T.81, of luminance: what libjpeg scales by its quality.
+LUMINANCE_TABLE = (
+  (16, 11, 10, 16, 24, 40, 51, 61),
+  (12, 12, 14, 19, 26, 58, 60, 55),
+  (14, 13, 16, 24, 40, 57, 69, 56),
+  (14, 17, 22, 29, 51, 87, 80, 62),
+  (18, 22, 37, 56, 68, 109, 103, 77),
+  (24, 35, 55, 64, 81, 104, 113, 92),
+  (49, 64, 78, 87, 103, 121, 120, 101),
+  (72, 92, 95, 98, 112, 100, 103, 99),
+)
+# [frequency, place] 2**13 sqrt(8) times the DCT of eight values, with the roundings of libjpeg's accurate
+# integer transform, whose sums of products these are; its inverse has the transposed one.
+_HALF = (
+  (8192, 8192, 8192, 8192),
+  (11363, 9633, 6437, 2260),
+  (10703, 4433, -4433, -10703),
+  (9633, -2259, -11362, -6436),
+  (8192, -8192, -8192, 8192),
+  (6437, -11362, 2261, 9633),
+  (4433, -10704, 10704, -4433),
+  (2260, -6436, 9633, -11363),
+)
+_TRANSFORM = np.array(
+  [[*half, *(x * (-1) ** u for x in half[::-1])] for u, half in enumerate(_HALF)], np.int32
+)
+
+
+class Degradation(NamedTuple):
+  """Which crops are degraded, and how much: each kind is drawn by itself, in this order.
+
+  Attributes:
+    blur: lowest and highest sigma of a Gaussian, in low-resolution pixels.
+    blur_probability: the share of crops that are blurred; 0 is none.
+    noise: lowest and highest sigma of white Gaussian noise, in levels of 255.
+    noise_probability: the share of crops with noise.
+    jpeg: lowest and highest quality, whole numbers, both drawn.
+    jpeg_probability: the share of crops that are compressed.
+  """
+
+  blur: tuple[float, float]
+  blur_probability: float
+  noise: tuple[float, float]
+  noise_probability: float
+  jpeg: tuple[int, int]
+  jpeg_probability: float
+
+  @property
+  def is_off(self) -> bool:
+    """Whether no crop is degraded."""
+    return not (self.blur_probability or self.noise_probability or self.jpeg_probability)
+
+
+def degrade(options: Degradation, image: jax.Array, key: jax.Array) -> jax.Array:
+  """A crop as a photograph might hold it: a pure function of the crop and its key.
+
+  Args:
+    options: how much; kinds of probability 0 leave no trace in what is compiled.
+    image: [h, w] in [0, 1]; what is brought down may overshoot.
+    key: of this example.
+
+  Returns:
+    [h, w]; in 256 levels of [0, 1] where it was compressed, else neither rounded nor clipped.
+  """
+
+  def some(name: str, changed: jax.Array, probability: float) -> jax.Array:
+    chosen = jax.random.bernoulli(name_key(key, f'{name} or not'), probability)
+    return jnp.where(chosen, changed, image)
+
+  def drawn(name: str, low: float, high: float) -> jax.Array:
+    return jax.random.uniform(name_key(key, name), (), image.dtype, low, high)
+
+  if options.blur_probability:
+    sigma = drawn('blur', *options.blur)
+    image = some('blur', blur(image, sigma, options.blur[1]), options.blur_probability)
+  if options.noise_probability:
+    sigma = drawn('noise', *options.noise) / 255
+    white = jax.random.normal(name_key(key, 'white'), image.shape, image.dtype)
+    image = some('noise', image + sigma * white, options.noise_probability)
+  if options.jpeg_probability:
+    low, high = options.jpeg
+    quality = jax.random.randint(name_key(key, 'jpeg'), (), low, high + 1)
+    # A crop of a photograph begins anywhere in the file's grid of blocks.
+    phase = jax.random.randint(name_key(key, 'phase'), (2,), 0, BLOCK)
+    image = some('jpeg', jpeg(image, quality, phase), options.jpeg_probability)
+  return image
+
+
+def blur(image: jax.Array, sigma: jax.Array | float, largest: float) -> jax.Array:
+  """[h, w] under a Gaussian, the edges continued.
+
+  Args:
+    image: [h, w].
+    sigma: in pixels; 0 changes nothing.
+    largest: static; the kernel reaches three times as far.
+  """
+  radius = max(1, int(np.ceil(3 * largest)))
+  offsets = jnp.arange(-radius, radius + 1, dtype=image.dtype)
+  weights = jnp.exp(-((offsets / jnp.maximum(sigma, 1e-3)) ** 2) / 2)
+  weights /= weights.sum()
+  for axis in (0, 1):
+    n = image.shape[axis]
+    padding = [(radius, radius) if i == axis else (0, 0) for i in range(2)]
+    padded = jnp.pad(image, padding, mode='edge')
+    image = sum(
+      w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(weights)
+    )
+  return image
+
+
+def quality_table(quality: jax.Array | int) -> jax.Array:
+  """[8, 8] steps of the coefficients: the standard's luminance table, scaled as libjpeg does.
+
+  Args:
+    quality: whole, from 1 to 100.
+  """
+  scale = jnp.where(quality < 50, 5000 // jnp.maximum(quality, 1), 200 - 2 * quality)
+  return jnp.clip((jnp.asarray(LUMINANCE_TABLE) * scale + 50) // 100, 1, 255)
+
+
+def jpeg(
+  image: jax.Array, quality: jax.Array | int, phase: jax.Array | tuple[int, int] = (0, 0)
+) -> jax.Array:
+  """What a grey JPEG file gives back of an image: libjpeg's arithmetic, bit by bit.
+
+  Args:
+    image: [h, w], rounded to 256 levels of [0, 1] first.
+    quality: as libjpeg's, from 1 to 100.
+    phase: rows and columns of the image's first block, from 0 to 7, that lie before it.
+
+  Returns:
+    [h, w] in 256 levels of [0, 1]. Incomplete blocks are filled with the pixels of the edge, as libjpeg does.
+  """
+  levels = jnp.floor(jnp.clip(image, 0, 1) * 255 + 0.5).astype(jnp.int32) - 128
+  # Static: room for the image wherever it begins.
+  sizes = [-(-(n + BLOCK - 1) // BLOCK) * BLOCK for n in image.shape]
+  rows, columns = (
+    jnp.clip(jnp.arange(size) - first, 0, n - 1)
+    for size, first, n in zip(sizes, phase, image.shape, strict=True)
+  )
+  blocks = levels[rows][:, columns].reshape(sizes[0] // BLOCK, BLOCK, sizes[1] // BLOCK, BLOCK)
+  # Eight times the coefficients.
+  found = _rounded_shift(jnp.einsum('vj,aibj->aibv', _TRANSFORM, blocks), 11)
+  found = _rounded_shift(jnp.einsum('ui,aibv->aubv', _TRANSFORM, found), 15)
+  steps = quality_table(quality)[None, :, None, :]
+  kept = jnp.sign(found) * ((jnp.abs(found) + 4 * steps) // (8 * steps)) * steps
+  back = _rounded_shift(jnp.einsum('ui,aubv->aibv', _TRANSFORM, kept), 11)
+  back = _rounded_shift(jnp.einsum('vj,aibv->aibj', _TRANSFORM, back), 18)
+  whole = (jnp.clip(back + 128, 0, 255) / 255).astype(image.dtype).reshape(sizes)
+  return jax.lax.dynamic_slice(whole, tuple(phase), image.shape)
+
+
+def _rounded_shift(x: jax.Array, bits: int) -> jax.Array:
+  """The integers over 2**bits, rounded half up."""
+  return (x + 2 ** (bits - 1)) >> bits
+
+
+def saved_as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+  """An image as Pillow's encoder gives it back: what evaluation under compression is measured with.
+
+  Args:
+    image: grey [h, w] or RGB [h, w, 3] in [0, 1], rounded to 256 levels first. Colours are stored at half the
+      resolution, as by Pillow's default.
+    quality: from 1 to 100.
+
+  Returns:
+    The same shape, float64 in [0, 1].
+  """
+  levels = np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+  file = io.BytesIO()
+  Image.fromarray(levels).save(file, 'JPEG', quality=quality)
+  return np.asarray(Image.open(file), np.float64) / 255
