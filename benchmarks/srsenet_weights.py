@@ -1,90 +1,48 @@
 r"""Makes trained srsenet runs the nets that `jaxgen upscale` uses, and writes their model card.
 
-  python benchmarks/srsenet_weights.py runs/x2 runs/x4 --sets DIR,DIR \
+  python benchmarks/srsenet_weights.py runs/x2 runs/photo_x4 --sets DIR,DIR --ensemble DIR,DIR \
     --out benchmarks/results/srsenet_weights_cpu.json
 
-writes jaxgen/weights/srsenet_x<scale>.safetensors of each run, measures each on the sets by the paper's
-protocol, and renders jaxgen/weights/README.md and docs/srsenet_scores.md from the result file, which keeps the
-rows of other scales.
+writes jaxgen/weights/srsenet_x<scale>.safetensors of each run, or srsenet_photo_x<scale>.safetensors where it
+learned from degraded crops; measures each on the sets by the paper's protocol; and renders
+jaxgen/weights/README.md and docs/srsenet_scores.md from the result file, which keeps the rows of other nets. Of
+a run's saved steps that is taken which is best on the held-out training images, and a run that is worse on them
+than the net in its place is refused. Shipped nets without figures on --sets, or without those of the mean over
+flips and turns on --ensemble, are measured too; without runs only that is done, and all is rendered anew, as
+
+  python benchmarks/srsenet_weights.py --sets DIR/urban100,DIR/manga109 \
+    --out benchmarks/results/srsenet_weights_cpu.json
 """
 
 import argparse
 import functools
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import jax
 import machine
+import nets
 import numpy as np
+from weights_card import TERMS, beside_the_paper, card
 
 from jaxgen import config as configs
-from jaxgen.exchange.weight_files import save_weights
-from jaxgen.files import write_json
+from jaxgen.exchange.weight_files import load_card, load_weights, save_weights
 from jaxgen.pictures.png import write_image
-from jaxgen.run import inference, loading
+from jaxgen.run import loading
 from jaxgen.run.metrics_log import read_metrics
 from jaxgen.systems.srsenet.apply import WEIGHTS, shipped_weights
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.data import bundled_photographs
-from jaxgen.systems.srsenet.evaluation import PAPER, PAPER_BICUBIC, compare_image
+from jaxgen.systems.srsenet.evaluation import compare_image
 from jaxgen.systems.srsenet.sheet import comparison_sheet
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import Upscaler
+from jaxgen.task import Trained
 
-FIGURES = ('psnr', 'ssim', 'ssim_matlab', 'bicubic_psnr', 'bicubic_ssim', 'bicubic_ssim_matlab')
-TERMS = (
-  'Trained on T91 (no statement of terms at its source) and on BSDS200 of the Berkeley Segmentation Data Set, '
-  'whose images are for non-commercial research and education. The code of jaxgen is under the Apache License '
-  '2.0; these terms of the training images stand beside it.'
-)
+ENSEMBLE = 'ensemble_'  # before the figures of the mean over flips and turns
+HELDOUT_QUALITY = 75  # JPEG under which nets for photographs are compared on held-out images
 SCORES = Path(__file__).parents[1] / 'docs' / 'srsenet_scores.md'
-CARD = """# The nets behind `jaxgen upscale`
-
-SrSENet (Mei et al.) of the paper's size, float32, one file a scale. A file's header holds its config, so
-`jaxgen.run.loading.load(file)` gives all that is needed to apply it.
-
-## Terms
-
-{terms}
-
-## Training
-
-T91 and BSDS200, luminance, each image also at .7 and .5 of its size, flips and quarter turns; the Charbonnier
-loss; Adam. The average is an exponential one of the parameters; a net may begin with the blocks of another. The
-paper trained on DIV2K's 800 images for half a day on four Titan X a scale; these nets saw far less. BSDS500's
-validation images and Set5, Set14 were not trained on; eight of the training images were held out.
-
-| scale | begins with | steps | batch | crop | rate | average | hardware | date | seed |
-|---|---|---|---|---|---|---|---|---|---|
-{training}
-
-    python launch.py --config=configs/srsenet.py:x4 --workdir=runs/x4 --config.data.crop=80 \\
-      --config.batch_size=16 --config.optim.learning_rate=5e-4 --config.optim.schedule=constant \\
-      --config.optim.warmup_steps=200 --config.ema_decay=0.999
-
-and stopping it gives a net like these; with `--config.init_from=jaxgen/weights/srsenet_x2.safetensors` another
-scale gets there in a fifth of the steps. On a GPU, all at the paper's length:
-`python benchmarks/srsenet_rows.py --seeds 1 --evaluate --out FILE`.
-
-## Scores
-
-PSNR in dB and SSIM (windows inside the image) of luminance, protocol y_u8, by the tool itself
-(`jaxgen evaluate`); the paper's PSNR beside them where it has the scale.
-
-| scale | set | PSNR | SSIM | bicubic PSNR | bicubic SSIM | the paper's PSNR |
-|---|---|---|---|---|---|---|
-{scores}
-
-## Limits
-
-The nets undo bicubic downscaling without noise or compression. On noisy photos and strong JPEG artefacts they
-sharpen those too; hard-edged drawings and screenshots get faint echoes of their lines. Chroma is enlarged
-bicubically. Nothing is invented that is not in the picture: faces, text and textures stay as blurred as the
-pixels leave them.
-"""
 
 
 def main() -> None:
@@ -92,16 +50,33 @@ def main() -> None:
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('runs', nargs='+', type=Path, help='workdirs of srsenet')
-  parser.add_argument('--sets', required=True, help='folders of test images, as DIR,DIR')
+  parser.add_argument('runs', nargs='*', type=Path, help='workdirs of srsenet')
+  parser.add_argument('--sets', default='', help='folders of test images, as DIR,DIR')
+  parser.add_argument('--ensemble', default='', help='those on which the ensemble is measured')
+  parser.add_argument(
+    '--began-in',
+    type=Path,
+    default=Path(),
+    help='where relative paths of init_from are; here by default',
+  )
   parser.add_argument('--out', required=True, help='JSON file')
   parser.add_argument('--picture', type=Path, help="also README's comparison at x4, as PNG")
   args = parser.parse_args()
+  if args.runs and not args.sets:
+    parser.error('--sets names the folders on which the runs are measured')
   path = Path(args.out)
   rows: dict[str, Any] = json.loads(path.read_text())['rows'] if path.is_file() else {}
   for workdir in args.runs:
-    row = ship(workdir, args.sets)
-    rows[f'x{row["scale"]}'] = row
+    name, row = ship(workdir, args.sets, args.began_in)
+    rows[name] = row
+  for folders, prefix in (
+    (args.sets, ''),
+    (args.ensemble, ''),
+    (args.ensemble, ENSEMBLE),
+  ):
+    for folder in folders.split(',') if folders else []:
+      for name, row in rows.items():
+        add(name, row, folder, prefix)
   found = {'machine': machine.describe(), 'rows': dict(sorted(rows.items()))}
   machine.write_json(args.out, found)
   (WEIGHTS / 'README.md').write_text(card(found['rows']))
@@ -110,38 +85,37 @@ def main() -> None:
     write_image(args.picture, picture(shipped_weights(4)))
 
 
-def ship(workdir: Path, sets: str) -> dict[str, Any]:
-  """Writes the weights of a run and measures them; the run itself is left as it is."""
-  trained = loading.load(workdir)
-  config, about = trained.config, machine.describe()
+def ship(workdir: Path, sets: str, began_in: Path) -> tuple[str, dict[str, Any]]:
+  """Writes the weights of a run and measures them; the run itself is left as it is.
+
+  Returns:
+    The net's name, as x4 or photo_x4, and its row.
+  """
+  trained = loading.load(workdir, nets.best_step(workdir))
+  config, about = nets.complete(trained.config), machine.describe()
+  name = f'{"photo_" if nets.is_photo(config) else ""}x{config.scale}'
+  begun = config.get('init_from', '')
   with config.unlocked():
-    config.init_from = Path(config.get('init_from', '')).name  # the folder says nothing elsewhere
-  lines = read_metrics(workdir)
+    config.init_from = Path(begun).name  # the folder says nothing elsewhere
+  trained = trained._replace(config=config, variables=jax.device_get(trained.variables))
+  target = WEIGHTS / f'srsenet_{name}.safetensors'
+  keys = _KEYS + (_PHOTO_KEYS if nets.is_photo(config) else ())
   row = {
     'scale': config.scale,
     'steps': trained.step,
-    'seconds': round(sum(_seconds(lines))),
+    'seconds': round(sum(_seconds(read_metrics(workdir), trained.step))),
     'seed': config.seed,
     'hardware': f'{about["processor"]}, {about["cores"]} cores'
     if about['device'] == 'cpu'
     else about['device'],
     'date': about['date'][:10],
-    'config': {key: configs.flatten(config)[key] for key in _KEYS},
+    'begins_with': chain(began_in / begun) if begun else [],
+    'heldout_psnr': heldout_psnr(trained, target),
+    'config': {key: configs.flatten(config)[key] for key in keys},
   }
   header = {'terms': TERMS, 'training': json.dumps(row)}
-  target = WEIGHTS / f'srsenet_x{config.scale}.safetensors'
-  save_weights(target, trained._replace(variables=jax.device_get(trained.variables)), header)
-  with tempfile.TemporaryDirectory() as folder:
-    copy = Path(folder) / 'run'
-    copy.mkdir()
-    write_json(copy / 'config.json', configs.to_json(config))
-    shutil.copy(target, copy / 'weights.safetensors')
-    given = inference.with_overrides(copy, [f'eval.sets={sets}'])
-    evaluation = inference.evaluate(copy, None, given)
-  measured = {
-    name: {key: values[key] for key in FIGURES} for name, values in evaluation['sets'].items()
-  }
-  return {**row, 'sets': measured}
+  save_weights(target, trained, header)
+  return name, {**row, 'sets': nets.measured(load_weights(target), [f'eval.sets={sets}'])}
 
 
 _KEYS = (
@@ -155,6 +129,50 @@ _KEYS = (
   'optim.schedule',
   'optim.warmup_steps',
 )
+_PHOTO_KEYS = tuple(
+  f'degradation.{kind}{end}' for kind in ('blur', 'noise', 'jpeg') for end in ('', '_probability')
+)
+
+
+def chain(path: Path) -> list[list]:
+  """[[name, steps], ...] of the nets that one began with, the first one first; steps are None where unknown."""
+  if not path.is_file():
+    return [[path.stem, None]]
+  training = json.loads(load_card(path).get('training', '{}'))
+  before = training.get('begins_with')
+  if before is None:  # a file of before these were kept
+    first = training.get('config', {}).get('init_from', '')
+    before = [[Path(first).stem, None]] if first else []
+  return [*before, [path.stem, training.get('steps')]]
+
+
+def heldout_psnr(trained: Trained, target: Path) -> float:
+  """Of a net on its held-out training images; refused where the net in its place is better on them."""
+  overrides = ['eval.sets=heldout']
+  if nets.is_photo(trained.config):
+    overrides.append(f'eval.jpeg_quality={HELDOUT_QUALITY}')
+  psnr = nets.measured(trained, overrides)['heldout']['psnr']
+  if target.is_file():
+    other = load_weights(target)
+    if set(other.facts['heldout']) != set(trained.facts['heldout']):
+      raise SystemExit(f'error: {target} held out other images: move it away first')
+    before = nets.measured(other, overrides)['heldout']['psnr']
+    machine.say(f'{target.stem}: {before:.3f} dB on held-out images, {psnr:.3f} with the run')
+    if psnr < before:
+      raise SystemExit(f'error: {target} is the better one on held-out images: nothing was written')
+  return psnr
+
+
+def add(name: str, row: dict[str, Any], folder: str, prefix: str) -> None:
+  """Measures a shipped net on a set, or its mean over flips and turns, where that was not done yet."""
+  found = row['sets'].setdefault(Path(folder).name, {})
+  if f'{prefix}psnr' in found:
+    return
+  trained = load_weights(WEIGHTS / f'srsenet_{name}.safetensors')
+  machine.say(f'{name} on {folder}, {prefix or "plain"}')
+  overrides = [f'eval.sets={folder}', f'eval.ensemble={prefix == ENSEMBLE}']
+  (figures,) = nets.measured(trained, overrides).values()
+  found |= {f'{prefix}{k}': x for k, x in figures.items() if not (prefix and 'bicubic' in k)}
 
 
 def picture(weights: Path) -> np.ndarray:
@@ -167,69 +185,13 @@ def picture(weights: Path) -> np.ndarray:
   return comparison_sheet([compare_image(x, scale, upscale) for x in photographs], scale)
 
 
-def _seconds(lines: list[dict[str, Any]]) -> list[float]:
-  """Of each logged window."""
-  return [x['window'] / x['steps_per_second'] for x in lines if 'steps_per_second' in x]
-
-
-def card(rows: dict[str, Any]) -> str:
-  """The model card of all shipped nets."""
-  training, scores = [], []
-  for name, row in rows.items():
-    config = row['config']
-    training.append(
-      f'| {name} | {config["init_from"].removesuffix(".safetensors") or "-"} | {row["steps"]:,} ('
-      f'{row["seconds"] / 60:.0f} min) | {config["batch_size"]} | '
-      f'{config["data.crop"]} | {config["optim.learning_rate"]:g}, {config["optim.schedule"]} | '
-      f'{config["ema_decay"] or "-"} | {row["hardware"]} | {row["date"]} | {row["seed"]} |'
-    )
-    for of_set, x in row['sets'].items():
-      paper = PAPER.get(of_set, {}).get(row['scale'], ('-',))[0]
-      scores.append(
-        f'| {name} | {of_set} | {x["psnr"]:.2f} | {x["ssim"]:.4f} | {x["bicubic_psnr"]:.2f} | '
-        f'{x["bicubic_ssim"]:.4f} | {paper if isinstance(paper, str) else f"{paper:.2f}"} |'
-      )
-  return CARD.format(terms=TERMS, training='\n'.join(training), scores='\n'.join(scores))
-
-
-def beside_the_paper(rows: dict[str, Any]) -> str:
-  """The documentation's table of every set and scale: ours, the paper's and bicubic's."""
-  lines = [
-    "| | scale | ours | the paper | bicubic here | the paper's bicubic |",
-    '|---|---|---|---|---|---|',
+def _seconds(lines: list[dict[str, Any]], end: int) -> list[float]:
+  """Of each logged window up to a step."""
+  return [
+    x['window'] / x['steps_per_second']
+    for x in lines
+    if 'steps_per_second' in x and x['step'] <= end
   ]
-  for of_set in dict.fromkeys(name for row in rows.values() for name in row['sets']):
-    for row in rows.values():
-      if of_set in row['sets']:
-        x, scale = row['sets'][of_set], row['scale']
-        columns = [
-          _quality(x, ''),
-          _of_paper(PAPER, of_set, scale),
-          _quality(x, 'bicubic_'),
-          _of_paper(PAPER_BICUBIC, of_set, scale),
-        ]
-        lines.append(f'| {of_set} | {scale} | {" | ".join(columns)} |')
-  return '\n'.join([*lines, '', _lengths(rows), ''])
-
-
-def _quality(x: dict[str, float], prefix: str) -> str:
-  psnr, *ssims = (x[f'{prefix}{name}'] for name in ('psnr', 'ssim', 'ssim_matlab'))
-  return f'{psnr:.2f} {" / ".join(f"{ssim:.4f}".lstrip("0") for ssim in ssims)}'
-
-
-def _of_paper(table: dict[str, dict[int, tuple[float, float]]], of_set: str, scale: int) -> str:
-  psnr, ssim = table.get(of_set, {}).get(scale, (None, None))
-  return '-' if psnr is None else f'{psnr:.2f} - / {f"{ssim:.3f}".lstrip("0")}'
-
-
-def _lengths(rows: dict[str, Any]) -> str:
-  """Which training gave the rows."""
-  found = (
-    f'{name} {row["steps"]:,} steps, {row["seconds"] / 60:.0f} min, {row["hardware"]}, {row["date"]}, '
-    f'seed {row["seed"]}'
-    for name, row in rows.items()
-  )
-  return f'Training: {"; ".join(found)}.'
 
 
 if __name__ == '__main__':

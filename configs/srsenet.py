@@ -81,6 +81,10 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
   config.eval.sets = 'heldout'  # folders of images, as DIR,DIR, or what was held out
   config.eval.protocol = 'y_u8'  # y_u8 (the paper), rgb_double, rgb_u8
   config.eval.gray_as_rgb = False  # measure grey files as RGB, as some baselines do
+  config.eval.ensemble = False  # average over flips and quarter turns: 8 times the work
+  config.eval.jpeg_quality = (
+    0  # low resolution goes through a JPEG file of this quality; 0: it does not
+  )
   config.eval.tiling = 'auto'  # whole within eval.memory_mb, else sampled; whole, exact, sampled
   config.eval.memory_mb = 1024  # for an image's features
 

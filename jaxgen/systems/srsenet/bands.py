@@ -3,6 +3,7 @@
 Nothing as large as the output is ever held here but one band of it.
 """
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import ndimage
 
 from jaxgen.data.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxgen.data.imresize import resize_axis, resize_matrix
+from jaxgen.systems.srsenet.ensemble import ensembled
 from jaxgen.systems.srsenet.tiling import Band, Upscaler
 
 CHUNK = 2**22  # values of the rows whose colours are made at once
@@ -88,14 +90,8 @@ class PhotoBands:
     if not self._ensemble:
       yield from self._upscaler.bands(read, height, width, tiling)
       return
-    y = read(0, height)
-    total = np.zeros((height * self._upscaler.scale, width * self._upscaler.scale), np.float32)
-    for turns in range(4):
-      for flip in (1, -1):
-        turned = np.rot90(y[:, ::flip], turns)
-        total += np.rot90(self._upscaler(np.ascontiguousarray(turned), tiling), -turns)[:, ::flip]
-    total /= 8
-    yield 0, total
+    upscale = functools.partial(self._upscaler, tiling=tiling)
+    yield 0, ensembled(upscale, read(0, height))
 
 
 def _split(bands: Iterator[Band], rows: int) -> Iterator[Band]:

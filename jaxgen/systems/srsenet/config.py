@@ -66,6 +66,8 @@ KEYS = {
   'eval.sets': text(f"folders of images, as DIR,DIR, or '{HELDOUT}'"),
   'eval.protocol': choice(*PROTOCOLS),
   'eval.gray_as_rgb': flag(),
+  'eval.ensemble': flag(),
+  'eval.jpeg_quality': whole(0, 100),
   'eval.tiling': choice(*TILINGS),
   'eval.memory_mb': whole(),
   'inspect.facts.steps_per_epoch': whole(),

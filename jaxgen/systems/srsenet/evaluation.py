@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from jaxgen.data.folders import listed
 from jaxgen.data.imresize import imresize
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.evaluation.super_resolution import Quality, bicubic, measure
+from jaxgen.evaluation.super_resolution import Quality, Upscale, bicubic, measure
+from jaxgen.systems.srsenet import paper
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.config import HELDOUT, folders
 from jaxgen.systems.srsenet.data import (
@@ -25,28 +26,14 @@ from jaxgen.systems.srsenet.data import (
   read_levels,
   training_images,
 )
+from jaxgen.systems.srsenet.degradation import saved_as_jpeg
+from jaxgen.systems.srsenet.ensemble import ensembled
 from jaxgen.systems.srsenet.model import SrSENet
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 from jaxgen.systems.srsenet.tiling import Upscaler
 from jaxgen.task import PyTree, Tools
 
 SHEET_IMAGES = 4
-# PSNR and SSIM (all pixels) of the paper's table at x2, x4, x8; bsd100 is its BSDS100.
-PAPER = {
-  'set5': {2: (37.56, 0.958), 4: (31.40, 0.881), 8: (26.10, 0.703)},
-  'set14': {2: (33.14, 0.911), 4: (28.10, 0.766), 8: (24.38, 0.586)},
-  'bsd100': {2: (31.84, 0.896), 4: (27.29, 0.720), 8: (24.59, 0.539)},
-  'urban100': {2: (30.73, 0.917), 4: (25.21, 0.762), 8: (21.88, 0.571)},
-  'manga109': {2: (37.43, 0.974), 4: (29.08, 0.888), 8: (23.54, 0.722)},
-}
-PAPER_BICUBIC = {
-  'set5': {2: (33.65, 0.930), 4: (28.42, 0.810), 8: (24.40, 0.657)},
-  'set14': {2: (30.34, 0.870), 4: (26.10, 0.704), 8: (23.19, 0.568)},
-  'bsd100': {2: (29.56, 0.844), 4: (25.96, 0.669), 8: (23.67, 0.547)},
-  'urban100': {2: (26.88, 0.841), 4: (23.15, 0.659), 8: (20.74, 0.515)},
-  'manga109': {2: (30.84, 0.935), 4: (24.92, 0.789), 8: (21.47, 0.649)},
-}
-_OTHER_NAMES = {'bsds100': 'bsd100', 'b100': 'bsd100'}
 
 
 class Scores(NamedTuple):
@@ -73,8 +60,11 @@ def evaluate(
   config: ConfigDict, facts: dict[str, Any], net: SrSENet, variables: PyTree, tools: Tools
 ) -> dict[str, Any]:
   """The contents of evaluation.json, and tables of them, for every set of config.eval.sets."""
-  options, upscale = config.eval, upscaling(config, net, variables)
-  baseline = bicubic(config.scale, options.protocol)
+  options = config.eval
+  methods = [
+    _after_jpeg(method, options.jpeg_quality)
+    for method in (upscaling(config, net, variables), bicubic(config.scale, options.protocol))
+  ]
   sets, rows, of_images = {}, [], []
   for name, images in evaluation_sets(config, facts, tools.full).items():
     found = {}
@@ -83,26 +73,28 @@ def evaluate(
       try:
         ours, theirs = (
           measure(levels, config.scale, method, options.protocol, options.gray_as_rgb)
-          for method in (upscale, baseline)
+          for method in methods
         )
       except ValueError as error:
         raise DataError(f'{image.path}: {error}') from error
       found[image.name] = Scores(ours, theirs)
     mean = Scores(*(_mean(part) for part in zip(*found.values(), strict=True)))
     sets[name] = {**mean.to_json(), 'images': {k: x.to_json() for k, x in found.items()}}
-    rows += _set_rows(name, mean, config.scale)
+    rows += _set_rows(name, mean, config.scale, not options.jpeg_quality)
     of_images += [
       {'image': f'{name}/{k}', **_columns(x.ours), **_columns(x.bicubic, 'bicubic ')}
       for k, x in found.items()
     ]
-  tables = {
-    f'x{config.scale}, {options.protocol}, each image': of_images,
-    f'x{config.scale}, {options.protocol}': rows,
-  }
+  title = f'x{config.scale}, {options.protocol}'
+  title += f', JPEG of quality {options.jpeg_quality}' if options.jpeg_quality else ''
+  title += ', ensemble' if options.ensemble else ''
+  tables = {f'{title}, each image': of_images, title: rows}
   return {
     'sets': sets,
     'scale': config.scale,
     'protocol': options.protocol,
+    'ensemble': options.ensemble,
+    'jpeg_quality': options.jpeg_quality,
     'tables': {title: lines for title, lines in tables.items() if lines},
   }
 
@@ -113,7 +105,14 @@ def upscaling(
   """The function of grey and RGB images that is measured: what `jaxgen upscale` does, on one device."""
   upscaler = Upscaler(net, jax.device_get(variables), memory_mb=config.eval.memory_mb)
   of_luminance = functools.partial(upscaler, tiling=config.eval.tiling)
+  if config.eval.ensemble:
+    of_luminance = functools.partial(ensembled, of_luminance)
   return functools.partial(upscale_image, of_luminance, config.scale)
+
+
+def _after_jpeg(upscale: Upscale, quality: int) -> Upscale:
+  """What is measured where the low-resolution image is a JPEG file's; 0: it is not compressed."""
+  return (lambda low: upscale(saved_as_jpeg(low, quality))) if quality else upscale
 
 
 def evaluation_sets(
@@ -175,15 +174,14 @@ def _columns(quality: Quality, prefix: str = '') -> dict[str, str]:
   }
 
 
-def _set_rows(name: str, mean: Scores, scale: int) -> list[dict[str, str]]:
-  """Ours and bicubic, each with the paper's beside it where the set and the scale are known."""
-  known = _OTHER_NAMES.get(name.lower(), name.lower())
+def _set_rows(
+  name: str, mean: Scores, scale: int, as_in_the_paper: bool = True
+) -> list[dict[str, str]]:
+  """Ours and bicubic, each with the paper's beside it where it has the set, the scale and the measurement."""
   lines = []
-  for method, quality, table in (
-    ('SrSENet', mean.ours, PAPER),
-    ('bicubic', mean.bicubic, PAPER_BICUBIC),
-  ):
-    psnr, ssim = table.get(known, {}).get(scale, (None, None))
+  for method, quality in ((paper.OWN, mean.ours), (paper.BICUBIC, mean.bicubic)):
+    known = paper.published(method, name, scale) if as_in_the_paper else None
+    psnr, ssim = known or (None, None)
     lines.append(
       {
         'set': name,

@@ -15,8 +15,10 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.evaluation.super_resolution import bicubic, measure
 from jaxgen.exchange import weight_files
 from jaxgen.run import inference
-from jaxgen.systems.srsenet import evaluation
+from jaxgen.systems.srsenet import evaluation, paper
 from jaxgen.systems.srsenet.colors import upscale_image
+from jaxgen.systems.srsenet.degradation import saved_as_jpeg
+from jaxgen.systems.srsenet.ensemble import ensembled
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 from jaxgen.systems.srsenet.tiling import Upscaler
 from jaxgen.task import Trained
@@ -112,6 +114,32 @@ def test_evaluation_runs_the_function_behind_the_tool(imported, monkeypatch):
   monkeypatch.setattr(Upscaler, '__call__', watched)
   evaluated(folder, f'eval.sets={images}', 'eval.tiling=exact')
   assert calls == ['exact', 'exact']
+
+
+def test_the_ensemble_and_compressed_images_are_measured(imported, capsys):
+  folder, images, net, variables = imported
+  found = evaluated(folder, f'eval.sets={images}', 'eval.ensemble=True', 'eval.jpeg_quality=60')
+  assert (found['ensemble'], found['jpeg_quality']) == (True, 60)
+  told = capsys.readouterr().out
+  assert 'x2, y_u8, JPEG of quality 60, ensemble' in told
+  assert '37.56' not in told and '33.65' not in told  # the paper compressed nothing
+  levels = np.asarray(Image.open(images / 'one.png'))
+  one = found['sets']['set5']['images']['one']
+  upscaler = Upscaler(net, variables)
+
+  def expected(method):
+    return measure(levels, 2, lambda low: method(saved_as_jpeg(low, 60))).psnr
+
+  assert one['bicubic_psnr'] == expected(bicubic(2))
+  assert one['psnr'] == pytest.approx(expected(lambda y: ensembled(upscaler, y)), abs=1e-3)
+  assert one['psnr'] != pytest.approx(expected(upscaler), abs=1e-3)
+
+
+def test_the_papers_comparison_is_whole():
+  assert paper.published('LapSRN', 'Set5', 4) == (31.54, 0.885)
+  assert paper.published('DRCN', 'set5', 8) is None and paper.published('VDSR', 'mine', 2) is None
+  assert all(len(row) == len(paper.SETS) for of in paper.TABLE.values() for row in of.values())
+  assert paper.LAYERS.keys() == paper.TABLE.keys() - {'bicubic', 'SelfExSR'}
 
 
 def test_mistakes_at_evaluation_are_told(imported, tmp_path):

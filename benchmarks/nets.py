@@ -1,0 +1,68 @@
+"""SrSENets measured on sets of images as `jaxgen evaluate` measures them: what several scripts share."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.exchange.weight_files import save_weights
+from jaxgen.files import write_json
+from jaxgen.run import inference, loading
+from jaxgen.run.metrics_log import read_metrics
+from jaxgen.systems.srsenet.degradation import Degradation
+from jaxgen.task import Trained
+from jaxgen.terminal.reporter import Reporter
+
+FIGURES = ('psnr', 'ssim', 'ssim_matlab', 'bicubic_psnr', 'bicubic_ssim', 'bicubic_ssim_matlab')
+JUDGE = 'eval/psnr'  # of held-out images
+
+
+def complete(config: ConfigDict) -> ConfigDict:
+  """A config with the keys that are younger than its run, as they are by default: off."""
+  default = configs.to_json(configs.load(config.system))
+  return configs.from_json(_merged(default, configs.to_json(config)))
+
+
+def _merged(default: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+  both = {
+    key: _merged(default[key], x)
+    for key, x in given.items()
+    if isinstance(x, dict) and isinstance(default.get(key), dict)
+  }
+  return {**default, **given, **both}
+
+
+def best_step(workdir: Path) -> int:
+  """The saved step of a run that is best on its held-out images; the newest where none was measured."""
+  saved = loading.saved_steps(workdir)
+  found = {x['step']: x[JUDGE] for x in read_metrics(workdir) if JUDGE in x and x['step'] in saved}
+  return max(found, key=lambda step: found[step]) if found else saved[-1]
+
+
+def is_photo(config: ConfigDict) -> bool:
+  """Whether a net learned from degraded crops."""
+  return not Degradation(**config.degradation).is_off
+
+
+def measured(trained: Trained, overrides: Sequence[str]) -> dict[str, dict[str, float]]:
+  """{set: {figure: mean}} of a net in a folder of its own.
+
+  Args:
+    trained: the net.
+    overrides: as `jaxgen evaluate` takes them, `eval.sets=DIR,DIR` among them.
+  """
+  trained = trained._replace(
+    config=complete(trained.config), variables=jax.device_get(trained.variables)
+  )
+  with tempfile.TemporaryDirectory() as name:
+    folder = Path(name) / 'run'
+    folder.mkdir()
+    write_json(folder / 'config.json', configs.to_json(trained.config))
+    save_weights(folder / 'weights.safetensors', trained)
+    given = inference.with_overrides(folder, overrides)
+    found = inference.evaluate(folder, None, given, Reporter(quiet=True))
+  return {of: {key: x[key] for key in FIGURES} for of, x in found['sets'].items()}
