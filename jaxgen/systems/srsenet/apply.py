@@ -29,6 +29,8 @@ RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
 # A pixel: these encoders take the image whole, and copy it.
 _ENCODER_BYTES = {'WEBP': 12, 'AVIF': 20, 'GIF': 8}
 WEIGHTS = Path(__file__).parents[2] / 'weights'
+# Shipped for pictures that were only made smaller, and for photographs: compressed, a little noisy.
+NETS = CLEAN, PHOTO = 'clean', 'photo'
 
 
 class Options(NamedTuple):
@@ -51,29 +53,38 @@ class Options(NamedTuple):
   quality: int = 95
 
 
-def shipped_scales() -> list[int]:
-  """Scales of the nets that come with the package."""
-  return sorted(
-    int(p.stem.removeprefix('srsenet_x')) for p in WEIGHTS.glob('srsenet_x*.safetensors')
-  )
+def shipped_scales(net: str = CLEAN) -> list[int]:
+  """Scales of the nets of a name that come with the package."""
+  prefix = f'srsenet_{"" if net == CLEAN else f"{net}_"}x'
+  found = (p.stem.removeprefix(prefix) for p in WEIGHTS.glob(f'{prefix}*.safetensors'))
+  return sorted(int(scale) for scale in found if scale.isdigit())
 
 
-def shipped_weights(scale: float) -> Path:
-  """The shipped net of a scale, or else of the next larger one.
+def shipped_weights(scale: float, net: str = CLEAN) -> Path:
+  """The shipped net of a name and a scale, or else that of the next larger scale.
 
   Raises:
-    ConfigError: the scale is not above 1, or above that of every net.
+    ConfigError: there is none of that name, or the scale is not above 1, or above that of every net.
   """
-  scales = shipped_scales()
+  shipped = {name: scales for name in NETS if (scales := shipped_scales(name))}
+  scales = shipped.get(net, [])
+  if shipped and not scales:
+    there = '; '.join(f'{name} at {_listed(found)}' for name, found in shipped.items())
+    raise ConfigError(f'--net {net}: no such net comes with this version. There are: {there}')
   if not 1 < scale <= max(scales, default=MAX_SCALE):
-    known = ', '.join(f'x{s}' for s in scales)
+    of = 'a net' if net == CLEAN else f'a {net} net'
     raise ConfigError(
-      f'--scale {scale:g} must be above 1 and at most that of a net: {known}; for more, upscale '
-      'the result again'
+      f'--scale {scale:g} must be above 1 and at most that of {of}: {_listed(scales)}; for more, '
+      'upscale the result again'
     )
   if not scales:
     raise ConfigError(f'{WEIGHTS} holds no net: name one with --weights')
-  return WEIGHTS / f'srsenet_x{min(s for s in scales if s >= scale)}.safetensors'
+  prefix = 'srsenet_' if net == CLEAN else f'srsenet_{net}_'
+  return WEIGHTS / f'{prefix}x{min(s for s in scales if s >= scale)}.safetensors'
+
+
+def _listed(scales: list[int]) -> str:
+  return ', '.join(f'x{s}' for s in scales)
 
 
 def make_upscaler(trained: Trained, memory_mb: int, progress: Callable) -> Upscaler:

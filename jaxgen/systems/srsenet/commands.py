@@ -25,6 +25,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--output', type=path, metavar='DIR', help='beside each input by default')
   add('--weights', type=path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
   add_step(parser, 'of --weights WORKDIR: ')
+  add(
+    '--net',
+    choices=('clean', 'photo'),
+    help='of the shipped nets: clean (the default) undoes downscaling alone, photo also JPEG and mild noise',
+  )
   add('--overwrite', action='store_true', help='write existing outputs anew')
   add(
     '--tiling',
@@ -46,6 +51,10 @@ def _upscale(args: argparse.Namespace) -> None:
     raise ConfigError('--sheet needs a whole --scale')
   if args.step is not None and not (args.weights and args.weights.is_dir()):
     raise ConfigError('--step is of a trained run: name its folder with --weights')
+  if args.net and args.weights:
+    raise ConfigError(
+      '--net chooses among the shipped nets: leave it out where --weights names one'
+    )
   prepare()
   from jaxgen.run import inference, tools
   from jaxgen.systems.srsenet import apply
@@ -56,7 +65,7 @@ def _upscale(args: argparse.Namespace) -> None:
   wanted = args.scale if args.scale is not None or args.weights else 2.0
   if args.weights and not args.weights.exists():
     raise ConfigError(f'--weights {args.weights}: no such file or folder')
-  weights = args.weights or apply.shipped_weights(wanted)
+  weights = args.weights or apply.shipped_weights(wanted, args.net or apply.CLEAN)
   trained = inference.load(weights, args.step)
   scale = trained.config.get('scale', 0) if wanted is None else wanted
   apply.check_weights(trained, scale, weights)

@@ -12,6 +12,7 @@ from PIL import Image
 from upscale_cases import SCALE, far, levels, never, open_, save, smooth, tree
 
 from jaxgen.command import cli
+from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import inference
 from jaxgen.systems.srsenet import apply
@@ -338,6 +339,24 @@ def test_shipped_nets_serve_the_scales_below_them(tmp_path, monkeypatch):
     (tmp_path / f'srsenet_x{scale}.safetensors').write_bytes(b'')
   for scale, net in ((1.5, 2), (2, 2), (2.5, 4), (4, 4)):
     assert apply.shipped_weights(scale).name == f'srsenet_x{net}.safetensors'
+
+
+def test_a_shipped_net_goes_by_its_name(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(apply, 'WEIGHTS', tmp_path)
+  for name in ('x2', 'x8'):
+    (tmp_path / f'srsenet_{name}.safetensors').write_bytes(b'')
+  with pytest.raises(ConfigError, match=r'--net photo: no such net.*There are: clean at x2, x8$'):
+    apply.shipped_weights(2, 'photo')
+  for name in ('photo_x2', 'photo_x4'):
+    (tmp_path / f'srsenet_{name}.safetensors').write_bytes(b'')
+  assert apply.shipped_scales() == [2, 8] and apply.shipped_scales('photo') == [2, 4]
+  assert apply.shipped_weights(3, 'photo').name == 'srsenet_photo_x4.safetensors'
+  assert apply.shipped_weights(3).name == 'srsenet_x8.safetensors'
+  with pytest.raises(ConfigError, match='at most that of a photo net: x2, x4; for more'):
+    apply.shipped_weights(8, 'photo')
+  path = save(tmp_path / 'a.png', smooth(6, 5))
+  assert cli.main(['upscale', str(path), '--net=photo', f'--weights={tmp_path}']) == 2
+  assert '--net chooses among the shipped nets: leave it out' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('scale', ['0', '9', '1'])
