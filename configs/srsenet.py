@@ -12,7 +12,7 @@ trains the paper's net (it needs a GPU) on folders of images of any sizes; a fol
 as such. By default it trains on T91 and BSDS200 in $JAXGEN_DATA/sr. Variants: bundled, x2, x3, x4, x8;
 author_code_x2, ..._x4, ..._x8 (the authors' published code: one block used eight times, gates of width 16);
 figure2_x2, ..._x3, ..._x4, ..._x8 (an activation after each block's second convolution, as in the paper's
-figure); photo_x2, photo_x4 (not the paper's: crops as photographs are, compressed, noisy, a little blurred).
+figure); photo_x2, photo_x4 (not the paper's: crops as photographs are, compressed or noisy).
 
   python launch.py --config=configs/srsenet.py:x4 --workdir=runs/x4 --mode=evaluate --config.eval.sets=DIR,DIR
 
@@ -96,11 +96,11 @@ def _degradation(on: bool) -> ConfigDict:
   """Of low-resolution crops, in this order. All of it is ours: the paper's crops are only brought down."""
   degradation = ConfigDict()
   degradation.blur = (0.0, 0.6)  # sigma of a Gaussian, low-resolution pixels
-  degradation.blur_probability = 0.15 if on else 0.0  # share of the crops; 0: off
+  degradation.blur_probability = 0.0  # share of the crops; 0: off
   degradation.noise = (0.0, 4.0)  # sigma, levels of 255
-  degradation.noise_probability = 0.25 if on else 0.0
+  degradation.noise_probability = 0.2 if on else 0.0
   degradation.jpeg = (60, 95)  # quality, of libjpeg
-  degradation.jpeg_probability = 0.6 if on else 0.0
+  degradation.jpeg_probability = 0.5 if on else 0.0
   return degradation
 
 
