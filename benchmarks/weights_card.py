@@ -54,10 +54,8 @@ bicubically. Nothing is invented that is not in the picture: faces, text and tex
 pixels leave them.
 """
 PHOTO = """
-The photo nets (`--net photo`) learned from crops that were blurred (sigma {blur[0]:g} to {blur[1]:g} pixels,
-{blur_probability:.0%} of the crops), noisy (sigma {noise[0]:g} to {noise[1]:g} of 255, {noise_probability:.0%})
-and compressed (JPEG of quality {jpeg[0]} to {jpeg[1]}, {jpeg_probability:.0%}), in this order. Noise and strong
-compression among the limits below are those of the other nets.
+The photo nets (`--net photo`) learned from crops that were {kinds}, each drawn
+by itself, in this order. Noise and strong compression among the limits below are those of the other nets.
 """
 
 
@@ -83,13 +81,27 @@ def card(rows: dict[str, Any]) -> str:
   return CARD.format(
     terms=TERMS,
     training='\n'.join(training),
-    photo=PHOTO.format(**{k.removeprefix('degradation.'): x for k, x in photo.items()})
-    if photo
-    else '',
+    photo=PHOTO.format(kinds=_kinds(photo)) if photo else '',
     command=command,
     after=after,
     scores='\n'.join(scores),
   )
+
+
+def _kinds(config: dict[str, Any]) -> str:
+  """What the crops of a net for photographs have gone through."""
+  words = {
+    'blur': 'blurred (sigma {:g} to {:g} pixels, {:.0%} of them)',
+    'noise': 'noisy (sigma {:g} to {:g} of 255, {:.0%})',
+    'jpeg': 'compressed (JPEG of quality {:g} to {:g}, {:.0%})',
+  }
+  shares = {kind: config[f'degradation.{kind}_probability'] for kind in words}
+  found = [
+    text.format(*config[f'degradation.{kind}'], shares[kind])
+    for kind, text in words.items()
+    if shares[kind]
+  ]
+  return ', '.join(found)
 
 
 def _begun(row: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The shipped nets, their model card and the documentation say what the result file says."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -15,14 +16,27 @@ ROWS = json.loads((ROOT / 'benchmarks' / 'results' / 'srsenet_weights_cpu.json')
 ]
 
 
-@pytest.fixture(scope='module')
-def script():
+def imported(name):
   sys.path.insert(0, str(ROOT / 'benchmarks'))
   try:
-    import srsenet_weights
+    return importlib.import_module(name)
   finally:
     sys.path.pop(0)
-  return srsenet_weights
+
+
+@pytest.fixture(scope='module')
+def script():
+  return imported('srsenet_weights')
+
+
+@pytest.fixture(scope='module')
+def photo_script():
+  return imported('srsenet_photo')
+
+
+@pytest.fixture(scope='module')
+def readings_script():
+  return imported('srsenet_readings')
 
 
 @pytest.mark.parametrize('name', ROWS)
@@ -55,7 +69,8 @@ def test_the_card_tells_what_a_net_went_on_from_and_what_a_photo_net_learned(scr
   text = script.card({'x4': row, 'photo_x2': {**row, 'scale': 2, 'config': photo}})
   assert '| x4 | srsenet_x2, then srsenet_x4 (9,544) | 5,000 (' in text and '| 16 | 96 |' in text
   assert '--config.init_from=jaxgen/weights/srsenet_x4.safetensors' in text
-  assert '--config.num_steps=5000' in text and 'compressed (JPEG of quality 60 to 95, 60%)' in text
+  assert '--config.num_steps=5000' in text and 'compressed (JPEG of quality 60 to 95, 50%)' in text
+  assert 'crops that were noisy (sigma 0 to 4 of 255, 20%), ' in text
   assert 'photo' not in script.beside_the_paper({'x4': row, 'photo_x2': row})
   assert 'after srsenet_x2, then srsenet_x4 (9,544)' in script.beside_the_paper({'x4': row})
 
@@ -84,3 +99,58 @@ def test_a_config_of_before_a_key_is_completed_with_what_it_did(script):
   configs.check(found)
   assert found.scale == 4 and found.eval.jpeg_quality == 0 and not script.nets.is_photo(found)
   assert script.nets.is_photo(configs.load('srsenet:photo_x4'))
+
+
+def photo_row(photo, clean, quality):
+  return {'qualities': {quality: {'set14': {'photo': photo, 'clean': clean, 'bicubic': 27.0}}}}
+
+
+def test_photo_may_be_the_default_where_it_is_better_and_hardly_worse_on_clean_images(photo_script):
+  may = photo_script.may_be_default
+  assert may(photo_row(28.01, 28.0, '75')) and not may(photo_row(27.99, 28.0, '75'))
+  assert may(photo_row(27.86, 28.0, '0')) and not may(photo_row(27.84, 28.0, '0'))
+  qualities = {str(q): photo_row(28.0, 27.5, '0')['qualities']['0'] for q in photo_script.QUALITIES}
+  report = {'machine': {'processor': 'P', 'cores': 2, 'date': '2026-01-02T'}, 'rows': {'x2': {}}}
+  report['rows']['x2']['qualities'] = qualities
+  text = photo_script.page(report)
+  assert '| x2 | set14 | none | 28.00 | 27.50 | 27.00 | +0.50 |' in text
+
+
+def test_readings_are_compared_seed_by_seed(readings_script):
+  def runs(*values):
+    sets = readings_script.SETS
+    return {
+      str(i): {of: {'psnr': x, 'ssim_matlab': 0.9} for of in sets} for i, x in enumerate(values)
+    }
+
+  found = readings_script.differences(runs(31.0, 32.5), runs(30.0, 31.0, 35.0))
+  psnr = found['set5']['psnr']
+  assert psnr['mean'] == 1.25 and psnr['n'] == 2
+  assert psnr['interval95'] == pytest.approx(12.706 * 0.25, rel=1e-3)
+  assert found['bsd100']['ssim_matlab']['interval95'] == 0
+
+
+def test_the_readings_page_says_what_its_result_file_says(readings_script):
+  path = ROOT / 'benchmarks' / 'results' / 'srsenet_readings_cpu.json'
+  assert readings_script.page(json.loads(path.read_text())) == readings_script.PAGE.read_text()
+
+
+def test_a_finished_run_of_before_a_key_is_reused_and_one_of_another_config_refused(
+  readings_script, tmp_path
+):
+  config, _ = readings_script.rows.configured(readings_script.TABLE, 'bundled', 0, ())
+  saved = configs.to_json(config)
+  del saved['degradation']
+  (tmp_path / 'config.json').write_text(json.dumps(saved))
+  assert readings_script.finished(tmp_path, config) is None
+  sets = {of: {'psnr': 30.0} for of in readings_script.SETS}
+  found = {'step': config.num_steps, 'sets': sets}
+  (tmp_path / 'evaluation.json').write_text(json.dumps(found))
+  assert readings_script.finished(tmp_path, config) == found
+  (tmp_path / 'evaluation.json').write_text(json.dumps({**found, 'sets': {'heldout': {}}}))
+  assert readings_script.finished(tmp_path, config) is None
+  other, _ = readings_script.rows.configured(
+    readings_script.TABLE, 'bundled', 0, ('model.se_width=16',)
+  )
+  with pytest.raises(SystemExit, match=r'another config: model\.se_width: 4 -> 16'):
+    readings_script.finished(tmp_path, other)
