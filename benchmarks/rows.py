@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import machine
 import numpy as np
+from ml_collections import ConfigDict
 from scipy import stats
 
 from jaxgen import config as configs
@@ -64,25 +65,25 @@ def main(table: Table, description: str) -> None:
   rows = {}
   for row in args.rows.split(','):
     rows[row] = [
-      _figures(table, args.prefix + row, seed, args, reporter) for seed in range(args.seeds)
+      figures(table, args.prefix + row, seed, args, reporter) for seed in range(args.seeds)
     ]
     report = {
       'command': f'{table.system}_rows.py --prefix {args.prefix!r} --set {args.set} --seeds {args.seeds}',
       'environment': machine.describe(),
       'steps': rows[row][0]['step'],
-      'summary': {name: summary(figures, table.figures) for name, figures in rows.items()},
+      'summary': {name: summary(found, table.figures) for name, found in rows.items()},
       'runs': rows,
     }
     write_json(args.out, report)
   _print(report['summary'], table.shown, reporter)
 
 
-def _figures(
-  table: Table, variant: str, seed: int, args: argparse.Namespace, reporter: Reporter
-) -> dict[str, Any]:
-  """evaluation.json of one run, trained first where it is not there."""
+def configured(
+  table: Table, variant: str, seed: int, pairs: Sequence[str]
+) -> tuple[ConfigDict, str]:
+  """The config of one run and the name of its folder; `pairs` are KEY=VALUE of --set."""
   config = configs.load(f'{table.system}:{variant}')
-  overrides = dict(pair.split('=', 1) for pair in args.set)
+  overrides = dict(pair.split('=', 1) for pair in pairs)
   for key, value in overrides.items():
     config.update_from_flattened_dict(
       {key: configs.parsed(key, value, configs.flatten(config)[key])}
@@ -90,19 +91,28 @@ def _figures(
   config.seed = seed
   configs.check(config)
   tag = configs.digest(sorted(overrides.items())) if overrides else 'default'
-  workdir = args.runs / f'{variant}-{tag}-{seed}'
+  return config, f'{variant}-{tag}-{seed}'
+
+
+def figures(
+  table: Table, variant: str, seed: int, args: argparse.Namespace, reporter: Reporter
+) -> dict[str, Any]:
+  """evaluation.json of one run, trained first where it is not there; of `args` it takes set, runs, evaluate."""
+  config, name = configured(table, variant, seed, args.set)
+  workdir = args.runs / name
   reporter.say(f'{variant}, seed {seed}: {workdir}')
   training.train(config, workdir, reporter)
   path = workdir / 'evaluation.json'
   if args.evaluate and not table.complete(json.loads(path.read_text())):
-    more = {key: value for key, value in table.whole.items() if key not in overrides}
+    given = {pair.split('=', 1)[0] for pair in args.set}
+    more = {key: value for key, value in table.whole.items() if key not in given}
     config.update_from_flattened_dict(more)
     inference.evaluate(workdir, given=config, reporter=reporter)
   jax.clear_caches()
   return json.loads(path.read_text())
 
 
-def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+def summary(runs: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
   """Mean and 95 % t interval over seeds of every figure that is a number.
 
   Figures of the test set are named 'test.NAME', those of other splits 'SPLIT.NAME'. Single images are left out.
@@ -111,7 +121,7 @@ def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, An
     configs.flatten(
       {'test': {k: f.get(k) for k in names}} | {k: v for k, v in f.items() if isinstance(v, dict)}
     )
-    for f in figures
+    for f in runs
   ]
   result = {}
   for key in flat[0]:
@@ -119,9 +129,14 @@ def summary(figures: list[dict[str, Any]], names: Sequence[str]) -> dict[str, An
       continue
     values = [f.get(key) for f in flat]
     if all(isinstance(v, int | float) for v in values):
-      half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else 0.0
-      result[key] = {'mean': float(np.mean(values)), 'interval95': float(half), 'n': len(values)}
+      result[key] = mean_interval(values)
   return result
+
+
+def mean_interval(values: Sequence[float]) -> dict[str, float | int]:
+  """Mean and half of the 95 % t interval; 0 where there is one value."""
+  half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else 0.0
+  return {'mean': float(np.mean(values)), 'interval95': float(half), 'n': len(values)}
 
 
 def _print(summaries: dict[str, Any], shown: Sequence[str], reporter: Reporter) -> None:
