@@ -36,11 +36,13 @@ class Photo(NamedTuple):
     pixels: uint8 or uint16 [H, W, C].
     format: Pillow's name of the file format.
     info: metadata to be written again.
+    notes: what a person should know of how it was read, each a sentence without a full stop.
   """
 
   pixels: np.ndarray
   format: str
   info: dict[str, Any]
+  notes: tuple[str, ...] = ()
 
 
 def as_array(image: Image.Image, mode: str) -> np.ndarray:

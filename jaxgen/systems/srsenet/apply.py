@@ -207,7 +207,7 @@ def run(
     options: how.
     tally: counts what became of them, also where a stop signal ends this.
     say: is told of each file written.
-    warn: is told of each file that failed.
+    warn: is told of each file that failed, and of what was to be noted of one that did not.
   """
 
   def fail(reason: str) -> None:
@@ -221,7 +221,7 @@ def run(
       size = read_size(job.source)
       check_fits(job.source, size, upscaler, options)
       check_writable(job.target.parent)
-      _one(job, upscaler, options, say, f'({number})' if len(plan.jobs) > 1 else '')
+      _one(job, upscaler, options, say, warn, f'({number})' if len(plan.jobs) > 1 else '')
       tally.upscaled += 1
     except (UserError, OSError, MemoryError, JaxRuntimeError) as error:
       ended = isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
@@ -239,10 +239,17 @@ def _waiting(plan: Plan, options: Options, tally: Tally) -> Iterator[tuple[FileJ
 
 
 def _one(
-  job: FileJob, upscaler: Upscaler, options: Options, say: Callable[[str], None], number: str
+  job: FileJob,
+  upscaler: Upscaler,
+  options: Options,
+  say: Callable[[str], None],
+  warn: Callable[[str], None],
+  number: str,
 ) -> None:
   began = time.monotonic()
   photo, written = read_photo(job.source), sheet_path(job.target)
+  for note in photo.notes:
+    warn(f'warning: {job.source}: {note}')
   if options.overwrite or not job.target.exists():  # only the sheet may be missing
     written = upscale_photo(photo, job.target, upscaler, options)
   if options.sheet and (options.overwrite or not sheet_path(job.target).exists()):

@@ -108,6 +108,18 @@ def test_a_bad_image_of_a_folder_is_named_and_the_rest_goes_on(upscale, tmp_path
   assert err[2] == 'error: 2 of 4 failed'
 
 
+def test_what_is_to_be_noted_of_a_file_is_told_with_its_name(
+  upscale, tmp_path, monkeypatch, capsys
+):
+  save(tmp_path / 'a.png', smooth(12, 10))
+  read = apply.read_photo
+  noted = ('the gain map is left out',)
+  monkeypatch.setattr(apply, 'read_photo', lambda path: read(path)._replace(notes=noted))
+  assert upscale(tmp_path / 'a.png') == 0
+  assert f'warning: {tmp_path}/a.png: {noted[0]}' in capsys.readouterr().err.replace('\n', '')
+  assert (tmp_path / 'a_x4.png').exists()
+
+
 def test_what_is_named_and_is_no_image_or_nothing_has_failed(upscale, tmp_path, capsys):
   save(tmp_path / 'a.png', smooth(6, 5))
   (tmp_path / 'notes.txt').write_text('no image')
