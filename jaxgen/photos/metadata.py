@@ -11,7 +11,8 @@ from jaxgen.photos.chunks import is_lossless_webp, png_chunks
 from jaxgen.photos.pixels import Photo
 
 # Chunks of colour that hold for an image of another size, and that Pillow does not write by itself.
-_COLOUR_CHUNKS = (b'gAMA', b'cHRM', b'sRGB', b'cICP')
+# The last four, in the standard's spelling and that of its draft, go with cICP.
+_COLOUR_CHUNKS = (b'gAMA', b'cHRM', b'sRGB', b'cICP', b'mDCV', b'cLLI', b'mDCv', b'cLLi')
 _XMP_TEXT = 'XML:com.adobe.xmp'
 _PIXELS_WIDE, _PIXELS_HIGH = 0xA002, 0xA003  # of EXIF
 IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
@@ -112,6 +113,8 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
     options |= {'lossless': True} if info['lossless'] else {'quality': quality}
   elif kind == 'AVIF':
     options |= {'quality': quality}
+  elif kind == 'TIFF':
+    options['colour_tags'] = info.get('colour_tags', [])
   elif kind == 'PNG':
     options['pnginfo'] = _png_info(info)
   return options

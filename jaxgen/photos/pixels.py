@@ -64,9 +64,10 @@ def as_array(image: Image.Image, mode: str) -> np.ndarray:
 
 
 def straight(pixels: np.ndarray) -> np.ndarray:
-  """Colours that were stored multiplied by alpha."""
+  """Colours that were stored multiplied by alpha, of uint8 or uint16."""
+  top = np.iinfo(pixels.dtype).max
   alpha = np.maximum(pixels[..., -1:], 1).astype(np.float64)
-  colours = np.minimum(np.round(pixels[..., :-1] * (65535 / alpha)), 65535).astype(np.uint16)
+  colours = np.minimum(np.round(pixels[..., :-1] * (top / alpha)), top).astype(pixels.dtype)
   return np.concatenate([colours, pixels[..., -1:]], -1)
 
 

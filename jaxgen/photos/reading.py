@@ -11,27 +11,19 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from jaxgen.errors import DataError
+from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
+from jaxgen.photos.checks import check_kind, file_format, rawmode
 from jaxgen.photos.chunks import png_chunks
+from jaxgen.photos.colours import cleaned_xmp, is_multiplied, read_colours
+from jaxgen.photos.depth import full_range, restored
+from jaxgen.photos.formats import foreign
+from jaxgen.photos.inks import from_inks
+from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.metadata import read_metadata
 from jaxgen.photos.pixels import Photo, Size, as_array, straight, turned
-from jaxgen.photos.tiff import read_tiff16, tiff_orientation
+from jaxgen.photos.tiff import page_size, read_page
+from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 
-# What Pillow writes as it reads it: not icons, whose sizes are fixed, nor maps of one bit.
-_KEPT_FORMATS = (
-  'PNG',
-  'JPEG',
-  'TIFF',
-  'WEBP',
-  'AVIF',
-  'GIF',
-  'BMP',
-  'DIB',
-  'PPM',
-  'TGA',
-  'JPEG2000',
-  'PCX',
-  'SGI',
-)
 _LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
 
 
@@ -42,16 +34,15 @@ def read_size(path: Path) -> Size:
     DataError: no such file, or not an image that can be kept whole.
   """
   with _told(path), _opened(path) as image:
+    if isinstance(image, BmpPixels):
+      return Size(image.height, image.width, image.channels, 8, image.format)
     if not isinstance(image, Image.Image):
-      height, width = image.imagelength, image.imagewidth
-      if tiff_orientation(image) >= 5:
-        height, width = width, height
-      return Size(height, width, image.samplesperpixel, 16, 'TIFF')
+      return page_size(image)
     width, height = image.size
     if _orientation(image, path) >= 5:
       width, height = height, width
     mode, depth = _kept(image)
-    return Size(height, width, len(mode), depth, _format(image))
+    return Size(height, width, len(mode), depth, file_format(image))
 
 
 def read_photo(path: Path) -> Photo:
@@ -61,41 +52,78 @@ def read_photo(path: Path) -> Photo:
     DataError: no such file, damaged, or not an image that can be kept whole.
   """
   with _told(path), _opened(path) as image:
+    if isinstance(image, BmpPixels):
+      return read_bmp(image, path)
     if not isinstance(image, Image.Image):
-      return read_tiff16(image)
-    mode, depth = _kept(image)
-    if depth == 16:
-      pixels = _deep_pixels(image, path, len(mode))
-    else:
-      top, clear = _LEVELS.get(_rawmode(image)), image.info.get('transparency')
-      if top and isinstance(clear, int) and clear <= top:  # Pillow spreads the pixels, not this
-        image.info['transparency'] = clear * 255 // top
-      image.load()
-      pixels = as_array(image, mode)
+      return read_page(image, path)
+    stated, notes = read_colours(image, path)
+    pixels, profile, more = _pixels(image, path)
     pixels = turned(pixels, _orientation(image, path))
-    return Photo(pixels, _format(image), read_metadata(image, path))
+    info = {**read_metadata(image, path), **stated}
+    if profile:
+      info['icc_profile'] = profile
+    if 'xmp' in info:
+      info['xmp'] = cleaned_xmp(image, info['xmp'])
+    return Photo(pixels, file_format(image), info, notes + more)
+
+
+def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, tuple[str, ...]]:
+  """Pixels as they lie, the profile that they were converted to, and notes; `image` is loaded afterwards."""
+  mode, depth = _kept(image)
+  if depth == 16:
+    return _at_full_range(_deep_pixels(image, path, len(mode)), image, path)
+  top, clear = _LEVELS.get(rawmode(image)), image.info.get('transparency')
+  if top and isinstance(clear, int) and clear <= top:  # Pillow spreads the pixels, not this
+    image.info['transparency'] = clear * 255 // top
+  image.load()
+  if image.mode == 'CMYK':
+    rgb, profile, notes = from_inks(image, image.info.get('icc_profile'))
+    return as_array(rgb, 'RGB'), profile, notes
+  pixels = as_array(image, mode)
+  if image.format == 'JPEG2000' and image.mode != 'P':
+    pixels = restored(pixels, jpeg2000_facts(path).depths[0])
+  return straight(pixels) if is_multiplied(image, path) else pixels, None, ()
+
+
+def _at_full_range(
+  pixels: np.ndarray, image: Image.Image, path: Path
+) -> tuple[np.ndarray, None, tuple[str, ...]]:
+  """Levels of 16 bits where the file holds fewer; as `_pixels`."""
+  if image.format == 'JPEG2000':
+    return restored(pixels, jpeg2000_facts(path).depths[0]), None, ()
+  if image.format == 'TIFF':
+    pixels, notes = scaled_by_tags(pixels, image.tag_v2)
+    return pixels, None, notes
+  return pixels, None, ()
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
   """An image that Pillow can decode whole, or the page of a TIFF file that only tifffile can."""
+  if what := foreign(path):
+    raise DataError(f'{path}: {what}')
   with path.open('rb') as file:
     head = file.read(4)
+  if head[:2] == b'BM' or int.from_bytes(head, 'little') in DIB_HEADERS:
+    pixels = bmp_pixels(path)
+    if pixels:
+      yield pixels
+      return
   if head in (b'II*\x00', b'MM\x00*', b'II+\x00', b'MM\x00+'):
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
       page = tiff.pages[0]
-      rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and page.samplesperpixel in (3, 4)
-      apart = rgb and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
-      grey_alpha = page.photometric in (0, 1) and page.samplesperpixel == 2
-      if page.dtype == np.uint16 and (apart or grey_alpha):
+      check_tiff(page, path)
+      if is_read_here(page):
         _check_single(len(tiff.pages), path)
         yield page
         return
   # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
   with path.open('rb') as file, Image.open(file) as image:
-    _check_kind(image, path)
+    if image.format != 'MPO':  # of the pictures in a phone's JPEG the first is the photo
+      _check_single(getattr(image, 'n_frames', 1), path)
+    check_kind(image, path)
     yield image
 
 
@@ -104,45 +132,14 @@ def _check_single(count: int, path: Path) -> None:
     raise DataError(f'{path}: has {count} frames or pages: only single images are read')
 
 
-def _check_kind(image: Image.Image, path: Path) -> None:
-  """Refuses what would lose something without a word."""
-  if image.format != 'MPO':  # of the pictures in a phone's JPEG the first is the photo
-    _check_single(getattr(image, 'n_frames', 1), path)
-  rawmode, better = _rawmode(image), 'save it with 8 or 16 bits a channel'
-  if image.mode == 'F' or (image.mode == 'I' and image.format != 'PPM'):
-    raise DataError(f'{path}: pixels of 32 bits, or with a sign: {better}')
-  if image.format == 'PPM' and image.mode == 'RGB' and image.tile and _is_wide(image.tile[0].args):
-    raise DataError(f'{path}: 16 bits of colour in a PPM file: save it as PNG or TIFF')
-  if image.mode in ('LAB', 'HSV') or (image.mode == 'CMYK' and ';16' in rawmode):
-    raise DataError(f'{path}: {image.mode} of this kind cannot be kept: save it as RGB')
-  Image.init()
-  if _format(image) not in Image.SAVE or _format(image) not in _KEPT_FORMATS:
-    raise DataError(f'{path}: {image.format} can be read but not written: save it as PNG')
-
-
-def _is_wide(args: Any) -> bool:
-  """Whether a decoder of PPM gets a highest level above 255."""
-  return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255
-
-
-def _format(image: Image.Image) -> str:
-  return 'JPEG' if image.format == 'MPO' else str(image.format)
-
-
-def _rawmode(image: Image.Image) -> str:
-  """How Pillow's decoder names the pixels in the file."""
-  args = image.tile[0].args if image.tile else ''
-  return str(args[0] if isinstance(args, tuple) and args else args)
-
-
 def _kept(image: Image.Image) -> tuple[str, int]:
   """The mode of grey or RGB, with or without alpha, that holds all of an image, and its depth."""
   transparent = 'transparency' in image.info
   if image.mode.startswith('I'):
     return 'LA' if transparent else 'L', 16
-  rawmode = _rawmode(image)
-  if image.format in ('PNG', 'TIFF') and ';16' in rawmode:
-    if rawmode.startswith('LA'):
+  raw = rawmode(image)
+  if image.format in ('PNG', 'TIFF') and ';16' in raw:
+    if raw.startswith('LA'):
       return 'LA', 16
     return 'RGBA' if transparent or image.mode == 'RGBA' else 'RGB', 16
   transparent = transparent or bool({'A', 'a'} & set(image.getbands()))
@@ -155,22 +152,24 @@ def _kept(image: Image.Image) -> tuple[str, int]:
 
 def _deep_pixels(image: Image.Image, path: Path, channels: int) -> np.ndarray:
   """16-bit pixels; `image` is loaded afterwards."""
-  rawmode = _rawmode(image)
+  raw = rawmode(image)
   if image.mode.startswith('I'):
+    twelve = rawmode(image) == 'I;12'
     image.load()
     pixels = as_array(image, image.mode).astype(np.uint16)
+    pixels = full_range(pixels, 12) if twelve else pixels
     if image.format == 'TIFF' and image.tag_v2.get(262) == 0:  # white is zero
       pixels = 65535 - pixels
-  elif rawmode.startswith('LA'):
+  elif raw.startswith('LA'):
     bytes_ = _decoded(image, 'RGBA')  # of the same number of bits, taken apart here
     pixels = bytes_[..., ::2].astype(np.uint16) << 8 | bytes_[..., 1::2]
   else:
-    name, end = rawmode.replace('RGBa', 'RGBA').split(';16')
+    name, end = raw.replace('RGBa', 'RGBA').split(';16')
     big = end == 'B' or (end == 'N' and sys.byteorder == 'big')
     with path.open('rb') as file, Image.open(file) as again:
       pixels = _decoded(again, f'{name};16{"B" if big else "L"}').astype(np.uint16) << 8
     pixels |= _decoded(image, f'{name};16{"L" if big else "B"}')
-    if rawmode.startswith('RGBa'):
+    if raw.startswith('RGBa'):
       pixels = straight(pixels)
   if 'transparency' in image.info and pixels.shape[-1] < channels:
     seen = (pixels != np.array(image.info['transparency'], np.uint16)).any(-1, keepdims=True)

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from jaxgen.photos.metadata import IFDS, KEPT_TAGS, encoded
-from jaxgen.photos.pixels import Photo, straight, turned
+from jaxgen.photos.pixels import Photo, Size, turned
+from jaxgen.photos.tiff_pixels import colour_tags, decode_page, depth_and_channels
 
 _TIFF_LIMIT = 2**32
 
@@ -20,17 +21,18 @@ def tiff_orientation(page: Any) -> int:
   return int(tag.value) if tag else 1
 
 
-def read_tiff16(page: Any) -> Photo:
-  """A photo of tifffile's page of uint16."""
-  import tifffile
+def page_size(page: Any) -> Size:
+  """What the header says of tifffile's page."""
+  height, width = page.imagelength, page.imagewidth
+  if tiff_orientation(page) >= 5:
+    height, width = width, height
+  depth, channels = depth_and_channels(page)
+  return Size(height, width, channels, depth, 'TIFF')
 
-  pixels = page.asarray()
-  if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-    pixels = np.moveaxis(pixels, 0, -1)
-  if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-    pixels = np.concatenate([65535 - pixels[..., :1], pixels[..., 1:]], -1)
-  if tuple(page.extrasamples)[:1] == (tifffile.EXTRASAMPLE.ASSOCALPHA,):
-    pixels = straight(pixels)
+
+def read_page(page: Any, path: Path) -> Photo:
+  """A photo of tifffile's page."""
+  pixels, notes = decode_page(page, path)
   exif = Image.Exif()
   values = {tag.code: tag.value for tag in page.tags.values()}
   for code in KEPT_TAGS & set(values):
@@ -42,7 +44,8 @@ def read_tiff16(page: Any) -> Photo:
       exif[code] = values[code][0] / values[code][1]
       exif[296] = int(values.get(296, 2))
   info = {'icc_profile': values.get(34675), 'exif': exif.tobytes() if len(exif) else b''}
-  return Photo(turned(pixels, tiff_orientation(page)), 'TIFF', info)
+  info['colour_tags'] = colour_tags(values)
+  return Photo(turned(pixels, tiff_orientation(page)), 'TIFF', info, notes)
 
 
 def write_tiff(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None:
@@ -64,6 +67,8 @@ def write_tiff(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None:
       tags.append((code, 'B', len(value), value, True))
     elif isinstance(value, int):
       tags.append((code, 'H', 1, value, True))
+  stated = options.get('colour_tags', [])
+  tags = [tag for tag in tags if tag[0] not in {code for code, *_ in stated}] + stated
   big = pixels.nbytes > _TIFF_LIMIT * 3 // 4
   inner = {} if big else {int(ifd): encoded(exif).get_ifd(ifd) for ifd in IFDS if ifd in exif}
   tifffile.imwrite(

@@ -7,7 +7,10 @@ from PIL import Image
 
 from jaxgen.errors import UserError
 from jaxgen.files import temporary_beside
+from jaxgen.photos.bmp import write_bmp
 from jaxgen.photos.chunks import write_png16
+from jaxgen.photos.colours import restate
+from jaxgen.photos.gif import gif_image
 from jaxgen.photos.metadata import save_options
 from jaxgen.photos.pixels import Photo
 from jaxgen.photos.tiff import write_tiff
@@ -72,7 +75,17 @@ class PhotoWriter:
       write = write_png16 if like.format == 'PNG' else write_tiff
       write(path, self._pixels, options)
       return
-    image = self._image or Image.fromarray(self._pixels[..., 0])
-    if like.format == 'GIF':
-      image = image.convert('RGBA') if channels in (2, 4) else image
+    image, colour = (
+      self._image or Image.fromarray(self._pixels[..., 0]),
+      like.info.get('bmp_colour'),
+    )
+    if like.format in ('BMP', 'DIB') and (colour or channels == 4):
+      write_bmp(path, image, options.get('dpi'), colour, file_header=like.format == 'BMP')
+      return
+    if like.format == 'GIF' and channels in (2, 4):
+      image, clear = gif_image(image)
+      options |= {} if clear is None else {'transparency': clear, 'optimize': False}
+    elif like.format == 'JPEG2000' and like.info.get('codestream'):
+      options['no_jp2'] = True
     image.save(path, format=like.format, **options)
+    restate(path, like.format, like.info)

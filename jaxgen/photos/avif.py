@@ -1,0 +1,116 @@
+"""What Pillow does not tell of AVIF files: depth, colours by code points, further pictures."""
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgen.photos.boxes import Box, box_content, inner_boxes, outer_box
+
+_APPLE_GAIN_MAP = b'urn:com:apple:photo:2020:aux:hdrgainmap'
+# Of the code points of ITU-T H.273: primaries and transfer that writers of plain sRGB name, or leave open.
+PLAIN_PRIMARIES, PLAIN_TRANSFER = (1, 2), (2, 13)
+
+
+class AvifFacts(NamedTuple):
+  """What the boxes of a file say of its picture.
+
+  Attributes:
+    depth: bits a channel.
+    nclx: code points of primaries and transfer, where the file names them.
+    gain_map: whether there is one beside the picture.
+    light: whether the levels of the mastering display, or of the brightest light, are named.
+  """
+
+  depth: int = 8
+  nclx: tuple[int, int] | None = None
+  gain_map: bool = False
+  light: bool = False
+
+
+def avif_facts(path: Path) -> AvifFacts:
+  """Reads the boxes; what is damaged is left out, since the decoder tells of it."""
+  try:
+    return _facts(box_content(path, outer_box(path, b'meta')))
+  except (struct.error, IndexError, KeyError):
+    return AvifFacts()
+
+
+def _facts(meta: bytes) -> AvifFacts:
+  top = {box.name: box for box in inner_boxes(meta, 4)}
+  primary = _number(meta, top[b'pitm'].start + 4, meta[top[b'pitm'].start] > 0)
+  held = {box.name: box for box in inner_boxes(meta, top[b'iprp'].start, top[b'iprp'].end)}
+  properties = list(inner_boxes(meta, held[b'ipco'].start, held[b'ipco'].end))
+  items = _associations(meta, held[b'ipma'])
+  depth, nclx, light = 8, None, False
+  tiles = _parts(meta, top.get(b'iref'), primary)
+  for item in (primary, *tiles):
+    for number in items.get(item, ()):
+      box = properties[number - 1]
+      content = meta[box.start : box.end]
+      if box.name == b'av1C':
+        depth = max(depth, 12 if content[2] & 0x20 else 10 if content[2] & 0x40 else 8)
+      elif box.name == b'pixi':
+        depth = max(depth, *content[5 : 5 + content[4]])
+      elif box.name == b'colr' and content[:4] == b'nclx' and item == primary:
+        nclx = struct.unpack_from('>HH', content, 4)
+      elif box.name in (b'clli', b'mdcv'):
+        light = True
+  return AvifFacts(depth, nclx, _has_gain_map(meta, top.get(b'iinf')), light)
+
+
+def _number(data: bytes, at: int, wide: bool) -> int:
+  return int(struct.unpack_from('>I' if wide else '>H', data, at)[0])
+
+
+def _associations(meta: bytes, box: Box) -> dict[int, list[int]]:
+  """Numbers of properties, from 1, by item."""
+  version, flags = meta[box.start], meta[box.start + 3]
+  count, at = _number(meta, box.start + 4, True), box.start + 8
+  items = {}
+  for _ in range(count):
+    item = _number(meta, at, version > 0)
+    at += 4 if version > 0 else 2
+    many = meta[at]
+    at += 1
+    wide = flags & 1
+    size = 2 if wide else 1
+    items[item] = [
+      _number(meta, at + i * 2, False) & 0x7FFF if wide else meta[at + i] & 0x7F
+      for i in range(many)
+    ]
+    at += many * size
+  return items
+
+
+def _parts(meta: bytes, references: Box | None, item: int) -> list[int]:
+  """The items that a picture of tiles is made of."""
+  if references is None:
+    return []
+  wide, found = meta[references.start] > 0, []
+  size = 4 if wide else 2
+  for box in inner_boxes(meta, references.start + 4, references.end):
+    if box.name == b'dimg' and _number(meta, box.start, wide) == item:
+      count = _number(meta, box.start + size, False)
+      found += [_number(meta, box.start + size + 2 + i * size, wide) for i in range(count)]
+  return found
+
+
+def _has_gain_map(meta: bytes, box: Box | None) -> bool:
+  """By the kinds of the items: a picture that is made of another and its map; or by Apple's name of it."""
+  derived = box is not None and b'tmap' in meta[box.start : box.end]
+  return derived or _APPLE_GAIN_MAP in meta
+
+
+def restate_avif(path: Path, nclx: tuple[int, int]) -> None:
+  """Puts primaries and transfer into a file that Pillow wrote, which names those of sRGB.
+
+  Raises:
+    ValueError: it names none.
+  """
+  box = outer_box(path, b'meta')
+  at = box_content(path, box).find(b'colrnclx')
+  if box is None or at < 0:
+    raise ValueError('the AVIF encoder names no colours, so others cannot be named in their place')
+  with path.open('r+b') as file:
+    file.seek(box.start + at + 8)
+    file.write(struct.pack('>HH', *nclx))

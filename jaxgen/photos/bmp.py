@@ -1,0 +1,219 @@
+"""BMP files with transparency or a colour space, whose headers Pillow neither reads whole nor writes."""
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.errors import DataError
+from jaxgen.photos.depth import full_range
+from jaxgen.photos.pixels import Photo
+
+DIB_HEADERS = (40, 52, 56, 108, 124)  # bytes, by which bitmaps without a file's header begin
+_FILE_HEADER = 14
+_V4, _V5 = 108, 124
+_PLAIN, _BIT_FIELDS, _ALPHA_BIT_FIELDS = 0, 3, 6
+_CALIBRATED, _SRGB = 0, 0x73524742
+_EMBEDDED, _LINKED = 0x4D424544, 0x4C494E4B
+_INCH = 39.3701  # a metre
+_ENDPOINTS = 48  # bytes, with the three gammas
+
+
+class BmpColour(NamedTuple):
+  """A colour space as the header states it.
+
+  Attributes:
+    kind: of the space, as a number of four letters.
+    endpoints: primaries and gammas, as they lie in the file.
+    intent: of rendering.
+    profile: ICC, embedded.
+  """
+
+  kind: int
+  endpoints: bytes
+  intent: int = 0
+  profile: bytes = b''
+
+
+class BmpPixels(NamedTuple):
+  """Pixels by masks.
+
+  Attributes:
+    height: in pixels.
+    width: in pixels.
+    bits: of a pixel, 16 or 32.
+    masks: of red, green, blue and alpha.
+    start: of the pixels in the file.
+    downwards: the first row is the upper one.
+    dpi: horizontal and vertical; None where it is not said.
+    format: Pillow's name of it, BMP or DIB.
+  """
+
+  height: int
+  width: int
+  bits: int
+  masks: tuple[int, ...]
+  start: int
+  downwards: bool
+  dpi: tuple[float, float] | None
+  format: str
+
+  @property
+  def channels(self) -> int:
+    """3 or 4."""
+    return 4 if self.masks[3] else 3
+
+  def decode(self, path: Path) -> np.ndarray:
+    """[H, W, 3 or 4] uint8."""
+    stride = (self.width * self.bits + 31) // 32 * 4
+    with path.open('rb') as file:
+      file.seek(self.start)
+      data = file.read(stride * self.height)
+    if len(data) < stride * self.height:
+      raise struct.error(f'{stride * self.height - len(data)} bytes of pixels are missing')
+    rows = np.frombuffer(data, np.uint8).reshape(self.height, stride)
+    values = np.ascontiguousarray(rows[:, : self.width * self.bits // 8]).view(
+      f'<u{self.bits // 8}'
+    )
+    values = values if self.downwards else values[::-1]
+    planes = []
+    for mask in self.masks[: self.channels]:
+      low = (mask & -mask).bit_length() - 1
+      planes.append(full_range((values & mask) >> low, (mask >> low).bit_length()))
+    return np.stack(planes, -1)
+
+
+def bmp_pixels(path: Path) -> BmpPixels | None:
+  """The pixels where masks say how they lie and one is of alpha, or Pillow does not know them; else None.
+
+  Raises:
+    DataError: channels of more than 8 bits.
+  """
+  header, at = _header(path)
+  if len(header) < 40:
+    return None
+  width, height = struct.unpack_from('<ii', header, 4)
+  bits, compression = struct.unpack_from('<HI', header, 14)
+  if compression not in (_BIT_FIELDS, _ALPHA_BIT_FIELDS) or bits not in (16, 32):
+    return None
+  # Behind a header of 40 bytes, or in a longer one at the same place.
+  with path.open('rb') as file:
+    file.seek(at + 40)
+    masks = struct.unpack('<4I', file.read(16).ljust(16, b'\0'))
+  if len(header) < 56 and compression == _BIT_FIELDS:
+    masks = (*masks[:3], 0)
+  if not all(masks[:3]) or not _are_runs(masks):
+    return None
+  if any((mask >> (mask & -mask).bit_length() - 1).bit_length() > 8 for mask in masks if mask):
+    raise DataError(
+      f'{path}: BMP of more than 8 bits a channel, of which 8 can be written: save it as PNG or TIFF'
+    )
+  across, down = struct.unpack_from('<ii', header, 24)
+  dpi = (across / _INCH, down / _INCH) if across > 0 and down > 0 else None
+  inside = len(header) + (16 if compression == _ALPHA_BIT_FIELDS else 12) * (len(header) == 40)
+  start = at + inside
+  if at:
+    with path.open('rb') as file:
+      start = struct.unpack('<10xI', file.read(14))[0]
+  kind = 'BMP' if at else 'DIB'
+  return BmpPixels(abs(height), width, bits, masks, start, height < 0, dpi, kind)
+
+
+def _are_runs(masks: tuple[int, ...]) -> bool:
+  """Whether the bits of each lie together, and none is of two."""
+  runs = (mask // (mask & -mask) + 1 for mask in masks if mask)
+  return all(x & (x - 1) == 0 for x in runs) and sum(masks).bit_count() == sum(
+    mask.bit_count() for mask in masks
+  )
+
+
+def _header(path: Path) -> tuple[bytes, int]:
+  """The header of the bitmap, and where it begins."""
+  with path.open('rb') as file:
+    head = file.read(_FILE_HEADER + 4)
+    at = _FILE_HEADER if head[:2] == b'BM' else 0
+    (size,) = struct.unpack('<I', head[at : at + 4].ljust(4, b'\0'))
+    if size > _V5:
+      return b'', at
+    file.seek(at)
+    return file.read(size), at
+
+
+def read_bmp(pixels: BmpPixels, path: Path) -> Photo:
+  """A photo of pixels by masks."""
+  info = {'bmp_colour': bmp_colour(path), 'exif': b''}
+  if pixels.dpi:
+    info['dpi'] = pixels.dpi
+  return Photo(pixels.decode(path), pixels.format, info)
+
+
+def bmp_colour(path: Path) -> BmpColour | None:
+  """The colour space that a file states; None where it states none.
+
+  Raises:
+    DataError: its profile is in another file.
+  """
+  header, at = _header(path)
+  if len(header) < _V4:
+    return None
+  (kind,) = struct.unpack_from('<I', header, 56)
+  endpoints = header[60 : 60 + _ENDPOINTS]
+  if kind == _LINKED:
+    raise DataError(f'{path}: its colour profile is another file: embed it, or save it as PNG')
+  if kind == _CALIBRATED and not any(endpoints):
+    return None
+  intent, profile = 0, b''
+  if len(header) >= _V5:
+    intent, start, size = struct.unpack_from('<3I', header, 108)
+    if kind == _EMBEDDED and size:
+      with path.open('rb') as file:
+        file.seek(at + start)
+        profile = file.read(size)
+  return BmpColour(kind, endpoints, intent, profile)
+
+
+def write_bmp(
+  path: Path,
+  image: Image.Image,
+  dpi: tuple[float, float] | None,
+  colour: BmpColour | None,
+  file_header: bool = True,
+) -> None:
+  """A BMP file with the header that holds alpha and a colour space (BITMAPV5HEADER).
+
+  Args:
+    path: of the file.
+    image: 'L', 'RGB' or 'RGBA'.
+    dpi: horizontal and vertical; 96 where it is None.
+    colour: the space; that of sRGB where it is None.
+    file_header: whether it begins with one; DIB does not.
+  """
+  colour = colour or BmpColour(_SRGB, bytes(_ENDPOINTS))
+  raw, bits = {'L': ('L', 8), 'RGB': ('BGR', 24), 'RGBA': ('BGRA', 32)}[image.mode]
+  masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000) if image.mode == 'RGBA' else (0, 0, 0, 0)
+  palette = b''.join(bytes((i, i, i, 0)) for i in range(256)) if bits == 8 else b''
+  stride = (image.width * bits + 31) // 32 * 4
+  size = stride * image.height
+  per_metre = [round(x * _INCH) for x in dpi or (96, 96)]
+  before = _FILE_HEADER if file_header else 0
+  start = before + _V5 + len(palette)
+  total = start + size + len(colour.profile)
+  if total >= 2**32:
+    raise ValueError('a BMP file holds no more than 4 GiB: save it as PNG or TIFF first')
+  fields = struct.pack(
+    '<IiiHHIIiiII', _V5, image.width, image.height, 1, bits,
+    _BIT_FIELDS if any(masks) else _PLAIN, size, *per_metre, len(palette) // 4, 0,
+  )  # fmt: skip
+  profile = (_V5 + len(palette) + size, len(colour.profile)) if colour.profile else (0, 0)
+  space = struct.pack('<4I', *masks) + struct.pack('<I', colour.kind) + colour.endpoints
+  with path.open('wb') as file:
+    if before:
+      file.write(struct.pack('<2sIII', b'BM', total, 0, start))
+    file.write(fields + space + struct.pack('<4I', colour.intent, *profile, 0) + palette)
+    rows = max(1, 2**22 // stride)
+    for end in range(image.height, 0, -rows):
+      part = image.crop((0, max(0, end - rows), image.width, end))
+      file.write(part.tobytes('raw', raw, stride, -1))
+    file.write(colour.profile)

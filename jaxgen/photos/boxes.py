@@ -1,0 +1,66 @@
+"""Boxes of ISO files (AVIF, HEIF, JPEG 2000): a length, a name of four bytes, and what is inside."""
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+_HEADER_LIMIT = 2**26  # bytes: a profile or a thumbnail may lie in it
+
+
+class Box(NamedTuple):
+  """A box.
+
+  Attributes:
+    name: four bytes.
+    start: of its content.
+    end: behind it.
+  """
+
+  name: bytes
+  start: int
+  end: int
+
+
+def inner_boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
+  """The boxes between two places; damaged ones end the row."""
+  end = len(data) if end is None else end
+  while start + 8 <= end:
+    length, name = struct.unpack_from('>I4s', data, start)
+    head = 8
+    if length == 1 and start + 16 <= end:
+      length, head = struct.unpack_from('>Q', data, start + 8)[0], 16
+    length = length or end - start
+    if length < head or start + length > end:
+      return
+    yield Box(name, start + head, start + length)
+    start += length
+
+
+def outer_box(path: Path, name: bytes) -> Box | None:
+  """The first outer box of a name in a file."""
+  with path.open('rb') as file:
+    size, start = file.seek(0, os.SEEK_END), 0
+    while start + 8 <= size:
+      file.seek(start)
+      length, found = struct.unpack('>I4s', file.read(8))
+      head = 8
+      if length == 1:
+        length, head = struct.unpack('>Q', file.read(8).rjust(8, b'\0'))[0], 16
+      length = length or size - start
+      if length < head or start + length > size:
+        break
+      if found == name:
+        return Box(name, start + head, start + length)
+      start += length
+  return None
+
+
+def box_content(path: Path, box: Box | None) -> bytes:
+  """What is inside; nothing where there is no box, or one that is too large to be a header."""
+  if box is None or box.end - box.start > _HEADER_LIMIT:
+    return b''
+  with path.open('rb') as file:
+    file.seek(box.start)
+    return file.read(box.end - box.start)

@@ -1,0 +1,45 @@
+"""Depths other than 8 and 16 bits a channel, brought to the full range of one of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def full_range(levels: np.ndarray, bits: int) -> np.ndarray:
+  """Levels from 0 to 2^bits - 1 as uint8 (up to 8 bits) or uint16, black to black and white to white.
+
+  Args:
+    levels: unsigned whole numbers of any shape.
+    bits: of each, 1 to 16.
+  """
+  kind = np.uint8 if bits <= 8 else np.uint16
+  table = np.arange(2**bits, dtype=np.float64) * (np.iinfo(kind).max / (2**bits - 1))
+  return np.round(table).astype(kind)[levels]
+
+
+def declared_depth(pixels: np.ndarray, tops: Iterable[Any]) -> int | None:
+  """The depth of 16-bit pixels where a file says a lower one, by the highest level it names; else None.
+
+  TIFF's tags of it may also be statistics of the very picture: they count only where they name the highest
+  level of a depth, and no pixel is above it.
+
+  Args:
+    pixels: uint16.
+    tops: what the file names as highest levels: numbers, one or one a channel, or None.
+  """
+  for top in tops:
+    levels = {int(x) for x in np.ravel(top)} if top is not None else set()
+    if len(levels) == 1:
+      bits = max(levels).bit_length()
+      if 9 <= bits <= 15 and levels == {2**bits - 1} and pixels.max(initial=0) < 2**bits:
+        return bits
+  return None
+
+
+def restored(shifted: np.ndarray, bits: int) -> np.ndarray:
+  """Levels that a decoder shifted up to 8 or 16 bits, leaving white darker than it is, over the full range."""
+  size = 8 * shifted.dtype.itemsize
+  return (
+    shifted if bits >= size else full_range(shifted >> (size - bits), bits).astype(shifted.dtype)
+  )

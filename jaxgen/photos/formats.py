@@ -1,0 +1,159 @@
+"""Files that are not read here, named by how they begin, with what makes an image of them that is."""
+
+import struct
+from pathlib import Path
+
+_HEAD = 600
+_DEVELOP = "develop it to TIFF or PNG, as darktable, RawTherapee and the camera's own program do"
+_STILL = 'save the frame that is meant as PNG, as ffmpeg -i FILE -frames:v 1 frame.png does'
+_EXPORT = 'export it as PNG or TIFF'
+_SAVE = 'save it as PNG or TIFF'
+_DRAW = 'draw it at the size that is wanted, as inkscape FILE --export-width=4000 does'
+_HEIF = (
+  'convert it to PNG with heif-convert (libheif), or have the phone save JPEG ("most compatible")'
+)
+_JXL = 'convert it to PNG with djxl (libjxl)'
+
+# Of an ISO base media file, by the brands in its first box, the major one first.
+_BRANDS = {
+  b'crx ': ('a Canon raw photo (CR3)', _DEVELOP),
+  b'heic': ('HEIC', _HEIF),
+  b'heix': ('HEIC', _HEIF),
+  b'heim': ('HEIC', _HEIF),
+  b'heis': ('HEIC', _HEIF),
+  b'hevc': ('an HEIF sequence', _HEIF),
+  b'hevx': ('an HEIF sequence', _HEIF),
+  b'j2ki': ('HEIF with JPEG 2000 inside', _HEIF),
+  b'jpeg': ('HEIF with JPEG inside', _HEIF),
+  b'avci': ('HEIF with AVC inside', _HEIF),
+  b'vvic': ('HEIF with VVC inside', _HEIF),
+  b'mif1': ('HEIF', _HEIF),
+  b'msf1': ('an HEIF sequence', _HEIF),
+  b'qt  ': ('a QuickTime video', _STILL),
+}
+# At the beginning of a file, the first that fits.
+_BEGINNINGS = (
+  (b'\xff\x0a', 'JPEG XL', _JXL),
+  (b'\0\0\0\x0cJXL \r\n\x87\n', 'JPEG XL', _JXL),
+  (b'BPG\xfb', 'BPG', _SAVE),
+  (b'II\xbc', 'JPEG XR', _SAVE),
+  (b'II\x2a\0\x10\0\0\0CR', 'a Canon raw photo (CR2)', _DEVELOP),
+  (b'IIRO', 'an Olympus raw photo (ORF)', _DEVELOP),
+  (b'IIRS', 'an Olympus raw photo (ORF)', _DEVELOP),
+  (b'MMOR', 'an Olympus raw photo (ORF)', _DEVELOP),
+  (b'IIU\0', 'a Panasonic raw photo (RW2)', _DEVELOP),
+  (b'FUJIFILMCCD-RAW', 'a Fujifilm raw photo (RAF)', _DEVELOP),
+  (b'FOVb', 'a Sigma raw photo (X3F)', _DEVELOP),
+  (b'\0MRM', 'a Minolta raw photo (MRW)', _DEVELOP),
+  (b'II\x1a\0\0\0HEAPCCDR', 'a Canon raw photo (CRW)', _DEVELOP),
+  (b'8BPB', 'a large Photoshop document (PSB)', _EXPORT),
+  (b'gimp xcf', 'a GIMP document (XCF)', _EXPORT),
+  (b'\x76\x2f\x31\x01', 'OpenEXR', _SAVE + ' of 16 bits a channel'),
+  (b'#?RADIANCE', 'Radiance HDR', _SAVE + ' of 16 bits a channel'),
+  (b'#?RGBE', 'Radiance HDR', _SAVE + ' of 16 bits a channel'),
+  (b'P7\n', 'a portable arbitrary map (PAM)', _SAVE),
+  (b'farbfeld', 'farbfeld', _SAVE),
+  (b'%PDF', 'PDF', 'draw its page as PNG, as pdftoppm -png -r 300 FILE page does'),
+  (b'%!PS', 'PostScript', 'draw it as PNG with Ghostscript'),
+  (b'\xc5\xd0\xd3\xc6', 'encapsulated PostScript', 'draw it as PNG with Ghostscript'),
+  (b'AT&TFORM', 'DjVu', 'convert it with ddjvu -format=tiff'),
+  (b'\x1a\x45\xdf\xa3', 'a Matroska or WebM video', _STILL),
+  (b'FLV\x01', 'a Flash video', _STILL),
+  (b'\0\0\x01\xba', 'an MPEG video', _STILL),
+  (b'\0\0\x01\xb3', 'an MPEG video', _STILL),
+  (b'\x30\x26\xb2\x75\x8e\x66\xcf\x11', 'a Windows Media video', _STILL),
+  (b'PK\x03\x04', 'a ZIP archive, or a document stored as one', 'take the image out of it'),
+  (b'7z\xbc\xaf\x27\x1c', 'a 7-Zip archive', 'unpack it'),
+  (b'Rar!', 'a RAR archive', 'unpack it'),
+  (b'\x1f\x8b', 'a gzip archive', 'unpack it'),
+  (
+    b'version https://git-lfs',
+    'a pointer of Git LFS, not the file itself',
+    'fetch it: git lfs pull',
+  ),
+)
+
+
+def foreign(path: Path) -> str | None:
+  """What a file is and what to do with it, where its beginning tells; None where it does not.
+
+  Raises:
+    OSError: it cannot be read.
+  """
+  with path.open('rb') as file:
+    head = file.read(_HEAD)
+  if not head:
+    return 'an empty file, not an image: copy or download it again'
+  for beginning, name, remedy in _BEGINNINGS:
+    if head.startswith(beginning):
+      return f'{name}, which is not read here: {remedy}'
+  if head[4:8] == b'ftyp':
+    name, remedy = _of_brands(head)
+    return f'{name}, which is not read here: {remedy}' if name else None
+  if head[:4] == b'RIFF' and head[8:12] == b'AVI ':
+    return f'an AVI video, which is not read here: {_STILL}'
+  if head[:3] == b'\xff\xd8\xff':
+    return _of_jpeg(path)
+  if head.startswith(b'\x89PNG') and head[12:16] == b'CgBI':
+    return 'a PNG file changed for iPhones, which is not read here: sips -s format png, on a Mac, mends it'
+  return _of_text(head)
+
+
+def _of_brands(head: bytes) -> tuple[str, str]:
+  end = min(struct.unpack('>I', head[:4])[0], len(head))
+  brands = [head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))]
+  if set(brands) & {b'avif', b'avis'}:
+    return '', ''
+  # `mif1` is what all HEIF files have: what is inside stands beside it.
+  for brand in sorted(brands, key=lambda x: x in (b'mif1', b'msf1')):
+    if brand in _BRANDS:
+      return _BRANDS[brand]
+  return 'a video (MP4 or of its family)', _STILL
+
+
+def _of_jpeg(path: Path) -> str | None:
+  """JPEG of a kind that the usual decoders lack, by its frame header."""
+  frame, bits = jpeg_frame(path)
+  if frame == 0xF7:
+    return f'JPEG-LS, which is not read here: {_SAVE}'
+  if frame in (0xC3, 0xC7, 0xCB, 0xCF):
+    return f'lossless JPEG, which is not read here: {_SAVE}'
+  if frame in (0xC5, 0xC6, 0xCD, 0xCE):
+    return f'hierarchical JPEG, which is not read here: {_SAVE}'
+  if bits not in (0, 8):
+    return (
+      f'JPEG of {bits} bits a channel, which is not read here: save it as PNG or TIFF of 16 bits'
+    )
+  return None
+
+
+def jpeg_frame(path: Path) -> tuple[int, int]:
+  """The marker of a JPEG file's frame and its bits a channel; zeros where it has none."""
+  with path.open('rb') as file:
+    file.seek(2)
+    while (mark := file.read(2))[:1] == b'\xff' and len(mark) == 2:
+      if mark[1] == 0xFF:  # filling
+        file.seek(-1, 1)
+        continue
+      if mark[1] in (0x01, *range(0xD0, 0xD8)):
+        continue
+      if mark[1] in (0xD9, 0xDA):
+        break
+      head = file.read(3)
+      if len(head) < 3:
+        break
+      if mark[1] == 0xF7 or (0xC0 <= mark[1] <= 0xCF and mark[1] not in (0xC4, 0xC8, 0xCC)):
+        return mark[1], head[2]
+      file.seek(max(struct.unpack('>H', head[:2])[0] - 3, 0), 1)
+  return 0, 0
+
+
+def _of_text(head: bytes) -> str | None:
+  text = head.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
+  if text.startswith(b'<svg') or (
+    text.startswith((b'<?xml', b'<!doctype svg', b'<!--')) and b'<svg' in text
+  ):
+    return f'SVG, a drawing of lines, which is not read here: {_DRAW}'
+  if text.startswith((b'<!doctype html', b'<html', b'<head')):
+    return 'a web page, not an image: download the image itself'
+  return None

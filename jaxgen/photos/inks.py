@@ -1,0 +1,52 @@
+"""CMYK to RGB: through the file's profile where it has one."""
+
+import functools
+import io
+
+from PIL import Image, ImageCms
+
+_DATE = slice(24, 36)  # of an ICC profile's header
+_BAND = 2**22  # pixels converted at once
+
+
+@functools.cache
+def srgb_profile() -> bytes:
+  """The ICC profile of sRGB, the same bytes at any time."""
+  profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes())
+  profile[_DATE] = b'\x07\xea' + b'\0\x01' * 2 + b'\0' * 6
+  return bytes(profile)
+
+
+def from_inks(
+  image: Image.Image, profile: bytes | None
+) -> tuple[Image.Image, bytes | None, tuple[str, ...]]:
+  """An image of mode 'CMYK' as RGB, the profile that holds for it, and what is to be noted.
+
+  Through the profile to sRGB: relative colorimetric with black point compensation, as photo editors do by
+  default. Without one, or with one that is damaged or not of CMYK, as R = (1 - C)(1 - K); no profile holds for
+  that.
+  """
+  if not profile:
+    return image.convert('RGB'), None, ('CMYK without a profile: its colours are guessed',)
+  try:
+    if profile[16:20] != b'CMYK':
+      raise ValueError('of other colours')
+    transform = ImageCms.buildTransform(
+      ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+      ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())),
+      'CMYK',
+      'RGB',
+      ImageCms.Intent.RELATIVE_COLORIMETRIC,
+      ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    rgb = Image.new('RGB', image.size)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+      part = image.crop((0, top, image.width, min(top + rows, image.height)))
+      rgb.paste(ImageCms.applyTransform(part, transform), (0, top))
+  except MemoryError:
+    raise
+  except Exception:  # LittleCMS tells in many ways that a profile is damaged
+    note = 'its profile is damaged, or not of CMYK: its colours are guessed'
+    return image.convert('RGB'), None, (note,)
+  return rgb, srgb_profile(), ()

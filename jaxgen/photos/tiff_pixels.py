@@ -1,0 +1,308 @@
+"""The pixels of TIFF files: what their tags say of them, and those that Pillow does not decode as they are."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgen.errors import DataError
+from jaxgen.photos.depth import declared_depth, full_range
+from jaxgen.photos.pixels import straight
+
+# Codes of tags.
+_MAX_SAMPLE, _S_MAX_SAMPLE, _TRANSFER, _INK_SET = 281, 341, 301, 332
+_YCBCR_WEIGHTS, _YCBCR_SUBSAMPLING, _BLACK_WHITE, _DNG_VERSION = 529, 530, 532, 50706
+_COLOUR_TAGS = {_TRANSFER: 'H', 318: '2I', 319: '2I'}  # white point and primaries are fractions
+_GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_OTHERS = {
+  4: 'a mask of transparency',
+  8: 'CIELab',
+  9: 'ICCLab',
+  10: 'ITULab',
+  32844: 'LogL (high dynamic range)',
+  32845: 'LogLuv (high dynamic range)',
+  51177: 'a depth map',
+}
+_RAW = (32803, 34892)  # of a colour filter array, and linear
+# The first page of such a file is a small preview, and how the photo itself lies differs by maker.
+_RAW_SUFFIXES = (
+  '.dng',
+  '.cr2',
+  '.nef',
+  '.nrw',
+  '.arw',
+  '.sr2',
+  '.pef',
+  '.srw',
+  '.3fr',
+  '.iiq',
+  '.erf',
+)
+_APART = 2
+_MULTIPLIED, _ALPHA = 1, 2  # of extra samples
+
+
+def check_tiff(page: Any, path: Path) -> None:
+  """Refuses a page, tifffile's, whose pixels would come out wrong or poorer.
+
+  Raises:
+    DataError: names what is in the way.
+  """
+  code, bits, kind = int(page.photometric), page.bitspersample, int(page.sampleformat or 1)
+  if is_raw(page) or path.suffix.lower() in _RAW_SUFFIXES:
+    raise DataError(
+      f'{path}: a raw photo of a camera: develop it to TIFF or PNG, as darktable and RawTherapee do'
+    )
+  if code not in (_GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR):
+    name = _OTHERS.get(code, f'of colours of kind {code}')
+    raise DataError(f'{path}: a TIFF file of {name} cannot be kept: save it as RGB')
+  if not isinstance(bits, int):
+    raise DataError(f'{path}: its channels have different depths {bits}: save it with 8 or 16 bits')
+  if kind != 1 or bits > 16:
+    how = {2: ' with a sign', 3: ' in floating point'}.get(kind, '')
+    raise DataError(f'{path}: pixels of {bits} bits{how}: save it with 8 or 16 bits a channel')
+  channels = page.samplesperpixel
+  alpha = set(map(int, page.extrasamples)) & {_MULTIPLIED, _ALPHA}
+  if code == _CMYK and (bits != 8 or _value(page, _INK_SET, 1) != 1 or alpha or channels < 4):
+    raise DataError(
+      f'{path}: inks other than CMYK, with alpha, or of {bits} bits cannot be kept: save it as RGB'
+    )
+  if _TRANSFER in page.tags and bits not in (8, 16):
+    raise DataError(f'{path}: a transfer function for {bits} bits: save it with 8 or 16 bits')
+  if code in (_PALETTE, _YCBCR) and bits > 8:
+    raise DataError(f'{path}: a palette or YCbCr of {bits} bits cannot be kept: save it as RGB')
+  _check_references(page, path)
+
+
+def is_raw(page: Any) -> bool:
+  """Whether a page is the preview of a camera's raw photo, or the photo itself."""
+  if _DNG_VERSION in page.tags or int(page.photometric) in _RAW:
+    return True
+  try:
+    inner = page.pages if 330 in page.tags else ()
+    return any(int(getattr(p, 'photometric', 0)) in _RAW for p in inner or ())
+  except Exception:  # damaged further pages: the picture is judged by itself
+    return False
+
+
+def _check_references(page: Any, path: Path) -> None:
+  """Refuses levels of black and white, weights and subsampling that the decoder would pass over."""
+  code, bits, plain = int(page.photometric), page.bitspersample, int(page.compression) == 1
+  levels = _numbers(page, _BLACK_WHITE)
+  top = 2**bits - 1
+  if code == _RGB and levels and not np.allclose(levels[:6], (0, top) * 3, atol=0.5):
+    raise DataError(
+      f'{path}: its levels of black and white (tag 532) are not the whole range: save it as plain RGB'
+    )
+  if code != _YCBCR or not plain:
+    return
+  usual = (
+    not levels or np.allclose(levels, (0, 255, 128, 255, 128, 255), atol=0.5)
+  ) and np.allclose(
+    _numbers(page, _YCBCR_WEIGHTS) or (0.299, 0.587, 0.114), (0.299, 0.587, 0.114), atol=1e-3
+  )
+  if not usual or tuple(_value(page, _YCBCR_SUBSAMPLING, (2, 2))) != (1, 1):
+    raise DataError(f'{path}: uncompressed YCbCr of this kind cannot be read: save it as RGB')
+
+
+def _value(page: Any, code: int, default: Any) -> Any:
+  tag = page.tags.get(code)
+  return default if tag is None else tag.value
+
+
+def _numbers(page: Any, code: int) -> list[float]:
+  """A tag of fractions."""
+  values = [float(x) for x in _value(page, code, ())]
+  return [a / b if b else 0.0 for a, b in zip(values[::2], values[1::2], strict=False)]
+
+
+def is_read_here(page: Any) -> bool:
+  """Whether Pillow would not decode a page that passed the check, or not as it is."""
+  code, bits, count = int(page.photometric), page.bitspersample, page.samplesperpixel
+  if code in (_PALETTE, _CMYK, _YCBCR):
+    return False
+  if bits not in (8, 16):
+    # What only a further package decompresses is left to Pillow where it can.
+    twelve = bits == 12 and count == 1 and code == _GREY and page.parent.byteorder == '<'
+    return not (bits in (1, 2, 4) and count == 1) and not (twelve and _needs_package(page))
+  apart = int(page.planarconfig) == _APART and count > 1
+  if bits == 8:
+    return apart and count == 2
+  inverted = code == _GREY_INVERTED and page.parent.byteorder == '>'
+  return apart or inverted or (code != _RGB and count > 1) or count > 4
+
+
+def depth_and_channels(page: Any) -> tuple[int, int]:
+  """Of the pixels that `decode_page` gives."""
+  colours = 3 if int(page.photometric) == _RGB else 1
+  alpha = len(_alpha_places(page, colours))
+  return 8 if page.bitspersample <= 8 else 16, colours + alpha
+
+
+def _alpha_places(page: Any, colours: int) -> list[int]:
+  """Which of the channels behind the colours is transparency: one, or none."""
+  extra = tuple(map(int, page.extrasamples))
+  if not extra:
+    return [0] if page.samplesperpixel == colours + 1 else []
+  return [i for i, kind in enumerate(extra) if kind in (_MULTIPLIED, _ALPHA)][:1]
+
+
+def _needs_package(page: Any) -> bool:
+  try:
+    _decompressor(page)
+  except (KeyError, ValueError, ImportError):
+    return True
+  return False
+
+
+def _decompressor(page: Any) -> Any:
+  import tifffile
+
+  code = int(page.compression)
+  return None if code == 1 else tifffile.TIFF.DECOMPRESSORS[code]
+
+
+def decode_page(page: Any, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Pixels [H, W, C] as they lie, and what is to be noted.
+
+  Raises:
+    DataError: they cannot be decoded here.
+  """
+  bits, code = page.bitspersample, int(page.photometric)
+  if bits in (8, 16):
+    stored = page.asarray()
+    stored = (
+      np.moveaxis(stored, 0, -1) if int(page.planarconfig) == _APART and stored.ndim > 2 else stored
+    )
+    pixels = stored.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+    top = np.iinfo(pixels.dtype).max
+  else:
+    pixels = full_range(_unpacked(page, path), bits)
+    top = np.iinfo(pixels.dtype).max
+  colours = 3 if code == _RGB else 1
+  if code == _GREY_INVERTED:
+    pixels = np.concatenate([top - pixels[..., :1], pixels[..., 1:]], -1)
+  pixels, notes = _with_alpha(pixels, page, colours)
+  if bits == 16 and code != _GREY_INVERTED:
+    pixels, note = scaled_by_tags(
+      pixels, {k: _value(page, k, None) for k in (_MAX_SAMPLE, _S_MAX_SAMPLE)}
+    )
+    notes += note
+  return pixels, notes
+
+
+def _with_alpha(pixels: np.ndarray, page: Any, colours: int) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Colours and alpha of all channels."""
+  places = _alpha_places(page, colours)
+  left_out = pixels.shape[-1] - colours - len(places)
+  if left_out:
+    kept = [*range(colours), *(colours + i for i in places)]
+    pixels = np.ascontiguousarray(pixels[..., kept])
+  if places and tuple(page.extrasamples)[places[0] : places[0] + 1] == (_MULTIPLIED,):
+    pixels = straight(pixels)
+  return pixels, extra_notes(left_out)
+
+
+def extra_notes(count: int) -> tuple[str, ...]:
+  """Of channels that are neither colours nor transparency."""
+  if count < 1:
+    return ()
+  return (f'{count} further channel{"s" * (count > 1)} (no transparency) left out',)
+
+
+def scaled_by_tags(pixels: np.ndarray, tags: dict[int, Any]) -> tuple[np.ndarray, tuple[str, ...]]:
+  """16-bit pixels whose tags say that fewer bits are used, over the full range."""
+  bits = declared_depth(pixels, [tags.get(_MAX_SAMPLE), tags.get(_S_MAX_SAMPLE)])
+  if bits is None:
+    return pixels, ()
+  return full_range(pixels, bits), (
+    f'its pixels are of {bits} bits in 16: brought to the full range',
+  )
+
+
+def colour_tags(tags: dict[int, Any]) -> list[tuple[int, str, int, Any, bool]]:
+  """Transfer function, white point and primaries for tifffile's writer, of a file's values by tag."""
+  found = []
+  for code, kind in _COLOUR_TAGS.items():
+    values = tags.get(code)
+    if values is None:
+      continue
+    if kind == '2I':
+      pairs = [x if isinstance(x, tuple) else _fraction(x) for x in _paired(values)]
+      flat = [int(n) for pair in pairs for n in pair]
+      found.append((code, kind, len(pairs), tuple(flat), True))
+    else:
+      flat = [int(x) for x in np.ravel(values)]
+      found.append((code, kind, len(flat), tuple(flat), True))
+  return found
+
+
+def _paired(values: Any) -> list[Any]:
+  """Fractions of either library: Pillow's are numbers, tifffile's lie flat."""
+  values = list(values)
+  if all(isinstance(x, int) for x in values):
+    return list(zip(values[::2], values[1::2], strict=True))
+  return values
+
+
+def _fraction(value: Any) -> tuple[int, int]:
+  top, bottom = getattr(value, 'numerator', None), getattr(value, 'denominator', None)
+  if top is None or bottom is None:
+    return round(float(value) * 1_000_000), 1_000_000
+  return int(top), int(bottom)
+
+
+def _unpacked(page: Any, path: Path) -> np.ndarray:
+  """Levels [H, W, C] of channels of any depth up to 15 bits."""
+  if int(page.predictor) != 1 or (int(page.fillorder) != 1 and int(page.compression) != 1):
+    raise DataError(
+      f'{path}: pixels of {page.bitspersample} bits compressed in this way: save it with 16 bits'
+    )
+  height, width, channels = page.imagelength, page.imagewidth, page.samplesperpixel
+  planes = channels if int(page.planarconfig) == _APART else 1
+  inside = channels // planes
+  tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, width)
+  tall = min(tall, height) if not page.is_tiled else tall
+  down, across = -(-height // tall), -(-width // wide)
+  levels = np.zeros((planes, down * tall, across * wide, inside), np.uint16)
+  for number, data in enumerate(_segments(page)):
+    plane, row, column = np.unravel_index(number, (planes, down, across))
+    rows = tall if page.is_tiled else min(tall, height - row * tall)
+    block = _levels(data, page, rows, wide * inside)
+    levels[plane, row * tall : row * tall + rows, column * wide : (column + 1) * wide] = (
+      block.reshape(rows, wide, inside)
+    )
+  return np.ascontiguousarray(levels[:, :height, :width].transpose(1, 2, 0, 3)).reshape(
+    height, width, channels
+  )
+
+
+def _segments(page: Any) -> Any:
+  decompress = _decompressor(page)
+  file = page.parent.filehandle
+  for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+    file.seek(offset)
+    data = file.read(count)
+    yield data if decompress is None else decompress(data)
+
+
+def _levels(data: bytes, page: Any, rows: int, length: int) -> np.ndarray:
+  """[rows, length] of packed rows, each of whole bytes, or of words of 16 bits that are not filled."""
+  bits = page.bitspersample
+  stride = -(-length * bits // 8)
+  if bits > 8 and len(data) >= rows * length * 2 > rows * stride:
+    return np.frombuffer(data, page.parent.byteorder + 'u2', rows * length).reshape(
+      rows, length
+    ) & (2**bits - 1)
+  if len(data) < rows * stride:
+    raise struct.error(f'{rows * stride - len(data)} bytes of pixels are missing')
+  packed = np.frombuffer(data, np.uint8, rows * stride).reshape(rows, stride)
+  order = 'little' if int(page.fillorder) == 2 else 'big'
+  found = np.empty((rows, length), np.uint16)
+  weights = (1 << np.arange(bits)[::-1]).astype(np.uint16)
+  at_once = max(1, 2**20 // max(length, 1))
+  for top in range(0, rows, at_once):
+    part = np.unpackbits(packed[top : top + at_once], axis=1, count=length * bits, bitorder=order)
+    found[top : top + at_once] = part.reshape(-1, length, bits) @ weights
+  return found
