@@ -62,6 +62,17 @@ def write_png16(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None
     _put_chunk(file, b'IEND', b'')
 
 
+def insert_chunks(path: Path, chunks: list[tuple[bytes, bytes]]) -> None:
+  """Puts chunks before all others of a PNG file but its header."""
+  content = path.read_bytes()
+  header = len(PNG_SIGNATURE) + 25
+  with path.open('wb') as file:
+    file.write(content[:header])
+    for name, data in chunks:
+      _put_chunk(file, name, data)
+    file.write(content[header:])
+
+
 def _copy_chunks(png: bytes, file: io.BufferedWriter) -> None:
   """All but the picture's own."""
   at = len(PNG_SIGNATURE)

@@ -7,19 +7,23 @@ from PIL import Image
 
 from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts, restate_avif
 from jaxgen.photos.bmp import bmp_colour
+from jaxgen.photos.chunks import insert_chunks, png_chunks
 from jaxgen.photos.gain_maps import left_out, without_further_pictures
 from jaxgen.photos.gif import gif_profile, restate_gif
 from jaxgen.photos.jpeg2000 import jpeg2000_facts, restate_jpeg2000
 from jaxgen.photos.tiff_pixels import colour_tags, extra_notes
 
+# Of a mastering display and of the brightest light, in the standard's spelling and that of its draft: Pillow
+# does not write them.
+_LIGHT_CHUNKS = (b'mDCV', b'cLLI', b'mDCv', b'cLLi')
 _TGA_END, _TGA_MULTIPLIED = b'TRUEVISION-XFILE.\0', 4
 
 
 def read_colours(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
   """Statements to be written again, by name, and what is to be noted.
 
-  `nclx` (AVIF), `codestream` (JPEG 2000), `bmp_colour`, `colour_tags` (TIFF), and `icc_profile` of files
-  whose profile Pillow does not read.
+  `nclx` (AVIF), `codestream` (JPEG 2000), `bmp_colour`, `colour_tags` (TIFF), `light_chunks` (PNG), and
+  `icc_profile` of files whose profile Pillow does not read.
 
   Args:
     image: opened, whether loaded or not.
@@ -50,6 +54,8 @@ def read_colours(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[
     notes += extra_notes(_tiff_extras(image))
   elif kind in ('JPEG', 'MPO'):
     notes += left_out(image)
+  elif kind == 'PNG':
+    info['light_chunks'] = [x for x in png_chunks(path) if x[0] in _LIGHT_CHUNKS]
   return info, notes
 
 
@@ -80,7 +86,7 @@ def is_multiplied(image: Image.Image, path: Path) -> bool:
 
 
 def restate(path: Path, kind: str, info: dict[str, Any]) -> None:
-  """Puts the statements of a photo into a file that Pillow wrote of it.
+  """Puts the statements of a photo into a file that was written of it.
 
   Raises:
     ValueError: the file cannot hold them.
@@ -89,5 +95,7 @@ def restate(path: Path, kind: str, info: dict[str, Any]) -> None:
     restate_avif(path, info['nclx'])
   elif kind == 'JPEG2000' and info.get('icc_profile') and not info.get('codestream'):
     restate_jpeg2000(path, info['icc_profile'])
+  elif kind == 'PNG' and info.get('light_chunks'):
+    insert_chunks(path, info['light_chunks'])
   elif kind == 'GIF' and info.get('icc_profile'):
     restate_gif(path, info['icc_profile'])

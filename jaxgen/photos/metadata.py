@@ -11,8 +11,7 @@ from jaxgen.photos.chunks import is_lossless_webp, png_chunks
 from jaxgen.photos.pixels import Photo
 
 # Chunks of colour that hold for an image of another size, and that Pillow does not write by itself.
-# The last four, in the standard's spelling and that of its draft, go with cICP.
-_COLOUR_CHUNKS = (b'gAMA', b'cHRM', b'sRGB', b'cICP', b'mDCV', b'cLLI', b'mDCv', b'cLLi')
+_COLOUR_CHUNKS = (b'gAMA', b'cHRM', b'sRGB', b'cICP')
 _XMP_TEXT = 'XML:com.adobe.xmp'
 _PIXELS_WIDE, _PIXELS_HIGH = 0xA002, 0xA003  # of EXIF
 IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)

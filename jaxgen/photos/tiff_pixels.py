@@ -128,7 +128,8 @@ def is_read_here(page: Any) -> bool:
     return not (bits in (1, 2, 4) and count == 1) and not (twelve and _needs_package(page))
   apart = int(page.planarconfig) == _APART and count > 1
   if bits == 8:
-    return apart and count == 2
+    multiplied = _MULTIPLIED in tuple(map(int, page.extrasamples))
+    return apart and (count == 2 or multiplied or count > 4)
   inverted = code == _GREY_INVERTED and page.parent.byteorder == '>'
   return apart or inverted or (code != _RGB and count > 1) or count > 4
 

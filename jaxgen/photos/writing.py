@@ -74,6 +74,7 @@ class PhotoWriter:
     if self._image is None and like.format in ('PNG', 'TIFF'):
       write = write_png16 if like.format == 'PNG' else write_tiff
       write(path, self._pixels, options)
+      restate(path, like.format, like.info)
       return
     image, colour = (
       self._image or Image.fromarray(self._pixels[..., 0]),
