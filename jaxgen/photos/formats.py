@@ -83,7 +83,7 @@ def foreign(path: Path) -> str | None:
   with path.open('rb') as file:
     head = file.read(_HEAD)
   if not head:
-    return 'an empty file, not an image: copy or download it again'
+    return 'not an image but an empty file: copy or download it again'
   for beginning, name, remedy in _BEGINNINGS:
     if head.startswith(beginning):
       return f'{name}, which is not read here: {remedy}'

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxgen.errors import DataError
+from jaxgen.photos.formats import foreign
 
 
 def load_image(
@@ -37,7 +38,8 @@ def load_image(
   except IsADirectoryError as error:
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
   except UnidentifiedImageError as error:
-    raise DataError(f'{path}: not an image that Pillow knows') from error
+    what = foreign(path) or 'not an image that Pillow knows'
+    raise DataError(f'{path}: {what}') from error
   except (DataError, MemoryError):
     raise
   except Exception as error:  # Pillow raises many kinds for damaged files

@@ -1,0 +1,85 @@
+"""Files that are no images that are read here: each is named with what would read it."""
+
+import struct
+
+import pytest
+import tifffile
+from photo_cases import noise, smooth
+from PIL import Image
+
+from jaxgen.errors import DataError
+from jaxgen.photos import read_photo, read_size
+from jaxgen.photos.images import load_image
+
+
+def brands(*names):
+  content = names[0] + b'\0' * 4 + b''.join(names[1:])
+  return struct.pack('>I', len(content) + 8) + b'ftyp' + content + bytes(64)
+
+
+FILES = {
+  'HEIC': (brands(b'heic', b'mif1', b'heic'), 'HEIC, which is not read here: .*heif-convert'),
+  'HEIC behind': (brands(b'mif1', b'heix'), 'HEIC, which is not read here: .*heif-convert'),
+  'HEIF': (brands(b'mif1', b'miaf'), 'HEIF, which is not read here: .*heif-convert'),
+  'CR3': (brands(b'crx ', b'isom'), r'a Canon raw photo \(CR3\), .*: develop it to TIFF or PNG'),
+  'MP4': (brands(b'isom', b'mp42'), 'a video .*: save the frame that is meant as PNG'),
+  'MOV': (brands(b'qt  '), 'a QuickTime video'),
+  'JPEG XL stream': (b'\xff\x0a' + bytes(9), 'JPEG XL, .*: convert it to PNG with djxl'),
+  'JPEG XL boxes': (
+    b'\0\0\0\x0cJXL \r\n\x87\n' + bytes(9),
+    'JPEG XL, .*: convert it to PNG with djxl',
+  ),
+  'JPEG XR': (b'II\xbc\x01' + bytes(9), 'JPEG XR'),
+  'CR2': (b'II*\0\x10\0\0\0CR\2\0' + bytes(9), r'a Canon raw photo \(CR2\)'),
+  'RW2': (b'IIU\0' + bytes(9), r'a Panasonic raw photo \(RW2\)'),
+  'RAF': (b'FUJIFILMCCD-RAW 0201', r'a Fujifilm raw photo \(RAF\)'),
+  'PSB': (b'8BPB' + bytes(22), r'a large Photoshop document \(PSB\), .*: export it as PNG or TIFF'),
+  'XCF': (b'gimp xcf v011\0', r'a GIMP document \(XCF\)'),
+  'EXR': (b'\x76\x2f\x31\x01' + bytes(9), 'OpenEXR'),
+  'HDR': (b'#?RADIANCE\n', 'Radiance HDR'),
+  'PAM': (b'P7\nWIDTH 1\n', r'a portable arbitrary map \(PAM\)'),
+  'PDF': (b'%PDF-1.7\n', 'PDF, .*pdftoppm'),
+  'WebM': (b'\x1a\x45\xdf\xa3' + bytes(9), 'a Matroska or WebM video'),
+  'AVI': (b'RIFF\0\0\0\0AVI LIST', 'an AVI video'),
+  'SVG': (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="a">', 'SVG, .*inkscape'),
+  'bare SVG': (b'\xef\xbb\xbf \n<svg width="9">', 'SVG, .*inkscape'),
+  'HTML': (b'<!DOCTYPE html><html>', 'a web page, not an image: download the image itself'),
+  'ZIP': (b'PK\3\4' + bytes(9), 'a ZIP archive'),
+  'LFS': (b'version https://git-lfs.github.com/spec/v1\n', 'a pointer of Git LFS.*git lfs pull'),
+  'iPhone PNG': (b'\x89PNG\r\n\x1a\n\0\0\0\4CgBI' + bytes(9), 'a PNG file changed for iPhones'),
+  'nothing': (b'', 'not an image but an empty file'),
+}
+
+
+@pytest.mark.parametrize('kind', FILES)
+def test_a_file_of_another_format_is_named_with_its_remedy(tmp_path, kind):
+  content, words = FILES[kind]
+  (tmp_path / 'a.jpg').write_bytes(content)  # whatever it is called
+  for read in (read_size, read_photo, lambda path: load_image(path, lambda image: image)):
+    with pytest.raises(DataError, match=rf'^[^\n]*a\.jpg: [^\n]*{words}[^\n]*$'):
+      read(tmp_path / 'a.jpg')
+
+
+def test_a_raw_photo_is_named_by_what_it_holds_or_is_called(tmp_path):
+  tifffile.imwrite(tmp_path / 'a.nef', noise(6, 7, 3), photometric='rgb')
+  with tifffile.TiffWriter(
+    tmp_path / 'inner.tif'
+  ) as file:  # a preview, and the sensor's pixels below it
+    file.write(noise(6, 7, 3), photometric='rgb', subifds=1)
+    file.write(noise(24, 28, 1)[..., 0], photometric='cfa')
+  with tifffile.TiffWriter(tmp_path / 'pyramid.tif') as file:
+    file.write(noise(6, 7, 3), photometric='rgb', subifds=1)
+    file.write(noise(3, 3, 3), photometric='rgb', subfiletype=1)
+  for name in ('a.nef', 'inner.tif'):
+    with pytest.raises(
+      DataError, match=rf'{name}: a raw photo of a camera: develop it to TIFF or PNG'
+    ):
+      read_size(tmp_path / name)
+  assert read_size(tmp_path / 'pyramid.tif').channels == 3
+
+
+def test_an_avif_file_whose_first_brand_is_that_of_all_is_read(tmp_path):
+  Image.fromarray(smooth(16, 16, 3)).save(tmp_path / 'a.avif')
+  content = (tmp_path / 'a.avif').read_bytes()
+  (tmp_path / 'a.avif').write_bytes(content[:8] + b'mif1' + content[12:])
+  assert read_photo(tmp_path / 'a.avif').pixels.shape == (16, 16, 3)
