@@ -18,12 +18,14 @@ class AvifFacts(NamedTuple):
     depth: bits a channel.
     nclx: code points of primaries and transfer, where the file names them.
     gain_map: whether there is one beside the picture.
+    matrix: code point of what makes RGB of the planes; 2 where it is not named.
     light: whether the levels of the mastering display, or of the brightest light, are named.
   """
 
   depth: int = 8
   nclx: tuple[int, int] | None = None
   gain_map: bool = False
+  matrix: int = 2
   light: bool = False
 
 
@@ -41,7 +43,7 @@ def _facts(meta: bytes) -> AvifFacts:
   held = {box.name: box for box in inner_boxes(meta, top[b'iprp'].start, top[b'iprp'].end)}
   properties = list(inner_boxes(meta, held[b'ipco'].start, held[b'ipco'].end))
   items = _associations(meta, held[b'ipma'])
-  depth, nclx, light = 8, None, False
+  depth, nclx, matrix, light = 8, None, 2, False
   tiles = _parts(meta, top.get(b'iref'), primary)
   for item in (primary, *tiles):
     for number in items.get(item, ()):
@@ -52,10 +54,11 @@ def _facts(meta: bytes) -> AvifFacts:
       elif box.name == b'pixi':
         depth = max(depth, *content[5 : 5 + content[4]])
       elif box.name == b'colr' and content[:4] == b'nclx' and item == primary:
-        nclx = struct.unpack_from('>HH', content, 4)
+        *nclx, matrix = struct.unpack_from('>3H', content, 4)
       elif box.name in (b'clli', b'mdcv'):
         light = True
-  return AvifFacts(depth, nclx, _has_gain_map(meta, top.get(b'iinf')), light)
+  gain_map = _has_gain_map(meta, top.get(b'iinf'))
+  return AvifFacts(depth, tuple(nclx) if nclx else None, gain_map, matrix, light)
 
 
 def _number(data: bytes, at: int, wide: bool) -> int:

@@ -25,6 +25,13 @@ _KEPT_FORMATS = (
   'PCX',
   'SGI',
 )
+# Matrices of AVIF, by ITU-T H.273, that its decoder does not know.
+_UNDECODED = {
+  10: 'BT.2020 of constant luminance',
+  11: "Y'D'zD'x",
+  13: 'chroma of constant luminance',
+  14: 'ICtCp',
+}
 
 
 def check_kind(image: Image.Image, path: Path) -> None:
@@ -45,8 +52,14 @@ def check_kind(image: Image.Image, path: Path) -> None:
     raise DataError(f'{path}: {image.format} can be read but not written: save it as PNG')
   if image.format == 'SGI' and (image.tile[0].codec_name == 'SGI16' or ';16' in raw):
     _refuse_deep(path, 'SGI', 16)
-  if image.format == 'AVIF' and (depth := avif_facts(path).depth) > 8:
-    _refuse_deep(path, 'AVIF', depth)
+  if image.format == 'AVIF':
+    facts = avif_facts(path)
+    if facts.depth > 8:
+      _refuse_deep(path, 'AVIF', facts.depth)
+    if facts.matrix in _UNDECODED:
+      raise DataError(
+        f'{path}: AVIF of {_UNDECODED[facts.matrix]} cannot be decoded: save it as RGB'
+      )
   if image.format == 'JPEG2000':
     _check_jpeg2000(image, path)
 

@@ -8,7 +8,7 @@ from PIL import Image
 from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts, restate_avif
 from jaxgen.photos.bmp import bmp_colour
 from jaxgen.photos.chunks import insert_chunks, png_chunks
-from jaxgen.photos.gain_maps import left_out, without_further_pictures
+from jaxgen.photos.gain_maps import GAIN_MAP, left_out
 from jaxgen.photos.gif import gif_profile, restate_gif
 from jaxgen.photos.jpeg2000 import jpeg2000_facts, restate_jpeg2000
 from jaxgen.photos.tiff_pixels import colour_tags, extra_notes
@@ -35,7 +35,7 @@ def read_colours(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[
     if facts.nclx and (facts.nclx[0] not in PLAIN_PRIMARIES or facts.nclx[1] not in PLAIN_TRANSFER):
       info['nclx'] = facts.nclx
     if facts.gain_map:
-      notes += ('its gain map (HDR) is left out: the picture is that of standard range',)
+      notes += (GAIN_MAP,)
     if facts.light:
       notes += ('its levels of the mastering display and of the brightest light are left out',)
   elif kind == 'JPEG2000':
@@ -55,7 +55,10 @@ def read_colours(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[
   elif kind in ('JPEG', 'MPO'):
     notes += left_out(image)
   elif kind == 'PNG':
-    info['light_chunks'] = [x for x in png_chunks(path) if x[0] in _LIGHT_CHUNKS]
+    chunks = png_chunks(path)
+    info['light_chunks'] = [x for x in chunks if x[0] in _LIGHT_CHUNKS]
+    if any(name in (b'gmAP', b'gDAT') for name, _ in chunks):
+      notes += (GAIN_MAP,)
   return info, notes
 
 
@@ -63,11 +66,6 @@ def _tiff_extras(image: Any) -> int:
   """How many channels of a TIFF file are neither colours nor transparency."""
   extra = image.tag_v2.get(338, ())
   return sum(kind not in (1, 2, 999) for kind in extra)
-
-
-def cleaned_xmp(image: Image.Image, xmp: bytes) -> bytes:
-  """XMP that names no further pictures, of a JPEG file."""
-  return without_further_pictures(xmp) if image.format in ('JPEG', 'MPO') else xmp
 
 
 def is_multiplied(image: Image.Image, path: Path) -> bool:

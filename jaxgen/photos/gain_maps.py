@@ -1,4 +1,4 @@
-"""Further pictures in a JPEG file: gain maps of high dynamic range, second views, videos.
+"""Further pictures in a file: gain maps of high dynamic range, second views, videos.
 
 The first picture is a whole photo of standard range. What the others are for is told in XMP; where they are
 left out, that goes as well, since a viewer would look for them.
@@ -7,6 +7,7 @@ left out, that goes as well, since a viewer would look for them.
 import re
 from typing import Any
 
+GAIN_MAP = 'its gain map (HDR) is left out: the picture is that of standard range'
 _ADOBE, _ISO = b'http://ns.adobe.com/hdr-gain-map/1.0/', b'urn:iso:std:iso:ts:21496:-1'
 _APPLE = b'http://ns.apple.com/HDRGainMap/1.0/'
 _CONTAINER = b'http://ns.google.com/photos/1.0/container/'
@@ -23,7 +24,7 @@ def left_out(image: Any) -> tuple[str, ...]:
   segments = [content for marker, content in getattr(image, 'applist', ()) if marker == 'APP2']
   mapped = _ADOBE in xmp or _APPLE in xmp or any(x.startswith(_ISO) for x in segments)
   if mapped:
-    notes.append('its gain map (HDR) is left out: the picture is that of standard range')
+    notes.append(GAIN_MAP)
     others -= 1
   if re.search(rb'(?:' + _VIDEO + rb')\s*(?:=\s*["\']1|>\s*1)', xmp):
     notes.append('its video (motion photo) is left out')

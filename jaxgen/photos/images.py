@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxgen.errors import DataError
+from jaxgen.photos.checks import rawmode
+from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
 
 
@@ -22,7 +24,10 @@ def load_image(
   try:
     # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
     with path.open('rb') as file, Image.open(file) as image:
+      twelve = rawmode(image) == 'I;12'
       upright = ImageOps.exif_transpose(image)
+      if twelve:  # Pillow leaves them from 0 to 4095
+        upright = Image.fromarray(full_range(np.asarray(upright), 12))
       if upright.mode == 'F':
         raise DataError(f'{path}: its pixels are floating point: save it with 8 or 16 bits')
       if upright.mode.startswith('I') and 'transparency' in upright.info:  # Pillow would clip it

@@ -14,9 +14,10 @@ from jaxgen.errors import DataError
 from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
 from jaxgen.photos.chunks import png_chunks
-from jaxgen.photos.colours import cleaned_xmp, is_multiplied, read_colours
+from jaxgen.photos.colours import is_multiplied, read_colours
 from jaxgen.photos.depth import full_range, restored
 from jaxgen.photos.formats import foreign
+from jaxgen.photos.gain_maps import without_further_pictures
 from jaxgen.photos.inks import from_inks
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.metadata import read_metadata
@@ -53,7 +54,7 @@ def read_photo(path: Path) -> Photo:
   """
   with _told(path), _opened(path) as image:
     if isinstance(image, BmpPixels):
-      return read_bmp(image, path)
+      return _seen(read_bmp(image, path))
     if not isinstance(image, Image.Image):
       return read_page(image, path)
     stated, notes = read_colours(image, path)
@@ -63,8 +64,21 @@ def read_photo(path: Path) -> Photo:
     if profile:
       info['icc_profile'] = profile
     if 'xmp' in info:
-      info['xmp'] = cleaned_xmp(image, info['xmp'])
-    return Photo(pixels, file_format(image), info, notes + more)
+      info['xmp'] = without_further_pictures(info['xmp'])
+    return _seen(Photo(pixels, file_format(image), info, notes + more))
+
+
+def _seen(photo: Photo) -> Photo:
+  """The same, opaque where alpha is 0 everywhere in a format many of whose writers leave it so."""
+  if (
+    photo.format not in ('TGA', 'BMP', 'DIB')
+    or photo.pixels.shape[-1] != 4
+    or photo.pixels[..., 3].any()
+  ):
+    return photo
+  photo.pixels[..., 3] = 255
+  note = 'its alpha is 0 everywhere, as writers that do not know of it leave it: taken as opaque'
+  return photo._replace(notes=(*photo.notes, note))
 
 
 def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, tuple[str, ...]]:

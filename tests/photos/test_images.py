@@ -4,6 +4,7 @@ import numpy as np
 import png
 import pytest
 import tifffile
+from byte_cases import packed, tiff
 from PIL import Image
 
 from jaxgen.errors import DataError
@@ -20,6 +21,12 @@ def test_sixteen_bits_keep_their_depth(tmp_path):
   pixels = np.full((8, 8), 300, np.uint16)
   Image.fromarray(pixels).save(tmp_path / 'a.png')
   np.testing.assert_allclose(read_grey(tmp_path / 'a.png', 8, 8), 300 / 65535, rtol=1e-6)
+
+
+def test_twelve_bits_are_brought_to_the_full_range(tmp_path):
+  levels = np.array([[0, 1000], [2048, 4095]])
+  tiff(tmp_path / 'a.tif', 2, 2, [12], 1, packed(levels, 12))
+  np.testing.assert_allclose(read_grey(tmp_path / 'a.tif', 2, 2), levels / 4095, atol=1e-5)
 
 
 def test_a_larger_image_is_averaged_down(tmp_path):

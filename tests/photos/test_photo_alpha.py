@@ -154,6 +154,20 @@ def test_bmp_of_ten_bits_is_refused(tmp_path):
       read(tmp_path / 'a.bmp')
 
 
+def test_alpha_of_nothing_but_zeros_is_none_in_formats_that_leave_it_so(tmp_path):
+  pixels = noise(6, 7, 4)
+  pixels[..., 3] = 0
+  header = bmp_header(108, 7, 6, 32, 3, BGRA)
+  bmp(tmp_path / 'a.bmp', header, pixels[::-1, :, [2, 1, 0, 3]].tobytes())
+  for name in ('a.tga', 'a.png'):
+    Image.fromarray(pixels).save(tmp_path / name)
+  for name in ('a.bmp', 'a.tga'):
+    photo = check(tmp_path / name, 4, 8, name[2:].upper())
+    np.testing.assert_array_equal(photo.pixels, pixels | np.array([0, 0, 0, 255], np.uint8))
+    assert photo.notes[0].startswith('its alpha is 0 everywhere')
+  np.testing.assert_array_equal(read_photo(tmp_path / 'a.png').pixels, pixels)
+
+
 def straightened(stored):
   alpha = np.maximum(stored[..., 3:].astype(float), 1)
   return np.concatenate(

@@ -49,6 +49,24 @@ def test_the_colours_that_avif_names_by_numbers_stay(tmp_path, codes, name, prof
   assert np.abs(read_photo(new).pixels.astype(int) - read_photo(path).pixels).mean() < 3
 
 
+@pytest.mark.parametrize(('matrix', 'name'), [(10, 'BT.2020 of constant luminance'), (14, 'ICtCp')])
+def test_avif_of_colours_that_are_not_decoded_is_refused(tmp_path, matrix, name):
+  path = tmp_path / 'a.avif'
+  Image.fromarray(smooth(16, 16, 3)).save(path)
+  content = path.read_bytes()
+  at = content.index(b'colrnclx') + 12
+  path.write_bytes(content[:at] + struct.pack('>H', matrix) + content[at + 2 :])
+  with pytest.raises(
+    DataError, match=rf'a\.avif: AVIF of {name} cannot be decoded: save it as RGB'
+  ):
+    read_size(path)
+
+
+def test_a_gain_map_of_png_is_told_of(tmp_path):
+  png_with(tmp_path / 'a.png', noise(6, 7, 3), [(b'gmAP', b'x')])
+  assert read_photo(tmp_path / 'a.png').notes == (GAIN,)
+
+
 def test_a_gain_map_and_light_levels_of_avif_are_told_of(tmp_path):
   path = tmp_path / 'a.avif'
   Image.fromarray(smooth(16, 16, 3)).save(path, quality=95)
