@@ -73,16 +73,19 @@ class BmpPixels(NamedTuple):
       data = file.read(stride * self.height)
     if len(data) < stride * self.height:
       raise struct.error(f'{stride * self.height - len(data)} bytes of pixels are missing')
-    rows = np.frombuffer(data, np.uint8).reshape(self.height, stride)
-    values = np.ascontiguousarray(rows[:, : self.width * self.bits // 8]).view(
-      f'<u{self.bits // 8}'
-    )
-    values = values if self.downwards else values[::-1]
-    planes = []
-    for mask in self.masks[: self.channels]:
-      low = (mask & -mask).bit_length() - 1
-      planes.append(full_range((values & mask) >> low, (mask >> low).bit_length()))
-    return np.stack(planes, -1)
+    rows = np.frombuffer(data, np.uint8).reshape(self.height, stride)[
+      :, : self.width * self.bits // 8
+    ]
+    rows = rows if self.downwards else rows[::-1]
+    pixels = np.empty((self.height, self.width, self.channels), np.uint8)
+    at_once = max(1, 2**20 // max(self.width, 1))
+    for top in range(0, self.height, at_once):  # some rows at a time: each mask makes copies
+      values = np.ascontiguousarray(rows[top : top + at_once]).view(f'<u{self.bits // 8}')
+      for i, mask in enumerate(self.masks[: self.channels]):
+        low = (mask & -mask).bit_length() - 1
+        levels = full_range((values & mask) >> low, (mask >> low).bit_length())
+        pixels[top : top + at_once, :, i] = levels
+    return pixels
 
 
 def bmp_pixels(path: Path) -> BmpPixels | None:

@@ -40,6 +40,15 @@ _RAW_SUFFIXES = (
   '.erf',
 )
 _APART = 2
+_LOSSLESS = (
+  1,
+  5,
+  8,
+  32773,
+  32946,
+  34925,
+  50000,
+)  # compressions of any bytes: LZW, deflate, PackBits, ...
 _MULTIPLIED, _ALPHA = 1, 2  # of extra samples
 
 
@@ -49,7 +58,7 @@ def check_tiff(page: Any, path: Path) -> None:
   Raises:
     DataError: names what is in the way.
   """
-  code, bits, kind = int(page.photometric), page.bitspersample, int(page.sampleformat or 1)
+  code, bits, kind = int(page.photometric), page.bitspersample, page.sampleformat or 1
   if is_raw(page) or path.suffix.lower() in _RAW_SUFFIXES:
     raise DataError(
       f'{path}: a raw photo of a camera: develop it to TIFF or PNG, as darktable and RawTherapee do'
@@ -57,7 +66,7 @@ def check_tiff(page: Any, path: Path) -> None:
   if code not in (_GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR):
     name = _OTHERS.get(code, f'of colours of kind {code}')
     raise DataError(f'{path}: a TIFF file of {name} cannot be kept: save it as RGB')
-  if not isinstance(bits, int):
+  if not isinstance(bits, int) or not isinstance(kind, int):
     raise DataError(f'{path}: its channels have different depths {bits}: save it with 8 or 16 bits')
   if kind != 1 or bits > 16:
     how = {2: ' with a sign', 3: ' in floating point'}.get(kind, '')
@@ -256,7 +265,8 @@ def _fraction(value: Any) -> tuple[int, int]:
 
 def _unpacked(page: Any, path: Path) -> np.ndarray:
   """Levels [H, W, C] of channels of any depth up to 15 bits."""
-  if int(page.predictor) != 1 or (int(page.fillorder) != 1 and int(page.compression) != 1):
+  code = int(page.compression)
+  if int(page.predictor) != 1 or code not in _LOSSLESS or (int(page.fillorder) != 1 and code != 1):
     raise DataError(
       f'{path}: pixels of {page.bitspersample} bits compressed in this way: save it with 16 bits'
     )

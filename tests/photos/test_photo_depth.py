@@ -156,20 +156,21 @@ def test_avif_of_more_than_eight_bits_is_refused(tmp_path, flag):
   )
 
 
-@pytest.mark.parametrize('bits', [12, 16])
-def test_grey_jpeg_2000_of_many_bits_keeps_them(tmp_path, bits):
-  levels = levels_of(bits, 1)[..., 0]
+@pytest.mark.parametrize('bits', [4, 12, 16])
+def test_grey_jpeg_2000_of_any_depth_is_at_the_full_range(tmp_path, bits):
+  levels, size = levels_of(bits, 1)[..., 0], 8 if bits < 9 else 16
   # The codestream's numbers are less the middle of the depth that it names.
-  Image.fromarray(levels + np.uint16(2**15 - 2 ** (bits - 1))).save(tmp_path / 'a.jp2')
-  if bits == 12:
-    patched(tmp_path / 'a.jp2', b'\0\1\x0f\x07', b'\0\1\x0b\x07')
-    content = (tmp_path / 'a.jp2').read_bytes()
-    at = content.index(b'\xff\x51') + 40
-    assert content[at] == 15
-    (tmp_path / 'a.jp2').write_bytes(content[:at] + b'\x0b' + content[at + 1 :])
-  photo = check(tmp_path / 'a.jp2', 1, 16, 'JPEG2000')
+  shifted = levels + np.uint16(2 ** (size - 1) - 2 ** (bits - 1))
+  path = tmp_path / 'a.jp2'
+  Image.fromarray(shifted.astype(f'u{size // 8}')).save(path)
+  patched(path, bytes((0, 1, size - 1, 7)), bytes((0, 1, bits - 1, 7)))
+  content = path.read_bytes()
+  at = content.index(b'\xff\x51') + 40
+  assert content[at] == size - 1
+  path.write_bytes(content[:at] + bytes([bits - 1]) + content[at + 1 :])
+  photo = check(path, 1, size, 'JPEG2000')
   np.testing.assert_array_equal(photo.pixels[..., 0], at_full_range(levels, bits))
-  np.testing.assert_array_equal(read_photo(again(tmp_path / 'a.jp2')).pixels, photo.pixels)
+  np.testing.assert_array_equal(read_photo(again(path)).pixels, photo.pixels)
 
 
 @pytest.mark.parametrize('channels', [2, 3, 4])
