@@ -4,29 +4,25 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+from jaxgen.photos.png_parts import PNG_SIGNATURE, scan_png
+
 _OWN_CHUNKS = (b'IHDR', b'IDAT', b'IEND')
 
 
 def png_chunks(path: Path) -> list[tuple[bytes, bytes]]:
-  """The chunks of a PNG file but for its pixels."""
-  chunks = []
-  with path.open('rb') as file:
-    file.seek(len(PNG_SIGNATURE))
-    while len(head := file.read(8)) == 8:
-      length, name = struct.unpack('>I4s', head)
-      if name == b'IDAT':
-        file.seek(length + 4, os.SEEK_CUR)
-      else:
-        chunks.append((name, file.read(length)))
-        file.seek(4, os.SEEK_CUR)
-  return chunks
+  """The chunks of a PNG file that are whole, but for its pixels.
+
+  Raises:
+    DataError: a chunk that the picture needs is damaged, or texts are too long.
+  """
+  return scan_png(path).chunks
 
 
 def is_lossless_webp(path: Path) -> bool:
@@ -41,8 +37,18 @@ def is_lossless_webp(path: Path) -> bool:
   return False
 
 
-def write_png16(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None:
-  """A PNG file of 16 bits a channel with Pillow's chunks of metadata."""
+def packed_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+  """Chunks with their lengths and checksums, as they stand in a file."""
+  packed = io.BytesIO()
+  for name, content in chunks:
+    _put_chunk(packed, name, content)
+  return packed.getvalue()
+
+
+def write_png16(
+  path: Path, pixels: np.ndarray, options: dict[str, Any], more: list[tuple[bytes, bytes]]
+) -> None:
+  """A PNG file of 16 bits a channel with Pillow's chunks of metadata, and with `more` of them."""
   height, width, channels = pixels.shape
   small = io.BytesIO()
   Image.new('L', (1, 1)).save(small, 'PNG', **options)
@@ -50,6 +56,7 @@ def write_png16(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None
     file.write(PNG_SIGNATURE)
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     _put_chunk(file, b'IHDR', struct.pack('>IIBBBBB', width, height, 16, colour_type, 0, 0, 0))
+    file.write(packed_chunks(more))
     _copy_chunks(small.getvalue(), file)
     packer = zlib.compressobj(6)
     rows = max(1, 2**22 // (width * channels))
@@ -57,7 +64,8 @@ def write_png16(path: Path, pixels: np.ndarray, options: dict[str, Any]) -> None
       part = pixels[top : top + rows].astype('>u2').view(np.uint8).reshape(-1, width, 2 * channels)
       lines = np.ones((len(part), 1 + width * 2 * channels), np.uint8)  # 1: each less its left one
       lines[:, 1:] = np.diff(part, axis=1, prepend=np.uint8(0)).reshape(len(part), -1)
-      _put_chunk(file, b'IDAT', packer.compress(lines))
+      if packed := packer.compress(lines):
+        _put_chunk(file, b'IDAT', packed)
     _put_chunk(file, b'IDAT', packer.flush())
     _put_chunk(file, b'IEND', b'')
 
@@ -83,7 +91,6 @@ def _copy_chunks(png: bytes, file: io.BufferedWriter) -> None:
     at += length + 12
 
 
-def _put_chunk(file: io.BufferedWriter, name: bytes, data: bytes) -> None:
-  if data or name == b'IEND':
-    file.write(struct.pack('>I', len(data)) + name + data)
-    file.write(struct.pack('>I', zlib.crc32(data, zlib.crc32(name))))
+def _put_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
+  file.write(struct.pack('>I', len(data)) + name + data)
+  file.write(struct.pack('>I', zlib.crc32(data, zlib.crc32(name))))

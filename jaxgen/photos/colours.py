@@ -9,9 +9,8 @@ from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts, rest
 from jaxgen.photos.bmp import bmp_colour
 from jaxgen.photos.chunks import insert_chunks, png_chunks
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
-from jaxgen.photos.gif import gif_profile, restate_gif
 from jaxgen.photos.jpeg2000 import jpeg2000_facts, restate_jpeg2000
-from jaxgen.photos.tiff_pixels import colour_tags, extra_notes
+from jaxgen.photos.tiff_pixels import extra_notes
 
 # Of a mastering display and of the brightest light, in the standard's spelling and that of its draft: Pillow
 # does not write them.
@@ -22,8 +21,8 @@ _TGA_END, _TGA_MULTIPLIED = b'TRUEVISION-XFILE.\0', 4
 def read_colours(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
   """Statements to be written again, by name, and what is to be noted.
 
-  `nclx` (AVIF), `codestream` (JPEG 2000), `bmp_colour`, `colour_tags` (TIFF), `light_chunks` (PNG), and
-  `icc_profile` of files whose profile Pillow does not read.
+  `nclx` (AVIF), `bmp_colour`, `light_chunks` (PNG), and `icc_profile` of JPEG 2000,
+  whose profile Pillow does not read.
 
   Args:
     image: opened, whether loaded or not.
@@ -40,17 +39,11 @@ def read_colours(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[
       notes += ('its levels of the mastering display and of the brightest light are left out',)
   elif kind == 'JPEG2000':
     found = jpeg2000_facts(path)
-    info['codestream'] = found.codestream
     if found.profile:
       info['icc_profile'] = found.profile
   elif kind in ('BMP', 'DIB'):
     info['bmp_colour'] = bmp_colour(path)
-  elif kind == 'GIF':
-    profile = gif_profile(path)
-    if profile:
-      info['icc_profile'] = profile
   elif kind == 'TIFF':
-    info['colour_tags'] = colour_tags(image.tag_v2)
     notes += extra_notes(_tiff_extras(image))
   elif kind in ('JPEG', 'MPO'):
     notes += left_out(image)
@@ -91,9 +84,7 @@ def restate(path: Path, kind: str, info: dict[str, Any]) -> None:
   """
   if kind == 'AVIF' and 'nclx' in info:
     restate_avif(path, info['nclx'])
-  elif kind == 'JPEG2000' and info.get('icc_profile') and not info.get('codestream'):
+  elif kind == 'JPEG2000' and info.get('icc_profile') and not info.get('no_jp2'):
     restate_jpeg2000(path, info['icc_profile'])
   elif kind == 'PNG' and info.get('light_chunks'):
     insert_chunks(path, info['light_chunks'])
-  elif kind == 'GIF' and info.get('icc_profile'):
-    restate_gif(path, info['icc_profile'])

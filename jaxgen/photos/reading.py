@@ -13,7 +13,6 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from jaxgen.errors import DataError
 from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
-from jaxgen.photos.chunks import png_chunks
 from jaxgen.photos.colours import is_multiplied, read_colours
 from jaxgen.photos.depth import full_range, restored
 from jaxgen.photos.formats import foreign
@@ -24,6 +23,8 @@ from jaxgen.photos.metadata import read_metadata
 from jaxgen.photos.pixels import Photo, Size, as_array, straight, turned
 from jaxgen.photos.tiff import page_size, read_page
 from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
+from jaxgen.photos.tiff_tags import check_pages
+from jaxgen.photos.tolerance import check_pixels, opened
 
 _LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
 
@@ -34,13 +35,13 @@ def read_size(path: Path) -> Size:
   Raises:
     DataError: no such file, or not an image that can be kept whole.
   """
-  with _told(path), _opened(path) as image:
+  with _told(path), _opened(path, []) as image:
     if isinstance(image, BmpPixels):
       return Size(image.height, image.width, image.channels, 8, image.format)
     if not isinstance(image, Image.Image):
       return page_size(image)
     width, height = image.size
-    if _orientation(image, path) >= 5:
+    if _orientation(image) >= 5:
       width, height = height, width
     mode, depth = _kept(image)
     return Size(height, width, len(mode), depth, file_format(image))
@@ -52,20 +53,24 @@ def read_photo(path: Path) -> Photo:
   Raises:
     DataError: no such file, damaged, or not an image that can be kept whole.
   """
-  with _told(path), _opened(path) as image:
+  notes: list[str] = []
+  with _told(path), _opened(path, notes) as image:
     if isinstance(image, BmpPixels):
       return _seen(read_bmp(image, path))
     if not isinstance(image, Image.Image):
-      return read_page(image, path)
-    stated, notes = read_colours(image, path)
-    pixels, profile, more = _pixels(image, path)
-    pixels = turned(pixels, _orientation(image, path))
-    info = {**read_metadata(image, path), **stated}
+      photo = read_page(image, path)
+      return photo._replace(notes=(*notes, *photo.notes))
+    check_pixels(path, file_format(image))
+    stated, of_colours = read_colours(image, path)
+    pixels, profile, of_pixels = _pixels(image, path)
+    orientation = _orientation(image)
+    info = {**read_metadata(image, path, turned=orientation >= 5), **stated}
     if profile:
       info['icc_profile'] = profile
     if 'xmp' in info:
       info['xmp'] = without_further_pictures(info['xmp'])
-    return _seen(Photo(pixels, file_format(image), info, notes + more))
+    told = (*notes, *of_colours, *of_pixels)
+    return _seen(Photo(turned(pixels, orientation), file_format(image), info, told))
 
 
 def _seen(photo: Photo) -> Photo:
@@ -112,8 +117,11 @@ def _at_full_range(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-  """An image that Pillow can decode whole, or the page of a TIFF file that only tifffile can."""
+def _opened(path: Path, notes: list[str]) -> Iterator[Any]:
+  """An image that Pillow can decode whole, or the page of a TIFF file that only tifffile can.
+
+  What is wrong with a file all the same is put into `notes`.
+  """
   if what := foreign(path):
     raise DataError(f'{path}: {what}')
   with path.open('rb') as file:
@@ -126,24 +134,24 @@ def _opened(path: Path) -> Iterator[Any]:
   if head in (b'II*\x00', b'MM\x00*', b'II+\x00', b'MM\x00+'):
     import tifffile
 
+    check_pages(path, notes)
     with tifffile.TiffFile(path) as tiff:
       page = tiff.pages[0]
       check_tiff(page, path)
       if is_read_here(page):
-        _check_single(len(tiff.pages), path)
         yield page
         return
+    if head == b'MM\x00+':
+      raise DataError(f'{path}: a big-endian BigTIFF, which cannot be read: save it as TIFF or PNG')
   # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
-  with path.open('rb') as file, Image.open(file) as image:
-    if image.format != 'MPO':  # of the pictures in a phone's JPEG the first is the photo
-      _check_single(getattr(image, 'n_frames', 1), path)
+  with opened(path, notes) as (file, info), Image.open(file) as image:
+    image.info |= info
+    count = getattr(image, 'n_frames', 1)
+    # Of the pictures in a phone's JPEG the first is the photo; those of TIFF were looked at before.
+    if count > 1 and image.format not in ('MPO', 'TIFF'):
+      raise DataError(f'{path}: has {count} frames or pages: only single images are read')
     check_kind(image, path)
     yield image
-
-
-def _check_single(count: int, path: Path) -> None:
-  if count > 1:
-    raise DataError(f'{path}: has {count} frames or pages: only single images are read')
 
 
 def _kept(image: Image.Image) -> tuple[str, int]:
@@ -180,7 +188,7 @@ def _deep_pixels(image: Image.Image, path: Path, channels: int) -> np.ndarray:
   else:
     name, end = raw.replace('RGBa', 'RGBA').split(';16')
     big = end == 'B' or (end == 'N' and sys.byteorder == 'big')
-    with path.open('rb') as file, Image.open(file) as again:
+    with opened(path, []) as (file, _), Image.open(file) as again:
       pixels = _decoded(again, f'{name};16{"B" if big else "L"}').astype(np.uint16) << 8
     pixels |= _decoded(image, f'{name};16{"L" if big else "B"}')
     if raw.startswith('RGBa'):
@@ -201,14 +209,10 @@ def _decoded(image: Image.Image, rawmode: str) -> np.ndarray:
   return as_array(image, image.mode)
 
 
-def _orientation(image: Image.Image, path: Path) -> int:
+def _orientation(image: Image.Image) -> int:
   """1 to 8; 1 where there is none, where it is damaged, and for TIFF, which Pillow turns by itself."""
   if image.format == 'TIFF':
     return 1
-  if image.format == 'PNG' and 'exif' not in image.info:
-    exif = dict(png_chunks(path)).get(b'eXIf')  # Pillow would decode all pixels to look for it
-    if exif:
-      image.info['exif'] = b'Exif\x00\x00' + exif
   try:
     return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
   except Exception:  # Pillow raises many kinds for damaged EXIF; the picture is whole

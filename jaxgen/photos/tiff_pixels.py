@@ -13,7 +13,6 @@ from jaxgen.photos.pixels import straight
 # Codes of tags.
 _MAX_SAMPLE, _S_MAX_SAMPLE, _TRANSFER, _INK_SET = 281, 341, 301, 332
 _YCBCR_WEIGHTS, _YCBCR_SUBSAMPLING, _BLACK_WHITE, _DNG_VERSION = 529, 530, 532, 50706
-_COLOUR_TAGS = {_TRANSFER: 'H', 318: '2I', 319: '2I'}  # white point and primaries are fractions
 _GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _OTHERS = {
   4: 'a mask of transparency',
@@ -229,38 +228,6 @@ def scaled_by_tags(pixels: np.ndarray, tags: dict[int, Any]) -> tuple[np.ndarray
   return full_range(pixels, bits), (
     f'its pixels are of {bits} bits in 16: brought to the full range',
   )
-
-
-def colour_tags(tags: dict[int, Any]) -> list[tuple[int, str, int, Any, bool]]:
-  """Transfer function, white point and primaries for tifffile's writer, of a file's values by tag."""
-  found = []
-  for code, kind in _COLOUR_TAGS.items():
-    values = tags.get(code)
-    if values is None:
-      continue
-    if kind == '2I':
-      pairs = [x if isinstance(x, tuple) else _fraction(x) for x in _paired(values)]
-      flat = [int(n) for pair in pairs for n in pair]
-      found.append((code, kind, len(pairs), tuple(flat), True))
-    else:
-      flat = [int(x) for x in np.ravel(values)]
-      found.append((code, kind, len(flat), tuple(flat), True))
-  return found
-
-
-def _paired(values: Any) -> list[Any]:
-  """Fractions of either library: Pillow's are numbers, tifffile's lie flat."""
-  values = list(values)
-  if all(isinstance(x, int) for x in values):
-    return list(zip(values[::2], values[1::2], strict=True))
-  return values
-
-
-def _fraction(value: Any) -> tuple[int, int]:
-  top, bottom = getattr(value, 'numerator', None), getattr(value, 'denominator', None)
-  if top is None or bottom is None:
-    return round(float(value) * 1_000_000), 1_000_000
-  return int(top), int(bottom)
 
 
 def _unpacked(page: Any, path: Path) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Writing photos, complete or not at all."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,8 +12,11 @@ from jaxgen.photos.bmp import write_bmp
 from jaxgen.photos.chunks import write_png16
 from jaxgen.photos.colours import restate
 from jaxgen.photos.gif import gif_image
-from jaxgen.photos.metadata import save_options
+from jaxgen.photos.heads import HeadWriter, head_change
+from jaxgen.photos.jp2_boxes import put_boxes
+from jaxgen.photos.metadata import file_parts, save_options
 from jaxgen.photos.pixels import Photo
+from jaxgen.photos.tga import put_extension
 from jaxgen.photos.tiff import write_tiff
 
 _MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
@@ -69,24 +73,36 @@ class PhotoWriter:
       raise UserError(f'{self.path} cannot be written: {reason}') from error
 
   def _write(self, path: Path) -> None:
-    like, channels = self._like, self._like.pixels.shape[-1]
+    like = self._like
     options = save_options(like, self._size, self._quality)
-    if self._image is None and like.format in ('PNG', 'TIFF'):
-      write = write_png16 if like.format == 'PNG' else write_tiff
-      write(path, self._pixels, options)
-      restate(path, like.format, like.info)
+    parts = file_parts(like, self._size)
+    if self._image is None and like.format == 'PNG':
+      write_png16(path, self._pixels, options, parts.get('more', []))
+    elif self._image is None and like.format == 'TIFF':
+      write_tiff(path, self._pixels, options, parts.get('tags', []))
+    else:
+      self._encode(path, self._image or Image.fromarray(self._pixels[..., 0]), options, parts)
+    restate(path, like.format, like.info)
+
+  def _encode(
+    self, path: Path, image: Image.Image, options: dict[str, Any], parts: dict[str, Any]
+  ) -> None:
+    """By Pillow, and what it does not write beside it."""
+    kind, has_alpha = self._like.format, image.mode in ('LA', 'RGBA')
+    colour = parts.get('bmp_colour')
+    if kind in ('BMP', 'DIB') and (colour or image.mode == 'RGBA'):
+      write_bmp(path, image, options.get('dpi'), colour, file_header=kind == 'BMP')
       return
-    image, colour = (
-      self._image or Image.fromarray(self._pixels[..., 0]),
-      like.info.get('bmp_colour'),
-    )
-    if like.format in ('BMP', 'DIB') and (colour or channels == 4):
-      write_bmp(path, image, options.get('dpi'), colour, file_header=like.format == 'BMP')
-      return
-    if like.format == 'GIF' and channels in (2, 4):
+    if kind == 'GIF' and has_alpha:
       image, clear = gif_image(image)
       options |= {} if clear is None else {'transparency': clear, 'optimize': False}
-    elif like.format == 'JPEG2000' and like.info.get('codestream'):
-      options['no_jp2'] = True
-    image.save(path, format=like.format, **options)
-    restate(path, like.format, like.info)
+    change = head_change(kind, parts)
+    if change is None:
+      image.save(path, format=kind, **options)
+    else:
+      with HeadWriter(path, *change) as file:
+        image.save(file, format=kind, **options)
+    if kind == 'TGA':
+      put_extension(path, parts.get('extension', b''), alpha=has_alpha)
+    elif kind == 'JPEG2000' and not parts.get('no_jp2'):
+      put_boxes(path, parts.get('resolution', b''), parts.get('boxes', []))

@@ -1,0 +1,113 @@
+"""Beginnings of new files that say what Pillow's writers do not: resolution, comments, names."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jaxgen.photos import jpeg
+from jaxgen.photos.chunks import PNG_SIGNATURE, packed_chunks
+
+_PCX_DENSITY, _SGI_NAME = slice(12, 16), slice(24, 104)
+# Netpbm's header: a magic number, sizes and the highest level, comments between them.
+_NETPBM_COMMENT = re.compile(rb'#[^\r\n]*[\r\n]')
+_NUMBER = rb'(?:\s|#[^\r\n]*[\r\n])+\d+'
+_NETPBM = re.compile(rb'P(?:[14](?:%s){2}|[2356](?:%s){3})' % (_NUMBER, _NUMBER))
+
+
+class HeadWriter(io.RawIOBase):
+  """A file to write to, whose first bytes are changed once they are complete.
+
+  Args:
+    path: of the file.
+    length: how many of the first bytes `change` is given; fewer where the file is shorter.
+    change: gives what is written in their place.
+  """
+
+  def __init__(self, path: Path, length: int, change: Callable[[bytes], bytes]):
+    self._file, self._length, self._change = path.open('wb'), length, change
+    self._head, self._told = b'', 0
+
+  def writable(self) -> bool:
+    """Always."""
+    return True
+
+  def tell(self) -> int:
+    """As the writer counts."""
+    return self._told
+
+  def write(self, data: Any) -> int:
+    """Takes bytes of any kind."""
+    view = memoryview(data).cast('B')
+    self._told += len(view)
+    taken = 0
+    if self._change is not None:
+      taken = min(len(view), self._length - len(self._head))
+      self._head += view[:taken]
+      if len(self._head) == self._length:
+        self._put_head()
+    self._file.write(view[taken:])
+    return len(view)
+
+  def _put_head(self) -> None:
+    change, self._change = self._change, None
+    if change is not None:
+      self._file.write(change(self._head))
+
+  def close(self) -> None:
+    """Ends the file."""
+    if not self.closed:
+      try:
+        self._put_head()
+      finally:
+        self._file.close()
+        super().close()
+
+
+def read_head(kind: str, path: Path, turned: bool) -> dict[str, Any]:
+  """What the beginning of a PCX, SGI or Netpbm file says that Pillow does not tell of.
+
+  Args:
+    kind: Pillow's name of the format.
+    path: of the file.
+    turned: whether rows became columns.
+  """
+  if kind not in ('PCX', 'SGI', 'PPM'):
+    return {}
+  with path.open('rb') as file:
+    head = file.read(2**16)
+  if kind == 'PCX':
+    density = head[_PCX_DENSITY]
+    return {'density': density[2:] + density[:2] if turned else density}
+  if kind == 'SGI':
+    return {'name': head[_SGI_NAME]}
+  found = _NETPBM.match(head)
+  comments = _NETPBM_COMMENT.findall(found[0]) if found else []
+  return {'comments': b''.join(line[:-1] + b'\n' for line in comments)}
+
+
+def head_change(kind: str, info: dict[str, Any]) -> tuple[int, Callable[[bytes], bytes]] | None:
+  """How many bytes of the beginning of a new file are to be changed, and what changes them."""
+  if kind == 'PNG' and info.get('more'):
+    more = packed_chunks(info['more'])
+    length = len(PNG_SIGNATURE) + 25  # and the chunk IHDR
+    return length, lambda head: head + more
+  if kind == 'JPEG' and info.get('jfif'):
+    return 20, lambda head: jpeg.with_density(head, info['jfif'])
+  if kind == 'GIF' and (info.get('blocks') or info.get('aspect')):
+    return 13 + 768, lambda head: _with_blocks(head, info['aspect'], b''.join(info['blocks']))
+  if kind == 'PCX' and info.get('density'):
+    return 16, lambda head: head[:12] + info['density']
+  if kind == 'SGI' and info.get('name'):
+    return 104, lambda head: head[:24] + info['name']
+  if kind == 'PPM' and info.get('comments'):
+    return 3, lambda head: head + info['comments']
+  return None
+
+
+def _with_blocks(head: bytes, aspect: int, blocks: bytes) -> bytes:
+  """A GIF file's beginning with the shape of its pixels, and with blocks behind its palette."""
+  palette = 3 * 2 ** ((head[10] & 7) + 1) if head[10] & 128 else 0
+  end = 13 + palette
+  return b'GIF89a' + head[6:12] + bytes([aspect]) + head[13:end] + blocks + head[end:]

@@ -1,0 +1,78 @@
+"""Segments of JPEG files that say something of the picture, byte by byte."""
+
+import struct
+
+from jaxgen.photos import exif as exifs
+
+_LONGEST = 65_533
+_XMP = b'http://ns.adobe.com/xap/1.0/\x00'
+_PHOTOSHOP = b'Photoshop 3.0\x00'
+_SMALL_PICTURES = (0x0409, 0x040C)  # of Photoshop's resources
+_MARKERS = {'COM': 0xFE, 'APP1': 0xE1, 'APP12': 0xEC, 'APP13': 0xED}
+
+
+def kept_segments(found: list[tuple[str, bytes]]) -> list[tuple[int, bytes]]:
+  """What is written again as it is: comments, captions (IPTC), and XMP too long for one segment.
+
+  EXIF, XMP, profile and resolution are written by themselves; what the encoder, a second picture or a signature
+  needs does not hold for the new file.
+
+  Args:
+    found: Pillow's list of an image's segments.
+
+  Returns:
+    Markers and contents.
+  """
+  kept = []
+  for name, content in found:
+    if name == 'APP1' and not content.startswith(b'http://ns.adobe.com/xmp/extension/\x00'):
+      continue
+    if name == 'APP13' and content.startswith(_PHOTOSHOP):
+      content = _PHOTOSHOP + without_small_pictures(content[len(_PHOTOSHOP) :])
+    if name in _MARKERS:
+      kept.append((_MARKERS[name], content))
+  return kept
+
+
+def without_small_pictures(resources: bytes) -> bytes:
+  """Photoshop's image resources but for its pictures of before; as they are where they are damaged."""
+  kept, at = b'', 0
+  while at < len(resources):
+    if resources[at : at + 4] != b'8BIM' or at + 12 > len(resources):
+      return kept + resources[at:]
+    code = struct.unpack_from('>H', resources, at + 4)[0]
+    named = at + 6 + (resources[at + 6] + 2) // 2 * 2  # a length and so many letters, in all even
+    if named + 4 > len(resources):
+      return kept + resources[at:]
+    length = struct.unpack_from('>I', resources, named)[0]
+    end = named + 4 + length + length % 2
+    if code not in _SMALL_PICTURES:
+      kept += resources[at:end]
+    at = end
+  return kept
+
+
+def segments(exif: bytes, xmp: bytes, kept: list[tuple[int, bytes]]) -> bytes:
+  """EXIF, XMP and kept segments as they stand in a file. EXIF of any length: it is split as cameras do.
+
+  Raises:
+    ValueError: XMP is too long for its one segment.
+  """
+  room = _LONGEST - len(exifs.PREFIX)
+  parts = [exifs.PREFIX + exif[i : i + room] for i in range(0, len(exif), room)]
+  every = [(0xE1, part) for part in parts]
+  if xmp:
+    if len(_XMP + xmp) > _LONGEST:
+      raise ValueError('its XMP is too long for a JPEG file')
+    every.append((0xE1, _XMP + xmp))
+  return b''.join(
+    struct.pack('>BBH', 0xFF, marker, len(content) + 2) + content
+    for marker, content in every + kept
+  )
+
+
+def with_density(head: bytes, jfif: tuple[int, int, int]) -> bytes:
+  """The beginning of a new file, of at least 18 bytes, with JFIF's unit and densities along x and y."""
+  if head[2:4] != b'\xff\xe0' or head[6:11] != b'JFIF\x00':
+    return head
+  return head[:13] + struct.pack('>BHH', *jfif) + head[18:]

@@ -1,0 +1,214 @@
+"""Chunks of PNG files: which are whole, which stay, and what a decoder is given.
+
+Source: Portable Network Graphics (third edition), sections 5 (chunks), 11.3 (ancillary ones) and 14 (editors).
+"""
+
+import dataclasses
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from jaxgen.errors import DataError
+from jaxgen.photos import exif as exifs
+from jaxgen.photos import xmp as xmps
+
+PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+TEXT_LIMIT = 64 * 2**20
+_TEXTS = (b'tEXt', b'zTXt', b'iTXt')
+# Chunks that are not needed for the picture's size and depth, but change what is seen.
+_SEEN = (b'tRNS',)
+# Marked as safe to copy, and yet in pixels, or written in another way.
+_OF_THE_SIZE = (b'pHYs', b'eXIf', b'oFFs', b'vpAg', b'caNv')
+_XMP = b'XML:com.adobe.xmp'
+_RAW_EXIF = (b'Raw profile type exif', b'Raw profile type APP1')
+_STEP = 2**20
+
+
+@dataclasses.dataclass
+class PngScan:
+  """What a PNG file consists of.
+
+  Attributes:
+    chunks: names and contents, without pixels and without damaged ones.
+    parts: begin and length of what a decoder needs: no texts, nothing that is damaged, nothing behind the end.
+    notes: what is wrong with it.
+  """
+
+  chunks: list[tuple[bytes, bytes]] = dataclasses.field(default_factory=list)
+  parts: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+  notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def scan_png(path: Path, pixels: bool = False) -> PngScan:
+  """Reads all but the pixels.
+
+  Args:
+    path: of the file.
+    pixels: also check the sums of the pixels' chunks.
+
+  Raises:
+    DataError: what the picture needs is damaged, or texts are longer than 64 MB.
+  """
+  scan, texts, name, drawn = PngScan(), 0, b'', False
+  size = path.stat().st_size
+  scan.parts.append((0, len(PNG_SIGNATURE)))
+  with path.open('rb') as file:
+    at = file.seek(len(PNG_SIGNATURE))
+    while name != b'IEND' and len(head := file.read(8)) == 8:
+      length, name = struct.unpack('>I4s', head)
+      drawn = drawn or name == b'IDAT'
+      if not (name.isalpha() and name.isascii()) or at + 8 + length > size:
+        break
+      texts += length if name in _TEXTS else 0
+      if texts > TEXT_LIMIT:
+        raise DataError(
+          f'{path}: its texts are longer than {TEXT_LIMIT // 2**20} MB: save it without them'
+        )
+      whole = _take(file, path, name, length, scan, pixels)
+      if whole and name not in _TEXTS:
+        scan.parts.append((at, 12 + length))
+      at = file.seek(at + 12 + length)
+  if name == b'IEND':
+    if at < size:
+      scan.notes.append(f'{size - at} bytes behind its end are left out')
+  else:
+    if drawn:
+      scan.notes.append('its end mark (IEND) is missing')
+    if name == b'IDAT' or not drawn:  # the decoder says whether the picture is whole
+      scan.parts.append((at, max(size - at, 0)))
+  return scan
+
+
+def _take(
+  file: BinaryIO, path: Path, name: bytes, length: int, scan: PngScan, pixels: bool
+) -> bool:
+  """Reads one chunk; whether it is whole.
+
+  Raises:
+    DataError: it is not, and the picture needs it.
+  """
+  total, needed = zlib.crc32(name), name[:1].isupper() or name in _SEEN
+  if name == b'IDAT':
+    if not pixels:
+      return True
+    for start in range(0, length, _STEP):
+      total = zlib.crc32(file.read(min(_STEP, length - start)), total)
+    content = b''
+  else:
+    content = file.read(length)
+    total = zlib.crc32(content, total)
+  stored = file.read(4)
+  shown = name.decode()
+  if len(stored) == 4 and struct.unpack('>I', stored)[0] != total:
+    if needed:
+      raise DataError(f'{path}: damaged: its {shown} chunk has a bad checksum')
+    if name in _TEXTS:
+      shown += f' ({content.split(bytes(1))[0][:79].decode("latin-1")})'
+    scan.notes.append(f'its chunk {shown} has a bad checksum and is left out')
+    return False
+  if name not in (b'IDAT', b'IEND'):
+    scan.chunks.append((name, content))
+  return True
+
+
+def told(chunks: list[tuple[bytes, bytes]]) -> dict[str, bytes]:
+  """EXIF and XMP of a file, by Pillow's names."""
+  info: dict[str, bytes] = {}
+  for name, content in chunks:
+    if name == b'eXIf':
+      info['exif'] = exifs.PREFIX + content.removeprefix(exifs.PREFIX)
+    elif name in _TEXTS:
+      found = _raw_exif(name, content)
+      if found:
+        info.setdefault('exif', exifs.PREFIX + found)
+      elif content.startswith(_XMP + b'\x00'):
+        info['xmp'] = _text(name, content)[1]
+  return info
+
+
+def kept(chunks: list[tuple[bytes, bytes]], turned: bool) -> list[tuple[bytes, bytes]]:
+  """What holds for another picture, as it is: texts, resolution, EXIF, and what is marked as safe to copy.
+
+  Left out are chunks that an editor must not copy: the time of the last change, a background, palettes and
+  their use, the number of significant bits. Colour is kept elsewhere.
+
+  Args:
+    chunks: of the file.
+    turned: whether rows became columns.
+  """
+  every, exif = [], told(chunks).get('exif', b'')
+  exif = exifs.upright(exif, turned)
+  for name, content in chunks:
+    if name in _TEXTS:
+      if _raw_exif(name, content):
+        continue  # it becomes eXIf
+      if content.startswith(_XMP + b'\x00'):
+        content = edited_text(name, content, xmps.upright)
+      every.append((name, content))
+    elif name == b'pHYs' and len(content) == 9:
+      every.append((name, content[4:8] + content[:4] + content[8:] if turned else content))
+    elif name[:1].islower() and name[3:].islower() and name not in _OF_THE_SIZE:
+      every.append((name, content))
+  return every + ([(b'eXIf', exif)] if exif else [])
+
+
+def resized(
+  chunks: list[tuple[bytes, bytes]], height: int, width: int
+) -> list[tuple[bytes, bytes]]:
+  """With the new size in EXIF and XMP where they said the old one."""
+  every = []
+  for name, content in chunks:
+    if name == b'eXIf':
+      content = exifs.resized(content, height, width)
+    elif name in _TEXTS and content.startswith(_XMP + b'\x00'):
+      content = edited_text(name, content, lambda xmp: xmps.resized(xmp, height, width))
+    every.append((name, content))
+  return every
+
+
+def edited_text(name: bytes, content: bytes, edit: Callable[[bytes], bytes]) -> bytes:
+  """The content of a text chunk with its text changed; as it is where the text stays or is damaged."""
+  head, text = _text(name, content)
+  new = edit(text)
+  if new == text:
+    return content
+  flag = content.find(b'\x00') + 1
+  packed = name == b'zTXt' or (name == b'iTXt' and content[flag : flag + 1] == b'\x01')
+  return head + (zlib.compress(new) if packed else new)
+
+
+def _text(name: bytes, content: bytes) -> tuple[bytes, bytes]:
+  """What stands before a chunk's text, and the text, unpacked; no text where it is damaged."""
+  at = content.find(b'\x00') + 1
+  packed = name == b'zTXt'
+  if name == b'zTXt':
+    at += 1
+  elif name == b'iTXt':
+    packed = content[at : at + 1] == b'\x01'
+    at += 2
+    for _ in range(2):  # language, translated keyword
+      at = content.find(b'\x00', at) + 1
+  text = content[at:]
+  if packed:
+    try:
+      packer = zlib.decompressobj()
+      text = packer.decompress(text, TEXT_LIMIT)
+      if packer.unconsumed_tail or not packer.eof:
+        text = b''
+    except zlib.error:
+      text = b''
+  return content[:at], text
+
+
+def _raw_exif(name: bytes, content: bytes) -> bytes:
+  """EXIF that ImageMagick wrote as a text of hexadecimal digits; empty where it is none."""
+  if content.split(b'\x00')[0] not in _RAW_EXIF:
+    return b''
+  try:
+    found = bytes.fromhex(b''.join(_text(name, content)[1].split(b'\n')[3:]).decode('ascii'))
+  except ValueError:
+    return b''
+  found = found.removeprefix(exifs.PREFIX)
+  return found if found[:4] in (b'II*\x00', b'MM\x00*') else b''

@@ -1,0 +1,198 @@
+"""Tags of TIFF files that stay, byte by byte, and the pages that do not count as pictures of their own."""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jaxgen.errors import DataError
+from jaxgen.photos import exif as exifs
+from jaxgen.photos import xmp as xmps
+from jaxgen.photos.ifd import (
+  LONG,
+  SHORT,
+  WIDTHS,
+  Directories,
+  Entry,
+  Tag,
+  directory,
+  swapped,
+)
+from jaxgen.photos.jpeg import without_small_pictures
+
+# Tags that say nothing of how pixels are stored: document name to model, page name, resolution, unit, transfer
+# function, software, date, artist, host, white point, primaries, rating, copyright, Photoshop's resources,
+# Windows' own.
+KEPT_TAGS = {269, 270, 271, 272, 282, 283, 285, 296, 301, 305, 306, 315, 316, 318, 319}
+KEPT_TAGS |= {18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095}
+_XMP, _IPTC, _PHOTOSHOP, _ORIENTATION = 700, 33723, 34377, 274
+KEPT_TAGS |= {_XMP, _IPTC, _PHOTOSHOP, exifs.EXIF_IFD, exifs.GPS_IFD}
+_INNER = (exifs.EXIF_IFD, exifs.GPS_IFD, exifs.INTEROP_IFD)
+_RESOLUTION = (282, 283)
+_WIDTH, _HEIGHT, _KIND, _OLD_KIND = 256, 257, 254, 255
+_GEO = {33550, 33922, 34264, 34735}
+_SMALL = (
+  4  # a page without a mark whose sides are at most this part of the first one's is its thumbnail
+)
+
+
+@contextmanager
+def _directories(path: Path) -> Iterator[Directories]:
+  with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    yield Directories(data)
+
+
+def read_tags(path: Path) -> list[Tag]:
+  """The tags that stay, of the first page; damaged ones do not."""
+  with _directories(path) as found:
+    entries, _ = found.read(found.first)
+    tags = _tags(found, [e for e in entries if e.tag in KEPT_TAGS], deep=True)
+    orientation = found.number(_entry(entries, _ORIENTATION), 1)
+  if orientation >= 5:
+    tags = _with_pairs_swapped(tags)
+  known = {tag.code: tag for tag in tags}
+  sides = [
+    struct.unpack('<II', known[c].data)
+    for c in _RESOLUTION
+    if c in known and len(known[c].data) == 8
+  ]
+  if len(sides) < 2 or not all(number and divisor for number, divisor in sides):
+    tags = [tag for tag in tags if tag.code not in (*_RESOLUTION, 296)]
+  return tags
+
+
+def _entry(entries: list[Entry], code: int) -> Entry | None:
+  return next((e for e in entries if e.tag == code), None)
+
+
+def _tags(found: Directories, entries: list[Entry], deep: bool) -> list[Tag]:
+  tags = []
+  for entry in entries:
+    with suppress(ValueError):
+      if entry.tag in _INNER:
+        if deep:
+          inner, _ = found.read(found.number(entry))
+          below = _tags(found, inner, deep=entry.tag == exifs.EXIF_IFD)
+          if below:
+            tags.append(Tag(entry.tag, LONG, 1, b'', tuple(below)))
+      elif entry.type in WIDTHS:
+        tags.append(_kept(entry, found.bytes_of(entry), found.order))
+  return tags
+
+
+def _kept(entry: Entry, data: bytes, order: str) -> Tag:
+  if entry.tag == _XMP:
+    data = xmps.upright(data)
+  elif entry.tag == _PHOTOSHOP:
+    data = without_small_pictures(data)
+  elif order == '>' and entry.tag != _IPTC:  # IPTC is bytes, also where it is said to be LONG
+    data = swapped(data, entry.type)
+  return Tag(entry.tag, entry.type, len(data) // WIDTHS[entry.type], data)
+
+
+def _with_pairs_swapped(tags: list[Tag]) -> list[Tag]:
+  """What holds along the rows and along the columns changes places."""
+  known, other = {tag.code: tag for tag in tags}, {}
+  for x, y in exifs.PAIRS:
+    if x in known and y in known:
+      other |= {x: known[y]._replace(code=x), y: known[x]._replace(code=y)}
+  every = [other.get(tag.code, tag) for tag in tags]
+  return [tag._replace(inner=tuple(_with_pairs_swapped(list(tag.inner)))) for tag in every]
+
+
+def resized(tags: list[Tag], height: int, width: int) -> list[Tag]:
+  """Tags that say the new size where they said the old one."""
+  every = []
+  for tag in tags:
+    if tag.code == exifs.EXIF_IFD:
+      inner = []
+      for one in tag.inner:
+        if one.code in (0xA002, 0xA003):
+          value = width if one.code == 0xA002 else height
+          kind = SHORT if one.type == SHORT and value < 2**16 else LONG
+          one = Tag(one.code, kind, 1, struct.pack('<H' if kind == SHORT else '<I', value))
+        inner.append(one)
+      tag = tag._replace(inner=tuple(inner))
+    elif tag.code == _XMP:
+      data = xmps.resized(tag.data, height, width)
+      tag = tag._replace(data=data, count=len(data) // WIDTHS[tag.type])
+    every.append(tag)
+  return every
+
+
+def put_tags(path: Path, tags: list[Tag]) -> None:
+  """Adds tags to a little-endian TIFF file: a new first directory at its end takes the place of the old one."""
+  if not tags:
+    return
+  with _directories(path) as found:
+    entries, _ = found.read(found.first)
+    records = {e.tag: bytes(found.data[e.at : e.at + found.record]) for e in entries}
+    big, size = found.big, len(found.data)
+  if any(tag.code in _RESOLUTION for tag in tags) and all(tag.code != 296 for tag in tags):
+    tags = [*tags, Tag(296, SHORT, 1, b'\x02\x00')]  # inches where nothing is said
+  with path.open('r+b') as file:
+    at = size + size % 2
+    file.seek(at)
+    file.write(directory(tags, at, big, records))
+    file.seek(8 if big else 4)
+    file.write(struct.pack('<Q' if big else '<I', at))
+
+
+def check_pages(path: Path, notes: list[str]) -> None:
+  """Refuses a file of several pictures. Smaller copies of the first one are none.
+
+  Args:
+    path: of the file.
+    notes: is told of what is left out without being marked as such a copy.
+
+  Raises:
+    DataError: there are several pictures, or the first one is the copy.
+  """
+  pages, geo, below = [], False, []
+  with _directories(path) as found:
+    at, seen = found.first, set()
+    while at and at not in seen:
+      seen.add(at)
+      try:
+        entries, link = found.read(at)
+      except ValueError:
+        if not pages:
+          raise
+        break
+      pages.append(_page(found, entries))
+      if len(pages) == 1:
+        geo = any(e.tag in _GEO for e in entries)
+        below = found.numbers(_entry(entries, 330))
+      at = found.next(link)
+    small, width, height = pages[0]
+    if small and (len(pages) > 1 or below):
+      raise DataError(
+        f'{path}: its first picture is the thumbnail of another: save it as PNG or TIFF'
+      )
+  own = sum(not reduced and not _is_copy((w, h), (width, height)) for reduced, w, h in pages[1:])
+  if own:
+    raise DataError(f'{path}: has {own + 1} frames or pages: only single images are read')
+  unmarked = sum(not reduced for reduced, _, _ in pages[1:])
+  if unmarked:
+    notes.append(
+      f'{unmarked} smaller pages of the shape of the first are left out as its thumbnails'
+    )
+  if geo:
+    notes.append('its place on the map (GeoTIFF) is left out: it holds for pixels of another size')
+
+
+def _page(found: Directories, entries: list[Entry]) -> tuple[bool, int, int]:
+  """Whether it is marked as a smaller copy, width and height."""
+  kind = found.number(_entry(entries, _KIND))
+  old = found.number(_entry(entries, _OLD_KIND))
+  width, height = (found.number(_entry(entries, code)) for code in (_WIDTH, _HEIGHT))
+  return bool(kind & 1) or old == 2, width, height
+
+
+def _is_copy(size: tuple[int, int], of: tuple[int, int]) -> bool:
+  """Whether a page has the shape of a much larger one, to a pixel."""
+  (w, h), (width, height) = size, of
+  if not 0 < max(w, h) * _SMALL <= max(width, height):
+    return False
+  return abs(w * height - h * width) <= max(width, height)
