@@ -158,6 +158,30 @@ def test_a_jpeg_cut_where_a_scan_or_an_interval_ends_lacks_a_part(tmp_path):
       read_photo(path)
 
 
+@pytest.mark.parametrize(
+  ('name', 'options'),
+  [('a.jp2', {}), ('a.j2k', {}), ('a.jp2', {'tile_size': (32, 32)}), ('a.gif', {})],
+)
+def test_other_formats_with_an_end_mark_may_lack_it(tmp_path, name, options):
+  path = tmp_path / name
+  Image.fromarray(noise(41, 37, 3)).save(path, **options)
+  data, whole = path.read_bytes(), read_photo(path)
+  assert whole.notes == ()
+  for cut in (1, 2):
+    path.write_bytes(data[:-cut])
+    photo = read_photo(path)
+    np.testing.assert_array_equal(photo.pixels, whole.pixels)
+    assert photo.notes == ('its end mark is missing',)
+  lacks = [data[:-3], data[:-30]]
+  if options:
+    last = data[: data.rindex(b'\xff\x90\x00\x0a')]
+    lacks += [last, last + b'\xff\xd9']  # the last tile
+  for cut in lacks:
+    path.write_bytes(cut)
+    with pytest.raises(DataError, match=rf'{name}: damaged'):
+      read_photo(path)
+
+
 def test_smaller_copies_behind_the_first_page_of_a_tiff_are_none_of_its_pictures(tmp_path):
   pixels, path = noise(32, 24, 3), tmp_path / 'a.tif'
   half, eighth, other = noise(16, 12, 3), noise(4, 3, 3), noise(32, 20, 3)
