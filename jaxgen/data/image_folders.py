@@ -14,6 +14,7 @@ from jaxgen.data.image_files import SUFFIXES, image_files
 from jaxgen.data.source import Source
 from jaxgen.errors import DataError
 from jaxgen.photos.images import load_image, to_eight_bits
+from jaxgen.photos.tolerance import opened
 from jaxgen.words import counted
 
 _SHOWN = 5
@@ -139,5 +140,6 @@ def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> Folder
 
 def _check_sizes(paths: Sequence[Path], rule: Rule) -> None:
   for path in paths:
-    with Image.open(path) as image:
+    with opened(path, []) as (file, info), Image.open(file) as image:
+      image.info.update(info)
       _resized(ImageOps.exif_transpose(image), path, rule)

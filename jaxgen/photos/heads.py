@@ -55,6 +55,11 @@ class HeadWriter(io.RawIOBase):
     if change is not None:
       self._file.write(change(self._head))
 
+  def __exit__(self, kind: Any, *rest: Any) -> None:
+    if kind is not None:  # what was written so far is of no use
+      self._change = None
+    super().__exit__(kind, *rest)
+
   def close(self) -> None:
     """Ends the file."""
     if not self.closed:

@@ -10,6 +10,7 @@ from jaxgen.errors import DataError
 from jaxgen.photos.checks import rawmode
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
+from jaxgen.photos.tolerance import check_pixels, opened
 
 
 def load_image(
@@ -22,8 +23,12 @@ def load_image(
   """
   path = Path(path)
   try:
+    if what := foreign(path):
+      raise DataError(f'{path}: {what}')
     # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
-    with path.open('rb') as file, Image.open(file) as image:
+    with opened(path, []) as (file, info), Image.open(file) as image:
+      image.info.update(info)
+      check_pixels(path, str(image.format))
       twelve = rawmode(image) == 'I;12'
       upright = ImageOps.exif_transpose(image)
       if twelve:  # Pillow leaves them from 0 to 4095
@@ -43,8 +48,7 @@ def load_image(
   except IsADirectoryError as error:
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
   except UnidentifiedImageError as error:
-    what = foreign(path) or 'not an image that Pillow knows'
-    raise DataError(f'{path}: {what}') from error
+    raise DataError(f'{path}: not an image that Pillow knows') from error
   except (DataError, MemoryError):
     raise
   except Exception as error:  # Pillow raises many kinds for damaged files

@@ -145,7 +145,7 @@ def _opened(path: Path, notes: list[str]) -> Iterator[Any]:
       raise DataError(f'{path}: a big-endian BigTIFF, which cannot be read: save it as TIFF or PNG')
   # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
   with opened(path, notes) as (file, info), Image.open(file) as image:
-    image.info |= info
+    image.info.update(info)
     count = getattr(image, 'n_frames', 1)
     # Of the pictures in a phone's JPEG the first is the photo; those of TIFF were looked at before.
     if count > 1 and image.format not in ('MPO', 'TIFF'):

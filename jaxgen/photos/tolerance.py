@@ -19,7 +19,7 @@ _TAILS = (b'\xff\x00' * 32, bytes((i * i * 37 + 11 * i + 90) % 251 for i in rang
 
 
 @contextmanager
-def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[str, Any]]]:
+def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, Any]]]:
   """A file for Pillow, without what would keep it from reading a picture that is there.
 
   Args:
@@ -66,7 +66,7 @@ def check_pixels(path: Path, kind: str) -> None:
   """
   if kind == 'PNG':
     png_parts.scan_png(path, pixels=True)
-  elif kind == 'JPEG' and (broken := unended_jpeg(path)) and not _is_drawn(path, broken):
+  elif kind in ('JPEG', 'MPO') and (broken := unended_jpeg(path)) and not _is_drawn(path, broken):
     raise DataError(f'{path}: damaged: its end is missing, and a part of the picture with it')
   elif kind == 'JPEG2000' and (tiles := follow_codestream(path)) and not tiles.whole:
     raise DataError(f'{path}: damaged: some of its tiles are missing')

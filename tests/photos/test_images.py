@@ -5,7 +5,7 @@ import png
 import pytest
 import tifffile
 from byte_cases import packed, tiff
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from jaxgen.errors import DataError
 from jaxgen.photos.images import read_grey
@@ -93,3 +93,22 @@ def test_a_truncated_image_is_named(tmp_path):
   (tmp_path / 'a.png').write_bytes(content[: len(content) // 2])
   with pytest.raises(DataError, match=r'a\.png: not a readable image'):
     read_grey(tmp_path / 'a.png', 8, 8)
+
+
+def test_what_is_wrong_beside_the_pixels_keeps_no_image_from_being_read(tmp_path):
+  pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+  text = PngImagePlugin.PngInfo()
+  text.add_text('workflow', 'x' * 2_000_000)
+  Image.fromarray(pixels).save(tmp_path / 'a.png', pnginfo=text)
+  content = (tmp_path / 'a.png').read_bytes()
+  (tmp_path / 'a.png').write_bytes(content.replace(b'xxxx', b'xxxy', 1)[:-12])
+  np.testing.assert_allclose(read_grey(tmp_path / 'a.png', 8, 8), pixels / 255.0, atol=1e-7)
+  noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+  Image.fromarray(noise).save(tmp_path / 'a.jpg')
+  content = (tmp_path / 'a.jpg').read_bytes()
+  whole = read_grey(tmp_path / 'a.jpg', 8, 8)
+  (tmp_path / 'a.jpg').write_bytes(content[:-2])
+  np.testing.assert_array_equal(read_grey(tmp_path / 'a.jpg', 8, 8), whole)
+  (tmp_path / 'a.jpg').write_bytes(content[:-20])
+  with pytest.raises(DataError, match=r'a\.jpg: damaged: its end is missing'):
+    read_grey(tmp_path / 'a.jpg', 8, 8)

@@ -1,6 +1,5 @@
 """What files of each format say of themselves: what goes in byte by byte, what comes out."""
 
-import io
 import struct
 import zlib
 
@@ -11,6 +10,7 @@ from photo_cases import SRGB, again, noise, smooth, write_png16
 from PIL import Image
 
 from jaxgen.photos import read_photo
+from jaxgen.photos.heads import HeadWriter
 
 XMP = b"<x:xmpmeta tiff:Orientation='1' exif:PixelXDimension='7' tiff:ImageLength='6' a='1'/>"
 NEW_XMP = b"<x:xmpmeta  exif:PixelXDimension='14' tiff:ImageLength='12' a='1'/>"
@@ -269,8 +269,6 @@ def test_small_pictures_in_xmp_go(tmp_path):
 
 
 def test_what_is_written_in_small_pieces_is_changed_at_its_beginning(tmp_path):
-  from jaxgen.photos.heads import HeadWriter
-
   for length in (4, 100):
     with HeadWriter(tmp_path / 'a', length, lambda head: head[::-1]) as file:
       for part in (b'ab', b'', b'cdef', np.frombuffer(b'gh', np.uint8)):
@@ -278,4 +276,6 @@ def test_what_is_written_in_small_pieces_is_changed_at_its_beginning(tmp_path):
       assert file.tell() == 8
     wanted = b'dcbaefgh' if length == 4 else b'hgfedcba'
     assert (tmp_path / 'a').read_bytes() == wanted
-  assert io.RawIOBase in HeadWriter.__mro__
+  with pytest.raises(OSError, match='full'), HeadWriter(tmp_path / 'a', 9, lambda h: h[9]) as file:
+    file.write(b'half')
+    raise OSError('full')
