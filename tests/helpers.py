@@ -1,5 +1,6 @@
 """What several tests use: small configs, runs in this and in other processes, comparing states."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -204,3 +205,17 @@ class AliveRows:
 
   def _drop(self, count: int) -> None:
     self._alive -= count
+
+
+@contextlib.contextmanager
+def unread_output():
+  """Standard output as it is after `| head`: a pipe that nothing reads any more."""
+  read, write = os.pipe()
+  os.close(read)
+  before = sys.stdout
+  with open(write, 'w') as closed:  # noqa: PTH123
+    sys.stdout = closed
+    try:
+      yield
+    finally:
+      sys.stdout = before

@@ -28,7 +28,8 @@ def listen() -> None:
 def guarded(action: Callable[[], object]) -> int:
   """Runs an action and returns its status: a number that it returns, or else 0.
 
-  User mistakes are told in one line, with status 1 (2 for configs); a stop has 128 + signal.
+  User mistakes are told in one line, with status 1 (2 for configs); a stop has 128 + signal. Standard output
+  that nothing reads any more is a stop by SIGPIPE.
   """
   try:
     return _told(action)
@@ -48,19 +49,46 @@ def _told(action: Callable[[], object]) -> int:
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
   try:
-    status = action()
+    status = _flushed(action)
     return status if isinstance(status, int) else 0
   except ConfigError as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
+    return _error(error, 2)
   except UserError as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 1
+    return _error(error, 1)
   except OSError as error:
     if error.errno is None:
       raise
     where = f': {error.filename}' if error.filename else ''
-    print(f'error: {error.strerror}{where}', file=sys.stderr)
-    return 1
+    return _error(f'{error.strerror}{where}', 1)
   except Stopped as stop:
     return 128 + stop.signum
+
+
+def _flushed(action: Callable[[], object]) -> object:
+  """What an action returns, once all that it printed is gone.
+
+  Raises:
+    Stopped: nothing reads standard output any more, as after `| head`.
+  """
+  from jaxgen.terminal.signals import reader_gone
+
+  try:
+    try:
+      status = action()
+    except SystemExit:  # --help
+      print(end='', flush=True)
+      raise
+    print(end='', flush=True)
+  except BrokenPipeError:
+    reader_gone()
+    raise
+  return status
+
+
+def _error(text: object, status: int) -> int:
+  """Tells a person, where standard error has a reader."""
+  import contextlib
+
+  with contextlib.suppress(BrokenPipeError):
+    print(f'error: {text}', file=sys.stderr, flush=True)
+  return status

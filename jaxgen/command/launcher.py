@@ -162,11 +162,9 @@ def _wrong_type(now: object, value: str) -> str | None:
 def main(argv: Sequence[str], doc: str = '') -> int:
   """Runs a command line; returns the exit status."""
   if any(arg in ('--help', '-h', '--helpfull', '--helpshort') for arg in argv[1:]):
-    print(doc.strip())
-    return 0
+    return guarded(lambda: print(doc.strip()))
   if '--version' in argv[1:]:
-    print(f'jaxgen {__version__}')
-    return 0
+    return guarded(lambda: print(f'jaxgen {__version__}'))
   return guarded(lambda: _run(argv))
 
 

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import ndimage
 
 WINDOW, SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2  # of a unit range
@@ -36,6 +35,8 @@ def ssim(image: np.ndarray, truth: np.ndarray, variant: str = 'valid') -> float:
 
   Reference: Wang et al. 2004, eq. 13.
   """
+  from scipy import ndimage  # training and `jaxgen upscale` do not wait for it
+
   _check_shapes(image, truth)
   if variant not in SSIM_VARIANTS:
     raise ValueError(f'SSIM variant {variant!r} is not one of {", ".join(SSIM_VARIANTS)}')

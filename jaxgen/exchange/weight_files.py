@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from flax import traverse_util
@@ -13,11 +12,11 @@ from safetensors.numpy import save
 from jaxgen import config as configs
 from jaxgen import digests
 from jaxgen.errors import CheckpointError
+from jaxgen.exchange.headers import KEY, read_about
 from jaxgen.files import write_bytes
 from jaxgen.task import Trained
 
 FILE = 'weights.safetensors'
-_KEY = 'jaxgen'
 
 
 def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = None) -> Path:
@@ -36,7 +35,7 @@ def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = Non
     'step': int(trained.step),
     'digest': _digest(arrays),
   }
-  header = {_KEY: json.dumps(about), **(card or {})}
+  header = {KEY: json.dumps(about), **(card or {})}
   return write_bytes(path, save(arrays, metadata=header))
 
 
@@ -46,38 +45,21 @@ def load_weights(path: Path) -> Trained:
   Raises:
     CheckpointError: no such file, damaged, not a safetensors file, or not one of jaxgen's.
   """
-  if path.is_dir():
-    raise CheckpointError(
-      f'{path} is a folder: name a safetensors file, as jaxgen export writes it'
-    )
-  if not path.is_file():
-    raise CheckpointError(f'{path}: no such file')
+  about = read_about(path)
   try:
     with safe_open(path, framework='numpy') as file:
-      header: dict[str, Any] = file.metadata() or {}
       flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
   except (SafetensorError, OSError) as error:
     raise CheckpointError(f'{path} is damaged, or not a safetensors file: {error}') from error
-  if _KEY not in header:
-    raise CheckpointError(
-      f'{path} has no config of jaxgen in its header: write it with jaxgen export, or bring '
-      'PyTorch weights over with jaxgen import-torch'
-    )
-  try:
-    about = json.loads(header[_KEY])
-    config, facts, step = configs.from_json(about['config']), about['facts'], about['step']
-  except (ValueError, KeyError, TypeError) as error:
-    raise CheckpointError(f'{path} is damaged: its header cannot be read ({error})') from error
-  if about.get('digest') not in (None, _digest(flat)):
+  if about.digest not in (None, _digest(flat)):
     raise CheckpointError(f'{path} is damaged: its contents do not match their digest')
   variables = traverse_util.unflatten_dict({_path(name): x for name, x in flat.items()})
-  return Trained(config, facts, variables, step)
+  return Trained(about.config, about.facts, variables, about.step)
 
 
 def load_card(path: Path) -> dict[str, str]:
   """The further text in the header of a file that `load_weights` reads."""
-  with safe_open(path, framework='numpy') as file:
-    return {key: text for key, text in file.metadata().items() if key != _KEY}
+  return read_about(path).card
 
 
 def _name(path: tuple[str, ...]) -> str:

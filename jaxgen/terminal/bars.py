@@ -1,5 +1,6 @@
 """Progress of training: a live bar with ETA on a terminal, plain lines now and then elsewhere."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from rich.table import Column
 
 PLAIN_LINE_SECONDS = 10.0
 TERMINAL_METRICS = 3
+OTHER_WIDTH = 44  # of a bar, besides what it says is done
 
 
 class StepsBar:
@@ -89,16 +91,18 @@ def make_bar(console: Console, transient: bool) -> Progress:
   def fixed() -> Column:
     return Column(no_wrap=True)
 
-  # A narrow terminal cuts the metrics, never the steps or the ETA.
+  # A narrow terminal cuts the metrics and long names of files, never the steps or the ETA.
   rest = Column(no_wrap=True, overflow='ellipsis', ratio=1)
+  named = Column(no_wrap=True, overflow='ellipsis', max_width=max(8, console.width - OTHER_WIDTH))
   return Progress(
-    TextColumn('{task.description}', table_column=fixed()),
+    TextColumn('{task.description}', table_column=named, markup=False),
     BarColumn(bar_width=12, table_column=Column(min_width=12)),
     MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
-    TextColumn('eta', table_column=fixed()),
+    TextColumn('eta', table_column=fixed(), markup=False),
     TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
-    TextColumn('{task.fields[metrics]}', table_column=rest),
+    TextColumn('{task.fields[metrics]}', table_column=rest, markup=False),
     console=console,
+    redirect_stderr=sys.stderr.isatty(),  # what goes to a file stays there
     expand=True,
     transient=transient,
     refresh_per_second=4,

@@ -6,11 +6,27 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 from rich.console import Console
+from rich.segment import Segment, Segments
 
+from jaxgen.terminal import signals
 from jaxgen.terminal.bars import PLAIN_LINE_SECONDS, StepsBar, make_bar
 from jaxgen.terminal.tables import make_table
 
 FILE_WIDTH = 160  # of tables where the output is no terminal
+
+
+class _Console(Console):
+  """Prints text as it is, and notices when nothing reads it any more.
+
+  Attributes:
+    closed: whether a pipe that it wrote to has no reader.
+  """
+
+  closed = False
+
+  def on_broken_pipe(self) -> None:
+    """Rich calls this; its own would leave the process without a word."""
+    self.quiet = self.closed = True
 
 
 class Reporter:
@@ -21,24 +37,36 @@ class Reporter:
   """
 
   def __init__(self, quiet: bool = False):
-    self.console = Console(quiet=quiet, soft_wrap=True, highlight=False)
+    self._quiet = quiet
+    # Names of files may hold what rich would take for markup or an emoji.
+    self.console = _Console(quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
     self._live = self.console.is_terminal and not quiet
     if not self.console.is_terminal:
       self.console.width = FILE_WIDTH
     self._plain_at = time.monotonic()
 
   def say(self, text: str) -> None:
-    """One line."""
-    self.console.print(text, markup=False)
+    """One line, letter by letter."""
+    self._print(Segments([Segment(text), Segment.line()]), end='')
 
   def warn(self, text: str) -> None:
     """One line on standard error."""
-    if not self.console.quiet:
-      print(text, file=sys.stderr, flush=True)
+    if not self._quiet:
+      try:
+        print(text, file=sys.stderr, flush=True)
+      except BrokenPipeError:
+        signals.silence(sys.stderr)
+        signals.reader_gone()
 
   def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """A table, as `tables.make_table` makes it."""
-    self.console.print(make_table(title, columns, rows), soft_wrap=False)
+    self._print(make_table(title, columns, rows), soft_wrap=False)
+
+  def _print(self, *what: Any, **options: Any) -> None:
+    closed = self.console.closed
+    self.console.print(*what, **options)
+    if self.console.closed and not closed:
+      signals.reader_gone()
 
   def steps(self, total: int, start: int, main: Iterable[str] = ()) -> StepsBar:
     """A context that shows training progress from `start` to `total`, with the `main` metrics."""

@@ -3,9 +3,10 @@
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 _STDERR = 2
 _ERASE_LINE, _SHOW_CURSOR = '\x1b[2K', '\x1b[?25h'  # bars hide the cursor
@@ -36,6 +37,9 @@ def interruptible() -> Iterator[None]:
 class StopSignals:
   """Context in which SIGTERM and SIGINT set a flag; the second one ends the process at once.
 
+  Standard output that nothing reads any more (`| head`) sets the flag too, to SIGPIPE; where nothing has ended
+  the work for it, the end of the context raises Stopped.
+
   Args:
     promise: what happens after the first, as a person is told at once.
 
@@ -51,11 +55,15 @@ class StopSignals:
   def __enter__(self) -> 'StopSignals':
     for signum in (signal.SIGTERM, signal.SIGINT):
       self._previous[signum] = signal.signal(signum, self._handle)
+    _listening.append(self)
     return self
 
   def __exit__(self, *exc_info):
+    _listening.remove(self)
     for signum, handler in self._previous.items():
       signal.signal(signum, handler)
+    if self.received == signal.SIGPIPE and exc_info[0] is None:
+      raise Stopped(self.received)
 
   def _handle(self, signum: int, frame: FrameType | None):
     del frame
@@ -65,6 +73,31 @@ class StopSignals:
     self.received = signum
     name = 'Ctrl-C' if signum == signal.SIGINT else signal.Signals(signum).name
     _write(f'{name} heard: {self._promise}; a second one ends at once\n')
+
+
+_listening: list[StopSignals] = []
+
+
+def reader_gone() -> None:
+  """Tells once that nothing reads standard output any more, and ends the work: at its next check for a stop.
+
+  Raises:
+    Stopped: nothing listens to stop signals here, so there is no such check.
+  """
+  silence(sys.stdout)
+  _write('standard output is closed, nothing reads it any more: ending\n')
+  for signals in _listening:
+    signals.received = signals.received or signal.SIGPIPE
+  if not _listening:
+    raise Stopped(signal.SIGPIPE)
+
+
+def silence(stream: TextIO) -> None:
+  """Leads a stream whose reader has gone to nowhere: else Python complains in the end of what is left in it."""
+  with contextlib.suppress(OSError, ValueError):  # a stream without a file
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _write(text: str, show_cursor: bool = False) -> None:

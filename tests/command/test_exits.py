@@ -6,7 +6,7 @@ import sys
 
 import jax
 import pytest
-from helpers import ROOT, environment
+from helpers import ROOT, environment, unread_output
 
 from jaxgen.command.exits import guarded
 from jaxgen.errors import UserError
@@ -42,6 +42,21 @@ def test_an_error_of_ours_keeps_its_traceback():
 
 def test_the_status_is_what_the_action_returns_or_0():
   assert [guarded(lambda x=x: x) for x in (3, None, {})] == [3, 0, 0]
+
+
+@pytest.mark.parametrize('action', ['prints', 'helps', 'raises'])
+def test_output_that_nothing_reads_any_more_is_one_line(action, capfd):
+  def run():
+    print('x')
+    if action == 'helps':
+      raise SystemExit(0)
+    if action == 'raises':
+      print('y', flush=True)
+
+  with unread_output():
+    assert guarded(run) == 128 + signal.SIGPIPE
+  said = 'standard output is closed, nothing reads it any more: ending\n'
+  assert capfd.readouterr().err == said
 
 
 INTERRUPTED_IMPORT = """

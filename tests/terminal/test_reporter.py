@@ -1,9 +1,13 @@
 """What a person reads: lines, bars, tables."""
 
+import signal
+
 import pytest
+from helpers import unread_output
 
 from jaxgen.terminal import bars
 from jaxgen.terminal.reporter import Reporter
+from jaxgen.terminal.signals import Stopped, StopSignals
 from jaxgen.words import counted
 
 
@@ -75,3 +79,50 @@ def test_counts_have_their_words():
   said = [counted(n, 'image') for n in (0, 1, 2, 1000)]
   assert said == ['0 images', '1 image', '2 images', '1,000 images']
   assert [counted(n, 'was', 'were') for n in (1, 2)] == ['1 was', '2 were']
+
+
+def test_names_are_shown_letter_by_letter(capsys, monkeypatch):
+  name = '[red]a:smile:[/red] {x}'
+  reporter = Reporter()
+  reporter.say(name + '\t.')
+  reporter.warn(name)
+  reporter.table(name, ['a:smile:', 'b'], [[name, name]])
+  told = capsys.readouterr()
+  assert told.out.startswith(name + '\t.\n') and told.err == name + '\n'
+  assert told.out.count(name) == 4 and 'a:smile: ' in told.out
+  monkeypatch.setenv('FORCE_COLOR', '1')
+  monkeypatch.setenv('COLUMNS', '120')
+  assert list(Reporter().progress('ab', name)) == ['a', 'b']
+  with Reporter().steps(total=2, start=0, main=[name]) as bar:
+    bar.metrics(2, {f'train/{name}': 1.0})
+  out = capsys.readouterr().out
+  assert f'{name} ' in out and f'{name} 1.00' in out
+
+
+def test_a_long_name_leaves_a_bar_its_counts(capsys, monkeypatch):
+  monkeypatch.setenv('FORCE_COLOR', '1')
+  monkeypatch.setenv('COLUMNS', '80')
+  assert list(Reporter().progress('ab', 'blocks of ' + 'n' * 200)) == ['a', 'b']
+  lines = [line for line in capsys.readouterr().out.splitlines() if 'blocks of nnn' in line]
+  assert lines and all('/2' in line and 'eta' in line for line in lines)
+
+
+CLOSED = 'standard output is closed, nothing reads it any more: ending\n'
+
+
+def test_a_reader_that_has_gone_ends_what_can_stop(capfd):
+  with unread_output():
+    reporter = Reporter()
+    with pytest.raises(Stopped, match='SIGPIPE'), StopSignals() as signals:
+      reporter.say('x')
+      assert signals.received == signal.SIGPIPE
+      reporter.say('y')
+      reporter.table('', ['z'], [])
+      reporter.warn('still told')
+  assert capfd.readouterr() == ('', CLOSED + 'still told\n')
+
+
+def test_a_reader_that_has_gone_ends_the_rest_at_once(capfd):
+  with unread_output(), pytest.raises(Stopped):
+    Reporter().table('', ['x'], [[1]])
+  assert capfd.readouterr() == ('', CLOSED)

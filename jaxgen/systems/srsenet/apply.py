@@ -1,31 +1,34 @@
-"""`jaxgen upscale`: a person's files and folders through SrSENet."""
+"""`jaxgen upscale`: a person's files and folders through SrSENet.
 
-import dataclasses
+Imports nothing heavy: what is wrong is told, and what is done already is found, before JAX starts.
+"""
+
+import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import jax
 import numpy as np
-from jax.errors import JaxRuntimeError
+from ml_collections import ConfigDict
 
-from jaxgen.data.imresize import imresize
-from jaxgen.errors import ConfigError, UserError
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError, UserError, first_line
+from jaxgen.exchange.headers import read_about
 from jaxgen.files import temporary_beside
-from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo, read_size
+from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo
 from jaxgen.pictures.png import write_image
-from jaxgen.systems.srsenet.bands import CHUNK, PhotoBands
 from jaxgen.systems.srsenet.config import MAX_SCALE
 from jaxgen.systems.srsenet.memory import available_memory
-from jaxgen.systems.srsenet.plan import FileJob, Plan, sheet_path
-from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
-from jaxgen.systems.srsenet.task import make_model
-from jaxgen.systems.srsenet.tiling import MIB, Upscaler
-from jaxgen.task import Trained
+from jaxgen.systems.srsenet.outputs import output_size
+from jaxgen.systems.srsenet.plan import FileJob, sheet_path
 
-RUNTIME_BYTES = 400 * MIB  # of Python, JAX and compiled programs
+if TYPE_CHECKING:
+  from jaxgen.systems.srsenet.tiling import Upscaler
+  from jaxgen.task import Trained
+
+RUNTIME_BYTES = 400 * 2**20  # of Python, JAX and compiled programs
 # A pixel: these encoders take the image whole, and copy it.
 _ENCODER_BYTES = {'WEBP': 12, 'AVIF': 20, 'GIF': 8}
 WEIGHTS = Path(__file__).parents[2] / 'weights'
@@ -43,6 +46,7 @@ class Options(NamedTuple):
     ensemble: average over flips and quarter turns.
     sheet: also write a comparison with bicubic beside each output.
     quality: of JPEG and WebP.
+    keep_times: give outputs the times of access and change of their files.
   """
 
   scale: float
@@ -51,6 +55,7 @@ class Options(NamedTuple):
   ensemble: bool = False
   sheet: bool = False
   quality: int = 95
+  keep_times: bool = False
 
 
 def shipped_scales(net: str = CLEAN) -> list[int]:
@@ -87,19 +92,38 @@ def _listed(scales: list[int]) -> str:
   return ', '.join(f'x{s}' for s in scales)
 
 
-def make_upscaler(trained: Trained, memory_mb: int, progress: Callable) -> Upscaler:
+def known_config(weights: Path) -> ConfigDict | None:
+  """The config of a net, by a file's header or a folder's config.json; None where only loading tells.
+
+  Raises:
+    CheckpointError: a safetensors file that is damaged, or not one of jaxgen's.
+  """
+  if weights.suffix == '.safetensors':
+    return read_about(weights).config
+  try:
+    return configs.from_saved(json.loads((weights / 'config.json').read_text()))
+  except (OSError, ValueError, ConfigError):
+    return None
+
+
+def make_upscaler(trained: 'Trained', memory_mb: int, progress: Callable) -> 'Upscaler':
   """The function of luminance of a trained net."""
+  from jaxgen.systems.srsenet.task import make_model
+  from jaxgen.systems.srsenet.tiling import Upscaler
+
   return Upscaler(
     make_model(trained.config), trained.variables, memory_mb=memory_mb, progress=progress
   )
 
 
-def upscale_photo(photo: Photo, target: Path, upscaler: Upscaler, options: Options) -> Path:
+def upscale_photo(photo: Photo, target: Path, upscaler: 'Upscaler', options: Options) -> Path:
   """Upscales one photo into a file.
 
   Raises:
     UserError: the file cannot be written, or the temporary folder is too small.
   """
+  from jaxgen.systems.srsenet.bands import PhotoBands
+
   height, width = output_size(photo.pixels.shape[:2], options.scale)
   writer = PhotoWriter(target, photo, height, width, options.quality)
   for top, band in PhotoBands(upscaler, options.ensemble)(
@@ -110,14 +134,11 @@ def upscale_photo(photo: Photo, target: Path, upscaler: Upscaler, options: Optio
   return target
 
 
-def output_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-  """Height and width after upscaling, rounded up."""
-  height, width = (int(np.ceil(round(n * scale, 6))) for n in size)
-  return height, width
-
-
 def _write_sheet(photo: Photo, target: Path, scale: int) -> None:
   """Low resolution, bicubic and ours of a file that was written before."""
+  from jaxgen.data.imresize import imresize
+  from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
+
   low, ours = _on_white(photo.pixels), _on_white(read_photo(target).pixels)
   compared = Compared(target.stem, low, imresize(low, scale=scale), ours)
   write_image(sheet_path(target), comparison_sheet([compared], scale))
@@ -131,8 +152,10 @@ def _on_white(pixels: np.ndarray) -> np.ndarray:
   return values[..., 0] if values.shape[-1] == 1 else values
 
 
-def memory_need(size: Size, upscaler: Upscaler, options: Options) -> tuple[int, int]:
+def memory_need(size: Size, upscaler: 'Upscaler', options: Options) -> tuple[int, int]:
   """Bytes of memory and of the temporary folder that a file takes, all in all."""
+  from jaxgen.systems.srsenet.bands import CHUNK
+
   memory, disk = upscaler.needs(size.height, size.width, options.tiling)
   height, width = output_size((size.height, size.width), options.scale)
   inputs, outputs = size.height * size.width, height * width
@@ -152,7 +175,7 @@ def memory_need(size: Size, upscaler: Upscaler, options: Options) -> tuple[int, 
   return total, disk
 
 
-def check_fits(path: Path, size: Size, upscaler: Upscaler, options: Options) -> None:
+def check_fits(path: Path, size: Size, upscaler: 'Upscaler', options: Options) -> None:
   """Refuses a file before any work where it cannot be upscaled here.
 
   Raises:
@@ -176,92 +199,65 @@ def check_fits(path: Path, size: Size, upscaler: Upscaler, options: Options) -> 
     upscaler.check_room(size.height, size.width)
 
 
-@dataclasses.dataclass
-class Tally:
-  """What became of the files of a plan so far.
-
-  Attributes:
-    upscaled: how many were written.
-    existing: how many were there already.
-    failed: the reason for each that could not be upscaled.
-  """
-
-  upscaled: int = 0
-  existing: int = 0
-  failed: list[str] = dataclasses.field(default_factory=list)
-
-
-def run(
-  plan: Plan,
-  upscaler: Upscaler,
+def upscale_file(
+  job: FileJob,
+  upscaler: 'Upscaler',
   options: Options,
-  tally: Tally,
-  say: Callable[[str], None],
+  missing: Container[Path],
   warn: Callable[[str], None],
-) -> None:
-  """Upscales every file of a plan; a bad one is told of, and the rest goes on.
+) -> str:
+  """Upscales one file.
 
   Args:
-    plan: which files.
+    job: the file.
     upscaler: the net.
     options: how.
-    tally: counts what became of them, also where a stop signal ends this.
-    say: is told of each file written.
-    warn: is told of each file that failed, and of what was to be noted of one that did not.
+    missing: which of its outputs are to be written.
+    warn: is told of what was to be noted of the file.
+
+  Returns:
+    What was written, for a person.
+
+  Raises:
+    UserError: it cannot be read or written, or the memory is too small.
   """
+  from jax.errors import JaxRuntimeError
 
-  def fail(reason: str) -> None:
-    tally.failed.append(reason)
-    warn(f'error: {reason}')
-
-  for name in plan.missing:
-    fail(f'{name}: no such file or folder')
-  for job, number in _waiting(plan, options, tally):
-    try:
-      size = read_size(job.source)
-      check_fits(job.source, size, upscaler, options)
-      check_writable(job.target.parent)
-      _one(job, upscaler, options, say, warn, f'({number})' if len(plan.jobs) > 1 else '')
-      tally.upscaled += 1
-    except (UserError, OSError, MemoryError, JaxRuntimeError) as error:
-      ended = isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
-      fail(f'{job.source}: out of memory' if ended else str(error))
+  try:
+    return _upscale_file(job, upscaler, options, missing, warn)
+  except (MemoryError, JaxRuntimeError) as error:
+    if isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error):
+      raise UserError(f'{job.source}: out of memory') from error
+    raise UserError(f'{job.source}: {first_line(error)}') from error
 
 
-def _waiting(plan: Plan, options: Options, tally: Tally) -> Iterator[tuple[FileJob, str]]:
-  for i, job in enumerate(plan.jobs, start=1):
-    wanted = [job.target, *([sheet_path(job.target)] if options.sheet else [])]
-    # Path.exists would raise for a name that is too long: that is told of when the file is read.
-    if all(os.path.exists(path) for path in wanted) and not options.overwrite:  # noqa: PTH110
-      tally.existing += 1
-    else:
-      yield job, f'{i}/{len(plan.jobs)}'
-
-
-def _one(
+def _upscale_file(
   job: FileJob,
-  upscaler: Upscaler,
+  upscaler: 'Upscaler',
   options: Options,
-  say: Callable[[str], None],
+  missing: Container[Path],
   warn: Callable[[str], None],
-  number: str,
-) -> None:
-  began = time.monotonic()
-  photo, written = read_photo(job.source), sheet_path(job.target)
+) -> str:
+  began, sheet = time.monotonic(), sheet_path(job.target)
+  times = job.source.stat()  # reading moves that of access
+  photo, written = read_photo(job.source), sheet
   for note in photo.notes:
     warn(f'warning: {job.source}: {note}')
-  if options.overwrite or not job.target.exists():  # only the sheet may be missing
+  if job.target in missing:
     written = upscale_photo(photo, job.target, upscaler, options)
-  if options.sheet and (options.overwrite or not sheet_path(job.target).exists()):
+  if options.sheet and sheet in missing:
     _write_sheet(photo, job.target, int(options.scale))
+  for path in (job.target, sheet) if options.keep_times else ():
+    if path in missing:
+      os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
   height, width = photo.pixels.shape[:2]
   kind = upscaler.chosen(height, width, options.tiling)
   how = '' if kind == 'whole' else f', {kind} tiling'
   if options.scale != upscaler.scale:
     how = f' by the x{upscaler.scale} net and a resize{how}'
-  say(
-    f'{number} wrote {written} ({width} x {height} at x{options.scale:g}{how}, '
-    f'{time.monotonic() - began:.1f} s)'.strip()
+  return (
+    f'wrote {written} ({width} x {height} at x{options.scale:g}{how}, '
+    f'{time.monotonic() - began:.1f} s)'
   )
 
 
@@ -280,17 +276,23 @@ def check_writable(folder: Path) -> None:
     raise UserError(f'cannot write to {folder}: {error.strerror or error}') from error
 
 
-def check_weights(trained: Trained, scale: float, name: Path) -> None:
+def check_config(config: ConfigDict, scale: float, name: Path) -> None:
   """Refuses a net that is none of SrSENet's, or that does not reach the scale.
 
   Raises:
     ConfigError: says which.
   """
-  if trained.config.system != 'srsenet':
-    raise ConfigError(f'{name} is a {trained.config.system}, not an srsenet')
+  if config.system != 'srsenet':
+    raise ConfigError(f'{name} is a {config.system}, not an srsenet')
+  if not 1 < scale <= config.scale:
+    raise ConfigError(
+      f'--scale {scale:g} must be above 1 and at most the x{config.scale} of {name}'
+    )
+
+
+def check_finite(trained: 'Trained', name: Path) -> None:
+  """Raises ConfigError for weights that are not finite."""
+  import jax
+
   if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained.variables)):
     raise ConfigError(f'{name} has weights that are not finite: it makes no pictures')
-  if not 1 < scale <= trained.config.scale:
-    raise ConfigError(
-      f'--scale {scale:g} must be above 1 and at most the x{trained.config.scale} of {name}'
-    )

@@ -7,7 +7,6 @@ import functools
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import ndimage
 
 from jaxgen.data.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxgen.data.imresize import resize_axis, resize_matrix
@@ -115,6 +114,8 @@ def continued(pixels: np.ndarray) -> np.ndarray:
   Args:
     pixels: [H, W, C], the last channel alpha.
   """
+  from scipy import ndimage  # a tenth of the tool's start
+
   seen = pixels[..., -1] > UNSEEN * np.iinfo(pixels.dtype).max
   if seen.all():
     return pixels

@@ -2,7 +2,8 @@
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import add_step, path
@@ -13,8 +14,10 @@ from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.systems.srsenet.apply import Options
+  from jaxgen.systems.srsenet.batch import Tally
   from jaxgen.systems.srsenet.plan import Plan
   from jaxgen.systems.srsenet.tiling import Upscaler
+  from jaxgen.task import Trained
   from jaxgen.terminal.reporter import Reporter
 
 
@@ -30,7 +33,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     choices=('clean', 'photo'),
     help='of the shipped nets: clean (the default) undoes downscaling alone, photo also JPEG and mild noise',
   )
-  add('--overwrite', action='store_true', help='write existing outputs anew')
+  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
+  add('--keep-times', action='store_true', help="outputs get their files' times of change")
   add(
     '--tiling',
     choices=('auto', 'whole', 'exact', 'sampled'),
@@ -44,7 +48,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--quality', type=int, default=95, help='of JPEG and WebP; 95 by default')
 
 
-def _upscale(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options that cannot be, alone or together."""
   if args.memory < 1 or not 1 <= args.quality <= 100:
     raise ConfigError('--memory must be above 0 and --quality from 1 to 100')
   if args.sheet and args.scale is not None and not args.scale.is_integer():
@@ -55,63 +60,121 @@ def _upscale(args: argparse.Namespace) -> None:
     raise ConfigError(
       '--net chooses among the shipped nets: leave it out where --weights names one'
     )
-  prepare()
-  from jaxgen.run import inference, tools
+  if args.weights and not args.weights.exists():
+    raise ConfigError(f'--weights {args.weights}: no such file or folder')
+
+
+def _upscale(args: argparse.Namespace) -> None:
+  _check(args)
   from jaxgen.systems.srsenet import apply
   from jaxgen.systems.srsenet.plan import make_plan
   from jaxgen.terminal.reporter import Reporter
-  from jaxgen.terminal.signals import StopSignals
 
   wanted = args.scale if args.scale is not None or args.weights else 2.0
-  if args.weights and not args.weights.exists():
-    raise ConfigError(f'--weights {args.weights}: no such file or folder')
   weights = args.weights or apply.shipped_weights(wanted, args.net or apply.CLEAN)
-  trained = inference.load(weights, args.step)
-  scale = trained.config.get('scale', 0) if wanted is None else wanted
-  apply.check_weights(trained, scale, weights)
+  trained, config = None, apply.known_config(weights)
+  if config is None:
+    trained = _load(weights, args.step)
+    config = trained.config
+  scale = config.get('scale', 0) if wanted is None else wanted
+  apply.check_config(config, scale, weights)
   options = apply.Options(
-    scale, args.tiling, args.overwrite, args.ensemble, args.sheet, args.quality
+    scale,
+    args.tiling,
+    args.overwrite,
+    args.ensemble,
+    args.sheet,
+    args.quality,
+    keep_times=args.keep_times,
   )
   plan = make_plan(args.inputs, args.output, scale, args.sheet)
+  _check_any(plan)
   if args.output:
     apply.check_writable(args.output)
-  reporter = Reporter()
+
+  def make_upscaler(bars: Callable) -> 'Upscaler':
+    net = trained or _load(weights, args.step)
+    apply.check_finite(net, weights)
+    return apply.make_upscaler(net, args.memory, bars)
+
+  _work(plan, options, make_upscaler, Reporter())
+
+
+def _load(weights: Path, step: int | str | None) -> 'Trained':
+  """A net; of a file without what reads checkpoints, which takes long to import."""
+  prepare()
+  if weights.suffix == '.safetensors':
+    from jaxgen.exchange import weight_files
+    from jaxgen.run import tools
+
+    trained = weight_files.load_weights(weights)
+    tools.prepare_precision(trained.config)
+    return trained
+  from jaxgen.run import inference
+
+  return inference.load(weights, step)
+
+
+def _check_any(plan: 'Plan') -> None:
+  """Raises UserError where there is no image, and says what there is instead."""
+  if not (plan.jobs or plan.outputs or plan.missing):
+    from jaxgen.data.image_files import FORMATS
+
+    found = '; '.join([counted(len(plan.beside.others), 'other file'), *plan.beside.told])
+    raise UserError(f'no image found ({found}). Images are {", ".join(FORMATS)}')
+
+
+def _work(
+  plan: 'Plan',
+  options: 'Options',
+  make_upscaler: 'Callable[[Callable], Upscaler]',
+  reporter: 'Reporter',
+) -> None:
+  """Upscales what is planned and tells of it, stopped or not."""
+  from jaxgen.systems.srsenet import batch
+  from jaxgen.terminal.signals import Stopped, StopSignals
+
+  for line in plan.beside.told:
+    reporter.warn(f'warning: {line}')
+  tally = batch.Tally()
+  began = time.monotonic()
   with StopSignals('ending') as signals:
 
+    def check() -> None:
+      if signals.received:
+        raise Stopped(signals.received)
+
     def progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
-      return reporter.progress(items, description, total, lambda: tools.check_stop(signals))
+      return reporter.progress(items, description, total, check)
 
-    upscaler = apply.make_upscaler(trained, args.memory, progress)
-    _work(plan, upscaler, options, reporter)
+    bars = batch.Bars(progress)
+    host = batch.Host(lambda: make_upscaler(bars), bars, reporter.say, reporter.warn, check)
+    try:
+      batch.run(plan, options, tally, host)
+    except Stopped as stop:
+      done = f'{tally.upscaled} upscaled. Run the same command to go on.'
+      reporter.say(f'stopped by {stop}; {done}')
+      raise
+    reporter.say('; '.join(_summary(plan, tally, time.monotonic() - began)))
+  if tally.failed:
+    raise UserError(f'{len(tally.failed)} of {len(plan.jobs) + len(plan.missing)} failed')
 
 
-def _work(plan: 'Plan', upscaler: 'Upscaler', options: 'Options', reporter: 'Reporter') -> None:
-  """Upscales what is planned and tells of it, stopped or not."""
-  from jaxgen.data.image_folders import SUFFIXES
-  from jaxgen.systems.srsenet import apply
-  from jaxgen.terminal.signals import Stopped
-
-  others = counted(plan.others, 'other file')
-  if not (plan.jobs or plan.outputs or plan.missing):
-    raise UserError(f'no image found ({others}; images are {", ".join(SUFFIXES)})')
-  tally = apply.Tally()
-  began = time.monotonic()
-  try:
-    apply.run(plan, upscaler, options, tally, reporter.say, reporter.warn)
-  except Stopped as stop:
-    reporter.say(f'stopped by {stop}; {tally.upscaled} upscaled. Run the same command to go on.')
-    raise
-  parts = [f'{tally.upscaled} upscaled in {time.monotonic() - began:.1f} s']
+def _summary(plan: 'Plan', tally: 'Tally', seconds: float) -> list[str]:
+  parts = [f'{tally.upscaled} upscaled in {seconds:.1f} s']
   if tally.existing:
     were = counted(tally.existing, 'was', 'were')
     parts.append(f'{were} there already (--overwrite writes anew)')
   if plan.outputs:
     parts.append(f'{counted(plan.outputs, "output")} of earlier runs left alone')
-  if plan.others:
-    parts.append(f'{others} skipped')
-  reporter.say('; '.join(parts))
-  if tally.failed:
-    raise UserError(f'{len(tally.failed)} of {len(plan.jobs) + len(plan.missing)} failed')
+  for paths, one, many in (
+    (plan.beside.others, 'other file', 'other files'),
+    (plan.beside.foreign, 'file that cannot be read', 'files that cannot be read'),
+    (plan.beside.lost, 'link to nothing', 'links to nothing'),
+  ):
+    if paths:
+      parts.append(f'{counted(len(paths), one, many)} skipped')
+  return parts
 
 
 COMMANDS = (

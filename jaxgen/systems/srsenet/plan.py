@@ -3,10 +3,10 @@
 import glob
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from jaxgen.data.image_files import has_image_suffix, sorted_files
+from jaxgen.data.image_files import Listing, has_image_suffix, sorted_files, visible_folders
 from jaxgen.errors import ConfigError
 
 
@@ -27,13 +27,13 @@ class Plan(NamedTuple):
 
   Attributes:
     jobs: files to upscale.
-    others: files of folders that are no images by their suffix, or hidden.
+    beside: what else there is in the folders; its images are empty.
     outputs: files that earlier runs have made of other files here.
     missing: arguments that name nothing.
   """
 
   jobs: list[FileJob]
-  others: int
+  beside: Listing
   outputs: int
   missing: list[str]
 
@@ -49,7 +49,7 @@ def make_plan(
   Raises:
     ConfigError: two inputs would be written to one output, or share a sheet.
   """
-  given, others, missing = _given(inputs, output)
+  given, beside, missing = _given(inputs, output)
   files = {x.file.resolve() for x in given}
   jobs: dict[Path, FileJob] = {}
   outputs = 0
@@ -77,7 +77,7 @@ def make_plan(
         f'{other.source} and {job.source} would share {sheet_path(job.target)}: upscale them one '
         'by one, or into different folders'
       )
-  return Plan(kept, others, outputs + len(jobs) - len(kept), missing)
+  return Plan(kept, beside, outputs + len(jobs) - len(kept), missing)
 
 
 class _Given(NamedTuple):
@@ -88,10 +88,10 @@ class _Given(NamedTuple):
   named: bool
 
 
-def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], int, list[str]]:
-  """The files, how many others there are in folders, and the arguments that name nothing."""
+def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], Listing, list[str]]:
+  """The files, what else there is in folders, and the arguments that name nothing."""
   given: list[_Given] = []
-  others, missing = 0, []
+  beside, missing = Listing([], [], [], []), []
   for argument in inputs:
     # Not Path's: they raise for names that are too long, and for homes that are not there.
     known = argument if os.path.exists(argument) else os.path.expanduser(argument)  # noqa: PTH110, PTH111
@@ -101,27 +101,38 @@ def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], in
       missing.append(argument or "''")
     for item in found:
       if item.is_dir():
-        files, skipped = _images_below(item, output)
-        others += skipped
-        given += [_Given(file, item, False) for file in files]
+        listing = _below(item, output)
+        given += [_Given(file, item, False) for file in listing.images]
+        for paths, more in zip(beside[1:], listing[1:], strict=True):
+          paths += more
       else:
         given.append(_Given(item, item.parent, named))
-  return given, others, missing
+  return given, beside, missing
 
 
 def _matching(pattern: str) -> list[Path]:
   """What a pattern that no shell has expanded stands for; as in shells, hidden files only by name."""
-  return [Path(p) for p in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+  parts = PurePath(pattern).parts
+  if '**' not in parts:
+    return [Path(p) for p in sorted(glob.glob(pattern))]  # noqa: PTH207
+  # glob itself would follow links that lead in a circle until names are too long.
+  at = parts.index('**')
+  above, below = Path(*parts[:at]), parts[at + 1 :]
+  folders = [p for p in (_matching(str(above)) if at else [above]) if p.is_dir()]
+  if not below:
+    return folders
+  inner = (folder for root in folders for folder in visible_folders(root))
+  found = (p for x in inner for p in _matching(str(Path(glob.escape(str(x)), *below))))
+  return sorted(set(found))
 
 
-def _images_below(folder: Path, output: Path | None) -> tuple[list[Path], int]:
-  """The images of a folder by their suffix, and how many other files it holds."""
-  inside = output.resolve() if output and folder.resolve() in output.resolve().parents else None
-  images, others = (
-    [path for path in paths if not inside or inside not in path.resolve().parents]
-    for paths in sorted_files(folder)
-  )
-  return images, len(others)
+def _below(folder: Path, output: Path | None) -> Listing:
+  """All that a folder holds, but for what is in an output folder inside of it."""
+  found = sorted_files(folder)
+  if not output or folder.resolve() not in output.resolve().parents:
+    return found
+  inside = output.resolve()
+  return Listing(*([p for p in part if inside not in p.resolve().parents] for part in found))
 
 
 def _original(path: Path) -> Path | None:

@@ -20,7 +20,6 @@ from jaxgen.losses.pixel import charbonnier
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.optim.ema import ema
 from jaxgen.precision import DTYPES
-from jaxgen.systems.srsenet import evaluation
 from jaxgen.systems.srsenet.model import SrSENet
 from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key, update_player
 
@@ -163,10 +162,14 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   crop, low = config.data.crop, config.data.crop // config.scale
 
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
+    from jaxgen.systems.srsenet import evaluation  # heavy, and no part of a net that is used
+
     del data
     return evaluation.evaluate(config, facts, net, variables, tools)
 
   def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
+    from jaxgen.systems.srsenet import evaluation
+
     del data, tools
     return evaluation.pictures(config, facts, net, variables)
 

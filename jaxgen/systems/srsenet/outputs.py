@@ -1,0 +1,67 @@
+"""Whether what is in the place of an output is that output."""
+
+import math
+from pathlib import Path
+
+from jaxgen.errors import DataError, UserError
+from jaxgen.photos import read_size
+from jaxgen.systems.srsenet.plan import FileJob, sheet_path
+
+
+def output_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+  """Height and width after upscaling, rounded up."""
+  height, width = (math.ceil(round(n * scale, 6)) for n in size)
+  return height, width
+
+
+def missing_outputs(job: FileJob, scale: float, sheet: bool, overwrite: bool) -> set[Path]:
+  """The outputs of a file that are to be written: the enlarged one, its sheet, or none.
+
+  An output is there where a file with the header of an image is, of the size that it must have; only headers
+  are read. Empty files, which a full disk leaves, are written anew.
+
+  Args:
+    job: the file.
+    scale: of both sides.
+    sheet: whether a sheet is wanted.
+    overwrite: whether all are written anew.
+
+  Raises:
+    UserError: there is something else in the place of one, which is not overwritten unasked; or the file
+      itself cannot be read.
+  """
+  wanted = {job.target, sheet_path(job.target)} if sheet else {job.target}
+  taken = {path for path in sorted(wanted) if _is_taken(path)}
+  if overwrite:
+    return wanted
+  for path in taken:
+    size = output_size(read_size(job.source)[:2], scale) if path == job.target else None
+    if fault := _fault(path, size):
+      raise UserError(
+        f'{path} is there and is not what {job.source} becomes ({fault}): move it away, or take '
+        '--overwrite'
+      )
+  return wanted - taken
+
+
+def _is_taken(path: Path) -> bool:
+  """Whether a file with something in it is in a place; UserError for what is no file."""
+  try:
+    status = path.stat()
+  except OSError:  # nothing; or a name that is too long, which is told of when the file is written
+    return False
+  if path.is_file():
+    return status.st_size > 0
+  kind = 'a folder' if path.is_dir() else 'no regular file'
+  raise UserError(f'{path} is {kind}, and an output goes there: move it away, or name an --output')
+
+
+def _fault(path: Path, size: tuple[int, int] | None) -> str:
+  """Why a file is not an image of a size, height and width; '' where it is. None: of any size."""
+  try:
+    height, width = read_size(path)[:2]
+  except DataError:
+    return 'it is no image'
+  if size in (None, (height, width)):
+    return ''
+  return f'it has {width} x {height} pixels'
