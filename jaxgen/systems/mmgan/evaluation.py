@@ -45,9 +45,11 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     **_ownership(inference, variables, data, tools),
     'component_accuracy': None,
     'component_accuracy_mean': None,
+    'mixture_accuracy': None,
+    'mixture_error': None,
     'random_baseline': None,
     'classifier_accuracy': None,
-    'components_in_use': int((alpha.max(0) > IN_USE).sum()),
+    'components_in_use': int(_in_use(alpha).sum()),
     'mixture': alpha.tolist(),
     'true_mixture': facts['true_mixture'],
     'regions': None,
@@ -64,7 +66,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     samples = _sampled(inference, variables, extractor, tools)
     result['num_samples'] = samples.features.shape[1]
     if asset:
-      assigned, accuracies = _by_region(inference, samples.labels)
+      assigned, accuracies = _by_region(inference, samples.labels, alpha)
       result |= {**accuracies, 'classifier_accuracy': _classifier_accuracy(asset, tools)}
     if tools.full:
       result |= _distances(inference, extractor, samples, alpha, data, tools)
@@ -77,17 +79,23 @@ def _judged_split(inference: Inference) -> str:
   return 'test' if inference.facts['set_classes'] else 'train'
 
 
-def _by_region(inference: Inference, labels: np.ndarray) -> tuple[list[int | None], dict[str, Any]]:
+def _by_region(
+  inference: Inference, labels: np.ndarray, alpha: np.ndarray
+) -> tuple[list[int | None], dict[str, Any]]:
   """The region of each component, and how many of its samples [K, samples] lie there."""
-  facts = inference.facts
+  facts, learned = inference.facts, is_learned(inference.config)
+  truth = np.asarray(facts['true_mixture'])
   groups = regions.region_classes(facts['set_classes'])
   shares = region_shares(labels, groups)
-  assigned = assign(shares, groups, is_learned(inference.config))
+  use = usage(alpha)
+  assigned = assign(shares, groups, use if learned else None)
   accuracy = [None if r is None else float(shares[k, r]) for k, r in enumerate(assigned)]
   return assigned, {
     'component_accuracy': accuracy,
     'component_accuracy_mean': float(np.mean([a for a in accuracy if a is not None])),
-    'random_baseline': regions.random_baseline(np.asarray(facts['true_mixture'])),
+    'mixture_accuracy': mixture_accuracy(shares, alpha, None if learned else assigned),
+    'mixture_error': mixture_error(alpha, truth, assigned),
+    'random_baseline': regions.random_baseline(truth),
     'regions': [None if r is None else f'r{r + 1}' for r in assigned],
   }
 
@@ -171,23 +179,79 @@ def region_shares(label: np.ndarray, groups: list[list[int]]) -> np.ndarray:
   return np.stack([np.isin(label, group).mean(-1) for group in groups], axis=-1)
 
 
-def assign(shares: np.ndarray, groups: list[list[int]], learned: bool) -> list[int | None]:
+def usage(alpha: np.ndarray) -> np.ndarray:
+  """How much the owners of each region use each component: the sum of their alpha [K, regions].
+
+  All 0 for a component that is not in use: alpha of `IN_USE` or less in every distribution.
+
+  Args:
+    alpha: [n, K].
+  """
+  owned = alpha.T @ regions.membership(len(alpha))
+  return np.where(_in_use(alpha)[:, None], owned, 0.0)
+
+
+def _in_use(alpha: np.ndarray) -> np.ndarray:
+  return alpha.max(0) > IN_USE
+
+
+def assign(shares: np.ndarray, groups: list[list[int]], use: np.ndarray | None) -> list[int | None]:
   """The region of each component, or None.
 
-  With a fixed mixture component k is region k, where that has classes. With a learned one, components and
-  non-empty regions are matched so that the shares add up to the most.
+  With a fixed mixture component k is region k, where that has classes. With a learned one, components in use
+  and non-empty regions are matched one to one so that what the owners of the regions get right adds up to the
+  most: the sum over matched pairs of share times use. A component that nobody uses has no region.
 
   Args:
     shares: [K, regions].
     groups: classes of each region.
-    learned: whether the mixture is learned.
+    use: [K, regions], as `usage` makes it; None: the mixture is fixed.
   """
   real = [r for r, group in enumerate(groups) if group]
-  if not learned:
+  if use is None:
     return [k if k in real else None for k in range(len(shares))]
-  components, columns = linear_sum_assignment(shares[:, real], maximize=True)
-  found = {int(k): real[c] for k, c in zip(components, columns, strict=True)}
+  used = np.flatnonzero(use.max(-1))
+  rows, columns = linear_sum_assignment((shares * use)[np.ix_(used, real)], maximize=True)
+  found = {int(used[k]): real[c] for k, c in zip(rows, columns, strict=True)}
   return [found.get(k) for k in range(len(shares))]
+
+
+def mixture_accuracy(
+  shares: np.ndarray, alpha: np.ndarray, assigned: list[int | None] | None = None
+) -> float:
+  """How much of what the collections draw is right: many components may be one region. Ours, not the paper's.
+
+  Each component in use is the region at which it is right most often. A sample is right that lies in its
+  component's region and was drawn for an owner of that region; collections are drawn equally often. So
+  components count by alpha, two that share a region both count, and a unit of alpha in a collection that does
+  not own the component's region is lost.
+
+  Args:
+    shares: [K, regions].
+    alpha: [n, K].
+    assigned: the region of each component, where it is known; None: the best.
+  """
+  right = shares * usage(alpha)
+  if assigned is None:
+    of_components = right.max(-1)
+  else:
+    of_components = [0.0 if r is None else right[k, r] for k, r in enumerate(assigned)]
+  return float(np.sum(of_components) / len(alpha))
+
+
+def mixture_error(alpha: np.ndarray, truth: np.ndarray, assigned: list[int | None]) -> float:
+  """The largest distance of a share from the truth.
+
+  A component without a region should have none, and a region without a component counts with its whole share.
+
+  Args:
+    alpha: [n, K].
+    truth: [n, regions].
+    assigned: the region of each component.
+  """
+  wanted = np.stack([np.zeros(len(alpha)) if r is None else truth[:, r] for r in assigned], axis=1)
+  missed = [truth[:, r].max() for r in range(truth.shape[1]) if r not in assigned]
+  return float(max(np.abs(alpha - wanted).max(), *missed, 0.0))
 
 
 def _classifier_accuracy(asset: Trained, tools: Tools) -> float:

@@ -32,6 +32,11 @@ def regions(num_sets: int) -> tuple[tuple[int, ...], ...]:
   )
 
 
+def membership(num_sets: int) -> np.ndarray:
+  """Whether a set is of a region's group [sets, regions] bool, in the order of `regions`."""
+  return np.array([[i in group for group in regions(num_sets)] for i in range(num_sets)])
+
+
 def region_classes(sets: Sequence[Sequence[int]]) -> list[list[int]]:
   """Classes of each region: those that exactly its sets own."""
   classes = sorted(set().union(*sets))

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 KEYS = {
   'component_accuracy',
   'component_accuracy_mean',
+  'mixture_accuracy',
+  'mixture_error',
   'random_baseline',
   'classifier_accuracy',
   'components_in_use',
@@ -59,6 +61,11 @@ def test_training_ends_with_accuracies_sheets_and_a_heat_map(trained):
   assert found['random_baseline'] == 0.5
   assert found['components_in_use'] == 3
   np.testing.assert_allclose(found['mixture'], found['true_mixture'], rtol=1e-6)
+  assert found['mixture_error'] < 1e-6
+  weights = np.sum(found['true_mixture'], 0) / 2
+  np.testing.assert_allclose(
+    found['mixture_accuracy'], found['component_accuracy'] @ weights, rtol=1e-6
+  )
   assert found['fid'] is None and found['kid'] is None  # the expensive ones
   names = {p.name for p in (trained / 'samples').iterdir()}
   sheets = {f'component_{k}' for k in (1, 2, 3)} | {'components', 'mixture'}
@@ -133,8 +140,50 @@ def test_region_shares_count_classes():
 def test_learned_components_are_matched_to_the_largest_sum():
   # Taking the largest share first would give the first component region 0: .9 + .1 < .8 + .8.
   shares = np.array([[0.9, 0.8, 0, 0], [0.8, 0.1, 0, 0], [0, 0, 0, 0.2], [0, 0, 0, 0.8]])
-  assert evaluation.assign(shares, GROUPS, learned=True) == [1, 0, None, 3]
-  assert evaluation.assign(shares, GROUPS, learned=False) == [0, 1, None, 3]
+  assert evaluation.assign(shares, GROUPS, np.ones((4, 4))) == [1, 0, None, 3]
+  assert evaluation.assign(shares, GROUPS, None) == [0, 1, None, 3]
+
+
+# Two collections, whose regions are: only the first's, only the second's, both.
+REGIONS = [[0], [1], [2]]
+
+
+def test_a_component_that_nobody_uses_has_no_region():
+  # The third is purest in the shared region, and nobody's.
+  shares = np.array([[0.7, 0, 0.3], [0, 0.6, 0.4], [0, 0, 1.0], [0, 0.1, 0.9]])
+  alpha = np.array([[0.5, 0.0, 0.01, 0.49], [0.0, 0.6, 0.0, 0.4]])
+  use = evaluation.usage(alpha)
+  np.testing.assert_allclose(use, [[0.5, 0, 0.5], [0, 0.6, 0.6], [0, 0, 0], [0.49, 0.4, 0.89]])
+  assert evaluation.assign(shares, REGIONS, use) == [0, 1, None, 2]
+
+
+def test_a_region_goes_to_the_component_that_its_owners_use():
+  # By shares alone the first component would be the shared region, .9 + .8 > .8 + .6.
+  shares = np.array([[0.1, 0, 0.9], [0.2, 0, 0.8], [0, 1.0, 0]])
+  alpha = np.array([[0.05, 0.9, 0.05], [0.9, 0.0, 0.1]])
+  assert evaluation.assign(shares, REGIONS, evaluation.usage(alpha)) == [2, 0, 1]
+  swapped = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]])
+  assert evaluation.assign(shares, REGIONS, evaluation.usage(swapped)) == [0, 2, 1]
+
+
+def test_the_mixture_s_accuracy_is_of_what_the_owners_draw():
+  shares = np.array([[1.0, 0, 0], [0, 0.8, 0.2], [0, 0, 1.0], [0, 0, 0.9]])
+  alpha = np.array([[0.6, 0.0, 0.3, 0.1], [0.1, 0.5, 0.4, 0.0]])
+  # Both of the last two are the shared region; the second collection's .1 of the first's own is lost.
+  expected = (0.6 + 0.8 * 0.5 + 0.3 + 0.4 + 0.9 * 0.1) / 2
+  np.testing.assert_allclose(evaluation.mixture_accuracy(shares, alpha), expected)
+  # One to one, a component without a region counts nothing.
+  found = evaluation.mixture_accuracy(shares, alpha, [0, 1, 2, None])
+  np.testing.assert_allclose(found, expected - 0.045)
+
+
+def test_the_mixture_s_error_counts_what_no_component_has():
+  truth = np.array([[0.6, 0.0, 0.4], [0.0, 0.6, 0.4]])
+  alpha = np.array([[0.38, 0.6, 0.02], [0.42, 0.05, 0.53]])
+  assert evaluation.mixture_error(alpha, truth, [2, 0, 1]) == pytest.approx(0.07)
+  assert evaluation.mixture_error(alpha, truth, [2, 0, None]) == pytest.approx(0.6)
+  spare = np.array([[0.4, 0.6, 0.0, 0.0], [0.3, 0.0, 0.6, 0.1]])
+  assert evaluation.mixture_error(spare, truth, [2, 0, 1, None]) == pytest.approx(0.1)
 
 
 def test_a_distribution_draws_no_sample_of_a_component_that_it_has_not():
