@@ -86,7 +86,8 @@ def _model(mixture: str, paper: bool) -> ConfigDict:
   model = ConfigDict()
   model.num_components = 0  # K; 0: 2^n - 1
   model.mixture = mixture  # of class sets: fixed at the truth, learned; folders learn theirs
-  model.architecture = 'venn'  # venn (nearest upsampling), dcgan (transposed convolutions)
+  # venn (the same authors' Venn GAN), dcgan (what the paper names; without spectral norm).
+  model.architecture = 'venn'
   model.num_latents = 128
   model.gen_widths = (256, 128, 64, 32) if paper else (64, 32, 16, 8)
   model.disc_widths = (64, 128, 256) if paper else (16, 32, 64)

@@ -88,6 +88,7 @@ class Convolution(nn.Module):
     use_bias: whether a bias is added.
     dtype: of the computation.
     param_dtype: of the parameters.
+    kernel_init: of the kernel.
   """
 
   features: int
@@ -96,12 +97,13 @@ class Convolution(nn.Module):
   use_bias: bool = False
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
+  kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Convolves [B, H, W, C]."""
     shape = (self.size, self.size, x.shape[-1], self.features)
-    kernel = self.param('kernel', nn.initializers.lecun_normal(), shape, self.param_dtype)
+    kernel = self.param('kernel', self.kernel_init, shape, self.param_dtype)
     bias = None
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,), self.param_dtype)

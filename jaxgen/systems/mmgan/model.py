@@ -21,6 +21,10 @@ from jaxgen.nn.norms import ConditionalNorm, Norm, spectrally_normed
 
 SLOPE = 0.2
 EPSILON = 1e-5
+Initializer = nn.initializers.Initializer
+# Radford et al., "Unsupervised Representation Learning with DCGANs", section 4: all weights start at N(0, 0.02)
+# (and, as in its code, the scales of batch norm at N(1, 0.02)).
+DCGAN_INIT: Initializer = nn.initializers.normal(0.02)
 
 
 class Networks(NamedTuple):
@@ -62,13 +66,14 @@ class ComponentNorm(nn.Module):
       train: batch statistics instead of running averages.
     """
     shape = (self.num_components, x.shape[-1])
-    scale = self.param('scale', _around_one, shape, self.param_dtype)
+    scale = self.param('scale', around_one, shape, self.param_dtype)
     shift = self.param('shift', nn.initializers.zeros, shape, self.param_dtype)
     norm = ConditionalNorm(self.norm, name='norm')
     return norm(x, scale[component], shift[component], train)
 
 
-def _around_one(key: jax.Array, shape: Sequence[int], dtype: Any) -> jax.Array:
+def around_one(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+  """N(1, 0.02), an initializer of scales."""
   return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
@@ -80,9 +85,12 @@ class Generator(nn.Module):
     image_shape: height, width, channels.
     widths: channels of the hidden layers.
     norm: makes a batch norm.
-    architecture: 'venn' (nearest upsampling, LeakyReLU) or 'dcgan' (transposed convolutions, ReLU).
+    architecture: 'venn' (nearest upsampling, LeakyReLU, a last 3x3 convolution) or 'dcgan' (4x4 transposed
+      convolutions of stride 2, the last of which makes the image, ReLU; at 28 and 32 pixels it has one hidden
+      layer less, and no use for the last width).
     dtype: of the computation.
     param_dtype: of the parameters.
+    kernel_init: of all kernels.
   """
 
   num_components: int
@@ -92,6 +100,7 @@ class Generator(nn.Module):
   architecture: str = 'venn'
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
+  kernel_init: Initializer = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(self, z: jax.Array, component: jax.Array, train: bool = False) -> jax.Array:
@@ -110,40 +119,62 @@ class Generator(nn.Module):
       x = layer(x, width, f'conv{i}')
       norm = ComponentNorm(self.num_components, self.norm, self.param_dtype, name=f'conv{i}_norm')
       x = _activation(self.architecture)(norm(x, component, train))
-    last = nn.Conv(self.image_shape[-1], (3, 3), padding=1, name='conv_out', **self._types)
-    return jnp.tanh(last(x))
+    return jnp.tanh(self._out(x))
 
   @property
-  def _types(self) -> dict[str, Any]:
-    return {'dtype': self.dtype, 'param_dtype': self.param_dtype}
+  def _options(self) -> dict[str, Any]:
+    return {
+      'dtype': self.dtype,
+      'param_dtype': self.param_dtype,
+      'kernel_init': self.kernel_init,
+    }
 
   def _plan(self) -> list[tuple[int, Callable[[jax.Array, int, str], jax.Array]]]:
     """Width and layer of each hidden stage, from 1x1 to the image's size."""
     size = self.image_shape[0]
-    grow = self._up if self.architecture == 'venn' else self._transposed
     first = self._full  # 1 -> 4, 4 -> 7
-    layers = {
-      28: [first, first, grow, grow],
-      32: [first, grow, grow, grow],
-      64: [first, grow, grow, grow, grow],
-    }[size]
+    if self.architecture == 'venn':
+      grow = self._up
+      layers = {
+        28: [first, first, grow, grow],
+        32: [first, grow, grow, grow],
+        64: [first, grow, grow, grow, grow],
+      }[size]
+    else:
+      grow = self._transposed
+      layers = {
+        28: [first, self._to_seven, grow],
+        32: [first, grow, grow],
+        64: [first, grow, grow, grow],
+      }[size]
     widths = [*self.widths, *[self.widths[-1]] * (len(layers) - len(self.widths))]
-    return list(zip(widths, layers, strict=True))
+    return list(zip(widths[: len(layers)], layers, strict=True))
+
+  def _out(self, x: jax.Array) -> jax.Array:
+    """The image before tanh."""
+    channels = self.image_shape[-1]
+    if self.architecture == 'dcgan':
+      return self._transposed(x, channels, 'conv_out')
+    return nn.Conv(channels, (3, 3), padding=1, name='conv_out', **self._options)(x)
 
   def _full(self, x, width, name) -> jax.Array:
     """4x4 convolution, padded by 3."""
-    return Convolution(width, 4, full_convolution, name=name, **self._types)(x)
+    return Convolution(width, 4, full_convolution, name=name, **self._options)(x)
 
   def _up(self, x, width, name) -> jax.Array:
     """Nearest neighbour x2, then a 3x3 convolution."""
-    return Convolution(width, 3, upsampled_convolution, name=name, **self._types)(x)
+    return Convolution(width, 3, upsampled_convolution, name=name, **self._options)(x)
 
-  def _transposed(self, x, width, name) -> jax.Array:
-    """Transposed 4x4 convolution of stride 2."""
+  def _transposed(self, x, width, name, padding='SAME') -> jax.Array:
+    """Transposed 4x4 convolution of stride 2: twice the size."""
     layer = nn.ConvTranspose(
-      width, (4, 4), strides=(2, 2), use_bias=False, name=name, **self._types
+      width, (4, 4), strides=(2, 2), padding=padding, use_bias=False, name=name, **self._options
     )
     return layer(x)
+
+  def _to_seven(self, x, width, name) -> jax.Array:
+    """The same from 4x4 to 7x7: without the last row and column of 8x8."""
+    return self._transposed(x, width, name, ((2, 1), (2, 1)))
 
 
 def _activation(architecture: str) -> Callable[[jax.Array], jax.Array]:
@@ -163,6 +194,7 @@ class Trunk(nn.Module):
     norm: makes a batch norm for all layers but the first, or None.
     dtype: of the computation.
     param_dtype: of the parameters.
+    kernel_init: of all kernels.
   """
 
   widths: Sequence[int]
@@ -170,6 +202,7 @@ class Trunk(nn.Module):
   norm: Norm | None = None
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
+  kernel_init: Initializer = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool = False, update: bool = False) -> jax.Array:
@@ -193,11 +226,13 @@ class Trunk(nn.Module):
         use_bias=self.norm is None or i == 1,
         dtype=self.dtype,
         param_dtype=self.param_dtype,
+        kernel_init=self.kernel_init,
         name=f'conv{i}',
       )
       x = _normalized(conv, self.spectral_norm, self.param_dtype, x, update)
       if self.norm is not None and i > 1:
-        x = self.norm(use_running_average=not train, name=f'conv{i}_norm')(x).astype(x.dtype)
+        norm = self.norm(use_running_average=not train, scale_init=around_one, name=f'conv{i}_norm')
+        x = norm(x).astype(x.dtype)
       x = _leaky(x)
     return x
 
@@ -218,6 +253,7 @@ class Discriminator(nn.Module):
     spectral_norm: of the heads.
     dtype: of the computation.
     param_dtype: of the parameters.
+    kernel_init: of the heads' kernels.
   """
 
   num_sets: int
@@ -225,6 +261,7 @@ class Discriminator(nn.Module):
   spectral_norm: bool = True
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
+  kernel_init: Initializer = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(
@@ -249,6 +286,7 @@ class Discriminator(nn.Module):
         padding='VALID',
         dtype=self.dtype,
         param_dtype=self.param_dtype,
+        kernel_init=self.kernel_init,
         name=f'head{i}',
       )
       logits.append(_normalized(head, self.spectral_norm, self.param_dtype, features, update))
@@ -263,17 +301,23 @@ class ClassifierHead(nn.Module):
     width: of its hidden layer.
     dtype: of the computation.
     param_dtype: of the parameters.
+    kernel_init: of both kernels.
   """
 
   num_classes: int
   width: int = 256
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
+  kernel_init: Initializer = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Logits [B, num_classes] and the hidden layer [B, width] of features [B, h, w, c]."""
-    types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
+    options = {
+      'dtype': self.dtype,
+      'param_dtype': self.param_dtype,
+      'kernel_init': self.kernel_init,
+    }
     x = features.reshape(len(features), -1)
-    hidden = _leaky(nn.Dense(self.width, name='hidden', **types)(x))
-    return nn.Dense(self.num_classes, name='logits', **types)(hidden), hidden
+    hidden = _leaky(nn.Dense(self.width, name='hidden', **options)(x))
+    return nn.Dense(self.num_classes, name='logits', **options)(hidden), hidden

@@ -25,7 +25,10 @@ def make_model(
   """The networks of a config; statistics of batch norm are global over `axis`."""
   dtype, param_dtype = DTYPES[config.precision]
   options = config.model
-  types = {'dtype': dtype, 'param_dtype': param_dtype}
+  dcgan = options.architecture == 'dcgan'
+  kernel_init = model.DCGAN_INIT if dcgan else nn.initializers.lecun_normal()
+  spectral_norm = options.spectral_norm and not dcgan
+  shared = {'dtype': dtype, 'param_dtype': param_dtype, 'kernel_init': kernel_init}
   norm = functools.partial(
     nn.BatchNorm,
     momentum=options.norm_momentum,
@@ -35,13 +38,12 @@ def make_model(
     param_dtype=param_dtype,
     force_float32_reductions=False,
   )
-  dcgan = options.architecture == 'dcgan'
   trunk = functools.partial(
     model.Trunk,
     widths=tuple(options.disc_widths),
-    spectral_norm=options.spectral_norm,
+    spectral_norm=spectral_norm,
     norm=norm if dcgan else None,
-    **types,
+    **shared,
   )
   k = num_components(config)
   return model.Networks(
@@ -51,12 +53,12 @@ def make_model(
       widths=tuple(options.gen_widths),
       norm=norm,
       architecture=options.architecture,
-      **types,
+      **shared,
     ),
     disc=model.Discriminator(
-      num_sets=num_sets(config), trunk=trunk, spectral_norm=options.spectral_norm, **types
+      num_sets=num_sets(config), trunk=trunk, spectral_norm=spectral_norm, **shared
     ),
-    cls=model.ClassifierHead(num_classes=k, width=options.classifier_width, **types),
+    cls=model.ClassifierHead(num_classes=k, width=options.classifier_width, **shared),
   )
 
 

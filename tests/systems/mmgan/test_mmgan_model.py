@@ -54,6 +54,40 @@ def test_every_size_and_architecture_has_the_stated_shapes(architecture, shape):
   assert gen['params']['conv1_norm']['scale'].shape == (3, 8)
 
 
+def test_a_dcgan_starts_and_is_built_as_its_paper_has_it():
+  # Radford et al., section 3 and 4: weights at N(0, .02), batch norm but in G's last and D's first layer.
+  widths = {'gen_widths': (32, 16, 16, 8), 'disc_widths': (16, 32, 32), 'classifier_width': 32}
+  config = tiny(
+    model__architecture='dcgan', **{f'model__{key}': value for key, value in widths.items()}
+  )
+  nets = make_model(config, {'image_shape': (28, 28, 1)})
+
+  @jax.jit
+  def init(key):
+    return (
+      nets.gen.init(key, jnp.zeros((2, 4)), jnp.zeros(2, jnp.int32))['params'],
+      nets.disc.init(key, jnp.zeros((2, 28, 28, 1))),
+      nets.cls.init(key, jnp.zeros((2, 3, 3, 32))),
+    )
+
+  gen, disc, cls = jax.tree.map(np.asarray, init(jax.random.key(0)))
+  layers = {name: x['kernel'] for name, x in gen.items() if 'kernel' in x}
+  assert {name: kernel.shape for name, kernel in layers.items()} == {
+    'conv1': (4, 4, 4, 32),
+    'conv2': (4, 4, 32, 16),
+    'conv3': (4, 4, 16, 16),
+    'conv_out': (4, 4, 16, 1),
+  }
+  for x in jax.tree.leaves((gen, disc['params'], cls)):
+    if x.ndim > 1 and x.shape[0] != 3:  # no [K, C] scales
+      np.testing.assert_allclose(np.std(x), 0.02, rtol=0.15)
+  trunk = disc['params']['trunk']
+  assert set(trunk) == {'conv1', 'conv2', 'conv2_norm', 'conv3', 'conv3_norm'}
+  scales = np.concatenate([trunk[f'conv{i}_norm']['scale'] for i in (2, 3)])
+  np.testing.assert_allclose(np.std(scales), 0.02, rtol=0.4)
+  assert not any('spectral' in str(path) for path, _ in jax.tree.leaves_with_path(disc))
+
+
 def test_components_have_scales_of_their_own_and_shared_statistics():
   config = tiny()
   gen = make_model(config, {'image_shape': (28, 28, 1)}).gen
