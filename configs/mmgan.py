@@ -65,11 +65,19 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
 
   config.loss = ConfigDict()
   config.loss.classifier = 0.5  # lambda, the paper
+  # Ours, all off in the paper's rows; a decay is the part of the weight that is gone at the last step.
+  config.loss.classifier_decay = 0.0
+  config.loss.sharing = 0.0  # weight of I(set; component), a penalty on a learned mixture
+  config.loss.sharing_decay = 0.0
+  config.loss.sparsity = 0.0  # weight of the entropy of a learned mixture, a penalty ...
+  config.loss.sparsity_from = 0.0  # ... from this part of the run on
   config.loss.generator = 'non_saturating'  # non_saturating, saturating
 
   config.optim = ConfigDict()
   config.optim.learning_rate = 2e-4 if paper else 1e-3  # Adam, the paper
   config.optim.mixture_learning_rate = 4e-4 if paper else 2e-4  # the paper: twice that of the rest
+  config.optim.mixture_optimizer = 'adam'  # the paper; ours: sgd, mirror (exponentiated gradient)
+  config.optim.mixture_hold = 0.0  # part of the run for which omega stays as it starts; ours
   config.optim.b1 = 0.0
   config.optim.b2 = 0.9
   config.ema_decay = 0.999  # of the generator; 0: none
@@ -85,7 +93,10 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
 def _model(mixture: str, paper: bool) -> ConfigDict:
   model = ConfigDict()
   model.num_components = 0  # K; 0: 2^n - 1
-  model.mixture = mixture  # of class sets: fixed at the truth, learned; folders learn theirs
+  # Of class sets: fixed at the truth, learned, from_truth (begun there, then learned); folders learn theirs.
+  model.mixture = mixture
+  # Of a learned one: all, the paper; ours: groups (component k is out of reach of the sets outside group k).
+  model.mixture_support = 'all'
   # venn (the same authors' Venn GAN), dcgan (what the paper names; without spectral norm).
   model.architecture = 'venn'
   model.num_latents = 128

@@ -26,7 +26,8 @@ KEYS = {
   'data.channels': CHANNELS,
   'data.resize': choice(*RESIZE_RULES),
   'model.num_components': whole(0),
-  'model.mixture': choice('fixed', 'learned'),
+  'model.mixture': choice('fixed', 'learned', 'from_truth'),
+  'model.mixture_support': choice('all', 'groups'),
   'model.architecture': choice('venn', 'dcgan'),
   'model.num_latents': whole(),
   'model.gen_widths': each(whole(), 'widths', 4),
@@ -35,9 +36,16 @@ KEYS = {
   'model.spectral_norm': flag(),
   'model.norm_momentum': within(0, 1, closed='left'),
   'loss.classifier': at_least(0),
+  'loss.classifier_decay': within(0, 1),
+  'loss.sharing': at_least(0),
+  'loss.sharing_decay': within(0, 1),
+  'loss.sparsity': at_least(0),
+  'loss.sparsity_from': within(0, 1),
   'loss.generator': choice('non_saturating', 'saturating'),
   'optim.learning_rate': above(0),
+  'optim.mixture_optimizer': choice('adam', 'sgd', 'mirror'),
   'optim.mixture_learning_rate': above(0),
+  'optim.mixture_hold': within(0, 1, closed='left'),
   'optim.b1': within(0, 1, closed='left'),
   'optim.b2': within(0, 1, closed='left'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
@@ -51,9 +59,15 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: it does not, the learning rates are constant."""
-  del config
-  return False
+  """Whether an update depends on config.num_steps: where a weight or the mixture's rate changes over a run."""
+  loss = config.loss
+  learned = is_learned(config)
+  return bool(
+    (loss.classifier and loss.classifier_decay)
+    or (learned and loss.sharing and loss.sharing_decay)
+    or (learned and loss.sparsity and loss.sparsity_from)
+    or (learned and config.optim.mixture_hold)
+  )
 
 
 def folders(config: ConfigDict) -> list[Path]:
@@ -78,7 +92,7 @@ def num_components(config: ConfigDict) -> int:
 
 def is_learned(config: ConfigDict) -> bool:
   """Whether the mixture is learned: a person's own folders have no known one."""
-  return config.model.mixture == 'learned' or bool(_listed(config))
+  return config.model.mixture != 'fixed' or bool(_listed(config))
 
 
 def check_config(config: ConfigDict) -> None:
@@ -88,6 +102,11 @@ def check_config(config: ConfigDict) -> None:
   else:
     _check_class_sets(config)
   k = num_components(config)
+  if config.model.mixture_support == 'groups' and k != 2 ** num_sets(config) - 1:
+    raise ConfigError(
+      "config.model.mixture_support = 'groups' has a component for each group of sets: "
+      'leave config.model.num_components at 0'
+    )
   if config.batch_size < k:
     raise ConfigError(
       f'config.batch_size = {config.batch_size} is less than the {k} components: '
@@ -103,9 +122,9 @@ def _check_class_sets(config: ConfigDict) -> None:
     )
   require('data.name', image_set(training=True), data.name)
   known = (0, 2 ** len(CASES[data.case]) - 1)
-  if config.model.mixture == 'fixed' and config.model.num_components not in known:
+  if config.model.mixture != 'learned' and config.model.num_components not in known:
     raise ConfigError(
-      "config.model.mixture = 'fixed' has a component for each region of the sets: "
+      f'config.model.mixture = {config.model.mixture!r} has a component for each region of the sets: '
       'leave config.model.num_components at 0'
     )
 

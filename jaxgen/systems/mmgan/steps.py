@@ -10,7 +10,7 @@ from jaxgen.axis import example_keys, global_rows, psum
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.optim.ema import ema
 from jaxgen.precision import DTYPES
-from jaxgen.systems.mmgan import losses, model
+from jaxgen.systems.mmgan import losses, mixtures, model
 from jaxgen.systems.mmgan.config import num_components
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 
@@ -39,8 +39,15 @@ class Steps:
     self.param_dtype = DTYPES[config.precision][1]
     self.num_components = num_components(config)
     self.num_real = config.batch_size
-    # Rows go round the components: the first ones have one more where the batch is no multiple of K.
-    rounds = np.arange(config.batch_size) % self.num_components
+    self.weights = mixtures.weights(config)
+    self.support = mixtures.support(config)
+    # Components that make fakes: all, but for those that a fixed mixture gives to nobody.
+    made = np.arange(self.num_components)
+    if fixed_omega is not None:
+      made = made[np.isfinite(fixed_omega).any(0)]
+    self.made = made
+    # Rows go round them: the first ones have one more where the batch is no multiple of their number.
+    rounds = made[np.arange(config.batch_size) % len(made)]
     self.counts = np.bincount(rounds, minlength=self.num_components)
 
   def variables(self, state: TrainState, name: str) -> PyTree:
@@ -50,7 +57,7 @@ class Steps:
   def omega(self, params: PyTree) -> jax.Array:
     """Omega [n, K], learned or fixed."""
     if self.fixed_omega is None:
-      return params['mix']['omega']
+      return mixtures.supported(params['mix']['omega'], self.support)
     return jnp.asarray(self.fixed_omega, self.param_dtype)
 
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -61,19 +68,26 @@ class Steps:
     return state, psum({**metrics, **more}, self.axis)
 
   def latents(self, state: TrainState, name: str, rows: int) -> tuple[jax.Array, jax.Array]:
-    """Latents z [F, Z] and component [F] of this device's fakes, which go round the components."""
+    """Latents z [F, Z] and component [F] of this device's fakes, which go round `made`."""
     keys = example_keys(step_rng(state, name), rows, self.axis)
     shape = (self.config.model.num_latents,)
     z = jax.vmap(lambda key: jax.random.normal(key, shape, self.param_dtype))(keys)
-    return z, global_rows(rows, self.axis) % self.num_components
+    return z, self.turns(global_rows(rows, self.axis))
+
+  def turns(self, rows: jax.Array) -> jax.Array:
+    """The component [F] that makes the fake of each row [F] of the global batch."""
+    turn = rows % len(self.made)
+    if len(self.made) == self.num_components:
+      return turn
+    return jnp.asarray(self.made, turn.dtype)[turn]
 
   def num_fake(self, component: jax.Array) -> jax.Array:
     """How many fakes [F] the component of each has in the global batch."""
     return jnp.asarray(self.counts, self.param_dtype)[component]
 
   def component_mean(self, values: jax.Array, component: jax.Array) -> jax.Array:
-    """1/K sum_k of the mean of `values` [F] over component k: this device's part."""
-    return (values / self.num_fake(component)).sum() / self.num_components
+    """The mean over components that make fakes of the mean of `values` [F] over each: this device's part."""
+    return (values / self.num_fake(component)).sum() / len(self.made)
 
   def fakes(self, gen: PyTree, z: jax.Array, component: jax.Array) -> tuple[jax.Array, PyTree]:
     """Images [F, H, W, C] with batch statistics, and the generator's new collections."""
@@ -92,6 +106,7 @@ class Steps:
     num_fake = self.num_fake(component)
     alpha = losses.mixture(self.omega(state.params))
     flat = real.reshape(rows * n, *real.shape[2:])
+    classifier_weight = self.weights.classifier(state.step)
 
     def loss_fn(params):
       disc = {'params': params['disc'], **state.variables['disc']}
@@ -103,7 +118,7 @@ class Steps:
       value = losses.game_value(own, on_fake, alpha, component, self.num_real, num_fake)
       logits = self.nets.cls.apply({'params': params['cls']}, features)[0].astype(self.param_dtype)
       entropy = losses.component_cross_entropy(logits, component)
-      loss = -value + self.config.loss.classifier * self.component_mean(entropy, component)
+      loss = -value + classifier_weight * self.component_mean(entropy, component)
       aux = {'value': value, 'entropy': entropy, 'logits': logits, 'updates': updates}
       return loss, aux
 
@@ -126,6 +141,8 @@ class Steps:
     disc, cls = self.variables(state, 'disc'), self.variables(state, 'cls')
     saturating = self.config.loss.generator == 'saturating'
     num_fake = self.num_fake(component)
+    classifier_weight = self.weights.classifier(state.step)
+    share = jnp.asarray(rows / self.num_real, jnp.float32)
 
     def loss_fn(params):
       gen = {'params': params['gen'], **state.variables['gen']}
@@ -138,19 +155,23 @@ class Steps:
       )
       classes = self.nets.cls.apply(cls, features)[0].astype(self.param_dtype)
       entropy = losses.component_cross_entropy(classes, component)
-      loss = adversarial + self.config.loss.classifier * self.component_mean(entropy, component)
+      loss = adversarial + classifier_weight * self.component_mean(entropy, component)
       if self.fixed_omega is None:  # moves omega only: the logits are stopped
         stopped = jax.lax.stop_gradient(logits)
         loss += losses.fake_value(stopped, losses.mixture(omega), component, num_fake)
+        loss += share * mixtures.penalty(omega, self.weights, state.step)
       return loss, {'adversarial': adversarial, 'updates': updates}
 
+    before = self.omega(state.params)
     players = {name: state.params[name] for name in ('gen', 'mix') if name in state.params}
     grads, aux = jax.grad(loss_fn, has_aux=True)(players)
     for name in players:
       state = update_player(state, self.optimizers, name, grads[name], self.axis)
     updated = {**state.variables, 'gen': {**state.variables['gen'], **aux['updates']}}
-    share = jnp.asarray(rows / self.num_real, jnp.float32)
-    return state.replace(variables=updated), {'generator_loss': Mean(aux['adversarial'], share)}
+    metrics = {'generator_loss': Mean(aux['adversarial'], share)}
+    if self.fixed_omega is None:
+      metrics |= mixtures.metrics(losses.mixture(before), share)
+    return state.replace(variables=updated), metrics
 
   def average(self, state: TrainState) -> dict[str, PyTree]:
     """The generator's moving average."""

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.metrics import Metrics
 from jaxgen.precision import DTYPES
-from jaxgen.systems.mmgan import evaluation, model, sheets
+from jaxgen.systems.mmgan import evaluation, mixtures, model, sheets
 from jaxgen.systems.mmgan.config import is_learned, num_components, num_sets
 from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.systems.mmgan.steps import Steps
@@ -62,14 +62,8 @@ def make_model(
   )
 
 
-def fixed_omega(facts: dict[str, Any]) -> np.ndarray:
-  """Omega = log alpha* [n, K]: -inf where a distribution has nothing of a component."""
-  alpha = np.asarray(facts['true_mixture'], np.float64)
-  return np.log(alpha, out=np.full_like(alpha, -np.inf), where=alpha > 0)
-
-
 def make_optimizers(config: ConfigDict) -> dict[str, optax.GradientTransformation]:
-  """Adam for every player; `mix` has one where the mixture is learned."""
+  """Adam for every player; `mix` has its own where the mixture is learned."""
   options = config.optim
 
   def adam(rate: float) -> optax.GradientTransformation:
@@ -77,18 +71,18 @@ def make_optimizers(config: ConfigDict) -> dict[str, optax.GradientTransformatio
 
   optimizers = {name: adam(options.learning_rate) for name in ('gen', 'disc', 'cls')}
   if is_learned(config):
-    optimizers['mix'] = adam(options.mixture_learning_rate)
+    optimizers['mix'] = mixtures.make_optimizer(config)
   return optimizers
 
 
 def make_steps(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Steps:
   """The halves of a step of a config."""
-  omega = None if is_learned(config) else fixed_omega(facts)
+  omega = None if is_learned(config) else mixtures.fixed_omega(facts)
   return Steps(config, make_model(config, facts, axis), make_optimizers(config), omega, axis)
 
 
 def init(steps: Steps, facts: dict[str, Any], key: jax.Array) -> TrainState:
-  """A state of new parameters; a learned omega starts at 0."""
+  """A state of new parameters; a learned omega starts as `mixtures.initial_omega` says."""
   nets, param_dtype, init_key = steps.nets, steps.param_dtype, name_key(key, 'init')
   z = jnp.zeros((1, steps.config.model.num_latents), param_dtype)
   gen = nets.gen.init(name_key(init_key, 'gen'), z, jnp.zeros(1, jnp.int32))
@@ -102,7 +96,8 @@ def init(steps: Steps, facts: dict[str, Any], key: jax.Array) -> TrainState:
   }
   if steps.fixed_omega is None:
     shape = num_sets(steps.config), steps.num_components
-    players['mix'] = {'params': {'omega': jnp.zeros(shape, param_dtype)}}
+    omega = mixtures.initial_omega(steps.config, facts, shape)
+    players['mix'] = {'params': {'omega': jnp.asarray(omega, param_dtype)}}
   params = {name: variables['params'] for name, variables in players.items()}
   return TrainState(
     step=jnp.zeros((), jnp.int32),

@@ -12,7 +12,8 @@ from jaxgen import config as configs
 from jaxgen.errors import ConfigError
 from jaxgen.run import training
 from jaxgen.systems.mmgan import losses
-from jaxgen.systems.mmgan.task import fixed_omega, make_steps
+from jaxgen.systems.mmgan.mixtures import fixed_omega
+from jaxgen.systems.mmgan.task import make_steps
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -213,6 +214,18 @@ def test_a_fixed_mixture_is_the_truth_and_never_moves():
   np.testing.assert_allclose(omega, [[np.log(0.5), np.log(0.5), -np.inf]])
 
 
+def test_components_that_a_fixed_mixture_gives_to_nobody_make_no_fakes():
+  config = tiny('C_fixed', batch_size=56)
+  facts = configs.system_module(config).make_data(config).facts
+  steps = make_steps(config, facts)
+  assert steps.num_components == 7
+  np.testing.assert_array_equal(steps.counts, [19, 0, 0, 0, 0, 19, 18])  # r1, r6, r7
+  component = np.asarray([0, 5, 6] * 18 + [0, 5])
+  np.testing.assert_array_equal(steps.turns(jnp.arange(56)), component)
+  values = jnp.asarray([10.0, 0, 0, 0, 0, 20, 60])[component]
+  np.testing.assert_allclose(steps.component_mean(values, component), 30, rtol=1e-6)
+
+
 def test_the_average_includes_the_statistics_and_warms_up(trained):
   made, states = trained['one device']
   first = to_numpy(made.state())
@@ -287,6 +300,20 @@ def test_every_row_of_the_table_is_a_variant(variant):
     ({'data__sets': 'a,a/', 'model__mixture': 'learned'}, 'names a folder twice'),
     ({'model__mixture': 'fix'}, 'Did you mean fixed'),
     ({'model__num_components': 4, 'batch_size': 24}, 'leave config.model.num_components at 0'),
+    (
+      {'model__mixture': 'from_truth', 'model__num_components': 4},
+      "'from_truth' has a component for each region",
+    ),
+    (
+      {
+        'model__mixture': 'learned',
+        'model__mixture_support': 'groups',
+        'model__num_components': 4,
+      },
+      "'groups' has a component for each group",
+    ),
+    ({'optim__mixture_optimizer': 'rmsprop'}, 'not one of adam, sgd, mirror'),
+    ({'optim__mixture_hold': 1.0}, r'must be in \[0, 1\)'),
     ({'model__gen_widths': (8, 4)}, 'gen_widths has 4 widths'),
     ({'ema_decay': 1.0}, r'must be in \[0, 1\)'),
     ({'loss__classifier': -0.5}, 'must be 0 or more'),

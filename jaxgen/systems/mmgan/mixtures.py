@@ -1,0 +1,196 @@
+"""The mixture of a Mixed Membership GAN: where omega starts, what moves it, and what regularises it.
+
+The paper has Adam on omega, and no penalty. What else is here is ours, and off by default.
+"""
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.scipy.special import entr
+from ml_collections import ConfigDict
+
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.systems.mmgan import losses, regions
+from jaxgen.systems.mmgan.config import num_sets
+
+ABSENT = (
+  1e-3  # what a component starts with that the truth has not, where the mixture is then learned
+)
+LISTED = 21  # entries of alpha that a run logs one by one: three collections' 7 components
+
+
+def fixed_omega(facts: dict[str, Any]) -> np.ndarray:
+  """Omega = log alpha* [n, K]: -inf where a distribution has nothing of a component."""
+  alpha = np.asarray(facts['true_mixture'], np.float64)
+  return np.log(alpha, out=np.full_like(alpha, -np.inf), where=alpha > 0)
+
+
+def initial_omega(config: ConfigDict, facts: dict[str, Any], shape: tuple[int, int]) -> np.ndarray:
+  """Where a learned omega [n, K] starts: at 0, or at the log of the true shares.
+
+  A share of 0 would stay there for ever, so from the truth it starts at `ABSENT`.
+
+  Args:
+    config: of the run.
+    facts: of the data.
+    shape: n, K.
+  """
+  if config.model.mixture == 'from_truth':
+    return np.log(np.maximum(np.asarray(facts['true_mixture'], np.float64), ABSENT))
+  return np.zeros(shape)
+
+
+def support(config: ConfigDict) -> np.ndarray | None:
+  """Which components a learned mixture may give to a distribution [n, K] bool; None: all.
+
+  With `mixture_support = 'groups'` component k is that of group k of `regions.regions`, and out of reach of a
+  distribution that is not of the group.
+  """
+  if config.model.mixture_support == 'all':
+    return None
+  return regions.membership(num_sets(config))
+
+
+def supported(omega: jax.Array, within: np.ndarray | None) -> jax.Array:
+  """Omega [n, K] with -inf where a component is out of reach: a parameter itself stays finite."""
+  return omega if within is None else jnp.where(within, omega, -jnp.inf)
+
+
+class Schedule(NamedTuple):
+  """A weight over a run: `start` at `begin`, from there straight to `end` at the last step; 0 before `begin`.
+
+  Attributes:
+    start: the weight at step `begin`.
+    end: the weight at `num_steps`.
+    begin: a step.
+    num_steps: of the run.
+  """
+
+  start: float
+  end: float
+  begin: float
+  num_steps: int
+
+  def __call__(self, step: jax.Array) -> jax.Array:
+    """The weight () at a step."""
+    done = (step - self.begin) / max(self.num_steps - self.begin, 1)
+    return jnp.where(step >= self.begin, self.start + (self.end - self.start) * done, 0.0)
+
+
+class Weights(NamedTuple):
+  """Weights of the terms beside the game, over a run.
+
+  Attributes:
+    classifier: lambda of eq. 10 and 11; the paper's is constant.
+    sharing: of I(set; component), a penalty; ours.
+    sparsity: of the entropy of alpha, a penalty; ours.
+  """
+
+  classifier: Schedule
+  sharing: Schedule
+  sparsity: Schedule
+
+
+def weights(config: ConfigDict) -> Weights:
+  """The weights of a config; its decays are the part that is gone at the end of the run."""
+  loss, steps = config.loss, config.num_steps
+
+  def falling(weight: float, decay: float, begin: float = 0.0) -> Schedule:
+    return Schedule(weight, weight * (1 - decay), begin * steps, steps)
+
+  return Weights(
+    classifier=falling(loss.classifier, loss.classifier_decay),
+    sharing=falling(loss.sharing, loss.sharing_decay),
+    sparsity=falling(loss.sparsity, 0.0, loss.sparsity_from),
+  )
+
+
+def information(alpha: jax.Array) -> jax.Array:
+  """I(set; component) () in nats, sets equally likely: 0 with one mixture for all, ln n with nothing shared.
+
+  Args:
+    alpha: [n, K].
+  """
+  chex.assert_rank(alpha, 2)
+  return entropy(alpha.mean(0, keepdims=True)) - entropy(alpha)
+
+
+def entropy(alpha: jax.Array) -> jax.Array:
+  """The mean over distributions of the entropy () of alpha [n, K] in nats."""
+  present = alpha > 0  # an absent component has no gradient
+  return jnp.where(present, entr(jnp.where(present, alpha, 1.0)), 0.0).sum(-1).mean()
+
+
+def penalty(omega: jax.Array, weight: Weights, step: jax.Array) -> jax.Array:
+  """What omega minimises beside eq. 8: our two terms, () nats."""
+  alpha = losses.mixture(omega)
+  return weight.sharing(step) * information(alpha) + weight.sparsity(step) * entropy(alpha)
+
+
+def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
+  """What moves omega: the paper's Adam, or a step that is proportional to the gradient; held at first.
+
+  'sgd' follows the gradient of omega, in which a share's own size is a factor: small ones hardly move. 'mirror'
+  is mirror descent on alpha with the entropy as its potential (exponentiated gradient): the gradient without
+  that factor, with which a share can come back as quickly as it went.
+  """
+  options = config.optim
+  hold = options.mixture_hold * config.num_steps
+  rate = options.mixture_learning_rate
+
+  def scheduled(count: jax.Array) -> jax.Array:
+    return jnp.where(count >= hold, rate, 0.0)
+
+  at = scheduled if hold else rate
+  if options.mixture_optimizer == 'adam':
+    return optax.adam(at, options.b1, options.b2)
+  if options.mixture_optimizer == 'sgd':
+    return optax.sgd(at)
+  return optax.chain(per_share(support(config)), optax.scale_by_learning_rate(at))
+
+
+def per_share(within: np.ndarray | None = None) -> optax.GradientTransformation:
+  """Gradients of omega divided by alpha: centred gradients of alpha itself.
+
+  dV/d omega_k = alpha_k (g_k - sum_j alpha_j g_j), with g = dV/d alpha: what is left moves log alpha by g,
+  up to a shift that softmax does not see.
+
+  Args:
+    within: [n, K], as `support` makes it.
+  """
+
+  def update(updates, state, params=None):
+    alpha = jax.tree.map(lambda omega: losses.mixture(supported(omega, within)), params)
+    divided = jax.tree.map(
+      lambda g, a: jnp.where(a > 0, g / jnp.where(a > 0, a, 1), 0), updates, alpha
+    )
+    return divided, state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def metrics(alpha: jax.Array, share: jax.Array) -> Metrics:
+  """What a run logs of a learned mixture.
+
+  Args:
+    alpha: [n, K], as the step found it.
+    share: () this device's part of the batch.
+
+  Returns:
+    `mixture_entropy` and `mixture_information` in nats, `mixture_least` and `mixture_most`, the extremes of all
+    shares, and where they are at most `LISTED` every share, as `mixture_set1_c3`.
+  """
+  found = {
+    'mixture_entropy': entropy(alpha),
+    'mixture_information': information(alpha),
+    'mixture_least': alpha.min(),
+    'mixture_most': alpha.max(),
+  }
+  if alpha.size <= LISTED:
+    n, k = alpha.shape
+    found |= {f'mixture_set{i + 1}_c{j + 1}': alpha[i, j] for i in range(n) for j in range(k)}
+  return {name: Mean(value * share, share) for name, value in found.items()}
