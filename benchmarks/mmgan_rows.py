@@ -12,6 +12,8 @@ import rows
 ROWS = ('A_fixed', 'B_fixed', 'C_fixed', 'A_learned', 'B_learned', 'C_learned')
 FIGURES = (
   'component_accuracy_mean',
+  'mixture_accuracy',
+  'mixture_error',
   'random_baseline',
   'classifier_accuracy',
   'components_in_use',

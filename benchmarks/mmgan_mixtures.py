@@ -1,0 +1,139 @@
+"""Compares what may move a learned mixture, over seeds, and writes the figures to one file.
+
+  python benchmarks/mmgan_mixtures.py --out benchmarks/results/mmgan_mixtures_digits_cpu.json
+  python benchmarks/mmgan_mixtures.py --settings paper,groups_mirror --variants B_learned,C_learned --out FILE
+  python benchmarks/mmgan_mixtures.py --prefix mnist_ --half --settings paper,groups_mirror --out FILE
+
+Runs live in --runs and are resumed or reused when they are there, so the command can be stopped and given
+again; settings and variants that the file has already are kept.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import rows
+
+from jaxgen.errors import UserError
+from jaxgen.files import write_json
+from jaxgen.run import devices
+from jaxgen.terminal.reporter import Reporter
+
+# What a setting overrides. On the digits the rest has a rate of 1e-3, so that the paper's ratio is 2e-3; the
+# configs' own rate of omega is 2e-4. A step of mirror descent or of the gradient is as large as the gradient
+# says, which is some hundredths of a nat.
+PAPER_RATE = {'optim.mixture_learning_rate': '2e-3'}
+MIRROR = {'optim.mixture_optimizer': 'mirror', 'optim.mixture_learning_rate': '0.02'}
+GROUPS = {'model.mixture_support': 'groups'}
+SETTINGS: dict[str, dict[str, str]] = {
+  'paper': PAPER_RATE,
+  'slow_adam': {},
+  'hold': {**PAPER_RATE, 'optim.mixture_hold': '0.3333'},
+  'sgd': {'optim.mixture_optimizer': 'sgd', 'optim.mixture_learning_rate': '0.06'},
+  'mirror': MIRROR,
+  'mirror_sharing': {**MIRROR, 'loss.sharing': '0.1'},
+  'mirror_sharing_decay': {**MIRROR, 'loss.sharing': '1.0', 'loss.sharing_decay': '1.0'},
+  'mirror_sparsity': {**MIRROR, 'loss.sparsity': '0.1', 'loss.sparsity_from': '0.6667'},
+  'mirror_lambda': {**MIRROR, 'loss.classifier': '2.0'},
+  'mirror_lambda_decay': {**MIRROR, 'loss.classifier': '2.0', 'loss.classifier_decay': '0.9'},
+  'groups_paper': {**PAPER_RATE, **GROUPS},
+  'groups_mirror': {**MIRROR, **GROUPS},
+  'groups_sharing': {**MIRROR, **GROUPS, 'loss.sharing': '0.15'},
+}
+# MNIST and Fashion-MNIST on two cores: half the paper's widths, 6,000 steps.
+HALF = {
+  'model.gen_widths': '(128, 64, 32, 16)',
+  'model.disc_widths': '(32, 64, 128)',
+  'model.classifier_width': '128',
+  'num_steps': '6000',
+  'eval_every': '1000',
+  'save_every': '1000',
+  'optim.learning_rate': '5e-4',
+}
+FIGURES = (
+  'component_accuracy_mean',
+  'mixture_accuracy',
+  'mixture_error',
+  'components_in_use',
+  'set_accuracy',
+)
+KEPT = (
+  *FIGURES,
+  'component_accuracy',
+  'regions',
+  'mixture',
+  'true_mixture',
+  'step',
+  'classifier_accuracy',
+)
+TABLE = rows.Table('mmgan', (), FIGURES, FIGURES, lambda found: 'mixture_error' in found)
+
+
+def main() -> None:
+  """Parses the command line, runs what is missing, writes and prints the table."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--prefix', default='', help="'' for the digits, mnist_, fashion_mnist_")
+  parser.add_argument('--variants', default='A_learned', help='comma-separated')
+  parser.add_argument('--settings', default=','.join(SETTINGS), help='comma-separated')
+  parser.add_argument('--seeds', type=int, default=3, help='seeds 0 .. N-1')
+  parser.add_argument('--half', action='store_true', help='half the widths, 6,000 steps')
+  parser.add_argument('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  unknown = set(args.settings.split(',')) - SETTINGS.keys()
+  if unknown:
+    raise SystemExit(
+      f'--settings: no {", ".join(sorted(unknown))}; there are {", ".join(SETTINGS)}'
+    )
+  devices.enable_compilation_cache()
+  reporter = Reporter()
+  report = json.loads(args.out.read_text()) if args.out.is_file() else {'settings': {}}
+  for variant in args.variants.split(','):
+    for name in args.settings.split(','):
+      found = _over_seeds(args, args.prefix + variant, name, reporter)
+      report['settings'].setdefault(args.prefix + variant, {})[name] = found
+      report['environment'] = machine.describe()
+      write_json(args.out, report)
+  _print(report['settings'], reporter)
+
+
+def _over_seeds(
+  args: argparse.Namespace, variant: str, name: str, reporter: Reporter
+) -> dict[str, Any]:
+  """The figures of every seed of a setting; of a run that failed, why."""
+  overrides = SETTINGS[name] | (HALF if args.half else {})
+  given = argparse.Namespace(
+    set=[f'{key}={value}' for key, value in overrides.items()], runs=args.runs, evaluate=True
+  )
+  runs = []
+  for seed in range(args.seeds):
+    try:
+      found = rows.figures(TABLE, variant, seed, given, reporter)
+      runs.append({'seed': seed, **{key: found[key] for key in KEPT}})
+    except UserError as error:  # as numbers that are no longer finite
+      runs.append({'seed': seed, 'failed': str(error)})
+  whole = [run for run in runs if 'failed' not in run]
+  return {
+    'overrides': overrides,
+    'date': machine.describe()['date'],
+    'mean': {key: float(np.mean([run[key] for run in whole])) for key in FIGURES if whole},
+    'runs': runs,
+  }
+
+
+def _print(settings: dict[str, dict[str, Any]], reporter: Reporter) -> None:
+  for variant, of_variant in settings.items():
+    lines = [
+      [name, len(found['runs']), *(found['mean'].get(key, float('nan')) for key in FIGURES)]
+      for name, found in of_variant.items()
+    ]
+    reporter.table(f'{variant}: means over seeds', ['setting', 'seeds', *FIGURES], lines)
+
+
+if __name__ == '__main__':
+  main()
