@@ -40,7 +40,7 @@ def _parser() -> Parser:
   parser.add_argument('--version', action='version', version=f'jaxgen {__version__}')
   subparsers = parser.add_subparsers(required=True, metavar='COMMAND')
   core = (inspecting.INSPECT, using.EVALUATE, using.SAMPLE, exchange.EXPORT, exchange.IMPORT_TORCH)
-  for command in (*core, *commands.of_systems()):
+  for command in (*map(commands.extended, core), *commands.of_systems()):
     one = subparsers.add_parser(command.name, help=command.help, description=command.description)
     command.add_arguments(one)
     one.set_defaults(run=command.run)

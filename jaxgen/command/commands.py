@@ -1,7 +1,8 @@
 """What a subcommand of `jaxgen` is, and where those of systems are found.
 
-A system offers its own in `systems/<system>/commands.py` as `COMMANDS`, a tuple of `Command`. That file
-imports nothing heavy: its functions do.
+A system offers its own in `systems/<system>/commands.py` as `COMMANDS`, a tuple of `Command`, and options that
+it adds to a command of every system as `EXTENSIONS`, a tuple of `Extension`. That file imports nothing heavy:
+its functions do.
 """
 
 import argparse
@@ -27,6 +28,43 @@ class Command(NamedTuple):
   description: str
   add_arguments: Callable[[argparse.ArgumentParser], None]
   run: Callable[[argparse.Namespace], None]
+
+
+class Extension(NamedTuple):
+  """Options of one system for a command that all have.
+
+  Attributes:
+    command: the name of the command.
+    add_arguments: gives its parser further options.
+    wanted: whether the command line has any of them.
+    run: does it then, in place of the command.
+  """
+
+  command: str
+  add_arguments: Callable[[argparse.ArgumentParser], None]
+  wanted: Callable[[argparse.Namespace], bool]
+  run: Callable[[argparse.Namespace], None]
+
+
+def extended(command: Command) -> Command:
+  """A command with the options that systems add to it."""
+  more = [
+    extension
+    for module in parts('commands')
+    for extension in getattr(module, 'EXTENSIONS', ())
+    if extension.command == command.name
+  ]
+
+  def add_arguments(parser: argparse.ArgumentParser) -> None:
+    command.add_arguments(parser)
+    for extension in more:
+      extension.add_arguments(parser)
+
+  def run(args: argparse.Namespace) -> None:
+    chosen = next((x for x in more if x.wanted(args)), command)
+    chosen.run(args)
+
+  return command._replace(add_arguments=add_arguments, run=run)
 
 
 def of_systems() -> list[Command]:

@@ -35,11 +35,17 @@ def test_help_lists_every_command_in_a_line_and_imports_nothing_heavy():
 
 
 COMMANDS = """
-from jaxgen.command.commands import Command
+from jaxgen.command.commands import Command, Extension
 
 def add(parser):
   parser.add_argument('word')
 
+def add_to_sample(parser):
+  parser.add_argument('--colour')
+
+EXTENSIONS = (
+  Extension('sample', add_to_sample, lambda args: args.colour, lambda args: print(args.colour)),
+)
 COMMANDS = (Command('echo', 'says a word', 'Says it.', add, lambda args: print(args.word * 2)),)
 """
 
@@ -56,6 +62,11 @@ def test_a_system_brings_its_commands_by_its_entry_alone(monkeypatch, tmp_path, 
   with pytest.raises(SystemExit):
     cli.main(['--help'])
   assert listed(capsys.readouterr().out)[-1] == 'echo'
+  # And options of a command that all systems have, which does as ever without them.
+  assert cli.main(['sample', str(tmp_path), '--colour=red']) == 0
+  assert capsys.readouterr().out == 'red\n'
+  assert cli.main(['sample', str(tmp_path)]) == 1
+  assert 'config.json' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('module', ['toy_system', 'nowhere', 'nowhere.at.all', 'jaxgen.optics'])
