@@ -1,5 +1,6 @@
 """What an mmgan config may say. Imports nothing heavy."""
 
+import logging
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -14,6 +15,7 @@ CONVOLUTIONAL = True
 EVAL_METRICS = ('set_accuracy', 'set_nll')
 SIZES = (28, 32, 64)
 RESIZE_RULES = ('none', 'fit', 'crop', 'stretch')
+FEW_FAKES = 8  # of a component in a batch
 CHANNELS = choice(1, 3, words='1 (grey) or 3 (RGB)')
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
@@ -96,7 +98,10 @@ def is_learned(config: ConfigDict) -> bool:
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS.
+
+  Few fakes of a component are a warning.
+  """
   if folders(config):
     _check_folders(config)
   else:
@@ -111,6 +116,15 @@ def check_config(config: ConfigDict) -> None:
     raise ConfigError(
       f'config.batch_size = {config.batch_size} is less than the {k} components: '
       'a batch has as many fakes, some of each'
+    )
+  if config.batch_size < FEW_FAKES * k:
+    logging.warning(
+      'config.batch_size = %d gives each component %d fakes a step: with fewer than %d its gradients are '
+      'noisy. Raise it to %d or more',
+      config.batch_size,
+      config.batch_size // k,
+      FEW_FAKES,
+      FEW_FAKES * k,
     )
 
 

@@ -10,13 +10,14 @@ from jaxgen.data.order import generator
 from jaxgen.evaluation import passes
 from jaxgen.evaluation.generative import Extraction, Extractor, distances
 from jaxgen.evaluation.random_features import random_extractor
-from jaxgen.metrics import averages
-from jaxgen.systems.mmgan import classifier, classifier_task, losses, regions
+from jaxgen.metrics import Mean, Metrics, averages
+from jaxgen.systems.mmgan import classifier, classifier_task, regions, shares, tables
 from jaxgen.systems.mmgan.config import is_learned
 from jaxgen.systems.mmgan.inference import Inference
-from jaxgen.task import Data, PyTree, Tools, Trained, name_key
+from jaxgen.systems.mmgan.shares import in_use
+from jaxgen.task import Batch, Data, PyTree, Tools, Trained, name_key
+from jaxgen.words import counted
 
-IN_USE = 0.01  # alpha of a component that counts as used
 GOOD_CLASSIFIER = 0.99
 
 
@@ -35,26 +36,28 @@ class Samples(NamedTuple):
 def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
   """The contents of evaluation.json but for step and train_last_epoch. Shares are fractions.
 
-  What needs labels is None for a person's own folders, whose distances are those of random features; what
-  `tools.full` leaves out is None.
+  What needs labels is None for a person's own folders, whose distances are those of fixed random features;
+  what `tools.full` leaves out is None.
   """
   facts, labelled = inference.facts, inference.facts['num_classes'] is not None
-  alpha = np.asarray(losses.mixture(variables['omega']), np.float64)
+  alpha = inference.alpha(variables)
   result = {
     'split': _judged_split(inference),
     **_ownership(inference, variables, data, tools),
+    'mixture_change': _mixture_change(inference, alpha),
     'component_accuracy': None,
     'component_accuracy_mean': None,
     'mixture_accuracy': None,
     'mixture_error': None,
     'random_baseline': None,
     'classifier_accuracy': None,
-    'components_in_use': int(_in_use(alpha).sum()),
+    'components_in_use': int(in_use(alpha).sum()),
     'mixture': alpha.tolist(),
     'true_mixture': facts['true_mixture'],
     'regions': None,
     'fid': None,
     'kid': None,
+    'features': None,
     'num_samples': None,
     'left_out': [] if tools.full else ['fid', 'kid'],
     'num_images': dict(zip(facts['set_names'], facts['set_sizes'], strict=True)),
@@ -70,8 +73,9 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
       result |= {**accuracies, 'classifier_accuracy': _classifier_accuracy(asset, tools)}
     if tools.full:
       result |= _distances(inference, extractor, samples, alpha, data, tools)
+      result['features'] = 'classifier' if asset else 'random'
   result['components'] = _rows(alpha, facts, assigned, result['component_accuracy'])
-  return result
+  return {**result, 'tables': tables.shown(result)}
 
 
 def _judged_split(inference: Inference) -> str:
@@ -122,12 +126,53 @@ def _rows(
 
 def _ownership(
   inference: Inference, variables: PyTree, data: Data, tools: Tools
-) -> dict[str, float | int]:
-  """set_accuracy and set_nll over the test rows, or over all training rows of a person's own folders."""
+) -> dict[str, float | int | None]:
+  """set_accuracy and set_nll over the test rows, or over all training rows of a person's own folders.
+
+  Beside them stands what they can be: chance, which names each collection equally often, is right on the mean
+  share of collections that own an image.
+  """
   split, size = data.splits[_judged_split(inference)], inference.config.eval.batch_size
   batches = passes.shown(split, size, tools, 'owners')
-  metrics = passes.folded(tools.compile(inference.ownership), variables, batches)
-  return {**averages(metrics), 'num_examples': int(metrics['set_accuracy'].count)}
+
+  def measured(variables: PyTree, batch: Batch) -> Metrics:
+    owners = batch['owners'].astype(batch['mask'].dtype)
+    chance = Mean.of(owners.mean(-1), batch['mask'])
+    return {**inference.ownership(variables, batch), 'set_accuracy_chance': chance}
+
+  metrics = passes.folded(tools.compile(measured), variables, batches)
+  found = averages(metrics)
+  return {
+    'set_accuracy': found['set_accuracy'],
+    'set_accuracy_chance': found['set_accuracy_chance'],
+    'set_accuracy_ceiling': _ceiling(inference, variables),
+    'set_nll': found['set_nll'],
+    'num_examples': int(metrics['set_accuracy'].count),
+  }
+
+
+def _ceiling(inference: Inference, variables: PyTree) -> float | None:
+  """The set accuracy that is possible.
+
+  Who knows the classes names an owner of every test image: 1. Who else could own an image of a person's folders
+  nobody knows: it is estimated by the mixture, and None while that has hardly moved.
+  """
+  if inference.facts['set_classes']:
+    return 1.0
+  alpha = inference.alpha(variables)
+  if shares.hardly_moved(alpha, inference.initial_mixture()):
+    return None
+  return shares.set_accuracy_ceiling(alpha, inference.facts['set_sizes'])
+
+
+def _mixture_change(inference: Inference, alpha: np.ndarray) -> float | None:
+  """How far a learned mixture has come; a person is told where that is hardly anywhere."""
+  initial = inference.initial_mixture()
+  if initial is None:
+    return None
+  if shares.hardly_moved(alpha, initial):
+    logging.warning('%s', shares.NOT_MOVED)
+  return shares.largest_change(alpha, initial)
 
 
 def _classifying(asset: Trained) -> Extractor:
@@ -182,17 +227,13 @@ def region_shares(label: np.ndarray, groups: list[list[int]]) -> np.ndarray:
 def usage(alpha: np.ndarray) -> np.ndarray:
   """How much the owners of each region use each component: the sum of their alpha [K, regions].
 
-  All 0 for a component that is not in use: alpha of `IN_USE` or less in every distribution.
+  All 0 for a component that is not in use: alpha of `shares.IN_USE` or less in every distribution.
 
   Args:
     alpha: [n, K].
   """
   owned = alpha.T @ regions.membership(len(alpha))
-  return np.where(_in_use(alpha)[:, None], owned, 0.0)
-
-
-def _in_use(alpha: np.ndarray) -> np.ndarray:
-  return alpha.max(0) > IN_USE
+  return np.where(in_use(alpha)[:, None], owned, 0.0)
 
 
 def assign(shares: np.ndarray, groups: list[list[int]], use: np.ndarray | None) -> list[int | None]:
@@ -285,9 +326,24 @@ def _distances(
     fake = draw(samples.features, alpha[i], rng)
     split, size = data.splits[f'set{i + 1}'], inference.config.eval.batch_size
     batches = passes.shown(split, size, tools, f'features of {name}')
-    real = extraction(batches).features
-    found[name] = distances(fake, real)
+    found[name] = distances_of(name, fake, extraction(batches).features)
   return {key: {name: x[key] for name, x in found.items()} for key in ('fid', 'kid')}
+
+
+def distances_of(name: str, fake: np.ndarray, real: np.ndarray) -> dict[str, float | None]:
+  """FID and KID of a collection by features [N, D] and [M, D]; a person is told where they are left out."""
+  found = distances(fake, real)
+  if found['fid'] is None:
+    logging.warning(
+      'fid and kid of %s are left out: on %d features they need more than %d images and as many samples; '
+      'there are %s and %s (config.eval.num_samples)',
+      name,
+      fake.shape[1],
+      fake.shape[1],
+      counted(len(real), 'image'),
+      counted(len(fake), 'sample'),
+    )
+  return found
 
 
 def draw(features: np.ndarray, alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,13 +4,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.axis import row_keys
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.systems.mmgan import losses, model
-from jaxgen.systems.mmgan.config import num_components
-from jaxgen.task import Batch, PyTree
+from jaxgen.systems.mmgan.config import is_learned, num_components, num_sets
+from jaxgen.task import Batch, PyTree, name_key
 
 
 class Inference:
@@ -27,12 +28,39 @@ class Inference:
     self.num_components = num_components(config)
     self._trunk = nets.disc.trunk()
 
+  def alpha(self, variables: PyTree) -> np.ndarray:
+    """The mixture [n, K] on the host, float64."""
+    return np.asarray(losses.mixture(variables['omega']), np.float64)
+
+  def initial_mixture(self) -> np.ndarray | None:
+    """Alpha [n, K] that a learned mixture began with; None where it is fixed."""
+    if not is_learned(self.config):
+      return None
+    return np.full((num_sets(self.config), self.num_components), 1 / self.num_components)
+
   def generate(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """Images [B, H, W, C] in [-1, 1] of batch['component'] [B]; z depends on batch['index'] [B] only."""
     keys = row_keys(key, batch['index'])
     shape = (self.config.model.num_latents,)
     z = jax.vmap(lambda k: jax.random.normal(k, shape))(keys)
     return self.nets.gen.apply(variables['gen'], z, batch['component'])
+
+  def draw_component(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
+    """Draws k ~ Cat(alpha^(i)) [B] int32 for i = batch['collection'] [B], as eq. 5 does first.
+
+    A draw depends on batch['index'] [B] and its collection only. A component of share 0 is never drawn.
+    """
+    keys = row_keys(name_key(key, 'component'), batch['index'])
+    log_alpha = jax.nn.log_softmax(variables['omega'], axis=-1)[batch['collection']]
+    return jax.vmap(jax.random.categorical)(keys, log_alpha).astype(jnp.int32)
+
+  def generate_collection(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
+    """Images [B, H, W, C] in [-1, 1] of p_gi for i = batch['collection'] [B]: k, z, x = G_k(z) (eq. 5).
+
+    As in `generate`, an image depends on batch['index'] [B] and its collection only.
+    """
+    component = self.draw_component(variables, batch, key)
+    return self.generate(variables, {**batch, 'component': component}, key)
 
   def component_posterior(self, variables: PyTree, images: jax.Array) -> jax.Array:
     """p(k | x) [B, K] of images [B, H, W, C] in [-1, 1], uniform over components."""

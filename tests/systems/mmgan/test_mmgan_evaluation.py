@@ -1,6 +1,7 @@
 """What a trained Mixed Membership GAN reports, draws, and says of a person's images."""
 
 import json
+import re
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from jaxgen import config as configs
 from jaxgen.command import cli
 from jaxgen.errors import ConfigError
 from jaxgen.run import inference
-from jaxgen.systems.mmgan import classifier, evaluation, sheets
+from jaxgen.systems.mmgan import classifier, evaluation, shares, sheets, tables
 from jaxgen.systems.mmgan.data import make_data
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -67,8 +68,13 @@ def test_training_ends_with_accuracies_sheets_and_a_heat_map(trained):
     found['mixture_accuracy'], found['component_accuracy'] @ weights, rtol=1e-6
   )
   assert found['fid'] is None and found['kid'] is None  # the expensive ones
+  assert found['features'] is found['mixture_change'] is None  # a fixed mixture
+  assert found['set_accuracy_ceiling'] == 1  # whoever knows the classes names an owner
+  # Test classes 0 to 2 and 7 to 9 have one owner of two, 3 to 6 both.
+  assert found['set_accuracy_chance'] == pytest.approx(0.7, abs=0.02)
   names = {p.name for p in (trained / 'samples').iterdir()}
   sheets = {f'component_{k}' for k in (1, 2, 3)} | {'components', 'mixture'}
+  sheets |= {'collection_1', 'collection_2', 'collections'}
   assert names == {f'{name}_000004.png' for name in sheets}
 
 
@@ -76,14 +82,14 @@ def test_evaluate_adds_distances_and_repeats_itself(trained):
   first = inference.evaluate(trained, reporter=quiet())
   assert set(first['fid']) == set(first['kid']) == {'set1', 'set2'}
   assert first['fid']['set1'] > 0 and first['num_samples'] == 80
-  assert first['num_images'] == {'set1': 715, 'set2': 719}
+  assert first['num_images'] == {'set1': 715, 'set2': 719} and first['features'] == 'classifier'
   assert inference.evaluate(trained, reporter=quiet()) == first
 
 
 def test_sampling_needs_no_data(trained, monkeypatch):
   monkeypatch.setattr('jaxgen.systems.mmgan.data.make_data', None)
   paths = inference.sample(trained, reporter=quiet())
-  assert len(paths) == 5 and all(Image.open(p).width > 100 for p in paths)
+  assert len(paths) == 8 and all(Image.open(p).width > 100 for p in paths)
 
 
 def test_memberships_of_files(trained, tmp_path, capsys):
@@ -104,11 +110,14 @@ def test_memberships_of_files(trained, tmp_path, capsys):
   assert 'c3' in capsys.readouterr().out
 
 
-def test_a_learned_mixture_from_folders_has_no_truth(tmp_path):
+def test_a_learned_mixture_from_folders_has_no_truth(tmp_path, caplog):
   for i in range(2):
     (tmp_path / f's{i}').mkdir()
     for j in range(66):  # more than there are random features
       Image.new('L', (28, 28), 30 * i + j).save(tmp_path / f's{i}' / f'{j}.png')
+  for name in ('.DS_Store', '._0.png', '.thumbnails/0.png'):  # as file managers leave them
+    (tmp_path / 's0' / name).parent.mkdir(exist_ok=True)
+    (tmp_path / 's0' / name).write_bytes(b'no image')
   sets = f'{tmp_path}/s0,{tmp_path}/s1'
   config = tiny('folders', data__sets=sets, num_steps=2)
   train(config, tmp_path / 'run')
@@ -118,11 +127,13 @@ def test_a_learned_mixture_from_folders_has_no_truth(tmp_path):
     assert found[key] is None
   assert np.shape(found['mixture']) == (2, 3) and found['num_examples'] == 132
   np.testing.assert_allclose(np.sum(found['mixture'], 1), 1, rtol=1e-6)
+  assert found['set_accuracy_chance'] == 0.5 and found['set_accuracy_ceiling'] is None
+  assert found['mixture_change'] < shares.HARDLY and caplog.messages == [shares.NOT_MOVED]
   # What takes longer: distances on random features.
   full = inference.evaluate(tmp_path / 'run', reporter=quiet())
   assert all(full[key] is None for key in labelled)
   assert full['fid'].keys() == full['kid'].keys() == {'s0', 's1'} and full['num_samples'] == 80
-  assert all(x > 0 for x in full['fid'].values())
+  assert all(x > 0 for x in full['fid'].values()) and full['features'] == 'random'
 
 
 # --- Parts ---
@@ -193,11 +204,62 @@ def test_a_distribution_draws_no_sample_of_a_component_that_it_has_not():
   np.testing.assert_allclose((found == 0).mean(), 0.7, atol=0.05)
 
 
+def test_distances_of_too_few_images_are_left_out_by_name(caplog):
+  few, enough = np.ones((4, 4)), np.random.default_rng(0).normal(size=(9, 4))
+  assert evaluation.distances_of('cats', enough, few) == {'fid': None, 'kid': None}
+  expected = (
+    'kid of cats are left out: on 4 features they need more than 4 images.*4 images and 9 samples'
+  )
+  assert re.search(expected, caplog.text)
+  assert evaluation.distances_of('cats', enough, enough)['fid'] == pytest.approx(0, abs=1e-6)
+
+
+def test_an_evaluation_s_tables_name_the_features_of_distances():
+  figures = {
+    'components': [{'component': '1', 'a': 0.5}],
+    'set_accuracy': 0.7,
+    'set_accuracy_ceiling': None,
+    'num_images': {'a': 9},
+    'fid': {'a': 0.01234},
+    'kid': {'a': None},
+    'features': 'random',
+  }
+  components, (title, rows), (_, single) = tables.shown(figures).items()
+  assert components == ('components', figures['components'])
+  assert 'fixed random features' in title and rows[1] == {'figure': 'fid', 'a': '0.0123'}
+  assert {'figure': 'set_accuracy_ceiling', 'value': None} in single and len(single) == 2
+
+
+def test_a_mixture_is_told_from_the_one_it_began_with():
+  initial = np.full((2, 4), 0.25)
+  near = np.array([[0.25, 0.25, 0.25, 0.25], [0.29, 0.21, 0.25, 0.25]])
+  assert shares.largest_change(near, initial) == pytest.approx(0.04)
+  assert shares.hardly_moved(near, initial) and not shares.hardly_moved(near, None)
+  moved = np.array([[0.25, 0.25, 0.25, 0.25], [0.35, 0.15, 0.25, 0.25]])
+  assert not shares.hardly_moved(moved, initial)
+
+
+def test_the_collections_of_a_component_are_those_with_a_large_share_of_it():
+  alpha = np.array([[0.71, 0.1, 0.185, 0.005], [0.09, 0.71, 0.195, 0.005]])
+  assert shares.owners(alpha) == [[0], [1], [0, 1], []]
+
+
+def test_the_ceiling_is_that_of_naming_the_largest_share():
+  alpha = np.array([[0.6, 0.0, 0.4], [0.0, 0.7, 0.3]])
+  # All of their own and, of what they share, the first's .4: the second's .3 is named wrongly.
+  assert shares.set_accuracy_ceiling(alpha, [10, 10]) == pytest.approx((1.0 + 0.7) / 2)
+  assert shares.set_accuracy_ceiling(alpha, [30, 10]) == pytest.approx(0.75 * 1.0 + 0.25 * 0.7)
+  equal = np.full((4, 3), 1 / 3)
+  assert shares.set_accuracy_ceiling(equal, [1, 2, 3, 4]) == pytest.approx(1 / 4)
+
+
 def test_the_mixture_is_drawn_with_the_truth_where_it_is_known():
   alpha = np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 0.9]])
   facts = {'set_names': ['a', 'b'], 'true_mixture': None}
   (panel,) = sheets.mixture_panels(alpha, facts)
   assert panel.rows == ['a', 'b'] and panel.columns == ['1', '2', '3']
+  assert panel.title == 'mixture'
+  assert 'hardly moved' in sheets.mixture_panels(alpha, facts, alpha)[0].title
   truth = alpha[:, :2].tolist()
   mixture, known = sheets.mixture_panels(alpha, {**facts, 'true_mixture': truth})
   np.testing.assert_array_equal(mixture.values, alpha)
