@@ -107,9 +107,10 @@ def add_step(parser: argparse.ArgumentParser, of: str = '') -> None:
   )
 
 
-def add_images(parser: argparse.ArgumentParser) -> None:
-  """IMAGE..., --invert and --json."""
-  parser.add_argument('images', metavar='IMAGE', nargs='+', help='any file Pillow reads')
+def add_images(parser: argparse.ArgumentParser, folders: bool = False) -> None:
+  """IMAGE..., --invert and --json; `folders` says that a command takes folders too."""
+  more = ', or a folder with all below it' if folders else ''
+  parser.add_argument('images', metavar='IMAGE', nargs='+', help=f'any file Pillow reads{more}')
   parser.add_argument(
     '--invert',
     action='store_true',

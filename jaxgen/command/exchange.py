@@ -59,7 +59,7 @@ EXPORT = Command(
   'export',
   'a trained run as one file for other programs',
   'safetensors: weights, config and facts, for any jaxgen command. stablehlo: a program with its '
-  'weights inside, for jax.export.deserialize; images of any size go in.',
+  "weights inside, for jax.export.deserialize; the system's page says what goes in.",
   _add_export,
   _export,
 )

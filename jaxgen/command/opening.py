@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
   from jaxgen.run.inference import Opened
 
+SHOWN = 5  # names of a message
+
 
 def prepare() -> None:
   """Sets JAX up: where compiled programs are kept, and whether there is a device at all.
@@ -34,7 +36,7 @@ def opened(args: argparse.Namespace, system: str, otherwise: str) -> Iterator['O
   """The run of a command that one system offers; a stop signal ends its bars.
 
   Args:
-    args: with `workdir` and `step`.
+    args: with `workdir` and `step`, and `overrides` where the command takes them.
     system: whose runs the command takes.
     otherwise: what to say of other systems, as 'scores no images'.
 
@@ -49,8 +51,9 @@ def opened(args: argparse.Namespace, system: str, otherwise: str) -> Iterator['O
   found = required_config(args.workdir).get('system')
   if found != system:
     raise ConfigError(f'{args.workdir} is a run of {found}, which {otherwise}')
+  given = inference.with_overrides(args.workdir, getattr(args, 'overrides', ()))
   with StopSignals('ending') as signals:
-    yield inference.open_run(args.workdir, args.step, signals=signals)
+    yield inference.open_run(args.workdir, args.step, given, signals=signals)
 
 
 def read_each(
@@ -72,4 +75,5 @@ def tell_failed(failed: Sequence[str], paths: Sequence[str]) -> None:
   """Raises UserError that names the paths that could not be read, where there are any."""
   if failed:
     of = counted(len(paths), 'image')
-    raise UserError(f'{len(failed)} of {of} could not be read: {", ".join(failed)}')
+    more = f' and {len(failed) - SHOWN} more' if len(failed) > SHOWN else ''
+    raise UserError(f'{len(failed)} of {of} could not be read: {", ".join(failed[:SHOWN])}{more}')

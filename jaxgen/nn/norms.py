@@ -46,7 +46,7 @@ def _over_positions(value: jax.Array, x: jax.Array) -> jax.Array:
   if value.ndim == x.ndim:
     return value
   chex.assert_shape(value, (x.shape[0], x.shape[-1]))
-  return value.reshape(len(value), *[1] * (x.ndim - 2), -1)
+  return jnp.expand_dims(value, range(1, x.ndim - 1))
 
 
 def spectrally_normed(

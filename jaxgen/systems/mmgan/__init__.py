@@ -11,6 +11,7 @@ _LAZY = {
   'KEYS': 'config',
   'check_config': 'config',
   'depends_on_num_steps': 'config',
+  'exported_function': 'portable',
   'make_data': 'data',
   'make_model': 'task',
   'make_task': 'task',

@@ -1,0 +1,87 @@
+"""The images that a command line means: files, and folders with all below them."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.image_files import SUFFIXES, sorted_files
+from jaxgen.errors import DataError, UserError
+from jaxgen.words import counted
+
+AHEAD = 64  # files that are read together
+
+
+class Group(NamedTuple):
+  """Files that belong together.
+
+  Attributes:
+    folder: as given; None for files that are named one by one.
+    paths: of the images.
+    skipped: what of the folder is passed over, in words; '' where that is nothing.
+  """
+
+  folder: str | None
+  paths: list[str]
+  skipped: str
+
+
+def groups(arguments: Sequence[str]) -> list[Group]:
+  """The files that are named one by one, where there are any, and the images of each folder.
+
+  Hidden files and folders are passed over, as in training.
+
+  Raises:
+    DataError: a folder holds no image.
+  """
+  folders = [x for x in dict.fromkeys(arguments) if Path(x).is_dir()]
+  files = [x for x in dict.fromkeys(arguments) if x not in folders]
+  found = [Group(None, files, '')] if files else []
+  return found + [_folder(name) for name in folders]
+
+
+def distinct(found: Sequence[Group]) -> list[str]:
+  """The paths of all images, each once."""
+  return list(dict.fromkeys(path for group in found for path in group.paths))
+
+
+def _folder(name: str) -> Group:
+  root = Path(name)
+  images, others = sorted_files(root)
+  hidden = sum(any(part.startswith('.') for part in p.relative_to(root).parts) for p in others)
+  counts = ((hidden, 'hidden file'), (len(others) - hidden, 'other file'))
+  skipped = ' and '.join(counted(n, what) for n, what in counts if n)
+  if not images:
+    raise DataError(f'{name} holds no image ({", ".join(SUFFIXES)}){skipped and "; " + skipped}')
+  return Group(name, [str(path) for path in images], skipped)
+
+
+def read(
+  paths: Sequence[str], read_one: Callable[[Path], np.ndarray], failed: Callable[[str, str], None]
+) -> Iterator[tuple[str, np.ndarray]]:
+  """Path and pixels of the files that can be read, in order, some files ahead on several threads.
+
+  Args:
+    paths: of the files.
+    read_one: reads a file, or raises UserError.
+    failed: told of each file that cannot be read, and why.
+  """
+
+  def attempt(path: str) -> np.ndarray | UserError:
+    try:
+      return read_one(Path(path))
+    except UserError as error:
+      return error
+
+  rest = iter(paths)
+  with ThreadPoolExecutor(min(32, 2 * (os.cpu_count() or 1))) as pool:
+    while chunk := list(itertools.islice(rest, AHEAD)):
+      for path, found in zip(chunk, pool.map(attempt, chunk), strict=True):
+        if isinstance(found, UserError):
+          failed(path, str(found))
+        else:
+          yield path, found
