@@ -118,28 +118,25 @@ def _print_tables(
   args: argparse.Namespace, run: 'Opened', groups: list['Group'], found: dict[str, 'Membership']
 ) -> None:
   """What the components are, then the images that are named one by one, then folders."""
-  from jaxgen.systems.mmgan import apply, report, shares
+  from jaxgen.systems.mmgan import apply, given, report, shares
 
   names = run.trained.facts['set_names']
   inference = apply.make_inference(run.trained)
   alpha = inference.alpha(run.trained.variables)
-  title = 'components: their share (alpha) of each collection'
   moved = not shares.hardly_moved(alpha, inference.initial_mixture())
-  run.reporter.table(title, *report.components(alpha, names, moved))
+  run.reporter.table(*report.components(alpha, names, moved))
   if not moved:
     run.reporter.say(f'NOTE: {shares.NOT_MOVED}.')
   drawn = run.workdir / 'samples' / f'components_{run.trained.step:06}.png'
   where = drawn if drawn.is_file() else '--sheet FILE.png draws them'
   run.reporter.say(f'what they look like: {args.sheet or where}')
-  each = [p for g in groups if g.folder is None or args.each for p in g.paths if p in found]
-  if each:
-    columns = ['image', *(f'c{k + 1}' for k in range(alpha.shape[1])), *names]
-    rows = [[p, *found[p].component, *found[p].distribution] for p in each]
-    run.reporter.table('probabilities of components (c) and of collections', columns, rows)
+  listed = [group for group in groups if group.folder is None or args.each]
+  each = {path: found[path] for path in given.distinct(listed) if path in found}
   folders = _by_folder(groups, found)
-  if folders:
-    for title, (columns, rows) in report.folders(folders, names).items():
-      run.reporter.table(title, columns, rows)
+  tables = report.images(each, names) if each else []
+  tables += report.folders(folders, names) if folders else []
+  for table in tables:
+    run.reporter.table(*table)
 
 
 def _draw_sheet(args: argparse.Namespace, run: 'Opened', found: dict[str, 'Membership']) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -176,7 +177,6 @@ def folder_sets(config: ConfigDict) -> Sets:
   data = config.data
   rule = Rule(data.image_size, data.channels, data.resize)
   paths = folders(config)
-  short = [path.name for path in paths]
   found: list[Source] = [open_folder(path, rule, logging.warning) for path in paths]
   return Sets(
     sources=found,
@@ -184,13 +184,30 @@ def folder_sets(config: ConfigDict) -> Sets:
     owners=None,
     facts={
       'image_shape': [data.image_size, data.image_size, data.channels],
-      'set_names': short if len(set(short)) == len(short) else [str(path) for path in paths],
+      'set_names': set_names(paths),
       'set_classes': None,
       'set_sizes': [len(source) for source in found],
       'num_classes': None,
       'true_mixture': None,
     },
   )
+
+
+def set_names(paths: Sequence[Path]) -> list[str]:
+  """A name of each folder: as many of its last parts as tell it from the others.
+
+  Args:
+    paths: of folders, no two of them the same.
+  """
+  parts = [path.absolute().parts for path in paths]
+  names = []
+  for own in parts:
+    others = [other for other in parts if other != own]
+    length = next(
+      n for n in range(1, len(own) + 1) if all(other[-n:] != own[-n:] for other in others)
+    )
+    names.append(str(Path(*own[-length:])))
+  return names
 
 
 def sized(source: Source, shape: tuple[int, int, int]) -> Source:

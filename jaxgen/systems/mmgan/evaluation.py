@@ -11,10 +11,16 @@ from jaxgen.evaluation import passes
 from jaxgen.evaluation.generative import Extraction, Extractor, distances
 from jaxgen.evaluation.random_features import random_extractor
 from jaxgen.metrics import Mean, Metrics, averages
-from jaxgen.systems.mmgan import classifier, classifier_task, regions, shares, tables
+from jaxgen.systems.mmgan import classifier, classifier_task, regions, tables
 from jaxgen.systems.mmgan.config import is_learned
 from jaxgen.systems.mmgan.inference import Inference
-from jaxgen.systems.mmgan.shares import in_use
+from jaxgen.systems.mmgan.shares import (
+  NOT_MOVED,
+  hardly_moved,
+  in_use,
+  largest_change,
+  set_accuracy_ceiling,
+)
 from jaxgen.task import Batch, Data, PyTree, Tools, Trained, name_key
 from jaxgen.words import counted
 
@@ -160,9 +166,9 @@ def _ceiling(inference: Inference, variables: PyTree) -> float | None:
   if inference.facts['set_classes']:
     return 1.0
   alpha = inference.alpha(variables)
-  if shares.hardly_moved(alpha, inference.initial_mixture()):
+  if hardly_moved(alpha, inference.initial_mixture()):
     return None
-  return shares.set_accuracy_ceiling(alpha, inference.facts['set_sizes'])
+  return set_accuracy_ceiling(alpha, inference.facts['set_sizes'])
 
 
 def _mixture_change(inference: Inference, alpha: np.ndarray) -> float | None:
@@ -170,9 +176,9 @@ def _mixture_change(inference: Inference, alpha: np.ndarray) -> float | None:
   initial = inference.initial_mixture()
   if initial is None:
     return None
-  if shares.hardly_moved(alpha, initial):
-    logging.warning('%s', shares.NOT_MOVED)
-  return shares.largest_change(alpha, initial)
+  if hardly_moved(alpha, initial):
+    logging.warning('%s', NOT_MOVED)
+  return largest_change(alpha, initial)
 
 
 def _classifying(asset: Trained) -> Extractor:

@@ -8,6 +8,8 @@ import numpy as np
 from jaxgen.systems.mmgan import shares
 from jaxgen.systems.mmgan.apply import Membership
 
+WIDEST = 10  # columns of figures
+
 
 class Summary(NamedTuple):
   """What a model says of the images of a folder.
@@ -52,10 +54,22 @@ def surest(found: Mapping[str, Membership], most: int) -> list[list[str]]:
   return [[images[j] for j in order if best[j] == k][:most] for k in range(values.shape[-1])]
 
 
-def components(
-  alpha: np.ndarray, names: Sequence[str], moved: bool = True
-) -> tuple[list[str], list[list[Any]]]:
-  """Columns and rows of a table of components: their share of each collection, and whose they mostly are.
+class Table(NamedTuple):
+  """A table to print.
+
+  Attributes:
+    title: above it.
+    columns: names.
+    rows: cells.
+  """
+
+  title: str
+  columns: list[str]
+  rows: list[list[Any]]
+
+
+def components(alpha: np.ndarray, names: Sequence[str], moved: bool = True) -> Table:
+  """What the components are: whose they mostly are, and their share of each collection.
 
   Args:
     alpha: [n, K].
@@ -67,16 +81,26 @@ def components(
     mostly = ', '.join(names[i] for i in owners) or 'nobody'
     if len(owners) == len(names):
       mostly = 'all'
-    if not moved:
-      mostly = '-'
-    rows.append([f'c{k + 1}', *alpha[:, k].tolist(), mostly])
-  return ['component', *names, 'mostly of'], rows
+    rows.append([f'c{k + 1}: {mostly}' if moved else f'c{k + 1}', *alpha[:, k].tolist()])
+  first = 'component: mostly of' if moved else 'component'
+  return Table('components: their share (alpha) of each collection', [first, *names], rows)
 
 
-def folders(
-  found: Mapping[str, Summary], names: Sequence[str]
-) -> dict[str, tuple[list[str], list[list[Any]]]]:
-  """Title -> columns and rows of what a model says of folders.
+def images(found: Mapping[str, Membership], names: Sequence[str]) -> list[Table]:
+  """What a model says of each image.
+
+  Args:
+    found: by path.
+    names: of the collections.
+  """
+  title = 'probabilities of components (c) and of collections'
+  k = len(next(iter(found.values())).component)
+  rows = [[path, *x.component, *x.distribution] for path, x in found.items()]
+  return _narrow(Table(title, ['image', *_numbered(k), *names], rows), 1)
+
+
+def folders(found: Mapping[str, Summary], names: Sequence[str]) -> list[Table]:
+  """What a model says of folders, by collections and by components.
 
   Args:
     found: by folder.
@@ -86,15 +110,29 @@ def folders(
   def cells(means: Sequence[float], counts: Sequence[int]) -> list[str]:
     return [f'{mean:.2f} ({count:,})' for mean, count in zip(means, counts, strict=True)]
 
-  by_set = [
-    [name, x.images, *cells(x.distribution, x.distribution_counts)] for name, x in found.items()
-  ]
-  by_component = [
-    [name, x.images, *cells(x.component, x.component_counts)] for name, x in found.items()
-  ]
-  numbered = [f'c{k + 1}' for k in range(len(by_component[0]) - 2)]
+  by_set = [[f, x.images, *cells(x.distribution, x.distribution_counts)] for f, x in found.items()]
+  by_component = [[f, x.images, *cells(x.component, x.component_counts)] for f, x in found.items()]
+  k = len(by_component[0]) - 2
   what = 'mean probability of {} (for how many images it is the most probable)'
-  return {
-    what.format('collections'): (['folder', 'images', *names], by_set),
-    what.format('components'): (['folder', 'images', *numbered], by_component),
-  }
+  return [
+    Table(what.format('collections'), ['folder', 'images', *names], by_set),
+    *_narrow(
+      Table(what.format('components'), ['folder', 'images', *_numbered(k)], by_component), 2
+    ),
+  ]
+
+
+def _numbered(k: int) -> list[str]:
+  return [f'c{j + 1}' for j in range(k)]
+
+
+def _narrow(table: Table, lead: int) -> list[Table]:
+  """The table in several that a terminal can show, each with the first `lead` columns."""
+  return [
+    Table(
+      table.title if start == lead else '',
+      [*table.columns[:lead], *table.columns[start : start + WIDEST]],
+      [[*row[:lead], *row[start : start + WIDEST]] for row in table.rows],
+    )
+    for start in range(lead, len(table.columns), WIDEST)
+  ]

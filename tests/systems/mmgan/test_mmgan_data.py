@@ -1,6 +1,7 @@
 """The collections of the Mixed Membership GAN: class sets and folders."""
 
 import itertools
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -130,6 +131,19 @@ def test_folders_are_expanded_and_have_training_images_only(tmp_path, monkeypatc
   with pytest.raises(ConfigError, match=r'\$COLLECTIONS/s1/: COLLECTIONS is not set'):
     configs.check(config)
   assert num_components(config) == 3  # of a trained model, wherever its folders are
+
+
+def test_folders_are_named_by_what_tells_them_apart(tmp_path):
+  paths = [tmp_path / name for name in ('x/photos', 'y/photos', 'y/z/photos', 'y/cats', 'photos')]
+  assert mmgan_data.set_names(paths) == [
+    'x/photos',
+    'y/photos',
+    'z/photos',
+    'cats',
+    f'{tmp_path.name}/photos',
+  ]
+  nested = [Path('/a'), Path('/b/a')]
+  assert mmgan_data.set_names(nested) == ['/a', 'b/a']
 
 
 def test_three_folders_work_with_the_defaults(tmp_path):
