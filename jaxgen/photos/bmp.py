@@ -2,7 +2,7 @@
 
 import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -146,7 +146,7 @@ def _header(path: Path) -> tuple[bytes, int]:
 
 def read_bmp(pixels: BmpPixels, path: Path) -> Photo:
   """A photo of pixels by masks."""
-  info = {'bmp_colour': bmp_colour(path), 'exif': b''}
+  info: dict[str, Any] = {'bmp_colour': bmp_colour(path), 'exif': b''}
   if pixels.dpi:
     info['dpi'] = pixels.dpi
   return Photo(pixels.decode(path), pixels.format, info)

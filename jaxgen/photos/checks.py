@@ -34,7 +34,7 @@ _UNDECODED = {
 }
 
 
-def check_kind(image: Image.Image, path: Path) -> None:
+def check_kind(image: Any, path: Path) -> None:
   """Refuses what would lose something without a word.
 
   Raises:
@@ -70,7 +70,7 @@ def _refuse_deep(path: Path, name: str, depth: int) -> None:
   )
 
 
-def _check_jpeg2000(image: Image.Image, path: Path) -> None:
+def _check_jpeg2000(image: Any, path: Path) -> None:
   facts = jpeg2000_facts(path)
   depth = max(facts.depths)
   if facts.colours:
@@ -94,12 +94,12 @@ def _is_wide(args: Any) -> bool:
   return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255
 
 
-def file_format(image: Image.Image) -> str:
+def file_format(image: Any) -> str:
   """Pillow's name; one for all JPEG files."""
   return 'JPEG' if image.format == 'MPO' else str(image.format)
 
 
-def rawmode(image: Image.Image) -> str:
+def rawmode(image: Any) -> str:
   """How Pillow's decoder names the pixels in the file."""
   args = image.tile[0].args if image.tile else ''
   return str(args[0] if isinstance(args, tuple) and args else args)

@@ -18,17 +18,19 @@ _LIGHT_CHUNKS = (b'mDCV', b'cLLI', b'mDCv', b'cLLi')
 _TGA_END, _TGA_MULTIPLIED = b'TRUEVISION-XFILE.\0', 4
 
 
-def read_colours(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
   """Statements to be written again, by name, and what is to be noted.
 
   `nclx` (AVIF), `bmp_colour`, `light_chunks` (PNG), and `icc_profile` of JPEG 2000,
   whose profile Pillow does not read.
 
   Args:
-    image: opened, whether loaded or not.
+    image: opened by Pillow, whether loaded or not.
     path: of its file.
   """
-  kind, info, notes = image.format, {}, ()
+  kind = image.format
+  info: dict[str, Any] = {}
+  notes: tuple[str, ...] = ()
   if kind == 'AVIF':
     facts = avif_facts(path)
     if facts.nclx and (facts.nclx[0] not in PLAIN_PRIMARIES or facts.nclx[1] not in PLAIN_TRANSFER):

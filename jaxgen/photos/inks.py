@@ -43,7 +43,7 @@ def from_inks(
     rows = max(1, _BAND // image.width)
     for top in range(0, image.height, rows):
       part = image.crop((0, top, image.width, min(top + rows, image.height)))
-      rgb.paste(ImageCms.applyTransform(part, transform), (0, top))
+      rgb.paste(transform.apply(part), (0, top))
   except MemoryError:
     raise
   except Exception:  # LittleCMS tells in many ways that a profile is damaged

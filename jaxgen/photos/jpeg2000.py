@@ -61,7 +61,7 @@ def jpeg2000_facts(path: Path) -> Jpeg2000Facts:
 
 def _boxed(path: Path) -> Jpeg2000Facts:
   header = box_content(path, outer_box(path, b'jp2h'))
-  boxes = {}
+  boxes: dict[bytes, bytes] = {}
   for box in inner_boxes(header):
     boxes.setdefault(
       box.name, header[box.start : box.end]
@@ -122,5 +122,5 @@ def restate_jpeg2000(path: Path, profile: bytes) -> None:
     inside = b'\x02\0\0' + profile if box.name == b'colr' else content[box.start : box.end]
     parts.append(struct.pack('>I4s', len(inside) + 8, box.name) + inside)
   inner = b''.join(parts)
-  box = struct.pack('>I4s', len(inner) + 8, b'jp2h') + inner
-  path.write_bytes(content[: header.start - 8] + box + content[header.end :])
+  new = struct.pack('>I4s', len(inner) + 8, b'jp2h') + inner
+  path.write_bytes(content[: header.start - 8] + new + content[header.end :])

@@ -2,7 +2,7 @@
 
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -276,7 +276,7 @@ def _levels(data: bytes, page: Any, rows: int, length: int) -> np.ndarray:
   if len(data) < rows * stride:
     raise struct.error(f'{rows * stride - len(data)} bytes of pixels are missing')
   packed = np.frombuffer(data, np.uint8, rows * stride).reshape(rows, stride)
-  order = 'little' if int(page.fillorder) == 2 else 'big'
+  order: Literal['little', 'big'] = 'little' if int(page.fillorder) == 2 else 'big'
   found = np.empty((rows, length), np.uint16)
   weights = (1 << np.arange(bits)[::-1]).astype(np.uint16)
   at_once = max(1, 2**20 // max(length, 1))

@@ -3,6 +3,7 @@
 import struct
 
 import numpy as np
+import png
 import pytest
 from byte_cases import bmp, bmp_header, box, jp2
 from photo_cases import again, check, noise, smooth, write_tiff
@@ -226,3 +227,15 @@ def test_a_fourth_channel_of_jpeg_2000_that_is_no_alpha_is_refused(tmp_path):
     DataError, match=r'a\.jp2: a further channel that is neither .*: save it as RGB'
   ):
     read_size(tmp_path / 'a.jp2')
+
+
+@pytest.mark.parametrize('bits', [1, 2, 4, 8])
+def test_a_palette_of_any_depth_with_alpha_becomes_its_colours(tmp_path, bits):
+  colours = noise(1, min(2**bits, 9), 4)[0]
+  indices = (np.arange(42).reshape(6, 7) % len(colours)).astype(np.uint8)
+  with (tmp_path / 'a.png').open('wb') as file:
+    palette = [tuple(map(int, x)) for x in colours]
+    png.Writer(7, 6, palette=palette, bitdepth=bits).write(file, indices)
+  photo = check(tmp_path / 'a.png', 4, 8, 'PNG')
+  np.testing.assert_array_equal(photo.pixels, colours[indices])
+  np.testing.assert_array_equal(read_photo(again(tmp_path / 'a.png')).pixels, colours[indices])

@@ -2,9 +2,10 @@
 
 import struct
 
+import numpy as np
 import pytest
 import tifffile
-from photo_cases import noise, smooth
+from photo_cases import again, noise, smooth
 from PIL import Image
 
 from jaxgen.errors import DataError
@@ -83,3 +84,37 @@ def test_an_avif_file_whose_first_brand_is_that_of_all_is_read(tmp_path):
   content = (tmp_path / 'a.avif').read_bytes()
   (tmp_path / 'a.avif').write_bytes(content[:8] + b'mif1' + content[12:])
   assert read_photo(tmp_path / 'a.avif').pixels.shape == (16, 16, 3)
+
+
+Image.init()
+MODES = {'L': 1, 'LA': 2, 'RGB': 3, 'RGBA': 4}
+LOSSY = {'JPEG': 4, 'MPO': 4, 'WEBP': 4, 'AVIF': 4, 'GIF': 12}  # mean of the differences
+
+
+@pytest.mark.parametrize('kind', sorted(Image.SAVE))
+def test_every_format_that_pillow_writes_is_kept_or_refused(tmp_path, kind):
+  deep = noise(6, 7, 1, np.uint16)[..., 0]
+  images = [Image.fromarray(smooth(24, 20, c).squeeze()) for c in MODES.values()]
+  for i, image in enumerate([*images, Image.fromarray(deep)]):
+    path = tmp_path / f'{i}.bin'
+    try:
+      image.save(path, kind)
+    except Exception:  # not in this mode, or not at all
+      continue
+    try:
+      photo = read_photo(path)
+    except DataError as error:
+      assert f'{path}: ' in str(error)
+      assert '\n' not in str(error)
+      continue
+    size = read_size(path)
+    assert (size.format, size.channels) == (photo.format, photo.pixels.shape[-1])
+    new = read_photo(again(path))
+    assert new.format == photo.format
+    for pixels in (photo.pixels, new.pixels):
+      mode = {n: name for name, n in MODES.items()}[pixels.shape[-1]]
+      wanted = deep if size.depth == 16 else np.asarray(image.convert(mode))
+      off = np.abs(pixels.astype(int) - wanted.reshape(pixels.shape))
+      if kind == 'GIF' and mode == 'RGBA':  # Pillow makes alpha all or nothing
+        off = off[pixels[..., 3] > 0][:, :3]
+      assert off.mean() <= LOSSY.get(kind, 0), image.mode
