@@ -52,6 +52,7 @@ FILES = {
 }
 
 
+@pytest.mark.filterwarnings('ignore:Corrupt EXIF data')
 @pytest.mark.parametrize('kind', FILES)
 def test_a_file_of_another_format_is_named_with_its_remedy(tmp_path, kind):
   content, words = FILES[kind]
