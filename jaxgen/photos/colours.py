@@ -21,8 +21,8 @@ _TGA_END, _TGA_MULTIPLIED = b'TRUEVISION-XFILE.\0', 4
 def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
   """Statements to be written again, by name, and what is to be noted.
 
-  `nclx` (AVIF), `bmp_colour`, `light_chunks` (PNG), and `icc_profile` of JPEG 2000,
-  whose profile Pillow does not read.
+  `nclx` (AVIF), `no_jp2` and `icc_profile` (JPEG 2000: a codestream; a profile that Pillow does not read),
+  `bmp_colour`, `light_chunks` (PNG).
 
   Args:
     image: opened by Pillow, whether loaded or not.
@@ -41,6 +41,7 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
       notes += ('its levels of the mastering display and of the brightest light are left out',)
   elif kind == 'JPEG2000':
     found = jpeg2000_facts(path)
+    info['no_jp2'] = found.codestream
     if found.profile:
       info['icc_profile'] = found.profile
   elif kind in ('BMP', 'DIB'):

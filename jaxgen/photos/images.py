@@ -23,8 +23,6 @@ def load_image(
   """
   path = Path(path)
   try:
-    if what := foreign(path):
-      raise DataError(f'{path}: {what}')
     # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
     with opened(path, []) as (file, info), Image.open(file) as image:
       image.info.update(info)
@@ -48,7 +46,8 @@ def load_image(
   except IsADirectoryError as error:
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
   except UnidentifiedImageError as error:
-    raise DataError(f'{path}: not an image that Pillow knows') from error
+    what = foreign(path) or 'not an image that Pillow knows'
+    raise DataError(f'{path}: {what}') from error
   except (DataError, MemoryError):
     raise
   except Exception as error:  # Pillow raises many kinds for damaged files

@@ -10,16 +10,9 @@ from pathlib import Path
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import xmp as xmps
 
-_SIGNATURE = b'\x00\x00\x00\x0cjP  \r\n\x87\n'
 _XMP = bytes.fromhex('BE7ACFCB97A942E89C71999491E3AFAC')
 _EXIF = b'JpgTiffExif->JP2'
 _IPTC = bytes.fromhex('33C7A4D2B81D4723A0BAF1A3E097AD38')
-
-
-def is_codestream(path: Path) -> bool:
-  """Whether the file holds pixels alone, without boxes."""
-  with path.open('rb') as file:
-    return file.read(len(_SIGNATURE)) != _SIGNATURE
 
 
 def read_boxes(path: Path) -> tuple[bytes, list[bytes]]:

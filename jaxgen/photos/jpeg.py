@@ -6,6 +6,7 @@ from jaxgen.photos import exif as exifs
 
 _LONGEST = 65_533
 _XMP = b'http://ns.adobe.com/xap/1.0/\x00'
+LONGEST_XMP = _LONGEST - len(_XMP)  # of what is not split
 _PHOTOSHOP = b'Photoshop 3.0\x00'
 _SMALL_PICTURES = (0x0409, 0x040C)  # of Photoshop's resources
 _MARKERS = {'COM': 0xFE, 'APP1': 0xE1, 'APP12': 0xEC, 'APP13': 0xED}
@@ -53,17 +54,11 @@ def without_small_pictures(resources: bytes) -> bytes:
 
 
 def segments(exif: bytes, xmp: bytes, kept: list[tuple[int, bytes]]) -> bytes:
-  """EXIF, XMP and kept segments as they stand in a file. EXIF of any length: it is split as cameras do.
-
-  Raises:
-    ValueError: XMP is too long for its one segment.
-  """
+  """EXIF, XMP and kept segments as they stand in a file. EXIF of any length: it is split as cameras do."""
   room = _LONGEST - len(exifs.PREFIX)
   parts = [exifs.PREFIX + exif[i : i + room] for i in range(0, len(exif), room)]
   every = [(0xE1, part) for part in parts]
   if xmp:
-    if len(_XMP + xmp) > _LONGEST:
-      raise ValueError('its XMP is too long for a JPEG file')
     every.append((0xE1, _XMP + xmp))
   return b''.join(
     struct.pack('>BBH', 0xFF, marker, len(content) + 2) + content

@@ -47,7 +47,6 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
     info['dpi'] = image.info.get('dpi', (0, 0))
   elif kind == 'JPEG2000':
     info['comment'] = image.info.get('comment')
-    info['no_jp2'] = jp2_boxes.is_codestream(path)
     info['resolution'], info['boxes'] = jp2_boxes.read_boxes(path)
   elif kind == 'TGA':
     info |= {k: image.info[k] for k in ('id_section', 'compression') if k in image.info}
@@ -78,10 +77,14 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
   exif, xmp = exifs.resized(info.get('exif', b''), *size), xmps.resized(info.get('xmp', b''), *size)
   if kind == 'JPEG':
     options |= {'quality': quality, 'subsampling': 0 if quality >= 95 else -1}
+    if len(xmp) > jpeg.LONGEST_XMP:  # by the digits of the new size
+      xmp = info['xmp']
     options['extra'] = jpeg.segments(exif, xmp, info.get('segments', []))
   elif kind in ('WEBP', 'AVIF'):
     options |= {'lossless': True} if info.get('lossless') else {'quality': quality}
     options |= {name: value for name, value in (('exif', exif), ('xmp', xmp)) if value}
+  elif kind in ('BMP', 'DIB'):
+    options.setdefault('dpi', (0, 0))  # Pillow would write 96
   elif kind == 'PNG':
     options['pnginfo'] = _png_info(info)
   return options

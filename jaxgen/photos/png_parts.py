@@ -3,12 +3,11 @@
 Source: Portable Network Graphics (third edition), sections 5 (chunks), 11.3 (ancillary ones) and 14 (editors).
 """
 
-import dataclasses
 import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from jaxgen.errors import DataError
 from jaxgen.photos import exif as exifs
@@ -17,8 +16,8 @@ from jaxgen.photos import xmp as xmps
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 TEXT_LIMIT = 64 * 2**20
 _TEXTS = (b'tEXt', b'zTXt', b'iTXt')
-# Chunks that are not needed for the picture's size and depth, but change what is seen.
-_SEEN = (b'tRNS',)
+# What the picture cannot be drawn without; a chunk that the standard does not know is left to the decoder.
+_NEEDED = (b'IHDR', b'PLTE', b'IDAT', b'tRNS', b'IEND')
 # Marked as safe to copy, and yet in pixels, or written in another way.
 _OF_THE_SIZE = (b'pHYs', b'eXIf', b'oFFs', b'vpAg', b'caNv')
 _XMP = b'XML:com.adobe.xmp'
@@ -26,8 +25,7 @@ _RAW_EXIF = (b'Raw profile type exif', b'Raw profile type APP1')
 _STEP = 2**20
 
 
-@dataclasses.dataclass
-class PngScan:
+class PngScan(NamedTuple):
   """What a PNG file consists of.
 
   Attributes:
@@ -36,9 +34,9 @@ class PngScan:
     notes: what is wrong with it.
   """
 
-  chunks: list[tuple[bytes, bytes]] = dataclasses.field(default_factory=list)
-  parts: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-  notes: list[str] = dataclasses.field(default_factory=list)
+  chunks: list[tuple[bytes, bytes]]
+  parts: list[tuple[int, int]]
+  notes: list[str]
 
 
 def scan_png(path: Path, pixels: bool = False) -> PngScan:
@@ -51,7 +49,7 @@ def scan_png(path: Path, pixels: bool = False) -> PngScan:
   Raises:
     DataError: what the picture needs is damaged, or texts are longer than 64 MB.
   """
-  scan, texts, name, drawn = PngScan(), 0, b'', False
+  scan, texts, name, drawn = PngScan([], [], []), 0, b'', False
   size = path.stat().st_size
   scan.parts.append((0, len(PNG_SIGNATURE)))
   with path.open('rb') as file:
@@ -89,10 +87,10 @@ def _take(
   Raises:
     DataError: it is not, and the picture needs it.
   """
-  total, needed = zlib.crc32(name), name[:1].isupper() or name in _SEEN
+  total = zlib.crc32(name)
+  if (name == b'IDAT' and not pixels) or (name[:1].isupper() and name not in _NEEDED):
+    return True
   if name == b'IDAT':
-    if not pixels:
-      return True
     for start in range(0, length, _STEP):
       total = zlib.crc32(file.read(min(_STEP, length - start)), total)
     content = b''
@@ -102,7 +100,7 @@ def _take(
   stored = file.read(4)
   shown = name.decode()
   if len(stored) == 4 and struct.unpack('>I', stored)[0] != total:
-    if needed:
+    if name in _NEEDED:
       raise DataError(f'{path}: damaged: its {shown} chunk has a bad checksum')
     if name in _TEXTS:
       shown += f' ({content.split(bytes(1))[0][:79].decode("latin-1")})'

@@ -95,6 +95,13 @@ def test_segments_of_a_jpeg(tmp_path):
     assert image.info['icc_profile'] == profile
 
 
+def test_xmp_that_fills_its_segment_fits_again(tmp_path):
+  xmp = b"<x exif:PixelXDimension='7' a='" + b'-' * (65_504 - 34) + b"'/>"
+  Image.fromarray(smooth(6, 7, 3)).save(tmp_path / 'a.jpg', xmp=xmp)
+  with Image.open(again(tmp_path / 'a.jpg', 2)) as image:
+    assert image.info['xmp'] == xmp
+
+
 def chunk(name, content):
   return (
     struct.pack('>I', len(content)) + name + content + struct.pack('>I', zlib.crc32(name + content))

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.axis import row_keys
 from jaxgen.metrics import Mean, Metrics
-from jaxgen.systems.mmgan import losses, model
+from jaxgen.systems.mmgan import losses, mixtures, model
 from jaxgen.systems.mmgan.config import is_learned, num_components, num_sets
 from jaxgen.task import Batch, PyTree, name_key
 
@@ -36,7 +36,10 @@ class Inference:
     """Alpha [n, K] that a learned mixture began with; None where it is fixed."""
     if not is_learned(self.config):
       return None
-    return np.full((num_sets(self.config), self.num_components), 1 / self.num_components)
+    shape = num_sets(self.config), self.num_components
+    omega = jnp.asarray(mixtures.initial_omega(self.config, self.facts, shape))
+    alpha = losses.mixture(mixtures.supported(omega, mixtures.support(self.config)))
+    return np.asarray(alpha, np.float64)
 
   def generate(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """Images [B, H, W, C] in [-1, 1] of batch['component'] [B]; z depends on batch['index'] [B] only."""
