@@ -1,8 +1,8 @@
 """Compares what may move a learned mixture, over seeds, and writes the figures to one file.
 
   python benchmarks/mmgan_mixtures.py --out benchmarks/results/mmgan_mixtures_digits_cpu.json
-  python benchmarks/mmgan_mixtures.py --settings paper,groups_mirror --variants B_learned,C_learned --out FILE
-  python benchmarks/mmgan_mixtures.py --prefix mnist_ --half --settings paper,groups_mirror --out FILE
+  python benchmarks/mmgan_mixtures.py --variants B_learned,C_learned --settings groups_sharing_decay --out FILE
+  python benchmarks/mmgan_mixtures.py --prefix mnist_ --half --settings paper,groups_sharing_decay --out FILE
 
 Runs live in --runs and are resumed or reused when they are there, so the command can be stopped and given
 again; settings and variants that the file has already are kept.
@@ -22,26 +22,47 @@ from jaxgen.files import write_json
 from jaxgen.run import devices
 from jaxgen.terminal.reporter import Reporter
 
-# What a setting overrides. On the digits the rest has a rate of 1e-3, so that the paper's ratio is 2e-3; the
-# configs' own rate of omega is 2e-4. A step of mirror descent or of the gradient is as large as the gradient
-# says, which is some hundredths of a nat.
-PAPER_RATE = {'optim.mixture_learning_rate': '2e-3'}
-MIRROR = {'optim.mixture_optimizer': 'mirror', 'optim.mixture_learning_rate': '0.02'}
+# Every setting says all that moves omega. `paper`: Adam at twice the rate of the rest (1e-3 on the digits).
+# A step of mirror descent or of the gradient is as large as the gradient says, some hundredths of a nat.
+PAPER = {
+  'model.mixture_support': 'all',
+  'optim.mixture_optimizer': 'adam',
+  'optim.mixture_learning_rate': '2e-3',
+  'optim.mixture_hold': '0.0',
+  'loss.classifier': '0.5',
+  'loss.classifier_decay': '0.0',
+  'loss.mixture_value': '1.0',
+  'loss.likelihood': '0.0',
+  'loss.sharing': '0.0',
+  'loss.sharing_decay': '0.0',
+  'loss.sparsity': '0.0',
+  'loss.sparsity_from': '0.0',
+}
+MIRROR = {**PAPER, 'optim.mixture_optimizer': 'mirror', 'optim.mixture_learning_rate': '0.02'}
 GROUPS = {'model.mixture_support': 'groups'}
+DECAYING = {'loss.sharing': '0.15', 'loss.sharing_decay': '1.0'}
+LIKELIHOOD = {
+  'loss.likelihood': '1.0',
+  'loss.mixture_value': '0.0',
+  'optim.mixture_hold': '0.1',
+}
 SETTINGS: dict[str, dict[str, str]] = {
-  'paper': PAPER_RATE,
-  'slow_adam': {},
-  'hold': {**PAPER_RATE, 'optim.mixture_hold': '0.3333'},
-  'sgd': {'optim.mixture_optimizer': 'sgd', 'optim.mixture_learning_rate': '0.06'},
+  'paper': PAPER,
+  'slow_adam': {**PAPER, 'optim.mixture_learning_rate': '2e-4'},
+  'hold': {**PAPER, 'optim.mixture_hold': '0.3333'},
+  'sgd': {**PAPER, 'optim.mixture_optimizer': 'sgd', 'optim.mixture_learning_rate': '0.06'},
   'mirror': MIRROR,
   'mirror_sharing': {**MIRROR, 'loss.sharing': '0.1'},
   'mirror_sharing_decay': {**MIRROR, 'loss.sharing': '1.0', 'loss.sharing_decay': '1.0'},
   'mirror_sparsity': {**MIRROR, 'loss.sparsity': '0.1', 'loss.sparsity_from': '0.6667'},
   'mirror_lambda': {**MIRROR, 'loss.classifier': '2.0'},
   'mirror_lambda_decay': {**MIRROR, 'loss.classifier': '2.0', 'loss.classifier_decay': '0.9'},
-  'groups_paper': {**PAPER_RATE, **GROUPS},
+  'mirror_likelihood': {**MIRROR, **LIKELIHOOD},
+  'groups': {**PAPER, **GROUPS},
   'groups_mirror': {**MIRROR, **GROUPS},
   'groups_sharing': {**MIRROR, **GROUPS, 'loss.sharing': '0.15'},
+  'groups_sharing_decay': {**MIRROR, **GROUPS, **DECAYING},
+  'groups_likelihood': {**MIRROR, **GROUPS, **LIKELIHOOD},
 }
 # MNIST and Fashion-MNIST on two cores: half the paper's widths, 6,000 steps.
 HALF = {
@@ -53,6 +74,7 @@ HALF = {
   'save_every': '1000',
   'optim.learning_rate': '5e-4',
 }
+HALF_RATES = {'2e-3': '1e-3', '2e-4': '1e-4'}  # Adam's, in proportion
 FIGURES = (
   'component_accuracy_mean',
   'mixture_accuracy',
@@ -102,11 +124,19 @@ def main() -> None:
   _print(report['settings'], reporter)
 
 
+def _overrides(name: str, half: bool) -> dict[str, str]:
+  setting = SETTINGS[name]
+  if not half:
+    return setting
+  key = 'optim.mixture_learning_rate'
+  return {**setting, **HALF, key: HALF_RATES.get(setting[key], setting[key])}
+
+
 def _over_seeds(
   args: argparse.Namespace, variant: str, name: str, reporter: Reporter
 ) -> dict[str, Any]:
   """The figures of every seed of a setting; of a run that failed, why."""
-  overrides = SETTINGS[name] | (HALF if args.half else {})
+  overrides = _overrides(name, args.half)
   given = argparse.Namespace(
     set=[f'{key}={value}' for key, value in overrides.items()], runs=args.runs, evaluate=True
   )

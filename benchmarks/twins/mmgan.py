@@ -134,10 +134,10 @@ class Trainer:
     self._nets = nets
     self._critics = make([*nets[1].parameters(), *nets[2].parameters()])
     self._maker = make(nets[0].parameters())
-    k, self._batch = num_components(config), config.batch_size
-    self._component = torch.arange(self._batch, device=device) % k
+    made, self._batch = torch.nonzero(alpha.amax(0) > 0).squeeze(1), config.batch_size
+    self._component = made[torch.arange(self._batch) % len(made)].to(device)
     self._weights = alpha.to(device).T[self._component]  # [F, n]
-    self._scale = k / self._batch / len(sets)
+    self._scale = len(made) / self._batch / len(sets)
     self._orders: list = [None] * len(sets)
     self._step = 0
     self._total = torch.zeros((), device=device)

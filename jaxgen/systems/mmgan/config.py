@@ -39,6 +39,8 @@ KEYS = {
   'model.norm_momentum': within(0, 1, closed='left'),
   'loss.classifier': at_least(0),
   'loss.classifier_decay': within(0, 1),
+  'loss.mixture_value': at_least(0),
+  'loss.likelihood': at_least(0),
   'loss.sharing': at_least(0),
   'loss.sharing_decay': within(0, 1),
   'loss.sparsity': at_least(0),
@@ -110,7 +112,7 @@ def check_config(config: ConfigDict) -> None:
   if config.model.mixture_support == 'groups' and k != 2 ** num_sets(config) - 1:
     raise ConfigError(
       "config.model.mixture_support = 'groups' has a component for each group of sets: "
-      'leave config.model.num_components at 0'
+      "leave config.model.num_components at 0, or set config.model.mixture_support to 'all'"
     )
   if config.batch_size < k:
     raise ConfigError(

@@ -30,7 +30,7 @@ def fixed_omega(facts: dict[str, Any]) -> np.ndarray:
 
 
 def initial_omega(config: ConfigDict, facts: dict[str, Any], shape: tuple[int, int]) -> np.ndarray:
-  """Where a learned omega [n, K] starts: at 0, or at the log of the true shares.
+  """Where a learned omega [n, K] starts: at 0, or at the log of the true shares where they are known.
 
   A share of 0 would stay there for ever, so from the truth it starts at `ABSENT`.
 
@@ -39,7 +39,7 @@ def initial_omega(config: ConfigDict, facts: dict[str, Any], shape: tuple[int, i
     facts: of the data.
     shape: n, K.
   """
-  if config.model.mixture == 'from_truth':
+  if config.model.mixture == 'from_truth' and facts['true_mixture'] is not None:
     return np.log(np.maximum(np.asarray(facts['true_mixture'], np.float64), ABSENT))
   return np.zeros(shape)
 
@@ -75,8 +75,10 @@ class Schedule(NamedTuple):
   begin: float
   num_steps: int
 
-  def __call__(self, step: jax.Array) -> jax.Array:
-    """The weight () at a step."""
+  def __call__(self, step: jax.Array) -> jax.Array | float:
+    """The weight () at a step; a plain number where it is the same at all."""
+    if self.start == self.end and not self.begin:
+      return self.start
     done = (step - self.begin) / max(self.num_steps - self.begin, 1)
     return jnp.where(step >= self.begin, self.start + (self.end - self.start) * done, 0.0)
 
@@ -129,6 +131,32 @@ def penalty(omega: jax.Array, weight: Weights, step: jax.Array) -> jax.Array:
   """What omega minimises beside eq. 8: our two terms, () nats."""
   alpha = losses.mixture(omega)
   return weight.sharing(step) * information(alpha) + weight.sparsity(step) * entropy(alpha)
+
+
+def responsibilities(posterior: jax.Array, alpha: jax.Array) -> jax.Array:
+  """The share of each component [R, n, K] in a real image of each distribution: alpha_k p(k | x), normalised.
+
+  Args:
+    posterior: [R, n, K], the classifier's p(k | x), uniform over components, of R images of each distribution.
+    alpha: [n, K].
+  """
+  chex.assert_equal_shape([posterior[0], alpha])
+  joint = posterior * alpha[None]
+  return joint / jnp.maximum(joint.sum(-1, keepdims=True), jnp.finfo(joint.dtype).tiny)
+
+
+def likelihood_loss(omega: jax.Array, responsible: jax.Array) -> jax.Array:
+  """Expectation maximisation's bound: -1/n sum_i sum_k r_k^(i) log alpha_k^(i), () nats.
+
+  Its gradient in omega is (alpha - r) / n, that of minus the log-likelihood of real images under the mixture of
+  what the classifier takes the components to be.
+
+  Args:
+    omega: [n, K].
+    responsible: r [n, K], means over real images, or a device's part of them; constants.
+  """
+  log_alpha = jnp.where(responsible > 0, jax.nn.log_softmax(omega, -1), 0.0)
+  return -(jax.lax.stop_gradient(responsible) * log_alpha).sum() / len(omega)
 
 
 def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:

@@ -63,7 +63,9 @@ class Steps:
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """One update of every player."""
     state, metrics = self.update_critics(state, batch['image'])
-    state, more = self.update_makers(state, len(batch['image']))
+    learned = self.fixed_omega is None and self.config.loss.likelihood
+    responsible = self.responsible(state, batch['image']) if learned else None
+    state, more = self.update_makers(state, len(batch['image']), responsible)
     state = state.replace(step=state.step + 1, ema=self.average(state))
     return state, psum({**metrics, **more}, self.axis)
 
@@ -135,8 +137,24 @@ class Steps:
     }
     return state.replace(variables=updated), metrics
 
-  def update_makers(self, state: TrainState, rows: int) -> tuple[TrainState, Metrics]:
-    """The gradient of the adversarial loss + lambda CE for gen, and of eq. 8's second term for mix."""
+  def responsible(self, state: TrainState, real: jax.Array) -> jax.Array:
+    """The mean share [n, K] of each component in real images of each distribution: this device's part."""
+    rows, n = real.shape[:2]
+    (features, _), _ = self.discriminate(
+      self.variables(state, 'disc'), real.reshape(rows * n, *real.shape[2:])
+    )
+    logits = self.nets.cls.apply(self.variables(state, 'cls'), features)[0]
+    posterior = losses.component_posterior(logits.astype(self.param_dtype)).reshape(rows, n, -1)
+    alpha = losses.mixture(self.omega(state.params))
+    return mixtures.responsibilities(posterior, alpha).sum(0) / self.num_real
+
+  def update_makers(
+    self, state: TrainState, rows: int, responsible: jax.Array | None = None
+  ) -> tuple[TrainState, Metrics]:
+    """The gradient of the adversarial loss + lambda CE for gen, and of eq. 8's second term for mix.
+
+    What is ours joins the latter: penalties, and with `responsible` the likelihood of real images.
+    """
     z, component = self.latents(state, 'maker_latent', rows)
     disc, cls = self.variables(state, 'disc'), self.variables(state, 'cls')
     saturating = self.config.loss.generator == 'saturating'
@@ -158,8 +176,11 @@ class Steps:
       loss = adversarial + classifier_weight * self.component_mean(entropy, component)
       if self.fixed_omega is None:  # moves omega only: the logits are stopped
         stopped = jax.lax.stop_gradient(logits)
-        loss += losses.fake_value(stopped, losses.mixture(omega), component, num_fake)
+        value = losses.fake_value(stopped, losses.mixture(omega), component, num_fake)
+        loss += self.config.loss.mixture_value * value
         loss += share * mixtures.penalty(omega, self.weights, state.step)
+        if responsible is not None:
+          loss += self.config.loss.likelihood * mixtures.likelihood_loss(omega, responsible)
       return loss, {'adversarial': adversarial, 'updates': updates}
 
     before = self.omega(state.params)

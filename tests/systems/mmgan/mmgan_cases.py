@@ -14,6 +14,11 @@ TINY = {
   'model__disc_widths': (4, 4, 8),
   'model__classifier_width': 8,
   'model__num_latents': 4,
+  'model__mixture_support': 'all',  # the paper's
+  'optim__mixture_optimizer': 'adam',
+  'optim__mixture_learning_rate': 2e-4,
+  'loss__sharing': 0.0,
+  'loss__sharing_decay': 0.0,
   'eval__batch_size': 120,
   'eval__num_samples': 80,
 }

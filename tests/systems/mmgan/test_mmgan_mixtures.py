@@ -33,6 +33,9 @@ def test_a_learned_mixture_starts_at_zero_or_near_the_truth():
   assert np.isfinite(near).all()  # a share of 0 would stay there
   np.testing.assert_allclose(losses.mixture(near), TRUTH['true_mixture'], atol=1.1e-3)
   assert rules.is_learned(learned(model__mixture='from_truth'))
+  folders = {'true_mixture': None}
+  unknown = mixtures.initial_omega(learned(model__mixture='from_truth'), folders, (2, 3))
+  np.testing.assert_array_equal(unknown, zero)
 
 
 def test_a_component_of_a_group_is_out_of_reach_of_other_sets():
@@ -59,6 +62,22 @@ def test_penalties_have_finite_gradients_where_a_share_is_zero():
   grad = jax.grad(lambda w: mixtures.penalty(w, weights, 5))(omega)
   assert np.isfinite(grad).all() and grad[0, 1] == 0
   assert grad[0, 0] > 0 > grad[0, 2]  # towards what is shared, and what is large
+
+
+def test_the_likelihood_of_real_images_draws_alpha_to_their_responsibilities():
+  alpha = jnp.asarray(TRUTH['true_mixture'])
+  posterior = np.random.default_rng(0).dirichlet(np.ones(3), (5, 2)).astype(np.float32)
+  found = mixtures.responsibilities(posterior, alpha)
+  wanted = posterior * np.asarray(alpha)
+  np.testing.assert_allclose(found, wanted / wanted.sum(-1, keepdims=True), rtol=1e-5)
+  omega, r = jnp.log(alpha), found.mean(0)
+
+  def log_likelihood(omega):
+    return jnp.log((posterior * losses.mixture(omega)[None]).sum(-1)).mean()
+
+  grad = jax.grad(lambda w: mixtures.likelihood_loss(w, r))(omega)
+  np.testing.assert_allclose(grad, (alpha - r) / 2, atol=1e-6)
+  np.testing.assert_allclose(grad, -jax.grad(log_likelihood)(omega), atol=1e-6)
 
 
 def test_weights_fall_and_come_on_over_a_run():
