@@ -64,9 +64,10 @@ class Listing(NamedTuple):
     """What a person should know of `foreign` and `lost`, a line each; [] where there is neither."""
     lines = []
     if self.foreign:
+      them = 'it' if len(self.foreign) == 1 else 'them'
       lines.append(
         f'{counted(len(self.foreign), "file")} that cannot be read: {kinds(self.foreign)}; convert '
-        'them to PNG, JPEG or TIFF'
+        f'{them} to PNG, JPEG or TIFF'
       )
     if self.lost:
       more = f' and {len(self.lost) - _NAMED} more' if len(self.lost) > _NAMED else ''

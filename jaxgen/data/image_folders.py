@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from jaxgen.data.image_files import SUFFIXES, image_files
+from jaxgen.data.image_files import SUFFIXES, sorted_files
 from jaxgen.data.source import Source
 from jaxgen.errors import DataError
 from jaxgen.photos.images import load_image, to_eight_bits
@@ -95,10 +95,10 @@ class FolderSource(Source):
 
 
 def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> FolderSource:
-  """The readable images of a folder and of the folders in it, see `image_files`.
+  """The readable images of a folder and of the folders in it, see `sorted_files`.
 
   Every file is decoded once, on two threads a core at most. Files that cannot be read are left out,
-  counted and named.
+  counted and named, those of formats that nothing here reads too.
 
   Args:
     folder: of image files.
@@ -110,7 +110,10 @@ def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> Folder
   """
   if not folder.is_dir():
     raise DataError(f'{folder}: no such folder of images')
-  paths = image_files(folder)
+  listing = sorted_files(folder)
+  paths = listing.images
+  for line in listing.told:
+    warn(f'{folder}: {line}')
 
   def try_one(path: Path) -> str | None:
     try:

@@ -48,6 +48,16 @@ def test_unreadable_images_are_counted_and_named(tmp_path):
   assert 'text.png' in message and 'cut.png' in message
 
 
+def test_pictures_of_formats_that_nothing_here_reads_are_told_of(tmp_path):
+  write(tmp_path / 'good.png')
+  (tmp_path / 'a.heic').touch()
+  told = []
+  assert len(open_folder(tmp_path, GREY, told.append)) == 1
+  assert told == [
+    f'{tmp_path}: 1 file that cannot be read: 1 .heic; convert it to PNG, JPEG or TIFF'
+  ]
+
+
 def test_a_folder_without_images_and_a_missing_one_are_refused(tmp_path):
   with pytest.raises(DataError, match='no such folder'):
     open_folder(tmp_path / 'none', GREY, print)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.data.image_files import SUFFIXES, sorted_files
+from jaxgen.data.image_files import SUFFIXES, kinds, sorted_files
 from jaxgen.errors import DataError, UserError
 from jaxgen.words import counted
 
@@ -51,10 +51,15 @@ def distinct(found: Sequence[Group]) -> list[str]:
 
 def _folder(name: str) -> Group:
   root = Path(name)
-  images, others = sorted_files(root)
+  images, others, foreign, lost = sorted_files(root)
   hidden = sum(any(part.startswith('.') for part in p.relative_to(root).parts) for p in others)
   counts = ((hidden, 'hidden file'), (len(others) - hidden, 'other file'))
-  skipped = ' and '.join(counted(n, what) for n, what in counts if n)
+  parts = [counted(n, what) for n, what in counts if n]
+  if foreign:
+    parts.append(f'{counted(len(foreign), "picture")} that cannot be read ({kinds(foreign)})')
+  if lost:
+    parts.append(counted(len(lost), 'link to nothing', 'links to nothing'))
+  skipped = ' and '.join(parts)
   if not images:
     raise DataError(f'{name} holds no image ({", ".join(SUFFIXES)}){skipped and "; " + skipped}')
   return Group(name, [str(path) for path in images], skipped)
