@@ -125,6 +125,7 @@ _KEYS = (
   'data.rescale',
   'ema_decay',
   'init_from',
+  'num_steps',
   'optim.learning_rate',
   'optim.schedule',
   'optim.warmup_steps',

@@ -1,5 +1,6 @@
 """The model card of the shipped nets and the documentation's tables of their scores, from their result file."""
 
+import textwrap
 from typing import Any
 
 from jaxgen.systems.srsenet import paper
@@ -53,10 +54,10 @@ sharpen those too; hard-edged drawings and screenshots get faint echoes of their
 bicubically. Nothing is invented that is not in the picture: faces, text and textures stay as blurred as the
 pixels leave them.
 """
-PHOTO = """
-The photo nets (`--net photo`) learned from crops that were {kinds}, each drawn
-by itself, in this order. Noise and strong compression among the limits below are those of the other nets.
-"""
+PHOTO = (
+  'The photo nets (`--net photo`) learned from crops that were {kinds}, each drawn by itself, in this order. Noise '
+  'and strong compression among the limits below are those of the other nets.'
+)
 
 
 def card(rows: dict[str, Any]) -> str:
@@ -81,7 +82,7 @@ def card(rows: dict[str, Any]) -> str:
   return CARD.format(
     terms=TERMS,
     training='\n'.join(training),
-    photo=PHOTO.format(kinds=_kinds(photo)) if photo else '',
+    photo='\n' + textwrap.fill(PHOTO.format(kinds=_kinds(photo)), 110) + '\n' if photo else '',
     command=command,
     after=after,
     scores='\n'.join(scores),
@@ -124,7 +125,7 @@ def _command(row: dict[str, Any]) -> tuple[str, str]:
     'optim.schedule': config['optim.schedule'],
     'optim.warmup_steps': config['optim.warmup_steps'],
     'ema_decay': config['ema_decay'],
-    **({} if constant else {'num_steps': row['steps']}),
+    **({} if constant else {'num_steps': config.get('num_steps', row['steps'])}),
     **({'init_from': f'jaxgen/weights/{config["init_from"]}'} if config['init_from'] else {}),
   }
   words = ['python launch.py --config=configs/srsenet.py:x4 --workdir=runs/x4']
