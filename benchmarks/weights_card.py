@@ -55,8 +55,8 @@ bicubically. Nothing is invented that is not in the picture: faces, text and tex
 pixels leave them.
 """
 PHOTO = (
-  'The photo nets (`--net photo`) learned from crops that were {kinds}, each drawn by itself, in this order. Noise '
-  'and strong compression among the limits below are those of the other nets.'
+  'The photo nets (`--net photo`) learned from crops that were {kinds}, each drawn by itself, in this order. '
+  'Noise and strong compression among the limits below are those of the other nets.'
 )
 
 
