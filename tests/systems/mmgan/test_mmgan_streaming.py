@@ -53,7 +53,8 @@ def folders(data, lent):
 @pytest.mark.parametrize(('evaluate', 'split'), [(classifier, 'test'), (folders, 'train')])
 def test_rows_held_at_once_do_not_grow_with_the_set(evaluate, split):
   one = Mean(np.float32(1), np.float32(2))
-  metrics = dict.fromkeys(('accuracy', 'cross_entropy', 'set_accuracy', 'set_nll'), one)
+  names = ('accuracy', 'cross_entropy', 'set_accuracy', 'set_accuracy_chance', 'set_nll')
+  metrics = dict.fromkeys(names, one)
   lent = Tools(
     compile=lambda fn: lambda *args: metrics,
     rows=lambda size: slice(0, size),
