@@ -1,4 +1,4 @@
-"""Tiles of an image on canvases of one side, with the borders that they need of each other."""
+"""Tiles of an image, with the borders that they need of each other; they consist of cells of 4 x 4 pixels."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -6,107 +6,188 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgen.nn.winograd import CELL
+from jaxgen.systems.srsenet.canvas import Layout
+
 Read = Callable[[int, int], np.ndarray]  # (first row, row after the last) -> [rows, W] luminance
+Region = tuple[slice, slice]  # rows and columns
 
 
-class Rows:
-  """Luminance [H, W, 1] that is cut like an array, and read when it is; the last rows read are kept."""
+class Luminance:
+  """An image's luminance in cells [rows, columns, 4, 4, 1], read when it is cut; zero beyond it.
 
-  def __init__(self, read: Read, height: int, width: int, dtype: np.dtype):
-    self.shape = (height, width, 1)
+  Args:
+    read: gives rows of the image.
+    height: of the image.
+    width: of the image.
+    dtype: of what is cut.
+    border: by so many pixels the image is mirrored on at each side; they count as its own.
+  """
+
+  def __init__(self, read: Read, height: int, width: int, dtype: np.dtype, border: int = 0):
+    self.image: Region = (slice(border, border + height), slice(border, border + width))
+    self._rows, self._columns = (
+      np.pad(np.arange(n), border, mode='symmetric') for n in (height, width)
+    )
     self._read, self._dtype = read, dtype
     self._kept: tuple[int, int, np.ndarray] | None = None
 
-  def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
-    rows, columns = part
+  @property
+  def grid(self) -> tuple[int, int]:
+    """Rows and columns of cells."""
+    return -(-len(self._rows) // CELL), -(-len(self._columns) // CELL)
+
+  @property
+  def spare(self) -> bool:
+    """Whether the last column of cells ends with zeros."""
+    return len(self._columns) % CELL > 0
+
+  @property
+  def image_cells(self) -> Region:
+    """Those that have pixels of the image without its border."""
+    rows, columns = (slice(x.start // CELL, -(-x.stop // CELL)) for x in self.image)
+    return rows, columns
+
+  def __getitem__(self, cells: Region) -> np.ndarray:
+    """Cells; the last rows read are kept for what lies beside them."""
+    rows, columns = (slice(x.start * CELL, x.stop * CELL) for x in cells)
     if self._kept is None or self._kept[:2] != (rows.start, rows.stop):
-      found = np.asarray(self._read(rows.start, rows.stop), self._dtype)
-      self._kept = rows.start, rows.stop, found[..., None]
-    return self._kept[2][:, columns]
+      wanted = self._rows[rows]
+      first, end = int(wanted.min()), int(wanted.max()) + 1
+      found = np.asarray(self._read(first, end), self._dtype)[wanted - first]
+      self._kept = rows.start, rows.stop, found
+    return cells_of(self._kept[2][:, self._columns[columns], None])
+
+  def within(self, cells: Region) -> np.ndarray:
+    """1 at the pixels of the image and its border, in cells."""
+    shape = (
+      len(part[x.start * CELL : x.stop * CELL])
+      for part, x in zip((self._rows, self._columns), cells, strict=True)
+    )
+    return cells_of(np.ones((*shape, 1), np.float32))
+
+
+def cells_of(image: np.ndarray) -> np.ndarray:
+  """[rows, columns, 4, 4, C] of an image [H, W, C], with zeros where it does not fill its cells."""
+  height, width, channels = image.shape
+  image = np.pad(image, ((0, -height % CELL), (0, -width % CELL), (0, 0)))
+  rows, columns = (n // CELL for n in image.shape[:2])
+  return image.reshape(rows, CELL, columns, CELL, channels).swapaxes(1, 2)
+
+
+def pixels_of(cells: np.ndarray) -> np.ndarray:
+  """The image [4 rows, 4 columns, C] of cells [rows, columns, 4, 4, C]."""
+  rows, columns, *_, channels = cells.shape
+  return cells.swapaxes(1, 2).reshape(rows * CELL, columns * CELL, channels)
 
 
 class Tile(NamedTuple):
-  """A tile on its canvas.
+  """A tile, and the part of the image that it needs, in cells.
 
   Attributes:
-    inside: rows and columns of the image that are the tile's own.
-    top: image row of the canvas's first, negative above the image.
-    left: image column of the canvas's first.
-    side: of the canvas.
-    halo: border of the canvas that belongs to other tiles or lies outside the image.
-    seen: [side, 1] and [side], whether the canvas's rows and columns are inside the image.
+    inside: the tile's own.
+    seen: with a border of what belongs to other tiles; the image's own borders end it.
+    stride: see `Layout`.
   """
 
-  inside: tuple[slice, slice]
-  top: int
-  left: int
-  side: int
-  halo: int
-  seen: tuple[np.ndarray, np.ndarray]
+  inside: Region
+  seen: Region
+  stride: int
 
   @property
-  def mask(self) -> np.ndarray:
-    """[side, side, 1], 1 inside the image. It is not kept, since a huge image has thousands of tiles."""
+  def layout(self) -> Layout:
+    """Of what is seen."""
     rows, columns = self.seen
-    return (rows & columns)[..., None].astype(np.float32)
-
-  def cut(self, image: Any) -> np.ndarray:
-    """The canvas [side, side, C] of an image [H, W, C]; zero outside."""
-    rows, columns = (
-      slice(max(0, first), min(n, first + self.side))
-      for first, n in ((self.top, image.shape[0]), (self.left, image.shape[1]))
-    )
-    part = image[rows, columns]
-    if part.shape[:2] == (self.side, self.side):
-      return part
-    canvas = np.zeros((self.side, self.side, part.shape[-1]), part.dtype)
-    y, x = rows.start - self.top, columns.start - self.left
-    canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return canvas
-
-  def inner(self, canvas: np.ndarray, scale: int = 1) -> np.ndarray:
-    """The tile's own part of a canvas, `scale` times as large."""
-    (rows, columns), s = self.inside, scale
-    y, x = (rows.start - self.top) * s, (columns.start - self.left) * s
-    height, width = (rows.stop - rows.start) * s, (columns.stop - columns.start) * s
-    return canvas[y : y + height, x : x + width]
+    return Layout(rows.stop - rows.start, columns.stop - columns.start, self.stride)
 
   @property
-  def kept(self) -> np.ndarray:
-    """[side, side, 1], 1 on the tile's own pixels; each pixel of the image is one tile's."""
-    kept = np.zeros_like(self.mask)
-    self.inner(kept)[:] = 1
-    return kept
-
-  def moved(self, down: int, right: int) -> 'Tile':
-    """The same tile of an image that lies further down and right in a larger one."""
+  def own(self) -> Region:
+    """The tile's own, counted from the first cell that it sees."""
     rows, columns = (
-      slice(part.start + by, part.stop + by)
-      for part, by in zip(self.inside, (down, right), strict=True)
+      slice(inside.start - seen.start, inside.stop - seen.start)
+      for inside, seen in zip(self.inside, self.seen, strict=True)
     )
-    return self._replace(inside=(rows, columns), top=self.top + down, left=self.left + right)
+    return rows, columns
+
+  def place(self, image: Any, length: int) -> np.ndarray:
+    """What is seen of an image in cells, in a buffer [length, 4, 4, C]."""
+    return self.layout.place(image[self.seen], length)
+
+  def mask(self, luminance: Luminance, length: int) -> np.ndarray:
+    """[length, 4, 4, 1], 1 at the image's pixels and its border's."""
+    return self.layout.place(luminance.within(self.seen), length)
+
+  def kept(self, image: Region, length: int) -> np.ndarray:
+    """[length, 4, 4, 1], 1 at the tile's own pixels of the image; each of them is one tile's."""
+    flags = [np.zeros(n * CELL, np.float32) for n in self.layout[:2]]
+    for flag, own, of, seen in zip(flags, self.inside, image, self.seen, strict=True):
+      first, end = max(own.start * CELL, of.start), min(own.stop * CELL, of.stop)
+      flag[first - seen.start * CELL : max(first, end) - seen.start * CELL] = 1
+    return self.layout.place(cells_of((flags[0][:, None] * flags[1])[..., None]), length)
+
+  def inner(self, flat: np.ndarray, first: int | None = None) -> np.ndarray:
+    """The tile's own cells in a buffer [length, 4, 4, C]."""
+    return self.layout.view(flat, first)[self.own]
 
 
 def make_tiles(
-  height: int, width: int, side: int, halo: int, bordered: bool = False
+  grid: tuple[int, int], spare: bool, side: int, halo: int, region: Region | None = None
 ) -> Iterator[Tile]:
-  """Tiles of an image from left to right, then down, on canvases of one side.
+  """Tiles of an image from left to right, then down, none larger than a square.
 
-  An image that is no larger than a canvas is one tile without a border, unless it is a part of something
-  (`bordered`).
+  They are as wide as the image where that costs least, so a strip is not many squares that are mostly empty.
+  All numbers are of cells.
+
+  Args:
+    grid: the image's rows and columns.
+    spare: whether its last column ends with zeros.
+    side: of the square.
+    halo: the border that a tile needs of its neighbours.
+    region: what is to be tiled; by default all.
   """
-  whole = height <= side and width <= side and not bordered
-  halo, step = (0, side) if whole else (halo, side - 2 * halo)
-  if step < 1:
-    raise ValueError(f'a canvas of {side} has no room for borders of {halo}')
-  for top in range(0, height, step):
-    for left in range(0, width, step):
-      rows = slice(top, min(top + step, height))
-      columns = slice(left, min(left + step, width))
-      y = np.arange(side) + top - halo
-      x = np.arange(side) + left - halo
-      seen = ((y >= 0) & (y < height))[:, None], (x >= 0) & (x < width)
-      yield Tile((rows, columns), top - halo, left - halo, side, halo, seen)
+  rows, columns = region or (slice(0, grid[0]), slice(0, grid[1]))
+  down, across = _steps(grid, rows, columns, side, halo)
+  for top in range(rows.start, rows.stop, down):
+    for left in range(columns.start, columns.stop, across):
+      inside = (
+        slice(top, min(top + down, rows.stop)),
+        slice(left, min(left + across, columns.stop)),
+      )
+      high, wide = (
+        slice(max(0, part.start - halo), min(part.stop + halo, n))
+        for part, n in zip(inside, grid, strict=True)
+      )
+      num = wide.stop - wide.start
+      yield Tile(inside, (high, wide), num if spare and num == grid[1] else num + 1)
+
+
+def _steps(
+  grid: tuple[int, int], rows: slice, columns: slice, side: int, halo: int
+) -> tuple[int, int]:
+  """Rows and columns of a tile's own for which the least is computed."""
+  if side <= 2 * halo:
+    raise ValueError(f'a square of {side} has no room for borders of {halo}')
+  num_rows, num_columns = rows.stop - rows.start, columns.stop - columns.start
+  best: tuple[int, int, int] | None = None
+  for parts in range(1, -(-num_columns // (side - 2 * halo)) + 1):
+    across = -(-num_columns // parts)
+    seen = min(across + 2 * halo, grid[1])
+    most = square(side) // (seen + 1) - 2
+    most = min(most, side) if parts > 1 else most  # a row of tiles is held as a whole
+    down = num_rows if most >= grid[0] else most - 2 * halo
+    if down < 1:
+      continue
+    times = -(-num_rows // down)
+    cost = parts * (seen + 1) * (num_rows + 2 * halo * (times - 1))
+    if best is None or cost < best[0]:
+      best = cost, -(-num_rows // times), across
+  assert best is not None  # tiles of the square's own size have room
+  return best[1:]
+
+
+def square(side: int) -> int:
+  """Cells of a square with the zeros around it, as `Layout` has them."""
+  return (side + 2) * (side + 1)
 
 
 def spread(items: list, count: int) -> list:
@@ -120,3 +201,9 @@ def spread(items: list, count: int) -> list:
     chosen[int((0.5 + n * golden) % 1 * len(items))] = None
     n += 1
   return [items[i] for i in sorted(chosen)]
+
+
+def area(region: Region) -> int:
+  """How much it has."""
+  rows, columns = region
+  return (rows.stop - rows.start) * (columns.stop - columns.start)

@@ -1,16 +1,15 @@
-"""SrSENet over images of any size in bounded memory, with one compiled shape whatever the size.
+"""SrSENet over images of any size in bounded memory, by few compiled programs.
 
 An output pixel sees 18 low-resolution pixels around it, and, through the squeeze-and-excitation gates, means
 over the whole image. So tiles alone are wrong at any overlap. Here the net runs block by block:
 
-- whole and exact: every block passes over all tiles and leaves its features in memory (whole) or in a
-  temporary file (exact); its gates then come from the mean over the whole image. No arithmetic is done twice
-  but for a border of two pixels.
+- whole: every block passes over the whole image in one program; its gates then come from the mean over all of
+  it. Programs exist for a short list of buffers' lengths (`buffer_length`), not for sizes of images.
+- exact: the same tile by tile, the features in a temporary file.
 - sampled: the gates come, block by block, from tiles spread over the image, and then serve for all of it in one
   pass. Tiles share their gates, so they meet without seams.
 """
 
-import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -23,26 +22,37 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import UserError
-from jaxgen.systems.srsenet.model import BLOCK_RADIUS, LEAVE_RADIUS, Block, SrSENet
-from jaxgen.systems.srsenet.tiles import Read, Rows, Tile, make_tiles, spread
+from jaxgen.nn.winograd import CELL
+from jaxgen.systems.srsenet.canvas import Chunks, Layout, Pieces, block_kernels, buffer_length
+from jaxgen.systems.srsenet.model import BLOCK_RADIUS, LEAVE_RADIUS, SrSENet
+from jaxgen.systems.srsenet.tiles import (
+  Luminance,
+  Read,
+  Region,
+  Tile,
+  area,
+  make_tiles,
+  spread,
+  square,
+)
 
 MIB = 2**20
 Band = tuple[int, np.ndarray]  # first output row, [rows, s W]
 
 
 class Sides(NamedTuple):
-  """Sides of the square canvases that are compiled for, borders included.
+  """Sides of the squares whose area tiles have, in pixels, borders included.
 
   Attributes:
     block: of a block's pass over the image, and of the tiles that gates are sampled from.
     trunk: of all blocks in one go.
-    leave: of the last layers, whose high-resolution map dominates memory.
+    leave: of the last layers, in output pixels: their high-resolution map dominates memory.
     samples: at most so many tiles give the gates.
   """
 
   block: int = 128
   trunk: int = 256
-  leave: int = 68
+  leave: int = 640
   samples: int = 32
 
 
@@ -54,7 +64,9 @@ class Upscaler:
     variables: exported.
     memory_mb: for the features of an image; it decides between whole and sampled.
     folder: where the temporary file of exact tiling goes.
-    sides: of the canvases; enlarged for nets that see further.
+    sides: of the tiles; enlarged for nets that see further.
+    border: by so many pixels the luminance is mirrored on at the image's borders; means stay the image's own.
+      0 is the net as it was trained, with zeros beyond them.
     compile: `jax.jit`, or what counts its traces.
     progress: `Tools.progress`.
   """
@@ -66,25 +78,30 @@ class Upscaler:
     memory_mb: int = 1024,
     folder: str | Path | None = None,
     sides: Sides | None = None,
+    border: int = 0,
     compile: Callable = jax.jit,
     progress: Callable[..., Iterable] = lambda items, description, total=None: items,
   ):
     self.net, self.scale = net, net.scale
     self.memory = memory_mb * MIB
     self.folder = Path(folder) if folder else Path(tempfile.gettempdir())
-    sides, room = sides or Sides(), 2 * net.receptive_radius + 4
-    self.sides = sides._replace(block=max(sides.block, room), trunk=max(sides.trunk, room))
-    self.progress = progress
-    # Placed once: numpy arrays would go to the device with every tile.
+    self.sides, self.border, self.progress = sides or Sides(), border, progress
+    self._halo = cells(net.receptive_radius)
+    self._block, self._trunk = (
+      max(side // CELL, 2 * self._halo + 2) for side in (self.sides.block, self.sides.trunk)
+    )
+    self._last = max(self.sides.leave // net.scale // CELL, 3)
+    # Placed once: numpy arrays would go to the device with every call.
     self._params = jax.tree.map(jnp.asarray, variables['params'])
     self._dtype = np.dtype(net.param_dtype)
+    names = {net.block_name(i) for i in range(net.num_blocks)}
+    self._kernels = {name: block_kernels(variables['params'][name]) for name in names}
+    self._chunks = Chunks.of(net.scale)
+    self._compile, self._compiled = compile, dict[int, Pieces]()
     block = net.make_block()
-    self._enter = compile(functools.partial(_on_canvas, net, 'enter'))
-    self._excite = compile(functools.partial(_excite, block))
-    self._gate = compile(lambda p, mean: block.apply({'params': p}, mean[None], method='gate')[0])
-    self._join = compile(functools.partial(_join, block))
-    self._trunk = compile(functools.partial(_trunk, net))
-    self._leave = compile(functools.partial(_on_canvas, net, 'leave'))
+    self._gate = compile(
+      lambda p, total, count: block.apply({'params': p}, total[None] / count, method='gate')[0]
+    )
 
   def __call__(self, y: np.ndarray, tiling: str = 'auto') -> np.ndarray:
     """[s H, s W] luminance of luminance [H, W] in [0, 1]; not clipped.
@@ -112,12 +129,16 @@ class Upscaler:
       tiling: as above.
     """
     kind = self.chosen(height, width, tiling)
+    luminance = Luminance(read, height, width, self._dtype, self.border)
     if kind == 'sampled':
-      yield from self._sampled(read, height, width)
+      yield from self._sampled(luminance, self._sampled_gates(luminance))
+    elif kind == 'exact':
+      self.check_room(height, width)
+      with self._on_disk(luminance) as (x, excited):
+        self._streamed(luminance, x, excited)
+        yield from self._left(luminance, x)
     else:
-      with self._features(height, width, on_disk=kind == 'exact') as (x, excited):
-        self._streamed(read, x, excited)
-        yield from self._left(read, x)
+      yield from self._whole(luminance)
 
   def chosen(self, height: int, width: int, tiling: str = 'auto') -> str:
     """What `auto` means for an image: whole or sampled."""
@@ -126,43 +147,32 @@ class Upscaler:
     return tiling
 
   def feature_bytes(self, height: int, width: int) -> int:
-    """Of the two feature maps of whole and exact tiling."""
+    """Of the two feature maps of whole and exact tiling, but for what lies beside the image."""
+    height, width = height + 2 * self.border, width + 2 * self.border
     return 2 * height * width * self.net.features * self._dtype.itemsize
 
   def needs(self, height: int, width: int, tiling: str = 'auto') -> tuple[int, int]:
     """Bytes of memory and of the temporary folder that an image takes, besides the image itself."""
-    kind, item = self.chosen(height, width, tiling), self._dtype.itemsize
-    features = self.feature_bytes(height, width)
-    sides, channels = self.sides, self.net.features
-    canvases = 12 * sides.block**2 * channels + 10 * (sides.leave * self.scale) ** 2 * channels
-    if kind == 'sampled':
-      samples = self._num_samples()
-      canvases += 8 * sides.trunk**2 * channels + 2 * samples * sides.block**2 * channels
-    memory = canvases * item + (features if kind == 'whole' else 0)
-    return memory, features if kind == 'exact' else 0
-
-  def block_params(self, i: int) -> Any:
-    """Parameters of block i."""
-    return self._params[self.net.block_name(i)]
-
-  @contextmanager
-  def _features(
-    self, height: int, width: int, on_disk: bool
-  ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Two maps [H, W, C], in memory or in a temporary file that is gone afterwards."""
-    shape = (height, width, self.net.features)
-    if not on_disk:
-      yield np.empty(shape, self._dtype), np.empty(shape, self._dtype)
-      return
-    self.check_room(height, width)
-    with tempfile.TemporaryDirectory(prefix='jaxgen-', dir=self.folder) as folder:
-      paths = Path(folder) / 'x', Path(folder) / 'excited'
-      x, excited = (np.memmap(path, self._dtype, 'w+', shape=shape) for path in paths)
-      yield x, excited
+    kind, channels = self.chosen(height, width, tiling), self.net.features
+    block, trunk, last = (
+      self._tile_length(side) for side in (self._block, self._trunk, self._last)
+    )
+    s2, chunks = self.scale**2, self._chunks
+    # Features twice, products, output; then what is made of a chunk, by cells.
+    values = last * (2 * channels + 12 * s2) + chunks.leave * (s2 * (2 * channels + 20))
+    values += chunks.block * 16 * channels
+    if kind == 'whole':
+      values += self._whole_length(*self._grid(height, width)) * (2 * channels + 4)
+    elif kind == 'exact':
+      values += block * (4 * channels + 4)
+    else:
+      values += 3 * trunk * channels + 2 * self._num_samples() * block * (channels + 1)
+    disk = 0 if kind != 'exact' else self._on_disk_bytes(height, width)
+    return values * CELL**2 * self._dtype.itemsize, disk
 
   def check_room(self, height: int, width: int) -> None:
     """Refuses an image whose features do not fit the temporary folder."""
-    need = self.feature_bytes(height, width)
+    need = self._on_disk_bytes(height, width)
     free = shutil.disk_usage(self.folder).free
     if need > free:
       raise UserError(
@@ -171,29 +181,84 @@ class Upscaler:
         '--tiling sampled'
       )
 
-  def _streamed(self, read: Read, x: np.ndarray, excited: np.ndarray) -> None:
-    """Fills x [H, W, C] with the last block's output."""
-    height, width, _ = x.shape
-    tiles = list(make_tiles(height, width, self.sides.block, BLOCK_RADIUS))
-    luminance = Rows(read, height, width, self._dtype)
+  def _on_disk_bytes(self, height: int, width: int) -> int:
+    rows, columns = self._grid(height, width)
+    return 2 * rows * columns * CELL**2 * self.net.features * self._dtype.itemsize
+
+  def _grid(self, height: int, width: int) -> tuple[int, int]:
+    return cells(height + 2 * self.border), cells(width + 2 * self.border)
+
+  def _pieces(self, length: int) -> Pieces:
+    if length not in self._compiled:
+      self._compiled[length] = Pieces(self.net, self._compile, self._chunks)
+    return self._compiled[length]
+
+  def _tile_length(self, side: int) -> int:
+    return buffer_length(square(side) + self._chunks.largest + 2)
+
+  def _whole_length(self, rows: int, columns: int) -> int:
+    return buffer_length(Layout(rows, columns, columns + 1).length(self._chunks.largest))
+
+  def _gates(self, i: int, total: Any, count: float) -> jax.Array:
+    """[C] of block i, of sums [C] over so many pixels."""
+    own = self._params[self.net.block_name(i)]
+    return self._gate(own, jnp.asarray(total, self._dtype), float(count))
+
+  def _whole(self, luminance: Luminance) -> Iterator[Band]:
+    """Every block over the whole image, the last layers tile by tile."""
+    grid, count = luminance.grid, area(luminance.image)
+    length = self._whole_length(*grid)
+    pieces = self._pieces(length)
+    (tile,) = make_tiles(grid, luminance.spare, max(grid), 0)
+    layout = tile.layout
+    mask, kept = (
+      jnp.asarray(flags)
+      for flags in (tile.mask(luminance, length), tile.kept(luminance.image, length))
+    )
+    y = jnp.asarray(tile.place(luminance, length))
+    x = pieces.enter(self._params, y, mask, layout)
+    excited = jnp.zeros_like(x)
+    for i in self.progress(range(self.net.num_blocks), 'blocks'):
+      kernels = self._kernels[self.net.block_name(i)]
+      excited, total = pieces.excite(kernels, x, excited, mask, kept, layout)
+      x = pieces.join(x, excited, self._gates(i, total, count), layout)
+      x.block_until_ready()  # a stop signal is heard between blocks
+    del excited
+    if layout.rows * layout.stride > square(self._last):
+      yield from self._left(luminance, layout.view(np.asarray(x)))
+    else:  # as it lies there
+      found = pieces.leave(self._params, x, y, mask, layout)
+      yield from self._assembled([tile], luminance.image, lambda tile: self._image(tile, found))
+
+  @contextmanager
+  def _on_disk(self, luminance: Luminance) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Two maps in cells in a temporary file that is gone afterwards."""
+    shape = (*luminance.grid, CELL, CELL, self.net.features)
+    with tempfile.TemporaryDirectory(prefix='jaxgen-', dir=self.folder) as folder:
+      paths = Path(folder) / 'x', Path(folder) / 'excited'
+      x, excited = (np.memmap(path, self._dtype, 'w+', shape=shape) for path in paths)
+      yield x, excited
+
+  def _streamed(self, luminance: Luminance, x: np.ndarray, excited: np.ndarray) -> None:
+    """Fills x with the last block's output."""
+    length, num_blocks = self._tile_length(self._block), self.net.num_blocks
+    pieces, image = self._pieces(length), luminance.image
+    tiles = list(make_tiles(luminance.grid, luminance.spare, self._block, cells(BLOCK_RADIUS)))
     for tile in self.progress(tiles, 'features'):
-      found = self._enter(self._params, tile.cut(luminance), None, tile.mask)
-      x[tile.inside] = tile.inner(np.asarray(found))
-    num_blocks = self.net.num_blocks
+      y, mask = tile.place(luminance, length), tile.mask(luminance, length)
+      x[tile.inside] = tile.inner(np.asarray(pieces.enter(self._params, y, mask, tile.layout)))
+    work, total = jnp.zeros((length, *x.shape[2:]), self._dtype), np.zeros(x.shape[-1])
     steps = ((i, tile) for i in range(num_blocks) for tile in tiles)
-    total = np.zeros(x.shape[-1])
     shown = self.progress(steps, 'blocks', num_blocks * len(tiles))
     for n, (i, tile) in enumerate(shown, start=1):
-      out, part = self._excite(self.block_params(i), tile.cut(x), tile.mask, tile.kept)
-      excited[tile.inside] = tile.inner(np.asarray(out))
+      masks = tile.mask(luminance, length), tile.kept(image, length)
+      kernels = self._kernels[self.net.block_name(i)]
+      work, part = pieces.excite(kernels, tile.place(x, length), work, *masks, tile.layout)
+      excited[tile.inside] = tile.inner(np.asarray(work), 0)
       total += np.asarray(part, np.float64)
       if n % len(tiles) == 0:
-        gates = self._gates(i, total / (height * width))
-        self._join_all(x, excited, gates)
+        self._join_all(x, excited, np.asarray(self._gates(i, total, area(image))))
         total[:] = 0
-
-  def _gates(self, i: int, mean: np.ndarray) -> np.ndarray:
-    return np.asarray(self._gate(self.block_params(i), mean.astype(self._dtype)))
 
   def _join_all(self, x: np.ndarray, excited: np.ndarray, gates: np.ndarray) -> None:
     """A block's output in place of its input, some rows at a time."""
@@ -205,111 +270,120 @@ class Upscaler:
       else:
         x[top : top + rows] += part * gates
 
-  def _left(self, read: Read, x: np.ndarray) -> Iterator[Band]:
-    """The output of the last features [H, W, C] of rows of an image."""
-    height, width, _ = x.shape
-    luminance = Rows(read, height, width, self._dtype)
+  def _left(self, luminance: Luminance, x: np.ndarray) -> Iterator[Band]:
+    """The output of the last features in cells."""
+    tiles = make_tiles(
+      luminance.grid, luminance.spare, self._last, cells(LEAVE_RADIUS), luminance.image_cells
+    )
 
     def output(tile: Tile) -> np.ndarray:
-      found = self._leave(self._params, tile.cut(x), tile.cut(luminance), tile.mask)
-      return tile.inner(np.asarray(found), self.scale)[..., 0]
+      return self._leave(tile, x, luminance, tile.mask(luminance, self._tile_length(self._last)))
 
-    return self._assembled(make_tiles(height, width, self.sides.leave, LEAVE_RADIUS), width, output)
+    return self._assembled(tiles, luminance.image, output)
 
-  def _sampled(self, read: Read, height: int, width: int) -> Iterator[Band]:
-    """One pass over tiles with gates from a sample of them."""
-    gates = self.sampled_gates(read, height, width)
-    luminance = Rows(read, height, width, self._dtype)
+  def _leave(self, tile: Tile, x: np.ndarray, y: Any, mask: np.ndarray) -> np.ndarray:
+    """A tile's own part of the output, [s h, s w], of features, luminance and a buffer of its mask."""
+    length = self._tile_length(self._last)
+    flat = tile.place(x, length), tile.place(y, length), mask
+    return self._image(tile, self._pieces(length).leave(self._params, *flat, tile.layout))
+
+  def _image(self, tile: Tile, found: jax.Array) -> np.ndarray:
+    """A tile's own part of what `Pieces.leave` gave, [s h, s w]."""
+    part, s = tile.inner(np.asarray(found)), self.scale
+    rows, columns = (n * CELL for n in part.shape[:2])
+    # [rows, columns of cells, 4, 4, s s] to [rows of cells, 4, s, columns, 4, s]
+    phases = part.reshape(*part.shape[:4], s, s).transpose(0, 2, 4, 1, 3, 5)
+    return phases.reshape(rows * s, columns * s)
+
+  def _sampled(self, luminance: Luminance, gates: np.ndarray) -> Iterator[Band]:
+    """One pass over tiles with given gates [blocks, C]."""
+    length, num = self._tile_length(self._trunk), self._tile_length(self._last)
+    pieces = self._pieces(length)
+    work = jnp.zeros((length, CELL, CELL, self.net.features), self._dtype)
 
     def output(tile: Tile) -> np.ndarray:
-      y = tile.cut(luminance)
-      x = np.asarray(self._trunk(self._params, y, tile.mask, gates))
-      return self._leave_canvas(x, y, tile)
+      nonlocal work
+      y, mask, layout = tile.place(luminance, length), tile.mask(luminance, length), tile.layout
+      x = pieces.enter(self._params, y, mask, layout)
+      for i in range(self.net.num_blocks):
+        kernels = self._kernels[self.net.block_name(i)]
+        work, _ = pieces.excite(kernels, x, work, mask, mask, layout)
+        x = pieces.join(x, work, gates[i], layout)
+      seen_x, seen_y, inside = (layout.view(np.asarray(flat)) for flat in (x, y, mask))
+      out = np.empty(
+        [(part.stop - part.start) * CELL * self.scale for part in tile.own], self._dtype
+      )
+      spare = tile.stride == layout.columns
+      for small in make_tiles(layout[:2], spare, self._last, cells(LEAVE_RADIUS), tile.own):
+        rows, columns = (
+          slice(*(n * CELL * self.scale for n in (part.start - of.start, part.stop - of.start)))
+          for part, of in zip(small.inside, tile.own, strict=True)
+        )
+        out[rows, columns] = self._leave(small, seen_x, seen_y, small.place(inside, num))
+      return out
 
-    tiles = make_tiles(height, width, self.sides.trunk, self.net.receptive_radius)
-    return self._assembled(tiles, width, output)
+    tiles = make_tiles(
+      luminance.grid, luminance.spare, self._trunk, self._halo, luminance.image_cells
+    )
+    return self._assembled(tiles, luminance.image, output)
 
   def _assembled(
-    self, tiles: Iterable[Tile], width: int, output: Callable[[Tile], np.ndarray]
+    self, tiles: Iterable[Tile], image: Region, output: Callable[[Tile], np.ndarray]
   ) -> Iterator[Band]:
     """Rows of tiles side by side, each tile's part of the output by `output`."""
-    s, band = self.scale, np.empty((0, 0), self._dtype)
+    s, (high, wide) = self.scale, image
+    band = np.empty((0, 0), self._dtype)
     for tile in self.progress(list(tiles), 'upscaling'):
-      rows, columns = tile.inside
-      if columns.start == 0:
-        band = np.empty(((rows.stop - rows.start) * s, width * s), self._dtype)
-      band[:, columns.start * s : columns.stop * s] = output(tile)
-      if columns.stop == width:
-        yield rows.start * s, band
-
-  def _leave_canvas(self, x: np.ndarray, y: np.ndarray, tile: Tile) -> np.ndarray:
-    """The output [s h, s w] inside a tile, of features and luminance on its canvas."""
-    part, s, h = tile.inner(tile.mask), self.scale, tile.halo
-    out = np.empty((part.shape[0] * s, part.shape[1] * s), self._dtype)
-    # The canvas goes on beyond the tile by more than a sub-tile looks.
-    for small in make_tiles(
-      len(part), part.shape[1], self.sides.leave, LEAVE_RADIUS, bordered=True
-    ):
-      moved = small.moved(h, h)
-      found = self._leave(self._params, moved.cut(x), moved.cut(y), moved.cut(tile.mask))
-      rows, columns = small.inside
-      out[rows.start * s : rows.stop * s, columns.start * s : columns.stop * s] = moved.inner(
-        np.asarray(found), s
-      )[..., 0]
-    return out
+      (top, end), (left, right) = (
+        (max(part.start * CELL, of.start), min(part.stop * CELL, of.stop))
+        for part, of in zip(tile.inside, image, strict=True)
+      )
+      if left == wide.start:
+        band = np.empty(((end - top) * s, (wide.stop - wide.start) * s), self._dtype)
+      y, x = (
+        (at - part.start * CELL) * s for at, part in zip((top, left), tile.inside, strict=True)
+      )
+      band[:, (left - wide.start) * s : (right - wide.start) * s] = output(tile)[
+        y : y + (end - top) * s, x : x + (right - left) * s
+      ]
+      if right == wide.stop:
+        yield (top - high.start) * s, band
 
   def sampled_gates(self, read: Read, height: int, width: int) -> np.ndarray:
     """[blocks, C] gates from tiles spread over the image."""
-    luminance = Rows(read, height, width, self._dtype)
-    tiles = spread(
-      list(make_tiles(height, width, self.sides.block, self.net.receptive_radius)),
-      self._num_samples(),
+    return self._sampled_gates(Luminance(read, height, width, self._dtype, self.border))
+
+  def _sampled_gates(self, luminance: Luminance) -> np.ndarray:
+    length, image = self._tile_length(self._block), luminance.image
+    tiles = make_tiles(
+      luminance.grid, luminance.spare, self._block, self._halo, luminance.image_cells
     )
-    xs = [self._enter(self._params, tile.cut(luminance), None, tile.mask) for tile in tiles]
-    count = sum(float(tile.kept.sum()) for tile in tiles)
+    tiles, pieces = spread(list(tiles), self._num_samples()), self._pieces(length)
+    masks = [(tile.mask(luminance, length), tile.kept(image, length)) for tile in tiles]
+    xs = [
+      pieces.enter(self._params, tile.place(luminance, length), mask, tile.layout)
+      for tile, (mask, _) in zip(tiles, masks, strict=True)
+    ]
+    works, count = [jnp.zeros_like(x) for x in xs], sum(float(kept.sum()) for _, kept in masks)
     gates = []
     for i in self.progress(range(self.net.num_blocks), 'sampling'):
-      found = [
-        self._excite(self.block_params(i), x, tile.mask, tile.kept)
-        for x, tile in zip(xs, tiles, strict=True)
+      total, kernels = np.zeros(self.net.features), self._kernels[self.net.block_name(i)]
+      for n, tile in enumerate(tiles):
+        works[n], part = pieces.excite(kernels, xs[n], works[n], *masks[n], tile.layout)
+        total += np.asarray(part, np.float64)
+      gates.append(np.asarray(self._gates(i, total, count)))
+      xs = [
+        pieces.join(x, work, gates[-1], tile.layout)
+        for x, work, tile in zip(xs, works, tiles, strict=True)
       ]
-      mean = np.sum([np.asarray(total, np.float64) for _, total in found], 0) / count
-      gates.append(self._gates(i, mean))
-      xs = [self._join(x, out, gates[-1]) for x, (out, _) in zip(xs, found, strict=True)]
     return np.stack(gates)
 
   def _num_samples(self) -> int:
     """As many tiles as a quarter of the memory holds, at least 4."""
-    each = 2 * self.sides.block**2 * self.net.features * self._dtype.itemsize
+    each = 2 * (self._block * CELL) ** 2 * self.net.features * self._dtype.itemsize
     return max(4, min(self.sides.samples, self.memory // 4 // each))
 
 
-def _on_canvas(net: SrSENet, method: str, params: Any, x: Any, y: Any, mask: Any) -> jax.Array:
-  """`enter` (luminance x) or `leave` (features x, luminance y) on one canvas [side, side, C]."""
-  args = (x[None], mask[None]) if y is None else (x[None], y[None], mask[None])
-  return net.apply({'params': params}, *args, method=method)[0]
-
-
-def _excite(block: Block, params: Any, x: Any, mask: Any, kept: Any) -> tuple[jax.Array, jax.Array]:
-  """What a block's gates scale, [side, side, C], and its sum [C] over the kept pixels."""
-  x = jnp.asarray(x)
-  out = block.apply({'params': params}, x[None].astype(block.dtype), mask[None], method='excited')[
-    0
-  ]
-  out = out.astype(x.dtype)
-  return out, (out * kept).sum((0, 1))
-
-
-def _join(block: Block, x: Any, excited: Any, gates: Any) -> jax.Array:
-  return block.joined(x[None], excited[None], gates[None])[0]
-
-
-def _trunk(net: SrSENet, params: Any, y: Any, mask: Any, gates: Any) -> jax.Array:
-  """The last features [side, side, C] of luminance [side, side, 1] with given gates [blocks, C]."""
-  block: Any = net.make_block()
-  x: Any = net.apply({'params': params}, y[None], mask[None], method='enter')
-  for i in range(net.num_blocks):
-    own = {'params': params[net.block_name(i)]}
-    excited = block.apply(own, x, mask[None], method='excited')
-    x = block.joined(x, excited, gates[None, i].astype(x.dtype))
-  return x[0].astype(net.param_dtype)
+def cells(pixels: int) -> int:
+  """How many hold so many pixels in a row."""
+  return -(-pixels // CELL)

@@ -9,12 +9,13 @@ import pytest
 from srsenet_cases import luminance, make_net
 
 from jaxgen.errors import UserError
-from jaxgen.systems.srsenet.tiles import spread
+from jaxgen.systems.srsenet.canvas import buffer_length
+from jaxgen.systems.srsenet.tiles import area, make_tiles, spread, square
 from jaxgen.systems.srsenet.tiling import Sides, Upscaler
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-SMALL = Sides(block=40, trunk=56, leave=12, samples=6)
+SMALL = Sides(block=40, trunk=56, leave=48, samples=6)
 
 
 def whole(net, variables, y):
@@ -92,7 +93,7 @@ def with_gates(net, variables, y, gates):
 def test_nothing_is_compiled_again_for_another_size():
   traced = Counter()
 
-  def counting(fn):
+  def counting(fn, **options):
     number = len(traced)
     traced[number] = 0
 
@@ -100,7 +101,7 @@ def test_nothing_is_compiled_again_for_another_size():
       traced[number] += 1
       return fn(*args)
 
-    return jax.jit(wrapped)
+    return jax.jit(wrapped, **options)
 
   net, variables = make_net()
   upscaler = Upscaler(net, variables, sides=SMALL, compile=counting)
@@ -112,6 +113,57 @@ def test_nothing_is_compiled_again_for_another_size():
     for tiling in ('whole', 'exact', 'sampled'):
       upscaler(luminance(shape), tiling)
   assert traced == first
+
+
+def test_only_the_list_of_buffers_is_compiled_for():
+  traced = Counter()
+
+  def counting(fn, **options):
+    def wrapped(*args):
+      traced[fn] += 1
+      return fn(*args)
+
+    return jax.jit(wrapped, **options)
+
+  net, variables = make_net(num_blocks=1)
+  upscaler = Upscaler(net, variables, sides=SMALL, compile=counting)
+  # Whatever its shape, an image goes by its cells: these take the shortest buffer, strips among them.
+  for shape in ((101, 103), (1, 600), (600, 1), (40, 263), (263, 40)):
+    y = luminance(shape)
+    np.testing.assert_allclose(upscaler(y, 'whole'), whole(net, variables, y), atol=1e-5)
+  assert set(traced.values()) == {1}
+  lengths = {buffer_length(n) for n in range(1, 2**17, 100)}
+  assert len(lengths) == 15 and all(buffer_length(n) == n for n in lengths)
+
+
+def test_strips_are_not_many_empty_squares():
+  """Half of a strip's cells lie right of it, and hardly any in borders."""
+  for grid, side, halo in (((1, 2500), 32, 1), ((2500, 1), 32, 1), ((5, 5000), 64, 5)):
+    tiles = list(make_tiles(grid, False, side, halo))
+    computed = sum(tile.layout.rows * tile.stride for tile in tiles)
+    assert computed <= 2.3 * grid[0] * grid[1]
+    assert sum(area(tile.inside) for tile in tiles) == grid[0] * grid[1]
+    assert all(tile.layout.length(0) <= square(side) + 2 for tile in tiles)
+
+
+@pytest.mark.parametrize('tiling', ['whole', 'exact', 'sampled'])
+@pytest.mark.parametrize('shape', [(61, 47), (3, 30)])
+def test_a_border_continues_the_image_and_leaves_its_means(tiling, shape):
+  net, variables = make_net()
+  y, border = luminance(shape), 6
+  padded = np.pad(y, border, mode='symmetric')[None, ..., None]
+  inside = slice(border, border + shape[0]), slice(border, border + shape[1])
+  x = net.apply(variables, padded, method='enter')
+  for i in range(net.num_blocks):
+    own, block = {'params': variables['params'][net.block_name(i)]}, net.make_block()
+    excited = block.apply(own, x, method='excited')
+    gates = block.apply(own, excited[:, *inside].mean((1, 2)), method='gate')
+    x = block.joined(x, excited, gates)
+  expected = np.asarray(net.apply(variables, x, padded, method='leave'))[0, ..., 0]
+  upscaler = Upscaler(net, variables, sides=SMALL._replace(samples=1000), border=border)
+  s = net.scale
+  expected = expected[tuple(slice(part.start * s, part.stop * s) for part in inside)]
+  np.testing.assert_allclose(upscaler(y, tiling), expected, atol=1e-5)
 
 
 def test_auto_goes_by_the_memory_of_the_features():

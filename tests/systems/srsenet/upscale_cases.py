@@ -14,7 +14,7 @@ from jaxgen.systems.srsenet.tiling import Sides
 from jaxgen.task import Trained
 
 SCALE = 4
-SIDES = Sides(block=48, trunk=48, leave=12, samples=8)
+SIDES = Sides(block=48, trunk=48, leave=96, samples=8)
 
 
 def trained_net(scale, num_blocks=1):

@@ -1,0 +1,319 @@
+"""SrSENet's pieces over images of any size by few compiled programs.
+
+An image lies in a buffer of fixed length as cells of 4 x 4 pixels, one row of cells after the other, with zeros
+right of the image and a row of zeros above and below: the zero padding of every convolution. The cell above
+another lies one row's length before it, so the numbers of rows and columns are given to a program when it runs,
+and its loops run over as many chunks of neighbouring cells as there are. Nothing is computed beyond the
+image but for those zeros and the end of the last chunk.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxgen.nn.transposed import phase_kernel, phase_starts
+from jaxgen.nn.winograd import CELL, winograd_convolution, winograd_kernel
+from jaxgen.systems.srsenet.model import Block, SrSENet, leaky
+
+_SHORTEST = 2**10
+
+
+class Layout(NamedTuple):
+  """Where an image's cells lie in a buffer.
+
+  Attributes:
+    rows: of cells.
+    columns: of cells.
+    stride: from a cell to the one below it; more than the columns unless the last of them ends with zeros.
+  """
+
+  rows: Any
+  columns: Any
+  stride: Any
+
+  @property
+  def first(self) -> Any:
+    """Where the first cell lies."""
+    return self.stride + 1
+
+  @property
+  def stop(self) -> Any:
+    """After the last row."""
+    return self.first + self.rows * self.stride
+
+  def length(self, chunk: int) -> int:
+    """Of the buffer, with what the last chunk may look at."""
+    return self.stop + self.stride + chunk + 1
+
+  def view(self, flat: np.ndarray, first: int | None = None) -> np.ndarray:
+    """The cells [rows, columns, 4, 4, C] in a buffer [N, 4, 4, C]."""
+    first = self.first if first is None else first
+    cells = flat[first : first + self.rows * self.stride]
+    return cells.reshape(self.rows, self.stride, *flat.shape[1:])[:, : self.columns]
+
+  def place(self, cells: np.ndarray, length: int) -> np.ndarray:
+    """The buffer [length, 4, 4, C] of cells [rows, columns, 4, 4, C]."""
+    flat = np.zeros((length, *cells.shape[2:]), cells.dtype)
+    self.view(flat)[:] = cells
+    return flat
+
+
+def buffer_length(least: int) -> int:
+  """The shortest buffer of at least so many cells that is compiled for: 2^n or 1.5 2^n."""
+  length = _SHORTEST
+  while length < least:
+    length = length * 3 // 2 if length & (length - 1) == 0 else length * 4 // 3
+  return length
+
+
+class Chunks(NamedTuple):
+  """Cells that are worked on at once: few enough for a processor's cache, enough for all its cores.
+
+  Attributes:
+    block: in the blocks.
+    leave: in the last layers, where a cell is 16 scale^2 pixels.
+  """
+
+  block: int
+  leave: int
+
+  @classmethod
+  def of(cls, scale: int) -> 'Chunks':
+    """For this machine."""
+    block = 128 if jax.default_backend() == 'cpu' else 2**12
+    return cls(block, max(4, 4 * block // scale**2))
+
+  @property
+  def largest(self) -> int:
+    """Of both."""
+    return max(self)
+
+
+class Pieces:
+  """The net's pieces for buffers of one length, each compiled once.
+
+  Args:
+    net: its modules.
+    compile: `jax.jit`, or what counts its traces.
+    chunks: how much is worked on at once.
+  """
+
+  def __init__(self, net: SrSENet, compile: Callable, chunks: Chunks):
+    block = net.make_block()
+    self.enter = compile(functools.partial(enter, net, chunks.block))
+    self.excite = compile(functools.partial(excite, block, chunks.block), donate_argnums=(2,))
+    self.join = compile(functools.partial(join, block, chunks.block), donate_argnums=(0,))
+    self.leave = compile(functools.partial(leave, net, chunks.leave))
+
+
+def block_kernels(params: Any) -> tuple[jax.Array, jax.Array]:
+  """What `excite` needs of a block's parameters."""
+  first, second = (jnp.asarray(winograd_kernel(params[x]['kernel'])) for x in ('conv1', 'conv2'))
+  return first, second
+
+
+def enter(net: SrSENet, chunk: int, params: Any, y: Any, mask: Any, layout: Layout) -> jax.Array:
+  """Features [N, 4, 4, C] of luminance [N, 4, 4, 1].
+
+  Args:
+    net: its modules.
+    chunk: cells at once.
+    params: the net's.
+    y: the buffer.
+    mask: [N, 4, 4, 1], 1 at the image's pixels.
+    layout: of the image.
+  """
+  y, mask = jnp.asarray(y), jnp.asarray(mask)
+  channels = net.features
+  kernel = params['input']['kernel'].reshape(9, channels)
+
+  def step(at: Any, x: jax.Array) -> jax.Array:
+    found = (_patches(y, layout, at, chunk) @ kernel).reshape(-1, CELL, CELL, channels)
+    found = leaky(found) if net.activation_after_input else found
+    return _put(x, found * _part(mask, at, chunk), at)
+
+  empty = jnp.zeros((len(y), CELL, CELL, channels), net.param_dtype)
+  return _over(layout.first, layout.stop, chunk, step, empty)
+
+
+def excite(
+  block: Block, chunk: int, kernels: Any, x: Any, work: Any, mask: Any, kept: Any, layout: Layout
+) -> tuple[jax.Array, jax.Array]:
+  """What a block's gates scale, [N, 4, 4, C], its first cell at 0, and its sum [C].
+
+  Args:
+    block: the module.
+    chunk: cells at once.
+    kernels: of `block_kernels`.
+    x: [N, 4, 4, C], its input.
+    work: of the same shape; what it holds does not matter; it is used up.
+    mask: [N, 4, 4, 1], 1 at the image's pixels.
+    kept: [N, 4, 4, 1], 1 at those that the sum counts.
+    layout: of the image.
+  """
+  x, mask, kept = jnp.asarray(x), jnp.asarray(mask), jnp.asarray(kept)
+
+  def hide(at: Any, work: jax.Array) -> jax.Array:
+    hidden = leaky(_convolved(x, kernels[0], layout, at, chunk))
+    return _put(work, hidden * _part(mask, at, chunk), at)
+
+  def out(at: Any, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    work, total = carry
+    found = _convolved(work, kernels[1], layout, at, chunk)
+    found = leaky(found) if block.activation_after_conv2 else found
+    found = found + _part(x, at, chunk) if block.se_after_skip else found
+    # One row up and one cell left: there no later chunk looks for what was hidden.
+    work = _put(work, found * _part(mask, at, chunk), at - layout.first)
+    counted = _part(kept, at, chunk).reshape(1, -1) @ found.reshape(-1, found.shape[-1])
+    return work, total + counted[0]
+
+  empty = jnp.zeros((chunk, *x.shape[1:]), x.dtype)
+  work = jnp.asarray(work)
+  for start, stop in ((0, layout.first), (layout.stop, layout.stop + layout.stride + 1)):
+    work = _over(start, stop, chunk, lambda at, work: _put(work, empty, at), work)
+  work = _over(layout.first, layout.stop, chunk, hide, work)
+  return _over(layout.first, layout.stop, chunk, out, (work, jnp.zeros(x.shape[-1], x.dtype)))
+
+
+def join(block: Block, chunk: int, x: Any, excited: Any, gates: Any, layout: Layout) -> jax.Array:
+  """A block's output in place of its input, of what `excite` gave and gates [C]."""
+  x, excited = jnp.asarray(x), jnp.asarray(excited)
+
+  def step(at: Any, x: jax.Array) -> jax.Array:
+    scaled = _part(excited, at - layout.first, chunk) * gates[None, None, None]
+    return _put(x, scaled if block.se_after_skip else _part(x, at, chunk) + scaled, at)
+
+  return _over(layout.first, layout.stop, chunk, step, x)
+
+
+def leave(
+  net: SrSENet, chunk: int, params: Any, x: Any, y: Any, mask: Any, layout: Layout
+) -> jax.Array:
+  """The output [N, 4, 4, s s], the phases of each low-resolution pixel: rows, then columns.
+
+  Args:
+    net: its modules.
+    chunk: cells at once.
+    params: the net's.
+    x: [N, 4, 4, C], the last features.
+    y: [N, 4, 4, 1], luminance.
+    mask: [N, 4, 4, 1], 1 at the image's pixels.
+    layout: of the image.
+  """
+  x, y, mask, s = jnp.asarray(x), jnp.asarray(y), jnp.asarray(mask), net.scale
+  channels, starts = x.shape[-1], phase_starts(s)
+  # Columns of a transposed convolution's phases by the four pixels of a window, as in `phases`.
+  upsample = phase_kernel(params['upsample'], s).reshape(4 * channels, -1)
+  image = _image_taps(params['image'], s)
+  taps = params['output'].reshape(9, channels).T
+
+  def multiply(at: Any, products: jax.Array) -> jax.Array:
+    """Of the window of each pixel with those above and to the left."""
+    seen = _around(x, layout, at, chunk, 1, 0)
+    windows = [seen[:, i : i + CELL, j : j + CELL] for i in (0, 1) for j in (0, 1)]
+    z = jnp.concatenate(windows, -1).reshape(-1, 4 * channels) @ upsample
+    z = leaky(z).reshape(-1, channels) @ taps
+    # What a phase belongs to: outside the image it is zero.
+    seen = _around(mask, layout, at, chunk, 1, 0)[..., 0]
+    inside = [[seen[:, 1 - a : 1 - a + CELL, 1 - b : 1 - b + CELL] for b in starts] for a in starts]
+    inside = jnp.stack([jnp.stack(row, -1) for row in inside], -2)  # [chunk, 4, 4, s, s]
+    z = z.reshape(*inside.shape, 9) * inside[..., None]
+    return _put(products, z.reshape(chunk, CELL, CELL, 9 * s * s), at)
+
+  placed = _placement(s)
+
+  def add(at: Any, out: jax.Array) -> jax.Array:
+    seen = _around(products, layout, at, chunk, 0, 1)
+    found = _patches(y, layout, at, chunk) @ image
+    for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):
+      part = seen[:, a : a + CELL, b : b + CELL].reshape(-1, seen.shape[-1])
+      found += lax.dot(part, jnp.asarray(placed[a, b]), precision='highest')
+    return _put(out, found.reshape(chunk, CELL, CELL, s * s), at)
+
+  shape = (len(x), CELL, CELL)
+  products = jnp.zeros((*shape, 9 * s * s), net.param_dtype)
+  last = layout.stop + layout.stride + 1
+  products = _over(layout.first, last, chunk, multiply, products)
+  out = jnp.zeros((*shape, s * s), net.param_dtype)
+  return _over(layout.first, layout.stop, chunk, add, out)
+
+
+def _image_taps(kernel: jax.Array, scale: int) -> jax.Array:
+  """[9, s s]: the image branch's phases by a pixel's 3 x 3 neighbours."""
+  starts = phase_starts(scale)
+  kernel = phase_kernel(kernel, scale)[:, :, 0, ..., 0]  # [2, 2, s, s]
+  phases = [
+    jnp.pad(kernel[:, :, r, c], ((a, 1 - a), (b, 1 - b))).reshape(9)
+    for r, a in enumerate(starts)
+    for c, b in enumerate(starts)
+  ]
+  return jnp.stack(phases, -1)
+
+
+@functools.lru_cache
+def _placement(scale: int) -> np.ndarray:
+  """[2, 2, 9 s s, s s], 1 where a window's product belongs to an output phase of a pixel.
+
+  By how many rows and columns the window lies behind the pixel's own: the output convolution's nine taps look
+  at neighbouring phases, which may be those of the next window.
+  """
+  s, starts = scale, phase_starts(scale)
+  placed = np.zeros((2, 2, 9 * s * s, s * s), np.float32)
+  for r, c, i, j in np.ndindex(s, s, 3, 3):
+    (y, row), (x, column) = divmod(r + i - 1, s), divmod(c + j - 1, s)
+    tap = (row * s + column) * 9 + 3 * i + j
+    placed[y + starts[row], x + starts[column], tap, r * s + c] = 1
+  return placed
+
+
+def _patches(y: jax.Array, layout: Layout, at: Any, chunk: int) -> jax.Array:
+  """[16 chunk, 9]: the 3 x 3 neighbours of each pixel of y [N, 4, 4, 1]."""
+  seen = _around(y, layout, at, chunk, 1, 1)
+  taps = [seen[:, i : i + CELL, j : j + CELL] for i in range(3) for j in range(3)]
+  return jnp.concatenate(taps, -1).reshape(-1, 9)
+
+
+def _around(x: jax.Array, layout: Layout, at: Any, num: int, before: int, after: int) -> jax.Array:
+  """[num, before + 4 + after, the same, C]: cells with rows and columns of pixels around them."""
+  rows = []
+  for row, part in ((-1, slice(CELL - before, CELL)), (0, slice(0, CELL)), (1, slice(0, after))):
+    if part.start < part.stop:
+      middle = at + row * layout.stride
+      columns = [_part(x, middle, num)[:, part]]
+      if before:
+        columns.insert(0, _part(x, middle - 1, num)[:, part, CELL - before :])
+      if after:
+        columns.append(_part(x, middle + 1, num)[:, part, :after])
+      rows.append(jnp.concatenate(columns, 2))
+  return jnp.concatenate(rows, 1)
+
+
+def _convolved(x: jax.Array, kernel: Any, layout: Layout, at: Any, chunk: int) -> jax.Array:
+  """[chunk, 4, 4, D] of a 3 x 3 convolution of x, from `at` on."""
+  above, own, below = (
+    lax.dynamic_slice(x, (at + row * layout.stride - 1, top, 0, 0), (chunk + 2, num, *x.shape[2:]))
+    for row, top, num in ((-1, CELL - 1, 1), (0, 0, CELL), (1, 0, 1))
+  )
+  rows = [above[:, 0], *(own[:, i] for i in range(CELL)), below[:, 0]]
+  return winograd_convolution(rows, kernel)
+
+
+def _part(x: jax.Array, at: Any, num: int) -> jax.Array:
+  return lax.dynamic_slice_in_dim(x, at, num)
+
+
+def _put(x: jax.Array, part: jax.Array, at: Any) -> jax.Array:
+  # Not fused with what is computed: the part would then be made by one core.
+  part = lax.optimization_barrier(part)
+  return lax.dynamic_update_slice_in_dim(x, part.astype(x.dtype), at, 0)
+
+
+def _over(start: Any, stop: Any, chunk: int, step: Callable, carry: Any) -> Any:
+  """`step` (position, carry) of one chunk after the other."""
+  count = (stop - start + chunk - 1) // chunk
+  return lax.fori_loop(0, count, lambda i, carry: step(start + i * chunk, carry), carry)
