@@ -47,6 +47,7 @@ class Options(NamedTuple):
     sheet: also write a comparison with bicubic beside each output.
     quality: of JPEG and WebP.
     keep_times: give outputs the times of access and change of their files.
+    preserve_mean: keep local means, see `means.preserve_means`.
   """
 
   scale: float
@@ -56,6 +57,7 @@ class Options(NamedTuple):
   sheet: bool = False
   quality: int = 95
   keep_times: bool = False
+  preserve_mean: bool = False
 
 
 def shipped_scales(net: str = CLEAN) -> list[int]:
@@ -112,8 +114,17 @@ def make_upscaler(trained: 'Trained', memory_mb: int, progress: Callable) -> 'Up
   from jaxgen.systems.srsenet.tiling import Upscaler
 
   return Upscaler(
-    make_model(trained.config), trained.variables, memory_mb=memory_mb, progress=progress
+    make_model(trained.config),
+    trained.variables,
+    memory_mb=memory_mb,
+    border=border_of(trained.config.scale),
+    progress=progress,
   )
+
+
+def border_of(scale: int) -> int:
+  """Pixels by which an image is mirrored on, so that flat colours stay flat to its edge: measured."""
+  return 2 if scale in (2, 4) else 6
 
 
 def upscale_photo(photo: Photo, target: Path, upscaler: 'Upscaler', options: Options) -> Path:
@@ -126,7 +137,7 @@ def upscale_photo(photo: Photo, target: Path, upscaler: 'Upscaler', options: Opt
 
   height, width = output_size(photo.pixels.shape[:2], options.scale)
   writer = PhotoWriter(target, photo, height, width, options.quality)
-  for top, band in PhotoBands(upscaler, options.ensemble)(
+  for top, band in PhotoBands(upscaler, options.ensemble, options.preserve_mean)(
     photo.pixels, (height, width), options.tiling
   ):
     writer.put(top, band)
@@ -168,7 +179,7 @@ def memory_need(size: Size, upscaler: 'Upscaler', options: Options) -> tuple[int
   total += 12 * 4 * min(CHUNK, inputs * upscaler.scale**2 * size.channels)
   if size.channels in (2, 4):  # colours continued into what is transparent
     total += inputs * (16 + 2 * size.channels * size.item)
-  if options.ensemble:
+  if options.ensemble or options.preserve_mean:
     total += 3 * 4 * inputs * upscaler.scale**2
   if options.sheet:  # made of the whole images as float64
     total += 34 * outputs * (1 if size.channels < 3 else 3)

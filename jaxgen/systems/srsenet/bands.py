@@ -11,6 +11,7 @@ import numpy as np
 from jaxgen.data.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxgen.data.imresize import resize_axis, resize_matrix
 from jaxgen.systems.srsenet.ensemble import ensembled
+from jaxgen.systems.srsenet.means import preserve_means
 from jaxgen.systems.srsenet.tiling import Band, Upscaler
 
 CHUNK = 2**22  # values of the rows whose colours are made at once
@@ -23,10 +24,11 @@ class PhotoBands:
   Args:
     upscaler: of luminance.
     ensemble: average the luminance over the eight flips and quarter turns; it is then held as a whole.
+    preserve_mean: see `means.preserve_means`; the luminance is held as a whole too.
   """
 
-  def __init__(self, upscaler: Upscaler, ensemble: bool = False):
-    self._upscaler, self._ensemble = upscaler, ensemble
+  def __init__(self, upscaler: Upscaler, ensemble: bool = False, preserve_mean: bool = False):
+    self._upscaler, self._ensemble, self._preserve_mean = upscaler, ensemble, preserve_mean
 
   def __call__(
     self, pixels: np.ndarray, size: tuple[int, int], tiling: str = 'auto'
@@ -86,11 +88,13 @@ class PhotoBands:
       small = _floating(pixels[first:end])
       return small[..., 0] if channels < 3 else rgb_to_y(small[..., :3])
 
-    if not self._ensemble:
+    if not (self._ensemble or self._preserve_mean):
       yield from self._upscaler.bands(read, height, width, tiling)
       return
+    y = read(0, height)
     upscale = functools.partial(self._upscaler, tiling=tiling)
-    yield 0, ensembled(upscale, read(0, height))
+    large = ensembled(upscale, y) if self._ensemble else upscale(y)
+    yield 0, preserve_means(large, y, self._upscaler.scale) if self._preserve_mean else large
 
 
 def _split(bands: Iterator[Band], rows: int) -> Iterator[Band]:

@@ -20,7 +20,7 @@ from jaxgen.nn.transposed import phase_kernel, phase_starts
 from jaxgen.nn.winograd import CELL, winograd_convolution, winograd_kernel
 from jaxgen.systems.srsenet.model import Block, SrSENet, leaky
 
-_SHORTEST = 2**10
+SHORTEST = 2**10  # buffer, in cells
 
 
 class Layout(NamedTuple):
@@ -65,7 +65,7 @@ class Layout(NamedTuple):
 
 def buffer_length(least: int) -> int:
   """The shortest buffer of at least so many cells that is compiled for: 2^n or 1.5 2^n."""
-  length = _SHORTEST
+  length = SHORTEST
   while length < least:
     length = length * 3 // 2 if length & (length - 1) == 0 else length * 4 // 3
   return length

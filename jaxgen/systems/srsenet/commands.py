@@ -44,6 +44,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   add('--memory', type=int, default=1024, metavar='MIB', help='for features; 1024 by default')
   add('--ensemble', action='store_true', help='average over flips and turns: 8 times the work')
+  add(
+    '--preserve-mean',
+    action='store_true',
+    help='what is enlarged has the local means of what it is made of: for halftones, pixel art, measurements',
+  )
   add('--sheet', action='store_true', help='also a comparison with bicubic beside each output')
   add('--quality', type=int, default=95, help='of JPEG and WebP; 95 by default')
 
@@ -86,6 +91,7 @@ def _upscale(args: argparse.Namespace) -> None:
     args.sheet,
     args.quality,
     keep_times=args.keep_times,
+    preserve_mean=args.preserve_mean,
   )
   plan = make_plan(args.inputs, args.output, scale, args.sheet)
   _check_any(plan)

@@ -23,7 +23,14 @@ import numpy as np
 
 from jaxgen.errors import UserError
 from jaxgen.nn.winograd import CELL
-from jaxgen.systems.srsenet.canvas import Chunks, Layout, Pieces, block_kernels, buffer_length
+from jaxgen.systems.srsenet.canvas import (
+  SHORTEST,
+  Chunks,
+  Layout,
+  Pieces,
+  block_kernels,
+  buffer_length,
+)
 from jaxgen.systems.srsenet.model import BLOCK_RADIUS, LEAVE_RADIUS, SrSENet
 from jaxgen.systems.srsenet.tiles import (
   Luminance,
@@ -194,7 +201,7 @@ class Upscaler:
     return self._compiled[length]
 
   def _tile_length(self, side: int) -> int:
-    return buffer_length(square(side) + self._chunks.largest + 2)
+    return max(SHORTEST, square(side) + self._chunks.largest + 2)
 
   def _whole_length(self, rows: int, columns: int) -> int:
     return buffer_length(Layout(rows, columns, columns + 1).length(self._chunks.largest))

@@ -7,8 +7,11 @@ from PIL import Image
 from upscale_cases import SCALE, SIDES, far, levels, open_, save, save16, smooth
 
 from jaxgen.data.imresize import imresize
+from jaxgen.run import loading
+from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.bands import PhotoBands
 from jaxgen.systems.srsenet.colors import upscale_image
+from jaxgen.systems.srsenet.means import preserve_means
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -182,3 +185,39 @@ def test_a_sheet_compares_with_bicubic(upscale, tmp_path, name, channels):
     assert sheet.format == 'PNG'
     assert sheet.width > 3 * 200
     assert np.asarray(sheet).std() > 10
+
+
+@pytest.fixture(scope='module')
+def shipped():
+  return apply.make_upscaler(loading.load(apply.shipped_weights(2)), 1024, lambda x, *_: x)
+
+
+def test_flat_pictures_stay_flat_to_their_edge(shipped):
+  for level in (*range(0, 256, 17), 253, 254):
+    pixels = np.full((9, 13, 3), level, np.uint8)
+    ((_, found),) = PhotoBands(shipped)(pixels, (18, 26))
+    assert (found == level).all()
+  pixels = np.full((9, 13, 1), 65535, np.uint16)
+  ((_, found),) = PhotoBands(shipped)(pixels, (18, 26))
+  assert np.ptp(found) <= 257 and found.min() >= 65535 - 257  # a level of 255
+
+
+def test_preserved_means_are_those_of_the_picture(shipped):
+  pixels = np.uint8(255 * (np.indices((24, 20)).sum(0) % 2))[..., None]
+  ((_, plain),) = PhotoBands(shipped)(pixels, (48, 40))
+  ((_, kept),) = PhotoBands(shipped, preserve_mean=True)(pixels, (48, 40))
+  inside = slice(8, -8)
+  assert abs(kept[inside, inside].mean() - 127.5) <= 1 < abs(plain[inside, inside].mean() - 127.5)
+
+
+def test_preserving_means_is_an_option_of_the_command(upscale, upscaler, tmp_path):
+  pixels = smooth(20, 18, 1)
+  path = save(tmp_path / 'a.png', pixels)
+  assert upscale(path, '--preserve-mean') == 0
+  small = pixels[..., 0] / np.float32(255)
+  wanted = preserve_means(upscaler(small), small, SCALE)
+  assert far(open_(tmp_path / 'a_x4.png')[..., 0], levels(wanted)) <= 1
+  back = imresize(wanted, scale=1 / SCALE)
+  assert (
+    np.abs(back - small).max() < np.abs(imresize(upscaler(small), scale=1 / SCALE) - small).max()
+  )

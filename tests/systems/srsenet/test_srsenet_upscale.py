@@ -17,8 +17,6 @@ from jaxgen.exchange import weight_files
 from jaxgen.run import inference
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.colors import upscale_image
-from jaxgen.systems.srsenet.task import make_model
-from jaxgen.systems.srsenet.tiling import Upscaler
 from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -37,7 +35,7 @@ def test_a_file_is_written_beside_itself(upscale, tmp_path, capsys):
 def test_the_whole_command_without_stand_ins(weights, net, tmp_path):
   path = save(tmp_path / 'cat.png', smooth(9, 7))
   assert cli.main(['upscale', str(path), '--weights', str(weights)]) == 0
-  y = Upscaler(make_model(net.config), net.variables)
+  y = apply.make_upscaler(net, 1024, lambda items, *_: items)
   wanted = levels(upscale_image(y, SCALE, smooth(9, 7) / 255))
   assert far(open_(tmp_path / 'cat_x4.png'), wanted) <= 1
 

@@ -1,0 +1,39 @@
+"""What keeps local means: an enlarged image brought down again is the image that it was made of.
+
+Reference: Irani & Peleg 1991, "Improving resolution by image registration" (iterative back-projection).
+"""
+
+import numpy as np
+
+from jaxgen.data.imresize import resize_axis, resize_matrix
+
+ROUNDS = 10
+
+
+def preserve_means(
+  large: np.ndarray, small: np.ndarray, scale: int, rounds: int = ROUNDS
+) -> np.ndarray:
+  """Adds what is missing, enlarged bicubically, until the means are those of the small image.
+
+  Args:
+    large: [s h, s w] luminance; it is overwritten.
+    small: [h, w] luminance in [0, 1] that it was made of.
+    scale: s.
+    rounds: how often.
+
+  Returns:
+    [s h, s w] in [0, 1]: what clipping takes away later would shift means again.
+  """
+  sizes = list(zip(small.shape, large.shape, strict=True))
+  down = [resize_matrix(m, n, 1 / scale).astype(large.dtype) for n, m in sizes]
+  up = [resize_matrix(n, m, scale).astype(large.dtype) for n, m in sizes]
+  np.clip(large, 0, 1, out=large)
+  for _ in range(rounds):
+    missing = small - _resized(down, large)
+    large += _resized(up, missing)
+    np.clip(large, 0, 1, out=large)
+  return large
+
+
+def _resized(matrices: list, image: np.ndarray) -> np.ndarray:
+  return resize_axis(matrices[1], resize_axis(matrices[0], image, 0), 1)
