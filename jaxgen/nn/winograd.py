@@ -60,7 +60,9 @@ def winograd_convolution(rows: Sequence[jax.Array], kernel: jax.Array) -> jax.Ar
   tall = jnp.stack([_combined(row, rows) for row in _OF_INPUT])  # [6, n + 2, 4, C]
   columns = [tall[:, :-2, -1], *(tall[:, 1:-1, i] for i in range(CELL)), tall[:, 2:, 0]]
   both = jnp.stack([_combined(row, columns) for row in _OF_INPUT])  # [6, 6, n, C]
-  products = jnp.einsum('pnc,pcd->pnd', both.reshape(36, *both.shape[2:]), kernel)
+  # At full precision: rounding to TF32 on a GPU would be enlarged by the sums.
+  both = both.reshape(36, *both.shape[2:])
+  products = jnp.einsum('pnc,pcd->pnd', both, kernel, precision='highest')
   products = products.reshape(6, 6, *products.shape[1:])
   wide = jnp.stack([_combined(row, list(products)) for row in _OF_OUTPUT], 2)  # [6, n, 4, D]
   return jnp.stack([_combined(row, list(wide)) for row in _OF_OUTPUT], 1)
