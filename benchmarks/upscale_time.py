@@ -1,12 +1,13 @@
 r"""Measures the upscaling of one photo's luminance, and a PyTorch twin with the same weights beside it.
 
   python benchmarks/upscale_time.py --out benchmarks/results/upscale_time_x2_cpu.json
-  python benchmarks/upscale_time.py --weights runs/x4 --out FILE
+  python benchmarks/upscale_time.py --weights runs/x4 --size 320x180 500x333 --out FILE
 
 Without --weights it is the paper's net at --scale with random weights: time does not depend on them.
 
 What is measured, in one process, one after the other, over and over:
-  upscaler        what works behind `jaxgen upscale`: tiles of one compiled shape, the features in memory
+  upscaler        what works behind `jaxgen upscale`: programs for any size
+  tool            that with borders mirrored on, as the tool has them; only with --contenders
   sampled         the same with --tiling sampled
   whole           the net compiled for the exact size of the image
   bfloat16        that in bfloat16; on an accelerator only
@@ -49,6 +50,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.nn.transposed import kernel_size, padding
 from jaxgen.run import loading
+from jaxgen.systems.srsenet.apply import border_of
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
 from jaxgen.systems.srsenet.model import SrSENet, leaky
 from jaxgen.systems.srsenet.task import make_model
@@ -121,32 +123,42 @@ def _mean_of_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def main(argv: list[str]) -> None:
-  """Measures, prints a table and writes the result."""
+  """Measures, prints tables and writes the result."""
   args = _parser().parse_args(argv[1:])
   jax.config.update('jax_enable_compilation_cache', False)
   if args.only:
     print(json.dumps(measure_memory(args)))
     return
-  trained = read_weights(args)
-  y = photo(args.size)
-  names = chosen(args, trained)
-  result: dict[str, Any] = {
-    'command': ' '.join(['upscale_time.py', *argv[1:]]),
-    'machine': machine.describe(),
-    'scale': trained.config.scale,
-    'model': trained.config.model.to_dict(),
-    'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
-    'size': args.size,
-  }
+  about = {'command': ' '.join(['upscale_time.py', *argv[1:]]), 'machine': machine.describe()}
   say(
-    f'{result["machine"]["processor"]}, {result["machine"]["cores"]} cores, '
-    f'{result["machine"]["device"]}; load average {result["machine"]["load_average"]}'
+    f'{about["machine"]["processor"]}, {about["machine"]["cores"]} cores, '
+    f'{about["machine"]["device"]}; load average {about["machine"]["load_average"]}'
   )
-  ready, outputs, first = {}, {}, {}
-  for name in names:
+  nets = [read_weights(path, None) for path in args.weights or ()]
+  nets = nets or [read_weights(None, scale) for scale in args.scale]
+  cases = []
+  for trained in nets:
+    ready: dict[str, Upscale] = {}  # compiled once for all sizes
+    for size in args.size:
+      say(f'x{trained.config.scale} of {size}')
+      cases.append(measure(trained, size, args, ready))
+      show(cases[-1], about['machine'])
+      result = about | (cases[0] if len(cases) == 1 else {'cases': cases})
+      result['load_average_after'] = machine.load_average()
+      if args.out:  # after each, so that a run that is stopped leaves what it has
+        machine.write_json(args.out, result)
+
+
+def measure(
+  trained: Trained, size: str, args: argparse.Namespace, ready: dict[str, Upscale]
+) -> dict[str, Any]:
+  """One net and one size: what is written of it."""
+  y = photo(size)
+  outputs, first = {}, {}
+  for name in args.contenders or chosen(args, trained):
     began = time.perf_counter()
     try:
-      ready[name] = make(name, trained)
+      ready.setdefault(name, make(name, trained))
       outputs[name] = ready[name](y)
     except Exception as error:
       if name != 'compiled':  # whatever a missing compiler or header raises
@@ -157,8 +169,14 @@ def main(argv: list[str]) -> None:
     first[name] = time.perf_counter() - began
     say(f'{name}: first run {first[name]:.2f} s')
   seconds = interleave(ready, y, args.rounds)
-  reference = 'torch' if 'torch' in outputs else 'whole'
-  result |= {
+  reference = next(
+    name for name in ('torch', 'channels_last', 'whole', *outputs) if name in outputs
+  )
+  result: dict[str, Any] = {
+    'scale': trained.config.scale,
+    'model': trained.config.model.to_dict(),
+    'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
+    'size': size,
     'first_run_seconds': first,
     'largest_difference': {
       'from': reference,
@@ -168,21 +186,18 @@ def main(argv: list[str]) -> None:
   }
   if not args.no_memory:
     say('peak memory, each in a process of its own')
-    result['memory'] = {name: memory_alone(name, trained, args) for name in ready}
-  result['load_average_after'] = machine.load_average()
-  show(result)
-  if args.out:
-    machine.write_json(args.out, result)
+    result['memory'] = {name: memory_alone(name, trained, size) for name in ready}
+  return result
 
 
-def read_weights(args: argparse.Namespace) -> Trained:
-  """The net of --weights, or the paper's with random weights."""
-  if args.weights:
-    trained = loading.load(args.weights)
+def read_weights(path: Path | None, scale: int | None) -> Trained:
+  """The net of a file or workdir, or the paper's with random weights."""
+  if path:
+    trained = loading.load(path)
     if trained.config.system != 'srsenet':
-      raise ConfigError(f'{args.weights} is a {trained.config.system}, not an srsenet')
+      raise ConfigError(f'{path} is a {trained.config.system}, not an srsenet')
     return trained._replace(variables=jax.device_get(trained.variables))
-  config = configs.load(f'srsenet:x{args.scale}')
+  config = configs.load(f'srsenet:x{scale}')
   net = make_model(config)
   variables = jax.jit(net.init)(jax.random.key(config.seed), jnp.zeros((1, 8, 8, 1)))
   return Trained(config, {'steps_per_epoch': 1, 'heldout': []}, jax.device_get(variables), 0)
@@ -222,9 +237,10 @@ def make(name: str, trained: Trained) -> Upscale:
     return _torch(name, trained)
   net = make_model(trained.config)
   variables = jax.device_put(trained.variables)
-  if name in ('upscaler', 'sampled'):
-    upscaler = Upscaler(net, variables)
-    return lambda y: upscaler(y, 'auto' if name == 'upscaler' else name)
+  if name in ('upscaler', 'tool', 'sampled'):
+    border = border_of(net.scale) if name == 'tool' else 0
+    upscaler = Upscaler(net, variables, border=border)
+    return lambda y: upscaler(y, 'sampled' if name == 'sampled' else 'auto')
   forms = {
     'whole': net.apply,
     'bfloat16': net.clone(dtype=jnp.bfloat16).apply,
@@ -272,7 +288,7 @@ def interleave(ready: dict[str, Upscale], y: np.ndarray, rounds: int) -> dict[st
 def summarize(seconds: dict[str, list[float]]) -> dict[str, Any]:
   """Medians, and ratios within rounds: how many times as fast `upscaler` and `whole` are as the others."""
   ratios = {}
-  for ours in ('upscaler', 'whole'):
+  for ours in seconds.keys() & {'upscaler', 'tool', 'whole'}:
     for name in seconds.keys() - {ours}:
       pairs = [b / a for a, b in zip(seconds[ours], seconds[name], strict=True)]
       ratios[f'{ours}/{name}'] = {
@@ -284,12 +300,12 @@ def summarize(seconds: dict[str, list[float]]) -> dict[str, Any]:
   return {'seconds': medians, 'rounds': seconds, 'ratios': dict(sorted(ratios.items()))}
 
 
-def memory_alone(name: str, trained: Trained, args: argparse.Namespace) -> dict[str, float | None]:
+def memory_alone(name: str, trained: Trained, size: str) -> dict[str, float | None]:
   """Peak memory of a contender in a fresh process, which reads the same weights from a file."""
   with tempfile.TemporaryDirectory(prefix='jaxgen-benchmark-') as folder:
     path = weight_files.save_weights(Path(folder) / 'net.safetensors', trained)
     done = subprocess.run(
-      [sys.executable, __file__, '--only', name, '--weights', str(path), '--size', args.size],
+      [sys.executable, __file__, '--only', name, '--weights', str(path), '--size', size],
       capture_output=True,
       text=True,
       check=False,
@@ -303,7 +319,7 @@ def memory_alone(name: str, trained: Trained, args: argparse.Namespace) -> dict[
 
 def measure_memory(args: argparse.Namespace) -> dict[str, float | None]:
   """Two runs of one contender in this process, in MB."""
-  trained, y = read_weights(args), photo(args.size)
+  trained, y = read_weights(args.weights[0], None), photo(args.size[0])
   upscale = make(args.only, trained)
   _forget_peak()
   before = machine.resident_mb()
@@ -329,11 +345,11 @@ def _forget_peak() -> None:
     Path('/proc/self/clear_refs').write_text('5')
 
 
-def show(result: dict[str, Any]) -> None:
+def show(result: dict[str, Any], about: dict[str, Any]) -> None:
   """Prints what was found."""
   print(
     f'\nx{result["scale"]} of {result["size"]}, {result["parameters"]:,} parameters  '
-    f'{result["machine"]["date"]}  {result["machine"]["device"]}'
+    f'{about["date"]}  {about["device"]}'
   )
   differences = result['largest_difference']
   memory = result.get('memory', {})
@@ -356,9 +372,10 @@ def _parser() -> argparse.ArgumentParser:
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
   )
   add = parser.add_argument
-  add('--weights', type=Path, metavar='FILE|WORKDIR', help='a trained net; by default random')
-  add('--scale', type=int, default=2, choices=(2, 3, 4, 8), help='of the random net; by default 2')
-  add('--size', default='640x360', metavar='WxH', help='of the photo; by default 640x360')
+  add('--weights', type=Path, nargs='+', metavar='FILE|WORKDIR', help='nets; by default random')
+  add('--scale', type=int, nargs='+', default=[2], choices=(2, 3, 4, 8), help='of random nets; 2')
+  add('--size', nargs='+', default=['640x360'], metavar='WxH', help='of the photo; 640x360')
+  add('--contenders', nargs='+', metavar='NAME', help='only these')
   add('--rounds', type=int, default=7, help='by default 7')
   add('--no-twin', action='store_true', help='leave PyTorch out')
   add('--torch-compile', action='store_true', help='measure torch.compile too')

@@ -124,7 +124,7 @@ def make_upscaler(trained: 'Trained', memory_mb: int, progress: Callable) -> 'Up
 
 def border_of(scale: int) -> int:
   """Pixels by which an image is mirrored on, so that flat colours stay flat to its edge: measured."""
-  return 2 if scale in (2, 4) else 6
+  return 4 if scale in (2, 4) else 8
 
 
 def upscale_photo(photo: Photo, target: Path, upscaler: 'Upscaler', options: Options) -> Path:

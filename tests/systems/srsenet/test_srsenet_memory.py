@@ -37,7 +37,7 @@ def test_what_does_not_fit_the_memory_is_refused_before_work_starts(
   monkeypatch.setattr(apply, 'read_photo', never)
   assert upscale(path, '--tiling', 'whole') == 1
   err = capsys.readouterr().err
-  assert f'{path}: 1500 x 1500 pixels at x4 need 0.8 GiB of memory, 0.5 GiB are free' in err
+  assert f'{path}: 1500 x 1500 pixels at x4 need 0.9 GiB of memory, 0.5 GiB are free' in err
   assert '--tiling sampled needs less' in err
 
 
