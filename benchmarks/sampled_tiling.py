@@ -13,12 +13,13 @@ import machine
 import numpy as np
 
 from jaxgen.data.color import luminance_u8
+from jaxgen.nn.winograd import CELL
 from jaxgen.run import loading
 from jaxgen.systems.srsenet.apply import shipped_weights
 from jaxgen.systems.srsenet.data import bundled_photographs, read_levels
 from jaxgen.systems.srsenet.task import make_model
-from jaxgen.systems.srsenet.tiles import make_tiles
-from jaxgen.systems.srsenet.tiling import Sides, Upscaler
+from jaxgen.systems.srsenet.tiles import Luminance, make_tiles
+from jaxgen.systems.srsenet.tiling import Sides, Upscaler, cells
 
 LARGE = ('retina', 'hubble_deep_field', 'astronaut', 'motorcycle_left', 'coffee', 'china')
 
@@ -42,7 +43,9 @@ def main() -> None:
   for path in paths:
     y = luminance_u8(read_levels(path)) / np.float32(255)
     difference = (upscaler(y, 'sampled') - upscaler(y, 'whole')) * 255
-    tiles = list(make_tiles(*y.shape, upscaler.sides.block, upscaler.net.receptive_radius))
+    image = Luminance(lambda first, end, y=y: y[first:end], *y.shape, y.dtype)
+    side, halo = upscaler.sides.block // CELL, cells(upscaler.net.receptive_radius)
+    tiles = list(make_tiles(image.grid, image.spare, side, halo))
     rows.append(
       {
         'photo': path.stem,

@@ -362,10 +362,10 @@ class Upscaler:
 
   def _sampled_gates(self, luminance: Luminance) -> np.ndarray:
     length, image = self._tile_length(self._block), luminance.image
-    tiles = make_tiles(
+    all_tiles = make_tiles(
       luminance.grid, luminance.spare, self._block, self._halo, luminance.image_cells
     )
-    tiles, pieces = spread(list(tiles), self._num_samples()), self._pieces(length)
+    tiles, pieces = spread(list(all_tiles), self._num_samples()), self._pieces(length)
     masks = [(tile.mask(luminance, length), tile.kept(image, length)) for tile in tiles]
     xs = [
       pieces.enter(self._params, tile.place(luminance, length), mask, tile.layout)
