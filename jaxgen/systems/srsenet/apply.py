@@ -45,7 +45,7 @@ class Options(NamedTuple):
     overwrite: write existing outputs anew.
     ensemble: average over flips and quarter turns.
     sheet: also write a comparison with bicubic beside each output.
-    quality: of JPEG and WebP.
+    quality: of JPEG, WebP and AVIF.
     keep_times: give outputs the times of access and change of their files.
     preserve_mean: keep local means, see `means.preserve_means`.
   """
@@ -145,14 +145,14 @@ def upscale_photo(photo: Photo, target: Path, upscaler: 'Upscaler', options: Opt
   return target
 
 
-def _write_sheet(photo: Photo, target: Path, scale: int) -> None:
+def _write_sheet(photo: Photo, job: FileJob, scale: int) -> None:
   """Low resolution, bicubic and ours of a file that was written before."""
   from jaxgen.data.imresize import imresize
   from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 
-  low, ours = _on_white(photo.pixels), _on_white(read_photo(target).pixels)
-  compared = Compared(target.stem, low, imresize(low, scale=scale), ours)
-  write_image(sheet_path(target), comparison_sheet([compared], scale))
+  low, ours = _on_white(photo.pixels), _on_white(read_photo(job.target).pixels)
+  compared = Compared(job.source.stem, low, imresize(low, scale=scale), ours)
+  write_image(sheet_path(job.target), comparison_sheet([compared], scale))
 
 
 def _on_white(pixels: np.ndarray) -> np.ndarray:
@@ -257,7 +257,7 @@ def _upscale_file(
   if job.target in missing:
     written = upscale_photo(photo, job.target, upscaler, options)
   if options.sheet and sheet in missing:
-    _write_sheet(photo, job.target, int(options.scale))
+    _write_sheet(photo, job, int(options.scale))
   for path in (job.target, sheet) if options.keep_times else ():
     if path in missing:
       os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))

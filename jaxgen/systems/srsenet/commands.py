@@ -50,7 +50,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     help='what is enlarged has the local means of what it is made of: for halftones, pixel art, measurements',
   )
   add('--sheet', action='store_true', help='also a comparison with bicubic beside each output')
-  add('--quality', type=int, default=95, help='of JPEG and WebP; 95 by default')
+  add('--quality', type=int, default=95, help='of JPEG, WebP and AVIF; 95 by default')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -67,6 +67,11 @@ def _check(args: argparse.Namespace) -> None:
     )
   if args.weights and not args.weights.exists():
     raise ConfigError(f'--weights {args.weights}: no such file or folder')
+  if args.weights and args.weights.is_file() and args.weights.suffix != '.safetensors':
+    raise ConfigError(
+      f'--weights {args.weights} is neither the folder of a run nor a .safetensors file of jaxgen export; '
+      'PyTorch weights go through jaxgen import-torch'
+    )
 
 
 def _upscale(args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from upscale_cases import SCALE, SIDES, far, levels, open_, save, save16, smooth
 from jaxgen.data.imresize import imresize
 from jaxgen.run import loading
 from jaxgen.systems.srsenet import apply
+from jaxgen.systems.srsenet import sheet as sheets
 from jaxgen.systems.srsenet.bands import PhotoBands
 from jaxgen.systems.srsenet.colors import upscale_image
 from jaxgen.systems.srsenet.means import preserve_means
@@ -178,9 +179,16 @@ def test_an_ensemble_is_the_mean_of_eight_turned_images(upscale, upscaler, tmp_p
 
 @pytest.mark.parametrize('name', ['a.png', 'a.jpg'])
 @pytest.mark.parametrize('channels', [1, 3])
-def test_a_sheet_compares_with_bicubic(upscale, tmp_path, name, channels):
+def test_a_sheet_compares_with_bicubic(upscale, tmp_path, name, channels, monkeypatch):
+  names, draw = [], sheets.comparison_sheet
+  monkeypatch.setattr(
+    sheets,
+    'comparison_sheet',
+    lambda images, scale: names.extend(x.name for x in images) or draw(images, scale),
+  )
   path = save(tmp_path / name, smooth(30, 24, channels))
   assert upscale(path, '--sheet') == 0
+  assert names == ['a']  # beside which it says x4
   with Image.open(tmp_path / 'a_x4_sheet.png') as sheet:
     assert sheet.format == 'PNG'
     assert sheet.width > 3 * 200

@@ -358,7 +358,7 @@ def wrong_files(folder):
     'text.safetensors': 'text.safetensors is damaged, or not a safetensors file',
     'none.safetensors': 'none.safetensors: no such file',
     'comvae.safetensors': 'comvae.safetensors is a comvae, not an srsenet',
-    'photo.png': 'photo.png',
+    'photo.png': 'photo.png is neither the folder of a run nor a .safetensors file',
     'empty': 'empty',
     'none': 'none',
   }
