@@ -22,7 +22,7 @@ def preserve_means(
     rounds: how often.
 
   Returns:
-    [s h, s w] in [0, 1]: what clipping takes away later would shift means again.
+    [s h, s w] in [0, 1], since what clipping takes away later would shift means again.
   """
   sizes = list(zip(small.shape, large.shape, strict=True))
   down = [resize_matrix(m, n, 1 / scale).astype(large.dtype) for n, m in sizes]
