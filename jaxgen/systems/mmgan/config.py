@@ -16,6 +16,14 @@ EVAL_METRICS = ('set_accuracy', 'set_nll')
 SIZES = (28, 32, 64)
 RESIZE_RULES = ('none', 'fit', 'crop', 'stretch')
 FEW_FAKES = 8  # of a component in a batch
+# Keys of which a fixed mixture takes no notice, where they are not these values.
+OF_LEARNED = {
+  ('model', 'mixture_support'): 'all',
+  ('optim', 'mixture_hold'): 0,
+  ('loss', 'likelihood'): 0,
+  ('loss', 'sharing'): 0,
+  ('loss', 'sparsity'): 0,
+}
 CHANNELS = choice(1, 3, words='1 (grey) or 3 (RGB)')
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
@@ -102,7 +110,7 @@ def is_learned(config: ConfigDict) -> bool:
 def check_config(config: ConfigDict) -> None:
   """Raises ConfigError for values that cannot work together; each fits its rule in KEYS.
 
-  Few fakes of a component are a warning.
+  Few fakes of a component are a warning, and so is what the mixture takes no notice of.
   """
   if folders(config):
     _check_folders(config)
@@ -119,6 +127,7 @@ def check_config(config: ConfigDict) -> None:
       f'config.batch_size = {config.batch_size} is less than the {k} components: '
       'a batch has as many fakes, some of each'
     )
+  _warn_of_idle(config)
   if config.batch_size < FEW_FAKES * k:
     logging.warning(
       'config.batch_size = %d gives each component %d fakes a step: with fewer than %d its gradients are '
@@ -127,6 +136,28 @@ def check_config(config: ConfigDict) -> None:
       config.batch_size // k,
       FEW_FAKES,
       FEW_FAKES * k,
+    )
+
+
+def _warn_of_idle(config: ConfigDict) -> None:
+  """Warns of keys that change nothing, and of a learned mixture that nothing teaches."""
+  if not is_learned(config):
+    idle = ', '.join(
+      f'config.{group}.{key}'
+      for (group, key), off in OF_LEARNED.items()
+      if config[group][key] != off
+    )
+    if idle:
+      logging.warning('%s: of no effect, since config.model.mixture is fixed', idle)
+    return
+  if folders(config) and config.model.mixture == 'from_truth':
+    logging.warning(
+      "config.model.mixture = 'from_truth': folders have no known shares, so that they are learned from "
+      'equal ones'
+    )
+  if not (config.loss.mixture_value or config.loss.likelihood):
+    logging.warning(
+      'config.loss.mixture_value and config.loss.likelihood are both 0: no image moves the mixture'
     )
 
 

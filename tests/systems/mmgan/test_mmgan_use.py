@@ -239,3 +239,23 @@ def test_few_fakes_of_a_component_are_told(caplog):
     configs.check(tiny('B_fixed', batch_size=55))
   (message,) = caplog.messages
   assert 'gives each component 7 fakes' in message and 'Raise it to 56' in message
+
+
+@pytest.mark.parametrize(
+  ('variant', 'values', 'words'),
+  [
+    ('A_fixed', {'loss__sharing': 0.1}, 'config.loss.sharing: of no effect'),
+    (
+      'A_fixed',
+      {'model__mixture_support': 'groups', 'optim__mixture_hold': 0.5},
+      'config.model.mixture_support, config.optim.mixture_hold: of no effect',
+    ),
+    ('A_learned', {'loss__mixture_value': 0.0}, 'no image moves the mixture'),
+    ('A_learned', {'data__sets': 'a/,b/', 'model__mixture': 'from_truth'}, 'no known shares'),
+    ('A_learned', {'loss__mixture_value': 0.0, 'loss__likelihood': 1.0}, None),
+    ('A_from_truth', {'optim__mixture_hold': 0.5}, None),
+  ],
+)
+def test_what_a_mixture_takes_no_notice_of_is_told(variant, values, words, caplog):
+  configs.check(tiny(variant, batch_size=24, **values))
+  assert [words in message for message in caplog.messages] == [True] * (words is not None)
