@@ -116,4 +116,5 @@ def add_images(parser: argparse.ArgumentParser, folders: bool = False) -> None:
     action='store_true',
     help='dark ink on white paper, for a model of light ink on black',
   )
-  parser.add_argument('--json', action='store_true', help='one JSON object an image')
+  and_folder = ', and one a folder' if folders else ''
+  parser.add_argument('--json', action='store_true', help=f'one JSON object an image{and_folder}')

@@ -76,7 +76,9 @@ def required_config(workdir: Path) -> ConfigDict:
   """The config of the run in a folder; CheckpointError where there is none."""
   saved = saved_config(workdir)
   if saved is None:
-    raise CheckpointError(f'{workdir} is not a run: it has no config.json')
+    why = 'it is a file' if workdir.is_file() else 'it has no config.json'
+    there = '' if workdir.exists() else ' (there is no such folder)'
+    raise CheckpointError(f'{workdir} is not a run: {why}{there}')
   return saved
 
 

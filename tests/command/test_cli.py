@@ -138,6 +138,12 @@ def test_a_folder_that_is_no_run_is_told(command, tmp_path, capsys):
   assert cli.main([command, str(tmp_path), *more]) == 1
   assert 'is not a run' in capsys.readouterr().err
   assert files(tmp_path) == {}
+  assert cli.main([command, str(tmp_path / 'none'), *more]) == 1
+  assert '(there is no such folder)' in capsys.readouterr().err
+  file = tmp_path / 'run.safetensors'
+  file.touch()
+  assert cli.main([command, str(file), *more]) == 1
+  assert f'{file} is not a run: it is a file' in capsys.readouterr().err
 
 
 def test_a_step_that_was_not_saved_is_told_with_those_that_were(trained, capsys):
