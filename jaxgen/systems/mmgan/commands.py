@@ -123,7 +123,7 @@ def _print_tables(
   names = run.trained.facts['set_names']
   inference = apply.make_inference(run.trained)
   alpha = inference.alpha(run.trained.variables)
-  moved = not shares.hardly_moved(alpha, inference.initial_mixture())
+  moved = not shares.hardly_moved(alpha, inference.unlearned_mixture())
   run.reporter.table(*report.components(alpha, names, moved))
   if not moved:
     run.reporter.say(f'NOTE: {shares.NOT_MOVED}.')

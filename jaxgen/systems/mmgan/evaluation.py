@@ -166,7 +166,7 @@ def _ceiling(inference: Inference, variables: PyTree) -> float | None:
   if inference.facts['set_classes']:
     return 1.0
   alpha = inference.alpha(variables)
-  if hardly_moved(alpha, inference.initial_mixture()):
+  if hardly_moved(alpha, inference.unlearned_mixture()):
     return None
   return set_accuracy_ceiling(alpha, inference.facts['set_sizes'])
 
@@ -176,7 +176,7 @@ def _mixture_change(inference: Inference, alpha: np.ndarray) -> float | None:
   initial = inference.initial_mixture()
   if initial is None:
     return None
-  if hardly_moved(alpha, initial):
+  if hardly_moved(alpha, inference.unlearned_mixture()):
     logging.warning('%s', NOT_MOVED)
   return largest_change(alpha, initial)
 

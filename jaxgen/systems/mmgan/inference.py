@@ -11,6 +11,7 @@ from jaxgen.axis import row_keys
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.systems.mmgan import losses, mixtures, model
 from jaxgen.systems.mmgan.config import is_learned, num_components, num_sets
+from jaxgen.systems.mmgan.shares import HARDLY, largest_change
 from jaxgen.task import Batch, PyTree, name_key
 
 
@@ -40,6 +41,14 @@ class Inference:
     omega = jnp.asarray(mixtures.initial_omega(self.config, self.facts, shape))
     alpha = losses.mixture(mixtures.supported(omega, mixtures.support(self.config)))
     return np.asarray(alpha, np.float64)
+
+  def unlearned_mixture(self) -> np.ndarray | None:
+    """Alpha [n, K] that the mixture is to move away from; None where it is fixed, or begins at the truth."""
+    initial, truth = self.initial_mixture(), self.facts['true_mixture']
+    if initial is None or truth is None or initial.shape != np.shape(truth):
+      return initial
+    at_truth = largest_change(initial, np.asarray(truth)) < HARDLY
+    return None if at_truth else initial
 
   def generate(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """Images [B, H, W, C] in [-1, 1] of batch['component'] [B]; z depends on batch['index'] [B] only."""

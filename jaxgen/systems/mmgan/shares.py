@@ -7,8 +7,8 @@ import numpy as np
 IN_USE = 0.01  # alpha of a component that counts as used
 HARDLY = 0.05  # a change of a collection's shares that is too small to say anything
 NOT_MOVED = (
-  'the mixture has hardly moved from its first shares: nothing tells components apart by collection yet. '
-  'Train longer, or raise config.optim.mixture_learning_rate'
+  'the mixture has hardly moved from its first shares, and says nothing of the collections yet. Train '
+  'longer, or raise config.optim.mixture_learning_rate'
 )
 ALIKE = 0.5  # of a component's largest share: that of a collection that has it too
 
@@ -33,7 +33,7 @@ def hardly_moved(alpha: np.ndarray, initial: np.ndarray | None) -> bool:
 
   Args:
     alpha: [n, K].
-    initial: [n, K], or None where the mixture is fixed, and never was to move.
+    initial: [n, K], or None where the mixture is not to move: fixed, or begun at the truth.
   """
   return initial is not None and largest_change(alpha, initial) < HARDLY
 

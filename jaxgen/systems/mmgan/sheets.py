@@ -77,7 +77,7 @@ def pictures(inference: Inference, variables: PyTree, tools: Tools) -> dict[str,
       for images, title in zip(collections, titles, strict=True)
     ]
   )
-  found['mixture'] = heat_map(mixture_panels(alpha, facts, inference.initial_mixture()))
+  found['mixture'] = heat_map(mixture_panels(alpha, facts, inference.unlearned_mixture()))
   return found
 
 
@@ -160,7 +160,7 @@ def mixture_panels(
   Args:
     alpha: [n, K].
     facts: of the data.
-    initial: [n, K], what a learned mixture began with: the title says where it is still about that.
+    initial: [n, K], what a mixture is to move away from: the title says where it is still about that.
   """
   names, truth = facts['set_names'], facts['true_mixture']
   title = 'mixture (hardly moved yet)' if shares.hardly_moved(alpha, initial) else 'mixture'

@@ -1,5 +1,7 @@
 """What moves a learned mixture, and what regularises it."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from mmgan_cases import tiny
 
 from jaxgen.systems.mmgan import config as rules
 from jaxgen.systems.mmgan import losses, mixtures, regions
+from jaxgen.systems.mmgan.inference import Inference
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -36,6 +39,22 @@ def test_a_learned_mixture_starts_at_zero_or_near_the_truth():
   folders = {'true_mixture': None}
   unknown = mixtures.initial_omega(learned(model__mixture='from_truth'), folders, (2, 3))
   np.testing.assert_array_equal(unknown, zero)
+
+
+def test_a_mixture_that_begins_at_the_truth_need_not_move():
+  nets = SimpleNamespace(disc=SimpleNamespace(trunk=lambda: None))
+
+  def begun(config, facts=TRUTH):
+    return Inference(nets, facts, config).unlearned_mixture()
+
+  assert begun(tiny('A_fixed')) is None
+  assert begun(tiny('A_from_truth')) is None
+  groups = begun(learned(model__mixture_support='groups'))
+  np.testing.assert_array_equal(groups, [[0.5, 0, 0.5], [0, 0.5, 0.5]])
+  own = tiny('A_from_truth', data__sets='a/,b/')
+  np.testing.assert_allclose(begun(own, {'true_mixture': None}), np.full((2, 3), 1 / 3))
+  four = learned(model__num_components=4)
+  np.testing.assert_array_equal(begun(four), np.full((2, 4), 0.25))
 
 
 def test_a_component_of_a_group_is_out_of_reach_of_other_sets():
