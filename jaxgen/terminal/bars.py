@@ -80,9 +80,11 @@ class StepsBar:
     first_step, first_time = self._rated_from
     if (step > first_step and now - self._said >= PLAIN_LINE_SECONDS) or step == self._total:
       self._said = now
-      rate = (step - first_step) / max(now - first_time, 1e-9)
-      left = (self._total - step) / max(rate, 1e-9)
-      self._say(f'step {step}/{self._total}  {rate:.1f} steps/s  {_duration(left)} left  {text}')
+      speed = ''
+      if step > first_step:  # a run of one period has compiled in it
+        rate = (step - first_step) / max(now - first_time, 1e-9)
+        speed = f'{rate:.1f} steps/s  {_duration((self._total - step) / max(rate, 1e-9))} left  '
+      self._say(f'step {step}/{self._total}  {speed}{text}')
 
 
 def make_bar(console: Console, transient: bool) -> Progress:

@@ -39,6 +39,12 @@ def test_training_progress_is_plain_lines_in_a_file(capsys, monkeypatch):
   ]
 
 
+def test_a_run_of_one_period_has_no_rate(capsys):
+  with Reporter().steps(total=30, start=0) as bar:
+    bar.metrics(30, {'train/loss': 2.0, 'steps_per_second': 0.5})
+  assert capsys.readouterr().out == 'step 30/30  loss 2.00\n'
+
+
 def test_a_terminal_gets_a_bar_with_eta_rate_and_metrics(capsys, monkeypatch):
   monkeypatch.setenv('FORCE_COLOR', '1')
   monkeypatch.setenv('COLUMNS', '160')
