@@ -92,12 +92,14 @@ def bmp_pixels(path: Path) -> BmpPixels | None:
   """The pixels where masks say how they lie and one is of alpha, or Pillow does not know them; else None.
 
   Raises:
-    DataError: channels of more than 8 bits.
+    DataError: channels of more than 8 bits, or no pixels at all.
   """
   header, at = _header(path)
   if len(header) < 40:
     return None
   width, height = struct.unpack_from('<ii', header, 4)
+  if width < 1 or not height:
+    raise DataError(f'{path}: damaged: its header says {width} x {abs(height)} pixels')
   bits, compression = struct.unpack_from('<HI', header, 14)
   if compression not in (_BIT_FIELDS, _ALPHA_BIT_FIELDS) or bits not in (16, 32):
     return None
@@ -146,7 +148,7 @@ def _header(path: Path) -> tuple[bytes, int]:
 
 def read_bmp(pixels: BmpPixels, path: Path) -> Photo:
   """A photo of pixels by masks."""
-  info: dict[str, Any] = {'bmp_colour': bmp_colour(path), 'exif': b''}
+  info: dict[str, Any] = {'bmp_colour': bmp_colour(path)}
   if pixels.dpi:
     info['dpi'] = pixels.dpi
   return Photo(pixels.decode(path), pixels.format, info)

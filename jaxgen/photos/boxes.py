@@ -14,11 +14,13 @@ class Box(NamedTuple):
 
   Attributes:
     name: four bytes.
+    begin: of the box.
     start: of its content.
     end: behind it.
   """
 
   name: bytes
+  begin: int
   start: int
   end: int
 
@@ -34,7 +36,7 @@ def inner_boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator
     length = length or end - start
     if length < head or start + length > end:
       return
-    yield Box(name, start + head, start + length)
+    yield Box(name, start, start + head, start + length)
     start += length
 
 
@@ -52,7 +54,7 @@ def outer_box(path: Path, name: bytes) -> Box | None:
       if length < head or start + length > size:
         break
       if found == name:
-        return Box(name, start + head, start + length)
+        return Box(name, start, start + head, start + length)
       start += length
   return None
 
@@ -64,3 +66,8 @@ def box_content(path: Path, box: Box | None) -> bytes:
   with path.open('rb') as file:
     file.seek(box.start)
     return file.read(box.end - box.start)
+
+
+def packed_box(name: bytes, content: bytes) -> bytes:
+  """A box as it stands in a file."""
+  return struct.pack('>I4s', len(content) + 8, name) + content

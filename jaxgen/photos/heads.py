@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jaxgen.photos import jpeg
-from jaxgen.photos.chunks import PNG_SIGNATURE, packed_chunks
+from jaxgen.photos import gif, jpeg
+from jaxgen.photos.png import PNG_SIGNATURE, packed_chunks
 
 _PCX_DENSITY, _SGI_NAME = slice(12, 16), slice(24, 104)
 # Netpbm's header: a magic number, sizes and the highest level, comments between them.
@@ -101,7 +101,7 @@ def head_change(kind: str, info: dict[str, Any]) -> tuple[int, Callable[[bytes],
   if kind == 'JPEG' and info.get('jfif'):
     return 20, lambda head: jpeg.with_density(head, info['jfif'])
   if kind == 'GIF' and (info.get('blocks') or info.get('aspect')):
-    return 13 + 768, lambda head: _with_blocks(head, info['aspect'], b''.join(info['blocks']))
+    return 13 + 768, lambda head: gif.with_blocks(head, info['aspect'], b''.join(info['blocks']))
   if kind == 'PCX' and info.get('density'):
     return 16, lambda head: head[:12] + info['density']
   if kind == 'SGI' and info.get('name'):
@@ -109,10 +109,3 @@ def head_change(kind: str, info: dict[str, Any]) -> tuple[int, Callable[[bytes],
   if kind == 'PPM' and info.get('comments'):
     return 3, lambda head: head + info['comments']
   return None
-
-
-def _with_blocks(head: bytes, aspect: int, blocks: bytes) -> bytes:
-  """A GIF file's beginning with the shape of its pixels, and with blocks behind its palette."""
-  palette = 3 * 2 ** ((head[10] & 7) + 1) if head[10] & 128 else 0
-  end = 13 + palette
-  return b'GIF89a' + head[6:12] + bytes([aspect]) + head[13:end] + blocks + head[end:]

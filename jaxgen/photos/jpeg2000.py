@@ -1,12 +1,23 @@
-"""What Pillow does not tell of JPEG 2000 files: depth, colour space, profile, multiplied alpha."""
+"""What Pillow does not tell of JPEG 2000 files: depth, colour space, profile, alpha, and boxes of metadata.
 
+Source: ITU-T T.800, annexes A (codestream) and I (boxes).
+"""
+
+import os
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgen.photos.boxes import box_content, inner_boxes, outer_box
+from jaxgen.photos import exif as exifs
+from jaxgen.photos import xmp as xmps
+from jaxgen.photos.boxes import box_content, inner_boxes, outer_box, packed_box
 
 _CODESTREAM = b'\xff\x4f\xff\x51'
+_TILE, _COMMENT, _END = 0x90, 0x64, 0xD9
+# Of boxes of any kind.
+_XMP = bytes.fromhex('BE7ACFCB97A942E89C71999491E3AFAC')
+_EXIF = b'JpgTiffExif->JP2'
+_IPTC = bytes.fromhex('33C7A4D2B81D4723A0BAF1A3E097AD38')
 _SRGB, _GREY, _SYCC, _CMYK, _BILEVEL = 16, 17, 18, 12, (0, 15)
 _NAMES = {
   1: 'YCbCr (1)',
@@ -111,16 +122,65 @@ def _depths(path: Path) -> tuple[int, ...]:
   return tuple((siz[36 + 3 * i] & 0x7F) + 1 for i in range(count))
 
 
-def restate_jpeg2000(path: Path, profile: bytes) -> None:
-  """Puts an ICC profile in the place of the colour space that Pillow names in a file."""
-  content = path.read_bytes()
+def read_comment(path: Path) -> bytes | None:
+  """The first comment of the codestream, wherever in the file that lies."""
+  box = outer_box(path, b'jp2c')
+  with path.open('rb') as file:
+    file.seek(box.start + 2 if box else 2)
+    while len(mark := file.read(4)) == 4 and mark[0] == 0xFF and mark[1] not in (_TILE, _END):
+      length = int.from_bytes(mark[2:], 'big') - 2
+      if mark[1] == _COMMENT:
+        return file.read(length)[2:]
+      file.seek(max(length, 0), os.SEEK_CUR)
+  return None
+
+
+def read_boxes(path: Path) -> tuple[bytes, list[bytes]]:
+  """The box of the resolution, empty where there is none, and those of EXIF, XMP, IPTC and other XML."""
+  data, resolution, kept = path.read_bytes(), b'', []
+  for box in inner_boxes(data):
+    if box.name == b'jp2h':
+      inner = {b.name: data[b.begin : b.end] for b in inner_boxes(data, box.start, box.end)}
+      resolution = inner.get(b'res ', b'')
+    elif box.name == b'xml ' or (
+      box.name == b'uuid' and data[box.start : box.start + 16] in (_XMP, _EXIF, _IPTC)
+    ):
+      kept.append(packed_box(box.name, data[box.start : box.end]))
+  return resolution, kept
+
+
+def resized_boxes(boxes: list[bytes], height: int, width: int) -> list[bytes]:
+  """With the new size in EXIF and XMP where they said the old one."""
+  every = []
+  for box in boxes:
+    kind, content = box[8:24], box[24:]
+    if kind == _EXIF:
+      exif = content.removeprefix(exifs.PREFIX)
+      prefix = content[: len(content) - len(exif)]
+      box = packed_box(b'uuid', kind + prefix + exifs.resized(exif, height, width))
+    elif kind == _XMP:
+      box = packed_box(b'uuid', kind + xmps.resized(content, height, width))
+    every.append(box)
+  return every
+
+
+def put_boxes(path: Path, resolution: bytes, boxes: list[bytes], profile: bytes | None) -> None:
+  """Adds the resolution to a file's header, a profile in the place of its colour space, and boxes to its end.
+
+  Raises:
+    ValueError: the file has no header.
+  """
+  if not (resolution or boxes or profile):
+    return
+  data = path.read_bytes()
   header = outer_box(path, b'jp2h')
   if header is None:
     raise ValueError('a JPEG 2000 file without a header holds no profile')
-  parts = []
-  for box in inner_boxes(content, header.start, header.end):
-    inside = b'\x02\0\0' + profile if box.name == b'colr' else content[box.start : box.end]
-    parts.append(struct.pack('>I4s', len(inside) + 8, box.name) + inside)
-  inner = b''.join(parts)
-  new = struct.pack('>I4s', len(inner) + 8, b'jp2h') + inner
-  path.write_bytes(content[: header.start - 8] + new + content[header.end :])
+  inside = [
+    packed_box(b'colr', b'\x02\0\0' + profile)
+    if profile and box.name == b'colr'
+    else data[box.begin : box.end]
+    for box in inner_boxes(data, header.start, header.end)
+  ]
+  new = packed_box(b'jp2h', b''.join(inside) + resolution)
+  path.write_bytes(data[: header.begin] + new + data[header.end :] + b''.join(boxes))

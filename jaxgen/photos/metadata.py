@@ -3,16 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from jaxgen.photos import exif as exifs
-from jaxgen.photos import gif_blocks, heads, jp2_boxes, jpeg, png_parts, tga, tiff_tags
+from jaxgen.photos import gif, heads, jpeg, jpeg2000, png, tga, tiff_tags
 from jaxgen.photos import xmp as xmps
-from jaxgen.photos.chunks import is_lossless_webp, png_chunks
+from jaxgen.photos.checks import file_format
 from jaxgen.photos.pixels import Photo
-
-# Chunks of colour that hold for an image of another size, and that Pillow does not write by itself.
-_COLOUR_CHUNKS = (b'gAMA', b'cHRM', b'sRGB', b'cICP')
+from jaxgen.photos.webp import is_lossless_webp
 
 
 def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[str, Any]:
@@ -23,18 +21,16 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
     path: of its file.
     turned: whether rows became columns when it was put upright.
   """
-  kind = 'JPEG' if image.format == 'MPO' else image.format
+  kind = file_format(image)
   info = {'icc_profile': image.info['icc_profile']} if image.info.get('icc_profile') else {}
   if image.mode == 'CMYK':  # the profile is that of inks, the pixels become RGB
     info.pop('icc_profile', None)
   if kind == 'TIFF':
     return info | {'tags': tiff_tags.read_tags(path)}
   if kind == 'PNG':
-    chunks = png_chunks(path)
-    info['chunks'] = [(k, v) for k, v in chunks if k in _COLOUR_CHUNKS]
-    return info | {'more': png_parts.kept(chunks, turned)}
+    return info | {'more': png.kept(png.scan_png(path).chunks, turned)}
   if kind == 'GIF':
-    aspect, blocks = gif_blocks.read_blocks(path)
+    aspect, blocks = gif.read_blocks(path)
     return info | {'aspect': aspect, 'blocks': blocks}
   if kind == 'WEBP':
     info['lossless'] = is_lossless_webp(path)
@@ -46,8 +42,8 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
   elif kind in ('BMP', 'DIB'):
     info['dpi'] = image.info.get('dpi', (0, 0))
   elif kind == 'JPEG2000':
-    info['comment'] = image.info.get('comment')
-    info['resolution'], info['boxes'] = jp2_boxes.read_boxes(path)
+    info['comment'] = jpeg2000.read_comment(path)
+    info['resolution'], info['boxes'] = jpeg2000.read_boxes(path)
   elif kind == 'TGA':
     info |= {k: image.info[k] for k in ('id_section', 'compression') if k in image.info}
     info['extension'] = tga.read_extension(path)
@@ -55,7 +51,7 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
     xmp, exif = image.info.get('xmp', b''), exifs.upright(_raw_exif(image), turned)
     info |= {'xmp': xmps.upright(xmp)} if xmp else {}
     info |= {'exif': exif} if exif else {}
-  return info | heads.read_head(str(kind), path, turned)
+  return info | heads.read_head(kind, path, turned)
 
 
 def _raw_exif(image: Image.Image) -> bytes:
@@ -85,26 +81,16 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
     options |= {name: value for name, value in (('exif', exif), ('xmp', xmp)) if value}
   elif kind in ('BMP', 'DIB'):
     options.setdefault('dpi', (0, 0))  # Pillow would write 96
-  elif kind == 'PNG':
-    options['pnginfo'] = _png_info(info)
   return options
-
-
-def _png_info(info: dict[str, Any]) -> PngImagePlugin.PngInfo:
-  """Colour chunks."""
-  kept = PngImagePlugin.PngInfo()
-  for name, data in info['chunks']:
-    kept.add(name, data)
-  return kept
 
 
 def file_parts(like: Photo, size: tuple[int, int]) -> dict[str, Any]:
   """A photo's metadata for an image of `size` that is put into the file beside Pillow's."""
   info = dict(like.info)
   if 'more' in info:
-    info['more'] = png_parts.resized(info['more'], *size)
+    info['more'] = png.resized(info['more'], *size)
   if 'tags' in info:
     info['tags'] = tiff_tags.resized(info['tags'], *size)
   if 'boxes' in info:
-    info['boxes'] = jp2_boxes.resized(info['boxes'], *size)
+    info['boxes'] = jpeg2000.resized_boxes(info['boxes'], *size)
   return info

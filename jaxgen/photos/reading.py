@@ -1,5 +1,6 @@
 """Reading image files of any kind without losing anything."""
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -144,13 +145,23 @@ def _opened(path: Path, notes: list[str]) -> Iterator[Any]:
     if head == b'MM\x00+':
       raise DataError(f'{path}: a big-endian BigTIFF, which cannot be read: save it as TIFF or PNG')
   # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
-  with opened(path, notes) as (file, info), Image.open(file) as image:
-    image.info.update(info)
+  with _by_pillow(path, notes) as image:
     count = getattr(image, 'n_frames', 1)
     # Of the pictures in a phone's JPEG the first is the photo; those of TIFF were looked at before.
     if count > 1 and image.format not in ('MPO', 'TIFF'):
       raise DataError(f'{path}: has {count} frames or pages: only single images are read')
     check_kind(image, path)
+    yield image
+
+
+@contextmanager
+def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
+  with opened(path, notes) as (file, info), Image.open(file) as image:
+    image.info.update(info)
+    if (
+      image.format == 'TIFF'
+    ):  # its tag tells how it lies; Pillow would follow XMP as well, when it decodes
+      image.info.pop('xmp', None)
     yield image
 
 
@@ -188,7 +199,7 @@ def _deep_pixels(image: Image.Image, path: Path, channels: int) -> np.ndarray:
   else:
     name, end = raw.replace('RGBa', 'RGBA').split(';16')
     big = end == 'B' or (end == 'N' and sys.byteorder == 'big')
-    with opened(path, []) as (file, _), Image.open(file) as again:
+    with _by_pillow(path, []) as again:
       pixels = _decoded(again, f'{name};16{"B" if big else "L"}').astype(np.uint16) << 8
     pixels |= _decoded(image, f'{name};16{"L" if big else "B"}')
     if raw.startswith('RGBa'):
@@ -214,7 +225,11 @@ def _orientation(image: Image.Image) -> int:
   if image.format == 'TIFF':
     return 1
   try:
-    return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
+    exif = Image.Image.getexif(image)
+    if image.format == 'AVIF':  # by the container alone, which Pillow puts into EXIF: not by XMP
+      exif = Image.Exif()
+      exif.load(image.info.get('exif', b''))
+    return int(exif.get(ExifTags.Base.Orientation, 1))
   except Exception:  # Pillow raises many kinds for damaged EXIF; the picture is whole
     return 1
 
@@ -223,6 +238,8 @@ def _orientation(image: Image.Image) -> int:
 def _told(path: Path) -> Iterator[None]:
   """What libraries raise for a bad file, as one line that names it; any size may be opened."""
   limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+  log = logging.getLogger('tifffile')
+  silent, log.disabled = log.disabled, True  # it tells of damaged tags on standard error
   try:
     with warnings.catch_warnings():
       warnings.simplefilter('ignore')
@@ -246,7 +263,7 @@ def _told(path: Path) -> Iterator[None]:
       ) from error
     raise DataError(f'{path}: damaged, or not an image ({_first_line(error)})') from error
   finally:
-    Image.MAX_IMAGE_PIXELS = limit
+    Image.MAX_IMAGE_PIXELS, log.disabled = limit, silent
 
 
 def _first_line(error: Exception) -> str:

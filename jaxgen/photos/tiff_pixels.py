@@ -49,6 +49,7 @@ _LOSSLESS = (
   50000,
 )  # compressions of any bytes: LZW, deflate, PackBits, ...
 _MULTIPLIED, _ALPHA = 1, 2  # of extra samples
+_MOST = {_GREY_INVERTED: 1, _GREY: 2, _RGB: 6}  # channels of 8 bits that Pillow knows
 
 
 def check_tiff(page: Any, path: Path) -> None:
@@ -136,8 +137,10 @@ def is_read_here(page: Any) -> bool:
     return not (bits in (1, 2, 4) and count == 1) and not (twelve and _needs_package(page))
   apart = int(page.planarconfig) == _APART and count > 1
   if bits == 8:
-    multiplied = _MULTIPLIED in tuple(map(int, page.extrasamples))
-    return apart and (count == 2 or multiplied or count > 4)
+    extra = tuple(map(int, page.extrasamples))
+    if count > _MOST[code] or (count == 2 and not extra) or {_MULTIPLIED, _ALPHA} & set(extra[1:]):
+      return True
+    return apart and (count == 2 or _MULTIPLIED in extra or count > 4)
   inverted = code == _GREY_INVERTED and page.parent.byteorder == '>'
   return apart or inverted or (code != _RGB and count > 1) or count > 4
 

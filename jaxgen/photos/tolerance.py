@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from jaxgen.errors import DataError
-from jaxgen.photos import gif_blocks, png_parts
+from jaxgen.photos import gif, png
 from jaxgen.photos.pieces import Pieces
 from jaxgen.photos.unended import END, Unended, follow_codestream, unended_jpeg
 
@@ -36,10 +36,13 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
     head, info = file.read(8), {}
     file.seek(0)
     parts: list[tuple[int, int] | bytes] = []
-    if head == png_parts.PNG_SIGNATURE:
-      scan = png_parts.scan_png(path)
-      parts, info = list(scan.parts), png_parts.told(scan.chunks)
+    if head == png.PNG_SIGNATURE:
+      scan = png.scan_png(path)
+      parts, info = list(scan.parts), png.told(scan.chunks)
       notes += scan.notes
+      if (profile := png.colour_profile(scan.chunks)) is not None:
+        info |= {'icc_profile': profile} if profile else {}
+        notes += [] if profile else ['its colour profile is damaged and is left out']
     elif head[:3] == b'\xff\xd8\xff':
       broken = unended_jpeg(path)
       if broken:
@@ -50,7 +53,7 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
       if tiles and tiles.whole and not tiles.ended:
         parts = [(0, tiles.end), END]
         notes.append('its end mark is missing')
-    elif head[:4] == b'GIF8' and not gif_blocks.is_ended(path):
+    elif head[:4] == b'GIF8' and not gif.is_ended(path):
       notes.append('its end mark is missing')
     if parts:
       yield io.BufferedReader(Pieces(file, parts)), info
@@ -65,7 +68,7 @@ def check_pixels(path: Path, kind: str) -> None:
     DataError: says why.
   """
   if kind == 'PNG':
-    png_parts.scan_png(path, pixels=True)
+    png.scan_png(path, pixels=True)
   elif kind in ('JPEG', 'MPO') and (broken := unended_jpeg(path)) and not _is_drawn(path, broken):
     raise DataError(f'{path}: damaged: its end is missing, and a part of the picture with it')
   elif kind == 'JPEG2000' and (tiles := follow_codestream(path)) and not tiles.whole:

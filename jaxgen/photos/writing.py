@@ -8,20 +8,21 @@ from PIL import Image
 
 from jaxgen.errors import UserError
 from jaxgen.files import temporary_beside
+from jaxgen.photos.avif import restate_avif
 from jaxgen.photos.bmp import write_bmp
-from jaxgen.photos.chunks import write_png16
-from jaxgen.photos.colours import restate
 from jaxgen.photos.gif import gif_image
 from jaxgen.photos.heads import HeadWriter, head_change
-from jaxgen.photos.jp2_boxes import put_boxes
+from jaxgen.photos.jpeg2000 import put_boxes
 from jaxgen.photos.metadata import file_parts, save_options
 from jaxgen.photos.pixels import Photo
+from jaxgen.photos.png import write_png16
 from jaxgen.photos.tga import put_extension
 from jaxgen.photos.tiff import write_tiff
 
 _MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
 # Where a side cannot be longer in a format.
-LONGEST = {'JPEG': 65_500, 'WEBP': 16_383, 'GIF': 65_535}
+LONGEST = {'JPEG': 65_500, 'WEBP': 16_383, 'AVIF': 65_536}
+LONGEST |= {'GIF': 65_535, 'TGA': 65_535, 'SGI': 65_535, 'PCX': 65_534}
 
 
 class PhotoWriter:
@@ -77,12 +78,11 @@ class PhotoWriter:
     options = save_options(like, self._size, self._quality)
     parts = file_parts(like, self._size)
     if self._image is None and like.format == 'PNG':
-      write_png16(path, self._pixels, options, parts.get('more', []))
+      write_png16(path, self._pixels, options.get('icc_profile'), parts.get('more', []))
     elif self._image is None and like.format == 'TIFF':
       write_tiff(path, self._pixels, options, parts.get('tags', []))
     else:
       self._encode(path, self._image or Image.fromarray(self._pixels[..., 0]), options, parts)
-    restate(path, like.format, like.info)
 
   def _encode(
     self, path: Path, image: Image.Image, options: dict[str, Any], parts: dict[str, Any]
@@ -105,4 +105,7 @@ class PhotoWriter:
     if kind == 'TGA':
       put_extension(path, parts.get('extension', b''), alpha=has_alpha)
     elif kind == 'JPEG2000' and not parts.get('no_jp2'):
-      put_boxes(path, parts.get('resolution', b''), parts.get('boxes', []))
+      boxes = parts.get('boxes', [])
+      put_boxes(path, parts.get('resolution', b''), boxes, parts.get('icc_profile'))
+    elif kind == 'AVIF' and 'nclx' in parts:
+      restate_avif(path, parts['nclx'])

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import png
 import pytest
-from byte_cases import bmp, bmp_header, box, jp2
+from byte_cases import bmp, bmp_header, box, jp2, tiff
 from photo_cases import again, check, noise, smooth, write_tiff
 from PIL import Image
 
@@ -239,3 +239,45 @@ def test_a_palette_of_any_depth_with_alpha_becomes_its_colours(tmp_path, bits):
   photo = check(tmp_path / 'a.png', 4, 8, 'PNG')
   np.testing.assert_array_equal(photo.pixels, colours[indices])
   np.testing.assert_array_equal(read_photo(again(tmp_path / 'a.png')).pixels, colours[indices])
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+@pytest.mark.parametrize('extra', [[0, 2], [2, 0], [0, 0]])
+def test_alpha_of_tiff_behind_another_channel(tmp_path, extra, dtype):
+  for colours, kind in ((1, 1), (3, 2)):
+    path, pixels = tmp_path / 'a.tif', noise(6, 7, colours + 2, dtype)
+    tags = [(338, 3, extra)]
+    tiff(path, 7, 6, [8 * pixels.itemsize] * (colours + 2), kind, pixels.tobytes(), tags=tags)
+    alpha = [colours + extra.index(2)] if 2 in extra else []
+    photo = check(path, colours + len(alpha), 8 * pixels.itemsize, 'TIFF')
+    assert len(photo.notes) == 1
+    np.testing.assert_array_equal(photo.pixels, pixels[..., [*range(colours), *alpha]])
+
+
+def test_colours_that_are_not_seen_take_no_place_in_the_palette_of_a_gif(tmp_path):
+  path = tmp_path / 'a.gif'
+  palette = noise(256, 1, 3)[:, 0]
+  levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+  image = Image.fromarray(levels, 'P')
+  image.putpalette(palette.tobytes())
+  image.save(path, transparency=5, optimize=False)
+  old, new = read_photo(path).pixels, read_photo(again(path)).pixels
+  np.testing.assert_array_equal(new[..., 3], old[..., 3])
+  np.testing.assert_array_equal(new[levels != 5], old[levels != 5])
+
+
+@pytest.mark.parametrize(('kind', 'new'), [(1, 1), (2, 2), (3, 3), (4, 3)])
+def test_what_alpha_of_a_tga_is_for_stays(tmp_path, kind, new):
+  path = tmp_path / 'a.tga'
+  Image.fromarray(noise(6, 7, 4)).save(path)
+  area, data = bytearray(495), path.read_bytes()
+  area[:2], area[494] = struct.pack('<H', 495), kind
+  path.write_bytes(data[:-26] + area + struct.pack('<II', len(data) - 26, 0) + data[-18:])
+  assert again(path).read_bytes()[-27] == new
+
+
+def test_a_bmp_without_pixels_is_refused(tmp_path):
+  path = tmp_path / 'a.bmp'
+  bmp(path, bmp_header(56, 0, 6, 32, 3, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)), b'')
+  with pytest.raises(DataError, match='its header says 0 x 6 pixels'):
+    read_size(path)

@@ -346,3 +346,11 @@ def test_further_pictures_of_a_jpeg_are_left_out_with_a_note(tmp_path, how, note
   if b'Rating' in how.get('xmp', b''):
     assert b'xmp:Rating="3"' in content
   assert read_photo(new).notes == () or b'hdr-gain-map' in content or b'HDRGainMap' in content
+
+
+@pytest.mark.parametrize('deep', [False, True])
+def test_the_levels_of_light_in_the_spelling_of_the_draft_stay_once(tmp_path, deep):
+  path, told = tmp_path / 'a.png', [(b'mDCv', bytes(range(24))), (b'cLLi', bytes(range(8)))]
+  png_with(path, noise(6, 7, 1, np.uint16 if deep else np.uint8)[..., 0], told)
+  found = [(name, bytes(data)) for name, data in png.Reader(filename=str(again(path))).chunks()]
+  assert [x for x in found if x[0] in (b'mDCv', b'cLLi')] == told

@@ -9,7 +9,7 @@ from photo_cases import again, check, noise, save_deep, smooth, write_tiff
 from PIL import Image
 
 from jaxgen.errors import DataError, UserError
-from jaxgen.photos import Photo, PhotoWriter, read_photo, read_size
+from jaxgen.photos import LONGEST, Photo, PhotoWriter, read_photo, read_size
 
 
 def test_an_animation_and_pages_are_refused(tmp_path):
@@ -132,3 +132,16 @@ def test_reading_leaves_the_limit_on_sizes_as_it_was(tmp_path, monkeypatch):
   Image.fromarray(noise(60, 70, 3)).save(tmp_path / 'a.png')
   assert read_photo(tmp_path / 'a.png').pixels.shape == (60, 70, 3)
   assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize('kind', sorted(LONGEST.keys() - {'AVIF'}))
+def test_a_side_of_a_format_is_as_long_as_is_said(tmp_path, kind):
+  photo = Photo(np.zeros((1, 1, 3), np.uint8), kind, {})
+  for width in (LONGEST[kind], LONGEST[kind] + 1):
+    writer = PhotoWriter(tmp_path / 'a', photo, 1, width)
+    if width == LONGEST[kind]:
+      writer.save()
+      assert read_size(tmp_path / 'a').width == width
+    else:
+      with pytest.raises(UserError, match='cannot be written'):
+        writer.save()

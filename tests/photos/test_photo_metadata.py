@@ -257,3 +257,19 @@ def test_captions_of_a_jpeg_stay(tmp_path):
   with Image.open(again(tmp_path / 'a.jpg', 2)) as new:
     assert IptcImagePlugin.getiptcinfo(new) == {(2, 120): b'caption'}
     assert new.info['icc_profile'] == SRGB
+
+
+@pytest.mark.parametrize('name', ['a.tif', 'deep.tif', 'a.avif'])
+def test_xmp_does_not_turn_what_another_statement_tells_how_to_hold(tmp_path, name):
+  xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+  path, pixels = tmp_path / name, smooth(6, 7, 3)
+  if name == 'a.avif':
+    Image.fromarray(pixels).save(path, xmp=xmp, quality=95)
+  else:
+    pixels = pixels.astype(np.uint16) if name.startswith('deep') else pixels
+    save_deep(path, pixels, xmp=xmp)
+  size = read_size(path)
+  assert (size.height, size.width) == (6, 7)
+  assert read_photo(path).pixels.shape == (6, 7, 3)
+  with Image.open(again(path)) as image:
+    assert b'Orientation' not in image.info['xmp']

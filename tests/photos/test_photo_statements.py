@@ -286,3 +286,15 @@ def test_what_is_written_in_small_pieces_is_changed_at_its_beginning(tmp_path):
   with pytest.raises(OSError, match='full'), HeadWriter(tmp_path / 'a', 9, lambda h: h[9]) as file:
     file.write(b'half')
     raise OSError('full')
+
+
+def test_the_comment_of_a_jpeg_2000_stays_wherever_its_codestream_lies(tmp_path):
+  path = tmp_path / 'a.jp2'
+  Image.fromarray(noise(6, 7, 3)).save(path, comment=b'a comment')
+  data = path.read_bytes()
+  at = data.index(b'jp2c') - 4
+  path.write_bytes(data[:at] + box(b'xml ', b'<a/>') + data[at:])
+  new = again(path)
+  with Image.open(new) as image:
+    assert image.info['comment'] == b'a comment'
+  assert box(b'xml ', b'<a/>') in new.read_bytes()

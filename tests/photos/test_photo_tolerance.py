@@ -9,7 +9,7 @@ import numpy as np
 import png
 import pytest
 import tag_cases
-from photo_cases import again, noise, smooth, write_png16
+from photo_cases import SRGB, again, noise, smooth, write_png16
 from PIL import Image, PngImagePlugin
 
 from jaxgen.errors import DataError
@@ -246,3 +246,34 @@ def test_a_jpeg_that_is_whole_is_decoded_once(tmp_path, monkeypatch):
 
   monkeypatch.setattr(tolerance, '_is_drawn', no_more)
   assert read_photo(tmp_path / 'a.jpg').pixels.shape == (24, 20, 3)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_a_profile_of_over_a_megabyte_stays(tmp_path, dtype):
+  path, pixels = tmp_path / 'a.png', noise(6, 7, 3, dtype)
+  profile = SRGB + np.random.default_rng(0).bytes(2**20)
+  write_parts(path, pixels, chunk(b'iCCP', b'large\0\0' + zlib.compress(profile)))
+  assert read_photo(path).info['icc_profile'] == profile
+  new = read_photo(again(path))
+  assert new.info['icc_profile'] == profile
+  np.testing.assert_array_equal(new.pixels, pixels)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_what_is_malformed_beside_the_pixels_of_a_png_costs_that_alone(tmp_path, dtype):
+  path, pixels = tmp_path / 'a.png', noise(6, 7, 3, dtype)
+  short = [(name, b'\0') for name in (b'gAMA', b'cHRM', b'cICP', b'pHYs', b'mDCV', b'tIME')]
+  broken = (b'iCCP', b'p\0\0' + zlib.compress(SRGB)[:-30])
+  every = [*short, broken, (b'tEXt', b'Title\0a cat')]
+  write_parts(path, pixels, b''.join(chunk(*one) for one in every))
+  photo = read_photo(path)
+  assert photo.notes == ('its colour profile is damaged and is left out',)
+  assert photo.info == {'more': [(b'tEXt', b'Title\0a cat')]}
+  np.testing.assert_array_equal(read_photo(again(path)).pixels, pixels)
+
+
+def test_a_damaged_tag_of_a_tiff_is_not_told_by_a_library(tmp_path, caplog):
+  path, pixels = tmp_path / 'a.tif', noise(6, 7, 3)
+  path.write_bytes(tag_cases.tiff('<', pixels, {34665: (4, [999_999]), 34853: (4, [5])}))
+  np.testing.assert_array_equal(read_photo(path).pixels, pixels)
+  assert not caplog.records

@@ -1,13 +1,15 @@
-"""Chunks of PNG files: which are whole, which stay, and what a decoder is given.
+"""Chunks of PNG files: which are whole, which stay, what a decoder is given; and files of 16 bits of colour.
 
 Source: Portable Network Graphics (third edition), sections 5 (chunks), 11.3 (ancillary ones) and 14 (editors).
 """
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+import numpy as np
 
 from jaxgen.errors import DataError
 from jaxgen.photos import exif as exifs
@@ -18,6 +20,12 @@ TEXT_LIMIT = 64 * 2**20
 _TEXTS = (b'tEXt', b'zTXt', b'iTXt')
 # What the picture cannot be drawn without; a chunk that the standard does not know is left to the decoder.
 _NEEDED = (b'IHDR', b'PLTE', b'IDAT', b'tRNS', b'IEND')
+_OF_ANIMATIONS = (b'acTL', b'fcTL', b'fdAT')  # by which a decoder tells one
+# Colour that holds for an image of another size, and its length; levels of light are spelt as in the standard
+# and as in its draft.
+_COLOURS = {b'gAMA': 4, b'cHRM': 32, b'sRGB': 1, b'cICP': 4}
+_COLOURS |= {b'mDCV': 24, b'mDCv': 24, b'cLLI': 8, b'cLLi': 8}
+_GAIN_MAPS = {b'gmAP', b'gDAT'}
 # Marked as safe to copy, and yet in pixels, or written in another way.
 _OF_THE_SIZE = (b'pHYs', b'eXIf', b'oFFs', b'vpAg', b'caNv')
 _XMP = b'XML:com.adobe.xmp'
@@ -30,7 +38,7 @@ class PngScan(NamedTuple):
 
   Attributes:
     chunks: names and contents, without pixels and without damaged ones.
-    parts: begin and length of what a decoder needs: no texts, nothing that is damaged, nothing behind the end.
+    parts: begin and length of what a decoder needs: nothing beside the pixels, nothing behind the end.
     notes: what is wrong with it.
   """
 
@@ -65,7 +73,7 @@ def scan_png(path: Path, pixels: bool = False) -> PngScan:
           f'{path}: its texts are longer than {TEXT_LIMIT // 2**20} MB: save it without them'
         )
       whole = _take(file, path, name, length, scan, pixels)
-      if whole and name not in _TEXTS:
+      if whole and (name[:1].isupper() or name in (b'tRNS', *_OF_ANIMATIONS)):
         scan.parts.append((at, 12 + length))
       at = file.seek(at + 12 + length)
   if name == b'IEND':
@@ -112,7 +120,7 @@ def _take(
 
 
 def told(chunks: list[tuple[bytes, bytes]]) -> dict[str, bytes]:
-  """EXIF and XMP of a file, by Pillow's names."""
+  """EXIF and XMP of a file, by Pillow's names, that its decoder is not given."""
   info: dict[str, bytes] = {}
   for name, content in chunks:
     if name == b'eXIf':
@@ -126,11 +134,25 @@ def told(chunks: list[tuple[bytes, bytes]]) -> dict[str, bytes]:
   return info
 
 
+def colour_profile(chunks: list[tuple[bytes, bytes]]) -> bytes | None:
+  """The ICC profile; empty where it is damaged or longer than 64 MB, None where there is none."""
+  for name, content in chunks:
+    if name == b'iCCP':
+      at = content.find(b'\x00') + 1
+      return _unpacked(content[at + 1 :]) if content[at : at + 1] == b'\x00' else b''
+  return None
+
+
+def has_gain_map(chunks: list[tuple[bytes, bytes]]) -> bool:
+  """Whether there is one beside the picture."""
+  return any(name in _GAIN_MAPS for name, _ in chunks)
+
+
 def kept(chunks: list[tuple[bytes, bytes]], turned: bool) -> list[tuple[bytes, bytes]]:
-  """What holds for another picture, as it is: texts, resolution, EXIF, and what is marked as safe to copy.
+  """What holds for another picture, as it is: colour, texts, resolution, EXIF, and what is safe to copy.
 
   Left out are chunks that an editor must not copy: the time of the last change, a background, palettes and
-  their use, the number of significant bits. Colour is kept elsewhere.
+  their use, the number of significant bits. The profile is kept elsewhere.
 
   Args:
     chunks: of the file.
@@ -145,6 +167,9 @@ def kept(chunks: list[tuple[bytes, bytes]], turned: bool) -> list[tuple[bytes, b
       if content.startswith(_XMP + b'\x00'):
         content = edited_text(name, content, xmps.upright)
       every.append((name, content))
+    elif name in _COLOURS:
+      if len(content) == _COLOURS[name]:
+        every.append((name, content))
     elif name == b'pHYs' and len(content) == 9:
       every.append((name, content[4:8] + content[:4] + content[8:] if turned else content))
     elif name[:1].islower() and name[3:].islower() and name not in _OF_THE_SIZE:
@@ -189,15 +214,17 @@ def _text(name: bytes, content: bytes) -> tuple[bytes, bytes]:
     for _ in range(2):  # language, translated keyword
       at = content.find(b'\x00', at) + 1
   text = content[at:]
-  if packed:
-    try:
-      packer = zlib.decompressobj()
-      text = packer.decompress(text, TEXT_LIMIT)
-      if packer.unconsumed_tail or not packer.eof:
-        text = b''
-    except zlib.error:
-      text = b''
-  return content[:at], text
+  return content[:at], _unpacked(text) if packed else text
+
+
+def _unpacked(packed: bytes) -> bytes:
+  """What was compressed; nothing where it is damaged, or longer than 64 MB."""
+  packer = zlib.decompressobj()
+  try:
+    found = packer.decompress(packed, TEXT_LIMIT)
+  except zlib.error:
+    return b''
+  return found if packer.eof and not packer.unconsumed_tail else b''
 
 
 def _raw_exif(name: bytes, content: bytes) -> bytes:
@@ -210,3 +237,36 @@ def _raw_exif(name: bytes, content: bytes) -> bytes:
     return b''
   found = found.removeprefix(exifs.PREFIX)
   return found if found[:4] in (b'II*\x00', b'MM\x00*') else b''
+
+
+def packed_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+  """Chunks with their lengths and checksums, as they stand in a file."""
+  return b''.join(
+    struct.pack('>I', len(data))
+    + name
+    + data
+    + struct.pack('>I', zlib.crc32(data, zlib.crc32(name)))
+    for name, data in chunks
+  )
+
+
+def write_png16(
+  path: Path, pixels: np.ndarray, profile: bytes | None, more: list[tuple[bytes, bytes]]
+) -> None:
+  """A PNG file of 16 bits a channel with an ICC profile and further chunks."""
+  height, width, channels = pixels.shape
+  colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+  head = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 16, colour_type, 0, 0, 0)), *more]
+  if profile:
+    head.append((b'iCCP', b'ICC Profile\x00\x00' + zlib.compress(profile)))
+  with path.open('wb') as file:
+    file.write(PNG_SIGNATURE + packed_chunks(head))
+    packer = zlib.compressobj(6)
+    rows = max(1, 2**22 // (width * channels))
+    for top in range(0, height, rows):
+      part = pixels[top : top + rows].astype('>u2').view(np.uint8).reshape(-1, width, 2 * channels)
+      lines = np.ones((len(part), 1 + width * 2 * channels), np.uint8)  # 1: each less its left one
+      lines[:, 1:] = np.diff(part, axis=1, prepend=np.uint8(0)).reshape(len(part), -1)
+      if packed := packer.compress(lines):
+        file.write(packed_chunks([(b'IDAT', packed)]))
+    file.write(packed_chunks([(b'IDAT', packer.flush()), (b'IEND', b'')]))
