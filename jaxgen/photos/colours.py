@@ -9,9 +9,11 @@ from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts
 from jaxgen.photos.bmp import bmp_colour
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
-from jaxgen.photos.png import has_gain_map, scan_png
+from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map, scan_png
 from jaxgen.photos.tga import is_multiplied_tga
 from jaxgen.photos.tiff_pixels import extra_notes
+
+_PROFILE = b'ICC_PROFILE\0'  # what its segments in JPEG begin with
 
 
 def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -46,6 +48,9 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     notes += extra_notes(_tiff_extras(image))
   elif kind in ('JPEG', 'MPO'):
     notes += left_out(image)
+    stated = any(content.startswith(_PROFILE) for _, content in getattr(image, 'applist', ()))
+    if stated and not image.info.get('icc_profile'):
+      notes += (DAMAGED_PROFILE,)
   elif kind == 'PNG':
     notes += (GAIN_MAP,) if has_gain_map(scan_png(path).chunks) else ()
   return info, notes

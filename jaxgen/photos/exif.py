@@ -51,6 +51,16 @@ def upright(exif: bytes, turned: bool = False) -> bytes:
   return bytes(data)
 
 
+def is_readable(exif: bytes) -> bool:
+  """Whether there is a first directory."""
+  try:
+    found = Directories(exif.removeprefix(PREFIX))
+    found.read(found.first)
+  except ValueError:
+    return False
+  return not found.big
+
+
 def resized(exif: bytes, height: int, width: int) -> bytes:
   """EXIF that says the new size where it said the old one. Takes and returns it without the prefix."""
   data = bytearray(exif)

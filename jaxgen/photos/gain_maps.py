@@ -45,6 +45,7 @@ def without_further_pictures(xmp: bytes) -> bytes:
   names = rb'(?:' + _VIDEO + rb'|' + _OF_GAIN_MAPS + rb')'
   xmp = re.sub(rb'\s' + names + rb'\s*=\s*("[^"]*"|\'[^\']*\')', b'', xmp)
   xmp = re.sub(rb'<(' + names + rb')\b[^>]*?(?:/>|>.*?</\1>)', b'', xmp, flags=re.DOTALL)
+  xmp = re.sub(rb'\sxmlns:(?:hdrgm|HDRGainMap)\s*=\s*("[^"]*"|\'[^\']*\')', b'', xmp)
   if _CONTAINER in xmp:
     xmp = re.sub(rb'<(\w+:Directory)\b[^>]*?(?:/>|>.*?</\1>)', b'', xmp, flags=re.DOTALL)
   return xmp

@@ -17,6 +17,7 @@ from jaxgen.photos import xmp as xmps
 
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 TEXT_LIMIT = 64 * 2**20
+DAMAGED_PROFILE = 'its colour profile is damaged and is left out'
 _TEXTS = (b'tEXt', b'zTXt', b'iTXt')
 # What the picture cannot be drawn without; a chunk that the standard does not know is left to the decoder.
 _NEEDED = (b'IHDR', b'PLTE', b'IDAT', b'tRNS', b'IEND')

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from jaxgen.errors import DataError
+from jaxgen.photos import exif as exifs
 from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
 from jaxgen.photos.colours import is_multiplied, read_colours
@@ -70,7 +71,11 @@ def read_photo(path: Path) -> Photo:
       info['icc_profile'] = profile
     if 'xmp' in info:
       info['xmp'] = without_further_pictures(info['xmp'])
-    told = (*notes, *of_colours, *of_pixels)
+    exif = image.info.get('exif')
+    damaged = (
+      () if not exif or exifs.is_readable(exif) else ('its EXIF is damaged and is left out',)
+    )
+    told = (*notes, *of_colours, *of_pixels, *damaged)
     return _seen(Photo(turned(pixels, orientation), file_format(image), info, told))
 
 

@@ -42,7 +42,7 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
       notes += scan.notes
       if (profile := png.colour_profile(scan.chunks)) is not None:
         info |= {'icc_profile': profile} if profile else {}
-        notes += [] if profile else ['its colour profile is damaged and is left out']
+        notes += [] if profile else [png.DAMAGED_PROFILE]
     elif head[:3] == b'\xff\xd8\xff':
       broken = unended_jpeg(path)
       if broken:

@@ -128,7 +128,8 @@ def test_exif_after_the_pixels_of_a_png_is_found_without_decoding(tmp_path, monk
 def test_damaged_exif_costs_the_exif_and_not_the_picture(tmp_path, exif):
   Image.fromarray(smooth(6, 7, 3)).save(tmp_path / 'a.jpg', exif=exif)
   assert exif in (tmp_path / 'a.jpg').read_bytes()
-  check(tmp_path / 'a.jpg', 3, 8, 'JPEG')
+  photo = check(tmp_path / 'a.jpg', 3, 8, 'JPEG')
+  assert photo.notes == ('its EXIF is damaged and is left out',)
   assert read_photo(again(tmp_path / 'a.jpg')).pixels.shape == (6, 7, 3)
 
 

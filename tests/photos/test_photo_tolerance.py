@@ -277,3 +277,14 @@ def test_a_damaged_tag_of_a_tiff_is_not_told_by_a_library(tmp_path, caplog):
   path.write_bytes(tag_cases.tiff('<', pixels, {34665: (4, [999_999]), 34853: (4, [5])}))
   np.testing.assert_array_equal(read_photo(path).pixels, pixels)
   assert not caplog.records
+
+
+def test_a_profile_of_jpeg_that_lacks_a_part_is_told_of(tmp_path):
+  path = tmp_path / 'a.jpg'
+  Image.fromarray(smooth(6, 7, 3)).save(path, icc_profile=SRGB)
+  content = bytearray(path.read_bytes())
+  content[content.index(b'ICC_PROFILE\0') + 13] = 2  # the only one of two
+  path.write_bytes(content)
+  photo = read_photo(path)
+  assert photo.notes == ('its colour profile is damaged and is left out',)
+  assert 'icc_profile' not in photo.info
