@@ -1,6 +1,7 @@
 """Files that are not quite whole, where the picture is: read, and told of."""
 
 import io
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from jaxgen.errors import DataError
 from jaxgen.photos import gif, png
 from jaxgen.photos.pieces import Pieces
 from jaxgen.photos.unended import END, Unended, follow_codestream, unended_jpeg
+from jaxgen.photos.webp import unended_webp
 
 # In the place of what may be missing: ones, and no pattern.
 _TAILS = (b'\xff\x00' * 32, bytes((i * i * 37 + 11 * i + 90) % 251 for i in range(64)))
@@ -53,6 +55,9 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
       if tiles and tiles.whole and not tiles.ended:
         parts = [(0, tiles.end), END]
         notes.append('its end mark is missing')
+    elif head[:4] == b'RIFF' and (end := unended_webp(path)):
+      parts = [b'RIFF' + struct.pack('<I', end - 8), (8, end - 8)]
+      notes.append('its end is missing, and metadata with it')
     elif head[:4] == b'GIF8' and not gif.is_ended(path):
       notes.append('its end mark is missing')
     if parts:

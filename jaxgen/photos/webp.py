@@ -1,17 +1,35 @@
-"""What Pillow does not tell of WebP files."""
+"""What Pillow does not tell of WebP files, and where one ends that is cut off behind its pixels."""
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+
+_PICTURES = (b'VP8 ', b'VP8L')
 
 
 def is_lossless_webp(path: Path) -> bool:
   """Whether the first picture of a WebP file is stored without loss."""
+  return next((name for name, _ in _chunks(path) if name in _PICTURES), b'') == b'VP8L'
+
+
+def unended_webp(path: Path) -> int | None:
+  """Where the last whole chunk ends of a file that is shorter than it says; None for a damaged picture."""
+  size = path.stat().st_size
   with path.open('rb') as file:
-    file.seek(12)
+    (said,) = struct.unpack('<4xI', file.read(8).ljust(8, b'\0'))
+  whole = [(name, end) for name, end in _chunks(path) if end <= size]
+  if said + 8 <= size or not any(name in _PICTURES for name, _ in whole):
+    return None
+  return whole[-1][1]
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
+  """Name and end of each, whether it is whole or not."""
+  with path.open('rb') as file:
+    at = file.seek(12)
     while len(head := file.read(8)) == 8:
       name, length = struct.unpack('<4sI', head)
-      if name in (b'VP8 ', b'VP8L'):
-        return name == b'VP8L'
-      file.seek(length + length % 2, os.SEEK_CUR)
-  return False
+      at += 8 + length + length % 2
+      yield name, at
+      file.seek(at, os.SEEK_SET)

@@ -288,3 +288,22 @@ def test_a_profile_of_jpeg_that_lacks_a_part_is_told_of(tmp_path):
   photo = read_photo(path)
   assert photo.notes == ('its colour profile is damaged and is left out',)
   assert 'icc_profile' not in photo.info
+
+
+@pytest.mark.parametrize('lossless', [False, True])
+@pytest.mark.parametrize('channels', [3, 4])
+def test_a_webp_that_is_cut_off_behind_its_pixels_is_read(tmp_path, lossless, channels):
+  path, xmp = tmp_path / 'a.webp', b'<x:xmpmeta>a cat</x:xmpmeta>'
+  Image.fromarray(smooth(6, 7, channels)).save(
+    path, xmp=xmp, icc_profile=SRGB, lossless=lossless, quality=90
+  )
+  whole, content = read_photo(path), path.read_bytes()
+  for cut in (1, 12, 30):
+    path.write_bytes(content[:-cut])
+    photo = read_photo(path)
+    assert photo.notes == ('its end is missing, and metadata with it',)
+    assert photo.info == {k: v for k, v in whole.info.items() if k != 'xmp'}
+    np.testing.assert_array_equal(photo.pixels, whole.pixels)
+  path.write_bytes(content[: content.index(b'XMP ') - 9])
+  with pytest.raises(DataError, match='damaged'):
+    read_photo(path)
