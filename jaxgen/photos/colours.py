@@ -9,7 +9,7 @@ from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts
 from jaxgen.photos.bmp import bmp_colour
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
-from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map, scan_png
+from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map
 from jaxgen.photos.tga import is_multiplied_tga
 from jaxgen.photos.tiff_pixels import extra_notes
 
@@ -52,7 +52,7 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     if stated and not image.info.get('icc_profile'):
       notes += (DAMAGED_PROFILE,)
   elif kind == 'PNG':
-    notes += (GAIN_MAP,) if has_gain_map(scan_png(path).chunks) else ()
+    notes += (GAIN_MAP,) if has_gain_map(image.info['chunks']) else ()
   return info, notes
 
 

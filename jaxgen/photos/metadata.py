@@ -28,7 +28,7 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
   if kind == 'TIFF':
     return info | {'tags': tiff_tags.read_tags(path)}
   if kind == 'PNG':
-    return info | {'more': png.kept(png.scan_png(path).chunks, turned)}
+    return info | {'more': png.kept(image.info['chunks'], turned)}
   if kind == 'GIF':
     aspect, blocks = gif.read_blocks(path)
     return info | {'aspect': aspect, 'blocks': blocks}

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -120,9 +120,9 @@ def _take(
   return True
 
 
-def told(chunks: list[tuple[bytes, bytes]]) -> dict[str, bytes]:
-  """EXIF and XMP of a file, by Pillow's names, that its decoder is not given."""
-  info: dict[str, bytes] = {}
+def told(chunks: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+  """What a file's decoder is not given: EXIF and XMP by Pillow's names, and all chunks as `chunks`."""
+  info: dict[str, Any] = {'chunks': chunks}
   for name, content in chunks:
     if name == b'eXIf':
       info['exif'] = exifs.PREFIX + content.removeprefix(exifs.PREFIX)

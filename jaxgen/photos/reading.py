@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from jaxgen.errors import DataError
+from jaxgen.errors import DataError, first_line
 from jaxgen.photos import exif as exifs
 from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
@@ -163,9 +163,8 @@ def _opened(path: Path, notes: list[str]) -> Iterator[Any]:
 def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
   with opened(path, notes) as (file, info), Image.open(file) as image:
     image.info.update(info)
-    if (
-      image.format == 'TIFF'
-    ):  # its tag tells how it lies; Pillow would follow XMP as well, when it decodes
+    # A TIFF's tag tells how it lies; Pillow would follow XMP as well, when it decodes.
+    if image.format == 'TIFF':
       image.info.pop('xmp', None)
     yield image
 
@@ -192,7 +191,7 @@ def _deep_pixels(image: Image.Image, path: Path, channels: int) -> np.ndarray:
   """16-bit pixels; `image` is loaded afterwards."""
   raw = rawmode(image)
   if image.mode.startswith('I'):
-    twelve = rawmode(image) == 'I;12'
+    twelve = raw == 'I;12'
     image.load()
     pixels = as_array(image, image.mode).astype(np.uint16)
     pixels = full_range(pixels, 12) if twelve else pixels
@@ -230,10 +229,11 @@ def _orientation(image: Image.Image) -> int:
   if image.format == 'TIFF':
     return 1
   try:
-    exif = Image.Image.getexif(image)
     if image.format == 'AVIF':  # by the container alone, which Pillow puts into EXIF: not by XMP
       exif = Image.Exif()
       exif.load(image.info.get('exif', b''))
+    else:
+      exif = Image.Image.getexif(image)
     return int(exif.get(ExifTags.Base.Orientation, 1))
   except Exception:  # Pillow raises many kinds for damaged EXIF; the picture is whole
     return 1
@@ -266,10 +266,6 @@ def _told(path: Path) -> Iterator[None]:
       raise DataError(
         f'{path}: its compression needs a package to be read: pip install imagecodecs'
       ) from error
-    raise DataError(f'{path}: damaged, or not an image ({_first_line(error)})') from error
+    raise DataError(f'{path}: damaged, or not an image ({first_line(error)})') from error
   finally:
     Image.MAX_IMAGE_PIXELS, log.disabled = limit, silent
-
-
-def _first_line(error: Exception) -> str:
-  return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

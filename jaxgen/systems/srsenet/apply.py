@@ -6,7 +6,8 @@ Imports nothing heavy: what is wrong is told, and what is done already is found,
 import json
 import os
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -232,32 +233,16 @@ def upscale_file(
   Raises:
     UserError: it cannot be read or written, or the memory is too small.
   """
-  from jax.errors import JaxRuntimeError
-
-  try:
-    return _upscale_file(job, upscaler, options, missing, warn)
-  except (MemoryError, JaxRuntimeError) as error:
-    if isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error):
-      raise UserError(f'{job.source}: out of memory') from error
-    raise UserError(f'{job.source}: {first_line(error)}') from error
-
-
-def _upscale_file(
-  job: FileJob,
-  upscaler: 'Upscaler',
-  options: Options,
-  missing: Container[Path],
-  warn: Callable[[str], None],
-) -> str:
   began, sheet = time.monotonic(), sheet_path(job.target)
   times = job.source.stat()  # reading moves that of access
-  photo, written = read_photo(job.source), sheet
-  for note in photo.notes:
-    warn(f'warning: {job.source}: {note}')
-  if job.target in missing:
-    written = upscale_photo(photo, job.target, upscaler, options)
-  if options.sheet and sheet in missing:
-    _write_sheet(photo, job, int(options.scale))
+  with _told(job.source):
+    photo, written = read_photo(job.source), sheet
+    for note in photo.notes:
+      warn(f'warning: {job.source}: {note}')
+    if job.target in missing:
+      written = upscale_photo(photo, job.target, upscaler, options)
+    if options.sheet and sheet in missing:
+      _write_sheet(photo, job, int(options.scale))
   for path in (job.target, sheet) if options.keep_times else ():
     if path in missing:
       os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -270,6 +255,18 @@ def _upscale_file(
     f'wrote {written} ({width} x {height} at x{options.scale:g}{how}, '
     f'{time.monotonic() - began:.1f} s)'
   )
+
+
+@contextmanager
+def _told(source: Path) -> Iterator[None]:
+  """What the machine raises for a file that asks too much of it, as one line that names it."""
+  from jax.errors import JaxRuntimeError
+
+  try:
+    yield
+  except (MemoryError, JaxRuntimeError) as error:
+    ended = isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
+    raise UserError(f'{source}: {"out of memory" if ended else first_line(error)}') from error
 
 
 def check_writable(folder: Path) -> None:

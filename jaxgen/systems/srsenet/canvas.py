@@ -95,7 +95,7 @@ class Chunks(NamedTuple):
 
 
 class Pieces:
-  """The net's pieces for buffers of one length, each compiled once.
+  """The net's pieces, each compiled once for every length of buffers.
 
   Args:
     net: its modules.

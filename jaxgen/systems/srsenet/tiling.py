@@ -104,7 +104,7 @@ class Upscaler:
     names = {net.block_name(i) for i in range(net.num_blocks)}
     self._kernels = {name: block_kernels(variables['params'][name]) for name in names}
     self._chunks = Chunks.of(net.scale)
-    self._compile, self._compiled = compile, dict[int, Pieces]()
+    self._pieces = Pieces(net, compile, self._chunks)
     block = net.make_block()
     self._gate = compile(
       lambda p, total, count: block.apply({'params': p}, total[None] / count, method='gate')[0]
@@ -195,11 +195,6 @@ class Upscaler:
   def _grid(self, height: int, width: int) -> tuple[int, int]:
     return cells(height + 2 * self.border), cells(width + 2 * self.border)
 
-  def _pieces(self, length: int) -> Pieces:
-    if length not in self._compiled:
-      self._compiled[length] = Pieces(self.net, self._compile, self._chunks)
-    return self._compiled[length]
-
   def _tile_length(self, side: int) -> int:
     return max(SHORTEST, square(side) + self._chunks.largest + 2)
 
@@ -215,7 +210,7 @@ class Upscaler:
     """Every block over the whole image, the last layers tile by tile."""
     grid, count = luminance.grid, area(luminance.image)
     length = self._whole_length(*grid)
-    pieces = self._pieces(length)
+    pieces = self._pieces
     (tile,) = make_tiles(grid, luminance.spare, max(grid), 0)
     layout = tile.layout
     mask, kept = (
@@ -249,7 +244,7 @@ class Upscaler:
   def _streamed(self, luminance: Luminance, x: np.ndarray, excited: np.ndarray) -> None:
     """Fills x with the last block's output."""
     length, num_blocks = self._tile_length(self._block), self.net.num_blocks
-    pieces, image = self._pieces(length), luminance.image
+    pieces, image = self._pieces, luminance.image
     tiles = list(make_tiles(luminance.grid, luminance.spare, self._block, cells(BLOCK_RADIUS)))
     for tile in self.progress(tiles, 'features'):
       y, mask = tile.place(luminance, length), tile.mask(luminance, length)
@@ -292,7 +287,7 @@ class Upscaler:
     """A tile's own part of the output, [s h, s w], of features, luminance and a buffer of its mask."""
     length = self._tile_length(self._last)
     flat = tile.place(x, length), tile.place(y, length), mask
-    return self._image(tile, self._pieces(length).leave(self._params, *flat, tile.layout))
+    return self._image(tile, self._pieces.leave(self._params, *flat, tile.layout))
 
   def _image(self, tile: Tile, found: jax.Array) -> np.ndarray:
     """A tile's own part of what `Pieces.leave` gave, [s h, s w]."""
@@ -305,7 +300,7 @@ class Upscaler:
   def _sampled(self, luminance: Luminance, gates: np.ndarray) -> Iterator[Band]:
     """One pass over tiles with given gates [blocks, C]."""
     length, num = self._tile_length(self._trunk), self._tile_length(self._last)
-    pieces = self._pieces(length)
+    pieces = self._pieces
     work = jnp.zeros((length, CELL, CELL, self.net.features), self._dtype)
 
     def output(tile: Tile) -> np.ndarray:
@@ -365,7 +360,7 @@ class Upscaler:
     all_tiles = make_tiles(
       luminance.grid, luminance.spare, self._block, self._halo, luminance.image_cells
     )
-    tiles, pieces = spread(list(all_tiles), self._num_samples()), self._pieces(length)
+    tiles, pieces = spread(list(all_tiles), self._num_samples()), self._pieces
     masks = [(tile.mask(luminance, length), tile.kept(image, length)) for tile in tiles]
     xs = [
       pieces.enter(self._params, tile.place(luminance, length), mask, tile.layout)
