@@ -156,7 +156,7 @@ def without_key(fn):
   return lambda variables, x, key: fn(variables, x)
 
 
-# What else a trained model computes; srsenet's is exported as it stands (test_srsenet_portable).
+# What else a trained model computes; srsenet's is exported as it stands (test_srsenet_export).
 FUNCTIONS = {'comvae': comvae_functions, 'mmgan': mmgan_functions}
 
 
