@@ -71,7 +71,9 @@ def test_readme_names_only_subcommands_and_flags_that_exist():
     )
     return done.stdout.decode()
 
-  subcommands = re.findall(r'\n {4}([\w-]+)\s', help_of('-m', 'jaxgen.command.cli'))
+  text = help_of('-m', 'jaxgen')
+  assert text.startswith('usage: jaxgen ')
+  subcommands = re.findall(r'\n {4}([\w-]+)\s', text)
   assert set(re.findall(r'^jaxgen ([a-z][\w-]*)', commands('README.md'), re.MULTILINE)) <= set(
     subcommands
   )

@@ -82,6 +82,8 @@ def room(name):
   parts = name.split('.')
   if name == 'jaxgen.systems':
     return 'registry'
+  if name == 'jaxgen.__main__':  # the door to it, which Python looks for at the top
+    return 'command'
   if len(parts) > 1 and (PACKAGE / parts[1]).is_dir():
     return 'systems, commands.py' if parts[1:2] + parts[3:] == ['systems', 'commands'] else parts[1]
   return 'top'

@@ -116,7 +116,7 @@ print(json.dumps({'status': status, 'peak': peak * 1024}))
 def peak_memory(path, output, *more):
   """Bytes; the file is upscaled by two with sampled tiling by a narrow net."""
   weights = weight_files.save_weights(path.parent / 'x2.safetensors', trained_net(2))
-  command = [sys.executable, '-m', 'jaxgen.command.cli', 'upscale', path, '--weights', weights]
+  command = [sys.executable, '-m', 'jaxgen', 'upscale', path, '--weights', weights]
   command += ['--tiling', 'sampled', '--output', output, *more]
   found = subprocess.run(
     [sys.executable, '-c', MEASURED, *map(str, command)],
