@@ -224,13 +224,13 @@ def _write_sheet(
   from jaxgen.pictures import png
   from jaxgen.systems.mmgan import apply, sheets
 
-  names = run.trained.facts['set_names']
-  alpha = apply.make_inference(run.trained).alpha(run.trained.variables)
+  names, inference = run.trained.facts['set_names'], apply.make_inference(run.trained)
+  alpha = inference.alpha(run.trained.variables)
   if collection is not None:
     name, title = f'collection_{collection + 1}', sheets.collection_title(collection, alpha, names)
   else:
     k = component or 0
-    name, title = f'component_{k + 1}', sheets.component_title(k, alpha, names)
+    name, title = f'component_{k + 1}', sheets.component_title(k, alpha, inference)
   images = sheets.visible(np.concatenate([part.image for part in drawn]))
   file = run.workdir / 'samples' / f'{name}_{run.trained.step:06}.png'
   return png.write_image(file, sheets.sheet(images, title))

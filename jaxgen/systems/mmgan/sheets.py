@@ -9,7 +9,8 @@ import numpy as np
 from jaxgen.data.pixels import signed
 from jaxgen.pictures.grids import image_grid, titled
 from jaxgen.pictures.heat_map import Panel, heat_map
-from jaxgen.systems.mmgan import shares
+from jaxgen.systems.mmgan import regions, shares
+from jaxgen.systems.mmgan.config import is_learned
 from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.task import PyTree, Tools, name_key
 
@@ -59,26 +60,36 @@ def pictures(inference: Inference, variables: PyTree, tools: Tools) -> dict[str,
   alpha = inference.alpha(variables)
   facts = inference.facts
   sampler = Sampler(inference, variables, tools)
-  components = [sampler.of_component(k) for k in range(alpha.shape[1])]
-  collections = [sampler.of_collection(i) for i in range(alpha.shape[0])]
-  found = {
-    f'component_{k + 1}': sheet(images, component_title(k, alpha, facts['set_names']))
-    for k, images in enumerate(components)
-  }
-  titles = [collection_title(i, alpha, facts['set_names']) for i in range(alpha.shape[0])]
-  for i, (images, title) in enumerate(zip(collections, titles, strict=True)):
-    found[f'collection_{i + 1}'] = sheet(images, title)
-  rows = np.concatenate([s[: 2 * SHEET] for s in components])
-  scale = _scale(facts)
-  found['components'] = image_grid(rows, 2 * SHEET, scale=scale)
-  found['collections'] = np.concatenate(
-    [
-      titled(image_grid(images[: 4 * SHEET], 2 * SHEET, scale=scale), title)
-      for images, title in zip(collections, titles, strict=True)
-    ]
-  )
+  components = [
+    (component_title(k, alpha, inference), sampler.of_component(k)) for k in range(alpha.shape[1])
+  ]
+  collections = [
+    (collection_title(i, alpha, facts['set_names']), sampler.of_collection(i))
+    for i in range(alpha.shape[0])
+  ]
+  found = {}
+  for kind, lines, titles_and_images in (
+    ('component', 1, components),
+    ('collection', 2, collections),
+  ):
+    for j, (title, images) in enumerate(titles_and_images):
+      found[f'{kind}_{j + 1}'] = sheet(images, title)
+    found[f'{kind}s'] = _rows(titles_and_images, lines, _scale(facts))
   found['mixture'] = heat_map(mixture_panels(alpha, facts, inference.unlearned_mixture()))
   return found
+
+
+def _rows(
+  titles_and_images: Sequence[tuple[str, np.ndarray]], lines: int, scale: int
+) -> np.ndarray:
+  """Some lines of the images of each, [N, H, W] or [N, H, W, 3], below its title; uint8, see `image_grid`."""
+  columns = 2 * SHEET
+  return np.concatenate(
+    [
+      titled(image_grid(images[: lines * columns], columns, scale=scale), title)
+      for title, images in titles_and_images
+    ]
+  )
 
 
 def membership_sheet(
@@ -104,7 +115,7 @@ def membership_sheet(
       own[place] = visible(signed(image, 255)[None])[0]
     left, right = (image_grid(x, SHEET, scale=scale) for x in (made, own))
     gap = np.full((len(left), GAP, *left.shape[2:]), 255, np.uint8)
-    title = component_title(k, alpha, inference.facts['set_names'])
+    title = component_title(k, alpha, inference)
     rows.append(
       titled(
         np.concatenate([left, gap, right], axis=1), f'{title}    right: your images, surest first'
@@ -136,12 +147,25 @@ def sheet(images: np.ndarray, title: str) -> np.ndarray:
   return titled(image_grid(images, columns, scale=scale), title)
 
 
-def component_title(component: int, alpha: np.ndarray, names: Sequence[str]) -> str:
-  """A component and its share alpha [n, K] of each collection."""
+def component_title(component: int, alpha: np.ndarray, inference: Inference) -> str:
+  """A component, its region where that is known, and its share alpha [n, K] of each collection."""
+  names, region = inference.facts['set_names'], _region(component, inference)
   mixed = '  '.join(
     f'{name[-NAME:]} {a:.2f}' for name, a in zip(names, alpha[:, component], strict=True)
   )
-  return f'component {component + 1}:  {mixed}'
+  return f'component {component + 1}{region and f" ({region})"}:  {mixed}'
+
+
+def _region(component: int, inference: Inference) -> str:
+  """The region of a component and its classes, as 'r1: 0 1 2'; '' where the config does not settle it.
+
+  It does where the mixture is fixed, and where each component belongs to a group of collections.
+  """
+  config, sets = inference.config, inference.facts['set_classes']
+  if not sets or (is_learned(config) and config.model.mixture_support == 'all'):
+    return ''
+  classes = regions.region_classes(sets)[component]
+  return f'r{component + 1}: {" ".join(map(str, classes)) or "no class"}'
 
 
 def collection_title(collection: int, alpha: np.ndarray, names: Sequence[str]) -> str:

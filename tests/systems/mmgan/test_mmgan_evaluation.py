@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -90,6 +91,10 @@ def test_sampling_needs_no_data(trained, monkeypatch):
   monkeypatch.setattr('jaxgen.systems.mmgan.data.make_data', None)
   paths = inference.sample(trained, reporter=quiet())
   assert len(paths) == 8 and all(Image.open(p).width > 100 for p in paths)
+  # A row of each component, below its title.
+  rows = np.asarray(Image.open(trained / 'samples' / 'components_000004.png'))
+  titles = rows.reshape(3, 22 + 2 * 30, -1)[:, :22]
+  assert (titles.min((1, 2)) < 100).all() and (titles.mean((1, 2)) > 200).all()
 
 
 def test_memberships_of_files(trained, tmp_path, capsys):
@@ -265,6 +270,24 @@ def test_the_mixture_is_drawn_with_the_truth_where_it_is_known():
   np.testing.assert_array_equal(mixture.values, alpha)
   np.testing.assert_array_equal(known.values, truth)
   assert known.columns == ['r1', 'r2']
+
+
+@pytest.mark.parametrize(
+  ('variant', 'support', 'region'),
+  [
+    ('A_fixed', 'all', ' (r3: 3 4 5 6)'),
+    ('A_learned', 'groups', ' (r3: 3 4 5 6)'),
+    ('A_learned', 'all', ''),
+    ('A_from_truth', 'all', ''),
+  ],
+)
+def test_a_title_names_the_region_of_a_component_where_it_is_known(variant, support, region):
+  alpha = np.array([[0.6, 0.0, 0.4], [0.0, 0.7, 0.3]])
+  facts = {'set_names': ['set1', 'set2'], 'set_classes': [list(range(7)), list(range(3, 10))]}
+  model = SimpleNamespace(config=tiny(variant, model__mixture_support=support), facts=facts)
+  assert sheets.component_title(2, alpha, model) == f'component 3{region}:  set1 0.40  set2 0.30'
+  model.facts = {'set_names': ['cats', 'pets'], 'set_classes': None}
+  assert sheets.component_title(0, alpha, model) == 'component 1:  cats 0.60  pets 0.00'
 
 
 def test_the_classifier_learns(tmp_path):
