@@ -43,7 +43,8 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   """The contents of evaluation.json but for step and train_last_epoch. Shares are fractions.
 
   What needs labels is None for a person's own folders, whose distances are those of fixed random features;
-  what `tools.full` leaves out is None.
+  what is of a learned mixture is None where it is fixed, which is given and not estimated; what `tools.full`
+  leaves out is None.
   """
   facts, labelled = inference.facts, inference.facts['num_classes'] is not None
   alpha = inference.alpha(variables)
@@ -104,7 +105,7 @@ def _by_region(
     'component_accuracy': accuracy,
     'component_accuracy_mean': float(np.mean([a for a in accuracy if a is not None])),
     'mixture_accuracy': mixture_accuracy(shares, alpha, None if learned else assigned),
-    'mixture_error': mixture_error(alpha, truth, assigned),
+    'mixture_error': mixture_error(alpha, truth, assigned) if learned else None,
     'random_baseline': regions.random_baseline(truth),
     'regions': [None if r is None else f'r{r + 1}' for r in assigned],
   }

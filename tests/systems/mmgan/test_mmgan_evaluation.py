@@ -63,7 +63,7 @@ def test_training_ends_with_accuracies_sheets_and_a_heat_map(trained):
   assert found['random_baseline'] == 0.5
   assert found['components_in_use'] == 3
   np.testing.assert_allclose(found['mixture'], found['true_mixture'], rtol=1e-6)
-  assert found['mixture_error'] < 1e-6
+  assert found['mixture_error'] is None  # a fixed mixture is given, not estimated
   weights = np.sum(found['true_mixture'], 0) / 2
   np.testing.assert_allclose(
     found['mixture_accuracy'], found['component_accuracy'] @ weights, rtol=1e-6
@@ -217,6 +217,17 @@ def test_distances_of_too_few_images_are_left_out_by_name(caplog):
   )
   assert re.search(expected, caplog.text)
   assert evaluation.distances_of('cats', enough, enough)['fid'] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize('variant', ['A_fixed', 'A_learned', 'A_from_truth'])
+def test_only_a_mixture_that_is_learned_has_an_error(variant):
+  truth = [[0.6, 0.0, 0.4], [0.0, 0.6, 0.4]]
+  facts = {'set_classes': [list(range(7)), list(range(3, 10))], 'true_mixture': truth}
+  model, labels = SimpleNamespace(config=tiny(variant), facts=facts), np.array([[0], [9], [3]])
+  alpha = np.array(truth) + np.array([1e-8, 0, -1e-8])
+  _, found = evaluation._by_region(model, labels, alpha)
+  assert found['regions'] == ['r1', 'r2', 'r3'] and found['mixture_accuracy'] == pytest.approx(1)
+  assert found['mixture_error'] == (None if variant == 'A_fixed' else pytest.approx(1e-8, rel=1e-6))
 
 
 def test_an_evaluation_s_tables_name_the_features_of_distances():
