@@ -20,7 +20,7 @@ FORMATS = {
   'GIF': ('.gif',),
   'BMP': ('.bmp',),
   'DIB': ('.dib',),
-  'PPM': ('.pbm', '.pgm', '.ppm', '.pnm'),
+  'PPM': ('.pnm', '.pbm', '.pgm', '.ppm'),
   'TGA': ('.tga', '.icb', '.vda', '.vst'),
   'JPEG2000': ('.jp2', '.j2k', '.j2c', '.jpc', '.jpf', '.jpx'),
   'PCX': ('.pcx',),
@@ -169,3 +169,11 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def has_image_suffix(path: Path) -> bool:
   """Whether a file's name says that it is an image."""
   return path.suffix.lower() in SUFFIXES
+
+
+def is_named(path: Path, kind: str) -> bool:
+  """Whether the name of a file lets it hold a format, by Pillow's name: suffixes of no format say nothing."""
+  suffix, of_kind = path.suffix.lower(), FORMATS[kind]
+  if kind == 'JPEG':  # the first picture of an MPO file is one
+    of_kind += FORMATS['MPO']
+  return suffix in of_kind or suffix not in (*SUFFIXES, *FOREIGN)

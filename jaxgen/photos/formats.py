@@ -1,7 +1,9 @@
-"""Files that are not read here, named by how they begin, with what makes an image of them that is."""
+"""What a file is by how it begins: a format that is read here, or another, with what makes an image of it."""
 
 import struct
 from pathlib import Path
+
+from jaxgen.photos.bmp import DIB_HEADERS
 
 _HEAD = 600
 _DEVELOP = "develop it to TIFF or PNG, as darktable, RawTherapee and the camera's own program do"
@@ -31,6 +33,7 @@ _BRANDS = {
   b'msf1': ('an HEIF sequence', _HEIF),
   b'qt  ': ('a QuickTime video', _STILL),
 }
+_AVIF = {b'avif', b'avis'}
 # At the beginning of a file, the first that fits.
 _BEGINNINGS = (
   (b'\xff\x0a', 'JPEG XL', _JXL),
@@ -74,6 +77,51 @@ _BEGINNINGS = (
 )
 
 
+# Of what is read here, by Pillow's names. DIB files begin with the length of their header.
+_SIGNATURES = (
+  (b'\x89PNG\r\n\x1a\n', 'PNG'),
+  (b'\xff\xd8\xff', 'JPEG'),
+  (b'II*\0', 'TIFF'),
+  (b'MM\0*', 'TIFF'),
+  (b'II+\0', 'TIFF'),
+  (b'MM\0+', 'TIFF'),
+  (b'GIF8', 'GIF'),
+  (b'BM', 'BMP'),
+  *((n.to_bytes(4, 'little'), 'DIB') for n in DIB_HEADERS),
+  *((b'P%d' % n, 'PPM') for n in range(1, 7)),
+  (b'\0\0\0\x0cjP  ', 'JPEG2000'),
+  (b'\xff\x4f\xff\x51', 'JPEG2000'),
+  *((bytes((10, n)), 'PCX') for n in (0, 2, 3, 5)),
+  (b'\x01\xda', 'SGI'),
+)
+_TGA_END = b'TRUEVISION-XFILE.\0'
+
+
+def known_format(path: Path) -> str | None:
+  """The format of an image file by its signature, by Pillow's name; None where that tells of none read here.
+
+  It says nothing of whether the rest is whole. Old TGA files have no signature.
+  """
+  try:
+    if not path.is_file():  # a pipe would wait
+      return None
+    with path.open('rb') as file:
+      head = file.read(_HEAD)
+      for beginning, name in _SIGNATURES:
+        if head.startswith(beginning):
+          return name
+      if head[:4] == b'RIFF' and head[8:12] == b'WEBP':
+        return 'WEBP'
+      if head[4:8] == b'ftyp' and _brands(head).keys() & _AVIF:
+        return 'AVIF'
+      if file.seek(0, 2) > len(_TGA_END):
+        file.seek(-len(_TGA_END), 2)
+        return 'TGA' if file.read() == _TGA_END else None
+  except OSError:
+    pass
+  return None
+
+
 def foreign(path: Path) -> str | None:
   """What a file is and what to do with it, where its beginning tells; None where it does not.
 
@@ -99,10 +147,15 @@ def foreign(path: Path) -> str | None:
   return _of_text(head)
 
 
-def _of_brands(head: bytes) -> tuple[str, str]:
+def _brands(head: bytes) -> dict[bytes, None]:
+  """Of an ISO base media file, in order."""
   end = min(struct.unpack('>I', head[:4])[0], len(head))
-  brands = [head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))]
-  if set(brands) & {b'avif', b'avis'}:
+  return dict.fromkeys([head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))])
+
+
+def _of_brands(head: bytes) -> tuple[str, str]:
+  brands = _brands(head)
+  if brands.keys() & _AVIF:
     return '', ''
   # `mif1` is what all HEIF files have: what is inside stands beside it.
   for brand in sorted(brands, key=lambda x: x in (b'mif1', b'msf1')):

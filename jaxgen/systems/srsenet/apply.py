@@ -15,6 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen.data.image_files import FORMATS, is_named
 from jaxgen.errors import ConfigError, UserError, first_line
 from jaxgen.exchange.headers import read_about
 from jaxgen.files import temporary_beside
@@ -237,7 +238,7 @@ def upscale_file(
   times = job.source.stat()  # reading moves that of access
   with _told(job.source):
     photo, written = read_photo(job.source), sheet
-    for note in photo.notes:
+    for note in (*_of_name(job, photo.format), *photo.notes):
       warn(f'warning: {job.source}: {note}')
     if job.target in missing:
       written = upscale_photo(photo, job.target, upscaler, options)
@@ -255,6 +256,20 @@ def upscale_file(
     f'wrote {written} ({width} x {height} at x{options.scale:g}{how}, '
     f'{time.monotonic() - began:.1f} s)'
   )
+
+
+def _of_name(job: FileJob, kind: str) -> tuple[str, ...]:
+  """What is to be noted of a file whose name says another format than the one, by Pillow's name, in it.
+
+  Raises:
+    UserError: it could not be told from the file's beginning, so that its output would be named wrongly too.
+  """
+  if is_named(job.source, kind):
+    return ()
+  if is_named(job.target, kind):
+    return (f'holds {kind}, whatever its name says: it becomes {job.target.name}',)
+  suffix = FORMATS[kind][0]
+  raise UserError(f'{job.source}: holds {kind}, whatever its name says: rename it to *{suffix}')
 
 
 @contextmanager

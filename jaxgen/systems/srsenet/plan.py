@@ -1,13 +1,23 @@
 """What `jaxgen upscale` is to do: the files that a command line means, and where each result goes."""
 
+import contextlib
+import functools
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from jaxgen.data.image_files import Listing, has_image_suffix, sorted_files, visible_folders
+from jaxgen.data.image_files import (
+  FORMATS,
+  Listing,
+  has_image_suffix,
+  is_named,
+  sorted_files,
+  visible_folders,
+)
 from jaxgen.errors import ConfigError
+from jaxgen.photos.formats import known_format
 
 
 class FileJob(NamedTuple):
@@ -52,9 +62,9 @@ def make_plan(
   given, beside, missing = _given(inputs, output)
   files = {x.file.resolve() for x in given}
   jobs: dict[Path, FileJob] = {}
-  outputs = 0
+  outputs, by_stem = 0, functools.cache(_by_stem)
   for file, root, named in given:
-    original = _original(file)
+    original = _original(file, by_stem)
     if original and (not named or original.resolve() in files):
       outputs += 1
       continue
@@ -135,20 +145,41 @@ def _below(folder: Path, output: Path | None) -> Listing:
   return Listing(*([p for p in part if inside not in p.resolve().parents] for part in found))
 
 
-def _original(path: Path) -> Path | None:
+def _by_stem(folder: Path) -> dict[str, list[Path]]:
+  """What is in a folder, by its names without suffixes."""
+  found: dict[str, list[Path]] = {}
+  with contextlib.suppress(OSError):
+    for path in sorted(folder.iterdir()):
+      found.setdefault(path.stem, []).append(path)
+  return found
+
+
+def _original(path: Path, by_stem: Callable[[Path], dict[str, list[Path]]]) -> Path | None:
   """What an earlier run made a file of: `cat.png` of `cat_x4.png` beside it."""
   stem, mark, factor = path.stem.removesuffix('_sheet').rpartition('_x')
   if not mark or not factor.replace('.', '', 1).isdigit():
     return None
-  beside = [path.with_name(stem + path.suffix)]
-  if path.stem.endswith('_sheet'):
-    beside = [p for p in path.parent.glob(f'{glob.escape(stem)}.*') if has_image_suffix(p)]
-  return next((p for p in beside if p.is_file()), None)
+  same = path.with_name(stem + path.suffix)
+  is_sheet = path.stem.endswith('_sheet')
+  if not is_sheet and same.is_file():
+    return same
+  for other in by_stem(path.parent).get(stem, ()):
+    suffix = _written_suffix(other)
+    known = has_image_suffix(other) or suffix != other.suffix
+    if other.is_file() and (known if is_sheet else other != same and suffix == path.suffix):
+      return other
+  return None
+
+
+def _written_suffix(path: Path) -> str:
+  """The suffix of what is written for a file: its own, or the right one where that says another format."""
+  kind = known_format(path)
+  return path.suffix if kind is None or is_named(path, kind) else FORMATS[kind][0]
 
 
 def _target(path: Path, root: Path, output: Path | None, scale: float) -> Path:
   folder = path.parent if output is None else output / path.parent.relative_to(root)
-  return folder / f'{path.stem}_x{scale:g}{path.suffix}'
+  return folder / f'{path.stem}_x{scale:g}{_written_suffix(path)}'
 
 
 def sheet_path(target: Path) -> Path:
