@@ -15,15 +15,37 @@ def temporary_beside(path: Path) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-  """Writes a file complete or not at all: under a temporary name, then renamed."""
-  path.parent.mkdir(parents=True, exist_ok=True)
+  """Writes a file complete or not at all: under a temporary name, then renamed.
+
+  Raises:
+    OSError: it cannot be written; its `filename` is `path`, whatever the system was about to do.
+  """
   temporary = temporary_beside(path)
   try:
-    temporary.write_bytes(content)
-    temporary.replace(path)
-  finally:
-    temporary.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+      temporary.write_bytes(content)
+      temporary.replace(path)
+    finally:
+      temporary.unlink(missing_ok=True)
+  except OSError as error:
+    if error.errno is None:
+      raise
+    raise OSError(error.errno, in_the_way(path.parent) or error.strerror, str(path)) from error
   return path
+
+
+def in_the_way(folder: Path) -> str:
+  """What to say of the file that stands where a folder is to be, or one above it; '' where nothing does."""
+  for place in (folder, *folder.parents):
+    if os.path.lexists(place):
+      return '' if place.is_dir() else f'{place} is a file: name a folder in its place'
+  return ''
+
+
+def is_pattern(name: str) -> bool:
+  """Whether a name has the signs of a pattern, as shells expand them."""
+  return any(sign in name for sign in '*?[')
 
 
 def write_json(path: Path, values: Any) -> Path:

@@ -24,6 +24,19 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
   assert [p.name for p in tmp_path.iterdir()] == ['a.json']
 
 
+@pytest.mark.parametrize(
+  ('place', 'why'),
+  [('folder', 'Is a directory'), ('file/below', '/file is a file: name a folder in its place')],
+)
+def test_what_cannot_be_written_is_named_and_not_the_temporary_file(tmp_path, place, why):
+  (tmp_path / 'folder').mkdir()
+  (tmp_path / 'file').touch()
+  with pytest.raises(OSError, match=f'{why}.*{place}') as told:
+    files.write_bytes(tmp_path / place, b'x')
+  assert told.value.filename == str(tmp_path / place)
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['file', 'folder']
+
+
 def test_a_name_that_utf8_cannot_write_is_refused():
   files.check_name(Path('mädchen'))
   with pytest.raises(UserError, match=r'r\\udcfc: the locale cannot name this folder in UTF-8'):

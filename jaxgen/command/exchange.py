@@ -3,7 +3,7 @@
 import argparse
 
 from jaxgen import config as configs
-from jaxgen.command.arguments import add_workdir, path, workdir
+from jaxgen.command.arguments import add_workdir, check_file, path, workdir
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
 from jaxgen.errors import ConfigError
@@ -28,8 +28,7 @@ def _export(args: argparse.Namespace) -> None:
   if source.is_file():
     default, card = source.with_suffix(suffix), weight_files.load_card(source)
   target = args.output or default
-  if target.is_dir():
-    raise ConfigError(f'--output={target} is a folder: name a file, as {target / default.name}')
+  check_file('--output', target, default.name)
   if target.exists() and target.resolve() == source.resolve():
     raise ConfigError(f'{source} would be written over itself: name another file with --output')
   with interruptible():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgen.errors import ConfigError
 from jaxgen.words import counted
 
 # What `jaxgen.photos` reads and writes, by Pillow's name of the format.
@@ -169,6 +170,18 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def has_image_suffix(path: Path) -> bool:
   """Whether a file's name says that it is an image."""
   return path.suffix.lower() in SUFFIXES
+
+
+def check_folder_name(option: str, folder: Path) -> None:
+  """Refuses what a person may have thought to be a file where an option names a folder.
+
+  Raises:
+    ConfigError: the folder is not there yet, and has the name of an image.
+  """
+  if has_image_suffix(folder) and not folder.is_dir():
+    raise ConfigError(
+      f'{option}={folder} names a folder, and this is the name of an image: leave {folder.suffix} out'
+    )
 
 
 def is_named(path: Path, kind: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxgen.errors import DataError
+from jaxgen.files import is_pattern
 from jaxgen.photos.checks import rawmode
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
@@ -42,7 +43,8 @@ def load_image(
         upright = Image.alpha_composite(below, upright.convert('RGBA'))
       return convert(upright)
   except FileNotFoundError as error:
-    raise DataError(f'{path}: no such file') from error
+    more = ' (a pattern that the shell left as it is: nothing matches it, or it is in quotes)'
+    raise DataError(f'{path}: no such file{more * is_pattern(str(path))}') from error
   except IsADirectoryError as error:
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
   except UnidentifiedImageError as error:

@@ -111,7 +111,9 @@ def _first_readable(workdir: Path, step: Step, read: Callable[[Path, int], Any])
   """`read(folder, step)` of the asked step, or of the newest that can be read."""
   steps = saved_steps(workdir)
   if not steps:
-    raise CheckpointError(f'{workdir} has no checkpoint: train there first')
+    there = '' if workdir.exists() else ' (there is no such folder)'
+    why = 'it is a file' if workdir.is_file() else f'train there first{there}'
+    raise CheckpointError(f'{workdir} has no checkpoint: {why}')
   if step == BEST:
     step, _ = best_step(workdir, read_items(workdir)[1])
   if step is not None and step not in steps:

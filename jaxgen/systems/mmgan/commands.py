@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import add_images, add_workdir
+from jaxgen.command.arguments import add_images, add_workdir, check_file, check_folder
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.commands import Command, Extension
 from jaxgen.command.opening import opened, tell_failed
+from jaxgen.data.image_files import check_folder_name
 from jaxgen.errors import ConfigError
 from jaxgen.words import counted
 
@@ -42,6 +43,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _memberships(args: argparse.Namespace) -> None:
   if args.sheet and args.sheet.suffix.lower() != '.png':
     raise ConfigError(f'--sheet={args.sheet}: name a .png file')
+  if args.sheet:
+    check_file('--sheet', args.sheet)
   with opened(args, 'mmgan', 'has no memberships') as run:
     from jaxgen.systems.mmgan import given
 
@@ -185,8 +188,9 @@ def _sample(args: argparse.Namespace) -> None:
     raise ConfigError('--count must be above 0, and --seed 0 or more and below 2^32')
   if not args.output and count > LARGEST_SHEET:
     raise ConfigError(f'--count above {LARGEST_SHEET} needs --output DIR, not a sheet')
-  if args.output and args.output.exists() and not args.output.is_dir():
-    raise ConfigError(f'--output={args.output} is a file: name a folder')
+  if args.output:
+    check_folder('--output', args.output)
+    check_folder_name('--output', args.output)
   with opened(args, 'mmgan', 'has no collections and no components') as run:
     from jaxgen.systems.mmgan import apply
 

@@ -61,7 +61,7 @@ def _folder(name: str) -> Group:
     parts.append(counted(len(lost), 'link to nothing', 'links to nothing'))
   skipped = ' and '.join(parts)
   if not images:
-    raise DataError(f'{name} holds no image ({", ".join(SUFFIXES)}){skipped and "; " + skipped}')
+    raise DataError(f'{name} holds no image ({", ".join(SUFFIXES)}); {skipped or "no file at all"}')
   return Group(name, [str(path) for path in images], skipped)
 
 

@@ -18,7 +18,7 @@ from jaxgen import config as configs
 from jaxgen.data.image_files import FORMATS, is_named
 from jaxgen.errors import ConfigError, UserError, first_line
 from jaxgen.exchange.headers import read_about
-from jaxgen.files import temporary_beside
+from jaxgen.files import in_the_way, temporary_beside
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo
 from jaxgen.pictures.png import write_image
 from jaxgen.systems.srsenet.config import MAX_SCALE
@@ -296,7 +296,8 @@ def check_writable(folder: Path) -> None:
     probe.write_bytes(b'')
     probe.unlink()
   except OSError as error:
-    raise UserError(f'cannot write to {folder}: {error.strerror or error}') from error
+    why = in_the_way(folder) or error.strerror or error
+    raise UserError(f'cannot write to {folder}: {why}') from error
 
 
 def check_config(config: ConfigDict, scale: float, name: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jaxgen.errors import UserError
+from jaxgen.files import is_pattern
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.outputs import missing_outputs
@@ -83,7 +84,8 @@ def run(plan: Plan, options: apply.Options, tally: Tally, host: Host) -> None:
     host.warn(f'error: {reason}')
 
   for name in plan.missing:
-    fail(f'{name}: no such file or folder')
+    more = ', and nothing matches it as a pattern' if is_pattern(name) else ''
+    fail(f'{name}: no such file or folder{more}')
   upscaler = None
   for number, (job, size, missing) in _waiting(plan, options, tally, fail, host.check):
     upscaler = upscaler or host.make_upscaler()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jaxgen.command.arguments import add_step, path
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
+from jaxgen.data.image_files import FORMATS, check_folder_name
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.words import counted
 
@@ -57,6 +58,8 @@ def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
   if args.memory < 1 or not 1 <= args.quality <= 100:
     raise ConfigError('--memory must be above 0 and --quality from 1 to 100')
+  if args.output:
+    check_folder_name('--output', args.output)
   if args.sheet and args.scale is not None and not args.scale.is_integer():
     raise ConfigError('--sheet needs a whole --scale')
   if args.step is not None and not (args.weights and args.weights.is_dir()):
@@ -129,10 +132,10 @@ def _load(weights: Path, step: int | str | None) -> 'Trained':
 def _check_any(plan: 'Plan') -> None:
   """Raises UserError where there is no image, and says what there is instead."""
   if not (plan.jobs or plan.outputs or plan.missing):
-    from jaxgen.data.image_files import FORMATS
-
-    found = '; '.join([counted(len(plan.beside.others), 'other file'), *plan.beside.told])
-    raise UserError(f'no image found ({found}). Images are {", ".join(FORMATS)}')
+    others = len(plan.beside.others)
+    found = [counted(others, 'other file')] if others else []
+    found = [*found, *plan.beside.told] or ['no file at all']
+    raise UserError(f'no image found ({"; ".join(found)}). Images are {", ".join(FORMATS)}')
 
 
 def _work(

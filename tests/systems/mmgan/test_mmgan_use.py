@@ -131,6 +131,8 @@ def test_sample_draws_one_collection_or_component(run, tmp_path, capsys):
     (['--component=1', '--count=0'], '--count must be above 0'),
     (['--component=1', '--count=2000'], 'needs --output DIR'),
     (['--component=1', f'--output={__file__}'], 'is a file: name a folder'),
+    (['--component=1', f'--output={__file__}/x'], f'/x: {__file__} is a file: name a folder'),
+    (['--component=1', '--output=x.png'], 'this is the name of an image: leave .png out'),
   ],
 )
 def test_samples_that_cannot_be_are_refused(run, options, message, capsys):
@@ -200,10 +202,20 @@ def test_memberships_explain_components_in_a_table_and_a_sheet(run, folders, cap
   assert '1 of 6 images could not be read' in err
   assert Image.open(sheet).width > 900
   assert cli.main(['memberships', str(run), a, '--sheet=sheet.jpg']) == 2
+  for place, why in (('x.png', 'is a folder: name a file'), ('sheet.png/y.png', 'is a file: name')):
+    (folders / 'x.png').mkdir(exist_ok=True)
+    assert cli.main(['memberships', str(run), a, f'--sheet={folders / place}']) == 2
+    out, err = capsys.readouterr()
+    assert why in err and not out  # before any work
   (folders / 'none').mkdir()
   (folders / 'none' / '.x.png').write_bytes(b'')
   assert cli.main(['memberships', str(run), str(folders / 'none')]) == 1
   assert re.search(r'none holds no image \(.png, .*\); 1 hidden file', capsys.readouterr().err)
+  (folders / 'none' / '.x.png').unlink()
+  assert cli.main(['memberships', str(run), str(folders / 'none')]) == 1
+  assert 'bw); no file at all\n' in capsys.readouterr().err
+  assert cli.main(['memberships', str(run), f'{folders}/no*.png']) == 1
+  assert 'no*.png: no such file (a pattern that the shell left as it is' in capsys.readouterr().err
 
 
 def test_summaries_and_the_surest_images():

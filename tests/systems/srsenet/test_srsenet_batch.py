@@ -145,6 +145,21 @@ def test_pictures_that_cannot_be_read_are_told_by_kind(upscale, tmp_path, capsys
   assert capsys.readouterr().err.startswith(f'error: no image found (1 other file; {said}). Images')
 
 
+def test_an_output_that_is_named_as_an_image_is_refused(upscale, tmp_path, capsys):
+  path = save(tmp_path / 'a.png', smooth(6, 5))
+  assert upscale(path, '--output', tmp_path / 'b.PNG') == 2
+  assert 'b.PNG names a folder, and this is the name of an image' in capsys.readouterr().err
+  assert tree(tmp_path) == ['a.png']
+  (tmp_path / 'c.png').mkdir()
+  assert upscale(path, '--output', tmp_path / 'c.png') == 0
+
+
+def test_an_empty_folder_is_told(upscale, tmp_path, capsys):
+  (tmp_path / 'empty').mkdir()
+  assert upscale(tmp_path / 'empty') == 1
+  assert 'error: no image found (no file at all). Images are PNG' in capsys.readouterr().err
+
+
 def test_linked_folders_are_upscaled_once(upscale, tmp_path, monkeypatch):
   save(tmp_path / 'away' / 'a.png', smooth(6, 5))
   (tmp_path / 'in').mkdir()

@@ -131,8 +131,8 @@ def test_what_is_named_and_is_no_image_or_nothing_has_failed(upscale, tmp_path, 
   assert upscale(*inputs) == 1
   assert tree(tmp_path) == ['a.png', 'a_x4.png', 'notes.txt']
   err = capsys.readouterr().err
-  assert f'{tmp_path}/none.png: no such file or folder' in err
-  assert f'{tmp_path}/*.none: no such file or folder' in err
+  assert f'{tmp_path}/none.png: no such file or folder\n' in err
+  assert f'{tmp_path}/*.none: no such file or folder, and nothing matches it as a pattern' in err
   assert f'{tmp_path}/notes.txt: ' in err
   assert '3 of 4 failed' in err
 
@@ -285,6 +285,7 @@ def test_an_output_folder_that_cannot_be_is_told_before_any_work(
   assert upscale(path, '--output', tmp_path / output) == 1
   err = capsys.readouterr().err
   assert err.startswith(f'error: cannot write to {tmp_path}/{output}: ')
+  assert f' {tmp_path}/file is a file: name a folder' in err
   assert err.count('\n') == 1
 
 
