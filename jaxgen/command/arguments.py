@@ -102,7 +102,7 @@ def check_file(option: str, file: Path, example: str = '') -> None:
 
 
 def workdir(text: str) -> Path:
-  """The folder of a run, whose name must be one that checkpoints can be read from."""
+  """The folder of a run, or an exported file, whose name must be one that checkpoints can be read from."""
   folder = path(text)
   try:
     files.check_name(folder)
@@ -127,7 +127,10 @@ def step(text: str) -> int | str:
 def add_workdir(parser: argparse.ArgumentParser) -> None:
   """WORKDIR and --step."""
   parser.add_argument(
-    'workdir', metavar='WORKDIR', type=workdir, help='the folder of a trained run'
+    'workdir',
+    metavar='WORKDIR',
+    type=workdir,
+    help='the folder of a trained run, or a .safetensors file of jaxgen export',
   )
   add_step(parser)
 

@@ -57,7 +57,7 @@ def _import_torch(args: argparse.Namespace) -> None:
 EXPORT = Command(
   'export',
   'a trained run as one file for other programs',
-  'safetensors: weights, config and facts, for upscale --weights and for load() of jaxgen.run.loading. '
+  'safetensors: weights, config and facts; commands take it in place of WORKDIR, upscale as --weights. '
   "stablehlo: a program with its weights inside, for jax.export.deserialize; the system's page says what "
   'goes in.',
   _add_export,

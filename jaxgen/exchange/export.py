@@ -7,12 +7,12 @@ from jax import export
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
-from jaxgen.exchange.weight_files import save_weights
+from jaxgen.exchange.weight_files import SUFFIX, save_weights
 from jaxgen.files import write_bytes
 from jaxgen.task import Trained
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
-SUFFIXES = {'stablehlo': '.stablehlo', 'safetensors': '.safetensors'}
+SUFFIXES = {'stablehlo': '.stablehlo', 'safetensors': SUFFIX}
 
 
 def stablehlo(trained: Trained) -> bytes:

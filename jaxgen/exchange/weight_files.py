@@ -16,7 +16,8 @@ from jaxgen.exchange.headers import KEY, read_about
 from jaxgen.files import write_bytes
 from jaxgen.task import Trained
 
-FILE = 'weights.safetensors'
+SUFFIX = '.safetensors'
+FILE = f'weights{SUFFIX}'
 
 
 def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = None) -> Path:

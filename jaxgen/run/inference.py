@@ -1,4 +1,7 @@
-"""Using a trained run: loading it, evaluating it, drawing its samples. Its training is never touched."""
+"""Using a trained run: loading it, evaluating it, drawing its samples. Its training is never touched.
+
+What takes the folder of a run takes a file of `jaxgen export` too.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from jaxgen.run import devices as dev
 from jaxgen.run import loading, processes, results
 from jaxgen.run.tools import make_tools, prepare_precision
 from jaxgen.run.training import trained_asset
-from jaxgen.run.workdir import refuse, required_config, same_facts, saved_config
+from jaxgen.run.workdir import refuse, required_config, results_folder, same_facts, saved_config
 from jaxgen.task import Task, Tools, Trained
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.terminal.signals import Stopped, StopSignals
@@ -23,14 +26,14 @@ class Opened(NamedTuple):
   """A trained run, ready for inference.
 
   Attributes:
-    workdir: its folder.
+    folder: where its results go.
     trained: config, facts, exported variables, step.
     task: pure functions.
     tools: lent by the host.
     reporter: talks to a person.
   """
 
-  workdir: Path
+  folder: Path
   trained: Trained
   task: Task
   tools: Tools
@@ -43,7 +46,7 @@ def evaluate(
   """Computes every figure of a trained run and writes evaluation.json.
 
   Args:
-    workdir: the run's folder.
+    workdir: the run's folder, or an exported file.
     step: a saved step, or 'best'; the newest by default.
     given: the config as the user gives it now; eval.* and data.dir are taken from it.
     reporter: talks to a person.
@@ -61,7 +64,7 @@ def evaluate(
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
     figures.pop('left_out', None)
     return results.write_evaluation(
-      workdir, figures, opened.trained.step, opened.trained.facts, opened.reporter
+      opened.folder, figures, opened.trained.step, opened.trained.facts, opened.reporter
     )
 
 
@@ -72,7 +75,9 @@ def sample(
   with _stoppable(reporter) as (reporter, signals):
     opened = open_run(workdir, step, given, reporter, signals)
     trained = opened.trained
-    paths = results.draw(workdir, opened.task, trained.variables, None, opened.tools, trained.step)
+    paths = results.draw(
+      opened.folder, opened.task, trained.variables, None, opened.tools, trained.step
+    )
     results.say_paths(opened.reporter, paths)
     return paths
 
@@ -140,7 +145,7 @@ def open_run(
   reporter: Reporter | None = None,
   signals: StopSignals | None = None,
 ) -> Opened:
-  """Loads a trained run for inference; never writes.
+  """Loads a trained run, or an exported file, for inference; never writes.
 
   Raises:
     CheckpointError: nothing to load.
@@ -168,9 +173,8 @@ def open_run(
     full=True,
   )
   variables = dev.replicate(devices, trained.variables)
-  return Opened(
-    workdir, trained._replace(config=config, variables=variables), task, tools, reporter
-  )
+  trained = trained._replace(config=config, variables=variables)
+  return Opened(results_folder(workdir), trained, task, tools, reporter)
 
 
 def load(path: Path, step: int | str | None = None) -> Trained:

@@ -59,7 +59,7 @@ def read_items(workdir: Path, step: Step = None) -> tuple[int, ConfigDict, dict[
 
 def weights_file(path: Path) -> Path | None:
   """The safetensors file that a path stands for; None for the folder of a run."""
-  if path.suffix == '.safetensors':
+  if path.suffix == weight_files.SUFFIX:
     return path
   imported = path / weight_files.FILE
   return imported if imported.is_file() and not saved_steps(path) else None

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen import files
 from jaxgen.errors import CheckpointError, ConfigError, UserError
+from jaxgen.exchange import headers, weight_files
 from jaxgen.run import loading, processes
 
 # What may differ between the processes of a job.
@@ -73,13 +74,38 @@ def saved_config(workdir: Path) -> ConfigDict | None:
 
 
 def required_config(workdir: Path) -> ConfigDict:
-  """The config of the run in a folder; CheckpointError where there is none."""
+  """The config of the run in a folder, or of an exported file; CheckpointError where there is none."""
+  if is_exported(workdir):
+    return _exported_config(workdir)
   saved = saved_config(workdir)
   if saved is None:
-    why = 'it is a file' if workdir.is_file() else 'it has no config.json'
+    why = 'it has no config.json'
+    if workdir.is_file():
+      why = 'it is a file. Name the folder of a run, or the .safetensors file that jaxgen export makes of one'
     there = '' if workdir.exists() else ' (there is no such folder)'
     raise CheckpointError(f'{workdir} is not a run: {why}{there}')
   return saved
+
+
+def is_exported(path: Path) -> bool:
+  """Whether a path names an exported file, which need not be there, and not the folder of a run."""
+  return path.suffix == weight_files.SUFFIX and not path.is_dir()
+
+
+def _exported_config(file: Path) -> ConfigDict:
+  config = headers.read_about(file).config
+  try:
+    configs.check_keys(config)
+  except ConfigError as error:
+    raise CheckpointError(
+      f'{file} is of another version of jaxgen ({error}): export its run anew'
+    ) from error
+  return config
+
+
+def results_folder(workdir: Path) -> Path:
+  """Where evaluation.json and samples/ go: the folder of a run itself, of an exported file one beside it."""
+  return workdir.with_name(f'{workdir.stem}_results') if is_exported(workdir) else workdir
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:

@@ -140,10 +140,16 @@ def test_a_folder_that_is_no_run_is_told(command, tmp_path, capsys):
   assert files(tmp_path) == {}
   assert cli.main([command, str(tmp_path / 'none'), *more]) == 1
   assert '(there is no such folder)' in capsys.readouterr().err
-  file = tmp_path / 'run.safetensors'
+  file, exported = tmp_path / 'run.stablehlo', tmp_path / 'run.safetensors'
   file.touch()
   assert cli.main([command, str(file), *more]) == 1
-  assert f'{file} is not a run: it is a file' in capsys.readouterr().err
+  assert f'{file} is not a run: it is a file. Name the folder' in capsys.readouterr().err
+  assert cli.main([command, str(exported), *more]) == 1
+  assert f'{exported}: no such file' in capsys.readouterr().err
+  exported.touch()
+  assert cli.main([command, str(exported), *more]) == 1
+  assert f'{exported} is damaged, or not a safetensors file' in capsys.readouterr().err
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['run.safetensors', 'run.stablehlo']
 
 
 def test_a_step_that_was_not_saved_is_told_with_those_that_were(trained, capsys):

@@ -1,12 +1,14 @@
-"""What the folder of a run says of itself, where its files are not what they should be."""
+"""What the folder of a run, or an exported file, says of itself, where it is not what it should be too."""
 
 import json
 
 import pytest
+from helpers import quiet, train
 
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError
-from jaxgen.run import workdir
+from jaxgen.exchange import weight_files
+from jaxgen.run import inference, loading, workdir
 
 
 def saved(**values):
@@ -58,3 +60,22 @@ def test_the_saved_config_is_the_one_that_was_written(tmp_path):
   config = configs.load('srsenet')
   workdir.write_config(tmp_path, config)
   assert configs.differing(workdir.saved_config(tmp_path), config, free=()) == []
+
+
+def test_evaluate_and_sample_take_an_exported_file(toy, tmp_path):
+  run, file = tmp_path / 'run', tmp_path / 'of.run.safetensors'
+  train(toy(num_steps=4), run)
+  weight_files.save_weights(file, loading.load(run))
+  expected = {**inference.evaluate(run, reporter=quiet()), 'train_last_epoch': None}
+  assert inference.evaluate(file, reporter=quiet()) == expected
+  drawn = inference.sample(run, reporter=quiet())
+  results = tmp_path / 'of.run_results'
+  assert inference.sample(file, reporter=quiet()) == [results / 'samples' / x.name for x in drawn]
+  assert json.loads((results / 'evaluation.json').read_text()) == expected
+  given = inference.with_overrides(file, ['eval.batch_size=4'])
+  assert given.eval.batch_size == 4 != loading.load(file).config.eval.batch_size
+  old = loading.load(file)
+  with old.config.unlocked():
+    del old.config.seed
+  with pytest.raises(CheckpointError, match=r'of another version .*config\.seed is missing'):
+    inference.evaluate(weight_files.save_weights(file, old), reporter=quiet())

@@ -130,7 +130,7 @@ def _print_tables(
   run.reporter.table(*report.components(alpha, names, moved))
   if not moved:
     run.reporter.say(f'NOTE: {shares.NOT_MOVED}.')
-  drawn = run.workdir / 'samples' / f'components_{run.trained.step:06}.png'
+  drawn = run.folder / 'samples' / f'components_{run.trained.step:06}.png'
   where = drawn if drawn.is_file() else '--sheet FILE.png draws them'
   run.reporter.say(f'what they look like: {args.sheet or where}')
   listed = [group for group in groups if group.folder is None or args.each]
@@ -236,7 +236,7 @@ def _write_sheet(
     k = component or 0
     name, title = f'component_{k + 1}', sheets.component_title(k, alpha, inference)
   images = sheets.visible(np.concatenate([part.image for part in drawn]))
-  file = run.workdir / 'samples' / f'{name}_{run.trained.step:06}.png'
+  file = run.folder / 'samples' / f'{name}_{run.trained.step:06}.png'
   return png.write_image(file, sheets.sheet(images, title))
 
 

@@ -191,6 +191,19 @@ def test_memberships_sum_folders_up_in_batches_of_one_shape(run, opened, folders
     np.testing.assert_allclose(x.component, by_name[str(folders / 'b' / f'{j}.png')], atol=1e-6)
 
 
+def test_an_exported_file_says_and_draws_what_its_run_does(run, folders, capsys):
+  file = folders / 'pets.safetensors'
+  assert cli.main(['export', str(run), f'--output={file}']) == 0
+  a, drawn, found = str(folders / 'a'), 'samples/collection_1_000007.png', []
+  for place, results in ((run, run), (file, folders / 'pets_results')):
+    assert cli.main(['sample', str(place), '--collection=cats', '--count=9']) == 0
+    assert f'wrote {results}/{drawn}' in capsys.readouterr().out
+    assert cli.main(['memberships', str(place), a, '--json']) == 0
+    found.append(capsys.readouterr().out)
+  assert found[0] == found[1] and found[0].count('\n') == 6
+  assert (folders / 'pets_results' / drawn).read_bytes() == (run / drawn).read_bytes()
+
+
 def test_memberships_explain_components_in_a_table_and_a_sheet(run, folders, capsys):
   a, sheet = str(folders / 'a'), folders / 'sheet.png'
   (folders / 'a' / 'torn.png').write_bytes(b'no image')
