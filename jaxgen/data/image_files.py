@@ -49,7 +49,7 @@ class Listing(NamedTuple):
   """All files of a folder and of the folders in it, each list sorted by path.
 
   Attributes:
-    images: by their suffix, see FORMATS.
+    images: by their suffix, see FORMATS; and what only its suffix says not to be read here.
     others: any other files, hidden ones, and all that is in hidden folders.
     foreign: pictures of formats that are not read here.
     lost: links to nothing, and folders that may not be opened.
@@ -91,9 +91,10 @@ def image_files(folder: Path) -> list[Path]:
 def sorted_files(folder: Path) -> Listing:
   """All files of a folder and of the folders in it, by their paths.
 
-  An image is one by its suffix. Hidden files are others, and so is all that is in hidden folders, as the
-  previews that file managers keep in `.thumbnails`. The folder itself may be hidden. Links to folders are
-  followed, hidden ones excepted; each folder is visited once, by its own path where that is below `folder`.
+  An image is one by its suffix, or by what is in it where that is of FOREIGN. Hidden files are others, and so
+  is all that is in hidden folders, as the previews that file managers keep in `.thumbnails`. The folder itself
+  may be hidden. Links to folders are followed, hidden ones excepted; each folder is visited once, by its own
+  path where that is below `folder`.
   """
   found = Listing([], [], [], [])
   for here, hidden, content in _visited(folder):
@@ -154,8 +155,18 @@ def _put(path: Path, entry: os.DirEntry, hidden: bool, found: Listing) -> None:
   elif not there:
     found.lost.append(path)
   elif file:
-    kind = 'images' if suffix in SUFFIXES else 'foreign' if suffix in FOREIGN else 'others'
+    known, strange = suffix in SUFFIXES, suffix in FOREIGN
+    kind = (
+      'images' if known or (strange and _is_image(path)) else 'foreign' if strange else 'others'
+    )
     getattr(found, kind).append(path)
+
+
+def _is_image(path: Path) -> bool:
+  """Whether a picture that is not read here, by its suffix, is one that is: phones name JPEG files .heic."""
+  from jaxgen.photos.formats import known_format  # imports Pillow
+
+  return known_format(path) not in (None, 'TIFF')  # raw photos begin as TIFF does
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -56,6 +56,16 @@ def test_pictures_of_other_formats_and_lost_links_are_told_by_name(tmp_path):
   ]
 
 
+def test_a_picture_that_only_its_suffix_says_not_to_be_read_is_an_image(tmp_path):
+  for name, kind in (('a.heic', 'JPEG'), ('b.HEIF', 'PNG'), ('c.dng', 'TIFF'), ('d.txt', 'PNG')):
+    Image.new('RGB', (4, 3)).save(tmp_path / name, format=kind)
+  (tmp_path / 'e.heic').write_bytes(b'\0\0\0\x18ftypheic')
+  found = sorted_files(tmp_path)
+  assert names(tmp_path, found.images) == ['a.heic', 'b.HEIF']
+  assert names(tmp_path, found.foreign) == ['c.dng', 'e.heic']
+  assert names(tmp_path, found.others) == ['d.txt']
+
+
 def test_linked_folders_are_followed_once_and_never_in_a_circle(tmp_path):
   root, away = tmp_path / 'root', tmp_path / 'away'
   for path in (root / 'z/b.png', root / '.store/c.png', away / 'd.png', away / 'deep/e.png'):

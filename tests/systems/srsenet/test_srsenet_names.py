@@ -69,3 +69,13 @@ def test_names_that_come_to_one_output_are_refused(upscale, tmp_path, capsys):
   Image.fromarray(smooth(6, 5)).save(tmp_path / 'a.jpg', format='WEBP')
   assert upscale(tmp_path) == 2
   assert f'would both be written to {tmp_path}/a_x4.webp' in capsys.readouterr().err
+
+
+def test_a_folder_is_upscaled_once_whatever_its_files_are_named(upscale, tmp_path, capsys):
+  Image.fromarray(smooth(6, 5)).save(tmp_path / 'a.heic', format='JPEG')
+  (tmp_path / 'b.heic').write_bytes(b'\0\0\0\x18ftypheic')
+  for done in ('1 upscaled', '1 was there already'):
+    assert upscale(tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert done in out and err.startswith('warning: 1 file that cannot be read: 1 .heic')
+    assert tree(tmp_path) == ['a.heic', 'a_x4.jpg', 'b.heic']
