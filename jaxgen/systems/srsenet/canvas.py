@@ -109,6 +109,13 @@ class Pieces:
     self.excite = compile(functools.partial(excite, block, chunks.block), donate_argnums=(2,))
     self.join = compile(functools.partial(join, block, chunks.block), donate_argnums=(0,))
     self.leave = compile(functools.partial(leave, net, chunks.leave))
+    self.gate = compile(functools.partial(gate, block))
+
+
+@functools.lru_cache(maxsize=8)
+def make_pieces(net: SrSENet, compile: Callable, chunks: Chunks) -> Pieces:
+  """`Pieces`, the same for the same arguments: what is compiled for a net serves all its variables."""
+  return Pieces(net, compile, chunks)
 
 
 def block_kernels(params: Any) -> tuple[jax.Array, jax.Array]:
@@ -189,6 +196,11 @@ def join(block: Block, chunk: int, x: Any, excited: Any, gates: Any, layout: Lay
     return _put(x, scaled if block.se_after_skip else _part(x, at, chunk) + scaled, at)
 
   return _over(layout.first, layout.stop, chunk, step, x)
+
+
+def gate(block: Block, params: Any, total: Any, count: Any) -> jax.Array:
+  """A block's gates [C], of its parameters and sums [C] of `excite` over so many pixels."""
+  return block.apply({'params': params}, total[None] / count, method='gate')[0]
 
 
 def leave(

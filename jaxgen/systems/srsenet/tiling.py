@@ -27,9 +27,9 @@ from jaxgen.systems.srsenet.canvas import (
   SHORTEST,
   Chunks,
   Layout,
-  Pieces,
   block_kernels,
   buffer_length,
+  make_pieces,
 )
 from jaxgen.systems.srsenet.model import BLOCK_RADIUS, LEAVE_RADIUS, SrSENet
 from jaxgen.systems.srsenet.tiles import (
@@ -104,11 +104,7 @@ class Upscaler:
     names = {net.block_name(i) for i in range(net.num_blocks)}
     self._kernels = {name: block_kernels(variables['params'][name]) for name in names}
     self._chunks = Chunks.of(net.scale)
-    self._pieces = Pieces(net, compile, self._chunks)
-    block = net.make_block()
-    self._gate = compile(
-      lambda p, total, count: block.apply({'params': p}, total[None] / count, method='gate')[0]
-    )
+    self._pieces = make_pieces(net, compile, self._chunks)
 
   def __call__(self, y: np.ndarray, tiling: str = 'auto') -> np.ndarray:
     """[s H, s W] luminance of luminance [H, W] in [0, 1]; not clipped.
@@ -204,7 +200,7 @@ class Upscaler:
   def _gates(self, i: int, total: Any, count: float) -> jax.Array:
     """[C] of block i, of sums [C] over so many pixels."""
     own = self._params[self.net.block_name(i)]
-    return self._gate(own, jnp.asarray(total, self._dtype), float(count))
+    return self._pieces.gate(own, jnp.asarray(total, self._dtype), float(count))
 
   def _whole(self, luminance: Luminance) -> Iterator[Band]:
     """Every block over the whole image, the last layers tile by tile."""

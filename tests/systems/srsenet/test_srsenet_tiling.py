@@ -6,7 +6,7 @@ from collections import Counter
 import jax
 import numpy as np
 import pytest
-from srsenet_cases import luminance, make_net
+from srsenet_cases import applied, by_blocks, luminance, make_net
 
 from jaxgen.errors import UserError
 from jaxgen.systems.srsenet.canvas import buffer_length
@@ -19,7 +19,7 @@ SMALL = Sides(block=40, trunk=56, leave=48, samples=6)
 
 
 def whole(net, variables, y):
-  return np.asarray(jax.jit(net.apply)(variables, y[None, ..., None]))[0, ..., 0]
+  return np.asarray(applied(net, '__call__', variables['params'], y[None, ..., None]))[0, ..., 0]
 
 
 @pytest.mark.parametrize('tiling', ['whole', 'exact'])
@@ -67,7 +67,8 @@ def test_deeper_nets_see_further():
   assert net.receptive_radius == 26 and net.clone(num_blocks=8).receptive_radius == 18
   y = luminance((70, 61))
   upscaler = Upscaler(net, variables, sides=SMALL._replace(samples=1000))
-  np.testing.assert_allclose(upscaler(y, 'sampled'), whole(net, variables, y), atol=1e-5)
+  expected = by_blocks(net, variables, y, lambda i, block, *args: applied(block, '__call__', *args))
+  np.testing.assert_allclose(upscaler(y, 'sampled'), expected, atol=1e-5)
 
 
 def test_sampled_tiles_have_no_seams():
@@ -83,12 +84,10 @@ def test_sampled_tiles_have_no_seams():
 
 
 def with_gates(net, variables, y, gates):
-  x = net.apply(variables, y[None, ..., None], method='enter')
-  for i in range(net.num_blocks):
-    own = {'params': variables['params'][net.block_name(i)]}
-    excited = net.make_block().apply(own, x, method='excited')
-    x = x + excited * gates[i][None, None, None]
-  return np.asarray(net.apply(variables, x, y[None, ..., None], method='leave'))[0, ..., 0]
+  def gated(i, block, own, x):
+    return applied(block, 'joined', own, x, applied(block, 'excited', own, x), gates[i][None])
+
+  return by_blocks(net, variables, y, gated)
 
 
 def test_nothing_is_compiled_again_for_another_size():
@@ -152,15 +151,15 @@ def test_strips_are_not_many_empty_squares():
 def test_a_border_continues_the_image_and_leaves_its_means(tiling, shape):
   net, variables = make_net()
   y, border = luminance(shape), 6
-  padded = np.pad(y, border, mode='symmetric')[None, ..., None]
+  padded = np.pad(y, border, mode='symmetric')
   inside = slice(border, border + shape[0]), slice(border, border + shape[1])
-  x = net.apply(variables, padded, method='enter')
-  for i in range(net.num_blocks):
-    own, block = {'params': variables['params'][net.block_name(i)]}, net.make_block()
-    excited = block.apply(own, x, method='excited')
-    gates = block.apply(own, excited[:, *inside].mean((1, 2)), method='gate')
-    x = block.joined(x, excited, gates)
-  expected = np.asarray(net.apply(variables, x, padded, method='leave'))[0, ..., 0]
+
+  def by_inner_means(i, block, own, x):
+    excited = applied(block, 'excited', own, x)
+    gates = applied(block, 'gate', own, np.asarray(excited)[:, *inside].mean((1, 2)))
+    return applied(block, 'joined', own, x, excited, gates)
+
+  expected = by_blocks(net, variables, padded, by_inner_means)
   upscaler = Upscaler(net, variables, sides=SMALL._replace(samples=1000), border=border)
   s = net.scale
   expected = expected[tuple(slice(part.start * s, part.stop * s) for part in inside)]
