@@ -1,5 +1,6 @@
 """Image sets by name: bundled ones, the idx family, and what TFDS has prepared."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -131,16 +132,23 @@ def split_validation(
 
 def _digits() -> dict[str, Source]:
   """scikit-learn's 1,797 digits of 8x8, grey levels 0 to 16."""
-  from sklearn.datasets import load_digits
-
-  images, labels = load_digits(return_X_y=True)
-  source = ArraySource(images.astype(np.uint8).reshape(-1, 8, 8, 1), labels, scale=16)
+  table = np.loadtxt(_digits_file(), delimiter=',').astype(np.int64)
+  images, labels = table[:, :-1].astype(np.uint8), table[:, -1]
+  source = ArraySource(images.reshape(-1, 8, 8, 1), labels, scale=16)
   rows = order(0, 'digits_split', 0, len(source))
   train, test = rows[:_NUM_DIGITS_TRAIN], rows[_NUM_DIGITS_TRAIN:]
   return {
     split: ArraySource(**source.gather(r), scale=16)
     for split, r in (('train', train), ('test', test))
   }
+
+
+def _digits_file() -> Path:
+  """Read as it lies in the package: to import scikit-learn takes a second."""
+  spec = importlib.util.find_spec('sklearn')
+  if spec is None or spec.origin is None:
+    raise DataError('scikit-learn is not installed: its digits are the default data')
+  return Path(spec.origin).parent / 'datasets' / 'data' / 'digits.csv.gz'
 
 
 def photo_patches(n: int = 360, size: int = 8, seed: int = 0) -> Source:

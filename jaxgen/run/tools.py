@@ -1,5 +1,6 @@
 """What the host lends to evaluation: compilation, bars, keys, and the check for a stop signal."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import jax
@@ -34,7 +35,9 @@ def make_tools(
   def progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
     return reporter.progress(items, description, total, lambda: check_stop(signals))
 
+  @functools.cache
   def compile_placed(fn: Callable) -> Callable:
+    """What goes over several splits is compiled once."""
     return dev.compile_placed(devices, fn)
 
   return Tools(

@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -28,6 +27,7 @@ ROWS = (
 PREFIXES = ('', 'mnist_', 'emnist_', 'fashion_mnist_')
 # Compiling is what takes time at these widths.
 quick_jit = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
+quick_jit_once = functools.cache(quick_jit)  # of one function
 FACTS = {'image_shape': [4, 4, 1], 'steps_per_epoch': 5}
 NUM_PIXELS = 16
 
@@ -81,7 +81,7 @@ def tools(full: bool = True, devices: int = 1) -> Tools:
     return slice(0, batch_size)
 
   return Tools(
-    compile=quick_jit,
+    compile=quick_jit_once,
     rows=rows,
     progress=lambda items, description, total=None: iter(items),
     trained=lambda config: None,
@@ -113,4 +113,4 @@ def data_of(batch_size: int = 8, /, **splits: np.ndarray) -> Data:
 
 
 def tree_l2(tree) -> float:
-  return float(jnp.sqrt(sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(tree))))
+  return float(np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(jax.device_get(tree)))))

@@ -12,6 +12,7 @@ from flax.traverse_util import flatten_dict
 from jaxgen.errors import DataError
 from jaxgen.run import devices as dev
 from jaxgen.run.tools import make_tools
+from jaxgen.systems.comvae import evaluation
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model, make_task
 from jaxgen.task import Split
@@ -162,8 +163,6 @@ def test_without_a_whole_batch_there_are_no_train_mode_figures():
 
 
 def test_missing_out_of_distribution_files_leave_nulls(monkeypatch, caplog):
-  from jaxgen.systems.comvae import evaluation
-
   def missing(rows):
     raise DataError('no such folder')
 
@@ -174,6 +173,18 @@ def test_missing_out_of_distribution_files_leave_nulls(monkeypatch, caplog):
   found = task_of('vanilla').evaluate(variables('vanilla'), data, tools(full=True))
   assert found['ood_auroc'] is None and found['ood_auroc_variance'] is None
   assert 'no such folder' in caplog.text
+
+
+def test_the_area_under_the_curve_is_how_often_a_positive_score_is_the_larger():
+  rng = np.random.default_rng(0)
+  negative, positive = rng.integers(0, 9, 40) / 8, rng.integers(3, 12, 30) / 8  # with ties
+  above = positive[:, None] > negative
+  expected = (above + 0.5 * (positive[:, None] == negative)).mean()
+  assert evaluation.auroc(negative, positive) == pytest.approx(expected, rel=1e-12)
+  assert (
+    evaluation.auroc(negative, negative + 9) == 1 and evaluation.auroc(positive, positive) == 0.5
+  )
+  assert np.isnan(evaluation.auroc(np.append(negative, np.nan), positive))
 
 
 def test_gaps_say_what_random_weights_cost():
@@ -212,8 +223,6 @@ def spied(devices=1):
 def test_batches_are_no_larger_than_the_rows_asked_for_where_those_can_be_shared(
   devices, limit, size, calls
 ):
-  from jaxgen.systems.comvae import evaluation
-
   host, log = spied(devices)
   run = evaluation.Run(inference_of('vanilla'), variables('vanilla'), DATA, host)
   x = images(13)
@@ -234,8 +243,6 @@ def test_the_importance_bound_is_computed_once(monkeypatch):
     return batch['image'].sum(-1)
 
   monkeypatch.setattr(Inference, 'importance', importance)
-  from jaxgen.systems.comvae import evaluation
-
   run = evaluation.Run(
     inference_of('vanilla', eval__num_examples=3), variables('vanilla'), DATA, tools()
   )
@@ -272,8 +279,6 @@ def test_evaluation_streams():
 
 
 def test_train_mode_batches_do_not_depend_on_how_many_are_held(monkeypatch):
-  from jaxgen.systems.comvae import evaluation
-
   run = evaluation.Run(inference_of('vanilla'), variables('vanilla'), DATA, tools())
   rows = np.random.default_rng(0).permutation(13)[:12].reshape(4, 3)
   at_once = np.stack(list(evaluation._picked_batches(run, rows)))
