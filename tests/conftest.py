@@ -28,15 +28,22 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 # Files that take longest, the longest first: with two workers none of them is left for the end.
 LONGEST = (
-  'run/test_resume.py',
   'run/test_processes.py',
   'systems/mmgan/test_mmgan_task.py',
-  'run/test_checkpoint.py',
-  'run/test_loop.py',
+  'run/test_resume.py',
+  'systems/comvae/test_comvae_inference.py',
   'systems/comvae/test_comvae_task.py',
-  'systems/mmgan/test_mmgan_evaluation.py',
+  'run/test_checkpoint.py',
   'run/test_invariants.py',
+  'systems/mmgan/test_mmgan_evaluation.py',
+  'run/test_programs.py',
+  'run/test_loop.py',
+  'systems/srsenet/test_srsenet_task.py',
   'command/test_cli.py',
+  'benchmarks/test_twins.py',
+  'systems/srsenet/test_srsenet_memory.py',
+  'run/test_failure.py',
+  'systems/srsenet/test_srsenet_tiling.py',
 )
 
 

@@ -49,8 +49,17 @@ class Program:
   def state(self):
     return dev.make_state(self.devices, self.task.init, self.config.seed)
 
-  def abstract_state(self):
+  def placed(self, start):
+    """`state` without compiling `init`: of what `to_numpy` made of another layout's."""
+    whole = start.replace(rng=jax.random.wrap_key_data(start.rng))
+    return jax.device_put(whole, self.devices.replicated)
+
+  @functools.cached_property
+  def _abstract_state(self):
     return dev.abstract_state(self.devices, self.task.init)
+
+  def abstract_state(self):
+    return self._abstract_state
 
   def run(self, state, calls, metrics=None):
     for batches in itertools.islice(self.feed(int(state.step)), calls):

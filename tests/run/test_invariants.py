@@ -159,20 +159,20 @@ def test_float32_gradients_agree_between_layouts(trained, name):
   assert relative_l2(*mu) < 1e-5
 
 
-def five_steps(name):
-  """The state after five float64 steps in one call."""
+def five_steps(name, start=None):
+  """The state after five float64 steps in one call, the metrics, and what it began with."""
   program = Program(small(model__prior='mixture', precision='float64'), layout(name), 5)
-  metrics = []
-  state = program.run(program.state(), 1, metrics)
+  metrics, start = [], start or to_numpy(program.state())
+  state = program.run(program.placed(start), 1, metrics)
   assert jax.tree.leaves(state.params)[0].dtype == jnp.float64
-  return to_numpy(state), metrics
+  return to_numpy(state), metrics, start
 
 
 def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
   jax.config.update('jax_enable_x64', True)
-  state, metrics = five_steps('one device')
-  for name in SEVERAL:
-    other, other_metrics = five_steps(name)
+  state, metrics, start = five_steps('one device')
+  for name in SEVERAL:  # `trained` has each layout begin by itself
+    other, other_metrics, _ = five_steps(name, start)
     assert_close(state, other, rtol=1e-9)
     assert_close(metrics, other_metrics, rtol=1e-9)
 
@@ -284,9 +284,9 @@ def test_bfloat16_trains_to_finite_values_and_keeps_float32_parameters():
   program = Program(small(precision='bfloat16'), layout('one device'), 1)
   metrics = []
   state = program.run(program.state(), 3, metrics)
-  for leaf in jax.tree.leaves((state.params, state.opt_state, state.variables)):
-    assert leaf.dtype in (jnp.float32, jnp.int32)
-    assert jnp.isfinite(leaf).all()
+  for leaf in jax.tree.leaves(to_numpy((state.params, state.opt_state, state.variables))):
+    assert leaf.dtype in (np.float32, np.int32)
+    assert np.isfinite(leaf).all()
   assert all(np.isfinite(m.total).all() for call in metrics for m in call.values())
 
 

@@ -1,5 +1,7 @@
 """The training step of the Mixed Membership GAN, and the house's invariants for it."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.run import training
 from jaxgen.systems.mmgan import losses
 from jaxgen.systems.mmgan.mixtures import fixed_omega
-from jaxgen.systems.mmgan.task import make_steps
+from jaxgen.systems.mmgan.task import make_steps, make_task
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -60,11 +62,12 @@ def test_float32_gradients_agree_between_layouts(trained, name):
 
 def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
   jax.config.update('jax_enable_x64', True)
-  found = {}
+  found, start = {}, None
   for name in LAYOUTS:
     made = program('A_learned', name, precision='float64', **OURS)
+    start = start or to_numpy(made.state())  # `trained` has each layout begin by itself
     metrics = []
-    found[name] = to_numpy(made.run(made.state(), 5, metrics)), metrics
+    found[name] = to_numpy(made.run(made.placed(start), 5, metrics)), metrics
   assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
   for name in SEVERAL:
     assert_close(found['one device'][0], found[name][0], rtol=1e-9)
@@ -81,21 +84,28 @@ def test_a_step_is_traced_once(trained, name):
 
 def test_a_resumed_run_is_bit_equal(tmp_path, monkeypatch):
   monkeypatch.setattr(training, '_finish', lambda *args: None)  # test_mmgan_evaluation.py's
-  train(tiny(num_steps=4), tmp_path / 'straight')
-  train(tiny(num_steps=2), tmp_path / 'resumed')
-  train(tiny(num_steps=4), tmp_path / 'resumed')
+  train(tiny(), tmp_path / 'straight')
+  shutil.copytree(tmp_path / 'straight', tmp_path / 'resumed')
+  shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / '4')
+  said = train(tiny(), tmp_path / 'resumed')
+  assert any('at step 2 ' in line for line in said)
   assert_same(final_state(tmp_path / 'straight'), final_state(tmp_path / 'resumed'))
   with pytest.raises(ConfigError, match=r'data.case: A -> B'):
     train(tiny('B_fixed', batch_size=56), tmp_path / 'resumed')
 
 
-def test_bfloat16_trains_to_finite_values_and_keeps_float32_parameters():
-  made = program(precision='bfloat16')
-  metrics = []
-  state = made.run(made.state(), 3, metrics)
-  for leaf in jax.tree.leaves((state.params, state.opt_state, state.variables, state.ema)):
-    assert leaf.dtype in (jnp.float32, jnp.int32)
-    assert jnp.isfinite(leaf).all()
+@pytest.fixture(scope='module')
+def bfloat16():
+  """(program, state after three steps in bfloat16, their metrics), fixed mixture."""
+  made, metrics = program(precision='bfloat16'), []
+  return made, to_numpy(made.run(made.state(), 3, metrics)), metrics
+
+
+def test_bfloat16_trains_to_finite_values_and_keeps_float32_parameters(bfloat16):
+  _, state, metrics = bfloat16
+  leaves = jax.tree.leaves((state.params, state.opt_state, state.variables, state.ema))
+  assert {leaf.dtype for leaf in leaves} == {np.dtype('float32'), np.dtype('int32')}
+  assert all(np.isfinite(leaf).all() for leaf in leaves)
   assert all(np.isfinite(m.total).all() for call in metrics for m in call.values())
 
 
@@ -103,20 +113,33 @@ def test_bfloat16_trains_to_finite_values_and_keeps_float32_parameters():
 
 
 @pytest.fixture(scope='module')
-def halves():
-  """A state, and what each half of a step makes of it; and the same with lambda = 0."""
+def compiled():
+  """(facts, state, real images, critics, makers): halves of a step of a learned mixture, of lambda first."""
   config = tiny('A_learned')
   system = configs.system_module(config)
   facts = system.make_data(config).facts
-  state = jax.jit(system.make_task(config, facts).init)(jax.random.key(0))
-  real = jax.random.uniform(jax.random.key(1), (24, 2, 28, 28, 1), minval=-1)
-  found = {}
-  for weight in (0.5, 0.0):
-    config.loss.classifier = weight
+
+  def of(weight):
     steps = make_steps(config, facts)
-    critics, _ = jax.jit(steps.update_critics)(state, real)
-    makers, _ = jax.jit(steps.update_makers, static_argnums=1)(state, 24)
-    found[weight] = to_numpy(state), to_numpy(critics), to_numpy(makers)
+    steps.weights = steps.weights._replace(classifier=lambda step: weight)
+    return steps
+
+  state = jax.jit(system.make_task(config, facts).init)(jax.random.key(0))
+  real = np.random.default_rng(1).uniform(-1, 1, (24, 2, 28, 28, 1)).astype(np.float32)
+  critics = jax.jit(lambda weight, state, real: of(weight).update_critics(state, real)[0])
+  makers = jax.jit(lambda weight, state: of(weight).update_makers(state, 24)[0])
+  return facts, state, real, critics, makers
+
+
+@pytest.fixture(scope='module')
+def halves(compiled):
+  """A state, and what each half of a step makes of it; and the same with lambda = 0."""
+  facts, state, real, critics, makers = compiled
+  steps = make_steps(tiny('A_learned'), facts)
+  found = {
+    weight: tuple(map(to_numpy, (state, critics(weight, state, real), makers(weight, state))))
+    for weight in (0.5, 0.0)
+  }
 
   @jax.jit
   def logits(state):
@@ -161,6 +184,12 @@ def test_the_classifier_s_loss_reaches_the_shared_trunk_and_not_the_heads(halves
   assert all(not np.any(x) for x in jax.tree.leaves(halves[0.0][1].opt_state['cls'][0].mu))
 
 
+def test_lambda_is_the_config_s(compiled):
+  for weight in (0.5, 0.0):
+    steps = make_steps(tiny('A_learned', loss__classifier=weight), compiled[0])
+    assert float(steps.weights.classifier(0)) == weight
+
+
 def test_components_weigh_alike_where_they_do_not_divide_the_batch():
   config = tiny('A_learned', batch_size=25)
   facts = configs.system_module(config).make_data(config).facts
@@ -194,26 +223,30 @@ def test_omega_moves_along_the_stated_gradient_only(halves):
 # --- Components ---
 
 
-def test_components_separate_from_identical_starts():
+def test_components_separate_from_identical_starts(compiled):
   # Zero omega and lambda = 0: only the independent z and the scales tell components apart.
-  made = program('A_learned', loss__classifier=0.0)
-  state = made.state()
-  start = state.params['gen']['conv1_norm']
-  equal = {**start, 'scale': jnp.ones_like(start['scale'])}
-  gen = {**state.params['gen'], 'conv1_norm': equal}
-  for layer in ('conv2_norm', 'conv3_norm', 'conv4_norm'):
-    gen[layer] = {**gen[layer], 'scale': jnp.ones_like(gen[layer]['scale'])}
+  _, state, real, critics, makers = compiled
+  gen = dict(state.params['gen'])
+  for layer in ('conv1_norm', 'conv2_norm', 'conv3_norm', 'conv4_norm'):
+    gen[layer] = {**gen[layer], 'scale': np.ones_like(gen[layer]['scale'])}
   state = state.replace(params={**state.params, 'gen': gen})
-  spread = jnp.std(state.params['gen']['conv1_norm']['scale'], axis=0)
-  assert float(spread.max()) == 0
-  state = made.run(state, 3)
-  assert float(jnp.std(state.params['gen']['conv1_norm']['scale'], axis=0).min()) > 0
-  assert float(jnp.std(state.params['mix']['omega'], axis=1).min()) > 0
+
+  def spread(player, *path, axis):
+    found = state.params[player]
+    for name in path:
+      found = found[name]
+    return np.std(np.asarray(found), axis=axis)
+
+  assert spread('gen', 'conv1_norm', 'scale', axis=0).max() == 0
+  for _ in range(3):
+    state = makers(0.0, critics(0.0, state, real))
+    state = state.replace(step=state.step + 1)
+  assert spread('gen', 'conv1_norm', 'scale', axis=0).min() > 0
+  assert spread('mix', 'omega', axis=1).min() > 0
 
 
-def test_a_fixed_mixture_is_the_truth_and_never_moves():
-  made = program()
-  state = made.run(made.state(), 2)
+def test_a_fixed_mixture_is_the_truth_and_never_moves(bfloat16):
+  made, state, _ = bfloat16
   assert set(state.params) == set(PLAYERS)
   alpha = losses.mixture(made.task.export(state)['omega'])
   np.testing.assert_allclose(alpha, made.data.facts['true_mixture'], rtol=1e-6)
@@ -247,25 +280,31 @@ def test_the_average_includes_the_statistics_and_warms_up(trained):
   assert_same(made.task.export(states[1])['gen'], states[1].ema['gen'])
 
 
-def test_export_has_no_discriminator_heads():
-  made = program()
-  exported = jax.eval_shape(made.task.export, jax.eval_shape(made.task.init, jax.random.key(0)))
+def test_export_has_no_discriminator_heads(bfloat16):
+  made, state, _ = bfloat16
+  exported = made.task.export(state)
   assert set(exported) == {'gen', 'trunk', 'cls', 'omega'}
   assert set(exported['trunk']['params']) == {'trunk'}
-  off = program(ema_decay=0.0)
-  state = off.state()
+  off = make_task(tiny(ema_decay=0.0), made.data.facts)
+  state = state.replace(ema=jax.eval_shape(off.init, jax.random.key(0)).ema)
   assert state.ema == {}
-  assert_same(off.task.export(state)['gen']['params'], state.params['gen'])
+  assert_same(off.export(state)['gen']['params'], state.params['gen'])
 
 
-def test_a_dcgan_trains_and_its_discriminator_keeps_statistics_of_real_images_only():
-  made = program(model__architecture='dcgan')
-  state = made.run(made.state(), 2)
+def test_a_dcgan_trains_and_its_discriminator_keeps_statistics_of_real_images_only(compiled):
+  facts, _, real, _, _ = compiled
+  config = tiny(model__architecture='dcgan')
+  steps = make_steps(config, facts)
+  critics = jax.jit(lambda state, real: steps.update_critics(state, real)[0])
+  makers = jax.jit(lambda state: steps.update_makers(state, 24)[0])
+  start = state = jax.jit(make_task(config, facts).init)(jax.random.key(0))
+  for _ in range(2):
+    state = makers(critics(state, real))
+    state = state.replace(step=state.step + 1)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(to_numpy(state.params)))
-  update = jax.jit(make_steps(made.config, made.data.facts).update_critics)
-  real = jax.random.uniform(jax.random.key(1), (24, 2, 28, 28, 1), minval=-1)
-  other = {**state.params, 'gen': jax.tree.map(lambda x: 3 * x, state.params['gen'])}
-  found = [update(s, real)[0].variables['disc'] for s in (state, state.replace(params=other))]
+  assert jax.tree.map(jax.typeof, start) == jax.tree.map(jax.typeof, state)
+  other = {**state.params, 'gen': jax.tree.map(lambda x: 3 * x, to_numpy(state.params['gen']))}
+  found = [critics(s, real).variables['disc'] for s in (state, state.replace(params=other))]
   assert_same(*found)
   mean = found[0]['batch_stats']['trunk']['conv2_norm']['mean']
   assert np.all(mean != state.variables['disc']['batch_stats']['trunk']['conv2_norm']['mean'])

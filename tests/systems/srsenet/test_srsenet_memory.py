@@ -31,7 +31,7 @@ def test_what_does_not_fit_the_memory_is_refused_before_work_starts(
   upscale, tmp_path, capsys, monkeypatch
 ):
   small = save(tmp_path / 'small.png', smooth(6, 5))
-  path = save(tmp_path / 'a.png', smooth(1500, 1500))
+  path = save(tmp_path / 'a.png', np.zeros((1500, 1500, 3), np.uint8))
   monkeypatch.setattr(apply, 'available_memory', lambda: 512 * MIB)
   assert upscale(small) == 0
   monkeypatch.setattr(apply, 'read_photo', never)
