@@ -132,9 +132,8 @@ def split_validation(
 
 def _digits() -> dict[str, Source]:
   """scikit-learn's 1,797 digits of 8x8, grey levels 0 to 16."""
-  table = np.loadtxt(_digits_file(), delimiter=',').astype(np.int64)
-  images, labels = table[:, :-1].astype(np.uint8), table[:, -1]
-  source = ArraySource(images.reshape(-1, 8, 8, 1), labels, scale=16)
+  images, labels = _load_digits()
+  source = ArraySource(images.astype(np.uint8).reshape(-1, 8, 8, 1), labels, scale=16)
   rows = order(0, 'digits_split', 0, len(source))
   train, test = rows[:_NUM_DIGITS_TRAIN], rows[_NUM_DIGITS_TRAIN:]
   return {
@@ -143,12 +142,18 @@ def _digits() -> dict[str, Source]:
   }
 
 
-def _digits_file() -> Path:
-  """Read as it lies in the package: to import scikit-learn takes a second."""
+def _load_digits() -> tuple[np.ndarray, np.ndarray]:
+  """Images [N, 64] and labels [N], from the file as it lies: to import scikit-learn takes a second."""
   spec = importlib.util.find_spec('sklearn')
   if spec is None or spec.origin is None:
     raise DataError('scikit-learn is not installed: its digits are the default data')
-  return Path(spec.origin).parent / 'datasets' / 'data' / 'digits.csv.gz'
+  file = Path(spec.origin).parent / 'datasets' / 'data' / 'digits.csv.gz'
+  if file.is_file():
+    table = np.loadtxt(file, delimiter=',')
+    return table[:, :-1], table[:, -1].astype(np.int64)
+  from sklearn.datasets import load_digits
+
+  return load_digits(return_X_y=True)
 
 
 def photo_patches(n: int = 360, size: int = 8, seed: int = 0) -> Source:
