@@ -72,7 +72,7 @@ def buffer_length(least: int) -> int:
 
 
 class Chunks(NamedTuple):
-  """Cells that are worked on at once: few enough for a processor's cache, enough for all its cores.
+  """Cells that are worked on at once: few enough for a core's cache, and that XLA gives each step to one core.
 
   Attributes:
     block: in the blocks.
@@ -85,8 +85,9 @@ class Chunks(NamedTuple):
   @classmethod
   def of(cls, scale: int) -> 'Chunks':
     """For this machine."""
-    block = 128 if jax.default_backend() == 'cpu' else 2**12
-    return cls(block, max(4, 4 * block // scale**2))
+    if jax.default_backend() == 'cpu':
+      return cls(24, max(2, 32 // scale**2))
+    return cls(2**12, max(4, 2**14 // scale**2))
 
   @property
   def largest(self) -> int:
@@ -108,6 +109,7 @@ class Pieces:
     self.enter = compile(functools.partial(enter, net, chunks.block))
     self.excite = compile(functools.partial(excite, block, chunks.block), donate_argnums=(2,))
     self.join = compile(functools.partial(join, block, chunks.block), donate_argnums=(0,))
+    self.exchange = compile(functools.partial(exchange, chunks.block), donate_argnums=(0, 1))
     self.leave = compile(functools.partial(leave, net, chunks.leave))
     self.gate = compile(functools.partial(gate, block))
 
@@ -120,7 +122,7 @@ def make_pieces(net: SrSENet, compile: Callable, chunks: Chunks) -> Pieces:
 
 def block_kernels(params: Any) -> tuple[jax.Array, jax.Array]:
   """What `excite` needs of a block's parameters."""
-  first, second = (jnp.asarray(winograd_kernel(params[x]['kernel'])) for x in ('conv1', 'conv2'))
+  first, second = (jax.device_put(winograd_kernel(params[x]['kernel'])) for x in ('conv1', 'conv2'))
   return first, second
 
 
@@ -201,6 +203,38 @@ def join(block: Block, chunk: int, x: Any, excited: Any, gates: Any, layout: Lay
 def gate(block: Block, params: Any, total: Any, count: Any) -> jax.Array:
   """A block's gates [C], of its parameters and sums [C] of `excite` over so many pixels."""
   return block.apply({'params': params}, total[None] / count, method='gate')[0]
+
+
+def exchange(
+  chunk: int, upper: Any, lower: Any, above: Layout, below: Layout
+) -> tuple[jax.Array, jax.Array]:
+  """Two strips of an image, one above the other, each with what it sees of the other's own.
+
+  The upper one's last row of cells and the lower one's first are the other's.
+
+  Args:
+    chunk: cells at once.
+    upper: [N, 4, 4, C].
+    lower: the same.
+    above: the layout of the upper one.
+    below: of the lower one, as wide.
+  """
+  upper, lower, stride = jnp.asarray(upper), jnp.asarray(lower), above.stride
+  last = above.stop - stride
+
+  def step(at: Any, strips: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    upper, lower = strips
+    within = (at + jnp.arange(chunk) < stride)[:, None, None, None]
+
+    def taken(own: jax.Array, to: Any, other: jax.Array, of: Any) -> jax.Array:
+      part = jnp.where(within, _part(other, of + at, chunk), _part(own, to + at, chunk))
+      return _put(own, part, to + at)
+
+    # One after the other: neither buffer as it was before is needed, so neither is copied.
+    upper = taken(upper, last, lower, below.first + stride)
+    return upper, taken(lower, below.first, upper, last - stride)
+
+  return _over(0, stride, chunk, step, (upper, lower))
 
 
 def leave(

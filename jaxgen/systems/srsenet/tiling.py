@@ -3,13 +3,14 @@
 An output pixel sees 18 low-resolution pixels around it, and, through the squeeze-and-excitation gates, means
 over the whole image. So tiles alone are wrong at any overlap. Here the net runs block by block:
 
-- whole: every block passes over the whole image in one program; its gates then come from the mean over all of
-  it. Programs exist for a short list of buffers' lengths (`buffer_length`), not for sizes of images.
+- whole: every block passes over the whole image, a strip for each core; its gates then come from the mean over
+  all of it. Programs exist for a short list of buffers' lengths (`buffer_length`), not for sizes of images.
 - exact: the same tile by tile, the features in a temporary file.
 - sampled: the gates come, block by block, from tiles spread over the image, and then serve for all of it in one
   pass. Tiles share their gates, so they meet without seams.
 """
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -26,12 +27,13 @@ from jaxgen.nn.winograd import CELL
 from jaxgen.systems.srsenet.canvas import (
   SHORTEST,
   Chunks,
-  Layout,
   block_kernels,
   buffer_length,
   make_pieces,
 )
+from jaxgen.systems.srsenet.crew import Crew
 from jaxgen.systems.srsenet.model import BLOCK_RADIUS, LEAVE_RADIUS, SrSENet
+from jaxgen.systems.srsenet.strips import Strips, make_strips
 from jaxgen.systems.srsenet.tiles import (
   Luminance,
   Read,
@@ -55,12 +57,14 @@ class Sides(NamedTuple):
     trunk: of all blocks in one go.
     leave: of the last layers, in output pixels: their high-resolution map dominates memory.
     samples: at most so many tiles give the gates.
+    strip: the least height of those that share an image.
   """
 
   block: int = 128
   trunk: int = 256
   leave: int = 640
   samples: int = 32
+  strip: int = 32
 
 
 class Upscaler:
@@ -76,6 +80,7 @@ class Upscaler:
       0 is the net as it was trained, with zeros beyond them.
     compile: `jax.jit`, or what counts its traces.
     progress: `Tools.progress`.
+    threads: that share the work; by default one for each core, or one for an accelerator.
   """
 
   def __init__(
@@ -88,6 +93,7 @@ class Upscaler:
     border: int = 0,
     compile: Callable = jax.jit,
     progress: Callable[..., Iterable] = lambda items, description, total=None: items,
+    threads: int | None = None,
   ):
     self.net, self.scale = net, net.scale
     self.memory = memory_mb * MIB
@@ -97,13 +103,15 @@ class Upscaler:
     self._block, self._trunk = (
       max(side // CELL, 2 * self._halo + 2) for side in (self.sides.block, self.sides.trunk)
     )
-    self._last = max(self.sides.leave // net.scale // CELL, 3)
+    self._chunks, self._crew = Chunks.of(net.scale), Crew(threads)
+    # As many at once take no more memory than one, up to four.
+    shared = math.isqrt(self.sides.leave**2 // min(self._crew.count, 4))
+    self._last = max(shared // net.scale // CELL, 3)
     # Placed once: numpy arrays would go to the device with every call.
-    self._params = jax.tree.map(jnp.asarray, variables['params'])
+    self._params = jax.tree.map(jax.device_put, variables['params'])
     self._dtype = np.dtype(net.param_dtype)
     names = {net.block_name(i) for i in range(net.num_blocks)}
     self._kernels = {name: block_kernels(variables['params'][name]) for name in names}
-    self._chunks = Chunks.of(net.scale)
     self._pieces = make_pieces(net, compile, self._chunks)
 
   def __call__(self, y: np.ndarray, tiling: str = 'auto') -> np.ndarray:
@@ -163,9 +171,10 @@ class Upscaler:
     s2, chunks = self.scale**2, self._chunks
     # Features twice, products, output; then what is made of a chunk, by cells.
     values = last * (2 * channels + 12 * s2) + chunks.leave * (s2 * (2 * channels + 20))
-    values += chunks.block * 16 * channels
+    values = self._crew.count * (values + chunks.block * 16 * channels)
     if kind == 'whole':
-      values += self._whole_length(*self._grid(height, width)) * (2 * channels + 4)
+      strips = self._strips(self._grid(height, width), False)
+      values += len(strips) * self._strip_length(strips) * (2 * channels + 4)
     elif kind == 'exact':
       values += block * (4 * channels + 4)
     else:
@@ -194,39 +203,33 @@ class Upscaler:
   def _tile_length(self, side: int) -> int:
     return max(SHORTEST, square(side) + self._chunks.largest + 2)
 
-  def _whole_length(self, rows: int, columns: int) -> int:
-    return buffer_length(Layout(rows, columns, columns + 1).length(self._chunks.largest))
+  def _strips(self, grid: tuple[int, int], spare: bool) -> list[Tile]:
+    return make_strips(grid, spare, self._crew.count, self.sides.strip)
+
+  def _strip_length(self, strips: list[Tile]) -> int:
+    return max(buffer_length(tile.layout.length(self._chunks.largest)) for tile in strips)
 
   def _gates(self, i: int, total: Any, count: float) -> jax.Array:
     """[C] of block i, of sums [C] over so many pixels."""
     own = self._params[self.net.block_name(i)]
-    return self._pieces.gate(own, jnp.asarray(total, self._dtype), float(count))
+    return self._pieces.gate(own, np.asarray(total, self._dtype), float(count))
 
   def _whole(self, luminance: Luminance) -> Iterator[Band]:
-    """Every block over the whole image, the last layers tile by tile."""
+    """Every block over the whole image, the last layers too if it is small, else tile by tile."""
     grid, count = luminance.grid, area(luminance.image)
-    length = self._whole_length(*grid)
-    pieces = self._pieces
-    (tile,) = make_tiles(grid, luminance.spare, max(grid), 0)
-    layout = tile.layout
-    mask, kept = (
-      jnp.asarray(flags)
-      for flags in (tile.mask(luminance, length), tile.kept(luminance.image, length))
-    )
-    y = jnp.asarray(tile.place(luminance, length))
-    x = pieces.enter(self._params, y, mask, layout)
-    excited = jnp.zeros_like(x)
+    tiles = self._strips(grid, luminance.spare)
+    strips = Strips(self._pieces, self._crew, luminance, tiles, self._strip_length(tiles))
+    strips.enter(self._params)
     for i in self.progress(range(self.net.num_blocks), 'blocks'):
-      kernels = self._kernels[self.net.block_name(i)]
-      excited, total = pieces.excite(kernels, x, excited, mask, kept, layout)
-      x = pieces.join(x, excited, self._gates(i, total, count), layout)
-      x.block_until_ready()  # a stop signal is heard between blocks
-    del excited
-    if layout.rows * layout.stride > square(self._last):
-      yield from self._left(luminance, layout.view(np.asarray(x)))
-    else:  # as it lies there
-      found = pieces.leave(self._params, x, y, mask, layout)
-      yield from self._assembled([tile], luminance.image, lambda tile: self._image(tile, found))
+      total = strips.excite(self._kernels[self.net.block_name(i)])
+      strips.join(self._gates(i, total, count))  # a stop signal is heard between blocks
+    strips.forget()
+    if grid[0] * tiles[0].stride > len(tiles) * square(self._last):
+      parts = (self._finished(tile, *strips.seen(n)) for n, tile in enumerate(tiles))
+    else:
+      found = strips.leave(self._params)
+      parts = (self._image(tile, flat) for tile, flat in zip(tiles, found, strict=True))
+    yield from self._assembled(tiles, luminance.image, parts)
 
   @contextmanager
   def _on_disk(self, luminance: Luminance) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -270,22 +273,43 @@ class Upscaler:
 
   def _left(self, luminance: Luminance, x: np.ndarray) -> Iterator[Band]:
     """The output of the last features in cells."""
-    tiles = make_tiles(
-      luminance.grid, luminance.spare, self._last, cells(LEAVE_RADIUS), luminance.image_cells
+    tiles = list(
+      make_tiles(
+        luminance.grid, luminance.spare, self._last, cells(LEAVE_RADIUS), luminance.image_cells
+      )
+    )
+    length = self._tile_length(self._last)
+    # Read here: not by several threads at once.
+    flat = ((tile, tile.place(luminance, length), tile.mask(luminance, length)) for tile in tiles)
+    parts = self._crew(lambda item: self._leave(item[0], x, *item[1:]), flat)
+    return self._assembled(tiles, luminance.image, parts)
+
+  def _finished(self, tile: Tile, x: np.ndarray, y: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """A tile's own part of the output, [s h, s w], of what it sees: features, luminance and mask in cells."""
+    length = self._tile_length(self._last)
+    out = np.empty([(x.stop - x.start) * CELL * self.scale for x in tile.own], self._dtype)
+    grid = tile.layout[:2]
+    small = list(
+      make_tiles(grid, tile.stride == grid[1], self._last, cells(LEAVE_RADIUS), tile.own)
     )
 
-    def output(tile: Tile) -> np.ndarray:
-      return self._leave(tile, x, luminance, tile.mask(luminance, self._tile_length(self._last)))
+    def output(part: Tile) -> np.ndarray:
+      return self._leave(part, x, part.place(y, length), part.place(inside, length))
 
-    return self._assembled(tiles, luminance.image, output)
+    for part, found in zip(small, self._crew(output, small), strict=True):
+      rows, columns = (
+        slice(*(n * CELL * self.scale for n in (own.start - of.start, own.stop - of.start)))
+        for own, of in zip(part.inside, tile.own, strict=True)
+      )
+      out[rows, columns] = found
+    return out
 
-  def _leave(self, tile: Tile, x: np.ndarray, y: Any, mask: np.ndarray) -> np.ndarray:
-    """A tile's own part of the output, [s h, s w], of features, luminance and a buffer of its mask."""
-    length = self._tile_length(self._last)
-    flat = tile.place(x, length), tile.place(y, length), mask
-    return self._image(tile, self._pieces.leave(self._params, *flat, tile.layout))
+  def _leave(self, tile: Tile, x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A tile's own part of the output, [s h, s w], of features, and buffers of its luminance and mask."""
+    x = tile.place(x, len(y))
+    return self._image(tile, self._pieces.leave(self._params, x, y, mask, tile.layout))
 
-  def _image(self, tile: Tile, found: jax.Array) -> np.ndarray:
+  def _image(self, tile: Tile, found: Any) -> np.ndarray:
     """A tile's own part of what `Pieces.leave` gave, [s h, s w]."""
     part, s = tile.inner(np.asarray(found)), self.scale
     rows, columns = (n * CELL for n in part.shape[:2])
@@ -295,7 +319,7 @@ class Upscaler:
 
   def _sampled(self, luminance: Luminance, gates: np.ndarray) -> Iterator[Band]:
     """One pass over tiles with given gates [blocks, C]."""
-    length, num = self._tile_length(self._trunk), self._tile_length(self._last)
+    length = self._tile_length(self._trunk)
     pieces = self._pieces
     work = jnp.zeros((length, CELL, CELL, self.net.features), self._dtype)
 
@@ -307,41 +331,28 @@ class Upscaler:
         kernels = self._kernels[self.net.block_name(i)]
         work, _ = pieces.excite(kernels, x, work, mask, mask, layout)
         x = pieces.join(x, work, gates[i], layout)
-      seen_x, seen_y, inside = (layout.view(np.asarray(flat)) for flat in (x, y, mask))
-      out = np.empty(
-        [(part.stop - part.start) * CELL * self.scale for part in tile.own], self._dtype
-      )
-      spare = tile.stride == layout.columns
-      for small in make_tiles(layout[:2], spare, self._last, cells(LEAVE_RADIUS), tile.own):
-        rows, columns = (
-          slice(*(n * CELL * self.scale for n in (part.start - of.start, part.stop - of.start)))
-          for part, of in zip(small.inside, tile.own, strict=True)
-        )
-        out[rows, columns] = self._leave(small, seen_x, seen_y, small.place(inside, num))
-      return out
+      return self._finished(tile, *(layout.view(np.asarray(flat)) for flat in (x, y, mask)))
 
-    tiles = make_tiles(
-      luminance.grid, luminance.spare, self._trunk, self._halo, luminance.image_cells
+    tiles = list(
+      make_tiles(luminance.grid, luminance.spare, self._trunk, self._halo, luminance.image_cells)
     )
-    return self._assembled(tiles, luminance.image, output)
+    return self._assembled(tiles, luminance.image, map(output, tiles))
 
   def _assembled(
-    self, tiles: Iterable[Tile], image: Region, output: Callable[[Tile], np.ndarray]
+    self, tiles: list[Tile], image: Region, parts: Iterable[np.ndarray]
   ) -> Iterator[Band]:
-    """Rows of tiles side by side, each tile's part of the output by `output`."""
+    """Rows of tiles side by side, of each tile's own part of the output."""
     s, (high, wide) = self.scale, image
     band = np.empty((0, 0), self._dtype)
-    for tile in self.progress(list(tiles), 'upscaling'):
+    for tile, part in zip(self.progress(tiles, 'upscaling'), parts, strict=False):
       (top, end), (left, right) = (
-        (max(part.start * CELL, of.start), min(part.stop * CELL, of.stop))
-        for part, of in zip(tile.inside, image, strict=True)
+        (max(own.start * CELL, of.start), min(own.stop * CELL, of.stop))
+        for own, of in zip(tile.inside, image, strict=True)
       )
       if left == wide.start:
         band = np.empty(((end - top) * s, (wide.stop - wide.start) * s), self._dtype)
-      y, x = (
-        (at - part.start * CELL) * s for at, part in zip((top, left), tile.inside, strict=True)
-      )
-      band[:, (left - wide.start) * s : (right - wide.start) * s] = output(tile)[
+      y, x = ((at - own.start * CELL) * s for at, own in zip((top, left), tile.inside, strict=True))
+      band[:, (left - wide.start) * s : (right - wide.start) * s] = part[
         y : y + (end - top) * s, x : x + (right - left) * s
       ]
       if right == wide.stop:

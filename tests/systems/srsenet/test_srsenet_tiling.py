@@ -10,6 +10,8 @@ from srsenet_cases import applied, by_blocks, luminance, make_net
 
 from jaxgen.errors import UserError
 from jaxgen.systems.srsenet.canvas import buffer_length
+from jaxgen.systems.srsenet.crew import Crew
+from jaxgen.systems.srsenet.strips import make_strips
 from jaxgen.systems.srsenet.tiles import area, make_tiles, spread, square
 from jaxgen.systems.srsenet.tiling import Sides, Upscaler
 
@@ -144,6 +146,31 @@ def test_strips_are_not_many_empty_squares():
     assert computed <= 2.3 * grid[0] * grid[1]
     assert sum(area(tile.inside) for tile in tiles) == grid[0] * grid[1]
     assert all(tile.layout.length(0) <= square(side) + 2 for tile in tiles)
+
+
+@pytest.mark.parametrize(('shape', 'leave'), [((61, 47), 640), ((61, 47), 48), ((90, 3), 48)])
+def test_strips_of_several_threads_equal_the_whole_image(shape, leave):
+  net, variables = make_net()
+  y = luminance(shape)
+  sides = SMALL._replace(strip=16, leave=leave)
+  upscaler = Upscaler(net, variables, sides=sides, threads=3)
+  np.testing.assert_allclose(upscaler(y, 'whole'), whole(net, variables, y), atol=1e-5)
+
+
+def test_strips_are_of_one_size_and_see_a_row_of_each_other():
+  strips = make_strips((16, 9), spare=False, count=3, least=16)
+  assert [tile.inside[0] for tile in strips] == [slice(0, 5), slice(5, 10), slice(10, 16)]
+  assert [tile.seen[0] for tile in strips] == [slice(0, 6), slice(4, 11), slice(9, 16)]
+  assert len(make_strips((16, 9), spare=True, count=9, least=16)) == 4
+  assert len(make_strips((3, 9), spare=True, count=9, least=16)) == 1
+
+
+@pytest.mark.parametrize('count', [1, 3])
+def test_a_crew_keeps_the_order_and_tells_errors(count):
+  crew = Crew(count)
+  assert list(crew(lambda n: n * n, range(7))) == [n * n for n in range(7)]
+  with pytest.raises(ZeroDivisionError):
+    list(crew(lambda n: 1 // n, [2, 1, 0, 1]))
 
 
 @pytest.mark.parametrize('tiling', ['whole', 'exact', 'sampled'])
