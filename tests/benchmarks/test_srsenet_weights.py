@@ -9,6 +9,7 @@ import pytest
 from safetensors import safe_open
 
 from jaxgen import config as configs
+from jaxgen.run.workdir import required_config
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = json.loads((ROOT / 'benchmarks' / 'results' / 'srsenet_weights_cpu.json').read_text())[
@@ -44,6 +45,12 @@ def test_a_net_names_the_training_of_its_row(name):
   with safe_open(ROOT / 'jaxgen' / 'weights' / f'srsenet_{name}.safetensors', 'numpy') as file:
     training = json.loads(file.metadata()['training'])
   assert training == {key: x for key, x in ROWS[name].items() if key != 'sets'}
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_commands_take_a_net_as_it_lies_there(name):
+  file = ROOT / 'jaxgen' / 'weights' / f'srsenet_{name}.safetensors'
+  assert required_config(file).scale == ROWS[name]['scale']
 
 
 def test_the_model_card_and_the_documentation_have_the_measured_scores(script):
