@@ -29,21 +29,26 @@ class Crew:
     self.count = count or (_cores() if jax.default_backend() == 'cpu' else 1)
     self._threads = ThreadPoolExecutor(self.count, 'crew')
 
-  def __call__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+  def __call__(
+    self, function: Callable[[Item], Result], items: Iterable[Item], most: int | None = None
+  ) -> Iterator[Result]:
     """The results of `function` for each item, in order, as `map` has them.
 
     Args:
-      function: must wait for what its programs give: what it leaves to be done is done by no thread.
+      function: must wait for what its programs give: what it leaves to be done is done by no thread. It must
+        not give the same crew work: all threads may be waiting for it.
       items: at most `count` of them are taken before their results are asked for.
+      most: so many at once, where memory allows no more; by default `count`.
     """
-    if self.count == 1:
+    most = self.count if most is None else min(most, self.count)
+    if most <= 1:
       yield from map(function, items)
       return
     waiting: deque[Future[Result]] = deque()
     try:
       for item in items:
         waiting.append(self._threads.submit(function, item))
-        if len(waiting) == self.count:
+        if len(waiting) == most:
           yield waiting.popleft().result()
       while waiting:
         yield waiting.popleft().result()

@@ -178,7 +178,8 @@ class Upscaler:
     elif kind == 'exact':
       values += block * (4 * channels + 4)
     else:
-      values += 3 * trunk * channels + 2 * self._num_samples() * block * (channels + 1)
+      values += 3 * self._num_trunks() * trunk * channels
+      values += 2 * self._num_samples() * block * (channels + 1)
     disk = 0 if kind != 'exact' else self._on_disk_bytes(height, width)
     return values * CELL**2 * self._dtype.itemsize, disk
 
@@ -225,7 +226,7 @@ class Upscaler:
       strips.join(self._gates(i, total, count))  # a stop signal is heard between blocks
     strips.forget()
     if grid[0] * tiles[0].stride > len(tiles) * square(self._last):
-      parts = (self._finished(tile, *strips.seen(n)) for n, tile in enumerate(tiles))
+      parts = (self._finished(self._crew, tile, *strips.seen(n)) for n, tile in enumerate(tiles))
     else:
       found = strips.leave(self._params)
       parts = (self._image(tile, flat) for tile, flat in zip(tiles, found, strict=True))
@@ -278,14 +279,17 @@ class Upscaler:
         luminance.grid, luminance.spare, self._last, cells(LEAVE_RADIUS), luminance.image_cells
       )
     )
-    length = self._tile_length(self._last)
-    # Read here: not by several threads at once.
-    flat = ((tile, tile.place(luminance, length), tile.mask(luminance, length)) for tile in tiles)
-    parts = self._crew(lambda item: self._leave(item[0], x, *item[1:]), flat)
+    placed = self._placed(tiles, luminance, self._tile_length(self._last))
+    parts = self._crew(lambda item: self._leave(item[0], x, *item[1:]), placed)
     return self._assembled(tiles, luminance.image, parts)
 
-  def _finished(self, tile: Tile, x: np.ndarray, y: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """A tile's own part of the output, [s h, s w], of what it sees: features, luminance and mask in cells."""
+  def _finished(
+    self, each: Callable, tile: Tile, x: np.ndarray, y: np.ndarray, inside: np.ndarray
+  ) -> np.ndarray:
+    """A tile's own part of the output, [s h, s w], of what it sees: features, luminance and mask in cells.
+
+    `each` is `map`, or the crew where it is free.
+    """
     length = self._tile_length(self._last)
     out = np.empty([(x.stop - x.start) * CELL * self.scale for x in tile.own], self._dtype)
     grid = tile.layout[:2]
@@ -296,7 +300,7 @@ class Upscaler:
     def output(part: Tile) -> np.ndarray:
       return self._leave(part, x, part.place(y, length), part.place(inside, length))
 
-    for part, found in zip(small, self._crew(output, small), strict=True):
+    for part, found in zip(small, each(output, small), strict=True):
       rows, columns = (
         slice(*(n * CELL * self.scale for n in (own.start - of.start, own.stop - of.start)))
         for own, of in zip(part.inside, tile.own, strict=True)
@@ -319,24 +323,31 @@ class Upscaler:
 
   def _sampled(self, luminance: Luminance, gates: np.ndarray) -> Iterator[Band]:
     """One pass over tiles with given gates [blocks, C]."""
-    length = self._tile_length(self._trunk)
-    pieces = self._pieces
-    work = jnp.zeros((length, CELL, CELL, self.net.features), self._dtype)
+    length, pieces = self._tile_length(self._trunk), self._pieces
 
-    def output(tile: Tile) -> np.ndarray:
-      nonlocal work
-      y, mask, layout = tile.place(luminance, length), tile.mask(luminance, length), tile.layout
-      x = pieces.enter(self._params, y, mask, layout)
+    def output(item: tuple[Tile, np.ndarray, np.ndarray]) -> np.ndarray:
+      tile, y, mask = item
+      x = pieces.enter(self._params, y, mask, tile.layout)
+      work = jnp.zeros_like(x)
       for i in range(self.net.num_blocks):
         kernels = self._kernels[self.net.block_name(i)]
-        work, _ = pieces.excite(kernels, x, work, mask, mask, layout)
-        x = pieces.join(x, work, gates[i], layout)
-      return self._finished(tile, *(layout.view(np.asarray(flat)) for flat in (x, y, mask)))
+        work, _ = pieces.excite(kernels, x, work, mask, mask, tile.layout)
+        x = pieces.join(x, work, gates[i], tile.layout)
+      seen = (tile.layout.view(np.asarray(flat)) for flat in (x, y, mask))
+      return self._finished(map, tile, *seen)
 
     tiles = list(
       make_tiles(luminance.grid, luminance.spare, self._trunk, self._halo, luminance.image_cells)
     )
-    return self._assembled(tiles, luminance.image, map(output, tiles))
+    parts = self._crew(output, self._placed(tiles, luminance, length), self._num_trunks())
+    return self._assembled(tiles, luminance.image, parts)
+
+  def _placed(
+    self, tiles: list[Tile], luminance: Luminance, length: int
+  ) -> Iterator[tuple[Tile, np.ndarray, np.ndarray]]:
+    """Tiles with buffers of their luminance and mask: read by one thread, whichever works on them."""
+    for tile in tiles:
+      yield tile, tile.place(luminance, length), tile.mask(luminance, length)
 
   def _assembled(
     self, tiles: list[Tile], image: Region, parts: Iterable[np.ndarray]
@@ -374,23 +385,30 @@ class Upscaler:
       for tile, (mask, _) in zip(tiles, masks, strict=True)
     ]
     works, count = [jnp.zeros_like(x) for x in xs], sum(float(kept.sum()) for _, kept in masks)
-    gates = []
+    gates: list[np.ndarray] = []
+
+    def excite(item: tuple[int, Any]) -> np.ndarray:
+      n, kernels = item
+      works[n], part = pieces.excite(kernels, xs[n], works[n], *masks[n], tiles[n].layout)
+      return np.asarray(part, np.float64)
+
     for i in self.progress(range(self.net.num_blocks), 'sampling'):
-      total, kernels = np.zeros(self.net.features), self._kernels[self.net.block_name(i)]
+      kernels = self._kernels[self.net.block_name(i)]
+      parts = self._crew(excite, ((n, kernels) for n in range(len(tiles))))
+      gates.append(np.asarray(self._gates(i, sum(parts), count)))
       for n, tile in enumerate(tiles):
-        works[n], part = pieces.excite(kernels, xs[n], works[n], *masks[n], tile.layout)
-        total += np.asarray(part, np.float64)
-      gates.append(np.asarray(self._gates(i, total, count)))
-      xs = [
-        pieces.join(x, work, gates[-1], tile.layout)
-        for x, work, tile in zip(xs, works, tiles, strict=True)
-      ]
+        xs[n] = pieces.join(xs[n], works[n], gates[-1], tile.layout)
     return np.stack(gates)
 
   def _num_samples(self) -> int:
     """As many tiles as a quarter of the memory holds, at least 4."""
     each = 2 * (self._block * CELL) ** 2 * self.net.features * self._dtype.itemsize
     return max(4, min(self.sides.samples, self.memory // 4 // each))
+
+  def _num_trunks(self) -> int:
+    """As many tiles of all blocks at once as half of the memory holds, at least one, at most one a thread."""
+    each = 3 * self._tile_length(self._trunk) * CELL**2 * self.net.features * self._dtype.itemsize
+    return max(1, min(self._crew.count, self.memory // 2 // each))
 
 
 def cells(pixels: int) -> int:

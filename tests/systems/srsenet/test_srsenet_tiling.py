@@ -173,6 +173,27 @@ def test_a_crew_keeps_the_order_and_tells_errors(count):
     list(crew(lambda n: 1 // n, [2, 1, 0, 1]))
 
 
+@pytest.mark.parametrize('most', [None, 1, 2, 9])
+def test_a_crew_takes_no_more_items_than_memory_allows(most):
+  taken, allowed = 0, min(most or 3, 3)
+
+  def items():
+    nonlocal taken
+    while taken < 7:
+      taken += 1
+      yield taken
+
+  for done, found in enumerate(Crew(3)(lambda n: n, items(), most), start=1):
+    assert found == done and taken == min(done - 1 + allowed, 7)
+
+
+def test_sampled_tiles_are_the_same_in_any_number_of_threads():
+  net, variables = make_net()
+  y = luminance((90, 75))
+  one, three = (Upscaler(net, variables, sides=SMALL, threads=n)(y, 'sampled') for n in (1, 3))
+  np.testing.assert_allclose(one, three, atol=1e-6)
+
+
 @pytest.mark.parametrize('tiling', ['whole', 'exact', 'sampled'])
 @pytest.mark.parametrize('shape', [(61, 47), (3, 30)])
 def test_a_border_continues_the_image_and_leaves_its_means(tiling, shape):
