@@ -155,11 +155,11 @@ def _put(path: Path, entry: os.DirEntry, hidden: bool, found: Listing) -> None:
   elif not there:
     found.lost.append(path)
   elif file:
-    known, strange = suffix in SUFFIXES, suffix in FOREIGN
-    kind = (
-      'images' if known or (strange and _is_image(path)) else 'foreign' if strange else 'others'
-    )
-    getattr(found, kind).append(path)
+    strange = suffix in FOREIGN
+    if suffix in SUFFIXES or (strange and _is_image(path)):
+      found.images.append(path)
+    else:
+      (found.foreign if strange else found.others).append(path)
 
 
 def _is_image(path: Path) -> bool:

@@ -12,7 +12,8 @@ from jaxgen.data.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxgen.data.imresize import resize_axis, resize_matrix
 from jaxgen.systems.srsenet.ensemble import ensembled
 from jaxgen.systems.srsenet.means import preserve_means
-from jaxgen.systems.srsenet.tiling import Band, Upscaler
+from jaxgen.systems.srsenet.tiles import Band
+from jaxgen.systems.srsenet.tiling import Upscaler
 
 CHUNK = 2**22  # values of the rows whose colours are made at once
 UNSEEN = 0.02  # alpha up to which a pixel's own colour does not count

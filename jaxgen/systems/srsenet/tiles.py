@@ -1,7 +1,7 @@
 """Tiles of an image, with the borders that they need of each other; they consist of cells of 4 x 4 pixels."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxgen.nn.winograd import CELL
 from jaxgen.systems.srsenet.canvas import Layout
 
 Read = Callable[[int, int], np.ndarray]  # (first row, row after the last) -> [rows, W] luminance
+Band = tuple[int, np.ndarray]  # first output row, [rows, s W]
 Region = tuple[slice, slice]  # rows and columns
 
 
@@ -159,6 +160,42 @@ def make_tiles(
       )
       num = wide.stop - wide.start
       yield Tile(inside, (high, wide), num if spare and num == grid[1] else num + 1)
+
+
+def placed(
+  tiles: list[Tile], luminance: Luminance, length: int
+) -> Iterator[tuple[Tile, np.ndarray, np.ndarray]]:
+  """Tiles with buffers of their luminance and mask: read by one thread, whichever works on them."""
+  for tile in tiles:
+    yield tile, tile.place(luminance, length), tile.mask(luminance, length)
+
+
+def side_by_side(
+  parts: Iterable[tuple[Tile, np.ndarray]], image: Region, scale: int, dtype: Any
+) -> Iterator[Band]:
+  """The output of an image from top to bottom, as a row of tiles is complete.
+
+  Args:
+    parts: tiles as `make_tiles` has them, with their own part of the output, [s h, s w].
+    image: what of the luminance is the image itself, in pixels.
+    scale: s.
+    dtype: of the output.
+  """
+  s, (high, wide) = scale, image
+  band = np.empty((0, 0), dtype)
+  for tile, part in parts:
+    (top, end), (left, right) = (
+      (max(own.start * CELL, of.start), min(own.stop * CELL, of.stop))
+      for own, of in zip(tile.inside, image, strict=True)
+    )
+    if left == wide.start:
+      band = np.empty(((end - top) * s, (wide.stop - wide.start) * s), dtype)
+    y, x = ((at - own.start * CELL) * s for at, own in zip((top, left), tile.inside, strict=True))
+    band[:, (left - wide.start) * s : (right - wide.start) * s] = part[
+      y : y + (end - top) * s, x : x + (right - left) * s
+    ]
+    if right == wide.stop:
+      yield (top - high.start) * s, band
 
 
 def _steps(

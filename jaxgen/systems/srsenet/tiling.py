@@ -35,18 +35,20 @@ from jaxgen.systems.srsenet.crew import Crew
 from jaxgen.systems.srsenet.model import BLOCK_RADIUS, LEAVE_RADIUS, SrSENet
 from jaxgen.systems.srsenet.strips import Strips, make_strips
 from jaxgen.systems.srsenet.tiles import (
+  Band,
   Luminance,
   Read,
   Region,
   Tile,
   area,
   make_tiles,
+  placed,
+  side_by_side,
   spread,
   square,
 )
 
 MIB = 2**20
-Band = tuple[int, np.ndarray]  # first output row, [rows, s W]
 
 
 class Sides(NamedTuple):
@@ -279,8 +281,8 @@ class Upscaler:
         luminance.grid, luminance.spare, self._last, cells(LEAVE_RADIUS), luminance.image_cells
       )
     )
-    placed = self._placed(tiles, luminance, self._tile_length(self._last))
-    parts = self._crew(lambda item: self._leave(item[0], x, *item[1:]), placed)
+    items = placed(tiles, luminance, self._tile_length(self._last))
+    parts = self._crew(lambda item: self._leave(item[0], x, *item[1:]), items)
     return self._assembled(tiles, luminance.image, parts)
 
   def _finished(
@@ -339,35 +341,14 @@ class Upscaler:
     tiles = list(
       make_tiles(luminance.grid, luminance.spare, self._trunk, self._halo, luminance.image_cells)
     )
-    parts = self._crew(output, self._placed(tiles, luminance, length), self._num_trunks())
+    parts = self._crew(output, placed(tiles, luminance, length), self._num_trunks())
     return self._assembled(tiles, luminance.image, parts)
-
-  def _placed(
-    self, tiles: list[Tile], luminance: Luminance, length: int
-  ) -> Iterator[tuple[Tile, np.ndarray, np.ndarray]]:
-    """Tiles with buffers of their luminance and mask: read by one thread, whichever works on them."""
-    for tile in tiles:
-      yield tile, tile.place(luminance, length), tile.mask(luminance, length)
 
   def _assembled(
     self, tiles: list[Tile], image: Region, parts: Iterable[np.ndarray]
   ) -> Iterator[Band]:
-    """Rows of tiles side by side, of each tile's own part of the output."""
-    s, (high, wide) = self.scale, image
-    band = np.empty((0, 0), self._dtype)
-    for tile, part in zip(self.progress(tiles, 'upscaling'), parts, strict=False):
-      (top, end), (left, right) = (
-        (max(own.start * CELL, of.start), min(own.stop * CELL, of.stop))
-        for own, of in zip(tile.inside, image, strict=True)
-      )
-      if left == wide.start:
-        band = np.empty(((end - top) * s, (wide.stop - wide.start) * s), self._dtype)
-      y, x = ((at - own.start * CELL) * s for at, own in zip((top, left), tile.inside, strict=True))
-      band[:, (left - wide.start) * s : (right - wide.start) * s] = part[
-        y : y + (end - top) * s, x : x + (right - left) * s
-      ]
-      if right == wide.stop:
-        yield (top - high.start) * s, band
+    found = zip(self.progress(tiles, 'upscaling'), parts, strict=False)
+    return side_by_side(found, image, self.scale, self._dtype)
 
   def sampled_gates(self, read: Read, height: int, width: int) -> np.ndarray:
     """[blocks, C] gates from tiles spread over the image."""
