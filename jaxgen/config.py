@@ -273,6 +273,12 @@ def check(config: ConfigDict) -> None:
   system_module(config).check_config(config)
 
 
+def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
+  """The steps above 0 at which the training of a config changes, see `Task.curriculum`."""
+  steps = getattr(system_module(config), 'curriculum_steps', lambda config: ())(config)
+  return tuple(step for step in steps if step)
+
+
 def check_periods(config: ConfigDict, resuming: bool = False) -> None:
   """Raises ConfigError for a period that is no multiple of steps_per_call.
 
@@ -281,6 +287,12 @@ def check_periods(config: ConfigDict, resuming: bool = False) -> None:
     resuming: whether steps_per_call is that of the saved run, and cannot change.
   """
   s = config.steps_per_call
+  for step in curriculum_steps(config):
+    if step % s:
+      raise ConfigError(
+        f'the training of {config.system} changes at step {step}, which must be a multiple of '
+        f'config.steps_per_call = {s}'
+      )
   for key in (*PERIODS, 'num_steps'):
     if config[key] % s:
       below = config[key] // s * s
@@ -295,12 +307,14 @@ def check_periods(config: ConfigDict, resuming: bool = False) -> None:
 def resolve_steps_per_call(config: ConfigDict, on_cpu: bool) -> ConfigDict:
   """The config with steps_per_call filled in where it is 0 (auto).
 
-  Auto is the largest divisor of all periods and of num_steps up to 64, and 1 for convolutional systems on
-  CPU, where XLA runs a convolution's gradient many times slower inside a loop.
+  Auto is the largest divisor up to 64 of all periods, of num_steps and of the steps at which a curriculum
+  changes, and 1 for convolutional systems on CPU, where XLA runs a convolution's gradient many times slower
+  inside a loop.
   """
   config = config.copy_and_resolve_references()
   if not config.steps_per_call:
-    common = math.gcd(*(config[k] for k in PERIODS if config[k]), config.num_steps)
+    periods = (config[k] for k in PERIODS if config[k])
+    common = math.gcd(*periods, *curriculum_steps(config), config.num_steps)
     divisors = (d for d in range(1, MAX_AUTO_STEPS_PER_CALL + 1) if common % d == 0)
     slow = on_cpu and system_module(config).CONVOLUTIONAL
     config.steps_per_call = 1 if slow else max(divisors)

@@ -19,6 +19,7 @@ from jaxgen.metrics import Metrics
 
 PyTree = Any
 Batch = dict[str, Any]
+TrainStep = Callable[['TrainState', Batch], tuple['TrainState', Metrics]]
 
 
 @struct.dataclass
@@ -129,15 +130,27 @@ class Task(NamedTuple):
       `tools.full`, and is not kept. A trained run of a system with EVALUATES_WITHOUT_DATA gets no data.
     pictures: (exported variables, data or None, tools) -> name -> uint8 image [H, W] or [H, W, 3]; with
       data None it draws what needs no data.
+    curriculum: (step, train_step) in the order of steps: updates after that many are this one's, in place of
+      the one's before. A program of its own each, since XLA's choice within a step would cost a convolution's
+      speed; a system that has one says at which steps, by `curriculum_steps(config)`.
   """
 
   batch: PyTree
   init: Callable[[jax.Array], TrainState]
-  train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+  train_step: TrainStep
   export: Callable[[TrainState], PyTree]
   eval_step: Callable[[PyTree, Batch, jax.Array], Metrics]
   evaluate: Callable[[PyTree, Data | None, Tools], dict[str, Any]]
   pictures: Callable[[PyTree, Data | None, Tools], dict[str, np.ndarray]]
+  curriculum: tuple[tuple[int, TrainStep], ...] = ()
+
+  def stage(self, step: int) -> int:
+    """The stage that update `step` + 1 belongs to: 0 with `train_step`, i with the i-th of the curriculum."""
+    return sum(first <= step for first, _ in self.curriculum)
+
+  def train_steps(self) -> tuple[TrainStep, ...]:
+    """Those of all stages."""
+    return self.train_step, *(train_step for _, train_step in self.curriculum)
 
 
 def name_key(key: jax.Array, name: str) -> jax.Array:

@@ -47,8 +47,8 @@ def get_config() -> ConfigDict:
       'eval': {'batch_size': 16, 'samples': 1},
       'checkpoint': {'keep': 2, 'best': '', 'mode': 'min'},
       'stop': {'metric': '', 'mode': 'min', 'patience': 2},
-      # The step whose batch holds an infinity; -1: none.
-      'toy': {'infinity_at': -1, 'schedule': False, 'features': 3},
+      # The step whose batch holds an infinity; -1: none. From which step on gradients count twice; 0: never.
+      'toy': {'infinity_at': -1, 'schedule': False, 'features': 3, 'twice_from': 0},
     }
   )
   return config.lock()
@@ -67,6 +67,10 @@ def check_config(config: ConfigDict) -> None:
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
   return config.toy.schedule
+
+
+def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
+  return (config.toy.twice_from,)
 
 
 class _Rows:
@@ -153,14 +157,14 @@ def make_task(config: ConfigDict, facts, axis: str | None = None) -> Task:
   def predict(params, x):
     return x @ params['w'] + params['b']
 
-  def train_step(state, batch):
+  def train_step(state, batch, weight=1.0):
     x, y = batch['x'].astype(dtype), batch['y'].astype(dtype)
     keys = example_keys(step_rng(state, 'noise'), len(y), axis)
     noise = 0.01 * jax.vmap(lambda k: jax.random.normal(k, (), dtype))(keys)
 
     def loss_fn(params):
       errors = (predict(params, x) + noise - y) ** 2
-      return errors.sum() / config.batch_size, errors
+      return weight * errors.sum() / config.batch_size, errors
 
     grads, errors = jax.grad(loss_fn, has_aux=True)(state.params['model'])
     state = update_player(state, optimizers, 'model', grads, axis)
@@ -168,6 +172,10 @@ def make_task(config: ConfigDict, facts, axis: str | None = None) -> Task:
     mean = 0.9 * state.variables['model']['statistics']['mean'] + 0.1 * batch_mean
     state = state.replace(step=state.step + 1, variables={'model': {'statistics': {'mean': mean}}})
     return state, psum({'loss': Mean.of(errors), 'mean_y': Mean.of(y)}, axis)
+
+  def twice(state, batch):
+    state, metrics = train_step(state, batch, 2.0)
+    return state, {**metrics, 'loss_twice': metrics['loss']}
 
   def export(state):
     return {'params': state.params['model'], **state.variables['model']}
@@ -203,4 +211,6 @@ def make_task(config: ConfigDict, facts, axis: str | None = None) -> Task:
     'x': jax.ShapeDtypeStruct((config.batch_size, features), jnp.float32),
     'y': jax.ShapeDtypeStruct((config.batch_size,), jnp.float32),
   }
-  return Task(batch, init, train_step, export, eval_step, evaluate, pictures)
+  second = config.toy.twice_from
+  curriculum = ((second, twice),) if second else ()
+  return Task(batch, init, train_step, export, eval_step, evaluate, pictures, curriculum)

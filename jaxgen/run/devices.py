@@ -214,6 +214,7 @@ def compile_steps(
   example: Callable[[PyTree, Batch, jax.Array], Batch],
   num_steps: int,
   donate: bool = True,
+  stage: int = 0,
 ) -> Callable[[TrainState, PyTree, Batch], tuple[TrainState, PyTree]]:
   """Compiles `num_steps` updates as one call.
 
@@ -223,18 +224,19 @@ def compile_steps(
     example: `Data.example`.
     num_steps: S; one step is compiled without a loop around it.
     donate: whether the state's buffers are reused for the new state.
+    stage: of the task's curriculum, to which all of them belong.
 
   Returns:
     (state, resident arrays, batches of `put_batches`) -> (state, metrics), metrics with leading axis [S]
     and, apart, 'params_finite' () bool of the last state.
   """
-  axis = devices.axis
+  axis, train_step = devices.axis, task.train_steps()[stage]
 
   def one(state, arrays, batch):
     n = jax.tree.leaves(batch)[0].shape[0]
     keys = example_keys(step_rng(state, 'example'), n, axis)
     batch = jax.vmap(example, in_axes=(None, 0, 0))(arrays, batch, keys)
-    return task.train_step(state, batch)
+    return train_step(state, batch)
 
   def steps(state, arrays, batches):
     before = state
@@ -260,6 +262,20 @@ def compile_steps(
     )
   over_mesh = _traced_over(devices, steps)
   return jax.jit(over_mesh, donate_argnums=donated, out_shardings=devices.replicated)
+
+
+def compile_stages(
+  devices: Devices,
+  task: Task,
+  example: Callable[[PyTree, Batch, jax.Array], Batch],
+  num_steps: int,
+  donate: bool = True,
+) -> Callable[[int], Callable[[TrainState, PyTree, Batch], tuple[TrainState, PyTree]]]:
+  """Step -> what `compile_steps` makes for the updates from there on; each stage once, when it is reached."""
+  compiled = functools.cache(
+    lambda stage: compile_steps(devices, task, example, num_steps, donate, stage)
+  )
+  return lambda step: compiled(task.stage(step))
 
 
 def _traced_over(devices: Devices, fn: Callable) -> Callable:

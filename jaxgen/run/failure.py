@@ -116,12 +116,12 @@ def _replay_singly(
   job: Job, state: TrainState, step: int, end: int
 ) -> tuple[Bad | None, TrainState]:
   """The first failing step by single steps, and the state before it."""
-  call = dev.compile_steps(job.devices, job.task, job.data.example, 1, donate=False)
+  calls = dev.compile_stages(job.devices, job.task, job.data.example, 1, donate=False)
   arrays = dev.replicate(job.devices, job.data.arrays)
   # A stop signal waits: to save the state in hand, which is not finite, would be worse.
   replayed = job.reporter.progress(range(step, end), 'replaying')
   for _, batches in zip(replayed, _calls(job, step, end, 1), strict=False):
-    after, (metrics, finite) = call(state, arrays, batches)
+    after, (metrics, finite) = calls(step)(state, arrays, batches)
     bad = first_bad(*jax.device_get((metrics, finite)), step)
     if bad:
       return bad, state
@@ -131,10 +131,12 @@ def _replay_singly(
 
 def _advance(job: Job, state: TrainState, step: int, end: int, num_steps: int) -> TrainState:
   """The state at `end` by calls of the run's own length."""
-  call = dev.compile_steps(job.devices, job.task, job.data.example, num_steps, donate=False)
+  calls = dev.compile_stages(job.devices, job.task, job.data.example, num_steps, donate=False)
   arrays = dev.replicate(job.devices, job.data.arrays)
-  for batches in _calls(job, step, end, num_steps):
-    state, _ = call(state, arrays, batches)
+  for at, batches in zip(
+    range(step, end, num_steps), _calls(job, step, end, num_steps), strict=True
+  ):
+    state, _ = calls(at)(state, arrays, batches)
   return state
 
 

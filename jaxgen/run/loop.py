@@ -81,14 +81,15 @@ class _Loop:
   def run(self, state: TrainState, step: int) -> tuple[TrainState, int]:
     job, config = self.job, self.job.config
     arrays = dev.replicate(job.devices, job.data.arrays)
-    call = dev.compile_steps(job.devices, job.task, job.data.example, self.calls)
+    calls = dev.compile_stages(job.devices, job.task, job.data.example, self.calls)
     feed = call_batches(job.devices, job.data, config, step, self.calls)
     self.clock.start(step)
     try:
       if self.owes_evaluation(step):
         self.between_calls(state, step)
       while step < config.num_steps and not out_of_patience(config, self.evaluations):
-        state, (metrics, finite) = call(state, arrays, next(feed))
+        self.begin_stage(step)
+        state, (metrics, finite) = calls(step)(state, arrays, next(feed))
         step += self.calls
         self.consume()
         self.pending = _Pending(step, metrics, finite)
@@ -99,6 +100,12 @@ class _Loop:
       raise
     self.end(state, step)
     return state, step
+
+  def begin_stage(self, step: int) -> None:
+    """Logs what a stage of the curriculum measured before another begins, which may measure other things."""
+    if step in (first for first, _ in self.job.task.curriculum):
+      self.consume()
+      self.write_log(step)
 
   def owes_evaluation(self, step: int) -> bool:
     """Whether a stop signal cut short the evaluation that was due at the step resumed from."""

@@ -106,8 +106,8 @@ def test_where_single_steps_stay_finite_the_failing_call_is_repeated(toy, tmp_pa
   # Scanned and single steps round differently: here, single ones never fail.
   real = dev.compile_steps
 
-  def compile_steps(devices, task, example, num_steps, donate=True):
-    call = real(devices, task, example, num_steps, donate)
+  def compile_steps(devices, task, example, num_steps, *args):
+    call = real(devices, task, example, num_steps, *args)
 
     def harmless(state, arrays, batches):
       return call(state, arrays, {**batches, 'poison': jnp.zeros_like(batches['poison'])})
