@@ -4,6 +4,7 @@ Imports nothing heavy: what is wrong is told, and what is done already is found,
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Container, Iterator
@@ -67,6 +68,14 @@ def shipped_scales(net: str = CLEAN) -> list[int]:
   prefix = f'srsenet_{"" if net == CLEAN else f"{net}_"}x'
   found = (p.stem.removeprefix(prefix) for p in WEIGHTS.glob(f'{prefix}*.safetensors'))
   return sorted(int(scale) for scale in found if scale.isdigit())
+
+
+def default_net(scale: float) -> str:
+  """The shipped net that a person gets who names none: photo where it has as near a scale as clean."""
+  nearest = {
+    net: min((s for s in shipped_scales(net) if s >= scale), default=math.inf) for net in NETS
+  }
+  return PHOTO if math.isfinite(nearest[PHOTO]) and nearest[PHOTO] <= nearest[CLEAN] else CLEAN
 
 
 def shipped_weights(scale: float, net: str = CLEAN) -> Path:

@@ -32,7 +32,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add(
     '--net',
     choices=('clean', 'photo'),
-    help='of the shipped nets: clean (the default) undoes downscaling alone, photo also JPEG and mild noise',
+    help='of the shipped nets: photo (the default at x2 and x4) undoes JPEG and mild noise too, '
+    'clean downscaling alone',
   )
   add('--overwrite', action='store_true', help='write anew what is in the place of an output')
   add('--keep-times', action='store_true', help="outputs get their files' times of change")
@@ -84,7 +85,7 @@ def _upscale(args: argparse.Namespace) -> None:
   from jaxgen.terminal.reporter import Reporter
 
   wanted = args.scale if args.scale is not None or args.weights else 2.0
-  weights = args.weights or apply.shipped_weights(wanted, args.net or apply.CLEAN)
+  weights = args.weights or apply.shipped_weights(wanted, args.net or apply.default_net(wanted))
   trained, config = None, apply.known_config(weights)
   if config is None:
     trained = _load(weights, args.step)

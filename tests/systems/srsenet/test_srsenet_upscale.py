@@ -338,6 +338,10 @@ def test_a_shipped_net_goes_by_its_name(tmp_path, monkeypatch, capsys):
   assert apply.shipped_weights(3).name == 'srsenet_x8.safetensors'
   with pytest.raises(ConfigError, match='at most that of a photo net: x2, x4; for more'):
     apply.shipped_weights(8, 'photo')
+  nets = {scale: apply.default_net(scale) for scale in (1.5, 2, 4, 6, 8, 9)}
+  assert nets == {1.5: 'photo', 2: 'photo', 4: 'photo', 6: 'clean', 8: 'clean', 9: 'clean'}
+  (tmp_path / 'srsenet_x3.safetensors').write_bytes(b'')
+  assert apply.default_net(3) == 'clean'
   path = save(tmp_path / 'a.png', smooth(6, 5))
   assert cli.main(['upscale', str(path), '--net=photo', f'--weights={tmp_path}']) == 2
   assert '--net chooses among the shipped nets: leave it out' in capsys.readouterr().err
