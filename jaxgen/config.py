@@ -67,6 +67,30 @@ def choose_variant(variant: str, variants: Iterable[str]) -> str:
   return variant
 
 
+def choose_parts(variant: str, *groups: Iterable[str]) -> tuple[str, ...]:
+  """The parts of a variant such as 'paper,alpha_10': of each group the one that it names, or ''.
+
+  Args:
+    variant: parts by commas, in any order; empty: none.
+    *groups: the names of each group; no name is in two of them.
+
+  Raises:
+    ConfigError: a part is in no group, or two are of one group.
+  """
+  known = [list(group) for group in groups]
+  chosen = [''] * len(known)
+  for part in filter(None, (x.strip() for x in variant.split(','))):
+    choose_variant(part, [name for group in known for name in group])
+    place = next(i for i, group in enumerate(known) if part in group)
+    if chosen[place]:
+      raise ConfigError(
+        f'variant {variant!r} has both {chosen[place]!r} and {part!r}: only one of '
+        f'{", ".join(known[place])}'
+      )
+    chosen[place] = part
+  return tuple(chosen)
+
+
 def config_path(system: str) -> Path:
   """The config file of a system, in the source tree or in the installed package."""
   if system not in SYSTEMS:

@@ -28,6 +28,7 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 # Files that take longest, the longest first: with two workers none of them is left for the end.
 LONGEST = (
+  'systems/handwriting/test_handwriting_task.py',
   'run/test_processes.py',
   'systems/mmgan/test_mmgan_task.py',
   'run/test_resume.py',

@@ -1,7 +1,10 @@
 """Images side by side, and a line of text above them."""
 
+import functools
+from pathlib import Path
+
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 
 def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -> np.ndarray:
@@ -27,22 +30,27 @@ def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -
   return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def titled(grid: np.ndarray, title: str, height: int = 22) -> np.ndarray:
+def titled(grid: np.ndarray, title: str, height: int = 22, face: Path | None = None) -> np.ndarray:
   """A picture under a line of text, which is made to fit.
 
   Args:
     grid: uint8 [H, W] or [H, W, 3].
     title: what it says.
     height: of the line, in pixels.
+    face: file of a typeface; None for Pillow's own, which has ASCII alone.
 
   Returns:
     uint8 [H + height, W] or [H + height, W, 3].
   """
   width = grid.shape[1]
   size = 14
-  draw = ImageDraw.Draw(Image.new('L', (1, 1)))
-  while size > 6 and draw.textlength(title, font_size=size) > width - 8:
+  while size > 6 and _font(face, size).getlength(title) > width - 8:
     size -= 1
   band = Image.new('RGB' if grid.ndim == 3 else 'L', (width, height), 'white')
-  ImageDraw.Draw(band).text((4, 3), title, fill='black', font_size=size)
+  ImageDraw.Draw(band).text((4, 3), title, fill='black', font=_font(face, size))
   return np.concatenate([np.asarray(band), grid])
+
+
+@functools.lru_cache
+def _font(face: Path | None, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+  return ImageFont.truetype(face, size) if face else ImageFont.load_default(size)

@@ -11,6 +11,8 @@ SYSTEMS = {
   'mmgan': 'jaxgen.systems.mmgan',
   'srsenet': 'jaxgen.systems.srsenet',
   'mmgan_classifier': 'jaxgen.systems.mmgan.classifier',
+  'handwriting': 'jaxgen.systems.handwriting',
+  'handwriting_recogniser': 'jaxgen.systems.handwriting.recogniser',
 }
 
 

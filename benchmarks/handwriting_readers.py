@@ -1,0 +1,192 @@
+"""Trains readers of real words and lines, and compares them with Tesseract on the same test pictures.
+
+  python benchmarks/handwriting_readers.py --out benchmarks/results/handwriting_readers_cpu.json
+  python benchmarks/handwriting_readers.py --sets dhsd,lectaurep --tesseract --out FILE
+  python benchmarks/handwriting_readers.py --sets dhsd --read runs/reader --tesseract --out FILE
+
+Without --read each set trains a reader of its own, in --runs, resumed or reused when it is there. With it, that
+one reads all sets. None of a test's hands is in training. Sets and readers that the file has already are kept.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import rows
+from PIL import Image
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError
+from jaxgen.files import write_json
+from jaxgen.run import devices, inference
+from jaxgen.systems.handwriting import apply
+from jaxgen.systems.handwriting.certainty import JudgedWords, right_words
+from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
+from jaxgen.systems.handwriting.reading.pictures import Picture
+from jaxgen.systems.handwriting.reading.service import Service
+from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood
+from jaxgen.systems.handwriting.real.known_sets import KNOWN
+from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
+from jaxgen.terminal.reporter import Reporter
+
+SETS = ('dhsd', 'ahawp', 'lectaurep', 'poilus')
+FIGURES = ('cer', 'wer', 'ece', 'ece_uncalibrated', 'temperature', 'num_examples', 'dropped')
+TABLE = rows.Table('handwriting_recogniser', SETS, FIGURES, FIGURES, rows.has('cer'))
+LANGUAGES = {'de': 'deu', 'fr': 'fra'}
+MARGIN = 16  # white pixels around a picture for Tesseract, which wants some
+
+
+def main() -> None:
+  """Parses the command line, measures what is missing, writes and prints the table."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--sets', default=','.join(SETS), help='comma-separated')
+  parser.add_argument('--read', type=Path, metavar='RUN|FILE', help='a trained reader of all sets')
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='override')
+  parser.add_argument('--tesseract', action='store_true', help='compare with Tesseract')
+  parser.add_argument('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  unknown = set(args.sets.split(',')) - set(SETS)
+  if unknown:
+    raise SystemExit(f'--sets: no {", ".join(sorted(unknown))}; there are {", ".join(SETS)}')
+  if args.tesseract:
+    check_tesseract()
+  devices.enable_compilation_cache()
+  reporter = Reporter()
+  report = json.loads(args.out.read_text()) if args.out.is_file() else {'sets': {}}
+  for name in args.sets.split(','):
+    found = report['sets'].setdefault(name, {})
+    for who, measure in _measures(args, name, reporter).items():
+      if who not in found:
+        reporter.say(f'{name}: {who}')
+        found[who] = measure()
+        report['environment'] = machine.describe()
+        write_json(args.out, report)
+  _print(report['sets'], reporter)
+
+
+def _measures(args: argparse.Namespace, name: str, reporter: Reporter) -> dict[str, Any]:
+  """What is to be measured on a set, by the name of who reads."""
+  if args.read:
+    measures = {str(args.read): lambda: read_set(args.read, test_words(name))}
+  else:
+    given = argparse.Namespace(set=args.set, runs=args.runs, evaluate=True)
+    own = 'own reader' + ''.join(f' {pair}' for pair in args.set)
+    measures = {
+      f'{own}, seed {args.seed}': lambda: rows.figures(TABLE, name, args.seed, given, reporter)
+    }
+  language = KNOWN[configs.load(f'handwriting_recogniser:{name}').data.name].language
+  if args.tesseract and language in LANGUAGES:
+    measures['Tesseract'] = lambda: tesseract_set(test_words(name), LANGUAGES[language])
+  return measures
+
+
+def test_words(name: str) -> Words:
+  """The test pictures that a reader of the set's own variant is measured on, at their own widths."""
+  data = configs.load(f'handwriting_recogniser:{name}').data
+  wanted = Wanted(max_length=data.max_letters, single_words=not data.lines)
+  words, _ = load_words(data.name, height=data.height, wanted=wanted)
+  return words['test'].take(np.flatnonzero(words['test'].widths <= data.width))
+
+
+def scored(texts: Sequence[str], readings: Sequence[str], began: float) -> dict[str, Any]:
+  """Rates with intervals over texts, and the time that reading took."""
+  rates = error_rates(texts, readings)
+  return {
+    'cer': rates.cer,
+    'wer': rates.wer,
+    'intervals': intervals(texts, readings),
+    'num_examples': rates.texts,
+    'seconds': time.monotonic() - began,
+  }
+
+
+def read_set(weights: Path, words: Words) -> dict[str, Any]:
+  """What `jaxgen read` makes of test pictures; characters that the reader does not know are errors."""
+  trained = inference.load(weights)
+  apply.check_system(trained, weights)
+  model = apply.reading_model(trained, apply.measured_temperature(weights, trained.step))
+  began, service = time.monotonic(), Service(model, Decoding(nbest=1))
+  images = words.gather(np.arange(len(words)))
+  answers = service([Picture(image, image.shape[1], blank=False) for image in images])
+  correct, sure = [], []
+  for answer, text in zip(answers, words.texts, strict=True):
+    if answer.words:
+      correct += right_of(answer, text)
+      sure += [word.confidence for word in answer.words]
+  beams = [np.log(np.maximum([p], 1e-12)) for p in sure]
+  return {
+    **scored(words.texts, [answer.text for answer in answers], began),
+    'ece': JudgedWords(beams, np.array(correct, bool)).error(1.0),
+    'temperature': model.temperature,
+    'step': int(trained.step),
+  }
+
+
+def right_of(answer: Any, text: str) -> list[bool]:
+  """Whether each word of an answer is one of the text."""
+  nothing = np.zeros((0, 2), int)
+  words = [(word, word.confidence) for word in answer.words]
+  return right_words(Understood(answer.text, answer.confidence, [], [], nothing, words), text)
+
+
+def check_tesseract() -> None:
+  """Raises ConfigError where Tesseract or one of its languages is not installed."""
+  packages = 'apt-get install tesseract-ocr tesseract-ocr-fra tesseract-ocr-deu'
+  if shutil.which('tesseract') is None:
+    raise ConfigError(f'--tesseract: it is not installed ({packages})')
+  done = subprocess.run(['tesseract', '--list-langs'], capture_output=True, text=True, check=True)
+  missing = set(LANGUAGES.values()) - set(done.stdout.split())
+  if missing:
+    raise ConfigError(f'--tesseract: it lacks {", ".join(sorted(missing))} ({packages})')
+
+
+def tesseract_set(words: Words, language: str) -> dict[str, Any]:
+  """What Tesseract reads: as single words where no text has a space, as single lines otherwise."""
+  mode = 7 if any(' ' in text for text in words.texts) else 8
+  began = time.monotonic()
+  readings = tesseract(words.gather(np.arange(len(words))), language, mode)
+  done = subprocess.run(['tesseract', '--version'], capture_output=True, text=True, check=True)
+  version = (done.stdout or done.stderr).splitlines()[0]
+  return {**scored(words.texts, readings, began), 'version': version, 'psm': mode}
+
+
+def tesseract(images: Sequence[np.ndarray], language: str, mode: int) -> list[str]:
+  """The text of each picture in one line, by one process that gets a list of them."""
+  with tempfile.TemporaryDirectory() as folder:
+    names = [f'{folder}/{i:06}.png' for i in range(len(images))]
+    for name, image in zip(names, images, strict=True):
+      Image.fromarray(np.pad(image, MARGIN, constant_values=255)).save(name)
+    listed = Path(folder) / 'list.txt'
+    listed.write_text('\n'.join(names) + '\n')
+    command = ['tesseract', str(listed), '-', '-l', language, '--psm', str(mode)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+  pages = done.stdout.split('\f')[: len(images)]
+  if len(pages) != len(images):
+    raise ConfigError(f'Tesseract gave {len(pages)} pages for {len(images)} pictures')
+  return [' '.join(page.split()) for page in pages]
+
+
+def _print(sets: dict[str, dict[str, Any]], reporter: Reporter) -> None:
+  columns = ('cer', 'wer', 'ece', 'num_examples')
+  lines = [
+    [name, who, *(found.get(key) for key in columns)]
+    for name, of_set in sets.items()
+    for who, found in of_set.items()
+  ]
+  reporter.table('test pictures', ['set', 'reader', *columns], lines)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,151 @@
+"""Handwriting (Alonso, Moysset, Messina): a GAN that writes a given word, read by a recogniser.
+
+  python launch.py --config=configs/handwriting.py --workdir=runs/handwriting
+
+writes French words of 2 to 8 letters a to z, 32 pixels high. Its words are drawn by jaxgen in handwriting
+faces, each letter in a slot of 16 pixels; they are learned by a curriculum of ours: the recogniser learns to
+read, then the generator copies drawings of the words that it is to write, then the paper's game begins. Ends
+with a sheet of words and the error rate of a recogniser that never trained the generator.
+
+  python launch.py --config=configs/handwriting.py:paper --workdir=runs/paper --config.data.name=DIR
+
+is the paper's: 128 x 512 pixels, its networks and its game from random weights, on a folder or zip file of word
+images with a table (it needs a GPU). A variant is comma-separated parts, as paper,alpha_10 or small,arabic:
+
+  tiny (the default), small (64 x 256, words of up to 16 letters), paper
+  a row of the paper's tables: no_balancing, alpha_0.1, alpha_1, alpha_10, gan, lsgan, no_attention,
+    first_linear; at tiny and small sizes with the paper's networks, narrow, from random weights
+  arabic
+"""
+
+from ml_collections import ConfigDict
+
+from jaxgen.config import choose_parts
+from jaxgen.defaults import base_config
+from jaxgen.systems.handwriting.defaults import LETTERS, SCRIPTS, SIZES, words
+
+ROWS = {
+  'no_balancing': {'loss.balance': False},
+  'alpha_0.1': {'loss.alpha': 0.1},
+  'alpha_1': {},
+  'alpha_10': {'loss.alpha': 10.0},
+  'gan': {'loss.game': 'gan'},
+  'lsgan': {'loss.game': 'lsgan'},
+  'no_attention': {'model.attention': False},
+  'first_linear': {'model.conditioning': 'first_linear'},
+}
+
+
+def get_config(variant: str = 'tiny') -> ConfigDict:
+  """The config of a size, of a row of the paper's tables, of a script."""
+  size, row, script = choose_parts(variant, SIZES, tuple(ROWS), SCRIPTS)
+  size = size or 'tiny'
+  paper = size == 'paper'
+  laid_out = not (paper or row)  # the small generator lays letters out
+  config = base_config('handwriting', mode='min')
+
+  config.batch_size = 64 if paper else 16  # the paper: 64
+  steps = {'tiny': 3_000, 'small': 60_000, 'paper': 300_000}[size]
+  config.num_steps = steps if laid_out or paper else 5_000
+  config.log_every = 50 if size == 'tiny' else 100
+  config.eval_every = 500 if size == 'tiny' else 5_000
+  config.save_every = 500 if size == 'tiny' else 1_000
+  config.picture_every = 500 if size == 'tiny' else 5_000
+
+  config.data = words(size, script)
+  config.model = _model(size, laid_out)
+
+  config.loss = ConfigDict()
+  config.loss.game = 'hinge'  # hinge (the paper), gan, lsgan
+  config.loss.balance = True
+  config.loss.alpha = 1.0  # of the text's gradient, the paper
+  config.loss.shift = (
+    'alpha'  # of the adversarial gradient's mean: alpha (the paper), up_to_one (0 above 1)
+  )
+  config.loss.noise = 0.0 if paper else 0.1  # on what the recogniser learns from; the paper: none
+  config.loss.parameter_norms = bool(
+    row
+  )  # log the norms of the parameters' gradients: three times the work
+
+  config.curriculum = ConfigDict()  # ours; the paper: 0, 0
+  config.curriculum.read_steps = 1_000 if laid_out else 0  # of the recogniser alone
+  config.curriculum.paired_steps = (
+    1_500 if laid_out else 0
+  )  # of the generator, with drawings of its words
+  config.curriculum.paired_text = 0.3  # alpha of the text's gradient beside that of the drawings
+  config.curriculum.freeze_recogniser = laid_out
+
+  config.optim = ConfigDict()
+  config.optim.learning_rate = 1e-4 if laid_out else 2e-4  # Adam of G and phi; the paper: 2e-4
+  config.optim.disc_learning_rate = 5e-4 if laid_out else 2e-4
+  config.optim.recogniser_learning_rate = 2e-3 if laid_out else 2e-4
+  config.optim.paired_learning_rate = 1e-3
+  config.optim.b1 = 0.0  # the paper
+  config.optim.b2 = 0.999  # the paper
+  config.optim.paired_b1 = 0.9  # before the game
+  config.optim.clip_norm = 5.0  # of the gradients of D and R; 0: none
+  config.optim.decay_from = 1.0  # from this part of the run on, rates fall linearly to 0
+  config.ema_decay = 0.0 if paper else 0.99 if size == 'tiny' else 0.999  # of G and phi; 0: none
+  config.init_from = ''  # a file of `jaxgen export`: begin with its G, phi and R
+
+  config.eval = ConfigDict()
+  config.eval.batch_size = 64
+  config.eval.num_words = 512  # generated of seen words, and as many of unseen ones
+  config.eval.reader_steps = 1_000 if size == 'tiny' else 5_000  # of the independent recogniser
+  config.eval.reader_seed = 1
+  config.eval.inception = ''  # a file of Inception's weights, for FID
+
+  _override(config, ROWS.get(row, {}))
+  facts = {
+    'charset': tuple(LETTERS),
+    'max_length': config.data.max_letters,
+    'faces': ('caveat', 'kalam'),
+    'hand_numbers': ('slant', 'pen'),
+    'rtl': False,
+    'steps_per_epoch': 250,
+  }
+  config.inspect = ConfigDict({'facts': facts})
+  return config.lock()
+
+
+def _model(size: str, laid_out: bool) -> ConfigDict:
+  paper = size == 'paper'
+  model = ConfigDict()
+  model.generator = 'letters' if laid_out else 'paper'
+  # Empty: the paper's.
+  model.gen_filters = (48, 24, 12, 12) if size == 'tiny' else (48, 32, 24, 12, 12)
+  if not laid_out:
+    model.gen_filters = {'tiny': (64, 48, 32, 24, 16), 'small': (64, 48, 32, 24, 16, 16)}.get(
+      size, ()
+    )
+  model.chunk = 16  # of z, one for the first layer and one for each block; the paper's z: 128
+  model.hands = (
+    laid_out  # a part of z is the hand, that of the drawing where G begins with drawings; ours
+  )
+  model.slot = 16  # width of a letter, pixels
+  model.conditioning = 'cbn'  # cbn (the paper), first_linear
+  model.cbn_hidden = 512 if paper else 64
+  model.attention = True
+  model.text_features = 128 if paper else 32  # phi, the paper: 128
+  model.text_hidden = 128 if paper else 32  # the paper: 128
+  model.text_layers = 4 if paper else 2  # the paper: 4
+  model.text_pooling = 'last'  # last, mean
+  model.discriminator = 'small' if laid_out else 'paper'
+  model.disc_filters = (16, 32, 64, 64)
+  if not laid_out:
+    model.disc_filters = {'tiny': (8, 16, 32, 32, 64), 'small': (8, 8, 16, 32, 32, 64)}.get(
+      size, ()
+    )
+  model.recogniser = 'gated' if paper else 'conv'  # gated (the paper), conv, conv_blstm
+  model.recogniser_width = 1.0
+  model.frame_stride = 0  # pixels a frame; 0: as the recogniser has it (gated: 2 or 8)
+  return model
+
+
+def _override(config: ConfigDict, values: dict) -> None:
+  for key, value in values.items():
+    *path, leaf = key.split('.')
+    node = config
+    for name in path:
+      node = node[name]
+    node[leaf] = value

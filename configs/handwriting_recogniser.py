@@ -1,0 +1,92 @@
+"""A recogniser of handwritten words and lines, trained alone.
+
+  python launch.py --config=configs/handwriting_recogniser.py --workdir=runs/recogniser
+
+trains one on words that jaxgen draws. Such a one judges what a generator writes: handwriting trains it when it
+needs it, once, and keeps it in $JAXGEN_CACHE/runs.
+
+  python launch.py --config=configs/handwriting_recogniser.py:dhsd --workdir=runs/reader
+  jaxgen read --weights runs/reader word.png
+
+trains one that reads what people wrote, each picture at its own width. Variants:
+
+  drawn (the default)
+  dhsd, ahawp, lectaurep: words in $JAXGEN_DATA/dhsd_words_de, ahawp_words_ar, lectaurep_words_fr
+  poilus: whole lines in $JAXGEN_DATA/poilus_lines_fr
+  table: a folder or zip file of yours, --config.data.name=DIR: images with a table, see config.data.columns, or
+    ALTO or PAGE files with their pages; of words, or with --config.data.width of lines
+"""
+
+from ml_collections import ConfigDict
+
+from jaxgen.config import choose_variant
+from jaxgen.defaults import base_config
+from jaxgen.systems.handwriting.defaults import LETTERS, words
+
+# Name of the set, width of the canvas and longest text. Of the words and lines at height 64 these leave out 15
+# of 6,944 in ahawp, which are wider, and none elsewhere.
+SETS = {
+  'dhsd': ('dhsd_words_de', 256, 40),
+  'ahawp': ('ahawp_words_ar', 256, 16),
+  'lectaurep': ('lectaurep_words_fr', 328, 24),
+  'poilus': ('poilus_lines_fr', 1584, 80),
+  'table': ('words', 512, 64),  # a folder of this name, unless config.data.name says which
+}
+VARIANTS = ('drawn', *SETS)
+
+
+def get_config(variant: str = 'drawn') -> ConfigDict:
+  """The config of the recogniser of one kind of words."""
+  choose_variant(variant, VARIANTS)
+  real = variant != 'drawn'
+  lines = variant == 'poilus'
+  config = base_config('handwriting_recogniser', mode='min', keep=2 if real else 1)
+  config.batch_size = 16 if lines else 32
+  config.num_steps = {'drawn': 1_000, 'lectaurep': 4_000}.get(variant, 8_000)
+  config.log_every = 50
+  config.eval_every = 500 if real else 0
+  config.save_every = 500
+  config.checkpoint.best = 'eval/nll' if real else ''
+  config.stop.metric = 'eval/nll' if real else ''
+  config.stop.patience = 6
+
+  config.data = words('small' if real else 'tiny', 'arabic' if variant == 'ahawp' else '')
+  if real:
+    config.data.name, config.data.width, config.data.max_letters = SETS[variant]
+    config.data.lines = variant in ('dhsd', 'poilus', 'table')  # dhsd has phrases among its words
+
+  config.model = ConfigDict()
+  # gated (the paper's R), conv, conv_blstm. At half its width gated takes .4 of the time of conv_blstm.
+  config.model.recogniser = 'gated' if real else 'conv_blstm'
+  config.model.recogniser_width = 0.5 if real else 1.0
+  config.model.frame_stride = 0  # pixels a frame; 0: as the recogniser has it
+  # What lies beyond a picture's own width is masked. Without, it is read as white paper up to data.width, which
+  # is what a generator's pictures have.
+  config.model.own_widths = real
+
+  # How far training pictures are changed, each way; 0: not. See jaxgen.systems.handwriting.augmentation.
+  config.augment = ConfigDict()
+  config.augment.shear = 0.3 if real else 0.0
+  config.augment.scale = 0.15 if real else 0.0
+  config.augment.shift = 0.06 if real else 0.0
+  config.augment.stroke = 0.4 if real else 0.0
+  config.augment.contrast = 0.3 if real else 0.0
+
+  config.loss = ConfigDict()
+  config.loss.noise = 0.1  # the largest deviation of noise on the pictures, white 1 and black -1
+
+  config.optim = ConfigDict()
+  config.optim.learning_rate = 1e-3 if real else 2e-3
+  config.optim.b1 = 0.9
+  config.optim.b2 = 0.999
+  config.optim.clip_norm = 5.0
+  config.optim.decay_from = 0.5  # from this part of the run on, the rate falls linearly to 0
+
+  config.eval = ConfigDict()
+  config.eval.batch_size = 16 if lines else 64
+  # Pictures that the temperature is fitted on, and as many of the test set to measure its error on; 0: none.
+  config.eval.num_judged = 400
+
+  facts = {'charset': tuple(LETTERS), 'max_length': config.data.max_letters, 'steps_per_epoch': 125}
+  config.inspect = ConfigDict({'facts': facts})
+  return config.lock()

@@ -1,0 +1,102 @@
+"""Trained runs as readers of a person's pictures."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from jaxgen.errors import ConfigError
+from jaxgen.systems.handwriting import recogniser_task, task
+from jaxgen.systems.handwriting.config import is_rtl
+from jaxgen.systems.handwriting.reading.charset import Charset, shown
+from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon, words_of
+from jaxgen.systems.handwriting.reading.service import Model
+from jaxgen.task import Trained
+from jaxgen.words import counted
+
+READER = Path(__file__).parents[2] / 'weights' / 'handwriting_reader.safetensors'
+SYSTEMS = 'handwriting_recogniser', 'handwriting'
+
+
+def shipped_reader() -> Path:
+  """The weights that are read with where none are named.
+
+  Raises:
+    ConfigError: this version has none.
+  """
+  if not READER.is_file():
+    raise ConfigError(
+      'no reader comes with this version: name a trained run, or a file of jaxgen export, with --weights'
+    )
+  return READER
+
+
+def check_system(trained: Trained, weights: Path) -> None:
+  """Raises ConfigError for a run of a system that reads nothing."""
+  system = trained.config.get('system')
+  if system not in SYSTEMS:
+    raise ConfigError(
+      f'--weights={weights} is a run of {system}, which reads nothing: name one of {" or of ".join(SYSTEMS)}'
+    )
+
+
+def reading_model(trained: Trained, temperature: float | None = None) -> Model:
+  """What reads: a recogniser, or that of a run of handwriting, which reads as it was trained.
+
+  Args:
+    trained: a run of one of SYSTEMS.
+    temperature: of the confidences; None: as the facts have it, else 1.
+  """
+  config, facts = trained.config, trained.facts
+  if config.system == 'handwriting':
+    net, variables, own = task.make_model(config, facts).rec, trained.variables['rec'], False
+  else:
+    net, variables = recogniser_task.make_model(config, facts), trained.variables
+    own = config.model.own_widths
+  return Model(
+    net=net,
+    variables=variables,
+    charset=Charset.from_json(facts['charset']),
+    rtl=is_rtl(config),
+    size=(config.data.height, config.data.width),
+    own_widths=own,
+    temperature=float(facts.get('temperature', 1.0) if temperature is None else temperature),
+  )
+
+
+def measured_temperature(weights: Path, step: int) -> float | None:
+  """The temperature that an evaluation of these weights found; None where there was none.
+
+  Args:
+    weights: the folder of a run, or an exported file, whose evaluation lies beside it.
+    step: of the weights.
+  """
+  folder = weights if weights.is_dir() else weights.with_name(f'{weights.stem}_results')
+  try:
+    found = json.loads((folder / 'evaluation.json').read_text())
+    return float(found['temperature']) if found['step'] == step else None
+  except (OSError, ValueError, KeyError, TypeError):
+    return None
+
+
+def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, str]:
+  """The words of a file as a lexicon of a model, and what to say of those that it can never read.
+
+  Raises:
+    DataError: the file is missing or not text, or no word is left.
+  """
+  words = words_of(path)
+  readable = [word for word in words if not model.charset.unknown(word)]
+  lines = SPACE in model.charset.labels
+  lexicon = Lexicon(readable, model.charset, lines=lines, rtl=model.rtl)
+  return lexicon, _left_out(path, words, model.charset)
+
+
+def _left_out(path: Path, words: Iterable[str], charset: Charset) -> str:
+  lost = [word for word in words if charset.unknown(word)]
+  if not lost:
+    return ''
+  symbols = dict.fromkeys(symbol for word in lost for symbol in charset.unknown(word))
+  return (
+    f'{path}: {counted(len(lost), "word")} left out, as {lost[0]!r}: the model knows no '
+    f'{", ".join(map(shown, list(symbols)[:10]))}'
+  )

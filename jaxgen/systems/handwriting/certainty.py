@@ -1,0 +1,93 @@
+"""How far the confidence of words can be trusted, and the temperature that makes it so."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+from jaxgen.metrics import fetched
+from jaxgen.systems.handwriting.reading.calibration import fit_temperature, posterior, reliability
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood, understood
+from jaxgen.task import Batch
+
+
+class JudgedWords(NamedTuple):
+  """Words that were read, of a set of pictures.
+
+  Attributes:
+    beams: log-probabilities of each and of what else it may be, as `fit_temperature` takes them.
+    correct: [N] bool, whether it is what is written.
+  """
+
+  beams: list[np.ndarray]
+  correct: np.ndarray
+
+  def error(self, temperature: float) -> float:
+    """The expected calibration error of the confidences at a temperature; NaN for no words."""
+    sure = [float(posterior(beam, temperature)[0]) for beam in self.beams]
+    return reliability(np.array(sure), self.correct).error
+
+  def split(self) -> 'tuple[JudgedWords, JudgedWords]':
+    """Every second word, and the others."""
+    first, second = (JudgedWords(self.beams[i::2], self.correct[i::2]) for i in range(2))
+    return first, second
+
+
+def judge(
+  step: Callable[[Batch], Any],
+  batches: Iterable[Batch],
+  facts: dict[str, Any],
+  most: int,
+) -> JudgedWords:
+  """Words of the first pictures of a split.
+
+  Args:
+    step: compiled, batch -> (logits [B, T, K], lengths [B], labels [B, L], mask [B]).
+    batches: of the split.
+    facts: 'charset' and 'rtl'.
+    most: pictures.
+  """
+  charset, rtl = Charset.from_json(facts['charset']), facts['rtl']
+  beams: list[np.ndarray] = []
+  correct: list[bool] = []
+  count = 0
+  for logits, lengths, labels, mask in fetched(step(batch) for batch in batches):
+    for i in np.flatnonzero(mask > 0)[: most - count]:
+      found = understood(logits[i, : lengths[i]], charset, Decoding(nbest=1), rtl=rtl)
+      beams += [word.log_probs for word, _ in found.words]
+      correct += right_words(found, charset.decode(labels[i]))
+      count += 1
+    if count >= most:
+      break
+  return JudgedWords(beams, np.array(correct, bool))
+
+
+def right_words(found: Understood, text: str) -> list[bool]:
+  """Whether each word of a reading is one of the text, in an alignment of both with the fewest edits."""
+  read, written = [word.text for word, _ in found.words], text.split()
+  if read == ['']:
+    return [not written]
+  right = np.zeros(len(read), bool)
+  for tag, first, end, _, _ in Levenshtein.opcodes(read, written):
+    right[first:end] = tag == 'equal'
+  return right.tolist()
+
+
+def certainty(validation: JudgedWords, test: JudgedWords | None) -> dict[str, float | int]:
+  """The temperature that fits a validation set, and the errors of the confidences on a test set.
+
+  Args:
+    validation: that it is fitted on.
+    test: that the errors are measured on; None: every second word of the validation set, and the temperature is
+      fitted on the others.
+  """
+  fitted, measured = (validation, test) if test is not None else validation.split()
+  temperature = fit_temperature(fitted.beams, fitted.correct)
+  return {
+    'temperature': temperature,
+    'ece': measured.error(temperature),
+    'ece_uncalibrated': measured.error(1.0),
+    'num_judged_words': len(measured.beams),
+  }

@@ -1,0 +1,391 @@
+"""`jaxgen write`: words, lines and sets of pictures by a trained writer. `jaxgen read`: pictures as text."""
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxgen.command.arguments import add_step, check_file, check_folder
+from jaxgen.command.arguments import path as as_path
+from jaxgen.command.commands import Command
+from jaxgen.command.opening import SHOWN, opened, prepare, tell_failed
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.words import counted
+
+if TYPE_CHECKING:
+  from jaxgen.run.inference import Opened
+  from jaxgen.systems.handwriting.reading.pictures import Given, Picture
+  from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
+  from jaxgen.systems.handwriting.writing.job import Job
+  from jaxgen.systems.handwriting.writing.texts import Text
+  from jaxgen.task import Trained
+  from jaxgen.terminal.reporter import Reporter
+
+
+# --- Writing ---
+
+LARGEST_SCALE = 16
+TRIES = 10
+
+
+def _add_write(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add('words', metavar='WORD', nargs='*', help='each a word; lines of words through --text')
+  add('--list', type=as_path, metavar='FILE', help='words of a file, one a line; or french, arabic')
+  add('--text', type=as_path, metavar='FILE', help='a text, set line by line')
+  add('--count', type=int, metavar='N', help='N words of --list, or of the list that ships')
+  add('--styles', type=int, default=1, metavar='N', help='hands of each word; 1 by default')
+  add('--seed', type=int, default=0, metavar='N', help='of the styles; 0 by default')
+  add(
+    '--output',
+    metavar='FILE|DIR',
+    help='FILE.png or FILE.svg: one sheet, a row a word and a column a style (the first word .png by default). '
+    'DIR: a picture each, and a table, which training reads back',
+  )
+  add('--weights', type=as_path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
+  add_step(parser, 'of --weights WORKDIR: ')
+  add(
+    '--verify',
+    action='store_true',
+    help='read each word with the recogniser of the run, and draw it again where that reads another. A folder '
+    'gets legible words alone',
+  )
+  add('--tries', type=int, metavar='N', help=f'of --verify, for each word; {TRIES} by default')
+  add('--canvas', action='store_true', help='keep the whole canvas: do not cut to the word')
+  add('--scale', type=int, default=1, metavar='N', help='times as large; 1 by default')
+  add('--transparent', action='store_true', help='black ink without paper')
+  add('--svg', action='store_true', help='outlines beside each picture, as .svg')
+  add('--mm', type=float, metavar='H', help="of outlines: the canvas' height in millimetres")
+  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
+  add('--json', action='store_true', help='one JSON object a word or line')
+
+
+def _check_write(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options that cannot be, alone or together."""
+  sources = [bool(args.words), bool(args.text), bool(args.list) or args.count is not None]
+  if sum(sources) != 1:
+    raise ConfigError(
+      'name words, or --list FILE (or --count N alone), or --text FILE: one of them'
+    )
+  if args.styles < 1 or not 0 <= args.seed < 2**32:
+    raise ConfigError('--styles must be above 0, and --seed 0 or more and below 2^32')
+  if args.count is not None and args.count < 1:
+    raise ConfigError(f'--count={args.count} must be above 0')
+  if not 1 <= args.scale <= LARGEST_SCALE:
+    raise ConfigError(f'--scale={args.scale} must be a whole number from 1 to {LARGEST_SCALE}')
+  if args.mm is not None and not 0 < args.mm < 10_000:
+    raise ConfigError(f'--mm={args.mm:g} must be above 0 and below 10000')
+  if args.tries is not None and (args.tries < 1 or not args.verify):
+    raise ConfigError('--tries must be above 0, and goes with --verify')
+  if args.canvas and args.text:
+    raise ConfigError('--canvas is of single words: leave it out with --text')
+  if args.weights and not args.weights.exists():
+    raise ConfigError(f'--weights {args.weights}: no such file or folder')
+  if args.step is not None and not (args.weights and args.weights.is_dir()):
+    raise ConfigError('--step is of a trained run: name its folder with --weights')
+
+
+def _output_of(args: argparse.Namespace) -> tuple[Path, bool]:
+  """Where to write, and whether that is a folder.
+
+  Raises:
+    ConfigError: a file of another kind, or something is in the way.
+  """
+  from jaxgen.systems.handwriting.writing.texts import file_stem
+
+  given = args.output
+  if given is None:
+    first = args.words[0] if args.words else (args.text or args.list or Path('words')).stem
+    return Path(f'{file_stem(first.strip()[:40])}.png'), False
+  output = as_path(given)
+  if output.is_dir() or given.endswith('/') or not output.suffix:
+    check_folder('--output', output)
+    return output, True
+  if output.suffix.lower() not in ('.png', '.svg'):
+    raise ConfigError(
+      f'--output={output}: name a .png or .svg file, or a folder (one of this name with a / at its end)'
+    )
+  check_file('--output', output)
+  return output, False
+
+
+def _write(args: argparse.Namespace) -> None:
+  _check_write(args)
+  output, is_folder = _output_of(args)
+  files = [output]
+  if args.svg and not is_folder and output.suffix.lower() != '.svg':
+    files.append(output.with_suffix('.svg'))
+    check_file('--output', files[-1])
+  from jaxgen.systems.handwriting.writing import weights
+
+  args.workdir = args.weights or weights.shipped_weights()
+  if not is_folder and not args.overwrite:
+    files = [file for file in files if not file.is_file()]
+    if not files:
+      _print_line(args, f'{output} is there already, nothing is written (--overwrite writes anew)')
+      return
+  with opened(args, 'handwriting', 'writes no words') as run:
+    from jaxgen.systems.handwriting.writing import job as jobs
+    from jaxgen.systems.handwriting.writing.pictures import Options
+    from jaxgen.systems.handwriting.writing.texts import check_any
+
+    weights.check_finite(run.trained, args.workdir)
+    texts = _texts(args, run)
+    check_any(texts)
+    reporter = run.reporter
+    if args.json:
+      reporter.console.quiet = True  # standard output is for objects alone
+    for text in texts if len(texts) > 1 else ():
+      if text.error:
+        reporter.warn(f'error: {text.error}')
+    tries = (args.tries or TRIES) if args.verify else 0
+    options = Options(args.styles, args.seed, tries, bool(args.text), args.canvas)
+    finish = jobs.Finish(args.scale, args.transparent, args.svg, args.mm or 0.0)
+    job = jobs.Job(run.trained, run.tools, texts, options, finish, reporter.warn)
+    if is_folder:
+      written, there = _fill(job, output, args.overwrite, reporter)
+      already = f'; {there:,} were there already (--overwrite writes anew)' if there else ''
+      reporter.say(f'wrote {counted(written, "picture")} to {output}{already}')
+    else:
+      job.draw(files)
+      reporter.say(f'wrote {", ".join(map(str, files))}')
+    for line in job.told():
+      reporter.warn(line)
+    if args.json:
+      for one in job.to_json():
+        print(json.dumps(one, ensure_ascii=False))
+  _tell_unwritten(job)
+
+
+def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tuple[int, int]:
+  """As `Job.fill`; a stop is told of."""
+  from jaxgen.terminal.signals import Stopped
+
+  try:
+    return job.fill(folder, overwrite)
+  except Stopped as stop:
+    reporter.warn(f'stopped by {stop}; what is in {folder} stays. Run the same command to go on.')
+    raise
+
+
+def _tell_unwritten(job: 'Job') -> None:
+  """Raises UserError where something could not be written as it should."""
+  names = [f'{job.texts[i].given!r}' for i in sorted(job.failed)]
+  if names:
+    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
+    of = f'{len(names)} of {len(job.texts)}'
+    raise UserError(f'{of} could not be written: {", ".join(names[:SHOWN])}{more}')
+  if job.misread:
+    raise UserError(f'{counted(len(job.misread), "picture")} stayed illegible')
+
+
+def _texts(args: argparse.Namespace, run: 'Opened') -> list['Text']:
+  """What is to be written, with what cannot be."""
+  from jaxgen.systems.handwriting.config import is_rtl
+  from jaxgen.systems.handwriting.drawn.word_lists import find_words
+  from jaxgen.systems.handwriting.writing import texts
+  from jaxgen.systems.handwriting.writing.job import ability_of
+
+  ability = ability_of(run.trained)
+  if args.text:
+    return texts.as_lines(texts.read_lines(args.text), ability, str(args.text))
+  given = args.words
+  if args.list or args.count is not None:
+    words = find_words(args.list or ('arabic' if is_rtl(run.trained.config) else 'french'))
+    given = words.words
+    if args.count is not None:
+      given = texts.chosen_words(words, args.count, args.seed, ability)
+  return texts.as_words(given, ability)
+
+
+def _print_line(args: argparse.Namespace, line: str) -> None:
+  from jaxgen.terminal.reporter import Reporter
+
+  (Reporter().warn if args.json else Reporter().say)(line)
+
+
+WRITE = Command(
+  'write',
+  'words in handwriting, as a sheet or a set (handwriting)',
+  'Writes words or lines of text as pictures: one sheet, or a folder of pictures with a table that training '
+  'reads back. A style is one hand, the same for all words; a picture depends on its word, its style and the '
+  'seed alone. Pictures that are there are skipped, so an interrupted run goes on where it was.',
+  _add_write,
+  _write,
+)
+
+
+# --- Reading ---
+
+TOGETHER = 64  # pictures that are opened before they are read, those of one width together
+NBEST = 5  # texts of a JSON object
+
+
+def _add_read(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add('inputs', metavar='IMAGE|DIR', nargs='+', help='words or lines; of folders all below them')
+  add(
+    '--weights',
+    type=as_path,
+    metavar='RUN|FILE',
+    help='a trained run of handwriting_recogniser or handwriting, or an exported file',
+  )
+  add_step(parser, 'of --weights RUN: ')
+  add('--json', action='store_true', help='one JSON object an image')
+  add('--lexicon', type=as_path, metavar='FILE', help='a word a line: no other words are read')
+  add(
+    '--lexicon-weight',
+    type=float,
+    metavar='W',
+    help='nats that a word outside the lexicon costs; infinite by default, and 0 is without lexicon',
+  )
+  add(
+    '--beam',
+    type=int,
+    default=20,
+    metavar='N',
+    help='texts that are followed; 20 by default, and 0 takes the likeliest symbol of each frame',
+  )
+  add('--nbest', type=int, metavar='N', help=f'texts an image; 1 by default, {NBEST} with --json')
+  add('--photo', action='store_true', help='make up for uneven light')
+
+
+def _check_read(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options that cannot be, alone or together."""
+  if args.beam < 0 or (args.nbest is not None and args.nbest < 1):
+    raise ConfigError('--beam must be 0 or more, and --nbest 1 or more')
+  if args.lexicon and not args.beam:
+    raise ConfigError('--lexicon needs --beam above 0')
+  if args.lexicon_weight is not None:
+    if not args.lexicon:
+      raise ConfigError('--lexicon-weight is of a lexicon: name one with --lexicon')
+    if not args.lexicon_weight >= 0:
+      raise ConfigError(f'--lexicon-weight={args.lexicon_weight:g} must be 0 or more')
+  if args.weights and not args.weights.exists():
+    raise ConfigError(f'--weights={args.weights}: no such file or folder')
+  if args.step is not None and not (args.weights and args.weights.is_dir()):
+    raise ConfigError('--step is of a trained run: name its folder with --weights')
+
+
+def _read(args: argparse.Namespace) -> None:
+  _check_read(args)
+  from jaxgen.systems.handwriting import apply
+  from jaxgen.systems.handwriting.reading.pictures import given
+  from jaxgen.systems.handwriting.reading.service import Service
+  from jaxgen.terminal.reporter import Reporter
+
+  reporter = Reporter()
+  weights = args.weights or apply.shipped_reader()
+  trained = _load(weights, args.step)
+  apply.check_system(trained, weights)
+  model = apply.reading_model(trained, apply.measured_temperature(weights, trained.step))
+  service = Service(model, _decoding(args, model, reporter.warn))
+  inputs, told = given(args.inputs)
+  for line in told:
+    reporter.warn(f'warning: {line}')
+  _read_all(args, service, inputs, reporter.warn)
+
+
+def _load(weights: Path, step: int | str | None) -> 'Trained':
+  """A run; of a file without what reads checkpoints, which takes long to import."""
+  prepare()
+  if weights.is_file():
+    from jaxgen.exchange import weight_files
+    from jaxgen.run import tools
+
+    trained = weight_files.load_weights(weights)
+    tools.prepare_precision(trained.config)
+    return trained
+  from jaxgen.run import inference
+
+  return inference.load(weights, step)
+
+
+def _decoding(args: argparse.Namespace, model: 'Model', warn):
+  """How texts are searched for."""
+  from jaxgen.systems.handwriting import apply
+  from jaxgen.systems.handwriting.reading.understanding import Decoding
+
+  nbest = args.nbest or (NBEST if args.json else 1)
+  lexicon = None
+  if args.lexicon:
+    lexicon, left_out = apply.open_lexicon(args.lexicon, model)
+    if left_out:
+      warn(f'warning: {left_out}')
+  weight = math.inf if args.lexicon_weight is None else args.lexicon_weight
+  return Decoding(args.beam, nbest, lexicon if weight else None, weight)
+
+
+def _read_all(
+  args: argparse.Namespace, service: 'Service', inputs: Sequence['Given'], warn
+) -> None:
+  """Reads what can be read, some pictures at a time, and tells of the rest."""
+  from jaxgen.systems.handwriting.real.canvas import Ink
+  from jaxgen.terminal.signals import Stopped, StopSignals
+
+  ink = Ink(service.model.size[0], flatten=args.photo)
+  failed: list[str] = []
+  with StopSignals('ending') as signals:
+    for first in range(0, len(inputs), TOGETHER):
+      if signals.received:
+        raise Stopped(signals.received)
+      part = inputs[first : first + TOGETHER]
+      found = [_opened(x, ink, service.model.widest) for x in part]
+      pictures = [x for x in found if not isinstance(x, str)]
+      answers = iter(service(pictures))
+      for x, picture in zip(part, found, strict=True):
+        if isinstance(picture, str):
+          failed.append(x.path)
+          warn(f'error: {picture}')
+          if args.json:
+            print(json.dumps({'image': x.path, 'error': picture}))
+        else:
+          _tell(args, x.path, next(answers))
+  tell_failed(failed, [x.path for x in inputs])
+
+
+def _opened(given: 'Given', ink, widest: int) -> 'Picture | str':
+  """A picture, or why there is none."""
+  from jaxgen.systems.handwriting.reading.pictures import open_picture
+
+  try:
+    return given.error or open_picture(given.path, ink, widest)
+  except UserError as error:
+    return str(error)
+
+
+def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:
+  """One JSON object; or a line for each text, with tabs between path, text and confidence."""
+  if not args.json:
+    for text, sure in [(answer.text, answer.confidence), *answer.alternatives]:
+      print(f'{path}\t{text}\t{sure:.2f}')
+    return
+  spans = [{'character': x.text, 'start': x.start, 'end': x.end} for x in answer.characters]
+  words = [
+    {'word': x.text, 'confidence': x.confidence, 'start': x.start, 'end': x.end}
+    for x in answer.words
+  ]
+  found = {
+    'image': path,
+    'text': answer.text,
+    'confidence': answer.confidence,
+    'alternatives': [{'text': text, 'confidence': sure} for text, sure in answer.alternatives],
+    'characters': spans,
+    'words': words,
+  }
+  print(json.dumps(found))
+
+
+READ = Command(
+  'read',
+  'handwritten words and lines as text (handwriting)',
+  'Reads pictures of one word or one line each, at their own widths, with a confidence, other texts that are '
+  'likely, and the place of each character. A blank picture is an empty text. The others go on where one '
+  'cannot be read.',
+  _add_read,
+  _read,
+)
+
+COMMANDS = (WRITE, READ)

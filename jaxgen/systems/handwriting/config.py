@@ -1,0 +1,200 @@
+"""What a handwriting config may say. Imports nothing heavy."""
+
+from ml_collections import ConfigDict
+
+from jaxgen.data.keys import PLACEMENT
+from jaxgen.errors import ConfigError
+from jaxgen.schema import above, at_least, choice, each, finite, flag, text, whole, within
+
+CONVOLUTIONAL = True
+EVAL_METRICS = ('text_nll', 'recogniser_nll')
+GAMES = ('hinge', 'gan', 'lsgan')
+SIZES = ((32, 128), (64, 256), (128, 512))  # that the paper's networks make
+DRAWN = 'drawn'
+# Ranges of a hand, see `jaxgen.systems.handwriting.drawn.hands.Hands`.
+HAND_RANGES = (
+  'x_height',
+  'width',
+  'slant',
+  'pen',
+  'contrast',
+  'pressure',
+  'slope',
+  'drift',
+  'spacing',
+  'jitter',
+  'elastic',
+  'ink',
+  'fade',
+  'rough',
+  'blur',
+  'paper',
+  'shade',
+  'grain',
+  'ruled',
+  'neighbours',
+)
+# Of words, drawn or real: what both systems of this paper learn from.
+WORDS = {
+  'data.name': text('drawn, names of sets of words, or a folder', if_empty="as 'drawn'"),
+  'data.dir': text("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
+  'data.columns.file': text("a table's column of image files", if_empty="name it, as 'file'"),
+  'data.columns.text': text("a table's column of texts", if_empty="name it, as 'text'"),
+  'data.columns.writer': text("a table's column of writers, or empty where it has none"),
+  'data.script': choice('latin', 'arabic'),
+  'data.height': choice(32, 64, 128),
+  'data.width': whole(32),
+  'data.layout': choice('slots', 'natural'),
+  'data.letters': text('the letters that words may have, or empty for all'),
+  'data.lines': flag(),
+  'data.min_letters': whole(),
+  'data.max_letters': whole(),
+  'data.word_list': text('french, arabic, a file of words, or empty for those of the script'),
+  'data.num_words': whole(0),
+  'data.num_unseen': whole(),
+  'data.num_examples': whole(),
+  'data.num_validation': whole(),
+  'data.num_writers': whole(),
+  'data.faces': text(
+    'faces or folders of font files, as a,b, or empty for those that come with jaxgen'
+  ),
+  **{
+    f'data.variety.{name}': within(0, 1)
+    for name in ('capitalised', 'capitals', 'elided', 'numbers')
+  },
+  **{f'data.hands.{name}': each(finite(), 'numbers', 2) for name in HAND_RANGES},
+  **PLACEMENT,
+}
+RECOGNISERS = choice('conv', 'conv_blstm', 'gated')
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **WORDS,
+  'model.generator': choice('letters', 'paper'),
+  'model.gen_filters': each(whole(), 'filters', empty=True),
+  'model.chunk': whole(),
+  'model.hands': flag(),
+  'model.slot': choice(8, 16, 32),
+  'model.conditioning': choice('cbn', 'first_linear'),
+  'model.cbn_hidden': whole(),
+  'model.attention': flag(),
+  'model.text_features': whole(),
+  'model.text_hidden': whole(),
+  'model.text_layers': whole(),
+  'model.text_pooling': choice('last', 'mean'),
+  'model.discriminator': choice('small', 'paper'),
+  'model.disc_filters': each(whole(), 'filters', empty=True),
+  'model.recogniser': RECOGNISERS,
+  'model.recogniser_width': above(0),
+  'model.frame_stride': choice(0, 2, 4, 8),
+  'loss.game': choice(*GAMES),
+  'loss.balance': flag(),
+  'loss.alpha': at_least(0),
+  'loss.shift': choice('alpha', 'up_to_one'),
+  'loss.noise': at_least(0),
+  'loss.parameter_norms': flag(),
+  'curriculum.read_steps': whole(0),
+  'curriculum.paired_steps': whole(0),
+  'curriculum.paired_text': at_least(0),
+  'curriculum.freeze_recogniser': flag(),
+  'optim.learning_rate': above(0),
+  'optim.disc_learning_rate': above(0),
+  'optim.recogniser_learning_rate': above(0),
+  'optim.paired_learning_rate': above(0),
+  'optim.b1': within(0, 1, closed='left'),
+  'optim.b2': within(0, 1, closed='left'),
+  'optim.paired_b1': within(0, 1, closed='left'),
+  'optim.clip_norm': at_least(0),
+  'optim.decay_from': within(0, 1),
+  'ema_decay': within(0, 1, closed='left', note='0 is no average'),
+  'init_from': text('a file of `jaxgen export`, or empty'),
+  'eval.num_words': whole(2),
+  'eval.reader_steps': whole(),
+  'eval.reader_seed': whole(0),
+  'eval.inception': text("a file of Inception's weights, or empty"),
+  'inspect.facts.charset': each(text('a symbol'), 'symbols'),
+  'inspect.facts.max_length': whole(),
+  'inspect.facts.faces': each(text('a name'), 'names', empty=True),
+  'inspect.facts.hand_numbers': each(text('a name'), 'names', empty=True),
+  'inspect.facts.rtl': flag(),
+  'inspect.facts.steps_per_epoch': whole(),
+}
+
+
+def depends_on_num_steps(config: ConfigDict) -> bool:
+  """Whether an update depends on config.num_steps: where the rates fall towards the end."""
+  return config.optim.decay_from < 1
+
+
+def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
+  """The steps at which training changes: from reading to drawings, and from these to the game."""
+  read = config.curriculum.read_steps
+  return read, read + config.curriculum.paired_steps
+
+
+def is_drawn(config: ConfigDict) -> bool:
+  """Whether words are drawn."""
+  return config.data.name == DRAWN
+
+
+def has_hands(config: ConfigDict) -> bool:
+  """Whether a batch says in whose hand each drawing is: where the small generator begins with drawings."""
+  curriculum = config.get('curriculum')
+  return bool(curriculum and curriculum.paired_steps and config.model.hands)
+
+
+def is_rtl(config: ConfigDict) -> bool:
+  """Whether words run from right to left."""
+  return config.data.script == 'arabic'
+
+
+def check_words(config: ConfigDict) -> None:
+  """Raises ConfigError for words that cannot be drawn or read, of both systems of this paper."""
+  data = config.data
+  if data.min_letters > data.max_letters:
+    raise ConfigError(
+      f'config.data.min_letters = {data.min_letters} is above config.data.max_letters = {data.max_letters}'
+    )
+  if data.layout == 'slots' and data.script == 'arabic':
+    raise ConfigError(
+      "config.data.layout = 'slots': Arabic letters join and have no slots. Set it to 'natural'"
+    )
+  slots = data.width // (data.height // 2)
+  if data.layout == 'slots' and data.max_letters > slots:
+    raise ConfigError(
+      f'config.data.max_letters = {data.max_letters}: a canvas {data.width} pixels wide has '
+      f'{slots} slots of {data.height // 2}; widen config.data.width or allow fewer letters'
+    )
+
+
+def check_config(config: ConfigDict) -> None:
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  check_words(config)
+  model, data, size = config.model, config.data, (config.data.height, config.data.width)
+  for key in ('generator', 'discriminator'):
+    if model[key] == 'paper' and size not in SIZES:
+      sizes = ', '.join(f'{h}x{w}' for h, w in SIZES)
+      raise ConfigError(
+        f"config.model.{key} = 'paper' is for words of {sizes}, not {size[0]}x{size[1]}: set "
+        f'config.data.height and config.data.width, or config.model.{key} to another'
+      )
+  if model.generator == 'letters' and data.width != data.max_letters * model.slot:
+    raise ConfigError(
+      f'config.data.width = {data.width} must be that of config.data.max_letters = {data.max_letters} letters '
+      f'of config.model.slot = {model.slot} pixels, {data.max_letters * model.slot}'
+    )
+  curriculum = config.curriculum
+  if curriculum.paired_steps and not is_drawn(config):
+    raise ConfigError(
+      'config.curriculum.paired_steps begins with drawings of the same words, which only '
+      "config.data.name = 'drawn' has: set it to 0"
+    )
+  if curriculum.freeze_recogniser and not (curriculum.read_steps or config.init_from):
+    raise ConfigError(
+      'config.curriculum.freeze_recogniser keeps a recogniser that has learned nothing: set '
+      'config.curriculum.read_steps above 0, or config.init_from'
+    )
+  last = curriculum_steps(config)[-1]
+  if last > config.num_steps:
+    raise ConfigError(
+      f'config.num_steps = {config.num_steps} ends before the curriculum does, at step {last}'
+    )

@@ -1,0 +1,224 @@
+"""The words of a config: pictures by split, words to write, and the symbols of all of them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded
+from jaxgen.data.order import order
+from jaxgen.systems.handwriting.config import DRAWN, is_drawn, is_rtl
+from jaxgen.systems.handwriting.drawn.drawing import Canvas
+from jaxgen.systems.handwriting.drawn.examples import Writing, check_writing
+from jaxgen.systems.handwriting.drawn.faces import find_faces
+from jaxgen.systems.handwriting.drawn.hands import Hands, normal_scores, varying
+from jaxgen.systems.handwriting.drawn.keeping import Kept, kept_drawings
+from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.real.known_sets import KNOWN
+from jaxgen.systems.handwriting.real.words import Wanted, load_words
+
+LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}
+SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
+
+
+class Pictures(NamedTuple):
+  """Pictures of words.
+
+  Attributes:
+    texts: N, NFC, in logical order.
+    shape: height and width of each.
+    gather: rows [n] -> uint8 [n, H, W], 255 paper.
+    hands: [N, F + m] float32, of drawn words: whose hand each is in, see `hand_codes`.
+    widths: [N] int32, pixels of each without the padding that `gather` adds; None: all fill the canvas.
+  """
+
+  texts: Sequence[str]
+  shape: tuple[int, int]
+  gather: Callable[[np.ndarray], np.ndarray]
+  hands: np.ndarray | None = None
+  widths: np.ndarray | None = None
+
+
+class Corpus(NamedTuple):
+  """Words of a config.
+
+  Attributes:
+    charset: of all texts.
+    pictures: by split: 'train', 'validation', and 'test' of real words.
+    words: distinct texts to write.
+    counts: how often each is wanted, up to a factor.
+    seen: words that training shows, for evaluation.
+    unseen: words that it does not.
+    dropped: words and pictures that could not be used.
+    faces: F names, of drawn words.
+    hand_numbers: m names of what else differs between hands.
+  """
+
+  charset: Charset
+  pictures: dict[str, Pictures]
+  words: Sequence[str]
+  counts: Sequence[float]
+  seen: Sequence[str]
+  unseen: Sequence[str]
+  dropped: int
+  faces: Sequence[str] = ()
+  hand_numbers: Sequence[str] = ()
+
+
+def load_corpus(config: ConfigDict) -> Corpus:
+  """The words of config.data, drawn or real.
+
+  Raises:
+    DataError: files missing or damaged, or no word that fits.
+    ConfigError: a value that the words do not allow.
+  """
+  return drawn_corpus(config) if is_drawn(config) else real_corpus(config)
+
+
+def drawn_corpus(config: ConfigDict) -> Corpus:
+  """Words that jaxgen draws; those of validation are unseen ones, by writers that training does not have."""
+  data = config.data
+  named = find_words(data.word_list or LANGUAGES[data.script])
+  fitting, _ = named.select(data.min_letters, data.max_letters, set(data.letters) or None)
+  if data.num_words and data.num_words < len(fitting.words):
+    fitting = fitting.split(SPLIT_SEED, data.num_words)[1]
+  seen, unseen = fitting.split(SPLIT_SEED, data.num_unseen)
+  charset = Charset(tuple(sorted(set(data.letters)))) if data.letters else Charset.of(fitting.words)
+  writing = Writing(
+    words=seen,
+    faces=find_faces(data.faces or data.script),
+    canvas=Canvas(data.height, data.width, data.layout == 'slots'),
+    hands=Hands(**{name: tuple(value) for name, value in data.hands.items()}),
+    variety=Variety(**data.variety),
+    charset=frozenset(charset.symbols),
+    longest=data.max_letters,
+    num_writers=data.num_writers,
+  )
+  check_writing(writing)
+  others = writing._replace(words=unseen, first_writer=data.num_writers)
+  first = data.num_examples
+  kept = {
+    'train': kept_drawings(writing, config.seed, range(first)),
+    'validation': kept_drawings(others, config.seed, range(first, first + data.num_validation)),
+  }
+  shuffled = order(SPLIT_SEED, 'words to judge', 0, len(seen.words))
+  return Corpus(
+    charset=charset,
+    pictures={
+      name: Pictures(
+        x.texts,
+        x.images.shape[1:],
+        x.images.__getitem__,
+        hand_codes(x, config.seed, len(writing.faces), writing.hands),
+      )
+      for name, x in kept.items()
+    },
+    words=seen.words,
+    counts=np.ones(len(seen.words)) if seen.counts is None else seen.counts,
+    seen=[seen.words[i] for i in shuffled],
+    unseen=unseen.words,
+    dropped=sum(x.skipped for x in kept.values()),
+    faces=[face.name for face in writing.faces],
+    hand_numbers=varying(writing.hands),
+  )
+
+
+def hand_codes(kept: Kept, seed: int, num_faces: int, hands: Hands) -> np.ndarray:
+  """[N, F + m]: a face as one of F numbers, with the variance of z, then the writer's normal scores.
+
+  So a part of z, distributed alike (`jaxgen.systems.handwriting.model.latents`), is whose hand it is.
+  """
+  faces = np.eye(num_faces, dtype=np.float32)[kept.faces] * np.float32(np.sqrt(num_faces))
+  of_writer = {w: normal_scores(seed, w, hands) for w in set(kept.writers.tolist())}
+  scores = np.stack([of_writer[w] for w in kept.writers.tolist()])
+  return np.concatenate([faces, scores], 1)
+
+
+def real_corpus(config: ConfigDict) -> Corpus:
+  """Words that people wrote, of one set or of several; what cannot be used is told of.
+
+  Words that jaxgen draws may be among the sets: what is trained on has them too, what is evaluated has not.
+  """
+  loaded = [
+    _drawn_set(config) if name == DRAWN else _real_set(config, name) for name in sets(config)
+  ]
+  pictures = {
+    split: joined([part[split] for part, _ in loaded if split in part])
+    for split in ('train', 'validation', 'test')
+    if any(split in part for part, _ in loaded)
+  }
+  distinct = sorted(set(pictures['train'].texts))
+  others = [part.texts for name, part in pictures.items() if name != 'train']
+  unseen = sorted({text for texts in others for text in texts} - set(distinct))
+  shuffled = order(SPLIT_SEED, 'words to judge', 0, len(distinct))
+  return Corpus(
+    charset=Charset.of([*distinct, *unseen]),
+    pictures=pictures,
+    words=distinct,
+    counts=np.ones(len(distinct)),
+    seen=[distinct[i] for i in shuffled],
+    unseen=unseen or [distinct[i] for i in shuffled],
+    dropped=sum(dropped for _, dropped in loaded),
+  )
+
+
+def sets(config: ConfigDict) -> list[str]:
+  """The names in config.data.name; one that is a path, commas and all, is one."""
+  name = config.data.name
+  return [name] if expanded(name).exists() else [part.strip() for part in name.split(',')]
+
+
+def _drawn_set(config: ConfigDict) -> tuple[dict[str, Pictures], int]:
+  """Drawn words to train on, and how many drawings were dropped."""
+  corpus = drawn_corpus(config)
+  return {'train': corpus.pictures['train']}, corpus.dropped
+
+
+def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
+  """Pictures of a set by split, and how many were left out."""
+  data = config.data
+  words, report = load_words(
+    name,
+    data.dir,
+    height=data.height,
+    width=data.width,
+    rtl=is_rtl(config),
+    columns={} if name in KNOWN else {x: column for x, column in data.columns.items() if column},
+    wanted=Wanted(
+      charset=set(data.letters) or None, max_length=data.max_letters, single_words=not data.lines
+    ),
+  )
+  for line in report.lines():
+    logging.warning('%s', line)
+  found = {
+    split: Pictures(part.texts, (data.height, data.width), part.gather, widths=part.widths)
+    for split, part in words.items()
+  }
+  return found, report.refused
+
+
+def joined(parts: Sequence[Pictures]) -> Pictures:
+  """Pictures of several sets of one shape, one set after the other."""
+  if len(parts) == 1:
+    return parts[0]
+  shape = parts[0].shape
+  ends = np.cumsum([len(part.texts) for part in parts])
+
+  def gather(rows: np.ndarray) -> np.ndarray:
+    rows = np.asarray(rows)
+    images = np.empty((len(rows), *shape), np.uint8)
+    owner = np.searchsorted(ends, rows, side='right')
+    for i, part in enumerate(parts):
+      own = owner == i
+      if own.any():
+        images[own] = part.gather(rows[own] - (ends[i] - len(part.texts)))
+    return images
+
+  widths = [
+    np.full(len(part.texts), shape[1]) if part.widths is None else part.widths for part in parts
+  ]
+  texts = [text for part in parts for text in part.texts]
+  return Pictures(texts, shape, gather, widths=np.concatenate(widths).astype(np.int32))

@@ -1,0 +1,185 @@
+"""Words to learn from, drawn or real, and words to write."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.order import check_batch_size, generator
+from jaxgen.data.placement import is_resident, training_rows
+from jaxgen.data.splits import make_split
+from jaxgen.precision import DTYPES
+from jaxgen.systems.handwriting.config import has_hands, is_rtl
+from jaxgen.systems.handwriting.corpus import Corpus, Pictures, load_corpus
+from jaxgen.systems.handwriting.levels import from_levels
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.task import Batch, Data, PyTree
+
+
+class WordRows:
+  """Random access to pictures with their labels, as batches and splits want it.
+
+  Args:
+    pictures: of words.
+    charset: which encodes their texts.
+    max_length: L.
+    with_hands: whether rows have 'hand'.
+  """
+
+  def __init__(
+    self, pictures: Pictures, charset: Charset, max_length: int, with_hands: bool = False
+  ):
+    self._pictures = pictures
+    self._labels, self._lengths = charset.encode(pictures.texts, max_length)
+    self._hands = pictures.hands if with_hands else None
+    full = np.full(len(pictures.texts), pictures.shape[1])
+    self._widths = np.asarray(full if pictures.widths is None else pictures.widths, np.int32)
+
+  def __len__(self) -> int:
+    return len(self._pictures.texts)
+
+  @property
+  def nbytes(self) -> int:
+    """Of all pictures."""
+    return len(self) * int(np.prod(self._pictures.shape))
+
+  def gather(self, rows: np.ndarray) -> Batch:
+    """{'image' uint8 [b, H, W], 'width' [b] without padding, 'label' [b, L], 'length' [b]}, and 'hand'
+    [b, F + m] where asked for.
+    """
+    rows = np.asarray(rows)
+    found = {
+      'image': self._pictures.gather(rows),
+      'width': self._widths[rows],
+      'label': self._labels[rows],
+      'length': self._lengths[rows],
+    }
+    return found if self._hands is None else {**found, 'hand': self._hands[rows]}
+
+  def arrays(self) -> Batch:
+    """All rows."""
+    return self.gather(np.arange(len(self)))
+
+
+class TextRows:
+  """Random access to texts without pictures."""
+
+  def __init__(self, texts: Sequence[str], charset: Charset, max_length: int):
+    self._labels, self._lengths = charset.encode(texts, max_length)
+
+  def __len__(self) -> int:
+    return len(self._lengths)
+
+  def gather(self, rows: np.ndarray) -> Batch:
+    """{'row' [b] their places, 'label' [b, L], 'length' [b]}."""
+    rows = np.asarray(rows, np.int32)
+    return {'row': rows, 'label': self._labels[rows], 'length': self._lengths[rows]}
+
+
+class ToWrite(NamedTuple):
+  """The distribution p_w of words to write: by their counts, or all alike.
+
+  Attributes:
+    rows: the words.
+    cumulated: [M] their probabilities, added up.
+  """
+
+  rows: TextRows
+  cumulated: np.ndarray
+
+  def batch(self, seed: int, step: int, batch_size: int) -> Batch:
+    """The words of the global batch of a step: a pure function of (seed, step)."""
+    drawn = generator(seed, 'words', step).random(batch_size)
+    found = self.rows.gather(np.searchsorted(self.cumulated, drawn, side='right'))
+    return {f'gen_{name}': found[name] for name in ('label', 'length')}
+
+
+def to_write(corpus: Corpus, charset: Charset, max_length: int) -> ToWrite:
+  """The words of a corpus, with the chances that their counts give them."""
+  weights = np.asarray(corpus.counts, np.float64)
+  cumulated = np.cumsum(weights / weights.sum())
+  cumulated[-1] = 1.0
+  return ToWrite(TextRows(corpus.words, charset, max_length), cumulated)
+
+
+def make_data(config: ConfigDict, with_widths: bool = False) -> Data:
+  """The words of config.data.
+
+  A training row is {'index'} of a resident picture, or {'image', 'label', 'length'} when streaming, with
+  'gen_label' and 'gen_length' of a word to write; `example` makes {'image': [H, W, 1] in [-1, 1], 'label' [L],
+  'length', 'gen_label' [L], 'gen_length'} of it, and 'hand' [F + m] where G begins with drawings. Splits:
+  'validation' (and 'test' of real words) with 'image', 'width', 'label' and 'length'; 'seen' and 'unseen',
+  words to write, without pictures.
+
+  Args:
+    config: of the run.
+    with_widths: whether `example` passes on 'width', the pixels of a picture without padding.
+
+  Raises:
+    DataError: files missing or damaged, or no word that fits.
+    ConfigError: fewer pictures than a batch.
+  """
+  corpus = load_corpus(config)
+  charset, length = corpus.charset, config.data.max_letters
+  train = WordRows(corpus.pictures['train'], charset, length, has_hands(config))
+  check_batch_size(config.batch_size, len(train), of=config.data.name, one='word')
+  rows = training_rows(
+    train,
+    'train',
+    seed=config.seed,
+    batch_size=config.batch_size,
+    resident=is_resident(config.data.placement, train.nbytes, config.data.resident_limit_mb),
+    num_threads=config.data.num_threads,
+  )
+  words = to_write(corpus, charset, length)
+
+  def batches(first_step: int, own: slice) -> Iterator[Batch]:
+    for step, found in enumerate(rows.batches(first_step, own), first_step):
+      asked = words.batch(config.seed, step, config.batch_size)
+      yield {**found, **{name: x[own] for name, x in asked.items()}}
+
+  dtype = DTYPES[config.precision][1]
+
+  def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
+    del key
+    found = {name: x[row['index']] for name, x in arrays.items()} if arrays else row
+    words = {name: row[name] for name in ('gen_label', 'gen_length')}
+    kept = {name: found[name] for name in ('label', 'length')}
+    made = {**kept, **words, 'image': from_levels(found['image'], dtype)}
+    if with_widths:
+      made['width'] = found['width']
+    return made | ({'hand': found['hand'].astype(dtype)} if 'hand' in found else {})
+
+  def decode(batch: Batch) -> Batch:
+    return {**batch, 'image': np.asarray(from_levels(batch['image'], dtype))}
+
+  size = config.eval.batch_size
+  splits = {
+    name: make_split(WordRows(pictures, charset, length), size, decode)
+    for name, pictures in corpus.pictures.items()
+  }
+  for name, texts in (('seen', corpus.seen), ('unseen', corpus.unseen)):
+    asked = texts[: config.eval.get('num_words', len(texts))]
+    splits[name] = make_split(TextRows(asked, charset, length), size)
+  return Data(
+    facts=facts(config, corpus, len(train)),
+    arrays=rows.arrays,
+    batches=batches,
+    example=example,
+    splits=splits,
+  )
+
+
+def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
+  """What a model must know of its words."""
+  return {
+    'charset': corpus.charset.to_json(),
+    'max_length': config.data.max_letters,
+    'rtl': is_rtl(config),
+    'dropped': corpus.dropped,
+    'faces': list(corpus.faces),
+    'hand_numbers': list(corpus.hand_numbers),
+    'steps_per_epoch': num_rows // config.batch_size,
+  }

@@ -1,0 +1,1 @@
+"""Words drawn in handwriting faces by many hands: data without a download."""

@@ -1,0 +1,165 @@
+"""Drawn words by number: example i depends on (seed, i) alone."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.order import generator
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting.drawn.drawing import Canvas, try_to_draw
+from jaxgen.systems.handwriting.drawn.faces import Face, missing
+from jaxgen.systems.handwriting.drawn.hands import Hands, check_hands, make_hand
+from jaxgen.systems.handwriting.drawn.word_lists import Variety, WordList, varied
+
+_ATTEMPTS = 200
+
+
+class Writing(NamedTuple):
+  """What words are drawn from, besides their seed.
+
+  Attributes:
+    words: the list.
+    faces: one or more; a word is never drawn in a face that lacks one of its characters.
+    canvas: its size and layout.
+    hands: the ranges of writers.
+    variety: how words are varied.
+    charset: characters that a varied word may have; one with others is drawn as listed. None for any.
+    longest: letters of a varied word, as `charset`.
+    num_writers: how many writers there are; 0 for another one each time.
+    first_writer: the first one's number, so that two sets of words share no writer.
+  """
+
+  words: WordList
+  faces: tuple[Face, ...]
+  canvas: Canvas = Canvas()
+  hands: Hands = Hands()
+  variety: Variety = Variety()
+  charset: frozenset[str] | None = None
+  longest: int = 64
+  num_writers: int = 0
+  first_writer: int = 0
+
+
+class Example(NamedTuple):
+  """One drawn word.
+
+  Attributes:
+    image: [H, W] uint8, 255 paper, 0 ink.
+    spans: [n, 2] float, the columns of each letter of the text.
+    text: NFC, logical order.
+    face: index among the faces.
+    writer: its number; with the seed it decides the hand.
+    skipped: words that were tried before it and did not fit, or had no face.
+  """
+
+  image: np.ndarray
+  spans: np.ndarray
+  text: str
+  face: int
+  writer: int
+  skipped: int
+
+
+class DrawnWords(NamedTuple):
+  """Examples: [N, H, W] uint8 images, N texts, [N] int32 faces and writers, and the words skipped in all."""
+
+  images: np.ndarray
+  texts: tuple[str, ...]
+  faces: np.ndarray
+  writers: np.ndarray
+  skipped: int
+
+
+def check_writing(writing: Writing) -> None:
+  """Refuses what no word can be drawn from.
+
+  Raises:
+    ConfigError: the canvas, a range of the hands or a share of the variety is out of its limits.
+  """
+  height, width, _ = writing.canvas
+  if height < 16 or width < height:
+    raise ConfigError(
+      f'a canvas of {height} x {width} is too small to write on: 16 rows at least, and as many columns'
+    )
+  if not writing.faces:
+    raise ConfigError('there is no face to write in')
+  check_hands(writing.hands)
+  if min(writing.variety) < 0 or sum(writing.variety) > 1:
+    raise ConfigError(
+      f'the shares of varied words must be positive and 1 at most together, got {writing.variety}'
+    )
+  if writing.num_writers < 0 or writing.first_writer < 0:
+    raise ConfigError('the number of writers and the first one cannot be negative')
+
+
+def draw_example(writing: Writing, seed: int, index: int) -> Example:
+  """Draws the word of one number.
+
+  Args:
+    writing: what it is drawn from.
+    seed: of words and writers.
+    index: in [0, 2**32).
+
+  Returns:
+    The example. Where a word does not fit the canvas, or no face has all of it, another one is taken.
+
+  Raises:
+    DataError: none of many fits; one is named.
+  """
+  rng = generator(seed, 'drawn words', index)
+  text = ''
+  for skipped in range(_ATTEMPTS):
+    text = _text(writing, rng)
+    if writing.num_writers:
+      writer = writing.first_writer + int(rng.integers(writing.num_writers))
+    else:
+      writer = (writing.first_writer + index) % 2**32
+    hand = make_hand(seed, writer, len(writing.faces), writing.hands)
+    able = [i for i, face in enumerate(writing.faces) if not missing(face, text)]
+    if not able:
+      continue
+    if hand.face not in able:  # the same hand, in the next face that has the letters
+      hand = hand._replace(face=able[hand.face % len(able)])
+    drawing = try_to_draw(text, writing.faces[hand.face], hand, rng, writing.canvas)
+    if drawing is not None:
+      return Example(*drawing, text, hand.face, writer, skipped)
+  raise DataError(
+    f'{writing.words.name}: none of {_ATTEMPTS} words could be drawn on {writing.canvas.height} x '
+    f'{writing.canvas.width} pixels, for instance {text!r}: take shorter words, a wider canvas or other faces'
+  )
+
+
+def _text(writing: Writing, rng: np.random.Generator) -> str:
+  word = writing.words.draw(rng)
+  text = varied(word, writing.variety, rng)
+  allowed = writing.charset is None or writing.charset.issuperset(text)
+  return text if allowed and len(text) <= writing.longest else word
+
+
+def drawn_words(writing: Writing, seed: int, indices: Sequence[int] | range) -> DrawnWords:
+  """Draws the words of several numbers.
+
+  Args:
+    writing: what they are drawn from.
+    seed: of words and writers.
+    indices: which, in any order.
+
+  Returns:
+    The examples, in that order.
+
+  Raises:
+    ConfigError: something of `writing` is out of its limits.
+    DataError: none of many words fits.
+  """
+  check_writing(writing)
+  examples = [draw_example(writing, seed, int(i)) for i in indices]
+  height, width, _ = writing.canvas
+  images = [x.image for x in examples]
+  return DrawnWords(
+    np.stack(images) if images else np.zeros((0, height, width), np.uint8),
+    tuple(x.text for x in examples),
+    np.array([x.face for x in examples], np.int32),
+    np.array([x.writer for x in examples], np.int32),
+    sum(x.skipped for x in examples),
+  )

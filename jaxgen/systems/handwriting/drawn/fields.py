@@ -1,0 +1,62 @@
+"""Smooth random fields: what bends letters, lets ink flow and clouds paper."""
+
+import functools
+
+import numpy as np
+
+# Two standard deviations of the fields below, which they do not leave.
+BOUND = 2.0
+
+
+@functools.lru_cache(maxsize=512)
+def _splines(length: int, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+  """Cubic B-splines on equally spaced nodes, the outer two beyond the ends.
+
+  Returns:
+    [4, length] int the nodes that a pixel lies among, and [4, length] float32 their weights.
+  """
+  at = np.linspace(1, nodes - 2, length)
+  first = np.minimum(at.astype(int), nodes - 3)
+  t = at - first
+  weights = np.stack(
+    [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]
+  )
+  return first + np.arange(-1, 3)[:, None], (weights / 6).astype(np.float32)
+
+
+def _between(length: int, spacing: float) -> tuple[np.ndarray, np.ndarray, int]:
+  """Nodes and weights, cut from those of a rounder length, of which there are few enough to keep."""
+  rounder = -(-length // 64) * 64
+  nodes = 4 + int((rounder - 1) / spacing)
+  index, weights = _splines(rounder, nodes)
+  return index[:, :length], weights[:, :length], nodes
+
+
+def smooth(rng: np.random.Generator, height: int, width: int, spacing: float) -> np.ndarray:
+  """Draws a smooth field.
+
+  Args:
+    rng: what draws it.
+    height: pixels.
+    width: pixels.
+    spacing: pixels between its nodes, about the size of what it varies over.
+
+  Returns:
+    [height, width] float32 within BOUND, of mean 0 and deviation about 0.8.
+  """
+  down, down_weights, rows = _between(height, spacing)
+  across, across_weights, columns = _between(width, spacing)
+  # The weights average over neighbouring nodes, about halving the deviation.
+  nodes = 1.8 * rng.standard_normal((rows, columns), np.float32)
+  # Sums of four: a product of matrices would wake the threads of a linear algebra library.
+  lines = sum(w[:, None] * nodes[i] for i, w in zip(down, down_weights, strict=True))
+  field = sum(w * lines[:, i] for i, w in zip(across, across_weights, strict=True))
+  return np.clip(field, -BOUND, BOUND)
+
+
+def smooth_line(rng: np.random.Generator, length: int, spacing: float) -> np.ndarray:
+  """[length] float32, as `smooth` along one axis."""
+  along, weights, count = _between(length, spacing)
+  nodes = 1.3 * rng.standard_normal(count, np.float32)
+  line = sum(w * nodes[i] for i, w in zip(along, weights, strict=True))
+  return np.clip(line, -BOUND, BOUND)

@@ -1,0 +1,86 @@
+"""Drawings are made once and kept in the cache: to draw a word takes longer than to learn from it."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.folders import cache_folder, new_folder
+from jaxgen.errors import DataError
+from jaxgen.systems.handwriting.drawn.examples import Writing, drawn_words
+
+_VERSION = 3
+_TABLE, _IMAGES = 'table.json', 'images.npy'
+
+
+class Kept(NamedTuple):
+  """Drawings.
+
+  Attributes:
+    texts: N.
+    images: [N, H, W] uint8, mapped from a file.
+    faces: [N] int32, indices.
+    writers: [N] int64, their numbers.
+    skipped: words that were tried and could not be drawn.
+  """
+
+  texts: list[str]
+  images: np.ndarray
+  faces: np.ndarray
+  writers: np.ndarray
+  skipped: int
+
+
+def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
+  """The words of some numbers, drawn once and kept in $JAXGEN_CACHE/drawn.
+
+  Args:
+    writing: what they are drawn from.
+    seed: of words and writers.
+    rows: their numbers.
+
+  Raises:
+    DataError: words cannot be drawn, or the cache cannot be written.
+  """
+  root = cache_folder() / 'drawn' / name_of(writing, seed, rows)
+  if not root.is_dir():
+    try:
+      with new_folder(root) as folder:
+        found = drawn_words(writing, seed, rows)
+        np.save(folder / _IMAGES, found.images)
+        table = {
+          'texts': found.texts,
+          'faces': found.faces.tolist(),
+          'writers': found.writers.tolist(),
+          'skipped': found.skipped,
+        }
+        (folder / _TABLE).write_text(json.dumps(table))
+    except OSError as error:
+      raise DataError(
+        f'cannot write drawn words to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
+      ) from error
+  try:
+    table = json.loads((root / _TABLE).read_text())
+    return Kept(
+      table['texts'],
+      np.load(root / _IMAGES, mmap_mode='r'),
+      np.array(table['faces'], np.int32),
+      np.array(table['writers'], np.int64),
+      table['skipped'],
+    )
+  except (OSError, ValueError, LookupError) as error:
+    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
+
+
+def name_of(writing: Writing, seed: int, rows: range) -> str:
+  """A name for all that decides the drawings: of font files the contents, not the places."""
+  words = writing.words
+  numbers = [*writing.canvas, writing.hands, writing.variety, writing.longest, writing.num_writers]
+  numbers += [writing.first_writer, seed, rows.start, rows.stop, rows.step, _VERSION]
+  allowed = None if writing.charset is None else sorted(writing.charset)
+  counts = b'' if words.counts is None else np.asarray(words.counts, np.float64).tobytes()
+  faces = [digests.of_file(Path(face.path)) for face in writing.faces]
+  text = json.dumps([numbers, allowed, words.words])
+  return digests.name([text.encode(), counts, *faces])

@@ -1,0 +1,265 @@
+"""Words to draw: the lists that ship, French and Arabic, and a person's own."""
+
+import dataclasses
+import functools
+import gzip
+import lzma
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.order import order
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting.drawn.front_coding import unpack
+from jaxgen.words import counted
+
+FRENCH = Path(__file__).parents[3] / 'wordlists' / 'french.xz'
+ARABIC = FRENCH.with_name('arabic.txt')
+
+
+class Dropped(NamedTuple):
+  """How many words a filter left out, and why."""
+
+  too_short: int = 0
+  too_long: int = 0
+  outside_charset: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class WordList:
+  """Distinct words in NFC.
+
+  Attributes:
+    name: what the list is called in messages.
+    words: the words.
+    counts: [n] float64 how often each is drawn, relative to the others; None for all alike.
+  """
+
+  name: str
+  words: tuple[str, ...]
+  counts: np.ndarray | None = None
+
+  @functools.cached_property
+  def _cumulative(self) -> np.ndarray:
+    total = np.cumsum([] if self.counts is None else self.counts)
+    return total / total[-1]
+
+  def draw(self, rng: np.random.Generator) -> str:
+    """Draws a word: by its count where there are counts, else each alike."""
+    if self.counts is None:
+      return self.words[rng.integers(len(self.words))]
+    at = int(np.searchsorted(self._cumulative, rng.random(), side='right'))
+    return self.words[min(at, len(self.words) - 1)]
+
+  def _kept(self, rows: np.ndarray) -> 'WordList':
+    counts = None if self.counts is None else self.counts[rows]
+    return WordList(self.name, tuple(self.words[i] for i in rows), counts)
+
+  def select(
+    self, shortest: int = 1, longest: int = 64, charset: Collection[str] | None = None
+  ) -> tuple['WordList', Dropped]:
+    """Keeps the words that can be used.
+
+    Args:
+      shortest: letters of a word at least.
+      longest: letters of a word at most.
+      charset: the characters that may occur; any where it is None.
+
+    Returns:
+      The list of them, and how many were dropped, each for the first reason that holds.
+
+    Raises:
+      DataError: none is left.
+    """
+    allowed = None if charset is None else frozenset(charset)
+    dropped = Counter[str]()
+    rows = []
+    for i, word in enumerate(self.words):
+      if len(word) < shortest:
+        dropped['too_short'] += 1
+      elif len(word) > longest:
+        dropped['too_long'] += 1
+      elif allowed is not None and not allowed.issuperset(word):
+        dropped['outside_charset'] += 1
+      else:
+        rows.append(i)
+    if not rows:
+      raise DataError(
+        f'{self.name}: none of its {counted(len(self.words), "word")} has {shortest} to {longest} '
+        'letters of the charset: allow longer words, or name another list'
+      )
+    return self._kept(np.array(rows)), Dropped(**dropped)
+
+  def split(self, seed: int, unseen: int) -> tuple['WordList', 'WordList']:
+    """Sets words aside that training never sees.
+
+    Args:
+      seed: with the list it decides which.
+      unseen: how many.
+
+    Returns:
+      The words to train on, and the unseen ones, both in the order of the list.
+
+    Raises:
+      ConfigError: nothing would be left to train on, or `unseen` is negative.
+    """
+    n = len(self.words)
+    if not 0 <= unseen < n:
+      raise ConfigError(
+        f'{self.name}: cannot set {counted(unseen, "word")} aside of {n}: ask for 0 to {n - 1}'
+      )
+    shuffled = order(seed, 'unseen words', 0, n)
+    return self._kept(np.sort(shuffled[unseen:])), self._kept(np.sort(shuffled[:unseen]))
+
+  def balanced(self, power: float) -> 'WordList':
+    """Has words with rare characters drawn more often, so that each character is learned.
+
+    Args:
+      power: a word's count is multiplied by (words that have its rarest character / words) ** -power; at 0
+        nothing changes, at 1 each rare character is drawn about as often as the common ones.
+
+    Returns:
+      The list with these counts.
+    """
+    having = Counter(c for word in self.words for c in set(word))
+    rarest = np.array([min(map(having.__getitem__, word)) for word in self.words], float)
+    counts = np.ones(len(self.words)) if self.counts is None else self.counts
+    return dataclasses.replace(self, counts=counts * (rarest / len(self.words)) ** -power)
+
+
+@functools.cache
+def french_words() -> WordList:
+  """The French list in the package: 336,521 forms of words, sorted, without counts (`jaxgen/wordlists`)."""
+  return WordList('the French list', unpack(FRENCH.read_bytes()))
+
+
+@functools.cache
+def arabic_words() -> WordList:
+  """The Arabic list in the package: everyday words, without counts (`jaxgen/wordlists`)."""
+  return dataclasses.replace(read_word_list(ARABIC), name='the Arabic list')
+
+
+def find_words(named: str | Path) -> WordList:
+  """Finds the list that a config names: 'french' or 'arabic' for those that ship, or a file of one's own.
+
+  Raises:
+    DataError: the file cannot be read as a word list.
+  """
+  shipped = {'french': french_words, 'arabic': arabic_words}
+  return shipped[str(named)]() if str(named) in shipped else read_word_list(named)
+
+
+def read_word_list(path: str | Path) -> WordList:
+  """Reads a person's list.
+
+  Args:
+    path: UTF-8 text, also as .gz or .xz; a word a line, or a word, white space and its count, as frequency
+      lists have. Empty lines are left out, forms are normalised to NFC, and equal ones put together.
+
+  Returns:
+    The words in the order of the file.
+
+  Raises:
+    DataError: no such file, not UTF-8 text, a line that is neither, or no word at all; the line is named.
+  """
+  path = Path(path).expanduser()
+  counts: dict[str, float] = {}
+  with_count = 0
+  for number, line in enumerate(_text(path).splitlines(), 1):
+    fields = line.split()
+    if not fields:
+      continue
+    word, count = _word_and_count(fields, f'{path}, line {number}')
+    with_count += len(fields) - 1
+    counts[word] = counts.get(word, 0.0) + count
+  if not counts:
+    raise DataError(f'{path}: no word in it: write one a line')
+  weights = np.array(list(counts.values()))
+  if with_count and not weights.any():
+    raise DataError(f'{path}: every count is 0')
+  return WordList(str(path), tuple(counts), weights if with_count else None)
+
+
+def _text(path: Path) -> str:
+  try:
+    content = path.read_bytes()
+    if path.suffix == '.gz':
+      content = gzip.decompress(content)
+    elif path.suffix == '.xz':
+      content = lzma.decompress(content)
+    return content.decode('utf-8-sig')
+  except UnicodeDecodeError as error:
+    raise DataError(f'{path}: not UTF-8 text (byte {error.start}): save it as UTF-8') from error
+  except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise DataError(f'{path}: cannot read this word list: {reason}') from error
+
+
+def _word_and_count(fields: list[str], where: str) -> tuple[str, float]:
+  count = 1.0
+  if len(fields) > 1:
+    try:
+      count = float(fields[1])
+    except ValueError:
+      count = -1.0
+  if len(fields) > 2 or not 0 <= count < np.inf:
+    raise DataError(
+      f'{where}: expected a word, or a word and its count, got {" ".join(fields)[:60]!r}'
+    )
+  return unicodedata.normalize('NFC', fields[0]), count
+
+
+class Variety(NamedTuple):
+  """Shares of drawn words that are written otherwise than a list of small letters has them; the rest as listed.
+
+  Attributes:
+    capitalised: with a first capital.
+    capitals: in capitals throughout.
+    elided: after l', d', qu' and their like, where a vowel begins the word.
+    numbers: a number of one to four digits in place of the word.
+  """
+
+  capitalised: float = 0.0
+  capitals: float = 0.0
+  elided: float = 0.0
+  numbers: float = 0.0
+
+
+_ELISIONS = ('l', 'd', 'j', 'm', 't', 's', 'n', 'c', 'qu')
+_VOWELS = frozenset('aeiouyâàäéèêëîïôöûùüœæ')
+
+
+def varied(word: str, variety: Variety, rng: np.random.Generator) -> str:
+  """Writes a word as a text would have it.
+
+  Args:
+    word: a word of a list.
+    variety: the shares.
+    rng: of this word; always moved on equally.
+
+  Returns:
+    The text to draw; a length may grow by an elision's three characters at most.
+  """
+  form, prefix, size, digits = rng.random(4)
+  if form < variety.numbers:
+    return str(int(digits * 10 ** (1 + int(4 * size))))
+  form -= variety.numbers
+  if form < variety.elided and word[0] in _VOWELS:
+    return f"{_ELISIONS[int(prefix * len(_ELISIONS))]}'{word}"
+  form -= variety.elided
+  if 0 <= form < variety.capitals:
+    return _in_capitals(word)
+  form -= variety.capitals
+  if 0 <= form < variety.capitalised:
+    return _in_capitals(word[0]) + word[1:]
+  return word
+
+
+def _in_capitals(word: str) -> str:
+  """As `upper`, but a letter whose capital is two letters, as ß, stays."""
+  return ''.join(c.upper() if len(c.upper()) == 1 else c for c in word)

@@ -1,0 +1,134 @@
+"""What the paper reports of a writer, and what people ask of one."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgen.axis import row_keys
+from jaxgen.errors import ConfigError
+from jaxgen.evaluation import passes
+from jaxgen.evaluation.generative import distances
+from jaxgen.systems.handwriting import recogniser
+from jaxgen.systems.handwriting.inference import Inference
+from jaxgen.systems.handwriting.judging import Judged, Reader
+from jaxgen.systems.handwriting.measures.geometry_score import geometry_score
+from jaxgen.systems.handwriting.measures.style import relative_spread, spread, styles
+from jaxgen.systems.handwriting.reading.error_rates import ErrorRates
+from jaxgen.systems.handwriting.recogniser_task import make_model as make_reader
+from jaxgen.task import Batch, Data, PyTree, Tools, name_key
+
+GROUPS = 'seen', 'unseen'
+
+
+def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+  """Error rates, distances and spread of style of a trained writer.
+
+  'recogniser_*' are the rates of the run's own recogniser on pictures that it never saw, 'reader_*' those of an
+  independent one, trained apart on the same kind of words; 'generated_*' what that one reads in generated words
+  that training showed ('generated_cer') and in others ('generated_cer_unseen'). 'fid_r' and 'kid' are distances
+  on its features and not comparable with FID; 'fid_r_untrained' is that of the generator before training.
+  """
+  judge = Judge(inference, data, tools)
+  split = 'test' if 'test' in data.splits else 'validation'
+  own = judge.own(variables['rec'], split)
+  real = judge.reader(judge.shown(split, 'real words'))
+  seen, unseen = (judge.written(variables['gen'], name) for name in GROUPS)
+  fid_r, kid = distances(features(seen, unseen), real.features).values()
+  untrained = [judge.written(judge.untrained(), name) for name in GROUPS]
+  balance = variables['gen']['balance']
+  return {
+    'split': split,
+    **named('recogniser', own.rates()),
+    **named('reader', real.rates()),
+    **named('generated', seen.rates()),
+    'generated_cer_unseen': unseen.rates().cer,
+    'generated_cer_own': judge.own_of_written(variables, 'seen').rates().cer,
+    'edit_distance': seen.rates().character_edits / max(seen.rates().texts, 1),
+    'grad_norm_ratio': {name: float(x) for name, x in balance.items()},
+    'final_alpha': float(inference.config.loss.alpha),
+    'fid': None,
+    'fid_r': fid_r,
+    'fid_r_untrained': distances(features(*untrained), real.features)['fid'],
+    'kid': kid,
+    'geometry_score': judge.geometry_score(seen, unseen, real) if tools.full else None,
+    'style_spread': style_spread(seen.images, real.images),
+    'dropped_examples': data.facts['dropped'],
+    'num_examples': len(own.texts),
+    'num_generated': len(seen.texts) + len(unseen.texts),
+    'left_out': [] if tools.full else ['geometry_score'],
+  }
+
+
+def style_spread(generated: np.ndarray, real: np.ndarray) -> dict[str, dict[str, float | None]]:
+  """Deviations of slant, stroke width and ink over generated words, and over those of real ones."""
+  ours, theirs = styles(generated), styles(real)
+  return {'generated': spread(ours), 'relative': relative_spread(ours, theirs)}
+
+
+def features(*parts: Judged) -> np.ndarray:
+  """[N, D] of all of them."""
+  return np.concatenate([part.features for part in parts])
+
+
+def named(name: str, rates: ErrorRates) -> dict[str, float | None]:
+  """Both rates with a name before them."""
+  return {f'{name}_cer': rates.cer, f'{name}_wer': rates.wer}
+
+
+class Judge:
+  """The run's own recogniser, and one that never trained it.
+
+  Args:
+    inference: what is judged.
+    data: with pictures and words.
+    tools: lent by the host.
+  """
+
+  def __init__(self, inference: Inference, data: Data, tools: Tools):
+    self.inference, self.data, self.tools = inference, data, tools
+    self.key = name_key(tools.rng, 'latents')
+    trained = tools.trained(recogniser.asset_config(inference.config))
+    self.net = make_reader(trained.config, trained.facts)
+    self.variables = trained.variables
+    self.reader = Reader(self.net, self.variables, inference.facts, tools)
+    self._of_written = Reader(self.net, self.variables, inference.facts, tools, self.write)
+
+  def write(self, batch: Batch, gen: PyTree, key: jax.Array) -> jax.Array:
+    """Generated images of a batch's words, with noise of their rows."""
+    z = self.inference.latents(row_keys(key, batch['row']))
+    return self.inference.write({'gen': gen}, z, batch['label'], batch['length'])
+
+  def shown(self, split: str, what: str) -> Iterator[Batch]:
+    """Batches of a split, with a bar."""
+    size = self.inference.config.eval.batch_size
+    return passes.shown(self.data.splits[split], size, self.tools, what)
+
+  def written(self, gen: PyTree, split: str) -> Judged:
+    """Generated words of a split as the independent recogniser sees them."""
+    return self._of_written(self.shown(split, f'writing {split} words'), gen, self.key)
+
+  def own(self, rec: PyTree, split: str) -> Judged:
+    """Pictures of a split as the run's own recogniser sees them."""
+    reader = Reader(self.inference.nets.rec, rec, self.inference.facts, self.tools)
+    return reader(self.shown(split, f'reading {split}'))
+
+  def own_of_written(self, variables: PyTree, split: str) -> Judged:
+    """Generated words of a split as the run's own recogniser sees them."""
+    net, facts = self.inference.nets.rec, self.inference.facts
+    reader = Reader(net, variables['rec'], facts, self.tools, self.write)
+    return reader(self.shown(split, f'writing {split} words'), variables['gen'], self.key)
+
+  def geometry_score(self, seen: Judged, unseen: Judged, real: Judged) -> float | None:
+    """Of the pixels of generated words and of real ones; None, and told, where gudhi is not installed."""
+    try:
+      return geometry_score(np.concatenate([seen.images, unseen.images]), real.images)
+    except ConfigError as error:
+      logging.warning('geometry_score is left out: %s', error)
+      return None
+
+  def untrained(self) -> PyTree:
+    """G and phi before training."""
+    return self.inference.untrained_writer(name_key(self.tools.rng, 'untrained'))

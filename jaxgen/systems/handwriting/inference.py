@@ -1,0 +1,58 @@
+"""What a trained run computes, as pure functions of exported variables."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxgen.precision import DTYPES
+from jaxgen.systems.handwriting.config import is_rtl
+from jaxgen.systems.handwriting.model import Networks
+from jaxgen.systems.handwriting.networks.recogniser import Reading
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.task import PyTree
+
+
+class Inference(NamedTuple):
+  """A trained writer and its recogniser.
+
+  Attributes:
+    nets: without a device axis.
+    facts: of the data.
+    config: of the run.
+  """
+
+  nets: Networks
+  facts: dict[str, Any]
+  config: ConfigDict
+
+  @property
+  def charset(self) -> Charset:
+    """The symbols that can be written and read."""
+    return Charset.from_json(self.facts['charset'])
+
+  @property
+  def rtl(self) -> bool:
+    """Whether words run from right to left."""
+    return is_rtl(self.config)
+
+  def latents(self, keys: jax.Array) -> jax.Array:
+    """Z [B, num_latents] of keys [B]."""
+    return self.nets.latents(keys, DTYPES[self.config.precision][1])
+
+  def write(
+    self, variables: PyTree, z: jax.Array, labels: jax.Array, lengths: jax.Array
+  ) -> jax.Array:
+    """Images [B, H, W, 1] in [-1, 1], paper +1, of words; each as if it were alone."""
+    return self.nets.gen.apply(variables['gen'], z, labels, lengths)
+
+  def read(self, variables: PyTree, images: jax.Array) -> Reading:
+    """What the run's own recogniser makes of images [B, H, W, 1] in [-1, 1]."""
+    return self.nets.rec.apply(variables['rec'], images)
+
+  def untrained_writer(self, key: jax.Array) -> PyTree:
+    """Variables of G and phi before training."""
+    z = self.latents(key[None])
+    label = jnp.ones((1, self.facts['max_length']), jnp.int32)
+    return self.nets.gen.init(key, z, label, jnp.ones(1, jnp.int32))

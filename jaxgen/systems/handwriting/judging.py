@@ -1,0 +1,91 @@
+"""Pictures as a recogniser sees them: what it reads, and features."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.metrics import fetched
+from jaxgen.systems.handwriting.levels import to_levels
+from jaxgen.systems.handwriting.networks.recogniser import Recogniser
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.reading.decoding import best_path
+from jaxgen.systems.handwriting.reading.error_rates import ErrorRates, error_rates
+from jaxgen.task import Batch, PyTree, Tools
+
+
+class Judged(NamedTuple):
+  """Pictures as a recogniser sees them.
+
+  Attributes:
+    texts: N, what they are of.
+    readings: N, what it reads.
+    features: [N, D].
+    images: [N, H, W] uint8, 255 paper.
+  """
+
+  texts: list[str]
+  readings: list[str]
+  features: np.ndarray
+  images: np.ndarray
+
+  def rates(self) -> ErrorRates:
+    """Of the readings."""
+    return error_rates(self.texts, self.readings)
+
+
+class Reader:
+  """A recogniser over batches, compiled once.
+
+  Args:
+    net: the network.
+    variables: what it is applied with.
+    facts: 'charset' and 'rtl'.
+    tools: lent by the host.
+    images: (batch, further arguments) -> images [B, H, W, 1] in [-1, 1]: those of the batch, or those that a
+      generator makes for it; or (images, widths [B]) where each has its own width.
+  """
+
+  def __init__(
+    self,
+    net: Recogniser,
+    variables: PyTree,
+    facts: dict[str, Any],
+    tools: Tools,
+    images: Callable[..., Any] = lambda batch: batch['image'],
+  ):
+    def step(variables, batch, *args):
+      found = images(batch, *args)
+      shown, widths = found if isinstance(found, tuple) else (found, None)
+      reading = net.apply(variables, shown, widths)
+      # Greedy reading needs the best symbol of each frame, not all of them.
+      return (
+        reading.logits.argmax(-1),
+        reading.lengths,
+        reading.features,
+        to_levels(shown),
+        batch['label'],
+        batch['mask'],
+      )
+
+    self._step, self._variables = tools.compile(step), variables
+    self._charset, self._rtl = Charset.from_json(facts['charset']), facts['rtl']
+
+  def __call__(self, batches: Iterable[Batch], *args: PyTree) -> Judged:
+    """The rows whose mask is 1, in their order.
+
+    Args:
+      batches: this process's rows of each, with 'label' [B, L] and 'mask' [B].
+      args: for `images`.
+    """
+    steps = (self._step(self._variables, batch, *args) for batch in batches)
+    texts, readings, features, images = [], [], [], []
+    for paths, lengths, feature, shown, labels, mask in fetched(steps):
+      real = mask > 0
+      for path, length, label in zip(paths[real], lengths[real], labels[real], strict=True):
+        found = best_path(path[:length])
+        readings.append(self._charset.decode(found[:: -1 if self._rtl else 1]))
+        texts.append(self._charset.decode(label))
+      features.append(feature[real])
+      images.append(shown[real])
+    return Judged(texts, readings, np.concatenate(features), np.concatenate(images))

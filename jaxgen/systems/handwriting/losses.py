@@ -1,0 +1,199 @@
+"""The objective: adversarial games, the text's likelihood, and the balance of their gradients at the image.
+
+Source: Alonso et al., "Adversarial Generation of Handwritten Text Images Conditioned on Sequences", section on
+the losses and on gradient balancing. A loss is this device's part of a mean over the global batch.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from jaxgen.axis import psum
+from jaxgen.losses.adversarial import HINGE, LEAST_SQUARES, NON_SATURATING, Adversarial
+from jaxgen.metrics import Mean
+
+PyTree = Any
+Scalar = jax.Array | float
+# By the names of the paper's rows; of a and c in least squares, 0 and 1, and of the game that G plays in 'gan',
+# the paper says nothing.
+GAMES: dict[str, Adversarial] = {'hinge': HINGE, 'gan': NON_SATURATING, 'lsgan': LEAST_SQUARES}
+
+
+def text_loss(nll: jax.Array, possible: jax.Array, axis: str | None = None) -> jax.Array:
+  """The mean CTC loss over the examples that have an alignment: this device's part, in nats.
+
+  A text with more symbols and repeats than there are frames has none. Its loss would be about 1e5 with a finite
+  gradient, or infinite: it is left out. Logits of -inf give NaN, with or without a mask: use -1e30.
+
+  Args:
+    nll: [B], -log p(text | image), in nats.
+    possible: [B] bool, whether there is an alignment.
+    axis: the device axis, or None.
+  """
+  chex.assert_equal_shape([nll, possible])
+  count = psum(possible.sum(), axis)
+  total = jnp.where(possible, nll, 0).sum()
+  return total / jnp.maximum(count, 1).astype(nll.dtype)
+
+
+def dropped_share(possible: jax.Array) -> Mean:
+  """The metric of how many examples `text_loss` leaves out."""
+  return Mean.of((~possible).astype(jnp.float32))
+
+
+class Moments(NamedTuple):
+  """Mean () and standard deviation () of a field over the whole global batch."""
+
+  mean: jax.Array
+  std: jax.Array
+
+
+def moments(x: jax.Array, axis: str | None = None) -> Moments:
+  """Mean and standard deviation of all values of the global batch, in float32 or better.
+
+  Squares are taken in units of the mean deviation: gradients of images are so small that theirs would vanish.
+  """
+  x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  count = psum(jnp.asarray(x.size, x.dtype), axis)
+  mean = psum(x.sum(), axis) / count
+  off = x - mean
+  unit = psum(jnp.abs(off).sum(), axis) / count
+  scaled = off / jnp.where(unit > 0, unit, 1)
+  return Moments(mean, unit * jnp.sqrt(psum((scaled**2).sum(), axis) / count))
+
+
+def balanced(
+  adversarial: jax.Array,
+  text: jax.Array,
+  alpha: Scalar = 1.0,
+  shift: Scalar | None = None,
+  axis: str | None = None,
+) -> jax.Array:
+  """The text's gradient with alpha times the adversarial one's standard deviation, and its mean.
+
+  b = alpha * std(gD) / std(gR) * (gR - mean gR) + shift * mean gD, by scalars over the whole global batch and
+  without an epsilon; where gR is constant its part is 0.
+
+  Args:
+    adversarial: gD, of the images.
+    text: gR, of the same shape.
+    alpha: ().
+    shift: (), alpha in the paper (None); 0 leaves the mean out. See `shift_up_to_one`.
+    axis: the device axis, or None.
+
+  Returns:
+    Of their shape, in float32 or better.
+  """
+  chex.assert_equal_shape([adversarial, text])
+  of_adversarial, of_text = moments(adversarial, axis), moments(text, axis)
+  shift = alpha if shift is None else shift
+  unit = jnp.where(of_text.std > 0, of_text.std, 1)
+  normal = jnp.where(of_text.std > 0, (text.astype(unit.dtype) - of_text.mean) / unit, 0)
+  return alpha * of_adversarial.std * normal + shift * of_adversarial.mean
+
+
+def shift_up_to_one(alpha: Scalar) -> jax.Array:
+  """alpha, but 0 above 1: there the mean, multiplied, would drive images to white."""
+  return jnp.where(jnp.asarray(alpha) > 1, 0.0, alpha)
+
+
+class Parts(NamedTuple):
+  """Log10 of the L2 norms of a gradient's parts over the global batch; -inf for 0.
+
+  Attributes:
+    adversarial: of D.
+    text: of R, as it is.
+    added: of R, as it joins D's: balanced.
+  """
+
+  adversarial: jax.Array
+  text: jax.Array
+  added: jax.Array
+
+
+class MakerGradient(NamedTuple):
+  """What (G, phi) are moved by.
+
+  Attributes:
+    grads: of the parameters, this device's part: sum it over devices once.
+    adversarial: the adversarial loss, this device's part.
+    text: the text's loss, this device's part.
+    images: what was generated.
+    aux: what `generate` and both losses returned besides: (of generate, of adversarial, of text).
+    pixels: norms of the parts at the images.
+    parameters: norms of the parts at the parameters, or None.
+  """
+
+  grads: PyTree
+  adversarial: jax.Array
+  text: jax.Array
+  images: jax.Array
+  aux: tuple[PyTree, PyTree, PyTree]
+  pixels: Parts
+  parameters: Parts | None
+
+
+def maker_gradient(
+  generate: Callable[[PyTree], tuple[jax.Array, PyTree]],
+  params: PyTree,
+  adversarial: Callable[[jax.Array], tuple[jax.Array, PyTree]],
+  text: Callable[[jax.Array], tuple[jax.Array, PyTree]],
+  alpha: Scalar = 1.0,
+  shift: Scalar | None = None,
+  balance: bool = True,
+  norms_of_parameters: bool = False,
+  axis: str | None = None,
+) -> MakerGradient:
+  """The gradient of adversarial + text loss for those who make images, balanced where both meet.
+
+  Images are made once; both losses are differentiated at them, the text's gradient is scaled there, and the sum
+  is pulled back. With any loss in the place of the adversarial one, as the error of a drawing of the same word,
+  the text's is balanced against that.
+
+  Args:
+    generate: params -> (images [B, H, W, 1], anything).
+    params: of G and phi.
+    adversarial: images -> (this device's part of the loss, anything).
+    text: the same for the text.
+    alpha: see `balanced`.
+    shift: see `balanced`.
+    balance: whether to; if not, gradients are added as they are.
+    norms_of_parameters: three gradients of the parameters instead of one, for their norms.
+    axis: the device axis, or None.
+  """
+  images, pull, of_generate = jax.vjp(generate, params, has_aux=True)
+  (loss, of_adversarial), of_d = jax.value_and_grad(adversarial, has_aux=True)(images)
+  (text_part, of_text), of_r = jax.value_and_grad(text, has_aux=True)(images)
+  added = balanced(of_d, of_r, alpha, shift, axis) if balance else of_r
+
+  def pulled(cotangent: jax.Array) -> PyTree:
+    return pull(cotangent.astype(images.dtype))[0]
+
+  parameters = None
+  if norms_of_parameters:
+    of_parts = Parts(pulled(of_d), pulled(of_r), pulled(added))
+    parameters = Parts(*(log10_norm(psum(tree, axis)) for tree in of_parts))
+  return MakerGradient(
+    grads=pulled(of_d.astype(added.dtype) + added),
+    adversarial=loss,
+    text=text_part,
+    images=images,
+    aux=(of_generate, of_adversarial, of_text),
+    pixels=Parts(*(log10_norm(x, axis) for x in (of_d, of_r, added))),
+    parameters=parameters,
+  )
+
+
+def log10_norm(tree: PyTree, axis: str | None = None) -> jax.Array:
+  """log10 of the L2 norm of all leaves together, and over the rows of all devices where `axis` is given."""
+  leaves = [
+    x.astype(jnp.promote_types(x.dtype, jnp.float32)).ravel() for x in jax.tree.leaves(tree)
+  ]
+  count = psum(jnp.asarray(sum(x.size for x in leaves), leaves[0].dtype), axis)
+  unit = psum(sum(jnp.abs(x).sum() for x in leaves), axis) / count  # squares of tiny values vanish
+  scale = jnp.where(unit > 0, unit, 1)
+  squares = psum(sum(((x / scale) ** 2).sum() for x in leaves), axis)
+  return jnp.log10(unit) + 0.5 * jnp.log10(squares)

@@ -1,0 +1,99 @@
+"""The networks of a run: who writes, who judges, who reads."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgen.systems.handwriting.networks.discriminator import Discriminator
+from jaxgen.systems.handwriting.networks.generator import Generator
+from jaxgen.systems.handwriting.networks.letters import LetterGenerator
+from jaxgen.systems.handwriting.networks.recogniser import Recogniser
+from jaxgen.systems.handwriting.networks.text_encoder import TextEncoder
+from jaxgen.task import name_key
+
+
+class Writer(nn.Module):
+  """G and phi: one player, moved by one gradient.
+
+  Attributes:
+    gen: makes images, of phi(s) in the paper, of the letters themselves in the small net.
+    phi: embeds the text; None where the generator lays letters out.
+  """
+
+  gen: Generator | LetterGenerator
+  phi: TextEncoder | None = None
+
+  @property
+  def num_latents(self) -> int:
+    """Size of z."""
+    return self.gen.num_latents
+
+  def __call__(
+    self,
+    z: jax.Array,
+    labels: jax.Array,
+    lengths: jax.Array,
+    train: bool = False,
+    update: bool = False,
+  ) -> jax.Array:
+    """Images of words.
+
+    Args:
+      z: [B, num_latents] ~ N(0, I).
+      labels: [B, L] int32, symbols 1 to V, then padding 0.
+      lengths: [B] int32.
+      train: batch statistics instead of running averages; without it a word does not depend on the others.
+      update: whether the spectral norms' vectors take a step.
+
+    Returns:
+      [B, H, W, 1] in [-1, 1], paper +1.
+    """
+    if self.phi is None:
+      return self.gen(z, labels, lengths, train=train, update=update)
+    return self.gen(z, self.phi(labels, lengths), train=train, update=update)
+
+
+def latents(keys: jax.Array, size: int, num_faces: int, dtype: Any) -> jax.Array:
+  """Draws z.
+
+  Args:
+    keys: [B] typed, a row each.
+    size: of z.
+    num_faces: F; the first F numbers of z are 0, but for one: the face of a hand. 0: there is none.
+    dtype: of z.
+
+  Returns:
+    [B, size] ~ N(0, I), but for the face, which has its mean square too.
+  """
+
+  def draw(key: jax.Array) -> jax.Array:
+    z = jax.random.normal(key, (size,), dtype)
+    if not num_faces:
+      return z
+    face = jax.random.randint(name_key(key, 'face'), (), 0, num_faces)
+    code = jax.nn.one_hot(face, num_faces, dtype=dtype) * jnp.sqrt(jnp.asarray(num_faces, dtype))
+    return z.at[:num_faces].set(code)
+
+  return jax.vmap(draw)(keys)
+
+
+class Networks(NamedTuple):
+  """All players.
+
+  Attributes:
+    gen: G and phi.
+    disc: D.
+    rec: R.
+    num_faces: of the hands that z tells apart; 0: z has no such part.
+  """
+
+  gen: Writer
+  disc: Discriminator
+  rec: Recogniser
+  num_faces: int = 0
+
+  def latents(self, keys: jax.Array, dtype: Any) -> jax.Array:
+    """A noise z [B, num_latents] of keys [B]."""
+    return latents(keys, self.gen.num_latents, self.num_faces, dtype)

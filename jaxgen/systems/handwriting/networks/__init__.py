@@ -1,0 +1,1 @@
+"""The networks: text encoder, generators, discriminator and recognisers."""

@@ -1,0 +1,84 @@
+"""Discriminators of word images: the paper's, and a small one."""
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgen.nn.norms import Norm
+from jaxgen.systems.handwriting.networks.blocks import DownBlock, Layers, SelfAttention, leaky
+
+# The paper's for 128x512. Smaller images drop the first block (64x256), or the first two (32x128).
+WIDTHS = (16, 16, 32, 64, 128, 128, 256)
+ATTENTION_WIDTH = 32  # self-attention follows the block of this width: 16x64 positions
+SMALL_WIDTHS = (16, 32, 64, 64)
+
+
+def widths_for(image_shape: tuple[int, int]) -> tuple[int, ...]:
+  """The paper's widths for an image size: 128x512, 64x256 or 32x128.
+
+  Raises:
+    ValueError: for another size.
+  """
+  sizes = {(128, 512): WIDTHS, (64, 256): WIDTHS[1:], (32, 128): WIDTHS[2:]}
+  if image_shape not in sizes:
+    height, width = image_shape
+    raise ValueError(f'images are 32x128, 64x256 or 128x512, not {height}x{width}')
+  return sizes[image_shape]
+
+
+class Discriminator(Layers):
+  """D. `spectral_norm` should be set: the paper has it. Real images and fakes go through apart.
+
+  Attributes:
+    widths: of the residual blocks that halve the size.
+    norm: makes a batch norm (the paper), or None: no normalisation of features.
+    last: a plain residual block of the last width follows them.
+    project: every shortcut has its 1x1 convolution, not only where channels change.
+    attention_after: the block that self-attention follows, counted from 1; 0: none.
+  """
+
+  widths: tuple[int, ...] = WIDTHS
+  norm: Norm | None = None
+  last: bool = True
+  project: bool = False
+  attention_after: int = 0
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool = False, update: bool = False) -> jax.Array:
+    """Logits of images.
+
+    Args:
+      x: [B, H, W, 1] in [-1, 1], paper +1.
+      train: batch statistics instead of running averages.
+      update: whether the spectral norms' vectors take a step.
+
+    Returns:
+      [B], in `param_dtype`.
+    """
+    chex.assert_axis_dimension(x, -1, 1)
+    x = x.astype(self.dtype)
+    options = {'norm': self.norm, 'project': self.project, **self.layer_options}
+    for i, width in enumerate(self.widths, start=1):
+      block = DownBlock(width, first=i == 1, name=f'block{i}', **options)
+      x = block(x, train, update)
+      if i == self.attention_after:
+        x = SelfAttention(name='attention', **self.layer_options)(x, update)
+    if self.last:
+      x = DownBlock(self.widths[-1], halve=False, name='last', **options)(x, train, update)
+    total = jnp.sum(leaky(x), (1, 2), dtype=self.param_dtype)
+    return self.dense(total, 1, 'logit', update)[:, 0].astype(self.param_dtype)
+
+
+def paper_discriminator(
+  image_shape: tuple[int, int], norm: Norm, attention: bool = True, **options
+) -> Discriminator:
+  """The paper's discriminator for 128x512, 64x256 or 32x128; options as in `Layers`."""
+  widths = widths_for(image_shape)
+  after = widths.index(ATTENTION_WIDTH) + 1 if attention else 0
+  return Discriminator(widths, norm, attention_after=after, spectral_norm=True, **options)
+
+
+def small_discriminator(widths: tuple[int, ...] = SMALL_WIDTHS, **options) -> Discriminator:
+  """The short job's discriminator, for any size that divides by 2 to the number of widths."""
+  return Discriminator(widths, None, last=False, project=True, spectral_norm=True, **options)

@@ -1,0 +1,212 @@
+"""The small generator, which lays letters out: maps of every letter side by side, then residual blocks.
+
+Every letter has a bank of maps, which the noise mixes; blocks enlarge what lies side by side, so that
+neighbours meet. By default each letter has a slot of one width. At *natural spacing* letters have widths of
+their own, given in pixels: after `place_after` blocks, each slot is cut out and moved to where its letter
+belongs, so that earlier blocks have seen the neighbours and later ones join what has moved together. A letter
+narrower than its slot loses its margins, a wider one is stretched. Widths that are the slot's change nothing,
+and the image is differentiable in them: a net trained in slots is faded to natural widths by `faded_widths`.
+"""
+
+import math
+from collections.abc import Sequence
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgen.nn.norms import Norm
+from jaxgen.systems.handwriting.networks.blocks import ConditionedNorm, Layers, Stride, UpBlock
+
+ROWS = 4  # of a letter's maps in the bank
+PAPER = 1.0
+
+
+class LetterGenerator(Layers):
+  """G(z, letters). The word begins at the left edge (or ends at the right one); beyond it the canvas is paper.
+
+  z is [hand, chunk 0, chunk 1, ...]: the hand acts everywhere and so can be what a writer keeps; chunk 0 mixes
+  the bank and chunk i conditions block i.
+
+  Attributes:
+    num_symbols: V, without padding.
+    max_letters: L; the canvas is L slots wide.
+    norm: makes a batch norm.
+    height: of the image, 32 or 64: a block for each doubling from 4.
+    slot: width of a letter in pixels, `columns` times a power of 2.
+    columns: width of a letter's maps in the bank.
+    widths: channels of the bank, then of each block.
+    chunk: size of a chunk of z.
+    hand: size of the part of z that all chunks share; 0: none.
+    place_after: blocks before letters are placed, where widths are given.
+    right_to_left: letters are laid from the right edge on.
+  """
+
+  num_symbols: int
+  max_letters: int
+  norm: Norm
+  height: int = 32
+  slot: int = 16
+  columns: int = 4
+  widths: tuple[int, ...] = (48, 24, 12, 12)
+  chunk: int = 16
+  hand: int = 0
+  place_after: int = 2
+  right_to_left: bool = False
+
+  @property
+  def num_blocks(self) -> int:
+    """Doublings from the bank's rows to the image's height."""
+    return int(math.log2(self.height // ROWS))
+
+  @property
+  def num_latents(self) -> int:
+    """Size of z."""
+    return self.hand + self.chunk * (self.num_blocks + 1)
+
+  @property
+  def strides(self) -> list[Stride]:
+    """How many times higher and wider each block makes: 2 times wider until a slot has its width."""
+    doublings = int(math.log2(self.slot // self.columns))
+    return [(2, 2 if i < doublings else 1) for i in range(self.num_blocks)]
+
+  @nn.compact
+  def __call__(
+    self,
+    z: jax.Array,
+    labels: jax.Array,
+    lengths: jax.Array,
+    letter_widths: jax.Array | None = None,
+    train: bool = False,
+    update: bool = False,
+  ) -> jax.Array:
+    """Images of words.
+
+    Args:
+      z: [B, num_latents] ~ N(0, I).
+      labels: [B, L] int32, symbols 1 to V, then padding 0.
+      lengths: [B] int32.
+      letter_widths: [B, L] in pixels, of padding too; None: slots.
+      train: batch statistics instead of running averages; without it a row does not depend on the others.
+      update: whether the spectral norms' vectors take a step.
+
+    Returns:
+      [B, height, L * slot, 1] in [-1, 1], in `param_dtype`.
+    """
+    self._check(z, labels, lengths, letter_widths)
+    z, hand = z[:, self.hand :].astype(self.dtype), z[:, : self.hand].astype(self.dtype)
+    chunks = jnp.split(z, self.num_blocks + 1, axis=-1)
+    mixing, *conditions = (jnp.concatenate([chunk, hand], axis=-1) for chunk in chunks)
+    if self.right_to_left:  # the first letter last, and padding before the word
+      labels = labels[:, ::-1]
+      letter_widths = None if letter_widths is None else letter_widths[:, ::-1]
+    x = self._side_by_side(mixing, labels)
+    for i, (condition, stride) in enumerate(zip(conditions, self.strides, strict=True)):
+      if i == self.place_after:
+        x = self._placed(x, letter_widths)
+      options = {'norm': self.norm, 'hidden': 0, **self.layer_options}
+      block = UpBlock(self.widths[i + 1], stride=stride, name=f'block{i + 1}', **options)
+      x = block(x, condition, train, update)
+    if self.place_after == self.num_blocks:
+      x = self._placed(x, letter_widths)
+    norm = ConditionedNorm(self.norm, name='out_norm', **self.layer_options)
+    x = self.conv(nn.relu(norm(x, None, train, update)), 1, 3, 'out', update)
+    image = jnp.tanh(x.astype(self.param_dtype))
+    return jnp.where(self._is_word(lengths, letter_widths), image, PAPER)
+
+  def _check(self, z, labels, lengths, letter_widths) -> None:
+    chex.assert_shape(z, (len(labels), self.num_latents))
+    chex.assert_shape(labels, (len(z), self.max_letters))
+    chex.assert_shape(lengths, (len(z),))
+    if letter_widths is not None:
+      chex.assert_equal_shape([labels, letter_widths])
+    doublings = math.log2(self.slot / self.columns)
+    rising = math.log2(self.height / ROWS)
+    if doublings % 1 or rising % 1 or not 0 <= doublings <= rising:
+      raise ValueError(f'no doublings lead from 4 x {self.columns} to {self.height} x {self.slot}')
+    if len(self.widths) != self.num_blocks + 1 or not 0 <= self.place_after <= self.num_blocks:
+      raise ValueError(
+        f'height {self.height} has {self.num_blocks} blocks: widths has one more, not '
+        f'{len(self.widths)}, and place_after is at most that, not {self.place_after}'
+      )
+
+  def _side_by_side(self, mixing: jax.Array, labels: jax.Array) -> jax.Array:
+    """The letters' maps [B, 4, L * columns, C], mixed by [B, N]."""
+    (b, letters), channels = labels.shape, self.widths[0]
+    shape = (self.num_symbols + 1, 1 + mixing.shape[-1], ROWS * self.columns * channels)
+    bank = self.param('bank', nn.initializers.normal(0.05), shape, self.param_dtype)
+    ones = jnp.ones((b, 1), self.dtype)
+    weights = jnp.concatenate([ones, mixing], axis=-1)
+    x = jnp.einsum('bn,blnk->blk', weights, bank.astype(self.dtype)[labels])
+    x = x.reshape(b, letters, ROWS, self.columns, channels).transpose(0, 2, 1, 3, 4)
+    return x.reshape(b, ROWS, letters * self.columns, channels)
+
+  def _placed(self, x: jax.Array, letter_widths: jax.Array | None) -> jax.Array:
+    """Maps [B, H, W, C] of slots, each moved to where its letter is."""
+    if letter_widths is None:
+      return x
+    columns = x.shape[2] // self.max_letters
+    widths = letter_widths.astype(self.param_dtype) * (columns / self.slot)
+    weights = placement(widths, columns, self.right_to_left).astype(x.dtype)
+    return jnp.einsum('bhsc,bps->bhpc', x, weights)
+
+  def _is_word(self, lengths: jax.Array, letter_widths: jax.Array | None) -> jax.Array:
+    """[B, 1, W, 1]: where the word is, of letters in the order in which they are laid."""
+    letters, width = self.max_letters, self.max_letters * self.slot
+    letter = jnp.arange(letters)[:: -1 if self.right_to_left else 1]
+    valid = letter[None] < lengths[:, None]
+    if letter_widths is None:
+      letter_widths = jnp.full(valid.shape, self.slot, self.param_dtype)
+    total = jnp.where(valid, letter_widths, 0).sum(-1)[:, None]
+    position = jnp.arange(width)[None] + 0.5
+    inside = position > width - total if self.right_to_left else position < total
+    return inside[:, None, :, None]
+
+
+def placement(widths: jax.Array, columns: int, from_right: bool = False) -> jax.Array:
+  """What each column of a canvas takes from the columns of slots that lie side by side.
+
+  A letter occupies its width on the canvas; a column that several letters share takes from each by the share
+  that is its. Within a letter the slot is sampled linearly about its centre, at its own scale; a letter wider
+  than its slot is stretched.
+
+  Args:
+    widths: [B, L] in columns, in the order from left to right.
+    columns: of a slot.
+    from_right: the last letter ends at the right edge, instead of the first beginning at the left one.
+
+  Returns:
+    [B, P, S], P = S = L * columns; rows sum to 1 where letters are, to 0 where there is none.
+  """
+  b, letters = widths.shape
+  end = jnp.cumsum(widths, axis=-1)
+  if from_right:
+    end = end + (letters * columns - end[:, -1:])
+  start, end = (edge[:, None, :, None] for edge in (end - widths, end))  # [B, P, L, columns]
+  left = jnp.arange(letters * columns, dtype=widths.dtype)[None, :, None, None]
+  share = jnp.clip(jnp.minimum(left + 1, end) - jnp.maximum(left, start), 0, 1)
+  stretch = jnp.maximum((end - start) / columns, 1)
+  position = (left + 0.5 - (start + end) / 2) / stretch + (columns - 1) / 2
+  position = jnp.clip(position, 0, columns - 1)
+  source = jnp.arange(columns, dtype=widths.dtype)[None, None, None]
+  sampled = jnp.maximum(1 - jnp.abs(position - source), 0)
+  return (share * sampled).reshape(b, letters * columns, letters * columns)
+
+
+def faded_widths(
+  table: jax.Array | Sequence[float], labels: jax.Array, slot: int, fade: jax.Array | float
+) -> jax.Array:
+  """Widths [B, L] in pixels between slots and natural ones.
+
+  Args:
+    table: [V + 1], each symbol's natural width in pixels; that of padding (0) is not used.
+    labels: [B, L] int32.
+    slot: a slot's width.
+    fade: () in [0, 1], from slots to natural widths.
+
+  Returns:
+    (1 - fade) * slot + fade * table[labels], and the slot's for padding.
+  """
+  natural = jnp.where(labels > 0, jnp.asarray(table)[labels], slot)
+  return (1 - fade) * slot + fade * natural

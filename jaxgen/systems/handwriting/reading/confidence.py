@@ -1,0 +1,92 @@
+"""The confidence of each word of a reading."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.systems.handwriting.reading.calibration import posterior
+from jaxgen.systems.handwriting.reading.charset import Charset, normalised
+from jaxgen.systems.handwriting.reading.decoding import CLOSED, Reading, beam_search
+from jaxgen.systems.handwriting.reading.lattice import log_probabilities, text_log_probs
+from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon
+from jaxgen.systems.handwriting.reading.spans import frame_spans, word_frames, words
+
+
+class Word(NamedTuple):
+  """A word of a reading.
+
+  Attributes:
+    text: of the word.
+    log_probs: [N] nats of what its frames may say: the word first, then the other texts of a beam. What
+      `fit_temperature` takes.
+    frames: its own, of the line's.
+  """
+
+  text: str
+  log_probs: np.ndarray
+  frames: slice
+
+  def confidence(self, temperature: float = 1.0, *, closed: bool = False) -> float:
+    """`posterior` of the word."""
+    return float(posterior(self.log_probs, temperature, closed=closed)[0])
+
+
+def judged_words(
+  logits: np.ndarray,
+  reading: Reading,
+  charset: Charset,
+  *,
+  beam: int = 20,
+  lexicon: Lexicon | None = None,
+  weight: float = CLOSED,
+  rtl: bool = False,
+) -> list[Word]:
+  """The words of a reading, each against what else its own frames may say.
+
+  A beam over a whole line varies few of its words; a beam over the frames of one word varies that one, and
+  its probability is of the kind that a single word's image gives.
+
+  Args:
+    logits: [T, K] of the frames that `reading` is of.
+    reading: of `read`.
+    charset: as for `read`, like what follows.
+    beam: at least 1. A temperature fits the beam that it was fitted with.
+    lexicon: of the same charset and direction.
+    weight: of the lexicon.
+    rtl: the text is written from right to left.
+
+  Returns:
+    Its words in logical order; a reading without any has one, of no symbols.
+  """
+  log_probs = log_probabilities(logits)
+  spelling = charset.spelling(reading.labels)
+  parts = words(spelling) or [slice(0, len(spelling))]
+  if len(parts) < 2:
+    frames = [slice(0, len(log_probs))]
+  else:
+    spans = frame_spans(log_probs, reading.labels, rtl=rtl, touching=False)
+    frames = word_frames(spans, parts, len(log_probs))
+  direction = -1 if rtl else 1
+  judged = []
+  for part, within in zip(parts, frames, strict=True):
+    spelt = tuple(reading.labels[part][::direction])
+    own, others = _shares(log_probs[within], spelt, charset, beam, lexicon, weight)
+    judged.append(Word(normalised(''.join(spelling[part])), np.append(own, others), within))
+  return judged
+
+
+def _shares(
+  log_probs: np.ndarray,
+  spelt: tuple[int, ...],
+  charset: Charset,
+  beam: int,
+  lexicon: Lexicon | None,
+  weight: float,
+) -> tuple[float, list[float]]:
+  """Log-probabilities of a word and of a beam's other texts. A space that shows at an end makes no other."""
+  space = charset.labels.get(SPACE)
+  ends = ((), (space,)) if space and spelt else ((),)
+  spaced = {(*before, *spelt, *after) for before in ends for after in ends}
+  own = np.logaddexp.reduce(text_log_probs(log_probs, sorted(spaced)))
+  found = beam_search(log_probs, beam, lexicon, weight)
+  return float(own), [h.log_prob for h in found if h.labels not in spaced]

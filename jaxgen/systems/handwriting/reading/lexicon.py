@@ -1,0 +1,122 @@
+"""Words that a decoder may write, as a tree of their prefixes."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.errors import DataError
+from jaxgen.systems.handwriting.reading.charset import Charset, normalised
+
+SPACE = ' '
+
+
+class Lexicon:
+  """The language of a decoder: one of the words, or for lines any number of them with a space between.
+
+  The nodes of the tree are numbered level by level, so that the children of a node follow each other and a
+  list of 300,000 words takes a few arrays. `root` is 0; `outside` is the last node, where a prefix is that
+  no word has.
+
+  Attributes:
+    rtl: the words are spelt from their last symbol to their first, as the frames of a text that is written
+      from right to left have them.
+
+  Args:
+    words: any normalisation, repeated ones once.
+    charset: of the recogniser.
+    lines: words are joined by spaces; those that hold a space themselves count as several words.
+    rtl: as above.
+
+  Raises:
+    DataError: there is no word, one has symbols that the charset lacks, or lines have no space to join by.
+  """
+
+  root = 0
+
+  def __init__(
+    self, words: Iterable[str], charset: Charset, *, lines: bool = False, rtl: bool = False
+  ):
+    words = {normalised(word).strip() for word in words}
+    if lines:
+      words = {part for word in words for part in word.split()}
+    words -= {''}
+    if not words:
+      raise DataError('the lexicon holds no word')
+    self._space = 0
+    if lines:
+      if SPACE not in charset.labels:
+        raise DataError('the charset has no space: it reads words, not lines of them')
+      self._space = charset.labels[SPACE]
+    try:
+      labels, lengths = charset.encode(sorted(words))
+    except DataError as error:
+      raise DataError(f'the lexicon has words that can never be read: {error}') from error
+    self.rtl, self._num_labels = rtl, charset.num_labels
+    spelt = [row[:n][:: -1 if rtl else 1] for row, n in zip(labels, lengths, strict=True)]
+    self._build(spelt, int(lengths.max()))
+
+  def _build(self, spelt: list[np.ndarray], depth: int) -> None:
+    padded = np.zeros((len(spelt), depth + 1), np.int32)
+    for row, word in zip(padded, spelt, strict=True):
+      row[: len(word)] = word
+    padded = padded[np.lexsort(padded.T[::-1])]
+    node = np.zeros(len(padded), np.int64)  # of each word, at the present depth
+    new = np.zeros(len(padded), bool)  # its prefix differs from the previous word's
+    new[0] = True
+    parents, symbols, ends, size = [], [], [node[padded[:, 0] == 0]], 1
+    for level in range(depth):
+      new[1:] |= padded[1:, level] != padded[:-1, level]
+      first = new & (padded[:, level] > 0)
+      parents.append(node[first])
+      symbols.append(padded[first, level])
+      node = np.where(padded[:, level] > 0, size + np.cumsum(first) - 1, node)
+      size += int(first.sum())
+      ends.append(node[(padded[:, level] > 0) & (padded[:, level + 1] == 0)])
+    self.outside = size
+    self._symbol = np.concatenate([[0], *symbols]).astype(np.int64)
+    self._count = np.bincount(np.concatenate(parents), minlength=size + 1)
+    self._first = 1 + np.cumsum(self._count) - self._count
+    self._word = np.zeros(size + 1, bool)
+    self._word[np.concatenate(ends)] = True
+
+  def step(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each symbol leads.
+
+    Args:
+      nodes: [N] int, of prefixes.
+
+    Returns:
+      (nodes [N, K] int; breaks [N, K] bool, where with this symbol a word breaks off that was in the
+      lexicon so far, each word once).
+    """
+    counts = self._count[nodes]
+    rows = np.repeat(np.arange(len(nodes)), counts)
+    starts = self._first[nodes] - (np.cumsum(counts) - counts)
+    children = np.repeat(starts, counts) + np.arange(len(rows))
+    reached = np.full((len(nodes), self._num_labels), self.outside)
+    reached[rows, self._symbol[children]] = children
+    within = nodes != self.outside
+    breaks = (reached == self.outside) & within[:, None]
+    if self._space:
+      reached[:, self._space] = self.root
+      breaks[:, self._space] = within & ~self._word[nodes]
+    return reached, breaks
+
+  def complete(self, nodes: np.ndarray) -> np.ndarray:
+    """Whether a word ends at nodes of any shape. Bool."""
+    return self._word[nodes]
+
+
+def words_of(path: Path) -> list[str]:
+  """The lines of a text file that are not blank.
+
+  Raises:
+    DataError: it is missing or not UTF-8.
+  """
+  try:
+    return [line.strip() for line in path.read_text('utf-8-sig').splitlines() if line.strip()]
+  except OSError as error:
+    raise DataError(f'{path}: {error.strerror}') from error
+  except UnicodeDecodeError as error:
+    raise DataError(f'{path}: not UTF-8 text; save it as such') from error

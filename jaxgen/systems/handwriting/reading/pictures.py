@@ -1,0 +1,166 @@
+"""The pictures that a person gives to be read: found, opened, looked at, brought to the reader's height."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage, signal
+
+from jaxgen.data.image_files import SUFFIXES, sorted_files
+from jaxgen.errors import DataError
+from jaxgen.photos.images import load_image
+from jaxgen.systems.handwriting.real.canvas import (
+  Ink,
+  flattened,
+  grey,
+  is_blank,
+  is_inverted,
+  resized,
+  to_ink,
+)
+
+LOWEST = 8  # pixels that a picture must be high
+_TALLEST = 4  # times as high as wide
+_PROFILE = 512  # rows of a picture whose lines are counted
+_DARK = 40  # levels below white from which ink counts
+_RULED = 0.7  # share of a row that is dark where a rule is drawn
+# Part of the height to smooth by, depth of a valley, peaks at least. None of 2,500 real pictures has so many.
+_PEAKS = (96, 0.3, 5), (48, 0.4, 4)
+
+
+class Given(NamedTuple):
+  """What a command line names.
+
+  Attributes:
+    path: of an image, or of a folder that holds none.
+    error: why there is nothing to read; '' where there may be.
+  """
+
+  path: str
+  error: str = ''
+
+
+class Picture(NamedTuple):
+  """A picture as a reader takes it.
+
+  Attributes:
+    image: uint8 [height, w], dark ink on light paper.
+    width: of the given picture once it is upright, pixels.
+    blank: whether nothing is written on it.
+  """
+
+  image: np.ndarray
+  width: int
+  blank: bool
+
+  @property
+  def scale(self) -> float:
+    """Pixels of the given picture to a column of `image`."""
+    return self.width / self.image.shape[1]
+
+
+def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
+  """The images that a command line means, each once: files, and folders with all below them.
+
+  Hidden files and folders are passed over.
+
+  Returns:
+    Images in the order of the arguments, and what a person should know of the folders, a line each.
+  """
+  found: dict[str, Given] = {}
+  told = []
+  for name in arguments:
+    if not Path(name).is_dir():
+      found.setdefault(name, Given(name))
+      continue
+    listing = sorted_files(Path(name))
+    told += [f'{name}: {line}' for line in listing.told]
+    if not listing.images:
+      error = f'{name}: holds no image ({", ".join(SUFFIXES)})'
+      found.setdefault(name, Given(name, error))
+    for path in listing.images:
+      found.setdefault(str(path), Given(str(path)))
+  return list(found.values()), told
+
+
+def open_picture(path: str | Path, ink: Ink, widest: int) -> Picture:
+  """An image file upright by its EXIF orientation, at the wanted height in its own proportions.
+
+  Args:
+    path: any file Pillow reads.
+    ink: how it becomes ink on paper.
+    widest: columns that can be read at that height.
+
+  Raises:
+    DataError: no such file, not an image, too low, too wide, or no single line of text.
+  """
+  image = np.asarray(load_image(path, grey, paper='white'))
+  height, width = image.shape
+  if height < LOWEST:
+    raise DataError(f'{path}: {height} pixels high; at least {LOWEST} are needed to read it')
+  wanted = max(1, round(width * ink.height / height))
+  if wanted > widest:
+    raise DataError(
+      f'{path}: {wanted:,} pixels wide at the height of {ink.height} that it is read at, and {widest:,} are '
+      'the limit: cut the line in two'
+    )
+  if height > _TALLEST * width:
+    raise DataError(
+      f'{path}: {height / width:.0f} times as high as wide, which is no line of text: cut lines out of it'
+    )
+  if (lines := num_lines(image)) > 1:
+    raise DataError(
+      f'{path}: seems to show {lines} lines of text, and one is read at a time: cut it into lines'
+    )
+  pixels, _ = to_ink(image, ink)
+  return Picture(pixels, width, is_blank(pixels))
+
+
+def num_lines(image: np.ndarray) -> int:
+  """How many lines of text a picture shows, by the ink of its rows; 1 where it may be one, or shows nothing.
+
+  A line is a run of rows with at least a fifth of the ink of the fullest rows, which has two fifths of the ink
+  of the fullest run. Rules are none: rows that are dark all along, and runs thinner than a quarter of their
+  distance. Two lines count where an empty gap of an eighth of the height is between them, as dots, accents and
+  flourishes lie apart too. Where lines touch, peaks of the rows' ink count, from four on with deep valleys.
+
+  Args:
+    image: uint8 [H, W], dark on light or light on dark.
+  """
+  image = resized(image, min(image.shape[0], _PROFILE))
+  image = flattened(255 - image if is_inverted(image) else image)
+  dark = np.clip(255.0 - _DARK - image, 0, None)
+  ink = np.where((dark > 0).mean(1) > _RULED, 0.0, dark.sum(1))
+  if not ink.any():
+    return 1
+  return max(_runs(ink), *(_peaks(ink, *rule) for rule in _PEAKS))
+
+
+def _runs(ink: np.ndarray) -> int:
+  """Lines that are runs of rows [H] with ink."""
+  height = len(ink)
+  smooth = ndimage.uniform_filter1d(ink, max(1, height // 64), mode='constant')
+  labels, _ = ndimage.label(smooth >= 0.2 * np.quantile(smooth[smooth > 0], 0.95))
+  runs = [run for (run,) in ndimage.find_objects(labels)]
+  amounts = np.array([ink[run].sum() for run in runs])
+  runs = [run for run, amount in zip(runs, amounts, strict=True) if amount >= 0.4 * amounts.max()]
+  if len(runs) < 2:
+    return 1
+  heights = np.array([run.stop - run.start for run in runs])
+  distances = np.diff([(run.start + run.stop) / 2 for run in runs])
+  if np.median(heights) < 0.25 * np.median(distances):
+    return 1
+  if len(runs) == 2:
+    between = ink[runs[0].stop : runs[1].start]
+    empty = between <= 0.02 * ink.max()
+    return 2 if empty.sum() >= height / 8 and heights.min() > 0.6 * heights.max() else 1
+  return len(runs)
+
+
+def _peaks(ink: np.ndarray, parts: int, depth: float, least: int) -> int:
+  """Peaks of the ink of rows, smoothed by a part of the height; 1 where there are fewer than `least`."""
+  smooth = ndimage.gaussian_filter1d(np.pad(ink, len(ink)), len(ink) / parts, mode='constant')
+  top = smooth.max()
+  peaks, _ = signal.find_peaks(smooth, height=0.4 * top, prominence=depth * top)
+  return len(peaks) if len(peaks) >= least else 1

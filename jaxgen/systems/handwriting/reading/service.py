@@ -1,0 +1,167 @@
+"""A trained recogniser at work: pictures of any widths in, texts out."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.systems.handwriting.levels import from_levels
+from jaxgen.systems.handwriting.networks.recogniser import Recogniser
+from jaxgen.systems.handwriting.own_widths import own_lines
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.reading.pictures import Picture
+from jaxgen.systems.handwriting.reading.spans import pixel_spans
+from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood, understood
+from jaxgen.systems.handwriting.real.canvas import line_widths, padded
+from jaxgen.task import PyTree
+
+# Columns of a batch at height 64: what is computed at once does not depend on how wide the pictures are.
+_COLUMNS = 4096
+_MOST_ROWS = 32
+
+
+class Model(NamedTuple):
+  """A recogniser with all that reading needs to know of it.
+
+  Attributes:
+    net: the network.
+    variables: that it is applied with.
+    charset: its symbols.
+    rtl: whether its texts run from right to left.
+    size: height and width of the canvas that it was trained on.
+    own_widths: whether it reads each picture at its own width; else as white paper up to the canvas.
+    temperature: of its confidences.
+  """
+
+  net: Recogniser
+  variables: PyTree
+  charset: Charset
+  rtl: bool
+  size: tuple[int, int]
+  own_widths: bool
+  temperature: float = 1.0
+
+  @property
+  def canvases(self) -> tuple[int, ...]:
+    """The widths that pictures are padded to, ascending."""
+    height, width = self.size
+    widths = line_widths(height)
+    return widths if self.own_widths else (width, *(w for w in widths if w > width))
+
+  @property
+  def widest(self) -> int:
+    """Columns that a picture may have at the model's height."""
+    return self.canvases[-1]
+
+
+class Span(NamedTuple):
+  """A symbol or a word, and the columns of the given picture that show it, first and first after it."""
+
+  text: str
+  start: int
+  end: int
+  confidence: float = 1.0
+
+
+class Answer(NamedTuple):
+  """What a picture says.
+
+  Attributes:
+    text: NFC, in logical order; empty where nothing is written.
+    confidence: in [0, 1]; 1 for a blank picture, which no network has seen.
+    alternatives: other texts and how likely they are, best first.
+    characters: the symbols of the text in logical order.
+    words: what stands between spaces, each with its confidence.
+  """
+
+  text: str
+  confidence: float
+  alternatives: list[tuple[str, float]]
+  characters: list[Span]
+  words: list[Span]
+
+
+BLANK = Answer('', 1.0, [], [], [])
+
+
+class Service:
+  """Reads pictures; one program is compiled for each width that they are padded to.
+
+  Args:
+    model: that reads.
+    decoding: how a text is searched for.
+  """
+
+  def __init__(self, model: Model, decoding: Decoding):
+    self.model, self.decoding = model, decoding
+    self._step = jax.jit(self._read)
+
+  def __call__(self, pictures: Sequence[Picture]) -> list[Answer]:
+    """What pictures say, in their order. Each is at most `model.widest` columns wide."""
+    groups: dict[int, list[int]] = {}
+    for i, picture in enumerate(pictures):
+      if not picture.blank:
+        groups.setdefault(self._canvas(picture), []).append(i)
+    answers = [BLANK] * len(pictures)
+    for canvas, places in sorted(groups.items()):
+      size = rows_of(self.model.size[0], canvas)
+      for first in range(0, len(places), size):
+        part = places[first : first + size]
+        found = self._batch([pictures[i] for i in part], canvas, size)
+        for i, answer in zip(part, found, strict=True):
+          answers[i] = answer
+    return answers
+
+  def _canvas(self, picture: Picture) -> int:
+    width = picture.image.shape[1]
+    return next(canvas for canvas in self.model.canvases if canvas >= width)
+
+  def _read(self, variables: PyTree, images: jax.Array, widths: jax.Array) -> Any:
+    """Logits [B, T, K] and lengths [B] of uint8 [B, H, W]."""
+    net = self.model.net
+    x = from_levels(images, net.param_dtype)
+    found: Any = net.apply(variables, *(own_lines(x, widths) if self.model.own_widths else (x,)))
+    return found.logits.astype(jnp.float32), found.lengths
+
+  def _batch(self, pictures: Sequence[Picture], canvas: int, size: int) -> list[Answer]:
+    """Pictures of one canvas; rows of white fill the batch up."""
+    model = self.model
+    left = model.rtl and not model.own_widths  # as it was trained
+    images = np.full((size, model.size[0], canvas), 255, np.uint8)
+    widths = np.full(size, canvas, np.int32)
+    for i, picture in enumerate(pictures):
+      images[i], widths[i] = padded(picture.image, canvas, left), picture.image.shape[1]
+    logits, lengths = jax.device_get(self._step(model.variables, images, widths))
+    answers = []
+    for i, picture in enumerate(pictures):
+      found = understood(
+        logits[i, : lengths[i]], model.charset, self.decoding, model.temperature, rtl=model.rtl
+      )
+      offset = float(canvas - widths[i]) if left else 0.0
+      answers.append(_answer(found, picture, model.net.frame_stride, offset))
+    return answers
+
+
+def rows_of(height: int, canvas: int) -> int:
+  """The pictures of a batch of one width."""
+  return max(1, min(_MOST_ROWS, _COLUMNS * height // 64 // canvas))
+
+
+def _answer(found: Understood, picture: Picture, stride: int, offset: float) -> Answer:
+  """With frames as columns of the given picture."""
+
+  def columns(spans: np.ndarray) -> list[list[int]]:
+    return pixel_spans(spans, stride, picture.width, offset, picture.scale).tolist()
+
+  characters = [
+    Span(symbol, *span) for symbol, span in zip(found.symbols, columns(found.spans), strict=True)
+  ]
+  frames = np.array([[word.frames.start, word.frames.stop] for word, _ in found.words])
+  words = [
+    Span(word.text, start, end, sure)
+    for (word, sure), (start, end) in zip(found.words, columns(frames), strict=True)
+    if word.text
+  ]
+  return Answer(found.text, found.confidence, found.alternatives, characters, words)

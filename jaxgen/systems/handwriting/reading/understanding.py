@@ -1,0 +1,91 @@
+"""From the logits of one picture to its text: how sure, what else it may say, and where each symbol is."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.systems.handwriting.reading.calibration import posterior
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.reading.confidence import Word, judged_words
+from jaxgen.systems.handwriting.reading.decoding import CLOSED, read
+from jaxgen.systems.handwriting.reading.lattice import log_probabilities
+from jaxgen.systems.handwriting.reading.lexicon import Lexicon
+from jaxgen.systems.handwriting.reading.spans import frame_spans
+
+# Of confidences, whatever the search for the text: a temperature fits the beam that it was fitted with.
+JUDGED_BEAM = 20
+
+
+class Decoding(NamedTuple):
+  """How a text is searched for.
+
+  Attributes:
+    beam: prefixes that are followed; 0 is the best path, which gives no alternatives.
+    nbest: texts, the best one among them.
+    lexicon: words that are likely, or None.
+    weight: nats that each word outside of it costs; infinite: there is no other.
+  """
+
+  beam: int = 20
+  nbest: int = 5
+  lexicon: Lexicon | None = None
+  weight: float = CLOSED
+
+  @property
+  def closed(self) -> bool:
+    """Whether only words of the lexicon can be read."""
+    return self.lexicon is not None and self.weight == CLOSED
+
+
+class Understood(NamedTuple):
+  """What one picture says.
+
+  Attributes:
+    text: NFC, in logical order.
+    confidence: the product of its words'.
+    alternatives: other texts, and how likely each is in place of the text.
+    symbols: U of the text.
+    spans: [U, 2] frames of each, first and first after it; from left to right they touch.
+    words: of the text, each with its confidence.
+  """
+
+  text: str
+  confidence: float
+  alternatives: list[tuple[str, float]]
+  symbols: list[str]
+  spans: np.ndarray
+  words: list[tuple[Word, float]]
+
+
+def understood(
+  logits: np.ndarray,
+  charset: Charset,
+  decoding: Decoding,
+  temperature: float = 1.0,
+  *,
+  rtl: bool = False,
+) -> Understood:
+  """Reads one picture.
+
+  Args:
+    logits: [T, K] of its own frames.
+    charset: of the recogniser.
+    decoding: how.
+    temperature: of the confidences.
+    rtl: the text is written from right to left.
+  """
+  how: dict[str, Any] = {'lexicon': decoding.lexicon, 'weight': decoding.weight, 'rtl': rtl}
+  best, *others = read(logits, charset, beam=decoding.beam, **how)
+  closed = decoding.closed
+  judged = judged_words(logits, best, charset, beam=JUDGED_BEAM, **how)
+  words = [(word, word.confidence(temperature, closed=closed)) for word in judged]
+  shares = posterior(
+    np.array([best.log_prob, *(x.log_prob for x in others)]), temperature, closed=closed
+  )
+  alternatives = [(x.text, float(p)) for x, p in zip(others, shares[1:], strict=True)]
+  spans = frame_spans(log_probabilities(logits), best.labels, rtl=rtl)
+  confidence = float(np.prod([sure for _, sure in words]))
+  symbols = charset.spelling(best.labels)
+  return Understood(
+    best.text, confidence, alternatives[: decoding.nbest - 1], symbols, spans, words
+  )

@@ -1,0 +1,184 @@
+"""Pictures of words and lines brought to one height, dark ink on white: the paper's preprocessing.
+
+Images are uint8 [H, W], 255 the paper and 0 the ink.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
+from scipy import ndimage
+
+from jaxgen.photos.images import load_image, to_eight_bits
+
+# Levels between paper and ink below which a picture shows nothing.
+FAINTEST = 32
+# Padded widths of lines at height 64: two a doubling, so that few shapes are compiled.
+_LINE_WIDTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+
+
+class Ink(NamedTuple):
+  """How a picture becomes ink on paper.
+
+  Attributes:
+    height: that it is brought to, in pixels.
+    flatten: divide by the background, see `flattened`: for photos with uneven light.
+    invert: whether the ink is lighter than the paper; None to see for oneself, see `is_inverted`.
+  """
+
+  height: int
+  flatten: bool = False
+  invert: bool | None = None
+
+
+def grey(image: Image.Image) -> Image.Image:
+  """An image of any kind as 8-bit grey; 16 bits are scaled. For `photos.images.load_image`."""
+  return to_eight_bits(image, 'L')
+
+
+def read_ink(path: str | Path, ink: Ink) -> np.ndarray:
+  """An image file, upright by its EXIF orientation, transparency laid on white: see `to_ink`.
+
+  Returns:
+    uint8 [height, w].
+
+  Raises:
+    DataError: no such file, or not an image.
+  """
+  return to_ink(np.asarray(load_image(path, grey, paper='white')), ink)[0]
+
+
+def to_ink(image: np.ndarray, ink: Ink) -> tuple[np.ndarray, bool]:
+  """A grey picture at the wanted height, dark ink on light paper.
+
+  Args:
+    image: uint8 [h, w].
+    ink: how.
+
+  Returns:
+    uint8 [height, w'], and whether its levels were turned.
+  """
+  turned = is_inverted(image) if ink.invert is None else ink.invert
+  image = resized(255 - image if turned else image, ink.height)
+  return flattened(image) if ink.flatten else image, turned
+
+
+def resized(image: np.ndarray, height: int) -> np.ndarray:
+  """A grey picture at another height in its own proportions, against aliasing (Lanczos).
+
+  Args:
+    image: uint8 [h, w].
+    height: wanted.
+
+  Returns:
+    uint8 [height, max(1, round(w * height / h))].
+  """
+  h, w = image.shape
+  if h == height:
+    return image
+  width = max(1, round(w * height / h))
+  picture = Image.fromarray(np.ascontiguousarray(image))
+  return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def is_inverted(image: np.ndarray) -> bool:
+  """Whether a picture has light ink on dark paper.
+
+  It has where its median is dark (below 128), and what stands out of its surroundings is light: strokes are
+  thin, so the levels without their local mean are skewed towards the ink. A dark photo of dark ink stays.
+
+  Args:
+    image: uint8 [h, w].
+  """
+  if np.median(image) >= 128:
+    return False
+  levels = image.astype(np.float32)
+  local = ndimage.uniform_filter(levels, max(3, min(image.shape)), mode='nearest')
+  return bool(np.mean((levels - local) ** 3) > 0)
+
+
+def flattened(image: np.ndarray) -> np.ndarray:
+  """A picture divided by its background, so that the paper is white in light and in shadow.
+
+  The background is the upper quartile of the levels in a square of half the height, which is paper wherever
+  strokes cover less than three quarters; taken every eighth of the height, bilinear in between.
+
+  Args:
+    image: uint8 [H, W], dark ink on light paper, at the height that it is read at.
+
+  Returns:
+    uint8 [H, W].
+  """
+  height, width = image.shape
+  step = max(1, height // 8)
+  side = 4 * step
+  # Whole steps, so that the picture's pixels lie between those of the coarse one; edges are mirrored.
+  down, across = -(-height // step) * step, -(-width // step) * step
+  half = (side - step) // 2
+  more = [(half, down - height + side - step - half), (half, across - width + side - step - half)]
+  windows = sliding_window_view(np.pad(image, more, 'symmetric'), (side, side))[::step, ::step]
+  levels = windows.reshape(*windows.shape[:2], -1)
+  quartile = side * side * 3 // 4
+  paper = np.partition(levels, quartile, -1)[..., quartile].astype(np.float32)
+  fine = Image.fromarray(paper).resize((across, down), Image.Resampling.BILINEAR)
+  paper = np.maximum(np.asarray(fine)[:height, :width], 1.0)
+  return np.clip(np.round(image * (255.0 / paper)), 0, 255).astype(np.uint8)
+
+
+def is_blank(image: np.ndarray) -> bool:
+  """Whether nothing is written: the darkest thousandth is hardly darker than the median, once flattened.
+
+  Args:
+    image: uint8 [H, W], dark ink on light paper.
+  """
+  if int(image.max()) - int(image.min()) < FAINTEST:
+    return True
+  flat = flattened(image)
+  return bool(np.median(flat) - np.quantile(flat, 0.001) < FAINTEST)
+
+
+def padded(image: np.ndarray, width: int, rtl: bool = False) -> np.ndarray:
+  """A picture on a wider canvas, filled up with white.
+
+  Args:
+    image: uint8 [H, w].
+    width: of the canvas, at least w.
+    rtl: whether it is written from right to left: white comes on the left.
+
+  Returns:
+    uint8 [H, width].
+
+  Raises:
+    ValueError: the picture is wider than the canvas; the paper drops such words.
+  """
+  more = width - image.shape[1]
+  if more < 0:
+    raise ValueError(f'{image.shape[1]} pixels do not fit on a canvas of {width}')
+  return np.pad(image, ((0, 0), (more, 0) if rtl else (0, more)), constant_values=255)
+
+
+def line_widths(height: int = 64) -> tuple[int, ...]:
+  """The padded widths of lines at a height; 128 to 4,096 at height 64."""
+  return tuple(width * height // 64 for width in _LINE_WIDTHS)
+
+
+def line_canvas(image: np.ndarray, rtl: bool = False) -> tuple[np.ndarray, int]:
+  """A line on the narrowest canvas of `line_widths` that holds it, and its own width.
+
+  Args:
+    image: uint8 [H, w].
+    rtl: see `padded`.
+
+  Returns:
+    uint8 [H, W], and w.
+
+  Raises:
+    ValueError: it is wider than the widest.
+  """
+  height, width = image.shape
+  for canvas in line_widths(height):
+    if width <= canvas:
+      return padded(image, canvas, rtl), width
+  raise ValueError(f'{width} pixels do not fit on a canvas of {line_widths(height)[-1]}')

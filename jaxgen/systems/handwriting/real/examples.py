@@ -1,0 +1,256 @@
+"""From the files of a set to clean examples: every row is kept, mended or refused by the rules of `report`."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import DataError
+from jaxgen.photos.images import load_image
+from jaxgen.systems.handwriting.real import pages, tables
+from jaxgen.systems.handwriting.real.canvas import Ink, grey, is_blank, to_ink
+from jaxgen.systems.handwriting.real.report import Report, Row, RowError
+from jaxgen.systems.handwriting.real.store import Store
+from jaxgen.systems.handwriting.real.transcripts import cleaned
+
+_LOWEST, _LARGEST, _SLIMMEST = 8, 16384, 128
+_SPLITS = ('', 'train', 'validation', 'test')
+
+Picture = Callable[[Row], np.ndarray]
+
+
+class Settings(NamedTuple):
+  """How the files of a set are read.
+
+  Attributes:
+    ink: how a picture becomes ink on paper.
+    table: name of the table; '' for the only one, or for text files or pages where there is none.
+    columns: names of its columns by role, see `tables.COLUMNS`.
+    level: 'line' or 'word', of pages.
+    unread: marks in transcripts of what could not be read.
+  """
+
+  ink: Ink
+  table: str = ''
+  columns: Mapping[str, str] = {}
+  level: str = 'line'
+  unread: tuple[str, ...] = ()
+
+  def to_json(self) -> dict[str, Any]:
+    """All of it, for a digest."""
+    return {**self._asdict(), 'ink': self.ink._asdict(), 'columns': dict(self.columns)}
+
+
+class Example(NamedTuple):
+  """A row that can be used.
+
+  Attributes:
+    number: of the row in the set as it is written, from 0.
+    image: uint8 [height, w].
+    row: with its cleaned text.
+  """
+
+  number: int
+  image: np.ndarray
+  row: Row
+
+
+def read_examples(store: Store, settings: Settings, report: Report) -> Iterator[Example]:
+  """The usable rows of a set, in its order.
+
+  A set is a table with images, images with text files beside them, or ALTO or PAGE files with the pictures of
+  their pages: the first of these that is there.
+
+  Args:
+    store: its files.
+    settings: how they are read.
+    report: gets all rows that are mended or left out.
+
+  Raises:
+    DataError: the set is none of these, its table cannot be read, or no row can be used.
+    ConfigError: an unknown column or level.
+  """
+  tables.check_columns(settings.columns)
+  rows, reader = _open(store, settings, report)
+  seen: set[bytes] = set()
+  with store.paths() as path:
+    picture = reader(path)
+    for index, row in clean_rows(rows, settings, report):
+      try:
+        image, turned = to_ink(_checked_size(picture(row)), settings.ink)
+        _check_new(image, row.text, seen)
+      except RowError as error:
+        report.add(error.kind, _shown(row), error.what)
+        continue
+      if turned and settings.ink.invert is None:
+        report.add('light ink', _shown(row))
+      yield Example(index, image, row)
+  if not seen:
+    raise report.nothing_left()
+
+
+def _open(
+  store: Store, settings: Settings, report: Report
+) -> tuple[list[Row], Callable[[Callable[[str], Path]], Picture]]:
+  """All rows of a set, and what makes a reader of their pictures."""
+  table = tables.find_table(store, settings.table)
+  if table:
+    rows = list(tables.read_table(store, table, settings.columns, report))
+    return rows, lambda path: _of_files(store, table, path)
+  if tables.has_pairs(store):
+    rows = list(tables.read_pairs(store, settings.columns, report))
+    return rows, lambda path: _of_files(store, '', path)
+  rows, regions = _page_rows(store, settings, report)
+  if not rows and not report.rows:
+    raise DataError(
+      f'{store.root}: holds no table (.csv or .tsv), no images with text files of their names, and no ALTO or '
+      'PAGE files'
+    )
+  return rows, lambda path: _of_pages(store, regions, path)
+
+
+def _of_files(store: Store, table: str, path: Callable[[str], Path]) -> Picture:
+  def picture(row: Row) -> np.ndarray:
+    found = store.find(row.file, table)
+    if len(found) != 1:
+      kind = 'ambiguous image' if found else 'missing image'
+      raise RowError(kind, ' or '.join(found[:3]) or row.file)
+    return _decoded(store, found[0], path)
+
+  return picture
+
+
+def _decoded(store: Store, name: str, path: Callable[[str], Path]) -> np.ndarray:
+  try:
+    return np.asarray(load_image(path(name), grey, paper='white'))
+  except (DataError, MemoryError) as error:
+    what = str(error).rpartition(': ')[2] or 'too large for the memory of this machine'
+    raise RowError('unreadable image', f'{store.shown(name)}: {what}') from error
+
+
+def _page_rows(
+  store: Store, settings: Settings, report: Report
+) -> tuple[list[Row], dict[str, tuple[str, pages.Page, pages.Region]]]:
+  """Rows of all pages, and (XML, page, region) by the row's file; its page is a row's group.
+
+  Without writers a page counts as one, so that no page is both trained on and tested; with '<folder>' as the
+  column of writers its folder is.
+  """
+  rows, regions = [], {}
+  for xml in (name for name in store.names if name.lower().endswith('.xml')):
+    try:
+      page = pages.read_page(store.read(xml), store.shown(xml), settings.level)
+    except DataError as error:
+      report.rows += 1
+      report.add('bad page', str(error))
+      continue
+    whole = PurePosixPath(xml)
+    by_folder = settings.columns.get('writer') == tables.FOLDER
+    writer = whole.parent.name if by_folder else str(whole.with_suffix(''))
+    for number, region in enumerate(page.regions if page else ()):
+      file = f'{xml}#{region.name}'
+      file = f'{file}-{number}' if file in regions else file
+      assert page is not None
+      regions[file] = (xml, page, region)
+      rows.append(Row(file, region.text.strip('\r\n'), writer, group=xml, place=store.shown(xml)))
+  report.rows += len(rows)
+  return rows, regions
+
+
+def _of_pages(
+  store: Store,
+  regions: Mapping[str, tuple[str, pages.Page, pages.Region]],
+  path: Callable[[str], Path],
+) -> Picture:
+  opened: dict[str, np.ndarray | RowError] = {}  # of the last page alone
+
+  def whole(xml: str, image: str) -> np.ndarray | RowError:
+    found = pages.page_images(store, xml, image)
+    if len(found) != 1:
+      what = ' or '.join(found[:3]) or f'no picture {image or "of its name"}'
+      return RowError('bad page', what)
+    try:
+      return _decoded(store, found[0], path)
+    except RowError as error:
+      return RowError('bad page', error.what)
+
+  def picture(row: Row) -> np.ndarray:
+    xml, page, region = regions[row.file]
+    if xml not in opened:
+      opened.clear()
+      opened[xml] = whole(xml, page.image)
+    pixels = opened[xml]
+    if isinstance(pixels, RowError):
+      raise RowError(pixels.kind, pixels.what)
+    try:
+      return pages.cut(pixels, region, page.size)
+    except DataError as error:
+      raise RowError('bad region', str(error)) from error
+
+  return picture
+
+
+def clean_rows(
+  rows: Sequence[Row], settings: Settings, report: Report
+) -> Iterator[tuple[int, Row]]:
+  """The rows whose words are in order; their pictures are not looked at.
+
+  Args:
+    rows: of a whole set.
+    settings: of the set.
+    report: gets what is mended and left out.
+
+  Yields:
+    A row's number among all, and the row with its cleaned text.
+  """
+  texts = defaultdict(set)
+  usable = []
+  knows_writers = any(row.writer for row in rows)
+  for index, row in enumerate(rows):
+    found = cleaned(row.text, settings.unread)
+    kind, what = found.refused, found.what
+    if not kind and knows_writers and not row.writer:
+      kind = 'no writer'
+    if not kind and row.split not in _SPLITS:
+      kind, what = 'unknown split', row.split[:40]
+    if kind:
+      report.add(kind, _shown(row), what)
+      continue
+    for fixed in found.fixed:
+      report.add(fixed, _shown(row))
+    texts[row.file].add(found.text)
+    usable.append((index, row._replace(text=found.text)))
+  seen = set()
+  for index, row in usable:
+    if len(texts[row.file]) > 1:
+      report.add('two transcripts', _shown(row), ' or '.join(sorted(texts[row.file])[:3]))
+    elif row.file in seen:
+      report.add('named twice', _shown(row))
+    else:
+      seen.add(row.file)
+      yield index, row
+
+
+def _checked_size(image: np.ndarray) -> np.ndarray:
+  height, width = image.shape
+  slim = max(height, width) > _SLIMMEST * min(height, width)
+  if height < _LOWEST or max(height, width) > _LARGEST or slim:
+    raise RowError('absurd size', f'{width} x {height}')
+  return image
+
+
+def _check_new(image: np.ndarray, text: str, seen: set[bytes]) -> None:
+  if is_blank(image):
+    raise RowError('blank image')
+  content = b'%d ' % image.shape[1] + image.tobytes() + text.encode()
+  digest = hashlib.blake2b(content, digest_size=16).digest()
+  if digest in seen:
+    raise RowError('same picture')
+  seen.add(digest)
+
+
+def _shown(row: Row) -> str:
+  return row.file if row.place in row.file else f'{row.place} ({row.file})'

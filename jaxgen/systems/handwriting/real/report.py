@@ -1,0 +1,178 @@
+"""What was found in a set: rows that were mended or left out, and the paper's Table I."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jaxgen.errors import DataError
+from jaxgen.words import counted
+
+# Everything that can be wrong with a row, and the rule. Rows of the first dict are kept, as said.
+FIXED = {
+  'not NFC': 'composed (NFC)',
+  'odd spaces': 'runs of any white space became one plain space, those at the ends were removed',
+  'invisible characters': 'soft hyphens, marks of direction and of zero width were removed',
+  'light ink': 'light ink on dark paper was turned',
+}
+REFUSED = {
+  'wrong number of fields': 'the line has not as many fields as the header',
+  'missing image': 'no such file beside the table or in its zip',
+  'ambiguous image': 'several files have this name: give their folders',
+  'unreadable image': 'not an image, or damaged',
+  'blank image': 'nothing is written on it',
+  'absurd size': 'under 8 pixels high, over 16,384 either way, or one side over 128 times the other',
+  'empty transcript': 'no text',
+  'unread': "holds the set's mark of what could not be read",
+  'line break': 'a word or a line is one line of text; in a table, look for an unclosed quote',
+  'control character': 'not text',
+  'damaged text': 'the replacement mark, or no assigned character: look at the encoding',
+  'no writer': 'the table knows writers, and not this one',
+  'unknown split': 'neither train, validation nor test',
+  'named twice': 'the same image with the same text: the first one is kept',
+  'two transcripts': 'the same image with different texts: none is kept',
+  'same picture': 'pixels and text of an earlier row',
+  'bad region': 'its polygon is missing, outside the page or too small',
+  'bad page': 'its XML or its image cannot be used',
+  'symbol outside the charset': 'cannot be encoded',
+  'too wide': 'wider than the canvas at its height',
+  'too long': 'more characters than wanted',
+  'too long for the frames': 'CTC needs a frame a character, and one between two of a kind',
+  'narrower than its text': 'under 3 pixels a character at height 64: its crop is wrong',
+  'not a single word': 'has spaces where single words are wanted',
+}
+_NAMED = 5
+
+
+class Row(NamedTuple):
+  """One picture of writing, as a set describes it.
+
+  Attributes:
+    file: names the picture; of a page 'page.xml#line'.
+    text: as it is written in the set.
+    writer: '' where it is not known.
+    split: 'train', 'validation', 'test'; '' where the set does not say.
+    group: what must not be torn apart between training and validation, as a page; '' for nothing.
+    place: where the row is, for a person: 'words.csv line 12'.
+  """
+
+  file: str
+  text: str
+  writer: str = ''
+  split: str = ''
+  group: str = ''
+  place: str = ''
+
+
+class RowError(Exception):
+  """A row that cannot be used.
+
+  Args:
+    kind: of REFUSED.
+    what: is wrong, for a person.
+  """
+
+  def __init__(self, kind: str, what: str = ''):
+    super().__init__(what)
+    self.kind, self.what = kind, what
+
+
+class SplitTable(NamedTuple):
+  """One line of the paper's Table I, and who wrote it.
+
+  Attributes:
+    split: its name.
+    images: how many.
+    words: distinct transcripts.
+    characters: distinct symbols.
+    writers: distinct ones; 0 where they are not known.
+  """
+
+  split: str
+  images: int
+  words: int
+  characters: int
+  writers: int
+
+
+class Report:
+  """Counts of what was wrong, with the first few of each kind by name.
+
+  Args:
+    name: of the set.
+    rows: that it describes.
+
+  Attributes:
+    name: the same.
+    rows: the same.
+    counts: of each kind of FIXED and REFUSED that occurs.
+    named: the first five of each, as 'place: what'.
+    tables: the paper's Table I, a line a split and one of all.
+    notes: what a person should know of the splits.
+  """
+
+  def __init__(self, name: str, rows: int = 0):
+    self.name, self.rows = name, rows
+    self.counts: dict[str, int] = {}
+    self.named: dict[str, list[str]] = {}
+    self.tables: list[SplitTable] = []
+    self.notes: list[str] = []
+
+  def add(self, kind: str, row: str, what: str = '') -> None:
+    """Counts one row, and names it among the first."""
+    assert kind in FIXED or kind in REFUSED, kind
+    self.counts[kind] = self.counts.get(kind, 0) + 1
+    names = self.named.setdefault(kind, [])
+    if len(names) < _NAMED:
+      names.append(f'{row}: {what}' if what else row)
+
+  @property
+  def refused(self) -> int:
+    """Rows that were left out."""
+    return sum(n for kind, n in self.counts.items() if kind in REFUSED)
+
+  def bad_rows(self) -> list[str]:
+    """A line for each kind of row that was mended or left out."""
+    lines = []
+    for rules, did in ((REFUSED, 'left out'), (FIXED, 'mended')):
+      for kind in rules:
+        if kind in self.counts:
+          n, names = self.counts[kind], self.named[kind]
+          more = f' and {n - len(names):,} more' if n > len(names) else ''
+          lines.append(
+            f'{did} {counted(n, "row")}, {kind} ({rules[kind]}): {"; ".join(names)}{more}'
+          )
+    return lines
+
+  def lines(self) -> list[str]:
+    """All of it for a person, one line each: Table I, then notes, then bad rows."""
+    lines = [f'{self.name}: {counted(self.rows, "row")}, {self.refused:,} left out']
+    if self.tables:
+      lines.append(f'{"":12}{"images":>10}{"words":>10}{"characters":>12}{"writers":>9}')
+    for table in self.tables:
+      writers = f'{table.writers:,}' if table.writers else '-'
+      lines.append(
+        f'{table.split:12}{table.images:>10,}{table.words:>10,}{table.characters:>12,}{writers:>9}'
+      )
+    return lines + self.notes + self.bad_rows()
+
+  def to_json(self) -> dict[str, Any]:
+    """Counts and names, for a file."""
+    return {'name': self.name, 'rows': self.rows, 'counts': self.counts, 'named': self.named}
+
+  @classmethod
+  def from_json(cls, values: Mapping[str, Any]) -> 'Report':
+    """Of `to_json`."""
+    report = cls(values['name'], values['rows'])
+    report.counts, report.named = dict(values['counts']), dict(values['named'])
+    return report
+
+  def nothing_left(self) -> DataError:
+    """The error of a set none of whose rows can be used."""
+    worst = sorted((k for k in self.counts if k in REFUSED), key=lambda k: -self.counts[k])
+    why = [f'{self.counts[kind]:,} {kind}, as {self.named[kind][0]}' for kind in worst[:3]]
+    return DataError(f'{self.name}: no row can be used: {"; ".join(why) or "it has none"}')
+
+
+def split_table(split: str, texts: Sequence[str], writers: Sequence[str]) -> SplitTable:
+  """The paper's Table I of some rows: images, distinct words, distinct characters."""
+  symbols = set().union(*texts) if texts else set()
+  return SplitTable(split, len(texts), len(set(texts)), len(symbols), len(set(writers) - {''}))

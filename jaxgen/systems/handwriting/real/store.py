@@ -1,0 +1,164 @@
+"""The files of a set: a folder, the zip files in it, or one zip file alone, under the names that tables use."""
+
+import tempfile
+import unicodedata
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from jaxgen.data.image_files import has_image_suffix, sorted_files
+from jaxgen.errors import DataError
+
+# A zip member that unpacks to more than this is no picture of a word: it would fill the disk.
+_LARGEST = 1 << 28
+_READ_SUFFIXES = ('.csv', '.tsv', '.txt', '.xml')
+
+
+class _Place(NamedTuple):
+  """Where a file is: in a zip, or in the folder (None). `stamp` changes with its content."""
+
+  archive: zipfile.ZipFile | None
+  path: str
+  stamp: tuple[int, int]
+
+
+class Store:
+  """Files by name, read where they are.
+
+  Names are relative to the folder, or to the root of their zip file, with forward slashes, NFC. A file in the
+  folder goes before one of the same name in a zip. Hidden files are not seen.
+
+  Args:
+    root: a folder, or a zip file.
+
+  Attributes:
+    root: the same.
+    names: of all images, tables, texts and XML files, sorted.
+    images: of the images among them.
+
+  Raises:
+    DataError: neither a folder nor a zip file, or a zip file is damaged.
+  """
+
+  def __init__(self, root: Path):
+    self.root = root
+    places = _in_folder(root) if root.is_dir() else _in_zip(root)
+    self._places = dict(sorted(places.items()))
+    self.names = tuple(self._places)
+    self.images = tuple(filter(_is_image, self.names))
+    self._by_alias: dict[str, list[str]] = {}
+    for name in self.images:
+      path = PurePosixPath(name)
+      for alias in {str(path.with_suffix('')), f'*/{path.name}', f'*/{path.stem}'}:
+        self._by_alias.setdefault(alias, []).append(name)
+
+  def stamp(self) -> list[str | int]:
+    """What changes when a file does: the folder, and each name, size, and time or, in a zip, checksum."""
+    stamp: list[str | int] = [str(self.root.absolute())]
+    for name, place in self._places.items():
+      stamp += [name, *place.stamp]
+    return stamp
+
+  def find(self, name: str, beside: str = '') -> list[str]:
+    """The image that a table means: [] where there is none, more than one where its name does not tell.
+
+    As it is named, from the folder of the table or from the root; else without its suffix; else by its last
+    part wherever it lies.
+
+    Args:
+      name: of the table.
+      beside: the table's own name.
+    """
+    path = PurePosixPath(unicodedata.normalize('NFC', name.strip().replace('\\', '/')))
+    for whole in (str(PurePosixPath(beside).parent / path), str(path)):
+      if whole in self._places and _is_image(whole):
+        return [whole]
+      if whole in self._by_alias:
+        return self._by_alias[whole]
+    return self._by_alias.get(f'*/{path.name}', [])
+
+  def read(self, name: str) -> bytes:
+    """The content of a file.
+
+    Raises:
+      DataError: it cannot be read.
+    """
+    place = self._places[name]
+    try:
+      if place.archive is None:
+        return Path(place.path).read_bytes()
+      if place.stamp[0] > _LARGEST:
+        raise DataError(f'{name}: unpacks to {place.stamp[0]:,} bytes')
+      return place.archive.read(place.path)
+    # A zip file raises NotImplementedError for a method it lacks, RuntimeError for a password.
+    except (OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError) as error:
+      raise DataError(f'{self.shown(name)}: cannot be read: {error}') from error
+
+  def shown(self, name: str) -> str:
+    """The name for a message."""
+    archive = self._places[name].archive
+    return name if archive is None else f'{Path(str(archive.filename)).name}/{name}'
+
+  @contextmanager
+  def paths(self) -> Iterator[Callable[[str], Path]]:
+    """A function of a name to a file on disk, which for zip members is there until the next call."""
+    with tempfile.TemporaryDirectory(prefix='jaxgen-') as folder:
+      unpacked = Path(folder) / 'nothing'
+
+      def path(name: str) -> Path:
+        nonlocal unpacked
+        place = self._places[name]
+        if place.archive is None:
+          return Path(place.path)
+        # A new name each time: file systems take milliseconds to write over a file.
+        unpacked.unlink(missing_ok=True)
+        unpacked = Path(folder) / f'{uuid.uuid4().hex}{PurePosixPath(name).suffix}'
+        unpacked.write_bytes(self.read(name))
+        return unpacked
+
+      yield path
+
+
+def _is_image(name: str) -> bool:
+  return has_image_suffix(Path(name))
+
+
+def _is_wanted(name: str) -> bool:
+  parts = PurePosixPath(name).parts
+  hidden = any(part.startswith('.') or part == '__MACOSX' for part in parts)
+  return not hidden and (_is_image(name) or name.lower().endswith(_READ_SUFFIXES))
+
+
+def _in_folder(root: Path) -> dict[str, _Place]:
+  listing = sorted_files(root)
+  files = [*listing.images, *listing.others]
+  places: dict[str, _Place] = {}
+  for path in files:
+    if path.suffix.lower() == '.zip' and _is_wanted(f'{path.stem}.txt'):
+      places |= _in_zip(path)
+  for path in files:
+    name = unicodedata.normalize('NFC', path.relative_to(root).as_posix())
+    if _is_wanted(name):
+      status = path.stat()
+      places[name] = _Place(None, str(path), (status.st_size, status.st_mtime_ns))
+  return places
+
+
+def _in_zip(path: Path) -> dict[str, _Place]:
+  try:
+    archive = zipfile.ZipFile(path)
+  except FileNotFoundError as error:
+    raise DataError(f'{path}: no such folder or zip file') from error
+  except (OSError, zipfile.BadZipFile) as error:
+    raise DataError(
+      f'{path}: neither a folder nor a zip file that can be read ({error})'
+    ) from error
+  places = {}
+  for member in archive.infolist():
+    name = unicodedata.normalize('NFC', member.filename.replace('\\', '/'))
+    if not member.is_dir() and _is_wanted(name):
+      places[name] = _Place(archive, member.filename, (member.file_size, member.CRC))
+  return places

@@ -1,0 +1,235 @@
+"""Tables of images and transcripts: csv or tsv, or a text file beside each image."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.schema import near_matches
+from jaxgen.systems.handwriting.real.report import Report, Row
+from jaxgen.systems.handwriting.real.store import Store
+
+# Names that tables give their columns, looked for where none is given. Of a table without a header columns are
+# given by their numbers, from 0.
+COLUMNS = {
+  'file': ('file', 'file_name', 'filename', 'image', 'image_path', 'path'),
+  'text': ('text', 'transcription', 'transcript', 'label', 'word'),
+  'writer': ('writer', 'writer_id', 'author', 'hand'),
+  'split': ('split', 'subset', 'partition'),
+  'group': (),
+}
+_NEEDED = ('file', 'text')
+_SPLITS = {
+  'train': 'train',
+  'training': 'train',
+  'validation': 'validation',
+  'valid': 'validation',
+  'val': 'validation',
+  'dev': 'validation',
+  'eval': 'validation',
+  'test': 'test',
+  'testing': 'test',
+}
+FOLDER = '<folder>'  # as the column of writers: the folder of an image names its writer
+_TEXT_SUFFIXES = ('.gt.txt', '.txt')
+
+
+def check_columns(columns: Mapping[str, str]) -> None:
+  """Refuses a role of a column that there is not.
+
+  Raises:
+    ConfigError: names it.
+  """
+  for role in columns:
+    if role not in COLUMNS:
+      near = near_matches(role, tuple(COLUMNS))
+      raise ConfigError(f'columns: unknown {role!r}.{near} Known are {", ".join(COLUMNS)}')
+
+
+def find_table(store: Store, table: str = '') -> str:
+  """The name of the table of a set; '' where there is none.
+
+  Args:
+    store: the set's files.
+    table: its name where it is given.
+
+  Raises:
+    DataError: the given one is missing, or there are several.
+  """
+  tables = [name for name in store.names if name.lower().endswith(('.csv', '.tsv'))]
+  if table:
+    if table not in store.names:
+      there = ', '.join(tables) or 'none'
+      raise DataError(f'{store.root}: no table {table!r}; there are: {there}')
+    return table
+  if len(tables) > 1:
+    raise DataError(f'{store.root}: has several tables, name one: {", ".join(tables)}')
+  return tables[0] if tables else ''
+
+
+def read_table(
+  store: Store, table: str, columns: Mapping[str, str], report: Report
+) -> Iterator[Row]:
+  """The rows of a table, in its order; those that have no place in it are put into the report.
+
+  Args:
+    store: the set's files.
+    table: its name, of `find_table`. UTF-8 or UTF-16, with a byte-order mark or without; what stands between
+      columns is seen from the header: a tab, semicolon, comma or bar. Quotes are those of csv; in a tsv they
+      count only around a whole field.
+    columns: names of columns by role, see COLUMNS; '<folder>' as writer stands for the image's folder.
+    report: gets lines with a wrong number of fields.
+
+  Raises:
+    DataError: no such columns, not text, or damaged quotes.
+  """
+  where = store.shown(table)
+  text = _decoded(store.read(table), where)
+  first = next((line for line in text.splitlines() if line.strip()), '')
+  if not first:
+    raise DataError(f'{where}: is empty')
+  delimiter, names = _header(first, columns, where)
+  without_header = _numbers(columns)
+  place = {role: names.index(name) for role, name in _roles(names, columns).items()}
+  for line, fields in _records(text, delimiter, where):
+    if not without_header:
+      without_header = True  # the first record is the header
+      continue
+    report.rows += 1
+    if len(fields) != len(names):
+      report.add(
+        'wrong number of fields', f'{where} line {line}', f'{len(fields)}, not {len(names)}'
+      )
+      continue
+    values = {role: fields[i] for role, i in place.items()}
+    yield _row(values, columns, f'{where} line {line}')
+
+
+def _row(values: dict[str, str], columns: Mapping[str, str], place: str) -> Row:
+  """A split that is no known one is kept as it is, for `builder` to refuse."""
+  file = values['file'].strip()
+  writer = values.get('writer', '').strip()
+  if columns.get('writer') == FOLDER:
+    writer = PurePosixPath(file.replace('\\', '/')).parent.name
+  split = values.get('split', '').strip()
+  split = _SPLITS.get(split.lower(), split)
+  return Row(file, values['text'], writer, split, values.get('group', '').strip(), place)
+
+
+def _decoded(content: bytes, where: str) -> str:
+  wide = content[:2] in (b'\xff\xfe', b'\xfe\xff')
+  try:
+    return content.decode('utf-16' if wide else 'utf-8').removeprefix('\ufeff')
+  except UnicodeError as error:
+    at = content[: getattr(error, 'start', 0)].count(b'\n') + 1
+    raise DataError(f'{where} line {at}: is not UTF-8: save the table in this encoding') from error
+
+
+def _numbers(columns: Mapping[str, str]) -> bool:
+  """Whether columns are given by their numbers, which says that there is no header."""
+  given = [name for name in columns.values() if name != FOLDER]
+  return bool(given) and all(name.isdigit() for name in given)
+
+
+def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, list[str]]:
+  """What stands between columns, and their names."""
+  splits = {mark: next(csv.reader([line], delimiter=mark)) for mark in '\t;,|'}
+  if _numbers(columns):
+    mark = max(splits, key=lambda mark: len(splits[mark]))
+    names = [str(i) for i in range(len(splits[mark]))]
+    lost = [name for name in columns.values() if name not in (*names, FOLDER)]
+    if lost:
+      raise DataError(f'{where}: no column {lost[0]}: it has {len(names)}, counted from 0')
+    return mark, names
+  splits = {mark: [name.strip() for name in names] for mark, names in splits.items()}
+  for mark, names in splits.items():
+    roles = _roles(names, columns)
+    if all(role in roles for role in _NEEDED):
+      lost = [n for r, n in columns.items() if r not in roles and n not in ('', FOLDER)]
+      if lost:
+        raise DataError(f'{where}: no column {lost[0]!r}; it has {", ".join(names)}')
+      return mark, names
+  names = max(splits.values(), key=len)
+  known = _roles(names, columns)
+  missing = [
+    columns.get(role) or ' or '.join(COLUMNS[role]) for role in _NEEDED if role not in known
+  ]
+  raise DataError(
+    f'{where}: no column {missing[0]}; its header has {", ".join(names)[:200]}: name the columns, as '
+    "columns={'file': ..., 'text': ...}, by numbers from 0 where there is no header"
+  )
+
+
+def _roles(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
+  """Names of the columns by role, as far as they are there."""
+  lower = {name.lower(): name for name in reversed(names)}
+  found = {}
+  for role, usual in COLUMNS.items():
+    given = columns.get(role, '')
+    wanted = (given,) if given else usual
+    there = [name if name in names else lower.get(name.lower()) for name in wanted]
+    if any(there):
+      found[role] = next(name for name in there if name)
+  return found
+
+
+def _records(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
+  """(number of the line, fields) of each line that is not empty."""
+  if delimiter == '\t':
+    for number, line in enumerate(text.replace('\r\n', '\n').split('\n'), 1):
+      if line.strip():
+        yield number, [_unquoted(field) for field in line.split('\t')]
+    return
+  reader = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
+  start = 1
+  try:
+    for fields in reader:
+      if len(fields) > 1 or ''.join(fields).strip():
+        yield start, fields
+      start = reader.line_num + 1
+  except csv.Error as error:
+    raise DataError(f'{where} line {start}: its quotes are damaged ({error})') from error
+
+
+def _unquoted(field: str) -> str:
+  """Of a tsv: quotes around a whole field, inner ones doubled, are not its own."""
+  inner = field[1:-1]
+  whole = len(field) >= 2 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', '')
+  return inner.replace('""', '"') if whole else field
+
+
+def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iterator[Row]:
+  """Images with a text file of the same name beside each: a.png and a.txt, or a.gt.txt.
+
+  Args:
+    store: the set's files.
+    columns: {'writer': '<folder>'} where the folder of an image names its writer, which else is not known.
+    report: gets images without a text, and texts without an image.
+
+  Raises:
+    DataError: a text is not UTF-8.
+  """
+  images = {str(PurePosixPath(name).with_suffix('')): name for name in store.images}
+  texts = {stem: name for name in store.names if (stem := _stem_of_text(name))}
+  for stem, name in texts.items():
+    report.rows += 1
+    if stem not in images:
+      report.add('missing image', store.shown(name), f'no {stem}.png, or of another kind')
+      continue
+    text = _decoded(store.read(name), store.shown(name)).strip('\r\n')
+    yield _row({'file': images[stem], 'text': text}, columns, store.shown(name))
+  for stem, name in images.items():
+    if stem not in texts:
+      report.rows += 1
+      report.add('empty transcript', store.shown(name), 'no text file beside it')
+
+
+def has_pairs(store: Store) -> bool:
+  """Whether an image of a set has a text file of its name beside it."""
+  stems = {_stem_of_text(name) for name in store.names}
+  return any(str(PurePosixPath(name).with_suffix('')) in stems for name in store.images)
+
+
+def _stem_of_text(name: str) -> str:
+  return next((name.removesuffix(end) for end in _TEXT_SUFFIXES if name.endswith(end)), '')

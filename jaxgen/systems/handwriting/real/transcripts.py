@@ -1,0 +1,65 @@
+"""What is done to a transcript before anything else sees it: composed, plain spaces, or refused."""
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+# Marks without a shape of their own: soft hyphen, zero-width space and no-break space, directions, word joiner.
+# The joiners U+200C and U+200D stay: they change how Arabic letters look.
+_INVISIBLE = re.compile('[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
+_LINE_BREAK = re.compile('[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]')
+
+
+class Transcript(NamedTuple):
+  """A cleaned transcript.
+
+  Attributes:
+    text: NFC, single plain spaces, none at the ends.
+    fixed: kinds of `report.KINDS` that were mended.
+    refused: the kind for which it cannot be used; '' where it can.
+    what: that is wrong with it, for a person.
+  """
+
+  text: str
+  fixed: tuple[str, ...] = ()
+  refused: str = ''
+  what: str = ''
+
+
+def cleaned(text: str, unread: tuple[str, ...] = ()) -> Transcript:
+  """A transcript as it is in a table, mended where the meaning is plain, refused where it is not.
+
+  Args:
+    text: of any Unicode form.
+    unread: marks that a set puts where its transcribers could not read.
+  """
+  refused = _refused(text, unread)
+  if refused:
+    return Transcript(text, (), *refused)
+  fixed = []
+  visible = _INVISIBLE.sub('', text)
+  if visible != text:
+    fixed.append('invisible characters')
+  composed = unicodedata.normalize('NFC', visible)
+  if composed != visible:
+    fixed.append('not NFC')
+  spaced = ' '.join(composed.split())
+  if spaced != composed:
+    fixed.append('odd spaces')
+  if not spaced:
+    return Transcript('', (), 'empty transcript')
+  return Transcript(spaced, tuple(fixed))
+
+
+def _refused(text: str, unread: tuple[str, ...]) -> tuple[str, str] | None:
+  """(kind, what); None for a text that can be cleaned."""
+  if _LINE_BREAK.search(text.strip()):
+    return 'line break', repr(text[:40])
+  for symbol in text.strip():
+    category = unicodedata.category(symbol)
+    if symbol == '\ufffd' or category in ('Cs', 'Co', 'Cn'):
+      return 'damaged text', f'U+{ord(symbol):04X} in {text[:40]!r}'
+    if category == 'Cc' and symbol != '\t':
+      return 'control character', f'U+{ord(symbol):04X} in {text[:40]!r}'
+  found = [mark for mark in unread if mark in text]
+  return ('unread', f'{found[0]} in {text[:40]!r}') if found else None

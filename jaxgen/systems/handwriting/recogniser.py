@@ -1,0 +1,75 @@
+"""A recogniser of words and lines: a system of its own, trained alone.
+
+One that never trained a generator judges what that writes; one that is trained on real words reads.
+"""
+
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
+from jaxgen.systems import imported_on_use
+from jaxgen.systems.handwriting.config import RECOGNISERS, WORDS, check_words
+
+CONVOLUTIONAL = True
+EVAL_METRICS = ('nll',)
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **WORDS,
+  'model.recogniser': RECOGNISERS,
+  'model.recogniser_width': above(0),
+  'model.frame_stride': choice(0, 2, 4, 8),
+  'model.own_widths': flag(),
+  'augment.shear': within(0, 1),
+  'augment.scale': within(0, 1),
+  'augment.shift': within(0, 1),
+  'augment.stroke': within(0, 1),
+  'augment.contrast': within(0, 1),
+  'loss.noise': at_least(0),
+  'optim.learning_rate': above(0),
+  'optim.b1': within(0, 1, closed='left'),
+  'optim.b2': within(0, 1, closed='left'),
+  'optim.clip_norm': at_least(0),
+  'optim.decay_from': within(0, 1),
+  'eval.num_judged': whole(0),
+  'inspect.facts.charset': each(text('a symbol'), 'symbols'),
+  'inspect.facts.max_length': whole(),
+  'inspect.facts.steps_per_epoch': whole(),
+}
+_LAZY = ('make_data', 'make_model', 'make_task')
+
+__all__ = [
+  'CONVOLUTIONAL',
+  'EVAL_METRICS',
+  'KEYS',
+  'asset_config',
+  'check_config',
+  'depends_on_num_steps',
+  *_LAZY,
+]
+
+__getattr__ = imported_on_use(
+  __name__, dict.fromkeys(_LAZY, 'jaxgen.systems.handwriting.recogniser_task')
+)
+
+
+def depends_on_num_steps(config: ConfigDict) -> bool:
+  """Whether an update depends on config.num_steps: where the rate falls towards the end."""
+  return config.optim.decay_from < 1
+
+
+def check_config(config: ConfigDict) -> None:
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  check_words(config)
+
+
+def asset_config(config: ConfigDict) -> ConfigDict:
+  """The config of what judges a handwriting config: trained on the same kind of words, by a seed of its own."""
+  asset = configs.load('handwriting_recogniser')
+  with asset.unlocked():
+    asset.seed = config.eval.reader_seed
+    asset.num_steps = config.eval.reader_steps
+    asset.save_every = asset.num_steps
+    asset.eval.num_judged = 0  # nobody asks how sure it is
+    asset.data = config.data.copy_and_resolve_references()
+    asset.precision = 'float32' if config.precision == 'bfloat16' else config.precision
+  return asset

@@ -1,0 +1,222 @@
+"""A recogniser as Data and Task."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from jaxgen.axis import psum
+from jaxgen.evaluation import passes
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.precision import DTYPES
+from jaxgen.systems.handwriting import data, losses
+from jaxgen.systems.handwriting.augmentation import Augmentation, augmented
+from jaxgen.systems.handwriting.certainty import JudgedWords, certainty, judge
+from jaxgen.systems.handwriting.config import is_rtl
+from jaxgen.systems.handwriting.judging import Reader
+from jaxgen.systems.handwriting.networks.recogniser import Recogniser, make_recogniser
+from jaxgen.systems.handwriting.noise import noisy
+from jaxgen.systems.handwriting.own_widths import own_line, own_lines
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.reading.ctc import ctc_loss, reversed_labels
+from jaxgen.systems.handwriting.reading.error_rates import grouped
+from jaxgen.task import (
+  Batch,
+  Data,
+  PyTree,
+  Task,
+  Tools,
+  TrainState,
+  name_key,
+  step_rng,
+  update_player,
+)
+
+PLAYER = 'model'
+
+
+def make_data(config: ConfigDict) -> Data:
+  """The words of config.data: see `jaxgen.systems.handwriting.data.make_data`.
+
+  With config.model.own_widths a training picture is at the left end of its canvas and has its 'width'; pictures
+  are changed as config.augment says. Splits are as the set has them: `Steps.shown` brings them there.
+  """
+  made = data.make_data(config, with_widths=True)
+  options, rtl = Augmentation(**config.augment), is_rtl(config)
+
+  def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
+    found = made.example(arrays, row, key)
+    image, width = found['image'], found['width']
+    if config.model.own_widths:
+      image, width = own_line(image, width, rtl)
+    image, width = augmented(name_key(key, 'augment'), image, width, options)
+    return {**found, 'image': image, 'width': width}
+
+  return made._replace(example=example)
+
+
+def make_model(config: ConfigDict, facts: dict[str, Any]) -> Recogniser:
+  """The network of a config."""
+  dtype, param_dtype = DTYPES[config.precision]
+  options: dict[str, Any] = {
+    'width_multiplier': config.model.recogniser_width,
+    'dtype': dtype,
+    'param_dtype': param_dtype,
+  }
+  if config.model.frame_stride:
+    options['frame_stride'] = config.model.frame_stride
+  return make_recogniser(config.model.recogniser, len(facts['charset']), **options)
+
+
+class Steps:
+  """CTC by Adam.
+
+  Args:
+    config: of the run.
+    facts: of the data.
+    axis: the device axis, or None.
+  """
+
+  def __init__(self, config: ConfigDict, facts: dict[str, Any], axis: str | None = None):
+    self.config, self.facts, self.axis = config, facts, axis
+    self.net = make_model(config, facts)
+    self.param_dtype = DTYPES[config.precision][1]
+    options, start = config.optim, round(config.optim.decay_from * config.num_steps)
+    rate: Any = options.learning_rate
+    if start < config.num_steps:
+      rate = optax.linear_schedule(rate, 0.0, config.num_steps - start, start)
+    clip = optax.clip_by_global_norm(options.clip_norm) if options.clip_norm else optax.identity()
+    self.optimizers = {PLAYER: optax.chain(clip, optax.adam(rate, options.b1, options.b2))}
+
+  def init(self, key: jax.Array) -> TrainState:
+    """A state of new parameters."""
+    size = self.config.data.height, self.config.data.width
+    variables = self.net.init(name_key(key, 'init'), jnp.zeros((1, *size, 1), self.param_dtype))
+    params = {PLAYER: variables['params']}
+    return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      opt_state={PLAYER: self.optimizers[PLAYER].init(params[PLAYER])},
+      variables={PLAYER: {}},
+      ema={},
+      rng=key,
+    )
+
+  def shown(self, batch: Batch) -> tuple[jax.Array, jax.Array | None]:
+    """Images [B, H, W, 1] of a split's batch as the network takes them; widths [B] where each has its own."""
+    if not self.config.model.own_widths:
+      return batch['image'], None
+    return own_lines(batch['image'], batch['width'], is_rtl(self.config))
+
+  def nll(
+    self, variables: PyTree, batch: Batch, images: jax.Array, widths: jax.Array | None
+  ) -> tuple[jax.Array, jax.Array]:
+    """-log p(text | image) [B] in nats, and whether there is an alignment [B]."""
+    reading = self.net.apply(variables, images, widths)
+    labels, lengths = batch['label'], batch['length']
+    if is_rtl(self.config):
+      labels = reversed_labels(labels, lengths)
+    return ctc_loss(reading.logits, reading.lengths, labels, lengths)
+
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update."""
+    key = step_rng(state, 'noise')
+    images = noisy(key, batch['image'], self.config.loss.noise, self.axis)
+    widths = batch['width'] if self.config.model.own_widths else None
+
+    def loss_fn(params: PyTree):
+      nll, possible = self.nll({'params': params}, batch, images, widths)
+      return losses.text_loss(nll, possible, self.axis), (nll, possible)
+
+    grads, (nll, possible) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+    state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
+    metrics = {'nll': Mean.of(nll, possible), 'dropped': losses.dropped_share(possible)}
+    return state.replace(step=state.step + 1), psum(metrics, self.axis)
+
+  def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array | None = None) -> Metrics:
+    """The loss over the rows of a mask that have an alignment."""
+    del key
+    nll, possible = self.nll(variables, batch, *self.shown(batch))
+    return {'nll': Mean.of(nll, batch['mask'] * possible)}
+
+  def evaluate(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+    """Character and word error rates of greedy reading, and how far confidences can be trusted.
+
+    'seen', 'case' and 'unseen' are the rates of texts that training showed, that differ from such in case only,
+    and of others. 'temperature' is what `jaxgen read` divides by, 'ece' the expected calibration error of words
+    at it, 'ece_uncalibrated' that at 1. 'dropped' are rows of the set that could not be used.
+    """
+    split = 'test' if 'test' in data.splits else 'validation'
+    size = self.config.eval.batch_size
+    reader = Reader(self.net, variables, self.facts, tools, self.shown)
+    read = reader(passes.shown(data.splits[split], size, tools, f'reading {split}'))
+    rates = read.rates()
+    groups = grouped(read.texts, read.readings, self._training_texts(data))
+    return {
+      'split': split,
+      'cer': rates.cer,
+      'wer': rates.wer,
+      **{name: {'cer': x.cer, 'wer': x.wer} for name, x in groups.items() if x.texts},
+      **self._certainty(variables, data, tools),
+      'num_examples': rates.texts,
+      'dropped': data.facts['dropped'],
+    }
+
+  def _training_texts(self, data: Data) -> list[str]:
+    charset, rows = Charset.from_json(self.facts['charset']), slice(0, self.config.eval.batch_size)
+    return [
+      charset.decode(label)
+      for batch in data.splits['seen'].batches(rows)
+      for label in batch['label'][batch['mask'] > 0]
+    ]
+
+  def _certainty(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, float | int]:
+    """Of the first config.eval.num_judged pictures of the validation set, and of the test set."""
+    size, most = self.config.eval.batch_size, self.config.eval.num_judged
+    if not most:
+      return {}
+    step = tools.compile(self.logits)
+
+    def judged(split: str) -> JudgedWords:
+      batches = passes.shown(data.splits[split], size, tools, f'judging {split}')
+      return judge(lambda batch: step(variables, batch), batches, self.facts, most)
+
+    test = judged('test') if 'test' in data.splits else None
+    return certainty(judged('validation'), test)
+
+  def logits(self, variables: PyTree, batch: Batch) -> tuple[jax.Array, ...]:
+    """Logits [B, T, K], lengths [B], labels [B, L] and mask [B] of a split's batch."""
+    reading = self.net.apply(variables, *self.shown(batch))
+    return reading.logits.astype(jnp.float32), reading.lengths, batch['label'], batch['mask']
+
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The task of a config. One player; it draws no pictures."""
+  steps = Steps(config, facts, axis)
+  rows, letters, size = config.batch_size, facts['max_length'], config.data
+  ints = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.int32)
+  return Task(
+    batch={
+      'image': jax.ShapeDtypeStruct((rows, size.height, size.width, 1), steps.param_dtype),
+      'width': ints((rows,)),
+      'label': ints((rows, letters)),
+      'length': ints((rows,)),
+      'gen_label': ints((rows, letters)),
+      'gen_length': ints((rows,)),
+    },
+    init=steps.init,
+    train_step=steps.train_step,
+    export=lambda state: {'params': state.params[PLAYER]},
+    eval_step=steps.eval_step,
+    evaluate=steps.evaluate,
+    pictures=_pictures,
+  )
+
+
+def _pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
+  del variables, data, tools
+  return {}

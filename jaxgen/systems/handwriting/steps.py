@@ -1,0 +1,253 @@
+"""The updates of a run: reading, drawings, and the game, each a step of its own.
+
+The paper's training is the game alone: D, then R on real words, then G and phi against both. What comes before
+it is ours: R learns to read, then G learns from drawings of the very words that it writes.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from jaxgen.axis import example_keys, psum
+from jaxgen.losses import adversarial
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.optim.ema import ema, warmed_up
+from jaxgen.precision import DTYPES
+from jaxgen.systems.handwriting import losses
+from jaxgen.systems.handwriting.config import curriculum_steps
+from jaxgen.systems.handwriting.model import Networks
+from jaxgen.systems.handwriting.noise import noisy
+from jaxgen.systems.handwriting.reading.ctc import ctc_loss, reversed_labels
+from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
+
+MOMENTUM = 0.99  # of the running averages of what the balance does
+STATISTICS = 'batch_stats'
+Optimizers = dict[str, optax.GradientTransformation]
+
+
+class Steps:
+  """What each update does.
+
+  Args:
+    config: of the run.
+    facts: of the data.
+    nets: with the device axis.
+    optimizers: by stage ('read', 'paired', 'game'), then by player; of one player all of one state.
+    axis: the device axis, or None.
+  """
+
+  def __init__(
+    self,
+    config: ConfigDict,
+    facts: dict[str, Any],
+    nets: Networks,
+    optimizers: dict[str, Optimizers],
+    axis: str | None,
+  ):
+    self.config, self.nets, self.optimizers, self.axis = config, nets, optimizers, axis
+    self.rtl = facts['rtl']
+    self.param_dtype = DTYPES[config.precision][1]
+    self.game = losses.GAMES[config.loss.game]
+    self.count = config.batch_size
+
+  def variables(self, state: TrainState, name: str) -> PyTree:
+    """What the player's network is applied with."""
+    return {'params': state.params[name], **state.variables[name]}
+
+  def latents(self, state: TrainState, name: str, rows: int) -> jax.Array:
+    """Z [B, num_latents] of this device's rows."""
+    keys = example_keys(step_rng(state, name), rows, self.axis)
+    return self.nets.latents(keys, self.param_dtype)
+
+  def read_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """R alone, on real words."""
+    state, metrics = self.update_recogniser(state, batch, 'read')
+    return state.replace(step=state.step + 1), psum(metrics, self.axis)
+
+  def paired_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """G and phi by the squared error to a drawing of the same word, and what R reads, balanced against it."""
+    target, labels, lengths = batch['image'], batch['label'], batch['length']
+
+    def drawing(images: jax.Array) -> tuple[jax.Array, PyTree]:
+      error = ((images - target) ** 2).mean((1, 2, 3))
+      return error.sum() / self.count, error
+
+    z = self.latents(state, 'maker_latent', len(labels))
+    if 'hand' in batch:  # what G learns of a hand lies in this part of z
+      z = z.at[:, : batch['hand'].shape[1]].set(batch['hand'])
+    alpha = self.config.curriculum.paired_text
+    found, state = self.update_writer(
+      state, 'paired', z, labels, lengths, drawing, alpha, shift=0.0
+    )
+    metrics = {'drawing_error': Mean.of(found.aux[1]), **self.text_metrics(found)}
+    return state.replace(step=state.step + 1), psum(metrics, self.axis)
+
+  def game_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """D, R, then G and phi against the updated ones, with fresh noise and the same words to write."""
+    state, metrics = self.update_discriminator(state, batch)
+    if not self.config.curriculum.freeze_recogniser:
+      state, more = self.update_recogniser(state, batch, 'game')
+      metrics |= more
+    disc = self.variables(state, 'disc')
+
+    def judged(images: jax.Array) -> tuple[jax.Array, PyTree]:
+      logits, _ = self.nets.disc.apply(disc, images, train=True, mutable=[STATISTICS])
+      return adversarial.generator_loss(self.game, logits, self.count), logits
+
+    alpha = self.config.loss.alpha
+    shift = losses.shift_up_to_one(alpha) if self.config.loss.shift == 'up_to_one' else None
+    words = batch['gen_label'], batch['gen_length']
+    balance = self.config.loss.balance
+    z = self.latents(state, 'maker_latent', len(batch['image']))
+    found, state = self.update_writer(state, 'game', z, *words, judged, alpha, shift, balance)
+    state = self.with_updates(state, 'gen', {'balance': self.balance(state, found)})
+    share = jnp.asarray(len(batch['image']) / self.count, jnp.float32)
+    metrics |= {'generator_loss': Mean(found.adversarial, share), **self.text_metrics(found)}
+    metrics |= self.norm_metrics(found, share)
+    return state.replace(step=state.step + 1), psum(metrics, self.axis)
+
+  def update_discriminator(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """D on real words and on generated ones, which go through it apart."""
+    real = batch['image']
+    z = self.latents(state, 'critic_latent', len(real))
+    fake = self.written(state, z, batch['gen_label'], batch['gen_length'])
+
+    def loss_fn(params: PyTree):
+      disc = {'params': params, **state.variables['disc']}
+      on_real, updates = self.nets.disc.apply(
+        disc, real, train=True, update=True, mutable=[STATISTICS]
+      )
+      disc = {**disc, **updates}
+      on_fake, _ = self.nets.disc.apply(disc, fake, train=True, mutable=[STATISTICS])
+      loss = adversarial.discriminator_loss(self.game, on_real, on_fake, self.count, self.count)
+      return loss, (on_real, on_fake, updates)
+
+    (loss, (on_real, on_fake, updates)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
+      state.params['disc']
+    )
+    state = update_player(state, self.optimizers['game'], 'disc', grads, self.axis)
+    state = self.with_updates(state, 'disc', updates)
+    share = jnp.asarray(len(real) / self.count, jnp.float32)
+    metrics = {
+      'discriminator_loss': Mean(loss, share),
+      'real_logit': Mean.of(on_real),
+      'fake_logit': Mean.of(on_fake),
+    }
+    return state, metrics
+
+  def written(
+    self, state: TrainState, z: jax.Array, labels: jax.Array, lengths: jax.Array
+  ) -> jax.Array:
+    """Images with batch statistics, as constants."""
+    gen = self.variables(state, 'gen')
+    images, _ = self.nets.gen.apply(gen, z, labels, lengths, train=True, mutable=[STATISTICS])
+    return jax.lax.stop_gradient(images)
+
+  def update_recogniser(
+    self, state: TrainState, batch: Batch, stage: str
+  ) -> tuple[TrainState, Metrics]:
+    """R by CTC on real words, with noise of a strength that differs from word to word."""
+    key = step_rng(state, 'noise')
+    images = noisy(key, batch['image'], self.config.loss.noise, self.axis)
+
+    def loss_fn(params: PyTree):
+      nll, possible = self.text_nll({'params': params}, images, batch['label'], batch['length'])
+      return losses.text_loss(nll, possible, self.axis), (nll, possible)
+
+    grads, (nll, possible) = jax.grad(loss_fn, has_aux=True)(state.params['rec'])
+    state = update_player(state, self.optimizers[stage], 'rec', grads, self.axis)
+    return state, {
+      'recogniser_loss': Mean.of(nll, possible),
+      'dropped': losses.dropped_share(possible),
+    }
+
+  def text_nll(
+    self, rec: PyTree, images: jax.Array, labels: jax.Array, lengths: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """-log p(text | image) [B] by R, and whether there is an alignment [B]."""
+    reading = self.nets.rec.apply(rec, images)
+    if self.rtl:
+      labels = reversed_labels(labels, lengths)
+    return ctc_loss(reading.logits, reading.lengths, labels, lengths)
+
+  def update_writer(
+    self,
+    state: TrainState,
+    stage: str,
+    z: jax.Array,
+    labels: jax.Array,
+    lengths: jax.Array,
+    judged: Any,
+    alpha: float,
+    shift: Any = None,
+    balance: bool = True,
+  ) -> tuple[losses.MakerGradient, TrainState]:
+    """One update of G and phi by a loss of their images and by what R reads in them."""
+    rec = self.variables(state, 'rec')
+
+    def generate(params: PyTree):
+      gen = {'params': params, **state.variables['gen']}
+      return self.nets.gen.apply(
+        gen, z, labels, lengths, train=True, update=True, mutable=[STATISTICS]
+      )
+
+    def text(images: jax.Array):
+      nll, possible = self.text_nll(rec, images, labels, lengths)
+      return losses.text_loss(nll, possible, self.axis), (nll, possible)
+
+    found = losses.maker_gradient(
+      generate,
+      state.params['gen'],
+      judged,
+      text,
+      alpha,
+      shift,
+      balance,
+      self.config.loss.parameter_norms,
+      self.axis,
+    )
+    state = update_player(state, self.optimizers[stage], 'gen', found.grads, self.axis)
+    state = self.with_updates(state, 'gen', found.aux[0])
+    return found, state.replace(ema=self.average(state))
+
+  def with_updates(self, state: TrainState, name: str, updates: PyTree) -> TrainState:
+    """The state with a player's new collections."""
+    return state.replace(variables={**state.variables, name: {**state.variables[name], **updates}})
+
+  def text_metrics(self, found: losses.MakerGradient) -> Metrics:
+    """What R makes of generated words."""
+    nll, possible = found.aux[2]
+    return {'text_loss': Mean.of(nll, possible)}
+
+  def norm_metrics(self, found: losses.MakerGradient, share: jax.Array) -> Metrics:
+    """log10 |text gradient| / |adversarial gradient|, before balancing: the same on every device."""
+    metrics = {'grad_norm_ratio_pixels': found.pixels.text - found.pixels.adversarial}
+    if found.parameters is not None:
+      of = found.parameters
+      metrics['grad_norm_ratio_parameters'] = of.text - of.adversarial
+    return {name: Mean(value * share, share) for name, value in metrics.items()}
+
+  def balance(self, state: TrainState, found: losses.MakerGradient) -> dict[str, jax.Array]:
+    """Running averages of log10 |text gradient| / |adversarial gradient|, at pixels and at parameters."""
+    since = state.step - curriculum_steps(self.config)[1]
+    past = warmed_up(since, MOMENTUM).astype(self.param_dtype)
+    old = state.variables['gen']['balance']
+    ratios = {'pixels': found.pixels, 'parameters': found.parameters}
+    return {
+      name: past * old[name] + (1 - past) * (of.text - of.adversarial).astype(self.param_dtype)
+      if of
+      else old[name]
+      for name, of in ratios.items()
+    }
+
+  def average(self, state: TrainState) -> dict[str, PyTree]:
+    """The moving average of G and phi, which begins with their first update."""
+    if not self.config.ema_decay:
+      return {}
+    since = state.step - curriculum_steps(self.config)[0]
+    return {
+      'gen': ema(state.ema['gen'], self.variables(state, 'gen'), since, self.config.ema_decay)
+    }

@@ -1,0 +1,249 @@
+"""Handwriting as a Task: networks, optimizers, the stages of training, export."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from jaxgen.axis import example_keys
+from jaxgen.data.folders import expanded
+from jaxgen.errors import ConfigError
+from jaxgen.exchange import weight_files
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.precision import DTYPES
+from jaxgen.systems.handwriting import evaluation, sheets
+from jaxgen.systems.handwriting.config import curriculum_steps, has_hands, is_rtl
+from jaxgen.systems.handwriting.inference import Inference
+from jaxgen.systems.handwriting.model import Networks, Writer
+from jaxgen.systems.handwriting.networks.blocks import batch_norm
+from jaxgen.systems.handwriting.networks.discriminator import (
+  paper_discriminator,
+  small_discriminator,
+)
+from jaxgen.systems.handwriting.networks.generator import Generator, filters_for
+from jaxgen.systems.handwriting.networks.letters import LetterGenerator
+from jaxgen.systems.handwriting.networks.recogniser import make_recogniser
+from jaxgen.systems.handwriting.networks.text_encoder import TextEncoder
+from jaxgen.systems.handwriting.steps import Optimizers, Steps
+from jaxgen.task import Batch, PyTree, Task, TrainState, name_key
+
+PLAYERS = 'gen', 'disc', 'rec'
+
+
+def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Networks:
+  """The networks of a config; statistics of batch norm are global over `axis`."""
+  dtype, param_dtype = DTYPES[config.precision]
+  types = {'dtype': dtype, 'param_dtype': param_dtype}
+  options, size = config.model, (config.data.height, config.data.width)
+  norm = batch_norm(axis, param_dtype)
+  num_symbols = len(facts['charset'])
+  hands = options.generator == 'letters' and options.hands
+  num_faces = len(facts['faces']) if hands else 0
+  hand = num_faces + len(facts['hand_numbers']) if hands else 0
+  if options.discriminator == 'paper':
+    disc = paper_discriminator(size, norm, options.attention, **types)
+  else:
+    disc = small_discriminator(tuple(options.disc_filters), **types)
+  reader = {'width_multiplier': options.recogniser_width, **types}
+  if options.frame_stride:
+    reader['frame_stride'] = options.frame_stride
+  return Networks(
+    gen=_writer(config, num_symbols, hand, norm, types),
+    disc=disc,
+    rec=make_recogniser(options.recogniser, num_symbols, **reader),
+    num_faces=num_faces,
+  )
+
+
+def _writer(
+  config: ConfigDict, num_symbols: int, hand: int, norm: Any, types: dict[str, Any]
+) -> Writer:
+  """G and phi of a config."""
+  options, data = config.model, config.data
+  if options.generator == 'letters':
+    gen = LetterGenerator(
+      num_symbols=num_symbols,
+      max_letters=data.width // options.slot,
+      norm=norm,
+      height=data.height,
+      slot=options.slot,
+      widths=tuple(options.gen_filters),
+      chunk=options.chunk,
+      hand=hand,
+      right_to_left=is_rtl(config),
+      **types,
+    )
+    return Writer(gen)
+  gen = Generator(
+    norm=norm,
+    filters=tuple(options.gen_filters) or filters_for((data.height, data.width)),
+    chunk=options.chunk,
+    hidden=options.cbn_hidden,
+    attention_after=4 if options.attention else 0,
+    first_linear=options.conditioning == 'first_linear',
+    spectral_norm=True,
+    **types,
+  )
+  phi = TextEncoder(
+    num_symbols=num_symbols,
+    features=options.text_features,
+    hidden=options.text_hidden,
+    layers=options.text_layers,
+    pooling=options.text_pooling,
+    **types,
+  )
+  return Writer(gen, phi)
+
+
+def make_optimizers(config: ConfigDict) -> dict[str, Optimizers]:
+  """Adam for every player, by stage; of one player the states are the same in all stages.
+
+  A rate falls linearly to 0 from config.optim.decay_from of the run on. It is counted in updates of its player.
+  """
+  options = config.optim
+  read, paired = curriculum_steps(config)
+  begins = {'gen': read, 'disc': paired, 'rec': 0}
+  rates = {
+    'gen': options.learning_rate,
+    'disc': options.disc_learning_rate,
+    'rec': options.recogniser_learning_rate,
+  }
+
+  def falling(player: str, rate: float) -> optax.Schedule:
+    if options.decay_from == 1:
+      return optax.constant_schedule(rate)
+    start = round(options.decay_from * config.num_steps)
+    return optax.linear_schedule(
+      rate, 0.0, max(config.num_steps - start, 1), start - begins[player]
+    )
+
+  def adam(player: str, rate: optax.Schedule, b1: float) -> optax.GradientTransformation:
+    clip = options.clip_norm and player != 'gen'
+    return optax.chain(
+      optax.clip_by_global_norm(options.clip_norm) if clip else optax.identity(),
+      optax.adam(rate, b1, options.b2),
+    )
+
+  def constant(player: str, rate: float) -> optax.GradientTransformation:
+    return adam(player, optax.constant_schedule(rate), options.paired_b1)
+
+  return {
+    'read': {'rec': constant('rec', options.recogniser_learning_rate)},
+    'paired': {'gen': constant('gen', options.paired_learning_rate)},
+    'game': {name: adam(name, falling(name, rate), options.b1) for name, rate in rates.items()},
+  }
+
+
+def make_steps(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Steps:
+  """The updates of a config."""
+  return Steps(config, facts, make_model(config, facts, axis), make_optimizers(config), axis)
+
+
+def init(steps: Steps, config: ConfigDict, facts: dict[str, Any], key: jax.Array) -> TrainState:
+  """A state of new parameters, or of those that config.init_from names."""
+  nets, dtype, init_key = steps.nets, steps.param_dtype, name_key(key, 'init')
+  data = config.data
+  image = jnp.zeros((1, data.height, data.width, 1), dtype)
+  z = jnp.zeros((1, nets.gen.num_latents), dtype)
+  label, length = jnp.ones((1, facts['max_length']), jnp.int32), jnp.ones(1, jnp.int32)
+  players = {
+    'gen': nets.gen.init(name_key(init_key, 'gen'), z, label, length),
+    'disc': nets.disc.init(name_key(init_key, 'disc'), image),
+    'rec': nets.rec.init(name_key(init_key, 'rec'), image),
+  }
+  if config.init_from:
+    players |= begun(config, facts, players)
+  params = {name: variables['params'] for name, variables in players.items()}
+  variables = {name: {c: x for c, x in players[name].items() if c != 'params'} for name in PLAYERS}
+  nothing = jnp.zeros((), dtype)
+  variables['gen']['balance'] = {'pixels': nothing, 'parameters': nothing}
+  average = {'params': params['gen'], **variables['gen']}
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state={name: steps.optimizers['game'][name].init(params[name]) for name in PLAYERS},
+    variables=variables,
+    ema={'gen': jax.tree.map(jnp.copy, average)} if config.ema_decay else {},
+    rng=key,
+  )
+
+
+def begun(
+  config: ConfigDict, facts: dict[str, Any], players: dict[str, PyTree]
+) -> dict[str, PyTree]:
+  """G, phi and R of another run, as config.init_from names it.
+
+  Raises:
+    ConfigError: the run has other networks or other symbols.
+  """
+  trained = weight_files.load_weights(expanded(config.init_from))
+  if list(trained.facts.get('charset', [])) != list(facts['charset']):
+    raise ConfigError(f'config.init_from = {config.init_from}: it was trained on other symbols')
+  found = {name: trained.variables[name] for name in ('gen', 'rec') if name in trained.variables}
+  for name, variables in found.items():
+    variables = {c: x for c, x in variables.items() if c != 'balance'}
+    same = jax.tree.structure(variables) == jax.tree.structure(players[name])
+    if not same or any(
+      a.shape != b.shape
+      for a, b in zip(jax.tree.leaves(variables), jax.tree.leaves(players[name]), strict=True)
+    ):
+      raise ConfigError(
+        f'config.init_from = {config.init_from}: its {name!r} is another network than this config has'
+      )
+    found[name] = jax.tree.map(lambda x, like: jnp.asarray(x, like.dtype), variables, players[name])
+  return found
+
+
+def export(config: ConfigDict, steps: Steps, state: TrainState) -> PyTree:
+  """The averaged G and phi, and R."""
+  gen = state.ema['gen'] if config.ema_decay else steps.variables(state, 'gen')
+  return {'gen': gen, 'rec': steps.variables(state, 'rec')}
+
+
+def eval_step(steps: Steps, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+  """What R reads in real words, and in generated ones of the same texts; nats."""
+  labels, lengths = batch['label'], batch['length']
+  z = steps.nets.latents(example_keys(key, len(labels)), steps.param_dtype)
+  fake = steps.nets.gen.apply(variables['gen'], z, labels, lengths)
+  found = {}
+  for name, images in (('recogniser_nll', batch['image']), ('text_nll', fake)):
+    nll, possible = steps.text_nll(variables['rec'], images, labels, lengths)
+    found[name] = Mean.of(nll, batch['mask'] * possible)
+  return found
+
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The task of a config. Players: gen (G and phi), disc, rec."""
+  steps = make_steps(config, facts, axis)
+  inference = Inference(make_model(config, facts), facts, config)
+  read, paired = curriculum_steps(config)
+  stages = ((0, steps.read_step), (read, steps.paired_step), (paired, steps.game_step))
+  # Of stages that begin together, the last one has steps.
+  begins = dict(stages)
+  (_, first), *later = sorted(begins.items())
+  size, rows, letters = config.data.height, config.batch_size, facts['max_length']
+  ints = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.int32)
+  hand = {}
+  if has_hands(config):
+    size_of_hand = len(facts['faces']) + len(facts['hand_numbers'])
+    hand['hand'] = jax.ShapeDtypeStruct((rows, size_of_hand), steps.param_dtype)
+  return Task(
+    batch={
+      **hand,
+      'image': jax.ShapeDtypeStruct((rows, size, config.data.width, 1), steps.param_dtype),
+      'label': ints((rows, letters)),
+      'length': ints((rows,)),
+      'gen_label': ints((rows, letters)),
+      'gen_length': ints((rows,)),
+    },
+    init=functools.partial(init, steps, config, facts),
+    train_step=first,
+    export=functools.partial(export, config, steps),
+    eval_step=functools.partial(eval_step, make_steps(config, facts)),
+    evaluate=functools.partial(evaluation.evaluate, inference),
+    pictures=functools.partial(sheets.pictures, inference),
+    curriculum=tuple(later),
+  )

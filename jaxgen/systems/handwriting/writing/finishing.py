@@ -1,0 +1,64 @@
+"""From a canvas to a picture: cut to the word, larger, without its paper; and what is wrong with it.
+
+Images are uint8 [H, W], 255 the paper and 0 the ink.
+"""
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.systems.handwriting.real.canvas import FAINTEST, is_blank
+
+BLANK, BLACK = 'blank', 'black'
+_DARK = 128  # levels below it are ink to anybody
+
+
+def ink_columns(image: np.ndarray) -> tuple[int, int]:
+  """The columns [start, end) from the first ink to the last; all where there is none.
+
+  Ink is what stands out of white paper by FAINTEST levels, and by a quarter of what the darkest does, so that
+  a grained paper is none.
+  """
+  darkness = 255 - image.astype(np.int32)
+  inked = np.flatnonzero((darkness >= max(FAINTEST, darkness.max() / 4)).any(0))
+  return (int(inked[0]), int(inked[-1]) + 1) if len(inked) else (0, image.shape[1])
+
+
+def trimmed(image: np.ndarray, margin: int | None = None) -> np.ndarray:
+  """A word without the paper beside it; its height stays, so that words keep their line.
+
+  Args:
+    image: [H, W].
+    margin: columns of paper that stay on either side, as far as the canvas has them; a sixteenth of H by
+      default.
+
+  Returns:
+    [H, w], w <= W: it fits a canvas of its own width again.
+  """
+  margin = len(image) // 16 if margin is None else margin
+  start, end = ink_columns(image)
+  return image[:, max(0, start - margin) : end + margin]
+
+
+def fault(image: np.ndarray) -> str:
+  """BLACK where most is ink, BLANK where the reader of sets would see nothing written, else ''."""
+  if (image < _DARK).mean() > 0.5:
+    return BLACK
+  return BLANK if is_blank(image) else ''
+
+
+def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
+  """A picture `scale` times as large (Lanczos)."""
+  if scale == 1:
+    return image
+  height, width = image.shape
+  picture = Image.fromarray(np.ascontiguousarray(image))
+  return np.asarray(picture.resize((width * scale, height * scale), Image.Resampling.LANCZOS))
+
+
+def without_paper(image: np.ndarray) -> np.ndarray:
+  """Black ink whose opacity is the darkness: on white it looks the same.
+
+  Returns:
+    uint8 [H, W, 2], grey and alpha.
+  """
+  return np.stack([np.zeros_like(image), 255 - image], -1)

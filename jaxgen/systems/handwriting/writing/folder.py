@@ -1,0 +1,146 @@
+"""A folder of generated words: a picture a text and style, and the table by which it is a set to learn from."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import ConfigError, DataError, UserError
+from jaxgen.files import write_bytes, write_json
+from jaxgen.photos import read_size
+from jaxgen.pictures.png import write_image
+from jaxgen.systems.handwriting.writing.texts import file_stem
+
+TABLE, ABOUT = 'words.csv', 'write.json'
+_HEADER = ['file', 'text', 'writer']
+
+
+class Entry(NamedTuple):
+  """A picture of the folder.
+
+  Attributes:
+    text: what it shows.
+    style: from 0.
+    seed: of the style.
+  """
+
+  text: str
+  style: int
+  seed: int
+
+  @property
+  def file(self) -> str:
+    """Its name; another one for another text, style or seed."""
+    return f'{file_stem(self.text)}_{self.seed}_{self.style + 1}.png'
+
+  @property
+  def writer(self) -> str:
+    """The style's name: a style is a hand."""
+    return f'{self.seed}_{self.style + 1}'
+
+
+class SetFolder:
+  """A folder that is filled over one or many runs of one net with the same options.
+
+  Files are written whole or not at all, and the table when all of them are there. What the table has of
+  earlier runs stays in it.
+
+  Args:
+    root: the folder, made where it is not there.
+    about: JSON-like, what makes pictures differ that have one name.
+    overwrite: whether pictures that are there are made again.
+
+  Raises:
+    ConfigError: it holds other files, or pictures of another net or of other options.
+    UserError: its table cannot be read.
+  """
+
+  def __init__(self, root: Path, about: dict[str, Any], overwrite: bool):
+    self.root, self._about, self._overwrite = root, about, overwrite
+    self._entries: dict[str, list[str]] = {}
+    known = self._known()
+    if known is not None and known != about and not overwrite:
+      other = ', '.join(k for k in about if known.get(k) != about[k]) or 'options'
+      raise ConfigError(
+        f'{root} holds words that were written otherwise ({other}): name another folder, or take '
+        '--overwrite'
+      )
+    self._declared = known == about
+    if self._declared:
+      self._entries = self._listed()
+
+  def _known(self) -> dict[str, Any] | None:
+    """What the folder's pictures are; None of a new one."""
+    if not self.root.is_dir() or not any(p.name[0] != '.' for p in self.root.iterdir()):
+      return None
+    try:
+      known = json.loads((self.root / ABOUT).read_text())
+    except (OSError, ValueError):
+      known = None
+    if not isinstance(known, dict):
+      raise ConfigError(
+        f'{self.root} holds other files and no {ABOUT} of jaxgen write: name a folder of its own'
+      )
+    return known
+
+  def _listed(self) -> dict[str, list[str]]:
+    """The table's lines by file, of files that are there."""
+    path = self.root / TABLE
+    if not path.is_file():
+      return {}
+    try:
+      header, *lines = csv.reader(io.StringIO(path.read_text('utf-8'), newline=''), strict=True)
+    except (UnicodeError, ValueError, csv.Error) as error:
+      raise DataError(f'{path} is damaged: move it away, or take --overwrite') from error
+    if header != _HEADER or any(len(line) != len(_HEADER) for line in lines):
+      raise DataError(f'{path} is none of jaxgen write: move it away')
+    return {line[0]: line for line in lines if (self.root / line[0]).is_file()}
+
+  def has(self, entry: Entry, svg: bool) -> bool:
+    """Whether a picture, and its outlines where they are wanted, need not be made.
+
+    Raises:
+      UserError: something else is in its place.
+    """
+    path = self.root / entry.file
+    if path.is_dir():
+      raise UserError(f'{path} is a folder, and a picture goes there: move it away')
+    if self._overwrite or not path.is_file() or not path.stat().st_size:
+      return False
+    try:
+      read_size(path)
+    except DataError as error:
+      raise UserError(
+        f'{path} is there and is no image: move it away, or take --overwrite'
+      ) from error
+    self._list(entry)
+    return not svg or path.with_suffix('.svg').is_file()
+
+  def put(self, entry: Entry, pixels: np.ndarray, svg: bytes | None = None) -> list[Path]:
+    """Writes a picture, uint8 [H, W] or with alpha [H, W, 2], and its outlines; returns the paths."""
+    if not self._declared:
+      write_json(self.root / ABOUT, self._about)
+      self._declared = True
+    path = self.root / entry.file
+    paths = [path]
+    if svg is not None:
+      paths.append(write_bytes(path.with_suffix('.svg'), svg))
+    write_image(path, pixels)
+    self._list(entry)
+    return paths
+
+  def _list(self, entry: Entry) -> None:
+    self._entries[entry.file] = [entry.file, entry.text, entry.writer]
+
+  def finish(self) -> Path | None:
+    """Writes the table of all pictures; None where there is none."""
+    if not self._entries:
+      return None
+    text = io.StringIO(newline='')
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(_HEADER)
+    writer.writerows(self._entries.values())
+    return write_bytes(self.root / TABLE, text.getvalue().encode())

@@ -1,0 +1,222 @@
+"""One sheet, or a folder of pictures, of the texts of a command line; and what became of each."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.files import write_bytes
+from jaxgen.pictures.png import write_image
+from jaxgen.systems.handwriting.inference import Inference
+from jaxgen.systems.handwriting.task import make_model
+from jaxgen.systems.handwriting.writing import layout, outlines
+from jaxgen.systems.handwriting.writing.finishing import enlarged, without_paper
+from jaxgen.systems.handwriting.writing.folder import Entry, SetFolder
+from jaxgen.systems.handwriting.writing.pictures import (
+  Options,
+  Picture,
+  Wanted,
+  all_wanted,
+  health,
+  make_pictures,
+  make_sheet,
+)
+from jaxgen.systems.handwriting.writing.texts import Ability, Text
+from jaxgen.systems.handwriting.writing.weights import identity
+from jaxgen.task import Tools, Trained
+
+LARGEST_SHEET = 1024  # pictures
+
+
+class Finish(NamedTuple):
+  """How pictures become files.
+
+  Attributes:
+    scale: times as large.
+    transparent: ink alone, without paper.
+    svg: outlines beside each picture of a folder.
+    mm: the canvas' height in outlines, in millimetres; 0: pixels, times the scale.
+  """
+
+  scale: int = 1
+  transparent: bool = False
+  svg: bool = False
+  mm: float = 0.0
+
+
+def make_inference(trained: Trained) -> Inference:
+  """The pure functions of a trained run."""
+  return Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
+
+
+def ability_of(trained: Trained) -> Ability:
+  """What a trained run can write."""
+  return Ability(make_inference(trained).charset, trained.facts['max_length'])
+
+
+class Job:
+  """Texts to be written.
+
+  Args:
+    trained: the run.
+    tools: lent by the host.
+    texts: what is to be written.
+    options: how.
+    finish: how files are made of it.
+    warn: is told at once of each picture whose place something else has.
+
+  Attributes:
+    texts: the same.
+    files: written or there already, by text.
+    failed: why a text could not be written, by text.
+    misread: of pictures that stayed illegible, what is read in each word, by text and style.
+  """
+
+  def __init__(
+    self,
+    trained: Trained,
+    tools: Tools,
+    texts: Sequence[Text],
+    options: Options,
+    finish: Finish,
+    warn: Callable[[str], None],
+  ):
+    self.texts = texts
+    self.files: dict[int, list[Path]] = defaultdict(list)
+    self.failed = {i: text.error for i, text in enumerate(texts) if text.error}
+    self.misread: dict[Wanted, dict[str, str]] = {}
+    self._inference, self._trained, self._tools = make_inference(trained), trained, tools
+    self._options, self._finish, self._warn = options, finish, warn
+    self._faults: list[frozenset[str]] = []
+    self._same: dict[int, int] = {}  # of texts that are there twice, which has the files
+
+  def draw(self, files: Sequence[Path]) -> None:
+    """Writes one sheet of all, as each of the files: .svg, or .png.
+
+    Raises:
+      ConfigError: it would hold too many pictures.
+    """
+    wanted = all_wanted(self.texts, self._options.styles)
+    if len(wanted) > LARGEST_SHEET:
+      raise ConfigError(
+        f'{len(wanted):,} pictures are more than the {LARGEST_SHEET:,} of a sheet: name a folder with '
+        '--output'
+      )
+    pictures = {(x.text, x.style): x.image for x in self._made(wanted)}
+    height, rtl = self._inference.config.data.height, self._inference.rtl
+    sheet = make_sheet(self.texts, pictures, self._options, height, rtl)
+    for file in files:
+      if file.suffix.lower() == '.svg':
+        write_bytes(file, outlines.to_svg(sheet, self._size()))
+      else:
+        write_image(file, self._finished(sheet.pixels()))
+    for i, _ in wanted:
+      self.files[i] = list(files)
+
+  def fill(self, folder: Path, overwrite: bool) -> tuple[int, int]:
+    """Writes a picture a text and style, and the table of all; illegible ones are left out.
+
+    Returns:
+      How many pictures were written, and how many were there already.
+
+    Raises:
+      ConfigError: the folder holds other files, or pictures of other options.
+    """
+    target = SetFolder(folder, self._about(), overwrite)
+    wanted: dict[Wanted, Entry] = {}
+    first: dict[Entry, int] = {}
+    there, written, svg = 0, 0, self._finish.svg
+    for i, style in all_wanted(self.texts, self._options.styles):
+      entry = Entry(self.texts[i].given, style, self._options.seed)
+      if first.setdefault(entry, i) != i:
+        self._same[i] = first[entry]
+        continue
+      try:
+        if target.has(entry, svg):
+          there += 1
+          self.files[i].append(folder / entry.file)
+        else:
+          wanted[i, style] = entry
+      except UserError as error:
+        self.failed[i] = str(error)
+        self._warn(f'error: {error}')
+    try:
+      for picture in self._made(list(wanted)):
+        if not picture.misread:
+          entry = wanted[picture.text, picture.style]
+          outline = self._outline(picture) if svg else None
+          self.files[picture.text] += target.put(entry, self._finished(picture.image), outline)
+          written += 1
+    finally:
+      target.finish()  # also of what a stop leaves
+    return written, there
+
+  def told(self) -> list[str]:
+    """What a person should know of the pictures: blank ones, illegible ones."""
+    found = [
+      f'warning: {line}' for line in health(self._faults, len(self._faults), self._trained.step)
+    ]
+    for (i, style), words in sorted(self.misread.items()):
+      found.append(f'error: {self.texts[i].given!r}, style {style + 1}: {self._illegible(words)}')
+    return found
+
+  def to_json(self) -> list[dict[str, Any]]:
+    """An object a text."""
+    found = []
+    by_text: dict[int, dict[int, dict[str, str]]] = defaultdict(dict)
+    for (i, style), words in self.misread.items():
+      by_text[i][style + 1] = words
+    for i, text in enumerate(self.texts):
+      name = 'line' if self._options.lines else 'word'
+      same = self._same.get(i, i)
+      one: dict[str, Any] = {name: text.given, 'files': list(map(str, self.files[same]))}
+      misread = by_text[same]
+      if self._options.tries:
+        one['illegible'] = sorted(misread)
+      if same in self.failed:
+        one['error'] = self.failed[same]
+      elif misread:
+        style = min(misread)
+        one['error'] = f'style {style}: {self._illegible(misread[style])}'
+      found.append(one)
+    return found
+
+  def _illegible(self, words: dict[str, str]) -> str:
+    read = ', '.join(f'{word!r} reads {text!r}' for word, text in words.items())
+    return f'not legible after {self._options.tries} tries ({read})'
+
+  def _made(self, wanted: Sequence[Wanted]) -> Iterator[Picture]:
+    for picture in make_pictures(
+      self._inference, self._trained.variables, self._tools, self.texts, wanted, self._options
+    ):
+      self._faults.append(picture.faults)
+      if picture.misread:
+        self.misread[picture.text, picture.style] = picture.misread
+      yield picture
+
+  def _about(self) -> dict[str, Any]:
+    """What makes pictures of one name differ."""
+    return {
+      'weights': identity(self._trained),
+      'lines': self._options.lines,
+      'tries': self._options.tries,
+      'canvas': self._options.canvas,
+      'scale': self._finish.scale,
+      'transparent': self._finish.transparent,
+    }
+
+  def _finished(self, image: np.ndarray) -> np.ndarray:
+    image = enlarged(image, self._finish.scale)
+    return without_paper(image) if self._finish.transparent else image
+
+  def _size(self) -> outlines.Size:
+    if self._finish.mm:
+      return outlines.Size(self._finish.mm / self._inference.config.data.height, 'mm')
+    return outlines.Size(self._finish.scale)
+
+  def _outline(self, picture: Picture) -> bytes:
+    rows = [(self.texts[picture.text].given, [picture.image])]
+    return outlines.to_svg(layout.sheet(rows, 0, 0), self._size())

@@ -1,0 +1,42 @@
+"""The net that comes with the package, and what makes weights useless."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.errors import ConfigError
+from jaxgen.task import Trained
+
+SHIPPED = Path(__file__).parents[3] / 'weights' / 'handwriting.safetensors'
+
+
+def shipped_weights() -> Path:
+  """The file of the net that comes with the package.
+
+  Raises:
+    ConfigError: none comes with this version.
+  """
+  if not SHIPPED.is_file():
+    raise ConfigError(
+      'no net that writes comes with this version: name a trained run, or a file of jaxgen export, '
+      'with --weights'
+    )
+  return SHIPPED
+
+
+def check_finite(trained: Trained, name: Path) -> None:
+  """Raises ConfigError for weights that are not finite."""
+  if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained.variables)):
+    raise ConfigError(f'{name} has weights that are not finite: it writes nothing')
+
+
+def identity(trained: Trained) -> str:
+  """The digest of all variables: two files of one net have the same."""
+  leaves, _ = jax.tree_util.tree_flatten_with_path(trained.variables)
+  return digests.seal(
+    part
+    for path, x in leaves
+    for part in (jax.tree_util.keystr(path).encode(), np.asarray(x).tobytes())
+  )

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from PIL import Image
+from real_files import put, strokes
+
+from jaxgen.errors import DataError
+from jaxgen.systems.handwriting.real.canvas import (
+  Ink,
+  flattened,
+  is_blank,
+  is_inverted,
+  line_canvas,
+  line_widths,
+  padded,
+  read_ink,
+  resized,
+  to_ink,
+)
+
+
+def test_resizing_is_isometric_and_against_aliasing():
+  assert resized(np.zeros((30, 71), np.uint8), 64).shape == (64, round(71 * 64 / 30))
+  assert resized(np.zeros((500, 1), np.uint8), 64).shape == (64, 1)
+  same = strokes()
+  assert resized(same, 16) is same
+  # Stripes of one pixel become grey, and not stripes of another width.
+  stripes = np.tile(np.array([0, 255], np.uint8), (128, 128))
+  inner = resized(stripes, 16)[2:-2, 2:-2].astype(int)
+  assert np.abs(inner - 127).max() <= 2
+
+
+def test_padding_is_white_and_on_the_far_side():
+  image = strokes()
+  left, right = padded(image, 64), padded(image, 64, rtl=True)
+  np.testing.assert_array_equal(left[:, :40], image)
+  np.testing.assert_array_equal(right[:, 24:], image)
+  assert (left[:, 40:] == 255).all() and (right[:, :24] == 255).all()
+  assert padded(image, 40).shape == (16, 40)
+  with pytest.raises(ValueError, match='40 pixels do not fit on a canvas of 39'):
+    padded(image, 39)
+
+
+def test_lines_have_few_widths():
+  assert line_widths(64)[0] == 128 and line_widths(64)[-1] == 4096
+  assert line_widths(32) == tuple(width // 2 for width in line_widths(64))
+  ratios = np.divide(line_widths()[1:], line_widths()[:-1])
+  assert ratios.max() <= 1.5
+  for width, canvas in ((1, 128), (128, 128), (129, 192), (4096, 4096)):
+    image, own = line_canvas(np.zeros((64, width), np.uint8))
+    assert (image.shape, own) == ((64, canvas), width)
+  with pytest.raises(ValueError, match='4097 pixels'):
+    line_canvas(np.zeros((64, 4097), np.uint8))
+
+
+@pytest.mark.parametrize('paper', [255, 110, 60])
+def test_light_ink_is_turned_and_dark_photos_are_not(paper):
+  dark_ink = (strokes(height=64, width=200) * (paper / 255)).astype(np.uint8)
+  assert not is_inverted(dark_ink)
+  light_ink = 255 - strokes(height=64, width=200)
+  assert is_inverted(light_ink)
+  image, turned = to_ink(light_ink, Ink(64))
+  assert turned and image.mean() > 128
+  kept, turned = to_ink(light_ink, Ink(64, invert=False))
+  assert not turned and kept.mean() < 128
+  assert to_ink(dark_ink, Ink(64, invert=True))[1]
+
+
+def test_uneven_light_becomes_white_paper():
+  image = strokes(height=64, width=256)
+  light = np.linspace(1.0, 0.35, 256)
+  flat = flattened((image * light).astype(np.uint8))
+  assert flat[image == 255].min() > 230
+  assert flat[image < 60].max() < 90
+  white = np.full((64, 100), 255, np.uint8)
+  np.testing.assert_array_equal(flattened(white), white)
+  for shape in ((1, 1), (8, 300), (64, 3), (65, 77)):
+    assert flattened(np.full(shape, 90, np.uint8)).shape == shape
+    assert (flattened(np.full(shape, 90, np.uint8)) == 255).all()
+  assert flattened(np.zeros((64, 64), np.uint8)).max() == 0
+
+
+def test_what_is_blank():
+  rng = np.random.default_rng(0)
+  noisy = np.clip(200 + 4 * rng.standard_normal((64, 256)), 0, 255).astype(np.uint8)
+  shaded = np.tile(np.linspace(250, 100, 256).astype(np.uint8), (64, 1))
+  for nothing in (np.full((64, 256), 255, np.uint8), noisy, shaded):
+    assert is_blank(nothing)
+  assert not is_blank(strokes(height=64, width=256))
+  noisy[20:50, 30:33] -= 90  # one thin letter
+  assert not is_blank(noisy)
+
+
+def test_files_of_other_kinds(tmp_path):
+  levels = strokes(height=16, width=30)
+  transparent = np.zeros((16, 30, 4), np.uint8)
+  transparent[..., 3] = 255 - levels  # black ink, and no paper at all
+  put(tmp_path / 'alpha.png', transparent)
+  Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / 'deep.png')
+  np.testing.assert_allclose(read_ink(tmp_path / 'alpha.png', Ink(16)), levels, atol=1)
+  np.testing.assert_array_equal(read_ink(tmp_path / 'deep.png', Ink(16)), levels)
+  with pytest.raises(DataError, match=r'none\.png: no such file'):
+    read_ink(tmp_path / 'none.png', Ink(16))

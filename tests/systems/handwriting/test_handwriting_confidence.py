@@ -1,0 +1,158 @@
+"""Spans of symbols, and confidence that means what it says."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from jaxgen.systems.handwriting.reading import calibration, spans
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.reading.confidence import judged_words
+from jaxgen.systems.handwriting.reading.decoding import best_path, read
+from jaxgen.systems.handwriting.reading.lattice import best_alignment, log_probabilities
+from jaxgen.systems.handwriting.reading.lexicon import Lexicon
+
+CHARSET = Charset.of(['el am'])
+# Arabic as the frames have it, from left to right.
+WORD_FRAMES = '_ن_اا_ي_ك'  # noqa: RUF001
+LINE_FRAMES = '_ا_ن_ _ي_ك_'  # noqa: RUF001
+
+
+def spelt(path, strength=8.0, charset=CHARSET):
+  """Logits [T, K] that favour one path, '_' the blank."""
+  labels = [charset.labels.get(symbol, 0) for symbol in path]
+  return strength * np.eye(charset.num_labels)[labels]
+
+
+def test_spans_of_a_lattice_made_by_hand():
+  log_probs = log_probabilities(spelt('__e__ll_l___e_'))
+  label = [CHARSET.labels[s] for s in 'elle']
+  said = spans.frame_spans(log_probs, label, touching=False)
+  np.testing.assert_array_equal(said, [[2, 3], [5, 7], [8, 9], [12, 13]])
+  touching = spans.frame_spans(log_probs, label)
+  np.testing.assert_array_equal(touching, [[2, 4], [4, 7], [7, 10], [10, 13]])
+  pixels = spans.pixel_spans(touching, stride=2, width=40, offset=6, scale=1.5)
+  np.testing.assert_array_equal(pixels, [[0, 3], [3, 12], [12, 21], [21, 30]])
+  assert spans.pixel_spans(touching, stride=2, width=15).max() == 15
+
+
+@pytest.mark.parametrize('label', [(1,), (1, 2), (2, 2), (1, 2, 1), ()])
+def test_the_alignment_is_the_most_probable_path_of_all(label):
+  log_probs = log_probabilities(np.random.default_rng(len(label)).normal(size=(5, 3)))
+  paths = [p for p in itertools.product(range(3), repeat=5) if best_path(p) == label]
+  best = np.array(max(paths, key=lambda p: log_probs[range(5), p].sum()))
+  found = np.zeros(5, int)
+  for symbol, (start, end) in zip(label, best_alignment(log_probs, label), strict=True):
+    assert start < end and not found[start:end].any()
+    found[start:end] = symbol
+  np.testing.assert_array_equal(found, best)
+
+
+def test_a_label_without_an_alignment_has_no_spans():
+  with pytest.raises(ValueError, match='2 symbols have no alignment in 2 frames'):
+    spans.frame_spans(log_probabilities(np.zeros((2, 6))), [1, 1])
+
+
+def test_spans_from_right_to_left_are_in_logical_order():
+  charset = Charset.of(['كيان'])
+  logits = spelt(WORD_FRAMES, charset=charset)
+  label = charset.encode(['كيان'])[0][0]
+  found = spans.frame_spans(log_probabilities(logits), label, rtl=True, touching=False)
+  np.testing.assert_array_equal(found, [[8, 9], [6, 7], [3, 5], [1, 2]])
+
+
+def test_words_of_a_line_share_its_frames():
+  parts = spans.words(list(' elle  a me '))
+  assert parts == [slice(1, 5), slice(7, 8), slice(9, 11)]
+  apart = np.array([[2 * i, 2 * i + 1] for i in range(12)])
+  assert spans.word_frames(apart, parts, 30) == [slice(1, 10), slice(13, 16), slice(17, 22)]
+  within = [slice(0, 4), slice(6, 7), slice(8, 10)]  # no spaces at the ends of the line
+  assert spans.word_frames(apart[1:-1], within, 30) == [slice(0, 10), slice(13, 16), slice(17, 30)]
+  backwards = 30 - apart[:, ::-1]
+  assert spans.word_frames(backwards, parts, 30) == [slice(20, 29), slice(14, 17), slice(8, 13)]
+
+
+def test_each_word_has_its_own_confidence():
+  logits = spelt('_e_l_ _a_m_ _m_e_')
+  logits[7] = np.eye(6)[CHARSET.labels['a']] * 8 + np.eye(6)[CHARSET.labels['e']] * 7.8  # am, or em
+  reading = read(logits, CHARSET)[0]
+  judged = judged_words(logits, reading, CHARSET)
+  assert [w.text for w in judged] == ['el', 'am', 'me']
+  sure = [w.confidence() for w in judged]
+  assert sure[1] == pytest.approx(0.54, abs=0.02) and min(sure[0], sure[2]) > 0.97
+  assert judged[1].frames == slice(6, 11)
+  closed = judged_words(
+    logits, reading, CHARSET, lexicon=Lexicon(['el', 'am', 'me'], CHARSET, lines=True)
+  )
+  assert closed[1].confidence(closed=True) > 0.99
+  assert sure[1] > judged[1].confidence(temperature=3.0)
+
+
+def test_a_single_word_and_no_word_have_a_confidence():
+  for path, text in (('_e_l_', 'el'), ('_____', ''), ('_ _ _', '  '), ('_ _el', 'el')):
+    logits = spelt(path)
+    reading = read(logits, CHARSET)[0]
+    (word,) = judged_words(logits, reading, CHARSET)
+    assert word.text == text and word.frames == slice(0, 5)
+    assert word.confidence() == pytest.approx(np.exp(reading.log_prob), abs=2e-3)
+
+
+def test_a_word_from_right_to_left_is_judged_in_the_order_of_the_frames():
+  charset = Charset.of(['كي نا'])
+  logits = spelt(LINE_FRAMES, charset=charset)
+  reading = read(logits, charset, rtl=True)[0]
+  judged = judged_words(logits, reading, charset, rtl=True)
+  assert [w.text for w in judged] == ['كي', 'نا'] and judged[0].frames.start > judged[
+    1
+  ].frames.start
+  assert min(w.confidence() for w in judged) > 0.95
+
+
+def test_the_posterior_keeps_what_the_beam_left_out():
+  logs = np.log([0.6, 0.2])
+  np.testing.assert_allclose(calibration.posterior(logs), [0.6, 0.2])
+  np.testing.assert_allclose(calibration.posterior(logs, closed=True), [0.75, 0.25])
+  np.testing.assert_allclose(calibration.posterior(logs, 0.5), np.array([0.36, 0.04]) / 0.44)
+  np.testing.assert_allclose(calibration.posterior(logs, 1e6), [1 / 3, 1 / 3], rtol=1e-4)
+  np.testing.assert_allclose(calibration.posterior(np.log([1.0])), [1.0])
+  assert calibration.posterior(np.array([-2000.0, -2001.0])).sum() == 0
+  assert calibration.posterior(np.array([-2000.0, -2001.0]), closed=True).sum() == pytest.approx(1)
+
+
+def test_calibration_error_of_perfect_and_of_overconfident_readings():
+  confidence = np.repeat([0.2, 0.6, 1.0], 10)
+  correct = np.concatenate([np.arange(10) < n for n in (2, 6, 10)])
+  assert calibration.reliability(confidence, correct).error == pytest.approx(0)
+  table = calibration.reliability(np.full(10, 0.95), np.arange(10) < 7)
+  assert table.error == pytest.approx(0.25)
+  assert table.counts[-1] == 10 and len(table.counts) == 15
+  assert table.accuracy[-1] == pytest.approx(0.7) and np.isnan(table.accuracy[0])
+  mixed = calibration.reliability([0.0, 1.0, 1.0, 0.5], [True, True, True, False], bins=2)
+  np.testing.assert_array_equal(mixed.counts, [2, 2])  # .5 is the upper edge of the first
+  assert mixed.error == pytest.approx((2 * 0.25 + 0) / 4)
+  assert np.isnan(calibration.reliability([], []).error)
+
+
+def test_the_temperature_of_overconfident_beams_is_found():
+  rng = np.random.default_rng(0)
+  logs = np.log(rng.dirichlet(np.ones(4), 3000))
+  true = np.array([rng.choice(4, p=np.exp(row)) for row in logs])
+  order = np.argsort(-logs, 1)
+  beams = list(np.take_along_axis(logs, order, 1))
+  correct = order[:, 0] == true
+  assert calibration.fit_temperature(beams, correct, closed=True) == pytest.approx(1, rel=0.1)
+  sharper = [2 * beam for beam in beams]
+  fitted = calibration.fit_temperature(sharper, correct, closed=True)
+  assert fitted == pytest.approx(2, rel=0.1)
+
+  def error(beams, temperature):
+    sure = [calibration.posterior(beam, temperature, closed=True)[0] for beam in beams]
+    return calibration.reliability(sure, correct).error
+
+  assert error(sharper, fitted) < 0.03 < 0.1 < error(sharper, 1.0)
+
+
+def test_temperatures_of_nothing_and_of_mismatches():
+  assert calibration.fit_temperature([], np.zeros(0, bool)) == 1.0
+  with pytest.raises(ValueError, match='1 beams for 2 readings'):
+    calibration.fit_temperature([np.zeros(1)], np.zeros(2, bool))

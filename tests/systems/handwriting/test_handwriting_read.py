@@ -1,0 +1,327 @@
+"""`jaxgen read` and what it does: pictures of any widths as text."""
+
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+from handwriting_cases import variables_of
+from helpers import override
+from PIL import Image
+from reading_cases import CHARSET, Columns, bars, model, tools
+from real_files import put, strokes
+
+from jaxgen import config as configs
+from jaxgen.command import cli
+from jaxgen.errors import DataError
+from jaxgen.exchange.weight_files import save_weights
+from jaxgen.systems.handwriting import apply, recogniser_task
+from jaxgen.systems.handwriting.certainty import judge
+from jaxgen.systems.handwriting.corpus import Pictures
+from jaxgen.systems.handwriting.data import WordRows
+from jaxgen.systems.handwriting.judging import Reader
+from jaxgen.systems.handwriting.levels import from_levels
+from jaxgen.systems.handwriting.reading.calibration import posterior
+from jaxgen.systems.handwriting.reading.lexicon import Lexicon
+from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_picture
+from jaxgen.systems.handwriting.reading.service import BLANK, Service
+from jaxgen.systems.handwriting.reading.understanding import Decoding
+from jaxgen.systems.handwriting.real.canvas import Ink, padded
+from jaxgen.task import Trained
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+FACTS = {
+  'charset': list(CHARSET.symbols),
+  'max_length': 8,
+  'rtl': False,
+  'dropped': 0,
+  'steps_per_epoch': 1,
+}
+WIDTHS = 40, 96, 60, 96  # of the shared pictures, in pixels at height 32
+
+
+@pytest.fixture(scope='module')
+def trained():
+  """A narrow recogniser with random weights, of height 32."""
+  config = override(
+    configs.load('handwriting_recogniser'),
+    {
+      'model__recogniser': 'conv',
+      'model__recogniser_width': 0.125,
+      'model__own_widths': True,
+      'data__width': 96,
+    },
+  )
+  net = recogniser_task.make_model(config, FACTS)
+  image = from_levels(strokes(0, 32, 96))[None]
+  variables = variables_of(net, image)
+  # No symbol is to win everywhere.
+  logits = variables['params']['logits']
+  logits['kernel'] *= 10
+  logits['bias'] -= np.asarray(net.apply(variables, image).logits[0].mean(0))
+  return Trained(config, FACTS, variables, 7)
+
+
+@pytest.fixture(scope='module')
+def weights(trained, tmp_path_factory):
+  """That one as a file, with an evaluation beside it that found a temperature."""
+  path = save_weights(tmp_path_factory.mktemp('weights') / 'reader.safetensors', trained)
+  put(path.with_name('reader_results') / 'evaluation.json', '{"step": 7, "temperature": 3.0}')
+  return path
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+  """A folder with pictures of WIDTHS at twice the height."""
+  folder = tmp_path_factory.mktemp('pictures')
+  for i, width in enumerate(WIDTHS):
+    put(folder / f'{i}.png', strokes(i, 32, width).repeat(2, 0).repeat(2, 1))
+  return folder
+
+
+def lines_of(capsys):
+  captured = capsys.readouterr()
+  return [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+# --- The command ---
+
+
+def test_a_command_reads_as_evaluation_does(trained, weights, pictures, capsys):
+  assert cli.main(['read', f'--weights={weights}', '--json', '--beam=0', str(pictures)]) == 0
+  found, _ = lines_of(capsys)
+  assert [x['image'] for x in found] == [str(pictures / f'{i}.png') for i in range(4)]
+  images = [open_picture(x['image'], Ink(32), 4096).image for x in found]
+  np.testing.assert_array_equal([x.shape for x in images], [(32, w) for w in WIDTHS])
+  stacked = np.stack([padded(image, 192) for image in images])
+  rows = WordRows(
+    Pictures(['a'] * 4, (32, 192), stacked.__getitem__, widths=np.array(WIDTHS)), CHARSET, 8
+  )
+  batch = {**rows.arrays(), 'mask': np.ones(4, np.float32)}
+  batch['image'] = np.asarray(from_levels(batch['image']))
+  steps = recogniser_task.Steps(trained.config, FACTS)
+  read = Reader(steps.net, trained.variables, FACTS, tools(), steps.shown)([batch])
+  assert [x['text'] for x in found] == read.readings and all(read.readings)
+  # Confidences too, at the temperature of the evaluation beside the weights.
+  logits, lengths = jax.jit(steps.logits)(trained.variables, batch)[:2]
+  assert cli.main(['read', f'--weights={weights}', '--json', str(pictures)]) == 0
+  judged = judge(lambda x: (logits, lengths, x['label'], x['mask']), [batch], FACTS, most=4)
+  sure = iter([posterior(beam, 3.0)[0] for beam in judged.beams])
+  for x in lines_of(capsys)[0]:
+    words = [next(sure) for _ in range(max(1, len(x['words'])))]
+    np.testing.assert_allclose(x['confidence'], np.prod(words), rtol=1e-3)
+  assert next(sure, None) is None
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, pictures, tmp_path, capsys):
+  blank = put_image(tmp_path / 'blank.png', np.full((40, 90), 250, np.uint8))
+  page = put_image(tmp_path / 'page.png', np.concatenate([strokes(i, 32, 90) for i in range(5)]))
+  wide = put_image(tmp_path / 'wide.png', np.full((8, 2000), 255, np.uint8))
+  low = put_image(tmp_path / 'low.png', np.full((7, 20), 255, np.uint8))
+  tall = put_image(tmp_path / 'tall.png', np.full((200, 20), 255, np.uint8))
+  put(tmp_path / 'text.png', 'no image')
+  (tmp_path / 'empty').mkdir()
+  refused = {
+    str(tmp_path / 'missing.png'): 'no such file',
+    str(tmp_path / 'text.png'): 'not an image',
+    str(tmp_path / 'empty'): 'holds no image',
+    page: '5 lines of text',
+    wide: '8,000 pixels wide at the height of 32',
+    low: '7 pixels high; at least 8',
+    tall: '10 times as high as wide',
+  }
+  first = str(pictures / '0.png')
+  assert cli.main(['read', f'--weights={weights}', '--json', *refused, first, blank]) == 1
+  found, told = lines_of(capsys)
+  by_path = {x['image']: x for x in found}
+  assert list(by_path) == [*refused, first, blank]
+  for path, why in refused.items():
+    assert set(by_path[path]) == {'image', 'error'} and why in by_path[path]['error'], path
+    assert f'error: {by_path[path]["error"]}' in told
+  assert '7 of 9 images could not be read' in told
+  assert by_path[blank] == {
+    'image': blank, 'text': '', 'confidence': 1.0, 'alternatives': [], 'characters': [], 'words': [],
+  }  # fmt: skip
+  assert len(by_path[first]['alternatives']) == 4
+  # As lines: path, text, confidence.
+  assert cli.main(['read', f'--weights={weights}', '--nbest=2', first, blank]) == 0
+  lines = [line.split('\t') for line in capsys.readouterr().out.splitlines()]
+  assert [line[0] for line in lines] == [first, first, blank]
+  assert lines[0][1] == by_path[first]['text'] and lines[2][1:] == ['', '1.00']
+
+
+def put_image(path, image):
+  put(path, image)
+  return str(path)
+
+
+def test_a_lexicon_closes_the_output(weights, pictures, tmp_path, capsys):
+  first, name = str(pictures / '1.png'), tmp_path / 'words.txt'
+  name.write_text('ab\nba\nbé\n')
+  options = ['read', f'--weights={weights}', '--json', first]
+  assert cli.main([*options, f'--lexicon={name}']) == 0
+  (found,), told = lines_of(capsys)
+  texts = [found['text'], *(x['text'] for x in found['alternatives'])]
+  assert {word for text in texts for word in text.split()} <= {'ab', 'ba'}
+  assert "1 word left out, as 'bé': the model knows no é" in told
+  assert cli.main([*options, f'--lexicon={name}', '--lexicon-weight=0']) == 0
+  assert cli.main(options) == 0
+  (without, none), _ = lines_of(capsys)
+  assert without == none
+
+
+def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(apply, 'READER', tmp_path / 'none.safetensors')
+  first, given_weights = str(pictures / '0.png'), f'--weights={weights}'
+  other = save_weights(
+    tmp_path / 'other.safetensors', trained._replace(config=configs.load('comvae'))
+  )
+  for options, told in (
+    ([], 'no reader comes with this version'),
+    ([f'--weights={tmp_path / "nothing"}'], 'no such file or folder'),
+    ([f'--weights={other}'], 'is a run of comvae, which reads nothing'),
+    ([given_weights, '--beam=-1'], '--beam must be 0 or more'),
+    ([given_weights, '--nbest=0'], '--nbest 1 or more'),
+    ([given_weights, '--lexicon=words.txt', '--beam=0'], '--lexicon needs --beam'),
+    ([given_weights, '--lexicon-weight=1'], 'name one with --lexicon'),
+    ([given_weights, '--lexicon=x', '--lexicon-weight=nan'], 'must be 0 or more'),
+    ([given_weights, '--step=7'], '--step is of a trained run'),
+    ([given_weights, f'--lexicon={tmp_path / "none.txt"}'], 'No such file'),
+  ):
+    assert cli.main(['read', first, *options]) in (1, 2), options
+    captured = capsys.readouterr()
+    assert told in captured.err and captured.err.count('\n') == 1 and not captured.out, options
+
+
+# --- Pictures of any widths ---
+
+
+def opened(tmp_path, image, **saving):
+  path = tmp_path / 'picture.png'
+  Image.fromarray(image).save(path, **saving)
+  return open_picture(path, Ink(32), 4096)
+
+
+def test_characters_are_where_they_stand_in_the_given_picture(tmp_path):
+  service = Service(model(), Decoding())
+  for times in (1, 3):
+    (answer,) = service([opened(tmp_path, bars('abba ab', times=times))])
+    assert answer.text == 'abba ab' and answer.confidence > 0.5
+    assert [x.text for x in answer.characters] == list('abba ab')
+    for i, span in enumerate(answer.characters):
+      # Bars are eight columns from 12 i + 4 on; the white between two goes to both.
+      assert abs(span.start - times * (12 * i + 2)) <= 4 * times, (i, span)
+      assert abs(span.end - times * (12 * i + 14)) <= 4 * times, (i, span)
+    assert [x.text for x in answer.words] == ['abba', 'ab']
+    np.testing.assert_allclose(answer.confidence, np.prod([x.confidence for x in answer.words]))
+
+
+def test_a_picture_is_turned_as_its_exif_says(tmp_path):
+  exif = Image.Exif()
+  exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+  upright = opened(tmp_path, bars('ab'))
+  turned = opened(tmp_path, np.rot90(bars('ab')), exif=exif)
+  np.testing.assert_array_equal(turned.image, upright.image)
+  assert turned.width == upright.width == bars('ab').shape[1]
+
+
+def test_one_program_a_width(tmp_path):
+  net = Columns()
+  service = Service(model(net), Decoding(beam=0))
+  texts = ['ab' * n for n in (1, 2, 3, 2, 4, 40, 1, 41, 3)] * 3
+  pictures = [opened(tmp_path, bars(text)) for text in texts]
+  for part in (pictures[:5], pictures[5:], pictures):
+    answers = service(part)
+  assert [x.text for x in answers] == texts
+  widths = {next(w for w in model().canvases if w >= x.image.shape[1]) for x in pictures}
+  assert sorted(shape[2] for shape in net.traces) == sorted(widths)
+  assert all(net.seen)
+  assert service([]) == [] and service([pictures[0]._replace(blank=True)]) == [BLANK]
+
+
+def test_up_to_4096_columns_at_height_64():
+  assert model(size=(64, 256)).widest == 4096
+  # A model of one canvas reads there what fits, and wider pictures at lines' widths.
+  assert model(size=(64, 256), own_widths=False).canvases[:3] == (256, 384, 512)
+
+
+def test_arabic_on_its_canvas_is_padded_on_the_left_and_reads_in_logical_order(tmp_path):
+  picture, net = opened(tmp_path, bars('aab')), Columns()
+  for own in (False, True):
+    (answer,) = Service(model(net, rtl=True, own_widths=own), Decoding())([picture])
+    assert answer.text == 'baa'
+    starts = [x.start for x in answer.characters]
+    assert starts == sorted(starts, reverse=True)
+    assert abs(answer.characters[0].start - 26) <= 4
+  assert net.seen == [False, True]
+
+
+def test_a_lexicon_and_a_temperature(tmp_path):
+  picture = opened(tmp_path, bars('aab'))
+  lexicon = Lexicon(['abb', 'bab'], CHARSET, lines=True)
+  (answer,) = Service(model(), Decoding(lexicon=lexicon))([picture])
+  assert answer.text in ('abb', 'bab')
+  sure, unsure = (
+    Service(model(Columns(8.0), temperature=t), Decoding(nbest=3))([picture])[0] for t in (0.5, 2.0)
+  )
+  assert sure.text == unsure.text == 'aab' and sure.confidence > unsure.confidence
+  assert len(sure.alternatives) == 2 and sure.alternatives[0][1] < sure.confidence
+
+
+def test_a_run_of_handwriting_reads_with_its_own_recogniser():
+  config = configs.load('handwriting')
+  facts = {**FACTS, 'faces': ['a', 'b'], 'hand_numbers': ['slant']}
+  found = apply.reading_model(Trained(config, facts, {'gen': {}, 'rec': {'params': 1}}, 1))
+  assert found.variables == {'params': 1} and not found.own_widths
+  assert found.canvases[0] == config.data.width and found.temperature == 1.0
+
+
+def test_a_temperature_is_of_the_step_that_is_read(tmp_path):
+  put(tmp_path / 'evaluation.json', '{"step": 7, "temperature": 3.0}')
+  assert apply.measured_temperature(tmp_path, 7) == 3.0
+  assert apply.measured_temperature(tmp_path, 8) is None
+  for text in ('{', '{"step": 7}', '[]'):
+    put(tmp_path / 'evaluation.json', text)
+    assert apply.measured_temperature(tmp_path, 7) is None
+
+
+# --- What is given ---
+
+
+def test_images_of_folders_come_once_and_hidden_ones_not(tmp_path):
+  image = strokes()
+  for name in ('a.png', 'b/c.png', 'b/.hidden/d.png', 'e.txt'):
+    put(tmp_path / name, image)
+  put(tmp_path / 'f.heic', b'x')
+  here = str(tmp_path)
+  found, told = given([str(tmp_path / 'a.png'), here, 'none.png', here])
+  assert [os.path.relpath(x.path, here) for x in found[:2]] == ['a.png', 'b/c.png']
+  assert [x.path for x in found[2:]] == ['none.png']
+  assert len(told) == 2 and '1 file that cannot be read: 1 .heic' in told[0]
+
+
+def test_lines_of_a_picture_are_counted():
+  rng = np.random.default_rng(0)
+  line = np.full((40, 200), 230, np.uint8)
+  line[12:28, 10:190:9] = 40
+  assert num_lines(line) == num_lines(255 - line) == 1
+  dotted = line.copy()
+  dotted[4:8, 10:190:18] = 40
+  assert num_lines(dotted) == 1
+  for count in (2, 3, 12):
+    page = np.concatenate([line] * count)
+    noisy = np.clip(page + rng.normal(0, 8, page.shape), 0, 255).astype(np.uint8)
+    assert num_lines(page) == num_lines(noisy) == count
+    shade = np.linspace(1.0, 0.8, page.shape[1])
+    assert num_lines((page * shade).astype(np.uint8)) == count
+  ruled = line.copy()
+  ruled[[2, 14, 26, 38]] = 120
+  assert num_lines(ruled) == 1
+  assert num_lines(np.full((40, 90), 200, np.uint8)) == 1
+
+
+def test_a_page_is_refused(tmp_path):
+  page = np.concatenate([strokes(i, 32, 90) for i in range(4)])
+  with pytest.raises(DataError, match=r'seems to show 4 lines of text.*cut it into lines'):
+    opened(tmp_path, page)

@@ -1,0 +1,211 @@
+import unicodedata
+import zipfile
+
+import numpy as np
+import pytest
+from real_files import png, put, strokes, table, write
+
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting.real.canvas import Ink
+from jaxgen.systems.handwriting.real.examples import Settings, read_examples
+from jaxgen.systems.handwriting.real.report import FIXED, REFUSED, Report
+from jaxgen.systems.handwriting.real.store import Store
+from jaxgen.systems.handwriting.real.tables import read_table
+from jaxgen.systems.handwriting.real.transcripts import cleaned
+
+
+def read(root, **settings):
+  """(examples, report) of a set."""
+  report = Report('set')
+  return list(read_examples(Store(root), Settings(Ink(16), **settings), report)), report
+
+
+def rows_of(folder, content, **columns):
+  put(folder / 'words.csv', content)
+  return list(read_table(Store(folder), 'words.csv', columns, Report('set')))
+
+
+@pytest.mark.parametrize(
+  ('content', 'columns'),
+  [
+    ('file,text,writer\na.png,été,7\n', {}),
+    ('\ufefffile;text;writer\r\na.png;été;7\r\n', {}),
+    ('writer|TEXT|file_name|more\n7|été|a.png|x\n', {}),
+    ('"file"\t"text"\t"writer"\na.png\t"été"\t7\n', {}),
+    ('wer,"wo",was\n7,"a.png","été"\n\n', {'file': 'wo', 'text': 'was', 'writer': 'wer'}),
+    ('a.png,été,7\n', {'file': '0', 'text': '1', 'writer': '2'}),
+    ('image;transcription,text;writer\na.png;été;7\n', {'text': 'transcription,text'}),
+  ],
+)
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
+def test_dialects_of_tables(tmp_path, content, columns, encoding):
+  (row,) = rows_of(tmp_path, content.encode(encoding), **columns)
+  assert (row.file, row.text, row.writer) == ('a.png', 'été', '7')
+  assert row.place.startswith('words.csv line ')
+
+
+def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
+  put(
+    tmp_path / 't.tsv',
+    'file\ttext\na\tau "Jeanne\nb\t"tout ""cela"" enfin"\nc\t"\nd\t"oui" "non"\n',
+  )
+  rows = list(read_table(Store(tmp_path), 't.tsv', {}, Report('set')))
+  assert [row.text for row in rows] == ['au "Jeanne', 'tout "cela" enfin', '"', '"oui" "non"']
+
+
+@pytest.mark.parametrize(
+  ('content', 'columns', 'message'),
+  [
+    ('', {}, 'words.csv: is empty'),
+    ('file,words\na,b\n', {}, 'no column text or transcription.*file, words.*columns='),
+    ('file,text\na,b\n', {'writer': 'hand'}, "no column 'hand'; it has file, text"),
+    ('file,text\na,"b\nc,d\n', {}, 'words.csv line 2: its quotes are damaged'),
+    ('a,b\n', {'file': '0', 'text': '5'}, 'no column 5: it has 2, counted from 0'),
+    (b'file,text\na,b\na,\xe9t\xe9\n', {}, 'words.csv line 3: is not UTF-8'),
+  ],
+)
+def test_tables_that_cannot_be_read(tmp_path, content, columns, message):
+  with pytest.raises(DataError, match=message):
+    rows_of(tmp_path, content, **columns)
+
+
+def test_which_table(tmp_path):
+  write(tmp_path, a__csv='file,text\n1,x\n', b__csv='file,text\n1,y\n')
+  put(tmp_path / '1.png', strokes())
+  with pytest.raises(DataError, match=r'several tables, name one: a\.csv, b\.csv'):
+    read(tmp_path)
+  with pytest.raises(DataError, match=r"no table 'c\.csv'; there are: a\.csv, b\.csv"):
+    read(tmp_path, table='c.csv')
+  (example,), _ = read(tmp_path, table='b.csv')
+  assert example.row.text == 'y'
+  with pytest.raises(ConfigError, match=r"unknown 'writers'.*writer"):
+    read(tmp_path, columns={'writers': 'hand'})
+  with pytest.raises(DataError, match='no table'):
+    read(write(tmp_path / 'empty'))
+  with pytest.raises(DataError, match='neither a folder nor a zip'):
+    read(tmp_path / 'a.csv')
+
+
+def test_every_kind_of_bad_row(tmp_path):
+  nfd = unicodedata.normalize('NFD', 'été')
+  names = ['good', 'nfd', 'spaces', 'marks', 'light', 'empty', 'xxx', 'break', 'control', 'damaged']
+  names += ['nobody', 'split', 'twice', 'two', 'copy']
+  for i, name in enumerate(names):
+    put(tmp_path / f'{name}.png', strokes(i))
+  put(tmp_path / 'light.png', 255 - strokes(99))
+  put(tmp_path / 'copy.png', strokes(0))
+  put(tmp_path / 'x/same.png', strokes(20))
+  put(tmp_path / 'y/same.png', strokes(21))
+  put(tmp_path / 'text.png', 'no image')
+  put(tmp_path / 'cut.png', png(strokes(22))[:-30])
+  put(tmp_path / 'blank.png', np.full((16, 40), 250, np.uint8))
+  put(tmp_path / 'low.png', strokes(23)[:7])
+  put(tmp_path / 'long.png', np.tile(strokes(24), (1, 60)))
+  rows = [
+    ('good', 'un', 'A', 'train'), ('nfd', nfd, 'A', 'dev'), ('spaces', ' deux\u00a0 mots', 'A', 'TEST'),
+    ('marks', 'so\u00adfort\u200f', 'A', ''), ('light', 'clair', 'A', ''), ('empty', '\u200b ', 'A', ''),
+    ('xxx', 'XXX', 'A', ''), ('break', '"a\nb"', 'A', ''), ('control', 'a\x07', 'A', ''),
+    ('damaged', 'a\ufffd', 'A', ''), ('nobody', 'x', '', ''), ('split', 'x', 'A', 'traine'),
+    ('twice', 'x', 'A', ''), ('twice', 'x', 'A', ''), ('two', 'x', 'A', ''), ('two', 'y', 'A', ''),
+    ('copy', 'un', 'B', ''), ('same', 'x', 'A', ''), ('text', 'x', 'A', ''), ('cut', 'x', 'A', ''),
+    ('blank', 'x', 'A', ''), ('low', 'x', 'A', ''), ('long', 'x', 'A', ''), ('../../none', 'x', 'A', ''),
+    ('short', 'x'),
+  ]  # fmt: skip
+  put(tmp_path / 'words.csv', table(rows, 'file,text,writer,split'))
+  examples, report = read(tmp_path, unread=('XXX',))
+  kept = {e.row.file: (e.row.text, e.row.split) for e in examples}
+  assert kept == {
+    'good': ('un', 'train'), 'nfd': ('été', 'validation'), 'spaces': ('deux mots', 'test'),
+    'marks': ('sofort', ''), 'light': ('clair', ''), 'twice': ('x', ''),
+  }  # fmt: skip
+  assert [e.number for e in examples] == [0, 1, 2, 3, 4, 12]
+  pages, of_words = (
+    {'bad region', 'bad page'},
+    {'symbol outside the charset', 'too wide', 'too long'},
+  )
+  of_words |= {'too long for the frames', 'narrower than its text', 'not a single word'}
+  assert report.counts.keys() == (FIXED.keys() | REFUSED.keys()) - pages - of_words
+  assert report.counts == {
+    **dict.fromkeys(report.counts, 1), 'two transcripts': 2, 'unreadable image': 2, 'absurd size': 2
+  }  # fmt: skip
+  assert report.rows == len(rows) == len(examples) + report.refused
+  lines = '\n'.join(report.bad_rows())
+  assert (
+    'damaged text (the replacement mark, or no assigned character: look at the encoding): words.csv line'
+    in lines
+  )
+  assert 'absurd size' in lines and '2400 x 16' in lines and 'low): 40 x 7' in lines
+  assert 'ambiguous image' in lines and 'x/same.png or y/same.png' in lines
+  assert 'words.csv line 26 (short)' not in lines and 'words.csv line 27: 2, not 4' in lines
+  assert Report.from_json(report.to_json()).bad_rows() == report.bad_rows()
+  np.testing.assert_array_equal(examples[0].image, strokes(0))
+  np.testing.assert_array_equal(examples[4].image, strokes(99))
+
+
+def test_a_set_without_a_usable_row(tmp_path):
+  put(tmp_path / 'words.csv', 'file,text\na,b\n')
+  with pytest.raises(
+    DataError, match=r'set: no row can be used: 1 missing image, as words.csv line 2 \(a\)'
+  ):
+    read(tmp_path)
+
+
+def test_a_zip_is_read_as_a_folder_is(tmp_path):
+  with zipfile.ZipFile(tmp_path / 'all.zip', 'w') as archive:
+    archive.writestr('words.tsv', 'file\ttext\nw/a.png\tun\nw\\b\tdeux\n./c.jpg\ttrois\n')
+    archive.writestr('w/a.png', png(strokes(1)))
+    archive.writestr('w/b.png', png(strokes(2)))
+    archive.writestr('__MACOSX/w/a.png', b'')
+    archive.writestr('../c.png', png(strokes(3)))
+  examples, report = read(tmp_path / 'all.zip')
+  assert [e.row.text for e in examples] == ['un', 'deux'] and report.counts == {'missing image': 1}
+  put(tmp_path / 'beside' / 'words.tsv', 'file\ttext\nw/a.png\tun\n')
+  (tmp_path / 'all.zip').rename(tmp_path / 'beside' / 'images.zip')
+  ((_, image, _),), _ = read(tmp_path / 'beside')
+  np.testing.assert_array_equal(image, strokes(1))
+  assert not (tmp_path.parent / 'c.png').exists()
+  put(tmp_path / 'beside' / 'bad.zip', b'PK')
+  with pytest.raises(DataError, match=r'bad\.zip: neither a folder nor a zip'):
+    read(tmp_path / 'beside')
+
+
+def test_a_damaged_member_of_a_zip_is_one_bad_row(tmp_path):
+  with zipfile.ZipFile(tmp_path / 'images.zip', 'w') as archive:
+    archive.writestr('a.png', png(strokes(1)))
+    archive.writestr('b.png', png(strokes(2)))
+  content = bytearray((tmp_path / 'images.zip').read_bytes())
+  content[60] ^= 255
+  put(tmp_path / 'images.zip', bytes(content))
+  put(tmp_path / 'words.csv', 'file,text\na,un\nb,deux\n')
+  examples, report = read(tmp_path)
+  assert [e.row.text for e in examples] == ['deux']
+  assert report.counts == {'unreadable image': 1} and 'images.zip/a.png' in report.bad_rows()[0]
+
+
+def test_images_with_texts_of_their_names(tmp_path):
+  for i, name in enumerate(('ann/1', 'ann/2', 'bob/1', 'bob/2')):
+    put(tmp_path / f'{name}.png', strokes(i))
+  put(tmp_path / 'ann/1.txt', '\ufeffun\n')
+  put(tmp_path / 'ann/2.gt.txt', 'deux\r\n')
+  put(tmp_path / 'bob/1.txt', '\n')
+  put(tmp_path / 'bob/3.gt.txt', 'trois')
+  put(tmp_path / 'readme.txt', 'About')
+  examples, report = read(tmp_path, columns={'writer': '<folder>'})
+  assert [(e.row.text, e.row.writer) for e in examples] == [('un', 'ann'), ('deux', 'ann')]
+  assert report.counts == {'empty transcript': 2, 'missing image': 2} and report.rows == 6
+
+
+def test_what_is_done_to_a_text():
+  assert cleaned("l'été") == ("l'été", (), '', '')
+  assert cleaned(unicodedata.normalize('NFD', 'été')).fixed == ('not NFC',)
+  # Compatibility forms stay, and so do joiners, which change how Arabic letters look.
+  for kept in ('ﬁn', '½', 'ﷺ', 'می‌خواهم', 'l\u2019as\u017furer'):
+    assert cleaned(kept) == (kept, (), '', '')
+  assert cleaned('a\tb\n').text == 'a b'
+  for text, kind in (
+    ('a\u2028b', 'line break'),
+    ('a\ue000', 'damaged text'),
+    ('\x00', 'control character'),
+  ):
+    assert cleaned(text).refused == kind
+  assert cleaned('aXXX', ('XXX',)).refused == 'unread'

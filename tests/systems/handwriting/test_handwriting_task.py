@@ -1,0 +1,237 @@
+"""The training of handwriting: its three steps, and the house's invariants for them."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from handwriting_cases import PAPER, tiny, tiny_recogniser
+from helpers import assert_close, assert_same, final_state, to_numpy, train
+from programs import LAYOUTS, SEVERAL, Program, layout
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError
+from jaxgen.exchange import weight_files
+from jaxgen.run import training
+from jaxgen.systems.handwriting.task import make_steps, make_task
+from jaxgen.task import Trained
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+PLAYERS = ('gen', 'disc', 'rec')
+READ = {'curriculum__read_steps': 4}
+PAIRED = {'curriculum__paired_steps': 4}
+# Adam makes whole steps of a gradient that is nothing but rounding, and G meets the others after their step.
+SLOW = {'optim__disc_learning_rate': 1e-7, 'optim__recogniser_learning_rate': 1e-7}
+
+
+def moved(before, after):
+  """Players whose parameters changed."""
+  return {
+    name
+    for name in before.params
+    if any(
+      np.any(a != b)
+      for a, b in zip(
+        jax.tree.leaves(before.params[name]), jax.tree.leaves(after.params[name]), strict=True
+      )
+    )
+  }
+
+
+@pytest.fixture(scope='module')
+def data():
+  config = tiny()
+  return configs.system_module(config).make_data(config)
+
+
+@pytest.fixture(scope='module')
+def game(data):
+  """Layout -> (program, states before and after two float32 steps, their metrics)."""
+  found = {}
+  for name in LAYOUTS:
+    made = Program(tiny(**SLOW), layout(name), 1, data)
+    state, metrics = made.state(), []
+    states = [to_numpy(state)]
+    for _ in range(2):
+      state = made.run(state, 1, metrics)
+      states.append(to_numpy(state))
+    found[name] = made, states, metrics
+  return found
+
+
+# --- Invariants ---
+
+
+@pytest.mark.parametrize('name', SEVERAL)
+def test_float32_gradients_agree_between_layouts(game, name):
+  for player in PLAYERS:
+    # With b1 = 0 Adam's first moment is the gradient.
+    states = (game[key][1][1] for key in ('one device', name))
+    mu = [state.opt_state[player][1][0].mu for state in states]
+    a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
+    assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
+
+
+def settled(state):
+  """Without the biases before a batch norm, whose gradients are 0 but for rounding."""
+
+  def leaf(path, x):
+    names = [str(getattr(entry, 'key', entry)) for entry in path]
+    if names[-1] == 'bias' and names[-2] in ('conv1', 'conv2', 'shortcut'):
+      assert np.abs(x).max() < 1e-9
+      return np.zeros_like(x)
+    return x
+
+  def of_gen(tree):
+    return {**tree, 'gen': jax.tree_util.tree_map_with_path(leaf, tree['gen'])}
+
+  return state.replace(
+    params=of_gen(state.params), opt_state=of_gen(state.opt_state), ema=of_gen(state.ema)
+  )
+
+
+def test_the_whole_state_agrees_between_layouts_after_float64_steps():
+  jax.config.update('jax_enable_x64', True)
+  found, start = {}, None
+  for name in LAYOUTS:
+    made = Program(tiny(precision='float64'), layout(name), 1)
+    start = start or to_numpy(made.state())
+    metrics = []
+    found[name] = to_numpy(made.run(made.placed(start), 3, metrics)), metrics
+  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
+  for name in SEVERAL:
+    assert_close(settled(found['one device'][0]), settled(found[name][0]), rtol=1e-9)
+    assert_close(found['one device'][1], found[name][1], rtol=1e-6)
+
+
+def test_a_step_is_traced_once(game):
+  assert {made.traces for made, _, _ in game.values()} == {1}
+
+
+def test_a_run_resumed_where_a_stage_begins_is_bit_equal(tmp_path, monkeypatch):
+  monkeypatch.setattr(training, '_finish', lambda *args: None)
+  options = {'curriculum__read_steps': 2, 'curriculum__paired_steps': 2, 'num_steps': 6}
+  options |= {'checkpoint__keep': 3}
+  train(tiny(**options), tmp_path / 'straight')
+  shutil.copytree(tmp_path / 'straight', tmp_path / 'resumed')
+  for step in ('4', '6'):
+    shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / step)
+  said = train(tiny(**options), tmp_path / 'resumed')
+  assert any('at step 2 ' in line for line in said)
+  assert_same(final_state(tmp_path / 'straight'), final_state(tmp_path / 'resumed'))
+
+
+# --- What each step moves ---
+
+
+def test_the_game_moves_all_players_and_balances(game):
+  _, states, metrics = game['one device']
+  assert moved(states[0], states[1]) == set(PLAYERS)
+  ratio = metrics[0]['grad_norm_ratio_pixels']
+  logged = np.asarray(ratio.total / ratio.count)
+  kept = states[1].variables['gen']['balance']
+  assert np.isfinite(logged).all() and kept['pixels'] != 0
+
+
+def test_reading_moves_the_recogniser_and_drawings_the_writer(data):
+  for options, player in ((READ, 'rec'), (PAIRED, 'gen')):
+    made = Program(tiny(**options), layout('one device'), 1, data)
+    before = to_numpy(made.state())
+    after = to_numpy(made.run(made.state(), 1))
+    assert moved(before, after) == {player}
+    assert_same(before.variables['disc'], after.variables['disc'])
+
+
+def test_a_frozen_recogniser_stays_as_it_is(data):
+  options = {'curriculum__read_steps': 2, 'curriculum__freeze_recogniser': True}
+  config = tiny(**options)
+  steps = make_steps(config, data.facts)
+  task = make_task(config, data.facts)
+  state = jax.jit(task.init)(jax.random.key(0))
+  batch = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), task.batch)
+  after = jax.jit(steps.game_step)(state, batch)[0]
+  assert moved(to_numpy(state), to_numpy(after)) == {'gen', 'disc'}
+
+
+def test_the_paper_s_networks_fit_the_game():
+  made = Program(tiny('alpha_1', **PAPER), layout('one device'), 1)
+  state, _ = jax.eval_shape(made.call, *made.inputs())
+  assert {'phi', 'gen'} == set(state.params['gen'])
+  assert 'attention' in state.params['gen']['gen'] and 'attention' in state.params['disc']
+
+
+@pytest.mark.slow
+def test_the_paper_s_networks_train_without_a_curriculum():
+  made = Program(tiny('alpha_1', **PAPER), layout('one device'), 1)
+  state = to_numpy(made.run(made.state(), 2))
+  leaves = jax.tree.leaves((state.params, state.variables, state.ema))
+  assert all(np.isfinite(leaf).all() for leaf in leaves)
+
+
+def test_bfloat16_keeps_float32_parameters_and_losses(data):
+  made, metrics = Program(tiny(precision='bfloat16'), layout('one device'), 1, data), []
+  state = to_numpy(made.run(made.state(), 2, metrics))
+  leaves = jax.tree.leaves((state.params, state.opt_state, state.variables, state.ema))
+  assert {leaf.dtype for leaf in leaves} == {np.dtype('float32'), np.dtype('int32')}
+  assert all(np.isfinite(leaf).all() for leaf in leaves)
+
+
+# --- Configs ---
+
+
+@pytest.mark.parametrize(
+  ('overrides', 'message'),
+  [
+    ({'data__min_letters': 4}, 'min_letters = 4 is above config.data.max_letters = 3'),
+    ({'data__script': 'arabic'}, 'Arabic letters join and have no slots'),
+    ({'data__max_letters': 4}, 'has 3 slots of 16'),
+    ({'data__layout': 'natural', 'data__max_letters': 4}, 'must be that of .* 4 letters'),
+    ({'model__discriminator': 'paper'}, 'is for words of 32x128, 64x256, 128x512, not 32x48'),
+    ({'data__name': 'x', **PAIRED}, 'begins with drawings of the same words'),
+    ({'curriculum__freeze_recogniser': True}, 'keeps a recogniser that has learned nothing'),
+    ({'curriculum__read_steps': 6}, 'num_steps = 4 ends before the curriculum does, at step 6'),
+    ({'loss__game': 'wgan'}, 'loss.game'),
+  ],
+)
+def test_values_that_cannot_work_are_refused_by_name(overrides, message):
+  with pytest.raises(ConfigError, match=message):
+    configs.check(tiny(**overrides))
+
+
+def test_every_part_of_a_variant_can_be_named_in_any_order():
+  assert configs.load('handwriting:alpha_10,paper').loss.alpha == 10
+  assert configs.load('handwriting:paper').data.height == 128
+  assert configs.load('handwriting:small,arabic').data.script == 'arabic'
+  for variant, message in (
+    ('paper,tiny', "both 'paper' and 'tiny'"),
+    ('paper,alpha_2', "unknown variant 'alpha_2'"),
+  ):
+    with pytest.raises(ConfigError, match=message):
+      configs.load(f'handwriting:{variant}')
+
+
+def test_a_run_begins_with_the_networks_of_another(tmp_path, data):
+  other = make_task(tiny(), data.facts)
+  given = jax.jit(lambda key: other.export(other.init(key)))(jax.random.key(1))
+  file = weight_files.save_weights(
+    tmp_path / 'a.safetensors', Trained(tiny(), data.facts, to_numpy(given), 2)
+  )
+  state = make_task(tiny(init_from=str(file)), data.facts).init(jax.random.key(3))
+  assert_same(to_numpy(state.params['gen']), to_numpy(given['gen']['params']))
+  assert_same(to_numpy(state.params['rec']), to_numpy(given['rec']['params']))
+  with pytest.raises(ConfigError, match="its 'gen' is another network"):
+    other = tiny(init_from=str(file), model__gen_filters=(4, 4, 4, 8))
+    make_task(other, data.facts).init(jax.random.key(3))
+  with pytest.raises(ConfigError, match='it was trained on other symbols'):
+    make_task(tiny(init_from=str(file)), {**data.facts, 'charset': ['a']}).init(jax.random.key(3))
+
+
+# --- The recogniser's own task ---
+
+
+def test_a_recogniser_trains_and_reads(tmp_path):
+  train(tiny_recogniser(), tmp_path / 'run')
+  found = (tmp_path / 'run' / 'evaluation.json').read_text()
+  assert '"cer"' in found and '"wer"' in found

@@ -1,0 +1,90 @@
+import gzip
+import unicodedata
+
+import numpy as np
+import pytest
+
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting.drawn import word_lists
+from jaxgen.systems.handwriting.drawn.faces import missing, shipped_faces
+from jaxgen.systems.handwriting.drawn.front_coding import pack, unpack
+from jaxgen.systems.handwriting.drawn.word_lists import WordList
+
+SMALL = 'abcdefghijklmnopqrstuvwxyzàâäçéèêëîïôöùûüÿœæ'
+WORDS = WordList('a list', ('bonjour', 'été', 'golf', "l'hôtel", 'peut-être', 'ÉCOLE', '1914'))
+
+
+def test_the_french_list_lies_there_with_its_notice():
+  folder = word_lists.FRENCH.parent
+  assert 'CC0 1.0' in (folder / 'french.LICENSE').read_text()
+  words = word_lists.french_words().words
+  assert f'{len(words):,} forms' in (folder / 'README.md').read_text()
+  assert {'à', 'cœur', 'réparer', 'peut-être', 'olibrius', 'naïf', 'œuvre'} <= set(words)
+  text = ''.join(words)
+  assert text == unicodedata.normalize('NFC', text)
+  assert set(SMALL) - set(text) == {'ÿ', 'æ'}
+
+
+def test_the_arabic_list_can_be_written_in_both_faces():
+  words = word_lists.find_words('arabic')
+  assert len(words.words) > 1000 and 'كيان' in words.words
+  for face in shipped_faces('arabic'):
+    assert not missing(face, ''.join(words.words))
+  assert word_lists.find_words('french') is word_lists.french_words()
+
+
+def test_a_packed_list_is_unpacked_as_it_was():
+  words = ['', 'été', 'étés', 'a', 'à', 'abaissa', 'abaisse', 'l\u2019un', 'x' * 90]
+  assert unpack(pack(words)) == tuple(sorted(words))
+
+
+def test_a_list_of_ones_own_is_read_and_its_faults_are_named(tmp_path):
+  plain = tmp_path / 'plain.txt'
+  plain.write_text('\ufeffe\u0301te\u0301\n\nbonjour\nété\n')
+  assert word_lists.read_word_list(plain) == WordList(str(plain), ('été', 'bonjour'))
+  packed = tmp_path / 'frequent.txt.gz'
+  packed.write_bytes(gzip.compress(b'de 30\nle\t10\nde 10\nrare 0\n'))
+  counted = word_lists.read_word_list(packed)
+  assert counted.words == ('de', 'le', 'rare')
+  np.testing.assert_array_equal(counted.counts, [40, 10, 0])
+  rng = np.random.default_rng(0)
+  picks = [counted.draw(rng) for _ in range(200)]
+  assert 130 < picks.count('de') < 185 and 'rare' not in picks
+  for content, message in (
+    (b'one two', "line 1: expected a word, or a word and its count, got 'one two'"),
+    (b'one 1\ntwo -3', 'line 2'),
+    (b'one 1 x', 'line 1'),
+    (b'one nan', 'line 1'),
+    (b' \n', 'no word'),
+    (b'one 0', 'every count is 0'),
+    (b'\xe9t\xe9', 'not UTF-8'),
+  ):
+    plain.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+      word_lists.read_word_list(plain)
+  packed.write_bytes(b'no gzip')
+  for path in (packed, tmp_path / 'none.txt', tmp_path):
+    with pytest.raises(DataError, match=f'{path.name}: cannot read'):
+      word_lists.read_word_list(path)
+
+
+def test_words_are_filtered_counted_and_split():
+  kept, dropped = WORDS.select(4, 7, set(SMALL + "'"))
+  assert kept.words == ('bonjour', 'golf', "l'hôtel")
+  assert dropped == (1, 1, 2)
+  with pytest.raises(DataError, match='a list: none of its 7 words'):
+    WORDS.select(20, 30)
+  seen, unseen = WORDS.split(seed=1, unseen=3)
+  assert len(unseen.words) == 3 and not set(seen.words) & set(unseen.words)
+  assert set(seen.words + unseen.words) == set(WORDS.words)
+  assert WORDS.split(1, 3)[1] == unseen
+  assert len({WORDS.split(seed, 3)[1].words for seed in range(9)}) > 3
+  with pytest.raises(ConfigError, match='cannot set 7 words aside of 7'):
+    WORDS.split(1, 7)
+
+
+def test_balance_draws_rare_letters_more_often():
+  words = WordList('x', (*(f'a{c}' for c in 'bcdefghij' * 11), 'aw'))
+  counts = words.balanced(1.0).counts
+  np.testing.assert_allclose(counts[0] / counts[-1], 1 / 11)
+  np.testing.assert_allclose(words.balanced(0.0).counts, 1)

@@ -1,0 +1,292 @@
+import os
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from helpers import override
+from real_files import png, put, strokes, table
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting.corpus import Pictures, joined, sets
+from jaxgen.systems.handwriting.real.canvas import Ink, line_widths
+from jaxgen.systems.handwriting.real.examples import Settings, clean_rows, read_examples
+from jaxgen.systems.handwriting.real.known_sets import KNOWN
+from jaxgen.systems.handwriting.real.report import Report
+from jaxgen.systems.handwriting.real.samples import sample_sheet
+from jaxgen.systems.handwriting.real.store import Store
+from jaxgen.systems.handwriting.real.tables import read_table
+from jaxgen.systems.handwriting.real.words import Wanted, load_words
+from jaxgen.systems.handwriting.real.writers import SplitRule, share_out
+from jaxgen.systems.handwriting.recogniser_task import make_data
+
+N = 24
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  """Pictures of N words of six writers in a zip, and a table; prepared in a cache of its own."""
+  root = tmp_path_factory.mktemp('words')
+  with zipfile.ZipFile(root / 'images.zip', 'w') as archive:
+    for i in range(N):
+      archive.writestr(f'{i}.png', png(strokes(i, 32, 40 + 4 * i)))
+  rows = [(f'{N - 1 - i}.png', f'mot{i % 9}é', f'w{i % 6}') for i in range(N)]
+  put(root / 'set' / 'words.csv', table([*rows, ('none.png', 'x', 'w0')]))
+  (root / 'images.zip').rename(root / 'set' / 'images.zip')
+  return root / 'set'
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch):
+  """One for all tests of this file."""
+  root = tmp_path_factory.getbasetemp() / 'handwriting_cache'
+  monkeypatch.setenv('JAXGEN_CACHE', str(root))
+  return root / 'tfds'
+
+
+def test_round_trip(folder, cache, capfd):
+  before = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+  words, report = load_words(str(folder), height=32, width=136)
+  assert 'tensorflow' not in sys.modules
+  assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == before
+  captured = capfd.readouterr()
+  assert captured.out == '' and 'it/s' not in captured.err and 'configuration' not in captured.err
+  found = {}
+  for part in words.values():
+    images = part.images
+    assert images.shape == (len(part), 32, 136) and images.dtype == np.uint8
+    assert (np.diff(part.index) > 0).all()
+    found |= {
+      int(i): (image, k, part) for k, (i, image) in enumerate(zip(part.index, images, strict=True))
+    }
+  assert sorted(found) == list(range(N))
+  for i, (image, k, part) in found.items():
+    written = strokes(N - 1 - i, 32, 40 + 4 * (N - 1 - i))
+    width = written.shape[1]
+    np.testing.assert_array_equal(image[:, :width], written)
+    assert (image[:, width:] == 255).all() and part.widths[k] == width
+    assert (part.texts[k], part.writers[k]) == (f'mot{i % 9}é', f'w{i % 6}')
+    assert part.files[k] == f'{N - 1 - i}.png'
+  assert report.counts == {'missing image': 1} and report.rows == N + 1
+  # Prepared once: nothing but the report is written, and it says the same.
+  (prepared,) = cache.glob('*set-*')
+  records = {p: p.stat().st_mtime_ns for p in prepared.rglob('*')}
+  again, other = load_words(str(folder), height=32)
+  assert {p: p.stat().st_mtime_ns for p in prepared.rglob('*')} == records
+  assert other.bad_rows() == report.bad_rows()
+  own = again['test'].gather([1, 0])
+  assert [image.shape for image in own] == [(32, again['test'].widths[k]) for k in (1, 0)]
+  np.testing.assert_array_equal(
+    again['test'].take([1]).gather([0], 256)[0, :, : own[0].shape[1]], own[0]
+  )
+
+
+def test_no_writer_is_in_two_splits_and_table_one(folder, cache):
+  words, report = load_words(str(folder), height=32)
+  assert words.keys() == {'train', 'validation', 'test'}
+  writers = [set(part.writers) for part in words.values()]
+  assert sum(map(len, writers)) == len(set().union(*writers)) == 6
+  tables = {t.split: t for t in report.tables}
+  assert tables['all'][1:] == (N, 9, len(set('moté012345678')), 6)
+  assert tables['test'][1] == len(words['test']) and tables['test'].writers == len(writers[-1])
+  assert any(line.split() == ['all', '24', '9', '13', '6'] for line in report.lines())
+  assert any('test: the text of' in line for line in report.lines())
+
+
+def test_rows_that_are_not_wanted_move_no_writer(folder, cache):
+  everything, _ = load_words(str(folder), height=32)
+  some, report = load_words(
+    str(folder),
+    height=32,
+    width=100,
+    wanted=Wanted(charset='moté01234567', frame_stride=20, max_length=5),
+  )
+  assert report.counts == {'missing image': 1, 'symbol outside the charset': 2, 'too wide': 8}
+  for split, part in some.items():
+    assert set(part.index) == {
+      i
+      for i, text, width in zip(
+        everything[split].index, everything[split].texts, everything[split].widths, strict=True
+      )
+      if '8' not in text and width <= 100
+    }
+  with pytest.raises(
+    DataError, match=r'no row can be used: 24 too long for the frames, as 23\.png: 5, not 4'
+  ):
+    load_words(str(folder), height=32, width=136, wanted=Wanted(frame_stride=32))
+  with pytest.raises(DataError, match=r"24 too long, as 23\.png: 5 in 'mot0é'"):
+    load_words(str(folder), height=32, wanted=Wanted(max_length=4))
+  with pytest.raises(ConfigError, match='width = -1'):
+    load_words(str(folder), height=32, width=-1)
+
+
+def test_padding_of_right_to_left_and_samples(folder, cache):
+  left, _ = load_words(str(folder), height=32, width=160)
+  right, _ = load_words(str(folder), height=32, width=160, rtl=True)
+  for k, width in enumerate(left['train'].widths):
+    a, b = (words['train'].gather([k])[0] for words in (left, right))
+    np.testing.assert_array_equal(a[:, :width], b[:, 160 - width :])
+    assert (b[:, : 160 - width] == 255).all()
+  sheet = sample_sheet(left['train'], number=4, columns=2)
+  assert sheet.shape == (6 + 2 * (32 + 2 + 22 + 6), 6 + 2 * (160 + 2 + 6))
+  np.testing.assert_array_equal(sheet, sample_sheet(left['train'], number=4, columns=2))
+  own, _ = load_words(str(folder), height=32)
+  assert sample_sheet(own['test'], 100, 1).shape[1] == own['test'].widths.max() + 14
+
+
+def test_sets_that_are_not_there(tmp_path, cache, monkeypatch):
+  with pytest.raises(DataError, match=r'no set of this name\. Did you mean dhsd_words_de\? Known'):
+    load_words('dhsd_word_de')
+  monkeypatch.setenv('JAXGEN_DATA', str(tmp_path))
+  with pytest.raises(DataError, match=r'dhsd_words_de: .* is empty'):
+    load_words('dhsd_words_de')
+  put(tmp_path / 'set' / 'words.csv', 'file,text\na,b\n')
+  with pytest.raises(DataError, match='set: no row can be used: 1 missing image'):
+    load_words(str(tmp_path / 'set'))
+  assert not list(cache.glob('*.tmp-*'))
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'set' / 'words.csv'))
+  put(tmp_path / 'set' / 'a.png', strokes())
+  with pytest.raises(DataError, match='set JAXGEN_CACHE to a folder'):
+    load_words(str(tmp_path / 'set'))
+
+
+def test_shares_of_writers():
+  writers = [f'w{i % 20}' for i in range(1000)]
+  splits = share_out(writers, [''] * 1000, [''] * 1000, SplitRule(test=0.2, validation=0.1))
+  assert Counter(splits) == {'train': 700, 'validation': 100, 'test': 200}
+  by_split = {s: {w for w, x in zip(writers, splits, strict=True) if x == s} for s in set(splits)}
+  assert sum(map(len, by_split.values())) == 20
+  again = share_out(writers, [''] * 1000, [''] * 1000, SplitRule(test=0.2, validation=0.1, seed=1))
+  assert (again != splits).any()
+  # The order of rows does not matter.
+  backwards = share_out(
+    writers[::-1], [''] * 1000, [''] * 1000, SplitRule(test=0.2, validation=0.1)
+  )
+  np.testing.assert_array_equal(backwards[::-1], splits)
+
+
+@pytest.mark.parametrize('counts', [(1, 1, 1), (100, 1, 1), (1, 1, 100), (50, 50, 50, 1)])
+def test_every_split_has_a_writer(counts):
+  writers = [f'w{i}' for i, n in enumerate(counts) for _ in range(n)]
+  none = [''] * len(writers)
+  for seed in range(6):
+    splits = share_out(writers, none, none, SplitRule('writer', seed))
+    assert set(splits) == {'train', 'validation', 'test'}
+    assert len(set(zip(writers, splits, strict=True))) == len(counts)
+
+
+def test_given_splits_and_test_writers():
+  writers = ['a', 'a', 'b', 'c', 'd', 'd', 'e', 'e']
+  none = [''] * 8
+  given = ['train', 'train', 'train', 'train', 'train', 'train', 'test', 'test']
+  splits = share_out(writers, none, given, SplitRule())
+  assert list(splits[6:]) == ['test'] * 2 and set(splits[:6]) == {'train', 'validation'}
+  assert splits[0] == splits[1] and splits[4] == splits[5]
+  assert list(share_out(writers, none, given, SplitRule(validation=0.0))) == given
+  pages = ['1', '2', '1', '3', '4', '4', '5', '5']
+  rule = SplitRule(test_writers=('d', 'e'), validation=0.25)
+  splits = share_out(writers, pages, none, rule)
+  assert list(splits[4:]) == ['test'] * 4 and Counter(splits[:4]) == {'train': 3, 'validation': 1}
+  rows = share_out(none, none, none, SplitRule(test=0.25, validation=0.25))
+  assert Counter(rows) == {'train': 4, 'validation': 2, 'test': 2}
+
+
+@pytest.mark.parametrize(
+  ('writers', 'given', 'rule', 'message'),
+  [
+    ('aabb', '', SplitRule('writer'), '2 cannot be shared out to 3 splits'),
+    (['', 'a', 'b', 'c'], '', SplitRule('writer'), 'every row needs one'),
+    ('abcd', '', SplitRule('given'), 'no train nor test'),
+    ('abcd', '', SplitRule(test_writers=('z',)), 'no rows of the test writer z'),
+    ('abcd', '', SplitRule('writers'), "split = 'writers' must be one of auto, writer"),
+    ('abcd', '', SplitRule(test=0.9, validation=0.1), 'must not be negative, and leave rows'),
+  ],
+)
+def test_splits_that_cannot_be(writers, given, rule, message):
+  with pytest.raises((ConfigError, DataError), match=message):
+    share_out(list(writers), [''] * 4, [given] * 4, rule)
+
+
+REAL = Path(os.environ.get('JAXGEN_DATA') or 'JAXGEN_DATA')
+# name -> rows of the table, refused by their words alone, train, validation, test.
+ROWS = {
+  'dhsd_words_de': (5939, 0, 4354, 617, 968),
+  'ahawp_words_ar': (6944, 0, 5244, 700, 1000),
+  'lectaurep_words_fr': (1460, 1, 1088, 117, 254),
+  'poilus_lines_fr': (1362, 0, 1025, 131, 206),
+}
+
+
+@pytest.mark.parametrize('name', KNOWN)
+def test_real_sets(name):
+  folder, known = REAL / name, KNOWN[name]
+  if not folder.is_dir():
+    pytest.skip(f'needs $JAXGEN_DATA/{name}')
+  store, report = Store(folder), Report(name)
+  rows = list(read_table(store, known.table, known.columns, report))
+  settings = Settings(Ink(64), known.table, known.columns, unread=known.unread)
+  clean = [row for _, row in clean_rows(rows, settings, report)]
+  writers, groups = [row.writer for row in clean], [row.group for row in clean]
+  splits = share_out(writers, groups, [''] * len(clean), known.split)
+  of = Counter(splits)
+  assert (len(rows), report.refused, of['train'], of['validation'], of['test']) == ROWS[name]
+  tested = {w for w, s in zip(writers, splits, strict=True) if s == 'test'}
+  assert not tested & {w for w, s in zip(writers, splits, strict=True) if s != 'test'}
+  assert all(len(store.find(row.file, known.table)) == 1 for row in rows)
+
+
+def test_real_lines_have_few_widths():
+  folder = REAL / 'poilus_lines_fr'
+  if not folder.is_dir():
+    pytest.skip('needs $JAXGEN_DATA/poilus_lines_fr')
+  known = KNOWN['poilus_lines_fr']
+  settings = Settings(Ink(64), known.table, known.columns)
+  examples = read_examples(Store(folder), settings, Report('poilus_lines_fr'))
+  for _, (_, image, row) in zip(range(20), examples, strict=False):
+    assert image.shape[0] == 64 and 4 * len(row.text) < image.shape[1] <= line_widths()[-1]
+    assert np.median(image) > 150
+
+
+def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tmp_path):
+  put(tmp_path / 'list.txt', 'mot\nlit\nsel\n')
+  config = override(
+    configs.load('handwriting_recogniser:table'),
+    {
+      'data__name': f'drawn,{folder}', 'data__height': 32, 'data__width': 136, 'batch_size': 4,
+      'data__word_list': str(tmp_path / 'list.txt'), 'data__num_unseen': 1, 'data__num_examples': 6,
+      'data__num_validation': 1, 'data__num_words': 0,
+    },
+  )  # fmt: skip
+  data = make_data(config)
+  words, _ = load_words(str(folder), height=32, width=136)
+  train = words['train']
+  assert data.facts['steps_per_epoch'] == (6 + len(train)) // 4 and data.facts['dropped'] == 1
+  assert {'t', 'é', '0'} <= set(data.facts['charset'])
+  arrays = {name: np.asarray(x) for name, x in data.arrays.items()}
+  np.testing.assert_array_equal(arrays['image'][6:], train.images)
+  np.testing.assert_array_equal(arrays['width'], [*[136] * 6, *train.widths])
+  row = {'index': np.int32(6), 'gen_label': np.zeros(64, np.int32), 'gen_length': np.int32(1)}
+  found = data.example(arrays, row, jax.random.key(0))
+  assert found['image'].shape == (32, 136, 1) and 8 <= int(found['width']) <= 136
+  for name in ('validation', 'test'):
+    (batch,) = data.splits[name].batches(slice(0, 64))
+    np.testing.assert_array_equal(batch['width'][batch['mask'] > 0], words[name].widths)
+
+
+def test_several_sets_are_one_and_a_folder_with_a_comma_is_too(tmp_path):
+  parts = [
+    Pictures([name] * n, (4, 8), np.full((n, 4, 8), value, np.uint8).__getitem__, widths=widths)
+    for name, n, value, widths in (('a', 3, 1, None), ('b', 2, 2, np.array([5, 6])))
+  ]
+  both = joined(parts)
+  assert both.texts == ['a', 'a', 'a', 'b', 'b'] and both.widths.tolist() == [8, 8, 8, 5, 6]
+  assert both.gather(np.array([4, 0, 3]))[:, 0, 0].tolist() == [2, 1, 2]
+  assert joined(parts[:1]) is parts[0]
+  config = configs.load('handwriting_recogniser')
+  assert sets(override(config, {'data__name': 'a, b'})) == ['a', 'b']
+  (tmp_path / 'a,b').mkdir()
+  assert sets(override(config, {'data__name': str(tmp_path / 'a,b')})) == [str(tmp_path / 'a,b')]
