@@ -223,7 +223,7 @@ class Steps:
     return {'text_loss': Mean.of(nll, possible)}
 
   def norm_metrics(self, found: losses.MakerGradient, share: jax.Array) -> Metrics:
-    """log10 |text gradient| / |adversarial gradient|, before balancing: the same on every device."""
+    """Log10 of the text gradient's norm over the adversarial one's, before balancing; alike on all devices."""
     metrics = {'grad_norm_ratio_pixels': found.pixels.text - found.pixels.adversarial}
     if found.parameters is not None:
       of = found.parameters
@@ -231,7 +231,7 @@ class Steps:
     return {name: Mean(value * share, share) for name, value in metrics.items()}
 
   def balance(self, state: TrainState, found: losses.MakerGradient) -> dict[str, jax.Array]:
-    """Running averages of log10 |text gradient| / |adversarial gradient|, at pixels and at parameters."""
+    """Running averages of what `norm_metrics` logs, at pixels and at parameters."""
     since = state.step - curriculum_steps(self.config)[1]
     past = warmed_up(since, MOMENTUM).astype(self.param_dtype)
     old = state.variables['gen']['balance']

@@ -67,7 +67,7 @@ class LetterGenerator(Layers):
 
   @property
   def strides(self) -> list[Stride]:
-    """How many times higher and wider each block makes: 2 times wider until a slot has its width."""
+    """How many times higher and wider each block makes its input, twice as wide until a slot has its width."""
     doublings = int(math.log2(self.slot // self.columns))
     return [(2, 2 if i < doublings else 1) for i in range(self.num_blocks)]
 

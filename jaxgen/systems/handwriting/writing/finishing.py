@@ -32,7 +32,7 @@ def trimmed(image: np.ndarray, margin: int | None = None) -> np.ndarray:
       default.
 
   Returns:
-    [H, w], w <= W: it fits a canvas of its own width again.
+    [H, w] of w up to W, so that it fits a canvas of its own width again.
   """
   margin = len(image) // 16 if margin is None else margin
   start, end = ink_columns(image)

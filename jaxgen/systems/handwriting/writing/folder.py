@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
   @property
   def writer(self) -> str:
-    """The style's name: a style is a hand."""
+    """The style's name, since a style is a hand."""
     return f'{self.seed}_{self.style + 1}'
 
 
