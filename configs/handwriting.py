@@ -35,6 +35,8 @@ ROWS = {
   'first_linear': {'model.conditioning': 'first_linear'},
 }
 
+VARIANTS = (*SIZES, *ROWS, *SCRIPTS)  # parts, see above
+
 
 def get_config(variant: str = 'tiny') -> ConfigDict:
   """The config of a size, of a row of the paper's tables, of a script."""
