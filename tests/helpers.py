@@ -219,3 +219,17 @@ def unread_output():
       yield
     finally:
       sys.stdout = before
+
+
+def moved(before, after):
+  """Players whose parameters changed."""
+  return {
+    name
+    for name in before.params
+    if any(
+      np.any(a != b)
+      for a, b in zip(
+        jax.tree.leaves(before.params[name]), jax.tree.leaves(after.params[name]), strict=True
+      )
+    )
+  }

@@ -104,7 +104,7 @@ def to_write(corpus: Corpus, charset: Charset, max_length: int) -> ToWrite:
   return ToWrite(TextRows(corpus.words, charset, max_length), cumulated)
 
 
-def make_data(config: ConfigDict, with_widths: bool = False) -> Data:
+def make_data(config: ConfigDict, to_read: bool = False) -> Data:
   """The words of config.data.
 
   A training row is {'index'} of a resident picture, or {'image', 'label', 'length'} when streaming, with
@@ -115,7 +115,8 @@ def make_data(config: ConfigDict, with_widths: bool = False) -> Data:
 
   Args:
     config: of the run.
-    with_widths: whether `example` passes on 'width', the pixels of a picture without padding.
+    to_read: for a recogniser: examples have 'width', the pixels of a picture without padding, and no words to
+      write.
 
   Raises:
     DataError: files missing or damaged, or no word that fits.
@@ -135,7 +136,7 @@ def make_data(config: ConfigDict, with_widths: bool = False) -> Data:
   )
   words = to_write(corpus, charset, length)
 
-  def batches(first_step: int, own: slice) -> Iterator[Batch]:
+  def with_words(first_step: int, own: slice) -> Iterator[Batch]:
     for step, found in enumerate(rows.batches(first_step, own), first_step):
       asked = words.batch(config.seed, step, config.batch_size)
       yield {**found, **{name: x[own] for name, x in asked.items()}}
@@ -145,11 +146,9 @@ def make_data(config: ConfigDict, with_widths: bool = False) -> Data:
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
     del key
     found = {name: x[row['index']] for name, x in arrays.items()} if arrays else row
-    words = {name: row[name] for name in ('gen_label', 'gen_length')}
-    kept = {name: found[name] for name in ('label', 'length')}
-    made = {**kept, **words, 'image': from_levels(found['image'], dtype)}
-    if with_widths:
-      made['width'] = found['width']
+    names = ('width',) if to_read else ('gen_label', 'gen_length')
+    made = {name: {**row, **found}[name] for name in ('label', 'length', *names)}
+    made['image'] = from_levels(found['image'], dtype)
     return made | ({'hand': found['hand'].astype(dtype)} if 'hand' in found else {})
 
   def decode(batch: Batch) -> Batch:
@@ -166,7 +165,7 @@ def make_data(config: ConfigDict, with_widths: bool = False) -> Data:
   return Data(
     facts=facts(config, corpus, len(train)),
     arrays=rows.arrays,
-    batches=batches,
+    batches=rows.batches if to_read else with_words,
     example=example,
     splits=splits,
   )

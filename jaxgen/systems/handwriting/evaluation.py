@@ -8,12 +8,16 @@ import jax
 import numpy as np
 
 from jaxgen.axis import row_keys
+from jaxgen.data.folders import expanded
+from jaxgen.data.splits import make_split
 from jaxgen.errors import ConfigError
 from jaxgen.evaluation import passes
-from jaxgen.evaluation.generative import distances
+from jaxgen.evaluation.generative import Extraction, distances
 from jaxgen.systems.handwriting import recogniser
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.judging import Judged, Reader
+from jaxgen.systems.handwriting.levels import from_levels
+from jaxgen.systems.handwriting.measures import inception
 from jaxgen.systems.handwriting.measures.geometry_score import geometry_score
 from jaxgen.systems.handwriting.measures.style import relative_spread, spread, styles
 from jaxgen.systems.handwriting.reading.error_rates import ErrorRates
@@ -38,7 +42,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   seen, unseen = (judge.written(variables['gen'], name) for name in GROUPS)
   fid_r, kid = distances(features(seen, unseen), real.features).values()
   untrained = [judge.written(judge.untrained(), name) for name in GROUPS]
-  balance = variables['gen']['balance']
+  balance, path = variables['gen']['balance'], inference.config.eval.inception
   return {
     'split': split,
     **named('recogniser', own.rates()),
@@ -47,9 +51,10 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     'generated_cer_unseen': unseen.rates().cer,
     'generated_cer_own': judge.own_of_written(variables, 'seen').rates().cer,
     'edit_distance': seen.rates().character_edits / max(seen.rates().texts, 1),
-    'grad_norm_ratio': {name: float(x) for name, x in balance.items()},
+    # 0 is where nothing was measured: before the game, and at parameters without loss.parameter_norms.
+    'grad_norm_ratio': {name: float(x) or None for name, x in balance.items()},
     'final_alpha': float(inference.config.loss.alpha),
-    'fid': None,
+    'fid': judge.fid(seen, unseen, split) if tools.full and path else None,
     'fid_r': fid_r,
     'fid_r_untrained': distances(features(*untrained), real.features)['fid'],
     'kid': kid,
@@ -58,7 +63,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     'dropped_examples': data.facts['dropped'],
     'num_examples': len(own.texts),
     'num_generated': len(seen.texts) + len(unseen.texts),
-    'left_out': [] if tools.full else ['geometry_score'],
+    'left_out': [] if tools.full else ['geometry_score', *(['fid'] if path else [])],
   }
 
 
@@ -76,6 +81,20 @@ def features(*parts: Judged) -> np.ndarray:
 def named(name: str, rates: ErrorRates) -> dict[str, float | None]:
   """Both rates with a name before them."""
   return {f'{name}_cer': rates.cer, f'{name}_wer': rates.wer}
+
+
+class Levels:
+  """Random access to pictures [N, H, W] uint8."""
+
+  def __init__(self, images: np.ndarray):
+    self._images = images
+
+  def __len__(self) -> int:
+    return len(self._images)
+
+  def gather(self, rows: np.ndarray) -> Batch:
+    """{'image' [b, H, W]}."""
+    return {'image': self._images[rows]}
 
 
 class Judge:
@@ -128,6 +147,26 @@ class Judge:
     except ConfigError as error:
       logging.warning('geometry_score is left out: %s', error)
       return None
+
+  def fid(self, seen: Judged, unseen: Judged, split: str) -> float | None:
+    """FID by Inception weights that the user has; None where there are too few words for its features."""
+    extraction = Extraction(
+      inception.extractor(expanded(self.inference.config.eval.inception)), self.tools
+    )
+    size = self.inference.config.eval.batch_size
+    images = np.concatenate([seen.images, unseen.images])
+    generated = make_split(Levels(images), size, lambda x: {'image': from_levels(x['image'])})
+    of_generated = extraction(passes.shown(generated, size, self.tools, 'Inception on generated'))
+    of_real = extraction(
+      {k: batch[k] for k in ('image', 'mask')} for batch in self.shown(split, 'Inception on real')
+    )
+    found = distances(of_generated.features, of_real.features)['fid']
+    if found is None:
+      logging.warning(
+        'fid is left out: its %s features need more examples than that of each kind',
+        of_real.features.shape[1],
+      )
+    return found
 
   def untrained(self) -> PyTree:
     """G and phi before training."""

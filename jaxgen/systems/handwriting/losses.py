@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jaxgen.axis import psum
 from jaxgen.losses.adversarial import HINGE, LEAST_SQUARES, NON_SATURATING, Adversarial
 from jaxgen.metrics import Mean
+from jaxgen.systems.handwriting.networks.recogniser import Reading
+from jaxgen.systems.handwriting.reading.ctc import ctc_loss, reversed_labels
 
 PyTree = Any
 Scalar = jax.Array | float
@@ -37,6 +39,25 @@ def text_loss(nll: jax.Array, possible: jax.Array, axis: str | None = None) -> j
   count = psum(possible.sum(), axis)
   total = jnp.where(possible, nll, 0).sum()
   return total / jnp.maximum(count, 1).astype(nll.dtype)
+
+
+def text_nll(
+  reading: Reading, labels: jax.Array, lengths: jax.Array, rtl: bool
+) -> tuple[jax.Array, jax.Array]:
+  """What CTC makes of a recogniser's frames.
+
+  Args:
+    reading: of images [B, H, W, 1].
+    labels: [B, L] int32, in logical order.
+    lengths: [B] int32.
+    rtl: whether words run from right to left: frames do not.
+
+  Returns:
+    (-log p(text | image) [B] in nats, whether there is an alignment [B]).
+  """
+  if rtl:
+    labels = reversed_labels(labels, lengths)
+  return ctc_loss(reading.logits, reading.lengths, labels, lengths)
 
 
 def dropped_share(possible: jax.Array) -> Mean:

@@ -22,7 +22,6 @@ from jaxgen.systems.handwriting.networks.recogniser import Recogniser, make_reco
 from jaxgen.systems.handwriting.noise import noisy
 from jaxgen.systems.handwriting.own_widths import own_line, own_lines
 from jaxgen.systems.handwriting.reading.charset import Charset
-from jaxgen.systems.handwriting.reading.ctc import ctc_loss, reversed_labels
 from jaxgen.systems.handwriting.reading.error_rates import grouped
 from jaxgen.task import (
   Batch,
@@ -45,7 +44,7 @@ def make_data(config: ConfigDict) -> Data:
   With config.model.own_widths a training picture is at the left end of its canvas and has its 'width'; pictures
   are changed as config.augment says. Splits are as the set has them: `Steps.shown` brings them there.
   """
-  made = data.make_data(config, with_widths=True)
+  made = data.make_data(config, to_read=True)
   options, rtl = Augmentation(**config.augment), is_rtl(config)
 
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
@@ -117,10 +116,7 @@ class Steps:
   ) -> tuple[jax.Array, jax.Array]:
     """-log p(text | image) [B] in nats, and whether there is an alignment [B]."""
     reading = self.net.apply(variables, images, widths)
-    labels, lengths = batch['label'], batch['length']
-    if is_rtl(self.config):
-      labels = reversed_labels(labels, lengths)
-    return ctc_loss(reading.logits, reading.lengths, labels, lengths)
+    return losses.text_nll(reading, batch['label'], batch['length'], is_rtl(self.config))
 
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """One update."""
@@ -205,8 +201,6 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
       'width': ints((rows,)),
       'label': ints((rows, letters)),
       'length': ints((rows,)),
-      'gen_label': ints((rows, letters)),
-      'gen_length': ints((rows,)),
     },
     init=steps.init,
     train_step=steps.train_step,

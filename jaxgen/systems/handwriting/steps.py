@@ -20,7 +20,6 @@ from jaxgen.systems.handwriting import losses
 from jaxgen.systems.handwriting.config import curriculum_steps
 from jaxgen.systems.handwriting.model import Networks
 from jaxgen.systems.handwriting.noise import noisy
-from jaxgen.systems.handwriting.reading.ctc import ctc_loss, reversed_labels
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 
 MOMENTUM = 0.99  # of the running averages of what the balance does
@@ -168,10 +167,7 @@ class Steps:
     self, rec: PyTree, images: jax.Array, labels: jax.Array, lengths: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
     """-log p(text | image) [B] by R, and whether there is an alignment [B]."""
-    reading = self.nets.rec.apply(rec, images)
-    if self.rtl:
-      labels = reversed_labels(labels, lengths)
-    return ctc_loss(reading.logits, reading.lengths, labels, lengths)
+    return losses.text_nll(self.nets.rec.apply(rec, images), labels, lengths, self.rtl)
 
   def update_writer(
     self,
@@ -224,24 +220,32 @@ class Steps:
 
   def norm_metrics(self, found: losses.MakerGradient, share: jax.Array) -> Metrics:
     """Log10 of the text gradient's norm over the adversarial one's, before balancing; alike on all devices."""
-    metrics = {'grad_norm_ratio_pixels': found.pixels.text - found.pixels.adversarial}
-    if found.parameters is not None:
-      of = found.parameters
-      metrics['grad_norm_ratio_parameters'] = of.text - of.adversarial
-    return {name: Mean(value * share, share) for name, value in metrics.items()}
+    return {
+      f'grad_norm_ratio_{name}': Mean(
+        jnp.where(jnp.isfinite(ratio), ratio, 0) * share, jnp.isfinite(ratio) * share
+      )
+      for name, ratio in self.ratios(found).items()
+    }
+
+  def ratios(self, found: losses.MakerGradient) -> dict[str, jax.Array]:
+    """Log10 of the norms' quotients, where they were computed; infinite where a gradient vanishes."""
+    parts = {'pixels': found.pixels, 'parameters': found.parameters}
+    return {name: of.text - of.adversarial for name, of in parts.items() if of is not None}
 
   def balance(self, state: TrainState, found: losses.MakerGradient) -> dict[str, jax.Array]:
     """Running averages of what `norm_metrics` logs, at pixels and at parameters."""
     since = state.step - curriculum_steps(self.config)[1]
     past = warmed_up(since, MOMENTUM).astype(self.param_dtype)
     old = state.variables['gen']['balance']
-    ratios = {'pixels': found.pixels, 'parameters': found.parameters}
-    return {
-      name: past * old[name] + (1 - past) * (of.text - of.adversarial).astype(self.param_dtype)
-      if of
-      else old[name]
-      for name, of in ratios.items()
+    new = {
+      name: jnp.where(
+        jnp.isfinite(ratio),
+        past * old[name] + (1 - past) * ratio.astype(self.param_dtype),
+        old[name],
+      )
+      for name, ratio in self.ratios(found).items()
     }
+    return {**old, **new}
 
   def average(self, state: TrainState) -> dict[str, PyTree]:
     """The moving average of G and phi, which begins with their first update."""

@@ -44,7 +44,8 @@ def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = Non
   num_faces = len(facts['faces']) if hands else 0
   hand = num_faces + len(facts['hand_numbers']) if hands else 0
   if options.discriminator == 'paper':
-    disc = paper_discriminator(size, norm, options.attention, **types)
+    widths = tuple(options.disc_filters)
+    disc = paper_discriminator(size, norm, options.attention, widths, **types)
   else:
     disc = small_discriminator(tuple(options.disc_filters), **types)
   reader = {'width_multiplier': options.recogniser_width, **types}
@@ -180,9 +181,13 @@ def begun(
     ConfigError: the run has other networks or other symbols.
   """
   trained = weight_files.load_weights(expanded(config.init_from))
+  if trained.config.system != 'handwriting':
+    raise ConfigError(
+      f'config.init_from = {config.init_from}: a {trained.config.system}, not a run of handwriting'
+    )
   if list(trained.facts.get('charset', [])) != list(facts['charset']):
     raise ConfigError(f'config.init_from = {config.init_from}: it was trained on other symbols')
-  found = {name: trained.variables[name] for name in ('gen', 'rec') if name in trained.variables}
+  found = {name: trained.variables[name] for name in ('gen', 'rec')}
   for name, variables in found.items():
     variables = {c: x for c, x in variables.items() if c != 'balance'}
     same = jax.tree.structure(variables) == jax.tree.structure(players[name])
@@ -199,8 +204,9 @@ def begun(
 
 def export(config: ConfigDict, steps: Steps, state: TrainState) -> PyTree:
   """The averaged G and phi, and R."""
-  gen = state.ema['gen'] if config.ema_decay else steps.variables(state, 'gen')
-  return {'gen': gen, 'rec': steps.variables(state, 'rec')}
+  live = steps.variables(state, 'gen')
+  gen = state.ema['gen'] if config.ema_decay else live
+  return {'gen': {**gen, 'balance': live['balance']}, 'rec': steps.variables(state, 'rec')}
 
 
 def eval_step(steps: Steps, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:

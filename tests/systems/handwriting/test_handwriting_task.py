@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from handwriting_cases import PAPER, tiny, tiny_recogniser
-from helpers import assert_close, assert_same, final_state, to_numpy, train
+from helpers import assert_close, assert_same, final_state, moved, to_numpy, train
 from programs import LAYOUTS, SEVERAL, Program, layout
 
 from jaxgen import config as configs
@@ -24,20 +24,6 @@ READ = {'curriculum__read_steps': 4}
 PAIRED = {'curriculum__paired_steps': 4}
 # Adam makes whole steps of a gradient that is nothing but rounding, and G meets the others after their step.
 SLOW = {'optim__disc_learning_rate': 1e-7, 'optim__recogniser_learning_rate': 1e-7}
-
-
-def moved(before, after):
-  """Players whose parameters changed."""
-  return {
-    name
-    for name in before.params
-    if any(
-      np.any(a != b)
-      for a, b in zip(
-        jax.tree.leaves(before.params[name]), jax.tree.leaves(after.params[name]), strict=True
-      )
-    )
-  }
 
 
 @pytest.fixture(scope='module')
@@ -160,6 +146,9 @@ def test_the_paper_s_networks_fit_the_game():
   state, _ = jax.eval_shape(made.call, *made.inputs())
   assert {'phi', 'gen'} == set(state.params['gen'])
   assert 'attention' in state.params['gen']['gen'] and 'attention' in state.params['disc']
+  assert state.params['disc']['block5']['conv1']['bias'].shape == (
+    4,
+  )  # as narrow as the config says
 
 
 @pytest.mark.slow
@@ -221,6 +210,10 @@ def test_a_run_begins_with_the_networks_of_another(tmp_path, data):
   state = make_task(tiny(init_from=str(file)), data.facts).init(jax.random.key(3))
   assert_same(to_numpy(state.params['gen']), to_numpy(given['gen']['params']))
   assert_same(to_numpy(state.params['rec']), to_numpy(given['rec']['params']))
+  reader = Trained(tiny_recogniser(), data.facts, {'params': to_numpy(given['rec']['params'])}, 2)
+  of_reader = weight_files.save_weights(tmp_path / 'b.safetensors', reader)
+  with pytest.raises(ConfigError, match='a handwriting_recogniser, not a run of handwriting'):
+    make_task(tiny(init_from=str(of_reader)), data.facts).init(jax.random.key(3))
   with pytest.raises(ConfigError, match="its 'gen' is another network"):
     other = tiny(init_from=str(file), model__gen_filters=(4, 4, 4, 8))
     make_task(other, data.facts).init(jax.random.key(3))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, final_state, to_numpy, train
+from helpers import assert_close, assert_same, final_state, moved, to_numpy, train
 from mmgan_cases import tiny
 from programs import LAYOUTS, SEVERAL, Program, layout
 
@@ -149,20 +149,6 @@ def halves(compiled):
 
   found['logits'] = np.asarray(logits(state))
   return found
-
-
-def moved(before, after):
-  """Players whose parameters changed."""
-  return {
-    name
-    for name in before.params
-    if any(
-      np.any(a != b)
-      for a, b in zip(
-        jax.tree.leaves(before.params[name]), jax.tree.leaves(after.params[name]), strict=True
-      )
-    )
-  }
 
 
 def test_each_half_moves_its_own_players(halves):

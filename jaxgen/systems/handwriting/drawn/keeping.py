@@ -1,6 +1,7 @@
 """Drawings are made once and kept in the cache: to draw a word takes longer than to learn from it."""
 
 import json
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from jaxgen import digests
 from jaxgen.data.folders import cache_folder, new_folder
 from jaxgen.errors import DataError
 from jaxgen.systems.handwriting.drawn.examples import Writing, drawn_words
+from jaxgen.words import counted
 
 _VERSION = 3
 _TABLE, _IMAGES = 'table.json', 'images.npy'
@@ -46,6 +48,7 @@ def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
   """
   root = cache_folder() / 'drawn' / name_of(writing, seed, rows)
   if not root.is_dir():
+    logging.warning('drawing %s, once', counted(len(rows), 'word'))
     try:
       with new_folder(root) as folder:
         found = drawn_words(writing, seed, rows)

@@ -71,12 +71,31 @@ class Discriminator(Layers):
 
 
 def paper_discriminator(
-  image_shape: tuple[int, int], norm: Norm, attention: bool = True, **options
+  image_shape: tuple[int, int],
+  norm: Norm,
+  attention: bool = True,
+  widths: tuple[int, ...] = (),
+  **options,
 ) -> Discriminator:
-  """The paper's discriminator for 128x512, 64x256 or 32x128; options as in `Layers`."""
-  widths = widths_for(image_shape)
-  after = widths.index(ATTENTION_WIDTH) + 1 if attention else 0
-  return Discriminator(widths, norm, attention_after=after, spectral_norm=True, **options)
+  """The paper's discriminator for 128x512, 64x256 or 32x128.
+
+  Args:
+    image_shape: height and width of the images.
+    norm: makes a batch norm.
+    attention: whether there is self-attention, at 16x64 positions.
+    widths: of the blocks, as many as the paper's; empty: the paper's.
+    options: as in `Layers`.
+
+  Raises:
+    ValueError: for another size, or another number of widths.
+  """
+  paper = widths_for(image_shape)
+  if widths and len(widths) != len(paper):
+    raise ValueError(
+      f'a discriminator of {image_shape[0]}x{image_shape[1]} has {len(paper)} widths, not {len(widths)}'
+    )
+  after = paper.index(ATTENTION_WIDTH) + 1 if attention else 0
+  return Discriminator(widths or paper, norm, attention_after=after, spectral_norm=True, **options)
 
 
 def small_discriminator(widths: tuple[int, ...] = SMALL_WIDTHS, **options) -> Discriminator:
