@@ -178,8 +178,8 @@ def _covered(key: str, patterns: Iterable[str]) -> bool:
 
 
 def differing(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> list[str]:
-  """Lines 'key: saved -> given' for every key outside `free` whose values differ."""
-  a, b = flatten(saved), flatten(given)
+  """Lines 'key: saved -> given' for every key outside `free` whose values differ as JSON."""
+  a, b = (flatten(from_json(to_json(config))) for config in (saved, given))
   missing = '(absent)'
   return [
     f'{key}: {a.get(key, missing)} -> {b.get(key, missing)}'

@@ -1,6 +1,7 @@
 """Loading, comparing and resolving configs."""
 
 import pytest
+from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -11,6 +12,12 @@ def test_the_saved_form_of_a_config_is_the_config():
   config = configs.load('comvae:mnist_vanilla')
   saved = configs.from_json(configs.to_json(config))
   assert configs.differing(saved, config, free=()) == []
+
+
+def test_nested_tuples_are_what_json_makes_of_them():
+  given = ConfigDict({'facts': {'shares': ((0.5, 0.5), (1.0, 0.0))}})
+  saved = configs.from_json(configs.to_json(given))
+  assert configs.differing(saved, given, free=()) == []
 
 
 def test_differing_keys_are_listed_with_both_values_unless_free():

@@ -122,8 +122,7 @@ def resolved(config: ConfigDict, saved: ConfigDict | None, workdir: Path) -> Con
     configs.check_periods(config, resuming=True)
   config = configs.resolve_steps_per_call(config, jax.default_backend() == 'cpu')
   if saved is not None:
-    as_saved = configs.from_json(configs.to_json(config))
-    refuse(configs.differing(saved, as_saved, configs.resume_free(config)), workdir, 'resumed')
+    refuse(configs.differing(saved, config, configs.resume_free(config)), workdir, 'resumed')
   return config
 
 
