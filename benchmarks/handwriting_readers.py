@@ -33,6 +33,7 @@ from jaxgen.systems.handwriting.reading.error_rates import error_rates, interval
 from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.service import Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood
+from jaxgen.systems.handwriting.real.canvas import flattened
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.terminal.reporter import Reporter
@@ -119,6 +120,8 @@ def read_set(weights: Path, words: Words) -> dict[str, Any]:
   model = apply.reading_model(trained, apply.measured_temperature(weights, trained.step))
   began, service = time.monotonic(), Service(model, Decoding(nbest=1))
   images = words.gather(np.arange(len(words)))
+  if model.flatten:
+    images = [flattened(image) for image in images]
   answers = service([Picture(image, image.shape[1], blank=False) for image in images])
   correct, sure = [], []
   for answer, text in zip(answers, words.texts, strict=True):

@@ -13,6 +13,8 @@ trains one that reads what people wrote, each picture at its own width. Variants
   drawn (the default)
   dhsd, ahawp, lectaurep: words in $JAXGEN_DATA/dhsd_words_de, ahawp_words_ar, lectaurep_words_fr
   poilus: whole lines in $JAXGEN_DATA/poilus_lines_fr
+  french_german: the words and lines of dhsd, lectaurep and poilus with drawn French words among them, as lines
+    of up to eight on white paper: the reader that comes with jaxgen
   table: a folder or zip file of yours, --config.data.name=DIR: images with a table, see config.data.columns, or
     ALTO or PAGE files with their pages; of words, or with --config.data.width of lines
 """
@@ -22,6 +24,7 @@ from ml_collections import ConfigDict
 from jaxgen.config import choose_variant
 from jaxgen.defaults import base_config
 from jaxgen.systems.handwriting.defaults import LETTERS, words
+from jaxgen.systems.handwriting.drawn.hands import ON_WHITE
 
 # Name of the set, width of the canvas and longest text. Of the words and lines at height 64 these leave out 15
 # of 6,944 in ahawp, which are wider, and none elsewhere.
@@ -30,6 +33,7 @@ SETS = {
   'ahawp': ('ahawp_words_ar', 256, 16),
   'lectaurep': ('lectaurep_words_fr', 328, 24),
   'poilus': ('poilus_lines_fr', 1584, 80),
+  'french_german': ('dhsd_words_de, lectaurep_words_fr, poilus_lines_fr, drawn', 1120, 80),
   'table': ('words', 512, 64),  # a folder of this name, unless config.data.name says which
 }
 VARIANTS = ('drawn', *SETS)
@@ -39,9 +43,10 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   """The config of the recogniser of one kind of words."""
   choose_variant(variant, VARIANTS)
   real = variant != 'drawn'
-  lines = variant == 'poilus'
+  together = variant == 'french_german'
+  lines = together or variant == 'poilus'
   config = base_config('handwriting_recogniser', mode='min', keep=2 if real else 1)
-  config.batch_size = 16 if lines else 32
+  config.batch_size = 8 if together else 16 if lines else 32
   config.num_steps = {'drawn': 1_000, 'lectaurep': 4_000}.get(variant, 8_000)
   config.log_every = 50
   config.eval_every = 500 if real else 0
@@ -53,13 +58,17 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.data = words('small' if real else 'tiny', 'arabic' if variant == 'ahawp' else '')
   if real:
     config.data.name, config.data.width, config.data.max_letters = SETS[variant]
-    config.data.lines = variant in ('dhsd', 'poilus', 'table')  # dhsd has phrases among its words
+    config.data.lines = variant not in ('ahawp', 'lectaurep')  # dhsd has phrases among its words
+  if together:
+    config.data.flatten, config.data.joined = True, 8
+    config.data.num_examples = 10_000
+    config.data.hands = ConfigDict(ON_WHITE._asdict())
 
   config.model = ConfigDict()
   # gated (the paper's R), conv, conv_blstm. At half its width gated takes .4 of the time of conv_blstm.
   config.model.recogniser = 'gated' if real else 'conv_blstm'
-  config.model.recogniser_width = 0.5 if real else 1.0
-  config.model.frame_stride = 0  # pixels a frame; 0: as the recogniser has it
+  config.model.recogniser_width = 0.5 if real and not together else 1.0
+  config.model.frame_stride = 8 if together else 0  # pixels a frame; 0: as the recogniser has it
   # What lies beyond a picture's own width is masked. Without, it is read as white paper up to data.width, which
   # is what a generator's pictures have.
   config.model.own_widths = real

@@ -60,6 +60,7 @@ def reading_model(trained: Trained, temperature: float | None = None) -> Model:
     size=(config.data.height, config.data.width),
     own_widths=own,
     temperature=float(facts.get('temperature', 1.0) if temperature is None else temperature),
+    flatten=config.data.flatten and config.system != 'handwriting',
   )
 
 

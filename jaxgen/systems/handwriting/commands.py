@@ -325,7 +325,7 @@ def _read_all(
   from jaxgen.systems.handwriting.real.canvas import Ink
   from jaxgen.terminal.signals import Stopped, StopSignals
 
-  ink = Ink(service.model.size[0], flatten=args.photo)
+  ink = Ink(service.model.size[0], flatten=args.photo or service.model.flatten)
   failed: list[str] = []
   with StopSignals('ending') as signals:
     for first in range(0, len(inputs), TOGETHER):

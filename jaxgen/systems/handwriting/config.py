@@ -47,6 +47,8 @@ WORDS = {
   'data.layout': choice('slots', 'natural'),
   'data.letters': text('the letters that words may have, or empty for all'),
   'data.lines': flag(),
+  'data.flatten': flag(),
+  'data.joined': whole(),
   'data.min_letters': whole(),
   'data.max_letters': whole(),
   'data.word_list': text('french, arabic, a file of words, or empty for those of the script'),
@@ -157,6 +159,16 @@ def check_words(config: ConfigDict) -> None:
   if data.layout == 'slots' and data.script == 'arabic':
     raise ConfigError(
       "config.data.layout = 'slots': Arabic letters join and have no slots. Set it to 'natural'"
+    )
+  if data.joined > 1 and is_drawn(config):
+    raise ConfigError(
+      f'config.data.joined = {data.joined} makes lines of real words, and config.data.name '
+      'has none: set it to 1'
+    )
+  if data.joined > 1 and is_rtl(config):
+    raise ConfigError(
+      f'config.data.joined = {data.joined} lays words from left to right, which Arabic '
+      'ones are not: set it to 1'
     )
   slots = data.width // (data.height // 2)
   if data.layout == 'slots' and data.max_letters > slots:

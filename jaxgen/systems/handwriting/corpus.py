@@ -1,7 +1,7 @@
 """The words of a config: pictures by split, words to write, and the symbols of all of them."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,27 +19,11 @@ from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, load_words
+from jaxgen.systems.handwriting.word_pictures import Pictures, joined, side_by_side
 
 LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}
+_WORD = 8  # heights that a drawn word of a line is wide at most
 SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
-
-
-class Pictures(NamedTuple):
-  """Pictures of words.
-
-  Attributes:
-    texts: N, NFC, in logical order.
-    shape: height and width of each.
-    gather: rows [n] -> uint8 [n, H, W], 255 paper.
-    hands: [N, F + m] float32, of drawn words: whose hand each is in, see `hand_codes`.
-    widths: [N] int32, pixels of each without the padding that `gather` adds; None: all fill the canvas.
-  """
-
-  texts: Sequence[str]
-  shape: tuple[int, int]
-  gather: Callable[[np.ndarray], np.ndarray]
-  hands: np.ndarray | None = None
-  widths: np.ndarray | None = None
 
 
 class Corpus(NamedTuple):
@@ -78,8 +62,13 @@ def load_corpus(config: ConfigDict) -> Corpus:
   return drawn_corpus(config) if is_drawn(config) else real_corpus(config)
 
 
-def drawn_corpus(config: ConfigDict) -> Corpus:
-  """Words that jaxgen draws; those of validation are unseen ones, by writers that training does not have."""
+def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
+  """Words that jaxgen draws; those of validation are unseen ones, by writers that training does not have.
+
+  Args:
+    config: of the run.
+    width: of the canvas; 0: config.data.width.
+  """
   data = config.data
   named = find_words(data.word_list or LANGUAGES[data.script])
   fitting, _ = named.select(data.min_letters, data.max_letters, set(data.letters) or None)
@@ -90,7 +79,7 @@ def drawn_corpus(config: ConfigDict) -> Corpus:
   writing = Writing(
     words=seen,
     faces=find_faces(data.faces or data.script),
-    canvas=Canvas(data.height, data.width, data.layout == 'slots'),
+    canvas=Canvas(data.height, width or data.width, data.layout == 'slots'),
     hands=Hands(**{name: tuple(value) for name, value in data.hands.items()}),
     variety=Variety(**data.variety),
     charset=frozenset(charset.symbols),
@@ -145,17 +134,20 @@ def real_corpus(config: ConfigDict) -> Corpus:
   loaded = [
     _drawn_set(config) if name == DRAWN else _real_set(config, name) for name in sets(config)
   ]
+  distinct = sorted({text for part, _ in loaded if 'train' in part for text in part['train'].texts})
+  for part, _ in loaded if config.data.joined > 1 else ():
+    if 'train' in part:
+      part['train'] = _in_lines(config, part['train'])
   pictures = {
     split: joined([part[split] for part, _ in loaded if split in part])
     for split in ('train', 'validation', 'test')
     if any(split in part for part, _ in loaded)
   }
-  distinct = sorted(set(pictures['train'].texts))
   others = [part.texts for name, part in pictures.items() if name != 'train']
   unseen = sorted({text for texts in others for text in texts} - set(distinct))
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(distinct))
   return Corpus(
-    charset=Charset.of([*distinct, *unseen]),
+    charset=Charset.of([*distinct, *unseen, *pictures['train'].texts]),
     pictures=pictures,
     words=distinct,
     counts=np.ones(len(distinct)),
@@ -173,7 +165,10 @@ def sets(config: ConfigDict) -> list[str]:
 
 def _drawn_set(config: ConfigDict) -> tuple[dict[str, Pictures], int]:
   """Drawn words to train on, and how many drawings were dropped."""
-  corpus = drawn_corpus(config)
+  data = config.data
+  # A word is not as long as a line.
+  width = min(data.width, _WORD * data.height) if data.joined > 1 else data.width
+  corpus = drawn_corpus(config, width)
   return {'train': corpus.pictures['train']}, corpus.dropped
 
 
@@ -186,6 +181,7 @@ def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
     height=data.height,
     width=data.width,
     rtl=is_rtl(config),
+    flatten=data.flatten,
     columns={} if name in KNOWN else {x: column for x, column in data.columns.items() if column},
     wanted=Wanted(
       charset=set(data.letters) or None, max_length=data.max_letters, single_words=not data.lines
@@ -200,25 +196,7 @@ def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
   return found, report.refused
 
 
-def joined(parts: Sequence[Pictures]) -> Pictures:
-  """Pictures of several sets of one shape, one set after the other."""
-  if len(parts) == 1:
-    return parts[0]
-  shape = parts[0].shape
-  ends = np.cumsum([len(part.texts) for part in parts])
-
-  def gather(rows: np.ndarray) -> np.ndarray:
-    rows = np.asarray(rows)
-    images = np.empty((len(rows), *shape), np.uint8)
-    owner = np.searchsorted(ends, rows, side='right')
-    for i, part in enumerate(parts):
-      own = owner == i
-      if own.any():
-        images[own] = part.gather(rows[own] - (ends[i] - len(part.texts)))
-    return images
-
-  widths = [
-    np.full(len(part.texts), shape[1]) if part.widths is None else part.widths for part in parts
-  ]
-  texts = [text for part in parts for text in part.texts]
-  return Pictures(texts, shape, gather, widths=np.concatenate(widths).astype(np.int32))
+def _in_lines(config: ConfigDict, pictures: Pictures) -> Pictures:
+  """Training pictures as lines of up to config.data.joined of them."""
+  data = config.data
+  return side_by_side(pictures, data.joined, data.width, data.max_letters, config.seed)

@@ -12,9 +12,10 @@ from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting.config import has_hands, is_rtl
-from jaxgen.systems.handwriting.corpus import Corpus, Pictures, load_corpus
+from jaxgen.systems.handwriting.corpus import Corpus, load_corpus
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Batch, Data, PyTree
 
 
@@ -34,8 +35,7 @@ class WordRows:
     self._pictures = pictures
     self._labels, self._lengths = charset.encode(pictures.texts, max_length)
     self._hands = pictures.hands if with_hands else None
-    full = np.full(len(pictures.texts), pictures.shape[1])
-    self._widths = np.asarray(full if pictures.widths is None else pictures.widths, np.int32)
+    self._widths = pictures.own_widths
 
   def __len__(self) -> int:
     return len(self._pictures.texts)

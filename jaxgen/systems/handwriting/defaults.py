@@ -30,6 +30,11 @@ def words(size: str, script: str = '') -> ConfigDict:
   data.layout = 'slots' if tiny and not script else 'natural'
   data.letters = LETTERS if tiny and not script else ''  # empty: all that the words have
   data.lines = False  # whether real texts may have spaces; without, only single words are used
+  # Whether real pictures are divided by their paper, so that it is white in light and in shadow.
+  data.flatten = False
+  data.joined = (
+    1  # training pictures of real words are lines of up to as many of them, side by side
+  )
   data.min_letters = 2 if tiny else 1
   data.max_letters = {'tiny': 8, 'small': 16, 'paper': 32}[size]
   data.word_list = ''  # french, arabic, a file with a word a line; empty: as the script

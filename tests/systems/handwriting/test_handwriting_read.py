@@ -18,7 +18,6 @@ from jaxgen.errors import DataError
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.systems.handwriting import apply, recogniser_task
 from jaxgen.systems.handwriting.certainty import judge
-from jaxgen.systems.handwriting.corpus import Pictures
 from jaxgen.systems.handwriting.data import WordRows
 from jaxgen.systems.handwriting.judging import Reader
 from jaxgen.systems.handwriting.levels import from_levels
@@ -28,6 +27,7 @@ from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_p
 from jaxgen.systems.handwriting.reading.service import BLANK, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import Ink, padded
+from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')

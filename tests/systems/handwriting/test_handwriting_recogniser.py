@@ -15,7 +15,6 @@ from jaxgen import config as configs
 from jaxgen.data.splits import make_split
 from jaxgen.systems.handwriting.augmentation import Augmentation, augmented
 from jaxgen.systems.handwriting.certainty import right_words
-from jaxgen.systems.handwriting.corpus import Pictures
 from jaxgen.systems.handwriting.data import TextRows, WordRows
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.networks.blocks import largest, max_pooled
@@ -27,6 +26,7 @@ from jaxgen.systems.handwriting.reading.understanding import Understood
 from jaxgen.systems.handwriting.real.canvas import padded
 from jaxgen.systems.handwriting.recogniser import asset_config
 from jaxgen.systems.handwriting.recogniser_task import Steps, make_task
+from jaxgen.systems.handwriting.word_pictures import Pictures
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 CASES = [('gated', 2), ('gated', 8), ('conv', 4), ('conv', 2), ('conv_blstm', 4)]

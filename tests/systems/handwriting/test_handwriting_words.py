@@ -12,7 +12,7 @@ from real_files import png, put, strokes, table
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.systems.handwriting.corpus import Pictures, joined, sets
+from jaxgen.systems.handwriting.corpus import sets
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths
 from jaxgen.systems.handwriting.real.examples import Settings, clean_rows, read_examples
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
@@ -23,6 +23,7 @@ from jaxgen.systems.handwriting.real.tables import read_table
 from jaxgen.systems.handwriting.real.words import Wanted, load_words
 from jaxgen.systems.handwriting.real.writers import SplitRule, share_out
 from jaxgen.systems.handwriting.recogniser_task import make_data
+from jaxgen.systems.handwriting.word_pictures import Pictures, joined
 
 N = 24
 

@@ -95,6 +95,8 @@ CLEAN = Hands(
   fade=(0.0, 0.2), rough=(0.0, 0.0), paper=(1.0, 1.0), shade=(0.0, 0.0), grain=(0.0, 0.0),
   ruled=(0.0, 0.0), neighbours=(0.0, 0.0),
 )  # fmt: skip
+# Everyday writing as it looks once the paper is made white.
+ON_WHITE = Hands(paper=(1.0, 1.0), shade=(0.0, 0.0), grain=(0.0, 0.0))
 # What the generator of the short job starts from: each letter as its face has it, nearly upright.
 SLOTS = CLEAN._replace(
   x_height=(0.297, 0.36), width=(1.0, 1.3), slant=(-0.15, 0.15), pen=(1.05, 1.35), contrast=(0.0, 0.0),

@@ -33,6 +33,7 @@ class Model(NamedTuple):
     size: height and width of the canvas that it was trained on.
     own_widths: whether it reads each picture at its own width; else as white paper up to the canvas.
     temperature: of its confidences.
+    flatten: whether it was trained on pictures divided by their paper, and so reads such.
   """
 
   net: Recogniser
@@ -42,6 +43,7 @@ class Model(NamedTuple):
   size: tuple[int, int]
   own_widths: bool
   temperature: float = 1.0
+  flatten: bool = False
 
   @property
   def canvases(self) -> tuple[int, ...]:
