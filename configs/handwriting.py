@@ -13,9 +13,11 @@ CPU cores from an empty cache, .7 % of the letters of words that training never 
 is the paper's: 128 x 512 pixels, its networks and its game from random weights, on a folder or zip file of word
 images with a table (it needs a GPU). A variant is comma-separated parts, as paper,alpha_10 or small,arabic:
 
-  tiny (the default), small (64 x 256, words of up to 16 letters), paper
+  tiny (the default), small (32 x 192, every letter of French with accents and capitals, words of up to 12
+    letters at natural spacing; the net that comes with jaxgen is one), paper
   a row of the paper's tables: no_balancing, alpha_0.1, alpha_1, alpha_10, gan, lsgan, no_attention,
-    first_linear; at tiny and small sizes with the paper's networks, narrow, from random weights
+    first_linear; at tiny and small sizes with the paper's networks, narrow, from random weights, small at
+    64 x 256
   arabic
 """
 
@@ -48,14 +50,14 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   config = base_config('handwriting', mode='min')
 
   config.batch_size = 64 if paper else 16  # the paper: 64
-  steps = {'tiny': 3_000, 'small': 60_000, 'paper': 300_000}[size]
+  steps = {'tiny': 3_000, 'small': 12_800, 'paper': 300_000}[size]
   config.num_steps = steps if laid_out or paper else 5_000
   config.log_every = 50 if size == 'tiny' else 100
   config.eval_every = 500 if size == 'tiny' else 5_000
   config.save_every = 500 if size == 'tiny' else 1_000
-  config.picture_every = 500 if size == 'tiny' else 5_000
+  config.picture_every = {'tiny': 500, 'small': 1_000}.get(size, 5_000)
 
-  config.data = words(size, script)
+  config.data = words(size if laid_out or size != 'small' else 'medium', script)
   config.model = _model(size, laid_out)
 
   config.loss = ConfigDict()
@@ -71,10 +73,10 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   )  # log the norms of the parameters' gradients: three times the work
 
   config.curriculum = ConfigDict()  # ours; the paper: 0, 0
-  config.curriculum.read_steps = 1_000 if laid_out else 0  # of the recogniser alone
-  config.curriculum.paired_steps = (
-    1_500 if laid_out else 0
-  )  # of the generator, with drawings of its words
+  # Of the recogniser alone, and of the generator with drawings of its words.
+  read, paired = {'tiny': (1_000, 1_500), 'small': (3_000, 9_000)}.get(size, (0, 0))
+  config.curriculum.read_steps = read if laid_out else 0
+  config.curriculum.paired_steps = paired if laid_out else 0
   config.curriculum.paired_text = 0.3  # alpha of the text's gradient beside that of the drawings
   config.curriculum.freeze_recogniser = laid_out
 
@@ -116,12 +118,14 @@ def _model(size: str, laid_out: bool) -> ConfigDict:
   model = ConfigDict()
   model.generator = 'letters' if laid_out else 'paper'
   # Empty: the paper's.
-  model.gen_filters = (48, 24, 12, 12) if size == 'tiny' else (48, 32, 24, 12, 12)
+  model.gen_filters = (48, 24, 12, 12) if size == 'tiny' else (48, 32, 16, 12)
   if not laid_out:
     model.gen_filters = {'tiny': (64, 48, 32, 24, 16), 'small': (64, 48, 32, 24, 16, 16)}.get(
       size, ()
     )
-  model.chunk = 16  # of z, one for the first layer and one for each block; the paper's z: 128
+  model.chunk = (
+    8 if laid_out and size == 'small' else 16
+  )  # of z, one for the first layer and one for each block; the paper's z: 128
   model.hands = (
     laid_out  # a part of z is the hand, that of the drawing where G begins with drawings; ours
   )
@@ -141,7 +145,10 @@ def _model(size: str, laid_out: bool) -> ConfigDict:
     )
   model.recogniser = 'gated' if paper else 'conv'  # gated (the paper), conv, conv_blstm
   model.recogniser_width = 1.0
-  model.frame_stride = 0  # pixels a frame; 0: as the recogniser has it (gated: 2 or 8)
+  # At natural spacing narrow letters stand closer than four pixels.
+  model.frame_stride = (
+    2 if laid_out and size == 'small' else 0
+  )  # pixels a frame; 0: as the recogniser has it (gated: 2 or 8)
   return model
 
 

@@ -55,7 +55,7 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.stop.metric = 'eval/nll' if real else ''
   config.stop.patience = 6
 
-  config.data = words('small' if real else 'tiny', 'arabic' if variant == 'ahawp' else '')
+  config.data = words('medium' if real else 'tiny', 'arabic' if variant == 'ahawp' else '')
   if real:
     config.data.name, config.data.width, config.data.max_letters = SETS[variant]
     config.data.lines = variant not in ('ahawp', 'lectaurep')  # dhsd has phrases among its words

@@ -53,6 +53,7 @@ WORDS = {
   'data.max_letters': whole(),
   'data.word_list': text('french, arabic, a file of words, or empty for those of the script'),
   'data.num_words': whole(0),
+  'data.balance': within(0, 1),
   'data.num_unseen': whole(),
   'data.num_examples': whole(),
   'data.num_validation': whole(),
@@ -62,7 +63,7 @@ WORDS = {
   ),
   **{
     f'data.variety.{name}': within(0, 1)
-    for name in ('capitalised', 'capitals', 'elided', 'numbers')
+    for name in ('capitalised', 'capitals', 'elided', 'numbers', 'replaced')
   },
   **{f'data.hands.{name}': each(finite(), 'numbers', 2) for name in HAND_RANGES},
   **PLACEMENT,
@@ -142,6 +143,11 @@ def has_hands(config: ConfigDict) -> bool:
   """Whether a batch says in whose hand each drawing is: where the small generator begins with drawings."""
   curriculum = config.get('curriculum')
   return bool(curriculum and curriculum.paired_steps and config.model.hands)
+
+
+def is_natural(config: ConfigDict) -> bool:
+  """Whether the small generator lays letters out at natural spacing."""
+  return config.model.generator == 'letters' and config.data.layout == 'natural'
 
 
 def is_rtl(config: ConfigDict) -> bool:

@@ -11,10 +11,11 @@ from jaxgen.data.folders import expanded
 from jaxgen.data.order import order
 from jaxgen.systems.handwriting.config import DRAWN, is_drawn, is_rtl
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
-from jaxgen.systems.handwriting.drawn.examples import Writing, check_writing
+from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
 from jaxgen.systems.handwriting.drawn.faces import find_faces
 from jaxgen.systems.handwriting.drawn.hands import Hands, normal_scores, varying
 from jaxgen.systems.handwriting.drawn.keeping import Kept, kept_drawings
+from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths
 from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
@@ -74,6 +75,8 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
   fitting, _ = named.select(data.min_letters, data.max_letters, set(data.letters) or None)
   if data.num_words and data.num_words < len(fitting.words):
     fitting = fitting.split(SPLIT_SEED, data.num_words)[1]
+  if data.balance:
+    fitting = fitting.balanced(data.balance)
   seen, unseen = fitting.split(SPLIT_SEED, data.num_unseen)
   charset = Charset(tuple(sorted(set(data.letters)))) if data.letters else Charset.of(fitting.words)
   writing = Writing(
@@ -94,25 +97,35 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     'validation': kept_drawings(others, config.seed, range(first, first + data.num_validation)),
   }
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(seen.words))
+  # Words to write are varied as those to read are, each in one way.
+  to_write, to_judge = (as_written(writing, words, SPLIT_SEED) for words in (seen, unseen))
   return Corpus(
     charset=charset,
-    pictures={
-      name: Pictures(
-        x.texts,
-        x.images.shape[1:],
-        x.images.__getitem__,
-        hand_codes(x, config.seed, len(writing.faces), writing.hands),
-      )
-      for name, x in kept.items()
-    },
-    words=seen.words,
+    pictures={name: _drawn_pictures(config, writing, x) for name, x in kept.items()},
+    words=to_write,
     counts=np.ones(len(seen.words)) if seen.counts is None else seen.counts,
-    seen=[seen.words[i] for i in shuffled],
-    unseen=unseen.words,
+    seen=[to_write[i] for i in shuffled],
+    unseen=to_judge,
     dropped=sum(x.skipped for x in kept.values()),
     faces=[face.name for face in writing.faces],
     hand_numbers=varying(writing.hands),
   )
+
+
+def _drawn_pictures(config: ConfigDict, writing: Writing, kept: Kept) -> Pictures:
+  """Drawings with their hands; at natural spacing each begins where its margin ends."""
+  codes = hand_codes(kept, config.seed, len(writing.faces), writing.hands)
+  shape, rtl = kept.images.shape[1:], is_rtl(config)
+  if writing.canvas.slots:
+    return Pictures(kept.texts, shape, kept.images.__getitem__, codes)
+  slot = config.model.get('slot', 0)
+  widths = [letter_widths(x, config.data.max_letters, slot, rtl) for x in kept.spans]
+
+  def gather(rows: np.ndarray) -> np.ndarray:
+    images = [led(kept.images[i], kept.spans[i], rtl) for i in np.asarray(rows)]
+    return np.stack(images) if images else np.empty((0, *shape), np.uint8)
+
+  return Pictures(kept.texts, shape, gather, codes, letter_widths=np.stack(widths))
 
 
 def hand_codes(kept: Kept, seed: int, num_faces: int, hands: Hands) -> np.ndarray:

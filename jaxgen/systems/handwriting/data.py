@@ -34,7 +34,8 @@ class WordRows:
   ):
     self._pictures = pictures
     self._labels, self._lengths = charset.encode(pictures.texts, max_length)
-    self._hands = pictures.hands if with_hands else None
+    of_hands = {'hand': pictures.hands, 'letter_widths': pictures.letter_widths}
+    self._of_hands = {k: x for k, x in of_hands.items() if x is not None} if with_hands else {}
     self._widths = pictures.own_widths
 
   def __len__(self) -> int:
@@ -46,17 +47,17 @@ class WordRows:
     return len(self) * int(np.prod(self._pictures.shape))
 
   def gather(self, rows: np.ndarray) -> Batch:
-    """{'image' uint8 [b, H, W], 'width' [b] without padding, 'label' [b, L], 'length' [b]}, and 'hand'
-    [b, F + m] where asked for.
+    """{'image' uint8 [b, H, W], 'width' [b] without padding, 'label' [b, L], 'length' [b]}; where asked for
+    'hand' [b, F + m], and 'letter_widths' [b, L] at natural spacing.
     """
     rows = np.asarray(rows)
-    found = {
+    return {
       'image': self._pictures.gather(rows),
       'width': self._widths[rows],
       'label': self._labels[rows],
       'length': self._lengths[rows],
+      **{name: x[rows] for name, x in self._of_hands.items()},
     }
-    return found if self._hands is None else {**found, 'hand': self._hands[rows]}
 
   def arrays(self) -> Batch:
     """All rows."""
@@ -109,7 +110,8 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
 
   A training row is {'index'} of a resident picture, or {'image', 'label', 'length'} when streaming, with
   'gen_label' and 'gen_length' of a word to write; `example` makes {'image': [H, W, 1] in [-1, 1], 'label' [L],
-  'length', 'gen_label' [L], 'gen_length'} of it, and 'hand' [F + m] where G begins with drawings. Splits:
+  'length', 'gen_label' [L], 'gen_length'} of it, and 'hand' [F + m] where G begins with drawings, with
+  'letter_widths' [L] at natural spacing. Splits:
   'validation' (and 'test' of real words) with 'image', 'width', 'label' and 'length'; 'seen' and 'unseen',
   words to write, without pictures.
 
@@ -149,7 +151,7 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
     names = ('width',) if to_read else ('gen_label', 'gen_length')
     made = {name: {**row, **found}[name] for name in ('label', 'length', *names)}
     made['image'] = from_levels(found['image'], dtype)
-    return made | ({'hand': found['hand'].astype(dtype)} if 'hand' in found else {})
+    return made | {k: found[k].astype(dtype) for k in ('hand', 'letter_widths') if k in found}
 
   def decode(batch: Batch) -> Batch:
     return {**batch, 'image': np.asarray(from_levels(batch['image'], dtype))}

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from jaxgen.systems.handwriting.networks.discriminator import Discriminator
 from jaxgen.systems.handwriting.networks.generator import Generator
-from jaxgen.systems.handwriting.networks.letters import LetterGenerator
+from jaxgen.systems.handwriting.networks.letters import LetterGenerator, LetterWidths
 from jaxgen.systems.handwriting.networks.recogniser import Recogniser
 from jaxgen.systems.handwriting.networks.text_encoder import TextEncoder
 from jaxgen.task import name_key
@@ -20,10 +20,12 @@ class Writer(nn.Module):
   Attributes:
     gen: makes images, of phi(s) in the paper, of the letters themselves in the small net.
     phi: embeds the text; None where the generator lays letters out.
+    spacing: how wide letters are, where they are laid out at natural spacing.
   """
 
   gen: Generator | LetterGenerator
   phi: TextEncoder | None = None
+  spacing: LetterWidths | None = None
 
   @property
   def num_latents(self) -> int:
@@ -37,6 +39,7 @@ class Writer(nn.Module):
     lengths: jax.Array,
     train: bool = False,
     update: bool = False,
+    letter_widths: jax.Array | None = None,
   ) -> jax.Array:
     """Images of words.
 
@@ -46,13 +49,21 @@ class Writer(nn.Module):
       lengths: [B] int32.
       train: batch statistics instead of running averages; without it a word does not depend on the others.
       update: whether the spectral norms' vectors take a step.
+      letter_widths: [B, L] in pixels, at natural spacing; None: as `widths` has them, without a gradient.
 
     Returns:
       [B, H, W, 1] in [-1, 1], paper +1.
     """
     if self.phi is None:
-      return self.gen(z, labels, lengths, train=train, update=update)
+      if self.spacing is not None and letter_widths is None:
+        letter_widths = jax.lax.stop_gradient(self.widths(z, labels, lengths))
+      return self.gen(z, labels, lengths, letter_widths, train=train, update=update)
     return self.gen(z, self.phi(labels, lengths), train=train, update=update)
+
+  def widths(self, z: jax.Array, labels: jax.Array, lengths: jax.Array) -> jax.Array:
+    """How wide the letters are, at natural spacing: [B, L] in pixels, see `LetterWidths`."""
+    assert self.spacing is not None and isinstance(self.gen, LetterGenerator)
+    return self.spacing(z[:, : self.gen.hand], labels, lengths)
 
 
 def latents(keys: jax.Array, size: int, num_faces: int, dtype: Any) -> jax.Array:

@@ -18,7 +18,7 @@ from jaxgen.optim.ema import ema, warmed_up
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import losses
 from jaxgen.systems.handwriting.config import curriculum_steps
-from jaxgen.systems.handwriting.model import Networks
+from jaxgen.systems.handwriting.model import Networks, Writer
 from jaxgen.systems.handwriting.noise import noisy
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 
@@ -79,7 +79,15 @@ class Steps:
       z = z.at[:, : batch['hand'].shape[1]].set(batch['hand'])
     alpha = self.config.curriculum.paired_text
     found, state = self.update_writer(
-      state, 'paired', z, labels, lengths, drawing, alpha, shift=0.0
+      state,
+      'paired',
+      z,
+      labels,
+      lengths,
+      drawing,
+      alpha,
+      shift=0.0,
+      letter_widths=batch.get('letter_widths'),
     )
     metrics = {'drawing_error': Mean.of(found.aux[1]), **self.text_metrics(found)}
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
@@ -180,14 +188,18 @@ class Steps:
     alpha: float,
     shift: Any = None,
     balance: bool = True,
+    letter_widths: jax.Array | None = None,
   ) -> tuple[losses.MakerGradient, TrainState]:
-    """One update of G and phi by a loss of their images and by what R reads in them."""
+    """One update of G and phi by a loss of their images and by what R reads in them.
+
+    With letter_widths [B, L] letters are laid as wide as these, and how wide they are is learned from them.
+    """
     rec = self.variables(state, 'rec')
 
     def generate(params: PyTree):
       gen = {'params': params, **state.variables['gen']}
       return self.nets.gen.apply(
-        gen, z, labels, lengths, train=True, update=True, mutable=[STATISTICS]
+        gen, z, labels, lengths, True, True, letter_widths, mutable=[STATISTICS]
       )
 
     def text(images: jax.Array):
@@ -205,9 +217,25 @@ class Steps:
       self.config.loss.parameter_norms,
       self.axis,
     )
-    state = update_player(state, self.optimizers[stage], 'gen', found.grads, self.axis)
+    grads = found.grads
+    if letter_widths is not None:
+      of_widths = jax.grad(self.width_error)(state.params['gen'], z, labels, lengths, letter_widths)
+      grads = jax.tree.map(jnp.add, grads, of_widths)
+    state = update_player(state, self.optimizers[stage], 'gen', grads, self.axis)
     state = self.with_updates(state, 'gen', found.aux[0])
     return found, state.replace(ema=self.average(state))
+
+  def width_error(
+    self,
+    params: PyTree,
+    z: jax.Array,
+    labels: jax.Array,
+    lengths: jax.Array,
+    letter_widths: jax.Array,
+  ) -> jax.Array:
+    """Mean squared error of letters' widths, in pixels: this device's part."""
+    found = self.nets.gen.apply({'params': params}, z, labels, lengths, method=Writer.widths)
+    return ((found - letter_widths) ** 2).mean(-1).sum() / self.count
 
   def with_updates(self, state: TrainState, name: str, updates: PyTree) -> TrainState:
     """The state with a player's new collections."""

@@ -15,7 +15,8 @@ from jaxgen.exchange import weight_files
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import evaluation, sheets
-from jaxgen.systems.handwriting.config import curriculum_steps, has_hands, is_rtl
+from jaxgen.systems.handwriting.config import curriculum_steps, has_hands, is_natural, is_rtl
+from jaxgen.systems.handwriting.drawn import spacing
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.model import Networks, Writer
 from jaxgen.systems.handwriting.networks.blocks import batch_norm
@@ -24,7 +25,7 @@ from jaxgen.systems.handwriting.networks.discriminator import (
   small_discriminator,
 )
 from jaxgen.systems.handwriting.networks.generator import Generator, filters_for
-from jaxgen.systems.handwriting.networks.letters import LetterGenerator
+from jaxgen.systems.handwriting.networks.letters import LetterGenerator, LetterWidths
 from jaxgen.systems.handwriting.networks.recogniser import make_recogniser
 from jaxgen.systems.handwriting.networks.text_encoder import TextEncoder
 from jaxgen.systems.handwriting.steps import Optimizers, Steps
@@ -65,6 +66,8 @@ def _writer(
   """G and phi of a config."""
   options, data = config.model, config.data
   if options.generator == 'letters':
+    natural = is_natural(config)
+    margins = spacing.margins(data.height) if natural else (0, 0)
     gen = LetterGenerator(
       num_symbols=num_symbols,
       max_letters=data.width // options.slot,
@@ -74,10 +77,17 @@ def _writer(
       widths=tuple(options.gen_filters),
       chunk=options.chunk,
       hand=hand,
+      margins=margins,
       right_to_left=is_rtl(config),
       **types,
     )
-    return Writer(gen)
+    if not natural:
+      return Writer(gen)
+    room = float(data.width - sum(margins))
+    param_dtype = types['param_dtype']
+    return Writer(
+      gen, spacing=LetterWidths(num_symbols, options.slot, room, param_dtype=param_dtype)
+    )
   gen = Generator(
     norm=norm,
     filters=tuple(options.gen_filters) or filters_for((data.height, data.width)),
@@ -236,6 +246,8 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   if has_hands(config):
     size_of_hand = len(facts['faces']) + len(facts['hand_numbers'])
     hand['hand'] = jax.ShapeDtypeStruct((rows, size_of_hand), steps.param_dtype)
+    if is_natural(config):
+      hand['letter_widths'] = jax.ShapeDtypeStruct((rows, letters), steps.param_dtype)
   return Task(
     batch={
       **hand,

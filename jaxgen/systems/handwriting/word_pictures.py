@@ -24,6 +24,7 @@ class Pictures(NamedTuple):
     gather: rows [n] -> uint8 [n, H, W], 255 paper.
     hands: [N, F + m] float32, of drawn words: whose hand each is in, see `hand_codes`.
     widths: [N] int32, pixels of each without the padding that `gather` adds; None: all fill the canvas.
+    letter_widths: [N, L] float32, of drawn words at natural spacing: how wide each letter is.
   """
 
   texts: Sequence[str]
@@ -31,6 +32,7 @@ class Pictures(NamedTuple):
   gather: Callable[[np.ndarray], np.ndarray]
   hands: np.ndarray | None = None
   widths: np.ndarray | None = None
+  letter_widths: np.ndarray | None = None
 
   @property
   def own_widths(self) -> np.ndarray:

@@ -8,7 +8,13 @@ from jaxgen.systems.handwriting.drawn.drawing import Canvas, draw, try_to_draw
 from jaxgen.systems.handwriting.drawn.examples import Writing, draw_example, drawn_words
 from jaxgen.systems.handwriting.drawn.faces import find_faces, missing, shipped_faces
 from jaxgen.systems.handwriting.drawn.hands import CLEAN, SLOTS, Hands, check_hands, make_hand
-from jaxgen.systems.handwriting.drawn.word_lists import Variety, WordList, varied
+from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths, margins
+from jaxgen.systems.handwriting.drawn.word_lists import (
+  Variety,
+  WordList,
+  varied,
+  with_another_letter,
+)
 
 SMALL = 'abcdefghijklmnopqrstuvwxyzàâäçéèêëîïôöùûüÿœæ'
 CHARACTERS = SMALL + SMALL.upper() + "0123456789'\u2019-"
@@ -216,6 +222,35 @@ def test_words_are_varied_by_their_shares():
   assert set(drawn_words(writing, 0, range(9)).texts) == {'été', 'ÉTÉ'}
   listed = writing._replace(charset=frozenset('ét'))
   assert set(drawn_words(listed, 0, range(9)).texts) == {'été'}
+  other = writing._replace(variety=Variety(replaced=0.5))
+  assert set(drawn_words(other, 0, range(40)).texts) == {'été', 'tté', 'ééé', 'étt'}
+
+
+def test_another_letter_is_of_the_same_kind():
+  rng = np.random.default_rng(0)
+  found = {with_another_letter("L'a3-ß", "abXYß'3", rng) for _ in range(300)}
+  small = {f"L'{x}3-ß" for x in 'abß'} | {f"L'a3-{x}" for x in 'abß'}
+  assert found == {"L'a3-ß", "X'a3-ß", "Y'a3-ß"} | small
+
+
+def test_letters_of_a_drawing_are_as_wide_as_from_middle_to_middle():
+  spans = np.array([[3.0, 8], [10, 16], [16, 15]])
+  np.testing.assert_array_equal(letter_widths(spans, 4, 16), [6, 7, 1, 16])
+  backwards = np.array([[20.0, 26], [12, 18]])
+  np.testing.assert_array_equal(letter_widths(backwards, 3, 16, rtl=True), [7, 7, 16])
+
+
+@pytest.mark.parametrize(('text', 'face'), [('mer', LATIN[0]), ('كيان', ARABIC[0])])
+def test_a_led_drawing_begins_where_its_margin_ends(text, face):
+  canvas, rng = Canvas(32, 120), np.random.default_rng(0)
+  drawing = draw(text, face, make_hand(0, 1, 1, CLEAN), rng, canvas)
+  rtl = drawing.spans[0, 0] > drawing.spans[-1, 0]
+  image = led(drawing.image, drawing.spans, rtl)
+  ink, moved = ((x < 255).any(0).nonzero()[0] for x in (drawing.image, image))
+  by = margins(32)[0] - drawing.spans[0, 0]
+  if rtl:
+    by = 120 - margins(32)[0] - drawing.spans[0, 1]
+  np.testing.assert_array_equal(moved, ink + round(by))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from handwriting_cases import KEY, NORM, shapes_of, variables_of
 
 from jaxgen.systems.handwriting.networks.letters import (
   LetterGenerator,
-  faded_widths,
+  LetterWidths,
   placement,
 )
 
@@ -52,16 +52,13 @@ def test_an_image_does_not_depend_on_its_neighbours_at_inference(made):
 
 def test_widths_of_slots_change_nothing(made):
   _, z, variables, apply = made
-  slots = faded_widths(jnp.array([9.0, 3, 5, 7]), LABELS, 8, 0.0)
-  np.testing.assert_array_equal(slots, np.full((3, 3), 8))
-  found = apply(variables, z, LABELS, LENGTHS, slots)
+  found = apply(variables, z, LABELS, LENGTHS, jnp.full((3, 3), 8.0))
   np.testing.assert_allclose(found, apply(variables, z, LABELS, LENGTHS), atol=1e-5)
 
 
 def test_letters_move_together_and_the_image_is_differentiable_in_their_widths(made):
   gen, z, variables, apply = made
-  widths = faded_widths(jnp.array([9.0, 3, 5, 7]), LABELS, 8, 1.0)
-  np.testing.assert_array_equal(widths, [[3, 5, 8], [7, 3, 5], [5, 8, 8]])
+  widths = jnp.array([[3.0, 5, 8], [7, 3, 5], [5, 8, 8]])
   image = apply(variables, z, LABELS, LENGTHS, widths)
   for row, length in zip(image, (8, 15, 5), strict=True):
     assert (row[:, length:] == 1).all() and (row[:, :length] != 1).all()
@@ -73,10 +70,10 @@ def test_letters_move_together_and_the_image_is_differentiable_in_their_widths(m
   assert np.isfinite(slope).all() and np.abs(slope[0, :2]).min() > 0
 
 
-def sampled(slots, widths, columns, from_right):
+def sampled(slots, widths, columns, from_right, lead):
   """`placement` by loops, for one row of slots [S]."""
   canvas = np.zeros(len(slots))
-  start = len(slots) - sum(widths) if from_right else 0.0
+  start = len(slots) - sum(widths) - lead if from_right else lead
   for i, width in enumerate(widths):
     letter = slots[i * columns : (i + 1) * columns]
     for p in range(len(slots)):
@@ -87,17 +84,19 @@ def sampled(slots, widths, columns, from_right):
   return canvas
 
 
+@pytest.mark.parametrize('lead', [0.0, 1.5])
 @pytest.mark.parametrize('from_right', [False, True])
-def test_placement_samples_every_slot_about_its_centre(from_right):
+def test_placement_samples_every_slot_about_its_centre(from_right, lead):
   rng = np.random.default_rng(0)
   slots = rng.normal(size=(5, 12))
   widths = np.array([[4, 4, 4], [2, 3, 1], [6, 2, 4], [1.5, 2.7, 3.3], [4.4, 0.6, 5.5]])
-  weights = np.asarray(placement(jnp.asarray(widths, jnp.float32), 4, from_right))
+  weights = np.asarray(placement(jnp.asarray(widths, jnp.float32), 4, from_right, lead))
   for row in range(5):
-    expected = sampled(slots[row], widths[row], 4, from_right)
+    expected = sampled(slots[row], widths[row], 4, from_right, lead)
     np.testing.assert_allclose(weights[row] @ slots[row], expected, atol=1e-5)
-  np.testing.assert_allclose(weights[0], np.eye(12), atol=1e-6)
-  np.testing.assert_allclose(weights.sum((1, 2)), widths.sum(1), rtol=1e-5)
+  if not lead:
+    np.testing.assert_allclose(weights[0], np.eye(12), atol=1e-6)
+    np.testing.assert_allclose(weights.sum((1, 2)), widths.sum(1), rtol=1e-5)
 
 
 @pytest.mark.parametrize('place_after', [0, 1, 2])
@@ -155,3 +154,28 @@ def test_letters_of_height_64():
   args = jnp.zeros((2, gen.num_latents)), jnp.zeros((2, 12), jnp.int32), jnp.zeros(2, jnp.int32)
   shape = jax.eval_shape(lambda: gen.init_with_output(KEY, *args)[0]).shape
   assert shape == (2, 64, 240, 1)
+
+
+def test_margins_are_paper_that_ink_may_hang_over():
+  gen = tiny(margins=(2, 3))
+  z = jax.random.normal(KEY, (3, 7))
+  variables = variables_of(gen, z, LABELS, LENGTHS)
+  widths = jnp.array([[3.0, 5, 8], [7, 3, 5], [5, 8, 8]])
+  image = jax.jit(gen.apply)(variables, z, LABELS, LENGTHS, widths)
+  for row, length in zip(image, (13, 20, 10), strict=True):
+    assert (row[:, length:] == 1).all() and (row[:, :length] != 1).all()
+
+
+def test_widths_are_of_the_symbol_and_the_hand_and_leave_room():
+  net = LetterWidths(3, 8, room=20.0)
+  hand = jnp.array([[1.0, 0], [0, 2], [0, 0]])
+  untrained = net.init_with_output(KEY, hand, LABELS, LENGTHS)[0]
+  np.testing.assert_allclose(untrained, [[4.8, 4.8, 8], [4.8] * 3, [4.8, 8, 8]], rtol=1e-6)
+  rows = np.zeros((4, 3), np.float32)
+  rows[1], rows[2] = [0.1, 0.5, 0.0], [-0.2, 0.0, 0.3]
+  found = net.apply({'params': {'rows': rows}}, hand, LABELS, LENGTHS)
+  first = 4.8 * np.exp([0.6, -0.2])
+  np.testing.assert_allclose(found[0], [*first, 8], rtol=1e-5)
+  np.testing.assert_allclose(found[2], [4.8 * np.exp(-0.2), 8, 8], rtol=1e-5)
+  wide = net.apply({'params': {'rows': rows + 0.5}}, hand, LABELS, LENGTHS)
+  assert wide[1].sum() == pytest.approx(20, rel=1e-5)

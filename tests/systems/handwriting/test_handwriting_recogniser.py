@@ -101,7 +101,7 @@ def picture(width, canvas, seed=0):
 
 
 def test_every_variant_is_a_config():
-  for variant in ('drawn', 'dhsd', 'ahawp', 'lectaurep', 'poilus', 'table'):
+  for variant in ('drawn', 'dhsd', 'ahawp', 'lectaurep', 'poilus', 'french_german', 'table'):
     config = configs.load(f'handwriting_recogniser:{variant}')
     configs.check(config)
     real = variant != 'drawn'
@@ -112,6 +112,8 @@ def test_every_variant_is_a_config():
 def test_what_judges_a_writer_reads_the_whole_canvas():
   asset = asset_config(configs.load('handwriting:small'))
   assert not asset.model.own_widths and Augmentation(**asset.augment) == Augmentation()
+  assert asset.model.frame_stride == 2  # of letters that are not in slots
+  assert asset_config(configs.load('handwriting')).model.frame_stride == 0
 
 
 def test_augmentation_is_a_function_of_its_key():

@@ -130,6 +130,35 @@ def test_reading_moves_the_recogniser_and_drawings_the_writer(data):
     assert_same(before.variables['disc'], after.variables['disc'])
 
 
+def test_at_natural_spacing_widths_of_letters_are_learned_and_then_used():
+  options = {'data__layout': 'natural', 'data__width': 48, 'optim__paired_learning_rate': 0.05}
+  config = tiny(**PAIRED, **options)
+  data = configs.system_module(config).make_data(config)
+  made = Program(config, layout('one device'), 1, data)
+  before = to_numpy(made.state())
+  after = to_numpy(made.run(made.state(), 4))
+  rows = np.abs(after.params['gen']['spacing']['rows']).max(1)
+  seen = np.unique(data.arrays['label'][data.arrays['label'] > 0])
+  assert moved(before, after) == {'gen'} and rows[0] == 0 and (rows[seen] > 0).any()
+  # Words keep to the widths that were learned, and the game's gradient leaves these alone.
+  task = make_task(config, data.facts)
+  steps, variables = make_steps(config, data.facts), task.export(after)
+  label, length = jnp.array([[1, 2, 0]] * 4), jnp.full(4, 2)
+  z = steps.nets.latents(jax.random.split(jax.random.key(0), 4), jnp.float32)
+  gen = {name: x for name, x in variables['gen'].items() if name != 'balance'}
+
+  def write(gen):
+    return steps.nets.gen.apply(gen, z, label, length)
+
+  image, slope = jax.jit(lambda gen: (write(gen), jax.grad(lambda g: write(g).sum())(gen)))(gen)
+  widths = steps.nets.gen.apply(gen, z, label, length, method='widths')
+  ends = 5 + 8 + np.asarray(widths[:, :2].sum(1))
+  columns = np.arange(48) + 0.5
+  written, inside = (np.asarray(image) != 1).any((1, 3)), columns < ends[:, None]
+  assert not (written & ~inside).any() and written.sum() > 0.8 * inside.sum()
+  assert not np.asarray(slope['params']['spacing']['rows']).any()
+
+
 def test_a_frozen_recogniser_stays_as_it_is(data):
   options = {'curriculum__read_steps': 2, 'curriculum__freeze_recogniser': True}
   config = tiny(**options)

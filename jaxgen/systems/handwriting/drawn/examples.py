@@ -10,7 +10,12 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.drawn.drawing import Canvas, try_to_draw
 from jaxgen.systems.handwriting.drawn.faces import Face, missing
 from jaxgen.systems.handwriting.drawn.hands import Hands, check_hands, make_hand
-from jaxgen.systems.handwriting.drawn.word_lists import Variety, WordList, varied
+from jaxgen.systems.handwriting.drawn.word_lists import (
+  Variety,
+  WordList,
+  varied,
+  with_another_letter,
+)
 
 _ATTEMPTS = 200
 
@@ -62,10 +67,11 @@ class Example(NamedTuple):
 
 
 class DrawnWords(NamedTuple):
-  """Examples: [N, H, W] uint8 images, N texts, [N] int32 faces and writers, and the words skipped in all."""
+  """Examples: [N, H, W] uint8 images, N texts, N spans, [N] int32 faces and writers, and the words skipped."""
 
   images: np.ndarray
   texts: tuple[str, ...]
+  spans: tuple[np.ndarray, ...]
   faces: np.ndarray
   writers: np.ndarray
   skipped: int
@@ -131,10 +137,24 @@ def draw_example(writing: Writing, seed: int, index: int) -> Example:
 
 
 def _text(writing: Writing, rng: np.random.Generator) -> str:
-  word = writing.words.draw(rng)
+  return _fitting(writing, writing.words.draw(rng), rng)
+
+
+def _fitting(writing: Writing, word: str, rng: np.random.Generator) -> str:
+  """A varied word, or the word itself where that has other symbols or is too long."""
   text = varied(word, writing.variety, rng)
+  if writing.variety.replaced and rng.random() < writing.variety.replaced:
+    text = with_another_letter(text, writing.charset or set(text), rng)
   allowed = writing.charset is None or writing.charset.issuperset(text)
   return text if allowed and len(text) <= writing.longest else word
+
+
+def as_written(writing: Writing, words: WordList, seed: int) -> tuple[str, ...]:
+  """The words of a list, each varied once as drawings are: a function of (seed, its place in the list)."""
+  if not sum(writing.variety):
+    return words.words
+  rng = generator(seed, 'words as written', 0)
+  return tuple(_fitting(writing, word, rng) for word in words.words)
 
 
 def drawn_words(writing: Writing, seed: int, indices: Sequence[int] | range) -> DrawnWords:
@@ -159,6 +179,7 @@ def drawn_words(writing: Writing, seed: int, indices: Sequence[int] | range) -> 
   return DrawnWords(
     np.stack(images) if images else np.zeros((0, height, width), np.uint8),
     tuple(x.text for x in examples),
+    tuple(x.spans for x in examples),
     np.array([x.face for x in examples], np.int32),
     np.array([x.writer for x in examples], np.int32),
     sum(x.skipped for x in examples),

@@ -97,6 +97,12 @@ CLEAN = Hands(
 )  # fmt: skip
 # Everyday writing as it looks once the paper is made white.
 ON_WHITE = Hands(paper=(1.0, 1.0), shade=(0.0, 0.0), grain=(0.0, 0.0))
+# Steady hands on white paper, which write a letter always alike: what a generator copies at natural spacing.
+STEADY = CLEAN._replace(
+  x_height=(0.27, 0.33), slant=(-0.1, 0.35), pen=(0.85, 1.3), contrast=(0.0, 0.0), pressure=(0.0, 0.0),
+  slope=(0.0, 0.0), drift=(0.0, 0.0), spacing=(0.0, 0.15), jitter=(0.25, 0.25), elastic=(0.0, 0.0),
+  ink=(0.7, 1.0), fade=(0.0, 0.0), blur=(0.9, 1.2),
+)  # fmt: skip
 # What the generator of the short job starts from: each letter as its face has it, nearly upright.
 SLOTS = CLEAN._replace(
   x_height=(0.297, 0.36), width=(1.0, 1.3), slant=(-0.15, 0.15), pen=(1.05, 1.35), contrast=(0.0, 0.0),

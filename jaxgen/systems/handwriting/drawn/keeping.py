@@ -13,7 +13,7 @@ from jaxgen.errors import DataError
 from jaxgen.systems.handwriting.drawn.examples import Writing, drawn_words
 from jaxgen.words import counted
 
-_VERSION = 3
+_VERSION = 4
 _TABLE, _IMAGES = 'table.json', 'images.npy'
 
 
@@ -23,6 +23,7 @@ class Kept(NamedTuple):
   Attributes:
     texts: N.
     images: [N, H, W] uint8, mapped from a file.
+    spans: N of [n, 2], the columns of each letter, see `examples.Example`.
     faces: [N] int32, indices.
     writers: [N] int64, their numbers.
     skipped: words that were tried and could not be drawn.
@@ -30,6 +31,7 @@ class Kept(NamedTuple):
 
   texts: list[str]
   images: np.ndarray
+  spans: list[np.ndarray]
   faces: np.ndarray
   writers: np.ndarray
   skipped: int
@@ -55,6 +57,7 @@ def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
         np.save(folder / _IMAGES, found.images)
         table = {
           'texts': found.texts,
+          'spans': [np.round(x, 2).tolist() for x in found.spans],
           'faces': found.faces.tolist(),
           'writers': found.writers.tolist(),
           'skipped': found.skipped,
@@ -69,6 +72,7 @@ def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
     return Kept(
       table['texts'],
       np.load(root / _IMAGES, mmap_mode='r'),
+      [np.array(x, np.float32) for x in table['spans']],
       np.array(table['faces'], np.int32),
       np.array(table['writers'], np.int64),
       table['skipped'],

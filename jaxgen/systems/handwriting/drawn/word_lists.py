@@ -222,12 +222,15 @@ class Variety(NamedTuple):
     capitals: in capitals throughout.
     elided: after l', d', qu' and their like, where a vowel begins the word.
     numbers: a number of one to four digits in place of the word.
+    replaced: with one letter replaced by any other, small or capital as it is, so that those are learned which
+      hardly any word has; see `with_another_letter`. It may come to the others.
   """
 
   capitalised: float = 0.0
   capitals: float = 0.0
   elided: float = 0.0
   numbers: float = 0.0
+  replaced: float = 0.0
 
 
 _ELISIONS = ('l', 'd', 'j', 'm', 't', 's', 'n', 'c', 'qu')
@@ -258,6 +261,23 @@ def varied(word: str, variety: Variety, rng: np.random.Generator) -> str:
   if 0 <= form < variety.capitalised:
     return _in_capitals(word[0]) + word[1:]
   return word
+
+
+def with_another_letter(text: str, letters: Collection[str], rng: np.random.Generator) -> str:
+  """A text with one letter replaced, each place and each other letter of its case alike.
+
+  Args:
+    text: not empty.
+    letters: what may come in.
+    rng: of this text; always moved on equally.
+  """
+  place, which = rng.random(2)
+  at = int(place * len(text))
+  kind = str.isupper if text[at].isupper() else str.islower
+  among = sorted(c for c in letters if kind(c))
+  if not among or not text[at].isalpha():
+    return text
+  return text[:at] + among[int(which * len(among))] + text[at + 1 :]
 
 
 def _in_capitals(word: str) -> str:

@@ -2,14 +2,14 @@
 
 Every letter has a bank of maps, which the noise mixes; blocks enlarge what lies side by side, so that
 neighbours meet. By default each letter has a slot of one width. At *natural spacing* letters have widths of
-their own, given in pixels: after `place_after` blocks, each slot is cut out and moved to where its letter
-belongs, so that earlier blocks have seen the neighbours and later ones join what has moved together. A letter
-narrower than its slot loses its margins, a wider one is stretched. Widths that are the slot's change nothing,
-and the image is differentiable in them: a net trained in slots is faded to natural widths by `faded_widths`.
+their own, in pixels: after `place_after` blocks, each slot is cut out and moved to where its letter belongs, so
+that earlier blocks have seen the neighbours and later ones join what has moved together. A letter narrower than
+its slot loses its margins, a wider one is stretched. Widths that are the slot's change nothing. How wide a
+letter is in a hand is what `LetterWidths` learns.
 """
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 import chex
 import jax
@@ -21,6 +21,7 @@ from jaxgen.systems.handwriting.networks.blocks import ConditionedNorm, Layers, 
 
 ROWS = 4  # of a letter's maps in the bank
 PAPER = 1.0
+_USUAL = 0.6  # of a slot: the width of a letter before training
 
 
 class LetterGenerator(Layers):
@@ -40,6 +41,7 @@ class LetterGenerator(Layers):
     chunk: size of a chunk of z.
     hand: size of the part of z that all chunks share; 0: none.
     place_after: blocks before letters are placed, where widths are given.
+    margins: pixels before and after the letters of a word, where widths are given.
     right_to_left: letters are laid from the right edge on.
   """
 
@@ -53,6 +55,7 @@ class LetterGenerator(Layers):
   chunk: int = 16
   hand: int = 0
   place_after: int = 2
+  margins: tuple[int, int] = (0, 0)
   right_to_left: bool = False
 
   @property
@@ -148,7 +151,8 @@ class LetterGenerator(Layers):
       return x
     columns = x.shape[2] // self.max_letters
     widths = letter_widths.astype(self.param_dtype) * (columns / self.slot)
-    weights = placement(widths, columns, self.right_to_left).astype(x.dtype)
+    lead = self.margins[0] * (columns / self.slot)
+    weights = placement(widths, columns, self.right_to_left, lead).astype(x.dtype)
     return jnp.einsum('bhsc,bps->bhpc', x, weights)
 
   def _is_word(self, lengths: jax.Array, letter_widths: jax.Array | None) -> jax.Array:
@@ -156,15 +160,48 @@ class LetterGenerator(Layers):
     letters, width = self.max_letters, self.max_letters * self.slot
     letter = jnp.arange(letters)[:: -1 if self.right_to_left else 1]
     valid = letter[None] < lengths[:, None]
+    around = 0 if letter_widths is None else sum(self.margins)
     if letter_widths is None:
       letter_widths = jnp.full(valid.shape, self.slot, self.param_dtype)
-    total = jnp.where(valid, letter_widths, 0).sum(-1)[:, None]
+    total = around + jnp.where(valid, letter_widths, 0).sum(-1)[:, None]
     position = jnp.arange(width)[None] + 0.5
     inside = position > width - total if self.right_to_left else position < total
     return inside[:, None, :, None]
 
 
-def placement(widths: jax.Array, columns: int, from_right: bool = False) -> jax.Array:
+class LetterWidths(nn.Module):
+  """How wide each letter is in a hand: log width, in slots, linear in the hand with a row for each symbol.
+
+  Attributes:
+    num_symbols: V, without padding.
+    slot: width of a letter's slot in pixels.
+    room: pixels that a word may have; a longer one is written closer.
+    param_dtype: of parameters and widths.
+  """
+
+  num_symbols: int
+  slot: int
+  room: float
+  param_dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, hand: jax.Array, labels: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Widths [B, L] in pixels, of hands [B, N] and labels [B, L]; the slot's for padding."""
+    shape = (self.num_symbols + 1, 1 + hand.shape[-1])
+    rows = self.param('rows', nn.initializers.zeros, shape, self.param_dtype)
+    ones = jnp.ones((len(hand), 1), self.param_dtype)
+    hand = jnp.concatenate([ones, hand.astype(self.param_dtype)], axis=-1)
+    logs = jnp.einsum('bn,bln->bl', hand, rows[labels]) + math.log(_USUAL)
+    widths = self.slot * jnp.exp(jnp.clip(logs, -3, 1))
+    valid = jnp.arange(labels.shape[1])[None] < lengths[:, None]
+    total = jnp.where(valid, widths, 0).sum(-1, keepdims=True)
+    widths = widths * jnp.minimum(self.room / jnp.maximum(total, 1), 1)
+    return jnp.where(valid, widths, self.slot)
+
+
+def placement(
+  widths: jax.Array, columns: int, from_right: bool = False, lead: float = 0.0
+) -> jax.Array:
   """What each column of a canvas takes from the columns of slots that lie side by side.
 
   A letter occupies its width on the canvas; a column that several letters share takes from each by the share
@@ -175,14 +212,14 @@ def placement(widths: jax.Array, columns: int, from_right: bool = False) -> jax.
     widths: [B, L] in columns, in the order from left to right.
     columns: of a slot.
     from_right: the last letter ends at the right edge, instead of the first beginning at the left one.
+    lead: columns that stay empty at that edge.
 
   Returns:
     [B, P, S], P = S = L * columns; rows sum to 1 where letters are, to 0 where there is none.
   """
   b, letters = widths.shape
   end = jnp.cumsum(widths, axis=-1)
-  if from_right:
-    end = end + (letters * columns - end[:, -1:])
+  end = end + (letters * columns - end[:, -1:] - lead if from_right else lead)
   start, end = (edge[:, None, :, None] for edge in (end - widths, end))  # [B, P, L, columns]
   left = jnp.arange(letters * columns, dtype=widths.dtype)[None, :, None, None]
   share = jnp.clip(jnp.minimum(left + 1, end) - jnp.maximum(left, start), 0, 1)
@@ -192,21 +229,3 @@ def placement(widths: jax.Array, columns: int, from_right: bool = False) -> jax.
   source = jnp.arange(columns, dtype=widths.dtype)[None, None, None]
   sampled = jnp.maximum(1 - jnp.abs(position - source), 0)
   return (share * sampled).reshape(b, letters * columns, letters * columns)
-
-
-def faded_widths(
-  table: jax.Array | Sequence[float], labels: jax.Array, slot: int, fade: jax.Array | float
-) -> jax.Array:
-  """Widths [B, L] in pixels between slots and natural ones.
-
-  Args:
-    table: [V + 1], each symbol's natural width in pixels; that of padding (0) is not used.
-    labels: [B, L] int32.
-    slot: a slot's width.
-    fade: () in [0, 1], from slots to natural widths.
-
-  Returns:
-    (1 - fade) * slot + fade * table[labels], and the slot's for padding.
-  """
-  natural = jnp.where(labels > 0, jnp.asarray(table)[labels], slot)
-  return (1 - fade) * slot + fade * natural
