@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jaxgen.errors import ConfigError
+from jaxgen.exchange import weight_files
 from jaxgen.systems.handwriting import recogniser_task, task
 from jaxgen.systems.handwriting.config import is_rtl
 from jaxgen.systems.handwriting.reading.charset import Charset, shown
@@ -44,7 +45,7 @@ def reading_model(trained: Trained, temperature: float | None = None) -> Model:
 
   Args:
     trained: a run of one of SYSTEMS.
-    temperature: of the confidences; None: as the facts have it, else 1.
+    temperature: of the confidences; None is 1.
   """
   config, facts = trained.config, trained.facts
   if config.system == 'handwriting':
@@ -59,7 +60,7 @@ def reading_model(trained: Trained, temperature: float | None = None) -> Model:
     rtl=is_rtl(config),
     size=(config.data.height, config.data.width),
     own_widths=own,
-    temperature=float(facts.get('temperature', 1.0) if temperature is None else temperature),
+    temperature=1.0 if temperature is None else temperature,
     flatten=config.data.flatten and config.system != 'handwriting',
   )
 
@@ -68,15 +69,19 @@ def measured_temperature(weights: Path, step: int) -> float | None:
   """The temperature that an evaluation of these weights found; None where there was none.
 
   Args:
-    weights: the folder of a run, or an exported file, whose evaluation lies beside it.
+    weights: the folder of a run, or an exported file, whose evaluation lies beside it or which names its
+      temperature in its header, as the reader that comes with jaxgen.
     step: of the weights.
   """
   folder = weights if weights.is_dir() else weights.with_name(f'{weights.stem}_results')
   try:
     found = json.loads((folder / 'evaluation.json').read_text())
-    return float(found['temperature']) if found['step'] == step else None
+    if found['step'] == step:
+      return float(found['temperature'])
   except (OSError, ValueError, KeyError, TypeError):
-    return None
+    pass
+  card = {} if weights.is_dir() else weight_files.load_card(weights)
+  return float(card['temperature']) if 'temperature' in card else None
 
 
 def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, str]:

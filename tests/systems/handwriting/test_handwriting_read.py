@@ -286,6 +286,14 @@ def test_a_temperature_is_of_the_step_that_is_read(tmp_path):
     assert apply.measured_temperature(tmp_path, 7) is None
 
 
+def test_a_file_may_name_its_temperature(trained, tmp_path):
+  path = save_weights(tmp_path / 'a.safetensors', trained, {'temperature': '1.5'})
+  assert apply.measured_temperature(path, 7) == 1.5
+  put(tmp_path / 'a_results' / 'evaluation.json', '{"step": 7, "temperature": 3.0}')
+  assert apply.measured_temperature(path, 7) == 3.0
+  assert apply.measured_temperature(save_weights(tmp_path / 'b.safetensors', trained), 7) is None
+
+
 # --- What is given ---
 
 

@@ -1,0 +1,236 @@
+r"""Makes trained runs the nets that `jaxgen write` and `jaxgen read` use, and writes their model card.
+
+  python benchmarks/handwriting_weights.py --reader runs/reader --writer runs/writer \
+    --out benchmarks/results/handwriting_weights_cpu.json
+
+writes jaxgen/weights/handwriting_reader.safetensors, of the saved step that is best on validation, with the
+temperature of its confidences; measures it on the test pictures of its sets, beside Tesseract where that is
+installed; writes jaxgen/weights/handwriting.safetensors of the writer's newest step (or --writer-step) with
+its evaluation; and renders jaxgen/weights/HANDWRITING.md from the result file, which keeps what is not given.
+The runs themselves are left as they are. $JAXGEN_DATA has the sets.
+"""
+
+import argparse
+import json
+import shutil
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import handwriting_readers as readers
+import jax
+import machine
+
+from jaxgen import config as configs
+from jaxgen.exchange.weight_files import save_weights
+from jaxgen.run import devices, inference, loading
+from jaxgen.run.metrics_log import read_metrics
+from jaxgen.systems.handwriting.apply import READER
+from jaxgen.systems.handwriting.writing.weights import SHIPPED
+from jaxgen.task import Trained
+
+SETS = {'dhsd': 'deu', 'lectaurep': 'fra', 'poilus': 'fra'}
+TERMS = (
+  'Trained on DHSD, the German Handwriting Street-name Dataset (N. Riaz, S. Saifullah, S. Agne, A. '
+  'Dengel, S. Ahmed, DFKI and RPTU, doi 10.5281/zenodo.18743313), on Lectaurep Repertoires (Archives '
+  'nationales, Inria, EPHE) and on CREMMA-AN-TestamentsDePoilus (both of HTR-United), all CC BY 4.0, '
+  'and on words that jaxgen drew. Words were cut to their ink, joined to lines and distorted.'
+)
+KEPT = {
+  'reader': (
+    'batch_size',
+    'num_steps',
+    'data.name',
+    'data.joined',
+    'data.width',
+    'model.recogniser',
+    'model.frame_stride',
+    'optim.learning_rate',
+  ),
+  'writer': (
+    'num_steps',
+    'batch_size',
+    'data.num_examples',
+    'data.width',
+    'curriculum.read_steps',
+    'curriculum.paired_steps',
+  ),
+}
+WRITTEN = (
+  'recogniser_cer',
+  'reader_cer',
+  'generated_cer',
+  'generated_cer_unseen',
+  'generated_cer_own',
+  'generated_wer',
+  'fid_r',
+  'fid_r_untrained',
+  'kid',
+  'geometry_score',
+  'style_spread',
+  'num_generated',
+)
+WIDTH = 110
+COMMAND = '    python launch.py --config=configs/{} --workdir=runs/{}'
+TITLE = """# The nets behind `jaxgen write` and `jaxgen read`
+
+Float32; a file's header holds its config and facts, so `jaxgen.run.loading.load(file)` gives all that is needed
+to apply it."""
+READER_LIMITS = (
+  'It reads French and German words and single lines, dark on light or the other way round, at any '
+  'height. Of real hands it saw place names of today, and registers and wills of 1830 to 1939; modern '
+  'French cursive it knows from drawn words alone. It reads letters as they stand, and no page.'
+)
+READER_SCORES = (
+  'Error rates of greedy reading on test pictures, by `jaxgen read` itself; no hand of a test set was '
+  'trained on. ECE is the expected calibration error of words. Tesseract got each picture with a margin '
+  'of 16 white pixels, as a line where a set has spaces and as a word where not.'
+)
+WRITER_LIMITS = (
+  "It copies the hands of eleven drawn faces, moved on by the paper's game: letters, digits, hyphen and "
+  'apostrophe of French, up to 12 in a word, 32 pixels high. It has seen no real hand and imitates '
+  "nobody's."
+)
+CARD = Path(__file__).parents[1] / 'jaxgen' / 'weights' / 'HANDWRITING.md'
+
+
+def main() -> None:
+  """Ships the runs and writes the result file and the card."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--reader', type=Path, metavar='RUN', help='a run of french_german')
+  parser.add_argument('--writer', type=Path, metavar='RUN', help='a run of handwriting:small')
+  parser.add_argument('--writer-step', type=int, help='a saved step; the newest by default')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  devices.enable_compilation_cache()
+  rows: dict[str, Any] = json.loads(args.out.read_text())['rows'] if args.out.is_file() else {}
+  if args.reader:
+    rows['reader'] = ship_reader(args.reader)
+  if args.writer:
+    rows['writer'] = ship_writer(args.writer, args.writer_step)
+  machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
+  CARD.write_text(card(rows))
+
+
+def ship_reader(run: Path) -> dict[str, Any]:
+  """Writes a reader with its temperature and measures what it reads; its row."""
+  found = inference.evaluate(run, 'best')
+  trained = loading.load(run, found['step'])
+  row = about(trained, run, 'reader')
+  save(READER, trained, row, temperature=str(found['temperature']))
+  sets = {}
+  for name, language in SETS.items():
+    words = readers.test_words(name)
+    sets[name] = {'jaxgen': readers.read_set(READER, words)}
+    if shutil.which('tesseract'):
+      sets[name]['Tesseract'] = readers.tesseract_set(words, language)
+    machine.say(f'{name}: {sets[name]}')
+  kept = 'cer', 'wer', 'ece', 'ece_uncalibrated', 'temperature', 'num_examples'
+  return {**row, 'together': {key: found[key] for key in kept}, 'sets': sets}
+
+
+def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
+  """Writes a writer; its row has what an evaluation says of it."""
+  found = inference.evaluate(run, step)
+  trained = loading.load(run, found['step'])
+  row = about(trained, run, 'writer')
+  save(SHIPPED, trained, row)
+  return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
+
+
+def about(trained: Trained, run: Path, kind: str) -> dict[str, Any]:
+  """What a file says of its training."""
+  flat, on = configs.flatten(trained.config), machine.describe()
+  lines = [x for x in read_metrics(run) if 'steps_per_second' in x and x['step'] <= trained.step]
+  return {
+    'steps': trained.step,
+    'seconds': round(sum(x['window'] / x['steps_per_second'] for x in lines)),
+    'seed': trained.config.seed,
+    'hardware': f'{on["processor"]}, {on["cores"]} cores'
+    if on['device'] == 'cpu'
+    else on['device'],
+    'date': on['date'][:10],
+    'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
+    'config': {key: flat[key] for key in KEPT[kind]},
+  }
+
+
+def save(target: Path, trained: Trained, row: dict[str, Any], **more: str) -> None:
+  """Writes a file with its terms, its training and more in the header."""
+  variables = jax.device_get(trained.variables)
+  card = {'terms': TERMS, 'training': json.dumps(row), **more}
+  save_weights(target, trained._replace(variables=variables), card)
+
+
+def card(rows: dict[str, Any]) -> str:
+  """The model card of both nets."""
+  parts = [TITLE, '## Terms\n\n' + textwrap.fill(TERMS, WIDTH)]
+  if 'reader' in rows:
+    parts.append(_reader(rows['reader']))
+  if 'writer' in rows:
+    parts.append(_writer(rows['writer']))
+  return '\n\n'.join(parts) + '\n'
+
+
+def _trained(row: dict[str, Any]) -> str:
+  return textwrap.fill(
+    f'{row["parameters"]:,} parameters; {row["steps"]:,} updates, {row["seconds"] / 60:.0f} minutes on '
+    f'{row["hardware"]} that other work shared, {row["date"]}, seed {row["seed"]}.',
+    WIDTH,
+  )
+
+
+def _reader(row: dict[str, Any]) -> str:
+  lines = [
+    f'| {name} | {who} | {found["num_examples"]} | {found["cer"]:.4f} | {found["wer"]:.4f} | '
+    f'{_number(found.get("ece"))} |'
+    for name, of_set in row['sets'].items()
+    for who, found in of_set.items()
+  ]
+  return '\n'.join([
+    '## handwriting_reader.safetensors, behind `jaxgen read`',
+    '',
+    _trained(row),
+    '',
+    COMMAND.format('handwriting_recogniser.py:french_german', 'reader'),
+    '',
+    textwrap.fill(READER_SCORES, WIDTH),
+    '',
+    '| set | reader | pictures | CER | WER | ECE |',
+    '|---|---|---|---|---|---|',
+    *lines,
+    '',
+    textwrap.fill(READER_LIMITS, WIDTH),
+  ])  # fmt: skip
+
+
+def _writer(row: dict[str, Any]) -> str:
+  found = row['evaluation']
+  spread = found['style_spread']['relative']
+  return '\n'.join([
+    '## handwriting.safetensors, behind `jaxgen write`',
+    '',
+    _trained(row),
+    '',
+    COMMAND.format('handwriting.py:small', 'writer'),
+    '',
+    '| figure | |',
+    '|---|---|',
+    f'| CER of an independent recogniser on drawn words | {found["reader_cer"]:.4f} |',
+    f'| on generated words that training had | {found["generated_cer"]:.4f} |',
+    f'| on generated words that it had not | {found["generated_cer_unseen"]:.4f} |',
+    f'| FID-R (untrained) | {found["fid_r"]:.3f} ({found["fid_r_untrained"]:.1f}) |',
+    *(f'| spread of {name}, of that of drawn words | {_number(x, 2)} |' for name, x in spread.items()),
+    '',
+    textwrap.fill(WRITER_LIMITS, WIDTH),
+  ])  # fmt: skip
+
+
+def _number(x: float | None, places: int = 4) -> str:
+  return '-' if x is None else f'{x:.{places}f}'
+
+
+if __name__ == '__main__':
+  main()
