@@ -61,7 +61,7 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
     config.data.lines = variant not in ('ahawp', 'lectaurep')  # dhsd has phrases among its words
   if together:
     config.data.flatten, config.data.joined = True, 8
-    config.data.num_examples = 10_000
+    config.data.num_examples = 4_000
     config.data.hands = ConfigDict(ON_WHITE._asdict())
 
   config.model = ConfigDict()
@@ -91,10 +91,13 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.optim.clip_norm = 5.0
   config.optim.decay_from = 0.5  # from this part of the run on, the rate falls linearly to 0
 
+  # A file of `jaxgen export`: begin with its network, and with what it knows of the symbols.
+  config.init_from = ''
+
   config.eval = ConfigDict()
   config.eval.batch_size = 16 if lines else 64
   # Pictures that the temperature is fitted on, and as many of the test set to measure its error on; 0: none.
-  config.eval.num_judged = 400
+  config.eval.num_judged = 2_000 if together else 400
 
   facts = {'charset': tuple(LETTERS), 'max_length': config.data.max_letters, 'steps_per_epoch': 125}
   config.inspect = ConfigDict({'facts': facts})

@@ -31,6 +31,7 @@ KEYS = {
   'optim.clip_norm': at_least(0),
   'optim.decay_from': within(0, 1),
   'eval.num_judged': whole(0),
+  'init_from': text('a file of `jaxgen export`, or empty'),
   'inspect.facts.charset': each(text('a symbol'), 'symbols'),
   'inspect.facts.max_length': whole(),
   'inspect.facts.steps_per_epoch': whole(),

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from handwriting_cases import KEY, variables_of
-from helpers import override
+from helpers import assert_same, override, to_numpy
 from reading_cases import Columns, bars, tools
 from real_files import strokes
 
 from jaxgen import config as configs
 from jaxgen.data.splits import make_split
+from jaxgen.errors import ConfigError
+from jaxgen.exchange.weight_files import save_weights
 from jaxgen.systems.handwriting.augmentation import Augmentation, augmented
 from jaxgen.systems.handwriting.certainty import right_words
 from jaxgen.systems.handwriting.data import TextRows, WordRows
@@ -25,8 +27,9 @@ from jaxgen.systems.handwriting.reading.confidence import Word
 from jaxgen.systems.handwriting.reading.understanding import Understood
 from jaxgen.systems.handwriting.real.canvas import padded
 from jaxgen.systems.handwriting.recogniser import asset_config
-from jaxgen.systems.handwriting.recogniser_task import Steps, make_task
+from jaxgen.systems.handwriting.recogniser_task import Steps, begun, make_model, make_task
 from jaxgen.systems.handwriting.word_pictures import Pictures
+from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 CASES = [('gated', 2), ('gated', 8), ('conv', 4), ('conv', 2), ('conv_blstm', 4)]
@@ -216,6 +219,31 @@ def test_a_step_learns_from_own_widths_and_takes_what_data_makes():
   after, metrics = jax.eval_shape(task.train_step, state, task.batch)
   assert jax.tree.structure(after) == jax.tree.structure(state)
   assert set(metrics) == {'nll', 'dropped'}
+
+
+def test_a_reader_begins_with_another_and_knows_its_symbols(tmp_path):
+  config, facts = narrow()
+  image = jnp.zeros((1, 32, 96, 1))
+  params = variables_of(make_model(config, facts), image)['params']
+  file = str(
+    save_weights(tmp_path / 'a.safetensors', Trained(config, facts, {'params': params}, 3))
+  )
+  charset = ['!', 'b', ' ']
+  new = variables_of(make_model(config, {**facts, 'charset': charset}), image, seed=1)['params']
+  found = begun(file, charset, new)
+  assert_same({**found, 'logits': 0}, {**params, 'logits': 0})
+  of = {symbol: i + 1 for i, symbol in enumerate(facts['charset'])}
+  for leaf in ('kernel', 'bias'):
+    given, other = params['logits'][leaf], new['logits'][leaf]
+    expected = [given[..., 0], other[..., 1], given[..., of['b']], given[..., of[' ']]]
+    np.testing.assert_array_equal(found['logits'][leaf], np.stack(expected, -1))
+  config.init_from = file
+  state = jax.jit(make_task(config, facts).init)(KEY)
+  assert_same(to_numpy(state.params['model']), params)
+  config.model.recogniser_width = 0.25
+  wider = variables_of(make_model(config, facts), image)['params']
+  with pytest.raises(ConfigError, match='its network is another'):
+    begun(file, charset, wider)
 
 
 def test_evaluation_measures_confidence_and_groups_texts():
