@@ -1,4 +1,4 @@
-"""Makes README's picture of `jaxgen read`: a line, and below it what is read, each character under its span.
+r"""Makes README's picture of `jaxgen read`: a line, and below it what is read, each character under its span.
 
 printf "L'été à Berlin ou à Paris\n" > line.txt
 jaxgen write --text line.txt --seed 3 --scale 2 --output line.png
