@@ -1,5 +1,6 @@
 """The training of handwriting: its three steps, and the house's invariants for them."""
 
+import functools
 import shutil
 
 import jax
@@ -34,30 +35,34 @@ def data():
 
 @pytest.fixture(scope='module')
 def game(data):
-  """Layout -> (program, states before and after two float32 steps, their metrics)."""
-  found = {}
-  for name in LAYOUTS:
+  """Of a layout: (program, states before and after two float32 steps, their metrics); made when asked for."""
+
+  @functools.cache
+  def of(name):
     made = Program(tiny(**SLOW), layout(name), 1, data)
     state, metrics = made.state(), []
     states = [to_numpy(state)]
     for _ in range(2):
       state = made.run(state, 1, metrics)
       states.append(to_numpy(state))
-    found[name] = made, states, metrics
-  return found
+    return made, states, metrics
+
+  return of
 
 
 # --- Invariants ---
 
 
-@pytest.mark.parametrize('name', SEVERAL)
+# All layouts agree in float64 below; one in float32 sees what only rounding brings out.
+@pytest.mark.parametrize('name', ['8 by pmap', pytest.param('8 by jit', marks=pytest.mark.slow)])
 def test_float32_gradients_agree_between_layouts(game, name):
   for player in PLAYERS:
     # With b1 = 0 Adam's first moment is the gradient.
-    states = (game[key][1][1] for key in ('one device', name))
+    states = (game(key)[1][1] for key in ('one device', name))
     mu = [state.opt_state[player][1][0].mu for state in states]
     a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
     assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
+  assert game(name)[0].traces == 1
 
 
 def settled(state):
@@ -92,10 +97,6 @@ def test_the_whole_state_agrees_between_layouts_after_float64_steps():
     assert_close(found['one device'][1], found[name][1], rtol=1e-6)
 
 
-def test_a_step_is_traced_once(game):
-  assert {made.traces for made, _, _ in game.values()} == {1}
-
-
 def test_a_run_resumed_where_a_stage_begins_is_bit_equal(tmp_path, monkeypatch):
   monkeypatch.setattr(training, '_finish', lambda *args: None)
   options = {'curriculum__read_steps': 2, 'curriculum__paired_steps': 2, 'num_steps': 6}
@@ -113,7 +114,7 @@ def test_a_run_resumed_where_a_stage_begins_is_bit_equal(tmp_path, monkeypatch):
 
 
 def test_the_game_moves_all_players_and_balances(game):
-  _, states, metrics = game['one device']
+  _, states, metrics = game('one device')
   assert moved(states[0], states[1]) == set(PLAYERS)
   ratio = metrics[0]['grad_norm_ratio_pixels']
   logged = np.asarray(ratio.total / ratio.count)

@@ -1,0 +1,56 @@
+"""The nets that come with jaxgen, their model card and the documentation say what the result file says."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from jaxgen.command import cli
+from jaxgen.systems.handwriting.apply import READER, measured_temperature
+from jaxgen.systems.handwriting.writing.weights import SHIPPED
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / 'benchmarks' / 'results' / 'handwriting_weights_cpu.json'
+ROWS = json.loads(RESULTS.read_text())['rows']
+MEASURED = {'reader': ('together', 'sets'), 'writer': ('evaluation',)}
+FILES = {'reader': READER, 'writer': SHIPPED}
+MEGABYTE = 10**6
+
+
+@pytest.fixture(scope='module')
+def script():
+  sys.path.insert(0, str(ROOT / 'benchmarks'))
+  try:
+    return importlib.import_module('handwriting_weights')
+  finally:
+    sys.path.pop(0)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_a_file_names_its_training_and_terms_and_is_small(name):
+  with safe_open(FILES[name], 'numpy') as file:
+    about = file.metadata()
+  row = {key: x for key, x in ROWS[name].items() if key not in MEASURED[name]}
+  assert json.loads(about['training']) == row
+  assert 'CC BY 4.0' in about['terms'] and FILES[name].stat().st_size < 10 * MEGABYTE
+
+
+def test_the_model_card_has_the_measured_scores(script):
+  assert script.card(ROWS) == script.CARD.read_text()
+  for found in ROWS['reader']['sets'].values():
+    assert f'| {found["jaxgen"]["cer"]:.4f} |' in script.CARD.read_text()
+
+
+def test_the_reader_knows_how_sure_it_is():
+  reader = ROWS['reader']
+  assert measured_temperature(READER, reader['steps']) == reader['together']['temperature'] > 0
+
+
+def test_what_comes_with_jaxgen_writes_a_word_that_it_reads(tmp_path, capfd):
+  file = str(tmp_path / 'word.png')
+  assert cli.main(['write', 'bonjour', '--output', file]) == 0
+  assert cli.main(['read', file]) == 0
+  assert capfd.readouterr().out.splitlines()[-1].split('\t')[:2] == [file, 'bonjour']
