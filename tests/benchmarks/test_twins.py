@@ -17,6 +17,7 @@ from jaxgen.exchange import weight_files
 from jaxgen.losses.pixel import charbonnier
 from jaxgen.systems.comvae import losses, model
 from jaxgen.systems.comvae.task import make_task
+from jaxgen.systems.handwriting.losses import balanced, text_loss, text_nll
 from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -193,6 +194,120 @@ def test_the_srsenet_twin_learns_from_crops_of_the_same_pixels(monkeypatch):
   trainer.run(len(cells) // 5 + 1)
   for old, new in zip(before, trainer.net.parameters(), strict=True):
     assert torch.isfinite(new).all() and not torch.equal(old, new)
+
+
+def small_handwriting(recogniser):
+  """The paper's networks at tiny widths, without spectral norm: PyTorch's starts with 15 power iterations."""
+  config = configs.load('handwriting:tiny,alpha_1')
+  with config.unlocked():
+    config.model.gen_filters, config.model.disc_filters = (8, 4, 4, 8, 4), (8, 4, 4, 4, 4)
+    config.model.update({'cbn_hidden': 4, 'text_features': 4, 'text_hidden': 3, 'chunk': 2})
+    config.model.recogniser, config.model.recogniser_width = recogniser, 0.13
+  system = configs.system_module(config)
+  facts = config.inspect.facts.to_dict()
+  nets = system.make_model(config, facts)
+  gen = nets.gen.clone(gen=nets.gen.gen.clone(spectral_norm=False))
+  return config, nets._replace(gen=gen, disc=nets.disc.clone(spectral_norm=False))
+
+
+def drawn_variables(net, *args):
+  """Random variables of the net's shapes, variances of 1."""
+  rng = np.random.default_rng(0)
+  shapes = jax.eval_shape(net.init, jax.random.key(0), *args)
+  return jax.tree_util.tree_map_with_path(
+    lambda path, x: np.float32(
+      np.ones(x.shape) if path[-1].key == 'var' else 0.4 * rng.standard_normal(x.shape)
+    ),
+    shapes,
+  )
+
+
+def assert_loaded(net, params):
+  """Copies our parameters into a twin, of which all are given."""
+  from twins import handwriting_nets
+
+  handwriting_nets.load_ours(net, params)
+  count = sum(x.numel() for x in net.parameters()) - handwriting_nets.extra_biases(net)
+  assert count == sum(x.size for x in jax.tree.leaves(params))
+
+
+WORDS = np.int32([[3, 3, 1, 0], [2, 0, 0, 0], [5, 4, 3, 1]]), np.int32([3, 1, 4])
+
+
+def test_the_handwriting_twin_has_our_writer_and_discriminator(monkeypatch):
+  torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  from twins import handwriting_nets
+
+  config, ours = small_handwriting('conv')
+  z = np.random.default_rng(0).standard_normal((3, 12), np.float32)
+  gen = drawn_variables(ours.gen, z, *WORDS)
+  disc = drawn_variables(ours.disc, np.zeros((3, 32, 128, 1), np.float32))
+
+  def judged(gen, disc):
+    options = {'train': True, 'mutable': ['batch_stats']}
+    images, _ = ours.gen.apply(gen, z, *WORDS, **options)
+    return images, ours.disc.apply(disc, images, **options)[0]
+
+  images, logits = jax.jit(judged)(gen, disc)
+  writer, judge, _ = handwriting_nets.make_nets(config, 26, torch.nn.Identity())
+  assert_loaded(writer, gen['params'])
+  assert_loaded(judge, disc['params'])
+  with torch.no_grad():
+    theirs = writer(torch.from_numpy(z), *(torch.from_numpy(x).long() for x in WORDS))
+    np.testing.assert_allclose(theirs.permute(0, 2, 3, 1), images, atol=2e-4)
+    np.testing.assert_allclose(judge(theirs), logits, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize('recogniser', ['gated', 'conv', 'conv_blstm'])
+def test_the_handwriting_twin_has_our_recognisers_and_text_loss(recogniser, monkeypatch):
+  torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  from twins import handwriting as twin
+  from twins import handwriting_nets
+
+  config, ours = small_handwriting(recogniser)
+  images = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32)
+  variables = drawn_variables(ours.rec, images)
+
+  def read(variables):
+    reading = ours.rec.apply(variables, images)
+    return reading.logits, text_loss(*text_nll(reading, *WORDS, rtl=False))
+
+  logits, loss = jax.jit(read)(variables)
+  net = handwriting_nets.make_nets(config, 26)[2]
+  assert_loaded(net, variables['params'])
+  theirs = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+  with torch.no_grad():
+    np.testing.assert_allclose(net(theirs), logits, atol=1e-4, rtol=1e-3)
+    found = twin.text_loss(net(theirs), *(torch.from_numpy(x).long() for x in WORDS))
+  assert float(found) == pytest.approx(float(loss), rel=1e-4)
+
+
+def test_the_handwriting_twin_plays_the_game(monkeypatch):
+  torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  from twins import handwriting as twin
+
+  config, _ = small_handwriting('conv')
+  with config.unlocked():
+    config.batch_size = 4
+  rng = np.random.default_rng(0)
+  of_d, of_r = (rng.normal(m, s, (4, 32, 128, 1)).astype(np.float32) for m, s in ((1, 2), (3, 0.1)))
+  found = twin.balanced(torch.from_numpy(of_d), torch.from_numpy(of_r), 0.5)
+  np.testing.assert_allclose(found, balanced(of_d, of_r, 0.5), atol=1e-4)
+  labels, lengths = rng.integers(1, 27, (9, 4), np.int32), np.int32([4, 1, 2, 3, 4, 4, 1, 2, 3])
+  arrays = {'image': rng.integers(0, 256, (9, 32, 128), np.uint8)}
+  arrays |= {'label': labels, 'length': lengths}
+  trainer = twin.Trainer(config, arrays, [(labels[:4], lengths[:4])], 26)
+  nets = trainer.gen, trainer.disc, trainer.rec
+  before = [[x.detach().clone() for x in net.parameters()] for net in nets]
+  trainer.run(2)
+  for old, net in zip(before, nets, strict=True):
+    # Gamma of attention starts at 0, so what is before it has a gradient only after it has moved.
+    assert all(torch.isfinite(x).all() for x in net.parameters())
+    moved = [not torch.equal(a, b) for a, b in zip(old, net.parameters(), strict=True)]
+    assert sum(moved) > 0.8 * len(moved)
 
 
 def turns(image):
