@@ -20,6 +20,7 @@ from typing import Any
 import handwriting_readers as readers
 import jax
 import machine
+import nets
 
 from jaxgen import config as configs
 from jaxgen.exchange.weight_files import save_weights
@@ -116,8 +117,8 @@ def main() -> None:
 
 def ship_reader(run: Path) -> dict[str, Any]:
   """Writes a reader with its temperature and measures what it reads; its row."""
-  found = inference.evaluate(run, 'best')
-  trained = loading.load(run, found['step'])
+  found = evaluated(run, 'best')
+  trained = complete(loading.load(run, found['step']))
   row = about(trained, run, 'reader')
   save(READER, trained, row, temperature=str(found['temperature']))
   sets = {}
@@ -133,11 +134,28 @@ def ship_reader(run: Path) -> dict[str, Any]:
 
 def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
   """Writes a writer; its row has what an evaluation says of it."""
-  found = inference.evaluate(run, step)
-  trained = loading.load(run, found['step'])
+  found = evaluated(run, step)
+  trained = complete(loading.load(run, found['step']))
   row = about(trained, run, 'writer')
   save(SHIPPED, trained, row)
   return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
+
+
+def evaluated(run: Path, step: int | str | None) -> dict[str, Any]:
+  """The evaluation of a saved step, made where the run has none of it."""
+  file = run / 'evaluation.json'
+  if step is None:
+    step = loading.saved_steps(run)[-1]
+  if step == 'best':
+    step = loading.best_step(run)
+  if file.is_file() and (found := json.loads(file.read_text()))['step'] == step:
+    return found
+  return inference.evaluate(run, step)
+
+
+def complete(trained: Trained) -> Trained:
+  """With the keys of the config that are younger than the run."""
+  return trained._replace(config=nets.complete(trained.config))
 
 
 def about(trained: Trained, run: Path, kind: str) -> dict[str, Any]:

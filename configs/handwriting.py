@@ -19,6 +19,9 @@ images with a table (it needs a GPU). A variant is comma-separated parts, as pap
     first_linear; at tiny and small sizes with the paper's networks, narrow, from random weights, small at
     64 x 256
   arabic
+
+The paper's experiment that trains recognisers on real and generated words has its variants in
+configs/handwriting_recogniser.py: augment_real, augment_real_generated, augment_generated.
 """
 
 from ml_collections import ConfigDict

@@ -15,6 +15,9 @@ trains one that reads what people wrote, each picture at its own width. Variants
   poilus: whole lines in $JAXGEN_DATA/poilus_lines_fr
   french_german: the words and lines of dhsd, lectaurep and poilus with drawn French words among them, as lines
     of up to eight on white paper: the reader that comes with jaxgen
+  augment_real, augment_real_generated, augment_generated: the paper's experiment, the paper's R by RMSprop with
+    early stopping, on real words (drawn ones, unless config.data.name says which), on real ones and those of
+    config.generated.name, a folder of `jaxgen write`, and on the latter alone
   table: a folder or zip file of yours, --config.data.name=DIR: images with a table, see config.data.columns, or
     ALTO or PAGE files with their pages; of words, or with --config.data.width of lines
 """
@@ -36,12 +39,15 @@ SETS = {
   'french_german': ('dhsd_words_de, lectaurep_words_fr, poilus_lines_fr, drawn', 1120, 80),
   'table': ('words', 512, 64),  # a folder of this name, unless config.data.name says which
 }
-VARIANTS = ('drawn', *SETS)
+AUGMENTED = ('augment_real', 'augment_real_generated', 'augment_generated')
+VARIANTS = ('drawn', *SETS, *AUGMENTED)
 
 
 def get_config(variant: str = 'drawn') -> ConfigDict:
   """The config of the recogniser of one kind of words."""
   choose_variant(variant, VARIANTS)
+  if variant in AUGMENTED:
+    return _augmented(variant)
   real = variant != 'drawn'
   together = variant == 'french_german'
   lines = together or variant == 'poilus'
@@ -73,6 +79,9 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   # is what a generator's pictures have.
   config.model.own_widths = real
 
+  # Pictures that are trained on besides those of config.data, or alone, and never evaluated on.
+  config.generated = ConfigDict({'name': '', 'alone': False})
+
   # How far training pictures are changed, each way; 0: not. See jaxgen.systems.handwriting.augmentation.
   config.augment = ConfigDict()
   config.augment.shear = 0.3 if real else 0.0
@@ -85,6 +94,7 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.loss.noise = 0.1  # the largest deviation of noise on the pictures, white 1 and black -1
 
   config.optim = ConfigDict()
+  config.optim.algorithm = 'adam'  # adam, rmsprop (without b1 and b2)
   config.optim.learning_rate = 1e-3 if real else 2e-3
   config.optim.b1 = 0.9
   config.optim.b2 = 0.999
@@ -102,3 +112,26 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   facts = {'charset': tuple(LETTERS), 'max_length': config.data.max_letters, 'steps_per_epoch': 125}
   config.inspect = ConfigDict({'facts': facts})
   return config.lock()
+
+
+def _augmented(variant: str) -> ConfigDict:
+  """The paper's experiment with generated words to learn from."""
+  config = get_config()
+  with config.unlocked():
+    config.num_steps = 20_000  # at most
+    config.eval_every = config.save_every = 500
+    config.checkpoint.best = config.stop.metric = 'eval/nll'
+    config.stop.patience = 5
+    config.checkpoint.keep = 2
+    config.model.recogniser = 'gated'
+    config.loss.noise = 0.0
+    config.optim.algorithm = 'rmsprop'  # the paper
+    config.optim.learning_rate = 1e-4  # the paper
+    config.optim.decay_from = 1.0
+    if variant != 'augment_real':
+      config.generated.name = (
+        'generated'  # a folder of this name, unless config.generated.name says which
+      )
+    config.generated.alone = variant == 'augment_generated'
+    config.eval.num_judged = 0  # nobody asks how sure it is
+  return config

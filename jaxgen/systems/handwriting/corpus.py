@@ -19,7 +19,7 @@ from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths
 from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
-from jaxgen.systems.handwriting.real.words import Wanted, load_words
+from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.word_pictures import Pictures, joined, side_by_side
 
 LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}
@@ -54,13 +54,41 @@ class Corpus(NamedTuple):
 
 
 def load_corpus(config: ConfigDict) -> Corpus:
-  """The words of config.data, drawn or real.
+  """The words of config.data, drawn or real, and what a writer wrote to learn from as config.generated says.
 
   Raises:
     DataError: files missing or damaged, or no word that fits.
     ConfigError: a value that the words do not allow.
   """
-  return drawn_corpus(config) if is_drawn(config) else real_corpus(config)
+  corpus = drawn_corpus(config) if is_drawn(config) else real_corpus(config)
+  generated = config.get('generated')
+  return with_generated(config, corpus) if generated and generated.name else corpus
+
+
+def with_generated(config: ConfigDict, corpus: Corpus) -> Corpus:
+  """A corpus whose training pictures are also, or only, those of a folder of `jaxgen write`, all of them.
+
+  What is evaluated, and the symbols, are those of the corpus: texts with others are left out and told of.
+  """
+  wanted = wanted_words(config)._replace(charset=set(corpus.charset.symbols))
+  data = config.data
+  words, report = load_words(
+    config.generated.name,
+    height=data.height,
+    width=data.width,
+    rtl=is_rtl(config),
+    flatten=data.flatten,
+    wanted=wanted,
+  )
+  for line in report.lines():
+    logging.warning('%s', line)
+  own = [] if config.generated.alone else [corpus.pictures['train']]
+  train = joined([*own, *(pictures_of(part) for part in words.values())])
+  return corpus._replace(
+    pictures={**corpus.pictures, 'train': train},
+    seen=sorted(set(train.texts)),
+    dropped=corpus.dropped + report.refused,
+  )
 
 
 def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
@@ -196,17 +224,25 @@ def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
     rtl=is_rtl(config),
     flatten=data.flatten,
     columns={} if name in KNOWN else {x: column for x, column in data.columns.items() if column},
-    wanted=Wanted(
-      charset=set(data.letters) or None, max_length=data.max_letters, single_words=not data.lines
-    ),
+    wanted=wanted_words(config),
   )
   for line in report.lines():
     logging.warning('%s', line)
-  found = {
-    split: Pictures(part.texts, (data.height, data.width), part.gather, widths=part.widths)
-    for split, part in words.items()
-  }
-  return found, report.refused
+  return {split: pictures_of(part) for split, part in words.items()}, report.refused
+
+
+def wanted_words(config: ConfigDict) -> Wanted:
+  """Which rows of a set are used."""
+  data = config.data
+  return Wanted(
+    charset=set(data.letters) or None, max_length=data.max_letters, single_words=not data.lines
+  )
+
+
+def pictures_of(words: Words) -> Pictures:
+  """Rows of a set on the canvas that they were loaded for."""
+  assert words.width is not None
+  return Pictures(words.texts, (words.height, words.width), words.gather, widths=words.widths)
 
 
 def _in_lines(config: ConfigDict, pictures: Pictures) -> Pictures:

@@ -6,6 +6,7 @@ One that never trained a generator judges what that writes; one that is trained 
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen.errors import ConfigError
 from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
 from jaxgen.systems import imported_on_use
 from jaxgen.systems.handwriting.config import RECOGNISERS, WORDS, check_words
@@ -19,12 +20,15 @@ KEYS = {
   'model.recogniser_width': above(0),
   'model.frame_stride': choice(0, 2, 4, 8),
   'model.own_widths': flag(),
+  'generated.name': text('a folder of `jaxgen write`, or empty'),
+  'generated.alone': flag(),
   'augment.shear': within(0, 1),
   'augment.scale': within(0, 1),
   'augment.shift': within(0, 1),
   'augment.stroke': within(0, 1),
   'augment.contrast': within(0, 1),
   'loss.noise': at_least(0),
+  'optim.algorithm': choice('adam', 'rmsprop'),
   'optim.learning_rate': above(0),
   'optim.b1': within(0, 1, closed='left'),
   'optim.b2': within(0, 1, closed='left'),
@@ -61,6 +65,11 @@ def depends_on_num_steps(config: ConfigDict) -> bool:
 def check_config(config: ConfigDict) -> None:
   """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
   check_words(config)
+  if config.generated.alone and not config.generated.name:
+    raise ConfigError(
+      'config.generated.alone = True leaves nothing to learn from: name a folder of generated words with '
+      'config.generated.name'
+    )
 
 
 def asset_config(config: ConfigDict) -> ConfigDict:

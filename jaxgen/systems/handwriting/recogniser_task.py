@@ -76,7 +76,7 @@ def make_model(config: ConfigDict, facts: dict[str, Any]) -> Recogniser:
 
 
 class Steps:
-  """CTC by Adam.
+  """CTC by Adam, or by RMSprop.
 
   Args:
     config: of the run.
@@ -93,7 +93,9 @@ class Steps:
     if start < config.num_steps:
       rate = optax.linear_schedule(rate, 0.0, config.num_steps - start, start)
     clip = optax.clip_by_global_norm(options.clip_norm) if options.clip_norm else optax.identity()
-    self.optimizers = {PLAYER: optax.chain(clip, optax.adam(rate, options.b1, options.b2))}
+    rmsprop = options.algorithm == 'rmsprop'
+    moved = optax.rmsprop(rate) if rmsprop else optax.adam(rate, options.b1, options.b2)
+    self.optimizers = {PLAYER: optax.chain(clip, moved)}
 
   def init(self, key: jax.Array) -> TrainState:
     """A state of new parameters, or of those that config.init_from names."""

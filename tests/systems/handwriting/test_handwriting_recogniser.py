@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from handwriting_cases import KEY, variables_of
 from helpers import assert_same, override, to_numpy
@@ -110,6 +111,17 @@ def test_every_variant_is_a_config():
     real = variant != 'drawn'
     assert config.model.own_widths == real == (Augmentation(**config.augment) != Augmentation())
     assert (config.data.script == 'arabic') == (variant == 'ahawp')
+
+
+def test_the_papers_experiment_is_by_rmsprop():
+  config = configs.load('handwriting_recogniser:augment_real')
+  (found,) = Steps(config, {'charset': ['a'], 'rtl': False}).optimizers.values()
+  grads, other = {'w': jnp.array([0.3, -2.0])}, optax.rmsprop(1e-4)
+  state, expected = found.init(grads), other.init(grads)
+  for _ in range(2):
+    moves, state = found.update(grads, state)
+    wanted, expected = other.update(grads, expected)
+    np.testing.assert_allclose(moves['w'], wanted['w'], rtol=1e-6)
 
 
 def test_what_judges_a_writer_reads_the_whole_canvas():

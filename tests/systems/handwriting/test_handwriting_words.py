@@ -12,7 +12,7 @@ from real_files import png, put, strokes, table
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.systems.handwriting.corpus import sets
+from jaxgen.systems.handwriting.corpus import load_corpus, sets
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths
 from jaxgen.systems.handwriting.real.examples import Settings, clean_rows, read_examples
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
@@ -276,6 +276,32 @@ def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tm
   for name in ('validation', 'test'):
     (batch,) = data.splits[name].batches(slice(0, 64))
     np.testing.assert_array_equal(batch['width'][batch['mask'] > 0], words[name].widths)
+
+
+def test_generated_words_are_all_trained_on_and_none_is_evaluated_on(folder, cache, tmp_path):
+  texts = [f'mot{i}é' for i in range(8)]  # the folder has mot8é too
+  put(tmp_path / 'list.txt', '\n'.join([*texts, 'lit', 'sel']))
+  values = {
+    'data__height': 32, 'data__width': 136, 'data__layout': 'natural', 'data__letters': '',
+    'data__word_list': str(tmp_path / 'list.txt'), 'data__num_unseen': 2, 'data__num_examples': 6,
+    'data__num_validation': 2, 'data__num_words': 0, 'generated__name': str(folder),
+  }  # fmt: skip
+  variant = 'handwriting_recogniser:augment_real_generated'
+  both = load_corpus(override(configs.load(variant), values))
+  alone = load_corpus(override(configs.load(variant), {**values, 'generated__alone': True}))
+  generated = both.pictures['train'].texts[6:]
+  assert Counter(generated) == {x: 3 if i < 6 else 2 for i, x in enumerate(texts)}
+  assert alone.pictures['train'].texts == generated and list(alone.seen) == texts
+  images = both.pictures['train'].gather(np.arange(6 + len(generated)))
+  np.testing.assert_array_equal(
+    images[6:], alone.pictures['train'].gather(np.arange(len(generated)))
+  )
+  for corpus in (both, alone):
+    assert len(corpus.pictures['validation'].texts) == 2
+    assert '8' not in corpus.charset.symbols and corpus.dropped == 3
+  none = override(configs.load(variant), {'generated__name': '', 'generated__alone': True})
+  with pytest.raises(ConfigError, match=r'config\.generated\.alone = True leaves nothing'):
+    configs.check(none)
 
 
 def test_several_sets_are_one_and_a_folder_with_a_comma_is_too(tmp_path):

@@ -1,0 +1,252 @@
+"""The paper's experiment: recognisers of real words, of real and generated ones, and of generated ones alone.
+
+  python benchmarks/handwriting_augmentation.py --weights runs/handwriting --generated runs/generated \
+    --out benchmarks/results/handwriting_augmentation_cpu.json --page docs/handwriting_augmentation_scores.md
+
+The writer makes the generated set once, in --generated: --words texts of a list in --styles hands each (the
+paper: 100,000 pictures). Real words are those that the writer learned from, drawn or not. Each recogniser is
+the best of its run on validation; it is measured there, as the paper reports it, and on a test set. Of drawn
+words both are of texts and writers that training never shows, and the test set has further drawings.
+Recognisers live in --runs and are resumed or reused when they are there.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import machine
+import rows
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.evaluation import passes
+from jaxgen.files import write_bytes, write_json
+from jaxgen.run import devices, inference, loading, training
+from jaxgen.systems.handwriting import recogniser_task
+from jaxgen.systems.handwriting.config import is_drawn
+from jaxgen.systems.handwriting.judging import Reader
+from jaxgen.systems.handwriting.reading.error_rates import intervals
+from jaxgen.task import Split
+from jaxgen.terminal.reporter import Reporter
+
+# (edit distance, word error rate) in %, on the validation set of RIMES; the paper gives none of the last one.
+PAPER = {
+  'augment_real': (4.34, 12.1),
+  'augment_real_generated': (4.03, 11.9),
+  'augment_generated': None,
+}
+LABELS = {
+  'augment_real': 'real words',
+  'augment_real_generated': 'real and generated words',
+  'augment_generated': 'generated words',
+}
+BASE = 'augment_real'
+SPLITS, RATES = ('validation', 'test'), ('cer', 'wer')
+MEASURED = 'augmentation.json'  # in the folder of a run
+
+
+def main() -> None:
+  """Makes the set, trains what is missing, writes the result file and the page."""
+  args = make_parser().parse_args()
+  unknown = set(args.variants.split(',')) - set(PAPER)
+  if unknown:
+    raise SystemExit(f'--variants: no {", ".join(sorted(unknown))}; there are {", ".join(PAPER)}')
+  devices.enable_compilation_cache()
+  reporter, runs = Reporter(), {}
+  data = loading.load(args.weights).config.data
+  make_generated(args)
+  for seed, variant in itertools.product(range(args.seeds), args.variants.split(',')):
+    config = configured(variant, seed, data, args)
+    runs.setdefault(variant, {})[str(seed)] = measured(config, args.runs, reporter)
+    write_json(args.out, report(runs, args))
+  if args.page:
+    write_bytes(args.page, page(json.loads(args.out.read_text())).encode())
+
+
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add('--weights', type=Path, required=True, metavar='RUN|FILE', help='a trained writer')
+  add('--generated', type=Path, default=Path('runs/generated'), help='folder of the generated set')
+  add('--words', type=int, default=20_000, help='texts of the generated set')
+  add('--styles', type=int, default=5, help='pictures of each')
+  add(
+    '--list', help='file of the texts, as --list of `jaxgen write`; by default the list that ships'
+  )
+  add('--variants', default=','.join(PAPER), help='comma-separated')
+  add('--seeds', type=int, default=3, help='seeds 0 .. N-1; an interval is claimed from three on')
+  add('--set', action='append', default=[], metavar='KEY=VALUE', help='override, of recognisers')
+  add('--runs', type=Path, default=Path('runs/rows'), help='where the recognisers live')
+  add('--out', type=Path, required=True, help='JSON file')
+  add('--page', type=Path, help="the documentation's table, as Markdown")
+  return parser
+
+
+def make_generated(args: argparse.Namespace) -> None:
+  """The generated set, by `jaxgen write`, which goes on where it was.
+
+  Whole canvases, so that a word stands where it stands in the pictures that the writer learned from.
+  """
+  command = [sys.executable, '-m', 'jaxgen', 'write', '--weights', str(args.weights), '--canvas']
+  command += ['--count', str(args.words), '--styles', str(args.styles)]
+  command += ['--output', f'{args.generated}/', *(['--list', args.list] if args.list else [])]
+  done = subprocess.run(command, check=False)
+  if done.returncode:
+    raise SystemExit(f'error: {args.generated} was not made: jaxgen write failed, see above')
+
+
+def configured(variant: str, seed: int, data: ConfigDict, args: argparse.Namespace) -> ConfigDict:
+  """The config of a recogniser: of the words of the writer, but for --set."""
+  config = configs.load(f'handwriting_recogniser:{variant}')
+  with config.unlocked():
+    config.seed = seed
+    config.data = data.copy_and_resolve_references()
+    if variant != BASE:
+      config.generated.name = str(args.generated)
+  overrides = dict(pair.split('=', 1) for pair in args.set)
+  for key, value in overrides.items():
+    parsed = configs.parsed(key, value, configs.flatten(config)[key])
+    config.update_from_flattened_dict({key: parsed})
+  configs.check(config)
+  return config
+
+
+def measured(config: ConfigDict, runs: Path, reporter: Reporter) -> dict[str, Any]:
+  """The rates of a recogniser on both splits, which is trained first where it is not there."""
+  # steps_per_call follows from the rest and is not in the name.
+  workdir = runs / f'{config.system}-{configs.digest(configs.to_json(config))}'
+  path = workdir / MEASURED
+  if not path.is_file():
+    reporter.say(f'{config.generated}, seed {config.seed}: {workdir}')
+    training.train(config, workdir, reporter)
+    write_json(path, measure(workdir, reporter))
+    jax.clear_caches()
+  return json.loads(path.read_text())
+
+
+def measure(workdir: Path, reporter: Reporter) -> dict[str, Any]:
+  """The rates of the best saved step of a run, with intervals over texts."""
+  opened = inference.open_run(workdir, 'best', reporter=reporter)
+  trained = opened.trained
+  steps = recogniser_task.Steps(trained.config, trained.facts)
+  reader = Reader(steps.net, trained.variables, trained.facts, opened.tools, steps.shown)
+  found = {'step': int(trained.step), 'steps': loading.saved_steps(workdir)[-1]}
+  for name, split in held_out(trained.config).items():
+    size = trained.config.eval.batch_size
+    read = reader(passes.shown(split, size, opened.tools, f'reading {name}'))
+    rates = read.rates()
+    found[name] = {
+      'cer': rates.cer,
+      'wer': rates.wer,
+      'edit_distance': rates.character_edits / max(rates.texts, 1),
+      'intervals': intervals(read.texts, read.readings),
+      'num_examples': rates.texts,
+    }
+  return found
+
+
+def held_out(config: ConfigDict) -> dict[str, Split]:
+  """The two splits that are measured on; no generated word is in them."""
+  config = config.copy_and_resolve_references()
+  with config.unlocked():
+    config.generated.name, config.generated.alone = '', False
+  splits = recogniser_task.make_data(config).splits
+  if 'test' not in splits and is_drawn(config):
+    with config.unlocked():  # the drawings that come after those of validation
+      config.data.num_examples += config.data.num_validation
+    splits = splits | {'test': recogniser_task.make_data(config).splits['validation']}
+  return {name: splits[name] for name in SPLITS if name in splits}
+
+
+# --- What is written ---
+
+
+def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+  """The result file."""
+  return {
+    'command': ' '.join(
+      [
+        f'handwriting_augmentation.py --words {args.words} --styles {args.styles} --seeds {args.seeds}',
+        *(f'--set {x}' for x in args.set),
+      ]
+    ),
+    'environment': machine.describe(),
+    'generated': args.words * args.styles,
+    'summary': {variant: summary(by_seed, runs[BASE]) for variant, by_seed in runs.items()}
+    if BASE in runs
+    else {},
+    'runs': runs,
+  }
+
+
+def summary(by_seed: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+  """{'validation.cer': mean and interval over seeds, with 'difference' from real words alone, seed by seed}."""
+  result = {}
+  for split, rate in itertools.product(SPLITS, RATES):
+    found = {seed: x[split][rate] for seed, x in by_seed.items() if split in x}
+    if found:
+      less = [x - base[seed][split][rate] for seed, x in found.items() if seed in base]
+      result[f'{split}.{rate}'] = {
+        **rows.mean_interval(list(found.values())),
+        'difference': rows.mean_interval(less),
+      }
+  return result
+
+
+def page(found: dict[str, Any]) -> str:
+  """The documentation's table, rates in %."""
+  names = [f'{split} {rate.upper()}' for split, rate in itertools.product(SPLITS, RATES)]
+  lines = [
+    f'| trained on | seeds | best step | {" | ".join(names)} | paper: ED, WER on validation |',
+    '|' + '---|' * (4 + len(names)),
+  ]
+  for variant, of_variant in found['summary'].items():
+    runs = found['runs'][variant].values()
+    paper = PAPER[variant]
+    cells = [
+      LABELS[variant],
+      str(len(runs)),
+      ', '.join(f'{x["step"]:,}' for x in runs),
+      *(
+        _percent(of_variant.get(f'{split}.{rate}'), variant == BASE)
+        for split, rate in itertools.product(SPLITS, RATES)
+      ),
+      '{:.2f}, {:.1f}'.format(*paper) if paper else '"not competitive"',
+    ]
+    lines.append(f'| {" | ".join(cells)} |')
+  about = found['environment']
+  return '\n'.join(
+    [
+      *lines,
+      '',
+      'In %, means over seeds, 95 % intervals from three on; in brackets the difference from real words '
+      f'alone, seed by seed. {found["generated"]:,} generated pictures (the paper: 100,000). Hardware: '
+      f'{about["processor"]}, {about["cores"]} cores, {about["device"]}; {about["date"][:10]}. '
+      f'`{found["command"]}`',
+      '',
+    ]
+  )
+
+
+def _percent(value: dict[str, Any] | None, is_base: bool) -> str:
+  if value is None:
+    return '-'
+  told = _with_interval(value, '{:.2f}')
+  return told if is_base else f'{told} ({_with_interval(value["difference"], "{:+.2f}")})'
+
+
+def _with_interval(value: dict[str, Any], form: str) -> str:
+  mean = form.format(100 * value['mean'])
+  return mean if value['n'] < 3 else f'{mean} ± {100 * value["interval95"]:.2f}'
+
+
+if __name__ == '__main__':
+  main()

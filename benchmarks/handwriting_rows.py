@@ -1,0 +1,342 @@
+"""Trains the rows of the paper's tables over seeds, each from random weights and after our paired start.
+
+  python benchmarks/handwriting_rows.py --seeds 3 --out benchmarks/results/handwriting_rows_cpu.json
+  python benchmarks/handwriting_rows.py --seeds 3 --finished --out FILE --page PAGE --sheet PICTURE
+
+The first kind is the variant of the row as it is. The second one, ours, has the same networks and objective,
+and begins from drawings: R reads, then G and phi copy drawings of their words, then the row's own updates. Rows
+that have the same networks share that start, which is trained once a seed as a run of its own. Seed 0 of every
+row comes first. Runs live in --runs and are resumed or reused when they are there, so the command can be
+stopped and given again; --finished trains nothing and takes what is there. On words that people wrote:
+
+  python benchmarks/handwriting_rows.py --size small --set data.name=dhsd_words_de --set data.max_letters=12 \
+    --word Straße --out FILE --page PAGE --sheet PICTURE
+
+there the start learns from drawings of the words of the set.
+"""
+
+import argparse
+import itertools
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import machine
+import matplotlib
+import numpy as np
+import rows
+from handwriting_rows_page import KINDS, OWN_NETWORKS, PAPER, page
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.axis import row_keys
+from jaxgen.exchange.weight_files import save_weights
+from jaxgen.files import write_bytes, write_json
+from jaxgen.pictures.grids import image_grid, titled
+from jaxgen.pictures.png import write_image
+from jaxgen.run import devices, inference, loading, training
+from jaxgen.systems.handwriting.config import is_drawn
+from jaxgen.systems.handwriting.corpus import load_corpus
+from jaxgen.systems.handwriting.inference import Inference
+from jaxgen.systems.handwriting.levels import to_levels
+from jaxgen.systems.handwriting.task import make_model
+from jaxgen.task import Trained
+from jaxgen.terminal.reporter import Reporter
+
+FACE = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
+ROWS = tuple(PAPER)
+FIGURES = (
+  'fid_r',
+  'fid_r_untrained',
+  'kid',
+  'geometry_score',
+  'generated_cer',
+  'generated_cer_unseen',
+  'generated_cer_own',
+  'recogniser_cer',
+  'reader_cer',
+  'style_spread.relative.slant',
+  'style_spread.relative.stroke_width',
+  'style_spread.relative.ink',
+  'grad_norm_ratio.pixels',
+  'grad_norm_ratio.parameters',
+)
+TABLE = rows.Table('handwriting', ROWS, FIGURES, FIGURES, rows.has('geometry_score'))
+RANDOM, STARTED = KINDS
+NOISES = 4  # of the word on the sheet, a row and kind
+GAP = 24  # white pixels between the kinds
+
+
+def main() -> None:
+  """Parses the command line, runs what is missing, writes the result, the page and the sheet."""
+  args = make_parser().parse_args()
+  unknown = set(args.rows.split(',')) - set(ROWS)
+  if unknown:
+    raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
+  devices.enable_compilation_cache()
+  reporter, runs = Reporter(), {kind: {} for kind in args.kinds.split(',')}
+  # Seed 0 of every row first: a stopped command leaves whole tables.
+  for seed, kind, row in itertools.product(range(args.seeds), runs, args.rows.split(',')):
+    found = figures(kind, row, seed, args, reporter)
+    if found is not None:
+      runs[kind].setdefault(row, {})[str(seed)] = found
+      write_json(args.out, report(runs, args))
+  if args.sheet:
+    write_image(args.sheet, sheet(runs, args))
+  if args.page and any(runs.values()):
+    write_bytes(args.page, page(json.loads(args.out.read_text())).encode())
+
+
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add('--size', default='tiny', help='tiny, small or paper')
+  add('--rows', default=','.join(ROWS), help='comma-separated')
+  add('--kinds', default=','.join(KINDS), help='comma-separated')
+  add('--seeds', type=int, default=3, help='seeds 0 .. N-1; an interval is claimed from three on')
+  add('--set', action='append', default=[], metavar='KEY=VALUE', help='override, of all runs')
+  add('--steps', type=int, default=5_000, help='updates of a row from random weights')
+  add('--read-steps', type=int, default=1_000, help='of a start: updates of R alone')
+  add('--paired-steps', type=int, default=1_500, help='of a start: updates of G by drawings')
+  add('--started-steps', type=int, default=2_000, help='updates of a row after its start')
+  add('--word', default='réparer', help='on the sheet')
+  add('--finished', action='store_true', help='train nothing: take the runs that are finished')
+  add('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
+  add('--out', type=Path, required=True, help='JSON file')
+  add('--page', type=Path, help="the documentation's table, as Markdown")
+  add('--sheet', type=Path, help='PNG: the word by seed 0 of each row')
+  return parser
+
+
+def figures(
+  kind: str, row: str, seed: int, args: argparse.Namespace, reporter: Reporter
+) -> dict[str, Any] | None:
+  """evaluation.json of a row, flat, trained first where it is missing; None where it must not be.
+
+  Of a row after its start, with the figures of the start as 'start.NAME'.
+  """
+  variant, pairs = f'{args.size},{row}', settings(kind, row, seed, args)
+  found = _finished(variant, pairs, seed, args)
+  if found is None and not args.finished:
+    if kind == STARTED:
+      make_start(row, seed, args, reporter)
+    found = run(variant, pairs, seed, args, reporter)
+  if found is None:
+    return None
+  if kind == STARTED:
+    path = start_folder(row, seed, args) / 'evaluation.json'
+    start = chosen(json.loads(path.read_text())) if path.is_file() else {}
+    found |= {f'start.{name}': x for name, x in start.items()}
+  return found
+
+
+def settings(kind: str, row: str, seed: int, args: argparse.Namespace) -> list[str]:
+  """KEY=VALUE of a run."""
+  if kind == RANDOM:
+    return [*args.set, f'num_steps={args.steps}']
+  file = start_folder(row, seed, args).with_suffix('.safetensors')
+  return [*args.set, f'num_steps={args.started_steps}', f'init_from={file}']
+
+
+def run(
+  variant: str, pairs: list[str], seed: int, args: argparse.Namespace, reporter: Reporter
+) -> dict[str, Any]:
+  """Trains and evaluates a run, which may be there in part."""
+  given = argparse.Namespace(set=pairs, runs=args.runs, evaluate=True)
+  return chosen(rows.figures(TABLE, variant, seed, given, reporter))
+
+
+def _finished(
+  variant: str, pairs: list[str], seed: int, args: argparse.Namespace
+) -> dict[str, Any] | None:
+  """The figures of a run that has ended and was evaluated whole; None where there is none."""
+  config, name = rows.configured(TABLE, variant, seed, pairs)
+  return finished(args.runs / name, config)
+
+
+def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+  """The figures of a run of a config that was evaluated whole; None where there is none.
+
+  Raises:
+    SystemExit: the folder is another run's.
+  """
+  try:
+    found = json.loads((workdir / 'evaluation.json').read_text())
+    saved = configs.from_json(json.loads((workdir / 'config.json').read_text()))
+  except OSError:
+    return None
+  free = (*configs.RESUME_FREE, 'steps_per_call')
+  lines = configs.differing(saved, configs.from_json(configs.to_json(config)), free)
+  if lines:
+    raise SystemExit(f'error: {workdir} is a run of another config: {"; ".join(lines)}')
+  done = found['step'] == config.num_steps and TABLE.complete(found)
+  return chosen(found) if done else None
+
+
+def chosen(evaluation: dict[str, Any]) -> dict[str, Any]:
+  """The figures of an evaluation.json, flat, and its step; None where one was not measured."""
+  flat = configs.flatten(evaluation)
+  return {name: flat.get(name) for name in ('step', *FIGURES)}
+
+
+# --- Starts ---
+
+
+def start_folder(row: str, seed: int, args: argparse.Namespace) -> Path:
+  """Where the start of a row is trained; one folder for rows that have the same networks."""
+  form = row if row in OWN_NETWORKS else 'shared'
+  steps = f'{args.read_steps}-{args.paired_steps}'
+  given = configs.digest(sorted(args.set)) if args.set else 'default'
+  return args.runs / f'start-{args.size}-{form}-{steps}-{given}-{seed}'
+
+
+def make_start(row: str, seed: int, args: argparse.Namespace, reporter: Reporter) -> None:
+  """Trains the start of a row where it is missing, and exports it beside its folder."""
+  folder = start_folder(row, seed, args)
+  file = folder.with_suffix('.safetensors')
+  if file.is_file():
+    return
+  reporter.say(f'the start of {row}, seed {seed}: {folder}')
+  config = start_config(row, seed, args)
+  training.train(config, folder, reporter)
+  trained = loading.load(folder)
+  save_weights(file, trained._replace(variables=jax.device_get(trained.variables)))
+  jax.clear_caches()
+
+
+def start_config(row: str, seed: int, args: argparse.Namespace) -> ConfigDict:
+  """The networks of a row, which learn from drawings: of the set's own words where it is not of drawn ones."""
+  steps = args.read_steps + args.paired_steps
+  variant = f'{args.size},{row if row in OWN_NETWORKS else "alpha_1"}'
+  pairs = [
+    *args.set,
+    f'num_steps={steps}',
+    f'curriculum.read_steps={args.read_steps}',
+    f'curriculum.paired_steps={args.paired_steps}',
+    'optim.recogniser_learning_rate=2e-3',  # that of the main job: R is alone
+    *(['data.name=drawn'] if set_name(args) else []),
+  ]
+  config, _ = rows.configured(TABLE, variant, seed, pairs)
+  if set_name(args):
+    _draw_words_of_set(config, variant, seed, args)
+  return config
+
+
+def set_name(args: argparse.Namespace) -> str:
+  """data.name of --set; '' where words are drawn."""
+  config, _ = rows.configured(TABLE, f'{args.size},alpha_1', 0, args.set)
+  return '' if is_drawn(config) else config.data.name
+
+
+def _draw_words_of_set(
+  config: ConfigDict, variant: str, seed: int, args: argparse.Namespace
+) -> None:
+  """Has a config draw the training words of the set of --set, in the set's symbols."""
+  corpus = load_corpus(rows.configured(TABLE, variant, seed, args.set)[0])
+  text = '\n'.join(corpus.words) + '\n'
+  name = f'words-{configs.digest(text)}.txt'
+  write_bytes(args.runs / name, text.encode())
+  with config.unlocked():
+    config.data.word_list = str(args.runs / name)
+    config.data.letters = ''.join(corpus.charset.symbols)
+    config.data.num_words = 0
+    config.data.num_unseen = min(config.data.num_unseen, 1 + len(corpus.words) // 10)
+    for kind in config.data.variety:
+      config.data.variety[kind] = 0.0
+  configs.check(config)
+
+
+# --- What is written ---
+
+
+def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+  """The result file."""
+  return {
+    'command': ' '.join(
+      [
+        'handwriting_rows.py',
+        f'--size {args.size} --seeds {args.seeds}',
+        *(f'--set {x}' for x in args.set),
+      ]
+    ),
+    'environment': machine.describe(),
+    'words': set_name(args) or 'drawn',
+    'steps': {
+      RANDOM: args.steps,
+      'start': args.read_steps + args.paired_steps,
+      STARTED: args.started_steps,
+    },
+    'summary': {
+      kind: {row: summary(list(by_seed.values())) for row, by_seed in found.items()}
+      for kind, found in runs.items()
+    },
+    'runs': runs,
+  }
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+  """Mean and 95 % interval over seeds of each figure that all of them have, and the least."""
+  result = {}
+  for name in runs[0]:
+    values = [x[name] for x in runs]
+    if name != 'step' and all(value is not None for value in values):
+      result[name] = {**rows.mean_interval(values), 'least': float(np.min(values))}
+  return result
+
+
+def sheet(runs: dict[str, Any], args: argparse.Namespace) -> np.ndarray:
+  """A line for each row that has a run of seed 0, under its name: the word in noises of one key, by kind."""
+  lines = []
+  for row in args.rows.split(','):
+    kinds = [kind for kind in runs if '0' in runs[kind].get(row, {})]
+    parts, told = [], []
+    for kind in kinds:
+      _, name = rows.configured(TABLE, f'{args.size},{row}', 0, settings(kind, row, 0, args))
+      word, images = written(inference.load(args.runs / name), args.word)
+      parts += [images, np.full((len(images), GAP), 255, np.uint8)]
+      told.append(kind)
+    if parts:
+      line = np.concatenate(parts[:-1], 1)
+      lines.append(titled(line, f'{row}, "{word}": {" | ".join(told)}', face=FACE))
+  if not lines:
+    raise SystemExit('--sheet: no run of seed 0 is finished')
+  width = max(line.shape[1] for line in lines)
+  return np.concatenate(
+    [np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=255) for x in lines]
+  )
+
+
+def written(trained: Trained, word: str) -> tuple[str, np.ndarray]:
+  """A word as a net can spell it, and a line of it in noises that are the same for all nets of a size of z."""
+  writer = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
+  word = spelled(word, writer)
+  labels, lengths = writer.charset.encode([word] * NOISES, trained.facts['max_length'])
+  z = writer.latents(row_keys(jax.random.key(0), jnp.arange(NOISES)))
+  images = jax.jit(lambda *given: to_levels(writer.write(*given)))(
+    trained.variables, z, labels, lengths
+  )
+  return word, image_grid(np.asarray(images) / 255.0, columns=NOISES, pad=4)
+
+
+def spelled(word: str, writer: Inference) -> str:
+  """The word, in small letters where there are no capitals, without accents where there are none.
+
+  Raises:
+    SystemExit: it cannot be spelled.
+  """
+  plain = unicodedata.normalize('NFD', word.lower()).replace('ß', 'ss')
+  plain = ''.join(x for x in plain if not unicodedata.combining(x))
+  for one in (word, word.lower(), plain):
+    if not writer.charset.unknown(one) and len(one) <= writer.facts['max_length']:
+      return one
+  raise SystemExit(f'--word {word}: the nets cannot spell it')
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,190 @@
+"""The rows of the paper's tables beside ours, as the documentation has them."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+KINDS = ('from random weights', 'after our paired start')
+BASE = 'alpha_1'  # the paper's own, in each part of its table
+TEXT_LOST = 0.8  # a character error rate from which on nothing is written
+
+
+class Row(NamedTuple):
+  """What the paper reports of a row on RIMES.
+
+  Attributes:
+    fid: on Inception's features.
+    geometry: Geometry Score.
+    text: whether what is written is the word.
+  """
+
+  fid: float
+  geometry: float
+  text: bool
+
+
+PAPER = {
+  'alpha_1': Row(23.94, 8.58e-4, True),
+  'no_balancing': Row(141.35, 2.44e-3, True),
+  'alpha_0.1': Row(72.93, 4.23e-2, False),
+  'alpha_10': Row(222.47, 2.92e-3, True),
+  'gan': Row(36.32, 5.29e-3, False),
+  'lsgan': Row(116.09, 3.78e-3, False),
+  'no_attention': Row(67.86, 4.51e-3, True),
+  'first_linear': Row(42.23, 1.81e-3, False),
+}
+TABLES = {
+  'Text gradient': ('no_balancing', 'alpha_0.1', 'alpha_1', 'alpha_10'),
+  'Adversarial loss': ('alpha_1', 'gan', 'lsgan'),
+  'Networks': ('alpha_1', 'no_attention', 'first_linear'),
+}
+# Rows whose networks are not those of the others.
+OWN_NETWORKS = ('no_attention', 'first_linear')
+_START = ('generated_cer', 'generated_cer_own')
+_SPREAD = [f'style_spread.relative.{name}' for name in ('slant', 'stroke_width', 'ink')]
+_NORMS = [f'grad_norm_ratio.{name}' for name in ('pixels', 'parameters')]
+
+
+def page(report: dict[str, Any]) -> str:
+  """A table for each kind, in the paper's parts, with what it decides and where its order is another one."""
+  lines = []
+  for kind, found in report['summary'].items():
+    if found:
+      lines += [f'**{kind[0].upper()}{kind[1:]}**, {_updates(kind, report)}:', '', *table(found)]
+      lines += ['', verdict(found), '']
+      lines += [f'- {line}' for line in [*orders(found), *starts(found)]] + ['']
+  about = report['environment']
+  return '\n'.join(
+    [
+      *lines,
+      f'Words: {report["words"]}. Hardware: {about["processor"]}, {about["cores"]} cores, '
+      f'{about["device"]}, jax {about["versions"]["jax"]}, {about["date"][:10]}. In brackets: seeds; '
+      '95 % intervals over seeds are given from three on. '
+      f'`{report["command"]}`',
+      '',
+    ]
+  )
+
+
+def _updates(kind: str, report: dict[str, Any]) -> str:
+  steps = report['steps']
+  if kind == KINDS[0]:
+    return f"{steps[kind]:,} updates, as the paper's"
+  return (
+    f'ours, {steps["start"]:,} updates of reading and drawings, then {steps[kind]:,} of the row'
+  )
+
+
+def table(found: dict[str, Any]) -> list[str]:
+  """Lines of a table: a row a row of the paper's, in its parts."""
+  lines = [
+    '| | FID-R | paper: FID | GS, 10⁻³ | paper: GS, 10⁻³ | CER seen | unseen | by R | paper: text | '
+    'spread of slant, width, ink | log₁₀ norms, pixels, parameters | CER of R on drawn or real words |',
+    '|' + '---|' * 12,
+  ]
+  for title, names in TABLES.items():
+    there = [name for name in names if name in found]
+    if set(there) - {BASE} or (there and len(found) == 1 and title == next(iter(TABLES))):
+      lines.append(f'| *{title}* |' + ' |' * 11)
+      lines += [_line(name, found[name]) for name in there]
+  return lines
+
+
+def _line(name: str, figures: dict[str, Any]) -> str:
+  paper = PAPER[name]
+  cells = [
+    f'`{name}` ({_seeds(figures)})',
+    _cell(figures, 'fid_r', '{:.2f}'),
+    f'{paper.fid:.2f}',
+    _cell(figures, 'geometry_score', '{:.2f}', 1e3),
+    f'{paper.geometry * 1e3:.2f}',
+    *(
+      _cell(figures, key, '{:.3f}')
+      for key in ('generated_cer', 'generated_cer_unseen', 'generated_cer_own')
+    ),
+    'holds' if paper.text else 'lost',
+    ', '.join(_cell(figures, key, '{:.2f}') for key in _SPREAD),
+    ', '.join(_cell(figures, key, '{:+.1f}') for key in _NORMS),
+    _cell(figures, 'recogniser_cer', '{:.3f}'),
+  ]
+  return f'| {" | ".join(cells)} |'
+
+
+def _seeds(figures: dict[str, Any]) -> int:
+  return max(x['n'] for x in figures.values())
+
+
+def _cell(figures: dict[str, Any], key: str, form: str, unit: float = 1.0) -> str:
+  """A mean, from three seeds on with its interval; - where it was not measured."""
+  if key not in figures:
+    return '-'
+  found = figures[key]
+  mean = form.format(found['mean'] * unit)
+  if found['n'] < 3:
+    return mean
+  return f'{mean} ± {form.format(found["interval95"] * unit).lstrip("+")}'
+
+
+def verdict(found: dict[str, Any]) -> str:
+  """Whether a table says anything of the text."""
+  rates = {name: x['generated_cer']['mean'] for name, x in found.items() if 'generated_cer' in x}
+  readable = [name for name, rate in rates.items() if rate <= TEXT_LOST]
+  if not readable:
+    return (
+      f'All rows have a CER above {TEXT_LOST}: this table decides nothing about text. It is read for the norms '
+      'of the gradients, FID-R and the spread only.'
+    )
+  others = [name for name in rates if name not in readable]
+  told = f' In {_names(others)} it is lost (CER above {TEXT_LOST}).' if others else ''
+  return f'There is text in {_names(readable)}.{told}'
+
+
+def orders(found: dict[str, Any]) -> list[str]:
+  """The rows by each figure beside the paper's order, and where the text is not as the paper has it."""
+  lines = []
+  for name, key, paper in (
+    ('FID-R', 'fid_r', lambda row: PAPER[row].fid),
+    ('Geometry Score', 'geometry_score', lambda row: PAPER[row].geometry),
+  ):
+    there = [row for row in found if key in found[row]]
+    if len(there) < 2:
+      continue
+    ours = sorted(there, key=lambda row, key=key: found[row][key]['mean'])
+    theirs = sorted(there, key=paper)
+    lines.append(
+      f"{name}, the best first, in the paper's order: {_names(ours)}."
+      if ours == theirs
+      else f'{name}, the best first: {_names(ours)}; the paper: {_names(theirs)}.'
+    )
+  rates = {name: x['generated_cer']['mean'] for name, x in found.items() if 'generated_cer' in x}
+  if any(rate <= TEXT_LOST for rate in rates.values()):
+    other = [name for name, rate in rates.items() if (rate <= TEXT_LOST) != PAPER[name].text]
+    lines.append(
+      f'Text, otherwise than in the paper: {_names(other)}.'
+      if other
+      else 'Text holds where it does in the paper, and is lost where it is.'
+    )
+  best = [
+    f'{label} {min(values):.3g}'
+    for label, key in (('FID-R', 'fid_r'), ('GS', 'geometry_score'))
+    if (values := [x[key]['least'] for name, x in found.items() if name == BASE and key in x])
+  ]
+  if best:
+    lines.append(
+      f"`{BASE}` by the paper's protocol, the best of its seeds for each figure: {', '.join(best)}."
+    )
+  return lines
+
+
+def starts(found: dict[str, Any]) -> list[str]:
+  """What is written before the first update of a row, by networks; rows without a start have none."""
+  told = {}
+  for name, figures in found.items():
+    if 'start.generated_cer' in figures:
+      of = name if name in OWN_NETWORKS else 'the other rows'
+      seen, by_r = (_cell(figures, f'start.{key}', '{:.3f}') for key in _START)
+      told[of] = f'{of if of != name else f"`{name}`"} {seen} (by R {by_r})'
+  return [f'CER seen of the starts: {", ".join(told.values())}.'] if told else []
+
+
+def _names(names: Iterable[str]) -> str:
+  return ', '.join(f'`{name}`' for name in names) or 'none'
