@@ -143,14 +143,10 @@ def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
 
 def evaluated(run: Path, step: int | str | None) -> dict[str, Any]:
   """The evaluation of a saved step, made where the run has none of it."""
-  file = run / 'evaluation.json'
-  if step is None:
-    step = loading.saved_steps(run)[-1]
-  if step == 'best':
-    step = loading.best_step(run)
-  if file.is_file() and (found := json.loads(file.read_text()))['step'] == step:
+  file, at = run / 'evaluation.json', loading.load(run, step).step
+  if file.is_file() and (found := json.loads(file.read_text()))['step'] == at:
     return found
-  return inference.evaluate(run, step)
+  return inference.evaluate(run, at)
 
 
 def complete(trained: Trained) -> Trained:
