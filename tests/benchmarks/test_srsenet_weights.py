@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from jaxgen import config as configs
 from jaxgen.run.workdir import required_config
+from jaxgen.systems.srsenet.apply import PHOTO_BY_DEFAULT
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = json.loads((ROOT / 'benchmarks' / 'results' / 'srsenet_weights_cpu.json').read_text())[
@@ -123,6 +124,12 @@ def test_photo_may_be_the_default_where_it_is_better_and_hardly_worse_on_clean_i
   report['rows']['x2']['qualities'] = qualities
   text = photo_script.page(report)
   assert '| x2 | set14 | none | 28.00 | 27.50 | 27.00 | +0.50 |' in text
+
+
+def test_photo_is_the_default_where_it_may_be(photo_script):
+  rows = json.loads((ROOT / 'benchmarks/results/srsenet_photo_cpu.json').read_text())['rows']
+  may = tuple(int(name[1:]) for name, row in rows.items() if photo_script.may_be_default(row))
+  assert may == PHOTO_BY_DEFAULT
 
 
 def test_readings_are_compared_seed_by_seed(readings_script):
