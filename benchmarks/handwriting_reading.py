@@ -1,8 +1,7 @@
-r"""Makes README's picture of `jaxgen read`: a line, and below it what is read, each character under its span.
+"""Makes README's picture of `jaxgen read`: a line, and below it what is read, each character under its span.
 
-printf "L'été à Berlin ou à Paris\n" > line.txt
-jaxgen write --text line.txt --seed 3 --scale 2 --output line.png
-python benchmarks/handwriting_reading.py line.png docs/images/handwriting_read.png
+jaxgen write Dimanche --styles 4 --output words/
+python benchmarks/handwriting_reading.py words/Dimanche*_0_4.png docs/images/handwriting_read.png
 """
 
 import argparse

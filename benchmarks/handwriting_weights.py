@@ -23,7 +23,7 @@ import machine
 import nets
 
 from jaxgen import config as configs
-from jaxgen.exchange.weight_files import save_weights
+from jaxgen.exchange.weight_files import load_weights, save_weights
 from jaxgen.run import devices, inference, loading
 from jaxgen.run.metrics_log import read_metrics
 from jaxgen.systems.handwriting.apply import READER
@@ -32,7 +32,7 @@ from jaxgen.task import Trained
 
 SETS = {'dhsd': 'deu', 'lectaurep': 'fra', 'poilus': 'fra'}
 TERMS = (
-  'Trained on DHSD, the German Handwriting Street-name Dataset (N. Riaz, S. Saifullah, S. Agne, A. '
+  'trained on DHSD, the German Handwriting Street-name Dataset (N. Riaz, S. Saifullah, S. Agne, A. '
   'Dengel, S. Ahmed, DFKI and RPTU, doi 10.5281/zenodo.18743313), on Lectaurep Repertoires (Archives '
   'nationales, Inria, EPHE) and on CREMMA-AN-TestamentsDePoilus (both of HTR-United), all CC BY 4.0, '
   'and on words that jaxgen drew. Words were cut to their ink, joined to lines and distorted.'
@@ -72,18 +72,26 @@ WRITTEN = (
   'num_generated',
 )
 WIDTH = 110
+AGAIN = (
+  '      --config.num_steps=12000 --config.optim.decay_from=0.4 --config.augment.shear=0.2 \\\n'
+  '      --config.init_from=runs/first.safetensors'
+)
 COMMAND = '    python launch.py --config=configs/{} --workdir=runs/{}'
 TITLE = """# The nets behind `jaxgen write` and `jaxgen read`
 
 Float32; a file's header holds its config and facts, so `jaxgen.run.loading.load(file)` gives all that is needed
 to apply it."""
+WRITER_TERMS = (
+  'trained on words that jaxgen drew: of a French list (CC0), in faces under the SIL Open Font License '
+  '1.1 and, one, the Apache License 2.0.'
+)
 READER_LIMITS = (
   'It reads French and German words and single lines, dark on light or the other way round, at any '
   'height. Of real hands it saw place names of today, and registers and wills of 1830 to 1939; modern '
   'French cursive it knows from drawn words alone. It reads letters as they stand, and no page.'
 )
 READER_SCORES = (
-  'Error rates of greedy reading on test pictures, by `jaxgen read` itself; no hand of a test set was '
+  'Error rates on test pictures, by `jaxgen read` itself; no hand of a test set was '
   'trained on. ECE is the expected calibration error of words. Tesseract got each picture with a margin '
   'of 16 white pixels, as a line where a set has spaces and as a word where not.'
 )
@@ -120,7 +128,8 @@ def ship_reader(run: Path) -> dict[str, Any]:
   found = evaluated(run, 'best')
   trained = complete(loading.load(run, found['step']))
   row = about(trained, run, 'reader')
-  save(READER, trained, row, temperature=str(found['temperature']))
+  trained = without_start(trained)
+  save(READER, trained, row, TERMS, temperature=str(found['temperature']))
   sets = {}
   for name, language in SETS.items():
     words = readers.test_words(name)
@@ -137,7 +146,7 @@ def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
   found = evaluated(run, step)
   trained = complete(loading.load(run, found['step']))
   row = about(trained, run, 'writer')
-  save(SHIPPED, trained, row)
+  save(SHIPPED, without_start(trained), row, WRITER_TERMS)
   return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
 
 
@@ -166,21 +175,31 @@ def about(trained: Trained, run: Path, kind: str) -> dict[str, Any]:
     if on['device'] == 'cpu'
     else on['device'],
     'date': on['date'][:10],
+    'begins_with': load_weights(Path(flat['init_from'])).step if flat['init_from'] else 0,
     'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
     'config': {key: flat[key] for key in KEPT[kind]},
   }
 
 
-def save(target: Path, trained: Trained, row: dict[str, Any], **more: str) -> None:
+def without_start(trained: Trained) -> Trained:
+  """Without the name of the file that it began with, which says nothing elsewhere."""
+  config = trained.config.copy_and_resolve_references()
+  with config.unlocked():
+    config.init_from = ''
+  return trained._replace(config=config)
+
+
+def save(target: Path, trained: Trained, row: dict[str, Any], terms: str, **more: str) -> None:
   """Writes a file with its terms, its training and more in the header."""
   variables = jax.device_get(trained.variables)
-  card = {'terms': TERMS, 'training': json.dumps(row), **more}
+  card = {'terms': terms, 'training': json.dumps(row), **more}
   save_weights(target, trained._replace(variables=variables), card)
 
 
 def card(rows: dict[str, Any]) -> str:
   """The model card of both nets."""
-  parts = [TITLE, '## Terms\n\n' + textwrap.fill(TERMS, WIDTH)]
+  terms = (f'The reader: {TERMS}', f'The writer: {WRITER_TERMS}')
+  parts = [TITLE, '\n\n'.join(['## Terms', *(textwrap.fill(x, WIDTH) for x in terms)])]
   if 'reader' in rows:
     parts.append(_reader(rows['reader']))
   if 'writer' in rows:
@@ -190,10 +209,15 @@ def card(rows: dict[str, Any]) -> str:
 
 def _trained(row: dict[str, Any]) -> str:
   return textwrap.fill(
-    f'{row["parameters"]:,} parameters; {row["steps"]:,} updates, {row["seconds"] / 60:.0f} minutes on '
-    f'{row["hardware"]} that other work shared, {row["date"]}, seed {row["seed"]}.',
+    f'{row["parameters"]:,} parameters; {row["steps"]:,} updates{_begun(row)}, '
+    f'{row["seconds"] / 60:.0f} minutes on '
+    f'{row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.',
     WIDTH,
   )
+
+
+def _begun(row: dict[str, Any]) -> str:
+  return f' after {row["begins_with"]:,} of another run' if row['begins_with'] else ''
 
 
 def _reader(row: dict[str, Any]) -> str:
@@ -208,7 +232,9 @@ def _reader(row: dict[str, Any]) -> str:
     '',
     _trained(row),
     '',
-    COMMAND.format('handwriting_recogniser.py:french_german', 'reader'),
+    COMMAND.format('handwriting_recogniser.py:french_german', 'first'),
+    '    jaxgen export runs/first',
+    COMMAND.format('handwriting_recogniser.py:french_german', 'reader') + ' \\\n' + AGAIN,
     '',
     textwrap.fill(READER_SCORES, WIDTH),
     '',
