@@ -50,6 +50,16 @@ def test_an_image_does_not_depend_on_its_neighbours_at_inference(made):
   np.testing.assert_allclose(others[0], image[0], atol=1e-6)
 
 
+def test_variables_may_be_numpy_arrays_that_a_program_closes_over(made):
+  gen, z, variables, apply = made
+  write = jax.jit(lambda labels: gen.apply(variables, z, labels, LENGTHS))
+  assert isinstance(variables['params']['bank'], np.ndarray)
+  np.testing.assert_allclose(write(LABELS), apply(variables, z, LABELS, LENGTHS), atol=1e-5)
+  net, hand = LetterWidths(3, 8, room=20.0), jnp.ones((3, 1))
+  rows = {'params': {'rows': np.zeros((4, 2), np.float32)}}
+  assert jax.jit(lambda labels: net.apply(rows, hand, labels, LENGTHS))(LABELS).shape == (3, 3)
+
+
 def test_widths_of_slots_change_nothing(made):
   _, z, variables, apply = made
   found = apply(variables, z, LABELS, LENGTHS, jnp.full((3, 3), 8.0))

@@ -141,7 +141,7 @@ class LetterGenerator(Layers):
     bank = self.param('bank', nn.initializers.normal(0.05), shape, self.param_dtype)
     ones = jnp.ones((b, 1), self.dtype)
     weights = jnp.concatenate([ones, mixing], axis=-1)
-    x = jnp.einsum('bn,blnk->blk', weights, bank.astype(self.dtype)[labels])
+    x = jnp.einsum('bn,blnk->blk', weights, jnp.asarray(bank, self.dtype)[labels])
     x = x.reshape(b, letters, ROWS, self.columns, channels).transpose(0, 2, 1, 3, 4)
     return x.reshape(b, ROWS, letters * self.columns, channels)
 
@@ -191,7 +191,7 @@ class LetterWidths(nn.Module):
     rows = self.param('rows', nn.initializers.zeros, shape, self.param_dtype)
     ones = jnp.ones((len(hand), 1), self.param_dtype)
     hand = jnp.concatenate([ones, hand.astype(self.param_dtype)], axis=-1)
-    logs = jnp.einsum('bn,bln->bl', hand, rows[labels]) + math.log(_USUAL)
+    logs = jnp.einsum('bn,bln->bl', hand, jnp.asarray(rows)[labels]) + math.log(_USUAL)
     widths = self.slot * jnp.exp(jnp.clip(logs, -3, 1))
     valid = jnp.arange(labels.shape[1])[None] < lengths[:, None]
     total = jnp.where(valid, widths, 0).sum(-1, keepdims=True)
