@@ -100,7 +100,7 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   config.eval.batch_size = 64
   config.eval.num_words = 512  # generated of seen words, and as many of unseen ones
   # Of the independent recogniser.
-  config.eval.reader_steps = {'tiny': 1_000, 'small': 3_000}.get(size, 5_000)
+  config.eval.reader_steps = 1_000 if size == 'tiny' else 5_000
   config.eval.reader_seed = 1
   config.eval.inception = ''  # a file of Inception's weights, for FID
 
