@@ -172,7 +172,7 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
   except OSError:
     return None
   free = (*configs.RESUME_FREE, 'steps_per_call')
-  lines = configs.differing(saved, configs.from_json(configs.to_json(config)), free)
+  lines = configs.differing(saved, config, free)
   if lines:
     raise SystemExit(f'error: {workdir} is a run of another config: {"; ".join(lines)}')
   done = found['step'] == config.num_steps and TABLE.complete(found)

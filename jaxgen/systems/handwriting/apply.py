@@ -61,7 +61,7 @@ def reading_model(trained: Trained, temperature: float | None = None) -> Model:
     size=(config.data.height, config.data.width),
     own_widths=own,
     temperature=1.0 if temperature is None else temperature,
-    flatten=config.data.flatten and config.system != 'handwriting',
+    flatten=config.data.flatten,
   )
 
 

@@ -187,6 +187,11 @@ def check_words(config: ConfigDict) -> None:
 def check_config(config: ConfigDict) -> None:
   """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
   check_words(config)
+  if config.data.joined > 1:
+    raise ConfigError(
+      f'config.data.joined = {config.data.joined} is for handwriting_recogniser: a generator writes single '
+      'words. Set it to 1'
+    )
   model, data, size = config.model, config.data, (config.data.height, config.data.width)
   for key in ('generator', 'discriminator'):
     if model[key] == 'paper' and size not in SIZES:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
 from jaxgen.data.order import order
-from jaxgen.systems.handwriting.config import DRAWN, is_drawn, is_rtl
+from jaxgen.systems.handwriting.config import DRAWN, has_hands, is_drawn, is_rtl
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
 from jaxgen.systems.handwriting.drawn.faces import find_faces
@@ -146,14 +146,16 @@ def _drawn_pictures(config: ConfigDict, writing: Writing, kept: Kept) -> Picture
   shape, rtl = kept.images.shape[1:], is_rtl(config)
   if writing.canvas.slots:
     return Pictures(kept.texts, shape, kept.images.__getitem__, codes)
-  slot = config.model.get('slot', 0)
-  widths = [letter_widths(x, config.data.max_letters, slot, rtl) for x in kept.spans]
+  widths = None
+  if has_hands(config):
+    letters, slot = config.data.max_letters, config.model.slot
+    widths = np.stack([letter_widths(x, letters, slot, rtl) for x in kept.spans])
 
   def gather(rows: np.ndarray) -> np.ndarray:
     images = [led(kept.images[i], kept.spans[i], rtl) for i in np.asarray(rows)]
     return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
-  return Pictures(kept.texts, shape, gather, codes, letter_widths=np.stack(widths))
+  return Pictures(kept.texts, shape, gather, codes, letter_widths=widths)
 
 
 def hand_codes(kept: Kept, seed: int, num_faces: int, hands: Hands) -> np.ndarray:

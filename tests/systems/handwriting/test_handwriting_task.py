@@ -212,6 +212,7 @@ def test_bfloat16_keeps_float32_parameters_and_losses(data):
     ({'curriculum__freeze_recogniser': True}, 'keeps a recogniser that has learned nothing'),
     ({'curriculum__read_steps': 6}, 'num_steps = 4 ends before the curriculum does, at step 6'),
     ({'loss__game': 'wgan'}, 'loss.game'),
+    ({'data__name': 'x', 'data__joined': 2}, 'a generator writes single words'),
   ],
 )
 def test_values_that_cannot_work_are_refused_by_name(overrides, message):
