@@ -83,16 +83,7 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   config.curriculum.paired_text = 0.3  # alpha of the text's gradient beside that of the drawings
   config.curriculum.freeze_recogniser = laid_out
 
-  config.optim = ConfigDict()
-  config.optim.learning_rate = 1e-4 if laid_out else 2e-4  # Adam of G and phi; the paper: 2e-4
-  config.optim.disc_learning_rate = 5e-4 if laid_out else 2e-4
-  config.optim.recogniser_learning_rate = 2e-3 if laid_out else 2e-4
-  config.optim.paired_learning_rate = 1e-3
-  config.optim.b1 = 0.0  # the paper
-  config.optim.b2 = 0.999  # the paper
-  config.optim.paired_b1 = 0.9  # before the game
-  config.optim.clip_norm = 5.0  # of the gradients of D and R; 0: none
-  config.optim.decay_from = 1.0  # from this part of the run on, rates fall linearly to 0
+  config.optim = _optim(laid_out)
   config.ema_decay = 0.0 if paper else 0.99 if size == 'tiny' else 0.999  # of G and phi; 0: none
   config.init_from = ''  # a file of `jaxgen export`: begin with its G, phi and R
 
@@ -115,6 +106,20 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   }
   config.inspect = ConfigDict({'facts': facts})
   return config.lock()
+
+
+def _optim(laid_out: bool) -> ConfigDict:
+  optim = ConfigDict()
+  optim.learning_rate = 1e-4 if laid_out else 2e-4  # Adam of G and phi; the paper: 2e-4
+  optim.disc_learning_rate = 5e-4 if laid_out else 2e-4
+  optim.recogniser_learning_rate = 2e-3 if laid_out else 2e-4
+  optim.paired_learning_rate = 1e-3
+  optim.b1 = 0.0  # the paper
+  optim.b2 = 0.999  # the paper
+  optim.paired_b1 = 0.9  # before the game
+  optim.clip_norm = 5.0  # of the gradients of D and R; 0: none
+  optim.decay_from = 1.0  # from this part of the run on, rates fall linearly to 0
+  return optim
 
 
 def _model(size: str, laid_out: bool) -> ConfigDict:

@@ -1,6 +1,7 @@
 """What several tests use: small configs, runs in this and in other processes, comparing states."""
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -29,6 +30,15 @@ TINY = {
   'eval.batch_size': 360,
   'checkpoint.keep': 2,
 }
+
+
+def benchmark(name):
+  """A module of benchmarks/, which are scripts and no package."""
+  sys.path.insert(0, str(Path(__file__).parents[1] / 'benchmarks'))
+  try:
+    return importlib.import_module(name)
+  finally:
+    sys.path.pop(0)
 
 
 def override(config, overrides):

@@ -1,14 +1,11 @@
 """The comparison of readers with Tesseract, which a script stands for."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from helpers import benchmark
 
 from jaxgen.errors import ConfigError
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / 'benchmarks'
 # Says of each picture of the list how it was called, on two lines, as a page each.
 STUB = """#!/bin/bash
 if [ "$1" = --list-langs ]; then echo "List of languages:"; echo LANGUAGES; exit; fi
@@ -19,12 +16,7 @@ while read -r file; do test -s "$file" && printf 'page of\\n\\n %s %s\\n\\f' "$4
 
 @pytest.fixture
 def readers():
-  sys.path.insert(0, str(BENCHMARKS))
-  try:
-    import handwriting_readers
-  finally:
-    sys.path.pop(0)
-  return handwriting_readers
+  return benchmark('handwriting_readers')
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The experiments with handwriting: what is run, what is shared, what the tables say. Nothing is trained."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import benchmark
 
 from jaxgen import config as configs
 from jaxgen.systems.handwriting.reading.charset import Charset
@@ -17,32 +16,24 @@ from jaxgen.systems.handwriting.reading.charset import Charset
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def imported(name):
-  sys.path.insert(0, str(ROOT / 'benchmarks'))
-  try:
-    return importlib.import_module(name)
-  finally:
-    sys.path.pop(0)
-
-
 @pytest.fixture(scope='module')
 def script():
-  return imported('handwriting_rows')
+  return benchmark('handwriting_rows')
 
 
 @pytest.fixture(scope='module')
 def pages():
-  return imported('handwriting_rows_page')
+  return benchmark('handwriting_rows_page')
 
 
 @pytest.fixture(scope='module')
 def augmentation():
-  return imported('handwriting_augmentation')
+  return benchmark('handwriting_augmentation')
 
 
 @pytest.fixture(scope='module')
 def hands():
-  return imported('handwriting_hands')
+  return benchmark('handwriting_hands')
 
 
 def options(script, *more):
@@ -287,4 +278,4 @@ def test_a_page_says_what_its_result_file_says(module, result, page):
   text = ROOT / 'docs' / f'{page}.md'
   assert path.is_file() == text.is_file()
   if path.is_file():
-    assert imported(module).page(json.loads(path.read_text())) == text.read_text()
+    assert benchmark(module).page(json.loads(path.read_text())) == text.read_text()

@@ -1,11 +1,10 @@
 """The nets that come with jaxgen, their model card and the documentation say what the result file says."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import benchmark
 from safetensors import safe_open
 
 from jaxgen.command import cli
@@ -22,11 +21,7 @@ MEGABYTE = 10**6
 
 @pytest.fixture(scope='module')
 def script():
-  sys.path.insert(0, str(ROOT / 'benchmarks'))
-  try:
-    return importlib.import_module('handwriting_weights')
-  finally:
-    sys.path.pop(0)
+  return benchmark('handwriting_weights')
 
 
 @pytest.mark.parametrize('name', FILES)

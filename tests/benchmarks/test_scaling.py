@@ -1,10 +1,10 @@
 """The documentation has the measured programs and the model of many chips."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = json.loads((ROOT / 'benchmarks' / 'results' / 'scaling_cpu.json').read_text())
@@ -12,12 +12,7 @@ RESULTS = json.loads((ROOT / 'benchmarks' / 'results' / 'scaling_cpu.json').read
 
 @pytest.fixture(scope='module')
 def scaling():
-  sys.path.insert(0, str(ROOT / 'benchmarks'))
-  try:
-    import scaling
-  finally:
-    sys.path.pop(0)
-  return scaling
+  return benchmark('scaling')
 
 
 def test_the_documentation_has_the_tables_of_the_result_file(scaling):

@@ -1,11 +1,10 @@
 """The shipped nets, their model card and the documentation say what the result file says."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import benchmark
 from safetensors import safe_open
 
 from jaxgen import config as configs
@@ -18,27 +17,19 @@ ROWS = json.loads((ROOT / 'benchmarks' / 'results' / 'srsenet_weights_cpu.json')
 ]
 
 
-def imported(name):
-  sys.path.insert(0, str(ROOT / 'benchmarks'))
-  try:
-    return importlib.import_module(name)
-  finally:
-    sys.path.pop(0)
-
-
 @pytest.fixture(scope='module')
 def script():
-  return imported('srsenet_weights')
+  return benchmark('srsenet_weights')
 
 
 @pytest.fixture(scope='module')
 def photo_script():
-  return imported('srsenet_photo')
+  return benchmark('srsenet_photo')
 
 
 @pytest.fixture(scope='module')
 def readings_script():
-  return imported('srsenet_readings')
+  return benchmark('srsenet_readings')
 
 
 @pytest.mark.parametrize('name', ROWS)
