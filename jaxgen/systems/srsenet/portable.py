@@ -1,7 +1,7 @@
 """SrSENet in other programs' formats: a function for StableHLO, and weights from PyTorch."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ from jax import export
 
 from jaxgen import config as configs
 from jaxgen.errors import DataError
+from jaxgen.exchange import torch_states
 from jaxgen.nn.transposed import kernel_size
 from jaxgen.systems.srsenet.config import MAX_SCALE
 from jaxgen.systems.srsenet.task import make_model
@@ -45,7 +46,7 @@ def from_torch(state: Mapping[str, Any]) -> Trained:
   Raises:
     DataError: names or shapes are not those of the layout.
   """
-  arrays = _arrays(state)
+  arrays = torch_states.arrays(state)
   _check(arrays)
   numbers = sorted({int(m[1]) for name in arrays if (m := re.match(_BLOCK, name))})
   blocks = [_block(arrays, i) for i in numbers]
@@ -60,27 +61,6 @@ def from_torch(state: Mapping[str, Any]) -> Trained:
   }
   config = _config(params, len(blocks), shared)
   return Trained(config, {'steps_per_epoch': 1, 'heldout': []}, {'params': params}, 0)
-
-
-def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-  """The float32 arrays of a state dict or of a checkpoint that has one."""
-  state = state.get('state_dict', state)
-  if not isinstance(state, Mapping):
-    raise DataError(f"'state_dict' holds a {type(state).__name__}, not tensors by name")
-  found = {}
-  for name, x in state.items():
-    try:
-      if hasattr(x, 'detach'):
-        if x.is_complex():
-          raise DataError(f'{name} is of complex numbers')
-        x = x.detach().float()  # numpy has no bfloat16
-      array = np.array(x, np.float32)
-    except (TypeError, ValueError, RuntimeError) as error:  # sparse and quantised ones, too
-      raise DataError(f'{name} is a {type(x).__name__}, not a dense tensor of numbers') from error
-    if not np.isfinite(array).all():
-      raise DataError(f'{name} holds values that are not finite')
-    found[str(name).removeprefix('module.')] = array
-  return found
 
 
 def _check(arrays: Mapping[str, np.ndarray]) -> None:
@@ -109,22 +89,12 @@ def _check(arrays: Mapping[str, np.ndarray]) -> None:
       f'convt_F1.{i}.se.fc.2.weight': (features, width),
       f'convt_F1.{i}.se.fc.2.bias': (features,),
     }
-  for names, what in ((wanted.keys() - found, 'no'), (found.keys() - wanted, 'an unknown')):
-    if names:
-      raise DataError(f"not the authors' layout of SrSENet: it has {what} {_listed(names)}")
+  torch_states.check_names(found, wanted, "the authors' layout of SrSENet")
   if numbers != list(range(len(numbers))):
     raise DataError(f'the blocks convt_F1.N are numbered {numbers}, not from 0 on')
-  bad = [f'{k} {found[k]}, not {shape}' for k, shape in wanted.items() if found[k] != shape]
-  if bad:
-    raise DataError(f'weights of unexpected shapes: {_listed(bad)}')
+  torch_states.check_shapes(found, wanted)
   if kernel_size((kernel + 1) // 2) != kernel or not 2 <= (kernel + 1) // 2 <= MAX_SCALE:
     raise DataError(f'Transpose.weight has a kernel of {kernel}, which no scale from 2 to 8 has')
-
-
-def _listed(names: Iterable[str]) -> str:
-  """A few of the names."""
-  names = sorted(names)
-  return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
 
 
 def _block(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""State dicts of PyTorch as arrays by name."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxgen.errors import DataError
+
+_COUNTERS = '.num_batches_tracked'  # of batch norms, for averages that we do not take
+
+
+def arrays(state: Mapping[str, Any], wrapper: str = 'state_dict') -> dict[str, np.ndarray]:
+  """The float32 arrays of a state dict, or of a checkpoint that has one.
+
+  Args:
+    state: tensors or arrays by name; the prefix 'module.' of parallel training is taken off. Batch norms'
+      counters are left out.
+    wrapper: under which name a checkpoint has them.
+
+  Raises:
+    DataError: something is no dense tensor of finite real numbers; it is named.
+  """
+  state = state.get(wrapper, state)
+  if not isinstance(state, Mapping):
+    raise DataError(f'{wrapper!r} holds a {type(state).__name__}, not tensors by name')
+  found = {}
+  for name, x in state.items():
+    if str(name).endswith(_COUNTERS):
+      continue
+    try:
+      if hasattr(x, 'detach'):
+        if x.is_complex():
+          raise DataError(f'{name} is of complex numbers')
+        x = x.detach().float()  # numpy has no bfloat16
+      array = np.array(x, np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:  # sparse and quantised ones, too
+      raise DataError(f'{name} is a {type(x).__name__}, not a dense tensor of numbers') from error
+    if not np.isfinite(array).all():
+      raise DataError(f'{name} holds values that are not finite')
+    found[str(name).removeprefix('module.')] = array
+  return found
+
+
+def check_names(found: Iterable[str], wanted: Iterable[str], layout: str) -> None:
+  """Refuses missing and unknown names.
+
+  Args:
+    found: names that a state dict has.
+    wanted: those of the layout.
+    layout: what it is called.
+
+  Raises:
+    DataError: naming a few of those that differ.
+  """
+  found, wanted = set(found), set(wanted)
+  for names, what in ((wanted - found, 'no'), (found - wanted, 'an unknown')):
+    if names:
+      raise DataError(f'not {layout}: it has {what} {listed(names)}')
+
+
+def check_shapes(
+  found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
+) -> None:
+  """Refuses shapes that differ.
+
+  Args:
+    found: shapes by name, of the names that are wanted at least.
+    wanted: those of the layout.
+
+  Raises:
+    DataError: naming a few of those that differ.
+  """
+  bad = [f'{k} {found[k]}, not {shape}' for k, shape in wanted.items() if found[k] != shape]
+  if bad:
+    raise DataError(f'weights of unexpected shapes: {listed(bad)}')
+
+
+def listed(names: Iterable[str]) -> str:
+  """A few of the names."""
+  names = sorted(names)
+  return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')

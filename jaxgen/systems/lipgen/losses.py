@@ -1,0 +1,143 @@
+"""The paper's equations: attention over time for visemes (TAFM), and the losses of words and visemes."""
+
+import math
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+SIMILARITIES = 'cosine', 'dot'
+TINY = 1e-12  # of squared norms, so that a gradient at 0 is finite
+
+
+class Attention(NamedTuple):
+  """What TAFM makes of a clip.
+
+  Attributes:
+    logits: [B, V], f_i . W_i.
+    weights: [B, V, T], alpha; each viseme's sum to 1 over the frames that count.
+  """
+
+  logits: jax.Array
+  weights: jax.Array
+
+
+def temporal_attention(
+  states: jax.Array,
+  weights: jax.Array,
+  mask: jax.Array | None = None,
+  *,
+  gamma: float = math.inf,
+  scale: float = 0.1,
+  similarity: str = 'cosine',
+  normalise: bool = False,
+) -> Attention:
+  """Logits of visemes by temporal attention (TAFM), eq. 1 and 2.
+
+  alpha_ij = softmax over j of gamma cos(X_j, W_i)  (1), f_i = mean_j X_j + lambda sum_j alpha_ij X_j  (2), and
+  logit_i = f_i . W_i, which is mean_j X_j . W_i + lambda sum_j alpha_ij X_j . W_i.
+
+  Args:
+    states: X, [B, T, D].
+    weights: W, [V, D].
+    mask: [B, T], 1 where a frame counts; None: all. The others have a similarity of -inf.
+    gamma: how sharp attention is; inf: all of it at the largest similarity (the first of equal ones). The
+      gradient then goes through the chosen X_j and not through the choice.
+    scale: lambda; 0: the plain mean.
+    similarity: 'cosine', or 'dot' for X_j . W_i.
+    normalise: whether logits are divided by the length of W_i.
+
+  Returns:
+    Logits [B, V] and alpha [B, V, T]; 0 where a row has no frame.
+  """
+  if similarity not in SIMILARITIES:
+    raise ValueError(f'similarity is one of {", ".join(SIMILARITIES)}, not {similarity!r}')
+  chex.assert_rank([states, weights], [3, 2])
+  counted = jnp.ones(states.shape[:2], bool) if mask is None else mask > 0
+  chex.assert_shape(counted, states.shape[:2])
+  counted = counted[:, None]  # [B, 1, T]
+  dots = jnp.where(counted, jnp.einsum('btd,vd->bvt', states, weights), 0)
+  lengths = norm(weights)[None]  # [1, V]
+  likeness = dots
+  if similarity == 'cosine':
+    likeness = dots / (norm(states)[:, None] * lengths[..., None])
+  if math.isinf(gamma):
+    chosen = jnp.argmax(jnp.where(counted, likeness, -jnp.inf), -1)
+    alpha = jax.nn.one_hot(chosen, states.shape[1], dtype=dots.dtype)
+  else:
+    lowest = jnp.finfo(dots.dtype).min
+    alpha = jax.nn.softmax(jnp.where(counted, gamma * likeness, lowest), -1)
+  alpha = jnp.where(counted, alpha, 0)
+  frames = jnp.maximum(counted.sum(-1), 1).astype(dots.dtype)
+  logits = dots.sum(-1) / frames + scale * (alpha * dots).sum(-1)
+  return Attention(logits / lengths if normalise else logits, alpha)
+
+
+def norm(x: jax.Array) -> jax.Array:
+  """Lengths of the vectors on the last axis."""
+  return jnp.sqrt(jnp.maximum((x * x).sum(-1), TINY))
+
+
+def smoothed(labels: jax.Array, num_classes: int, smoothing: float = 0.1) -> jax.Array:
+  """Label smoothing: 1 - smoothing at the label, and smoothing / N of N classes everywhere.
+
+  Args:
+    labels: [B] int.
+    num_classes: N.
+    smoothing: in [0, 1).
+
+  Returns:
+    [B, N] float32, rows that sum to 1.
+  """
+  return (1 - smoothing) * jax.nn.one_hot(labels, num_classes) + smoothing / num_classes
+
+
+def word_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
+  """Cross-entropy [B], in nats, of logits [B, N] and target probabilities [B, N]."""
+  chex.assert_equal_shape([logits, targets])
+  return optax.safe_softmax_cross_entropy(logits, targets.astype(logits.dtype))
+
+
+def viseme_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
+  """Binary cross-entropy of logits [B, V] and targets [B, V] in [0, 1], the mean over visemes: [B] nats."""
+  chex.assert_equal_shape([logits, targets])
+  return optax.sigmoid_binary_cross_entropy(logits, targets.astype(logits.dtype)).mean(-1)
+
+
+def mixed(first: jax.Array, second: jax.Array, weight: jax.Array) -> jax.Array:
+  """Mixup: weight * first + (1 - weight) * second, of frames or of the losses of both labels.
+
+  Args:
+    first: [B, ...].
+    second: the same of each row's partner.
+    weight: [B] or (), the share of the first.
+
+  Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization".
+  """
+  chex.assert_equal_shape([first, second])
+  weight = jnp.asarray(weight, first.dtype)
+  weight = weight.reshape(*weight.shape, *[1] * (first.ndim - weight.ndim))
+  return weight * first + (1 - weight) * second
+
+
+def f1_counts(
+  logits: jax.Array, targets: jax.Array, mask: jax.Array, threshold: float = 0.5
+) -> tuple[jax.Array, jax.Array]:
+  """Micro F1 of visemes as a total and a count, whose quotient it is: sums of them may be added up.
+
+  Args:
+    logits: [B, V].
+    targets: [B, V], 0 or 1.
+    mask: [B], rows that count.
+    threshold: of probabilities.
+
+  Returns:
+    2 TP and 2 TP + FP + FN, each ().
+  """
+  chex.assert_equal_shape([logits, targets])
+  told, true = jax.nn.sigmoid(logits) > threshold, targets > 0.5
+  rows = mask[:, None] > 0
+  hits = 2.0 * (told & true & rows).sum()
+  return hits, hits + (told ^ true).sum(where=rows)

@@ -1,0 +1,80 @@
+"""Bidirectional gated recurrent units over frames that count."""
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgen.systems.lipgen.networks.layers import Layer, dropped
+
+
+class BidirectionalGRU(Layer):
+  """Layers of a unit from each end.
+
+  Attributes:
+    hidden: state size of each direction.
+    layers: how many.
+    dropout: rate between them.
+  """
+
+  hidden: int = 1024
+  layers: int = 3
+  dropout: float = 0.2
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, mask: jax.Array | None, train: bool, keys: jax.Array | None
+  ) -> jax.Array:
+    """States [B, T, 2 hidden] of features [B, T, F], forward and backward; arguments as in `DenseTCN`."""
+    del train
+    for i in range(1, self.layers + 1):
+      if i > 1:
+        x = dropped(x, keys, self.dropout, self.place(f'dropout{i}'))
+      both = [
+        Direction(hidden=self.hidden, reverse=reverse, name=f'layer{i}_{name}', **self.options)
+        for name, reverse in (('forward', False), ('backward', True))
+      ]
+      x = jnp.concatenate([direction(x, mask) for direction in both], -1)
+    return x
+
+
+class Direction(Layer):
+  """A gated recurrent unit from one end to the other; a padded frame, at either end, leaves the state.
+
+  The parameters are those of `nn.GRUCell`, with the products of the input for all times at once.
+
+  Attributes:
+    hidden: state size.
+    reverse: whether from the last frame to the first.
+  """
+
+  hidden: int
+  reverse: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """States [B, T, hidden] of [B, T, C]."""
+    chex.assert_rank(x, 3)
+    b, t, _ = x.shape
+    seen = nn.Dense(3 * self.hidden, name='input', **self.types)(x).swapaxes(0, 1)
+    init = nn.initializers.orthogonal()
+    shape = (self.hidden, 3 * self.hidden)
+    kernel = self.param('kernel', init, shape, self.param_dtype).astype(self.dtype)
+    bias = self.param('bias', nn.initializers.zeros, (self.hidden,), self.param_dtype)
+    counted = jnp.ones((t, b, 1), bool) if mask is None else (mask > 0).T[..., None]
+
+    def step(state: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+      of_input, counts = now
+      of_state = state.astype(self.dtype) @ kernel
+      pairs = zip(jnp.split(of_input, 3, -1), jnp.split(of_state, 3, -1), strict=True)
+      (reset_x, reset_h), (update_x, update_h), (new_x, new_h) = (
+        (a.astype(self.param_dtype), b.astype(self.param_dtype)) for a, b in pairs
+      )
+      reset, update = nn.sigmoid(reset_x + reset_h), nn.sigmoid(update_x + update_h)
+      new = jnp.tanh(new_x + reset * (new_h + bias[None]))
+      state = jnp.where(counts, (1 - update) * new + update * state, state)
+      return state, state.astype(self.dtype)
+
+    start = jnp.zeros((b, self.hidden), self.param_dtype)
+    _, states = jax.lax.scan(step, start, (seen, counted), reverse=self.reverse)
+    return states.swapaxes(0, 1)

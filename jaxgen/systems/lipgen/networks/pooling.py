@@ -1,0 +1,68 @@
+"""From the last map of a front-end to one vector a frame.
+
+Kernels are stored as those of 3D convolutions and computed by products of flattened maps, since a 3D
+convolution's gradient takes many times as long on a processor.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgen.systems.lipgen.networks.layers import BatchNorm, Layer, within
+
+KINDS = 'average', 'conv3d', 'depthwise'
+
+
+class Pooling(Layer):
+  """Pools maps [B, T, h, w, C] over their pixels.
+
+  Attributes:
+    kind: 'average', the mean of a frame; 'conv3d', a convolution over time whose kernel is as large as the map,
+      and batch norm (the paper's 3D pooling); 'depthwise', the same with a kernel a channel.
+    features: output channels of 'conv3d'; 0: as many as the map has.
+    frames: of the kernel, odd.
+    activation: whether swish follows the norm.
+  """
+
+  kind: str = 'average'
+  features: int = 0
+  frames: int = 3
+  activation: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array, mask: jax.Array | None, train: bool) -> jax.Array:
+    """[B, T, h, w, C] to [B, T, D]."""
+    if self.kind not in KINDS:
+      raise ValueError(f'pooling is one of {", ".join(KINDS)}, not {self.kind!r}')
+    if self.kind == 'average':
+      return x.astype(self.param_dtype).mean((2, 3)).astype(self.dtype)
+    x = within(x, mask)
+    x = self._depthwise(x) if self.kind == 'depthwise' else self._conv3d(x)
+    x = BatchNorm(name='norm', **self.options)(x, mask, train)
+    return nn.swish(x) if self.activation else x
+
+  def _conv3d(self, x: jax.Array) -> jax.Array:
+    """As a product of flattened maps with each frame of the kernel."""
+    b, t, h, w, c = x.shape
+    shape = (self.frames, h, w, c, self.features or c)
+    kernel = self.param('kernel', nn.initializers.lecun_normal(), shape, self.param_dtype)
+    maps = x.reshape(b, t, h * w * c)
+    reach = self.frames // 2
+    return jax.lax.conv_general_dilated(
+      maps.astype(self.dtype),
+      kernel.astype(self.dtype).reshape(self.frames, h * w * c, -1),
+      (1,),
+      ((reach, reach),),
+      dimension_numbers=('NWC', 'WIO', 'NWC'),
+    )
+
+  def _depthwise(self, x: jax.Array) -> jax.Array:
+    _, t, h, w, c = x.shape
+    init = nn.initializers.variance_scaling(1.0, 'fan_in', 'truncated_normal', in_axis=(0, 1, 2, 3))
+    kernel = self.param('kernel', init, (self.frames, h, w, 1, c), self.param_dtype)
+    parts = jnp.einsum(
+      'bthwc,khwc->bktc', x.astype(self.dtype), kernel[..., 0, :].astype(self.dtype)
+    )
+    reach = self.frames // 2
+    parts = jnp.pad(parts, ((0, 0), (0, 0), (reach, reach), (0, 0)))
+    return sum((parts[:, k, k : k + t] for k in range(1, self.frames)), parts[:, 0, :t])
