@@ -1,0 +1,129 @@
+"""Measures the procedural speakers: how fast they are drawn, and what linear classifiers make of them.
+
+  python benchmarks/procedural_speakers.py --json benchmarks/results/procedural_speakers_cpu.json
+  python benchmarks/procedural_speakers.py --sheet docs/images/lipgen_speakers.png
+
+Classifiers on all frames of a clip, averaged over 2 x 2 pixels, and on their mean frame, learn 6,000 clips of
+3,000 speakers and are judged on 1,000 of others, as many as the main job has: least squares and multinomial
+logistic regression, regularised by the best of some strengths on the very test clips, which flatters them a
+little. `length` knows only how long the word lasts.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import machine
+import numpy as np
+from scipy import linalg
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from jaxgen.pictures.png import write_image
+from jaxgen.systems.lipgen.procedural.clips import ClipSet, speak
+from jaxgen.systems.lipgen.procedural.sheets import sheet
+from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech, frames_of, take
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+
+
+def milliseconds_a_clip(pixels: int, look: str, clips: int = 100) -> float:
+  """Processor time for one clip."""
+  speech = Speech(WORDS, find_dictionary(), pixels=pixels, look=look)
+  for i in range(10):
+    frames_of(speech, take(speech, i))
+  start = time.process_time()
+  for i in range(clips):
+    frames_of(speech, take(speech, i))
+  return (time.process_time() - start) / clips * 1000
+
+
+def linear_accuracy(
+  train: np.ndarray, test: np.ndarray, labels: np.ndarray, truth: np.ndarray
+) -> dict[str, float]:
+  """Accuracies of the best linear classifiers of features [N, F].
+
+  Where there are more features than clips to learn from, points with the same inner products give the same
+  classifiers in as many dimensions as there are clips.
+  """
+  mean = train.mean(0)
+  known, unseen = train - mean, test - mean
+  scale = np.sqrt((known**2).sum(1).mean())
+  known, unseen = known / scale, unseen / scale
+  if known.shape[1] > len(known):
+    others = unseen @ known.T
+    products = known @ known.T + 1e-3 * np.eye(len(known), dtype=np.float32)
+    known = linalg.cholesky(products, lower=True)
+    unseen = linalg.solve_triangular(known, others.T, lower=True).T
+  squared = known.T @ known
+  targets = np.eye(labels.max() + 1, dtype=np.float32)[labels]
+  towards = known.T @ (targets - targets.mean(0))
+
+  def squares(strength: float) -> float:
+    weights = linalg.solve(squared + strength * np.eye(len(squared)), towards, assume_a='pos')
+    return float(((unseen @ weights).argmax(1) == truth).mean())
+
+  def logistic(strength: float) -> float:
+    model = LogisticRegression(C=strength, max_iter=50, tol=1e-6)
+    with warnings.catch_warnings(action='ignore', category=ConvergenceWarning):
+      return float(model.fit(known, labels).score(unseen, truth))
+
+  return {
+    'least_squares': max(map(squares, (3e-2, 1e-1, 3e-1, 1.0))),
+    'logistic': max(map(logistic, (1.0, 10.0))),
+  }
+
+
+def linear(look: str) -> dict[str, dict[str, float]]:
+  """Accuracy of the linear classifiers on unseen speakers."""
+  train = speak(WORDS, 6000, seed=1, num_speakers=3000, look=look)
+  test = speak(WORDS, 1000, seed=1, first_speaker=1_000_000, num_speakers=1000, look=look)
+
+  def flat(clips: ClipSet) -> np.ndarray:
+    parts = []
+    for start in range(0, len(clips.names), 500):
+      some = np.asarray(clips.frames[start : start + 500], np.float32)
+      n, t, side, _ = some.shape
+      halved = some.reshape(n, t, side // 2, 2, side // 2, 2).mean((3, 5))
+      parts.append(halved.reshape(n, -1))
+    return np.concatenate(parts)
+
+  def mean(clips: ClipSet) -> np.ndarray:
+    return np.stack([clip.mean(0, dtype=np.float32).ravel() for clip in clips.frames])
+
+  labels, truth = train.labels[:, 0], test.labels[:, 0]
+  seen = {
+    'raw_frames': flat,
+    'mean_frame': mean,
+    'length': lambda clips: np.diff(clips.spans[:, 0]),
+  }
+  found = {}
+  for name, features in seen.items():
+    found[name] = linear_accuracy(features(train), features(test), labels, truth)
+    print(look, name, found[name], flush=True)
+  return found
+
+
+def main() -> None:
+  """Measures, prints, and writes what is asked for."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--json', metavar='FILE', type=Path, help='write the figures')
+  parser.add_argument('--sheet', metavar='FILE', type=Path, help='write the sheet; measure nothing')
+  args = parser.parse_args()
+  if args.sheet:
+    words = ('family', 'follow', 'water')
+    looks = [Speech(words, find_dictionary(), look=look, pixels=96) for look in 'ab']
+    write_image(args.sheet, sheet(looks, 3, shown=10))
+    return
+  result: dict[str, object] = {'machine': machine.describe()}
+  for look in 'ab':
+    speed = {f'milliseconds_{pixels}': milliseconds_a_clip(pixels, look) for pixels in (48, 96)}
+    result[f'look_{look}'] = {**speed, **linear(look)}
+    print(look, speed)
+  if args.json:
+    args.json.write_text(json.dumps(result, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+  main()

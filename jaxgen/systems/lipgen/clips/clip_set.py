@@ -1,0 +1,203 @@
+"""Clips with the words that are spoken in them, as rows to learn from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.order import generator
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips import frames as many
+from jaxgen.systems.lipgen.clips.frames import Frames
+from jaxgen.task import Batch
+
+# The class of windows without a word: the last one, where a set has it.
+NO_WORD = ''
+
+
+class ClipSet(NamedTuple):
+  """Clips of mouths, 25 frames a second, with up to K words each.
+
+  Attributes:
+    words: the classes, all different; the last one may be '', no word.
+    frames: [N, T, S, S] uint8 grey, zeros after a clip's last frame; in memory or mapped from files.
+    lengths: [N] int32 frames of each clip.
+    labels: [N, K] int32 classes of its words, -1 where it has fewer than K.
+    spans: [N, K, 2] float32 start and end of each word in frames, fractional.
+    names: [N] of the clips.
+  """
+
+  words: tuple[str, ...]
+  frames: Frames
+  lengths: np.ndarray
+  labels: np.ndarray
+  spans: np.ndarray
+  names: Sequence[str]
+
+  @property
+  def num_words(self) -> int:
+    """Labels in all, those without a word included."""
+    return int((self.labels >= 0).sum())
+
+
+class ClipRows:
+  """Random access to clips, as batches and splits want it.
+
+  Args:
+    clips: the set.
+  """
+
+  def __init__(self, clips: ClipSet):
+    self._clips = clips
+
+  def __len__(self) -> int:
+    return self._clips.frames.shape[0]
+
+  @property
+  def nbytes(self) -> int:
+    """Of all frames."""
+    return int(np.prod(self._clips.frames.shape, dtype=np.int64))
+
+  def gather(self, rows: np.ndarray) -> Batch:
+    """{'frames' [b, T, S, S] uint8, 'length' [b], 'label' [b, K] int32, 'span' [b, K, 2] float32}."""
+    rows = np.asarray(rows)
+    return {
+      'frames': np.asarray(self._clips.frames[rows]),
+      'length': self._clips.lengths[rows],
+      'label': self._clips.labels[rows],
+      'span': self._clips.spans[rows],
+    }
+
+  def arrays(self) -> Batch:
+    """All rows."""
+    return self.gather(np.arange(len(self)))
+
+
+def subset(clips: ClipSet, rows: np.ndarray) -> ClipSet:
+  """The clips of these rows in this order; frames are not read."""
+  rows = np.asarray(rows, np.int64)
+  return clips._replace(
+    frames=many.chosen(clips.frames, rows),
+    lengths=clips.lengths[rows],
+    labels=clips.labels[rows],
+    spans=clips.spans[rows],
+    names=[clips.names[int(i)] for i in rows],
+  )
+
+
+def joined(a: ClipSet, b: ClipSet) -> ClipSet:
+  """The union of two sets with the same words, as of real and of drawn clips; frames are not read.
+
+  One of them may have the class '' besides. Shorter clips are followed by zeros, and fewer words by -1.
+
+  Raises:
+    DataError: their words or the sizes of their frames differ.
+  """
+  named = [x.words[:-1] if x.words[-1:] == (NO_WORD,) else x.words for x in (a, b)]
+  if named[0] != named[1]:
+    other = sorted(set(named[0]) ^ set(named[1]))
+    differ = f'{", ".join(other[:5])} in one alone' if other else 'in another order'
+    raise DataError(f'sets of clips with different words cannot be joined: {differ}')
+  if a.frames.shape[2:] != b.frames.shape[2:]:
+    sizes = ' and '.join(' x '.join(map(str, x.frames.shape[2:])) for x in (a, b))
+    raise DataError(f'sets of clips of {sizes} pixels cannot be joined: frame both alike')
+  most = max(a.labels.shape[1], b.labels.shape[1])
+  labels = [_wider(x.labels, most, -1) for x in (a, b)]
+  spans = [_wider(x.spans, most, 0) for x in (a, b)]
+  return ClipSet(
+    words=max(a.words, b.words, key=len),
+    frames=many.joined([a.frames, b.frames]),
+    lengths=np.concatenate([a.lengths, b.lengths]),
+    labels=np.concatenate(labels),
+    spans=np.concatenate(spans),
+    names=[*a.names, *b.names],
+  )
+
+
+def _wider(x: np.ndarray, most: int, value: int) -> np.ndarray:
+  """[N, K, ...] -> [N, most, ...]."""
+  around = [(0, 0), (0, most - x.shape[1])] + [(0, 0)] * (x.ndim - 2)
+  return np.pad(x, around, constant_values=value)
+
+
+def pauses(clips: ClipSet, seed: int | None = None, least: float = 4.0) -> ClipSet:
+  """The same clips, where windows in the pauses before the first and after the last word have the class ''.
+
+  For sets whose clips name all that is spoken in them, as GRID's do and LRW's do not. Each pause gets the span
+  of a word of the same clip, moved into it (and shortened to it where it is longer), so that how long a span is
+  does not tell that there is no word.
+
+  Args:
+    clips: with or without the class ''.
+    seed: draws the word and the place in the pause; None takes the neighbouring word and the pause's middle.
+    least: frames of the shortest pause that counts.
+
+  Returns:
+    A set with K + 2 words a clip at most; -1 where a pause is too short or a clip has no word.
+  """
+  words = clips.words if clips.words[-1:] == (NO_WORD,) else (*clips.words, NO_WORD)
+  n = len(clips.lengths)
+  spoken = (clips.labels >= 0) & (clips.labels < len(words) - 1)
+  starts = np.where(spoken, clips.spans[..., 0], np.inf)
+  ends = np.where(spoken, clips.spans[..., 1], -np.inf)
+  durations = np.where(spoken, clips.spans[..., 1] - clips.spans[..., 0], 0)
+  # [N, 2]: the pause before and the pause after, and the word whose duration is taken.
+  begin = np.stack([np.zeros(n), ends.max(1)], 1)
+  end = np.stack([starts.min(1), clips.lengths.astype(np.float64)], 1)
+  neighbours = np.stack([starts.argmin(1), ends.argmax(1)], 1)
+  if seed is None:
+    which, share = neighbours, np.full((n, 2), 0.5)
+  else:
+    random = generator(seed, 'pauses')
+    drawn = random.random((n, 2)) * spoken.sum(1, keepdims=True)
+    order = np.argsort(~spoken, axis=1, kind='stable')  # a clip's words first
+    which = np.take_along_axis(order, drawn.astype(np.int64), 1)
+    share = random.random((n, 2))
+  found = spoken.any(1, keepdims=True) & (end - begin >= least)
+  begin, end = np.where(found, begin, 0), np.where(found, end, 0)
+  duration = np.minimum(np.take_along_axis(durations, which, 1), end - begin)
+  first = begin + share * (end - begin - duration)
+  spans = np.stack([first, first + duration], -1).astype(np.float32)
+  labels = np.where(found, len(words) - 1, -1).astype(np.int32)
+  return clips._replace(
+    words=words,
+    labels=np.concatenate([clips.labels, labels], 1),
+    spans=np.concatenate([clips.spans, spans], 1),
+  )
+
+
+def held_out(
+  names: Sequence[str], share: float, seed: int = 0, always: Sequence[str] = ()
+) -> np.ndarray:
+  """Which clips belong to the held-out part: by their names alone, whatever their order.
+
+  Args:
+    names: [N], all different.
+    share: of the clips, in (0, 1); at least one is held out where there are two, and one is left.
+    seed: of the choice.
+    always: names that are held out wherever they occur.
+
+  Returns:
+    [N] bool.
+  """
+  fixed = set(always)
+
+  def rank(name: str) -> tuple[bool, str]:
+    return name not in fixed, digests.seal([f'{seed}/{name}'.encode()])
+
+  most = max(len(names) - 1, 0)
+  count = min(max(round(share * len(names)), 1, len(fixed.intersection(names))), most)
+  chosen = set(sorted(names, key=rank)[:count])
+  return np.array([name in chosen for name in names], bool)
+
+
+def parts(
+  clips: ClipSet, share: float, seed: int = 0, always: Sequence[str] = ()
+) -> dict[str, ClipSet]:
+  """{'train', 'validation'} of a set, by clips; see `held_out`."""
+  out = held_out(clips.names, share, seed, always)
+  return {
+    'train': subset(clips, np.flatnonzero(~out)),
+    'validation': subset(clips, np.flatnonzero(out)),
+  }

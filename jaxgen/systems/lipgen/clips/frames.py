@@ -1,0 +1,100 @@
+"""Frames of many clips as one array: in memory or mapped from files, of one set or several, in any order."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Frames(Protocol):
+  """What is read of clips: an array [N, T, S, S] uint8, or something that gives rows as one would."""
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """(N, T, S, S)."""
+
+  def __getitem__(self, rows: Any) -> np.ndarray:
+    """Clips [b, T, S, S] by row indices [b] or a slice; one clip [T, S, S] by an integer."""
+
+
+class Chosen:
+  """Rows of several arrays of clips, none of which is read before it is asked for; zeros after short clips.
+
+  Args:
+    parts: each [N_p, T_p, S, S] uint8.
+    part: [N] which of the parts a row is in.
+    row: [N] its place there.
+  """
+
+  def __init__(self, parts: Sequence[Frames], part: np.ndarray, row: np.ndarray):
+    self._parts = tuple(parts)
+    self._part = np.asarray(part, np.int32)
+    self._row = np.asarray(row, np.int64)
+    longest = max(x.shape[1] for x in self._parts)
+    self.shape = (len(self._row), longest, *self._parts[0].shape[2:])
+    self.dtype = np.dtype(np.uint8)
+
+  def __len__(self) -> int:
+    return len(self._row)
+
+  def __getitem__(self, rows: Any) -> np.ndarray:
+    if isinstance(rows, int | np.integer):
+      return self[np.array([rows])][0]
+    part, row = self._part[rows], self._row[rows]
+    found = np.zeros((len(row), *self.shape[1:]), np.uint8)
+    for i in np.unique(part):
+      own = part == i
+      clips = np.asarray(self._parts[i][row[own]])
+      found[own, : clips.shape[1]] = clips
+    return found
+
+  def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    del copy
+    found = self[np.arange(len(self))]
+    return found if dtype is None else found.astype(dtype)
+
+
+class Ragged:
+  """Clips of different lengths that lie one after the other in a buffer, as an array with zeros after each.
+
+  Args:
+    pixels: [P] uint8, in memory or mapped from a file.
+    lengths: [N] frames of each.
+    side: S.
+  """
+
+  def __init__(self, pixels: np.ndarray, lengths: np.ndarray, side: int):
+    self._pixels = pixels.reshape(-1, side, side)
+    self._lengths = np.asarray(lengths, np.int64)
+    self._first = np.cumsum(self._lengths) - self._lengths
+    self.shape = (len(self._lengths), int(self._lengths.max(initial=0)), side, side)
+    self.dtype = np.dtype(np.uint8)
+
+  def __len__(self) -> int:
+    return len(self._lengths)
+
+  def __getitem__(self, rows: Any) -> np.ndarray:
+    if isinstance(rows, int | np.integer):
+      return self[np.array([rows])][0]
+    first, lengths = self._first[rows], self._lengths[rows]
+    found = np.zeros((len(first), *self.shape[1:]), np.uint8)
+    for k, (start, n) in enumerate(zip(first, lengths, strict=True)):
+      found[k, :n] = self._pixels[start : start + n]
+    return found
+
+  def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    del copy
+    found = self[np.arange(len(self))]
+    return found if dtype is None else found.astype(dtype)
+
+
+def chosen(frames: Frames, rows: np.ndarray) -> Frames:
+  """The clips of these rows, in this order, without reading them."""
+  return Chosen([frames], np.zeros(len(rows), np.int32), rows)
+
+
+def joined(parts: Sequence[Frames]) -> Frames:
+  """All clips of several arrays, one after the other, without reading them."""
+  sizes = [x.shape[0] for x in parts]
+  part = np.repeat(np.arange(len(parts)), sizes)
+  return Chosen(parts, part, np.concatenate([np.arange(n) for n in sizes]))

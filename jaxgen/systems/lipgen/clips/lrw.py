@@ -1,0 +1,222 @@
+"""LRW: half a million clips of a word each, in the layout in which it is given out.
+
+lipread_mp4/WORD/{train,val,test}/WORD_00001.mp4 are 29 frames at 25 a second with the word in their middle, and
+WORD_00001.txt beside each says in its fifth line how long it lasts, "Duration: 0.53 seconds".
+"""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.folders import cache_folder, data_folder, new_folder
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
+from jaxgen.systems.lipgen.clips.prepared import Say, prepared
+from jaxgen.systems.lipgen.clips.windows import centred_spans
+from jaxgen.words import counted
+
+SPLITS = ('train', 'val', 'test')
+LAYOUT = 'lipread_mp4/WORD/{train,val,test}/WORD_00001.mp4 and .txt'
+# The mouth in LRW's frames of 256 x 256, whose faces are placed alike: the fixed crop of the field, rows
+# 115-210 and columns 79-174. Frames of 96 x 96 are crops that `jaxgen mouths` has made already.
+CROP = Framing(115, 79, MOUTH, MOUTH)
+# Of a split's clips may be without a duration or damaged; they are left out, and more of them are an error.
+MOST_LEFT_OUT = 0.01
+_DURATION = re.compile(r'^Duration:\s*(\d*\.?\d+)\s*seconds', re.MULTILINE)
+_LONGEST = 2.0  # seconds: what lasts longer in a clip of 1.16 is no duration of a word
+_NAMED = 5
+
+
+class Clips(Sequence[str]):
+  """The names of clips, WORD_00001: two numbers each, for there are half a million.
+
+  Args:
+    words: by index.
+    word: [N] int32 which.
+    number: [N] int32.
+  """
+
+  def __init__(self, words: Sequence[str], word: np.ndarray, number: np.ndarray):
+    self.words, self.word, self.number = tuple(words), word, number
+
+  def __len__(self) -> int:
+    return len(self.word)
+
+  @overload
+  def __getitem__(self, i: int) -> str: ...
+  @overload
+  def __getitem__(self, i: slice) -> list[str]: ...
+  def __getitem__(self, i: Any) -> Any:
+    if isinstance(i, slice):
+      return [self[k] for k in range(*i.indices(len(self)))]
+    return f'{self.words[self.word[i]]}_{self.number[i]:05d}'
+
+  def chosen(self, rows: np.ndarray) -> 'Clips':
+    """Those of these rows."""
+    return Clips(self.words, self.word[rows], self.number[rows])
+
+
+class Paths(Sequence[Path]):
+  """The files of clips.
+
+  Args:
+    root: the folder of words.
+    split: of SPLITS.
+    clips: their names.
+    ending: of the files.
+  """
+
+  def __init__(self, root: Path, split: str, clips: Clips, ending: str):
+    self._root, self._split, self._clips, self._ending = root, split, clips, ending
+
+  def __len__(self) -> int:
+    return len(self._clips)
+
+  @overload
+  def __getitem__(self, i: int) -> Path: ...
+  @overload
+  def __getitem__(self, i: slice) -> list[Path]: ...
+  def __getitem__(self, i: Any) -> Any:
+    if isinstance(i, slice):
+      return [self[k] for k in range(*i.indices(len(self)))]
+    word = self._clips.words[self._clips.word[i]]
+    return self._root / word / self._split / (self._clips[i] + self._ending)
+
+
+def load_lrw(
+  directory: str = '',
+  split: str = 'train',
+  framing: Framing = WHOLE,
+  words: Sequence[str] | None = None,
+  say: Say = logging.info,
+) -> ClipSet:
+  """One split of LRW, or of one's own words in its layout.
+
+  Clips whose text is missing or names no duration, and those that cannot be decoded, are left out, counted, and
+  the first few named; more than one in a hundred are an error. Frames are decoded once, framed and kept in
+  $JAXGEN_CACHE (9,216 bytes a frame at 96 pixels: 130 GB for all of LRW, a quarter of it at 48), and read from
+  there when they are asked for.
+
+  Args:
+    directory: the folder of words or the one that has lipread_mp4; empty for $JAXGEN_DATA/lrw.
+    split: of SPLITS.
+    framing: what is seen of the mouth crops.
+    words: the classes, the folders' names in small letters; by default all of them in alphabetical order.
+    say: told of progress and of what is left out.
+
+  Raises:
+    DataError: files are missing or damaged.
+  """
+  root = data_folder('lrw', directory, LAYOUT)
+  root = root / 'lipread_mp4' if (root / 'lipread_mp4').is_dir() else root
+  clips = _clips(root, split, words)
+  durations, silent = _durations(Paths(root, split, clips, '.txt'), say)
+  known = np.flatnonzero(durations > 0)
+  _check_share(root, split, len(clips), silent)
+  own = clips.chosen(known)
+  found = prepared(Paths(root, split, own, '.mp4'), framing, CROP, say)
+  _check_share(root, split, len(clips), [*silent, *found.left_out.values()])
+  own = own.chosen(found.rows)
+  return ClipSet(
+    words=tuple(word.lower() for word in clips.words),
+    frames=found.frames,
+    lengths=found.lengths,
+    labels=own.word[:, None],
+    spans=centred_spans(durations[known][found.rows], found.lengths)[:, None],
+    names=own,
+  )
+
+
+def _clips(root: Path, split: str, words: Sequence[str] | None) -> Clips:
+  """The clips of a split by word and number."""
+  folders = {path.name.lower(): path.name for path in sorted(root.iterdir()) if path.is_dir()}
+  if not folders:
+    raise DataError(f'{root} has no folder: {LAYOUT} is expected')
+  wanted = sorted(folders) if words is None else [word.lower() for word in words]
+  if absent := [word for word in wanted if word not in folders]:
+    raise DataError(f'{root} has no folder of {_some(absent)}')
+  names = [folders[word] for word in wanted]
+  numbers = [_numbers(root / name / split, name) for name in names]
+  if empty := [name for name, own in zip(names, numbers, strict=True) if not len(own)]:
+    raise DataError(
+      f'{root}: no clip in WORD/{split} of {counted(len(empty), "word")}, {_some(empty)}: {LAYOUT} is expected'
+    )
+  word = np.repeat(np.arange(len(names), dtype=np.int32), [len(own) for own in numbers])
+  return Clips(names, word, np.concatenate(numbers))
+
+
+def _some(names: Sequence[str]) -> str:
+  return ', '.join(names[:_NAMED]) + (', ...' if len(names) > _NAMED else '')
+
+
+def _numbers(folder: Path, word: str) -> np.ndarray:
+  """The numbers of the clips in a folder, in their order; none where there is no folder."""
+  pattern = re.compile(re.escape(word) + r'_(\d{5})\.mp4')
+  try:
+    with os.scandir(folder) as entries:
+      matches = (pattern.fullmatch(entry.name) for entry in entries)
+      return np.sort(np.array([int(match[1]) for match in matches if match], np.int32))
+  except OSError:
+    return np.zeros(0, np.int32)
+
+
+def _durations(paths: Paths, say: Say) -> tuple[np.ndarray, list[str]]:
+  """Seconds [N] float32, 0 where they are not known, and why not; read once and kept in $JAXGEN_CACHE."""
+  made_from = digests.name(f'{path} {_stamp(path)}\n'.encode() for path in paths)
+  root = cache_folder() / 'lipgen' / 'durations' / made_from
+  try:
+    if not root.is_dir():
+      say(f'reading how long {counted(len(paths), "word")} last, once')
+      found = [_duration(path) for path in paths]
+      why = [x for x in found if isinstance(x, str)]
+      with new_folder(root) as folder:
+        seconds = [0.0 if isinstance(x, str) else x for x in found]
+        np.array(seconds, np.float32).tofile(folder / 'seconds.f32')
+        (folder / 'unknown.json').write_text(json.dumps(why))
+    durations = np.fromfile(root / 'seconds.f32', np.float32)
+    why = json.loads((root / 'unknown.json').read_text())
+  except (OSError, ValueError) as error:
+    raise DataError(
+      f'cannot keep durations in {root} (remove it, or set JAXGEN_CACHE to a folder with room): {error}'
+    ) from error
+  if why:
+    say(f'{counted(len(why), "clip")} left out: {"; ".join(why[:_NAMED])}')
+  return durations, why
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+  try:
+    found = path.stat()
+  except OSError:
+    return -1, -1
+  return found.st_size, found.st_mtime_ns
+
+
+def _duration(path: Path) -> float | str:
+  """Seconds that the word of a text lasts, or what is wrong with it."""
+  try:
+    text = path.read_text(errors='replace')
+  except OSError:
+    return f'{path} is missing'
+  match = _DURATION.search(text)
+  if not match:
+    return f'{path} has no line "Duration: 0.53 seconds"'
+  seconds = float(match[1])
+  return seconds if 0 < seconds <= _LONGEST else f'{path}: {seconds:g} seconds are no word'
+
+
+def _check_share(root: Path, split: str, total: int, left_out: Sequence[str]) -> None:
+  """Refuses a split of which too much is left out."""
+  if len(left_out) > MOST_LEFT_OUT * total:
+    raise DataError(
+      f'{root}: {len(left_out):,} of {counted(total, "clip")} of {split} cannot be used, more than one in a '
+      f'hundred: {"; ".join(left_out[:_NAMED])}'
+    )

@@ -1,0 +1,202 @@
+"""One's own words: a table of clips, words and times beside clips of mouths."""
+
+import csv
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.clips.framing import Framing
+from jaxgen.systems.lipgen.clips.prepared import Say, prepared
+from jaxgen.systems.lipgen.clips.windows import RATE
+
+COLUMNS = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
+# What a clip's name may leave out, tried in this order.
+ENDINGS = ('', '.mp4', '.mkv', '.avi', '.mov', '.webm', '.mpg')
+_IN_FRAMES = '_frame'  # the end of the name of a column of frames
+_TOLERANCE = 1.0  # frames that a word may end after its clip
+
+
+class Spoken(NamedTuple):
+  """A row of a table.
+
+  Attributes:
+    clip: its name.
+    word: in small letters, without blanks around it.
+    start: in frames, 25 a second.
+    end: in frames.
+    line: of the file, from 1.
+  """
+
+  clip: str
+  word: str
+  start: float
+  end: float
+  line: int
+
+
+def read_table(path: Path, columns: Mapping[str, str] = COLUMNS) -> list[Spoken]:
+  """The rows of a table of words.
+
+  Args:
+    path: a CSV or TSV file (by its first line) in UTF-8 with a line of titles.
+    columns: the titles of 'clip', 'word', 'start' and 'end'. Times are seconds, or frames at 25 a second
+      where a title ends in '_frame'; a table with start_frame and end_frame in place of start and end is
+      understood.
+
+  Raises:
+    DataError: a file, column, word or time is missing or malformed: names the line.
+  """
+  try:
+    lines = path.read_text(encoding='utf-8-sig').splitlines()
+  except (OSError, UnicodeError) as error:
+    raise DataError(f'{path}: cannot be read as a table of words ({error})') from error
+  if not any(line.strip() for line in lines):
+    raise DataError(f'{path} is empty: a table of clips, words, starts and ends is expected')
+  reader = csv.reader(lines, delimiter='\t' if '\t' in lines[0] else ',')
+  titles = [title.strip() for title in next(reader)]
+  places, frames = _places(path, titles, columns)
+  rows = [
+    _row(path, reader.line_num, cells, places, frames)
+    for cells in reader
+    if any(cell.strip() for cell in cells)
+  ]
+  if not rows:
+    raise DataError(f'{path} has titles and no word')
+  return rows
+
+
+def _places(
+  path: Path, titles: list[str], columns: Mapping[str, str]
+) -> tuple[dict[str, int], dict[str, bool]]:
+  """Where the columns are, and which hold frames."""
+  places, frames = {}, {}
+  for what in COLUMNS:
+    name = columns[what]
+    if name not in titles and name == COLUMNS[what] and name + _IN_FRAMES in titles:
+      name += _IN_FRAMES
+    if name not in titles:
+      raise DataError(
+        f'{path} has no column {name!r}; it has {", ".join(map(repr, titles))}: '
+        f'set config.data.columns.{what}'
+      )
+    places[what], frames[what] = titles.index(name), name.endswith(_IN_FRAMES)
+  return places, frames
+
+
+def _row(
+  path: Path, line: int, cells: list[str], places: dict[str, int], frames: dict[str, bool]
+) -> Spoken:
+  """One row, checked by itself."""
+  try:
+    found = {what: cells[i].strip() for what, i in places.items()}
+  except IndexError:
+    raise DataError(f'{path}, line {line}: {len(cells)} cells are too few') from None
+  times = {}
+  for what in ('start', 'end'):
+    try:
+      times[what] = float(found[what]) * (1 if frames[what] else RATE)
+    except ValueError:
+      times[what] = math.nan
+    if not math.isfinite(times[what]):
+      raise DataError(f'{path}, line {line}: {what} {found[what]!r} is no number')
+  if not found['clip'] or not found['word']:
+    raise DataError(f'{path}, line {line}: a clip and a word are expected')
+  if not 0 <= times['start'] < times['end']:
+    raise DataError(
+      f'{path}, line {line}: {found["word"]!r} from {found["start"]} to {found["end"]}: a word begins at 0 '
+      'or later and ends after that'
+    )
+  return Spoken(found['clip'], found['word'].lower(), times['start'], times['end'], line)
+
+
+def load_table(
+  path: str | Path,
+  framing: Framing,
+  directory: str | Path = '',
+  words: Sequence[str] | None = None,
+  columns: Mapping[str, str] = COLUMNS,
+  say: Say = logging.info,
+) -> ClipSet:
+  """The clips of a table, as many words each as it names.
+
+  Args:
+    path: of the table.
+    framing: what is seen of the mouth crops, which are squares of any size at 25 frames a second.
+    directory: of the clips; empty: the table's own, or `clips` in it.
+    words: the classes; by default those of the table, in alphabetical order.
+    columns: see `read_table`.
+    say: told of progress and of damaged clips, which are left out.
+
+  Raises:
+    DataError: a file is missing, no clip can be decoded, a word is not among `words`, or one lies outside of
+      its clip: names the line of the table.
+  """
+  table = expanded(path, 'name another table')
+  rows = read_table(table, columns)
+  return make_clip_set(table, rows, folder_of_clips(table, directory), framing, words, say)
+
+
+def folder_of_clips(table: Path, directory: str | Path = '') -> Path:
+  """Where the clips of a table are.
+
+  Raises:
+    DataError: it is no folder.
+  """
+  if not str(directory):
+    beside = table.parent / 'clips'
+    return beside if beside.is_dir() else table.parent
+  folder = expanded(directory)
+  if not folder.is_dir():
+    raise DataError(f'{folder} is no folder: name the one with the clips of {table}')
+  return folder
+
+
+def make_clip_set(
+  table: Path,
+  rows: Sequence[Spoken],
+  folder: Path,
+  framing: Framing,
+  words: Sequence[str] | None = None,
+  say: Say = logging.info,
+) -> ClipSet:
+  """The set of the rows of a table; see `load_table`."""
+  classes = tuple(sorted({row.word for row in rows}) if words is None else words)
+  places = {word: i for i, word in enumerate(classes)}
+  by_clip: dict[str, list[Spoken]] = {}
+  for row in rows:
+    if row.word not in places:
+      raise DataError(f'{table}, line {row.line}: {row.word!r} is not one of the words to read')
+    by_clip.setdefault(row.clip, []).append(row)
+  paths = [_path(table, folder, own[0]) for own in by_clip.values()]
+  found = prepared(paths, framing, say=say)
+  spoken = [own for i, own in enumerate(by_clip.values()) if i not in found.left_out]
+  most = max(map(len, spoken))
+  labels = np.full((len(spoken), most), -1, np.int32)
+  spans = np.zeros((len(spoken), most, 2), np.float32)
+  for i, own in enumerate(spoken):
+    for k, row in enumerate(sorted(own, key=lambda row: row.start)):
+      if row.end > found.lengths[i] + _TOLERANCE:
+        raise DataError(
+          f'{table}, line {row.line}: {row.word!r} ends at {row.end / RATE:.2f} seconds, after its clip '
+          f'{row.clip} ({found.lengths[i] / RATE:.2f} seconds)'
+        )
+      labels[i, k] = places[row.word]
+      spans[i, k] = row.start, row.end
+  names = [own[0].clip for own in spoken]
+  return ClipSet(classes, found.frames, found.lengths, labels, spans, names)
+
+
+def _path(table: Path, folder: Path, row: Spoken) -> Path:
+  """The file of a clip, whose name may lack its ending."""
+  for ending in ENDINGS:
+    path = folder / (row.clip + ending)
+    if path.is_file():
+      return path
+  raise DataError(f'{table}, line {row.line}: there is no clip {row.clip} in {folder}')

@@ -1,0 +1,130 @@
+"""Clips of procedural speakers: drawn once and kept in the cache."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.folders import cache_folder, new_folder
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.procedural.takes import (
+  AROUND,
+  Speech,
+  Take,
+  check_speech,
+  frames_of,
+  take,
+)
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
+from jaxgen.words import counted
+
+_VERSION = 11
+_FRAMES, _TABLE = 'frames.npy', 'table.npz'
+# Seconds between lines about how far the drawing is.
+_PATIENCE = 10
+
+
+def speak(
+  words: Sequence[str],
+  num_clips: int,
+  *,
+  seed: int = 0,
+  first_speaker: int = 0,
+  num_speakers: int = 100,
+  look: str = 'a',
+  pixels: int = 48,
+  num_frames: int = 29,
+  dictionary: Dictionary | None = None,
+) -> ClipSet:
+  """Words spoken by procedural speakers; drawn once, kept in $JAXGEN_CACHE/spoken and mapped from there.
+
+  Args:
+    words: distinct; they take turns, so each is said equally often.
+    num_clips: how many clips.
+    seed: of what is said around the words, times, poses and cameras.
+    first_speaker: the least number of a speaker.
+    num_speakers: how many; sets of disjoint ranges share no face.
+    look: the family of speakers, 'a' or 'b'.
+    pixels: side of the pictures.
+    num_frames: of each clip.
+    dictionary: by default CMUdict with letters by their names.
+
+  Raises:
+    ConfigError: no clips are asked for, or see `takes.check_speech`.
+    DataError: a word is not in the dictionary, or the cache cannot be written or is damaged.
+  """
+  speech = Speech(
+    tuple(words), dictionary or find_dictionary(), seed, first_speaker, num_speakers, look, pixels, num_frames
+  )  # fmt: skip
+  check_speech(speech)
+  if num_clips < 1:
+    raise ConfigError(f'{num_clips} clips of procedural speakers: ask for at least one')
+  root = cache_folder() / 'spoken' / name_of(speech, num_clips)
+  if not root.is_dir():
+    logging.warning('drawing %s, once', counted(num_clips, 'clip'))
+    try:
+      with new_folder(root) as folder:
+        _draw_all(speech, num_clips, folder)
+    except OSError as error:
+      raise DataError(
+        f'cannot write drawn clips to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
+      ) from error
+  try:
+    table = np.load(root / _TABLE)
+    labels, spans, who = table['labels'], table['spans'], table['speakers']
+    frames = np.load(root / _FRAMES, mmap_mode='r')
+  except (OSError, ValueError, LookupError) as error:
+    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
+  names = [
+    f'{speech.words[label[0]]}_{i}_{look}{n}'
+    for i, (label, n) in enumerate(zip(labels, who, strict=True))
+  ]
+  return ClipSet(
+    speech.words, frames, np.full(num_clips, num_frames, np.int32), labels, spans, names
+  )
+
+
+def name_of(speech: Speech, num_clips: int) -> str:
+  """A name for all that decides the clips: of the dictionary what is said, not its place."""
+  said = [speech.dictionary.phonemes(word) for word in speech.words]
+  around = [speech.dictionary.phonemes(word) for word in AROUND if word in speech.dictionary]
+  numbers = [num_clips, *speech[2:], _VERSION]
+  return digests.name([json.dumps([numbers, speech.words, said, around]).encode()])
+
+
+def _draw_all(speech: Speech, num_clips: int, folder: Path) -> None:
+  """Draws into a folder, in as many threads as there are cores: arrays are drawn outside of Python's lock."""
+
+  def drawn(number: int) -> tuple[Take, np.ndarray]:
+    one = take(speech, number)
+    return one, frames_of(speech, one)
+
+  takes: list[Take] = []
+  told = time.monotonic()
+  pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+  try:
+    with (folder / _FRAMES).open('wb') as file:
+      shape = (num_clips, speech.num_frames, speech.pixels, speech.pixels)
+      header = {'descr': '|u1', 'fortran_order': False, 'shape': shape}
+      np.lib.format.write_array_header_1_0(file, header)
+      for one, frames in pool.map(drawn, range(num_clips)):
+        file.write(frames.tobytes())
+        takes.append(one)
+        if time.monotonic() - told > _PATIENCE:
+          told = time.monotonic()
+          logging.warning('drew %s of %s', f'{len(takes):,}', counted(num_clips, 'clip'))
+  finally:
+    pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
+  np.savez(
+    folder / _TABLE,
+    labels=np.array([[one.label] for one in takes], np.int32),
+    spans=np.array([[one.span] for one in takes], np.float32),
+    speakers=np.array([one.who.number for one in takes], np.int64),
+  )

@@ -1,0 +1,173 @@
+"""Takes: what is said in each clip, by whom and how, before anything is drawn."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.order import generator
+from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.procedural.articulation import (
+  REST,
+  Timed,
+  gestures_of,
+  mouths,
+  utterance,
+)
+from jaxgen.systems.lipgen.procedural.drawing import Camera, draw, random_camera
+from jaxgen.systems.lipgen.procedural.geometry import Pose, contours, random_pose
+from jaxgen.systems.lipgen.procedural.identity import Speaker, find_look, speaker
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary
+
+# Common words whose viseme sequences differ, with every viseme among them.
+_WORDS = """
+about before family follow general meeting money morning never people
+person police question service system thousand value village water woman
+"""
+WORDS = tuple(_WORDS.split())
+# What is said before and after: short words of everyday speech.
+_AROUND = """
+the of and to in is it you that he was for on are with as his they be at one have this from had by hot but some
+what there we can out other were all your when up use word how said an each she which do their time if will way
+many then them would write like so these her long make thing see him two has look more day could go come did my
+sound no most who over know than call first may down side been find
+"""
+AROUND = tuple(_AROUND.split())
+# How often nothing is said on one side of the word: speech all around a word is much harder to learn from.
+SILENCE = 0.75
+
+
+class Speech(NamedTuple):
+  """Everything that decides a set of clips.
+
+  Attributes:
+    words: what is said; the class of a word is its place here.
+    dictionary: its phonemes.
+    seed: of clips.
+    first_speaker: the least number of a speaker, see `identity.speaker`.
+    num_speakers: how many numbers from there on.
+    look: their family.
+    pixels: side of the pictures.
+    num_frames: of each clip.
+  """
+
+  words: tuple[str, ...]
+  dictionary: Dictionary
+  seed: int = 0
+  first_speaker: int = 0
+  num_speakers: int = 100
+  look: str = 'a'
+  pixels: int = 48
+  num_frames: int = 29
+
+
+class Take(NamedTuple):
+  """One clip, not yet drawn.
+
+  Attributes:
+    number: its number in the speech.
+    label: class of its word.
+    span: start and end of the word in frames.
+    who: the speaker.
+    timed: the phonemes of the whole clip with their times in frames, what is around the word too.
+    mouth: [T, 7], see `articulation.Mouth`.
+    pose: of T frames.
+    camera: and light.
+  """
+
+  number: int
+  label: int
+  span: tuple[float, float]
+  who: Speaker
+  timed: Timed
+  mouth: np.ndarray
+  pose: Pose
+  camera: Camera
+
+
+def check_speech(speech: Speech) -> None:
+  """Refuses what cannot be spoken.
+
+  Raises:
+    ConfigError: no words, a word twice, no speakers, or a look or size that does not exist.
+    DataError: a word is not in the dictionary, or has a phoneme without a gesture.
+  """
+  find_look(speech.look)
+  twice = sorted({word for word in speech.words if speech.words.count(word) > 1})
+  if twice or not speech.words:
+    raise ConfigError(
+      f'words to speak: {twice[0] + " is named twice" if twice else "there is none"}'
+    )
+  if speech.num_speakers < 1 or speech.first_speaker < 0:
+    raise ConfigError(
+      f'speakers {speech.first_speaker} and {speech.num_speakers - 1} more: ask for at least one, from 0 on'
+    )
+  if speech.pixels < 16 or speech.num_frames < 4:
+    raise ConfigError(
+      f'clips of {speech.num_frames} frames of {speech.pixels} pixels: at least 4 frames of 16 pixels'
+    )
+  for word in speech.words:
+    if not gestures_of(speech.dictionary.phonemes(word)):
+      raise ConfigError(f'words to speak: {word!r} has no phonemes')
+
+
+def take(speech: Speech, index: int) -> Take:
+  """The clip of a number, the same whenever and beside whatever it is made.
+
+  The words take turns; the speaker, what is said around the word, times, pose and camera are random by (seed,
+  look, first speaker, index).
+
+  Raises:
+    DataError: a phoneme has no gesture.
+  """
+  rng = generator(speech.seed, _stream(speech, 'take'), index)
+  label = index % len(speech.words)
+  who = speaker(speech.first_speaker + int(rng.integers(speech.num_speakers)), speech.look)
+  timed, span = utterance(
+    rng,
+    speech.dictionary.phonemes(speech.words[label]),
+    [REST, *_around(rng, speech), *_pause(rng)],
+    [*_pause(rng), *_around(rng, speech), REST],
+    speech.num_frames,
+    who.pace,
+  )
+  return Take(
+    number=index,
+    label=label,
+    span=span,
+    who=who,
+    timed=timed,
+    mouth=mouths(timed, np.arange(speech.num_frames) + 0.5),
+    pose=random_pose(rng, speech.num_frames),
+    camera=random_camera(rng, find_look(speech.look)),
+  )
+
+
+def _stream(speech: Speech, what: str) -> str:
+  """Names a stream of random numbers: sets of other speakers have others, under the same seed too."""
+  return f'procedural {what} {speech.look}{speech.first_speaker}'
+
+
+def _around(rng: np.random.Generator, speech: Speech) -> list[str]:
+  """Phonemes of what is said on one side of the word: nothing, or some words."""
+  if rng.random() < SILENCE:
+    return []
+  known = [word for word in AROUND if word in speech.dictionary] or list(speech.words)
+  words = rng.choice(known, rng.integers(1, 4))
+  return [phoneme for word in words for phoneme in speech.dictionary.phonemes(str(word))]
+
+
+def _pause(rng: np.random.Generator) -> list[str]:
+  """A pause next to the word, or none."""
+  return [REST] if rng.random() < 0.2 else []
+
+
+def frames_of(speech: Speech, one: Take) -> np.ndarray:
+  """The pictures of a take: uint8 [T, pixels, pixels]."""
+  rng = generator(speech.seed, _stream(speech, 'noise'), one.number)
+  return draw(rng, one.who, one.mouth, one.pose, one.camera, speech.pixels)
+
+
+def contours_of(speech: Speech, one: Take) -> np.ndarray:
+  """The lips' outlines in a take: float32 [T, 40, 2], x and y in pixels, see `geometry.contours`."""
+  halves = contours(one.who, one.mouth, one.pose)
+  return ((halves + 1) * (speech.pixels / 2) - 0.5).astype(np.float32)

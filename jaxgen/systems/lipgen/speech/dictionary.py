@@ -1,0 +1,146 @@
+"""Pronouncing dictionaries: from a word to its phonemes."""
+
+import difflib
+import functools
+import gzip
+import re
+import unicodedata
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError
+
+CMUDICT = Path(__file__).parents[3] / 'dictionary' / 'cmudict.gz'
+OVERRIDES = CMUDICT.with_name('overrides.txt')
+
+_VARIANT = re.compile(r'\(\d+\)$')
+# Of ARPAbet's vowels alone: in other alphabets a digit may be part of the phoneme.
+_STRESSED = re.compile('(AA|AE|AH|AO|AW|AY|EH|ER|EY|IH|IY|OW|OY|UH|UW)[012]')
+
+
+class Dictionary:
+  """Words and their phonemes, without regard to capitals.
+
+  Attributes:
+    name: what it is called in messages.
+  """
+
+  def __init__(self, name: str, *entries: Mapping[str, tuple[str, ...]]):
+    """Entries are phonemes by word, as `folded` gives words; later ones come before earlier ones."""
+    self.name = name
+    self._entries: dict[str, tuple[str, ...]] = {}
+    for some in entries:
+      self._entries.update(some)
+
+  def __len__(self) -> int:
+    return len(self._entries)
+
+  def __contains__(self, word: str) -> bool:
+    return folded(word) in self._entries
+
+  def stressed(self, word: str) -> tuple[str, ...]:
+    """The phonemes of a word as the dictionary has them, with the digits of stress where it has any.
+
+    Args:
+      word: in any letters; '' stands for no word and has no phonemes.
+
+    Raises:
+      DataError: the dictionary does not have it; names similar words and what to do.
+    """
+    if not word:
+      return ()
+    try:
+      return self._entries[folded(word)]
+    except KeyError:
+      raise DataError(self._unknown(word)) from None
+
+  def phonemes(self, word: str) -> tuple[str, ...]:
+    """The phonemes of a word without the stress of ARPAbet's vowels, as ABOUT: AH B AW T.
+
+    Raises:
+      DataError: see `stressed`.
+    """
+    return tuple(
+      phoneme[:-1] if _STRESSED.fullmatch(phoneme) else phoneme for phoneme in self.stressed(word)
+    )
+
+  def _unknown(self, word: str) -> str:
+    key = folded(word)
+    close = [x for x in self._entries if x[:1] == key[:1] and abs(len(x) - len(key)) <= 2]
+    near = difflib.get_close_matches(key, close, n=3)
+    hint = f' (it has {", ".join(near)})' if near else ''
+    return (
+      f'{word!r} is not in {self.name}{hint}: give its phonemes in a file of overrides, a line '
+      f'"{key} PHONEME PHONEME ...", or name a dictionary that has it'
+    )
+
+
+def folded(word: str) -> str:
+  """A word as dictionaries have it here: small letters, NFC, no blanks around it."""
+  return unicodedata.normalize('NFC', word.strip()).lower()
+
+
+def parse(text: str, source: str | Path) -> dict[str, tuple[str, ...]]:
+  """Reads the form of CMUdict.
+
+  Args:
+    text: lines of a word and its phonemes, separated by white space; `#` begins a comment, and so does `;;;`
+      at the start of a line; `word(2)` is a further pronunciation and is left out.
+    source: the file, for errors.
+
+  Returns:
+    Phonemes by `folded` word, the first that the file gives.
+
+  Raises:
+    DataError: a line has a word alone, or there is none.
+  """
+  entries: dict[str, tuple[str, ...]] = {}
+  for number, line in enumerate(text.splitlines(), 1):
+    if line.startswith(';;;'):
+      continue
+    word, *phonemes = line.split('#')[0].split() or ['']
+    if not word or _VARIANT.search(word):
+      continue
+    if not phonemes:
+      raise DataError(f'{source}, line {number}: {word!r} has no phonemes after it')
+    entries.setdefault(folded(word), tuple(phonemes))
+  if not entries:
+    raise DataError(f'{source} has no words: a line is a word and its phonemes, as "bat B AE T"')
+  return entries
+
+
+def read_entries(path: str | Path) -> dict[str, tuple[str, ...]]:
+  """Reads a dictionary file, UTF-8 text, also as .gz; see `parse`.
+
+  Raises:
+    DataError: it cannot be read.
+  """
+  file = expanded(path)
+  try:
+    content = file.read_bytes()
+    text = (gzip.decompress(content) if content[:2] == b'\x1f\x8b' else content).decode('utf-8-sig')
+  except UnicodeDecodeError as error:
+    raise DataError(f'{path} is not UTF-8 text: save it as UTF-8') from error
+  except (OSError, EOFError, zlib.error) as error:
+    raise DataError(f'{path}: this dictionary cannot be read ({error})') from error
+  return parse(text, path)
+
+
+@functools.lru_cache(maxsize=4)
+def find_dictionary(path: str = '', overrides: str = '') -> Dictionary:
+  """Finds the dictionary that a config names.
+
+  Args:
+    path: of one's own pronouncing dictionary, in any language; empty for CMUdict and the letters by their
+      names.
+    overrides: a file of words that come before the dictionary's; empty for none.
+
+  Raises:
+    DataError: a file cannot be read.
+  """
+  entries = [read_entries(path)] if path else [read_entries(CMUDICT), read_entries(OVERRIDES)]
+  if overrides:
+    entries.append(read_entries(overrides))
+  return Dictionary(path or 'CMUdict', *entries)

@@ -1,0 +1,101 @@
+"""Visemes: groups of phonemes that look alike on the lips."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.speech.dictionary import CMUDICT, Dictionary
+
+VISEMES = CMUDICT.with_name('visemes.txt')
+
+
+class VisemeTable:
+  """Groups of phonemes, numbered from 0.
+
+  Attributes:
+    name: what it is called in messages.
+    groups: the phonemes of each.
+  """
+
+  def __init__(self, name: str, groups: Sequence[Sequence[str]]):
+    """Groups are of phonemes without stress, none of them twice."""
+    self.name = name
+    self.groups = tuple(tuple(group) for group in groups)
+    self._of = {phoneme: i for i, group in enumerate(self.groups) for phoneme in group}
+
+  def __len__(self) -> int:
+    return len(self.groups)
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Each group by its phonemes, as 'B M P'."""
+    return tuple(' '.join(group) for group in self.groups)
+
+  def of(self, phoneme: str) -> int:
+    """The number of a phoneme's group.
+
+    Raises:
+      DataError: it is in none.
+    """
+    try:
+      return self._of[phoneme]
+    except KeyError:
+      raise DataError(
+        f'the phoneme {phoneme!r} is in no group of {self.name}: add it to a group of a table of your own'
+      ) from None
+
+  def sequence(self, phonemes: Iterable[str]) -> tuple[int, ...]:
+    """The visemes of phonemes, one for each, as ABOUT: 0 7 3 12.
+
+    Raises:
+      DataError: a phoneme is in no group.
+    """
+    return tuple(self.of(phoneme) for phoneme in phonemes)
+
+  def targets(self, words: Sequence[str], dictionary: Dictionary) -> np.ndarray:
+    """Which visemes words have.
+
+    Args:
+      words: K words; '' stands for no word and has none.
+      dictionary: their phonemes.
+
+    Returns:
+      [K, len(self)] float32, 1 where the viseme is in the word.
+
+    Raises:
+      DataError: a word is not in the dictionary, or a phoneme is in no group.
+    """
+    found = np.zeros((len(words), len(self)), np.float32)
+    for row, word in zip(found, words, strict=True):
+      row[list(self.sequence(dictionary.phonemes(word)))] = 1
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def find_visemes(path: str = '') -> VisemeTable:
+  """Finds the table that a config names.
+
+  Args:
+    path: of one's own table: UTF-8 text, a group of phonemes a line, `#` begins a comment; empty for the 18
+      groups of the package.
+
+  Raises:
+    DataError: the file cannot be read, is empty, or has a phoneme twice.
+  """
+  file = expanded(path) if path else VISEMES
+  try:
+    lines = Path(file).read_text(encoding='utf-8-sig').splitlines()
+  except (OSError, UnicodeDecodeError) as error:
+    raise DataError(f'{file}: this viseme table cannot be read as UTF-8 text ({error})') from error
+  groups = [line.split('#')[0].split() for line in lines]
+  groups = [group for group in groups if group]
+  phonemes = [phoneme for group in groups for phoneme in group]
+  twice = sorted({x for x in phonemes if phonemes.count(x) > 1})
+  if not groups or twice:
+    wrong = f'has {twice[0]!r} twice' if twice else 'has no groups'
+    raise DataError(f'{file} {wrong}: a line is one group of phonemes, each phoneme in one group')
+  return VisemeTable(path or 'the viseme table', groups)

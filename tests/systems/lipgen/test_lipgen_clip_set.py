@@ -1,0 +1,144 @@
+"""Sets of clips: rows, unions, parts, pauses."""
+
+import numpy as np
+import pytest
+
+from jaxgen.data.pipeline import evaluation_batches
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips import clip_set, frames, framing
+from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
+from jaxgen.systems.lipgen.clips.framing import Framing
+
+
+def make(n, length, words=('a', 'b', 'c'), k=1, side=4, seed=0):
+  """A set of noise, every word two frames long."""
+  random = np.random.default_rng(seed)
+  lengths = random.integers(length // 2, length + 1, n).astype(np.int32)
+  pixels = random.integers(1, 256, (n, length, side, side)).astype(np.uint8)
+  pixels[np.arange(length) >= lengths[:, None]] = 0
+  labels = random.integers(0, len(words), (n, k)).astype(np.int32)
+  start = 5 + 2 * np.arange(k)
+  spans = np.broadcast_to(np.stack([start, start + 2], -1), (n, k, 2)).astype(np.float32)
+  return ClipSet(words, pixels, lengths, labels, spans, [f'{seed}-{i}' for i in range(n)])
+
+
+def test_rows_are_what_the_pipelines_want():
+  clips = make(5, 12, k=2)
+  rows = ClipRows(clips)
+  assert (len(rows), rows.nbytes) == (5, 5 * 12 * 16)
+  found = rows.gather(np.array([3, 0]))
+  np.testing.assert_array_equal(found['frames'], clips.frames[[3, 0]])
+  np.testing.assert_array_equal(found['span'], clips.spans[[3, 0]])
+  assert {k: x.shape for k, x in rows.arrays().items()} == {
+    'frames': (5, 12, 4, 4),
+    'length': (5,),
+    'label': (5, 2),
+    'span': (5, 2, 2),
+  }
+  batches = list(evaluation_batches(rows, 4, slice(None)))
+  assert [batch['mask'].sum() for batch in batches] == [4, 1]
+
+
+def test_a_union_pads_frames_and_words_and_reads_nothing_early():
+  a, b = make(3, 12, k=2), make(4, 20, ('a', 'b', 'c', ''), k=1, seed=1)
+  both = clip_set.joined(a, b)
+  assert both.words == ('a', 'b', 'c', '')
+  assert both.frames.shape == (7, 20, 4, 4)
+  assert isinstance(both.frames, frames.Chosen)
+  found = ClipRows(both).gather(np.array([5, 1, 3]))
+  np.testing.assert_array_equal(found['frames'][1, :12], a.frames[1])
+  assert not found['frames'][1, 12:].any()
+  np.testing.assert_array_equal(found['frames'][[0, 2]], b.frames[[2, 0]])
+  np.testing.assert_array_equal(found['label'][:, 1], [-1, a.labels[1, 1], -1])
+  np.testing.assert_array_equal(both.lengths, [*a.lengths, *b.lengths])
+  assert both.names[4] == '1-1'
+
+
+def test_sets_that_do_not_fit_are_not_joined():
+  with pytest.raises(DataError, match='different words cannot be joined: d in one alone'):
+    clip_set.joined(make(2, 12), make(2, 12, ('a', 'b', 'c', 'd')))
+  with pytest.raises(DataError, match='in another order'):
+    clip_set.joined(make(2, 12), make(2, 12, ('b', 'a', 'c')))
+  with pytest.raises(DataError, match='4 x 4 and 6 x 6 pixels'):
+    clip_set.joined(make(2, 12), make(2, 12, side=6))
+
+
+def test_parts_of_unions_of_parts_are_what_indexing_gives():
+  a, b = make(6, 12), make(5, 12, seed=1)
+  both = clip_set.joined(clip_set.subset(a, np.array([4, 2, 0])), b)
+  part = clip_set.subset(both, np.array([7, 1, 1]))
+  np.testing.assert_array_equal(part.frames[0:2], np.stack([b.frames[4], a.frames[2]]))
+  np.testing.assert_array_equal(part.frames[2], a.frames[2])
+  np.testing.assert_array_equal(np.asarray(part.frames)[0], b.frames[4])
+  assert part.names == ['1-4', '0-2', '0-2']
+
+
+def test_ragged_clips_read_as_padded_ones():
+  clips = make(5, 9)
+  buffer = np.concatenate([x[:n].ravel() for x, n in zip(clips.frames, clips.lengths, strict=True)])
+  ragged = frames.Ragged(buffer, clips.lengths, 4)
+  most = clips.lengths.max()
+  np.testing.assert_array_equal(ragged[np.array([4, 1])], clips.frames[[4, 1], :most])
+  np.testing.assert_array_equal(ragged[1:3], clips.frames[1:3, :most])
+  np.testing.assert_array_equal(ragged[2], clips.frames[2, :most])
+
+
+@pytest.mark.parametrize('seed', [None, 0, 7])
+def test_pauses_lie_between_words_and_the_ends_of_a_clip(seed):
+  clips = make(40, 30, k=3)
+  clips.labels[3] = -1
+  clips.labels[4, 1:] = -1
+  clips.spans[5] -= 4  # begins at frame 1: no pause before
+  found = clip_set.pauses(clips, seed)
+  assert found.words == ('a', 'b', 'c', '')
+  assert found.labels.shape == (40, 5)
+  np.testing.assert_array_equal(found.labels[:, :3], clips.labels)
+  before, after = found.labels[:, 3] == 3, found.labels[:, 4] == 3
+  assert not before[3] and not after[3] and not before[5]
+  assert before[[0, 1, 4]].all() and after[4]
+  last = np.where(clips.labels >= 0, clips.spans[..., 1], 0).max(1)
+  np.testing.assert_array_equal(after, (clips.labels[:, 0] >= 0) & (clips.lengths - last >= 4))
+  first, second = found.spans[before, 3], found.spans[after, 4]
+  assert (first[:, 0] >= 0).all() and (first[:, 1] <= clips.spans[before, 0, 0] + 1e-5).all()
+  assert (second[:, 0] >= last[after] - 1e-5).all()
+  assert (second[:, 1] <= clips.lengths[after] + 1e-5).all()
+  np.testing.assert_allclose(np.diff(first), 2, atol=1e-5)  # as long as the words
+  again = clip_set.pauses(clips, seed)
+  np.testing.assert_array_equal(again.spans, found.spans)
+  assert seed is None or (clip_set.pauses(clips, seed + 1).spans != found.spans).any()
+
+
+def test_deterministic_pauses_are_in_the_middle():
+  found = clip_set.pauses(make(1, 30, k=3)._replace(lengths=np.array([30], np.int32)))
+  np.testing.assert_allclose(found.spans[0, 3:], [[1.5, 3.5], [19.5, 21.5]])
+
+
+def test_the_held_out_part_depends_on_names_alone():
+  names = [f'clip{i}' for i in range(100)]
+  out = clip_set.held_out(names, 0.2, always=('clip7', 'clip8', 'absent'))
+  assert out.sum() == 20 and out[7] and out[8]
+  backwards = clip_set.held_out(names[::-1], 0.2, always=('clip7', 'clip8'))
+  np.testing.assert_array_equal(backwards[::-1], out)
+  fewer = clip_set.held_out(names[:90], 0.2, always=('clip7', 'clip8'))
+  assert (fewer & ~out[:90]).sum() <= 2  # nearly all stay on their side
+  assert (clip_set.held_out(names, 0.2, seed=1) != out).any()
+  np.testing.assert_array_equal(clip_set.held_out(['a', 'b'], 0.01).sum(), 1)
+
+
+def test_framing_cuts_or_resizes():
+  crops = np.random.default_rng(0).integers(0, 256, (2, 96, 96)).astype(np.uint8)
+  np.testing.assert_array_equal(framing.framed(crops, framing.LIPS), crops[:, 29:77, 26:74])
+  half = framing.framed(np.full((2, 96, 96), 77, np.uint8), Framing(0, 0, 96, 48))
+  np.testing.assert_array_equal(half, np.full((2, 48, 48), 77))
+  ramp = np.broadcast_to(np.arange(96, dtype=np.uint8), (96, 96))
+  inner = framing.framed(ramp, Framing(0, 0, 96, 48))[10, 4:-4]
+  np.testing.assert_allclose(inner, 2 * np.arange(4, 44) + 0.5, atol=0.51)
+
+
+def test_framings_are_saved_and_checked():
+  assert Framing.from_json(framing.LIPS.to_json()) == framing.LIPS
+  for wrong in ({}, None, {'top': 'x', 'left': 0, 'size': 1, 'pixels': 1}):
+    with pytest.raises(DataError, match='no framing'):
+      Framing.from_json(wrong)
+  with pytest.raises(DataError, match=r'\(60, 0, 48, 48\).* leaves a crop of 96 x 96'):
+    Framing.from_json(Framing(60, 0, 48, 48).to_json())
