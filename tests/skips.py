@@ -8,7 +8,7 @@ import os
 import pytest
 
 # What a machine may lack, as the reasons of skips name it.
-MAY_LACK = ('PyTorch', '$JAXGEN_DATA', 'GPU', 'Chromium')
+MAY_LACK = ('PyTorch', '$JAXGEN_DATA', 'GPU', 'Chromium', '[landmarks]')
 
 
 class Skips:

@@ -1,0 +1,1 @@
+"""Clips with turned heads: an approximate test of how a reader bears poses."""

@@ -1,0 +1,84 @@
+"""From landmarks to one similarity map a frame: a face set upright at one size, steadily."""
+
+import numpy as np
+
+from jaxgen.systems.lipgen.video.landmarks import LEFT_EYE, MOUTH, NOSE, RIGHT_EYE, Landmarks
+
+SMOOTHING = 6  # frames on either side
+# Anchors of the mean face in its picture of 256 x 256 pixels: corners of the eyes, base of the nose, mouth.
+MEAN_FACE = np.array([(92.5, 94.4), (166.7, 93.6), (128.9, 137.3), (129.3, 157.8)])
+MEAN_EYES = float(np.hypot(*(MEAN_FACE[RIGHT_EYE] - MEAN_FACE[LEFT_EYE])))
+_ANCHORS = [LEFT_EYE, RIGHT_EYE, NOSE, MOUTH]
+
+
+def filled(values: np.ndarray) -> np.ndarray:
+  """Values [T, ...] with NaN made up from the frames about them, linearly; the ends are held.
+
+  A column without any value stays NaN.
+  """
+  flat = values.reshape(len(values), -1).astype(np.float64)
+  frames = np.arange(len(flat))
+  for column in flat.T:
+    known = np.isfinite(column)
+    if known.any():
+      column[:] = np.interp(frames, frames[known], column[known])
+  return flat.reshape(values.shape)
+
+
+def smoothed(values: np.ndarray, radius: int = SMOOTHING) -> np.ndarray:
+  """Means [T, ...] over the frames within the radius; those beyond the ends are left out."""
+  count = len(values)
+  sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+  first = np.maximum(np.arange(count) - radius, 0)
+  last = np.minimum(np.arange(count) + radius + 1, count)
+  number = (last - first).reshape(-1, *[1] * (values.ndim - 1))
+  return (sums[last] - sums[first]) / number
+
+
+def middle(values: np.ndarray, radius: int = SMOOTHING) -> np.ndarray:
+  """Medians [T] over the frames within the radius: single outliers go."""
+  padded = np.pad(values, radius, mode='edge')
+  return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1), axis=-1)
+
+
+def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+  """The turn, scale and shift [2, 3] that bring points [N, 2] to targets with the least squares; N >= 2.
+
+  In complex numbers: w = a z + b, a = sum conj(z - mean z) (w - mean w) / sum |z - mean z|^2.
+  """
+  z, w = (p[:, 0] + 1j * p[:, 1] for p in (points, targets))
+  centred = z - z.mean()
+  a = np.sum(centred.conj() * (w - w.mean())) / np.sum(np.abs(centred) ** 2)
+  b = w.mean() - a * z.mean()
+  return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def applied(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
+  """Points [..., 2] through affine maps [..., 2, 3]."""
+  return np.einsum('...ij,...j->...i', maps[..., :2], points) + maps[..., 2]
+
+
+def face_maps(landmarks: Landmarks, width_of_mean: float) -> tuple[np.ndarray, np.ndarray]:
+  """What brings each frame to the mean face [T, 2, 3], and the mouth's middle there [T, 2].
+
+  Gaps are filled and landmarks smoothed before. Without eyes a face is sized by its box, and not turned; its
+  mouth lies where the mean face has it.
+
+  Args:
+    landmarks: with the mouth known in at least one frame.
+    width_of_mean: width of the mean face's box, in its pixels, by the source's measure.
+  """
+  anchors = filled(landmarks.anchors)
+  stable = [k for k in _ANCHORS if np.isfinite(anchors[:, k]).all()]
+  if len(stable) > 1:
+    steady = smoothed(anchors)
+    maps = np.stack([similarity(p[stable], MEAN_FACE[stable]) for p in steady])
+    return maps, applied(maps, steady[:, MOUTH])
+  widths = smoothed(middle(filled(landmarks.widths)))
+  mouth = anchors[:, MOUTH]
+  mouth = smoothed(np.stack([middle(mouth[:, 0]), middle(mouth[:, 1])], axis=-1))
+  scale = width_of_mean / widths
+  maps = np.zeros((len(scale), 2, 3))
+  maps[:, 0, 0] = maps[:, 1, 1] = scale
+  maps[:, :, 2] = MEAN_FACE[MOUTH] - scale[:, None] * mouth
+  return maps, np.broadcast_to(MEAN_FACE[MOUTH], mouth.shape).copy()

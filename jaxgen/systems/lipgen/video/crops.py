@@ -1,0 +1,98 @@
+"""The square of the mouth in each frame, as readers see it."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.systems.lipgen.video.alignment import applied, face_maps, filled
+from jaxgen.systems.lipgen.video.extras import cv2_module
+from jaxgen.systems.lipgen.video.landmarks import HAAR, MOUTH, Landmarks
+
+SIZE = 96
+# Measured on the 13 utterances of one GRID speaker that exist as full faces and as crops made by others
+# (benchmarks/lipgen_mouths.py). Those show a square of .73 of the width of Haar's box.
+_MEAN_PIXELS = 1.129  # of the mean face, a pixel of the crop
+_FROM_MOUTH = (-2.0, -5.5)  # from the mouth to the middle of the crop, in pixels of the mean face
+_MEAN_WIDTHS = {HAAR: _MEAN_PIXELS * SIZE / 0.73}
+_FACE_WIDTH = 117.0  # of the mean face from ear to ear, for the user's widths
+
+
+class Crops(NamedTuple):
+  """Where the crops of a clip lie.
+
+  Attributes:
+    maps: float [T, 2, 3], affine: from a frame's pixels to those of its crop.
+    centres: float [T, 2], x and y of the mouth's middle in the crop.
+    outside: share of the crops' pixels that lie outside of the frames.
+  """
+
+  maps: np.ndarray
+  centres: np.ndarray
+  outside: float
+
+
+def mean_width(source: str) -> float:
+  """Width of a face in pixels of the mean face, as a source of landmarks measures it."""
+  return _MEAN_WIDTHS.get(source, _FACE_WIDTH)
+
+
+def place_crops(landmarks: Landmarks, size: int = SIZE) -> Crops:
+  """The squares about the mouth of a clip whose landmarks are known.
+
+  Args:
+    landmarks: with the mouth known in at least one frame.
+    size: of the crops in pixels; what they show does not depend on it.
+  """
+  maps, mouths = face_maps(landmarks, mean_width(landmarks.source))
+  scale = size / (SIZE * _MEAN_PIXELS)
+  middle = mouths + _FROM_MOUTH
+  to_crop = maps * scale
+  to_crop[:, :, 2] += (size - 1) / 2 - scale * middle
+  centres = applied(to_crop, filled(landmarks.anchors[:, MOUTH]))
+  return Crops(to_crop, centres, _outside(to_crop, size, landmarks.size))
+
+
+def _outside(maps: np.ndarray, size: int, frame: tuple[int, int]) -> float:
+  """Share of the crops' pixels beyond the frames, by 16 x 16 of them."""
+  line = np.linspace(0, size - 1, 16)
+  grid = np.stack(np.meshgrid(line, line), -1).reshape(1, -1, 2)
+  places = applied(inverse(maps)[:, None], grid)
+  height, width = frame
+  inside = (places >= 0) & (places <= [width - 1, height - 1])
+  return float(1 - inside.all(-1).mean())
+
+
+def inverse(maps: np.ndarray) -> np.ndarray:
+  """Affine maps [..., 2, 3] the other way."""
+  turns = np.linalg.inv(maps[..., :2])
+  shifts = -np.einsum('...ij,...j->...i', turns, maps[..., 2])
+  return np.concatenate([turns, shifts[..., None]], axis=-1)
+
+
+def cut(frames: Iterable[np.ndarray], crops: Crops, size: int = SIZE) -> Iterator[np.ndarray]:
+  """The crop of each frame, uint8 [size, size] or [size, size, 3]; beyond the frame its border is repeated.
+
+  Args:
+    frames: uint8, as many as there are maps.
+    crops: of `place_crops` with the same size.
+    size: in pixels.
+  """
+  cv2 = cv2_module()
+  for pixels, to_crop in zip(frames, crops.maps, strict=True):
+    shrink = 1 / np.sqrt(np.linalg.det(to_crop[:, :2]))
+    whole = int(shrink)
+    if whole > 1:  # bilinear sampling would skip pixels
+      height, width = (max(1, n // whole) for n in pixels.shape[:2])
+      kept = pixels[: height * whole, : width * whole]
+      pixels = cv2.resize(kept, (width, height), interpolation=cv2.INTER_AREA)
+      to_crop = to_crop @ _larger(whole)
+    yield cv2.warpAffine(
+      pixels, to_crop, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def _larger(factor: int) -> np.ndarray:
+  """From pixels of a frame made smaller by a whole factor to those of the frame, [3, 3]."""
+  half = (factor - 1) / 2
+  return np.array([[factor, 0, half], [0, factor, half], [0, 0, 1.0]])

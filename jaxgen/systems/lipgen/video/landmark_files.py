@@ -1,0 +1,141 @@
+"""A user's own landmarks: CSV, TSV, JSON or NumPy files.
+
+A table has a row for each frame that the user knows something of, with the columns `frame` (the number of the
+frame in the video, from 0) or `time` (seconds from the first frame), `mouth_x` and `mouth_y` (the middle of the
+mouth, in pixels of the frame as shown), and the size of the face: either `left_eye_x`, `left_eye_y`,
+`right_eye_x`, `right_eye_y` (the outer corners of the eyes, left and right in the picture), with `nose_x` and
+`nose_y` (where the nose meets the lip) or without, or `width` (of the face, from ear to ear). JSON is a list of
+objects with these keys. A `.npy` file, or the first array of a `.npz` file, has 68 points of each frame in the
+usual order of iBUG 300-W, float [T, 68, 2]; NaN for frames without a face.
+"""
+
+import csv
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import DataError, first_line
+
+COLUMNS = (
+  'left_eye_x',
+  'left_eye_y',
+  'right_eye_x',
+  'right_eye_y',
+  'nose_x',
+  'nose_y',
+  'mouth_x',
+  'mouth_y',
+)
+_WIDTH = 'width'
+_POINTS = 68
+_HOW = (
+  'its columns are frame (or time), mouth_x, mouth_y, and left_eye_x, left_eye_y, right_eye_x, '
+  'right_eye_y (or width)'
+)
+
+
+class Given(NamedTuple):
+  """Landmarks of a file.
+
+  Attributes:
+    path: of the file.
+    frames: int [N], numbers of frames in the video; -1 where times are given.
+    times: float [N], in seconds; NaN where frames are given.
+    anchors: float [N, 4, 2], see `Landmarks`.
+    widths: float [N] of the face in pixels; NaN where the eyes are given.
+  """
+
+  path: Path
+  frames: np.ndarray
+  times: np.ndarray
+  anchors: np.ndarray
+  widths: np.ndarray
+
+  def of_frames(self, sources: Sequence[int], rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Anchors [T, 4, 2] and widths [T] of the frames of a clip, NaN where the file has none.
+
+    Args:
+      sources: the number in the video of each frame of the clip.
+      rate: frames a second of the video, for times.
+    """
+    numbers = np.where(self.frames >= 0, self.frames, np.rint(np.nan_to_num(self.times) * rate))
+    row = {int(n): i for i, n in enumerate(numbers)}
+    rows = [row.get(int(n), -1) for n in sources]
+    known = np.array(rows) >= 0
+    anchors = np.where(known[:, None, None], self.anchors[rows], np.nan)
+    return anchors, np.where(known, self.widths[rows], np.nan)
+
+
+def read_landmarks(path: Path) -> Given:
+  """The landmarks of a file.
+
+  Raises:
+    DataError: it is not there, or is no file of landmarks; says what it should be.
+  """
+  if not path.is_file():
+    raise DataError(f'{path}: no such file of landmarks')
+  try:
+    if path.suffix.lower() in ('.npy', '.npz'):
+      return _of_points(path, _array(path))
+    text = path.read_text(encoding='utf-8-sig')
+    rows = json.loads(text) if path.suffix.lower() == '.json' else _table(text)
+  except (OSError, ValueError, csv.Error, zipfile.BadZipFile) as error:
+    raise DataError(f'{path} is no file of landmarks ({first_line(error)}): {_HOW}') from error
+  return _of_rows(path, rows)
+
+
+def _table(text: str) -> list[dict[str, str]]:
+  first = text.split('\n', 1)[0]
+  return list(csv.DictReader(text.splitlines(), delimiter='\t' if '\t' in first else ','))
+
+
+def _array(path: Path) -> np.ndarray:
+  loaded = np.load(path, allow_pickle=False)
+  return np.asarray(loaded if isinstance(loaded, np.ndarray) else loaded[loaded.files[0]])
+
+
+def _of_points(path: Path, points: np.ndarray) -> Given:
+  if points.ndim != 3 or points.shape[1:] != (_POINTS, 2):
+    raise DataError(
+      f'{path} has an array of {list(points.shape)}: it must be [frames, {_POINTS}, 2]'
+    )
+  points = points.astype(np.float64)
+  mouth = points[:, 48:].mean(1)
+  anchors = np.stack([points[:, 36], points[:, 45], points[:, 33], mouth], axis=1)
+  count = len(points)
+  nothing = np.full(count, np.nan)
+  return Given(path, np.arange(count), nothing, anchors, nothing)
+
+
+def _of_rows(path: Path, rows: Any) -> Given:
+  if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+    raise DataError(f'{path} is no list of rows of landmarks: {_HOW}')
+  values = np.array([[_number(path, row, key) for key in (*COLUMNS, _WIDTH)] for row in rows])
+  anchors, widths = values[:, :8].reshape(-1, 4, 2), values[:, 8]
+  frames = np.array([_number(path, row, 'frame') for row in rows])
+  times = np.array([_number(path, row, 'time') for row in rows])
+  if np.isnan(frames).any() and np.isnan(times).any():
+    raise DataError(f'{path}: a row has neither frame nor time: {_HOW}')
+  mouth = np.isfinite(anchors[:, 3]).all(1)
+  sized = np.isfinite(anchors[:, :2]).all((1, 2)) | (widths > 0)
+  if not mouth.any():
+    raise DataError(f'{path} has no mouth_x and mouth_y: {_HOW}')
+  if not (mouth & sized).any():
+    raise DataError(
+      f'{path} has no row with the corners of both eyes or the width of the face: {_HOW}'
+    )
+  return Given(path, np.nan_to_num(frames, nan=-1).astype(int), times, anchors, widths)
+
+
+def _number(path: Path, row: Mapping[str, Any], key: str) -> float:
+  value = row.get(key)
+  if value is None or value == '':
+    return np.nan
+  try:
+    return float(value)
+  except (TypeError, ValueError) as error:
+    raise DataError(f'{path}: {key} is {value!r}, which is no number') from error

@@ -1,0 +1,200 @@
+"""Where eyes, nose and mouth are in each frame of a clip, by one of three sources."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.lipgen.video import face_mesh
+from jaxgen.systems.lipgen.video.decoding import Video
+from jaxgen.systems.lipgen.video.faces import Box, Followed, follow, haar_detector, seen_boxes
+from jaxgen.systems.lipgen.video.landmark_files import Given
+from jaxgen.words import counted
+
+SOURCES = FILE, MESH, HAAR = 'file', 'mesh', 'haar'
+AUTO = 'auto'
+
+# Anchors of a face: their order in arrays.
+LEFT_EYE, RIGHT_EYE, NOSE, MOUTH = range(4)
+
+# Where Haar's box has the mouth, as shares of its width and height: the middle of the crops that others cut by
+# such a box, (.495, .788), and what lies between that and the mouth, see `crops`.
+_HAAR_MOUTH = 0.508, 0.825
+
+
+class Landmarks(NamedTuple):
+  """A face through a clip of T frames; NaN where nothing is known.
+
+  Attributes:
+    source: file, mesh or haar.
+    anchors: float [T, 4, 2], x and y in pixels of the outer corners of the eyes (left and right in the
+      picture), the base of the nose and the middle of the mouth.
+    widths: float [T], of the face's box in pixels, where its anchors do not tell its size.
+    boxes: float [T, 4]: x, y, width and height of the face, to be shown.
+    lips: float [T, L, 2], to be shown; L may be 0.
+    faces: how many faces were seen.
+    size: height and width of the frames.
+  """
+
+  source: str
+  anchors: np.ndarray
+  widths: np.ndarray
+  boxes: np.ndarray
+  lips: np.ndarray
+  faces: int
+  size: tuple[int, int]
+
+  @property
+  def found(self) -> np.ndarray:
+    """Frames in which the mouth was found, bool [T]."""
+    return np.isfinite(self.anchors[:, MOUTH, 0])
+
+  def lines(self) -> list[str]:
+    """What a person is to know of it: several faces, and frames without one."""
+    of = counted(len(self.found), 'frame')
+    told = []
+    if self.faces > 1:
+      told.append(f'{self.faces} faces in {of}: the larger was followed')
+    missing = int((~self.found).sum())
+    if missing:
+      told.append(f'no face in {missing} of {of}: its place there was interpolated')
+    return told
+
+
+# The passes over a video go through `bars`: (frames, description) -> the same frames.
+Bars = Callable[[Iterable, str], Iterable]
+
+
+def no_bars(items: Iterable, description: str) -> Iterable:
+  """Shows nothing."""
+  del description
+  return items
+
+
+def find_landmarks(
+  video: Video, source: str = AUTO, given: Given | None = None, bars: Bars = no_bars
+) -> Landmarks:
+  """The landmarks of a clip by the best source there is, or by the one that is named.
+
+  The order is: a file of the user's, the mesh (extra `[landmarks]`), Haar's box; the last also where the mesh
+  sees no face in any frame.
+
+  Args:
+    video: the clip.
+    source: auto, file, mesh or haar.
+    given: of the user's file.
+    bars: see `Bars`.
+
+  Raises:
+    DataError: no face; names the clip. Or what `Video.frames` raises.
+    ConfigError: a source that is not there.
+  """
+  if source not in (AUTO, *SOURCES):
+    raise ConfigError(f'--source={source}: sources are {", ".join((AUTO, *SOURCES))}')
+  if source == FILE and given is None:
+    raise ConfigError('--source=file needs --landmarks FILE')
+  if given is not None and source in (AUTO, FILE):
+    return _of_file(video, given, bars)
+  tried = []
+  if source == MESH or (source == AUTO and face_mesh.available()):
+    found = _by_mesh(video, bars)
+    if found.found.any() or source == MESH:
+      return _checked(found, video, 'the mesh')
+    tried.append('the mesh')
+  return _checked(_by_haar(video, bars), video, ' and '.join([*tried, "Haar's box"]))
+
+
+def _checked(found: Landmarks, video: Video, tried: str) -> Landmarks:
+  """Raises DataError where there is no face at all."""
+  if found.found.any():
+    return found
+  line = video.seen.line() if video.seen else ''
+  raise DataError(
+    f'{video.path}: no face in any frame ({line}; looked for by {tried}). Name the mouth with --landmarks FILE'
+  )
+
+
+def _by_haar(video: Video, bars: Bars) -> Landmarks:
+  detect = haar_detector()
+  frames = bars((frame.pixels for frame in video.frames()), 'faces')
+  return of_boxes(*seen_boxes(frames, detect))
+
+
+def of_boxes(boxes: Sequence[Sequence[Box]], size: tuple[int, int]) -> Landmarks:
+  """What Haar's boxes of each frame tell of the face that is followed through them.
+
+  Args:
+    boxes: of each of T frames.
+    size: height and width of the frames.
+  """
+  followed = follow(boxes, size)
+  anchors = np.full((len(boxes), 4, 2), np.nan)
+  for i, box in enumerate(followed.boxes):
+    if box:
+      across, down = _HAAR_MOUTH
+      anchors[i, MOUTH] = box.x + across * box.width - 0.5, box.y + down * box.height - 0.5
+  shown = _box_array(followed)
+  return Landmarks(
+    HAAR, anchors, shown[:, 2], shown, np.zeros((len(boxes), 0, 2)), followed.faces, size
+  )
+
+
+def _by_mesh(video: Video, bars: Bars) -> Landmarks:
+  detect = face_mesh.FaceDetector()
+  frames = bars((frame.pixels for frame in video.frames(colour=True)), 'faces')
+  boxes, size = seen_boxes(frames, detect)
+  followed = follow(boxes, size)
+  count = len(boxes)
+  lips = face_mesh.OUTER_LIPS + face_mesh.INNER_LIPS
+  found = Landmarks(
+    MESH,
+    np.full((count, 4, 2), np.nan),
+    np.full(count, np.nan),
+    _box_array(followed),
+    np.full((count, len(lips), 2), np.nan),
+    followed.faces,
+    size,
+  )
+  if not followed.found:
+    return found
+  mesh = face_mesh.FaceMesh()
+  pairs = zip(video.frames(colour=True), _without_gaps(followed.boxes), strict=True)
+  for i, (frame, box) in enumerate(bars(pairs, 'landmarks')):
+    points = mesh(frame.pixels, box)
+    if points is not None:
+      stable = points[[face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.NOSE_BASE]]
+      found.lips[i] = points[list(lips)]
+      found.anchors[i] = [*stable, found.lips[i].mean(0)]
+  return found
+
+
+def _without_gaps(boxes: list[Box | None]) -> list[Box]:
+  """The box of each frame, or that of the nearest frame with one: the mesh decides if there is a face."""
+  known = [i for i, box in enumerate(boxes) if box]
+  nearest = [
+    min(known, key=lambda k: abs(k - i)) if box is None else i for i, box in enumerate(boxes)
+  ]
+  return [box for i in nearest if (box := boxes[i])]
+
+
+def _box_array(followed: Followed) -> np.ndarray:
+  found = np.full((len(followed.boxes), 4), np.nan)
+  for i, box in enumerate(followed.boxes):
+    if box:
+      found[i] = box[:4]
+  return found
+
+
+def _of_file(video: Video, given: Given, bars: Bars) -> Landmarks:
+  sources, size, at = [], (0, 0), 0
+  for frame in bars(video.frames(), 'frames'):
+    sources.append(frame.source)
+    size = (frame.pixels.shape[0], frame.pixels.shape[1])
+  at = len(sources)
+  rate = video.seen.rate if video.seen else 0.0
+  anchors, widths = given.of_frames(sources, rate)
+  if not np.isfinite(anchors[:, MOUTH, 0]).any():
+    raise DataError(f'{given.path} has the mouth of no frame of {video.path} ({at} frames)')
+  boxes, lips = np.full((at, 4), np.nan), np.zeros((at, 0, 2))
+  return Landmarks(FILE, anchors, widths, boxes, lips, 1, size)

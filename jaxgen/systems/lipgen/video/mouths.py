@@ -1,0 +1,97 @@
+"""A video file as a clip of the mouth."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.systems.lipgen.video.crops import Crops, cut, place_crops
+from jaxgen.systems.lipgen.video.decoding import RATE, Seen, Video
+from jaxgen.systems.lipgen.video.landmark_files import Given
+from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, Landmarks, find_landmarks, no_bars
+
+_WORTH_SAYING = 0.02  # share of the crops outside of the frames
+_NAMES = {'file': 'landmarks of the file', 'mesh': 'the mesh of the face', 'haar': "Haar's box"}
+
+
+class MouthClip(NamedTuple):
+  """The mouth of a video, T frames at 25 a second.
+
+  Attributes:
+    frames: uint8 [T, 96, 96], grey.
+    centres: float [T, 2], x and y of the mouth's middle in the crop.
+    seen: what the video turned out to hold.
+    landmarks: where the face is.
+    crops: where the crops lie in the frames.
+    messages: what a person is to know, a line each: damage, several faces, frames without one.
+  """
+
+  frames: np.ndarray
+  centres: np.ndarray
+  seen: Seen
+  landmarks: Landmarks
+  crops: Crops
+  messages: tuple[str, ...]
+
+  def line(self) -> str:
+    """What was seen and cropped, in words."""
+    found = int(self.landmarks.found.sum())
+    of = 'every frame' if found == len(self.frames) else f'{found} of {len(self.frames)} frames'
+    return f'{self.seen.line()}; mouth by {_NAMES[self.landmarks.source]} in {of}'
+
+  def to_json(self) -> dict[str, Any]:
+    """Numbers of the same."""
+    x, y = np.median(self.centres, axis=0)
+    shrink = np.median(np.sqrt(np.abs(np.linalg.det(self.crops.maps[:, :, :2]))))
+    return {
+      'frames': len(self.frames),
+      'seconds': round(len(self.frames) / RATE, 3),
+      'file': {
+        'frames': self.seen.frames,
+        'rate': round(self.seen.rate, 3),
+        'variable': self.seen.variable,
+        'seconds': round(self.seen.duration, 3),
+        'height': self.seen.size[0],
+        'width': self.seen.size[1],
+        'rotation': self.seen.rotation,
+      },
+      'source': self.landmarks.source,
+      'faces': self.landmarks.faces,
+      'found': int(self.landmarks.found.sum()),
+      'mouth': [round(float(x), 2), round(float(y), 2)],
+      'scale': round(float(shrink), 4),
+      'notes': list(self.messages),
+    }
+
+
+def mouths_of(
+  path: str | Path,
+  source: str = AUTO,
+  given: Given | None = None,
+  bars: Bars = no_bars,
+) -> MouthClip:
+  """The mouth of whoever speaks in a video.
+
+  Args:
+    path: of the video, of any rate and size.
+    source: of landmarks: auto, file, mesh or haar; see `find_landmarks`.
+    given: the user's landmarks, see `landmark_files.read_landmarks`.
+    bars: shows the passes over the video; (frames, description) -> the same frames.
+
+  Raises:
+    DataError: there is no such video, or nothing in it that can be read, or no face; one line that names it.
+    ConfigError: what is needed is not installed.
+  """
+  video = Video(path)
+  landmarks = find_landmarks(video, source, given, bars)
+  crops = place_crops(landmarks)
+  pixels: Iterator[np.ndarray] = (frame.pixels for frame in video.frames())
+  frames = np.stack(list(cut(bars(pixels, 'crops'), crops)))
+  assert video.seen is not None
+  messages = [*video.seen.notes, *landmarks.lines()]
+  if crops.outside > _WORTH_SAYING:
+    messages.append(
+      f'{crops.outside:.0%} of the crops lie outside of the frames: the border was repeated'
+    )
+  return MouthClip(frames, crops.centres, video.seen, landmarks, crops, tuple(messages))

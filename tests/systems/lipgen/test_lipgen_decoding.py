@@ -1,0 +1,142 @@
+"""Video files as frames at 25 a second: rates, rotation, sizes, damage, and what is no video."""
+
+import numpy as np
+import pytest
+from lipgen_videos import numbers, optional, steps, write, write_sound
+
+optional('av')
+
+from jaxgen.errors import ConfigError, DataError  # noqa: E402
+from jaxgen.systems.lipgen.video import extras  # noqa: E402
+from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
+from jaxgen.systems.lipgen.video.encoding import write_video  # noqa: E402
+
+
+def read(path, **options):
+  video = Video(path)
+  frames = [frame.pixels for frame in video.frames(**options)]
+  return frames, video.seen
+
+
+def nearest(times, rate=25):
+  """By brute force: the frame nearest in time to each of the clip's, to the end of the last."""
+  step = np.median(np.diff(times))
+  count = round((times[-1] - times[0] + step) * rate)
+  wanted = times[0] + np.arange(count) / rate
+  return [int(np.argmin(np.abs(np.array(times) - t - 1e-7))) for t in wanted]
+
+
+@pytest.mark.parametrize('rate', [12.5, 24000 / 1001, 25, 30, 50, 60])
+def test_any_rate_becomes_25_by_the_nearest_frame_in_time(tmp_path, rate):
+  times = [i / rate for i in range(24)]
+  frames, seen = read(write(tmp_path / 'a.mp4', steps(24), times, rate))
+  assert numbers(frames) == nearest([round(t * 9000) / 9000 for t in times])
+  assert seen.rate == pytest.approx(rate, rel=1e-3)
+  assert (seen.frames, seen.resampled, seen.variable) == (24, len(frames), False)
+  assert seen.notes == ()
+
+
+def test_a_variable_rate_goes_by_its_time_stamps(tmp_path):
+  times = np.cumsum([0.5, *[0.02, 0.06] * 8, 0.3]).tolist()
+  frames, seen = read(write(tmp_path / 'a.mp4', steps(18), times))
+  assert numbers(frames)[: len(nearest(times)) - 1] == nearest(times)[:-1]
+  assert seen.variable
+  assert 'about' in seen.line()
+
+
+@pytest.mark.parametrize('degrees', [90, 180, -90])
+def test_frames_are_turned_as_the_file_says(tmp_path, degrees):
+  picture = np.full((1, 32, 48), 40, np.uint8)
+  picture[:, :16, :16] = 220
+  frames, seen = read(write(tmp_path / 'a.mp4', picture, rotation=degrees))
+  wanted = np.rot90(picture[0], degrees // 90)  # counter-clockwise, as FFmpeg has it
+  assert np.abs(frames[0].astype(int) - wanted).max() < 12
+  assert seen.size == wanted.shape
+  assert f'turned by {-degrees % 360} degrees' in seen.line() or seen.frames == 1
+
+
+def test_odd_sizes_and_one_frame_and_an_image(tmp_path):
+  path = tmp_path / 'odd.mp4'
+  assert write_video(path, steps(1, 31, 33)) == 1
+  frames, seen = read(path)
+  assert frames[0].shape == (32, 34)
+  assert (seen.frames, seen.resampled, seen.rate) == (1, 1, 0)
+  assert seen.line() == 'one frame, 34 x 32'
+  from PIL import Image
+
+  Image.fromarray(steps(1, 31, 33)[0]).save(tmp_path / 'a.png')
+  frames, seen = read(tmp_path / 'a.png', colour=True)
+  assert [f.shape for f in frames] == [(31, 33, 3)]
+
+
+def test_what_is_written_is_read_back(tmp_path):
+  rng = np.random.default_rng(0)
+  smooth = np.repeat(np.repeat(rng.integers(40, 220, (5, 6, 6), np.uint8), 8, 1), 8, 2)
+  write_video(tmp_path / 'a.mp4', smooth)
+  frames, seen = read(tmp_path / 'a.mp4')
+  assert np.abs(np.array(frames).astype(int) - smooth).mean() < 2
+  assert seen.rate == 25
+  assert [p.name for p in tmp_path.iterdir()] == ['a.mp4']
+  with pytest.raises(DataError, match='no frame'):
+    write_video(tmp_path / 'b.mp4', [])
+  assert not (tmp_path / 'b.mp4').exists()
+
+
+def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path):
+  rng = np.random.default_rng(0)
+  path = tmp_path / 'a.mp4'
+  write_video(path, rng.integers(0, 255, (20, 32, 32), np.uint8))
+  content = path.read_bytes()
+  path.write_bytes(content[: len(content) * 2 // 3])
+  frames, seen = read(path)
+  assert 5 < len(frames) < 20
+  assert 'cut off' in seen.notes[0]
+  assert 'of 0.80 seconds' in seen.notes[0]
+  path.write_bytes(content[:1500])
+  with pytest.raises(DataError, match=r'a\.mp4 .*cut off'):
+    read(path)
+
+
+def test_sound_is_no_hindrance_and_no_video(tmp_path):
+  frames, seen = read(write(tmp_path / 'a.mp4', steps(3), sound=True))
+  assert numbers(frames) == [0, 1, 2]
+  assert seen.notes == ()
+  with pytest.raises(DataError, match=r'b\.mp4 has no video stream \(sound only\)'):
+    read(write_sound(tmp_path / 'b.mp4'))
+
+
+@pytest.mark.parametrize(
+  'name, content, what',
+  [
+    ('none.mp4', None, 'no such file'),
+    ('empty.mp4', b'', r'is empty \(0 bytes\)'),
+    ('noise.mp4', bytes(range(256)) * 9, 'is no video that can be read'),
+    ('notes.txt', b'hello\n' * 30, 'is no video|is a text'),
+    ('folder', 'folder', 'is a folder'),
+  ],
+)
+def test_what_is_no_video_is_told_in_one_line_with_its_name(tmp_path, name, content, what):
+  path = tmp_path / name
+  if content == 'folder':
+    path.mkdir()
+  elif content is not None:
+    path.write_bytes(content)
+  with pytest.raises(DataError, match=what) as caught:
+    read(path)
+  assert name in str(caught.value)
+  assert '\n' not in str(caught.value)
+
+
+def test_clocks_that_stand_still_or_jump_are_mended():
+  from jaxgen.systems.lipgen.video.decoding import _Times
+
+  times = _Times()
+  found = [times.add(t, 25) for t in (5.0, 5.04, 5.04, 3000.0, 3000.04, None)]
+  assert found == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2])
+  assert 'jumps 2 times' in times.notes()[0]
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+  monkeypatch.setitem(__import__('sys').modules, 'av', None)
+  with pytest.raises(ConfigError, match=r"pip install 'jaxgen\[video\]'"):
+    extras.av_module()
