@@ -30,6 +30,7 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 LONGEST = (
   'systems/handwriting/test_handwriting_task.py',
   'run/test_processes.py',
+  'systems/lipgen/test_lipgen_task.py',
   'systems/mmgan/test_mmgan_task.py',
   'run/test_resume.py',
   'systems/comvae/test_comvae_inference.py',

@@ -12,9 +12,12 @@ from jaxgen.errors import ConfigError, UserError
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
+  from pathlib import Path
+
   import numpy as np
 
   from jaxgen.run.inference import Opened
+  from jaxgen.task import Trained
 
 SHOWN = 5  # names of a message
 
@@ -29,6 +32,30 @@ def prepare() -> None:
 
   devices.enable_compilation_cache()
   devices.check_platforms()
+
+
+def load(weights: 'Path', step: int | str | None = None) -> 'Trained':
+  """A trained model from the folder of a run, or from a file without importing what reads checkpoints.
+
+  Args:
+    weights: of a run, or of `jaxgen export`.
+    step: a saved step of a run, or 'best'; the newest by default.
+
+  Raises:
+    UserError: as `prepare`.
+    CheckpointError: there is none that can be read.
+  """
+  prepare()
+  if weights.is_file():
+    from jaxgen.exchange import weight_files
+    from jaxgen.run import tools
+
+    trained = weight_files.load_weights(weights)
+    tools.prepare_precision(trained.config)
+    return trained
+  from jaxgen.run import inference
+
+  return inference.load(weights, step)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ SYSTEMS = {
   'mmgan_classifier': 'jaxgen.systems.mmgan.classifier',
   'handwriting': 'jaxgen.systems.handwriting',
   'handwriting_recogniser': 'jaxgen.systems.handwriting.recogniser',
+  'lipgen': 'jaxgen.systems.lipgen',
 }
 
 

@@ -11,6 +11,7 @@ from jaxgen.command import cli, commands
 from jaxgen.systems import SYSTEMS
 
 CORE = ['inspect', 'evaluate', 'sample', 'export', 'import-torch']
+LIPS = ['mouths', 'lipread', 'pose-augment']
 
 
 def listed(help_text):
@@ -29,7 +30,7 @@ def test_help_lists_every_command_in_a_line_and_imports_nothing_heavy():
     [sys.executable, '-c', code], cwd=ROOT, env=environment(), capture_output=True, text=True
   )
   assert done.returncode == 0, done.stderr
-  assert listed(done.stdout) == [*CORE, 'score', 'memberships', 'upscale', 'write', 'read']
+  assert listed(done.stdout) == [*CORE, 'score', 'memberships', 'upscale', 'write', 'read', *LIPS]
   assert done.stdout.splitlines()[-1] == 'set()'
   assert all(len(command.help) <= 60 for command in commands.of_systems())
 

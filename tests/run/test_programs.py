@@ -74,11 +74,32 @@ TINY = {
     'eval__num_words': 8,
   },
   'handwriting_recogniser': {**HANDWRITTEN, 'batch_size': 16, 'model__recogniser_width': 0.1},
+  'lipgen': {
+    'batch_size': 16,
+    'data__words': 'about,people',
+    'data__framing': (0, 0, 96, 18),
+    'data__crop': 16,
+    'data__num_clips': 16,
+    'data__num_speakers': 4,
+    'data__num_validation': 8,
+    'model__front_end__stem': 4,
+    'model__front_end__widths': (4, 4, 8),
+    'model__front_end__pool_features': 8,
+    'model__back_end__growth': 6,
+    'model__back_end__width': 8,
+    'model__back_end__dilations': (2,),
+    'model__viseme_back_end__kernels': (3,),
+    'model__viseme_back_end__growth': 3,
+    'model__viseme_back_end__width': 4,
+    'model__viseme_back_end__dilations': (1,),
+    'eval__batch_size': 8,
+  },
 }
 # Passes through batch norm, forward and backward: these generators are passed for the critics too.
 NORM_PASSES = {'mmgan': 3, 'handwriting': 3}
-# Scalars of the whole batch beside the metrics: how many texts have an alignment, and what balances gradients.
-SCALARS = {'handwriting': 16, 'handwriting_recogniser': 1}
+# Scalars of the whole batch beside the metrics: how many texts have an alignment, what balances gradients, and
+# how many frames count in each batch norm.
+SCALARS = {'handwriting': 16, 'handwriting_recogniser': 1, 'lipgen': 19}
 
 
 def tiny(system, **overrides):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jaxgen.command.arguments import add_step, check_file, check_folder
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.commands import Command
-from jaxgen.command.opening import SHOWN, opened, prepare, tell_failed
+from jaxgen.command.opening import SHOWN, load, opened, tell_failed
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.words import counted
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
   from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
   from jaxgen.systems.handwriting.writing.job import Job
   from jaxgen.systems.handwriting.writing.texts import Text
-  from jaxgen.task import Trained
   from jaxgen.terminal.reporter import Reporter
 
 
@@ -278,7 +277,7 @@ def _read(args: argparse.Namespace) -> None:
 
   reporter = Reporter()
   weights = args.weights or apply.shipped_reader()
-  trained = _load(weights, args.step)
+  trained = load(weights, args.step)
   apply.check_system(trained, weights)
   model = apply.reading_model(trained, apply.measured_temperature(weights, trained.step))
   service = Service(model, _decoding(args, model, reporter.warn))
@@ -286,21 +285,6 @@ def _read(args: argparse.Namespace) -> None:
   for line in told:
     reporter.warn(f'warning: {line}')
   _read_all(args, service, inputs, reporter.warn)
-
-
-def _load(weights: Path, step: int | str | None) -> 'Trained':
-  """A run; of a file without what reads checkpoints, which takes long to import."""
-  prepare()
-  if weights.is_file():
-    from jaxgen.exchange import weight_files
-    from jaxgen.run import tools
-
-    trained = weight_files.load_weights(weights)
-    tools.prepare_precision(trained.config)
-    return trained
-  from jaxgen.run import inference
-
-  return inference.load(weights, step)
 
 
 def _decoding(args: argparse.Namespace, model: 'Model', warn):

@@ -120,24 +120,3 @@ def mixed(first: jax.Array, second: jax.Array, weight: jax.Array) -> jax.Array:
   weight = jnp.asarray(weight, first.dtype)
   weight = weight.reshape(*weight.shape, *[1] * (first.ndim - weight.ndim))
   return weight * first + (1 - weight) * second
-
-
-def f1_counts(
-  logits: jax.Array, targets: jax.Array, mask: jax.Array, threshold: float = 0.5
-) -> tuple[jax.Array, jax.Array]:
-  """Micro F1 of visemes as a total and a count, whose quotient it is: sums of them may be added up.
-
-  Args:
-    logits: [B, V].
-    targets: [B, V], 0 or 1.
-    mask: [B], rows that count.
-    threshold: of probabilities.
-
-  Returns:
-    2 TP and 2 TP + FP + FN, each ().
-  """
-  chex.assert_equal_shape([logits, targets])
-  told, true = jax.nn.sigmoid(logits) > threshold, targets > 0.5
-  rows = mask[:, None] > 0
-  hits = 2.0 * (told & true & rows).sum()
-  return hits, hits + (told ^ true).sum(where=rows)

@@ -118,10 +118,3 @@ def test_losses_by_hand_and_mixed():
   np.testing.assert_array_equal(
     losses.mixed(frames, frames[::-1], weight)[1:], [frames[1], frames[0]]
   )
-
-
-def test_micro_f1_by_hand():
-  targets = np.float32([[1, 1, 0], [0, 0, 1], [1, 1, 1]])
-  logits = np.float32([[2, -1, 1], [-1, -1, 3], [9, 9, 9]])
-  total, count = losses.f1_counts(logits, targets, np.float32([1, 1, 0]))
-  assert (float(total), float(count)) == (4, 6)  # 2 hits, one missed, one wrong

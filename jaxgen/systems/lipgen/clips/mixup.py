@@ -24,22 +24,17 @@ def partners(x: jax.Array, axis: str | None = None) -> jax.Array:
   return lax.ppermute(x, axis, pairs)[::-1]
 
 
-def shares(
-  key: jax.Array, n: int, alpha: float, axis: str | None = None, one: bool = False
-) -> jax.Array:
-  """What each row keeps of itself, [n] float32 in [0, 1]: Beta(alpha, alpha), the same on any devices.
+def shares(key: jax.Array, n: int, alpha: float, axis: str | None = None) -> jax.Array:
+  """What each row keeps of itself, [n] float32 in [0, 1]: a draw of Beta(alpha, alpha) each, on any devices.
 
   Args:
     key: () typed, of the batch.
     n: rows on this device.
     alpha: 0 mixes nothing.
     axis: the device axis, or None.
-    one: whether all rows keep as much, as in the paper of mixup; otherwise each draws its own.
   """
   if not alpha:
     return jnp.ones(n, jnp.float32)
-  if one:
-    return jnp.full(n, _symmetric_beta(key, alpha))
   return jax.vmap(_symmetric_beta, in_axes=(0, None))(example_keys(key, n, axis), alpha)
 
 

@@ -61,6 +61,12 @@ def sources_of(inputs: Sequence[Path]) -> list[Path]:
   return list(dict.fromkeys(unique[path.resolve()] for path in sources))
 
 
+def check_target(source: Path, target: Path) -> None:
+  """Raises ConfigError for a video that would be written over itself."""
+  if target.exists() and target.resolve() == source.resolve():
+    raise ConfigError(f'{source} would be written over itself: name another place')
+
+
 def make_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
   """The videos of files and folders, and where the crops of each go: `NAME.mp4` in the output folder.
 
@@ -75,6 +81,7 @@ def make_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
   jobs: dict[str, Path] = {}
   for path in kept:
     name = path.stem if stems[path.stem] == 1 else f'{path.stem}_{path.suffix[1:]}'
+    check_target(path, output / f'{name}.mp4')
     other = jobs.setdefault(name, path)
     if other is not path:
       raise ConfigError(

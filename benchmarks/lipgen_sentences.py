@@ -1,0 +1,192 @@
+"""How well whole sentences of GRID are read: with the true times of their words, and without any.
+
+  python benchmarks/lipgen_sentences.py --weights runs/grid --out benchmarks/results/lipgen_sentences_cpu.json
+
+chooses how words are searched for (`Segmenting`) by the word error rate of some training clips, one parameter
+after the other, and measures the held-out clips with it and with the default; says what is read in pauses.
+With --halves it chooses on each half of the held-out clips and measures the other: a reader is surer of clips
+that it was trained on. The line `segmenting` of the result goes into the header of a shipped file.
+$JAXGEN_DATA has grid_s1_mouths.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import machine
+import numpy as np
+
+from jaxgen.command.opening import load
+from jaxgen.systems.lipgen import apply
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet, subset
+from jaxgen.systems.lipgen.corpus import framing_of
+from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments, verdicts
+from jaxgen.systems.lipgen.reading.sentences import (
+  WordErrors,
+  frames_of,
+  read_known,
+  read_sliding,
+  references,
+  spoken,
+  word_errors,
+)
+from jaxgen.systems.lipgen.reading.service import Model, Service
+from jaxgen.systems.lipgen.reading.sliding import Evidence
+
+# What is tried of each parameter, in the order in which they are chosen.
+CHOICES: dict[str, tuple[float, ...]] = {
+  'new_word': (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0),
+  'pause': (-1.0, -0.5, 0.0, 0.5, 1.0),
+  'known': (0.0, 0.15, 0.25, 0.35, 0.5, 0.75),
+  'unsure': (0.01, 0.02, 0.05, 0.1, 0.2),
+  'doubt': (0.0, 0.02, 0.05, 0.1, 0.2),
+  'least': (1, 2, 3, 4),
+  'longest': (12, 16, 20, 24),
+}
+LONGEST = 24  # frames, of which evidence is made
+ROUNDS = 2
+SHORTEST_PAUSE = 8  # frames
+
+
+class Clip(NamedTuple):
+  """A sentence that is to be found: what is said, and what the reader says of each frame."""
+
+  said: tuple[str, ...]
+  evidence: Evidence
+
+
+def clips_of(service: Service, clips: ClipSet) -> list[Clip]:
+  """Evidence of each clip, made once for all searches."""
+  found = []
+  for i, said in enumerate(references(clips)):
+    features = service.slider.features(frames_of(clips, i))
+    found.append(Clip(said, service.slider.evidence(features, LONGEST)))
+    if i % 20 == 19:
+      machine.say(f'evidence of {i + 1} of {len(clips.lengths)} clips')
+  return found
+
+
+def searched(clips: Sequence[Clip], how: Segmenting, words: Sequence[str]) -> WordErrors:
+  """Errors of a search."""
+  read = []
+  for clip in clips:
+    evidence = clip.evidence if how.known else Evidence(clip.evidence.plain)
+    scores = verdicts(clip.evidence, segments(evidence, how, silent=words[-1] == ''))
+    read.append(tuple(words[n] for n in scores.argmax(1) if words[n]))
+  return word_errors([clip.said for clip in clips], read)
+
+
+def choose(
+  measure: Callable[[Segmenting], WordErrors], how: Segmenting, rounds: int = ROUNDS
+) -> tuple[Segmenting, WordErrors]:
+  """The best of CHOICES, one parameter after the other; ties keep what was chosen before."""
+  best = measure(how)
+  for _ in range(rounds):
+    before = how
+    for name, values in CHOICES.items():
+      for value in values:
+        other = how._replace(**{name: value})
+        if other == how:
+          continue
+        errors = measure(other)
+        if errors.edits < best.edits:
+          how, best = other, errors
+      machine.say(f'{name} = {getattr(how, name)}: wer {best.wer:.3f}')
+    if how == before:
+      break
+  return how, best
+
+
+def in_pauses(service: Service, clips: ClipSet) -> dict[str, int]:
+  """How many pauses before and after a sentence are long enough, and how many words are read in them."""
+  pauses = words = 0
+  for i, (_, spans) in enumerate(spoken(clips)):
+    frames = frames_of(clips, i)
+    first, last = int(spans[:, 0].min()), int(np.ceil(spans[:, 1].max()))
+    for part in (frames[:first], frames[last:]):
+      if len(part) >= SHORTEST_PAUSE:
+        pauses += 1
+        words += len(service.sentence(part))
+  return {'pauses': pauses, 'words': words}
+
+
+def figures(errors: WordErrors) -> dict[str, Any]:
+  """As the result file has them."""
+  return {'wer': errors.wer, **errors._asdict()}
+
+
+def halves(clips: Sequence[Clip], how: Segmenting, words: Sequence[str]) -> WordErrors:
+  """Errors of all clips, each searched for as is best for the other half."""
+  parts = clips[::2], clips[1::2]
+  total = np.zeros(4, int)
+  for tuning, measured in (parts, parts[::-1]):
+    chosen, _ = choose(lambda x, on=tuning: searched(on, x, words), how)
+    total += searched(measured, chosen, words)
+  return WordErrors(*total.tolist())
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+  """All figures of a reader."""
+  weights = args.weights or apply.shipped_reader()
+  trained = load(weights, args.step)
+  model = apply.reading_model(trained, apply.known_segmenting(weights))
+  service = Service(model, top=1)
+  words = model.inference.words
+  config = trained.config
+  sets = grid.load_grid(config.data.dir, framing_of(config), config.data.held_out)
+  held_out = sets['validation']
+  if args.clips:
+    held_out = subset(held_out, np.arange(min(args.clips, len(held_out.lengths))))
+  first = np.arange(min(args.tuning, len(sets['train'].lengths)))
+  tuning = clips_of(service, subset(sets['train'], first))
+  machine.say('choosing on training clips')
+  how, best = choose(lambda x: searched(tuning, x, words), model.segmenting)
+  found = clips_of(service, held_out)
+  said = references(held_out)
+  chosen = Service(Model(model.inference, model.variables, how), top=1)
+  fast = Service(Model(model.inference, model.variables, how._replace(lattice=False)), top=1)
+  results = {
+    'step': trained.step,
+    'clips': len(said),
+    'tuning_clips': len(tuning),
+    'segmenting': how._asdict(),
+    'known_times': figures(word_errors(said, read_known(service, held_out))),
+    'tuning': figures(best),
+    'default': figures(searched(found, model.segmenting, words)),
+    'chosen': figures(searched(found, how, words)),
+  }
+  if args.halves:
+    results['halves'] = figures(halves(found, how, words))
+  for name, reader in (('chosen_as_read', chosen), ('without_lattice', fast)):
+    begun = time.perf_counter()
+    read = read_sliding(reader, held_out)
+    seconds = (time.perf_counter() - begun) / len(said)
+    results[name] = {**figures(word_errors(said, read)), 'seconds_a_clip': round(seconds, 3)}
+  return results | {'pauses': in_pauses(chosen, held_out)}
+
+
+def main() -> None:
+  """Chooses, measures, writes."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add('--weights', type=Path, help='a run, or an exported file; the shipped reader by default')
+  add('--step', help='of a run')
+  add('--tuning', type=int, default=60, help='training clips that are searched to choose by')
+  add('--clips', type=int, default=0, help='held-out clips; all by default')
+  add('--halves', action='store_true', help='choose on held-out clips too, and measure the others')
+  add('--out', type=Path, help='the result file')
+  args = parser.parse_args()
+  results = {'machine': machine.describe(), **measure(args)}
+  if args.out:
+    machine.write_json(args.out, results)
+  machine.say(json.dumps(results, indent=2))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,125 @@
+"""Several inputs of one command: a bad one is told of, and the rest goes on."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jaxgen.command.opening import SHOWN
+from jaxgen.errors import UserError
+from jaxgen.words import counted
+
+if TYPE_CHECKING:
+  from jaxgen.terminal.reporter import Reporter
+
+# Shows the passes over an input: (items, description) -> the same items.
+Bars = Callable[[Iterable, str], Iterable]
+
+
+class Batch:
+  """Several inputs, one after the other: a bad one is told of, and the rest goes on.
+
+  Args:
+    reporter: is told.
+    as_json: whether standard output is for JSON objects alone.
+    kind: the key of JSON objects for an input, as 'video'.
+    check: called before each frame; may raise to stop.
+
+  Attributes:
+    done: how many inputs were worked on.
+    there: how many had their outputs already.
+    failed: names of inputs that could not be worked on.
+  """
+
+  def __init__(self, reporter: 'Reporter', as_json: bool, kind: str, check: Callable[[], None]):
+    self._reporter, self._as_json, self._kind, self._check = reporter, as_json, kind, check
+    self.done = self.there = 0
+    self.failed: list[str] = []
+    if as_json:
+      reporter.console.quiet = True
+
+  def bars(self, name: str, total: int | None = None) -> Bars:
+    """Progress over the frames of one input: `total` or so, where their own length does not say it."""
+
+    def show(items: Iterable, description: str) -> Iterator:
+      of = None if isinstance(items, Sized) else total
+      return self._reporter.progress(items, f'{description} of {name}', of, self._check)
+
+    return show
+
+  def skip(self, name: str, output: str) -> None:
+    """An input whose output is there."""
+    self.there += 1
+    self._print({self._kind: name, 'output': output, 'skipped': True})
+
+  def fail(self, name: str, error: Exception | str) -> None:
+    """An input that could not be worked on."""
+    self.failed.append(name)
+    self._reporter.warn(f'error: {error}')
+    self._print({self._kind: name, 'error': str(error)})
+
+  def tell(self, name: str, line: str, notes: Iterable[str], found: dict[str, Any]) -> None:
+    """An input that was worked on."""
+    self.done += 1
+    self._reporter.say(line)
+    for note in notes:
+      self._reporter.warn(f'warning: {name}: {note}')
+    self._print({self._kind: name, **found})
+
+  def print(self, lines: Iterable[str]) -> None:
+    """Results as lines of text; none where they are JSON objects."""
+    if not self._as_json:
+      for line in lines:
+        print(line, flush=True)
+
+  def note(self, line: str) -> None:
+    """Something to know before the work begins."""
+    self._reporter.warn(f'warning: {line}')
+
+  def end(self, did: str, total: int) -> None:
+    """Sums up.
+
+    Raises:
+      UserError: some inputs could not be worked on; names them.
+    """
+    parts = [f'{counted(self.done, self._kind)} {did}']
+    if self.there:
+      parts.append(f'{self.there:,} were there already (--overwrite writes anew)')
+    self._reporter.say('; '.join(parts))
+    if self.failed:
+      more = f' and {len(self.failed) - SHOWN} more' if len(self.failed) > SHOWN else ''
+      of = counted(total, self._kind)
+      named = ', '.join(self.failed[:SHOWN])
+      raise UserError(f'{len(self.failed)} of {of} could not be {did}: {named}{more}')
+
+  def _print(self, found: dict[str, Any]) -> None:
+    if self._as_json:
+      print(json.dumps(found, ensure_ascii=False), flush=True)
+
+
+@contextmanager
+def batch(as_json: bool, kind: str, aside: bool = False) -> Iterator[Batch]:
+  """A batch that a stop signal ends between two frames.
+
+  Args:
+    as_json: see `Batch`.
+    kind: see `Batch`.
+    aside: whether standard output is for results, and all else goes to standard error.
+  """
+  from jaxgen.terminal.reporter import Reporter
+  from jaxgen.terminal.signals import Stopped, StopSignals
+
+  reporter = Reporter()
+  reporter.console.stderr = aside
+  with StopSignals('ending') as signals:
+
+    def check() -> None:
+      if signals.received:
+        raise Stopped(signals.received)
+
+    work = Batch(reporter, as_json, kind, check)
+    try:
+      yield work
+    except Stopped as stop:
+      reporter.warn(f'stopped by {stop}; {work.done} done. Run the same command to go on.')
+      raise

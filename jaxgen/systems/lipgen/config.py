@@ -1,0 +1,184 @@
+"""What a lipgen config may say. Imports nothing heavy."""
+
+from ml_collections import ConfigDict
+
+from jaxgen.data.keys import PLACEMENT
+from jaxgen.errors import ConfigError
+from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
+
+CONVOLUTIONAL = True
+EVAL_METRICS = ('loss', 'accuracy')
+WINDOW = 29  # frames in which a word is read
+MOUTH = 96  # pixels, the side of a mouth crop
+PROCEDURAL, GRID, LRW = 'procedural', 'grid_s1_mouths', 'lrw'
+# Of what follows features over time; each kind uses its own of these.
+BACK_END = {
+  'kind': choice('dctcn', 'mstcn', 'bigru'),
+  **dict.fromkeys(
+    ('blocks', 'growth', 'width', 'squeeze', 'rounds', 'transition', 'hidden', 'layers'), whole(0)
+  ),
+  'widths': each(whole(), 'channels', empty=True),
+  'kernels': each(whole(), 'frames', empty=True),
+  'dilations': each(whole(), 'frames', empty=True),
+  'project': flag(),
+  'dropout': within(0, 1, closed='left'),
+}
+NEEDED = {
+  'dctcn': ('blocks', 'growth', 'width', 'kernels', 'dilations'),
+  'mstcn': ('widths', 'kernels', 'dilations', 'rounds'),
+  'bigru': ('hidden', 'layers'),
+}
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **PLACEMENT,
+  'data.name': text('procedural, grid_s1_mouths, lrw, or a table of clips', if_empty='name one'),
+  'data.dir': text("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
+  **{
+    f'data.columns.{name}': text(f"a table's column of {what}", if_empty=f"name it, as '{name}'")
+    for name, what in (
+      ('clip', 'files'),
+      ('word', 'words'),
+      ('start', 'beginnings'),
+      ('end', 'ends'),
+    )
+  },
+  'data.framing': each(whole(0), 'pixels', length=4),
+  'data.crop': whole(8),
+  'data.words': text('words by commas, or a file with a word a line, or empty'),
+  'data.dictionary': text('a file of pronunciations, or empty'),
+  'data.visemes': text('a file of phonemes in groups, or empty'),
+  'data.no_word': flag(),
+  'data.held_out': within(0, 0.9),
+  'data.num_clips': whole(),
+  'data.num_speakers': whole(),
+  'data.num_validation': whole(),
+  'data.look': choice('a', 'b'),
+  'data.synthetic.share': within(0, 1, closed='left', note='0 is none'),
+  'data.synthetic.look': choice('a', 'b'),
+  'model.front_end.stem': whole(),
+  'model.front_end.stem_stride': choice(2, 4),
+  'model.front_end.max_pool': flag(),
+  'model.front_end.widths': each(whole(), 'channels'),
+  'model.front_end.blocks': each(whole(0), 'numbers of blocks'),
+  'model.front_end.strides': each(choice(1, 2), 'strides'),
+  'model.front_end.shift_div': each(choice(0, *range(2, 65)), 'numbers'),
+  'model.front_end.squeeze': whole(0),
+  'model.front_end.pooling': choice('average', 'conv3d', 'depthwise'),
+  'model.front_end.pool_features': whole(0),
+  'model.front_end.pool_frames': choice(1, 3, 5, 7),
+  'model.front_end.pool_activation': flag(),
+  **{
+    f'model.{part}.{name}': rule
+    for part in ('back_end', 'viseme_back_end')
+    for name, rule in BACK_END.items()
+  },
+  'model.share_trunk': flag(),
+  'model.boundary': flag(),
+  'augment.flip': flag(),
+  'augment.brightness': within(0, 1, closed='left'),
+  'augment.contrast': within(0, 1, closed='left'),
+  'augment.time_mask': whole(0),
+  'augment.word_mask': within(0, 1),
+  'augment.variable_length': flag(),
+  'augment.jitter': whole(0),
+  'augment.mixup': at_least(0, note='0 is none'),
+  'augment.boundary_dropout': within(0, 1),
+  'loss.label_smoothing': within(0, 1, closed='left'),
+  'loss.visemes': at_least(0, note='0 is no branch'),
+  'loss.attention': at_least(0, note='0 is none'),
+  'loss.sharpness': at_least(0, note='0 is to infinity'),
+  'loss.similarity': choice('cosine', 'dot'),
+  'loss.normalise': flag(),
+  'curriculum.windows_from': within(0, 1),
+  'optim.learning_rate': above(0),
+  'optim.warmup_steps': whole(0),
+  'optim.weight_decay': at_least(0),
+  'optim.clip_norm': at_least(0, note='0 is off'),
+  'ema_decay': within(0, 1, closed='left', note='0 is no average'),
+  'init_from': text('a file of `jaxgen export`, or empty'),
+  'eval.pose': text('a folder of `jaxgen pose-augment`, or empty'),
+  'inspect.facts.words': each(text('a word'), 'words'),
+  'inspect.facts.visemes': each(text('numbers of visemes'), 'sequences'),
+  'inspect.facts.num_visemes': whole(),
+  'inspect.facts.words_a_clip': whole(),
+  'inspect.facts.clip_length': whole(),
+  'inspect.facts.steps_per_epoch': whole(),
+}
+
+
+def depends_on_num_steps(config: ConfigDict) -> bool:
+  """Whether an update depends on config.num_steps: the learning rate's course does."""
+  del config
+  return True
+
+
+def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
+  """The steps at which training changes: windows are cut from frames from then on."""
+  start = config.curriculum.windows_from
+  return (round(start * config.num_steps),) if start < 1 else ()
+
+
+def check_back_end(part: str, back_end: ConfigDict) -> None:
+  """Raises ConfigError for a value that a kind of back-end needs and that is 0, empty, or does not fit."""
+  key = f'config.model.{part}'
+  lacks = [name for name in NEEDED[back_end.kind] if not back_end[name]]
+  if lacks:
+    raise ConfigError(
+      f'{key}.{lacks[0]} = {back_end[lacks[0]]!r}: {key}.kind = {back_end.kind!r} needs it. A variant sets '
+      'all of a kind: see configs/lipgen.py'
+    )
+  if even := [x for x in back_end.kernels if not x % 2]:
+    raise ConfigError(f'{key}.kernels = {tuple(back_end.kernels)}: {even[0]} frames have no middle')
+  branches = len(back_end.kernels)
+  if back_end.kind == 'dctcn' and back_end.growth % branches:
+    raise ConfigError(
+      f'{key}.growth = {back_end.growth} must be a multiple of its {branches} kernels, which share it'
+    )
+  if back_end.kind == 'mstcn' and len(back_end.widths) != branches:
+    raise ConfigError(
+      f'{key}.widths = {tuple(back_end.widths)}: one for each of {branches} kernels'
+    )
+
+
+def check_config(config: ConfigDict) -> None:
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  top, left, side, pixels = config.data.framing
+  if side < 1 or top + side > MOUTH or left + side > MOUTH:
+    raise ConfigError(
+      f'config.data.framing = {tuple(config.data.framing)}: top, left, side and pixels; its square leaves '
+      f'the {MOUTH} x {MOUTH} of a mouth crop'
+    )
+  if config.data.crop > pixels:
+    raise ConfigError(
+      f'config.data.crop = {config.data.crop} is larger than the {pixels} pixels of config.data.framing'
+    )
+  warmup = config.optim.warmup_steps
+  if warmup >= config.num_steps:
+    raise ConfigError(
+      f'config.optim.warmup_steps = {warmup} must be from 0 to below '
+      f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
+    )
+  front_end = config.model.front_end
+  stages = {name: len(front_end[name]) for name in ('widths', 'blocks', 'strides', 'shift_div')}
+  if len(set(stages.values())) > 1:
+    counts = ', '.join(f'config.model.front_end.{name} has {n}' for name, n in stages.items())
+    raise ConfigError(f'the stages of the net must be as many in each: {counts}')
+  for part in ('back_end', 'viseme_back_end'):
+    check_back_end(part, config.model[part])
+  if config.augment.variable_length and config.model.boundary:
+    raise ConfigError(
+      'config.augment.variable_length is for readers without boundaries: set it to False, or '
+      'config.model.boundary'
+    )
+  if config.data.no_word and config.data.name in (PROCEDURAL, LRW):
+    raise ConfigError(
+      f'config.data.no_word = True: clips of {config.data.name} have words around the one that is named, '
+      'and no pauses that are known. Set it to False'
+    )
+  if config.data.words and config.data.name == GRID:
+    raise ConfigError('config.data.words: those of GRID are known, leave it empty')
+  if config.loss.attention and not config.loss.visemes:
+    raise ConfigError(
+      f'config.loss.attention = {config.loss.attention} is of the viseme branch: set config.loss.visemes '
+      'above 0, or it to 0'
+    )

@@ -1,0 +1,164 @@
+"""The clips of a config, and what is known of the words in them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded, listed
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.lipgen.clips import grid, lrw, table
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses
+from jaxgen.systems.lipgen.clips.framing import Framing
+from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
+from jaxgen.systems.lipgen.procedural.clips import speak
+from jaxgen.systems.lipgen.procedural.takes import WORDS
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
+from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
+
+# The least number of an unseen speaker: training has the speakers below it.
+UNSEEN = 1_000_000
+# Speakers of the other look have numbers of their own, too.
+SYNTHETIC = 2_000_000
+
+
+class Corpus(NamedTuple):
+  """Clips to learn from and to judge by.
+
+  Attributes:
+    clips: 'train', 'validation', and 'test' where the set has one; all with the same words.
+    words: the classes; the last may be '', no word.
+    sequences: the visemes of each, () for no word.
+    visemes: the table that they are of.
+  """
+
+  clips: Mapping[str, ClipSet]
+  words: tuple[str, ...]
+  sequences: tuple[tuple[int, ...], ...]
+  visemes: VisemeTable
+
+
+def load_corpus(config: ConfigDict) -> Corpus:
+  """What config.data names.
+
+  Raises:
+    ConfigError: a list of words is none.
+    DataError: files are missing or damaged, or a word is in no dictionary.
+  """
+  data = config.data
+  dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
+  clips = _load(config, dictionary)
+  # Drawn speakers say other words around the one that is named: they have no pauses to learn from.
+  drawn = _synthetic(config, clips['train'], dictionary) if data.synthetic.share else None
+  if data.no_word:
+    clips = {name: pauses(found, config.seed) for name, found in clips.items()}
+  if drawn is not None:
+    clips['train'] = joined(clips['train'], drawn)
+  words = clips['train'].words
+  sequences = sequences_of(words, dictionary, visemes)
+  return Corpus(clips, words, sequences, visemes)
+
+
+def sequences_of(
+  words: Sequence[str], dictionary: Dictionary, visemes: VisemeTable
+) -> tuple[tuple[int, ...], ...]:
+  """The visemes of words in the order of their phonemes; () for no word.
+
+  Raises:
+    DataError: a word is in no dictionary.
+  """
+  return tuple(
+    () if word == NO_WORD else visemes.sequence(dictionary.phonemes(word)) for word in words
+  )
+
+
+def framing_of(config: ConfigDict) -> Framing:
+  """What is seen of a mouth crop."""
+  return Framing(*config.data.framing)
+
+
+def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str, ...]:
+  """Those of config.data.words: a list by commas, or a file with a word a line; empty: `otherwise`.
+
+  Raises:
+    ConfigError: a file without words, or a word twice.
+  """
+  named = config.data.words
+  if not named:
+    return tuple(otherwise)
+  path = expanded(named) if ',' not in named else Path(named)
+  try:
+    words = path.read_text(encoding='utf-8-sig').split() if path.is_file() else listed(named)
+  except (OSError, UnicodeError) as error:
+    raise ConfigError(f'config.data.words = {named} cannot be read as text ({error})') from error
+  words = [folded(word) for word in words]
+  twice = sorted({word for word in words if words.count(word) > 1})
+  if len(words) < 2 or twice:
+    wrong = f'{twice[0]!r} twice' if twice else f'{len(words)} words'
+    raise ConfigError(
+      f'config.data.words = {named} has {wrong}: at least two different words are expected, by commas '
+      'or a file with one a line'
+    )
+  return tuple(words)
+
+
+def _load(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
+  data, framing = config.data, framing_of(config)
+  if data.name == PROCEDURAL:
+    return _spoken(config, dictionary)
+  if data.name == GRID:
+    return grid.load_grid(data.dir, framing, data.held_out, say=logging.warning)
+  if data.name == LRW:
+    words = wanted_words(config) or None
+    splits = {'train': 'train', 'validation': 'val', 'test': 'test'}
+    return {
+      name: lrw.load_lrw(data.dir, part, framing, words, logging.warning)
+      for name, part in splits.items()
+    }
+  rows = table.load_table(
+    data.name,
+    framing,
+    data.dir,
+    wanted_words(config) or None,
+    dict(data.columns),
+    logging.warning,
+  )
+  return grid.parts(rows, data.held_out)
+
+
+def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
+  """Clips of procedural speakers; those of the validation set are others."""
+  data = config.data
+  words = wanted_words(config, WORDS)
+  made = {'seed': config.seed, 'look': data.look, 'dictionary': dictionary}
+  pixels = data.framing[3]
+  train = speak(words, data.num_clips, num_speakers=data.num_speakers, pixels=pixels, **made)
+  validation = speak(
+    words,
+    data.num_validation,
+    first_speaker=UNSEEN,
+    num_speakers=data.num_validation,
+    pixels=pixels,
+    **made,
+  )
+  return {'train': train, 'validation': validation}
+
+
+def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
+  """As many drawn clips, of a word each, as make config.data.synthetic.share of the words of the union."""
+  share = config.data.synthetic.share
+  count = round(real.num_words * share / (1 - share))
+  if not count:
+    raise DataError(f'config.data.synthetic.share = {share} of {real.num_words} words is not one')
+  return speak(
+    real.words,
+    count,
+    seed=config.seed,
+    first_speaker=SYNTHETIC,
+    num_speakers=max(1, count // 2),
+    look=config.data.synthetic.look,
+    pixels=config.data.framing[3],
+    dictionary=dictionary,
+  )

@@ -1,0 +1,96 @@
+"""Clips of lips as rows to learn from."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.order import check_batch_size
+from jaxgen.data.placement import is_resident, training_rows
+from jaxgen.data.splits import make_split
+from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen.clips import augmentation
+from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
+from jaxgen.systems.lipgen.corpus import Corpus, framing_of, load_corpus
+from jaxgen.task import Batch, Data, PyTree, Split
+
+
+def make_data(config: ConfigDict) -> Data:
+  """The clips of config.data.
+
+  A training row is {'index'} of a resident clip, or 'frames' [T, S, S] uint8, 'length', 'label' [K] and 'span'
+  [K, 2] when streaming. `example` makes what `steps.read_windows` reads of it, augmented; splits have the
+  same without augmentation.
+
+  Raises:
+    DataError: files missing or damaged, or a word that is in no dictionary.
+    ConfigError: fewer clips than a batch.
+  """
+  corpus = load_corpus(config)
+  train = ClipRows(corpus.clips['train'])
+  check_batch_size(config.batch_size, len(train), of=config.data.name, one='clip')
+  rows = training_rows(
+    train,
+    'train',
+    seed=config.seed,
+    batch_size=config.batch_size,
+    resident=is_resident(config.data.placement, train.nbytes, config.data.resident_limit_mb),
+    num_threads=config.data.num_threads,
+  )
+  options, dtype = augmentation_of(config), DTYPES[config.precision][1]
+  crop, cuts = config.data.crop, config.augment.variable_length
+
+  def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
+    found = {name: x[row['index']] for name, x in arrays.items()} if arrays else row
+    made = augmentation.augmented(key, found, crop, options, dtype)
+    if cuts:
+      made['left'] = augmentation.variable_lengths(key, found['span']).astype(dtype)
+    return made
+
+  return Data(
+    facts=facts(config, corpus, len(train)),
+    arrays=rows.arrays,
+    batches=rows.batches,
+    example=example,
+    splits={
+      name: split_of(clips, config) for name, clips in corpus.clips.items() if name != 'train'
+    },
+  )
+
+
+def augmentation_of(config: ConfigDict) -> augmentation.Augmentation:
+  """How training clips are changed."""
+  options = config.augment
+  return augmentation.Augmentation(
+    **{name: options[name] for name in augmentation.Augmentation._fields}
+  )
+
+
+def split_of(clips: ClipSet, config: ConfigDict) -> Split:
+  """Clips to evaluate on."""
+  crop, dtype = config.data.crop, DTYPES[config.precision][1]
+  return make_split(
+    ClipRows(clips), config.eval.batch_size, lambda batch: decoded(batch, crop, dtype)
+  )
+
+
+def decoded(batch: Batch, crop: int, dtype: Any) -> Batch:
+  """Rows of `ClipRows` as a net takes them, on the host: the middle of each frame."""
+  made = jax.vmap(lambda row: augmentation.plain(row, crop, dtype))(batch)
+  return jax.tree.map(np.asarray, made)
+
+
+def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
+  """What a model must know of its words and of what it is to be shown."""
+  train = corpus.clips['train']
+  return {
+    'words': list(corpus.words),
+    'visemes': [' '.join(map(str, x)) for x in corpus.sequences],
+    'viseme_names': list(corpus.visemes.names),
+    'num_visemes': len(corpus.visemes),
+    'words_a_clip': int(train.labels.shape[1]),
+    'clip_length': int(train.frames.shape[1]),
+    'framing': framing_of(config).to_json(),
+    'steps_per_epoch': num_rows // config.batch_size,
+  }

@@ -1,0 +1,70 @@
+"""config.data and config.model of what is read. Imports nothing heavy."""
+
+from ml_collections import ConfigDict
+
+from jaxgen.defaults import placement
+from jaxgen.systems.lipgen.networks.sizes import paper_sizes, small_sizes
+
+# What a back-end of another kind has no use for; see the attributes of `networks.reader.BACK_ENDS`.
+_UNUSED = {
+  'blocks': 0,
+  'growth': 0,
+  'width': 0,
+  'squeeze': 0,
+  'widths': (),
+  'kernels': (),
+  'dilations': (),
+  'rounds': 0,
+  'transition': 0,
+  'project': False,
+  'hidden': 0,
+  'layers': 0,
+}
+SETS = ('procedural', 'grid', 'lrw', 'table')
+
+
+def lips(name: str) -> ConfigDict:
+  """Clips to learn from.
+
+  Args:
+    name: of SETS.
+  """
+  paper, grid = name == 'lrw', name == 'grid'
+  data = ConfigDict()
+  # procedural, grid_s1_mouths, lrw, or the file of a table of clips
+  data.name = 'grid_s1_mouths' if grid else name
+  data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
+  data.columns = ConfigDict({'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'})
+  # Top, left, side and pixels: the square of a 96 x 96 mouth crop that is read, and its size after.
+  data.framing = (0, 0, 96, 96) if paper else (29, 26, 48, 48)
+  data.crop = 88 if paper else 44  # pixels; at random places in training, in the middle otherwise
+  data.words = ''  # comma-separated, or a file with a word a line; empty: those of the set
+  data.dictionary = ''  # of pronunciations, a file; empty: the one in jaxgen
+  data.visemes = ''  # a file of phonemes in groups; empty: the 18 groups in jaxgen
+  data.no_word = grid  # learn windows in pauses as a class of their own
+  data.held_out = 0.2  # of the clips of grid and table, for validation
+  data.num_clips = 6_000  # drawn ones
+  data.num_speakers = 3_000
+  data.num_validation = 500
+  # Drawn clips of another look beside those of the set.
+  data.synthetic = ConfigDict({'share': 0.0, 'look': 'b'})
+  data.look = 'a'
+  data.update(placement())
+  return data
+
+
+def reader(name: str, back_end: str) -> ConfigDict:
+  """The net.
+
+  Args:
+    name: of SETS, for the size.
+    back_end: of BACK_ENDS.
+  """
+  paper = name == 'lrw'
+  parts = paper_sizes(back_end) if paper else small_sizes(back_end)
+  model = ConfigDict({'front_end': ConfigDict(parts['front_end'])})
+  for part in ('back_end', 'viseme_back_end'):
+    model[part] = ConfigDict({**_UNUSED, **parts[part]})
+  model.share_trunk = False  # whether visemes are read from the words' back-end, not from their own
+  model.boundary = not paper  # whether the word's frames are marked; the paper is silent
+  return model

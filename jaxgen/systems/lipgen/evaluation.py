@@ -1,0 +1,261 @@
+"""What the paper's table reports: how many words are read, with and without their boundaries, and visemes."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError
+from jaxgen.evaluation import passes
+from jaxgen.metrics import fetched
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
+from jaxgen.systems.lipgen.clips.table import load_table
+from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.corpus import framing_of, load_corpus
+from jaxgen.systems.lipgen.data import split_of
+from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.networks.reader import Reader
+from jaxgen.systems.lipgen.reading.sentences import sentence_figures
+from jaxgen.systems.lipgen.reading.service import Model, Service
+from jaxgen.systems.lipgen.speech.homophenes import homophene_ceiling
+from jaxgen.systems.lipgen.steps import viseme_targets
+from jaxgen.task import Batch, Data, PyTree, Split, Tools
+
+TOP = 5
+TABLES = ('poses.tsv', 'words.tsv')  # of a folder of clips with turned heads
+
+
+class Judged(NamedTuple):
+  """Windows as a reader sees them, those with a label.
+
+  Attributes:
+    labels: [M] classes.
+    ranked: [M, 5] (fewer where there are fewer) classes of words, the most probable first; never no word.
+    silent: [M] bool, whether no word is more probable than every word.
+    visemes: [M, V] bool, those that are seen; None for readers without.
+  """
+
+  labels: np.ndarray
+  ranked: np.ndarray
+  silent: np.ndarray
+  visemes: np.ndarray | None
+
+
+class Judge:
+  """A reader over the windows of a split, compiled once a way of reading.
+
+  Args:
+    inference: the reader.
+    variables: exported.
+    split: what is read.
+    tools: lent by the host.
+  """
+
+  def __init__(self, inference: Inference, variables: PyTree, split: Split, tools: Tools):
+    self._inference, self._variables = inference, variables
+    self._split, self._tools = split, tools
+    self.num_words = len(inference.words) - inference.knows_silence
+
+  def __call__(self, from_frames: bool, boundaries: bool) -> Judged:
+    """All windows of the split.
+
+    Args:
+      from_frames: whether a window is cut from the clip first, so that nothing outside is seen.
+      boundaries: whether the reader is told the word's frames.
+    """
+    most = min(TOP, self.num_words)
+
+    def step(variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
+      known = jnp.full(batch['label'].shape, float(boundaries))
+      words, visemes = self._inference.read(variables, {**batch, 'known': known}, from_frames)
+      spoken = words[..., : self.num_words]
+      found = {
+        'ranked': jax.lax.top_k(spoken, most)[1],
+        'silent': words.argmax(-1) >= self.num_words,
+        'label': batch['label'],
+        'mask': batch['mask'],
+      }
+      return found if visemes is None else {**found, 'visemes': visemes > 0}
+
+    where = 'windows' if from_frames else 'clips'
+    text = f'reading {where} {"with" if boundaries else "without"} boundaries'
+    size = self._inference.config.eval.batch_size
+    batches = passes.shown(self._split, size, self._tools, text)
+    return _gathered(fetched(_steps(self._tools.compile(step), self._variables, batches)))
+
+
+def _steps(step, variables: PyTree, batches: Iterator[Batch]) -> Iterator[dict[str, jax.Array]]:
+  return (step(variables, batch) for batch in batches)
+
+
+def _gathered(results: Iterator[dict[str, np.ndarray]]) -> Judged:
+  parts: dict[str, list[np.ndarray]] = {}
+  for found in results:
+    kept = (found['label'] >= 0) & (found['mask'][:, None] > 0)
+    for name in found.keys() - {'mask'}:
+      parts.setdefault(name, []).append(found[name][kept])
+  whole = {name: np.concatenate(x) for name, x in parts.items()}
+  return Judged(whole['label'], whole['ranked'], whole['silent'], whole.get('visemes'))
+
+
+def evaluate(
+  config: ConfigDict,
+  facts: dict[str, Any],
+  net: Reader,
+  variables: PyTree,
+  data: Data,
+  tools: Tools,
+) -> dict[str, Any]:
+  """The figures of evaluation.json.
+
+  'accuracy' and 'top5' are of words in whole clips with their boundaries, as far as the reader takes them;
+  'accuracy_windows' where nothing outside of the 29 frames is seen, the two '..._no_boundary' without
+  boundaries. 'viseme_f1' is micro F1 at .5. 'homophene_ceiling' is the accuracy that sequences of visemes
+  allow on these words. Of readers that know silence, 'silence_found' is the share of windows in pauses that
+  they say no word for, 'words_missed' that of words. Of clips of several words, 'wer' is the word error rate of
+  their sentences from sliding windows, 'wer_known' with the true times. 'pose_accuracy' is that of
+  config.eval.pose.
+  """
+  inference = Inference(net, facts, config)
+  split = 'test' if 'test' in data.splits else 'validation'
+  judge = Judge(inference, variables, data.splits[split], tools)
+  told = judge(False, True)
+  figures: dict[str, Any] = {
+    'split': split,
+    'accuracy': accuracy(told, judge.num_words),
+    'top5': accuracy(told, judge.num_words, TOP),
+    **dict.fromkeys(('accuracy_no_boundary', 'accuracy_windows', 'accuracy_windows_no_boundary')),
+    'viseme_f1': viseme_f1(told, facts),
+    'homophene_ceiling': ceiling(told, facts),
+    'num_classes': judge.num_words,
+    'num_examples': int((told.labels < judge.num_words).sum()),
+    'pose_accuracy': None,
+    'wer': None,
+    'wer_known': None,
+    **silence(told, judge.num_words),
+  }
+  if net.boundary:
+    figures['accuracy_no_boundary'] = accuracy(judge(False, False), judge.num_words)
+  if facts['clip_length'] > WINDOW:
+    figures['accuracy_windows'] = accuracy(judge(True, True), judge.num_words)
+    if net.boundary:
+      figures['accuracy_windows_no_boundary'] = accuracy(judge(True, False), judge.num_words)
+  if config.eval.pose:
+    figures['pose_accuracy'] = pose_accuracy(inference, variables, tools)
+  sentences = facts['words_a_clip'] > 1
+  if sentences and tools.full:
+    figures |= sentence_errors(inference, variables, split, tools)
+  return {
+    **figures,
+    'left_out': ['wer', 'wer_known'] if sentences and not tools.full else [],
+    'tables': {'words that are read worst': worst(told, facts)},
+  }
+
+
+def pose_accuracy(inference: Inference, variables: PyTree, tools: Tools) -> float:
+  """The accuracy on mouths of turned heads: a folder of `jaxgen pose-augment`, or one with a `words.tsv`.
+
+  Raises:
+    DataError: the folder has no table of words, or one that does not fit the reader.
+  """
+  config = inference.config
+  folder = expanded(config.eval.pose)
+  tables = [path for name in TABLES if (path := folder / name).is_file()]
+  if not tables:
+    raise DataError(
+      f'config.eval.pose = {folder} has no {" or ".join(TABLES)}: make it with jaxgen pose-augment of clips '
+      'that have a table of their words'
+    )
+  if 'full-face' in tables[0].read_text(encoding='utf-8-sig'):
+    raise DataError(
+      f'{tables[0]} is of whole faces: crop them with jaxgen mouths {folder} --landmarks {folder}/landmarks '
+      '--output DIR, put the table beside the crops as words.tsv without the column kind, and name that folder'
+    )
+  words = [word for word in inference.words if word != NO_WORD]
+  clips = load_table(tables[0], framing_of(config), folder, words, dict(config.data.columns))
+  judge = Judge(inference, variables, split_of(clips, config), tools)
+  return accuracy(judge(False, True), judge.num_words)
+
+
+def sentence_errors(
+  inference: Inference, variables: PyTree, split: str, tools: Tools
+) -> dict[str, float | None]:
+  """'wer' and 'wer_known' of the sentences of a split."""
+  clips = load_corpus(inference.config).clips[split]
+  return sentence_figures(Service(Model(inference, variables)), clips, tools.progress)
+
+
+def accuracy(judged: Judged, num_words: int, top: int = 1) -> float:
+  """The share of words that are among the `top` most probable."""
+  spoken = judged.labels < num_words
+  hits = (judged.ranked[spoken, :top] == judged.labels[spoken, None]).any(1)
+  return float(hits.mean()) if len(hits) else float('nan')
+
+
+def silence(judged: Judged, num_words: int) -> dict[str, float | None]:
+  """How well windows without a word are told from those with one; None where there are none."""
+  pauses = judged.labels >= num_words
+  if not pauses.any():
+    return {'silence_found': None, 'words_missed': None}
+  return {
+    'silence_found': float(judged.silent[pauses].mean()),
+    'words_missed': float(judged.silent[~pauses].mean()),
+  }
+
+
+def viseme_f1(judged: Judged, facts: dict[str, Any]) -> float | None:
+  """Micro F1 of visemes; None without a branch."""
+  if judged.visemes is None:
+    return None
+  true = viseme_targets(facts)[judged.labels] > 0
+  hits = (judged.visemes & true).sum()
+  total = judged.visemes.sum() + true.sum()
+  return float(2 * hits / total) if total else float('nan')
+
+
+def ceiling(judged: Judged, facts: dict[str, Any]) -> float:
+  """The accuracy of taking the commonest word of those with equal visemes."""
+  looks = dict(zip(facts['words'], facts['visemes'], strict=True))
+  said = Counter(facts['words'][i] for i in judged.labels)
+  said.pop(NO_WORD, None)
+  return homophene_ceiling(said, lambda word: tuple(map(int, looks[word].split())))
+
+
+def worst(judged: Judged, facts: dict[str, Any], most: int = 8) -> list[dict[str, Any]]:
+  """The words with the least accuracy, what they are taken for, and words that look the same."""
+  rows = []
+  for label, word in enumerate(facts['words']):
+    own = judged.labels == label
+    if word == NO_WORD or not own.any():
+      continue
+    taken = Counter(judged.ranked[own, 0].tolist())
+    hits = taken.pop(label, 0)
+    alike = [
+      other
+      for other, look in zip(facts['words'], facts['visemes'], strict=True)
+      if look == facts['visemes'][label] and other != word
+    ]
+    rows.append(
+      {
+        'word': word,
+        'accuracy': round(hits / int(own.sum()), 3),
+        'examples': int(own.sum()),
+        'taken for': ', '.join(facts['words'][i] for i, _ in taken.most_common(3)),
+        'looks like': ', '.join(alike),
+      }
+    )
+  return sorted(rows, key=lambda row: row['accuracy'])[:most]
+
+
+def confusions(judged: Judged, num_words: int) -> np.ndarray:
+  """[N, N] shares of each word's examples (rows) that are read as each word; NaN where it has none."""
+  spoken = judged.labels < num_words
+  counts = np.zeros((num_words, num_words))
+  np.add.at(counts, (judged.labels[spoken], judged.ranked[spoken, 0]), 1)
+  totals = counts.sum(1, keepdims=True)
+  return np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)

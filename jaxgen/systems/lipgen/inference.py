@@ -1,0 +1,121 @@
+"""What a trained reader computes, as pure functions of exported variables."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.systems.lipgen.clips.augmentation import middle_crop, normalised
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
+from jaxgen.systems.lipgen.clips.framing import Framing, framed
+from jaxgen.systems.lipgen.clips.windows import first_frames, inside
+from jaxgen.systems.lipgen.networks.reader import Reader
+from jaxgen.systems.lipgen.steps import flat, read_windows
+from jaxgen.task import Batch, PyTree
+
+
+class Inference(NamedTuple):
+  """A trained reader.
+
+  Attributes:
+    net: without a device axis.
+    facts: of the data.
+    config: of the run.
+  """
+
+  net: Reader
+  facts: dict[str, Any]
+  config: ConfigDict
+
+  @property
+  def words(self) -> tuple[str, ...]:
+    """The classes; the last is '' where the reader knows windows without a word."""
+    return tuple(self.facts['words'])
+
+  @property
+  def knows_silence(self) -> bool:
+    """Whether a class is '', no word."""
+    return self.words[-1] == NO_WORD
+
+  def seen(self, crops: np.ndarray) -> np.ndarray:
+    """What the reader sees of mouth crops.
+
+    Args:
+      crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them.
+
+    Returns:
+      [T, S, S] uint8, to be given to `shown`.
+    """
+    return framed(crops, Framing.from_json(self.facts['framing']))
+
+  def shown(self, frames: jax.Array) -> jax.Array:
+    """[B, T, S, S] uint8, framed, as the net takes it: [B, T, C, C, 1]."""
+    crop = jax.vmap(lambda clip: middle_crop(clip, self.config.data.crop))
+    return normalised(crop(frames), self.net.param_dtype)[..., None]
+
+  def features(self, variables: PyTree, frames: jax.Array, counted: jax.Array) -> jax.Array:
+    """Features [B, T, F] of clips.
+
+    Args:
+      variables: exported.
+      frames: [B, T, C, C, 1], of `shown`.
+      counted: [B, T], 1 for frames that are no padding.
+    """
+    return self.net.apply(variables, frames, counted, method=Reader.features)
+
+  def windows(
+    self,
+    variables: PyTree,
+    features: jax.Array,
+    mask: jax.Array,
+    boundary: jax.Array | None = None,
+  ) -> jax.Array:
+    """Log-probabilities [M, N] of the words of windows.
+
+    Args:
+      variables: exported.
+      features: [M, 29, F], cut from those of clips (`clips.windows.cut`).
+      mask: [M, 29], 1 for frames that are the clip's.
+      boundary: [M, 29], 1 within the word; None, or zeros: it is not known.
+    """
+    if not self.net.boundary:
+      boundary = None
+    found = self.net.apply(variables, features, mask, boundary, method=Reader.read)
+    return jax.nn.log_softmax(found.words)
+
+  def read(
+    self, variables: PyTree, batch: Batch, from_frames: bool = False
+  ) -> tuple[jax.Array, jax.Array | None]:
+    """Logits of the words [B, K, N] and of the visemes [B, K, V] of a split's batch; None without visemes.
+
+    Args:
+      variables: exported.
+      batch: see `steps.read_windows`.
+      from_frames: whether nothing outside of the windows is seen.
+    """
+    out = self.net.apply(variables, batch, from_frames=from_frames, method=read_windows)
+    shape = batch['label'].shape
+    visemes = None if out.visemes is None else out.visemes.reshape(*shape, -1)
+    return out.words.reshape(*shape, -1), visemes
+
+  def attention(self, variables: PyTree, batch: Batch) -> jax.Array:
+    """How much each frame of a window speaks for each viseme [B, K, V, 29]: their likeness, eq. 1's cosine.
+
+    Only of readers with visemes; -1 for frames that are not the clip's.
+    """
+
+    def likeness(net: Reader, batch: Batch) -> jax.Array:
+      states = read_windows(net, batch).states
+      weights = net.visemes(states.shape[-1])
+      dots = jnp.einsum('mtd,vd->mvt', states, weights)
+      of_states, of_weights = (jnp.linalg.norm(x, axis=-1) for x in (states, weights))
+      lengths = of_states[:, None] * of_weights[None, :, None]
+      within = inside(
+        first_frames(batch['span']) + batch['shift'], batch['counted'].sum(1).astype(int)
+      )
+      return jnp.where(flat(within)[:, None] > 0, dots / jnp.maximum(lengths, 1e-6), -1)
+
+    found = self.net.apply(variables, batch, method=likeness)
+    return found.reshape(*batch['label'].shape, *found.shape[1:])

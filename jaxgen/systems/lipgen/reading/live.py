@@ -1,0 +1,144 @@
+"""Reading while somebody speaks: frames of a camera in, words out soon after they are over."""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from jaxgen.errors import UserError
+from jaxgen.systems.lipgen.clips.windows import MIDDLE, RATE
+from jaxgen.systems.lipgen.reading.service import Service
+from jaxgen.systems.lipgen.reading.subtitles import Word
+from jaxgen.systems.lipgen.video.crops import cut, place_crops
+from jaxgen.systems.lipgen.video.extras import cv2_module
+from jaxgen.systems.lipgen.video.faces import Box
+from jaxgen.systems.lipgen.video.landmarks import of_boxes
+
+EVERY = RATE  # frames between two readings
+KEPT = 5 * RATE  # frames that are read at a time
+SETTLED = MIDDLE + 1  # frames after a word that its windows see
+_AGAIN = 0.2  # seconds by which the end of a word may move from one reading to the next
+
+
+class Listener:
+  """Reads a stream of frames: each word is told once, when it is over.
+
+  Args:
+    service: that reads.
+    detect: grey uint8 [H, W] -> boxes of faces.
+
+  Attributes:
+    count: frames that were taken.
+    lost_face: whether with the last frame faces are out of sight, none being in any that is kept.
+  """
+
+  def __init__(self, service: Service, detect: Callable[[np.ndarray], list[Box]]):
+    self._service, self._detect = service, detect
+    self._frames: deque[np.ndarray] = deque(maxlen=KEPT)
+    self._boxes: deque[list[Box]] = deque(maxlen=KEPT)
+    self.count = 0
+    self.lost_face = False
+    self._told = self._line = 0.0
+
+  def __call__(self, frame: np.ndarray) -> list[Word]:
+    """Takes a frame, grey uint8 [H, W], at 25 a second; returns the words that are over since."""
+    saw = any(self._boxes) or self.count < EVERY
+    self._frames.append(frame)
+    self._boxes.append(self._detect(frame))
+    self.count += 1
+    self.lost_face = saw and not any(self._boxes) and self.count >= EVERY
+    return self.read() if self.count % EVERY == 0 else []
+
+  def read(self, end: bool = False) -> list[Word]:
+    """The words that are over and were not told, in seconds from the first frame.
+
+    Args:
+      end: whether nothing follows.
+    """
+    landmarks = of_boxes(list(self._boxes), self._frames[0].shape[:2] if self._frames else (0, 0))
+    before, self._line = self._line, (self.count - (0 if end else SETTLED)) / RATE
+    if not landmarks.found.any():
+      return []
+    crops = np.stack(list(cut(self._frames, place_crops(landmarks))))
+    first = (self.count - len(self._frames)) / RATE
+    told = []
+    for word in self._service(crops):
+      moved = word._replace(start=word.start + first, end=word.end + first)
+      if before - _AGAIN < moved.end <= self._line and moved.start >= self._told - _AGAIN / 2:
+        told.append(moved)
+        self._told = moved.end
+    return told
+
+
+def camera_frames(number: int) -> Iterator[np.ndarray]:
+  """Grey frames of a camera, which is opened at once, at 25 a second by their times, until it ends.
+
+  Args:
+    number: of the camera, from 0, as OpenCV counts.
+
+  Raises:
+    UserError: there is none.
+    ConfigError: OpenCV is not installed.
+  """
+  cv2 = cv2_module()
+  logging = getattr(getattr(cv2, 'utils', None), 'logging', None)
+  if logging is not None:  # it tells of missing cameras in words of its own
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+  capture = cv2.VideoCapture(number)
+  if not capture.isOpened():
+    capture.release()
+    raise UserError(f'--camera {number}: OpenCV finds no camera of this number')
+
+  def frames() -> Iterator[np.ndarray]:
+    try:
+      for pixels in at_rate(_captured(capture)):
+        yield cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    finally:
+      capture.release()
+
+  return frames()
+
+
+def at_rate(frames: Iterator[tuple[float, np.ndarray]]) -> Iterator[np.ndarray]:
+  """Frames at 25 a second of those with times in seconds: the first that comes after each moment."""
+  begun: float | None = None
+  emitted = 0
+  for now, pixels in frames:
+    begun = now if begun is None else begun
+    while begun + emitted / RATE <= now + 1e-6:
+      yield pixels
+      emitted += 1
+
+
+def _captured(capture: Any) -> Iterator[tuple[float, np.ndarray]]:
+  """Frames with their times, taken on a thread so that none is missed while others are read."""
+  waiting: queue.Queue[tuple[float, np.ndarray] | None] = queue.Queue(maxsize=10 * RATE)
+  ended = threading.Event()
+
+  def take() -> None:
+    while not ended.is_set():
+      found, pixels = capture.read()
+      if not found:
+        break
+      try:
+        waiting.put((time.monotonic(), pixels), timeout=1)
+      except queue.Full:  # too slow to follow: this one is lost
+        continue
+    waiting.put(None)
+
+  thread = threading.Thread(target=take, daemon=True)
+  thread.start()
+  try:
+    while (item := waiting.get()) is not None:
+      yield item
+  finally:
+    ended.set()
+    while thread.is_alive():
+      try:
+        waiting.get_nowait()
+      except queue.Empty:
+        thread.join(0.05)

@@ -1,0 +1,69 @@
+"""Which videos a command line means, and where their subtitles and overlays go."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, check_target, make_jobs, sources_of
+
+
+class Wanted(NamedTuple):
+  """One video to read.
+
+  Attributes:
+    source: the video.
+    srt: of its subtitles; None: no file is written.
+    overlay: of its overlay; None: none is written.
+  """
+
+  source: Path
+  srt: Path | None = None
+  overlay: Path | None = None
+
+  @property
+  def files(self) -> dict[str, Path]:
+    """What is to be written, by kind."""
+    return {kind: path for kind in ('srt', 'overlay') if (path := getattr(self, kind))}
+
+
+def make_wanted(
+  inputs: Sequence[Path], subtitles: Path | None, overlay: Path | None, crops: bool = False
+) -> list[Wanted]:
+  """The videos of files and folders with their outputs.
+
+  Args:
+    inputs: files and folders.
+    subtitles: the folder of NAME.srt; None for none.
+    overlay: an .mp4 file for one video, or the folder of NAME_overlay.mp4; None for none.
+    crops: whether the videos are crops; the overlays among them are left out then.
+
+  Raises:
+    ConfigError: two would be written to one file, or one file is named for several.
+    DataError: a folder without a video.
+  """
+  sources = sources_of(inputs)
+  if crops:
+    sources = [path for path in sources if path in inputs or not path.stem.endswith(OVERLAY)]
+  one_file = overlay is not None and is_file(overlay)
+  if one_file and len(sources) != 1:
+    raise ConfigError(
+      f'--overlay={overlay} is a file, and there are {len(sources)} videos: name a folder'
+    )
+  if one_file and overlay is not None:
+    check_target(sources[0], overlay)
+  stems = [path.stem for path in sources]
+  folder = subtitles or (None if one_file else overlay)
+  if folder is not None:
+    stems = [job.target.stem for job in make_jobs(sources, folder)]
+  shown = [
+    None if overlay is None else overlay if one_file else overlay / f'{stem}{OVERLAY}.mp4'
+    for stem in stems
+  ]
+  texts = [None if subtitles is None else subtitles / f'{stem}.srt' for stem in stems]
+  return [Wanted(*x) for x in zip(sources, texts, shown, strict=True)]
+
+
+def is_file(path: Path) -> bool:
+  """Whether --overlay means a file, by its ending."""
+  return path.suffix.lower() == '.mp4' and not path.is_dir()

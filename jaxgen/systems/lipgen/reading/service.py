@@ -1,0 +1,131 @@
+"""A trained reader at work: crops of a mouth in, words with times out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments
+from jaxgen.systems.lipgen.reading.sliding import Bars, Slider, no_bars
+from jaxgen.systems.lipgen.reading.subtitles import Word
+from jaxgen.task import PyTree
+
+TOP = 5  # words of which a reader tells how likely they are
+
+
+class Model(NamedTuple):
+  """A reader with all that reading needs.
+
+  Attributes:
+    inference: its net and what it was trained on.
+    variables: exported.
+    segmenting: how words are searched for in a video.
+  """
+
+  inference: Inference
+  variables: PyTree
+  segmenting: Segmenting = Segmenting()
+
+
+class Service:
+  """Reads clips of a mouth of any length; programs are compiled once.
+
+  Args:
+    model: that reads.
+    top: words of an answer, its alternatives included.
+  """
+
+  def __init__(self, model: Model, top: int = TOP):
+    self.model, self.top = model, top
+    self.slider = Slider(model.inference, model.variables)
+
+  def __call__(self, crops: np.ndarray, bars: Bars = no_bars) -> list[Word]:
+    """The words of a clip in order of time; none where nothing is said.
+
+    Args:
+      crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them.
+      bars: see `sliding.Bars`.
+    """
+    return self.sentence(self.model.inference.seen(crops), bars)
+
+  def sentence(self, frames: np.ndarray, bars: Bars = no_bars) -> list[Word]:
+    """The same of frames [T, S, S] uint8 that are framed already."""
+    if not len(frames):
+      return []
+    inference, how = self.model.inference, self.model.segmenting
+    features = self.slider.features(frames, bars)
+    tries = how.longest if how.lattice and how.known else 0
+    evidence = self.slider.evidence(features, tries, how.stride, bars)
+    spans = segments(evidence, how, inference.knows_silence)
+    # Where a word is, is one question; which it is, one window told its length answers best.
+    scores = self.slider.read(features, spans)
+    if inference.knows_silence:
+      spoken = scores.argmax(1) < scores.shape[1] - 1
+      spans, scores = spans[spoken], scores[spoken]
+    seconds = (spans / RATE).tolist()
+    return [self._word(row, *span) for row, span in zip(scores, seconds, strict=True)]
+
+  def at(
+    self, crops: np.ndarray, spans: np.ndarray, known: bool = True, bars: Bars = no_bars
+  ) -> list[Word]:
+    """The words at places where there is one.
+
+    Args:
+      crops: [T, 96, 96] uint8.
+      spans: [K, 2] start and end of each in seconds.
+      known: whether these are the boundaries of the words; else only their middles count.
+      bars: see `sliding.Bars`.
+    """
+    frames = self.model.inference.seen(crops)
+    spans = np.asarray(spans, np.float64).reshape(-1, 2)
+    scores = self.slider.read(self.slider.features(frames, bars), spans * RATE, known, bars)
+    return [self._word(row, *span) for row, span in zip(scores, spans.tolist(), strict=True)]
+
+  def whole(self, crops: np.ndarray, bars: Bars = no_bars) -> Word:
+    """The word of a clip that is one word, as LRW's, read in the window around its middle."""
+    return self.at(crops, np.array([[0, len(crops) / RATE]]), False, bars)[0]
+
+  def _word(self, scores: np.ndarray, start: float, end: float) -> Word:
+    """The likeliest class that is a word, with the next ones; '' takes its share of the probability."""
+    inference = self.model.inference
+    count = len(inference.words) - inference.knows_silence
+    order = np.argsort(-scores[:count], kind='stable')[: max(self.top, 1)]
+    (word, sure), *others = [
+      (inference.words[i], min(float(np.exp(scores[i])), 1.0)) for i in order
+    ]
+    return Word(word, start, end, sure, tuple(others))
+
+
+def read_as(
+  service: Service,
+  name: object,
+  crops: np.ndarray,
+  whole: bool = False,
+  spans: Sequence[Sequence[float]] = (),
+  bars: Bars = no_bars,
+) -> list[Word]:
+  """The words of a video in the way that a person asks for.
+
+  Args:
+    service: that reads.
+    name: of the video, for messages.
+    crops: [T, 96, 96] uint8.
+    whole: whether it is one word.
+    spans: start and end in seconds of each word, where they are known; none: words are searched for.
+    bars: see `sliding.Bars`.
+
+  Raises:
+    DataError: a word lies outside of the video, or ends before it begins.
+  """
+  seconds = len(crops) / RATE
+  for start, end in spans:
+    if not 0 <= start < end or start >= seconds:
+      raise DataError(
+        f'{name} has {seconds:.2f} seconds: a word from {start:g} to {end:g} cannot be in it'
+      )
+  if spans:
+    return service.at(crops, np.array(spans), bars=bars)
+  return [service.whole(crops, bars)] if whole else service(crops, bars)

@@ -1,0 +1,183 @@
+"""Windows at every frame of a video: what a reader says of a word centred there.
+
+A clip of any length goes through programs of fixed shapes, so nothing is compiled anew for another length, and
+the result does not depend on where the clip is cut.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.systems.lipgen.clips.windows import MIDDLE, WINDOW, boundaries, first_frames, inside
+from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.networks.front_end import STEM_FRAMES, FrontEnd
+from jaxgen.task import PyTree
+
+FRAMES = 64  # of a piece of a clip, those around it not counted
+TOGETHER = 64  # windows of a batch
+
+# Passes over pieces and windows go through `bars`: (items, description) -> the same items.
+Bars = Callable[[Iterable, str], Iterable]
+
+
+def no_bars(items: Iterable, description: str) -> Iterable:
+  """Shows nothing."""
+  del description
+  return items
+
+
+class Evidence(NamedTuple):
+  """What a reader says at each of the T frames of a clip, log-probabilities of its N classes.
+
+  Attributes:
+    plain: float32 [T, N] of a word whose middle frame this is, whatever its length.
+    known: float32 [H, T, N] of a word with this middle frame and h whole frames in its half, h = 0 .. H - 1;
+      None where the reader is not told how long words are.
+  """
+
+  plain: np.ndarray
+  known: np.ndarray | None = None
+
+
+def reach(front_end: FrontEnd) -> int:
+  """How many frames before and after its own a feature has seen."""
+  shifts = sum(
+    max(blocks, 1)
+    for blocks, shift in zip(front_end.blocks, front_end.shift_div, strict=True)
+    if shift
+  )
+  pooled = 0 if front_end.pooling == 'average' else front_end.pool_frames // 2
+  return STEM_FRAMES // 2 + shifts + pooled
+
+
+class Slider:
+  """A reader that slides over clips.
+
+  Args:
+    inference: of the reader.
+    variables: exported.
+    frames: of a piece; what is found does not depend on it.
+    together: windows of a batch; the same.
+  """
+
+  def __init__(
+    self,
+    inference: Inference,
+    variables: PyTree,
+    frames: int = FRAMES,
+    together: int = TOGETHER,
+  ):
+    self.inference = inference
+    self._variables = jax.device_put(variables)
+    self._frames, self._together = frames, together
+    self._reach = reach(inference.net.front_end)
+    self._features, self._windows = jax.jit(self._of_piece), jax.jit(self._of_windows)
+
+  def _of_piece(self, variables: PyTree, frames: jax.Array, counted: jax.Array) -> jax.Array:
+    found = self.inference.features(variables, self.inference.shown(frames), counted)
+    return found.astype(jnp.float32)
+
+  def _of_windows(
+    self, variables: PyTree, features: jax.Array, mask: jax.Array, boundary: jax.Array
+  ) -> jax.Array:
+    found = self.inference.windows(variables, features, mask, boundary)
+    return found.astype(jnp.float32)
+
+  def features(self, frames: np.ndarray, bars: Bars = no_bars) -> np.ndarray:
+    """The features of a clip.
+
+    Args:
+      frames: [T, S, S] uint8, as `Inference.seen` gives them; T at least 1.
+      bars: see `Bars`.
+
+    Returns:
+      [T, F] float32.
+    """
+    around, size = self._reach, self._frames + 2 * self._reach
+    total = len(frames)
+    found = []
+    for first in bars(range(0, total, self._frames), 'features'):
+      low, high = first - around, first + self._frames + around
+      piece = frames[max(low, 0) : high]
+      after = size - len(piece) - max(-low, 0)
+      padded = np.pad(piece, [(max(-low, 0), after), (0, 0), (0, 0)])
+      t = np.arange(low, high)
+      counted = ((t >= 0) & (t < total)).astype(np.float32)
+      made = self._features(self._variables, padded[None], counted[None])
+      kept = min(self._frames, total - first)
+      found.append(np.asarray(made[0, around : around + kept]))
+    return np.concatenate(found)
+
+  def read(
+    self, features: np.ndarray, spans: np.ndarray, known: bool = True, bars: Bars = no_bars
+  ) -> np.ndarray:
+    """What words say that are known to be there.
+
+    Args:
+      features: [T, F] of the clip.
+      spans: [M, 2] start and end of each in frames; a window lies around the middle.
+      known: whether the reader is told how long they are, if it can be.
+      bars: see `Bars`.
+
+    Returns:
+      Log-probabilities [M, N] float32.
+    """
+    spans = np.asarray(spans, np.float32).reshape(-1, 2)
+    total, together = len(features), self._together
+    around = np.pad(features, [(WINDOW, WINDOW), (0, 0)])
+    found = [np.zeros((0, len(self.inference.words)), np.float32)]
+    for i in bars(range(0, len(spans), together), 'windows'):
+      part = spans[i : i + together]
+      count = len(part)
+      part = np.pad(part, [(0, together - count), (0, 0)], mode='edge')
+      first = np.clip(first_frames(part), -WINDOW, total)
+      mask = inside(first, np.int32(total))
+      places = first[:, None] + WINDOW + np.arange(WINDOW)
+      inputs = around[places] * mask[..., None]
+      within = boundaries(part) * mask if known else np.zeros_like(mask)
+      made = self._windows(self._variables, inputs, mask, within)
+      found.append(np.asarray(made)[:count])
+    return np.concatenate(found)
+
+  def slide(
+    self, features: np.ndarray, stride: int = 1, half: int | None = None, bars: Bars = no_bars
+  ) -> np.ndarray:
+    """What a word would say whose middle frame is t, for each frame t of the clip.
+
+    Args:
+      features: [T, F].
+      stride: frames between windows; a frame without its own has the nearest one's.
+      half: whole frames in half of the word, as the reader is told; None: it is not told.
+      bars: see `Bars`.
+
+    Returns:
+      Log-probabilities [T, N] float32.
+    """
+    total = len(features)
+    centres = np.arange(min(stride // 2, total - 1), total, stride)
+    middle = centres + 0.5
+    reach = 0.5 if half is None else half + 0.25
+    spans = np.stack([middle - reach, middle + reach], -1)
+    found = self.read(features, spans, half is not None, bars)
+    nearest = np.abs(np.arange(total)[:, None] - centres).argmin(1) if stride > 1 else centres
+    return found[nearest] if stride > 1 else found
+
+  def evidence(
+    self, features: np.ndarray, longest: int = 0, stride: int = 1, bars: Bars = no_bars
+  ) -> Evidence:
+    """What is said at every frame.
+
+    Args:
+      features: [T, F].
+      longest: frames of the longest word; 0, or a reader that cannot be told: lengths are not tried.
+      stride: see `slide`.
+      bars: see `Bars`.
+    """
+    plain = self.slide(features, stride, bars=bars)
+    if not (longest and self.inference.net.boundary):
+      return Evidence(plain)
+    halves = bars(range(min(longest // 2, MIDDLE) + 1), 'lengths')
+    return Evidence(plain, np.stack([self.slide(features, stride, half) for half in halves]))

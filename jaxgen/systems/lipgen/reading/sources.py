@@ -1,0 +1,71 @@
+"""The mouth in a video that is to be read: found in its frames, or all that it shows."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.framing import MOUTH, resized
+from jaxgen.systems.lipgen.video.decoding import RATE, Video
+from jaxgen.systems.lipgen.video.extras import av_module
+from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
+from jaxgen.systems.lipgen.video.mouths import MouthClip
+
+
+class Mouths(NamedTuple):
+  """What a reader is given of a video.
+
+  Attributes:
+    frames: uint8 [T, 96, 96], 25 a second.
+    line: what was seen, in words.
+    notes: what a person is to know besides, a line each.
+    clip: where they were found; None where the video shows nothing but a mouth.
+  """
+
+  frames: np.ndarray
+  line: str
+  notes: tuple[str, ...] = ()
+  clip: MouthClip | None = None
+
+
+def found_in(clip: MouthClip) -> Mouths:
+  """The mouth of whoever speaks in a video."""
+  return Mouths(clip.frames, clip.line(), clip.messages, clip)
+
+
+def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
+  """A video that shows a mouth alone, as `jaxgen mouths` writes them.
+
+  Args:
+    path: of the video, square frames of any size.
+    bars: shows the pass over it.
+
+  Raises:
+    DataError: it cannot be read, or its frames are not square; names it.
+    ConfigError: PyAV is not installed.
+  """
+  video = Video(path)
+  frames = np.stack([frame.pixels for frame in bars(video.frames(), 'crops')])
+  height, width = frames.shape[1:]
+  if height != width:
+    raise DataError(
+      f'{path}: frames of {width} x {height} are no crops of a mouth, which are square: leave --crops out'
+    )
+  assert video.seen is not None
+  return Mouths(resized(frames, MOUTH), f'{video.seen.line()}; crops of a mouth', video.seen.notes)
+
+
+def expected_frames(path: Path) -> int | None:
+  """About how many frames at 25 a second a video has, by what it says of itself; None where that is unknown.
+
+  Raises:
+    ConfigError: PyAV is not installed.
+  """
+  av = av_module()
+  try:
+    with av.open(str(path), metadata_errors='replace') as container:
+      seconds = (container.duration or 0) / av.time_base
+  except (av.error.FFmpegError, ValueError, OSError):
+    return None
+  return round(seconds * RATE) or None

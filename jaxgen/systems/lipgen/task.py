@@ -1,0 +1,155 @@
+"""LipGen's reader as a Task."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import ConfigError
+from jaxgen.exchange.weight_files import load_weights
+from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.config import curriculum_steps
+from jaxgen.systems.lipgen.networks.reader import BACK_ENDS, Reader, make_reader
+from jaxgen.systems.lipgen.steps import PLAYER, Steps, read_windows
+from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
+
+
+def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Reader:
+  """The net of a config for the words and visemes of its facts."""
+  dtype, param_dtype = DTYPES[config.precision]
+  model, loss = config.model, config.loss
+  return make_reader(
+    len(facts['words']),
+    model.front_end.to_dict(),
+    of_kind(model.back_end),
+    boundary=model.boundary,
+    num_visemes=facts['num_visemes'] if loss.visemes else 0,
+    viseme_back_end=None if model.share_trunk else of_kind(model.viseme_back_end),
+    tafm={
+      'gamma': loss.sharpness or math.inf,
+      'scale': loss.attention,
+      'similarity': loss.similarity,
+      'normalise': loss.normalise,
+    },
+    axis=axis,
+    dtype=dtype,
+    param_dtype=param_dtype,
+  )
+
+
+def of_kind(back_end: ConfigDict) -> dict[str, Any]:
+  """The values that a back-end of its kind has a use for."""
+  names = BACK_ENDS[back_end.kind].__dataclass_fields__
+  return {name: x for name, x in back_end.items() if name in names or name == 'kind'}
+
+
+def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDtypeStruct]:
+  """A training batch, as `Data.example` makes it."""
+  rows, windows = config.batch_size, facts['words_a_clip']
+  clip = rows, facts['clip_length'], config.data.crop, config.data.crop, 1
+  dtype = DTYPES[config.precision][1]
+  batch = {
+    'frames': (clip, dtype),
+    'counted': (clip[:2], dtype),
+    'label': ((rows, windows), jnp.int32),
+    'span': ((rows, windows, 2), jnp.float32),
+    'shift': ((rows, windows), jnp.int32),
+  }
+  if config.augment.variable_length:
+    batch['left'] = (rows, windows, WINDOW), dtype
+  return {name: jax.ShapeDtypeStruct(*x) for name, x in batch.items()}
+
+
+def initial(steps: Steps, key: jax.Array) -> TrainState:
+  """A state of new parameters, or of those that config.init_from names."""
+  config = steps.config
+  one = {
+    name: jnp.zeros((1, *x.shape[1:]), x.dtype) for name, x in batch_of(config, steps.facts).items()
+  }
+  variables = steps.net.init(name_key(key, 'init'), one, method=read_windows)
+  if config.init_from:
+    variables = begun(config.init_from, variables, steps.facts['words'])
+  params = variables.pop('params')
+  average = {PLAYER: jax.tree.map(jnp.copy, {'params': params, **variables})}
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params={PLAYER: params},
+    opt_state={PLAYER: steps.optimizers[PLAYER].init(params)},
+    variables={PLAYER: dict(variables)},
+    ema=average if config.ema_decay else {},
+    rng=key,
+  )
+
+
+def begun(name: str, variables: PyTree, words: Sequence[str]) -> dict[str, PyTree]:
+  """Variables, front-end and back-end taken from another reader.
+
+  The rows of its words that are words here too are taken by their names; its viseme branch where both have the
+  same.
+
+  Raises:
+    CheckpointError: not a file of `jaxgen export`.
+    ConfigError: no reader, or one of another net: names what differs.
+  """
+  trained = load_weights(expanded(name))
+  if trained.config.system != 'lipgen':
+    raise ConfigError(
+      f'config.init_from = {name}: a {trained.config.system} has nothing that a reader begins with'
+    )
+  own, given = (traverse_util.flatten_dict(x) for x in (dict(variables), trained.variables))
+  same = {k: x for k, x in given.items() if k in own and own[k].shape == x.shape}
+  differ = [k for k in own if k[1] in ('front_end', 'back_end') and k not in same]
+  if differ:
+    raise ConfigError(
+      f'config.init_from = {name}: its {"/".join(differ[0])} is not of this net. Set config.model as its '
+      'config has it, config.model.boundary among it'
+    )
+  taken = {k: jnp.asarray(x, own[k].dtype) for k, x in same.items() if k[1] != 'words'}
+  places = {word: i for i, word in enumerate(trained.facts['words'])}
+  known = [(i, places[word]) for i, word in enumerate(words) if word in places]
+  here, there = ([pair[n] for pair in known] for n in (0, 1))
+  for leaf in ('kernel', 'bias'):
+    key = 'params', 'words', leaf
+    taken[key] = own[key].at[..., here].set(jnp.asarray(given[key], own[key].dtype)[..., there])
+  return traverse_util.unflatten_dict(own | taken)
+
+
+def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
+  """The task of a config. One player, the net."""
+  most = facts['words_a_clip']
+  if config.augment.mixup and most > 1:
+    raise ConfigError(
+      f'config.augment.mixup mixes clips of one word each, and these have up to {most}: set it to 0'
+    )
+  steps = Steps(config, facts, make_model(config, facts, axis), axis)
+  net = make_model(config, facts)
+
+  def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
+    from jaxgen.systems.lipgen import evaluation  # no part of a net that is used
+
+    return evaluation.evaluate(config, facts, net, variables, data, tools)
+
+  def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
+    from jaxgen.systems.lipgen import sheets
+
+    return sheets.pictures(config, facts, net, variables, data, tools)
+
+  in_windows = functools.partial(steps.train_step, from_frames=True)
+  return Task(
+    batch=batch_of(config, facts),
+    init=functools.partial(initial, steps),
+    train_step=steps.train_step,
+    export=steps.export,
+    eval_step=steps.eval_step,
+    evaluate=evaluate,
+    pictures=pictures,
+    curriculum=tuple((step, in_windows) for step in curriculum_steps(config)),
+  )

@@ -1,0 +1,97 @@
+"""A tiny reader with random weights, and one that says what it is told to."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from helpers import override
+
+from jaxgen import config as configs
+from jaxgen.systems.lipgen.networks.front_end import FrontEnd
+from jaxgen.systems.lipgen.task import make_model
+from jaxgen.task import Trained
+
+WORDS = ('bin', 'blue', 'now', '')
+SIZES = {
+  'data__framing': (40, 40, 16, 16),
+  'data__crop': 12,
+  'model__front_end__stem': 2,
+  'model__front_end__widths': (4, 4),
+  'model__front_end__blocks': (0, 1),
+  'model__front_end__strides': (2, 1),
+  'model__front_end__shift_div': (2, 2),
+  'model__front_end__pool_features': 6,
+  'model__front_end__pool_frames': 3,
+  'model__back_end': {
+    **{'kind': 'mstcn', 'widths': (4, 2, 2), 'kernels': (3, 5, 7), 'dilations': (1,), 'rounds': 1},
+    **{'transition': 8, 'project': False, 'dropout': 0.0},
+  },
+  'loss__visemes': 0.0,
+  'loss__attention': 0.0,
+}
+FACTS = {
+  'words': list(WORDS),
+  'visemes': ['0', '1', '2', ''],
+  'viseme_names': [],
+  'num_visemes': 18,
+  'words_a_clip': 1,
+  'clip_length': 29,
+  'framing': {'top': 40, 'left': 40, 'size': 16, 'pixels': 16},
+  'steps_per_epoch': 1,
+}
+REACH = (
+  2 + 2 + 1
+)  # frames that a feature of SIZES sees on either side: the stem, two shifts, pooling
+
+
+def trained_reader():
+  """A reader of SIZES, whose words depend on what it sees."""
+  config = override(configs.load('lipgen'), SIZES)
+  net = make_model(config, FACTS)
+  frames, mask = jnp.zeros((1, 29, 12, 12, 1)), jnp.ones((1, 29))
+  shapes = jax.eval_shape(net.init, jax.random.key(0), frames, mask, mask)
+  random = np.random.default_rng(0)
+
+  def value(path, x):
+    kind = jax.tree_util.keystr(path)
+    if 'mean' in kind or 'bias' in kind:
+      return np.zeros(x.shape, np.float32)
+    if 'var' in kind or 'scale' in kind:
+      return np.ones(x.shape, np.float32)
+    fan = max(np.prod(x.shape[:-1]), 1)
+    return (random.normal(size=x.shape) * (2 / fan) ** 0.5).astype(np.float32)
+
+  return Trained(config, FACTS, jax.tree_util.tree_map_with_path(value, shapes), 3)
+
+
+class Told:
+  """In place of `Inference`: its crops say in their levels what is read of them.
+
+  The level of a frame's first pixel is the number of its word; windows are read by their middle frame.
+  """
+
+  words = WORDS
+  knows_silence = True
+  net = SimpleNamespace(
+    front_end=FrontEnd(widths=(), blocks=(), strides=(), shift_div=()), boundary=True
+  )
+
+  def seen(self, crops):
+    return crops[:, :1, :1]
+
+  def shown(self, frames):
+    return frames
+
+  def features(self, variables, frames, counted):
+    return frames[..., 0] * counted[..., None]
+
+  def windows(self, variables, features, mask, boundary):
+    sure = jax.nn.one_hot(features[:, 14, 0].astype(int), len(self.words))
+    return jnp.log(0.9 * sure + 0.1 / len(self.words))
+
+
+def saying(*parts, pixels=96):
+  """Crops in which each (word, frames) follows the other, for `Told`."""
+  levels = np.concatenate([np.full(frames, WORDS.index(word)) for word, frames in parts])
+  return np.broadcast_to(levels[:, None, None], (len(levels), pixels, pixels)).astype(np.uint8)

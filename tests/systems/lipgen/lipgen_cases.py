@@ -1,0 +1,60 @@
+"""What tests of lipgen share: a small config, and clips of noise with the words in them."""
+
+import numpy as np
+from helpers import override
+
+from jaxgen import config as configs
+from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.speech.visemes import find_visemes
+
+WORDS = ('about', 'people', '')
+TINY = {
+  'batch_size': 16,
+  'num_steps': 4,
+  'log_every': 2,
+  'eval_every': 0,
+  'save_every': 2,
+  'optim__warmup_steps': 0,
+  'data__framing': (0, 0, 96, 18),
+  'data__crop': 16,
+  'augment__jitter': 1,
+  'model__front_end__stem': 4,
+  'model__front_end__widths': (4, 4, 8),
+  'model__front_end__pool_features': 8,
+  'model__back_end__growth': 6,
+  'model__back_end__width': 8,
+  'model__back_end__dilations': (2,),
+  'model__viseme_back_end__kernels': (3,),
+  'model__viseme_back_end__growth': 3,
+  'model__viseme_back_end__width': 4,
+  'model__viseme_back_end__dilations': (1,),
+  'eval__batch_size': 8,
+}
+
+
+def tiny(variant='procedural', **overrides):
+  """A lipgen config at tiny widths; overrides by dotted key, dots as '__'."""
+  return override(configs.load(f'lipgen:{variant}'), {**TINY, **overrides})
+
+
+def noise(count, seed=0, frames=33, words=2):
+  """Clips of noise of 25 to 33 frames, the last of their two words missing in every third."""
+  random = np.random.default_rng(seed)
+  lengths = random.integers(25, frames + 1, count).astype(np.int32)
+  clips = random.integers(0, 256, (count, frames, 18, 18)).astype(np.uint8)
+  clips[np.arange(frames) >= lengths[:, None]] = 0
+  labels = random.integers(0, len(WORDS), (count, words)).astype(np.int32)
+  labels[::3, -1] = -1
+  starts = random.uniform(0, 20, (count, words))
+  spans = np.stack([starts, starts + random.uniform(2, 9, (count, words))], -1).astype(np.float32)
+  return ClipSet(WORDS, clips, lengths, labels, spans, [f'clip{i}' for i in range(count)])
+
+
+def noisy_corpus(config):
+  """In place of `corpus.load_corpus`."""
+  del config
+  visemes = find_visemes()
+  sequences = corpus.sequences_of(WORDS, find_dictionary(), visemes)
+  return corpus.Corpus({'train': noise(32), 'validation': noise(10, 1)}, WORDS, sequences, visemes)

@@ -1,0 +1,104 @@
+"""What lipgen reports of a reader."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from lip_files import squares, write_video
+from lipgen_cases import WORDS, noisy_corpus, tiny
+
+from jaxgen import config as configs
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen import data as lip_data
+from jaxgen.systems.lipgen import evaluation, sheets
+from jaxgen.systems.lipgen.task import make_model, make_task
+from jaxgen.task import Tools
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+# '' is the third class.
+JUDGED = evaluation.Judged(
+  labels=np.array([0, 0, 0, 1, 2, 2]),
+  ranked=np.array([[0, 1], [1, 0], [0, 1], [1, 0], [0, 1], [1, 0]]),
+  silent=np.array([False, False, True, False, True, False]),
+  visemes=None,
+)
+FACTS = {'words': list(WORDS), 'visemes': ['0 7', '0 7', ''], 'num_visemes': 18}
+
+
+def test_accuracy_is_of_words_and_silence_of_its_own():
+  assert evaluation.accuracy(JUDGED, 2) == 3 / 4
+  assert evaluation.accuracy(JUDGED, 2, top=2) == 1
+  assert evaluation.silence(JUDGED, 2) == {'silence_found': 0.5, 'words_missed': 0.25}
+  without = JUDGED._replace(labels=np.array([0, 0, 0, 1, 1, 1]))
+  assert set(evaluation.silence(without, 2).values()) == {None}
+
+
+def test_the_ceiling_takes_the_commonest_of_words_that_look_alike():
+  assert evaluation.ceiling(JUDGED, FACTS) == 3 / 4
+  assert evaluation.ceiling(JUDGED, {**FACTS, 'visemes': ['0 7', '7 0', '']}) == 1
+
+
+def test_f1_of_visemes_counts_each_once():
+  seen = np.zeros((6, 18), bool)
+  seen[0, [0, 7, 9]] = True  # two right, one wrong; the other words' six are missed
+  judged = JUDGED._replace(visemes=seen)
+  assert evaluation.viseme_f1(judged, FACTS) == pytest.approx(2 * 2 / (3 + 8))
+  assert evaluation.viseme_f1(JUDGED, FACTS) is None
+
+
+def test_confusions_and_the_worst_words():
+  found = evaluation.confusions(JUDGED, 2)
+  np.testing.assert_allclose(found, [[2 / 3, 1 / 3], [0, 1]])
+  rows = evaluation.worst(JUDGED, FACTS)
+  assert [row['word'] for row in rows] == ['about', 'people']
+  assert rows[0] == {
+    'word': 'about',
+    'accuracy': 0.667,
+    'examples': 3,
+    'taken for': 'people',
+    'looks like': 'people',
+  }
+
+
+def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
+  monkeypatch.setattr(lip_data, 'load_corpus', noisy_corpus)
+  config = tiny(eval__pose=str(tmp_path))
+  data = configs.system_module(config).make_data(config)
+  task, net = make_task(config, data.facts), make_model(config, data.facts)
+  variables = task.export(jax.jit(task.init)(jax.random.key(0)))
+  tools = Tools(
+    compile=jax.jit,
+    rows=lambda n: slice(0, n),
+    progress=lambda x, *_: iter(x),
+    trained=None,
+    rng=jax.random.key(0),
+    full=False,
+  )
+  with pytest.raises(DataError, match=r'has no poses.tsv or words.tsv: make it with'):
+    evaluation.evaluate(config, data.facts, net, variables, data, tools)
+  for i, word in enumerate(('about', 'people', 'people')):
+    write_video(tmp_path / f'{i}.mp4', squares(30, seed=i))
+    with (tmp_path / 'poses.tsv').open('a') as table:
+      table.write('clip\tyaw\tword\tstart\tend\n' if not i else '')
+      table.write(f'{i}\t15\t{word}\t0.3\t0.7\n')
+  figures = evaluation.evaluate(config, data.facts, net, variables, data, tools)
+  assert figures['pose_accuracy'] in (0, 1 / 3, 2 / 3, 1)
+  batches = data.splits['validation'].batches(slice(0, 8))
+  labels = np.concatenate([batch['label'][batch['mask'] > 0] for batch in batches])
+  assert figures['num_examples'] == ((labels >= 0) & (labels < 2)).sum()
+  assert figures['num_classes'] == 2 and figures['top5'] == 1
+  assert figures['left_out'] == ['wer', 'wer_known'] and figures['wer'] is None
+  names = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows', 'accuracy_windows_no_boundary')
+  assert all(0 <= figures[name] <= 1 for name in (*names, 'viseme_f1', 'silence_found'))
+  drawn = sheets.pictures(config, data.facts, net, variables, data, tools)
+  assert set(drawn) == {'confusions', 'attention'}
+  assert drawn['attention'].shape[1] == sheets.NAMES + 29 * config.data.crop
+  assert sheets.pictures(config, data.facts, net, variables, None, tools) == {}
+
+
+def test_a_strip_is_black_where_a_window_overruns_its_clip():
+  frames = np.random.default_rng(0).normal(0, 1, (20, 4, 4))
+  strip = sheets.strip(frames, -3).reshape(4, 29, 4).swapaxes(0, 1)
+  assert not strip[:3].any() and not strip[23:].any()
+  assert jnp.asarray(strip[3:23]).any((1, 2)).all()

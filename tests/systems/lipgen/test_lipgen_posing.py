@@ -1,0 +1,234 @@
+"""Turned heads: identities of the turn, what poses are drawn, and `jaxgen pose-augment`."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from lipgen_videos import numbers, optional, steps, write
+
+from jaxgen.errors import ConfigError, DataError, UserError
+from jaxgen.systems.lipgen import commands
+from jaxgen.systems.lipgen.posing import heads, surface, turning
+from jaxgen.systems.lipgen.posing.assigning import ANGLES, Pose, assigned_poses
+from jaxgen.systems.lipgen.posing.surface import Head
+
+SIZE = 48
+HEAD = Head((SIZE - 1) / 2, 18.0, 20.0)  # upright in the middle
+
+
+@pytest.fixture(scope='module')
+def picture():
+  """A smooth picture [1, 48, 48] that is not symmetric."""
+  rng = np.random.default_rng(0)
+  coarse = rng.uniform(60, 200, (6, 6))
+  y = x = np.linspace(0, 4.999, SIZE)
+  i, u = y.astype(int), (y % 1)[:, None]
+  rows = coarse[i] * (1 - u) + coarse[i + 1] * u
+  j, v = x.astype(int), x % 1
+  return (rows[:, j] * (1 - v) + rows[:, j + 1] * v).round().astype(np.uint8)[None]
+
+
+def turned(frames, yaw, pitch, **options):
+  return turning.posed(frames, yaw, pitch, HEAD, **options).astype(int)
+
+
+def test_no_turn_changes_nothing(picture):
+  assert turning.posed(picture, 0, 0) is picture
+
+
+def test_a_small_turn_changes_little_and_more_turns_change_more(picture):
+  far = [np.abs(turned(picture, yaw, 0, follow=False) - picture).mean() for yaw in (0.01, 15, 45)]
+  assert far[0] < 0.6
+  assert far[0] < far[1] < far[2]
+
+
+@pytest.mark.parametrize('yaw, pitch', [(30, 0), (45, -15), (0, 30)])
+@pytest.mark.parametrize('follow', [True, False])
+def test_a_mirrored_head_turns_the_other_way(picture, yaw, pitch, follow):
+  one = turned(picture[..., ::-1], yaw, pitch, follow=follow)
+  other = turned(picture, -yaw, pitch, follow=follow)[..., ::-1]
+  assert np.abs(one - other).mean() < 0.5
+
+
+def test_frames_are_turned_one_by_one_in_colour_too(picture):
+  two = np.concatenate([picture, 255 - picture])
+  found = turning.posed(two, 30, 15, HEAD)
+  assert (found[1] == turning.posed(255 - picture, 30, 15, HEAD)[0]).all()
+  colour = np.stack([two, two[::-1]], axis=-1)
+  assert (turning.posed(colour, 30, 15, HEAD)[..., 0] == found).all()
+  assert found.dtype == np.uint8
+
+
+def test_a_flat_picture_stays_flat():
+  flat = np.full((1, SIZE, SIZE), 77, np.uint8)
+  assert (turned(flat, 60, -60) == 77).all()
+
+
+def test_what_is_around_the_head_stays_where_the_head_does(picture):
+  small = Head(HEAD.x, HEAD.y, 8.0)
+  found = turning.posed(picture, 45, 0, small, follow=False)
+  assert (found[0, :, :8] == picture[0, :, :8]).all()
+  assert (found[0, -6:] == picture[0, -6:]).all()
+  assert (found != picture).any()
+
+
+def test_the_nearest_point_is_what_is_seen():
+  # Turned by 60 degrees the nose stands before the far cheek: the z-buffer keeps the nearer of both.
+  view = turning.make_view((SIZE, SIZE), 60, 0, HEAD, False)
+  x, y = np.rint(heads.turned_anchors(HEAD, 60, 0)[2]).astype(int)
+  assert np.hypot(*(view.places[y, x] - heads.turned_anchors(HEAD, 0, 0)[2])) < 4
+
+
+def test_a_head_that_is_followed_keeps_its_mouth_in_place():
+  view = turning.make_view((96, 96), 30, 30, surface.CROP, True)
+  x, y = np.rint(heads.turned_anchors(surface.CROP, 0, 0)[3]).astype(int)
+  assert np.hypot(*(view.places[y, x] - [x, y])) < 2
+
+
+def test_turns_keep_lengths_and_compose():
+  turn = turning.rotation(30, 45)
+  assert turn @ turn.T == pytest.approx(np.eye(3), abs=1e-12)
+  assert turning.rotation(15, 0) @ turning.rotation(15, 0) == pytest.approx(turning.rotation(30, 0))
+  assert (turning.rotation(20, 0) @ [0, 0, 1])[0] > 0  # to the right of the picture
+  assert (turning.rotation(0, 20) @ [0, 0, 1])[1] > 0  # down
+
+
+def test_the_front_is_its_own_twin_and_the_sides_are_mirrored():
+  points, twins = surface.surface(10)
+  front = (points[:, 2] > 0.75) & (points[:, 1] < 1.1)  # above the chin
+  assert twins[front] == pytest.approx(points[front])
+  beyond = points[:, 2] < 0
+  assert (twins[beyond][:, 2] > 0).mean() > 0.95
+  flipped = surface.surface(10)[0].reshape(-1, 3) * [-1, 1, 1]
+  assert np.sort(flipped[:, 0]) == pytest.approx(np.sort(points[:, 0]))
+
+
+# --- Which poses ---
+
+
+def test_a_fifth_stays_and_the_others_have_every_angle():
+  names = [f'clip{i}' for i in range(500)]
+  poses = assigned_poses(names, 3)
+  assert sum(pose == Pose(0, 0) for pose in poses) == 100
+  turned_ones = [pose for pose in poses if pose != Pose(0, 0)]
+  signed = {sign * angle for angle in ANGLES for sign in (-1, 1)}
+  assert {pose.yaw for pose in turned_ones} == {pose.pitch for pose in turned_ones} == signed | {0}
+  both = sum(pose.yaw != 0 != pose.pitch for pose in turned_ones)
+  assert 95 < both < 175
+
+
+def test_poses_depend_on_names_and_seed_alone():
+  names = [f'clip{i}' for i in range(50)]
+  poses = dict(zip(names, assigned_poses(names, 3), strict=True))
+  again = dict(zip(names[::-1], assigned_poses(names[::-1], 3), strict=True))
+  assert poses == again
+  assert list(poses.values()) != assigned_poses(names, 4)
+  fewer = assigned_poses(names[:40], 3)
+  same = [
+    a == b or 0 in (sum(map(abs, a)), sum(map(abs, b)))
+    for a, b in zip(fewer, poses.values(), strict=False)
+  ]
+  assert all(same)
+
+
+# --- The command ---
+
+
+def run(*args):
+  from jaxgen.command.arguments import Parser
+
+  parser = Parser()
+  commands.POSE_AUGMENT.add_arguments(parser)
+  commands.POSE_AUGMENT.run(parser.parse_args([str(x) for x in args]))
+
+
+def rows_of(path):
+  return list(csv.DictReader((path / 'poses.tsv').open(), delimiter='\t'))
+
+
+@pytest.fixture
+def clips(tmp_path):
+  """Five crops and a table with two words of one of them."""
+  optional('cv2')
+  folder = tmp_path / 'clips'
+  folder.mkdir()
+  for name in 'abcde':
+    write(folder / f'{name}.mp4', steps(2, 32, 32))
+  table = [('clip', 'word', 'start', 'end'), ('a.mp4', 'bin', 0, 0.04), ('a', 'blue', 0.04, 0.08)]
+  with (tmp_path / 'words.csv').open('w', newline='') as out:
+    csv.writer(out).writerows(table + [(name, 'red', 0, 0.08) for name in 'bcd'])
+  return folder
+
+
+def test_pose_augment_writes_clips_and_a_manifest_with_words(clips, tmp_path, capsys):
+  out = tmp_path / 'out'
+  run(clips, '--output', out, '--seed', 7)
+  told = capsys.readouterr()
+  assert '4 clips turned' in told.out
+  assert '1 clip in no row of the table: left out' in told.err
+  rows = rows_of(out)
+  assert [(row['clip'], row['word']) for row in rows][:3] == [
+    ('a', 'bin'),
+    ('a', 'blue'),
+    ('b', 'red'),
+  ]
+  poses = assigned_poses(list('abcd'), 7)
+  assert [(int(rows[i]['yaw']), int(rows[i]['pitch'])) for i in (0, 2, 3, 4)] == poses
+  assert {row['kind'] for row in rows} == {'pose-crop'}
+  from jaxgen.systems.lipgen.video.decoding import Video
+
+  assert numbers([frame.pixels for frame in Video(out / 'c.mp4').frames()]) == [0, 1]
+
+  (out / 'b.mp4').unlink()
+  run(clips, '--output', out, '--seed', 7, '--json')
+  lines = [json.loads(x) for x in capsys.readouterr().out.splitlines()]
+  assert [x.get('skipped', False) for x in lines] == [True, False, True, True]
+  assert rows_of(out) == rows
+  with pytest.raises(UserError, match='has a set of seed 7'):
+    run(clips, '--output', out, '--seed', 8)
+  run(clips, '--output', out, '--seed', 8, '--overwrite')
+  assert {row['seed'] for row in rows_of(out)} == {'8'}
+
+
+def test_pose_augment_goes_on_after_a_failure_and_leaves_it_out(clips, tmp_path, capsys):
+  (clips / 'b.mp4').write_bytes(b'no video')
+  with pytest.raises(UserError, match=r'1 of 4 clips could not be turned: .*b\.mp4'):
+    run(clips, '--output', tmp_path / 'out')
+  assert {row['clip'] for row in rows_of(tmp_path / 'out')} == set('acd')
+
+
+def test_a_whole_face_is_turned_with_its_landmarks(tmp_path, capsys):
+  cv2 = optional('cv2')
+  skimage = pytest.importorskip('skimage.data')
+  face = cv2.cvtColor(skimage.astronaut(), cv2.COLOR_RGB2GRAY)[:220, 120:340]
+  face = cv2.resize(face, (150, 148), interpolation=cv2.INTER_AREA)
+  (tmp_path / 'in').mkdir()
+  for name in ('one', 'two'):
+    write(tmp_path / 'in' / f'{name}.mp4', face[None])
+  run(tmp_path / 'in', '--output', tmp_path / 'out', '--source', 'haar')
+  rows = rows_of(tmp_path / 'out')
+  assert [row['kind'] for row in rows] == ['full-face'] * 2
+  from jaxgen.systems.lipgen.video.landmark_files import read_landmarks
+  from jaxgen.systems.lipgen.video.mouths import mouths_of
+
+  given = read_landmarks(tmp_path / 'out' / 'landmarks' / 'one.csv')
+  assert mouths_of(tmp_path / 'out' / 'one.mp4', given=given).frames.shape == (1, 96, 96)
+
+
+def test_mistakes_are_told_before_any_work(clips, tmp_path):
+  for args, error, what in [
+    ((tmp_path / 'none', '--output', tmp_path / 'out'), ConfigError, 'no such folder'),
+    ((clips, '--output', clips), ConfigError, 'another folder'),
+    ((clips, '--output', tmp_path / 'out', '--seed', -1), ConfigError, '--seed=-1'),
+    ((clips, '--output', tmp_path / 'out', '--table', clips / 'a.mp4'), DataError, 'no table'),
+  ]:
+    with pytest.raises(error, match=what):
+      run(*args)
+  (tmp_path / 'other.tsv').write_text('clip\tword\n')
+  with pytest.raises(ConfigError, match='could both have the words'):
+    run(clips, '--output', tmp_path / 'out')
+  (tmp_path / 'empty').mkdir()
+  with pytest.raises(DataError, match='has no video in it'):
+    run(tmp_path / 'empty', '--output', tmp_path / 'out', '--table', tmp_path / 'words.csv')
+  assert not (tmp_path / 'out').exists()

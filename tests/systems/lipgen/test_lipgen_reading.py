@@ -1,0 +1,283 @@
+"""From windows to words: sliding, segmenting, sentences, subtitles."""
+
+from itertools import product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import benchmark
+from lip_readers import FACTS, REACH, WORDS, Told, saying, trained_reader
+from scipy.special import log_softmax
+
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.apply import reading_model
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.networks.front_end import FrontEnd
+from jaxgen.systems.lipgen.reading import live, sentences
+from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments, verdicts
+from jaxgen.systems.lipgen.reading.service import Model, Service, read_as
+from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
+from jaxgen.systems.lipgen.reading.subtitles import Word, srt
+from jaxgen.systems.lipgen.steps import read_windows
+from jaxgen.systems.lipgen.video.faces import Box
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(scope='module')
+def model():
+  return reading_model(trained_reader())
+
+
+@pytest.fixture(scope='module')
+def crops():
+  return np.random.default_rng(1).integers(0, 256, (33, 96, 96), np.uint8)
+
+
+def told(**how):
+  return Service(Model(Told(), {}, Segmenting(**how)), top=2)
+
+
+# --- Sliding ---
+
+
+def test_features_in_pieces_are_those_of_the_whole_clip(model, crops):
+  inference, variables = model.inference, model.variables
+  seen = inference.seen(crops)
+  frames = inference.shown(jnp.asarray(seen)[None])
+  whole = jax.jit(inference.features)(variables, frames, jnp.ones((1, len(crops))))[0]
+  slider = Slider(inference, variables, frames=7)
+  assert reach(inference.net.front_end) == REACH
+  np.testing.assert_allclose(slider.features(seen), whole, atol=2e-5)
+  np.testing.assert_allclose(slider.features(seen[:1]).shape, (1, whole.shape[1]))
+  # Frames as far away as that count, and none beyond.
+  other = seen.copy()
+  other[20] ^= 255
+  moved = np.abs(slider.features(other) - slider.features(seen)).max(1) > 1e-4
+  assert set(np.flatnonzero(moved)) == set(range(20 - REACH, 20 + REACH + 1))
+
+
+def test_reach_of_the_papers_front_ends():
+  assert reach(FrontEnd()) == 2
+  assert reach(FrontEnd(shift_div=(8, 8, 8, 8), pooling='conv3d')) == 2 + 8 + 1
+
+
+def test_windows_are_those_of_training_and_a_clip_may_be_of_any_length(model, crops):
+  inference, variables = model.inference, model.variables
+  slider = Slider(inference, variables, together=4)
+  features = slider.features(inference.seen(crops))
+  spans = np.float32([[3.25, 9.5], [0, 1.5], [28, 33], [10, 30], [14, 15]])
+  batch = {
+    'frames': inference.shown(jnp.asarray(inference.seen(crops))[None]),
+    'counted': jnp.ones((1, len(crops))),
+    'label': jnp.zeros((1, 5), jnp.int32),
+    'span': jnp.asarray(spans)[None],
+    'shift': jnp.zeros((1, 5), jnp.int32),
+  }
+  out = jax.jit(lambda v, b: inference.net.apply(v, b, method=read_windows).words)(variables, batch)
+  expected = np.asarray(jax.nn.log_softmax(out))
+  np.testing.assert_allclose(slider.read(features, spans), expected, atol=1e-4)
+  assert slider.read(features, spans[:0]).shape == (0, 4)
+  evidence = slider.evidence(features, longest=6)
+  assert evidence.plain.shape == (33, 4)
+  assert evidence.known.shape == (4, 33, 4)
+  np.testing.assert_allclose(evidence.known[3, 6], expected[0], atol=1e-4)
+  assert np.abs(evidence.plain[6] - expected[0]).max() > 1e-3
+  strided = slider.slide(features, stride=3)
+  np.testing.assert_array_equal(strided[[0, 1, 2, 31]], evidence.plain[[1, 1, 1, 31]])
+
+
+# --- Segmenting ---
+
+
+def by_enumeration(evidence, how, silent):
+  """The best score over all ways to cut a clip into words and pauses."""
+  plain, known = doubted(evidence.plain, how.doubt), doubted(evidence.known, how.doubt)
+  total, words = len(plain), plain.shape[1] - silent
+
+  def score(start, end, word):
+    duration = end - start
+    mean = plain[start:end, word].mean()
+    both = (1 - how.known) * mean + how.known * known[duration // 2, start + duration // 2, word]
+    return duration * both - how.new_word
+
+  def best(start):
+    if start == total:
+      return 0.0, ()
+    quiet = np.log(how.unsure)
+    if silent:
+      quiet = max(quiet, plain[start, -1] + how.pause)
+    rest, path = best(start + 1)
+    found = [(rest + quiet, path)]
+    for duration, word in product(range(how.least, how.longest + 1), range(words)):
+      if start + duration <= total:
+        rest, path = best(start + duration)
+        gain = score(start, start + duration, word)
+        found.append((rest + gain, ((start, start + duration), *path)))
+    return max(found)
+
+  return best(0)[1]
+
+
+@pytest.mark.parametrize(('silent', 'weight'), [(True, 0.25), (False, 1.0)])
+def test_the_search_is_exact(silent, weight):
+  random = np.random.default_rng(3)
+  how = Segmenting(new_word=0.4, least=2, longest=4, known=weight, unsure=0.2)
+  lengths = set()
+  for _ in range(5):
+    evidence = Evidence(*(log_softmax(2 * random.normal(size=s), -1) for s in ((9, 3), (3, 9, 3))))
+    found = segments(evidence, how, silent)
+    assert tuple(map(tuple, found.tolist())) == by_enumeration(evidence, how, silent)
+    lengths.add(len(found))
+  assert lengths != {0}
+  spans = np.array([[2, 5], [4, 8]])
+  np.testing.assert_array_equal(verdicts(evidence, spans), evidence.known[[1, 2], [3, 6]])
+  np.testing.assert_array_equal(verdicts(Evidence(evidence.plain), spans), evidence.plain[[3, 6]])
+
+
+def test_words_have_times_and_silence_has_none():
+  service = told(unsure=0.05)
+  words = service(saying(('', 9), ('bin', 6), ('blue', 10), ('', 5), ('now', 4), ('', 20)))
+  assert [x.word for x in words] == ['bin', 'blue', 'now']
+  ends = [[x.start, x.end] for x in words]
+  np.testing.assert_allclose(ends, np.array([[9, 15], [15, 25], [30, 34]]) / 25)
+  assert all(0.8 < x.confidence < 1 and len(x.alternatives) == 1 for x in words)
+  assert service(saying(('', 40))) == []
+  assert service(saying(('', 1))) == []
+  again = told(unsure=0.05, lattice=False)(saying(('', 9), ('bin', 6), ('', 9)))
+  assert [x.word for x in again] == ['bin']
+
+
+def test_a_word_is_read_at_a_known_place_or_in_the_middle():
+  service, crops = told(), saying(('', 5), ('bin', 6), ('blue', 8), ('now', 6))
+  words = read_as(service, 'a.mp4', crops, spans=[(0.2, 0.44), (0.76, 1.0)])
+  assert [(x.word, x.start, x.end) for x in words] == [('bin', 0.2, 0.44), ('now', 0.76, 1.0)]
+  assert [x.word for x in read_as(service, 'a.mp4', crops, whole=True)] == ['blue']
+  for wrong in ((0.5, 0.5), (2, 3), (-1, 0.2), (float('nan'), 1)):
+    with pytest.raises(DataError, match=r'a\.mp4 has 1\.00 seconds: a word from'):
+      read_as(service, 'a.mp4', crops, spans=[wrong])
+
+
+def test_how_words_are_searched_for_goes_through_json():
+  how = Segmenting(new_word=3.5, lattice=False)
+  assert Segmenting.from_json(how.to_json()) == how
+  assert Segmenting.from_json('{"least": 4}') == Segmenting(least=4)
+  for wrong in ('{"speed": 1}', '[1]', 'fast', '{"least": "two"}'):
+    with pytest.raises(DataError, match='how words are searched for'):
+      Segmenting.from_json(wrong)
+
+
+# --- Sentences ---
+
+
+def test_word_errors_are_summed_before_they_are_divided():
+  errors = sentences.word_errors(
+    [('bin', 'blue', 'at'), ('set', 'red')], [('bin', 'red', 'at', 'now'), ('red',)]
+  )
+  assert errors == (1, 1, 1, 5)
+  assert errors.wer == 3 / 5
+  assert sentences.word_errors([()], [('bin',)]).wer is None
+
+
+def test_sentences_are_read_with_true_times_and_without():
+  said = [('', 6), ('bin', 6), ('now', 8), ('', 10)]
+  frames = np.zeros((2, 40, 1, 1), np.uint8)
+  frames[0, :30], frames[1, :14] = saying(*said, pixels=1), saying(('blue', 14), pixels=1)
+  clips = ClipSet(
+    WORDS,
+    frames,
+    np.int32([30, 14]),
+    np.int32([[2, 0, 3], [1, -1, -1]]),
+    np.float32([[[12, 20], [6, 12], [22, 28]], [[0, 14], [0, 0], [0, 0]]]),
+    ['a', 'b'],
+  )
+  assert sentences.references(clips) == [('bin', 'now'), ('blue',)]
+  service = told(unsure=0.05)
+  assert sentences.sentence_figures(service, clips) == {'wer': 0, 'wer_known': 0}
+  deaf = told(new_word=1e6)
+  assert sentences.sentence_figures(deaf, clips) == {'wer': 1, 'wer_known': 0}
+
+
+def test_a_search_is_chosen_by_the_errors_of_sentences():
+  script = benchmark('lipgen_sentences')
+  service = told()
+  says = [('', 6), ('bin', 6), ('now', 8), ('', 10)], [('blue', 5), ('bin', 5), ('', 6)]
+  clips = []
+  for parts in says:
+    features = service.slider.features(saying(*parts, pixels=1))
+    evidence = service.slider.evidence(features, longest=12)
+    clips.append(script.Clip(tuple(word for word, _ in parts if word), evidence))
+  deaf = Segmenting(new_word=1e3, unsure=0.05)
+  assert script.searched(clips, deaf, WORDS) == (0, 0, 4, 4)
+  how, errors = script.choose(lambda x: script.searched(clips, x, WORDS), deaf)
+  assert errors == script.searched(clips, how, WORDS) == (0, 0, 0, 4)
+  assert how == deaf._replace(new_word=how.new_word) and how.new_word < 1e3
+  assert script.halves(clips, how, WORDS).edits == 0
+  pauses = ClipSet(
+    WORDS,
+    np.stack([saying(('', 10), ('bin', 6), ('', 9), pixels=1)]),
+    np.int32([25]),
+    np.int32([[0]]),
+    np.float32([[[10, 16]]]),
+    ['a'],
+  )
+  assert script.in_pauses(service, pauses) == {'pauses': 2, 'words': 0}
+
+
+# --- Subtitles ---
+
+
+def test_subtitles_have_lines_of_words_that_follow_each_other():
+  words = [Word('bin', 0.96, 1.2, 0.9), Word('blue', 1.2, 1.5, 0.8), Word('now', 3661, 3661.5, 1)]
+  assert srt(words) == (
+    '1\n00:00:00,960 --> 00:00:01,500\nbin blue\n\n2\n01:01:01,000 --> 01:01:01,500\nnow\n'
+  )
+  assert srt([]) == ''
+  long = [Word('a' * 20, i, i + 1, 1) for i in range(6)]
+  assert srt(long).count('-->') == 3
+  assert words[0].line() == '0.96-1.20\tbin\t0.90'
+  assert Word('bin', 0, 1, 0.5, (('pin', 0.25),)).to_json() == {
+    **{'word': 'bin', 'start': 0, 'end': 1, 'confidence': 0.5},
+    'alternatives': [{'word': 'pin', 'confidence': 0.25}],
+  }
+
+
+# --- Streams ---
+
+
+def test_a_stream_tells_each_word_once(monkeypatch):
+  # Crops are the frames as they are.
+  monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
+  monkeypatch.setattr(live, 'cut', lambda frames, crops: list(frames))
+  says = [('', 30), ('bin', 8), ('', 30), ('blue', 7), ('now', 7), ('', 90), ('bin', 9), ('', 5)]
+  listener = live.Listener(told(unsure=0.05), lambda frame: [Box(10, 10, 60, 60)])
+  words = [word for frame in saying(*says) for word in listener(frame)]
+  assert [x.word for x in words] == ['bin', 'blue', 'now']
+  words += listener.read(end=True)
+  assert [x.word for x in words] == ['bin', 'blue', 'now', 'bin']
+  starts = [x.start * 25 for x in words]
+  np.testing.assert_allclose(starts, [30, 68, 75, 172], atol=1)
+  assert listener.read(end=True) == []
+
+
+def test_a_stream_without_a_face_tells_nothing_and_says_so_once():
+  listener = live.Listener(told(), lambda frame: [])
+  lost = []
+  for frame in saying(('bin', 60)):
+    assert listener(frame) == []
+    lost.append(listener.lost_face)
+  assert sum(lost) == 1
+
+
+def test_frames_of_a_camera_come_at_25_a_second():
+  fast = list(live.at_rate((i / 50, i) for i in range(50)))
+  slow = list(live.at_rate((i / 10, i) for i in range(10)))
+  assert fast == list(range(0, 50, 2))
+  assert len(slow) == 23  # to .9 seconds
+  assert slow[:4] == [0, 1, 1, 2]
+
+
+def test_the_facts_name_the_classes(model):
+  assert model.inference.words == tuple(FACTS['words'])
+  assert model.inference.knows_silence

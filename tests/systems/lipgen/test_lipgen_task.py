@@ -1,0 +1,180 @@
+"""The training of lipgen's reader: the house's invariants for it, and what it is begun from."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import assert_close, assert_same, final_state, to_numpy, train
+from lipgen_cases import WORDS, noise, noisy_corpus, tiny
+from programs import LAYOUTS, SEVERAL, Program, layout
+
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError
+from jaxgen.exchange import weight_files
+from jaxgen.run import training
+from jaxgen.systems.lipgen import data as lip_data
+from jaxgen.systems.lipgen.steps import Steps, viseme_targets
+from jaxgen.systems.lipgen.task import make_model, make_task
+from jaxgen.task import Trained
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(autouse=True)
+def clips(monkeypatch):
+  monkeypatch.setattr(lip_data, 'load_corpus', noisy_corpus)
+
+
+def settled(state):
+  """Without the biases before a batch norm, whose gradients are 0 but for rounding."""
+
+  def leaf(path, x):
+    names = [str(getattr(entry, 'key', entry)) for entry in path]
+    if names[-1] == 'bias' and names[-2].startswith('conv'):
+      assert np.abs(x).max() < 1e-9
+      return np.zeros_like(x)
+    return x
+
+  return jax.tree_util.tree_map_with_path(leaf, state)
+
+
+def test_the_whole_state_agrees_between_layouts_after_float64_steps():
+  jax.config.update('jax_enable_x64', True)
+  options = {'ema_decay': 0.9}
+  options |= {'model__share_trunk': True, 'model__front_end__blocks': (0, 1, 0)}
+  found, start = {}, None
+  for name in LAYOUTS:
+    made = Program(tiny(precision='float64', **options), layout(name), 1)
+    start = start or to_numpy(made.state())
+    metrics = []
+    found[name] = to_numpy(made.run(made.placed(start), 3, metrics)), metrics
+  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
+  for name in SEVERAL:
+    assert_close(settled(found['one device'][0]), settled(found[name][0]), rtol=1e-9)
+    assert_close(found['one device'][1], found[name][1], rtol=1e-6)
+
+
+def test_a_run_resumed_where_windows_begin_is_bit_equal(tmp_path, monkeypatch):
+  monkeypatch.setattr(training, '_finish', lambda *args: None)
+  options = {'curriculum__windows_from': 0.5, 'checkpoint__keep': 3}
+  options |= {'loss__visemes': 0.0, 'loss__attention': 0.0, 'model__front_end__blocks': (0, 0, 0)}
+  train(tiny(**options), tmp_path / 'straight')
+  shutil.copytree(tmp_path / 'straight', tmp_path / 'resumed')
+  shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / '4')
+  train(tiny(**options), tmp_path / 'resumed')
+  assert_same(final_state(tmp_path / 'straight'), final_state(tmp_path / 'resumed'))
+
+
+@pytest.fixture(scope='module')
+def small():
+  """(config, data, task) and exported variables of a net without training."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(lip_data, 'load_corpus', noisy_corpus)
+    config = tiny()
+    data = configs.system_module(config).make_data(config)
+  task = make_task(config, data.facts)
+  return config, data, task, task.export(jax.jit(task.init)(jax.random.key(0)))
+
+
+def test_targets_are_the_visemes_of_words(small):
+  found = viseme_targets(small[1].facts)
+  assert found.shape == (3, 18)
+  assert np.flatnonzero(found[0]).tolist() == [0, 3, 7, 12]  # ABOUT
+  assert not found[2].any()  # no word
+
+
+def test_what_lies_outside_of_a_window_is_seen_in_clips_alone(small):
+  config, data, _, variables = small
+  batch = next(data.splits['validation'].batches(slice(0, 8)))
+  changed = dict(batch)
+  first = np.floor(batch['span'].mean(-1)).astype(int) - 14
+  t = np.arange(batch['frames'].shape[1])
+  outside = (t < first[:, :1]) | (t >= first[:, :1] + 29)  # of the first word
+  assert outside.any()
+  changed['frames'] = np.where(outside[:, :, None, None, None], 3.0, batch['frames'])
+  from jaxgen.systems.lipgen.inference import Inference
+
+  inference = Inference(make_model(config, data.facts), data.facts, config)
+  read = jax.jit(inference.read, static_argnums=2)
+  for from_frames in (False, True):
+    a, b = (np.asarray(read(variables, x, from_frames)[0])[:, 0] for x in (batch, changed))
+    seen = np.abs(a - b).max(1) > 1e-6
+    assert not seen.any() if from_frames else seen.any()
+
+
+def test_a_loss_counts_windows_with_words_alone(small):
+  config, data, _, _ = small
+  steps = Steps(config, data.facts, make_model(config, data.facts))
+  out = type('Out', (), {'words': jnp.zeros((2, 3)), 'visemes': jnp.zeros((2, 18))})
+  found = steps.terms(out, jnp.array([1, -1]))
+  np.testing.assert_allclose(found['loss'], np.log(3), rtol=1e-6)
+  np.testing.assert_allclose(found['viseme_loss'], np.log(2), rtol=1e-6)
+
+
+def test_a_reader_of_other_words_begins_with_all_that_both_know(small, tmp_path):
+  config, data, _, variables = small
+  file = tmp_path / 'begin.safetensors'
+  weight_files.save_weights(file, Trained(config, data.facts, variables, 3))
+  facts = {**data.facts, 'words': ['people', 'a', *WORDS[::2]], 'visemes': ['7', '1', '0', '']}
+  task = make_task(tiny(init_from=str(file)), facts)
+  begun = to_numpy(jax.jit(task.init)(jax.random.key(1)))
+  kept, given = begun.params['model'], to_numpy(variables['params'])
+  assert_same(kept['front_end'], given['front_end'])
+  # Of the words, those that both know, by their names: people, about and no word.
+  for leaf in ('kernel', 'bias'):
+    new, old = kept['words'][leaf], given['words'][leaf]
+    np.testing.assert_array_equal(new[..., [0, 2, 3]], old[..., [1, 0, 2]])
+  assert_same(begun.variables['model']['batch_stats'], to_numpy(variables['batch_stats']))
+  other = tiny(init_from=str(file), model__front_end__stem=6)
+  with pytest.raises(ConfigError, match=r'front_end/\S+ is not of this net. Set config.model'):
+    jax.eval_shape(make_task(other, facts).init, jax.random.key(1))
+
+
+def test_mixup_is_of_clips_of_one_word(small):
+  data = small[1]
+  config = tiny(augment__mixup=0.4)
+  with pytest.raises(ConfigError, match='these have up to 2: set it to 0'):
+    make_task(config, data.facts)
+  one = noise(4, words=1)
+  batch = {
+    'frames': jnp.asarray(one.frames, jnp.float32)[..., None],
+    'counted': (jnp.arange(33)[None] < one.lengths[:, None]).astype(jnp.float32),
+    'label': jnp.asarray(one.labels),
+  }
+  facts = {**data.facts, 'words_a_clip': 1}
+  steps = Steps(config, facts, make_model(config, facts))
+  state = jax.eval_shape(make_task(config, facts).init, jax.random.key(0))
+  state = state.replace(step=jnp.zeros((), jnp.int32), rng=jax.random.key(0))
+  mixed, labels, share = steps.mixed(state, batch)
+  whole = np.asarray(share)[:, None, None, None, None]
+  expected = whole * batch['frames'] + (1 - whole) * batch['frames'][::-1]
+  np.testing.assert_allclose(mixed['frames'], expected, rtol=1e-4, atol=1e-3)
+  np.testing.assert_array_equal(labels[1], np.asarray(labels[0])[::-1])
+  lengths = np.maximum(one.lengths, one.lengths[::-1])
+  np.testing.assert_array_equal(mixed['counted'].sum(1), lengths)
+
+
+@pytest.mark.parametrize(
+  ('overrides', 'told'),
+  [
+    ({'data__framing': (60, 0, 48, 48)}, 'leaves the 96 x 96'),
+    ({'data__crop': 20}, 'larger than the 18 pixels'),
+    ({'model__front_end__blocks': (1, 1)}, 'config.model.front_end.blocks has 2'),
+    ({'loss__visemes': 0.0}, 'is of the viseme branch'),
+    (
+      {'model__back_end__kind': 'bigru'},
+      "back_end.hidden = 0: config.model.back_end.kind = 'bigru'",
+    ),
+    ({'model__back_end__growth': 8}, 'must be a multiple of its 3 kernels'),
+    ({'model__back_end__kernels': (3, 4, 7)}, '4 frames have no middle'),
+    ({'augment__variable_length': True}, 'is for readers without boundaries'),
+    ({'data__no_word': True}, 'no pauses that are known'),
+    ({'data__name': 'grid_s1_mouths', 'data__words': 'a,b'}, 'leave it empty'),
+    ({'optim__warmup_steps': 4}, 'below config.num_steps = 4'),
+  ],
+)
+def test_values_that_cannot_work_together_are_told(overrides, told):
+  with pytest.raises(ConfigError, match=told):
+    configs.check(tiny(**overrides))
