@@ -18,17 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import handwriting_readers as readers
-import jax
 import machine
-import nets
+import shipping
 
-from jaxgen import config as configs
-from jaxgen.exchange.weight_files import load_weights, save_weights
-from jaxgen.run import devices, inference, loading
-from jaxgen.run.metrics_log import read_metrics
+from jaxgen.run import devices, loading
 from jaxgen.systems.handwriting.apply import READER
 from jaxgen.systems.handwriting.writing.weights import SHIPPED
-from jaxgen.task import Trained
 
 SETS = {'dhsd': 'deu', 'lectaurep': 'fra', 'poilus': 'fra'}
 TERMS = (
@@ -129,11 +124,10 @@ def main() -> None:
 
 def ship_reader(run: Path) -> dict[str, Any]:
   """Writes a reader with its temperature and measures what it reads; its row."""
-  found = evaluated(run, 'best')
-  trained = complete(loading.load(run, found['step']))
-  row = about(trained, run, 'reader')
-  trained = without_start(trained)
-  save(READER, trained, row, TERMS, temperature=str(found['temperature']))
+  found = shipping.evaluated(run, 'best')
+  trained = shipping.complete(loading.load(run, found['step']))
+  row = shipping.about(trained, run, KEPT['reader'])
+  shipping.save(READER, trained, row, TERMS, temperature=str(found['temperature']))
   sets = {}
   for name, language in SETS.items():
     words = readers.test_words(name)
@@ -147,57 +141,11 @@ def ship_reader(run: Path) -> dict[str, Any]:
 
 def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
   """Writes a writer; its row has what an evaluation says of it."""
-  found = evaluated(run, step)
-  trained = complete(loading.load(run, found['step']))
-  row = about(trained, run, 'writer')
-  save(SHIPPED, without_start(trained), row, WRITER_TERMS)
+  found = shipping.evaluated(run, step)
+  trained = shipping.complete(loading.load(run, found['step']))
+  row = shipping.about(trained, run, KEPT['writer'])
+  shipping.save(SHIPPED, trained, row, WRITER_TERMS)
   return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
-
-
-def evaluated(run: Path, step: int | str | None) -> dict[str, Any]:
-  """The evaluation of a saved step, made where the run has none of it."""
-  file, at = run / 'evaluation.json', loading.load(run, step).step
-  if file.is_file() and (found := json.loads(file.read_text()))['step'] == at:
-    return found
-  return inference.evaluate(run, at)
-
-
-def complete(trained: Trained) -> Trained:
-  """With the keys of the config that are younger than the run."""
-  return trained._replace(config=nets.complete(trained.config))
-
-
-def about(trained: Trained, run: Path, kind: str) -> dict[str, Any]:
-  """What a file says of its training."""
-  flat, on = configs.flatten(trained.config), machine.describe()
-  lines = [x for x in read_metrics(run) if 'steps_per_second' in x and x['step'] <= trained.step]
-  return {
-    'steps': trained.step,
-    'seconds': round(sum(x['window'] / x['steps_per_second'] for x in lines)),
-    'seed': trained.config.seed,
-    'hardware': f'{on["processor"]}, {on["cores"]} cores'
-    if on['device'] == 'cpu'
-    else on['device'],
-    'date': on['date'][:10],
-    'begins_with': load_weights(Path(flat['init_from'])).step if flat['init_from'] else 0,
-    'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
-    'config': {key: flat[key] for key in KEPT[kind]},
-  }
-
-
-def without_start(trained: Trained) -> Trained:
-  """Without the name of the file that it began with, which says nothing elsewhere."""
-  config = trained.config.copy_and_resolve_references()
-  with config.unlocked():
-    config.init_from = ''
-  return trained._replace(config=config)
-
-
-def save(target: Path, trained: Trained, row: dict[str, Any], terms: str, **more: str) -> None:
-  """Writes a file with its terms, its training and more in the header."""
-  variables = jax.device_get(trained.variables)
-  card = {'terms': terms, 'training': json.dumps(row), **more}
-  save_weights(target, trained._replace(variables=variables), card)
 
 
 def card(rows: dict[str, Any]) -> str:

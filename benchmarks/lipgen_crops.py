@@ -1,0 +1,80 @@
+"""How well the shipped reader reads mouths that `jaxgen mouths` crops, beside crops that others made.
+
+  python benchmarks/lipgen_crops.py --out benchmarks/results/lipgen_crops_cpu.json
+
+The 13 utterances of GRID that are there both as full faces ($JAXGEN_DATA/grid_sound) and as mouths
+($JAXGEN_DATA/grid_s1_mouths), which were held out, with the true times of their words; and whether files that
+were encoded anew are read as their originals are.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+
+from jaxgen.data.folders import data_folder
+from jaxgen.systems.lipgen.apply import load_reader
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.corpus import framing_of
+from jaxgen.systems.lipgen.reading.sentences import frames_of, spoken
+from jaxgen.systems.lipgen.reading.service import Service
+from jaxgen.systems.lipgen.video.mouths import mouths_of
+
+SOURCES = 'haar', 'mesh'
+
+
+def read(service: Service, frames: np.ndarray, spans: np.ndarray) -> tuple[str, ...]:
+  """The most probable word of each span, of frames that are framed."""
+  inference = service.model.inference
+  count = len(inference.words) - inference.knows_silence
+  scores = service.slider.read(service.slider.features(frames), spans)[:, :count]
+  return tuple(inference.words[n] for n in scores.argmax(1))
+
+
+def measure() -> dict[str, Any]:
+  """Accuracy by the source of the crops, and words that differ between encodings."""
+  service = Service(load_reader(), top=1)
+  inference = service.model.inference
+  folder = data_folder('grid_sound', '', '*.mpg and *.align')
+  clips = grid.load_grid('', framing_of(inference.config))['validation']
+  given = {Path(name).stem: i for i, name in enumerate(clips.names)}
+  words = list(spoken(clips))
+  hits: dict[str, list[bool]] = {'supplied': [], **{source: [] for source in SOURCES}}
+  differ = {source: {} for source in SOURCES}
+  for name in grid.WITH_SOUND:
+    said, spans = words[given[name]]
+    found = read(service, frames_of(clips, given[name]), spans)
+    hits['supplied'] += [a == b for a, b in zip(said, found, strict=True)]
+    files = [folder / f'{name}{ending}' for ending in ('.mpg', '.mp4')]
+    files = [path for path in files if path.is_file()]
+    for source in SOURCES:
+      read_as = [
+        read(service, inference.seen(mouths_of(path, source).frames), spans) for path in files
+      ]
+      hits[source] += [a == b for a, b in zip(said, read_as[0], strict=True)]
+      if len(files) == 2:
+        differ[source][name] = sum(a != b for a, b in zip(*read_as, strict=True))
+    machine.say(f'{name}: {" ".join(said)}; supplied: {" ".join(found)}')
+  return {
+    'words': len(hits['supplied']),
+    'accuracy': {name: float(np.mean(x)) for name, x in hits.items()},
+    'words_that_differ_when_encoded_anew': differ,
+  }
+
+
+def main() -> None:
+  """Measures and writes."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  results = {'machine': machine.describe(), **measure()}
+  machine.write_json(args.out, results)
+  machine.say(str(results))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,157 @@
+r"""Makes a trained run the reader that `jaxgen lipread` uses, and writes its model card.
+
+  python benchmarks/lipgen_weights.py --run runs/grid --sentences benchmarks/results/lipgen_sentences_cpu.json \
+    --out benchmarks/results/lipgen_weights_cpu.json
+
+writes jaxgen/weights/lipgen.safetensors of the newest saved step, with how words are searched for in videos as
+the sentences' result file has chosen it, measures how long it takes to read 29 frames, and renders
+jaxgen/weights/LIPGEN.md from the result file. $JAXGEN_DATA has grid_s1_mouths.
+"""
+
+import argparse
+import json
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import shipping
+
+from jaxgen.run import devices, loading
+from jaxgen.systems.lipgen.apply import READER, SEGMENTING, load_reader
+from jaxgen.systems.lipgen.reading.service import Service
+
+TERMS = (
+  'Trained on 716 clips of one speaker of the GRID audiovisual sentence corpus (M. Cooke, J. Barker, S. '
+  'Cunningham, X. Shao, doi 10.5281/zenodo.3625687), CC BY 4.0, cut to the mouth.'
+)
+LIMITS = (
+  'It knows one speaker of British English, filmed from the front in a studio, and the 51 words of the corpus, '
+  'in its sentences of six. On other speakers, words or cameras it is not to be relied on: fine-tune it '
+  '(config.init_from) on clips of yours.'
+)
+KEPT = (
+  'num_steps',
+  'batch_size',
+  'optim.learning_rate',
+  'curriculum.windows_from',
+  'augment.boundary_dropout',
+  'data.no_word',
+  'data.held_out',
+)
+FIGURES = (
+  'accuracy',
+  'top5',
+  'accuracy_no_boundary',
+  'accuracy_windows',
+  'accuracy_windows_no_boundary',
+  'silence_found',
+  'words_missed',
+  'homophene_ceiling',
+  'num_classes',
+  'num_examples',
+)
+SAID = {
+  'accuracy': 'words of whole clips, boundaries known',
+  'top5': 'the same, among the five most probable',
+  'accuracy_no_boundary': 'without boundaries',
+  'accuracy_windows': 'in clips of 29 frames, boundaries known',
+  'accuracy_windows_no_boundary': 'in clips of 29 frames, without boundaries',
+  'silence_found': 'pauses that are said to have no word',
+  'homophene_ceiling': 'what sequences of visemes allow on these words',
+}
+# Of the sentences' result file.
+READ = {'known_times': 'with the true times of words', 'chosen_as_read': 'from sliding windows'}
+WIDTH = 110
+REPEATS = 20
+CARD = Path(__file__).parents[1] / 'jaxgen' / 'weights' / 'LIPGEN.md'
+
+
+def main() -> None:
+  """Ships the run and writes the result file and the card."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--run', type=Path, required=True, metavar='RUN', help='a run of grid')
+  parser.add_argument('--sentences', type=Path, metavar='FILE', help='of lipgen_sentences.py')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  devices.enable_compilation_cache()
+  found = shipping.evaluated(args.run, None)
+  trained = shipping.complete(loading.load(args.run, found['step']))
+  row = shipping.about(trained, args.run, KEPT)
+  more, sentences = {}, {}
+  if args.sentences:
+    sentences = json.loads(args.sentences.read_text())
+    more[SEGMENTING] = json.dumps(sentences['segmenting'])
+  shipping.save(READER, trained, row, TERMS, **more)
+  row['evaluation'] = {key: found[key] for key in FIGURES}
+  row['wer'] = {text: sentences[key]['wer'] for key, text in READ.items() if key in sentences}
+  row['seconds_to_read_29_frames'] = seconds_to_read()
+  machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'reader': row}})
+  CARD.write_text(card(row))
+
+
+def seconds_to_read() -> float:
+  """The median of reading a clip of 29 mouth crops of 96 x 96 as one word, after the first."""
+  service = Service(load_reader(READER), 5)
+  crops = np.random.default_rng(0).integers(0, 256, (29, 96, 96)).astype(np.uint8)
+  times = []
+  for _ in range(REPEATS + 1):
+    start = time.perf_counter()
+    service.whole(crops)
+    times.append(time.perf_counter() - start)
+  return round(float(np.median(times[1:])), 4)
+
+
+def card(row: dict[str, Any]) -> str:
+  """The model card."""
+  found = row['evaluation']
+  lines = [f'| {text} | {found[key]:.3f} |' for key, text in SAID.items() if found[key] is not None]
+  lines += [f'| word error rate of sentences, {key} | {x:.3f} |' for key, x in row['wer'].items()]
+  held = (
+    f'On {found["num_examples"]:,} words of {found["num_classes"]} in clips that were held out, among them '
+    'all that have sound:'
+  )
+  return '\n'.join([
+    '# The net behind `jaxgen lipread`',
+    '',
+    "Float32; the file's header holds its config and facts, so `jaxgen.run.loading.load(file)` gives all that",
+    'is needed to apply it.',
+    '',
+    '## Terms',
+    '',
+    textwrap.fill(TERMS, WIDTH),
+    '',
+    '## lipgen.safetensors',
+    '',
+    textwrap.fill(_trained(row), WIDTH),
+    '',
+    '    python launch.py --config=configs/lipgen.py:grid --workdir=runs/grid',
+    '',
+    textwrap.fill(held, WIDTH),
+    '',
+    '| figure | share |',
+    '|---|---|',
+    *lines,
+    '',
+    textwrap.fill(
+      f'29 mouth crops are read in {row["seconds_to_read_29_frames"] * 1000:.0f} ms, after the first. {LIMITS}',
+      WIDTH,
+    ),
+    '',
+  ])  # fmt: skip
+
+
+def _trained(row: dict[str, Any]) -> str:
+  return (
+    f'{row["parameters"]:,} parameters and statistics; {row["steps"]:,} updates of '
+    f'{row["config"]["batch_size"]} clips, {row["seconds"] / 60:.0f} minutes on {row["hardware"]}, shared, '
+    f'{row["date"]}, seed {row["seed"]}.'
+  )
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,62 @@
+"""Trained runs become nets of the package: what the scripts that ship them share."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import machine
+import nets
+
+from jaxgen import config as configs
+from jaxgen.exchange.weight_files import load_weights, save_weights
+from jaxgen.run import inference, loading
+from jaxgen.run.metrics_log import read_metrics
+from jaxgen.task import Trained
+
+
+def evaluated(run: Path, step: int | str | None) -> dict[str, Any]:
+  """The evaluation of a saved step, made where the run has none of it."""
+  file, at = run / 'evaluation.json', loading.load(run, step).step
+  if file.is_file() and (found := json.loads(file.read_text()))['step'] == at:
+    return found
+  return inference.evaluate(run, at)
+
+
+def complete(trained: Trained) -> Trained:
+  """With the keys of the config that are younger than the run."""
+  return trained._replace(config=nets.complete(trained.config))
+
+
+def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:
+  """What a file says of its training, `kept` keys of the config among it."""
+  flat, on = configs.flatten(trained.config), machine.describe()
+  lines = [x for x in read_metrics(run) if 'steps_per_second' in x and x['step'] <= trained.step]
+  return {
+    'steps': trained.step,
+    'seconds': round(sum(x['window'] / x['steps_per_second'] for x in lines)),
+    'seed': trained.config.seed,
+    'hardware': f'{on["processor"]}, {on["cores"]} cores'
+    if on['device'] == 'cpu'
+    else on['device'],
+    'date': on['date'][:10],
+    'begins_with': load_weights(Path(flat['init_from'])).step if flat['init_from'] else 0,
+    'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
+    'config': {key: flat[key] for key in kept},
+  }
+
+
+def without_start(trained: Trained) -> Trained:
+  """Without the name of the file that it began with, which says nothing elsewhere."""
+  config = trained.config.copy_and_resolve_references()
+  with config.unlocked():
+    config.init_from = ''
+  return trained._replace(config=config)
+
+
+def save(target: Path, trained: Trained, row: dict[str, Any], terms: str, **more: str) -> None:
+  """Writes a file with terms, training and more in its header, without the name of what it began with."""
+  trained, variables = without_start(trained), jax.device_get(trained.variables)
+  card = {'terms': terms, 'training': json.dumps(row), **more}
+  save_weights(target, trained._replace(variables=variables), card)
