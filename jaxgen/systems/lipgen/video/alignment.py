@@ -44,7 +44,7 @@ def middle(values: np.ndarray, radius: int = SMOOTHING) -> np.ndarray:
 def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
   """The turn, scale and shift [2, 3] that bring points [N, 2] to targets with the least squares; N >= 2.
 
-  In complex numbers: w = a z + b, a = sum conj(z - mean z) (w - mean w) / sum |z - mean z|^2.
+  In complex numbers: w = a z + b, a = sum conj(z - mean z) (w - mean w) / sum abs(z - mean z)^2.
   """
   z, w = (p[:, 0] + 1j * p[:, 1] for p in (points, targets))
   centred = z - z.mean()
