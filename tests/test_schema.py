@@ -13,6 +13,8 @@ from jaxgen.errors import ConfigError
 from jaxgen.systems import SYSTEMS
 
 MAY_BE_EMPTY = ('heldout', '_filters', 'facts.faces', 'facts.hand_numbers')
+# Of a back-end of another kind.
+MAY_BE_EMPTY += ('back_end.widths', 'back_end.kernels', 'back_end.dilations')
 
 
 def variants(system):
