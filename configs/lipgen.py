@@ -65,30 +65,11 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 
   config.data = lips(name)
   if synthetic:
-    config.data.synthetic.share = 0.45  # of all training clips, the paper
+    config.data.synthetic.share = 0.45  # of all training words, the paper: of clips with one each
   config.model = reader(name, back_end)
 
-  config.augment = ConfigDict()
-  config.augment.flip = True  # one a clip, as is the crop
-  config.augment.brightness = 0.2 if paper else 0.1
-  config.augment.contrast = 0.2 if paper else 0.1
-  config.augment.time_mask = 14 if paper else 0  # frames, at most; filled with the clip's mean
-  config.augment.word_mask = 0.0 if paper else 0.3  # in its place: a share of each word, at most
-  config.augment.variable_length = (
-    False  # random ends cut off windows, for readers without boundaries
-  )
-  config.augment.jitter = 1 if name == 'grid' else 0  # frames by which a word's window is moved
-  config.augment.mixup = 0.4 if paper else 0.0  # alpha of Beta(alpha, alpha); 0: none
-  # How often a window goes without its word's boundary, so that words are read without it too.
-  config.augment.boundary_dropout = 0.3
-
-  config.loss = ConfigDict()
-  config.loss.label_smoothing = 0.1
-  config.loss.visemes = 1.0 if visemes else 0.0  # weight of their cross-entropy; 0: no branch
-  config.loss.attention = attention  # lambda of eq. 2; the paper: 0.1
-  config.loss.sharpness = 0.0  # gamma of eq. 1; 0: to infinity, the paper
-  config.loss.similarity = 'cosine'  # cosine (eq. 1), dot
-  config.loss.normalise = False  # divide a viseme's logit by the norm of its weights
+  config.augment = _augment(name)
+  config.loss = _loss(visemes, attention)
 
   config.curriculum = ConfigDict()
   # From this part of the run on windows are cut from frames, not from features, so that words are read in
@@ -118,3 +99,31 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   }
   config.inspect = ConfigDict({'facts': facts})
   return config.lock()
+
+
+def _augment(name: str) -> ConfigDict:
+  paper = name == 'lrw'
+  augment = ConfigDict()
+  augment.flip = True  # one a clip, as is the crop
+  augment.brightness = 0.2 if paper else 0.1
+  augment.contrast = 0.2 if paper else 0.1
+  augment.time_mask = 14 if paper else 0  # frames, at most; filled with the clip's mean
+  augment.word_mask = 0.0 if paper else 0.3  # in its place: a share of each word, at most
+  # Random ends are cut off windows, for readers without boundaries.
+  augment.variable_length = False
+  augment.jitter = 1 if name == 'grid' else 0  # frames by which a word's window is moved
+  augment.mixup = 0.4 if paper else 0.0  # alpha of Beta(alpha, alpha); 0: none
+  # How often a window goes without its word's boundary, so that words are read without it too.
+  augment.boundary_dropout = 0.3
+  return augment
+
+
+def _loss(visemes: bool, attention: float) -> ConfigDict:
+  loss = ConfigDict()
+  loss.label_smoothing = 0.1
+  loss.visemes = 1.0 if visemes else 0.0  # weight of their cross-entropy; 0: no branch
+  loss.attention = attention  # lambda of eq. 2; the paper: 0.1
+  loss.sharpness = 0.0  # gamma of eq. 1; 0: to infinity, the paper
+  loss.similarity = 'cosine'  # cosine (eq. 1), dot
+  loss.normalise = False  # divide a viseme's logit by the norm of its weights
+  return loss

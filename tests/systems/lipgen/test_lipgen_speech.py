@@ -131,12 +131,6 @@ def test_letters_have_their_names():
   )
 
 
-def test_targets_have_a_column_for_each_viseme():
-  targets = find_visemes().targets(['about', 'people', ''], find_dictionary())
-  assert targets.shape == (3, 18)
-  assert [list(row.nonzero()[0]) for row in targets] == [[0, 3, 7, 12], [0, 5, 7, 13], []]
-
-
 def test_homophenes_of_grid():
   dictionary, table = find_dictionary(), find_visemes()
 

@@ -1,7 +1,5 @@
 """Windows around words: their frames, the boundary input, and what is cut from features."""
 
-from functools import partial
-
 import jax
 import numpy as np
 import pytest
@@ -73,10 +71,6 @@ def test_cut_equals_brute_force_and_has_zeros_outside_of_the_clip():
   np.testing.assert_array_equal(cut(features, first, lengths), expected)
   np.testing.assert_array_equal(windows.inside(first, lengths), mask)
   np.testing.assert_array_equal(jax.jit(windows.inside)(first, lengths), mask)
-  wider = jax.jit(partial(windows.cut, margin=2))(features, first, lengths)
-  assert wider.shape == (2, 3, 33, 3)
-  np.testing.assert_array_equal(wider[:, :, 2:-2], expected)
-  np.testing.assert_array_equal(wider[0, 1], features[0, 10:].tolist() + [[0] * 3] * 3)
 
 
 def test_the_gradient_of_cut_counts_in_how_many_windows_a_frame_is():

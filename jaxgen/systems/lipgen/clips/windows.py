@@ -78,54 +78,50 @@ def boundaries(spans: Array, shift: Array = 0) -> Array:
   return ((t >= first[..., None]) & (t < end[..., None])).astype(np.float32)
 
 
-def inside(first: Array, lengths: Array, margin: int = 0) -> Array:
+def inside(first: Array, lengths: Array) -> Array:
   """Which frames of windows are frames of their clips.
 
   Args:
     first: [..., K] int32 first frames of windows.
     lengths: [...] int32 frames of the clips.
-    margin: see `cut`.
 
   Returns:
-    [..., K, 29 + 2 margin] float32.
+    [..., K, 29] float32.
   """
-  t = window_frames(first, margin)
+  t = window_frames(first)
   lengths = _of(first, lengths).asarray(lengths)[..., None, None]
   return ((t >= 0) & (t < lengths)).astype(np.float32)
 
 
-def window_frames(first: Array, margin: int = 0) -> Array:
-  """The frames [..., 29 + 2 margin] int32 of windows that begin with `first` [...], beyond their clips too."""
-  offsets = _of(first).arange(-margin, WINDOW + margin, dtype=np.int32)
-  return first[..., None] + offsets.reshape((1,) * first.ndim + (WINDOW + 2 * margin,))
+def window_frames(first: Array) -> Array:
+  """The frames [..., 29] int32 of windows that begin with `first` [...], beyond their clips too."""
+  offsets = _of(first).arange(WINDOW, dtype=np.int32)
+  return first[..., None] + offsets.reshape((1,) * first.ndim + (WINDOW,))
 
 
-def cut(
-  features: jax.Array, first: jax.Array, lengths: jax.Array | None = None, margin: int = 0
-) -> jax.Array:
+def cut(features: jax.Array, first: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
   """Windows of what is known of each frame, zeros where they overrun the clip.
 
   Args:
     features: [B, T, ...].
     first: [B, K] int32 first frames.
     lengths: [B] int32 frames of the clips that count; all T by default.
-    margin: frames more on either side, for a net that looks beyond its window.
 
   Returns:
-    [B, K, 29 + 2 margin, ...].
+    [B, K, 29, ...].
   """
   chex.assert_equal_shape_prefix([features, first], 1)
   chex.assert_rank(first, 2)
-  length, size = features.shape[1], WINDOW + 2 * margin
+  length = features.shape[1]
   # Slices of a clip with a window of zeros on either side: their gradient adds slices, and not single frames.
-  padded = jnp.pad(features, [(0, 0), (size, size)] + [(0, 0)] * (features.ndim - 2))
-  start = jnp.clip(first - margin, -size, length) + size
+  padded = jnp.pad(features, [(0, 0), (WINDOW, WINDOW)] + [(0, 0)] * (features.ndim - 2))
+  start = jnp.clip(first, -WINDOW, length) + WINDOW
 
   def slices(clip: jax.Array, starts: jax.Array) -> jax.Array:
-    return jax.vmap(lambda s: lax.dynamic_slice_in_dim(clip, s, size))(starts)
+    return jax.vmap(lambda s: lax.dynamic_slice_in_dim(clip, s, WINDOW))(starts)
 
   found = jax.vmap(slices)(padded, start)
   if lengths is None:
     return found
-  mask = inside(first, lengths, margin).astype(features.dtype)
+  mask = inside(first, lengths).astype(features.dtype)
   return found * mask.reshape(mask.shape + (1,) * (found.ndim - 3))

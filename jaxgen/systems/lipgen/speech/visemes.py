@@ -4,11 +4,9 @@ import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.speech.dictionary import CMUDICT, Dictionary
+from jaxgen.systems.lipgen.speech.dictionary import CMUDICT
 
 VISEMES = CMUDICT.with_name('visemes.txt')
 
@@ -55,24 +53,6 @@ class VisemeTable:
       DataError: a phoneme is in no group.
     """
     return tuple(self.of(phoneme) for phoneme in phonemes)
-
-  def targets(self, words: Sequence[str], dictionary: Dictionary) -> np.ndarray:
-    """Which visemes words have.
-
-    Args:
-      words: K words; '' stands for no word and has none.
-      dictionary: their phonemes.
-
-    Returns:
-      [K, len(self)] float32, 1 where the viseme is in the word.
-
-    Raises:
-      DataError: a word is not in the dictionary, or a phoneme is in no group.
-    """
-    found = np.zeros((len(words), len(self)), np.float32)
-    for row, word in zip(found, words, strict=True):
-      row[list(self.sequence(dictionary.phonemes(word)))] = 1
-    return found
 
 
 @functools.lru_cache(maxsize=4)
