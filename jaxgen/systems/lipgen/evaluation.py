@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,9 +14,10 @@ from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
 from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
-from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, subset
 from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.config import LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import framing_of, load_corpus
 from jaxgen.systems.lipgen.data import split_of
 from jaxgen.systems.lipgen.inference import Inference
@@ -119,7 +121,7 @@ def evaluate(
   allow on these words. Of readers that know silence, 'silence_found' is the share of windows in pauses that
   they say no word for, 'words_missed' that of words. Of clips of several words, 'wer' is the word error rate of
   their sentences from sliding windows, 'wer_known' with the true times. 'pose_accuracy' is that of
-  config.eval.pose.
+  'num_pose_examples' words of config.eval.pose, without clips that training showed.
   """
   inference = Inference(net, facts, config)
   split = 'test' if 'test' in data.splits else 'validation'
@@ -135,6 +137,7 @@ def evaluate(
     'num_classes': judge.num_words,
     'num_examples': int((told.labels < judge.num_words).sum()),
     'pose_accuracy': None,
+    'num_pose_examples': None,
     'wer': None,
     'wer_known': None,
     **silence(told, judge.num_words),
@@ -146,7 +149,7 @@ def evaluate(
     if net.boundary:
       figures['accuracy_windows_no_boundary'] = accuracy(judge(True, False), judge.num_words)
   if config.eval.pose:
-    figures['pose_accuracy'] = pose_accuracy(inference, variables, tools)
+    figures |= pose_figures(inference, variables, tools)
   sentences = facts['words_a_clip'] > 1
   if sentences and tools.full:
     figures |= sentence_errors(inference, variables, split, tools)
@@ -157,7 +160,7 @@ def evaluate(
   }
 
 
-def pose_accuracy(inference: Inference, variables: PyTree, tools: Tools) -> float:
+def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[str, float]:
   """The accuracy on mouths of turned heads: a folder of `jaxgen pose-augment`, or one with a `words.tsv`.
 
   Raises:
@@ -178,8 +181,20 @@ def pose_accuracy(inference: Inference, variables: PyTree, tools: Tools) -> floa
     )
   words = [word for word in inference.words if word != NO_WORD]
   clips = load_table(tables[0], framing_of(config), folder, words, dict(config.data.columns))
+  if config.data.name not in (PROCEDURAL, LRW):  # these two have test clips of their own
+    shown = {Path(name).stem for name in load_corpus(config).clips['train'].names}
+    others = [i for i, name in enumerate(clips.names) if Path(name).stem not in shown]
+    if not others:
+      raise DataError(
+        f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
+      )
+    clips = subset(clips, np.array(others))
   judge = Judge(inference, variables, split_of(clips, config), tools)
-  return accuracy(judge(False, True), judge.num_words)
+  told = judge(False, True)
+  return {
+    'pose_accuracy': accuracy(told, judge.num_words),
+    'num_pose_examples': len(told.labels),
+  }
 
 
 def sentence_errors(

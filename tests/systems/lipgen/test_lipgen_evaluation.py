@@ -11,6 +11,7 @@ from jaxgen import config as configs
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen import data as lip_data
 from jaxgen.systems.lipgen import evaluation, sheets
+from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.task import make_model, make_task
 from jaxgen.task import Tools
 
@@ -83,7 +84,14 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
       table.write('clip\tyaw\tword\tstart\tend\n' if not i else '')
       table.write(f'{i}\t15\t{word}\t0.3\t0.7\n')
   figures = evaluation.evaluate(config, data.facts, net, variables, data, tools)
-  assert figures['pose_accuracy'] in (0, 1 / 3, 2 / 3, 1)
+  assert figures['pose_accuracy'] in (0, 1 / 3, 2 / 3, 1) and figures['num_pose_examples'] == 3
+  # Of a set that is divided by its clips, those that training showed do not count.
+  (tmp_path / '0.mp4').rename(tmp_path / 'clip7.mp4')
+  table = tmp_path / 'poses.tsv'
+  table.write_text(table.read_text().replace('\n0\t', '\nclip7\t'))
+  monkeypatch.setattr(evaluation, 'load_corpus', noisy_corpus)
+  divided = Inference(net, data.facts, tiny(eval__pose=str(tmp_path), data__name='words.tsv'))
+  assert evaluation.pose_figures(divided, variables, tools)['num_pose_examples'] == 2
   batches = data.splits['validation'].batches(slice(0, 8))
   labels = np.concatenate([batch['label'][batch['mask'] > 0] for batch in batches])
   assert figures['num_examples'] == ((labels >= 0) & (labels < 2)).sum()
