@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.framing import MOUTH, resized
-from jaxgen.systems.lipgen.video.decoding import RATE, Video
+from jaxgen.systems.lipgen.video.decoding import RATE, Video, opened
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.mouths import MouthClip
@@ -64,7 +64,7 @@ def expected_frames(path: Path) -> int | None:
   """
   av = av_module()
   try:
-    with av.open(str(path), metadata_errors='replace') as container:
+    with opened(av, path) as container:
       seconds = (container.duration or 0) / av.time_base
   except (av.error.FFmpegError, ValueError, OSError):
     return None

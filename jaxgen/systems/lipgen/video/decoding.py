@@ -208,7 +208,7 @@ class _Reader:
     if not size:
       raise DataError(f'{path} is empty (0 bytes)')
     try:
-      container = _open(av, path)
+      container = opened(av, path)
     except (av.error.FFmpegError, ValueError, OSError) as error:
       raise DataError(
         f'{path} is no video that can be read, or is cut off ({size:,} bytes; {_reason(error)})'
@@ -286,7 +286,7 @@ class _Reader:
     return found
 
 
-def _open(av: Any, path: Path) -> Any:
+def opened(av: Any, path: Path) -> Any:
   """Opens a file whose titles may be in any encoding: PyAV 19 minds none, and knows no such option."""
   try:
     return av.open(str(path), metadata_errors='replace')

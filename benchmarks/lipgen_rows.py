@@ -1,0 +1,158 @@
+"""Trains the rows of the lip reader's ablation over seeds on GRID, and what they are compared with.
+
+  python benchmarks/lipgen_rows.py --seeds 3 --out benchmarks/results/lipgen_rows_cpu.json
+  python benchmarks/lipgen_rows.py --seeds 3 --finished --out FILE --page docs/lipgen_rows_scores.md
+
+Beside the paper's rows are the other back-ends on real lips alone, and `pretrained`, ours: the net first reads
+the words of GRID from drawn speakers, as a run of its own for each seed, then real lips as `no_syn` does. Seed
+0 of every row comes first. Runs live in --runs and are resumed or reused when they are there, so the command
+can be stopped and given again; --finished trains nothing and takes what is there. $JAXGEN_DATA has
+grid_s1_mouths.
+"""
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import machine
+import rows
+from lipgen_rows_page import FIGURES, PRETRAINED, ROWS, page
+
+from jaxgen import config as configs
+from jaxgen.exchange.weight_files import save_weights
+from jaxgen.files import write_bytes, write_json
+from jaxgen.run import devices, loading, training
+from jaxgen.systems.lipgen.clips.grid import WORDS
+from jaxgen.terminal.reporter import Reporter
+
+TABLE = rows.Table('lipgen', tuple(ROWS), FIGURES, FIGURES, rows.has('accuracy'))
+
+
+def main() -> None:
+  """Parses the command line, runs what is missing, writes the result and the page."""
+  args = make_parser().parse_args()
+  named = args.rows.split(',')
+  unknown = set(named) - ROWS.keys()
+  if unknown:
+    raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
+  devices.enable_compilation_cache()
+  reporter, runs = Reporter(), {}
+  # Seed 0 of every row first: a stopped command leaves whole tables.
+  for seed, row in itertools.product(range(args.first_seed, args.seeds), named):
+    found = figures(row, seed, args, reporter)
+    if found is not None:
+      runs.setdefault(row, {})[str(seed)] = found
+      write_json(args.out, report(runs, args))
+  if args.page and runs:
+    write_bytes(args.page, page(json.loads(args.out.read_text())).encode())
+
+
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add('--rows', default=','.join(ROWS), help='comma-separated')
+  add('--seeds', type=int, default=3, help='seeds up to N-1; an interval is claimed from three on')
+  add('--first-seed', type=int, default=0, help='the first of them')
+  add('--set', action='append', default=[], metavar='KEY=VALUE', help='override, of all rows')
+  add('--steps', type=int, default=6_000, help='updates of a row')
+  add('--drawn-steps', type=int, default=3_000, help=f'of {PRETRAINED}: updates by drawn speakers')
+  add('--drawn-clips', type=int, default=6_000, help=f'of {PRETRAINED}: their clips')
+  add('--finished', action='store_true', help='train nothing: take the runs that are finished')
+  add('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
+  add('--out', type=Path, required=True, help='JSON file')
+  add('--page', type=Path, help="the documentation's table, as Markdown")
+  return parser
+
+
+def figures(
+  row: str, seed: int, args: argparse.Namespace, reporter: Reporter
+) -> dict[str, Any] | None:
+  """The figures of a row, trained first where it is missing; None where it must not be."""
+  variant, pairs = f'grid,{ROWS[row]}', settings(row, seed, args)
+  config, name = rows.configured(TABLE, variant, seed, pairs)
+  path = args.runs / name / 'evaluation.json'
+  found = json.loads(path.read_text()) if path.is_file() else {}
+  if found.get('step') != config.num_steps:
+    if args.finished:
+      return None
+    if row == PRETRAINED:
+      pretrain(seed, args, reporter)
+    given = argparse.Namespace(set=pairs, runs=args.runs, evaluate=False)
+    found = rows.figures(TABLE, variant, seed, given, reporter)
+  return {name: found.get(name) for name in ('step', *FIGURES)}
+
+
+def settings(row: str, seed: int, args: argparse.Namespace) -> list[str]:
+  """KEY=VALUE of a row."""
+  pairs = [*args.set, f'num_steps={args.steps}']
+  if row == PRETRAINED:
+    pairs.append(f'init_from={drawn_folder(seed, args).with_suffix(".safetensors")}')
+  return pairs
+
+
+# --- Drawn speakers first ---
+
+
+def drawn_folder(seed: int, args: argparse.Namespace) -> Path:
+  """Where a net learns GRID's words from drawn speakers."""
+  given = configs.digest(sorted(args.set)) if args.set else 'default'
+  return args.runs / f'drawn-{args.drawn_steps}-{args.drawn_clips}-{given}-{seed}'
+
+
+def pretrain(seed: int, args: argparse.Namespace, reporter: Reporter) -> None:
+  """Trains the net that `pretrained` begins with where it is missing, and exports it beside its folder."""
+  folder = drawn_folder(seed, args)
+  file = folder.with_suffix('.safetensors')
+  if file.is_file():
+    return
+  reporter.say(f'drawn speakers, seed {seed}: {folder}')
+  config, _ = rows.configured(TABLE, f'grid,{ROWS[PRETRAINED]}', seed, args.set)
+  config, _ = rows.configured(
+    TABLE,
+    f'procedural,{ROWS[PRETRAINED]}',
+    seed,
+    [
+      *args.set,
+      f'num_steps={args.drawn_steps}',
+      f'data.words={",".join(WORDS)}',
+      f'data.look={config.data.synthetic.look}',
+      f'data.num_clips={args.drawn_clips}',
+      f'data.num_speakers={args.drawn_clips // 2}',
+    ],
+  )
+  training.train(config, folder, reporter)
+  trained = loading.load(folder)
+  save_weights(file, trained._replace(variables=jax.device_get(trained.variables)))
+  jax.clear_caches()
+
+
+# --- What is written ---
+
+
+def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+  """The result file."""
+  return {
+    'command': ' '.join(
+      [
+        'lipgen_rows.py',
+        f'--seeds {args.seeds} --steps {args.steps}',
+        *(f'--set {x}' for x in args.set),
+      ]
+    ),
+    'environment': machine.describe(),
+    'steps': {'row': args.steps, 'drawn': args.drawn_steps},
+    'summary': {
+      row: rows.summary(list(by_seed.values()), FIGURES) for row, by_seed in runs.items()
+    },
+    'runs': runs,
+  }
+
+
+if __name__ == '__main__':
+  main()

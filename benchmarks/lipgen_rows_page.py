@@ -1,0 +1,114 @@
+"""The rows of the lip reader's ablation on GRID, and what the seeds decide, as the documentation has them."""
+
+from typing import Any
+
+import numpy as np
+import rows
+
+PRETRAINED = 'pretrained'
+# Rows, and the variant of grid that each is.
+ROWS = {
+  'no_syn': 'no_syn',
+  'baseline': 'baseline',
+  'no_syn_visemes_tafm': 'no_syn_visemes_tafm',
+  'syn': 'syn',
+  'syn_visemes': 'syn_visemes',
+  'syn_visemes_tafm_0.05': 'syn_visemes_tafm_0.05',
+  'syn_visemes_tafm_0.1': 'syn_visemes_tafm_0.1',
+  'syn_visemes_tafm_0.2': 'syn_visemes_tafm_0.2',
+  PRETRAINED: 'no_syn',
+  'mstcn': 'no_syn,mstcn',
+  'tsm': 'no_syn,tsm',
+  'se_bigru': 'no_syn,se_bigru',
+}
+FIGURES = (
+  'accuracy',
+  'top5',
+  'accuracy_no_boundary',
+  'accuracy_windows',
+  'accuracy_windows_no_boundary',
+  'viseme_f1',
+)
+SHOWN = {
+  'accuracy': 'accuracy',
+  'accuracy_no_boundary': 'without boundaries',
+  'accuracy_windows': '29 frames',
+  'accuracy_windows_no_boundary': '29 frames, without boundaries',
+  'viseme_f1': 'viseme F1',
+}
+# What is asked: two rows of the same seeds, the second one with what is in question.
+QUESTIONS = {
+  'visemes and TAFM, on real lips': ('no_syn', 'no_syn_visemes_tafm'),
+  'drawn clips beside real ones': ('no_syn', 'syn'),
+  'drawn clips first': ('no_syn', PRETRAINED),
+  'visemes, beside drawn clips': ('syn', 'syn_visemes'),
+  'TAFM at 0.05': ('syn_visemes', 'syn_visemes_tafm_0.05'),
+  'TAFM at 0.1': ('syn_visemes', 'syn_visemes_tafm_0.1'),
+  'TAFM at 0.2': ('syn_visemes', 'syn_visemes_tafm_0.2'),
+  'all of the paper': ('no_syn', 'syn_visemes_tafm_0.1'),
+  'DC-TCN for temporal shift and 3D pooling': ('no_syn', 'baseline'),
+  'temporal shift alone': ('no_syn', 'tsm'),
+  'MS-TCN': ('no_syn', 'mstcn'),
+  'squeeze-and-excitation with BiGRU': ('no_syn', 'se_bigru'),
+}
+LEAST = 3  # seeds from which on an interval is claimed
+
+
+def page(report: dict[str, Any]) -> str:
+  """The table of rows, then what each comparison decides."""
+  about = report['environment']
+  lines = [
+    f'| row | seeds | {" | ".join(SHOWN.values())} |',
+    '|' + '---|' * (2 + len(SHOWN)),
+    *(_line(row, report['summary'][row]) for row in ROWS if row in report['summary']),
+    '',
+    '| in question | against | difference of accuracy | without boundaries | 29 frames |',
+    '|' + '---|' * 5,
+    *(_answer(name, *pair, report['runs']) for name, pair in QUESTIONS.items()),
+    '',
+    f'Percent. {report["steps"]["row"]:,} updates a row; `{PRETRAINED}` after {report["steps"]["drawn"]:,} by '
+    f'drawn speakers. Hardware: {about["processor"]}, {about["cores"]} cores, {about["device"]}, jax '
+    f'{about["versions"]["jax"]}, {about["date"][:10]}. Intervals of 95 % (t) over seeds; those of differences '
+    f'over pairs of the same seed, and "none" where 0 lies inside. `{report["command"]}`',
+    '',
+  ]
+  return '\n'.join(line for line in lines if line is not None)
+
+
+def _line(row: str, figures: dict[str, Any]) -> str:
+  cells = [_cell(figures.get(f'test.{name}')) for name in SHOWN]
+  return f'| `{row}` | {figures["test.accuracy"]["n"]} | {" | ".join(cells)} |'
+
+
+def _cell(found: dict[str, Any] | None) -> str:
+  """A mean in percent, with its interval where there are seeds enough."""
+  if found is None:
+    return '-'
+  mean = f'{100 * found["mean"]:.1f}'
+  return mean if found['n'] < LEAST else f'{mean} ± {100 * found["interval95"]:.1f}'
+
+
+def difference(runs: dict[str, Any], before: str, after: str, figure: str) -> dict[str, Any] | None:
+  """By how much a figure differs between rows, over the seeds that both have; None where there are none."""
+  seeds = runs.get(before, {}).keys() & runs.get(after, {}).keys()
+  pairs = [(runs[before][s][figure], runs[after][s][figure]) for s in sorted(seeds)]
+  return rows.mean_interval([float(np.subtract(b, a)) for a, b in pairs]) if pairs else None
+
+
+def decided(found: dict[str, Any]) -> str:
+  """A difference in points of percent and what it says: nothing, where 0 lies inside the interval."""
+  mean, half = 100 * found['mean'], 100 * found['interval95']
+  if found['n'] < LEAST:
+    return (
+      f'{mean:+.1f} (one seed decides nothing)' if found['n'] == 1 else f'{mean:+.1f} (too few)'
+    )
+  told = 'none' if abs(mean) <= half else ('better' if mean > 0 else 'worse')
+  return f'{told}: {mean:+.1f} ± {half:.1f}'
+
+
+def _answer(name: str, before: str, after: str, runs: dict[str, Any]) -> str | None:
+  figures = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows')
+  found = [difference(runs, before, after, figure) for figure in figures]
+  if found[0] is None:
+    return None
+  return f'| {name} (`{after}`) | `{before}` | {" | ".join(decided(x) for x in found if x)} |'

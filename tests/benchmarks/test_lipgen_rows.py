@@ -1,0 +1,68 @@
+"""The lip reader's ablation: what is run, and what its seeds decide. Nothing is trained."""
+
+import json
+
+import pytest
+from helpers import benchmark
+
+from jaxgen import config as configs
+
+
+@pytest.fixture(scope='module')
+def script():
+  return benchmark('lipgen_rows')
+
+
+@pytest.fixture(scope='module')
+def pages():
+  return benchmark('lipgen_rows_page')
+
+
+def options(script, *more):
+  return script.make_parser().parse_args(['--out', 'x.json', *more])
+
+
+def test_the_papers_rows_are_those_of_the_config_file(script, pages):
+  named = {row: configs.load(f'lipgen:grid,{variant}') for row, variant in pages.ROWS.items()}
+  assert named['syn_visemes_tafm_0.2'].loss.attention == 0.2
+  assert named['syn'].data.synthetic.share > 0 == named['no_syn'].data.synthetic.share
+  assert {row for pair in pages.QUESTIONS.values() for row in pair} == set(pages.ROWS)
+
+
+def test_the_pretrained_row_begins_with_its_own_seeds_net(script):
+  args = options(script, '--set', 'batch_size=4')
+  pairs = script.settings(script.PRETRAINED, 1, args)
+  config, _ = script.rows.configured(script.TABLE, 'grid,no_syn', 1, pairs)
+  assert config.init_from == str(script.drawn_folder(1, args).with_suffix('.safetensors'))
+  assert script.drawn_folder(0, args) != script.drawn_folder(1, args)
+  assert not any('init_from' in pair for pair in script.settings('no_syn', 1, args))
+
+
+def report(pages, script, accuracies, args):
+  runs = {
+    row: {
+      str(seed): {'step': 6000, **dict.fromkeys(pages.FIGURES, x), 'viseme_f1': None}
+      for seed, x in enumerate(values)
+    }
+    for row, values in accuracies.items()
+  }
+  return json.loads(json.dumps(script.report(runs, args)))
+
+
+def test_a_difference_is_none_where_its_interval_holds_zero(script, pages):
+  found = report(
+    pages,
+    script,
+    {'no_syn': [0.90, 0.91, 0.92], 'syn': [0.93, 0.94, 0.95], 'pretrained': [0.91, 0.90, 0.93]},
+    options(script),
+  )
+  told = pages.page(found)
+  assert '| drawn clips beside real ones (`syn`) | `no_syn` | better: +3.0 ± 0.0' in told
+  assert '| drawn clips first (`pretrained`) | `no_syn` | none: +0.3 ± ' in told
+  assert '`mstcn`' not in told
+  assert '| `no_syn` | 3 | 91.0 ± 2.5 |' in told
+
+
+def test_one_seed_decides_nothing(script, pages):
+  found = report(pages, script, {'no_syn': [0.9], 'syn': [0.8]}, options(script))
+  assert '-10.0 (one seed decides nothing)' in pages.page(found)
