@@ -80,7 +80,7 @@ def main(argv: list[str]) -> None:
     say(f'{name}: compiled and run in {time.perf_counter() - began:.1f} s')
   if args.twin:
     runs |= twin_runs(config, data, counts)
-  result |= summarize(interleave(runs, args.rounds, args.steps), args.steps)
+  result |= summarize(harness.interleave(runs, args.rounds, args.steps), args.steps)
   result['load_average_after'] = machine.load_average()
   show(result)
   if args.json:
@@ -291,28 +291,13 @@ def _stepping(steps: Steps, state: TrainState, batches: list[Batch]) -> Run:
   return run
 
 
-def interleave(runs: dict[str, Run], rounds: int, num_steps: int) -> dict[str, list[float]]:
-  """Seconds of each one's window by round; one step more before each, which is not measured."""
-  seconds: dict[str, list[float]] = {name: [] for name in runs}
-  for i in range(rounds):
-    for name, run in runs.items():
-      run(1)
-      began = time.perf_counter()
-      run(num_steps)
-      seconds[name].append(time.perf_counter() - began)
-    shown = '  '.join(f'{name} {1e3 * x[-1] / num_steps:.0f}' for name, x in seconds.items())
-    say(f'{i + 1}/{rounds}  {shown}  ms a step')
-  return seconds
-
-
 def summarize(seconds: dict[str, list[float]], num_steps: int) -> dict[str, Any]:
   """Milliseconds a step, shares of the step, and how many times PyTorch's speed ours is."""
   step = seconds['step']
   shares, speed = {}, {}
   for name in seconds.keys() - {'step'}:
-    ratios = [x / ours for x, ours in zip(seconds[name], step, strict=True)]
     into = speed if name in ('eager', 'tuned') else shares
-    into[name] = {'median': statistics.median(ratios), 'min': min(ratios), 'max': max(ratios)}
+    into[name] = harness.ratios(seconds[name], step)
   return {
     'steps_a_window': num_steps,
     'milliseconds': {

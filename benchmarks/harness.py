@@ -5,14 +5,16 @@ two updates lies exactly what the loop costs, logging included.
 """
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import machine
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
@@ -90,6 +92,44 @@ def watch_loop(config: ConfigDict, update: Callable[[int], None]) -> None:
     except Enough:
       return
     raise SystemExit(f'error: the run ended at config.num_steps = {config.num_steps}')
+
+
+def interleave(
+  runs: Mapping[str, Callable[[int], None]],
+  rounds: int,
+  num_steps: int,
+  until: float | None = None,
+) -> dict[str, list[float]]:
+  """Seconds of each one's window by round; one step more before each, which is not measured.
+
+  Args:
+    runs: by name; each takes so many steps and waits for them.
+    rounds: windows of each.
+    num_steps: of a window.
+    until: of `time.perf_counter`; no round begins, but the first, that would end later. None: never.
+  """
+  seconds: dict[str, list[float]] = {name: [] for name in runs}
+  longest = 0.0
+  for i in range(rounds):
+    first = time.perf_counter()
+    if i and until is not None and first + longest > until:
+      machine.say(f'{i} of {rounds} rounds: the time is up')
+      break
+    for name, run in runs.items():
+      run(1)
+      began = time.perf_counter()
+      run(num_steps)
+      seconds[name].append(time.perf_counter() - began)
+    longest = max(longest, time.perf_counter() - first)
+    shown = '  '.join(f'{name} {1e3 * x[-1] / num_steps:.0f}' for name, x in seconds.items())
+    machine.say(f'{i + 1}/{rounds}  {shown}  ms a step')
+  return seconds
+
+
+def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
+  """The median and the range of the ratios of neighbouring windows."""
+  found = [a / b for a, b in zip(numerator, denominator, strict=True)]
+  return {'median': statistics.median(found), 'min': min(found), 'max': max(found)}
 
 
 def resolved(config: ConfigDict) -> ConfigDict:

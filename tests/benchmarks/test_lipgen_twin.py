@@ -10,11 +10,13 @@ import pytest
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.importing import variables_from_torch
 from jaxgen.systems.lipgen.networks.reader import make_reader
+from jaxgen.systems.lipgen.networks.sizes import paper_sizes
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 ROOT = Path(__file__).resolve().parents[2]
 NARROW = {'stem': 4, 'widths': (4, 4, 5, 6), 'width': 8, 'growth': 6, 'squeeze': 4}
+WIDER = {'stem': 8, 'widths': (8, 8, 16, 8)}  # a part of its channels can be shifted
 
 
 @pytest.fixture
@@ -67,6 +69,34 @@ def clip(num_clips, frames, size):
 def test_imported_weights_compute_what_the_published_layout_does(torch, twin):
   frames, boundary = clip(2, 7, 28)
   assert_equal(torch, twin(num_words=5, boundary=True, **NARROW), frames, boundary)
+
+
+@pytest.mark.parametrize('pooling', ['conv3d', 'average'])
+def test_the_twin_reads_what_ours_does_with_our_weights(torch, twin, pooling):
+  from twins import lipgen
+
+  sizes = paper_sizes('cro_tsm')
+  sizes['front_end'] |= {'stem': 8, 'widths': (8, 8, 16, 8), 'pooling': pooling}
+  sizes['back_end'] |= {'width': 8, 'growth': 6, 'squeeze': 4}
+  reader = make_reader(5, sizes['front_end'], sizes['back_end'])
+  frames, _ = clip(2, 7, 40)  # the last map has 2 x 2 pixels
+  shapes = jax.eval_shape(reader.init, jax.random.key(0), frames)
+  rng = np.random.default_rng(0)
+  variables = jax.tree.map(lambda x: rng.uniform(0.2, 0.8, x.shape).astype(np.float32), shapes)
+  variables['params'] = jax.tree.map(lambda x: x - 0.4, variables['params'])
+  net = twin(num_words=5, shift_div=8, pool=2 if pooling == 'conv3d' else 0, **NARROW | WIDER)
+  lipgen.load_variables(net, variables)
+  with torch.no_grad():
+    theirs = net(torch.from_numpy(frames[..., 0][:, None].copy())).numpy()
+  ours = jax.jit(reader.apply)(variables, frames)
+  assert theirs.std() > 1e-3
+  np.testing.assert_allclose(ours.words, theirs, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_twin_of_the_default_reader_has_as_many_parameters(torch, twin):
+  net = twin(shift_div=8, pool=3)
+  assert sum(x.numel() for x in net.parameters()) == 59_627_444
 
 
 @pytest.mark.slow
