@@ -43,6 +43,19 @@ ROWS = {
   **_TAFM,
 }
 VARIANTS = (*SETS, *ROWS, *BACK_ENDS)  # parts, see above
+# The paper's comparison on LRW (figure 3): % of words, and the variant that has such a net here, '' for none.
+FIGURE_3 = {
+  'VGGM': (61.1, ''),
+  'ResNet-34 + BiLSTM': (83.5, ''),
+  'ResNet-18 + MS-TCN': (85.3, 'lrw,mstcn'),
+  'ResNet-18 + MS-TCN + TSM': (86.2, 'lrw,tsm'),
+  'ResNet-18 + MS-TCN + distillation': (87.7, ''),
+  'ResNet-18 + DC-TCN': (88.4, 'lrw,dctcn'),
+  'SE-ResNet-18 + BiGRU': (88.4, 'lrw,se_bigru'),
+  'DC-TCN + data augmentation': (92.1, 'lrw,dctcn'),
+  'DC-TCN + cro-TSM': (92.4, 'lrw,cro_tsm'),
+  'LipGen': (92.8, 'lrw,syn_visemes_tafm_0.1'),
+}
 
 
 def get_config(variant: str = 'procedural') -> ConfigDict:
