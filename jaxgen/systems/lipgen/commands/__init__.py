@@ -1,0 +1,7 @@
+"""The subcommands of `jaxgen` that lipgen brings, a module each."""
+
+from jaxgen.systems.lipgen.commands.lipread import LIPREAD
+from jaxgen.systems.lipgen.commands.mouths import MOUTHS
+from jaxgen.systems.lipgen.commands.pose_augment import POSE_AUGMENT
+
+COMMANDS = (MOUTHS, LIPREAD, POSE_AUGMENT)
