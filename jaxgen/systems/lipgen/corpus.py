@@ -28,7 +28,8 @@ class Corpus(NamedTuple):
   """Clips to learn from and to judge by.
 
   Attributes:
-    clips: 'train', 'validation', and 'test' where the set has one; all with the same words.
+    clips: 'train', 'validation', and 'test' where the set has one; all with the same words. To evaluate on LRW
+      'test' alone.
     words: the classes; the last may be '', no word.
     sequences: the visemes of each, () for no word.
     visemes: the table that they are of.
@@ -40,8 +41,13 @@ class Corpus(NamedTuple):
   visemes: VisemeTable
 
 
-def load_corpus(config: ConfigDict) -> Corpus:
+def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   """What config.data names.
+
+  Args:
+    config: of a run.
+    training: whether there are clips to train on. Without them LRW's 107 GB need neither be there nor be
+      decoded to read its test clips; other sets are small, and their parts are divided by their clips.
 
   Raises:
     ConfigError: a list of words is none.
@@ -49,14 +55,15 @@ def load_corpus(config: ConfigDict) -> Corpus:
   """
   data = config.data
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
-  clips = _load(config, dictionary)
+  clips = _load(config, dictionary, training)
   # Drawn speakers say other words around the one that is named: they have no pauses to learn from.
-  drawn = _synthetic(config, clips['train'], dictionary) if data.synthetic.share else None
+  mixed = data.synthetic.share and 'train' in clips
+  drawn = _synthetic(config, clips['train'], dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
   if drawn is not None:
     clips['train'] = joined(clips['train'], drawn)
-  words = clips['train'].words
+  words = next(iter(clips.values())).words
   sequences = sequences_of(words, dictionary, visemes)
   return Corpus(clips, words, sequences, visemes)
 
@@ -104,7 +111,7 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
   return tuple(words)
 
 
-def _load(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
+def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[str, ClipSet]:
   data, framing = config.data, framing_of(config)
   if data.name == PROCEDURAL:
     return _spoken(config, dictionary)
@@ -112,7 +119,9 @@ def _load(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
     return grid.load_grid(data.dir, framing, data.held_out, say=logging.warning)
   if data.name == LRW:
     words = wanted_words(config) or None
-    splits = {'train': 'train', 'validation': 'val', 'test': 'test'}
+    splits = (
+      {'train': 'train', 'validation': 'val', 'test': 'test'} if training else {'test': 'test'}
+    )
     return {
       name: lrw.load_lrw(data.dir, part, framing, words, logging.warning)
       for name, part in splits.items()

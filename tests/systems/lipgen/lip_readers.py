@@ -8,6 +8,7 @@ import numpy as np
 from helpers import override
 
 from jaxgen import config as configs
+from jaxgen.systems.lipgen.importing import torch_name
 from jaxgen.systems.lipgen.networks.front_end import FrontEnd
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Trained
@@ -95,3 +96,17 @@ def saying(*parts, pixels=96):
   """Crops in which each (word, frames) follows the other, for `Told`."""
   levels = np.concatenate([np.full(frames, WORDS.index(word)) for word, frames in parts])
   return np.broadcast_to(levels[:, None, None], (len(levels), pixels, pixels)).astype(np.uint8)
+
+
+def published_shapes(shapes):
+  """By name, as PyTorch has them: kernels from [*size, in, out] to [out, in, *size]."""
+  found = {}
+  for path, x in jax.tree_util.tree_leaves_with_path(shapes):
+    name, shape = torch_name(path), x.shape
+    if len(shape) > 1:
+      shape = (shape[-1], shape[-2], *shape[:-2])
+    if len(shape) == 2 and name.endswith(('conv.weight', 'downsample.weight')):
+      shape = (*shape, 1)
+    assert name not in found
+    found[name] = shape
+  return found

@@ -1,0 +1,89 @@
+"""A reader for other programs, and published weights as one that is evaluated."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from lip_files import write_lrw
+from lip_readers import published_shapes
+
+from jaxgen.command import cli
+from jaxgen.errors import DataError
+from jaxgen.run import loading
+from jaxgen.systems.lipgen import portable
+from jaxgen.systems.lipgen.networks.reader import make_reader
+from jaxgen.systems.lipgen.networks.sizes import paper_sizes
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+  """A file in which torch.load finds a narrow reader of three words, with random weights."""
+  sizes = paper_sizes('dctcn')
+  sizes['front_end'] |= {'stem': 2, 'widths': (2, 2, 2, 2)}
+  sizes['back_end'] |= {'width': 4, 'growth': 6, 'squeeze': 2}
+  net = make_reader(3, sizes['front_end'], sizes['back_end'])
+  shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 1, 88, 88, 1)))
+  random = np.random.default_rng(0)
+  state = {
+    name: random.uniform(0.1, 1, shape).astype(np.float32)
+    for name, shape in published_shapes(shapes).items()
+  }
+  torch = SimpleNamespace(load=lambda *args, **options: {'model_state_dict': state})
+  monkeypatch.setitem(sys.modules, 'torch', torch)
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
+  file = tmp_path / 'published.pth'
+  file.touch()
+  return file
+
+
+def import_torch(file, workdir, *options):
+  return cli.main(['import-torch', 'lipgen', str(file), f'--workdir={workdir}', *options])
+
+
+def test_imported_weights_whose_words_are_known_are_evaluated_on_lrw(published, tmp_path, capsys):
+  lrw = tmp_path / 'lrw'
+  # The test clips alone: nobody decodes half a million to read them.
+  write_lrw(lrw / 'lipread_mp4', ['ABOUT', 'BEFORE', 'PEOPLE'], 'test', n=1)
+  workdir = tmp_path / 'named'
+  assert import_torch(published, workdir, f'--words={lrw}') == 0
+  facts = loading.load(workdir).facts
+  assert facts['words'] == ['about', 'before', 'people'] and facts['visemes'][0] == '0 7 3 12'
+  assert cli.main(['evaluate', str(workdir), f'data.dir={lrw}']) == 0
+  figures = json.loads((workdir / 'evaluation.json').read_text())
+  assert figures['split'] == 'test' and figures['num_examples'] == figures['num_classes'] == 3
+  assert figures['accuracy'] in (0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1)
+  assert figures['homophene_ceiling'] == 1
+  # Without names it is another reader's data.
+  assert import_torch(published, tmp_path / 'unnamed') == 0
+  capsys.readouterr()
+  assert cli.main(['evaluate', str(tmp_path / 'unnamed'), f'data.dir={lrw}']) == 2
+  assert "words: ['class0', 'class1', 'class2'] -> ['about'" in capsys.readouterr().err
+
+
+def test_names_of_classes_are_checked(published, tmp_path, capsys):
+  file, workdir = tmp_path / 'words.txt', tmp_path / 'none'
+  file.write_text('ABOUT\n\n people \nBefore\n')
+  assert portable.read_classes(file) == ('about', 'people', 'before')
+  for text, told in (
+    ('about\npeople\nABOUT\n', "has 'about' twice: a name a line"),
+    ('\n', 'has no name'),
+    ('about\npeople\n', 'published.pth: it has 3 classes, and the names are 2'),
+    ('about\npeople\nxqzt\n', "'xqzt' is not in"),
+  ):
+    file.write_text(text)
+    assert import_torch(published, workdir, f'--words={file}') == 1
+    assert told in capsys.readouterr().err and not workdir.exists()
+  assert import_torch(published, workdir, '--words=nowhere') == 2
+  assert '--words=nowhere: no such file or folder' in capsys.readouterr().err
+  command = ['import-torch', 'srsenet', str(published), f'--workdir={workdir}', f'--words={file}']
+  assert cli.main(command) == 2
+  assert '--words is of lipgen' in capsys.readouterr().err
+  file.write_bytes(b'\xff\xfe\xff')
+  with pytest.raises(DataError, match='cannot be read as names'):
+    portable.read_classes(file)
