@@ -16,6 +16,7 @@ _LAZY = {
   'make_evaluation_data': 'data',
   'make_model': 'task',
   'make_task': 'task',
+  'exported_function': 'portable',
   'from_torch': 'portable',
 }
 

@@ -1,21 +1,75 @@
-"""Published weights of other implementations as a trained reader."""
+"""A reader for other programs, and published weights of other implementations as one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+from jax import export
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips import lrw
-from jaxgen.systems.lipgen.clips.framing import WHOLE
+from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
+from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.corpus import sequences_of
 from jaxgen.systems.lipgen.importing import variables_from_torch
+from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import find_visemes
+from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Trained
 from jaxgen.words import counted
+
+
+def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeStruct, ...]]:
+  """The reader as one program: (mouths, length, boundary) -> logits of the words, for any number b of clips.
+
+  - mouths: [b, 29, 96, 96] uint8, 29 frames around a word's middle as `jaxgen mouths` makes them; framing and
+    normalising are in the program.
+  - length: [b] int32, how many of the frames count, from the first; what the others hold does not matter.
+  - boundary: [b, 29] float32, 1 within the word; all 0 where it is not known. Readers without boundaries do not
+    have this argument.
+
+  Logits are [b, N] float32, in the order of the words in the facts; '' is no word.
+  """
+  net = make_model(trained.config, trained.facts)
+  inference = Inference(net, trained.facts, trained.config)
+  framing = Framing.from_json(trained.facts['framing'])
+  variables = jax.tree.map(jnp.asarray, trained.variables)  # those of a file are NumPy's
+  (b,) = export.symbolic_shape('b')
+
+  def read(mouths: jax.Array, length: jax.Array, boundary: jax.Array | None = None) -> jax.Array:
+    counted = (jnp.arange(WINDOW)[None] < length[:, None]).astype(jnp.float32)
+    if boundary is not None:
+      boundary = boundary * counted
+    frames = inference.shown(_framed(mouths, framing))
+    out: Any = net.apply(variables, frames, counted, boundary)
+    return out.words.astype(jnp.float32)
+
+  arguments = [
+    jax.ShapeDtypeStruct((b, WINDOW, MOUTH, MOUTH), jnp.uint8),
+    jax.ShapeDtypeStruct((b,), jnp.int32),
+  ]
+  if net.boundary:
+    arguments.append(jax.ShapeDtypeStruct((b, WINDOW), jnp.float32))
+  return read, tuple(arguments)
+
+
+def _framed(mouths: jax.Array, framing: Framing) -> jax.Array:
+  """`clips.framing.framed` of mouth crops [..., 96, 96] uint8, inside of a program."""
+  top, left, size, pixels = framing
+  seen = mouths[..., top : top + size, left : left + size]
+  if size == pixels:
+    return seen
+  weights = resize_matrix(size, pixels, pixels / size).toarray().astype('float32')
+  found = jnp.einsum(
+    'ph,bthw,qw->btpq', weights, seen.astype(jnp.float32), weights, precision='highest'
+  )
+  return jnp.clip(jnp.rint(found), 0, 255).astype(jnp.uint8)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -46,12 +46,14 @@ REACH = (
 )  # frames that a feature of SIZES sees on either side: the stem, two shifts, pooling
 
 
-def trained_reader():
-  """A reader of SIZES, whose words depend on what it sees."""
-  config = override(configs.load('lipgen'), SIZES)
-  net = make_model(config, FACTS)
+def trained_reader(boundary=True, **overrides):
+  """A reader of SIZES, whose words depend on what it sees; overrides by dotted key, dots as '__'."""
+  config = override(configs.load('lipgen'), {**SIZES, 'model__boundary': boundary, **overrides})
+  framing = dict(zip(FACTS['framing'], config.data.framing, strict=True))
+  facts = {**FACTS, 'framing': framing}
+  net = make_model(config, facts)
   frames, mask = jnp.zeros((1, 29, 12, 12, 1)), jnp.ones((1, 29))
-  shapes = jax.eval_shape(net.init, jax.random.key(0), frames, mask, mask)
+  shapes = jax.eval_shape(net.init, jax.random.key(0), frames, mask, mask if boundary else None)
   random = np.random.default_rng(0)
 
   def value(path, x):
@@ -63,7 +65,7 @@ def trained_reader():
     fan = max(np.prod(x.shape[:-1]), 1)
     return (random.normal(size=x.shape) * (2 / fan) ** 0.5).astype(np.float32)
 
-  return Trained(config, FACTS, jax.tree_util.tree_map_with_path(value, shapes), 3)
+  return Trained(config, facts, jax.tree_util.tree_map_with_path(value, shapes), 3)
 
 
 class Told:

@@ -8,15 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 from lip_files import write_lrw
-from lip_readers import published_shapes
+from lip_readers import published_shapes, trained_reader
 
 from jaxgen.command import cli
 from jaxgen.errors import DataError
+from jaxgen.exchange import export as exporting
 from jaxgen.run import loading
 from jaxgen.systems.lipgen import portable
+from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import make_reader
 from jaxgen.systems.lipgen.networks.sizes import paper_sizes
+from jaxgen.systems.lipgen.task import make_model
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -40,6 +44,33 @@ def published(tmp_path, monkeypatch):
   file = tmp_path / 'published.pth'
   file.touch()
   return file
+
+
+# Cut out as it is, and resized.
+@pytest.mark.parametrize(
+  ('boundary', 'framing'), [(True, (32, 40, 32, 16)), (False, (40, 40, 16, 16))]
+)
+def test_exported_stablehlo_reads_as_the_reader_does(boundary, framing):
+  trained = trained_reader(boundary, data__framing=framing)
+  program = export.deserialize(bytearray(exporting.stablehlo(trained)))
+  assert set(program.platforms) == set(exporting.PLATFORMS)
+  random = np.random.default_rng(1)
+  mouths = random.integers(0, 256, (3, 29, 96, 96)).astype(np.uint8)
+  length = np.array([29, 29, 20], np.int32)
+  within = (abs(np.arange(29) - 14) < 5).astype(np.float32)
+  known = [np.stack([within, 0 * within, within])] if boundary else []
+  found = np.asarray(program.call(mouths, length, *known))
+  inference = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
+  counted = (np.arange(29) < length[:, None]).astype(np.float32)
+  frames = inference.shown(jnp.asarray(inference.seen(mouths)))
+  features = inference.features(trained.variables, frames, counted)
+  expected = inference.windows(trained.variables, features, counted, *(k * counted for k in known))
+  assert found.shape == (3, 4) and np.ptp(found) > 0.01
+  np.testing.assert_allclose(jax.nn.log_softmax(found), expected, atol=1e-3)
+  # What is beyond a clip's length does not matter, and there may be any number of clips.
+  mouths[2, 20:] = 0
+  alone = np.asarray(program.call(mouths[2:], length[2:], *(k[2:] for k in known)))
+  np.testing.assert_allclose(alone, found[2:], atol=1e-5)
 
 
 def import_torch(file, workdir, *options):
