@@ -3,14 +3,15 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded, listed
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
-from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
@@ -46,7 +47,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
 
   Args:
     config: of a run.
-    training: whether there are clips to train on. Without them LRW's 107 GB need neither be there nor be
+    training: whether there are clips to train on. Without them LRW's 131 GB need neither be there nor be
       decoded to read its test clips; other sets are small, and their parts are divided by their clips.
 
   Raises:
@@ -141,33 +142,42 @@ def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
   """Clips of procedural speakers; those of the validation set are others."""
   data = config.data
   words = wanted_words(config, WORDS)
-  made = {'seed': config.seed, 'look': data.look, 'dictionary': dictionary}
-  pixels = data.framing[3]
-  train = speak(words, data.num_clips, num_speakers=data.num_speakers, pixels=pixels, **made)
+  made = {'seed': config.seed, 'look': data.look, 'dictionary': dictionary, **_shown(config)}
+  train = speak(words, data.num_clips, num_speakers=data.num_speakers, **made)
   validation = speak(
     words,
     data.num_validation,
     first_speaker=UNSEEN,
     num_speakers=data.num_validation,
-    pixels=pixels,
     **made,
   )
   return {'train': train, 'validation': validation}
 
 
 def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
-  """As many drawn clips, of a word each, as make config.data.synthetic.share of the words of the union."""
+  """As many drawn clips, of a word each, as make config.data.synthetic.share of the words of the union.
+
+  No more than config.data.num_clips of them are distinct: the others are those again.
+  """
   share = config.data.synthetic.share
   count = round(real.num_words * share / (1 - share))
   if not count:
     raise DataError(f'config.data.synthetic.share = {share} of {real.num_words} words is not one')
-  return speak(
+  distinct = min(count, max(config.data.num_clips, len(real.words)))
+  drawn = speak(
     real.words,
-    count,
+    distinct,
     seed=config.seed,
     first_speaker=SYNTHETIC,
-    num_speakers=max(1, count // 2),
+    num_speakers=max(1, distinct // 2),
     look=config.data.synthetic.look,
-    pixels=config.data.framing[3],
     dictionary=dictionary,
+    **_shown(config),
   )
+  return drawn if distinct == count else subset(drawn, np.arange(count) % distinct)
+
+
+def _shown(config: ConfigDict) -> dict[str, Any]:
+  """What drawn clips show: the same square of a mouth crop as real ones, at the reader's pixels."""
+  *square, pixels = config.data.framing
+  return {'square': tuple(square), 'pixels': pixels}

@@ -102,7 +102,7 @@ def load_lrw(
 
   Clips whose text is missing or names no duration, and those that cannot be decoded, are left out, counted, and
   the first few named; more than one in a hundred are an error. Frames are decoded once, framed and kept in
-  $JAXGEN_CACHE (9,216 bytes a frame at 96 pixels: 130 GB for all of LRW, a quarter of it at 48), and read from
+  $JAXGEN_CACHE (9,216 bytes a frame at 96 pixels: 144 GB for all of LRW, a quarter of it at 48), and read from
   there when they are asked for.
 
   Args:
