@@ -122,7 +122,7 @@ def _augment(name: str) -> ConfigDict:
   augment.contrast = 0.2 if paper else 0.1
   augment.time_mask = 14 if paper else 0  # frames, at most; filled with the clip's mean
   augment.word_mask = 0.0 if paper else 0.3  # in its place: a share of each word, at most
-  # Random ends are cut off windows, for readers without boundaries.
+  # Random ends are cut off windows before the net sees them, but for the word; for readers without boundaries.
   augment.variable_length = False
   augment.jitter = 1 if name == 'grid' else 0  # frames by which a word's window is moved
   augment.mixup = 0.4 if paper else 0.0  # alpha of Beta(alpha, alpha); 0: none
