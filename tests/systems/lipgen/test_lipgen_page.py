@@ -19,6 +19,24 @@ def table(title):
   return [[cell.strip() for cell in row.strip('|').split('|')] for row in rows.splitlines()]
 
 
+def test_the_page_names_every_key_of_the_system():
+  """A row names keys and what is below them; the heading of a table may begin them with `prefix.`."""
+  page = (ROOT / 'docs' / 'lipgen.md').read_text()
+  section = page.split('## What can be set\n')[1].split('\n## ')[0]
+  named = set()
+  for block in re.findall(r'(?m)(?:^\|.*\n)+', section):
+    heading, _, *rows = block.splitlines()
+    prefix = (re.match(r'\| `([\w.]+)`', heading) or ['', ''])[1]
+    for row in rows:
+      keys = [prefix + key for key in re.findall(r'`([\w.]+)`', row.split('|')[1])]
+      named |= {*keys, *(f'{key}.{x}' for key in keys for x in re.findall(r'`(\w+)`', row))}
+  mine = ('data.', 'model.front_end.', 'augment.', 'loss.', 'optim.', 'curriculum.', 'eval.')
+  alone = {'model.share_trunk', 'model.boundary', 'ema_decay', 'init_from'}
+  keys = {k for k in configs.flatten(configs.load('lipgen')) if k.startswith(mine)} | alone
+  of_all = {'data.placement', 'data.resident_limit_mb', 'data.num_threads'}
+  assert keys - of_all <= named
+
+
 @pytest.fixture(scope='module')
 def figure():
   spec = importlib.util.spec_from_file_location('lipgen_config', ROOT / 'configs' / 'lipgen.py')
