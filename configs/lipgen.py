@@ -43,6 +43,19 @@ ROWS = {
   **_TAFM,
 }
 VARIANTS = (*SETS, *ROWS, *BACK_ENDS)  # parts, see above
+# The paper's comparison on LRW (figure 3): % of words, and the variant that has such a net here, '' for none.
+FIGURE_3 = {
+  'VGGM': (61.1, ''),
+  'ResNet-34 + BiLSTM': (83.5, ''),
+  'ResNet-18 + MS-TCN': (85.3, 'lrw,mstcn'),
+  'ResNet-18 + MS-TCN + TSM': (86.2, 'lrw,tsm'),
+  'ResNet-18 + MS-TCN + distillation': (87.7, ''),
+  'ResNet-18 + DC-TCN': (88.4, 'lrw,dctcn'),
+  'SE-ResNet-18 + BiGRU': (88.4, 'lrw,se_bigru'),
+  'DC-TCN + data augmentation': (92.1, 'lrw,dctcn'),
+  'DC-TCN + cro-TSM': (92.4, 'lrw,cro_tsm'),
+  'LipGen': (92.8, 'lrw,syn_visemes_tafm_0.1'),
+}
 
 
 def get_config(variant: str = 'procedural') -> ConfigDict:
@@ -109,7 +122,7 @@ def _augment(name: str) -> ConfigDict:
   augment.contrast = 0.2 if paper else 0.1
   augment.time_mask = 14 if paper else 0  # frames, at most; filled with the clip's mean
   augment.word_mask = 0.0 if paper else 0.3  # in its place: a share of each word, at most
-  # Random ends are cut off windows, for readers without boundaries.
+  # Random ends are cut off windows before the net sees them, but for the word; for readers without boundaries.
   augment.variable_length = False
   augment.jitter = 1 if name == 'grid' else 0  # frames by which a word's window is moved
   augment.mixup = 0.4 if paper else 0.0  # alpha of Beta(alpha, alpha); 0: none

@@ -40,7 +40,8 @@ MAY_IMPORT = {
   'run': {'top', 'terminal', 'exchange', 'data', 'pictures', 'evaluation'},
   'command': {*BASICS, 'terminal', 'exchange', 'run'},
 }
-MAY_IMPORT['systems, commands.py'] = MAY_IMPORT['systems'] | {
+# A file commands.py of a system, or a package commands/ in its place.
+MAY_IMPORT['systems, commands'] = MAY_IMPORT['systems'] | {
   'systems',
   'run',
   'terminal',
@@ -85,7 +86,8 @@ def room(name):
   if name == 'jaxgen.__main__':  # the door to it, which Python looks for at the top
     return 'command'
   if len(parts) > 1 and (PACKAGE / parts[1]).is_dir():
-    return 'systems, commands.py' if parts[1:2] + parts[3:] == ['systems', 'commands'] else parts[1]
+    is_command = parts[1] == 'systems' and parts[3:4] == ['commands']
+    return 'systems, commands' if is_command else parts[1]
   return 'top'
 
 

@@ -1,8 +1,8 @@
 """What a subcommand of `jaxgen` is, and where those of systems are found.
 
-A system offers its own in `systems/<system>/commands.py` as `COMMANDS`, a tuple of `Command`, and options that
-it adds to a command of every system as `EXTENSIONS`, a tuple of `Extension`. That file imports nothing heavy:
-its functions do.
+A system offers its own in `systems/<system>/commands.py`, or a package `commands`, as `COMMANDS`, a tuple of
+`Command`, and options that it adds to a command of every system as `EXTENSIONS`, a tuple of `Extension`. It
+imports nothing heavy: its functions do.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """`jaxgen export` and `jaxgen import-torch`: trained models for other programs, and from them."""
 
 import argparse
+from typing import Any
 
 from jaxgen import config as configs
 from jaxgen.command.arguments import add_workdir, check_file, path, workdir
@@ -42,7 +43,8 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('--workdir', type=workdir, required=True, help='a new folder')
 
 
-def _import_torch(args: argparse.Namespace) -> None:
+def import_torch(args: argparse.Namespace, **options: Any) -> None:
+  """Does it; `options` are what a system's `from_torch` takes besides."""
   if args.system not in SYSTEMS:
     near = configs.near_matches(args.system, SYSTEMS)
     raise ConfigError(f'unknown system {args.system!r}.{near}')
@@ -50,7 +52,7 @@ def _import_torch(args: argparse.Namespace) -> None:
   from jaxgen.exchange import torch_import
 
   with interruptible():
-    folder = torch_import.run(args.system, args.file, args.workdir)
+    folder = torch_import.run(args.system, args.file, args.workdir, **options)
   print(f'wrote {folder / "config.json"} and {folder / "weights.safetensors"}')
 
 
@@ -69,5 +71,5 @@ IMPORT_TORCH = Command(
   'Reads published weights of a system that has some. Only tensors are read from the file, no code is '
   'run. Needs the extra jaxgen[torch].',
   _add_import,
-  _import_torch,
+  import_torch,
 )

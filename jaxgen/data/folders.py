@@ -81,6 +81,34 @@ def cache_folder() -> Path:
   return expanded(os.environ.get('JAXGEN_CACHE') or '~/.cache/jaxgen')
 
 
+def require_room(folder: Path, needed: int, what: str) -> str:
+  """Refuses to begin what does not fit on a disk.
+
+  Args:
+    folder: where it is to be kept; may not be there yet.
+    needed: bytes.
+    what: is to be kept, for the error.
+
+  Returns:
+    The size as it is told, as '13.4 GB'.
+
+  Raises:
+    DataError: the disk has less room: names both sizes.
+  """
+  there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+  free = shutil.disk_usage(there).free
+  if needed > free:
+    raise DataError(
+      f'{what} take {_gigabytes(needed)}, and {folder} has room for {_gigabytes(free)}: set JAXGEN_CACHE to a '
+      'folder with more'
+    )
+  return _gigabytes(needed)
+
+
+def _gigabytes(size: int) -> str:
+  return f'{size / 1e9:.1f} GB' if size >= 1e9 else f'{max(size / 1e6, 0.1):.1f} MB'
+
+
 def default_folder(name: str) -> Path | None:
   """`$JAXGEN_DATA/<name>`, or None where the variable is not set."""
   root = os.environ.get('JAXGEN_DATA')

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
@@ -9,13 +10,14 @@ from jaxgen.exchange import weight_files
 from jaxgen.files import write_json
 
 
-def run(system: str, file: Path, workdir: Path) -> Path:
+def run(system: str, file: Path, workdir: Path, **options: Any) -> Path:
   """Writes config.json and weights.safetensors.
 
   Args:
     system: a system with a `from_torch`.
     file: of torch.save; only tensors are read, no code in it is run.
     workdir: must not hold a run.
+    options: what else the system's `from_torch` takes.
 
   Returns:
     The folder.
@@ -44,7 +46,7 @@ def run(system: str, file: Path, workdir: Path) -> Path:
   if not isinstance(state, dict):
     raise DataError(f'{file}: holds a {type(state).__name__}, not a state dict')
   try:
-    trained = module.from_torch(state)
+    trained = module.from_torch(state, **options)
   except DataError as error:
     raise DataError(f'{file}: {error}') from error
   weight_files.save_weights(workdir / weight_files.FILE, trained)

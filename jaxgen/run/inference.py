@@ -59,8 +59,10 @@ def evaluate(
     system = configs.system_module(opened.trained.config)
     data = None
     if not getattr(system, 'EVALUATES_WITHOUT_DATA', False):
-      data = processes.together(lambda: system.make_data(opened.trained.config))
-      same_facts(opened.trained.facts, data.facts, workdir)
+      make = getattr(system, 'make_evaluation_data', system.make_data)
+      data = processes.together(lambda: make(opened.trained.config))
+      saved = opened.trained.facts
+      same_facts(saved, {**saved, **data.facts}, workdir)
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
     figures.pop('left_out', None)
     return results.write_evaluation(

@@ -149,8 +149,14 @@ def same_facts(saved: dict[str, Any], facts: dict[str, Any], workdir: Path) -> N
   facts = json.loads(json.dumps(facts))
   if saved != facts:
     keys = sorted(k for k in saved.keys() | facts.keys() if saved.get(k) != facts.get(k))
-    lines = [f'{k}: {saved.get(k)} -> {facts.get(k)}' for k in keys]
+    lines = [f'{k}: {_shown(saved.get(k))} -> {_shown(facts.get(k))}' for k in keys]
     raise ConfigError(f'{workdir} was trained on other data. Differing facts: {"; ".join(lines)}')
+
+
+def _shown(fact: Any, most: int = 200) -> str:
+  """A fact in a message: of hundreds of names the first."""
+  text = str(fact)
+  return text if len(text) <= most else f'{text[:most]}...'
 
 
 def same_in_all_processes(config: ConfigDict, facts: dict[str, Any] | None = None) -> None:

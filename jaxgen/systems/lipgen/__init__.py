@@ -13,8 +13,10 @@ _LAZY = {
   'curriculum_steps': 'config',
   'depends_on_num_steps': 'config',
   'make_data': 'data',
+  'make_evaluation_data': 'data',
   'make_model': 'task',
   'make_task': 'task',
+  'exported_function': 'portable',
   'from_torch': 'portable',
 }
 

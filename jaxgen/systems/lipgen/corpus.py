@@ -3,14 +3,15 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded, listed
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
-from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
@@ -28,7 +29,8 @@ class Corpus(NamedTuple):
   """Clips to learn from and to judge by.
 
   Attributes:
-    clips: 'train', 'validation', and 'test' where the set has one; all with the same words.
+    clips: 'train', 'validation', and 'test' where the set has one; all with the same words. To evaluate on LRW
+      'test' alone.
     words: the classes; the last may be '', no word.
     sequences: the visemes of each, () for no word.
     visemes: the table that they are of.
@@ -40,8 +42,13 @@ class Corpus(NamedTuple):
   visemes: VisemeTable
 
 
-def load_corpus(config: ConfigDict) -> Corpus:
+def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   """What config.data names.
+
+  Args:
+    config: of a run.
+    training: whether there are clips to train on. Without them LRW's 131 GB need neither be there nor be
+      decoded to read its test clips; other sets are small, and their parts are divided by their clips.
 
   Raises:
     ConfigError: a list of words is none.
@@ -49,14 +56,15 @@ def load_corpus(config: ConfigDict) -> Corpus:
   """
   data = config.data
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
-  clips = _load(config, dictionary)
+  clips = _load(config, dictionary, training)
   # Drawn speakers say other words around the one that is named: they have no pauses to learn from.
-  drawn = _synthetic(config, clips['train'], dictionary) if data.synthetic.share else None
+  mixed = data.synthetic.share and 'train' in clips
+  drawn = _synthetic(config, clips['train'], dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
   if drawn is not None:
     clips['train'] = joined(clips['train'], drawn)
-  words = clips['train'].words
+  words = next(iter(clips.values())).words
   sequences = sequences_of(words, dictionary, visemes)
   return Corpus(clips, words, sequences, visemes)
 
@@ -104,7 +112,7 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
   return tuple(words)
 
 
-def _load(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
+def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[str, ClipSet]:
   data, framing = config.data, framing_of(config)
   if data.name == PROCEDURAL:
     return _spoken(config, dictionary)
@@ -112,7 +120,9 @@ def _load(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
     return grid.load_grid(data.dir, framing, data.held_out, say=logging.warning)
   if data.name == LRW:
     words = wanted_words(config) or None
-    splits = {'train': 'train', 'validation': 'val', 'test': 'test'}
+    splits = (
+      {'train': 'train', 'validation': 'val', 'test': 'test'} if training else {'test': 'test'}
+    )
     return {
       name: lrw.load_lrw(data.dir, part, framing, words, logging.warning)
       for name, part in splits.items()
@@ -132,33 +142,42 @@ def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
   """Clips of procedural speakers; those of the validation set are others."""
   data = config.data
   words = wanted_words(config, WORDS)
-  made = {'seed': config.seed, 'look': data.look, 'dictionary': dictionary}
-  pixels = data.framing[3]
-  train = speak(words, data.num_clips, num_speakers=data.num_speakers, pixels=pixels, **made)
+  made = {'seed': config.seed, 'look': data.look, 'dictionary': dictionary, **_shown(config)}
+  train = speak(words, data.num_clips, num_speakers=data.num_speakers, **made)
   validation = speak(
     words,
     data.num_validation,
     first_speaker=UNSEEN,
     num_speakers=data.num_validation,
-    pixels=pixels,
     **made,
   )
   return {'train': train, 'validation': validation}
 
 
 def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
-  """As many drawn clips, of a word each, as make config.data.synthetic.share of the words of the union."""
+  """As many drawn clips, of a word each, as make config.data.synthetic.share of the words of the union.
+
+  No more than config.data.num_clips of them are distinct: the others are those again.
+  """
   share = config.data.synthetic.share
   count = round(real.num_words * share / (1 - share))
   if not count:
     raise DataError(f'config.data.synthetic.share = {share} of {real.num_words} words is not one')
-  return speak(
+  distinct = min(count, max(config.data.num_clips, len(real.words)))
+  drawn = speak(
     real.words,
-    count,
+    distinct,
     seed=config.seed,
     first_speaker=SYNTHETIC,
-    num_speakers=max(1, count // 2),
+    num_speakers=max(1, distinct // 2),
     look=config.data.synthetic.look,
-    pixels=config.data.framing[3],
     dictionary=dictionary,
+    **_shown(config),
   )
+  return drawn if distinct == count else subset(drawn, np.arange(count) % distinct)
+
+
+def _shown(config: ConfigDict) -> dict[str, Any]:
+  """What drawn clips show: the same square of a mouth crop as real ones, at the reader's pixels."""
+  *square, pixels = config.data.framing
+  return {'square': tuple(square), 'pixels': pixels}

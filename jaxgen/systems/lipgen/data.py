@@ -12,6 +12,7 @@ from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.clips import augmentation
 from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
+from jaxgen.systems.lipgen.config import LRW
 from jaxgen.systems.lipgen.corpus import Corpus, framing_of, load_corpus
 from jaxgen.task import Batch, Data, PyTree, Split
 
@@ -59,6 +60,24 @@ def make_data(config: ConfigDict) -> Data:
   )
 
 
+def make_evaluation_data(config: ConfigDict) -> Data:
+  """`make_data`, of LRW its test clips alone: no rows, and no facts but those of words and framing.
+
+  Raises:
+    DataError: files missing or damaged, or a word that is in no dictionary.
+  """
+  if config.data.name != LRW:
+    return make_data(config)
+  corpus = load_corpus(config, training=False)
+  return Data(
+    facts=facts_of_words(config, corpus),
+    arrays={},
+    batches=lambda first, rows: iter(()),
+    example=lambda arrays, row, key: row,
+    splits={name: split_of(clips, config) for name, clips in corpus.clips.items()},
+  )
+
+
 def augmentation_of(config: ConfigDict) -> augmentation.Augmentation:
   """How training clips are changed."""
   options = config.augment
@@ -85,12 +104,19 @@ def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
   """What a model must know of its words and of what it is to be shown."""
   train = corpus.clips['train']
   return {
+    **facts_of_words(config, corpus),
+    'words_a_clip': int(train.labels.shape[1]),
+    'clip_length': int(train.frames.shape[1]),
+    'steps_per_epoch': num_rows // config.batch_size,
+  }
+
+
+def facts_of_words(config: ConfigDict, corpus: Corpus) -> dict[str, Any]:
+  """The facts that a net's classes and what it sees are known by."""
+  return {
     'words': list(corpus.words),
     'visemes': [' '.join(map(str, x)) for x in corpus.sequences],
     'viseme_names': list(corpus.visemes.names),
     'num_visemes': len(corpus.visemes),
-    'words_a_clip': int(train.labels.shape[1]),
-    'clip_length': int(train.frames.shape[1]),
     'framing': framing_of(config).to_json(),
-    'steps_per_epoch': num_rows // config.batch_size,
   }

@@ -43,7 +43,8 @@ def lips(name: str) -> ConfigDict:
   data.visemes = ''  # a file of phonemes in groups; empty: the 18 groups in jaxgen
   data.no_word = grid  # learn windows in pauses as a class of their own
   data.held_out = 0.2  # of the clips of grid and table, for validation
-  data.num_clips = 6_000  # drawn ones
+  # Drawn ones; beside real ones at most so many distinct ones, which are repeated.
+  data.num_clips = 50_000 if paper else 6_000
   data.num_speakers = 3_000
   data.num_validation = 500
   # Drawn clips of another look beside those of the set.

@@ -1,31 +1,116 @@
-"""Published weights of other implementations as a trained reader."""
+"""A reader for other programs, and published weights of other implementations as one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+from jax import export
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
-from jaxgen.systems.lipgen.clips.framing import WHOLE
+from jaxgen.data.imresize import resize_matrix
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips import lrw
+from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
+from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.corpus import sequences_of
 from jaxgen.systems.lipgen.importing import variables_from_torch
+from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import find_visemes
+from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Trained
+from jaxgen.words import counted
 
 
-def from_torch(state: Mapping[str, Any]) -> Trained:
+def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeStruct, ...]]:
+  """The reader as one program: (mouths, length, boundary) -> logits of the words, for any number b of clips.
+
+  - mouths: [b, 29, 96, 96] uint8, 29 frames around a word's middle as `jaxgen mouths` makes them; framing and
+    normalising are in the program.
+  - length: [b] int32, how many of the frames count, from the first; what the others hold does not matter.
+  - boundary: [b, 29] float32, 1 within the word; all 0 where it is not known. Readers without boundaries do not
+    have this argument.
+
+  Logits are [b, N] float32, in the order of the words in the facts; '' is no word.
+  """
+  net = make_model(trained.config, trained.facts)
+  inference = Inference(net, trained.facts, trained.config)
+  framing = Framing.from_json(trained.facts['framing'])
+  variables = jax.tree.map(jnp.asarray, trained.variables)  # those of a file are NumPy's
+  (b,) = export.symbolic_shape('b')
+
+  def read(mouths: jax.Array, length: jax.Array, boundary: jax.Array | None = None) -> jax.Array:
+    counted = (jnp.arange(WINDOW)[None] < length[:, None]).astype(jnp.float32)
+    if boundary is not None:
+      boundary = boundary * counted
+    frames = inference.shown(_framed(mouths, framing))
+    out: Any = net.apply(variables, frames, counted, boundary)
+    return out.words.astype(jnp.float32)
+
+  arguments = [
+    jax.ShapeDtypeStruct((b, WINDOW, MOUTH, MOUTH), jnp.uint8),
+    jax.ShapeDtypeStruct((b,), jnp.int32),
+  ]
+  if net.boundary:
+    arguments.append(jax.ShapeDtypeStruct((b, WINDOW), jnp.float32))
+  return read, tuple(arguments)
+
+
+def _framed(mouths: jax.Array, framing: Framing) -> jax.Array:
+  """`clips.framing.framed` of mouth crops [..., 96, 96] uint8, inside of a program."""
+  top, left, size, pixels = framing
+  seen = mouths[..., top : top + size, left : left + size]
+  if size == pixels:
+    return seen
+  weights = resize_matrix(size, pixels, pixels / size).toarray().astype('float32')
+  found = jnp.einsum(
+    'ph,bthw,qw->btpq', weights, seen.astype(jnp.float32), weights, precision='highest'
+  )
+  return jnp.clip(jnp.rint(found), 0, 255).astype(jnp.uint8)
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+  """The names of classes in their order.
+
+  Args:
+    path: a file with a name a line, or LRW's folder, whose words are its classes in alphabetical order.
+
+  Raises:
+    DataError: it cannot be read, names none, or one twice.
+  """
+  if path.is_dir():
+    return lrw.classes(path)
+  try:
+    lines = path.read_text(encoding='utf-8-sig').splitlines()
+  except (OSError, UnicodeError) as error:
+    raise DataError(f'{path}: cannot be read as names of classes ({error})') from error
+  words = tuple(folded(line) for line in lines if line.strip())
+  twice = next((word for i, word in enumerate(words) if word in words[:i]), None)
+  if twice or not words:
+    wrong = f'{twice!r} twice' if twice else 'no name'
+    raise DataError(f'{path} has {wrong}: a name a line is expected, each class once')
+  return words
+
+
+def from_torch(state: Mapping[str, Any], words: Sequence[str] | None = None) -> Trained:
   """A reader from a PyTorch state dict of the published ResNet-18 and DC-TCN.
 
-  The file does not say which words its classes are: they are called class0, class1, ..., in the order that they
-  were trained in, and have no visemes.
+  The file does not say which words its classes are. Without `words` they are called class0, class1, ..., in the
+  order that they were trained in, and have no visemes.
 
   Args:
     state: tensors or arrays by name, or a checkpoint that has them under 'model_state_dict'.
+    words: the classes.
 
   Returns:
     The reader with the config of `lrw,dctcn`, adapted to what the weights show.
 
   Raises:
-    DataError: names or shapes are not those of the layout.
+    DataError: names or shapes are not those of the layout, there are not as many words as classes, or a word
+      is in no dictionary.
   """
   variables, sizes = variables_from_torch(state)
   config = configs.load('lipgen:lrw,dctcn')
@@ -35,10 +120,13 @@ def from_torch(state: Mapping[str, Any]) -> Trained:
     for part in ('front_end', 'back_end'):
       config.model[part].update(ConfigDict(sizes[part]))
   visemes = find_visemes()
-  words = [f'class{i}' for i in range(sizes['num_words'])]
+  total = sizes['num_words']
+  if words is not None and len(words) != total:
+    raise DataError(f'it has {counted(total, "class", "classes")}, and the names are {len(words)}')
+  sequences = sequences_of(words, find_dictionary(), visemes) if words else [()] * total
   facts = {
-    'words': words,
-    'visemes': [''] * len(words),
+    'words': list(words or (f'class{i}' for i in range(total))),
+    'visemes': [' '.join(map(str, x)) for x in sequences],
     'viseme_names': list(visemes.names),
     'num_visemes': len(visemes),
     'words_a_clip': 1,

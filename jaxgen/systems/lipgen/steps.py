@@ -54,7 +54,8 @@ def read_windows(
     train: as of `Reader.features`.
     keys: [B * K] of dropout, or None.
     from_frames: whether windows are cut from the frames, so that nothing outside is seen; else from the
-      features of the whole clip, which have seen some frames around.
+      features of the whole clip, which have seen some frames around. Where there is 'left' they always are:
+      what is cut off is not seen.
 
   Returns:
     Of the B * K windows, those of a clip after another.
@@ -63,7 +64,7 @@ def read_windows(
   first, length = first_frames(span) + shift, counted.sum(1).astype(jnp.int32)
   mask = inside(first, length) * (batch['label'] >= 0)[..., None]
   mask = flat(mask * batch.get('left', 1))
-  if from_frames:
+  if from_frames or 'left' in batch:
     features = net.features(flat(cut(frames, first, length)), mask, train)
   else:
     features = flat(cut(net.features(frames, counted, train), first, length))

@@ -24,3 +24,14 @@ def write_video(path, frames, rate=25):
       container.mux(stream.encode(shown.reformat(format='yuv420p')))
     container.mux(stream.encode())
   return path
+
+
+def write_lrw(
+  root, words, split='train', n=2, text='Text:  X\n1\n2\n3\nDuration: 0.53 seconds\n', side=96
+):
+  """LRW's layout: n clips of 5 frames a word."""
+  for word in words:
+    for i in range(1, n + 1):
+      path = root / word / split / f'{word}_{i:05d}.mp4'
+      write_video(path, squares(5, side, seed=i))
+      path.with_suffix('.txt').write_text(text)

@@ -8,6 +8,7 @@ import numpy as np
 from helpers import override
 
 from jaxgen import config as configs
+from jaxgen.systems.lipgen.importing import torch_name
 from jaxgen.systems.lipgen.networks.front_end import FrontEnd
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Trained
@@ -45,12 +46,14 @@ REACH = (
 )  # frames that a feature of SIZES sees on either side: the stem, two shifts, pooling
 
 
-def trained_reader():
-  """A reader of SIZES, whose words depend on what it sees."""
-  config = override(configs.load('lipgen'), SIZES)
-  net = make_model(config, FACTS)
+def trained_reader(boundary=True, **overrides):
+  """A reader of SIZES, whose words depend on what it sees; overrides by dotted key, dots as '__'."""
+  config = override(configs.load('lipgen'), {**SIZES, 'model__boundary': boundary, **overrides})
+  framing = dict(zip(FACTS['framing'], config.data.framing, strict=True))
+  facts = {**FACTS, 'framing': framing}
+  net = make_model(config, facts)
   frames, mask = jnp.zeros((1, 29, 12, 12, 1)), jnp.ones((1, 29))
-  shapes = jax.eval_shape(net.init, jax.random.key(0), frames, mask, mask)
+  shapes = jax.eval_shape(net.init, jax.random.key(0), frames, mask, mask if boundary else None)
   random = np.random.default_rng(0)
 
   def value(path, x):
@@ -62,7 +65,7 @@ def trained_reader():
     fan = max(np.prod(x.shape[:-1]), 1)
     return (random.normal(size=x.shape) * (2 / fan) ** 0.5).astype(np.float32)
 
-  return Trained(config, FACTS, jax.tree_util.tree_map_with_path(value, shapes), 3)
+  return Trained(config, facts, jax.tree_util.tree_map_with_path(value, shapes), 3)
 
 
 class Told:
@@ -95,3 +98,17 @@ def saying(*parts, pixels=96):
   """Crops in which each (word, frames) follows the other, for `Told`."""
   levels = np.concatenate([np.full(frames, WORDS.index(word)) for word, frames in parts])
   return np.broadcast_to(levels[:, None, None], (len(levels), pixels, pixels)).astype(np.uint8)
+
+
+def published_shapes(shapes):
+  """By name, as PyTorch has them: kernels from [*size, in, out] to [out, in, *size]."""
+  found = {}
+  for path, x in jax.tree_util.tree_leaves_with_path(shapes):
+    name, shape = torch_name(path), x.shape
+    if len(shape) > 1:
+      shape = (shape[-1], shape[-2], *shape[:-2])
+    if len(shape) == 2 and name.endswith(('conv.weight', 'downsample.weight')):
+      shape = (*shape, 1)
+    assert name not in found
+    found[name] = shape
+  return found

@@ -9,6 +9,15 @@ from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.speech.visemes import find_visemes
 
+# Parameters of nets of LRW's 500 words, as the spec and the docs have them.
+PARAMETERS = {
+  'mstcn': 36_361_396,
+  'tsm': 36_361_396,
+  'dctcn': 52_548_532,
+  'se_bigru': 59_504_820,
+  'cro_tsm': 59_627_444,
+}
+BRANCH = 9_723_776  # of visemes
 WORDS = ('about', 'people', '')
 TINY = {
   'batch_size': 16,

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lip_readers import published_shapes
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.importing import torch_name, variables_from_torch
+from jaxgen.systems.lipgen.importing import variables_from_torch
 from jaxgen.systems.lipgen.networks.reader import make_reader
 from jaxgen.systems.lipgen.networks.sizes import paper_sizes
 
@@ -28,20 +29,6 @@ EXPECTED = {
   f'{FEATURES}.norm5.weight': (1664,),
   'tcn.tcn_output.weight': (500, 1664),
 }
-
-
-def published_shapes(shapes):
-  """By name, as PyTorch has them: kernels from [*size, in, out] to [out, in, *size]."""
-  found = {}
-  for path, x in jax.tree_util.tree_leaves_with_path(shapes):
-    name, shape = torch_name(path), x.shape
-    if len(shape) > 1:
-      shape = (shape[-1], shape[-2], *shape[:-2])
-    if len(shape) == 2 and name.endswith(('conv.weight', 'downsample.weight')):
-      shape = (*shape, 1)
-    assert name not in found
-    found[name] = shape
-  return found
 
 
 def test_names_and_shapes_of_published_weight_files():

@@ -13,7 +13,8 @@ from jaxgen import config as configs
 from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, DataError, UserError
 from jaxgen.exchange.weight_files import save_weights
-from jaxgen.systems.lipgen import apply, commands
+from jaxgen.systems.lipgen import apply
+from jaxgen.systems.lipgen.commands import lipread as command
 from jaxgen.systems.lipgen.reading import captions, live
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model, Service
@@ -80,7 +81,7 @@ def test_a_command_reads_as_the_function_does(weights, videos, capsys):
 
 def test_a_word_at_a_known_place_and_a_clip_of_one_word(weights, videos, monkeypatch, capsys):
   service = Service(apply.load_reader(weights))
-  monkeypatch.setattr(commands, '_service', lambda args: service)
+  monkeypatch.setattr(command, '_service', lambda args: service)
   options = videos / 'a.mp4', f'--weights={weights}', '--crops'
   frames = read_crops(videos / 'a.mp4').frames
   assert run(capsys, *options, '--whole')[1] == [service.whole(frames).line()]
@@ -107,7 +108,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, videos, tmp_p
 
 def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monkeypatch, capsys):
   words = [Word('bin', 0.1, 0.3, 0.9), Word('now', 0.3, 0.4, 0.8)]
-  monkeypatch.setattr(commands, '_service', lambda args: lambda crops, bars: words)
+  monkeypatch.setattr(command, '_service', lambda args: lambda crops, bars: words)
   options = f'--weights={weights}', '--srt'
   crops = [videos / 'a.mp4', '--crops', *options]
   code, lines, _ = run(capsys, *crops)
@@ -219,7 +220,7 @@ def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypa
 
   monkeypatch.setattr(live, 'camera_frames', frames)
   model = Model(Told(), {}, Segmenting(unsure=0.05))
-  monkeypatch.setattr(commands, '_service', lambda args, live: Service(model))
+  monkeypatch.setattr(command, '_service', lambda args, live: Service(model))
   # Crops are the frames as they are.
   monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
   monkeypatch.setattr(live, 'cut', lambda frames, crops: list(frames))

@@ -2,12 +2,17 @@
 
 import logging
 import re
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import benchmark
+from helpers import benchmark, override
 
+from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen.clips.framing import LIPS, WHOLE, framed
 from jaxgen.systems.lipgen.procedural import takes
 from jaxgen.systems.lipgen.procedural.articulation import (
   GESTURES,
@@ -214,7 +219,8 @@ def test_clips_are_drawn_once_and_kept(cache, caplog):
   with caplog.at_level(logging.WARNING):
     clips = speak(['about', 'people'], 5, **made)
     again = speak(['about', 'people'], 5, **made)
-  assert [record.getMessage() for record in caplog.records] == ['drawing 5 clips, once']
+  told = f'drawing 5 clips, once (0.1 MB in {cache})'
+  assert [record.getMessage() for record in caplog.records] == [told]
   assert clips.words == ('about', 'people')
   assert clips.frames.shape == (5, 12, 16, 16) and clips.frames.dtype == np.uint8
   assert isinstance(again.frames, np.memmap)
@@ -225,6 +231,45 @@ def test_clips_are_drawn_once_and_kept(cache, caplog):
   assert re.fullmatch(r'people_3_a[01]', clips.names[3])
   talk = Speech(('about', 'people'), find_dictionary(), 1, 0, 2, 'a', 16, 12)
   np.testing.assert_array_equal(clips.frames[4], frames_of(talk, take(talk, 4)))
+
+
+def test_clips_that_the_disk_has_no_room_for_are_not_begun(cache, monkeypatch):
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=10**9))
+  with pytest.raises(DataError) as told:
+    speak(['about'], 400_000, pixels=96)
+  assert str(told.value) == (
+    f'400,000 clips of 96 x 96 pixels take 106.9 GB, and {cache} has room for 1.0 GB: set JAXGEN_CACHE to a '
+    'folder with more'
+  )
+  assert not cache.exists()
+
+
+def test_pictures_show_the_square_that_is_framed():
+  near = speech(pixels=48)
+  whole = near._replace(pixels=96, square=WHOLE[:3])
+  one = take(near, 1)
+  still = {'noise': 0.0, 'blur': 0.0, 'flicker': 0.0, 'light': np.zeros(2)}
+  one = one._replace(camera=one.camera._replace(background=np.array([0.5, 0, 0, 0]), **still))
+  a, b = (frames_of(x, one).astype(int) for x in (near, whole))
+  assert b.shape == (29, 96, 96)
+  # But for single pixels whose place in a table is rounded to the next one.
+  assert (abs(framed(b.astype(np.uint8), LIPS).astype(int) - a) > 1).mean() < 1e-3
+  offset = LIPS.left, LIPS.top
+  np.testing.assert_allclose(contours_of(whole, one) - offset, contours_of(near, one), atol=1e-3)
+
+
+@pytest.mark.usefixtures('cache')
+def test_drawn_clips_beside_real_ones_are_framed_alike_and_repeated():
+  changed = {'data__framing': WHOLE, 'data__crop': 88, 'data__num_clips': 3}
+  config = override(configs.load('lipgen:lrw,syn'), changed)
+  real = speak(['about', 'people'], 11, pixels=96, num_frames=29)
+  drawn = corpus._synthetic(config, real, find_dictionary())
+  assert drawn.frames.shape == (9, 29, 96, 96)  # 45 %
+  assert drawn.labels[:, 0].tolist() == [0, 1, 0] * 3 and len(set(drawn.names)) == 3
+  np.testing.assert_array_equal(drawn.frames[4], drawn.frames[1])
+  talk = Speech(real.words, find_dictionary(), config.seed, corpus.SYNTHETIC, 1, 'b', 96, 29)
+  whole = talk._replace(square=WHOLE[:3])
+  np.testing.assert_array_equal(drawn.frames[0], frames_of(whole, take(whole, 0)))
 
 
 def test_no_clips_are_refused(cache):
@@ -252,6 +297,7 @@ def test_the_name_of_drawn_clips_is_what_they_are_made_of():
     {'look': 'b'},
     {'pixels': 25},
     {'num_frames': 30},
+    {'square': WHOLE[:3]},
   ]
   names = {name_of(speech(**one), 4) for one in [{}, *changed]} | {name_of(speech(), 5)}
   assert len(names) == len(changed) + 2

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from lip_files import squares, write_video
+from lip_files import squares, write_lrw, write_video
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import clip_set, framing, grid, lrw, prepared, table, windows
@@ -217,16 +217,6 @@ def test_align_files_are_in_thousandths_of_a_frame(tmp_path):
     path.write_text(text)
     with pytest.raises(DataError, match=message):
       grid.read_align(path)
-
-
-def write_lrw(
-  root, words, split='train', n=2, text='Text:  X\n1\n2\n3\nDuration: 0.53 seconds\n', side=96
-):
-  for word in words:
-    for i in range(1, n + 1):
-      path = root / word / split / f'{word}_{i:05d}.mp4'
-      write_video(path, squares(5, side, seed=i))
-      path.with_suffix('.txt').write_text(text)
 
 
 def test_lrw_has_a_word_in_the_middle_of_each_clip(tmp_path, own_cache):

@@ -15,7 +15,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import training
 from jaxgen.systems.lipgen import data as lip_data
-from jaxgen.systems.lipgen.steps import Steps, viseme_targets
+from jaxgen.systems.lipgen.steps import Steps, read_windows, viseme_targets
 from jaxgen.systems.lipgen.task import make_model, make_task
 from jaxgen.task import Trained
 
@@ -102,6 +102,28 @@ def test_what_lies_outside_of_a_window_is_seen_in_clips_alone(small):
     a, b = (np.asarray(read(variables, x, from_frames)[0])[:, 0] for x in (batch, changed))
     seen = np.abs(a - b).max(1) > 1e-6
     assert not seen.any() if from_frames else seen.any()
+
+
+def test_ends_that_are_cut_off_windows_are_not_seen(small):
+  config = tiny(
+    augment__variable_length=True, model__boundary=False, loss__visemes=0.0, loss__attention=0.0
+  )
+  data = small[1]
+  net, batch = make_model(config, data.facts), next(data.splits['validation'].batches(slice(0, 2)))
+  left = np.zeros((2, 2, 29), np.float32)
+  left[..., 5:24] = 1
+  changed = {**batch, 'left': left}
+  first = np.floor(batch['span'].mean(-1)).astype(int) - 14
+  t = np.arange(batch['frames'].shape[1])
+  outside = (t < first[:, :1] + 5) | (t >= first[:, :1] + 24)  # of what is left of the first word
+  other = np.where(outside[:, :, None, None, None], 3.0, batch['frames'])
+  variables = jax.jit(lambda: net.init(jax.random.key(0), batch, method=read_windows))()
+  read = jax.jit(
+    lambda frames: net.apply(variables, {**changed, 'frames': frames}, method=read_windows)
+  )
+  a, b = (np.asarray(read(x).words).reshape(2, 2, -1) for x in (batch['frames'], other))
+  np.testing.assert_allclose(a[:, 0], b[:, 0], atol=1e-6)
+  assert np.abs(a[:, 1] - b[:, 1]).max() > 1e-3
 
 
 def test_a_loss_counts_windows_with_words_alone(small):

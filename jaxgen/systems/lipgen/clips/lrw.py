@@ -102,7 +102,7 @@ def load_lrw(
 
   Clips whose text is missing or names no duration, and those that cannot be decoded, are left out, counted, and
   the first few named; more than one in a hundred are an error. Frames are decoded once, framed and kept in
-  $JAXGEN_CACHE (9,216 bytes a frame at 96 pixels: 130 GB for all of LRW, a quarter of it at 48), and read from
+  $JAXGEN_CACHE (9,216 bytes a frame at 96 pixels: 144 GB for all of LRW, a quarter of it at 48), and read from
   there when they are asked for.
 
   Args:
@@ -115,8 +115,7 @@ def load_lrw(
   Raises:
     DataError: files are missing or damaged.
   """
-  root = data_folder('lrw', directory, LAYOUT)
-  root = root / 'lipread_mp4' if (root / 'lipread_mp4').is_dir() else root
+  root = folder_of_words(data_folder('lrw', directory, LAYOUT))
   clips = _clips(root, split, words)
   durations, silent = _durations(Paths(root, split, clips, '.txt'), say)
   known = np.flatnonzero(durations > 0)
@@ -135,11 +134,32 @@ def load_lrw(
   )
 
 
-def _clips(root: Path, split: str, words: Sequence[str] | None) -> Clips:
-  """The clips of a split by word and number."""
+def folder_of_words(folder: Path) -> Path:
+  """LRW's folder, or the one in it that has a folder of each word."""
+  inner = folder / 'lipread_mp4'
+  return inner if inner.is_dir() else folder
+
+
+def classes(folder: Path) -> tuple[str, ...]:
+  """The words of LRW's folder in the order of its classes.
+
+  Raises:
+    DataError: it has no folder.
+  """
+  return tuple(sorted(_folders(folder_of_words(folder))))
+
+
+def _folders(root: Path) -> dict[str, str]:
+  """Names of folders by their words."""
   folders = {path.name.lower(): path.name for path in sorted(root.iterdir()) if path.is_dir()}
   if not folders:
     raise DataError(f'{root} has no folder: {LAYOUT} is expected')
+  return folders
+
+
+def _clips(root: Path, split: str, words: Sequence[str] | None) -> Clips:
+  """The clips of a split by word and number."""
+  folders = _folders(root)
   wanted = sorted(folders) if words is None else [word.lower() for word in words]
   if absent := [word for word in wanted if word not in folders]:
     raise DataError(f'{root} has no folder of {_some(absent)}')

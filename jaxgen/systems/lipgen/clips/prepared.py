@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen.config import digest
 from jaxgen.data.folders import cache_folder, new_folder
-from jaxgen.errors import ConfigError, DataError, first_line
+from jaxgen.errors import DataError, first_line
 from jaxgen.systems.lipgen.clips import frames as many
 from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing, framed, resized
 from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.words import counted
 
 _VERSION = 1
@@ -130,7 +131,7 @@ def _prepare(
   paths: Sequence[Path], framing: Framing, crop: Framing | None, root: Path, say: Say
 ) -> None:
   """Fills `root`; its name says that other processes make the same of the same files."""
-  require_video()
+  av_module()  # before any folder is made
   say(f'preparing {counted(len(paths), "clip")}, once')
   lengths: list[int] = []
   left_out: dict[int, str] = {}
@@ -208,8 +209,7 @@ def grey_frames(path: Path) -> np.ndarray:
   Raises:
     DataError: it cannot be decoded, has no frame, or another rate than 25 a second.
   """
-  import av
-
+  av = av_module()
   try:
     with av.open(str(path)) as container:
       if not container.streams.video:
@@ -233,21 +233,6 @@ def grey_frames(path: Path) -> np.ndarray:
       f'{path}: {rate:.4g} frames a second where {RATE} are expected: make crops with `jaxgen mouths`'
     )
   return np.stack(frames)
-
-
-def require_video() -> Any:
-  """PyAV.
-
-  Raises:
-    ConfigError: it is not installed.
-  """
-  try:
-    import av
-  except ImportError as error:
-    raise ConfigError(
-      "reading video needs PyAV, which is not installed: pip install 'jaxgen[video]'"
-    ) from error
-  return av
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen import digests
-from jaxgen.data.folders import cache_folder, new_folder
+from jaxgen.data.folders import cache_folder, new_folder, require_room
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.procedural.takes import (
   AROUND,
   Speech,
@@ -41,6 +42,7 @@ def speak(
   look: str = 'a',
   pixels: int = 48,
   num_frames: int = 29,
+  square: tuple[int, int, int] = LIPS[:3],
   dictionary: Dictionary | None = None,
 ) -> ClipSet:
   """Words spoken by procedural speakers; drawn once, kept in $JAXGEN_CACHE/spoken and mapped from there.
@@ -54,22 +56,28 @@ def speak(
     look: the family of speakers, 'a' or 'b'.
     pixels: side of the pictures.
     num_frames: of each clip.
+    square: what they show of a mouth crop, see `takes.Speech`.
     dictionary: by default CMUdict with letters by their names.
 
   Raises:
     ConfigError: no clips are asked for, or see `takes.check_speech`.
-    DataError: a word is not in the dictionary, or the cache cannot be written or is damaged.
+    DataError: a word is not in the dictionary, or the cache lacks room, cannot be written or
+      is damaged.
   """
   speech = Speech(
-    tuple(words), dictionary or find_dictionary(), seed, first_speaker, num_speakers, look, pixels, num_frames
+    tuple(words), dictionary or find_dictionary(), seed, first_speaker, num_speakers, look, pixels, num_frames,
+    square
   )  # fmt: skip
   check_speech(speech)
   if num_clips < 1:
     raise ConfigError(f'{num_clips} clips of procedural speakers: ask for at least one')
   root = cache_folder() / 'spoken' / name_of(speech, num_clips)
   if not root.is_dir():
-    logging.warning('drawing %s, once', counted(num_clips, 'clip'))
     try:
+      needed = num_clips * num_frames * pixels**2
+      clips = counted(num_clips, 'clip')
+      size = require_room(root.parent, needed, f'{clips} of {pixels} x {pixels} pixels')
+      logging.warning('drawing %s, once (%s in %s)', clips, size, root.parent)
       with new_folder(root) as folder:
         _draw_all(speech, num_clips, folder)
     except OSError as error:
@@ -95,7 +103,9 @@ def name_of(speech: Speech, num_clips: int) -> str:
   """A name for all that decides the clips: of the dictionary what is said, not its place."""
   said = [speech.dictionary.phonemes(word) for word in speech.words]
   around = [speech.dictionary.phonemes(word) for word in AROUND if word in speech.dictionary]
-  numbers = [num_clips, *speech[2:], _VERSION]
+  numbers = [num_clips, *speech[2:-1], _VERSION]
+  if speech.square != LIPS[:3]:
+    numbers += speech.square
   return digests.name([json.dumps([numbers, speech.words, said, around]).encode()])
 
 

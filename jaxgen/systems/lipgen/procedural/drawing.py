@@ -50,8 +50,31 @@ def random_camera(rng: np.random.Generator, look: Look) -> Camera:
   )
 
 
+class View(NamedTuple):
+  """What the picture shows of the plane in which poses lie.
+
+  Attributes:
+    left: x of its left edge, in half sides of the square around the lips.
+    top: y of its upper edge.
+    side: of the picture.
+  """
+
+  left: float = -1.0
+  top: float = -1.0
+  side: float = 2.0
+
+
+LIPS_ALONE = View()
+
+
 def draw(
-  rng: np.random.Generator, who: Speaker, mouth: np.ndarray, pose: Pose, camera: Camera, pixels: int
+  rng: np.random.Generator,
+  who: Speaker,
+  mouth: np.ndarray,
+  pose: Pose,
+  camera: Camera,
+  pixels: int,
+  view: View = LIPS_ALONE,
 ) -> np.ndarray:
   """A clip.
 
@@ -62,15 +85,17 @@ def draw(
     pose: of T frames.
     camera: and light.
     pixels: side of the picture.
+    view: what it shows.
 
   Returns:
     uint8 [T, pixels, pixels].
   """
-  axis = (np.arange(pixels, dtype=np.float32) + 0.5) * (2 / pixels) - 1
-  x, y = axis[None, None, :], axis[None, :, None]
+  steps = np.arange(pixels, dtype=np.float32) + 0.5
+  axis = steps * (2 / pixels) - 1
+  places = steps * (view.side / pixels)
   pose32 = Pose(*(p.astype(np.float32) for p in pose))
-  u, v = to_face(pose32, x, y)
-  sharpness = float(pose.scale.mean()) * pixels / 2  # pixels a unit
+  u, v = to_face(pose32, (places + view.left)[None, None, :], (places + view.top)[None, :, None])
+  sharpness = float(pose.scale.mean()) * pixels / view.side  # pixels a unit
   curves = lips(who, mouth, _POSITIONS)
   table = _Lookup(curves, u)
   image, face = _skin(who, u, v, table, curves.drop[..., None])
@@ -81,6 +106,7 @@ def draw(
   rows = slice(int(reached.argmax()), int(pixels - reached[::-1].argmax()))
   near = _Lookup(curves, u[:, rows])
   _paint(image[:, rows], _mouth(who, v[:, rows], near, sharpness), near, v[:, rows], sharpness)
+  x, y = axis[None, None, :], axis[None, :, None]  # light and background fill the picture
   image *= (1 + camera.light[0] * x + camera.light[1] * y).astype(np.float32)
   level, right, down, across = camera.background
   behind = (level + right * x + down * y + across * x * y).astype(np.float32)

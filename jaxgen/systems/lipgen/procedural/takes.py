@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.procedural.articulation import (
   REST,
   Timed,
@@ -13,7 +14,7 @@ from jaxgen.systems.lipgen.procedural.articulation import (
   mouths,
   utterance,
 )
-from jaxgen.systems.lipgen.procedural.drawing import Camera, draw, random_camera
+from jaxgen.systems.lipgen.procedural.drawing import Camera, View, draw, random_camera
 from jaxgen.systems.lipgen.procedural.geometry import Pose, contours, random_pose
 from jaxgen.systems.lipgen.procedural.identity import Speaker, find_look, speaker
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary
@@ -48,6 +49,8 @@ class Speech(NamedTuple):
     look: their family.
     pixels: side of the pictures.
     num_frames: of each clip.
+    square: top, left and side in pixels of what the pictures show of a mouth crop of 96 x 96, in which the lips
+      are where they are in `framing.LIPS`.
   """
 
   words: tuple[str, ...]
@@ -58,6 +61,14 @@ class Speech(NamedTuple):
   look: str = 'a'
   pixels: int = 48
   num_frames: int = 29
+  square: tuple[int, int, int] = LIPS[:3]
+
+  @property
+  def view(self) -> View:
+    """The square in the drawing's units."""
+    top, left, side = self.square
+    half = LIPS.size / 2
+    return View((left - LIPS.left) / half - 1, (top - LIPS.top) / half - 1, side / half)
 
 
 class Take(NamedTuple):
@@ -164,10 +175,11 @@ def _pause(rng: np.random.Generator) -> list[str]:
 def frames_of(speech: Speech, one: Take) -> np.ndarray:
   """The pictures of a take: uint8 [T, pixels, pixels]."""
   rng = generator(speech.seed, _stream(speech, 'noise'), one.number)
-  return draw(rng, one.who, one.mouth, one.pose, one.camera, speech.pixels)
+  return draw(rng, one.who, one.mouth, one.pose, one.camera, speech.pixels, speech.view)
 
 
 def contours_of(speech: Speech, one: Take) -> np.ndarray:
   """The lips' outlines in a take: float32 [T, 40, 2], x and y in pixels, see `geometry.contours`."""
   halves = contours(one.who, one.mouth, one.pose)
-  return ((halves + 1) * (speech.pixels / 2) - 0.5).astype(np.float32)
+  left, top, side = speech.view
+  return ((halves - (left, top)) * (speech.pixels / side) - 0.5).astype(np.float32)

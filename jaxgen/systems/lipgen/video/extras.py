@@ -1,12 +1,21 @@
-"""The packages that come with extras, and one line where they are missing."""
+"""The packages that come with the extra `video`, and one line where they are missing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from jaxgen.errors import ConfigError
 
 
-def _missing(package: str, extra: str, error: ImportError) -> ConfigError:
-  return ConfigError(f"{package} is needed for videos: pip install 'jaxgen[{extra}]' ({error})")
+@contextmanager
+def _needed(package: str) -> Iterator[None]:
+  """Around an import."""
+  try:
+    yield
+  except ImportError as error:
+    raise ConfigError(
+      f"{package} is needed for videos: pip install 'jaxgen[video]' ({error})"
+    ) from error
 
 
 def av_module() -> ModuleType:
@@ -15,10 +24,8 @@ def av_module() -> ModuleType:
   Raises:
     ConfigError: it is not installed; names the extra.
   """
-  try:
+  with _needed('PyAV'):
     import av
-  except ImportError as error:
-    raise _missing('PyAV', 'video', error) from error
   return av
 
 
@@ -28,8 +35,6 @@ def cv2_module() -> ModuleType:
   Raises:
     ConfigError: it is not installed; names the extra.
   """
-  try:
+  with _needed('OpenCV'):
     import cv2
-  except ImportError as error:
-    raise _missing('OpenCV', 'video', error) from error
   return cv2

@@ -1,0 +1,9 @@
+"""The subcommands of `jaxgen` that lipgen brings, a module each."""
+
+from jaxgen.systems.lipgen.commands.import_torch import IMPORT_WORDS
+from jaxgen.systems.lipgen.commands.lipread import LIPREAD
+from jaxgen.systems.lipgen.commands.mouths import MOUTHS
+from jaxgen.systems.lipgen.commands.pose_augment import POSE_AUGMENT
+
+EXTENSIONS = (IMPORT_WORDS,)
+COMMANDS = (MOUTHS, LIPREAD, POSE_AUGMENT)

@@ -1,0 +1,60 @@
+"""What commands share that look for mouths in videos: their options, and outputs that are there."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxgen.command.arguments import path as as_path
+from jaxgen.errors import ConfigError
+
+if TYPE_CHECKING:
+  from jaxgen.systems.lipgen.video.landmarks import Bars
+  from jaxgen.systems.lipgen.video.mouths import MouthClip
+
+
+def add_landmark_source(parser: argparse.ArgumentParser) -> None:
+  """--landmarks and --source, of commands that look for mouths in videos."""
+  parser.add_argument(
+    '--landmarks',
+    type=as_path,
+    metavar='FILE|DIR',
+    help="your own, as CSV, TSV, JSON or NumPy; a folder has a file of each video's name",
+  )
+  parser.add_argument(
+    '--source',
+    choices=('auto', 'file', 'mesh', 'haar'),
+    default='auto',
+    help="of the mouth's place: file (--landmarks), mesh (extra [landmarks]), haar (OpenCV's box of the "
+    'face); auto takes the first that there is',
+  )
+
+
+def check_landmark_source(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options of `add_landmark_source` that cannot be together."""
+  if args.landmarks and not args.landmarks.exists():
+    raise ConfigError(f'--landmarks={args.landmarks}: no such file or folder')
+  if args.source == 'file' and not args.landmarks:
+    raise ConfigError('--source=file needs --landmarks FILE')
+  if args.landmarks and args.source not in ('auto', 'file'):
+    raise ConfigError(f'--source={args.source} takes no --landmarks: leave one of them out')
+
+
+def check_one_landmark_file(args: argparse.Namespace, videos: int) -> None:
+  """Raises ConfigError for a file of landmarks where there are several videos."""
+  if args.landmarks and not args.landmarks.is_dir() and videos > 1:
+    raise ConfigError(
+      f'--landmarks={args.landmarks} is of one video, and there are {videos}: name a folder of such files'
+    )
+
+
+def read_mouths(source: Path, args: argparse.Namespace, bars: 'Bars') -> 'MouthClip':
+  """The clip of a video by the options of `add_landmark_source`; errors as `mouths_of`."""
+  from jaxgen.systems.lipgen.video.jobs import landmarks_of
+  from jaxgen.systems.lipgen.video.mouths import mouths_of
+
+  return mouths_of(source, args.source, landmarks_of(args.landmarks, source), bars)
+
+
+def is_there(path: Path) -> bool:
+  """Whether an output is there and no empty file."""
+  return path.is_file() and path.stat().st_size > 0

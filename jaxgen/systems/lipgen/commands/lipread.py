@@ -1,0 +1,218 @@
+"""`jaxgen lipread`: what is said in videos, or before a camera."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from jaxgen.command.arguments import add_step, check_file, check_folder
+from jaxgen.command.arguments import path as as_path
+from jaxgen.command.batch import Batch, batch
+from jaxgen.command.commands import Command
+from jaxgen.command.opening import load
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.systems.lipgen.commands import finding
+
+if TYPE_CHECKING:
+  from jaxgen.systems.lipgen.reading.outputs import Wanted
+  from jaxgen.systems.lipgen.reading.service import Service
+  from jaxgen.systems.lipgen.reading.subtitles import Word
+
+TOP = 5  # words of an answer in JSON objects
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add('inputs', metavar='VIDEO|DIR', type=as_path, nargs='*', help='of folders all below them')
+  add(
+    '--weights',
+    type=as_path,
+    metavar='RUN|FILE',
+    help='a trained run of lipgen, or an exported file; the reader that comes with jaxgen by default',
+  )
+  add_step(parser, 'of --weights RUN: ')
+  add('--top', type=int, metavar='N', help=f'likely words a word; 1 by default, {TOP} with --json')
+  add('--json', action='store_true', help='one JSON object a video')
+  add('--srt', action='store_true', help='subtitles: printed, or a file each in --output DIR')
+  add('--output', type=as_path, metavar='DIR', help='of the subtitles, NAME.srt')
+  add(
+    '--overlay',
+    type=as_path,
+    metavar='FILE.mp4|DIR',
+    help='a video that shows what was cropped and what was read; of several in a folder',
+  )
+  add('--whole', action='store_true', help='each video is one word: read it in the middle (as LRW)')
+  add(
+    '--boundary',
+    type=float,
+    nargs=2,
+    action='append',
+    default=[],
+    metavar=('START', 'END'),
+    help='seconds: read the word there; may be given several times',
+  )
+  add('--crops', action='store_true', help='the videos are crops of `jaxgen mouths`')
+  finding.add_landmark_source(parser)
+  add(
+    '--camera',
+    type=int,
+    nargs='?',
+    const=0,
+    metavar='N',
+    help='read who sits before camera N, 0 by default, until Ctrl-C',
+  )
+  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
+
+
+def _check(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options that cannot be, alone or together."""
+  if bool(args.inputs) == (args.camera is not None):
+    raise ConfigError('name videos, or --camera: one of them')
+  if args.top is not None and args.top < 1:
+    raise ConfigError(f'--top={args.top} must be 1 or more')
+  if args.camera is not None:
+    of_files = 'srt', 'output', 'overlay', 'whole', 'boundary', 'crops', 'landmarks', 'overwrite'
+    given = next((name for name in of_files if getattr(args, name)), None)
+    if given or args.camera < 0:
+      wrong = f'takes no --{given}' if given else f'{args.camera} must be 0 or more'
+      raise ConfigError(f'--camera {wrong}')
+  if args.whole and args.boundary:
+    raise ConfigError('--whole and --boundary both say where a word is: leave one of them out')
+  if args.crops and (args.landmarks or args.source != 'auto'):
+    raise ConfigError('--crops are not searched for faces: leave --landmarks and --source out')
+  if args.output and not args.srt:
+    raise ConfigError('--output is of subtitles: add --srt')
+  if args.weights and not args.weights.exists():
+    raise ConfigError(f'--weights={args.weights}: no such file or folder')
+  if args.step is not None and not (args.weights and args.weights.is_dir()):
+    raise ConfigError('--step is of a trained run: name its folder with --weights')
+  finding.check_landmark_source(args)
+
+
+def _wanted(args: argparse.Namespace) -> list['Wanted']:
+  """The videos with their outputs; what stands in their way is told before any work."""
+  from jaxgen.systems.lipgen.reading import outputs
+
+  if args.output:
+    check_folder('--output', args.output)
+  if args.overlay:
+    if outputs.is_file(args.overlay):
+      check_file('--overlay', args.overlay)
+    else:
+      check_folder('--overlay', args.overlay)
+  plan = outputs.make_wanted(args.inputs, args.output, args.overlay, args.crops)
+  several = len(plan) > 1
+  if args.srt and not args.output and (several or args.json):
+    why = 'of several videos' if several else 'with --json'
+    raise ConfigError(f'subtitles {why} are written to files: name a folder with --output')
+  finding.check_one_landmark_file(args, len(plan))
+  return plan
+
+
+def _lipread(args: argparse.Namespace) -> None:
+  _check(args)
+  from jaxgen.systems.lipgen.video import extras
+
+  extras.av_module()
+  if not args.crops:
+    extras.cv2_module()
+  if args.camera is not None:
+    _listen(args)
+    return
+  plan = _wanted(args)
+  with batch(args.json, 'video', aside=True) as work:
+    service = _service(args)
+    for one in plan:
+      _read_video(args, service, one, work, named=len(plan) > 1)
+    work.end('read', len(plan))
+
+
+def _service(args: argparse.Namespace, live: bool = False) -> 'Service':
+  """The reader that is asked for."""
+  from jaxgen.systems.lipgen import apply
+  from jaxgen.systems.lipgen.reading.service import Service
+
+  weights = args.weights or apply.shipped_reader()
+  trained = load(weights, args.step)
+  apply.check_system(trained, weights)
+  how = apply.known_segmenting(weights)
+  model = apply.reading_model(trained, how._replace(lattice=how.lattice and not live))
+  return Service(model, args.top or (TOP if args.json else 1))
+
+
+def _read_video(
+  args: argparse.Namespace, service: 'Service', one: 'Wanted', work: Batch, named: bool
+) -> None:
+  """One video; a mistake is told of."""
+  from jaxgen.files import write_bytes
+  from jaxgen.systems.lipgen.reading import captions, sources
+  from jaxgen.systems.lipgen.reading.service import read_as
+  from jaxgen.systems.lipgen.reading.subtitles import srt
+  from jaxgen.words import counted
+
+  name, files = str(one.source), one.files
+  if files and not args.overwrite and all(finding.is_there(path) for path in files.values()):
+    work.skip(name, ', '.join(map(str, files.values())))
+    return
+  try:
+    bars = work.bars(one.source.name, sources.expected_frames(one.source))
+    if args.crops:
+      mouths = sources.read_crops(one.source, bars)
+    else:
+      mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
+    words = read_as(service, name, mouths.frames, args.whole, args.boundary, bars)
+    if one.srt:
+      write_bytes(one.srt, srt(words).encode())
+    if one.overlay:
+      captions.write_captioned(one.overlay, one.source, mouths, words, bars)
+  except ConfigError:  # of the machine, not of this video
+    raise
+  except (UserError, OSError) as error:
+    work.fail(name, error)
+    return
+  wrote = f'; wrote {", ".join(map(str, files.values()))}' if files else ''
+  seen = mouths.clip.to_json() if mouths.clip else {'notes': list(mouths.notes)}
+  found = {'words': [word.to_json() for word in words], 'seen': seen}
+  line = f'{name}: {mouths.line}; {counted(len(words), "word")}{wrote}'
+  work.tell(name, line, mouths.notes, found | {kind: str(path) for kind, path in files.items()})
+  if args.srt and not args.output:
+    work.print([srt(words).rstrip()] if words else [])
+  else:
+    work.print(f'{name}\t{word.line()}' if named else word.line() for word in words)
+
+
+def _listen(args: argparse.Namespace) -> None:
+  """Reads whoever sits before a camera until a stop signal, or until the camera ends."""
+  from jaxgen.systems.lipgen.reading import live
+  from jaxgen.systems.lipgen.video.faces import haar_detector
+  from jaxgen.terminal.reporter import Reporter
+  from jaxgen.terminal.signals import StopSignals
+
+  frames = live.camera_frames(args.camera)
+  warn, name = Reporter().warn, f'camera {args.camera}'
+
+  def tell(words: list['Word']) -> None:
+    for word in words:
+      found = {'video': name, 'words': [word.to_json()]}
+      print(json.dumps(found, ensure_ascii=False) if args.json else word.line(), flush=True)
+
+  with StopSignals('ending') as signals:
+    listener = live.Listener(_service(args, live=True), haar_detector())
+    warn(f'{name}: speak; Ctrl-C ends')
+    for frame in frames:
+      tell(listener(frame))
+      if listener.lost_face:
+        warn(f'warning: {name}: no face in sight')
+      if signals.received:
+        break
+    tell(listener.read(end=True))
+
+
+LIPREAD = Command(
+  'lipread',
+  'words with their times from videos of a face (lipgen)',
+  'Reads the lips of whoever speaks in each video: a line a word with its start and end in seconds, the word '
+  'and how sure the reader is; nothing where nothing is said. The reader knows the words that it was trained '
+  'on and no others. The rest goes on where a video cannot be read.',
+  _add_arguments,
+  _lipread,
+)

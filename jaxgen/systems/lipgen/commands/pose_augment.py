@@ -1,0 +1,98 @@
+"""`jaxgen pose-augment`: a test set of turned heads."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from jaxgen.command.arguments import check_folder
+from jaxgen.command.arguments import path as as_path
+from jaxgen.command.batch import Batch, batch
+from jaxgen.command.commands import Command
+from jaxgen.errors import ConfigError, UserError
+from jaxgen.systems.lipgen.commands import finding
+
+if TYPE_CHECKING:
+  from jaxgen.systems.lipgen.posing.augmenting import Clip
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add('folder', metavar='DIR', type=as_path, help='of clips: whole faces, or crops of the mouth')
+  add('--output', type=as_path, metavar='DIR', required=True, help='of the clips and poses.tsv')
+  add('--seed', type=int, default=0, metavar='N', help='of the angles; 0 by default')
+  add(
+    '--table',
+    type=as_path,
+    metavar='FILE',
+    help='CSV or TSV with a column clip, whose rows are taken over; by default the one in DIR or beside it',
+  )
+  add(
+    '--kind',
+    choices=('full-face', 'pose-crop'),
+    help='what the clips are; by default pose-crop where they are small and square',
+  )
+  add(
+    '--source',
+    choices=('auto', 'mesh', 'haar'),
+    default='auto',
+    help="of the face's place in whole faces",
+  )
+  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
+  add('--json', action='store_true', help='one JSON object a clip')
+
+
+def _pose_augment(args: argparse.Namespace) -> None:
+  if not args.folder.is_dir():
+    raise ConfigError(f'{args.folder}: no such folder')
+  if not 0 <= args.seed < 2**32:
+    raise ConfigError(f'--seed={args.seed} must be 0 or more and below 2^32')
+  check_folder('--output', args.output)
+  if args.output.resolve() == args.folder.resolve():
+    raise ConfigError('--output must be another folder than that of the clips')
+  from jaxgen.systems.lipgen.posing import augmenting
+
+  path = augmenting.find_table(args.folder, args.table)
+  table = augmenting.read_table(path) if path else None
+  clips, told = augmenting.plan(args.folder, args.output, table, args.seed)
+  kinds = {} if args.overwrite else augmenting.earlier_kinds(args.output, args.seed, clips)
+  with batch(args.json, 'clip') as work:
+    for line in told:
+      work.note(line)
+    try:
+      for clip in clips:
+        _turn(args, clip, work, kinds)
+    finally:
+      augmenting.write_manifest(args.output, clips, kinds, table, args.seed)
+    work.end('turned', len(clips))
+
+
+def _turn(args: argparse.Namespace, clip: 'Clip', work: Batch, kinds: dict[str, str]) -> None:
+  """One clip; a mistake is told of."""
+  from jaxgen.systems.lipgen.posing import augmenting
+
+  name, (yaw, pitch) = str(clip.source), clip.pose
+  if clip.name in kinds and finding.is_there(clip.target):
+    work.skip(name, str(clip.target))
+    return
+  try:
+    turned = augmenting.turn_clip(clip, args.source, args.kind or '', work.bars(clip.source.name))
+  except ConfigError:
+    raise
+  except (UserError, OSError) as error:
+    kinds.pop(clip.name, None)
+    work.fail(name, error)
+    return
+  kinds[clip.name] = turned.kind
+  line = f'{name}: yaw {yaw}, pitch {pitch} degrees ({turned.kind}); wrote {clip.target}'
+  found = {'output': str(clip.target), 'kind': turned.kind, 'yaw': yaw, 'pitch': pitch}
+  work.tell(name, line, (), {**found, 'frames': turned.frames})
+
+
+POSE_AUGMENT = Command(
+  'pose-augment',
+  'clips with turned heads, to test readers of lips (lipgen)',
+  'Makes a test set of a folder of clips: heads are turned by 15 to 60 degrees in yaw, pitch or both, and a '
+  'fifth stay as they are, by a seed. This is an approximation by a head-shaped surface. poses.tsv has the '
+  "angles and the table's words.",
+  _add_arguments,
+  _pose_augment,
+)
