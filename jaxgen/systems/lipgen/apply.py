@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.inference import Inference
@@ -35,13 +37,18 @@ def shipped_reader() -> Path:
   return READER
 
 
-def check_system(trained: Trained, weights: Path) -> None:
-  """Raises ConfigError for a run of a system that reads no lips."""
-  system = trained.config.get('system')
+def check_config(config: ConfigDict, option: str, weights: Path) -> None:
+  """Raises ConfigError for the config of a system that reads no lips; names the option that named it."""
+  system = config.get('system')
   if system != SYSTEM:
     raise ConfigError(
-      f'--weights={weights} is a run of {system}, which reads no lips: name one of {SYSTEM}'
+      f'{option}={weights} is a run of {system}, which reads no lips: name one of {SYSTEM}'
     )
+
+
+def check_system(trained: Trained, weights: Path) -> None:
+  """`check_config` of what --weights names."""
+  check_config(trained.config, '--weights', weights)
 
 
 def reading_model(trained: Trained, segmenting: Segmenting | None = None) -> Model:

@@ -14,7 +14,7 @@ from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pause
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
-from jaxgen.systems.lipgen.procedural.takes import WORDS
+from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
 
@@ -102,6 +102,29 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
       'or a file with one a line'
     )
   return tuple(words)
+
+
+def load_real(config: ConfigDict) -> dict[str, ClipSet]:
+  """The clips of config.data but for drawn ones beside them: 'train', 'validation', and 'test' of LRW.
+
+  Raises:
+    DataError: files are missing or damaged.
+  """
+  return _load(config, find_dictionary(config.data.dictionary))
+
+
+def unseen_speech(config: ConfigDict, pixels: int) -> Speech:
+  """What drawn speakers of the validation set say, in pictures of that many pixels."""
+  data = config.data
+  return Speech(
+    wanted_words(config, WORDS),
+    find_dictionary(data.dictionary),
+    config.seed,
+    UNSEEN,
+    data.num_validation,
+    data.look,
+    pixels,
+  )
 
 
 def _load(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:

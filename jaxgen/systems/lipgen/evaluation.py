@@ -1,8 +1,7 @@
 """What the paper's table reports: how many words are read, with and without their boundaries, and visemes."""
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,11 +13,11 @@ from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
 from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
-from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, subset
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
 from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import LRW, PROCEDURAL
-from jaxgen.systems.lipgen.corpus import framing_of, load_corpus
+from jaxgen.systems.lipgen.corpus import framing_of, load_corpus, load_real
 from jaxgen.systems.lipgen.data import split_of
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import Reader
@@ -26,6 +25,7 @@ from jaxgen.systems.lipgen.reading.sentences import sentence_figures
 from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.speech.homophenes import homophene_ceiling
 from jaxgen.systems.lipgen.steps import viseme_targets
+from jaxgen.systems.lipgen.video.jobs import bare_name
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
 
 TOP = 5
@@ -166,6 +166,17 @@ def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[
   Raises:
     DataError: the folder has no table of words, or one that does not fit the reader.
   """
+  clips = pose_clips(inference)
+  judge = Judge(inference, variables, split_of(clips, inference.config), tools)
+  told = judge(False, True)
+  return {
+    'pose_accuracy': accuracy(told, judge.num_words),
+    'num_pose_examples': len(told.labels),
+  }
+
+
+def pose_clips(inference: Inference) -> ClipSet:
+  """The clips of config.eval.pose, without those that training showed; errors as `pose_figures`."""
   config = inference.config
   folder = expanded(config.eval.pose)
   tables = [path for name in TABLES if (path := folder / name).is_file()]
@@ -175,26 +186,33 @@ def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[
       'that have a table of their words'
     )
   if 'full-face' in tables[0].read_text(encoding='utf-8-sig'):
-    raise DataError(
-      f'{tables[0]} is of whole faces: crop them with jaxgen mouths {folder} --landmarks {folder}/landmarks '
-      '--output DIR, put the table beside the crops as words.tsv without the column kind, and name that folder'
-    )
+    raise DataError(f'{tables[0]} is of whole faces: make it with jaxgen pose-augment --crop')
   words = [word for word in inference.words if word != NO_WORD]
-  clips = load_table(tables[0], framing_of(config), folder, words, dict(config.data.columns))
-  if config.data.name not in (PROCEDURAL, LRW):  # these two have test clips of their own
-    shown = {Path(name).stem for name in load_corpus(config).clips['train'].names}
-    others = [i for i, name in enumerate(clips.names) if Path(name).stem not in shown]
-    if not others:
-      raise DataError(
-        f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
-      )
-    clips = subset(clips, np.array(others))
-  judge = Judge(inference, variables, split_of(clips, config), tools)
-  told = judge(False, True)
-  return {
-    'pose_accuracy': accuracy(told, judge.num_words),
-    'num_pose_examples': len(told.labels),
-  }
+  columns = dict(config.data.columns)
+  if tables[0].name == TABLES[0]:
+    columns['clip'] = 'clip'
+  clips = load_table(tables[0], framing_of(config), folder, words, columns)
+  if config.data.name in (PROCEDURAL, LRW):  # these two have test clips of their own
+    return clips
+  shown = load_real(config)['train'].names
+  others = [i for i, seen in enumerate(_among(clips.names, shown)) if not seen]
+  if not others:
+    raise DataError(
+      f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
+    )
+  return subset(clips, np.array(others))
+
+
+def _among(names: Sequence[str], others: Sequence[str]) -> list[bool]:
+  """Which names of clips mean one of the others: the shorter is the end of the longer, by folders."""
+
+  def ends(name: str) -> list[str]:
+    parts = bare_name(name).split('/')
+    return ['/'.join(parts[i:]) for i in range(len(parts))]
+
+  whole = {bare_name(name) for name in others}
+  tails = {end for name in others for end in ends(name)}
+  return [bare_name(name) in tails or not whole.isdisjoint(ends(name)) for name in names]
 
 
 def sentence_errors(

@@ -89,7 +89,7 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   (tmp_path / '0.mp4').rename(tmp_path / 'clip7.mp4')
   table = tmp_path / 'poses.tsv'
   table.write_text(table.read_text().replace('\n0\t', '\nclip7\t'))
-  monkeypatch.setattr(evaluation, 'load_corpus', noisy_corpus)
+  monkeypatch.setattr(evaluation, 'load_real', lambda config: noisy_corpus(config).clips)
   divided = Inference(net, data.facts, tiny(eval__pose=str(tmp_path), data__name='words.tsv'))
   assert evaluation.pose_figures(divided, variables, tools)['num_pose_examples'] == 2
   batches = data.splits['validation'].batches(slice(0, 8))
@@ -110,3 +110,9 @@ def test_a_strip_is_black_where_a_window_overruns_its_clip():
   strip = sheets.strip(frames, -3).reshape(4, 29, 4).swapaxes(0, 1)
   assert not strip[:3].any() and not strip[23:].any()
   assert jnp.asarray(strip[3:23]).any((1, 2)).all()
+
+
+def test_a_clip_was_shown_where_one_name_ends_the_other():
+  shown = ['clips/x/a.mp4', 'b', 'y/c']
+  names = ['a', 'x/a', 'y/a', 'z/b', 'c.mp4', 'clips/x/a', 'd']
+  assert evaluation._among(names, shown) == [True, True, False, True, True, True, False]

@@ -19,7 +19,7 @@ from jaxgen.systems.lipgen.procedural.articulation import (
   utterance,
 )
 from jaxgen.systems.lipgen.procedural.clips import name_of, speak
-from jaxgen.systems.lipgen.procedural.drawing import draw, random_camera
+from jaxgen.systems.lipgen.procedural.drawing import Canvas, draw, random_camera
 from jaxgen.systems.lipgen.procedural.geometry import (
   CONTOUR,
   Pose,
@@ -295,3 +295,12 @@ def test_linear_accuracy_of_the_benchmark_on_separable_features():
     features[:40], features[40:], labels[:40], labels[40:]
   )
   assert set(found) == {'least_squares', 'logistic'} and min(found.values()) == 1
+
+
+def test_a_canvas_shows_more_of_the_same_picture():
+  said = speech()
+  one = take(said, 1)
+  one = one._replace(camera=one.camera._replace(noise=0.0, blur=0.0, flicker=0.0))
+  wide = frames_of(said, one, Canvas(7, 5, 40))
+  assert wide.shape == (29, 40, 40)
+  np.testing.assert_array_equal(wide[:, 7:31, 5:29], frames_of(said, one))

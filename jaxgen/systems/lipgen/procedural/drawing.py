@@ -50,8 +50,28 @@ def random_camera(rng: np.random.Generator, look: Look) -> Camera:
   )
 
 
+class Canvas(NamedTuple):
+  """A larger picture around the usual one, at the same scale.
+
+  Attributes:
+    top: rows above it.
+    left: columns to the left of it.
+    side: of the larger picture.
+  """
+
+  top: int
+  left: int
+  side: int
+
+
 def draw(
-  rng: np.random.Generator, who: Speaker, mouth: np.ndarray, pose: Pose, camera: Camera, pixels: int
+  rng: np.random.Generator,
+  who: Speaker,
+  mouth: np.ndarray,
+  pose: Pose,
+  camera: Camera,
+  pixels: int,
+  canvas: Canvas | None = None,
 ) -> np.ndarray:
   """A clip.
 
@@ -62,12 +82,15 @@ def draw(
     pose: of T frames.
     camera: and light.
     pixels: side of the picture.
+    canvas: draws more of the head than that, around it.
 
   Returns:
-    uint8 [T, pixels, pixels].
+    uint8 [T, pixels, pixels], or [T, side, side] of the canvas.
   """
-  axis = (np.arange(pixels, dtype=np.float32) + 0.5) * (2 / pixels) - 1
-  x, y = axis[None, None, :], axis[None, :, None]
+  top, left, side = canvas or Canvas(0, 0, pixels)
+  places = np.arange(side, dtype=np.float32) + 0.5
+  x, y = ((places - first) * (2 / pixels) - 1 for first in (left, top))
+  x, y = x[None, None, :], y[None, :, None]
   pose32 = Pose(*(p.astype(np.float32) for p in pose))
   u, v = to_face(pose32, x, y)
   sharpness = float(pose.scale.mean()) * pixels / 2  # pixels a unit
@@ -78,7 +101,7 @@ def draw(
   reached = (v.max((0, 2)) > curves.outer_top.min() - 0.1) & (
     v.min((0, 2)) < curves.outer_bottom.max() + 0.1
   )
-  rows = slice(int(reached.argmax()), int(pixels - reached[::-1].argmax()))
+  rows = slice(int(reached.argmax()), int(side - reached[::-1].argmax()))
   near = _Lookup(curves, u[:, rows])
   _paint(image[:, rows], _mouth(who, v[:, rows], near, sharpness), near, v[:, rows], sharpness)
   image *= (1 + camera.light[0] * x + camera.light[1] * y).astype(np.float32)

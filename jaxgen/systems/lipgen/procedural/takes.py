@@ -13,7 +13,7 @@ from jaxgen.systems.lipgen.procedural.articulation import (
   mouths,
   utterance,
 )
-from jaxgen.systems.lipgen.procedural.drawing import Camera, draw, random_camera
+from jaxgen.systems.lipgen.procedural.drawing import Camera, Canvas, draw, random_camera
 from jaxgen.systems.lipgen.procedural.geometry import Pose, contours, random_pose
 from jaxgen.systems.lipgen.procedural.identity import Speaker, find_look, speaker
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary
@@ -161,10 +161,10 @@ def _pause(rng: np.random.Generator) -> list[str]:
   return [REST] if rng.random() < 0.2 else []
 
 
-def frames_of(speech: Speech, one: Take) -> np.ndarray:
-  """The pictures of a take: uint8 [T, pixels, pixels]."""
+def frames_of(speech: Speech, one: Take, canvas: Canvas | None = None) -> np.ndarray:
+  """The pictures of a take, uint8 [T, pixels, pixels], or more of the head, see `drawing.draw`."""
   rng = generator(speech.seed, _stream(speech, 'noise'), one.number)
-  return draw(rng, one.who, one.mouth, one.pose, one.camera, speech.pixels)
+  return draw(rng, one.who, one.mouth, one.pose, one.camera, speech.pixels, canvas)
 
 
 def contours_of(speech: Speech, one: Take) -> np.ndarray:
