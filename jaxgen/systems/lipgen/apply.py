@@ -20,7 +20,6 @@ from jaxgen.task import Trained
 
 READER = Path(__file__).parents[2] / 'weights' / 'lipgen.safetensors'
 SYSTEM = 'lipgen'
-SEGMENTING = 'segmenting'  # in the header of a file of weights: how its words are searched for
 
 
 def shipped_reader() -> Path:
@@ -69,8 +68,7 @@ def known_segmenting(weights: Path) -> Segmenting:
   Raises:
     DataError: it says it wrongly.
   """
-  card = {} if weights.is_dir() else weight_files.load_card(weights)
-  return Segmenting.from_json(card[SEGMENTING]) if SEGMENTING in card else Segmenting()
+  return Segmenting.of_card({} if weights.is_dir() else weight_files.load_card(weights))
 
 
 def load_reader(weights: str | Path | None = None) -> Model:

@@ -2,9 +2,11 @@
 
 import csv
 import io
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.files import write_bytes
@@ -232,7 +234,7 @@ def turn_clip(
     anchors, count = heads.turned_anchors(head, yaw, pitch), len(landmarks.anchors)
   else:
     head = heads.head_of_crop(size[0])
-  frames = (
+  frames: Iterable[np.ndarray] = (
     posed(frame.pixels[None], yaw, pitch, head, follow=not whole)[0]
     for frame in bars(video.frames(colour), 'turning')
   )
