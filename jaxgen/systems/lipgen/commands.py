@@ -10,6 +10,7 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from pathlib import Path
@@ -66,6 +67,14 @@ def _add_mouths(parser: argparse.ArgumentParser) -> None:
   add('inputs', metavar='VIDEO|DIR', type=as_path, nargs='+', help='of folders all below them')
   add('--output', type=as_path, metavar='DIR', required=True, help='of the crops and mouths.tsv')
   add('--overlay', action='store_true', help='a video beside each that shows what was cropped')
+  add(
+    '--align',
+    type=as_path,
+    nargs='?',
+    const=True,
+    metavar='DIR',
+    help="write words.tsv by GRID's .align files of the videos' names, in DIR or beside the videos",
+  )
   add_landmark_source(parser)
   add('--overwrite', action='store_true', help='write anew what is in the place of an output')
   add('--json', action='store_true', help='one JSON object a video')
@@ -74,10 +83,13 @@ def _add_mouths(parser: argparse.ArgumentParser) -> None:
 def _mouths(args: argparse.Namespace) -> None:
   check_landmark_source(args)
   check_folder('--output', args.output)
-  from jaxgen.systems.lipgen.video import jobs
+  from jaxgen.systems.lipgen.video import jobs, words
 
   plan = jobs.make_jobs(args.inputs, args.output)
   check_one_landmark_file(args, len(plan))
+  aligns = None if args.align is True else args.align
+  if args.align:
+    words.check_aligns(plan, aligns)
   rows: list[dict[str, str]] = []
   with batch(args.json, 'video') as work:
     try:
@@ -86,6 +98,11 @@ def _mouths(args: argparse.Namespace) -> None:
     finally:
       if rows:
         jobs.write_table(args.output, rows)
+      if args.align:
+        path, count, told = words.write_words(args.output, plan, aligns)
+        work.print([f'wrote {path}: {counted(count, "word")}'])
+        for line in told:
+          work.note(line)
     work.end('cropped', len(plan))
 
 
@@ -268,7 +285,6 @@ def _read_video(
   from jaxgen.systems.lipgen.reading import captions, sources
   from jaxgen.systems.lipgen.reading.service import read_as
   from jaxgen.systems.lipgen.reading.subtitles import srt
-  from jaxgen.words import counted
 
   name, files = str(one.source), one.files
   if files and not args.overwrite and all(_is_there(path) for path in files.values()):

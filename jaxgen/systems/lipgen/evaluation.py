@@ -198,7 +198,7 @@ def look_alikes(judged: Judged, facts: dict[str, Any], slots: np.ndarray | None)
 def shown(figures: dict[str, Any]) -> list[dict[str, Any]]:
   """The numbers of evaluation.json as rows."""
   return [
-    {'figure': name, 'value': round(x, 3)}
+    {'figure': name, 'value': f'{x:.3f}' if isinstance(x, float) else f'{x:,}'}
     for name, x in figures.items()
     if isinstance(x, int | float)
   ]

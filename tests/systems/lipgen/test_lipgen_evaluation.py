@@ -123,7 +123,7 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   labels = np.concatenate([batch['label'][batch['mask'] > 0] for batch in batches])
   assert figures['homophenes'] == [] and figures['accuracy_as_set'] == figures['accuracy']
   printed = {row['figure']: row['value'] for row in figures['tables']['how many are read']}
-  assert printed['pose_accuracy'] == round(figures['pose_accuracy'], 3)
+  assert printed['pose_accuracy'] == f'{figures["pose_accuracy"]:.3f}'
   slots = alike.grid_slots({'words': WORDS})
   judge = evaluation.Judge(
     Inference(net, data.facts, config), variables, data.splits['validation'], tools, slots * 0
