@@ -4,8 +4,8 @@
   python benchmarks/lipgen_poses.py --weights runs/grid --poses turned --name grid \
     --out benchmarks/results/lipgen_poses_cpu.json
 
-reads the clips that the reader is judged by as they are, and the same with turned heads; several readers go into
-one result file, by their names.
+reads the clips that the reader is judged by as they are, and the same with turned heads; several readers go
+into one result file, by their names.
 """
 
 import argparse
