@@ -20,7 +20,8 @@ import numpy as np
 import shipping
 
 from jaxgen.run import devices, loading
-from jaxgen.systems.lipgen.apply import READER, SEGMENTING, load_reader
+from jaxgen.systems.lipgen.apply import READER, load_reader
+from jaxgen.systems.lipgen.reading import segmenting
 from jaxgen.systems.lipgen.reading.service import Service
 
 TERMS = (
@@ -85,7 +86,7 @@ def main() -> None:
   more, sentences = {}, {}
   if args.sentences:
     sentences = json.loads(args.sentences.read_text())
-    more[SEGMENTING] = json.dumps(sentences['segmenting'])
+    more[segmenting.KEY] = json.dumps(sentences['segmenting'])
   shipping.save(READER, trained, row, TERMS, **more)
   row['evaluation'] = {key: found[key] for key in FIGURES}
   row['wer'] = {text: sentences[key]['wer'] for key, text in READ.items() if key in sentences}

@@ -6,6 +6,7 @@ results are tuples of pure functions; nothing here knows of devices, files or lo
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -106,6 +107,7 @@ class Tools(NamedTuple):
     trained: config -> another run's Trained, trained first where it is not there yet.
     rng: key of (config.seed, 'evaluate'): a repeated evaluation is bit-equal.
     full: whether to compute what is expensive; the end of training asks for the cheap figures only.
+    card: what a file of weights says of itself in its header, by title; empty for a run.
   """
 
   compile: Callable[[Callable], Callable]
@@ -114,6 +116,7 @@ class Tools(NamedTuple):
   trained: Callable[[ConfigDict], Trained]
   rng: jax.Array
   full: bool = True
+  card: Mapping[str, str] = MappingProxyType({})
 
 
 class Task(NamedTuple):

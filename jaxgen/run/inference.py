@@ -173,7 +173,7 @@ def open_run(
     signals,
     lambda other: trained_asset(other, reporter, signals),
     full=True,
-  )
+  )._replace(card=loading.card(workdir))
   variables = dev.replicate(devices, trained.variables)
   trained = trained._replace(config=config, variables=variables)
   return Opened(results_folder(workdir), trained, task, tools, reporter)

@@ -65,6 +65,12 @@ def weights_file(path: Path) -> Path | None:
   return imported if imported.is_file() and not saved_steps(path) else None
 
 
+def card(workdir: Path) -> dict[str, str]:
+  """What a file of weights says of itself besides its config; nothing for a run."""
+  path = weights_file(workdir)
+  return weight_files.load_card(path) if path else {}
+
+
 def saved_steps(workdir: Path) -> list[int]:
   """Committed steps of a run, in order."""
   folder = workdir / FOLDER

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.inference import Inference
@@ -18,7 +20,6 @@ from jaxgen.task import Trained
 
 READER = Path(__file__).parents[2] / 'weights' / 'lipgen.safetensors'
 SYSTEM = 'lipgen'
-SEGMENTING = 'segmenting'  # in the header of a file of weights: how its words are searched for
 
 
 def shipped_reader() -> Path:
@@ -35,13 +36,18 @@ def shipped_reader() -> Path:
   return READER
 
 
-def check_system(trained: Trained, weights: Path) -> None:
-  """Raises ConfigError for a run of a system that reads no lips."""
-  system = trained.config.get('system')
+def check_config(config: ConfigDict, option: str, weights: Path) -> None:
+  """Raises ConfigError for the config of a system that reads no lips; names the option that named it."""
+  system = config.get('system')
   if system != SYSTEM:
     raise ConfigError(
-      f'--weights={weights} is a run of {system}, which reads no lips: name one of {SYSTEM}'
+      f'{option}={weights} is a run of {system}, which reads no lips: name one of {SYSTEM}'
     )
+
+
+def check_system(trained: Trained, weights: Path) -> None:
+  """`check_config` of what --weights names."""
+  check_config(trained.config, '--weights', weights)
 
 
 def reading_model(trained: Trained, segmenting: Segmenting | None = None) -> Model:
@@ -62,8 +68,7 @@ def known_segmenting(weights: Path) -> Segmenting:
   Raises:
     DataError: it says it wrongly.
   """
-  card = {} if weights.is_dir() else weight_files.load_card(weights)
-  return Segmenting.from_json(card[SEGMENTING]) if SEGMENTING in card else Segmenting()
+  return Segmenting.of_card({} if weights.is_dir() else weight_files.load_card(weights))
 
 
 def load_reader(weights: str | Path | None = None) -> Model:

@@ -12,10 +12,10 @@ from jaxgen.data.folders import expanded, listed
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
-from jaxgen.systems.lipgen.clips.framing import Framing
+from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
-from jaxgen.systems.lipgen.procedural.takes import WORDS
+from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
 
@@ -110,6 +110,30 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
       'or a file with one a line'
     )
   return tuple(words)
+
+
+def load_real(config: ConfigDict) -> dict[str, ClipSet]:
+  """The clips of config.data but for drawn ones beside them: 'train', 'validation', and 'test' of LRW.
+
+  Raises:
+    DataError: files are missing or damaged.
+  """
+  return _load(config, find_dictionary(config.data.dictionary), training=True)
+
+
+def unseen_speech(config: ConfigDict) -> Speech:
+  """What drawn speakers of the validation set say, in crops of the mouth."""
+  data = config.data
+  return Speech(
+    wanted_words(config, WORDS),
+    find_dictionary(data.dictionary),
+    config.seed,
+    UNSEEN,
+    data.num_validation,
+    data.look,
+    pixels=MOUTH,
+    square=(0, 0, MOUTH),
+  )
 
 
 def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[str, ClipSet]:

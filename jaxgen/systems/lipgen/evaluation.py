@@ -1,8 +1,7 @@
 """What the paper's table reports: how many words are read, with and without their boundaries, and visemes."""
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,18 +13,20 @@ from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
 from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
-from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, subset
+from jaxgen.systems.lipgen import alike
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
 from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.clips.windows import WINDOW
-from jaxgen.systems.lipgen.config import LRW, PROCEDURAL
-from jaxgen.systems.lipgen.corpus import framing_of, load_corpus
+from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
+from jaxgen.systems.lipgen.corpus import framing_of, load_corpus, load_real
 from jaxgen.systems.lipgen.data import split_of
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import Reader
+from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.sentences import sentence_figures
 from jaxgen.systems.lipgen.reading.service import Model, Service
-from jaxgen.systems.lipgen.speech.homophenes import homophene_ceiling
 from jaxgen.systems.lipgen.steps import viseme_targets
+from jaxgen.systems.lipgen.video.jobs import bare_name
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
 
 TOP = 5
@@ -40,12 +41,14 @@ class Judged(NamedTuple):
     ranked: [M, 5] (fewer where there are fewer) classes of words, the most probable first; never no word.
     silent: [M] bool, whether no word is more probable than every word.
     visemes: [M, V] bool, those that are seen; None for readers without.
+    in_slot: [M] the most probable word of those in the label's slot; None where there are no slots.
   """
 
   labels: np.ndarray
   ranked: np.ndarray
   silent: np.ndarray
   visemes: np.ndarray | None
+  in_slot: np.ndarray | None = None
 
 
 class Judge:
@@ -56,11 +59,19 @@ class Judge:
     variables: exported.
     split: what is read.
     tools: lent by the host.
+    slots: [N] of the classes, where words have a place in their sentence.
   """
 
-  def __init__(self, inference: Inference, variables: PyTree, split: Split, tools: Tools):
+  def __init__(
+    self,
+    inference: Inference,
+    variables: PyTree,
+    split: Split,
+    tools: Tools,
+    slots: np.ndarray | None = None,
+  ):
     self._inference, self._variables = inference, variables
-    self._split, self._tools = split, tools
+    self._split, self._tools, self._slots = split, tools, slots
     self.num_words = len(inference.words) - inference.knows_silence
 
   def __call__(self, from_frames: bool, boundaries: bool) -> Judged:
@@ -73,8 +84,8 @@ class Judge:
     most = min(TOP, self.num_words)
 
     def step(variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
-      known = jnp.full(batch['label'].shape, float(boundaries))
-      words, visemes = self._inference.read(variables, {**batch, 'known': known}, from_frames)
+      told = jnp.full(batch['label'].shape, float(boundaries))
+      words, visemes = self._inference.read(variables, {**batch, 'known': told}, from_frames)
       spoken = words[..., : self.num_words]
       found = {
         'ranked': jax.lax.top_k(spoken, most)[1],
@@ -82,6 +93,10 @@ class Judge:
         'label': batch['label'],
         'mask': batch['mask'],
       }
+      if self._slots is not None:
+        known = jnp.asarray(self._slots)
+        same = known[batch['label']][..., None] == known[None, None, : self.num_words]
+        found['in_slot'] = jnp.where(same, spoken, -jnp.inf).argmax(-1)
       return found if visemes is None else {**found, 'visemes': visemes > 0}
 
     where = 'windows' if from_frames else 'clips'
@@ -102,7 +117,13 @@ def _gathered(results: Iterator[dict[str, np.ndarray]]) -> Judged:
     for name in found.keys() - {'mask'}:
       parts.setdefault(name, []).append(found[name][kept])
   whole = {name: np.concatenate(x) for name, x in parts.items()}
-  return Judged(whole['label'], whole['ranked'], whole['silent'], whole.get('visemes'))
+  return Judged(
+    whole['label'],
+    whole['ranked'],
+    whole['silent'],
+    whole.get('visemes'),
+    whole.get('in_slot'),
+  )
 
 
 def evaluate(
@@ -121,11 +142,13 @@ def evaluate(
   allow on these words. Of readers that know silence, 'silence_found' is the share of windows in pauses that
   they say no word for, 'words_missed' that of words. Of clips of several words, 'wer' is the word error rate of
   their sentences from sliding windows, 'wer_known' with the true times. 'pose_accuracy' is that of
-  'num_pose_examples' words of config.eval.pose, without clips that training showed.
+  'num_pose_examples' words of config.eval.pose, without clips that training showed. Of words that look alike:
+  see `alike.figures`.
   """
   inference = Inference(net, facts, config)
   split = 'test' if 'test' in data.splits else 'validation'
-  judge = Judge(inference, variables, data.splits[split], tools)
+  slots = alike.grid_slots(facts) if config.data.name == GRID else None
+  judge = Judge(inference, variables, data.splits[split], tools, slots)
   told = judge(False, True)
   figures: dict[str, Any] = {
     'split': split,
@@ -133,7 +156,7 @@ def evaluate(
     'top5': accuracy(told, judge.num_words, TOP),
     **dict.fromkeys(('accuracy_no_boundary', 'accuracy_windows', 'accuracy_windows_no_boundary')),
     'viseme_f1': viseme_f1(told, facts),
-    'homophene_ceiling': ceiling(told, facts),
+    'homophene_ceiling': alike.ceiling(told.labels, facts),
     'num_classes': judge.num_words,
     'num_examples': int((told.labels < judge.num_words).sum()),
     'pose_accuracy': None,
@@ -141,6 +164,7 @@ def evaluate(
     'wer': None,
     'wer_known': None,
     **silence(told, judge.num_words),
+    **look_alikes(told, facts, slots),
   }
   if net.boundary:
     figures['accuracy_no_boundary'] = accuracy(judge(False, False), judge.num_words)
@@ -156,8 +180,28 @@ def evaluate(
   return {
     **figures,
     'left_out': ['wer', 'wer_known'] if sentences and not tools.full else [],
-    'tables': {'words that are read worst': worst(told, facts)},
+    'tables': {
+      'how many are read': shown(figures),
+      'words that look alike': alike.table(figures['homophenes']),
+      'words that are read worst': worst(told, facts),
+    },
   }
+
+
+def look_alikes(judged: Judged, facts: dict[str, Any], slots: np.ndarray | None) -> dict[str, Any]:
+  """See `alike.figures`."""
+  spoken = judged.labels < len(facts['words']) - (facts['words'][-1] == NO_WORD)
+  in_slot = None if judged.in_slot is None else judged.in_slot[spoken]
+  return alike.figures(judged.labels[spoken], judged.ranked[spoken, 0], in_slot, facts, slots)
+
+
+def shown(figures: dict[str, Any]) -> list[dict[str, Any]]:
+  """The numbers of evaluation.json as rows."""
+  return [
+    {'figure': name, 'value': f'{x:.3f}' if isinstance(x, float) else f'{x:,}'}
+    for name, x in figures.items()
+    if isinstance(x, int | float)
+  ]
 
 
 def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[str, float]:
@@ -166,6 +210,17 @@ def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[
   Raises:
     DataError: the folder has no table of words, or one that does not fit the reader.
   """
+  clips = pose_clips(inference)
+  judge = Judge(inference, variables, split_of(clips, inference.config), tools)
+  told = judge(False, True)
+  return {
+    'pose_accuracy': accuracy(told, judge.num_words),
+    'num_pose_examples': len(told.labels),
+  }
+
+
+def pose_clips(inference: Inference) -> ClipSet:
+  """The clips of config.eval.pose, without those that training showed; errors as `pose_figures`."""
   config = inference.config
   folder = expanded(config.eval.pose)
   tables = [path for name in TABLES if (path := folder / name).is_file()]
@@ -175,34 +230,42 @@ def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[
       'that have a table of their words'
     )
   if 'full-face' in tables[0].read_text(encoding='utf-8-sig'):
-    raise DataError(
-      f'{tables[0]} is of whole faces: crop them with jaxgen mouths {folder} --landmarks {folder}/landmarks '
-      '--output DIR, put the table beside the crops as words.tsv without the column kind, and name that folder'
-    )
+    raise DataError(f'{tables[0]} is of whole faces: make it with jaxgen pose-augment --crop')
   words = [word for word in inference.words if word != NO_WORD]
-  clips = load_table(tables[0], framing_of(config), folder, words, dict(config.data.columns))
-  if config.data.name not in (PROCEDURAL, LRW):  # these two have test clips of their own
-    shown = {Path(name).stem for name in load_corpus(config).clips['train'].names}
-    others = [i for i, name in enumerate(clips.names) if Path(name).stem not in shown]
-    if not others:
-      raise DataError(
-        f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
-      )
-    clips = subset(clips, np.array(others))
-  judge = Judge(inference, variables, split_of(clips, config), tools)
-  told = judge(False, True)
-  return {
-    'pose_accuracy': accuracy(told, judge.num_words),
-    'num_pose_examples': len(told.labels),
-  }
+  columns = dict(config.data.columns)
+  if tables[0].name == TABLES[0]:
+    columns['clip'] = 'clip'
+  clips = load_table(tables[0], framing_of(config), folder, words, columns)
+  if config.data.name in (PROCEDURAL, LRW):  # these two have test clips of their own
+    return clips
+  shown = load_real(config)['train'].names
+  others = [i for i, seen in enumerate(_among(clips.names, shown)) if not seen]
+  if not others:
+    raise DataError(
+      f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
+    )
+  return subset(clips, np.array(others))
+
+
+def _among(names: Sequence[str], others: Sequence[str]) -> list[bool]:
+  """Which names of clips mean one of the others: the shorter is the end of the longer, by folders."""
+
+  def ends(name: str) -> list[str]:
+    parts = bare_name(name).split('/')
+    return ['/'.join(parts[i:]) for i in range(len(parts))]
+
+  whole = {bare_name(name) for name in others}
+  tails = {end for name in others for end in ends(name)}
+  return [bare_name(name) in tails or not whole.isdisjoint(ends(name)) for name in names]
 
 
 def sentence_errors(
   inference: Inference, variables: PyTree, split: str, tools: Tools
 ) -> dict[str, float | None]:
-  """'wer' and 'wer_known' of the sentences of a split."""
+  """'wer' and 'wer_known' of the sentences of a split; words are searched for as a file of weights says."""
   clips = load_corpus(inference.config).clips[split]
-  return sentence_figures(Service(Model(inference, variables)), clips, tools.progress)
+  model = Model(inference, variables, Segmenting.of_card(tools.card))
+  return sentence_figures(Service(model), clips, tools.progress)
 
 
 def accuracy(judged: Judged, num_words: int, top: int = 1) -> float:
@@ -233,35 +296,23 @@ def viseme_f1(judged: Judged, facts: dict[str, Any]) -> float | None:
   return float(2 * hits / total) if total else float('nan')
 
 
-def ceiling(judged: Judged, facts: dict[str, Any]) -> float:
-  """The accuracy of taking the commonest word of those with equal visemes."""
-  looks = dict(zip(facts['words'], facts['visemes'], strict=True))
-  said = Counter(facts['words'][i] for i in judged.labels)
-  said.pop(NO_WORD, None)
-  return homophene_ceiling(said, lambda word: tuple(map(int, looks[word].split())))
-
-
 def worst(judged: Judged, facts: dict[str, Any], most: int = 8) -> list[dict[str, Any]]:
   """The words with the least accuracy, what they are taken for, and words that look the same."""
-  rows = []
+  rows, looks = [], alike.homophenes(facts)
   for label, word in enumerate(facts['words']):
     own = judged.labels == label
     if word == NO_WORD or not own.any():
       continue
     taken = Counter(judged.ranked[own, 0].tolist())
     hits = taken.pop(label, 0)
-    alike = [
-      other
-      for other, look in zip(facts['words'], facts['visemes'], strict=True)
-      if look == facts['visemes'][label] and other != word
-    ]
+    same = [x for group in looks if word in group for x in group if x != word]
     rows.append(
       {
         'word': word,
         'accuracy': round(hits / int(own.sum()), 3),
         'examples': int(own.sum()),
         'taken for': ', '.join(facts['words'][i] for i, _ in taken.most_common(3)),
-        'looks like': ', '.join(alike),
+        'looks like': ', '.join(same),
       }
     )
   return sorted(rows, key=lambda row: row['accuracy'])[:most]

@@ -27,6 +27,7 @@ SIZES = {
   'model__back_end': {
     **{'kind': 'mstcn', 'widths': (4, 2, 2), 'kernels': (3, 5, 7), 'dilations': (1,), 'rounds': 1},
     **{'transition': 8, 'project': False, 'dropout': 0.0},
+    **dict.fromkeys(('blocks', 'growth', 'width', 'squeeze', 'hidden', 'layers'), 0),
   },
   'loss__visemes': 0.0,
   'loss__attention': 0.0,

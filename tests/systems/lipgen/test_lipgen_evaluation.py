@@ -9,9 +9,10 @@ from lipgen_cases import WORDS, noisy_corpus, tiny
 
 from jaxgen import config as configs
 from jaxgen.errors import DataError
+from jaxgen.systems.lipgen import alike, evaluation, sheets
 from jaxgen.systems.lipgen import data as lip_data
-from jaxgen.systems.lipgen import evaluation, sheets
 from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.task import make_model, make_task
 from jaxgen.task import Tools
 
@@ -36,8 +37,28 @@ def test_accuracy_is_of_words_and_silence_of_its_own():
 
 
 def test_the_ceiling_takes_the_commonest_of_words_that_look_alike():
-  assert evaluation.ceiling(JUDGED, FACTS) == 3 / 4
-  assert evaluation.ceiling(JUDGED, {**FACTS, 'visemes': ['0 7', '7 0', '']}) == 1
+  labels = JUDGED.labels
+  assert alike.ceiling(labels, FACTS) == 3 / 4
+  assert alike.ceiling(labels, {**FACTS, 'visemes': ['0 7', '7 0', '']}) == 1
+  assert alike.ceiling(labels, {**FACTS, 'visemes': ['', '', '']}) == 1
+  assert alike.ceiling(labels, FACTS, np.array([0, 1, 2])) == 1
+
+
+def test_words_that_look_alike_are_told_as_a_set_and_within_their_slots():
+  facts = {'words': ['a', 'at', 'i', 'now', ''], 'visemes': ['1', '0 2', '1', '3', '']}
+  assert alike.homophenes(facts) == [('a', 'i')]
+  slots = alike.grid_slots(facts)
+  assert slots.tolist() == [3, 2, 3, 5, 6]
+  labels, read = np.array([0, 0, 2, 1, 3]), np.array([0, 2, 1, 1, 1])
+  found = alike.figures(labels, read, np.array([0, 2, 2, 1, 3]), facts, slots)
+  assert found['accuracy_as_set'] == 3 / 5 and found['accuracy_slot'] == 4 / 5
+  assert found['homophene_ceiling_slot'] == 4 / 5
+  (shown,) = alike.table(found['homophenes'])
+  assert shown['words'] == 'a, i' and shown['as a set'] == '0.667'
+  (row,) = found['homophenes']
+  assert row.pop('words') == ['a', 'i'] and row.pop('examples') == 3
+  expected = {'accuracy': 1 / 3, 'accuracy_as_set': 2 / 3, 'accuracy_slot': 2 / 3}
+  assert row == pytest.approx(expected)
 
 
 def test_f1_of_visemes_counts_each_once():
@@ -76,6 +97,12 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
     rng=jax.random.key(0),
     full=False,
   )
+  searched = []
+  monkeypatch.setattr(evaluation, 'load_corpus', noisy_corpus)
+  monkeypatch.setattr(evaluation, 'sentence_figures', lambda x, *_: searched.append(x) or {})
+  own = tools._replace(card={'segmenting': '{"new_word": 2.5}'})
+  evaluation.sentence_errors(Inference(net, data.facts, config), variables, 'validation', own)
+  assert searched[0].model.segmenting == Segmenting(new_word=2.5)
   with pytest.raises(DataError, match=r'has no poses.tsv or words.tsv: make it with'):
     evaluation.evaluate(config, data.facts, net, variables, data, tools)
   for i, word in enumerate(('about', 'people', 'people')):
@@ -89,11 +116,20 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   (tmp_path / '0.mp4').rename(tmp_path / 'clip7.mp4')
   table = tmp_path / 'poses.tsv'
   table.write_text(table.read_text().replace('\n0\t', '\nclip7\t'))
-  monkeypatch.setattr(evaluation, 'load_corpus', noisy_corpus)
+  monkeypatch.setattr(evaluation, 'load_real', lambda config: noisy_corpus(config).clips)
   divided = Inference(net, data.facts, tiny(eval__pose=str(tmp_path), data__name='words.tsv'))
   assert evaluation.pose_figures(divided, variables, tools)['num_pose_examples'] == 2
   batches = data.splits['validation'].batches(slice(0, 8))
   labels = np.concatenate([batch['label'][batch['mask'] > 0] for batch in batches])
+  assert figures['homophenes'] == [] and figures['accuracy_as_set'] == figures['accuracy']
+  printed = {row['figure']: row['value'] for row in figures['tables']['how many are read']}
+  assert printed['pose_accuracy'] == f'{figures["pose_accuracy"]:.3f}'
+  slots = alike.grid_slots({'words': WORDS})
+  judge = evaluation.Judge(
+    Inference(net, data.facts, config), variables, data.splits['validation'], tools, slots * 0
+  )
+  told = judge(False, True)
+  assert (told.in_slot == told.ranked[:, 0]).all()  # in one slot for all
   assert figures['num_examples'] == ((labels >= 0) & (labels < 2)).sum()
   assert figures['num_classes'] == 2 and figures['top5'] == 1
   assert figures['left_out'] == ['wer', 'wer_known'] and figures['wer'] is None
@@ -110,3 +146,9 @@ def test_a_strip_is_black_where_a_window_overruns_its_clip():
   strip = sheets.strip(frames, -3).reshape(4, 29, 4).swapaxes(0, 1)
   assert not strip[:3].any() and not strip[23:].any()
   assert jnp.asarray(strip[3:23]).any((1, 2)).all()
+
+
+def test_a_clip_was_shown_where_one_name_ends_the_other():
+  shown = ['clips/x/a.mp4', 'b', 'y/c']
+  names = ['a', 'x/a', 'y/a', 'z/b', 'c.mp4', 'clips/x/a', 'd']
+  assert evaluation._among(names, shown) == [True, True, False, True, True, True, False]

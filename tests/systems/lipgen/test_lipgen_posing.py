@@ -5,13 +5,19 @@ import json
 
 import numpy as np
 import pytest
+from lipgen_cases import tiny
 from lipgen_videos import numbers, optional, steps, write
 
-from jaxgen.errors import ConfigError, DataError, UserError
+from jaxgen.errors import CheckpointError, ConfigError, DataError, UserError
+from jaxgen.run.workdir import write_config
 from jaxgen.systems.lipgen import commands
-from jaxgen.systems.lipgen.posing import heads, surface, turning
+from jaxgen.systems.lipgen.clips.framing import LIPS
+from jaxgen.systems.lipgen.clips.prepared import grey_frames
+from jaxgen.systems.lipgen.corpus import load_real, unseen_speech
+from jaxgen.systems.lipgen.posing import augmenting, heads, surface, turning
 from jaxgen.systems.lipgen.posing.assigning import ANGLES, Pose, assigned_poses
 from jaxgen.systems.lipgen.posing.surface import Head
+from jaxgen.systems.lipgen.procedural.takes import frames_of, take
 
 SIZE = 48
 HEAD = Head((SIZE - 1) / 2, 18.0, 20.0)  # upright in the middle
@@ -213,13 +219,87 @@ def test_a_whole_face_is_turned_with_its_landmarks(tmp_path, capsys):
   from jaxgen.systems.lipgen.video.mouths import mouths_of
 
   given = read_landmarks(tmp_path / 'out' / 'landmarks' / 'one.csv')
-  assert mouths_of(tmp_path / 'out' / 'one.mp4', given=given).frames.shape == (1, 96, 96)
+  mouth = mouths_of(tmp_path / 'out' / 'one.mp4', given=given).frames
+  assert mouth.shape == (1, 96, 96)
+  options = '--output', tmp_path / 'cut', '--source', 'haar', '--crop'
+  run(tmp_path / 'in', *options)
+  assert {row['kind'] for row in rows_of(tmp_path / 'cut')} == {'cropped-face'}
+  cut = grey_frames(tmp_path / 'cut' / 'one.mp4')
+  assert cut.shape == (1, 96, 96) and np.abs(cut.astype(int) - mouth).mean() < 6
+  with pytest.raises(UserError, match=r'has a set of cropped-face: .* or add --crop'):
+    run(tmp_path / 'in', *options[:-1])
+
+
+def test_clips_of_one_name_keep_their_folders_and_lrw_its_words(tmp_path):
+  optional('cv2')
+  for word, split, number in [('ABOUT', 'train', 1), ('ABOUT', 'test', 1), ('MONEY', 'test', 2)]:
+    path = tmp_path / 'lrw' / word / split / f'{word}_{number:05}.mp4'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, steps(2, 32, 32))
+    path.with_suffix('.txt').write_text('Duration: 0.56 seconds\n')
+  run(tmp_path / 'lrw', '--output', tmp_path / 'out')
+  rows = rows_of(tmp_path / 'out')
+  assert [(row['clip'], row['word']) for row in rows] == [
+    ('ABOUT/test/ABOUT_00001', 'about'),
+    ('ABOUT/train/ABOUT_00001', 'about'),
+    ('MONEY/test/MONEY_00002', 'money'),
+  ]
+  assert (rows[0]['start'], rows[0]['end']) == ('0.3000', '0.8600')  # 29 frames are 1.16 seconds
+  assert all((tmp_path / 'out' / f'{row["clip"]}.mp4').is_file() for row in rows)
+
+
+def test_a_table_names_clips_by_the_ends_of_their_paths(tmp_path):
+  for name in ('x/a.mp4', 'y/a.mp4', 'y/b.c.mpg'):
+    path = tmp_path / 'in' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+  table = augmenting.Table((), {'x/a': [{'n': '1'}], 'b.c': [{'n': '2'}], 'a': [{'n': '3'}]})
+  clips, told = augmenting.plan(tmp_path / 'in', tmp_path / 'out', table, 0)
+  assert [(clip.name, clip.rows) for clip in clips] == [
+    ('x/a', [{'n': '1'}]),
+    ('y/b.c', [{'n': '2'}]),
+  ]
+  assert any('as a' in line for line in told)  # which of both is not told
+  clips, told = augmenting.plan(tmp_path / 'in', tmp_path / 'out', table, 0, {'b.c'})
+  assert [clip.name for clip in clips] == ['y/b.c'] and not told
+
+
+def run_of(folder, **overrides):
+  """The config of a run that was never trained, in its folder."""
+  folder.mkdir()
+  write_config(folder, tiny(**overrides))
+  return folder
+
+
+def test_drawn_speakers_of_a_run_are_turned(tmp_path):
+  optional('cv2')
+  one = run_of(tmp_path / 'run', data__num_validation=2, data__framing=(29, 26, 48, 18))
+  run('--of', one, '--output', tmp_path / 'out', '--seed', 3)
+  rows = rows_of(tmp_path / 'out')
+  assert [row['word'] for row in rows] == ['about', 'before']
+  assert {row['kind'] for row in rows} == {'pose-crop'}
+  shown = grey_frames(tmp_path / 'out' / 'straight' / '0000_about.mp4')
+  speech = unseen_speech(tiny(data__num_validation=2))._replace(pixels=48, square=LIPS[:3])
+  alone = frames_of(speech, take(speech, 0))
+  assert shown.shape == (29, 96, 96)
+  assert np.abs(shown[:, 29:77, 26:74].astype(int) - alone).mean() < 8  # noise of the camera
+
+
+def test_of_a_table_the_clips_that_were_held_out_are_turned(clips, tmp_path, monkeypatch):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
+  table = tmp_path / 'words.csv'
+  one = run_of(tmp_path / 'run', variant='table', data__name=str(table), data__dir=str(clips))
+  run('--of', one, '--output', tmp_path / 'out')
+  shown = load_real(tiny('table', data__name=str(table), data__dir=str(clips)))
+  assert {row['clip'] for row in rows_of(tmp_path / 'out')} == set(shown['validation'].names)
 
 
 def test_mistakes_are_told_before_any_work(clips, tmp_path):
   for args, error, what in [
     ((tmp_path / 'none', '--output', tmp_path / 'out'), ConfigError, 'no such folder'),
     ((clips, '--output', clips), ConfigError, 'another folder'),
+    (('--output', tmp_path / 'out'), ConfigError, 'one of them'),
+    (('--of', clips, '--output', tmp_path / 'out'), CheckpointError, 'is not a run'),
     ((clips, '--output', tmp_path / 'out', '--seed', -1), ConfigError, '--seed=-1'),
     ((clips, '--output', tmp_path / 'out', '--table', clips / 'a.mp4'), DataError, 'no table'),
   ]:

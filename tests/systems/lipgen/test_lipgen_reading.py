@@ -265,7 +265,7 @@ def test_a_stream_without_a_face_tells_nothing_and_says_so_once():
   listener = live.Listener(told(), lambda frame: [])
   lost = []
   for frame in saying(('bin', 60)):
-    assert listener(frame) == []
+    assert listener(np.repeat(frame[..., None], 3, 2)) == []  # in colour
     lost.append(listener.lost_face)
   assert sum(lost) == 1
 

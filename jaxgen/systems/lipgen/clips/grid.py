@@ -87,6 +87,15 @@ def read_align(path: Path) -> list[Spoken]:
   return found
 
 
+def folder_of(directory: str = '') -> Path:
+  """The folder that is named, or $JAXGEN_DATA/grid_s1_mouths.
+
+  Raises:
+    DataError: there is none.
+  """
+  return data_folder(MOUTHS, directory, 'words.tsv and clips/*.mp4')
+
+
 def load_grid(
   directory: str = '',
   framing: Framing = LIPS,
@@ -109,7 +118,7 @@ def load_grid(
   Raises:
     DataError: files are missing or damaged.
   """
-  folder = data_folder(MOUTHS, directory, 'words.tsv and clips/*.mp4')
+  folder = folder_of(directory)
   table = folder / 'words.tsv'
   rows = read_table(table)
   clips = make_clip_set(table, rows, folder / 'clips', framing, WORDS, say)

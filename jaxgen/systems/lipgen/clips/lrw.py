@@ -20,6 +20,7 @@ from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
+from jaxgen.systems.lipgen.clips.table import Spoken
 from jaxgen.systems.lipgen.clips.windows import centred_spans
 from jaxgen.words import counted
 
@@ -115,7 +116,7 @@ def load_lrw(
   Raises:
     DataError: files are missing or damaged.
   """
-  root = folder_of_words(data_folder('lrw', directory, LAYOUT))
+  root = root_of(directory)
   clips = _clips(root, split, words)
   durations, silent = _durations(Paths(root, split, clips, '.txt'), say)
   known = np.flatnonzero(durations > 0)
@@ -132,6 +133,24 @@ def load_lrw(
     spans=centred_spans(durations[known][found.rows], found.lengths)[:, None],
     names=own,
   )
+
+
+def root_of(directory: str = '') -> Path:
+  """LRW's folder of words; empty for $JAXGEN_DATA/lrw.
+
+  Raises:
+    DataError: there is none.
+  """
+  return folder_of_words(data_folder('lrw', directory, LAYOUT))
+
+
+def spoken_in(path: Path) -> Spoken | None:
+  """The word of a clip WORD/SPLIT/WORD_00001.mp4 by the text beside it; None without a duration."""
+  seconds = _duration(path.with_suffix('.txt'))
+  if isinstance(seconds, str):
+    return None
+  start, end = centred_spans(seconds).tolist()
+  return Spoken(path.stem, path.parents[1].name.lower(), start, end, 1)
 
 
 def folder_of_words(folder: Path) -> Path:

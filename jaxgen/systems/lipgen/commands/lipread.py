@@ -183,11 +183,12 @@ def _read_video(
 def _listen(args: argparse.Namespace) -> None:
   """Reads whoever sits before a camera until a stop signal, or until the camera ends."""
   from jaxgen.systems.lipgen.reading import live
-  from jaxgen.systems.lipgen.video.faces import haar_detector
+  from jaxgen.systems.lipgen.video import landmarks
   from jaxgen.terminal.reporter import Reporter
   from jaxgen.terminal.signals import StopSignals
 
-  frames = live.camera_frames(args.camera)
+  finder = landmarks.make_finder(args.source)
+  frames = live.camera_frames(args.camera, finder.colour)
   warn, name = Reporter().warn, f'camera {args.camera}'
 
   def tell(words: list['Word']) -> None:
@@ -196,7 +197,7 @@ def _listen(args: argparse.Namespace) -> None:
       print(json.dumps(found, ensure_ascii=False) if args.json else word.line(), flush=True)
 
   with StopSignals('ending') as signals:
-    listener = live.Listener(_service(args, live=True), haar_detector())
+    listener = live.Listener(_service(args, live=True), finder.detect, finder.landmarks)
     warn(f'{name}: speak; Ctrl-C ends')
     for frame in frames:
       tell(listener(frame))

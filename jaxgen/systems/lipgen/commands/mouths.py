@@ -9,6 +9,7 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.systems.lipgen.commands import finding
+from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.systems.lipgen.video.jobs import Job
@@ -19,6 +20,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('inputs', metavar='VIDEO|DIR', type=as_path, nargs='+', help='of folders all below them')
   add('--output', type=as_path, metavar='DIR', required=True, help='of the crops and mouths.tsv')
   add('--overlay', action='store_true', help='a video beside each that shows what was cropped')
+  add(
+    '--align',
+    type=as_path,
+    nargs='?',
+    const=True,
+    metavar='DIR',
+    help="write words.tsv by GRID's .align files of the videos' names, in DIR or beside the videos",
+  )
   finding.add_landmark_source(parser)
   add('--overwrite', action='store_true', help='write anew what is in the place of an output')
   add('--json', action='store_true', help='one JSON object a video')
@@ -27,10 +36,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _mouths(args: argparse.Namespace) -> None:
   finding.check_landmark_source(args)
   check_folder('--output', args.output)
-  from jaxgen.systems.lipgen.video import jobs
+  from jaxgen.systems.lipgen.video import jobs, words
 
   plan = jobs.make_jobs(args.inputs, args.output)
   finding.check_one_landmark_file(args, len(plan))
+  aligns = None if args.align is True else args.align
+  if args.align:
+    words.check_aligns(plan, aligns)
   rows: list[dict[str, str]] = []
   with batch(args.json, 'video') as work:
     try:
@@ -39,6 +51,11 @@ def _mouths(args: argparse.Namespace) -> None:
     finally:
       if rows:
         jobs.write_table(args.output, rows)
+      if args.align:
+        path, count, told = words.write_words(args.output, plan, aligns)
+        work.print([f'wrote {path}: {counted(count, "word")}'])
+        for line in told:
+          work.note(line)
     work.end('cropped', len(plan))
 
 

@@ -1,7 +1,7 @@
 """`jaxgen pose-augment`: a test set of turned heads."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxgen.command.arguments import check_folder
 from jaxgen.command.arguments import path as as_path
@@ -11,12 +11,20 @@ from jaxgen.errors import ConfigError, UserError
 from jaxgen.systems.lipgen.commands import finding
 
 if TYPE_CHECKING:
-  from jaxgen.systems.lipgen.posing.augmenting import Clip
+  from pathlib import Path
+
+  from jaxgen.systems.lipgen.posing.augmenting import Clip, Table
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('folder', metavar='DIR', type=as_path, help='of clips: whole faces, or crops of the mouth')
+  add('folder', metavar='DIR', type=as_path, nargs='?', help='of clips: whole faces, or mouths')
+  add(
+    '--of',
+    type=as_path,
+    metavar='RUN|FILE',
+    help='in place of DIR: the clips that the accuracy of this run, or exported file, is measured on',
+  )
   add('--output', type=as_path, metavar='DIR', required=True, help='of the clips and poses.tsv')
   add('--seed', type=int, default=0, metavar='N', help='of the angles; 0 by default')
   add(
@@ -36,32 +44,62 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     default='auto',
     help="of the face's place in whole faces",
   )
+  add('--crop', action='store_true', help='write the mouths of whole faces once they are turned')
   add('--overwrite', action='store_true', help='write anew what is in the place of an output')
   add('--json', action='store_true', help='one JSON object a clip')
 
 
-def _pose_augment(args: argparse.Namespace) -> None:
-  if not args.folder.is_dir():
+def _check(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options that cannot be, alone or together."""
+  if (args.folder is None) == (args.of is None):
+    raise ConfigError('name a folder of clips, or --of RUN: one of them')
+  if args.of and args.table:
+    raise ConfigError('--of names clips that have their words: leave --table out')
+  if args.folder and not args.folder.is_dir():
     raise ConfigError(f'{args.folder}: no such folder')
   if not 0 <= args.seed < 2**32:
     raise ConfigError(f'--seed={args.seed} must be 0 or more and below 2^32')
   check_folder('--output', args.output)
-  if args.output.resolve() == args.folder.resolve():
+  if args.folder and args.output.resolve() == args.folder.resolve():
     raise ConfigError('--output must be another folder than that of the clips')
+
+
+def _clips_of(args: argparse.Namespace, work: Batch) -> tuple['Path', 'Table | None', Any]:
+  """The folder, the table and the names of those that are meant; see `unseen.Unseen`."""
+  from jaxgen.systems.lipgen.posing import augmenting, unseen
+
+  if args.of:
+    from jaxgen.run.workdir import required_config
+    from jaxgen.systems.lipgen import apply
+
+    config = required_config(args.of)
+    apply.check_config(config, '--of', args.of)
+    return unseen.unseen(config, args.output, work.bars(args.of.name))
+  path = augmenting.find_table(args.folder, args.table)
+  if path:
+    return args.folder, augmenting.read_table(path), None
+  layout = unseen.layout_table(args.folder)
+  return args.folder, layout if layout.rows else None, None
+
+
+def _pose_augment(args: argparse.Namespace) -> None:
+  _check(args)
   from jaxgen.systems.lipgen.posing import augmenting
 
-  path = augmenting.find_table(args.folder, args.table)
-  table = augmenting.read_table(path) if path else None
-  clips, told = augmenting.plan(args.folder, args.output, table, args.seed)
-  kinds = {} if args.overwrite else augmenting.earlier_kinds(args.output, args.seed, clips)
   with batch(args.json, 'clip') as work:
+    folder, table, only = _clips_of(args, work)
+    clips, told = augmenting.plan(folder, args.output, table, args.seed, only)
+    kinds = {}
+    if not args.overwrite:
+      kinds = augmenting.earlier_kinds(args.output, args.seed, clips, args.crop)
     for line in told:
       work.note(line)
     try:
       for clip in clips:
         _turn(args, clip, work, kinds)
     finally:
-      augmenting.write_manifest(args.output, clips, kinds, table, args.seed)
+      columns = table.columns if table else ()
+      augmenting.write_manifest(args.output, clips, kinds, columns, args.seed)
     work.end('turned', len(clips))
 
 
@@ -74,7 +112,8 @@ def _turn(args: argparse.Namespace, clip: 'Clip', work: Batch, kinds: dict[str, 
     work.skip(name, str(clip.target))
     return
   try:
-    turned = augmenting.turn_clip(clip, args.source, args.kind or '', work.bars(clip.source.name))
+    bars = work.bars(clip.source.name)
+    turned = augmenting.turn_clip(clip, args.source, args.kind or '', bars, args.crop)
   except ConfigError:
     raise
   except (UserError, OSError) as error:

@@ -2,18 +2,21 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.posing import heads
 from jaxgen.systems.lipgen.posing.assigning import Pose, assigned_poses
 from jaxgen.systems.lipgen.posing.turning import posed
+from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import OVERLAY, videos_in
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, videos_in
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, find_landmarks, no_bars
 from jaxgen.words import counted
@@ -32,7 +35,7 @@ class Table(NamedTuple):
   """
 
   columns: tuple[str, ...]
-  rows: dict[str, list[Mapping[str, str]]]
+  rows: Mapping[str, Sequence[Mapping[str, str]]]
 
 
 class Clip(NamedTuple):
@@ -40,15 +43,17 @@ class Clip(NamedTuple):
 
   Attributes:
     source: the video.
-    name: of the clip, as in the table.
+    name: of the clip in the manifest.
     target: the file to be written.
     pose: degrees.
+    rows: of the table; one without columns where there is none.
   """
 
   source: Path
   name: str
   target: Path
   pose: Pose
+  rows: Sequence[Mapping[str, str]]
 
 
 class Turned(NamedTuple):
@@ -88,8 +93,12 @@ def _header(path: Path) -> list[str]:
   return first.split('\t' if '\t' in first else ',')
 
 
-def read_table(path: Path) -> Table:
-  """The words of a CSV or TSV with a column `clip`; names of clips with a suffix or without.
+def read_table(path: Path, clip: str = 'clip') -> Table:
+  """The words of a CSV or TSV; names of clips with a suffix or without, with folders or without.
+
+  Args:
+    path: of the table.
+    clip: the title of its column of clips.
 
   Raises:
     DataError: there is no such table, or no such column.
@@ -100,54 +109,102 @@ def read_table(path: Path) -> Table:
     raise DataError(f'{path} is no table that can be read ({error})') from error
   reader = csv.DictReader(text.splitlines(), delimiter='\t' if '\t' in text.split('\n')[0] else ',')
   columns = tuple(reader.fieldnames or ())
-  if 'clip' not in columns:
-    raise DataError(f'{path} has no column clip; it has {", ".join(columns) or "none"}')
+  if clip not in columns:
+    raise DataError(f'{path} has no column {clip}; it has {", ".join(columns) or "none"}')
   rows: dict[str, list[Mapping[str, str]]] = {}
   for row in reader:
-    rows.setdefault(_stem(row['clip']), []).append(row)
-  return Table(tuple(x for x in columns if x not in _OURS), rows)
-
-
-def _stem(name: str) -> str:
-  return Path(name or '').stem
+    rows.setdefault(bare_name(row[clip] or ''), []).append(row)
+  return Table(tuple(x for x in columns if x not in (*_OURS, clip)), rows)
 
 
 def plan(
-  folder: Path, output: Path, table: Table | None, seed: int
+  folder: Path, output: Path, table: Table | None, seed: int, only: Container[str] | None = None
 ) -> tuple[list[Clip], list[str]]:
   """The clips to be made, and what is to be said of clips without rows and rows without clips.
+
+  Clips are called by their files where these are all different, otherwise by their places in the folder, which
+  they then have in the output too.
+
+  Args:
+    folder: with videos in it and below.
+    output: a folder; videos in it do not count.
+    table: the words; a clip without one is left out. Without a table none is.
+    seed: of the poses.
+    only: names as the table has them; others are left out, and not told of.
 
   Raises:
     DataError: there is no clip, or none of the table's, or two of one name.
   """
-  inside = output.resolve()
-  videos = [
-    path
-    for path in videos_in(folder)
-    if not path.stem.endswith(OVERLAY) and inside not in path.resolve().parents
-  ]
-  by_name = {path.stem: path for path in videos}
-  if len(by_name) < len(videos):
-    twice = next(path for path in videos if by_name[path.stem] != path)
-    raise DataError(f'{twice} and {by_name[twice.stem]} have one name: rename one of them')
-  names = sorted(by_name if table is None else by_name.keys() & table.rows.keys())
+  videos = _videos(folder, output)
+  rows, lost = _rows_of(videos, table)
+  names = [name for name in sorted(videos) if name in rows]
+  told = []
+  if len(videos) > len(names):
+    told.append(f'{counted(len(videos) - len(names), "clip")} in no row of the table: left out')
+  if lost:
+    told.append(f'{counted(len(lost), "clip")} of the table not in {folder}, as {lost[0]}')
+  if only is not None:
+    names, told = [name for name in names if rows[name][0] in only], []
   if not names:
     what = 'has no video in it' if not videos else 'has none of the clips that the table names'
     raise DataError(f'{folder} {what}')
   poses = assigned_poses(names, seed)
   clips = [
-    Clip(by_name[name], name, output / f'{name}.mp4', pose)
+    Clip(videos[name], name, output / f'{name}.mp4', pose, rows[name][1])
     for name, pose in zip(names, poses, strict=True)
   ]
-  told = []
-  if len(videos) > len(names):
-    told.append(f'{counted(len(videos) - len(names), "clip")} in no row of the table: left out')
-  if table and (lost := sorted(table.rows.keys() - by_name.keys())):
-    told.append(f'{counted(len(lost), "clip")} of the table not in {folder}, as {lost[0]}')
   return clips, told
 
 
-def turn_clip(clip: Clip, source: str = AUTO, kind: str = '', bars: Bars = no_bars) -> Turned:
+def _videos(folder: Path, output: Path) -> dict[str, Path]:
+  """The clips of a folder by their names; see `plan`."""
+  inside = output.resolve()
+  own = inside in folder.resolve().parents
+  found = [
+    path
+    for path in videos_in(folder)
+    if not path.stem.endswith(OVERLAY) and (own or inside not in path.resolve().parents)
+  ]
+  flat = len({path.stem for path in found}) == len(found)
+  videos: dict[str, Path] = {}
+  for path in found:
+    name = path.stem if flat else bare_name(path.relative_to(folder).as_posix())
+    other = videos.setdefault(name, path)
+    if other is not path:
+      raise DataError(f'{other} and {path} have one name: rename one of them')
+  return videos
+
+
+def _rows_of(
+  videos: Mapping[str, Path], table: Table | None
+) -> tuple[dict[str, tuple[str, Sequence[Mapping[str, str]]]], list[str]]:
+  """What a table calls each video and its rows, by the videos' names; and the names without a video.
+
+  A row names a video by the end of its path: by its name, or that with as many folders as tell which.
+  """
+  if table is None:
+    return {name: (name, ({},)) for name in videos}, []
+  by_stem: dict[str, list[str]] = {}
+  for name, path in videos.items():
+    by_stem.setdefault(path.stem, []).append(name)
+  found, lost = {}, []
+  for called, rows in table.rows.items():
+    own = [
+      name
+      for name in by_stem.get(called.rpartition('/')[2], ())
+      if f'/{bare_name(videos[name].as_posix())}'.endswith(f'/{called}')
+    ]
+    own = own or by_stem.get(called.rpartition('/')[2], [])
+    if len(own) == 1 and own[0] not in found:
+      found[own[0]] = called, rows
+    else:
+      lost.append(called)
+  return found, sorted(lost)
+
+
+def turn_clip(
+  clip: Clip, source: str = AUTO, kind: str = '', bars: Bars = no_bars, crop: bool = False
+) -> Turned:
   """Writes one clip of the set; beside a whole face its landmarks, which `jaxgen mouths` takes.
 
   Args:
@@ -155,6 +212,8 @@ def turn_clip(clip: Clip, source: str = AUTO, kind: str = '', bars: Bars = no_ba
     source: of landmarks in whole faces, see `find_landmarks`.
     kind: full-face or pose-crop; '' by the size of the frames.
     bars: shows the passes over the video.
+    crop: whether the mouth of a whole face is written, found by where the turned head has it, and the kind is
+      cropped-face.
 
   Raises:
     UserError: the clip cannot be read, or has no face; names it.
@@ -163,32 +222,39 @@ def turn_clip(clip: Clip, source: str = AUTO, kind: str = '', bars: Bars = no_ba
   first = next(video.frames()).pixels
   size = (first.shape[0], first.shape[1])
   kind = kind or heads.kind_of(size)
-  colour = kind == heads.FULL_FACE
+  whole = kind == heads.FULL_FACE
+  colour = whole and not crop
   yaw, pitch = clip.pose
-  if colour:
+  if whole:
     landmarks = find_landmarks(video, source, None, bars)
     try:
       head = heads.head_of(landmarks)
     except DataError as error:
       raise DataError(f'{clip.source}: {error}') from error
-    places = clip.target.parent / LANDMARKS / f'{clip.name}.csv'
-    heads.write_anchors(places, heads.turned_anchors(head, yaw, pitch), len(landmarks.anchors))
+    anchors, count = heads.turned_anchors(head, yaw, pitch), len(landmarks.anchors)
   else:
     head = heads.head_of_crop(size[0])
-  frames = (
-    posed(frame.pixels[None], yaw, pitch, head, follow=not colour)[0]
+  frames: Iterable[np.ndarray] = (
+    posed(frame.pixels[None], yaw, pitch, head, follow=not whole)[0]
     for frame in bars(video.frames(colour), 'turning')
   )
+  if whole and crop:
+    kind = heads.CROPPED
+    frames = cut(frames, place_crops(heads.landmarks_of(anchors, count, size)))
+  elif whole:
+    places = clip.target.parents[clip.name.count('/')] / LANDMARKS / f'{clip.name}.csv'
+    heads.write_anchors(places, anchors, count)
   return Turned(kind, write_video(clip.target, frames))
 
 
 def write_manifest(
-  output: Path, clips: list[Clip], kinds: Mapping[str, str], table: Table | None, seed: int
+  output: Path, clips: list[Clip], kinds: Mapping[str, str], columns: Sequence[str], seed: int
 ) -> Path:
   """Writes a row for each word of each clip that is there: its file, angles, kind, and the table's columns."""
-  columns = [*_OURS, 'seed', *(table.columns if table else ())]
   out = io.StringIO()
-  writer = csv.DictWriter(out, columns, delimiter='\t', lineterminator='\n', extrasaction='ignore')
+  writer = csv.DictWriter(
+    out, [*_OURS, 'seed', *columns], delimiter='\t', lineterminator='\n', extrasaction='ignore'
+  )
   writer.writeheader()
   for clip in clips:
     if clip.name not in kinds:
@@ -196,16 +262,17 @@ def write_manifest(
     ours = dict(
       zip(_OURS, (clip.name, clip.source.name, kinds[clip.name], *clip.pose), strict=True)
     )
-    for row in table.rows[clip.name] if table else [{}]:
+    for row in clip.rows:
       writer.writerow({**row, **ours, 'seed': seed})
   return write_bytes(output / MANIFEST, out.getvalue().encode())
 
 
-def earlier_kinds(output: Path, seed: int, clips: list[Clip]) -> dict[str, str]:
+def earlier_kinds(output: Path, seed: int, clips: list[Clip], crop: bool = False) -> dict[str, str]:
   """The kinds of clips that an earlier run has written.
 
   Raises:
-    UserError: that was with another seed, or other clips: the folder would hold two sets.
+    UserError: that was with another seed, or other clips, or whole faces where crops are asked for: the folder
+      would hold two sets.
   """
   path = output / MANIFEST
   if not path.is_file():
@@ -219,6 +286,11 @@ def earlier_kinds(output: Path, seed: int, clips: list[Clip]) -> dict[str, str]:
     if row['seed'] != str(seed) or (name in poses and poses[name] != pose):
       raise UserError(
         f'{output} has a set of seed {row["seed"]} and other clips: name another folder, or --overwrite'
+      )
+    if row['kind'] == (heads.FULL_FACE if crop else heads.CROPPED):
+      raise UserError(
+        f'{output} has a set of {row["kind"]}: name another folder, or --overwrite, or '
+        f'{"leave --crop out" if crop else "add --crop"}'
       )
     kinds[name] = row['kind']
   return kinds

@@ -13,10 +13,11 @@ from jaxgen.systems.lipgen.posing.turning import projected, rotation
 from jaxgen.systems.lipgen.video.alignment import MEAN_EYES, filled
 from jaxgen.systems.lipgen.video.crops import SIZE, mean_width
 from jaxgen.systems.lipgen.video.landmark_files import COLUMNS
-from jaxgen.systems.lipgen.video.landmarks import LEFT_EYE, RIGHT_EYE, Landmarks
+from jaxgen.systems.lipgen.video.landmarks import FILE, LEFT_EYE, RIGHT_EYE, Landmarks
 from jaxgen.systems.lipgen.video.landmarks import MOUTH as MOUTH_ANCHOR
 
 KINDS = FULL_FACE, POSE_CROP = 'full-face', 'pose-crop'
+CROPPED = 'cropped-face'  # a mouth that was cut out of a whole face once that was turned
 LARGEST_CROP = 128  # pixels of a side: square clips up to this are crops of the mouth
 
 
@@ -56,6 +57,14 @@ def turned_anchors(head: Head, yaw: float, pitch: float) -> np.ndarray:
   """Corners of the eyes, nose and mouth [4, 2] of a turned head that stays in its place, in pixels."""
   points = np.array([*EYES, NOSE, MOUTH]) @ rotation(yaw, pitch).T
   return projected(points) * head.scale + [head.x, head.y]
+
+
+def landmarks_of(anchors: np.ndarray, frames: int, size: tuple[int, int]) -> Landmarks:
+  """Anchors [4, 2] that hold for all frames (of height and width `size`) as landmarks of a file."""
+  unknown = np.full(frames, np.nan)
+  places = np.repeat(anchors[None], frames, axis=0)
+  boxes, lips = np.full((frames, 4), np.nan), np.zeros((frames, 0, 2))
+  return Landmarks(FILE, places, unknown, boxes, lips, 1, size)
 
 
 def write_anchors(path: Path, anchors: np.ndarray, frames: int) -> None:

@@ -16,7 +16,7 @@ from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.extras import cv2_module
 from jaxgen.systems.lipgen.video.faces import Box
-from jaxgen.systems.lipgen.video.landmarks import of_boxes
+from jaxgen.systems.lipgen.video.landmarks import Landmarks, of_boxes
 
 EVERY = RATE  # frames between two readings
 KEPT = 5 * RATE  # frames that are read at a time
@@ -29,15 +29,21 @@ class Listener:
 
   Args:
     service: that reads.
-    detect: grey uint8 [H, W] -> boxes of faces.
+    detect: a frame -> boxes of faces.
+    landmarks: what boxes of frames tell of a face, see `video.landmarks.Finder`.
 
   Attributes:
     count: frames that were taken.
     lost_face: whether with the last frame faces are out of sight, none being in any that is kept.
   """
 
-  def __init__(self, service: Service, detect: Callable[[np.ndarray], list[Box]]):
-    self._service, self._detect = service, detect
+  def __init__(
+    self,
+    service: Service,
+    detect: Callable[[np.ndarray], list[Box]],
+    landmarks: Callable[[list[list[Box]], tuple[int, int]], Landmarks] = of_boxes,
+  ):
+    self._service, self._detect, self._landmarks = service, detect, landmarks
     self._frames: deque[np.ndarray] = deque(maxlen=KEPT)
     self._boxes: deque[list[Box]] = deque(maxlen=KEPT)
     self.count = 0
@@ -45,9 +51,9 @@ class Listener:
     self._told = self._line = 0.0
 
   def __call__(self, frame: np.ndarray) -> list[Word]:
-    """Takes a frame, grey uint8 [H, W], at 25 a second; returns the words that are over since."""
+    """Takes a frame at 25 a second, uint8 [H, W] or [H, W, 3] RGB; returns the words that are over."""
     saw = any(self._boxes) or self.count < EVERY
-    self._frames.append(frame)
+    self._frames.append(frame if frame.ndim == 2 else _grey(frame))
     self._boxes.append(self._detect(frame))
     self.count += 1
     self.lost_face = saw and not any(self._boxes) and self.count >= EVERY
@@ -59,7 +65,8 @@ class Listener:
     Args:
       end: whether nothing follows.
     """
-    landmarks = of_boxes(list(self._boxes), self._frames[0].shape[:2] if self._frames else (0, 0))
+    size = self._frames[0].shape[:2] if self._frames else (0, 0)
+    landmarks = self._landmarks(list(self._boxes), size)
     before, self._line = self._line, (self.count - (0 if end else SETTLED)) / RATE
     if not landmarks.found.any():
       return []
@@ -74,11 +81,17 @@ class Listener:
     return told
 
 
-def camera_frames(number: int) -> Iterator[np.ndarray]:
-  """Grey frames of a camera, which is opened at once, at 25 a second by their times, until it ends.
+def _grey(frame: np.ndarray) -> np.ndarray:
+  cv2 = cv2_module()
+  return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+
+
+def camera_frames(number: int, colour: bool = False) -> Iterator[np.ndarray]:
+  """Frames of a camera, which is opened at once, at 25 a second by their times, until it ends.
 
   Args:
     number: of the camera, from 0, as OpenCV counts.
+    colour: whether they are RGB, [H, W, 3], and not grey, [H, W].
 
   Raises:
     UserError: there is none.
@@ -96,7 +109,7 @@ def camera_frames(number: int) -> Iterator[np.ndarray]:
   def frames() -> Iterator[np.ndarray]:
     try:
       for pixels in at_rate(_captured(capture)):
-        yield cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+        yield cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if colour else cv2.COLOR_BGR2GRAY)
     finally:
       capture.release()
 

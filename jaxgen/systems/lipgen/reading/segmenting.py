@@ -17,6 +17,8 @@ from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.windows import MIDDLE
 from jaxgen.systems.lipgen.reading.sliding import Evidence
 
+KEY = 'segmenting'  # in the header of a file of weights: how its words are searched for
+
 
 class Segmenting(NamedTuple):
   """How words are searched for.
@@ -57,6 +59,15 @@ class Segmenting(NamedTuple):
     except (ValueError, TypeError, KeyError, AttributeError) as error:
       raise DataError(f'{text!r} does not say how words are searched for: {error}') from error
     return found
+
+  @classmethod
+  def of_card(cls, card: Mapping[str, str]) -> 'Segmenting':
+    """As the header of a file of weights says; what it does not say is as by default.
+
+    Raises:
+      DataError: it says it wrongly.
+    """
+    return cls.from_json(card[KEY]) if KEY in card else cls()
 
   def to_json(self) -> str:
     """As `from_json` takes it."""

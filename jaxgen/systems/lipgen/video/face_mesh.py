@@ -40,6 +40,7 @@ _INPUT, _MESH_INPUT = 128, 192
 _STRIDES = ((8, 2), (16, 6))  # pixels between anchors, anchors at each place
 _LEAST_SCORE = 0.5
 _MOST_OVERLAP = 0.3
+_MOST_MESHES = 3  # of a frame whose faces all get one
 _MESH_MARGIN = 1.5  # of the longer side of a box
 
 
@@ -193,6 +194,23 @@ class FaceMesh:
       return None
     inside = points.reshape(-1, 3)[:, :2].astype(np.float64)
     return (inside - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
+
+
+class MeshDetector:
+  """Faces in RGB frames with the mesh of each: uint8 [H, W, 3] -> boxes with 468 points, the largest first.
+
+  Raises:
+    ConfigError: the networks are not installed.
+  """
+
+  def __init__(self) -> None:
+    self._detect, self._mesh = FaceDetector(), FaceMesh()
+
+  def __call__(self, rgb: np.ndarray) -> list[Box]:
+    """The boxes of one frame, of a few faces at most; those in which the mesh sees no face are left out."""
+    boxes = sorted(self._detect(rgb), key=lambda box: -box.area)[:_MOST_MESHES]
+    meshes = ((box, self._mesh(rgb, box)) for box in boxes)
+    return [box._replace(points=points) for box, points in meshes if points is not None]
 
 
 def upright(box: Box, size: int) -> np.ndarray:

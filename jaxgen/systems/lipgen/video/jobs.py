@@ -45,6 +45,11 @@ def videos_in(folder: Path) -> list[Path]:
   return sorted(p for p in found if not any(x.startswith('.') for x in p.relative_to(folder).parts))
 
 
+def bare_name(name: str) -> str:
+  """The name of a clip, with folders where it has them, without the ending of a video."""
+  return name[: -len(Path(name).suffix)] if name.lower().endswith(SUFFIXES) else name
+
+
 def sources_of(inputs: Sequence[Path]) -> list[Path]:
   """The videos of files and folders, each once.
 

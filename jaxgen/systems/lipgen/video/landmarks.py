@@ -21,6 +21,7 @@ LEFT_EYE, RIGHT_EYE, NOSE, MOUTH = range(4)
 # Where Haar's box has the mouth, as shares of its width and height: the middle of the crops that others cut by
 # such a box, (.495, .788), and what lies between that and the mouth, see `crops`.
 _HAAR_MOUTH = 0.508, 0.825
+_LIPS = face_mesh.OUTER_LIPS + face_mesh.INNER_LIPS
 
 
 class Landmarks(NamedTuple):
@@ -140,22 +141,73 @@ def of_boxes(boxes: Sequence[Sequence[Box]], size: tuple[int, int]) -> Landmarks
   )
 
 
+class Finder(NamedTuple):
+  """What finds a face in frames that come one by one.
+
+  Attributes:
+    colour: whether it wants RGB frames, and not grey ones.
+    detect: a frame, uint8 [H, W, 3] or [H, W] -> boxes.
+    landmarks: (boxes of each of T frames, height and width of the frames) -> what they tell.
+  """
+
+  colour: bool
+  detect: Callable[[np.ndarray], list[Box]]
+  landmarks: Callable[[Sequence[Sequence[Box]], tuple[int, int]], Landmarks]
+
+
+def make_finder(source: str = AUTO) -> Finder:
+  """The mesh where it is installed, otherwise Haar's box; or the one that is named.
+
+  Raises:
+    ConfigError: it is not installed.
+  """
+  if source == MESH or (source == AUTO and face_mesh.available()):
+    return Finder(True, face_mesh.MeshDetector(), of_meshes)
+  return Finder(False, haar_detector(), of_boxes)
+
+
+def of_meshes(boxes: Sequence[Sequence[Box]], size: tuple[int, int]) -> Landmarks:
+  """What boxes with a mesh in each tell of the face that is followed through them.
+
+  Args:
+    boxes: of each of T frames, with the 468 points of a mesh.
+    size: height and width of the frames.
+  """
+  followed = follow(boxes, size)
+  found = _no_mesh(followed, size)
+  for i, box in enumerate(followed.boxes):
+    if box:
+      found.anchors[i], found.lips[i] = _of_mesh(box.points)
+  return found
+
+
+def _no_mesh(followed: Followed, size: tuple[int, int]) -> Landmarks:
+  """A face whose meshes are to be filled in."""
+  count = len(followed.boxes)
+  return Landmarks(
+    MESH,
+    np.full((count, 4, 2), np.nan),
+    np.full(count, np.nan),
+    _box_array(followed),
+    np.full((count, len(_LIPS), 2), np.nan),
+    followed.faces,
+    size,
+  )
+
+
+def _of_mesh(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Anchors [4, 2] and lips [L, 2] of a mesh [468, 2]."""
+  stable = points[[face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.NOSE_BASE]]
+  lips = points[list(_LIPS)]
+  return np.array([*stable, lips.mean(0)]), lips
+
+
 def _by_mesh(video: Video, bars: Bars) -> Landmarks:
   detect = face_mesh.FaceDetector()
   frames = bars((frame.pixels for frame in video.frames(colour=True)), 'faces')
   boxes, size = seen_boxes(frames, detect)
   followed = follow(boxes, size)
-  count = len(boxes)
-  lips = face_mesh.OUTER_LIPS + face_mesh.INNER_LIPS
-  found = Landmarks(
-    MESH,
-    np.full((count, 4, 2), np.nan),
-    np.full(count, np.nan),
-    _box_array(followed),
-    np.full((count, len(lips), 2), np.nan),
-    followed.faces,
-    size,
-  )
+  found = _no_mesh(followed, size)
   if not followed.found:
     return found
   mesh = face_mesh.FaceMesh()
@@ -163,9 +215,7 @@ def _by_mesh(video: Video, bars: Bars) -> Landmarks:
   for i, (frame, box) in enumerate(bars(pairs, 'landmarks')):
     points = mesh(frame.pixels, box)
     if points is not None:
-      stable = points[[face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.NOSE_BASE]]
-      found.lips[i] = points[list(lips)]
-      found.anchors[i] = [*stable, found.lips[i].mean(0)]
+      found.anchors[i], found.lips[i] = _of_mesh(points)
   return found
 
 

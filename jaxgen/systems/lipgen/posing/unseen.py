@@ -1,0 +1,136 @@
+"""The clips that a reader is judged by, as files whose heads can be turned."""
+
+import csv
+import io
+from collections.abc import Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded
+from jaxgen.files import write_bytes
+from jaxgen.systems.lipgen.clips import grid, lrw, table
+from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
+from jaxgen.systems.lipgen.corpus import load_real, unseen_speech, wanted_words
+from jaxgen.systems.lipgen.posing.augmenting import Table, read_table
+from jaxgen.systems.lipgen.procedural.takes import Speech, Take, frames_of, take
+from jaxgen.systems.lipgen.video.encoding import write_video
+from jaxgen.systems.lipgen.video.jobs import bare_name
+from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
+
+STRAIGHT = 'straight'  # of drawn clips, in the folder of the turned ones
+WORDS = 'words.tsv'
+_COLUMNS = 'word', 'start', 'end'
+
+
+class Unseen(NamedTuple):
+  """Clips that a reader was not trained on.
+
+  Attributes:
+    folder: with their videos in it and below.
+    table: their words.
+    only: their names in the table, where it has others; None: all.
+  """
+
+  folder: Path
+  table: Table
+  only: Container[str] | None
+
+
+def unseen(config: ConfigDict, output: Path, bars: Bars = no_bars) -> Unseen:
+  """The clips that a run's accuracy is measured on.
+
+  Those of drawn speakers are drawn as crops of the mouth into `straight` in the output, once; those of LRW are
+  its test clips.
+
+  Args:
+    config: of the run.
+    output: of the set that is to be made.
+    bars: shows the drawing.
+
+  Raises:
+    DataError: files are missing or damaged.
+  """
+  data = config.data
+  if data.name == PROCEDURAL:
+    return _drawn(config, output / STRAIGHT, bars)
+  if data.name == LRW:
+    root = lrw.root_of(data.dir)
+    found = layout_table(root, ('test',), wanted_words(config))
+    return Unseen(root, found, found.rows)
+  clips = load_real(config)['validation']
+  only = {bare_name(name) for name in clips.names}
+  if data.name == GRID:
+    folder = grid.folder_of(data.dir)
+    return Unseen(folder / 'clips', read_table(folder / 'words.tsv'), only)
+  words = expanded(data.name, 'name another table')
+  folder = table.folder_of_clips(words, data.dir)
+  return Unseen(folder, read_table(words, data.columns.clip), only)
+
+
+def layout_table(
+  folder: Path, splits: Sequence[str] = lrw.SPLITS, words: Sequence[str] = ()
+) -> Table:
+  """The words of clips in LRW's layout, WORD/SPLIT/WORD_00001.mp4; no rows where there are none.
+
+  Clips whose text names no duration are left out.
+
+  Args:
+    folder: of words.
+    splits: of `lrw.SPLITS`.
+    words: in small letters; empty: all.
+  """
+  rows: dict[str, list[Mapping[str, str]]] = {}
+  for path in sorted(path for split in splits for path in folder.glob(f'*/{split}/*.mp4')):
+    spoken = lrw.spoken_in(path)
+    if spoken and (not words or spoken.word in words):
+      name = bare_name(path.relative_to(folder).as_posix())
+      times = (f'{frame / RATE:.4f}' for frame in (spoken.start, spoken.end))
+      rows[name] = [dict(zip(_COLUMNS, (spoken.word, *times), strict=True))]
+  return Table(_COLUMNS, rows)
+
+
+def _drawn(config: ConfigDict, folder: Path, bars: Bars) -> Unseen:
+  """Draws the unseen speakers as crops of the mouth, in which the reader's framing shows what it was shown."""
+  speech = unseen_speech(config)
+  takes = [take(speech, i) for i in range(config.data.num_validation)]
+  names = [f'{i:04}_{speech.words[one.label]}' for i, one in enumerate(takes)]
+  todo = [
+    (name, one)
+    for name, one in zip(names, takes, strict=True)
+    if not (folder / f'{name}.mp4').is_file()
+  ]
+
+  def drawn(pair: tuple[str, Take]) -> None:
+    name, one = pair
+    write_video(folder / f'{name}.mp4', frames_of(speech, one))
+
+  with ThreadPoolExecutor() as pool:
+    for _ in bars(pool.map(drawn, todo), 'drawing'):
+      pass
+  rows = [_row(name, speech, one) for name, one in zip(names, takes, strict=True)]
+  return Unseen(folder, _written(folder / WORDS, rows), None)
+
+
+def _row(name: str, speech: Speech, one: Take) -> dict[str, str]:
+  start, end = (f'{frame / RATE:.4f}' for frame in one.span)
+  return {
+    'clip': name,
+    'word': speech.words[one.label],
+    'start': start,
+    'end': end,
+    'speaker': f'{one.who.look}{one.who.number}',
+  }
+
+
+def _written(path: Path, rows: Sequence[Mapping[str, str]]) -> Table:
+  """Writes a table and reads it."""
+  out = io.StringIO()
+  writer = csv.DictWriter(out, list(rows[0]), delimiter='\t', lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(rows)
+  write_bytes(path, out.getvalue().encode())
+  return read_table(path)

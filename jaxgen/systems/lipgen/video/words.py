@@ -1,0 +1,93 @@
+"""The words of cropped videos with their times, from GRID's .align files, as a table to train on."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.files import write_bytes
+from jaxgen.systems.lipgen.clips.grid import read_align
+from jaxgen.systems.lipgen.clips.table import COLUMNS
+from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.video.jobs import Job
+from jaxgen.words import counted
+
+TABLE = 'words.tsv'
+ENDING = '.align'
+
+
+def align_of(video: Path, folder: Path | None) -> Path | None:
+  """The .align file of a video: of its name, or of what follows the last underscore in it; None where none is.
+
+  Args:
+    video: as 'bbaf2n.mpg' or 'id2_vcd_swwp2s.mpg'.
+    folder: of the files; None: beside the video.
+  """
+  for name in (video.stem, video.stem.rpartition('_')[2]):
+    path = (folder or video.parent) / f'{name}{ENDING}'
+    if path.is_file():
+      return path
+  return None
+
+
+def check_aligns(jobs: Sequence[Job], folder: Path | None) -> None:
+  """Raises ConfigError where no video has a file: another folder is meant."""
+  if not any(align_of(job.source, folder) for job in jobs):
+    first = jobs[0].source
+    place = folder or first.parent
+    raise ConfigError(
+      f'--align: {place} has no {first.stem}{ENDING}, nor one of another video: name the folder'
+    )
+
+
+def write_words(
+  output: Path, jobs: Sequence[Job], folder: Path | None
+) -> tuple[Path, int, list[str]]:
+  """Writes words.tsv (clip, word, start and end in seconds) of the crops that are there.
+
+  Rows of clips of earlier runs stay.
+
+  Args:
+    output: of the crops.
+    jobs: of the videos.
+    folder: see `align_of`.
+
+  Returns:
+    The table, how many words of these videos it has, and what a person is to know.
+  """
+  path = output / TABLE
+  rows = _rows_by_clip(path)
+  count, without, told = 0, [], []
+  for job in jobs:
+    if not job.target.is_file():
+      continue
+    align = align_of(job.source, folder)
+    if align is None:
+      without.append(job.source)
+      continue
+    try:
+      spoken = read_align(align)
+    except DataError as error:
+      told.append(str(error))
+      continue
+    times = [(row.word, f'{row.start / RATE:.4f}', f'{row.end / RATE:.4f}') for row in spoken]
+    rows[job.target.name] = [[job.target.name, *row] for row in times]
+    count += len(times)
+  if without:
+    told.append(f'{counted(len(without), "video")} without {ENDING}, as {without[0]}: in no row')
+  out = io.StringIO()
+  writer = csv.writer(out, delimiter='\t', lineterminator='\n')
+  writer.writerow(COLUMNS)
+  writer.writerows(row for clip in sorted(rows) for row in rows[clip])
+  return write_bytes(path, out.getvalue().encode()), count, told
+
+
+def _rows_by_clip(path: Path) -> dict[str, list[list[str]]]:
+  """The rows of a table that an earlier run has written."""
+  found: dict[str, list[list[str]]] = {}
+  if path.is_file():
+    with path.open(encoding='utf-8', newline='') as lines:
+      for row in list(csv.reader(lines, delimiter='\t'))[1:]:
+        found.setdefault(row[0], []).append(row)
+  return found
