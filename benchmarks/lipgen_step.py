@@ -12,7 +12,9 @@ What is measured, in one process, on random clips that lie on the device as byte
 The twin covers `lrw` and `lrw,dctcn`, whose row no_syn learns words alone; its bfloat16 is autocast's, ours
 computes in it with float32 parameters, statistics and losses. On a GPU float32 means TF32 in products of
 matrices and convolutions, as JAX has it by default, for both. Both begin with the same random weights, and the
-largest difference of what they read is written too. PyTorch has as many threads as there are cores, as XLA has.
+largest difference of what they read is written too. PyTorch has as many threads as this process has cores, as
+XLA has: on a machine that computes something else besides, `taskset -c 0` gives both one, which no other waits
+for.
 
 Windows of all alternate, so that a busy machine disturbs them alike: ratios are taken between neighbours, and
 their medians and ranges are what to read. With --limit no round begins that would end later, and what was
@@ -27,7 +29,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import harness
@@ -64,7 +66,6 @@ def main(argv: list[str]) -> None:
   until = began + args.limit if args.limit else None
   clips = random_clips(config)
   precisions = args.precisions.split(',') if args.precisions else [config.precision]
-  configs = {precision: with_precision(config, precision) for precision in precisions}
   result: dict[str, Any] = {
     'config': ' '.join(arg for arg in argv[1:] if arg.startswith('--config')),
     'machine': machine.describe(),
@@ -73,10 +74,9 @@ def main(argv: list[str]) -> None:
     'matrix_products': 'float32' if jax.default_backend() == 'cpu' else 'TF32 where float32',
   }
   say(f'{result["config"]}: batch {config.batch_size}, {result["machine"]["device"]}')
-  programs = compile_all({name: Programs(config, clips) for name, config in configs.items()})
   for i, name in enumerate(precisions):
     share = None if until is None else _share(until, len(precisions) - i)
-    result[name] = measure(configs[name], clips, programs.pop(name), args, share)
+    result[name] = measure(with_precision(config, name), clips, args, share)
     result['load_average_after'] = machine.load_average()
     if args.json:
       machine.write_json(args.json, result)
@@ -140,43 +140,47 @@ class Programs:
         made['left'] = augmentation.variable_lengths(key, found['span']).astype(dtype)
       return made
 
-    net = make_model(config, facts)
+    net: Any = make_model(config, facts)
 
     def read(variables: PyTree, arrays: PyTree, rows: jax.Array) -> jax.Array:
       found = {name: x[rows] for name, x in arrays.items()}
       batch = jax.vmap(functools.partial(augmentation.plain, size=crop, dtype=dtype))(found)
       return net.apply(variables, batch, method=read_windows).words
 
-    step = dev.compile_steps(devices, self.task, example, 1)
-    variables = jax.eval_shape(self.task.export, self.state)
-    self._lowered = (
-      step.lower(self.state, self._arrays, self._batches[0]),
-      jax.jit(read).lower(variables, self._arrays, self._rows[0]),
-    )
+    step: Any = dev.compile_steps(devices, self.task, example, 1)
+    self._lowered = {
+      'train': step.lower(self.state, self._arrays, self._batches[0]),
+      'read': jax.jit(read).lower(self.variables, self._arrays, self._rows[0]),
+    }
+    self.programs: dict[str, Any] = {}
 
-  def compile(self) -> None:
-    """Compiles both."""
-    self.train, self.reads = (x.compile() for x in self._lowered)
+  @property
+  def variables(self) -> PyTree:
+    """Of the net."""
+    return self.task.export(self.state)
+
+  def compile(self, name: str) -> None:
+    """Compiles 'train' or 'read'."""
+    self.programs[name] = self._lowered[name].compile()
 
   def run_train(self, num_steps: int) -> None:
     """Takes `num_steps` steps and waits for them."""
     for i in range(num_steps):
       batches = self._batches[i % NUM_BATCHES]
-      self.state, _ = self.train(self.state, self._arrays, batches)
+      self.state, _ = self.programs['train'](self.state, self._arrays, batches)
     jax.block_until_ready(self.state)
 
   def run_read(self, num_batches: int) -> None:
     """Reads `num_batches` batches and waits for them."""
-    variables = self.task.export(self.state)
-    found = [
-      self.reads(variables, self._arrays, self._rows[i % NUM_BATCHES]) for i in range(num_batches)
-    ]
-    jax.block_until_ready(found)
+    jax.block_until_ready([self._read(i) for i in range(num_batches)])
 
   def logits(self) -> np.ndarray:
     """[B, N] of the first batch."""
-    found = self.reads(self.task.export(self.state), self._arrays, self._rows[0])
-    return np.asarray(found, np.float32)
+    return np.asarray(self._read(0), np.float32)
+
+  def _read(self, i: int) -> jax.Array:
+    rows = self._rows[i % NUM_BATCHES]
+    return self.programs['read'](self.variables, self._arrays, rows)
 
 
 def random_state(task: Task, seed: int) -> TrainState:
@@ -197,39 +201,34 @@ def random_state(task: Task, seed: int) -> TrainState:
   return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
-def compile_all(programs: dict[str, Programs]) -> dict[str, Programs]:
-  """The same, compiled at once: XLA leaves most cores idle."""
+def measure(config: ConfigDict, clips: Batch, args: Any, until: float | None) -> dict[str, Any]:
+  """Everything about one precision."""
+  ours = Programs(config, clips)
+  count = sum(x.size for x in jax.tree.leaves(ours.state.params))
   began = time.perf_counter()
   with concurrent.futures.ThreadPoolExecutor() as pool:
-    list(pool.map(Programs.compile, programs.values()))
-  say(f'compiled in {time.perf_counter() - began:.1f} s')
-  return programs
-
-
-def measure(
-  config: ConfigDict, clips: Batch, ours: Programs, args: Any, until: float | None
-) -> dict[str, Any]:
-  """Everything about one precision."""
+    compiled = pool.map(ours.compile, ('train', 'read'))
+    # Networks are made in the meantime, and not run: that would disturb XLA's choice of algorithms.
+    twins = make_twins(config, clips, args.twins.split(','), ours) if args.twin else {}
+    list(compiled)
+  say(f'{config.precision}: compiled in {time.perf_counter() - began:.1f} s')
   runs: dict[str, Run] = {'train': ours.run_train, 'read': ours.run_read}
-  found: dict[str, Any] = {
-    'parameters': sum(x.size for x in jax.tree.leaves(ours.state.params)),
-    'memory_mb': {'train': memory_of(ours.train), 'read': memory_of(ours.reads)},
-  }
+  logits = ours.logits()
+  ours.run_train(1)
+  memory: dict[str, Any] = {name: memory_of(program) for name, program in ours.programs.items()}
+  # Of the process: of all precisions before, and of the choice of algorithms too.
+  memory['device_peak'] = machine.peak_device_mb()
+  found = {'parameters': count, 'memory_mb': memory}
   differences = {}
-  if args.twin:
-    variables = jax.device_get(ours.task.export(ours.state))
-    logits = ours.logits()
-  for name, run in runs.items():
+  for kind, twin in twins.items():
+    if sum(x.numel() for x in twin.net.parameters()) != count:
+      raise SystemExit(f'error: the twin is another network than ours of {count} parameters')
     began = time.perf_counter()
-    run(1)
-    say(f'{name}: ran in {time.perf_counter() - began:.1f} s')
-  # Of the process: of all precisions before, and of the choice of algorithms.
-  found['memory_mb']['device_peak'] = machine.peak_device_mb()
-  for kind in args.twins.split(',') if args.twin else ():
-    twin, theirs, peak = make_twin(config, clips, kind, variables, found['parameters'])
-    found['memory_mb'][f'{kind}_peak'] = peak
-    differences[kind] = float(np.abs(theirs - logits).max() / logits.std())
+    difference = twin.logits(np.arange(config.batch_size)).cpu().numpy() - logits
+    differences[kind] = float(np.abs(difference).max() / logits.std())
+    memory[f'{kind}_peak'] = twin.warm_up()
     runs |= {f'{kind}_train': twin.train, f'{kind}_read': twin.read}
+    say(f'{kind}: ready in {time.perf_counter() - began:.1f} s')
   if differences:
     found['largest_difference_over_deviation'] = differences
   parts = args.parts.split(',')
@@ -238,35 +237,28 @@ def measure(
   return found | summarize(seconds, args.steps, config.batch_size)
 
 
-def make_twin(
-  config: ConfigDict, clips: Batch, kind: str, variables: PyTree, count: int
-) -> tuple[Any, np.ndarray, float | None]:
-  """A PyTorch loop, its logits of the first batch, and the most device memory in MB that it takes to train.
-
-  Of the processor's memory PyTorch does not tell: None.
+def make_twins(
+  config: ConfigDict, clips: Batch, kinds: Sequence[str], ours: Programs
+) -> dict[str, Any]:
+  """PyTorch's loops by kind, with the weights of ours and as many threads as there are cores.
 
   Raises:
-    SystemExit: it has another number of parameters than ours.
+    SystemExit: PyTorch does not see the GPU that JAX sees.
   """
   import torch
   from twins import lipgen_loop
 
+  on_gpu = jax.default_backend() == 'gpu'
+  if on_gpu and not torch.cuda.is_available():
+    raise SystemExit('error: JAX computes on a GPU and PyTorch sees none: drop --twin')
   torch.backends.cudnn.benchmark = True
   torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-  began = time.perf_counter()
-  on_gpu = torch.cuda.is_available()
-  before = torch.cuda.memory_allocated() if on_gpu else 0
-  threads, num_words = os.cpu_count() or 1, len(config.inspect.facts.words)
-  labels = clips['label'][:, 0]
-  twin = lipgen_loop.Trainer(config, clips['frames'], labels, num_words, kind, variables, threads)
-  if sum(x.numel() for x in twin.net.parameters()) != count:
-    raise SystemExit(f'error: the twin is another network than ours of {count} parameters')
-  logits = twin.logits(torch.arange(config.batch_size)).cpu().numpy()
-  if on_gpu:
-    torch.cuda.reset_peak_memory_stats()
-  twin.train(1)
-  say(f'{kind}: ready in {time.perf_counter() - began:.1f} s')
-  return twin, logits, (torch.cuda.max_memory_allocated() - before) / 1e6 if on_gpu else None
+  torch.set_num_threads(machine.usable_cores())
+  num_words, variables = len(config.inspect.facts.words), jax.device_get(ours.variables)
+  rows, device = (clips['frames'], clips['label'][:, 0]), 'cuda' if on_gpu else 'cpu'
+  return {
+    kind: lipgen_loop.Trainer(config, rows, num_words, kind, variables, device) for kind in kinds
+  }
 
 
 def memory_of(compiled: Any) -> dict[str, float]:

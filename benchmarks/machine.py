@@ -58,6 +58,13 @@ def versions() -> dict[str, str]:
   return found
 
 
+def usable_cores() -> int:
+  """The cores that this process may use, as XLA counts them."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
 def load_average() -> float | None:
   """Processes that wanted a core in the last minute; above the benchmark's own, timings are noise."""
   return round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None

@@ -5,6 +5,7 @@ smoothing, autocast for bfloat16, no synchronisation inside the loop.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -56,31 +57,28 @@ class Trainer:
 
   Args:
     config: of the run; `precision` is that of autocast.
-    clips: [N, T, S, S] uint8.
-    labels: [N] int.
+    rows: clips [N, T, S, S] uint8, labels [N] int.
     num_words: classes.
     kind: 'eager', or 'tuned': channels last, and PyTorch's fused Adam.
     variables: of our reader, to begin with.
-    threads: of PyTorch, on the processor.
+    device: where.
   """
 
-  def __init__(self, config, clips, labels, num_words, kind='eager', variables=None, threads=1):
+  def __init__(self, config, rows, num_words, kind, variables, device):
     torch.manual_seed(config.seed)
-    torch.set_num_threads(threads)
-    self._config, self._device = config, rivals.device()
+    self._config, self._device = config, device
     self._tuned = kind == 'tuned'
     self.net = make_net(config, num_words)
-    if variables is not None:
-      lipgen.load_variables(self.net, variables)
-    self.net.to(self._device)
+    lipgen.load_variables(self.net, variables)
+    self.net.to(device)
     if self._tuned:
       for module in self.net.modules():
         if isinstance(module, torch.nn.Conv2d):
           module.to(memory_format=torch.channels_last)
         elif isinstance(module, torch.nn.Conv3d):
           module.to(memory_format=torch.channels_last_3d)
-    self._clips = torch.from_numpy(np.array(clips)).to(self._device)
-    self._labels = torch.from_numpy(np.array(labels)).long().to(self._device)
+    self._clips, self._labels = (torch.from_numpy(x.copy()).to(device) for x in rows)
+    self._labels = self._labels.long()
     rate = config.optim.learning_rate
     adam = rivals.ADAMS[KINDS[kind]]
     self._optimizer = torch.optim.Adam(self.net.parameters(), rate, **adam)
@@ -107,6 +105,30 @@ class Trainer:
       self._total += torch.stack([loss.detach(), hits])
       self._step += 1
     self._wait()
+
+  def warm_up(self) -> float | None:
+    """Takes two steps; the most device memory that one takes with all it needs, in MB; None on the processor.
+
+    The first one tries cuDNN's algorithms, and so does not count.
+    """
+    self.train(1)
+    if self._device == 'cpu':
+      return None
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    self.train(1)
+    others = before - sum(x.nbytes for x in self._held())
+    return (torch.cuda.max_memory_allocated() - others) / 1e6
+
+  def _held(self) -> Iterator[torch.Tensor]:
+    yield self._clips
+    yield from self.net.buffers()
+    for parameter in self.net.parameters():
+      yield parameter
+      if parameter.grad is not None:
+        yield parameter.grad
+      state = self._optimizer.state[parameter].values()
+      yield from (x for x in state if torch.is_tensor(x))
 
   def read(self, num_batches: int) -> None:
     """Reads `num_batches` batches and waits for them."""
