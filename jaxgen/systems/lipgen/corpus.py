@@ -15,7 +15,7 @@ from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pause
 from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
-from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech
+from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD, WORDS, Speech
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
 
@@ -57,11 +57,13 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   data = config.data
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
   clips = _load(config, dictionary, training)
-  # Drawn speakers say other words around the one that is named: they have no pauses to learn from.
   mixed = data.synthetic.share and 'train' in clips
   drawn = _synthetic(config, clips['train'], dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
+    # Around a word that is alone drawn speakers say others: no pauses to learn from.
+    if drawn is not None and drawn.labels.shape[1] > 1:
+      drawn = pauses(drawn, config.seed)
   if drawn is not None:
     clips['train'] = joined(clips['train'], drawn)
   words = next(iter(clips.values())).words
@@ -179,14 +181,18 @@ def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
 
 
 def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
-  """As many drawn clips, of a word each, as make config.data.synthetic.share of the words of the union.
+  """As many drawn clips as make config.data.synthetic.share of the words of the union.
 
-  No more than config.data.num_clips of them are distinct: the others are those again.
+  They are as the real ones: of a word each, or sentences that real clips say. No more than
+  config.data.num_clips of them are distinct: the others are those again.
   """
-  share = config.data.synthetic.share
-  count = round(real.num_words * share / (1 - share))
+  share, said = config.data.synthetic.share, _sentences(real)
+  words_a_clip = sum(map(len, said)) / len(said) if said else 1
+  count = round(real.num_words * share / (1 - share) / words_a_clip)
   if not count:
-    raise DataError(f'config.data.synthetic.share = {share} of {real.num_words} words is not one')
+    raise DataError(
+      f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
+    )
   distinct = min(count, max(config.data.num_clips, len(real.words)))
   drawn = speak(
     real.words,
@@ -196,9 +202,25 @@ def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> Cli
     num_speakers=max(1, distinct // 2),
     look=config.data.synthetic.look,
     dictionary=dictionary,
+    sentences=said,
+    **({'num_frames': _frames_of_sentences(real)} if said else {}),
     **_shown(config),
   )
   return drawn if distinct == count else subset(drawn, np.arange(count) % distinct)
+
+
+def _sentences(clips: ClipSet) -> list[tuple[int, ...]]:
+  """The classes of the words of each clip, one after another; none where clips have a word each."""
+  if clips.labels.shape[1] == 1:
+    return []
+  order = np.argsort(np.where(clips.labels < 0, np.inf, clips.spans[..., 0]), axis=1)
+  labels = np.take_along_axis(clips.labels, order, axis=1)
+  return [tuple(row[row >= 0].tolist()) for row in labels if (row >= 0).any()]
+
+
+def _frames_of_sentences(clips: ClipSet) -> int:
+  """As many as the longest clip has, but no more than its words need."""
+  return min(clips.frames.shape[1], round(24 + 2 * FRAMES_A_WORD * clips.labels.shape[1]))
 
 
 def _shown(config: ConfigDict) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from helpers import benchmark, override
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import LIPS, WHOLE, framed
 from jaxgen.systems.lipgen.procedural import takes
 from jaxgen.systems.lipgen.procedural.articulation import (
@@ -36,7 +37,14 @@ from jaxgen.systems.lipgen.procedural.geometry import (
 )
 from jaxgen.systems.lipgen.procedural.identity import LOOKS, speaker
 from jaxgen.systems.lipgen.procedural.sheets import sheet
-from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech, contours_of, frames_of, take
+from jaxgen.systems.lipgen.procedural.takes import (
+  WORDS,
+  Speech,
+  check_speech,
+  contours_of,
+  frames_of,
+  take,
+)
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
 from jaxgen.systems.lipgen.speech.homophenes import by_sequence, groups
 from jaxgen.systems.lipgen.speech.visemes import find_visemes
@@ -170,19 +178,19 @@ def test_contours_are_where_the_mouth_is_drawn():
 def test_a_take_depends_on_seed_and_number_alone():
   one = take(speech(seed=3), 7)
   again = take(speech(seed=3), 7)
-  assert one.span == again.span and one.timed.phonemes == again.timed.phonemes
+  assert one.spans == again.spans and one.timed.phonemes == again.timed.phonemes
   np.testing.assert_array_equal(frames_of(speech(), one), frames_of(speech(), again))
   others = [take(speech(seed=3), 10), take(speech(seed=4), 7)]
   others += [take(speech(seed=3, first_speaker=100), 7), take(speech(seed=3, look='b'), 7)]
-  assert all(other.span != one.span for other in others)
-  assert one.label == 7 % 3
+  assert all(other.spans != one.spans for other in others)
+  assert one.labels == (7 % 3,)
 
 
 def test_a_take_keeps_what_is_said_when():
   for number in range(12):
     one = take(speech(), number)
-    phonemes = speech().dictionary.phonemes(speech().words[one.label])
-    start, end = one.span
+    phonemes = speech().dictionary.phonemes(speech().words[one.labels[0]])
+    ((start, end),) = one.spans
     middles = one.timed.times.mean(1)
     inside = [p for p, t in zip(one.timed.phonemes, middles, strict=True) if start < t < end]
     assert tuple(inside) == phonemes
@@ -242,6 +250,47 @@ def test_clips_that_the_disk_has_no_room_for_are_not_begun(cache, monkeypatch):
     'folder with more'
   )
   assert not cache.exists()
+
+
+def test_a_sentence_is_its_words_one_after_another_in_silence():
+  said = speech()._replace(sentences=((2, 0), (1, 2, 1)), num_frames=60)
+  one = take(said, 3)
+  assert one.labels == (1, 2, 1)
+  phonemes = [p for label in one.labels for p in said.dictionary.phonemes(said.words[label])]
+  assert list(one.timed.phonemes) == [REST, *phonemes, REST]
+  assert one.spans[0][0] > 4 and one.spans[-1][1] < 56
+  for word, (start, end) in zip(one.labels, one.spans, strict=True):
+    inside = (one.timed.times[:, 0] > start - 1e-9) & (one.timed.times[:, 1] < end + 1e-9)
+    spoken = [p for p, x in zip(one.timed.phonemes, inside, strict=True) if x]
+    assert tuple(spoken) == said.dictionary.phonemes(said.words[word])
+  assert frames_of(said, one).shape == (60, 24, 24)
+  with pytest.raises(ConfigError, match='sentences to speak'):
+    check_speech(said._replace(sentences=((0, 3),)))
+
+
+def test_beside_sentences_drawn_speakers_say_those_with_their_pauses(monkeypatch, tmp_path):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path))
+  words = 'about', 'before'
+  spans = np.array([[[20, 30], [10, 18], [0, 0]], [[8, 16], [0, 0], [0, 0]]], np.float32)
+  real = ClipSet(
+    words,
+    np.zeros((2, 40, 24, 24), np.uint8),
+    np.full(2, 40, np.int32),
+    np.array([[0, 1, -1], [1, -1, -1]], np.int32),
+    spans,
+    ['a', 'b'],
+  )
+  config = configs.load('lipgen:grid,syn')
+  with config.unlocked():
+    config.data.framing, config.data.num_clips = (29, 26, 48, 24), 4
+    config.data.synthetic.share = 0.5
+  drawn = corpus._synthetic(config, real, find_dictionary())
+  np.testing.assert_array_equal(drawn.labels, [[1, 0], [1, -1]])
+  assert drawn.frames.shape == (2, 40, 24, 24)
+  monkeypatch.setattr(corpus, '_load', lambda *_: {'train': real, 'validation': real})
+  train = corpus.load_corpus(config).clips['train']
+  assert train.words == (*words, '') and len(train.labels) == 4
+  assert (train.labels[2:] == 2).any(1).all()  # pauses of drawn clips
 
 
 def test_pictures_show_the_square_that_is_framed():

@@ -97,7 +97,7 @@ def _drawn(config: ConfigDict, folder: Path, bars: Bars) -> Unseen:
   """Draws the unseen speakers as crops of the mouth, in which the reader's framing shows what it was shown."""
   speech = unseen_speech(config)
   takes = [take(speech, i) for i in range(config.data.num_validation)]
-  names = [f'{i:04}_{speech.words[one.label]}' for i, one in enumerate(takes)]
+  names = [f'{i:04}_{speech.words[one.labels[0]]}' for i, one in enumerate(takes)]
   todo = [
     (name, one)
     for name, one in zip(names, takes, strict=True)
@@ -116,10 +116,10 @@ def _drawn(config: ConfigDict, folder: Path, bars: Bars) -> Unseen:
 
 
 def _row(name: str, speech: Speech, one: Take) -> dict[str, str]:
-  start, end = (f'{frame / RATE:.4f}' for frame in one.span)
+  start, end = (f'{frame / RATE:.4f}' for frame in one.spans[0])
   return {
     'clip': name,
-    'word': speech.words[one.label],
+    'word': speech.words[one.labels[0]],
     'start': start,
     'end': end,
     'speaker': f'{one.who.look}{one.who.number}',

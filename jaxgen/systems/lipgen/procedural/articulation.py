@@ -164,19 +164,21 @@ def utterance(
   after: Sequence[str],
   num_frames: int,
   pace: float,
+  usual: float = 12.0,
 ) -> tuple[Timed, tuple[float, float]]:
-  """A word in time, between other speech or in silence.
+  """A word or sentence in time, between other speech or in silence.
 
   Args:
     rng: of rates and times.
-    phonemes: of the word.
+    phonemes: of what is said.
     before: phonemes of what is said before it, `REST` for a pause; they end where the word begins.
     after: of what is said after it.
-    num_frames: of the clip; the word is centred, within `OFF_CENTRE`, and stays inside.
+    num_frames: of the clip; what is said is centred, within `OFF_CENTRE`, and stays inside.
     pace: of the speaker; 1 is average, more is slower.
+    usual: frames that it takes as a rule.
 
   Returns:
-    All phonemes in time and the word's start and end, in frames.
+    All phonemes in time, and start and end of what is said, in frames.
 
   Raises:
     DataError: a phoneme has no gesture.
@@ -188,8 +190,8 @@ def utterance(
 
   stretch = pace * float(np.exp(rng.normal(0, 0.08)))
   own = lengths(phonemes, stretch)
-  # Longer words are said faster.
-  own *= (own.sum() / 12.0) ** -0.45
+  # What is longer is said faster.
+  own *= (own.sum() / usual) ** -0.45
   own *= min(1.0, (num_frames - 2) / own.sum())
   middle = num_frames / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE)
   first = float(np.clip(middle - own.sum() / 2, 0, num_frames - own.sum()))

@@ -7,8 +7,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from jaxgen import digests
 from jaxgen.data.folders import cache_folder, new_folder, require_room
@@ -26,7 +28,7 @@ from jaxgen.systems.lipgen.procedural.takes import (
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
 from jaxgen.words import counted
 
-_VERSION = 11
+_VERSION = 12
 _FRAMES, _TABLE = 'frames.npy', 'table.npz'
 # Seconds between lines about how far the drawing is.
 _PATIENCE = 10
@@ -43,6 +45,7 @@ def speak(
   pixels: int = 48,
   num_frames: int = 29,
   square: tuple[int, int, int] = LIPS[:3],
+  sentences: Sequence[Sequence[int]] = (),
   dictionary: Dictionary | None = None,
 ) -> ClipSet:
   """Words spoken by procedural speakers; drawn once, kept in $JAXGEN_CACHE/spoken and mapped from there.
@@ -57,6 +60,7 @@ def speak(
     pixels: side of the pictures.
     num_frames: of each clip.
     square: what they show of a mouth crop, see `takes.Speech`.
+    sentences: what is said in place of single words, see `takes.Speech`.
     dictionary: by default CMUdict with letters by their names.
 
   Raises:
@@ -66,7 +70,7 @@ def speak(
   """
   speech = Speech(
     tuple(words), dictionary or find_dictionary(), seed, first_speaker, num_speakers, look, pixels, num_frames,
-    square
+    square, tuple(tuple(map(int, said)) for said in sentences)
   )  # fmt: skip
   check_speech(speech)
   if num_clips < 1:
@@ -91,8 +95,8 @@ def speak(
   except (OSError, ValueError, LookupError) as error:
     raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
   names = [
-    f'{speech.words[label[0]]}_{i}_{look}{n}'
-    for i, (label, n) in enumerate(zip(labels, who, strict=True))
+    f'{"_".join(speech.words[x] for x in said if x >= 0)}_{i}_{look}{n}'
+    for i, (said, n) in enumerate(zip(labels, who, strict=True))
   ]
   return ClipSet(
     speech.words, frames, np.full(num_clips, num_frames, np.int32), labels, spans, names
@@ -134,7 +138,16 @@ def _draw_all(speech: Speech, num_clips: int, folder: Path) -> None:
     pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
   np.savez(
     folder / _TABLE,
-    labels=np.array([[one.label] for one in takes], np.int32),
-    spans=np.array([[one.span] for one in takes], np.float32),
+    labels=_padded([one.labels for one in takes], -1, np.int32),
+    spans=_padded([one.spans for one in takes], 0, np.float32),
     speakers=np.array([one.who.number for one in takes], np.int64),
   )
+
+
+def _padded(rows: Sequence[Sequence[Any]], value: int, dtype: DTypeLike) -> np.ndarray:
+  """Rows of different lengths as one array, filled up."""
+  most = max(map(len, rows))
+  result = np.full((len(rows), most, *np.shape(rows[0][0])), value, dtype)
+  for into, row in zip(result, rows, strict=True):
+    into[: len(row)] = row
+  return result

@@ -38,14 +38,14 @@ def sheet(
     for number in range(num_clips):
       one = take(speech, number)
       frames = frames_of(speech, one)
-      start, end = one.span
+      (start, end), *_ = one.spans
       first, last = max(start - 2.0, 0.0), min(end + 1.0, len(frames) - 1.0)
       which = np.round(np.linspace(first, last, shown)).astype(int)
       cells = [_named(frames[i], _seen_at(one, i + 0.5, table)) for i in which]
       grid = image_grid(np.stack(cells) / 255, shown, pad=2)
-      phonemes = speech.dictionary.phonemes(speech.words[one.label])
+      phonemes = speech.dictionary.phonemes(speech.words[one.labels[0]])
       numbers = ' '.join(map(str, table.sequence(phonemes)))
-      about = f'{speech.words[one.label]}: {" ".join(phonemes)}, visemes {numbers}'
+      about = f'{speech.words[one.labels[0]]}: {" ".join(phonemes)}, visemes {numbers}'
       text = f'{about}; speaker {one.who.look}{one.who.number}, frames {which[0]} to {which[-1]}'
       rows.append(np.repeat(titled(grid, text)[..., None], 3, axis=2))
   return stacked(rows)
@@ -62,6 +62,6 @@ def _seen_at(one: Take, moment: float, table: VisemeTable) -> str:
   phoneme = one.timed.phonemes[min(at, len(one.timed.phonemes) - 1)]
   if phoneme == REST:
     return '-'
-  if not one.span[0] <= moment <= one.span[1]:
+  if not one.spans[0][0] <= moment <= one.spans[0][1]:
     return '...'
   return table.names[table.of(phoneme)]

@@ -35,6 +35,8 @@ sound no most who over know than call first may down side been find
 AROUND = tuple(_AROUND.split())
 # How often nothing is said on one side of the word: speech all around a word is much harder to learn from.
 SILENCE = 0.75
+# How fast sentences are: words of them take 6 frames on the average then, as GRID's do.
+FRAMES_A_WORD = 5.0
 
 
 class Speech(NamedTuple):
@@ -51,6 +53,8 @@ class Speech(NamedTuple):
     num_frames: of each clip.
     square: top, left and side in pixels of what the pictures show of a mouth crop of 96 x 96, in which the lips
       are where they are in `framing.LIPS`.
+    sentences: classes that clips say one after another, in turn; empty: clips say a word each, in turn, amid
+      other speech.
   """
 
   words: tuple[str, ...]
@@ -62,6 +66,7 @@ class Speech(NamedTuple):
   pixels: int = 48
   num_frames: int = 29
   square: tuple[int, int, int] = LIPS[:3]
+  sentences: tuple[tuple[int, ...], ...] = ()
 
   @property
   def view(self) -> View:
@@ -76,8 +81,8 @@ class Take(NamedTuple):
 
   Attributes:
     number: its number in the speech.
-    label: class of its word.
-    span: start and end of the word in frames.
+    labels: classes of its words; one but for sentences.
+    spans: start and end of each in frames.
     who: the speaker.
     timed: the phonemes of the whole clip with their times in frames, what is around the word too.
     mouth: [T, 7], see `articulation.Mouth`.
@@ -86,8 +91,8 @@ class Take(NamedTuple):
   """
 
   number: int
-  label: int
-  span: tuple[float, float]
+  labels: tuple[int, ...]
+  spans: tuple[tuple[float, float], ...]
   who: Speaker
   timed: Timed
   mouth: np.ndarray
@@ -116,6 +121,10 @@ def check_speech(speech: Speech) -> None:
     raise ConfigError(
       f'clips of {speech.num_frames} frames of {speech.pixels} pixels: at least 4 frames of 16 pixels'
     )
+  if any(
+    not (said and min(said) >= 0 and max(said) < len(speech.words)) for said in speech.sentences
+  ):
+    raise ConfigError('sentences to speak: each has at least one word, of those that are named')
   for word in speech.words:
     if not gestures_of(speech.dictionary.phonemes(word)):
       raise ConfigError(f'words to speak: {word!r} has no phonemes')
@@ -124,33 +133,57 @@ def check_speech(speech: Speech) -> None:
 def take(speech: Speech, index: int) -> Take:
   """The clip of a number, the same whenever and beside whatever it is made.
 
-  The words take turns; the speaker, what is said around the word, times, pose and camera are random by (seed,
-  look, first speaker, index).
+  The words, or sentences, take turns; the speaker, what is said around a word, times, pose and camera are
+  random by (seed, look, first speaker, index).
 
   Raises:
     DataError: a phoneme has no gesture.
   """
   rng = generator(speech.seed, _stream(speech, 'take'), index)
-  label = index % len(speech.words)
   who = speaker(speech.first_speaker + int(rng.integers(speech.num_speakers)), speech.look)
-  timed, span = utterance(
-    rng,
-    speech.dictionary.phonemes(speech.words[label]),
-    [REST, *_around(rng, speech), *_pause(rng)],
-    [*_pause(rng), *_around(rng, speech), REST],
-    speech.num_frames,
-    who.pace,
-  )
+  labels, timed, spans = (_sentence if speech.sentences else _word)(rng, speech, index, who.pace)
   return Take(
     number=index,
-    label=label,
-    span=span,
+    labels=labels,
+    spans=spans,
     who=who,
     timed=timed,
     mouth=mouths(timed, np.arange(speech.num_frames) + 0.5),
     pose=random_pose(rng, speech.num_frames),
     camera=random_camera(rng, find_look(speech.look)),
   )
+
+
+_Said = tuple[tuple[int, ...], Timed, tuple[tuple[float, float], ...]]
+
+
+def _word(rng: np.random.Generator, speech: Speech, index: int, pace: float) -> _Said:
+  """A word amid other speech: its class, all phonemes in time, its times."""
+  label = index % len(speech.words)
+  timed, span = utterance(
+    rng,
+    speech.dictionary.phonemes(speech.words[label]),
+    [REST, *_around(rng, speech), *_pause(rng)],
+    [*_pause(rng), *_around(rng, speech), REST],
+    speech.num_frames,
+    pace,
+  )
+  return (label,), timed, (span,)
+
+
+def _sentence(rng: np.random.Generator, speech: Speech, index: int, pace: float) -> _Said:
+  """Words one after another, in silence: their classes, all phonemes in time, their times."""
+  labels = speech.sentences[index % len(speech.sentences)]
+  said = [speech.dictionary.phonemes(speech.words[label]) for label in labels]
+  phonemes = [phoneme for word in said for phoneme in word]
+  usual = FRAMES_A_WORD * len(labels)
+  timed, _ = utterance(rng, phonemes, [REST], [REST], speech.num_frames, pace, usual)
+  last = np.cumsum([len(word) for word in said])
+  times = timed.times[1:]  # after the pause before
+  spans = (
+    (times[end - len(word), 0], times[end - 1, 1]) for word, end in zip(said, last, strict=True)
+  )
+  return labels, timed, tuple((float(start), float(end)) for start, end in spans)
 
 
 def _stream(speech: Speech, what: str) -> str:
