@@ -40,6 +40,7 @@ from jaxgen.systems.lipgen.procedural.sheets import sheet
 from jaxgen.systems.lipgen.procedural.takes import (
   WORDS,
   Speech,
+  acted,
   check_speech,
   contours_of,
   frames_of,
@@ -266,6 +267,19 @@ def test_a_sentence_is_its_words_one_after_another_in_silence():
   assert frames_of(said, one).shape == (60, 24, 24)
   with pytest.raises(ConfigError, match='sentences to speak'):
     check_speech(said._replace(sentences=((0, 3),)))
+
+
+def test_phonemes_of_a_sound_are_acted_by_a_speaker_of_the_set():
+  said = speech()
+  timed = Timed(
+    (REST, 'M', 'AA', REST), np.array([[0, 9], [9, 12], [12, 18], [18, 29]], np.float64)
+  )
+  one, other = acted(said, 3, (1,), timed, ((9, 18),)), acted(said, 4, (1,), timed, ((9, 18),))
+  np.testing.assert_array_equal(one.mouth, other.mouth)
+  assert one.who.number != other.who.number
+  opening = one.mouth[:, Mouth._fields.index('opening')]
+  assert 12 < opening.argmax() < 18 and abs(opening[:5]).max() < 0.1 * opening.max()
+  assert frames_of(said, one).shape == (29, 24, 24)
 
 
 def test_beside_sentences_drawn_speakers_say_those_with_their_pauses(monkeypatch, tmp_path):

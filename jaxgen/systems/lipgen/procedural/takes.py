@@ -141,7 +141,39 @@ def take(speech: Speech, index: int) -> Take:
   """
   rng = generator(speech.seed, _stream(speech, 'take'), index)
   who = speaker(speech.first_speaker + int(rng.integers(speech.num_speakers)), speech.look)
-  labels, timed, spans = (_sentence if speech.sentences else _word)(rng, speech, index, who.pace)
+  said = (_sentence if speech.sentences else _word)(rng, speech, index, who.pace)
+  return _take(rng, speech, index, who, said)
+
+
+def acted(
+  speech: Speech,
+  index: int,
+  labels: tuple[int, ...],
+  timed: Timed,
+  spans: tuple[tuple[float, float], ...],
+) -> Take:
+  """A clip of given phonemes, as of somebody's sound; speaker, pose and camera are random as those of `take`.
+
+  Args:
+    speech: of speakers and pictures; its words are not said.
+    index: number of the clip.
+    labels: classes of what is said, to be kept with it.
+    timed: all phonemes of the clip, with `REST` for silence.
+    spans: start and end of each word in frames.
+
+  Raises:
+    DataError: a phoneme has no gesture.
+  """
+  rng = generator(speech.seed, _stream(speech, 'act'), index)
+  who = speaker(speech.first_speaker + int(rng.integers(speech.num_speakers)), speech.look)
+  return _take(rng, speech, index, who, (labels, timed, spans))
+
+
+_Said = tuple[tuple[int, ...], Timed, tuple[tuple[float, float], ...]]
+
+
+def _take(rng: np.random.Generator, speech: Speech, index: int, who: Speaker, said: _Said) -> Take:
+  labels, timed, spans = said
   return Take(
     number=index,
     labels=labels,
@@ -152,9 +184,6 @@ def take(speech: Speech, index: int) -> Take:
     pose=random_pose(rng, speech.num_frames),
     camera=random_camera(rng, find_look(speech.look)),
   )
-
-
-_Said = tuple[tuple[int, ...], Timed, tuple[tuple[float, float], ...]]
 
 
 def _word(rng: np.random.Generator, speech: Speech, index: int, pace: float) -> _Said:
