@@ -6,8 +6,8 @@
 Beside the paper's rows are the other back-ends on real lips alone, and `pretrained`, ours: the net first reads
 the words of GRID from drawn speakers, as a run of its own for each seed, then real lips as `no_syn` does. Seed
 0 of every row comes first. Runs live in --runs and are resumed or reused when they are there, so the command
-can be stopped and given again; --finished trains nothing and takes what is there. $JAXGEN_DATA has
-grid_s1_mouths.
+can be stopped and given again; --finished trains nothing and takes what is there, --join takes runs of other
+machines from their result files. $JAXGEN_DATA has grid_s1_mouths.
 """
 
 import argparse
@@ -39,13 +39,18 @@ def main() -> None:
   if unknown:
     raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
   devices.enable_compilation_cache()
-  reporter, runs = Reporter(), {}
+  reporter, others = Reporter(), [json.loads(path.read_text()) for path in args.join]
+  runs = joined(others, named, args)
   # Seed 0 of every row first: a stopped command leaves whole tables.
   for seed, row in itertools.product(range(args.first_seed, args.seeds), named):
+    if str(seed) in runs.get(row, {}):
+      continue
     found = figures(row, seed, args, reporter)
     if found is not None:
       runs.setdefault(row, {})[str(seed)] = found
-      write_json(args.out, report(runs, args))
+      write_json(args.out, report(runs, args, others))
+  if runs:
+    write_json(args.out, report(runs, args, others))
   if args.page and runs:
     write_bytes(args.page, page(json.loads(args.out.read_text())).encode())
 
@@ -64,6 +69,14 @@ def make_parser() -> argparse.ArgumentParser:
   add('--drawn-steps', type=int, default=3_000, help=f'of {PRETRAINED}: updates by drawn speakers')
   add('--drawn-clips', type=int, default=6_000, help=f'of {PRETRAINED}: their clips')
   add('--finished', action='store_true', help='train nothing: take the runs that are finished')
+  add(
+    '--join',
+    type=Path,
+    nargs='*',
+    default=[],
+    metavar='FILE',
+    help='result files of other machines',
+  )
   add('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
   add('--out', type=Path, required=True, help='JSON file')
   add('--page', type=Path, help="the documentation's table, as Markdown")
@@ -86,6 +99,31 @@ def figures(
     given = argparse.Namespace(set=pairs, runs=args.runs, evaluate=False)
     found = rows.figures(TABLE, variant, seed, given, reporter)
   return {name: found.get(name) for name in ('step', *FIGURES)}
+
+
+def joined(
+  others: list[dict[str, Any]], named: list[str], args: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+  """The runs of other result files, those of named rows.
+
+  Raises:
+    SystemExit: one has other settings.
+  """
+  runs: dict[str, dict[str, Any]] = {}
+  wanted = {'row': args.steps, 'drawn': args.drawn_steps}, deciding(args.set)
+  for path, other in zip(args.join, others, strict=True):
+    theirs = other['steps'], deciding(other['set'])
+    if theirs != wanted:
+      raise SystemExit(f'--join {path}: its steps and --set {theirs} are not {wanted}')
+    for row in named:
+      runs.setdefault(row, {}).update(other['runs'].get(row, {}))
+  return {row: by_seed for row, by_seed in runs.items() if by_seed}
+
+
+def deciding(pairs: list[str]) -> list[str]:
+  """KEY=VALUE of --set that decide what is trained: how often it is saved does not."""
+  free = configs.RESUME_FREE
+  return sorted(x for x in pairs if x.split('=')[0] not in free and x.split('.')[0] not in free)
 
 
 def settings(row: str, seed: int, args: argparse.Namespace) -> list[str]:
@@ -135,8 +173,10 @@ def pretrain(seed: int, args: argparse.Namespace, reporter: Reporter) -> None:
 # --- What is written ---
 
 
-def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
-  """The result file."""
+def report(
+  runs: dict[str, Any], args: argparse.Namespace, others: list[dict[str, Any]]
+) -> dict[str, Any]:
+  """The result file; `others` are those that were joined."""
   return {
     'command': ' '.join(
       [
@@ -146,6 +186,8 @@ def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
       ]
     ),
     'environment': machine.describe(),
+    'other_environments': [other['environment'] for other in others],
+    'set': args.set,
     'steps': {'row': args.steps, 'drawn': args.drawn_steps},
     'summary': {
       row: rows.summary(list(by_seed.values()), FIGURES) for row, by_seed in runs.items()

@@ -56,7 +56,7 @@ LEAST = 3  # seeds from which on an interval is claimed
 
 def page(report: dict[str, Any]) -> str:
   """The table of rows, then what each comparison decides."""
-  about = report['environment']
+  machines = '; '.join(map(_machine, [*report['other_environments'], report['environment']]))
   lines = [
     f'| row | seeds | {" | ".join(SHOWN.values())} |',
     '|' + '---|' * (2 + len(SHOWN)),
@@ -67,12 +67,19 @@ def page(report: dict[str, Any]) -> str:
     *(_answer(name, *pair, report['runs']) for name, pair in QUESTIONS.items()),
     '',
     f'Percent. {report["steps"]["row"]:,} updates a row; `{PRETRAINED}` after {report["steps"]["drawn"]:,} by '
-    f'drawn speakers. Hardware: {about["processor"]}, {about["cores"]} cores, {about["device"]}, jax '
-    f'{about["versions"]["jax"]}, {about["date"][:10]}. Intervals of 95 % (t) over seeds; those of differences '
+    f'drawn speakers. Hardware: {machines}. Intervals of 95 % (t) over seeds; those of differences '
     f'over pairs of the same seed, and "none" where 0 lies inside. `{report["command"]}`',
     '',
   ]
   return '\n'.join(line for line in lines if line is not None)
+
+
+def _machine(about: dict[str, Any]) -> str:
+  versions = about['versions']
+  return (
+    f'{about["processor"]}, {about["cores"]} cores, {about["device"]}, jax {versions["jax"]}, '
+    f'{about["date"][:10]}'
+  )
 
 
 def _line(row: str, figures: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ def report(pages, script, accuracies, args):
     }
     for row, values in accuracies.items()
   }
-  return json.loads(json.dumps(script.report(runs, args)))
+  return json.loads(json.dumps(script.report(runs, args, [])))
 
 
 def test_a_difference_is_none_where_its_interval_holds_zero(script, pages):
@@ -66,3 +66,13 @@ def test_a_difference_is_none_where_its_interval_holds_zero(script, pages):
 def test_one_seed_decides_nothing(script, pages):
   found = report(pages, script, {'no_syn': [0.9], 'syn': [0.8]}, options(script))
   assert '-10.0 (one seed decides nothing)' in pages.page(found)
+
+
+def test_runs_of_another_machine_are_taken_where_settings_agree(script, pages, tmp_path):
+  args = options(script, '--set', 'batch_size=5', '--join', str(tmp_path / 'h100.json'))
+  other = report(pages, script, {'no_syn': [0.9, 0.91], 'syn': [0.8]}, args)
+  found = script.joined([other], ['no_syn'], args)
+  assert found.keys() == {'no_syn'} and found['no_syn'].keys() == {'0', '1'}
+  args.steps = 7
+  with pytest.raises(SystemExit, match='are not'):
+    script.joined([other], ['no_syn'], args)
