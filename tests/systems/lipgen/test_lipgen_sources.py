@@ -2,6 +2,8 @@
 
 import builtins
 import os
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -236,6 +238,29 @@ def test_lrw_has_a_word_in_the_middle_of_each_clip(tmp_path, own_cache):
   # Columns 79 to 174 of 256: the border between the halves is at 128.
   wide = np.diff(faces.frames[0, 0, 48].astype(int))
   assert abs(wide).argmax() == 128 - 79 - 1
+
+
+def test_lrw_that_the_disk_has_no_room_for_is_not_begun(tmp_path, own_cache, monkeypatch):
+  write_lrw(tmp_path / 'lrw', ['ABOUT'], n=3)
+  said = []
+
+  def opened():
+    return lrw.load_lrw(str(tmp_path / 'lrw'), say=said.append)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=500_000))
+    with pytest.raises(DataError) as told:
+      opened()
+  cache = tmp_path / 'cache'
+  assert str(told.value) == (
+    f'3 clips of 29 frames take 0.8 MB, and {cache} has room for 0.5 MB: set JAXGEN_CACHE to a folder with more'
+  )
+  assert not list(cache.rglob('frames.u8'))
+  opened()
+  assert f'3 clips of 29 frames will take 0.8 MB of {cache}' in said
+  said.clear()
+  opened()
+  assert said == []
 
 
 def test_lrw_says_what_is_missing(tmp_path, own_cache, monkeypatch):

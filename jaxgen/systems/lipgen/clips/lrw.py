@@ -21,7 +21,7 @@ from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
 from jaxgen.systems.lipgen.clips.table import Spoken
-from jaxgen.systems.lipgen.clips.windows import centred_spans
+from jaxgen.systems.lipgen.clips.windows import WINDOW, centred_spans
 from jaxgen.words import counted
 
 SPLITS = ('train', 'val', 'test')
@@ -104,7 +104,7 @@ def load_lrw(
   Clips whose text is missing or names no duration, and those that cannot be decoded, are left out, counted, and
   the first few named; more than one in a hundred are an error. Frames are decoded once, framed and kept in
   $JAXGEN_CACHE (9,216 bytes a frame at 96 pixels: 144 GB for all of LRW, a quarter of it at 48), and read from
-  there when they are asked for.
+  there when they are asked for. What they will take is told before, and refused where the disk has less room.
 
   Args:
     directory: the folder of words or the one that has lipread_mp4; empty for $JAXGEN_DATA/lrw.
@@ -122,7 +122,7 @@ def load_lrw(
   known = np.flatnonzero(durations > 0)
   _check_share(root, split, len(clips), silent)
   own = clips.chosen(known)
-  found = prepared(Paths(root, split, own, '.mp4'), framing, CROP, say)
+  found = prepared(Paths(root, split, own, '.mp4'), framing, CROP, say, frames=WINDOW)
   _check_share(root, split, len(clips), [*silent, *found.left_out.values()])
   own = own.chosen(found.rows)
   return ClipSet(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.config import digest
-from jaxgen.data.folders import cache_folder, new_folder
+from jaxgen.data.folders import cache_folder, new_folder, require_room
 from jaxgen.errors import DataError, first_line
 from jaxgen.systems.lipgen.clips import frames as many
 from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing, framed, resized
@@ -53,6 +53,7 @@ def prepared(
   crop: Framing | None = None,
   say: Say = logging.info,
   part: int = _PART,
+  frames: int = 0,
 ) -> Prepared:
   """Decodes clips of video once.
 
@@ -64,26 +65,34 @@ def prepared(
     crop: the mouth crop in a whole frame.
     say: told of progress, and of what is left out: how many and the first few.
     part: clips of one file.
+    frames: that a clip has about, to tell what all of them will take and to refuse what the disk has no room
+      for; 0: it is not known.
 
   Returns:
     Frames that are mapped from files.
 
   Raises:
-    DataError: no clip can be used, or the cache cannot be written.
+    DataError: no clip can be used, or the cache cannot be written or has no room.
     ConfigError: PyAV is not installed, which the extra `video` brings.
   """
-  parts = [paths[i : i + part] for i in range(0, len(paths), part)]
+  parts = [
+    (own, _root(own, framing, crop))
+    for own in (paths[i : i + part] for i in range(0, len(paths), part))
+  ]
+  missing = sum(len(own) for own, root in parts if not root.is_dir())
+  if missing and frames:
+    clips, cache = f'{counted(missing, "clip")} of {frames} frames', cache_folder()
+    size = require_room(cache, missing * frames * framing.pixels**2, clips)
+    say(f'{clips} will take {size} of {cache}')
   left_out: dict[int, str] = {}
   opened, first = [], 0
-  for own in parts:
-    stamps = [(str(path.absolute()), *_stamp(path)) for path in own]
-    root = cache_folder() / 'lipgen' / 'clips' / digest(_VERSION, stamps, framing, crop)
+  for own, root in parts:
     if not root.is_dir():
       _prepare(own, framing, crop, root, say)
-    frames, lengths, missing = _open(root, framing.pixels)
-    rows = np.setdiff1d(np.arange(len(own)), np.array(list(missing), np.int64))
-    opened.append((frames, lengths, rows + first))
-    left_out |= {first + i: message for i, message in missing.items()}
+    pixels, lengths, damaged = _open(root, framing.pixels)
+    rows = np.setdiff1d(np.arange(len(own)), np.array(list(damaged), np.int64))
+    opened.append((pixels, lengths, rows + first))
+    left_out |= {first + i: message for i, message in damaged.items()}
     first += len(own)
   _tell(left_out, say)
   usable = [x for x in opened if len(x[1])]
@@ -96,6 +105,12 @@ def prepared(
     np.concatenate(rows_of),
     left_out,
   )
+
+
+def _root(paths: Sequence[Path], framing: Framing, crop: Framing | None) -> Path:
+  """Where these files are kept, framed."""
+  stamps = [(str(path.absolute()), *_stamp(path)) for path in paths]
+  return cache_folder() / 'lipgen' / 'clips' / digest(_VERSION, stamps, framing, crop)
 
 
 def _tell(left_out: dict[int, str], say: Say) -> None:
