@@ -4,6 +4,10 @@ r"""What a trained reader is worth to somebody with a few clips of other words: 
   python benchmarks/lipgen_fine_tuning.py --table turned/straight/words.tsv \
     --init jaxgen/weights/lipgen.safetensors --name drawn --out benchmarks/results/lipgen_fine_tuning_cpu.json
 
+  python benchmarks/lipgen_fine_tuning.py --table $JAXGEN_DATA/grid_s1_mouths/words.tsv --held-out 0.9 \
+    --words zero,one,two,three,four,five,six,seven,eight,nine --every 150 --batch-size 8 \
+    --init runs/lipgen/export/lipgen.safetensors --name digits --out FILE
+
 trains `configs/lipgen.py:table` twice for as many updates, from the reader's net and from random weights, with
 all but --held-out of the table's clips, and reads those. --words takes a part of the table's words, --clips
 names the folder of its clips. Several experiments go into one result file, by their names.
@@ -79,7 +83,7 @@ def main() -> None:
   add('--words', type=lambda text: text.split(','), help='of the table, by commas; all by default')
   add('--held-out', type=float, default=0.8, help='share of the clips that is read')
   add('--init', type=Path, required=True, help='a file of jaxgen export')
-  add('--steps', type=int, default=200)
+  add('--steps', type=int, default=150)
   add('--every', type=int, default=50, help='updates between two readings of the held-out clips')
   add('--batch-size', type=int, default=16)
   add('--learning-rate', type=float, default=2e-3)

@@ -75,9 +75,9 @@ def figures(
     slots: [N] of the classes.
 
   Returns:
-    'accuracy_as_set': the share that is read as a word which looks like the one that was said, 'accuracy_slot':
-    that which is right among the words of its slot, 'homophene_ceiling_slot', and 'homophenes': a row a group
-    with its words, examples and these accuracies.
+    Figures by name. 'accuracy_as_set' is the share that is read as a word which looks like the one that was
+    said, 'accuracy_slot' that which is right among the words of its slot, 'homophene_ceiling_slot' what visemes
+    allow then; 'homophenes' has a row a group, with its words, examples and these accuracies.
   """
   numbers = group_numbers(facts)
   right, as_set = read == labels, numbers[read] == numbers[labels]

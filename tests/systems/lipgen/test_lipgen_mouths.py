@@ -304,6 +304,19 @@ def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
   clip(tmp_path / 'a.mp4', face)
   with pytest.raises(ConfigError, match='would both be written'):
     run(tmp_path / 'a.mp4', tmp_path / 'in' / 'deep' / 'a.mp4', '--output', tmp_path / 'out')
+  # Speakers of one folder say the same sentences.
+  for i, speaker in enumerate(('s1', 's2')):
+    place = tmp_path / 'grid' / speaker
+    place.mkdir(parents=True)
+    clip(place / 'bbaf2n.mp4', face)
+    marks = tmp_path / 'align' / speaker
+    marks.mkdir(parents=True)
+    (marks / 'bbaf2n.align').write_text(f'0 {1000 * (i + 1)} bin\n')
+  options = '--output', tmp_path / 'all', '--source', 'haar', '--align', tmp_path / 'align'
+  run(tmp_path / 'grid', *options)
+  spoken = [(x.clip, x.end) for x in read_table(tmp_path / 'all' / 'words.tsv')]
+  assert spoken == [('s1/bbaf2n.mp4', 1), ('s2/bbaf2n.mp4', 2)]
+  assert all((tmp_path / 'all' / name).is_file() for name, _ in spoken)
   (tmp_path / 'none').mkdir()
   with pytest.raises(DataError, match='has no video in it'):
     run(tmp_path / 'none', '--output', tmp_path / 'out')

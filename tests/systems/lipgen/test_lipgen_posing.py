@@ -14,7 +14,7 @@ from jaxgen.systems.lipgen import commands
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.clips.prepared import grey_frames
 from jaxgen.systems.lipgen.corpus import load_real, unseen_speech
-from jaxgen.systems.lipgen.posing import augmenting, heads, surface, turning
+from jaxgen.systems.lipgen.posing import augmenting, heads, surface, turning, unseen
 from jaxgen.systems.lipgen.posing.assigning import ANGLES, Pose, assigned_poses
 from jaxgen.systems.lipgen.posing.surface import Head
 from jaxgen.systems.lipgen.procedural.takes import frames_of, take
@@ -283,6 +283,18 @@ def test_drawn_speakers_of_a_run_are_turned(tmp_path):
   alone = frames_of(speech, take(speech, 0))
   assert shown.shape == (29, 96, 96)
   assert np.abs(shown[:, 29:77, 26:74].astype(int) - alone).mean() < 8  # noise of the camera
+
+
+def test_of_lrw_the_test_clips_of_its_words_are_turned(tmp_path):
+  for name in ('ABOUT/train/ABOUT_00001', 'ABOUT/test/ABOUT_00001', 'MONEY/test/MONEY_00001'):
+    path = tmp_path / 'lipread_mp4' / f'{name}.mp4'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    path.with_suffix('.txt').write_text('Duration: 0.5 seconds\n')
+  config = tiny('lrw', data__dir=str(tmp_path), data__words='about,water')
+  found = unseen.unseen(config, tmp_path / 'out')
+  clips, told = augmenting.plan(found.folder, tmp_path / 'out', found.table, 0, found.only)
+  assert [clip.name for clip in clips] == ['ABOUT/test/ABOUT_00001'] and not told
 
 
 def test_of_a_table_the_clips_that_were_held_out_are_turned(clips, tmp_path, monkeypatch):

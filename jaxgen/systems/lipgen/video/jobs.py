@@ -27,10 +27,12 @@ class Job(NamedTuple):
 
   Attributes:
     source: the video.
-    target: the crops' file.
+    clip: the crops' file in the output folder, as tables name it.
+    target: the same with the folder.
   """
 
   source: Path
+  clip: str
   target: Path
 
   @property
@@ -75,24 +77,49 @@ def check_target(source: Path, target: Path) -> None:
 def make_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
   """The videos of files and folders, and where the crops of each go: `NAME.mp4` in the output folder.
 
-  Where two videos share a name and differ in the suffix, the suffix is made part of it: `NAME_mpg.mp4`.
+  Where two videos share a name and differ in the suffix, the suffix is made part of it: `NAME_mpg.mp4`. Where
+  videos below a folder share both, they keep the folders that they have in it: `s1/NAME.mp4`.
 
   Raises:
     ConfigError: two would be written to one file.
     DataError: a folder without a video.
   """
   kept = sources_of(inputs)
+  within = {path: folder for folder in inputs if folder.is_dir() for path in videos_in(folder)}
   stems = Counter(path.stem for path in kept)
+  names = [
+    path.stem if stems[path.stem] == 1 else f'{path.stem}_{path.suffix[1:]}' for path in kept
+  ]
+  shared = Counter(names)
   jobs: dict[str, Path] = {}
-  for path in kept:
-    name = path.stem if stems[path.stem] == 1 else f'{path.stem}_{path.suffix[1:]}'
+  for path, name in zip(kept, names, strict=True):
+    if shared[name] > 1 and path in within:
+      name = bare_name(path.relative_to(within[path]).as_posix())
     check_target(path, output / f'{name}.mp4')
     other = jobs.setdefault(name, path)
     if other is not path:
       raise ConfigError(
         f'{other} and {path} would both be written to {output / name}.mp4: crop them into different folders'
       )
-  return [Job(path, output / f'{name}.mp4') for name, path in jobs.items()]
+  return [Job(path, f'{name}.mp4', output / f'{name}.mp4') for name, path in jobs.items()]
+
+
+def file_of(folder: Path, video: Path, name: str, endings: Sequence[str]) -> Path | None:
+  """The file in a folder that belongs to a video: in the same folders below it, as many as there are.
+
+  Args:
+    folder: of such files.
+    video: whose folders may be there too, as `s1/NAME.csv` of `videos/s1/NAME.mp4`.
+    name: of the file, but for its ending.
+    endings: those that it may have, tried in this order.
+  """
+  above = [x for x in video.parent.parts if x not in ('..', video.anchor)]
+  for i in range(len(above) + 1):
+    for ending in endings:
+      path = folder.joinpath(*above[i:], name + ending)
+      if path.is_file():
+        return path
+  return None
 
 
 def landmarks_of(given: Path | None, source: Path) -> Given | None:
@@ -105,18 +132,17 @@ def landmarks_of(given: Path | None, source: Path) -> Given | None:
     return None
   if not given.is_dir():
     return read_landmarks(given)
-  for suffix in _LANDMARKS:
-    path = given / f'{source.stem}{suffix}'
-    if path.is_file():
-      return read_landmarks(path)
-  raise DataError(f'{given} has no landmarks of {source}: name them {source.stem}.csv')
+  path = file_of(given, source, source.stem, _LANDMARKS)
+  if path is None:
+    raise DataError(f'{given} has no landmarks of {source}: name them {source.stem}.csv')
+  return read_landmarks(path)
 
 
 def table_row(job: Job, clip: MouthClip) -> dict[str, str]:
   """What the table has of a clip."""
   about = clip.to_json()
   values = {
-    'clip': job.target.name,
+    'clip': job.clip,
     'video': job.source,
     'mouth_x': about['mouth'][0],
     'mouth_y': about['mouth'][1],

@@ -10,7 +10,7 @@ from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.clips.grid import read_align
 from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.clips.windows import RATE
-from jaxgen.systems.lipgen.video.jobs import Job
+from jaxgen.systems.lipgen.video.jobs import Job, file_of
 from jaxgen.words import counted
 
 TABLE = 'words.tsv'
@@ -22,11 +22,11 @@ def align_of(video: Path, folder: Path | None) -> Path | None:
 
   Args:
     video: as 'bbaf2n.mpg' or 'id2_vcd_swwp2s.mpg'.
-    folder: of the files; None: beside the video.
+    folder: of the files, which may be in the folders of the videos; None: beside the video.
   """
   for name in (video.stem, video.stem.rpartition('_')[2]):
-    path = (folder or video.parent) / f'{name}{ENDING}'
-    if path.is_file():
+    path = file_of(folder or video.parent, video, name, (ENDING,))
+    if path:
       return path
   return None
 
@@ -72,7 +72,7 @@ def write_words(
       told.append(str(error))
       continue
     times = [(row.word, f'{row.start / RATE:.4f}', f'{row.end / RATE:.4f}') for row in spoken]
-    rows[job.target.name] = [[job.target.name, *row] for row in times]
+    rows[job.clip] = [[job.clip, *row] for row in times]
     count += len(times)
   if without:
     told.append(f'{counted(len(without), "video")} without {ENDING}, as {without[0]}: in no row')
