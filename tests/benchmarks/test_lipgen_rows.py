@@ -1,11 +1,14 @@
 """The lip reader's ablation: what is run, and what its seeds decide. Nothing is trained."""
 
 import json
+from pathlib import Path
 
 import pytest
 from helpers import benchmark
 
 from jaxgen import config as configs
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -76,3 +79,10 @@ def test_runs_of_another_machine_are_taken_where_settings_agree(script, pages, t
   args.steps = 7
   with pytest.raises(SystemExit, match='are not'):
     script.joined([other], ['no_syn'], args)
+
+
+def test_the_documentation_has_what_was_measured(pages):
+  results = ROOT / 'benchmarks' / 'results'
+  written = (ROOT / 'docs' / 'lipgen_rows_scores.md').read_text()
+  files = [results / f'lipgen_rows_{name}.json' for name in ('cpu', 'h100')]
+  assert written == pages.page(json.loads(next(x for x in files if x.is_file()).read_text()))
