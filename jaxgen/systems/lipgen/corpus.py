@@ -13,6 +13,7 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
 from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing
+from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
 from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD, WORDS, Speech
@@ -203,7 +204,7 @@ def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> Cli
     look=config.data.synthetic.look,
     dictionary=dictionary,
     sentences=said,
-    **({'num_frames': _frames_of_sentences(real)} if said else {}),
+    num_frames=_frames_of_sentences(real) if said else WINDOW,
     **_shown(config),
   )
   return drawn if distinct == count else subset(drawn, np.arange(count) % distinct)
