@@ -13,8 +13,8 @@ The twin covers `lrw` and `lrw,dctcn`, whose row no_syn learns words alone; its 
 computes in it with float32 parameters, statistics and losses. On a GPU float32 means TF32 in products of
 matrices and convolutions, as JAX has it by default, for both. Both begin with the same random weights, and the
 largest difference of what they read is written too. PyTorch has as many threads as this process has cores, as
-XLA has: on a machine that computes something else besides, `taskset -c 0` gives both one, which no other waits
-for.
+XLA has. On a machine that computes something else besides, `taskset -c 0` gives both one core, and
+--clock=processor counts its seconds of this process alone.
 
 Windows of all alternate, so that a busy machine disturbs them alike: ratios are taken between neighbours, and
 their medians and ranges are what to read. With --limit no round begins that would end later, and what was
@@ -52,6 +52,7 @@ from jaxgen.task import Batch, PyTree, Task, TrainState
 
 NUM_BATCHES = 4
 WORD_FRAMES = 8.0
+CLOCKS = {'wall': time.perf_counter, 'processor': time.process_time}
 Run = Callable[[int], None]
 
 
@@ -71,6 +72,8 @@ def main(argv: list[str]) -> None:
     'machine': machine.describe(),
     'batch_size': config.batch_size,
     'steps_a_window': args.steps,
+    'usable_cores': machine.usable_cores(),
+    'clock': args.clock,
     'matrix_products': 'float32' if jax.default_backend() == 'cpu' else 'TF32 where float32',
   }
   say(f'{result["config"]}: batch {config.batch_size}, {result["machine"]["device"]}')
@@ -233,7 +236,8 @@ def measure(config: ConfigDict, clips: Batch, args: Any, until: float | None) ->
     found['largest_difference_over_deviation'] = differences
   parts = args.parts.split(',')
   chosen = {name: run for name, run in runs.items() if name.rpartition('_')[2] in parts}
-  seconds = harness.interleave(chosen, args.rounds, args.steps, until)
+  clock = CLOCKS[args.clock]
+  seconds = harness.interleave(chosen, args.rounds, args.steps, until, clock)
   return found | summarize(seconds, args.steps, config.batch_size)
 
 
@@ -319,6 +323,7 @@ def _parser():
   parser.add_argument('--precisions', help="by commas; by default the config's")
   parser.add_argument('--twin', action='store_true', help='measure a PyTorch twin beside it')
   parser.add_argument('--twins', default='eager,tuned', help='of eager,tuned; by default both')
+  parser.add_argument('--clock', choices=CLOCKS, default='wall', help='by default wall')
   parser.add_argument('--limit', type=float, help='seconds after which no round begins')
   parser.add_argument('--json', metavar='FILE', help='write everything that was measured')
   return parser
