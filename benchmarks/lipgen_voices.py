@@ -1,4 +1,4 @@
-"""Makes `jaxgen/voices/words.npz`, the recordings that lipgen's synthesis learns from, as the README beside it says.
+"""Makes `jaxgen/voices/words.npz`, recordings for lipgen's synthesis, as the README beside it says.
 
 pip install 'jaxgen[speech]'
 python benchmarks/lipgen_voices.py
@@ -13,10 +13,10 @@ from jaxgen.systems.lipgen.procedural.takes import WORDS
 from jaxgen.systems.lipgen.voices.espeak import speak_word
 from jaxgen.systems.lipgen.voices.recordings import BUNDLED, packed, recorded
 
-# Men and women, two of them Klatt's synthesis in place of recorded spectra; each at a pace of its own, in words a minute.
+# Men and women, two of them by Klatt's synthesis; each at a pace of its own, in words a minute.
 VOICES = {
-  'm1': 140, 'm3': 165, 'm7': 150, 'Andy': 170, 'Michael': 130, 'klatt2': 150, 'adam': 170, 'f1': 150, 'f2': 135,
-  'f3': 165, 'Annie': 145, 'linda': 160,
+  'm1': 140, 'm3': 165, 'm7': 150, 'Andy': 170, 'Michael': 130, 'klatt2': 150,
+  'adam': 170, 'f1': 150, 'f2': 135, 'f3': 165, 'Annie': 145, 'linda': 160,
 }  # fmt: skip
 
 

@@ -32,12 +32,15 @@ PITCHES = (0, 99)
 
 # Of its American English. AH without stress is a schwa.
 _MNEMONICS = {
-  'AA': 'A:', 'AE': 'a', 'AH': 'V', 'AO': 'O:', 'AW': 'aU', 'AY': 'aI', 'EH': 'E', 'ER': '3:', 'EY': 'eI',
-  'IH': 'I', 'IY': 'i:', 'OW': 'oU', 'OY': 'OI', 'UH': 'U', 'UW': 'u:', 'B': 'b', 'CH': 'tS', 'D': 'd', 'DH': 'D',
-  'F': 'f', 'G': 'g', 'HH': 'h', 'JH': 'dZ', 'K': 'k', 'L': 'l', 'M': 'm', 'N': 'n', 'NG': 'N', 'P': 'p', 'R': 'r',
-  'S': 's', 'SH': 'S', 'T': 't', 'TH': 'T', 'V': 'v', 'W': 'w', 'Y': 'j', 'Z': 'z', 'ZH': 'Z',
+  'AA': 'A:', 'AE': 'a', 'AH': 'V', 'AO': 'O:', 'AW': 'aU', 'AY': 'aI', 'EH': 'E', 'ER': '3:',
+  'EY': 'eI', 'IH': 'I', 'IY': 'i:', 'OW': 'oU', 'OY': 'OI', 'UH': 'U', 'UW': 'u:',
 }  # fmt: skip
-_VOWELS = frozenset('AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW'.split())
+_VOWELS = frozenset(_MNEMONICS)
+_MNEMONICS |= {
+  'B': 'b', 'CH': 'tS', 'D': 'd', 'DH': 'D', 'F': 'f', 'G': 'g', 'HH': 'h', 'JH': 'dZ', 'K': 'k',
+  'L': 'l', 'M': 'm', 'N': 'n', 'NG': 'N', 'P': 'p', 'R': 'r', 'S': 's', 'SH': 'S', 'T': 't',
+  'TH': 'T', 'V': 'v', 'W': 'w', 'Y': 'j', 'Z': 'z', 'ZH': 'Z',
+}  # fmt: skip
 _STRESS = {'0': '', '1': "'", '2': ','}
 _VERSION = 2
 
@@ -170,11 +173,11 @@ def _kept(order: dict) -> tuple[dict, np.ndarray]:
   key = json.dumps([_VERSION, package, sorted(order.items())])
   path = cache_folder() / 'speech' / f'{digests.name([key.encode()])}.npz'
   try:
-    with np.load(path) as kept:
+    with np.load(io.BytesIO(path.read_bytes())) as kept:
       return json.loads(str(kept['found'])), kept['samples']
   except FileNotFoundError:
     pass
-  except Exception:  # noqa: BLE001 - whatever a damaged file raises: it is made anew
+  except Exception:  # whatever a damaged file raises: it is made anew
     path.unlink(missing_ok=True)
   found, samples = _spoken(order)
   buffer = io.BytesIO()

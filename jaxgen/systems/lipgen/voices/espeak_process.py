@@ -1,10 +1,10 @@
 """Speaks one utterance by espeak-ng's library and ends: run as a program of its own, with nothing but Python.
 
-A second call in one process gives other samples and another length than the first; a fresh process repeats them, once
-the noise of breath has a seed of its own: by itself the library takes the time of day.
+A second call in one process gives other samples and another length than the first; a fresh process repeats
+them, once the noise of breath has a seed of its own: by itself the library takes the time of day.
 
-It reads a JSON object {library, data, voice, text, rate, pitch} and writes a line of JSON, {rate, events: [[sample,
-phoneme], ...]}, and after it the sound, 16 bits a sample. What goes wrong is a line {error}.
+It reads a JSON object {library, data, voice, text, rate, pitch} and writes a line of JSON, {rate, events:
+[[sample, phoneme], ...]}, and after it the sound, 16 bits a sample. What goes wrong is a line {error}.
 """
 
 import ctypes

@@ -1,9 +1,10 @@
 """Log-mels: sound as 80 bands of energy, four rows for every frame of video.
 
-Row r is about the samples from 160 r to 160 r + 159: its window lies around their middle. So rows 4t to 4t + 3 are
-about frame t of a video of 25 frames a second, and nothing that is heard later than 7.5 ms after a row moves it.
+Row r is about the samples from 160 r to 160 r + 159: its window lies around their middle. So rows 4t to
+4t + 3 are about frame t of a video of 25 frames a second, and no row hears more than 7.5 ms beyond its own 10.
 
-Reference: Davis & Mermelstein 1980, Comparison of parametric representations; mel by O'Shaughnessy's formula.
+Reference: Davis & Mermelstein 1980, Comparison of parametric representations for monosyllabic word
+recognition; the scale is O'Shaughnessy's, 2595 log10(1 + f / 700).
 """
 
 import functools
@@ -20,7 +21,7 @@ WINDOW = 400  # samples, 25 ms; Hann
 POINTS = 1024
 BANDS = 80
 HIGHEST = 8000.0  # Hz; the bands begin at 0
-# Energy below which nothing is told apart, where a sine from -1 to 1 has 1 in the middle of a band.
+# Energy below which nothing is told apart; a sine from -1 to 1 has 1 in the bin of its frequency.
 FLOOR = 1e-7
 SILENT = math.log(FLOOR)
 

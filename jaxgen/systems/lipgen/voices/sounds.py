@@ -25,9 +25,9 @@ def resampled(sound: np.ndarray, rate: int) -> np.ndarray:
 
 
 def levelled(sound: np.ndarray) -> np.ndarray:
-  """A sound [n] made as loud as others: its loud parts, of at least a tenth of its peak, have the power `LEVEL`².
+  """A sound [n] as loud as others: samples of at least a tenth of the peak have a root mean square of `LEVEL`.
 
-  So the pauses of a recording have no part in it. Silence stays silence; samples may exceed 1.
+  So pauses have no part in it. Silence stays silence; samples may exceed 1.
   """
   peak = np.max(np.abs(sound), initial=0)
   if not peak:

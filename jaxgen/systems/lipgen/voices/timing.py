@@ -7,8 +7,8 @@ import numpy as np
 # What espeak-ng puts between vowels by itself: it belongs to the phoneme before.
 GLIDES = frozenset([';', 'r', 'j', 'w'])
 # A stop is reported at its burst, after the silence in which the lips or the tongue are shut.
-STOPS = frozenset('P B T D K G CH JH'.split())
-# R and L after a vowel are one sound with it, and are reported without length: they have this part of it, its end.
+STOPS = frozenset(['P', 'B', 'T', 'D', 'K', 'G', 'CH', 'JH'])
+# R and L after a vowel are one sound with it and reported without length: their part of it, its end.
 CODA = 0.4
 
 _QUIET = 0.01  # of the peak: what counts as silence
