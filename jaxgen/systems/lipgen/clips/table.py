@@ -41,7 +41,11 @@ class Spoken(NamedTuple):
   line: int
 
 
-def read_table(path: Path, columns: Mapping[str, str] = COLUMNS) -> list[Spoken]:
+def read_table(
+  path: Path,
+  columns: Mapping[str, str] = COLUMNS,
+  advice: str = 'set config.data.columns.',
+) -> list[Spoken]:
   """The rows of a table of words.
 
   Args:
@@ -49,6 +53,7 @@ def read_table(path: Path, columns: Mapping[str, str] = COLUMNS) -> list[Spoken]
     columns: the titles of 'clip', 'word', 'start' and 'end'. Times are seconds, or frames at 25 a second
       where a title ends in '_frame'; a table with start_frame and end_frame in place of start and end is
       understood.
+    advice: what to do about a column that is not there, before 'clip', 'word', 'start' or 'end'.
 
   Raises:
     DataError: a file, column, word or time is missing or malformed: names the line.
@@ -61,7 +66,7 @@ def read_table(path: Path, columns: Mapping[str, str] = COLUMNS) -> list[Spoken]
     raise DataError(f'{path} is empty: a table of clips, words, starts and ends is expected')
   reader = csv.reader(lines, delimiter='\t' if '\t' in lines[0] else ',')
   titles = [title.strip() for title in next(reader)]
-  places, frames = _places(path, titles, columns)
+  places, frames = _places(path, titles, columns, advice)
   rows = [
     _row(path, reader.line_num, cells, places, frames)
     for cells in reader
@@ -73,7 +78,7 @@ def read_table(path: Path, columns: Mapping[str, str] = COLUMNS) -> list[Spoken]
 
 
 def _places(
-  path: Path, titles: list[str], columns: Mapping[str, str]
+  path: Path, titles: list[str], columns: Mapping[str, str], advice: str
 ) -> tuple[dict[str, int], dict[str, bool]]:
   """Where the columns are, and which hold frames."""
   places, frames = {}, {}
@@ -83,8 +88,7 @@ def _places(
       name += _IN_FRAMES
     if name not in titles:
       raise DataError(
-        f'{path} has no column {name!r}; it has {", ".join(map(repr, titles))}: '
-        f'set config.data.columns.{what}'
+        f'{path} has no column {name!r}; it has {", ".join(map(repr, titles))}: {advice}{what}'
       )
     places[what], frames[what] = titles.index(name), name.endswith(_IN_FRAMES)
   return places, frames

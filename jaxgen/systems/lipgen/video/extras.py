@@ -1,4 +1,4 @@
-"""The packages that come with the extra `video`, and one line where they are missing."""
+"""The packages that come with the extra `video`, for sound too, and one line where they are missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from jaxgen.errors import ConfigError
 
 
 @contextmanager
-def _needed(package: str) -> Iterator[None]:
+def _needed(package: str, what: str = 'videos') -> Iterator[None]:
   """Around an import."""
   try:
     yield
   except ImportError as error:
     raise ConfigError(
-      f"{package} is needed for videos: pip install 'jaxgen[video]' ({error})"
+      f"{package} is needed for {what}: pip install 'jaxgen[video]' ({error})"
     ) from error
 
 
@@ -24,7 +24,7 @@ def av_module() -> ModuleType:
   Raises:
     ConfigError: it is not installed; names the extra.
   """
-  with _needed('PyAV'):
+  with _needed('PyAV', 'videos and sound files'):
     import av
   return av
 

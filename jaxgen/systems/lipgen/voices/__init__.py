@@ -1,0 +1,1 @@
+"""Voices: speech as what moves a mouth, with its phonemes in time."""

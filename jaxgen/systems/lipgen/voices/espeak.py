@@ -1,0 +1,210 @@
+"""Speech by espeak-ng: any word or ARPAbet phonemes in about a hundred voices, with the times of the phonemes.
+
+It comes with the extra `speech`. Each utterance is spoken by a process of its own, see `espeak_process`, so it
+is the same whatever was said before it; what has been said is kept in $JAXGEN_CACHE/speech.
+"""
+
+import functools
+import importlib.metadata
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.folders import cache_folder
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.files import write_bytes
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
+from jaxgen.systems.lipgen.voices import espeak_process
+from jaxgen.systems.lipgen.voices.sounds import resampled
+from jaxgen.systems.lipgen.voices.timing import edges
+
+LANGUAGE = 'en-us'
+# Words a minute that espeak-ng knows without speeding up its samples, and its pitches.
+RATES = (80, 450)
+PITCHES = (0, 99)
+
+# Of its American English. AH without stress is a schwa.
+_MNEMONICS = {
+  'AA': 'A:', 'AE': 'a', 'AH': 'V', 'AO': 'O:', 'AW': 'aU', 'AY': 'aI', 'EH': 'E', 'ER': '3:',
+  'EY': 'eI', 'IH': 'I', 'IY': 'i:', 'OW': 'oU', 'OY': 'OI', 'UH': 'U', 'UW': 'u:',
+}  # fmt: skip
+_VOWELS = frozenset(_MNEMONICS)
+_MNEMONICS |= {
+  'B': 'b', 'CH': 'tS', 'D': 'd', 'DH': 'D', 'F': 'f', 'G': 'g', 'HH': 'h', 'JH': 'dZ', 'K': 'k',
+  'L': 'l', 'M': 'm', 'N': 'n', 'NG': 'N', 'P': 'p', 'R': 'r', 'S': 's', 'SH': 'S', 'T': 't',
+  'TH': 'T', 'V': 'v', 'W': 'w', 'Y': 'j', 'Z': 'z', 'ZH': 'Z',
+}  # fmt: skip
+_STRESS = {'0': '', '1': "'", '2': ','}
+_VERSION = 2
+
+
+class Utterance(NamedTuple):
+  """What was said.
+
+  Attributes:
+    sound: float32 [n] in [-1, 1], 16,000 samples a second.
+    phonemes: P names without stress.
+    times: [P, 2] start and end of each in seconds, one after the other; the first begins at 0.
+  """
+
+  sound: np.ndarray
+  phonemes: tuple[str, ...]
+  times: np.ndarray
+
+
+@functools.cache
+def _loader():
+  """The package that brings the library.
+
+  Raises:
+    ConfigError: it is not installed; names the extra.
+  """
+  try:
+    import espeakng_loader
+  except ImportError as error:
+    raise ConfigError(
+      f"espeak-ng is needed to speak: pip install 'jaxgen[speech]' ({error})"
+    ) from error
+  return espeakng_loader
+
+
+def voices() -> tuple[str, ...]:
+  """The names of all voices, in alphabetical order.
+
+  Raises:
+    ConfigError: the extra is missing.
+  """
+  folder = Path(_loader().get_data_path()) / 'voices' / '!v'
+  return tuple(sorted(path.name for path in folder.iterdir()))
+
+
+def speak_word(
+  word: str, voice: str, rate: int = 150, pitch: int = 50, dictionary: Dictionary | None = None
+) -> Utterance:
+  """Says a word of a pronouncing dictionary, by default CMUdict; see `speak`.
+
+  Raises:
+    DataError: the dictionary does not have it, or see `speak`.
+    ConfigError: see `speak`.
+  """
+  phonemes = (dictionary or find_dictionary()).stressed(word)
+  if not phonemes:
+    raise DataError(f'{word!r} has no phonemes to speak')
+  return speak(phonemes, voice, rate, pitch)
+
+
+def speak(phonemes: Sequence[str], voice: str, rate: int = 150, pitch: int = 50) -> Utterance:
+  """Says phonemes: the same samples whenever it is called, and from the cache the second time.
+
+  Args:
+    phonemes: of ARPAbet, as `AH0 B AW1 T`; where no vowel has a digit of stress, the first has it.
+    voice: one of `voices()`.
+    rate: words a minute, 80 to 450.
+    pitch: 0 to 99; 50 is the voice's own.
+
+  Raises:
+    DataError: a phoneme is unknown, espeak-ng fails, or the cache cannot be written.
+    ConfigError: the extra is missing, or there is no such voice, rate or pitch.
+  """
+  text = f'[[{mnemonics(phonemes)}]]'
+  known = voices()
+  if voice not in known:
+    raise ConfigError(f'there is no voice {voice!r}: espeak-ng has {", ".join(known)}')
+  for what, value, (least, most) in (('rate', rate, RATES), ('pitch', pitch, PITCHES)):
+    if not least <= value <= most:
+      raise ConfigError(f'{what} {value} of a voice: {least} to {most} are possible')
+  found, samples = _kept(
+    {'voice': f'{LANGUAGE}+{voice}', 'text': text, 'rate': rate, 'pitch': pitch}
+  )
+  plain = tuple(phoneme.rstrip('012') for phoneme in phonemes)
+  sound = np.clip(resampled(samples / 32768, found['rate']), -1, 1).astype(np.float32)
+  return Utterance(sound, plain, _times(plain, found, samples, voice))
+
+
+def mnemonics(phonemes: Sequence[str]) -> str:
+  """ARPAbet as espeak-ng writes it: `AH0 B AW1 T` is `@|b|'aU|t`.
+
+  Raises:
+    DataError: a phoneme is not ARPAbet's, or there is none.
+  """
+  digits = any(phoneme[-1:] in _STRESS for phoneme in phonemes)
+  parts = []
+  stressed = digits
+  for phoneme in phonemes:
+    plain, stress = (phoneme[:-1], phoneme[-1]) if phoneme[-1:] in _STRESS else (phoneme, '0')
+    if plain not in _MNEMONICS or (plain not in _VOWELS and plain != phoneme):
+      raise DataError(
+        f'{phoneme!r} cannot be spoken: voices know the phonemes of ARPAbet ({" ".join(sorted(_MNEMONICS))})'
+      )
+    if not stressed and plain in _VOWELS:
+      stress, stressed = '1', True
+    sign = '@' if plain == 'AH' and stress == '0' else _MNEMONICS[plain]
+    parts.append(_STRESS[stress] + sign)
+  if not parts:
+    raise DataError('no phonemes to speak')
+  # Without the bars some neighbours would be one of its phonemes, as AY and ER.
+  return '|'.join(parts)
+
+
+def _times(phonemes: tuple[str, ...], found: dict, samples: np.ndarray, voice: str) -> np.ndarray:
+  """The times of the phonemes in seconds."""
+  expected = [_MNEMONICS[phoneme] for phoneme in phonemes]
+  found_edges = edges(phonemes, expected, found['events'], samples, found['rate'])
+  if found_edges is None:
+    said = ' '.join(name for _, name in found['events'])
+    raise DataError(
+      f'espeak-ng, voice {voice}: {" ".join(phonemes)} came out as {said!r}, whose times cannot be told: '
+      'choose another voice or rate'
+    )
+  seconds = found_edges / found['rate']
+  return np.stack([seconds[:-1], seconds[1:]], axis=1)
+
+
+def _kept(order: dict) -> tuple[dict, np.ndarray]:
+  """The answer of espeak-ng and its samples [n], from the cache or spoken."""
+  package = importlib.metadata.version('espeakng-loader')
+  key = json.dumps([_VERSION, package, sorted(order.items())])
+  path = cache_folder() / 'speech' / f'{digests.name([key.encode()])}.npz'
+  try:
+    with np.load(io.BytesIO(path.read_bytes())) as kept:
+      return json.loads(str(kept['found'])), kept['samples']
+  except FileNotFoundError:
+    pass
+  except Exception:  # whatever a damaged file raises: it is made anew
+    path.unlink(missing_ok=True)
+  found, samples = _spoken(order)
+  buffer = io.BytesIO()
+  np.savez_compressed(buffer, found=np.array(json.dumps(found)), samples=samples)
+  try:
+    write_bytes(path, buffer.getvalue())
+  except OSError as error:
+    raise DataError(
+      f'cannot write speech to {path.parent} (set JAXGEN_CACHE to a folder with room): {error}'
+    ) from error
+  return found, samples
+
+
+def _spoken(order: dict) -> tuple[dict, np.ndarray]:
+  """What a fresh process says."""
+  loader = _loader()
+  full = order | {'library': str(loader.get_library_path()), 'data': str(loader.get_data_path())}
+  command = [sys.executable, '-I', '-S', espeak_process.__file__]
+  done = subprocess.run(command, input=json.dumps(full).encode(), capture_output=True, check=False)
+  line, _, samples = done.stdout.partition(b'\n')
+  if done.returncode or not line:
+    said = done.stderr.decode('utf-8', 'replace').strip().splitlines()
+    raise DataError(
+      f'espeak-ng could not say {order["text"]} in {order["voice"]} (exit {done.returncode}): '
+      f'{said[-1] if said else "it gave no reason"}'
+    )
+  found = json.loads(line)
+  if 'error' in found:
+    raise DataError(found['error'])
+  return found, np.frombuffer(samples, '<i2')

@@ -1,0 +1,244 @@
+"""Recordings: words as log-mels, with the times of their phonemes."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.table import Spoken, read_table
+from jaxgen.systems.lipgen.clips.windows import RATE as FRAME_RATE
+from jaxgen.systems.lipgen.procedural.articulation import gestures_of
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
+from jaxgen.systems.lipgen.voices.espeak import Utterance, speak_word
+from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME, SILENT, log_mel
+from jaxgen.systems.lipgen.voices.sound_files import read_sound
+from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
+
+BUNDLED = Path(__file__).parents[3] / 'voices' / 'words.npz'
+QUIET = 0.2  # seconds of silence before a spoken word, and at least as much after it
+AROUND = 5  # frames of a person's own sound that belong to a word, before and after it
+COLUMNS = {'clip': 'file', 'word': 'word', 'start': 'start', 'end': 'end'}
+# What a file's name may leave out, tried in this order.
+ENDINGS = ('', '.wav', '.flac', '.mp3', '.ogg', '.opus', '.m4a', '.mp4', '.mkv', '.mov', '.mpg')
+_TOLERANCE = 1.0  # frames that a word may end after its file
+# Log-mels are kept in steps of this, which is 0.14 dB: less than half the bytes.
+_STEP = 1 / 32
+
+
+class Recording(NamedTuple):
+  """A word that somebody said.
+
+  Attributes:
+    word: in small letters.
+    voice: who said it.
+    mel: float32 [L, 80] at 100 Hz, L a multiple of 4: four rows a frame, see `log_mel`.
+    phonemes: P names of ARPAbet without stress; '' is silence.
+    times: [P, 2] float64, start and end of each in seconds, one after the other from 0 to L / 100.
+  """
+
+  word: str
+  voice: str
+  mel: np.ndarray
+  phonemes: tuple[str, ...]
+  times: np.ndarray
+
+
+def recorded(word: str, voice: str, said: Utterance) -> Recording:
+  """What a voice said as a recording, at the level of all recordings, with `QUIET` around it."""
+  before = round(QUIET * RATE)
+  frame = ROWS_A_FRAME * HOP
+  length = -(-(len(said.sound) + 2 * before) // frame) * frame
+  sound = np.zeros(length)
+  sound[before : before + len(said.sound)] = levelled(said.sound)
+  edges = np.concatenate(
+    [[0.0], QUIET + said.times[:, 0], [QUIET + said.times[-1, 1], length / RATE]]
+  )
+  times = np.stack([edges[:-1], edges[1:]], axis=1)
+  return Recording(word, voice, rounded(log_mel(sound)), ('', *said.phonemes, ''), times)
+
+
+def spoken(
+  words: Sequence[str],
+  voices: Sequence[str],
+  rate: int = 150,
+  pitch: int = 50,
+  dictionary: Dictionary | None = None,
+) -> list[Recording]:
+  """Every word by every one of some voices of espeak-ng, word by word.
+
+  Raises:
+    ConfigError: the extra `speech` is missing, or there is no such voice; see `espeak.speak`.
+    DataError: the dictionary does not have a word; see `espeak.speak_word`.
+  """
+  return [
+    recorded(word, voice, speak_word(word, voice, rate, pitch, dictionary))
+    for word in words
+    for voice in voices
+  ]
+
+
+@functools.cache
+def _bundled() -> tuple[Recording, ...]:
+  return tuple(read(BUNDLED))
+
+
+def bundled() -> list[Recording]:
+  """The recordings that come with jaxgen: `procedural.takes.WORDS` by 12 voices, word by word.
+
+  Raises:
+    DataError: their file is missing or damaged.
+  """
+  return list(_bundled())
+
+
+def rounded(mel: np.ndarray) -> np.ndarray:
+  """Log-mels in the steps in which files have them."""
+  return (np.round(mel / _STEP) * _STEP).astype(np.float16).astype(np.float32)
+
+
+def packed(recordings: Sequence[Recording]) -> dict[str, np.ndarray]:
+  """Recordings as the arrays of one file, see `read`; log-mels become `rounded`."""
+  return {
+    'words': np.array([one.word for one in recordings]),
+    'voices': np.array([one.voice for one in recordings]),
+    'rows': np.array([len(one.mel) for one in recordings], np.int32),
+    'spoken': np.array([len(one.phonemes) for one in recordings], np.int32),
+    'mels': np.concatenate([rounded(one.mel) for one in recordings]).astype(np.float16),
+    'phonemes': np.array([phoneme for one in recordings for phoneme in one.phonemes]),
+    'ends': np.concatenate([one.times[:, 1] for one in recordings]),
+  }
+
+
+def read(path: Path) -> list[Recording]:
+  """The recordings of a file of the arrays of `packed`.
+
+  Raises:
+    DataError: it is missing or damaged.
+  """
+  try:
+    with np.load(path) as file:
+      found = {name: file[name] for name in file.files}
+    mels = np.split(found['mels'].astype(np.float32), np.cumsum(found['rows'])[:-1])
+    cuts = np.cumsum(found['spoken'])[:-1]
+    phonemes, ends = np.split(found['phonemes'], cuts), np.split(found['ends'], cuts)
+    who = zip(found['words'], found['voices'], strict=True)
+    return [
+      Recording(str(word), str(voice), mel, tuple(map(str, names)), _from_ends(end))
+      for (word, voice), mel, names, end in zip(who, mels, phonemes, ends, strict=True)
+    ]
+  except Exception as error:
+    raise DataError(
+      f'{path}: these recordings are damaged: install jaxgen again ({error})'
+    ) from error
+
+
+def _from_ends(ends: np.ndarray) -> np.ndarray:
+  """Times [P, 2] that follow each other, by their ends."""
+  return np.stack([np.concatenate([[0.0], ends[:-1]]), ends], axis=1)
+
+
+def of_table(
+  path: str | Path,
+  directory: str | Path = '',
+  columns: Mapping[str, str] = COLUMNS,
+  dictionary: Dictionary | None = None,
+) -> list[Recording]:
+  """The words of a person's own sound files, by a table of files, words and times.
+
+  A table knows no phonemes: those of a word share its time as the dictionary and their usual lengths say. Other
+  words of the table in the same file count as what is said around a word, the rest as silence.
+
+  Args:
+    path: of the table, see `clips.table.read_table`; its times are seconds, or frames of 25 a second.
+    directory: of the sound files; empty: the table's own.
+    columns: titles of the file ('clip'), 'word', 'start' and 'end'.
+    dictionary: of pronunciations; by default CMUdict with letters by their names.
+
+  Returns:
+    A recording for each row, in the table's order, with `AROUND` frames around the word where the file has
+    them; its voice is the file's name without the ending.
+
+  Raises:
+    DataError: the table or a file cannot be read, a file is empty or silent, a word is not in the dictionary
+      or lies outside of its file, or two words of a file begin at once: one line that names it.
+    ConfigError: PyAV is missing.
+  """
+  table = expanded(path, 'name another table')
+  rows = read_table(table, columns, 'name the column of each ')
+  folder = expanded(directory) if str(directory) else table.parent
+  known = dictionary or find_dictionary()
+  made: dict[int, Recording] = {}
+  for name in dict.fromkeys(row.clip for row in rows):
+    own = sorted((row for row in rows if row.clip == name), key=lambda row: row.start)
+    file = _file(table, folder, own[0])
+    mel = log_mel(levelled(read_sound(file)))
+    mel = np.pad(mel, ((0, -len(mel) % ROWS_A_FRAME), (0, 0)), constant_values=SILENT)
+    phonemes, edges = _timeline(table, own, len(mel) // ROWS_A_FRAME, known)
+    for row in own:
+      made[row.line] = _cut(row, file.stem, mel, phonemes, edges)
+  return [made[row.line] for row in rows]
+
+
+def _file(table: Path, folder: Path, row: Spoken) -> Path:
+  """The sound file of a row, whose name may lack its ending."""
+  for ending in ENDINGS:
+    file = folder / (row.clip + ending)
+    if file.is_file():
+      return file
+  raise DataError(f'{table}, line {row.line}: there is no sound file {row.clip} in {folder}')
+
+
+def _timeline(
+  table: Path, rows: Sequence[Spoken], num_frames: int, dictionary: Dictionary
+) -> tuple[list[str], np.ndarray]:
+  """All that is said in a file: P phonemes and their P + 1 edges in frames, from 0 to `num_frames`."""
+  phonemes: list[str] = []
+  edges = [0.0]
+  for row, after in zip(rows, [*rows[1:], None], strict=True):
+    if row.end > num_frames + _TOLERANCE:
+      raise DataError(
+        f'{table}, line {row.line}: {row.word!r} ends at {row.end / FRAME_RATE:.2f} seconds, after its file '
+        f'{row.clip} ({num_frames / FRAME_RATE:.2f} seconds)'
+      )
+    if after and after.start == row.start:
+      raise DataError(
+        f'{table}, lines {row.line} and {after.line}: {row.word!r} and {after.word!r} begin at once '
+        f'in {row.clip}'
+      )
+    said = dictionary.phonemes(row.word)
+    end = min(row.end, num_frames, after.start if after else math.inf)
+    if end <= row.start:
+      raise DataError(f'{table}, line {row.line}: {row.word!r} begins after the end of {row.clip}')
+    if row.start > edges[-1]:
+      phonemes.append('')
+      edges.append(row.start)
+    lengths = np.cumsum([gesture.frames for gesture in gestures_of(said)])
+    phonemes += said
+    edges += list(row.start + (end - row.start) * lengths / lengths[-1])
+  if edges[-1] < num_frames:
+    phonemes.append('')
+    edges.append(float(num_frames))
+  return phonemes, np.array(edges)
+
+
+def _cut(
+  row: Spoken, voice: str, mel: np.ndarray, phonemes: Sequence[str], edges: np.ndarray
+) -> Recording:
+  """A word out of its file, in whole frames."""
+  first = max(0, math.floor(row.start) - AROUND)
+  last = min(len(mel) // ROWS_A_FRAME, math.ceil(row.end) + AROUND)
+  inside = np.clip(edges, first, last)
+  kept = np.flatnonzero(np.diff(inside) > 0)
+  times = np.stack([inside[kept], inside[kept + 1]], axis=1) - first
+  return Recording(
+    row.word,
+    voice,
+    mel[ROWS_A_FRAME * first : ROWS_A_FRAME * last],
+    tuple(phonemes[int(k)] for k in kept),
+    times / FRAME_RATE,
+  )

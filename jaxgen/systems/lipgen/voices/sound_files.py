@@ -1,0 +1,104 @@
+"""Sound of a person's own files: anything that FFmpeg decodes, videos with sound too."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError, first_line
+from jaxgen.systems.lipgen.video.decoding import opened
+from jaxgen.systems.lipgen.video.extras import av_module
+from jaxgen.systems.lipgen.voices.sounds import RATE
+
+# The least peak of what is a sound: below it lies what a recorder gives without a microphone, at -70 dB.
+AUDIBLE = 3e-4
+
+_GAP = 0.05  # seconds that are missing, from which on they are filled with silence
+
+
+def read_sound(path: str | Path) -> np.ndarray:
+  """The sound of a file: float32 [n] in [-1, 1], its channels mixed, 16,000 samples a second.
+
+  It begins where the video begins, in a file that has one; what is missing in the middle is silence.
+
+  Raises:
+    DataError: the file is missing, empty, silent or unreadable, or has no sound: one line that names it.
+    ConfigError: PyAV is not installed; names the extra.
+  """
+  file = expanded(path, 'name another file')
+  av = av_module()
+  if not file.is_file():
+    raise DataError(f'{path}: there is no such sound file')
+  if not file.stat().st_size:
+    raise DataError(f'{path} is empty (0 bytes): a sound file is expected')
+  try:
+    with opened(av, file) as container:
+      if not container.streams.audio:
+        kinds = sorted({stream.type for stream in container.streams})
+        raise DataError(f'{path} has no sound ({", ".join(kinds) or "no stream at all"})')
+      sound, broken = _decoded(av, container)
+  except (av.error.FFmpegError, ValueError, OSError) as error:
+    raise DataError(f'{path} is no sound file that can be read ({first_line(error)})') from error
+  if not len(sound):
+    raise DataError(f'{path} is no sound file that can be read ({broken or "it has no samples"})')
+  if np.abs(sound).max() < AUDIBLE:
+    seconds = len(sound) / RATE
+    raise DataError(f'{path} is silent: nothing is to be heard in its {seconds:.2f} seconds')
+  return np.clip(sound, -1, 1)
+
+
+def _decoded(av: Any, container: Any) -> tuple[np.ndarray, str]:
+  """The sound, and why there is no more of it where it is cut off."""
+  stream = container.streams.audio[0]
+  zero = _beginning(av, container, stream)
+  resampler = av.AudioResampler(format='fltp', rate=RATE)
+  pieces: list[np.ndarray] = []
+  place: int | None = None  # of the next sample; before 0 in what comes before the video
+  early, broken = 0, ''
+
+  def take(frame: Any) -> int:
+    # FFmpeg's own mixture of two channels may be louder than 1.
+    made = [piece.to_ndarray().mean(0) for piece in resampler.resample(frame)]
+    pieces.extend(made)
+    return sum(map(len, made))
+
+  for frame, reason in _frames(av, container, stream):
+    broken = reason
+    if frame is None:
+      continue
+    due = place or 0 if frame.time is None else round((frame.time - zero) * RATE)
+    if place is None:
+      place, early = min(due, 0), max(-due, 0)
+    lacking = due - place
+    if lacking > _GAP * RATE or (lacking > 0 and not pieces):
+      pieces.append(np.zeros(lacking, np.float32))
+      place += lacking
+    place += take(frame)
+  if place is not None:
+    take(None)
+  return np.concatenate([np.zeros(0, np.float32), *pieces])[early:], broken
+
+
+def _frames(av: Any, container: Any, stream: Any) -> Iterator[tuple[Any, str]]:
+  """What can be decoded; None and the reason for what cannot."""
+  try:
+    for packet in container.demux(stream):
+      try:
+        for frame in packet.decode():
+          yield frame, ''
+      except av.error.FFmpegError as error:
+        yield None, first_line(error)
+  except (av.error.FFmpegError, OSError) as error:
+    yield None, first_line(error)
+
+
+def _beginning(av: Any, container: Any, stream: Any) -> float:
+  """The time in seconds at which a file begins: of its video, else of its sound."""
+  cover = int(av.stream.Disposition.attached_pic)  # the picture of a record is a video stream too
+  films = [other for other in container.streams.video if not int(other.disposition) & cover]
+  first = films[0] if films else stream
+  if first.start_time is None or first.time_base is None:
+    return 0.0
+  return float(first.start_time * first.time_base)

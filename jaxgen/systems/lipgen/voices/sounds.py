@@ -1,0 +1,36 @@
+"""Sounds as arrays: one channel of float32 in [-1, 1], 16,000 samples a second."""
+
+import math
+
+import numpy as np
+from scipy import signal
+
+RATE = 16_000
+# The root mean square of a sound that is brought to one level.
+LEVEL = 0.1
+
+
+def resampled(sound: np.ndarray, rate: int) -> np.ndarray:
+  """A sound [n] of `rate` samples a second at `RATE`: [ceil(n RATE / rate)], not shifted in time.
+
+  Raises:
+    ValueError: the rate is not positive, or there is more than one channel.
+  """
+  if sound.ndim != 1 or rate < 1:
+    raise ValueError(f'one channel at a positive rate is expected, not {sound.shape} at {rate}')
+  if rate == RATE or not len(sound):
+    return sound
+  common = math.gcd(rate, RATE)
+  return signal.resample_poly(sound, RATE // common, rate // common)
+
+
+def levelled(sound: np.ndarray) -> np.ndarray:
+  """A sound [n] as loud as others: samples of at least a tenth of the peak have a root mean square of `LEVEL`.
+
+  So pauses have no part in it. Silence stays silence; samples may exceed 1.
+  """
+  peak = np.max(np.abs(sound), initial=0)
+  if not peak:
+    return sound
+  loud = sound[np.abs(sound) >= peak / 10]
+  return sound * (LEVEL / math.sqrt(np.mean(np.square(loud, dtype=np.float64))))
