@@ -1,4 +1,4 @@
-"""Rows for the renderer: procedural speakers with a reference picture each, drawn once and kept in the cache."""
+"""Rows for the renderer: procedural speakers with a reference picture each, drawn once and kept."""
 
 import json
 import logging

@@ -15,7 +15,7 @@ from scipy.spatial import Delaunay
 from jaxgen.systems.lipgen.warping.raster import OUTER, coverage
 
 CONTOUR = 40  # points of a contour: outer lips, inner lips
-DARK = 0.08  # level between open lips, of the brightest in the picture
+DARK = 0.5  # level of the gap between open lips, of the mean on the lips
 _SIDES = 3  # points on the border are so many a side
 # Less than this twice the area, in square pixels, is no triangle to look up: closed lips.
 _THIN = 0.02
@@ -40,7 +40,7 @@ def warp(
       lips' contours, see `procedural.geometry.contours`.
     target: [T, N, 2] where they are to be.
     triangles: [K, 3] of N points and then those of `border`, see `triangulated`; by default those of 40 points.
-    dark: level between open lips; by default `DARK` of the brightest level of the reference.
+    dark: level between open lips; by default `DARK` of the mean on the reference's lips.
 
   Returns:
     [T, H, W] float32.
@@ -50,9 +50,10 @@ def warp(
     triangles = mouth_triangles()
   within = (triangles >= OUTER).all(1) & (triangles < CONTOUR).all(1)
   picture = jnp.asarray(reference, jnp.float32)
-  size = reference.shape
+  height, width = reference.shape
+  size = height, width
   if dark is None:
-    dark = DARK * picture.max()
+    dark = DARK * _lips_level(picture, jnp.asarray(source, jnp.float32))
   frame = jnp.asarray(border(size))
   source, target = (jnp.asarray(p, jnp.float32) for p in (source, target))
   from_ = jnp.concatenate([source, frame])
@@ -151,6 +152,15 @@ def _sampled(picture: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
   upper = picture[y0, x0] * (1 - fx) + picture[y0, x1] * fx
   lower = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
   return upper * (1 - fy) + lower * fy
+
+
+def _lips_level(picture: jax.Array, points: jax.Array) -> jax.Array:
+  """Mean level on the lips; of the whole picture where they lie outside of it."""
+  height, width = picture.shape
+  rings = jnp.stack([points[:OUTER], points[OUTER:CONTOUR]])
+  outer, inner = coverage(rings, (height, width))
+  lips = jnp.maximum(outer - inner, 0) + 1e-6
+  return jnp.sum(picture * lips) / jnp.sum(lips)
 
 
 def _area(polygon: jax.Array) -> jax.Array:
