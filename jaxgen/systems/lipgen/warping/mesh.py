@@ -1,4 +1,4 @@
-"""Faces as 468 points through a clip: set upright at one size, as offsets from a neutral face, in few numbers."""
+"""Faces as 468 points through a clip: upright at one size, as offsets from a neutral face, in few numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 
 POINTS = 468
 NUM_COMPONENTS = 20
-# The 40 points of a contour in the order of `procedural.geometry.contours`: outer lips from the left corner over
-# the top, then inner ones; face_mesh goes the other way around.
+# The 40 points of a contour in the order of `procedural.geometry.contours`: outer lips from the left corner
+# over the top, then inner ones; face_mesh goes the other way around.
 CONTOUR = tuple(
   ring[i] for ring in (face_mesh.OUTER_LIPS, face_mesh.INNER_LIPS) for i in (0, *range(19, 0, -1))
 )
@@ -161,9 +161,9 @@ def aligned(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def opening(points: np.ndarray) -> np.ndarray:
-  """Height of the gap between the inner lips in the middle of the mouth [...], in the unit of points [..., 468, 2].
+  """Height of the gap between the inner lips [...], in the unit of points [..., 468, 2].
 
-  The mean over five pairs of points; never negative.
+  The mean over five pairs of points in the middle of the mouth; never negative.
   """
   height = points[..., _LOWER, 1] - points[..., _UPPER, 1]
   return np.maximum(height.mean(-1), 0.0)

@@ -1,4 +1,4 @@
-"""Faces that a person gives as pictures: found, set upright and cropped as clips are, with the points of the lips."""
+"""Faces that a person gives as pictures: found, set upright and cropped as clips are, with their lips."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
