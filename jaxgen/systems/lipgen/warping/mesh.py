@@ -118,8 +118,14 @@ def find_meshes(path: Path, bars: Bars = no_bars) -> Meshes:
   meshes = _found(path, bars)
   require_room(kept.parent, meshes.points.nbytes, f'the meshes of {path}')
   part = kept.with_suffix('.part.npz')
-  np.savez(part, **meshes._asdict())
-  part.replace(kept)
+  try:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(part, **meshes._asdict())
+    part.replace(kept)
+  except OSError as error:
+    raise DataError(
+      f'cannot write meshes to {kept.parent} (set JAXGEN_CACHE to a folder with room): {error}'
+    ) from error
   return meshes
 
 

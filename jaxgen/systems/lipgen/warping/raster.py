@@ -43,8 +43,8 @@ def coverage(polygons: jax.Array, size: tuple[int, int]) -> jax.Array:
   top = jnp.arange(height, dtype=jnp.float32)[:, None, None] - 0.5
 
   def one(polygon: jax.Array) -> jax.Array:
-    start, end = polygon, jnp.roll(polygon, -1, axis=0)
-    (x0, y0), (x1, y1) = start.T, end.T
+    x0, y0 = polygon.T[:, None, None]
+    x1, y1 = jnp.roll(polygon, -1, axis=0).T[:, None, None]
     # The part of an edge within the rows [H, 1, N], and how far its ends are from the pixels' right sides.
     a, b = jnp.clip(y0, top, top + 1), jnp.clip(y1, top, top + 1)
     rise = y1 - y0

@@ -66,7 +66,7 @@ def warp(
     around, between = (
       _looked_up(picture, from_, to, triangles[chosen]) for chosen in (~within, within)
     )
-    wanted = _area(points[OUTER:])
+    wanted = _area(points[OUTER:CONTOUR])
     share = jnp.where(wanted <= known, 1.0, known / jnp.where(wanted == 0, 1.0, wanted))
     between = dark + share * (between - dark)
     return around + gap * (between - around)
@@ -120,25 +120,26 @@ def _looked_up(
   """
   height, width = picture.shape
   y, x = jnp.mgrid[:height, :width].astype(jnp.float32)
-  pixels = jnp.stack([x.ravel(), y.ravel(), jnp.ones(height * width, jnp.float32)])
-  corners = target[triangles]  # [K, 3, 2]
-  after, before = jnp.roll(corners, -1, axis=1), jnp.roll(corners, 1, axis=1)
-  # Twice the area of the triangle of a pixel and the edge across from a corner is linear in the pixel.
-  edge = before - after
-  offset = after[..., 0] * before[..., 1] - after[..., 1] * before[..., 0]
-  parts = jnp.stack([-edge[..., 1], edge[..., 0], offset], -1)  # [K, 3 corners, 3 of (x, y, 1)]
-  sides = corners[:, 1:] - corners[:, :1]
-  area = sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]
+  pixels = jnp.stack([x.ravel(), y.ravel()], -1)  # [P, 2]
+  corners, origins = target[triangles], source[triangles]  # [K, 3, 2]
+  # Sides from the first corner, and the shares of the two others: s = inverse(sides) (pixel - first).
+  (ax, ay), (bx, by) = (jnp.moveaxis(corners[:, i] - corners[:, 0], -1, 0) for i in (1, 2))
+  area = ax * by - ay * bx
   good = area > _THIN
-  parts = parts / jnp.where(good, area, 1.0)[:, None, None]
-  shares = jnp.einsum('kcd,dp->kcp', parts, pixels, precision='highest')
-  depth = jnp.where(good[:, None], shares.min(1), -jnp.inf)
-  best = depth.argmax(0)
-  # The affine map from target to source of each triangle, and of each pixel by its own.
-  maps = jnp.einsum('kcd,kcx->kxd', parts, source[triangles], precision='highest')
-  maps = jnp.where(good[:, None, None], maps, jnp.eye(2, 3))
-  at = jnp.einsum('pxd,dp->xp', maps[best], pixels, precision='highest')
-  return _sampled(picture, at[0], at[1]).reshape(height, width)
+  inverse = jnp.stack([by, -bx, -ay, ax], -1).reshape(-1, 2, 2)
+  inverse /= jnp.where(good, area, 1.0)[:, None, None]
+  first = jnp.einsum('kij,kj->ki', inverse, corners[:, 0], precision='highest')
+  shares = jnp.einsum('kij,pj->kip', inverse, pixels, precision='highest') - first[:, :, None]
+  depth = jnp.minimum(shares.min(1), 1 - shares.sum(1))
+  best = jnp.where(good[:, None], depth, -jnp.inf).argmax(0)
+  # The affine map of each triangle, about its first corner: exact where source and target are the same.
+  sides = origins[:, 1:] - origins[:, :1]
+  turn = jnp.einsum('kix,kij->kxj', sides, inverse, precision='highest')
+  turn = jnp.where(good[:, None, None], turn, jnp.eye(2)[None])
+  start = jnp.where(good[:, None], origins[:, 0], corners[:, 0])
+  away = pixels - corners[best, 0]
+  at = start[best] + jnp.einsum('pxj,pj->px', turn[best], away, precision='highest')
+  return _sampled(picture, at[:, 0], at[:, 1]).reshape(height, width)
 
 
 def _sampled(picture: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
