@@ -69,7 +69,7 @@ def test_points_carry_their_levels(jitted):
     assert np.abs(came - origin).max() < 1.3
 
 
-def test_a_warp_has_no_holes_and_keeps_its_border_whatever_the_targets_are(jitted):
+def test_a_warp_has_no_holes_whatever_the_targets_are(jitted):
   picture = np.random.default_rng(1).uniform(50, 200, (SIDE, SIDE)).astype(np.float32)
   rng = np.random.default_rng(2)
   folded = mouth(3.0)[::-1]  # turned inside out
@@ -78,7 +78,26 @@ def test_a_warp_has_no_holes_and_keeps_its_border_whatever_the_targets_are(jitte
   found = np.asarray(jitted(picture, mouth(1.0), np.stack(targets).astype(np.float32)))
   assert np.isfinite(found).all()
   assert found.min() >= 20 and found.max() <= 200.1
-  np.testing.assert_allclose(found[0, [0, -1]], picture[[0, -1]], atol=30)
+
+
+def test_the_border_goes_along_with_the_head_and_the_jaw_or_is_held(jitted):
+  y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+  source = mouth(2.0)
+  turn = np.array([[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]])
+  target = ((source - 11.5) @ turn.T + [12.5, 11.0]).astype(np.float32)
+  # Every pixel comes from where the turned head had it, as far as the picture reaches.
+  back = (np.stack([x, y], -1) - [12.5, 11.0]) @ turn + 11.5
+  inside = ((back >= 0) & (back <= SIDE - 1)).all(-1)
+  for axis, ramp in enumerate((x, y)):
+    found = np.asarray(jitted(ramp, source, target[None]))[0]
+    np.testing.assert_allclose(found[inside], back[inside][:, axis], atol=1e-3)
+  dropped = source.copy()
+  dropped[11:20, 1] += 3
+  found = np.asarray(jitted(y, source, dropped[None]))[0]
+  assert found[0, 11] == pytest.approx(0, abs=0.1)  # the nose stays
+  assert found[22, 11] == pytest.approx(19, abs=0.3)  # the chin does not
+  still = np.asarray(warp(y, source, np.stack([target, dropped]), held=True))
+  np.testing.assert_allclose(still[:, [0, -1]], y[[0, -1]][None].repeat(2, 0), atol=0.6)
 
 
 def test_closed_lips_that_part_show_a_dark_gap_and_keep_their_width(jitted):
@@ -120,7 +139,7 @@ def test_more_points_than_those_of_the_lips_hold_the_rest():
   y = np.mgrid[:SIDE, :SIDE][0].astype(np.float32)
   moved = source.copy()
   moved[40] += [0.0, 2.0]
-  found = np.asarray(warp(y, source, moved[None], triangles))[0]
+  found = np.asarray(warp(y, source, moved[None], triangles, held=True))[0]
   assert found[22, 11] == pytest.approx(20.2, abs=0.4)
   np.testing.assert_allclose(found[5, 5], y[5, 5], atol=0.5)
 

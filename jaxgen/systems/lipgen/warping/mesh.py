@@ -92,7 +92,7 @@ class Components(NamedTuple):
 
 
 def find_meshes(path: Path, bars: Bars = no_bars) -> Meshes:
-  """The meshes of a video, 120 ms a frame on a core; kept in $JAXGEN_CACHE/meshes.
+  """The meshes of a video, 7 ms a frame on a core; kept in $JAXGEN_CACHE/meshes.
 
   Args:
     path: of the video; of several faces the largest is followed.

@@ -27,12 +27,16 @@ def warp(
   target: jax.Array,
   triangles: np.ndarray | None = None,
   dark: jax.Array | float | None = None,
+  held: bool = False,
 ) -> jax.Array:
   """A reference picture with its points where the targets are; the same picture where they are the same.
 
   What lies between the lips of the reference is stretched into the gap of a target as far as it is there: a gap
   that is wider than the reference's is mixed with a dark level, and a closed reference gives a dark gap. No
   warp can show teeth or a tongue that the reference does not.
+
+  The border goes along with the head, as the corners of the mouth tell of it, and its lower part with the lower
+  lip, as the chin does: measured, that is nearer to the truth than a border that is held (docs/lipgen_warping).
 
   Args:
     reference: [H, W] levels, of any dtype.
@@ -41,6 +45,7 @@ def warp(
     target: [T, N, 2] where they are to be.
     triangles: [K, 3] of N points and then those of `border`, see `triangulated`; by default those of 40 points.
     dark: level between open lips; by default `DARK` of the mean on the reference's lips.
+    held: whether the border stays where it is, as where further points tell of the rest of the face.
 
   Returns:
     [T, H, W] float32.
@@ -62,7 +67,7 @@ def warp(
 
   def one(at: tuple[jax.Array, jax.Array]) -> jax.Array:
     points, gap = at
-    to = jnp.concatenate([points, frame])
+    to = jnp.concatenate([points, frame if held else _carried(frame, source, points)])
     around, between = (
       _looked_up(picture, from_, to, triangles[chosen]) for chosen in (~within, within)
     )
@@ -75,11 +80,31 @@ def warp(
 
 
 def border(size: tuple[int, int]) -> np.ndarray:
-  """Fixed points around a picture [4 * 3, 2], at the outer sides of its pixels."""
+  """Points around a picture [4 * 3, 2], at the outer sides of its pixels."""
   height, width = size
   along = np.arange(_SIDES) / _SIDES
   x, y = _square(along)
   return np.stack([x * width - 0.5, y * height - 0.5], -1).astype(np.float32)
+
+
+def _carried(frame: jax.Array, source: jax.Array, target: jax.Array) -> jax.Array:
+  """The border's points [M, 2] moved with the head by a turn and a shift, and below the mouth with the jaw.
+
+  Points are x + iy. The turn is that of the line between the corners of the mouth, the shift that of its
+  middle; what the lower lip moves besides is the jaw's, whole at the border's lowest point, none at the mouth.
+  """
+  edge, before, after = (p[:, 0] + 1j * p[:, 1] for p in (frame, source[:OUTER], target[:OUTER]))
+  half = OUTER // 2
+  turn = (after[half] - after[0]) * jnp.conj(before[half] - before[0])
+  length = jnp.abs(turn)
+  turn = jnp.where(length > 0, turn / jnp.where(length > 0, length, 1.0), 1.0)
+  middle, new_middle = (before[half] + before[0]) / 2, (after[half] + after[0]) / 2
+  jaw = jnp.mean(after[half + 1 :] - (new_middle + turn * (before[half + 1 :] - middle)))
+  height = jnp.mean(source[:OUTER, 1])
+  lowest = frame[:, 1].max()
+  below = jnp.clip((frame[:, 1] - height) / jnp.maximum(lowest - height, 1.0), 0, 1)
+  moved = new_middle + turn * (edge - middle) + below * jaw
+  return jnp.stack([moved.real, moved.imag], -1)
 
 
 def _square(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
