@@ -16,6 +16,7 @@ from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.alignment import MEAN_FACE, applied
 from jaxgen.systems.lipgen.video.faces import Box
 from jaxgen.systems.lipgen.warping import faces, mesh, references
+from jaxgen.systems.lipgen.warping.placing import placed
 from jaxgen.systems.lipgen.warping.raster import OUTER, coverage, raster
 from jaxgen.systems.lipgen.warping.warp import border, mouth_triangles, triangulated, warp
 
@@ -152,6 +153,14 @@ def test_triangles_cover_the_picture_once():
   areas = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
   assert areas.min() > 0
   assert areas.sum() == pytest.approx(SIDE**2, rel=1e-5)
+
+
+def test_offsets_are_placed_by_the_corners_of_a_mouth():
+  at_rest, wide = mouth(0.0), mouth(4.0)
+  moved = (wide - at_rest)[None] / 8.0  # half widths
+  np.testing.assert_allclose(placed(at_rest, moved)[0], wide, atol=1e-5)
+  turn = 1.5 * np.array([[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]])
+  np.testing.assert_allclose(placed(at_rest @ turn.T, moved)[0], wide @ turn.T, atol=1e-5)
 
 
 # --- Contours as pictures ---
