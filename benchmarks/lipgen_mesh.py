@@ -1,0 +1,112 @@
+"""How many numbers the 468 points of a speaking face are: principal components, and the opening of the lips.
+
+  python benchmarks/lipgen_mesh.py --out benchmarks/results/lipgen_mesh_cpu.json
+
+The 13 utterances of GRID that are there as full faces ($JAXGEN_DATA/grid_sound), needs the extra `[landmarks]`;
+half a minute the first time, then from $JAXGEN_CACHE/meshes. Components are also fitted with one
+utterance left out at a time, and judged on it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+
+from jaxgen.data.folders import data_folder
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.warping import mesh
+
+EYES = (
+  92.0 / 74.2
+)  # mm a pixel of the mean face: the outer corners of a grown person's eyes are 92 mm apart
+
+
+def errors(fitted: mesh.Components, offsets: np.ndarray) -> dict[str, float]:
+  """What the components lose, in pixels of the mean face, and how well they keep the opening."""
+  again = fitted.decode(fitted.encode(offsets))
+  lips = list(mesh.CONTOUR)
+  distance = np.sqrt(((again - offsets) ** 2).sum(-1))
+  return {
+    'all_points': round(float(distance.mean()), 3),
+    'lips': round(float(distance[:, lips].mean()), 3),
+    'lips_moved': round(float(np.sqrt((offsets[:, lips] ** 2).sum(-1)).mean()), 3),
+  }
+
+
+def measure() -> dict[str, Any]:
+  """Explained variance, errors on what was left out, and the opening of each utterance."""
+  folder = data_folder('grid_sound', '', '*.mpg and *.align')
+  clips, openings, silences, missing, residuals = {}, {}, [], {}, []
+  for name in grid.WITH_SOUND:
+    files = [folder / f'{name}{ending}' for ending in ('.mpg', '.mp4')]
+    path = next(file for file in files if file.is_file())
+    found = mesh.find_meshes(path)
+    points, _ = mesh.aligned(found.points)
+    clips[name] = points
+    missing[name] = int((~found.found).sum())
+    still = points[:, mesh.STILL]
+    residuals.append(np.sqrt(((still - still.mean(0)) ** 2).sum(-1)).mean())
+    openings[name] = mesh.opening(points)
+    silences.append(_silent(folder / f'{name}.align', openings[name]))
+    machine.say(f'{name}: {len(points)} frames, {missing[name]} without a face')
+  offsets = {name: mesh.offsets(points) for name, points in clips.items()}
+  fitted = mesh.fit(list(offsets.values()))
+  left_out, kept = [], []
+  for name, moved in offsets.items():
+    others = mesh.fit([o for other, o in offsets.items() if other != name])
+    left_out.append(errors(others, moved))
+    again = mesh.neutral(clips[name]) + others.decode(others.encode(moved))
+    kept.append(float(np.corrcoef(mesh.opening(again), openings[name])[0, 1]))
+  every = np.concatenate(list(openings.values()))
+  numbers = fitted.encode(np.concatenate(list(offsets.values())))
+  return {
+    'utterances': len(clips),
+    'frames': len(every),
+    'frames_without_a_face': sum(missing.values()),
+    'explained': mesh.summary(fitted),
+    'each': [round(float(x), 4) for x in fitted.explained],
+    'correlation_with_the_opening': [
+      round(float(np.corrcoef(column, every)[0, 1]), 2) for column in numbers.T[:8]
+    ],
+    'fitted_on_all': errors(fitted, np.concatenate(list(offsets.values()))),
+    'left_out': {key: round(float(np.mean([e[key] for e in left_out])), 3) for key in left_out[0]},
+    'left_out_opening_correlation': round(float(np.mean(kept)), 4),
+    'left_out_opening_correlation_least': round(min(kept), 4),
+    'still_points_move': round(float(np.mean(residuals)), 3),
+    'opening': {
+      'least': round(float(every.min()), 2),
+      'median': round(float(np.median(every)), 2),
+      'most': round(float(every.max()), 2),
+      'in_silence': round(float(np.mean(np.concatenate(silences))), 2),
+    },
+    'unit': f'pixels of the mean face, about {EYES:.2f} mm',
+  }
+
+
+def _silent(align: Path, opening: np.ndarray) -> np.ndarray:
+  """The opening in the frames that the words' times call silent."""
+  rows = [line.split() for line in align.read_text().splitlines() if line.strip()]
+  frames = np.arange(len(opening)) + 0.5
+  silent = np.zeros(len(opening), bool)
+  for start, end, word in rows:
+    if word in ('sil', 'sp'):
+      silent |= (frames >= float(start) / 1000) & (frames < float(end) / 1000)
+  return opening[silent]
+
+
+def main() -> None:
+  """Measures and writes."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  results = {'machine': machine.describe(), **measure()}
+  machine.write_json(args.out, results)
+  machine.say(str(results))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,195 @@
+"""A picture of a face bent to other places of its lips: piecewise affine, with a dark gap where a mouth opens.
+
+Every pixel of the result looks up the triangle of the target's points it lies in, and takes the level at the
+same barycentric coordinates in the source's. The triangles never change, so one compilation serves all faces.
+"""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.spatial import Delaunay
+
+from jaxgen.systems.lipgen.warping.raster import OUTER, coverage
+
+CONTOUR = 40  # points of a contour: outer lips, inner lips
+DARK = 0.5  # level of the gap between open lips, of the mean on the lips
+_SIDES = 3  # points on the border are so many a side
+# Less than this twice the area, in square pixels, is no triangle to look up: closed lips.
+_THIN = 0.02
+
+
+def warp(
+  reference: jax.Array,
+  source: jax.Array,
+  target: jax.Array,
+  triangles: np.ndarray | None = None,
+  dark: jax.Array | float | None = None,
+  held: bool = False,
+) -> jax.Array:
+  """A reference picture with its points where the targets are; the same picture where they are the same.
+
+  What lies between the lips of the reference is stretched into the gap of a target as far as it is there: a gap
+  that is wider than the reference's is mixed with a dark level, and a closed reference gives a dark gap. No
+  warp can show teeth or a tongue that the reference does not.
+
+  The border goes along with the head, as the corners of the mouth tell of it, and its lower part with the lower
+  lip, as the chin does: measured, that is nearer to the truth than a border that is held (docs/lipgen_warping).
+
+  Args:
+    reference: [H, W] levels, of any dtype.
+    source: [N, 2] x and y of the points in it, in pixels whose centres are whole numbers; the first 40 are the
+      lips' contours, see `procedural.geometry.contours`.
+    target: [T, N, 2] where they are to be.
+    triangles: [K, 3] of N points and then those of `border`, see `triangulated`; by default those of 40 points.
+    dark: level between open lips; by default `DARK` of the mean on the reference's lips.
+    held: whether the border stays where it is, as where further points tell of the rest of the face.
+
+  Returns:
+    [T, H, W] float32.
+  """
+  chex.assert_rank([reference, source, target], [2, 2, 3])
+  if triangles is None:
+    triangles = mouth_triangles()
+  within = (triangles >= OUTER).all(1) & (triangles < CONTOUR).all(1)
+  picture = jnp.asarray(reference, jnp.float32)
+  height, width = reference.shape
+  size = height, width
+  if dark is None:
+    dark = DARK * _lips_level(picture, jnp.asarray(source, jnp.float32))
+  frame = jnp.asarray(border(size))
+  source, target = (jnp.asarray(p, jnp.float32) for p in (source, target))
+  from_ = jnp.concatenate([source, frame])
+  gaps = coverage(target[:, OUTER:CONTOUR], size)
+  known = _area(source[OUTER:CONTOUR])
+
+  def one(at: tuple[jax.Array, jax.Array]) -> jax.Array:
+    points, gap = at
+    to = jnp.concatenate([points, frame if held else _carried(frame, source, points)])
+    around, between = (
+      _looked_up(picture, from_, to, triangles[chosen]) for chosen in (~within, within)
+    )
+    wanted = _area(points[OUTER:CONTOUR])
+    share = jnp.where(wanted <= known, 1.0, known / jnp.where(wanted == 0, 1.0, wanted))
+    between = dark + share * (between - dark)
+    return around + gap * (between - around)
+
+  return jax.lax.map(one, (target, gaps))
+
+
+def border(size: tuple[int, int]) -> np.ndarray:
+  """Points around a picture [4 * 3, 2], at the outer sides of its pixels."""
+  height, width = size
+  along = np.arange(_SIDES) / _SIDES
+  x, y = _square(along)
+  return np.stack([x * width - 0.5, y * height - 0.5], -1).astype(np.float32)
+
+
+def _carried(frame: jax.Array, source: jax.Array, target: jax.Array) -> jax.Array:
+  """The border's points [M, 2] moved with the head by a turn and a shift, and below the mouth with the jaw.
+
+  Points are x + iy. The turn is that of the line between the corners of the mouth, the shift that of its
+  middle; what the lower lip moves besides is the jaw's, whole at the border's lowest point, none at the mouth.
+  """
+  edge, before, after = (p[:, 0] + 1j * p[:, 1] for p in (frame, source[:OUTER], target[:OUTER]))
+  half = OUTER // 2
+  turn = (after[half] - after[0]) * jnp.conj(before[half] - before[0])
+  length = jnp.abs(turn)
+  turn = jnp.where(length > 0, turn / jnp.where(length > 0, length, 1.0), 1.0)
+  middle, new_middle = (before[half] + before[0]) / 2, (after[half] + after[0]) / 2
+  jaw = jnp.mean(after[half + 1 :] - (new_middle + turn * (before[half + 1 :] - middle)))
+  height = jnp.mean(source[:OUTER, 1])
+  lowest = frame[:, 1].max()
+  below = jnp.clip((frame[:, 1] - height) / jnp.maximum(lowest - height, 1.0), 0, 1)
+  moved = new_middle + turn * (edge - middle) + below * jaw
+  return jnp.stack([moved.real, moved.imag], -1)
+
+
+def _square(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  zero, one = np.zeros_like(along), np.ones_like(along)
+  x = np.concatenate([along, one, 1 - along, zero])
+  y = np.concatenate([zero, along, one, 1 - along])
+  return x, y
+
+
+@functools.cache
+def mouth_triangles() -> np.ndarray:
+  """Triangles [K, 3] of the 40 points of a contour and those of `border`: of a mouth that is half open."""
+  turn = np.arange(OUTER) * (2 * np.pi / OUTER)
+  ring = np.stack([-np.cos(turn), -np.sin(turn)], -1)
+  mouth = np.concatenate([ring * [20, 13], ring * [15, 6]]) + 47.5
+  return triangulated(mouth, (96, 96))
+
+
+def triangulated(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """Delaunay triangles [K, 3] of points [N, 2] in a picture and of `border`, all turned the same way.
+
+  The mouth should be half open: a line between closed lips would hide that they can part.
+  """
+  corners = np.concatenate([points, border(size)])
+  found = Delaunay(corners).simplices.astype(np.int32)
+  (ax, ay), (bx, by), (cx, cy) = np.moveaxis(corners[found], (1, 2), (0, 1))
+  turned = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay) < 0
+  found[turned] = found[turned][:, ::-1]
+  return found
+
+
+def _looked_up(
+  picture: jax.Array, source: jax.Array, target: jax.Array, triangles: np.ndarray
+) -> jax.Array:
+  """Levels [H, W] by the triangle that each pixel lies deepest in, or least far out of: there are no holes.
+
+  Triangles that are shut or turned over are not looked up; where all are, the picture stays.
+  """
+  height, width = picture.shape
+  y, x = jnp.mgrid[:height, :width].astype(jnp.float32)
+  pixels = jnp.stack([x.ravel(), y.ravel()], -1)  # [P, 2]
+  corners, origins = target[triangles], source[triangles]  # [K, 3, 2]
+  # Sides from the first corner, and the shares of the two others: s = inverse(sides) (pixel - first).
+  (ax, ay), (bx, by) = (jnp.moveaxis(corners[:, i] - corners[:, 0], -1, 0) for i in (1, 2))
+  area = ax * by - ay * bx
+  good = area > _THIN
+  inverse = jnp.stack([by, -bx, -ay, ax], -1).reshape(-1, 2, 2)
+  inverse /= jnp.where(good, area, 1.0)[:, None, None]
+  first = jnp.einsum('kij,kj->ki', inverse, corners[:, 0], precision='highest')
+  shares = jnp.einsum('kij,pj->kip', inverse, pixels, precision='highest') - first[:, :, None]
+  depth = jnp.minimum(shares.min(1), 1 - shares.sum(1))
+  best = jnp.where(good[:, None], depth, -jnp.inf).argmax(0)
+  # The affine map of each triangle, about its first corner: exact where source and target are the same.
+  sides = origins[:, 1:] - origins[:, :1]
+  turn = jnp.einsum('kix,kij->kxj', sides, inverse, precision='highest')
+  turn = jnp.where(good[:, None, None], turn, jnp.eye(2)[None])
+  start = jnp.where(good[:, None], origins[:, 0], corners[:, 0])
+  away = pixels - corners[best, 0]
+  at = start[best] + jnp.einsum('pxj,pj->px', turn[best], away, precision='highest')
+  return _sampled(picture, at[:, 0], at[:, 1]).reshape(height, width)
+
+
+def _sampled(picture: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+  """Levels at places by bilinear interpolation; beyond the border those of the border."""
+  height, width = picture.shape
+  x, y = jnp.clip(x, 0, width - 1), jnp.clip(y, 0, height - 1)
+  left, top = jnp.floor(x), jnp.floor(y)
+  fx, fy = x - left, y - top
+  x0, y0 = left.astype(jnp.int32), top.astype(jnp.int32)
+  x1, y1 = jnp.minimum(x0 + 1, width - 1), jnp.minimum(y0 + 1, height - 1)
+  upper = picture[y0, x0] * (1 - fx) + picture[y0, x1] * fx
+  lower = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
+  return upper * (1 - fy) + lower * fy
+
+
+def _lips_level(picture: jax.Array, points: jax.Array) -> jax.Array:
+  """Mean level on the lips; of the whole picture where they lie outside of it."""
+  height, width = picture.shape
+  rings = jnp.stack([points[:OUTER], points[OUTER:CONTOUR]])
+  outer, inner = coverage(rings, (height, width))
+  lips = jnp.maximum(outer - inner, 0) + 1e-6
+  return jnp.sum(picture * lips) / jnp.sum(lips)
+
+
+def _area(polygon: jax.Array) -> jax.Array:
+  """Of a polygon [N, 2], in square pixels."""
+  (x, y), (x1, y1) = polygon.T, jnp.roll(polygon, -1, axis=0).T
+  return jnp.abs(jnp.sum(x * y1 - x1 * y)) / 2
