@@ -36,7 +36,7 @@ def log_mel(sound: np.ndarray, rate: int = RATE) -> np.ndarray:
     rate: samples a second; sound of another rate than 16,000 is resampled.
 
   Returns:
-    float32 [L, 80], L = ceil(n / 160) at 16,000: natural logarithms of energies, none below `SILENT`.
+    Natural logarithms of energies, float32 [L, 80] with L = ceil(n / 160) at 16,000, none below `SILENT`.
     Before and after the sound is silence.
   """
   sound = resampled(np.asarray(sound, np.float64), rate)
