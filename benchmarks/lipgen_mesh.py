@@ -18,6 +18,7 @@ from jaxgen.data.folders import data_folder
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.warping import mesh
 
+NOSE_TIP = 4
 EYES = (
   92.0 / 74.2
 )  # mm a pixel of the mean face: the outer corners of a grown person's eyes are 92 mm apart
@@ -33,6 +34,14 @@ def errors(fitted: mesh.Components, offsets: np.ndarray) -> dict[str, float]:
     'lips': round(float(distance[:, lips].mean()), 3),
     'lips_moved': round(float(np.sqrt((offsets[:, lips] ** 2).sum(-1)).mean()), 3),
   }
+
+
+def told_by(known: np.ndarray, offsets: np.ndarray) -> float:
+  """Share of the variance of offsets that a linear map of known numbers [N, K] explains."""
+  flat = offsets.reshape(len(offsets), -1)
+  flat, known = flat - flat.mean(0), known - known.mean(0)
+  left = flat - known @ np.linalg.lstsq(known, flat, rcond=None)[0]
+  return round(float(1 - (left**2).sum() / (flat**2).sum()), 3)
 
 
 def measure() -> dict[str, Any]:
@@ -60,7 +69,9 @@ def measure() -> dict[str, Any]:
     again = mesh.neutral(clips[name]) + others.decode(others.encode(moved))
     kept.append(float(np.corrcoef(mesh.opening(again), openings[name])[0, 1]))
   every = np.concatenate(list(openings.values()))
-  numbers = fitted.encode(np.concatenate(list(offsets.values())))
+  moves = np.concatenate(list(offsets.values()))
+  numbers = fitted.encode(moves)
+  tip = moves[:, NOSE_TIP]  # beside the still points it tells where a head turns and nods
   return {
     'utterances': len(clips),
     'frames': len(every),
@@ -70,7 +81,12 @@ def measure() -> dict[str, Any]:
     'correlation_with_the_opening': [
       round(float(np.corrcoef(column, every)[0, 1]), 2) for column in numbers.T[:8]
     ],
-    'fitted_on_all': errors(fitted, np.concatenate(list(offsets.values()))),
+    'variance_told_by': {
+      'opening': told_by(every[:, None], moves),
+      'nose_tip': told_by(tip, moves),
+      'both': told_by(np.column_stack([every, tip]), moves),
+    },
+    'fitted_on_all': errors(fitted, moves),
     'left_out': {key: round(float(np.mean([e[key] for e in left_out])), 3) for key in left_out[0]},
     'left_out_opening_correlation': round(float(np.mean(kept)), 4),
     'left_out_opening_correlation_least': round(min(kept), 4),

@@ -119,6 +119,16 @@ def measure(rows: Faces) -> dict[str, dict[str, float]]:
   return results
 
 
+def identity_off_by(rows: Faces) -> float:
+  """The most levels by which a reference that is warped to its own points differs from itself."""
+  compiled = jax.jit(warping.warp)
+  pairs = zip(rows.references, rows.reference_points, strict=True)
+  return max(
+    float(np.abs(np.asarray(compiled(picture, points, points[None]))[0] - picture).max())
+    for picture, points in pairs
+  )
+
+
 def sheet(rows: Faces) -> np.ndarray:
   """For some rows the reference and every third frame: truth, warp and raster."""
   shown = range(4, 26, 3)
@@ -145,7 +155,9 @@ def main() -> None:
   if args.sheet:
     write_image(args.sheet, sheet(rows))
   if args.out:
-    machine.write_json(args.out, {'machine': machine.describe(), 'psnr': measure(rows)})
+    results = {'psnr': measure(rows), 'identity_off_by': identity_off_by(rows)}
+    machine.write_json(args.out, {'machine': machine.describe(), **results})
+    machine.say(str(results['identity_off_by']))
 
 
 if __name__ == '__main__':

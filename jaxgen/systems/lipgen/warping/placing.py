@@ -15,8 +15,8 @@ def placed(points: np.ndarray, moved: np.ndarray) -> np.ndarray:
       those of `procedural.geometry`.
 
   Returns:
-    float32 [T, 40, 2] in pixels of the picture: turned as the line between the corners of the mouth is, and
-    half as long as that line a unit.
+    float32 [T, 40, 2] in pixels of the picture. Offsets are turned as the line between the corners of the mouth
+    is, and a unit is half as long as that line.
   """
   across = (points[OUTER // 2] - points[0]) / 2
   down = np.array([-across[1], across[0]])

@@ -59,7 +59,7 @@ def coverage(polygons: jax.Array, size: tuple[int, int]) -> jax.Array:
 def _mean_clipped(a: jax.Array, b: jax.Array) -> jax.Array:
   """Mean of clip(t, 0, 1) for t from a to b."""
   flat = jnp.abs(a - b) < _FLAT
-  difference = jnp.where(flat, 1.0, a - b)
+  difference = jnp.where(jnp.abs(a - b) < _FLAT / 2, 1.0, a - b)
   return jnp.where(flat, jnp.clip((a + b) / 2, 0, 1), (_integral(a) - _integral(b)) / difference)
 
 
