@@ -12,7 +12,7 @@ from jaxgen.data.folders import expanded, listed
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
-from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing
+from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
@@ -225,6 +225,12 @@ def _frames_of_sentences(clips: ClipSet) -> int:
 
 
 def _shown(config: ConfigDict) -> dict[str, Any]:
-  """What drawn clips show: the same square of a mouth crop as real ones, at the reader's pixels."""
-  *square, pixels = config.data.framing
-  return {'square': tuple(square), 'pixels': pixels}
+  """What drawn clips show: the same square of a mouth crop as real ones, at the reader's pixels.
+
+  Drawn mouths are where those of GRID's crops are; beside LRW's, which are higher, the square is moved along.
+  """
+  top, left, side, pixels = config.data.framing
+  if config.data.name == LRW:
+    row, column = LIPS.top + LIPS.size // 2, LIPS.left + LIPS.size // 2
+    top, left = top + row - lrw.CENTRE[0], left + column - lrw.CENTRE[1]
+  return {'square': (top, left, side), 'pixels': pixels}

@@ -29,6 +29,8 @@ LAYOUT = 'lipread_mp4/WORD/{train,val,test}/WORD_00001.mp4 and .txt'
 # The mouth in LRW's frames of 256 x 256, whose faces are placed alike: the fixed crop of the field, rows
 # 115-210 and columns 79-174. Frames of 96 x 96 are crops that `jaxgen mouths` has made already.
 CROP = Framing(115, 79, MOUTH, MOUTH)
+# Row and column of the mouth's centre in it: in the mean face of 256 pixels it is at x 129.3, y 157.8.
+CENTRE = 43, 50
 # Of a split's clips may be without a duration or damaged; they are left out, and more of them are an error.
 MOST_LEFT_OUT = 0.01
 _DURATION = re.compile(r'^Duration:\s*(\d*\.?\d+)\s*seconds', re.MULTILINE)
