@@ -24,7 +24,7 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   choose_variant(variant, VARIANTS)
   config = base_config('lipgen_motion', mode='min')
   config.batch_size = 16  # clips
-  config.num_steps = 2_000
+  config.num_steps = 1_500
   config.log_every = 100
   config.eval_every = 500
   config.save_every = 500
@@ -39,6 +39,7 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config.data.num_frames = 50  # of the longest clip, at 25 a second
   config.data.words_a_clip = 2  # at most, of one voice
   config.data.silent = 0.1  # the share of clips in which nothing is said
+  config.data.spliced = 0.5  # the share of words that are put together of pieces of others
   config.data.pause = 0.6  # seconds of the longest pause before, between and after words
   config.data.rate = 0.2  # how much faster or slower than recorded words are spoken, at most
   config.data.look = 'a'  # the family of speakers

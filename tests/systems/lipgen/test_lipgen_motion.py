@@ -12,7 +12,7 @@ from jaxgen import config as configs
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.motion import targets
-from jaxgen.systems.lipgen.motion.acting import Acting, heard, stretched
+from jaxgen.systems.lipgen.motion.acting import Acting, heard, spliced, stretched, trimmed
 from jaxgen.systems.lipgen.motion.augmentation import Augmentation, augmented
 from jaxgen.systems.lipgen.motion.data import divided, sound_of
 from jaxgen.systems.lipgen.motion.evaluation import Judged, correlation, lag
@@ -21,13 +21,13 @@ from jaxgen.systems.lipgen.motion.networks import Motion, make_motion
 from jaxgen.systems.lipgen.motion.steps import Steps, distances, masks_of, velocity_distances
 from jaxgen.systems.lipgen.motion.task import make_model, make_task
 from jaxgen.systems.lipgen.procedural.articulation import Mouth
-from jaxgen.systems.lipgen.procedural.geometry import contours, random_pose, to_picture
+from jaxgen.systems.lipgen.procedural.geometry import contours, random_pose
 from jaxgen.systems.lipgen.procedural.identity import speaker
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 FACTS = {'num_values': 80, 'mel_mean': -8.0, 'mel_std': 4.0, 'floor': FLOOR, 'clip_frames': 24}
-ACTING = Acting(num_frames=60, words=3, silent=0.0, pause=0.3, rate=0.2, floor=FLOOR)
+ACTING = Acting(num_frames=60, words=3, silent=0.0, spliced=0.0, pause=0.3, rate=0.2, floor=FLOOR)
 
 
 @pytest.fixture(scope='module')
@@ -113,6 +113,33 @@ def test_words_are_heard_where_their_phonemes_are():
       assert said == [p for p in one.phonemes if p]
 
 
+def test_silence_around_a_word_is_cut_off_but_for_a_margin():
+  one = recording('about', 'anna')
+  found = trimmed(one)
+  np.testing.assert_array_equal(found.mel, one.mel[4:-6])
+  np.testing.assert_allclose(found.times[1:-1], one.times[1:-1] - 0.04)
+  np.testing.assert_allclose(found.times[[0, -1], [0, 1]], [0, len(found.mel) / 100])
+  np.testing.assert_array_equal(trimmed(found).mel, found.mel)
+
+
+def test_pieces_of_words_keep_their_sound_and_their_times():
+  own = [x for x in recordings() if x.voice == 'anna']
+  sounds = {
+    (phoneme, one.mel[round(100 * start)].tobytes())
+    for one in own
+    for phoneme, (start, _) in zip(one.phonemes, one.times, strict=True)
+  }
+  for index in range(10):
+    found = spliced(generator(0, 'test', index), own)
+    assert 2 <= len(found.phonemes) <= 12 and '' not in found.phonemes
+    assert found.times[0, 0] == 0 and found.times[-1, 1] == len(found.mel) / 100
+    np.testing.assert_allclose(found.times[1:, 0], found.times[:-1, 1])
+    for phoneme, (start, _) in zip(found.phonemes, found.times, strict=True):
+      assert (phoneme, found.mel[round(100 * start)].tobytes()) in sounds
+  said = heard(generator(0, 'test'), own, ACTING._replace(spliced=1.0), 2)
+  assert set(said.words) == {''}
+
+
 def test_nothing_said_is_silence_and_a_word_that_is_too_long_is_spoken_faster():
   rng = generator(0, 'test')
   silence = heard(rng, recordings(), ACTING, 0)
@@ -134,8 +161,7 @@ def test_offsets_are_from_the_own_neutral_mouth_without_pose():
   openings = found @ targets.opening_weights()
   assert openings[0] == 0 < openings[1] < openings[2]
   pose = random_pose(np.random.default_rng(0), 3)
-  points = (found + targets.neutral_points(who).reshape(-1)).reshape(3, 40, 2)
-  picture = to_picture(pose, points[..., 0], points[..., 1])
+  picture = targets.in_picture(targets.neutral_points(who), found, pose)
   np.testing.assert_allclose(picture, contours(who, mouth, pose), atol=1e-5)
 
 

@@ -1,5 +1,6 @@
 """Recordings one after another with pauses between, and procedural speakers who act them."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,11 +10,12 @@ from jaxgen.data.order import generator
 from jaxgen.systems.lipgen.motion import targets
 from jaxgen.systems.lipgen.procedural.articulation import REST, Timed
 from jaxgen.systems.lipgen.procedural.takes import Speech, acted
+from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.recordings import Recording
 from jaxgen.task import Batch
 
-ROWS = 4  # of a log-mel a frame
-BANDS = 80
+MARGIN = 4  # rows in which a sound may fade
+PIECES, PIECE = 4, 3  # of a word that nobody says, and phonemes of each, at most
 
 
 class Heard(NamedTuple):
@@ -23,7 +25,7 @@ class Heard(NamedTuple):
     mel: [4 T, 80] float32.
     timed: its phonemes, times in frames, from 0 to T.
     spans: start and end of each word in frames.
-    words: those.
+    words: those; '' for one that nobody says.
   """
 
   mel: np.ndarray
@@ -39,6 +41,7 @@ class Acting(NamedTuple):
     num_frames: of the longest clip.
     words: most words in one.
     silent: share of clips without any.
+    spliced: share of words that are pieces of several, see `spliced`.
     pause: seconds of the longest pause before, between and after words.
     rate: how much longer or shorter than recorded a word is spoken, at most.
     floor: what a log-mel has in silence.
@@ -47,9 +50,19 @@ class Acting(NamedTuple):
   num_frames: int
   words: int
   silent: float
+  spliced: float
   pause: float
   rate: float
   floor: float
+
+
+def trimmed(recording: Recording) -> Recording:
+  """The same with at most `MARGIN` rows of its silence on either side, so that words can follow each other."""
+  spoken = recording.times[[phoneme != REST for phoneme in recording.phonemes]]
+  first = max(0, int(100 * spoken[0, 0] + 1e-6) - MARGIN)
+  last = min(len(recording.mel), math.ceil(100 * spoken[-1, 1] - 1e-6) + MARGIN)
+  times = np.clip(recording.times - first / 100, 0, (last - first) / 100)
+  return recording._replace(mel=recording.mel[first:last], times=times)
 
 
 def stretched(recording: Recording, rate: float) -> Recording:
@@ -67,6 +80,27 @@ def stretched(recording: Recording, rate: float) -> Recording:
   )
 
 
+def spliced(rng: np.random.Generator, own: Sequence[Recording]) -> Recording:
+  """A word that nobody said: pieces of one to `PIECE` phonemes of one voice's words, one after the other.
+
+  A net that hears such words cannot know by a word's beginning how it goes on.
+  """
+  mels, phonemes, ends, rows = [], [], [], 0
+  for _ in range(int(rng.integers(2, PIECES + 1))):
+    one = own[int(rng.integers(len(own)))]
+    spoken = [i for i, phoneme in enumerate(one.phonemes) if phoneme != REST]
+    first = int(rng.integers(len(spoken)))
+    piece = spoken[first : first + int(rng.integers(1, PIECE + 1))]
+    start, end = (round(100 * x) for x in (one.times[piece[0], 0], one.times[piece[-1], 1]))
+    mels.append(one.mel[start:end])
+    phonemes += [one.phonemes[i] for i in piece]
+    inner = np.clip(one.times[piece, 1] - start / 100, 0, (end - start) / 100)
+    ends += [*(inner[:-1] + rows / 100), (rows + end - start) / 100]
+    rows += end - start
+  times = np.stack([[0.0, *ends[:-1]], ends], axis=1)
+  return Recording(REST, own[0].voice, np.concatenate(mels), tuple(phonemes), times)
+
+
 def heard(
   rng: np.random.Generator,
   recordings: Sequence[Recording],
@@ -81,17 +115,18 @@ def heard(
     acting: how.
     num_words: as many as fit into `acting.num_frames` are said, but one at least; 0: silence.
   """
-  most = ROWS * acting.num_frames
+  most = ROWS_A_FRAME * acting.num_frames
   if not num_words:
     frames = int(rng.integers(max(4, acting.num_frames // 2), acting.num_frames + 1))
-    mel = np.full((ROWS * frames, BANDS), acting.floor, np.float32)
+    mel = np.full((ROWS_A_FRAME * frames, BANDS), acting.floor, np.float32)
     return Heard(mel, Timed((REST,), np.array([[0.0, frames]])), (), ())
   voice = str(rng.choice(sorted({x.voice for x in recordings})))
   own = [x for x in recordings if x.voice == voice]
   rows = int(rng.integers(0, round(100 * acting.pause) + 1))
   parts: list[tuple[int, Recording]] = []  # where each begins
   for i in rng.integers(len(own), size=num_words):
-    one = stretched(own[i], float(np.exp(rng.uniform(-1, 1) * np.log1p(acting.rate))))
+    whole = own[i] if rng.random() >= acting.spliced else spliced(rng, own)
+    one = stretched(whole, float(np.exp(rng.uniform(-1, 1) * np.log1p(acting.rate))))
     if rows + len(one.mel) > most and not parts:
       one = stretched(one, min(1.0, most / len(one.mel)))
       rows = min(rows, most - len(one.mel))
@@ -100,11 +135,11 @@ def heard(
     parts.append((rows, one))
     rows += len(one.mel) + int(rng.integers(0, round(100 * acting.pause) + 1))
   end = parts[-1][0] + len(parts[-1][1].mel)
-  return _joined(parts, -(-min(max(rows, end), most) // ROWS), acting.floor)
+  return _joined(parts, -(-min(max(rows, end), most) // ROWS_A_FRAME), acting.floor)
 
 
 def _joined(parts: Sequence[tuple[int, Recording]], frames: int, floor: float) -> Heard:
-  mel = np.full((ROWS * frames, BANDS), floor, np.float32)
+  mel = np.full((ROWS_A_FRAME * frames, BANDS), floor, np.float32)
   said: list[tuple[str, float, float]] = [(REST, 0.0, 0.0)]
   spans = []
 
@@ -116,7 +151,7 @@ def _joined(parts: Sequence[tuple[int, Recording]], frames: int, floor: float) -
 
   for first, one in parts:
     mel[first : first + len(one.mel)] = one.mel
-    begin = first / ROWS
+    begin = first / ROWS_A_FRAME
     times = begin + 25.0 * one.times
     add(REST, said[-1][2], begin)
     for phoneme, (start, end) in zip(one.phonemes, times, strict=True):
@@ -180,7 +215,7 @@ def act(
   """
   frames = acting.num_frames
   columns: Batch = {
-    'mel': np.zeros((count, ROWS * frames, BANDS), np.float16),
+    'mel': np.zeros((count, ROWS_A_FRAME * frames, BANDS), np.float16),
     'length': np.zeros(count, np.int32),
     'offsets': np.zeros((count, frames, 2 * targets.POINTS), np.float32),
     'pose': np.zeros((count, frames, 6), np.float32),
@@ -192,10 +227,10 @@ def act(
     rng = generator(speech.seed, f'motion {stream}', index)
     silent = rng.random() < acting.silent
     said = heard(rng, recordings, acting, 0 if silent else 1 + int(rng.integers(acting.words)))
-    n = len(said.mel) // ROWS
-    labels = tuple(speech.words.index(word) for word in said.words)
+    n = len(said.mel) // ROWS_A_FRAME
+    labels = tuple(speech.words.index(word) if word else -1 for word in said.words)
     one = acted(speech._replace(num_frames=n), index, labels, said.timed, said.spans)
-    columns['mel'][index, : ROWS * n] = said.mel
+    columns['mel'][index, : ROWS_A_FRAME * n] = said.mel
     columns['length'][index] = n
     columns['offsets'][index, :n] = targets.offsets(one.who, one.mouth)
     columns['pose'][index, :n] = targets.pose_moves(one.pose)

@@ -19,6 +19,7 @@ KEYS = {
   'data.num_frames': whole(8),
   'data.words_a_clip': whole(),
   'data.silent': within(0, 1, closed='left'),
+  'data.spliced': within(0, 1),
   'data.pause': at_least(0),
   'data.rate': within(0, 0.5),
   'data.look': choice('a', 'b'),

@@ -16,10 +16,11 @@ from jaxgen.errors import ConfigError
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.corpus import UNSEEN
 from jaxgen.systems.lipgen.motion import targets
-from jaxgen.systems.lipgen.motion.acting import ROWS, Acting, MotionRows, act
+from jaxgen.systems.lipgen.motion.acting import Acting, MotionRows, act, trimmed
 from jaxgen.systems.lipgen.motion.augmentation import Augmentation, augmented
 from jaxgen.systems.lipgen.procedural.takes import Speech
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
+from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.recordings import Recording, bundled
 from jaxgen.task import Batch, Data, PyTree, Split
 
@@ -181,7 +182,7 @@ def load_recordings() -> list[Recording]:
 
 
 def _loaded(config: ConfigDict) -> tuple[list[Recording], Parts, Sound]:
-  recordings, data = load_recordings(), config.data
+  recordings, data = [trimmed(one) for one in load_recordings()], config.data
   words = [folded(word) for word in listed(data.unseen_words)]
   parts = divided(recordings, words, listed(data.unseen_voices))
   return recordings, parts, sound_of(parts.train)
@@ -195,7 +196,9 @@ def _speech(config: ConfigDict, parts: Parts, first: int, count: int) -> Speech:
 def acting_of(config: ConfigDict, floor: float) -> Acting:
   """How recordings become clips to learn from."""
   data = config.data
-  return Acting(data.num_frames, data.words_a_clip, data.silent, data.pause, data.rate, floor)
+  return Acting(
+    data.num_frames, data.words_a_clip, data.silent, data.spliced, data.pause, data.rate, floor
+  )
 
 
 def counted(row: Batch, dtype: Any) -> jax.Array:
@@ -207,7 +210,7 @@ def splits_of(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, Split
   """Clips to evaluate on, by the names of JUDGED."""
   count, dtype = config.data.num_validation, DTYPES[config.precision][1]
   speech = _speech(config, parts, UNSEEN, count)
-  acting = acting_of(config, sound.floor)._replace(silent=0.0, rate=0.0)
+  acting = acting_of(config, sound.floor)._replace(silent=0.0, spliced=0.0, rate=0.0)
 
   def decoded(batch: Batch) -> Batch:
     made = jax.vmap(lambda row: {**row, 'counted': counted(row, dtype)})(batch)
@@ -235,7 +238,7 @@ def noisy(rows: MotionRows, config: ConfigDict, sound: Sound) -> MotionRows:
   for one in mel[1::2]:
     level = sound.loud - rng.uniform(least, most)
     one[:] = np.logaddexp(one, level + 0.5 * rng.normal(size=one.shape))
-  beyond = np.arange(mel.shape[1])[None] >= ROWS * columns['length'][:, None]
+  beyond = np.arange(mel.shape[1])[None] >= ROWS_A_FRAME * columns['length'][:, None]
   mel[beyond] = 0
   return MotionRows({**columns, 'mel': mel.astype(np.float16)})
 

@@ -130,11 +130,11 @@ def evaluate(
   rows = [
     {
       'clips': text,
-      'correlation': round(correlation(found[name], found[name].found), 3),
-      'mean mouth': round(correlation(found[name], found[name].mean), 3),
+      'correlation': f'{correlation(found[name], found[name].found):.3f}',
+      'of the mean mouth': f'{correlation(found[name], found[name].mean):.3f}',
       'lag': lag(found[name]),
-      'error': round(error(found[name], found[name].mouth), 4),
-      'of the mean mouth': round(error(found[name], found[name].mean_mouth), 4),
+      'error': f'{error(found[name], found[name].mouth):.4f}',
+      "the mean mouth's": f'{error(found[name], found[name].mean_mouth):.4f}',
     }
     for name, text in GROUPS.items()
   ]

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgen.systems.lipgen.motion.acting import BANDS, ROWS
 from jaxgen.systems.lipgen.motion.networks import Motion
+from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.task import PyTree
 
 WINDOW = 128  # frames that are computed at once, those around what is kept among them
@@ -52,10 +52,10 @@ class Inference(NamedTuple):
     compiled = jax.jit(self.motion)
 
     def follow(mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-      frames = -(-len(mel) // ROWS)
+      frames = -(-len(mel) // ROWS_A_FRAME)
       lasts = max(1, -(-frames // step)) * step
       # What is before and after the sound does not count; the last frame is filled up with silence.
-      whole = np.full((lasts + 2 * context, ROWS, BANDS), self.facts['floor'], np.float32)
+      whole = np.full((lasts + 2 * context, ROWS_A_FRAME, BANDS), self.facts['floor'], np.float32)
       rows = whole[context : context + frames].reshape(-1, BANDS)
       rows[: len(mel)] = mel
       counted = np.zeros(len(whole), np.float32)

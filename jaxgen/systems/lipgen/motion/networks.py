@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgen.systems.lipgen.networks.layers import Layer, dropped, within
+from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 
 POSE = 6
-ROWS = 4  # of a log-mel a frame
 SLOWEST = 100.0  # frames in which the slowest pair of channels turns by a radian
 
 
@@ -60,7 +60,7 @@ class Motion(Layer):
   @property
   def context(self) -> int:
     """Frames to each side of a frame that can change its result."""
-    return self.layers * self.reach + -(-(self.kernel // 2 + 3) // ROWS)
+    return self.layers * self.reach + -(-(self.kernel // 2 + 3) // ROWS_A_FRAME)
 
   @nn.compact
   def __call__(
@@ -73,7 +73,7 @@ class Motion(Layer):
       counted: [B, T], 1 for frames that are no padding.
       keys: [B] of dropout, or None.
     """
-    chex.assert_shape(counted, (mel.shape[0], mel.shape[1] // ROWS))
+    chex.assert_shape(counted, (mel.shape[0], mel.shape[1] // ROWS_A_FRAME))
     x = ((mel - self.mean) / self.std).astype(self.dtype)
     for i, (size, each) in enumerate(((self.kernel, 4), (4, 4), (4, 2))):
       x = within(x, repeated(counted, each))

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from jaxgen.systems.lipgen.motion.acting import BANDS, ROWS
 from jaxgen.systems.lipgen.motion.inference import Inference
 from jaxgen.systems.lipgen.motion.task import make_model
+from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.task import Trained
 
 
@@ -27,11 +27,11 @@ def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeS
   b, t = export.symbolic_shape('b, t')
 
   def move(mel: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:
-    counted = (jnp.arange(mel.shape[1] // ROWS)[None] < length[:, None]).astype(jnp.float32)
+    counted = (jnp.arange(mel.shape[1] // ROWS_A_FRAME)[None] < length[:, None]).astype(jnp.float32)
     offsets, pose = inference.motion(variables, mel, counted)
     return offsets.astype(jnp.float32), pose.astype(jnp.float32)
 
   return move, (
-    jax.ShapeDtypeStruct((b, ROWS * t, BANDS), jnp.float32),
+    jax.ShapeDtypeStruct((b, ROWS_A_FRAME * t, BANDS), jnp.float32),
     jax.ShapeDtypeStruct((b,), jnp.int32),
   )

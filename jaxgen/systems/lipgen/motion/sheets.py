@@ -78,23 +78,25 @@ def motion_picture(
   axes = figure.subplots(2 * len(clips), 1, squeeze=False)[:, 0]
   for i, (title, ours, truth) in enumerate(clips):
     above, below = axes[2 * i], axes[2 * i + 1]
-    for moment in np.unique(np.linspace(0, len(truth) - 1, MOMENTS).round().astype(int)):
-      for points, colour in ((truth, TRUTH), (ours, OURS)):
+    moments = np.linspace(0, len(truth) - 1, MOMENTS).round().astype(int)
+    slot = len(truth) / MOMENTS
+    for place, moment in enumerate(moments):
+      for points, colour, width in ((truth, TRUTH, 2.6), (ours, OURS, 1.1)):
         outline = points[moment].reshape(POINTS, 2)
         for ring in (outline[:CONTOUR], outline[CONTOUR:]):
           closed = np.concatenate([ring, ring[:1]])
-          across = moment + closed[:, 0] * 0.42 * (len(truth) - 1) / MOMENTS
-          above.plot(across, closed[:, 1], color=colour, linewidth=1.1)
+          across = (place + 0.5 + 0.42 * closed[:, 0]) * slot
+          above.plot(across, closed[:, 1], color=colour, linewidth=width)
+    above.set_ylim(1.5, -0.9)  # the face's v grows downwards
     above.set_title(title, fontsize=10, loc='left')
-    above.invert_yaxis()
     above.axis('off')
     times = np.arange(len(truth)) + 0.5
     below.plot(times, truth @ opening, color=TRUTH, linewidth=3, label='truth')
     below.plot(times, ours @ opening, color=OURS, linewidth=1.5, label='from the sound')
-    below.set_ylim(-0.1, 1.0)
+    below.set_ylim(-0.1, 0.8)
     below.set_ylabel('opening', fontsize=8)
     for axis in (above, below):
-      axis.set_xlim(-1.5, len(truth) + 1.5)
+      axis.set_xlim(0, len(truth))
   axes[1].legend(fontsize=8, loc='upper right')
   axes[-1].set_xlabel('frames')
   buffer = io.BytesIO()

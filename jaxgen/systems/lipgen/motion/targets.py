@@ -7,7 +7,7 @@ widths of the mouth at rest.
 import numpy as np
 
 from jaxgen.systems.lipgen.procedural.articulation import Mouth
-from jaxgen.systems.lipgen.procedural.geometry import CONTOUR, Pose, contours
+from jaxgen.systems.lipgen.procedural.geometry import CONTOUR, Pose, contours, to_picture
 from jaxgen.systems.lipgen.procedural.identity import Speaker
 
 POINTS = 2 * CONTOUR
@@ -63,6 +63,21 @@ def moved(held: np.ndarray, moves: np.ndarray) -> Pose:
     held[4] + yaw,
     held[5] + pitch,
   )
+
+
+def in_picture(neutral: np.ndarray, moves: np.ndarray, pose: Pose) -> np.ndarray:
+  """Contours of a moving mouth where a head carries them, the inverse of `offsets`.
+
+  Args:
+    neutral: [40, 2] of the speaker, see `neutral_points`.
+    moves: [T, 80] offsets.
+    pose: of T frames.
+
+  Returns:
+    [T, 40, 2] in half sides of the picture from its middle, as `geometry.contours`.
+  """
+  points = neutral[None] + moves.reshape(-1, POINTS, 2)
+  return to_picture(pose, points[..., 0], points[..., 1])
 
 
 def opening_weights() -> np.ndarray:

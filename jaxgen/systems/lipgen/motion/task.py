@@ -9,9 +9,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.precision import DTYPES
-from jaxgen.systems.lipgen.motion.acting import BANDS, ROWS
 from jaxgen.systems.lipgen.motion.networks import POSE, Motion, make_motion
 from jaxgen.systems.lipgen.motion.steps import PLAYER, Steps
+from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
 
 
@@ -25,7 +25,7 @@ def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDt
   """A training batch, as `Data.example` makes it."""
   rows, frames = config.batch_size, facts['clip_frames']
   shapes = {
-    'mel': (rows, ROWS * frames, BANDS),
+    'mel': (rows, ROWS_A_FRAME * frames, BANDS),
     'counted': (rows, frames),
     'offsets': (rows, frames, facts['num_values']),
     'pose': (rows, frames, POSE),
@@ -37,7 +37,7 @@ def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDt
 def initial(steps: Steps, key: jax.Array) -> TrainState:
   """A state of new parameters."""
   dtype = steps.param_dtype
-  mel, counted = jnp.zeros((1, ROWS, BANDS), dtype), jnp.ones((1, 1), dtype)
+  mel, counted = jnp.zeros((1, ROWS_A_FRAME, BANDS), dtype), jnp.ones((1, 1), dtype)
   params = steps.net.init(name_key(key, 'init'), mel, counted)['params']
   return TrainState(
     step=jnp.zeros((), jnp.int32),
