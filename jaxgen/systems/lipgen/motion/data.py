@@ -118,12 +118,10 @@ def make_data(config: ConfigDict) -> Data:
     ConfigError: names that no recording has, or fewer clips than a batch.
     DataError: recordings are damaged.
   """
-  recordings, parts, sound = _loaded(config)
+  parts, sound = _loaded(config)
   data = config.data
-  train = act(
-    parts.train, _speech(config, parts, 0, data.num_speakers), data.num_clips,
-    acting_of(config, sound.floor), 'train',
-  )  # fmt: skip
+  speech = _speech(config, parts, 0, data.num_speakers)
+  train = act(parts.train, speech, data.num_clips, acting_of(config, sound.floor), 'train')
   check_batch_size(config.batch_size, len(train), of='lipgen_motion', one='clip')
   rows = training_rows(
     train,
@@ -145,7 +143,6 @@ def make_data(config: ConfigDict) -> Data:
       'pose': found['pose'].astype(dtype),
     }
 
-  del recordings
   return Data(
     facts={
       **facts_of_words(config, parts, sound),
@@ -166,7 +163,7 @@ def make_evaluation_data(config: ConfigDict) -> Data:
     ConfigError: names that no recording has.
     DataError: recordings are damaged.
   """
-  _, parts, sound = _loaded(config)
+  parts, sound = _loaded(config)
   return Data(
     facts=facts_of_words(config, parts, sound),
     arrays={},
@@ -181,11 +178,11 @@ def load_recordings() -> list[Recording]:
   return bundled()
 
 
-def _loaded(config: ConfigDict) -> tuple[list[Recording], Parts, Sound]:
+def _loaded(config: ConfigDict) -> tuple[Parts, Sound]:
   recordings, data = [trimmed(one) for one in load_recordings()], config.data
   words = [folded(word) for word in listed(data.unseen_words)]
   parts = divided(recordings, words, listed(data.unseen_voices))
-  return recordings, parts, sound_of(parts.train)
+  return parts, sound_of(parts.train)
 
 
 def _speech(config: ConfigDict, parts: Parts, first: int, count: int) -> Speech:
