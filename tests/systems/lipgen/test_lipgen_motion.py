@@ -19,7 +19,7 @@ from jaxgen.systems.lipgen.motion.evaluation import Judged, correlation, lag
 from jaxgen.systems.lipgen.motion.inference import Inference
 from jaxgen.systems.lipgen.motion.networks import Motion, make_motion
 from jaxgen.systems.lipgen.motion.steps import Steps, distances, masks_of, velocity_distances
-from jaxgen.systems.lipgen.motion.task import make_model, make_task
+from jaxgen.systems.lipgen.motion.task import make_model
 from jaxgen.systems.lipgen.procedural.articulation import Mouth
 from jaxgen.systems.lipgen.procedural.geometry import contours, random_pose
 from jaxgen.systems.lipgen.procedural.identity import speaker
@@ -75,19 +75,26 @@ def test_a_frame_sees_its_context_to_the_end_and_nothing_beyond(small):
       assert (moved > 1e-6) == (away == net.context)
 
 
-def test_windows_are_joined_without_a_jump_whatever_the_length(small):
+def test_windows_are_joined_without_a_jump_in_one_program_whatever_the_length(small, monkeypatch):
   net, variables, apply = small
+  traced, motion = [], Inference.motion
+
+  def counted(self, variables, mel, frames):
+    traced.append(mel.shape)
+    return motion(self, variables, mel, frames)
+
+  monkeypatch.setattr(Inference, 'motion', counted)
   follow = Inference(net, FACTS, tiny()).follower(variables, window=2 * net.context + 8)
-  with jax.log_compiles(False):
-    for rows in (1, 33, 4 * 24):
-      mel = sounds(rows, rows)
-      frames = -(-rows // 4)
-      offsets, pose = follow(mel)
-      whole = np.full((4 * frames, 80), FLOOR, np.float32)
-      whole[:rows] = mel
-      expected = apply(variables, whole[None], np.ones((1, frames), np.float32))
-      np.testing.assert_allclose(offsets, expected.offsets[0], atol=2e-5)
-      np.testing.assert_allclose(pose, expected.pose[0], atol=2e-5)
+  for rows in (1, 33, 4 * 24):
+    mel = sounds(rows, rows)
+    frames = -(-rows // 4)
+    offsets, pose = follow(mel)
+    whole = np.full((4 * frames, 80), FLOOR, np.float32)
+    whole[:rows] = mel
+    expected = apply(variables, whole[None], np.ones((1, frames), np.float32))
+    np.testing.assert_allclose(offsets, expected.offsets[0], atol=2e-5)
+    np.testing.assert_allclose(pose, expected.pose[0], atol=2e-5)
+  assert len(traced) == 1
 
 
 def test_words_are_heard_where_their_phonemes_are():
@@ -190,23 +197,11 @@ def test_losses_are_means_over_frames_and_pairs_that_count():
   assert masks['velocity'].sum() == 6
 
 
-def test_a_step_lowers_the_loss_that_it_names(small):
+def test_terms_of_the_loss_have_their_weights():
   config = tiny(loss__velocity=0.5, loss__pose=2.0)
   steps = Steps(config, make_model(config, FACTS))
-  kinds = ('mouth_error', 'mouth_velocity', 'pose_error', 'pose_velocity')
-  assert [steps.weight(name) for name in kinds] == [1, 0.5, 2, 1]
-  task = make_task(config, FACTS)
-  batch = {
-    name: jnp.ones(x.shape, x.dtype) * (-8 if name == 'mel' else 1)
-    for name, x in task.batch.items()
-  }
-  state = jax.jit(task.init)(jax.random.key(0))
-  step = jax.jit(task.train_step)
-  errors = []
-  for _ in range(3):
-    state, metrics = step(state, batch)
-    errors.append(float(metrics['mouth_error'].total / metrics['mouth_error'].count))
-  assert errors[2] < errors[0] == pytest.approx(1, abs=0.1)
+  names = ('mouth_error', 'mouth_velocity', 'pose_error', 'pose_velocity')
+  assert [steps.weight(name) for name in names] == [1, 0.5, 2, 1]
 
 
 def test_sound_is_changed_within_bounds():

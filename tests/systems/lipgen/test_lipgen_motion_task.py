@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, final_state, to_numpy, train
+from helpers import assert_close, assert_same, final_state, metric_lines, to_numpy, train
 from jax import export
 from motion_cases import recordings, tiny
 from programs import LAYOUTS, SEVERAL, Program, layout
@@ -65,6 +65,8 @@ def test_a_resumed_run_is_bit_equal(run, tmp_path, monkeypatch):
 
 
 def test_a_run_ends_with_the_gates_and_a_picture(run):
+  learned = [x['train/mouth_error'] for _, x in metric_lines(run)]
+  assert learned[1] < 0.8 * learned[0]
   figures = json.loads((run / 'evaluation.json').read_text())
   assert abs(figures['lag_frames']) <= 5
   assert figures['opening_correlation'] > 0.3
@@ -74,6 +76,21 @@ def test_a_run_ends_with_the_gates_and_a_picture(run):
   assert figures['still_pose_error'] > 0
   assert figures['num_examples'] == 8
   assert len(list((run / 'samples').glob('motion_*.png'))) == 1
+
+
+def test_what_is_judged_by_is_the_same_without_training_rows():
+  config = longer()
+  whole, alone = (
+    make(config) for make in (motion_data.make_data, motion_data.make_evaluation_data)
+  )
+  assert set(whole.splits) == set(alone.splits) == set(motion_data.JUDGED)
+  for name in motion_data.JUDGED:
+    a, b = (next(x.splits[name].batches(slice(0, 8))) for x in (whole, alone))
+    assert_same(a, b)
+  silence = next(alone.splits['silence'].batches(slice(0, 8)))
+  assert not silence['offsets'].any() and not silence['spoken'].any()
+  quiet, noisy = (silence['mel'][i, :40] for i in (0, 1))
+  assert np.ptp(quiet) == 0 < np.ptp(noisy)
 
 
 def test_exported_stablehlo_moves_as_the_net_does(run):
