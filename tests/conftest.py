@@ -46,6 +46,7 @@ LONGEST = (
   'command/test_cli.py',
   'benchmarks/test_twins.py',
   'systems/srsenet/test_srsenet_memory.py',
+  'systems/lipgen/test_lipgen_motion_task.py',
   'run/test_failure.py',
   'systems/srsenet/test_srsenet_tiling.py',
 )

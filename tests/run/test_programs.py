@@ -94,12 +94,24 @@ TINY = {
     'model__viseme_back_end__dilations': (1,),
     'eval__batch_size': 8,
   },
+  'lipgen_motion': {
+    'batch_size': 64,
+    'data__num_clips': 64,
+    'data__num_speakers': 4,
+    'data__num_validation': 8,
+    'data__num_frames': 24,
+    'model__width': 8,
+    'model__heads': 2,
+    'model__hidden': 8,
+    'model__layers': 1,
+    'eval__batch_size': 8,
+  },
 }
 # Passes through batch norm, forward and backward: these generators are passed for the critics too.
 NORM_PASSES = {'mmgan': 3, 'handwriting': 3}
-# Scalars of the whole batch beside the metrics: how many texts have an alignment, what balances gradients, and
-# how many frames count in each batch norm.
-SCALARS = {'handwriting': 16, 'handwriting_recogniser': 1, 'lipgen': 19}
+# Scalars of the whole batch beside the metrics: how many texts have an alignment, what balances gradients, how
+# many frames count in each batch norm, and how many frames and pairs of them there are to move.
+SCALARS = {'handwriting': 16, 'handwriting_recogniser': 1, 'lipgen': 19, 'lipgen_motion': 4}
 
 
 def tiny(system, **overrides):

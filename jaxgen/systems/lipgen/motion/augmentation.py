@@ -1,0 +1,49 @@
+"""How the sound of a training clip is changed: its loudness, noise behind it, and where its bands lie."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.task import name_key
+
+
+class Augmentation(NamedTuple):
+  """How far.
+
+  Attributes:
+    gain: nats by which sound is louder or quieter, at most.
+    noise: nats that noise is below loud speech, the least and the most; half of the clips have none.
+    bands: by which a log-mel is moved up or down, at most.
+  """
+
+  gain: float
+  noise: tuple[float, float]
+  bands: int
+
+
+def augmented(
+  key: jax.Array, mel: jax.Array, options: Augmentation, floor: float, loud: float
+) -> jax.Array:
+  """A log-mel [L, 80] as of another microphone, room and throat.
+
+  Args:
+    key: of the clip.
+    mel: nats.
+    options: how far.
+    floor: what it has in silence.
+    loud: what it has where speech is loud.
+  """
+  keys = {name: name_key(key, name) for name in ('bands', 'gain', 'noise', 'level', 'tilt', 'has')}
+  move = jax.random.randint(keys['bands'], (), -options.bands, options.bands + 1)
+  bands = mel.shape[1]
+  mel = mel[:, jnp.clip(jnp.arange(bands) + move, 0, bands - 1)]
+  gain = options.gain * jax.random.uniform(keys['gain'], (), mel.dtype, -1, 1)
+  mel = jnp.maximum(mel + gain, floor)
+  least, most = options.noise
+  level = loud - jax.random.uniform(keys['level'], (), mel.dtype, least, most)
+  tilt = 2.0 * jax.random.uniform(keys['tilt'], (), mel.dtype, -1, 1)
+  slope = tilt * jnp.linspace(-1, 1, bands, dtype=mel.dtype)
+  noise = (level + slope)[None] + 0.5 * jax.random.normal(keys['noise'], mel.shape, mel.dtype)
+  noisy = jnp.logaddexp(mel, noise)
+  return jnp.where(jax.random.bernoulli(keys['has']), noisy, mel)

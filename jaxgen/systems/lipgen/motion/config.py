@@ -1,0 +1,77 @@
+"""What a lipgen_motion config may say. Imports nothing heavy."""
+
+from ml_collections import ConfigDict
+
+from jaxgen.data.keys import PLACEMENT
+from jaxgen.errors import ConfigError
+from jaxgen.schema import above, at_least, choice, each, finite, text, whole, within
+
+CONVOLUTIONAL = True
+EVAL_METRICS = ('loss', 'mouth_error', 'pose_error')
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **PLACEMENT,
+  'data.unseen_words': text('words by commas', if_empty='name at least one to judge by'),
+  'data.unseen_voices': text('voices by commas', if_empty='name at least one to judge by'),
+  'data.num_clips': whole(),
+  'data.num_speakers': whole(),
+  'data.num_validation': whole(),
+  'data.num_frames': whole(8),
+  'data.words_a_clip': whole(),
+  'data.silent': within(0, 1, closed='left'),
+  'data.spliced': within(0, 1),
+  'data.pause': at_least(0),
+  'data.rate': within(0, 0.5),
+  'data.look': choice('a', 'b'),
+  'model.width': whole(),
+  'model.kernel': whole(),
+  'model.layers': whole(),
+  'model.heads': whole(),
+  'model.hidden': whole(),
+  'model.reach': whole(),
+  'model.dropout': within(0, 1, closed='left'),
+  'augment.gain': at_least(0),
+  'augment.noise': each(at_least(0), 'nats', length=2),
+  'augment.bands': whole(0),
+  'loss.velocity': at_least(0, note='0 is none'),
+  'loss.pose': at_least(0, note='0 is none'),
+  'optim.learning_rate': above(0),
+  'optim.warmup_steps': whole(0),
+  'optim.weight_decay': at_least(0),
+  'optim.clip_norm': at_least(0, note='0 is off'),
+  'inspect.facts.num_values': whole(),
+  'inspect.facts.clip_frames': whole(),
+  'inspect.facts.mel_mean': finite(),
+  'inspect.facts.mel_std': above(0),
+  'inspect.facts.floor': finite(),
+  'inspect.facts.loud': finite(),
+  'inspect.facts.steps_per_epoch': whole(),
+}
+
+
+def depends_on_num_steps(config: ConfigDict) -> bool:
+  """Whether an update depends on config.num_steps: the learning rate's course does."""
+  del config
+  return True
+
+
+def check_config(config: ConfigDict) -> None:
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  model, warmup = config.model, config.optim.warmup_steps
+  if model.width % (2 * model.heads):
+    raise ConfigError(
+      f'config.model.width = {model.width} must be a multiple of twice config.model.heads = {model.heads}: '
+      "a head's channels turn in pairs"
+    )
+  if not model.kernel % 2:
+    raise ConfigError(f'config.model.kernel = {model.kernel} rows have no middle')
+  if warmup >= config.num_steps:
+    raise ConfigError(
+      f'config.optim.warmup_steps = {warmup} must be from 0 to below '
+      f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
+    )
+  least, most = config.augment.noise
+  if least > most:
+    raise ConfigError(
+      f'config.augment.noise = {(least, most)}: nats below loud speech, the least first'
+    )

@@ -1,0 +1,176 @@
+"""The gates of motion: whether mouths open with the sound, in time, and close in silence."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.evaluation import passes
+from jaxgen.metrics import fetched
+from jaxgen.systems.lipgen.motion.data import JUDGED
+from jaxgen.systems.lipgen.motion.networks import Motion
+from jaxgen.systems.lipgen.motion.steps import distances
+from jaxgen.task import Batch, Data, PyTree, Tools
+
+LAGS = 5  # frames up to which a delay is looked for
+GROUPS = {
+  'validation': 'unseen words, unseen voices',
+  'words': 'unseen words, known voices',
+  'voices': 'known words, unseen voices',
+}
+
+
+class Judged(NamedTuple):
+  """A split as the net moves it, [N, T] each.
+
+  Attributes:
+    truth: the opening of the inner lips beyond that at rest, in half widths of the mouth.
+    found: the net's.
+    mean: that of the mean mouth while a word is spoken, and of the mouth at rest otherwise.
+    counted: bool, frames that are no padding.
+    mouth: L1 of the contours.
+    mean_mouth: that of the mean mouth.
+    pose: L1 of the pose.
+    still: that of a head that does not move.
+  """
+
+  truth: np.ndarray
+  found: np.ndarray
+  mean: np.ndarray
+  counted: np.ndarray
+  mouth: np.ndarray
+  mean_mouth: np.ndarray
+  pose: np.ndarray
+  still: np.ndarray
+
+
+def judged(
+  config: ConfigDict,
+  facts: dict[str, Any],
+  net: Motion,
+  variables: PyTree,
+  data: Data,
+  tools: Tools,
+) -> dict[str, Judged]:
+  """Every split of JUDGED."""
+  opening, mean = (jnp.asarray(facts[name]) for name in ('opening', 'mean_mouth'))
+
+  def step(variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
+    out: Any = net.apply(variables, batch['mel'], batch['counted'])
+    truth = batch['offsets']
+    guess = (batch['spoken'][..., None] * mean[None, None]).astype(truth.dtype)
+    return {
+      'truth': truth @ opening,
+      'found': out.offsets @ opening,
+      'mean': guess @ opening,
+      'counted': batch['counted'] * batch['mask'][:, None],
+      'mouth': distances(out.offsets, truth),
+      'mean_mouth': distances(guess, truth),
+      'pose': distances(out.pose, batch['pose']),
+      'still': jnp.abs(batch['pose']).mean(-1),
+      'mask': batch['mask'],
+    }
+
+  compiled, size = tools.compile(step), config.eval.batch_size
+
+  def results(name: str) -> Iterator[dict[str, jax.Array]]:
+    for batch in passes.shown(data.splits[name], size, tools, f'moving {name}'):
+      yield compiled(variables, batch)
+
+  return {name: _gathered(fetched(results(name))) for name in JUDGED}
+
+
+def _gathered(results: Iterator[dict[str, np.ndarray]]) -> Judged:
+  parts = [{name: x[found['mask'] > 0] for name, x in found.items()} for found in results]
+  whole = {name: np.concatenate([part[name] for part in parts]) for name in Judged._fields}
+  return Judged(**{**whole, 'counted': whole['counted'] > 0})
+
+
+def evaluate(
+  config: ConfigDict,
+  facts: dict[str, Any],
+  net: Motion,
+  variables: PyTree,
+  data: Data | None,
+  tools: Tools,
+) -> dict[str, Any]:
+  """The figures of evaluation.json, of unseen words by unseen voices.
+
+  'opening_correlation' is that of the inner lips' opening with the truth over all frames, 'lag_frames' the
+  delay at which it is largest (positive: the mouth is late), 'silence_opening' the mean opening, either way,
+  of silent clips as a share of the truth's range, 'silence_opening_most' the largest in any frame of them.
+  'mean_mouth_correlation' and 'mean_mouth_error' are those of training's mean mouth while a word is spoken,
+  whose times it is told, and of a mouth at rest otherwise. Errors are L1, of the mouth in half widths of it.
+  Pose is not in the sound that drawn speakers act: 'pose_error' is beside 'still_pose_error', that of a head
+  which is held as the clip holds it on the average, and is not to be larger.
+  """
+  assert data is not None
+  found = judged(config, facts, net, variables, data, tools)
+  own, silence = found['validation'], found['silence']
+  span = opening_range(own)
+  quiet = np.abs(silence.found[silence.counted]) / span
+  figures = {
+    'split': 'validation',
+    'opening_correlation': correlation(own, own.found),
+    'opening_correlation_by_clip': clip_correlation(own),
+    'lag_frames': lag(own),
+    'silence_opening': float(quiet.mean()),
+    'silence_opening_most': float(quiet.max()),
+    'mean_mouth_correlation': correlation(own, own.mean),
+    'mouth_error': error(own, own.mouth),
+    'mean_mouth_error': error(own, own.mean_mouth),
+    'pose_error': error(own, own.pose),
+    'still_pose_error': error(own, own.still),
+    'opening_range': span,
+    'num_examples': len(own.truth),
+  }
+  rows = [
+    {
+      'clips': text,
+      'correlation': f'{correlation(found[name], found[name].found):.3f}',
+      'of the mean mouth': f'{correlation(found[name], found[name].mean):.3f}',
+      'lag': lag(found[name]),
+      'error': f'{error(found[name], found[name].mouth):.4f}',
+      "the mean mouth's": f'{error(found[name], found[name].mean_mouth):.4f}',
+    }
+    for name, text in GROUPS.items()
+  ]
+  return {**figures, 'tables': {'how mouths open': rows}}
+
+
+def correlation(of: Judged, found: np.ndarray, late: int = 0) -> float:
+  """Pearson's, of what is found [N, T], taken `late` frames later, with the truth, over frames that count."""
+  frames = of.truth.shape[1]
+  ours, theirs = (max(late, 0), min(frames, frames + late)), (max(-late, 0), frames - max(late, 0))
+  both = of.counted[:, slice(*ours)] & of.counted[:, slice(*theirs)]
+  a, b = found[:, slice(*ours)][both], of.truth[:, slice(*theirs)][both]
+  a, b = a - a.mean(), b - b.mean()
+  length = np.sqrt((a**2).sum() * (b**2).sum())
+  return float((a * b).sum() / length) if length > 0 else 0.0
+
+
+def clip_correlation(of: Judged) -> float:
+  """The mean of the correlations within each clip."""
+  rows = range(len(of.truth))
+  each = [Judged(*(x[i : i + 1] for x in of)) for i in rows]
+  return float(np.mean([correlation(one, one.found) for one in each]))
+
+
+def lag(of: Judged) -> int:
+  """Frames by which the mouth is late: where the correlation is largest, the least such."""
+  best = max(range(-LAGS, LAGS + 1), key=lambda late: (correlation(of, of.found, late), -abs(late)))
+  return int(best)
+
+
+def opening_range(of: Judged) -> float:
+  """Between the quantiles .01 and .99 of the true opening."""
+  low, high = np.quantile(of.truth[of.counted], [0.01, 0.99])
+  return float(high - low)
+
+
+def error(of: Judged, values: np.ndarray) -> float:
+  """The mean over frames that count."""
+  return float(values[of.counted].mean())
