@@ -14,6 +14,7 @@ SYSTEMS = {
   'handwriting': 'jaxgen.systems.handwriting',
   'handwriting_recogniser': 'jaxgen.systems.handwriting.recogniser',
   'lipgen': 'jaxgen.systems.lipgen',
+  'lipgen_render': 'jaxgen.systems.lipgen.render',
 }
 
 

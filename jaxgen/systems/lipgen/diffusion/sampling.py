@@ -80,7 +80,7 @@ def sample(
     course: the steps.
   """
 
-  def step(z: jax.Array, at: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+  def step(z: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
     time, now, then = at
     return ddim_step(z, predict(z, time), now, then), None
 
