@@ -35,8 +35,6 @@ def ssim(image: np.ndarray, truth: np.ndarray, variant: str = 'valid') -> float:
 
   Reference: Wang et al. 2004, eq. 13.
   """
-  from scipy import ndimage  # training and `jaxgen upscale` do not wait for it
-
   _check_shapes(image, truth)
   if variant not in SSIM_VARIANTS:
     raise ValueError(f'SSIM variant {variant!r} is not one of {", ".join(SSIM_VARIANTS)}')
@@ -45,14 +43,30 @@ def ssim(image: np.ndarray, truth: np.ndarray, variant: str = 'valid') -> float:
       f"an image of {image.shape[0]} x {image.shape[1]} is smaller than SSIM's window of {WINDOW}"
     )
 
+  found, cut = ssim_map(image, truth), WINDOW // 2
+  return float((found[cut:-cut, cut:-cut] if variant == 'valid' else found).mean())
+
+
+def ssim_map(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
+  """Structural similarity of each pixel, float64 [H, W]; its window sees the borders continued.
+
+  Args:
+    image: [H, W] in [0, 1].
+    truth: the same shape.
+
+  Reference: Wang et al. 2004, eq. 13.
+  """
+  from scipy import ndimage  # training and `jaxgen upscale` do not wait for it
+
+  _check_shapes(image, truth)
+
   def blurred(x: np.ndarray) -> np.ndarray:
     for axis in (0, 1):
       x = ndimage.correlate1d(x, window(), axis, mode='nearest')
-    cut = WINDOW // 2
-    return x[cut:-cut, cut:-cut] if variant == 'valid' else x
+    return x
 
   x, y = np.asarray(image, np.float64), np.asarray(truth, np.float64)
-  return float(_similarity(blurred, x, y).mean())
+  return _similarity(blurred, x, y)
 
 
 def window() -> np.ndarray:

@@ -15,6 +15,7 @@ SYSTEMS = {
   'handwriting_recogniser': 'jaxgen.systems.handwriting.recogniser',
   'lipgen': 'jaxgen.systems.lipgen',
   'lipgen_motion': 'jaxgen.systems.lipgen.motion',
+  'lipgen_render': 'jaxgen.systems.lipgen.render',
 }
 
 

@@ -106,12 +106,32 @@ TINY = {
     'model__layers': 1,
     'eval__batch_size': 8,
   },
+  'lipgen_render': {
+    'batch_size': 16,
+    'data__words': 'about,people',
+    'data__pixels': 16,
+    'data__num_frames': 8,
+    'data__num_clips': 16,
+    'data__num_speakers': 4,
+    'data__num_validation': 8,
+    'model__window': 6,
+    'model__patch': 1,
+    'model__widths': (4, 4),
+    'eval__batch_size': 8,
+  },
 }
 # Passes through batch norm, forward and backward: these generators are passed for the critics too.
 NORM_PASSES = {'mmgan': 3, 'handwriting': 3}
 # Scalars of the whole batch beside the metrics: how many texts have an alignment, what balances gradients, how
-# many frames count in each batch norm, and how many frames and pairs of them there are to move.
-SCALARS = {'handwriting': 16, 'handwriting_recogniser': 1, 'lipgen': 19, 'lipgen_motion': 4}
+# many frames count in each batch norm, how many frames and pairs of them there are to move, and what pixels
+# weigh together.
+SCALARS = {
+  'handwriting': 16,
+  'handwriting_recogniser': 1,
+  'lipgen': 19,
+  'lipgen_motion': 4,
+  'lipgen_render': 1,
+}
 
 
 def tiny(system, **overrides):

@@ -1,0 +1,79 @@
+"""LipGen's second stage of synthesis: frames of a talking mouth, from a still picture and contours of lips.
+
+  python launch.py --config=configs/lipgen_render.py --workdir=runs/render
+
+learns to render speakers that jaxgen draws, 48 x 48 pixels, and ends with a strip of frames: warped, rendered
+and true. A net sees a picture of the face warped to the contours, a raster of them and the picture itself, and
+is trained to predict velocities of a diffusion with zero terminal SNR; DDIM renders overlapping windows of 8
+frames in 10 steps. Variants:
+
+  procedural (the default)
+  paper: 96 x 96 pixels, whole clips of 29 frames, a net of 18 million parameters that attends to the reference,
+    as AniPortrait does (it needs a GPU)
+
+To have rendered words read as well: --config.eval.reader=FILE, of `jaxgen export`, or `trained`, which trains a
+reader first.
+"""
+
+from ml_collections import ConfigDict
+
+from jaxgen.config import choose_variant
+from jaxgen.defaults import base_config
+from jaxgen.systems.lipgen.render.defaults import faces, unet
+
+VARIANTS = 'procedural', 'paper'
+
+
+def get_config(variant: str = 'procedural') -> ConfigDict:
+  """The config of a size."""
+  choose_variant(variant, VARIANTS)
+  paper = variant == 'paper'
+  config = base_config('lipgen_render', mode='min')
+
+  config.batch_size = 4 if paper else 8  # windows
+  config.num_steps = 200_000 if paper else 1_400
+  config.log_every = 50
+  config.eval_every = 10_000 if paper else 0
+  config.save_every = 10_000 if paper else 700
+
+  config.data = faces(paper)
+  config.model = unet(paper)
+
+  config.diffusion = ConfigDict()
+  config.diffusion.schedule = 'linear'  # linear, cosine; both with zero terminal SNR
+  config.diffusion.dropout = 0.1  # how often a net is not told what is wanted, for guidance
+
+  config.augment = ConfigDict()
+  config.augment.flip = True
+  config.augment.short = 0.1  # how often a window ends early, as clips that are shorter do
+
+  config.loss = ConfigDict()
+  # Errors count by the spread at their pixel to this power: 2 as errors of levels do, most of all between the
+  # lips; 0 in units of the spread.
+  config.loss.spread = 0.0 if paper else 2.0
+
+  config.optim = ConfigDict()
+  config.optim.learning_rate = 1e-4 if paper else 2e-3  # along a cosine to 0
+  config.optim.warmup_steps = 500 if paper else 50
+  config.optim.weight_decay = 0.01
+  config.optim.clip_norm = 1.0  # 0: none
+  config.ema_decay = 0.9999 if paper else 0.99  # of the net; 0: none
+
+  config.eval = ConfigDict()
+  config.eval.batch_size = 16  # windows that are denoised together
+  config.eval.steps = 10  # of DDIM
+  config.eval.overlap = 6 if paper else 2  # frames of a window that the next one has too, at least
+  config.eval.guidance = 3.5 if paper else 1.0  # AniPortrait's 3.5; 1: none, in half the time
+  config.eval.temperature = 1.0  # the deviation of the noise that sampling begins with
+  config.eval.num_clips = 100 if paper else 20  # that are rendered to be judged
+  config.eval.reader = ''  # a file of `jaxgen export`, 'trained', or empty: none
+
+  words = tuple(f'word{i}' for i in range(20))
+  facts = {
+    'words': words,
+    'num_frames': 29,
+    'pixels': config.data.pixels,
+    'spread': (0.05, 0.1, 0.2),
+  }
+  config.inspect = ConfigDict({'facts': {**facts, 'steps_per_epoch': 75}})
+  return config.lock()

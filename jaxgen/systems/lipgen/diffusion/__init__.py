@@ -1,0 +1,1 @@
+"""Diffusion as pure functions: schedules, v-prediction, DDIM, guidance."""

@@ -1,0 +1,57 @@
+"""What a net predicts of a noisy signal: velocity, and what follows from it.
+
+With a = alpha-bar of a time, x the signal and e standard normal noise, z = sqrt(a) x + sqrt(1 - a) e. Every
+function takes a as a scalar, or [B] for arrays [B, ...].
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+def noisy(signal: jax.Array, noise: jax.Array, alpha_bar: jax.Array) -> jax.Array:
+  """The noisy signal, z = sqrt(a) x + sqrt(1 - a) e.
+
+  Reference: Ho et al. 2020, eq. 4.
+  """
+  chex.assert_equal_shape([signal, noise])
+  kept, added = _roots(alpha_bar, signal)
+  return kept * signal + added * noise
+
+
+def velocity(signal: jax.Array, noise: jax.Array, alpha_bar: jax.Array) -> jax.Array:
+  """The velocity, v = sqrt(a) e - sqrt(1 - a) x: it is -x where z is noise alone, and e where it is x.
+
+  Reference: Salimans & Ho 2022, "Progressive Distillation for Fast Sampling of Diffusion Models", section 4
+  and appendix D.
+  """
+  chex.assert_equal_shape([signal, noise])
+  kept, added = _roots(alpha_bar, signal)
+  return kept * noise - added * signal
+
+
+def signal_of(z: jax.Array, v: jax.Array, alpha_bar: jax.Array) -> jax.Array:
+  """The signal that a velocity tells, x = sqrt(a) z - sqrt(1 - a) v.
+
+  Reference: Salimans & Ho 2022, appendix D.
+  """
+  chex.assert_equal_shape([z, v])
+  kept, added = _roots(alpha_bar, z)
+  return kept * z - added * v
+
+
+def noise_of(z: jax.Array, v: jax.Array, alpha_bar: jax.Array) -> jax.Array:
+  """The noise that a velocity tells, e = sqrt(1 - a) z + sqrt(a) v.
+
+  Reference: Salimans & Ho 2022, appendix D.
+  """
+  chex.assert_equal_shape([z, v])
+  kept, added = _roots(alpha_bar, z)
+  return added * z + kept * v
+
+
+def _roots(alpha_bar: jax.Array, like: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """sqrt(a) and sqrt(1 - a), to be multiplied with `like`."""
+  a = jnp.asarray(alpha_bar, like.dtype)
+  a = a.reshape(*a.shape, *[1] * (like.ndim - a.ndim))
+  return jnp.sqrt(a), jnp.sqrt(1 - a)

@@ -1,0 +1,91 @@
+"""DDIM: from noise to a signal in a few steps."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.systems.lipgen.diffusion.prediction import noise_of, noisy, signal_of
+
+
+class Course(NamedTuple):
+  """The steps of a sampler, in their order.
+
+  Attributes:
+    times: [S] int32, the time at which each step predicts.
+    now: [S] float64, alpha-bar at that time.
+    then: [S] float64, alpha-bar that the step leads to; 1 after the last: the signal.
+  """
+
+  times: np.ndarray
+  now: np.ndarray
+  then: np.ndarray
+
+
+def trailing_times(times: int, steps: int) -> np.ndarray:
+  """[S] int32 times from the last one down, evenly spaced: round(T, T - T/S, ...) - 1.
+
+  The first is T - 1, where sampling begins: with other spacings a sampler takes pure noise for something less
+  noisy.
+
+  Args:
+    times: T.
+    steps: S, from 1 to T.
+
+  Reference: Lin et al. 2023, section 3.3 and table 2, "trailing".
+  """
+  if not 1 <= steps <= times:
+    raise ValueError(f'{steps} steps of {times} times: 1 to {times}')
+  return np.round(times - np.arange(steps) * times / steps).astype(np.int32) - 1
+
+
+def trailing(alpha_bar: np.ndarray, steps: int = 10) -> Course:
+  """The course of `steps` trailing times.
+
+  Args:
+    alpha_bar: [T].
+    steps: how many.
+  """
+  times = trailing_times(len(alpha_bar), steps)
+  now = alpha_bar[times]
+  return Course(times, now, np.append(now[1:], 1.0))
+
+
+def ddim_step(z: jax.Array, v: jax.Array, now: jax.Array, then: jax.Array) -> jax.Array:
+  """One deterministic step: z' = sqrt(a') x + sqrt(1 - a') e, with the x and e that v tells.
+
+  It is linear in z and v: what averages steps of overlapping windows averages their predictions.
+
+  Args:
+    z: [B, ...] at alpha-bar `now`.
+    v: what is predicted there.
+    now: alpha-bar, () or [B].
+    then: alpha-bar to go to; 1 gives the signal.
+
+  Reference: Song et al. 2020, "Denoising Diffusion Implicit Models", eq. 12 with sigma 0.
+  """
+  return noisy(signal_of(z, v, now), noise_of(z, v, now), then)
+
+
+def sample(
+  predict: Callable[[jax.Array, jax.Array], jax.Array], noise: jax.Array, course: Course
+) -> jax.Array:
+  """A signal from noise.
+
+  Args:
+    predict: (z, () int32 time) -> v.
+    noise: z at the first time, standard normal.
+    course: the steps.
+  """
+
+  def step(z: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+    time, now, then = at
+    return ddim_step(z, predict(z, time), now, then), None
+
+  steps = tuple(
+    jnp.asarray(x, dtype)
+    for x, dtype in zip(course, (jnp.int32, noise.dtype, noise.dtype), strict=True)
+  )
+  return jax.lax.scan(step, noise, steps)[0]

@@ -1,0 +1,150 @@
+"""What the renderer is given of rows of faces: warps and rasters, made once and kept in the cache."""
+
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.folders import cache_folder, new_folder, require_room
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.warping.faces import Faces
+from jaxgen.systems.lipgen.warping.raster import raster
+from jaxgen.systems.lipgen.warping.warp import warp
+from jaxgen.task import Batch
+from jaxgen.words import counted
+
+_VERSION = b'1'
+_FILE = 'conditions.npy'
+_PATIENCE = 10  # seconds between lines about how far it is
+
+
+class FaceRows:
+  """Random access to faces and their conditions, as batches and splits want it.
+
+  Args:
+    faces: R rows of T frames.
+    conditions: uint8 [R, 2, T, H, W], see `conditions_of`.
+  """
+
+  def __init__(self, faces: Faces, conditions: np.ndarray):
+    self._faces, self._conditions = faces, conditions
+
+  def __len__(self) -> int:
+    return len(self._faces.labels)
+
+  @property
+  def nbytes(self) -> int:
+    """Of frames, warps and rasters."""
+    return 3 * int(np.prod(self._faces.frames.shape, dtype=np.int64))
+
+  def gather(self, rows: np.ndarray) -> Batch:
+    """{'reference' [b, H, W], 'frames', 'warp', 'raster' [b, T, H, W] uint8, 'label' [b], 'span' [b, 2]}."""
+    rows = np.asarray(rows)
+    conditions = self._conditions[rows]
+    return {
+      'reference': self._faces.references[rows],
+      'frames': np.asarray(self._faces.frames[rows]),
+      'warp': np.ascontiguousarray(conditions[:, 0]),
+      'raster': np.ascontiguousarray(conditions[:, 1]),
+      'label': self._faces.labels[rows],
+      'span': self._faces.spans[rows],
+    }
+
+  def arrays(self) -> Batch:
+    """All rows."""
+    return self.gather(np.arange(len(self)))
+
+
+class Conditions(NamedTuple):
+  """What a clip is rendered from, as levels.
+
+  Attributes:
+    reference: uint8 [H, W].
+    warp: uint8 [T, H, W], the reference bent to the contours.
+    raster: uint8 [T, H, W], the contours as pictures, 255 in the gap between the lips.
+  """
+
+  reference: np.ndarray
+  warp: np.ndarray
+  raster: np.ndarray
+
+
+def conditions_for(reference: np.ndarray, source: np.ndarray, points: np.ndarray) -> Conditions:
+  """Of a clip with contours `points` [T, 40, 2] from a reference [H, W] with contours `source` [40, 2].
+
+  One compilation whatever T: frames are made eight at a time.
+  """
+  length = len(points)
+  filled = np.concatenate([points, np.repeat(points[-1:], -length % _TOGETHER, axis=0)])
+  parts = [
+    np.asarray(_made(reference, source, filled[i : i + _TOGETHER]))
+    for i in range(0, len(filled), _TOGETHER)
+  ]
+  made = np.concatenate(parts, axis=1)[:, :length]
+  return Conditions(reference, made[0], made[1])
+
+
+_TOGETHER = 8
+
+
+@jax.jit
+def _made(reference: jax.Array, source: jax.Array, points: jax.Array) -> jax.Array:
+  """uint8 [2, T, H, W]: warps and rasters."""
+  height, width = reference.shape
+  found = jnp.stack([warp(reference, source, points), 255 * raster(points, (height, width))])
+  return jnp.clip(jnp.round(found), 0, 255).astype(jnp.uint8)
+
+
+def conditions_of(faces: Faces) -> np.ndarray:
+  """Warps and rasters of rows, uint8 [R, 2, T, H, W]; made once, kept in $JAXGEN_CACHE/warps and mapped.
+
+  Raises:
+    DataError: the cache lacks room, cannot be written or is damaged.
+  """
+  told = (faces.references, faces.reference_points, faces.points)
+  root = cache_folder() / 'warps' / digests.name([_VERSION, *(x.tobytes() for x in told)])
+  if not root.is_dir():
+    try:
+      rows = counted(len(faces.labels), 'clip')
+      size = require_room(root.parent, 2 * int(np.prod(faces.frames.shape)), f'warps of {rows}')
+      logging.warning('warping the faces of %s, once (%s in %s)', rows, size, root.parent)
+      with new_folder(root) as folder:
+        _make_all(faces, folder)
+    except OSError as error:
+      raise DataError(
+        f'cannot write warped faces to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
+      ) from error
+  try:
+    return np.load(root / _FILE, mmap_mode='r')
+  except (OSError, ValueError) as error:
+    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
+
+
+def _make_all(faces: Faces, folder: Path) -> None:
+  """Makes them in as many threads as there are cores, a row at a time."""
+
+  def made(row: int) -> bytes:
+    found = conditions_for(faces.references[row], faces.reference_points[row], faces.points[row])
+    return np.stack(found[1:]).tobytes()
+
+  rows, frames, *size = faces.frames.shape
+  told = time.monotonic()
+  pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+  try:
+    with (folder / _FILE).open('wb') as file:
+      header = {'descr': '|u1', 'fortran_order': False, 'shape': (rows, 2, frames, *size)}
+      np.lib.format.write_array_header_1_0(file, header)
+      for i, row in enumerate(pool.map(made, range(rows))):
+        file.write(row)
+        if time.monotonic() - told > _PATIENCE:
+          told = time.monotonic()
+          logging.warning('warped %s of %s', f'{i + 1:,}', counted(rows, 'clip'))
+  finally:
+    pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest

@@ -1,0 +1,94 @@
+"""What a lipgen_render config may say. Imports nothing heavy."""
+
+from ml_collections import ConfigDict
+
+from jaxgen.data.keys import PLACEMENT
+from jaxgen.errors import ConfigError
+from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
+
+CONVOLUTIONAL = True
+EVAL_METRICS = ('loss',)
+TIMES = 1000  # of the diffusion
+TRAINED = 'trained'  # in place of a file: a reader that is trained for the purpose
+# What each key may be; those of every system are in `jaxgen.config.CORE`.
+KEYS = {
+  **PLACEMENT,
+  'data.words': text('words by commas, or a file with a word a line, or empty'),
+  'data.look': choice('a', 'b'),
+  'data.pixels': whole(16),
+  'data.num_frames': whole(4),
+  'data.num_clips': whole(),
+  'data.num_speakers': whole(),
+  'data.num_validation': whole(),
+  'model.window': whole(),
+  'model.residual': flag(),
+  'model.widths': each(whole(), 'channels'),
+  'model.blocks': whole(),
+  'model.patch': choice(1, 2, 4),
+  'model.heads': whole(),
+  'model.time_from': whole(0),
+  'model.reference': choice('channels', 'attention'),
+  'model.space_from': whole(0),
+  'diffusion.schedule': choice('linear', 'cosine'),
+  'diffusion.dropout': within(0, 1),
+  'augment.flip': flag(),
+  'augment.short': within(0, 1),
+  'loss.spread': within(0, 2),
+  'optim.learning_rate': above(0),
+  'optim.warmup_steps': whole(0),
+  'optim.weight_decay': at_least(0),
+  'optim.clip_norm': at_least(0, note='0 is off'),
+  'ema_decay': within(0, 1, closed='left', note='0 is no average'),
+  'eval.steps': whole(1, TIMES),
+  'eval.overlap': whole(0),
+  'eval.guidance': at_least(0, note='1 is none'),
+  'eval.temperature': within(0, 1),
+  'eval.num_clips': whole(),
+  'eval.reader': text(f"a file of `jaxgen export`, '{TRAINED}', or empty"),
+  'inspect.facts.words': each(text('a word'), 'words'),
+  'inspect.facts.num_frames': whole(),
+  'inspect.facts.pixels': whole(),
+  'inspect.facts.spread': each(above(0), 'spreads', length=3),
+  'inspect.facts.steps_per_epoch': whole(),
+}
+
+
+def depends_on_num_steps(config: ConfigDict) -> bool:
+  """Whether an update depends on config.num_steps: the learning rate's course does."""
+  del config
+  return True
+
+
+def check_config(config: ConfigDict) -> None:
+  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  model, data = config.model, config.data
+  deepest = model.patch * 2 ** (len(model.widths) - 1)
+  if data.pixels % deepest:
+    raise ConfigError(
+      f'config.data.pixels = {data.pixels} must be a multiple of {deepest}: config.model.patch times 2 for '
+      f'each of the {len(model.widths)} config.model.widths but the first'
+    )
+  if odd := [x for x in model.widths if x % model.heads]:
+    raise ConfigError(
+      f'config.model.widths = {tuple(model.widths)}: {odd[0]} channels are no multiple of '
+      f'config.model.heads = {model.heads}'
+    )
+  if model.window > data.num_frames:
+    raise ConfigError(
+      f'config.model.window = {model.window} frames are more than the {data.num_frames} of '
+      'config.data.num_frames'
+    )
+  if config.eval.overlap >= model.window:
+    raise ConfigError(
+      f'config.eval.overlap = {config.eval.overlap} must be below config.model.window = {model.window}'
+    )
+  if config.optim.warmup_steps >= config.num_steps:
+    raise ConfigError(
+      f'config.optim.warmup_steps = {config.optim.warmup_steps} must be from 0 to below '
+      f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
+    )
+  if config.eval.guidance != 1 and not config.diffusion.dropout:
+    raise ConfigError(
+      f'config.eval.guidance = {config.eval.guidance} needs a net that was trained without its conditions '
+      'now and then: set config.diffusion.dropout above 0, or it to 1'
+    )

@@ -1,0 +1,182 @@
+"""Faces as rows to learn rendering from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.order import check_batch_size
+from jaxgen.data.placement import is_resident, training_rows
+from jaxgen.data.splits import make_split
+from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen.clips.framing import LIPS
+from jaxgen.systems.lipgen.corpus import UNSEEN, wanted_words
+from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech
+from jaxgen.systems.lipgen.render.conditions import FaceRows, conditions_of
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.warping.faces import Faces, drawn
+from jaxgen.task import Batch, Data, name_key
+
+COLUMNS = 'reference', 'frames', 'warp', 'raster'
+MEASURED = 200  # clips that the spread is taken from
+
+
+def make_data(config: ConfigDict) -> Data:
+  """The faces of config.data: 'train', and 'validation' of speakers that training never shows.
+
+  A training row is {'index'} of a resident clip, or COLUMNS when streaming. `example` cuts a window of it and
+  makes what a net takes; splits have whole clips.
+
+  Raises:
+    DataError: a word is not in the dictionary, or the cache lacks room or is damaged.
+    ConfigError: fewer clips than a batch.
+  """
+  faces = {name: load_faces(config, name) for name in ('train', 'validation')}
+  rows = {name: FaceRows(x, conditions_of(x)) for name, x in faces.items()}
+  train = rows['train']
+  check_batch_size(config.batch_size, len(train), of='faces', one='clip')
+  stream = training_rows(
+    train,
+    'train',
+    seed=config.seed,
+    batch_size=config.batch_size,
+    resident=is_resident(config.data.placement, train.nbytes, config.data.resident_limit_mb),
+    num_threads=config.data.num_threads,
+    columns=COLUMNS,
+  )
+  dtype = DTYPES[config.precision][1]
+
+  def example(arrays: dict[str, Any], row: Batch, key: jax.Array) -> Batch:
+    found = {name: x[row['index']] for name, x in arrays.items()} if arrays else row
+    window = cut(found, config.model.window, config.augment.short, name_key(key, 'window'))
+    if config.augment.flip:
+      window = flipped(window, name_key(key, 'flip'))
+    return shown(window, dtype)
+
+  def decoded(batch: Batch) -> Batch:
+    counted = np.ones(batch['frames'].shape[:2], np.float32)
+    return shown({**batch, 'counted': counted}, dtype)
+
+  return Data(
+    facts=facts(config, train, faces['train'].words),
+    arrays=stream.arrays,
+    batches=stream.batches,
+    example=example,
+    splits={'validation': make_split(rows['validation'], config.eval.batch_size, decoded)},
+  )
+
+
+def load_faces(config: ConfigDict, split: str) -> Faces:
+  """The faces of a split.
+
+  Args:
+    config: of a run.
+    split: 'train' or 'validation'.
+
+  Raises:
+    ConfigError: config.data.words are none.
+    DataError: a word is not in the dictionary, or the cache lacks room or is damaged.
+  """
+  speech, data = speech_of(config, split), config.data
+  said = speech._asdict()
+  del said['square'], said['sentences']
+  return drawn(data.num_clips if split == 'train' else data.num_validation, **said)
+
+
+def speech_of(config: ConfigDict, split: str) -> Speech:
+  """What decides the takes of a split, see `load_faces`."""
+  data = config.data
+  return Speech(
+    words=wanted_words(config, WORDS),
+    dictionary=find_dictionary(),
+    seed=config.seed,
+    first_speaker=0 if split == 'train' else UNSEEN,
+    num_speakers=data.num_speakers,
+    look=data.look,
+    pixels=data.pixels,
+    num_frames=data.num_frames,
+  )
+
+
+def facts(config: ConfigDict, train: FaceRows, words: tuple[str, ...]) -> dict[str, Any]:
+  """What a model must know of the faces that it learned from."""
+  some = train.gather(np.arange(min(MEASURED, len(train))))
+  return {
+    'words': list(words),
+    'num_frames': config.data.num_frames,
+    'pixels': config.data.pixels,
+    'framing': LIPS._replace(pixels=config.data.pixels).to_json(),
+    'spread': spreads(some['frames'], some['warp'], some['raster']),
+    'steps_per_epoch': len(train) // config.batch_size,
+  }
+
+
+def spreads(frames: np.ndarray, warps: np.ndarray, rasters: np.ndarray) -> list[float]:
+  """The roots of the mean squares by which levels from -1 to 1 differ from the warps'.
+
+  Args:
+    frames: uint8 [N, T, H, W].
+    warps: the same.
+    rasters: the same.
+
+  Returns:
+    Three: beside the lips, on them, and in the gap between them; of all pixels where there are none of a kind.
+  """
+  squares = ((frames.astype(np.float32) - warps) / 127.5) ** 2
+  kinds = (rasters < 16, abs(rasters.astype(int) - 128) < 16, rasters >= 240)
+  means = [squares[kind].mean() if kind.any() else squares.mean() for kind in kinds]
+  return [max(float(np.sqrt(x)), 1e-3) for x in means]
+
+
+def spread_of(raster: Any, spread: Sequence[float]) -> Any:
+  """The spread at each pixel of a raster in [0, 1], between those of 0, of one half and of 1."""
+  beside, lips, gap = spread
+  return (
+    beside
+    + (2 * lips - 2 * beside) * raster.clip(0, 0.5)
+    + (2 * gap - 2 * lips) * (raster.clip(0.5, 1) - 0.5)
+  )
+
+
+def cut(row: Batch, window: int, short: float, key: jax.Array) -> Batch:
+  """A window of a clip, and 'counted' [window]: some windows end early.
+
+  Args:
+    row: COLUMNS of one clip.
+    window: frames.
+    short: how often it ends early, as clips do that are shorter than a window.
+    key: () typed key.
+  """
+  last = row['frames'].shape[0] - window
+  start = jax.random.randint(name_key(key, 'start'), (), 0, last + 1)
+  early = jax.random.bernoulli(name_key(key, 'early'), short)
+  length = jax.random.randint(name_key(key, 'length'), (), 1, max(window, 2))
+  counted = jnp.arange(window) < jnp.where(early, length, window)
+  videos = {
+    name: jax.lax.dynamic_slice_in_dim(row[name], start, window)
+    for name in ('frames', 'warp', 'raster')
+  }
+  return {**videos, 'reference': row['reference'], 'counted': counted}
+
+
+def flipped(row: Batch, key: jax.Array) -> Batch:
+  """The same, every second one in a mirror."""
+  turn = jax.random.bernoulli(key)
+  mirrored = {name: jnp.where(turn, x[..., ::-1], x) for name, x in row.items() if name in COLUMNS}
+  return {**row, **mirrored}
+
+
+def shown(row: Batch, dtype: Any) -> Batch:
+  """Levels as a net takes them: pictures from -1 to 1, rasters from 0 to 1; the rest as it is.
+
+  Of numpy's arrays it makes numpy's: nothing is compiled for the lengths of clips.
+  """
+  made = dict(row)
+  for name in COLUMNS:
+    levels = row[name].astype(dtype)
+    made[name] = levels / 255 if name == 'raster' else levels / 127.5 - 1
+  made['counted'] = row['counted'].astype(dtype)
+  return made

@@ -1,0 +1,38 @@
+"""config.data and config.model of what is rendered. Imports nothing heavy."""
+
+from ml_collections import ConfigDict
+
+from jaxgen.defaults import placement
+
+
+def faces(paper: bool) -> ConfigDict:
+  """Faces to learn from, drawn; `paper` for the size of the paper's clips."""
+  data = ConfigDict()
+  data.words = ''  # comma-separated, or a file with a word a line; empty: 20 of the package
+  data.look = 'a'
+  data.pixels = 96 if paper else 48  # the side of a frame
+  data.num_frames = 29  # of a clip
+  data.num_clips = 6_000 if paper else 600
+  data.num_speakers = 3_000
+  data.num_validation = 500 if paper else 100
+  data.update(placement())
+  return data
+
+
+def unet(paper: bool) -> ConfigDict:
+  """The net."""
+  model = ConfigDict()
+  model.window = 29 if paper else 8  # frames that are denoised together
+  # Whether what is diffused is the difference of frames from their warps, in units of its spread; else frames.
+  model.residual = not paper
+  model.patch = (
+    1 if paper else 2
+  )  # pixels, the side of squares that the first level sees as one place
+  model.widths = (64, 128, 256) if paper else (32, 48, 64)  # by level, each half as high and wide
+  model.blocks = 2 if paper else 1  # a level, down and up
+  model.heads = 4 if paper else 1
+  model.time_from = 0 if paper else 1  # the first level that attends over time
+  # How the net sees the reference: beside each frame (channels), or by keys and values (attention).
+  model.reference = 'attention' if paper else 'channels'
+  model.space_from = 1  # with attention: the first level where frames attend to it
+  return model

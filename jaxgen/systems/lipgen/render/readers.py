@@ -1,0 +1,99 @@
+"""A reader of lips that judges what is rendered."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen import config as configs
+from jaxgen.data.folders import expanded
+from jaxgen.errors import ConfigError
+from jaxgen.exchange import weight_files
+from jaxgen.systems.lipgen.clips.framing import Framing, resized
+from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.render.config import TRAINED
+from jaxgen.systems.lipgen.task import make_model
+from jaxgen.task import Batch, PyTree, Tools, Trained
+
+SYSTEM = 'lipgen'
+KEY = 'config.eval.reader'
+Read = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def asset_config(config: ConfigDict) -> ConfigDict:
+  """The config of a reader that is trained to judge: lipgen's own, of the same words and look."""
+  asset = configs.load(SYSTEM)
+  with asset.unlocked():
+    asset.save_every = asset.num_steps
+    asset.data.words, asset.data.look = config.data.words, config.data.look
+    asset.precision = 'float32' if config.precision == 'bfloat16' else config.precision
+  return asset
+
+
+def find_reader(config: ConfigDict, facts: dict[str, Any], tools: Tools) -> Read | None:
+  """What reads clips, as config.eval.reader says: (frames, spans) -> classes; None where it names none.
+
+  Frames are uint8 [N, T, H, W], spans [N, 2] of the words in frames, and classes [N] those of the facts, -1 for
+  a word that is none of them.
+
+  Raises:
+    CheckpointError: not a file of `jaxgen export`.
+    ConfigError: it is no reader of lips, does not know a word, or sees another part of a face.
+  """
+  name = config.eval.reader
+  if not name:
+    return None
+  trained = tools.trained(asset_config(config)) if name == TRAINED else _loaded(name)
+  words = list(trained.facts['words'])
+  if missing := [word for word in facts['words'] if word not in words]:
+    raise ConfigError(f'{KEY} = {name} does not know {missing[0]!r}, which clips say')
+  inference = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
+  seen = Framing.from_json(trained.facts['framing'])
+  shown = Framing.from_json(facts['framing'])
+  if seen[:3] != shown[:3]:
+    raise ConfigError(
+      f'{KEY} = {name} sees {tuple(seen)} of a mouth crop (top, left, side, pixels), and rendered frames are '
+      f'{tuple(shown)}'
+    )
+  classes = np.array([facts['words'].index(x) if x in facts['words'] else -1 for x in words])
+
+  def step(variables: PyTree, batch: Batch) -> jax.Array:
+    told = {**batch, 'frames': inference.shown(batch['frames'])}
+    return inference.read(variables, told)[0][:, 0].argmax(-1)
+
+  compiled = tools.compile(step)
+
+  def read(frames: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    frames = resized(frames, seen.pixels)
+    mine = tools.rows(len(frames))
+    batch = {name: x[mine] for name, x in reader_batch(frames, spans).items()}
+    found = jax.device_get(compiled(trained.variables, batch))
+    return classes[np.asarray(found)]
+
+  return read
+
+
+def reader_batch(frames: np.ndarray, spans: np.ndarray) -> Batch:
+  """What a reader takes of clips of one word each whose boundaries are known."""
+  count, length = frames.shape[:2]
+  return {
+    'frames': frames,
+    'counted': np.ones((count, length), np.float32),
+    'label': np.zeros((count, 1), np.int32),
+    'span': spans[:, None].astype(np.float32),
+    'shift': np.zeros((count, 1), np.int32),
+    'mask': np.ones(count, np.float32),
+  }
+
+
+def _loaded(name: str) -> Trained:
+  path = expanded(name)
+  if path.is_dir() and not (Path(path) / weight_files.FILE).is_file():
+    raise ConfigError(f'{KEY} = {name} is a folder: make a file of the run with jaxgen export')
+  trained = weight_files.load_weights(path / weight_files.FILE if path.is_dir() else path)
+  if trained.config.system != SYSTEM:
+    raise ConfigError(f'{KEY} = {name}: a {trained.config.system}, which reads no lips')
+  return trained

@@ -1,0 +1,161 @@
+"""Clips of any length from a net of windows: overlapping windows are denoised together."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen.data.order import generator
+from jaxgen.systems.lipgen.diffusion.sampling import trailing
+from jaxgen.systems.lipgen.render.conditions import Conditions
+from jaxgen.systems.lipgen.render.data import shown
+from jaxgen.systems.lipgen.render.steps import Steps
+from jaxgen.task import Batch, PyTree, Tools
+
+
+class Place(NamedTuple):
+  """A window of a clip.
+
+  Attributes:
+    clip: its number among those that are rendered.
+    start: its first frame.
+    length: frames of the clip in it; a clip that is shorter than a window has fewer than the window.
+  """
+
+  clip: int
+  start: int
+  length: int
+
+
+def window_starts(length: int, window: int, overlap: int) -> list[int]:
+  """First frames of windows that cover a clip, each beginning `overlap` frames before the last one's end.
+
+  The last window ends with the clip, and overlaps with more where it must.
+  """
+  if length <= window:
+    return [0]
+  starts = list(range(0, length - window, window - overlap))
+  return [*starts, length - window]
+
+
+def window_weights(length: int, window: int, overlap: int) -> np.ndarray:
+  """How much each window says about each of its frames: rising and falling at its ends, 1 in all of a frame.
+
+  Returns:
+    [K, window] float32 for the windows of `window_starts`; 0 beyond a clip that is shorter.
+  """
+  starts = window_starts(length, window, overlap)
+  ends = np.minimum(np.arange(window), np.arange(window)[::-1]) + 1.0
+  ramp = np.minimum(ends / (overlap + 1), 1)
+  total = np.zeros(max(length, window))
+  for start in starts:
+    total[start : start + window] += ramp
+  share = np.stack([ramp / total[start : start + window] for start in starts])
+  inside = np.add.outer(starts, np.arange(window)) < length
+  return np.where(inside, share, 0).astype(np.float32)
+
+
+class Renderer:
+  """Renders clips; one compilation whatever their number and length.
+
+  At each step of DDIM every window takes it by itself, and the frames of several windows are averaged, which
+  averages what they predict (`diffusion.sampling.ddim_step`): neighbours agree before they are sharp, so clips
+  have no seams.
+
+  Args:
+    steps: of the net; its config says how many steps, what overlap and what guidance.
+    variables: exported.
+    tools: lent by the host.
+
+  Reference: Bar-Tal et al. 2023, "MultiDiffusion", eq. 5, over time.
+  """
+
+  def __init__(self, steps: Steps, variables: PyTree, tools: Tools):
+    self._steps, self._variables, self._tools = steps, variables, tools
+    self._denoise = tools.compile(steps.denoise)
+
+  def __call__(
+    self, clips: Sequence[Conditions], text: str = 'rendering', numbers: Sequence[int] | None = None
+  ) -> list[np.ndarray]:
+    """Frames, uint8 [T, H, W] of each clip.
+
+    Args:
+      clips: what they are rendered from.
+      text: of the bar.
+      numbers: of the clips, which their noise is drawn by: that of a longer clip begins with the same frames.
+    """
+    config = self._steps.config
+    window, overlap = config.model.window, config.eval.overlap
+    told = [self._told(clip) for clip in clips]
+    weights, places = [], []
+    for i, clip in enumerate(clips):
+      length = len(clip.warp)
+      weights += list(window_weights(length, window, overlap))
+      starts = window_starts(length, window, overlap)
+      places += [Place(i, start, min(window, length)) for start in starts]
+    z = [
+      self._noise(number, clip.warp.shape)
+      for number, clip in zip(numbers or range(len(clips)), clips, strict=True)
+    ]
+    size = config.eval.batch_size
+    parts = range(0, len(places), size)
+    course = trailing(self._steps.alpha_bars, config.eval.steps)
+    moves = [(s, first) for s in range(config.eval.steps) for first in parts]
+    for s, first in self._tools.progress(moves, text):
+      if first == 0:
+        last, z = z, [np.zeros_like(x) for x in z]
+      at = {
+        'time': np.int32(course.times[s]),
+        'now': self._number(course.now[s]),
+        'then': self._number(course.then[s]),
+      }
+      some = places[first : first + size]
+      moved = self._move(last, told, some, at)
+      for place, weight, frames in zip(some, weights[first : first + size], moved, strict=False):
+        end = place.start + place.length
+        z[place.clip][place.start : end] += (weight[:, None, None] * frames)[: place.length]
+    return [self._levels(x, clip) for x, clip in zip(z, told, strict=True)]
+
+  def _move(
+    self, z: Sequence[np.ndarray], told: Sequence[Batch], places: Sequence[Place], at: Batch
+  ) -> np.ndarray:
+    """Windows after a step, [N, window, H, W], those of `places` first."""
+    window, size = self._steps.config.model.window, self._steps.config.eval.batch_size
+    rows = []
+    for place in places:
+      part = slice(place.start, place.start + place.length)
+      videos = {'z': z[place.clip][part], 'counted': np.ones(place.length, z[0].dtype)}
+      videos |= {name: told[place.clip][name][part] for name in ('warp', 'raster')}
+      rows.append(
+        {name: _filled(x, window) for name, x in videos.items()}
+        | {'reference': told[place.clip]['reference'], 'mask': np.float32(1)}
+      )
+    rows += [{name: np.zeros_like(x) for name, x in rows[0].items()}] * (size - len(rows))
+    batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    mine = self._tools.rows(size)
+    found = self._denoise(self._variables, {k: x[mine] for k, x in batch.items()}, at)
+    return np.asarray(jax.device_get(found))
+
+  def _told(self, clip: Conditions) -> Batch:
+    """A clip as the net takes it."""
+    levels = {**clip._asdict(), 'frames': clip.warp, 'counted': np.ones(len(clip.warp))}
+    return shown(levels, np.dtype(self._steps.param_dtype))
+
+  def _noise(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
+    rng = generator(self._steps.config.seed, 'rendered', number)
+    drawn = rng.standard_normal(shape, np.float32) * self._steps.config.eval.temperature
+    return drawn.astype(self._steps.param_dtype)
+
+  def _number(self, x: float) -> np.ndarray:
+    return np.asarray(x, self._steps.param_dtype)
+
+  def _levels(self, x: np.ndarray, told: Batch) -> np.ndarray:
+    """Frames of what was diffused."""
+    levels = (self._steps.frames(x, told) + 1) * 127.5
+    return np.clip(np.round(levels), 0, 255).astype(np.uint8)
+
+
+def _filled(x: np.ndarray, window: int) -> np.ndarray:
+  """[T, ...] with zeros up to the window."""
+  return np.pad(x, [(0, window - len(x))] + [(0, 0)] * (x.ndim - 1))

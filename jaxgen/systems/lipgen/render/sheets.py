@@ -1,0 +1,48 @@
+"""Pictures of a run: frames of a few clips as they were warped, as they are rendered, and as they are to be."""
+
+import numpy as np
+
+from jaxgen.pictures.grids import image_grid, titled
+from jaxgen.pictures.sheets import stacked
+from jaxgen.systems.lipgen.render.evaluation import INSIDE, first_clips, quality
+from jaxgen.systems.lipgen.render.sampling import Renderer
+from jaxgen.systems.lipgen.render.steps import Steps
+from jaxgen.task import Data, PyTree, Tools
+
+CLIPS, FRAMES = 4, 12  # clips that are shown, and frames of each
+SIDE = 96  # pixels of a frame, about
+
+
+def pictures(
+  steps: Steps, variables: PyTree, data: Data | None, tools: Tools
+) -> dict[str, np.ndarray]:
+  """{'frames'}; nothing without data."""
+  if data is None:
+    return {}
+  truth = first_clips(data.splits['validation'], CLIPS, tools)
+  rendered = Renderer(steps, variables, tools)(truth.conditions, 'drawing frames')
+  rows = []
+  for clip, ours, true, label in zip(
+    truth.conditions, rendered, truth.frames, truth.labels, strict=True
+  ):
+    inside = [clip.raster >= INSIDE * 255]
+    before, after = (quality([x], [true], inside).psnr for x in (clip.warp, ours))
+    word = steps.facts['words'][int(label)]
+    title = (
+      f'{word}: reference, then warp, rendered, truth; in the mouth {before:.1f} and {after:.1f} dB'
+    )
+    rows.append(titled(strip(clip.reference, [clip.warp, ours, true]), title))
+  return {'frames': stacked([np.repeat(row[..., None], 3, -1) for row in rows])}
+
+
+def strip(reference: np.ndarray, videos: list[np.ndarray]) -> np.ndarray:
+  """Frames of videos of the same length below each other, evenly spaced, after the reference; uint8 [H, W]."""
+  length = len(videos[0])
+  at = np.unique(np.linspace(0, length - 1, min(FRAMES, length)).round().astype(int))
+  empty = np.full_like(reference, 255)
+  cells = [
+    picture
+    for i, video in enumerate(videos)
+    for picture in (reference if i == 0 else empty, *video[at])
+  ]
+  return image_grid(np.stack(cells) / 255, 1 + len(at), scale=max(1, SIDE // len(reference)))

@@ -1,0 +1,176 @@
+"""The updates of a run, and the steps of sampling."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from jaxgen.axis import example_keys, global_rows, psum
+from jaxgen.metrics import Mean, Metrics
+from jaxgen.optim.ema import ema
+from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen.diffusion.guidance import guided
+from jaxgen.systems.lipgen.diffusion.prediction import noisy, velocity
+from jaxgen.systems.lipgen.diffusion.sampling import ddim_step
+from jaxgen.systems.lipgen.diffusion.schedule import alpha_bars
+from jaxgen.systems.lipgen.render.config import TIMES
+from jaxgen.systems.lipgen.render.data import spread_of
+from jaxgen.systems.lipgen.render.networks import VideoUNet
+from jaxgen.task import Batch, PyTree, TrainState, name_key, step_rng, update_player
+
+PLAYER = 'model'
+
+
+def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
+  """AdamW, the gradient clipped first; its rate rises linearly, then falls to 0 along a cosine."""
+  options = config.optim
+  rate = optax.warmup_cosine_decay_schedule(
+    0.0, options.learning_rate, options.warmup_steps, config.num_steps
+  )
+  clip = optax.clip_by_global_norm(options.clip_norm) if options.clip_norm else optax.identity()
+  return optax.chain(clip, optax.adamw(rate, weight_decay=options.weight_decay))
+
+
+class Steps:
+  """What happens to the net's state, and to what is exported of it.
+
+  Args:
+    config: of the run.
+    facts: of the data.
+    net: its modules.
+    axis: the device axis, or None.
+  """
+
+  def __init__(
+    self, config: ConfigDict, facts: dict[str, Any], net: VideoUNet, axis: str | None = None
+  ):
+    self.config, self.facts, self.net, self.axis = config, facts, net, axis
+    self.optimizers = {PLAYER: make_optimizer(config)}
+    self.param_dtype = DTYPES[config.precision][1]
+    self.alpha_bars = alpha_bars(config.diffusion.schedule, TIMES)
+
+  def signal(self, batch: Batch) -> jax.Array:
+    """What is diffused of 'frames' [B, T, H, W]: themselves, or their difference from 'warp'.
+
+    The difference is in units of its spread, which is another in the mouth than beside it: a velocity of 0 is
+    then a fair guess everywhere.
+    """
+    if not self.config.model.residual:
+      return batch['frames']
+    return (batch['frames'] - batch['warp']) / spread_of(batch['raster'], self.facts['spread'])
+
+  def frames(self, signal: Any, batch: Batch) -> Any:
+    """The inverse of `signal`."""
+    if not self.config.model.residual:
+      return signal
+    return batch['warp'] + signal * spread_of(batch['raster'], self.facts['spread'])
+
+  def weights(self, raster: jax.Array) -> jax.Array:
+    """How much errors count at each pixel, by how much frames differ from warps there; 1 beside the mouth."""
+    spread = self.facts['spread']
+    return (spread_of(raster, spread) / spread[0]) ** self.config.loss.spread
+
+  def predict(
+    self, params: PyTree, z: jax.Array, time: jax.Array, batch: Batch, given: jax.Array
+  ) -> jax.Array:
+    """The velocity [B, T, H, W] of z at times [B], rows with `given` [B] 1 told what is wanted."""
+    seen = jnp.stack([batch['warp'], batch['raster']], -1)
+    told = time, seen, batch['reference'], batch['counted'], given
+    found: Any = self.net.apply({'params': params}, z, *told)
+    return found
+
+  def error(
+    self, params: PyTree, batch: Batch, time: jax.Array, keys: jax.Array, given: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """Squared errors of velocities, summed by weight, and the weights' sums: both [B].
+
+    Args:
+      params: of the net.
+      batch: of `Data.example`.
+      time: [B] of the diffusion.
+      keys: [B] of the noise.
+      given: [B], see `predict`.
+    """
+    x = self.signal(batch)
+    draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], self.param_dtype))
+    e, a = draw(keys), jnp.asarray(self.alpha_bars, self.param_dtype)[time]
+    found = self.predict(params, noisy(x, e, a), time, batch, given)
+    weights = self.weights(batch['raster']) * batch['counted'][..., None, None]
+    wrong = weights * (found - velocity(x, e, a)) ** 2
+    return wrong.sum((1, 2, 3)), weights.sum((1, 2, 3))
+
+  def times(self, key: jax.Array, rows: int) -> jax.Array:
+    """Times [B] of rows: evenly spread over a global batch from a random start, so that losses vary less.
+
+    Reference: Kingma et al. 2021, "Variational Diffusion Models", appendix I.1.
+    """
+    start = jax.random.uniform(key, (), self.param_dtype)
+    share = global_rows(rows, self.axis).astype(self.param_dtype) / self.config.batch_size
+    return jnp.minimum((start + share) % 1 * TIMES, TIMES - 1).astype(jnp.int32)
+
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update by the error of velocities; some rows are not told what is wanted."""
+    rows = len(batch['frames'])
+    time = self.times(step_rng(state, 'time'), rows)
+    keys, dropped = (
+      example_keys(step_rng(state, name), rows, self.axis) for name in ('noise', 'dropped')
+    )
+    kept = 1 - self.config.diffusion.dropout
+    given = jax.vmap(lambda key: jax.random.bernoulli(key, kept))(dropped)
+
+    def loss_fn(params: PyTree):
+      wrong, weight = self.error(params, batch, time, keys, given.astype(self.param_dtype))
+      total = psum(jax.lax.stop_gradient(weight.sum()), self.axis)
+      return wrong.sum() / total, Mean(wrong.sum(), weight.sum())
+
+    grads, loss = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+    state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
+    state = state.replace(step=state.step + 1, ema=self.average(state))
+    return state, psum({'loss': loss}, self.axis)
+
+  def average(self, state: TrainState) -> dict[str, PyTree]:
+    """The moving average; none where config.ema_decay is 0."""
+    decay, new = self.config.ema_decay, {'params': state.params[PLAYER]}
+    return {PLAYER: ema(state.ema[PLAYER], new, state.step, decay)} if decay else {}
+
+  def export(self, state: TrainState) -> PyTree:
+    """The average, or the net as it is where there is none."""
+    return state.ema[PLAYER] if self.config.ema_decay else {'params': state.params[PLAYER]}
+
+  def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
+    """The loss of the middle window of clips."""
+    rows, frames = batch['frames'].shape[:2]
+    window = self.config.model.window
+    start = (frames - window) // 2
+    videos = {
+      name: batch[name][:, start : start + window]
+      for name in ('frames', 'warp', 'raster', 'counted')
+    }
+    keys = example_keys(name_key(key, 'noise'), rows)
+    time = jax.vmap(lambda k: jax.random.randint(name_key(k, 'time'), (), 0, TIMES))(keys)
+    given = jnp.ones(rows, self.param_dtype)
+    wrong, weight = self.error(variables['params'], {**batch, **videos}, time, keys, given)
+    mask = batch['mask'].astype(self.param_dtype)
+    return {'loss': Mean((wrong * mask).sum(), (weight * mask).sum())}
+
+  def denoise(self, variables: PyTree, batch: Batch, at: dict[str, jax.Array]) -> jax.Array:
+    """One step of DDIM, guided as config.eval.guidance says.
+
+    Args:
+      variables: exported.
+      batch: 'z' [N, T, H, W], and what a net takes of N windows: 'warp', 'raster', 'reference', 'counted'.
+      at: () each: 'time', 'now' and 'then', see `diffusion.sampling.Course`.
+
+    Returns:
+      [N, T, H, W], z of the next time.
+    """
+    rows, scale = len(batch['z']), self.config.eval.guidance
+    time = jnp.full(rows, at['time'])
+    given = jnp.ones(rows, self.param_dtype)
+    v = self.predict(variables['params'], batch['z'], time, batch, given)
+    if scale != 1:
+      without = self.predict(variables['params'], batch['z'], time, batch, 0 * given)
+      v = guided(v, without, scale)
+    return ddim_step(batch['z'], v, at['now'], at['then'])
