@@ -54,7 +54,7 @@ def evaluate(steps: Steps, variables: PyTree, data: Data | None, tools: Tools) -
   """The figures of evaluation.json, of the first config.eval.num_clips clips of unseen speakers.
 
   'psnr' and 'ssim' are of the pixels inside the mouth, the outer lips among it; 'frame_psnr' and 'frame_ssim'
-  of whole frames; the same with 'warp_' before of what they were rendered from. 'reader_accuracy' is the share
+  of whole frames; the same with `warp_` before of what they were rendered from. 'reader_accuracy' is the share
   of rendered words that the reader of config.eval.reader reads, 'warp_accuracy' and 'truth_accuracy' those of
   the warps and of the true frames. 'swap_changes' is the share of clips that are read as another word when the
   same face is given the lips of another one, 'swap_accuracy' of those that are read as that one. Those of a

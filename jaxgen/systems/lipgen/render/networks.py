@@ -30,7 +30,8 @@ class VideoUNet(nn.Module):
       features of a net of its own from it, their keys and values put behind the frame's own.
     space_from: with 'attention', the first level where they do.
     heads: of attention.
-    dtype, param_dtype: of what is computed and kept.
+    dtype: of what is computed.
+    param_dtype: of what is kept.
   """
 
   widths: Sequence[int] = (16, 32, 48)
