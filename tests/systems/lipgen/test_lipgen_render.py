@@ -63,10 +63,10 @@ def test_the_paper_s_net_has_its_parameters():
   facts = config.inspect.facts.to_dict()
   task = make_task(config, facts)
   state = jax.eval_shape(task.init, jax.random.key(0))
-  assert sum(x.size for x in jax.tree.leaves(state.params)) == 18_278_020
+  assert sum(x.size for x in jax.tree.leaves(state.params)) == 18_279_562
   small = configs.load('lipgen_render')
   state = jax.eval_shape(make_task(small, facts).init, jax.random.key(0))
-  assert sum(x.size for x in jax.tree.leaves(state.params)) == 707_704
+  assert sum(x.size for x in jax.tree.leaves(state.params)) == 708_736
 
 
 def inputs(frames=4, seed=0):

@@ -59,7 +59,7 @@ class VideoUNet(nn.Module):
     Args:
       noisy: [B, T, H, W]; H and W are multiples of the patch times 2 for each level but the first.
       time: [B] int, of the diffusion.
-      seen: [B, T, H, W, C] pictures of what is wanted: the warp, and the raster of contours.
+      seen: [B, T, H, W, C] pictures of what is wanted: the warp, and last the raster of contours.
       reference: [B, H, W].
       counted: [B, T], 1 for frames that are no padding.
       given: [B], 1 where the net is told `seen` and `reference`, 0 for what it predicts without.
@@ -80,9 +80,12 @@ class VideoUNet(nn.Module):
       memory = [x * given[:, None, None, None] for x in memory]
     shown = jnp.concatenate([noisy.astype(self.dtype)[..., None], *told], -1)
     when = _Time(4 * self.widths[0], **self._types())(time)
-    gains = _zero_dense(shown.shape[-1], 'gains', self._types())(when)
-    # Of each pixel by itself, what is linear in what it is shown: most of a velocity where there is much noise.
-    plain = (shown * gains[:, None, None, None]).sum(-1)
+    # What is linear in what a pixel is shown, by the time and by where it lies: how much of z is noise beside
+    # the mouth is other than in it, and a net of normalised features is slow to learn to pass it on.
+    raster = told[0][..., -1:]
+    plain = jnp.concatenate([shown, shown * raster, shown * raster**2], -1)
+    gains = _zero_dense(plain.shape[-1], 'gains', self._types())(when)
+    plain = (plain * gains[:, None, None, None]).sum(-1)
     x = folded(shown.reshape(rows * frames, *shown.shape[2:]), self.patch)
     x = _conv(self.widths[0], 3, 'conv_in', self._types())(x)
     x = self._through(x, jnp.repeat(when, frames, axis=0), memory, counted)
