@@ -307,7 +307,7 @@ class Blink:
 
 def test_a_reader_s_figures_are_of_rendered_warped_true_and_swapped_lips(small, monkeypatch):
   config, data, _, variables = small
-  truth = evaluation.first_clips(data.splits['validation'], 3, host_tools())
+  truth = evaluation.first_clips(data.splits['validation'], 3)
   monkeypatch.setattr(evaluation, 'find_reader', lambda *args: Blink())
   monkeypatch.setattr(
     evaluation, 'other_words', lambda *args: truth._replace(labels=1 - truth.labels)

@@ -123,7 +123,7 @@ def spreads(frames: np.ndarray, warps: np.ndarray, rasters: np.ndarray) -> list[
     rasters: the same.
 
   Returns:
-    [3]: beside the lips, on them, and in the gap between them; of all pixels where there are none of a kind.
+    Three of them, beside the lips, on them, and in the gap between them; of all pixels where a kind has none.
   """
   squares = ((frames.astype(np.float32) - warps) / 127.5) ** 2
   kinds = (rasters < 16, abs(rasters.astype(int) - 128) < 16, rasters >= 240)

@@ -64,7 +64,7 @@ def evaluate(steps: Steps, variables: PyTree, data: Data | None, tools: Tools) -
     ConfigError: the reader cannot read these clips.
   """
   assert data is not None
-  truth = first_clips(data.splits['validation'], steps.config.eval.num_clips, tools)
+  truth = first_clips(data.splits['validation'], steps.config.eval.num_clips)
   renderer = Renderer(steps, variables, tools)
   rendered = renderer(truth.conditions)
   inside = [x.raster >= INSIDE * 255 for x in truth.conditions]
@@ -106,9 +106,8 @@ def _rounded(x: float | None, digits: int) -> float | str:
   return '' if x is None else round(x, digits)
 
 
-def first_clips(split: Split, count: int, tools: Tools) -> Truth:
+def first_clips(split: Split, count: int) -> Truth:
   """The first clips of a split, whole; as many as there are."""
-  del tools
   conditions, frames, labels, spans = [], [], [], []
   # Every process has all of them: what it feeds of each window is its own.
   for batch in split.batches(slice(None)):

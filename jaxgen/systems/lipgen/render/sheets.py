@@ -19,7 +19,7 @@ def pictures(
   """{'frames'}; nothing without data."""
   if data is None:
     return {}
-  truth = first_clips(data.splits['validation'], CLIPS, tools)
+  truth = first_clips(data.splits['validation'], CLIPS)
   rendered = Renderer(steps, variables, tools)(truth.conditions, 'drawing frames')
   rows = []
   for clip, ours, true, label in zip(
