@@ -363,7 +363,9 @@ def test_the_name_of_drawn_clips_is_what_they_are_made_of():
     {'pixels': 25},
     {'num_frames': 30},
     {'square': WHOLE[:3]},
+    {'sentences': ((0, 1),)},
   ]
+  assert {key for one in changed for key in one} == set(Speech._fields)
   names = {name_of(speech(**one), 4) for one in [{}, *changed]} | {name_of(speech(), 5)}
   assert len(names) == len(changed) + 2
   assert name_of(speech(), 4) == name_of(speech(), 4)

@@ -105,12 +105,12 @@ def speak(
 
 def name_of(speech: Speech, num_clips: int) -> str:
   """A name for all that decides the clips: of the dictionary what is said, not its place."""
-  said = [speech.dictionary.phonemes(word) for word in speech.words]
-  around = [speech.dictionary.phonemes(word) for word in AROUND if word in speech.dictionary]
-  numbers = [num_clips, *speech[2:-1], _VERSION]
-  if speech.square != LIPS[:3]:
-    numbers += speech.square
-  return digests.name([json.dumps([numbers, speech.words, said, around]).encode()])
+  decides = speech._asdict()
+  dictionary, words = decides.pop('dictionary'), decides.pop('words')
+  said = [dictionary.phonemes(word) for word in words]
+  around = [dictionary.phonemes(word) for word in AROUND if word in dictionary]
+  numbers = [num_clips, *decides.values(), _VERSION]
+  return digests.name([json.dumps([numbers, words, said, around]).encode()])
 
 
 def _draw_all(speech: Speech, num_clips: int, folder: Path) -> None:
