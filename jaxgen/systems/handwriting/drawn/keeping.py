@@ -1,15 +1,14 @@
 """Drawings are made once and kept in the cache: to draw a word takes longer than to learn from it."""
 
 import json
-import logging
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen import digests
-from jaxgen.data.folders import cache_folder, new_folder
-from jaxgen.errors import DataError
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.keeping import keep, opening
 from jaxgen.systems.handwriting.drawn.examples import Writing, drawn_words
 from jaxgen.words import counted
 
@@ -49,25 +48,13 @@ def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
     DataError: words cannot be drawn, or the cache cannot be written.
   """
   root = cache_folder() / 'drawn' / name_of(writing, seed, rows)
-  if not root.is_dir():
-    logging.warning('drawing %s, once', counted(len(rows), 'word'))
-    try:
-      with new_folder(root) as folder:
-        found = drawn_words(writing, seed, rows)
-        np.save(folder / _IMAGES, found.images)
-        table = {
-          'texts': found.texts,
-          'spans': [np.round(x, 2).tolist() for x in found.spans],
-          'faces': found.faces.tolist(),
-          'writers': found.writers.tolist(),
-          'skipped': found.skipped,
-        }
-        (folder / _TABLE).write_text(json.dumps(table))
-    except OSError as error:
-      raise DataError(
-        f'cannot write drawn words to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
-      ) from error
-  try:
+  keep(
+    root,
+    lambda folder: _draw_all(writing, seed, rows, folder),
+    f'drawing {counted(len(rows), "word")}',
+    named='drawn words',
+  )
+  with opening(root):
     table = json.loads((root / _TABLE).read_text())
     return Kept(
       table['texts'],
@@ -77,8 +64,20 @@ def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
       np.array(table['writers'], np.int64),
       table['skipped'],
     )
-  except (OSError, ValueError, LookupError) as error:
-    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
+
+
+def _draw_all(writing: Writing, seed: int, rows: range, folder: Path) -> None:
+  """Draws into a folder."""
+  found = drawn_words(writing, seed, rows)
+  np.save(folder / _IMAGES, found.images)
+  table = {
+    'texts': found.texts,
+    'spans': [np.round(x, 2).tolist() for x in found.spans],
+    'faces': found.faces.tolist(),
+    'writers': found.writers.tolist(),
+    'skipped': found.skipped,
+  }
+  (folder / _TABLE).write_text(json.dumps(table))
 
 
 def name_of(writing: Writing, seed: int, rows: range) -> str:

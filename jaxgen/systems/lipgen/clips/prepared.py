@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.config import digest
-from jaxgen.data.folders import cache_folder, new_folder, require_room
+from jaxgen.data.folders import cache_folder, require_room
+from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError, first_line
 from jaxgen.systems.lipgen.clips import frames as many
 from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing, framed, resized
@@ -87,8 +88,7 @@ def prepared(
   left_out: dict[int, str] = {}
   opened, first = [], 0
   for own, root in parts:
-    if not root.is_dir():
-      _prepare(own, framing, crop, root, say)
+    _prepare(own, framing, crop, root, say)
     pixels, lengths, damaged = _open(root, framing.pixels)
     rows = np.setdiff1d(np.arange(len(own)), np.array(list(damaged), np.int64))
     opened.append((pixels, lengths, rows + first))
@@ -125,7 +125,7 @@ def _first(left_out: dict[int, str]) -> str:
 
 def _open(root: Path, side: int) -> tuple[many.Frames, np.ndarray, dict[int, str]]:
   """What was prepared: frames, lengths [N], and why files were left out by their places."""
-  try:
+  with opening(root):
     index = json.loads((root / _INDEX).read_text())
     lengths = np.fromfile(root / _LENGTHS, np.int32)
     missing = {int(i): str(message) for i, message in index['left_out'].items()}
@@ -135,8 +135,6 @@ def _open(root: Path, side: int) -> tuple[many.Frames, np.ndarray, dict[int, str
     expected = int(lengths.sum(dtype=np.int64)) * side * side
     if len(pixels) != expected:
       raise ValueError(f'{len(pixels)} pixels, {expected} expected')
-  except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
   if (lengths == lengths[0]).all():
     return pixels.reshape(len(lengths), -1, side, side), lengths, missing
   return many.Ragged(pixels, lengths, side), lengths, missing
@@ -145,30 +143,28 @@ def _open(root: Path, side: int) -> tuple[many.Frames, np.ndarray, dict[int, str
 def _prepare(
   paths: Sequence[Path], framing: Framing, crop: Framing | None, root: Path, say: Say
 ) -> None:
-  """Fills `root`; its name says that other processes make the same of the same files."""
-  av_module()  # before any folder is made
-  say(f'preparing {counted(len(paths), "clip")}, once')
-  lengths: list[int] = []
-  left_out: dict[int, str] = {}
-  told = time.monotonic()
-  try:
-    with new_folder(root) as folder:
-      with (folder / _PIXELS).open('wb') as file:
-        for i, found in enumerate(_decoded(paths, framing, crop)):
-          if isinstance(found, DataError):
-            left_out[i] = str(found)
-          else:
-            file.write(found.tobytes())
-            lengths.append(len(found))
-          if time.monotonic() - told > _SECONDS:
-            told = time.monotonic()
-            say(f'prepared {i + 1:,} of {counted(len(paths), "clip")}')
-      np.array(lengths, np.int32).tofile(folder / _LENGTHS)
-      (folder / _INDEX).write_text(json.dumps({'left_out': left_out}))
-  except OSError as error:
-    raise DataError(
-      f'cannot write prepared clips to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
-    ) from error
+  """Fills `root` where it is missing; its name says that other processes make the same of the same files."""
+
+  def make(folder: Path) -> None:
+    lengths: list[int] = []
+    left_out: dict[int, str] = {}
+    told = time.monotonic()
+    with (folder / _PIXELS).open('wb') as file:
+      for i, found in enumerate(_decoded(paths, framing, crop)):
+        if isinstance(found, DataError):
+          left_out[i] = str(found)
+        else:
+          file.write(found.tobytes())
+          lengths.append(len(found))
+        if time.monotonic() - told > _SECONDS:
+          told = time.monotonic()
+          say(f'prepared {i + 1:,} of {counted(len(paths), "clip")}')
+    np.array(lengths, np.int32).tofile(folder / _LENGTHS)
+    (folder / _INDEX).write_text(json.dumps({'left_out': left_out}))
+
+  if not root.is_dir():
+    av_module()  # before any folder is made
+  keep(root, make, f'preparing {counted(len(paths), "clip")}', named='prepared clips', say=say)
 
 
 def _decoded(

@@ -1,11 +1,7 @@
 """Clips of procedural speakers: drawn once and kept in the cache."""
 
 import json
-import logging
-import os
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from jaxgen import digests
-from jaxgen.data.folders import cache_folder, new_folder, require_room
-from jaxgen.errors import ConfigError, DataError
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.keeping import keep, opening, write_rows
+from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.procedural.takes import (
@@ -30,8 +27,6 @@ from jaxgen.words import counted
 
 _VERSION = 12
 _FRAMES, _TABLE = 'frames.npy', 'table.npz'
-# Seconds between lines about how far the drawing is.
-_PATIENCE = 10
 
 
 def speak(
@@ -76,24 +71,19 @@ def speak(
   if num_clips < 1:
     raise ConfigError(f'{num_clips} clips of procedural speakers: ask for at least one')
   root = cache_folder() / 'spoken' / name_of(speech, num_clips)
-  if not root.is_dir():
-    try:
-      needed = num_clips * num_frames * pixels**2
-      clips = counted(num_clips, 'clip')
-      size = require_room(root.parent, needed, f'{clips} of {pixels} x {pixels} pixels')
-      logging.warning('drawing %s, once (%s in %s)', clips, size, root.parent)
-      with new_folder(root) as folder:
-        _draw_all(speech, num_clips, folder)
-    except OSError as error:
-      raise DataError(
-        f'cannot write drawn clips to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
-      ) from error
-  try:
+  clips = counted(num_clips, 'clip')
+  keep(
+    root,
+    lambda folder: _draw_all(speech, num_clips, folder),
+    f'drawing {clips}',
+    named='drawn clips',
+    needed=num_clips * num_frames * pixels**2,
+    sized=f'{clips} of {pixels} x {pixels} pixels',
+  )
+  with opening(root):
     table = np.load(root / _TABLE)
     labels, spans, who = table['labels'], table['spans'], table['speakers']
     frames = np.load(root / _FRAMES, mmap_mode='r')
-  except (OSError, ValueError, LookupError) as error:
-    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
   names = [
     f'{"_".join(speech.words[x] for x in said if x >= 0)}_{i}_{look}{n}'
     for i, (said, n) in enumerate(zip(labels, who, strict=True))
@@ -114,28 +104,16 @@ def name_of(speech: Speech, num_clips: int) -> str:
 
 
 def _draw_all(speech: Speech, num_clips: int, folder: Path) -> None:
-  """Draws into a folder, in as many threads as there are cores: arrays are drawn outside of Python's lock."""
+  """Draws into a folder."""
 
-  def drawn(number: int) -> tuple[Take, np.ndarray]:
+  def drawn(number: int) -> tuple[np.ndarray, Take]:
     one = take(speech, number)
-    return one, frames_of(speech, one)
+    return frames_of(speech, one), one
 
-  takes: list[Take] = []
-  told = time.monotonic()
-  pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-  try:
-    with (folder / _FRAMES).open('wb') as file:
-      shape = (num_clips, speech.num_frames, speech.pixels, speech.pixels)
-      header = {'descr': '|u1', 'fortran_order': False, 'shape': shape}
-      np.lib.format.write_array_header_1_0(file, header)
-      for one, frames in pool.map(drawn, range(num_clips)):
-        file.write(frames.tobytes())
-        takes.append(one)
-        if time.monotonic() - told > _PATIENCE:
-          told = time.monotonic()
-          logging.warning('drew %s of %s', f'{len(takes):,}', counted(num_clips, 'clip'))
-  finally:
-    pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
+  shape = (num_clips, speech.num_frames, speech.pixels, speech.pixels)
+  takes = write_rows(
+    folder / _FRAMES, shape, drawn, lambda n: f'drew {n:,} of {counted(num_clips, "clip")}'
+  )
   np.savez(
     folder / _TABLE,
     labels=_padded([one.labels for one in takes], -1, np.int32),

@@ -1,9 +1,5 @@
 """What the renderer is given of rows of faces: warps and rasters, made once and kept in the cache."""
 
-import logging
-import os
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import digests
-from jaxgen.data.folders import cache_folder, new_folder, require_room
-from jaxgen.errors import DataError
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.keeping import keep, opening, write_rows
 from jaxgen.systems.lipgen.warping.faces import Faces
 from jaxgen.systems.lipgen.warping.raster import raster
 from jaxgen.systems.lipgen.warping.warp import warp
@@ -22,7 +18,6 @@ from jaxgen.words import counted
 
 _VERSION = b'1'
 _FILE = 'conditions.npy'
-_PATIENCE = 10  # seconds between lines about how far it is
 
 
 class FaceRows:
@@ -110,41 +105,26 @@ def conditions_of(faces: Faces) -> np.ndarray:
   """
   told = (faces.references, faces.reference_points, faces.points)
   root = cache_folder() / 'warps' / digests.name([_VERSION, *(x.tobytes() for x in told)])
-  if not root.is_dir():
-    try:
-      rows = counted(len(faces.labels), 'clip')
-      size = require_room(root.parent, 2 * int(np.prod(faces.frames.shape)), f'warps of {rows}')
-      logging.warning('warping the faces of %s, once (%s in %s)', rows, size, root.parent)
-      with new_folder(root) as folder:
-        _make_all(faces, folder)
-    except OSError as error:
-      raise DataError(
-        f'cannot write warped faces to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
-      ) from error
-  try:
+  clips = counted(len(faces.labels), 'clip')
+  keep(
+    root,
+    lambda folder: _make_all(faces, folder),
+    f'warping the faces of {clips}',
+    named='warped faces',
+    needed=2 * int(np.prod(faces.frames.shape)),
+    sized=f'warps of {clips}',
+  )
+  with opening(root):
     return np.load(root / _FILE, mmap_mode='r')
-  except (OSError, ValueError) as error:
-    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
 
 
 def _make_all(faces: Faces, folder: Path) -> None:
-  """Makes them in as many threads as there are cores, a row at a time."""
+  """Makes them, a row at a time."""
 
-  def made(row: int) -> bytes:
+  def made(row: int) -> tuple[np.ndarray, None]:
     found = conditions_for(faces.references[row], faces.reference_points[row], faces.points[row])
-    return np.stack(found[1:]).tobytes()
+    return np.stack(found[1:]), None
 
-  rows, frames, *size = faces.frames.shape
-  told = time.monotonic()
-  pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-  try:
-    with (folder / _FILE).open('wb') as file:
-      header = {'descr': '|u1', 'fortran_order': False, 'shape': (rows, 2, frames, *size)}
-      np.lib.format.write_array_header_1_0(file, header)
-      for i, row in enumerate(pool.map(made, range(rows))):
-        file.write(row)
-        if time.monotonic() - told > _PATIENCE:
-          told = time.monotonic()
-          logging.warning('warped %s of %s', f'{i + 1:,}', counted(rows, 'clip'))
-  finally:
-    pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
+  rows, *video = faces.frames.shape
+  told = counted(rows, 'clip')
+  write_rows(folder / _FILE, (rows, 2, *video), made, lambda n: f'warped {n:,} of {told}')

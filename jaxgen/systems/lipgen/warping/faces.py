@@ -1,20 +1,17 @@
 """Rows for the renderer: procedural speakers with a reference picture each, drawn once and kept."""
 
 import json
-import logging
-import os
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen import digests
-from jaxgen.data.folders import cache_folder, new_folder, require_room
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.keeping import keep, opening, write_rows
 from jaxgen.data.order import generator
-from jaxgen.errors import ConfigError, DataError
+from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.procedural.articulation import Mouth, Timed
 from jaxgen.systems.lipgen.procedural.clips import name_of
 from jaxgen.systems.lipgen.procedural.geometry import Pose
@@ -34,7 +31,6 @@ from jaxgen.words import counted
 NEUTRAL = 0.5  # share of references whose mouth rests; the others speak
 _VERSION = 1
 _FRAMES, _TABLE = 'frames.npy', 'table.npz'
-_PATIENCE = 10  # seconds between lines about how far the drawing is
 
 
 class Act(NamedTuple):
@@ -115,24 +111,19 @@ def drawn(
   if wrong := [act.label for act in acts if not 0 <= act.label < len(words)]:
     raise ConfigError(f'an act of class {wrong[0]}: there are {len(words)} words')
   root = cache_folder() / 'faces' / _name(speech, num_rows, acts)
-  if not root.is_dir():
-    try:
-      rows = counted(num_rows, 'row')
-      needed = num_rows * (num_frames + 1) * (pixels**2 + 320)
-      size = require_room(root.parent, needed, f'{rows} of {pixels} x {pixels} pixels')
-      logging.warning('drawing %s of faces, once (%s in %s)', rows, size, root.parent)
-      with new_folder(root) as folder:
-        _draw_all(speech, num_rows, acts, folder)
-    except OSError as error:
-      raise DataError(
-        f'cannot write drawn faces to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
-      ) from error
-  try:
+  rows = counted(num_rows, 'row')
+  keep(
+    root,
+    lambda folder: _draw_all(speech, num_rows, acts, folder),
+    f'drawing {rows} of faces',
+    named='drawn faces',
+    needed=num_rows * (num_frames + 1) * (pixels**2 + 320),
+    sized=f'{rows} of {pixels} x {pixels} pixels',
+  )
+  with opening(root):
     with np.load(root / _TABLE) as file:
       table = {name: file[name] for name in Faces._fields[1:] if name != 'frames'}
     frames = np.load(root / _FRAMES, mmap_mode='r')
-  except (OSError, ValueError, LookupError) as error:
-    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
   return Faces(words=speech.words, frames=frames, **table)
 
 
@@ -167,38 +158,23 @@ def _name(speech: Speech, num_rows: int, acts: Sequence[Act]) -> str:
   return digests.name([name_of(speech, num_rows).encode(), json.dumps([said, _VERSION]).encode()])
 
 
-_Row = tuple[Take, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_Row = tuple[Take, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _draw_all(speech: Speech, num_rows: int, acts: Sequence[Act], folder: Path) -> None:
-  """Draws into a folder, in as many threads as there are cores: arrays are drawn outside of Python's lock."""
+  """Draws into a folder."""
 
-  def row(number: int) -> _Row:
+  def row(number: int) -> tuple[np.ndarray, _Row]:
     one = row_take(speech, acts, number)
     still = reference_take(speech, one)
-    pictures = frames_of(speech, one), frames_of(speech, still)[0]
-    return one, *pictures, contours_of(speech, one), contours_of(speech, still)[0]
+    reference, outline = frames_of(speech, still)[0], contours_of(speech, still)[0]
+    return frames_of(speech, one), (one, reference, outline, contours_of(speech, one))
 
-  takes: list[Take] = []
-  references, points, reference_points = [], [], []
-  told = time.monotonic()
-  pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-  try:
-    with (folder / _FRAMES).open('wb') as file:
-      shape = (num_rows, speech.num_frames, speech.pixels, speech.pixels)
-      header = {'descr': '|u1', 'fortran_order': False, 'shape': shape}
-      np.lib.format.write_array_header_1_0(file, header)
-      for one, frames, reference, contour, reference_contour in pool.map(row, range(num_rows)):
-        file.write(frames.tobytes())
-        takes.append(one)
-        references.append(reference)
-        points.append(contour)
-        reference_points.append(reference_contour)
-        if time.monotonic() - told > _PATIENCE:
-          told = time.monotonic()
-          logging.warning('drew %s of %s', f'{len(takes):,}', counted(num_rows, 'row'))
-  finally:
-    pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
+  shape = (num_rows, speech.num_frames, speech.pixels, speech.pixels)
+  made = write_rows(
+    folder / _FRAMES, shape, row, lambda n: f'drew {n:,} of {counted(num_rows, "row")}'
+  )
+  takes, references, reference_points, points = zip(*made, strict=True)
   np.savez(
     folder / _TABLE,
     references=np.stack(references),

@@ -1,0 +1,105 @@
+"""What is made once and kept: a folder of the cache whose name says all that decides its contents."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from jaxgen.data.folders import new_folder, require_room
+from jaxgen.errors import DataError
+
+_PATIENCE = 10  # seconds between lines about how far it is
+_THREADS = 4  # at most
+Found = TypeVar('Found')
+Say = Callable[[str], None]
+
+
+def keep(
+  root: Path,
+  make: Callable[[Path], None],
+  doing: str,
+  *,
+  named: str,
+  needed: int = 0,
+  sized: str = '',
+  say: Say = logging.warning,
+) -> None:
+  """Makes a folder where it is missing: complete or not at all, see `folders.new_folder`.
+
+  Args:
+    root: the folder.
+    make: fills the folder that it is given.
+    doing: what is done, as 'drawing 20 clips'.
+    named: what is kept, as 'drawn clips'.
+    needed: bytes that it will take, told and looked for on the disk; 0: not known.
+    sized: what takes them, as '20 clips of 48 x 48 pixels'.
+    say: told that it begins.
+
+  Raises:
+    DataError: the disk has no room for it, or cannot be written.
+  """
+  if root.is_dir():
+    return
+  try:
+    size = f' ({require_room(root.parent, needed, sized)} in {root.parent})' if needed else ''
+    say(f'{doing}, once{size}')
+    with new_folder(root) as folder:
+      make(folder)
+  except OSError as error:
+    raise DataError(
+      f'cannot write {named} to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
+    ) from error
+
+
+@contextmanager
+def opening(root: Path) -> Iterator[None]:
+  """Says of a folder whose files cannot be read in the block that it is damaged.
+
+  Raises:
+    DataError: names it.
+  """
+  try:
+    yield
+  except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
+
+
+def write_rows(
+  path: Path,
+  shape: tuple[int, ...],
+  row: Callable[[int], tuple[np.ndarray, Found]],
+  told: Callable[[int], str],
+) -> list[Found]:
+  """Writes an array row by row, made in as many threads as there are cores: for what leaves Python's lock.
+
+  Args:
+    path: of the .npy file.
+    shape: of the whole, uint8.
+    row: its number -> its bytes, [*shape[1:]], and what else is to be known of it.
+    told: how many are made -> a line about it, every ten seconds.
+
+  Returns:
+    What else was found, of each row.
+  """
+  found: list[Found] = []
+  since = time.monotonic()
+  pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
+  try:
+    with path.open('wb') as file:
+      header = {'descr': '|u1', 'fortran_order': False, 'shape': shape}
+      np.lib.format.write_array_header_1_0(file, header)
+      for pixels, more in pool.map(row, range(shape[0])):
+        file.write(pixels.tobytes())
+        found.append(more)
+        if time.monotonic() - since > _PATIENCE:
+          since = time.monotonic()
+          logging.warning(told(len(found)))
+  finally:
+    pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
+  return found
