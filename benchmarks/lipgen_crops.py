@@ -7,7 +7,6 @@ The 13 utterances of GRID that are there both as full faces ($JAXGEN_DATA/grid_s
 were encoded anew are read as their originals are.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +63,5 @@ def measure() -> dict[str, Any]:
   }
 
 
-def main() -> None:
-  """Measures and writes."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
-  parser.add_argument('--out', type=Path, required=True, help='JSON file')
-  args = parser.parse_args()
-  results = {'machine': machine.describe(), **measure()}
-  machine.write_json(args.out, results)
-  machine.say(str(results))
-
-
 if __name__ == '__main__':
-  main()
+  machine.write_measured(__doc__, measure)

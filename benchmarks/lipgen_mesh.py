@@ -7,7 +7,6 @@ half a minute the first time, then from $JAXGEN_CACHE/meshes. Components are als
 utterance left out at a time, and judged on it.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +111,5 @@ def _silent(align: Path, opening: np.ndarray) -> np.ndarray:
   return opening[silent]
 
 
-def main() -> None:
-  """Measures and writes."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
-  parser.add_argument('--out', type=Path, required=True, help='JSON file')
-  args = parser.parse_args()
-  results = {'machine': machine.describe(), **measure()}
-  machine.write_json(args.out, results)
-  machine.say(str(results))
-
-
 if __name__ == '__main__':
-  main()
+  machine.write_measured(__doc__, measure)

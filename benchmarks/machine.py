@@ -1,5 +1,6 @@
 """What the benchmarks say about the machine: its parts, its memory, its measured ceilings."""
 
+import argparse
 import datetime
 import importlib.metadata
 import json
@@ -36,6 +37,18 @@ def describe() -> dict[str, Any]:
     'python': platform.python_version(),
     'versions': versions(),
   }
+
+
+def write_measured(description: str, measure: Callable[[], dict[str, Any]]) -> None:
+  """The command line of a script that measures one thing: it has the result file as its only option."""
+  parser = argparse.ArgumentParser(
+    description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  results = {'machine': describe(), **measure()}
+  write_json(args.out, results)
+  say(str(results))
 
 
 def processor() -> str:

@@ -146,7 +146,7 @@ def _over_seeds(
       found = rows.figures(TABLE, variant, seed, given, reporter)
       runs.append({'seed': seed, **{key: found[key] for key in KEPT}})
     except UserError as error:  # as numbers that are no longer finite
-      runs.append({'seed': seed, 'failed': str(error)})
+      runs.append({'seed': seed, 'failed': str(error).split(';')[0]})  # the rest names folders
   whole = [run for run in runs if 'failed' not in run]
   return {
     'overrides': overrides,

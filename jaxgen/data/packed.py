@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.config import digest
-from jaxgen.data.folders import cache_folder, new_folder
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError
 from jaxgen.words import counted
 
@@ -74,8 +75,7 @@ def prepared(
   """
   stamps = [(str(path.absolute()), *_stamp(path)) for path in paths]
   root = cache_folder() / 'packed' / digest(_VERSION, stamps, options)
-  if not root.is_dir():
-    _prepare(paths, versions, root, say)
+  _prepare(paths, versions, root, say)
   packed, left_out = _open(root)
   for message in left_out:
     say(message)
@@ -84,15 +84,13 @@ def prepared(
 
 def _open(root: Path) -> tuple[Packed, list[str]]:
   """A prepared buffer, and what was left out of it."""
-  try:
+  with opening(root):
     table = json.loads((root / _INDEX).read_text())
     sizes = np.array(table['sizes'], np.int64).reshape(-1, 2)
     ends = np.cumsum(sizes.prod(1))
     pixels = np.memmap(root / _PIXELS, np.uint8, 'r')
     if len(pixels) != ends[-1]:
       raise ValueError(f'{len(pixels)} pixels, {ends[-1]} expected')
-  except (OSError, ValueError, LookupError, TypeError) as error:
-    raise DataError(f'{root} is damaged: remove it and start again ({error})') from error
   return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1]), table['left_out']
 
 
@@ -102,30 +100,27 @@ def _prepare(
   root: Path,
   say: Callable[[str], None],
 ) -> None:
-  """Fill `root`; its name says that other processes make the same of the same files."""
-  say(f'preparing {counted(len(paths), "image")}, once')
-  sizes, left_out = [], []
-  try:
-    with new_folder(root) as folder:
-      with (folder / _PIXELS).open('wb') as file:
-        for path in paths:
-          try:
-            made = versions(path)
-          except DataError as error:
-            left_out.append(f'left out: {error}')
-            continue
-          for image in made:
-            file.write(image.tobytes())
-            sizes.append(image.shape)
-      if not sizes:
-        raise DataError(
-          f'no image of {counted(len(paths), "file")} can be used: {"; ".join(left_out[:5])}'
-        )
-      (folder / _INDEX).write_text(json.dumps({'sizes': sizes, 'left_out': left_out}))
-  except OSError as error:
-    raise DataError(
-      f'cannot write prepared images to {root.parent} (set JAXGEN_CACHE to a folder with room): {error}'
-    ) from error
+  """Fill `root` where it is missing; its name says that other processes make the same of the same files."""
+
+  def make(folder: Path) -> None:
+    sizes, left_out = [], []
+    with (folder / _PIXELS).open('wb') as file:
+      for path in paths:
+        try:
+          made = versions(path)
+        except DataError as error:
+          left_out.append(f'left out: {error}')
+          continue
+        for image in made:
+          file.write(image.tobytes())
+          sizes.append(image.shape)
+    if not sizes:
+      raise DataError(
+        f'no image of {counted(len(paths), "file")} can be used: {"; ".join(left_out[:5])}'
+      )
+    (folder / _INDEX).write_text(json.dumps({'sizes': sizes, 'left_out': left_out}))
+
+  keep(root, make, f'preparing {counted(len(paths), "image")}', named='prepared images', say=say)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -80,6 +80,10 @@ def sample(
     paths = results.draw(
       opened.folder, opened.task, trained.variables, None, opened.tools, trained.step
     )
+    if not paths and processes.is_first_process():
+      opened.reporter.say(
+        f'nothing drawn: all pictures of {trained.config.system} need data, and are drawn as a training ends'
+      )
     results.say_paths(opened.reporter, paths)
     return paths
 

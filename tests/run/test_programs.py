@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import small_nets
 from helpers import override
 from programs import Program, collectives, explicit_collectives, flops, layout
 
@@ -75,35 +76,20 @@ TINY = {
   },
   'handwriting_recogniser': {**HANDWRITTEN, 'batch_size': 16, 'model__recogniser_width': 0.1},
   'lipgen': {
+    **small_nets.READER,
     'batch_size': 16,
     'data__words': 'about,people',
-    'data__framing': (0, 0, 96, 18),
-    'data__crop': 16,
     'data__num_clips': 16,
     'data__num_speakers': 4,
     'data__num_validation': 8,
-    'model__front_end__stem': 4,
-    'model__front_end__widths': (4, 4, 8),
-    'model__front_end__pool_features': 8,
-    'model__back_end__growth': 6,
-    'model__back_end__width': 8,
-    'model__back_end__dilations': (2,),
-    'model__viseme_back_end__kernels': (3,),
-    'model__viseme_back_end__growth': 3,
-    'model__viseme_back_end__width': 4,
-    'model__viseme_back_end__dilations': (1,),
     'eval__batch_size': 8,
   },
   'lipgen_motion': {
+    **small_nets.MOTION,
     'batch_size': 64,
     'data__num_clips': 64,
     'data__num_speakers': 4,
     'data__num_validation': 8,
-    'data__num_frames': 24,
-    'model__width': 8,
-    'model__heads': 2,
-    'model__hidden': 8,
-    'model__layers': 1,
     'eval__batch_size': 8,
   },
   'lipgen_render': {

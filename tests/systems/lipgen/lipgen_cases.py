@@ -1,6 +1,7 @@
 """What tests of lipgen share: a small config, and clips of noise with the words in them."""
 
 import numpy as np
+import small_nets
 from helpers import override
 
 from jaxgen import config as configs
@@ -20,25 +21,14 @@ PARAMETERS = {
 BRANCH = 9_723_776  # of visemes
 WORDS = ('about', 'people', '')
 TINY = {
+  **small_nets.READER,
   'batch_size': 16,
   'num_steps': 4,
   'log_every': 2,
   'eval_every': 0,
   'save_every': 2,
   'optim__warmup_steps': 0,
-  'data__framing': (0, 0, 96, 18),
-  'data__crop': 16,
   'augment__jitter': 1,
-  'model__front_end__stem': 4,
-  'model__front_end__widths': (4, 4, 8),
-  'model__front_end__pool_features': 8,
-  'model__back_end__growth': 6,
-  'model__back_end__width': 8,
-  'model__back_end__dilations': (2,),
-  'model__viseme_back_end__kernels': (3,),
-  'model__viseme_back_end__growth': 3,
-  'model__viseme_back_end__width': 4,
-  'model__viseme_back_end__dilations': (1,),
   'eval__batch_size': 8,
 }
 

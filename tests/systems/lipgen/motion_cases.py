@@ -3,6 +3,7 @@
 import zlib
 
 import numpy as np
+import small_nets
 from helpers import override
 
 from jaxgen import config as configs
@@ -14,6 +15,7 @@ FLOOR = -13.8
 WORDS = ('about', 'family', 'people', 'person')
 VOICES = ('anna', 'bert', 'carl')
 TINY = {
+  **small_nets.MOTION,
   'batch_size': 16,
   'num_steps': 4,
   'log_every': 2,
@@ -25,11 +27,6 @@ TINY = {
   'data__num_clips': 32,
   'data__num_speakers': 8,
   'data__num_validation': 8,
-  'data__num_frames': 24,
-  'model__width': 8,
-  'model__heads': 2,
-  'model__hidden': 8,
-  'model__layers': 1,
   'model__reach': 3,
   'eval__batch_size': 8,
 }

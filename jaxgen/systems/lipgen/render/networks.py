@@ -194,11 +194,10 @@ class TimeAttention(nn.Module):
     h = _norm(channels, 'norm', types)(x).reshape(rows, frames, height * width, channels)
     h = h + waves(jnp.arange(frames), channels).astype(self.dtype)[None, :, None]
     q, k, v = _heads(nn.Dense(3 * channels, use_bias=False, name='qkv', **types)(h), self.heads)
-    scores = jnp.einsum('btpnc,bspnc->bpnts', q, k) / math.sqrt(channels / self.heads)
-    lowest = jnp.finfo(scores.dtype).min
-    scores = jnp.where(counted[:, None, None, None] > 0, scores, lowest)
-    weights = jax.nn.softmax(scores.astype(self.param_dtype), -1).astype(self.dtype)
-    h = jnp.einsum('bpnts,bspnc->btpnc', weights, v).reshape(x.shape)
+    q, k, v = (part.swapaxes(1, 2).reshape(-1, frames, *part.shape[3:]) for part in (q, k, v))
+    seen = jnp.repeat(counted > 0, height * width, axis=0)[:, None, None]
+    h = jax.nn.dot_product_attention(q, k, v, mask=seen)
+    h = h.reshape(rows, height * width, frames, channels).swapaxes(1, 2).reshape(x.shape)
     return x + _conv(channels, 1, 'out', types, zero=True)(h)
 
 
@@ -224,13 +223,12 @@ class SpaceAttention(nn.Module):
     behind = nn.Dense(2 * channels, use_bias=False, name='memory', **types)(
       memory.reshape(rows, height * width, channels)
     )
-    keys, values = _heads(behind, self.heads, parts=2)
-    scores = jnp.concatenate(
-      [jnp.einsum('btpnc,btqnc->btnpq', q, k), jnp.einsum('btpnc,bqnc->btnpq', q, keys)], -1
-    ) / math.sqrt(channels / self.heads)
-    weights = jax.nn.softmax(scores.astype(self.param_dtype), -1).astype(self.dtype)
-    own, other = jnp.split(weights, 2, -1)
-    h = jnp.einsum('btnpq,btqnc->btpnc', own, v) + jnp.einsum('btnpq,bqnc->btpnc', other, values)
+    k, v = (
+      jnp.concatenate([own, jnp.broadcast_to(other[:, None], own.shape)], 2)
+      for own, other in zip((k, v), _heads(behind, self.heads, parts=2), strict=True)
+    )
+    q, k, v = (part.reshape(-1, *part.shape[2:]) for part in (q, k, v))
+    h = jax.nn.dot_product_attention(q, k, v)
     return x + _conv(channels, 1, 'out', types, zero=True)(h.reshape(x.shape))
 
 
