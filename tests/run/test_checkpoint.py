@@ -273,6 +273,14 @@ def test_evaluate_and_sample_take_a_step_and_never_rewrite_config_json(toy, tmp_
   assert kept == {p: x for p, x in files(tmp_path).items() if 'checkpoints' in p.parts}
 
 
+def test_a_sample_that_has_no_picture_without_data_says_so(toy, tmp_path, monkeypatch):
+  train(toy(num_steps=4), tmp_path)
+  monkeypatch.setattr(inference.results, 'draw', lambda *_: [])
+  reporter = quiet()
+  assert inference.sample(tmp_path, reporter=reporter) == []
+  assert any('nothing drawn: all pictures of toy need data' in line for line in reporter.lines)
+
+
 def test_an_evaluation_of_an_older_step_leaves_a_finished_run_finished(toy, tmp_path):
   train(toy(), tmp_path)
   assert inference.evaluate(tmp_path, 20, reporter=quiet())['step'] == 20
