@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgen.systems.lipgen.networks.layers import Layer, dropped, within
+from jaxgen.systems.lipgen.networks.layers import Layer, attention, dropped, within
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 
 POSE = 6
@@ -154,12 +154,9 @@ class NearbyAttention(Layer):
     found = found.reshape(*x.shape[:2], 3, self.heads, width // self.heads)
     queries, keys, values = (found[:, :, i] for i in range(3))
     queries, keys = turned(queries), turned(keys)
-    likeness = jnp.einsum('bqhd,bkhd->bhqk', queries, keys).astype(self.param_dtype)
     near = jnp.abs(at[:, None] - at[None]) <= self.reach
     seen = near[None, None] & (counted > 0)[:, None, None]
-    likeness = likeness / (width // self.heads) ** 0.5
-    weights = jax.nn.softmax(jnp.where(seen, likeness, -1e9)).astype(self.dtype)
-    y = jnp.einsum('bhqk,bkhd->bqhd', weights, values).reshape(x.shape)
+    y = attention(queries, keys, values, seen).reshape(x.shape)
     return nn.Dense(width, name='out', **self.types)(y)
 
 

@@ -229,3 +229,26 @@ class Transition(Layer):
       return nn.swish(x)
     slope = self.param('slope', nn.initializers.constant(0.25), x.shape[-1:], self.param_dtype)
     return jnp.where(x >= 0, x, slope.astype(x.dtype)[None, None] * x)
+
+
+def attention(
+  queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array | None = None
+) -> jax.Array:
+  """Scaled dot-product attention, its softmax in float32 where they are of a narrower type.
+
+  Args:
+    queries: [..., Q, heads, C].
+    keys: [..., K, heads, C].
+    values: the same.
+    mask: [..., heads or 1, Q or 1, K], which keys are seen; all by default.
+
+  Returns:
+    [..., Q, heads, C].
+
+  Reference: Vaswani et al. 2017, "Attention Is All You Need", eq. 1.
+  """
+  narrow = jnp.finfo(queries.dtype).bits < 32
+  found: jax.Array = nn.dot_product_attention(
+    queries, keys, values, mask=mask, force_fp32_for_softmax=narrow
+  )
+  return found

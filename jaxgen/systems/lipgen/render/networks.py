@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.systems.lipgen.networks.layers import attention
+
 GROUPS = 8  # of a norm, at most
 REFERENCES = 'channels', 'attention'
 LONGEST = 10_000.0  # period of the slowest wave of a number
@@ -194,10 +196,9 @@ class TimeAttention(nn.Module):
     h = _norm(channels, 'norm', types)(x).reshape(rows, frames, height * width, channels)
     h = h + waves(jnp.arange(frames), channels).astype(self.dtype)[None, :, None]
     q, k, v = _heads(nn.Dense(3 * channels, use_bias=False, name='qkv', **types)(h), self.heads)
-    q, k, v = (part.swapaxes(1, 2).reshape(-1, frames, *part.shape[3:]) for part in (q, k, v))
-    seen = jnp.repeat(counted > 0, height * width, axis=0)[:, None, None]
-    h = jax.nn.dot_product_attention(q, k, v, mask=seen)
-    h = h.reshape(rows, height * width, frames, channels).swapaxes(1, 2).reshape(x.shape)
+    q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))  # [B, H * W, T, heads, C / heads]
+    h = attention(q, k, v, counted[:, None, None, None] > 0)
+    h = h.swapaxes(1, 2).reshape(x.shape)
     return x + _conv(channels, 1, 'out', types, zero=True)(h)
 
 
@@ -227,8 +228,7 @@ class SpaceAttention(nn.Module):
       jnp.concatenate([own, jnp.broadcast_to(other[:, None], own.shape)], 2)
       for own, other in zip((k, v), _heads(behind, self.heads, parts=2), strict=True)
     )
-    q, k, v = (part.reshape(-1, *part.shape[2:]) for part in (q, k, v))
-    h = jax.nn.dot_product_attention(q, k, v)
+    h = attention(q, k, v)
     return x + _conv(channels, 1, 'out', types, zero=True)(h.reshape(x.shape))
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from ml_collections import ConfigDict
 
 from jaxgen.axis import example_keys, global_rows, psum
@@ -18,19 +17,10 @@ from jaxgen.systems.lipgen.diffusion.schedule import alpha_bars
 from jaxgen.systems.lipgen.render.config import TIMES
 from jaxgen.systems.lipgen.render.data import spread_of
 from jaxgen.systems.lipgen.render.networks import VideoUNet
+from jaxgen.systems.lipgen.steps import make_optimizer
 from jaxgen.task import Batch, PyTree, TrainState, name_key, step_rng, update_player
 
 PLAYER = 'model'
-
-
-def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
-  """AdamW, the gradient clipped first; its rate rises linearly, then falls to 0 along a cosine."""
-  options = config.optim
-  rate = optax.warmup_cosine_decay_schedule(
-    0.0, options.learning_rate, options.warmup_steps, config.num_steps
-  )
-  clip = optax.clip_by_global_norm(options.clip_norm) if options.clip_norm else optax.identity()
-  return optax.chain(clip, optax.adamw(rate, weight_decay=options.weight_decay))
 
 
 class Steps:
