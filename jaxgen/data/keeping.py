@@ -81,7 +81,7 @@ def write_rows(
   Args:
     path: of the .npy file.
     shape: of the whole, uint8.
-    row: its number -> its bytes, [*shape[1:]], and what else is to be known of it.
+    row: its number -> its bytes, of `shape[1:]`, and what else is to be known of it.
     told: how many are made -> a line about it, every ten seconds.
 
   Returns:
