@@ -1,0 +1,74 @@
+"""Where the lips of a picture go: at rest they are shut, and offsets move them from there."""
+
+import numpy as np
+
+from jaxgen.systems.lipgen.warping.raster import OUTER
+
+# Lips further apart than this, in half widths of the mouth, are not at rest.
+OPEN = 0.12
+_SHUT = 0.02  # how far they are apart then
+_UPPER = 0.25  # of the way to each other, what the upper lip goes: the lower one is the jaw's
+_HALF = OUTER // 2
+
+
+def frame_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """The mouth's own frame: the middle [2] between the corners of contours [40, 2], and its axes [2, 2].
+
+  Axes are rows, right and down, each half as long as the mouth is wide.
+  """
+  across = (points[_HALF] - points[0]) / 2
+  return (points[_HALF] + points[0]) / 2, np.stack([across, [-across[1], across[0]]])
+
+
+def gap(points: np.ndarray) -> float:
+  """How far the lips of contours [40, 2] are apart in the middle, in half widths of the mouth."""
+  middle, axes = frame_of(points)
+  down = ((points - middle) @ np.linalg.inv(axes))[:, 1]
+  upper, lower = _pairs()
+  near = slice(_HALF // 2 - 2, _HALF // 2 + 1)
+  return float(max(0.0, (down[lower] - down[upper])[near].mean()))
+
+
+def at_rest(points: np.ndarray) -> np.ndarray:
+  """Contours [40, 2] of the same lips shut: as they are where they nearly are.
+
+  The lower lip goes most of the way, with all of its outline, and the upper one the rest.
+  """
+  if gap(points) <= OPEN:
+    return points
+  middle, axes = frame_of(points)
+  mouth = (points - middle) @ np.linalg.inv(axes)
+  upper, lower = _pairs()
+  apart = np.maximum(mouth[lower, 1] - mouth[upper, 1] - _SHUT, 0)
+  x = (mouth[lower, 0] + mouth[upper, 0]) / 2
+  for points_of, share in ((_upper_points(), _UPPER), (_lower_points(), _UPPER - 1)):
+    mouth[points_of, 1] += share * np.interp(mouth[points_of, 0], [-1, *x, 1], [0, *apart, 0])
+  return (middle + mouth @ axes).astype(np.float32)
+
+
+def _pairs() -> tuple[np.ndarray, np.ndarray]:
+  """Points of the inner lips above and below each other, from left to right, without the corners."""
+  i = np.arange(1, _HALF)
+  return OUTER + i, 2 * OUTER - i
+
+
+def _upper_points() -> np.ndarray:
+  """Of both rings, without the corners."""
+  return np.concatenate([np.arange(1, _HALF), OUTER + np.arange(1, _HALF)])
+
+
+def _lower_points() -> np.ndarray:
+  return np.concatenate([np.arange(_HALF + 1, OUTER), OUTER + np.arange(_HALF + 1, OUTER)])
+
+
+def jaw(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+  """How far down the lower lip has gone, [T] in half widths of the mouth.
+
+  Args:
+    source: contours [40, 2].
+    target: [T, 40, 2].
+  """
+  _, axes = frame_of(source)
+  lower = np.arange(_HALF + 1, OUTER)
+  moved = (target[:, lower] - source[lower]).mean(1) @ np.linalg.inv(axes)
+  return moved[:, 1]
