@@ -13,6 +13,7 @@ import numpy as np
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.render.conditions import Conditions
 from jaxgen.systems.lipgen.synthesis import bending
+from jaxgen.systems.lipgen.synthesis import lips as lips_of
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import inverse
@@ -23,6 +24,9 @@ from jaxgen.systems.lipgen.warping.warp import DARK
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _FINE = 4  # polygons are drawn so many times as large, and made smaller
 _BITS = 4  # of a fraction of a pixel, for their corners
+_TEETH = (
+  0.12  # half widths of the mouth: lips that far apart show all of the teeth that the picture shows
+)
 _ON_LIPS = 0.6  # of what the renderer says beside the gap, how much is taken
 
 
@@ -104,10 +108,17 @@ class Stage:
     self._rest = portrait.rgb[self._part]
     points = applied(back, portrait.points) - low
     lips = self._filled(points[:OUTER]) - self._filled(points[OUTER:])
+    # An open mouth shows what is in it, which does not move with the lips.
+    self._shown = None
+    if lips_of.is_open(portrait.points):
+      shown = self._filled(points[OUTER:])
+      reach = 0.06 * portrait.half_width * portrait.scale
+      shown = self._cv2.GaussianBlur(shown, (0, 0), max(reach, 0.3))
+      self._shown = np.clip(2 * shown - 1, 0, 1)[..., None]
     weight = np.maximum(lips, 0)[..., None]
     self._dark = DARK * (self._rest * weight).sum((0, 1)) / max(weight.sum(), 1e-3)
-    outside = (self._grid < 0) | (self._grid > bending.SIDE - 1)
-    self._within = ~outside.any(-1)
+    low_side, high_side = self._grid.min(-1), self._grid.max(-1)
+    self._within = (low_side >= 0) & (high_side <= bending.SIDE - 1)
 
   def frames(
     self, points: np.ndarray, bend: bending.Bend, added: Correction, still: np.ndarray
@@ -140,8 +151,12 @@ class Stage:
     skin = self._looked_up(around) + self._enlarged(on_skin)[..., None]
     low = np.array([self._left, self._top])
     gap = self._filled(applied(self._back, points[OUTER:]) - low)[..., None]
-    inside = self._dark + share * (self._looked_up(between) - self._dark)
-    inside = inside + self._enlarged(in_gap)[..., None]
+    rendered = self._dark + self._enlarged(in_gap)[..., None]
+    if self._shown is None:
+      inside = rendered + share * (self._looked_up(between) - self._dark)
+    else:
+      seen = self._shown * float(np.clip((lips_of.gap(points) - 0.03) / _TEETH, 0, 1))
+      inside = rendered + seen * (self._rest - rendered)
     made = skin + gap * (inside - skin)
     made = np.where(self._within[..., None], made, self._rest)
     return np.clip(np.round(made), 0, 255).astype(np.uint8)

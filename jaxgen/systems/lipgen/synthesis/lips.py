@@ -6,7 +6,10 @@ from jaxgen.systems.lipgen.warping.raster import OUTER
 
 # Lips further apart than this, in half widths of the mouth, are not at rest.
 OPEN = 0.12
-_SHUT = 0.02  # how far they are apart then
+_SHUT = 0.03  # how far they are apart then: the dark line between them
+_RIM = (
+  0.05  # of open lips, half of a mouth's width: the edge to teeth or the dark, which a camera blurs
+)
 _UPPER = 0.25  # of the way to each other, what the upper lip goes: the lower one is the jaw's
 _HALF = OUTER // 2
 
@@ -22,11 +25,15 @@ def frame_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def gap(points: np.ndarray) -> float:
   """How far the lips of contours [40, 2] are apart in the middle, in half widths of the mouth."""
-  middle, axes = frame_of(points)
-  down = ((points - middle) @ np.linalg.inv(axes))[:, 1]
+  down = _own(points)[1][:, 1]
   upper, lower = _pairs()
   near = slice(_HALF // 2 - 2, _HALF // 2 + 1)
   return float(max(0.0, (down[lower] - down[upper])[near].mean()))
+
+
+def is_open(points: np.ndarray) -> bool:
+  """Whether the lips of contours [40, 2] are not at rest."""
+  return gap(points) > OPEN
 
 
 def at_rest(points: np.ndarray) -> np.ndarray:
@@ -34,16 +41,33 @@ def at_rest(points: np.ndarray) -> np.ndarray:
 
   The lower lip goes most of the way, with all of its outline, and the upper one the rest.
   """
-  if gap(points) <= OPEN:
+  if not is_open(points):
     return points
-  middle, axes = frame_of(points)
-  mouth = (points - middle) @ np.linalg.inv(axes)
+  middle, mouth, axes = _own(points)
   upper, lower = _pairs()
   apart = np.maximum(mouth[lower, 1] - mouth[upper, 1] - _SHUT, 0)
   x = (mouth[lower, 0] + mouth[upper, 0]) / 2
-  for points_of, share in ((_upper_points(), _UPPER), (_lower_points(), _UPPER - 1)):
-    mouth[points_of, 1] += share * np.interp(mouth[points_of, 0], [-1, *x, 1], [0, *apart, 0])
+  for chosen, share in ((_upper_points(), _UPPER), (_lower_points(), _UPPER - 1)):
+    mouth[chosen, 1] += share * np.interp(mouth[chosen, 0], [-1, *x, 1], [0, *apart, 0])
   return (middle + mouth @ axes).astype(np.float32)
+
+
+def without_rims(points: np.ndarray) -> np.ndarray:
+  """Contours [40, 2] whose lips end a little before teeth begin, where they are open."""
+  if not is_open(points):
+    return points
+  middle, mouth, axes = _own(points)
+  upper, lower = _pairs()
+  least = np.minimum(_RIM, np.maximum(mouth[lower, 1] - mouth[upper, 1], 0))
+  mouth[upper, 1] -= least
+  mouth[lower, 1] += least
+  return (middle + mouth @ axes).astype(np.float32)
+
+
+def _own(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Middle, contours [40, 2] in the mouth's own frame, and its axes."""
+  middle, axes = frame_of(points)
+  return middle, (points - middle) @ np.linalg.inv(axes), axes
 
 
 def _pairs() -> tuple[np.ndarray, np.ndarray]:

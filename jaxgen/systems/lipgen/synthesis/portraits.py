@@ -75,6 +75,10 @@ class Portrait(NamedTuple):
   def notes(self) -> list[str]:
     """What a person is to know of how the face was found."""
     told = []
+    if self.shrunk > 1:
+      told.append(
+        f'made {self.rgb.shape[1]} x {self.rgb.shape[0]} pixels; --longest says how large it may be'
+      )
     if self.faces > 1:
       told.append(f'{self.faces} faces: the largest talks')
     if self.source == HAAR:
