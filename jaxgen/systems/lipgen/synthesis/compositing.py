@@ -121,7 +121,7 @@ class Stage:
     self._within = (low_side >= 0) & (high_side <= bending.SIDE - 1)
 
   def frames(
-    self, points: np.ndarray, bend: bending.Bend, added: Correction, still: np.ndarray
+    self, points: np.ndarray, bend: bending.Bend, added: Correction
   ) -> Iterator[np.ndarray]:
     """Frames uint8 [H, W, 3] of the picture's size.
 
@@ -129,13 +129,11 @@ class Stage:
       points: [T, 40, 2] contours in the crop.
       bend: that brings the picture's lips there.
       added: of the renderer.
-      still: bool [T], frames that are the picture as it is.
     """
     for t in range(len(points)):
       frame = self._portrait.rgb.copy()
-      if not still[t]:
-        parts = bend.around[t], bend.between[t], float(bend.share[t])
-        frame[self._part] = self._moved(points[t], *parts, added.gap[t], added.skin[t])
+      parts = bend.around[t], bend.between[t], float(bend.share[t])
+      frame[self._part] = self._moved(points[t], *parts, added.gap[t], added.skin[t])
       yield frame
 
   def _moved(
