@@ -10,6 +10,7 @@ from jaxgen.errors import ConfigError, DataError  # noqa: E402
 from jaxgen.systems.lipgen.video import extras  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
 from jaxgen.systems.lipgen.video.encoding import write_video  # noqa: E402
+from jaxgen.systems.lipgen.voices.sound_files import read_sound  # noqa: E402
 
 
 def read(path, **options):
@@ -80,6 +81,25 @@ def test_what_is_written_is_read_back(tmp_path):
   with pytest.raises(DataError, match='no frame'):
     write_video(tmp_path / 'b.mp4', [])
   assert not (tmp_path / 'b.mp4').exists()
+
+
+def test_sound_is_written_in_step_with_the_frames_and_titles_with_it(tmp_path):
+  import av
+
+  sound = np.zeros(44_100, np.float32)  # shorter than the video
+  sound[11_025:11_466] = 0.8 * np.sin(np.arange(441) / 7)
+  told = {'comment': 'synthetic: made by jaxgen', 'title': 'water'}
+  write_video(tmp_path / 'a.mp4', steps(29), sound=(sound, 44_100), metadata=told)
+  loud = np.flatnonzero(np.abs(read_sound(tmp_path / 'a.mp4')) > 0.2)
+  assert loud[[0, -1]] == pytest.approx([4000, 4160], abs=8)  # 16,000 a second
+  with av.open(str(tmp_path / 'a.mp4')) as file:
+    assert file.metadata.items() >= told.items()
+    assert {s.type: float(s.duration * s.time_base) for s in file.streams} == {
+      'video': 1.16,
+      'audio': 1.16,
+    }
+  with pytest.raises(ValueError, match="no place for 'seed'"):
+    write_video(tmp_path / 'b.mp4', steps(1), metadata={'seed': '1'})
 
 
 def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path):

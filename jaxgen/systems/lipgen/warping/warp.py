@@ -139,9 +139,25 @@ def triangulated(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _looked_up(
   picture: jax.Array, source: jax.Array, target: jax.Array, triangles: np.ndarray
 ) -> jax.Array:
-  """Levels [H, W] by the triangle that each pixel lies deepest in, or least far out of: there are no holes.
+  """Levels [H, W] at the places of `looked_up`."""
+  return _sampled(picture, *looked_up(picture.shape, source, target, triangles))
+
+
+def looked_up(
+  size: tuple[int, ...], source: jax.Array, target: jax.Array, triangles: np.ndarray
+) -> tuple[jax.Array, jax.Array]:
+  """Where each pixel comes from, by the triangle that it lies deepest in, or least far out of: no holes.
 
   Triangles that are shut or turned over are not looked up; where all are, the picture stays.
+
+  Args:
+    size: height and width.
+    source: [N, 2] corners in the picture.
+    target: [N, 2] where they are to be.
+    triangles: [K, 3] of N.
+
+  Returns:
+    x and y [H, W] in pixels of the picture.
   """
   corners, origins = target[triangles], source[triangles]  # [K, 3, 2]
   # Sides from the first corner, and the shares of the two others: s = inverse(sides) (pixel - first).
@@ -152,8 +168,7 @@ def _looked_up(
   # The affine map of each triangle, about its first corner: exact where source and target are the same.
   sides = origins[:, 1:] - origins[:, :1]
   turn = jnp.einsum('kix,kij->kxj', sides, inverse, precision='highest')
-  x, y = _places(picture.shape, inverse, turn, corners[:, 0], origins[:, 0], area > _THIN)
-  return _sampled(picture, x, y)
+  return _places(size, inverse, turn, corners[:, 0], origins[:, 0], area > _THIN)
 
 
 def _places(

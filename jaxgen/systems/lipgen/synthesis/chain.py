@@ -1,0 +1,234 @@
+"""From the sound of speech to frames of a mouth: motion, contours on a face, warp and raster, renderer."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.errors import CheckpointError, ConfigError, DataError
+from jaxgen.exchange import weight_files
+from jaxgen.systems.lipgen.clips.framing import Framing, framed
+from jaxgen.systems.lipgen.motion import task as motion_task
+from jaxgen.systems.lipgen.motion.inference import Inference
+from jaxgen.systems.lipgen.motion.targets import POINTS
+from jaxgen.systems.lipgen.render import task as render_task
+from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_for
+from jaxgen.systems.lipgen.render.sampling import Renderer
+from jaxgen.systems.lipgen.render.steps import Steps
+from jaxgen.systems.lipgen.warping.placing import placed
+from jaxgen.task import Tools, Trained
+from jaxgen.words import counted
+
+WEIGHTS = Path(__file__).parents[3] / 'weights'
+MOTION, RENDER = 'lipgen_motion', 'lipgen_render'
+Loader = Callable[[Path], Trained]
+
+
+class Face(NamedTuple):
+  """A face as the renderer sees it.
+
+  Attributes:
+    reference: uint8 [H, W] grey, the part of a mouth crop that `Chain.framing` names.
+    points: float32 [40, 2], contours of its lips in it, see `procedural.geometry.contours`.
+    name: to tell it by.
+  """
+
+  reference: np.ndarray
+  points: np.ndarray
+  name: str
+
+
+def load_file(path: Path) -> Trained:
+  """A model from a file of `jaxgen export`, or from a folder that has imported weights.
+
+  Raises:
+    CheckpointError: it is the folder of a run, which the core reads, missing or damaged.
+  """
+  if path.is_dir():
+    path_in = path / weight_files.FILE
+    if not path_in.is_file():
+      raise CheckpointError(f'{path} is a folder: make a file of the run with jaxgen export')
+    path = path_in
+  return weight_files.load_weights(path)
+
+
+def no_progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
+  """Shows nothing."""
+  del description, total
+  return iter(items)
+
+
+class Chain:
+  """Motion net and renderer, compiled once each whatever the lengths and numbers of clips.
+
+  Args:
+    motion: a trained lipgen_motion.
+    render: a trained lipgen_render.
+    progress: shows the passes over a clip, see `task.Tools`.
+    steps: of sampling; None: as the renderer's config says.
+  """
+
+  def __init__(
+    self,
+    motion: Trained,
+    render: Trained,
+    progress: Callable[..., Iterator] = no_progress,
+    steps: int | None = None,
+  ):
+    self.framing = Framing.from_json(render.facts['framing'])
+    inference = Inference(
+      motion_task.make_model(motion.config, motion.facts), motion.facts, motion.config
+    )
+    self._follow = inference.follower(jax.tree.map(jnp.asarray, motion.variables))
+    config = render.config.copy_and_resolve_references()
+    if steps is not None:
+      with config.unlocked():
+        config.eval.steps = steps
+    tools = Tools(
+      compile=jax.jit,
+      rows=lambda size: slice(0, size),
+      progress=progress,
+      trained=_nothing_trained,
+      rng=jax.random.key(config.seed),
+    )
+    net = render_task.make_model(config, render.facts)
+    self._renderer = Renderer(
+      Steps(config, render.facts, net), jax.tree.map(jnp.asarray, render.variables), tools
+    )
+
+  @classmethod
+  def load(
+    cls,
+    motion: Path | None = None,
+    render: Path | None = None,
+    load: Loader = load_file,
+    progress: Callable[..., Iterator] = no_progress,
+    steps: int | None = None,
+  ) -> 'Chain':
+    """A chain of two trained nets.
+
+    Args:
+      motion: an exported file, or the folder of a run where `load` reads it; None: what comes with jaxgen.
+      render: the same.
+      load: reads them; commands lend `command.opening.load`, which reads runs too.
+      progress: see `Chain`.
+      steps: see `Chain`.
+
+    Raises:
+      ConfigError: a net of another system, or none comes with this version; names the file.
+      CheckpointError: a file is missing or damaged.
+    """
+    hears, draws = load_net(motion, MOTION, load), load_net(render, RENDER, load)
+    return cls(hears, draws, progress, steps)
+
+  @property
+  def side(self) -> int:
+    """Pixels of the side of a rendered frame."""
+    return self.framing.pixels
+
+  def lips(self, mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How lips and head move with a sound of any length.
+
+    Args:
+      mel: [L, 80], see `voices.log_mel`.
+
+    Returns:
+      Offsets float32 [T, 40, 2] of contours in half widths of the mouth at rest, and moves of the head [T, 6],
+      see `motion.targets.pose_moves`; T is L / 4, rounded up.
+    """
+    offsets, moves = self._follow(mel)
+    return offsets.reshape(-1, POINTS, 2), moves
+
+  def targets(self, face: Face, offsets: np.ndarray) -> np.ndarray:
+    """Contours float32 [T, 40, 2] of a face whose lips move as `lips` says."""
+    return placed(face.points, offsets)
+
+  def conditions(self, face: Face, points: np.ndarray) -> Conditions:
+    """What frames of a face with contours [T, 40, 2] are rendered from."""
+    if face.reference.shape != (self.side, self.side):
+      raise DataError(
+        f'{face.name}: {face.reference.shape} pixels, and the renderer wants {self.side} x {self.side}'
+      )
+    return conditions_for(face.reference, face.points, np.asarray(points, np.float32))
+
+  def render(
+    self,
+    faces: Sequence[Face],
+    points: Sequence[np.ndarray],
+    numbers: Sequence[int] | None = None,
+    conditions: Sequence[Conditions] | None = None,
+  ) -> list[np.ndarray]:
+    """Frames of faces whose lips move.
+
+    Args:
+      faces: one for each clip.
+      points: of each clip its contours [T, 40, 2], see `targets`.
+      numbers: of the clips, which their noise is drawn by.
+      conditions: of `conditions`, where they are at hand.
+
+    Returns:
+      uint8 [T, H, W] of each clip.
+    """
+    if conditions is None:
+      pairs = zip(faces, points, strict=True)
+      conditions = [self.conditions(face, at) for face, at in pairs]
+    return self._renderer(conditions, 'rendering', numbers)
+
+
+def face_in(crop: np.ndarray, points: np.ndarray, framing: Framing, name: str) -> Face:
+  """The face of a mouth crop, as a renderer sees it.
+
+  Args:
+    crop: uint8 [96, 96] grey, as `jaxgen mouths` cuts it.
+    points: [40, 2] contours in it.
+    framing: of the renderer, `Chain.framing`.
+    name: see `Face`.
+  """
+  return Face(framed(crop, framing), framed_points(points, framing), name)
+
+
+def framed_points(points: np.ndarray, framing: Framing) -> np.ndarray:
+  """Places [..., 2] in a mouth crop as float32 places in what a renderer sees of it."""
+  scale = framing.pixels / framing.size
+  corner = np.array([framing.left, framing.top])
+  return ((points - corner + 0.5) * scale - 0.5).astype(np.float32)
+
+
+def load_net(path: Path | None, system: str, load: Loader = load_file) -> Trained:
+  """A trained net of a system; that which comes with jaxgen where no path is given.
+
+  Raises:
+    ConfigError: it is of another system, or none comes with this version.
+    CheckpointError: it is missing or damaged.
+  """
+  kind = system.removeprefix('lipgen_')
+  if path is None:
+    path = WEIGHTS / f'{system}.safetensors'
+    if not path.is_file():
+      raise ConfigError(
+        f'no net of {system} comes with this version: name a trained run, or a file of jaxgen export, '
+        f'with --{kind}'
+      )
+  elif not path.exists():
+    raise CheckpointError(f'{path}: no such file or folder')
+  trained = load(path)
+  if (found := trained.config.get('system')) != system:
+    raise ConfigError(f'{path} is a {found}: {_WHAT[system]} is a {system}')
+  if lacking := [name for name in _FACTS[system] if name not in trained.facts]:
+    raise ConfigError(
+      f'{path} lacks {counted(len(lacking), "fact")} of its data ({", ".join(lacking)}): it is of another '
+      'version, train it anew'
+    )
+  return trained
+
+
+_WHAT = {MOTION: 'what moves lips', RENDER: 'what renders frames'}
+_FACTS = {MOTION: ('floor', 'num_values'), RENDER: ('framing', 'pixels', 'spread')}
+
+
+def _nothing_trained(config: Any) -> Trained:
+  """A chain trains nothing."""
+  raise ConfigError(f'a chain trains no {config.system}')

@@ -1,0 +1,215 @@
+"""Pictures of faces that are to talk: the face found, its lips as contours, and its mouth crop."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.errors import DataError
+from jaxgen.photos.images import load_image, to_eight_bits
+from jaxgen.systems.lipgen.clips.framing import Framing
+from jaxgen.systems.lipgen.synthesis.chain import Face, face_in
+from jaxgen.systems.lipgen.video import face_mesh
+from jaxgen.systems.lipgen.video.alignment import applied
+from jaxgen.systems.lipgen.video.crops import Crops, cut, inverse, place_crops
+from jaxgen.systems.lipgen.video.faces import Box, haar_detector
+from jaxgen.systems.lipgen.video.landmarks import HAAR, MESH, of_boxes
+from jaxgen.systems.lipgen.warping.raster import OUTER
+from jaxgen.systems.lipgen.warping.references import found_in
+
+LONGEST = 720  # pixels of a picture's longer side; larger ones are made smaller
+# Half of a mouth's width in a crop of 96 pixels. Renderers see 48 of them: a smile that is wider than this is
+# shown to them smaller.
+WIDEST = 20.0
+_REACH = 7  # pixels of a crop, by which Haar's box is usually off
+# Less than this in the picture, in pixels, is too small to see a mouth move.
+_SMALLEST = 5.0
+# Of the mouth's width at rest, and of its middle in a crop that Haar's box places: means of the meshes of seven
+# pictures of GRID's speakers.
+_HALF_WIDTH, _MIDDLE = 18.5, (49.0, 49.0)
+# A mouth at rest by those meshes, both halves alike, in half widths of the mouth.
+_UPPER = ((-1, 0), (-0.92, -0.08), (-0.78, -0.15), (-0.59, -0.24), (-0.3, -0.31), (0, -0.27))
+_LOWER = ((0.92, 0.11), (0.77, 0.23), (0.57, 0.37), (0.31, 0.47), (0, 0.5))
+_INNER = ((-0.87, 0), (-0.73, 0.01), (-0.59, 0.02), (-0.42, 0.03), (-0.22, 0.04), (0, 0.05))
+
+
+class Portrait(NamedTuple):
+  """A face in a picture.
+
+  Attributes:
+    path: of the picture.
+    rgb: uint8 [H, W, 3], at most `LONGEST` pixels long.
+    crop: uint8 [96, 96], its grey mouth crop.
+    points: float32 [40, 2], contours of the lips in the crop.
+    to_crop: float64 [2, 3], affine: from pixels of the picture to those of the crop.
+    source: 'mesh' or 'haar', what found it.
+    faces: how many there are; the largest and most central was taken.
+    shrunk: by how much the picture was made smaller, 1 where it was not.
+  """
+
+  path: Path
+  rgb: np.ndarray
+  crop: np.ndarray
+  points: np.ndarray
+  to_crop: np.ndarray
+  source: str
+  faces: int
+  shrunk: float
+
+  @property
+  def half_width(self) -> float:
+    """Of the mouth, in pixels of the crop."""
+    return float(np.hypot(*(self.points[OUTER // 2] - self.points[0]))) / 2
+
+  @property
+  def scale(self) -> float:
+    """Pixels of the picture that a pixel of the crop is wide."""
+    return float(1 / np.sqrt(np.linalg.det(self.to_crop[:, :2])))
+
+  def face(self, framing: Framing) -> Face:
+    """As a renderer sees it."""
+    return face_in(self.crop, self.points, framing, str(self.path))
+
+  def notes(self) -> list[str]:
+    """What a person is to know of how the face was found."""
+    told = []
+    if self.shrunk > 1:
+      told.append(
+        f'made {self.rgb.shape[1]} x {self.rgb.shape[0]} pixels; --longest says how large it may be'
+      )
+    if self.faces > 1:
+      told.append(f'{self.faces} faces: the largest talks')
+    if self.source == HAAR:
+      told.append(
+        f"lips placed by Haar's box of the face, which fits roughly; by a mesh with {face_mesh.INSTALL}"
+      )
+    return told
+
+
+Finder = Callable[[Path], Portrait]
+
+
+def make_finder(longest: int = LONGEST) -> Finder:
+  """What finds the face of a picture file: by the mesh where it is installed, otherwise by Haar's box.
+
+  Raises:
+    ConfigError: OpenCV is not installed.
+  """
+  if not face_mesh.available():
+    detect = haar_detector()
+    return lambda path: by_haar(path, *_read(path, longest), detect)
+  meshes = face_mesh.MeshDetector()
+  return lambda path: by_mesh(path, *_read(path, longest), meshes)
+
+
+def _read(path: Path, longest: int) -> tuple[np.ndarray, float]:
+  """Pixels of a picture, and by how much they were made smaller."""
+  image = load_image(path, lambda image: to_eight_bits(image, 'RGB'))
+  shrunk = max(1.0, max(image.size) / longest)
+  if shrunk > 1:
+    width, height = (max(1, round(n / shrunk)) for n in image.size)
+    image = image.resize((width, height), Image.Resampling.LANCZOS)
+  return np.asarray(image), shrunk
+
+
+def by_mesh(
+  path: Path, rgb: np.ndarray, shrunk: float, detect: Callable[[np.ndarray], list[Box]]
+) -> Portrait:
+  """The face of pixels uint8 [H, W, 3] whose mesh a `face_mesh.MeshDetector` finds.
+
+  Raises:
+    DataError: there is none, it is too small, or too much of its mouth crop lies beyond the picture.
+  """
+  found = found_in(path, rgb, detect)
+  portrait = Portrait(
+    path, rgb, found.pixels, found.points, found.to_crop, MESH, found.faces, shrunk
+  )
+  return _checked(_fitted(portrait))
+
+
+def by_haar(
+  path: Path, rgb: np.ndarray, shrunk: float, detect: Callable[[np.ndarray], list[Box]]
+) -> Portrait:
+  """The face of pixels uint8 [H, W, 3] by Haar's box, with a mean mouth where such boxes have it.
+
+  Its corners lie on the darkest line about there, which is the one between the lips, and its middle where the
+  mouth is the most like its mirror image.
+
+  Raises:
+    DataError: as `by_mesh`.
+  """
+  grey = np.asarray(Image.fromarray(rgb).convert('L'))
+  landmarks = of_boxes([detect(grey)], (rgb.shape[0], rgb.shape[1]))
+  if not landmarks.found.any():
+    raise DataError(f"{path}: no face in it (looked for by Haar's box)")
+  crops = place_crops(landmarks)
+  crop = next(cut([grey], crops))
+  row = _dark_line(crop)
+  middle = np.array([_mirror_line(crop, row), row])
+  points = (middle + _HALF_WIDTH * mean_mouth()).astype(np.float32)
+  return _checked(Portrait(path, rgb, crop, points, crops.maps[0], HAAR, landmarks.faces, shrunk))
+
+
+def mean_mouth() -> np.ndarray:
+  """Contours [40, 2] of a mouth at rest about the middle between its corners, in half widths of it."""
+  flip = np.array([-1.0, 1.0])
+  upper, lower, inner = (np.array(x, float) for x in (_UPPER, _LOWER, _INNER))
+  outer = np.concatenate([upper, upper[-2::-1] * flip, lower, lower[-2::-1] * flip])
+  top, under = inner - [0, 0.02], inner[1:] + np.array([0, 0.05])
+  ring = [top, top[-2::-1] * flip, under * flip, under[-2::-1]]
+  return np.concatenate([outer, *ring])
+
+
+def _dark_line(crop: np.ndarray) -> float:
+  """The row of a crop, near where mouths are, that is darkest over the width of a mouth."""
+  left, right = (round(_MIDDLE[0] + side * 0.7 * _HALF_WIDTH) for side in (-1, 1))
+  rows = np.convolve(crop[:, left:right].mean(1), [0.25, 0.5, 0.25], 'same')
+  far = (np.arange(len(rows)) - _MIDDLE[1]) / _REACH
+  return float(np.argmin(rows + rows[abs(far) <= 2].std() * far**2))
+
+
+def _mirror_line(crop: np.ndarray, row: float) -> float:
+  """The column of a crop, near where mouths are, about which the rows at a mouth are the most symmetric."""
+  strip = crop[round(row) - 8 : round(row) + 12].astype(np.float64)
+  width = round(1.2 * _HALF_WIDTH)
+  columns = np.arange(round(_MIDDLE[0]) - _REACH, round(_MIDDLE[0]) + _REACH + 1)
+  sides = [(strip[:, c - width : c], strip[:, c + 1 : c + 1 + width][:, ::-1]) for c in columns]
+  unlike = np.array([((a - b) ** 2).mean() for a, b in sides])
+  far = (columns - _MIDDLE[0]) / _REACH
+  return float(columns[np.argmin(unlike * (1 + far**2))])
+
+
+def _fitted(portrait: Portrait) -> Portrait:
+  """With a wide mouth shown smaller, so that a renderer sees all of it."""
+  factor = WIDEST / portrait.half_width
+  if factor >= 1:
+    return portrait
+  middle = (portrait.points[0] + portrait.points[OUTER // 2]) / 2
+  smaller = np.column_stack([factor * np.eye(2), (1 - factor) * middle])
+  to_crop = np.column_stack(
+    [factor * portrait.to_crop[:, :2], applied(smaller, portrait.to_crop[:, 2])]
+  )
+  grey = np.asarray(Image.fromarray(portrait.rgb).convert('L'))
+  crops = Crops(to_crop[None], np.zeros((1, 2)), 0.0)
+  return portrait._replace(
+    crop=next(cut([grey], crops)),
+    points=applied(smaller, portrait.points).astype(np.float32),
+    to_crop=to_crop,
+  )
+
+
+def _checked(portrait: Portrait) -> Portrait:
+  """Raises DataError for a mouth that is too small, or lies at the border of the picture."""
+  seen = portrait.half_width * portrait.scale
+  if seen < _SMALLEST:
+    raise DataError(
+      f'{portrait.path}: its face is too small: the mouth is {2 * seen:.0f} pixels wide, and '
+      f'{2 * _SMALLEST:.0f} are needed'
+    )
+  height, width = portrait.rgb.shape[:2]
+  places = applied(inverse(portrait.to_crop), portrait.points)
+  if (places < 0).any() or (places > [width - 1, height - 1]).any():
+    raise DataError(f'{portrait.path}: the mouth of its face lies at the border')
+  return portrait
