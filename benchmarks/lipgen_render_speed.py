@@ -1,12 +1,12 @@
-"""Steps of sampling against what they cost and what they give: clips a minute, and how near they are to the truth.
+"""Steps of sampling against what they cost and what they give: clips a minute, and nearness to the truth.
 
   python benchmarks/lipgen_render_speed.py --render RUN --reader FILE --out FILE
 
-Clips of 29 frames of drawn speakers that training never showed, as `evaluation.json` judges them, are rendered
-with each number of steps in turn, several times each, so that a busy machine disturbs them alike. Clips a minute
-are of the median turn, by the wall and by the seconds of this process on all its cores; a turn renders a few
-clips, quality is of all. How often a program was compiled for all of it, and for clips of other lengths, is
-counted.
+Clips of 29 frames of drawn speakers that training never showed, as `evaluation.json` judges them, are
+rendered with each number of steps in turn, several times each, so that a busy machine disturbs them alike.
+Clips a minute are of the median turn, by the wall and by the seconds of this process on all its cores; a turn
+renders a few clips, quality is of all. How often a program was compiled for all of it, and for clips of other
+lengths, is counted.
 """
 
 import argparse

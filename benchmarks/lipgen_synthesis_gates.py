@@ -2,13 +2,13 @@
 
   python benchmarks/lipgen_synthesis_gates.py --motion RUN --render RUN --reader FILE --out FILE
 
-Sounds are jaxgen's recordings: all voices' of the words that the motion net never heard, and the other words by
+Sounds are jaxgen's recordings: all voices' of the words that the motion net never heard, and the other words
+by voices that it never heard. Each is given a drawn speaker that neither net knows, whose picture with the
+mouth at rest is the reference. The motion net hears the sound, its contours are placed on the picture, warped
+and rendered; clips have 29 frames around the middle of the word, and the reader is told its boundaries, as it
+is of the clips that it learned from. Read are
 
-
-
-
-
-
+  truth           the speaker drawn as it says the word at the recording's times
   contours        the same lips and head, rendered from true contours
   placed          the speaker's true offsets from the mouth at rest, placed as the motion net's are
   warp            the chain's warps, not rendered
