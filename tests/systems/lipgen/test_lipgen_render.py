@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, override, to_numpy
+from helpers import assert_close, assert_same, override, to_numpy
 from lipgen_cases import tiny as tiny_reader
 from programs import LAYOUTS, SEVERAL, Program, layout
 from render_cases import WORDS, load_faces, some_faces, tiny
@@ -107,7 +107,7 @@ def test_padded_frames_change_nothing_and_the_others_see_each_other(reference):
   assert np.abs(apply(variables, *silent) - apply(variables, *given)).max() > 1e-3
 
 
-def test_the_whole_state_agrees_between_layouts_after_float64_steps():
+def test_the_whole_state_agrees_between_layouts_and_where_a_run_goes_on():
   jax.config.update('jax_enable_x64', True)
   found, start = {}, None
   for name in LAYOUTS:
@@ -115,6 +115,9 @@ def test_the_whole_state_agrees_between_layouts_after_float64_steps():
     start = start or to_numpy(made.state())
     metrics = []
     found[name] = to_numpy(made.run(made.placed(start), 2, metrics)), metrics
+    if name == 'one device':  # a run that goes on from what it saved is bit-equal
+      saved = to_numpy(made.run(made.placed(start), 1))
+      assert_same(found[name][0], to_numpy(made.run(made.placed(saved), 1)))
     assert made.traces == 1
   assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
   for name in SEVERAL:
