@@ -24,9 +24,9 @@ from jaxgen.systems.lipgen.warping.warp import DARK
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _FINE = 4  # polygons are drawn so many times as large, and made smaller
 _BITS = 4  # of a fraction of a pixel, for their corners
-_TEETH = (
-  0.12  # half widths of the mouth: lips that far apart show all of the teeth that the picture shows
-)
+# Lips so much further apart than at rest, in half widths of the mouth, show all that is behind them.
+_TEETH = 0.12
+_DARKEST = 0.3  # of the dark between lips, what no correction goes below
 _ON_LIPS = 0.6  # of what the renderer says beside the gap, how much is taken
 
 
@@ -149,12 +149,14 @@ class Stage:
     skin = self._looked_up(around) + self._enlarged(on_skin)[..., None]
     low = np.array([self._left, self._top])
     gap = self._filled(applied(self._back, points[OUTER:]) - low)[..., None]
-    rendered = self._dark + self._enlarged(in_gap)[..., None]
+    # Little light falls into a mouth that is hardly open.
+    lit = float(np.clip((lips_of.gap(points) - lips_of.SHUT) / _TEETH, 0, 1))
+    more = self._enlarged(in_gap)[..., None]
+    rendered = np.maximum(self._dark + np.where(more > 0, lit, 1.0) * more, _DARKEST * self._dark)
     if self._shown is None:
       inside = rendered + share * (self._looked_up(between) - self._dark)
     else:
-      seen = self._shown * float(np.clip((lips_of.gap(points) - 0.03) / _TEETH, 0, 1))
-      inside = rendered + seen * (self._rest - rendered)
+      inside = rendered + lit * self._shown * (self._rest - rendered)
     made = skin + gap * (inside - skin)
     made = np.where(self._within[..., None], made, self._rest)
     return np.clip(np.round(made), 0, 255).astype(np.uint8)
