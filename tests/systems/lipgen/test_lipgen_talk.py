@@ -229,7 +229,7 @@ def run(capsys, *args):
   return code, [json.loads(line) for line in found.out.splitlines()], found.err
 
 
-def test_pictures_talk_and_what_has_no_face_is_told(files, tmp_path, monkeypatch, capsys):
+def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(face_mesh, 'available', lambda: False)
   nets = [f'--{name}={files / name}.safetensors' for name in ('motion', 'render')]
   options = *nets, f'--audio={files / "said.wav"}', f'--output={tmp_path}', '--json'
@@ -254,6 +254,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, tmp_path, monkeypatch
   made.write_bytes(b'mine')
   code, found, told = run(capsys, files / 'face.png', *options, '--head', '1')
   assert code == 0 and found[0]['skipped'] and made.read_bytes() == b'mine'
+  monkeypatch.setattr(Chain, 'load', lambda *_: chain)
   mouth = tmp_path / 'mouth.mp4'
   code, found, _ = run(capsys, files / 'face.png', *options, f'--output={mouth}', '--crop')
   assert code == 0 and found[0]['size'] == [PIXELS, PIXELS] and mouth.is_file()

@@ -26,6 +26,7 @@ _FINE = 4  # polygons are drawn so many times as large, and made smaller
 _BITS = 4  # of a fraction of a pixel, for their corners
 # Lips so much further apart than at rest, in half widths of the mouth, show all that is behind them.
 _TEETH = 0.12
+_SHADE = 0.07  # half widths of the mouth: how far in lips cast a shadow
 _DARKEST = 0.3  # of the dark between lips, what no correction goes below
 _ON_LIPS = 0.6  # of what the renderer says beside the gap, how much is taken
 
@@ -149,8 +150,7 @@ class Stage:
     skin = self._looked_up(around) + self._enlarged(on_skin)[..., None]
     low = np.array([self._left, self._top])
     gap = self._filled(applied(self._back, points[OUTER:]) - low)[..., None]
-    # Little light falls into a mouth that is hardly open.
-    lit = float(np.clip((lips_of.gap(points) - lips_of.SHUT) / _TEETH, 0, 1))
+    lit = self._lit(gap, points)
     more = self._enlarged(in_gap)[..., None]
     rendered = np.maximum(self._dark + np.where(more > 0, lit, 1.0) * more, _DARKEST * self._dark)
     if self._shown is None:
@@ -160,6 +160,18 @@ class Stage:
     made = skin + gap * (inside - skin)
     made = np.where(self._within[..., None], made, self._rest)
     return np.clip(np.round(made), 0, 255).astype(np.uint8)
+
+  def _lit(self, gap: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Shares [h, w, 1] of what is behind the lips that is seen: little light falls in beside them.
+
+    Args:
+      gap: [h, w, 1] shares of pixels between the lips.
+      points: [40, 2] contours in the crop.
+    """
+    wide = float(np.clip((lips_of.gap(points) - lips_of.SHUT) / _TEETH, 0, 1))
+    reach = max(_SHADE * self._portrait.half_width * self._portrait.scale, 0.3)
+    within = self._cv2.GaussianBlur(gap[..., 0], (0, 0), reach)[..., None]
+    return wide * np.clip((within - 0.25) / 0.5, 0, 1)
 
   def _looked_up(self, places: np.ndarray) -> np.ndarray:
     """Levels float32 [h, w, 3] of the part by where the grid's points come from in the crop."""
