@@ -34,6 +34,13 @@ PIXELS = 16
 RATE = 16_000
 
 
+@pytest.fixture
+def coarse(monkeypatch):
+  """A grid of a quarter of the points."""
+  monkeypatch.setattr(bending, 'FINE', 0.5)
+  monkeypatch.setattr(bending, 'SIDE', 80)
+
+
 def random_net(module, config, facts):
   """A net of a task with random weights."""
   shapes = jax.eval_shape(module.make_task(config, facts).init, jax.random.key(0))
@@ -155,7 +162,7 @@ def test_a_bend_to_where_lips_are_is_none_and_ends_within_the_grid():
   np.testing.assert_allclose(bending.to_grid(bending.grid_places())[3, 5], [5, 3], atol=1e-4)
 
 
-def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain):
+def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, coarse):
   face = portrait()
   still = np.zeros((53, 40, 2), np.float32)
   offsets = still.copy()
@@ -172,12 +179,12 @@ def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain):
   at = np.stack(np.meshgrid(np.arange(260), np.arange(240)), -1) * 0.5 - [15, 10]
   far = np.abs(at - 49).max(-1)
   assert changed[far > 60].max() < 8 and changed.max() > 30
-  # Longer clips compile nothing.
+  # Nothing is compiled for a length.
   Talk(chain, face, Spoken(offsets[:9], np.zeros((9, 6))))
   assert bending._bent._cache_size() <= before + 1
 
 
-def test_an_open_mouth_is_shut_first_and_shows_what_the_picture_shows(chain):
+def test_an_open_mouth_is_shut_first_and_shows_what_the_picture_shows(chain, coarse):
   face = portrait(opening=0.6)
   offsets = np.zeros((2, 40, 2), np.float32)
   offsets[1, 11:20, 1] = offsets[1, 31:40, 1] = 0.45
