@@ -5,7 +5,8 @@
 The 13 utterances of GRID that are there as full faces with sound ($JAXGEN_DATA/grid_sound), which nets that
 come with jaxgen were not trained on; needs the extra `[landmarks]`. Of each the frame with the least opening is
 the picture, its own sound is what is said, and the mesh measures both. `--motion RUN --render
-RUN` takes other nets than those that come with jaxgen, `--steps N` fewer steps of sampling.
+RUN` takes other nets than those that come with jaxgen, `--steps N` fewer steps of sampling. `--sheet FILE.png`
+shows frames of one of them, filmed above and made below.
 """
 
 import argparse
@@ -16,14 +17,17 @@ from typing import Any
 
 import machine
 import numpy as np
+from PIL import Image
 
 from jaxgen.command.opening import load
 from jaxgen.data.folders import data_folder
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.synthesis.chain import Chain
 from jaxgen.systems.lipgen.synthesis.listening import heard
-from jaxgen.systems.lipgen.synthesis.portraits import by_mesh
+from jaxgen.systems.lipgen.synthesis.portraits import Portrait, by_mesh
 from jaxgen.systems.lipgen.synthesis.talking import Talk, spoken
+from jaxgen.systems.lipgen.video.alignment import applied
+from jaxgen.systems.lipgen.video.crops import inverse
 from jaxgen.systems.lipgen.video.decoding import RATE, Video
 from jaxgen.systems.lipgen.video.face_mesh import MeshDetector
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
@@ -31,6 +35,7 @@ from jaxgen.systems.lipgen.warping import mesh
 
 LAGS = range(-5, 6)
 RANGES = 'range', 'range_filmed'
+OF_SHEET, SHOWN, TILE = 'bbir7s', 9, 132
 
 
 def correlation(made: np.ndarray, filmed: np.ndarray, lag: int = 0) -> float:
@@ -43,6 +48,21 @@ def correlation(made: np.ndarray, filmed: np.ndarray, lag: int = 0) -> float:
 def spread(opening: np.ndarray) -> float:
   """Between the quantiles .05 and .95, in pixels of the mean face."""
   return float(np.ptp(np.quantile(opening, (0.05, 0.95))))
+
+
+def sheet(portrait: Portrait, filmed: list[np.ndarray], made: list[np.ndarray]) -> np.ndarray:
+  """The lower half of the face in some frames, filmed above and made below: uint8 [H, W, 3]."""
+  corners = applied(inverse(portrait.to_crop), np.array([[4.0, 10.0], [92.0, 98.0]]))
+  (left, top), (right, bottom) = np.round(corners).astype(int)
+  chosen = np.linspace(0.2, 0.8, SHOWN) * min(len(filmed), len(made))
+  rows = [
+    [
+      np.asarray(Image.fromarray(frames[int(t)][top:bottom, left:right]).resize((TILE, TILE)))
+      for t in chosen
+    ]
+    for frames in (filmed, made)
+  ]
+  return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -64,6 +84,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     after = resource.getrusage(resource.RUSAGE_SELF)
     used += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     frames_in_all += len(made_frames)
+    if args.sheet and name == OF_SHEET:
+      Image.fromarray(sheet(portrait, frames, made_frames)).save(args.sheet)
     seen = np.stack([detect(frame)[0].points for frame in made_frames])
     made = mesh.opening(mesh.aligned(seen)[0])
     length = min(len(made), len(filmed))
@@ -95,6 +117,7 @@ def main() -> None:
   parser.add_argument('--motion', type=Path, help='a run or an exported file')
   parser.add_argument('--render', type=Path, help='a run or an exported file')
   parser.add_argument('--steps', type=int, help='of sampling')
+  parser.add_argument('--sheet', type=Path, help='PNG file')
   args = parser.parse_args()
   results = {'machine': machine.describe(), **measure(args)}
   machine.write_json(args.out, results)
