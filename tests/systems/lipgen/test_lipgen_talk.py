@@ -34,6 +34,13 @@ PIXELS = 16
 RATE = 16_000
 
 
+@pytest.fixture
+def coarse(monkeypatch):
+  """A grid of a quarter of the points."""
+  monkeypatch.setattr(bending, 'FINE', 0.5)
+  monkeypatch.setattr(bending, 'SIDE', 80)
+
+
 def random_net(module, config, facts):
   """A net of a task with random weights."""
   shapes = jax.eval_shape(module.make_task(config, facts).init, jax.random.key(0))
@@ -131,7 +138,7 @@ def test_lips_are_at_rest_as_they_are_or_shut():
 def test_who_speaks_and_when():
   sound = spoken_sound().astype(np.float32)
   mel, following = listening.heard('said.wav', sound)
-  assert len(mel) == 140 and following.shape == (35,) and listening.frames_of(sound) == 35
+  assert len(mel) == 140 and following.shape == (35,)
   assert not following[:2].any() and not following[-2:].any()
   assert (following[12:24] == 1).all() and np.abs(np.diff(following)).max() < 0.3
   random = np.random.default_rng(0)
@@ -155,7 +162,7 @@ def test_a_bend_to_where_lips_are_is_none_and_ends_within_the_grid():
   np.testing.assert_allclose(bending.to_grid(bending.grid_places())[3, 5], [5, 3], atol=1e-4)
 
 
-def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain):
+def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, coarse):
   face = portrait()
   still = np.zeros((53, 40, 2), np.float32)
   offsets = still.copy()
@@ -172,12 +179,12 @@ def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain):
   at = np.stack(np.meshgrid(np.arange(260), np.arange(240)), -1) * 0.5 - [15, 10]
   far = np.abs(at - 49).max(-1)
   assert changed[far > 60].max() < 8 and changed.max() > 30
-  # Longer clips compile nothing.
+  # Nothing is compiled for a length.
   Talk(chain, face, Spoken(offsets[:9], np.zeros((9, 6))))
   assert bending._bent._cache_size() <= before + 1
 
 
-def test_an_open_mouth_is_shut_first_and_shows_what_the_picture_shows(chain):
+def test_an_open_mouth_is_shut_first_and_shows_what_the_picture_shows(chain, coarse):
   face = portrait(opening=0.6)
   offsets = np.zeros((2, 40, 2), np.float32)
   offsets[1, 11:20, 1] = offsets[1, 31:40, 1] = 0.45
@@ -188,7 +195,7 @@ def test_an_open_mouth_is_shut_first_and_shows_what_the_picture_shows(chain):
   x, upper, lower = 2 * (49 + 15), *(2 * (face.points[[25, 35], 1] + 10))
   here = slice(round(upper) + 6, round(lower) - 8), x
   off = [np.abs(frame[here] - face.rgb[here]).max(-1) for frame in (shut, wide)]
-  assert off[1][2:].max() < 4 and off[0].argmax() < 3 and 40 < off[0].max()
+  assert off[1][2:].max() < 4 and off[0].argmax() < 3 and off[0].max() > 40
 
 
 def test_a_head_moves_as_far_as_is_asked(chain):
@@ -229,7 +236,7 @@ def run(capsys, *args):
   return code, [json.loads(line) for line in found.out.splitlines()], found.err
 
 
-def test_pictures_talk_and_what_has_no_face_is_told(files, tmp_path, monkeypatch, capsys):
+def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(face_mesh, 'available', lambda: False)
   nets = [f'--{name}={files / name}.safetensors' for name in ('motion', 'render')]
   options = *nets, f'--audio={files / "said.wav"}', f'--output={tmp_path}', '--json'
@@ -254,6 +261,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, tmp_path, monkeypatch
   made.write_bytes(b'mine')
   code, found, told = run(capsys, files / 'face.png', *options, '--head', '1')
   assert code == 0 and found[0]['skipped'] and made.read_bytes() == b'mine'
+  monkeypatch.setattr(Chain, 'load', lambda *_: chain)
   mouth = tmp_path / 'mouth.mp4'
   code, found, _ = run(capsys, files / 'face.png', *options, f'--output={mouth}', '--crop')
   assert code == 0 and found[0]['size'] == [PIXELS, PIXELS] and mouth.is_file()

@@ -1,8 +1,8 @@
 """A picture of a face with a moving mouth: bent at its own size and in its colours, corrected by the renderer.
 
-The renderer's frames are small and grey. What they show beyond their own warp, teeth, tongue and shadows, is
-added to the brightness of the picture: in the gap between the lips as it is, on the lips and about them as far
-as it differs from what the renderer does to the mouth at rest.
+The renderer's frames are small and grey. In the gap between the lips they say how bright it is: teeth, tongue
+and the dark. On the lips and about them the brightness changes by what they add to their own warp, as far as that
+differs from what they add to the mouth at rest.
 """
 
 from collections.abc import Iterator
@@ -21,21 +21,22 @@ from jaxgen.systems.lipgen.video.extras import cv2_module
 from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.warp import DARK
 
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+_GREY = np.array([0.299, 0.587, 0.114])
 _FINE = 4  # polygons are drawn so many times as large, and made smaller
 _BITS = 4  # of a fraction of a pixel, for their corners
-_TEETH = (
-  0.12  # half widths of the mouth: lips that far apart show all of the teeth that the picture shows
-)
+# Lips so much further apart than at rest, in half widths of the mouth, show all that is behind them.
+_TEETH = 0.12
+_SHADE = 0.07  # half widths of the mouth: how far in lips cast a shadow
+_DARKEST = 0.3  # of the dark between lips, what no correction goes below
 _ON_LIPS = 0.6  # of what the renderer says beside the gap, how much is taken
 
 
 class Correction(NamedTuple):
-  """What renderer's frames add to their warps, in levels.
+  """What is taken from the renderer's frames, in levels.
 
   Attributes:
-    gap: float32 [T, H, W], between the lips.
-    skin: the same on the lips and about them, fading out before the border.
+    gap: float32 [T, H, W], how bright it is between the lips.
+    skin: the same of what is added on the lips and about them, fading out before the border.
   """
 
   gap: np.ndarray
@@ -43,7 +44,7 @@ class Correction(NamedTuple):
 
 
 def correction_of(rendered: np.ndarray, given: Conditions, rest: int) -> Correction:
-  """What rendered frames add.
+  """What is taken from rendered frames.
 
   Args:
     rendered: uint8 [T, H, W].
@@ -52,7 +53,8 @@ def correction_of(rendered: np.ndarray, given: Conditions, rest: int) -> Correct
   """
   cv2 = cv2_module()
   side = rendered.shape[-1]
-  added = rendered.astype(np.float32) - given.warp
+  levels = rendered.astype(np.float32)
+  added = levels - given.warp
   gap = np.clip((given.raster.astype(np.float32) - 127.5) / 127.5, 0, 1)
   lips = np.clip(given.raster.astype(np.float32) / 127.5, 0, 1)
 
@@ -63,7 +65,7 @@ def correction_of(rendered: np.ndarray, given: Conditions, rest: int) -> Correct
     """Of where it is known to beyond."""
     return blurred(x * weight, sigma) / (blurred(weight, sigma) + 1e-3)
 
-  inside = np.stack([spread(x, w**2, 0.8) for x, w in zip(added, gap, strict=True)])
+  inside = np.stack([spread(x, w**2, 0.8) for x, w in zip(levels, gap, strict=True)])
   beside = np.stack([spread(x, (1 - w) ** 2, 1.0) for x, w in zip(added, gap, strict=True)])
   beside = _steadied(beside - beside[rest])
   about = np.stack([np.clip(2 * blurred(x, side / 16), 0, 1) for x in lips])
@@ -149,15 +151,28 @@ class Stage:
     skin = self._looked_up(around) + self._enlarged(on_skin)[..., None]
     low = np.array([self._left, self._top])
     gap = self._filled(applied(self._back, points[OUTER:]) - low)[..., None]
-    rendered = self._dark + self._enlarged(in_gap)[..., None]
+    lit = self._lit(gap, points)
+    more = self._enlarged(in_gap)[..., None] - self._dark @ _GREY
+    rendered = np.maximum(self._dark + np.where(more > 0, lit, 1.0) * more, _DARKEST * self._dark)
     if self._shown is None:
-      inside = rendered + share * (self._looked_up(between) - self._dark)
+      inside = rendered + share * (self._looked_up(between) - rendered)
     else:
-      seen = self._shown * float(np.clip((lips_of.gap(points) - 0.03) / _TEETH, 0, 1))
-      inside = rendered + seen * (self._rest - rendered)
+      inside = rendered + lit * self._shown * (self._rest - rendered)
     made = skin + gap * (inside - skin)
     made = np.where(self._within[..., None], made, self._rest)
     return np.clip(np.round(made), 0, 255).astype(np.uint8)
+
+  def _lit(self, gap: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Shares [h, w, 1] of what is behind the lips that is seen: little light falls in beside them.
+
+    Args:
+      gap: [h, w, 1] shares of pixels between the lips.
+      points: [40, 2] contours in the crop.
+    """
+    wide = float(np.clip((lips_of.gap(points) - lips_of.SHUT) / _TEETH, 0, 1))
+    reach = max(_SHADE * self._portrait.half_width * self._portrait.scale, 0.3)
+    within = self._cv2.GaussianBlur(gap[..., 0], (0, 0), reach)[..., None]
+    return wide * np.clip((within - 0.25) / 0.5, 0, 1)
 
   def _looked_up(self, places: np.ndarray) -> np.ndarray:
     """Levels float32 [h, w, 3] of the part by where the grid's points come from in the crop."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.video.decoding import RATE as FRAMES
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME, SILENT, log_mel
 from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
 
@@ -82,11 +81,6 @@ def following(loud: np.ndarray) -> np.ndarray:
   )
   share = np.clip((far - _AROUND) / _RAMP, 0, 1)
   return (0.5 + 0.5 * np.cos(np.pi * share)).astype(np.float32)
-
-
-def frames_of(sound: np.ndarray) -> int:
-  """Frames of a video that is as long as a sound [n] of 16,000 samples a second."""
-  return -(-len(sound) * FRAMES // RATE)
 
 
 def _loudest(loud: np.ndarray) -> float:
