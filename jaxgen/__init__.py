@@ -1,3 +1,30 @@
-"""Published generative and recognition systems as pure functions in JAX/Flax."""
+"""Published generative and recognition systems as pure functions in JAX/Flax.
+
+`upscale`, `write`, `read` and `lipread` do what the commands of these names do, `load` opens a trained run.
+They are imported on first use: `import jaxgen` imports no JAX.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = '0.1.0'
+
+# The functions for people, and where they are.
+_FUNCTIONS = {
+  'load': 'jaxgen.run.loading',
+  'upscale': 'jaxgen.systems.srsenet.functions',
+  'write': 'jaxgen.systems.handwriting.functions',
+  'read': 'jaxgen.systems.handwriting.functions',
+  'lipread': 'jaxgen.systems.lipgen.functions',
+}
+__all__ = ['__version__', *_FUNCTIONS]
+
+
+def __getattr__(name: str) -> Any:
+  if name not in _FUNCTIONS:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  return getattr(import_module(_FUNCTIONS[name]), name)
+
+
+def __dir__() -> list[str]:
+  return sorted(__all__)

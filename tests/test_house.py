@@ -47,8 +47,9 @@ MAY_IMPORT['systems, commands'] = MAY_IMPORT['systems'] | {
   'terminal',
   'command',
 }
-# Where modules are found by name: through the registry of systems, on use.
+# Where modules are found by name: through the registry of systems, and the functions for people, on use.
 BY_NAME = {
+  'jaxgen',
   'jaxgen.config',
   'jaxgen.systems',
 }

@@ -91,10 +91,18 @@ def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, str]:
     DataError: the file is missing or not text, or no word is left.
   """
   words = words_of(path)
+  return lexicon_of(words, model), _left_out(path, words, model.charset)
+
+
+def lexicon_of(words: Iterable[str], model: Model) -> Lexicon:
+  """Words as a lexicon of a model, but for those that it can never read.
+
+  Raises:
+    DataError: no word is left.
+  """
   readable = [word for word in words if not model.charset.unknown(word)]
   lines = SPACE in model.charset.labels
-  lexicon = Lexicon(readable, model.charset, lines=lines, rtl=model.rtl)
-  return lexicon, _left_out(path, words, model.charset)
+  return Lexicon(readable, model.charset, lines=lines, rtl=model.rtl)
 
 
 def _left_out(path: Path, words: Iterable[str], charset: Charset) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 from reading_cases import CHARSET, Columns, bars, model, tools
 from real_files import put, strokes
 
+import jaxgen
 from jaxgen import config as configs
 from jaxgen.command import cli
 from jaxgen.errors import DataError
@@ -86,6 +87,26 @@ def lines_of(capsys):
 
 
 # --- The command ---
+
+
+def test_the_function_reads_as_the_command_does(trained, weights, pictures, tmp_path, capsys):
+  path = pictures / '1.png'
+  assert cli.main(['read', f'--weights={weights}', '--json', str(path)]) == 0
+  ((wanted,), _) = lines_of(capsys)
+  array = np.asarray(Image.open(path))
+  paper = Image.fromarray(np.stack([np.zeros_like(array), 255 - array], -1), 'LA')
+  for image in (path, str(path), array, paper, np.stack([array] * 3, -1)):
+    answer = jaxgen.read(image, weights=weights)
+    assert (answer.text, answer.confidence) == (wanted['text'], wanted['confidence'])
+    assert [x.text for x in answer.characters] == [x['character'] for x in wanted['characters']]
+  # Only a file says its temperature; words may be given as such.
+  assert jaxgen.read(path, weights=trained).confidence != answer.confidence
+  assert jaxgen.read(path, weights=trained, lexicon=['abc', 'bad']).text in ('abc', 'bad')
+  assert jaxgen.read(np.full((32, 64), 255, np.uint8), weights=trained) == BLANK
+  with pytest.raises(DataError, match='the image: 4 pixels high'):
+    jaxgen.read(np.zeros((4, 64), np.uint8), weights=trained)
+  with pytest.raises(DataError, match='an image of float64'):
+    jaxgen.read(np.zeros((32, 64)), weights=trained)
 
 
 def test_a_command_reads_as_evaluation_does(trained, weights, pictures, capsys):

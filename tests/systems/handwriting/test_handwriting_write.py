@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from itertools import islice
+from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -17,8 +18,9 @@ from PIL import Image
 from real_files import put
 from skimage.draw import polygon2mask
 
+import jaxgen
 from jaxgen.command import cli
-from jaxgen.errors import DataError
+from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.handwriting.drawn.word_lists import WordList
 from jaxgen.systems.handwriting.inference import Inference
@@ -122,6 +124,26 @@ def test_a_sheet_has_a_row_a_word_and_a_column_a_style(write, tmp_path):
   assert write('ab', '--transparent', '--overwrite')[0] == 0
   grey, alpha = np.moveaxis(np.asarray(Image.open('ab.png')).astype(int), -1, 0)
   assert not grey.any() and np.array_equal(255 - alpha, paper)
+
+
+def test_the_function_writes_what_the_command_writes(write, trained, weights, monkeypatch):
+  assert write('abé', '--styles=2', '--seed=3', '--output=set')[0] == 0
+  compiled = []
+  monkeypatch.setattr(jax, 'jit', lambda fn, jit=jax.jit: compiled.append(fn) or jit(fn))
+  found = jaxgen.write('abé', styles=2, seed=3, weights=weights)
+  assert found.dtype == np.uint8 and found.shape[:2] == (2, H)
+  pictures = [np.asarray(Image.open(path)) for path in sorted(Path('set').glob('*.png'))]
+  for image, alone in zip(found, pictures, strict=True):
+    width = alone.shape[1]
+    assert np.array_equal(image[:, :width], alone) and (image[:, width:] == 255).all()
+  # The net is read and compiled once.
+  number = len(compiled)
+  again = jaxgen.write('abé', seed=3, weights=weights, canvas=True)
+  assert again.shape == (1, H, LONGEST * 16) and len(compiled) == number
+  with pytest.raises(UserError, match="'az': these weights know no z"):
+    jaxgen.write('az', weights=trained)
+  with pytest.raises(ConfigError, match='a comvae is no handwriting'):
+    jaxgen.write('ab', weights=trained._replace(config=comvae()))
 
 
 def test_a_folder_is_a_set_that_training_reads_and_goes_on_where_it_was(write, tmp_path):

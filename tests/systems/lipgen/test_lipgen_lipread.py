@@ -9,6 +9,7 @@ import pytest
 from lip_files import squares, write_video
 from lip_readers import WORDS, Told, saying, trained_reader
 
+import jaxgen
 from jaxgen import config as configs
 from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, DataError, UserError
@@ -67,7 +68,7 @@ def test_a_command_reads_as_the_function_does(weights, videos, capsys):
   model = apply.load_reader(weights)
   assert model.segmenting.longest == 8
   assert Segmenting.of_card(inference.open_run(weights).tools.card) == model.segmenting
-  words = apply.lipread(videos / 'a.mp4', model, crops=True)
+  words = jaxgen.lipread(videos / 'a.mp4', weights=weights, crops=True)
   assert found['words'] == [word.to_json() for word in words] and words
   for word in found['words']:
     assert 0 <= word['start'] < word['end'] <= 31 / 25
@@ -193,7 +194,7 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
   with pytest.raises(CheckpointError, match='is a folder'):
     apply.load_reader(tmp_path)
   with pytest.raises(DataError, match='no such file'):
-    apply.lipread(tmp_path / 'x.mp4', apply.reading_model(trained), crops=True)
+    jaxgen.lipread(tmp_path / 'x.mp4', weights=trained, crops=True)
 
 
 def test_a_missing_camera_is_told_of_by_jaxgen_alone(capfd):

@@ -11,8 +11,9 @@ from helpers import comvae
 from PIL import Image
 from upscale_cases import SCALE, far, levels, never, open_, save, smooth, tree
 
+import jaxgen
 from jaxgen.command import cli
-from jaxgen.errors import ConfigError
+from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.run import inference
 from jaxgen.systems.srsenet import apply
@@ -38,6 +39,37 @@ def test_the_whole_command_without_stand_ins(weights, net, tmp_path):
   y = apply.make_upscaler(net, 1024, lambda items, *_: items)
   wanted = levels(upscale_image(y, SCALE, smooth(9, 7) / 255))
   assert far(open_(tmp_path / 'cat_x4.png'), wanted) <= 1
+
+
+def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
+  upscale, weights, net, tmp_path
+):
+  path = save(tmp_path / 'cat.png', smooth(9, 7))
+  assert upscale(path) == 0
+  wanted = open_(tmp_path / 'cat_x4.png')
+  options = {'weights': weights, 'tiling': 'whole'}
+  found = jaxgen.upscale(str(path), output=tmp_path / 'out', **options)
+  assert found == str(tmp_path / 'out' / 'cat_x4.png') and far(open_(found), wanted) <= 1
+  array = jaxgen.upscale(smooth(9, 7), **options)
+  assert array.dtype == np.uint8 and np.array_equal(array, open_(found))
+  image = jaxgen.upscale(Image.open(path), weights=net)
+  assert image.mode == 'RGB' and np.array_equal(np.asarray(image), array)
+  grey = jaxgen.upscale(smooth(9, 7, 1)[..., 0].astype(np.uint16) * 257, 2, **options)
+  assert grey.shape == (18, 14) and grey.dtype == np.uint16
+  # What is there stays, unless it is asked for anew.
+  Path(found).write_bytes(save(tmp_path / 'other.png', smooth(36, 28)).read_bytes())
+  assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == Path(found)
+  assert np.array_equal(open_(found), smooth(36, 28))
+  for wrong, message in (
+    (np.zeros((4, 4)), 'uint8 or uint16 is wanted'),
+    (np.zeros((4, 4, 5), np.uint8), r'shape \[4, 4, 5\]'),
+    (Image.new('CMYK', (4, 4)), r"mode CMYK: convert it first, as image.convert\('RGB'\)"),
+    (tmp_path / 'none.png', 'no such file'),
+  ):
+    with pytest.raises(DataError, match=message):
+      jaxgen.upscale(wrong, **options)
+  with pytest.raises(CheckpointError, match=r'is a folder: give jaxgen.load'):
+    jaxgen.upscale(array, weights=tmp_path)
 
 
 def test_a_folder_keeps_its_tree(upscale, tmp_path, capsys):

@@ -93,25 +93,39 @@ def open_picture(path: str | Path, ink: Ink, widest: int) -> Picture:
     widest: columns that can be read at that height.
 
   Raises:
-    DataError: no such file, not an image, too low, too wide, or no single line of text.
+    DataError: no such file, not an image, or see `picture_of`.
   """
-  image = np.asarray(load_image(path, grey, paper='white'))
+  return picture_of(np.asarray(load_image(path, grey, paper='white')), path, ink, widest)
+
+
+def picture_of(image: np.ndarray, name: str | Path, ink: Ink, widest: int) -> Picture:
+  """Pixels at the wanted height in their own proportions.
+
+  Args:
+    image: uint8 [H, W], grey.
+    name: what to call it in messages.
+    ink: see `open_picture`.
+    widest: see there.
+
+  Raises:
+    DataError: too low, too wide, or no single line of text.
+  """
   height, width = image.shape
   if height < LOWEST:
-    raise DataError(f'{path}: {height} pixels high; at least {LOWEST} are needed to read it')
+    raise DataError(f'{name}: {height} pixels high; at least {LOWEST} are needed to read it')
   wanted = max(1, round(width * ink.height / height))
   if wanted > widest:
     raise DataError(
-      f'{path}: {wanted:,} pixels wide at the height of {ink.height} that it is read at, and {widest:,} are '
+      f'{name}: {wanted:,} pixels wide at the height of {ink.height} that it is read at, and {widest:,} are '
       'the limit: cut the line in two'
     )
   if height > _TALLEST * width:
     raise DataError(
-      f'{path}: {height / width:.0f} times as high as wide, which is no line of text: cut lines out of it'
+      f'{name}: {height / width:.0f} times as high as wide, which is no line of text: cut lines out of it'
     )
   if (lines := num_lines(image)) > 1:
     raise DataError(
-      f'{path}: seems to show {lines} lines of text, and one is read at a time: cut it into lines'
+      f'{name}: seems to show {lines} lines of text, and one is read at a time: cut it into lines'
     )
   pixels, _ = to_ink(image, ink)
   return Picture(pixels, width, is_blank(pixels))

@@ -76,7 +76,7 @@ def write_words(
     A picture for each request, as they are done: those that are drawn again come later. Where no try is
     legible, the one whose reading is nearest to the word.
   """
-  step = tools.compile(lambda *args: _step(inference, tries > 0, *args))
+  step = tools.compile(_Step(inference, tries > 0))
   key, waiting = name_key(jax.random.key(seed), 'write'), iter(requests)
   again: deque[tuple[Request, int]] = deque()  # a request and its tries so far
   best: dict[Request, Written] = {}  # of those
@@ -112,6 +112,25 @@ def _batch(inference: Inference, rows: list[tuple[Request, int]]) -> Batch:
     'attempt': np.array([attempt for _, attempt in filled], np.int32),
     'mask': (np.arange(ROWS) < len(rows)).astype(np.float32),
   }
+
+
+class _Step:
+  """`_step` of an inference: equal where that is the same object, so that a host may compile it once."""
+
+  def __init__(self, inference: Inference, read: bool):
+    self._inference, self._read = inference, read
+
+  def __call__(self, variables: PyTree, batch: Batch, key: jax.Array) -> tuple[jax.Array, ...]:
+    return _step(self._inference, self._read, variables, batch, key)
+
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, _Step) and self._key() == other._key()
+
+  def __hash__(self) -> int:
+    return hash(self._key())
+
+  def _key(self) -> tuple[int, bool]:
+    return id(self._inference), self._read
 
 
 def _step(

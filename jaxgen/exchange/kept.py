@@ -1,0 +1,95 @@
+"""Trained models and what is made of them, kept while a program runs: a file is read once."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jaxgen.errors import CheckpointError, ConfigError
+from jaxgen.exchange import weight_files
+from jaxgen.task import Trained
+
+Made = TypeVar('Made')
+Weights = str | Path | Trained | None
+
+
+class Kept:
+  """The last few things that were made, by what they were made of.
+
+  Args:
+    most: things that are kept; the one that was not used for longest goes first.
+  """
+
+  def __init__(self, most: int = 4):
+    self._most = most
+    self._found: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
+
+  def __call__(self, of: Any, key: Any, make: Callable[[], Made]) -> Made:
+    """What `make` makes, or made before.
+
+    Args:
+      of: what it is made of, taken for the same where it is the very object.
+      key: how it is made; hashable.
+      make: makes it.
+    """
+    name = id(of), key
+    if name not in self._found:
+      self._found[name] = of, make()  # with `of`, so that no other object gets its id
+      while len(self._found) > self._most:
+        self._found.popitem(last=False)
+    self._found.move_to_end(name)
+    return self._found[name][1]
+
+
+_FILES: OrderedDict[tuple[Path, int, int], Trained] = OrderedDict()
+_MOST_FILES = 8
+
+
+def load_kept(path: Path) -> Trained:
+  """`weight_files.load_weights`, once a file as long as it does not change.
+
+  Raises:
+    CheckpointError: as there.
+  """
+  try:
+    status = path.stat()
+  except OSError:
+    return weight_files.load_weights(path)
+  name = path.resolve(), status.st_mtime_ns, status.st_size
+  if name not in _FILES:
+    _FILES[name] = weight_files.load_weights(path)
+    while len(_FILES) > _MOST_FILES:
+      _FILES.popitem(last=False)
+  _FILES.move_to_end(name)
+  return _FILES[name]
+
+
+def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, ...]) -> Trained:
+  """What a function for people was given as weights.
+
+  Args:
+    weights: a file of `jaxgen export`, what `jaxgen.load` returns, or None for those that come with jaxgen.
+    shipped: the path of those.
+    systems: whose models the function takes.
+
+  Raises:
+    CheckpointError: the folder of a run, or a file that is missing or damaged.
+    ConfigError: a model of another system, or none comes with this version.
+  """
+  if isinstance(weights, Trained):
+    trained, name = weights, 'weights'
+  else:
+    path = shipped() if weights is None else Path(weights)
+    if path.is_dir():
+      raise CheckpointError(f"{path} is a folder: give jaxgen.load('{path}') in its place")
+    trained, name = load_kept(path), f'weights {path}'
+  if (system := trained.config.get('system')) not in systems:
+    raise ConfigError(f'{name}: a {system} is no {" and no ".join(systems)}')
+  return trained
+
+
+def file_of(weights: Weights, shipped: Callable[[], Path]) -> Path | None:
+  """The file that weights were given as, whose header may say more; None for a model at hand."""
+  if isinstance(weights, Trained):
+    return None
+  return shipped() if weights is None else Path(weights)

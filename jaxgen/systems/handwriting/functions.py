@@ -1,0 +1,162 @@
+"""`jaxgen.write` and `jaxgen.read`: what the commands of these names do, for one word or image in a program."""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from PIL import Image
+
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
+from jaxgen.systems.handwriting import apply
+from jaxgen.systems.handwriting.reading.lexicon import Lexicon
+from jaxgen.systems.handwriting.reading.pictures import open_picture, picture_of
+from jaxgen.systems.handwriting.reading.service import Answer, Service
+from jaxgen.systems.handwriting.reading.understanding import Decoding
+from jaxgen.systems.handwriting.real.canvas import Ink, grey
+from jaxgen.systems.handwriting.writing import job
+from jaxgen.systems.handwriting.writing import weights as writers
+from jaxgen.systems.handwriting.writing.pictures import Options, all_wanted, make_pictures
+from jaxgen.systems.handwriting.writing.texts import as_words, check_any
+from jaxgen.task import Tools, Trained
+
+_kept = Kept()
+
+
+def write(
+  word: str,
+  styles: int = 1,
+  seed: int = 0,
+  *,
+  weights: Weights = None,
+  canvas: bool = False,
+) -> np.ndarray:
+  """A word in handwriting, as `jaxgen write` writes it.
+
+  Args:
+    word: without spaces.
+    styles: hands that it is written in.
+    seed: of the hands; a picture depends on word, style and seed alone.
+    weights: a file of `jaxgen export`, or what `jaxgen.load` returns; None: those that come with jaxgen.
+    canvas: keep the whole canvas; else the paper beside the word is cut off, and narrower styles have paper
+      after the word's end.
+
+  Returns:
+    uint8 [styles, H, W], 255 paper.
+
+  Raises:
+    UserError: the word is empty, too long, or has a symbol that the weights do not know.
+  """
+  if styles < 1 or not 0 <= seed < 2**32:
+    raise ConfigError('styles must be above 0, and seed 0 or more and below 2^32')
+  trained = model_of(weights, writers.shipped_weights, ('handwriting',))
+  inference, tools = _kept(trained, 'write', lambda: _writer(trained))
+  texts = as_words([word], job.ability_of(trained))
+  check_any(texts)
+  options = Options(styles, seed, canvas=canvas)
+  made = make_pictures(
+    inference, trained.variables, tools, texts, all_wanted(texts, styles), options
+  )
+  images = {picture.style: picture.image for picture in made}
+  widest = max(image.shape[1] for image in images.values())
+  return np.stack([_filled(images[i], widest, inference.rtl) for i in range(styles)])
+
+
+def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:
+  """With paper up to a width, after the end of the word."""
+  more = width - image.shape[1]
+  return np.pad(image, ((0, 0), (more, 0) if rtl else (0, more)), constant_values=255)
+
+
+def _writer(trained: Trained) -> tuple[Any, Tools]:
+  writers.check_finite(trained, Path('weights'))
+  tools = Tools(
+    compile=functools.cache(jax.jit),
+    rows=lambda size: slice(0, size),
+    progress=_no_progress,
+    trained=_nothing_trained,
+    rng=jax.random.key(trained.config.seed),
+  )
+  return job.make_inference(trained), tools
+
+
+def _no_progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
+  del description, total
+  return iter(items)
+
+
+def _nothing_trained(config: Any) -> Trained:
+  raise ConfigError(f'a {config.system} would have to be trained first')
+
+
+def read(
+  image: str | Path | Image.Image | np.ndarray,
+  *,
+  weights: Weights = None,
+  lexicon: str | Path | Sequence[str] | None = None,
+  beam: int = 20,
+  nbest: int = 5,
+  photo: bool = False,
+) -> Answer:
+  """A handwritten word or line as text, as `jaxgen read` reads it.
+
+  Args:
+    image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3], dark on light or light on dark.
+    weights: a file of `jaxgen export`, or what `jaxgen.load` returns; None: those that come with jaxgen.
+    lexicon: no other words are read: a file with one a line, or the words.
+    beam: texts that are followed; 0 takes the likeliest symbol of each frame.
+    nbest: texts, the best one among them.
+    photo: make up for uneven light.
+
+  Returns:
+    Text, confidence, alternatives, characters and words; a blank image is an empty text.
+
+  Raises:
+    DataError: the image cannot be read, or is no line of text.
+  """
+  if beam < 0 or nbest < 1 or (lexicon is not None and not beam):
+    raise ConfigError('beam must be 0 or more (above 0 with a lexicon), and nbest 1 or more')
+  trained = model_of(weights, apply.shipped_reader, apply.SYSTEMS)
+  words = lexicon if lexicon is None or isinstance(lexicon, str | Path) else tuple(lexicon)
+  path = file_of(weights, apply.shipped_reader)
+  service = _kept(trained, (words, beam, nbest), lambda: _reader(trained, path, words, beam, nbest))
+  ink = Ink(service.model.size[0], flatten=photo or service.model.flatten)
+  if isinstance(image, str | Path):
+    picture = open_picture(image, ink, service.model.widest)
+  else:
+    picture = picture_of(_grey(image), 'the image', ink, service.model.widest)
+  return service([picture])[0]
+
+
+def _reader(
+  trained: Trained,
+  path: Path | None,
+  words: str | Path | tuple[str, ...] | None,
+  beam: int,
+  nbest: int,
+) -> Service:
+  temperature = apply.measured_temperature(path, trained.step) if path else None
+  model = apply.reading_model(trained, temperature)
+  lexicon: Lexicon | None = None
+  if isinstance(words, tuple):
+    lexicon = apply.lexicon_of(words, model)
+  elif words is not None:
+    lexicon, _ = apply.open_lexicon(Path(words), model)
+  return Service(model, Decoding(beam, nbest, lexicon))
+
+
+def _grey(image: Image.Image | np.ndarray) -> np.ndarray:
+  """uint8 [H, W]; what is transparent lies on white paper."""
+  if isinstance(image, np.ndarray):
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
+      raise DataError(
+        f'an image of {image.dtype} {list(image.shape)}: uint8 [H, W] or [H, W, 3] is wanted'
+      )
+    image = Image.fromarray(image)
+  if 'A' in image.getbands() or 'transparency' in image.info:
+    paper = Image.new('RGBA', image.size, 'white')
+    image = Image.alpha_composite(paper, image.convert('RGBA'))
+  return np.asarray(grey(image))

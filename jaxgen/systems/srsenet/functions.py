@@ -1,0 +1,135 @@
+"""`jaxgen.upscale`: what `jaxgen upscale` does, for one image in a program."""
+
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.errors import DataError
+from jaxgen.exchange.kept import Kept, Weights, model_of
+from jaxgen.photos import Size, read_size
+from jaxgen.systems.srsenet import apply
+from jaxgen.systems.srsenet.bands import PhotoBands
+from jaxgen.systems.srsenet.outputs import missing_outputs, output_size
+from jaxgen.systems.srsenet.plan import make_plan
+from jaxgen.systems.srsenet.tiling import Upscaler
+
+_MODES = 'L', 'LA', 'RGB', 'RGBA', 'I;16'
+_kept = Kept()
+Picture = TypeVar('Picture', str, Path, Image.Image, np.ndarray)
+
+
+def upscale(
+  image: Picture,
+  scale: float | None = None,
+  *,
+  net: str | None = None,
+  weights: Weights = None,
+  ensemble: bool = False,
+  preserve_mean: bool = False,
+  tiling: str = 'auto',
+  memory: int = 1024,
+  output: str | Path | None = None,
+  overwrite: bool = False,
+  quality: int = 95,
+) -> Picture:
+  """An image two to eight times as large, as `jaxgen upscale` makes it.
+
+  Args:
+    image: a path, a PIL image (L, LA, RGB, RGBA, or 16 bits of grey), or an array uint8 or uint16 [H, W] or
+      [H, W, C], C from 1 to 4: grey, grey and alpha, RGB, RGB and alpha.
+    scale: of both sides; 2 by default, or that of `weights`. Also between those of nets.
+    net: of those that come with jaxgen: 'clean' or 'photo', see `apply.default_net`.
+    weights: another net: a file of `jaxgen export`, or what `jaxgen.load` returns.
+    ensemble: average over flips and turns, 8 times the work.
+    preserve_mean: local means stay those of the image.
+    tiling: auto, whole, exact or sampled, see `tiling.Upscaler`.
+    memory: MiB for features.
+    output: of a path alone: the folder to write to; beside the image by default.
+    overwrite: of a path alone: write anew what is there.
+    quality: of a path alone: of JPEG, WebP and AVIF.
+
+  Returns:
+    The same kind: of a path the path of the file that was written, or was there already.
+
+  Raises:
+    DataError: it cannot be read, or is of another kind.
+    ConfigError: no net reaches the scale.
+    UserError: it cannot be written, or memory is too small.
+  """
+
+  def shipped() -> Path:
+    wanted = 2.0 if scale is None else scale
+    return apply.shipped_weights(wanted, net or apply.default_net(wanted))
+
+  trained = model_of(weights, shipped, ('srsenet',))
+  own = 2.0 if weights is None else float(trained.config.scale)
+  factor = own if scale is None else scale
+  name = (
+    Path('weights') if weights is None or not isinstance(weights, str | Path) else Path(weights)
+  )
+  apply.check_config(trained.config, factor, name)
+  apply.check_finite(trained, name)
+  upscaler = _kept(trained, memory, lambda: apply.make_upscaler(trained, memory, _no_progress))
+  options = apply.Options(
+    factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean
+  )
+  if isinstance(image, str | Path):
+    folder = None if output is None else Path(output)
+    path = _of_file(Path(image), folder, upscaler, options)
+    return cast(Picture, str(path) if isinstance(image, str) else path)
+  if isinstance(image, Image.Image):
+    return cast(Picture, _of_image(image, upscaler, options))
+  return cast(Picture, _of_array(np.asarray(image), upscaler, options))
+
+
+def _no_progress(items, description, total=None):
+  del description, total
+  return items
+
+
+def _of_file(path: Path, output: Path | None, upscaler: Upscaler, options: apply.Options) -> Path:
+  if not path.is_file():
+    raise DataError(f'{path}: no such file')
+  (job,) = make_plan([str(path)], output, options.scale).jobs
+  missing = missing_outputs(job, options.scale, False, options.overwrite)
+  if missing:
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    apply.check_fits(job.source, read_size(job.source), upscaler, options)
+    apply.upscale_file(job, upscaler, options, missing, _no_warning)
+  return job.target
+
+
+def _no_warning(line: str) -> None:
+  del line
+
+
+def _of_image(image: Image.Image, upscaler: Upscaler, options: apply.Options) -> Image.Image:
+  if image.mode not in _MODES:
+    raise DataError(
+      f"an image of mode {image.mode}: convert it first, as image.convert('RGB'), to one of "
+      f'{", ".join(_MODES)}'
+    )
+  made = Image.fromarray(_of_array(np.asarray(image), upscaler, options))
+  made.info.update(image.info)
+  return made
+
+
+def _of_array(pixels: np.ndarray, upscaler: Upscaler, options: apply.Options) -> np.ndarray:
+  whole = pixels[..., None] if pixels.ndim == 2 else pixels
+  if pixels.dtype not in (np.uint8, np.uint16):
+    raise DataError(
+      f'an image of {pixels.dtype}: uint8 or uint16 is wanted, from black at 0 to white'
+    )
+  if whole.ndim != 3 or not 1 <= whole.shape[2] <= 4 or not whole.size:
+    raise DataError(f'an image of shape {list(pixels.shape)}: [H, W] or [H, W, 1 to 4] is wanted')
+  height, width, channels = whole.shape
+  size = Size(height, width, channels, 8 * whole.itemsize, 'PNG')
+  apply.check_fits(Path('the image'), size, upscaler, options)
+  wanted = output_size((height, width), options.scale)
+  made = np.empty((*wanted, channels), whole.dtype)
+  bands = PhotoBands(upscaler, options.ensemble, options.preserve_mean)
+  for top, band in bands(whole, wanted, options.tiling):
+    made[top : top + len(band)] = band
+  return made[..., 0] if pixels.ndim == 2 else made

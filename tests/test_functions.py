@@ -1,0 +1,51 @@
+"""The functions for people: what `import jaxgen` has, and what is kept between calls."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import jaxgen
+from jaxgen.exchange import kept
+
+
+def test_importing_jaxgen_imports_no_jax():
+  code = (
+    'import sys, jaxgen; dir(jaxgen); assert "jax" not in sys.modules; print(jaxgen.__version__)'
+  )
+  found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+  assert found.stdout.strip() == jaxgen.__version__
+
+
+def test_every_function_is_where_it_is_said_to_be():
+  for name in ('load', 'upscale', 'write', 'read', 'lipread'):
+    assert callable(getattr(jaxgen, name)) and name in dir(jaxgen)
+  with pytest.raises(AttributeError, match="module 'jaxgen' has no attribute 'writes'"):
+    jaxgen.writes  # noqa: B018
+
+
+def test_what_was_made_of_an_object_is_kept_as_long_as_there_is_room():
+  keep, made = kept.Kept(most=2), []
+  one, other = SimpleNamespace(), SimpleNamespace()
+
+  def make(name):
+    return lambda: made.append(name) or name
+
+  for of, key, name in ((one, 1, 'a'), (one, 1, 'again'), (other, 1, 'b'), (one, 1, 'again')):
+    keep(of, key, make(name))
+  assert made == ['a', 'b']
+  assert keep(one, 2, make('c')) == 'c'
+  assert keep(one, 1, make('again')) == 'a' and keep(other, 1, make('d')) == 'd'
+
+
+def test_a_file_is_read_again_when_it_has_changed(tmp_path, monkeypatch):
+  read = []
+  monkeypatch.setattr(
+    kept.weight_files, 'load_weights', lambda path: read.append(path) or len(read)
+  )
+  path = tmp_path / 'net.safetensors'
+  path.write_bytes(b'one')
+  assert kept.load_kept(path) == kept.load_kept(path) == 1
+  path.write_bytes(b'other')
+  assert kept.load_kept(path) == 2
