@@ -1,8 +1,8 @@
 """A picture of a face with a moving mouth: bent at its own size and in its colours, corrected by the renderer.
 
 The renderer's frames are small and grey. In the gap between the lips they say how bright it is: teeth, tongue
-and the dark. On the lips and about them the brightness changes by what they add to their own warp, as far as that
-differs from what they add to the mouth at rest.
+and the dark. On the lips and about them the brightness changes by what they add to their own warp, as far as
+that differs from what they add to the mouth at rest.
 """
 
 from collections.abc import Iterator
