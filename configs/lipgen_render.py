@@ -33,11 +33,11 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config = base_config('lipgen_render', mode='min')
 
   config.batch_size = 4 if paper else 8  # windows
-  config.num_steps = 200_000 if paper else 1_400
+  config.num_steps = {'paper': 200_000, 'mixed': 1_600}.get(variant, 1_400)
   config.init_from = ''  # a file of `jaxgen export`: begin with its net
   config.log_every = 50
   config.eval_every = 10_000 if paper else 0
-  config.save_every = 10_000 if paper else 700
+  config.save_every = {'paper': 10_000, 'mixed': 400}.get(variant, 700)
 
   config.data = faces(variant)
   config.model = unet(paper)

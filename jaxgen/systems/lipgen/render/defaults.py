@@ -18,7 +18,7 @@ def faces(variant: str) -> ConfigDict:
   data.num_speakers = 3_000
   data.num_validation = 500 if paper else 100  # of each look
   data.grid = ConfigDict()  # words of a real speaker's clips, see `warping.real_faces.grid_faces`
-  data.grid.num_clips = 900 if real else 0  # 0: none
+  data.grid.num_clips = 1_200 if real else 0  # 0: none
   data.grid.num_validation = 200
   data.grid.dir = ''  # with words.tsv and clips; empty: $JAXGEN_DATA/grid_s1_mouths
   data.grid.held_out = 0.2  # share of its clips that are for judging

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -13,6 +14,7 @@ from jaxgen.data.folders import expanded
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.apply import READER
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
 from jaxgen.systems.lipgen.clips.framing import Framing, resized
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.render.config import TRAINED
@@ -40,7 +42,7 @@ def find_reader(
   """What reads clips, as config.eval.reader says: (frames, spans) -> classes; None where it names none.
 
   Frames are uint8 [N, T, H, W], spans [N, 2] of the words in frames, and classes [N] those of the facts, -1 for
-  a word that is none of them.
+  a word that is none of them. A reader that knows silence is asked for the most probable word.
 
   Args:
     config: of the run.
@@ -76,9 +78,12 @@ def find_reader(
     )
   classes = np.array([facts['words'].index(x) if x in facts['words'] else -1 for x in words])
 
+  # What is judged are words whose boundaries are known: silence is no answer.
+  answers = np.array([word != NO_WORD for word in words])
+
   def step(variables: PyTree, batch: Batch) -> jax.Array:
     told = {**batch, 'frames': inference.shown(batch['frames'])}
-    return inference.read(variables, told)[0][:, 0].argmax(-1)
+    return jnp.where(answers, inference.read(variables, told)[0][:, 0], -jnp.inf).argmax(-1)
 
   compiled = tools.compile(step)
 
