@@ -25,13 +25,18 @@ import shipping
 from jaxgen import config as configs
 from jaxgen.data.folders import data_folder
 from jaxgen.exchange.weight_files import save_weights
+from jaxgen.pictures.png import write_image
+from jaxgen.pictures.sheets import stacked
 from jaxgen.run import devices, inference, loading
 from jaxgen.systems.lipgen.clips.framing import LIPS
+from jaxgen.systems.lipgen.render import sheets
 from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_of
+from jaxgen.systems.lipgen.render.data import GRID, load_faces
 from jaxgen.systems.lipgen.render.evaluation import Truth, compared
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.render.task import make_model
+from jaxgen.systems.lipgen.warping.faces import Faces
 from jaxgen.systems.lipgen.warping.real_faces import video_faces
 
 ROOT = Path(__file__).parents[1]
@@ -40,10 +45,12 @@ CARD = WEIGHTS.with_name('LIPGEN_SYNTHESIS.md')
 TITLE = '## lipgen_render.safetensors'
 KNOWN = 'bbaf2n'  # of grid_raw: the speaker of grid_s1_mouths
 SAMPLING = 10, 2  # steps
-CLIPS = 60  # of each kind
+SHOWN = 4  # clips of the picture
+CLIPS = 40  # of each kind
 TERMS = (
   'Trained on words of one speaker of the GRID audiovisual sentence corpus (M. Cooke, J. Barker, S. '
-  'Cunningham, X. Shao, doi 10.5281/zenodo.3625687), CC BY 4.0, cut to the mouth, and on faces that jaxgen draws.'
+  'Cunningham, X. Shao, doi 10.5281/zenodo.3625687), CC BY 4.0, cut to the mouth, and on faces that jaxgen '
+  'draws.'
 )
 LIMITS = (
   'Of real people it knows the lips, teeth and light of one man, filmed from the front; other faces get teeth '
@@ -81,6 +88,9 @@ def main() -> None:
     metavar='FILE',
     help='of drawn words, of `jaxgen export`; or trained',
   )
+  parser.add_argument(
+    '--sheet', type=Path, metavar='PNG', help="rendered clips of GRID's speaker as a picture"
+  )
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
   devices.enable_compilation_cache()
@@ -92,6 +102,8 @@ def main() -> None:
     for steps in SAMPLING
   }
   shipping.save(WEIGHTS, trained, row, TERMS)
+  if args.sheet:
+    write_image(args.sheet, sheet(run))
   row['bytes'] = WEIGHTS.stat().st_size
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'render': row}})
   CARD.write_text(with_section(CARD.read_text() if CARD.is_file() else '', section(row)))
@@ -129,20 +141,39 @@ def judged(run: Path, steps: int, reader: str) -> dict[str, dict[str, Any]]:
 
 def unseen(run: Path, steps: int) -> dict[str, Any]:
   """How near rendered frames of other speakers are to the truth, and their warps."""
-  opened = inference.open_run(run, None, inference.with_overrides(run, [f'eval.steps={steps}']))
-  config, facts = opened.trained.config, opened.trained.facts
-  truth = unseen_clips()
-  render = Renderer(
-    Steps(config, facts, make_model(config, facts)), opened.trained.variables, opened.tools
-  )
+  _, render = renderer(run, steps)
+  truth = clips_of(unseen_faces())
   return {**compared(truth, render(truth.conditions)), 'num_examples': len(truth.frames)}
 
 
-def unseen_clips() -> Truth:
+def renderer(run: Path, steps: int) -> tuple[Steps, Renderer]:
+  """The net of a run, which takes so many steps of sampling."""
+  opened = inference.open_run(run, None, inference.with_overrides(run, [f'eval.steps={steps}']))
+  config, facts = opened.trained.config, opened.trained.facts
+  net = Steps(config, facts, make_model(config, facts))
+  return net, Renderer(net, opened.trained.variables, opened.tools)
+
+
+def sheet(run: Path) -> np.ndarray:
+  """Four clips of GRID's speaker: reference, then warped, rendered and true frames below each other."""
+  config = loading.load(run, None).config
+  net, render = renderer(run, config.eval.steps)
+  faces = load_faces(config, 'validation', GRID)
+  places = [net.facts['words'].index(word) for word in faces.words]
+  truth = clips_of(faces._replace(labels=np.array(places)[faces.labels]))
+  few = Truth(*(x[:SHOWN] for x in truth))
+  return stacked([np.repeat(x[..., None], 3, -1) for x in sheets.clips_of(net, [few], render)])
+
+
+def unseen_faces() -> Faces:
   """Windows of the videos of grid_raw, without the speaker of grid_s1_mouths."""
   folder = data_folder('grid_raw', '', 'videos of faces')
   paths = [path for path in sorted(folder.glob('*.mpg')) if path.stem != KNOWN]
-  faces = video_faces(paths, LIPS)
+  return video_faces(paths, LIPS)
+
+
+def clips_of(faces: Faces) -> Truth:
+  """Rows of faces as clips to be rendered."""
   made = conditions_of(faces)
   clips = [
     Conditions(reference, *np.array(both))
@@ -190,8 +221,8 @@ def section(row: dict[str, Any]) -> str:
     '',
     textwrap.fill(
       f'Clips of 29 frames, {CLIPS} of each kind ({chosen["unseen"]["num_examples"]} of the unseen speakers), '
-      f'in {configs.load("lipgen_render:mixed").eval.steps} steps; PSNR (dB) and SSIM inside the mouth, and the '
-      "share of words that readers of drawn words and of GRID's read:",
+      f'in {configs.load("lipgen_render:mixed").eval.steps} steps; PSNR (dB) and SSIM inside the mouth, and '
+      "the share of words that readers of drawn words and of GRID's read:",
       WIDTH,
     ),
     '',
