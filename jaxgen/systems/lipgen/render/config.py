@@ -9,6 +9,7 @@ from jaxgen.schema import above, at_least, choice, each, flag, text, whole, with
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss',)
 TIMES = 1000  # of the diffusion
+GRID_FRAMES = 29  # of a window about a word, as readers have it
 TRAINED = 'trained'  # in place of a file: a reader that is trained for the purpose
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
@@ -82,6 +83,11 @@ def check_config(config: ConfigDict) -> None:
   if data.num_clips and data.num_clips < len(data.look):
     raise ConfigError(
       f'config.data.num_clips = {data.num_clips} are less than a clip of each look of {data.look}'
+    )
+  if data.grid.num_clips and data.num_frames != GRID_FRAMES:
+    raise ConfigError(
+      f"config.data.num_frames = {data.num_frames}: GRID's rows have {GRID_FRAMES} frames, set it so or "
+      'config.data.grid.num_clips to 0'
     )
   if odd := [x for x in model.widths if x % model.heads]:
     raise ConfigError(
