@@ -42,6 +42,7 @@ from jaxgen.task import Trained
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / 'jaxgen' / 'weights' / 'lipgen_render.safetensors'
 CARD = WEIGHTS.with_name('LIPGEN_SYNTHESIS.md')
+HEAD = '# The nets behind `jaxgen talk`'
 TITLE = '## lipgen_render.safetensors'
 KNOWN = 'bbaf2n'  # of grid_raw: the speaker of grid_s1_mouths
 # How the shipped file samples, and is judged: nearer to the truth than ten steps, and five times as fast; a bit
@@ -107,7 +108,7 @@ def main() -> None:
     write_image(args.sheet, sheet(run))
   row['bytes'] = WEIGHTS.stat().st_size
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'render': row}})
-  CARD.write_text(with_section(CARD.read_text() if CARD.is_file() else '', section(row)))
+  CARD.write_text(with_section(CARD.read_text() if CARD.is_file() else HEAD, section(row)))
 
 
 def trained_run(folder: Path) -> Path:
@@ -193,9 +194,11 @@ def clips_of(faces: Faces) -> Truth:
 
 
 def with_section(card: str, made: str) -> str:
-  """The card of both nets with this section in place of what it has of it."""
-  parts = [x for x in re.split(r'(?m)^(?=## )', card) if x.strip() and not x.startswith(TITLE)]
-  return '\n\n'.join(x.strip() for x in (*parts, made)) + '\n'
+  """The card of both nets with this section in place of what it has of it, or at its end."""
+  parts = [x.strip() for x in re.split(r'(?m)^(?=## )', card) if x.strip()]
+  places = [i for i, x in enumerate(parts) if x.startswith(TITLE)]
+  parts[slice(places[0], places[0] + 1) if places else slice(len(parts), None)] = [made]
+  return '\n\n'.join(parts) + '\n'
 
 
 def section(row: dict[str, Any]) -> str:

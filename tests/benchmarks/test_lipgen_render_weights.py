@@ -32,7 +32,8 @@ def test_the_card_has_what_the_result_file_says_and_keeps_the_rest(made, row):
   other = made.with_section(
     '# Nets\n\n## lipgen_render.safetensors\n\nold\n\n## Z\n\nkept\n', 'new'
   )
-  assert other == '# Nets\n\n## Z\n\nkept\n\nnew\n'
+  assert other == '# Nets\n\nnew\n\n## Z\n\nkept\n'
+  assert made.with_section('# Nets\n', 'new') == '# Nets\n\nnew\n'
 
 
 def test_the_file_is_small_and_says_what_it_is(made, row):
