@@ -8,11 +8,13 @@ is trained to predict velocities of a diffusion with zero terminal SNR; DDIM ren
 frames in 10 steps. Variants:
 
   procedural (the default)
+  grid: the mouth of a real person, $JAXGEN_DATA/grid_s1_mouths, whose contours are labelled (extra [landmarks])
+  mixed: drawn speakers of both looks and GRID's together, as the shipped net
   paper: 96 x 96 pixels, whole clips of 29 frames, a net of 18 million parameters that attends to the reference,
     as AniPortrait does (it needs a GPU)
 
-To have rendered words read as well: --config.eval.reader=FILE, of `jaxgen export`, or `trained`, which trains a
-reader first.
+To have rendered words of drawn speakers read as well: --config.eval.reader=FILE, of `jaxgen export`, or
+`trained`, which trains a reader first.
 """
 
 from ml_collections import ConfigDict
@@ -21,7 +23,7 @@ from jaxgen.config import choose_variant
 from jaxgen.defaults import base_config
 from jaxgen.systems.lipgen.render.defaults import faces, unet
 
-VARIANTS = 'procedural', 'paper'
+VARIANTS = 'procedural', 'grid', 'mixed', 'paper'
 
 
 def get_config(variant: str = 'procedural') -> ConfigDict:
@@ -31,12 +33,13 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config = base_config('lipgen_render', mode='min')
 
   config.batch_size = 4 if paper else 8  # windows
-  config.num_steps = 200_000 if paper else 1_400
+  config.num_steps = {'paper': 200_000, 'mixed': 1_600}.get(variant, 1_400)
+  config.init_from = ''  # a file of `jaxgen export`: begin with its net
   config.log_every = 50
   config.eval_every = 10_000 if paper else 0
-  config.save_every = 10_000 if paper else 700
+  config.save_every = {'paper': 10_000, 'mixed': 400}.get(variant, 700)
 
-  config.data = faces(paper)
+  config.data = faces(variant)
   config.model = unet(paper)
 
   config.diffusion = ConfigDict()
@@ -46,6 +49,9 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config.augment = ConfigDict()
   config.augment.flip = True
   config.augment.short = 0.1  # how often a window ends early, as clips that are shorter do
+
+  # Levels are stretched and shifted by up to this much, so that a net knows more light than its few faces have.
+  config.augment.light = 0.2 if variant in ('grid', 'mixed') else 0.0
 
   config.loss = ConfigDict()
   # Errors count by the spread at their pixel to this power: 2 as errors of levels do, most of all between the
@@ -68,6 +74,9 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config.eval.temperature = 1.0 if paper else 0.0
   config.eval.num_clips = 100 if paper else 20  # that are rendered to be judged
   config.eval.reader = ''  # a file of `jaxgen export`, 'trained', or empty: none
+  config.eval.grid_reader = (
+    ''  # of GRID's words: a file of `jaxgen export`; empty: the one that jaxgen ships
+  )
 
   words = tuple(f'word{i}' for i in range(20))
   facts = {

@@ -16,7 +16,7 @@ from jaxgen.systems.lipgen.render import conditions, evaluation, readers, sampli
 from jaxgen.systems.lipgen.render import data as render_data
 from jaxgen.systems.lipgen.render.networks import VideoUNet
 from jaxgen.systems.lipgen.render.steps import Steps
-from jaxgen.systems.lipgen.render.task import make_model, make_task
+from jaxgen.systems.lipgen.render.task import begun, make_model, make_task
 from jaxgen.task import Tools, Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -327,7 +327,7 @@ def test_other_words_keep_face_and_head(monkeypatch):
   from jaxgen.systems.lipgen.procedural.takes import contours_of, take
 
   config = override(tiny(), {'data__words': 'about,people'})
-  speech = render_data.speech_of(config, 'validation')
+  speech = render_data.speech_of(config, 'validation', 'a')
   takes = [take(speech, i) for i in range(3)]
   made = some_faces(3)._replace(points=np.stack([contours_of(speech, one) for one in takes]))
   monkeypatch.setattr(evaluation, 'load_faces', lambda *args: made)
@@ -337,10 +337,56 @@ def test_other_words_keep_face_and_head(monkeypatch):
   )
   truth = evaluation.Truth([], [], np.array([one.labels[0] for one in takes]), made.spans)
   steps = Steps(config, {}, None)
-  others = evaluation.other_words(steps, truth)
+  others = evaluation.other_words(steps, truth, 'a')
   assert others.labels.tolist() == [1, 0, 1]
   expected = takes[0]._replace(mouth=takes[1].mouth)
   np.testing.assert_array_equal(asked[0], contours_of(speech, expected))
+
+
+def test_real_and_drawn_faces_are_learnt_together_and_judged_by_themselves(monkeypatch):
+  config = tiny('mixed', data__grid__num_clips=8, data__grid__num_validation=2)
+  data = configs.system_module(config).make_data(config)
+  assert data.facts['words'] == [*WORDS, 'again', 'at']
+  sizes = {name: split.size for name, split in data.splits.items()}
+  assert sizes == {'validation': 8, 'a': 3, 'b': 3, 'grid': 2}
+  alone = next(data.splits['grid'].batches(slice(None)))
+  assert alone['label'][:2].tolist() == [2, 3]
+  last = list(data.splits['validation'].batches(slice(None)))[-1]
+  np.testing.assert_array_equal(last['frames'][2:4], alone['frames'][:2])
+  arrays = jax.tree.map(jnp.asarray, data.arrays)
+  seen = jax.jit(jax.vmap(lambda key: data.example(arrays, {'index': 0}, key)))(
+    jax.random.split(jax.random.key(0), 8)
+  )
+  assert np.std(seen['reference'].mean((1, 2))) > 0.02  # one face in several lights
+  told = []
+  monkeypatch.setattr(evaluation, 'find_reader', lambda *args: told.append(args[-1]) or Blink())
+  monkeypatch.setattr(evaluation, 'other_words', lambda steps, truth, kind: truth)
+  task = make_task(config, data.facts)
+  variables = random_like(task.export(jax.eval_shape(task.init, jax.random.key(0))))
+  figures = task.evaluate(variables, data, host_tools())
+  assert told == ['a', 'b', 'grid']
+  assert {'psnr', 'look_a_psnr', 'look_b_warp_accuracy', 'swap_changes'} <= figures.keys()
+  assert len(figures['tables']) == 3
+  strip = task.pictures(variables, data, host_tools())['frames']
+  assert strip.shape[2] == 3
+
+
+def test_real_lips_are_brought_to_the_face_that_says_another_word():
+  here = some_faces(1).points[0]
+  there = 1.5 * here[::-1, :, ::-1] * [1, -1] + [3, 20]  # turned, larger and elsewhere
+  found = evaluation._lips_of_grid(np.stack([here, there]), [1, 0])
+  np.testing.assert_allclose(found[0], here[::-1], atol=1e-4)
+  np.testing.assert_allclose(found[1], there[::-1], atol=1e-4)
+
+
+def test_a_net_begins_with_another_renderer(small, tmp_path):
+  config, data, _, variables = small
+  file = tmp_path / 'render.safetensors'
+  weight_files.save_weights(file, Trained(config, data.facts, variables, 1))
+  own = jax.tree.map(jnp.zeros_like, variables['params'])
+  assert_close(begun(str(file), own), variables['params'], rtol=0)
+  with pytest.raises(ConfigError, match='another net than this config has'):
+    begun(str(file), jax.tree.map(lambda x: jnp.zeros((1, *x.shape)), own))
 
 
 def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path):
@@ -395,6 +441,9 @@ def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path):
     ({'data__pixels': 17, 'model__widths': (4, 4)}, 'must be a multiple of 2'),
     ({'model__heads': 3}, 'are no multiple of config.model.heads = 3'),
     ({'model__window': 7}, 'more than the 6 of config.data.num_frames'),
+    ({'data__num_clips': 0}, 'no faces to learn from'),
+    ({'data__look': 'ab', 'data__num_clips': 1}, 'less than a clip of each look of ab'),
+    ({'data__grid__num_clips': 4}, "GRID's rows have 29 frames"),
     ({'eval__overlap': 4}, 'must be below config.model.window = 4'),
     ({'optim__warmup_steps': 4}, 'below config.num_steps = 4'),
     ({'eval__guidance': 2.0, 'diffusion__dropout': 0.0}, 'set config.diffusion.dropout above 0'),

@@ -10,6 +10,7 @@ import numpy as np
 from jaxgen import digests
 from jaxgen.data.folders import cache_folder
 from jaxgen.data.keeping import keep, opening, write_rows
+from jaxgen.systems.lipgen.clips.frames import Frames
 from jaxgen.systems.lipgen.warping.faces import Faces
 from jaxgen.systems.lipgen.warping.raster import raster
 from jaxgen.systems.lipgen.warping.warp import warp
@@ -28,7 +29,7 @@ class FaceRows:
     conditions: uint8 [R, 2, T, H, W], see `conditions_of`.
   """
 
-  def __init__(self, faces: Faces, conditions: np.ndarray):
+  def __init__(self, faces: Faces, conditions: Frames):
     self._faces, self._conditions = faces, conditions
 
   def __len__(self) -> int:

@@ -9,17 +9,22 @@ from jaxgen.schema import above, at_least, choice, each, flag, text, whole, with
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss',)
 TIMES = 1000  # of the diffusion
+GRID_FRAMES = 29  # of a window about a word, as readers have it
 TRAINED = 'trained'  # in place of a file: a reader that is trained for the purpose
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
   'data.words': text('words by commas, or a file with a word a line, or empty'),
-  'data.look': choice('a', 'b'),
+  'data.look': choice('a', 'b', 'ab'),
   'data.pixels': whole(16),
   'data.num_frames': whole(4),
-  'data.num_clips': whole(),
+  'data.num_clips': whole(0),
   'data.num_speakers': whole(),
   'data.num_validation': whole(),
+  'data.grid.num_clips': whole(0),
+  'data.grid.num_validation': whole(),
+  'data.grid.dir': text("a folder, or empty: $JAXGEN_DATA's own"),
+  'data.grid.held_out': within(0, 1, closed='neither'),
   'model.window': whole(),
   'model.residual': flag(),
   'model.widths': each(whole(), 'channels'),
@@ -33,11 +38,13 @@ KEYS = {
   'diffusion.dropout': within(0, 1),
   'augment.flip': flag(),
   'augment.short': within(0, 1),
+  'augment.light': within(0, 1),
   'loss.spread': within(0, 2),
   'optim.learning_rate': above(0),
   'optim.warmup_steps': whole(0),
   'optim.weight_decay': at_least(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
+  'init_from': text('a file of `jaxgen export`, or empty'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
   'eval.steps': whole(1, TIMES),
   'eval.overlap': whole(0),
@@ -45,6 +52,7 @@ KEYS = {
   'eval.temperature': within(0, 1),
   'eval.num_clips': whole(),
   'eval.reader': text(f"a file of `jaxgen export`, '{TRAINED}', or empty"),
+  'eval.grid_reader': text('a file of `jaxgen export`, or empty'),
   'inspect.facts.words': each(text('a word'), 'words'),
   'inspect.facts.num_frames': whole(),
   'inspect.facts.pixels': whole(),
@@ -67,6 +75,19 @@ def check_config(config: ConfigDict) -> None:
     raise ConfigError(
       f'config.data.pixels = {data.pixels} must be a multiple of {deepest}: config.model.patch times 2 for '
       f'each of the {len(model.widths)} config.model.widths but the first'
+    )
+  if not data.num_clips and not data.grid.num_clips:
+    raise ConfigError(
+      'config.data.num_clips = 0 and config.data.grid.num_clips = 0: no faces to learn from, set one above 0'
+    )
+  if data.num_clips and data.num_clips < len(data.look):
+    raise ConfigError(
+      f'config.data.num_clips = {data.num_clips} are less than a clip of each look of {data.look}'
+    )
+  if data.grid.num_clips and data.num_frames != GRID_FRAMES:
+    raise ConfigError(
+      f"config.data.num_frames = {data.num_frames}: GRID's rows have {GRID_FRAMES} frames, set it so or "
+      'config.data.grid.num_clips to 0'
     )
   if odd := [x for x in model.widths if x % model.heads]:
     raise ConfigError(

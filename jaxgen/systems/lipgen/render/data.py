@@ -1,5 +1,6 @@
 """Faces as rows to learn rendering from."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,15 +13,19 @@ from jaxgen.data.order import check_batch_size
 from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen.clips import frames as many
+from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.corpus import UNSEEN, wanted_words
 from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech
 from jaxgen.systems.lipgen.render.conditions import FaceRows, conditions_of
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
-from jaxgen.systems.lipgen.warping.faces import Faces, drawn
+from jaxgen.systems.lipgen.warping.faces import Faces, drawn, joined, with_same_words
+from jaxgen.systems.lipgen.warping.real_faces import grid_faces
 from jaxgen.task import Batch, Data, name_key
 
 COLUMNS = 'reference', 'frames', 'warp', 'raster'
+GRID = 'grid'  # the kind of real faces
 MEASURED = 200  # clips that the spread is taken from
 
 
@@ -34,9 +39,15 @@ def make_data(config: ConfigDict) -> Data:
     DataError: a word is not in the dictionary, or the cache lacks room or is damaged.
     ConfigError: fewer clips than a batch.
   """
-  faces = {name: load_faces(config, name) for name in ('train', 'validation')}
-  rows = {name: FaceRows(x, conditions_of(x)) for name, x in faces.items()}
-  train = rows['train']
+  kinds = kinds_of(config)
+  faces, rows = {}, {}
+  for name in ('train', 'validation'):
+    found = with_same_words([load_faces(config, name, kind) for kind in kinds])
+    warped = [conditions_of(x) for x in found]
+    faces[name], rows[name] = found, joined_rows(found, warped)
+    if name == 'validation' and len(kinds) > 1:
+      rows |= {k: FaceRows(x, y) for k, x, y in zip(kinds, found, warped, strict=True)}
+  train = rows.pop('train')
   check_batch_size(config.batch_size, len(train), of='faces', one='clip')
   stream = training_rows(
     train,
@@ -54,39 +65,64 @@ def make_data(config: ConfigDict) -> Data:
     window = cut(found, config.model.window, config.augment.short, name_key(key, 'window'))
     if config.augment.flip:
       window = flipped(window, name_key(key, 'flip'))
-    return shown(window, dtype)
+    seen = shown(window, dtype)
+    return lit(seen, config.augment.light, name_key(key, 'light')) if config.augment.light else seen
 
   def decoded(batch: Batch) -> Batch:
     counted = np.ones(batch['frames'].shape[:2], np.float32)
     return shown({**batch, 'counted': counted}, dtype)
 
   return Data(
-    facts=facts(config, train, faces['train'].words),
+    facts=facts(config, train, faces['train']),
     arrays=stream.arrays,
     batches=stream.batches,
     example=example,
-    splits={'validation': make_split(rows['validation'], config.eval.batch_size, decoded)},
+    splits={name: make_split(x, config.eval.batch_size, decoded) for name, x in rows.items()},
   )
 
 
-def load_faces(config: ConfigDict, split: str) -> Faces:
+def kinds_of(config: ConfigDict) -> tuple[str, ...]:
+  """What faces a config has: 'a' and 'b' are looks of drawn ones, `GRID` real ones."""
+  data = config.data
+  return (*(data.look if data.num_clips else ''), *([GRID] if data.grid.num_clips else []))
+
+
+def words_of(config: ConfigDict, kind: str) -> tuple[str, ...]:
+  """The words that faces of a kind say."""
+  return grid.WORDS if kind == GRID else wanted_words(config, WORDS)
+
+
+def load_faces(config: ConfigDict, split: str, kind: str) -> Faces:
   """The faces of a split.
 
   Args:
     config: of a run.
     split: 'train' or 'validation'.
+    kind: one of `kinds_of`.
 
   Raises:
-    ConfigError: config.data.words are none.
-    DataError: a word is not in the dictionary, or the cache lacks room or is damaged.
+    ConfigError: config.data.words are none, or an extra is missing that real faces need.
+    DataError: a word is not in the dictionary, files of real faces are missing, or the cache lacks room or is
+      damaged.
   """
-  speech, data = speech_of(config, split), config.data
-  said = speech._asdict()
+  data, training = config.data, split == 'train'
+  if kind == GRID:
+    count = data.grid.num_clips if training else data.grid.num_validation
+    return grid_faces(
+      split,
+      count,
+      seed=config.seed,
+      directory=data.grid.dir,
+      share=data.grid.held_out,
+      framing=LIPS._replace(pixels=data.pixels),
+      say=logging.warning,
+    )
+  said = speech_of(config, split, kind)._asdict()
   del said['square'], said['sentences']
-  return drawn(data.num_clips if split == 'train' else data.num_validation, **said)
+  return drawn(data.num_clips // len(data.look) if training else data.num_validation, **said)
 
 
-def speech_of(config: ConfigDict, split: str) -> Speech:
+def speech_of(config: ConfigDict, split: str, look: str) -> Speech:
   """What decides the takes of a split, see `load_faces`."""
   data = config.data
   return Speech(
@@ -95,17 +131,31 @@ def speech_of(config: ConfigDict, split: str) -> Speech:
     seed=config.seed,
     first_speaker=0 if split == 'train' else UNSEEN,
     num_speakers=data.num_speakers,
-    look=data.look,
+    look=look,
     pixels=data.pixels,
     num_frames=data.num_frames,
   )
 
 
-def facts(config: ConfigDict, train: FaceRows, words: tuple[str, ...]) -> dict[str, Any]:
-  """What a model must know of the faces that it learned from."""
-  some = train.gather(np.arange(min(MEASURED, len(train))))
+def joined_rows(faces: Sequence[Faces], conditions: Sequence[np.ndarray]) -> FaceRows:
+  """The rows of several kinds as one set."""
+  if len(faces) == 1:
+    return FaceRows(faces[0], conditions[0])
+  return FaceRows(joined(faces), many.joined(conditions))
+
+
+def facts(config: ConfigDict, train: FaceRows, kinds: Sequence[Faces]) -> dict[str, Any]:
+  """What a model must know of the faces that it learned from, a set of each kind."""
+  sizes = [len(faces.labels) for faces in kinds]
+  firsts = np.cumsum(sizes) - sizes
+  # As many of each kind, however many rows it has.
+  measured = [
+    np.arange(min(MEASURED // len(sizes), n)) + first
+    for n, first in zip(sizes, firsts, strict=True)
+  ]
+  some = train.gather(np.concatenate(measured))
   return {
-    'words': list(words),
+    'words': list(kinds[0].words),
     'num_frames': config.data.num_frames,
     'pixels': config.data.pixels,
     'framing': LIPS._replace(pixels=config.data.pixels).to_json(),
@@ -167,6 +217,13 @@ def flipped(row: Batch, key: jax.Array) -> Batch:
   turn = jax.random.bernoulli(key)
   mirrored = {name: jnp.where(turn, x[..., ::-1], x) for name, x in row.items() if name in COLUMNS}
   return {**row, **mirrored}
+
+
+def lit(row: Batch, most: float, key: jax.Array) -> Batch:
+  """The same in another light: levels from -1 to 1 times exp(+-most) at the utmost, and +-most brighter."""
+  gain, shift = jax.random.uniform(key, (2,), row['frames'].dtype, -1, 1) * most
+  names = [name for name in COLUMNS if name != 'raster']
+  return {**row, **{name: (row[name] * jnp.exp(gain) + shift).clip(-1, 1) for name in names}}
 
 
 def shown(row: Batch, dtype: Any) -> Batch:

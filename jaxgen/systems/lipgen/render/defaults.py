@@ -5,16 +5,23 @@ from ml_collections import ConfigDict
 from jaxgen.defaults import placement
 
 
-def faces(paper: bool) -> ConfigDict:
-  """Faces to learn from, drawn; `paper` for the size of the paper's clips."""
+def faces(variant: str) -> ConfigDict:
+  """Faces to learn from, drawn, real or both; `paper` for the size of the paper's clips."""
+  paper, real = variant == 'paper', variant in ('grid', 'mixed')
   data = ConfigDict()
   data.words = ''  # comma-separated, or a file with a word a line; empty: 20 of the package
-  data.look = 'a'
+  data.look = 'ab' if variant == 'mixed' else 'a'  # a, b, or ab: as many of each
   data.pixels = 96 if paper else 48  # the side of a frame
   data.num_frames = 29  # of a clip
-  data.num_clips = 6_000 if paper else 600
+  # Drawn clips; 0: none.
+  data.num_clips = {'paper': 6_000, 'grid': 0}.get(variant, 600)
   data.num_speakers = 3_000
-  data.num_validation = 500 if paper else 100
+  data.num_validation = 500 if paper else 100  # of each look
+  data.grid = ConfigDict()  # words of a real speaker's clips, see `warping.real_faces.grid_faces`
+  data.grid.num_clips = 1_200 if real else 0  # 0: none
+  data.grid.num_validation = 200
+  data.grid.dir = ''  # with words.tsv and clips; empty: $JAXGEN_DATA/grid_s1_mouths
+  data.grid.held_out = 0.2  # share of its clips that are for judging
   data.update(placement())
   return data
 

@@ -4,17 +4,24 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from jaxgen.evaluation.image_quality import ssim_map
 from jaxgen.systems.lipgen.procedural.takes import contours_of, take
 from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_for
-from jaxgen.systems.lipgen.render.data import load_faces, speech_of
+from jaxgen.systems.lipgen.render.data import GRID, kinds_of, load_faces, speech_of
 from jaxgen.systems.lipgen.render.readers import find_reader
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
+from jaxgen.systems.lipgen.video.alignment import applied, similarity
 from jaxgen.task import Data, PyTree, Split, Tools
 
 INSIDE = 0.25  # of a raster: half of a pixel is of the lips, or of the gap between them
+RENDERED = {
+  'a': 'rendered clips of unseen speakers',
+  'b': 'rendered clips of unseen speakers of look b',
+  GRID: "rendered clips of GRID's speaker",
+}
 READ = 'reader_accuracy', 'swap_changes', 'swap_accuracy', 'warp_accuracy', 'truth_accuracy'
 
 
@@ -60,25 +67,47 @@ def evaluate(steps: Steps, variables: PyTree, data: Data | None, tools: Tools) -
   same face is given the lips of another one, 'swap_accuracy' of those that are read as that one. Those of a
   reader are None without one.
 
+  Of GRID's faces the clips are of words that training never showed, its speaker was. Where there are several
+  kinds of faces, these figures are of the last one, GRID's, and those of the others have `look_a_` or `look_b_`
+  before.
+
   Raises:
     ConfigError: the reader cannot read these clips.
   """
   assert data is not None
-  truth = first_clips(data.splits['validation'], steps.config.eval.num_clips)
   renderer = Renderer(steps, variables, tools)
+  kinds = kinds_of(steps.config)
+  figures: dict[str, Any] = {'split': 'validation'}
+  tables = {}
+  for kind in kinds:
+    split = data.splits['validation' if len(kinds) == 1 else kind]
+    found = judged(steps, split, renderer, tools, kind)
+    before = '' if kind == kinds[-1] else f'look_{kind}_'
+    figures |= {before + name: x for name, x in found.items()}
+    tables[RENDERED[kind]] = table(found)
+  return {**figures, 'tables': tables}
+
+
+def judged(
+  steps: Steps, split: Split, renderer: Renderer, tools: Tools, kind: str
+) -> dict[str, Any]:
+  """The figures of one kind of faces."""
+  truth = first_clips(split, steps.config.eval.num_clips)
   rendered = renderer(truth.conditions)
+  return {
+    **compared(truth, rendered),
+    **dict.fromkeys(READ),
+    **_read(steps, truth, rendered, renderer, tools, kind),
+    'num_examples': len(rendered),
+  }
+
+
+def compared(truth: Truth, rendered: Sequence[np.ndarray]) -> dict[str, float]:
+  """How near rendered clips and their warps are to the truth."""
   inside = [x.raster >= INSIDE * 255 for x in truth.conditions]
   ours = quality(rendered, truth.frames, inside)
   warps = quality([x.warp for x in truth.conditions], truth.frames, inside)
-  figures: dict[str, Any] = {
-    'split': 'validation',
-    **ours._asdict(),
-    **{f'warp_{name}': x for name, x in warps._asdict().items()},
-    **dict.fromkeys(READ),
-    **_read(steps, truth, rendered, renderer, tools),
-    'num_examples': len(rendered),
-  }
-  return {**figures, 'tables': {'rendered clips of unseen speakers': table(figures)}}
+  return {**ours._asdict(), **{f'warp_{name}': x for name, x in warps._asdict().items()}}
 
 
 def table(figures: dict[str, Any]) -> list[dict[str, Any]]:
@@ -154,10 +183,15 @@ def _decibels(squares: np.ndarray) -> float:
 
 
 def _read(
-  steps: Steps, truth: Truth, rendered: list[np.ndarray], renderer: Renderer, tools: Tools
+  steps: Steps,
+  truth: Truth,
+  rendered: list[np.ndarray],
+  renderer: Renderer,
+  tools: Tools,
+  kind: str,
 ) -> dict[str, float]:
   """The figures of a reader; nothing without one."""
-  reader = find_reader(steps.config, steps.facts, tools)
+  reader = find_reader(steps.config, steps.facts, tools, kind)
   if reader is None:
     return {}
 
@@ -165,7 +199,7 @@ def _read(
     return reader(np.stack(frames), spans)
 
   said = read(rendered, truth.spans)
-  others = other_words(steps, truth)
+  others = other_words(steps, truth, kind)
   swapped = read(renderer(others.conditions, 'rendering other words'), others.spans)
   return {
     'reader_accuracy': float((said == truth.labels).mean()),
@@ -178,17 +212,41 @@ def _read(
   }
 
 
-def other_words(steps: Steps, truth: Truth) -> Truth:
-  """The same faces and heads with the lips of the next clip that says another word."""
+def other_words(steps: Steps, truth: Truth, kind: str) -> Truth:
+  """The same faces with the lips of the next clip that says another word.
+
+  Drawn heads are held as they were; real lips are brought onto the face from where the other clip has them on
+  the average, with what its head moves.
+  """
   config, count = steps.config, len(truth.labels)
-  faces, speech = load_faces(config, 'validation'), speech_of(config, 'validation')
-  takes = [take(speech, i) for i in range(count)]
+  faces = load_faces(config, 'validation', kind)
   partners = [
     next((j % count for j in range(i + 1, i + count) if truth.labels[j % count] != label), i)
     for i, label in enumerate(truth.labels)
   ]
-  conditions = []
-  for i, j in enumerate(partners):
-    points = contours_of(speech, takes[i]._replace(mouth=takes[j].mouth))
-    conditions.append(conditions_for(faces.references[i], faces.reference_points[i], points))
+  moved = (
+    _lips_of_grid(faces.points, partners) if kind == GRID else _drawn_lips(config, kind, partners)
+  )
+  conditions = [
+    conditions_for(faces.references[i], faces.reference_points[i], points)
+    for i, points in enumerate(moved)
+  ]
   return Truth(conditions, [], truth.labels[partners], truth.spans[partners])
+
+
+def _drawn_lips(config: ConfigDict, look: str, partners: Sequence[int]) -> list[np.ndarray]:
+  """Contours [T, 40, 2] of drawn speakers who say what their partners do."""
+  speech = speech_of(config, 'validation', look)
+  takes = [take(speech, i) for i in range(len(partners))]
+  return [
+    contours_of(speech, takes[i]._replace(mouth=takes[j].mouth)) for i, j in enumerate(partners)
+  ]
+
+
+def _lips_of_grid(points: np.ndarray, partners: Sequence[int]) -> list[np.ndarray]:
+  """Contours [T, 40, 2] of the partners, brought to where those of a row are on the average."""
+  means = points.mean(1).astype(np.float64)
+  return [
+    applied(similarity(means[j], means[i]), points[j].astype(np.float64)).astype(np.float32)
+    for i, j in enumerate(partners)
+  ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -12,57 +13,77 @@ from jaxgen import config as configs
 from jaxgen.data.folders import expanded
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
+from jaxgen.systems.lipgen.apply import READER
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
 from jaxgen.systems.lipgen.clips.framing import Framing, resized
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.render.config import TRAINED
+from jaxgen.systems.lipgen.render.data import GRID, kinds_of, words_of
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Batch, PyTree, Tools, Trained
 
 SYSTEM = 'lipgen'
-KEY = 'config.eval.reader'
 Read = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def asset_config(config: ConfigDict) -> ConfigDict:
-  """The config of a reader that is trained to judge: lipgen's own, of the same words and look."""
+def asset_config(config: ConfigDict, look: str) -> ConfigDict:
+  """The config of a reader that is trained to judge: lipgen's own, of the same words and a look."""
   asset = configs.load(SYSTEM)
   with asset.unlocked():
     asset.save_every = asset.num_steps
-    asset.data.words, asset.data.look = config.data.words, config.data.look
+    asset.data.words, asset.data.look = config.data.words, look
     asset.precision = 'float32' if config.precision == 'bfloat16' else config.precision
   return asset
 
 
-def find_reader(config: ConfigDict, facts: dict[str, Any], tools: Tools) -> Read | None:
+def find_reader(
+  config: ConfigDict, facts: dict[str, Any], tools: Tools, kind: str = ''
+) -> Read | None:
   """What reads clips, as config.eval.reader says: (frames, spans) -> classes; None where it names none.
 
   Frames are uint8 [N, T, H, W], spans [N, 2] of the words in frames, and classes [N] those of the facts, -1 for
-  a word that is none of them.
+  a word that is none of them. A reader that knows silence is asked for the most probable word.
+
+  Args:
+    config: of the run.
+    facts: of its data.
+    tools: lent by the host.
+    kind: of faces, see `data.kinds_of`; by default the first. Words of GRID's are read by
+      config.eval.grid_reader, or the package's own reader.
 
   Raises:
     CheckpointError: not a file of `jaxgen export`.
     ConfigError: it is no reader of lips, does not know a word, or sees another part of a face.
   """
-  name = config.eval.reader
+  kinds = kinds_of(config)
+  kind = kind or kinds[0]
+  of_grid = kind == GRID
+  key = 'config.eval.grid_reader' if of_grid else 'config.eval.reader'
+  name = (config.eval.grid_reader or str(READER)) if of_grid else config.eval.reader
   if not name:
     return None
-  trained = tools.trained(asset_config(config)) if name == TRAINED else _loaded(name)
+  train = name == TRAINED and not of_grid
+  trained = tools.trained(asset_config(config, kind)) if train else _loaded(name, key)
   words = list(trained.facts['words'])
-  if missing := [word for word in facts['words'] if word not in words]:
-    raise ConfigError(f'{KEY} = {name} does not know {missing[0]!r}, which clips say')
+  said = facts['words'] if len(kinds) == 1 else words_of(config, kind)
+  if missing := [word for word in said if word not in words]:
+    raise ConfigError(f'{key} = {name} does not know {missing[0]!r}, which clips say')
   inference = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
   seen = Framing.from_json(trained.facts['framing'])
   shown = Framing.from_json(facts['framing'])
   if seen[:3] != shown[:3]:
     raise ConfigError(
-      f'{KEY} = {name} sees {tuple(seen)} of a mouth crop (top, left, side, pixels), and rendered frames are '
+      f'{key} = {name} sees {tuple(seen)} of a mouth crop (top, left, side, pixels), and rendered frames are '
       f'{tuple(shown)}'
     )
   classes = np.array([facts['words'].index(x) if x in facts['words'] else -1 for x in words])
 
+  # What is judged are words whose boundaries are known: silence is no answer.
+  answers = np.array([word != NO_WORD for word in words])
+
   def step(variables: PyTree, batch: Batch) -> jax.Array:
     told = {**batch, 'frames': inference.shown(batch['frames'])}
-    return inference.read(variables, told)[0][:, 0].argmax(-1)
+    return jnp.where(answers, inference.read(variables, told)[0][:, 0], -jnp.inf).argmax(-1)
 
   compiled = tools.compile(step)
 
@@ -89,11 +110,11 @@ def reader_batch(frames: np.ndarray, spans: np.ndarray) -> Batch:
   }
 
 
-def _loaded(name: str) -> Trained:
+def _loaded(name: str, key: str) -> Trained:
   path = expanded(name)
   if path.is_dir() and not (Path(path) / weight_files.FILE).is_file():
-    raise ConfigError(f'{KEY} = {name} is a folder: make a file of the run with jaxgen export')
+    raise ConfigError(f'{key} = {name} is a folder: make a file of the run with jaxgen export')
   trained = weight_files.load_weights(path / weight_files.FILE if path.is_dir() else path)
   if trained.config.system != SYSTEM:
-    raise ConfigError(f'{KEY} = {name}: a {trained.config.system}, which reads no lips')
+    raise ConfigError(f'{key} = {name}: a {trained.config.system}, which reads no lips')
   return trained

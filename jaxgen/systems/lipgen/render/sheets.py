@@ -1,10 +1,13 @@
 """Pictures of a run: frames of a few clips as they were warped, as they are rendered, and as they are to be."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from jaxgen.pictures.grids import image_grid, titled
 from jaxgen.pictures.sheets import stacked
-from jaxgen.systems.lipgen.render.evaluation import INSIDE, first_clips, quality
+from jaxgen.systems.lipgen.render.data import kinds_of
+from jaxgen.systems.lipgen.render.evaluation import INSIDE, Truth, first_clips, quality
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.task import Data, PyTree, Tools
@@ -19,8 +22,22 @@ def pictures(
   """{'frames'}; nothing without data."""
   if data is None:
     return {}
-  truth = first_clips(data.splits['validation'], CLIPS)
-  rendered = Renderer(steps, variables, tools)(truth.conditions, 'drawing frames')
+  kinds = kinds_of(steps.config)
+  names = ('validation',) if len(kinds) == 1 else kinds
+  parts = [first_clips(data.splits[name], max(1, CLIPS // len(names))) for name in names]
+  rows = clips_of(steps, parts, Renderer(steps, variables, tools))
+  return {'frames': stacked([np.repeat(row[..., None], 3, -1) for row in rows])}
+
+
+def clips_of(steps: Steps, parts: Sequence[Truth], renderer: Renderer) -> list[np.ndarray]:
+  """A strip of each clip."""
+  truth = Truth(
+    [clip for part in parts for clip in part.conditions],
+    [frames for part in parts for frames in part.frames],
+    np.concatenate([part.labels for part in parts]),
+    np.concatenate([part.spans for part in parts]),
+  )
+  rendered = renderer(truth.conditions, 'drawing frames')
   rows = []
   for clip, ours, true, label in zip(
     truth.conditions, rendered, truth.frames, truth.labels, strict=True
@@ -32,7 +49,7 @@ def pictures(
       f'{word}: reference, then warp, rendered, truth; in the mouth {before:.1f} and {after:.1f} dB'
     )
     rows.append(titled(strip(clip.reference, [clip.warp, ours, true]), title))
-  return {'frames': stacked([np.repeat(row[..., None], 3, -1) for row in rows])}
+  return rows
 
 
 def strip(reference: np.ndarray, videos: list[np.ndarray]) -> np.ndarray:

@@ -7,6 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxgen.data.folders import expanded
+from jaxgen.errors import ConfigError
+from jaxgen.exchange.weight_files import load_weights
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.render.networks import VideoUNet
 from jaxgen.systems.lipgen.render.steps import PLAYER, Steps
@@ -40,6 +43,27 @@ def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDt
   return {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in shapes.items()}
 
 
+def begun(name: str, params: PyTree) -> PyTree:
+  """The parameters of another renderer, whose shapes these have.
+
+  Raises:
+    CheckpointError: not a file of `jaxgen export`.
+    ConfigError: no renderer, or one of another net.
+  """
+  trained = load_weights(expanded(name))
+  if trained.config.system != 'lipgen_render':
+    raise ConfigError(
+      f'config.init_from = {name}: a {trained.config.system}, which renders nothing'
+    )
+  given = trained.variables['params']
+  shapes = [jax.tree.map(jnp.shape, x) for x in (dict(params), given)]
+  if shapes[0] != shapes[1]:
+    raise ConfigError(
+      f'config.init_from = {name}: another net than this config has: set config.model as its config has it'
+    )
+  return jax.tree.map(lambda x, own: jnp.asarray(x, own.dtype), given, dict(params))
+
+
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
   """The task of a config. One player, the net."""
   steps = Steps(config, facts, make_model(config, facts), axis)
@@ -52,6 +76,8 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     params = steps.net.init(
       name_key(key, 'init'), one['frames'], time, seen, one['reference'], one['counted'], given
     )['params']
+    if config.init_from:
+      params = begun(config.init_from, params)
     average = {PLAYER: {'params': jax.tree.map(jnp.copy, params)}}
     return TrainState(
       step=jnp.zeros((), jnp.int32),

@@ -12,6 +12,8 @@ from jaxgen.data.folders import cache_folder
 from jaxgen.data.keeping import keep, opening, write_rows
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.clips import frames as many
+from jaxgen.systems.lipgen.clips.frames import Frames
 from jaxgen.systems.lipgen.procedural.articulation import Mouth, Timed
 from jaxgen.systems.lipgen.procedural.clips import name_of
 from jaxgen.systems.lipgen.procedural.geometry import Pose
@@ -54,7 +56,7 @@ class Faces(NamedTuple):
     words: the classes.
     references: uint8 [R, H, W], a picture of the speaker at another moment, in the clip's light.
     reference_points: float32 [R, 40, 2] its contours, x and y in pixels whose centres are whole numbers.
-    frames: uint8 [R, T, H, W], the truth.
+    frames: uint8 [R, T, H, W], the truth; read when asked for.
     points: float32 [R, T, 40, 2] its contours, see `procedural.geometry.contours`.
     labels: int32 [R], classes of the words.
     spans: float32 [R, 2], start and end of the words in frames.
@@ -64,7 +66,7 @@ class Faces(NamedTuple):
   words: tuple[str, ...]
   references: np.ndarray
   reference_points: np.ndarray
-  frames: np.ndarray
+  frames: Frames
   points: np.ndarray
   labels: np.ndarray
   spans: np.ndarray
@@ -125,6 +127,33 @@ def drawn(
       table = {name: file[name] for name in Faces._fields[1:] if name != 'frames'}
     frames = np.load(root / _FRAMES, mmap_mode='r')
   return Faces(words=speech.words, frames=frames, **table)
+
+
+def joined(parts: Sequence[Faces]) -> Faces:
+  """The rows of several sets one after the other, of the same size and length; frames are not read.
+
+  A word that several have is one class.
+  """
+  if len(parts) == 1:
+    return parts[0]
+  told = with_same_words(parts)
+  whole = [name for name in Faces._fields if name not in ('words', 'frames')]
+  return Faces(
+    words=told[0].words,
+    frames=many.joined([part.frames for part in told]),
+    **{name: np.concatenate([getattr(part, name) for part in told]) for name in whole},
+  )
+
+
+def with_same_words(parts: Sequence[Faces]) -> list[Faces]:
+  """The same sets with the words of all of them as their classes."""
+  words = tuple(dict.fromkeys(word for part in parts for word in part.words))
+  places = {word: i for i, word in enumerate(words)}
+  classes = [np.array([places[word] for word in part.words], np.int32) for part in parts]
+  return [
+    part._replace(words=words, labels=own[part.labels])
+    for part, own in zip(parts, classes, strict=True)
+  ]
 
 
 def row_take(speech: Speech, acts: Sequence[Act], index: int) -> Take:

@@ -1,0 +1,265 @@
+r"""Trains the renderer that `jaxgen talk` uses, ships it, and writes its part of the model card.
+
+  python benchmarks/lipgen_render_weights.py --runs runs/shipped --reader trained \
+    --out benchmarks/results/lipgen_render_weights_cpu.json
+
+trains configs/lipgen_render.py in DIR/render, and configs/lipgen_render.py:mixed, which begins with it, in
+DIR/mixed (complete runs are taken as they are), judges the latter on unseen drawn speakers, on held-out words
+of GRID's speaker, whom it has seen, and on four speakers of `$JAXGEN_DATA/grid_raw`, whom no net has,
+writes jaxgen/weights/lipgen_render.safetensors, and its section of
+jaxgen/weights/LIPGEN_SYNTHESIS.md. Needs the extras [video] and [landmarks].
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import shipping
+
+from jaxgen.data.folders import data_folder
+from jaxgen.exchange.weight_files import save_weights
+from jaxgen.pictures.png import write_image
+from jaxgen.pictures.sheets import stacked
+from jaxgen.run import devices, inference, loading
+from jaxgen.systems.lipgen.clips.framing import LIPS
+from jaxgen.systems.lipgen.render import sheets
+from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_of
+from jaxgen.systems.lipgen.render.data import GRID, load_faces
+from jaxgen.systems.lipgen.render.evaluation import Truth, compared
+from jaxgen.systems.lipgen.render.sampling import Renderer
+from jaxgen.systems.lipgen.render.steps import Steps
+from jaxgen.systems.lipgen.render.task import make_model
+from jaxgen.systems.lipgen.warping.faces import Faces
+from jaxgen.systems.lipgen.warping.real_faces import video_faces
+from jaxgen.task import Trained
+
+ROOT = Path(__file__).parents[1]
+WEIGHTS = ROOT / 'jaxgen' / 'weights' / 'lipgen_render.safetensors'
+CARD = WEIGHTS.with_name('LIPGEN_SYNTHESIS.md')
+HEAD = '# The nets behind `jaxgen talk`'
+TITLE = '## lipgen_render.safetensors'
+KNOWN = 'bbaf2n'  # of grid_raw: the speaker of grid_s1_mouths
+# How the shipped file samples, and is judged: nearer to the truth than ten steps, and five times as fast; a bit
+# of noise keeps teeth from being grey means of teeth and dark.
+SAMPLING = {'eval.steps': 2, 'eval.temperature': 0.5}
+CLIPS = 40  # of each kind
+SHOWN = 4  # clips of the picture
+TERMS = (
+  'Trained on words of one speaker of the GRID audiovisual sentence corpus (M. Cooke, J. Barker, S. '
+  'Cunningham, X. Shao, doi 10.5281/zenodo.3625687), CC BY 4.0, cut to the mouth, and on faces that jaxgen '
+  'draws.'
+)
+LIMITS = (
+  'Of real people it knows the lips, teeth and light of one man, filmed from the front; other faces get teeth '
+  'like his where their picture shows none. Frames are 48 x 48 grey pixels about the lips. What it makes is to '
+  'be called synthetic, and made only of faces whose owners agree.'
+)
+KEPT = (
+  'num_steps',
+  'batch_size',
+  'optim.learning_rate',
+  'data.look',
+  'data.num_clips',
+  'data.grid.num_clips',
+  'data.grid.held_out',
+  'augment.light',
+)
+KINDS = {
+  'grid': "GRID's speaker, held-out words",
+  'unseen': 'four speakers of GRID that no net has seen',
+  'a': 'drawn speakers, unseen',
+  'b': 'drawn speakers of look b, unseen',
+}
+SAID = [f'{key}={value}' for key, value in SAMPLING.items()]
+WIDTH = 110
+
+
+def main() -> None:
+  """Trains, judges, ships and writes."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--runs', type=Path, required=True, metavar='DIR', help='of the two runs')
+  parser.add_argument(
+    '--reader',
+    default='trained',
+    metavar='FILE',
+    help='of drawn words, of `jaxgen export`; or trained',
+  )
+  parser.add_argument(
+    '--sheet', type=Path, metavar='PNG', help="rendered clips of GRID's speaker as a picture"
+  )
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  devices.enable_compilation_cache()
+  run = trained_run(args.runs)
+  trained = sampled(shipping.complete(loading.load(run, None)))
+  row = shipping.about(trained, run, KEPT)
+  row['sampling'] = SAMPLING
+  row['faces'] = {**judged(run, args.reader), 'unseen': unseen(run)}
+  shipping.save(WEIGHTS, trained, row, TERMS)
+  if args.sheet:
+    write_image(args.sheet, sheet(run))
+  row['bytes'] = WEIGHTS.stat().st_size
+  machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'render': row}})
+  CARD.write_text(with_section(CARD.read_text() if CARD.is_file() else HEAD, section(row)))
+
+
+def trained_run(folder: Path) -> Path:
+  """The mixed run, which begins with that of drawn speakers; what is complete is not trained again."""
+  first, begun = folder / 'render', folder / 'render.safetensors'
+  if not begun.is_file():
+    train(first, 'configs/lipgen_render.py')
+    save_weights(begun, shipping.complete(loading.load(first, None)))
+  train(folder / 'mixed', 'configs/lipgen_render.py:mixed', f'--config.init_from={begun}')
+  return folder / 'mixed'
+
+
+def train(run: Path, config: str, *more: str) -> None:
+  """A run, unless it is there to its last step."""
+  if run.is_dir() and loading.load(run, None).step == loading.load(run, None).config.num_steps:
+    return
+  command = [sys.executable, 'launch.py', f'--config={config}', f'--workdir={run.resolve()}', *more]
+  subprocess.run(command, cwd=ROOT, check=True)
+
+
+def sampled(trained: Trained) -> Trained:
+  """With the shipped way of sampling in its config."""
+  config = trained.config.copy_and_resolve_references()
+  with config.unlocked():
+    config.update_from_flattened_dict(SAMPLING)
+    config.eval.reader = ''  # a name that says nothing elsewhere
+  return trained._replace(config=config)
+
+
+def judged(run: Path, reader: str) -> dict[str, dict[str, Any]]:
+  """The figures of each kind of faces of a run."""
+  changes = [f'eval.num_clips={CLIPS}', f'eval.reader={reader}', *SAID]
+  found = inference.evaluate(run, None, inference.with_overrides(run, changes))
+  kinds: dict[str, dict[str, Any]] = {'a': {}, 'b': {}, 'grid': {}}
+  for name, value in found.items():
+    if isinstance(value, float | int) and name != 'step':
+      of = re.match(r'look_([ab])_(.*)', name)
+      kinds[of[1] if of else 'grid'][of[2] if of else name] = value
+  return kinds
+
+
+def unseen(run: Path) -> dict[str, Any]:
+  """How near rendered frames of other speakers are to the truth, and their warps."""
+  _, render = renderer(run)
+  truth = clips_of(unseen_faces())
+  return {**compared(truth, render(truth.conditions)), 'num_examples': len(truth.frames)}
+
+
+def renderer(run: Path) -> tuple[Steps, Renderer]:
+  """The net of a run."""
+  opened = inference.open_run(run, None, inference.with_overrides(run, SAID))
+  config, facts = opened.trained.config, opened.trained.facts
+  net = Steps(config, facts, make_model(config, facts))
+  return net, Renderer(net, opened.trained.variables, opened.tools)
+
+
+def sheet(run: Path) -> np.ndarray:
+  """Four clips of GRID's speaker: reference, then warped, rendered and true frames below each other."""
+  config = loading.load(run, None).config
+  net, render = renderer(run)
+  faces = load_faces(config, 'validation', GRID)
+  places = [net.facts['words'].index(word) for word in faces.words]
+  truth = clips_of(faces._replace(labels=np.array(places)[faces.labels]))
+  few = Truth(*(x[:SHOWN] for x in truth))
+  return stacked([np.repeat(x[..., None], 3, -1) for x in sheets.clips_of(net, [few], render)])
+
+
+def unseen_faces() -> Faces:
+  """Windows of the videos of grid_raw, without the speaker of grid_s1_mouths."""
+  folder = data_folder('grid_raw', '', 'videos of faces')
+  paths = [path for path in sorted(folder.glob('*.mpg')) if path.stem != KNOWN]
+  return video_faces(paths, LIPS)
+
+
+def clips_of(faces: Faces) -> Truth:
+  """Rows of faces as clips to be rendered."""
+  made = conditions_of(faces)
+  clips = [
+    Conditions(reference, *np.array(both))
+    for reference, both in zip(faces.references, made, strict=True)
+  ]
+  return Truth(clips, list(faces.frames), faces.labels, faces.spans)
+
+
+def with_section(card: str, made: str) -> str:
+  """The card of both nets with this section in place of what it has of it, or at its end."""
+  parts = [x.strip() for x in re.split(r'(?m)^(?=## )', card) if x.strip()]
+  places = [i for i, x in enumerate(parts) if x.startswith(TITLE)]
+  parts[slice(places[0], places[0] + 1) if places else slice(len(parts), None)] = [made]
+  return '\n\n'.join(parts) + '\n'
+
+
+def section(row: dict[str, Any]) -> str:
+  """What the card says of the renderer."""
+  chosen, (steps, temperature) = row['faces'], row['sampling'].values()
+  lines = []
+  for kind, text in KINDS.items():
+    found = chosen[kind]
+    for name, before, read in (
+      ('warp', 'warp_', 'warp_accuracy'),
+      ('rendered', '', 'reader_accuracy'),
+      ('truth', None, 'truth_accuracy'),
+    ):
+      if name == 'truth' and read not in found:
+        continue
+      near = (
+        ['', '']
+        if before is None
+        else [f'{found[before + "psnr"]:.2f}', f'{found[before + "ssim"]:.3f}']
+      )
+      words = '' if found.get(read) is None else f'{found[read]:.2f}'
+      lines.append(f'| {text} | {name} | {" | ".join([*near, words])} |')
+      text = ''
+  swapped = chosen['grid']
+  return '\n'.join([
+    TITLE,
+    '',
+    textwrap.fill(TERMS, WIDTH),
+    '',
+    textwrap.fill(_trained(row), WIDTH),
+    '',
+    '    python benchmarks/lipgen_render_weights.py --runs runs/shipped --out render.json',
+    '',
+    textwrap.fill(
+      f'Clips of 29 frames, {chosen["grid"]["num_examples"]} of each kind '
+      f'({chosen["unseen"]["num_examples"]} of the unseen speakers), in {steps} steps from noise of '
+      f'{temperature} (`eval.steps`, `eval.temperature`); PSNR (dB) and SSIM inside the mouth, and '
+      "the share of words that readers of drawn words and of GRID's read:",
+      WIDTH,
+    ),
+    '',
+    '| faces | frames | PSNR | SSIM | words read |',
+    '|---|---|---|---|---|',
+    *lines,
+    '',
+    textwrap.fill(
+      f"With the lips of another word GRID's speaker is read as another word in {swapped['swap_changes']:.2f} "
+      f'of the clips, as that one in {swapped["swap_accuracy"]:.2f}. {LIMITS}',
+      WIDTH,
+    ),
+  ])  # fmt: skip
+
+
+def _trained(row: dict[str, Any]) -> str:
+  return (
+    f'{row["parameters"]:,} parameters, float32; {row["begins_with"]:,} updates on drawn speakers and '
+    f'{row["steps"]:,} on them and GRID together, of {row["config"]["batch_size"]} windows of 8 frames, the '
+    f'latter {row["seconds"] / 60:.0f} minutes on a core of {row["hardware"]}, shared, {row["date"]}, seed '
+    f'{row["seed"]}.'
+  )
+
+
+if __name__ == '__main__':
+  main()

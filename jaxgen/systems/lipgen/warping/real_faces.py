@@ -1,0 +1,234 @@
+"""Rows for the renderer of real mouths: GRID's speaker, whose contours are labelled, and videos of faces."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.order import generator
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet
+from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing, framed
+from jaxgen.systems.lipgen.clips.prepared import Say
+from jaxgen.systems.lipgen.clips.windows import WINDOW, first_frames
+from jaxgen.systems.lipgen.video.alignment import applied
+from jaxgen.systems.lipgen.video.crops import cut, place_crops
+from jaxgen.systems.lipgen.video.decoding import Video
+from jaxgen.systems.lipgen.video.faces import Box
+from jaxgen.systems.lipgen.video.landmarks import of_meshes
+from jaxgen.systems.lipgen.warping.faces import NEUTRAL, Faces
+from jaxgen.systems.lipgen.warping.mesh import CONTOUR, find_meshes
+from jaxgen.systems.lipgen.warping.raster import OUTER
+
+SPEAKER = -1  # that of GRID, beside drawn ones, whose numbers are from 0
+_CLOSED = 0.15  # share of the frames, those with the least opening, in which a mouth rests
+# Inner lips, above and below, in the middle of the mouth, see `procedural.geometry.contours`.
+_UPPER, _LOWER = slice(OUTER + 3, OUTER + 8), slice(OUTER + 13, OUTER + 18)
+
+Contours = Mapping[str, np.ndarray]  # by name of a clip, [T, 40, 2] in pixels of its 96 x 96
+
+
+def grid_faces(
+  part: str, num_rows: int, *, seed: int = 0, directory: str = '', share: float = 0.2,
+  framing: Framing = LIPS, say: Say = logging.info,
+) -> Faces:  # fmt: skip
+  """Windows of 29 frames about words of GRID's speaker, with contours as the labelling has them.
+
+  Args:
+    part: 'train' or 'validation', which share no clip; the 13 clips with sound are in the latter.
+    num_rows: how many, of all words in an order that the seed draws; as many as there are.
+    seed: of the order and of the references.
+    directory: empty for $JAXGEN_DATA/grid_s1_mouths.
+    share: of the clips that is held out, see `clips.grid.load_grid`.
+    framing: what is seen of a mouth crop.
+    say: told of progress.
+
+  Raises:
+    DataError: files are missing or damaged.
+    ConfigError: an extra is missing that the labelling needs.
+  """
+  from jaxgen.systems.lipgen.labelling.labels import load_labels
+
+  labels = load_labels(say)
+  clips = grid.load_grid(directory, framing, share, say=say)[part]
+  return rows_of(
+    clips, dict(zip(labels.names, labels.points, strict=True)), num_rows, framing, seed
+  )
+
+
+def rows_of(
+  clips: ClipSet, contours: Contours, num_rows: int, framing: Framing = LIPS, seed: int = 0
+) -> Faces:
+  """Windows of 29 frames about words, as readers have them, shifted into their clips.
+
+  The reference is half of the time a frame of the same clip beyond the window in which the mouth rests, else
+  any frame of another clip.
+
+  Args:
+    clips: as the framing shows them, of one speaker.
+    contours: of their mouths; a clip that has none is left out.
+    num_rows: see `grid_faces`.
+    framing: of the clips.
+    seed: see `grid_faces`.
+
+  Raises:
+    DataError: no word has a window with contours and without damaged frames.
+  """
+  mouths = _Mouths(clips, contours, framing)
+  named = np.flatnonzero([name in contours for name in clips.names])
+  places = [(int(i), k) for i in named for k in np.flatnonzero(clips.labels[i] >= 0)]
+  made: list[tuple[np.ndarray, ...]] = []
+  for row in generator(seed, 'real rows').permutation(len(places)):
+    if len(made) == num_rows:
+      break
+    i, k = places[row]
+    own, window = mouths(i), _window(clips.spans[i, k], int(clips.lengths[i]))
+    if window.start < 0 or not own.good[window].all():
+      continue
+    rng = generator(seed, 'real reference', int(row))
+    reference = _beside(rng, own, window)
+    if rng.random() >= NEUTRAL or reference is None:
+      other = mouths(int(rng.choice(named)))
+      reference = (
+        other.at(rng.choice(np.flatnonzero(other.good))) if other.good.any() else reference
+      )
+    if reference is not None:
+      label, span = clips.labels[i, k], clips.spans[i, k] - window.start
+      made.append((*reference, own.frames[window], own.points[window], label, span))
+  if not made:
+    raise DataError('no word of these clips has 29 good frames about it whose contours are known')
+  return _faces(clips.words, made, np.full(len(made), SPEAKER))
+
+
+class _Mouth(NamedTuple):
+  """A clip: frames uint8 [T, S, S], contours [T, 40, 2] in their pixels, and which frames [T] can be used."""
+
+  frames: np.ndarray
+  points: np.ndarray
+  good: np.ndarray
+
+  def at(self, moment: int) -> tuple[np.ndarray, np.ndarray]:
+    """A frame and its contours."""
+    return self.frames[moment], self.points[moment]
+
+
+def _mouth(frames: np.ndarray, points: np.ndarray) -> _Mouth:
+  """Some frames of GRID's clips are of one level."""
+  levels = frames.reshape(len(frames), -1)
+  good = (levels.min(1) < levels.max(1)) & np.isfinite(points).all((1, 2))
+  return _Mouth(frames, points, good)
+
+
+class _Mouths:
+  """Clips by their number, each read once."""
+
+  def __init__(self, clips: ClipSet, contours: Contours, framing: Framing):
+    self._clips, self._contours, self._framing = clips, contours, framing
+    self._read: dict[int, _Mouth] = {}
+
+  def __call__(self, clip: int) -> _Mouth:
+    if clip not in self._read:
+      length = self._clips.lengths[clip]
+      points = in_frame(self._contours[self._clips.names[clip]][:length], self._framing)
+      self._read[clip] = _mouth(self._clips.frames[clip][:length], points)
+    return self._read[clip]
+
+
+def _window(span: np.ndarray, length: int) -> slice:
+  """A word's window, moved into its clip; it begins before 0 where the clip is shorter."""
+  start = min(max(int(first_frames(span)), 0), length - WINDOW)
+  return slice(start, start + WINDOW)
+
+
+def _beside(
+  rng: np.random.Generator, clip: _Mouth, window: slice, rests: bool = True
+) -> tuple[np.ndarray, np.ndarray] | None:
+  """A frame beyond the window, one in which the mouth rests or any; None where there is none."""
+  beyond = clip.good.copy()
+  beyond[window] = False
+  frames = np.flatnonzero(beyond)
+  if not len(frames):
+    return None
+  if rests:
+    count = max(1, round(_CLOSED * len(frames)))
+    frames = frames[np.argsort(opening(clip.points[frames]), kind='stable')[:count]]
+  return clip.at(rng.choice(frames))
+
+
+def _faces(
+  words: tuple[str, ...], rows: Sequence[tuple[np.ndarray, ...]], speakers: np.ndarray
+) -> Faces:
+  """Of rows: a reference and its contours, frames and theirs, the word's class and its span."""
+  references, at, frames, points, labels, spans = (np.stack(x) for x in zip(*rows, strict=True))
+  return Faces(
+    words=words,
+    references=references,
+    reference_points=at.astype(np.float32),
+    frames=frames,
+    points=points.astype(np.float32),
+    labels=labels.astype(np.int32),
+    spans=spans.astype(np.float32),
+    speakers=speakers.astype(np.int64),
+  )
+
+
+def opening(points: np.ndarray) -> np.ndarray:
+  """Height of the gap between the inner lips [...] of contours [..., 40, 2]; never negative."""
+  # The lower points run the other way; a mean does not mind.
+  return np.maximum((points[..., _LOWER, 1] - points[..., _UPPER, 1]).mean(-1), 0)
+
+
+def in_frame(points: np.ndarray, framing: Framing) -> np.ndarray:
+  """Points [..., 2] in pixels of a crop of 96 x 96, in those of what a framing shows of it."""
+  top, left, size, pixels = framing
+  return ((points - [left, top] + 0.5) * (pixels / size) - 0.5).astype(np.float32)
+
+
+def video_faces(paths: Sequence[Path], framing: Framing = LIPS, seed: int = 0) -> Faces:
+  """Windows of 29 frames of faces in videos, one after the other, without words; the reference as in `rows_of`.
+
+  Args:
+    paths: of videos at 25 frames a second; the largest face of each is taken, and is a speaker of its own.
+    framing: what is seen of its mouth crop.
+    seed: draws references.
+
+  Raises:
+    DataError: no video, none with a face, or all are shorter than a window.
+    ConfigError: an extra is missing.
+  """
+  made: list[tuple[np.ndarray, ...]] = []
+  speakers = []
+  for number, path in enumerate(paths):
+    clip = _mouth(*framed_video(path, framing))
+    for start in range(0, len(clip.frames) - WINDOW + 1, WINDOW):
+      window, rng = slice(start, start + WINDOW), generator(seed, f'reference of {number}', start)
+      reference = _beside(rng, clip, window, bool(rng.random() < NEUTRAL))
+      if reference is not None and clip.good[window].all():
+        said = np.array(0), np.array([0, WINDOW])
+        made.append((*reference, clip.frames[window], clip.points[window], *said))
+        speakers.append(number)
+  if not made:
+    raise DataError(f'none of {len(paths)} videos shows a face through more than {WINDOW} frames')
+  return _faces((NO_WORD,), made, np.array(speakers))
+
+
+def framed_video(path: Path, framing: Framing = LIPS) -> tuple[np.ndarray, np.ndarray]:
+  """The mouth of a video as a framing shows it, uint8 [T, S, S], and its contours, float32 [T, 40, 2].
+
+  Raises:
+    DataError: no video, or no face in it.
+    ConfigError: an extra is missing.
+  """
+  meshes = find_meshes(path)
+  boxes = []
+  for points in meshes.points.astype(np.float64):
+    (x, y), (right, bottom) = points.min(0), points.max(0)
+    boxes.append([Box(float(x), float(y), float(right - x), float(bottom - y), points)])
+  crops = place_crops(of_meshes(boxes, meshes.size))
+  grey = (frame.pixels for frame in Video(path).frames())
+  mouths = np.stack(list(cut(grey, crops, MOUTH)))
+  contours = applied(crops.maps[:, None], meshes.points[:, list(CONTOUR)].astype(np.float64))
+  return framed(mouths, framing), in_frame(contours, framing)
