@@ -1,4 +1,4 @@
-"""Recordings that procedural speakers act, as rows to learn from."""
+"""Recordings that procedural speakers act, or sentences of a real one, as rows to learn from."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ from jaxgen.task import Batch, Data, PyTree, Split
 
 # What is judged by: of words, of voices, or of both training knows nothing; and silence.
 JUDGED = ('validation', 'words', 'voices', 'silence')
+# Of real faces: true sound and true mesh; pseudo-audio by unknown voices and pseudo-mesh; and silence.
+JUDGED_REAL = ('validation', 'pseudo', 'silence')
 
 
 class Parts(NamedTuple):
@@ -106,22 +108,37 @@ def sound_of(recordings: Sequence[Recording]) -> Sound:
   return Sound(*(round(float(x), 4) for x in (floor, loud, values.mean(), values.std())))
 
 
+class Corpus(NamedTuple):
+  """All that a run learns from and is judged by.
+
+  Attributes:
+    sound: what it hears is like.
+    facts: what a model must know of the words and of what moves.
+    train: to learn from; None where it is not wanted.
+    judged: by the names of JUDGED or JUDGED_REAL.
+  """
+
+  sound: Sound
+  facts: dict[str, Any]
+  train: MotionRows | None
+  judged: dict[str, MotionRows]
+
+
 def make_data(config: ConfigDict) -> Data:
-  """Clips of recordings, acted by procedural speakers.
+  """Clips of recordings acted by procedural speakers, or GRID's sentences; see `config.data.source`.
 
   A training row is {'index'} of a resident clip, or the columns of `acting.MotionRows` when streaming.
-  `example` makes what `steps.Steps` learns from: 'mel' [4 T, 80] augmented, 'counted' [T], 'offsets' [T, 80],
+  `example` makes what `steps.Steps` learns from: 'mel' [4 T, 80] augmented, 'counted' [T], 'offsets' [T, V],
   'pose' [T, 6]. Splits have the same without augmentation, 'spoken', 'neutral' and 'label' besides. Their
-  speakers are others than training's; 'validation' is of unseen words by unseen voices.
+  speakers are others than training's; 'validation' is of unseen words by unseen voices, of GRID true sound.
 
   Raises:
-    ConfigError: names that no recording has, or fewer clips than a batch.
-    DataError: recordings are damaged.
+    ConfigError: names that no recording has, fewer clips than a batch, or an extra is missing.
+    DataError: recordings or files are missing or damaged.
   """
-  parts, sound = _loaded(config)
-  data = config.data
-  speech = _speech(config, parts, 0, data.num_speakers)
-  train = act(parts.train, speech, data.num_clips, acting_of(config, sound.floor), 'train')
+  corpus, data = load_corpus(config, training=True), config.data
+  train, sound = corpus.train, corpus.sound
+  assert train is not None
   check_batch_size(config.batch_size, len(train), of='lipgen_motion', one='clip')
   rows = training_rows(
     train,
@@ -145,14 +162,14 @@ def make_data(config: ConfigDict) -> Data:
 
   return Data(
     facts={
-      **facts_of_words(config, parts, sound),
-      **facts_of_clips(train),
+      **corpus.facts,
+      **facts_of_clips(train, corpus.facts),
       'steps_per_epoch': len(train) // config.batch_size,
     },
     arrays=rows.arrays,
     batches=rows.batches,
     example=example,
-    splits=splits_of(config, parts, sound),
+    splits=splits_of(config, corpus),
   )
 
 
@@ -160,17 +177,22 @@ def make_evaluation_data(config: ConfigDict) -> Data:
   """`make_data` without clips to train on.
 
   Raises:
-    ConfigError: names that no recording has.
-    DataError: recordings are damaged.
+    ConfigError: names that no recording has, or an extra is missing.
+    DataError: recordings or files are missing or damaged.
   """
-  parts, sound = _loaded(config)
+  corpus = load_corpus(config, training=False)
   return Data(
-    facts=facts_of_words(config, parts, sound),
+    facts=corpus.facts,
     arrays={},
     batches=lambda first, rows: iter(()),
     example=lambda arrays, row, key: row,
-    splits=splits_of(config, parts, sound),
+    splits=splits_of(config, corpus),
   )
+
+
+def load_corpus(config: ConfigDict, training: bool) -> Corpus:
+  """What the config names."""
+  return (_grid if config.data.source == 'grid' else _procedural)(config, training)
 
 
 def load_recordings() -> list[Recording]:
@@ -178,14 +200,27 @@ def load_recordings() -> list[Recording]:
   return bundled()
 
 
-def _loaded(config: ConfigDict) -> tuple[Parts, Sound]:
+def _procedural(config: ConfigDict, training: bool) -> Corpus:
   recordings, data = [trimmed(one) for one in load_recordings()], config.data
   words = [folded(word) for word in listed(data.unseen_words)]
   parts = divided(recordings, words, listed(data.unseen_voices))
-  return parts, sound_of(parts.train)
+  sound = sound_of(parts.train)
+  train = None
+  if training:
+    speech = speech_of(config, parts, 0, data.num_speakers)
+    train = act(parts.train, speech, data.num_clips, acting_of(config, sound.floor), 'train')
+  judged = judged_rows(config, parts, sound)
+  return Corpus(sound, facts_of_words(config, parts, sound), train, judged)
 
 
-def _speech(config: ConfigDict, parts: Parts, first: int, count: int) -> Speech:
+def _grid(config: ConfigDict, training: bool) -> Corpus:
+  from jaxgen.systems.lipgen.motion import grid_corpus  # needs extras
+
+  return grid_corpus.load(config, training)
+
+
+def speech_of(config: ConfigDict, parts: Parts, first: int, count: int) -> Speech:
+  """Speakers who act recordings, from the number `first` on."""
   data = config.data
   return Speech(parts.all_words, find_dictionary(), config.seed, first, count, data.look)
 
@@ -203,11 +238,9 @@ def counted(row: Batch, dtype: Any) -> jax.Array:
   return (jnp.arange(row['offsets'].shape[0]) < row['length']).astype(dtype)
 
 
-def splits_of(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, Split]:
-  """Clips to evaluate on, by the names of JUDGED."""
-  count, dtype = config.data.num_validation, DTYPES[config.precision][1]
-  speech = _speech(config, parts, UNSEEN, count)
-  acting = acting_of(config, sound.floor)._replace(silent=0.0, spliced=0.0, rate=0.0)
+def splits_of(config: ConfigDict, corpus: Corpus) -> dict[str, Split]:
+  """Clips to evaluate on, by their names."""
+  dtype = DTYPES[config.precision][1]
 
   def decoded(batch: Batch) -> Batch:
     made = jax.vmap(lambda row: {**row, 'counted': counted(row, dtype)})(batch)
@@ -216,15 +249,21 @@ def splits_of(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, Split
       made[name] = made[name].astype(dtype)
     return jax.tree.map(np.asarray, made)
 
-  splits = {}
+  return {
+    name: make_split(rows, config.eval.batch_size, decoded) for name, rows in corpus.judged.items()
+  }
+
+
+def judged_rows(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, MotionRows]:
+  """Acted clips to evaluate on, by the names of JUDGED."""
+  count = config.data.num_validation
+  speech = speech_of(config, parts, UNSEEN, count)
+  acting = acting_of(config, sound.floor)._replace(silent=0.0, spliced=0.0, rate=0.0)
+  found = {}
   for name in JUDGED:
-    spoken = getattr(parts, name, parts.validation)
     how = acting._replace(silent=1.0 if name == 'silence' else 0.0)
-    rows = act(spoken, speech, count, how, name)
-    if name == 'silence':
-      rows = noisy(rows, config, sound)
-    splits[name] = make_split(rows, config.eval.batch_size, decoded)
-  return splits
+    found[name] = act(getattr(parts, name, parts.validation), speech, count, how, name)
+  return {**found, 'silence': noisy(found['silence'], config, sound)}
 
 
 def noisy(rows: MotionRows, config: ConfigDict, sound: Sound) -> MotionRows:
@@ -252,13 +291,14 @@ def facts_of_words(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, 
     'loud': sound.loud,
     'mel_mean': sound.mean,
     'mel_std': sound.std,
+    'target': targets.CONTOURS,
     'opening': targets.opening_weights().tolist(),
   }
 
 
-def facts_of_clips(train: MotionRows) -> dict[str, Any]:
-  """The mean mouth of words that training has, which a net is compared with."""
+def facts_of_clips(train: MotionRows, facts: dict[str, Any]) -> dict[str, Any]:
+  """The mean mouth of words that training has, which a net is compared with, as contours."""
   columns = train.arrays()
-  spoken = columns['offsets'][columns['spoken']]
-  mean = spoken.mean(0) if len(spoken) else np.zeros(columns['offsets'].shape[-1])
+  spoken = targets.as_contours(columns['offsets'][columns['spoken']], facts)
+  mean = spoken.mean(0) if len(spoken) else np.zeros(2 * targets.POINTS)
   return {'mean_mouth': [round(float(x), 6) for x in mean]}
