@@ -67,7 +67,7 @@ def judged_rows(
 
 
 def drawn(config: ConfigDict, basis: real.Basis, sound: Sound) -> MotionRows | None:
-  """Clips of the bundled recordings, acted by drawn speakers, their contours as the nearest values of a mesh."""
+  """Bundled recordings acted by drawn speakers, their contours as the nearest values of a mesh."""
   data = config.data
   if not data.drawn:
     return None
