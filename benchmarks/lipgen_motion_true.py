@@ -62,7 +62,7 @@ def judge(trained: Trained) -> dict[str, Any]:
     for start, end in row.spans:
       at = np.arange(n) + 0.5
       spoken[i, :n] += (at >= start) & (at < end)
-  judged = evaluation.Judged(truth, found, spoken, counted, spoken, error, zeros, zeros, zeros)
+  judged = evaluation.Judged(truth, found, spoken, counted, error, zeros, zeros, zeros, spoken)
   span = evaluation.opening_range(judged)
   floor = sound_of(bundled()).floor
   silence = follow(np.full((SILENT_ROWS, BANDS), floor, np.float32))[0] @ weights

@@ -85,6 +85,9 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 
   if variant == 'grid':
     config.data.source = 'grid'
+    config.num_steps = 700
+    config.eval_every = 350
+    config.save_every = 350
     config.loss.pose = 0.0  # how the head moves is not known of mouth crops
     config.augment.tone = 0.5
 

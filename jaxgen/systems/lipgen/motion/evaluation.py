@@ -35,22 +35,22 @@ class Judged(NamedTuple):
     found: the net's.
     mean: that of the mean mouth while a word is spoken, and of the mouth at rest otherwise.
     counted: bool, frames that are no padding.
-    spoken: 1 for frames within a word.
     mouth: L1 of the contours.
     mean_mouth: that of the mean mouth.
     pose: L1 of the pose.
     still: that of a head that does not move.
+    spoken: 1 for frames within a word.
   """
 
   truth: np.ndarray
   found: np.ndarray
   mean: np.ndarray
   counted: np.ndarray
-  spoken: np.ndarray
   mouth: np.ndarray
   mean_mouth: np.ndarray
   pose: np.ndarray
   still: np.ndarray
+  spoken: np.ndarray
 
 
 def judged(

@@ -11,16 +11,16 @@ from jaxgen.systems.lipgen.clips.clip_set import held_out
 from jaxgen.systems.lipgen.labelling.labels import FRAMES, load_labels
 from jaxgen.systems.lipgen.motion import real, targets
 from jaxgen.systems.lipgen.motion.acting import MotionRows, act, trimmed
-from jaxgen.systems.lipgen.motion.data import (
+from jaxgen.systems.lipgen.motion.parts import (
   Corpus,
   Sound,
   acting_of,
   divided,
-  load_recordings,
   noisy,
   sound_of,
   speech_of,
 )
+from jaxgen.systems.lipgen.voices.recordings import bundled
 
 
 def load(config: ConfigDict, training: bool) -> Corpus:
@@ -53,7 +53,7 @@ def load(config: ConfigDict, training: bool) -> Corpus:
 def judged_rows(
   config: ConfigDict, unseen: list[real.Sentence], basis: real.Basis
 ) -> dict[str, MotionRows]:
-  """By the names of `data.JUDGED_REAL`."""
+  """By the names of `parts.JUDGED_REAL`."""
   count = config.data.num_validation
   true = real.true_rows({one.name: one for one in unseen}, len(grid.WORDS))
   pseudo = [one for one in unseen if one.name not in grid.WITH_SOUND]
@@ -71,7 +71,7 @@ def drawn(config: ConfigDict, basis: real.Basis, sound: Sound) -> MotionRows | N
   data = config.data
   if not data.drawn:
     return None
-  recordings = [trimmed(one) for one in load_recordings()]
+  recordings = [trimmed(one) for one in bundled()]
   parts = divided(recordings, listed(data.unseen_words), listed(data.unseen_voices))
   speech = speech_of(config, parts, 0, data.num_speakers)
   found = act(parts.train, speech, data.drawn, acting_of(config, sound.floor), 'train').arrays()
