@@ -7,6 +7,10 @@ that jaxgen draws, how the contours of the lips move while a sound is heard. It 
 and voices, and ends with contours over time beside the truth: five minutes on two CPU cores, correlation of the
 lips' opening with the truth .93. The paper takes this stage from AniPortrait and gives no number of it: those
 here are ours.
+
+Variant `grid` learns from a real speaker, whose sound is not there, by pseudo-mesh and pseudo-audio, and is
+judged by 13 of his utterances with true sound and true mesh ($JAXGEN_DATA/grid_s1_mouths and grid_sound, extras
+`[video]`, `[speech]` and, the first time, `[landmarks]`).
 """
 
 from ml_collections import ConfigDict
