@@ -103,7 +103,7 @@ def test_who_follows_a_net_of_a_mesh_sees_contours(labels):
 
     def apply(self, variables, mel, counted):
       frames = mel[:, ::4, :20] * counted[..., None]
-      return MotionOutput(frames, jnp.zeros((*counted.shape, 6)))
+      return MotionOutput(frames, jnp.ones((*counted.shape, 6)))
 
   facts = {
     'target': 'mesh',
@@ -112,8 +112,9 @@ def test_who_follows_a_net_of_a_mesh_sees_contours(labels):
     'contour_mean': basis.mean.tolist(),
   }
   mel = np.random.default_rng(1).normal(size=(4 * 13, 80)).astype(np.float32)
-  found, _ = Inference(Net(), facts, None).follower({}, window=9)(mel)
+  found, pose = Inference(Net(), facts, tiny(loss__pose=0.0)).follower({}, window=9)(mel)
   np.testing.assert_allclose(found, mel[::4, :20] @ basis.basis + basis.mean, atol=1e-5)
+  assert pose.shape == (13, 6) and not pose.any()  # of which it has learnt nothing
 
 
 @pytest.fixture

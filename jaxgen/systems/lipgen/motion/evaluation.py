@@ -12,7 +12,7 @@ from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
 from jaxgen.systems.lipgen.motion.networks import Motion
 from jaxgen.systems.lipgen.motion.steps import distances
-from jaxgen.systems.lipgen.motion.targets import MESH, as_contours
+from jaxgen.systems.lipgen.motion.targets import MESH, as_contours, learnt_pose
 from jaxgen.task import Batch, Data, PyTree, Tools
 
 LAGS = 5  # frames up to which a delay is looked for
@@ -76,7 +76,7 @@ def judged(
       'spoken': batch['spoken'],
       'mouth': distances(offsets, truth),
       'mean_mouth': distances(guess, truth),
-      'pose': distances(out.pose, batch['pose']),
+      'pose': distances(learnt_pose(out.pose, config), batch['pose']),
       'still': jnp.abs(batch['pose']).mean(-1),
       'mask': batch['mask'],
     }

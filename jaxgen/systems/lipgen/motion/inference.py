@@ -8,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.systems.lipgen.motion.networks import Motion
-from jaxgen.systems.lipgen.motion.targets import as_contours
+from jaxgen.systems.lipgen.motion.targets import as_contours, learnt_pose
 from jaxgen.systems.lipgen.networks.layers import within
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.task import PyTree
@@ -34,10 +34,12 @@ class Inference(NamedTuple):
   ) -> tuple[jax.Array, jax.Array]:
     """Offsets of contours [B, T, 80] and pose [B, T, 6] of log-mels [B, 4 T, 80]; see `networks.Motion`.
 
-    A net that tells components of a mesh is decoded; frames that do not count are zeros.
+    A net that tells components of a mesh is decoded; frames that do not count are zeros, and so is a pose
+    that was no part of the loss.
     """
     found: Any = self.net.apply(variables, mel, counted)
-    return within(as_contours(found.offsets, self.facts), counted), found.pose
+    offsets = within(as_contours(found.offsets, self.facts), counted)
+    return offsets, learnt_pose(found.pose, self.config)
 
   def follower(
     self, variables: PyTree, window: int = WINDOW

@@ -102,3 +102,8 @@ def as_contours(values: Any, facts: dict[str, Any]) -> Any:
     library.asarray(facts[name], values.dtype) for name in ('contour_basis', 'contour_mean')
   )
   return values @ basis + mean.reshape((1,) * (values.ndim - 1) + (-1,))
+
+
+def learnt_pose(pose: Any, config: Any) -> Any:
+  """What a net says of the head, or a still one where nothing of it was in the loss."""
+  return pose if config.loss.pose else 0 * pose
