@@ -23,6 +23,7 @@ from machine import say
 
 from jaxgen.command import exits
 from jaxgen.data.folders import data_folder
+from jaxgen.systems.lipgen.labelling.registration import find_crops
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import SIZE, cut, inverse, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> None:
   ):
     given = frames_of(crops / f'{path.stem}.mp4')
     if path.stem not in places:
-      places[path.stem] = find_crops(frames_of(path), given)
+      places[path.stem] = find_crops(frames_of(path), given, EVERY).to_frame
     clips[path.name] = measure(path, given, places[path.stem])
     say(f'{path.name}: {clips[path.name]}')
   result = {source: summary([clip[source] for clip in clips.values()]) for source in (MESH, HAAR)}
@@ -63,26 +64,6 @@ def main(argv: list[str]) -> None:
 def frames_of(path: Path) -> np.ndarray:
   """Grey frames [T, H, W]."""
   return np.stack([frame.pixels for frame in Video(path).frames()])
-
-
-def find_crops(frames: np.ndarray, given: np.ndarray) -> np.ndarray:
-  """Maps [K, 2, 3] from pixels of given crops to those of their frames, every `EVERY` frames."""
-  cv2 = cv2_module()
-  found = []
-  for frame, crop in zip(frames[::EVERY], given[::EVERY], strict=False):
-    best = (-1.0, 0, (0, 0))
-    for side in range(84, 116, 2):
-      small = cv2.resize(crop, (side, side))
-      _, score, _, place = cv2.minMaxLoc(cv2.matchTemplate(frame, small, cv2.TM_CCOEFF_NORMED))
-      best = max(best, (score, side, place))
-    scale = best[1] / SIZE
-    start = np.array([[scale, 0, best[2][0]], [0, scale, best[2][1]]], np.float32)
-    criteria = (3, 60, 1e-6)
-    _, to_frame = cv2.findTransformECC(
-      crop.astype(np.float32), frame.astype(np.float32), start, cv2.MOTION_AFFINE, criteria, None, 5
-    )
-    found.append(to_frame.astype(np.float64))
-  return np.stack(found)
 
 
 def measure(path: Path, given: np.ndarray, to_frame: np.ndarray) -> dict[str, Any]:

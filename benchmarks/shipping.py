@@ -41,7 +41,7 @@ def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:
     if on['device'] == 'cpu'
     else on['device'],
     'date': on['date'][:10],
-    'begins_with': load_weights(Path(flat['init_from'])).step if flat['init_from'] else 0,
+    'begins_with': load_weights(Path(flat['init_from'])).step if flat.get('init_from') else 0,
     'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
     'config': {key: flat[key] for key in kept},
   }
@@ -50,6 +50,8 @@ def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:
 def without_start(trained: Trained) -> Trained:
   """Without the name of the file that it began with, which says nothing elsewhere."""
   config = trained.config.copy_and_resolve_references()
+  if 'init_from' not in config:  # of a system whose nets begin with none
+    return trained
   with config.unlocked():
     config.init_from = ''
   return trained._replace(config=config)

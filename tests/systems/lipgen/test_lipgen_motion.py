@@ -221,7 +221,7 @@ def test_sound_is_changed_within_bounds():
 
 
 def judged(truth, found, counted):
-  return Judged(truth, found, 0 * truth, counted, *[0 * truth] * 4)
+  return Judged(truth, found, 0 * truth, counted, *[0 * truth] * 5)
 
 
 def test_a_late_mouth_is_told_by_its_lag():

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from jaxgen.task import name_key
 
+_KNOTS = 8  # of a curve over the bands
+
 
 class Augmentation(NamedTuple):
   """How far.
@@ -15,11 +17,13 @@ class Augmentation(NamedTuple):
     gain: nats by which sound is louder or quieter, at most.
     noise: nats that noise is below loud speech, the least and the most; half of the clips have none.
     bands: by which a log-mel is moved up or down, at most.
+    tone: nats by which parts of the spectrum are louder or quieter than others, as a deviation; 0: none.
   """
 
   gain: float
   noise: tuple[float, float]
   bands: int
+  tone: float = 0.0
 
 
 def augmented(
@@ -34,10 +38,16 @@ def augmented(
     floor: what it has in silence.
     loud: what it has where speech is loud.
   """
-  keys = {name: name_key(key, name) for name in ('bands', 'gain', 'noise', 'level', 'tilt', 'has')}
+  keys = {
+    name: name_key(key, name) for name in ('bands', 'tone', 'gain', 'noise', 'level', 'tilt', 'has')
+  }
   move = jax.random.randint(keys['bands'], (), -options.bands, options.bands + 1)
   bands = mel.shape[1]
   mel = mel[:, jnp.clip(jnp.arange(bands) + move, 0, bands - 1)]
+  if options.tone:
+    knots = options.tone * jax.random.normal(keys['tone'], (_KNOTS,), mel.dtype)
+    at = jnp.linspace(0, _KNOTS - 1, bands, dtype=mel.dtype)
+    mel = mel + jnp.interp(at, jnp.arange(_KNOTS, dtype=mel.dtype), knots)[None]
   gain = options.gain * jax.random.uniform(keys['gain'], (), mel.dtype, -1, 1)
   mel = jnp.maximum(mel + gain, floor)
   least, most = options.noise

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from jaxgen.data.folders import listed
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.schema import above, at_least, choice, each, finite, text, whole, within
@@ -11,6 +12,11 @@ EVAL_METRICS = ('loss', 'mouth_error', 'pose_error')
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
+  'data.source': choice('procedural', 'grid'),
+  'data.voices': text('voices by commas'),
+  'data.copies': whole(),
+  'data.held_out': within(0, 1, closed='neither'),
+  'data.drawn': whole(0),
   'data.unseen_words': text('words by commas', if_empty='name at least one to judge by'),
   'data.unseen_voices': text('voices by commas', if_empty='name at least one to judge by'),
   'data.num_clips': whole(),
@@ -33,6 +39,7 @@ KEYS = {
   'augment.gain': at_least(0),
   'augment.noise': each(at_least(0), 'nats', length=2),
   'augment.bands': whole(0),
+  'augment.tone': at_least(0, note='0 is none'),
   'loss.velocity': at_least(0, note='0 is none'),
   'loss.pose': at_least(0, note='0 is none'),
   'optim.learning_rate': above(0),
@@ -69,6 +76,13 @@ def check_config(config: ConfigDict) -> None:
     raise ConfigError(
       f'config.optim.warmup_steps = {warmup} must be from 0 to below '
       f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
+    )
+  data = config.data
+  known = set(listed(data.voices)) & set(listed(data.unseen_voices))
+  if data.source == 'grid' and (known or not listed(data.voices)):
+    raise ConfigError(
+      f'config.data.voices = {data.voices}: name voices to learn from, and none of '
+      f'config.data.unseen_voices = {data.unseen_voices}'
     )
   least, most = config.augment.noise
   if least > most:

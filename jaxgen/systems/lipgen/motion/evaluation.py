@@ -10,9 +10,9 @@ from ml_collections import ConfigDict
 
 from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
-from jaxgen.systems.lipgen.motion.data import JUDGED
 from jaxgen.systems.lipgen.motion.networks import Motion
 from jaxgen.systems.lipgen.motion.steps import distances
+from jaxgen.systems.lipgen.motion.targets import MESH, as_contours, learnt_pose
 from jaxgen.task import Batch, Data, PyTree, Tools
 
 LAGS = 5  # frames up to which a delay is looked for
@@ -20,6 +20,10 @@ GROUPS = {
   'validation': 'unseen words, unseen voices',
   'words': 'unseen words, known voices',
   'voices': 'known words, unseen voices',
+}
+REAL_GROUPS = {
+  'validation': 'true sound, true mesh',
+  'pseudo': 'pseudo-audio by unseen voices, pseudo-mesh',
 }
 
 
@@ -35,6 +39,7 @@ class Judged(NamedTuple):
     mean_mouth: that of the mean mouth.
     pose: L1 of the pose.
     still: that of a head that does not move.
+    spoken: 1 for frames within a word.
   """
 
   truth: np.ndarray
@@ -45,6 +50,7 @@ class Judged(NamedTuple):
   mean_mouth: np.ndarray
   pose: np.ndarray
   still: np.ndarray
+  spoken: np.ndarray
 
 
 def judged(
@@ -55,21 +61,22 @@ def judged(
   data: Data,
   tools: Tools,
 ) -> dict[str, Judged]:
-  """Every split of JUDGED."""
+  """Every split that there is."""
   opening, mean = (jnp.asarray(facts[name]) for name in ('opening', 'mean_mouth'))
 
   def step(variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
     out: Any = net.apply(variables, batch['mel'], batch['counted'])
-    truth = batch['offsets']
+    truth, offsets = (as_contours(x, facts) for x in (batch['offsets'], out.offsets))
     guess = (batch['spoken'][..., None] * mean[None, None]).astype(truth.dtype)
     return {
       'truth': truth @ opening,
-      'found': out.offsets @ opening,
+      'found': offsets @ opening,
       'mean': guess @ opening,
       'counted': batch['counted'] * batch['mask'][:, None],
-      'mouth': distances(out.offsets, truth),
+      'spoken': batch['spoken'],
+      'mouth': distances(offsets, truth),
       'mean_mouth': distances(guess, truth),
-      'pose': distances(out.pose, batch['pose']),
+      'pose': distances(learnt_pose(out.pose, config), batch['pose']),
       'still': jnp.abs(batch['pose']).mean(-1),
       'mask': batch['mask'],
     }
@@ -80,7 +87,7 @@ def judged(
     for batch in passes.shown(data.splits[name], size, tools, f'moving {name}'):
       yield compiled(variables, batch)
 
-  return {name: _gathered(fetched(results(name))) for name in JUDGED}
+  return {name: _gathered(fetched(results(name))) for name in data.splits}
 
 
 def _gathered(results: Iterator[dict[str, np.ndarray]]) -> Judged:
@@ -105,11 +112,14 @@ def evaluate(
   'mean_mouth_correlation' and 'mean_mouth_error' are those of training's mean mouth while a word is spoken,
   whose times it is told, and of a mouth at rest otherwise. Errors are L1, of the mouth in half widths of it.
   Pose is not in the sound that drawn speakers act: 'pose_error' is beside 'still_pose_error', that of a head
-  which is held as the clip holds it on the average, and is not to be larger.
+  which is held as the clip holds it on the average, and is not to be larger. Of real faces 'validation' is the
+  utterances with true sound and true mesh, and 'pause_opening' and 'true_pause_opening' are how far the mouth
+  is open in their pauses, found and true, as a share of the same range.
   """
   assert data is not None
   found = judged(config, facts, net, variables, data, tools)
   own, silence = found['validation'], found['silence']
+  real = facts.get('target') == MESH
   span = opening_range(own)
   quiet = np.abs(silence.found[silence.counted]) / span
   figures = {
@@ -127,6 +137,8 @@ def evaluate(
     'opening_range': span,
     'num_examples': len(own.truth),
   }
+  if real:
+    figures |= pauses(own, span)
   rows = [
     {
       'clips': text,
@@ -136,9 +148,18 @@ def evaluate(
       'error': f'{error(found[name], found[name].mouth):.4f}',
       "the mean mouth's": f'{error(found[name], found[name].mean_mouth):.4f}',
     }
-    for name, text in GROUPS.items()
+    for name, text in (REAL_GROUPS if real else GROUPS).items()
   ]
   return {**figures, 'tables': {'how mouths open': rows}}
+
+
+def pauses(of: Judged, span: float) -> dict[str, float]:
+  """Mean opening, either way, in frames outside of words, and that of the truth."""
+  quiet = of.counted & (of.spoken <= 0)
+  return {
+    'pause_opening': float(np.abs(of.found[quiet]).mean()) / span,
+    'true_pause_opening': float(np.abs(of.truth[quiet]).mean()) / span,
+  }
 
 
 def correlation(of: Judged, found: np.ndarray, late: int = 0) -> float:

@@ -8,6 +8,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.systems.lipgen.motion.networks import Motion
+from jaxgen.systems.lipgen.motion.targets import as_contours, learnt_pose
+from jaxgen.systems.lipgen.networks.layers import within
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.task import PyTree
 
@@ -30,14 +32,19 @@ class Inference(NamedTuple):
   def motion(
     self, variables: PyTree, mel: jax.Array, counted: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """Offsets [B, T, V] and pose [B, T, 6] of log-mels [B, 4 T, 80]; see `networks.Motion`."""
+    """Offsets of contours [B, T, 80] and pose [B, T, 6] of log-mels [B, 4 T, 80]; see `networks.Motion`.
+
+    A net that tells components of a mesh is decoded; frames that do not count are zeros, and so is a pose
+    that was no part of the loss.
+    """
     found: Any = self.net.apply(variables, mel, counted)
-    return found.offsets, found.pose
+    offsets = within(as_contours(found.offsets, self.facts), counted)
+    return offsets, learnt_pose(found.pose, self.config)
 
   def follower(
     self, variables: PyTree, window: int = WINDOW
   ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """A function from a log-mel [L, 80] of any length to offsets [T, V] and pose [T, 6], T = L / 4 rounded up.
+    """A function from a log-mel [L, 80] of any length to offsets [T, 80] and pose [T, 6], T = L / 4 rounded up.
 
     It is compiled once, whatever the lengths: a sound is cut into windows that overlap by as much as can
     change a frame's result, so that the motion is that of the whole sound and has no jump where windows join.

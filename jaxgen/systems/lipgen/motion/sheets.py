@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxgen.metrics import fetched
 from jaxgen.systems.lipgen.motion.networks import Motion
-from jaxgen.systems.lipgen.motion.targets import POINTS
+from jaxgen.systems.lipgen.motion.targets import POINTS, as_contours
 from jaxgen.systems.lipgen.procedural.geometry import CONTOUR
 from jaxgen.task import Batch, Data, PyTree, Tools
 
@@ -33,7 +33,7 @@ def pictures(
   batches = [
     next(iter(data.splits[name].batches(tools.rows(size)))) for name in ('validation', 'silence')
   ]
-  compiled = tools.compile(lambda variables, batch: _shown(net, variables, batch))
+  compiled = tools.compile(lambda variables, batch: _shown(net, facts, variables, batch))
   spoken, silent = fetched(compiled(variables, batch) for batch in batches)
   found = []
   for shown, batch, rows in (
@@ -42,15 +42,16 @@ def pictures(
   ):
     for row in rows:
       n, label = int(batch['counted'][row].sum()), int(batch['label'][row])
-      title = facts['words'][label] if label >= 0 else 'silence, with noise'
-      truth, neutral = batch['offsets'][row, :n], batch['neutral'][row]
+      title = facts.get('titles', facts['words'])[label] if label >= 0 else 'silence, with noise'
+      truth = np.asarray(as_contours(batch['offsets'][row, :n], facts))
+      neutral = batch['neutral'][row]
       found.append((title, shown[row, :n] + neutral[None], truth + neutral[None]))
   return {'motion': motion_picture(found, np.asarray(facts['opening']))}
 
 
-def _shown(net: Motion, variables: PyTree, batch: Batch) -> jax.Array:
+def _shown(net: Motion, facts: dict[str, Any], variables: PyTree, batch: Batch) -> jax.Array:
   out: Any = net.apply(variables, batch['mel'], batch['counted'])
-  return out.offsets
+  return as_contours(out.offsets, facts)
 
 
 def _different(batch: Batch, count: int) -> list[int]:

@@ -4,6 +4,9 @@ Contours are those of `geometry.contours`: 20 points of the outer lips, then 20 
 widths of the mouth at rest.
 """
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.systems.lipgen.procedural.articulation import Mouth
@@ -13,6 +16,9 @@ from jaxgen.systems.lipgen.procedural.identity import Speaker
 POINTS = 2 * CONTOUR
 # The middles of the inner lips' upper and lower edge among the points.
 INNER_TOP, INNER_BOTTOM = CONTOUR + CONTOUR // 4, CONTOUR + 3 * CONTOUR // 4
+# What a net's numbers are, as `facts['target']` says: offsets of contours, or components of a mesh of which
+# 'contour_basis' [V, 80] and 'contour_mean' [80] make those.
+CONTOURS, MESH = 'contours', 'mesh'
 
 
 def face_points(who: Speaker, mouth: np.ndarray) -> np.ndarray:
@@ -85,3 +91,19 @@ def opening_weights() -> np.ndarray:
   weights = np.zeros((POINTS, 2), np.float32)
   weights[INNER_BOTTOM, 1], weights[INNER_TOP, 1] = 1, -1
   return weights.reshape(-1)
+
+
+def as_contours(values: Any, facts: dict[str, Any]) -> Any:
+  """What a net says [..., V] as offsets of contours [..., 80], for either kind of target; NumPy's or JAX's."""
+  if facts.get('target', CONTOURS) == CONTOURS:
+    return values
+  library: Any = np if isinstance(values, np.ndarray) else jnp
+  basis, mean = (
+    library.asarray(facts[name], values.dtype) for name in ('contour_basis', 'contour_mean')
+  )
+  return values @ basis + mean.reshape((1,) * (values.ndim - 1) + (-1,))
+
+
+def learnt_pose(pose: Any, config: Any) -> Any:
+  """What a net says of the head, or a still one where nothing of it was in the loss."""
+  return pose if config.loss.pose else 0 * pose

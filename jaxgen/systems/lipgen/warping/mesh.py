@@ -171,13 +171,21 @@ def opening(points: np.ndarray) -> np.ndarray:
 
   The mean over five pairs of points in the middle of the mouth; never negative.
   """
-  height = points[..., _LOWER, 1] - points[..., _UPPER, 1]
-  return np.maximum(height.mean(-1), 0.0)
+  return np.maximum(gap(points), 0.0)
+
+
+def gap(points: np.ndarray) -> np.ndarray:
+  """The same [...] where lips may overlap, which is negative; of offsets, how much further open a mouth is."""
+  return (points[..., _LOWER, 1] - points[..., _UPPER, 1]).mean(-1)
 
 
 def neutral(points: np.ndarray) -> np.ndarray:
   """The face at rest [468, 2]: the mean of the frames of a clip [T, 468, 2] whose mouth is the least open."""
-  gaps = opening(points)
+  return neutral_by(points, opening(points))
+
+
+def neutral_by(points: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+  """The same of whatever is known of T frames [T, ...], by how far the mouth is open in them [T]."""
   count = max(1, round(_CLOSED * len(gaps)))
   return points[np.argsort(gaps, kind='stable')[:count]].mean(0)
 

@@ -1,0 +1,1 @@
+"""Mouth crops without a face around them, labelled with the mesh that their whole face would have."""

@@ -1,0 +1,141 @@
+"""The mesh of every GRID mouth crop: measured where there is the whole face, told by a labeller elsewhere."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.keeping import Say, keep, opening
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.clips.prepared import grey_frames
+from jaxgen.systems.lipgen.labelling.labeller import Labeller, train
+from jaxgen.systems.lipgen.labelling.utterances import Utterance, face_file, load_utterances
+from jaxgen.systems.lipgen.warping.mesh import Components, neutral
+
+FRAMES = 75  # of a clip of GRID
+_VERSION = 1
+_COMPONENTS, _LABELS = 'components.npz', 'labels.npz'
+
+
+class Labels(NamedTuple):
+  """Of N clips.
+
+  Attributes:
+    names: of the clips, in alphabetical order.
+    lengths: [N] int32 frames of each.
+    components: float32 [N, 75, 20] of the offsets from the clip's neutral face, in standard deviations; zeros
+      after the last frame, as the points.
+    points: float32 [N, 75, 40, 2] contours in pixels of the 96 x 96 crop.
+    true: bool [N]: a mesh of the whole face; the others are pseudo-mesh, told by a labeller that has learnt
+      from those.
+    fitted: the components.
+    neutral: float32 [468, 2], the mean of the utterances' neutral faces in pixels of the mean face.
+  """
+
+  names: tuple[str, ...]
+  lengths: np.ndarray
+  components: np.ndarray
+  points: np.ndarray
+  true: np.ndarray
+  fitted: Components
+  neutral: np.ndarray
+
+
+def load_labels(say: Say = logging.info) -> Labels:
+  """Labels of all clips of $JAXGEN_DATA/grid_s1_mouths, made once (two minutes) and kept in $JAXGEN_CACHE.
+
+  Args:
+    say: told of what takes long, and of damaged clips, which are left out.
+
+  Raises:
+    DataError: files are missing or damaged, or the cache cannot be written.
+    ConfigError: an extra is missing, `video` or `landmarks`; only where there are no labels yet.
+  """
+  paths = sorted((grid.folder_of() / 'clips').glob('*.mp4'))
+  if not paths:
+    raise DataError(f'{grid.folder_of() / "clips"} has no clips: *.mp4 are expected')
+  root = cache_folder() / 'lipgen' / 'labels' / _name(paths)
+
+  def make(folder: Path) -> None:
+    utterances = load_utterances()
+    labeller = train(utterances)
+    labels = labelled(labeller, utterances, paths, say)
+    labels.fitted.save(folder / _COMPONENTS)
+    np.savez(folder / _LABELS, **{k: v for k, v in labels._asdict().items() if k != 'fitted'})
+
+  keep(root, make, f'labelling {len(paths):,} clips of mouths', named='labels of mouths', say=say)
+  with opening(root), np.load(root / _LABELS) as file:
+    found = {name: file[name] for name in file.files}
+    names = tuple(map(str, found.pop('names')))
+    return Labels(names, fitted=Components.load(root / _COMPONENTS), **found)
+
+
+def _name(paths: Sequence[Path]) -> str:
+  """Of what the labels follow from."""
+  stamps = [f'{path.name} {path.stat().st_size}'.encode() for path in paths]
+  faces = [digests.of_file(face_file(name)) for name in grid.WITH_SOUND]
+  return digests.name([b'%d' % _VERSION, *stamps, *faces])
+
+
+def labelled(
+  labeller: Labeller, utterances: Sequence[Utterance], paths: Sequence[Path], say: Say
+) -> Labels:
+  """Measured meshes where a clip is one of the utterances, and the labeller's word otherwise."""
+  measured = {one.name: one for one in utterances}
+  names, lengths, components, points = [], [], [], []
+  for path, crops in _decoded(paths):
+    if isinstance(crops, DataError):
+      say(f'{path.stem} is left out: {crops}')
+      continue
+    own, told = labeller(crops)
+    if one := measured.get(path.stem):
+      count = len(one.points)  # a file of the whole face may end a frame earlier
+      own[:count] = one.points
+      told[:count] = labeller.fitted.encode(one.offsets)
+    names.append(path.stem)
+    lengths.append(min(len(crops), FRAMES))
+    components.append(_filled(told))
+    points.append(_filled(own))
+  return Labels(
+    tuple(names),
+    np.array(lengths, np.int32),
+    np.stack(components),
+    np.stack(points),
+    np.array([name in measured for name in names]),
+    labeller.fitted,
+    np.mean([neutral(one.aligned) for one in utterances], 0, dtype=np.float32),
+  )
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+  """[T, ...] as the first `FRAMES`, zeros after the last one."""
+  found = np.zeros((FRAMES, *values.shape[1:]), np.float32)
+  found[: len(values)] = values[:FRAMES]
+  return found
+
+
+def _decoded(paths: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | DataError]]:
+  """Grey frames of files in their order, decoded ahead."""
+
+  def of(path: Path) -> np.ndarray | DataError:
+    try:
+      return grey_frames(path)
+    except DataError as error:
+      return error
+
+  workers = os.cpu_count() or 1
+  with ThreadPoolExecutor(workers) as pool:
+    left = iter(paths)
+    waiting = [(path, pool.submit(of, path)) for path in islice(left, 4 * workers)]
+    while waiting:
+      path, found = waiting.pop(0)
+      yield path, found.result()
+      waiting += [(path, pool.submit(of, path)) for path in islice(left, 1)]

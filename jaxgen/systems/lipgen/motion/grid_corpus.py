@@ -1,0 +1,119 @@
+"""What the variant `grid` learns from and is judged by, see `real`."""
+
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import listed
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.clips.clip_set import held_out
+from jaxgen.systems.lipgen.labelling.labels import FRAMES, load_labels
+from jaxgen.systems.lipgen.motion import real, targets
+from jaxgen.systems.lipgen.motion.acting import MotionRows, act, trimmed
+from jaxgen.systems.lipgen.motion.parts import (
+  Corpus,
+  Sound,
+  acting_of,
+  divided,
+  noisy,
+  sound_of,
+  speech_of,
+)
+from jaxgen.systems.lipgen.voices.recordings import bundled
+
+
+def load(config: ConfigDict, training: bool) -> Corpus:
+  """Sentences of GRID by pseudo-audio, silence, and drawn speakers where `config.data.drawn` asks for some.
+
+  Raises:
+    ConfigError: an extra is missing (`speech`, `video`, the first time `landmarks`), or there is no such voice.
+    DataError: files of $JAXGEN_DATA are missing or damaged.
+  """
+  labels, data = load_labels(), config.data
+  basis = real.basis_of(labels)
+  said = real.sentences(labels, basis)
+  names = sorted(said)
+  out = held_out(names, data.held_out, config.seed, grid.WITH_SOUND)
+  unseen = [name for name, is_out in zip(names, out, strict=True) if is_out]
+  voices = real.speak_all(listed(data.voices))
+  sound = sound_of([one for words in voices.values() for one in words.values()])
+  train = None
+  if training:
+    own = [said[name] for name, is_out in zip(names, out, strict=True) if not is_out]
+    rows = real.pseudo_rows(own, voices, data.copies, config.seed, 'train')
+    count = round(len(rows) * data.silent / (1 - data.silent))
+    rows += real.silent_rows(count, basis.rest, config.seed, 'train')
+    train = joined(real.columns(rows, basis.neutral), drawn(config, basis, sound))
+  judged = judged_rows(config, [said[name] for name in unseen], basis)
+  judged['silence'] = noisy(judged['silence'], config, sound)
+  return Corpus(sound, facts_of(config, sound, basis), train, judged)
+
+
+def judged_rows(
+  config: ConfigDict, unseen: list[real.Sentence], basis: real.Basis
+) -> dict[str, MotionRows]:
+  """By the names of `parts.JUDGED_REAL`."""
+  count = config.data.num_validation
+  true = real.true_rows({one.name: one for one in unseen}, len(grid.WORDS))
+  pseudo = [one for one in unseen if one.name not in grid.WITH_SOUND]
+  voices = real.speak_all(listed(config.data.unseen_voices))
+  rows = {
+    'validation': true,
+    'pseudo': real.pseudo_rows(pseudo, voices, 1, config.seed, 'judged')[:count],
+    'silence': real.silent_rows(count, basis.rest, config.seed, 'judged'),
+  }
+  return {name: real.columns(each, basis.neutral) for name, each in rows.items()}
+
+
+def drawn(config: ConfigDict, basis: real.Basis, sound: Sound) -> MotionRows | None:
+  """Bundled recordings acted by drawn speakers, their contours as the nearest values of a mesh."""
+  data = config.data
+  if not data.drawn:
+    return None
+  recordings = [trimmed(one) for one in bundled()]
+  parts = divided(recordings, listed(data.unseen_words), listed(data.unseen_voices))
+  speech = speech_of(config, parts, 0, data.num_speakers)
+  found = act(parts.train, speech, data.drawn, acting_of(config, sound.floor), 'train').arrays()
+  values = (found['offsets'] - basis.mean) @ np.linalg.pinv(basis.basis, rcond=0.05)
+  counted = np.arange(values.shape[1])[None] < found['length'][:, None]
+  values = np.where(counted[..., None], values, 0).astype(np.float32)
+  return MotionRows({**found, 'offsets': values, 'pose': np.zeros_like(found['pose'])})
+
+
+def joined(a: MotionRows, b: MotionRows | None) -> MotionRows:
+  """The rows of both; shorter ones are followed by zeros."""
+  if b is None:
+    return a
+  first, second = a.arrays(), b.arrays()
+  found = {}
+  for name, x in first.items():
+    y = second[name]
+    most = np.maximum(x.shape, y.shape)[1:]
+    wide = [
+      np.pad(z, [(0, 0), *((0, m - n) for m, n in zip(most, z.shape[1:], strict=True))])
+      for z in (x, y)
+    ]
+    found[name] = np.concatenate(wide)
+  return MotionRows(found)
+
+
+def facts_of(config: ConfigDict, sound: Sound, basis: real.Basis) -> dict[str, Any]:
+  """What a model must know of the sound that it hears and of what it moves."""
+  sentences = [' '.join(grid.sentence(name)) for name in grid.WITH_SOUND]
+  return {
+    'words': list(grid.WORDS),
+    'titles': [*grid.WORDS, *sentences],
+    'unseen_words': [],
+    'unseen_voices': sorted(listed(config.data.unseen_voices)),
+    'target': targets.MESH,
+    'num_values': len(basis.basis),
+    'contour_basis': np.round(basis.basis, 6).tolist(),
+    'contour_mean': np.round(basis.mean, 6).tolist(),
+    'clip_frames': FRAMES,
+    'floor': sound.floor,
+    'loud': sound.loud,
+    'mel_mean': sound.mean,
+    'mel_std': sound.std,
+    'opening': targets.opening_weights().tolist(),
+  }
