@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded, listed
+from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
@@ -19,6 +20,7 @@ from jaxgen.systems.lipgen.procedural.clips import speak
 from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD, WORDS, Speech
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
+from jaxgen.words import counted
 
 # The least number of an unseen speaker: training has the speakers below it.
 UNSEEN = 1_000_000
@@ -59,7 +61,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
   clips = _load(config, dictionary, training)
   mixed = data.synthetic.share and 'train' in clips
-  drawn = _synthetic(config, clips['train'], dictionary) if mixed else None
+  drawn = _beside(config, clips['train'], dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
     # Around a word that is alone drawn speakers say others: no pauses to learn from.
@@ -181,7 +183,39 @@ def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
   return {'train': train, 'validation': validation}
 
 
-def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
+def _beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
+  """What config.data.synthetic names; errors as `load_corpus`."""
+  return _rendered(config, real) if config.data.synthetic.dir else _drawn(config, real, dictionary)
+
+
+def _rendered(config: ConfigDict, real: ClipSet) -> ClipSet:
+  """Clips of `jaxgen synthesise`, or of others in LRW's layout, as many as make the share of words.
+
+  Where there are more, each word has some of its own; where there are fewer, they are repeated.
+  """
+  share, folder = config.data.synthetic.share, config.data.synthetic.dir
+  found = lrw.load_lrw(folder, 'train', framing_of(config), real.words, logging.warning)
+  count = round(real.num_words * share / (1 - share))
+  if not count:
+    raise DataError(
+      f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
+    )
+  if len(found.lengths) < count:
+    logging.warning(
+      f'{folder} has {counted(len(found.lengths), "clip")}, and {count:,} make {share:.0%} of the words: they '
+      'are repeated'
+    )
+  order = generator(config.seed, 'rendered clips', 0).permutation(len(found.lengths))
+  # The first of each word, then the second of each, and so on.
+  turn = np.zeros(len(order), np.int64)
+  for word in range(len(real.words)):
+    own = found.labels[order, 0] == word
+    turn[own] = np.arange(own.sum())
+  order = order[np.argsort(turn, kind='stable')]
+  return subset(found, order[np.arange(count) % len(order)])
+
+
+def _drawn(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
   """As many drawn clips as make config.data.synthetic.share of the words of the union.
 
   They are as the real ones: of a word each, or sentences that real clips say. No more than
