@@ -26,6 +26,8 @@ from jaxgen.words import counted
 UNSEEN = 1_000_000
 # Speakers of the other look have numbers of their own, too.
 SYNTHETIC = 2_000_000
+# Of a folder of clips that are taken beside real ones: of `jaxgen synthesise` and `pose-augment`.
+TABLES = 'synthetic.tsv', 'poses.tsv'
 
 
 class Corpus(NamedTuple):
@@ -189,30 +191,58 @@ def _beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSe
 
 
 def _rendered(config: ConfigDict, real: ClipSet) -> ClipSet:
-  """Clips of `jaxgen synthesise`, or of others in LRW's layout, as many as make the share of words.
+  """Clips of `jaxgen synthesise` or `pose-augment`, as many as make the share of words.
 
-  Where there are more, each word has some of its own; where there are fewer, they are repeated.
+  Where there are more, words that are alone in their clips take turns; where there are fewer, they are
+  repeated.
   """
-  share, folder = config.data.synthetic.share, config.data.synthetic.dir
-  found = lrw.load_lrw(folder, 'train', framing_of(config), real.words, logging.warning)
-  count = round(real.num_words * share / (1 - share))
-  if not count:
+  folder = config.data.synthetic.dir
+  found = _folder_of_clips(config, expanded(folder), real.words)
+  wanted = _words_beside(config, real)
+  spoken = (found.labels >= 0).sum(1)
+  if spoken.sum() < wanted:
+    logging.warning(
+      f'{folder} has {counted(int(spoken.sum()), "word")}, and {wanted:,} make '
+      f'{config.data.synthetic.share:.0%}: they are repeated'
+    )
+  order = generator(config.seed, 'rendered clips', 0).permutation(np.flatnonzero(spoken))
+  if found.labels.shape[1] == 1:
+    turn = np.zeros(len(order), np.int64)
+    for word in range(len(real.words)):
+      own = found.labels[order, 0] == word
+      turn[own] = np.arange(own.sum())
+    order = order[np.argsort(turn, kind='stable')]
+  rounds = np.tile(order, -(-wanted // int(spoken.sum())))
+  count = 1 + int(np.searchsorted(np.cumsum(spoken[rounds]), wanted))
+  return subset(found, rounds[:count])
+
+
+def _folder_of_clips(config: ConfigDict, folder: Path, words: Sequence[str]) -> ClipSet:
+  """The clips of a folder by its table of words, or in LRW's layout.
+
+  Raises:
+    DataError: there are none, or see `clips.table.load_table`.
+  """
+  framing, say = framing_of(config), logging.warning
+  for name in TABLES:
+    if (path := folder / name).is_file():
+      return table.load_table(path, framing, folder, words, say=say)
+  return lrw.load_lrw(str(folder), 'train', framing, words, say)
+
+
+def _words_beside(config: ConfigDict, real: ClipSet) -> int:
+  """How many words make config.data.synthetic.share of the union with real ones.
+
+  Raises:
+    DataError: none.
+  """
+  share = config.data.synthetic.share
+  wanted = round(real.num_words * share / (1 - share))
+  if not wanted:
     raise DataError(
       f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
     )
-  if len(found.lengths) < count:
-    logging.warning(
-      f'{folder} has {counted(len(found.lengths), "clip")}, and {count:,} make {share:.0%} of the words: they '
-      'are repeated'
-    )
-  order = generator(config.seed, 'rendered clips', 0).permutation(len(found.lengths))
-  # The first of each word, then the second of each, and so on.
-  turn = np.zeros(len(order), np.int64)
-  for word in range(len(real.words)):
-    own = found.labels[order, 0] == word
-    turn[own] = np.arange(own.sum())
-  order = order[np.argsort(turn, kind='stable')]
-  return subset(found, order[np.arange(count) % len(order)])
+  return wanted
 
 
 def _drawn(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
@@ -221,13 +251,9 @@ def _drawn(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet
   They are as the real ones: of a word each, or sentences that real clips say. No more than
   config.data.num_clips of them are distinct: the others are those again.
   """
-  share, said = config.data.synthetic.share, _sentences(real)
+  said = _sentences(real)
   words_a_clip = sum(map(len, said)) / len(said) if said else 1
-  count = round(real.num_words * share / (1 - share) / words_a_clip)
-  if not count:
-    raise DataError(
-      f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
-    )
+  count = max(1, round(_words_beside(config, real) / words_a_clip))
   distinct = min(count, max(config.data.num_clips, len(real.words)))
   drawn = speak(
     real.words,

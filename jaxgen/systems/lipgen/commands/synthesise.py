@@ -75,10 +75,12 @@ def _synthesise(args: argparse.Namespace) -> None:
   from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
   from jaxgen.systems.lipgen.synthesis import spoken_clips
   from jaxgen.systems.lipgen.synthesis.cast import make_cast
+  from jaxgen.systems.lipgen.synthesis.manifest import check_ours
   from jaxgen.systems.lipgen.synthesis.pairing import paired
   from jaxgen.systems.lipgen.video import extras
 
   extras.av_module()
+  check_ours(args.output)
   words = spoken_clips.named_words(args.words)
   voices = spoken_clips.named_voices(args.voices)
   say = spoken_clips.saying(words, voices, find_dictionary(args.dictionary))

@@ -20,6 +20,14 @@ COLUMNS = (
 NOTE = 'Synthetic clips made by jaxgen synthesise: nobody said these words.'
 
 
+def check_ours(folder: Path) -> None:
+  """Raises ConfigError for a folder that has something else than synthetic clips in it."""
+  if folder.is_dir() and any(folder.iterdir()) and not (folder / ABOUT).is_file():
+    raise ConfigError(
+      f'--output={folder} has files, but no {ABOUT} of synthetic clips: name a new or empty folder'
+    )
+
+
 class Manifest:
   """The two files of a folder. Rows are written as clips are, so that a run that is killed can go on.
 
@@ -42,11 +50,8 @@ class Manifest:
     self.rows: dict[str, dict[str, str]] = {}
     self.dropped: dict[str, str] = {}
     about = folder / ABOUT
+    check_ours(folder)
     if not about.is_file():
-      if folder.is_dir() and any(folder.iterdir()):
-        raise ConfigError(
-          f'--output={folder} has files, but no {ABOUT} of synthetic clips: name a new or empty folder'
-        )
       return
     try:
       told = json.loads(about.read_text(encoding='utf-8'))
