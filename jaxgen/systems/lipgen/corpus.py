@@ -1,5 +1,6 @@
 """The clips of a config, and what is known of the words in them."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ UNSEEN = 1_000_000
 SYNTHETIC = 2_000_000
 # Of a folder of clips that are taken beside real ones: of `jaxgen synthesise` and `pose-augment`.
 TABLES = 'synthetic.tsv', 'poses.tsv'
+ABOUT = 'synthetic.json'  # of `jaxgen synthesise`
 
 
 class Corpus(NamedTuple):
@@ -198,6 +200,9 @@ def _rendered(config: ConfigDict, real: ClipSet) -> ClipSet:
   """
   folder = config.data.synthetic.dir
   found = _folder_of_clips(config, expanded(folder), real.words)
+  lacking = [x for i, x in enumerate(real.words) if not (found.labels == i).any()]
+  if lacking:
+    raise DataError(f'config.data.synthetic.dir = {folder} has no clip of {", ".join(lacking[:5])}')
   wanted = _words_beside(config, real)
   spoken = (found.labels >= 0).sum(1)
   if spoken.sum() < wanted:
@@ -224,10 +229,27 @@ def _folder_of_clips(config: ConfigDict, folder: Path, words: Sequence[str]) -> 
     DataError: there are none, or see `clips.table.load_table`.
   """
   framing, say = framing_of(config), logging.warning
+  _check_place(config, folder / ABOUT)
   for name in TABLES:
     if (path := folder / name).is_file():
       return table.load_table(path, framing, folder, words, say=say)
   return lrw.load_lrw(str(folder), 'train', framing, words, say)
+
+
+def _check_place(config: ConfigDict, about: Path) -> None:
+  """Raises DataError for synthetic clips whose mouths are elsewhere than in those of config.data."""
+  if not about.is_file():
+    return
+  try:
+    like = json.loads(about.read_text(encoding='utf-8'))['settings'].get('like')
+  except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    raise DataError(f'{about} is damaged ({error})') from error
+  if (like == LRW) != (config.data.name == LRW):
+    wanted = LRW if config.data.name == LRW else 'mouths'
+    raise DataError(
+      f'config.data.synthetic.dir = {about.parent}: mouths are elsewhere than in the clips of '
+      f'{config.data.name}: make them with jaxgen synthesise --like {wanted}'
+    )
 
 
 def _words_beside(config: ConfigDict, real: ClipSet) -> int:

@@ -44,6 +44,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='NAMES',
     help='by commas; the 12 that come with jaxgen by default, others or `all` of espeak-ng (extra [speech])',
   )
+  add(
+    '--like',
+    choices=('mouths', 'lrw'),
+    default='mouths',
+    help='where mouths are in clips: as `jaxgen mouths` crops them, or ten rows higher, to be beside LRW',
+  )
   add('--dictionary', default='', metavar='FILE', help='of pronunciations, in place of CMUdict')
   for kind, what in (('motion', 'what moves lips'), ('render', 'what renders mouths')):
     add(
@@ -74,7 +80,7 @@ def _synthesise(args: argparse.Namespace) -> None:
   _check(args)
   from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
   from jaxgen.systems.lipgen.synthesis import spoken_clips
-  from jaxgen.systems.lipgen.synthesis.cast import make_cast
+  from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast
   from jaxgen.systems.lipgen.synthesis.manifest import check_ours
   from jaxgen.systems.lipgen.synthesis.pairing import paired
   from jaxgen.systems.lipgen.video import extras
@@ -84,7 +90,7 @@ def _synthesise(args: argparse.Namespace) -> None:
   words = spoken_clips.named_words(args.words)
   voices = spoken_clips.named_voices(args.voices)
   say = spoken_clips.saying(words, voices, find_dictionary(args.dictionary))
-  cast = make_cast(args.faces, args.seed)
+  cast = make_cast(args.faces, args.seed, LIKE[args.like])
   clips = paired(len(cast.names), words, voices, args.clips_per_face, args.seed)
   settings = {
     'words': words,
@@ -93,6 +99,7 @@ def _synthesise(args: argparse.Namespace) -> None:
     'dictionary': args.dictionary,
     'clips_per_face': args.clips_per_face,
     'seed': args.seed,
+    'like': args.like,
   }
   _make(args, cast, say, clips, settings)
 

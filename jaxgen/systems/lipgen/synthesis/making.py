@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.synthesis.cast import Cast, Person
 from jaxgen.systems.lipgen.synthesis.chain import Chain, Face, face_in
 from jaxgen.systems.lipgen.synthesis.clip_files import pasted, write_clip
@@ -50,6 +51,7 @@ def make_clips(
     OSError: a file cannot be written.
   """
   waiting: list[_Work] = []
+  framing = chain.framing._replace(top=chain.framing.top - cast.higher)
   for number, own in groupby(clips, lambda clip: clip.face):
     mine, name = list(own), cast.names[number]
     try:
@@ -58,12 +60,12 @@ def make_clips(
       manifest.dropped[name] = str(error)
       yield from (Made(clip, name, str(error)) for clip in mine)
       continue
-    face = face_in(person.crop, person.points, chain.framing, name)
+    face = face_in(person.crop, person.points, framing, name)
     waiting += [_Work(clip, person, face) for clip in mine]
     while len(waiting) >= TOGETHER:
-      yield from _written(chain, say, waiting[:TOGETHER], manifest)
+      yield from _written(chain, say, waiting[:TOGETHER], manifest, framing)
       waiting = waiting[TOGETHER:]
-  yield from _written(chain, say, waiting, manifest)
+  yield from _written(chain, say, waiting, manifest, framing)
 
 
 class _Work(NamedTuple):
@@ -75,7 +77,7 @@ class _Work(NamedTuple):
 
 
 def _written(
-  chain: Chain, say: Saying, works: Sequence[_Work], manifest: Manifest
+  chain: Chain, say: Saying, works: Sequence[_Work], manifest: Manifest, framing: Framing
 ) -> Iterator[Made]:
   """Renders some clips together and writes them."""
   if not works:
@@ -91,7 +93,7 @@ def _written(
   )
   for work, one, frames in zip(works, said, rendered, strict=True):
     clip, name = work.clip, work.face.name
-    write_clip(manifest.folder, clip, name, one, pasted(work.person.crop, frames, chain.framing))
+    write_clip(manifest.folder, clip, name, one, pasted(work.person.crop, frames, framing))
     manifest.add([(clip, name, one)])
     yield Made(clip, name)
 
