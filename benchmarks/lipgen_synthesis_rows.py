@@ -55,6 +55,9 @@ def main() -> None:
   if not found['runs']:
     raise SystemExit('no run is finished')
   write_json(args.out, report(found, args))
+  if args.sheet:
+    beside = [configured(row, 0, args)[0] for row in (CONTROL, SYNTHETIC[0])]
+    sets.sheet(configured(REAL, 0, args)[0], beside, args.sheet)
   if args.page:
     write_bytes(args.page, page(json.loads(args.out.read_text())).encode())
 
@@ -83,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
   add('--runs', type=Path, default=Path('runs/synthesis_rows'), help='where runs and sets live')
   add('--out', type=Path, required=True, help='JSON file')
   add('--page', type=Path, help="the documentation's tables, as Markdown")
+  add('--sheet', type=Path, help='a picture of real, turned and synthetic clips of seed 0')
   return parser
 
 

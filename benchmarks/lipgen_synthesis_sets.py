@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
+from PIL import Image
 
 from jaxgen.command.opening import load
 from jaxgen.files import write_bytes
@@ -152,6 +153,28 @@ def synthetic(
     chain, cast, say, clips, manifest,
     lambda made: Reporter().progress(made, f'clips of {folder.name}', len(clips)),
   )  # fmt: skip
+
+
+def sheet(real: ConfigDict, beside: Sequence[ConfigDict], path: Path, each: int = 2) -> None:
+  """A picture of real clips, and below of those that are beside them, as a reader sees them.
+
+  Args:
+    real: of a run on real clips alone.
+    beside: of runs on others too.
+    path: of the PNG.
+    each: clips of a kind.
+  """
+  clips = [corpus.load_corpus(real).clips['train']]
+  count = len(clips[0].lengths)
+  clips += [corpus.load_corpus(config).clips['train'] for config in beside]
+  shown = []
+  for i, found in enumerate(clips):
+    for frames in np.asarray(found.frames[np.arange(each) + (count if i else 0)]):
+      shown.append(np.concatenate(list(frames[5:25:2]), axis=1))
+  picture = Image.fromarray(np.concatenate(shown))
+  picture = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.BICUBIC)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  picture.save(path, optimize=True)
 
 
 def gates(run: Path, folder: Path) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def _one(args: argparse.Namespace, shared: _Work, picture: Path, target: Path, w
     frames = iter(talk.rendered) if args.crop else talk.frames()
     shown = work.bars(picture.name, count)(frames, 'frames')
     about = {
-      'comment': f'{encoding.SYNTHETIC}: the face was not filmed saying this',
+      'comment': f'{encoding.SYNTHETIC} talk; the face was not filmed saying this',
       'description': f'jaxgen talk: one picture of a face, lips moved with a sound; seed {args.seed}',
     }
     encoding.write_video(target, shown, sound=(shared.sound, SAMPLES), metadata=about)

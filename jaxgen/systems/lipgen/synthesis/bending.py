@@ -17,7 +17,7 @@ from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.warp import CONTOUR, border, looked_up, triangulated
 
 MARGIN = 32  # pixels of a crop that the grid goes beyond it on each side
-FINE = 1.5  # points of the grid a pixel of the crop
+FINE = 1.0  # points of the grid a pixel of the crop
 SIDE = round((MOUTH + 2 * MARGIN) * FINE)
 # Points of a face about the middle of the mouth in half widths of it, x and y, and how much each goes with the
 # jaw.

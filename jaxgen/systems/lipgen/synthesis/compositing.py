@@ -24,9 +24,10 @@ from jaxgen.systems.lipgen.warping.warp import DARK
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _FINE = 4  # polygons are drawn so many times as large, and made smaller
 _BITS = 4  # of a fraction of a pixel, for their corners
-_TEETH = (
-  0.12  # half widths of the mouth: lips that far apart show all of the teeth that the picture shows
-)
+# Lips so much further apart than at rest, in half widths of the mouth, show all that is behind them.
+_TEETH = 0.12
+_SHADE = 0.07  # half widths of the mouth: how far in lips cast a shadow
+_DARKEST = 0.3  # of the dark between lips, what no correction goes below
 _ON_LIPS = 0.6  # of what the renderer says beside the gap, how much is taken
 
 
@@ -121,7 +122,7 @@ class Stage:
     self._within = (low_side >= 0) & (high_side <= bending.SIDE - 1)
 
   def frames(
-    self, points: np.ndarray, bend: bending.Bend, added: Correction, still: np.ndarray
+    self, points: np.ndarray, bend: bending.Bend, added: Correction
   ) -> Iterator[np.ndarray]:
     """Frames uint8 [H, W, 3] of the picture's size.
 
@@ -129,13 +130,11 @@ class Stage:
       points: [T, 40, 2] contours in the crop.
       bend: that brings the picture's lips there.
       added: of the renderer.
-      still: bool [T], frames that are the picture as it is.
     """
     for t in range(len(points)):
       frame = self._portrait.rgb.copy()
-      if not still[t]:
-        parts = bend.around[t], bend.between[t], float(bend.share[t])
-        frame[self._part] = self._moved(points[t], *parts, added.gap[t], added.skin[t])
+      parts = bend.around[t], bend.between[t], float(bend.share[t])
+      frame[self._part] = self._moved(points[t], *parts, added.gap[t], added.skin[t])
       yield frame
 
   def _moved(
@@ -151,15 +150,28 @@ class Stage:
     skin = self._looked_up(around) + self._enlarged(on_skin)[..., None]
     low = np.array([self._left, self._top])
     gap = self._filled(applied(self._back, points[OUTER:]) - low)[..., None]
-    rendered = self._dark + self._enlarged(in_gap)[..., None]
+    lit = self._lit(gap, points)
+    more = self._enlarged(in_gap)[..., None]
+    rendered = np.maximum(self._dark + np.where(more > 0, lit, 1.0) * more, _DARKEST * self._dark)
     if self._shown is None:
       inside = rendered + share * (self._looked_up(between) - self._dark)
     else:
-      seen = self._shown * float(np.clip((lips_of.gap(points) - 0.03) / _TEETH, 0, 1))
-      inside = rendered + seen * (self._rest - rendered)
+      inside = rendered + lit * self._shown * (self._rest - rendered)
     made = skin + gap * (inside - skin)
     made = np.where(self._within[..., None], made, self._rest)
     return np.clip(np.round(made), 0, 255).astype(np.uint8)
+
+  def _lit(self, gap: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Shares [h, w, 1] of what is behind the lips that is seen: little light falls in beside them.
+
+    Args:
+      gap: [h, w, 1] shares of pixels between the lips.
+      points: [40, 2] contours in the crop.
+    """
+    wide = float(np.clip((lips_of.gap(points) - lips_of.SHUT) / _TEETH, 0, 1))
+    reach = max(_SHADE * self._portrait.half_width * self._portrait.scale, 0.3)
+    within = self._cv2.GaussianBlur(gap[..., 0], (0, 0), reach)[..., None]
+    return wide * np.clip((within - 0.25) / 0.5, 0, 1)
 
   def _looked_up(self, places: np.ndarray) -> np.ndarray:
     """Levels float32 [h, w, 3] of the part by where the grid's points come from in the crop."""

@@ -6,7 +6,7 @@ from jaxgen.systems.lipgen.warping.raster import OUTER
 
 # Lips further apart than this, in half widths of the mouth, are not at rest.
 OPEN = 0.12
-_SHUT = 0.03  # how far they are apart then: the dark line between them
+SHUT = 0.03  # how far those at rest are apart: the dark line between them
 _RIM = (
   0.05  # of open lips, half of a mouth's width: the edge to teeth or the dark, which a camera blurs
 )
@@ -45,7 +45,7 @@ def at_rest(points: np.ndarray) -> np.ndarray:
     return points
   middle, mouth, axes = _own(points)
   upper, lower = _pairs()
-  apart = np.maximum(mouth[lower, 1] - mouth[upper, 1] - _SHUT, 0)
+  apart = np.maximum(mouth[lower, 1] - mouth[upper, 1] - SHUT, 0)
   x = (mouth[lower, 0] + mouth[upper, 0]) / 2
   for chosen, share in ((_upper_points(), _UPPER), (_lower_points(), _UPPER - 1)):
     mouth[chosen, 1] += share * np.interp(mouth[chosen, 0], [-1, *x, 1], [0, *apart, 0])

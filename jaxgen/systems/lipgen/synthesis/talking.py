@@ -102,7 +102,9 @@ class Talk:
     stage, source = Stage(self._portrait, self._framing), lips.without_rims(self._portrait.points)
     still = abs(self._points - self._portrait.points).max((1, 2)) < _STILL
     for first in range(0, len(still), _PIECE):
-      part = slice(first, first + _PIECE)
-      points = self._points[part]
-      added = Correction(*(x[part] for x in self._added))
-      yield from stage.frames(points, bend(source, points), added, still[part])
+      moving = first + np.flatnonzero(~still[first : first + _PIECE])
+      points = self._points[moving]
+      added = Correction(*(x[moving] for x in self._added))
+      moved = stage.frames(points, bend(source, points), added) if len(moving) else iter(())
+      for quiet in still[first : first + _PIECE]:
+        yield self._portrait.rgb if quiet else next(moved)

@@ -1,0 +1,105 @@
+"""How faces that `jaxgen talk` makes move their lips beside how those faces were filmed saying the same.
+
+  python benchmarks/lipgen_talk.py --out benchmarks/results/lipgen_talk_cpu.json
+
+The 13 utterances of GRID that are there as full faces with sound ($JAXGEN_DATA/grid_sound), which nets that
+come with jaxgen were not trained on; needs the extra `[landmarks]`. Of each the frame with the least opening is
+the picture, its own sound is what is said, and the mesh measures both. `--motion RUN --render
+RUN` takes other nets than those that come with jaxgen, `--steps N` fewer steps of sampling.
+"""
+
+import argparse
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+
+from jaxgen.command.opening import load
+from jaxgen.data.folders import data_folder
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.synthesis.chain import Chain
+from jaxgen.systems.lipgen.synthesis.listening import heard
+from jaxgen.systems.lipgen.synthesis.portraits import by_mesh
+from jaxgen.systems.lipgen.synthesis.talking import Talk, spoken
+from jaxgen.systems.lipgen.video.decoding import RATE, Video
+from jaxgen.systems.lipgen.video.face_mesh import MeshDetector
+from jaxgen.systems.lipgen.voices.sound_files import read_sound
+from jaxgen.systems.lipgen.warping import mesh
+
+LAGS = range(-5, 6)
+RANGES = 'range', 'range_filmed'
+
+
+def correlation(made: np.ndarray, filmed: np.ndarray, lag: int = 0) -> float:
+  """Pearson's of two openings [T], the made one so many frames later."""
+  length = len(made) - abs(lag)
+  a, b = made[max(lag, 0) :][:length], filmed[max(-lag, 0) :][:length]
+  return float(np.corrcoef(a, b)[0, 1])
+
+
+def spread(opening: np.ndarray) -> float:
+  """Between the quantiles .05 and .95, in pixels of the mean face."""
+  return float(np.ptp(np.quantile(opening, (0.05, 0.95))))
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+  """Openings of each utterance, filmed and made."""
+  folder = data_folder('grid_sound', '', '*.mpg and *.align')
+  chain = Chain.load(args.motion, args.render, load, steps=args.steps)
+  detect, rows, lags, frames_in_all, seconds, used = MeshDetector(), {}, [], 0, 0.0, 0.0
+  for name in grid.WITH_SOUND:
+    files = [folder / f'{name}{ending}' for ending in ('.mpg', '.mp4')]
+    path = next(file for file in files if file.is_file())
+    points, _ = mesh.aligned(mesh.find_meshes(path).points)
+    filmed = mesh.opening(points)
+    frames = [frame.pixels for frame in Video(path).frames(colour=True)]
+    portrait = by_mesh(path, frames[int(filmed.argmin())], 1.0, detect)
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
+    talk = Talk(chain, portrait, spoken(chain, *heard(path, read_sound(path))))
+    made_frames = list(talk.frames())
+    seconds += time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    used += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    frames_in_all += len(made_frames)
+    seen = np.stack([detect(frame)[0].points for frame in made_frames])
+    made = mesh.opening(mesh.aligned(seen)[0])
+    length = min(len(made), len(filmed))
+    made, filmed = made[:length], filmed[:length]
+    lags.append([correlation(made, filmed, lag) for lag in LAGS])
+    rows[name] = {
+      'correlation': round(correlation(made, filmed), 3),
+      'range': round(spread(made), 2),
+      'range_filmed': round(spread(filmed), 2),
+    }
+    machine.say(f'{name}: {rows[name]}')
+  return {
+    'utterances': rows,
+    'correlation': round(float(np.mean(lags, axis=0)[LAGS.index(0)]), 3),
+    'lag_frames': LAGS[int(np.mean(lags, axis=0).argmax())],
+    'ranges': [round(float(np.mean([row[x] for row in rows.values()])), 2) for x in RANGES],
+    'seconds_a_second': round(seconds * RATE / frames_in_all, 2),
+    'cpu_seconds_a_second': round(used * RATE / frames_in_all, 2),
+    'steps': args.steps,
+  }
+
+
+def main() -> None:
+  """The command line."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  parser.add_argument('--motion', type=Path, help='a run or an exported file')
+  parser.add_argument('--render', type=Path, help='a run or an exported file')
+  parser.add_argument('--steps', type=int, help='of sampling')
+  args = parser.parse_args()
+  results = {'machine': machine.describe(), **measure(args)}
+  machine.write_json(args.out, results)
+  machine.say(str(results))
+
+
+if __name__ == '__main__':
+  main()
