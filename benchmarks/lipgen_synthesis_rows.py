@@ -23,7 +23,7 @@ import jax
 import lipgen_synthesis_sets as sets
 import machine
 import rows
-from lipgen_synthesis_page import CONTROL, FIGURES, PAPER, REAL, ROWS, SYNTHETIC, page
+from lipgen_synthesis_page import CONTROL, FIGURES, GATES, PAPER, REAL, ROWS, SYNTHETIC, page
 from ml_collections import ConfigDict
 
 from jaxgen.files import write_bytes, write_json
@@ -31,8 +31,6 @@ from jaxgen.run import devices
 from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS
 from jaxgen.terminal.reporter import Reporter
 
-# What is asked of synthetic clips before anything is trained on them, at least.
-GATES = {'ratio': 0.8, 'swap_changes': 0.5}
 TABLE = rows.Table('lipgen', tuple(ROWS), FIGURES, FIGURES, rows.has('accuracy'))
 
 

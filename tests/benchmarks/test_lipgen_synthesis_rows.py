@@ -34,11 +34,13 @@ def test_the_page_claims_nothing_of_fewer_than_three_seeds(script):
     for row, base in (('real', 0.5), ('real_turned', 0.6), ('synthetic', 0.7))
   }
   rows['synthetic'].pop('2')
-  told = script.report({'runs': rows, 'gates': {}, 'kind': 'full-face'}, args)
+  gate = {'accuracy': 0.8, 'synthetic_accuracy': 0.6, 'ratio': 0.75, 'swap_changes': 0.9}
+  told = script.report({'runs': rows, 'gates': {'0': gate}, 'kind': 'full-face'}, args)
   page = script.page(told)
   assert '| turned heads beside real clips | better: +10.0' in page
   assert '| synthetic clips against turned heads | +10.0 (too few)' in page
   assert 'a full-face set' in page
+  assert '**A gate fails** (their ratio)' in page
 
 
 def test_rows_differ_by_what_they_learn_from_alone(script):
