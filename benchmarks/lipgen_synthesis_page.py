@@ -94,8 +94,8 @@ def _gates(gates: dict[str, Any]) -> list[str]:
   failed = [key for key, least in GATES.items() if any(x[key] < least for x in gates.values())]
   if failed:
     lines += [
-      f'**A gate fails** ({", ".join(asked[key][0] for key in failed)}): rows with synthetic clips were trained '
-      'all the same (`--anyway`), and are about clips that a reader reads worse than was asked.',
+      f'**A gate fails** ({", ".join(asked[key][0] for key in failed)}): rows with synthetic clips were '
+      'trained all the same (`--anyway`), and are about clips that a reader reads worse than was asked.',
       '',
     ]
   return lines
