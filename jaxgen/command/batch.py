@@ -66,6 +66,11 @@ class Batch:
       self._reporter.warn(f'warning: {name}: {note}')
     self._print({self._kind: name, **found})
 
+  def made(self, name: str, found: dict[str, Any]) -> None:
+    """One of very many outputs, of which a bar tells: counted, and a JSON object where those are asked for."""
+    self.done += 1
+    self._print({self._kind: name, **found})
+
   def print(self, lines: Iterable[str]) -> None:
     """Results as lines of text; none where they are JSON objects."""
     if not self._as_json:

@@ -83,7 +83,7 @@ class StepsBar:
       speed = ''
       if step > first_step:  # a run of one period has compiled in it
         rate = (step - first_step) / max(now - first_time, 1e-9)
-        speed = f'{rate:.1f} steps/s  {_duration((self._total - step) / max(rate, 1e-9))} left  '
+        speed = f'{rate:.1f} steps/s  {duration((self._total - step) / max(rate, 1e-9))} left  '
       self._say(f'step {step}/{self._total}  {speed}{text}')
 
 
@@ -111,7 +111,8 @@ def make_bar(console: Console, transient: bool) -> Progress:
   )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+  """As 3:02, or 1:03:02."""
   minutes, seconds = divmod(round(seconds), 60)
   hours, minutes = divmod(minutes, 60)
   return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 
 from jaxgen.terminal import signals
-from jaxgen.terminal.bars import PLAIN_LINE_SECONDS, StepsBar, make_bar
+from jaxgen.terminal.bars import PLAIN_LINE_SECONDS, StepsBar, duration, make_bar
 from jaxgen.terminal.tables import make_table
 
 FILE_WIDTH = 160  # of tables where the output is no terminal
@@ -91,11 +91,14 @@ class Reporter:
     if total is None and isinstance(items, Sized):
       total = len(items)
     if not self._live:
+      began = time.monotonic()
       for i, item in enumerate(items):
         check()
-        if time.monotonic() - self._plain_at > PLAIN_LINE_SECONDS:
-          self._plain_at = time.monotonic()
-          self.say(f'{description}: {i}/{total}' if total else f'{description}: {i}')
+        now = time.monotonic()
+        if now - self._plain_at > PLAIN_LINE_SECONDS:
+          self._plain_at = now
+          left = f'  {duration((total - i) * (now - began) / i)} left' if total and i else ''
+          self.say(f'{description}: {i}/{total}{left}' if total else f'{description}: {i}')
         yield item
       return
     with make_bar(self.console, transient=True) as bar:

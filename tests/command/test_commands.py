@@ -11,7 +11,7 @@ from jaxgen.command import cli, commands
 from jaxgen.systems import SYSTEMS
 
 CORE = ['inspect', 'evaluate', 'sample', 'export', 'import-torch']
-LIPS = ['mouths', 'lipread', 'pose-augment', 'talk']
+LIPS = ['mouths', 'lipread', 'pose-augment', 'talk', 'synthesise']
 
 
 def listed(help_text):

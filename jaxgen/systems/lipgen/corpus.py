@@ -1,5 +1,6 @@
 """The clips of a config, and what is known of the words in them."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded, listed
+from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
@@ -19,11 +21,15 @@ from jaxgen.systems.lipgen.procedural.clips import speak
 from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD, WORDS, Speech
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
+from jaxgen.words import counted
 
 # The least number of an unseen speaker: training has the speakers below it.
 UNSEEN = 1_000_000
 # Speakers of the other look have numbers of their own, too.
 SYNTHETIC = 2_000_000
+# Of a folder of clips that are taken beside real ones: of `jaxgen synthesise` and `pose-augment`.
+TABLES = 'synthetic.tsv', 'poses.tsv'
+ABOUT = 'synthetic.json'  # of `jaxgen synthesise`
 
 
 class Corpus(NamedTuple):
@@ -59,7 +65,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
   clips = _load(config, dictionary, training)
   mixed = data.synthetic.share and 'train' in clips
-  drawn = _synthetic(config, clips['train'], dictionary) if mixed else None
+  drawn = _beside(config, clips['train'], dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
     # Around a word that is alone drawn speakers say others: no pauses to learn from.
@@ -181,19 +187,95 @@ def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
   return {'train': train, 'validation': validation}
 
 
-def _synthetic(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
+def _beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
+  """What config.data.synthetic names; errors as `load_corpus`."""
+  return _rendered(config, real) if config.data.synthetic.dir else _drawn(config, real, dictionary)
+
+
+def _rendered(config: ConfigDict, real: ClipSet) -> ClipSet:
+  """Clips of `jaxgen synthesise` or `pose-augment`, as many as make the share of words.
+
+  Where there are more, words that are alone in their clips take turns; where there are fewer, they are
+  repeated.
+  """
+  folder = config.data.synthetic.dir
+  found = _folder_of_clips(config, expanded(folder), real.words)
+  lacking = [x for i, x in enumerate(real.words) if not (found.labels == i).any()]
+  if lacking:
+    raise DataError(f'config.data.synthetic.dir = {folder} has no clip of {", ".join(lacking[:5])}')
+  wanted = _words_beside(config, real)
+  spoken = (found.labels >= 0).sum(1)
+  if spoken.sum() < wanted:
+    logging.warning(
+      f'{folder} has {counted(int(spoken.sum()), "word")}, and {wanted:,} make '
+      f'{config.data.synthetic.share:.0%}: they are repeated'
+    )
+  order = generator(config.seed, 'rendered clips', 0).permutation(np.flatnonzero(spoken))
+  if found.labels.shape[1] == 1:
+    turn = np.zeros(len(order), np.int64)
+    for word in range(len(real.words)):
+      own = found.labels[order, 0] == word
+      turn[own] = np.arange(own.sum())
+    order = order[np.argsort(turn, kind='stable')]
+  rounds = np.tile(order, -(-wanted // int(spoken.sum())))
+  count = 1 + int(np.searchsorted(np.cumsum(spoken[rounds]), wanted))
+  return subset(found, rounds[:count])
+
+
+def _folder_of_clips(config: ConfigDict, folder: Path, words: Sequence[str]) -> ClipSet:
+  """The clips of a folder by its table of words, or in LRW's layout.
+
+  Raises:
+    DataError: there are none, or see `clips.table.load_table`.
+  """
+  framing, say = framing_of(config), logging.warning
+  _check_place(config, folder / ABOUT)
+  for name in TABLES:
+    if (path := folder / name).is_file():
+      return table.load_table(path, framing, folder, words, say=say)
+  return lrw.load_lrw(str(folder), 'train', framing, words, say)
+
+
+def _check_place(config: ConfigDict, about: Path) -> None:
+  """Raises DataError for synthetic clips whose mouths are elsewhere than in those of config.data."""
+  if not about.is_file():
+    return
+  try:
+    like = json.loads(about.read_text(encoding='utf-8'))['settings'].get('like')
+  except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    raise DataError(f'{about} is damaged ({error})') from error
+  if (like == LRW) != (config.data.name == LRW):
+    wanted = LRW if config.data.name == LRW else 'mouths'
+    raise DataError(
+      f'config.data.synthetic.dir = {about.parent}: mouths are elsewhere than in the clips of '
+      f'{config.data.name}: make them with jaxgen synthesise --like {wanted}'
+    )
+
+
+def _words_beside(config: ConfigDict, real: ClipSet) -> int:
+  """How many words make config.data.synthetic.share of the union with real ones.
+
+  Raises:
+    DataError: none.
+  """
+  share = config.data.synthetic.share
+  wanted = round(real.num_words * share / (1 - share))
+  if not wanted:
+    raise DataError(
+      f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
+    )
+  return wanted
+
+
+def _drawn(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
   """As many drawn clips as make config.data.synthetic.share of the words of the union.
 
   They are as the real ones: of a word each, or sentences that real clips say. No more than
   config.data.num_clips of them are distinct: the others are those again.
   """
-  share, said = config.data.synthetic.share, _sentences(real)
+  said = _sentences(real)
   words_a_clip = sum(map(len, said)) / len(said) if said else 1
-  count = round(real.num_words * share / (1 - share) / words_a_clip)
-  if not count:
-    raise DataError(
-      f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
-    )
+  count = max(1, round(_words_beside(config, real) / words_a_clip))
   distinct = min(count, max(config.data.num_clips, len(real.words)))
   drawn = speak(
     real.words,

@@ -47,8 +47,8 @@ def lips(name: str) -> ConfigDict:
   data.num_clips = 50_000 if paper else 6_000
   data.num_speakers = 3_000
   data.num_validation = 500
-  # Drawn clips of another look beside those of the set.
-  data.synthetic = ConfigDict({'share': 0.0, 'look': 'b'})
+  # Beside those of the set: clips of `jaxgen synthesise` in a folder, or drawn ones of another look.
+  data.synthetic = ConfigDict({'share': 0.0, 'dir': '', 'look': 'b'})
   data.look = 'a'
   data.update(placement())
   return data

@@ -4,7 +4,8 @@ from jaxgen.systems.lipgen.commands.import_torch import IMPORT_WORDS
 from jaxgen.systems.lipgen.commands.lipread import LIPREAD
 from jaxgen.systems.lipgen.commands.mouths import MOUTHS
 from jaxgen.systems.lipgen.commands.pose_augment import POSE_AUGMENT
+from jaxgen.systems.lipgen.commands.synthesise import SYNTHESISE
 from jaxgen.systems.lipgen.commands.talk import TALK
 
 EXTENSIONS = (IMPORT_WORDS,)
-COMMANDS = (MOUTHS, LIPREAD, POSE_AUGMENT, TALK)
+COMMANDS = (MOUTHS, LIPREAD, POSE_AUGMENT, TALK, SYNTHESISE)

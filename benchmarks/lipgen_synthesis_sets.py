@@ -1,0 +1,218 @@
+"""The sets of clips of the experiment with synthetic video: turned heads, synthetic clips, and their gates."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from jaxgen.command.opening import load
+from jaxgen.files import write_bytes
+from jaxgen.run import inference as runs
+from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen.clips import grid
+from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, subset
+from jaxgen.systems.lipgen.clips.framing import MOUTH
+from jaxgen.systems.lipgen.clips.table import load_table
+from jaxgen.systems.lipgen.config import GRID
+from jaxgen.systems.lipgen.data import split_of
+from jaxgen.systems.lipgen.evaluation import Judge
+from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.posing import augmenting, heads
+from jaxgen.systems.lipgen.posing.assigning import assigned_poses
+from jaxgen.systems.lipgen.posing.surface import CROP
+from jaxgen.systems.lipgen.posing.turning import posed
+from jaxgen.systems.lipgen.procedural.takes import Speech, frames_of, take
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.synthesis import spoken_clips
+from jaxgen.systems.lipgen.synthesis.cast import make_cast
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, load_net
+from jaxgen.systems.lipgen.synthesis.making import synthesise
+from jaxgen.systems.lipgen.synthesis.manifest import ROWS, Manifest
+from jaxgen.systems.lipgen.synthesis.pairing import paired
+from jaxgen.systems.lipgen.task import make_model
+from jaxgen.systems.lipgen.video.encoding import write_video
+from jaxgen.systems.lipgen.video.jobs import bare_name
+from jaxgen.terminal.reporter import Reporter
+
+_WIDE = 32  # pixels around a mouth crop in which drawn faces are turned
+TEST, TRAIN = 'test', 'train'
+GATE = 400  # clips that are read for the gates
+
+
+def turned(config: ConfigDict, part: str, folder: Path) -> str:
+  """Makes the clips of a set with turned heads where they are not there.
+
+  Drawn faces are drawn wide, turned and cropped after; of GRID the crops are turned. All clips to train on are
+  turned; of those to be judged by a fifth is not, as `jaxgen pose-augment` does.
+
+  Args:
+    config: of a run on real clips.
+    part: TEST: those the run is judged by; TRAIN: those it learns from.
+    folder: of the turned ones.
+
+  Returns:
+    What kind of set it is.
+  """
+  drawn = config.data.name != GRID
+  if not (folder / augmenting.MANIFEST).is_file():
+    (_turn_drawn if drawn else _turn_grid)(config, part, folder)
+  return heads.FULL_FACE if drawn else heads.POSE_CROP
+
+
+def _turn_drawn(config: ConfigDict, part: str, folder: Path) -> None:
+  data, wide = config.data, MOUTH + 2 * _WIDE
+  test = part == TEST
+  speech = Speech(
+    corpus.wanted_words(config, corpus.WORDS),
+    find_dictionary(data.dictionary),
+    config.seed,
+    corpus.UNSEEN if test else 0,
+    data.num_validation if test else data.num_speakers,
+    data.look,
+    wide,
+    square=(-_WIDE, -_WIDE, wide),
+  )
+  takes = [take(speech, i) for i in range(data.num_validation if test else data.num_clips)]
+  names = [f'{i:05}_{speech.words[one.labels[0]]}' for i, one in enumerate(takes)]
+  poses = assigned_poses(names, config.seed + (0 if test else 1000))
+  chosen = [i for i, pose in enumerate(poses) if test or any(pose)]
+  head, inner = CROP.shifted(-_WIDE, -_WIDE), slice(_WIDE, _WIDE + MOUTH)
+
+  def make(i: int) -> dict[str, Any]:
+    frames = posed(frames_of(speech, takes[i]), *poses[i], head)
+    write_video(folder / f'{names[i]}.mp4', frames[:, inner, inner])
+    start, end = takes[i].spans[0]
+    word = speech.words[takes[i].labels[0]]
+    kind = {'kind': heads.CROPPED, 'yaw': poses[i].yaw, 'pitch': poses[i].pitch}
+    return {'clip': names[i], 'word': word, 'start': start / 25, 'end': end / 25, **kind}
+
+  with ThreadPoolExecutor(2) as pool:
+    rows = list(Reporter().progress(pool.map(make, chosen), f'turning {folder.name}', len(chosen)))
+  out = io.StringIO()
+  writer = csv.DictWriter(out, list(rows[0]), delimiter='\t', lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(rows)
+  write_bytes(folder / augmenting.MANIFEST, out.getvalue().encode())
+
+
+def _turn_grid(config: ConfigDict, part: str, folder: Path) -> None:
+  real = corpus.load_real(config)['validation' if part == TEST else 'train']
+  only = {bare_name(name) for name in real.names}
+  source = grid.folder_of(config.data.dir)
+  table = augmenting.read_table(source / 'words.tsv')
+  seed = config.seed + (0 if part == TEST else 1000)
+  clips, _ = augmenting.plan(source / 'clips', folder, table, seed, only)
+  if part == TRAIN:
+    clips = [clip for clip in clips if any(clip.pose)]
+  kinds = {
+    clip.name: augmenting.turn_clip(clip).kind
+    for clip in Reporter().progress(clips, f'turning {folder.name}')
+  }
+  augmenting.write_manifest(folder, clips, kinds, table.columns, seed)
+
+
+def synthetic(
+  config: ConfigDict,
+  folder: Path,
+  faces: str,
+  clips_per_face: int,
+  nets: Sequence[Path],
+  steps: int,
+) -> None:
+  """Makes the synthetic clips of a seed, as `jaxgen synthesise` does, where they are not there.
+
+  Args:
+    config: of a run on real clips.
+    folder: of the clips.
+    faces: see `cast.make_cast`.
+    clips_per_face: how many each.
+    nets: of motion and rendering: runs or files.
+    steps: of sampling.
+  """
+  words = grid.WORDS if config.data.name == GRID else corpus.wanted_words(config, corpus.WORDS)
+  voices = spoken_clips.named_voices('')
+  say = spoken_clips.saying(words, voices, find_dictionary(config.data.dictionary))
+  cast = make_cast(faces, config.seed)
+  clips = paired(len(cast.names), words, voices, clips_per_face, config.seed)
+  settings = {'seed': config.seed, 'nets': list(map(str, nets)), 'steps': steps}
+  manifest = Manifest(folder, settings)
+  if not manifest.left(clips, cast.names):
+    return
+  motion, render = (
+    load_net(path, of, load) for path, of in zip(nets, (MOTION, RENDER), strict=True)
+  )
+  chain = Chain(motion, render, steps=steps)
+  synthesise(
+    chain, cast, say, clips, manifest,
+    lambda made: Reporter().progress(made, f'clips of {folder.name}', len(clips)),
+  )  # fmt: skip
+
+
+def sheet(real: ConfigDict, beside: Sequence[ConfigDict], path: Path, each: int = 2) -> None:
+  """A picture of real clips, and below of those that are beside them, as a reader sees them.
+
+  Args:
+    real: of a run on real clips alone.
+    beside: of runs on others too.
+    path: of the PNG.
+    each: clips of a kind.
+  """
+  clips = [corpus.load_corpus(real).clips['train']]
+  count = len(clips[0].lengths)
+  clips += [corpus.load_corpus(config).clips['train'] for config in beside]
+  shown = []
+  for i, found in enumerate(clips):
+    for frames in np.asarray(found.frames[np.arange(each) + (count if i else 0)]):
+      shown.append(np.concatenate(list(frames[5:25:2]), axis=1))
+  picture = Image.fromarray(np.concatenate(shown))
+  picture = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.BICUBIC)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  picture.save(path, optimize=True)
+
+
+def gates(run: Path, folder: Path) -> dict[str, Any]:
+  """What a reader that learned from real clips reads in synthetic ones.
+
+  Args:
+    run: of the reader.
+    folder: of synthetic clips.
+
+  Returns:
+    'accuracy' on its own held-out clips, 'synthetic_accuracy', their 'ratio', and 'swap_changes': how often two
+    clips of one face with different words are read as different words, of 'pairs'; 'clips' that were read.
+  """
+  opened = runs.open_run(run)
+  trained, tools = opened.trained, opened.tools
+  config, facts = trained.config, trained.facts
+  reader = Inference(make_model(config, facts), facts, config)
+  words = [word for word in reader.words if word != NO_WORD]
+  clips = load_table(folder / ROWS, corpus.framing_of(config), folder, words)
+  clips = subset(clips, np.arange(min(GATE, len(clips.lengths))))
+  told = Judge(reader, trained.variables, split_of(clips, config), tools)(False, True)
+  lines = (folder / ROWS).read_text(encoding='utf-8').splitlines()
+  face = {row['clip']: row['face'] for row in csv.DictReader(lines, delimiter='\t')}
+  faces = [face[name] for name in clips.names]
+  read, labels = told.ranked[:, 0], told.labels
+  pairs = [
+    (i, j)
+    for i in range(len(faces))
+    for j in range(i + 1, len(faces))
+    if faces[i] == faces[j] and labels[i] != labels[j]
+  ]
+  accuracy = json.loads((run / 'evaluation.json').read_text())['accuracy']
+  found = float((read == labels).mean())
+  return {
+    'accuracy': accuracy,
+    'synthetic_accuracy': found,
+    'ratio': found / accuracy,
+    'swap_changes': float(np.mean([read[i] != read[j] for i, j in pairs])),
+    'pairs': len(pairs),
+    'clips': len(labels),
+  }

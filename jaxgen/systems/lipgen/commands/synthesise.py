@@ -1,0 +1,175 @@
+"""`jaxgen synthesise`: clips of faces that say words, to train readers of lips on."""
+
+import argparse
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from jaxgen.command.arguments import check_folder
+from jaxgen.command.arguments import path as as_path
+from jaxgen.command.batch import Batch, batch
+from jaxgen.command.commands import Command
+from jaxgen.command.opening import load
+from jaxgen.errors import ConfigError
+from jaxgen.words import counted
+
+if TYPE_CHECKING:
+  from jaxgen.systems.lipgen.synthesis.cast import Cast
+  from jaxgen.systems.lipgen.synthesis.making import Made
+  from jaxgen.systems.lipgen.synthesis.pairing import Clip
+  from jaxgen.systems.lipgen.synthesis.spoken_clips import Saying
+  from jaxgen.task import Trained
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add('--words', required=True, metavar='FILE', help='with a word a line; or words by commas')
+  add(
+    '--faces',
+    required=True,
+    metavar='DIR|drawn:N[:LOOK]',
+    help='a folder of pictures, a face each; or N speakers that jaxgen draws, of look a or b (the default)',
+  )
+  add(
+    '--output',
+    type=as_path,
+    required=True,
+    metavar='DIR',
+    help='of the clips, WORD/train/WORD_00001.mp4 and .txt as in LRW, and of synthetic.tsv',
+  )
+  add('--clips-per-face', type=int, default=5, metavar='N', help='different ones; 5 by default')
+  add('--seed', type=int, default=0, metavar='N', help='of who says what; 0 by default')
+  add(
+    '--voices',
+    default='',
+    metavar='NAMES',
+    help='by commas; the 12 that come with jaxgen by default, others or `all` of espeak-ng (extra [speech])',
+  )
+  add(
+    '--like',
+    choices=('mouths', 'lrw'),
+    default='mouths',
+    help='where mouths are in clips: as `jaxgen mouths` crops them, or ten rows higher, to be beside LRW',
+  )
+  add('--dictionary', default='', metavar='FILE', help='of pronunciations, in place of CMUdict')
+  for kind, what in (('motion', 'what moves lips'), ('render', 'what renders mouths')):
+    add(
+      f'--{kind}',
+      type=as_path,
+      metavar='RUN|FILE',
+      help=f'{what}: a run of lipgen_{kind} or an exported file; by default what comes with jaxgen',
+    )
+  add('--steps', type=int, metavar='N', help='of sampling; as the renderer says by default')
+  add('--overwrite', action='store_true', help='write anew the synthetic clips that are there')
+  add('--json', action='store_true', help='one JSON object a clip')
+
+
+def _check(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options that cannot be."""
+  for name, least in (('clips_per_face', 1), ('seed', 0), ('steps', 1)):
+    value = getattr(args, name)
+    if value is not None and value < least:
+      raise ConfigError(f'--{name.replace("_", "-")}={value} must be {least} or more')
+  for name in ('motion', 'render'):
+    given = getattr(args, name)
+    if given and not given.exists():
+      raise ConfigError(f'--{name}={given}: no such file or folder')
+  check_folder('--output', args.output)
+
+
+def _synthesise(args: argparse.Namespace) -> None:
+  _check(args)
+  from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+  from jaxgen.systems.lipgen.synthesis import spoken_clips
+  from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast
+  from jaxgen.systems.lipgen.synthesis.manifest import check_ours
+  from jaxgen.systems.lipgen.synthesis.pairing import paired
+  from jaxgen.systems.lipgen.video import extras
+
+  extras.av_module()
+  check_ours(args.output)
+  words = spoken_clips.named_words(args.words)
+  voices = spoken_clips.named_voices(args.voices)
+  say = spoken_clips.saying(words, voices, find_dictionary(args.dictionary))
+  cast = make_cast(args.faces, args.seed, LIKE[args.like])
+  clips = paired(len(cast.names), words, voices, args.clips_per_face, args.seed)
+  settings = {
+    'words': words,
+    'voices': voices,
+    'speech': say.kind,
+    'dictionary': args.dictionary,
+    'clips_per_face': args.clips_per_face,
+    'seed': args.seed,
+    'like': args.like,
+  }
+  _make(args, cast, say, clips, settings)
+
+
+def _make(
+  args: argparse.Namespace,
+  cast: 'Cast',
+  say: 'Saying',
+  clips: 'list[Clip]',
+  settings: dict[str, Any],
+) -> None:
+  """Makes what is missing of the clips."""
+  from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, load_net
+  from jaxgen.systems.lipgen.synthesis.making import synthesise
+  from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, Manifest
+
+  nets = {
+    system: load_net(given, system, load)
+    for system, given in ((MOTION, args.motion), (RENDER, args.render))
+  }
+  steps = args.steps or nets[RENDER].config.eval.steps
+  settings |= {'steps': steps, **{system: _digest(net) for system, net in nets.items()}}
+  manifest = Manifest(args.output, settings, args.overwrite)
+  with batch(args.json, 'clip') as work:
+    left = manifest.left(clips, cast.names)
+    work.there = len(clips) - len(left)
+    synthesise(
+      Chain(nets[MOTION], nets[RENDER], steps=steps),
+      cast,
+      say,
+      clips,
+      manifest,
+      lambda made: _shown(work, made, len(left), args),
+    )
+    if manifest.dropped:
+      dropped = counted(len(manifest.dropped), 'picture')
+      work.note(f'{dropped} of {len(cast.names):,} left out, see {args.output / ABOUT}')
+    work.end('synthesised', len(clips))
+
+
+def _shown(
+  work: Batch, made: 'Iterable[Made]', total: int, args: argparse.Namespace
+) -> 'Iterable[Made]':
+  """Tells of clips as they are made."""
+  dropped = ''
+  for one in work.bars(str(args.output), total)(made, 'clips'):
+    if one.why and one.face != dropped:
+      dropped = one.face
+      work.note(one.why)
+    elif not one.why:
+      work.made(f'{one.clip.name}.mp4', {'word': one.clip.word, 'face': one.face})
+    yield one
+
+
+def _digest(net: 'Trained') -> str:
+  """Tells a net's weights from others."""
+  import jax
+  import numpy as np
+
+  from jaxgen import digests
+
+  return digests.name(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(net.variables))
+
+
+SYNTHESISE = Command(
+  'synthesise',
+  'labelled clips of faces that say words (lipgen)',
+  'Makes a data set of synthetic clips to train readers of lips on: each face says some of the words, by a '
+  "seed, in synthetic voices. Clips have sound and LRW's layout; every file says that it is synthetic. Use "
+  'faces of people who agreed to it. A command that was stopped goes on where it was.',
+  _add_arguments,
+  _synthesise,
+)

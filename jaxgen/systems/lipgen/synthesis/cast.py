@@ -1,0 +1,161 @@
+"""Faces that are made to speak: pictures in a folder, or speakers that jaxgen draws."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.data.image_files import sorted_files
+from jaxgen.data.order import generator
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.lipgen.clips import lrw
+from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH
+from jaxgen.systems.lipgen.procedural.articulation import Mouth, Timed
+from jaxgen.systems.lipgen.procedural.drawing import random_camera
+from jaxgen.systems.lipgen.procedural.geometry import Pose, random_pose
+from jaxgen.systems.lipgen.procedural.identity import find_look, speaker
+from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech, Take, contours_of, frames_of
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.synthesis.portraits import Finder, Portrait, make_finder
+from jaxgen.systems.lipgen.video.crops import Crops, cut
+
+# Rows by which the mouth is higher in LRW's crops than in those of `jaxgen mouths`.
+LIKE = {'mouths': 0, 'lrw': LIPS.top + LIPS.size // 2 - lrw.CENTRE[0]}
+DRAWN = 'drawn'
+# Speakers that neither readers nor renderers learn from or are judged by; those of each seed are others.
+FIRST, OF_SEED = 3_000_000, 1_000_000
+_SPELLED = re.compile(rf'{DRAWN}:(\d+)(?::(\w+))?')
+
+
+class Person(NamedTuple):
+  """A face.
+
+  Attributes:
+    crop: uint8 [96, 96] grey, its mouth as `jaxgen mouths` crops it.
+    points: float32 [40, 2] contours of its lips in it.
+  """
+
+  crop: np.ndarray
+  points: np.ndarray
+
+
+class Cast(Protocol):
+  """Faces by number.
+
+  Attributes:
+    names: of all, to tell them by.
+    higher: rows by which mouths lie higher than `jaxgen mouths` crops them.
+  """
+
+  names: list[str]
+  higher: int
+
+  def __getitem__(self, number: int) -> Person:
+    """A face; DataError where none is to be seen."""
+    ...
+
+
+class Drawn:
+  """Speakers that jaxgen draws.
+
+  Args:
+    count: how many.
+    look: their family.
+    seed: of light, cameras and poses; others have other speakers.
+    higher: see `Cast`.
+
+  Raises:
+    ConfigError: there is no such look.
+  """
+
+  def __init__(self, count: int, look: str, seed: int, higher: int = 0):
+    find_look(look)
+    self.higher = higher
+    self._first = FIRST + OF_SEED * seed
+    self._speech = Speech(
+      WORDS, find_dictionary(), seed, self._first, count, look, MOUTH, 1, (higher, 0, MOUTH)
+    )
+    self.names = [f'{look}{self._first + i}' for i in range(count)]
+
+  def __getitem__(self, number: int) -> Person:
+    """A face at rest."""
+    speech = self._speech
+    rng = generator(speech.seed, f'cast {speech.look}', number)
+    pose = random_pose(rng, 29)
+    one = Take(
+      number=number,
+      labels=(),
+      spans=(),
+      who=speaker(self._first + number, speech.look),
+      timed=Timed((), np.zeros((0, 2))),
+      mouth=np.array([Mouth()]),
+      pose=Pose(*(x[14:15] for x in pose)),
+      camera=random_camera(rng, find_look(speech.look)),
+    )
+    return Person(frames_of(speech, one)[0], contours_of(speech, one)[0])
+
+
+class Pictures:
+  """The pictures of a folder and of the folders in it.
+
+  Args:
+    folder: of image files.
+    higher: see `Cast`.
+
+  Raises:
+    DataError: no such folder, or no pictures in it.
+  """
+
+  def __init__(self, folder: Path, higher: int = 0):
+    self.higher = higher
+    if not folder.is_dir():
+      raise DataError(
+        f'{folder}: no such folder of faces (speakers that jaxgen draws: {DRAWN}:100, or {DRAWN}:100:b)'
+      )
+    self._paths = sorted_files(folder).images
+    if not self._paths:
+      raise DataError(
+        f'{folder} has no pictures: give a folder of PNG, JPEG or TIFF files of faces'
+      )
+    self.names = [path.relative_to(folder).as_posix() for path in self._paths]
+    self._find: Finder | None = None
+
+  def __getitem__(self, number: int) -> Person:
+    """The face of a picture.
+
+    Raises:
+      DataError: the file cannot be read, or no face is to be seen in it.
+      ConfigError: OpenCV is not installed.
+    """
+    self._find = self._find or make_finder()
+    found = self._find(self._paths[number])
+    return Person(*raised(found, self.higher))
+
+
+def raised(portrait: Portrait, rows: int) -> tuple[np.ndarray, np.ndarray]:
+  """The crop of a portrait and its points, the mouth some rows higher in it."""
+  if not rows:
+    return portrait.crop, portrait.points
+  up = np.array([0, -rows])
+  to_crop = portrait.to_crop.copy()
+  to_crop[:, 2] += up
+  grey = np.asarray(Image.fromarray(portrait.rgb).convert('L'))
+  crop = next(cut([grey], Crops(to_crop[None], np.zeros((1, 2)), 0.0)))
+  return crop, (portrait.points + up).astype(np.float32)
+
+
+def make_cast(faces: str, seed: int, higher: int = 0) -> Cast:
+  """The faces that a command names: a folder, or drawn:N or drawn:N:LOOK.
+
+  Raises:
+    ConfigError: none are asked for, or there is no such look.
+    DataError: see `Pictures`.
+  """
+  if match := _SPELLED.fullmatch(faces):
+    count = int(match[1])
+    if not count:
+      raise ConfigError(f'--faces={faces}: ask for at least one face')
+    return Drawn(count, match[2] or 'b', seed, higher)
+  return Pictures(Path(faces).expanduser(), higher)

@@ -1,0 +1,70 @@
+"""A clip of synthesis as files in LRW's layout."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.files import write_bytes
+from jaxgen.systems.lipgen.clips.framing import Framing, resized
+from jaxgen.systems.lipgen.synthesis.pairing import Clip
+from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
+from jaxgen.systems.lipgen.video.encoding import SYNTHETIC, write_video
+from jaxgen.systems.lipgen.voices.sounds import RATE
+
+_SEAM = 4  # pixels over which a face gives way to what is rendered
+
+
+def pasted(crop: np.ndarray, frames: np.ndarray, framing: Framing) -> np.ndarray:
+  """Rendered frames in the mouth crop of a face.
+
+  Args:
+    crop: uint8 [96, 96].
+    frames: uint8 [T, S, S], what is rendered of `framing`.
+    framing: of the renderer.
+
+  Returns:
+    uint8 [T, 96, 96]; around the framed square the crop as it is.
+  """
+  top, left, size, _ = framing
+  place = slice(top, top + size), slice(left, left + size)
+  edge = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
+  ramp = np.minimum(edge / _SEAM, 1).astype(np.float32)
+  weight = np.minimum(ramp[:, None], ramp)
+  made = np.repeat(crop[None].astype(np.float32), len(frames), axis=0)
+  made[:, place[0], place[1]] += weight * (resized(frames, size) - made[:, place[0], place[1]])
+  return np.rint(made).astype(np.uint8)
+
+
+def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarray) -> None:
+  """Writes WORD_00001.txt and .mp4, each complete or not at all, and the video last.
+
+  Args:
+    folder: of words.
+    clip: what it is.
+    face: name of the face.
+    said: what is heard.
+    frames: uint8 [29, 96, 96].
+  """
+  start, end = said.span
+  path = folder / clip.name
+  lines = [
+    f'Synthetic: {face} never said this',
+    f'Text: {clip.word.upper()}',
+    f'Voice: {clip.voice}',
+    f'Offset: {start:.2f} seconds',
+    f'Duration: {end - start:.2f} seconds',
+  ]
+  path.parent.mkdir(parents=True, exist_ok=True)
+  write_bytes(path.with_suffix('.txt'), ('\n'.join(lines) + '\n').encode())
+  told = {
+    'title': clip.word,
+    'artist': 'nobody',
+    'comment': f'{SYNTHETIC} from a picture ({face}) and a synthetic voice ({clip.voice})',
+  }
+  write_video(path.with_suffix('.mp4'), frames, sound=(said.sound, RATE), metadata=told)
+
+
+def is_written(folder: Path, name: str) -> bool:
+  """Whether both files of a clip are there."""
+  path = folder / name
+  return path.with_suffix('.mp4').is_file() and path.with_suffix('.txt').is_file()

@@ -1,0 +1,139 @@
+"""A data set of synthetic clips: every face of a cast says its words."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.framing import Framing
+from jaxgen.systems.lipgen.synthesis.cast import Cast, Person
+from jaxgen.systems.lipgen.synthesis.chain import Chain, Face, face_in
+from jaxgen.systems.lipgen.synthesis.clip_files import pasted, write_clip
+from jaxgen.systems.lipgen.synthesis.lips import at_rest
+from jaxgen.systems.lipgen.synthesis.manifest import Manifest
+from jaxgen.systems.lipgen.synthesis.pairing import Clip
+from jaxgen.systems.lipgen.synthesis.spoken_clips import Saying
+from jaxgen.systems.lipgen.warping.placing import placed
+
+TOGETHER = 16  # clips that are rendered at once; a stop loses no more than these
+
+
+class Made(NamedTuple):
+  """What became of one clip.
+
+  Attributes:
+    clip: which.
+    face: the name of its face.
+    why: '' where it was written, or why its face was dropped.
+  """
+
+  clip: Clip
+  face: str
+  why: str = ''
+
+
+def make_clips(
+  chain: Chain, cast: Cast, say: Saying, clips: Sequence[Clip], manifest: Manifest
+) -> Iterator[Made]:
+  """Makes clips and writes them and their rows.
+
+  Args:
+    chain: of the nets.
+    cast: the faces.
+    say: what is heard in a clip.
+    clips: that are left to be made, those of a face after each other.
+    manifest: of the folder.
+
+  Yields:
+    What became of each clip, once it and its row are written.
+
+  Raises:
+    OSError: a file cannot be written.
+  """
+  waiting: list[_Work] = []
+  framing = chain.framing._replace(top=chain.framing.top - cast.higher)
+  for number, own in groupby(clips, lambda clip: clip.face):
+    mine, name = list(own), cast.names[number]
+    try:
+      person = cast[number]
+    except DataError as error:
+      manifest.dropped[name] = str(error)
+      yield from (Made(clip, name, str(error)) for clip in mine)
+      continue
+    face = face_in(person.crop, person.points, framing, name)
+    waiting += [_Work(clip, person, face) for clip in mine]
+    while len(waiting) >= TOGETHER:
+      yield from _written(chain, say, waiting[:TOGETHER], manifest, framing)
+      waiting = waiting[TOGETHER:]
+  yield from _written(chain, say, waiting, manifest, framing)
+
+
+class _Work(NamedTuple):
+  """A clip and its face, as it is and as the renderer sees it."""
+
+  clip: Clip
+  person: Person
+  face: Face
+
+
+def _written(
+  chain: Chain, say: Saying, works: Sequence[_Work], manifest: Manifest, framing: Framing
+) -> Iterator[Made]:
+  """Renders some clips together and writes them."""
+  if not works:
+    return
+  said = [say(work.clip) for work in works]
+  points = [
+    # Offsets are from lips that are shut, which those of a picture need not be.
+    placed(at_rest(work.face.points), work.clip.gain * chain.lips(one.mel)[0])
+    for work, one in zip(works, said, strict=True)
+  ]
+  rendered = chain.render(
+    [work.face for work in works], points, [work.clip.number for work in works]
+  )
+  for work, one, frames in zip(works, said, rendered, strict=True):
+    clip, name = work.clip, work.face.name
+    write_clip(manifest.folder, clip, name, one, pasted(work.person.crop, frames, framing))
+    manifest.add([(clip, name, one)])
+    yield Made(clip, name)
+
+
+def synthesise(
+  chain: Chain,
+  cast: Cast,
+  say: Saying,
+  clips: Sequence[Clip],
+  manifest: Manifest,
+  shown: Callable[[Iterable], Iterable] = iter,
+) -> int:
+  """Makes the clips of a cast that are not there yet.
+
+  Args:
+    chain: see `make_clips`.
+    cast: see there.
+    say: see there.
+    clips: all that are to be there.
+    manifest: see there.
+    shown: of the clips that are made: shows how far they are.
+
+  Returns:
+    How many were made.
+
+  Raises:
+    DataError: no face is to be seen in any picture.
+    UserError: see `Manifest.left`.
+  """
+  left = manifest.left(clips, cast.names)
+  manifest.write_about(len(cast.names))
+  manifest.write_rows()
+  made = 0
+  try:
+    for one in shown(make_clips(chain, cast, say, left, manifest)):
+      made += not one.why
+  finally:
+    manifest.write_rows()
+    manifest.write_about(len(cast.names))
+  if not manifest.rows:
+    name, why = next(iter(manifest.dropped.items()))
+    raise DataError(f'no face is to be seen in any of the pictures ({name}: {why})')
+  return made

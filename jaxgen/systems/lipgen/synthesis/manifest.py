@@ -1,0 +1,170 @@
+"""What a folder of synthetic clips says of itself: synthetic.json, and synthetic.tsv with a row a clip."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxgen.errors import ConfigError, DataError, UserError
+from jaxgen.files import write_bytes, write_json
+from jaxgen.systems.lipgen.synthesis.clip_files import is_written
+from jaxgen.systems.lipgen.synthesis.pairing import Clip
+from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
+
+ABOUT, ROWS = 'synthetic.json', 'synthetic.tsv'
+COLUMNS = (
+  'clip', 'word', 'start', 'end', 'face', 'voice', 'before', 'after', 'rate', 'gain', 'number', 'seed'
+)  # fmt: skip
+NOTE = 'Synthetic clips made by jaxgen synthesise: nobody said these words.'
+
+
+def check_ours(folder: Path) -> None:
+  """Raises ConfigError for a folder that has something else than synthetic clips in it."""
+  if folder.is_dir() and any(folder.iterdir()) and not (folder / ABOUT).is_file():
+    raise ConfigError(
+      f'--output={folder} has files, but no {ABOUT} of synthetic clips: name a new or empty folder'
+    )
+
+
+class Manifest:
+  """The two files of a folder. Rows are written as clips are, so that a run that is killed can go on.
+
+  Args:
+    folder: of the clips.
+    settings: all that decides what a clip of a face is.
+    overwrite: whether clips of other settings give way.
+
+  Attributes:
+    rows: of clips that are there, by their names.
+    dropped: why pictures have no clips, by their names.
+
+  Raises:
+    ConfigError: the folder has something else in it.
+    UserError: it has clips of other settings.
+  """
+
+  def __init__(self, folder: Path, settings: Mapping[str, Any], overwrite: bool = False):
+    self.folder, self.settings = folder, dict(settings)
+    self.rows: dict[str, dict[str, str]] = {}
+    self.dropped: dict[str, str] = {}
+    about = folder / ABOUT
+    check_ours(folder)
+    if not about.is_file():
+      return
+    try:
+      told = json.loads(about.read_text(encoding='utf-8'))
+      found, dropped = told['settings'], told['faces']['dropped_files']
+    except (OSError, ValueError, LookupError, TypeError) as error:
+      raise DataError(f'{about} is damaged ({error}): name another folder') from error
+    self._read()
+    if overwrite:
+      self._remove()
+      return
+    self.dropped = dict(dropped)
+    # As they are read back from a file.
+    wanted = json.loads(json.dumps(self.settings))
+    other = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    if other:
+      key = sorted(other)[0]
+      raise UserError(
+        f'{folder} has clips with {key} = {_short(found.get(key))}, not {_short(wanted.get(key))}: name '
+        'another folder, or --overwrite'
+      )
+
+  def left(self, clips: Sequence[Clip], names: Sequence[str]) -> list[Clip]:
+    """The clips that are yet to be made.
+
+    Args:
+      clips: all.
+      names: of the faces.
+
+    Raises:
+      UserError: a clip that is there is another one.
+    """
+    for clip in clips:
+      row = self.rows.get(clip.name)
+      if row and (row['face'], row['voice']) != (names[clip.face], clip.voice):
+        raise UserError(
+          f'{self.folder} has clips of other faces ({clip.name} is of {row["face"]}, not {names[clip.face]}): '
+          'name another folder, or --overwrite'
+        )
+    return [
+      clip
+      for clip in clips
+      if names[clip.face] not in self.dropped
+      and not (clip.name in self.rows and is_written(self.folder, clip.name))
+    ]
+
+  def add(self, made: Iterable[tuple[Clip, str, Said]]) -> None:
+    """Clips whose files are written, with the names of their faces."""
+    path = self.folder / ROWS
+    new = not path.is_file()
+    with path.open('a', encoding='utf-8', newline='') as file:
+      writer = csv.DictWriter(file, COLUMNS, delimiter='\t', lineterminator='\n')
+      if new:
+        writer.writeheader()
+      for clip, face, said in made:
+        start, end = said.span
+        row = {
+          **{name: str(value) for name, value in clip._asdict().items() if name in COLUMNS},
+          'clip': clip.name,
+          'start': f'{start:.4f}',
+          'end': f'{end:.4f}',
+          'face': face,
+          'rate': f'{clip.rate:.4f}',
+          'gain': f'{clip.gain:.4f}',
+          'seed': str(self.settings['seed']),
+        }
+        writer.writerow(row)
+        self.rows[clip.name] = row
+
+  def write_about(self, faces: int) -> None:
+    """What the folder is and how it was made; `faces`: how many were asked for."""
+    self.folder.mkdir(parents=True, exist_ok=True)
+    told = {
+      'synthetic': True,
+      'note': NOTE,
+      'settings': self.settings,
+      'clips': len(self.rows),
+      'faces': {
+        'asked': faces,
+        'used': len({row['face'] for row in self.rows.values()}),
+        'dropped': len(self.dropped),
+        'dropped_files': self.dropped,
+      },
+    }
+    write_json(self.folder / ABOUT, told)
+
+  def write_rows(self) -> None:
+    """All rows anew, in the order of clips' numbers: what a stop left in another order or in pieces."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, delimiter='\t', lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(sorted(self.rows.values(), key=lambda row: int(row['number'])))
+    write_bytes(self.folder / ROWS, out.getvalue().encode())
+
+  def _read(self) -> None:
+    """Rows that are whole and whose files are there: the last line of a killed run may be a piece of one."""
+    path = self.folder / ROWS
+    if not path.is_file():
+      return
+    lines = path.read_text(encoding='utf-8', errors='replace').split('\n')[:-1]
+    for row in csv.DictReader(lines, delimiter='\t'):
+      whole = len(row) == len(COLUMNS) and None not in row.values()
+      if whole and is_written(self.folder, row['clip']):
+        self.rows[row['clip']] = {name: row[name] for name in COLUMNS}
+
+  def _remove(self) -> None:
+    """The clips that are there, and what is said of them."""
+    for name in self.rows:
+      for ending in ('.mp4', '.txt'):
+        (self.folder / name).with_suffix(ending).unlink(missing_ok=True)
+    self.rows = {}
+    (self.folder / ROWS).unlink(missing_ok=True)
+
+
+def _short(value: Any) -> str:
+  text = json.dumps(value, ensure_ascii=False)
+  return text if len(text) <= 60 else text[:57] + '...'

@@ -1,0 +1,95 @@
+"""Which face says which word in whose voice: the paper's pairing, random audio and distinct clips a face."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import ConfigError
+from jaxgen.words import counted
+
+# How much longer or shorter than recorded a word is spoken, and how much more or less a face moves, at most.
+RATE, GAIN = 0.15, 0.2
+# How often another word of the same voice is heard on one side of the word, cut off by the clip's end.
+AROUND = 0.25
+
+
+class Clip(NamedTuple):
+  """One clip to be made.
+
+  Attributes:
+    name: of its files without an ending, in the folder of clips: WORD/train/WORD_00001.
+    face: number of the face.
+    word: what is said.
+    voice: who says it.
+    before: the word before it; '' for silence.
+    after: the word after it.
+    rate: how much longer than usual the word lasts.
+    gain: how much more than usual the lips move.
+    number: of the clip, from 0; with the seed it decides the noise of rendering.
+  """
+
+  name: str
+  face: int
+  word: str
+  voice: str
+  before: str
+  after: str
+  rate: float
+  gain: float
+  number: int
+
+
+def paired(
+  num_faces: int,
+  words: Sequence[str],
+  voices: Sequence[str],
+  clips_per_face: int,
+  seed: int,
+  split: str = 'train',
+) -> list[Clip]:
+  """The clips of each face after those of the one before.
+
+  No face says a word twice in one voice. Words take turns as far as that allows, so that each is said about
+  equally often. More faces leave the clips of the first ones as they are.
+
+  Args:
+    num_faces: how many.
+    words: different ones.
+    voices: different ones.
+    clips_per_face: how many each.
+    seed: of all that is random.
+    split: the folder of each word that clips are in.
+
+  Raises:
+    ConfigError: a face is to say more than all words in all voices.
+  """
+  most = len(words) * len(voices)
+  if clips_per_face > most:
+    raise ConfigError(
+      f'{clips_per_face} clips a face: there are {most} different ones, of {counted(len(words), "word")} in '
+      f'{counted(len(voices), "voice")}'
+    )
+  said: Counter[str] = Counter()
+  clips = []
+  for face in range(num_faces):
+    rng = np.random.default_rng([seed, face])
+    left = {word: list(voices) for word in words}
+    gain = float(np.exp(rng.uniform(-1, 1) * np.log1p(GAIN)))
+    for _ in range(clips_per_face):
+      # The word that was said least, by lot among equals.
+      lots = rng.permutation(len(words))
+      word = min(
+        (words[i] for i in lots if left[words[i]]),
+        key=lambda x: said[x],
+      )
+      voice = left[word].pop(int(rng.integers(len(left[word]))))
+      around = [
+        str(rng.choice(words)) if rng.random() < AROUND and len(words) > 1 else '' for _ in range(2)
+      ]
+      said[word] += 1
+      rate = float(np.exp(rng.uniform(-1, 1) * np.log1p(RATE)))
+      name = f'{word.upper()}/{split}/{word.upper()}_{said[word]:05d}'
+      clips.append(Clip(name, face, word, voice, *around, rate, gain, len(clips)))
+  return clips

@@ -1,0 +1,191 @@
+"""What is heard in a clip: its word in the middle, as a log-mel to move lips by and as sound."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.motion.acting import stretched, trimmed
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary, folded
+from jaxgen.systems.lipgen.synthesis.pairing import Clip
+from jaxgen.systems.lipgen.voices import espeak, recordings
+from jaxgen.systems.lipgen.voices.log_mel import BANDS, HOP, ROWS_A_FRAME, SILENT, log_mel
+from jaxgen.systems.lipgen.voices.rebuilding import rebuilt
+from jaxgen.systems.lipgen.voices.sounds import levelled
+
+ROWS = WINDOW * ROWS_A_FRAME
+ALL = 'all'  # in place of the names of voices: those of espeak-ng
+BUNDLED, ESPEAK = 'bundled', 'espeak'
+_WORDS_A_MINUTE = 150  # at the usual rate
+_PAUSE = 6  # rows between a word and its neighbours
+
+
+class Said(NamedTuple):
+  """What is heard in a clip.
+
+  Attributes:
+    mel: float32 [116, 80].
+    sound: float32 [18560] in [-1, 1], 16,000 samples a second.
+    span: start and end of the word in seconds, around the middle of the clip.
+  """
+
+  mel: np.ndarray
+  sound: np.ndarray
+  span: tuple[float, float]
+
+
+class Bundled:
+  """The recordings that come with jaxgen; their sound is rebuilt from log-mels."""
+
+  kind = BUNDLED
+
+  @cached_property
+  def _known(self) -> dict[tuple[str, str], recordings.Recording]:
+    return {(one.word, one.voice): one for one in recordings.bundled()}
+
+  def __call__(self, clip: Clip) -> Said:
+    """What is heard in a clip."""
+
+    def spoken(word: str) -> recordings.Recording:
+      return stretched(trimmed(self._known[word, clip.voice]), clip.rate)
+
+    one = spoken(clip.word)
+    start, end = _spoken(one)
+    mel = np.full((ROWS, BANDS), SILENT, np.float32)
+    parts = [spoken(word).mel if word else None for word in (clip.before, clip.after)]
+    first = round(ROWS / 2 - 50 * (start + end))
+    _place(mel, one.mel, first, parts)
+    return Said(mel, rebuilt(mel, clip.number), (start + first / 100, end + first / 100))
+
+
+class Espeak:
+  """Words of a dictionary, spoken by espeak-ng.
+
+  Args:
+    dictionary: of pronunciations.
+  """
+
+  kind = ESPEAK
+
+  def __init__(self, dictionary: Dictionary):
+    self._dictionary = dictionary
+
+  def __call__(self, clip: Clip) -> Said:
+    """What is heard in a clip.
+
+    Raises:
+      ConfigError: the extra `speech` is missing, or there is no such voice.
+      DataError: espeak-ng fails.
+    """
+    pace = round(_WORDS_A_MINUTE / clip.rate)
+
+    def spoken(word: str) -> espeak.Utterance:
+      return espeak.speak_word(word, clip.voice, pace, dictionary=self._dictionary)
+
+    one = spoken(clip.word)
+    middle = float(one.times[-1, 1]) / 2
+    first = round(ROWS / 2 - 100 * middle)
+    sound = np.zeros(ROWS * HOP, np.float32)
+    parts = [levelled(spoken(word).sound) if word else None for word in (clip.before, clip.after)]
+    _place(sound, levelled(one.sound), first * HOP, parts, HOP)
+    sound = np.clip(sound, -1, 1)
+    start = first / 100
+    return Said(log_mel(sound), sound, (start, start + float(one.times[-1, 1])))
+
+
+Saying = Bundled | Espeak
+
+
+def saying(words: Sequence[str], voices: Sequence[str], dictionary: Dictionary) -> Saying:
+  """Who says words: the recordings where they have all words and voices, espeak-ng otherwise.
+
+  Raises:
+    ConfigError: the extra `speech` is needed and missing, or there is no such voice.
+    DataError: a word is not in the dictionary.
+  """
+  for word in words:
+    dictionary.phonemes(word)
+  bundled = recordings.bundled()
+  known, speakers = {one.word for one in bundled}, {one.voice for one in bundled}
+  if known.issuperset(words) and speakers.issuperset(voices):
+    return Bundled()
+  other = next((f'{x!r}' for x in words if x not in known), None)
+  try:
+    there = espeak.voices()
+  except ConfigError as error:
+    what = f'{other} is none of the {len(known)} words' if other else 'these are none of the voices'
+    raise ConfigError(f'{what} that come with jaxgen: {error}') from error
+  if missing := [voice for voice in voices if voice not in there]:
+    raise ConfigError(f'there is no voice {missing[0]!r}: espeak-ng has {", ".join(there)}')
+  return Espeak(dictionary)
+
+
+def named_words(named: str) -> tuple[str, ...]:
+  """Words of a file, or by commas, each once.
+
+  Raises:
+    ConfigError: there is none, or the file cannot be read.
+  """
+  path = Path(named).expanduser()
+  try:
+    text = path.read_text(encoding='utf-8-sig') if path.is_file() else ''
+  except (OSError, UnicodeError) as error:
+    raise ConfigError(f'--words={named} cannot be read as text ({error})') from error
+  if not path.is_file():
+    if path.suffix or len(path.parts) > 1 or path.exists():
+      raise ConfigError(f'--words={named}: no such file')
+    text = named.replace(',', ' ')
+  words = tuple(dict.fromkeys(folded(word) for word in text.split()))
+  if not words:
+    raise ConfigError(f'--words={named} has no word: write one a line')
+  return words
+
+
+def named_voices(names: str) -> tuple[str, ...]:
+  """Voices by commas; empty: the twelve of the recordings; 'all': those of espeak-ng.
+
+  Raises:
+    ConfigError: a name twice, or the extra `speech` is missing.
+  """
+  if not names:
+    return tuple(sorted({one.voice for one in recordings.bundled()}))
+  if names == ALL:
+    return espeak.voices()
+  found = tuple(name.strip() for name in names.split(',') if name.strip())
+  twice = sorted({name for name in found if found.count(name) > 1})
+  if twice or not found:
+    raise ConfigError(
+      f'--voices={names}: {twice[0] + " is named twice" if twice else "there is none"}'
+    )
+  return found
+
+
+def _spoken(one: recordings.Recording) -> tuple[float, float]:
+  """Start and end of what is said in a recording, in seconds."""
+  times = one.times[[phoneme != '' for phoneme in one.phonemes]]
+  return float(times[0, 0]), float(times[-1, 1])
+
+
+def _place(
+  into: np.ndarray,
+  word: np.ndarray,
+  first: int,
+  around: Sequence[np.ndarray | None],
+  unit: int = 1,
+) -> None:
+  """Puts a word and its neighbours into a clip; what is beyond it is cut off."""
+  before, after = around
+  end = first + len(word)
+  parts = [(word, first)]
+  if before is not None:
+    parts.append((before, first - _PAUSE * unit - len(before)))
+  if after is not None:
+    parts.append((after, end + _PAUSE * unit))
+  for values, start in parts:
+    low, high = max(0, start), min(len(into), start + len(values))
+    if high > low:
+      into[low:high] = values[low - start : high - start]

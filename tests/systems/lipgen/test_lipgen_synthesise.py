@@ -1,0 +1,278 @@
+"""Synthetic clips: who says what, what is heard, their files, and going on after a stop. No net is run."""
+
+import functools
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from lipgen_videos import optional
+
+optional('av')
+
+import av  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from jaxgen import config as configs  # noqa: E402
+from jaxgen.command.cli import main  # noqa: E402
+from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
+from jaxgen.systems.lipgen import corpus  # noqa: E402
+from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
+from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary  # noqa: E402
+from jaxgen.systems.lipgen.synthesis import spoken_clips  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast, raised  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.clip_files import pasted  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.making import make_clips, synthesise  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, ROWS, Manifest  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.pairing import paired  # noqa: E402
+from jaxgen.systems.lipgen.voices.log_mel import SILENT, log_mel  # noqa: E402
+from jaxgen.systems.lipgen.voices.rebuilding import rebuilt  # noqa: E402
+from jaxgen.systems.lipgen.voices.recordings import bundled  # noqa: E402
+from jaxgen.systems.lipgen.voices.sound_files import read_sound  # noqa: E402
+
+WORDS, VOICES = ('about', 'water', 'people'), ('m1', 'f1')
+SETTINGS = {'seed': 0, 'words': WORDS}
+
+
+class Chain:
+  """Renders a level by the clip's number, and no lips that move."""
+
+  framing = LIPS
+
+  def lips(self, mel):
+    return np.zeros((len(mel) // 4, 40, 2), np.float32), None
+
+  def render(self, faces, points, numbers):
+    return [
+      np.full((len(at), *face.reference.shape), 40 + n, np.uint8)
+      for face, at, n in zip(faces, points, numbers, strict=True)
+    ]
+
+
+class Cast:
+  """Drawn speakers, of whom one hides."""
+
+  higher = 0
+
+  def __init__(self, count, hidden=-1):
+    self._drawn, self._hidden = make_cast(f'drawn:{count}', 0), hidden
+    self.names = self._drawn.names
+
+  def __getitem__(self, number):
+    if number == self._hidden:
+      raise DataError('no face in it')
+    return self._drawn[number]
+
+
+@functools.cache
+def say():
+  """What says a clip; sound is rebuilt once."""
+  return functools.cache(spoken_clips.saying(WORDS, VOICES, find_dictionary()))
+
+
+def make(folder, faces=3, hidden=-1, each=2, settings=SETTINGS, **options):
+  """The clips of some faces, and how many were made by this call."""
+  cast, clips = Cast(faces, hidden), paired(faces, WORDS, VOICES, each, 0)
+  manifest = Manifest(folder, settings, **options)
+  return clips, synthesise(Chain(), cast, say(), clips, manifest), manifest
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+  """Six clips of three faces, one of them without a face."""
+  folder = tmp_path_factory.mktemp('synthetic')
+  return folder, *make(folder, hidden=1)
+
+
+def test_faces_say_distinct_things_and_words_take_turns():
+  clips = paired(7, WORDS, VOICES, 5, 3)
+  for face in range(7):
+    own = [(x.word, x.voice) for x in clips if x.face == face]
+    assert len(set(own)) == len(own) == 5
+  counts = Counter(x.word for x in clips).values()
+  assert max(counts) - min(counts) <= 1
+  assert paired(9, WORDS, VOICES, 5, 3)[:35] == clips != paired(7, WORDS, VOICES, 5, 4)
+  assert len({x.name for x in clips}) == 35
+  with pytest.raises(ConfigError, match='7 clips a face: there are 6 different ones'):
+    paired(1, WORDS, VOICES, 7, 0)
+
+
+def test_sound_that_is_rebuilt_has_the_log_mels():
+  mel = bundled()[3].mel
+  error = np.abs(log_mel(rebuilt(mel)) - mel)[mel > -9]
+  assert error.mean() < 0.4  # nats
+
+
+def test_words_are_heard_in_the_middle_of_a_clip():
+  clip = paired(1, WORDS, VOICES, 1, 0)[0]._replace(before='', after='water', rate=1.1)
+  alone, said = say()(clip._replace(after='')), say()(clip)
+  start, end = said.span
+  assert (start + end) / 2 == pytest.approx(0.58, abs=0.01)
+  usual = next(x for x in bundled() if (x.word, x.voice) == (clip.word, clip.voice))
+  assert end - start == pytest.approx(1.1 * (usual.times[-2, 1] - usual.times[1, 0]), abs=0.02)
+  loud = np.flatnonzero(alone.mel.max(1) > SILENT + 3)
+  assert (loud[0] / 100, loud[-1] / 100) == pytest.approx((start, end), abs=0.06)
+  assert said.mel.shape == (116, 80) and said.sound.shape == (18_560,)
+  assert np.abs(said.sound[-1600:]).max() > 5 * np.abs(alone.sound[-1600:]).max()
+
+
+def test_other_words_and_voices_need_the_extra(monkeypatch):
+  monkeypatch.setattr(spoken_clips.espeak, '_loader', refuse)
+  for words, voices, told in (
+    (('zebra',), VOICES, "'zebra' is none of the 20 words"),
+    (WORDS, ('croak',), 'these are none of the voices'),
+  ):
+    with pytest.raises(ConfigError, match=told):
+      spoken_clips.saying(words, voices, find_dictionary())
+
+
+def refuse():
+  raise ConfigError("pip install 'jaxgen[speech]'")
+
+
+def test_espeak_says_any_word_in_the_middle():
+  pytest.importorskip('espeakng_loader')
+  says = spoken_clips.saying(('zebra',), VOICES, find_dictionary())
+  found = says(paired(1, ('zebra',), VOICES, 1, 0)[0])
+  assert says.kind == spoken_clips.ESPEAK
+  assert sum(found.span) / 2 == pytest.approx(0.58, abs=0.02)
+  assert found.mel.shape == (116, 80) and np.abs(found.sound).max() > 0.1
+
+
+def test_what_is_rendered_lies_in_the_face():
+  crop, frames = np.full((96, 96), 200, np.uint8), np.full((2, 48, 48), 100, np.uint8)
+  found = pasted(crop, frames, LIPS)
+  assert (found[:, LIPS.top + 6 : LIPS.top + 42, LIPS.left + 6 : LIPS.left + 42] == 100).all()
+  outside = np.ones((96, 96), bool)
+  outside[LIPS.top : LIPS.top + 48, LIPS.left : LIPS.left + 48] = False
+  assert (found[:, outside] == 200).all() and found[0, LIPS.top, LIPS.left + 24] > 180
+
+
+def test_mouths_are_where_lrw_has_them():
+  usual, higher = (make_cast('drawn:2', 0, rows)[1] for rows in (0, LIKE['lrw']))
+  np.testing.assert_allclose(usual.points - higher.points, [[0, 10]] * 40, atol=1e-4)
+  same = np.abs(usual.crop[10:].astype(int) - higher.crop[:-10])
+  assert same.mean() < 12  # light and noise are the picture's own
+  from jaxgen.systems.lipgen.synthesis.portraits import Portrait
+
+  rgb = np.random.default_rng(0).integers(0, 255, (130, 130, 3), np.uint8)
+  to_crop = np.array([[1.0, 0, -10], [0, 1, -10]])
+  crop, points = raised(Portrait(None, rgb, None, np.zeros((40, 2)), to_crop, 'mesh', 1, 1), 10)
+  grey = np.asarray(Image.fromarray(rgb).convert('L'))
+  np.testing.assert_array_equal(crop, grey[20:116, 10:106])
+  assert (points == [0, -10]).all()
+
+
+def test_clips_have_lrws_layout_their_sound_and_say_what_they_are(made):
+  folder, clips, count, manifest = made
+  assert count == 4 and len(manifest.rows) == 4
+  told = json.loads((folder / ABOUT).read_text())
+  assert told['synthetic'] is True and told['settings']['seed'] == 0
+  assert told['faces']['dropped_files'] == {Cast(3).names[1]: 'no face in it'}
+  assert (told['faces']['asked'], told['faces']['used']) == (3, 2)
+  path = folder / f'{clips[0].name}.mp4'
+  spoken = lrw.spoken_in(path)
+  row = manifest.rows[clips[0].name]
+  assert spoken.word == clips[0].word == row['word']
+  assert spoken.end - spoken.start == pytest.approx(
+    25 * (float(row['end']) - float(row['start'])), abs=0.2
+  )
+  with av.open(str(path)) as file:
+    assert file.metadata['comment'].startswith('synthetic: made by jaxgen')
+    assert file.streams.video[0].frames == 29
+  assert np.abs(read_sound(path)).max() > 0.1
+
+
+def test_a_reader_learns_from_them_at_its_share(made):
+  config = configs.load('lipgen:procedural,syn')
+  values = {
+    'data.words': ','.join(WORDS),
+    'data.synthetic.dir': str(made[0]),
+    'data.num_clips': 6,
+    'data.num_validation': 3,
+  }
+  config.update_from_flattened_dict(values)
+  train = corpus.load_corpus(config).clips['train']
+  assert train.frames.shape == (11, 29, 48, 48)  # 5 of 11 are synthetic, one of the four twice
+  beside = dict(zip(train.names[6:], np.asarray(train.frames)[6:], strict=True))
+  rows = made[3].rows
+  assert beside.keys() <= rows.keys()
+  for name, frames in beside.items():
+    assert np.abs(frames[:, 24, 24] - 40.0 - int(rows[name]['number'])).max() < 3
+  (made[0] / ROWS).rename(made[0] / 'away.tsv')  # as any set in LRW's layout
+  try:
+    again = corpus.load_corpus(config).clips['train']
+  finally:
+    (made[0] / 'away.tsv').rename(made[0] / ROWS)
+  np.testing.assert_allclose(again.spans[6:].sum(-1), 29, atol=0.01)
+  config.data.name = 'lrw'
+  with pytest.raises(DataError, match='synthesise --like lrw'):
+    corpus._folder_of_clips(config, made[0], WORDS)
+  config.data.name = 'procedural'
+  config.data.words = 'about,water,people,system'
+  with pytest.raises(DataError, match='has no clip of system'):
+    corpus.load_corpus(config)
+
+
+def test_a_run_that_is_killed_goes_on_and_makes_the_same(made, tmp_path):
+  cast, clips = Cast(3), paired(3, WORDS, VOICES, 2, 0)
+  manifest = Manifest(tmp_path, SETTINGS)
+  manifest.write_about(3)
+  maker = make_clips(Chain(), cast, say(), clips, manifest)
+  assert [next(maker).clip for _ in range(3)] == clips[:3]
+  del maker  # killed while it wrote the fourth: its row is cut off
+  with (tmp_path / ROWS).open('a') as file:
+    file.write(f'{clips[3].name}\tpeo')
+  (tmp_path / f'{clips[2].name}.txt').unlink()
+  _, count, after = make(tmp_path)
+  assert count == 4 and list(after.rows) == [x.name for x in (*clips[:2], *clips[2:])]
+  lines = (tmp_path / ROWS).read_text().splitlines()
+  assert [line.split('\t')[0] for line in lines[1:]] == [x.name for x in clips]
+  for name in made[3].rows:
+    same = [(folder / f'{name}.txt').read_text() for folder in (made[0], tmp_path)]
+    assert same[0] == same[1]
+  assert make(tmp_path)[1] == 0
+  assert make(tmp_path, faces=4)[1] == 2  # more faces
+
+
+def test_folders_of_other_clips_are_refused(made, tmp_path):
+  folder = made[0]
+  with pytest.raises(UserError, match='clips with seed = 0, not 1: name another folder, or --over'):
+    Manifest(folder, {**SETTINGS, 'seed': 1})
+  other = [f'c{i}' for i in range(3)]
+  with pytest.raises(UserError, match='of other faces'):
+    Manifest(folder, SETTINGS).left(made[1], other)
+  (tmp_path / 'letter.txt').write_text('dear')
+  with pytest.raises(ConfigError, match=r'no synthetic\.json of synthetic clips'):
+    Manifest(tmp_path, SETTINGS, overwrite=True)
+  assert make(tmp_path / 'new', faces=1)[1] == 2
+  assert make(tmp_path / 'new', faces=1, settings={'seed': 1}, overwrite=True)[1] == 2
+
+
+@pytest.mark.parametrize(
+  'more, told',
+  [
+    (['--words', 'EMPTY'], 'has no word'),
+    (['--words', 'none.txt'], 'none.txt: no such file'),
+    (['--words', 'about,qqqq'], "'qqqq' is not in CMUdict"),
+    (['--faces', 'FOLDER/none'], 'no such folder of faces'),
+    (['--faces', 'FOLDER'], 'has no pictures'),
+    (['--faces', 'drawn:0'], 'ask for at least one face'),
+    (['--faces', 'drawn:2:c'], "no look 'c'"),
+    (['--output', 'FOLDER'], 'name a new or empty folder'),
+    (['--output', 'EMPTY'], 'is a file'),
+    (['--clips-per-face', '25'], '25 clips a face: there are 24 different ones, of 2 words in 12'),
+    (['--voices', 'm1,m1'], 'm1 is named twice'),
+    (['--render', 'none'], 'no such file or folder'),
+  ],
+)
+def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):
+  empty = tmp_path / 'words.txt'
+  empty.write_text('\n')
+  places = {'EMPTY': str(empty), 'FOLDER': str(tmp_path), 'FOLDER/none': str(tmp_path / 'none')}
+  given = [places.get(x, x) for x in more]
+  usual = ['--words', 'about,water', '--faces', 'drawn:1', '--output', str(tmp_path / 'out')]
+  assert main(['synthesise', *usual, *given])
+  (line,) = capsys.readouterr().err.strip().splitlines()
+  assert told in line
