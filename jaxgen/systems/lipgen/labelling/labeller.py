@@ -225,7 +225,8 @@ def _descended(
     x = x.at[..., 0].add(training.light * jax.random.normal(level, shape))
 
     def loss(params: PyTree) -> jax.Array:
-      return (jnp.abs(net.apply({'params': params}, x) - truth) * weights[None]).sum(-1).mean()
+      found: Any = net.apply({'params': params}, x)
+      return (jnp.abs(found - truth) * weights[None]).sum(-1).mean()
 
     updates, state = optimizer.update(jax.grad(loss)(params), state, params)
     return optax.apply_updates(params, updates), state
