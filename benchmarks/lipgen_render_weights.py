@@ -45,8 +45,8 @@ CARD = WEIGHTS.with_name('LIPGEN_SYNTHESIS.md')
 HEAD = '# The nets behind `jaxgen talk`'
 TITLE = '## lipgen_render.safetensors'
 KNOWN = 'bbaf2n'  # of grid_raw: the speaker of grid_s1_mouths
-# How the shipped file samples, and is judged: nearer to the truth than ten steps, and five times as fast; a bit
-# of noise keeps teeth from being grey means of teeth and dark.
+# How the shipped file samples, and is judged: as near to the truth in the mouth as ten steps, and five times as
+# fast; a bit of noise keeps open mouths from being flat and grey. Both are measured in docs/lipgen_render.md.
 SAMPLING = {'eval.steps': 2, 'eval.temperature': 0.5}
 CLIPS = 40  # of each kind
 SHOWN = 4  # clips of the picture
