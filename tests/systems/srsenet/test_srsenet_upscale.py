@@ -49,17 +49,19 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
   wanted = open_(tmp_path / 'cat_x4.png')
   options = {'weights': weights, 'tiling': 'whole'}
   found = jaxgen.upscale(str(path), output=tmp_path / 'out', **options)
-  assert found == str(tmp_path / 'out' / 'cat_x4.png') and far(open_(found), wanted) <= 1
+  assert found == str(tmp_path / 'out' / 'cat_x4.png')
+  written = Path(found)
+  assert far(open_(written), wanted) <= 1
   array = jaxgen.upscale(smooth(9, 7), **options)
-  assert array.dtype == np.uint8 and np.array_equal(array, open_(found))
+  assert array.dtype == np.uint8 and np.array_equal(array, open_(written))
   image = jaxgen.upscale(Image.open(path), weights=net)
   assert image.mode == 'RGB' and np.array_equal(np.asarray(image), array)
   grey = jaxgen.upscale(smooth(9, 7, 1)[..., 0].astype(np.uint16) * 257, 2, **options)
   assert grey.shape == (18, 14) and grey.dtype == np.uint16
   # What is there stays, unless it is asked for anew.
-  Path(found).write_bytes(save(tmp_path / 'other.png', smooth(36, 28)).read_bytes())
-  assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == Path(found)
-  assert np.array_equal(open_(found), smooth(36, 28))
+  written.write_bytes(save(tmp_path / 'other.png', smooth(36, 28)).read_bytes())
+  assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == written
+  assert np.array_equal(open_(written), smooth(36, 28))
   for wrong, message in (
     (np.zeros((4, 4)), 'uint8 or uint16 is wanted'),
     (np.zeros((4, 4, 5), np.uint8), r'shape \[4, 4, 5\]'),
