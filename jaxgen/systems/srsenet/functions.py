@@ -51,7 +51,7 @@ def upscale(
     quality: of a path alone: of JPEG, WebP and AVIF.
 
   Returns:
-    The same kind: of a path the path of the file that was written, or was there already.
+    An image of the same kind; of a path that of the file that was written, or was there already.
 
   Raises:
     DataError: it cannot be read, or is of another kind.

@@ -298,7 +298,7 @@ def test_beside_sentences_drawn_speakers_say_those_with_their_pauses(monkeypatch
   with config.unlocked():
     config.data.framing, config.data.num_clips = (29, 26, 48, 24), 4
     config.data.synthetic.share = 0.5
-  drawn = corpus._synthetic(config, real, find_dictionary())
+  drawn = corpus._drawn(config, real, find_dictionary())
   np.testing.assert_array_equal(drawn.labels, [[1, 0], [1, -1]])
   assert drawn.frames.shape == (2, 40, 24, 24)
   monkeypatch.setattr(corpus, '_load', lambda *_: {'train': real, 'validation': real})
@@ -326,7 +326,7 @@ def test_drawn_clips_beside_real_ones_are_framed_alike_and_repeated():
   changed = {'data__framing': WHOLE, 'data__crop': 88, 'data__num_clips': 3}
   config = override(configs.load('lipgen:lrw,syn'), changed)
   real = speak(['about', 'people'], 11, pixels=96, num_frames=29)
-  drawn = corpus._synthetic(config, real, find_dictionary())
+  drawn = corpus._drawn(config, real, find_dictionary())
   assert drawn.frames.shape == (9, 29, 96, 96)  # 45 %
   assert drawn.labels[:, 0].tolist() == [0, 1, 0] * 3 and len(set(drawn.names)) == 3
   np.testing.assert_array_equal(drawn.frames[4], drawn.frames[1])
