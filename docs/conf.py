@@ -20,6 +20,7 @@ extensions = [
 exclude_patterns = ['_build', '*_results.md', '*_scores.md']
 html_theme = 'furo'
 html_title = f'jaxgen {release}'
+toc_object_entries = False  # furo copies the whole tree for each page: three of four minutes
 smartquotes = False  # shapes as [..., P] stay as they are
 default_role = 'literal'  # docstrings put code between single backticks
 
