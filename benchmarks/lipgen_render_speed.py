@@ -29,7 +29,7 @@ from jaxgen.systems.lipgen.render.evaluation import INSIDE, first_clips, quality
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.render.task import make_model
-from jaxgen.task import Tools, Trained
+from jaxgen.task import Trained, plain_tools
 
 STEPS = 1, 2, 5, 10, 25
 TURNS, CLIPS_A_TURN = 3, 4
@@ -53,13 +53,7 @@ class Sampler:
     with config.unlocked():
       config.eval.steps = steps
     net = make_model(config, self._trained.facts)
-    tools = Tools(
-      compile=self._compile,
-      rows=lambda size: slice(0, size),
-      progress=lambda items, text, total=None: iter(items),
-      trained=lambda config: self._trained,
-      rng=jax.random.key(0),
-    )
+    tools = plain_tools()._replace(compile=self._compile)
     found = Steps(config, self._trained.facts, net)
     return Renderer(found, self._trained.variables, tools)(clips)
 

@@ -108,7 +108,7 @@ def main() -> None:
     write_image(args.sheet, sheet(run))
   row['bytes'] = WEIGHTS.stat().st_size
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'render': row}})
-  CARD.write_text(with_section(CARD.read_text() if CARD.is_file() else HEAD, section(row)))
+  CARD.write_text(shipping.with_section(CARD.read_text() if CARD.is_file() else HEAD, section(row)))
 
 
 def trained_run(folder: Path) -> Path:
@@ -191,14 +191,6 @@ def clips_of(faces: Faces) -> Truth:
     for reference, both in zip(faces.references, made, strict=True)
   ]
   return Truth(clips, list(faces.frames), faces.labels, faces.spans)
-
-
-def with_section(card: str, made: str) -> str:
-  """The card of both nets with this section in place of what it has of it, or at its end."""
-  parts = [x.strip() for x in re.split(r'(?m)^(?=## )', card) if x.strip()]
-  places = [i for i, x in enumerate(parts) if x.startswith(TITLE)]
-  parts[slice(places[0], places[0] + 1) if places else slice(len(parts), None)] = [made]
-  return '\n\n'.join(parts) + '\n'
 
 
 def section(row: dict[str, Any]) -> str:

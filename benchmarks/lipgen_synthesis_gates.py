@@ -26,7 +26,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import machine
 import numpy as np
 from machine import say
@@ -44,7 +43,7 @@ from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, Face, load_net
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.recordings import Recording, bundled
-from jaxgen.task import Tools, Trained
+from jaxgen.task import Trained, plain_tools
 
 FRAMES = 29
 FIRST_SPEAKER = UNSEEN + 500_000  # beyond those that either net is judged by
@@ -209,18 +208,7 @@ def reading(render: Trained, reader: Path):
   config = render.config.copy_and_resolve_references()
   with config.unlocked():
     config.eval.reader = str(reader)
-
-  def none_trained(config: Any) -> Any:
-    raise AssertionError(config)
-
-  tools = Tools(
-    compile=jax.jit,
-    rows=lambda size: slice(0, size),
-    progress=lambda items, text, total=None: iter(items),
-    trained=none_trained,
-    rng=jax.random.key(0),
-  )
-  read = find_reader(config, render.facts, tools)
+  read = find_reader(config, render.facts, plain_tools())
   assert read is not None
   return read
 

@@ -1,6 +1,7 @@
 """Trained runs become nets of the package: what the scripts that ship them share."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def without_start(trained: Trained) -> Trained:
   with config.unlocked():
     config.init_from = ''
   return trained._replace(config=config)
+
+
+def with_section(card: str, made: str) -> str:
+  """A card of several nets with a section in place of the one of its title, or at the end."""
+  title = made.splitlines()[0]
+  parts = [x.strip() for x in re.split(r'(?m)^(?=## )', card) if x.strip()]
+  places = [i for i, x in enumerate(parts) if x.startswith(title)]
+  parts[slice(places[0], places[0] + 1) if places else slice(len(parts), None)] = [made.strip()]
+  return '\n\n'.join(parts) + '\n'
 
 
 def save(target: Path, trained: Trained, row: dict[str, Any], terms: str, **more: str) -> None:

@@ -4,8 +4,9 @@ A system is two functions, `make_data(config) -> Data` and `make_task(config, fa
 results are tuples of pure functions; nothing here knows of devices, files or loops.
 """
 
+import functools
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from flax import struct
 from ml_collections import ConfigDict
 
 from jaxgen.axis import psum
+from jaxgen.errors import ConfigError
 from jaxgen.metrics import Metrics
 
 PyTree = Any
@@ -117,6 +119,32 @@ class Tools(NamedTuple):
   rng: jax.Array
   full: bool = True
   card: Mapping[str, str] = MappingProxyType({})
+
+
+def no_progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
+  """`Tools.progress` that shows nothing."""
+  del description, total
+  return iter(items)
+
+
+def plain_tools(seed: int = 0, progress: Callable[..., Iterator] = no_progress) -> Tools:
+  """What is lent without a host: jit without a mesh, in one process; other runs are not trained.
+
+  Args:
+    seed: of `Tools.rng`.
+    progress: see `Tools`.
+  """
+
+  def trained(config: ConfigDict) -> Trained:
+    raise ConfigError(f'a {config.system} would have to be trained first: train and export it')
+
+  return Tools(
+    compile=functools.cache(jax.jit),
+    rows=lambda batch_size: slice(0, batch_size),
+    progress=progress,
+    trained=trained,
+    rng=name_key(jax.random.key(seed), 'evaluate'),
+  )
 
 
 class Task(NamedTuple):

@@ -26,14 +26,13 @@ def row():
 
 
 def test_the_card_has_what_the_result_file_says_and_keeps_the_rest(made, row):
-  card = made.CARD.read_text()
+  card, with_section = made.CARD.read_text(), made.shipping.with_section
   assert made.section(row) in card
-  assert made.with_section(card, made.section(row)) == card
-  other = made.with_section(
-    '# Nets\n\n## lipgen_render.safetensors\n\nold\n\n## Z\n\nkept\n', 'new'
-  )
-  assert other == '# Nets\n\nnew\n\n## Z\n\nkept\n'
-  assert made.with_section('# Nets\n', 'new') == '# Nets\n\nnew\n'
+  assert with_section(card, made.section(row)) == card
+  title = made.TITLE
+  other = with_section(f'# Nets\n\n{title}\n\nold\n\n## Z\n\nkept\n', f'{title}\n\nnew')
+  assert other == f'# Nets\n\n{title}\n\nnew\n\n## Z\n\nkept\n'
+  assert with_section('# Nets\n', f'{title}\n\nnew') == f'# Nets\n\n{title}\n\nnew\n'
 
 
 def test_the_file_is_small_and_says_what_it_is(made, row):

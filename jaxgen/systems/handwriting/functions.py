@@ -1,11 +1,9 @@
 """`jaxgen.write` and `jaxgen.read`: what the commands of these names do, for one word or image in a program."""
 
-import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from PIL import Image
 
@@ -21,7 +19,7 @@ from jaxgen.systems.handwriting.writing import job
 from jaxgen.systems.handwriting.writing import weights as writers
 from jaxgen.systems.handwriting.writing.pictures import Options, all_wanted, make_pictures
 from jaxgen.systems.handwriting.writing.texts import as_words, check_any
-from jaxgen.task import Tools, Trained
+from jaxgen.task import Tools, Trained, plain_tools
 
 _kept = Kept()
 
@@ -73,23 +71,7 @@ def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:
 
 def _writer(trained: Trained) -> tuple[Any, Tools]:
   writers.check_finite(trained, Path('weights'))
-  tools = Tools(
-    compile=functools.cache(jax.jit),
-    rows=lambda size: slice(0, size),
-    progress=_no_progress,
-    trained=_nothing_trained,
-    rng=jax.random.key(trained.config.seed),
-  )
-  return job.make_inference(trained), tools
-
-
-def _no_progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
-  del description, total
-  return iter(items)
-
-
-def _nothing_trained(config: Any) -> Trained:
-  raise ConfigError(f'a {config.system} would have to be trained first')
+  return job.make_inference(trained), plain_tools(trained.config.seed)
 
 
 def read(

@@ -14,6 +14,7 @@ from jaxgen.systems.srsenet.bands import PhotoBands
 from jaxgen.systems.srsenet.outputs import missing_outputs, output_size
 from jaxgen.systems.srsenet.plan import make_plan
 from jaxgen.systems.srsenet.tiling import Upscaler
+from jaxgen.task import no_progress
 
 _MODES = 'L', 'LA', 'RGB', 'RGBA', 'I;16'
 _kept = Kept()
@@ -71,7 +72,7 @@ def upscale(
   )
   apply.check_config(trained.config, factor, name)
   apply.check_finite(trained, name)
-  upscaler = _kept(trained, memory, lambda: apply.make_upscaler(trained, memory, _no_progress))
+  upscaler = _kept(trained, memory, lambda: apply.make_upscaler(trained, memory, no_progress))
   options = apply.Options(
     factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean
   )
@@ -82,11 +83,6 @@ def upscale(
   if isinstance(image, Image.Image):
     return cast(Picture, _of_image(image, upscaler, options))
   return cast(Picture, _of_array(np.asarray(image), upscaler, options))
-
-
-def _no_progress(items, description, total=None):
-  del description, total
-  return items
 
 
 def _of_file(path: Path, output: Path | None, upscaler: Upscaler, options: apply.Options) -> Path:

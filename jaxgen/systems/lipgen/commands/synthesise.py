@@ -10,6 +10,7 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.commands import chains
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -51,28 +52,18 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     help='where mouths are in clips: as `jaxgen mouths` crops them, or ten rows higher, to be beside LRW',
   )
   add('--dictionary', default='', metavar='FILE', help='of pronunciations, in place of CMUdict')
-  for kind, what in (('motion', 'what moves lips'), ('render', 'what renders mouths')):
-    add(
-      f'--{kind}',
-      type=as_path,
-      metavar='RUN|FILE',
-      help=f'{what}: a run of lipgen_{kind} or an exported file; by default what comes with jaxgen',
-    )
-  add('--steps', type=int, metavar='N', help='of sampling; as the renderer says by default')
+  chains.add_nets(parser)
   add('--overwrite', action='store_true', help='write anew the synthetic clips that are there')
   add('--json', action='store_true', help='one JSON object a clip')
 
 
 def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be."""
-  for name, least in (('clips_per_face', 1), ('seed', 0), ('steps', 1)):
+  for name, least in (('clips_per_face', 1), ('seed', 0)):
     value = getattr(args, name)
     if value is not None and value < least:
       raise ConfigError(f'--{name.replace("_", "-")}={value} must be {least} or more')
-  for name in ('motion', 'render'):
-    given = getattr(args, name)
-    if given and not given.exists():
-      raise ConfigError(f'--{name}={given}: no such file or folder')
+  chains.check_nets(args)
   check_folder('--output', args.output)
 
 

@@ -11,7 +11,7 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.systems.lipgen.commands import finding
+from jaxgen.systems.lipgen.commands import chains, finding
 
 if TYPE_CHECKING:
   import numpy as np
@@ -47,14 +47,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='FILE.mp4|DIR',
     help='talk.mp4 by default; of several pictures a folder, for NAME.mp4',
   )
-  for kind, what in (('motion', 'what moves lips'), ('render', 'what renders mouths')):
-    add(
-      f'--{kind}',
-      type=as_path,
-      metavar='RUN|FILE',
-      help=f'{what}: a run of lipgen_{kind} or an exported file; by default what comes with jaxgen',
-    )
-  add('--steps', type=int, metavar='N', help='of sampling a frame; fewer are faster and softer')
+  chains.add_nets(parser)
   add('--seed', type=int, default=0, metavar='N', help='of the noise that sampling begins with')
   add(
     '--head',
@@ -98,14 +91,11 @@ def _check(args: argparse.Namespace) -> None:
     raise ConfigError('name what is said: --audio FILE, or --text WORDS, one of them')
   if args.voice and args.audio:
     raise ConfigError('--voice is of --text: --audio has its own')
-  for name, least in (('steps', 1), ('seed', 0), ('longest', 64), ('head', 0)):
+  for name, least in (('seed', 0), ('longest', 64), ('head', 0)):
     value = getattr(args, name)
     if value is not None and not value >= least:
       raise ConfigError(f'--{name}={value} must be {least} or more')
-  for name in ('motion', 'render'):
-    given = getattr(args, name)
-    if given and not given.exists():
-      raise ConfigError(f'--{name}={given}: no such file or folder')
+  chains.check_nets(args)
 
 
 def _targets(args: argparse.Namespace, pictures: list[Path]) -> list[Path]:

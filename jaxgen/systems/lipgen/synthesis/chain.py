@@ -1,8 +1,8 @@
 """From the sound of speech to frames of a mouth: motion, contours on a face, warp and raster, renderer."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_for
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.warping.placing import placed
-from jaxgen.task import Tools, Trained
+from jaxgen.task import Trained, no_progress, plain_tools
 from jaxgen.words import counted
 
 WEIGHTS = Path(__file__).parents[3] / 'weights'
@@ -55,12 +55,6 @@ def load_file(path: Path) -> Trained:
   return weight_files.load_weights(path)
 
 
-def no_progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
-  """Shows nothing."""
-  del description, total
-  return iter(items)
-
-
 class Chain:
   """Motion net and renderer, compiled once each whatever the lengths and numbers of clips.
 
@@ -87,13 +81,7 @@ class Chain:
     if steps is not None:
       with config.unlocked():
         config.eval.steps = steps
-    tools = Tools(
-      compile=jax.jit,
-      rows=lambda size: slice(0, size),
-      progress=progress,
-      trained=_nothing_trained,
-      rng=jax.random.key(config.seed),
-    )
+    tools = plain_tools(config.seed, progress)
     net = render_task.make_model(config, render.facts)
     self._renderer = Renderer(
       Steps(config, render.facts, net), jax.tree.map(jnp.asarray, render.variables), tools
@@ -227,8 +215,3 @@ def load_net(path: Path | None, system: str, load: Loader = load_file) -> Traine
 
 _WHAT = {MOTION: 'what moves lips', RENDER: 'what renders frames'}
 _FACTS = {MOTION: ('floor', 'num_values'), RENDER: ('framing', 'pixels', 'spread')}
-
-
-def _nothing_trained(config: Any) -> Trained:
-  """A chain trains nothing."""
-  raise ConfigError(f'a chain trains no {config.system}')

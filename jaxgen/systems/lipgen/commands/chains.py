@@ -1,0 +1,35 @@
+"""What commands share that make mouths move: the nets that are asked for."""
+
+import argparse
+
+from jaxgen.command.arguments import path as as_path
+from jaxgen.errors import ConfigError
+
+_NETS = {'motion': 'what moves lips', 'render': 'what renders mouths'}
+
+
+def add_nets(parser: argparse.ArgumentParser) -> None:
+  """--motion, --render and --steps."""
+  for kind, what in _NETS.items():
+    parser.add_argument(
+      f'--{kind}',
+      type=as_path,
+      metavar='RUN|FILE',
+      help=f'{what}: a run of lipgen_{kind} or an exported file; by default what comes with jaxgen',
+    )
+  parser.add_argument(
+    '--steps',
+    type=int,
+    metavar='N',
+    help='of sampling a frame, as the renderer says by default; fewer are faster and softer',
+  )
+
+
+def check_nets(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options of `add_nets` that cannot be."""
+  if args.steps is not None and args.steps < 1:
+    raise ConfigError(f'--steps={args.steps} must be 1 or more')
+  for name in _NETS:
+    given = getattr(args, name)
+    if given and not given.exists():
+      raise ConfigError(f'--{name}={given}: no such file or folder')
