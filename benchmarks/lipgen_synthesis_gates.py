@@ -186,6 +186,7 @@ def measure(motion: Trained, render: Trained, reader: Path, steps: int | None) -
         'changed': float(changed[some].mean()),
       }
       for name, some in groups.items()
+      if some.any()
     },
     'contour_error': {
       'chain': float(np.mean([abs(a - b).mean() for a, b in zip(points, own, strict=True)])),
