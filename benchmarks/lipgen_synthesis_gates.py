@@ -136,48 +136,23 @@ def measure(motion: Trained, render: Trained, reader: Path, steps: int | None) -
   chain = Chain(motion, render, steps=steps)
   parts = chosen(motion)
   clips = [heard(x) for part in parts.values() for x in part]
-  names = [name for name, part in parts.items() for _ in part]
   words = tuple(render.facts['words'])
-  speech = Speech(
-    words, find_dictionary(), SEED, FIRST_SPEAKER, 3_000, pixels=chain.side, num_frames=FRAMES
-  )
-  faces, takes, frames = faces_of(speech, clips)
-  say(f'{len(clips)} clips are drawn')
-  swapped, floor = others(clips), motion.facts['floor']
-  began = time.perf_counter()
-  points = [
-    chain.targets(face, lips_of(chain, x, floor)) for face, x in zip(faces, clips, strict=True)
-  ]
-  seconds = {'motion': time.perf_counter() - began}
-  swap = [
-    chain.targets(face, lips_of(chain, x, floor)) for face, x in zip(faces, swapped, strict=True)
-  ]
-  own = [
-    chain.targets(face, targets.offsets(x.who, x.mouth).reshape(-1, targets.POINTS, 2))
-    for face, x in zip(faces, takes, strict=True)
-  ]
-  began = time.perf_counter()
-  made = {'truth': frames, 'chain': chain.render(faces, points)}
-  seconds['render'] = time.perf_counter() - began
-  say('the chain is rendered')
-  made['swap'] = chain.render(faces, swap)
-  made['contours'] = chain.render(faces, [contours_of(speech, x) for x in takes])
-  made['placed'] = chain.render(faces, own)
-  made['warp'] = [chain.conditions(face, at).warp for face, at in zip(faces, points, strict=True)]
+  swapped = others(clips)
+  made, found = rendered(chain, words, clips, swapped, motion.facts['floor'])
   read = reading(render, reader)
-  spans = {name: np.array([x.span for x in clips]) for name in made}
-  spans['swap'] = np.array([x.span for x in swapped])
-  said = {name: read(np.stack(x), spans[name]) for name, x in made.items()}
-  labels = {name: np.array([words.index(x.recording.word) for x in clips]) for name in made}
-  labels['swap'] = np.array([words.index(x.recording.word) for x in swapped])
-  right = {name: x == labels[name] for name, x in said.items()}
+  said, right = {}, {}
+  for name, frames in made.items():
+    asked = swapped if name == 'swap' else clips
+    said[name] = read(np.stack(frames), np.array([x.span for x in asked]))
+    right[name] = said[name] == np.array([words.index(x.recording.word) for x in asked])
   changed = said['swap'] != said['chain']
   groups = {'all': np.ones(len(clips), bool)}
-  groups |= {name: np.array([x == name for x in names]) for name in parts}
+  names = np.array([name for name, part in parts.items() for _ in part])
+  groups |= {name: names == name for name in parts if (names == name).any()}
   return {
     'sampling_steps': steps or int(render.config.eval.steps),
     'frames': FRAMES,
-    'seconds': seconds,
+    **found,
     'groups': {
       name: {
         'clips': int(some.sum()),
@@ -186,11 +161,6 @@ def measure(motion: Trained, render: Trained, reader: Path, steps: int | None) -
         'changed': float(changed[some].mean()),
       }
       for name, some in groups.items()
-      if some.any()
-    },
-    'contour_error': {
-      'chain': float(np.mean([abs(a - b).mean() for a, b in zip(points, own, strict=True)])),
-      'unit': 'pixels, from true offsets placed alike',
     },
     'clips': [
       {
@@ -202,6 +172,44 @@ def measure(motion: Trained, render: Trained, reader: Path, steps: int | None) -
       for i, x in enumerate(clips)
     ],
   }
+
+
+def rendered(
+  chain: Chain,
+  words: tuple[str, ...],
+  clips: Sequence[Heard],
+  swapped: Sequence[Heard],
+  floor: float,
+) -> tuple[dict[str, Sequence[np.ndarray]], dict[str, Any]]:
+  """The frames of clips by what they are made of, and how long that took and how far contours are off."""
+  speech = Speech(
+    words, find_dictionary(), SEED, FIRST_SPEAKER, 3_000, pixels=chain.side, num_frames=FRAMES
+  )
+  faces, takes, frames = faces_of(speech, clips)
+  say(f'{len(clips)} clips are drawn')
+
+  def moved(heard: Sequence[Heard]) -> list[np.ndarray]:
+    pairs = zip(faces, heard, strict=True)
+    return [chain.targets(face, lips_of(chain, x, floor)) for face, x in pairs]
+
+  began = time.perf_counter()
+  points = moved(clips)
+  heard_in = time.perf_counter() - began
+  own = [
+    chain.targets(face, targets.offsets(x.who, x.mouth).reshape(-1, targets.POINTS, 2))
+    for face, x in zip(faces, takes, strict=True)
+  ]
+  began = time.perf_counter()
+  made = {'truth': frames, 'chain': chain.render(faces, points)}
+  seconds = {'motion': heard_in, 'render': time.perf_counter() - began}
+  say('the chain is rendered')
+  made['swap'] = chain.render(faces, moved(swapped))
+  made['contours'] = chain.render(faces, [contours_of(speech, x) for x in takes])
+  made['placed'] = chain.render(faces, own)
+  made['warp'] = [chain.conditions(face, at).warp for face, at in zip(faces, points, strict=True)]
+  error = float(np.mean([abs(a - b).mean() for a, b in zip(points, own, strict=True)]))
+  unit = 'pixels, from true offsets placed alike'
+  return made, {'seconds': seconds, 'contour_error': {'chain': error, 'unit': unit}}
 
 
 def reading(render: Trained, reader: Path):

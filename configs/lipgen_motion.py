@@ -36,36 +36,8 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config.eval_every = 500
   config.save_every = 500
 
-  config.data = ConfigDict()
-  config.data.source = 'procedural'  # drawn speakers, or sentences of GRID
-  # Of GRID: who say its words to learn from, how often each sentence, and the share of clips to judge by.
-  config.data.voices = VOICES
-  config.data.copies = 3
-  config.data.held_out = 0.2
-  config.data.drawn = 0  # clips of drawn speakers beside GRID's
-  # What training does not know of, by commas.
-  config.data.unseen_words = UNSEEN_WORDS
-  config.data.unseen_voices = UNSEEN_VOICES
-  config.data.num_clips = 2_000
-  config.data.num_speakers = 1_000  # who act them
-  config.data.num_validation = 64  # clips of each kind to judge by
-  config.data.num_frames = 50  # of the longest clip, at 25 a second
-  config.data.words_a_clip = 2  # at most, of one voice
-  config.data.silent = 0.1  # the share of clips in which nothing is said
-  config.data.spliced = 0.5  # the share of words that are put together of pieces of others
-  config.data.pause = 0.6  # seconds of the longest pause before, between and after words
-  config.data.rate = 0.2  # how much faster or slower than recorded words are spoken, at most
-  config.data.look = 'a'  # the family of speakers
-  config.data.update(placement())
-
-  config.model = ConfigDict()
-  config.model.width = 128
-  config.model.kernel = 5  # rows of a log-mel that the first convolution sees
-  config.model.layers = 2  # of the transformer
-  config.model.heads = 4
-  config.model.hidden = 512
-  config.model.reach = 12  # frames to each side that attention sees
-  config.model.dropout = 0.1
+  config.data = _data()
+  config.model = _model()
 
   # How the sound of training clips is changed, see jaxgen.systems.lipgen.motion.augmentation.
   config.augment = ConfigDict()
@@ -108,3 +80,40 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
     }
   )
   return config.lock()
+
+
+def _data() -> ConfigDict:
+  data = ConfigDict()
+  data.source = 'procedural'  # drawn speakers, or sentences of GRID
+  # Of GRID: who say its words to learn from, how often each sentence, and the share of clips to judge by.
+  data.voices = VOICES
+  data.copies = 3
+  data.held_out = 0.2
+  data.drawn = 0  # clips of drawn speakers beside GRID's
+  # What training does not know of, by commas.
+  data.unseen_words = UNSEEN_WORDS
+  data.unseen_voices = UNSEEN_VOICES
+  data.num_clips = 2_000
+  data.num_speakers = 1_000  # who act them
+  data.num_validation = 64  # clips of each kind to judge by
+  data.num_frames = 50  # of the longest clip, at 25 a second
+  data.words_a_clip = 2  # at most, of one voice
+  data.silent = 0.1  # the share of clips in which nothing is said
+  data.spliced = 0.5  # the share of words that are put together of pieces of others
+  data.pause = 0.6  # seconds of the longest pause before, between and after words
+  data.rate = 0.2  # how much faster or slower than recorded words are spoken, at most
+  data.look = 'a'  # the family of speakers
+  data.update(placement())
+  return data
+
+
+def _model() -> ConfigDict:
+  model = ConfigDict()
+  model.width = 128
+  model.kernel = 5  # rows of a log-mel that the first convolution sees
+  model.layers = 2  # of the transformer
+  model.heads = 4
+  model.hidden = 512
+  model.reach = 12  # frames to each side that attention sees
+  model.dropout = 0.1
+  return model

@@ -41,8 +41,7 @@ class Kept:
     return self._found[name][1]
 
 
-_FILES: OrderedDict[tuple[Path, int, int], Trained] = OrderedDict()
-_MOST_FILES = 8
+_files = Kept(most=8)
 
 
 def load_kept(path: Path) -> Trained:
@@ -56,12 +55,7 @@ def load_kept(path: Path) -> Trained:
   except OSError:
     return weight_files.load_weights(path)
   name = path.resolve(), status.st_mtime_ns, status.st_size
-  if name not in _FILES:
-    _FILES[name] = weight_files.load_weights(path)
-    while len(_FILES) > _MOST_FILES:
-      _FILES.popitem(last=False)
-  _FILES.move_to_end(name)
-  return _FILES[name]
+  return _files(None, name, lambda: weight_files.load_weights(path))
 
 
 def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, ...]) -> Trained:

@@ -3,8 +3,6 @@
 import pytest
 from helpers import benchmark
 
-pytest.importorskip('av')
-
 
 @pytest.fixture(scope='module')
 def script():

@@ -1,9 +1,13 @@
 """What tests of the renderer share: a small config, and faces of smooth noise with mouths that open."""
 
+import jax
 import numpy as np
+import pytest
 from helpers import override
 
 from jaxgen import config as configs
+from jaxgen.systems.lipgen.render import data as render_data
+from jaxgen.systems.lipgen.render.task import make_task
 from jaxgen.systems.lipgen.warping.faces import Faces
 
 WORDS = ('about', 'people')
@@ -67,3 +71,19 @@ def load_faces(config, split, kind):
     count = data.grid.num_clips if training else data.grid.num_validation
     return some_faces(count, 2 + training, data.num_frames)._replace(words=('again', 'at'))
   return some_faces(count, int(training), data.num_frames)
+
+
+def random_like(tree):
+  random = np.random.default_rng(0)
+  return jax.tree.map(lambda x: random.normal(0, 0.3, x.shape).astype(np.float32), tree)
+
+
+def small_net():
+  """(config, data, task) and exported variables of a net with random weights, zeros among them too."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(render_data, 'load_faces', load_faces)
+    config = tiny()
+    data = configs.system_module(config).make_data(config)
+  task = make_task(config, data.facts)
+  variables = random_like(task.export(jax.eval_shape(task.init, jax.random.key(0))))
+  return config, data, task, variables
