@@ -10,7 +10,7 @@ from PIL import Image
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
 from jaxgen.systems.handwriting import apply
-from jaxgen.systems.handwriting.reading.lexicon import Lexicon
+from jaxgen.systems.handwriting.reading.lexicon import words_of
 from jaxgen.systems.handwriting.reading.pictures import open_picture, picture_of
 from jaxgen.systems.handwriting.reading.service import Answer, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
@@ -102,7 +102,9 @@ def read(
   if beam < 0 or nbest < 1 or (lexicon is not None and not beam):
     raise ConfigError('beam must be 0 or more (above 0 with a lexicon), and nbest 1 or more')
   trained = model_of(weights, apply.shipped_reader, apply.SYSTEMS)
-  words = lexicon if lexicon is None or isinstance(lexicon, str | Path) else tuple(lexicon)
+  if isinstance(lexicon, str | Path):
+    lexicon = words_of(Path(lexicon))  # anew each time: the file may have changed
+  words = None if lexicon is None else tuple(lexicon)
   path = file_of(weights, apply.shipped_reader)
   service = _kept(trained, (words, beam, nbest), lambda: _reader(trained, path, words, beam, nbest))
   ink = Ink(service.model.size[0], flatten=photo or service.model.flatten)
@@ -116,17 +118,13 @@ def read(
 def _reader(
   trained: Trained,
   path: Path | None,
-  words: str | Path | tuple[str, ...] | None,
+  words: tuple[str, ...] | None,
   beam: int,
   nbest: int,
 ) -> Service:
   temperature = apply.measured_temperature(path, trained.step) if path else None
   model = apply.reading_model(trained, temperature)
-  lexicon: Lexicon | None = None
-  if isinstance(words, tuple):
-    lexicon = apply.lexicon_of(words, model)
-  elif words is not None:
-    lexicon, _ = apply.open_lexicon(Path(words), model)
+  lexicon = None if words is None else apply.lexicon_of(words, model)
   return Service(model, Decoding(beam, nbest, lexicon))
 
 

@@ -103,6 +103,10 @@ def test_the_function_reads_as_the_command_does(trained, weights, pictures, tmp_
   assert jaxgen.read(path, weights=trained).confidence != answer.confidence
   found = jaxgen.read(path, weights=trained, lexicon=['ab', 'ba'])
   assert set(found.text.split()) <= {'ab', 'ba'} and found.text
+  for words in ('ab', 'ba'):  # a file that changes is read anew
+    (tmp_path / 'lexicon.txt').write_text(words)
+    found = jaxgen.read(path, weights=trained, lexicon=tmp_path / 'lexicon.txt')
+    assert set(found.text.split()) == {words}
   assert jaxgen.read(np.full((32, 64), 255, np.uint8), weights=trained) == BLANK
   with pytest.raises(DataError, match='the image: 4 pixels high'):
     jaxgen.read(np.zeros((4, 64), np.uint8), weights=trained)

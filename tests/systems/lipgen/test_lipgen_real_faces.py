@@ -52,6 +52,10 @@ def test_rows_are_windows_about_words_and_references_lie_beyond_them(clips):
     kinds.add(other == clip)
   assert kinds == {True, False}
   assert (rows.speakers == real_faces.SPEAKER).all()
+  for seed in range(1, 9):
+    some = real_faces.rows_of(clips, known, 99, crop, seed)
+    for frames, reference in zip(some.frames, some.references, strict=True):
+      assert not (frames == reference).all((1, 2)).any()
   fewer = real_faces.rows_of(clips, known, 2, crop)
   np.testing.assert_array_equal(fewer.references, rows.references[:2])
 

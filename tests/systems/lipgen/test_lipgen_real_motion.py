@@ -1,5 +1,7 @@
 """Motion of real faces: crops found in frames and labelled, pseudo-audio, and nets that tell a mesh."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -143,7 +145,7 @@ def test_true_utterances_are_judged_by_and_never_learnt_from(labels, words, monk
     for name in labels.names
     for i, word in enumerate(grid.sentence(name))
   )
-  monkeypatch.setattr(grid_corpus, 'load_labels', lambda: labels)
+  monkeypatch.setattr(grid_corpus, 'load_labels', lambda say: labels)
   monkeypatch.setattr(real, 'speak_all', lambda voices: {voice: words for voice in voices})
   monkeypatch.setattr(real, 'true_sound', lambda name: np.full((297, 80), -5.0, np.float32))
   config = tiny(data__source='grid', data__copies=2, data__held_out=0.5, data__silent=0.5)
@@ -160,6 +162,25 @@ def test_true_utterances_are_judged_by_and_never_learnt_from(labels, words, monk
   assert all(np.abs(row - values).max() > 1e-3 for row in train['offsets'])
   still = targets.as_contours(corpus.judged['silence'].arrays()['offsets'][0, :30], corpus.facts)
   assert np.abs(still @ targets.opening_weights()).max() < 0.3
+
+
+def test_utterances_keep_their_titles_and_sentences_of_all_verbs_are_judged(words, monkeypatch):
+  monkeypatch.setattr(real, 'true_sound', lambda name: np.full((300, 80), -5.0, np.float32))
+  values = np.zeros((75, 20), np.float32)
+  names = [f'{verb}baf{digit}n' for verb in 'blps' for digit in range(1, 9)]
+  said = [
+    real.Sentence(name, ('bin',), np.array([[20.0, 26.0]]), values)
+    for name in (*grid.WITH_SOUND[1:3], *names)
+  ]
+  labels = [row.label for row in real.true_rows({one.name: one for one in said}, 51)]
+  assert labels == [52, 53]  # the first is damaged: it is left out
+  judged = []
+  monkeypatch.setattr(real, 'speak_all', lambda voices: {voice: words for voice in voices})
+  monkeypatch.setattr(real, 'pseudo_rows', lambda said, *_: judged.extend(said) or [])
+  monkeypatch.setattr(real, 'columns', lambda rows, neutral: rows)
+  basis = SimpleNamespace(rest=np.zeros(20), neutral=np.zeros(80))
+  grid_corpus.judged_rows(tiny(data__source='grid', data__num_validation=12), said, basis)
+  assert len(judged) == 12 and {one.name[0] for one in judged} == set('blps')
 
 
 def test_a_voice_is_either_learnt_from_or_judged_by():

@@ -18,6 +18,7 @@ from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.prepared import grey_frames
 from jaxgen.systems.lipgen.labelling.labeller import Labeller, train
 from jaxgen.systems.lipgen.labelling.utterances import Utterance, face_file, load_utterances
+from jaxgen.systems.lipgen.warping import mesh
 from jaxgen.systems.lipgen.warping.mesh import Components, neutral
 
 FRAMES = 75  # of a clip of GRID
@@ -49,23 +50,25 @@ class Labels(NamedTuple):
   neutral: np.ndarray
 
 
-def load_labels(say: Say = logging.info) -> Labels:
-  """Labels of all clips of $JAXGEN_DATA/grid_s1_mouths, made once (two minutes) and kept in $JAXGEN_CACHE.
+def load_labels(directory: str = '', say: Say = logging.info) -> Labels:
+  """Labels of all clips of GRID's speaker, made once (two minutes) and kept in $JAXGEN_CACHE.
 
   Args:
+    directory: of the clips, empty for $JAXGEN_DATA/grid_s1_mouths.
     say: told of what takes long, and of damaged clips, which are left out.
 
   Raises:
     DataError: files are missing or damaged, or the cache cannot be written.
     ConfigError: an extra is missing, `video` or `landmarks`; only where there are no labels yet.
   """
-  paths = sorted((grid.folder_of() / 'clips').glob('*.mp4'))
+  clips = grid.folder_of(directory) / 'clips'
+  paths = sorted(clips.glob('*.mp4'))
   if not paths:
-    raise DataError(f'{grid.folder_of() / "clips"} has no clips: *.mp4 are expected')
+    raise DataError(f'{clips} has no clips: *.mp4 are expected')
   root = cache_folder() / 'lipgen' / 'labels' / _name(paths)
 
   def make(folder: Path) -> None:
-    utterances = load_utterances()
+    utterances = load_utterances(directory)
     labeller = train(utterances)
     labels = labelled(labeller, utterances, paths, say)
     labels.fitted.save(folder / _COMPONENTS)
@@ -82,7 +85,7 @@ def _name(paths: Sequence[Path]) -> str:
   """Of what the labels follow from."""
   stamps = [f'{path.name} {path.stat().st_size}'.encode() for path in paths]
   faces = [digests.of_file(face_file(name)) for name in grid.WITH_SOUND]
-  return digests.name([b'%d' % _VERSION, *stamps, *faces])
+  return digests.name([b'%d %d' % (_VERSION, mesh.VERSION), *stamps, *faces])
 
 
 def labelled(

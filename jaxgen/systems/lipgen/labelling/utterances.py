@@ -54,13 +54,12 @@ def face_file(name: str) -> Path:
   return found
 
 
-def crop_file(name: str) -> Path:
-  """The video of mouth crops."""
-  return grid.folder_of() / 'clips' / f'{name}.mp4'
-
-
-def load_utterance(name: str) -> Utterance:
+def load_utterance(name: str, directory: str = '') -> Utterance:
   """The mesh of a whole face on its crops, 2 s of one core the first time.
+
+  Args:
+    name: of the clip.
+    directory: of the crops, empty for $JAXGEN_DATA/grid_s1_mouths.
 
   Raises:
     DataError: a file is missing or damaged.
@@ -69,7 +68,7 @@ def load_utterance(name: str) -> Utterance:
   path = face_file(name)
   meshes = mesh.find_meshes(path)
   frames = np.stack([frame.pixels for frame in Video(path).frames()])
-  crops = grey_frames(crop_file(name))
+  crops = grey_frames(grid.folder_of(directory) / 'clips' / f'{name}.mp4')
   count = min(len(frames), len(crops))
   found = find_crops(frames[:count], crops[:count])
   points = found.into_crops(meshes.points[:count, mesh.CONTOUR])
@@ -79,6 +78,6 @@ def load_utterance(name: str) -> Utterance:
   )
 
 
-def load_utterances() -> list[Utterance]:
+def load_utterances(directory: str = '') -> list[Utterance]:
   """All of `grid.WITH_SOUND`; see `load_utterance`."""
-  return [load_utterance(name) for name in grid.WITH_SOUND]
+  return [load_utterance(name, directory) for name in grid.WITH_SOUND]

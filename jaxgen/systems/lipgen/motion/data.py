@@ -27,7 +27,6 @@ from jaxgen.systems.lipgen.motion.parts import (
   sound_of,
   speech_of,
 )
-from jaxgen.systems.lipgen.speech.dictionary import folded
 from jaxgen.systems.lipgen.voices.recordings import Recording, bundled
 from jaxgen.task import Batch, Data, PyTree, Split
 
@@ -110,7 +109,7 @@ def load_recordings() -> list[Recording]:
 
 def _procedural(config: ConfigDict, training: bool) -> Corpus:
   recordings, data = [trimmed(one) for one in load_recordings()], config.data
-  words = [folded(word) for word in listed(data.unseen_words)]
+  words = listed(data.unseen_words)
   parts = divided(recordings, words, listed(data.unseen_voices))
   sound = sound_of(parts.train)
   train = None

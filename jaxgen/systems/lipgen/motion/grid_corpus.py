@@ -1,11 +1,13 @@
 """What the variant `grid` learns from and is judged by, see `real`."""
 
+import logging
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import listed
+from jaxgen.data.order import generator
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import held_out
 from jaxgen.systems.lipgen.labelling.labels import FRAMES, load_labels
@@ -30,11 +32,11 @@ def load(config: ConfigDict, training: bool) -> Corpus:
     ConfigError: an extra is missing (`speech`, `video`, the first time `landmarks`), or there is no such voice.
     DataError: files of $JAXGEN_DATA are missing or damaged.
   """
-  labels, data = load_labels(), config.data
+  labels, data = load_labels(say=logging.warning), config.data
   basis = real.basis_of(labels)
   said = real.sentences(labels, basis)
   names = sorted(said)
-  out = held_out(names, data.held_out, config.seed, grid.WITH_SOUND)
+  out = held_out(names, data.held_out, always=grid.WITH_SOUND)  # as `clips.grid.load_grid` has it
   unseen = [name for name, is_out in zip(names, out, strict=True) if is_out]
   voices = real.speak_all(listed(data.voices))
   sound = sound_of([one for words in voices.values() for one in words.values()])
@@ -57,10 +59,12 @@ def judged_rows(
   count = config.data.num_validation
   true = real.true_rows({one.name: one for one in unseen}, len(grid.WORDS))
   pseudo = [one for one in unseen if one.name not in grid.WITH_SOUND]
+  # Names are in alphabetical order, and begin with the verb.
+  drawn = generator(config.seed, 'judged sentences').permutation(len(pseudo))[:count]
   voices = real.speak_all(listed(config.data.unseen_voices))
   rows = {
     'validation': true,
-    'pseudo': real.pseudo_rows(pseudo, voices, 1, config.seed, 'judged')[:count],
+    'pseudo': real.pseudo_rows([pseudo[i] for i in drawn], voices, 1, config.seed, 'judged'),
     'silence': real.silent_rows(count, basis.rest, config.seed, 'judged'),
   }
   return {name: real.columns(each, basis.neutral) for name, each in rows.items()}

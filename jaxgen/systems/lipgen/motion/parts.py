@@ -10,7 +10,7 @@ from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.motion.acting import Acting, MotionRows
 from jaxgen.systems.lipgen.procedural.takes import Speech
-from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.recordings import Recording
 
@@ -41,11 +41,12 @@ class Parts(NamedTuple):
 def divided(
   recordings: Sequence[Recording], unseen_words: Sequence[str], unseen_voices: Sequence[str]
 ) -> Parts:
-  """Recordings by whether their word and their voice are to be unseen.
+  """Recordings by whether their word, in any case, and their voice are to be unseen.
 
   Raises:
     ConfigError: a name that no recording has, or nothing is left on a side.
   """
+  unseen_words = [folded(word) for word in unseen_words]
   parts: dict[tuple[bool, bool], list[Recording]] = {
     (word, voice): [] for word in (False, True) for voice in (False, True)
   }

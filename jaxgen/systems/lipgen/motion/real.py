@@ -162,7 +162,9 @@ class Row(NamedTuple):
 def true_rows(said: Mapping[str, Sentence], first_label: int) -> list[Row]:
   """The utterances with sound; their labels are numbers from `first_label` on."""
   found = []
-  for i, name in enumerate(name for name in grid.WITH_SOUND if name in said):
+  for i, name in enumerate(grid.WITH_SOUND):
+    if name not in said:
+      continue
     one = said[name]
     rows, mel = ROWS_A_FRAME * len(one.values), true_sound(name)[: ROWS_A_FRAME * FRAMES]
     mel = np.pad(mel[:rows], ((0, max(0, rows - len(mel))), (0, 0)), mode='edge')

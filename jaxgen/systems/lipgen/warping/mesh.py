@@ -30,7 +30,7 @@ _STILL_ANCHORS = [STILL.index(point) for point in _ANCHORS]
 _UPPER, _LOWER = (81, 82, 13, 312, 311), (178, 87, 14, 317, 402)
 _ROUNDS = 3  # of alignment to a mean that the alignment changes
 _CLOSED = 0.15  # share of a clip's frames, those with the least opening, that are its neutral face
-_VERSION = 1
+VERSION = 1  # of what `find_meshes` keeps
 
 
 class Meshes(NamedTuple):
@@ -104,9 +104,7 @@ def find_meshes(path: Path, bars: Bars = no_bars) -> Meshes:
   """
   if not path.is_file():
     raise DataError(f'{path}: no such file')
-  kept = (
-    cache_folder() / 'meshes' / f'{digests.name([digests.of_file(path), b"%d" % _VERSION])}.npz'
-  )
+  kept = cache_folder() / 'meshes' / f'{digests.name([digests.of_file(path), b"%d" % VERSION])}.npz'
   try:
     with np.load(kept) as file:
       height, width = map(int, file['size'])

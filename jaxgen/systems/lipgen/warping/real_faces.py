@@ -52,7 +52,7 @@ def grid_faces(
   """
   from jaxgen.systems.lipgen.labelling.labels import load_labels
 
-  labels = load_labels(say)
+  labels = load_labels(directory, say)
   clips = grid.load_grid(directory, framing, share, say=say)[part]
   return rows_of(
     clips, dict(zip(labels.names, labels.points, strict=True)), num_rows, framing, seed
@@ -90,8 +90,9 @@ def rows_of(
       continue
     rng = generator(seed, 'real reference', int(row))
     reference = _beside(rng, own, window)
-    if rng.random() >= NEUTRAL or reference is None:
-      other = mouths(int(rng.choice(named)))
+    others = named[named != i]
+    if (rng.random() >= NEUTRAL or reference is None) and len(others):
+      other = mouths(int(rng.choice(others)))
       reference = (
         other.at(rng.choice(np.flatnonzero(other.good))) if other.good.any() else reference
       )
