@@ -174,15 +174,16 @@ def section(row: dict[str, Any], terms: str) -> str:
   spoken = row['true_sound'][row['kind']]['spoken_correlation']
   trained = (
     f'{row["parameters"]:,} parameters, float32; {row["steps"]:,} updates of {row["config"]["batch_size"]} '
-    f'clips, {row["seconds"] / 60:.0f} minutes on {row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
+    f'clips, {row["seconds"] / 60:.1f} minutes on {row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
   )
   judged = (
-    'By 13 utterances of GRID with true sound, which no net has learnt from: correlation of the opening of the '
+    'By 13 utterances of GRID with true sound, which no net has heard: correlation of the opening of the '
     'lips with the mesh of the whole face over all frames and within a clip, frames that it is late, opening '
     'in silence as a share of the range, and L1 of the contours in half widths of the mouth. A mouth that is '
     f'open while words are spoken, at times that it is told, has a correlation of {spoken:.2f}. And words '
-    'that a reader reads of drawn speakers whose lips the net moves, by voices that it has not heard, beside '
-    'those read of the same speakers drawn as they are. The one in bold is shipped.'
+    'that a reader reads of drawn speakers whose lips the net moves, of words or voices that it has not heard '
+    '(96 clips of the first net, 60 of the others, which know none of the words), beside those read of the '
+    'same speakers drawn as they are. The one in bold is shipped.'
   )
   return '\n'.join([
     TITLE,

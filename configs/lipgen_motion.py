@@ -4,9 +4,9 @@
 
 learns from 16 of the 20 words that come with jaxgen, spoken by 9 of 12 synthetic voices and acted by speakers
 that jaxgen draws, how the contours of the lips move while a sound is heard. It is judged by the other words
-and voices, and ends with contours over time beside the truth: five minutes on two CPU cores, correlation of the
-lips' opening with the truth .93. The paper takes this stage from AniPortrait and gives no number of it: those
-here are ours.
+and voices, and ends with contours over time beside the truth: a minute and a half of training on two CPU cores,
+correlation of the lips' opening with the truth .93. The paper takes this stage from AniPortrait and gives no
+number of it: those here are ours.
 
 Variant `grid` learns from a real speaker, whose sound is not there, by pseudo-mesh and pseudo-audio, and is
 judged by 13 of his utterances with true sound and true mesh ($JAXGEN_DATA/grid_s1_mouths and grid_sound, extras

@@ -13,7 +13,7 @@ from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
 _SPEECH = slice(3, 58)
 _NATS = 10 / np.log(10)  # decibels of one
 # How much louder than its quietest frames a sound is where somebody speaks, in decibels. Noise, hum and tones
-# have less than 3, speech beside noise of its own level 9.
+# have less than 2, speech beside noise of its own level 11.
 SPEAKS = 6.0
 # A frame is loud that is so much above the quietest and at most so much below the loudest, in decibels.
 _ABOVE, _BELOW = 5.0, 30.0
