@@ -22,7 +22,7 @@ from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import spoken_clips  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast, raised  # noqa: E402
-from jaxgen.systems.lipgen.synthesis.clip_files import pasted  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_written, pasted, write_clip  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.making import make_clips, synthesise  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, ROWS, Manifest  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.pairing import paired  # noqa: E402
@@ -138,6 +138,18 @@ def test_espeak_says_any_word_in_the_middle():
   assert says.kind == spoken_clips.ESPEAK
   assert sum(found.span) / 2 == pytest.approx(0.58, abs=0.02)
   assert found.mel.shape == (116, 80) and np.abs(found.sound).max() > 0.1
+
+
+def test_clips_of_words_with_a_dot_have_files_each(tmp_path):
+  clips = paired(2, ('mr.',), VOICES, 1, 0)
+  said = say()(paired(1, WORDS, VOICES, 1, 0)[0])
+  for clip in clips:
+    assert not is_written(tmp_path, clip.name)
+    write_clip(tmp_path, clip, 'face', said, np.full((29, 96, 96), 90, np.uint8))
+    assert is_written(tmp_path, clip.name)
+  names = sorted(path.name for path in tmp_path.rglob('*.*') if path.is_file())
+  assert names == ['MR._00001.mp4', 'MR._00001.txt', 'MR._00002.mp4', 'MR._00002.txt']
+  assert lrw.spoken_in(files_of(tmp_path, clips[1].name)[0]).word == 'mr.'
 
 
 def test_what_is_rendered_lies_in_the_face():

@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.files import write_bytes, write_json
-from jaxgen.systems.lipgen.synthesis.clip_files import is_written
+from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_written
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 
@@ -159,8 +159,8 @@ class Manifest:
   def _remove(self) -> None:
     """The clips that are there, and what is said of them."""
     for name in self.rows:
-      for ending in ('.mp4', '.txt'):
-        (self.folder / name).with_suffix(ending).unlink(missing_ok=True)
+      for path in files_of(self.folder, name):
+        path.unlink(missing_ok=True)
     self.rows = {}
     (self.folder / ROWS).unlink(missing_ok=True)
 
