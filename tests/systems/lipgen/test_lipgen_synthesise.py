@@ -140,6 +140,23 @@ def test_espeak_says_any_word_in_the_middle():
   assert found.mel.shape == (116, 80) and np.abs(found.sound).max() > 0.1
 
 
+@pytest.mark.parametrize('slowest, faster', [(1.8, True), (9.0, False)])
+def test_words_that_are_longer_than_a_clip_are_spoken_faster(monkeypatch, slowest, faster):
+  paces = []
+
+  def speak_word(word, voice, pace, dictionary):
+    paces.append(pace)
+    lasts = slowest * (paces[0] / pace) ** 0.9
+    sound = np.full(round(16_000 * lasts), 0.1, np.float32)
+    return spoken_clips.espeak.Utterance(sound, ('AA',), np.array([[0, lasts]]))
+
+  monkeypatch.setattr(spoken_clips.espeak, 'speak_word', speak_word)
+  clip = paired(1, ('zebra',), VOICES, 1, 0)[0]._replace(rate=1.0, before='', after='')
+  start, end = spoken_clips.Espeak(find_dictionary())(clip).span
+  assert 0 <= start < end <= 1.16 and (start + end) / 2 == pytest.approx(0.58, abs=0.01)
+  assert paces[:2] == [150, 238 if faster else 450] and (end - start < 1.16) == faster
+
+
 def test_clips_of_words_with_a_dot_have_files_each(tmp_path):
   clips = paired(2, ('mr.',), VOICES, 1, 0)
   said = say()(paired(1, WORDS, VOICES, 1, 0)[0])

@@ -1,5 +1,6 @@
 """What is heard in a clip: its word in the middle, as a log-mel to move lips by and as sound."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -63,7 +64,7 @@ class Bundled:
 
 
 class Espeak:
-  """Words of a dictionary, spoken by espeak-ng.
+  """Words of a dictionary, spoken by espeak-ng; those that are longer than a clip are spoken faster.
 
   Args:
     dictionary: of pronunciations.
@@ -83,18 +84,21 @@ class Espeak:
     """
     pace = round(_WORDS_A_MINUTE / clip.rate)
 
-    def spoken(word: str) -> espeak.Utterance:
+    def spoken(word: str, pace: int = pace) -> espeak.Utterance:
       return espeak.speak_word(word, clip.voice, pace, dictionary=self._dictionary)
 
     one = spoken(clip.word)
-    middle = float(one.times[-1, 1]) / 2
-    first = round(ROWS / 2 - 100 * middle)
+    while (lasts := float(one.times[-1, 1])) * 100 > ROWS and pace < espeak.RATES[1]:
+      pace = min(math.ceil(pace * lasts * 100 / ROWS * 1.02), espeak.RATES[1])
+      one = spoken(clip.word, pace)
+    first = round(ROWS / 2 - 50 * lasts)
     sound = np.zeros(ROWS * HOP, np.float32)
     parts = [levelled(spoken(word).sound) if word else None for word in (clip.before, clip.after)]
     _place(sound, levelled(one.sound), first * HOP, parts, HOP)
     sound = np.clip(sound, -1, 1)
-    start = first / 100
-    return Said(log_mel(sound), sound, (start, start + float(one.times[-1, 1])))
+    # What even the fastest voice cannot say within a clip is cut off at both ends.
+    start, end = (min(max(x, 0.0), ROWS / 100) for x in (first / 100, first / 100 + lasts))
+    return Said(log_mel(sound), sound, (start, end))
 
 
 Saying = Bundled | Espeak
