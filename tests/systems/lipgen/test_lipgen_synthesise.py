@@ -75,7 +75,8 @@ def make(folder, faces=3, hidden=-1, each=2, settings=SETTINGS, **options):
   """The clips of some faces, and how many were made by this call."""
   cast, clips = Cast(faces, hidden), paired(faces, WORDS, VOICES, each, 0)
   manifest = Manifest(folder, settings, **options)
-  return clips, synthesise(Chain(), cast, say(), clips, manifest), manifest
+  left = manifest.left(clips, cast.names)
+  return clips, synthesise(Chain(), cast, say(), left, manifest), manifest
 
 
 @pytest.fixture(scope='module')
@@ -279,6 +280,36 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
   assert make(tmp_path / 'new', faces=1, settings={'seed': 1}, overwrite=True)[1] == 2
 
 
+def test_old_clips_are_there_until_a_new_one_is_made(tmp_path):
+  class Deaf(Chain):
+    def lips(self, mel):
+      raise RuntimeError('no such steps')
+
+  make(tmp_path, faces=1)
+  files = {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
+  cast, clips = Cast(1), paired(1, WORDS, VOICES, 2, 0)
+  new = Manifest(tmp_path, {'seed': 1}, overwrite=True)
+  left = new.left(clips, cast.names)
+  assert left == clips
+  with pytest.raises(RuntimeError, match='no such steps'):
+    synthesise(Deaf(), cast, say(), left, new)
+  with pytest.raises(DataError, match=r'in any of the pictures \(no face in it\)'):
+    make(tmp_path, faces=1, hidden=0, settings={'seed': 1}, overwrite=True)
+  assert files == {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
+  assert make(tmp_path, faces=1, each=1, settings={'seed': 1}, overwrite=True)[1] == 1
+  assert len(list(tmp_path.rglob('*.mp4'))) == 1
+
+
+def test_pictures_without_a_face_are_tried_again_and_bind_nobody(tmp_path):
+  with pytest.raises(DataError, match='in any of the pictures'):
+    make(tmp_path, faces=1, hidden=0)
+  _, count, manifest = make(tmp_path, faces=2, hidden=1, settings={'seed': 1})  # no clip of seed 0
+  assert count == 2 and list(manifest.dropped.values()) == ['no face in it']
+  cast, clips = Cast(2), paired(2, WORDS, VOICES, 2, 0)
+  again = Manifest(tmp_path, {'seed': 1})
+  assert again.left(clips, cast.names) == clips[2:] and not again.dropped
+
+
 @pytest.mark.parametrize(
   'more, told',
   [
@@ -294,6 +325,7 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
     (['--clips-per-face', '25'], '25 clips a face: there are 24 different ones, of 2 words in 12'),
     (['--voices', 'm1,m1'], 'm1 is named twice'),
     (['--render', 'none'], 'no such file or folder'),
+    (['--steps', '1001'], '--steps=1001 must be 1 or more, and 1000 at most'),
   ],
 )
 def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):

@@ -121,7 +121,7 @@ def _make(
       Chain(nets[MOTION], nets[RENDER], steps=steps),
       cast,
       say,
-      clips,
+      left,
       manifest,
       lambda made: _shown(work, made, len(left), args),
     )
