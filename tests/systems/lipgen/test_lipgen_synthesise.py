@@ -16,12 +16,15 @@ from PIL import Image  # noqa: E402
 from jaxgen import config as configs  # noqa: E402
 from jaxgen.command.cli import main  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
+from jaxgen.exchange.weight_files import load_weights, save_weights  # noqa: E402
 from jaxgen.systems.lipgen import corpus  # noqa: E402
 from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
 from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
+from jaxgen.systems.lipgen.commands import synthesise as command  # noqa: E402
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import spoken_clips  # noqa: E402
-from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast, raised  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.cast import DRAWN, LIKE, make_cast, raised  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.chain import digest_of  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_written, pasted, write_clip  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.making import make_clips, synthesise  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, ROWS, Manifest  # noqa: E402
@@ -30,6 +33,7 @@ from jaxgen.systems.lipgen.voices.log_mel import SILENT, log_mel  # noqa: E402
 from jaxgen.systems.lipgen.voices.rebuilding import rebuilt  # noqa: E402
 from jaxgen.systems.lipgen.voices.recordings import bundled  # noqa: E402
 from jaxgen.systems.lipgen.voices.sound_files import read_sound  # noqa: E402
+from jaxgen.task import Trained  # noqa: E402
 
 WORDS, VOICES = ('about', 'water', 'people'), ('m1', 'f1')
 SETTINGS = {'seed': 0, 'words': WORDS}
@@ -278,6 +282,35 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
     Manifest(tmp_path, SETTINGS, overwrite=True)
   assert make(tmp_path / 'new', faces=1)[1] == 2
   assert make(tmp_path / 'new', faces=1, settings={'seed': 1}, overwrite=True)[1] == 2
+
+
+def test_settings_tell_nets_dictionaries_and_finders_apart(tmp_path, monkeypatch):
+  config = configs.load('lipgen_render')
+  net = Trained(config, {'spread': [0.1]}, {'params': {'a': np.zeros(2, np.float32)}}, 1)
+  guided, seeded = configs.load('lipgen_render'), configs.load('lipgen_render')
+  guided.eval.guidance, seeded.seed = 1.5, 1
+  others = [
+    net._replace(config=guided),
+    net._replace(config=seeded),
+    net._replace(facts={'spread': [0.2]}),
+    net._replace(variables={'params': {'a': np.ones(2, np.float32)}}),
+    net._replace(variables={'params': {'b': np.zeros(2, np.float32)}}),
+  ]
+  assert len({digest_of(one) for one in (net, *others)}) == 6
+  file = save_weights(tmp_path / 'net.safetensors', net._replace(step=2))
+  assert digest_of(load_weights(file)) == digest_of(net)
+
+  Image.new('RGB', (8, 8)).save(tmp_path / 'face.png')
+  told = []
+  monkeypatch.setattr(command, '_make', lambda *given: told.append(given[-1]))
+  words = tmp_path / 'words.dict'
+  for entry, faces in (('AH0', 'drawn:1'), ('AH1', 'drawn:1'), ('AH1', str(tmp_path))):
+    words.write_text(f'about  {entry} B AW1 T\nwater  W AO1 T ER0\n')
+    usual = ['--words', 'about,water', '--faces', faces, '--output', str(tmp_path / 'out')]
+    assert not main(['synthesise', *usual, '--dictionary', str(words)])
+  first, second, third = told
+  assert first['dictionary'] != second['dictionary'] and first['faces_by'] == DRAWN
+  assert third['faces_by'] in ('mesh', 'haar') and third['dictionary'] == second['dictionary']
 
 
 def test_old_clips_are_there_until_a_new_one_is_made(tmp_path):

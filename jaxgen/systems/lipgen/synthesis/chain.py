@@ -1,5 +1,6 @@
 """From the sound of speech to frames of a mouth: motion, contours on a face, warp and raster, renderer."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen import config as configs
+from jaxgen import digests
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.clips.framing import Framing, framed
@@ -164,6 +167,13 @@ class Chain:
       pairs = zip(faces, points, strict=True)
       conditions = [self.conditions(face, at) for face, at in pairs]
     return self._renderer(conditions, 'rendering', numbers)
+
+
+def digest_of(net: Trained) -> str:
+  """Tells apart nets that make other frames: by their weights, facts, seed and how they are to be used."""
+  config = configs.to_json(net.config)
+  how = json.dumps([net.facts, config['eval'], config['seed']], sort_keys=True)
+  return digests.name([weight_files.identity(net).encode(), how.encode()])
 
 
 def face_in(crop: np.ndarray, points: np.ndarray, framing: Framing, name: str) -> Face:
