@@ -284,6 +284,17 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
   assert make(tmp_path / 'new', faces=1, settings={'seed': 1}, overwrite=True)[1] == 2
 
 
+def test_words_are_of_a_file_or_by_commas_as_those_of_a_config(tmp_path):
+  file = tmp_path / 'words.txt'
+  file.write_text('\ufeffAbout\nmr. about\n')
+  for named in ('mr.,about', ' mr., About ,', 'about,mr.,about', str(file)):
+    assert sorted(spoken_clips.named_words(named)) == ['about', 'mr.']
+  assert spoken_clips.named_words('a.m.') == ('a.m.',)
+  file.write_bytes(b'\xff\xfe\xff')
+  with pytest.raises(ConfigError, match=r'^--words=.*words\.txt cannot be read as text'):
+    spoken_clips.named_words(str(file))
+
+
 def test_settings_tell_nets_dictionaries_and_finders_apart(tmp_path, monkeypatch):
   config = configs.load('lipgen_render')
   net = Trained(config, {'spread': [0.1]}, {'params': {'a': np.zeros(2, np.float32)}}, 1)

@@ -10,8 +10,9 @@ import numpy as np
 
 from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.corpus import read_words
 from jaxgen.systems.lipgen.motion.acting import stretched, trimmed
-from jaxgen.systems.lipgen.speech.dictionary import Dictionary, folded
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.voices import espeak, recordings
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, HOP, ROWS_A_FRAME, SILENT, log_mel
@@ -135,15 +136,11 @@ def named_words(named: str) -> tuple[str, ...]:
     ConfigError: there is none, or the file cannot be read.
   """
   path = Path(named).expanduser()
-  try:
-    text = path.read_text(encoding='utf-8-sig') if path.is_file() else ''
-  except (OSError, UnicodeError) as error:
-    raise ConfigError(f'--words={named} cannot be read as text ({error})') from error
-  if not path.is_file():
-    if path.suffix or len(path.parts) > 1 or path.exists():
-      raise ConfigError(f'--words={named}: no such file')
-    text = named.replace(',', ' ')
-  words = tuple(dict.fromkeys(folded(word) for word in text.split()))
+  # `mr.` is a word.
+  like_a_file = len(path.suffix) > 1 or len(path.parts) > 1 or path.exists()
+  if like_a_file and ',' not in named and not path.is_file():
+    raise ConfigError(f'--words={named}: no such file')
+  words = tuple(dict.fromkeys(read_words(named, '--words=')))
   if not words:
     raise ConfigError(f'--words={named} has no word: write one a line')
   return words
