@@ -280,6 +280,10 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
     (['--text=...'], "'...' has no word to say"),
     ([], 'name what is said: --audio FILE, or --text WORDS'),
     (['--audio=said.wav', '--voice=f3'], '--voice is of --text'),
+    (
+      ['--audio=said.wav', '--crop', '--head=1'],
+      '--head=1.0 moves the whole picture, and --crop is',
+    ),
     (['--audio=said.wav', '--steps=0'], '--steps=0 must be 1 or more'),
     (['--audio=said.wav', '--output=talk.avi'], '--output=talk.avi: videos are written as .mp4'),
     (['--audio=dumb.mp4', '--output=dumb.mp4'], 'dumb.mp4 would be written over itself'),
