@@ -39,6 +39,15 @@ def coarse(monkeypatch):
   """A grid of a quarter of the points."""
   monkeypatch.setattr(bending, 'FINE', 0.5)
   monkeypatch.setattr(bending, 'SIDE', 80)
+  forget_bends()
+  yield
+  forget_bends()
+
+
+def forget_bends():
+  """What is compiled and triangulated is of the grid that was there then."""
+  bending._bent.clear_cache()
+  bending._triangles.cache_clear()
 
 
 def random_net(module, config, facts):
