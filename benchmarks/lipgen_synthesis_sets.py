@@ -143,15 +143,16 @@ def synthetic(
   clips = paired(len(cast.names), words, voices, clips_per_face, config.seed)
   settings = {'seed': config.seed, 'nets': list(map(str, nets)), 'steps': steps}
   manifest = Manifest(folder, settings)
-  if not manifest.left(clips, cast.names):
+  left = manifest.left(clips, cast.names)
+  if not left:
     return
   motion, render = (
     load_net(path, of, load) for path, of in zip(nets, (MOTION, RENDER), strict=True)
   )
   chain = Chain(motion, render, steps=steps)
   synthesise(
-    chain, cast, say, clips, manifest,
-    lambda made: Reporter().progress(made, f'clips of {folder.name}', len(clips)),
+    chain, cast, say, left, manifest,
+    lambda made: Reporter().progress(made, f'clips of {folder.name}', len(left)),
   )  # fmt: skip
 
 

@@ -28,8 +28,7 @@ def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = Non
     trained: the model.
     card: further text for the file's header, by title.
   """
-  flat = traverse_util.flatten_dict(trained.variables)
-  arrays = {_name(path): np.asarray(x, order='C') for path, x in flat.items()}
+  arrays = _arrays(trained)
   about = {
     'config': configs.to_json(trained.config),
     'facts': trained.facts,
@@ -58,9 +57,19 @@ def load_weights(path: Path) -> Trained:
   return Trained(about.config, about.facts, variables, about.step)
 
 
+def identity(trained: Trained) -> str:
+  """The digest of all variables: two files of one net have the same, and so has the run that they are of."""
+  return _digest(_arrays(trained))
+
+
 def load_card(path: Path) -> dict[str, str]:
   """The further text in the header of a file that `load_weights` reads."""
   return read_about(path).card
+
+
+def _arrays(trained: Trained) -> dict[str, np.ndarray]:
+  flat = traverse_util.flatten_dict(trained.variables)
+  return {_name(path): np.asarray(x, order='C') for path, x in flat.items()}
 
 
 def _name(path: tuple[str, ...]) -> str:

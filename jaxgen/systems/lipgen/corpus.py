@@ -105,12 +105,7 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
   named = config.data.words
   if not named:
     return tuple(otherwise)
-  path = expanded(named) if ',' not in named else Path(named)
-  try:
-    words = path.read_text(encoding='utf-8-sig').split() if path.is_file() else listed(named)
-  except (OSError, UnicodeError) as error:
-    raise ConfigError(f'config.data.words = {named} cannot be read as text ({error})') from error
-  words = [folded(word) for word in words]
+  words = read_words(named, 'config.data.words = ')
   twice = sorted({word for word in words if words.count(word) > 1})
   if len(words) < 2 or twice:
     wrong = f'{twice[0]!r} twice' if twice else f'{len(words)} words'
@@ -119,6 +114,24 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
       'or a file with one a line'
     )
   return tuple(words)
+
+
+def read_words(named: str, option: str) -> list[str]:
+  """A list by commas, or of a file with a word a line, in small letters.
+
+  Args:
+    named: the file, or the list.
+    option: what comes before it where it is spelled, as '--words='.
+
+  Raises:
+    ConfigError: the file cannot be read as text.
+  """
+  path = expanded(named) if ',' not in named else Path(named)
+  try:
+    words = path.read_text(encoding='utf-8-sig').split() if path.is_file() else listed(named)
+  except (OSError, UnicodeError) as error:
+    raise ConfigError(f'{option}{named} cannot be read as text ({error})') from error
+  return [folded(word) for word in words]
 
 
 def load_real(config: ConfigDict) -> dict[str, ClipSet]:

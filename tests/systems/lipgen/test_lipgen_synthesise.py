@@ -16,13 +16,16 @@ from PIL import Image  # noqa: E402
 from jaxgen import config as configs  # noqa: E402
 from jaxgen.command.cli import main  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
+from jaxgen.exchange.weight_files import load_weights, save_weights  # noqa: E402
 from jaxgen.systems.lipgen import corpus  # noqa: E402
 from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
 from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
+from jaxgen.systems.lipgen.commands import synthesise as command  # noqa: E402
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import spoken_clips  # noqa: E402
-from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast, raised  # noqa: E402
-from jaxgen.systems.lipgen.synthesis.clip_files import pasted  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.cast import DRAWN, LIKE, make_cast, raised  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.chain import digest_of  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_written, pasted, write_clip  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.making import make_clips, synthesise  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, ROWS, Manifest  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.pairing import paired  # noqa: E402
@@ -30,6 +33,7 @@ from jaxgen.systems.lipgen.voices.log_mel import SILENT, log_mel  # noqa: E402
 from jaxgen.systems.lipgen.voices.rebuilding import rebuilt  # noqa: E402
 from jaxgen.systems.lipgen.voices.recordings import bundled  # noqa: E402
 from jaxgen.systems.lipgen.voices.sound_files import read_sound  # noqa: E402
+from jaxgen.task import Trained  # noqa: E402
 
 WORDS, VOICES = ('about', 'water', 'people'), ('m1', 'f1')
 SETTINGS = {'seed': 0, 'words': WORDS}
@@ -75,7 +79,8 @@ def make(folder, faces=3, hidden=-1, each=2, settings=SETTINGS, **options):
   """The clips of some faces, and how many were made by this call."""
   cast, clips = Cast(faces, hidden), paired(faces, WORDS, VOICES, each, 0)
   manifest = Manifest(folder, settings, **options)
-  return clips, synthesise(Chain(), cast, say(), clips, manifest), manifest
+  left = manifest.left(clips, cast.names)
+  return clips, synthesise(Chain(), cast, say(), left, manifest), manifest
 
 
 @pytest.fixture(scope='module')
@@ -138,6 +143,35 @@ def test_espeak_says_any_word_in_the_middle():
   assert says.kind == spoken_clips.ESPEAK
   assert sum(found.span) / 2 == pytest.approx(0.58, abs=0.02)
   assert found.mel.shape == (116, 80) and np.abs(found.sound).max() > 0.1
+
+
+@pytest.mark.parametrize('slowest, faster', [(1.8, True), (9.0, False)])
+def test_words_that_are_longer_than_a_clip_are_spoken_faster(monkeypatch, slowest, faster):
+  paces = []
+
+  def speak_word(word, voice, pace, dictionary):
+    paces.append(pace)
+    lasts = slowest * (paces[0] / pace) ** 0.9
+    sound = np.full(round(16_000 * lasts), 0.1, np.float32)
+    return spoken_clips.espeak.Utterance(sound, ('AA',), np.array([[0, lasts]]))
+
+  monkeypatch.setattr(spoken_clips.espeak, 'speak_word', speak_word)
+  clip = paired(1, ('zebra',), VOICES, 1, 0)[0]._replace(rate=1.0, before='', after='')
+  start, end = spoken_clips.Espeak(find_dictionary())(clip).span
+  assert 0 <= start < end <= 1.16 and (start + end) / 2 == pytest.approx(0.58, abs=0.01)
+  assert paces[:2] == [150, 238 if faster else 450] and (end - start < 1.16) == faster
+
+
+def test_clips_of_words_with_a_dot_have_files_each(tmp_path):
+  clips = paired(2, ('mr.',), VOICES, 1, 0)
+  said = say()(paired(1, WORDS, VOICES, 1, 0)[0])
+  for clip in clips:
+    assert not is_written(tmp_path, clip.name)
+    write_clip(tmp_path, clip, 'face', said, np.full((29, 96, 96), 90, np.uint8))
+    assert is_written(tmp_path, clip.name)
+  names = sorted(path.name for path in tmp_path.rglob('*.*') if path.is_file())
+  assert names == ['MR._00001.mp4', 'MR._00001.txt', 'MR._00002.mp4', 'MR._00002.txt']
+  assert lrw.spoken_in(files_of(tmp_path, clips[1].name)[0]).word == 'mr.'
 
 
 def test_what_is_rendered_lies_in_the_face():
@@ -250,6 +284,76 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
   assert make(tmp_path / 'new', faces=1, settings={'seed': 1}, overwrite=True)[1] == 2
 
 
+def test_words_are_of_a_file_or_by_commas_as_those_of_a_config(tmp_path):
+  file = tmp_path / 'words.txt'
+  file.write_text('\ufeffAbout\nmr. about\n')
+  for named in ('mr.,about', ' mr., About ,', 'about,mr.,about', str(file)):
+    assert sorted(spoken_clips.named_words(named)) == ['about', 'mr.']
+  assert spoken_clips.named_words('a.m.') == ('a.m.',)
+  file.write_bytes(b'\xff\xfe\xff')
+  with pytest.raises(ConfigError, match=r'^--words=.*words\.txt cannot be read as text'):
+    spoken_clips.named_words(str(file))
+
+
+def test_settings_tell_nets_dictionaries_and_finders_apart(tmp_path, monkeypatch):
+  config = configs.load('lipgen_render')
+  net = Trained(config, {'spread': [0.1]}, {'params': {'a': np.zeros(2, np.float32)}}, 1)
+  guided, seeded = configs.load('lipgen_render'), configs.load('lipgen_render')
+  guided.eval.guidance, seeded.seed = 1.5, 1
+  others = [
+    net._replace(config=guided),
+    net._replace(config=seeded),
+    net._replace(facts={'spread': [0.2]}),
+    net._replace(variables={'params': {'a': np.ones(2, np.float32)}}),
+    net._replace(variables={'params': {'b': np.zeros(2, np.float32)}}),
+  ]
+  assert len({digest_of(one) for one in (net, *others)}) == 6
+  file = save_weights(tmp_path / 'net.safetensors', net._replace(step=2))
+  assert digest_of(load_weights(file)) == digest_of(net)
+
+  Image.new('RGB', (8, 8)).save(tmp_path / 'face.png')
+  told = []
+  monkeypatch.setattr(command, '_make', lambda *given: told.append(given[-1]))
+  words = tmp_path / 'words.dict'
+  for entry, faces in (('AH0', 'drawn:1'), ('AH1', 'drawn:1'), ('AH1', str(tmp_path))):
+    words.write_text(f'about  {entry} B AW1 T\nwater  W AO1 T ER0\n')
+    usual = ['--words', 'about,water', '--faces', faces, '--output', str(tmp_path / 'out')]
+    assert not main(['synthesise', *usual, '--dictionary', str(words)])
+  first, second, third = told
+  assert first['dictionary'] != second['dictionary'] and first['faces_by'] == DRAWN
+  assert third['faces_by'] in ('mesh', 'haar') and third['dictionary'] == second['dictionary']
+
+
+def test_old_clips_are_there_until_a_new_one_is_made(tmp_path):
+  class Deaf(Chain):
+    def lips(self, mel):
+      raise RuntimeError('no such steps')
+
+  make(tmp_path, faces=1)
+  files = {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
+  cast, clips = Cast(1), paired(1, WORDS, VOICES, 2, 0)
+  new = Manifest(tmp_path, {'seed': 1}, overwrite=True)
+  left = new.left(clips, cast.names)
+  assert left == clips
+  with pytest.raises(RuntimeError, match='no such steps'):
+    synthesise(Deaf(), cast, say(), left, new)
+  with pytest.raises(DataError, match=r'in any of the pictures \(no face in it\)'):
+    make(tmp_path, faces=1, hidden=0, settings={'seed': 1}, overwrite=True)
+  assert files == {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
+  assert make(tmp_path, faces=1, each=1, settings={'seed': 1}, overwrite=True)[1] == 1
+  assert len(list(tmp_path.rglob('*.mp4'))) == 1
+
+
+def test_pictures_without_a_face_are_tried_again_and_bind_nobody(tmp_path):
+  with pytest.raises(DataError, match='in any of the pictures'):
+    make(tmp_path, faces=1, hidden=0)
+  _, count, manifest = make(tmp_path, faces=2, hidden=1, settings={'seed': 1})  # no clip of seed 0
+  assert count == 2 and list(manifest.dropped.values()) == ['no face in it']
+  cast, clips = Cast(2), paired(2, WORDS, VOICES, 2, 0)
+  again = Manifest(tmp_path, {'seed': 1})
+  assert again.left(clips, cast.names) == clips[2:] and not again.dropped
+
+
 @pytest.mark.parametrize(
   'more, told',
   [
@@ -265,6 +369,7 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
     (['--clips-per-face', '25'], '25 clips a face: there are 24 different ones, of 2 words in 12'),
     (['--voices', 'm1,m1'], 'm1 is named twice'),
     (['--render', 'none'], 'no such file or folder'),
+    (['--steps', '1001'], '--steps=1001 must be 1 or more, and 1000 at most'),
   ],
 )
 def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):

@@ -39,6 +39,15 @@ def coarse(monkeypatch):
   """A grid of a quarter of the points."""
   monkeypatch.setattr(bending, 'FINE', 0.5)
   monkeypatch.setattr(bending, 'SIDE', 80)
+  forget_bends()
+  yield
+  forget_bends()
+
+
+def forget_bends():
+  """What is compiled and triangulated is of the grid that was there then."""
+  bending._bent.clear_cache()
+  bending._triangles.cache_clear()
 
 
 def random_net(module, config, facts):
@@ -280,6 +289,10 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
     (['--text=...'], "'...' has no word to say"),
     ([], 'name what is said: --audio FILE, or --text WORDS'),
     (['--audio=said.wav', '--voice=f3'], '--voice is of --text'),
+    (
+      ['--audio=said.wav', '--crop', '--head=1'],
+      '--head=1.0 moves the whole picture, and --crop is',
+    ),
     (['--audio=said.wav', '--steps=0'], '--steps=0 must be 1 or more'),
     (['--audio=said.wav', '--output=talk.avi'], '--output=talk.avi: videos are written as .mp4'),
     (['--audio=dumb.mp4', '--output=dumb.mp4'], 'dumb.mp4 would be written over itself'),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.exchange.weight_files import identity
 from jaxgen.files import write_bytes
 from jaxgen.pictures.png import write_image
 from jaxgen.systems.handwriting.inference import Inference
@@ -25,7 +26,6 @@ from jaxgen.systems.handwriting.writing.pictures import (
   make_sheet,
 )
 from jaxgen.systems.handwriting.writing.texts import Ability, Text
-from jaxgen.systems.handwriting.writing.weights import identity
 from jaxgen.task import Tools, Trained
 
 LARGEST_SHEET = 1024  # pictures

@@ -5,7 +5,6 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxgen import digests
 from jaxgen.errors import ConfigError
 from jaxgen.task import Trained
 
@@ -30,13 +29,3 @@ def check_finite(trained: Trained, name: Path) -> None:
   """Raises ConfigError for weights that are not finite."""
   if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained.variables)):
     raise ConfigError(f'{name} has weights that are not finite: it writes nothing')
-
-
-def identity(trained: Trained) -> str:
-  """The digest of all variables: two files of one net have the same."""
-  leaves, _ = jax.tree_util.tree_flatten_with_path(trained.variables)
-  return digests.seal(
-    part
-    for path, x in leaves
-    for part in (jax.tree_util.keystr(path).encode(), np.asarray(x).tobytes())
-  )

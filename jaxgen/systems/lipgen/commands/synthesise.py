@@ -18,7 +18,6 @@ if TYPE_CHECKING:
   from jaxgen.systems.lipgen.synthesis.making import Made
   from jaxgen.systems.lipgen.synthesis.pairing import Clip
   from jaxgen.systems.lipgen.synthesis.spoken_clips import Saying
-  from jaxgen.task import Trained
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,12 +86,24 @@ def _synthesise(args: argparse.Namespace) -> None:
     'words': words,
     'voices': voices,
     'speech': say.kind,
-    'dictionary': args.dictionary,
+    'dictionary': _told(args.dictionary),
+    'faces_by': cast.finder,
     'clips_per_face': args.clips_per_face,
     'seed': args.seed,
     'like': args.like,
   }
   _make(args, cast, say, clips, settings)
+
+
+def _told(dictionary: str) -> str:
+  """The name and contents of one's own dictionary; '' for CMUdict."""
+  from jaxgen import digests
+  from jaxgen.data.folders import expanded
+
+  if not dictionary:
+    return ''
+  path = expanded(dictionary)
+  return f'{path.name} {digests.of_file(path).hex()[: digests.SHORT]}'
 
 
 def _make(
@@ -103,7 +114,7 @@ def _make(
   settings: dict[str, Any],
 ) -> None:
   """Makes what is missing of the clips."""
-  from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, load_net
+  from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, digest_of, load_net
   from jaxgen.systems.lipgen.synthesis.making import synthesise
   from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, Manifest
 
@@ -112,7 +123,7 @@ def _make(
     for system, given in ((MOTION, args.motion), (RENDER, args.render))
   }
   steps = args.steps or nets[RENDER].config.eval.steps
-  settings |= {'steps': steps, **{system: _digest(net) for system, net in nets.items()}}
+  settings |= {'steps': steps, **{system: digest_of(net) for system, net in nets.items()}}
   manifest = Manifest(args.output, settings, args.overwrite)
   with batch(args.json, 'clip') as work:
     left = manifest.left(clips, cast.names)
@@ -121,7 +132,7 @@ def _make(
       Chain(nets[MOTION], nets[RENDER], steps=steps),
       cast,
       say,
-      clips,
+      left,
       manifest,
       lambda made: _shown(work, made, len(left), args),
     )
@@ -143,16 +154,6 @@ def _shown(
     elif not one.why:
       work.made(f'{one.clip.name}.mp4', {'word': one.clip.word, 'face': one.face})
     yield one
-
-
-def _digest(net: 'Trained') -> str:
-  """Tells a net's weights from others."""
-  import jax
-  import numpy as np
-
-  from jaxgen import digests
-
-  return digests.name(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(net.variables))
 
 
 SYNTHESISE = Command(

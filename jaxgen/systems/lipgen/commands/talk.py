@@ -95,6 +95,10 @@ def _check(args: argparse.Namespace) -> None:
     value = getattr(args, name)
     if value is not None and not value >= least:
       raise ConfigError(f'--{name}={value} must be {least} or more')
+  if args.crop and args.head:
+    raise ConfigError(
+      f'--head={args.head} moves the whole picture, and --crop is of the mouth alone: leave one of them out'
+    )
   chains.check_nets(args)
 
 

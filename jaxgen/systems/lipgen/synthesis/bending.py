@@ -68,7 +68,7 @@ def bend(source: np.ndarray, target: np.ndarray) -> Bend:
   before = to_grid(np.concatenate([source, still]))
   after = to_grid(np.concatenate([target, moved], axis=1))
   after = np.concatenate([after, np.repeat(after[-1:], -length % _TOGETHER, axis=0)])
-  parts = [_bent(before, after[i : i + _TOGETHER], SIDE) for i in range(0, len(after), _TOGETHER)]
+  parts = [_bent(before, after[i : i + _TOGETHER]) for i in range(0, len(after), _TOGETHER)]
   around, between = (
     np.concatenate([np.asarray(x) for x in y])[:length] for y in zip(*parts, strict=True)
   )
@@ -78,17 +78,17 @@ def bend(source: np.ndarray, target: np.ndarray) -> Bend:
   return Bend(around, between, share)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _bent(source: jax.Array, target: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
-  """Places in the crop [T, S, S, 2] around and between the lips, of points on a grid of S x S."""
-  triangles, frame = _triangles(), jnp.asarray(border((side, side)))
+@jax.jit
+def _bent(source: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Places in the crop [T, SIDE, SIDE, 2] around and between the lips, of points on the grid."""
+  triangles, frame = _triangles(), jnp.asarray(border((SIDE, SIDE)))
   within = (triangles >= OUTER).all(1) & (triangles < CONTOUR).all(1)
   origins = jnp.concatenate([source, frame])
 
   def one(points: jax.Array) -> tuple[jax.Array, jax.Array]:
     corners = jnp.concatenate([points, frame])
     found = [
-      jnp.stack(looked_up((side, side), origins, corners, triangles[chosen]), -1)
+      jnp.stack(looked_up((SIDE, SIDE), origins, corners, triangles[chosen]), -1)
       for chosen in (~within, within)
     ]
     around, between = ((x + 0.5) / FINE - 0.5 - MARGIN for x in found)

@@ -18,7 +18,7 @@ from jaxgen.systems.lipgen.procedural.geometry import Pose, random_pose
 from jaxgen.systems.lipgen.procedural.identity import find_look, speaker
 from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech, Take, contours_of, frames_of
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
-from jaxgen.systems.lipgen.synthesis.portraits import Finder, Portrait, make_finder
+from jaxgen.systems.lipgen.synthesis.portraits import Portrait, finder_kind, make_finder
 from jaxgen.systems.lipgen.video.crops import Crops, cut
 
 # Rows by which the mouth is higher in LRW's crops than in those of `jaxgen mouths`.
@@ -47,10 +47,12 @@ class Cast(Protocol):
   Attributes:
     names: of all, to tell them by.
     higher: rows by which mouths lie higher than `jaxgen mouths` crops them.
+    finder: what finds faces in pictures, see `portraits.finder_kind`; DRAWN where there are none.
   """
 
   names: list[str]
   higher: int
+  finder: str
 
   def __getitem__(self, number: int) -> Person:
     """A face; DataError where none is to be seen."""
@@ -72,7 +74,7 @@ class Drawn:
 
   def __init__(self, count: int, look: str, seed: int, higher: int = 0):
     find_look(look)
-    self.higher = higher
+    self.higher, self.finder = higher, DRAWN
     self._first = FIRST + OF_SEED * seed
     self._speech = Speech(
       WORDS, find_dictionary(), seed, self._first, count, look, MOUTH, 1, (higher, 0, MOUTH)
@@ -106,10 +108,11 @@ class Pictures:
 
   Raises:
     DataError: no such folder, or no pictures in it.
+    ConfigError: OpenCV is not installed.
   """
 
   def __init__(self, folder: Path, higher: int = 0):
-    self.higher = higher
+    self.higher, self.finder = higher, finder_kind()
     if not folder.is_dir():
       raise DataError(
         f'{folder}: no such folder of faces (speakers that jaxgen draws: {DRAWN}:100, or {DRAWN}:100:b)'
@@ -120,18 +123,15 @@ class Pictures:
         f'{folder} has no pictures: give a folder of PNG, JPEG or TIFF files of faces'
       )
     self.names = [path.relative_to(folder).as_posix() for path in self._paths]
-    self._find: Finder | None = None
+    self._find = make_finder()
 
   def __getitem__(self, number: int) -> Person:
     """The face of a picture.
 
     Raises:
       DataError: the file cannot be read, or no face is to be seen in it.
-      ConfigError: OpenCV is not installed.
     """
-    self._find = self._find or make_finder()
-    found = self._find(self._paths[number])
-    return Person(*raised(found, self.higher))
+    return Person(*raised(self._find(self._paths[number]), self.higher))
 
 
 def raised(portrait: Portrait, rows: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """From the sound of speech to frames of a mouth: motion, contours on a face, warp and raster, renderer."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen import config as configs
+from jaxgen import digests
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
+from jaxgen.exchange.kept import load_kept
 from jaxgen.systems.lipgen.clips.framing import Framing, framed
 from jaxgen.systems.lipgen.motion import task as motion_task
 from jaxgen.systems.lipgen.motion.inference import Inference
@@ -42,17 +46,14 @@ class Face(NamedTuple):
 
 
 def load_file(path: Path) -> Trained:
-  """A model from a file of `jaxgen export`, or from a folder that has imported weights.
+  """A model from a file of `jaxgen export`, see `kept.load_kept`.
 
   Raises:
     CheckpointError: it is the folder of a run, which the core reads, missing or damaged.
   """
   if path.is_dir():
-    path_in = path / weight_files.FILE
-    if not path_in.is_file():
-      raise CheckpointError(f'{path} is a folder: make a file of the run with jaxgen export')
-    path = path_in
-  return weight_files.load_weights(path)
+    raise CheckpointError(f'{path} is a folder: make a file of the run with jaxgen export')
+  return load_kept(path)
 
 
 class Chain:
@@ -166,6 +167,13 @@ class Chain:
     return self._renderer(conditions, 'rendering', numbers)
 
 
+def digest_of(net: Trained) -> str:
+  """Tells apart nets that make other frames: by their weights, facts, seed and how they are to be used."""
+  config = configs.to_json(net.config)
+  how = json.dumps([net.facts, config['eval'], config['seed']], sort_keys=True)
+  return digests.name([weight_files.identity(net).encode(), how.encode()])
+
+
 def face_in(crop: np.ndarray, points: np.ndarray, framing: Framing, name: str) -> Face:
   """The face of a mouth crop, as a renderer sees it.
 
@@ -200,8 +208,6 @@ def load_net(path: Path | None, system: str, load: Loader = load_file) -> Traine
         f'no net of {system} comes with this version: name a trained run, or a file of jaxgen export, '
         f'with --{kind}'
       )
-  elif not path.exists():
-    raise CheckpointError(f'{path}: no such file or folder')
   trained = load(path)
   if (found := trained.config.get('system')) != system:
     raise ConfigError(f'{path} is a {found}: {_WHAT[system]} is a {system}')

@@ -35,6 +35,11 @@ def pasted(crop: np.ndarray, frames: np.ndarray, framing: Framing) -> np.ndarray
   return np.rint(made).astype(np.uint8)
 
 
+def files_of(folder: Path, name: str) -> tuple[Path, Path]:
+  """Video and text of a clip by its name, which may have dots of its own, as those of `mr.` have."""
+  return folder / f'{name}.mp4', folder / f'{name}.txt'
+
+
 def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarray) -> None:
   """Writes WORD_00001.txt and .mp4, each complete or not at all, and the video last.
 
@@ -46,7 +51,7 @@ def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarr
     frames: uint8 [29, 96, 96].
   """
   start, end = said.span
-  path = folder / clip.name
+  video, text = files_of(folder, clip.name)
   lines = [
     f'Synthetic: {face} never said this',
     f'Text: {clip.word.upper()}',
@@ -54,17 +59,16 @@ def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarr
     f'Offset: {start:.2f} seconds',
     f'Duration: {end - start:.2f} seconds',
   ]
-  path.parent.mkdir(parents=True, exist_ok=True)
-  write_bytes(path.with_suffix('.txt'), ('\n'.join(lines) + '\n').encode())
+  text.parent.mkdir(parents=True, exist_ok=True)
+  write_bytes(text, ('\n'.join(lines) + '\n').encode())
   told = {
     'title': clip.word,
     'artist': 'nobody',
     'comment': f'{SYNTHETIC} from a picture ({face}) and a synthetic voice ({clip.voice})',
   }
-  write_video(path.with_suffix('.mp4'), frames, sound=(said.sound, RATE), metadata=told)
+  write_video(video, frames, sound=(said.sound, RATE), metadata=told)
 
 
 def is_written(folder: Path, name: str) -> bool:
   """Whether both files of a clip are there."""
-  path = folder / name
-  return path.with_suffix('.mp4').is_file() and path.with_suffix('.txt').is_file()
+  return all(path.is_file() for path in files_of(folder, name))

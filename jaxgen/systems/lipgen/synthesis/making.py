@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+import numpy as np
+
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.synthesis.cast import Cast, Person
 from jaxgen.systems.lipgen.synthesis.chain import Chain, Face, face_in
 from jaxgen.systems.lipgen.synthesis.clip_files import pasted, write_clip
 from jaxgen.systems.lipgen.synthesis.lips import at_rest
 from jaxgen.systems.lipgen.synthesis.manifest import Manifest
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
-from jaxgen.systems.lipgen.synthesis.spoken_clips import Saying
+from jaxgen.systems.lipgen.synthesis.spoken_clips import Said, Saying
 from jaxgen.systems.lipgen.warping.placing import placed
 
 TOGETHER = 16  # clips that are rendered at once; a stop loses no more than these
@@ -50,6 +51,16 @@ def make_clips(
   Raises:
     OSError: a file cannot be written.
   """
+
+  def written(works: Sequence[_Work]) -> Iterator[Made]:
+    rendered = _rendered(chain, say, works)
+    manifest.begin(len(cast.names))
+    for work, said, frames in zip(works, *rendered, strict=True):
+      name = work.face.name
+      write_clip(manifest.folder, work.clip, name, said, pasted(work.person.crop, frames, framing))
+      manifest.add([(work.clip, name, said)])
+      yield Made(work.clip, name)
+
   waiting: list[_Work] = []
   framing = chain.framing._replace(top=chain.framing.top - cast.higher)
   for number, own in groupby(clips, lambda clip: clip.face):
@@ -63,9 +74,10 @@ def make_clips(
     face = face_in(person.crop, person.points, framing, name)
     waiting += [_Work(clip, person, face) for clip in mine]
     while len(waiting) >= TOGETHER:
-      yield from _written(chain, say, waiting[:TOGETHER], manifest, framing)
+      yield from written(waiting[:TOGETHER])
       waiting = waiting[TOGETHER:]
-  yield from _written(chain, say, waiting, manifest, framing)
+  if waiting:
+    yield from written(waiting)
 
 
 class _Work(NamedTuple):
@@ -76,33 +88,25 @@ class _Work(NamedTuple):
   face: Face
 
 
-def _written(
-  chain: Chain, say: Saying, works: Sequence[_Work], manifest: Manifest, framing: Framing
-) -> Iterator[Made]:
-  """Renders some clips together and writes them."""
-  if not works:
-    return
+def _rendered(
+  chain: Chain, say: Saying, works: Sequence[_Work]
+) -> tuple[list[Said], list[np.ndarray]]:
+  """What is heard in some clips, and their frames, rendered together."""
   said = [say(work.clip) for work in works]
   points = [
     # Offsets are from lips that are shut, which those of a picture need not be.
     placed(at_rest(work.face.points), work.clip.gain * chain.lips(one.mel)[0])
     for work, one in zip(works, said, strict=True)
   ]
-  rendered = chain.render(
-    [work.face for work in works], points, [work.clip.number for work in works]
-  )
-  for work, one, frames in zip(works, said, rendered, strict=True):
-    clip, name = work.clip, work.face.name
-    write_clip(manifest.folder, clip, name, one, pasted(work.person.crop, frames, framing))
-    manifest.add([(clip, name, one)])
-    yield Made(clip, name)
+  numbers = [work.clip.number for work in works]
+  return said, chain.render([work.face for work in works], points, numbers)
 
 
 def synthesise(
   chain: Chain,
   cast: Cast,
   say: Saying,
-  clips: Sequence[Clip],
+  left: Sequence[Clip],
   manifest: Manifest,
   shown: Callable[[Iterable], Iterable] = iter,
 ) -> int:
@@ -112,7 +116,7 @@ def synthesise(
     chain: see `make_clips`.
     cast: see there.
     say: see there.
-    clips: all that are to be there.
+    left: of `manifest.left`.
     manifest: see there.
     shown: of the clips that are made: shows how far they are.
 
@@ -121,19 +125,14 @@ def synthesise(
 
   Raises:
     DataError: no face is to be seen in any picture.
-    UserError: see `Manifest.left`.
   """
-  left = manifest.left(clips, cast.names)
-  manifest.write_about(len(cast.names))
-  manifest.write_rows()
   made = 0
   try:
     for one in shown(make_clips(chain, cast, say, left, manifest)):
       made += not one.why
   finally:
-    manifest.write_rows()
-    manifest.write_about(len(cast.names))
+    manifest.end(len(cast.names))
   if not manifest.rows:
-    name, why = next(iter(manifest.dropped.items()))
-    raise DataError(f'no face is to be seen in any of the pictures ({name}: {why})')
+    why = next(iter(manifest.dropped.values()))
+    raise DataError(f'no face is to be seen in any of the pictures ({why})')
   return made

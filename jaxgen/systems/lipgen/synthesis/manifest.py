@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.files import write_bytes, write_json
-from jaxgen.systems.lipgen.synthesis.clip_files import is_written
+from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_written
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 
@@ -34,11 +34,11 @@ class Manifest:
   Args:
     folder: of the clips.
     settings: all that decides what a clip of a face is.
-    overwrite: whether clips of other settings give way.
+    overwrite: whether the clips that are there give way, once `begin` is called.
 
   Attributes:
     rows: of clips that are there, by their names.
-    dropped: why pictures have no clips, by their names.
+    dropped: why pictures of this run have no clips, by their names.
 
   Raises:
     ConfigError: the folder has something else in it.
@@ -49,20 +49,22 @@ class Manifest:
     self.folder, self.settings = folder, dict(settings)
     self.rows: dict[str, dict[str, str]] = {}
     self.dropped: dict[str, str] = {}
+    self._old: list[str] = []
+    self._begun = False
     about = folder / ABOUT
     check_ours(folder)
     if not about.is_file():
       return
     try:
       told = json.loads(about.read_text(encoding='utf-8'))
-      found, dropped = told['settings'], told['faces']['dropped_files']
+      found = dict(told['settings'])
     except (OSError, ValueError, LookupError, TypeError) as error:
       raise DataError(f'{about} is damaged ({error}): name another folder') from error
     self._read()
     if overwrite:
-      self._remove()
+      self._old, self.rows = list(self.rows), {}
+    if not self.rows:
       return
-    self.dropped = dict(dropped)
     # As they are read back from a file.
     wanted = json.loads(json.dumps(self.settings))
     other = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
@@ -74,7 +76,7 @@ class Manifest:
       )
 
   def left(self, clips: Sequence[Clip], names: Sequence[str]) -> list[Clip]:
-    """The clips that are yet to be made.
+    """The clips that have no row.
 
     Args:
       clips: all.
@@ -90,12 +92,28 @@ class Manifest:
           f'{self.folder} has clips of other faces ({clip.name} is of {row["face"]}, not {names[clip.face]}): '
           'name another folder, or --overwrite'
         )
-    return [
-      clip
-      for clip in clips
-      if names[clip.face] not in self.dropped
-      and not (clip.name in self.rows and is_written(self.folder, clip.name))
-    ]
+    return [clip for clip in clips if clip.name not in self.rows]
+
+  def begin(self, faces: int) -> None:
+    """Before a clip is written: those that give way are removed, and what the folder is is written, once.
+
+    Args:
+      faces: how many are asked for.
+    """
+    if self._begun:
+      return
+    for name in self._old:
+      for path in files_of(self.folder, name):
+        path.unlink(missing_ok=True)
+    self._old, self._begun = [], True
+    self.write_about(faces)
+    self.write_rows()
+
+  def end(self, faces: int) -> None:
+    """After the last clip; where none was made in the place of old ones all stays as it is."""
+    if not self._old:
+      self.write_about(faces)
+      self.write_rows()
 
   def add(self, made: Iterable[tuple[Clip, str, Said]]) -> None:
     """Clips whose files are written, with the names of their faces."""
@@ -155,14 +173,6 @@ class Manifest:
       whole = len(row) == len(COLUMNS) and None not in row.values()
       if whole and is_written(self.folder, row['clip']):
         self.rows[row['clip']] = {name: row[name] for name in COLUMNS}
-
-  def _remove(self) -> None:
-    """The clips that are there, and what is said of them."""
-    for name in self.rows:
-      for ending in ('.mp4', '.txt'):
-        (self.folder / name).with_suffix(ending).unlink(missing_ok=True)
-    self.rows = {}
-    (self.folder / ROWS).unlink(missing_ok=True)
 
 
 def _short(value: Any) -> str:

@@ -27,7 +27,7 @@ class Clip(NamedTuple):
     after: the word after it.
     rate: how much longer than usual the word lasts.
     gain: how much more than usual the lips move.
-    number: of the clip, from 0; with the seed it decides the noise of rendering.
+    number: of the clip, from 0; by it and the renderer's own seed the noise of rendering is drawn.
   """
 
   name: str
@@ -47,7 +47,6 @@ def paired(
   voices: Sequence[str],
   clips_per_face: int,
   seed: int,
-  split: str = 'train',
 ) -> list[Clip]:
   """The clips of each face after those of the one before.
 
@@ -60,7 +59,6 @@ def paired(
     voices: different ones.
     clips_per_face: how many each.
     seed: of all that is random.
-    split: the folder of each word that clips are in.
 
   Raises:
     ConfigError: a face is to say more than all words in all voices.
@@ -90,6 +88,6 @@ def paired(
       ]
       said[word] += 1
       rate = float(np.exp(rng.uniform(-1, 1) * np.log1p(RATE)))
-      name = f'{word.upper()}/{split}/{word.upper()}_{said[word]:05d}'
+      name = f'{word.upper()}/train/{word.upper()}_{said[word]:05d}'
       clips.append(Clip(name, face, word, voice, *around, rate, gain, len(clips)))
   return clips

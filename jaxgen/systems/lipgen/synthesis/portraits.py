@@ -91,13 +91,18 @@ class Portrait(NamedTuple):
 Finder = Callable[[Path], Portrait]
 
 
+def finder_kind() -> str:
+  """What `make_finder` finds faces by: 'mesh' or 'haar'."""
+  return MESH if face_mesh.available() else HAAR
+
+
 def make_finder(longest: int = LONGEST) -> Finder:
   """What finds the face of a picture file: by the mesh where it is installed, otherwise by Haar's box.
 
   Raises:
     ConfigError: OpenCV is not installed.
   """
-  if not face_mesh.available():
+  if finder_kind() == HAAR:
     detect = haar_detector()
     return lambda path: by_haar(path, *_read(path, longest), detect)
   meshes = face_mesh.MeshDetector()

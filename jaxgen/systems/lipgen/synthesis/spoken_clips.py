@@ -1,5 +1,6 @@
 """What is heard in a clip: its word in the middle, as a log-mel to move lips by and as sound."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 
 from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.corpus import read_words
 from jaxgen.systems.lipgen.motion.acting import stretched, trimmed
-from jaxgen.systems.lipgen.speech.dictionary import Dictionary, folded
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.voices import espeak, recordings
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, HOP, ROWS_A_FRAME, SILENT, log_mel
@@ -63,7 +65,7 @@ class Bundled:
 
 
 class Espeak:
-  """Words of a dictionary, spoken by espeak-ng.
+  """Words of a dictionary, spoken by espeak-ng; those that are longer than a clip are spoken faster.
 
   Args:
     dictionary: of pronunciations.
@@ -83,18 +85,21 @@ class Espeak:
     """
     pace = round(_WORDS_A_MINUTE / clip.rate)
 
-    def spoken(word: str) -> espeak.Utterance:
+    def spoken(word: str, pace: int = pace) -> espeak.Utterance:
       return espeak.speak_word(word, clip.voice, pace, dictionary=self._dictionary)
 
     one = spoken(clip.word)
-    middle = float(one.times[-1, 1]) / 2
-    first = round(ROWS / 2 - 100 * middle)
+    while (lasts := float(one.times[-1, 1])) * 100 > ROWS and pace < espeak.RATES[1]:
+      pace = min(math.ceil(pace * lasts * 100 / ROWS * 1.02), espeak.RATES[1])
+      one = spoken(clip.word, pace)
+    first = round(ROWS / 2 - 50 * lasts)
     sound = np.zeros(ROWS * HOP, np.float32)
     parts = [levelled(spoken(word).sound) if word else None for word in (clip.before, clip.after)]
     _place(sound, levelled(one.sound), first * HOP, parts, HOP)
     sound = np.clip(sound, -1, 1)
-    start = first / 100
-    return Said(log_mel(sound), sound, (start, start + float(one.times[-1, 1])))
+    # What even the fastest voice cannot say within a clip is cut off at both ends.
+    start, end = (min(max(x, 0.0), ROWS / 100) for x in (first / 100, first / 100 + lasts))
+    return Said(log_mel(sound), sound, (start, end))
 
 
 Saying = Bundled | Espeak
@@ -131,15 +136,11 @@ def named_words(named: str) -> tuple[str, ...]:
     ConfigError: there is none, or the file cannot be read.
   """
   path = Path(named).expanduser()
-  try:
-    text = path.read_text(encoding='utf-8-sig') if path.is_file() else ''
-  except (OSError, UnicodeError) as error:
-    raise ConfigError(f'--words={named} cannot be read as text ({error})') from error
-  if not path.is_file():
-    if path.suffix or len(path.parts) > 1 or path.exists():
-      raise ConfigError(f'--words={named}: no such file')
-    text = named.replace(',', ' ')
-  words = tuple(dict.fromkeys(folded(word) for word in text.split()))
+  # `mr.` is a word.
+  like_a_file = len(path.suffix) > 1 or len(path.parts) > 1 or path.exists()
+  if like_a_file and ',' not in named and not path.is_file():
+    raise ConfigError(f'--words={named}: no such file')
+  words = tuple(dict.fromkeys(read_words(named, '--words=')))
   if not words:
     raise ConfigError(f'--words={named} has no word: write one a line')
   return words

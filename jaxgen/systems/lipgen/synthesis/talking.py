@@ -61,18 +61,16 @@ class Talk:
     self, chain: Chain, portrait: Portrait, said: Spoken, number: int = 0, head: float = 0.0
   ):
     self._portrait, self._framing = portrait, chain.framing
-    self._moves = head * said.moves
+    self._offsets, self._moves = said.offsets, head * said.moves
     self.was_open = lips.is_open(portrait.points)
-    rest, face = lips.at_rest(portrait.points), portrait.face(chain.framing)
+    self._rest, face = lips.at_rest(portrait.points), portrait.face(chain.framing)
     # The renderer is shown the mouth at rest first, to know what it does to that.
     offsets = np.concatenate([np.zeros_like(said.offsets[:1]), said.offsets])
-    resting = face._replace(points=framed_points(rest, chain.framing))
+    resting = face._replace(points=framed_points(self._rest, chain.framing))
     at = chain.targets(resting, offsets)
-    given = chain.conditions(face, at)
-    rendered = chain.render([face], [at], [number], [given])[0]
-    self.rendered = rendered[1:]
-    self._added = Correction(*(x[1:] for x in correction_of(rendered, given, rest=0)))
-    self._points = placed(rest, said.offsets)
+    self._given = chain.conditions(face, at)
+    self._all = chain.render([face], [at], [number], [self._given])[0]
+    self.rendered = self._all[1:]
 
   @property
   def size(self) -> tuple[int, int]:
@@ -100,11 +98,13 @@ class Talk:
   def _mouth_frames(self) -> Iterator[np.ndarray]:
     """Those in which nothing but the mouth moves."""
     stage, source = Stage(self._portrait, self._framing), lips.without_rims(self._portrait.points)
-    still = abs(self._points - self._portrait.points).max((1, 2)) < _STILL
+    correction = [x[1:] for x in correction_of(self._all, self._given, rest=0)]
+    at = placed(self._rest, self._offsets)
+    still = abs(at - self._portrait.points).max((1, 2)) < _STILL
     for first in range(0, len(still), _PIECE):
       moving = first + np.flatnonzero(~still[first : first + _PIECE])
-      points = self._points[moving]
-      added = Correction(*(x[moving] for x in self._added))
+      points = at[moving]
+      added = Correction(*(x[moving] for x in correction))
       moved = stage.frames(points, bend(source, points), added) if len(moving) else iter(())
       for quiet in still[first : first + _PIECE]:
         yield self._portrait.rgb if quiet else next(moved)
