@@ -8,6 +8,7 @@ import pytest
 
 import jaxgen
 from jaxgen.exchange import kept
+from jaxgen.passes import Passes
 
 
 def test_importing_jaxgen_imports_no_jax():
@@ -49,3 +50,17 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path, monkeypatch):
   assert kept.load_kept(path) == kept.load_kept(path) == 1
   path.write_bytes(b'other')
   assert kept.load_kept(path) == 2
+
+
+def test_passes_are_one_count_that_rises_to_its_total():
+  told = []
+  passes = Passes(lambda *x: told.append(x), [('a', 1), ('b', 1), ('a', 2)], items=4)
+  for _ in passes(range(2), 'a'):  # of a known length
+    pass
+  for _ in passes(iter(range(5)), 'other'):  # not one of them
+    pass
+  assert max(told) == (250, 1000)
+  for _ in passes(iter(range(5)), 'a'):  # b was left out; longer than it was said to be
+    pass
+  passes.end()
+  assert told == sorted(told) and (625, 1000) in told and told[-1] == (1000, 1000)

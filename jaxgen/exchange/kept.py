@@ -1,5 +1,6 @@
 """Trained models and what is made of them, kept while a program runs: a file is read once."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +15,14 @@ Weights = str | Path | Trained | None
 
 
 class Kept:
-  """The last few things that were made, by what they were made of.
+  """The last few things that were made, by what they were made of; threads make each once.
 
   Args:
     most: things that are kept; the one that was not used for longest goes first.
   """
 
   def __init__(self, most: int = 4):
-    self._most = most
+    self._most, self._lock = most, threading.RLock()
     self._found: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
 
   def __call__(self, of: Any, key: Any, make: Callable[[], Made]) -> Made:
@@ -33,12 +34,13 @@ class Kept:
       make: makes it.
     """
     name = id(of), key
-    if name not in self._found:
-      self._found[name] = of, make()  # with `of`, so that no other object gets its id
-      while len(self._found) > self._most:
-        self._found.popitem(last=False)
-    self._found.move_to_end(name)
-    return self._found[name][1]
+    with self._lock:
+      if name not in self._found:
+        self._found[name] = of, make()  # with `of`, so that no other object gets its id
+        while len(self._found) > self._most:
+          self._found.popitem(last=False)
+      self._found.move_to_end(name)
+      return self._found[name][1]
 
 
 _files = Kept(most=8)

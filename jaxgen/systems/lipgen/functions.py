@@ -4,15 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
+from jaxgen.passes import Passes, Progress
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.reading.service import Service, read_as
-from jaxgen.systems.lipgen.reading.sources import found_in, read_crops
+from jaxgen.systems.lipgen.reading.sources import expected_frames, found_in, read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.video.landmark_files import read_landmarks
 from jaxgen.systems.lipgen.video.landmarks import AUTO
 from jaxgen.systems.lipgen.video.mouths import mouths_of
 from jaxgen.task import Trained
 
+# Passes over a video, and about how much of the work each is.
+_READING = (
+  *(('frames', 1.0), ('faces', 4.0), ('landmarks', 4.0), ('crops', 1.0)),
+  *(('features', 2.0), ('windows', 1.0), ('lengths', 8.0), ('overlay', 2.0)),
+)
 _kept = Kept()
 
 
@@ -26,6 +32,7 @@ def lipread(
   boundaries: Sequence[tuple[float, float]] = (),
   source: str = AUTO,
   landmarks: str | Path | None = None,
+  progress: Progress | None = None,
 ) -> list[Word]:
   """What is said in a video, as `jaxgen lipread` reads it.
 
@@ -38,6 +45,7 @@ def lipread(
     boundaries: start and end in seconds of the words to read, where they are known.
     source: of the mouth's place, see `video.landmarks.find_landmarks`.
     landmarks: a file of the mouth's place, see `video.landmark_files`.
+    progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
 
   Returns:
     Words in order of time, each with start, end, confidence and alternatives; none where nothing is said.
@@ -51,8 +59,11 @@ def lipread(
   service = _kept(trained, top, lambda: _service(trained, file, top))
   path = Path(video)
   given = read_landmarks(Path(landmarks)) if landmarks else None
-  mouths = read_crops(path) if crops else found_in(mouths_of(path, source, given))
-  return read_as(service, path, mouths.frames, whole, boundaries)
+  passes = Passes(progress, _READING, expected_frames(path))
+  mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
+  words = read_as(service, path, mouths.frames, whole, boundaries, passes)
+  passes.end()
+  return words
 
 
 def _service(trained: Trained, file: Path | None, top: int) -> Service:

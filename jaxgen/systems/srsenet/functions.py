@@ -8,6 +8,7 @@ from PIL import Image
 
 from jaxgen.errors import DataError
 from jaxgen.exchange.kept import Kept, Weights, model_of
+from jaxgen.passes import Passes, Progress
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.bands import PhotoBands
@@ -17,6 +18,12 @@ from jaxgen.systems.srsenet.tiling import Upscaler
 from jaxgen.task import no_progress
 
 _MODES = 'L', 'LA', 'RGB', 'RGBA', 'I;16'
+# Passes over an image, and about how much of the work each is.
+_SHARES = {
+  'whole': (('blocks', 6.0), ('upscaling', 1.0)),
+  'exact': (('features', 1.0), ('blocks', 10.0), ('upscaling', 2.0)),
+  'sampled': (('sampling', 1.0), ('upscaling', 3.0)),
+}
 _kept = Kept()
 Picture = TypeVar('Picture', str, Path, Image.Image, np.ndarray)
 
@@ -34,6 +41,7 @@ def upscale(
   output: str | Path | None = None,
   overwrite: bool = False,
   quality: int = 95,
+  progress: Progress | None = None,
 ) -> Picture:
   """An image two to eight times as large, as `jaxgen upscale` makes it.
 
@@ -50,6 +58,7 @@ def upscale(
     output: of a path alone: the folder to write to; beside the image by default.
     overwrite: of a path alone: write anew what is there.
     quality: of a path alone: of JPEG, WebP and AVIF.
+    progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
 
   Returns:
     An image of the same kind; of a path that of the file that was written, or was there already.
@@ -78,41 +87,62 @@ def upscale(
   )
   if isinstance(image, str | Path):
     folder = None if output is None else Path(output)
-    path = _of_file(Path(image), folder, upscaler, options)
+    path = _of_file(Path(image), folder, upscaler, options, progress)
     return cast(Picture, str(path) if isinstance(image, str) else path)
   if isinstance(image, Image.Image):
-    return cast(Picture, _of_image(image, upscaler, options))
-  return cast(Picture, _of_array(np.asarray(image), upscaler, options))
+    return cast(Picture, _of_image(image, upscaler, options, progress))
+  return cast(Picture, _of_array(np.asarray(image), upscaler, options, progress))
 
 
-def _of_file(path: Path, output: Path | None, upscaler: Upscaler, options: apply.Options) -> Path:
+def _of_file(
+  path: Path,
+  output: Path | None,
+  upscaler: Upscaler,
+  options: apply.Options,
+  progress: Progress | None,
+) -> Path:
   if not path.is_file():
     raise DataError(f'{path}: no such file')
   (job,) = make_plan([str(path)], output, options.scale).jobs
   missing = missing_outputs(job, options.scale, False, options.overwrite)
   if missing:
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    apply.check_fits(job.source, read_size(job.source), upscaler, options)
-    apply.upscale_file(job, upscaler, options, missing, _no_warning)
+    size = read_size(job.source)
+    apply.check_fits(job.source, size, upscaler, options)
+    passes = _passes(size, upscaler, options, progress)
+    apply.upscale_file(job, upscaler.shown(passes), options, missing, _no_warning)
+    passes.end()
   return job.target
+
+
+def _passes(
+  size: Size, upscaler: Upscaler, options: apply.Options, progress: Progress | None
+) -> Passes:
+  """Those over an image."""
+  kind = upscaler.chosen(size.height, size.width, options.tiling)
+  return Passes(progress, _SHARES[kind] * (8 if options.ensemble else 1))
 
 
 def _no_warning(line: str) -> None:
   del line
 
 
-def _of_image(image: Image.Image, upscaler: Upscaler, options: apply.Options) -> Image.Image:
+def _of_image(
+  image: Image.Image, upscaler: Upscaler, options: apply.Options, progress: Progress | None
+) -> Image.Image:
   if image.mode not in _MODES:
     raise DataError(
       f"an image of mode {image.mode}: convert it first, as image.convert('RGB'), to one of "
       f'{", ".join(_MODES)}'
     )
-  made = Image.fromarray(_of_array(np.asarray(image), upscaler, options))
+  made = Image.fromarray(_of_array(np.asarray(image), upscaler, options, progress))
   made.info.update(image.info)
   return made
 
 
-def _of_array(pixels: np.ndarray, upscaler: Upscaler, options: apply.Options) -> np.ndarray:
+def _of_array(
+  pixels: np.ndarray, upscaler: Upscaler, options: apply.Options, progress: Progress | None
+) -> np.ndarray:
   whole = pixels[..., None] if pixels.ndim == 2 else pixels
   if pixels.dtype not in (np.uint8, np.uint16):
     raise DataError(
@@ -125,7 +155,9 @@ def _of_array(pixels: np.ndarray, upscaler: Upscaler, options: apply.Options) ->
   apply.check_fits(Path('the image'), size, upscaler, options)
   wanted = output_size((height, width), options.scale)
   made = np.empty((*wanted, channels), whole.dtype)
-  bands = PhotoBands(upscaler, options.ensemble, options.preserve_mean)
+  passes = _passes(size, upscaler, options, progress)
+  bands = PhotoBands(upscaler.shown(passes), options.ensemble, options.preserve_mean)
   for top, band in bands(whole, wanted, options.tiling):
     made[top : top + len(band)] = band
+  passes.end()
   return made[..., 0] if pixels.ndim == 2 else made

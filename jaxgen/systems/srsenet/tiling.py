@@ -10,6 +10,7 @@ over the whole image. So tiles alone are wrong at any overlap. Here the net runs
   pass. Tiles share their gates, so they meet without seams.
 """
 
+import copy
 import math
 import shutil
 import tempfile
@@ -115,6 +116,12 @@ class Upscaler:
     names = {net.block_name(i) for i in range(net.num_blocks)}
     self._kernels = {name: block_kernels(variables['params'][name]) for name in names}
     self._pieces = make_pieces(net, compile, self._chunks)
+
+  def shown(self, progress: Callable[..., Iterable]) -> 'Upscaler':
+    """The same, which shares all that is compiled, and shows its passes elsewhere."""
+    other = copy.copy(self)
+    other.progress = progress
+    return other
 
   def __call__(self, y: np.ndarray, tiling: str = 'auto') -> np.ndarray:
     """[s H, s W] luminance of luminance [H, W] in [0, 1]; not clipped.

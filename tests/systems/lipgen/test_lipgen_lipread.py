@@ -68,7 +68,11 @@ def test_a_command_reads_as_the_function_does(weights, videos, capsys):
   model = apply.load_reader(weights)
   assert model.segmenting.longest == 8
   assert Segmenting.of_card(inference.open_run(weights).tools.card) == model.segmenting
-  words = jaxgen.lipread(videos / 'a.mp4', weights=weights, crops=True)
+  told = []
+  words = jaxgen.lipread(
+    videos / 'a.mp4', weights=weights, crops=True, progress=lambda *x: told.append(x)
+  )
+  assert told == sorted(told) and len(set(told)) > 5 and told[-1][0] == told[-1][1]
   assert found['words'] == [word.to_json() for word in words] and words
   for word in found['words']:
     assert 0 <= word['start'] < word['end'] <= 31 / 25

@@ -58,6 +58,20 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
   assert image.mode == 'RGB' and np.array_equal(np.asarray(image), array)
   grey = jaxgen.upscale(smooth(9, 7, 1)[..., 0].astype(np.uint16) * 257, 2, **options)
   assert grey.shape == (18, 14) and grey.dtype == np.uint16
+  # Told of as it goes on, and ended by what is raised: nothing is left of it.
+  for tiling in ('whole', 'exact', 'sampled'):
+    told = []
+    kinds = {**options, 'tiling': tiling}
+    jaxgen.upscale(smooth(9, 7), **kinds, progress=lambda *x: told.append(x))  # noqa: B023
+    assert told == sorted(told) and len(set(told)) > 2 and told[-1][0] == told[-1][1]
+
+  def stop(done, total):
+    if done > total / 2:
+      raise InterruptedError
+
+  with pytest.raises(InterruptedError):
+    jaxgen.upscale(path, output=tmp_path / 'no', **options, progress=stop)
+  assert not tree(tmp_path / 'no')
   # What is there stays, unless it is asked for anew.
   written.write_bytes(save(tmp_path / 'other.png', smooth(36, 28)).read_bytes())
   assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == written

@@ -1,6 +1,7 @@
 """Clips of any length from a net of windows: overlapping windows are denoised together."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -74,6 +75,12 @@ class Renderer:
   def __init__(self, steps: Steps, variables: PyTree, tools: Tools):
     self._steps, self._variables, self._tools = steps, variables, tools
     self._denoise = tools.compile(steps.denoise)
+
+  def shown(self, progress: Callable[..., Iterator]) -> 'Renderer':
+    """The same, which shares what is compiled, and shows its passes elsewhere."""
+    other = copy.copy(self)
+    other._tools = self._tools._replace(progress=progress)
+    return other
 
   def __call__(
     self, clips: Sequence[Conditions], text: str = 'rendering', numbers: Sequence[int] | None = None

@@ -1,5 +1,6 @@
 """From the sound of speech to frames of a mouth: motion, contours on a face, warp and raster, renderer."""
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -112,6 +113,12 @@ class Chain:
     """
     hears, draws = load_net(motion, MOTION, load), load_net(render, RENDER, load)
     return cls(hears, draws, progress, steps)
+
+  def shown(self, progress: Callable[..., Iterator]) -> 'Chain':
+    """The same, which shares all that is compiled, and shows its passes elsewhere."""
+    other = copy.copy(self)
+    other._renderer = self._renderer.shown(progress)
+    return other
 
   @property
   def side(self) -> int:

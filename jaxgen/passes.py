@@ -1,0 +1,54 @@
+"""Progress of work that goes over its input several times, as one count."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+
+# Is told (done, total) as work goes on; what it raises ends the work.
+Progress = Callable[[int, int], None]
+
+TOTAL = 1000
+
+
+class Passes:
+  """Shows passes, as `task.Tools.progress` does, by one count that rises from 0 to TOTAL.
+
+  Args:
+    progress: is told of it; None: nobody is.
+    shares: the name of each pass and its share of the work, in their order. One that does not come is passed
+      over, and one that is not among them moves the count no further.
+    items: about how many items a pass has whose iterable has no length.
+  """
+
+  def __init__(
+    self,
+    progress: Progress | None,
+    shares: Sequence[tuple[str, float]],
+    items: int | None = None,
+  ):
+    self._progress, self._names, self._items = progress, [name for name, _ in shares], items
+    whole = sum(share for _, share in shares)
+    self._ends = [sum(x for _, x in shares[: i + 1]) / whole for i in range(len(shares))]
+    self._next, self._done = 0, 0
+
+  def __call__(self, items: Iterable, description: str, total: int | None = None) -> Iterator:
+    """The same items, which are counted as they are done."""
+    if total is None:
+      total = len(items) if isinstance(items, Sized) else self._items
+    start = end = self._done / TOTAL
+    if description in self._names[self._next :]:
+      at = self._names.index(description, self._next)
+      self._next = at + 1
+      start, end = self._ends[at - 1] if at else 0.0, self._ends[at]
+    self._tell(start)
+    for count, item in enumerate(items, 1):
+      yield item
+      self._tell(start + (end - start) * min(count / total, 1) if total else start)
+    self._tell(end)
+
+  def end(self) -> None:
+    """All is done."""
+    self._tell(1.0)
+
+  def _tell(self, share: float) -> None:
+    self._done = max(self._done, int(TOTAL * share))
+    if self._progress:
+      self._progress(self._done, TOTAL)
