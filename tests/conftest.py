@@ -44,6 +44,7 @@ LONGEST = (
   'run/test_loop.py',
   'systems/srsenet/test_srsenet_task.py',
   'command/test_cli.py',
+  'demo/test_demo_page.py',
   'benchmarks/test_twins.py',
   'systems/srsenet/test_srsenet_memory.py',
   'systems/lipgen/test_lipgen_motion_task.py',

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from jaxgen.demo.tab import Tab
 from jaxgen.errors import ConfigError
-from jaxgen.run.loading import load
 from jaxgen.task import Trained
 
 
@@ -16,6 +15,10 @@ def open_runs(paths: Sequence[Path], tabs: Iterable[Tab]) -> dict[str, Trained]:
     CheckpointError: one cannot be read.
     ConfigError: one is of a system that no tab takes.
   """
+  if not paths:
+    return {}
+  from jaxgen.run.loading import load  # which takes seconds to import
+
   taken = {system for tab in tabs for system in (tab.system, *tab.systems)}
   names = [path.absolute().name for path in paths]
   runs = {}

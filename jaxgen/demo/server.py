@@ -7,6 +7,7 @@ file.
 
 import contextlib
 import errno
+import logging
 import os
 import socket
 import tempfile
@@ -162,8 +163,9 @@ def serving(
     folder = Path(name).resolve()
     with _kept_inside(folder):
       jobs = Jobs(folder / 'made')
-      app = _application(build(Page(folder, opened, jobs), tabs), found.getsockname()[1])
-      with _running(app, found, jobs):
+      blocks = build(Page(folder, opened, jobs), tabs)
+      app = _application(blocks, found.getsockname()[1])
+      with _running(app, blocks, found, jobs):
         yield f'http://{HOST}:{found.getsockname()[1]}'
 
 
@@ -196,7 +198,9 @@ def _application(blocks: gr.Blocks, port: int) -> fastapi.FastAPI:
 
 
 @contextlib.contextmanager
-def _running(app: fastapi.FastAPI, found: socket.socket, jobs: Jobs) -> Iterator[None]:
+def _running(
+  app: fastapi.FastAPI, blocks: gr.Blocks, found: socket.socket, jobs: Jobs
+) -> Iterator[None]:
   """Answers requests in a thread; at the end all work is stopped.
 
   Raises:
@@ -216,5 +220,8 @@ def _running(app: fastapi.FastAPI, found: socket.socket, jobs: Jobs) -> Iterator
     yield
   finally:
     jobs.stop_all()
+    blocks.is_running = False  # ends what is still being told to browsers
+    blocks.app.stop_event.set()
+    logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)  # connections that it cuts
     server.should_exit = True
     thread.join(timeout=10)

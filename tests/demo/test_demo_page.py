@@ -1,6 +1,5 @@
 """`jaxgen demo`: what the page gives is what the commands give, and it keeps to itself."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -111,6 +110,9 @@ def test_a_run_of_a_persons_own_can_be_chosen(person, pictures, folder):
   values = (*AS_SHIPPED[:-1], 'mine.safetensors')
   _, file = person.ask('upscale', person.upload(pictures[0]), 2, *values)
   assert person.fetch(file) == (folder / 'out' / 'photo_x2.jpg').read_bytes()
+  values = ('clean', *values[1:])
+  said = '--net chooses among the shipped nets: leave it out where --weights names one'
+  assert person.ask('upscale', person.upload(pictures[0]), 2, *values) == said
 
 
 @pytest.mark.parametrize(('content', 'scale'), [(b'no picture', 2), (None, 9)])
@@ -190,9 +192,9 @@ def test_a_run_that_no_tab_can_use_is_told_before_the_page_opens(tmp_path):
   with pytest.raises(CheckpointError, match='has no checkpoint'), serving(0, [tmp_path]):
     pass
   tabs = [Tab('Film', 'lipgen', _broken, '')]
-  with pytest.raises(ConfigError, match='a srsenet, which no tab takes, only lipgen'):
-    with serving(0, [apply.shipped_weights(2)], tabs):
-      pass
+  own, said = apply.shipped_weights(2), 'a srsenet, which no tab takes, only lipgen'
+  with pytest.raises(ConfigError, match=said), serving(0, [own], tabs):
+    pass
 
 
 def test_the_command_writes_only_to_its_folder_which_goes_with_it(tmp_path):
@@ -215,5 +217,4 @@ def test_the_command_writes_only_to_its_folder_which_goes_with_it(tmp_path):
     assert inside.name.startswith('jaxgen_demo_')
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 128 + signal.SIGINT
-  left = [name for path in (home, here, temporary) for name in os.listdir(path)]
-  assert left == []
+  assert [file for path in (home, here, temporary) for file in path.iterdir()] == []

@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from jaxgen.errors import DataError
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, model_of
 from jaxgen.passes import Passes, Progress
 from jaxgen.photos import Size, read_size
@@ -65,9 +65,13 @@ def upscale(
 
   Raises:
     DataError: it cannot be read, or is of another kind.
-    ConfigError: no net reaches the scale.
+    ConfigError: no net reaches the scale, or both `net` and `weights` are given.
     UserError: it cannot be written, or memory is too small.
   """
+  if net and weights is not None:
+    raise ConfigError(
+      '--net chooses among the shipped nets: leave it out where --weights names one'
+    )
 
   def shipped() -> Path:
     wanted = 2.0 if scale is None else scale
