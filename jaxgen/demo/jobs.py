@@ -13,7 +13,7 @@ from jaxgen.errors import UserError
 from jaxgen.passes import Progress
 
 
-class Stopped(Exception):  # noqa: N818 (an event, not an error)
+class JobStopped(Exception):  # noqa: N818 (an event, not an error)
   """The person pressed Stop, or left the page."""
 
 
@@ -33,9 +33,9 @@ class Job:
     self._stopped.set()
 
   def check(self) -> None:
-    """Raises Stopped where the work is to end."""
+    """Raises JobStopped where the work is to end."""
     if self._stopped.is_set():
-      raise Stopped
+      raise JobStopped
 
   def clear(self) -> None:
     """Removes its files."""
@@ -91,11 +91,11 @@ class Jobs:
     Args:
       session: whose it is.
       name: its kind.
-      work: takes the progress to be told of, which raises Stopped.
+      work: takes the progress to be told of, which raises JobStopped.
       tell: shows a person how far it is.
 
     Raises:
-      Stopped: the person has stopped it.
+      JobStopped: the person has stopped it.
       UserError: as `told`.
     """
     key = session, name

@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from jaxgen.demo.jobs import Jobs, Stopped, told
+from jaxgen.demo.jobs import Jobs, JobStopped, told
 from jaxgen.errors import UserError
 from jaxgen.task import Trained
 
@@ -194,7 +194,7 @@ class Page:
     """What the work returns; what it raises as the page shows it."""
     try:
       return work()
-    except Stopped:
+    except JobStopped:
       gr.Info('Stopped.', duration=3)
       return gr.skip() if count == 1 else (gr.skip(),) * count
     except Exception as error:
