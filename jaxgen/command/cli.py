@@ -31,6 +31,7 @@ def _parser() -> Parser:
   from jaxgen import __version__
   from jaxgen.command import commands, exchange, inspecting, using
   from jaxgen.command.arguments import Parser
+  from jaxgen.command.completion import SHELLS, Completion
 
   parser = Parser(
     prog='jaxgen',
@@ -38,6 +39,13 @@ def _parser() -> Parser:
     epilog='jaxgen COMMAND --help says more.',
   )
   parser.add_argument('--version', action='version', version=f'jaxgen {__version__}')
+  parser.add_argument(
+    '--completion',
+    action=Completion,
+    choices=SHELLS,
+    metavar='SH',
+    help=f'completion for a shell: prints the script for {", ".join(SHELLS)}',
+  )
   subparsers = parser.add_subparsers(required=True, metavar='COMMAND')
   core = (inspecting.INSPECT, using.EVALUATE, using.SAMPLE, exchange.EXPORT, exchange.IMPORT_TORCH)
   for command in (*map(commands.extended, core), *commands.of_systems()):
