@@ -69,8 +69,8 @@ def found() -> dict[str, Any]:
   """What JAX finds in this process, and what it does not although it was asked for or its plugin is installed.
 
   Returns:
-    'devices', a dict each: 'platform', 'kind', 'bytes' (of its memory; None where it does not tell); 'failed':
-    platform -> what JAX says.
+    A dict of 'devices', each with 'platform', 'kind' and 'bytes' of its memory (None where unknown), and
+    'failed', what JAX says by platform.
   """
   import jax
 
