@@ -43,7 +43,7 @@ def write(
     results: the folder with evaluation.json and samples/.
 
   Returns:
-    What a person should know: what is left out.
+    Lines for a person, of what is left out.
 
   Raises:
     UserError: the folder has something in it, or a file is in its place.
