@@ -1,6 +1,5 @@
 """Model cards as the Hugging Face Hub reads them: YAML front matter before the text."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ LIBRARY = 'jaxgen'
 WEIGHTS = Path(__file__).parents[1] / 'weights'
 _FENCE = '---\n'
 _INDEX = 'model-index'
+TERMS = '## Terms\n'  # the first section of every card
 
 
 class About(NamedTuple):
@@ -109,7 +109,8 @@ def parsed(card: str) -> tuple[dict[str, Any], str]:
 
 
 def shipped(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Any], str]:
-  """The front matter of the card of a net that comes with jaxgen, with its own results alone, and its terms.
+  """The front matter of the card of a net that comes with jaxgen, with its own results alone, and its
+  text from the terms on.
 
   Args:
     name: of its file, without suffix.
@@ -122,14 +123,8 @@ def shipped(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Any], str]:
     front, text = parsed(path.read_text())
     own = [entry for entry in front.get(_INDEX, ()) if entry['name'] == name]
     if own:
-      return {**front, _INDEX: own}, section(text, 'Terms')
+      return {**front, _INDEX: own}, text[text.index(TERMS) :].strip()
   return {}, ''
-
-
-def section(text: str, title: str) -> str:
-  """The text below a heading of the second level, without it; '' where there is none."""
-  found = re.search(rf'(?ms)^## {re.escape(title)}\n(.*?)(?=^## |\Z)', text)
-  return found[1].strip() if found else ''
 
 
 def models(front: Mapping[str, Any]) -> list[str]:

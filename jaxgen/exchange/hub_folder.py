@@ -52,17 +52,16 @@ def write(
   figures, picture = _figures(results, trained.step), _picture(results, trained.step)
   with files.new_folder(folder) as made:
     weight_files.save_weights(made / hub.FILE, trained, {**_header(trained, figures), **card})
-    front, terms = cards.shipped(_shipped_name(made / hub.FILE))
+    front, known = cards.shipped(_shipped_name(made / hub.FILE))
     files.write_json(made / 'config.json', _about(trained))
     if figures:
       files.write_json(made / 'evaluation.json', figures)
     if picture:
       shutil.copyfile(picture, made / SAMPLE)
-    terms = terms or textwrap.fill(card.get('terms', UNKNOWN), WIDTH)
-    text = readme(trained, front, terms, figures, picture is not None)
+    text = readme(trained, front, known or _own(trained, card), figures, picture is not None)
     files.write_bytes(made / 'README.md', text.encode())
   told = [] if front.get('license') else ['no licence is known: name one in README.md']
-  if results and not figures:
+  if results and not (figures or front):
     told.append(f'no evaluation of step {trained.step:,} is there: jaxgen evaluate makes one')
   return told
 
@@ -70,7 +69,7 @@ def write(
 def readme(
   trained: Trained,
   front: Mapping[str, Any],
-  terms: str,
+  known: str,
   figures: Mapping[str, Any],
   picture: bool,
 ) -> str:
@@ -79,7 +78,7 @@ def readme(
   Args:
     trained: the model.
     front: matter of a net that comes with jaxgen; {} for one's own.
-    terms: of its use.
+    known: terms, training and limits, as sections.
     figures: of evaluation.json; {} where there is none.
     picture: whether there is one beside it.
   """
@@ -92,12 +91,16 @@ def readme(
     '## Use',
     _use(about),
     _table(figures),
-    '## Terms',
-    terms,
-    '## Training',
-    textwrap.fill(TRAINING.format(trained.step, __version__), WIDTH),
+    known,
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _own(trained: Trained, card: Mapping[str, str]) -> str:
+  """What is known of one's own model besides its figures."""
+  training = textwrap.fill(TRAINING.format(trained.step, __version__), WIDTH)
+  terms = textwrap.fill(card.get('terms', UNKNOWN), WIDTH)
+  return f'{cards.TERMS}\n{terms}\n\n## Training\n\n{training}'
 
 
 def _about(trained: Trained) -> dict[str, Any]:

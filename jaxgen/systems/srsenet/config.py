@@ -15,7 +15,7 @@ EVALUATES_WITHOUT_DATA = True  # evaluation reads its own images
 EVAL_METRICS = ('psnr', 'bicubic_psnr', 'gain')
 # What cards say of its models, see `exchange.cards`.
 ABOUT = About(
-  'SrSENet (Mei et al.): super-resolution of single images by residual blocks with squeeze- '
+  'SrSENet (Mei et al.): super-resolution of single images by residual blocks with squeeze-'
   'and-excitation.',
   pipeline_tag='image-to-image',
   tags=('super-resolution',),
