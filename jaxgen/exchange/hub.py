@@ -92,8 +92,7 @@ def fetched(name: Name) -> Path:
     CheckpointError: there is no such repository, revision or file, or the hub cannot be reached.
   """
   try:
-    import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub import errors, hf_hub_download
   except ImportError as error:
     raise ConfigError(
       f"{name}: huggingface_hub is not installed: pip install 'jaxgen[hub]'"
@@ -101,9 +100,7 @@ def fetched(name: Name) -> Path:
   page = f'huggingface.co/{name.repository}'
   try:
     with _quiet():
-      found = huggingface_hub.hf_hub_download(
-        name.repository, name.file, revision=name.revision or None
-      )
+      found = hf_hub_download(name.repository, name.file, revision=name.revision or None)
   except errors.GatedRepoError as error:
     why = f'its owner asks for consent: give it on {page}, then log in with hf auth login'
     raise CheckpointError(f'{name}: {why}') from error
