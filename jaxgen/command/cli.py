@@ -22,7 +22,11 @@ def _run(argv: Sequence[str] | None) -> None:
   if argv is None:
     listen()
     argv = sys.argv[1:]
-  args = _parser().parse_args(argv)
+  parser = _parser()
+  from jaxgen.command.arguments import fetch
+
+  args = parser.parse_args(argv)
+  fetch(args)
   args.run(args)
 
 

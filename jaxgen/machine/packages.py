@@ -11,6 +11,7 @@ PURPOSES = {
   'demo': 'jaxgen demo, a page in the browser',
   'docs': 'building the documentation',
   'evaluation': 'the Geometry Score',
+  'hub': 'weights named as hf://OWNER/NAME',
   'landmarks': 'faces and mouths in videos',
   'speech': 'voices of espeak-ng',
   'test': 'running the tests',
