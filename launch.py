@@ -14,6 +14,9 @@ The same command again resumes a run that was stopped; a finished run says so.
                              sample: pictures that need no data into samples/
                              both take the config from the workdir: --config may be left out
   --step=N|best              evaluate or sample this saved step instead of the newest
+  --wandb=PROJECT            logs for W&B too, into DIR/wandb; nothing is sent (pip install 'jaxgen[wandb]')
+  --wandb_mode=offline|online
+                             online sends the log as training goes on; offline is the default
   --version                  the version of jaxgen
 
 Several processes: --coordinator=HOST:PORT --num_processes=N --process_id=I on each, or --distributed=auto

@@ -6,8 +6,8 @@ r"""Makes trained runs the nets that `jaxgen write` and `jaxgen read` use, and w
 writes jaxgen/weights/handwriting_reader.safetensors, of the saved step that is best on validation, with the
 temperature of its confidences; measures it on the test pictures of its sets, beside Tesseract where that is
 installed; writes jaxgen/weights/handwriting.safetensors of the writer's newest step (or --writer-step) with
-its evaluation; and renders jaxgen/weights/HANDWRITING.md from the result file, which keeps what is not given.
-The runs themselves are left as they are. $JAXGEN_DATA has the sets.
+its evaluation; and renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which
+keeps what is not given. The runs themselves are left as they are. $JAXGEN_DATA has the sets.
 """
 
 import argparse
@@ -21,7 +21,11 @@ import handwriting_readers as readers
 import machine
 import shipping
 
+from jaxgen.exchange import cards
+from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
+from jaxgen.systems.handwriting import config as writers
+from jaxgen.systems.handwriting import recogniser
 from jaxgen.systems.handwriting.apply import READER
 from jaxgen.systems.handwriting.writing.weights import SHIPPED
 
@@ -72,10 +76,10 @@ AGAIN = (
   '      --config.init_from=runs/first.safetensors'
 )
 COMMAND = '    python launch.py --config=configs/{} --workdir=runs/{}'
-TITLE = """# The nets behind `jaxgen write` and `jaxgen read`
-
-Float32; a file's header holds its config and facts, so `jaxgen.run.loading.load(file)` gives all that is needed
-to apply it."""
+HEADER = (
+  "Float32; the file's header holds its config and facts, so `jaxgen.load(file)` gives all that is needed to "
+  'apply it.'
+)
 WRITER_TERMS = (
   'trained on words that jaxgen drew: of a French list (CC0), in faces under the SIL Open Font License '
   '1.1 and, one, the Apache License 2.0.'
@@ -99,7 +103,17 @@ WRITER_LIMITS = (
   'apostrophe of French, up to 12 in a word, 32 pixels high. It has seen no real hand and imitates '
   "nobody's."
 )
-CARD = Path(__file__).parents[1] / 'jaxgen' / 'weights' / 'HANDWRITING.md'
+PLACES = (
+  'The names of places and streets in DHSD are of OpenStreetMap, (c) OpenStreetMap contributors, under the '
+  'Open Database License 1.0.'
+)
+SOURCES = {
+  'dhsd': 'DHSD',
+  'lectaurep': 'Lectaurep Repertoires',
+  'poilus': 'CREMMA-AN-TestamentsDePoilus',
+}
+WRITER_CARD = Path(__file__).parents[1] / 'jaxgen' / 'weights' / 'HANDWRITING.md'
+READER_CARD = WRITER_CARD.with_name('HANDWRITING_READER.md')
 
 
 def main() -> None:
@@ -119,7 +133,10 @@ def main() -> None:
   if args.writer:
     rows['writer'] = ship_writer(args.writer, args.writer_step)
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
-  CARD.write_text(card(rows))
+  if 'reader' in rows:
+    shipping.write_card(READER_CARD, reader_card(rows['reader']))
+  if 'writer' in rows:
+    shipping.write_card(WRITER_CARD, writer_card(rows['writer']))
 
 
 def ship_reader(run: Path) -> dict[str, Any]:
@@ -148,14 +165,41 @@ def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
   return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
 
 
-def card(rows: dict[str, Any]) -> str:
-  """The model card of both nets."""
-  terms = (f'The reader: {TERMS}', f'The writer: {WRITER_TERMS}')
-  parts = [TITLE, '\n\n'.join(['## Terms', *(textwrap.fill(x, WIDTH) for x in terms)])]
-  if 'reader' in rows:
-    parts.append(_reader(rows['reader']))
-  if 'writer' in rows:
-    parts.append(_writer(rows['writer']))
+def reader_card(row: dict[str, Any]) -> str:
+  """The model card of the net that reads."""
+  results = [
+    Result(
+      'handwriting_reader',
+      name,
+      {key: round(found['jaxgen'][key], 4) for key in ('cer', 'wer')},
+      f'{SOURCES[name]}, hands that were not trained on',
+    )
+    for name, found in row['sets'].items()
+  ]
+  front = cards.front_matter(
+    recogniser.ABOUT, Licence('cc-by-4.0'), results, SOURCES, (), ('fr', 'de')
+  )
+  terms = f'T{TERMS[1:]} {PLACES}'
+  return _card(front, '# The net behind `jaxgen read`', terms, _reader(row))
+
+
+def writer_card(row: dict[str, Any]) -> str:
+  """The model card of the net that writes."""
+  cer = {'cer': round(row['evaluation']['generated_cer_unseen'], 4)}
+  about = 'generated words that training had not, read by an independent recogniser'
+  results = [Result('handwriting', 'drawn-words', cer, about)]
+  front = cards.front_matter(writers.ABOUT, Licence('apache-2.0'), results, (), (), ('fr',))
+  return _card(front, '# The net behind `jaxgen write`', f'T{WRITER_TERMS[1:]}', _writer(row))
+
+
+def _card(front: str, title: str, terms: str, section: str) -> str:
+  parts = [
+    f'{front}\n{title}',
+    textwrap.fill(HEADER, WIDTH),
+    '## Terms',
+    textwrap.fill(terms, WIDTH),
+    section,
+  ]
   return '\n\n'.join(parts) + '\n'
 
 
@@ -180,7 +224,7 @@ def _reader(row: dict[str, Any]) -> str:
     for who, found in of_set.items()
   ]
   return '\n'.join([
-    '## handwriting_reader.safetensors, behind `jaxgen read`',
+    '## handwriting_reader.safetensors',
     '',
     _trained(row),
     '',
@@ -202,7 +246,7 @@ def _writer(row: dict[str, Any]) -> str:
   found = row['evaluation']
   spread = found['style_spread']['relative']
   return '\n'.join([
-    '## handwriting.safetensors, behind `jaxgen write`',
+    '## handwriting.safetensors',
     '',
     _trained(row),
     '',

@@ -1,4 +1,4 @@
-r"""Trains the motion net that `jaxgen talk` uses, ships it, and writes its part of the model card.
+r"""Trains the motion net that `jaxgen talk` uses, ships it, and writes its model card.
 
   python benchmarks/lipgen_motion_weights.py --runs runs/shipped --reader reader.safetensors \
     --out benchmarks/results/lipgen_motion_weights_cpu.json
@@ -6,8 +6,8 @@ r"""Trains the motion net that `jaxgen talk` uses, ships it, and writes its part
 trains configs/lipgen_motion.py, its variant grid, and that one with drawn speakers besides, in DIR/drawn,
 DIR/grid and DIR/mixed, and judges all by 13 utterances of GRID with true sound, which none has learnt from, and
 by the words that a reader reads of what the shipped renderer makes of their lips, see lipgen_synthesis_gates.
-The one of which most words are read becomes jaxgen/weights/lipgen_motion.safetensors, and its section of
-jaxgen/weights/LIPGEN_SYNTHESIS.md is written. Complete runs are taken as they are, and those in which somebody
+The one of which most words are read becomes jaxgen/weights/lipgen_motion.safetensors, and its card,
+jaxgen/weights/LIPGEN_MOTION.md, is written. Complete runs are taken as they are, and those in which somebody
 has put a file named `stopped` as far as they have come. Needs the extras [video], [landmarks] and [speech].
 """
 
@@ -25,9 +25,12 @@ import machine
 import numpy as np
 import shipping
 
+from jaxgen.exchange import cards
+from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
 from jaxgen.systems.lipgen.labelling.labels import load_labels
 from jaxgen.systems.lipgen.motion import grid_corpus, real
+from jaxgen.systems.lipgen.motion.config import ABOUT
 from jaxgen.systems.lipgen.motion.inference import Inference
 from jaxgen.systems.lipgen.motion.targets import as_contours
 from jaxgen.systems.lipgen.motion.task import make_model
@@ -36,7 +39,8 @@ from jaxgen.task import Trained
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / 'jaxgen' / 'weights' / 'lipgen_motion.safetensors'
-CARD = WEIGHTS.with_name('LIPGEN_SYNTHESIS.md')
+CARD = WEIGHTS.with_name('LIPGEN_MOTION.md')
+HEAD = '# The net behind `jaxgen talk` that moves lips'
 TITLE = '## lipgen_motion.safetensors'
 KINDS = {
   'drawn': ('lipgen_motion.py', ()),
@@ -102,9 +106,7 @@ def main() -> None:
   shipping.save(WEIGHTS, trained, row, terms)
   row['bytes'] = WEIGHTS.stat().st_size
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'motion': row}})
-  CARD.write_text(
-    shipping.with_section(CARD.read_text() if CARD.is_file() else '', section(row, terms))
-  )
+  shipping.write_card(CARD, card(row))
 
 
 def words_read(trained: Trained, reader: Path) -> dict[str, float]:
@@ -154,8 +156,28 @@ def train(run: Path, config: str, *more: str) -> None:
   subprocess.run([*command, *more], cwd=ROOT, check=True)
 
 
-def section(row: dict[str, Any], terms: str) -> str:
-  """What the card says of the motion net."""
+def card(row: dict[str, Any]) -> str:
+  """The model card."""
+  found, drawn = row['true_sound'][row['kind']], row['kind'] == 'drawn'
+  words = f'drawn speakers; {found["words_read_of_truth"]:.2f} are read of the true ones'
+  results = [
+    Result(WEIGHTS.stem, 'drawn-a', {'accuracy': found['words_read']}, words),
+    Result(
+      WEIGHTS.stem,
+      'grid',
+      {'pearsonr': found['opening_correlation']},
+      '13 utterances with true sound, opening of the lips',
+    ),
+  ]
+  licence = Licence('apache-2.0' if drawn else 'cc-by-4.0')
+  front = cards.front_matter(ABOUT, licence, results, () if drawn else ('grid',), (), ('en',))
+  terms = DRAWN_TERMS if drawn else GRID_TERMS
+  parts = f'{front}\n{HEAD}', '## Terms', textwrap.fill(terms, WIDTH), section(row)
+  return '\n\n'.join(parts) + '\n'
+
+
+def section(row: dict[str, Any]) -> str:
+  """What the card says of training and figures."""
   lines = []
   for kind, found in row['true_sound'].items():
     name = f'**{SAID[kind]}**' if kind == row['kind'] else SAID[kind]
@@ -187,8 +209,6 @@ def section(row: dict[str, Any], terms: str) -> str:
   )
   return '\n'.join([
     TITLE,
-    '',
-    textwrap.fill(terms, WIDTH),
     '',
     textwrap.fill(trained, WIDTH),
     '',

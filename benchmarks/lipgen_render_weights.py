@@ -1,4 +1,4 @@
-r"""Trains the renderer that `jaxgen talk` uses, ships it, and writes its part of the model card.
+r"""Trains the renderer that `jaxgen talk` uses, ships it, and writes its model card.
 
   python benchmarks/lipgen_render_weights.py --runs runs/shipped --reader trained \
     --out benchmarks/results/lipgen_render_weights_cpu.json
@@ -6,8 +6,8 @@ r"""Trains the renderer that `jaxgen talk` uses, ships it, and writes its part o
 trains configs/lipgen_render.py in DIR/render, and configs/lipgen_render.py:mixed, which begins with it, in
 DIR/mixed (complete runs are taken as they are), judges the latter on unseen drawn speakers, on held-out words
 of GRID's speaker, whom it has seen, and on four speakers of `$JAXGEN_DATA/grid_raw`, whom no net has,
-writes jaxgen/weights/lipgen_render.safetensors, and its section of
-jaxgen/weights/LIPGEN_SYNTHESIS.md. Needs the extras [video] and [landmarks].
+writes jaxgen/weights/lipgen_render.safetensors and its card, jaxgen/weights/LIPGEN_RENDER.md. Needs the extras
+[video] and [landmarks].
 """
 
 import argparse
@@ -23,6 +23,8 @@ import numpy as np
 import shipping
 
 from jaxgen.data.folders import data_folder
+from jaxgen.exchange import cards
+from jaxgen.exchange.cards import Licence, Result
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.pictures.png import write_image
 from jaxgen.pictures.sheets import stacked
@@ -30,6 +32,7 @@ from jaxgen.run import devices, inference, loading
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.render import sheets
 from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_of
+from jaxgen.systems.lipgen.render.config import ABOUT
 from jaxgen.systems.lipgen.render.data import GRID, load_faces
 from jaxgen.systems.lipgen.render.evaluation import Truth, compared
 from jaxgen.systems.lipgen.render.sampling import Renderer
@@ -41,8 +44,8 @@ from jaxgen.task import Trained
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / 'jaxgen' / 'weights' / 'lipgen_render.safetensors'
-CARD = WEIGHTS.with_name('LIPGEN_SYNTHESIS.md')
-HEAD = '# The nets behind `jaxgen talk`'
+CARD = WEIGHTS.with_name('LIPGEN_RENDER.md')
+HEAD = '# The renderer behind `jaxgen talk`'
 TITLE = '## lipgen_render.safetensors'
 KNOWN = 'bbaf2n'  # of grid_raw: the speaker of grid_s1_mouths
 # How the shipped file samples, and is judged: as near to the truth in the mouth as ten steps, and five times as
@@ -108,7 +111,7 @@ def main() -> None:
     write_image(args.sheet, sheet(run))
   row['bytes'] = WEIGHTS.stat().st_size
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'render': row}})
-  CARD.write_text(shipping.with_section(CARD.read_text() if CARD.is_file() else HEAD, section(row)))
+  shipping.write_card(CARD, card(row))
 
 
 def trained_run(folder: Path) -> Path:
@@ -193,8 +196,28 @@ def clips_of(faces: Faces) -> Truth:
   return Truth(clips, list(faces.frames), faces.labels, faces.spans)
 
 
+def card(row: dict[str, Any]) -> str:
+  """The model card."""
+  results = [
+    Result(
+      WEIGHTS.stem,
+      'grid' if kind in ('grid', 'unseen') else f'drawn-{kind}',
+      {'psnr': round(row['faces'][kind]['psnr'], 3), 'ssim': round(row['faces'][kind]['ssim'], 4)},
+      f'{text}, inside the mouth',
+    )
+    for kind, text in KINDS.items()
+  ]
+  front = cards.front_matter(ABOUT, Licence('cc-by-4.0'), results, ('grid',))
+  return '\n\n'.join([
+    f'{front}\n{HEAD}',
+    '## Terms',
+    textwrap.fill(TERMS, WIDTH),
+    section(row),
+  ]) + '\n'  # fmt: skip
+
+
 def section(row: dict[str, Any]) -> str:
-  """What the card says of the renderer."""
+  """What the card says of training and figures."""
   chosen, (steps, temperature) = row['faces'], row['sampling'].values()
   lines = []
   for kind, text in KINDS.items():
@@ -217,8 +240,6 @@ def section(row: dict[str, Any]) -> str:
   swapped = chosen['grid']
   return '\n'.join([
     TITLE,
-    '',
-    textwrap.fill(TERMS, WIDTH),
     '',
     textwrap.fill(_trained(row), WIDTH),
     '',

@@ -19,8 +19,11 @@ import machine
 import numpy as np
 import shipping
 
+from jaxgen.exchange import cards
+from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
 from jaxgen.systems.lipgen.apply import READER, load_reader
+from jaxgen.systems.lipgen.config import ABOUT
 from jaxgen.systems.lipgen.reading import segmenting
 from jaxgen.systems.lipgen.reading.service import Service
 
@@ -92,7 +95,7 @@ def main() -> None:
   row['wer'] = {text: sentences[key]['wer'] for key, text in READ.items() if key in sentences}
   row['seconds_to_read_29_frames'] = seconds_to_read()
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'reader': row}})
-  CARD.write_text(card(row))
+  shipping.write_card(CARD, card(row))
 
 
 def seconds_to_read() -> float:
@@ -117,10 +120,11 @@ def card(row: dict[str, Any]) -> str:
     'all that have sound:'
   )
   return '\n'.join([
+    front(row),
     '# The net behind `jaxgen lipread`',
     '',
-    "Float32; the file's header holds its config and facts, so `jaxgen.run.loading.load(file)` gives all that",
-    'is needed to apply it.',
+    "Float32; the file's header holds its config and facts, so `jaxgen.load(file)` gives all that is needed to",
+    'apply it.',
     '',
     '## Terms',
     '',
@@ -144,6 +148,16 @@ def card(row: dict[str, Any]) -> str:
     ),
     '',
   ])  # fmt: skip
+
+
+def front(row: dict[str, Any]) -> str:
+  """The front matter of the card."""
+  words = {'accuracy': round(row['evaluation']['accuracy'], 4)}
+  results = [Result('lipgen', 'grid', words, 'words of held-out clips, boundaries known')]
+  if 'from sliding windows' in row['wer']:
+    wer = {'wer': round(row['wer']['from sliding windows'], 4)}
+    results.append(Result('lipgen', 'grid', wer, 'sentences of held-out clips'))
+  return cards.front_matter(ABOUT, Licence('cc-by-4.0'), results, ('grid',), (), ('en',))
 
 
 def _trained(row: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import machine
 import nets
 
 from jaxgen import config as configs
+from jaxgen.exchange import cards
 from jaxgen.exchange.weight_files import load_weights, save_weights
 from jaxgen.run import inference, loading
 from jaxgen.run.metrics_log import read_metrics
@@ -65,6 +66,32 @@ def with_section(card: str, made: str) -> str:
   places = [i for i, x in enumerate(parts) if x.startswith(title)]
   parts[slice(places[0], places[0] + 1) if places else slice(len(parts), None)] = [made.strip()]
   return '\n\n'.join(parts) + '\n'
+
+
+def write_card(path: Path, text: str) -> None:
+  """Writes a card, and the list of all cards beside it."""
+  path.write_text(text)
+  path.with_name('README.md').write_text(listed(path.parent))
+
+
+def listed(folder: Path) -> str:
+  """The list of the nets of a folder, each with its card and licence."""
+  lines = [LISTED]
+  for path in sorted(folder.glob('*.md')):
+    front, _ = cards.parsed(path.read_text())
+    licence = front.get('license_name', front.get('license'))
+    lines += [f'| `{x}` | [{path.name}]({path.name}) | {licence} |' for x in cards.models(front)]
+  return '\n'.join(lines) + '\n'
+
+
+LISTED = """# The nets that come with jaxgen
+
+A file's header holds its config, facts and terms, so `jaxgen.load(file)` gives all that is needed to apply it.
+Its card says what it was trained on, what it was measured to do, and what it cannot do. The front matter of a
+card is what the Hugging Face Hub reads; `jaxgen export FILE --format hub` makes a folder for it.
+
+| net | card | licence |
+|---|---|---|"""
 
 
 def save(target: Path, trained: Trained, row: dict[str, Any], terms: str, **more: str) -> None:

@@ -5,10 +5,11 @@ r"""Makes trained srsenet runs the nets that `jaxgen upscale` uses, and writes t
 
 writes jaxgen/weights/srsenet_x<scale>.safetensors of each run, or srsenet_photo_x<scale>.safetensors where it
 learned from degraded crops; measures each on the sets by the paper's protocol; and renders
-jaxgen/weights/README.md and docs/srsenet_scores.md from the result file, which keeps the rows of other nets. Of
-a run's saved steps that is taken which is best on the held-out training images, and a run that is worse on them
-than the net in its place is refused. Shipped nets without figures on --sets, or without those of the mean over
-flips and turns on --ensemble, are measured too; without runs only that is done, and all is rendered anew, as
+jaxgen/weights/SRSENET.md and docs/srsenet_scores.md from the result file, which keeps the rows of other nets.
+Of a run's saved steps that is taken which is best on the held-out training images, and a run that is worse on
+them than the net in its place is refused. Shipped nets without figures on --sets, or without those of the
+mean over flips and turns on --ensemble, are measured too; without runs only that is done, and all is rendered
+anew, as
 
   python benchmarks/srsenet_weights.py --sets DIR/urban100,DIR/manga109 \
     --out benchmarks/results/srsenet_weights_cpu.json
@@ -24,6 +25,7 @@ import jax
 import machine
 import nets
 import numpy as np
+import shipping
 from weights_card import TERMS, beside_the_paper, card
 
 from jaxgen import config as configs
@@ -79,7 +81,7 @@ def main() -> None:
         add(name, row, folder, prefix)
   found = {'machine': machine.describe(), 'rows': dict(sorted(rows.items()))}
   machine.write_json(args.out, found)
-  (WEIGHTS / 'README.md').write_text(card(found['rows']))
+  shipping.write_card(WEIGHTS / 'SRSENET.md', card(found['rows']))
   SCORES.write_text(beside_the_paper(found['rows']))
   if args.picture:
     write_image(args.picture, picture(shipped_weights(4)))

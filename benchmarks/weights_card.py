@@ -3,14 +3,24 @@
 import textwrap
 from typing import Any
 
+from jaxgen.exchange import cards
+from jaxgen.exchange.cards import Licence, Result
 from jaxgen.systems.srsenet import paper
+from jaxgen.systems.srsenet.config import ABOUT
 
 TERMS = (
   'Trained on T91 (no statement of terms at its source) and on BSDS200 of the Berkeley Segmentation Data Set, '
   'whose images are for non-commercial research and education. The code of jaxgen is under the Apache License '
   '2.0; these terms of the training images stand beside it.'
 )
-CARD = """# The nets behind `jaxgen upscale`
+LICENCE = Licence(
+  'other',
+  'bsds-noncommercial',
+  'https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/',
+)
+SETS = {'set5': 'Set5', 'set14': 'Set14', 'bsd100': 'BSD100'}
+CARD = """{front}
+# The nets behind `jaxgen upscale`
 
 SrSENet (Mei et al.) of the paper's size, float32, one file a scale. A file's header holds its config, so
 `jaxgen.run.loading.load(file)` gives all that is needed to apply it.
@@ -80,6 +90,7 @@ def card(rows: dict[str, Any]) -> str:
   photo = next((row['config'] for name, row in rows.items() if name.startswith('photo')), None)
   command, after = _command(rows['x4'])
   return CARD.format(
+    front=front(rows),
     terms=TERMS,
     training='\n'.join(training),
     photo='\n' + textwrap.fill(PHOTO.format(kinds=_kinds(photo)), 110) + '\n' if photo else '',
@@ -87,6 +98,22 @@ def card(rows: dict[str, Any]) -> str:
     after=after,
     scores='\n'.join(scores),
   )
+
+
+def front(rows: dict[str, Any]) -> str:
+  """The front matter of the card, with the scores on the usual three sets."""
+  results = [
+    Result(
+      f'srsenet_{name}',
+      of_set,
+      {'psnr': round(x['psnr'], 3), 'ssim': round(x['ssim'], 4)},
+      f'{SETS[of_set]}, x{row["scale"]}',
+    )
+    for name, row in rows.items()
+    for of_set, x in row['sets'].items()
+    if of_set in SETS
+  ]
+  return cards.front_matter(ABOUT, LICENCE, results, ('t91', 'bsds200'))
 
 
 def _kinds(config: dict[str, Any]) -> str:

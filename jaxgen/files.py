@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,31 @@ def write_bytes(path: Path, content: bytes) -> Path:
       raise
     raise OSError(error.errno, in_the_way(path.parent) or error.strerror, str(path)) from error
   return path
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+  """A folder to fill that becomes `folder` at the end of the block, complete or not at all.
+
+  Raises:
+    UserError: there is a file, or a folder that has something in it.
+    OSError: it cannot be written; its `filename` is `folder`.
+  """
+  if why := in_the_way(folder):
+    raise UserError(f'{folder}: {why}')
+  if folder.is_dir() and any(folder.iterdir()):
+    raise UserError(f'{folder} has other things in it: name a new folder, or an empty one')
+  temporary = temporary_beside(folder)
+  try:
+    temporary.mkdir(parents=True)
+    yield temporary
+    temporary.replace(folder)
+  except OSError as error:
+    if error.errno is None:
+      raise
+    raise OSError(error.errno, error.strerror, str(folder)) from error
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def in_the_way(folder: Path) -> str:

@@ -127,10 +127,10 @@ class Said:
     return reporter
 
 
-def train(config, workdir):
+def train(config, workdir, **options):
   """Trains in this process; returns what was said."""
   reporter = quiet()
-  training.train(config, Path(workdir), reporter)
+  training.train(config, Path(workdir), reporter, **options)
   return reporter.lines + reporter.warnings
 
 

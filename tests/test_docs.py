@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,13 @@ def test_readme_names_only_subcommands_and_flags_that_exist():
   flags = re.findall(r'--(\w+)=', help_of('launch.py'))
   named = re.findall(r'(?<!=)--([a-z_]+)=', TEXTS['README.md'])
   assert set(named) <= set(flags)
+
+
+def test_the_page_of_the_benchmarks_names_every_script_and_every_result():
+  folder = ROOT / 'benchmarks'
+  text = (folder / 'README.md').read_text()
+  named = set(re.findall(r'`(?:benchmarks/)?(?:results/)?([\w*]+)(?:\.py)?`', text))
+  scripts = {p.stem for p in folder.glob('*.py') if '__main__' in p.read_text()}
+  assert scripts <= named
+  results = [p.stem for p in folder.glob('results/*.json')]
+  assert not [x for x in results if not any(fnmatch(x, name) for name in named)]

@@ -19,6 +19,7 @@ MAY_IMPORT = {
   'top': {'registry'},
   'terminal': {'top'},
   'exchange': {'top'},
+  'machine': {'top', 'exchange', 'data'},
   'photos': {'top'},
   'pictures': {'top'},
   'nn': {'top'},
@@ -29,6 +30,7 @@ MAY_IMPORT = {
   'systems': {
     *BASICS,
     'exchange',
+    'machine',
     'photos',
     'pictures',
     'nn',
@@ -39,7 +41,7 @@ MAY_IMPORT = {
   },
   'run': {'top', 'terminal', 'exchange', 'data', 'pictures', 'evaluation'},
   'demo': {*BASICS, 'run'},
-  'command': {*BASICS, 'terminal', 'exchange', 'run', 'demo'},
+  'command': {*BASICS, 'terminal', 'exchange', 'machine', 'run', 'demo'},
 }
 # A file commands.py of a system, or a package commands/ in its place.
 MAY_IMPORT['systems, commands'] = MAY_IMPORT['systems'] | {
@@ -156,7 +158,7 @@ def test_orbax_has_two_doors_and_devices_one():
     'jaxgen.run.loading',
   }
   named = r'jax\.(local_)?devices\(|\bMesh\(|NamedSharding\(|SingleDeviceSharding\('
-  assert importers(named) == {'jaxgen.run.devices'}
+  assert importers(named) == {'jaxgen.run.devices', 'jaxgen.run.looking'}
   assert importers(r'multihost_utils') == {'jaxgen.run.processes'}
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from jaxgen import files
 from jaxgen.config import near_matches
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.exchange import hub
 
 BEST = 'best'
 
@@ -101,14 +102,48 @@ def check_file(option: str, file: Path, example: str = '') -> None:
   check_folder(option, file.parent, file)
 
 
+def weights(text: str) -> Path | hub.Name:
+  """What an option names as weights: the folder of a run, an exported file, or a name as hf://OWNER/NAME, which
+  `fetch` makes a file of when the whole command line is known to be right.
+
+  Raises:
+    ConfigError: it begins as such a name, and is none.
+  """
+  return hub.parse(text) if hub.is_name(text) else hub.located(path(text))
+
+
+def fetch(args: argparse.Namespace) -> None:
+  """Puts files of this machine in the place of names of the hub.
+
+  Raises:
+    UserError: see `hub.fetched`.
+  """
+  for option, value in vars(args).items():
+    if isinstance(value, hub.Name):
+      setattr(args, option, hub.fetched(value))
+
+
 def workdir(text: str) -> Path:
-  """The folder of a run, or an exported file, whose name must be one that checkpoints can be read from."""
-  folder = path(text)
+  """The folder of a run, or an exported file, whose name must be one that checkpoints can be read from.
+
+  Raises:
+    ConfigError: a name of the hub, which is nowhere that results could be written to.
+  """
+  if hub.is_name(text):
+    raise ConfigError(
+      f'{text}: a folder or file of this machine is wanted here, beside which results are written; '
+      'names of the hub are for --weights'
+    )
+  folder = hub.located(path(text))
   try:
     files.check_name(folder)
   except UserError as error:
     raise argparse.ArgumentTypeError(str(error)) from error
   return folder
+
+
+def _readable(text: str) -> Path | hub.Name:
+  return hub.parse(text) if hub.is_name(text) else workdir(text)
 
 
 def step(text: str) -> int | str:
@@ -124,13 +159,14 @@ def step(text: str) -> int | str:
   return int(text)
 
 
-def add_workdir(parser: argparse.ArgumentParser) -> None:
-  """WORKDIR and --step."""
+def add_workdir(parser: argparse.ArgumentParser, read_only: bool = False) -> None:
+  """WORKDIR and --step; `read_only` says that nothing is written beside it: names of the hub are taken too."""
   parser.add_argument(
     'workdir',
     metavar='WORKDIR',
-    type=workdir,
-    help='the folder of a trained run, or a .safetensors file of jaxgen export',
+    type=_readable if read_only else workdir,
+    help='the folder of a trained run, or a .safetensors file of jaxgen export'
+    + (', or a name as hf://OWNER/NAME' if read_only else ''),
   )
   add_step(parser)
 

@@ -22,15 +22,20 @@ def _run(argv: Sequence[str] | None) -> None:
   if argv is None:
     listen()
     argv = sys.argv[1:]
-  args = _parser().parse_args(argv)
+  parser = _parser()
+  from jaxgen.command.arguments import fetch
+
+  args = parser.parse_args(argv)
+  fetch(args)
   args.run(args)
 
 
 def _parser() -> Parser:
   """All subcommands; imported here, where Ctrl-C is heard already."""
   from jaxgen import __version__
-  from jaxgen.command import commands, demo, exchange, inspecting, using
+  from jaxgen.command import commands, demo, doctor, exchange, inspecting, using
   from jaxgen.command.arguments import Parser
+  from jaxgen.command.completion import SHELLS, Completion
 
   parser = Parser(
     prog='jaxgen',
@@ -38,6 +43,13 @@ def _parser() -> Parser:
     epilog='jaxgen COMMAND --help says more.',
   )
   parser.add_argument('--version', action='version', version=f'jaxgen {__version__}')
+  parser.add_argument(
+    '--completion',
+    action=Completion,
+    choices=SHELLS,
+    metavar='SH',
+    help=f'completion for a shell: prints the script for {", ".join(SHELLS)}',
+  )
   subparsers = parser.add_subparsers(required=True, metavar='COMMAND')
   core = (
     inspecting.INSPECT,
@@ -46,6 +58,7 @@ def _parser() -> Parser:
     exchange.EXPORT,
     exchange.IMPORT_TORCH,
     demo.DEMO,
+    doctor.DOCTOR,
   )
   for command in (*map(commands.extended, core), *commands.of_systems()):
     one = subparsers.add_parser(command.name, help=command.help, description=command.description)

@@ -1,7 +1,7 @@
 """`jaxgen export` and `jaxgen import-torch`: trained models for other programs, and from them."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxgen import config as configs
 from jaxgen.command.arguments import add_workdir, check_file, path, workdir
@@ -11,11 +11,20 @@ from jaxgen.errors import ConfigError
 from jaxgen.systems import SYSTEMS
 from jaxgen.terminal.signals import interruptible
 
+if TYPE_CHECKING:
+  from jaxgen.task import Trained
+
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
   add_workdir(parser)
-  parser.add_argument('--format', choices=('stablehlo', 'safetensors'), default='safetensors')
-  parser.add_argument('--output', type=path, help='the file; WORKDIR/export/SYSTEM.* by default')
+  parser.add_argument(
+    '--format', choices=('stablehlo', 'safetensors', 'hub'), default='safetensors'
+  )
+  parser.add_argument(
+    '--output',
+    type=path,
+    help='the file, or the folder of hub; WORKDIR/export/SYSTEM.*, WORKDIR/export/hub by default',
+  )
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -24,6 +33,9 @@ def _export(args: argparse.Namespace) -> None:
   from jaxgen.run import inference
 
   trained = inference.load(args.workdir, args.step)
+  if args.format == 'hub':
+    _export_folder(args, trained)
+    return
   suffix, source, card = export.SUFFIXES[args.format], args.workdir, {}
   default = source / 'export' / f'{trained.config.system}{suffix}'
   if source.is_file():
@@ -35,6 +47,21 @@ def _export(args: argparse.Namespace) -> None:
   with interruptible():
     export.write(trained, args.format, target, card)
   print(f'wrote {target} ({target.stat().st_size / 2**20:.1f} MiB)')
+
+
+def _export_folder(args: argparse.Namespace, trained: 'Trained') -> None:
+  """A folder for the Hugging Face Hub."""
+  from jaxgen.exchange import hub_folder
+  from jaxgen.run import loading
+  from jaxgen.run.workdir import results_folder
+
+  results = results_folder(args.workdir)
+  target = args.output or results / 'export' / 'hub'
+  with interruptible():
+    told = hub_folder.write(trained, target, loading.card(args.workdir), results)
+  print(f'wrote {target}: {", ".join(sorted(x.name for x in target.iterdir()))}')
+  for line in told:
+    print(line)
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
@@ -58,10 +85,11 @@ def import_torch(args: argparse.Namespace, **options: Any) -> None:
 
 EXPORT = Command(
   'export',
-  'a trained run as one file for other programs',
+  'a trained run as one file, or a folder for a hub',
   'safetensors: weights, config and facts; commands take it in place of WORKDIR, upscale as --weights. '
   "stablehlo: a program with its weights inside, for jax.export.deserialize; the system's page says what "
-  'goes in.',
+  'goes in. hub: a new folder with model card, weights, config and figures, to be uploaded to the Hugging Face '
+  'Hub as it is.',
   _add_export,
   _export,
 )

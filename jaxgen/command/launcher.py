@@ -15,6 +15,7 @@ from jaxgen import config as configs
 from jaxgen.command import arguments
 from jaxgen.command.exits import guarded
 from jaxgen.errors import ConfigError
+from jaxgen.run import wandb_log
 
 MODES = ('train', 'evaluate', 'sample')
 
@@ -46,6 +47,10 @@ def _define_flags(argv: Sequence[str], with_config: bool) -> flags.FlagValues:
   flags.DEFINE_integer('num_processes', None, 'Processes in all.', flag_values=values)
   flags.DEFINE_integer('process_id', None, 'This process.', flag_values=values)
   flags.DEFINE_enum('distributed', None, ('auto',), 'Let JAX find the job.', flag_values=values)
+  flags.DEFINE_string('wandb', None, 'PROJECT: log for W&B too.', flag_values=values)
+  flags.DEFINE_enum(
+    'wandb_mode', None, wandb_log.MODES, 'offline sends nothing.', flag_values=values
+  )
   flags.DEFINE_bool('help', False, 'Shows how to use it.', flag_values=values)
   flags.DEFINE_bool('version', False, 'Shows the version.', flag_values=values)
   return values
@@ -83,6 +88,7 @@ def parse(argv: Sequence[str]) -> Given:
         '--step is for --mode=evaluate and --mode=sample; training resumes the newest.'
       )
     arguments.step(values.step)
+  _check_wandb(values)
   files.check_name(Path(values.workdir).expanduser())
   if spec:
     config = values.config
@@ -91,6 +97,19 @@ def parse(argv: Sequence[str]) -> Given:
     ):  # elsewhere the config names the system, and the workdir has the values
       configs.check(config)
   return Given(values, config, overrides)
+
+
+def _check_wandb(values: flags.FlagValues) -> None:
+  """Raises ConfigError for what cannot be asked of W&B."""
+  if values.wandb is None:
+    if values.wandb_mode is not None:
+      raise ConfigError('--wandb_mode is of --wandb=PROJECT, which is missing')
+    return
+  if not values.wandb:
+    raise ConfigError('--wandb=PROJECT is empty: name a project')
+  if values.mode != 'train':
+    raise ConfigError(f'--wandb logs a training: leave it out with --mode={values.mode}')
+  wandb_log.check()
 
 
 def _split_overrides(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -186,7 +205,10 @@ def _run(argv: Sequence[str]) -> None:
   devices.check_platforms()
   workdir = Path(values.workdir).expanduser()
   if values.mode == 'train':
-    training.train(config, workdir, resume_command=f'python {shlex.join(argv)}')
+    wanted = (
+      wandb_log.Wanted(values.wandb, values.wandb_mode or 'offline') if values.wandb else None
+    )
+    training.train(config, workdir, None, f'python {shlex.join(argv)}', wanted)
     return
   step = None if values.step is None else arguments.step(values.step)
   given = inference.with_given(workdir, config, overrides)

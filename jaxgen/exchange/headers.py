@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError
+from jaxgen.exchange.hub import located
 
 KEY = 'jaxgen'
 
@@ -32,11 +33,12 @@ class About(NamedTuple):
 
 
 def read_about(path: Path) -> About:
-  """The header of a file that `weight_files.save_weights` wrote.
+  """The header of a file that `weight_files.save_weights` wrote, or of what `hub.located` makes of a name.
 
   Raises:
     CheckpointError: no such file, damaged, not a safetensors file, or not one of jaxgen's.
   """
+  path = located(path)
   if path.is_dir():
     raise CheckpointError(
       f'{path} is a folder: name a safetensors file, as jaxgen export writes it'

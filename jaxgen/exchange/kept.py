@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
+from jaxgen.exchange.hub import located
 from jaxgen.task import Trained
 
 Made = TypeVar('Made')
@@ -64,7 +65,8 @@ def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, 
   """What a function for people was given as weights.
 
   Args:
-    weights: a file of `jaxgen export`, what `jaxgen.load` returns, or None for those that come with jaxgen.
+    weights: a file of `jaxgen export`, a name as hf://OWNER/NAME, what `jaxgen.load` returns, or None for those
+      that come with jaxgen.
     shipped: the path of those.
     systems: whose models the function takes.
 
@@ -75,7 +77,7 @@ def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, 
   if isinstance(weights, Trained):
     trained, name = weights, 'weights'
   else:
-    path = shipped() if weights is None else Path(weights)
+    path = shipped() if weights is None else located(weights)
     if path.is_dir():
       raise CheckpointError(f"{path} is a folder: give jaxgen.load('{path}') in its place")
     trained, name = load_kept(path), f'weights {path}'
@@ -88,4 +90,4 @@ def file_of(weights: Weights, shipped: Callable[[], Path]) -> Path | None:
   """The file that weights were given as, whose header may say more; None for a model at hand."""
   if isinstance(weights, Trained):
     return None
-  return shipped() if weights is None else Path(weights)
+  return shipped() if weights is None else located(weights)

@@ -13,10 +13,10 @@ from jaxgen import config as configs
 from jaxgen import digests
 from jaxgen.errors import CheckpointError
 from jaxgen.exchange.headers import KEY, read_about
+from jaxgen.exchange.hub import SUFFIX, located
 from jaxgen.files import write_bytes
 from jaxgen.task import Trained
 
-SUFFIX = '.safetensors'
 FILE = f'weights{SUFFIX}'
 
 
@@ -40,11 +40,12 @@ def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = Non
 
 
 def load_weights(path: Path) -> Trained:
-  """Reads what `save_weights` wrote; arrays are numpy's.
+  """Reads what `save_weights` wrote, here or as `hub.located` finds it; arrays are numpy's.
 
   Raises:
     CheckpointError: no such file, damaged, not a safetensors file, or not one of jaxgen's.
   """
+  path = located(path)
   about = read_about(path)
   try:
     with safe_open(path, framework='numpy') as file:

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen.run import devices as dev
 from jaxgen.run.checkpoint import Checkpoints
+from jaxgen.run.wandb_log import WandbLog
 from jaxgen.task import Data, Task, Tools, TrainState
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.terminal.signals import StopSignals
@@ -28,6 +29,7 @@ class Job(NamedTuple):
     reporter: talks to a person.
     signals: stop signals.
     draw: (state, step) -> None: writes the pictures of a step.
+    wandb: takes what is logged too; None where that is not wanted, and in all processes but the first.
   """
 
   config: ConfigDict
@@ -40,6 +42,7 @@ class Job(NamedTuple):
   reporter: Reporter
   signals: StopSignals
   draw: Callable[[TrainState, int], Any]
+  wandb: WandbLog | None = None
 
   def abstract_state(self) -> TrainState:
     """What a saved state is restored to; what the run once began with may be gone."""

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, UserError, first_line
 from jaxgen.exchange import weight_files
+from jaxgen.exchange.hub import located
 from jaxgen.run import devices as dev
 from jaxgen.run.seal import INFERENCE_FIELDS, check_seal
 from jaxgen.task import Trained, TrainState
@@ -27,7 +28,8 @@ def load(workdir: str | Path, step: Step = None) -> Trained:
   """A trained model from its workdir: parameters, statistics and EMA only, no optimizer state.
 
   Args:
-    workdir: the folder of a run or of imported weights, or a safetensors file of either.
+    workdir: the folder of a run or of imported weights, a safetensors file of either, or a name of the hub as
+      hf://OWNER/NAME.
     step: a saved step, or 'best' by config.checkpoint.best; the newest readable one by default.
 
   Raises:
@@ -58,7 +60,8 @@ def read_items(workdir: Path, step: Step = None) -> tuple[int, ConfigDict, dict[
 
 
 def weights_file(path: Path) -> Path | None:
-  """The safetensors file that a path stands for; None for the folder of a run."""
+  """The safetensors file that a path stands for, see `hub.located`; None for the folder of a run."""
+  path = located(path)
   if path.suffix == weight_files.SUFFIX:
     return path
   imported = path / weight_files.FILE

@@ -1,4 +1,4 @@
-"""One training at a time in a folder: a lock that the system itself releases when its holder is killed."""
+"""One job at a time in a folder: a lock that the system itself releases when its holder is killed."""
 
 import errno
 import fcntl
@@ -26,6 +26,9 @@ def exclusive(
   folder: Path,
   wait: Callable[[str], None] | None = None,
   check: Callable[[], None] = lambda: None,
+  *,
+  work: str = 'trained',
+  option: str = '--workdir',
 ) -> Iterator[None]:
   """Holds a folder for this job: its first process has the lock for all of them.
 
@@ -35,17 +38,19 @@ def exclusive(
     folder: it exists.
     wait: told once who holds the folder, where this job is to wait for it; None refuses instead.
     check: called while waiting; may raise to end it.
+    work: what is done with the folder, for messages.
+    option: names another folder.
 
   Raises:
-    UserError: another training holds the folder, or its lock cannot be used.
+    UserError: another job holds the folder, or its lock cannot be used.
   """
   lock = _Lock(folder)
   told = False
   try:
     while not processes.from_first_process(bool(processes.together(lock.take, only_first=True))):
-      message = f'{folder} is being trained by {_holder(folder)}'
+      message = f'{folder} is being {work} by {_holder(folder)}'
       if wait is None:
-        raise UserError(f'{message}: wait for it, stop it, or use another --workdir')
+        raise UserError(f'{message}: wait for it, stop it, or use another {option}')
       if not told:
         wait(f'{message}: waiting for it')
         told = True
@@ -79,7 +84,7 @@ class _Lock:
         return False
       if opened and error.errno in _UNSUPPORTED:
         logging.warning(
-          '%s lies on a file system without locks: nothing keeps a second training out',
+          '%s lies on a file system without locks: nothing keeps a second job out',
           self._folder,
         )
         return True

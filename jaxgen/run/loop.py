@@ -56,7 +56,7 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
   """
   evaluations = past_evaluations(job.workdir, start)
   # Only the first process writes the log; every process takes the same decisions.
-  log = processes.together(lambda: MetricsLog(job.workdir, start), only_first=True)
+  log = processes.together(lambda: MetricsLog(job.workdir, start, job.wandb), only_first=True)
   try:
     main = configs.system_module(job.config).EVAL_METRICS
     with job.reporter.steps(job.config.num_steps, start, main) as bar:
@@ -133,7 +133,9 @@ class _Loop:
         if due['save_every'] or (evaluated and config.checkpoint.best):
           self.save(state, step, evaluated)
         if due['picture_every']:
-          job.draw(state, step)
+          paths = job.draw(state, step)
+          if job.wandb:
+            job.wandb.pictures(step, paths)
     self.check_signals(step)
 
   def check_signals(self, step: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgen.files import write_bytes
+from jaxgen.run.wandb_log import WandbLog
 
 
 class MetricsLog:
@@ -17,9 +18,11 @@ class MetricsLog:
   Args:
     workdir: the run's folder.
     step: lines past this step are cut.
+    also: takes all values too.
   """
 
-  def __init__(self, workdir: Path, step: int):
+  def __init__(self, workdir: Path, step: int, also: WandbLog | None = None):
+    self._also = also
     self.path = workdir / 'metrics.jsonl'
     kept = [line for line in read_metrics(workdir) if line['step'] <= step]
     text = ''.join(json.dumps(line) + '\n' for line in kept)
@@ -35,11 +38,13 @@ class MetricsLog:
     return SummaryWriter(str(self._folder), purge_step=self._purge_step)
 
   def write(self, step: int, values: Mapping[str, float], **more: Any) -> None:
-    """Appends one line; `values` also go to TensorBoard."""
+    """Appends one line; `values` also go to TensorBoard, and to W&B where it is wanted."""
     line = {'step': step, 'wall_time': round(time.time(), 3), **more}
     self._file.write(json.dumps({**line, **values}) + '\n')
     for name, value in values.items():
       self._events.add_scalar(name, value, step)
+    if self._also:
+      self._also.write(step, values)
 
   def close(self) -> None:
     """Flushes both files."""

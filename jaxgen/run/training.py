@@ -1,6 +1,8 @@
 """Training a run in its folder: starting, resuming and finishing it."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -10,7 +12,7 @@ from jaxgen import config as configs
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import UserError
 from jaxgen.run import devices as dev
-from jaxgen.run import loading, lock, loop, processes, results, stopping
+from jaxgen.run import loading, lock, loop, processes, results, stopping, wandb_log
 from jaxgen.run.checkpoint import Checkpoints
 from jaxgen.run.job import Job
 from jaxgen.run.tools import check_stop, make_tools, prepare_precision
@@ -34,6 +36,7 @@ def train(
   workdir: Path,
   reporter: Reporter | None = None,
   resume_command: str = '',
+  wandb: wandb_log.Wanted | None = None,
 ) -> None:
   """Trains a run to its end: starts it, resumes it, or says that it is finished.
 
@@ -42,6 +45,7 @@ def train(
     workdir: made where it is missing.
     reporter: by default one that is quiet on all processes but the first.
     resume_command: what to tell a person to type after a stop.
+    wandb: whether W&B is to have a log of the run too.
 
   Raises:
     Stopped: a stop signal arrived; everything is saved.
@@ -53,7 +57,7 @@ def train(
   make_workdir(workdir)
   with StopSignals() as signals, lock.exclusive(workdir):
     try:
-      _train(config, workdir, reporter, signals, dev.make_devices(config.parallel))
+      _train(config, workdir, reporter, signals, dev.make_devices(config.parallel), wandb)
     except Stopped as stop:
       saved = loading.saved_steps(workdir)
       kept = f'step {saved[-1]} is saved' if saved else 'nothing is saved yet'
@@ -106,6 +110,7 @@ def _train(
   reporter: Reporter,
   signals: StopSignals,
   devices: dev.Devices,
+  wandb: wandb_log.Wanted | None = None,
 ) -> None:
   """`train` in a folder that this job holds, on given devices."""
   prepare_precision(config)
@@ -119,8 +124,10 @@ def _train(
       _say_finished(job, step)
       return
     processes.together(lambda: write_config(workdir, config))
-    state, step = loop.train(job, state, step)
-    _finish(job, state, step)
+    with _logged(workdir, config, wandb) as log:
+      job = job._replace(wandb=log)
+      state, step = loop.train(job, state, step)
+      _finish(job, state, step)
   except OSError as error:  # a full disk; what saves raise is a CheckpointError already
     raise UserError(
       f'{error.strerror or error}: {error.filename or workdir}; '
@@ -128,6 +135,27 @@ def _train(
     ) from error
   finally:
     job.checkpoints.close()
+
+
+@contextmanager
+def _logged(
+  workdir: Path, config: ConfigDict, wanted: wandb_log.Wanted | None
+) -> Iterator[wandb_log.WandbLog | None]:
+  """W&B's log for the time of a training, in the first process; None where it is not wanted."""
+  if wanted is None:
+    yield None
+    return
+
+  def start() -> wandb_log.WandbLog:
+    return wandb_log.WandbLog(workdir, config, wanted)
+
+  log, finished = processes.together(start, only_first=True), False
+  try:
+    yield log
+    finished = True
+  finally:
+    if log:
+      log.close(finished)
 
 
 def _make_job(
@@ -223,11 +251,14 @@ def _finish(job: Job, state: TrainState, step: int) -> None:
   variables = job.task.export(state)
   figures = job.task.evaluate(variables, job.data, job.tools)
   left_out = figures.pop('left_out', ())
-  results.write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
+  figures = results.write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
   results.mark_finished(job.workdir, step)
   if left_out:
     job.reporter.say(f'the figures that take longer: jaxgen evaluate {job.workdir}')
   paths = results.draw(job.workdir, job.task, variables, job.data, job.tools, step)
+  if job.wandb:
+    job.wandb.evaluation(figures)
+    job.wandb.pictures(step, paths)
   results.say_paths(job.reporter, paths)
   best = job.checkpoints.best()
   if best:

@@ -46,7 +46,7 @@ def test_commands_take_a_net_as_it_lies_there(name):
 
 
 def test_the_model_card_and_the_documentation_have_the_measured_scores(script):
-  assert script.card(ROWS) == (script.WEIGHTS / 'README.md').read_text()
+  assert script.card(ROWS) == (script.WEIGHTS / 'SRSENET.md').read_text()
   assert script.beside_the_paper(ROWS) == script.SCORES.read_text()
   psnr = ROWS['x4']['sets']['set5']['psnr']
   assert f'| set5 | 4 | {psnr:.2f} ' in script.SCORES.read_text()

@@ -10,7 +10,7 @@ import jaxgen
 from jaxgen.command import cli, commands
 from jaxgen.systems import SYSTEMS
 
-CORE = ['inspect', 'evaluate', 'sample', 'export', 'import-torch', 'demo']
+CORE = ['inspect', 'evaluate', 'sample', 'export', 'import-torch', 'demo', 'doctor']
 LIPS = ['mouths', 'lipread', 'pose-augment', 'talk', 'synthesise']
 
 
@@ -24,7 +24,7 @@ def test_help_lists_every_command_in_a_line_and_imports_nothing_heavy():
   code = (
     'import sys; from jaxgen.command.cli import main\n'
     'try: main(["--help"])\n'
-    'finally: print({"jax", "numpy", "flax", "orbax", "PIL", "rich"} & set(sys.modules))'
+    'finally: print({"jax", "numpy", "flax", "orbax", "PIL", "rich", "shtab"} & set(sys.modules))'
   )
   done = subprocess.run(
     [sys.executable, '-c', code], cwd=ROOT, env=environment(), capture_output=True, text=True

@@ -6,6 +6,7 @@ Source: Su, Lin, Chen, "Compound Variational Auto-Encoder".
 from jaxgen.systems import imported_on_use
 
 _LAZY = {
+  'ABOUT': 'config',
   'CONVOLUTIONAL': 'config',
   'EVAL_METRICS': 'config',
   'KEYS': 'config',

@@ -9,7 +9,7 @@ from jaxgen.command.opening import opened, read_each, tell_failed
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-  add_workdir(parser)
+  add_workdir(parser, read_only=True)
   add_images(parser)
 
 

@@ -4,10 +4,19 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, choice, each, finite, text, whole, within
 
 CONVOLUTIONAL = False
 EVAL_METRICS = ('negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl')
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  'A Compound Variational Auto-Encoder (Su, Lin, Chen): a density model of small images '
+  'whose encoder has a distribution over weights for each example.',
+  pipeline_tag='unconditional-image-generation',
+  tags=('variational-autoencoder', 'uncertainty'),
+  command='jaxgen score {weights} image.png',
+)
 ENCODER_LAYERS = ('hidden', 'mu', 'sigma')
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {

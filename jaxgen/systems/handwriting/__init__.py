@@ -6,6 +6,7 @@ Source: Alonso, Moysset, Messina, "Adversarial Generation of Handwritten Text Im
 from jaxgen.systems import imported_on_use
 
 _LAZY = {
+  'ABOUT': 'config',
   'CONVOLUTIONAL': 'config',
   'EVAL_METRICS': 'config',
   'KEYS': 'config',

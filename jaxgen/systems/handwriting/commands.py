@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import add_step, check_file, check_folder
 from jaxgen.command.arguments import path as as_path
+from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import SHOWN, load, opened, tell_failed
 from jaxgen.errors import ConfigError, UserError
@@ -43,7 +44,12 @@ def _add_write(parser: argparse.ArgumentParser) -> None:
     help='FILE.png or FILE.svg: one sheet, a row a word and a column a style (the first word .png by default). '
     'DIR: a picture each, and a table, which training reads back',
   )
-  add('--weights', type=as_path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
+  add(
+    '--weights',
+    type=as_weights,
+    metavar='WORKDIR|FILE|NAME',
+    help='a trained run, an exported file, or a name of the Hugging Face Hub as hf://OWNER/NAME',
+  )
   add_step(parser, 'of --weights WORKDIR: ')
   add(
     '--verify',
@@ -227,9 +233,9 @@ def _add_read(parser: argparse.ArgumentParser) -> None:
   add('inputs', metavar='IMAGE|DIR', nargs='+', help='words or lines; of folders all below them')
   add(
     '--weights',
-    type=as_path,
-    metavar='RUN|FILE',
-    help='a trained run of handwriting_recogniser or handwriting, or an exported file',
+    type=as_weights,
+    metavar='RUN|FILE|NAME',
+    help='a trained run of handwriting_recogniser or handwriting, an exported file, or hf://OWNER/NAME',
   )
   add_step(parser, 'of --weights RUN: ')
   add('--json', action='store_true', help='one JSON object an image')

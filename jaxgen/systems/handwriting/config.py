@@ -4,10 +4,20 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, finite, flag, text, whole, within
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('text_nll', 'recogniser_nll')
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  'A GAN that writes words in handwriting (Alonso, Moysset, Messina), with the recogniser '
+  'that it was trained against.',
+  pipeline_tag='text-to-image',
+  tags=('handwriting', 'gan'),
+  command='jaxgen write bonjour --weights {weights}',
+  python="jaxgen.write('bonjour', styles=3, weights={weights!r})  # uint8 [3, H, W]",
+)
 GAMES = ('hinge', 'gan', 'lsgan')
 SIZES = ((32, 128), (64, 256), (128, 512))  # that the paper's networks make
 DRAWN = 'drawn'
@@ -109,7 +119,7 @@ KEYS = {
   'optim.clip_norm': at_least(0),
   'optim.decay_from': within(0, 1),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
-  'init_from': text('a file of `jaxgen export`, or empty'),
+  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'eval.num_words': whole(2),
   'eval.reader_steps': whole(),
   'eval.reader_seed': whole(0),

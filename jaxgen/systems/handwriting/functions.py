@@ -38,7 +38,8 @@ def write(
     word: without spaces.
     styles: hands that it is written in.
     seed: of the hands; a picture depends on word, style and seed alone.
-    weights: a file of `jaxgen export`, or what `jaxgen.load` returns; None: those that come with jaxgen.
+    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
+      with jaxgen.
     canvas: keep the whole canvas; else the paper beside the word is cut off, and narrower styles have paper
       after the word's end.
 
@@ -87,7 +88,8 @@ def read(
 
   Args:
     image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3], dark on light or light on dark.
-    weights: a file of `jaxgen export`, or what `jaxgen.load` returns; None: those that come with jaxgen.
+    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
+      with jaxgen.
     lexicon: no other words are read: a file with one a line, or the words.
     beam: texts that are followed; 0 takes the likeliest symbol of each frame.
     nbest: texts, the best one among them.

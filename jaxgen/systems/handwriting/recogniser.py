@@ -7,12 +7,22 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
 from jaxgen.systems import imported_on_use
 from jaxgen.systems.handwriting.config import RECOGNISERS, WORDS, check_words
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('nll',)
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  'A recogniser of handwritten words and lines, trained with CTC.',
+  pipeline_tag='image-to-text',
+  tags=('handwriting', 'ocr'),
+  command='jaxgen read word.png --weights {weights}',
+  python="jaxgen.read('word.png', weights={weights!r})  # .text, .confidence, .alternatives",
+  header=('temperature',),
+)
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **WORDS,
@@ -35,7 +45,7 @@ KEYS = {
   'optim.clip_norm': at_least(0),
   'optim.decay_from': within(0, 1),
   'eval.num_judged': whole(0),
-  'init_from': text('a file of `jaxgen export`, or empty'),
+  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'inspect.facts.charset': each(text('a symbol'), 'symbols'),
   'inspect.facts.max_length': whole(),
   'inspect.facts.steps_per_epoch': whole(),
@@ -43,6 +53,7 @@ KEYS = {
 _LAZY = ('make_data', 'make_model', 'make_task')
 
 __all__ = [
+  'ABOUT',
   'CONVOLUTIONAL',
   'EVAL_METRICS',
   'KEYS',

@@ -6,6 +6,7 @@ Source: Hao et al., "LipGen: Viseme-Guided Lip Video Generation for Enhancing Vi
 from jaxgen.systems import imported_on_use
 
 _LAZY = {
+  'ABOUT': 'config',
   'CONVOLUTIONAL': 'config',
   'EVAL_METRICS': 'config',
   'KEYS': 'config',

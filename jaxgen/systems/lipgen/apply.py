@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
+from jaxgen.exchange.hub import located
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model
@@ -75,7 +76,7 @@ def load_reader(weights: str | Path | None = None) -> Model:
     ConfigError: there is none, or it is of another system.
     CheckpointError: the file is missing or damaged.
   """
-  path = shipped_reader() if weights is None else Path(weights)
+  path = shipped_reader() if weights is None else located(weights)
   if path.is_dir():
     raise CheckpointError(f'{path} is a folder: make a file of it with jaxgen export')
   trained = weight_files.load_weights(path)

@@ -4,10 +4,20 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss', 'accuracy')
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  'The reader of LipGen (Hao et al.): words from videos of lips, guided by visemes and by '
+  'attention over time.',
+  pipeline_tag='video-classification',
+  tags=('lip-reading', 'visual-speech-recognition'),
+  command='jaxgen lipread clip.mp4 --weights {weights}',
+  python="jaxgen.lipread('clip.mp4', weights={weights!r})  # words with .start, .end, .confidence",
+)
 WINDOW = 29  # frames in which a word is read
 MOUTH = 96  # pixels, the side of a mouth crop
 PROCEDURAL, GRID, LRW = 'procedural', 'grid_s1_mouths', 'lrw'
@@ -96,7 +106,7 @@ KEYS = {
   'optim.weight_decay': at_least(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
-  'init_from': text('a file of `jaxgen export`, or empty'),
+  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'eval.pose': text('a folder of `jaxgen pose-augment`, or empty'),
   'inspect.facts.words': each(text('a word'), 'words'),
   'inspect.facts.visemes': each(text('numbers of visemes'), 'sequences'),

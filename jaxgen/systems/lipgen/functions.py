@@ -38,7 +38,8 @@ def lipread(
 
   Args:
     video: a file of any rate and size.
-    weights: a file of `jaxgen export`, or what `jaxgen.load` returns; None: those that come with jaxgen.
+    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
+      with jaxgen.
     top: words of each answer, its alternatives included.
     crops: whether the video shows a mouth alone, as `jaxgen mouths` writes them.
     whole: whether it is one word.

@@ -6,6 +6,7 @@ Source: Yazici et al., "Mixed Membership Generative Adversarial Networks".
 from jaxgen.systems import imported_on_use
 
 _LAZY = {
+  'ABOUT': 'config',
   'CONVOLUTIONAL': 'config',
   'EVAL_METRICS': 'config',
   'KEYS': 'config',

@@ -7,12 +7,18 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.data.keys import LABELLED
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, each, whole
 from jaxgen.systems import imported_on_use
 from jaxgen.systems.mmgan.config import CHANNELS
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('accuracy', 'cross_entropy')
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  'The classifier that judges a Mixed Membership GAN.',
+  pipeline_tag='image-classification',
+)
 # Each of the trunk's three convolutions halves the sides: fewer pixels leave none.
 SMALLEST = 8
 VARIANTS = ('digits', 'mnist', 'fashion_mnist', 'emnist_mnist', 'kmnist')
@@ -32,6 +38,7 @@ KEYS = {
 _LAZY = ('make_data', 'make_model', 'make_task')
 
 __all__ = [
+  'ABOUT',
   'CONVOLUTIONAL',
   'EVAL_METRICS',
   'KEYS',

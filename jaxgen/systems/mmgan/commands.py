@@ -29,7 +29,7 @@ LARGEST_SHEET = 1024  # samples
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-  add_workdir(parser)
+  add_workdir(parser, read_only=True)
   add_images(parser, folders=True)
   parser.add_argument('--each', action='store_true', help='a row an image for folders too')
   parser.add_argument(

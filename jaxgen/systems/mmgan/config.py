@@ -8,11 +8,20 @@ from ml_collections import ConfigDict
 from jaxgen.data.folders import expanded, listed
 from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, require, text, whole, within
 from jaxgen.systems.mmgan.regions import CASES
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('set_accuracy', 'set_nll')
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  'A Mixed Membership GAN (Yazici et al.): finds what several collections of images share '
+  'and what each has alone.',
+  pipeline_tag='unconditional-image-generation',
+  tags=('gan', 'mixture-model'),
+  command='jaxgen memberships {weights} image.png',
+)
 SIZES = (28, 32, 64)
 RESIZE_RULES = ('none', 'fit', 'crop', 'stretch')
 FEW_FAKES = 8  # of a component in a batch

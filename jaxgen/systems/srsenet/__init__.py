@@ -6,6 +6,7 @@ Source: Mei et al., "An Effective Single-Image Super-Resolution Model Using Sque
 from jaxgen.systems import imported_on_use
 
 _LAZY = {
+  'ABOUT': 'config',
   'CONVOLUTIONAL': 'config',
   'EVALUATES_WITHOUT_DATA': 'config',
   'EVAL_METRICS': 'config',

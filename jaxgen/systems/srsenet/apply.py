@@ -20,10 +20,10 @@ from jaxgen.data.image_files import FORMATS, is_named
 from jaxgen.errors import ConfigError, UserError, first_line
 from jaxgen.exchange.headers import read_about
 from jaxgen.files import in_the_way, temporary_beside
+from jaxgen.machine.memory import available_memory
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo
 from jaxgen.pictures.png import write_image
 from jaxgen.systems.srsenet.config import MAX_SCALE
-from jaxgen.systems.srsenet.memory import available_memory
 from jaxgen.systems.srsenet.outputs import output_size
 from jaxgen.systems.srsenet.plan import FileJob, sheet_path
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import add_step, path
+from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
 from jaxgen.data.image_files import FORMATS, check_folder_name
@@ -27,7 +28,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('inputs', metavar='INPUT', nargs='+', help='files, folders, patterns')
   add('--scale', type=float, help="2 by default, or the --weights' own; also between those of nets")
   add('--output', type=path, metavar='DIR', help='beside each input by default')
-  add('--weights', type=path, metavar='WORKDIR|FILE', help='a trained run, or an exported file')
+  add(
+    '--weights',
+    type=as_weights,
+    metavar='WORKDIR|FILE|NAME',
+    help='a trained run, an exported file, or a name of the Hugging Face Hub as hf://OWNER/NAME',
+  )
   add_step(parser, 'of --weights WORKDIR: ')
   add(
     '--net',

@@ -7,11 +7,21 @@ from ml_collections import ConfigDict
 from jaxgen.data.folders import expanded, listed
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
 
 CONVOLUTIONAL = True
 EVALUATES_WITHOUT_DATA = True  # evaluation reads its own images
 EVAL_METRICS = ('psnr', 'bicubic_psnr', 'gain')
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  'SrSENet (Mei et al.): super-resolution of single images by residual blocks with squeeze-'
+  'and-excitation.',
+  pipeline_tag='image-to-image',
+  tags=('super-resolution',),
+  command='jaxgen upscale photo.jpg --weights {weights}',
+  python="jaxgen.upscale('photo.jpg', weights={weights!r})  # photo_x2.jpg, by the net's own scale",
+)
 PROTOCOLS = ('y_u8', 'rgb_double', 'rgb_u8')
 TILINGS = ('auto', 'whole', 'exact', 'sampled')
 BUNDLED = 'bundled'
@@ -61,7 +71,7 @@ KEYS = {
   'optim.warmup_steps': whole(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
-  'init_from': text('a safetensors file, or empty'),
+  'init_from': text('a safetensors file, hf://OWNER/NAME, or empty'),
   'eval.crop': whole(),
   'eval.sets': text(f"folders of images, as DIR,DIR, or '{HELDOUT}'"),
   'eval.protocol': choice(*PROTOCOLS),

@@ -50,7 +50,7 @@ def upscale(
       [H, W, C], C from 1 to 4: grey, grey and alpha, RGB, RGB and alpha.
     scale: of both sides; 2 by default, or that of `weights`. Also between those of nets.
     net: of those that come with jaxgen: 'clean' or 'photo', see `apply.default_net`.
-    weights: another net: a file of `jaxgen export`, or what `jaxgen.load` returns.
+    weights: another net: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns.
     ensemble: average over flips and turns, 8 times the work.
     preserve_mean: local means stay those of the image.
     tiling: auto, whole, exact or sampled, see `tiling.Upscaler`.

@@ -17,6 +17,7 @@ from jaxgen import config as configs  # noqa: E402
 from jaxgen.command.cli import main  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.exchange.weight_files import load_weights, save_weights  # noqa: E402
+from jaxgen.run import lock  # noqa: E402
 from jaxgen.systems.lipgen import corpus  # noqa: E402
 from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
 from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
@@ -381,3 +382,13 @@ def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):
   assert main(['synthesise', *usual, *given])
   (line,) = capsys.readouterr().err.strip().splitlines()
   assert told in line
+
+
+def test_two_commands_do_not_fill_one_folder(tmp_path, capsys):
+  usual = ['--words', 'about,water', '--faces', 'drawn:1', '--output', str(tmp_path)]
+  with lock.exclusive(tmp_path):
+    assert main(['synthesise', *usual])
+  (line,) = capsys.readouterr().err.strip().splitlines()
+  assert f'{tmp_path} is being filled by process' in line and 'another --output' in line
+  assert [x.name for x in tmp_path.iterdir()] == [lock.FILE]  # and no clip
+  Manifest(tmp_path, SETTINGS)  # takes the folder: it has nothing else

@@ -2,7 +2,7 @@
 
 import argparse
 
-from jaxgen.command.arguments import path as as_path
+from jaxgen.command.arguments import weights as as_weights
 from jaxgen.errors import ConfigError
 
 _NETS = {'motion': 'what moves lips', 'render': 'what renders mouths'}
@@ -13,9 +13,10 @@ def add_nets(parser: argparse.ArgumentParser) -> None:
   for kind, what in _NETS.items():
     parser.add_argument(
       f'--{kind}',
-      type=as_path,
-      metavar='RUN|FILE',
-      help=f'{what}: a run of lipgen_{kind} or an exported file; by default what comes with jaxgen',
+      type=as_weights,
+      metavar='RUN|FILE|NAME',
+      help=f'{what}: a run of lipgen_{kind}, an exported file or hf://OWNER/NAME; by default what comes with '
+      'jaxgen',
     )
   parser.add_argument(
     '--steps',

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import add_step, check_file, check_folder
 from jaxgen.command.arguments import path as as_path
+from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
@@ -25,9 +26,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('inputs', metavar='VIDEO|DIR', type=as_path, nargs='*', help='of folders all below them')
   add(
     '--weights',
-    type=as_path,
-    metavar='RUN|FILE',
-    help='a trained run of lipgen, or an exported file; the reader that comes with jaxgen by default',
+    type=as_weights,
+    metavar='RUN|FILE|NAME',
+    help='a trained run of lipgen, an exported file, or hf://OWNER/NAME; by default what comes with jaxgen',
   )
   add_step(parser, 'of --weights RUN: ')
   add('--top', type=int, metavar='N', help=f'likely words a word; 1 by default, {TOP} with --json')

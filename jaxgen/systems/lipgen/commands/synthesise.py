@@ -114,6 +114,7 @@ def _make(
   settings: dict[str, Any],
 ) -> None:
   """Makes what is missing of the clips."""
+  from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, digest_of, load_net
   from jaxgen.systems.lipgen.synthesis.making import synthesise
   from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, Manifest
@@ -124,8 +125,9 @@ def _make(
   }
   steps = args.steps or nets[RENDER].config.eval.steps
   settings |= {'steps': steps, **{system: digest_of(net) for system, net in nets.items()}}
-  manifest = Manifest(args.output, settings, args.overwrite)
-  with batch(args.json, 'clip') as work:
+  args.output.mkdir(parents=True, exist_ok=True)
+  with exclusive(args.output, work='filled', option='--output'), batch(args.json, 'clip') as work:
+    manifest = Manifest(args.output, settings, args.overwrite)
     left = manifest.left(clips, cast.names)
     work.there = len(clips) - len(left)
     synthesise(

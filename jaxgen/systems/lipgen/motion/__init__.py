@@ -7,6 +7,7 @@ differ from the speaker's own neutral ones, and how the head moves.
 from jaxgen.systems import imported_on_use
 
 _LAZY = {
+  'ABOUT': 'config',
   'CONVOLUTIONAL': 'config',
   'EVAL_METRICS': 'config',
   'KEYS': 'config',

@@ -5,10 +5,18 @@ from ml_collections import ConfigDict
 from jaxgen.data.folders import listed
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, finite, text, whole, within
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss', 'mouth_error', 'pose_error')
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  "The first half of LipGen's synthesis (Hao et al.): how lips and head move while a sound "
+  'is heard.',
+  tags=('talking-head', 'lip-sync'),
+  command='jaxgen talk face.jpg --audio words.wav --motion {weights}',
+)
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,

@@ -4,10 +4,19 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss',)
+# What cards say of its models, see `exchange.cards`.
+ABOUT = About(
+  "The second half of LipGen's synthesis (Hao et al.): a diffusion of frames of a mouth "
+  'from a picture of it and the contours of its lips.',
+  pipeline_tag='image-to-video',
+  tags=('talking-head', 'diffusion'),
+  command='jaxgen talk face.jpg --audio words.wav --render {weights}',
+)
 TIMES = 1000  # of the diffusion
 GRID_FRAMES = 29  # of a window about a word, as readers have it
 TRAINED = 'trained'  # in place of a file: a reader that is trained for the purpose
@@ -44,7 +53,7 @@ KEYS = {
   'optim.warmup_steps': whole(0),
   'optim.weight_decay': at_least(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
-  'init_from': text('a file of `jaxgen export`, or empty'),
+  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
   'eval.steps': whole(1, TIMES),
   'eval.overlap': whole(0),

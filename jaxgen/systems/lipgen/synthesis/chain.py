@@ -14,6 +14,7 @@ from jaxgen import config as configs
 from jaxgen import digests
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
+from jaxgen.exchange.hub import located
 from jaxgen.exchange.kept import load_kept
 from jaxgen.systems.lipgen.clips.framing import Framing, framed
 from jaxgen.systems.lipgen.motion import task as motion_task
@@ -52,6 +53,7 @@ def load_file(path: Path) -> Trained:
   Raises:
     CheckpointError: it is the folder of a run, which the core reads, missing or damaged.
   """
+  path = located(path)
   if path.is_dir():
     raise CheckpointError(f'{path} is a folder: make a file of the run with jaxgen export')
   return load_kept(path)

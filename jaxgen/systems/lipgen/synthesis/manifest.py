@@ -22,7 +22,9 @@ NOTE = 'Synthetic clips made by jaxgen synthesise: nobody said these words.'
 
 def check_ours(folder: Path) -> None:
   """Raises ConfigError for a folder that has something else than synthetic clips in it."""
-  if folder.is_dir() and any(folder.iterdir()) and not (folder / ABOUT).is_file():
+  if not folder.is_dir() or (folder / ABOUT).is_file():
+    return
+  if any(not path.name.startswith('.') for path in folder.iterdir()):
     raise ConfigError(
       f'--output={folder} has files, but no {ABOUT} of synthetic clips: name a new or empty folder'
     )

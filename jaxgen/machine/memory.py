@@ -37,3 +37,23 @@ def _left_in_group(folder: Path, limit: str, used: str, cached: str) -> int | No
     return left + sum(int(line.split()[1]) for line in lines if line.split()[0] == cached)
   except (OSError, ValueError):  # no group, or no limit ('max')
     return None
+
+
+def total_memory() -> int | None:
+  """Bytes of the whole machine, or None where the system does not tell."""
+  names = getattr(os, 'sysconf_names', {})
+  if 'SC_PHYS_PAGES' not in names:
+    return None
+  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
+def memory_limit() -> int | None:
+  """Bytes that the control group of this process may take in all; None without a limit below the machine's."""
+  found = []
+  for file in ('memory.max', 'memory/memory.limit_in_bytes'):
+    try:
+      found.append(int(Path('/sys/fs/cgroup', file).read_text()))
+    except (OSError, ValueError):  # no group, or no limit ('max')
+      continue
+  limit, total = min(found, default=None), total_memory()
+  return None if limit is None or (total and limit >= total) else limit

@@ -1,6 +1,6 @@
 """Free memory as the system tells it."""
 
-from jaxgen.systems.srsenet import memory
+from jaxgen.machine import memory
 
 
 def test_cached_files_do_not_count_as_used_memory(tmp_path):

@@ -1,0 +1,63 @@
+r"""Writes the cards of the nets that come with jaxgen anew, from their result files.
+
+  python benchmarks/cards.py
+
+writes jaxgen/weights/*.md. Nothing is trained or measured: the scripts that did that say what a card says.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import handwriting_weights
+import lipgen_motion_weights
+import lipgen_render_weights
+import lipgen_weights
+import shipping
+import weights_card
+
+RESULTS = Path(__file__).parent / 'results'
+WEIGHTS = Path(__file__).parents[1] / 'jaxgen' / 'weights'
+# card -> result file, row of it (all where it is empty), and what makes the card of that
+CARDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+  'SRSENET.md': ('srsenet_weights_cpu.json', '', weights_card.card),
+  'HANDWRITING.md': ('handwriting_weights_cpu.json', 'writer', handwriting_weights.writer_card),
+  'HANDWRITING_READER.md': (
+    'handwriting_weights_cpu.json',
+    'reader',
+    handwriting_weights.reader_card,
+  ),
+  'LIPGEN.md': ('lipgen_weights_cpu.json', 'reader', lipgen_weights.card),
+  'LIPGEN_MOTION.md': (
+    'lipgen_motion_weights_cpu.json',
+    'motion',
+    lipgen_motion_weights.card,
+  ),
+  'LIPGEN_RENDER.md': (
+    'lipgen_render_weights_cpu.json',
+    'render',
+    lipgen_render_weights.card,
+  ),
+}
+
+
+def main() -> None:
+  """Writes all cards."""
+  argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  ).parse_args()
+  for name, text in made():
+    shipping.write_card(WEIGHTS / name, text)
+
+
+def made() -> Iterator[tuple[str, str]]:
+  """The name and the text of each card."""
+  for name, (file, key, card) in CARDS.items():
+    rows = json.loads((RESULTS / file).read_text())['rows']
+    yield name, card(rows[key] if key else rows)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,215 @@
+"""`jaxgen doctor`: what this machine and this installation are, in one paste for a report of a bug."""
+
+import argparse
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxgen import __version__
+from jaxgen.command.commands import Command
+from jaxgen.words import counted
+
+WIDTH = 79
+# Programs that people have beside jaxgen; it calls none of them itself.
+PROGRAMS = ('nvidia-smi', 'ffmpeg', 'espeak-ng')
+LOW_DISK = 2**30  # bytes
+DEVELOPERS = ('docs', 'test')  # extras whose packages nobody asks for
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+  parser.add_argument('--json', action='store_true', help='one JSON object in place of the text')
+
+
+def _run(args: argparse.Namespace) -> None:
+  found = examine()
+  if args.json:
+    print(json.dumps(found))
+    return
+  print('```text')
+  for name, value in lines(found):
+    wrapped = textwrap.wrap(value, WIDTH - 14, break_on_hyphens=False) or ['-']
+    print(textwrap.indent('\n'.join(wrapped), ' ' * 14).replace(' ' * 14, f'{name:<14}', 1))
+  print('```')
+
+
+def examine() -> dict[str, Any]:
+  """Everything, by name; 'wrong' lists what a person should change."""
+  from jaxgen.machine import memory, packages, places, processors
+  from jaxgen.run.looking import Looking
+
+  looking = Looking()
+  found: dict[str, Any] = {
+    'jaxgen': __version__,
+    'folder': str(places.package()),
+    'executable': sys.executable,
+    **processors.system(),
+    'packages': [package._asdict() for package in packages.base()],
+    'extras': [
+      {
+        **extra._asdict(),
+        'packages': [x._asdict() for x in extra.packages],
+        'missing': extra.missing,
+      }
+      for extra in packages.extras()
+    ],
+    'processors': processors.processors(),
+    'memory': {
+      'total': memory.total_memory(),
+      'free': memory.available_memory(),
+      'limit': memory.memory_limit(),
+    },
+    'nvidia': {'cards': processors.nvidia_cards(), 'driver': processors.nvidia_driver()},
+    'environment': places.environment(),
+    'cache': places.cache(),
+    'data': places.data(),
+    'weights': places.weights(),
+    'programs': {name: shutil.which(name) for name in PROGRAMS},
+  }
+  found['jax'] = looking.result()
+  found['wrong'] = list(faults(found))
+  return found
+
+
+def faults(found: dict[str, Any]) -> Iterator[str]:
+  """What is wrong, a line each with what to do."""
+  if not found['packages']:
+    yield "jaxgen is not installed here, so its requirements are not known: pip install '.'"
+  for package in found['packages']:
+    if not package['fits']:
+      there = f'is {package["version"]}' if package['version'] else 'is not installed'
+      wanted = f'{package["name"]}{package["wanted"]}'
+      yield f"{package['name']} {there}: pip install '{wanted}'"
+  jax, cards = found['jax'], found['nvidia']['cards']
+  if jax['error']:
+    yield jax['error']
+  for platform, why in jax['failed'].items():
+    yield f'JAX cannot use {platform}: {why}'
+  if cards and not jax['error'] and not any(x['platform'] == 'gpu' for x in jax['devices']):
+    yield f'JAX does not use the NVIDIA card: {_without_card(found)}'
+  yield from _faults_of_folders(found)
+
+
+def _without_card(found: dict[str, Any]) -> str:
+  """What to do where a card is not used."""
+  wanted = found['environment'].get('JAX_PLATFORMS')
+  if wanted:
+    return f'JAX_PLATFORMS={wanted} is set'
+  cuda = next((extra for extra in found['extras'] if extra['name'] == 'cuda'), None)
+  if cuda and cuda['missing']:
+    return cuda['install']
+  return 'see what nvidia-smi says of the driver'
+
+
+def _faults_of_folders(found: dict[str, Any]) -> Iterator[str]:
+  cache, data = found['cache'], found['data']
+  if cache['error']:
+    yield cache['error']
+  elif not cache['writable']:
+    yield f'the cache {cache["folder"]} cannot be written to: set JAXGEN_CACHE'
+  elif cache['free'] < LOW_DISK:
+    yield f'the disk of the cache has {_size(cache["free"])} left: set JAXGEN_CACHE'
+  if data['error']:
+    yield data['error']
+  if not found['weights']:
+    yield 'no weights came with jaxgen: install it anew'
+  for name, why in found['weights'].items():
+    if why:
+      yield f'weights {name}: {why}; install jaxgen anew'
+
+
+def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+  """(name, text) of each line."""
+  yield 'jaxgen', f'{found["jaxgen"]} in {_home(found["folder"])}'
+  yield 'Python', f'{found["python"]}, {_home(found["executable"])}'
+  yield 'OS', found['os']
+  yield 'packages', ', '.join(map(_named, found['packages'])) or 'unknown: not installed'
+  yield from _hardware(found)
+  yield 'environment', ' '.join(f'{k}={_home(x)}' for k, x in found['environment'].items())
+  yield from _folders(found)
+  for extra in found['extras']:
+    yield f'[{extra["name"]}]', _extra(extra)
+  programs = found['programs'].items()
+  yield 'programs', ', '.join(f'{name} {_home(path) if path else "no"}' for name, path in programs)
+  for fault in found['wrong']:
+    yield 'WRONG', fault
+  if not found['wrong']:
+    yield 'wrong', 'nothing that jaxgen doctor knows of'
+
+
+def _hardware(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+  cpu, ram, jax, nvidia = (found[x] for x in ('processors', 'memory', 'jax', 'nvidia'))
+  quota = '' if cpu['quota'] is None else f', time for {cpu["quota"]:.3g}'
+  yield (
+    'processor',
+    f'{cpu["model"]}, {counted(cpu["cores"], "core")}, {cpu["usable"]} usable{quota}',
+  )
+  limit = '' if ram['limit'] is None else f', limit {_size(ram["limit"])}'
+  yield 'memory', f'{_size(ram["total"])}, {_size(ram["free"])} free{limit}'
+  cards = ', '.join(nvidia['cards']) or 'none'
+  driver = f', driver {nvidia["driver"]}' if nvidia['driver'] else ''
+  yield 'NVIDIA', f'{cards}{driver}'
+  kinds = [(x['platform'], x['kind'], x['bytes']) for x in jax['devices']]
+  for kind in dict.fromkeys(kinds):
+    size = '' if kind[2] is None else f', {_size(kind[2])} for JAX'
+    yield 'device', f'{kinds.count(kind)} x {kind[0]}, {kind[1]}{size}'
+  if jax['error']:
+    yield 'device', jax['error']
+  for platform, why in jax['failed'].items():
+    yield 'device', f'{platform} failed: {why}'
+
+
+def _folders(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+  cache, data, weights = found['cache'], found['data'], found['weights']
+  text = cache['error']
+  if not text:
+    at_least = '' if cache['counted'] else 'at least '
+    size = f'{at_least}{_size(cache["bytes"])}' if cache['there'] else 'not there yet'
+    writable = 'writable' if cache['writable'] else 'not writable'
+    text = f'{_home(cache["folder"])}, {size}, {writable}, {_size(cache["free"])} free'
+  yield 'cache', text
+  sets = ', '.join(data['sets']) or 'no sets'
+  unset = 'JAXGEN_DATA is not set'
+  yield 'data', data['error'] or (f'{_home(data["folder"])}: {sets}' if data['folder'] else unset)
+  whole = sum(not why for why in weights.values())
+  yield 'weights', f'{whole} of {counted(len(weights), "file")} whole'
+
+
+def _extra(extra: dict[str, Any]) -> str:
+  purpose = f' ({extra["purpose"]})' if extra['purpose'] else ''
+  if extra['name'] in DEVELOPERS:
+    return f'{"no" if extra["missing"] else "there"}{purpose}'
+  if not extra['missing']:
+    return f'there{purpose}: {", ".join(map(_named, extra["packages"]))}'
+  return f'no{purpose}: {extra["install"]}'
+
+
+def _named(package: dict[str, Any]) -> str:
+  return f'{package["name"]} {package["version"] or "missing"}'
+
+
+def _size(size: int | None) -> str:
+  if size is None:
+    return 'unknown'
+  return f'{size / 2**30:.1f} GiB' if size >= 2**30 else f'{size / 2**20:.1f} MiB'
+
+
+def _home(text: str) -> str:
+  """A path without the name of whose home it is in: what is pasted is public."""
+  try:
+    return text.replace(str(Path.home()), '~') if len(Path.home().parts) > 1 else text
+  except RuntimeError:  # there is no home
+    return text
+
+
+DOCTOR = Command(
+  'doctor',
+  'versions, devices, memory, caches: for a report of a bug',
+  'Shows what a report of a bug needs, in one paste: versions, devices, memory, folders, extras, and at the '
+  'end what is wrong. Of the environment only JAX_*, JAXGEN_* and XLA_* are shown.',
+  _add_arguments,
+  _run,
+)

@@ -1,0 +1,134 @@
+"""Weights on the Hugging Face Hub, which are named as hf://OWNER/NAME: what such a name says, and fetching it.
+
+Nothing is fetched that is not named so.
+"""
+
+import functools
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgen.errors import CheckpointError, ConfigError, first_line
+
+PREFIX = 'hf:/'  # a path has one slash where a name has two
+SUFFIX = '.safetensors'
+FILE = f'model{SUFFIX}'  # of a repository, and of the folder that becomes one
+_CHECKPOINTS = 'checkpoints'  # which the folder of a run has
+_NAME = re.compile(
+  r'hf:/{1,2}(?P<repository>[\w.-]+/[\w.-]+)'
+  r'(?:@(?P<revision>refs/\w+/\w+|[^@/]+))?'
+  r'(?:/(?P<file>[^@]+))?'
+)
+
+
+class Name(NamedTuple):
+  """What hf://OWNER/NAME@REVISION/FILE says.
+
+  Attributes:
+    repository: OWNER/NAME.
+    revision: a branch, tag or commit; '' for the newest.
+    file: of it.
+  """
+
+  repository: str
+  revision: str
+  file: str
+
+  def __str__(self) -> str:
+    revision = f'@{self.revision}' if self.revision else ''
+    file = '' if self.file == FILE else f'/{self.file}'
+    return f'hf://{self.repository}{revision}{file}'
+
+
+def is_name(text: str | Path) -> bool:
+  """Whether weights are named as on the hub, and not as something of this machine."""
+  return str(text).startswith(PREFIX) and not os.path.lexists(text)
+
+
+def parse(text: str | Path) -> Name:
+  """What a name says.
+
+  Raises:
+    ConfigError: it is none, or names a file of another kind.
+  """
+  found = _NAME.fullmatch(str(text))
+  if found is None or '..' in re.split('[/@]', str(text)):
+    raise ConfigError(
+      f'{text} names no weights on the Hugging Face Hub: write hf://OWNER/NAME, or '
+      'hf://OWNER/NAME@REVISION/FILE'
+    )
+  name = Name(found['repository'], found['revision'] or '', found['file'] or FILE)
+  if not name.file.endswith(SUFFIX):
+    raise ConfigError(f'{text}: {name.file} is no {SUFFIX} file, and no other kind is read')
+  return name
+
+
+def located(weights: str | Path) -> Path:
+  """The file or folder of this machine that a person means: of a name of the hub the file, fetched where it is
+  not kept yet; of a folder that can be uploaded there its file; all else is as it is given.
+
+  Raises:
+    ConfigError: see `parse` and `fetched`.
+    CheckpointError: see `fetched`.
+  """
+  if is_name(weights):
+    return fetched(parse(weights))
+  path = Path(weights)
+  if (path / FILE).is_file() and not (path / _CHECKPOINTS).exists():
+    return path / FILE
+  return path
+
+
+@functools.cache
+def fetched(name: Name) -> Path:
+  """A file of the hub in huggingface_hub's cache; asked for once as long as the program runs.
+
+  Raises:
+    ConfigError: huggingface_hub is not installed.
+    CheckpointError: there is no such repository, revision or file, or the hub cannot be reached.
+  """
+  try:
+    from huggingface_hub import errors, hf_hub_download
+  except ImportError as error:
+    raise ConfigError(
+      f"{name}: huggingface_hub is not installed: pip install 'jaxgen[hub]'"
+    ) from error
+  page = f'huggingface.co/{name.repository}'
+  try:
+    with _quiet():
+      found = hf_hub_download(name.repository, name.file, revision=name.revision or None)
+  except errors.GatedRepoError as error:
+    why = f'its owner asks for consent: give it on {page}, then log in with hf auth login'
+    raise CheckpointError(f'{name}: {why}') from error
+  except errors.RevisionNotFoundError as error:
+    raise CheckpointError(f'{name}: {page} has no revision {name.revision}') from error
+  except errors.RepositoryNotFoundError as error:
+    why = f'there is no {page}, or it is private: check the name, or log in with hf auth login'
+    raise CheckpointError(f'{name}: {why}') from error
+  except errors.LocalEntryNotFoundError as error:
+    why = (
+      'the hub cannot be reached, and nothing of this name was kept: try again with a connection'
+    )
+    raise CheckpointError(f'{name}: {why}') from error
+  except errors.EntryNotFoundError as error:
+    why = f'{page} has no {name.file}: name a file of it, as hf://{name.repository}/FILE{SUFFIX}'
+    raise CheckpointError(f'{name}: {why}') from error
+  except Exception as error:  # of connections, disks and names, each library's own
+    raise CheckpointError(f'{name} cannot be fetched: {first_line(error)}') from error
+  return Path(found)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+  """Without huggingface_hub's word on each try to connect: what came of them is told in one line."""
+  logger = logging.getLogger('huggingface_hub')
+  before = logger.level
+  logger.setLevel(logging.CRITICAL)
+  try:
+    yield
+  finally:
+    logger.setLevel(before)

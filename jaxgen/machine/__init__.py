@@ -1,0 +1,1 @@
+"""What there is to run on: processors, memory, packages, folders. Imports no JAX."""

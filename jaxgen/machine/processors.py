@@ -1,0 +1,73 @@
+"""The system, its processors and how many of them this process may use, and NVIDIA's cards."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+PROC, CGROUP = Path('/proc'), Path('/sys/fs/cgroup')
+
+
+def system() -> dict[str, str]:
+  """Name and version of the operating system, and of Python."""
+  return {
+    'os': platform.platform(),
+    'python': f'{platform.python_version()} ({platform.python_implementation()})',
+  }
+
+
+def processors() -> dict[str, Any]:
+  """The model; how many there are, how many this process may run on, and the share that its group allows.
+
+  Returns:
+    'model', 'cores', 'usable', and 'quota', in cores, None without one.
+  """
+  usable = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+  return {'model': _model(), 'cores': os.cpu_count(), 'usable': usable, 'quota': _quota()}
+
+
+def _model() -> str:
+  for line in _text(PROC / 'cpuinfo').splitlines():
+    name, _, value = line.partition(':')
+    if name.strip() in ('model name', 'Model'):
+      return value.strip()
+  return platform.processor() or platform.machine()
+
+
+def _quota() -> float | None:
+  """Cores' worth of time that a control group allows, by cgroups of version 2, then 1."""
+  texts = (
+    _text(CGROUP / 'cpu.max').split(),
+    [_text(CGROUP / 'cpu' / f'cpu.cfs_{name}_us').strip() for name in ('quota', 'period')],
+  )
+  for text in texts:
+    try:
+      quota, period = map(int, text)
+    except ValueError:  # no group, or no limit ('max')
+      continue
+    if quota > 0 and period > 0:
+      return quota / period
+  return None
+
+
+def nvidia_cards() -> list[str]:
+  """The models of NVIDIA's cards as their driver tells, whatever JAX can use; 'unknown' where it tells none."""
+  found = []
+  for file in sorted(PROC.glob('driver/nvidia/gpus/*/information')):
+    lines = [line.partition(':') for line in _text(file).splitlines()]
+    found.append(next((x[2].strip() for x in lines if x[0] == 'Model'), 'unknown'))
+  return found or ['unknown' for _ in Path('/dev').glob('nvidia[0-9]*')]
+
+
+def nvidia_driver() -> str | None:
+  """The version of NVIDIA's driver, None without one."""
+  words = _text(PROC / 'driver' / 'nvidia' / 'version').split()
+  return next((x for x in words if x[0].isdigit() and '.' in x), None)
+
+
+def _text(path: Path) -> str:
+  """A file of the system; nothing where it is not there."""
+  try:
+    return path.read_text(errors='replace')
+  except OSError:
+    return ''
