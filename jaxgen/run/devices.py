@@ -344,8 +344,14 @@ def evaluation_rows(devices: Devices, batch_size: int) -> slice:
 
 
 def to_global(devices: Devices, tree: PyTree) -> PyTree:
-  """A pmap job's process-local replicas as arrays of the whole job, as a checkpoint needs them."""
-  if devices.parallel == 'jit' or jax.process_count() == 1:
+  """A state as a checkpoint takes it.
+
+  A pmap job's process-local replicas become arrays of the whole job. Of a process that is alone the first
+  device's replica is taken: Orbax would cut every array into a slice a device, each a program to compile.
+  """
+  if jax.process_count() == 1:
+    return jax.tree.map(lambda x: x.addressable_data(0) if x.is_fully_replicated else x, tree)
+  if devices.parallel == 'jit':
     return tree
   sharding = NamedSharding(_job_mesh(), PartitionSpec())
 

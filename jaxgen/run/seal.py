@@ -1,7 +1,11 @@
 """The fingerprint of a state's bits: it shows damage that no file format would."""
 
+import functools
+from collections.abc import Iterable
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgen.task import PyTree, TrainState
 
@@ -9,8 +13,8 @@ INFERENCE_FIELDS = ('params', 'variables', 'ema')
 
 
 @jax.jit
-def fingerprint(tree: PyTree) -> jax.Array:
-  """() uint32 that depends on every bit of every leaf and its place; integer sums, so layout-free."""
+def leaf_sums(tree: PyTree) -> jax.Array:
+  """uint32 [leaves] that depend on every bit of a leaf and its place; integer sums, so layout-free."""
 
   def leaf_sum(x: jax.Array) -> jax.Array:
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
@@ -23,19 +27,28 @@ def fingerprint(tree: PyTree) -> jax.Array:
     mixed = (words ^ place) * jnp.uint32(2246822519)
     return jnp.sum(mixed ^ (mixed >> 15), dtype=jnp.uint32)
 
-  total = jnp.uint32(0)
-  for x in jax.tree.leaves(tree):
-    total = total * jnp.uint32(31) + leaf_sum(x)
-  return total
+  return jnp.stack([leaf_sum(x) for x in jax.tree.leaves(tree)])
+
+
+def combined(sums: Iterable[int]) -> int:
+  """One 32-bit number of the sums of leaves in their order."""
+  return functools.reduce(lambda total, x: (31 * total + int(x)) % 2**32, sums, 0)
+
+
+def fingerprint(tree: PyTree) -> int:
+  """32 bits that depend on every bit of every leaf and its place."""
+  return combined(np.asarray(leaf_sums(tree)))
 
 
 def make_seal(state: TrainState) -> dict[str, int]:
-  """Fingerprints of a whole state, and of what inference reads of it."""
-  used = {name: getattr(state, name) for name in INFERENCE_FIELDS}
-  return {'fingerprint': int(fingerprint(state)), 'inference': int(fingerprint(used))}
+  """Fingerprints of a whole state, and of what inference reads of it: of one pass over the leaves."""
+  sums = np.asarray(leaf_sums(state))
+  of_state = jax.tree.unflatten(jax.tree.structure(state), list(sums))
+  used = {name: getattr(of_state, name) for name in INFERENCE_FIELDS}
+  return {'fingerprint': combined(sums), 'inference': combined(jax.tree.leaves(used))}
 
 
 def check_seal(tree: PyTree, expected: int) -> None:
   """Raises ValueError where a tree is not what was saved."""
-  if int(fingerprint(tree)) != expected:
+  if fingerprint(tree) != expected:
     raise ValueError('its contents do not match their fingerprint')

@@ -131,23 +131,19 @@ def test_a_job_agrees_with_one_process_resumes_and_is_resumed_by_one(
   assert_close(final_state(one_process), final_state(tmp_path), rtol=1e-9)
 
 
-def test_a_job_goes_on_with_what_one_process_began(toy, tmp_path, double, one_process):
-  shutil.copytree(one_process, tmp_path / 'run')
-  flags = ('--config.precision=float64', '--config.parallel=pmap')
-  told = finish_job(start_job(tmp_path / 'run', *flags, '--config.num_steps=36'))
-  assert 'at step 32 ' in told[0][0]
-  told = finish_job(start_job(tmp_path / 'run', *flags, '--config.num_steps=36'))
-  assert 'nothing to do' in told[0][0]
-
-
-def test_a_damaged_checkpoint_is_left_out_by_all_processes(tmp_path, one_process):
+def test_a_job_goes_on_with_what_one_process_began_without_a_damaged_checkpoint(
+  tmp_path, one_process
+):
   workdir = tmp_path / 'run'
   shutil.copytree(one_process, workdir)
   shutil.rmtree(workdir / 'checkpoints' / '32' / 'state')
-  told = finish_job(start_job(workdir, '--config.precision=float64', '--config.num_steps=36'))
+  flags = ('--config.precision=float64', '--config.parallel=pmap', '--config.num_steps=36')
+  told = finish_job(start_job(workdir, *flags))
   assert 'at step 28 ' in told[0][0] and 'checkpoint 32 cannot be read' in told[0][1]
   assert (workdir / 'failure' / 'checkpoint-32').is_dir()
   assert steps_saved(workdir) == [32, 36]
+  told = finish_job(start_job(workdir, *flags))
+  assert 'nothing to do' in told[0][0]
 
 
 def test_processes_with_different_configs_are_refused_before_a_step(tmp_path):

@@ -21,7 +21,6 @@ from jaxgen.task import Trained
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 PLAYERS = ('gen', 'disc', 'rec')
-READ = {'curriculum__read_steps': 4}
 PAIRED = {'curriculum__paired_steps': 4}
 # Adam makes whole steps of a gradient that is nothing but rounding, and G meets the others after their step.
 SLOW = {'optim__disc_learning_rate': 1e-7, 'optim__recogniser_learning_rate': 1e-7}
@@ -97,17 +96,27 @@ def test_the_whole_state_agrees_between_layouts_after_float64_steps():
     assert_close(found['one device'][1], found[name][1], rtol=1e-6)
 
 
-def test_a_run_resumed_where_a_stage_begins_is_bit_equal(tmp_path, monkeypatch):
-  monkeypatch.setattr(training, '_finish', lambda *args: None)
+@pytest.fixture(scope='module')
+def staged(tmp_path_factory):
+  """(options, folder) of a run with two steps of each stage, every second one saved."""
   options = {'curriculum__read_steps': 2, 'curriculum__paired_steps': 2, 'num_steps': 6}
   options |= {'checkpoint__keep': 3}
-  train(tiny(**options), tmp_path / 'straight')
-  shutil.copytree(tmp_path / 'straight', tmp_path / 'resumed')
+  folder = tmp_path_factory.mktemp('staged') / 'straight'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(training, '_finish', lambda *args: None)
+    train(tiny(**options), folder)
+  return options, folder
+
+
+def test_a_run_resumed_where_a_stage_begins_is_bit_equal(staged, tmp_path, monkeypatch):
+  monkeypatch.setattr(training, '_finish', lambda *args: None)
+  options, straight = staged
+  shutil.copytree(straight, tmp_path / 'resumed')
   for step in ('4', '6'):
     shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / step)
   said = train(tiny(**options), tmp_path / 'resumed')
   assert any('at step 2 ' in line for line in said)
-  assert_same(final_state(tmp_path / 'straight'), final_state(tmp_path / 'resumed'))
+  assert_same(final_state(straight), final_state(tmp_path / 'resumed'))
 
 
 # --- What each step moves ---
@@ -122,13 +131,15 @@ def test_the_game_moves_all_players_and_balances(game):
   assert np.isfinite(logged).all() and kept['pixels'] != 0
 
 
-def test_reading_moves_the_recogniser_and_drawings_the_writer(data):
-  for options, player in ((READ, 'rec'), (PAIRED, 'gen')):
-    made = Program(tiny(**options), layout('one device'), 1, data)
-    before = to_numpy(made.state())
-    after = to_numpy(made.run(made.state(), 1))
-    assert moved(before, after) == {player}
-    assert_same(before.variables['disc'], after.variables['disc'])
+def test_reading_moves_the_recogniser_and_drawings_the_writer(staged, data):
+  options, folder = staged
+  task = make_task(tiny(**options), data.facts)
+  states = [to_numpy(jax.jit(task.init)(jax.random.key(0)))]
+  states += [final_state(folder, step) for step in (2, 4, 6)]
+  for i, players in enumerate(({'rec'}, {'gen'}, set(PLAYERS))):
+    assert moved(states[i], states[i + 1]) == players
+    if i < 2:
+      assert_same(states[i].variables['disc'], states[i + 1].variables['disc'])
 
 
 def test_at_natural_spacing_widths_of_letters_are_learned_and_then_used():
@@ -161,14 +172,18 @@ def test_at_natural_spacing_widths_of_letters_are_learned_and_then_used():
 
 
 def test_a_frozen_recogniser_stays_as_it_is(data):
-  options = {'curriculum__read_steps': 2, 'curriculum__freeze_recogniser': True}
-  config = tiny(**options)
-  steps = make_steps(config, data.facts)
-  task = make_task(config, data.facts)
-  state = jax.jit(task.init)(jax.random.key(0))
-  batch = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), task.batch)
-  after = jax.jit(steps.game_step)(state, batch)[0]
-  assert moved(to_numpy(state), to_numpy(after)) == {'gen', 'disc'}
+  # What a step gives back as it came is, in its jaxpr, a variable that goes in: nothing is compiled.
+  config = tiny(curriculum__read_steps=2, curriculum__freeze_recogniser=True)
+  steps, task = make_steps(config, data.facts), make_task(config, data.facts)
+  state = jax.eval_shape(task.init, jax.random.key(0))
+  traced, after = jax.make_jaxpr(steps.game_step, return_shape=True)(state, task.batch)
+  came = set(map(id, traced.jaxpr.invars))
+  kept = jax.tree.unflatten(
+    jax.tree.structure(after), [id(x) in came for x in traced.jaxpr.outvars]
+  )[0]
+  for player in PLAYERS:
+    found = set(jax.tree.leaves(kept.params[player]))
+    assert found == {player == 'rec'}
 
 
 def test_the_paper_s_networks_fit_the_game():
@@ -233,23 +248,24 @@ def test_every_part_of_a_variant_can_be_named_in_any_order():
 
 
 def test_a_run_begins_with_the_networks_of_another(tmp_path, data):
-  other = make_task(tiny(), data.facts)
+  other, key = make_task(tiny(), data.facts), jax.random.key(3)
   given = jax.jit(lambda key: other.export(other.init(key)))(jax.random.key(1))
   file = weight_files.save_weights(
     tmp_path / 'a.safetensors', Trained(tiny(), data.facts, to_numpy(given), 2)
   )
-  state = make_task(tiny(init_from=str(file)), data.facts).init(jax.random.key(3))
+  state = jax.jit(make_task(tiny(init_from=str(file)), data.facts).init)(key)
   assert_same(to_numpy(state.params['gen']), to_numpy(given['gen']['params']))
   assert_same(to_numpy(state.params['rec']), to_numpy(given['rec']['params']))
   reader = Trained(tiny_recogniser(), data.facts, {'params': to_numpy(given['rec']['params'])}, 2)
   of_reader = weight_files.save_weights(tmp_path / 'b.safetensors', reader)
   with pytest.raises(ConfigError, match='a handwriting_recogniser, not a run of handwriting'):
-    make_task(tiny(init_from=str(of_reader)), data.facts).init(jax.random.key(3))
+    jax.eval_shape(make_task(tiny(init_from=str(of_reader)), data.facts).init, key)
   with pytest.raises(ConfigError, match="its 'gen' is another network"):
     other = tiny(init_from=str(file), model__gen_filters=(4, 4, 4, 8))
-    make_task(other, data.facts).init(jax.random.key(3))
+    jax.eval_shape(make_task(other, data.facts).init, key)
   with pytest.raises(ConfigError, match='it was trained on other symbols'):
-    make_task(tiny(init_from=str(file)), {**data.facts, 'charset': ['a']}).init(jax.random.key(3))
+    facts = {**data.facts, 'charset': ['a']}
+    jax.eval_shape(make_task(tiny(init_from=str(file)), facts).init, key)
 
 
 # --- The recogniser's own task ---

@@ -1,5 +1,6 @@
 """The training step of the Mixed Membership GAN, and the house's invariants for it."""
 
+import functools
 import shutil
 
 import jax
@@ -36,26 +37,29 @@ def program(variant='A_fixed', name='one device', num_steps=1, **overrides):
 
 @pytest.fixture(scope='module')
 def trained():
-  """Layout -> (program, states after each of two float32 steps), learned mixture."""
-  found = {}
-  for name in LAYOUTS:
+  """Of a layout: (program, states after each of two float32 steps), learned mixture; made when asked for."""
+
+  @functools.cache
+  def of(name):
     made = program('A_learned', name, **OURS)
     state, states = made.state(), []
     for _ in range(2):
       state = made.run(state, 1)
       states.append(to_numpy(state))
-    found[name] = made, states
-  return found
+    return made, states
+
+  return of
 
 
 # --- Invariants ---
 
 
-@pytest.mark.parametrize('name', SEVERAL)
+# All layouts agree in float64 below; one in float32 sees what only rounding brings out.
+@pytest.mark.parametrize('name', ['8 by pmap', pytest.param('8 by jit', marks=pytest.mark.slow)])
 def test_float32_gradients_agree_between_layouts(trained, name):
   for player in (*PLAYERS, 'mix'):
     # With b1 = 0 Adam's first moment is the gradient.
-    mu = [trained[key][1][0].opt_state[player][0].mu for key in ('one device', name)]
+    mu = [trained(key)[1][0].opt_state[player][0].mu for key in ('one device', name)]
     a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
     assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
 
@@ -68,15 +72,16 @@ def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
     start = start or to_numpy(made.state())  # `trained` has each layout begin by itself
     metrics = []
     found[name] = to_numpy(made.run(made.placed(start), 5, metrics)), metrics
+    assert made.traces == 1
   assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
   for name in SEVERAL:
     assert_close(found['one device'][0], found[name][0], rtol=1e-9)
     assert_close(found['one device'][1], found[name][1], rtol=1e-9)
 
 
-@pytest.mark.parametrize('name', LAYOUTS)
+@pytest.mark.parametrize('name', ['one device', '8 by pmap'])
 def test_a_step_is_traced_once(trained, name):
-  made, states = trained[name]
+  made, states = trained(name)
   assert made.traces == 1
   assert_same(made.run(made.state(), 2), states[-1])
   assert made.traces == 1
@@ -254,7 +259,7 @@ def test_components_that_a_fixed_mixture_gives_to_nobody_make_no_fakes():
 
 
 def test_the_average_includes_the_statistics_and_warms_up(trained):
-  made, states = trained['one device']
+  made, states = trained('one device')
   first = to_numpy(made.state())
   decay = 1 / 10  # (1 + t) / (10 + t) at t = 0
   for collection in ('params', 'batch_stats'):
