@@ -38,7 +38,8 @@ MAY_IMPORT = {
     'evaluation',
   },
   'run': {'top', 'terminal', 'exchange', 'data', 'pictures', 'evaluation'},
-  'command': {*BASICS, 'terminal', 'exchange', 'run'},
+  'demo': {*BASICS, 'run'},
+  'command': {*BASICS, 'terminal', 'exchange', 'run', 'demo'},
 }
 # A file commands.py of a system, or a package commands/ in its place.
 MAY_IMPORT['systems, commands'] = MAY_IMPORT['systems'] | {
@@ -47,6 +48,8 @@ MAY_IMPORT['systems, commands'] = MAY_IMPORT['systems'] | {
   'terminal',
   'command',
 }
+# A file tabs.py of a system: it calls the functions for people, and nothing else of any system.
+MAY_IMPORT['systems, tabs'] = {'top', 'demo'}
 # Where modules are found by name: through the registry of systems, and the functions for people, on use.
 BY_NAME = {
   'jaxgen',
@@ -87,8 +90,8 @@ def room(name):
   if name == 'jaxgen.__main__':  # the door to it, which Python looks for at the top
     return 'command'
   if len(parts) > 1 and (PACKAGE / parts[1]).is_dir():
-    is_command = parts[1] == 'systems' and parts[3:4] == ['commands']
-    return 'systems, commands' if is_command else parts[1]
+    part = parts[3] if parts[1] == 'systems' and len(parts) > 3 else ''
+    return f'systems, {part}' if part in ('commands', 'tabs') else parts[1]
   return 'top'
 
 

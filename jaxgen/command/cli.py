@@ -29,7 +29,7 @@ def _run(argv: Sequence[str] | None) -> None:
 def _parser() -> Parser:
   """All subcommands; imported here, where Ctrl-C is heard already."""
   from jaxgen import __version__
-  from jaxgen.command import commands, exchange, inspecting, using
+  from jaxgen.command import commands, demo, exchange, inspecting, using
   from jaxgen.command.arguments import Parser
 
   parser = Parser(
@@ -39,7 +39,14 @@ def _parser() -> Parser:
   )
   parser.add_argument('--version', action='version', version=f'jaxgen {__version__}')
   subparsers = parser.add_subparsers(required=True, metavar='COMMAND')
-  core = (inspecting.INSPECT, using.EVALUATE, using.SAMPLE, exchange.EXPORT, exchange.IMPORT_TORCH)
+  core = (
+    inspecting.INSPECT,
+    using.EVALUATE,
+    using.SAMPLE,
+    exchange.EXPORT,
+    exchange.IMPORT_TORCH,
+    demo.DEMO,
+  )
   for command in (*map(commands.extended, core), *commands.of_systems()):
     one = subparsers.add_parser(command.name, help=command.help, description=command.description)
     command.add_arguments(one)

@@ -10,7 +10,7 @@ import jaxgen
 from jaxgen.command import cli, commands
 from jaxgen.systems import SYSTEMS
 
-CORE = ['inspect', 'evaluate', 'sample', 'export', 'import-torch']
+CORE = ['inspect', 'evaluate', 'sample', 'export', 'import-torch', 'demo']
 LIPS = ['mouths', 'lipread', 'pose-augment', 'talk', 'synthesise']
 
 

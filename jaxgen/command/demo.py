@@ -1,0 +1,67 @@
+"""`jaxgen demo`: a local page for all systems."""
+
+import argparse
+import time
+
+from jaxgen.command.arguments import workdir
+from jaxgen.command.commands import Command
+from jaxgen.errors import ConfigError
+
+PORT = 7860
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add('--port', type=int, default=PORT, help=f'of this machine; {PORT} by default')
+  add(
+    '--run',
+    type=workdir,
+    dest='runs',
+    action='append',
+    default=[],
+    metavar='WORKDIR',
+    help='a trained run of your own, or a .safetensors file of jaxgen export, to choose in the tabs of its '
+    'system; may be repeated',
+  )
+  add('--open', action='store_true', help='open the page in the browser')
+
+
+def _check(args: argparse.Namespace) -> None:
+  """Raises ConfigError for a port that there cannot be, and where Gradio is not installed."""
+  if not 0 <= args.port < 2**16:
+    raise ConfigError(f'--port {args.port}: from 1024 to 65535, or 0 for any that is free')
+  try:
+    import gradio
+  except ImportError as error:
+    raise ConfigError(
+      f"gradio is needed for the page: pip install 'jaxgen[demo]' ({error})"
+    ) from error
+  del gradio
+
+
+def _demo(args: argparse.Namespace) -> None:
+  _check(args)
+  from jaxgen.demo.server import serving
+  from jaxgen.run import devices
+  from jaxgen.terminal.signals import Stopped, StopSignals
+
+  devices.check_platforms()
+  with StopSignals('closing the page') as signals, serving(args.port, args.runs) as address:
+    print(f'{address} is open; Ctrl-C closes it', flush=True)
+    if args.open:
+      import webbrowser
+
+      webbrowser.open(address)
+    while not signals.received:
+      time.sleep(0.2)
+  raise Stopped(signals.received)
+
+
+DEMO = Command(
+  'demo',
+  'a page in the browser for all systems',
+  'Opens a page on this machine with a tab for each system: enlarge a picture, write and read words, read '
+  'lips, make a face talk. Nothing leaves the machine.',
+  _add_arguments,
+  _demo,
+)

@@ -1,0 +1,42 @@
+"""The page put together from the tabs that systems offer."""
+
+from collections.abc import Sequence
+
+import gradio as gr
+
+from jaxgen.demo import look
+from jaxgen.demo.tab import Page, Tab
+from jaxgen.systems import parts
+
+# Seconds between looks for uploaded and shown files that are to go, and the age at which they do.
+_CLEANING = (300, 3600)
+# Work that may wait for its turn, of all persons together.
+MAX_WAITING = 64
+
+
+def find_tabs() -> list[Tab]:
+  """The tabs that systems offer, in the order of their places."""
+  tabs = [tab for module in parts('tabs') for tab in module.TABS]
+  return sorted(tabs, key=lambda tab: tab.place)
+
+
+def build(page: Page, tabs: Sequence[Tab]) -> gr.Blocks:
+  """All of the page."""
+  with gr.Blocks(
+    title=look.TITLE, analytics_enabled=False, delete_cache=_CLEANING, mode='jaxgen'
+  ) as blocks:
+    gr.Markdown(look.ABOUT)
+    for tab in tabs:
+      with gr.Tab(tab.title):
+        gr.Markdown(tab.about)
+        if line := tab.missing():
+          gr.Markdown(f'**Not installed.** {line}')
+        else:
+          tab.build(page)
+
+    def leave(request: gr.Request) -> None:
+      page.jobs.leave(str(request.session_hash))
+
+    blocks.unload(leave)
+  blocks.queue(default_concurrency_limit=1, max_size=MAX_WAITING)
+  return blocks

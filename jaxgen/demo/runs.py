@@ -1,0 +1,29 @@
+"""Trained runs of a person's own, opened before the page is."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from jaxgen.demo.tab import Tab
+from jaxgen.errors import ConfigError
+from jaxgen.run.loading import load
+from jaxgen.task import Trained
+
+
+def open_runs(paths: Sequence[Path], tabs: Iterable[Tab]) -> dict[str, Trained]:
+  """Name -> trained run; the name is that of the folder, or the path where two folders have one name.
+
+  Raises:
+    CheckpointError: one cannot be read.
+    ConfigError: one is of a system that no tab takes.
+  """
+  taken = {system for tab in tabs for system in (tab.system, *tab.systems)}
+  names = [path.absolute().name for path in paths]
+  runs = {}
+  for path, name in zip(paths, names, strict=True):
+    trained = load(path)
+    if (system := trained.config.get('system')) not in taken:
+      raise ConfigError(
+        f'--run {path}: a {system}, which no tab takes, only {", ".join(sorted(taken))}'
+      )
+    runs[name if names.count(name) == 1 else str(path)] = trained
+  return runs

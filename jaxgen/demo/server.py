@@ -1,0 +1,216 @@
+"""The server of the page: on this machine only, with all of its files in one temporary folder.
+
+No request leaves the machine. Gradio's analytics, its look for newer versions and its history of runs are off,
+a policy forbids the browser to fetch anything from elsewhere, and the server takes no address in place of a
+file.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import fastapi
+import gradio as gr
+import uvicorn
+from gradio import processing_utils
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from jaxgen.demo import look
+from jaxgen.demo.building import build, find_tabs
+from jaxgen.demo.jobs import Jobs
+from jaxgen.demo.runs import open_runs
+from jaxgen.demo.tab import Page, Tab
+from jaxgen.errors import ConfigError, UserError
+
+HOST = '127.0.0.1'
+# Of an uploaded file.
+MAX_FILE_MB = 64
+# Gradio's page has scripts and styles within it, and makes workers and pictures of what it holds.
+_POLICY = '; '.join(
+  (
+    "default-src 'self'",
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "media-src 'self' data: blob:",
+    "font-src 'self' data:",
+    "worker-src 'self' blob:",
+    "frame-ancestors 'none'",
+    "base-uri 'self'",
+    "form-action 'self'",
+  )
+)
+_ENVIRONMENT = {
+  'GRADIO_ANALYTICS_ENABLED': 'False',
+  'GRADIO_RUN_HISTORY': 'False',
+  'HF_HUB_OFFLINE': '1',
+  'HF_HUB_DISABLE_TELEMETRY': '1',
+}
+
+
+class _Policy:
+  """Adds the policy to every answer."""
+
+  def __init__(self, app: Any):
+    self._app = app
+
+  async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def sent(message: Any) -> None:
+      if message['type'] == 'http.response.start':
+        message['headers'] = [
+          *message.get('headers', ()),
+          (b'content-security-policy', _POLICY.encode()),
+          (b'referrer-policy', b'no-referrer'),
+        ]
+      await send(message)
+
+    await self._app(scope, receive, sent)
+
+
+def listen(port: int) -> socket.socket:
+  """A socket of this machine alone.
+
+  Raises:
+    ConfigError: the port cannot be had.
+  """
+  found = socket.socket()
+  found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+  try:
+    found.bind((HOST, port))
+    found.listen()
+  except OSError as error:
+    found.close()
+    if error.errno == errno.EADDRINUSE:
+      why = f'is in use by another program: name another, as --port {port + 1}'
+    else:
+      why = f'cannot be opened ({error.strerror}): name another, from 1024 up'
+    raise ConfigError(f'--port {port} {why}') from error
+  return found
+
+
+@contextlib.contextmanager
+def _kept_inside(folder: Path) -> Iterator[None]:
+  """All temporary files go below a folder, and nothing is fetched for a person who names an address."""
+  files = folder / 'files'
+  files.mkdir()
+  changed = {**_ENVIRONMENT, 'GRADIO_TEMP_DIR': str(files), 'TMPDIR': str(folder)}
+  before = {name: os.environ.get(name) for name in changed}
+  directory, fetch = tempfile.tempdir, processing_utils.async_ssrf_protected_download
+  os.environ.update(changed)
+  tempfile.tempdir = str(folder)
+  processing_utils.async_ssrf_protected_download = _refuse
+  try:
+    yield
+  finally:
+    processing_utils.async_ssrf_protected_download = fetch
+    tempfile.tempdir = directory
+    for name, value in before.items():
+      if value is None:
+        os.environ.pop(name, None)
+      else:
+        os.environ[name] = value
+
+
+async def _refuse(url: str, cache_dir: str) -> str:
+  del cache_dir
+  raise gr.Error(
+    f'{url} is elsewhere, and this page fetches nothing: give a file', print_exception=False
+  )
+
+
+class _Server(uvicorn.Server):
+  """In a thread, where signals are not heard."""
+
+  @contextlib.contextmanager
+  def capture_signals(self) -> Iterator[None]:
+    yield
+
+
+@contextlib.contextmanager
+def serving(
+  port: int, runs: Sequence[Path] = (), tabs: Sequence[Tab] | None = None
+) -> Iterator[str]:
+  """The page, served as long as the context lasts.
+
+  Args:
+    port: of this machine; 0 for any that is free.
+    runs: of a person's own, as `open_runs` takes them.
+    tabs: those that systems offer by default.
+
+  Yields:
+    str: the address.
+
+  Raises:
+    ConfigError: the port cannot be had, or a run is of no use.
+    CheckpointError: a run cannot be read.
+  """
+  tabs = find_tabs() if tabs is None else tabs
+  with (
+    contextlib.closing(listen(port)) as found,
+    tempfile.TemporaryDirectory(prefix='jaxgen_demo_', ignore_cleanup_errors=True) as name,
+  ):
+    opened = open_runs(runs, tabs)
+    folder = Path(name).resolve()
+    with _kept_inside(folder):
+      jobs = Jobs(folder / 'made')
+      app = _application(build(Page(folder, opened, jobs), tabs), found.getsockname()[1])
+      with _running(app, found, jobs):
+        yield f'http://{HOST}:{found.getsockname()[1]}'
+
+
+def _application(blocks: gr.Blocks, port: int) -> fastapi.FastAPI:
+  hosts = [HOST, 'localhost']  # whatever name a page elsewhere has made lead to this machine
+  app = fastapi.FastAPI(
+    openapi_url=None,
+    middleware=[Middleware(_Policy), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+  )
+  gr.mount_gradio_app(
+    app,
+    blocks,
+    path='/',
+    server_name=HOST,
+    server_port=port,
+    footer_links=[],
+    run_history=False,
+    max_file_size=MAX_FILE_MB * 2**20,
+    ssr_mode=False,
+    enable_monitoring=False,
+    pwa=False,
+    mcp_server=False,
+    theme=look.theme(),
+    css=look.CSS,
+  )
+  blocks.has_launched = True  # or Gradio would take any file of this machine for an uploaded one
+  return app
+
+
+@contextlib.contextmanager
+def _running(app: fastapi.FastAPI, found: socket.socket, jobs: Jobs) -> Iterator[None]:
+  """Answers requests in a thread; at the end all work is stopped.
+
+  Raises:
+    UserError: the server does not start.
+  """
+  config = uvicorn.Config(
+    app, log_level='warning', timeout_graceful_shutdown=1, access_log=False, lifespan='on'
+  )
+  server = _Server(config)
+  thread = threading.Thread(target=server.run, kwargs={'sockets': [found]}, daemon=True)
+  thread.start()
+  try:
+    while not server.started:
+      thread.join(timeout=0.01)
+      if not thread.is_alive():
+        raise UserError('the server of the page does not start')
+    yield
+  finally:
+    jobs.stop_all()
+    server.should_exit = True
+    thread.join(timeout=10)

@@ -1,0 +1,90 @@
+"""The tab that enlarges a picture."""
+
+from pathlib import Path
+
+import gradio as gr
+import skimage
+
+import jaxgen
+from jaxgen.demo.previews import before_and_after
+from jaxgen.demo.tab import Page, Tab, required
+from jaxgen.passes import Progress
+
+_PHOTOS = Path(skimage.__file__).parent / 'data'
+_EXAMPLES = ('chelsea.png', 'rocket.jpg', 'coffee.png', 'motorcycle_left.png')
+_AUTO = 'auto'
+
+
+def _build(page: Page) -> None:
+  with gr.Row():
+    with gr.Column(scale=2):
+      picture = page.picture('Picture')
+      scale = gr.Slider(
+        1.1, 8, value=2, step=0.1, label='Scale', info='2, 3, 4 and 8 have nets of their own.'
+      )
+      net = gr.Radio(
+        [_AUTO, 'clean', 'photo'],
+        value=_AUTO,
+        label='Kind of picture',
+        info='clean: was only made smaller. photo: undoes JPEG and mild noise too (at x4 and x2).',
+      )
+      with gr.Accordion('More', open=False):
+        ensemble = gr.Checkbox(
+          label='Ensemble', info='Average over flips and turns: 8 times the work.'
+        )
+        mean = gr.Checkbox(label='Keep means', info='For halftones, pixel art, measurements.')
+        tiling = gr.Dropdown(
+          ['auto', 'whole', 'exact', 'sampled'],
+          value='auto',
+          label='Tiling',
+          info='auto: whole where the features fit the memory, else sampled. exact: as whole, slower.',
+        )
+      weights = page.weights('srsenet')
+      button = page.button('Enlarge')
+    with gr.Column(scale=3):
+      shown = gr.ImageSlider(
+        type='filepath', label='Bicubic | jaxgen', interactive=False, buttons=['fullscreen']
+      )
+      file = gr.File(label='The picture, in the format that it came in')
+
+  def enlarge(
+    picture: str | None,
+    scale: float,
+    net: str,
+    ensemble: bool,
+    mean: bool,
+    tiling: str,
+    weights: str,
+    *,
+    progress: Progress,
+  ) -> tuple[tuple[str, str] | None, str]:
+    source = Path(required(picture, 'picture'))
+    made = jaxgen.upscale(
+      source,
+      scale,
+      net=None if net == _AUTO else net,
+      weights=page.chosen(weights),
+      ensemble=ensemble,
+      preserve_mean=mean,
+      tiling=tiling,
+      output=page.folder(),
+      progress=progress,
+    )
+    return before_and_after(source, made, page.folder()), str(made)
+
+  fields = [picture, scale, net, ensemble, mean, tiling, weights]
+  page.job('upscale', button, enlarge, fields, [shown, file])
+  page.examples([picture], [[str(_PHOTOS / name)] for name in _EXAMPLES])
+
+
+TABS = (
+  Tab(
+    'Enlarge a picture',
+    'srsenet',
+    _build,
+    'Makes a picture two to eight times as large, and sharper than a resize. It adds no detail that was not '
+    'there; the larger the picture and the scale, the longer it takes: about ten seconds a million pixels '
+    'of the result.',
+    place=10,
+  ),
+)
