@@ -118,7 +118,7 @@ def card(row: dict[str, Any]) -> str:
     *(f'| {text} | {x:.3f} |' for text, x in lines.items()),
     '',
     textwrap.fill(
-      f'FID, on the features of a classifier of the same digits: {_fids(found["fid"])}. An image is judged in '
+      f'{_fids(found["fid"])}An image is judged in '
       f'{1000 * row["seconds_to_judge"]:.0f} ms and 64 samples are drawn in '
       f'{1000 * row["seconds_to_draw_64"]:.0f} ms, after the first. {LIMITS}',
       WIDTH,
@@ -135,8 +135,11 @@ def _tuple(widths: list[int]) -> str:
   return f'({_listed(widths)})'.replace(' ', '')
 
 
-def _fids(found: dict[str, float]) -> str:
-  return ', '.join(f'{x:.1f} of {name}' for name, x in found.items())
+def _fids(found: dict[str, float] | None) -> str:
+  if not found:
+    return ''
+  each = ', '.join(f'{x:.1f} of {name}' for name, x in found.items())
+  return f'FID, on the features of a classifier of the same digits: {each}. '
 
 
 if __name__ == '__main__':
