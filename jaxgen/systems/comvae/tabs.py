@@ -74,7 +74,7 @@ def _build(page: Page) -> None:
       '-log p(x), importance bound': score.nll_importance,
     }
     rows = [[name, f'{nats:.2f}'] for name, nats in said.items()]
-    return *_values(place.mean), shown, table, rows
+    return shown, *_values(place.mean), table, rows
 
   def decoded(net: str, weights: str, *values: float, progress: Progress) -> str:
     chosen, count = choice(net, weights), _SHIPPED
@@ -89,7 +89,7 @@ def _build(page: Page) -> None:
     return [gr.update(visible=i < count) for i in range(_MOST)]
 
   asked = [picture, invert, net, weights]
-  page.job('latents', find, found, asked, [*sliders, drawn, uncertainty, terms])
+  page.job('latents', find, found, asked, [drawn, *sliders, uncertainty, terms])
   moved = [slider.release for slider in sliders]
   page.job('decode', draw, decoded, [net, weights, *sliders], [drawn], moved)
   weights.change(fitting, weights, sliders, queue=False, api_visibility='private')

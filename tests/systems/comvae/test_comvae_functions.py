@@ -31,7 +31,7 @@ def test_the_tab_says_what_the_functions_say(tmp_path):
   own = jaxgen.load(apply.shipped_weights('mnist'))
   jobs = jobs_of(tab, tmp_path, {'own': own})
   path = next(tmp_path.glob('digit_*.png'))
-  *sliders, shown, places, terms = jobs['latents'](str(path), False, 'digits', SHIPPED)
+  shown, *sliders, places, terms = jobs['latents'](str(path), False, 'digits', SHIPPED)
   mean, variance = jaxgen.latents(path, net='digits')
   assert [x['visible'] for x in sliders] == [True] * 5 + [False] * 11
   assert [x['value'] for x in sliders[:5]] == [round(float(x), 2) for x in mean]
