@@ -1,7 +1,7 @@
 """Published generative and recognition systems as pure functions in JAX/Flax.
 
-`upscale`, `write`, `read` and `lipread` do what the commands of these names do, `load` opens a trained run.
-They are imported on first use: `import jaxgen` imports no JAX.
+`upscale`, `write`, `read`, `lipread` and `talk` do what the commands of these names do, `load` opens a trained
+run. They are imported on first use: `import jaxgen` imports no JAX.
 """
 
 from importlib import import_module
@@ -14,8 +14,10 @@ _FUNCTIONS = {
   'load': 'jaxgen.run.loading',
   'upscale': 'jaxgen.systems.srsenet.functions',
   'write': 'jaxgen.systems.handwriting.functions',
+  'write_sheet': 'jaxgen.systems.handwriting.functions',
   'read': 'jaxgen.systems.handwriting.functions',
   'lipread': 'jaxgen.systems.lipgen.functions',
+  'talk': 'jaxgen.systems.lipgen.functions',
 }
 __all__ = ['__version__', *_FUNCTIONS]
 

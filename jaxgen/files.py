@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from jaxgen.errors import UserError
+from jaxgen.errors import ConfigError, UserError
 
 
 def temporary_beside(path: Path) -> Path:
@@ -41,6 +41,43 @@ def in_the_way(folder: Path) -> str:
     if os.path.lexists(place):
       return '' if place.is_dir() else f'{place} is a file: name a folder in its place'
   return ''
+
+
+def check_folder(option: str, folder: Path, given: Path | None = None) -> None:
+  """Refuses an output before any work where a file stands in the place of its folder.
+
+  Args:
+    option: its name.
+    folder: that is to be there, or to be made.
+    given: what the option names, where that is not the folder.
+
+  Raises:
+    ConfigError: names the file.
+  """
+  if why := in_the_way(folder):
+    raise ConfigError(f'{option}={given or folder}: {why}')
+
+
+def check_file(option: str, file: Path, example: str = '') -> None:
+  """Refuses an output before any work that is to be a file, and cannot.
+
+  Args:
+    option: its name.
+    file: that is to be written.
+    example: the name of a file, for the message.
+
+  Raises:
+    ConfigError: there is a folder, or a file in the place of its folder.
+  """
+  if file.is_dir():
+    as_here = f', as {file / example}' if example else ''
+    raise ConfigError(f'{option}={file} is a folder: name a file{as_here}')
+  check_folder(option, file.parent, file)
+
+
+def is_there(path: Path) -> bool:
+  """Whether an output is there and no empty file."""
+  return path.is_file() and path.stat().st_size > 0
 
 
 def is_pattern(name: str) -> bool:

@@ -69,38 +69,6 @@ def path(text: str) -> Path:
   return Path(os.path.expanduser(text))  # noqa: PTH111, which fails where there is no such home
 
 
-def check_folder(option: str, folder: Path, given: Path | None = None) -> None:
-  """Refuses an output before any work where a file stands in the place of its folder.
-
-  Args:
-    option: its name.
-    folder: that is to be there, or to be made.
-    given: what the option names, where that is not the folder.
-
-  Raises:
-    ConfigError: names the file.
-  """
-  if why := files.in_the_way(folder):
-    raise ConfigError(f'{option}={given or folder}: {why}')
-
-
-def check_file(option: str, file: Path, example: str = '') -> None:
-  """Refuses an output before any work that is to be a file, and cannot.
-
-  Args:
-    option: its name.
-    file: that is to be written.
-    example: the name of a file, for the message.
-
-  Raises:
-    ConfigError: there is a folder, or a file in the place of its folder.
-  """
-  if file.is_dir():
-    as_here = f', as {file / example}' if example else ''
-    raise ConfigError(f'{option}={file} is a folder: name a file{as_here}')
-  check_folder(option, file.parent, file)
-
-
 def workdir(text: str) -> Path:
   """The folder of a run, or an exported file, whose name must be one that checkpoints can be read from."""
   folder = path(text)

@@ -4,10 +4,11 @@ import argparse
 from typing import Any
 
 from jaxgen import config as configs
-from jaxgen.command.arguments import add_workdir, check_file, path, workdir
+from jaxgen.command.arguments import add_workdir, path, workdir
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
 from jaxgen.errors import ConfigError
+from jaxgen.files import check_file
 from jaxgen.systems import SYSTEMS
 from jaxgen.terminal.signals import interruptible
 

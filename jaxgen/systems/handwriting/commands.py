@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import add_step, check_file, check_folder
+from jaxgen.command.arguments import add_step
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import SHOWN, load, opened, tell_failed
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.files import check_file, check_folder
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # --- Writing ---
 
-LARGEST_SCALE = 16
 TRIES = 10
 
 
@@ -63,6 +63,8 @@ def _add_write(parser: argparse.ArgumentParser) -> None:
 
 def _check_write(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
+  from jaxgen.systems.handwriting.writing import finishing
+
   sources = [bool(args.words), bool(args.text), bool(args.list) or args.count is not None]
   if sum(sources) != 1:
     raise ConfigError(
@@ -72,10 +74,7 @@ def _check_write(args: argparse.Namespace) -> None:
     raise ConfigError('--styles must be above 0, and --seed 0 or more and below 2^32')
   if args.count is not None and args.count < 1:
     raise ConfigError(f'--count={args.count} must be above 0')
-  if not 1 <= args.scale <= LARGEST_SCALE:
-    raise ConfigError(f'--scale={args.scale} must be a whole number from 1 to {LARGEST_SCALE}')
-  if args.mm is not None and not 0 < args.mm < 10_000:
-    raise ConfigError(f'--mm={args.mm:g} must be above 0 and below 10000')
+  finishing.check_size(args.scale, args.mm)
   if args.tries is not None and (args.tries < 1 or not args.verify):
     raise ConfigError('--tries must be above 0, and goes with --verify')
   if args.canvas and args.text:

@@ -1,4 +1,4 @@
-"""`jaxgen.write` and `jaxgen.read`: what the commands of these names do, for one word or image in a program."""
+"""`jaxgen.write`, `jaxgen.write_sheet`, `jaxgen.read`: what the commands do, for a word or an image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from PIL import Image
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
+from jaxgen.files import check_file
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.lexicon import words_of
 from jaxgen.systems.handwriting.reading.pictures import open_picture, picture_of
@@ -17,6 +18,7 @@ from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import Ink, grey
 from jaxgen.systems.handwriting.writing import job
 from jaxgen.systems.handwriting.writing import weights as writers
+from jaxgen.systems.handwriting.writing.finishing import check_size
 from jaxgen.systems.handwriting.writing.pictures import Options, all_wanted, make_pictures
 from jaxgen.systems.handwriting.writing.texts import as_words, check_any
 from jaxgen.task import Tools, Trained, plain_tools
@@ -48,8 +50,7 @@ def write(
   Raises:
     UserError: the word is empty, too long, or has a symbol that the weights do not know.
   """
-  if styles < 1 or not 0 <= seed < 2**32:
-    raise ConfigError('styles must be above 0, and seed 0 or more and below 2^32')
+  _check_drawn(styles, seed)
   trained = model_of(weights, writers.shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
   texts = as_words([word], job.ability_of(trained))
@@ -61,6 +62,68 @@ def write(
   images = {picture.style: picture.image for picture in made}
   widest = max(image.shape[1] for image in images.values())
   return np.stack([_filled(images[i], widest, inference.rtl) for i in range(styles)])
+
+
+def write_sheet(
+  words: str | Sequence[str],
+  output: str | Path,
+  styles: int = 1,
+  seed: int = 0,
+  *,
+  weights: Weights = None,
+  canvas: bool = False,
+  scale: int = 1,
+  transparent: bool = False,
+  mm: float | None = None,
+  overwrite: bool = False,
+) -> Path:
+  """A sheet of words in handwriting as a file, as `jaxgen write --output FILE` writes it.
+
+  Args:
+    words: one, or several: a row each.
+    output: FILE.png, or FILE.svg for outlines.
+    styles: hands that each is written in: a column each.
+    seed: of the hands.
+    weights: see `write`.
+    canvas: see there.
+    scale: times as large.
+    transparent: black ink without paper; of PNG.
+    mm: height of the canvas in millimetres; of SVG.
+    overwrite: write anew what is there.
+
+  Returns:
+    The file that was written, or was there already.
+
+  Raises:
+    UserError: a word cannot be written, see `write`.
+    ConfigError: a file of another kind, or options that cannot be.
+    OSError: the file cannot be written.
+  """
+  target = Path(output)
+  _check_drawn(styles, seed)
+  check_size(scale, mm)
+  if target.suffix.lower() not in ('.png', '.svg'):
+    raise ConfigError(f'output={target}: name a .png or .svg file')
+  check_file('output', target)
+  if not overwrite and target.is_file():
+    return target
+  trained = model_of(weights, writers.shipped_weights, ('handwriting',))
+  inference, tools = _kept(trained, 'write', lambda: _writer(trained))
+  texts = as_words([words] if isinstance(words, str) else words, job.ability_of(trained))
+  for text in texts:
+    check_any([text])
+  options, finish = Options(styles, seed, canvas=canvas), job.Finish(scale, transparent, mm=mm or 0)
+  job.Job(trained, tools, texts, options, finish, _no_warning, inference).draw([target])
+  return target
+
+
+def _check_drawn(styles: int, seed: int) -> None:
+  if styles < 1 or not 0 <= seed < 2**32:
+    raise ConfigError('styles must be above 0, and seed 0 or more and below 2^32')
+
+
+def _no_warning(line: str) -> None:
+  del line
 
 
 def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:

@@ -1,14 +1,25 @@
-"""`jaxgen.lipread`: what `jaxgen lipread` does, for one video in a program."""
+"""`jaxgen.lipread` and `jaxgen.talk`: what the commands of these names do, for one file in a program."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
+from jaxgen.files import check_file, is_there
 from jaxgen.passes import Passes, Progress
 from jaxgen.systems.lipgen import apply
+from jaxgen.systems.lipgen.diffusion.schedule import check_steps
+from jaxgen.systems.lipgen.reading.captions import write_captioned
+from jaxgen.systems.lipgen.reading.outputs import make_wanted
 from jaxgen.systems.lipgen.reading.service import Service, read_as
 from jaxgen.systems.lipgen.reading.sources import expected_frames, found_in, read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word
+from jaxgen.systems.lipgen.synthesis import chain as chains
+from jaxgen.systems.lipgen.synthesis import outputs
+from jaxgen.systems.lipgen.synthesis.filming import Studio, speech_of
+from jaxgen.systems.lipgen.synthesis.wishes import Wishes
+from jaxgen.systems.lipgen.video.extras import av_module, cv2_module
+from jaxgen.systems.lipgen.video.jobs import check_target
 from jaxgen.systems.lipgen.video.landmark_files import read_landmarks
 from jaxgen.systems.lipgen.video.landmarks import AUTO
 from jaxgen.systems.lipgen.video.mouths import mouths_of
@@ -19,6 +30,8 @@ _READING = (
   *(('frames', 1.0), ('faces', 4.0), ('landmarks', 4.0), ('crops', 1.0)),
   *(('features', 2.0), ('windows', 1.0), ('lengths', 8.0), ('overlay', 2.0)),
 )
+# Of the work on a picture that talks.
+_TALKING = ('rendering', 3.0), ('frames', 2.0)
 _kept = Kept()
 
 
@@ -32,6 +45,8 @@ def lipread(
   boundaries: Sequence[tuple[float, float]] = (),
   source: str = AUTO,
   landmarks: str | Path | None = None,
+  overlay: str | Path | None = None,
+  overwrite: bool = False,
   progress: Progress | None = None,
 ) -> list[Word]:
   """What is said in a video, as `jaxgen lipread` reads it.
@@ -45,6 +60,8 @@ def lipread(
     boundaries: start and end in seconds of the words to read, where they are known.
     source: of the mouth's place, see `video.landmarks.find_landmarks`.
     landmarks: a file of the mouth's place, see `video.landmark_files`.
+    overlay: FILE.mp4 or a folder: also write a video that shows what was cropped and what was read.
+    overwrite: of the overlay: write anew what is there.
     progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
 
   Returns:
@@ -52,16 +69,22 @@ def lipread(
 
   Raises:
     DataError: the video cannot be read, or shows no face; one line that names it.
-    ConfigError: what is needed is not installed, or there is no reader.
+    ConfigError: what is needed is not installed, there is no reader, or the overlay cannot be there.
+    OSError: the overlay cannot be written.
   """
+  path = Path(video)
+  target = None if overlay is None else make_wanted([path], None, Path(overlay), crops)[0].overlay
+  if target:
+    check_file('--overlay', target)
   trained = model_of(weights, apply.shipped_reader, (apply.SYSTEM,))
   file = file_of(weights, apply.shipped_reader)
   service = _kept(trained, top, lambda: _service(trained, file, top))
-  path = Path(video)
   given = read_landmarks(Path(landmarks)) if landmarks else None
   passes = Passes(progress, _READING, expected_frames(path))
   mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
   words = read_as(service, path, mouths.frames, whole, boundaries, passes)
+  if target and (overwrite or not is_there(target)):
+    write_captioned(target, path, mouths, words, passes)
   passes.end()
   return words
 
@@ -69,3 +92,83 @@ def lipread(
 def _service(trained: Trained, file: Path | None, top: int) -> Service:
   how = apply.known_segmenting(file) if file else None
   return Service(apply.reading_model(trained, how), top)
+
+
+def talk(
+  face: str | Path,
+  audio: str | Path | None = None,
+  *,
+  text: str | None = None,
+  voice: str | None = None,
+  output: str | Path | None = None,
+  motion: Weights = None,
+  render: Weights = None,
+  steps: int | None = None,
+  seed: int = 0,
+  head: float = 0.0,
+  longest: int | None = None,
+  crop: bool = False,
+  overwrite: bool = False,
+  progress: Progress | None = None,
+) -> Path:
+  """A picture of a face that says what is heard, as `jaxgen talk` makes it.
+
+  The video's metadata says that it is synthetic. Ask whoever it shows.
+
+  Args:
+    face: a picture; it looks ahead, its mouth shut or in a smile.
+    audio: of speech: a sound file, or a video with sound.
+    text: in its place, said by espeak-ng (extra `[speech]`).
+    voice: of the text, f3 by default; an unknown one lists all.
+    output: FILE.mp4, or a folder for NAME.mp4; talk.mp4 by default.
+    motion: what moves lips: a file of `jaxgen export`, or what `jaxgen.load` returns; None: what comes with
+      jaxgen.
+    render: what renders mouths, the same.
+    steps: of sampling a frame; None: as the renderer says. Fewer are faster and softer.
+    seed: of the noise that sampling begins with.
+    head: how much the head moves: 0 not at all, 1 as the motion net says.
+    longest: pixels of a side at most, 720 by default.
+    crop: write the rendered mouth alone, small and grey.
+    overwrite: write anew what is there.
+    progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
+
+  Returns:
+    The file that was written, or was there already.
+
+  Raises:
+    DataError: the picture has no face, nobody speaks, or one of them cannot be read.
+    ConfigError: what is needed is not installed, or options that cannot be together.
+    OSError: the file cannot be written.
+  """
+  heard = None if audio is None else Path(audio)
+  wishes = Wishes(heard, text, voice, seed, head, longest, crop)
+  wishes.check()
+  check_steps(steps)
+  av_module()
+  cv2_module()
+  picture = Path(face)
+  (target,) = outputs.targets_of([picture], None if output is None else Path(output))
+  check_file('--output', target)
+  if heard:
+    check_target(heard, target)
+  if not overwrite and is_there(target):
+    return target
+  speech = speech_of(wishes)
+  passes = Passes(progress, _TALKING, len(speech.following))
+  studio = Studio(_chain(motion, render, steps).shown(passes), speech, wishes)
+  studio(picture, target, passes)
+  passes.end()
+  return target
+
+
+def _chain(motion: Weights, render: Weights, steps: int | None) -> chains.Chain:
+  nets = []
+  for given, system in ((motion, chains.MOTION), (render, chains.RENDER)):
+    shipped = functools.partial(chains.shipped_net, system)
+    net = model_of(given, shipped, (system,))
+    nets.append(chains.checked_net(net, system, file_of(given, shipped) or Path('weights')))
+  hears, draws = nets
+  # With what hears, so that no other net gets its id.
+  return _kept(draws, (id(hears), steps), lambda: (hears, chains.Chain(hears, draws, steps=steps)))[
+    1
+  ]

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import add_images, add_workdir, check_file, check_folder
+from jaxgen.command.arguments import add_images, add_workdir
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.commands import Command, Extension
 from jaxgen.command.opening import opened, tell_failed
 from jaxgen.data.image_files import check_folder_name
 from jaxgen.errors import ConfigError
+from jaxgen.files import check_file, check_folder
 from jaxgen.words import counted
 
 if TYPE_CHECKING:

@@ -127,6 +127,8 @@ def test_a_sheet_has_a_row_a_word_and_a_column_a_style(write, tmp_path):
 
 def test_the_function_writes_what_the_command_writes(write, trained, weights, monkeypatch):
   assert write('abé', '--styles=2', '--seed=3', '--output=set')[0] == 0
+  flags = '--styles=2', '--seed=3', '--scale=2', '--mm=9', '--svg', '--output=sheet.png'
+  assert write('abé', 'ba', *flags)[0] == 0
   compiled = []
   monkeypatch.setattr(jax, 'jit', lambda fn, jit=jax.jit: compiled.append(fn) or jit(fn))
   found = jaxgen.write('abé', styles=2, seed=3, weights=weights)
@@ -139,6 +141,16 @@ def test_the_function_writes_what_the_command_writes(write, trained, weights, mo
   number = len(compiled)
   again = jaxgen.write('abé', seed=3, weights=weights, canvas=True)
   assert again.shape == (1, H, LONGEST * 16) and len(compiled) == number
+  # Sheets too, byte for byte.
+  more = {'styles': 2, 'seed': 3, 'scale': 2, 'mm': 9.0, 'weights': weights}
+  for name in ('sheet.png', 'sheet.svg'):
+    own = jaxgen.write_sheet(['abé', 'ba'], f'own-{name}', **more)
+    assert own.read_bytes() == Path(name).read_bytes()
+  assert jaxgen.write_sheet('ab', 'sheet.svg', weights=weights).stat().st_size > 1000
+  with pytest.raises(ConfigError, match=r'output=x\.jpg: name a \.png or \.svg'):
+    jaxgen.write_sheet('ab', 'x.jpg')
+  with pytest.raises(UserError, match="'az': these weights know no z"):
+    jaxgen.write_sheet(['ab', 'az'], 'x.png', weights=weights)
   with pytest.raises(UserError, match="'az': these weights know no z"):
     jaxgen.write('az', weights=trained)
   with pytest.raises(ConfigError, match='a comvae is no handwriting'):

@@ -60,18 +60,19 @@ def run(capsys, *args):
   return code, found.out.splitlines(), found.err
 
 
-def test_a_command_reads_as_the_function_does(weights, videos, capsys):
+def test_a_command_reads_as_the_function_does(weights, videos, tmp_path, capsys):
   options = f'--weights={weights}', '--crops'
-  code, (line,), told = run(capsys, videos / 'a.mp4', *options, '--json')
+  shown = tmp_path / 'shown.mp4'
+  code, (line,), told = run(capsys, videos / 'a.mp4', *options, '--json', f'--overlay={shown}')
   found = json.loads(line)
-  assert code == 0 and not told and set(found) == {'video', 'words', 'seen'}
+  assert code == 0 and not told and set(found) == {'video', 'words', 'seen', 'overlay'}
   model = apply.load_reader(weights)
   assert model.segmenting.longest == 8
   assert Segmenting.of_card(inference.open_run(weights).tools.card) == model.segmenting
   told = []
-  words = jaxgen.lipread(
-    videos / 'a.mp4', weights=weights, crops=True, progress=lambda *x: told.append(x)
-  )
+  same = {'weights': weights, 'crops': True, 'overlay': tmp_path}
+  words = jaxgen.lipread(videos / 'a.mp4', **same, progress=lambda *x: told.append(x))
+  assert (tmp_path / 'a_overlay.mp4').read_bytes() == shown.read_bytes()
   assert told == sorted(told) and len(set(told)) > 5 and told[-1][0] == told[-1][1]
   assert found['words'] == [word.to_json() for word in words] and words
   for word in found['words']:

@@ -15,6 +15,7 @@ from lip_files import squares, write_video
 from PIL import Image
 from skimage.data import astronaut
 
+import jaxgen
 from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange.weight_files import save_weights
@@ -248,9 +249,9 @@ def run(capsys, *args):
 def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(face_mesh, 'available', lambda: False)
   nets = [f'--{name}={files / name}.safetensors' for name in ('motion', 'render')]
-  options = *nets, f'--audio={files / "said.wav"}', f'--output={tmp_path}', '--json'
+  flags = *nets, f'--audio={files / "said.wav"}', f'--output={tmp_path}', '--json'
   pictures = files / 'wall.png', files / 'text.png', files / 'face.png'
-  code, found, told = run(capsys, *pictures, *options)
+  code, found, told = run(capsys, *pictures, *flags)
   assert code == 1 and ['error' in x for x in found] == [True, True, False]
   assert 'no face in it' in found[0]['error'] and 'not an image' in found[1]['error']
   assert '2 of 3 pictures could not be made to talk' in told and "Haar's box" in told
@@ -266,13 +267,31 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   assert abs(heard[: RATE // 2]).max() < 0.05 < abs(heard).max()
   with av.open(str(made)) as container:
     assert container.metadata['comment'].startswith(SYNTHETIC)
+  # The function writes the same file, and none where it is ended.
+  options = {name: files / f'{name}.safetensors' for name in ('motion', 'render')}
+  asked, told = (files / 'face.png', files / 'said.wav'), []
+  own = jaxgen.talk(
+    *asked, **options, output=tmp_path / 'own.mp4', progress=lambda *x: told.append(x)
+  )
+  assert own.read_bytes() == made.read_bytes()
+  assert told == sorted(told) and len(set(told)) > 30 and told[-1][0] == told[-1][1]
+
+  def stop(done, total):
+    if done > 0.8 * total:
+      raise InterruptedError
+
+  with pytest.raises(InterruptedError):
+    jaxgen.talk(*asked, **options, output=tmp_path / 'no.mp4', progress=stop)
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['face.mp4', 'own.mp4']
+  with pytest.raises(DataError, match='no face in it'):
+    jaxgen.talk(files / 'wall.png', asked[1], **options, output=tmp_path / 'no.mp4')
   # Again: what is there is left; its mouth alone.
   made.write_bytes(b'mine')
-  code, found, told = run(capsys, files / 'face.png', *options, '--head', '1')
+  code, found, told = run(capsys, files / 'face.png', *flags, '--head', '1')
   assert code == 0 and found[0]['skipped'] and made.read_bytes() == b'mine'
   monkeypatch.setattr(Chain, 'load', lambda *_: chain)
   mouth = tmp_path / 'mouth.mp4'
-  code, found, _ = run(capsys, files / 'face.png', *options, f'--output={mouth}', '--crop')
+  code, found, _ = run(capsys, files / 'face.png', *flags, f'--output={mouth}', '--crop')
   assert code == 0 and found[0]['size'] == [PIXELS, PIXELS] and mouth.is_file()
 
 

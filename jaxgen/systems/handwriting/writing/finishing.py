@@ -6,10 +6,20 @@ Images are uint8 [H, W], 255 the paper and 0 the ink.
 import numpy as np
 from PIL import Image
 
+from jaxgen.errors import ConfigError
 from jaxgen.systems.handwriting.real.canvas import FAINTEST, is_blank
 
+LARGEST_SCALE = 16
 BLANK, BLACK = 'blank', 'black'
 _DARK = 128  # levels below it are ink to anybody
+
+
+def check_size(scale: int, mm: float | None) -> None:
+  """Raises ConfigError for a size of files that cannot be, see `job.Finish`; None: no millimetres."""
+  if not 1 <= scale <= LARGEST_SCALE:
+    raise ConfigError(f'--scale={scale} must be a whole number from 1 to {LARGEST_SCALE}')
+  if mm is not None and not 0 < mm < 10_000:
+    raise ConfigError(f'--mm={mm:g} must be above 0 and below 10000')
 
 
 def ink_columns(image: np.ndarray) -> tuple[int, int]:

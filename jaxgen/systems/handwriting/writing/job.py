@@ -67,6 +67,7 @@ class Job:
     options: how.
     finish: how files are made of it.
     warn: is told at once of each picture whose place something else has.
+    inference: of the run, where it is at hand.
 
   Attributes:
     texts: the same.
@@ -83,12 +84,17 @@ class Job:
     options: Options,
     finish: Finish,
     warn: Callable[[str], None],
+    inference: Inference | None = None,
   ):
     self.texts = texts
     self.files: dict[int, list[Path]] = defaultdict(list)
     self.failed = {i: text.error for i, text in enumerate(texts) if text.error}
     self.misread: dict[Wanted, dict[str, str]] = {}
-    self._inference, self._trained, self._tools = make_inference(trained), trained, tools
+    self._inference, self._trained, self._tools = (
+      inference or make_inference(trained),
+      trained,
+      tools,
+    )
     self._options, self._finish, self._warn = options, finish, warn
     self._faults: list[frozenset[str]] = []
     self._same: dict[int, int] = {}  # of texts that are there twice, which has the files

@@ -27,10 +27,9 @@ def add_nets(parser: argparse.ArgumentParser) -> None:
 
 def check_nets(args: argparse.Namespace) -> None:
   """Raises ConfigError for options of `add_nets` that cannot be."""
-  from jaxgen.systems.lipgen.diffusion.schedule import TIMES
+  from jaxgen.systems.lipgen.diffusion.schedule import check_steps
 
-  if args.steps is not None and not 1 <= args.steps <= TIMES:
-    raise ConfigError(f'--steps={args.steps} must be 1 or more, and {TIMES} at most')
+  check_steps(args.steps)
   for name in _NETS:
     given = getattr(args, name)
     if given and not given.exists():

@@ -1,4 +1,4 @@
-"""What commands share that look for mouths in videos: their options, and outputs that are there."""
+"""What commands share that look for mouths in videos: their options."""
 
 import argparse
 from pathlib import Path
@@ -53,8 +53,3 @@ def read_mouths(source: Path, args: argparse.Namespace, bars: 'Bars') -> 'MouthC
   from jaxgen.systems.lipgen.video.mouths import mouths_of
 
   return mouths_of(source, args.source, landmarks_of(args.landmarks, source), bars)
-
-
-def is_there(path: Path) -> bool:
-  """Whether an output is there and no empty file."""
-  return path.is_file() and path.stat().st_size > 0

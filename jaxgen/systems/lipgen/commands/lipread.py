@@ -4,12 +4,13 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import add_step, check_file, check_folder
+from jaxgen.command.arguments import add_step
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.files import check_file, check_folder, is_there
 from jaxgen.systems.lipgen.commands import finding
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _read_video(
   from jaxgen.words import counted
 
   name, files = str(one.source), one.files
-  if files and not args.overwrite and all(finding.is_there(path) for path in files.values()):
+  if files and not args.overwrite and all(is_there(path) for path in files.values()):
     work.skip(name, ', '.join(map(str, files.values())))
     return
   try:

@@ -3,11 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import check_folder
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.files import check_folder, is_there
 from jaxgen.systems.lipgen.commands import finding
 from jaxgen.words import counted
 
@@ -65,7 +65,7 @@ def _crop(args: argparse.Namespace, job: 'Job', work: Batch, rows: list[dict[str
 
   name = str(job.source)
   wanted = [job.target, *([job.overlay] if args.overlay else [])]
-  if not args.overwrite and all(finding.is_there(path) for path in wanted):
+  if not args.overwrite and all(is_there(path) for path in wanted):
     work.skip(name, str(job.target))
     return
   try:

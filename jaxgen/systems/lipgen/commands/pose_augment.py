@@ -3,12 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from jaxgen.command.arguments import check_folder
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.systems.lipgen.commands import finding
+from jaxgen.files import check_folder, is_there
 
 if TYPE_CHECKING:
   from pathlib import Path
@@ -108,7 +107,7 @@ def _turn(args: argparse.Namespace, clip: 'Clip', work: Batch, kinds: dict[str, 
   from jaxgen.systems.lipgen.posing import augmenting
 
   name, (yaw, pitch) = str(clip.source), clip.pose
-  if clip.name in kinds and finding.is_there(clip.target):
+  if clip.name in kinds and is_there(clip.target):
     work.skip(name, str(clip.target))
     return
   try:

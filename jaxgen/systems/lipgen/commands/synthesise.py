@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from jaxgen.command.arguments import check_folder
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError
+from jaxgen.files import check_folder
 from jaxgen.systems.lipgen.commands import chains
 from jaxgen.words import counted
 

@@ -3,22 +3,19 @@
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from jaxgen.command.arguments import check_file, check_folder
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.systems.lipgen.commands import chains, finding
+from jaxgen.files import check_file, check_folder, is_there
+from jaxgen.systems.lipgen.commands import chains
 
 if TYPE_CHECKING:
-  import numpy as np
-
-  from jaxgen.systems.lipgen.synthesis.chain import Chain
-  from jaxgen.systems.lipgen.synthesis.portraits import Finder
-  from jaxgen.systems.lipgen.synthesis.talking import Spoken
+  from jaxgen.systems.lipgen.synthesis.filming import Studio
+  from jaxgen.systems.lipgen.synthesis.wishes import Wishes
 
 _EXAMPLES = """
 examples:
@@ -69,37 +66,14 @@ class _Teaching(argparse.HelpFormatter):
     return text if '\n' in text else super()._fill_text(text, width, indent)
 
 
-class _Work(NamedTuple):
-  """What all pictures of a command share.
+def _wishes(args: argparse.Namespace) -> 'Wishes':
+  """What is asked for; raises ConfigError for options that cannot be, alone or together."""
+  from jaxgen.systems.lipgen.synthesis.wishes import Wishes
 
-  Attributes:
-    chain: the nets.
-    find: finds the face of a picture.
-    said: how lips move.
-    sound: float32 [n], 16,000 samples a second.
-  """
-
-  chain: 'Chain'
-  find: 'Finder'
-  said: 'Spoken'
-  sound: 'np.ndarray'
-
-
-def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be, alone or together."""
-  if (args.audio is None) == (args.text is None):
-    raise ConfigError('name what is said: --audio FILE, or --text WORDS, one of them')
-  if args.voice and args.audio:
-    raise ConfigError('--voice is of --text: --audio has its own')
-  for name, least in (('seed', 0), ('longest', 64), ('head', 0)):
-    value = getattr(args, name)
-    if value is not None and not value >= least:
-      raise ConfigError(f'--{name}={value} must be {least} or more')
-  if args.crop and args.head:
-    raise ConfigError(
-      f'--head={args.head} moves the whole picture, and --crop is of the mouth alone: leave one of them out'
-    )
+  wishes = Wishes(*(getattr(args, name) for name in Wishes._fields))
+  wishes.check()
   chains.check_nets(args)
+  return wishes
 
 
 def _targets(args: argparse.Namespace, pictures: list[Path]) -> list[Path]:
@@ -119,7 +93,7 @@ def _targets(args: argparse.Namespace, pictures: list[Path]) -> list[Path]:
 
 
 def _talk(args: argparse.Namespace) -> None:
-  _check(args)
+  wishes = _wishes(args)
   from jaxgen.systems.lipgen.synthesis import outputs
   from jaxgen.systems.lipgen.video import extras
 
@@ -128,79 +102,55 @@ def _talk(args: argparse.Namespace) -> None:
   pictures = outputs.pictures_of(args.faces)
   plan = list(zip(pictures, _targets(args, pictures), strict=True))
   with batch(args.json, 'picture', aside=True) as work:
-    left = [pair for pair in plan if args.overwrite or not finding.is_there(pair[1])]
+    left = [pair for pair in plan if args.overwrite or not is_there(pair[1])]
     for picture, target in plan:
       if (picture, target) not in left:
         work.skip(str(picture), str(target))
     if left:
-      shared = _prepared(args, work)
+      studio = _studio(args, wishes, work)
       for picture, target in left:
-        _one(args, shared, picture, target, work)
+        _one(studio, picture, target, work)
     work.end('made to talk', len(plan))
 
 
-def _prepared(args: argparse.Namespace, work: Batch) -> _Work:
+def _studio(args: argparse.Namespace, wishes: 'Wishes', work: Batch) -> 'Studio':
   """Hears what is said, then loads what makes it seen."""
-  from jaxgen.systems.lipgen.synthesis import chain, portraits, talking
+  from jaxgen.systems.lipgen.synthesis import chain, filming
 
-  mel, following, sound = _heard(args)
-  find = portraits.make_finder(args.longest or portraits.LONGEST)
+  speech = filming.speech_of(wishes)
 
   def progress(items: Any, description: str, total: int | None = None) -> Iterator:
     return iter(work.bars('the mouth', total)(items, description))
 
   nets = chain.Chain.load(args.motion, args.render, load, progress, args.steps)
-  return _Work(nets, find, talking.spoken(nets, mel, following), sound)
+  return filming.Studio(nets, speech, wishes)
 
 
-def _heard(args: argparse.Namespace) -> tuple['np.ndarray', 'np.ndarray', 'np.ndarray']:
-  """What is said: see `listening.heard`, and the sound."""
-  from jaxgen.systems.lipgen.synthesis import listening, saying
-  from jaxgen.systems.lipgen.voices.sound_files import read_sound
-
-  if args.text is not None:
-    sound = saying.say(args.text, args.voice or saying.VOICE)
-    return *listening.heard('--text', sound), sound
-  sound = read_sound(args.audio)
-  return *listening.heard(args.audio, sound), sound
-
-
-def _one(args: argparse.Namespace, shared: _Work, picture: Path, target: Path, work: Batch) -> None:
+def _one(studio: 'Studio', picture: Path, target: Path, work: Batch) -> None:
   """One picture; a mistake is told of."""
-  from jaxgen.systems.lipgen.synthesis.talking import Talk
-  from jaxgen.systems.lipgen.video import encoding
   from jaxgen.systems.lipgen.video.decoding import RATE
-  from jaxgen.systems.lipgen.voices.sounds import RATE as SAMPLES
 
-  name, count = str(picture), len(shared.said.offsets)
+  name = str(picture)
   try:
-    portrait = shared.find(picture)
-    talk = Talk(shared.chain, portrait, shared.said, args.seed, args.head)
-    frames = iter(talk.rendered) if args.crop else talk.frames()
-    shown = work.bars(picture.name, count)(frames, 'frames')
-    about = {
-      'comment': f'{encoding.SYNTHETIC} talk; the face was not filmed saying this',
-      'description': f'jaxgen talk: one picture of a face, lips moved with a sound; seed {args.seed}',
-    }
-    encoding.write_video(target, shown, sound=(shared.sound, SAMPLES), metadata=about)
+    made = studio(picture, target, work.bars(picture.name, studio.frames))
   except ConfigError:  # of the machine, not of this picture
     raise
   except (UserError, OSError) as error:
     work.fail(name, error)
     return
-  size = talk.size if not args.crop else (shared.chain.side, shared.chain.side)
+  seconds, (height, width), source = made.frames / RATE, made.size, made.portrait.source
   found = {
     'output': str(target),
-    'frames': count,
-    'seconds': round(count / RATE, 2),
-    'size': list(size),
-    'face': portrait.source,
-    'faces': portrait.faces,
-    'mouth_open': talk.was_open,
+    'frames': made.frames,
+    'seconds': round(seconds, 2),
+    'size': [height, width],
+    'face': source,
+    'faces': made.portrait.faces,
+    'mouth_open': made.was_open,
   }
-  how = f'{size[1]} x {size[0]}, the face found by {portrait.source}'
-  line = f'{name}: {count / RATE:.2f} seconds, {how}; wrote {target}'
-  work.tell(name, line, [*portrait.notes(), *talk.notes()], found)
+  how = f'{width} x {height}, the face found by {source}'
+  line = f'{name}: {seconds:.2f} seconds, {how}; wrote {target}'
+  work.tell(name, line, made.notes, found)
 
 
 TALK = Command(

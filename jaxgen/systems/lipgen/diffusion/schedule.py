@@ -2,10 +2,18 @@
 
 import numpy as np
 
+from jaxgen.errors import ConfigError
+
 TIMES = 1000  # of the diffusion
 SCHEDULES = 'linear', 'cosine'
 # The rates of noise of latent diffusion's code, whose rescaled schedule Lin et al. give.
 FIRST, LAST = 0.00085, 0.012
+
+
+def check_steps(steps: int | None) -> None:
+  """Raises ConfigError for numbers of sampling's steps that cannot be; None: as a config says."""
+  if steps is not None and not 1 <= steps <= TIMES:
+    raise ConfigError(f'--steps={steps} must be 1 or more, and {TIMES} at most')
 
 
 def alpha_bars(kind: str = 'linear', times: int = TIMES, zero_terminal: bool = True) -> np.ndarray:

@@ -207,20 +207,36 @@ def load_net(path: Path | None, system: str, load: Loader = load_file) -> Traine
     ConfigError: it is of another system, or none comes with this version.
     CheckpointError: it is missing or damaged.
   """
-  kind = system.removeprefix('lipgen_')
-  if path is None:
-    path = WEIGHTS / f'{system}.safetensors'
-    if not path.is_file():
-      raise ConfigError(
-        f'no net of {system} comes with this version: name a trained run, or a file of jaxgen export, '
-        f'with --{kind}'
-      )
-  trained = load(path)
-  if (found := trained.config.get('system')) != system:
-    raise ConfigError(f'{path} is a {found}: {_WHAT[system]} is a {system}')
-  if lacking := [name for name in _FACTS[system] if name not in trained.facts]:
+  path = path or shipped_net(system)
+  return checked_net(load(path), system, path)
+
+
+def shipped_net(system: str) -> Path:
+  """The file of the net that comes with jaxgen.
+
+  Raises:
+    ConfigError: none comes with this version.
+  """
+  path = WEIGHTS / f'{system}.safetensors'
+  if not path.is_file():
     raise ConfigError(
-      f'{path} lacks {counted(len(lacking), "fact")} of its data ({", ".join(lacking)}): it is of another '
+      f'no net of {system} comes with this version: name a trained run, or a file of jaxgen export, '
+      f'with --{system.removeprefix("lipgen_")}'
+    )
+  return path
+
+
+def checked_net(trained: Trained, system: str, name: Path) -> Trained:
+  """The same.
+
+  Raises:
+    ConfigError: it is of another system, or of an older version.
+  """
+  if (found := trained.config.get('system')) != system:
+    raise ConfigError(f'{name} is a {found}: {_WHAT[system]} is a {system}')
+  if lacking := [fact for fact in _FACTS[system] if fact not in trained.facts]:
+    raise ConfigError(
+      f'{name} lacks {counted(len(lacking), "fact")} of its data ({", ".join(lacking)}): it is of another '
       'version, train it anew'
     )
   return trained
