@@ -50,6 +50,7 @@ _POLICY = '; '.join(
 _ENVIRONMENT = {
   'GRADIO_ANALYTICS_ENABLED': 'False',
   'GRADIO_RUN_HISTORY': 'False',
+  'MPLBACKEND': 'agg',
   'HF_HUB_OFFLINE': '1',
   'HF_HUB_DISABLE_TELEMETRY': '1',
 }
@@ -100,7 +101,8 @@ def _kept_inside(folder: Path) -> Iterator[None]:
   """All temporary files go below a folder, and nothing is fetched for a person who names an address."""
   files = folder / 'files'
   files.mkdir()
-  changed = {**_ENVIRONMENT, 'GRADIO_TEMP_DIR': str(files), 'TMPDIR': str(folder)}
+  folders = {'GRADIO_TEMP_DIR': str(files), 'TMPDIR': str(folder), 'MPLCONFIGDIR': str(folder)}
+  changed = {**_ENVIRONMENT, **folders}
   before = {name: os.environ.get(name) for name in changed}
   directory, fetch = tempfile.tempdir, processing_utils.async_ssrf_protected_download
   os.environ.update(changed)
@@ -166,6 +168,8 @@ def serving(
 
 
 def _application(blocks: gr.Blocks, port: int) -> fastapi.FastAPI:
+  import matplotlib.pyplot  # noqa: F401 (Gradio would at the first click, which takes seconds)
+
   hosts = [HOST, 'localhost']  # whatever name a page elsewhere has made lead to this machine
   app = fastapi.FastAPI(
     openapi_url=None,

@@ -134,7 +134,7 @@ class Page:
   def picture(self, label: str) -> gr.Image:
     """A field for a picture, whose value is the path of the very file, unread: functions for people read it."""
     field = gr.Image(type='filepath', image_mode=None, label=label, sources=['upload', 'clipboard'])
-    setattr(field, 'preprocess', lambda payload: payload and payload.path)  # noqa: B010
+    _as_given(field, lambda payload: payload and payload.path)
     return field
 
   def button(self, label: str) -> gr.Button:
@@ -162,6 +162,9 @@ class Page:
       outputs: components.
     """
     stop = self._stops[button._id]
+    for field in inputs:
+      if isinstance(field, gr.Slider | gr.Number):
+        _as_given(field, lambda payload: payload)
 
     def wait(request: gr.Request) -> tuple[gr.Button, gr.Button]:
       self.jobs.wait(_session(request), name)
@@ -169,7 +172,7 @@ class Page:
 
     def run(request: gr.Request, bar: Any = gr.Progress(), *values: Any) -> Any:  # noqa: B008
       def tell(done: int, total: int) -> None:
-        bar((done, total), desc='Working')
+        bar(done / total if total else 0.0, desc='Working')
 
       return self._guarded(
         lambda: self.jobs.run(
@@ -188,7 +191,14 @@ class Page:
     hidden: Any = {'queue': False, 'show_progress': 'hidden'}
     buttons = [button, stop]
     begun = button.click(wait, None, buttons, api_visibility='private', **hidden)
-    ran = begun.then(run, list(inputs), list(outputs), api_name=name, concurrency_limit=1)
+    ran = begun.then(
+      run,
+      list(inputs),
+      list(outputs),
+      api_name=name,
+      concurrency_limit=1,
+      show_progress_on=outputs[0],
+    )
     ran.then(end, None, buttons, api_visibility='private', **hidden)
     stop.click(ask, None, stop, api_name=f'{name}_stop', **hidden)
 
@@ -216,6 +226,11 @@ class Page:
     gr.Examples(
       [list(row) for row in rows], list(inputs), cache_examples=False, api_visibility='private'
     )
+
+
+def _as_given(field: Any, value: Callable[[Any], Any]) -> None:
+  """Hands a field's value on unchecked: functions for people refuse it in the words of the commands."""
+  field.preprocess = value
 
 
 def _session(request: gr.Request) -> str:

@@ -82,9 +82,8 @@ TABS = (
     'Enlarge a picture',
     'srsenet',
     _build,
-    'Makes a picture two to eight times as large, and sharper than a resize. It adds no detail that was not '
-    'there; the larger the picture and the scale, the longer it takes: about ten seconds a million pixels '
-    'of the result.',
+    'Makes a picture up to eight times as large, and sharper than a resize does. It invents nothing: what '
+    'cannot be seen in the picture stays unseen. It takes the longer the larger the picture is.',
     place=10,
   ),
 )

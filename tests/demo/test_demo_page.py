@@ -1,0 +1,219 @@
+"""`jaxgen demo`: what the page gives is what the commands give, and it keeps to itself."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import gradio as gr
+import httpx
+import numpy as np
+import png
+import pytest
+from browsing import Person
+from helpers import ROOT, environment
+from PIL import Image
+
+from jaxgen.command import cli
+from jaxgen.demo.building import find_tabs
+from jaxgen.demo.server import MAX_FILE_MB, serving
+from jaxgen.demo.tab import SHIPPED, Tab
+from jaxgen.errors import CheckpointError, ConfigError
+from jaxgen.systems.srsenet import apply
+
+MISSING = "PyAV is needed for videos: pip install 'jaxgen[video]'"
+AS_SHIPPED = 'auto', False, False, 'auto', SHIPPED
+began, pause = threading.Event(), threading.Event()
+
+
+def _endless(page):
+  """A tab whose work ends only when it is stopped."""
+  button, made = page.button('Go on'), gr.Textbox()
+
+  def go_on(*, progress):
+    (page.folder() / 'left.txt').touch()
+    while True:
+      progress(1, 2)
+      began.set()
+      pause.wait(0.01)
+
+  page.job('endless', button, go_on, [], [made])
+
+
+def _broken(page):
+  """A tab with a fault."""
+  button, made = page.button('Divide'), gr.Textbox()
+  page.job('broken', button, lambda *, progress: 1 / 0, [], [made])
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  return tmp_path_factory.mktemp('person')
+
+
+@pytest.fixture(scope='module')
+def page(folder):
+  """The address of a page with a run of a person's own."""
+  own = folder / 'mine.safetensors'
+  own.write_bytes(apply.shipped_weights(2).read_bytes())
+  more = [
+    Tab('Endless', 'srsenet', _endless, ''),
+    Tab('Broken', 'srsenet', _broken, ''),
+    Tab('Film', 'lipgen', _broken, '', 'video', lambda: MISSING),
+  ]
+  with serving(0, [own], [*find_tabs(), *more]) as address:
+    yield address
+
+
+@pytest.fixture
+def person(page, request):
+  return Person(page, request.node.name)
+
+
+@pytest.fixture(scope='module')
+def pictures(folder):
+  """A photo as JPEG, and 16 bits of grey as PNG, of one size."""
+  rng = np.random.default_rng(0)
+  photo, grey = folder / 'photo.jpg', folder / 'grey.png'
+  Image.fromarray(rng.integers(0, 256, (20, 24, 3), np.uint8)).save(photo)
+  rows = rng.integers(0, 2**16, (20, 24)).tolist()
+  png.from_array(rows, 'L;16').save(grey)
+  return photo, grey
+
+
+def test_a_picture_from_the_page_is_the_file_that_the_command_writes(person, pictures, folder):
+  assert cli.main(['upscale', *map(str, pictures), '--output', str(folder / 'out')]) == 0
+  for picture in pictures:
+    shown, file = person.ask('upscale', person.upload(picture), 2, *AS_SHIPPED)
+    expected = folder / 'out' / f'{picture.stem}_x2{picture.suffix}'
+    assert person.fetch(file) == expected.read_bytes()
+    assert file['orig_name'] == expected.name
+    before, after = shown
+    assert before['orig_name'] == 'before.jpg' and after['orig_name'] == 'after.jpg'
+
+
+def test_ten_persons_at_once_get_what_one_gets(page, pictures, folder):
+  expected = folder / 'out' / 'photo_x2.jpg'
+
+  def one(number):
+    person = Person(page, f'person {number}')
+    _, file = person.ask('upscale', person.upload(pictures[0]), 2, *AS_SHIPPED)
+    return person.fetch(file)
+
+  with ThreadPoolExecutor(10) as pool:
+    assert set(pool.map(one, range(10))) == {expected.read_bytes()}
+
+
+def test_a_run_of_a_persons_own_can_be_chosen(person, pictures, folder):
+  values = (*AS_SHIPPED[:-1], 'mine.safetensors')
+  _, file = person.ask('upscale', person.upload(pictures[0]), 2, *values)
+  assert person.fetch(file) == (folder / 'out' / 'photo_x2.jpg').read_bytes()
+
+
+@pytest.mark.parametrize(('content', 'scale'), [(b'no picture', 2), (None, 9)])
+def test_the_page_refuses_what_the_command_refuses_in_the_same_words(
+  content, scale, person, pictures, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.chdir(tmp_path)
+  picture = tmp_path / 'mine.jpg'
+  picture.write_bytes(content or pictures[0].read_bytes())
+  assert cli.main(['upscale', picture.name, '--scale', str(scale)]) != 0
+  said = capsys.readouterr().err.splitlines()[0].removeprefix('error: ')
+  assert person.ask('upscale', person.upload(picture), scale, *AS_SHIPPED) == said
+  assert person.ask('upscale', None, 2, *AS_SHIPPED) == 'no picture is given yet'
+
+
+def test_a_fault_of_ours_is_a_short_line_and_the_terminal_has_the_rest(person, caplog):
+  assert person.ask('broken').startswith('ZeroDivisionError: the terminal')
+  assert caplog.records[0].exc_info
+
+
+def test_stop_ends_work_that_runs_and_work_that_waits(page):
+  began.clear()
+  one, other = Person(page, 'one'), Person(page, 'other')
+  running = one.press('endless')
+  assert began.wait(60)
+  waiting = other.press('endless')
+  other.stop('endless')
+  one.stop('endless')
+  one.answer('endless', running)
+  other.answer('endless', waiting)
+
+
+def test_a_tab_without_its_extra_says_what_to_install(page):
+  assert MISSING in httpx.get(f'{page}/config', trust_env=False).text
+
+
+def test_nothing_on_the_page_is_fetched_from_elsewhere(page):
+  with httpx.Client(base_url=page, trust_env=False) as client:
+    policy = client.get('/').headers['content-security-policy']
+    assert policy.startswith("default-src 'self';") and 'http' not in policy
+    assert 'http' not in client.get('/theme.css').text.replace('http://www.w3.org/2000/svg', '')
+    config = client.get('/config').json()
+    assert not config['analytics_enabled'] and not config['footer_links']
+
+
+def test_the_page_reads_no_other_file_and_no_address(person, pictures):
+  inside = person.upload(pictures[0])['path']
+  for path in (str(pictures[0]), '/etc/hostname', f'{inside}/../../../../../etc/hostname'):
+    value = {'path': path, 'meta': {'_type': 'gradio.FileData'}}
+    assert 'not uploaded' in person.ask('upscale', value, 2, *AS_SHIPPED)
+    assert person.client.get(f'/gradio_api/file={path}').status_code in (403, 404)
+  value = {'path': 'http://127.0.0.1/a.png', 'meta': {'_type': 'gradio.FileData'}}
+  assert 'fetches nothing' in person.ask('upscale', value, 2, *AS_SHIPPED)
+  assert person.client.get('/', headers={'host': 'elsewhere.example'}).status_code == 400
+  large = {'files': ('large.png', bytes(MAX_FILE_MB * 2**20 + 1))}
+  assert person.client.post('/gradio_api/upload', files=large).status_code == 413
+
+
+def test_a_port_in_use_and_a_missing_extra_are_one_line(monkeypatch, capsys):
+  with socket.socket() as taken:
+    taken.bind(('127.0.0.1', 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    assert cli.main(['demo', '--port', str(port)]) == 2
+  said = f'error: --port {port} is in use by another program: name another, as --port {port + 1}\n'
+  assert capsys.readouterr().err == said
+  assert cli.main(['demo', '--port', '70000']) == 2
+  assert '--port 70000: from 1024 to 65535' in capsys.readouterr().err
+  monkeypatch.setitem(sys.modules, 'gradio', None)
+  assert cli.main(['demo']) == 2
+  assert (
+    "error: gradio is needed for the page: pip install 'jaxgen[demo]'" in capsys.readouterr().err
+  )
+
+
+def test_a_run_that_no_tab_can_use_is_told_before_the_page_opens(tmp_path):
+  with pytest.raises(CheckpointError, match='has no checkpoint'), serving(0, [tmp_path]):
+    pass
+  tabs = [Tab('Film', 'lipgen', _broken, '')]
+  with pytest.raises(ConfigError, match='a srsenet, which no tab takes, only lipgen'):
+    with serving(0, [apply.shipped_weights(2)], tabs):
+      pass
+
+
+def test_the_command_writes_only_to_its_folder_which_goes_with_it(tmp_path):
+  home, here, temporary = (tmp_path / name for name in ('home', 'here', 'tmp'))
+  for path in (home, here, temporary):
+    path.mkdir()
+  changed = {
+    'HOME': str(home),
+    'TMPDIR': str(temporary),
+    'XDG_CACHE_HOME': '',
+    'PYTHONPATH': str(ROOT),
+  }
+  command = [sys.executable, '-m', 'jaxgen', 'demo', '--port', '0']
+  with subprocess.Popen(
+    command, cwd=here, env={**environment(), **changed}, stdout=subprocess.PIPE, text=True
+  ) as process:
+    address = process.stdout.readline().split()[0]
+    assert httpx.get(address, trust_env=False).status_code == 200
+    (inside,) = temporary.iterdir()
+    assert inside.name.startswith('jaxgen_demo_')
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 128 + signal.SIGINT
+  left = [name for path in (home, here, temporary) for name in os.listdir(path)]
+  assert left == []
