@@ -49,12 +49,13 @@ def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:
 
 
 def without_start(trained: Trained) -> Trained:
-  """Without the name of the file that it began with, which says nothing elsewhere."""
+  """Without the names of the file that it began with and of its data's folder, which say nothing elsewhere."""
   config = trained.config.copy_and_resolve_references()
-  if 'init_from' not in config:  # of a system whose nets begin with none
-    return trained
   with config.unlocked():
-    config.init_from = ''
+    if 'init_from' in config:
+      config.init_from = ''
+    if 'dir' in config.data:
+      config.data.dir = ''
   return trained._replace(config=config)
 
 

@@ -1,7 +1,7 @@
 """Published generative and recognition systems as pure functions in JAX/Flax.
 
-`upscale`, `write`, `read`, `lipread` and `talk` do what the commands of these names do, `load` opens a trained
-run. They are imported on first use: `import jaxgen` imports no JAX.
+Most functions do what the commands of their names do; `load` opens a trained run. They are imported on first
+use: `import jaxgen` imports no JAX.
 """
 
 from importlib import import_module
@@ -16,6 +16,11 @@ _FUNCTIONS = {
   'write': 'jaxgen.systems.handwriting.functions',
   'write_sheet': 'jaxgen.systems.handwriting.functions',
   'read': 'jaxgen.systems.handwriting.functions',
+  'score': 'jaxgen.systems.comvae.functions',
+  'latents': 'jaxgen.systems.comvae.functions',
+  'decode': 'jaxgen.systems.comvae.functions',
+  'memberships': 'jaxgen.systems.mmgan.functions',
+  'samples': 'jaxgen.systems.mmgan.functions',
   'lipread': 'jaxgen.systems.lipgen.functions',
   'talk': 'jaxgen.systems.lipgen.functions',
 }

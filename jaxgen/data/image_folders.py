@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from jaxgen.data.image_files import SUFFIXES, sorted_files
 from jaxgen.data.source import Source
 from jaxgen.errors import DataError
-from jaxgen.photos.images import load_image, to_eight_bits
+from jaxgen.photos.images import Given, load_image, to_eight_bits
 from jaxgen.photos.tolerance import opened
 from jaxgen.words import counted
 
@@ -35,11 +35,11 @@ class Rule(NamedTuple):
   resize: str
 
 
-def read_image(path: Path, rule: Rule, invert: bool = False) -> np.ndarray:
-  """One file as uint8 [size, size, channels], upright, transparency laid on black (white with `invert`).
+def read_image(path: Given, rule: Rule, invert: bool = False) -> np.ndarray:
+  """One image as uint8 [size, size, channels], upright, transparency laid on black (white with `invert`).
 
   Args:
-    path: any file Pillow reads.
+    path: any file Pillow reads, or an image at hand.
     rule: how it becomes pixels.
     invert: for dark ink on white paper, where the model knows light ink on black.
 
@@ -48,17 +48,21 @@ def read_image(path: Path, rule: Rule, invert: bool = False) -> np.ndarray:
   """
   paper = 'white' if invert else 'black'
   flat = load_image(path, functools.partial(_to_channels, channels=rule.channels), paper)
-  pixels = np.asarray(_resized(flat, path, rule, paper)).reshape(
+  pixels = np.asarray(_resized(flat, _name(path), rule, paper)).reshape(
     rule.size, rule.size, rule.channels
   )
   return 255 - pixels if invert else pixels
+
+
+def _name(path: Given) -> Path | str:
+  return path if isinstance(path, Path | str) else 'the image'
 
 
 def _to_channels(image: Image.Image, channels: int) -> Image.Image:
   return to_eight_bits(image, 'L' if channels == 1 else 'RGB')
 
 
-def _resized(image: Image.Image, path: Path, rule: Rule, paper: str = 'black') -> Image.Image:
+def _resized(image: Image.Image, path: Path | str, rule: Rule, paper: str = 'black') -> Image.Image:
   size = (rule.size, rule.size)
   if image.size == size:
     return image

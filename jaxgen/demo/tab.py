@@ -151,6 +151,7 @@ class Page:
     function: Callable[..., Any],
     inputs: Sequence[Any],
     outputs: Sequence[Any],
+    also: Sequence[Any] = (),
   ) -> None:
     """Wires a button: the function runs when its turn comes, tells of its progress, and can be stopped.
 
@@ -160,6 +161,7 @@ class Page:
       function: `function(*values of inputs, progress=...)`, see above.
       inputs: components.
       outputs: components.
+      also: further events that start it, as a slider's `release`.
     """
     stop = self._stops[button._id]
     for field in inputs:
@@ -190,7 +192,7 @@ class Page:
 
     hidden: Any = {'queue': False, 'show_progress': 'hidden'}
     buttons = [button, stop]
-    begun = button.click(wait, None, buttons, api_visibility='private', **hidden)
+    begun = gr.on([button.click, *also], wait, None, buttons, api_visibility='private', **hidden)
     ran = begun.then(
       run,
       list(inputs),

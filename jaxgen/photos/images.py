@@ -13,15 +13,20 @@ from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
 from jaxgen.photos.tolerance import check_pixels, opened
 
+# An image as functions for people take it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
+Given = str | Path | Image.Image | np.ndarray
+
 
 def load_image(
-  path: str | Path, convert: Callable[[Image.Image], Image.Image], paper: str = 'black'
+  path: Given, convert: Callable[[Image.Image], Image.Image], paper: str = 'black'
 ) -> Image.Image:
-  """An image file, upright by its EXIF orientation, transparency laid on `paper`, as `convert` makes it.
+  """An image, upright by its EXIF orientation, transparency laid on `paper`, as `convert` makes it.
 
   Raises:
     DataError: no such file, or not an image.
   """
+  if isinstance(path, np.ndarray | Image.Image):
+    return convert(_flat(_as_image(path), 'the image', paper))
   path = Path(path)
   try:
     # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
@@ -32,16 +37,7 @@ def load_image(
       upright = ImageOps.exif_transpose(image)
       if twelve:  # Pillow leaves them from 0 to 4095
         upright = Image.fromarray(full_range(np.asarray(upright), 12))
-      if upright.mode == 'F':
-        raise DataError(f'{path}: its pixels are floating point: save it with 8 or 16 bits')
-      if upright.mode.startswith('I') and 'transparency' in upright.info:  # Pillow would clip it
-        seen = np.asarray(upright) != upright.info['transparency']
-        grey = to_eight_bits(upright, 'L')
-        upright = Image.merge('LA', (grey, Image.fromarray(seen.astype(np.uint8) * 255)))
-      if 'A' in upright.getbands() or 'transparency' in upright.info:
-        below = Image.new('RGBA', upright.size, paper)
-        upright = Image.alpha_composite(below, upright.convert('RGBA'))
-      return convert(upright)
+      return convert(_flat(upright, path, paper))
   except FileNotFoundError as error:
     more = ' (a pattern that the shell left as it is: nothing matches it, or it is in quotes)'
     raise DataError(f'{path}: no such file{more * is_pattern(str(path))}') from error
@@ -56,6 +52,32 @@ def load_image(
     raise DataError(f'{path}: not a readable image ({error})') from error
 
 
+def _as_image(given: Image.Image | np.ndarray) -> Image.Image:
+  """Raises DataError for an array that is no image."""
+  if isinstance(given, Image.Image):
+    return ImageOps.exif_transpose(given)
+  shape = list(given.shape)
+  if given.dtype != np.uint8 or not (len(shape) == 2 or shape[2:] in ([3], [4])) or not given.size:
+    raise DataError(
+      f'an image of {given.dtype} {shape}: uint8 [H, W], [H, W, 3] or [H, W, 4] is wanted'
+    )
+  return Image.fromarray(given)
+
+
+def _flat(upright: Image.Image, name: Path | str, paper: str) -> Image.Image:
+  """Without transparency; raises DataError for pixels that are floating point."""
+  if upright.mode == 'F':
+    raise DataError(f'{name}: its pixels are floating point: save it with 8 or 16 bits')
+  if upright.mode.startswith('I') and 'transparency' in upright.info:  # Pillow would clip it
+    seen = np.asarray(upright) != upright.info['transparency']
+    grey = to_eight_bits(upright, 'L')
+    upright = Image.merge('LA', (grey, Image.fromarray(seen.astype(np.uint8) * 255)))
+  if 'A' in upright.getbands() or 'transparency' in upright.info:
+    below = Image.new('RGBA', upright.size, paper)
+    upright = Image.alpha_composite(below, upright.convert('RGBA'))
+  return upright
+
+
 def to_eight_bits(image: Image.Image, mode: str) -> Image.Image:
   """An image as 'L' or 'RGB'; 16 bits, which Pillow would clip, are brought to 8."""
   if image.mode.startswith('I'):
@@ -63,15 +85,15 @@ def to_eight_bits(image: Image.Image, mode: str) -> Image.Image:
   return image.convert(mode)
 
 
-def read_grey(path: str | Path, height: int, width: int, invert: bool = False) -> np.ndarray:
-  """An image file as grey pixels of one size.
+def read_grey(path: Given, height: int, width: int, invert: bool = False) -> np.ndarray:
+  """An image as grey pixels of one size.
 
   EXIF orientation is applied, transparency is laid on black (on white with `invert`), and an image of
   another size is resized with an area-like filter; one of another aspect ratio is fitted inside, centred on
   the same black or white.
 
   Args:
-    path: any file Pillow reads.
+    path: any file Pillow reads, or an image at hand.
     height: wanted.
     width: wanted.
     invert: for dark ink on white paper, where the model knows light ink on black.

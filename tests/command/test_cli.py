@@ -7,7 +7,9 @@ import pytest
 from helpers import comvae, files, train
 from PIL import Image
 
+import jaxgen
 from jaxgen.command import cli
+from jaxgen.errors import UserError
 from jaxgen.run import inference
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -106,6 +108,23 @@ def test_score_tells_a_digit_from_noise_of_any_size_and_kind(trained, tmp_path, 
   assert scores[0]['negative_elbo'] == pytest.approx(scores[1]['negative_elbo'], rel=1e-6)
   assert scores[2]['negative_elbo'] > scores[0]['negative_elbo']
   assert all(s['weight_variance'] > 0 for s in scores)
+  # The functions say the same, of pixels too.
+  run = jaxgen.load(trained)
+  for given, line in ((white, scores[2]), (np.zeros((40, 30), np.uint8), scores[0])):
+    assert {'image': line['image'], **jaxgen.score(given, weights=run)._asdict()} == line
+  mean, variance = jaxgen.latents(Image.open(white), weights=run)
+  np.testing.assert_allclose(variance.mean(), scores[2]['weight_variance'], rtol=1e-6)
+  both = jaxgen.decode([mean, 0 * mean], weights=run)
+  assert both.shape == (2, 8, 8) and both.dtype == np.uint8
+  assert np.array_equal(jaxgen.decode(mean, weights=run), both[0])
+  for wrong, message in (
+    (lambda: jaxgen.decode([1.0], weights=run), r'shape \[1\]: \[2\] or \[N, 2\] is wanted'),
+    (lambda: jaxgen.decode([np.nan] * 2, weights=run), 'not finite'),
+    (lambda: jaxgen.score(np.zeros((8, 8)), weights=run), r'of float64 \[8, 8\]: uint8'),
+    (lambda: jaxgen.score(white, net='cats'), "no comvae net 'cats' comes with this version"),
+  ):
+    with pytest.raises(UserError, match=message):
+      wrong()
 
 
 def test_inverted_ink_scores_as_the_image_it_is_the_negative_of(trained, tmp_path, capsys):

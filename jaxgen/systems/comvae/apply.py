@@ -1,15 +1,20 @@
 """Using a trained Compound VAE on a person's own images."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
+from jaxgen.errors import ConfigError
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
 from jaxgen.task import Tools, Trained, name_key
+
+WEIGHTS = Path(__file__).parents[2] / 'weights'
+# Of MNIST's digits with plain weights, and of scikit-learn's small ones with random weights.
+NETS = MNIST, DIGITS = 'mnist', 'digits'
 
 
 class Score(NamedTuple):
@@ -19,17 +24,117 @@ class Score(NamedTuple):
     negative_elbo: nats; one weight and one z sample, averaged over `eval.weight_samples` draws.
     nll_importance: -log p(x) in nats by the importance bound: an upper bound in expectation.
     weight_variance: variance of the latent mean over weight samples, averaged over latents.
+    reconstruction: the part of `negative_elbo` that the decoder has, nats.
+    latent_kl: the rest of it, nats.
   """
 
   negative_elbo: float
   nll_importance: float
   weight_variance: float
+  reconstruction: float
+  latent_kl: float
+
+
+class Latents(NamedTuple):
+  """Where a model places one image.
+
+  Attributes:
+    mean: float32 [Z], of the posterior, over `eval.weight_samples` draws of the weights.
+    variance: float32 [Z], of the posterior's mean over those draws; 0 where weights are not random.
+  """
+
+  mean: np.ndarray
+  variance: np.ndarray
+
+
+def shipped_weights(net: str = MNIST) -> Path:
+  """The file of a net that comes with jaxgen.
+
+  Raises:
+    ConfigError: there is none of that name.
+  """
+  path = WEIGHTS / f'comvae_{net}.safetensors'
+  if net not in NETS or not path.is_file():
+    there = [name for name in NETS if (WEIGHTS / f'comvae_{name}.safetensors').is_file()]
+    raise ConfigError(
+      f'no comvae net {net!r} comes with this version; there are: {", ".join(there) or "none"}'
+    )
+  return path
 
 
 def image_size(trained: Trained) -> tuple[int, int]:
   """Height and width that the model takes."""
   height, width, _ = trained.facts['image_shape']
   return height, width
+
+
+class Model:
+  """A trained model at work; its programs are compiled once. Images are [H, W] float32 in [0, 1].
+
+  Args:
+    trained: the model.
+    tools: lent by the host.
+
+  Attributes:
+    size: height and width of images.
+    num_latents: Z.
+  """
+
+  def __init__(self, trained: Trained, tools: Tools):
+    config = trained.config
+    self.size, self.num_latents = image_size(trained), config.model.num_latents
+    self._variables, self._key = trained.variables, tools.rng
+    inference = Inference(make_model(config, trained.facts), trained.facts, config)
+    samples = config.eval.weight_samples
+
+    def score(variables, image, key):
+      batch = _batch(image)
+      keys = jax.random.split(name_key(key, 'elbo'), samples)
+      terms = jax.vmap(lambda k: inference.terms(variables, batch, k))(keys)
+      latents = inference.latent_means(variables, batch, name_key(key, 'weights'))
+      return (
+        terms['negative_elbo'].mean(),
+        -inference.importance(variables, batch, name_key(key, 'importance'))[0],
+        latents['variance'].mean(),
+        terms['reconstruction'].mean(),
+        terms['latent_kl'].mean(),
+      )
+
+    def latents(variables, image, key):
+      found = inference.latent_means(variables, _batch(image), name_key(key, 'weights'))
+      return found['mean'][0], found['variance'][0]
+
+    self._score, self._latents = tools.compile(score), tools.compile(latents)
+    self._decode = tools.compile(inference.decode)
+
+  def score(self, image: np.ndarray) -> Score:
+    """What it says of an image.
+
+    Raises:
+      ValueError: an image of another size.
+    """
+    values = jax.device_get(self._score(self._variables, self._flat(image), self._key))
+    return Score(*(float(v) for v in values))
+
+  def latents(self, image: np.ndarray) -> Latents:
+    """Where it places an image; errors as `score`."""
+    return Latents(*jax.device_get(self._latents(self._variables, self._flat(image), self._key)))
+
+  def decode(self, latents: np.ndarray) -> np.ndarray:
+    """Images uint8 [N, H, W], probabilities of pixels, of latents [N, Z]."""
+    made = jax.device_get(self._decode(self._variables, latents.astype(np.float32)))
+    levels = np.round(np.clip(made, 0, 1) * 255).astype(np.uint8)
+    return levels.reshape(-1, *self.size)
+
+  def _flat(self, image: np.ndarray) -> np.ndarray:
+    if image.shape != self.size:
+      raise ValueError(f'an image is {image.shape}, the model takes {self.size}')
+    return image.reshape(-1)
+
+
+def _batch(image: jax.Array) -> dict[str, jax.Array | np.ndarray]:
+  """One image [P] as a batch."""
+  return {'image': image[None], 'mask': np.ones(1, np.float32)}
 
 
 def score_images(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) -> list[Score]:
@@ -43,27 +148,5 @@ def score_images(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) -
   Raises:
     ValueError: an image of another size.
   """
-  config: ConfigDict = trained.config
-  inference = Inference(make_model(config, trained.facts), trained.facts, config)
-  samples = config.eval.weight_samples
-
-  @tools.compile
-  def score(variables, image, key):
-    batch = {'image': image[None], 'mask': np.ones(1, np.float32)}
-    keys = jax.random.split(name_key(key, 'elbo'), samples)
-    terms = jax.vmap(lambda k: inference.terms(variables, batch, k)['negative_elbo'])(keys)
-    latents = inference.latent_means(variables, batch, name_key(key, 'weights'))
-    return (
-      terms.mean(),
-      -inference.importance(variables, batch, name_key(key, 'importance'))[0],
-      latents['variance'].mean(),
-    )
-
-  expected = image_size(trained)
-  scores = []
-  for image in tools.progress(list(images), 'scoring'):
-    if image.shape != expected:
-      raise ValueError(f'an image is {image.shape}, the model takes {expected}')
-    values = jax.device_get(score(trained.variables, image.reshape(-1), tools.rng))
-    scores.append(Score(*(float(v) for v in values)))
-  return scores
+  model = Model(trained, tools)
+  return [model.score(image) for image in tools.progress(list(images), 'scoring')]

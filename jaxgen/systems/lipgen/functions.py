@@ -27,9 +27,10 @@ from jaxgen.task import Trained
 
 # Passes over a video, and about how much of the work each is.
 _READING = (
-  *(('frames', 1.0), ('faces', 4.0), ('landmarks', 4.0), ('crops', 1.0)),
-  *(('features', 2.0), ('windows', 1.0), ('lengths', 8.0), ('overlay', 2.0)),
+  *(('frames', 1.0), ('faces', 8.0), ('landmarks', 4.0), ('crops', 0.5)),
+  *(('features', 0.5), ('windows', 0.5), ('lengths', 1.5)),
 )
+_OVERLAY = ('overlay', 2.0)
 # Of the work on a picture that talks.
 _TALKING = ('rendering', 3.0), ('frames', 2.0)
 _kept = Kept()
@@ -80,7 +81,8 @@ def lipread(
   file = file_of(weights, apply.shipped_reader)
   service = _kept(trained, top, lambda: _service(trained, file, top))
   given = read_landmarks(Path(landmarks)) if landmarks else None
-  passes = Passes(progress, _READING, expected_frames(path))
+  shares = (*_READING, _OVERLAY) if target else _READING
+  passes = Passes(progress, shares, expected_frames(path))
   mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
   words = read_as(service, path, mouths.frames, whole, boundaries, passes)
   if target and (overwrite or not is_there(target)):

@@ -1,9 +1,11 @@
 """Using a trained Mixed Membership GAN: samples of it, and what it says of a person's own images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.data.image_folders import Rule
@@ -13,8 +15,23 @@ from jaxgen.metrics import fetched
 from jaxgen.systems.mmgan.config import num_components
 from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.systems.mmgan.task import make_model
-from jaxgen.task import Tools, Trained, name_key
+from jaxgen.task import Batch, PyTree, Tools, Trained, name_key
 from jaxgen.words import counted
+
+SHIPPED = Path(__file__).parents[2] / 'weights' / 'mmgan_mnist.safetensors'
+
+
+def shipped_weights() -> Path:
+  """The file of the net that comes with jaxgen.
+
+  Raises:
+    ConfigError: none comes with this version.
+  """
+  if not SHIPPED.is_file():
+    raise ConfigError(
+      'no mmgan comes with this version: name a trained run, or a file of jaxgen export'
+    )
+  return SHIPPED
 
 
 class Membership(NamedTuple):
@@ -41,8 +58,26 @@ def image_rule(trained: Trained) -> Rule:
   return Rule(size, channels, 'fit' if resize == 'none' else resize)
 
 
+Judge = Callable[[PyTree, Batch], tuple[tuple[jax.Array, jax.Array], jax.Array]]
+
+
+def make_judge(trained: Trained, tools: Tools) -> Judge:
+  """(variables, batch) -> the posteriors and the mask of a batch with 'image' uint8 [B, H, W, C]."""
+  inference = make_inference(trained)
+  return tools.compile(
+    lambda variables, batch: (
+      inference.posteriors(variables, signed(batch['image'], 255)),
+      batch['mask'],
+    )
+  )
+
+
 def memberships(
-  trained: Trained, tools: Tools, images: Iterable[np.ndarray], total: int | None = None
+  trained: Trained,
+  tools: Tools,
+  images: Iterable[np.ndarray],
+  total: int | None = None,
+  judge: Judge | None = None,
 ) -> list[Membership]:
   """The posteriors of images, which are taken a batch at a time; all batches have one shape.
 
@@ -51,23 +86,18 @@ def memberships(
     tools: lent by the host.
     images: [H, W, C] uint8, of the model's shape.
     total: how many there are, where they have no length.
+    judge: of `make_judge`, where it is at hand.
 
   Raises:
     ValueError: an image of another shape.
   """
   total = len(images) if isinstance(images, Sequence) else total
-  inference, rows = make_inference(trained), batch_rows(trained, total)
-  posteriors = tools.compile(
-    lambda variables, batch: (
-      inference.posteriors(variables, signed(batch['image'], 255)),
-      batch['mask'],
-    )
-  )
+  rows, judge = batch_rows(trained, total), judge or make_judge(trained, tools)
   shown = tools.progress(images, 'memberships', total)
   batches = _batches(shown, rows, tuple(trained.facts['image_shape']))
   found = []
   for (component, distribution), mask in fetched(
-    posteriors(trained.variables, batch) for batch in batches
+    judge(trained.variables, batch) for batch in batches
   ):
     real = int(mask.sum())
     pairs = zip(component[:real].tolist(), distribution[:real].tolist(), strict=True)
@@ -115,6 +145,24 @@ class Samples(NamedTuple):
   component: np.ndarray
 
 
+Draw = Callable[[PyTree, Batch, jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def make_draw(trained: Trained, tools: Tools) -> Draw:
+  """(variables, batch, key) -> images and components of a batch with 'index', 'collection' and 'component' [B].
+
+  A component of -1 is drawn from the mixture of the collection.
+  """
+  inference = make_inference(trained)
+
+  def draw(variables: PyTree, batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    drawn = inference.draw_component(variables, batch, key)
+    component = jnp.where(batch['component'] < 0, drawn, batch['component'])
+    return inference.generate(variables, {**batch, 'component': component}, key), component
+
+  return tools.compile(draw)
+
+
 def samples(
   trained: Trained,
   tools: Tools,
@@ -122,6 +170,7 @@ def samples(
   collection: int | None = None,
   component: int | None = None,
   seed: int = 0,
+  draw: Draw | None = None,
 ) -> Iterator[Samples]:
   """Samples of one collection or component, in parts. Sample j is a function of the seed, j and that choice.
 
@@ -132,21 +181,16 @@ def samples(
     collection: from 0: components are drawn from its mixture.
     component: from 0, in place of a collection.
     seed: of the draws.
+    draw: of `make_draw`, where it is at hand.
 
   Raises:
     ValueError: neither a collection nor a component, or both.
   """
   if (collection is None) == (component is None):
     raise ValueError('name a collection or a component')
-  inference, rows = make_inference(trained), batch_rows(trained, count)
-
-  def draw(variables, batch, key):
-    if collection is not None:
-      batch = {**batch, 'component': inference.draw_component(variables, batch, key)}
-    return inference.generate(variables, batch, key), batch['component']
-
-  compiled, key = tools.compile(draw), name_key(jax.random.key(seed), 'sample')
-  wanted = {'collection': collection or 0, 'component': component or 0}
+  rows, draw = batch_rows(trained, count), draw or make_draw(trained, tools)
+  key = name_key(jax.random.key(seed), 'sample')
+  wanted = {'collection': collection or 0, 'component': -1 if component is None else component}
   constant = {name: np.full(rows, x, np.int32) for name, x in wanted.items()}
   mask = np.ones(rows, np.float32)
   batches = (
@@ -155,9 +199,23 @@ def samples(
   )
   shown = tools.progress(batches, 'samples', -(-count // rows))
   left = count
-  for image, made_by in fetched(compiled(trained.variables, batch, key) for batch in shown):
+  for image, made_by in fetched(draw(trained.variables, batch, key) for batch in shown):
     yield Samples(image[:left], made_by[:left])
     left -= rows
+
+
+def chosen(
+  trained: Trained, collection: str | None, component: int | None
+) -> tuple[int | None, int | None]:
+  """Collection and component from 0, one of them None, as they are typed.
+
+  Raises:
+    ConfigError: there is none of that name or number.
+  """
+  if collection is not None:
+    return collection_named(collection, trained.facts), None
+  assert component is not None  # by `asked.check_samples`
+  return None, component_numbered(component, trained)
 
 
 def collection_named(text: str, facts: dict) -> int:

@@ -13,6 +13,7 @@ from jaxgen.command.opening import opened, tell_failed
 from jaxgen.data.image_files import check_folder_name
 from jaxgen.errors import ConfigError
 from jaxgen.files import check_file, check_folder
+from jaxgen.systems.mmgan.asked import check_samples
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -182,11 +183,8 @@ def _wants_sample(args: argparse.Namespace) -> bool:
 
 
 def _sample(args: argparse.Namespace) -> None:
-  if (args.collection is None) == (args.component is None):
-    raise ConfigError('name one --collection or one --component')
   count, seed = 64 if args.count is None else args.count, args.seed or 0
-  if count < 1 or not 0 <= seed < 2**32:
-    raise ConfigError('--count must be above 0, and --seed 0 or more and below 2^32')
+  check_samples(args.collection, args.component, count, seed)
   if not args.output and count > LARGEST_SHEET:
     raise ConfigError(f'--count above {LARGEST_SHEET} needs --output DIR, not a sheet')
   if args.output:
@@ -195,11 +193,8 @@ def _sample(args: argparse.Namespace) -> None:
   with opened(args, 'mmgan', 'has no collections and no components') as run:
     from jaxgen.systems.mmgan import apply
 
-    trained, collection, component = run.trained, None, None
-    if args.component is None:
-      collection = apply.collection_named(args.collection, trained.facts)
-    else:
-      component = apply.component_numbered(args.component, trained)
+    trained = run.trained
+    collection, component = apply.chosen(trained, args.collection, args.component)
     drawn = apply.samples(trained, run.tools, count, collection, component, seed)
     if args.output:
       _write_each(drawn, args.output)

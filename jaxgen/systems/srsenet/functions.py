@@ -20,9 +20,9 @@ from jaxgen.task import no_progress
 _MODES = 'L', 'LA', 'RGB', 'RGBA', 'I;16'
 # Passes over an image, and about how much of the work each is.
 _SHARES = {
-  'whole': (('blocks', 6.0), ('upscaling', 1.0)),
-  'exact': (('features', 1.0), ('blocks', 10.0), ('upscaling', 2.0)),
-  'sampled': (('sampling', 1.0), ('upscaling', 3.0)),
+  'whole': (('blocks', 3.0), ('upscaling', 1.0)),
+  'exact': (('features', 0.1), ('blocks', 1.0), ('upscaling', 1.0)),
+  'sampled': (('sampling', 2.0), ('upscaling', 3.0)),
 }
 _kept = Kept()
 Picture = TypeVar('Picture', str, Path, Image.Image, np.ndarray)

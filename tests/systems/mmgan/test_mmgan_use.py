@@ -10,8 +10,10 @@ import pytest
 from mmgan_cases import tiny
 from PIL import Image
 
+import jaxgen
 from jaxgen import config as configs
 from jaxgen.command import cli
+from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.files import write_json
 from jaxgen.run import inference
@@ -118,6 +120,12 @@ def test_sample_draws_one_collection_or_component(run, tmp_path, capsys):
   assert cli.main(['sample', str(run), '--component=2', '--count=9', f'--output={out}']) == 0
   assert sorted(p.name for p in out.iterdir()) == [f'{i:06}_c2.png' for i in range(9)]
   assert Image.open(out / '000000_c2.png').size == (28, 28)
+  images, components = jaxgen.samples(component=2, count=9, weights=jaxgen.load(run))
+  assert images.shape == (9, 28, 28) and set(components) == {2}
+  for path, image in zip(sorted(out.iterdir()), images, strict=True):
+    assert np.array_equal(np.asarray(Image.open(path)), image)
+  with pytest.raises(ConfigError, match='name one --collection or one --component'):
+    jaxgen.samples()
 
 
 @pytest.mark.parametrize(
@@ -180,6 +188,10 @@ def test_memberships_sum_folders_up_in_batches_of_one_shape(run, opened, folders
     best = [max(x['sets'], key=x['sets'].get) for x in inside]
     assert line['set_counts'] == {name: best.count(name) for name in ('cats', 'pets')}
     assert sum(line['component_counts']) == 5
+  said = jaxgen.memberships(one, weights=jaxgen.load(run))
+  (line,) = [x for x in images if x['image'] == one]
+  np.testing.assert_allclose(list(said.components.values()), line['components'], atol=1e-6)
+  assert list(said.components) == [1, 2, 3] and list(said.sets) == list(line['sets'])
   # Batches of eight say what each image says alone.
   rule = apply.image_rule(opened.trained)
   from jaxgen.data.image_folders import read_image

@@ -78,7 +78,8 @@ TAB = Tab(
   'lipgen_motion',
   _build,
   'Moves the mouth of a picture with a sound, or with a text that a voice says; nothing else of the picture '
-  'moves. Ask whoever it shows: the video says in its metadata that it is synthetic, and is to be shown as that.',
+  'moves. Ask whoever it shows: the video says in its metadata that it is synthetic, and is to be shown as '
+  'that.',
   'video',
   missing,
   place=50,

@@ -1,0 +1,143 @@
+r"""Makes two trained runs the nets that `jaxgen.score`, `jaxgen.latents` and `jaxgen.decode` use by default.
+
+  python benchmarks/comvae_weights.py --mnist runs/mnist_vanilla --digits runs/comvae \
+    --out benchmarks/results/comvae_weights_cpu.json
+
+writes jaxgen/weights/comvae_mnist.safetensors and comvae_digits.safetensors of the newest saved steps, measures
+how long each takes to score an image, and renders jaxgen/weights/COMVAE.md from the result file.
+"""
+
+import argparse
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import shipping
+
+import jaxgen
+from jaxgen.run import devices, loading
+from jaxgen.systems.comvae import apply
+
+TERMS = {
+  apply.MNIST: (
+    "Trained on MNIST's 60,000 training digits (Y. LeCun, C. Cortes, C. J. C. Burges), which are usually cited "
+    'as CC BY-SA 3.0.'
+  ),
+  apply.DIGITS: (
+    'Trained on the 1,797 digits of 8 x 8 pixels that come with scikit-learn, less those it is judged on: the '
+    'test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, UCI Machine Learning '
+    'Repository, doi 10.24432/C50P49), CC BY 4.0.'
+  ),
+}
+TRAINED_BY = {
+  apply.MNIST: 'configs/comvae.py:mnist_vanilla --workdir=runs/mnist_vanilla --config.data.dir=DIR',
+  apply.DIGITS: 'configs/comvae.py --workdir=runs/comvae',
+}
+SAID = {
+  apply.MNIST: 'The plain VAE: its weights are not random, so it adds no uncertainty of its own.',
+  apply.DIGITS: (
+    "The compound VAE with the mixture prior: an example's encoder has a distribution over weights, so each "
+    'latent has a variance over them.'
+  ),
+}
+LIMITS = (
+  'They know digits, light on black, filling the image as their sets have them, and nothing else: other images '
+  'get a score too, a bad one, and latents that mean nothing.'
+)
+KEPT = ('model.kind', 'model.prior', 'model.num_latents', 'num_steps', 'batch_size')
+KEPT += ('optim.learning_rate',)
+FIGURES = {
+  'negative_elbo': 'negative ELBO',
+  'reconstruction': 'of which reconstruction',
+  'latent_kl': 'of which latent KL',
+}
+WIDTH = 110
+REPEATS = 5
+CARD = apply.WEIGHTS / 'COMVAE.md'
+
+
+def main() -> None:
+  """Ships the runs and writes the result file and the card."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  for net in apply.NETS:
+    parser.add_argument(f'--{net}', type=Path, required=True, metavar='RUN')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  devices.enable_compilation_cache()
+  rows = {net: ship(net, getattr(args, net)) for net in apply.NETS}
+  machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
+  CARD.write_text(card(rows))
+
+
+def ship(net: str, run: Path) -> dict[str, Any]:
+  """Writes the file of a net; its row of the result file."""
+  found = shipping.evaluated(run, None)
+  trained = shipping.complete(loading.load(run, found['step']))
+  row = shipping.about(trained, run, KEPT)
+  path = apply.WEIGHTS / f'comvae_{net}.safetensors'
+  shipping.save(path, trained, row, TERMS[net])
+  row['evaluation'] = {key: found[key] for key in (*FIGURES, 'num_examples')}
+  row['seconds_to_score'] = seconds_to_score(net, apply.image_size(trained))
+  return row
+
+
+def seconds_to_score(net: str, size: tuple[int, int]) -> float:
+  """The median of scoring an image, after the first."""
+  image, times = np.zeros(size, np.uint8), []
+  for _ in range(REPEATS + 1):
+    start = time.perf_counter()
+    jaxgen.score(image, net=net)
+    times.append(time.perf_counter() - start)
+  return round(float(np.median(times[1:])), 3)
+
+
+def card(rows: dict[str, Any]) -> str:
+  """The model card of both."""
+  lines = [
+    '# The nets behind `jaxgen.score`, `jaxgen.latents` and `jaxgen.decode`',
+    '',
+    "Compound VAE (Su, Lin, Chen), float32; a file's header holds its config and facts, so",
+    '`jaxgen.run.loading.load(file)` gives all that is needed to apply it.',
+    '',
+    '## Terms',
+    '',
+  ]
+  for net, terms in TERMS.items():
+    lines += [textwrap.fill(f'comvae_{net}.safetensors: {terms}', WIDTH), '']
+  for net, row in rows.items():
+    lines += _section(net, row)
+  return '\n'.join([*lines, '## Limits', '', textwrap.fill(LIMITS, WIDTH), ''])
+
+
+def _section(net: str, row: dict[str, Any]) -> list[str]:
+  trained = (
+    f'{SAID[net]} {row["config"]["model.num_latents"]} latents, {row["parameters"]:,} parameters and '
+    f'statistics; {row["steps"]:,} updates of {row["config"]["batch_size"]} images, {row["seconds"]} '
+    f'seconds on {row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
+  )
+  found = row['evaluation']
+  return [
+    f'## comvae_{net}.safetensors',
+    '',
+    textwrap.fill(trained, WIDTH),
+    '',
+    f'    python launch.py --config={TRAINED_BY[net]}',
+    '',
+    f'On {found["num_examples"]:,} test images, nats an image:',
+    '',
+    '| figure | nats |',
+    '|---|---|',
+    *(f'| {text} | {found[key]:.2f} |' for key, text in FIGURES.items()),
+    '',
+    f'An image is scored in {row["seconds_to_score"]:.2f} s, after the first.',
+    '',
+  ]
+
+
+if __name__ == '__main__':
+  main()

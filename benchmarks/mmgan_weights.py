@@ -1,0 +1,146 @@
+r"""Makes a trained run the net that `jaxgen.memberships` and `jaxgen.samples` use by default.
+
+  python benchmarks/mmgan_weights.py --run runs/mnist_A --out benchmarks/results/mmgan_weights_cpu.json
+
+writes jaxgen/weights/mmgan_mnist.safetensors of the newest saved step, measures how long it takes to judge an
+image and to draw 64 samples, and renders jaxgen/weights/MMGAN.md from the result file.
+"""
+
+import argparse
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import shipping
+
+import jaxgen
+from jaxgen.run import devices, loading
+from jaxgen.systems.mmgan import apply
+
+TERMS = (
+  "Trained on MNIST's 60,000 training digits (Y. LeCun, C. Cortes, C. J. C. Burges), which are usually cited "
+  'as CC BY-SA 3.0.'
+)
+LIMITS = (
+  'It knows digits, light on black, filling the image as MNIST has them, and nothing else: any other image '
+  "gets memberships too, which mean nothing. Its networks are half as wide as the paper's, and its training is "
+  'shorter.'
+)
+KEPT = ('model.gen_widths', 'model.disc_widths', 'model.classifier_width', 'model.num_latents')
+KEPT += ('num_steps', 'batch_size', 'optim.learning_rate')
+FIGURES = ('component_accuracy_mean', 'random_baseline', 'set_accuracy', 'num_examples', 'fid')
+WIDTH = 110
+REPEATS = 10
+CARD = apply.SHIPPED.with_name('MMGAN.md')
+
+
+def main() -> None:
+  """Ships the run and writes the result file and the card."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--run', type=Path, required=True, metavar='RUN', help='a run of mnist_A')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  devices.enable_compilation_cache()
+  found = shipping.evaluated(args.run, None)
+  trained = shipping.complete(loading.load(args.run, found['step']))
+  row = shipping.about(trained, args.run, KEPT)
+  shipping.save(apply.SHIPPED, trained, row, TERMS)
+  row['evaluation'] = {key: found[key] for key in FIGURES}
+  row['classes'] = dict(zip(trained.facts['set_names'], trained.facts['set_classes'], strict=True))
+  image = np.zeros(trained.facts['image_shape'][:2], np.uint8)
+  row['seconds_to_judge'] = seconds(lambda: jaxgen.memberships(image))
+  row['seconds_to_draw_64'] = seconds(lambda: jaxgen.samples(component=1, count=64))
+  machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'mnist': row}})
+  CARD.write_text(card(row))
+
+
+def seconds(work: Callable[[], Any]) -> float:
+  """The median time that work takes, after the first."""
+  times = []
+  for _ in range(REPEATS + 1):
+    start = time.perf_counter()
+    work()
+    times.append(time.perf_counter() - start)
+  return round(float(np.median(times[1:])), 4)
+
+
+def card(row: dict[str, Any]) -> str:
+  """The model card."""
+  found, config = row['evaluation'], row['config']
+  sets = '; '.join(
+    f'{name} of the digits {", ".join(map(str, x))}' for name, x in row['classes'].items()
+  )
+  gen, disc = (config[f'model.{name}_widths'] for name in ('gen', 'disc'))
+  trained = (
+    f'{row["parameters"]:,} parameters and statistics, widths of the generator {_listed(gen)}, of the '
+    f'discriminators {_listed(disc)}; two collections, {sets}; the mixture is given. '
+    f'{row["steps"]:,} updates of {config["batch_size"]} images, {row["seconds"] / 60:.0f} minutes on '
+    f'{row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
+  )
+  lines = {
+    'samples of a component that are of its classes, by a classifier': found[
+      'component_accuracy_mean'
+    ],
+    'the same by chance': found['random_baseline'],
+    'test images whose likeliest collection has their class': found['set_accuracy'],
+  }
+  return '\n'.join([
+    '# The net behind `jaxgen.memberships` and `jaxgen.samples`',
+    '',
+    "Mixed Membership GAN (Yazici et al.), float32; the file's header holds its config and facts, so",
+    '`jaxgen.run.loading.load(file)` gives all that is needed to apply it. The discriminators are left out,',
+    'but for the layers that the component classifier stands on.',
+    '',
+    '## Terms',
+    '',
+    textwrap.fill(TERMS, WIDTH),
+    '',
+    '## mmgan_mnist.safetensors',
+    '',
+    textwrap.fill(trained, WIDTH),
+    '',
+    '    python launch.py --config=configs/mmgan.py:mnist_A_fixed --workdir=runs/mnist_A \\',
+    f"      --config.data.dir=DIR --config.model.gen_widths='{_tuple(gen)}' \\",
+    f"      --config.model.disc_widths='{_tuple(disc)}' \\",
+    f'      --config.model.classifier_width={config["model.classifier_width"]} \\',
+    f'      --config.optim.learning_rate={config["optim.learning_rate"]:g} --config.num_steps={row["steps"]}',
+    '',
+    f'On {found["num_examples"]:,} test images:',
+    '',
+    '| figure | share |',
+    '|---|---|',
+    *(f'| {text} | {x:.3f} |' for text, x in lines.items()),
+    '',
+    textwrap.fill(
+      f'{_fids(found["fid"])}An image is judged in '
+      f'{1000 * row["seconds_to_judge"]:.0f} ms and 64 samples are drawn in '
+      f'{1000 * row["seconds_to_draw_64"]:.0f} ms, after the first. {LIMITS}',
+      WIDTH,
+    ),
+    '',
+  ])  # fmt: skip
+
+
+def _listed(widths: list[int]) -> str:
+  return ', '.join(map(str, widths))
+
+
+def _tuple(widths: list[int]) -> str:
+  return f'({_listed(widths)})'.replace(' ', '')
+
+
+def _fids(found: dict[str, float] | None) -> str:
+  if not found:
+    return ''
+  each = ', '.join(f'{x:.1f} of {name}' for name, x in found.items())
+  return f'FID, on the features of a classifier of the same digits: {each}. '
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,11 @@
+"""Which samples are asked for. Imports nothing heavy."""
+
+from jaxgen.errors import ConfigError
+
+
+def check_samples(collection: str | None, component: int | None, count: int, seed: int) -> None:
+  """Raises ConfigError for what cannot be, alone or together."""
+  if (collection is None) == (component is None):
+    raise ConfigError('name one --collection or one --component')
+  if count < 1 or not 0 <= seed < 2**32:
+    raise ConfigError('--count must be above 0, and --seed 0 or more and below 2^32')

@@ -1,0 +1,95 @@
+"""The tab of the Mixed Membership GAN: what a picture belongs to, and samples of what there is."""
+
+import math
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+import jaxgen
+from jaxgen.demo.digits import digit_files
+from jaxgen.demo.tab import Page, Tab, required
+from jaxgen.passes import Progress
+
+_MOST = 256  # samples
+_SIDE = 560  # pixels about which samples are shown in
+_GAP = 2  # pixels between samples
+
+
+def _build(page: Page) -> None:
+  with gr.Row():
+    with gr.Column(scale=2):
+      weights = page.weights('mmgan')
+      picture = page.picture('A picture, light on black')
+      invert = gr.Checkbox(label='Dark on white', info='The picture is dark ink on white paper.')
+      judge = page.button('What does it belong to?')
+    with gr.Column(scale=3):
+      components = gr.Label(label='Components')
+      sets = gr.Label(label='Collections')
+  with gr.Row():
+    with gr.Column(scale=2):
+      kind = gr.Radio(['component', 'collection'], value='component', label='Samples of one')
+      which = gr.Textbox('1', label='Which', info='Its number from 1, or the name of a collection.')
+      count = gr.Slider(1, _MOST, value=64, step=1, label='How many')
+      seed = gr.Number(0, label='Seed', precision=0)
+      draw = page.button('Draw samples')
+    with gr.Column(scale=3):
+      sheet = gr.Image(
+        type='filepath', label='Samples', interactive=False, buttons=['download', 'fullscreen']
+      )
+
+  def judged(
+    picture: str | None, invert: bool, weights: str, *, progress: Progress
+  ) -> tuple[dict[str, float], dict[str, float]]:
+    path = Path(required(picture, 'picture'))
+    progress(0, 1)
+    found = jaxgen.memberships(path, weights=page.chosen(weights), invert=invert)
+    return {f'component {k}': x for k, x in found.components.items()}, found.sets
+
+  def sampled(
+    kind: str, which: str, count: float, seed: float | None, weights: str, *, progress: Progress
+  ) -> str:
+    progress(0, 1)
+    named = str(required(which, 'number or name')).strip()
+    choice = {'component': _number(named)} if kind == 'component' else {'collection': named}
+    found = jaxgen.samples(
+      **choice, count=int(count), seed=int(seed or 0), weights=page.chosen(weights)
+    )
+    path = page.folder() / f'{kind}_{named}.png'
+    _sheet(found.images).save(path)
+    return str(path)
+
+  page.job('memberships', judge, judged, [picture, invert, weights], [components, sets])
+  page.job('samples', draw, sampled, [kind, which, count, seed, weights], [sheet])
+  page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=False)])
+
+
+def _number(text: str) -> int:
+  """A component as it is typed; 0, which there never is, for what is no number."""
+  return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _sheet(images: np.ndarray) -> Image.Image:
+  """Images [N, H, W] or [N, H, W, 3] side by side, whole times as large."""
+  columns = math.isqrt(len(images) - 1) + 1
+  rows = -(-len(images) // columns)
+  height, width = (n + _GAP for n in images.shape[1:3])
+  page = np.zeros((rows * height, columns * width, *images.shape[3:]), np.uint8)
+  for i, image in enumerate(images):
+    top, left = i // columns * height, i % columns * width
+    page[top : top + height - _GAP, left : left + width - _GAP] = image
+  times = max(1, _SIDE // page.shape[1])
+  return Image.fromarray(np.repeat(np.repeat(page, times, 0), times, 1))
+
+
+TABS = (
+  Tab(
+    'What collections share',
+    'mmgan',
+    _build,
+    'Trained on two overlapping piles of digits without a label, it tells what a picture belongs to: '
+    'component 1 is of the first pile alone, 2 of the second alone, 3 of both. Digits alone.',
+    place=70,
+  ),
+)
