@@ -29,7 +29,7 @@ def _build_write(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
       words = gr.Textbox(
-        label='Words', info='Several, with spaces between, are a row each.', max_length=1000
+        label='Words', info='Of several, with spaces between, each gets a row.', max_length=1000
       )
       styles = gr.Slider(
         1, 12, value=4, step=1, label='Styles', info='Hands that each is written in.'
@@ -43,9 +43,9 @@ def _build_write(page: Page) -> None:
       button = page.button('Write')
     with gr.Column(scale=3):
       picture = gr.Image(
-        type='filepath', label='A row a word, a column a style', buttons=['fullscreen']
+        type='filepath', show_label=False, interactive=False, buttons=['fullscreen']
       )
-      files = gr.File(label='As pixels, and as outlines', file_count='multiple')
+      files = gr.File(label='As pixels, and as outlines', file_count='multiple', interactive=False)
 
   def write(
     words: str,
@@ -58,7 +58,7 @@ def _build_write(page: Page) -> None:
     *,
     progress: Progress,
   ) -> tuple[str, list[str]]:
-    given = required((words or '').split(), 'word')
+    given = required((words or '').split() or None, 'word')
     folder, made = page.folder(), []
     for i, suffix in enumerate(('.png', '.svg')):
       progress(i, 2)
@@ -101,6 +101,8 @@ def _build_read(page: Page) -> None:
         nbest = gr.Slider(1, 20, value=5, step=1, label='Texts', info='That are told of.')
       weights = page.weights('handwriting_recogniser', 'handwriting')
       button = page.button('Read')
+      gr.Markdown('Nothing at hand? The writer writes a word to be read.')
+      own = page.button('Write one')
     with gr.Column(scale=3):
       text = gr.Textbox(label='Text', buttons=['copy'], interactive=False)
       sure = gr.Label(label='How sure the reader is', show_heading=False)
@@ -134,9 +136,6 @@ def _build_read(page: Page) -> None:
     'read', button, read, [picture, photo, lexicon, beam, nbest, weights], [text, sure, places]
   )
 
-  gr.Markdown('Nothing at hand? Let the writer write a word to be read.')
-  own = page.button('Write one')
-
   def write_one(*, progress: Progress) -> str:
     progress(0, 1)
     word, seed = random.choice(_EXAMPLES), random.randrange(1000)
@@ -154,6 +153,7 @@ def _over_characters(source: Path, characters: Sequence) -> str:
   marks = ''.join(
     f'<span title="{x.start} to {x.end}" style="position:absolute;left:{100 * x.start / width:.2f}%;'
     f'width:{100 * max(x.end - x.start, 1) / width:.2f}%;border-top:3px solid var(--primary-400);'
+    'border-left:1px solid var(--primary-400);border-right:1px solid var(--primary-400);'
     f'box-sizing:border-box;text-align:center;white-space:pre">{escape(x.text)}</span>'
     for x in characters
   )

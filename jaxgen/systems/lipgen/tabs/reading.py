@@ -10,7 +10,7 @@ from jaxgen.passes import Progress
 from jaxgen.systems.lipgen.tabs.extras import missing
 
 EXAMPLE = Path(__file__).parent / 'bbbz8n.mp4'
-_COLUMNS = ['Word', 'Start (s)', 'End (s)', 'Confidence', 'Alternatives']
+_COLUMNS = ['Word', 'From (s)', 'To (s)', 'Sure', 'Alternatives']
 
 
 def _build(page: Page) -> None:
@@ -31,7 +31,12 @@ def _build(page: Page) -> None:
         label='What was seen and read', interactive=False, buttons=['download'], height=420
       )
       table = gr.Dataframe(
-        headers=_COLUMNS, datatype='str', label='Words', interactive=False, wrap=True
+        headers=_COLUMNS,
+        datatype='str',
+        label='Words',
+        interactive=False,
+        wrap=True,
+        column_widths=[90, 80, 80, 70, 260],
       )
 
   def read(

@@ -19,7 +19,7 @@ _TEXT = 'bin blue at the mill'
 def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
-      face = page.picture('A face that looks ahead, its mouth shut')
+      face = page.picture('A face that looks ahead')
       audio = gr.Audio(type='filepath', label='What it says', sources=['upload', 'microphone'])
       text = gr.Textbox(
         label='Or a text', info='English words, said by espeak-ng.', max_length=1000
