@@ -22,8 +22,8 @@ def before_and_after(before: Path, after: Path, folder: Path) -> tuple[str, str]
     Their paths; None where Pillow cannot show one of the two.
   """
   try:
-    large = _shown(after)
-    small = _shown(before).resize(large.size, Image.Resampling.BICUBIC)
+    large = shown(after)
+    small = shown(before).resize(large.size, Image.Resampling.BICUBIC)
   except (OSError, ValueError, Image.DecompressionBombError):
     return None
   paths = folder / 'before.jpg', folder / 'after.jpg'
@@ -32,8 +32,12 @@ def before_and_after(before: Path, after: Path, folder: Path) -> tuple[str, str]
   return str(paths[0]), str(paths[1])
 
 
-def _shown(path: Path) -> Image.Image:
-  """The first frame, upright, RGB on white and no larger than is shown."""
+def shown(path: Path) -> Image.Image:
+  """The first frame of an image file, upright, RGB on white and no larger than `LONGEST`.
+
+  Raises:
+    OSError, ValueError, Image.DecompressionBombError: Pillow cannot show it.
+  """
   with Image.open(path) as file:
     image = ImageOps.exif_transpose(file)
   profile = None if image.mode == 'CMYK' else image.info.get('icc_profile')

@@ -61,6 +61,18 @@ def required(value: Any, what: str) -> Any:
   return value
 
 
+def whole(value: float | None, what: str) -> int:
+  """A whole number that a person has given.
+
+  Raises:
+    UserError: there is none, or it is not whole; `what` names it.
+  """
+  given = required(value, what)
+  if given != int(given):
+    raise UserError(f'{what} {given} is no whole number')
+  return int(given)
+
+
 class Tab(NamedTuple):
   """One tab.
 

@@ -1,0 +1,89 @@
+"""The tab that reads lips."""
+
+from pathlib import Path
+
+import gradio as gr
+
+import jaxgen
+from jaxgen.demo.tab import Page, Tab, required, whole
+from jaxgen.passes import Progress
+from jaxgen.systems.lipgen.tabs.extras import missing
+
+EXAMPLE = Path(__file__).parent / 'bbbz8n.mp4'
+_COLUMNS = ['Word', 'From (s)', 'To (s)', 'Sure', 'Alternatives']
+
+
+def _build(page: Page) -> None:
+  with gr.Row():
+    with gr.Column(scale=2):
+      video = gr.Video(label='Somebody who speaks', sources=['upload'], height=260)
+      crops = gr.Checkbox(
+        label='A mouth alone', info='As jaxgen mouths writes them: no face is looked for.'
+      )
+      with gr.Accordion('More', open=False):
+        is_word = gr.Checkbox(label='One word', info='It is read in the middle of the clip.')
+        top = gr.Slider(1, 20, value=5, step=1, label='Words of an answer')
+      weights = page.weights('lipgen')
+      button = page.button('Read the lips')
+    with gr.Column(scale=3):
+      said = gr.Textbox(label='What is said', interactive=False, buttons=['copy'])
+      shown = gr.Video(
+        label='What was seen and read', interactive=False, buttons=['download'], height=420
+      )
+      table = gr.Dataframe(
+        headers=_COLUMNS,
+        datatype='str',
+        label='Words',
+        interactive=False,
+        wrap=True,
+        column_widths=[90, 80, 80, 70, 260],
+      )
+
+  def read(
+    video: str | None,
+    crops: bool,
+    is_word: bool,
+    top: float,
+    weights: str,
+    *,
+    progress: Progress,
+  ) -> tuple[str, str, list[list[str]]]:
+    source = Path(required(video, 'video'))
+    overlay = page.folder() / f'{source.stem}_overlay.mp4'
+    words = jaxgen.lipread(
+      source,
+      weights=page.chosen(weights),
+      top=whole(top, 'number of words'),
+      crops=crops,
+      whole=is_word,
+      overlay=overlay,
+      progress=progress,
+    )
+    rows = [
+      [
+        word.word,
+        f'{word.start:.2f}',
+        f'{word.end:.2f}',
+        f'{word.confidence:.2f}',
+        ', '.join(f'{other} {sure:.2f}' for other, sure in word.alternatives),
+      ]
+      for word in words
+    ]
+    return ' '.join(word.word for word in words), str(overlay), rows
+
+  fields = [video, crops, is_word, top, weights]
+  page.job('lipread', button, read, fields, [said, shown, table])
+  page.examples([video, crops], [[str(EXAMPLE), True]])
+
+
+TAB = Tab(
+  'Read lips',
+  'lipgen',
+  _build,
+  'Reads what is said from the mouth of whoever speaks. The net that comes with jaxgen knows one speaker of '
+  'British English and the 51 words of GRID: words of anybody else it is not to be relied on for. '
+  'The example is a clip of that corpus (CC BY 4.0) which it has not seen.',
+  'video',
+  missing,
+  place=40,
+)

@@ -1,0 +1,87 @@
+"""The tab that makes a face talk."""
+
+from pathlib import Path
+
+import gradio as gr
+
+import jaxgen
+from jaxgen.demo.tab import Page, Tab, required, whole
+from jaxgen.passes import Progress
+from jaxgen.systems.lipgen.tabs import drawn_face
+from jaxgen.systems.lipgen.tabs.extras import missing
+
+# Some of espeak-ng's; another may be named.
+_VOICES = ['f1', 'f2', 'f3', 'f4', 'f5', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7']
+_VOICE = 'f3'
+_TEXT = 'bin blue at the mill'
+
+
+def _build(page: Page) -> None:
+  with gr.Row():
+    with gr.Column(scale=2):
+      face = page.picture('A face that looks ahead')
+      audio = gr.Audio(type='filepath', label='What it says', sources=['upload', 'microphone'])
+      text = gr.Textbox(
+        label='Or a text', info='English words, said by espeak-ng.', max_length=1000
+      )
+      voice = gr.Dropdown(_VOICES, value=_VOICE, label='Voice of the text', allow_custom_value=True)
+      with gr.Accordion('More', open=False):
+        head = gr.Slider(0, 1, value=0, step=0.1, label='Head', info='How much it moves.')
+        crop = gr.Checkbox(label='Mouth alone', info='As it was rendered: small and grey.')
+        seed = gr.Number(0, label='Seed', precision=0)
+      motion, render = page.weights('lipgen_motion'), page.weights('lipgen_render')
+      motion.label, render.label = 'Net that moves lips', 'Net that renders mouths'
+      button = page.button('Talk')
+    with gr.Column(scale=3):
+      video = gr.Video(
+        label='Synthetic: nobody was filmed saying this', interactive=False, buttons=['download']
+      )
+
+  def talk(
+    face: str | None,
+    audio: str | None,
+    text: str,
+    voice: str | None,
+    head: float,
+    crop: bool,
+    seed: float | None,
+    motion: str,
+    render: str,
+    *,
+    progress: Progress,
+  ) -> str:
+    picture, words = Path(required(face, 'face')), (text or '').strip()
+    made = jaxgen.talk(
+      picture,
+      audio,
+      text=words or None,
+      voice=voice if words else None,
+      output=page.folder() / f'{picture.stem}.mp4',
+      motion=page.chosen(motion),
+      render=page.chosen(render),
+      seed=whole(seed, 'seed'),
+      head=float(required(head, 'head')),
+      crop=crop,
+      progress=progress,
+    )
+    return str(made)
+
+  fields = [face, audio, text, voice, head, crop, seed, motion, render]
+  page.job('talk', button, talk, fields, [video])
+  drawn = page.files / 'drawn_face.png'
+  drawn_face.draw().save(drawn)
+  page.examples([face, text, voice], [[str(drawn), _TEXT, _VOICE]])
+
+
+TAB = Tab(
+  'Make a face talk',
+  'lipgen_motion',
+  _build,
+  'Moves the mouth of a picture with a sound, or with a text that a voice says; nothing else of the picture '
+  'moves. Ask whoever it shows: the video says in its metadata that it is synthetic, and is to be shown as '
+  'that.',
+  'video',
+  missing,
+  place=50,
+  systems=('lipgen_render',),
+)

@@ -1,0 +1,56 @@
+"""The tabs that read lips and make a face talk, as plain functions."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from tab_cases import jobs_of
+
+import jaxgen
+from jaxgen.errors import UserError
+from jaxgen.systems.lipgen.tabs import TABS, extras, reading
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+PLAIN = False, 5, None
+STILL = 'f3', 0, False, 0, None, None
+
+
+@pytest.fixture
+def jobs(tmp_path):
+  found = {}
+  for i, tab in enumerate(TABS):
+    (tmp_path / str(i)).mkdir()
+    found |= jobs_of(tab, tmp_path / str(i))
+  return found
+
+
+def test_the_example_is_read_and_shown_as_by_the_function(jobs, tmp_path):
+  said, shown, rows = jobs['lipread'](str(reading.EXAMPLE), True, *PLAIN)
+  assert said == 'bin blue by z eight now'
+  assert [row[0] for row in rows] == said.split() and {len(row) for row in rows} == {5}
+  own = tmp_path / 'own.mp4'
+  jaxgen.lipread(reading.EXAMPLE, crops=True, overlay=own)
+  assert Path(shown).read_bytes() == own.read_bytes()
+
+
+def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
+  (tmp_path / 'text.mp4').write_text('no video')
+  text = str(tmp_path / 'text.mp4')
+  for name, values, told in (
+    ('lipread', (None, False, *PLAIN), 'no video is given yet'),
+    ('lipread', (text, True, *PLAIN), 'is no video'),
+    ('talk', (None, None, 'now', *STILL), 'no face is given yet'),
+    ('talk', (text, None, ' ', *STILL), 'name what is said'),
+    ('talk', (text, text, 'now', *STILL), 'name what is said'),
+    ('talk', (text, None, 'xyzzyq', *STILL), "'xyzzyq' is not in the pronouncing dictionary"),
+    ('talk', (text, None, 'now', 'f3', 1, True, 0, None, None), 'moves the whole picture'),
+  ):
+    with pytest.raises(UserError, match=told):
+      jobs[name](*values)
+
+
+def test_a_missing_extra_is_one_line(monkeypatch):
+  assert extras.missing() is None
+  monkeypatch.setitem(sys.modules, 'cv2', None)
+  assert "pip install 'jaxgen[video]'" in extras.missing()
