@@ -6,22 +6,38 @@ writes jaxgen/weights/*.md. Nothing is trained or measured: the scripts that did
 """
 
 import argparse
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import comvae_weights
 import handwriting_weights
 import lipgen_motion_weights
 import lipgen_render_weights
 import lipgen_weights
+import mmgan_weights
 import shipping
 import weights_card
+
+from jaxgen.systems.comvae import apply as comvae
 
 RESULTS = Path(__file__).parent / 'results'
 WEIGHTS = Path(__file__).parents[1] / 'jaxgen' / 'weights'
 # card -> result file, row of it (all where it is empty), and what makes the card of that
 CARDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+  'COMVAE_MNIST.md': (
+    'comvae_weights_cpu.json',
+    comvae.MNIST,
+    functools.partial(comvae_weights.card, comvae.MNIST),
+  ),
+  'COMVAE_DIGITS.md': (
+    'comvae_weights_cpu.json',
+    comvae.DIGITS,
+    functools.partial(comvae_weights.card, comvae.DIGITS),
+  ),
+  'MMGAN.md': ('mmgan_weights_cpu.json', 'mnist', mmgan_weights.card),
   'SRSENET.md': ('srsenet_weights_cpu.json', '', weights_card.card),
   'HANDWRITING.md': ('handwriting_weights_cpu.json', 'writer', handwriting_weights.writer_card),
   'HANDWRITING_READER.md': (

@@ -4,7 +4,8 @@ r"""Makes two trained runs the nets that `jaxgen.score`, `jaxgen.latents` and `j
     --out benchmarks/results/comvae_weights_cpu.json
 
 writes jaxgen/weights/comvae_mnist.safetensors and comvae_digits.safetensors of the newest saved steps, measures
-how long each takes to score an image, and renders jaxgen/weights/COMVAE.md from the result file.
+how long each takes to score an image, and renders jaxgen/weights/COMVAE_MNIST.md and COMVAE_DIGITS.md from the
+result file.
 """
 
 import argparse
@@ -18,8 +19,11 @@ import numpy as np
 import shipping
 
 import jaxgen
+from jaxgen.exchange import cards
+from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
 from jaxgen.systems.comvae import apply
+from jaxgen.systems.comvae.config import ABOUT
 
 TERMS = {
   apply.MNIST: (
@@ -32,6 +36,7 @@ TERMS = {
     'Repository, doi 10.24432/C50P49), CC BY 4.0.'
   ),
 }
+LICENCES = {apply.MNIST: 'cc-by-sa-3.0', apply.DIGITS: 'cc-by-4.0'}
 TRAINED_BY = {
   apply.MNIST: 'configs/comvae.py:mnist_vanilla --workdir=runs/mnist_vanilla --config.data.dir=DIR',
   apply.DIGITS: 'configs/comvae.py --workdir=runs/comvae',
@@ -44,8 +49,8 @@ SAID = {
   ),
 }
 LIMITS = (
-  'They know digits, light on black, filling the image as their sets have them, and nothing else: other images '
-  'get a score too, a bad one, and latents that mean nothing.'
+  'It knows digits, light on black, filling the image as its set has them, and nothing else: other images get '
+  'a score too, a bad one, and latents that mean nothing.'
 )
 KEPT = ('model.kind', 'model.prior', 'model.num_latents', 'num_steps', 'batch_size')
 KEPT += ('optim.learning_rate',)
@@ -56,7 +61,6 @@ FIGURES = {
 }
 WIDTH = 110
 REPEATS = 5
-CARD = apply.WEIGHTS / 'COMVAE.md'
 
 
 def main() -> None:
@@ -71,7 +75,8 @@ def main() -> None:
   devices.enable_compilation_cache()
   rows = {net: ship(net, getattr(args, net)) for net in apply.NETS}
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
-  CARD.write_text(card(rows))
+  for net, row in rows.items():
+    shipping.write_card(apply.WEIGHTS / f'COMVAE_{net.upper()}.md', card(net, row))
 
 
 def ship(net: str, run: Path) -> dict[str, Any]:
@@ -96,21 +101,23 @@ def seconds_to_score(net: str, size: tuple[int, int]) -> float:
   return round(float(np.median(times[1:])), 3)
 
 
-def card(rows: dict[str, Any]) -> str:
-  """The model card of both."""
+def card(net: str, row: dict[str, Any]) -> str:
+  """The model card of one of them."""
+  figures = {key: round(row['evaluation'][key], 2) for key in FIGURES}
+  results = [Result(f'comvae_{net}', net, figures, 'test images, nats an image')]
   lines = [
-    '# The nets behind `jaxgen.score`, `jaxgen.latents` and `jaxgen.decode`',
+    cards.front_matter(ABOUT, Licence(LICENCES[net]), results, (net,)),
+    '# A net behind `jaxgen.score`, `jaxgen.latents` and `jaxgen.decode`',
     '',
-    "Compound VAE (Su, Lin, Chen), float32; a file's header holds its config and facts, so",
-    '`jaxgen.run.loading.load(file)` gives all that is needed to apply it.',
+    "Compound VAE (Su, Lin, Chen), float32; the file's header holds its config and facts, so",
+    '`jaxgen.load(file)` gives all that is needed to apply it.',
     '',
     '## Terms',
     '',
+    textwrap.fill(TERMS[net], WIDTH),
+    '',
+    *_section(net, row),
   ]
-  for net, terms in TERMS.items():
-    lines += [textwrap.fill(f'comvae_{net}.safetensors: {terms}', WIDTH), '']
-  for net, row in rows.items():
-    lines += _section(net, row)
   return '\n'.join([*lines, '## Limits', '', textwrap.fill(LIMITS, WIDTH), ''])
 
 

@@ -20,8 +20,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import jaxgen
+from jaxgen.exchange import cards
+from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
 from jaxgen.systems.mmgan import apply
+from jaxgen.systems.mmgan.config import ABOUT
 
 TERMS = (
   "Trained on MNIST's 60,000 training digits (Y. LeCun, C. Cortes, C. J. C. Burges), which are usually cited "
@@ -63,7 +66,7 @@ def main() -> None:
   row['seconds_to_judge'] = seconds(lambda: jaxgen.memberships(image))
   row['seconds_to_draw_64'] = seconds(lambda: jaxgen.samples(component=1, count=64))
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': {'mnist': row}})
-  CARD.write_text(card(row))
+  shipping.write_card(CARD, card(row))
 
 
 def share_of_others(classes: list[list[int]]) -> float:
@@ -115,11 +118,15 @@ def card(row: dict[str, Any]) -> str:
     'test images whose likeliest collection has their class': found['set_accuracy'],
     'the same by chance alone': found['set_accuracy_chance'],
   }
+  accuracies = {'accuracy': round(found['set_accuracy'], 4)}
+  text = 'test images whose likeliest collection has their class'
+  results = [Result('mmgan_mnist', 'mnist', accuracies, text)]
   return '\n'.join([
+    cards.front_matter(ABOUT, Licence('cc-by-sa-3.0'), results, ('mnist',)),
     '# The net behind `jaxgen.memberships` and `jaxgen.samples`',
     '',
     "Mixed Membership GAN (Yazici et al.), float32; the file's header holds its config and facts, so",
-    '`jaxgen.run.loading.load(file)` gives all that is needed to apply it. The discriminators are left out,',
+    '`jaxgen.load(file)` gives all that is needed to apply it. The discriminators are left out,',
     'but for the layers that the component classifier stands on.',
     '',
     '## Terms',

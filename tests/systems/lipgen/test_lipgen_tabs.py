@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from lip_files import squares, write_video
 from tab_cases import jobs_of
 
 import jaxgen
 from jaxgen.errors import UserError
-from jaxgen.systems.lipgen.tabs import TABS, extras, reading
+from jaxgen.systems.lipgen.tabs import TABS, extras
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -25,12 +26,13 @@ def jobs(tmp_path):
   return found
 
 
-def test_the_example_is_read_and_shown_as_by_the_function(jobs, tmp_path):
-  said, shown, rows = jobs['lipread'](str(reading.EXAMPLE), True, *PLAIN)
-  assert said == 'bin blue by z eight now'
-  assert [row[0] for row in rows] == said.split() and {len(row) for row in rows} == {5}
+def test_a_clip_is_read_and_shown_as_by_the_function(jobs, tmp_path):
+  clip = write_video(tmp_path / 'clip.mp4', squares(29))
+  said, shown, rows = jobs['lipread'](str(clip), True, True, 3, None)
   own = tmp_path / 'own.mp4'
-  jaxgen.lipread(reading.EXAMPLE, crops=True, overlay=own)
+  words = jaxgen.lipread(clip, crops=True, whole=True, top=3, overlay=own)
+  assert said.split() == [row[0] for row in rows] == [word.word for word in words]
+  assert len(words) == 1 and {len(row) for row in rows} == {5}
   assert Path(shown).read_bytes() == own.read_bytes()
 
 

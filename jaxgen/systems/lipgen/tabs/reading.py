@@ -9,7 +9,6 @@ from jaxgen.demo.tab import Page, Tab, required, whole
 from jaxgen.passes import Progress
 from jaxgen.systems.lipgen.tabs.extras import missing
 
-EXAMPLE = Path(__file__).parent / 'bbbz8n.mp4'
 _COLUMNS = ['Word', 'From (s)', 'To (s)', 'Sure', 'Alternatives']
 
 
@@ -73,7 +72,6 @@ def _build(page: Page) -> None:
 
   fields = [video, crops, is_word, top, weights]
   page.job('lipread', button, read, fields, [said, shown, table])
-  page.examples([video, crops], [[str(EXAMPLE), True]])
 
 
 TAB = Tab(
@@ -81,8 +79,7 @@ TAB = Tab(
   'lipgen',
   _build,
   'Reads what is said from the mouth of whoever speaks. The net that comes with jaxgen knows one speaker of '
-  'British English and the 51 words of GRID: words of anybody else it is not to be relied on for. '
-  'The example is a clip of that corpus (CC BY 4.0) which it has not seen.',
+  'British English and the 51 words of GRID: words of anybody else it is not to be relied on for.',
   'video',
   missing,
   place=40,
