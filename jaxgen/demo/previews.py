@@ -36,7 +36,7 @@ def shown(path: Path) -> Image.Image:
   """The first frame of an image file, upright, RGB on white and no larger than `LONGEST`.
 
   Raises:
-    OSError, ValueError, Image.DecompressionBombError: Pillow cannot show it.
+    OSError, ValueError: Pillow cannot show it; or a DecompressionBombError of its own.
   """
   with Image.open(path) as file:
     image = ImageOps.exif_transpose(file)
