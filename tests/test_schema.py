@@ -151,7 +151,7 @@ MISTAKES_OF = {
     ('data.rescale', (), 'is empty: it needs factors'),
     ('data.rescale', (1.0, 0.0), 'must be factors: [1] = 0.0 must be in (0, 1]'),
     ('scale', 2.0, 'must be a whole number between 2 and 8'),
-    ('init_from', 3, 'must be a safetensors file, or empty'),
+    ('init_from', 3, 'must be a safetensors file, hf://OWNER/NAME, or empty'),
     ('eval.memory_mb', -1, 'must be above 0'),
     ('eval.jpeg_quality', 101, 'must be between 0 and 100'),
     ('degradation.jpeg', (0, 95), 'must be bounds: [0] = 0 must be between 1 and 100'),
