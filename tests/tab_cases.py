@@ -23,6 +23,15 @@ class Captured(Page):
     return found
 
 
+def jobs_of_all(tabs, folder):
+  """The jobs of several tabs, each with a folder of its own."""
+  found = {}
+  for i, tab in enumerate(tabs):
+    (folder / str(i)).mkdir()
+    found |= jobs_of(tab, folder / str(i))
+  return found
+
+
 def jobs_of(tab, folder, runs=()):
   """The functions of a tab's jobs by name; what they are told of progress is passed over."""
   page = Captured(folder, runs)

@@ -201,7 +201,8 @@ class Page:
       concurrency_limit=1,
       show_progress_on=outputs[0],
     )
-    ran.then(end, None, buttons, api_visibility='private', **hidden)
+    for ended in (ran.success, ran.failure):  # of one that failed, Gradio's page passes over `then`
+      ended(end, None, buttons, api_visibility='private', **hidden)
     stop.click(ask, None, stop, api_name=f'{name}_stop', **hidden)
 
   def _guarded(self, work: Callable[[], Any], count: int) -> Any:

@@ -138,7 +138,11 @@ def is_read_here(page: Any) -> bool:
   apart = int(page.planarconfig) == _APART and count > 1
   if bits == 8:
     extra = tuple(map(int, page.extrasamples))
-    if count > _MOST[code] or (count == 2 and not extra) or {_MULTIPLIED, _ALPHA} & set(extra[1:]):
+    if (
+      count > _MOST[code]
+      or (count == 2 and extra != (_ALPHA,))
+      or {_MULTIPLIED, _ALPHA} & set(extra[1:])
+    ):
       return True
     return apart and (count == 2 or _MULTIPLIED in extra or count > 4)
   inverted = code == _GREY_INVERTED and page.parent.byteorder == '>'

@@ -34,7 +34,7 @@ class Person:
 
   def stop(self, name):
     """Presses Stop."""
-    self._at_once(name, 2)
+    self._at_once(f'{name}_stop', 0)
 
   def press(self, name, *values):
     """Starts a job; returns its number, for `answer`."""

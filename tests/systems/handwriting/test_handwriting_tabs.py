@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tab_cases import jobs_of
+from tab_cases import jobs_of_all
 
 from jaxgen.command import cli
 from jaxgen.errors import UserError
@@ -19,11 +19,7 @@ PLAIN = False, '', 20, 5, None
 
 @pytest.fixture
 def jobs(tmp_path):
-  found = {}
-  for i, tab in enumerate(TABS):
-    (tmp_path / str(i)).mkdir()
-    found |= jobs_of(tab, tmp_path / str(i))
-  return found
+  return jobs_of_all(TABS, tmp_path)
 
 
 def test_words_from_the_page_are_the_files_that_the_command_writes_and_are_read(jobs, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from lip_files import squares, write_video
-from tab_cases import jobs_of
+from tab_cases import jobs_of_all
 
 import jaxgen
 from jaxgen.errors import UserError
@@ -19,11 +19,7 @@ STILL = 'f3', 0, False, 0, None, None
 
 @pytest.fixture
 def jobs(tmp_path):
-  found = {}
-  for i, tab in enumerate(TABS):
-    (tmp_path / str(i)).mkdir()
-    found |= jobs_of(tab, tmp_path / str(i))
-  return found
+  return jobs_of_all(TABS, tmp_path)
 
 
 def test_a_clip_is_read_and_shown_as_by_the_function(jobs, tmp_path):
