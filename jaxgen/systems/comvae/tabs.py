@@ -1,6 +1,7 @@
 """The tab of the Compound VAE: latents by sliders, and those of a picture."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -18,41 +19,77 @@ _WIDEST = 4.0  # of a N(0, 1) latent
 _SIDE = 336  # pixels that an image is shown in
 
 
+class _Fields(NamedTuple):
+  """What a person fills in.
+
+  Attributes:
+    net: of those that come with jaxgen.
+    weights: a run of a person's own in its place.
+    picture: whose latents are looked for.
+    invert: whether it is dark on white.
+    find: starts that.
+    sliders: a latent each.
+    draw: draws what they say.
+  """
+
+  net: gr.Radio
+  weights: gr.Dropdown
+  picture: gr.Image
+  invert: gr.Checkbox
+  find: gr.Button
+  sliders: list[gr.Slider]
+  draw: gr.Button
+
+
+def _fields(page: Page) -> _Fields:
+  nets = [('digits, random weights', 'digits'), ('MNIST, plain weights', 'mnist')]
+  return _Fields(
+    gr.Radio(nets, value='digits', label='Net that comes with jaxgen'),
+    page.weights('comvae'),
+    page.picture('A digit, light on black'),
+    gr.Checkbox(label='Dark on white', info='The picture is dark ink on white paper.'),
+    page.button('Find its latents'),
+    [_slider(i) for i in range(_MOST)],
+    page.button('Draw what the latents say'),
+  )
+
+
+def _slider(i: int) -> gr.Slider:
+  label, shown = f'Latent {i + 1}', i < _SHIPPED
+  return gr.Slider(-_WIDEST, _WIDEST, value=0, step=0.01, label=label, visible=shown)
+
+
+def _answers() -> tuple[gr.Image, gr.Dataframe, gr.Dataframe]:
+  """The image of the latents; those of the picture, with their uncertainty; and what the net says of it."""
+  return (
+    gr.Image(
+      type='filepath', label='What the latents say', interactive=False, buttons=['download']
+    ),
+    gr.Dataframe(
+      headers=['latent', 'mean', 'deviation over weights'],
+      label='Latents of the picture',
+      interactive=False,
+    ),
+    gr.Dataframe(
+      headers=['the picture', 'nats'], label='What the net says of it', interactive=False
+    ),
+  )
+
+
 def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
-      net = gr.Radio(
-        [('digits, random weights', 'digits'), ('MNIST, plain weights', 'mnist')],
-        value='digits',
-        label='Net that comes with jaxgen',
-      )
-      weights = page.weights('comvae')
-      picture = page.picture('A digit, light on black')
-      invert = gr.Checkbox(label='Dark on white', info='The picture is dark ink on white paper.')
-      find = page.button('Find its latents')
-      sliders = [
-        gr.Slider(
-          -_WIDEST, _WIDEST, value=0, step=0.01, label=f'Latent {i + 1}', visible=i < _SHIPPED
-        )
-        for i in range(_MOST)
-      ]
-      draw = page.button('Draw what the latents say')
+      fields = _fields(page)
     with gr.Column(scale=3):
-      drawn = gr.Image(
-        type='filepath', label='What the latents say', interactive=False, buttons=['download']
-      )
-      uncertainty = gr.Dataframe(
-        headers=['latent', 'mean', 'deviation over weights'],
-        label='Latents of the picture',
-        interactive=False,
-      )
-      terms = gr.Dataframe(
-        headers=['the picture', 'nats'], label='What the net says of it', interactive=False
-      )
+      drawn, uncertainty, terms = _answers()
 
   def choice(net: str, weights: str) -> dict:
     trained = page.chosen(weights)
     return {'net': net} if trained is None else {'weights': trained}
+
+  def count(weights: str) -> int:
+    trained = page.chosen(weights)
+    return int(trained.config.model.num_latents) if trained else _SHIPPED
 
   def found(
     picture: str | None, invert: bool, net: str, weights: str, *, progress: Progress
@@ -67,33 +104,37 @@ def _build(page: Page) -> None:
     progress(3, 3)
     pairs = zip(place.mean, np.sqrt(place.variance), strict=True)
     table = [[i + 1, f'{mean:.3f}', f'{spread:.3f}'] for i, (mean, spread) in enumerate(pairs)]
-    said = {
-      'reconstruction': score.reconstruction,
-      'latent KL': score.latent_kl,
-      'negative ELBO, their sum': score.negative_elbo,
-      '-log p(x), importance bound': score.nll_importance,
-    }
-    rows = [[name, f'{nats:.2f}'] for name, nats in said.items()]
-    return shown, *_values(place.mean), table, rows
+    return shown, *_values(place.mean), table, _terms(score)
 
   def decoded(net: str, weights: str, *values: float, progress: Progress) -> str:
-    chosen, count = choice(net, weights), _SHIPPED
-    if trained := page.chosen(weights):
-      count = int(trained.config.model.num_latents)
+    latents = np.zeros(count(weights))
+    used = values[: len(latents)]
+    latents[: len(used)] = used
     progress(0, 1)
-    return _shown(page, jaxgen.decode([*values, *[0.0] * (count - _MOST)][:count], **chosen))
+    return _shown(page, jaxgen.decode(latents, **choice(net, weights)))
 
   def fitting(weights: str) -> list[dict]:
-    trained = page.chosen(weights)
-    count = int(trained.config.model.num_latents) if trained else _SHIPPED
-    return [gr.update(visible=i < count) for i in range(_MOST)]
+    shown = count(weights)
+    return [gr.update(visible=i < shown) for i in range(_MOST)]
 
+  net, weights, picture, invert, find, sliders, draw = fields
   asked = [picture, invert, net, weights]
   page.job('latents', find, found, asked, [drawn, *sliders, uncertainty, terms])
   moved = [slider.release for slider in sliders]
   page.job('decode', draw, decoded, [net, weights, *sliders], [drawn], moved)
   weights.change(fitting, weights, sliders, queue=False, api_visibility='private')
   page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=True)])
+
+
+def _terms(score: Any) -> list[list[str]]:
+  """What `jaxgen.score` says of a picture, by name, in nats."""
+  said = {
+    'reconstruction': score.reconstruction,
+    'latent KL': score.latent_kl,
+    'negative ELBO, their sum': score.negative_elbo,
+    '-log p(x), importance bound': score.nll_importance,
+  }
+  return [[name, f'{nats:.2f}'] for name, nats in said.items()]
 
 
 def _values(mean: np.ndarray) -> list[dict]:
