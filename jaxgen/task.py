@@ -7,6 +7,7 @@ results are tuples of pure functions; nothing here knows of devices, files or lo
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -90,12 +91,15 @@ class Trained(NamedTuple):
     facts: what the model knows of its data.
     variables: what `Task.export` made of the state.
     step: updates it was trained for.
+    source: the folder of a run or the file that it was read from, where more may be known of it; None where
+      it was made in this program.
   """
 
   config: ConfigDict
   facts: dict[str, Any]
   variables: PyTree
   step: int
+  source: Path | None = None
 
 
 class Tools(NamedTuple):

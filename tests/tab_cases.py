@@ -3,6 +3,7 @@
 import gradio as gr
 
 from jaxgen.demo.jobs import Jobs
+from jaxgen.demo.runs import open_runs
 from jaxgen.demo.tab import Page
 
 
@@ -23,12 +24,12 @@ class Captured(Page):
     return found
 
 
-def jobs_of_all(tabs, folder):
-  """The jobs of several tabs, each with a folder of its own."""
-  found = {}
+def jobs_of_all(tabs, folder, *paths):
+  """The jobs of several tabs, each with a folder of its own; they know the runs of `--run`."""
+  found, runs = {}, open_runs(paths, tabs)
   for i, tab in enumerate(tabs):
-    (folder / str(i)).mkdir()
-    found |= jobs_of(tab, folder / str(i))
+    (folder / f'tab {i}').mkdir()
+    found |= jobs_of(tab, folder / f'tab {i}', runs)
   return found
 
 

@@ -87,7 +87,10 @@ def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, 
 
 
 def file_of(weights: Weights, shipped: Callable[[], Path]) -> Path | None:
-  """The file that weights were given as, whose header may say more; None for a model at hand."""
+  """The file that weights were given as, or what `jaxgen.load` read them from, which may say more of them.
+
+  None for a model that was made in this program, or whose file or folder is gone.
+  """
   if isinstance(weights, Trained):
-    return None
+    return weights.source if weights.source and weights.source.exists() else None
   return shipped() if weights is None else located(weights)

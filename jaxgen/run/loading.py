@@ -40,12 +40,13 @@ def load(workdir: str | Path, step: Step = None) -> Trained:
     trained = weight_files.load_weights(path)
     if step not in (None, trained.step):
       raise CheckpointError(f'{path} is of step {trained.step}, not {step}')
-    return trained
+    return trained._replace(source=located(Path(workdir)).absolute())
 
   def read(folder: Path, step: int) -> Trained:
     _, config, facts = _read_items(folder, step)
     task = configs.system_module(config).make_task(configs.for_inference(config), facts)
-    return Trained(config, facts, task.export(_restore_for_inference(folder, task.init)), step)
+    variables = task.export(_restore_for_inference(folder, task.init))
+    return Trained(config, facts, variables, step, Path(workdir).absolute())
 
   return _first_readable(Path(workdir), step, read)
 

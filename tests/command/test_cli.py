@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from helpers import comvae, files, train
 from PIL import Image
+from tab_cases import jobs_of_all
 
 import jaxgen
 from jaxgen.command import cli
 from jaxgen.errors import UserError
 from jaxgen.run import inference
+from jaxgen.systems.comvae.tabs import TABS
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -114,7 +116,17 @@ def test_score_tells_a_digit_from_noise_of_any_size_and_kind(trained, tmp_path, 
     assert {'image': line['image'], **jaxgen.score(given, weights=run)._asdict()} == line
   mean, variance = jaxgen.latents(Image.open(white), weights=run)
   np.testing.assert_allclose(variance.mean(), scores[2]['weight_variance'], rtol=1e-6)
+  # So does the page with this run.
+  page = jobs_of_all(TABS, tmp_path, trained)
+  shown, *sliders, places, terms = page['latents'](white, False, 'digits', trained.name)
+  assert [x['visible'] for x in sliders] == [True] * 2 + [False] * 14
+  assert [row[1] for row in places] == [f'{x:.3f}' for x in mean]
+  assert [float(nats) for _, nats in terms] == [
+    round(scores[2][name], 2)
+    for name in ('reconstruction', 'latent_kl', 'negative_elbo', 'nll_importance')
+  ]
   both = jaxgen.decode([mean, 0 * mean], weights=run)
+  assert np.array_equal(np.asarray(Image.open(shown))[::42, ::42], both[0])
   assert both.shape == (2, 8, 8) and both.dtype == np.uint8
   assert np.array_equal(jaxgen.decode(mean, weights=run), both[0])
   for wrong, message in (

@@ -21,6 +21,7 @@ from jaxgen.demo.building import find_tabs
 from jaxgen.demo.server import MAX_FILE_MB, serving
 from jaxgen.demo.tab import SHIPPED, Tab
 from jaxgen.errors import CheckpointError, ConfigError
+from jaxgen.systems import SYSTEMS
 from jaxgen.systems.srsenet import apply
 
 MISSING = "PyAV is needed for videos: pip install 'jaxgen[video]'"
@@ -191,6 +192,9 @@ def test_a_port_in_use_and_a_missing_extra_are_one_line(monkeypatch, capsys):
 def test_a_run_that_no_tab_can_use_is_told_before_the_page_opens(tmp_path):
   with pytest.raises(CheckpointError, match='has no checkpoint'), serving(0, [tmp_path]):
     pass
+  # A classifier is there for evaluation alone; all other systems have a place.
+  taken = {system for tab in find_tabs() for system in (tab.system, *tab.systems)}
+  assert set(SYSTEMS) - taken == {'mmgan_classifier'}
   tabs = [Tab('Film', 'lipgen', _broken, '')]
   own, said = apply.shipped_weights(2), 'a srsenet, which no tab takes, only lipgen'
   with pytest.raises(ConfigError, match=said), serving(0, [own], tabs):

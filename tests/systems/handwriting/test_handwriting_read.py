@@ -11,6 +11,7 @@ from helpers import override
 from PIL import Image
 from reading_cases import CHARSET, Columns, bars, model, tools
 from real_files import put, strokes
+from tab_cases import jobs_of_all
 
 import jaxgen
 from jaxgen import config as configs
@@ -28,6 +29,7 @@ from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_p
 from jaxgen.systems.handwriting.reading.service import BLANK, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import Ink, padded
+from jaxgen.systems.handwriting.tabs import TABS
 from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Trained
 
@@ -99,7 +101,12 @@ def test_the_function_reads_as_the_command_does(trained, weights, pictures, tmp_
     answer = jaxgen.read(image, weights=weights)
     assert (answer.text, answer.confidence) == (wanted['text'], wanted['confidence'])
     assert [x.text for x in answer.characters] == [x['character'] for x in wanted['characters']]
-  # Only a file says its temperature; words may be given as such.
+  # What is loaded knows its temperature, and so does a run on the page; words may be given as such.
+  assert jaxgen.read(path, weights=jaxgen.load(weights)) == answer
+  page = jobs_of_all(TABS, tmp_path, weights)
+  text, sure, _ = page['read'](str(path), False, '', 20, 5, weights.name)
+  others = {x['text']: x['confidence'] for x in wanted['alternatives']}
+  assert text == wanted['text'] and sure == {text: wanted['confidence'], **others}
   assert jaxgen.read(path, weights=trained).confidence != answer.confidence
   found = jaxgen.read(path, weights=trained, lexicon=['ab', 'ba'])
   assert set(found.text.split()) <= {'ab', 'ba'} and found.text

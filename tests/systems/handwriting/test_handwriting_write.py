@@ -16,6 +16,7 @@ from handwriting_cases import tiny
 from helpers import comvae
 from PIL import Image
 from real_files import put
+from tab_cases import jobs_of_all
 
 import jaxgen
 from jaxgen.command import cli
@@ -29,6 +30,7 @@ from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.real.report import Report
 from jaxgen.systems.handwriting.real.store import Store
 from jaxgen.systems.handwriting.real.tables import find_table, read_table
+from jaxgen.systems.handwriting.tabs import TABS
 from jaxgen.systems.handwriting.task import make_model
 from jaxgen.systems.handwriting.writing import texts
 from jaxgen.systems.handwriting.writing.job import Finish, Job, ability_of, make_inference
@@ -123,6 +125,14 @@ def test_a_sheet_has_a_row_a_word_and_a_column_a_style(write, tmp_path):
   assert write('ab', '--transparent', '--overwrite')[0] == 0
   grey, alpha = np.moveaxis(np.asarray(Image.open('ab.png')).astype(int), -1, 0)
   assert not grey.any() and np.array_equal(255 - alpha, paper)
+
+
+def test_a_run_on_the_page_writes_what_the_command_writes(write, weights, tmp_path):
+  assert write('ab', 'é', '--styles=2', '--seed=5', '--scale=3', '--svg', '--output=s.png')[0] == 0
+  page = jobs_of_all(TABS, tmp_path, weights)
+  _, files = page['write']('ab é', 2, 5, 3, False, False, weights.name)
+  for file, own in zip(files, ('s.png', 's.svg'), strict=True):
+    assert Path(file).read_bytes() == Path(own).read_bytes()
 
 
 def test_the_function_writes_what_the_command_writes(write, trained, weights, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mmgan_cases import tiny
 from PIL import Image
+from tab_cases import jobs_of_all
 
 import jaxgen
 from jaxgen import config as configs
@@ -20,6 +21,7 @@ from jaxgen.run import inference
 from jaxgen.systems import mmgan
 from jaxgen.systems.mmgan import apply, report
 from jaxgen.systems.mmgan.apply import Membership
+from jaxgen.systems.mmgan.tabs import TABS
 from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -124,6 +126,16 @@ def test_sample_draws_one_collection_or_component(run, tmp_path, capsys):
   assert images.shape == (9, 28, 28) and set(components) == {2}
   for path, image in zip(sorted(out.iterdir()), images, strict=True):
     assert np.array_equal(np.asarray(Image.open(path)), image)
+  page = jobs_of_all(TABS, tmp_path, run)
+  sheet = np.asarray(Image.open(page['samples']('component', '2', 9, 0, run.name)))
+  times = len(sheet) // 90
+  assert np.array_equal(sheet[::times, ::times][30:58, 60:88], images[5])
+  # An image of it is told of as by the command, on the page too.
+  path = str(out / '000000_c2.png')
+  assert cli.main(['memberships', str(run), path, '--json']) == 0
+  line = json.loads(capsys.readouterr().out.splitlines()[-1])
+  components, sets = page['memberships'](path, False, run.name)
+  assert sets == line['sets'] and list(components.values()) == line['components']
   with pytest.raises(ConfigError, match='name one --collection or one --component'):
     jaxgen.samples()
 
