@@ -207,7 +207,12 @@ def _running(
     UserError: the server does not start.
   """
   config = uvicorn.Config(
-    app, log_level='warning', timeout_graceful_shutdown=1, access_log=False, lifespan='on'
+    app,
+    log_config=None,  # its own would close the handlers that a program has
+    log_level='warning',
+    timeout_graceful_shutdown=1,
+    access_log=False,
+    lifespan='on',
   )
   server = _Server(config)
   thread = threading.Thread(target=server.run, kwargs={'sockets': [found]}, daemon=True)

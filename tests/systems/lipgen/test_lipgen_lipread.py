@@ -6,12 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from browsing import Person
 from lip_files import squares, write_video
 from lip_readers import WORDS, Told, saying, trained_reader
 
 import jaxgen
 from jaxgen import config as configs
 from jaxgen.command import cli
+from jaxgen.demo.server import serving
 from jaxgen.errors import CheckpointError, DataError, UserError
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.run import inference
@@ -22,6 +24,7 @@ from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.reading.sources import read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word
+from jaxgen.systems.lipgen.tabs import TABS
 from jaxgen.systems.lipgen.video import faces, landmarks
 from jaxgen.systems.lipgen.video.decoding import Video
 
@@ -75,6 +78,16 @@ def test_a_command_reads_as_the_function_does(weights, videos, tmp_path, capsys)
   assert (tmp_path / 'a_overlay.mp4').read_bytes() == shown.read_bytes()
   assert told == sorted(told) and len(set(told)) > 5 and told[-1][0] == told[-1][1]
   assert found['words'] == [word.to_json() for word in words] and words
+  # What is loaded knows how words are searched for, and so does a run on the page.
+  assert jaxgen.lipread(videos / 'a.mp4', weights=jaxgen.load(weights), crops=True) == words
+  with serving(0, [weights], TABS) as address:
+    person = Person(address, 'somebody')
+    given = person.upload(videos / 'a.mp4')
+    said, seen, table = person.ask('lipread', given, True, False, 5, weights.name)
+    assert person.fetch(seen) == shown.read_bytes()
+  assert said.split() == [word.word for word in words]
+  times = [[word.word, *(f'{x:.2f}' for x in word[1:4])] for word in words]
+  assert [row[:4] for row in table['data']] == times
   for word in found['words']:
     assert 0 <= word['start'] < word['end'] <= 31 / 25
     # Every word that the reader knows, best first, and never ''.

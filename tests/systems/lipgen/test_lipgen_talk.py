@@ -11,12 +11,14 @@ import motion_cases
 import numpy as np
 import pytest
 import render_cases
+from browsing import Person
 from lip_files import squares, write_video
 from PIL import Image
 from skimage.data import astronaut
 
 import jaxgen
 from jaxgen.command import cli
+from jaxgen.demo.server import serving
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.systems.lipgen.clips.framing import LIPS
@@ -25,6 +27,7 @@ from jaxgen.systems.lipgen.render import task as render_task
 from jaxgen.systems.lipgen.synthesis import bending, lips, listening, portraits, saying
 from jaxgen.systems.lipgen.synthesis.chain import Chain, framed_points
 from jaxgen.systems.lipgen.synthesis.talking import Spoken, Talk
+from jaxgen.systems.lipgen.tabs import TABS
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import SYNTHETIC
@@ -275,6 +278,14 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   )
   assert own.read_bytes() == made.read_bytes()
   assert told == sorted(told) and len(set(told)) > 30 and told[-1][0] == told[-1][1]
+
+  # So does the page, with these nets as runs.
+  with serving(0, list(options.values()), TABS) as address:
+    person = Person(address, 'somebody')
+    face, sound = (person.upload(path) for path in asked)
+    nets = [path.name for path in options.values()]
+    (video,) = person.ask('talk', face, sound, '', 'f3', 0, False, 0, *nets)
+    assert person.fetch(video) == made.read_bytes() and video['orig_name'] == 'face.mp4'
 
   def stop(done, total):
     if done > 0.8 * total:
