@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from jaxgen.demo import look
+from jaxgen.demo import limits, look
 from jaxgen.demo.tab import Page, Tab
 from jaxgen.systems import parts
 
 # Seconds between looks for uploaded and shown files that are to go, and the age at which they do.
 _CLEANING = (300, 3600)
-# Work that may wait for its turn, of all persons together.
-MAX_WAITING = 64
 
 
 def find_tabs() -> list[Tab]:
@@ -38,5 +36,5 @@ def build(page: Page, tabs: Sequence[Tab]) -> gr.Blocks:
       page.jobs.leave(str(request.session_hash))
 
     blocks.unload(leave)
-  blocks.queue(default_concurrency_limit=1, max_size=MAX_WAITING)
+  blocks.queue(default_concurrency_limit=1, max_size=limits.MAX_WAITING)
   return blocks

@@ -23,7 +23,7 @@ from gradio import processing_utils
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from jaxgen.demo import look
+from jaxgen.demo import limits, look
 from jaxgen.demo.building import build, find_tabs
 from jaxgen.demo.jobs import Jobs
 from jaxgen.demo.runs import open_runs
@@ -31,8 +31,6 @@ from jaxgen.demo.tab import Page, Tab
 from jaxgen.errors import ConfigError, UserError
 
 HOST = '127.0.0.1'
-# Of an uploaded file.
-MAX_FILE_MB = 64
 # Gradio's page has scripts and styles within it, and makes workers and pictures of what it holds.
 _POLICY = '; '.join(
   (
@@ -185,14 +183,16 @@ def _application(blocks: gr.Blocks, port: int) -> fastapi.FastAPI:
     server_port=port,
     footer_links=[],
     run_history=False,
-    max_file_size=MAX_FILE_MB * 2**20,
+    max_file_size=limits.max_bytes(),
     ssr_mode=False,
     enable_monitoring=False,
     pwa=False,
     mcp_server=False,
     theme=look.theme(),
     css=look.CSS,
+    head=limits.head(),
   )
+  limits.say(blocks)
   blocks.has_launched = True  # or Gradio would take any file of this machine for an uploaded one
   return app
 

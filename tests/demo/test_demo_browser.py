@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.demo import limits
 from jaxgen.demo.server import serving
 from jaxgen.systems.lipgen.tabs.drawn_face import draw
 
@@ -103,6 +104,10 @@ def test_a_picture_is_enlarged_and_both_are_shown(page, opened, tmp_path):
   button = press(panel, 'Enlarge')
   failed(page, 'no picture is given yet')
   expect(button).to_be_enabled()
+  with (tmp_path / 'large.png').open('wb') as file:
+    file.truncate(limits.max_bytes() + 1)
+  upload(panel, tmp_path / 'large.png')
+  failed(page, limits.TOO_LARGE % 'large.png')
   picture = tmp_path / 'small.png'
   Image.fromarray(np.full((20, 24, 3), 90, np.uint8)).save(picture)
   upload(panel, picture)

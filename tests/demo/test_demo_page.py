@@ -17,8 +17,9 @@ from helpers import ROOT, environment
 from PIL import Image
 
 from jaxgen.command import cli
+from jaxgen.demo import limits
 from jaxgen.demo.building import find_tabs
-from jaxgen.demo.server import MAX_FILE_MB, serving
+from jaxgen.demo.server import serving
 from jaxgen.demo.tab import SHIPPED, Tab
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.systems import SYSTEMS
@@ -146,6 +147,20 @@ def test_stop_ends_work_that_runs_and_work_that_waits(page):
   other.answer('endless', waiting)
 
 
+def test_a_full_queue_is_told_in_the_words_of_the_page(monkeypatch):
+  monkeypatch.setattr(limits, 'MAX_WAITING', 1)
+  began.clear()
+  with serving(0, (), [Tab('Endless', 'srsenet', _endless, '')]) as address:
+    person = Person(address, 'one')
+    person.press('endless')
+    assert began.wait(60)
+    body = {'data': [], 'session_hash': 'other'}
+    waits, refused = (person.client.post('/gradio_api/call/endless', json=body) for _ in range(2))
+    # Of 503 the browser would not show what is said.
+    assert (waits.status_code, refused.status_code) == (200, 400)
+    assert refused.json()['detail'] == limits.FULL
+
+
 def test_a_tab_without_its_extra_says_what_to_install(page):
   assert MISSING in httpx.get(f'{page}/config', trust_env=False).text
 
@@ -168,7 +183,7 @@ def test_the_page_reads_no_other_file_and_no_address(person, pictures):
   value = {'path': 'http://127.0.0.1/a.png', 'meta': {'_type': 'gradio.FileData'}}
   assert 'fetches nothing' in person.ask('upscale', value, 2, *AS_SHIPPED)
   assert person.client.get('/', headers={'host': 'elsewhere.example'}).status_code == 400
-  large = {'files': ('large.png', bytes(MAX_FILE_MB * 2**20 + 1))}
+  large = {'files': ('large.png', bytes(limits.max_bytes() + 1))}
   assert person.client.post('/gradio_api/upload', files=large).status_code == 413
 
 
