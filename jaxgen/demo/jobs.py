@@ -146,4 +146,9 @@ def told(error: Exception, folder: Path) -> str:
   else:
     logging.error('the page could not do what was asked', exc_info=error)
     words = f'{type(error).__name__}: the terminal of jaxgen demo shows where it was raised'
+  return named_short(words, folder)
+
+
+def named_short(words: str, folder: Path) -> str:
+  """Words with the files of a folder named without it."""
   return re.sub(rf'{re.escape(str(folder))}/(?:[^\s/]+/)*', '', words)

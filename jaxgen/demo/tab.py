@@ -27,8 +27,8 @@ button::
 The function of a job is plain Python, in a thread of its own. It takes the values of the inputs, and
 `progress` to hand on; it returns the value of the one output, or a tuple of those of several. Files that go
 out are written below `page.folder()`, by the names that downloads are to have. A UserError is shown with its
-very words, so what a function for people checks is not checked twice. `systems/srsenet/tabs.py` is a whole
-one.
+very words, so what a function for people checks is not checked twice, and what it warns of by `page.warn`.
+`systems/srsenet/tabs.py` is a whole one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from jaxgen.demo.jobs import Jobs, JobStopped, told
+from jaxgen.demo.jobs import Jobs, JobStopped, named_short, told
 from jaxgen.errors import UserError
 from jaxgen.task import Trained
 
@@ -215,6 +215,11 @@ class Page:
     except Exception as error:
       words = escape(told(error, self.files), quote=False)
       raise gr.Error(words, duration=None, title='', print_exception=False) from error
+
+  def warn(self, line: str) -> None:
+    """Shows what a function for people tells by `warn`, from within a job."""
+    words = escape(named_short(line, self.files), quote=False)
+    gr.Warning(words, duration=None)
 
   def folder(self) -> Path:
     """A new folder for the files of the job that calls this; it goes when the next one begins."""

@@ -134,12 +134,16 @@ def test_a_word_is_written_after_one_that_is_too_long(page, opened):
   expect(button).to_be_enabled()
 
 
-def test_a_word_is_read(opened):
+def test_a_word_is_read_and_what_was_passed_over_is_told(page, opened):
   panel = opened('Read a word or a line')
   press(panel, 'Write one')
   expect(panel.locator('img').first).to_be_visible()
   press(panel, 'Read')
   expect(panel.get_by_role('textbox', disabled=True)).not_to_have_value('')
+  panel.get_by_role('button', name='More').click()
+  panel.get_by_label('Lexicon').fill('plume bonjour \u5b57')
+  press(panel, 'Read')
+  failed(page, 'lexicon: 1 word left out')
 
 
 def test_a_clip_of_a_mouth_is_read(page, opened, tmp_path):

@@ -91,7 +91,8 @@ def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, str]:
     DataError: the file is missing or not text, or no word is left.
   """
   words = words_of(path)
-  return lexicon_of(words, model), _left_out(path, words, model.charset)
+  unreadable = left_out(words, model.charset)
+  return lexicon_of(words, model), f'{path}: {unreadable}' if unreadable else ''
 
 
 def lexicon_of(words: Iterable[str], model: Model) -> Lexicon:
@@ -105,12 +106,13 @@ def lexicon_of(words: Iterable[str], model: Model) -> Lexicon:
   return Lexicon(readable, model.charset, lines=lines, rtl=model.rtl)
 
 
-def _left_out(path: Path, words: Iterable[str], charset: Charset) -> str:
+def left_out(words: Iterable[str], charset: Charset) -> str:
+  """What to say of words of a lexicon that can never be read; '' where there are none."""
   lost = [word for word in words if charset.unknown(word)]
   if not lost:
     return ''
   symbols = dict.fromkeys(symbol for word in lost for symbol in charset.unknown(word))
   return (
-    f'{path}: {counted(len(lost), "word")} left out, as {lost[0]!r}: the model knows no '
+    f'{counted(len(lost), "word")} left out, as {lost[0]!r}: the model knows no '
     f'{", ".join(map(shown, list(symbols)[:10]))}'
   )

@@ -10,6 +10,7 @@ from PIL import Image
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
 from jaxgen.files import check_file
+from jaxgen.notes import Warn, tell
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.lexicon import words_of
 from jaxgen.systems.handwriting.reading.pictures import open_picture, picture_of
@@ -19,7 +20,7 @@ from jaxgen.systems.handwriting.real.canvas import Ink, grey
 from jaxgen.systems.handwriting.writing import job
 from jaxgen.systems.handwriting.writing import weights as writers
 from jaxgen.systems.handwriting.writing.finishing import check_size
-from jaxgen.systems.handwriting.writing.pictures import Options, all_wanted, make_pictures
+from jaxgen.systems.handwriting.writing.pictures import Options, all_wanted, health, make_pictures
 from jaxgen.systems.handwriting.writing.texts import as_words, check_any
 from jaxgen.task import Tools, Trained, plain_tools
 
@@ -33,6 +34,7 @@ def write(
   *,
   weights: Weights = None,
   canvas: bool = False,
+  warn: Warn | None = None,
 ) -> np.ndarray:
   """A word in handwriting, as `jaxgen write` writes it.
 
@@ -44,6 +46,7 @@ def write(
       with jaxgen.
     canvas: keep the whole canvas; else the paper beside the word is cut off, and narrower styles have paper
       after the word's end.
+    warn: is told of what the command would warn of; None: Python's `warnings` are.
 
   Returns:
     uint8 [styles, H, W], 255 paper.
@@ -57,9 +60,10 @@ def write(
   texts = as_words([word], job.ability_of(trained))
   check_any(texts)
   options = Options(styles, seed, canvas=canvas)
-  made = make_pictures(
-    inference, trained.variables, tools, texts, all_wanted(texts, styles), options
+  made = list(
+    make_pictures(inference, trained.variables, tools, texts, all_wanted(texts, styles), options)
   )
+  tell(health([picture.faults for picture in made], len(made), trained.step), warn)
   images = {picture.style: picture.image for picture in made}
   widest = max(image.shape[1] for image in images.values())
   return np.stack([_filled(images[i], widest, inference.rtl) for i in range(styles)])
@@ -77,6 +81,7 @@ def write_sheet(
   transparent: bool = False,
   mm: float | None = None,
   overwrite: bool = False,
+  warn: Warn | None = None,
 ) -> Path:
   """A sheet of words in handwriting as a file, as `jaxgen write --output FILE` writes it.
 
@@ -91,6 +96,7 @@ def write_sheet(
     transparent: black ink without paper; of PNG.
     mm: height of the canvas in millimetres; of SVG.
     overwrite: write anew what is there.
+    warn: see `write`.
 
   Returns:
     The file that was written, or was there already.
@@ -114,17 +120,16 @@ def write_sheet(
   for text in texts:
     check_any([text])
   options, finish = Options(styles, seed, canvas=canvas), job.Finish(scale, transparent, mm=mm or 0)
-  job.Job(trained, tools, texts, options, finish, _no_warning, inference).draw([target])
+  notes: list[str] = []
+  drawn = job.Job(trained, tools, texts, options, finish, notes.append, inference)
+  drawn.draw([target])
+  tell((note.removeprefix('warning: ') for note in [*notes, *drawn.told()]), warn)
   return target
 
 
 def _check_drawn(styles: int, seed: int) -> None:
   if styles < 1 or not 0 <= seed < 2**32:
     raise ConfigError('styles must be above 0, and seed 0 or more and below 2^32')
-
-
-def _no_warning(line: str) -> None:
-  del line
 
 
 def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:
@@ -146,6 +151,7 @@ def read(
   beam: int = 20,
   nbest: int = 5,
   photo: bool = False,
+  warn: Warn | None = None,
 ) -> Answer:
   """A handwritten word or line as text, as `jaxgen read` reads it.
 
@@ -157,6 +163,7 @@ def read(
     beam: texts that are followed; 0 takes the likeliest symbol of each frame.
     nbest: texts, the best one among them.
     photo: make up for uneven light.
+    warn: is told of what the command would warn of; None: Python's `warnings` are.
 
   Returns:
     Text, confidence, alternatives, characters and words; a blank image is an empty text.
@@ -167,11 +174,15 @@ def read(
   if beam < 0 or nbest < 1 or (lexicon is not None and not beam):
     raise ConfigError('beam must be 0 or more (above 0 with a lexicon), and nbest 1 or more')
   trained = model_of(weights, apply.shipped_reader, apply.SYSTEMS)
+  of = 'lexicon'
   if isinstance(lexicon, str | Path):
-    lexicon = words_of(Path(lexicon))  # anew each time: the file may have changed
+    of, lexicon = str(lexicon), words_of(Path(lexicon))  # anew each time: the file may have changed
   words = None if lexicon is None else tuple(lexicon)
   path = file_of(weights, apply.shipped_reader)
-  service = _kept(trained, (words, beam, nbest), lambda: _reader(trained, path, words, beam, nbest))
+  service, left_out = _kept(
+    trained, (words, beam, nbest), lambda: _reader(trained, path, words, beam, nbest)
+  )
+  tell([f'{of}: {left_out}'] if left_out else [], warn)
   ink = Ink(service.model.size[0], flatten=photo or service.model.flatten)
   if isinstance(image, str | Path):
     picture = open_picture(image, ink, service.model.widest)
@@ -186,11 +197,12 @@ def _reader(
   words: tuple[str, ...] | None,
   beam: int,
   nbest: int,
-) -> Service:
+) -> tuple[Service, str]:
+  """What reads, and what to say of words of the lexicon that it cannot."""
   temperature = apply.measured_temperature(path, trained.step) if path else None
   model = apply.reading_model(trained, temperature)
   lexicon = None if words is None else apply.lexicon_of(words, model)
-  return Service(model, Decoding(beam, nbest, lexicon))
+  return Service(model, Decoding(beam, nbest, lexicon)), apply.left_out(words or (), model.charset)
 
 
 def _grey(image: Image.Image | np.ndarray) -> np.ndarray:

@@ -71,6 +71,7 @@ def _build_write(page: Page) -> None:
         canvas=canvas,
         scale=whole(scale, 'scale'),
         transparent=transparent,
+        warn=page.warn if suffix == '.png' else _told_before,
       )
       made.append(str(target))
     return made[0], made
@@ -78,6 +79,10 @@ def _build_write(page: Page) -> None:
   fields = [words, styles, seed, scale, transparent, canvas, weights]
   page.job('write', button, write, fields, [picture, files])
   page.examples([words, styles, seed], [['bonjour', 4, 0], ['encre plume papier', 3, 7]])
+
+
+def _told_before(line: str) -> None:
+  del line
 
 
 def _stem(words: Sequence[str]) -> str:
@@ -127,6 +132,7 @@ def _build_read(page: Page) -> None:
       beam=whole(beam, 'beam'),
       nbest=whole(nbest, 'number of texts'),
       photo=photo,
+      warn=page.warn,
     )
     texts = [(answer.text, answer.confidence), *answer.alternatives]
     found = {text or 'nothing is written': confidence for text, confidence in texts}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
 from jaxgen.files import check_file, is_there
+from jaxgen.notes import Warn, tell
 from jaxgen.passes import Passes, Progress
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.diffusion.schedule import check_steps
@@ -49,6 +50,7 @@ def lipread(
   overlay: str | Path | None = None,
   overwrite: bool = False,
   progress: Progress | None = None,
+  warn: Warn | None = None,
 ) -> list[Word]:
   """What is said in a video, as `jaxgen lipread` reads it.
 
@@ -65,6 +67,7 @@ def lipread(
     overlay: FILE.mp4 or a folder: also write a video that shows what was cropped and what was read.
     overwrite: of the overlay: write anew what is there.
     progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
+    warn: is told of what the command would warn of; None: Python's `warnings` are.
 
   Returns:
     Words in order of time, each with start, end, confidence and alternatives; none where nothing is said.
@@ -89,6 +92,7 @@ def lipread(
   if target and (overwrite or not is_there(target)):
     write_captioned(target, path, mouths, words, passes)
   passes.end()
+  tell((f'{path}: {note}' for note in mouths.notes), warn)
   return words
 
 
@@ -113,6 +117,7 @@ def talk(
   crop: bool = False,
   overwrite: bool = False,
   progress: Progress | None = None,
+  warn: Warn | None = None,
 ) -> Path:
   """A picture of a face that says what is heard, as `jaxgen talk` makes it.
 
@@ -134,6 +139,7 @@ def talk(
     crop: write the rendered mouth alone, small and grey.
     overwrite: write anew what is there.
     progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
+    warn: is told of what the command would warn of; None: Python's `warnings` are.
 
   Returns:
     The file that was written, or was there already.
@@ -159,8 +165,9 @@ def talk(
   speech = speech_of(wishes)
   passes = Passes(progress, _TALKING, len(speech.following))
   studio = Studio(_chain(motion, render, steps).shown(passes), speech, wishes)
-  studio(picture, target, passes)
+  made = studio(picture, target, passes)
   passes.end()
+  tell((f'{picture}: {note}' for note in made.notes), warn)
   return target
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, model_of
+from jaxgen.notes import Warn, tell
 from jaxgen.passes import Passes, Progress
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
@@ -42,6 +43,7 @@ def upscale(
   overwrite: bool = False,
   quality: int = 95,
   progress: Progress | None = None,
+  warn: Warn | None = None,
 ) -> Picture:
   """An image two to eight times as large, as `jaxgen upscale` makes it.
 
@@ -59,6 +61,7 @@ def upscale(
     overwrite: of a path alone: write anew what is there.
     quality: of a path alone: of JPEG, WebP and AVIF.
     progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
+    warn: of a path alone: is told of what the command would warn of; None: Python's `warnings` are.
 
   Returns:
     An image of the same kind; of a path that of the file that was written, or was there already.
@@ -91,7 +94,9 @@ def upscale(
   )
   if isinstance(image, str | Path):
     folder = None if output is None else Path(output)
-    path = _of_file(Path(image), folder, upscaler, options, progress)
+    notes: list[str] = []
+    path = _of_file(Path(image), folder, upscaler, options, progress, notes.append)
+    tell((note.removeprefix('warning: ') for note in notes), warn)
     return cast(Picture, str(path) if isinstance(image, str) else path)
   if isinstance(image, Image.Image):
     return cast(Picture, _of_image(image, upscaler, options, progress))
@@ -104,6 +109,7 @@ def _of_file(
   upscaler: Upscaler,
   options: apply.Options,
   progress: Progress | None,
+  warn: Warn,
 ) -> Path:
   if not path.is_file():
     raise DataError(f'{path}: no such file')
@@ -114,7 +120,7 @@ def _of_file(
     size = read_size(job.source)
     apply.check_fits(job.source, size, upscaler, options)
     passes = _passes(size, upscaler, options, progress)
-    apply.upscale_file(job, upscaler.shown(passes), options, missing, _no_warning)
+    apply.upscale_file(job, upscaler.shown(passes), options, missing, warn)
     passes.end()
   return job.target
 
@@ -125,10 +131,6 @@ def _passes(
   """Those over an image."""
   kind = upscaler.chosen(size.height, size.width, options.tiling)
   return Passes(progress, _SHARES[kind] * (8 if options.ensemble else 1))
-
-
-def _no_warning(line: str) -> None:
-  del line
 
 
 def _of_image(

@@ -69,6 +69,7 @@ def _build(page: Page) -> None:
       tiling=tiling,
       output=page.folder(),
       progress=progress,
+      warn=page.warn,
     )
     return before_and_after(source, made, page.folder()), str(made)
 

@@ -18,6 +18,7 @@ from jaxgen import config as configs
 from jaxgen.command import cli
 from jaxgen.errors import DataError
 from jaxgen.exchange.weight_files import save_weights
+from jaxgen.notes import UserNote
 from jaxgen.systems.handwriting import apply, recogniser_task
 from jaxgen.systems.handwriting.certainty import judge
 from jaxgen.systems.handwriting.data import WordRows
@@ -110,6 +111,8 @@ def test_the_function_reads_as_the_command_does(trained, weights, pictures, tmp_
   assert jaxgen.read(path, weights=trained).confidence != answer.confidence
   found = jaxgen.read(path, weights=trained, lexicon=['ab', 'ba'])
   assert set(found.text.split()) <= {'ab', 'ba'} and found.text
+  with pytest.warns(UserNote, match="lexicon: 1 word left out, as 'xy': the model knows no x, y"):
+    assert jaxgen.read(path, weights=trained, lexicon=['ab', 'ba', 'xy']) == found
   for words in ('ab', 'ba'):  # a file that changes is read anew
     (tmp_path / 'lexicon.txt').write_text(words)
     found = jaxgen.read(path, weights=trained, lexicon=tmp_path / 'lexicon.txt')

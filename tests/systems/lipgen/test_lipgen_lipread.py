@@ -158,7 +158,11 @@ def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monk
     '--json',
   )
   (line,) = found[1]
-  assert found[0] == 0 and json.loads(line)['seen']['source'] == 'file'
+  seen, notes = json.loads(line)['seen'], []
+  assert found[0] == 0 and seen['source'] == 'file'
+  given = {'weights': weights, 'landmarks': videos / 'c.csv'}
+  jaxgen.lipread(face / 'c.mp4', **given, warn=notes.append)
+  assert notes == [f'{face / "c.mp4"}: {note}' for note in seen['notes']] != []
   assert json.loads(line)['overlay'] == str(out / 'c_overlay.mp4')
   video = Video(out / 'c_overlay.mp4')
   assert len(list(video.frames())) == 12 and video.seen.size[0] > 120

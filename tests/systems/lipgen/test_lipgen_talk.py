@@ -21,6 +21,7 @@ from jaxgen.command import cli
 from jaxgen.demo.server import serving
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange.weight_files import save_weights
+from jaxgen.notes import UserNote
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.motion import task as motion_task
 from jaxgen.systems.lipgen.render import task as render_task
@@ -270,12 +271,15 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   assert abs(heard[: RATE // 2]).max() < 0.05 < abs(heard).max()
   with av.open(str(made)) as container:
     assert container.metadata['comment'].startswith(SYNTHETIC)
-  # The function writes the same file, and none where it is ended.
+  # The function writes the same file, warns of the same, and leaves no file where it is ended.
+  warned = ''.join(told.split('\n'))
   options = {name: files / f'{name}.safetensors' for name in ('motion', 'render')}
   asked, told = (files / 'face.png', files / 'said.wav'), []
-  own = jaxgen.talk(
-    *asked, **options, output=tmp_path / 'own.mp4', progress=lambda *x: told.append(x)
-  )
+  with pytest.warns(UserNote, match="Haar's box") as notes:
+    own = jaxgen.talk(
+      *asked, **options, output=tmp_path / 'own.mp4', progress=lambda *x: told.append(x)
+    )
+  assert notes[0].filename == __file__ and f'warning: {notes[0].message}' in warned
   assert own.read_bytes() == made.read_bytes()
   assert told == sorted(told) and len(set(told)) > 30 and told[-1][0] == told[-1][1]
 

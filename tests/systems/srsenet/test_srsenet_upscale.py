@@ -161,7 +161,7 @@ def test_a_bad_image_of_a_folder_is_named_and_the_rest_goes_on(upscale, tmp_path
 
 
 def test_what_is_to_be_noted_of_a_file_is_told_with_its_name(
-  upscale, tmp_path, monkeypatch, capsys
+  upscale, weights, tmp_path, monkeypatch, capsys
 ):
   save(tmp_path / 'a.png', smooth(12, 10))
   read = apply.read_photo
@@ -170,6 +170,9 @@ def test_what_is_to_be_noted_of_a_file_is_told_with_its_name(
   assert upscale(tmp_path / 'a.png') == 0
   assert f'warning: {tmp_path}/a.png: {noted[0]}' in capsys.readouterr().err.replace('\n', '')
   assert (tmp_path / 'a_x4.png').exists()
+  told = []
+  jaxgen.upscale(tmp_path / 'a.png', weights=weights, overwrite=True, warn=told.append)
+  assert told == [f'{tmp_path}/a.png: {noted[0]}']
 
 
 def test_what_is_named_and_is_no_image_or_nothing_has_failed(upscale, tmp_path, capsys):

@@ -57,6 +57,7 @@ def _build(page: Page) -> None:
       whole=is_word,
       overlay=overlay,
       progress=progress,
+      warn=page.warn,
     )
     rows = [
       [

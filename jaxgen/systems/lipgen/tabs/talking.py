@@ -63,6 +63,7 @@ def _build(page: Page) -> None:
       head=float(required(head, 'head')),
       crop=crop,
       progress=progress,
+      warn=page.warn,
     )
     return str(made)
 
