@@ -31,10 +31,12 @@ from jaxgen.systems.handwriting.writing.weights import SHIPPED
 
 SETS = {'dhsd': 'deu', 'lectaurep': 'fra', 'poilus': 'fra'}
 TERMS = (
-  'trained on DHSD, the German Handwriting Street-name Dataset (N. Riaz, S. Saifullah, S. Agne, A. '
+  'Trained on DHSD, the German Handwriting Street-name Dataset (N. Riaz, S. Saifullah, S. Agne, A. '
   'Dengel, S. Ahmed, DFKI and RPTU, doi 10.5281/zenodo.18743313), on Lectaurep Repertoires (Archives '
   'nationales, Inria, EPHE) and on CREMMA-AN-TestamentsDePoilus (both of HTR-United), all CC BY 4.0, '
-  'and on words that jaxgen drew. Words were cut to their ink, joined to lines and distorted.'
+  'and on words that jaxgen drew. Words were cut to their ink, joined to lines and distorted. The names '
+  'of places and streets in DHSD are of OpenStreetMap, (c) OpenStreetMap contributors, under the Open '
+  'Database License 1.0.'
 )
 KEPT = {
   'reader': (
@@ -81,7 +83,7 @@ HEADER = (
   'apply it.'
 )
 WRITER_TERMS = (
-  'trained on words that jaxgen drew: of a French list (CC0), in faces under the SIL Open Font License '
+  'Trained on words that jaxgen drew: of a French list (CC0), in faces under the SIL Open Font License '
   '1.1 and, one, the Apache License 2.0.'
 )
 READER_LIMITS = (
@@ -102,10 +104,6 @@ WRITER_LIMITS = (
   "It copies the hands of eleven drawn faces, moved on by the paper's game: letters, digits, hyphen and "
   'apostrophe of French, up to 12 in a word, 32 pixels high. It has seen no real hand and imitates '
   "nobody's."
-)
-PLACES = (
-  'The names of places and streets in DHSD are of OpenStreetMap, (c) OpenStreetMap contributors, under the '
-  'Open Database License 1.0.'
 )
 SOURCES = {
   'dhsd': 'DHSD',
@@ -179,8 +177,7 @@ def reader_card(row: dict[str, Any]) -> str:
   front = cards.front_matter(
     recogniser.ABOUT, Licence('cc-by-4.0'), results, SOURCES, (), ('fr', 'de')
   )
-  terms = f'T{TERMS[1:]} {PLACES}'
-  return _card(front, '# The net behind `jaxgen read`', terms, _reader(row))
+  return _card(front, '# The net behind `jaxgen read`', TERMS, _reader(row))
 
 
 def writer_card(row: dict[str, Any]) -> str:
@@ -189,7 +186,7 @@ def writer_card(row: dict[str, Any]) -> str:
   about = 'generated words that training had not, read by an independent recogniser'
   results = [Result('handwriting', 'drawn-words', cer, about)]
   front = cards.front_matter(writers.ABOUT, Licence('apache-2.0'), results, (), (), ('fr',))
-  return _card(front, '# The net behind `jaxgen write`', f'T{WRITER_TERMS[1:]}', _writer(row))
+  return _card(front, '# The net behind `jaxgen write`', WRITER_TERMS, _writer(row))
 
 
 def _card(front: str, title: str, terms: str, section: str) -> str:

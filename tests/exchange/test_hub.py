@@ -259,6 +259,13 @@ def test_every_shipped_net_is_of_one_card_with_a_licence():
     )
 
 
+def test_the_header_of_a_shipped_net_has_the_terms_of_its_card():
+  for file in WEIGHTS.glob('*.safetensors'):
+    _, text = cards.shipped(file.stem)
+    terms = text.removeprefix(cards.TERMS).split('\n## ')[0]
+    assert weight_files.load_card(file)['terms'].split() == terms.split(), file.name
+
+
 def test_the_scores_of_the_cards_are_those_of_the_result_files():
   results = Path(__file__).parents[2] / 'benchmarks' / 'results'
   found = {
