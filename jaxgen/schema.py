@@ -18,10 +18,12 @@ class Rule(NamedTuple):
   Attributes:
     what: in words, as 'a whole number above 0'.
     wrong: value -> what is wrong with it, to be read behind its key, as ' = 0 must be above 0'; None: nothing.
+    is_place: whether it may name files or folders, several of them by commas.
   """
 
   what: str
   wrong: Callable[[Any], str | None]
+  is_place: bool = False
 
 
 def near_matches(name: str, known: Iterable[str], prefix: str = '') -> str:
@@ -106,6 +108,11 @@ def text(what: str = 'text', if_empty: str = '') -> Rule:
     return f' is empty: {if_empty}' if if_empty and not value.strip() else None
 
   return Rule(what, wrong)
+
+
+def place(what: str, if_empty: str = '') -> Rule:
+  """`text` that may name files or folders."""
+  return text(what, if_empty)._replace(is_place=True)
 
 
 def choice(*options: Any, optional: bool = False, words: str = '') -> Rule:

@@ -4,7 +4,7 @@ from typing import Any
 
 from jaxgen.data.sources import TEST_ONLY, check_name
 from jaxgen.errors import ConfigError
-from jaxgen.schema import Rule, choice, text, whole
+from jaxgen.schema import Rule, choice, place, text, whole
 
 
 def image_set(training: bool) -> Rule:
@@ -27,7 +27,7 @@ def image_set(training: bool) -> Rule:
 # Of systems that learn from a set of labelled images.
 LABELLED = {
   'data.name': image_set(training=True),
-  'data.dir': text("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
+  'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
   'data.columns.image': text("a set's column of images", if_empty="name it, as 'image'"),
   'data.columns.label': text("a set's column of labels", if_empty="name it, as 'label'"),
 }

@@ -5,7 +5,7 @@ import re
 import shutil
 import textwrap
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from jaxgen import __version__, files
@@ -25,6 +25,7 @@ TRAINING = (
   'in the header of `model.safetensors`.'
 )
 WIDTH = 110
+_PLACE = re.compile(r'(?:^|(?<=[\s,]))[/~].*?(?=,|\s+[/~]|$)')
 
 
 def write(
@@ -51,9 +52,10 @@ def write(
   """
   figures, picture = _figures(results, trained.step), _picture(results, trained.step)
   with files.new_folder(folder) as made:
-    weight_files.save_weights(made / hub.FILE, trained, {**_header(trained, figures), **card})
+    shared = without_folders(trained)
+    weight_files.save_weights(made / hub.FILE, shared, {**_header(trained, figures), **card})
     front, known = cards.shipped(_shipped_name(made / hub.FILE))
-    files.write_json(made / 'config.json', _about(trained))
+    files.write_json(made / 'config.json', _about(shared))
     if figures:
       files.write_json(made / 'evaluation.json', figures)
     if picture:
@@ -64,6 +66,22 @@ def write(
   if results and not (figures or front):
     told.append(f'no evaluation of step {trained.step:,} is there: jaxgen evaluate makes one')
   return told
+
+
+def without_folders(trained: Trained) -> Trained:
+  """A model whose config keeps the last name alone of each file and folder named from the root or a home on."""
+  config = trained.config.copy_and_resolve_references()
+  flat = configs.flatten(config)
+  rules = configs.rules(configs.system_module(config))
+  places = {key: flat[key] for key in flat if key in rules and rules[key].is_place}
+  with config.unlocked():
+    config.update_from_flattened_dict({key: _names(value) for key, value in places.items()})
+  return trained._replace(config=config)
+
+
+def _names(places: str) -> str:
+  """Places by commas or blanks, those from the root or a home on without what is before their last names."""
+  return _PLACE.sub(lambda found: PurePath(found[0].strip()).name, places)
 
 
 def readme(

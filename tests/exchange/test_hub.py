@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,9 +17,11 @@ from huggingface_hub import ModelCard, errors
 from PIL import Image
 
 import jaxgen
+from jaxgen import config as configs
 from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, ConfigError, UserError
 from jaxgen.exchange import cards, headers, hub, hub_folder, kept, weight_files
+from jaxgen.systems import SYSTEMS
 
 WEIGHTS = Path(jaxgen.__file__).parent / 'weights'
 NET = WEIGHTS / 'srsenet_x2.safetensors'
@@ -237,6 +240,41 @@ def test_ones_own_net_has_figures_and_a_picture_and_no_licence(tmp_path, monkeyp
   assert sorted(x.name for x in tmp_path.iterdir()) == ['made', 'run']
   with pytest.raises(UserError, match=r'README\.md is a file: name a folder in its place'):
     hub_folder.write(trained, folder / 'README.md', {})
+
+
+def test_a_folder_for_the_hub_names_no_folder_of_this_machine(tmp_path):
+  file = NET.with_name('handwriting_reader.safetensors')
+  trained = weight_files.load_weights(file)
+  trained = trained._replace(variables={'x': trained.variables['params']['logits']['bias']})
+  config = trained.config.copy_and_resolve_references()
+  told = {
+    'data.name': 'drawn, /home/me/my words/,poilus_lines_fr /srv/b ~/c',
+    'data.dir': '/home/me/set',
+    'data.letters': '/abc',  # no folder
+    'init_from': '~me/runs/first.safetensors',
+  }
+  config.update_from_flattened_dict(told)
+  hub_folder.write(trained._replace(config=config), tmp_path / 'folder', {})
+  about = json.loads((tmp_path / 'folder' / 'config.json').read_text())
+  saved = weight_files.load_weights(tmp_path / 'folder' / hub.FILE).config
+  for found in (configs.from_json(about['config']), saved):
+    flat = configs.flatten(found)
+    assert [flat[key] for key in told] == [
+      'drawn, my words,poilus_lines_fr b c',
+      'set',
+      '/abc',
+      'first.safetensors',
+    ]
+  assert config.data.dir == '/home/me/set'
+  front, text = cards.parsed((tmp_path / 'folder' / 'README.md').read_text())
+  assert front['datasets'] == ['drawn', 'poilus_lines_fr'] and '/home' not in text
+
+
+def test_every_key_that_takes_files_is_known_to():
+  for name in SYSTEMS:
+    for key, rule in configs.rules(configs.system_named(name)).items():
+      takes = re.search(r'\b(files?|folders?|table of clips)\b', rule.what)
+      assert bool(takes and 'column' not in rule.what) == rule.is_place, (name, key)
 
 
 def _cards():

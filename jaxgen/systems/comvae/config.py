@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, choice, each, finite, text, whole, within
+from jaxgen.schema import above, choice, each, finite, place, whole, within
 
 CONVOLUTIONAL = False
 EVAL_METRICS = ('negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl')
@@ -51,7 +51,7 @@ KEYS = {
   'eval.gap_max_checks': whole(),
   'eval.weight_samples': whole(),
   'eval.ood': image_set(training=False),
-  'eval.ood_dir': text("the folder with eval.ood's files, or empty for $JAXGEN_DATA/<name>"),
+  'eval.ood_dir': place("the folder with eval.ood's files, or empty for $JAXGEN_DATA/<name>"),
   'inspect.facts.image_shape': each(whole(), 'sizes', 3),
   'inspect.facts.steps_per_epoch': whole(),
 }

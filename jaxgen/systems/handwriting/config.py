@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, finite, flag, text, whole, within
+from jaxgen.schema import above, at_least, choice, each, finite, flag, place, text, whole, within
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('text_nll', 'recogniser_nll')
@@ -46,8 +46,8 @@ HAND_RANGES = (
 )
 # Of words, drawn or real: what both systems of this paper learn from.
 WORDS = {
-  'data.name': text('drawn, names of sets of words, or a folder', if_empty="as 'drawn'"),
-  'data.dir': text("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
+  'data.name': place('drawn, names of sets of words, or a folder', if_empty="as 'drawn'"),
+  'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
   'data.columns.file': text("a table's column of image files", if_empty="name it, as 'file'"),
   'data.columns.text': text("a table's column of texts", if_empty="name it, as 'text'"),
   'data.columns.writer': text("a table's column of writers, or empty where it has none"),
@@ -61,14 +61,14 @@ WORDS = {
   'data.joined': whole(),
   'data.min_letters': whole(),
   'data.max_letters': whole(),
-  'data.word_list': text('french, arabic, a file of words, or empty for those of the script'),
+  'data.word_list': place('french, arabic, a file of words, or empty for those of the script'),
   'data.num_words': whole(0),
   'data.balance': within(0, 1),
   'data.num_unseen': whole(),
   'data.num_examples': whole(),
   'data.num_validation': whole(),
   'data.num_writers': whole(),
-  'data.faces': text(
+  'data.faces': place(
     'faces or folders of font files, as a,b, or empty for those that come with jaxgen'
   ),
   **{
@@ -119,11 +119,11 @@ KEYS = {
   'optim.clip_norm': at_least(0),
   'optim.decay_from': within(0, 1),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
-  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
+  'init_from': place('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'eval.num_words': whole(2),
   'eval.reader_steps': whole(),
   'eval.reader_seed': whole(0),
-  'eval.inception': text("a file of Inception's weights, or empty"),
+  'eval.inception': place("a file of Inception's weights, or empty"),
   'inspect.facts.charset': each(text('a symbol'), 'symbols'),
   'inspect.facts.max_length': whole(),
   'inspect.facts.faces': each(text('a name'), 'names', empty=True),

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
+from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
 from jaxgen.systems import imported_on_use
 from jaxgen.systems.handwriting.config import RECOGNISERS, WORDS, check_words
 
@@ -30,7 +30,7 @@ KEYS = {
   'model.recogniser_width': above(0),
   'model.frame_stride': choice(0, 2, 4, 8),
   'model.own_widths': flag(),
-  'generated.name': text('a folder of `jaxgen write`, or empty'),
+  'generated.name': place('a folder of `jaxgen write`, or empty'),
   'generated.alone': flag(),
   'augment.shear': within(0, 1),
   'augment.scale': within(0, 1),
@@ -45,7 +45,7 @@ KEYS = {
   'optim.clip_norm': at_least(0),
   'optim.decay_from': within(0, 1),
   'eval.num_judged': whole(0),
-  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
+  'init_from': place('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'inspect.facts.charset': each(text('a symbol'), 'symbols'),
   'inspect.facts.max_length': whole(),
   'inspect.facts.steps_per_epoch': whole(),

@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
+from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss', 'accuracy')
@@ -41,8 +41,8 @@ NEEDED = {
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
-  'data.name': text('procedural, grid_s1_mouths, lrw, or a table of clips', if_empty='name one'),
-  'data.dir': text("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
+  'data.name': place('procedural, grid_s1_mouths, lrw, or a table of clips', if_empty='name one'),
+  'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
   **{
     f'data.columns.{name}': text(f"a table's column of {what}", if_empty=f"name it, as '{name}'")
     for name, what in (
@@ -54,9 +54,9 @@ KEYS = {
   },
   'data.framing': each(whole(0), 'pixels', length=4),
   'data.crop': whole(8),
-  'data.words': text('words by commas, or a file with a word a line, or empty'),
-  'data.dictionary': text('a file of pronunciations, or empty'),
-  'data.visemes': text('a file of phonemes in groups, or empty'),
+  'data.words': place('words by commas, or a file with a word a line, or empty'),
+  'data.dictionary': place('a file of pronunciations, or empty'),
+  'data.visemes': place('a file of phonemes in groups, or empty'),
   'data.no_word': flag(),
   'data.held_out': within(0, 0.9),
   'data.num_clips': whole(),
@@ -65,7 +65,7 @@ KEYS = {
   'data.look': choice('a', 'b'),
   'data.synthetic.share': within(0, 1, closed='left', note='0 is none'),
   'data.synthetic.look': choice('a', 'b'),
-  'data.synthetic.dir': text('a folder of `jaxgen synthesise`, or empty'),
+  'data.synthetic.dir': place('a folder of `jaxgen synthesise`, or empty'),
   'model.front_end.stem': whole(),
   'model.front_end.stem_stride': choice(2, 4),
   'model.front_end.max_pool': flag(),
@@ -106,8 +106,8 @@ KEYS = {
   'optim.weight_decay': at_least(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
-  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
-  'eval.pose': text('a folder of `jaxgen pose-augment`, or empty'),
+  'init_from': place('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
+  'eval.pose': place('a folder of `jaxgen pose-augment`, or empty'),
   'inspect.facts.words': each(text('a word'), 'words'),
   'inspect.facts.visemes': each(text('numbers of visemes'), 'sequences'),
   'inspect.facts.num_visemes': whole(),

@@ -9,7 +9,7 @@ from jaxgen.data.folders import expanded, listed
 from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, flag, require, text, whole, within
+from jaxgen.schema import above, at_least, choice, each, flag, place, require, text, whole, within
 from jaxgen.systems.mmgan.regions import CASES
 
 CONVOLUTIONAL = True
@@ -40,7 +40,7 @@ KEYS = {
   **PLACEMENT,
   'data.name': text('the name of an image set'),  # unused with data.sets
   'data.case': choice(*CASES),
-  'data.sets': text('folders of images, as a/,b/, or empty for class sets'),
+  'data.sets': place('folders of images, as a/,b/, or empty for class sets'),
   'data.image_size': choice(*SIZES),
   'data.channels': CHANNELS,
   'data.resize': choice(*RESIZE_RULES),

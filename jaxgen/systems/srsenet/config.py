@@ -8,7 +8,7 @@ from jaxgen.data.folders import expanded, listed
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
+from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
 
 CONVOLUTIONAL = True
 EVALUATES_WITHOUT_DATA = True  # evaluation reads its own images
@@ -32,7 +32,7 @@ MAX_BLUR = 8  # pixels; the kernel grows with it
 KEYS = {
   **PLACEMENT,
   'scale': whole(2, MAX_SCALE),
-  'data.train': text(
+  'data.train': place(
     'folders of images, as DIR,DIR',
     if_empty='name folders of images, as --config.data.train=DIR,DIR, or '
     f"'{BUNDLED}' for the photographs of scikit-image and scikit-learn",
@@ -71,9 +71,9 @@ KEYS = {
   'optim.warmup_steps': whole(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
-  'init_from': text('a safetensors file, hf://OWNER/NAME, or empty'),
+  'init_from': place('a safetensors file, hf://OWNER/NAME, or empty'),
   'eval.crop': whole(),
-  'eval.sets': text(f"folders of images, as DIR,DIR, or '{HELDOUT}'"),
+  'eval.sets': place(f"folders of images, as DIR,DIR, or '{HELDOUT}'"),
   'eval.protocol': choice(*PROTOCOLS),
   'eval.gray_as_rgb': flag(),
   'eval.ensemble': flag(),

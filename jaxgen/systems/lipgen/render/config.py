@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, flag, text, whole, within
+from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss',)
@@ -23,7 +23,7 @@ TRAINED = 'trained'  # in place of a file: a reader that is trained for the purp
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
-  'data.words': text('words by commas, or a file with a word a line, or empty'),
+  'data.words': place('words by commas, or a file with a word a line, or empty'),
   'data.look': choice('a', 'b', 'ab'),
   'data.pixels': whole(16),
   'data.num_frames': whole(4),
@@ -32,7 +32,7 @@ KEYS = {
   'data.num_validation': whole(),
   'data.grid.num_clips': whole(0),
   'data.grid.num_validation': whole(),
-  'data.grid.dir': text("a folder, or empty: $JAXGEN_DATA's own"),
+  'data.grid.dir': place("a folder, or empty: $JAXGEN_DATA's own"),
   'data.grid.held_out': within(0, 1, closed='neither'),
   'model.window': whole(),
   'model.residual': flag(),
@@ -53,15 +53,15 @@ KEYS = {
   'optim.warmup_steps': whole(0),
   'optim.weight_decay': at_least(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
-  'init_from': text('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
+  'init_from': place('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
   'eval.steps': whole(1, TIMES),
   'eval.overlap': whole(0),
   'eval.guidance': at_least(0, note='1 is none'),
   'eval.temperature': within(0, 1),
   'eval.num_clips': whole(),
-  'eval.reader': text(f"a file of `jaxgen export`, '{TRAINED}', or empty"),
-  'eval.grid_reader': text('a file of `jaxgen export`, or empty'),
+  'eval.reader': place(f"a file of `jaxgen export`, '{TRAINED}', or empty"),
+  'eval.grid_reader': place('a file of `jaxgen export`, or empty'),
   'inspect.facts.words': each(text('a word'), 'words'),
   'inspect.facts.num_frames': whole(),
   'inspect.facts.pixels': whole(),
