@@ -162,7 +162,7 @@ def test_a_face_without_words_is_refused(page, opened, tmp_path):
   upload(panel, tmp_path / 'face.png')
   expect(panel.locator('img').first).to_be_visible()
   press(panel, 'Talk')
-  failed(page, 'name what is said')
+  failed(page, 'give a sound or a text')
 
 
 @pytest.mark.slow
