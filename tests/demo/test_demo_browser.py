@@ -195,6 +195,11 @@ def test_memberships_of_a_picture(opened, digit):
   expect(sure).to_be_visible()
 
 
+def test_the_page_fits_a_narrow_window(page):
+  page.set_viewport_size({'width': 390, 'height': 844})
+  assert page.evaluate('document.documentElement.scrollWidth') == 390
+
+
 def test_the_browser_asked_for_nothing_elsewhere(address, requests):
   fetched = [url for url in requests if not url.startswith(('data:', 'blob:'))]
   assert len(fetched) > 10
