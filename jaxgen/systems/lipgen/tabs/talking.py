@@ -21,7 +21,12 @@ def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
       face = page.picture('A face that looks ahead')
-      audio = gr.Audio(type='filepath', label='What it says', sources=['upload', 'microphone'])
+      audio = gr.Audio(
+        type='filepath',
+        label='What it says',
+        sources=['upload', 'microphone'],
+        buttons=['download'],  # not the one that shares it elsewhere
+      )
       text = gr.Textbox(
         label='Or a text',
         info=missing_speech() or 'English words, said by espeak-ng.',
