@@ -25,12 +25,16 @@ class Person:
     assert sent.status_code == 200, sent.text
     return {'path': sent.json()[0], 'meta': {'_type': 'gradio.FileData'}}
 
-  def _at_once(self, name, further):
-    """Does what a button of a job does before or after it, by its place in the page's list."""
+  def _at_once(self, name, further, *values):
+    """Does what has a name on the page, or stands before or after it in the page's list."""
     listed = self.client.get('/config').json()['dependencies']
     (number,) = [x['id'] for x in listed if x['api_name'] == name]
-    body = {'data': [], 'fn_index': number + further, 'session_hash': self._session}
+    body = {'data': list(values), 'fn_index': number + further, 'session_hash': self._session}
     assert self.client.post('/gradio_api/run/predict', json=body).status_code == 200
+
+  def click_example(self, row):
+    """Clicks an example of the first tab."""
+    self._at_once('load_example', 0, row)
 
   def stop(self, name):
     """Presses Stop."""

@@ -1,6 +1,7 @@
 """`jaxgen demo`: a local page for all systems."""
 
 import argparse
+import sys
 import time
 
 from jaxgen.command.arguments import workdir
@@ -46,6 +47,8 @@ def _demo(args: argparse.Namespace) -> None:
   from jaxgen.terminal.signals import Stopped, StopSignals
 
   devices.check_platforms()
+  if sys.stderr.isatty():
+    print('opening the page, which takes some seconds', file=sys.stderr)
   with StopSignals('closing the page') as signals, serving(args.port, args.runs) as address:
     print(f'{address} is open; Ctrl-C closes it', flush=True)
     if args.open:

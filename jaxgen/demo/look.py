@@ -9,8 +9,13 @@ ABOUT = (
 )
 _SANS = ('system-ui', '-apple-system', 'Segoe UI', 'Roboto', 'sans-serif')
 _MONO = ('ui-monospace', 'Menlo', 'Consolas', 'monospace')
+# As narrow as the window; pictures below their labels, however low they are; a ring around what the keyboard
+# is at.
 CSS = """
-.gradio-container {max-width: 1200px !important; margin: 0 auto !important}
+.gradio-container {width: 100% !important; max-width: 1200px !important; margin: 0 auto !important}
+.below-label .image-frame, .below-label .html-container {padding-top: 2.6em}
+.at-most-window img {max-height: 75vh; object-fit: contain}
+input:focus-visible {outline: 2px solid var(--primary-500) !important; outline-offset: 2px}
 """
 
 

@@ -9,6 +9,7 @@ button::
     with gr.Row():
       with gr.Column():
         word = gr.Textbox(label='Word')
+        page.examples([word], [['bonjour']])
         net = page.weights('handwriting')
         button = page.button('Shout')
       with gr.Column():
@@ -20,7 +21,6 @@ button::
       return str(target)
 
     page.job('shout', button, shout, [word, net], [answer])
-    page.examples([word], [['bonjour']])
 
   TABS = (Tab('Shout', 'handwriting', _build, 'Says a word louder. Latin letters alone.'),)
 
@@ -31,6 +31,7 @@ very words, so what a function for people checks is not checked twice, and what 
 `systems/srsenet/tabs.py` is a whole one.
 """
 
+from abc import ABCMeta
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -133,7 +134,13 @@ class Page:
 
   def picture(self, label: str) -> gr.Image:
     """A field for a picture, whose value is the path of the very file, unread: functions for people read it."""
-    field = gr.Image(type='filepath', image_mode=None, label=label, sources=['upload', 'clipboard'])
+    field = gr.Image(
+      type='filepath',
+      image_mode=None,
+      label=label,
+      sources=['upload', 'clipboard'],
+      elem_classes='below-label',
+    )
     _as_given(field, lambda payload: payload and payload.path)
     return field
 
@@ -230,15 +237,21 @@ class Page:
     return self.folder() / f'jaxgen{suffix}'
 
   def examples(self, inputs: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
-    """Values of inputs that a click fills in."""
+    """Values of inputs that a click fills in; it stands below them."""
     gr.Examples(
       [list(row) for row in rows], list(inputs), cache_examples=False, api_visibility='private'
     )
 
 
 def _as_given(field: Any, value: Callable[[Any], Any]) -> None:
-  """Hands a field's value on unchecked: functions for people refuse it in the words of the commands."""
-  field.preprocess = value
+  """Hands a field's value on unchecked: functions for people refuse it in the words of the commands.
+
+  The field's class does so, for Gradio makes a field anew from its class where an example or a job changes it.
+  """
+  kind = type(field)
+  changed = {'preprocess': lambda _, payload: value(payload)}
+  # Not by Gradio's metaclass, which writes a file beside the module of each class.
+  field.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), changed)
 
 
 def _session(request: gr.Request) -> str:

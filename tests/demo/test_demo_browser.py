@@ -171,7 +171,7 @@ def test_a_face_without_words_is_refused(page, opened, tmp_path):
   upload(panel, tmp_path / 'face.png')
   expect(panel.locator('img').first).to_be_visible()
   press(panel, 'Talk')
-  failed(page, 'name what is said')
+  failed(page, 'give a sound or a text')
 
 
 @pytest.mark.slow
@@ -202,6 +202,11 @@ def test_memberships_of_a_picture(opened, digit):
   expect(sure).to_have_count(0)
   press(panel, 'What does it belong to?')
   expect(sure).to_be_visible()
+
+
+def test_the_page_fits_a_narrow_window(page):
+  page.set_viewport_size({'width': 390, 'height': 844})
+  assert page.evaluate('document.documentElement.scrollWidth') == 390
 
 
 def test_the_browser_asked_for_nothing_elsewhere(address, requests):

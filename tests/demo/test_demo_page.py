@@ -126,6 +126,7 @@ def test_the_page_refuses_what_the_command_refuses_in_the_same_words(
   picture.write_bytes(content or pictures[0].read_bytes())
   assert cli.main(['upscale', picture.name, '--scale', str(scale)]) != 0
   said = capsys.readouterr().err.splitlines()[0].removeprefix('error: ')
+  person.click_example(0)  # whose field Gradio makes anew
   assert person.ask('upscale', person.upload(picture), scale, *AS_SHIPPED) == said
   assert person.ask('upscale', None, 2, *AS_SHIPPED) == 'no picture is given yet'
 

@@ -43,10 +43,18 @@ class _Fields(NamedTuple):
 
 def _fields(page: Page) -> _Fields:
   nets = [('digits, random weights', 'digits'), ('MNIST, plain weights', 'mnist')]
+  net = gr.Radio(
+    nets,
+    value='digits',
+    label='Net that comes with jaxgen',
+    info='Random weights: each has a distribution, not one value, so that the net can tell how sure it is.',
+  )
+  weights, picture = page.weights('comvae'), page.picture('A digit, light on black')
+  page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=True)])
   return _Fields(
-    gr.Radio(nets, value='digits', label='Net that comes with jaxgen'),
-    page.weights('comvae'),
-    page.picture('A digit, light on black'),
+    net,
+    weights,
+    picture,
     gr.Checkbox(label='Dark on white', info='The picture is dark ink on white paper.'),
     page.button('Find its latents'),
     [_slider(i) for i in range(_MOST)],
@@ -123,7 +131,6 @@ def _build(page: Page) -> None:
   moved = [slider.release for slider in sliders]
   page.job('decode', draw, decoded, [net, weights, *sliders], [drawn], moved)
   weights.change(fitting, weights, sliders, queue=False, api_visibility='private')
-  page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=True)])
 
 
 def _terms(score: Any) -> list[list[str]]:

@@ -29,7 +29,10 @@ def _build_write(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
       words = gr.Textbox(
-        label='Words', info='Of several, with spaces between, each gets a row.', max_length=1000
+        'bonjour',
+        label='Words',
+        info='Of several, with spaces between, each gets a row.',
+        max_length=1000,
       )
       styles = gr.Slider(
         1, 12, value=4, step=1, label='Styles', info='Hands that each is written in.'
@@ -41,9 +44,14 @@ def _build_write(page: Page) -> None:
         canvas = gr.Checkbox(label='Whole canvas', info='Do not cut to the word.')
       weights = page.weights('handwriting')
       button = page.button('Write')
+      page.examples([words, styles, seed], [['bonjour', 4, 0], ['encre plume papier', 3, 7]])
     with gr.Column(scale=3):
       picture = gr.Image(
-        type='filepath', show_label=False, interactive=False, buttons=['fullscreen']
+        type='filepath',
+        show_label=False,
+        interactive=False,
+        buttons=['fullscreen'],
+        elem_classes='at-most-window',
       )
       files = gr.File(label='As pixels, and as outlines', file_count='multiple', interactive=False)
 
@@ -78,7 +86,6 @@ def _build_write(page: Page) -> None:
 
   fields = [words, styles, seed, scale, transparent, canvas, weights]
   page.job('write', button, write, fields, [picture, files])
-  page.examples([words, styles, seed], [['bonjour', 4, 0], ['encre plume papier', 3, 7]])
 
 
 def _told_before(line: str) -> None:
@@ -110,8 +117,19 @@ def _build_read(page: Page) -> None:
       own = page.button('Write one')
     with gr.Column(scale=3):
       text = gr.Textbox(label='Text', buttons=['copy'], interactive=False)
-      sure = gr.Label(label='How sure the reader is', show_heading=False)
-      places = gr.HTML(label='Where it has seen the characters', show_label=True, container=True)
+      sure = gr.Dataframe(
+        headers=['text', 'sure'],
+        label='How sure the reader is of all of a text',
+        interactive=False,
+        wrap=True,
+        column_widths=['75%', '25%'],
+      )
+      places = gr.HTML(
+        label='Where it has seen the characters',
+        show_label=True,
+        container=True,
+        elem_classes='below-label',
+      )
 
   def read(
     picture: str | None,
@@ -122,7 +140,7 @@ def _build_read(page: Page) -> None:
     weights: str,
     *,
     progress: Progress,
-  ) -> tuple[str, dict[str, float], str]:
+  ) -> tuple[str, list[list[str]], str]:
     source = Path(required(picture, 'picture'))
     progress(0, 1)
     answer = jaxgen.read(
@@ -135,7 +153,7 @@ def _build_read(page: Page) -> None:
       warn=page.warn,
     )
     texts = [(answer.text, answer.confidence), *answer.alternatives]
-    found = {text or 'nothing is written': confidence for text, confidence in texts}
+    found = [[text or 'nothing is written', _percent(sure)] for text, sure in texts]
     return answer.text, found, _over_characters(source, answer.characters)
 
   page.job(
@@ -148,6 +166,11 @@ def _build_read(page: Page) -> None:
     return str(jaxgen.write_sheet(word, page.folder() / f'{word}.png', 1, seed, scale=3))
 
   page.job('write_one', own, write_one, [], [picture])
+
+
+def _percent(part: float) -> str:
+  """Of a long line even the likeliest text may have little: two digits, wherever they begin."""
+  return f'{100 * part:.0f} %' if part >= 0.1 else f'{100 * part:.2g} %'
 
 
 def _over_characters(source: Path, characters: Sequence) -> str:

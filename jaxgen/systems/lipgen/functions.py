@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxgen.errors import ConfigError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
 from jaxgen.files import check_file, is_there
 from jaxgen.notes import Warn, tell
@@ -74,9 +75,12 @@ def lipread(
 
   Raises:
     DataError: the video cannot be read, or shows no face; one line that names it.
-    ConfigError: what is needed is not installed, there is no reader, or the overlay cannot be there.
+    ConfigError: what is needed is not installed, there is no reader, `top` is below 1, or the overlay
+      cannot be there.
     OSError: the overlay cannot be written.
   """
+  if top < 1:
+    raise ConfigError(f'--top={top} must be 1 or more')
   path = Path(video)
   target = None if overlay is None else make_wanted([path], None, Path(overlay), crops)[0].overlay
   if target:

@@ -23,6 +23,7 @@ def _build(page: Page) -> None:
     with gr.Column(scale=2):
       weights = page.weights('mmgan')
       picture = page.picture('A picture, light on black')
+      page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=False)])
       invert = gr.Checkbox(label='Dark on white', info='The picture is dark ink on white paper.')
       judge = page.button('What does it belong to?')
     with gr.Column(scale=3):
@@ -65,12 +66,17 @@ def _build(page: Page) -> None:
 
   page.job('memberships', judge, judged, [picture, invert, weights], [components, sets])
   page.job('samples', draw, sampled, [kind, which, count, seed, weights], [sheet])
-  page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=False)])
 
 
 def _number(text: str) -> int:
-  """A component as it is typed; 0, which there never is, for what is no number."""
-  return int(text) if text.isascii() and text.isdigit() else 0
+  """A component as it is typed.
+
+  Raises:
+    UserError: it is no number.
+  """
+  if not (text.isascii() and text.isdigit()):
+    raise UserError(f'{text} is no number of a component: they are counted from 1')
+  return int(text)
 
 
 def _sheet(images: np.ndarray) -> Image.Image:

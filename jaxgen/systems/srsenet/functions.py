@@ -13,6 +13,7 @@ from jaxgen.passes import Passes, Progress
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.bands import PhotoBands
+from jaxgen.systems.srsenet.config import TILINGS
 from jaxgen.systems.srsenet.outputs import missing_outputs, output_size
 from jaxgen.systems.srsenet.plan import make_plan
 from jaxgen.systems.srsenet.tiling import Upscaler
@@ -68,13 +69,16 @@ def upscale(
 
   Raises:
     DataError: it cannot be read, or is of another kind.
-    ConfigError: no net reaches the scale, or both `net` and `weights` are given.
+    ConfigError: no net reaches the scale, both `net` and `weights` are given, or there is no such tiling.
     UserError: it cannot be written, or memory is too small.
   """
   if net and weights is not None:
     raise ConfigError(
       '--net chooses among the shipped nets: leave it out where --weights names one'
     )
+
+  if tiling not in TILINGS:
+    raise ConfigError(f'--tiling {tiling}: there are {", ".join(TILINGS)}')
 
   def shipped() -> Path:
     wanted = 2.0 if scale is None else scale

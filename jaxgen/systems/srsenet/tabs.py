@@ -19,6 +19,7 @@ def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
       picture = page.picture('Picture')
+      page.examples([picture], [[str(_PHOTOS / name)] for name in _EXAMPLES])
       scale = gr.Slider(
         1.1, 8, value=2, step=0.1, label='Scale', info='2, 3, 4 and 8 have nets of their own.'
       )
@@ -75,7 +76,6 @@ def _build(page: Page) -> None:
 
   fields = [picture, scale, net, ensemble, mean, tiling, weights]
   page.job('upscale', button, enlarge, fields, [shown, file])
-  page.examples([picture], [[str(_PHOTOS / name)] for name in _EXAMPLES])
 
 
 TABS = (

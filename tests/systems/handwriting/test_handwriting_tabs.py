@@ -33,7 +33,7 @@ def test_words_from_the_page_are_the_files_that_the_command_writes_and_are_read(
     assert Path(file).read_bytes() == own.read_bytes()
   one = jobs['write_one']()
   text, sure, places = jobs['read'](one, *PLAIN)
-  assert text and next(iter(sure)) == text and 1 < len(sure) <= 5
+  assert text and sure[0][0] == text and 1 < len(sure) <= 5 and sure[0][1].endswith(' %')
   assert places.count('<span') == len(text) and 'src="data:image/png;base64,' in places
   # Of words of a lexicon it is one of them.
   words = 'bonjour plume lettre encre papier matin jardin voyage'
@@ -44,7 +44,7 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   (tmp_path / 'text.png').write_text('no picture')
   blank = tmp_path / 'blank.png'
   Image.fromarray(np.full((32, 80), 255, np.uint8)).save(blank)
-  assert jobs['read'](str(blank), *PLAIN) == ('', {'nothing is written': 1.0}, '')
+  assert jobs['read'](str(blank), *PLAIN) == ('', [['nothing is written', '100 %']], '')
   for name, values, told in (
     ('write', (' ', 1, 0, *AS_IS), 'no word is given yet'),
     ('write', ('a' * 13, 1, 0, *AS_IS), "'aaaaaaaaaaaaa' has 13 letters, and these weights write"),

@@ -1,8 +1,11 @@
 """The tabs that read lips and make a face talk, as plain functions."""
 
+import importlib.util
 import sys
+import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lip_files import squares, write_video
 from tab_cases import jobs_of_all
@@ -38,9 +41,10 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   for name, values, told in (
     ('lipread', (None, False, *PLAIN), 'no video is given yet'),
     ('lipread', (text, True, *PLAIN), 'is no video'),
+    ('lipread', (text, True, False, 0, None), '--top=0 must be 1 or more'),
     ('talk', (None, None, 'now', *STILL), 'no face is given yet'),
-    ('talk', (text, None, ' ', *STILL), 'name what is said'),
-    ('talk', (text, text, 'now', *STILL), 'name what is said'),
+    ('talk', (text, None, ' ', *STILL), 'a sound or a text'),
+    ('talk', (text, text, 'now', *STILL), 'a sound or a text'),
     ('talk', (text, None, 'xyzzyq', *STILL), "'xyzzyq' is not in the pronouncing dictionary"),
     ('talk', (text, None, 'now', 'f3', 1, True, 0, None, None), 'moves the whole picture'),
   ):
@@ -48,7 +52,14 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
       jobs[name](*values)
 
 
-def test_a_missing_extra_is_one_line(monkeypatch):
+def test_a_missing_extra_is_one_line(monkeypatch, tmp_path):
   assert extras.missing() is None
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  assert "pip install 'jaxgen[speech]'" in extras.missing_speech()
+  # The example is a sound then, and no text.
+  jobs_of_all(TABS[1:], tmp_path)
+  with wave.open(str(tmp_path / '0' / 'drawn_voice.wav')) as file:
+    sound = np.frombuffer(file.readframes(file.getnframes()), '<i2') / 32768
+  assert 0.4 < abs(sound).max() < 0.6 and not sound[:4000].any() and not sound[-4000:].any()
   monkeypatch.setitem(sys.modules, 'cv2', None)
   assert "pip install 'jaxgen[video]'" in extras.missing()

@@ -86,6 +86,8 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
       jaxgen.upscale(wrong, **options)
   with pytest.raises(CheckpointError, match=r'is a folder: give jaxgen.load'):
     jaxgen.upscale(array, weights=tmp_path)
+  with pytest.raises(ConfigError, match='--tiling tiled: there are auto, whole'):
+    jaxgen.upscale(array, tiling='tiled')
 
 
 def test_a_folder_keeps_its_tree(upscale, tmp_path, capsys):

@@ -16,6 +16,9 @@ def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
       video = gr.Video(label='Somebody who speaks', sources=['upload'], height=260)
+      gr.Markdown(
+        'A browser plays few kinds of video. What it cannot play, as .mpg, is read all the same.'
+      )
       crops = gr.Checkbox(
         label='A mouth alone', info='As jaxgen mouths writes them: no face is looked for.'
       )
@@ -35,7 +38,7 @@ def _build(page: Page) -> None:
         label='Words',
         interactive=False,
         wrap=True,
-        column_widths=[90, 80, 80, 70, 260],
+        column_widths=[100, 95, 95, 80, 300],
       )
 
   def read(

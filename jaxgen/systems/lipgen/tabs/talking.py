@@ -6,9 +6,10 @@ import gradio as gr
 
 import jaxgen
 from jaxgen.demo.tab import Page, Tab, required, whole
+from jaxgen.errors import UserError
 from jaxgen.passes import Progress
-from jaxgen.systems.lipgen.tabs import drawn_face
-from jaxgen.systems.lipgen.tabs.extras import missing
+from jaxgen.systems.lipgen.tabs import drawn_face, drawn_voice
+from jaxgen.systems.lipgen.tabs.extras import missing, missing_speech
 
 # Some of espeak-ng's; another may be named.
 _VOICES = ['f1', 'f2', 'f3', 'f4', 'f5', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7']
@@ -20,11 +21,19 @@ def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
       face = page.picture('A face that looks ahead')
-      audio = gr.Audio(type='filepath', label='What it says', sources=['upload', 'microphone'])
+      audio = gr.Audio(
+        type='filepath',
+        label='What it says',
+        sources=['upload', 'microphone'],
+        buttons=['download'],  # not the one that shares it elsewhere
+      )
       text = gr.Textbox(
-        label='Or a text', info='English words, said by espeak-ng.', max_length=1000
+        label='Or a text',
+        info=missing_speech() or 'English words, said by espeak-ng.',
+        max_length=1000,
       )
       voice = gr.Dropdown(_VOICES, value=_VOICE, label='Voice of the text', allow_custom_value=True)
+      _examples(page, face, audio, text, voice)
       with gr.Accordion('More', open=False):
         head = gr.Slider(0, 1, value=0, step=0.1, label='Head', info='How much it moves.')
         crop = gr.Checkbox(label='Mouth alone', info='As it was rendered: small and grey.')
@@ -51,6 +60,8 @@ def _build(page: Page) -> None:
     progress: Progress,
   ) -> str:
     picture, words = Path(required(face, 'face')), (text or '').strip()
+    if (audio is None) != bool(words):
+      raise UserError('give a sound or a text, one of them')
     made = jaxgen.talk(
       picture,
       audio,
@@ -69,9 +80,19 @@ def _build(page: Page) -> None:
 
   fields = [face, audio, text, voice, head, crop, seed, motion, render]
   page.job('talk', button, talk, fields, [video])
-  drawn = page.files / 'drawn_face.png'
+
+
+def _examples(
+  page: Page, face: gr.Image, audio: gr.Audio, text: gr.Textbox, voice: gr.Dropdown
+) -> None:
+  """A face with a text, or with a sound where no text can be said."""
+  drawn, sound = page.files / 'drawn_face.png', page.files / 'drawn_voice.wav'
   drawn_face.draw().save(drawn)
-  page.examples([face, text, voice], [[str(drawn), _TEXT, _VOICE]])
+  if missing_speech():
+    drawn_voice.write(sound)
+    page.examples([face, audio], [[str(drawn), str(sound)]])
+  else:
+    page.examples([face, text, voice], [[str(drawn), _TEXT, _VOICE]])
 
 
 TAB = Tab(
