@@ -200,6 +200,7 @@ class Page:
       api_name=name,
       concurrency_limit=1,
       show_progress_on=outputs[0],
+      trigger_mode='always_last',  # what was asked for meanwhile, as by a slider, is done next
     )
     for ended in (ran.success, ran.failure):  # of one that failed, Gradio's page passes over `then`
       ended(end, None, buttons, api_visibility='private', **hidden)
