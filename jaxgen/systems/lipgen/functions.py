@@ -9,6 +9,7 @@ from jaxgen.files import check_file, is_there
 from jaxgen.passes import Passes, Progress
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.diffusion.schedule import check_steps
+from jaxgen.systems.lipgen.reading.asked import check_asked
 from jaxgen.systems.lipgen.reading.captions import write_captioned
 from jaxgen.systems.lipgen.reading.outputs import make_wanted
 from jaxgen.systems.lipgen.reading.service import Service, read_as
@@ -74,13 +75,14 @@ def lipread(
     ConfigError: what is needed is not installed, there is no reader, or the overlay cannot be there.
     OSError: the overlay cannot be written.
   """
+  check_asked(top, whole, bool(boundaries), crops, landmarks is not None or source != AUTO)
   path = Path(video)
   target = None if overlay is None else make_wanted([path], None, Path(overlay), crops)[0].overlay
   if target:
     check_file('--overlay', target)
   trained = model_of(weights, apply.shipped_reader, (apply.SYSTEM,))
   file = file_of(weights, apply.shipped_reader)
-  service = _kept(trained, top, lambda: _service(trained, file, top))
+  service = _kept(trained, 'read', lambda: _service(trained, file)).telling(top)
   given = read_landmarks(Path(landmarks)) if landmarks else None
   shares = (*_READING, _OVERLAY) if target else _READING
   passes = Passes(progress, shares, expected_frames(path))
@@ -92,9 +94,9 @@ def lipread(
   return words
 
 
-def _service(trained: Trained, file: Path | None, top: int) -> Service:
+def _service(trained: Trained, file: Path | None) -> Service:
   how = apply.known_segmenting(file) if file else None
-  return Service(apply.reading_model(trained, how), top)
+  return Service(apply.reading_model(trained, how))
 
 
 def talk(

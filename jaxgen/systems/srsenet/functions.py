@@ -11,6 +11,7 @@ from jaxgen.exchange.kept import Kept, Weights, model_of
 from jaxgen.passes import Passes, Progress
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
+from jaxgen.systems.srsenet.asked import check_asked
 from jaxgen.systems.srsenet.bands import PhotoBands
 from jaxgen.systems.srsenet.outputs import missing_outputs, output_size
 from jaxgen.systems.srsenet.plan import make_plan
@@ -68,6 +69,8 @@ def upscale(
     ConfigError: no net reaches the scale, or both `net` and `weights` are given.
     UserError: it cannot be written, or memory is too small.
   """
+  folder = None if output is None else Path(output)
+  check_asked(tiling, memory, quality, folder)
   if net and weights is not None:
     raise ConfigError(
       '--net chooses among the shipped nets: leave it out where --weights names one'
@@ -90,7 +93,6 @@ def upscale(
     factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean
   )
   if isinstance(image, str | Path):
-    folder = None if output is None else Path(output)
     path = _of_file(Path(image), folder, upscaler, options, progress)
     return cast(Picture, str(path) if isinstance(image, str) else path)
   if isinstance(image, Image.Image):

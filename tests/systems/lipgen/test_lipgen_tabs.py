@@ -38,6 +38,7 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   for name, values, told in (
     ('lipread', (None, False, *PLAIN), 'no video is given yet'),
     ('lipread', (text, True, *PLAIN), 'is no video'),
+    ('lipread', (text, False, False, 0, None), '--top=0 must be 1 or more'),
     ('talk', (None, None, 'now', *STILL), 'no face is given yet'),
     ('talk', (text, None, ' ', *STILL), 'name what is said'),
     ('talk', (text, text, 'now', *STILL), 'name what is said'),
@@ -46,6 +47,8 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   ):
     with pytest.raises(UserError, match=told):
       jobs[name](*values)
+  with pytest.raises(UserError, match='--whole and --boundary both say where a word is'):
+    jaxgen.lipread(text, whole=True, boundaries=[(0, 1)])
 
 
 def test_a_missing_extra_is_one_line(monkeypatch):
