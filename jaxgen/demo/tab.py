@@ -221,10 +221,6 @@ class Page:
     """A new folder for the files of the job that calls this; it goes when the next one begins."""
     return self.jobs.new_folder()
 
-  def file(self, suffix: str) -> Path:
-    """A new path in such a folder."""
-    return self.folder() / f'jaxgen{suffix}'
-
   def examples(self, inputs: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
     """Values of inputs that a click fills in."""
     gr.Examples(
