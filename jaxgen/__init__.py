@@ -5,6 +5,7 @@ use: `import jaxgen` imports no JAX.
 """
 
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
 __version__ = '0.1.0'
@@ -25,12 +26,15 @@ _FUNCTIONS = {
   'talk': 'jaxgen.systems.lipgen.functions',
 }
 __all__ = ['__version__', *_FUNCTIONS]
+# Threads that import modules which import each other may see one half made.
+_importing = RLock()
 
 
 def __getattr__(name: str) -> Any:
   if name not in _FUNCTIONS:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  return getattr(import_module(_FUNCTIONS[name]), name)
+  with _importing:
+    return getattr(import_module(_FUNCTIONS[name]), name)
 
 
 def __dir__() -> list[str]:

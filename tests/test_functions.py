@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,24 @@ def test_every_function_is_where_it_is_said_to_be():
     assert callable(getattr(jaxgen, name)) and name in dir(jaxgen)
   with pytest.raises(AttributeError, match="module 'jaxgen' has no attribute 'writes'"):
     jaxgen.writes  # noqa: B018
+
+
+def test_threads_import_functions_one_after_the_other(monkeypatch):
+  said = []
+
+  def load(name):
+    said.append(f'begin {name}')
+    if name.startswith('jaxgen.systems.srsenet'):
+      other.start()
+      other.join(0.05)
+    said.append(f'end {name}')
+    return SimpleNamespace(upscale=1, score=2)
+
+  monkeypatch.setattr(jaxgen, 'import_module', load)
+  other = threading.Thread(target=lambda: jaxgen.score)
+  assert jaxgen.upscale == 1
+  other.join()
+  assert [line.split()[0] for line in said] == ['begin', 'end'] * 2
 
 
 def test_what_was_made_of_an_object_is_kept_as_long_as_there_is_room():

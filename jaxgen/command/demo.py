@@ -1,6 +1,7 @@
 """`jaxgen demo`: a local page for all systems."""
 
 import argparse
+import os
 import sys
 import time
 
@@ -42,6 +43,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _demo(args: argparse.Namespace) -> None:
   _check(args)
+  from jaxgen.demo.jobs import JobsGoOn
   from jaxgen.demo.server import serving
   from jaxgen.run import devices
   from jaxgen.terminal.signals import Stopped, StopSignals
@@ -49,14 +51,18 @@ def _demo(args: argparse.Namespace) -> None:
   devices.check_platforms()
   if sys.stderr.isatty():
     print('opening the page, which takes some seconds', file=sys.stderr)
-  with StopSignals('closing the page') as signals, serving(args.port, args.runs) as address:
-    print(f'{address} is open; Ctrl-C closes it', flush=True)
-    if args.open:
-      import webbrowser
+  with StopSignals('closing the page') as signals:
+    try:
+      with serving(args.port, args.runs) as address:
+        print(f'{address} is open; Ctrl-C closes it', flush=True)
+        if args.open:
+          import webbrowser
 
-      webbrowser.open(address)
-    while not signals.received:
-      time.sleep(0.2)
+          webbrowser.open(address)
+        while not signals.received:
+          time.sleep(0.2)
+    except JobsGoOn:  # Python would crash a thread that is in the middle of compiled code
+      os._exit(128 + signals.received)
   raise Stopped(signals.received)
 
 

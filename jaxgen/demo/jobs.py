@@ -17,6 +17,10 @@ class JobStopped(Exception):  # noqa: N818 (an event, not an error)
   """The person pressed Stop, or left the page."""
 
 
+class JobsGoOn(Exception):  # noqa: N818 (an event, not an error)
+  """The page is closed, and a job has not ended: the process is to end without waiting for its threads."""
+
+
 class Job:
   """One piece of work of one person.
 
@@ -32,9 +36,14 @@ class Job:
     """Ends the work where it next tells of its progress, or before it begins."""
     self._stopped.set()
 
+  @property
+  def stopped(self) -> bool:
+    """Whether the work is to end."""
+    return self._stopped.is_set()
+
   def check(self) -> None:
     """Raises JobStopped where the work is to end."""
-    if self._stopped.is_set():
+    if self.stopped:
       raise JobStopped
 
   def clear(self) -> None:
@@ -51,7 +60,8 @@ class Jobs:
 
   def __init__(self, folder: Path):
     self._folder = folder
-    self._lock = threading.Lock()
+    self._lock, self._running, self._closed = threading.Lock(), 0, False
+    self._idle = threading.Condition(self._lock)
     self._waiting: dict[tuple[str, str], Job] = {}
     self._begun: dict[tuple[str, str], Job] = {}
     self._here = threading.local()
@@ -79,11 +89,17 @@ class Jobs:
       job.clear()
 
   def stop_all(self) -> None:
-    """Stops everything: the server ends."""
+    """Stops everything, what begins after this too: the server ends."""
     with self._lock:
+      self._closed = True
       found = [*self._waiting.values(), *self._begun.values()]
     for job in found:
       job.stop()
+
+  def wait_for_end(self, seconds: float) -> bool:
+    """Waits until no job runs, and returns whether that came to be."""
+    with self._idle:
+      return self._idle.wait_for(lambda: not self._running, seconds)
 
   def run(self, session: str, name: str, work: Callable[[Progress], Any], tell: Progress) -> Any:
     """Does the work in this thread and returns what it does; earlier files of its kind go.
@@ -102,14 +118,33 @@ class Jobs:
     with self._lock:
       job = self._waiting.pop(key, None) or Job(self._folder / uuid.uuid4().hex)
       before, self._begun[key] = self._begun.get(key), job
-    if before:
-      before.clear()
+      self._running += 1
+      if self._closed:
+        job.stop()
+    try:
+      if before:
+        before.clear()
+      job.check()
+      made = self._done(job, work, tell)
+      job.check()
+      return made
+    except Exception as error:
+      if not job.stopped:
+        raise
+      job.clear()
+      raise JobStopped from error
+    finally:
+      with self._idle:
+        self._running -= 1
+        self._idle.notify_all()
+
+  def _done(self, job: Job, work: Callable[[Progress], Any], tell: Progress) -> Any:
+    """What the work does, with a place for its files."""
 
     def progress(done: int, total: int) -> None:
       job.check()
       tell(done, total)
 
-    job.check()
     self._here.job = job
     try:
       return work(progress)

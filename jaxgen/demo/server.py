@@ -19,18 +19,22 @@ from typing import Any
 import fastapi
 import gradio as gr
 import uvicorn
-from gradio import processing_utils
+from gradio import processing_utils, routes
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
 
 from jaxgen.demo import limits, look
 from jaxgen.demo.building import build, find_tabs
-from jaxgen.demo.jobs import Jobs
+from jaxgen.demo.jobs import Jobs, JobsGoOn
 from jaxgen.demo.runs import open_runs
 from jaxgen.demo.tab import Page, Tab
 from jaxgen.errors import ConfigError, UserError
 
 HOST = '127.0.0.1'
+# Seconds at the end for jobs that were told to stop.
+_PATIENCE = 5
 # Gradio's page has scripts and styles within it, and makes workers and pictures of what it holds.
 _POLICY = '; '.join(
   (
@@ -56,12 +60,16 @@ _ENVIRONMENT = {
 
 
 class _Policy:
-  """Adds the policy to every answer."""
+  """Adds the policy to every answer, and refuses what a browser asks for in the name of a page elsewhere."""
 
   def __init__(self, app: Any):
     self._app = app
 
   async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    if scope['type'] != 'lifespan' and not _is_own(Headers(scope=scope)):
+      await PlainTextResponse('not from elsewhere', 403)(scope, receive, send)
+      return
+
     async def sent(message: Any) -> None:
       if message['type'] == 'http.response.start':
         message['headers'] = [
@@ -72,6 +80,12 @@ class _Policy:
       await send(message)
 
     await self._app(scope, receive, sent)
+
+
+def _is_own(headers: Headers) -> bool:
+  """Whether a request comes from this page, from an address that a person typed, or from no browser."""
+  origin = headers.get('origin')
+  return origin is None or origin == f'http://{headers.get("host")}'
 
 
 def listen(port: int) -> socket.socket:
@@ -104,12 +118,15 @@ def _kept_inside(folder: Path) -> Iterator[None]:
   changed = {**_ENVIRONMENT, **folders}
   before = {name: os.environ.get(name) for name in changed}
   directory, fetch = tempfile.tempdir, processing_utils.async_ssrf_protected_download
+  own = routes.DEFAULT_TEMP_DIR  # of when Gradio was imported
   os.environ.update(changed)
   tempfile.tempdir = str(folder)
   processing_utils.async_ssrf_protected_download = _refuse
+  routes.DEFAULT_TEMP_DIR = str(files)
   try:
     yield
   finally:
+    routes.DEFAULT_TEMP_DIR = own
     processing_utils.async_ssrf_protected_download = fetch
     tempfile.tempdir = directory
     for name, value in before.items():
@@ -151,6 +168,7 @@ def serving(
   Raises:
     ConfigError: the port cannot be had, or a run is of no use.
     CheckpointError: a run cannot be read.
+    JobsGoOn: at the end, where a job that was told to stop has not.
   """
   tabs = find_tabs() if tabs is None else tabs
   with (
@@ -205,6 +223,7 @@ def _running(
 
   Raises:
     UserError: the server does not start.
+    JobsGoOn: see `serving`.
   """
   config = uvicorn.Config(
     app,
@@ -230,3 +249,6 @@ def _running(
     logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)  # connections that it cuts
     server.should_exit = True
     thread.join(timeout=10)
+    ended = jobs.wait_for_end(_PATIENCE)
+  if not ended:
+    raise JobsGoOn

@@ -207,6 +207,7 @@ class Page:
       api_name=name,
       concurrency_limit=1,
       show_progress_on=outputs[0],
+      trigger_mode='always_last',  # what was asked for meanwhile, as by a slider, is done next
     )
     for ended in (ran.success, ran.failure):  # of one that failed, Gradio's page passes over `then`
       ended(end, None, buttons, api_visibility='private', **hidden)
@@ -231,10 +232,6 @@ class Page:
   def folder(self) -> Path:
     """A new folder for the files of the job that calls this; it goes when the next one begins."""
     return self.jobs.new_folder()
-
-  def file(self, suffix: str) -> Path:
-    """A new path in such a folder."""
-    return self.folder() / f'jaxgen{suffix}'
 
   def examples(self, inputs: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
     """Values of inputs that a click fills in; it stands below them."""

@@ -31,11 +31,12 @@ def cache() -> dict[str, Any]:
     folder = cache_folder().absolute()
   except UserError as error:
     return {'folder': os.environ['JAXGEN_CACHE'], 'writable': False, 'error': str(error)}
-  there = next(path for path in (folder, *folder.parents) if path.exists())
+  # Not by pathlib, which raises for what lies in a folder that may not be entered.
+  there = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110
   size, counted = _size(folder)
   return {
     'folder': str(folder),
-    'there': folder.is_dir(),
+    'there': os.path.isdir(folder),  # noqa: PTH112
     'writable': there.is_dir() and os.access(there, os.W_OK | os.X_OK),
     'bytes': size,
     'counted': counted,

@@ -1,7 +1,9 @@
 """Reading image files of any kind without losing anything."""
 
+import contextlib
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -242,12 +244,8 @@ def _orientation(image: Image.Image) -> int:
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
   """What libraries raise for a bad file, as one line that names it; any size may be opened."""
-  limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-  log = logging.getLogger('tifffile')
-  silent, log.disabled = log.disabled, True  # it tells of damaged tags on standard error
   try:
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore')
+    with _unbounded:
       yield
   except DataError:
     raise
@@ -267,5 +265,33 @@ def _told(path: Path) -> Iterator[None]:
         f'{path}: its compression needs a package to be read: pip install imagecodecs'
       ) from error
     raise DataError(f'{path}: damaged, or not an image ({first_line(error)})') from error
-  finally:
-    Image.MAX_IMAGE_PIXELS, log.disabled = limit, silent
+
+
+class _Unbounded:
+  """While any thread is inside, Pillow opens images of any size, and neither it nor tifffile says anything.
+
+  These are settings of the whole process: the first thread changes them, the last one puts them back.
+  """
+
+  def __init__(self) -> None:
+    self._lock, self._inside, self._before = threading.Lock(), 0, contextlib.ExitStack()
+
+  def __enter__(self) -> None:
+    with self._lock:
+      self._inside += 1
+      if self._inside == 1:
+        log = logging.getLogger('tifffile')  # it tells of damaged tags on standard error
+        self._before.callback(setattr, Image, 'MAX_IMAGE_PIXELS', Image.MAX_IMAGE_PIXELS)
+        self._before.callback(setattr, log, 'disabled', log.disabled)
+        self._before.enter_context(warnings.catch_warnings())
+        Image.MAX_IMAGE_PIXELS, log.disabled = None, True
+        warnings.simplefilter('ignore')
+
+  def __exit__(self, *exc_info: object) -> None:
+    with self._lock:
+      self._inside -= 1
+      if not self._inside:
+        self._before.close()
+
+
+_unbounded = _Unbounded()

@@ -19,6 +19,7 @@ from PIL import Image
 from jaxgen.command import cli
 from jaxgen.demo import limits
 from jaxgen.demo.building import find_tabs
+from jaxgen.demo.jobs import Jobs, JobStopped
 from jaxgen.demo.server import serving
 from jaxgen.demo.tab import SHIPPED, Tab
 from jaxgen.errors import CheckpointError, ConfigError
@@ -162,6 +163,23 @@ def test_a_full_queue_is_told_in_the_words_of_the_page(monkeypatch):
     assert refused.json()['detail'] == limits.FULL
 
 
+@pytest.mark.parametrize('end', [lambda: None, lambda: 1 / 0])
+def test_nothing_is_left_of_a_job_whose_person_has_gone(end, tmp_path):
+  jobs = Jobs(tmp_path / 'made')
+
+  def work(progress):
+    (jobs.new_folder() / 'before.txt').touch()
+    jobs.leave('somebody')
+    (jobs.new_folder() / 'after.txt').touch()
+    assert not jobs.wait_for_end(0)
+    end()
+
+  jobs.wait('somebody', 'kind')
+  with pytest.raises(JobStopped):
+    jobs.run('somebody', 'kind', work, lambda done, total: None)
+  assert jobs.wait_for_end(0) and not [x for x in tmp_path.rglob('*') if x.is_file()]
+
+
 def test_a_tab_without_its_extra_says_what_to_install(page):
   assert MISSING in httpx.get(f'{page}/config', trust_env=False).text
 
@@ -173,9 +191,12 @@ def test_nothing_on_the_page_is_fetched_from_elsewhere(page):
     assert 'http' not in client.get('/theme.css').text.replace('http://www.w3.org/2000/svg', '')
     config = client.get('/config').json()
     assert not config['analytics_enabled'] and not config['footer_links']
+    # The last of several sliders that are moved while an image is drawn is drawn too.
+    modes = [x['trigger_mode'] for x in config['dependencies'] if x['api_name'] == 'decode']
+    assert modes == ['always_last']
 
 
-def test_the_page_reads_no_other_file_and_no_address(person, pictures):
+def test_the_page_reads_no_other_file_and_no_address(page, person, pictures):
   inside = person.upload(pictures[0])['path']
   for path in (str(pictures[0]), '/etc/hostname', f'{inside}/../../../../../etc/hostname'):
     value = {'path': path, 'meta': {'_type': 'gradio.FileData'}}
@@ -184,6 +205,9 @@ def test_the_page_reads_no_other_file_and_no_address(person, pictures):
   value = {'path': 'http://127.0.0.1/a.png', 'meta': {'_type': 'gradio.FileData'}}
   assert 'fetches nothing' in person.ask('upscale', value, 2, *AS_SHIPPED)
   assert person.client.get('/', headers={'host': 'elsewhere.example'}).status_code == 400
+  for origin, status in (('http://elsewhere.example', 403), ('null', 403), (page, 200)):
+    sent = {'files': {'files': ('x.png', b'x')}, 'headers': {'origin': origin}}
+    assert person.client.post('/gradio_api/upload', **sent).status_code == status
   large = {'files': ('large.png', bytes(limits.max_bytes() + 1))}
   assert person.client.post('/gradio_api/upload', files=large).status_code == 413
 

@@ -1,6 +1,7 @@
 """Image files that are refused, damaged, or cannot be written."""
 
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from photo_cases import again, check, noise, save_deep, smooth, write_tiff
 from PIL import Image
 
 from jaxgen.errors import DataError, UserError
-from jaxgen.photos import LONGEST, Photo, PhotoWriter, read_photo, read_size
+from jaxgen.photos import LONGEST, Photo, PhotoWriter, read_photo, read_size, reading
 
 
 def test_an_animation_and_pages_are_refused(tmp_path):
@@ -145,3 +146,14 @@ def test_a_side_of_a_format_is_as_long_as_is_said(tmp_path, kind):
     else:
       with pytest.raises(UserError, match='cannot be written'):
         writer.save()
+
+
+def test_settings_of_the_process_come_back_when_the_last_thread_has_read(tmp_path):
+  before = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+  one, other = (reading._told(tmp_path) for _ in range(2))
+  one.__enter__()
+  other.__enter__()
+  one.__exit__(None, None, None)
+  assert Image.MAX_IMAGE_PIXELS is None
+  other.__exit__(None, None, None)
+  assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before and before[0]

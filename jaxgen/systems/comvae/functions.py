@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.errors import ConfigError, DataError
+from jaxgen.errors import ConfigError, DataError, first_line
 from jaxgen.exchange.kept import Kept, Weights, model_of
 from jaxgen.photos.images import Given, read_grey
 from jaxgen.systems.comvae import apply
@@ -72,7 +72,10 @@ def decode(latents: Any, *, net: str | None = None, weights: Weights = None) -> 
     ConfigError: there is no such net, or weights of another system.
   """
   model = _model(net, weights)
-  z = np.asarray(latents, np.float32)
+  try:
+    z = np.asarray(latents, np.float32)
+  except (TypeError, ValueError) as error:
+    raise DataError(f'latents that are no numbers: {first_line(error)}') from error
   if z.ndim not in (1, 2) or z.shape[-1] != model.num_latents:
     wanted = model.num_latents
     raise DataError(f'latents of shape {list(z.shape)}: [{wanted}] or [N, {wanted}] is wanted')

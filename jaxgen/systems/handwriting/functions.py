@@ -117,6 +117,8 @@ def write_sheet(
   trained = model_of(weights, writers.shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
   texts = as_words([words] if isinstance(words, str) else words, job.ability_of(trained))
+  if not texts:
+    raise ConfigError('there is no word to write')
   for text in texts:
     check_any([text])
   options, finish = Options(styles, seed, canvas=canvas), job.Finish(scale, transparent, mm=mm or 0)
@@ -156,7 +158,7 @@ def read(
   """A handwritten word or line as text, as `jaxgen read` reads it.
 
   Args:
-    image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3], dark on light or light on dark.
+    image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4], dark on light or light on dark.
     weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
       with jaxgen.
     lexicon: no other words are read: a file with one a line, or the words.
@@ -179,8 +181,9 @@ def read(
     of, lexicon = str(lexicon), words_of(Path(lexicon))  # anew each time: the file may have changed
   words = None if lexicon is None else tuple(lexicon)
   path = file_of(weights, apply.shipped_reader)
+  reader = _kept(trained, 'read', lambda: _reader(trained, path))
   service, left_out = _kept(
-    trained, (words, beam, nbest), lambda: _reader(trained, path, words, beam, nbest)
+    trained, (words, beam, nbest), lambda: _asked(reader, words, beam, nbest)
   )
   tell([f'{of}: {left_out}'] if left_out else [], warn)
   ink = Ink(service.model.size[0], flatten=photo or service.model.flatten)
@@ -191,26 +194,27 @@ def read(
   return service([picture])[0]
 
 
-def _reader(
-  trained: Trained,
-  path: Path | None,
-  words: tuple[str, ...] | None,
-  beam: int,
-  nbest: int,
-) -> tuple[Service, str]:
-  """What reads, and what to say of words of the lexicon that it cannot."""
+def _reader(trained: Trained, path: Path | None) -> Service:
   temperature = apply.measured_temperature(path, trained.step) if path else None
-  model = apply.reading_model(trained, temperature)
-  lexicon = None if words is None else apply.lexicon_of(words, model)
-  return Service(model, Decoding(beam, nbest, lexicon)), apply.left_out(words or (), model.charset)
+  return Service(apply.reading_model(trained, temperature), Decoding())
+
+
+def _asked(
+  reader: Service, words: tuple[str, ...] | None, beam: int, nbest: int
+) -> tuple[Service, str]:
+  """The same reader, which looks for texts as a person asks, and what to say of words that it cannot read."""
+  lexicon = None if words is None else apply.lexicon_of(words, reader.model)
+  left_out = apply.left_out(words or (), reader.model.charset)
+  return reader.decoded(Decoding(beam, nbest, lexicon)), left_out
 
 
 def _grey(image: Image.Image | np.ndarray) -> np.ndarray:
   """uint8 [H, W]; what is transparent lies on white paper."""
   if isinstance(image, np.ndarray):
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
+    flat = image.ndim == 2 or image.shape[2:] in ((3,), (4,))
+    if image.dtype != np.uint8 or not flat or not image.size:
       raise DataError(
-        f'an image of {image.dtype} {list(image.shape)}: uint8 [H, W] or [H, W, 3] is wanted'
+        f'an image of {image.dtype} {list(image.shape)}: uint8 [H, W] or [H, W, 3 or 4] is wanted'
       )
     image = Image.fromarray(image)
   if 'A' in image.getbands() or 'transparency' in image.info:

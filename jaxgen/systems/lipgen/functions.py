@@ -4,13 +4,13 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxgen.errors import ConfigError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
 from jaxgen.files import check_file, is_there
 from jaxgen.notes import Warn, tell
 from jaxgen.passes import Passes, Progress
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.diffusion.schedule import check_steps
+from jaxgen.systems.lipgen.reading.asked import check_asked
 from jaxgen.systems.lipgen.reading.captions import write_captioned
 from jaxgen.systems.lipgen.reading.outputs import make_wanted
 from jaxgen.systems.lipgen.reading.service import Service, read_as
@@ -79,15 +79,14 @@ def lipread(
       cannot be there.
     OSError: the overlay cannot be written.
   """
-  if top < 1:
-    raise ConfigError(f'--top={top} must be 1 or more')
+  check_asked(top, whole, bool(boundaries), crops, landmarks is not None or source != AUTO)
   path = Path(video)
   target = None if overlay is None else make_wanted([path], None, Path(overlay), crops)[0].overlay
   if target:
     check_file('--overlay', target)
   trained = model_of(weights, apply.shipped_reader, (apply.SYSTEM,))
   file = file_of(weights, apply.shipped_reader)
-  service = _kept(trained, top, lambda: _service(trained, file, top))
+  service = _kept(trained, 'read', lambda: _service(trained, file)).telling(top)
   given = read_landmarks(Path(landmarks)) if landmarks else None
   shares = (*_READING, _OVERLAY) if target else _READING
   passes = Passes(progress, shares, expected_frames(path))
@@ -100,9 +99,9 @@ def lipread(
   return words
 
 
-def _service(trained: Trained, file: Path | None, top: int) -> Service:
+def _service(trained: Trained, file: Path | None) -> Service:
   how = apply.known_segmenting(file) if file else None
-  return Service(apply.reading_model(trained, how), top)
+  return Service(apply.reading_model(trained, how))
 
 
 def talk(

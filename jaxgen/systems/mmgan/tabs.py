@@ -9,7 +9,7 @@ from PIL import Image
 
 import jaxgen
 from jaxgen.demo.digits import digit_files
-from jaxgen.demo.tab import Page, Tab, required
+from jaxgen.demo.tab import Page, Tab, required, whole
 from jaxgen.errors import UserError
 from jaxgen.passes import Progress
 
@@ -54,11 +54,12 @@ def _build(page: Page) -> None:
   ) -> str:
     progress(0, 1)
     named = str(required(which, 'number or name')).strip()
-    if count > _MOST:
-      raise UserError(f'{count:g} samples are more than the {_MOST} of a sheet')
+    wanted = whole(count, 'number of samples')
+    if wanted > _MOST:
+      raise UserError(f'{wanted} samples are more than the {_MOST} of a sheet')
     choice = {'component': _number(named)} if kind == 'component' else {'collection': named}
     found = jaxgen.samples(
-      **choice, count=int(count), seed=int(seed or 0), weights=page.chosen(weights)
+      **choice, count=wanted, seed=whole(seed, 'seed'), weights=page.chosen(weights)
     )
     path = page.folder() / f'{kind}_{named}.png'
     _sheet(found.images).save(path)

@@ -10,8 +10,9 @@ from jaxgen.command.arguments import add_step, path
 from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
-from jaxgen.data.image_files import FORMATS, check_folder_name
+from jaxgen.data.image_files import FORMATS
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.systems.srsenet.asked import TILINGS, check_asked
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--keep-times', action='store_true', help="outputs get their files' times of change")
   add(
     '--tiling',
-    choices=('auto', 'whole', 'exact', 'sampled'),
+    choices=TILINGS,
     default='auto',
     help='auto: whole where the features fit --memory, else sampled (one pass, the attention gates '
     'from tiles spread over the image). exact: as whole, features in a temporary file',
@@ -63,10 +64,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
-  if args.memory < 1 or not 1 <= args.quality <= 100:
-    raise ConfigError('--memory must be above 0 and --quality from 1 to 100')
-  if args.output:
-    check_folder_name('--output', args.output)
+  check_asked(args.tiling, args.memory, args.quality, args.output)
   if args.sheet and args.scale is not None and not args.scale.is_integer():
     raise ConfigError('--sheet needs a whole --scale')
   if args.step is not None and not (args.weights and args.weights.is_dir()):

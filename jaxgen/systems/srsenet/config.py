@@ -9,6 +9,7 @@ from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
+from jaxgen.systems.srsenet.asked import TILINGS
 
 CONVOLUTIONAL = True
 EVALUATES_WITHOUT_DATA = True  # evaluation reads its own images
@@ -23,7 +24,6 @@ ABOUT = About(
   python="jaxgen.upscale('photo.jpg', weights={weights!r})  # photo_x2.jpg, by the net's own scale",
 )
 PROTOCOLS = ('y_u8', 'rgb_double', 'rgb_u8')
-TILINGS = ('auto', 'whole', 'exact', 'sampled')
 BUNDLED = 'bundled'
 HELDOUT = 'heldout'
 MAX_SCALE = 8

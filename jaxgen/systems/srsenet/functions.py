@@ -12,8 +12,8 @@ from jaxgen.notes import Warn, tell
 from jaxgen.passes import Passes, Progress
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
+from jaxgen.systems.srsenet.asked import check_asked
 from jaxgen.systems.srsenet.bands import PhotoBands
-from jaxgen.systems.srsenet.config import TILINGS
 from jaxgen.systems.srsenet.outputs import missing_outputs, output_size
 from jaxgen.systems.srsenet.plan import make_plan
 from jaxgen.systems.srsenet.tiling import Upscaler
@@ -72,13 +72,12 @@ def upscale(
     ConfigError: no net reaches the scale, both `net` and `weights` are given, or there is no such tiling.
     UserError: it cannot be written, or memory is too small.
   """
+  folder = None if output is None else Path(output)
+  check_asked(tiling, memory, quality, folder)
   if net and weights is not None:
     raise ConfigError(
       '--net chooses among the shipped nets: leave it out where --weights names one'
     )
-
-  if tiling not in TILINGS:
-    raise ConfigError(f'--tiling {tiling}: there are {", ".join(TILINGS)}')
 
   def shipped() -> Path:
     wanted = 2.0 if scale is None else scale
@@ -97,7 +96,6 @@ def upscale(
     factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean
   )
   if isinstance(image, str | Path):
-    folder = None if output is None else Path(output)
     notes: list[str] = []
     path = _of_file(Path(image), folder, upscaler, options, progress, notes.append)
     tell((note.removeprefix('warning: ') for note in notes), warn)

@@ -62,7 +62,7 @@ def _build(page: Page) -> None:
     source = Path(required(picture, 'picture'))
     made = jaxgen.upscale(
       source,
-      scale,
+      required(scale, 'scale'),
       net=None if net == _AUTO else net,
       weights=page.chosen(weights),
       ensemble=ensemble,

@@ -8,7 +8,7 @@ from tab_cases import jobs_of
 
 import jaxgen
 from jaxgen.demo.tab import SHIPPED
-from jaxgen.errors import ConfigError, UserError
+from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.systems.comvae import apply, tabs
 
 
@@ -24,6 +24,8 @@ def test_the_nets_that_come_with_jaxgen_place_a_digit_and_draw_it_again():
   assert not variance.any() and jaxgen.decode(np.zeros(5)).shape == (28, 28)
   with pytest.raises(ConfigError, match='leave it out with weights'):
     jaxgen.decode(mean, net='digits', weights='mine.safetensors')
+  with pytest.raises(DataError, match='latents that are no numbers'):
+    jaxgen.decode([[0.0], [0.0, 1.0]])
 
 
 def test_the_tab_says_what_the_functions_say(tmp_path):

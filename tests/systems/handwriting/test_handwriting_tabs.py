@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 from tab_cases import jobs_of_all
 
+import jaxgen
 from jaxgen.command import cli
 from jaxgen.errors import UserError
+from jaxgen.systems.handwriting.reading.service import Service
 from jaxgen.systems.handwriting.tabs import TABS
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -22,7 +24,9 @@ def jobs(tmp_path):
   return jobs_of_all(TABS, tmp_path)
 
 
-def test_words_from_the_page_are_the_files_that_the_command_writes_and_are_read(jobs, tmp_path):
+def test_words_from_the_page_are_the_files_that_the_command_writes_and_are_read(
+  jobs, tmp_path, monkeypatch
+):
   picture, files = jobs['write']('encre  plume', 2, 7, *AS_IS)
   target = tmp_path / 'own.png'
   command = 'write', 'encre', 'plume', '--styles=2', '--seed=7', '--svg', f'--output={target}'
@@ -35,7 +39,8 @@ def test_words_from_the_page_are_the_files_that_the_command_writes_and_are_read(
   text, sure, places = jobs['read'](one, *PLAIN)
   assert text and sure[0][0] == text and 1 < len(sure) <= 5 and sure[0][1].endswith(' %')
   assert places.count('<span') == len(text) and 'src="data:image/png;base64,' in places
-  # Of words of a lexicon it is one of them.
+  # Of words of a lexicon it is one of them, for which nothing is compiled anew.
+  monkeypatch.setattr(Service, '_read', None)
   words = 'bonjour plume lettre encre papier matin jardin voyage'
   assert jobs['read'](one, False, words, 20, 1, None)[0] in words.split()
 
@@ -57,3 +62,7 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   ):
     with pytest.raises(UserError, match=told):
       jobs[name](*values)
+  with pytest.raises(UserError, match='there is no word to write'):
+    jaxgen.write_sheet([], tmp_path / 'none.png')
+  with pytest.raises(UserError, match=r'an image of uint8 \[4, 4, 5\]: uint8 \[H, W\] or'):
+    jaxgen.read(np.zeros((4, 4, 5), np.uint8))

@@ -41,7 +41,7 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   for name, values, told in (
     ('lipread', (None, False, *PLAIN), 'no video is given yet'),
     ('lipread', (text, True, *PLAIN), 'is no video'),
-    ('lipread', (text, True, False, 0, None), '--top=0 must be 1 or more'),
+    ('lipread', (text, False, False, 0, None), '--top=0 must be 1 or more'),
     ('talk', (None, None, 'now', *STILL), 'no face is given yet'),
     ('talk', (text, None, ' ', *STILL), 'a sound or a text'),
     ('talk', (text, text, 'now', *STILL), 'a sound or a text'),
@@ -50,6 +50,8 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   ):
     with pytest.raises(UserError, match=told):
       jobs[name](*values)
+  with pytest.raises(UserError, match='--whole and --boundary both say where a word is'):
+    jaxgen.lipread(text, whole=True, boundaries=[(0, 1)])
 
 
 def test_a_missing_extra_is_one_line(monkeypatch, tmp_path):
@@ -58,7 +60,7 @@ def test_a_missing_extra_is_one_line(monkeypatch, tmp_path):
   assert "pip install 'jaxgen[speech]'" in extras.missing_speech()
   # The example is a sound then, and no text.
   jobs_of_all(TABS[1:], tmp_path)
-  with wave.open(str(tmp_path / '0' / 'drawn_voice.wav')) as file:
+  with wave.open(str(tmp_path / 'tab 0' / 'drawn_voice.wav')) as file:
     sound = np.frombuffer(file.readframes(file.getnframes()), '<i2') / 32768
   assert 0.4 < abs(sound).max() < 0.6 and not sound[:4000].any() and not sound[-4000:].any()
   monkeypatch.setitem(sys.modules, 'cv2', None)

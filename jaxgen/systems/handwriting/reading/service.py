@@ -1,5 +1,6 @@
 """A trained recogniser at work: pictures of any widths in, texts out."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -99,6 +100,12 @@ class Service:
   def __init__(self, model: Model, decoding: Decoding):
     self.model, self.decoding = model, decoding
     self._step = jax.jit(self._read)
+
+  def decoded(self, decoding: Decoding) -> 'Service':
+    """The same with another way of searching: programs are compiled once for both."""
+    other = copy.copy(self)
+    other.decoding = decoding
+    return other
 
   def __call__(self, pictures: Sequence[Picture]) -> list[Answer]:
     """What pictures say, in their order. Each is at most `model.widest` columns wide."""

@@ -13,6 +13,7 @@ from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_file, check_folder, is_there
 from jaxgen.systems.lipgen.commands import finding
+from jaxgen.systems.lipgen.reading.asked import check_asked
 
 if TYPE_CHECKING:
   from jaxgen.systems.lipgen.reading.outputs import Wanted
@@ -69,18 +70,14 @@ def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
   if bool(args.inputs) == (args.camera is not None):
     raise ConfigError('name videos, or --camera: one of them')
-  if args.top is not None and args.top < 1:
-    raise ConfigError(f'--top={args.top} must be 1 or more')
   if args.camera is not None:
     of_files = 'srt', 'output', 'overlay', 'whole', 'boundary', 'crops', 'landmarks', 'overwrite'
     given = next((name for name in of_files if getattr(args, name)), None)
     if given or args.camera < 0:
       wrong = f'takes no --{given}' if given else f'{args.camera} must be 0 or more'
       raise ConfigError(f'--camera {wrong}')
-  if args.whole and args.boundary:
-    raise ConfigError('--whole and --boundary both say where a word is: leave one of them out')
-  if args.crops and (args.landmarks or args.source != 'auto'):
-    raise ConfigError('--crops are not searched for faces: leave --landmarks and --source out')
+  looked_for = bool(args.landmarks) or args.source != 'auto'
+  check_asked(args.top, args.whole, bool(args.boundary), args.crops, looked_for)
   if args.output and not args.srt:
     raise ConfigError('--output is of subtitles: add --srt')
   if args.weights and not args.weights.exists():

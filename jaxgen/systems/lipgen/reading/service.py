@@ -1,5 +1,6 @@
 """A trained reader at work: crops of a mouth in, words with times out."""
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,6 +42,12 @@ class Service:
   def __init__(self, model: Model, top: int = TOP):
     self.model, self.top = model, top
     self.slider = Slider(model.inference, model.variables)
+
+  def telling(self, top: int) -> 'Service':
+    """The same with another number of words: programs are compiled once for both."""
+    other = copy.copy(self)
+    other.top = top
+    return other
 
   def __call__(self, crops: np.ndarray, bars: Bars = no_bars) -> list[Word]:
     """The words of a clip in order of time; none where nothing is said.

@@ -46,14 +46,16 @@ def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
     ConfigError: PyAV is not installed.
   """
   video = Video(path)
-  frames = np.stack([frame.pixels for frame in bars(video.frames(), 'crops')])
-  height, width = frames.shape[1:]
-  if height != width:
-    raise DataError(
-      f'{path}: frames of {width} x {height} are no crops of a mouth, which are square: leave --crops out'
-    )
+  frames = []
+  for frame in bars(video.frames(), 'crops'):
+    height, width = frame.pixels.shape
+    if height != width:
+      raise DataError(
+        f'{path}: frames of {width} x {height} are no crops of a mouth, which are square: leave --crops out'
+      )
+    frames.append(resized(frame.pixels, MOUTH))
   assert video.seen is not None
-  return Mouths(resized(frames, MOUTH), f'{video.seen.line()}; crops of a mouth', video.seen.notes)
+  return Mouths(np.stack(frames), f'{video.seen.line()}; crops of a mouth', video.seen.notes)
 
 
 def expected_frames(path: Path) -> int | None:

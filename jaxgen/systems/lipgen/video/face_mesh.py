@@ -7,6 +7,7 @@ The networks are MediaPipe's: a detector of faces within two metres (128 x 128 p
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,18 +80,22 @@ def _interpreter(path: Path) -> Any:
   return net
 
 
+_silencing = threading.Lock()  # standard error is that of all threads
+
+
 @contextmanager
 def _silent_errors() -> Iterator[None]:
   """Nothing is written to standard error: the library greets there, and cannot be told not to."""
-  sys.stderr.flush()
-  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-  try:
-    os.dup2(nowhere, 2)
-    yield
-  finally:
-    os.dup2(kept, 2)
-    os.close(kept)
-    os.close(nowhere)
+  with _silencing:
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+      os.dup2(nowhere, 2)
+      yield
+    finally:
+      os.dup2(kept, 2)
+      os.close(kept)
+      os.close(nowhere)
 
 
 def anchors() -> np.ndarray:
