@@ -4,6 +4,8 @@ import inspect
 import re
 from importlib import metadata
 
+from sphinx.util.parallel import make_chunks
+
 project = 'jaxgen'
 author = 'The jaxgen authors'
 copyright = author
@@ -29,7 +31,7 @@ myst_heading_anchors = 3
 nb_execution_mode = 'force'
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
 nb_merge_streams = True
 
 autodoc_member_order = 'bysource'
@@ -89,8 +91,19 @@ def _shorten_signature(app, what, name, obj, options, signature, return_annotati
   return signature, return_annotation
 
 
+def _spread_notebooks(app, env, docnames):
+  """The two processes of `sphinx-build -j 2` begin with half of the notebooks each, which take longest."""
+  del env
+  notebooks = [name for name in docnames if name.startswith('notebooks/')]
+  rest = [name for name in docnames if name not in notebooks]
+  ours, theirs = notebooks[::2], notebooks[1::2]
+  until = max(len(make_chunks(docnames, app.parallel)[0]) - len(ours), 0) if docnames else 0
+  docnames[:] = [*ours, *rest[:until], *theirs, *rest[until:]]
+
+
 def setup(app):
   """Connects the handlers."""
+  app.connect('env-before-read-docs', _spread_notebooks)
   app.connect('autodoc-skip-member', _skip_member)
   app.connect('autodoc-process-docstring', _describe_constants)
   app.connect('autodoc-process-signature', _shorten_signature)

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import os
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -31,20 +32,23 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 # Files that take longest, the longest first: with two workers none of them is left for the end.
 LONGEST = (
   'systems/handwriting/test_handwriting_task.py',
-  'run/test_processes.py',
-  'systems/lipgen/test_lipgen_task.py',
-  'systems/mmgan/test_mmgan_task.py',
-  'run/test_resume.py',
-  'systems/comvae/test_comvae_inference.py',
-  'systems/comvae/test_comvae_task.py',
-  'run/test_checkpoint.py',
-  'run/test_invariants.py',
-  'systems/mmgan/test_mmgan_evaluation.py',
   'run/test_programs.py',
+  'run/test_processes.py',
+  'run/test_resume.py',
+  'systems/mmgan/test_mmgan_task.py',
+  'systems/lipgen/test_lipgen_task.py',
+  'run/test_invariants.py',
+  'systems/comvae/test_comvae_task.py',
+  'systems/mmgan/test_mmgan_evaluation.py',
+  'systems/comvae/test_comvae_inference.py',
+  'systems/lipgen/test_lipgen_render.py',
+  'run/test_checkpoint.py',
   'run/test_loop.py',
   'systems/srsenet/test_srsenet_task.py',
+  'systems/handwriting/test_handwriting_evaluation.py',
   'command/test_cli.py',
   'demo/test_demo_page.py',
+  'demo/test_demo_browser.py',
   'benchmarks/test_twins.py',
   'systems/srsenet/test_srsenet_memory.py',
   'systems/lipgen/test_lipgen_motion_task.py',
@@ -64,11 +68,14 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+# Looking for garbage takes a tenth of the time of tracing, and of importing what is tested.
+gc.set_threshold(50_000, 20, 20)
+
+
 def pytest_collection_finish(session):
-  """What is imported by now stays: looking through it for garbage is a tenth of the time of tracing."""
+  """What is imported by now stays."""
   gc.collect()
   gc.freeze()
-  gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True, scope='session')
@@ -129,3 +136,26 @@ def toy(monkeypatch):
     return override(toy_system.get_config(), overrides)
 
   return make
+
+
+@pytest.fixture(scope='module')
+def copy_run(tmp_path_factory):
+  """A function that copies a run of the toy system to a folder; each config is trained once a module."""
+  import toy_system
+  from helpers import override, train
+
+  from jaxgen.systems import SYSTEMS
+
+  trained = {}
+
+  def copy(to, **overrides):
+    key = tuple(sorted(overrides.items()))
+    if key not in trained:
+      trained[key] = tmp_path_factory.mktemp('toy') / 'run'
+      with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SYSTEMS, 'toy', 'toy_system')
+        patch.setattr(toy_system, 'HOOKS', {})
+        train(override(toy_system.get_config(), overrides), trained[key])
+    shutil.copytree(trained[key], to, dirs_exist_ok=True)
+
+  return copy

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 from compiling import FLAGS
 
 from jaxgen import config as configs
@@ -132,6 +133,15 @@ def train(config, workdir, **options):
   reporter = quiet()
   training.train(config, Path(workdir), reporter, **options)
   return reporter.lines + reporter.warnings
+
+
+@contextlib.contextmanager
+def on_one_device():
+  """What is trained in here has a single device, for which a step compiles faster than for eight."""
+  devices = jax.devices()[:1]
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(jax, 'devices', lambda *args: devices)
+    yield
 
 
 def final_state(workdir, step=None):

@@ -6,6 +6,7 @@ import re
 
 import jax
 import numpy as np
+import pytest
 from helpers import to_numpy
 from jax import export
 
@@ -15,6 +16,10 @@ from jaxgen.run import loop
 
 LAYOUTS = {'one device': ('jit', 1), '8 by jit': ('jit', 8), '8 by pmap': ('pmap', 8)}
 SEVERAL = [name for name in LAYOUTS if name != 'one device']
+# A step's float32 gradients are compared by jit and its whole float64 state by pmap, where a sum over devices
+# may be forgotten; all of it by both in test_invariants.py, and with -m slow.
+FLOAT32 = ['8 by jit', pytest.param('8 by pmap', marks=pytest.mark.slow)]
+FLOAT64 = ['8 by pmap', pytest.param('8 by jit', marks=pytest.mark.slow)]
 COLLECTIVES = 'all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter'
 
 
@@ -103,6 +108,11 @@ class Program:
       return fn(variables, *arguments, jax.random.wrap_key_data(key))
 
     return export.export(jax.jit(call), platforms=platforms)(abstract_key(), variables, *arguments)
+
+
+def doubled(state):
+  """What `to_numpy` made of a float32 state, in float64."""
+  return jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, state)
 
 
 def abstract_key(sharding=None):

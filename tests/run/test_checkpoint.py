@@ -72,8 +72,8 @@ DAMAGE = [truncate, flip_bits, drop, forge]
 # Which are kept.
 
 
-def test_the_last_k_are_kept(toy, tmp_path):
-  train(toy(checkpoint__keep=3), tmp_path)
+def test_the_last_k_are_kept(toy, copy_run, tmp_path):
+  copy_run(tmp_path, checkpoint__keep=3)
   assert steps_saved(tmp_path) == [16, 20, 24]
 
 
@@ -138,8 +138,8 @@ def test_an_evaluation_that_is_no_number_is_not_kept_as_the_best(toy, tmp_path):
   saved.close()
 
 
-def test_best_is_refused_where_none_is_kept(toy, tmp_path):
-  train(toy(num_steps=8), tmp_path)
+def test_best_is_refused_where_none_is_kept(toy, copy_run, tmp_path):
+  copy_run(tmp_path, num_steps=8)
   with pytest.raises(CheckpointError, match=r'keeps no best checkpoint: config\.checkpoint\.best'):
     loading.load(tmp_path, 'best')
 
@@ -154,21 +154,25 @@ def test_a_best_metric_that_is_not_evaluated_is_named(toy, tmp_path):
 
 
 @pytest.mark.parametrize('damage', DAMAGE)
-def test_a_damaged_newest_is_reported_moved_away_and_trained_again(toy, tmp_path, caplog, damage):
-  train(toy(num_steps=16, checkpoint__keep=3), tmp_path / 'a')
+def test_a_damaged_newest_is_reported_moved_away_and_trained_again(
+  toy, copy_run, tmp_path, caplog, damage
+):
+  copy_run(tmp_path / 'a', num_steps=16, checkpoint__keep=3)
   damage(tmp_path / 'a', 16)
   said = train(toy(checkpoint__keep=3), tmp_path / 'a')
   assert 'checkpoint 16 cannot be read' in caplog.text
   assert (tmp_path / 'a' / 'failure' / 'checkpoint-16').is_dir()
   assert any('at step 12' in line for line in said)
-  train(toy(checkpoint__keep=3), tmp_path / 'b')
+  copy_run(tmp_path / 'b', checkpoint__keep=3)
   assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
   assert metric_lines(tmp_path / 'a') == metric_lines(tmp_path / 'b')
 
 
 @pytest.mark.parametrize('damage', DAMAGE)
-def test_inference_uses_the_one_before_a_damaged_one_and_moves_nothing(toy, tmp_path, damage):
-  train(toy(), tmp_path)
+def test_inference_uses_the_one_before_a_damaged_one_and_moves_nothing(
+  toy, copy_run, tmp_path, damage
+):
+  copy_run(tmp_path)
   expected = loading.load(tmp_path, 20).variables
   damage(tmp_path, 24)
   before = files(tmp_path)
@@ -180,8 +184,8 @@ def test_inference_uses_the_one_before_a_damaged_one_and_moves_nothing(toy, tmp_
   assert files(tmp_path) == before
 
 
-def test_where_none_can_be_read_all_stay_and_no_run_starts_over(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_where_none_can_be_read_all_stay_and_no_run_starts_over(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   for step in (20, 24):
     truncate(tmp_path, step)
   before = files(tmp_path)
@@ -195,8 +199,8 @@ def test_where_none_can_be_read_all_stay_and_no_run_starts_over(toy, tmp_path):
   assert files(tmp_path) == before
 
 
-def test_what_a_killed_save_left_behind_is_no_checkpoint(toy, tmp_path):
-  train(toy(num_steps=16), tmp_path)
+def test_what_a_killed_save_left_behind_is_no_checkpoint(toy, copy_run, tmp_path):
+  copy_run(tmp_path, num_steps=16)
   left = tmp_path / 'checkpoints' / '20.orbax-checkpoint-tmp'
   shutil.copytree(tmp_path / 'checkpoints' / '16', left)
   assert loading.load(tmp_path).step == 16
@@ -228,8 +232,8 @@ def test_the_fingerprint_sees_a_bit_a_place_and_a_key():
   assert base == fingerprint({**tree(x), 'x': replicated})
 
 
-def test_a_checkpoint_holds_config_facts_and_the_whole_state(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_a_checkpoint_holds_config_facts_and_the_whole_state(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   step, config, facts = loading.read_items(tmp_path)
   assert step == 24 and config.optim.learning_rate == 0.1 and config.steps_per_call == 4
   assert facts == {'steps_per_epoch': 8, 'shape': [3]}
@@ -241,16 +245,16 @@ def test_a_checkpoint_holds_config_facts_and_the_whole_state(toy, tmp_path):
 # Inference.
 
 
-def test_load_gives_what_the_state_exports(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_load_gives_what_the_state_exports(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   trained = loading.load(str(tmp_path))
   state = final_state(tmp_path)
   assert_same(trained.variables['params'], state.params['model'])
   assert_same(trained.variables['statistics'], state.variables['model']['statistics'])
 
 
-def test_an_unknown_step_is_named_beside_those_there_are(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_an_unknown_step_is_named_beside_those_there_are(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   with pytest.raises(CheckpointError, match=r'no checkpoint of step 21; it has \[20, 24\]'):
     inference.evaluate(tmp_path, 21, reporter=quiet())
   with pytest.raises(CheckpointError, match='no checkpoint: train there first'):
@@ -259,8 +263,8 @@ def test_an_unknown_step_is_named_beside_those_there_are(toy, tmp_path):
     inference.sample(tmp_path / 'nowhere', reporter=quiet())
 
 
-def test_evaluate_and_sample_take_a_step_and_never_rewrite_config_json(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_evaluate_and_sample_take_a_step_and_never_rewrite_config_json(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   config = (tmp_path / 'config.json').stat().st_mtime_ns
   kept = {p: x for p, x in files(tmp_path).items() if 'checkpoints' in p.parts}
   figures = inference.evaluate(tmp_path, 20, toy(eval__samples=7), quiet())
@@ -273,16 +277,16 @@ def test_evaluate_and_sample_take_a_step_and_never_rewrite_config_json(toy, tmp_
   assert kept == {p: x for p, x in files(tmp_path).items() if 'checkpoints' in p.parts}
 
 
-def test_a_sample_that_has_no_picture_without_data_says_so(toy, tmp_path, monkeypatch):
-  train(toy(num_steps=4), tmp_path)
+def test_a_sample_that_has_no_picture_without_data_says_so(toy, copy_run, tmp_path, monkeypatch):
+  copy_run(tmp_path, num_steps=4)
   monkeypatch.setattr(inference.results, 'draw', lambda *_: [])
   reporter = quiet()
   assert inference.sample(tmp_path, reporter=reporter) == []
   assert any('nothing drawn: all pictures of toy need data' in line for line in reporter.lines)
 
 
-def test_an_evaluation_of_an_older_step_leaves_a_finished_run_finished(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_an_evaluation_of_an_older_step_leaves_a_finished_run_finished(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   assert inference.evaluate(tmp_path, 20, reporter=quiet())['step'] == 20
   before = files(tmp_path)
   said = train(toy(), tmp_path)
@@ -293,15 +297,15 @@ def test_an_evaluation_of_an_older_step_leaves_a_finished_run_finished(toy, tmp_
   assert json.loads((tmp_path / 'evaluation.json').read_text())['step'] == 24
 
 
-def test_a_repeated_evaluation_is_bit_equal(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_a_repeated_evaluation_is_bit_equal(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   assert inference.evaluate(tmp_path, reporter=quiet()) == inference.evaluate(
     tmp_path, reporter=quiet()
   )
 
 
-def test_evaluate_refuses_a_config_of_another_model(toy, tmp_path):
-  train(toy(), tmp_path)
+def test_evaluate_refuses_a_config_of_another_model(toy, copy_run, tmp_path):
+  copy_run(tmp_path)
   before = files(tmp_path)
   with pytest.raises(ConfigError, match=r'cannot be evaluated .*optim.learning_rate: 0.1 -> 0.3'):
     inference.evaluate(tmp_path, None, toy(optim__learning_rate=0.3), quiet())
@@ -314,7 +318,7 @@ def test_evaluate_refuses_a_config_of_another_model(toy, tmp_path):
 @pytest.mark.parametrize('before, after', [(8, 1), (1, 8)])
 @pytest.mark.parametrize('parallel', ['jit', 'pmap'])
 def test_a_run_goes_on_with_another_number_of_devices(
-  toy, tmp_path, monkeypatch, before, after, parallel
+  toy, copy_run, tmp_path, monkeypatch, before, after, parallel
 ):
   devices = jax.devices()
   for count, num_steps in ((before, 12), (after, 24)):
@@ -322,7 +326,7 @@ def test_a_run_goes_on_with_another_number_of_devices(
     monkeypatch.setattr(jax, 'local_devices', lambda count=count: devices[:count])
     said = train(toy(num_steps=num_steps, parallel=parallel), tmp_path / 'a')
   assert any('at step 12' in line for line in said)
-  train(toy(), tmp_path / 'b')
+  copy_run(tmp_path / 'b')
   a, b = final_state(tmp_path / 'a'), final_state(tmp_path / 'b')
   for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
     np.testing.assert_allclose(x, y, rtol=1e-4)

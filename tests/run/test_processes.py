@@ -37,7 +37,7 @@ from idx_files import write_set
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 COMVAE = {
-  'config': 'configs/comvae.py:no_latent_dbnn',
+  'config': 'configs/comvae.py:vanilla',  # compiles soonest
   'script': 'launch.py',
 }
 TOY = {'config': 'tests/toy_system.py', 'script': 'tests/launch_toy.py'}
@@ -89,7 +89,7 @@ def test_two_processes_agree_with_one_on_the_real_task_after_five_steps(tmp_path
   ]
   finish_job(start_job(tmp_path / 'two', *flags, program=COMVAE))
   config = comvae(
-    'no_latent_dbnn', num_steps=5, log_every=5, save_every=5, steps_per_call=5, precision='float64'
+    'vanilla', num_steps=5, log_every=5, save_every=5, steps_per_call=5, precision='float64'
   )
   train(config, tmp_path / 'one')
   assert_close(final_state(tmp_path / 'one'), final_state(tmp_path / 'two'), rtol=1e-9)
@@ -113,21 +113,20 @@ def one_process(tmp_path_factory):
   return workdir
 
 
-@pytest.mark.parametrize('parallel', ['jit', 'pmap'])
-def test_a_job_agrees_with_one_process_resumes_and_is_resumed_by_one(
-  toy, tmp_path, double, one_process, parallel
+def test_jobs_agree_with_one_process_go_on_in_another_layout_and_are_resumed_by_one(
+  toy, tmp_path, double, one_process
 ):
-  flags = ('--config.precision=float64', f'--config.parallel={parallel}')
-  finish_job(start_job(tmp_path, *flags, '--config.num_steps=12'))
+  flags = ('--config.precision=float64',)
+  finish_job(start_job(tmp_path, *flags, '--config.parallel=pmap', '--config.num_steps=12'))
   assert steps_saved(tmp_path) == [8, 12]
-  told = finish_job(start_job(tmp_path, *flags))
+  told = finish_job(start_job(tmp_path, *flags, '--config.parallel=jit'))
   assert 'at step 12 ' in told[0][0]
   assert 'step' not in told[1][0]  # only the first process talks; Gloo's lines may be torn
   assert steps_saved(tmp_path) == [20, 24]
   assert_close(final_state(one_process, 24), final_state(tmp_path), rtol=1e-9)
   assert_close(metric_lines(one_process)[:6], metric_lines(tmp_path), rtol=1e-9)
   assert len(list((tmp_path / 'tensorboard').iterdir())) == 2  # one process writes
-  train(toy(precision='float64', parallel=parallel, num_steps=32), tmp_path)  # on its own
+  train(toy(precision='float64', num_steps=32), tmp_path)  # on its own
   assert_close(final_state(one_process), final_state(tmp_path), rtol=1e-9)
 
 

@@ -77,6 +77,7 @@ TINY = {
   'handwriting_recogniser': {**HANDWRITTEN, 'batch_size': 16, 'model__recogniser_width': 0.1},
   'lipgen': {
     **small_nets.READER,
+    'model__share_trunk': True,
     'batch_size': 16,
     'data__words': 'about,people',
     'data__num_clips': 16,
@@ -102,7 +103,8 @@ TINY = {
     'data__num_validation': 8,
     'model__window': 6,
     'model__patch': 1,
-    'model__widths': (4, 4),
+    'model__widths': (4,),
+    'model__time_from': 0,
     'eval__batch_size': 8,
   },
 }
@@ -175,14 +177,17 @@ def statistics(program):
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_step_and_inference_lower_for_gpus_and_tpus(program, system, precision):
-  jitted, mapped = (program(system, name, precision) for name in ('8 by jit', '8 by pmap'))
-  step, mapped_step = jitted.exported(PLATFORMS), mapped.exported(PLATFORMS)
-  inference = jitted.exported_eval_step(PLATFORMS)
-  assert step.nr_devices == mapped_step.nr_devices == 8
-  for exported in (step, mapped_step, inference):
+  jitted = program(system, '8 by jit', precision)
+  lowered = [jitted.exported(PLATFORMS), jitted.exported_eval_step(PLATFORMS)]
+  assert lowered[0].nr_devices == 8
+  if precision == 'float32':  # what crosses devices is the same in both
+    mapped = program(system, '8 by pmap')
+    lowered.append(mapped.exported(PLATFORMS))
+    assert lowered[-1].nr_devices == 8
+    assert_sums_each_gradient_once(mapped, explicit_collectives(lowered[-1].mlir_module()))
+  for exported in lowered:
     assert exported.platforms == PLATFORMS
     assert 'custom_call' not in exported.mlir_module()
-  assert_sums_each_gradient_once(mapped, explicit_collectives(mapped_step.mlir_module()))
 
 
 def comvae_functions(config, facts, batch):
@@ -252,22 +257,24 @@ def assert_sums_each_gradient_once(program, found):
   assert num_metrics(program) <= scalars <= most
 
 
-def adam_flops(params):
-  """What Adam computes on every device, whatever their number."""
+@functools.cache
+def adam_flops(size=1000):
+  """What Adam computes for each parameter, on every device, whatever their number."""
   adam = optax.adam(1e-3)
 
   def update(params, state, grads):
     updates, state = adam.update(grads, state, params)
     return optax.apply_updates(params, updates), state
 
+  params = jax.ShapeDtypeStruct((size,), jnp.float32)
   state = jax.eval_shape(adam.init, params)
-  return flops(jax.jit(update).lower(params, state, params).compile())
+  return flops(jax.jit(update).lower(params, state, params).compile()) / size
 
 
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_eight_devices_share_the_work(program, eight, system):
   one = program(system, 'one device')
-  optimizer = adam_flops(one.abstract_state().params)
+  optimizer = adam_flops() * elements(shapes(one.abstract_state().params))
   share = (flops(eight(system)) - optimizer) / (flops(one.compile()) - optimizer)
   assert share <= 0.15
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from handwriting_cases import tiny
-from helpers import train
+from helpers import on_one_device, train
 from reading_cases import tools
 
 from jaxgen.evaluation.generative import Extractor
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
-  train(tiny(num_steps=2), tmp_path / 'run')
+  with on_one_device():
+    train(tiny(num_steps=2), tmp_path / 'run')
   found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
   rates = ('recogniser_cer', 'reader_cer', 'generated_cer', 'generated_cer_unseen')
   assert all(found[key] >= 0 for key in (*rates, 'recogniser_wer', 'edit_distance'))

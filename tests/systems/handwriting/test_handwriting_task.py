@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from handwriting_cases import PAPER, tiny, tiny_recogniser
-from helpers import assert_close, assert_same, final_state, moved, to_numpy, train
-from programs import LAYOUTS, SEVERAL, Program, layout
+from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
+from programs import FLOAT32, FLOAT64, Program, doubled, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -39,7 +39,8 @@ def game(data):
   @functools.cache
   def of(name):
     made = Program(tiny(**SLOW), layout(name), 1, data)
-    state, metrics = made.state(), []
+    metrics, alone = [], name == 'one device'
+    state = made.state() if alone else made.placed(of('one device')[1][0])
     states = [to_numpy(state)]
     for _ in range(2):
       state = made.run(state, 1, metrics)
@@ -52,8 +53,7 @@ def game(data):
 # --- Invariants ---
 
 
-# All layouts agree in float64 below; one in float32 sees what only rounding brings out.
-@pytest.mark.parametrize('name', ['8 by pmap', pytest.param('8 by jit', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('name', FLOAT32)
 def test_float32_gradients_agree_between_layouts(game, name):
   for player in PLAYERS:
     # With b1 = 0 Adam's first moment is the gradient.
@@ -82,18 +82,18 @@ def settled(state):
   )
 
 
-def test_the_whole_state_agrees_between_layouts_after_float64_steps():
+@pytest.mark.parametrize('name', FLOAT64)
+def test_the_whole_state_agrees_between_layouts_after_float64_steps(game, name):
+  start = game('one device')[1][0]
   jax.config.update('jax_enable_x64', True)
-  found, start = {}, None
-  for name in LAYOUTS:
-    made = Program(tiny(precision='float64'), layout(name), 1)
-    start = start or to_numpy(made.state())
-    metrics = []
-    found[name] = to_numpy(made.run(made.placed(start), 3, metrics)), metrics
-  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
-  for name in SEVERAL:
-    assert_close(settled(found['one device'][0]), settled(found[name][0]), rtol=1e-9)
-    assert_close(found['one device'][1], found[name][1], rtol=1e-6)
+  found = []
+  for which in ('one device', name):
+    made, metrics = Program(tiny(precision='float64'), layout(which), 1), []
+    found.append((to_numpy(made.run(made.placed(doubled(start)), 3, metrics)), metrics))
+  (one, of_one), (several, of_several) = found
+  assert jax.tree.leaves(one.params)[0].dtype == jnp.float64
+  assert_close(settled(one), settled(several), rtol=1e-9)
+  assert_close(of_one, of_several, rtol=1e-6)
 
 
 @pytest.fixture(scope='module')
@@ -104,7 +104,8 @@ def staged(tmp_path_factory):
   folder = tmp_path_factory.mktemp('staged') / 'straight'
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(training, '_finish', lambda *args: None)
-    train(tiny(**options), folder)
+    with on_one_device():
+      train(tiny(**options), folder)
   return options, folder
 
 
@@ -112,10 +113,10 @@ def test_a_run_resumed_where_a_stage_begins_is_bit_equal(staged, tmp_path, monke
   monkeypatch.setattr(training, '_finish', lambda *args: None)
   options, straight = staged
   shutil.copytree(straight, tmp_path / 'resumed')
-  for step in ('4', '6'):
-    shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / step)
-  said = train(tiny(**options), tmp_path / 'resumed')
-  assert any('at step 2 ' in line for line in said)
+  shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / '6')
+  with on_one_device():
+    said = train(tiny(**options), tmp_path / 'resumed')
+  assert any('at step 4 ' in line for line in said)
   assert_same(final_state(straight), final_state(tmp_path / 'resumed'))
 
 
@@ -147,8 +148,9 @@ def test_at_natural_spacing_widths_of_letters_are_learned_and_then_used():
   config = tiny(**PAIRED, **options)
   data = configs.system_module(config).make_data(config)
   made = Program(config, layout('one device'), 1, data)
-  before = to_numpy(made.state())
-  after = to_numpy(made.run(made.state(), 4))
+  state = made.state()
+  before = to_numpy(state)
+  after = to_numpy(made.run(state, 4))
   rows = np.abs(after.params['gen']['spacing']['rows']).max(1)
   seen = np.unique(data.arrays['label'][data.arrays['label'] > 0])
   assert moved(before, after) == {'gen'} and rows[0] == 0 and (rows[seen] > 0).any()
@@ -204,9 +206,10 @@ def test_the_paper_s_networks_train_without_a_curriculum():
   assert all(np.isfinite(leaf).all() for leaf in leaves)
 
 
-def test_bfloat16_keeps_float32_parameters_and_losses(data):
+def test_bfloat16_keeps_float32_parameters_and_losses(game, data):
   made, metrics = Program(tiny(precision='bfloat16'), layout('one device'), 1, data), []
-  state = to_numpy(made.run(made.state(), 2, metrics))
+  start = made.placed(game('one device')[1][0])
+  state = to_numpy(made.run(start, 2, metrics))
   leaves = jax.tree.leaves((state.params, state.opt_state, state.variables, state.ema))
   assert {leaf.dtype for leaf in leaves} == {np.dtype('float32'), np.dtype('int32')}
   assert all(np.isfinite(leaf).all() for leaf in leaves)
@@ -247,16 +250,16 @@ def test_every_part_of_a_variant_can_be_named_in_any_order():
       configs.load(f'handwriting:{variant}')
 
 
-def test_a_run_begins_with_the_networks_of_another(tmp_path, data):
-  other, key = make_task(tiny(), data.facts), jax.random.key(3)
-  given = jax.jit(lambda key: other.export(other.init(key)))(jax.random.key(1))
+def test_a_run_begins_with_the_networks_of_another(tmp_path, game, data):
+  made, states, _ = game('one device')
+  given, key = to_numpy(made.task.export(states[1])), jax.random.key(3)
   file = weight_files.save_weights(
-    tmp_path / 'a.safetensors', Trained(tiny(), data.facts, to_numpy(given), 2)
+    tmp_path / 'a.safetensors', Trained(tiny(), data.facts, given, 2)
   )
   state = jax.jit(make_task(tiny(init_from=str(file)), data.facts).init)(key)
-  assert_same(to_numpy(state.params['gen']), to_numpy(given['gen']['params']))
-  assert_same(to_numpy(state.params['rec']), to_numpy(given['rec']['params']))
-  reader = Trained(tiny_recogniser(), data.facts, {'params': to_numpy(given['rec']['params'])}, 2)
+  assert_same(to_numpy(state.params['gen']), given['gen']['params'])
+  assert_same(to_numpy(state.params['rec']), given['rec']['params'])
+  reader = Trained(tiny_recogniser(), data.facts, {'params': given['rec']['params']}, 2)
   of_reader = weight_files.save_weights(tmp_path / 'b.safetensors', reader)
   with pytest.raises(ConfigError, match='a handwriting_recogniser, not a run of handwriting'):
     jax.eval_shape(make_task(tiny(init_from=str(of_reader)), data.facts).init, key)

@@ -1,5 +1,6 @@
 """What tests of lipgen share: a small config, and clips of noise with the words in them."""
 
+import jax
 import numpy as np
 import small_nets
 from helpers import override
@@ -36,6 +37,18 @@ TINY = {
 def tiny(variant='procedural', **overrides):
   """A lipgen config at tiny widths; overrides by dotted key, dots as '__'."""
   return override(configs.load(f'lipgen:{variant}'), {**TINY, **overrides})
+
+
+def drawn(tree, seed=0):
+  """Random variables of these shapes, without compiling what would make them."""
+  random = np.random.default_rng(seed)
+
+  def draw(path, x):
+    if path[-1].key in ('var', 'scale'):
+      return random.uniform(0.5, 1.5, x.shape).astype(x.dtype)
+    return (random.normal(size=x.shape) / np.sqrt(max(1, np.prod(x.shape[:-1])))).astype(x.dtype)
+
+  return jax.tree_util.tree_map_with_path(draw, tree)
 
 
 def noise(count, seed=0, frames=33, words=2):

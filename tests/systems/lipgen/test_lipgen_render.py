@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same, to_numpy
-from programs import LAYOUTS, SEVERAL, Program, layout
+from programs import FLOAT64, Program, layout
 from render_cases import WORDS, load_faces, random_like, small_net, some_faces, tiny
 
 from jaxgen import config as configs
@@ -80,22 +80,22 @@ def test_padded_frames_change_nothing_and_the_others_see_each_other(reference):
   assert np.abs(apply(variables, *silent) - apply(variables, *given)).max() > 1e-3
 
 
-def test_the_whole_state_agrees_between_layouts_and_where_a_run_goes_on():
+@pytest.mark.parametrize('name', FLOAT64)
+def test_the_whole_state_agrees_between_layouts_and_where_a_run_goes_on(name):
   jax.config.update('jax_enable_x64', True)
-  found, start = {}, None
-  for name in LAYOUTS:
-    made = Program(tiny(precision='float64', model__time_from=1), layout(name), 1)
-    start = start or to_numpy(made.state())
-    metrics = []
-    found[name] = to_numpy(made.run(made.placed(start), 2, metrics)), metrics
-    if name == 'one device':  # a run that goes on from what it saved is bit-equal
+  found, start = [], None
+  for which in ('one device', name):
+    made = Program(tiny(precision='float64', model__time_from=1), layout(which), 1)
+    start, metrics = start or to_numpy(made.state()), []
+    found.append((to_numpy(made.run(made.placed(start), 2, metrics)), metrics))
+    if which == 'one device':  # a run that goes on from what it saved is bit-equal
       saved = to_numpy(made.run(made.placed(start), 1))
-      assert_same(found[name][0], to_numpy(made.run(made.placed(saved), 1)))
+      assert_same(found[0][0], to_numpy(made.run(made.placed(saved), 1)))
     assert made.traces == 1
-  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
-  for name in SEVERAL:
-    assert_close(found['one device'][0], found[name][0], rtol=1e-9)
-    assert_close(found['one device'][1], found[name][1], rtol=1e-6)
+  (one, of_one), (several, of_several) = found
+  assert jax.tree.leaves(one.params)[0].dtype == jnp.float64
+  assert_close(one, several, rtol=1e-9)
+  assert_close(of_one, of_several, rtol=1e-6)
 
 
 def test_windows_are_cut_from_clips_with_all_that_belongs_to_them(small):

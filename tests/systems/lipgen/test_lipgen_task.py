@@ -1,14 +1,15 @@
 """The training of lipgen's reader: the house's invariants for it, and what it is begun from."""
 
+import functools
 import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, final_state, to_numpy, train
-from lipgen_cases import WORDS, noise, noisy_corpus, tiny
-from programs import LAYOUTS, SEVERAL, Program, layout
+from helpers import assert_close, assert_same, final_state, on_one_device, to_numpy, train
+from lipgen_cases import WORDS, drawn, noise, noisy_corpus, tiny
+from programs import FLOAT64, Program, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -40,42 +41,43 @@ def settled(state):
   return jax.tree_util.tree_map_with_path(leaf, state)
 
 
-def test_the_whole_state_agrees_between_layouts_after_float64_steps():
+@pytest.mark.parametrize('name', FLOAT64)
+def test_the_whole_state_agrees_between_layouts_after_float64_steps(name):
   jax.config.update('jax_enable_x64', True)
   options = {'ema_decay': 0.9}
   options |= {'model__share_trunk': True, 'model__front_end__blocks': (0, 1, 0)}
-  found, start = {}, None
-  for name in LAYOUTS:
-    made = Program(tiny(precision='float64', **options), layout(name), 1)
+  found, start = [], None
+  for which in ('one device', name):
+    made, metrics = Program(tiny(precision='float64', **options), layout(which), 1), []
     start = start or to_numpy(made.state())
-    metrics = []
-    found[name] = to_numpy(made.run(made.placed(start), 3, metrics)), metrics
-  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
-  for name in SEVERAL:
-    assert_close(settled(found['one device'][0]), settled(found[name][0]), rtol=1e-9)
-    assert_close(found['one device'][1], found[name][1], rtol=1e-6)
+    found.append((to_numpy(made.run(made.placed(start), 3, metrics)), metrics))
+  (one, of_one), (several, of_several) = found
+  assert jax.tree.leaves(one.params)[0].dtype == jnp.float64
+  assert_close(settled(one), settled(several), rtol=1e-9)
+  assert_close(of_one, of_several, rtol=1e-6)
 
 
 def test_a_run_resumed_where_windows_begin_is_bit_equal(tmp_path, monkeypatch):
   monkeypatch.setattr(training, '_finish', lambda *args: None)
   options = {'curriculum__windows_from': 0.5, 'checkpoint__keep': 3}
   options |= {'loss__visemes': 0.0, 'loss__attention': 0.0, 'model__front_end__blocks': (0, 0, 0)}
-  train(tiny(**options), tmp_path / 'straight')
-  shutil.copytree(tmp_path / 'straight', tmp_path / 'resumed')
-  shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / '4')
-  train(tiny(**options), tmp_path / 'resumed')
+  with on_one_device():
+    train(tiny(**options), tmp_path / 'straight')
+    shutil.copytree(tmp_path / 'straight', tmp_path / 'resumed')
+    shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / '4')
+    train(tiny(**options), tmp_path / 'resumed')
   assert_same(final_state(tmp_path / 'straight'), final_state(tmp_path / 'resumed'))
 
 
 @pytest.fixture(scope='module')
 def small():
-  """(config, data, task) and exported variables of a net without training."""
+  """(config, data, task) and random variables of a net."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(lip_data, 'load_corpus', noisy_corpus)
     config = tiny()
     data = configs.system_module(config).make_data(config)
   task = make_task(config, data.facts)
-  return config, data, task, task.export(jax.jit(task.init)(jax.random.key(0)))
+  return config, data, task, drawn(task.export(jax.eval_shape(task.init, jax.random.key(0))))
 
 
 def test_targets_are_the_visemes_of_words(small):
@@ -117,7 +119,8 @@ def test_ends_that_are_cut_off_windows_are_not_seen(small):
   t = np.arange(batch['frames'].shape[1])
   outside = (t < first[:, :1] + 5) | (t >= first[:, :1] + 24)  # of what is left of the first word
   other = np.where(outside[:, :, None, None, None], 3.0, batch['frames'])
-  variables = jax.jit(lambda: net.init(jax.random.key(0), batch, method=read_windows))()
+  init = functools.partial(net.init, method=read_windows)
+  variables = drawn(jax.eval_shape(init, jax.random.key(0), batch))
   read = jax.jit(
     lambda frames: net.apply(variables, {**changed, 'frames': frames}, method=read_windows)
   )

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from helpers import quiet, train
+from helpers import on_one_device, quiet, train
 from mmgan_cases import tiny, tiny_classifier
 from PIL import Image
 
@@ -125,7 +125,8 @@ def test_a_learned_mixture_from_folders_has_no_truth(tmp_path, caplog):
     (tmp_path / 's0' / name).write_bytes(b'no image')
   sets = f'{tmp_path}/s0,{tmp_path}/s1'
   config = tiny('folders', data__sets=sets, num_steps=2)
-  train(config, tmp_path / 'run')
+  with on_one_device():
+    train(config, tmp_path / 'run')
   found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
   labelled = 'component_accuracy', 'true_mixture', 'regions', 'classifier_accuracy'
   for key in (*labelled, 'fid', 'kid', 'num_samples'):
@@ -302,7 +303,8 @@ def test_a_title_names_the_region_of_a_component_where_it_is_known(variant, supp
 
 
 def test_the_classifier_learns(tmp_path):
-  train(tiny_classifier(num_steps=110, model__widths=(8, 8, 16)), tmp_path / 'run')
+  with on_one_device():
+    train(tiny_classifier(num_steps=110, model__widths=(8, 8, 16)), tmp_path / 'run')
   found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
   assert found['accuracy'] > 0.8 and found['num_examples'] == 360
   assert not list((tmp_path / 'run').glob('samples/*'))

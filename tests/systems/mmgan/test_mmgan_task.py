@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, final_state, moved, to_numpy, train
+from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
 from mmgan_cases import tiny
-from programs import LAYOUTS, SEVERAL, Program, layout
+from programs import FLOAT32, FLOAT64, Program, doubled, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -37,12 +37,13 @@ def program(variant='A_fixed', name='one device', num_steps=1, **overrides):
 
 @pytest.fixture(scope='module')
 def trained():
-  """Of a layout: (program, states after each of two float32 steps), learned mixture; made when asked for."""
+  """Of a layout: (program, states before and after two float32 steps), learned mixture; made when asked for."""
 
   @functools.cache
   def of(name):
-    made = program('A_learned', name, **OURS)
-    state, states = made.state(), []
+    made, alone = program('A_learned', name, **OURS), name == 'one device'
+    state = made.state() if alone else made.placed(of('one device')[1][0])
+    states = [to_numpy(state)]
     for _ in range(2):
       state = made.run(state, 1)
       states.append(to_numpy(state))
@@ -54,45 +55,44 @@ def trained():
 # --- Invariants ---
 
 
-# All layouts agree in float64 below; one in float32 sees what only rounding brings out.
-@pytest.mark.parametrize('name', ['8 by pmap', pytest.param('8 by jit', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('name', FLOAT32)
 def test_float32_gradients_agree_between_layouts(trained, name):
   for player in (*PLAYERS, 'mix'):
     # With b1 = 0 Adam's first moment is the gradient.
-    mu = [trained(key)[1][0].opt_state[player][0].mu for key in ('one device', name)]
+    mu = [trained(key)[1][1].opt_state[player][0].mu for key in ('one device', name)]
     a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
     assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
 
 
-def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
+@pytest.mark.parametrize('name', FLOAT64)
+def test_the_whole_state_agrees_between_layouts_after_five_float64_steps(trained, name):
+  start = trained('one device')[1][0]
   jax.config.update('jax_enable_x64', True)
-  found, start = {}, None
-  for name in LAYOUTS:
-    made = program('A_learned', name, precision='float64', **OURS)
-    start = start or to_numpy(made.state())  # `trained` has each layout begin by itself
-    metrics = []
-    found[name] = to_numpy(made.run(made.placed(start), 5, metrics)), metrics
+  found = []
+  for which in ('one device', name):
+    made, metrics = program('A_learned', which, precision='float64', **OURS), []
+    found.append((to_numpy(made.run(made.placed(doubled(start)), 5, metrics)), metrics))
     assert made.traces == 1
-  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
-  for name in SEVERAL:
-    assert_close(found['one device'][0], found[name][0], rtol=1e-9)
-    assert_close(found['one device'][1], found[name][1], rtol=1e-9)
+  assert jax.tree.leaves(found[0][0].params)[0].dtype == jnp.float64
+  assert_close(*found, rtol=1e-9)
 
 
-@pytest.mark.parametrize('name', ['one device', '8 by pmap'])
+@pytest.mark.parametrize('name', ['one device', '8 by jit'])
 def test_a_step_is_traced_once(trained, name):
   made, states = trained(name)
   assert made.traces == 1
-  assert_same(made.run(made.state(), 2), states[-1])
+  assert_same(made.run(made.placed(states[0]), 2), states[-1])
   assert made.traces == 1
 
 
 def test_a_resumed_run_is_bit_equal(tmp_path, monkeypatch):
   monkeypatch.setattr(training, '_finish', lambda *args: None)  # test_mmgan_evaluation.py's
-  train(tiny(), tmp_path / 'straight')
+  with on_one_device():
+    train(tiny(), tmp_path / 'straight')
   shutil.copytree(tmp_path / 'straight', tmp_path / 'resumed')
   shutil.rmtree(tmp_path / 'resumed' / 'checkpoints' / '4')
-  said = train(tiny(), tmp_path / 'resumed')
+  with on_one_device():
+    said = train(tiny(), tmp_path / 'resumed')
   assert any('at step 2 ' in line for line in said)
   assert_same(final_state(tmp_path / 'straight'), final_state(tmp_path / 'resumed'))
   with pytest.raises(ConfigError, match=r'data.case: A -> B'):
@@ -259,8 +259,7 @@ def test_components_that_a_fixed_mixture_gives_to_nobody_make_no_fakes():
 
 
 def test_the_average_includes_the_statistics_and_warms_up(trained):
-  made, states = trained('one device')
-  first = to_numpy(made.state())
+  made, (first, *states) = trained('one device')
   decay = 1 / 10  # (1 + t) / (10 + t) at t = 0
   for collection in ('params', 'batch_stats'):
     before = first.ema['gen'][collection]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, assert_same, comvae, final_state, quiet, to_numpy, train
 from PIL import Image
-from programs import LAYOUTS, SEVERAL, Program, layout
+from programs import FLOAT32, FLOAT64, Program, doubled, layout
 from srsenet_cases import make_net, tiny
 
 from jaxgen import config as configs
@@ -30,12 +30,13 @@ def program(name='one device', num_steps=1, **overrides):
 
 @pytest.fixture(scope='module')
 def trained():
-  """Of a layout: (program, states after each of two float32 steps); made when asked for."""
+  """Of a layout: (program, states before and after two float32 steps); made when asked for."""
 
   @functools.cache
   def of(name):
-    made = program(name, ema_decay=0.5)
-    state, states = made.state(), []
+    made, alone = program(name, ema_decay=0.5), name == 'one device'
+    state = made.state() if alone else made.placed(of('one device')[1][0])
+    states = [to_numpy(state)]
     for _ in range(2):
       state = made.run(state, 1)
       states.append(to_numpy(state))
@@ -63,7 +64,7 @@ def test_learning_rates_by_schedule():
 
 
 def test_a_gradient_is_clipped_where_it_is_asked_for(trained):
-  free = trained('one device')[1][0].opt_state['model'][0].mu
+  free = trained('one device')[1][1].opt_state['model'][0].mu
   clipped = program(ema_decay=0.5, optim__clip_norm=1e-4)
   mu = to_numpy(clipped.run(clipped.state(), 1)).opt_state['model'][1][0].mu
 
@@ -75,7 +76,7 @@ def test_a_gradient_is_clipped_where_it_is_asked_for(trained):
 
 def test_the_average_follows_the_parameters_and_is_what_is_exported(trained):
   made, states = trained('one device')
-  first, second = states
+  _, first, second = states
   past = 2 / 11  # (1 + t) / (10 + t) at the second update, below the decay
   expected = jax.tree.map(
     lambda a, b: past * a + (1 - past) * b, first.ema['model']['params'], second.params['model']
@@ -87,7 +88,7 @@ def test_the_average_follows_the_parameters_and_is_what_is_exported(trained):
 def test_eval_step_equals_the_reference_metrics(trained):
   made, states = trained('one device')
   batch = next(made.data.splits['test'].batches(slice(0, 8)))
-  metrics = jax.jit(made.task.eval_step)(made.task.export(states[0]), batch, jax.random.key(0))
+  metrics = jax.jit(made.task.eval_step)(made.task.export(states[1]), batch, jax.random.key(0))
   assert float(metrics['psnr'].count) == 4
   inside = slice(2, -2)
   expected = [
@@ -101,45 +102,41 @@ def test_eval_step_equals_the_reference_metrics(trained):
   assert float(metrics['gain'].total) == pytest.approx(float(gain), abs=1e-3)
 
 
-# All layouts agree in float64 below; one in float32 sees what only rounding brings out.
-@pytest.mark.parametrize('name', ['8 by pmap', pytest.param('8 by jit', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('name', FLOAT32)
 def test_float32_gradients_agree_between_layouts(trained, name):
-  mu = [trained(key)[1][0].opt_state['model'][0].mu for key in ('one device', name)]
+  mu = [trained(key)[1][1].opt_state['model'][0].mu for key in ('one device', name)]
   a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
   assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
 
 
-def test_the_whole_state_agrees_between_layouts_after_five_float64_steps():
+@pytest.mark.parametrize('name', FLOAT64)
+def test_the_whole_state_agrees_between_layouts_after_five_float64_steps(trained, name):
+  start = trained('one device')[1][0]
   jax.config.update('jax_enable_x64', True)
-  found, start = {}, None
-  for name in LAYOUTS:
-    made = program(name, precision='float64', num_steps=1)
-    start = start or to_numpy(made.state())  # `trained` has each layout begin by itself
-    metrics = []
-    found[name] = to_numpy(made.run(made.placed(start), 5, metrics)), metrics
+  found = []
+  for which in ('one device', name):
+    made, metrics = program(which, precision='float64', ema_decay=0.5), []
+    found.append((to_numpy(made.run(made.placed(doubled(start)), 5, metrics)), metrics))
     assert made.traces == 1
-  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
-  for name in SEVERAL:
-    assert_close(found['one device'][0], found[name][0], rtol=1e-9)
-    assert_close(found['one device'][1], found[name][1], rtol=1e-9)
+  assert jax.tree.leaves(found[0][0].params)[0].dtype == jnp.float64
+  assert_close(*found, rtol=1e-9)
 
 
-@pytest.mark.parametrize('name', ['one device', '8 by pmap'])
+@pytest.mark.parametrize('name', ['one device', '8 by jit'])
 def test_a_step_is_traced_once(trained, name):
   made, states = trained(name)
   assert made.traces == 1
-  assert_same(made.run(made.state(), 2), states[-1])
+  assert_same(made.run(made.placed(states[0]), 2), states[-1])
   assert made.traces == 1
 
 
 def test_bfloat16_trains_float32_parameters(trained):
-  made = program(precision='bfloat16')
-  metrics = []
-  state = made.run(made.state(), 2, metrics)
+  reference, (start, *_) = trained('one device')
+  made, metrics = program(precision='bfloat16', ema_decay=0.5), []
+  state = made.run(made.placed(start), 2, metrics)
   assert {x.dtype for x in jax.tree.leaves(state.params)} == {jnp.dtype('float32')}
   exact = []
-  reference, _ = trained('one device')
-  reference.run(reference.state(), 2, exact)
+  reference.run(reference.placed(start), 2, exact)
   losses = [float(m[0]['loss'].total.sum()) for m in (metrics, exact)]
   assert losses[0] == pytest.approx(losses[1], rel=0.02) and losses[0] != losses[1]
 
