@@ -82,7 +82,6 @@ class Tab(NamedTuple):
     system: whose runs of `--run` it takes.
     build: adds its components, within the tab.
     about: one or two sentences: what it does, and where it ends. Markdown.
-    extra: of `pip install 'jaxgen[...]'` that it needs; '' where none.
     missing: the line that says what is to be installed first, or None.
     place: tabs stand in the order of this number.
     systems: further ones whose runs it takes.
@@ -92,7 +91,6 @@ class Tab(NamedTuple):
   system: str
   build: Callable[['Page'], None]
   about: str
-  extra: str = ''
   missing: Callable[[], str | None] = none_missing
   place: int = 50
   systems: tuple[str, ...] = ()

@@ -136,6 +136,8 @@ def test_a_word_is_written_after_one_that_is_too_long(page, opened):
 
 def test_a_word_is_read_and_what_was_passed_over_is_told(page, opened):
   panel = opened('Read a word or a line')
+  press(panel, 'Read')
+  failed(page, 'no picture is given yet')
   press(panel, 'Write one')
   expect(panel.locator('img').first).to_be_visible()
   press(panel, 'Read')
@@ -184,8 +186,10 @@ def test_a_face_says_a_text(opened, tmp_path):
   expect(panel.locator('video')).to_have_count(1)
 
 
-def test_latents_are_found_and_drawn(opened, digit):
+def test_latents_are_found_and_drawn(page, opened, digit):
   panel = opened('Latents of a digit')
+  press(panel, 'Find its latents')
+  failed(page, 'no picture is given yet')
   upload(panel, digit)
   expect(panel.locator('img').first).to_be_visible()
   found = panel.get_by_text('negative ELBO, their sum')
@@ -194,8 +198,10 @@ def test_latents_are_found_and_drawn(opened, digit):
   expect(found.first).to_be_visible()
 
 
-def test_memberships_of_a_picture(opened, digit):
+def test_memberships_of_a_picture(page, opened, digit):
   panel = opened('What collections share')
+  press(panel, 'What does it belong to?')
+  failed(page, 'no picture is given yet')
   upload(panel, digit)
   expect(panel.locator('img').first).to_be_visible()
   sure = panel.get_by_role('button', name=re.compile(r'component 1 \d+%'))

@@ -64,7 +64,7 @@ def page(folder):
   more = [
     Tab('Endless', 'srsenet', _endless, ''),
     Tab('Broken', 'srsenet', _broken, ''),
-    Tab('Film', 'lipgen', _broken, '', 'video', lambda: MISSING),
+    Tab('Film', 'lipgen', _broken, '', lambda: MISSING),
   ]
   with serving(0, [own], [*find_tabs(), *more]) as address:
     yield address

@@ -84,7 +84,6 @@ TAB = Tab(
   _build,
   'Reads what is said from the mouth of whoever speaks. The net that comes with jaxgen knows one speaker of '
   'British English and the 51 words of GRID: words of anybody else it is not to be relied on for.',
-  'video',
   missing,
   place=40,
 )

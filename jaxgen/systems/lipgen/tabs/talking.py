@@ -102,7 +102,6 @@ TAB = Tab(
   'Moves the mouth of a picture with a sound, or with a text that a voice says; nothing else of the picture '
   'moves. Ask whoever it shows: the video says in its metadata that it is synthetic, and is to be shown as '
   'that.',
-  'video',
   missing,
   place=50,
   systems=('lipgen_render',),
