@@ -16,8 +16,8 @@ from jaxgen.run import loop
 
 LAYOUTS = {'one device': ('jit', 1), '8 by jit': ('jit', 8), '8 by pmap': ('pmap', 8)}
 SEVERAL = [name for name in LAYOUTS if name != 'one device']
-# A step's float32 gradients are compared by jit and its whole float64 state by pmap, where a sum over devices
-# may be forgotten; all of it by both in test_invariants.py, and with -m slow.
+# A step's whole float64 state is compared by pmap, where a sum over devices may be forgotten, and where it is
+# cheap its float32 gradients by jit; all of it by both in test_invariants.py, and with -m slow.
 FLOAT32 = ['8 by jit', pytest.param('8 by pmap', marks=pytest.mark.slow)]
 FLOAT64 = ['8 by pmap', pytest.param('8 by jit', marks=pytest.mark.slow)]
 COLLECTIVES = 'all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter'

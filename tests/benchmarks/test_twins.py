@@ -357,6 +357,7 @@ def test_step_time_runs(tmp_path):
   assert 'loop over scan' in done.stdout
 
 
+@pytest.mark.slow
 def test_memory_runs(tmp_path):
   out = tmp_path / 'memory.json'
   done = run_script(

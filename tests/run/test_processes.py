@@ -82,6 +82,7 @@ def double():
   jax.config.update('jax_enable_x64', True)
 
 
+@pytest.mark.slow
 def test_two_processes_agree_with_one_on_the_real_task_after_five_steps(tmp_path, double):
   flags = [
     *tiny_flags(num_steps=5, log_every=5, save_every=5, steps_per_call=5),

@@ -124,12 +124,6 @@ def test_killed_and_resumed_training_equals_uninterrupted_training(toy, tmp_path
   train_through_kills(TOY, tmp_path, random.Random(0), 2, uninterrupted)
 
 
-def test_the_real_task_killed_and_resumed_equals_itself_uninterrupted(
-  tmp_path, uninterrupted_comvae
-):
-  train_through_kills(COMVAE, tmp_path, random.Random(0), 1, uninterrupted_comvae)
-
-
 @pytest.mark.slow
 def test_a_hundred_kills_change_nothing(tmp_path, uninterrupted_comvae):
   train_through_kills(COMVAE, tmp_path, random.Random(1), 100, uninterrupted_comvae)

@@ -137,7 +137,7 @@ def test_train_mode_statistics_are_the_same_on_devices_that_do_not_divide_the_ba
   ('row', 'full'),
   [
     ('compound_mixture', False),
-    ('simplified_mixture', False),
+    pytest.param('simplified_mixture', False, marks=pytest.mark.slow),
     pytest.param('compound_mixture', True, marks=pytest.mark.slow),
   ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handwriting_cases import PAPER, tiny, tiny_recogniser
 from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
-from programs import FLOAT32, FLOAT64, Program, doubled, layout
+from programs import FLOAT64, SEVERAL, Program, doubled, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -53,7 +53,8 @@ def game(data):
 # --- Invariants ---
 
 
-@pytest.mark.parametrize('name', FLOAT32)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SEVERAL)
 def test_float32_gradients_agree_between_layouts(game, name):
   for player in PLAYERS:
     # With b1 = 0 Adam's first moment is the gradient.
@@ -206,6 +207,7 @@ def test_the_paper_s_networks_train_without_a_curriculum():
   assert all(np.isfinite(leaf).all() for leaf in leaves)
 
 
+@pytest.mark.slow
 def test_bfloat16_keeps_float32_parameters_and_losses(game, data):
   made, metrics = Program(tiny(precision='bfloat16'), layout('one device'), 1, data), []
   start = made.placed(game('one device')[1][0])

@@ -10,7 +10,7 @@ import pytest
 from helpers import assert_close, assert_same, final_state, metric_lines, to_numpy, train
 from jax import export
 from motion_cases import recordings, tiny
-from programs import LAYOUTS, SEVERAL, Program, layout
+from programs import FLOAT64, Program, layout
 
 from jaxgen.exchange import export as exporting
 from jaxgen.run import loading, training
@@ -26,18 +26,18 @@ def recorded(monkeypatch):
   monkeypatch.setattr(motion_data, 'load_recordings', recordings)
 
 
-def test_the_whole_state_agrees_between_layouts_after_float64_steps():
+@pytest.mark.parametrize('name', FLOAT64)
+def test_the_whole_state_agrees_between_layouts_after_float64_steps(name):
   jax.config.update('jax_enable_x64', True)
-  found, start = {}, None
-  for name in LAYOUTS:
-    made = Program(tiny(precision='float64'), layout(name), 1)
+  found, start = [], None
+  for which in ('one device', name):
+    made = Program(tiny(precision='float64'), layout(which), 1)
     start = start or to_numpy(made.state())
     metrics = []
-    found[name] = to_numpy(made.run(made.placed(start), 3, metrics)), metrics
-  assert jax.tree.leaves(found['one device'][0].params)[0].dtype == jnp.float64
-  for name in SEVERAL:
-    assert_close(found['one device'][0], found[name][0], rtol=1e-9)
-    assert_close(found['one device'][1], found[name][1], rtol=1e-6)
+    found.append((to_numpy(made.run(made.placed(start), 3, metrics)), metrics))
+  assert jax.tree.leaves(found[0][0].params)[0].dtype == jnp.float64
+  assert_close(found[0][0], found[1][0], rtol=1e-9)
+  assert_close(found[0][1], found[1][1], rtol=1e-6)
 
 
 @pytest.fixture(scope='module')

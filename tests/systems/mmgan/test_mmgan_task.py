@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
 from mmgan_cases import tiny
-from programs import FLOAT32, FLOAT64, Program, doubled, layout
+from programs import FLOAT64, SEVERAL, Program, doubled, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -55,7 +55,8 @@ def trained():
 # --- Invariants ---
 
 
-@pytest.mark.parametrize('name', FLOAT32)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SEVERAL)
 def test_float32_gradients_agree_between_layouts(trained, name):
   for player in (*PLAYERS, 'mix'):
     # With b1 = 0 Adam's first moment is the gradient.

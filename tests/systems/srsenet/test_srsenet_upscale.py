@@ -93,7 +93,7 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
       jaxgen.upscale(path, **{**options, **wrong})
   with pytest.raises(CheckpointError, match=r'is a folder: give jaxgen.load'):
     jaxgen.upscale(array, weights=tmp_path)
-  with pytest.raises(ConfigError, match='--tiling tiled: there are auto, whole'):
+  with pytest.raises(ConfigError, match='--tiling tiled: choose from auto, whole'):
     jaxgen.upscale(array, tiling='tiled')
 
 
