@@ -1,6 +1,7 @@
 """Trained runs become nets of the package: what the scripts that ship them share."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,12 @@ def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:
     'parameters': sum(x.size for x in jax.tree.leaves(trained.variables)),
     'config': {key: flat[key] for key in kept},
   }
+
+
+def by_data_folder(places: str) -> str:
+  """Places with $JAXGEN_DATA for the folder that it is here, which is another elsewhere."""
+  folder = os.environ.get('JAXGEN_DATA', '').rstrip('/')
+  return places.replace(f'{folder}/', '$JAXGEN_DATA/') if folder else places
 
 
 def without_start(trained: Trained) -> Trained:

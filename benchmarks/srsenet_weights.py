@@ -99,6 +99,7 @@ def ship(workdir: Path, sets: str, began_in: Path) -> tuple[str, dict[str, Any]]
   begun = config.get('init_from', '')
   with config.unlocked():
     config.init_from = Path(begun).name  # the folder says nothing elsewhere
+    config.data.train = shipping.by_data_folder(config.data.train)
   trained = trained._replace(config=config, variables=jax.device_get(trained.variables))
   target = WEIGHTS / f'srsenet_{name}.safetensors'
   keys = _KEYS + (_PHOTO_KEYS if nets.is_photo(config) else ())

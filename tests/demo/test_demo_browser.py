@@ -89,6 +89,14 @@ def press(panel, name):
   return button
 
 
+def give(page, panel, path, name):
+  """Presses the button without a picture, sees it refused, and gives one."""
+  press(panel, name)
+  failed(page, 'no picture is given yet')
+  upload(panel, path)
+  expect(panel.locator('img').first).to_be_visible()
+
+
 def failed(page, words):
   """An error is shown in these words, and goes when it is closed."""
   expect(page.get_by_text(words)).to_be_visible()
@@ -188,10 +196,7 @@ def test_a_face_says_a_text(opened, tmp_path):
 
 def test_latents_are_found_and_drawn(page, opened, digit):
   panel = opened('Latents of a digit')
-  press(panel, 'Find its latents')
-  failed(page, 'no picture is given yet')
-  upload(panel, digit)
-  expect(panel.locator('img').first).to_be_visible()
+  give(page, panel, digit, 'Find its latents')
   found = panel.get_by_text('negative ELBO, their sum')
   expect(found).to_have_count(0)
   press(panel, 'Find its latents')
@@ -200,10 +205,7 @@ def test_latents_are_found_and_drawn(page, opened, digit):
 
 def test_memberships_of_a_picture(page, opened, digit):
   panel = opened('What collections share')
-  press(panel, 'What does it belong to?')
-  failed(page, 'no picture is given yet')
-  upload(panel, digit)
-  expect(panel.locator('img').first).to_be_visible()
+  give(page, panel, digit, 'What does it belong to?')
   sure = panel.get_by_role('button', name=re.compile(r'component 1 \d+%'))
   expect(sure).to_have_count(0)
   press(panel, 'What does it belong to?')

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, errors
 from PIL import Image
+from safetensors import safe_open
 
 import jaxgen
 from jaxgen import config as configs
@@ -302,6 +303,9 @@ def test_the_header_of_a_shipped_net_has_the_terms_of_its_card():
     _, text = cards.shipped(file.stem)
     terms = text.removeprefix(cards.TERMS).split('\n## ')[0]
     assert weight_files.load_card(file)['terms'].split() == terms.split(), file.name
+    with safe_open(file, 'np') as opened:
+      header = ' '.join(opened.metadata().values())
+    assert not re.search(r'["\s,][/~]\w', header), f'{file.name} names a folder of one machine'
 
 
 def test_the_scores_of_the_cards_are_those_of_the_result_files():

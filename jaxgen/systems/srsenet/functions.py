@@ -69,7 +69,8 @@ def upscale(
 
   Raises:
     DataError: it cannot be read, or is of another kind.
-    ConfigError: no net reaches the scale, both `net` and `weights` are given, or there is no such tiling.
+    ConfigError: no net reaches the scale, both `net` and `weights` are given, or the tiling, memory, quality or
+      output is none.
     UserError: it cannot be written, or memory is too small.
   """
   folder = None if output is None else Path(output)
