@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
-_LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+from jaxgen.nn.conv import convolution
 
 
 def full_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -45,9 +45,7 @@ def upsampled_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
     of_row = []
     for q, taps in enumerate(_paired(rows, 1)):
       padding = ((1 - p, p), (1 - q, q))
-      of_row.append(
-        jax.lax.conv_general_dilated(x, taps, (1, 1), padding, dimension_numbers=_LAYOUT)
-      )
+      of_row.append(convolution(x, taps, (1, 1), padding))
     phases.append(jnp.stack(of_row, 3))
   return jnp.stack(phases, 2).reshape(b, 2 * h, 2 * w, -1)
 
@@ -68,14 +66,12 @@ def halving_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """
   b, h, w, c = x.shape
   if h % 2 == 0 and w % 2 == 0:
-    return jax.lax.conv_general_dilated(
-      x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=_LAYOUT
-    )
+    return convolution(x, kernel, (2, 2), ((1, 1), (1, 1)))
   x = jnp.pad(x, ((0, 0), (1, h % 2 == 0), (1, w % 2 == 0), (0, 0)))
   h, w = x.shape[1] // 2, x.shape[2] // 2
   blocks = x.reshape(b, h, 2, w, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, h, w, 4 * c)
   of_blocks = kernel.reshape(2, 2, 2, 2, c, -1).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * c, -1)
-  return jax.lax.conv_general_dilated(blocks, of_blocks, (1, 1), 'VALID', dimension_numbers=_LAYOUT)
+  return convolution(blocks, of_blocks)
 
 
 class Convolution(nn.Module):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxgen.nn.conv import Conv, convolution
 from jaxgen.nn.squeeze_excite import channel_mean
 from jaxgen.systems.lipgen.networks.layers import BatchNorm, Layer, excitation, within
 from jaxgen.systems.lipgen.networks.pooling import Pooling
@@ -45,12 +46,11 @@ class Stem(Layer):
     reach, margin = STEM_FRAMES // 2, STEM_SIZE // 2
     around = jnp.pad(frames, ((0, 0), (reach, reach), (0, 0), (0, 0), (0, 0)))
     stacked = jnp.concatenate([around[:, i : i + t] for i in range(STEM_FRAMES)], -1)
-    x = jax.lax.conv_general_dilated(
+    x = convolution(
       stacked.reshape(b * t, h, w, STEM_FRAMES),
       kernel.transpose(1, 2, 0, 3),
       (self.stride, self.stride),
       ((margin, margin), (margin, margin)),
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
     )
     return x.reshape(b, t, *x.shape[1:])
 
@@ -142,7 +142,7 @@ class ConvolutionBlock(Layer):
     """A convolution of each frame and batch norm."""
     b, t = x.shape[:2]
     margin = (size // 2, size // 2)
-    conv = nn.Conv(
+    conv = Conv(
       self.features,
       (size, size),
       (stride, stride),

@@ -42,19 +42,15 @@ class Pooling(Layer):
     return nn.swish(x) if self.activation else x
 
   def _conv3d(self, x: jax.Array) -> jax.Array:
-    """As a product of flattened maps with each frame of the kernel."""
+    """As one product of flattened maps, those of the frames that it sees side by side."""
     b, t, h, w, c = x.shape
     shape = (self.frames, h, w, c, self.features or c)
     kernel = self.param('kernel', nn.initializers.lecun_normal(), shape, self.param_dtype)
-    maps = x.reshape(b, t, h * w * c)
     reach = self.frames // 2
-    return jax.lax.conv_general_dilated(
-      maps.astype(self.dtype),
-      kernel.astype(self.dtype).reshape(self.frames, h * w * c, -1),
-      (1,),
-      ((reach, reach),),
-      dimension_numbers=('NWC', 'WIO', 'NWC'),
-    )
+    maps = jnp.pad(x.reshape(b, t, h * w * c), ((0, 0), (reach, reach), (0, 0)))
+    seen = jnp.concatenate([maps[:, i : i + t] for i in range(self.frames)], -1)
+    weights = kernel.astype(self.dtype).reshape(self.frames * h * w * c, -1)
+    return seen.astype(self.dtype) @ weights
 
   def _depthwise(self, x: jax.Array) -> jax.Array:
     _, t, h, w, c = x.shape

@@ -1,0 +1,105 @@
+"""The kernel's gradient by matrix products equals XLA's own, and is taken where it pays."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from jax import export
+
+from jaxgen.nn.conv import Conv, convolution, kernel_gradient
+
+MANY, WIDE = 17, 32
+
+
+def plain(x, kernel, strides, padding):
+  return jax.lax.conv_general_dilated(
+    x, kernel, strides, padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
+
+
+def drawn(images, side, kernel):
+  jax.config.update('jax_enable_x64', True)
+  keys = jax.random.split(jax.random.key(0))
+  x = jax.random.normal(keys[0], (images, *side, kernel[2]), jnp.float64)
+  return x, jax.random.normal(keys[1], kernel, jnp.float64)
+
+
+CASES = {
+  'rows': ((3, 3, 4, 5), (1, 1), ((1, 1), (1, 1))),
+  'rows, other strides and odd padding': ((3, 5, 4, 2), (2, 1), ((1, 0), (2, 3))),
+  'rows, padded beyond the kernel': ((2, 2, 4, 2), (1, 1), ((0, 3), (4, 5))),
+  'taps, few channels': ((2, 2, 4, 50), (1, 1), ((1, 0), (0, 1))),
+  'taps, strides': ((3, 4, 4, 5), (2, 3), ((1, 1), (2, 0))),
+  'taps, pixels left over': ((1, 1, 4, 5), (2, 2), ((0, 0), (0, 0))),
+}
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_kernel_gradient_is_that_of_the_convolution(case):
+  shape, strides, padding = CASES[case]
+  x, kernel = drawn(3, (7, 8), shape)
+  y, back = jax.vjp(lambda kernel: plain(x, kernel, strides, padding), kernel)
+  dy = jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape)
+  found = kernel_gradient(x, dy, shape[:2], strides, padding)
+  np.testing.assert_allclose(found, *back(dy), rtol=1e-10, atol=1e-11)
+
+
+def test_both_gradients_and_the_second_are_those_of_the_convolution():
+  x, kernel = drawn(MANY, (3, 3), (3, 3, WIDE, 2))
+
+  def found(conv):
+    def loss(x, kernel):
+      return (conv(x, kernel, (1, 1), ((1, 1), (1, 1))) ** 2).sum()
+
+    def slope(x):
+      return (jax.grad(loss, 1)(x, kernel) ** 2).sum()
+
+    return *jax.grad(loss, (0, 1))(x, kernel), jax.grad(slope)(x)
+
+  for ours, theirs in zip(
+    *(jax.jit(functools.partial(found, f))() for f in (convolution, plain)), strict=True
+  ):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12 * float(abs(theirs).max()))
+
+
+@pytest.mark.parametrize(
+  ('platform', 'images', 'products'),
+  [('cpu', MANY, True), ('cpu', MANY - 1, False), ('cuda', MANY, False), ('tpu', MANY, False)],
+)
+def test_products_take_its_place_on_a_processor_and_for_many_images(platform, images, products):
+  def loss(kernel, x):
+    return convolution(x, kernel, (1, 1), ((1, 1), (1, 1))).sum()
+
+  shapes = (
+    jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((3, 3, WIDE, 2), (images, 4, 4, WIDE))
+  )
+  text = export.export(jax.jit(jax.grad(loss)), platforms=[platform])(*shapes).mlir_module()
+  assert ('dot_general' in text) == products
+
+
+@pytest.mark.parametrize(
+  ('size', 'options'),
+  [
+    ((3, 3), {'strides': (2, 2), 'padding': 'SAME'}),
+    ((3, 3), {'padding': ((2, 1), (0, 1)), 'use_bias': False}),
+    ((3, 3), {'kernel_dilation': 2}),
+    ((3, 3), {'feature_group_count': 2}),
+  ],
+)
+def test_layer_is_flax_s(size, options):
+  x = jax.random.normal(jax.random.key(1), (2, 7, 9, 4))
+  ours, theirs = Conv(6, size, **options), nn.Conv(6, size, **options)
+  variables = theirs.init(jax.random.key(0), x)
+  jax.tree.map(np.testing.assert_array_equal, ours.init(jax.random.key(0), x), variables)
+  np.testing.assert_array_equal(ours.apply(variables, x), theirs.apply(variables, x))
+
+
+def test_layer_is_flax_s_along_one_axis():
+  x = jax.random.normal(jax.random.key(1), (2, 9, 4))
+  variables = nn.Conv(6, (3,)).init(jax.random.key(0), x)
+  np.testing.assert_array_equal(
+    Conv(6, (3,)).apply(variables, x), nn.Conv(6, (3,)).apply(variables, x)
+  )
