@@ -8,6 +8,7 @@ writes jaxgen/weights/*.md. Nothing is trained or measured: the scripts that did
 import argparse
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import mmgan_weights
 import shipping
 import weights_card
 
+from jaxgen.command import exits
 from jaxgen.systems.comvae import apply as comvae
 
 RESULTS = Path(__file__).parent / 'results'
@@ -76,4 +78,4 @@ def made() -> Iterator[tuple[str, str]]:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -7,7 +7,11 @@ All eight rows of MNIST need a GPU: the compound rows move 4.4 GB a step. Runs l
 or reused when they are there, so the command can be stopped and given again.
 """
 
+import sys
+
 import rows
+
+from jaxgen.command import exits
 
 ROWS = (
   'vanilla',
@@ -38,4 +42,4 @@ TABLE = rows.Table(
 )
 
 if __name__ == '__main__':
-  rows.main(TABLE, __doc__)
+  sys.exit(exits.guarded(lambda: rows.main(TABLE, __doc__)))

@@ -9,6 +9,7 @@ result file.
 """
 
 import argparse
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 import shipping
 
 import jaxgen
+from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
@@ -147,4 +149,4 @@ def _section(net: str, row: dict[str, Any]) -> list[str]:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -8,6 +8,7 @@ person alone, of the first and of the last of ten, and how many had no answer.
 
 import io
 import math
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +18,7 @@ import machine
 import skimage
 from PIL import Image
 
+from jaxgen.command import exits
 from jaxgen.demo.server import serving
 from jaxgen.demo.tab import SHIPPED
 
@@ -65,4 +67,4 @@ def measure() -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-  machine.write_measured(__doc__, measure)
+  sys.exit(exits.guarded(lambda: machine.write_measured(__doc__, measure)))

@@ -9,6 +9,7 @@ seconds, as the machine may have other work.
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import machine
 import numpy as np
 from PIL import Image
 
+from jaxgen.command import exits
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, drawn_words
 from jaxgen.systems.handwriting.drawn.faces import find_faces
@@ -79,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -6,9 +6,11 @@ python benchmarks/french_words.py lorenbrichter_words_fr.txt.gz
 import argparse
 import gzip
 import re
+import sys
 import unicodedata
 from pathlib import Path
 
+from jaxgen.command import exits
 from jaxgen.files import write_bytes
 from jaxgen.systems.handwriting.drawn.front_coding import pack
 from jaxgen.systems.handwriting.drawn.word_lists import FRENCH
@@ -34,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -24,6 +24,7 @@ import rows
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.evaluation import passes
 from jaxgen.files import write_bytes, write_json
 from jaxgen.run import devices, inference, loading, training
@@ -249,4 +250,4 @@ def _with_interval(value: dict[str, Any], form: str) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

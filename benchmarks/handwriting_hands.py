@@ -10,6 +10,7 @@ drawn words.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgen.axis import row_keys
+from jaxgen.command import exits
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
@@ -248,4 +250,4 @@ def generated(
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

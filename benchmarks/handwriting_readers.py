@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ import rows
 from PIL import Image
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
 from jaxgen.run import devices, inference
@@ -192,4 +194,4 @@ def _print(sets: dict[str, dict[str, Any]], reporter: Reporter) -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

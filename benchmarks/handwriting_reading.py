@@ -5,11 +5,13 @@ python benchmarks/handwriting_reading.py words/Dimanche*_0_4.png docs/images/han
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import machine
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxgen.command import exits
 from jaxgen.run import inference
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.pictures import open_picture
@@ -54,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -18,6 +18,7 @@ there the start learns from drawings of the words of the set.
 import argparse
 import itertools
 import json
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.axis import row_keys
+from jaxgen.command import exits
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.files import write_bytes, write_json
 from jaxgen.pictures.grids import image_grid, titled
@@ -339,4 +341,4 @@ def spelled(word: str, writer: Inference) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

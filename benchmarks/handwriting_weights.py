@@ -13,6 +13,7 @@ keeps what is not given. The runs themselves are left as they are. $JAXGEN_DATA 
 import argparse
 import json
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import handwriting_readers as readers
 import machine
 import shipping
 
+from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
@@ -266,4 +268,4 @@ def _number(x: float | None, places: int = 4) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -7,12 +7,14 @@ The 13 utterances of GRID that are there both as full faces ($JAXGEN_DATA/grid_s
 were encoded anew are read as their originals are.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
 
+from jaxgen.command import exits
 from jaxgen.data.folders import data_folder
 from jaxgen.systems.lipgen.apply import load_reader
 from jaxgen.systems.lipgen.clips import grid
@@ -64,4 +66,4 @@ def measure() -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-  machine.write_measured(__doc__, measure)
+  sys.exit(exits.guarded(lambda: machine.write_measured(__doc__, measure)))

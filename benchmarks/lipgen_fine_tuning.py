@@ -16,6 +16,7 @@ names the folder of its clips. Several experiments go into one result file, by t
 import argparse
 import csv
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 import machine
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.run import training
 from jaxgen.systems.lipgen.clips import table as tables
 from jaxgen.systems.lipgen.corpus import load_real
@@ -105,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

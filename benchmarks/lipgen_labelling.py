@@ -7,12 +7,14 @@ grid_s1_mouths; extras `[video]` and `[landmarks]`), two or three of them left o
 ridge regression on the 100 principal components of what the net sees.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import machine
 import numpy as np
 
+from jaxgen.command import exits
 from jaxgen.systems.lipgen.labelling import labeller
 from jaxgen.systems.lipgen.labelling.utterances import Utterance, load_utterances
 from jaxgen.systems.lipgen.warping import mesh
@@ -118,4 +120,4 @@ def measure() -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-  machine.write_measured(__doc__, measure)
+  sys.exit(exits.guarded(lambda: machine.write_measured(__doc__, measure)))

@@ -7,12 +7,14 @@ half a minute the first time, then from $JAXGEN_CACHE/meshes. Components are als
 utterance left out at a time, and judged on it.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
 
+from jaxgen.command import exits
 from jaxgen.data.folders import data_folder
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.warping import mesh
@@ -112,4 +114,4 @@ def _silent(align: Path, opening: np.ndarray) -> np.ndarray:
 
 
 if __name__ == '__main__':
-  machine.write_measured(__doc__, measure)
+  sys.exit(exits.guarded(lambda: machine.write_measured(__doc__, measure)))

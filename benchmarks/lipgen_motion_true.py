@@ -8,12 +8,14 @@ Nets of either kind, drawn speakers' contours or components of a mesh, are judge
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
 
+from jaxgen.command import exits
 from jaxgen.run import loading
 from jaxgen.systems.lipgen.labelling.labels import load_labels
 from jaxgen.systems.lipgen.motion import evaluation, real
@@ -84,4 +86,4 @@ def judge(trained: Trained) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

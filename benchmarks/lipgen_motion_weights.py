@@ -25,6 +25,7 @@ import machine
 import numpy as np
 import shipping
 
+from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
@@ -226,4 +227,4 @@ def section(row: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

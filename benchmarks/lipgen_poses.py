@@ -11,6 +11,7 @@ into one result file, by their names.
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import machine
 import numpy as np
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.run import inference as runs
 from jaxgen.systems.lipgen import evaluation
 from jaxgen.systems.lipgen.data import split_of
@@ -106,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -22,6 +22,7 @@ import machine
 import numpy as np
 import shipping
 
+from jaxgen.command import exits
 from jaxgen.data.folders import data_folder
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
@@ -275,4 +276,4 @@ def _trained(row: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

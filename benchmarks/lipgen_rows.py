@@ -13,6 +13,7 @@ machines from their result files. $JAXGEN_DATA has grid_s1_mouths.
 import argparse
 import itertools
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import rows
 from lipgen_rows_page import FIGURES, PRETRAINED, ROWS, page
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.files import write_bytes, write_json
 from jaxgen.run import devices, loading, training
@@ -197,4 +199,4 @@ def report(
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

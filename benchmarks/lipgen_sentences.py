@@ -11,6 +11,7 @@ $JAXGEN_DATA has grid_s1_mouths.
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import machine
 import numpy as np
 
+from jaxgen.command import exits
 from jaxgen.command.opening import load
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.clips import grid
@@ -189,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -16,6 +16,7 @@ has too.
 import argparse
 import itertools
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import rows
 from lipgen_synthesis_page import CONTROL, FIGURES, GATES, PAPER, REAL, ROWS, SYNTHETIC, page
 from ml_collections import ConfigDict
 
+from jaxgen.command import exits
 from jaxgen.files import write_bytes, write_json
 from jaxgen.run import devices
 from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS
@@ -227,4 +229,4 @@ def with_control(runs: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

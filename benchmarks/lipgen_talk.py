@@ -11,6 +11,7 @@ shows frames of one of them, filmed above and made below.
 
 import argparse
 import resource
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import machine
 import numpy as np
 from PIL import Image
 
+from jaxgen.command import exits
 from jaxgen.command.opening import load
 from jaxgen.data.folders import data_folder
 from jaxgen.systems.lipgen.clips import grid
@@ -125,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -5,9 +5,11 @@ python benchmarks/lipgen_voices.py
 """
 
 import io
+import sys
 
 import numpy as np
 
+from jaxgen.command import exits
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.procedural.takes import WORDS
 from jaxgen.systems.lipgen.voices.espeak import speak_word
@@ -35,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -10,6 +10,7 @@ moving least squares by similarities (Schaefer, McPhail and Warren 2006, weights
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ import machine
 import numpy as np
 from scipy.ndimage import binary_dilation
 
+from jaxgen.command import exits
 from jaxgen.pictures.grids import image_grid
 from jaxgen.pictures.png import write_image
 from jaxgen.systems.lipgen.warping import warp as warping
@@ -161,4 +163,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -10,6 +10,7 @@ jaxgen/weights/LIPGEN.md from the result file. $JAXGEN_DATA has grid_s1_mouths.
 
 import argparse
 import json
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ import machine
 import numpy as np
 import shipping
 
+from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
@@ -169,4 +171,4 @@ def _trained(row: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

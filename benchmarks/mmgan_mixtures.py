@@ -10,6 +10,7 @@ again; settings and variants that the file has already are kept.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import machine
 import numpy as np
 import rows
 
+from jaxgen.command import exits
 from jaxgen.errors import UserError
 from jaxgen.files import write_json
 from jaxgen.run import devices
@@ -166,4 +168,4 @@ def _print(settings: dict[str, dict[str, Any]], reporter: Reporter) -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -7,7 +7,11 @@ The rows of mnist_ and fashion_mnist_ have 100,000 steps and need a GPU. Runs li
 reused when they are there, so the command can be stopped and given again.
 """
 
+import sys
+
 import rows
+
+from jaxgen.command import exits
 
 ROWS = ('A_fixed', 'B_fixed', 'C_fixed', 'A_learned', 'B_learned', 'C_learned')
 FIGURES = (
@@ -23,4 +27,4 @@ FIGURES = (
 TABLE = rows.Table('mmgan', ROWS, FIGURES, FIGURES, rows.has('fid'))
 
 if __name__ == '__main__':
-  rows.main(TABLE, __doc__)
+  sys.exit(exits.guarded(lambda: rows.main(TABLE, __doc__)))

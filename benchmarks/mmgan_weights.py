@@ -7,6 +7,7 @@ image and to draw 64 samples, and renders jaxgen/weights/MMGAN.md from the resul
 """
 
 import argparse
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import jaxgen
+from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.run import devices, loading
@@ -175,4 +177,4 @@ def _fids(found: dict[str, float] | None) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

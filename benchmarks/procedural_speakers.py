@@ -11,6 +11,7 @@ little. `length` knows only how long the word lasts.
 
 import argparse
 import json
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -21,6 +22,7 @@ from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from jaxgen.command import exits
 from jaxgen.pictures.png import write_image
 from jaxgen.systems.lipgen.procedural.clips import ClipSet, speak
 from jaxgen.systems.lipgen.procedural.sheets import sheet
@@ -126,4 +128,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

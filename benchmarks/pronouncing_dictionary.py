@@ -5,8 +5,10 @@ python benchmarks/pronouncing_dictionary.py cmudict.dict
 
 import argparse
 import gzip
+import sys
 from pathlib import Path
 
+from jaxgen.command import exits
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.speech.dictionary import CMUDICT, parse
 
@@ -23,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

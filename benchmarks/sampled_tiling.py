@@ -7,11 +7,13 @@ in levels of 255.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import machine
 import numpy as np
 
+from jaxgen.command import exits
 from jaxgen.data.color import luminance_u8
 from jaxgen.nn.winograd import CELL
 from jaxgen.run import loading
@@ -65,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import re
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.run import devices as dev
 
 COUNTS = (1, 2, 4, 8)
@@ -204,4 +206,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -11,12 +11,14 @@ default: better at all qualities on all sets, and at most 0.15 dB worse on clean
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import machine
 import nets
 
+from jaxgen.command import exits
 from jaxgen.run import devices, loading
 from jaxgen.systems.srsenet.apply import PHOTO, shipped_scales, shipped_weights
 
@@ -95,4 +97,4 @@ def page(report: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -11,6 +11,7 @@ Runs have the folders that srsenet_rows.py gives them, and are resumed or reused
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ml_collections import ConfigDict
 from srsenet_rows import SETS, TABLE
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.run import devices
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.terminal.reporter import Reporter
@@ -156,4 +158,4 @@ def _difference(value: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))

@@ -9,7 +9,11 @@ too, as figure2_x2. Runs live in --runs and are resumed or reused when they are 
 stopped and given again.
 """
 
+import sys
+
 import rows
+
+from jaxgen.command import exits
 
 SETS = ('set5', 'set14', 'bsd100')
 FIGURES = ('psnr', 'bicubic_psnr', 'ssim', 'bicubic_ssim', 'ssim_matlab', 'bicubic_ssim_matlab')
@@ -30,4 +34,4 @@ TABLE = rows.Table(
 )
 
 if __name__ == '__main__':
-  rows.main(TABLE, __doc__)
+  sys.exit(exits.guarded(lambda: rows.main(TABLE, __doc__)))

@@ -18,6 +18,7 @@ anew, as
 import argparse
 import functools
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import shipping
 from weights_card import TERMS, beside_the_paper, card
 
 from jaxgen import config as configs
+from jaxgen.command import exits
 from jaxgen.exchange.weight_files import load_card, load_weights, save_weights
 from jaxgen.pictures.png import write_image
 from jaxgen.run import loading
@@ -199,4 +201,4 @@ def _seconds(lines: list[dict[str, Any]], end: int) -> list[float]:
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(exits.guarded(main))
