@@ -112,10 +112,7 @@ def configured(variant: str, seed: int, data: ConfigDict, args: argparse.Namespa
     config.data = data.copy_and_resolve_references()
     if variant != BASE:
       config.generated.name = str(args.generated)
-  overrides = dict(pair.split('=', 1) for pair in args.set)
-  for key, value in overrides.items():
-    parsed = configs.parsed(key, value, configs.flatten(config)[key])
-    config.update_from_flattened_dict({key: parsed})
+  rows.set_keys(config, args.set)
   configs.check(config)
   return config
 

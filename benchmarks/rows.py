@@ -17,8 +17,10 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 from jaxgen import config as configs
+from jaxgen.errors import UserError
 from jaxgen.files import write_json
 from jaxgen.run import devices, inference, training
+from jaxgen.schema import near_matches
 from jaxgen.terminal.reporter import Reporter
 
 
@@ -83,15 +85,30 @@ def configured(
 ) -> tuple[ConfigDict, str]:
   """The config of one run and the name of its folder; `pairs` are KEY=VALUE of --set."""
   config = configs.load(f'{table.system}:{variant}')
-  overrides = dict(pair.split('=', 1) for pair in pairs)
-  for key, value in overrides.items():
-    config.update_from_flattened_dict(
-      {key: configs.parsed(key, value, configs.flatten(config)[key])}
-    )
+  overrides = set_keys(config, pairs)
   config.seed = seed
   configs.check(config)
   tag = configs.digest(sorted(overrides.items())) if overrides else 'default'
   return config, f'{variant}-{tag}-{seed}'
+
+
+def set_keys(config: ConfigDict, pairs: Sequence[str]) -> dict[str, str]:
+  """Sets keys of a config by KEY=VALUE of --set, and returns them.
+
+  Raises:
+    UserError: a pair is none, or its key is unknown or its value of another type.
+  """
+  found = {}
+  for pair in pairs:
+    key, sign, value = pair.partition('=')
+    if not sign:
+      raise UserError(f'--set takes KEY=VALUE, not {pair!r}')
+    flat = configs.flatten(config)
+    if key not in flat:
+      raise UserError(f'--set: unknown key {key!r}.{near_matches(key, flat)}')
+    config.update_from_flattened_dict({key: configs.parsed(key, value, flat[key])})
+    found[key] = value
+  return found
 
 
 def figures(
