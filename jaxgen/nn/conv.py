@@ -1,4 +1,4 @@
-"""Flax's convolution with a gradient of the kernel that suits processors.
+"""A convolution whose kernel has a gradient that suits processors.
 
 XLA computes that gradient as a convolution whose window is the whole image and whose channels are the images of
 the batch. On a processor its time for an image grows with the batch, up to eight times that of the convolution
@@ -7,12 +7,9 @@ XLA's own. Images are [B, H, W, C], kernels [kh, kw, in, out].
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -23,13 +20,12 @@ _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 _IMAGES, _CHANNELS = 17, 32
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolution(
   x: jax.Array,
   kernel: jax.Array,
   strides: Pair = (1, 1),
   padding: Pads = ((0, 0), (0, 0)),
-  precision: jax.lax.PrecisionLike = None,
 ) -> jax.Array:
   """A convolution over height and width: [B, H, W, C] to [B, H', W', D].
 
@@ -38,30 +34,25 @@ def convolution(
     kernel: [kh, kw, C, D].
     strides: over height and width.
     padding: pixels above and below, to the left and to the right, none negative.
-    precision: of the products where the device has several.
   """
-  return _plain(x, kernel, strides, padding, precision)
+  return _plain(x, kernel, strides, padding)
 
 
-def _plain(
-  x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads, precision: Any
-) -> jax.Array:
-  return jax.lax.conv_general_dilated(
-    x, kernel, strides, padding, dimension_numbers=_LAYOUT, precision=precision
-  )
+def _plain(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads) -> jax.Array:
+  return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
 
 
 def _forward(
-  x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads, precision: Any
+  x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads
 ) -> tuple[jax.Array, Saved]:
-  return convolution(x, kernel, strides, padding, precision), (x, kernel)
+  return convolution(x, kernel, strides, padding), (x, kernel)
 
 
 def _backward(
-  strides: Pair, padding: Pads, precision: Any, saved: Saved, dy: jax.Array
+  strides: Pair, padding: Pads, saved: Saved, dy: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   x, kernel = saved
-  plain = functools.partial(_plain, strides=strides, padding=padding, precision=precision)
+  plain = functools.partial(_plain, strides=strides, padding=padding)
   (dx,) = jax.linear_transpose(lambda x: plain(x, kernel), x)(dy)
 
   def own(x: jax.Array, dy: jax.Array) -> jax.Array:
@@ -125,40 +116,3 @@ def _by_rows(x: jax.Array, dy: jax.Array, size: Pair, stride: int, padding: Pads
   rows = stride * (dy.shape[1] - 1) + 1
   products = [seen[:, i : i + rows : stride].reshape(-1, c).T @ shifts for i in range(kh)]
   return jnp.stack(products).reshape(kh, c, kw, d).transpose(0, 2, 1, 3)
-
-
-def _general(
-  lhs: jax.Array,
-  rhs: jax.Array,
-  window_strides: Sequence[int],
-  padding: str | Sequence[Pair],
-  *,
-  lhs_dilation: Sequence[int],
-  rhs_dilation: Sequence[int],
-  dimension_numbers: Any,
-  feature_group_count: int,
-  precision: jax.lax.PrecisionLike,
-) -> jax.Array:
-  """What `nn.Conv` asks for: by `convolution` where it is plain and over height and width."""
-  if lhs.ndim == 4 and feature_group_count == 1 and {*lhs_dilation, *rhs_dilation} == {1}:
-    if isinstance(padding, str):
-      padding = jax.lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
-    pads = tuple((int(a), int(b)) for a, b in padding)
-    return convolution(lhs, rhs, tuple(window_strides), pads, precision)
-  return jax.lax.conv_general_dilated(
-    lhs,
-    rhs,
-    window_strides,
-    padding,
-    lhs_dilation=lhs_dilation,
-    rhs_dilation=rhs_dilation,
-    dimension_numbers=dimension_numbers,
-    feature_group_count=feature_group_count,
-    precision=precision,
-  )
-
-
-class Conv(nn.Conv):
-  """`nn.Conv`: by `convolution` where it is over height and width, neither dilated nor grouped."""
-
-  conv_general_dilated: Any = _general

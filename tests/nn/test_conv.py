@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 from jax import export
 
-from jaxgen.nn.conv import Conv, convolution, kernel_gradient
+from jaxgen.nn.conv import convolution, kernel_gradient
 
 MANY, WIDE = 17, 32
 
@@ -82,28 +81,3 @@ def test_products_take_its_place_on_a_processor_and_for_many_images(platform, im
   )
   text = export.export(jax.jit(jax.grad(loss)), platforms=[platform])(*shapes).mlir_module()
   assert ('dot_general' in text) == products
-
-
-@pytest.mark.parametrize(
-  ('size', 'options'),
-  [
-    ((3, 3), {'strides': (2, 2), 'padding': 'SAME'}),
-    ((3, 3), {'padding': ((2, 1), (0, 1)), 'use_bias': False}),
-    ((3, 3), {'kernel_dilation': 2}),
-    ((3, 3), {'feature_group_count': 2}),
-  ],
-)
-def test_layer_is_flax_s(size, options):
-  x = jax.random.normal(jax.random.key(1), (2, 7, 9, 4))
-  ours, theirs = Conv(6, size, **options), nn.Conv(6, size, **options)
-  variables = theirs.init(jax.random.key(0), x)
-  jax.tree.map(np.testing.assert_array_equal, ours.init(jax.random.key(0), x), variables)
-  np.testing.assert_array_equal(ours.apply(variables, x), theirs.apply(variables, x))
-
-
-def test_layer_is_flax_s_along_one_axis():
-  x = jax.random.normal(jax.random.key(1), (2, 9, 4))
-  variables = nn.Conv(6, (3,)).init(jax.random.key(0), x)
-  np.testing.assert_array_equal(
-    Conv(6, (3,)).apply(variables, x), nn.Conv(6, (3,)).apply(variables, x)
-  )

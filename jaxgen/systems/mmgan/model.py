@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgen.nn.conv import Conv
 from jaxgen.nn.convolutions import (
   Convolution,
   full_convolution,
@@ -156,7 +155,7 @@ class Generator(nn.Module):
     channels = self.image_shape[-1]
     if self.architecture == 'dcgan':
       return self._transposed(x, channels, 'conv_out')
-    return Conv(channels, (3, 3), padding=1, name='conv_out', **self._options)(x)
+    return nn.Conv(channels, (3, 3), padding=1, name='conv_out', **self._options)(x)
 
   def _full(self, x, width, name) -> jax.Array:
     """4x4 convolution, padded by 3."""

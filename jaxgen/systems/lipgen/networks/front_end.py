@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgen.nn.conv import Conv, convolution
+from jaxgen.nn.conv import convolution
+from jaxgen.nn.convolutions import Convolution
 from jaxgen.nn.squeeze_excite import channel_mean
 from jaxgen.systems.lipgen.networks.layers import BatchNorm, Layer, excitation, within
 from jaxgen.systems.lipgen.networks.pooling import Pooling
@@ -142,12 +143,12 @@ class ConvolutionBlock(Layer):
     """A convolution of each frame and batch norm."""
     b, t = x.shape[:2]
     margin = (size // 2, size // 2)
-    conv = Conv(
+    # 'SAME' would pad even sizes otherwise.
+    form = functools.partial(convolution, strides=(stride, stride), padding=(margin, margin))
+    conv = Convolution(
       self.features,
-      (size, size),
-      (stride, stride),
-      (margin, margin),  # 'SAME' would pad even sizes otherwise
-      use_bias=False,
+      size,
+      form,
       kernel_init=INIT,
       name=f'conv{name}',
       **self.types,
