@@ -55,16 +55,17 @@ def spectrally_normed(
   """A named layer of x, its kernel divided by an estimate of its largest singular value.
 
   Call it in a compact method. The estimate (`sigma`) and the vector that it comes from (`u`) are variables in
-  'batch_stats', under '<layer>_spectral'. With `update` one power iteration moves them, so that within a step
-  only one pass may: a discriminator's pass of real images. Its pass of fakes, and everything in the
-  generator's step, apply it as it is: what they differentiate is the network that the real images saw. A
-  generator that has spectral norm moves it in its own step. Averages of weights copy both
-  (`jaxgen.optim.ema`). At the start sigma is that of no iteration, and off; some tens of updates make it exact.
+  'batch_stats', under '<layer>_spectral'. Every pass divides by the estimate of one power iteration from the
+  stored u, which is a constant in the gradient; with `update` the pass stores what it came to. Within a step
+  one pass alone may: a discriminator's pass of real images. Its pass of fakes and everything in the
+  generator's step begin at the u that the real images left, and are an iteration ahead, by as much as the
+  estimate still moves. A generator that has spectral norm moves it in its own step. Averages of weights copy
+  both (`jaxgen.optim.ema`). At the start u is random and the estimate off; some tens of updates make it exact.
 
   Args:
     layer: with a kernel and a name; not called before.
     x: its input.
-    update: whether u and sigma take a step; 'batch_stats' must then be mutable.
+    update: whether u and sigma are stored; 'batch_stats' must then be mutable.
     param_dtype: of u and sigma.
 
   Reference: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", algorithm 1.

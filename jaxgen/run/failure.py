@@ -63,7 +63,8 @@ def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
   """Names the failing step, writes `failure/`, and raises NonFiniteError.
 
   Replays with one step a call; where that stays finite (scanned and single steps round differently), the
-  failing call is repeated as it was.
+  failing call is repeated as it was. Where that stays finite too, the error says so: the same numbers did not
+  come again, which tells of the device rather than of the run.
 
   Args:
     job: what to work with; its saves are committed.
@@ -77,8 +78,8 @@ def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
   bad, before = _replay_singly(job, state, step, call_start + num_steps)
   if bad is None:
     state, step = _last_good(job)
-    before = _advance(job, state, step, call_start, num_steps)
-    bad = seen
+    bad, before = _replay_calls(job, state, step, call_start, num_steps)
+  came_again, bad = bad is not None, bad or seen
   folder = job.workdir / 'failure'
   if processes.is_first_process():
     batch = offending_batch(job, before, bad.step - 1)
@@ -87,12 +88,20 @@ def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
     files.write_bytes(folder / 'batch.npz', buffer.getvalue())
     files.write_json(
       folder / 'failure.json',
-      {'step': bad.step, 'metric': bad.name, 'state_step': int(before.step)},
+      {
+        'step': bad.step,
+        'metric': bad.name,
+        'state_step': int(before.step),
+        'came_again': came_again,
+      },
     )
   checkpoint.save_pytree(folder / 'state', dev.to_global(job.devices, before))
   kept = f'step {good} is the last good checkpoint' if good else 'no checkpoint was saved before'
+  found = (
+    '' if came_again else ', and was finite when these steps were repeated: a device at fault?'
+  )
   raise NonFiniteError(
-    f'{bad.name} is not finite at step {bad.step}; the batch and the state before it are in {folder}; '
+    f'{bad.name} is not finite at step {bad.step}{found}; the batch and the state before it are in {folder}; '
     f'{kept}'
   )
 
@@ -129,15 +138,22 @@ def _replay_singly(
   return None, state
 
 
-def _advance(job: Job, state: TrainState, step: int, end: int, num_steps: int) -> TrainState:
-  """The state at `end` by calls of the run's own length."""
+def _replay_calls(
+  job: Job, state: TrainState, step: int, start: int, num_steps: int
+) -> tuple[Bad | None, TrainState]:
+  """Whether the call that begins at `start` fails again, and the state before it; by calls of its length."""
   calls = dev.compile_stages(job.devices, job.task, job.data.example, num_steps, donate=False)
   arrays = dev.replicate(job.devices, job.data.arrays)
+  before, found = state, ({}, True)
   for at, batches in zip(
-    range(step, end, num_steps), _calls(job, step, end, num_steps), strict=True
+    range(step, start + num_steps, num_steps),
+    _calls(job, step, start + num_steps, num_steps),
+    strict=True,
   ):
-    state, _ = calls(at)(state, arrays, batches)
-  return state
+    before = state
+    state, found = calls(at)(state, arrays, batches)
+  metrics, finite = jax.device_get(found)
+  return first_bad(metrics, bool(finite), start), before
 
 
 def offending_batch(job: Job, state: TrainState, step: int) -> Batch:

@@ -60,7 +60,8 @@ def test_spectral_norm_becomes_exact_and_moves_only_when_asked_to():
   kernel = jnp.diag(jnp.array([4.0, 2.0, 1.0]))
   variables = {**variables, 'params': {'dense': {'kernel': kernel}}}
   apply = jax.jit(functools.partial(layer.apply, mutable=['batch_stats']), static_argnums=2)
-  _, still = apply(variables, x, False)
+  passed, still = apply(variables, x, False)
+  np.testing.assert_array_equal(passed, apply(variables, x, True)[0])  # it iterates too
   jax.tree.map(np.testing.assert_array_equal, still['batch_stats'], variables['batch_stats'])
   for _ in range(15):
     y, updates = apply(variables, x, True)

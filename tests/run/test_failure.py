@@ -41,7 +41,7 @@ def test_an_infinite_value_is_traced_to_its_step_inside_a_call_of_four(
   assert batch['x'].shape == (8, 3) and np.isinf(batch['y']).all()
   assert np.isinf(batch['row_poison']).all()
   told = json.loads((tmp_path / 'failure' / 'failure.json').read_text())
-  assert told == {'step': 14, 'metric': 'train/loss', 'state_step': 13}
+  assert told == {'step': 14, 'metric': 'train/loss', 'state_step': 13, 'came_again': True}
   state = saved_state(config, tmp_path)
   assert int(state.step) == 13
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
@@ -102,24 +102,30 @@ def test_training_goes_on_after_the_cause_is_gone(toy, tmp_path, monkeypatch):
   assert_same(a, b)
 
 
-def test_where_single_steps_stay_finite_the_failing_call_is_repeated(toy, tmp_path, monkeypatch):
-  # Scanned and single steps round differently: here, single ones never fail.
-  real = dev.compile_steps
+@pytest.mark.parametrize('again', [True, False])
+def test_where_single_steps_stay_finite_the_failing_call_is_repeated(
+  toy, tmp_path, monkeypatch, again
+):
+  # Scanned and single steps round differently: here, single ones never fail, and calls the first time alone.
+  real, made = dev.compile_steps, []
 
   def compile_steps(devices, task, example, num_steps, *args):
     call = real(devices, task, example, num_steps, *args)
+    made.append(num_steps)
 
     def harmless(state, arrays, batches):
       return call(state, arrays, {**batches, 'poison': jnp.zeros_like(batches['poison'])})
 
-    return harmless if num_steps == 1 else call
+    return harmless if num_steps == 1 or (len(made) > 1 and not again) else call
 
   monkeypatch.setattr(dev, 'compile_steps', compile_steps)
   config = toy(toy__infinity_at=14, save_every=8)
-  with pytest.raises(failure.NonFiniteError, match='train/loss is not finite at step 15'):
+  with pytest.raises(failure.NonFiniteError, match='train/loss is not finite at step 15') as error:
     train(config, tmp_path)
+  assert made == [4, 1, 4]
+  assert ('was finite when these steps were repeated' in str(error.value)) != again
   told = json.loads((tmp_path / 'failure' / 'failure.json').read_text())
-  assert told == {'step': 15, 'metric': 'train/loss', 'state_step': 12}
+  assert told == {'step': 15, 'metric': 'train/loss', 'state_step': 12, 'came_again': again}
   assert int(saved_state(config, tmp_path).step) == 12
 
 

@@ -10,7 +10,7 @@ from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, place, require, text, whole, within
-from jaxgen.systems.mmgan.regions import CASES
+from jaxgen.systems.mmgan.regions import CASES, region_classes
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('set_accuracy', 'set_nll')
@@ -28,10 +28,14 @@ FEW_FAKES = 8  # of a component in a batch
 # Keys of which a fixed mixture takes no notice, where they are not these values.
 OF_LEARNED = {
   ('model', 'mixture_support'): 'all',
+  ('optim', 'mixture_optimizer'): 'adam',
   ('optim', 'mixture_hold'): 0,
+  ('loss', 'mixture_value'): 1,
   ('loss', 'likelihood'): 0,
   ('loss', 'sharing'): 0,
+  ('loss', 'sharing_decay'): 0,
   ('loss', 'sparsity'): 0,
+  ('loss', 'sparsity_from'): 0,
 }
 CHANNELS = choice(1, 3, words='1 (grey) or 3 (RGB)')
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
@@ -61,7 +65,7 @@ KEYS = {
   'loss.sharing': at_least(0),
   'loss.sharing_decay': within(0, 1),
   'loss.sparsity': at_least(0),
-  'loss.sparsity_from': within(0, 1),
+  'loss.sparsity_from': within(0, 1, closed='left'),
   'loss.generator': choice('non_saturating', 'saturating'),
   'optim.learning_rate': above(0),
   'optim.mixture_optimizer': choice('adam', 'sgd', 'mirror'),
@@ -111,6 +115,11 @@ def num_components(config: ConfigDict) -> int:
   return config.model.num_components or 2 ** num_sets(config) - 1
 
 
+def num_owned(config: ConfigDict) -> int:
+  """How many components a fixed mixture gives to some class set: those that make fakes."""
+  return sum(bool(classes) for classes in region_classes(CASES[config.data.case]))
+
+
 def is_learned(config: ConfigDict) -> bool:
   """Whether the mixture is learned: a person's own folders have no known one."""
   return config.model.mixture != 'fixed' or bool(_listed(config))
@@ -137,14 +146,15 @@ def check_config(config: ConfigDict) -> None:
       'a batch has as many fakes, some of each'
     )
   _warn_of_idle(config)
-  if config.batch_size < FEW_FAKES * k:
+  made = k if is_learned(config) else num_owned(config)
+  if config.batch_size < FEW_FAKES * made:
     logging.warning(
       'config.batch_size = %d gives each component %d fakes a step: with fewer than %d its gradients are '
       'noisy. Raise it to %d or more',
       config.batch_size,
-      config.batch_size // k,
+      config.batch_size // made,
       FEW_FAKES,
-      FEW_FAKES * k,
+      FEW_FAKES * made,
     )
 
 
@@ -159,10 +169,11 @@ def _warn_of_idle(config: ConfigDict) -> None:
     if idle:
       logging.warning('%s: of no effect, since config.model.mixture is fixed', idle)
     return
-  if folders(config) and config.model.mixture == 'from_truth':
+  if folders(config) and config.model.mixture != 'learned':
     logging.warning(
-      "config.model.mixture = 'from_truth': folders have no known shares, so that they are learned from "
-      'equal ones'
+      'config.model.mixture = %r: folders have no known shares, so that they are learned from equal ones; '
+      'the variant `folders` says how',
+      config.model.mixture,
     )
   if not (config.loss.mixture_value or config.loss.likelihood):
     logging.warning(
@@ -191,9 +202,9 @@ def _check_folders(config: ConfigDict) -> None:
     raise ConfigError(
       f'config.data.sets = {names!r} is a single set: what sets share needs two or more, as a/,b/'
     )
-  if len(set(own)) < len(own):
+  whole_paths = [path.resolve() for path in own]
+  if len(set(whole_paths)) < len(own):
     raise ConfigError(f'config.data.sets = {names!r} names a folder twice')
-  whole_paths = [path.absolute() for path in own]
   for a in whole_paths:
     for b in whole_paths:
       if a in b.parents:

@@ -38,8 +38,11 @@ def groups(arguments: Sequence[str]) -> list[Group]:
   Raises:
     DataError: a folder holds no image.
   """
-  folders = [x for x in dict.fromkeys(arguments) if Path(x).is_dir()]
-  files = [x for x in dict.fromkeys(arguments) if x not in folders]
+  once: dict[Path, str] = {}
+  for name in arguments:
+    once.setdefault(Path(name), name)
+  folders = [name for path, name in once.items() if path.is_dir()]
+  files = [name for path, name in once.items() if not path.is_dir()]
   found = [Group(None, files, '')] if files else []
   return found + [_folder(name) for name in folders]
 

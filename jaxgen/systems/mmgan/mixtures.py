@@ -20,6 +20,9 @@ from jaxgen.systems.mmgan.config import num_sets
 ABSENT = (
   1e-3  # what a component starts with that the truth has not, where the mixture is then learned
 )
+# Of mirror descent, in nats: how far omega moves at most in a step, and how far below the largest of its
+# distribution it stays. The gradient of a share has that share in its denominator where images ask for it.
+STEP, DEPTH = 1.0, 30.0
 LISTED = 21  # entries of alpha that a run logs one by one: three collections' 7 components
 
 
@@ -123,8 +126,8 @@ def information(alpha: jax.Array) -> jax.Array:
 
 def entropy(alpha: jax.Array) -> jax.Array:
   """The mean over distributions of the entropy () of alpha [n, K] in nats."""
-  present = alpha > 0  # an absent component has no gradient
-  return jnp.where(present, entr(jnp.where(present, alpha, 1.0)), 0.0).sum(-1).mean()
+  absent = alpha == 0  # has no gradient
+  return jnp.where(absent, 0.0, entr(jnp.where(absent, 1.0, alpha))).sum(-1).mean()
 
 
 def penalty(omega: jax.Array, weight: Weights, step: jax.Array) -> jax.Array:
@@ -164,7 +167,7 @@ def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
 
   'sgd' follows the gradient of omega, in which a share's own size is a factor: small ones hardly move. 'mirror'
   is mirror descent on alpha with the entropy as its potential (exponentiated gradient): the gradient without
-  that factor, with which a share can come back as quickly as it went.
+  that factor, with which a share can come back as quickly as it went. Its steps and depth are bounded.
   """
   options = config.optim
   hold = options.mixture_hold * config.num_steps
@@ -178,7 +181,8 @@ def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
     return optax.adam(at, options.b1, options.b2)
   if options.mixture_optimizer == 'sgd':
     return optax.sgd(at)
-  return optax.chain(per_share(support(config)), optax.scale_by_learning_rate(at))
+  within = support(config)
+  return bounded(optax.chain(per_share(within), optax.scale_by_learning_rate(at)), within)
 
 
 def per_share(within: np.ndarray | None = None) -> optax.GradientTransformation:
@@ -199,6 +203,30 @@ def per_share(within: np.ndarray | None = None) -> optax.GradientTransformation:
     return divided, state
 
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def bounded(
+  inner: optax.GradientTransformation, within: np.ndarray | None = None
+) -> optax.GradientTransformation:
+  """`inner`, with steps of omega of at most `STEP`, and none further than `DEPTH` below a row's largest.
+
+  A share of exp(-30) is drawn by no image, and is still far from where it underflows and nothing moves it.
+
+  Args:
+    inner: makes steps of omega.
+    within: [n, K], as `support` makes it.
+  """
+
+  def limited(step: jax.Array, omega: jax.Array) -> jax.Array:
+    step = jnp.clip(step, -STEP, STEP)
+    largest = supported(omega + step, within).max(-1, keepdims=True)
+    return jnp.maximum(step, largest - DEPTH - omega)
+
+  def update(updates, state, params=None):
+    updates, state = inner.update(updates, state, params)
+    return jax.tree.map(limited, updates, params), state
+
+  return optax.GradientTransformation(inner.init, update)
 
 
 def metrics(alpha: jax.Array, share: jax.Array) -> Metrics:

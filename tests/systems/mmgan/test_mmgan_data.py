@@ -133,6 +133,13 @@ def test_folders_are_expanded_and_have_training_images_only(tmp_path, monkeypatc
   assert num_components(config) == 3  # of a trained model, wherever its folders are
 
 
+def test_a_link_to_another_folder_is_that_folder_again(tmp_path):
+  folders(tmp_path)
+  (tmp_path / 'link').symlink_to(tmp_path / 's0')
+  with pytest.raises(ConfigError, match='names a folder twice'):
+    configs.check(own(f'{tmp_path}/s0,{tmp_path}/link'))
+
+
 def test_folders_are_named_by_what_tells_them_apart(tmp_path):
   paths = [tmp_path / name for name in ('x/photos', 'y/photos', 'y/z/photos', 'y/cats', 'photos')]
   assert mmgan_data.set_names(paths) == [

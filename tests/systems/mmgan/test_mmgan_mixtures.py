@@ -83,6 +83,11 @@ def test_penalties_have_finite_gradients_where_a_share_is_zero():
   assert grad[0, 0] > 0 > grad[0, 2]  # towards what is shared, and what is large
 
 
+def test_a_mixture_that_is_no_number_is_told_as_that():
+  alpha = jnp.asarray([[0.5, jnp.nan, 0.5]])
+  assert np.isnan(mixtures.entropy(alpha)) and np.isnan(mixtures.information(alpha))
+
+
 def test_the_likelihood_of_real_images_draws_alpha_to_their_responsibilities():
   alpha = jnp.asarray(TRUTH['true_mixture'])
   posterior = np.random.default_rng(0).dirichlet(np.ones(3), (5, 2)).astype(np.float32)
@@ -140,6 +145,23 @@ def test_mirror_descent_multiplies_shares_by_the_exponential_of_their_gradient()
   np.testing.assert_allclose(
     losses.mixture(after), wanted / wanted.sum(1, keepdims=True), rtol=1e-5
   )
+
+
+def test_mirror_descent_goes_no_further_than_a_share_can_come_back_from():
+  config = learned(optim__mixture_optimizer='mirror', optim__mixture_learning_rate=0.02)
+  omega, r = jnp.log(jnp.asarray([[0.7, 0.3 - 1e-8, 1e-8]])), jnp.asarray([[0.5, 0.3, 0.2]])
+  gradient = jax.grad(lambda w: mixtures.likelihood_loss(w, r))(omega)
+  after = stepped(config, gradient, omega)
+  np.testing.assert_allclose(after - omega, [[-0.0057, 0, 1.0]], atol=1e-3)
+  # At its depth a share rises as soon as it is asked for, and falls no more.
+  deep = jnp.asarray([[0.0, -30.0, -200.0]])
+  for sign in (1, -1):
+    gradient = losses.mixture(deep) * jnp.asarray([[0.0, sign, 0.0]])
+    after = stepped(config, gradient, deep)
+    np.testing.assert_allclose(after, [[0, -30 if sign > 0 else -29.98, -30]], rtol=1e-5)
+  config.model.mixture_support = 'groups'
+  far = jnp.asarray([[-40.0, 0.0, -50.0], [0.0, -50.0, 0.0]])  # the largest is out of reach
+  np.testing.assert_allclose(stepped(config, jnp.zeros((2, 3)), far), [[-40, 0, -50], [0, -30, 0]])
 
 
 @pytest.mark.parametrize('name', ['adam', 'sgd', 'mirror'])

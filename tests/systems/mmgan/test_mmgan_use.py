@@ -285,9 +285,13 @@ def test_few_fakes_of_a_component_are_told(caplog):
   with caplog.at_level(logging.WARNING):
     configs.check(tiny(batch_size=24))
     assert not caplog.messages
+    configs.check(tiny('C_fixed', batch_size=24))  # to the three that somebody owns
+    assert not caplog.messages
     configs.check(tiny('B_fixed', batch_size=55))
-  (message,) = caplog.messages
-  assert 'gives each component 7 fakes' in message and 'Raise it to 56' in message
+    configs.check(tiny('C_fixed', batch_size=23))
+  seven, three = caplog.messages
+  assert 'gives each component 7 fakes' in seven and 'Raise it to 56' in seven
+  assert 'gives each component 7 fakes' in three and 'Raise it to 24' in three
 
 
 @pytest.mark.parametrize(
@@ -299,6 +303,12 @@ def test_few_fakes_of_a_component_are_told(caplog):
       {'model__mixture_support': 'groups', 'optim__mixture_hold': 0.5},
       'config.model.mixture_support, config.optim.mixture_hold: of no effect',
     ),
+    (
+      'A_fixed',
+      {'optim__mixture_optimizer': 'sgd', 'loss__mixture_value': 7.0, 'loss__sharing_decay': 1.0},
+      'config.optim.mixture_optimizer, config.loss.mixture_value, config.loss.sharing_decay: of no',
+    ),
+    ('A_fixed', {'data__sets': 'a/,b/'}, "config.model.mixture = 'fixed': folders have no known"),
     ('A_learned', {'loss__mixture_value': 0.0}, 'no image moves the mixture'),
     ('A_learned', {'data__sets': 'a/,b/', 'model__mixture': 'from_truth'}, 'no known shares'),
     ('A_learned', {'loss__mixture_value': 0.0, 'loss__likelihood': 1.0}, None),
