@@ -64,13 +64,14 @@ def main(table: Table, description: str) -> None:
   args = parser.parse_args()
   devices.enable_compilation_cache()
   reporter = Reporter()
-  rows = {}
+  command = f'{table.system}_rows.py --prefix {args.prefix!r} --set {args.set} --seeds {args.seeds}'
+  rows = earlier(args.out, command)
   for row in args.rows.split(','):
     rows[row] = [
       figures(table, args.prefix + row, seed, args, reporter) for seed in range(args.seeds)
     ]
     report = {
-      'command': f'{table.system}_rows.py --prefix {args.prefix!r} --set {args.set} --seeds {args.seeds}',
+      'command': command,
       'environment': machine.describe(),
       'steps': rows[row][0]['step'],
       'summary': {name: summary(found, table.figures) for name, found in rows.items()},
@@ -78,6 +79,20 @@ def main(table: Table, description: str) -> None:
     }
     write_json(args.out, report)
   _print(report['summary'], table.shown, reporter)
+
+
+def earlier(path: Path, command: str) -> dict[str, list[dict[str, Any]]]:
+  """The rows that a file has already, which stay in it.
+
+  Raises:
+    UserError: they are of another command, so that one table could not hold both.
+  """
+  if not path.is_file():
+    return {}
+  report = json.loads(path.read_text())
+  if report['command'] != command:
+    raise UserError(f'{path} has the rows of {report["command"]}: name another file by --out')
+  return report['runs']
 
 
 def configured(

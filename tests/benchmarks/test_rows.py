@@ -1,4 +1,6 @@
-"""Keys that the rows' scripts set by --set."""
+"""What the rows' scripts share: keys that they set by --set, rows that a file has already."""
+
+import json
 
 import pytest
 from helpers import benchmark
@@ -27,3 +29,12 @@ def test_a_key_is_set_in_its_own_type():
 def test_a_pair_that_sets_nothing_is_named(pair, told):
   with pytest.raises(UserError, match=told):
     rows.set_keys(configs.load('mmgan:A_fixed'), [pair])
+
+
+def test_rows_of_another_command_are_not_written_over(tmp_path):
+  path = tmp_path / 'rows.json'
+  assert rows.earlier(path, 'a') == {}
+  path.write_text(json.dumps({'command': 'a', 'runs': {'A_fixed': [{'step': 1}]}}))
+  assert rows.earlier(path, 'a') == {'A_fixed': [{'step': 1}]}
+  with pytest.raises(UserError, match='has the rows of a: name another file by --out'):
+    rows.earlier(path, 'b')
