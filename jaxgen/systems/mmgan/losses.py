@@ -115,4 +115,5 @@ def distribution_posterior(component: jax.Array, alpha: jax.Array) -> jax.Array:
   chex.assert_shape(component, (None, alpha.shape[1]))
   joint = component @ alpha.T
   total = joint.sum(-1, keepdims=True)
-  return jnp.where(total > 0, joint / jnp.where(total > 0, total, 1), 1 / alpha.shape[0])
+  none = total == 0
+  return jnp.where(none, 1 / alpha.shape[0], joint / jnp.where(none, 1, total))

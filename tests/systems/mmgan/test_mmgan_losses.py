@@ -120,3 +120,4 @@ def test_posteriors():
   # A component that no distribution uses says nothing.
   dead = losses.distribution_posterior(jnp.array([[0.0, 1.0]]), jnp.array([[1.0, 0], [1.0, 0]]))
   np.testing.assert_allclose(dead, 0.5)
+  assert np.isnan(losses.distribution_posterior(jnp.array([[jnp.nan, 1.0]]), jnp.eye(2))).all()
