@@ -37,7 +37,7 @@ _ENCODER_BYTES = {'WEBP': 12, 'AVIF': 20, 'GIF': 8}
 WEIGHTS = Path(__file__).parents[2] / 'weights'
 # Shipped for pictures that were only made smaller, and for photographs: compressed, a little noisy.
 # Where the photo net is better on what is compressed, and at most .15 dB worse on what is not.
-PHOTO_BY_DEFAULT = (4,)
+PHOTO_BY_DEFAULT = (2, 4)
 NETS = CLEAN, PHOTO = 'clean', 'photo'
 
 

@@ -39,7 +39,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add(
     '--net',
     choices=('clean', 'photo'),
-    help='of the shipped nets: photo (the default at x4; also x2) undoes JPEG and mild noise too, '
+    help='of the shipped nets: photo (the default at x2 and x4) undoes JPEG and mild noise too, '
     'clean downscaling alone',
   )
   add('--overwrite', action='store_true', help='write anew what is in the place of an output')

@@ -399,7 +399,7 @@ def test_a_shipped_net_goes_by_its_name(tmp_path, monkeypatch, capsys):
   with pytest.raises(ConfigError, match='at most that of a photo net: x2, x4; for more'):
     apply.shipped_weights(8, 'photo')
   nets = {scale: apply.default_net(scale) for scale in (1.5, 2, 4, 6, 8, 9)}
-  assert nets == {1.5: 'clean', 2: 'clean', 4: 'photo', 6: 'clean', 8: 'clean', 9: 'clean'}
+  assert nets == {1.5: 'photo', 2: 'photo', 4: 'photo', 6: 'clean', 8: 'clean', 9: 'clean'}
   (tmp_path / 'srsenet_x3.safetensors').write_bytes(b'')
   assert apply.default_net(3) == 'clean'
   path = save(tmp_path / 'a.png', smooth(6, 5))
