@@ -10,7 +10,7 @@ from jaxgen.photos.bmp import bmp_colour
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map
-from jaxgen.photos.tga import is_multiplied_tga
+from jaxgen.photos.tga import is_multiplied_tga, tga_alpha
 from jaxgen.photos.tiff_pixels import extra_notes
 
 _PROFILE = b'ICC_PROFILE\0'  # what its segments in JPEG begin with
@@ -51,6 +51,8 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     stated = any(content.startswith(_PROFILE) for _, content in getattr(image, 'applist', ()))
     if stated and not image.info.get('icc_profile'):
       notes += (DAMAGED_PROFILE,)
+  elif kind == 'TGA':
+    notes += extra_notes(int(tga_alpha(image, path).undefined))
   elif kind == 'PNG':
     notes += (GAIN_MAP,) if has_gain_map(image.info['chunks']) else ()
   return info, notes

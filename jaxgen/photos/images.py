@@ -11,6 +11,7 @@ from jaxgen.files import is_pattern
 from jaxgen.photos.checks import rawmode
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
+from jaxgen.photos.tga import tga_alpha, with_alpha
 from jaxgen.photos.tolerance import check_pixels, opened
 
 # An image as functions for people take it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
@@ -34,7 +35,9 @@ def load_image(
       image.info.update(info)
       check_pixels(path, str(image.format))
       twelve = rawmode(image) == 'I;12'
+      alpha = tga_alpha(image, path) if image.format == 'TGA' else None
       upright = ImageOps.exif_transpose(image)
+      upright = with_alpha(upright, alpha) if alpha else upright
       if twelve:  # Pillow leaves them from 0 to 4095
         upright = Image.fromarray(full_range(np.asarray(upright), 12))
       return convert(_flat(upright, path, paper))

@@ -24,7 +24,8 @@ from jaxgen.photos.gain_maps import without_further_pictures
 from jaxgen.photos.inks import from_inks
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.metadata import read_metadata
-from jaxgen.photos.pixels import Photo, Size, as_array, straight, turned
+from jaxgen.photos.pixels import Photo, Size, as_array, known_orientation, straight, turned
+from jaxgen.photos.tga import tga_alpha
 from jaxgen.photos.tiff import page_size, read_page
 from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 from jaxgen.photos.tiff_tags import check_pages
@@ -47,7 +48,7 @@ def read_size(path: Path) -> Size:
     width, height = image.size
     if _orientation(image) >= 5:
       width, height = height, width
-    mode, depth = _kept(image)
+    mode, depth = _kept(image, path)
     return Size(height, width, len(mode), depth, file_format(image))
 
 
@@ -96,12 +97,13 @@ def _seen(photo: Photo) -> Photo:
 
 def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, tuple[str, ...]]:
   """Pixels as they lie, the profile that they were converted to, and notes; `image` is loaded afterwards."""
-  mode, depth = _kept(image)
+  mode, depth = _kept(image, path)
   if depth == 16:
     return _at_full_range(_deep_pixels(image, path, len(mode)), image, path)
   top, clear = _LEVELS.get(rawmode(image)), image.info.get('transparency')
   if top and isinstance(clear, int) and clear <= top:  # Pillow spreads the pixels, not this
     image.info['transparency'] = clear * 255 // top
+  inverted = image.format == 'TGA' and tga_alpha(image, path).inverted
   image.load()
   if image.mode == 'CMYK':
     rgb, profile, notes = from_inks(image, image.info.get('icc_profile'))
@@ -109,7 +111,9 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, t
   pixels = as_array(image, mode)
   if image.format == 'JPEG2000' and image.mode != 'P':
     pixels = restored(pixels, jpeg2000_facts(path).depths[0])
-  return straight(pixels) if is_multiplied(image, path) else pixels, None, ()
+  if inverted and mode == 'RGBA':
+    pixels[..., 3] ^= 255
+  return straight(pixels) if 'A' in mode and is_multiplied(image, path) else pixels, None, ()
 
 
 def _at_full_range(
@@ -171,8 +175,10 @@ def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
     yield image
 
 
-def _kept(image: Image.Image) -> tuple[str, int]:
+def _kept(image: Image.Image, path: Path) -> tuple[str, int]:
   """The mode of grey or RGB, with or without alpha, that holds all of an image, and its depth."""
+  if image.format == 'TGA' and not tga_alpha(image, path).kept:
+    return 'L' if image.mode in ('1', 'L', 'LA') else 'RGB', 8
   transparent = 'transparency' in image.info
   if image.mode.startswith('I'):
     return 'LA' if transparent else 'L', 16
@@ -227,7 +233,7 @@ def _decoded(image: Image.Image, rawmode: str) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
-  """1 to 8; 1 where there is none, where it is damaged, and for TIFF, which Pillow turns by itself."""
+  """1 to 8; 1 where there is none that is known, and for TIFF, which Pillow turns by itself."""
   if image.format == 'TIFF':
     return 1
   try:
@@ -236,7 +242,7 @@ def _orientation(image: Image.Image) -> int:
       exif.load(image.info.get('exif', b''))
     else:
       exif = Image.Image.getexif(image)
-    return int(exif.get(ExifTags.Base.Orientation, 1))
+    return known_orientation(int(exif.get(ExifTags.Base.Orientation, 1)))
   except Exception:  # Pillow raises many kinds for damaged EXIF; the picture is whole
     return 1
 

@@ -20,6 +20,7 @@ from jaxgen.photos.ifd import (
   swapped,
 )
 from jaxgen.photos.jpeg import without_small_pictures
+from jaxgen.photos.pixels import known_orientation
 
 # Tags that say nothing of how pixels are stored: document name to model, page name, resolution, unit, transfer
 # function, software, date, artist, host, white point, primaries, rating, copyright, Photoshop's resources,
@@ -49,7 +50,7 @@ def read_tags(path: Path) -> list[Tag]:
     entries, _ = found.read(found.first)
     tags = _tags(found, [e for e in entries if e.tag in KEPT_TAGS], deep=True)
     orientation = found.number(_entry(entries, _ORIENTATION), 1)
-  if orientation >= 5:
+  if known_orientation(orientation) >= 5:
     tags = _with_pairs_swapped(tags)
   known = {tag.code: tag for tag in tags}
   sides = [
