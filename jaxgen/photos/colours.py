@@ -9,6 +9,7 @@ from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts
 from jaxgen.photos.bmp import bmp_colour
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
+from jaxgen.photos.jpeg2000 import left_out as places_left_out
 from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map
 from jaxgen.photos.tga import is_multiplied_tga, tga_alpha
 from jaxgen.photos.tiff_pixels import extra_notes
@@ -42,6 +43,7 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     info['no_jp2'] = found.codestream
     if found.profile:
       info['icc_profile'] = found.profile
+    notes += places_left_out(path)
   elif kind in ('BMP', 'DIB'):
     info['bmp_colour'] = bmp_colour(path)
   elif kind == 'TIFF':

@@ -11,6 +11,7 @@ from jaxgen.files import is_pattern
 from jaxgen.photos.checks import rawmode
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
+from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.tga import tga_alpha, with_alpha
 from jaxgen.photos.tolerance import check_pixels, opened
 
@@ -36,7 +37,10 @@ def load_image(
       check_pixels(path, str(image.format))
       twelve = rawmode(image) == 'I;12'
       alpha = tga_alpha(image, path) if image.format == 'TGA' else None
+      order = jpeg2000_facts(path).order if image.format == 'JPEG2000' else ()
       upright = ImageOps.exif_transpose(image)
+      if order and upright.mode != 'P':
+        upright = Image.merge(upright.mode, [upright.getchannel(i) for i in order])
       upright = with_alpha(upright, alpha) if alpha else upright
       if twelve:  # Pillow leaves them from 0 to 4095
         upright = Image.fromarray(full_range(np.asarray(upright), 12))

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImagePalette, UnidentifiedImageError
 
 from jaxgen.errors import DataError, first_line
 from jaxgen.photos import exif as exifs
+from jaxgen.photos import xmp as xmps
 from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
 from jaxgen.photos.colours import is_multiplied, read_colours
@@ -22,7 +23,7 @@ from jaxgen.photos.depth import full_range, restored
 from jaxgen.photos.formats import foreign
 from jaxgen.photos.gain_maps import without_further_pictures
 from jaxgen.photos.inks import from_inks
-from jaxgen.photos.jpeg2000 import jpeg2000_facts
+from jaxgen.photos.jpeg2000 import jpeg2000_facts, told
 from jaxgen.photos.metadata import read_metadata
 from jaxgen.photos.pixels import Photo, Size, as_array, known_orientation, straight, turned
 from jaxgen.photos.tga import tga_alpha
@@ -78,8 +79,8 @@ def read_photo(path: Path) -> Photo:
     damaged = (
       () if not exif or exifs.is_readable(exif) else ('its EXIF is damaged and is left out',)
     )
-    told = (*notes, *of_colours, *of_pixels, *damaged)
-    return _seen(Photo(turned(pixels, orientation), file_format(image), info, told))
+    every = (*notes, *of_colours, *of_pixels, *damaged)
+    return _seen(Photo(turned(pixels, orientation), file_format(image), info, every))
 
 
 def _seen(photo: Photo) -> Photo:
@@ -109,8 +110,10 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, t
     rgb, profile, notes = from_inks(image, image.info.get('icc_profile'))
     return as_array(rgb, 'RGB'), profile, notes
   pixels = as_array(image, mode)
-  if image.format == 'JPEG2000' and image.mode != 'P':
-    pixels = restored(pixels, jpeg2000_facts(path).depths[0])
+  if image.format == 'JPEG2000':
+    facts = jpeg2000_facts(path)
+    pixels = pixels[..., facts.order] if facts.order else pixels
+    pixels = pixels if image.mode == 'P' else restored(pixels, facts.depths[0])
   if inverted and mode == 'RGBA':
     pixels[..., 3] ^= 255
   return straight(pixels) if 'A' in mode and is_multiplied(image, path) else pixels, None, ()
@@ -172,6 +175,12 @@ def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
     # A TIFF's tag tells how it lies; Pillow would follow XMP as well, when it decodes.
     if image.format == 'TIFF':
       image.info.pop('xmp', None)
+    if image.format == 'JPEG2000':
+      image.info |= told(path)
+      # Of equal colours Pillow keeps one, and the indices behind it would mean others.
+      if palette := jpeg2000_facts(path).palette:
+        image.palette = ImagePalette.ImagePalette(image.palette.mode, palette)
+        image.palette.dirty = 1
     yield image
 
 
@@ -242,7 +251,10 @@ def _orientation(image: Image.Image) -> int:
       exif.load(image.info.get('exif', b''))
     else:
       exif = Image.Image.getexif(image)
-    return known_orientation(int(exif.get(ExifTags.Base.Orientation, 1)))
+    number = exif.get(ExifTags.Base.Orientation)
+    if number is None and image.format != 'AVIF':
+      number = xmps.orientation(image.info.get('xmp', b''))
+    return known_orientation(int(number or 1))
   except Exception:  # Pillow raises many kinds for damaged EXIF; the picture is whole
     return 1
 
