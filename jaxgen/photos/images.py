@@ -56,7 +56,8 @@ def load_image(
   except (DataError, MemoryError):
     raise
   except Exception as error:  # Pillow raises many kinds for damaged files
-    raise DataError(f'{path}: not a readable image ({error})') from error
+    what = foreign(path) or f'not a readable image ({error})'
+    raise DataError(f'{path}: {what}') from error
 
 
 def _as_image(given: Image.Image | np.ndarray) -> Image.Image:

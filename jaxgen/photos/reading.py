@@ -20,7 +20,7 @@ from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
 from jaxgen.photos.colours import is_multiplied, read_colours
 from jaxgen.photos.depth import full_range, restored
-from jaxgen.photos.formats import foreign
+from jaxgen.photos.formats import foreign, known_format
 from jaxgen.photos.gain_maps import without_further_pictures
 from jaxgen.photos.inks import from_inks
 from jaxgen.photos.jpeg2000 import jpeg2000_facts, told
@@ -30,7 +30,7 @@ from jaxgen.photos.tga import tga_alpha
 from jaxgen.photos.tiff import page_size, read_page
 from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 from jaxgen.photos.tiff_tags import check_pages
-from jaxgen.photos.tolerance import check_pixels, opened
+from jaxgen.photos.tolerance import check_pixels, is_unread, opened
 
 _LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
 
@@ -274,13 +274,19 @@ def _told(path: Path) -> Iterator[None]:
   except PermissionError as error:
     raise DataError(f'{path}: may not be read: permission denied') from error
   except UnidentifiedImageError as error:
-    raise DataError(f'{path}: not an image that can be read') from error
+    kind = known_format(path)
+    what = f'damaged, or an image of {kind} of a kind' if kind else 'not an image'
+    raise DataError(f'{path}: {what} that can{"not" * bool(kind)} be read') from error
   except MemoryError as error:
     raise DataError(f'{path}: too large for the memory of this machine') from error
   except Exception as error:  # Pillow, zlib and tifffile each raise their own kinds
     if 'imagecodecs' in str(error):
       raise DataError(
         f'{path}: its compression needs a package to be read: pip install imagecodecs'
+      ) from error
+    if is_unread(path, error):
+      raise DataError(
+        f'{path}: of a kind that cannot be read ({first_line(error)}): save it as PNG'
       ) from error
     raise DataError(f'{path}: damaged, or not an image ({first_line(error)})') from error
 
