@@ -8,6 +8,7 @@ from PIL import Image
 from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts
 from jaxgen.photos.bmp import bmp_colour
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
+from jaxgen.photos.heads import behind_netpbm
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.jpeg2000 import left_out as places_left_out
 from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map
@@ -53,6 +54,9 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     stated = any(content.startswith(_PROFILE) for _, content in getattr(image, 'applist', ()))
     if stated and not image.info.get('icc_profile'):
       notes += (DAMAGED_PROFILE,)
+  elif kind == 'PPM':
+    count, _ = behind_netpbm(image, path)
+    notes += (f'{count} bytes behind its end are left out',) if count else ()
   elif kind == 'TGA':
     notes += extra_notes(int(tga_alpha(image, path).undefined))
   elif kind == 'PNG':

@@ -11,6 +11,7 @@ from jaxgen.files import is_pattern
 from jaxgen.photos.checks import rawmode
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
+from jaxgen.photos.gif import clear_outside, with_clear_outside
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.tga import tga_alpha, with_alpha
 from jaxgen.photos.tolerance import check_pixels, opened
@@ -38,7 +39,9 @@ def load_image(
       twelve = rawmode(image) == 'I;12'
       alpha = tga_alpha(image, path) if image.format == 'TGA' else None
       order = jpeg2000_facts(path).order if image.format == 'JPEG2000' else ()
+      place = clear_outside(image)
       upright = ImageOps.exif_transpose(image)
+      upright = with_clear_outside(upright, place) if place else upright
       if order and upright.mode != 'P':
         upright = Image.merge(upright.mode, [upright.getchannel(i) for i in order])
       upright = with_alpha(upright, alpha) if alpha else upright

@@ -22,6 +22,7 @@ from jaxgen.photos.colours import is_multiplied, read_colours
 from jaxgen.photos.depth import full_range, restored
 from jaxgen.photos.formats import foreign, known_format
 from jaxgen.photos.gain_maps import without_further_pictures
+from jaxgen.photos.gif import clear_outside, with_clear_outside
 from jaxgen.photos.inks import from_inks
 from jaxgen.photos.jpeg2000 import jpeg2000_facts, told
 from jaxgen.photos.metadata import read_metadata
@@ -105,7 +106,10 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, t
   if top and isinstance(clear, int) and clear <= top:  # Pillow spreads the pixels, not this
     image.info['transparency'] = clear * 255 // top
   inverted = image.format == 'TGA' and tga_alpha(image, path).inverted
+  place = clear_outside(image)
   image.load()
+  if place:
+    image = with_clear_outside(image, place)
   if image.mode == 'CMYK':
     rgb, profile, notes = from_inks(image, image.info.get('icc_profile'))
     return as_array(rgb, 'RGB'), profile, notes
@@ -188,7 +192,7 @@ def _kept(image: Image.Image, path: Path) -> tuple[str, int]:
   """The mode of grey or RGB, with or without alpha, that holds all of an image, and its depth."""
   if image.format == 'TGA' and not tga_alpha(image, path).kept:
     return 'L' if image.mode in ('1', 'L', 'LA') else 'RGB', 8
-  transparent = 'transparency' in image.info
+  transparent = 'transparency' in image.info or clear_outside(image) is not None
   if image.mode.startswith('I'):
     return 'LA' if transparent else 'L', 16
   raw = rawmode(image)

@@ -87,6 +87,31 @@ def test_clear_areas_of_a_gif_are_where_alpha_is_below_half(tmp_path):
   )
 
 
+@pytest.mark.parametrize('mode', ['L', 'P'])
+@pytest.mark.parametrize('clear', [None, 2])
+def test_a_gif_is_clear_where_its_frame_does_not_reach(tmp_path, mode, clear):
+  path, levels = tmp_path / 'a.gif', (np.arange(42).reshape(6, 7) % 5).astype(np.uint8)
+  image = Image.fromarray(levels)
+  if mode == 'P':
+    image = image.convert('P')
+    image.putpalette(noise(1, 5, 3)[0].tobytes())
+  image.save(path, optimize=False, **({} if clear is None else {'transparency': clear}))
+  data = bytearray(path.read_bytes())
+  at = data.index(b',' + struct.pack('<4H', 0, 0, 7, 6))
+  data[6:10], data[at + 1 : at + 5] = struct.pack('<2H', 12, 9), struct.pack('<2H', 3, 2)
+  path.write_bytes(data)
+  photo = check(path, 2 if mode == 'L' else 4, 8, 'GIF', (9, 12))
+  alpha = np.zeros((9, 12), np.uint8)
+  alpha[2:8, 3:10] = 255 if clear is None else np.where(levels == clear, 0, 255)
+  np.testing.assert_array_equal(photo.pixels[..., -1], alpha)
+  shown = np.asarray(image.convert('RGB'))[..., : photo.pixels.shape[-1] - 1]
+  inside = alpha[2:8, 3:10] > 0
+  np.testing.assert_array_equal(photo.pixels[2:8, 3:10, :-1][inside], shown[inside])
+  np.testing.assert_array_equal(read_photo(again(path, 2)).pixels[::2, ::2, -1], alpha)
+  flat = np.asarray(load_image(path, lambda x: x.convert('RGB'), paper='white'))
+  assert (flat[alpha == 0] == 255).all()
+
+
 def test_a_grey_gif_keeps_its_clear_areas(tmp_path):
   grey = np.repeat(np.arange(0, 250, 10, dtype=np.uint8)[:20][None], 24, 0)
   Image.fromarray(grey).save(tmp_path / 'a.gif', transparency=90)

@@ -52,6 +52,20 @@ def test_what_would_lose_depth_or_colours_is_refused(tmp_path):
         read(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+  'one', [b'P4 9 1\n\xff\x80', b'P5 2 1 255\n\0\1', b'P5 1 1 999\n\0\1', b'P6 1 1 255\nabc']
+)
+def test_several_maps_in_one_file_are_refused_and_other_bytes_are_told(tmp_path, one):
+  path = tmp_path / 'a.pnm'
+  for behind, note in ((b'', ()), (b'\n', ()), (b'abc', ('3 bytes behind its end are left out',))):
+    path.write_bytes(one + behind)
+    assert read_photo(path).notes == note
+  for between in (b'', b'\n'):
+    path.write_bytes(one + between + one)
+    with pytest.raises(DataError, match=r'a\.pnm: has 2 or more pictures: only single images'):
+      read_size(path)
+
+
 def test_a_format_that_is_only_read_is_refused(tmp_path):
   (tmp_path / 'a.xbm').write_bytes(
     b'#define a_width 8\n#define a_height 1\nstatic char a_bits[] = {\n0xff};\n'
