@@ -35,6 +35,13 @@ def is_ended(path: Path) -> bool:
   return data[end : end + 1] == bytes([_END])
 
 
+def behind_gif(path: Path) -> int:
+  """How many bytes lie behind the end mark."""
+  data = path.read_bytes()
+  end = max((end for _, end in _blocks(data)), default=0)
+  return max(0, len(data) - end - 1) if data[end : end + 1] == bytes([_END]) else 0
+
+
 def with_blocks(head: bytes, aspect: int, blocks: bytes) -> bytes:
   """A file's beginning, palette and all, with the shape of its pixels, and with blocks behind the palette."""
   end = 13 + palette_bytes(head[10])

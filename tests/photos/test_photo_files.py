@@ -62,7 +62,23 @@ def test_several_maps_in_one_file_are_refused_and_other_bytes_are_told(tmp_path,
     assert read_photo(path).notes == note
   for between in (b'', b'\n'):
     path.write_bytes(one + between + one)
-    with pytest.raises(DataError, match=r'a\.pnm: has 2 or more pictures: only single images'):
+    with pytest.raises(DataError, match=r'a\.pnm: has several pictures: only single images'):
+      read_size(path)
+
+
+@pytest.mark.parametrize('name', ['a.gif', 'a.webp', 'a.jp2', 'a.avif'])
+def test_bytes_behind_the_end_are_told_and_a_second_picture_is_refused(tmp_path, name):
+  path = tmp_path / name
+  Image.fromarray(noise(7, 5, 3)).save(path)
+  assert read_photo(path).notes == ()
+  content = path.read_bytes()
+  path.write_bytes(content + b'not of it')
+  photo = read_photo(path)
+  assert photo.notes == ('9 bytes behind its end are left out',)
+  assert read_photo(again(path)).notes == ()
+  if name == 'a.jp2':
+    path.write_bytes(content + content[content.index(b'jp2c') - 4 :])
+    with pytest.raises(DataError, match=r'a\.jp2: has 2 frames or pages: only single images'):
       read_size(path)
 
 
