@@ -6,13 +6,14 @@ Source: ITU-T T.800, annexes A (codestream) and I (boxes).
 import os
 import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import ImagePalette
 
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import xmp as xmps
-from jaxgen.photos.boxes import box_content, inner_boxes, outer_box, packed_box
+from jaxgen.photos.boxes import box_content, inner_boxes, outer_box, outer_boxes, packed_box
 from jaxgen.photos.depth import full_range
 
 _CODESTREAM = b'\xff\x4f\xff\x51'
@@ -98,6 +99,9 @@ def _boxed(path: Path) -> Jpeg2000Facts:
   order = _order(channels, inks)
   if order is None or (order and _is_sycc(colr)):
     colours = colours or 'channels in such an order'
+  if palette and order:
+    columns = np.frombuffer(palette, np.uint8).reshape(-1, len(depths))
+    palette, order = columns[:, order].tobytes(), ()
   kinds = {kind for kind, _ in channels}
   opaque = b'cdef' in boxes and len(stored) in (2, 4) and not inks and not kinds & {1, 2}
   return Jpeg2000Facts(
@@ -246,25 +250,24 @@ def _turned_resolution(resolution: bytes) -> bytes:
   return packed_box(b'res ', inside) if resolution else b''
 
 
-def told(path: Path) -> dict[str, bytes]:
-  """EXIF and XMP by Pillow's names, which does not read them."""
-  info: dict[str, bytes] = {}
-  data = path.read_bytes()
-  for box in inner_boxes(data):
-    kind = data[box.start : box.start + 16] if box.name == b'uuid' else b''
-    if kind in (_EXIF, _XMP):
-      info.setdefault('exif' if kind == _EXIF else 'xmp', data[box.start + 16 : box.end])
-  return info
+def complete(image: Any, path: Path) -> None:
+  """Gives an image that Pillow opened what it does not read: EXIF and XMP, and the palette as it is."""
+  for box in outer_boxes(path):
+    content = box_content(path, box) if box.name == b'uuid' else b''
+    if content[:16] in (_EXIF, _XMP):
+      image.info.setdefault('exif' if content[:16] == _EXIF else 'xmp', content[16:])
+  # Of equal colours Pillow keeps one, and the indices behind it would mean others.
+  if palette := jpeg2000_facts(path).palette:
+    image.palette = ImagePalette.ImagePalette(image.palette.mode, palette)
+    image.palette.dirty = 1
 
 
 def left_out(path: Path) -> tuple[str, ...]:
   """What is to be noted of boxes that are not written again: the map's, as GeoTIFF, world file or GML."""
-  data = path.read_bytes()
-  for box in inner_boxes(data):
-    content = data[box.start : box.end]
-    if (box.name == b'uuid' and content[:16] in _PLACES) or (
-      box.name == b'asoc' and b'gml.data' in content[:64]
-    ):
+  for box in outer_boxes(path):
+    content = box_content(path, box) if box.name in (b'uuid', b'asoc') else b''
+    label = content[:64] if box.name == b'asoc' else b''
+    if content[:16] in _PLACES or b'gml.data' in label:
       return ('its place on the map is left out: it holds for pixels of another size',)
   return ()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImagePalette, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from jaxgen.errors import DataError, first_line
 from jaxgen.photos import exif as exifs
@@ -24,7 +24,7 @@ from jaxgen.photos.formats import foreign, known_format
 from jaxgen.photos.gain_maps import without_further_pictures
 from jaxgen.photos.gif import clear_outside, with_clear_outside
 from jaxgen.photos.inks import from_inks
-from jaxgen.photos.jpeg2000 import jpeg2000_facts, told
+from jaxgen.photos.jpeg2000 import complete, jpeg2000_facts
 from jaxgen.photos.metadata import read_metadata
 from jaxgen.photos.pixels import Photo, Size, as_array, known_orientation, straight, turned
 from jaxgen.photos.tga import tga_alpha
@@ -80,8 +80,8 @@ def read_photo(path: Path) -> Photo:
     damaged = (
       () if not exif or exifs.is_readable(exif) else ('its EXIF is damaged and is left out',)
     )
-    every = (*notes, *of_colours, *of_pixels, *damaged)
-    return _seen(Photo(turned(pixels, orientation), file_format(image), info, every))
+    told = (*notes, *of_colours, *of_pixels, *damaged)
+    return _seen(Photo(turned(pixels, orientation), file_format(image), info, told))
 
 
 def _seen(photo: Photo) -> Photo:
@@ -180,11 +180,7 @@ def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
     if image.format == 'TIFF':
       image.info.pop('xmp', None)
     if image.format == 'JPEG2000':
-      image.info |= told(path)
-      # Of equal colours Pillow keeps one, and the indices behind it would mean others.
-      if palette := jpeg2000_facts(path).palette:
-        image.palette = ImagePalette.ImagePalette(image.palette.mode, palette)
-        image.palette.dirty = 1
+      complete(image, path)
     yield image
 
 

@@ -77,7 +77,11 @@ def test_a_palette_of_equal_colours_and_of_any_depth(tmp_path, channels, bits):
   more = kinds([(0, 3), (0, 2), (0, 1), (1, 0)][:channels])
   jp2(tmp_path / 'a.jp2', Image.fromarray(indices), SRGB + palette(colours, bits) + more)
   wanted = np.round(colours * (255 / (2**bits - 1)))[indices][..., [2, 1, 0, 3][:channels]]
-  np.testing.assert_array_equal(check(tmp_path / 'a.jp2', channels, 8, 'JPEG2000').pixels, wanted)
+  pixels = check(tmp_path / 'a.jp2', channels, 8, 'JPEG2000').pixels
+  np.testing.assert_array_equal(pixels, wanted)
+  flat = load_image(tmp_path / 'a.jp2', lambda image: np.asarray(image.convert('RGB')))
+  on_black = wanted[..., :3] * (wanted[..., 3:] / 255 if channels == 4 else 1)
+  assert np.abs(flat - on_black).max() <= 1
 
 
 @pytest.mark.parametrize(('header', 'words'), [
