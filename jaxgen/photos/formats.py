@@ -167,11 +167,12 @@ def foreign(path: Path) -> str | None:
   for beginning, name, remedy in _BEGINNINGS:
     if head.startswith(beginning):
       return f'{name}, which is not read here: {remedy}'
-  for at, inside, name, remedy in _INSIDE:
-    if head[at : at + len(inside)] == inside:
-      return f'{name}, which is not read here: {remedy}'
-  if head[:1] == head[188:189] == head[376:377] == b'G':
-    return f'an MPEG video, which is not read here: {_STILL}'
+  if not any(head.startswith(beginning) for beginning, _ in _SIGNATURES):
+    for at, inside, name, remedy in _INSIDE:
+      if head[at : at + len(inside)] == inside:
+        return f'{name}, which is not read here: {remedy}'
+    if head[:1] == head[188:189] == head[376:377] == b'G':
+      return f'an MPEG video, which is not read here: {_STILL}'
   if head[4:8] == b'ftyp':
     name, remedy = _of_brands(head)
     return f'{name}, which is not read here: {remedy}' if name else None

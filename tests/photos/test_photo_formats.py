@@ -102,6 +102,19 @@ def test_a_raw_photo_is_named_by_what_it_holds_or_is_called(tmp_path):
   assert read_size(tmp_path / 'pyramid.tif').channels == 3
 
 
+def test_a_gif_with_the_marks_of_a_video_among_its_colours_is_read(tmp_path):
+  image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16), 'P')
+  palette = bytearray(noise(256, 1, 3)[:, 0].tobytes())
+  palette[188 - 13] = palette[376 - 13] = ord('G')
+  image.putpalette(bytes(palette))
+  image.save(tmp_path / 'a.gif', optimize=False)
+  assert (tmp_path / 'a.gif').read_bytes()[188:377:188] == b'GG'
+  np.testing.assert_array_equal(
+    read_photo(tmp_path / 'a.gif').pixels.reshape(-1, 3),
+    np.frombuffer(bytes(palette), np.uint8).reshape(-1, 3),
+  )
+
+
 def test_an_avif_file_whose_first_brand_is_that_of_all_is_read(tmp_path):
   Image.fromarray(smooth(16, 16, 3)).save(tmp_path / 'a.avif')
   content = (tmp_path / 'a.avif').read_bytes()
