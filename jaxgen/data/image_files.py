@@ -34,8 +34,8 @@ _OTHERS = """
 .dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .srw .raf .orf .rw2 .rwl .pef .x3f .3fr .fff .iiq .erf .mef .mos
 .mrw .kdc .dcr .raw
 .svg .svgz .eps .wmf .emf
-.exr .hdr .pfm
-.ico .icns .cur .dds .qoi .xbm .xpm
+.exr .hdr .pfm .dpx .cin
+.ico .icns .cur .dds .qoi .xbm .xpm .pam .mng .jng
 .fits .fit .fts .dcm .djvu .bpg .flif
 """
 # Pictures that are not read here, or not written: a person who has them is told more than that there are other

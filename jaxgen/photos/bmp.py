@@ -126,6 +126,26 @@ def bmp_pixels(path: Path) -> BmpPixels | None:
   return BmpPixels(abs(height), width, bits, masks, start, height < 0, dpi, kind)
 
 
+def bmp_leaves_out(path: Path) -> bool:
+  """Whether the run lengths of a file end, by their own mark, before the last pixel, or jump over some."""
+  header, at = _header(path)
+  if len(header) < 40 or not at:
+    return False
+  bits, compression = struct.unpack_from('<HI', header, 14)
+  if (bits, compression) not in ((8, 1), (4, 2)):
+    return False
+  data = path.read_bytes()
+  (at,) = struct.unpack_from('<I', data, 10)
+  while at + 1 < len(data):
+    count, value = data[at], data[at + 1]
+    at += 2
+    if not count and value in (1, 2):
+      return True
+    if not count and value > 2:  # levels as they are, in whole words
+      at += (value * bits + 15) // 16 * 2
+  return False
+
+
 def _are_runs(masks: tuple[int, ...]) -> bool:
   """Whether the bits of each lie together, and none is of two."""
   runs = (mask // (mask & -mask) + 1 for mask in masks if mask)

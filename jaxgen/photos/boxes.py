@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+_PICTURES = (b'jp2c', b'mdat')
 _HEADER_LIMIT = 2**26  # bytes: a profile or a thumbnail may lie in it
 
 
@@ -42,6 +43,19 @@ def inner_boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator
 
 def outer_box(path: Path, name: bytes) -> Box | None:
   """The first outer box of a name in a file."""
+  return next((box for box in outer_boxes(path) if box.name == name), None)
+
+
+def bytes_behind(path: Path) -> int:
+  """How many bytes of a file lie behind its last box, where the one of the picture is whole."""
+  boxes = list(outer_boxes(path))
+  if not any(box.name in _PICTURES for box in boxes):
+    return 0
+  return path.stat().st_size - boxes[-1].end
+
+
+def outer_boxes(path: Path) -> Iterator[Box]:
+  """The outer boxes of a file; damaged ones end the row."""
   with path.open('rb') as file:
     size, start = file.seek(0, os.SEEK_END), 0
     while start + 8 <= size:
@@ -53,10 +67,8 @@ def outer_box(path: Path, name: bytes) -> Box | None:
       length = length or size - start
       if length < head or start + length > size:
         break
-      if found == name:
-        return Box(name, start, start + head, start + length)
+      yield Box(found, start, start + head, start + length)
       start += length
-  return None
 
 
 def box_content(path: Path, box: Box | None) -> bytes:

@@ -7,6 +7,8 @@ from PIL import Image
 
 from jaxgen.errors import DataError
 from jaxgen.photos.avif import avif_facts
+from jaxgen.photos.boxes import outer_boxes
+from jaxgen.photos.heads import behind_netpbm
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 
 # What Pillow writes as it reads it: not icons, whose sizes are fixed, nor maps of one bit.
@@ -52,6 +54,8 @@ def check_kind(image: Any, path: Path) -> None:
     raise DataError(f'{path}: {image.format} can be read but not written: save it as PNG')
   if image.format == 'SGI' and (image.tile[0].codec_name == 'SGI16' or ';16' in raw):
     _refuse_deep(path, 'SGI', 16)
+  if image.format == 'PPM' and behind_netpbm(image, path)[1]:
+    raise DataError(f'{path}: has several pictures: only single images are read')
   if image.format == 'AVIF':
     facts = avif_facts(path)
     if facts.depth > 8:
@@ -72,6 +76,9 @@ def _refuse_deep(path: Path, name: str, depth: int) -> None:
 
 def _check_jpeg2000(image: Any, path: Path) -> None:
   facts = jpeg2000_facts(path)
+  pictures = sum(box.name == b'jp2c' for box in outer_boxes(path))
+  if pictures > 1:
+    raise DataError(f'{path}: has {pictures} frames or pages: only single images are read')
   depth = max(facts.depths)
   if facts.colours:
     raise DataError(f'{path}: JPEG 2000 of {facts.colours} cannot be kept: save it as PNG or TIFF')

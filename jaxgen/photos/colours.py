@@ -7,11 +7,16 @@ from PIL import Image
 
 from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts
 from jaxgen.photos.bmp import bmp_colour
+from jaxgen.photos.boxes import bytes_behind
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
+from jaxgen.photos.gif import behind_gif
+from jaxgen.photos.heads import behind_netpbm
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
+from jaxgen.photos.jpeg2000 import left_out as places_left_out
 from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map
-from jaxgen.photos.tga import is_multiplied_tga
+from jaxgen.photos.tga import is_multiplied_tga, tga_alpha
 from jaxgen.photos.tiff_pixels import extra_notes
+from jaxgen.photos.webp import behind_webp
 
 _PROFILE = b'ICC_PROFILE\0'  # what its segments in JPEG begin with
 
@@ -42,6 +47,7 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     info['no_jp2'] = found.codestream
     if found.profile:
       info['icc_profile'] = found.profile
+    notes += places_left_out(path)
   elif kind in ('BMP', 'DIB'):
     info['bmp_colour'] = bmp_colour(path)
   elif kind == 'TIFF':
@@ -51,9 +57,24 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     stated = any(content.startswith(_PROFILE) for _, content in getattr(image, 'applist', ()))
     if stated and not image.info.get('icc_profile'):
       notes += (DAMAGED_PROFILE,)
+  elif kind == 'TGA':
+    notes += extra_notes(int(tga_alpha(image, path).undefined))
   elif kind == 'PNG':
     notes += (GAIN_MAP,) if has_gain_map(image.info['chunks']) else ()
-  return info, notes
+  count = _bytes_behind(image, path)
+  return info, (*notes, *([f'{count} bytes behind its end are left out'] if count else []))
+
+
+def _bytes_behind(image: Any, path: Path) -> int:
+  """What lies behind the end of a file whose decoder stops there; of PNG it is told elsewhere."""
+  if image.format == 'PPM':
+    return behind_netpbm(image, path)[0]
+  if image.format == 'GIF':
+    return behind_gif(path)
+  if image.format == 'WEBP':
+    return behind_webp(path)
+  boxed = image.format == 'AVIF' or (image.format == 'JPEG2000' and image.codec == 'jp2')
+  return bytes_behind(path) if boxed else 0
 
 
 def _tiff_extras(image: Any) -> int:

@@ -49,31 +49,63 @@ _BEGINNINGS = (
   (b'FOVb', 'a Sigma raw photo (X3F)', _DEVELOP),
   (b'\0MRM', 'a Minolta raw photo (MRW)', _DEVELOP),
   (b'II\x1a\0\0\0HEAPCCDR', 'a Canon raw photo (CRW)', _DEVELOP),
-  (b'8BPB', 'a large Photoshop document (PSB)', _EXPORT),
+  (b'8BPS\0\2', 'a large Photoshop document (PSB)', _EXPORT),
+  (b'8BPS', 'a Photoshop document (PSD)', _EXPORT),
   (b'gimp xcf', 'a GIMP document (XCF)', _EXPORT),
   (b'\x76\x2f\x31\x01', 'OpenEXR', _SAVE + ' of 16 bits a channel'),
   (b'#?RADIANCE', 'Radiance HDR', _SAVE + ' of 16 bits a channel'),
   (b'#?RGBE', 'Radiance HDR', _SAVE + ' of 16 bits a channel'),
   (b'P7\n', 'a portable arbitrary map (PAM)', _SAVE),
+  (b'PF', 'a portable map of floating point (PFM)', _SAVE + ' of 16 bits a channel'),
+  (b'Pf', 'a portable map of floating point (PFM)', _SAVE + ' of 16 bits a channel'),
   (b'farbfeld', 'farbfeld', _SAVE),
+  (b'qoif', 'QOI', _SAVE),
+  (b'FLIF', 'FLIF', _SAVE),
+  (b'\x8aMNG\r\n\x1a\n', 'an MNG animation', _STILL),
+  (b'\x8bJNG\r\n\x1a\n', 'JNG', _SAVE),
+  (b'icns', "an icon of Apple's (ICNS)", _EXPORT),
+  (b'/* XPM', 'XPM', _SAVE),
+  (b'SDPX', 'DPX', _SAVE + ' of 16 bits a channel'),
+  (b'XPDS', 'DPX', _SAVE + ' of 16 bits a channel'),
+  (b'\x80\x2a\x5f\xd7', 'Cineon', _SAVE + ' of 16 bits a channel'),
+  (b'SIMPLE  =', 'FITS', _SAVE + ' of 16 bits'),
+  (b'\x89HDF\r\n\x1a\n', 'HDF5', _SAVE + ' of 16 bits'),
+  (b'\xabKTX ', 'a texture (KTX)', _EXPORT),
   (b'%PDF', 'PDF', 'draw its page as PNG, as pdftoppm -png -r 300 FILE page does'),
   (b'%!PS', 'PostScript', 'draw it as PNG with Ghostscript'),
   (b'\xc5\xd0\xd3\xc6', 'encapsulated PostScript', 'draw it as PNG with Ghostscript'),
+  (b'\xd7\xcd\xc6\x9a', 'a Windows metafile (WMF)', _EXPORT),
   (b'AT&TFORM', 'DjVu', 'convert it with ddjvu -format=tiff'),
   (b'\x1a\x45\xdf\xa3', 'a Matroska or WebM video', _STILL),
   (b'FLV\x01', 'a Flash video', _STILL),
+  (b'FWS', 'Flash', _EXPORT),
+  (b'CWS', 'Flash', _EXPORT),
+  (b'OggS', 'an Ogg video, or sound', _STILL),
+  (b'.RMF', 'a RealMedia video', _STILL),
   (b'\0\0\x01\xba', 'an MPEG video', _STILL),
   (b'\0\0\x01\xb3', 'an MPEG video', _STILL),
   (b'\x30\x26\xb2\x75\x8e\x66\xcf\x11', 'a Windows Media video', _STILL),
   (b'PK\x03\x04', 'a ZIP archive, or a document stored as one', 'take the image out of it'),
+  (b'PK\x05\x06', 'a ZIP archive without files', 'make it again'),
   (b'7z\xbc\xaf\x27\x1c', 'a 7-Zip archive', 'unpack it'),
   (b'Rar!', 'a RAR archive', 'unpack it'),
   (b'\x1f\x8b', 'a gzip archive', 'unpack it'),
+  (b'BZh', 'a bzip2 archive', 'unpack it'),
+  (b'\xfd7zXZ\0', 'an xz archive', 'unpack it'),
+  (b'\x28\xb5\x2f\xfd', 'a Zstandard archive', 'unpack it'),
   (
     b'version https://git-lfs',
     'a pointer of Git LFS, not the file itself',
     'fetch it: git lfs pull',
   ),
+)
+# At another place.
+_INSIDE = (
+  (4, b'moov', 'a QuickTime video', _STILL),
+  (4, b'mdat', 'a QuickTime video', _STILL),
+  (40, b' EMF', 'a Windows metafile (EMF)', _EXPORT),
+  (128, b'DICM', 'DICOM', _SAVE + ' of 16 bits'),
+  (257, b'ustar', 'a tar archive', 'unpack it'),
 )
 
 
@@ -135,6 +167,12 @@ def foreign(path: Path) -> str | None:
   for beginning, name, remedy in _BEGINNINGS:
     if head.startswith(beginning):
       return f'{name}, which is not read here: {remedy}'
+  if not any(head.startswith(beginning) for beginning, _ in _SIGNATURES):
+    for at, inside, name, remedy in _INSIDE:
+      if head[at : at + len(inside)] == inside:
+        return f'{name}, which is not read here: {remedy}'
+    if head[:1] == head[188:189] == head[376:377] == b'G':
+      return f'an MPEG video, which is not read here: {_STILL}'
   if head[4:8] == b'ftyp':
     name, remedy = _of_brands(head)
     return f'{name}, which is not read here: {remedy}' if name else None

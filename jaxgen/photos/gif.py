@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -34,6 +35,13 @@ def is_ended(path: Path) -> bool:
   return data[end : end + 1] == bytes([_END])
 
 
+def behind_gif(path: Path) -> int:
+  """How many bytes lie behind the end mark."""
+  data = path.read_bytes()
+  end = max((end for _, end in _blocks(data)), default=0)
+  return max(0, len(data) - end - 1) if data[end : end + 1] == bytes([_END]) else 0
+
+
 def with_blocks(head: bytes, aspect: int, blocks: bytes) -> bytes:
   """A file's beginning, palette and all, with the shape of its pixels, and with blocks behind the palette."""
   end = 13 + palette_bytes(head[10])
@@ -59,6 +67,28 @@ def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
 def palette_bytes(flags: int) -> int:
   """How long the palette is that a byte of flags tells of."""
   return 3 * 2 ** ((flags & 7) + 1) if flags & 128 else 0
+
+
+def clear_outside(image: Any) -> tuple[int, int, int, int] | None:
+  """The place of a frame that does not fill its screen, which is clear around it; None of one that does.
+
+  Args:
+    image: opened by Pillow, not loaded yet.
+  """
+  if image.format != 'GIF' or not image.tile:
+    return None
+  left, top, right, bottom = image.tile[0].extents
+  inside = left > 0 or top > 0 or right < image.width or bottom < image.height
+  return (left, top, right, bottom) if inside else None
+
+
+def with_clear_outside(image: Image.Image, place: tuple[int, int, int, int]) -> Image.Image:
+  """A loaded image with alpha, which is 0 outside of a place: Pillow fills that with a colour."""
+  image = image.convert('LA' if image.mode == 'L' else 'RGBA')
+  alpha = Image.new('L', image.size)
+  alpha.paste(image.getchannel('A').crop(place), place[:2])
+  image.putalpha(alpha)
+  return image
 
 
 def gif_image(image: Image.Image) -> tuple[Image.Image, int | None]:

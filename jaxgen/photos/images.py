@@ -8,9 +8,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxgen.errors import DataError
 from jaxgen.files import is_pattern
+from jaxgen.photos import exif as exifs
 from jaxgen.photos.checks import rawmode
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
+from jaxgen.photos.gif import clear_outside, with_clear_outside
+from jaxgen.photos.jpeg2000 import complete, jpeg2000_facts
+from jaxgen.photos.tga import tga_alpha, with_alpha
 from jaxgen.photos.tolerance import check_pixels, opened
 
 # An image as functions for people take it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
@@ -33,11 +37,7 @@ def load_image(
     with opened(path, []) as (file, info), Image.open(file) as image:
       image.info.update(info)
       check_pixels(path, str(image.format))
-      twelve = rawmode(image) == 'I;12'
-      upright = ImageOps.exif_transpose(image)
-      if twelve:  # Pillow leaves them from 0 to 4095
-        upright = Image.fromarray(full_range(np.asarray(upright), 12))
-      return convert(_flat(upright, path, paper))
+      return convert(_flat(_as_meant(image, path), path, paper))
   except FileNotFoundError as error:
     more = ' (a pattern that the shell left as it is: nothing matches it, or it is in quotes)'
     raise DataError(f'{path}: no such file{more * is_pattern(str(path))}') from error
@@ -49,7 +49,33 @@ def load_image(
   except (DataError, MemoryError):
     raise
   except Exception as error:  # Pillow raises many kinds for damaged files
-    raise DataError(f'{path}: not a readable image ({error})') from error
+    what = foreign(path) or f'not a readable image ({error})'
+    raise DataError(f'{path}: {what}') from error
+
+
+def _as_meant(image: Image.Image, path: Path) -> Image.Image:
+  """Loaded and upright, also with what Pillow does not read as it is meant: levels, channels, transparency."""
+  twelve = rawmode(image) == 'I;12'
+  alpha = tga_alpha(image, path) if image.format == 'TGA' else None
+  order: tuple[int, ...] = ()
+  if image.format == 'JPEG2000':
+    complete(image, path)
+    order = jpeg2000_facts(path).order
+    if not exifs.is_readable(image.info.get('exif', b'')):
+      image.info.pop('exif', None)
+  place = clear_outside(image)
+  if place:
+    image = with_clear_outside(image, place)
+  upright = ImageOps.exif_transpose(image)
+  if order:
+    upright = Image.merge(upright.mode, [upright.getchannel(i) for i in order])
+  if upright.mode == 'P' and upright.palette is not None and upright.palette.mode == 'RGBA':
+    upright = upright.convert('RGBA')
+  if alpha:
+    upright = with_alpha(upright, alpha)
+  if twelve:  # Pillow leaves them from 0 to 4095
+    upright = Image.fromarray(full_range(np.asarray(upright), 12))
+  return upright
 
 
 def _as_image(given: Image.Image | np.ndarray) -> Image.Image:

@@ -6,11 +6,15 @@ Source: ITU-T T.800, annexes A (codestream) and I (boxes).
 import os
 import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import ImagePalette
 
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import xmp as xmps
-from jaxgen.photos.boxes import box_content, inner_boxes, outer_box, packed_box
+from jaxgen.photos.boxes import box_content, inner_boxes, outer_box, outer_boxes, packed_box
+from jaxgen.photos.depth import full_range
 
 _CODESTREAM = b'\xff\x4f\xff\x51'
 _TILE, _COMMENT, _END = 0x90, 0x64, 0xD9
@@ -18,6 +22,9 @@ _TILE, _COMMENT, _END = 0x90, 0x64, 0xD9
 _XMP = bytes.fromhex('BE7ACFCB97A942E89C71999491E3AFAC')
 _EXIF = b'JpgTiffExif->JP2'
 _IPTC = bytes.fromhex('33C7A4D2B81D4723A0BAF1A3E097AD38')
+_PLACES = tuple(
+  map(bytes.fromhex, ('B14BF8BD083D4B43A5AE8CD7D5A6CE03', '96A9F1F1DC98402DA7AED68E34451809'))
+)
 _SRGB, _GREY, _SYCC, _CMYK, _BILEVEL = 16, 17, 18, 12, (0, 15)
 _NAMES = {
   1: 'YCbCr (1)',
@@ -43,10 +50,12 @@ class Jpeg2000Facts(NamedTuple):
     depths: bits of each channel; with a palette, of its colours.
     codestream: no boxes around it.
     profile: ICC, or nothing.
-    colours: the name of a colour space that is not decoded, or nothing.
+    colours: what is not decoded, a colour space or a way in which channels lie, or nothing.
     inks: CMYK.
     multiplied: colours are stored multiplied by alpha.
     opaque: the last of 2 or 4 channels is no transparency.
+    order: of the stored channels: colours, then what is none; nothing where they lie so.
+    palette: 8-bit RGB or RGBA by indices, or nothing.
   """
 
   depths: tuple[int, ...] = (8,)
@@ -56,6 +65,8 @@ class Jpeg2000Facts(NamedTuple):
   inks: bool = False
   multiplied: bool = False
   opaque: bool = False
+  order: tuple[int, ...] = ()
+  palette: bytes = b''
 
 
 def jpeg2000_facts(path: Path) -> Jpeg2000Facts:
@@ -77,14 +88,25 @@ def _boxed(path: Path) -> Jpeg2000Facts:
     boxes.setdefault(
       box.name, header[box.start : box.end]
     )  # of several colour spaces the first counts
-  depths = _depths(path)
-  count = len(depths)
+  stored = _depths(path)
+  colr = boxes.get(b'colr', b'')
+  profile, colours, inks = _colours(colr)
+  palette, depths = b'', stored
   if b'pclr' in boxes:
-    depths = tuple((x & 0x7F) + 1 for x in boxes[b'pclr'][3 : 3 + boxes[b'pclr'][2]])
-  profile, colours, inks = _colours(boxes.get(b'colr', b''))
-  kinds = _alphas(boxes.get(b'cdef', b''))
-  opaque = bool(kinds) and count in (2, 4) and not inks and not set(kinds) & {1, 2}
-  return Jpeg2000Facts(depths, False, profile, colours, inks, 2 in kinds, opaque)
+    palette, depths, unread = _palette(boxes[b'pclr'], boxes.get(b'cmap', b''), stored, colr)
+    colours = colours or unread
+  channels = _channels(boxes.get(b'cdef', b''), len(depths))
+  order = _order(channels, inks)
+  if order is None or (order and _is_sycc(colr)):
+    colours = colours or 'channels in such an order'
+  if palette and order:
+    columns = np.frombuffer(palette, np.uint8).reshape(-1, len(depths))
+    palette, order = columns[:, order].tobytes(), ()
+  kinds = {kind for kind, _ in channels}
+  opaque = b'cdef' in boxes and len(stored) in (2, 4) and not inks and not kinds & {1, 2}
+  return Jpeg2000Facts(
+    depths, False, profile, colours, inks, 2 in kinds, opaque, order or (), palette
+  )
 
 
 def _colours(content: bytes) -> tuple[bytes, str, bool]:
@@ -102,11 +124,66 @@ def _colours(content: bytes) -> tuple[bytes, str, bool]:
   return b'', _NAMES.get(number, f'an unknown kind ({number})'), False
 
 
-def _alphas(content: bytes) -> list[int]:
-  """The kind of each channel: 0 colour, 1 alpha, 2 alpha by which colours are multiplied, 65535 none."""
-  return [
-    struct.unpack_from('>H', content, 2 + 6 * i + 2)[0] for i in range((len(content) - 2) // 6)
-  ]
+def _is_sycc(colr: bytes) -> bool:
+  return colr[:1] == b'\1' and colr[3:7] == struct.pack('>I', _SYCC)
+
+
+def _palette(
+  table: bytes, mapping: bytes, stored: tuple[int, ...], colr: bytes
+) -> tuple[bytes, tuple[int, ...], str]:
+  """Colours over the full range, the bits of each channel, and what of it is not decoded.
+
+  Args:
+    table: content of the box `pclr`.
+    mapping: of `cmap`.
+    stored: bits of the codestream's channels.
+    colr: content of the colour space's box.
+  """
+  count, channels = struct.unpack_from('>HB', table)
+  depths = tuple((x & 0x7F) + 1 for x in table[3 : 3 + channels])
+  plain = b''.join(struct.pack('>HBB', 0, 1, i) for i in range(channels))
+  if stored != (8,) or (mapping or plain) != plain:
+    return b'', depths, 'a palette whose indices lie in this way'
+  if channels not in (3, 4) or (colr[:1] == b'\1' and colr[3:7] != struct.pack('>I', _SRGB)):
+    return b'', depths, f'a palette of {channels} channels of this kind'
+  if max(depths) > 8:
+    return b'', depths, ''
+  levels = np.frombuffer(table, np.uint8, count * channels, 3 + channels).reshape(count, channels)
+  columns = [full_range(levels[:, i], bits) for i, bits in enumerate(depths)]
+  return np.stack(columns, -1).tobytes(), depths, ''
+
+
+def _channels(content: bytes, count: int) -> list[tuple[int, int]]:
+  """What each channel is, and which colour.
+
+  Kinds are 0 colour, 1 alpha, 2 alpha by which colours are multiplied, 65535 none; colours count from 1, and 0
+  is all of them. Channels that are not named are colours in their order.
+  """
+  found = [(0, i + 1) for i in range(count)]
+  for i in range((len(content) - 2) // 6):
+    channel, kind, colour = struct.unpack_from('>3H', content, 2 + 6 * i)
+    found[channel] = kind, colour
+  return found
+
+
+def _order(channels: list[tuple[int, int]], inks: bool) -> tuple[int, ...] | None:
+  """Which stored channel comes when; nothing where they lie so, None where it is not known."""
+  count = len(channels)
+  wanted = 1 if count < 3 else 4 if inks else 3
+  colours = {colour: i for i, (kind, colour) in enumerate(channels) if kind == 0}
+  if all(kind == 0 for kind, _ in channels) and sorted(colours) == list(range(1, count + 1)):
+    wanted = count
+  if wanted == len(colours) == 1:  # grey may be all colours, or the first
+    colours = dict(zip([1], colours.values(), strict=True))
+  others = [i for i, (kind, _) in enumerate(channels) if kind]
+  # Alpha of one colour alone is that of none of the others.
+  partial = wanted > 1 and any(kind in (1, 2) and 0 < colour <= wanted for kind, colour in channels)
+  if sorted(colours) != list(range(1, wanted + 1)) or len(others) != count - wanted or partial:
+    return None
+  order = (*(colours[i + 1] for i in range(wanted)), *others)
+  if order == tuple(range(count)):
+    return ()
+  return None if inks else order
 
 
 def _depths(path: Path) -> tuple[int, ...]:
@@ -135,18 +212,64 @@ def read_comment(path: Path) -> bytes | None:
   return None
 
 
-def read_boxes(path: Path) -> tuple[bytes, list[bytes]]:
-  """The box of the resolution, empty where there is none, and those of EXIF, XMP, IPTC and other XML."""
+def read_boxes(path: Path, turned: bool = False) -> tuple[bytes, list[bytes]]:
+  """The box of the resolution, empty where there is none, and those of EXIF, XMP, IPTC and other XML.
+
+  They say nothing of how the picture lies.
+
+  Args:
+    path: of the file.
+    turned: whether rows became columns when it was put upright.
+  """
   data, resolution, kept = path.read_bytes(), b'', []
   for box in inner_boxes(data):
+    content = data[box.start : box.end]
     if box.name == b'jp2h':
       inner = {b.name: data[b.begin : b.end] for b in inner_boxes(data, box.start, box.end)}
       resolution = inner.get(b'res ', b'')
-    elif box.name == b'xml ' or (
-      box.name == b'uuid' and data[box.start : box.start + 16] in (_XMP, _EXIF, _IPTC)
-    ):
-      kept.append(packed_box(box.name, data[box.start : box.end]))
-  return resolution, kept
+    elif box.name == b'uuid' and content.startswith(_EXIF):
+      exif = content[16:].removeprefix(exifs.PREFIX)
+      prefix = content[: len(content) - len(exif)]
+      if exif := exifs.upright(exif, turned):
+        kept.append(packed_box(b'uuid', prefix + exif))
+    elif box.name == b'uuid' and content.startswith(_XMP):
+      kept.append(packed_box(b'uuid', _XMP + xmps.upright(content[16:])))
+    elif box.name == b'xml ' or (box.name == b'uuid' and content.startswith(_IPTC)):
+      kept.append(packed_box(box.name, content))
+  return _turned_resolution(resolution) if turned else resolution, kept
+
+
+def _turned_resolution(resolution: bytes) -> bytes:
+  """What holds along the rows and along the columns changes places."""
+  inside = b''
+  for box in inner_boxes(resolution, 8):
+    content = resolution[box.start : box.end]
+    if len(content) == 10:
+      content = content[4:8] + content[:4] + content[9:] + content[8:9]
+    inside += packed_box(box.name, content)
+  return packed_box(b'res ', inside) if resolution else b''
+
+
+def complete(image: Any, path: Path) -> None:
+  """Gives an image that Pillow opened what it does not read: EXIF and XMP, and the palette as it is."""
+  for box in outer_boxes(path):
+    content = box_content(path, box) if box.name == b'uuid' else b''
+    if content[:16] in (_EXIF, _XMP):
+      image.info.setdefault('exif' if content[:16] == _EXIF else 'xmp', content[16:])
+  # Of equal colours Pillow keeps one, and the indices behind it would mean others.
+  if palette := jpeg2000_facts(path).palette:
+    image.palette = ImagePalette.ImagePalette(image.palette.mode, palette)
+    image.palette.dirty = 1
+
+
+def left_out(path: Path) -> tuple[str, ...]:
+  """What is to be noted of boxes that are not written again: the map's, as GeoTIFF, world file or GML."""
+  for box in outer_boxes(path):
+    content = box_content(path, box) if box.name in (b'uuid', b'asoc') else b''
+    label = content[:64] if box.name == b'asoc' else b''
+    if content[:16] in _PLACES or b'gml.data' in label:
+      return ('its place on the map is left out: it holds for pixels of another size',)
+  return ()
 
 
 def resized_boxes(boxes: list[bytes], height: int, width: int) -> list[bytes]:

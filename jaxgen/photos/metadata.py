@@ -43,7 +43,7 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
     info['dpi'] = image.info.get('dpi', (0, 0))
   elif kind == 'JPEG2000':
     info['comment'] = jpeg2000.read_comment(path)
-    info['resolution'], info['boxes'] = jpeg2000.read_boxes(path)
+    info['resolution'], info['boxes'] = jpeg2000.read_boxes(path, turned)
   elif kind == 'TGA':
     info |= {k: image.info[k] for k in ('id_section', 'compression') if k in image.info}
     info['extension'] = tga.read_extension(path)

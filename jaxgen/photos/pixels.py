@@ -71,6 +71,11 @@ def straight(pixels: np.ndarray) -> np.ndarray:
   return np.concatenate([colours, pixels[..., -1:]], -1)
 
 
+def known_orientation(number: int) -> int:
+  """1 to 8; 1, upright, where EXIF or TIFF has a number without a meaning."""
+  return number if 1 <= number <= 8 else 1
+
+
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
   """Pixels upright by EXIF's orientation, as ImageOps.exif_transpose does with images."""
   if orientation in (2, 4, 5, 7):

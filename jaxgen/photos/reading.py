@@ -15,20 +15,23 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from jaxgen.errors import DataError, first_line
 from jaxgen.photos import exif as exifs
+from jaxgen.photos import xmp as xmps
 from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
 from jaxgen.photos.colours import is_multiplied, read_colours
 from jaxgen.photos.depth import full_range, restored
-from jaxgen.photos.formats import foreign
+from jaxgen.photos.formats import foreign, known_format
 from jaxgen.photos.gain_maps import without_further_pictures
+from jaxgen.photos.gif import clear_outside, with_clear_outside
 from jaxgen.photos.inks import from_inks
-from jaxgen.photos.jpeg2000 import jpeg2000_facts
+from jaxgen.photos.jpeg2000 import complete, jpeg2000_facts
 from jaxgen.photos.metadata import read_metadata
-from jaxgen.photos.pixels import Photo, Size, as_array, straight, turned
+from jaxgen.photos.pixels import Photo, Size, as_array, known_orientation, straight, turned
+from jaxgen.photos.tga import tga_alpha
 from jaxgen.photos.tiff import page_size, read_page
 from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 from jaxgen.photos.tiff_tags import check_pages
-from jaxgen.photos.tolerance import check_pixels, opened
+from jaxgen.photos.tolerance import check_pixels, is_unread, opened
 
 _LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
 
@@ -47,7 +50,7 @@ def read_size(path: Path) -> Size:
     width, height = image.size
     if _orientation(image) >= 5:
       width, height = height, width
-    mode, depth = _kept(image)
+    mode, depth = _kept(image, path)
     return Size(height, width, len(mode), depth, file_format(image))
 
 
@@ -96,20 +99,28 @@ def _seen(photo: Photo) -> Photo:
 
 def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, tuple[str, ...]]:
   """Pixels as they lie, the profile that they were converted to, and notes; `image` is loaded afterwards."""
-  mode, depth = _kept(image)
+  mode, depth = _kept(image, path)
   if depth == 16:
     return _at_full_range(_deep_pixels(image, path, len(mode)), image, path)
   top, clear = _LEVELS.get(rawmode(image)), image.info.get('transparency')
   if top and isinstance(clear, int) and clear <= top:  # Pillow spreads the pixels, not this
     image.info['transparency'] = clear * 255 // top
+  inverted = image.format == 'TGA' and tga_alpha(image, path).inverted
+  place = clear_outside(image)
   image.load()
+  if place:
+    image = with_clear_outside(image, place)
   if image.mode == 'CMYK':
     rgb, profile, notes = from_inks(image, image.info.get('icc_profile'))
     return as_array(rgb, 'RGB'), profile, notes
   pixels = as_array(image, mode)
-  if image.format == 'JPEG2000' and image.mode != 'P':
-    pixels = restored(pixels, jpeg2000_facts(path).depths[0])
-  return straight(pixels) if is_multiplied(image, path) else pixels, None, ()
+  if image.format == 'JPEG2000':
+    facts = jpeg2000_facts(path)
+    pixels = pixels[..., facts.order] if facts.order else pixels
+    pixels = pixels if image.mode == 'P' else restored(pixels, facts.depths[0])
+  if inverted and mode == 'RGBA':
+    pixels[..., 3] ^= 255
+  return straight(pixels) if 'A' in mode and is_multiplied(image, path) else pixels, None, ()
 
 
 def _at_full_range(
@@ -168,12 +179,16 @@ def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
     # A TIFF's tag tells how it lies; Pillow would follow XMP as well, when it decodes.
     if image.format == 'TIFF':
       image.info.pop('xmp', None)
+    if image.format == 'JPEG2000':
+      complete(image, path)
     yield image
 
 
-def _kept(image: Image.Image) -> tuple[str, int]:
+def _kept(image: Image.Image, path: Path) -> tuple[str, int]:
   """The mode of grey or RGB, with or without alpha, that holds all of an image, and its depth."""
-  transparent = 'transparency' in image.info
+  if image.format == 'TGA' and not tga_alpha(image, path).kept:
+    return 'L' if image.mode in ('1', 'L', 'LA') else 'RGB', 8
+  transparent = 'transparency' in image.info or clear_outside(image) is not None
   if image.mode.startswith('I'):
     return 'LA' if transparent else 'L', 16
   raw = rawmode(image)
@@ -227,7 +242,7 @@ def _decoded(image: Image.Image, rawmode: str) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
-  """1 to 8; 1 where there is none, where it is damaged, and for TIFF, which Pillow turns by itself."""
+  """1 to 8; 1 where there is none that is known, and for TIFF, which Pillow turns by itself."""
   if image.format == 'TIFF':
     return 1
   try:
@@ -236,7 +251,10 @@ def _orientation(image: Image.Image) -> int:
       exif.load(image.info.get('exif', b''))
     else:
       exif = Image.Image.getexif(image)
-    return int(exif.get(ExifTags.Base.Orientation, 1))
+    number = exif.get(ExifTags.Base.Orientation)
+    if number is None and image.format != 'AVIF':
+      number = xmps.orientation(image.info.get('xmp', b''))
+    return known_orientation(int(number or 1))
   except Exception:  # Pillow raises many kinds for damaged EXIF; the picture is whole
     return 1
 
@@ -256,13 +274,19 @@ def _told(path: Path) -> Iterator[None]:
   except PermissionError as error:
     raise DataError(f'{path}: may not be read: permission denied') from error
   except UnidentifiedImageError as error:
-    raise DataError(f'{path}: not an image that can be read') from error
+    kind = known_format(path)
+    what = f'damaged, or an image of {kind} of a kind' if kind else 'not an image'
+    raise DataError(f'{path}: {what} that can{"not" * bool(kind)} be read') from error
   except MemoryError as error:
     raise DataError(f'{path}: too large for the memory of this machine') from error
   except Exception as error:  # Pillow, zlib and tifffile each raise their own kinds
     if 'imagecodecs' in str(error):
       raise DataError(
         f'{path}: its compression needs a package to be read: pip install imagecodecs'
+      ) from error
+    if is_unread(path, error):
+      raise DataError(
+        f'{path}: of a kind that cannot be read ({first_line(error)}): save it as PNG'
       ) from error
     raise DataError(f'{path}: damaged, or not an image ({first_line(error)})') from error
 

@@ -6,12 +6,21 @@ Source: Truevision TGA file format specification, version 2.0, C.6 and C.7.
 import os
 import struct
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageChops
 
 _SIGNATURE = b'TRUEVISION-XFILE.\x00'
 _FOOTER, _LENGTH = 26, 495
 # Where tables of colours, the small picture and the rows lie: none of them holds for another picture.
 _OFFSETS, _ALPHA = slice(482, 494), 494
 _SEEN, _MULTIPLIED = 3, 4  # kinds of alpha
+_MAP_DEPTH, _DESCRIPTOR, _ATTRIBUTES = (
+  7,
+  17,
+  15,
+)  # places in the header, and the bits of alpha in the latter
+_FIVE_BITS = 'BGRA;15Z'  # Pillow's name of five bits a colour and one of alpha, which it inverts
 
 
 def read_extension(path: Path) -> bytes:
@@ -27,6 +36,52 @@ def read_extension(path: Path) -> bytes:
 def is_multiplied_tga(path: Path) -> bool:
   """Whether colours are stored multiplied by alpha."""
   return _area(path)[_ALPHA:] == bytes([_MULTIPLIED])
+
+
+class TgaAlpha(NamedTuple):
+  """What the last channel of pixels, or of a palette, is.
+
+  Attributes:
+    kept: transparency.
+    inverted: Pillow turns it round.
+    undefined: the extension says that it means nothing.
+  """
+
+  kept: bool = False
+  inverted: bool = False
+  undefined: bool = False
+
+
+def tga_alpha(image: Any, path: Path) -> TgaAlpha:
+  """By the extension, where there is one; of 16 bits a pixel also by the header's number of attribute bits.
+
+  Args:
+    image: opened by Pillow, not loaded yet; its palette is made to have the channels that it holds.
+    path: of its file.
+  """
+  with path.open('rb') as file:
+    header = file.read(_DESCRIPTOR + 1)
+  deep = header[_MAP_DEPTH] if image.mode == 'P' else 0
+  if deep == 32:
+    image.palette.mode = 'RGBA'
+  if not (deep in (16, 32) or 'A' in image.getbands()):
+    return TgaAlpha()
+  raw = image.palette.rawmode if deep else image.tile[0].args[0]
+  kind = _area(path)[_ALPHA:]
+  undefined = bool(kind) and 0 < kind[0] < _SEEN
+  void = raw == _FIVE_BITS and not header[_DESCRIPTOR] & _ATTRIBUTES
+  kept = not (void or undefined or kind == b'\0')
+  return TgaAlpha(kept, raw == _FIVE_BITS, undefined and not void)
+
+
+def with_alpha(image: Image.Image, alpha: TgaAlpha) -> Image.Image:
+  """A loaded image with the transparency that its file means, or with none."""
+  if not alpha.kept:
+    return image.convert('L' if image.mode in ('1', 'L', 'LA') else 'RGB')
+  image = image if image.mode == 'LA' else image.convert('RGBA')
+  if alpha.inverted:
+    image.putalpha(ImageChops.invert(image.getchannel('A')))
+  return image
 
 
 def _area(path: Path) -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import ExifTags
 
 from jaxgen.photos.ifd import Tag
-from jaxgen.photos.pixels import Photo, Size, turned
+from jaxgen.photos.pixels import Photo, Size, known_orientation, turned
 from jaxgen.photos.tiff_pixels import decode_page, depth_and_channels
 from jaxgen.photos.tiff_tags import put_tags, read_tags
 
@@ -17,7 +17,7 @@ _TIFF_LIMIT = 2**32
 def tiff_orientation(page: Any) -> int:
   """1 to 8, of tifffile's page."""
   tag = page.tags.get(int(ExifTags.Base.Orientation))
-  return int(tag.value) if tag else 1
+  return known_orientation(int(tag.value)) if tag else 1
 
 
 def page_size(page: Any) -> Size:

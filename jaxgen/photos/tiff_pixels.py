@@ -58,13 +58,13 @@ def check_tiff(page: Any, path: Path) -> None:
   Raises:
     DataError: names what is in the way.
   """
-  code, bits, kind = int(page.photometric), page.bitspersample, page.sampleformat or 1
+  code, bits, kind = int(page.photometric), page.bitspersample, _number_kind(page)
   if is_raw(page) or path.suffix.lower() in _RAW_SUFFIXES:
     raise DataError(
       f'{path}: a raw photo of a camera: develop it to TIFF or PNG, as darktable and RawTherapee do'
     )
   if code not in (_GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR):
-    name = _OTHERS.get(code, f'of colours of kind {code}')
+    name = _OTHERS.get(code, f'colours of kind {code}')
     raise DataError(f'{path}: a TIFF file of {name} cannot be kept: save it as RGB')
   if not isinstance(bits, int) or not isinstance(kind, int):
     raise DataError(f'{path}: its channels have different depths {bits}: save it with 8 or 16 bits')
@@ -73,15 +73,23 @@ def check_tiff(page: Any, path: Path) -> None:
     raise DataError(f'{path}: pixels of {bits} bits{how}: save it with 8 or 16 bits a channel')
   channels = page.samplesperpixel
   alpha = set(map(int, page.extrasamples)) & {_MULTIPLIED, _ALPHA}
-  if code == _CMYK and (bits != 8 or _value(page, _INK_SET, 1) != 1 or alpha or channels < 4):
-    raise DataError(
-      f'{path}: inks other than CMYK, with alpha, or of {bits} bits cannot be kept: save it as RGB'
-    )
+  if code == _CMYK:
+    other = _value(page, _INK_SET, 1) != 1 or channels < 4
+    inks = 'inks other than CMYK' if other else 'CMYK with alpha' if alpha else ''
+    inks = inks or (f'CMYK of {bits} bits' if bits != 8 else '')
+    if inks:
+      raise DataError(f'{path}: {inks} cannot be kept: save it as RGB')
   if _TRANSFER in page.tags and bits not in (8, 16):
     raise DataError(f'{path}: a transfer function for {bits} bits: save it with 8 or 16 bits')
   if code in (_PALETTE, _YCBCR) and bits > 8:
     raise DataError(f'{path}: a palette or YCbCr of {bits} bits cannot be kept: save it as RGB')
   _check_references(page, path)
+
+
+def _number_kind(page: Any) -> Any:
+  """Unsigned also where the file leaves it undefined (4); several where its channels differ."""
+  kinds = {1 if kind == 4 else int(kind) for kind in np.ravel(page.sampleformat or 1)}
+  return kinds.pop() if len(kinds) == 1 else tuple(kinds)
 
 
 def is_raw(page: Any) -> bool:

@@ -20,6 +20,7 @@ from jaxgen.photos.ifd import (
   swapped,
 )
 from jaxgen.photos.jpeg import without_small_pictures
+from jaxgen.photos.pixels import known_orientation
 
 # Tags that say nothing of how pixels are stored: document name to model, page name, resolution, unit, transfer
 # function, software, date, artist, host, white point, primaries, rating, copyright, Photoshop's resources,
@@ -31,6 +32,7 @@ KEPT_TAGS |= {_XMP, _IPTC, _PHOTOSHOP, exifs.EXIF_IFD, exifs.GPS_IFD}
 _INNER = (exifs.EXIF_IFD, exifs.GPS_IFD, exifs.INTEROP_IFD)
 _RESOLUTION = (282, 283)
 _WIDTH, _HEIGHT, _KIND, _OLD_KIND = 256, 257, 254, 255
+_SAMPLE_FORMAT, _UNDEFINED = 339, 4
 _GEO = {33550, 33922, 34264, 34735}
 _SMALL = (
   4  # a page without a mark whose sides are at most this part of the first one's is its thumbnail
@@ -49,7 +51,7 @@ def read_tags(path: Path) -> list[Tag]:
     entries, _ = found.read(found.first)
     tags = _tags(found, [e for e in entries if e.tag in KEPT_TAGS], deep=True)
     orientation = found.number(_entry(entries, _ORIENTATION), 1)
-  if orientation >= 5:
+  if known_orientation(orientation) >= 5:
     tags = _with_pairs_swapped(tags)
   known = {tag.code: tag for tag in tags}
   sides = [
@@ -119,6 +121,20 @@ def resized(tags: list[Tag], height: int, width: int) -> list[Tag]:
       tag = tag._replace(data=data, count=len(data) // WIDTHS[tag.type])
     every.append(tag)
   return every
+
+
+def as_unsigned(path: Path) -> list[tuple[int, int] | bytes]:
+  """Parts of a file that calls its numbers unsigned, of one that leaves their kind undefined; else [].
+
+  TIFF 6.0 has them read so (tag 339), and Pillow does not.
+  """
+  with suppress(ValueError), _directories(path) as found:
+    entry = _entry(found.read(found.first)[0], _SAMPLE_FORMAT)
+    kinds = found.numbers(entry)
+    if entry and entry.type == SHORT and _UNDEFINED in kinds:
+      packed = [struct.pack(found.order + 'H', 1 if k == _UNDEFINED else k) for k in kinds]
+      return [(0, entry.start), b''.join(packed), (entry.end, len(found.data) - entry.end)]
+  return []
 
 
 def put_tags(path: Path, tags: list[Tag]) -> None:

@@ -1,6 +1,7 @@
 """Files that are not quite whole, where the picture is: read, and told of."""
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,12 +13,20 @@ from PIL import Image
 
 from jaxgen.errors import DataError
 from jaxgen.photos import gif, png
+from jaxgen.photos.bmp import bmp_leaves_out
 from jaxgen.photos.pieces import Pieces
+from jaxgen.photos.tiff_tags import as_unsigned
 from jaxgen.photos.unended import END, Unended, follow_codestream, unended_jpeg
 from jaxgen.photos.webp import unended_webp
 
 # In the place of what may be missing: ones, and no pattern.
 _TAILS = (b'\xff\x00' * 32, bytes((i * i * 37 + 11 * i + 90) % 251 for i in range(64)))
+
+# What Pillow says of files that it knows and does not decode.
+_UNREAD = re.compile(
+  r'(?i)^(unsupported|unknown|unrecognized|cannot handle) .*(mode|depth|compression|layout|per pixel|'
+  r'layers|layer images|organization)'
+)
 
 
 @contextmanager
@@ -58,6 +67,8 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
     elif head[:4] == b'RIFF' and (end := unended_webp(path)):
       parts = [b'RIFF' + struct.pack('<I', end - 8), (8, end - 8)]
       notes.append('its end is missing, and metadata with it')
+    elif head[:4] in (b'II*\0', b'MM\0*', b'II+\0'):
+      parts = as_unsigned(path)
     elif head[:4] == b'GIF8' and not gif.is_ended(path):
       notes.append('its end mark is missing')
     if parts:
@@ -91,3 +102,10 @@ def _is_drawn(path: Path, broken: Unended) -> bool:
       with Image.open(source, formats=['JPEG']) as image:
         sums.add(zlib.crc32(image.tobytes()))
   return len(sums) == 1
+
+
+def is_unread(path: Path, error: Exception) -> bool:
+  """Whether an error tells of a kind of file that the decoder does not know, not of damage."""
+  if isinstance(error, struct.error) or not path.is_file():
+    return False
+  return bool(_UNREAD.search(str(error))) or bmp_leaves_out(path)

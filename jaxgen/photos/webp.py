@@ -33,3 +33,10 @@ def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
       at += 8 + length + length % 2
       yield name, at
       file.seek(at, os.SEEK_SET)
+
+
+def behind_webp(path: Path) -> int:
+  """How many bytes of a file lie behind the end that its header states; an even place."""
+  with path.open('rb') as file:
+    (length,) = struct.unpack('<4xI', file.read(8))
+  return max(0, path.stat().st_size - 8 - length - length % 2)

@@ -13,6 +13,13 @@ _SIZES = {
 }
 
 
+def orientation(xmp: bytes) -> int:
+  """EXIF's number of how the picture lies; 0 where none is stated."""
+  found = _ORIENTATION.search(xmp)
+  digit = re.search(rb'\d', found[0]) if found else None
+  return int(digit[0]) if digit else 0
+
+
 def upright(xmp: bytes) -> bytes:
   """Without the orientation, and without small pictures, which would be those of before."""
   return _THUMBNAILS.sub(b'', _ORIENTATION.sub(b'', xmp))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from jaxgen.errors import DataError
 from jaxgen.photos import read_photo, read_size
+from jaxgen.photos.images import load_image
 
 BGRA, RGBA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000), (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
 
@@ -84,6 +85,31 @@ def test_clear_areas_of_a_gif_are_where_alpha_is_below_half(tmp_path):
   np.testing.assert_array_equal(
     read_photo(again(tmp_path / 'a.gif')).pixels[..., 3], photo.pixels[..., 3]
   )
+
+
+@pytest.mark.parametrize('mode', ['L', 'P'])
+@pytest.mark.parametrize('clear', [None, 2])
+def test_a_gif_is_clear_where_its_frame_does_not_reach(tmp_path, mode, clear):
+  path, levels = tmp_path / 'a.gif', (np.arange(42).reshape(6, 7) % 5).astype(np.uint8)
+  image = Image.fromarray(levels)
+  if mode == 'P':
+    image = image.convert('P')
+    image.putpalette(noise(1, 5, 3)[0].tobytes())
+  image.save(path, optimize=False, **({} if clear is None else {'transparency': clear}))
+  data = bytearray(path.read_bytes())
+  at = data.index(b',' + struct.pack('<4H', 0, 0, 7, 6))
+  data[6:10], data[at + 1 : at + 5] = struct.pack('<2H', 12, 9), struct.pack('<2H', 3, 2)
+  path.write_bytes(data)
+  photo = check(path, 2 if mode == 'L' else 4, 8, 'GIF', (9, 12))
+  alpha = np.zeros((9, 12), np.uint8)
+  alpha[2:8, 3:10] = 255 if clear is None else np.where(levels == clear, 0, 255)
+  np.testing.assert_array_equal(photo.pixels[..., -1], alpha)
+  shown = np.asarray(image.convert('RGB'))[..., : photo.pixels.shape[-1] - 1]
+  inside = alpha[2:8, 3:10] > 0
+  np.testing.assert_array_equal(photo.pixels[2:8, 3:10, :-1][inside], shown[inside])
+  np.testing.assert_array_equal(read_photo(again(path, 2)).pixels[::2, ::2, -1], alpha)
+  flat = np.asarray(load_image(path, lambda x: x.convert('RGB'), paper='white'))
+  assert (flat[alpha == 0] == 255).all()
 
 
 def test_a_grey_gif_keeps_its_clear_areas(tmp_path):
@@ -266,14 +292,46 @@ def test_colours_that_are_not_seen_take_no_place_in_the_palette_of_a_gif(tmp_pat
   np.testing.assert_array_equal(new[levels != 5], old[levels != 5])
 
 
-@pytest.mark.parametrize(('kind', 'new'), [(1, 1), (2, 2), (3, 3), (4, 3)])
-def test_what_alpha_of_a_tga_is_for_stays(tmp_path, kind, new):
-  path = tmp_path / 'a.tga'
-  Image.fromarray(noise(6, 7, 4)).save(path)
+@pytest.mark.parametrize('kind', [0, 1, 2, 3, 4])
+@pytest.mark.parametrize('channels', [2, 4])
+def test_what_alpha_of_a_tga_is_for_decides_whether_it_is_one(tmp_path, kind, channels):
+  path, pixels = tmp_path / 'a.tga', noise(6, 7, channels)
+  Image.fromarray(pixels).save(path)
   area, data = bytearray(495), path.read_bytes()
   area[:2], area[494] = struct.pack('<H', 495), kind
   path.write_bytes(data[:-26] + area + struct.pack('<II', len(data) - 26, 0) + data[-18:])
-  assert again(path).read_bytes()[-27] == new
+  photo = check(path, channels - (kind < 3), 8, 'TGA')
+  if kind != 4:
+    np.testing.assert_array_equal(photo.pixels, pixels[..., : photo.pixels.shape[-1]])
+  left_out = ('1 further channel (no transparency) left out',)
+  assert photo.notes == (left_out if kind in (1, 2) else ())
+  assert again(path).read_bytes()[-27] == (3 if kind > 2 else 0)
+
+
+@pytest.mark.parametrize('bits', [16, 32])
+@pytest.mark.parametrize('mapped', [False, True])
+@pytest.mark.parametrize('attributes', [0, 1])
+def test_alpha_of_a_tga_of_few_bits_and_of_palettes(tmp_path, bits, mapped, attributes):
+  levels = noise(1, 42, 4)[0] >> (3 if bits == 16 else 0)
+  levels[:, 3] >>= 4 if bits == 16 else 0
+  stored = levels[:, [2, 1, 0, 3]].tobytes()
+  if bits == 16:
+    stored = (levels.astype(np.uint16) @ [1024, 32, 1, 32768]).astype('<u2').tobytes()
+  table = (0, 42, bits) if mapped else (0, 0, 0)
+  head = struct.pack('<BBBHHB4HBB', 0, mapped, 1 if mapped else 2, *table, 0, 0, 7, 6,
+                     8 if mapped else bits, 0x20 | attributes * (8 if bits == 32 else 1))  # fmt: skip
+  (tmp_path / 'a.tga').write_bytes(head + stored + bytes(range(42)) * mapped)
+  channels = 4 if bits == 32 or attributes else 3  # many writers of 32 bits leave the number out
+  wanted = levels
+  if bits == 16:
+    wanted = np.concatenate([np.floor(levels[:, :3] * (255 / 31)), levels[:, 3:] * 255], -1)
+  pixels = check(tmp_path / 'a.tga', channels, 8, 'TGA').pixels
+  off = np.abs(pixels.reshape(42, -1) - wanted[:, :channels])
+  assert off.max(0).tolist() <= [1, 1, 1, 0]
+  np.testing.assert_array_equal(read_photo(again(tmp_path / 'a.tga')).pixels, pixels)
+  on_black = np.round(pixels[..., :3] * (pixels[..., 3:] / 255.0)) if channels == 4 else pixels
+  flat = load_image(tmp_path / 'a.tga', lambda image: image.convert('RGB'))
+  assert np.abs(np.asarray(flat) - on_black).max() <= 1
 
 
 def test_a_bmp_without_pixels_is_refused(tmp_path):

@@ -108,12 +108,27 @@ def test_numbers_of_other_kinds_are_refused(tmp_path, dtype, words, channels):
   refused(tmp_path / 'a.tif', words + ': save it with 8 or 16 bits a channel')
 
 
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('bits', [8, 12, 16])
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_numbers_of_an_undefined_kind_are_unsigned(tmp_path, channels, bits, order):
+  levels = levels_of(bits, channels)
+  data = packed(levels.reshape(6, -1), bits)
+  if bits == 16:
+    data = levels.astype(order + 'u2').tobytes()
+  tags = [(339, 3, [4] * channels), (338, 3, [2])][: 1 + (channels == 4)]
+  tiff(tmp_path / 'a.tif', 7, 6, [bits] * channels, KINDS[channels], data, order, tags)
+  photo = check(tmp_path / 'a.tif', channels, 8 if bits == 8 else 16, 'TIFF')
+  np.testing.assert_array_equal(photo.pixels, at_full_range(levels, bits))
+
+
 @pytest.mark.parametrize(('bits', 'kind', 'tags', 'words'), [
   ([5, 6, 5], 2, [], r'different depths \(5, 6, 5\)'),
   ([24], 1, [], 'pixels of 24 bits'),
-  ([16] * 4, 5, [], 'inks .* of 16 bits cannot be kept: save it as RGB'),
-  ([8] * 4, 5, [(332, 3, [2])], 'inks other than CMYK'),
-  ([8] * 5, 5, [(338, 3, [2])], 'inks other than CMYK, with alpha'),
+  ([16] * 4, 5, [], 'CMYK of 16 bits cannot be kept: save it as RGB'),
+  ([8] * 4, 5, [(332, 3, [2])], 'inks other than CMYK cannot be kept'),
+  ([8] * 5, 5, [(338, 3, [2])], 'CMYK with alpha cannot be kept'),
+  ([8] * 3, 9999, [], 'a TIFF file of colours of kind 9999 cannot be kept'),
   ([8] * 3, 8, [], 'CIELab cannot be kept'),
   ([16] * 3, 8, [], 'CIELab cannot be kept'),
   ([16] * 3, 32845, [], r'LogLuv \(high dynamic range\) cannot be kept'),

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import tifffile
+from byte_cases import bmp_header
 from photo_cases import again, check, noise, save_deep, smooth, write_tiff
 from PIL import Image
 
@@ -51,11 +52,72 @@ def test_what_would_lose_depth_or_colours_is_refused(tmp_path):
         read(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+  'one', [b'P4 9 1\n\xff\x80', b'P5 2 1 255\n\0\1', b'P5 1 1 999\n\0\1', b'P6 1 1 255\nabc']
+)
+def test_several_maps_in_one_file_are_refused_and_other_bytes_are_told(tmp_path, one):
+  path = tmp_path / 'a.pnm'
+  for behind, note in ((b'', ()), (b'\n', ()), (b'abc', ('3 bytes behind its end are left out',))):
+    path.write_bytes(one + behind)
+    assert read_photo(path).notes == note
+  for between in (b'', b'\n'):
+    path.write_bytes(one + between + one)
+    with pytest.raises(DataError, match=r'a\.pnm: has several pictures: only single images'):
+      read_size(path)
+
+
+@pytest.mark.parametrize('name', ['a.gif', 'a.webp', 'a.jp2', 'a.avif'])
+def test_bytes_behind_the_end_are_told_and_a_second_picture_is_refused(tmp_path, name):
+  path = tmp_path / name
+  Image.fromarray(noise(7, 5, 3)).save(path)
+  assert read_photo(path).notes == ()
+  content = path.read_bytes()
+  path.write_bytes(content + b'not of it')
+  photo = read_photo(path)
+  assert photo.notes == ('9 bytes behind its end are left out',)
+  assert read_photo(again(path)).notes == ()
+  if name == 'a.jp2':
+    path.write_bytes(content + content[content.index(b'jp2c') - 4 :])
+    with pytest.raises(DataError, match=r'a\.jp2: has 2 frames or pages: only single images'):
+      read_size(path)
+
+
 def test_a_format_that_is_only_read_is_refused(tmp_path):
-  head = b'8BPS' + struct.pack('>H6xHIIHH', 1, 3, 6, 7, 8, 3) + struct.pack('>IIIH', 0, 0, 0, 0)
-  (tmp_path / 'a.psd').write_bytes(head + noise(6, 7, 3).tobytes())
-  with pytest.raises(DataError, match=r'a\.psd: PSD can be read but not written'):
-    read_size(tmp_path / 'a.psd')
+  (tmp_path / 'a.xbm').write_bytes(
+    b'#define a_width 8\n#define a_height 1\nstatic char a_bits[] = {\n0xff};\n'
+  )
+  with pytest.raises(DataError, match=r'a\.xbm: XBM can be read but not written'):
+    read_size(tmp_path / 'a.xbm')
+
+
+PCX = struct.pack('<4B4H', 10, 5, 1, 2, 0, 0, 6, 5).ljust(65, b'\0') + b'\3\4\0'
+UNREAD = {
+  'a.pcx': (PCX.ljust(300, b'\0'), 'unknown PCX mode'),
+  'a.sgi': (
+    struct.pack('>HBBHHHH', 474, 0, 1, 3, 7, 6, 2).ljust(612, b'\0'),
+    'Unsupported SGI image mode',
+  ),
+  'two.bmp': (bmp_header(40, 7, 6, 2, 0) + bytes(40), r'Unsupported BMP pixel depth \(2\)'),
+  'jump.bmp': (bmp_header(40, 7, 6, 8, 1) + bytes(1024) + b'\0\2\3\2\2\5\0\0\0\1', 'not enough'),
+  'end.bmp': (bmp_header(40, 7, 6, 8, 1) + bytes(1024) + b'\2\5\0\3abc\0\0\1', 'not enough'),
+  'end4.bmp': (bmp_header(40, 7, 6, 4, 2) + bytes(64) + b'\2\5\0\5abc\0\0\1', 'not enough'),
+}
+
+
+@pytest.mark.parametrize('name', UNREAD)
+def test_whole_files_of_a_kind_that_is_not_read_are_not_called_damaged(tmp_path, name):
+  content, words = UNREAD[name]
+  if name.endswith('bmp'):
+    start = 54 + {8: 1024, 4: 64, 2: 16}[content[14]]
+    content = struct.pack('<2sIII', b'BM', 14 + len(content), 0, start) + content
+  (tmp_path / name).write_bytes(content)
+  with pytest.raises(DataError, match=f'{name}: of a kind that cannot be read .{words}.*: save it'):
+    read_photo(tmp_path / name)
+  if content[30:34] == b'\1\0\0\0':
+    (tmp_path / name).write_bytes(content[:-2])  # without the mark of the end
+    words = 'of a kind' if name == 'jump.bmp' else 'damaged'
+    with pytest.raises(DataError, match=f'{name}: {words}'):
+      read_photo(tmp_path / name)
 
 
 def truncated(path):

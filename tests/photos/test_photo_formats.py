@@ -34,17 +34,39 @@ FILES = {
   'CR2': (b'II*\0\x10\0\0\0CR\2\0' + bytes(9), r'a Canon raw photo \(CR2\)'),
   'RW2': (b'IIU\0' + bytes(9), r'a Panasonic raw photo \(RW2\)'),
   'RAF': (b'FUJIFILMCCD-RAW 0201', r'a Fujifilm raw photo \(RAF\)'),
-  'PSB': (b'8BPB' + bytes(22), r'a large Photoshop document \(PSB\), .*: export it as PNG or TIFF'),
+  'PSD': (b'8BPS\0\1' + bytes(22), r'a Photoshop document \(PSD\), .*: export it as PNG or TIFF'),
+  'PSB': (
+    b'8BPS\0\2' + bytes(22),
+    r'a large Photoshop document \(PSB\), .*: export it as PNG or TIFF',
+  ),
   'XCF': (b'gimp xcf v011\0', r'a GIMP document \(XCF\)'),
   'EXR': (b'\x76\x2f\x31\x01' + bytes(9), 'OpenEXR'),
   'HDR': (b'#?RADIANCE\n', 'Radiance HDR'),
   'PAM': (b'P7\nWIDTH 1\n', r'a portable arbitrary map \(PAM\)'),
+  'PFM': (
+    b'PF\n1 1\n-1.0\n' + bytes(12),
+    r'a portable map of floating point \(PFM\), .* of 16 bits',
+  ),
+  'QOI': (b'qoif' + bytes(9), 'QOI, .*: save it as PNG'),
+  'FLIF': (b'FLIF' + bytes(9), 'FLIF, .*: save it as PNG'),
+  'MNG': (b'\x8aMNG\r\n\x1a\n' + bytes(9), 'an MNG animation, .*: save the frame'),
+  'ICNS': (b'icns' + bytes(9), r"an icon of Apple's \(ICNS\), .*: export it"),
+  'XPM': (b'/* XPM */\nstatic', 'XPM, .*: save it as PNG'),
+  'FITS': (b'SIMPLE  =                    T', 'FITS, .*: save it as PNG or TIFF of 16 bits'),
+  'DICOM': (bytes(128) + b'DICM' + bytes(9), 'DICOM, .*: save it as PNG or TIFF of 16 bits'),
+  'EMF': (b'\1\0\0\0' + bytes(36) + b' EMF' + bytes(9), r'a Windows metafile \(EMF\)'),
   'PDF': (b'%PDF-1.7\n', 'PDF, .*pdftoppm'),
   'WebM': (b'\x1a\x45\xdf\xa3' + bytes(9), 'a Matroska or WebM video'),
   'AVI': (b'RIFF\0\0\0\0AVI LIST', 'an AVI video'),
   'SVG': (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="a">', 'SVG, .*inkscape'),
   'bare SVG': (b'\xef\xbb\xbf \n<svg width="9">', 'SVG, .*inkscape'),
   'HTML': (b'<!DOCTYPE html><html>', 'a web page, not an image: download the image itself'),
+  'old MOV': (b'\0\0\0\x08mdat' + bytes(9), 'a QuickTime video'),
+  'MPEG-TS': (b'G'.ljust(188, b'\0') * 3, 'an MPEG video'),
+  'Ogg': (b'OggS' + bytes(9), 'an Ogg video'),
+  'tar': (b'a.png'.ljust(257, b'\0') + b'ustar\0', 'a tar archive, .*: unpack it'),
+  'bzip2': (b'BZh9' + bytes(9), 'a bzip2 archive, .*: unpack it'),
+  'xz': (b'\xfd7zXZ\0' + bytes(9), 'an xz archive, .*: unpack it'),
   'ZIP': (b'PK\3\4' + bytes(9), 'a ZIP archive'),
   'LFS': (b'version https://git-lfs.github.com/spec/v1\n', 'a pointer of Git LFS.*git lfs pull'),
   'iPhone PNG': (b'\x89PNG\r\n\x1a\n\0\0\0\4CgBI' + bytes(9), 'a PNG file changed for iPhones'),
@@ -78,6 +100,19 @@ def test_a_raw_photo_is_named_by_what_it_holds_or_is_called(tmp_path):
     ):
       read_size(tmp_path / name)
   assert read_size(tmp_path / 'pyramid.tif').channels == 3
+
+
+def test_a_gif_with_the_marks_of_a_video_among_its_colours_is_read(tmp_path):
+  image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16), 'P')
+  palette = bytearray(noise(256, 1, 3)[:, 0].tobytes())
+  palette[188 - 13] = palette[376 - 13] = ord('G')
+  image.putpalette(bytes(palette))
+  image.save(tmp_path / 'a.gif', optimize=False)
+  assert (tmp_path / 'a.gif').read_bytes()[188:377:188] == b'GG'
+  np.testing.assert_array_equal(
+    read_photo(tmp_path / 'a.gif').pixels.reshape(-1, 3),
+    np.frombuffer(bytes(palette), np.uint8).reshape(-1, 3),
+  )
 
 
 def test_an_avif_file_whose_first_brand_is_that_of_all_is_read(tmp_path):

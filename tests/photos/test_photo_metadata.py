@@ -46,10 +46,11 @@ UPRIGHT = {  # of the pixels as they are stored
   6: lambda x: x.swapaxes(0, 1)[:, ::-1],
   7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
   8: lambda x: x.swapaxes(0, 1)[::-1],
+  9: lambda x: x,  # without a meaning
 }
 
 
-@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('orientation', UPRIGHT)
 @pytest.mark.parametrize('name', NAMES)
 def test_pixels_are_upright_and_the_other_exif_tags_stay(tmp_path, name, orientation):
   deep = name[0] != 'a' or name == 'apart.tif'
@@ -89,8 +90,10 @@ def test_pixels_are_upright_and_the_other_exif_tags_stay(tmp_path, name, orienta
   assert np.abs(found.astype(int) - big).mean() < (5 if name == 'a.jpg' else 1e-9)
 
 
-def test_the_orientation_that_xmp_tells_is_followed_once(tmp_path):
-  xmp = b'<x:xmpmeta><rdf tiff:Orientation="6" xmp:Rating="3"/></x:xmpmeta>'
+@pytest.mark.parametrize('stated', [b'"6"', b"'6'", b' = "6"'])
+def test_the_orientation_that_xmp_tells_is_followed_once(tmp_path, stated):
+  equal = b'' if b'=' in stated else b'='
+  xmp = b'<x:xmpmeta><rdf tiff:Orientation%s%s xmp:Rating="3"/></x:xmpmeta>' % (equal, stated)
   pixels = noise(6, 7, 3)
   Image.fromarray(pixels).save(tmp_path / 'a.jpg', xmp=xmp, quality=95)
   text = PngImagePlugin.PngInfo()

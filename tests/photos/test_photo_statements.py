@@ -9,7 +9,7 @@ import pytest
 from photo_cases import SRGB, again, noise, smooth, write_png16
 from PIL import Image
 
-from jaxgen.photos import read_photo
+from jaxgen.photos import read_photo, read_size
 from jaxgen.photos.heads import HeadWriter
 
 XMP = b"<x:xmpmeta tiff:Orientation='1' exif:PixelXDimension='7' tiff:ImageLength='6' a='1'/>"
@@ -227,30 +227,47 @@ def box(name, content):
   return struct.pack('>I', len(content) + 8) + name + content
 
 
-def test_boxes_of_a_jpeg_2000(tmp_path):
-  path = tmp_path / 'a.jp2'
+@pytest.mark.parametrize('stated', ['', 'EXIF', 'XMP', 'place'])
+def test_boxes_of_a_jpeg_2000(tmp_path, stated):
+  path, turned = tmp_path / 'a.jp2', stated in ('EXIF', 'XMP')
   Image.fromarray(noise(6, 7, 3)).save(path, comment=b'a comment')
-  xmp, exif = bytes.fromhex('BE7ACFCB97A942E89C71999491E3AFAC'), b'JpgTiffExif->JP2'
-  kept = [
+  exif = Image.Exif()
+  exif[271] = 'Maker'
+  exif.update({0x0112: 6} if stated == 'EXIF' else {})
+  xmp = XMP if stated != 'XMP' else XMP.replace(b"Orientation='1'", b"Orientation='6'")
+  boxes = [
     box(b'xml ', b'<any/>'),
-    box(b'uuid', exif + b'II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00'),
+    box(b'uuid', bytes.fromhex('BE7ACFCB97A942E89C71999491E3AFAC') + xmp),
+    box(b'uuid', b'JpgTiffExif->JP2' + exif.tobytes()[6:]),
   ]
-  resolution = box(b'res ', box(b'resc', struct.pack('>HHHHBB', 3000, 254, 1500, 254, 2, 2)))
+  place = b'II*\0geo' if stated == 'place' else b'unknown'
+  kind = bytes.fromhex('B14BF8BD083D4B43A5AE8CD7D5A6CE03') if stated == 'place' else bytes(16)
+  resolution = box(b'res ', box(b'resc', struct.pack('>HHHHBB', 3000, 254, 1500, 254, 2, 1)))
   put(path, 77, resolution)
   put(path, 32, struct.pack('>I', 45 + len(resolution)), 4)
   with path.open('ab') as file:
-    file.write(kept[0] + box(b'uuid', xmp + XMP) + kept[1] + box(b'uuid', bytes(16) + b'unknown'))
-  new = again(path, 2)
+    file.write(b''.join(boxes) + box(b'uuid', kind + place))
+  photo, new = read_photo(path), again(path, 2)
+  assert [note[:20] for note in photo.notes] == ['its place on the map'] * (stated == 'place')
   data = new.read_bytes()
+  if turned:
+    resolution = box(b'res ', box(b'resc', struct.pack('>HHHHBB', 1500, 254, 3000, 254, 1, 2)))
   assert resolution in data
-  named = XMP.replace(b"'7'", b"'14'").replace(b"'6'", b"'12'")
-  assert data.endswith(kept[0] + box(b'uuid', xmp + named) + kept[1])
-  with Image.open(new) as image, Image.open(path) as old:
-    assert image.info['dpi'] == old.info['dpi']
+  assert boxes[0] in data
+  wide, high = (b"'12'", b"'14'") if turned else (b"'14'", b"'12'")
+  named = XMP.replace(b"tiff:Orientation='1'", b'').replace(b"'7'", wide).replace(b"'6'", high)
+  assert named in data
+  with Image.open(new) as image:
     assert image.info['comment'] == b'a comment'
-  np.testing.assert_array_equal(
-    read_photo(new).pixels, read_photo(path).pixels.repeat(2, 0).repeat(2, 1)
-  )
+  kept = Image.Exif()
+  kept.load(data[data.index(b'->JP2') + 5 :])
+  assert dict(kept) == {271: 'Maker'}
+  with Image.open(path) as old:
+    pixels = np.asarray(old)
+  pixels = pixels.swapaxes(0, 1)[:, ::-1] if turned else pixels
+  size = read_size(path)
+  assert (size.height, size.width) == pixels.shape[:2]
+  np.testing.assert_array_equal(read_photo(new).pixels, pixels.repeat(2, 0).repeat(2, 1))
 
 
 def test_a_codestream_of_jpeg_2000_stays_one(tmp_path):
