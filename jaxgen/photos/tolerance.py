@@ -12,6 +12,7 @@ from PIL import Image
 
 from jaxgen.errors import DataError
 from jaxgen.photos import gif, png
+from jaxgen.photos.formats import stream
 from jaxgen.photos.pieces import Pieces
 from jaxgen.photos.unended import END, Unended, follow_codestream, unended_jpeg
 from jaxgen.photos.webp import unended_webp
@@ -32,8 +33,10 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
     What Pillow is to read, and what it then misses in an image's `info`.
 
   Raises:
-    DataError: what the picture needs is damaged.
+    DataError: what the picture needs is damaged, or it is no file but a pipe or a device.
   """
+  if what := stream(path):
+    raise DataError(f'{path}: {what}')
   with path.open('rb') as file:
     head, info = file.read(8), {}
     file.seek(0)
