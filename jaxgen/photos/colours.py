@@ -47,7 +47,7 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
   elif kind == 'TIFF':
     notes += extra_notes(_tiff_extras(image))
   elif kind in ('JPEG', 'MPO'):
-    notes += left_out(image)
+    notes += left_out(image, path)
     stated = any(content.startswith(_PROFILE) for _, content in getattr(image, 'applist', ()))
     if stated and not image.info.get('icc_profile'):
       notes += (DAMAGED_PROFILE,)

@@ -27,11 +27,11 @@ def read_blocks(path: Path) -> tuple[int, list[bytes]]:
   ]
 
 
-def is_ended(path: Path) -> bool:
-  """Whether the end mark stands behind the last block."""
+def find_end(path: Path) -> int | None:
+  """Where the end mark ends that stands behind the last block; None where there is none."""
   data = path.read_bytes()
   end = max((end for _, end in _blocks(data)), default=0)
-  return data[end : end + 1] == bytes([_END])
+  return end + 1 if data[end : end + 1] == bytes([_END]) else None
 
 
 def with_blocks(head: bytes, aspect: int, blocks: bytes) -> bytes:

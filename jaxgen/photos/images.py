@@ -11,7 +11,7 @@ from jaxgen.files import is_pattern
 from jaxgen.photos.checks import rawmode
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.formats import foreign
-from jaxgen.photos.tolerance import check_pixels, opened
+from jaxgen.photos.tolerance import check_drawn, check_pixels, opened
 
 # An image as functions for people take it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
 Given = str | Path | Image.Image | np.ndarray
@@ -35,6 +35,7 @@ def load_image(
       check_pixels(path, str(image.format))
       twelve = rawmode(image) == 'I;12'
       upright = ImageOps.exif_transpose(image)
+      check_drawn(path, image)
       if twelve:  # Pillow leaves them from 0 to 4095
         upright = Image.fromarray(full_range(np.asarray(upright), 12))
       return convert(_flat(upright, path, paper))

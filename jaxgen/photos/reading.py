@@ -28,7 +28,7 @@ from jaxgen.photos.pixels import Photo, Size, as_array, straight, turned
 from jaxgen.photos.tiff import page_size, read_page
 from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 from jaxgen.photos.tiff_tags import check_pages
-from jaxgen.photos.tolerance import check_pixels, opened
+from jaxgen.photos.tolerance import check_drawn, check_pixels, opened
 
 _LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
 
@@ -64,9 +64,10 @@ def read_photo(path: Path) -> Photo:
     if not isinstance(image, Image.Image):
       photo = read_page(image, path)
       return photo._replace(notes=(*notes, *photo.notes))
-    check_pixels(path, file_format(image))
+    notes += check_pixels(path, file_format(image))
     stated, of_colours = read_colours(image, path)
     pixels, profile, of_pixels = _pixels(image, path)
+    check_drawn(path, image)
     orientation = _orientation(image)
     info = {**read_metadata(image, path, turned=orientation >= 5), **stated}
     if profile:

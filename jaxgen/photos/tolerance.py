@@ -14,11 +14,22 @@ from jaxgen.errors import DataError
 from jaxgen.photos import gif, png
 from jaxgen.photos.formats import stream
 from jaxgen.photos.pieces import Pieces
-from jaxgen.photos.unended import END, Unended, follow_codestream, unended_jpeg
-from jaxgen.photos.webp import unended_webp
+from jaxgen.photos.unended import (
+  END,
+  Scans,
+  behind,
+  follow_codestream,
+  follow_jpeg,
+  told_behind,
+  unended_jpeg,
+)
+from jaxgen.photos.webp import unended_webp, webp_end
 
 # In the place of what may be missing: ones, and no pattern.
 _TAILS = (b'\xff\x00' * 32, bytes((i * i * 37 + 11 * i + 90) % 251 for i in range(64)))
+
+_FEW_ZEROS = 16  # so many bytes of 0 at the end of pixels may be theirs without a further look
+_GREY = range(126, 131)  # what a decoder makes of blocks that are not there
 
 
 @contextmanager
@@ -58,39 +69,103 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
       if tiles and tiles.whole and not tiles.ended:
         parts = [(0, tiles.end), END]
         notes.append('its end mark is missing')
-    elif head[:4] == b'RIFF' and (end := unended_webp(path)):
-      parts = [b'RIFF' + struct.pack('<I', end - 8), (8, end - 8)]
-      notes.append('its end is missing, and metadata with it')
-    elif head[:4] == b'GIF8' and not gif.is_ended(path):
-      notes.append('its end mark is missing')
+    elif head[:4] == b'RIFF':
+      if end := unended_webp(path):
+        parts = [b'RIFF' + struct.pack('<I', end - 8), (8, end - 8)]
+        notes.append('its end is missing, and metadata with it')
+      elif more := behind(path, webp_end(path)):
+        notes.append(told_behind(more))
+    elif head[:4] == b'GIF8':
+      end = gif.find_end(path)
+      if end is None:
+        notes.append('its end mark is missing')
+      elif more := behind(path, end):
+        notes.append(told_behind(more))
     if parts:
       yield io.BufferedReader(Pieces(file, parts)), info
     else:
       yield file, info
 
 
-def check_pixels(path: Path, kind: str) -> None:
+def check_pixels(path: Path, kind: str) -> tuple[str, ...]:
   """Refuses a file that lacks some of its pixels, where its decoder does not.
+
+  Args:
+    path: of the file.
+    kind: its format, by Pillow's name.
+
+  Returns:
+    What is to be noted.
 
   Raises:
     DataError: says why.
   """
   if kind == 'PNG':
     png.scan_png(path, pixels=True)
-  elif kind in ('JPEG', 'MPO') and (broken := unended_jpeg(path)) and not _is_drawn(path, broken):
-    raise DataError(f'{path}: damaged: its end is missing, and a part of the picture with it')
+  elif kind in ('JPEG', 'MPO') and (scans := follow_jpeg(path)):
+    return _check_scans(path, scans)
   elif kind == 'JPEG2000' and (tiles := follow_codestream(path)) and not tiles.whole:
     raise DataError(f'{path}: damaged: some of its tiles are missing')
+  return ()
 
 
-def _is_drawn(path: Path, broken: Unended) -> bool:
-  """Whether the decoder needs nothing of what is missing: then it does not matter what stands there."""
-  if not broken.whole:
+def check_drawn(path: Path, image: Image.Image) -> None:
+  """Refuses a JPEG file with an end mark that ends in blocks which the decoder had to invent.
+
+  Args:
+    path: of the file.
+    image: of it, by Pillow; loaded, and not turned.
+
+  Raises:
+    DataError: says why.
+  """
+  if image.format not in ('JPEG', 'MPO') or not _ends_grey(image):
+    return
+  scans = follow_jpeg(path)
+  if scans and scans.behind and not scans.arithmetic and not _is_drawn(path, scans.end):
+    raise _missing(path, scans)
+
+
+def _check_scans(path: Path, scans: Scans) -> tuple[str, ...]:
+  if not scans.coarse or _is_filled(path, scans):
+    raise _missing(path, scans)
+  if scans.behind and scans.whole:
+    return ()
+  if (scans.behind is None and not scans.whole) or not _is_drawn(path, scans.end):
+    raise _missing(path, scans)
+  return () if scans.whole else ('it has fewer scans than a progressive JPEG of full quality has',)
+
+
+def _missing(path: Path, scans: Scans) -> DataError:
+  if scans.behind is None:
+    return DataError(f'{path}: damaged: its end is missing, and a part of the picture with it')
+  return DataError(f'{path}: damaged: a part of the picture is missing before its end mark')
+
+
+def _is_filled(path: Path, scans: Scans) -> bool:
+  """Whether bytes of 0 stand in the place of pixels, as programs leave them that recover files.
+
+  Those of a flat picture are taken for its own where it needs every one of them.
+  """
+  if scans.zeros < _FEW_ZEROS or scans.arithmetic or _is_drawn(path, scans.end - scans.zeros):
     return False
+  return not _is_drawn(path, scans.end) or _is_drawn(path, scans.end - 1)
+
+
+def _ends_grey(image: Image.Image) -> bool:
+  """Whether the last block is of one grey, whatever its hue: colours run over from the block before."""
+  width, height = image.size
+  last = image.crop(((width - 1) // 8 * 8, (height - 1) // 8 * 8, width, height))
+  last = last.convert('L') if last.mode == 'RGB' else last
+  return all(set(_GREY) >= set(band.getdata()) for band in last.split())
+
+
+def _is_drawn(path: Path, end: int) -> bool:
+  """Whether the decoder needs nothing of what lies behind: then it does not matter what stands there."""
   sums = set()
   for tail in (b'', *_TAILS):
     with path.open('rb') as file:
-      source = io.BufferedReader(Pieces(file, [(0, broken.end), tail + END]))
+      source = io.BufferedReader(Pieces(file, [(0, end), tail + END]))
       with Image.open(source, formats=['JPEG']) as image:
         sums.add(zlib.crc32(image.tobytes()))
   return len(sums) == 1

@@ -16,12 +16,16 @@ def is_lossless_webp(path: Path) -> bool:
 def unended_webp(path: Path) -> int | None:
   """Where the last whole chunk ends of a file that is shorter than it says; None for a damaged picture."""
   size = path.stat().st_size
-  with path.open('rb') as file:
-    (said,) = struct.unpack('<4xI', file.read(8).ljust(8, b'\0'))
   whole = [(name, end) for name, end in _chunks(path) if end <= size]
-  if said + 8 <= size or not any(name in _PICTURES for name, _ in whole):
+  if webp_end(path) <= size or not any(name in _PICTURES for name, _ in whole):
     return None
   return whole[-1][1]
+
+
+def webp_end(path: Path) -> int:
+  """Where a WebP file ends by what it says."""
+  with path.open('rb') as file:
+    return 8 + int.from_bytes(file.read(8)[4:], 'little')
 
 
 def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
