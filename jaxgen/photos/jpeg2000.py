@@ -11,6 +11,7 @@ from typing import NamedTuple
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import xmp as xmps
 from jaxgen.photos.boxes import box_content, inner_boxes, outer_box, packed_box
+from jaxgen.photos.positions import Growth
 
 _CODESTREAM = b'\xff\x4f\xff\x51'
 _TILE, _COMMENT, _END = 0x90, 0x64, 0xD9
@@ -149,17 +150,19 @@ def read_boxes(path: Path) -> tuple[bytes, list[bytes]]:
   return resolution, kept
 
 
-def resized_boxes(boxes: list[bytes], height: int, width: int) -> list[bytes]:
-  """With the new size in EXIF and XMP where they said the old one."""
+def resized_boxes(
+  boxes: list[bytes], height: int, width: int, by: Growth | None = None
+) -> list[bytes]:
+  """With the new size in EXIF and XMP where they said the old one, and positions in the larger picture."""
   every = []
   for box in boxes:
     kind, content = box[8:24], box[24:]
     if kind == _EXIF:
       exif = content.removeprefix(exifs.PREFIX)
       prefix = content[: len(content) - len(exif)]
-      box = packed_box(b'uuid', kind + prefix + exifs.resized(exif, height, width))
+      box = packed_box(b'uuid', kind + prefix + exifs.resized(exif, height, width, by))
     elif kind == _XMP:
-      box = packed_box(b'uuid', kind + xmps.resized(content, height, width))
+      box = packed_box(b'uuid', kind + xmps.resized(content, height, width, by))
     every.append(box)
   return every
 

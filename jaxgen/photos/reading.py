@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from jaxgen.errors import DataError, first_line
 from jaxgen.photos import exif as exifs
+from jaxgen.photos import xmp as xmps
 from jaxgen.photos.bmp import DIB_HEADERS, BmpPixels, bmp_pixels, read_bmp
 from jaxgen.photos.checks import check_kind, file_format, rawmode
 from jaxgen.photos.colours import is_multiplied, read_colours
@@ -25,6 +26,7 @@ from jaxgen.photos.inks import from_inks
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.metadata import read_metadata
 from jaxgen.photos.pixels import Photo, Size, as_array, straight, turned
+from jaxgen.photos.positions import Frame
 from jaxgen.photos.tiff import page_size, read_page
 from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 from jaxgen.photos.tiff_tags import check_pages
@@ -69,7 +71,10 @@ def read_photo(path: Path) -> Photo:
     pixels, profile, of_pixels = _pixels(image, path)
     check_drawn(path, image)
     orientation = _orientation(image)
-    info = {**read_metadata(image, path, turned=orientation >= 5), **stated}
+    frame = Frame(orientation, image.height, image.width)
+    info = {**read_metadata(image, path, orientation >= 5, frame), **stated}
+    if orientation > 1 and xmps.has_places(image.info.get('xmp', b'')):
+      notes.append(xmps.PLACES_LEFT_OUT)
     if profile:
       info['icc_profile'] = profile
     if 'xmp' in info:

@@ -1,6 +1,5 @@
 """Files that are not quite whole: read where the picture is there, and refused where a part of it is not."""
 
-import contextlib
 import re
 import struct
 import zlib
@@ -13,8 +12,7 @@ from photo_cases import SRGB, again, noise, smooth, write_png16
 from PIL import Image, PngImagePlugin
 
 from jaxgen.errors import DataError
-from jaxgen.photos import read_photo, read_size, tolerance
-from jaxgen.photos.images import read_grey
+from jaxgen.photos import read_photo, read_size
 
 END = b'\x00\x00\x00\x00IEND\xaeB`\x82'
 
@@ -115,128 +113,6 @@ def test_texts_of_a_png_up_to_64_mb_stay(tmp_path):
   assert limits == (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY)
 
 
-KINDS = {
-  'grey': {},
-  'fine': {'quality': 100, 'subsampling': 0},
-  'progressive': {'progressive': True},
-  'restarts': {'restart_marker_blocks': 2},
-}
-
-
-@pytest.mark.parametrize('name', KINDS)
-def test_a_jpeg_may_lack_its_end_mark_and_nothing_more(tmp_path, name):
-  pixels = noise(41, 37, 1 if name == 'grey' else 3)
-  path = tmp_path / 'a.jpg'
-  Image.fromarray(pixels.squeeze()).save(path, **KINDS[name])
-  data, whole = path.read_bytes(), read_photo(path)
-  assert whole.notes == ()
-  for cut in (1, 2):
-    path.write_bytes(data[:-cut])
-    photo = read_photo(path)
-    np.testing.assert_array_equal(photo.pixels, whole.pixels)
-    assert photo.notes == ('its end mark is missing',)
-  assert read_photo(again(path)).notes == ()
-  for cut in (3, 4):  # what is missing may lie outside of the picture, or be too faint to be seen
-    path.write_bytes(data[:-cut])
-    with contextlib.suppress(DataError):
-      np.testing.assert_array_equal(read_photo(path).pixels, whole.pixels)
-  for cut in (20, 100, 400):
-    path.write_bytes(data[:-cut])
-    with pytest.raises(DataError, match=r'a\.jpg: damaged: .* a part of the picture with it$'):
-      read_photo(path)
-
-
-def test_a_jpeg_cut_where_a_scan_or_an_interval_ends_lacks_a_part(tmp_path):
-  path = tmp_path / 'a.jpg'
-  for mark, options in (
-    (b'\xff\xda', {'progressive': True}),
-    (b'\xff\xd0', {'restart_marker_blocks': 1}),
-  ):
-    Image.fromarray(noise(41, 37, 3)).save(path, **options)
-    data = path.read_bytes()
-    path.write_bytes(data[: data.rindex(mark)])
-    with pytest.raises(DataError, match='a part of the picture with it'):
-      read_photo(path)
-
-
-@pytest.mark.parametrize('name', KINDS)
-@pytest.mark.parametrize('end', [b'', b'\xff\xd9'])
-def test_a_jpeg_of_half_its_pixels_is_refused_with_an_end_mark_and_filled_with_zeros(
-  tmp_path, name, end
-):
-  path, pixels = tmp_path / 'a.jpg', noise(64, 48, 1 if name == 'grey' else 3)
-  Image.fromarray(pixels.squeeze()).save(path, **KINDS[name])
-  data = path.read_bytes()
-  start = data.index(b'\xff\xda')
-  half = (start + len(data)) // 2
-  for filled in (0, 5_000, len(data) - half):
-    path.write_bytes(data[:half] + bytes(filled) + end)
-    for read in (read_photo, lambda path: read_grey(path, 64, 48)):
-      with pytest.raises(DataError, match=r'a\.jpg: damaged: .*a part of the picture'):
-        read(path)
-
-
-def test_a_progressive_jpeg_that_ends_before_its_last_scan_is_told_of(tmp_path):
-  path = tmp_path / 'a.jpg'
-  Image.fromarray(noise(41, 37, 3)).save(path, progressive=True)
-  data = path.read_bytes()
-  starts = [found.start() for found in re.finditer(b'\xff\xda', data)]
-  path.write_bytes(data[: starts[-1]] + b'\xff\xd9')
-  assert read_photo(path).notes == (
-    'it has fewer scans than a progressive JPEG of full quality has',
-  )
-  path.write_bytes(data[: starts[1] - 30] + b'\xff\xd9')
-  with pytest.raises(DataError, match='damaged'):
-    read_photo(path)
-
-
-@pytest.mark.parametrize('mode', ['L', 'RGB', 'CMYK'])
-@pytest.mark.parametrize('options', [{}, {'optimize': True}, {'progressive': True}])
-def test_a_jpeg_that_is_flat_is_whole(tmp_path, mode, options):
-  path = tmp_path / 'a.jpg'
-  for level in (0, 128):
-    Image.new(mode, (401, 300), (level,) * len(mode)).save(path, **options)
-    data = path.read_bytes()
-    assert 'end' not in ''.join(read_photo(path).notes)
-    path.write_bytes(data[:-2])
-    assert 'its end mark is missing' in read_photo(path).notes
-
-
-def test_what_lies_behind_the_end_of_a_jpeg_is_told(tmp_path):
-  path, image = tmp_path / 'a.jpg', Image.fromarray(smooth(24, 20, 3))
-  image.save(path)
-  data = path.read_bytes()
-  bytes_left = '9 bytes behind its end are left out'
-  video = b'\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data\0\0\0\x18ftypmp42'
-  for more, notes in (
-    (b'', ()),
-    (b'\0' * 40 + b'\xff\r\n', ()),
-    (b'PK\x03\x04a zip', (bytes_left,)),
-    (video, ('its video (motion photo) is left out',)),
-  ):
-    path.write_bytes(data + more)
-    assert read_photo(path).notes == notes
-  image.save(path, 'MPO', save_all=True, append_images=[image])
-  of_index = read_photo(path).notes
-  path.write_bytes(path.read_bytes() + b'something')
-  assert read_photo(path).notes == (*of_index, bytes_left)
-
-
-@pytest.mark.parametrize('name', ['a.gif', 'a.webp'])
-def test_what_lies_behind_the_end_of_another_format_is_told(tmp_path, name):
-  path = tmp_path / name
-  Image.fromarray(smooth(24, 20, 3)).save(path)
-  data, whole = path.read_bytes(), read_photo(path)
-  for more, notes in (
-    (b'\0' * 9, ()),
-    (b'PK\3\4 a zip', ('10 bytes behind its end are left out',)),
-  ):
-    path.write_bytes(data + more)
-    photo = read_photo(path)
-    assert photo.notes == notes
-    np.testing.assert_array_equal(photo.pixels, whole.pixels)
-
-
 @pytest.mark.parametrize(
   ('name', 'options'),
   [('a.jp2', {}), ('a.j2k', {}), ('a.jp2', {'tile_size': (32, 32)}), ('a.gif', {})],
@@ -287,6 +163,25 @@ def test_smaller_copies_behind_the_first_page_of_a_tiff_are_none_of_its_pictures
       read_photo(path)
 
 
+@pytest.mark.parametrize('order', '<>')
+def test_slices_behind_one_another_in_one_directory_of_a_tiff_are_pictures(tmp_path, order):
+  path, pixels = tmp_path / 'a.tif', noise(9, 8, 1)
+  of_imagej = b'ImageJ=1.53t\nimages=%d\nslices=3\n\0'
+  for tags, count in (
+    ({32997: (4, [16])}, 16),
+    ({33629: (5, [1, 1] * 3 * 5)}, 15),
+    ({270: (2, of_imagej % 3)}, 3),
+    ({32997: (3, [1]), 270: (2, of_imagej % 1)}, 1),
+    ({270: (2, b'the words images=3 of a person\0')}, 1),
+  ):
+    path.write_bytes(tag_cases.tiff(order, pixels, tags))
+    if count == 1:
+      np.testing.assert_array_equal(read_photo(path).pixels, pixels)
+    else:
+      with pytest.raises(DataError, match=rf'a\.tif: has {count} frames or pages: only single'):
+        read_size(path)
+
+
 def test_the_thumbnail_of_a_tiff_is_not_taken_for_the_picture(tmp_path):
   path = tmp_path / 'a.tif'
   pages = [(noise(32, 24, 3), {})]
@@ -315,16 +210,6 @@ def test_a_place_on_the_map_is_told_to_be_left_out(tmp_path):
   photo = read_photo(tmp_path / 'a.tif')
   assert len(photo.notes) == 1
   assert 'GeoTIFF' in photo.notes[0]
-
-
-def test_a_jpeg_that_is_whole_is_decoded_once(tmp_path, monkeypatch):
-  Image.fromarray(smooth(24, 20, 3)).save(tmp_path / 'a.jpg')
-
-  def no_more(*args):
-    raise AssertionError('decoded for the second time')
-
-  monkeypatch.setattr(tolerance, '_is_drawn', no_more)
-  assert read_photo(tmp_path / 'a.jpg').pixels.shape == (24, 20, 3)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
