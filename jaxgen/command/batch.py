@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgen.command.opening import SHOWN
 from jaxgen.errors import UserError
+from jaxgen.terminal.plain import plain
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Batch:
     """Results as lines of text; none where they are JSON objects."""
     if not self._as_json:
       for line in lines:
-        print(line, flush=True)
+        _put(plain(line, lines=True))
 
   def note(self, line: str) -> None:
     """Something to know before the work begins."""
@@ -99,7 +100,14 @@ class Batch:
 
   def _print(self, found: dict[str, Any]) -> None:
     if self._as_json:
-      print(json.dumps(found, ensure_ascii=False), flush=True)
+      _put(json.dumps(found, ensure_ascii=False))
+
+
+def _put(line: str) -> None:
+  from jaxgen.terminal.signals import named_output
+
+  with named_output():
+    print(line, flush=True)
 
 
 @contextmanager

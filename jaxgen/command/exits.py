@@ -70,15 +70,17 @@ def _flushed(action: Callable[[], object]) -> object:
   Raises:
     Stopped: nothing reads standard output any more, as after `| head`.
   """
-  from jaxgen.terminal.signals import reader_gone
+  from jaxgen.terminal.signals import named_output, reader_gone
 
   try:
     try:
       status = action()
     except SystemExit:  # --help
-      print(end='', flush=True)
+      with named_output():
+        print(end='', flush=True)
       raise
-    print(end='', flush=True)
+    with named_output():
+      print(end='', flush=True)
   except BrokenPipeError:
     reader_gone()
     raise
@@ -89,6 +91,8 @@ def _error(text: object, status: int) -> int:
   """Tells a person, where standard error has a reader."""
   import contextlib
 
+  from jaxgen.terminal.plain import plain
+
   with contextlib.suppress(BrokenPipeError):
-    print(f'error: {text}', file=sys.stderr, flush=True)
+    print(plain(f'error: {text}'), file=sys.stderr, flush=True)
   return status

@@ -16,6 +16,7 @@ from jaxgen.photos.jpeg2000 import left_out as places_left_out
 from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map
 from jaxgen.photos.tga import is_multiplied_tga, tga_alpha
 from jaxgen.photos.tiff_pixels import extra_notes
+from jaxgen.photos.unended import behind, told_behind
 from jaxgen.photos.webp import behind_webp
 
 _PROFILE = b'ICC_PROFILE\0'  # what its segments in JPEG begin with
@@ -53,7 +54,7 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
   elif kind == 'TIFF':
     notes += extra_notes(_tiff_extras(image))
   elif kind in ('JPEG', 'MPO'):
-    notes += left_out(image)
+    notes += left_out(image, path)
     stated = any(content.startswith(_PROFILE) for _, content in getattr(image, 'applist', ()))
     if stated and not image.info.get('icc_profile'):
       notes += (DAMAGED_PROFILE,)
@@ -61,8 +62,8 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     notes += extra_notes(int(tga_alpha(image, path).undefined))
   elif kind == 'PNG':
     notes += (GAIN_MAP,) if has_gain_map(image.info['chunks']) else ()
-  count = _bytes_behind(image, path)
-  return info, (*notes, *([f'{count} bytes behind its end are left out'] if count else []))
+  more = behind(path, path.stat().st_size - _bytes_behind(image, path))
+  return info, (*notes, *([told_behind(more)] if more else []))
 
 
 def _bytes_behind(image: Any, path: Path) -> int:

@@ -8,6 +8,7 @@ import struct
 from contextlib import suppress
 
 from jaxgen.photos.ifd import LONG, SHORT, Directories, Entry
+from jaxgen.photos.positions import SUBJECTS, Frame, Growth, grown_area, turned_area
 
 PREFIX = b'Exif\x00\x00'
 ORIENTATION, EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
@@ -18,12 +19,13 @@ PAIRS = ((0x011A, 0x011B), (0xA20E, 0xA20F))
 _SMALL = ((0x0201, 0x0202), (0x0111, 0x0117))
 
 
-def upright(exif: bytes, turned: bool = False) -> bytes:
+def upright(exif: bytes, turned: bool = False, frame: Frame | None = None) -> bytes:
   """EXIF without the orientation and without the small picture, which would be that of before.
 
   Args:
     exif: with or without its prefix.
     turned: by a quarter, so that resolutions along rows and columns change places.
+    frame: how the picture lies, for positions in it; None where it stays so.
 
   Returns:
     Without the prefix; empty where it is damaged.
@@ -42,6 +44,10 @@ def upright(exif: bytes, turned: bool = False) -> bytes:
     if turned:
       for one in (entries, _inner(found, entries, EXIF_IFD)):
         _swap_pairs(found, one)
+  with suppress(ValueError):
+    if frame:
+      for entry, values in _subjects(found, entries):
+        _put_area(found, entry, turned_area(values, frame))
   records = b''.join(bytes(data[e.at : e.at + 12]) for e in entries if e.tag != ORIENTATION)
   if not records:
     return b''
@@ -61,8 +67,11 @@ def is_readable(exif: bytes) -> bool:
   return not found.big
 
 
-def resized(exif: bytes, height: int, width: int) -> bytes:
-  """EXIF that says the new size where it said the old one. Takes and returns it without the prefix."""
+def resized(exif: bytes, height: int, width: int, by: Growth | None = None) -> bytes:
+  """EXIF that says the new size where it said the old one, and where the subject is in the larger picture.
+
+  Takes and returns it without the prefix. A position that its type cannot hold is left out.
+  """
   data = bytearray(exif)
   with suppress(ValueError):  # a damaged part stays as it is
     found = Directories(data)
@@ -76,7 +85,36 @@ def resized(exif: bytes, height: int, width: int) -> bytes:
         )
         struct.pack_into(f'{found.order}H', data, entry.at + 2, kind)
         data[entry.start : entry.start + 4] = packed
+    for entry, values in _subjects(found, entries):
+      if by and not _put_area(found, entry, grown_area(values, by)):
+        _remove(found, _inner(found, entries, EXIF_IFD), entry.tag)
   return bytes(data)
+
+
+def _subjects(found: Directories, entries: list[Entry]) -> list[tuple[Entry, list[int]]]:
+  """The positions that EXIF tells of, of the last one first: one may be removed."""
+  inner = _inner(found, entries, EXIF_IFD)
+  every = [(e, found.numbers(e)) for e in inner[::-1] if e.tag in SUBJECTS]
+  return [(entry, values) for entry, values in every if 2 <= len(values) <= 4]
+
+
+def _put_area(found: Directories, entry: Entry, values: list[int]) -> bool:
+  """Puts numbers in the place of as many; not where they are too large for it."""
+  if entry.type == SHORT and max(values) >= 2**16:
+    return False
+  kind = found.order + str(len(values)) + ('H' if entry.type == SHORT else 'I')
+  if entry.type in (SHORT, LONG):
+    struct.pack_into(kind, found.data, entry.start, *values)
+  return True
+
+
+def _remove(found: Directories, entries: list[Entry], code: int) -> None:
+  """Takes a tag out of a directory; the others move up."""
+  begin, end = entries[0].at - 2, entries[-1].at + 12
+  records = [bytes(found.data[e.at : e.at + 12]) for e in entries if e.tag != code]
+  link = bytes(found.data[end : end + 4])
+  table = struct.pack(found.order + 'H', len(records)) + b''.join(records) + link
+  found.data[begin : end + len(link)] = table.ljust(end + len(link) - begin, b'\x00')
 
 
 def _inner(found: Directories, entries: list[Entry], code: int) -> list[Entry]:

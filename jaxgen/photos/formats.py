@@ -1,5 +1,6 @@
 """What a file is by how it begins: a format that is read here, or another, with what makes an image of it."""
 
+import stat
 import struct
 from pathlib import Path
 
@@ -127,6 +128,9 @@ _SIGNATURES = (
   (b'\x01\xda', 'SGI'),
 )
 _TGA_END = b'TRUEVISION-XFILE.\0'
+# Of what is no file and no folder, by the type in its mode.
+_STREAMS = {stat.S_IFIFO: 'a pipe', stat.S_IFSOCK: 'a socket', stat.S_IFCHR: 'a device'}
+_STREAMS |= {stat.S_IFBLK: 'a device'}
 
 
 def known_format(path: Path) -> str | None:
@@ -154,12 +158,24 @@ def known_format(path: Path) -> str | None:
   return None
 
 
+def stream(path: Path) -> str | None:
+  """What a path is that is no file to be read again and again, and what to do; None for files and folders.
+
+  Raises:
+    OSError: there is nothing, or it may not be looked at.
+  """
+  name = _STREAMS.get(stat.S_IFMT(path.stat().st_mode))
+  return f'{name}, not a file: save what it gives in a file first' if name else None
+
+
 def foreign(path: Path) -> str | None:
   """What a file is and what to do with it, where its beginning tells; None where it does not.
 
   Raises:
     OSError: it cannot be read.
   """
+  if what := stream(path):  # opening a pipe would wait for its writer
+    return what
   with path.open('rb') as file:
     head = file.read(_HEAD)
   if not head:

@@ -5,7 +5,10 @@ left out, that goes as well, since a viewer would look for them.
 """
 
 import re
+from pathlib import Path
 from typing import Any
+
+from jaxgen.photos.unended import behind, follow_jpeg, told_behind
 
 GAIN_MAP = 'its gain map (HDR) is left out: the picture is that of standard range'
 _ADOBE, _ISO = b'http://ns.adobe.com/hdr-gain-map/1.0/', b'urn:iso:std:iso:ts:21496:-1'
@@ -14,10 +17,18 @@ _CONTAINER = b'http://ns.google.com/photos/1.0/container/'
 _VIDEO = rb'\w+:(?:MotionPhoto|MicroVideo)\w*'
 _OF_GAIN_MAPS = rb'(?:hdrgm|HDRGainMap):\w+'
 _PREVIEW = 'Large Thumbnail'
+_SAMSUNG = b'MotionPhoto_Data'  # before the video that Samsung's phones put behind the end
+_VIDEO_LEFT_OUT = 'its video (motion photo) is left out'
+_INDEX = re.compile(rb'\xff\xe2..MPF\0', re.DOTALL)  # places count from its end
 
 
-def left_out(image: Any) -> tuple[str, ...]:
-  """What is to be noted of an opened JPEG file, Pillow's."""
+def left_out(image: Any, path: Path) -> tuple[str, ...]:
+  """What is to be noted of a JPEG file.
+
+  Args:
+    image: opened by Pillow.
+    path: of its file.
+  """
   xmp = image.info.get('xmp', b'')
   notes = []
   others = _others(image)
@@ -27,10 +38,35 @@ def left_out(image: Any) -> tuple[str, ...]:
     notes.append(GAIN_MAP)
     others -= 1
   if re.search(rb'(?:' + _VIDEO + rb')\s*(?:=\s*["\']1|>\s*1)', xmp):
-    notes.append('its video (motion photo) is left out')
+    notes.append(_VIDEO_LEFT_OUT)
   if others > 0:
     notes.append(f'{others} further picture{"s" * (others > 1)} in the file left out')
+  if not mapped and _VIDEO_LEFT_OUT not in notes and _CONTAINER not in xmp:
+    notes += _behind(image, path)
   return tuple(notes)
+
+
+def _behind(image: Any, path: Path) -> tuple[str, ...]:
+  """Of what lies behind the end mark, and behind the pictures of which the index tells (MPF)."""
+  scans = follow_jpeg(path)
+  if not scans or not scans.behind:
+    return ()
+  more = behind(path, max([scans.behind, *_ends(image, path)]))
+  if not more:
+    return ()
+  return (_VIDEO_LEFT_OUT if _SAMSUNG in more else told_behind(more),)
+
+
+def _ends(image: Any, path: Path) -> list[int]:
+  """Where the further pictures end of which the index tells."""
+  index = _INDEX.search(path.read_bytes()) if image.format == 'MPO' else None
+  if not index:
+    return []
+  return [
+    index.end() + e['DataOffset'] + e['Size']
+    for e in image.mpinfo.get(0xB002, ())
+    if e['DataOffset']
+  ]
 
 
 def _others(image: Any) -> int:

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from jaxgen.photos import xmp as xmps
+from jaxgen.photos.positions import Growth
+
 _HALF = 128  # alpha from which a pixel is seen
 
-_KEPT_APPLICATIONS = (b'XMP DataXMP', b'ICCRGBG1012')
+_XMP = b'XMP DataXMP'
+_KEPT_APPLICATIONS = (_XMP, b'ICCRGBG1012')
 _COMMENT, _APPLICATION = 0xFE, 0xFF
 _EXTENSION, _PICTURE, _END = 0x21, 0x2C, 0x3B
 
@@ -25,6 +29,16 @@ def read_blocks(path: Path) -> tuple[int, list[bytes]]:
     block
     for block in blocks
     if block[1] == _COMMENT or (block[1] == _APPLICATION and block[3:14] in _KEPT_APPLICATIONS)
+  ]
+
+
+def resized(blocks: list[bytes], height: int, width: int, by: Growth) -> list[bytes]:
+  """With the new size in XMP where it said the old one, and positions in the larger picture.
+
+  XMP is not split there: the bytes behind it end it, however long it is.
+  """
+  return [
+    xmps.resized(block, height, width, by) if block[3:14] == _XMP else block for block in blocks
   ]
 
 

@@ -15,7 +15,7 @@ from jaxgen.photos.formats import foreign
 from jaxgen.photos.gif import clear_outside, with_clear_outside
 from jaxgen.photos.jpeg2000 import complete, jpeg2000_facts
 from jaxgen.photos.tga import tga_alpha, with_alpha
-from jaxgen.photos.tolerance import check_pixels, opened
+from jaxgen.photos.tolerance import check_drawn, check_pixels, opened
 
 # An image as functions for people take it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
 Given = str | Path | Image.Image | np.ndarray
@@ -54,7 +54,11 @@ def load_image(
 
 
 def _as_meant(image: Image.Image, path: Path) -> Image.Image:
-  """Loaded and upright, also with what Pillow does not read as it is meant: levels, channels, transparency."""
+  """Loaded and upright, also with what Pillow does not read as it is meant: levels, channels, transparency.
+
+  Raises:
+    DataError: some of its pixels are missing.
+  """
   twelve = rawmode(image) == 'I;12'
   alpha = tga_alpha(image, path) if image.format == 'TGA' else None
   order: tuple[int, ...] = ()
@@ -67,6 +71,7 @@ def _as_meant(image: Image.Image, path: Path) -> Image.Image:
   if place:
     image = with_clear_outside(image, place)
   upright = ImageOps.exif_transpose(image)
+  check_drawn(path, image)
   if order:
     upright = Image.merge(upright.mode, [upright.getchannel(i) for i in order])
   if upright.mode == 'P' and upright.palette is not None and upright.palette.mode == 'RGBA':

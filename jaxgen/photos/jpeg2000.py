@@ -15,6 +15,7 @@ from jaxgen.photos import exif as exifs
 from jaxgen.photos import xmp as xmps
 from jaxgen.photos.boxes import box_content, inner_boxes, outer_box, outer_boxes, packed_box
 from jaxgen.photos.depth import full_range
+from jaxgen.photos.positions import Frame, Growth
 
 _CODESTREAM = b'\xff\x4f\xff\x51'
 _TILE, _COMMENT, _END = 0x90, 0x64, 0xD9
@@ -212,7 +213,9 @@ def read_comment(path: Path) -> bytes | None:
   return None
 
 
-def read_boxes(path: Path, turned: bool = False) -> tuple[bytes, list[bytes]]:
+def read_boxes(
+  path: Path, turned: bool = False, frame: Frame | None = None
+) -> tuple[bytes, list[bytes]]:
   """The box of the resolution, empty where there is none, and those of EXIF, XMP, IPTC and other XML.
 
   They say nothing of how the picture lies.
@@ -220,6 +223,7 @@ def read_boxes(path: Path, turned: bool = False) -> tuple[bytes, list[bytes]]:
   Args:
     path: of the file.
     turned: whether rows became columns when it was put upright.
+    frame: how it lies in the file, for positions in it; None where it stays so.
   """
   data, resolution, kept = path.read_bytes(), b'', []
   for box in inner_boxes(data):
@@ -230,10 +234,10 @@ def read_boxes(path: Path, turned: bool = False) -> tuple[bytes, list[bytes]]:
     elif box.name == b'uuid' and content.startswith(_EXIF):
       exif = content[16:].removeprefix(exifs.PREFIX)
       prefix = content[: len(content) - len(exif)]
-      if exif := exifs.upright(exif, turned):
+      if exif := exifs.upright(exif, turned, frame):
         kept.append(packed_box(b'uuid', prefix + exif))
     elif box.name == b'uuid' and content.startswith(_XMP):
-      kept.append(packed_box(b'uuid', _XMP + xmps.upright(content[16:])))
+      kept.append(packed_box(b'uuid', _XMP + xmps.upright(content[16:], frame)))
     elif box.name == b'xml ' or (box.name == b'uuid' and content.startswith(_IPTC)):
       kept.append(packed_box(box.name, content))
   return _turned_resolution(resolution) if turned else resolution, kept
@@ -272,17 +276,19 @@ def left_out(path: Path) -> tuple[str, ...]:
   return ()
 
 
-def resized_boxes(boxes: list[bytes], height: int, width: int) -> list[bytes]:
-  """With the new size in EXIF and XMP where they said the old one."""
+def resized_boxes(
+  boxes: list[bytes], height: int, width: int, by: Growth | None = None
+) -> list[bytes]:
+  """With the new size in EXIF and XMP where they said the old one, and positions in the larger picture."""
   every = []
   for box in boxes:
     kind, content = box[8:24], box[24:]
     if kind == _EXIF:
       exif = content.removeprefix(exifs.PREFIX)
       prefix = content[: len(content) - len(exif)]
-      box = packed_box(b'uuid', kind + prefix + exifs.resized(exif, height, width))
+      box = packed_box(b'uuid', kind + prefix + exifs.resized(exif, height, width, by))
     elif kind == _XMP:
-      box = packed_box(b'uuid', kind + xmps.resized(content, height, width))
+      box = packed_box(b'uuid', kind + xmps.resized(content, height, width, by))
     every.append(box)
   return every
 

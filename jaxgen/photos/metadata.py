@@ -10,16 +10,20 @@ from jaxgen.photos import gif, heads, jpeg, jpeg2000, png, tga, tiff_tags
 from jaxgen.photos import xmp as xmps
 from jaxgen.photos.checks import file_format
 from jaxgen.photos.pixels import Photo
+from jaxgen.photos.positions import Frame, Growth
 from jaxgen.photos.webp import is_lossless_webp
 
 
-def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[str, Any]:
+def read_metadata(
+  image: Image.Image, path: Path, turned: bool = False, frame: Frame | None = None
+) -> dict[str, Any]:
   """What is written again, of an image that is loaded.
 
   Args:
     image: as Pillow read it.
     path: of its file.
     turned: whether rows became columns when it was put upright.
+    frame: how it lies in the file, for positions in it.
   """
   kind = file_format(image)
   info = {'icc_profile': image.info['icc_profile']} if image.info.get('icc_profile') else {}
@@ -28,7 +32,7 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
   if kind == 'TIFF':
     return info | {'tags': tiff_tags.read_tags(path)}
   if kind == 'PNG':
-    return info | {'more': png.kept(image.info['chunks'], turned)}
+    return info | {'more': png.kept(image.info['chunks'], turned, frame)}
   if kind == 'GIF':
     aspect, blocks = gif.read_blocks(path)
     return info | {'aspect': aspect, 'blocks': blocks}
@@ -43,13 +47,13 @@ def read_metadata(image: Image.Image, path: Path, turned: bool = False) -> dict[
     info['dpi'] = image.info.get('dpi', (0, 0))
   elif kind == 'JPEG2000':
     info['comment'] = jpeg2000.read_comment(path)
-    info['resolution'], info['boxes'] = jpeg2000.read_boxes(path, turned)
+    info['resolution'], info['boxes'] = jpeg2000.read_boxes(path, turned, frame)
   elif kind == 'TGA':
     info |= {k: image.info[k] for k in ('id_section', 'compression') if k in image.info}
     info['extension'] = tga.read_extension(path)
   if kind in ('JPEG', 'WEBP', 'AVIF'):
-    xmp, exif = image.info.get('xmp', b''), exifs.upright(_raw_exif(image), turned)
-    info |= {'xmp': xmps.upright(xmp)} if xmp else {}
+    xmp, exif = image.info.get('xmp', b''), exifs.upright(_raw_exif(image), turned, frame)
+    info |= {'xmp': xmps.upright(xmp, frame)} if xmp else {}
     info |= {'exif': exif} if exif else {}
   return info | heads.read_head(kind, path, turned)
 
@@ -70,7 +74,9 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
   info, kind = like.info, like.format
   names = ('icc_profile', 'dpi', 'comment', 'no_jp2', 'id_section', 'compression')
   options: dict[str, Any] = {name: info[name] for name in names if info.get(name)}
-  exif, xmp = exifs.resized(info.get('exif', b''), *size), xmps.resized(info.get('xmp', b''), *size)
+  by = _growth(like, size)
+  exif = exifs.resized(info.get('exif', b''), *size, by)
+  xmp = xmps.resized(info.get('xmp', b''), *size, by)
   if kind == 'JPEG':
     options |= {'quality': quality, 'subsampling': 0 if quality >= 95 else -1}
     if len(xmp) > jpeg.LONGEST_XMP:  # by the digits of the new size
@@ -86,11 +92,18 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
 
 def file_parts(like: Photo, size: tuple[int, int]) -> dict[str, Any]:
   """A photo's metadata for an image of `size` that is put into the file beside Pillow's."""
-  info = dict(like.info)
+  info, by = dict(like.info), _growth(like, size)
   if 'more' in info:
-    info['more'] = png.resized(info['more'], *size)
+    info['more'] = png.resized(info['more'], *size, by)
   if 'tags' in info:
-    info['tags'] = tiff_tags.resized(info['tags'], *size)
+    info['tags'] = tiff_tags.resized(info['tags'], *size, by)
   if 'boxes' in info:
-    info['boxes'] = jpeg2000.resized_boxes(info['boxes'], *size)
+    info['boxes'] = jpeg2000.resized_boxes(info['boxes'], *size, by)
+  if 'blocks' in info:
+    info['blocks'] = gif.resized(info['blocks'], *size, by)
   return info
+
+
+def _growth(like: Photo, size: tuple[int, int]) -> Growth:
+  height, width = like.pixels.shape[:2]
+  return Growth(size[0] / height, size[1] / width)

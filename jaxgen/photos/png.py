@@ -14,6 +14,7 @@ import numpy as np
 from jaxgen.errors import DataError
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import xmp as xmps
+from jaxgen.photos.positions import Frame, Growth
 
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 TEXT_LIMIT = 64 * 2**20
@@ -149,7 +150,9 @@ def has_gain_map(chunks: list[tuple[bytes, bytes]]) -> bool:
   return any(name in _GAIN_MAPS for name, _ in chunks)
 
 
-def kept(chunks: list[tuple[bytes, bytes]], turned: bool) -> list[tuple[bytes, bytes]]:
+def kept(
+  chunks: list[tuple[bytes, bytes]], turned: bool, frame: Frame | None = None
+) -> list[tuple[bytes, bytes]]:
   """What holds for another picture, as it is: colour, texts, resolution, EXIF, and what is safe to copy.
 
   Left out are chunks that an editor must not copy: the time of the last change, a background, palettes and
@@ -158,15 +161,16 @@ def kept(chunks: list[tuple[bytes, bytes]], turned: bool) -> list[tuple[bytes, b
   Args:
     chunks: of the file.
     turned: whether rows became columns.
+    frame: how the picture lies, for positions in it.
   """
   every, exif = [], told(chunks).get('exif', b'')
-  exif = exifs.upright(exif, turned)
+  exif = exifs.upright(exif, turned, frame)
   for name, content in chunks:
     if name in _TEXTS:
       if _raw_exif(name, content):
         continue  # it becomes eXIf
       if content.startswith(_XMP + b'\x00'):
-        content = edited_text(name, content, xmps.upright)
+        content = edited_text(name, content, lambda xmp: xmps.upright(xmp, frame))
       every.append((name, content))
     elif name in _COLOURS:
       if len(content) == _COLOURS[name]:
@@ -179,15 +183,15 @@ def kept(chunks: list[tuple[bytes, bytes]], turned: bool) -> list[tuple[bytes, b
 
 
 def resized(
-  chunks: list[tuple[bytes, bytes]], height: int, width: int
+  chunks: list[tuple[bytes, bytes]], height: int, width: int, by: Growth | None = None
 ) -> list[tuple[bytes, bytes]]:
-  """With the new size in EXIF and XMP where they said the old one."""
+  """With the new size in EXIF and XMP where they said the old one, and positions in the larger picture."""
   every = []
   for name, content in chunks:
     if name == b'eXIf':
-      content = exifs.resized(content, height, width)
+      content = exifs.resized(content, height, width, by)
     elif name in _TEXTS and content.startswith(_XMP + b'\x00'):
-      content = edited_text(name, content, lambda xmp: xmps.resized(xmp, height, width))
+      content = edited_text(name, content, lambda xmp: xmps.resized(xmp, height, width, by))
     every.append((name, content))
   return every
 

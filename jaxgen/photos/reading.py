@@ -27,11 +27,12 @@ from jaxgen.photos.inks import from_inks
 from jaxgen.photos.jpeg2000 import complete, jpeg2000_facts
 from jaxgen.photos.metadata import read_metadata
 from jaxgen.photos.pixels import Photo, Size, as_array, known_orientation, straight, turned
+from jaxgen.photos.positions import Frame
 from jaxgen.photos.tga import tga_alpha
 from jaxgen.photos.tiff import page_size, read_page
 from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 from jaxgen.photos.tiff_tags import check_pages
-from jaxgen.photos.tolerance import check_pixels, is_unread, opened
+from jaxgen.photos.tolerance import check_drawn, check_pixels, is_unread, opened
 
 _LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
 
@@ -67,11 +68,15 @@ def read_photo(path: Path) -> Photo:
     if not isinstance(image, Image.Image):
       photo = read_page(image, path)
       return photo._replace(notes=(*notes, *photo.notes))
-    check_pixels(path, file_format(image))
+    notes += check_pixels(path, file_format(image))
     stated, of_colours = read_colours(image, path)
     pixels, profile, of_pixels = _pixels(image, path)
+    check_drawn(path, image)
     orientation = _orientation(image)
-    info = {**read_metadata(image, path, turned=orientation >= 5), **stated}
+    frame = Frame(orientation, image.height, image.width)
+    info = {**read_metadata(image, path, orientation >= 5, frame), **stated}
+    if orientation > 1 and xmps.has_places(image.info.get('xmp', b'')):
+      notes.append(xmps.PLACES_LEFT_OUT)
     if profile:
       info['icc_profile'] = profile
     if 'xmp' in info:

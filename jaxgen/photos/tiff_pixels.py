@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
 from jaxgen.errors import DataError
 from jaxgen.photos.depth import declared_depth, full_range
-from jaxgen.photos.pixels import straight
+from jaxgen.photos.pixels import as_array, straight
 
 # Codes of tags.
 _MAX_SAMPLE, _S_MAX_SAMPLE, _TRANSFER, _INK_SET = 281, 341, 301, 332
@@ -138,7 +139,7 @@ def is_read_here(page: Any) -> bool:
   """Whether Pillow would not decode a page that passed the check, or not as it is."""
   code, bits, count = int(page.photometric), page.bitspersample, page.samplesperpixel
   if code in (_PALETTE, _CMYK, _YCBCR):
-    return False
+    return code == _YCBCR and int(page.compression) == 1
   if bits not in (8, 16):
     # What only a further package decompresses is left to Pillow where it can.
     twelve = bits == 12 and count == 1 and code == _GREY and page.parent.byteorder == '<'
@@ -159,7 +160,7 @@ def is_read_here(page: Any) -> bool:
 
 def depth_and_channels(page: Any) -> tuple[int, int]:
   """Of the pixels that `decode_page` gives."""
-  colours = 3 if int(page.photometric) == _RGB else 1
+  colours = 3 if int(page.photometric) in (_RGB, _YCBCR) else 1
   alpha = len(_alpha_places(page, colours))
   return 8 if page.bitspersample <= 8 else 16, colours + alpha
 
@@ -204,7 +205,11 @@ def decode_page(page: Any, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
   else:
     pixels = full_range(_unpacked(page, path), bits)
     top = np.iinfo(pixels.dtype).max
-  colours = 3 if code == _RGB else 1
+  colours = 3 if code in (_RGB, _YCBCR) else 1
+  if code == _YCBCR:
+    size = page.imagewidth, page.imagelength
+    rgb = Image.frombytes('YCbCr', size, pixels[..., :3].tobytes()).convert('RGB')
+    pixels = np.concatenate([as_array(rgb, 'RGB'), pixels[..., 3:]], -1)
   if code == _GREY_INVERTED:
     pixels = np.concatenate([top - pixels[..., :1], pixels[..., 1:]], -1)
   pixels, notes = _with_alpha(pixels, page, colours)

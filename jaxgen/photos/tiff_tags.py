@@ -1,8 +1,9 @@
 """Tags of TIFF files that stay, byte by byte, and the pages that do not count as pictures of their own."""
 
 import mmap
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from jaxgen.photos.ifd import (
 )
 from jaxgen.photos.jpeg import without_small_pictures
 from jaxgen.photos.pixels import known_orientation
+from jaxgen.photos.positions import SUBJECTS, Frame, Growth, grown_area, turned_area
 
 # Tags that say nothing of how pixels are stored: document name to model, page name, resolution, unit, transfer
 # function, software, date, artist, host, white point, primaries, rating, copyright, Photoshop's resources,
@@ -33,6 +35,9 @@ _INNER = (exifs.EXIF_IFD, exifs.GPS_IFD, exifs.INTEROP_IFD)
 _RESOLUTION = (282, 283)
 _WIDTH, _HEIGHT, _KIND, _OLD_KIND = 256, 257, 254, 255
 _SAMPLE_FORMAT, _UNDEFINED = 339, 4
+# Of volumes, whose slices lie behind one another in one directory: SGI's depth, MetaMorph's planes.
+_DEPTH, _PLANES, _DESCRIPTION = 32997, 33629, 270
+_IMAGEJ = re.compile(rb'ImageJ=(?s:.*?)^images=(\d+)', re.MULTILINE)
 _GEO = {33550, 33922, 34264, 34735}
 _SMALL = (
   4  # a page without a mark whose sides are at most this part of the first one's is its thumbnail
@@ -51,8 +56,11 @@ def read_tags(path: Path) -> list[Tag]:
     entries, _ = found.read(found.first)
     tags = _tags(found, [e for e in entries if e.tag in KEPT_TAGS], deep=True)
     orientation = found.number(_entry(entries, _ORIENTATION), 1)
+    _, width, height = _page(found, entries)
   if known_orientation(orientation) >= 5:
     tags = _with_pairs_swapped(tags)
+  if known_orientation(orientation) >= 2:
+    tags = _with_places_turned(tags, Frame(orientation, height, width))
   known = {tag.code: tag for tag in tags}
   sides = [
     struct.unpack('<II', known[c].data)
@@ -103,8 +111,33 @@ def _with_pairs_swapped(tags: list[Tag]) -> list[Tag]:
   return [tag._replace(inner=tuple(_with_pairs_swapped(list(tag.inner)))) for tag in every]
 
 
-def resized(tags: list[Tag], height: int, width: int) -> list[Tag]:
-  """Tags that say the new size where they said the old one."""
+def _with_places_turned(tags: list[Tag], frame: Frame) -> list[Tag]:
+  """Tags whose positions are those in the upright picture."""
+  every = []
+  for tag in tags:
+    if tag.code == exifs.EXIF_IFD:
+      inner = [_with_area(one, lambda values: turned_area(values, frame)) for one in tag.inner]
+      tag = tag._replace(inner=tuple(one for one in inner if one))
+    elif tag.code == _XMP:
+      data = xmps.upright(tag.data, frame)
+      tag = tag._replace(data=data, count=len(data) // WIDTHS[tag.type])
+    every.append(tag)
+  return every
+
+
+def _with_area(tag: Tag, change: Callable[[list[int]], list[int]]) -> Tag | None:
+  """A tag with another position, if it is one; None where its type cannot hold it."""
+  if tag.code not in SUBJECTS or tag.type not in (SHORT, LONG) or not 2 <= tag.count <= 4:
+    return tag
+  kind = f'<{tag.count}{"H" if tag.type == SHORT else "I"}'
+  values = change(list(struct.unpack(kind, tag.data)))
+  if tag.type == SHORT and max(values) >= 2**16:
+    return None
+  return tag._replace(data=struct.pack(kind, *values))
+
+
+def resized(tags: list[Tag], height: int, width: int, by: Growth | None = None) -> list[Tag]:
+  """Tags that say the new size where they said the old one, and positions in the larger picture."""
   every = []
   for tag in tags:
     if tag.code == exifs.EXIF_IFD:
@@ -114,10 +147,11 @@ def resized(tags: list[Tag], height: int, width: int) -> list[Tag]:
           value = width if one.code == 0xA002 else height
           kind = SHORT if one.type == SHORT and value < 2**16 else LONG
           one = Tag(one.code, kind, 1, struct.pack('<H' if kind == SHORT else '<I', value))
-        inner.append(one)
+        kept = _with_area(one, lambda values: grown_area(values, by)) if by else one
+        inner += [kept] if kept else []
       tag = tag._replace(inner=tuple(inner))
     elif tag.code == _XMP:
-      data = xmps.resized(tag.data, height, width)
+      data = xmps.resized(tag.data, height, width, by)
       tag = tag._replace(data=data, count=len(data) // WIDTHS[tag.type])
     every.append(tag)
   return every
@@ -165,7 +199,7 @@ def check_pages(path: Path, notes: list[str]) -> None:
   Raises:
     DataError: there are several pictures, or the first one is the copy.
   """
-  pages, geo, below = [], False, []
+  pages, geo, below, slices = [], False, [], 1
   with _directories(path) as found:
     at, seen = found.first, set()
     while at and at not in seen:
@@ -177,9 +211,15 @@ def check_pages(path: Path, notes: list[str]) -> None:
           raise
         break
       pages.append(_page(found, entries))
+      slices = max(slices, _slices(found, entries))
       if len(pages) == 1:
         geo = any(e.tag in _GEO for e in entries)
         below = found.numbers(_entry(entries, 330))
+        turned = found.number(_entry(entries, _ORIENTATION), 1) in range(2, 9)
+        xmp = _entry(entries, _XMP) if turned else None
+        with suppress(ValueError):
+          if xmp and xmps.has_places(found.bytes_of(xmp)):
+            notes.append(xmps.PLACES_LEFT_OUT)
       at = found.next(link)
     small, width, height = pages[0]
     if small and (len(pages) > 1 or below):
@@ -187,8 +227,9 @@ def check_pages(path: Path, notes: list[str]) -> None:
         f'{path}: its first picture is the thumbnail of another: save it as PNG or TIFF'
       )
   own = sum(not reduced and not _is_copy((w, h), (width, height)) for reduced, w, h in pages[1:])
-  if own:
-    raise DataError(f'{path}: has {own + 1} frames or pages: only single images are read')
+  if own or slices > 1:
+    count = max(own + 1, slices)
+    raise DataError(f'{path}: has {count} frames or pages: only single images are read')
   unmarked = sum(not reduced for reduced, _, _ in pages[1:])
   if unmarked:
     notes.append(
@@ -196,6 +237,16 @@ def check_pages(path: Path, notes: list[str]) -> None:
     )
   if geo:
     notes.append('its place on the map (GeoTIFF) is left out: it holds for pixels of another size')
+
+
+def _slices(found: Directories, entries: list[Entry]) -> int:
+  """How many pictures one directory tells of."""
+  planes, text = _entry(entries, _PLANES), _entry(entries, _DESCRIPTION)
+  counts = [found.number(_entry(entries, _DEPTH), 1), planes.count if planes else 1]
+  with suppress(ValueError):
+    of_imagej = _IMAGEJ.match(found.bytes_of(text)) if text else None
+    counts += [int(of_imagej[1])] if of_imagej else []
+  return max(counts)
 
 
 def _page(found: Directories, entries: list[Entry]) -> tuple[bool, int, int]:

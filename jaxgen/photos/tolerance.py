@@ -14,9 +14,10 @@ from PIL import Image
 from jaxgen.errors import DataError
 from jaxgen.photos import gif, png
 from jaxgen.photos.bmp import bmp_leaves_out
+from jaxgen.photos.formats import stream
 from jaxgen.photos.pieces import Pieces
 from jaxgen.photos.tiff_tags import as_unsigned
-from jaxgen.photos.unended import END, Unended, follow_codestream, unended_jpeg
+from jaxgen.photos.unended import END, Scans, follow_codestream, follow_jpeg, unended_jpeg
 from jaxgen.photos.webp import unended_webp
 
 # In the place of what may be missing: ones, and no pattern.
@@ -27,6 +28,8 @@ _UNREAD = re.compile(
   r'(?i)^(unsupported|unknown|unrecognized|cannot handle) .*(mode|depth|compression|layout|per pixel|'
   r'layers|layer images|organization)'
 )
+_FEW_ZEROS = 16  # so many bytes of 0 at the end of pixels may be theirs without a further look
+_GREY = range(126, 131)  # what a decoder makes of blocks that are not there
 
 
 @contextmanager
@@ -41,8 +44,10 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
     What Pillow is to read, and what it then misses in an image's `info`.
 
   Raises:
-    DataError: what the picture needs is damaged.
+    DataError: what the picture needs is damaged, or it is no file but a pipe or a device.
   """
+  if what := stream(path):
+    raise DataError(f'{path}: {what}')
   with path.open('rb') as file:
     head, info = file.read(8), {}
     file.seek(0)
@@ -77,28 +82,85 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
       yield file, info
 
 
-def check_pixels(path: Path, kind: str) -> None:
+def check_pixels(path: Path, kind: str) -> tuple[str, ...]:
   """Refuses a file that lacks some of its pixels, where its decoder does not.
+
+  Args:
+    path: of the file.
+    kind: its format, by Pillow's name.
+
+  Returns:
+    What is to be noted.
 
   Raises:
     DataError: says why.
   """
   if kind == 'PNG':
     png.scan_png(path, pixels=True)
-  elif kind in ('JPEG', 'MPO') and (broken := unended_jpeg(path)) and not _is_drawn(path, broken):
-    raise DataError(f'{path}: damaged: its end is missing, and a part of the picture with it')
+  elif kind in ('JPEG', 'MPO') and (scans := follow_jpeg(path)):
+    return _check_scans(path, scans)
   elif kind == 'JPEG2000' and (tiles := follow_codestream(path)) and not tiles.whole:
     raise DataError(f'{path}: damaged: some of its tiles are missing')
+  return ()
 
 
-def _is_drawn(path: Path, broken: Unended) -> bool:
-  """Whether the decoder needs nothing of what is missing: then it does not matter what stands there."""
-  if not broken.whole:
+def check_drawn(path: Path, image: Image.Image) -> None:
+  """Refuses a JPEG file with an end mark that ends in blocks which the decoder had to invent.
+
+  Args:
+    path: of the file.
+    image: of it, by Pillow; loaded, and not turned.
+
+  Raises:
+    DataError: says why.
+  """
+  if image.format not in ('JPEG', 'MPO') or not _ends_grey(image):
+    return
+  scans = follow_jpeg(path)
+  if scans and scans.behind and not scans.arithmetic and not _is_drawn(path, scans.end):
+    raise _missing(path, scans)
+
+
+def _check_scans(path: Path, scans: Scans) -> tuple[str, ...]:
+  if not scans.coarse or _is_filled(path, scans):
+    raise _missing(path, scans)
+  if scans.behind and scans.whole:
+    return ()
+  if (scans.behind is None and not scans.whole) or not _is_drawn(path, scans.end):
+    raise _missing(path, scans)
+  return () if scans.whole else ('it has fewer scans than a progressive JPEG of full quality has',)
+
+
+def _missing(path: Path, scans: Scans) -> DataError:
+  if scans.behind is None:
+    return DataError(f'{path}: damaged: its end is missing, and a part of the picture with it')
+  return DataError(f'{path}: damaged: a part of the picture is missing before its end mark')
+
+
+def _is_filled(path: Path, scans: Scans) -> bool:
+  """Whether bytes of 0 stand in the place of pixels, as programs leave them that recover files.
+
+  Those of a flat picture are taken for its own where it needs every one of them.
+  """
+  if scans.zeros < _FEW_ZEROS or scans.arithmetic or _is_drawn(path, scans.end - scans.zeros):
     return False
+  return not _is_drawn(path, scans.end) or _is_drawn(path, scans.end - 1)
+
+
+def _ends_grey(image: Image.Image) -> bool:
+  """Whether the last block is of one grey, whatever its hue: colours run over from the block before."""
+  width, height = image.size
+  last = image.crop(((width - 1) // 8 * 8, (height - 1) // 8 * 8, width, height))
+  last = last.convert('L') if last.mode == 'RGB' else last
+  return all(set(_GREY) >= set(band.getdata()) for band in last.split())
+
+
+def _is_drawn(path: Path, end: int) -> bool:
+  """Whether the decoder needs nothing of what lies behind: then it does not matter what stands there."""
   sums = set()
   for tail in (b'', *_TAILS):
     with path.open('rb') as file:
-      source = io.BufferedReader(Pieces(file, [(0, broken.end), tail + END]))
+      source = io.BufferedReader(Pieces(file, [(0, end), tail + END]))
       with Image.open(source, formats=['JPEG']) as image:
         sums.add(zlib.crc32(image.tobytes()))
   return len(sums) == 1

@@ -1,4 +1,4 @@
-"""Files of JPEG and JPEG 2000 without their end mark, and whether that is all that they lack."""
+"""Where the pixels of JPEG and JPEG 2000 files end, whether the end mark is there, and what is missing."""
 
 import mmap
 import re
@@ -12,26 +12,35 @@ END = b'\xff\xd9'
 # The next marker after pixels: neither a stuffed byte nor one that only starts the decoder anew.
 _MARKER = re.compile(rb'\xff+[\x01-\xcf\xd8-\xfe]')
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
-_PROGRESSIVE = {0xC2, 0xCA}
+_PROGRESSIVE, _ARITHMETIC = {0xC2, 0xCA}, {0xC9, 0xCA}
+_FILLING = b'\0\xff\r\n '
 _CODESTREAM, _TILE = b'\xff\x4f\xff\x51', b'\xff\x90'
 
 
-class Unended(NamedTuple):
-  """A JPEG file without its end mark.
+class Scans(NamedTuple):
+  """The pixels of a JPEG file.
 
   Attributes:
-    end: where the pixels end.
+    end: where they end.
+    behind: where the end mark ends; None where there is none.
     whole: whether all scans were begun, and all restarts of the last one.
+    coarse: whether some scan of each component was begun, and all restarts of the last one.
+    zeros: how many bytes of 0 stand at the end of the pixels.
+    arithmetic: whether they are coded arithmetically, so that bytes of 0 may be left out at the end.
   """
 
   end: int
+  behind: int | None
   whole: bool
+  coarse: bool
+  zeros: int
+  arithmetic: bool
 
 
 class _Frame(NamedTuple):
   """Of a JPEG file: height and width, and the sampling of each component, across and down."""
 
-  progressive: bool
+  marker: int
   height: int
   width: int
   sampling: dict[int, tuple[int, int]]
@@ -47,8 +56,17 @@ class _Frame(NamedTuple):
     return -(-self.width // (8 * across)) * -(-self.height // (8 * down))
 
 
-def unended_jpeg(path: Path) -> Unended | None:
-  """What a JPEG file lacks; None where it has its end mark, or is none that can be followed.
+def unended_jpeg(path: Path) -> Scans | None:
+  """The pixels of a JPEG file that lacks its end mark; None where it has one, or cannot be followed."""
+  with _mapped(path) as data:
+    if data[-2:] == END:
+      return None
+  scans = follow_jpeg(path)
+  return scans if scans and scans.behind is None else None
+
+
+def follow_jpeg(path: Path) -> Scans | None:
+  """The pixels of a JPEG file; None where it cannot be followed.
 
   Source: ITU-T T.81, B.1 (markers) and G.1 (progressive scans).
   """
@@ -57,6 +75,19 @@ def unended_jpeg(path: Path) -> Unended | None:
       return _follow(data)
     except (struct.error, IndexError, ValueError):
       return None
+
+
+def behind(path: Path, end: int) -> bytes:
+  """What lies behind the end of an image; nothing where that only fills the file."""
+  with path.open('rb') as file:
+    file.seek(end)
+    more = file.read()
+  return more if more.strip(_FILLING) else b''
+
+
+def told_behind(more: bytes) -> str:
+  """A note of it."""
+  return f'{len(more)} bytes behind its end are left out'
 
 
 class Codestream(NamedTuple):
@@ -110,13 +141,14 @@ def _mapped(path: Path) -> Iterator[Any]:
     yield data
 
 
-def _follow(data: Any) -> Unended | None:
-  frame, interval, seen, end, restarts = None, 0, {}, 0, True
-  at = 2
+def _follow(data: Any) -> Scans | None:
+  frame, interval, seen, end, restarts, zeros = None, 0, {}, 0, True, 0
+  at, behind = 2, None
   while found := _MARKER.match(data, at):
     marker, at = data[found.end() - 1], found.end()
     if marker == 0xD9:
-      return None
+      behind = at
+      break
     if marker in (0x01, 0xD8):
       continue
     (length,) = struct.unpack_from('>H', data, at)
@@ -128,23 +160,24 @@ def _follow(data: Any) -> Unended | None:
     elif marker == 0xDD:
       (interval,) = struct.unpack('>H', content)
     elif marker == 0xDA and frame:
-      if not end and data.find(END, at) >= 0:  # not among pixels: they have a 0 behind each 255
-        return None
       after = _MARKER.search(data, at)
       end = after.start() if after else len(data)
       while not after and data[end - 1] == 0xFF:
         end -= 1
       components = [content[1 + 2 * i] for i in range(content[0])]
       _mark(seen, components, content[-3:])
+      pixels = data[at:end]
       wanted = (frame.units(components) - 1) // interval if interval else 0
-      restarts = len(re.findall(rb'\xff[\xd0-\xd7]', data[at:end])) >= wanted
+      restarts = len(re.findall(rb'\xff[\xd0-\xd7]', pixels)) >= wanted
+      zeros = len(pixels) - len(pixels.rstrip(b'\0'))
       at = end
-  if frame is None or not end:
+  if frame is None or not end or (behind is None and data.find(END, end) >= 0):
     return None
-  bands = range(64) if frame.progressive else (0,)
-  return Unended(
-    end, restarts and all(seen.get((c, k)) == 0 for c in frame.sampling for k in bands)
-  )
+  bands = range(64) if frame.marker in _PROGRESSIVE else (0,)
+  whole = all(seen.get((c, k)) == 0 for c in frame.sampling for k in bands)
+  coarse = all((c, 0) in seen for c in frame.sampling)
+  arithmetic = frame.marker in _ARITHMETIC
+  return Scans(end, behind, restarts and whole, restarts and coarse, zeros, arithmetic)
 
 
 def _frame(marker: int, content: bytes) -> _Frame:
@@ -152,7 +185,7 @@ def _frame(marker: int, content: bytes) -> _Frame:
   sampling = {
     content[6 + 3 * i]: (content[7 + 3 * i] >> 4, content[7 + 3 * i] & 15) for i in range(count)
   }
-  return _Frame(marker in _PROGRESSIVE, height, width, sampling)
+  return _Frame(marker, height, width, sampling)
 
 
 def _mark(seen: dict[tuple[int, int], int], components: list[int], bands: bytes) -> None:

@@ -16,12 +16,21 @@ def is_lossless_webp(path: Path) -> bool:
 def unended_webp(path: Path) -> int | None:
   """Where the last whole chunk ends of a file that is shorter than it says; None for a damaged picture."""
   size = path.stat().st_size
-  with path.open('rb') as file:
-    (said,) = struct.unpack('<4xI', file.read(8).ljust(8, b'\0'))
   whole = [(name, end) for name, end in _chunks(path) if end <= size]
-  if said + 8 <= size or not any(name in _PICTURES for name, _ in whole):
+  if _stated_end(path) <= size or not any(name in _PICTURES for name, _ in whole):
     return None
   return whole[-1][1]
+
+
+def behind_webp(path: Path) -> int:
+  """How many bytes of a file lie behind the end that its header states; an even place."""
+  end = _stated_end(path)
+  return max(0, path.stat().st_size - end - end % 2)
+
+
+def _stated_end(path: Path) -> int:
+  with path.open('rb') as file:
+    return 8 + int.from_bytes(file.read(8)[4:], 'little')
 
 
 def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
@@ -33,10 +42,3 @@ def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
       at += 8 + length + length % 2
       yield name, at
       file.seek(at, os.SEEK_SET)
-
-
-def behind_webp(path: Path) -> int:
-  """How many bytes of a file lie behind the end that its header states; an even place."""
-  with path.open('rb') as file:
-    (length,) = struct.unpack('<4xI', file.read(8))
-  return max(0, path.stat().st_size - 8 - length - length % 2)

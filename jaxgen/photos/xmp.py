@@ -1,6 +1,9 @@
 """XMP of a picture that was turned upright and made larger."""
 
 import re
+from collections.abc import Callable
+
+from jaxgen.photos.positions import Frame, Growth, grown_area, turned_area
 
 # Of elements and of attributes.
 _ORIENTATION = re.compile(
@@ -11,6 +14,29 @@ _SIZES = {
   'width': re.compile(rb'((?:tiff:ImageWidth|exif:PixelXDimension)(?:\s*=\s*["\']|>))\d+'),
   'height': re.compile(rb'((?:tiff:ImageLength|exif:PixelYDimension)(?:\s*=\s*["\']|>))\d+'),
 }
+# Positions of EXIF; of panoramas and of regions, of which no standard says whether they turn with the picture.
+_SUBJECTS = re.compile(rb'<(exif:Subject(?:Area|Location))\b[^>]*>.*?</\1>', re.DOTALL)
+_ITEM = re.compile(rb'(<rdf:li>\s*)(\d+)')
+_PLACES = re.compile(
+  rb'<(mwg-rs:Regions|MP:RegionInfo|Iptc4xmpExt:ImageRegion|acdsee-rs:Regions|GPano:\w+)\b'
+  rb'(?:[^>]*/>|[^>]*>.*?</\1>)|\sGPano:\w+\s*=\s*(?:"[^"]*"|\'[^\']*\')',
+  re.DOTALL,
+)
+PLACES_LEFT_OUT = (
+  'its XMP tells of places in the picture (regions, a panorama): left out, since it is turned'
+)
+_NUMBER = rb'(?:\s*=\s*["\']|>)\s*)(\d+(?:\.\d+)?)'
+_PANORAMA = rb'GPano:(?:FullPano|CroppedAreaImage|CroppedArea|LargestValidInteriorRect)'
+_BLOCKS = (  # where lengths in pixels lie, and the names of those across and down
+  (b'', _PANORAMA + rb'(?:Width|Left)(?:Pixels)?', _PANORAMA + rb'(?:Height|Top)(?:Pixels)?'),
+  (b'mwg-rs:AppliedToDimensions', b'stDim:w', b'stDim:h'),
+  (
+    b'Iptc4xmpExt:RegionBoundary',
+    b'Iptc4xmpExt:rb(?:X|W|Rx)',
+    b'Iptc4xmpExt:rb(?:Y|H)',
+  ),
+)
+_RELATIVE = re.compile(rb'rbUnit(?:\s*=\s*["\']|>)\s*relative')
 
 
 def orientation(xmp: bytes) -> int:
@@ -20,13 +46,61 @@ def orientation(xmp: bytes) -> int:
   return int(digit[0]) if digit else 0
 
 
-def upright(xmp: bytes) -> bytes:
-  """Without the orientation, and without small pictures, which would be those of before."""
-  return _THUMBNAILS.sub(b'', _ORIENTATION.sub(b'', xmp))
+def upright(xmp: bytes, frame: Frame | None = None) -> bytes:
+  """Without the orientation, and without small pictures, which would be those of before.
+
+  Args:
+    xmp: of the picture.
+    frame: how it lies, for positions in it; None where it stays so.
+  """
+  xmp = _THUMBNAILS.sub(b'', _ORIENTATION.sub(b'', xmp))
+  if frame and frame.orientation != 1:
+    xmp = _PLACES.sub(b'', xmp)
+    xmp = _with_subjects(xmp, lambda values: turned_area(values, frame))
+  return xmp
 
 
-def resized(xmp: bytes, height: int, width: int) -> bytes:
-  """With the new size where it said the old one."""
+def has_places(xmp: bytes) -> bool:
+  """Whether it tells of places that are left out where the picture is turned."""
+  return bool(_PLACES.search(xmp))
+
+
+def resized(xmp: bytes, height: int, width: int, by: Growth | None = None) -> bytes:
+  """With the new size where it said the old one, and positions in the larger picture."""
   for side, value in (('width', width), ('height', height)):
     xmp = _SIZES[side].sub(rb'\g<1>%d' % value, xmp)
+  if by:
+    xmp = _with_subjects(xmp, lambda values: grown_area(values, by))
+    for name, across, down in _BLOCKS:
+      xmp = _with_lengths(xmp, name, ((across, by.across), (down, by.down)))
   return xmp
+
+
+def _with_lengths(xmp: bytes, block: bytes, lengths: tuple[tuple[bytes, float], ...]) -> bytes:
+  """With the numbers of some names multiplied, in elements of one name; in all where that is empty."""
+
+  def grown(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    if block and _RELATIVE.search(text):
+      return text
+    for name, factor in lengths:
+      parts = re.split(rb'(\b' + name + _NUMBER, text)  # what lies between, names, numbers
+      parts[2::3] = [b'%d' % round(float(number) * factor) for number in parts[2::3]]
+      text = b''.join(parts)
+    return text
+
+  pattern = rb'<(%s)\b(?:[^>]*/>|[^>]*>.*?</\1>)' % block if block else rb'.+'
+  return re.sub(pattern, grown, xmp, flags=re.DOTALL)
+
+
+def _with_subjects(xmp: bytes, change: Callable[[list[int]], list[int]]) -> bytes:
+  """With other positions of what EXIF calls the subject."""
+
+  def changed(found: re.Match[bytes]) -> bytes:
+    values = [int(value) for _, value in _ITEM.findall(found[0])]
+    if not 2 <= len(values) <= 4:
+      return found[0]
+    new = iter(change(values))
+    return _ITEM.sub(lambda item: item[1] + b'%d' % next(new), found[0])
+
+  return _SUBJECTS.sub(changed, xmp)

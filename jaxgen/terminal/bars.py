@@ -15,6 +15,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from jaxgen.terminal.plain import plain
+
 PLAIN_LINE_SECONDS = 10.0
 TERMINAL_METRICS = 3
 OTHER_WIDTH = 44  # of a bar, besides what it says is done
@@ -70,7 +72,7 @@ class StepsBar:
     )
     if self._bar:
       rate = values.get('steps_per_second', 0.0)
-      self._bar.update(self._task, metrics=f'{rate:.1f} steps/s  {text}')
+      self._bar.update(self._task, metrics=plain(f'{rate:.1f} steps/s  {text}'))
       return
     now = time.monotonic()
     if (

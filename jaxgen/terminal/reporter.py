@@ -10,6 +10,7 @@ from rich.segment import Segment, Segments
 
 from jaxgen.terminal import signals
 from jaxgen.terminal.bars import PLAIN_LINE_SECONDS, StepsBar, duration, make_bar
+from jaxgen.terminal.plain import plain
 from jaxgen.terminal.tables import make_table
 
 FILE_WIDTH = 160  # of tables where the output is no terminal
@@ -32,6 +33,8 @@ class _Console(Console):
 class Reporter:
   """Talks to a person: a bar with ETA on a terminal, plain lines now and then elsewhere.
 
+  Control characters are spelled everywhere: names of files may hold what a terminal obeys.
+
   Args:
     quiet: say nothing (processes other than the first).
   """
@@ -47,13 +50,13 @@ class Reporter:
 
   def say(self, text: str) -> None:
     """One line, letter by letter."""
-    self._print(Segments([Segment(text), Segment.line()]), end='')
+    self._print(Segments([Segment(plain(text)), Segment.line()]), end='')
 
   def warn(self, text: str) -> None:
     """One line on standard error."""
     if not self._quiet:
       try:
-        print(text, file=sys.stderr, flush=True)
+        print(plain(text), file=sys.stderr, flush=True)
       except BrokenPipeError:
         signals.silence(sys.stderr)
         signals.reader_gone()
@@ -64,7 +67,8 @@ class Reporter:
 
   def _print(self, *what: Any, **options: Any) -> None:
     closed = self.console.closed
-    self.console.print(*what, **options)
+    with signals.named_output():
+      self.console.print(*what, **options)
     if self.console.closed and not closed:
       signals.reader_gone()
 
@@ -102,7 +106,7 @@ class Reporter:
         yield item
       return
     with make_bar(self.console, transient=True) as bar:
-      task = bar.add_task(description, total=total, metrics='')
+      task = bar.add_task(plain(description), total=total, metrics='')
       for item in items:
         check()
         yield item

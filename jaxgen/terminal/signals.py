@@ -92,6 +92,18 @@ def reader_gone() -> None:
     raise Stopped(signal.SIGPIPE)
 
 
+@contextlib.contextmanager
+def named_output() -> Iterator[None]:
+  """What cannot be written inside is standard output: an error of the system names it."""
+  try:
+    yield
+  except BrokenPipeError:
+    raise
+  except OSError as error:
+    error.filename = error.filename or 'standard output'
+    raise
+
+
 def silence(stream: TextIO) -> None:
   """Leads a stream whose reader has gone to nowhere: else Python complains in the end of what is left in it."""
   with contextlib.suppress(OSError, ValueError):  # a stream without a file

@@ -5,6 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
+from jaxgen.terminal.plain import plain
+
 FIRST_COLUMN = 16  # characters that a narrow terminal leaves to it
 
 
@@ -14,12 +16,12 @@ def make_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]
   No value is cut: where the terminal is narrow the first column goes on in further lines.
   """
   cells = [[_cell(value) for value in row] for row in rows]
-  table = Table(title=title, title_justify='left')
+  table = Table(title=plain(title), title_justify='left')
   for i, name in enumerate(columns):
     widest = max((len(row[i]) for row in cells), default=0)
     first = i == 0
     table.add_column(
-      name,
+      plain(name),
       justify='left' if first else 'right',
       overflow='fold',
       min_width=min(widest, FIRST_COLUMN) if first else widest,
@@ -34,4 +36,4 @@ def _cell(value: Any) -> str:
     return '-'
   if isinstance(value, float):
     return f'{value:.2g}' if 0 < abs(value) < 0.005 else f'{value:,.2f}'
-  return f'{value:,}' if isinstance(value, int) else str(value)
+  return f'{value:,}' if isinstance(value, int) else plain(str(value))

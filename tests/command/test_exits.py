@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
@@ -30,6 +31,30 @@ def test_errors_of_the_system_are_one_line_too(capsys):
 
   assert guarded(action) == 1
   assert capsys.readouterr().err == 'error: No space left on device: runs/x\n'
+
+
+@pytest.mark.parametrize('command', [['--version'], ['inspect', 'comvae']])
+def test_a_full_standard_output_is_named(command):
+  code = 'import sys; from jaxgen.command.cli import main; sys.exit(main())'
+  with Path('/dev/full').open('w') as full:
+    done = subprocess.run(
+      [sys.executable, '-c', code, *command],
+      cwd=ROOT,
+      env=environment(),
+      stdout=full,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+  assert done.returncode == 1
+  assert 'error: No space left on device: standard output\n' in done.stderr
+
+
+def test_control_characters_in_an_error_are_spelled(capsys):
+  def action():
+    raise UserError('a\x1b[2J\n.png: no such file')
+
+  assert guarded(action) == 1
+  assert capsys.readouterr().err == 'error: a\\x1b[2J\\n.png: no such file\n'
 
 
 def test_an_error_of_ours_keeps_its_traceback():

@@ -182,6 +182,22 @@ def test_sycc_of_jpeg_2000_becomes_rgb(tmp_path):
   np.testing.assert_array_equal(read_photo(again(tmp_path / 'a.jp2')).pixels, photo.pixels)
 
 
+@pytest.mark.parametrize('apart', [False, True])
+@pytest.mark.parametrize('alpha', [False, True])
+def test_plain_ycbcr_of_tiff_becomes_rgb(tmp_path, apart, alpha):
+  path, ycc = tmp_path / 'a.tif', Image.fromarray(noise(16, 20, 3)).convert('YCbCr')
+  stored = np.concatenate([np.asarray(ycc), noise(16, 20, 1)], -1)[..., : 3 + alpha]
+  planes = [x.tobytes() for x in np.moveaxis(stored, -1, 0)] if apart else stored.tobytes()
+  tags = [(530, 3, [1, 1]), (284, 3, [1 + apart])] + [(338, 3, [2])] * alpha
+  tiff(path, 20, 16, [8] * (3 + alpha), 6, planes, tags=tags)
+  photo = check(path, 3 + alpha, 8, 'TIFF', (16, 20))
+  wanted = np.concatenate([np.asarray(ycc.convert('RGB')), stored[..., 3:]], -1)
+  np.testing.assert_array_equal(photo.pixels, wanted)
+  if not alpha and not apart:
+    ycc.save(path)  # as Pillow writes it
+    np.testing.assert_array_equal(read_photo(path).pixels, wanted)
+
+
 @pytest.mark.parametrize('bits', [8, 24, 32])
 @pytest.mark.parametrize('case', ['calibrated', 'embedded', 'sRGB', 'nothing', 'linked'])
 def test_the_colours_that_a_bmp_states_stay(tmp_path, case, bits):

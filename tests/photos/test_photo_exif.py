@@ -12,6 +12,8 @@ from PIL import Image
 from jaxgen.errors import DataError
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import read_photo
+from jaxgen.photos.pixels import turned
+from jaxgen.photos.positions import Growth
 
 
 def put_exif(path, exif):
@@ -73,6 +75,44 @@ def test_resolutions_change_places_where_rows_become_columns(order):
     ('exif', 0xA20E): (5, [5, 2]),
     ('exif', 0xA20F): (5, [9, 1]),
   }
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('name', ['a.jpg', 'a.png', 'a.webp', 'a.tif'])
+def test_the_place_of_the_subject_turns_and_grows_with_the_picture(tmp_path, name, orientation):
+  mark, path = np.zeros((16, 24, 1), bool), tmp_path / name
+  mark[3, 20] = True
+  (y, x, _) = np.argwhere(turned(mark, orientation))[0] * 2
+  size = [12, 8] if orientation >= 5 else [8, 12]
+  details = {0x9214: (3, [20, 3, 4, 6]), 0xA214: (3, [20, 3])}
+  if name == 'a.tif':
+    tags = {274: (3, [orientation]), 34665: details}
+    path.write_bytes(tag_cases.tiff('>', smooth(16, 24, 3), tags))
+  else:
+    parts = {274: (3, [orientation]), 34665: details}
+    put_exif(path, b'MM\0*\0\0\0\x08' + tag_cases.table('>', parts, 8))
+  new = again(path, 2)
+  found = tag_cases.take_apart(new.read_bytes() if name == 'a.tif' else exif_of(new))
+  assert found['exif', 0xA214] == (3, [x, y])
+  assert found['exif', 0x9214] == (3, [x, y, *size])
+
+
+@pytest.mark.parametrize('order', ['<', '>'])
+def test_a_place_that_its_type_cannot_hold_is_left_out(order):
+  details = {0x9214: (3, [20, 3, 4]), 0xA002: (3, [24]), 0xA214: (3, [20, 3]), 0xA300: (7, b'\1')}
+  head = tag_cases.exif(order)[:4] + struct.pack(order + 'I', 8)
+  old = head + tag_cases.table(order, {34665: details}, 8)
+  for factor, kept in (
+    (3000, {(0x9214, (60_000, 9000, 12_000)), (0xA214, (60_000, 9000))}),
+    (4000, set()),
+  ):
+    new = tag_cases.take_apart(exifs.resized(old, 16, 24, Growth(factor, factor)))
+    places = {
+      (tag, tuple(values)) for (_, tag), (_, values) in new.items() if tag in (0x9214, 0xA214)
+    }
+    assert places == kept
+    assert new['exif', 0xA002] == (3, [24])
+    assert new['exif', 0xA300] == (7, b'\1')
 
 
 def test_a_small_picture_in_the_middle_is_blanked_and_nothing_else_touched():

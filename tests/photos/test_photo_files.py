@@ -1,7 +1,10 @@
 """Image files that are refused, damaged, or cannot be written."""
 
+import os
+import socket
 import struct
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from PIL import Image
 
 from jaxgen.errors import DataError, UserError
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, read_photo, read_size, reading
+from jaxgen.photos.images import read_grey
 
 
 def test_an_animation_and_pages_are_refused(tmp_path):
@@ -153,6 +157,23 @@ def test_a_folder_and_nothing_at_all_are_told_apart(tmp_path):
       read(tmp_path / 'folder.png')
     with pytest.raises(DataError, match=r'none\.png: no such file$'):
       read(tmp_path / 'none.png')
+
+
+def test_a_pipe_a_socket_and_a_device_are_named_and_not_waited_for(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)  # names of sockets are short
+  os.mkfifo('a.png')
+  Path('link.png').symlink_to('a.png')
+  with socket.socket(socket.AF_UNIX) as one:
+    one.bind('b.png')
+    for name, what in (
+      ('a.png', 'a pipe'),
+      ('link.png', 'a pipe'),
+      ('b.png', 'a socket'),
+      ('/dev/null', 'a device'),
+    ):
+      for read in (read_size, read_photo, lambda path: read_grey(path, 6, 7)):
+        with pytest.raises(DataError, match=f'{name}: {what}, not a file: save what it gives in'):
+          read(Path(name))
 
 
 def writer(path, kind='PNG', **info):

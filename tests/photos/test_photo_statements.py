@@ -166,6 +166,7 @@ def test_blocks_of_a_gif(tmp_path):
   data = again(path, 2).read_bytes()
   assert data[:6] == b'GIF89a'
   assert data[12] == 0x31
+  kept[2] = kept[2].replace(b"='7'", b"='14'").replace(b"='6'", b"='12'")
   assert b''.join(kept) in data
   assert not [block for block in gone if block in data]
   np.testing.assert_array_equal(

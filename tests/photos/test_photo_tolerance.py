@@ -1,6 +1,5 @@
 """Files that are not quite whole: read where the picture is there, and refused where a part of it is not."""
 
-import contextlib
 import re
 import struct
 import zlib
@@ -13,7 +12,7 @@ from photo_cases import SRGB, again, noise, smooth, write_png16
 from PIL import Image, PngImagePlugin
 
 from jaxgen.errors import DataError
-from jaxgen.photos import read_photo, read_size, tolerance
+from jaxgen.photos import read_photo, read_size
 
 END = b'\x00\x00\x00\x00IEND\xaeB`\x82'
 
@@ -114,50 +113,6 @@ def test_texts_of_a_png_up_to_64_mb_stay(tmp_path):
   assert limits == (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY)
 
 
-KINDS = {
-  'grey': {},
-  'fine': {'quality': 100, 'subsampling': 0},
-  'progressive': {'progressive': True},
-  'restarts': {'restart_marker_blocks': 2},
-}
-
-
-@pytest.mark.parametrize('name', KINDS)
-def test_a_jpeg_may_lack_its_end_mark_and_nothing_more(tmp_path, name):
-  pixels = noise(41, 37, 1 if name == 'grey' else 3)
-  path = tmp_path / 'a.jpg'
-  Image.fromarray(pixels.squeeze()).save(path, **KINDS[name])
-  data, whole = path.read_bytes(), read_photo(path)
-  assert whole.notes == ()
-  for cut in (1, 2):
-    path.write_bytes(data[:-cut])
-    photo = read_photo(path)
-    np.testing.assert_array_equal(photo.pixels, whole.pixels)
-    assert photo.notes == ('its end mark is missing',)
-  assert read_photo(again(path)).notes == ()
-  for cut in (3, 4):  # what is missing may lie outside of the picture, or be too faint to be seen
-    path.write_bytes(data[:-cut])
-    with contextlib.suppress(DataError):
-      np.testing.assert_array_equal(read_photo(path).pixels, whole.pixels)
-  for cut in (20, 100, 400):
-    path.write_bytes(data[:-cut])
-    with pytest.raises(DataError, match=r'a\.jpg: damaged: .* a part of the picture with it$'):
-      read_photo(path)
-
-
-def test_a_jpeg_cut_where_a_scan_or_an_interval_ends_lacks_a_part(tmp_path):
-  path = tmp_path / 'a.jpg'
-  for mark, options in (
-    (b'\xff\xda', {'progressive': True}),
-    (b'\xff\xd0', {'restart_marker_blocks': 1}),
-  ):
-    Image.fromarray(noise(41, 37, 3)).save(path, **options)
-    data = path.read_bytes()
-    path.write_bytes(data[: data.rindex(mark)])
-    with pytest.raises(DataError, match='a part of the picture with it'):
-      read_photo(path)
-
-
 @pytest.mark.parametrize(
   ('name', 'options'),
   [('a.jp2', {}), ('a.j2k', {}), ('a.jp2', {'tile_size': (32, 32)}), ('a.gif', {})],
@@ -208,6 +163,25 @@ def test_smaller_copies_behind_the_first_page_of_a_tiff_are_none_of_its_pictures
       read_photo(path)
 
 
+@pytest.mark.parametrize('order', '<>')
+def test_slices_behind_one_another_in_one_directory_of_a_tiff_are_pictures(tmp_path, order):
+  path, pixels = tmp_path / 'a.tif', noise(9, 8, 1)
+  of_imagej = b'ImageJ=1.53t\nimages=%d\nslices=3\n\0'
+  for tags, count in (
+    ({32997: (4, [16])}, 16),
+    ({33629: (5, [1, 1] * 3 * 5)}, 15),
+    ({270: (2, of_imagej % 3)}, 3),
+    ({32997: (3, [1]), 270: (2, of_imagej % 1)}, 1),
+    ({270: (2, b'the words images=3 of a person\0')}, 1),
+  ):
+    path.write_bytes(tag_cases.tiff(order, pixels, tags))
+    if count == 1:
+      np.testing.assert_array_equal(read_photo(path).pixels, pixels)
+    else:
+      with pytest.raises(DataError, match=rf'a\.tif: has {count} frames or pages: only single'):
+        read_size(path)
+
+
 def test_the_thumbnail_of_a_tiff_is_not_taken_for_the_picture(tmp_path):
   path = tmp_path / 'a.tif'
   pages = [(noise(32, 24, 3), {})]
@@ -236,16 +210,6 @@ def test_a_place_on_the_map_is_told_to_be_left_out(tmp_path):
   photo = read_photo(tmp_path / 'a.tif')
   assert len(photo.notes) == 1
   assert 'GeoTIFF' in photo.notes[0]
-
-
-def test_a_jpeg_that_is_whole_is_decoded_once(tmp_path, monkeypatch):
-  Image.fromarray(smooth(24, 20, 3)).save(tmp_path / 'a.jpg')
-
-  def no_more(*args):
-    raise AssertionError('decoded for the second time')
-
-  monkeypatch.setattr(tolerance, '_is_drawn', no_more)
-  assert read_photo(tmp_path / 'a.jpg').pixels.shape == (24, 20, 3)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])

@@ -6,6 +6,7 @@ import pytest
 from helpers import unread_output
 
 from jaxgen.terminal import bars
+from jaxgen.terminal.plain import plain
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.terminal.signals import Stopped, StopSignals
 from jaxgen.words import counted
@@ -103,6 +104,24 @@ def test_names_are_shown_letter_by_letter(capsys, monkeypatch):
     bar.metrics(2, {f'train/{name}': 1.0})
   out = capsys.readouterr().out
   assert f'{name} ' in out and f'{name} 1.00' in out
+
+
+def test_control_characters_of_names_are_spelled(capsys, monkeypatch):
+  name = 'a\x1b]0;owned\x07\x9b1mä\u202e東\tb\r\n\x7f.png'
+  spelled = r'a\x1b]0;owned\x07\x9b1mä' + '\u202e東\tb' + r'\r\n\x7f.png'
+  reporter = Reporter()
+  reporter.say(name)
+  reporter.warn(name)
+  reporter.table(name, [name], [[name]])
+  told = capsys.readouterr()
+  assert told.out.startswith(spelled + '\n') and told.err == spelled + '\n'
+  assert plain(name, lines=True) == spelled.replace(r'\n', '\n')
+  monkeypatch.setenv('FORCE_COLOR', '1')
+  monkeypatch.setenv('COLUMNS', '160')
+  assert list(reporter.progress('ab', name)) == list(Reporter().progress('ab', name)) == ['a', 'b']
+  with Reporter().steps(total=2, start=0, main=[name]) as bar:
+    bar.metrics(2, {f'train/{name}': 1.0})
+  assert '\x1b]' not in told.out + capsys.readouterr().out
 
 
 def test_a_long_name_leaves_a_bar_its_counts(capsys, monkeypatch):

@@ -348,8 +348,10 @@ def _opened(given: 'Given', ink, widest: int) -> 'Picture | str':
 def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:
   """One JSON object; or a line for each text, with tabs between path, text and confidence."""
   if not args.json:
+    from jaxgen.terminal.plain import plain
+
     for text, sure in [(answer.text, answer.confidence), *answer.alternatives]:
-      print(f'{path}\t{text}\t{sure:.2f}')
+      print(plain(f'{path}\t{text}\t{sure:.2f}'))
     return
   spans = [{'character': x.text, 'start': x.start, 'end': x.end} for x in answer.characters]
   words = [

@@ -200,14 +200,34 @@ def shipped():
   return apply.make_upscaler(loading.load(apply.shipped_weights(2)), 1024, lambda x, *_: x)
 
 
-def test_flat_pictures_stay_flat_to_their_edge(shipped):
-  for level in (*range(0, 256, 17), 253, 254):
+def check_flat(upscaler, scale, levels_):
+  for level in levels_:
     pixels = np.full((9, 13, 3), level, np.uint8)
-    ((_, found),) = PhotoBands(shipped)(pixels, (18, 26))
+    ((_, found),) = PhotoBands(upscaler)(pixels, (9 * scale, 13 * scale))
+    assert found.shape == (9 * scale, 13 * scale, 3)
     assert (found == level).all()
   pixels = np.full((9, 13, 1), 65535, np.uint16)
-  ((_, found),) = PhotoBands(shipped)(pixels, (18, 26))
+  ((_, found),) = PhotoBands(upscaler)(pixels, (9 * scale, 13 * scale))
   assert np.ptp(found) <= 257 and found.min() >= 65535 - 257  # a level of 255
+
+
+def test_flat_pictures_stay_flat_to_their_edge(shipped):
+  check_flat(shipped, 2, (*range(0, 256, 17), 253, 254))
+
+
+@pytest.mark.parametrize(
+  ('net', 'scale'),
+  [
+    ('clean', 4),
+    ('photo', 2),
+    ('photo', 4),
+    pytest.param('clean', 3, marks=pytest.mark.slow),
+    pytest.param('clean', 8, marks=pytest.mark.slow),
+  ],
+)
+def test_flat_pictures_of_every_shipped_net_stay_flat(net, scale):
+  weights = loading.load(apply.shipped_weights(scale, net))
+  check_flat(apply.make_upscaler(weights, 1024, lambda x, *_: x), scale, (0, 60, 128, 255))
 
 
 def test_preserved_means_are_those_of_the_picture(shipped):
