@@ -10,6 +10,7 @@ from jaxgen import files
 from jaxgen.config import near_matches
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.exchange import hub
+from jaxgen.terminal.signals import named_output
 
 BEST = 'best'
 
@@ -32,6 +33,11 @@ class Parser(argparse.ArgumentParser):
   def error(self, message: str) -> NoReturn:
     """Raises ConfigError: `guarded` shows it in one line and ends with status 2."""
     raise ConfigError(f'{message}{self._dashes()}.{self._near()} See {self.prog} --help.')
+
+  def _print_message(self, message: str, file: Any = None) -> None:
+    """Help and version; some releases of Python raise where these cannot be written, others do not."""
+    with named_output():
+      super()._print_message(message, file)
 
   def _options(self) -> list[str]:
     """What was given before '--' and looks like an option, but is none."""

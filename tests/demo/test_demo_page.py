@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 def page(folder):
   """The address of a page with a run of a person's own."""
   own = folder / 'mine.safetensors'
-  own.write_bytes(apply.shipped_weights(2).read_bytes())
+  own.write_bytes(apply.shipped_weights(2, apply.default_net(2)).read_bytes())
   more = [
     Tab('Endless', 'srsenet', _endless, ''),
     Tab('Broken', 'srsenet', _broken, ''),
