@@ -15,11 +15,8 @@ _FOOTER, _LENGTH = 26, 495
 # Where tables of colours, the small picture and the rows lie: none of them holds for another picture.
 _OFFSETS, _ALPHA = slice(482, 494), 494
 _SEEN, _MULTIPLIED = 3, 4  # kinds of alpha
-_MAP_DEPTH, _DESCRIPTOR, _ATTRIBUTES = (
-  7,
-  17,
-  15,
-)  # places in the header, and the bits of alpha in the latter
+# Places in the header, and the bits of the latter that count those of alpha.
+_MAP_DEPTH, _DESCRIPTOR, _ATTRIBUTES = 7, 17, 15
 _FIVE_BITS = 'BGRA;15Z'  # Pillow's name of five bits a colour and one of alpha, which it inverts
 
 
