@@ -46,12 +46,10 @@ def outer_box(path: Path, name: bytes) -> Box | None:
   return next((box for box in outer_boxes(path) if box.name == name), None)
 
 
-def bytes_behind(path: Path) -> int:
-  """How many bytes of a file lie behind its last box, where the one of the picture is whole."""
+def boxes_end(path: Path) -> int | None:
+  """Where the last box of a file ends; None where there is none whole of the picture."""
   boxes = list(outer_boxes(path))
-  if not any(box.name in _PICTURES for box in boxes):
-    return 0
-  return path.stat().st_size - boxes[-1].end
+  return boxes[-1].end if any(box.name in _PICTURES for box in boxes) else None
 
 
 def outer_boxes(path: Path) -> Iterator[Box]:

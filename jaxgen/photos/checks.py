@@ -8,7 +8,7 @@ from PIL import Image
 from jaxgen.errors import DataError
 from jaxgen.photos.avif import avif_facts
 from jaxgen.photos.boxes import outer_boxes
-from jaxgen.photos.heads import behind_netpbm
+from jaxgen.photos.heads import has_more_maps
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 
 # What Pillow writes as it reads it: not icons, whose sizes are fixed, nor maps of one bit.
@@ -54,7 +54,7 @@ def check_kind(image: Any, path: Path) -> None:
     raise DataError(f'{path}: {image.format} can be read but not written: save it as PNG')
   if image.format == 'SGI' and (image.tile[0].codec_name == 'SGI16' or ';16' in raw):
     _refuse_deep(path, 'SGI', 16)
-  if image.format == 'PPM' and behind_netpbm(image, path)[1]:
+  if image.format == 'PPM' and has_more_maps(image, path):
     raise DataError(f'{path}: has several pictures: only single images are read')
   if image.format == 'AVIF':
     facts = avif_facts(path)

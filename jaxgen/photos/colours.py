@@ -7,17 +7,17 @@ from PIL import Image
 
 from jaxgen.photos.avif import PLAIN_PRIMARIES, PLAIN_TRANSFER, avif_facts
 from jaxgen.photos.bmp import bmp_colour
-from jaxgen.photos.boxes import bytes_behind
+from jaxgen.photos.boxes import boxes_end
 from jaxgen.photos.gain_maps import GAIN_MAP, left_out
-from jaxgen.photos.gif import behind_gif
-from jaxgen.photos.heads import behind_netpbm
+from jaxgen.photos.gif import gif_end
+from jaxgen.photos.heads import netpbm_end
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 from jaxgen.photos.jpeg2000 import left_out as places_left_out
 from jaxgen.photos.png import DAMAGED_PROFILE, has_gain_map
 from jaxgen.photos.tga import is_multiplied_tga, tga_alpha
 from jaxgen.photos.tiff_pixels import extra_notes
 from jaxgen.photos.unended import behind, told_behind
-from jaxgen.photos.webp import behind_webp
+from jaxgen.photos.webp import webp_end
 
 _PROFILE = b'ICC_PROFILE\0'  # what its segments in JPEG begin with
 
@@ -62,20 +62,21 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     notes += extra_notes(int(tga_alpha(image, path).undefined))
   elif kind == 'PNG':
     notes += (GAIN_MAP,) if has_gain_map(image.info['chunks']) else ()
-  more = behind(path, path.stat().st_size - _bytes_behind(image, path))
+  end = _end(image, path)
+  more = behind(path, end) if end is not None else b''
   return info, (*notes, *([told_behind(more)] if more else []))
 
 
-def _bytes_behind(image: Any, path: Path) -> int:
-  """What lies behind the end of a file whose decoder stops there; of PNG it is told elsewhere."""
+def _end(image: Any, path: Path) -> int | None:
+  """Where a file ends whose decoder stops there; None where nobody knows, and of PNG and JPEG."""
   if image.format == 'PPM':
-    return behind_netpbm(image, path)[0]
+    return netpbm_end(image, path)
   if image.format == 'GIF':
-    return behind_gif(path)
+    return gif_end(path)
   if image.format == 'WEBP':
-    return behind_webp(path)
+    return webp_end(path)
   boxed = image.format == 'AVIF' or (image.format == 'JPEG2000' and image.codec == 'jp2')
-  return bytes_behind(path) if boxed else 0
+  return boxes_end(path) if boxed else None
 
 
 def _tiff_extras(image: Any) -> int:

@@ -19,13 +19,13 @@ PAIRS = ((0x011A, 0x011B), (0xA20E, 0xA20F))
 _SMALL = ((0x0201, 0x0202), (0x0111, 0x0117))
 
 
-def upright(exif: bytes, turned: bool = False, frame: Frame | None = None) -> bytes:
+def upright(exif: bytes, frame: Frame | None = None) -> bytes:
   """EXIF without the orientation and without the small picture, which would be that of before.
 
   Args:
     exif: with or without its prefix.
-    turned: by a quarter, so that resolutions along rows and columns change places.
-    frame: how the picture lies, for positions in it; None where it stays so.
+    frame: how the picture lies, for positions in it, and resolutions along rows and columns; None where it
+      stays so.
 
   Returns:
     Without the prefix; empty where it is damaged.
@@ -41,7 +41,7 @@ def upright(exif: bytes, turned: bool = False, frame: Frame | None = None) -> by
   with suppress(ValueError):  # damaged: it is not referred to any more all the same
     _erase_small(found, entries, found.next(link))
   with suppress(ValueError):
-    if turned:
+    if frame and frame.turned:
       for one in (entries, _inner(found, entries, EXIF_IFD)):
         _swap_pairs(found, one)
   with suppress(ValueError):

@@ -42,18 +42,11 @@ def resized(blocks: list[bytes], height: int, width: int, by: Growth) -> list[by
   ]
 
 
-def is_ended(path: Path) -> bool:
-  """Whether the end mark stands behind the last block."""
+def gif_end(path: Path) -> int | None:
+  """Where the end mark ends that stands behind the last block; None where there is none."""
   data = path.read_bytes()
   end = max((end for _, end in _blocks(data)), default=0)
-  return data[end : end + 1] == bytes([_END])
-
-
-def behind_gif(path: Path) -> int:
-  """How many bytes lie behind the end mark."""
-  data = path.read_bytes()
-  end = max((end for _, end in _blocks(data)), default=0)
-  return max(0, len(data) - end - 1) if data[end : end + 1] == bytes([_END]) else 0
+  return end + 1 if data[end : end + 1] == bytes([_END]) else None
 
 
 def with_blocks(head: bytes, aspect: int, blocks: bytes) -> bytes:

@@ -92,8 +92,8 @@ def read_head(kind: str, path: Path, turned: bool) -> dict[str, Any]:
   return {'comments': b''.join(line[:-1] + b'\n' for line in comments)}
 
 
-def behind_netpbm(image: Any, path: Path) -> tuple[int, bool]:
-  """How many bytes lie behind the pixels of a map that is not of plain text, and whether they are another map.
+def netpbm_end(image: Any, path: Path) -> int | None:
+  """Where the pixels of a map end; None of one of plain text.
 
   Args:
     image: opened by Pillow, not loaded yet.
@@ -101,18 +101,22 @@ def behind_netpbm(image: Any, path: Path) -> tuple[int, bool]:
   """
   with path.open('rb') as file:
     kind = file.read(2)
-    if kind not in (b'P4', b'P5', b'P6'):
-      return 0, False
-    args = image.tile[0].args
-    wide = isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255
-    row = (image.width + 7) // 8 if kind == b'P4' else image.width * (1 + 2 * (kind == b'P6'))
-    end = image.tile[0].offset + row * image.height * (1 + (wide or image.mode.startswith('I')))
-    size = file.seek(0, 2)
+  if kind not in (b'P4', b'P5', b'P6'):
+    return None
+  args = image.tile[0].args
+  wide = isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255
+  row = (image.width + 7) // 8 if kind == b'P4' else image.width * (1 + 2 * (kind == b'P6'))
+  return image.tile[0].offset + row * image.height * (1 + (wide or image.mode.startswith('I')))
+
+
+def has_more_maps(image: Any, path: Path) -> bool:
+  """Whether another map follows; arguments as in `netpbm_end`."""
+  end = netpbm_end(image, path)
+  if end is None:
+    return False
+  with path.open('rb') as file:
     file.seek(end)
-    rest = file.read(64).lstrip()
-  if size <= end or (not rest and size - end <= 64):
-    return 0, False
-  return size - end, bool(re.match(rb'P[1-7]\s', rest))
+    return bool(re.match(rb'\s*P[1-7]\s', file.read(64)))
 
 
 def head_change(kind: str, info: dict[str, Any]) -> tuple[int, Callable[[bytes], bytes]] | None:

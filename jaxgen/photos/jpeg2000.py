@@ -213,17 +213,14 @@ def read_comment(path: Path) -> bytes | None:
   return None
 
 
-def read_boxes(
-  path: Path, turned: bool = False, frame: Frame | None = None
-) -> tuple[bytes, list[bytes]]:
+def read_boxes(path: Path, frame: Frame) -> tuple[bytes, list[bytes]]:
   """The box of the resolution, empty where there is none, and those of EXIF, XMP, IPTC and other XML.
 
   They say nothing of how the picture lies.
 
   Args:
     path: of the file.
-    turned: whether rows became columns when it was put upright.
-    frame: how it lies in the file, for positions in it; None where it stays so.
+    frame: how the picture lies in it.
   """
   data, resolution, kept = path.read_bytes(), b'', []
   for box in inner_boxes(data):
@@ -234,13 +231,13 @@ def read_boxes(
     elif box.name == b'uuid' and content.startswith(_EXIF):
       exif = content[16:].removeprefix(exifs.PREFIX)
       prefix = content[: len(content) - len(exif)]
-      if exif := exifs.upright(exif, turned, frame):
+      if exif := exifs.upright(exif, frame):
         kept.append(packed_box(b'uuid', prefix + exif))
     elif box.name == b'uuid' and content.startswith(_XMP):
       kept.append(packed_box(b'uuid', _XMP + xmps.upright(content[16:], frame)))
     elif box.name == b'xml ' or (box.name == b'uuid' and content.startswith(_IPTC)):
       kept.append(packed_box(box.name, content))
-  return _turned_resolution(resolution) if turned else resolution, kept
+  return _turned_resolution(resolution) if frame.turned else resolution, kept
 
 
 def _turned_resolution(resolution: bytes) -> bytes:

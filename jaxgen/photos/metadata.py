@@ -14,16 +14,13 @@ from jaxgen.photos.positions import Frame, Growth
 from jaxgen.photos.webp import is_lossless_webp
 
 
-def read_metadata(
-  image: Image.Image, path: Path, turned: bool = False, frame: Frame | None = None
-) -> dict[str, Any]:
+def read_metadata(image: Image.Image, path: Path, frame: Frame) -> dict[str, Any]:
   """What is written again, of an image that is loaded.
 
   Args:
     image: as Pillow read it.
     path: of its file.
-    turned: whether rows became columns when it was put upright.
-    frame: how it lies in the file, for positions in it.
+    frame: how it lies in the file.
   """
   kind = file_format(image)
   info = {'icc_profile': image.info['icc_profile']} if image.info.get('icc_profile') else {}
@@ -32,7 +29,7 @@ def read_metadata(
   if kind == 'TIFF':
     return info | {'tags': tiff_tags.read_tags(path)}
   if kind == 'PNG':
-    return info | {'more': png.kept(image.info['chunks'], turned, frame)}
+    return info | {'more': png.kept(image.info['chunks'], frame)}
   if kind == 'GIF':
     aspect, blocks = gif.read_blocks(path)
     return info | {'aspect': aspect, 'blocks': blocks}
@@ -42,20 +39,20 @@ def read_metadata(
     info['segments'] = jpeg.kept_segments(image.applist)
     x, y = image.info.get('jfif_density', (0, 0))
     if x and y:
-      info['jfif'] = (image.info['jfif_unit'], *((y, x) if turned else (x, y)))
+      info['jfif'] = (image.info['jfif_unit'], *((y, x) if frame.turned else (x, y)))
   elif kind in ('BMP', 'DIB'):
     info['dpi'] = image.info.get('dpi', (0, 0))
   elif kind == 'JPEG2000':
     info['comment'] = jpeg2000.read_comment(path)
-    info['resolution'], info['boxes'] = jpeg2000.read_boxes(path, turned, frame)
+    info['resolution'], info['boxes'] = jpeg2000.read_boxes(path, frame)
   elif kind == 'TGA':
     info |= {k: image.info[k] for k in ('id_section', 'compression') if k in image.info}
     info['extension'] = tga.read_extension(path)
   if kind in ('JPEG', 'WEBP', 'AVIF'):
-    xmp, exif = image.info.get('xmp', b''), exifs.upright(_raw_exif(image), turned, frame)
+    xmp, exif = image.info.get('xmp', b''), exifs.upright(_raw_exif(image), frame)
     info |= {'xmp': xmps.upright(xmp, frame)} if xmp else {}
     info |= {'exif': exif} if exif else {}
-  return info | heads.read_head(kind, path, turned)
+  return info | heads.read_head(kind, path, frame.turned)
 
 
 def _raw_exif(image: Image.Image) -> bytes:

@@ -150,9 +150,7 @@ def has_gain_map(chunks: list[tuple[bytes, bytes]]) -> bool:
   return any(name in _GAIN_MAPS for name, _ in chunks)
 
 
-def kept(
-  chunks: list[tuple[bytes, bytes]], turned: bool, frame: Frame | None = None
-) -> list[tuple[bytes, bytes]]:
+def kept(chunks: list[tuple[bytes, bytes]], frame: Frame) -> list[tuple[bytes, bytes]]:
   """What holds for another picture, as it is: colour, texts, resolution, EXIF, and what is safe to copy.
 
   Left out are chunks that an editor must not copy: the time of the last change, a background, palettes and
@@ -160,11 +158,10 @@ def kept(
 
   Args:
     chunks: of the file.
-    turned: whether rows became columns.
-    frame: how the picture lies, for positions in it.
+    frame: how the picture lies in it.
   """
   every, exif = [], told(chunks).get('exif', b'')
-  exif = exifs.upright(exif, turned, frame)
+  exif = exifs.upright(exif, frame)
   for name, content in chunks:
     if name in _TEXTS:
       if _raw_exif(name, content):
@@ -176,7 +173,7 @@ def kept(
       if len(content) == _COLOURS[name]:
         every.append((name, content))
     elif name == b'pHYs' and len(content) == 9:
-      every.append((name, content[4:8] + content[:4] + content[8:] if turned else content))
+      every.append((name, content[4:8] + content[:4] + content[8:] if frame.turned else content))
     elif name[:1].islower() and name[3:].islower() and name not in _OF_THE_SIZE:
       every.append((name, content))
   return every + ([(b'eXIf', exif)] if exif else [])

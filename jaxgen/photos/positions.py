@@ -21,6 +21,11 @@ class Frame(NamedTuple):
   height: int
   width: int
 
+  @property
+  def turned(self) -> bool:
+    """Whether rows become columns when it is put upright."""
+    return self.orientation >= 5
+
 
 class Growth(NamedTuple):
   """What a picture is made larger by.

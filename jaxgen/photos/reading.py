@@ -74,7 +74,7 @@ def read_photo(path: Path) -> Photo:
     check_drawn(path, image)
     orientation = _orientation(image)
     frame = Frame(orientation, image.height, image.width)
-    info = {**read_metadata(image, path, orientation >= 5, frame), **stated}
+    info = {**read_metadata(image, path, frame), **stated}
     if orientation > 1 and xmps.has_places(image.info.get('xmp', b'')):
       notes.append(xmps.PLACES_LEFT_OUT)
     if profile:

@@ -74,7 +74,7 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
       notes.append('its end is missing, and metadata with it')
     elif head[:4] in (b'II*\0', b'MM\0*', b'II+\0'):
       parts = as_unsigned(path)
-    elif head[:4] == b'GIF8' and not gif.is_ended(path):
+    elif head[:4] == b'GIF8' and gif.gif_end(path) is None:
       notes.append('its end mark is missing')
     if parts:
       yield io.BufferedReader(Pieces(file, parts)), info

@@ -17,18 +17,13 @@ def unended_webp(path: Path) -> int | None:
   """Where the last whole chunk ends of a file that is shorter than it says; None for a damaged picture."""
   size = path.stat().st_size
   whole = [(name, end) for name, end in _chunks(path) if end <= size]
-  if _stated_end(path) <= size or not any(name in _PICTURES for name, _ in whole):
+  if webp_end(path) <= size or not any(name in _PICTURES for name, _ in whole):
     return None
   return whole[-1][1]
 
 
-def behind_webp(path: Path) -> int:
-  """How many bytes of a file lie behind the end that its header states; an even place."""
-  end = _stated_end(path)
-  return max(0, path.stat().st_size - end - end % 2)
-
-
-def _stated_end(path: Path) -> int:
+def webp_end(path: Path) -> int:
+  """Where a file ends by what its header states."""
   with path.open('rb') as file:
     return 8 + int.from_bytes(file.read(8)[4:], 'little')
 

@@ -13,7 +13,7 @@ from jaxgen.errors import DataError
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import read_photo
 from jaxgen.photos.pixels import turned
-from jaxgen.photos.positions import Growth
+from jaxgen.photos.positions import Frame, Growth
 
 
 def put_exif(path, exif):
@@ -69,7 +69,7 @@ def test_resolutions_change_places_where_rows_become_columns(order):
   }
   old = tag_cases.exif(order)[:4] + struct.pack(order + 'I', 8) + tag_cases.table(order, parts, 8)
   assert exifs.upright(old) == old
-  assert tag_cases.take_apart(exifs.upright(old, turned=True)) == {
+  assert tag_cases.take_apart(exifs.upright(old, Frame(6, 4, 5))) == {
     ('first', 282): (5, [150, 1]),
     ('first', 283): (5, [300, 1]),
     ('exif', 0xA20E): (5, [5, 2]),

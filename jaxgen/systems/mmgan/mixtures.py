@@ -17,9 +17,8 @@ from jaxgen.metrics import Mean, Metrics
 from jaxgen.systems.mmgan import losses, regions
 from jaxgen.systems.mmgan.config import num_sets
 
-ABSENT = (
-  1e-3  # what a component starts with that the truth has not, where the mixture is then learned
-)
+# What a component starts with that the truth has not, where the mixture is then learned.
+ABSENT = 1e-3
 # Of mirror descent, in nats: how far omega moves at most in a step, and how far below the largest of its
 # distribution it stays. The gradient of a share has that share in its denominator where images ask for it.
 STEP, DEPTH = 1.0, 30.0
