@@ -79,6 +79,9 @@ WORDS = {
   **PLACEMENT,
 }
 RECOGNISERS = choice('conv', 'conv_blstm', 'gated')
+# Pixels a frame that each can have, the first by default.
+FRAME_STRIDES = {'conv': (4, 2), 'conv_blstm': (4, 2), 'gated': (2, 8)}
+PAPER_BLOCKS = {32: 5, 64: 6, 128: 7}  # of the paper's networks, by height
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **WORDS,
@@ -149,10 +152,20 @@ def is_drawn(config: ConfigDict) -> bool:
   return config.data.name == DRAWN
 
 
+def begins_laid_out(config: ConfigDict) -> bool:
+  """Whether the small generator begins with drawings."""
+  curriculum = config.get('curriculum')
+  return bool(curriculum and curriculum.paired_steps and config.model.generator == 'letters')
+
+
 def has_hands(config: ConfigDict) -> bool:
   """Whether a batch says in whose hand each drawing is: where the small generator begins with drawings."""
-  curriculum = config.get('curriculum')
-  return bool(curriculum and curriculum.paired_steps and config.model.hands)
+  return begins_laid_out(config) and config.model.hands
+
+
+def has_letter_widths(config: ConfigDict) -> bool:
+  """Whether a batch says how wide the letters of each drawing are, which is learned from them."""
+  return begins_laid_out(config) and is_natural(config)
 
 
 def is_natural(config: ConfigDict) -> bool:
@@ -192,6 +205,25 @@ def check_words(config: ConfigDict) -> None:
       f'config.data.max_letters = {data.max_letters}: a canvas {data.width} pixels wide has '
       f'{slots} slots of {data.height // 2}; widen config.data.width or allow fewer letters'
     )
+  check_frames(config)
+
+
+def check_frames(config: ConfigDict) -> None:
+  """Raises ConfigError for a recogniser that has no frames of the size asked for, or of this canvas."""
+  kind, width = config.model.recogniser, config.data.width
+  strides = FRAME_STRIDES[kind]
+  stride = config.model.frame_stride or strides[0]
+  if stride not in strides:
+    raise ConfigError(
+      f'config.model.frame_stride = {stride}: a recogniser of the kind {kind!r} has frames of '
+      f'{" or ".join(map(str, sorted(strides)))} pixels'
+    )
+  unit = 2 if kind == 'gated' else stride  # of what is cut into patches
+  if (kind, stride) != ('gated', 2) and width % unit:
+    raise ConfigError(
+      f'config.data.width = {width} must be a multiple of {unit} for config.model.recogniser = {kind!r} '
+      f'with frames of {stride} pixels'
+    )
 
 
 def check_config(config: ConfigDict) -> None:
@@ -215,6 +247,13 @@ def check_config(config: ConfigDict) -> None:
       f'config.data.width = {data.width} must be that of config.data.max_letters = {data.max_letters} letters '
       f'of config.model.slot = {model.slot} pixels, {data.max_letters * model.slot}'
     )
+  in_slots = model.generator == 'letters' and is_drawn(config) and data.layout == 'slots'
+  if in_slots and model.slot != data.height // 2:
+    raise ConfigError(
+      f'config.model.slot = {model.slot}: words {data.height} pixels high are drawn in slots of '
+      f"{data.height // 2}; set it to that, or config.data.layout to 'natural'"
+    )
+  check_filters(config)
   curriculum = config.curriculum
   if curriculum.paired_steps and not is_drawn(config):
     raise ConfigError(
@@ -230,4 +269,37 @@ def check_config(config: ConfigDict) -> None:
   if last > config.num_steps:
     raise ConfigError(
       f'config.num_steps = {config.num_steps} ends before the curriculum does, at step {last}'
+    )
+
+
+def check_filters(config: ConfigDict) -> None:
+  """Raises ConfigError for other numbers of filters than the blocks of G and D that an image needs."""
+  model, height, width = config.model, config.data.height, config.data.width
+  # The block that attention follows, in G and in D.
+  blocks, attended = PAPER_BLOCKS[height], (3, PAPER_BLOCKS[height] - 5)
+  for key, kind, at in zip(
+    ('gen_filters', 'disc_filters'), (model.generator, model.discriminator), attended, strict=True
+  ):
+    filters, name = tuple(model[key]), f'config.model.{key}'
+    if kind == 'paper' and filters and len(filters) != blocks:
+      raise ConfigError(
+        f"{name} has {len(filters)} numbers: the paper's network of {height}x{width} has {blocks} blocks; "
+        'give as many, or () for its own'
+      )
+    if kind == 'paper' and filters and model.attention and filters[at] % 8:
+      raise ConfigError(
+        f'{name} = {filters}: attention divides the channels of block {at + 1} by 8, and '
+        f'{filters[at]} cannot be; set config.model.attention to False, or take a multiple of 8'
+      )
+  letters = height.bit_length() - 2  # the bank, and a block for each doubling from 4 rows
+  if model.generator == 'letters' and len(model.gen_filters) != letters:
+    raise ConfigError(
+      f'config.model.gen_filters has {len(model.gen_filters)} numbers: the small generator of words '
+      f'{height} pixels high has {letters}'
+    )
+  halved = len(model.disc_filters)
+  if model.discriminator == 'small' and (not halved or height % 2**halved or width % 2**halved):
+    raise ConfigError(
+      f'config.model.disc_filters has {halved} numbers: the small discriminator halves images of '
+      f'{height}x{width} once for each, which must come out even, and at least once'
     )

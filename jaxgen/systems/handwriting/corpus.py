@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
 from jaxgen.data.order import order
-from jaxgen.systems.handwriting.config import DRAWN, has_hands, is_drawn, is_rtl
+from jaxgen.systems.handwriting.config import DRAWN, has_letter_widths, is_drawn, is_rtl
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
 from jaxgen.systems.handwriting.drawn.faces import find_faces
@@ -147,7 +147,7 @@ def _drawn_pictures(config: ConfigDict, writing: Writing, kept: Kept) -> Picture
   if writing.canvas.slots:
     return Pictures(kept.texts, shape, kept.images.__getitem__, codes)
   widths = None
-  if has_hands(config):
+  if has_letter_widths(config):
     letters, slot = config.data.max_letters, config.model.slot
     widths = np.stack([letter_widths(x, letters, slot, rtl) for x in kept.spans])
 

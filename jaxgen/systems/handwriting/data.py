@@ -1,6 +1,6 @@
 """Words to learn from, drawn or real, and words to write."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,7 @@ from jaxgen.data.order import check_batch_size, generator
 from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
-from jaxgen.systems.handwriting.config import has_hands, is_rtl
+from jaxgen.systems.handwriting.config import has_hands, has_letter_widths, is_rtl
 from jaxgen.systems.handwriting.corpus import Corpus, load_corpus
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.reading.charset import Charset
@@ -26,16 +26,16 @@ class WordRows:
     pictures: of words.
     charset: which encodes their texts.
     max_length: L.
-    with_hands: whether rows have 'hand'.
+    extra: what else rows have, of 'hand' and 'letter_widths', where the pictures have it.
   """
 
   def __init__(
-    self, pictures: Pictures, charset: Charset, max_length: int, with_hands: bool = False
+    self, pictures: Pictures, charset: Charset, max_length: int, extra: Collection[str] = ()
   ):
     self._pictures = pictures
     self._labels, self._lengths = charset.encode(pictures.texts, max_length)
     of_hands = {'hand': pictures.hands, 'letter_widths': pictures.letter_widths}
-    self._of_hands = {k: x for k, x in of_hands.items() if x is not None} if with_hands else {}
+    self._of_hands = {k: x for k, x in of_hands.items() if x is not None and k in extra}
     self._widths = pictures.own_widths
 
   def __len__(self) -> int:
@@ -126,7 +126,8 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
   """
   corpus = load_corpus(config)
   charset, length = corpus.charset, config.data.max_letters
-  train = WordRows(corpus.pictures['train'], charset, length, has_hands(config))
+  extra = {'hand': has_hands(config), 'letter_widths': has_letter_widths(config)}
+  train = WordRows(corpus.pictures['train'], charset, length, [k for k, x in extra.items() if x])
   check_batch_size(config.batch_size, len(train), of=config.data.name, one='word')
   rows = training_rows(
     train,

@@ -15,7 +15,13 @@ from jaxgen.exchange import weight_files
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import evaluation, sheets
-from jaxgen.systems.handwriting.config import curriculum_steps, has_hands, is_natural, is_rtl
+from jaxgen.systems.handwriting.config import (
+  curriculum_steps,
+  has_hands,
+  has_letter_widths,
+  is_natural,
+  is_rtl,
+)
 from jaxgen.systems.handwriting.drawn import spacing
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.model import Networks, Writer
@@ -246,8 +252,8 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   if has_hands(config):
     size_of_hand = len(facts['faces']) + len(facts['hand_numbers'])
     hand['hand'] = jax.ShapeDtypeStruct((rows, size_of_hand), steps.param_dtype)
-    if is_natural(config):
-      hand['letter_widths'] = jax.ShapeDtypeStruct((rows, letters), steps.param_dtype)
+  if has_letter_widths(config):
+    hand['letter_widths'] = jax.ShapeDtypeStruct((rows, letters), steps.param_dtype)
   return Task(
     batch={
       **hand,

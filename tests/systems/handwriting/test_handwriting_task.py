@@ -15,6 +15,7 @@ from jaxgen import config as configs
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import training
+from jaxgen.systems.handwriting.config import has_hands, has_letter_widths
 from jaxgen.systems.handwriting.task import make_steps, make_task
 from jaxgen.task import Trained
 
@@ -233,11 +234,51 @@ def test_bfloat16_keeps_float32_parameters_and_losses(game, data):
     ({'curriculum__read_steps': 6}, 'num_steps = 4 ends before the curriculum does, at step 6'),
     ({'loss__game': 'wgan'}, 'loss.game'),
     ({'data__name': 'x', 'data__joined': 2}, 'a generator writes single words'),
+    ({'model__frame_stride': 8}, "frame_stride = 8: .* 'conv' has frames of 2 or 4 pixels"),
+    ({'model__gen_filters': ()}, 'has 0 numbers: the small generator of words 32 .* has 4'),
+    ({'model__disc_filters': ()}, 'disc_filters has 0 numbers: .* at least once'),
+    ({'model__disc_filters': (4,) * 5}, 'disc_filters has 5 numbers: .* must come out even'),
+    ({'model__slot': 32, 'data__width': 96}, 'slot = 32: .* drawn in slots of 16'),
   ],
 )
 def test_values_that_cannot_work_are_refused_by_name(overrides, message):
   with pytest.raises(ConfigError, match=message):
     configs.check(tiny(**overrides))
+
+
+@pytest.mark.parametrize('key', ['gen_filters', 'disc_filters'])
+def test_filters_are_as_many_as_the_paper_s_blocks_and_fit_attention(key):
+  for filters, message in (
+    ((8,) * 4, f'{key} has 4 numbers: .* 32x128 has 5 blocks'),
+    ((12,) * 5, 'attention divides the channels of block . by 8, and 12 cannot be'),
+  ):
+    with pytest.raises(ConfigError, match=message):
+      configs.check(tiny('alpha_1', **{**PAPER, f'model__{key}': filters}))
+  narrow = {**PAPER, f'model__{key}': (12,) * 5}
+  configs.check(tiny('no_attention', **narrow))
+
+
+@pytest.mark.parametrize(
+  ('overrides', 'message'),
+  [
+    ({'data__width': 50}, 'width = 50 must be a multiple of 4'),
+    ({'model__recogniser': 'gated', 'model__frame_stride': 4}, 'has frames of 2 or 8 pixels'),
+  ],
+)
+def test_frames_fit_the_recogniser_and_the_canvas(overrides, message):
+  with pytest.raises(ConfigError, match=message):
+    configs.check(tiny_recogniser(**overrides))
+
+
+def test_only_the_small_generator_is_told_of_hands_and_of_widths_where_it_has_them():
+  def told(variant='tiny', **overrides):
+    config = tiny(variant, **PAIRED, **overrides)
+    return has_hands(config), has_letter_widths(config)
+
+  natural = {'data__layout': 'natural'}
+  assert told() == (True, False) and told(**natural) == (True, True)
+  assert told(**natural, model__hands=False) == (False, True)
+  assert told('alpha_1', **{**PAPER, 'model__hands': True}) == (False, False)
 
 
 def test_every_part_of_a_variant_can_be_named_in_any_order():
