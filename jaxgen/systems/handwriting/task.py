@@ -118,11 +118,13 @@ def _writer(
 def make_optimizers(config: ConfigDict) -> dict[str, Optimizers]:
   """Adam for every player, by stage; of one player the states are the same in all stages.
 
-  A rate falls linearly to 0 from config.optim.decay_from of the run on. It is counted in updates of its player.
+  In the game a rate falls linearly to 0 from config.optim.decay_from of the run on. It is counted in updates of
+  its player.
   """
   options = config.optim
   read, paired = curriculum_steps(config)
-  begins = {'gen': read, 'disc': paired, 'rec': 0}
+  # Steps of the run in which a player is not updated, before its updates in the game.
+  idle = {'gen': read, 'disc': paired, 'rec': paired - read}
   rates = {
     'gen': options.learning_rate,
     'disc': options.disc_learning_rate,
@@ -132,10 +134,9 @@ def make_optimizers(config: ConfigDict) -> dict[str, Optimizers]:
   def falling(player: str, rate: float) -> optax.Schedule:
     if options.decay_from == 1:
       return optax.constant_schedule(rate)
-    start = round(options.decay_from * config.num_steps)
-    return optax.linear_schedule(
-      rate, 0.0, max(config.num_steps - start, 1), start - begins[player]
-    )
+    fall = max(config.num_steps - round(options.decay_from * config.num_steps), 1)
+    left = config.num_steps - idle[player]
+    return lambda count: rate * jnp.clip((left - count) / fall, 0.0, 1.0)
 
   def adam(player: str, rate: optax.Schedule, b1: float) -> optax.GradientTransformation:
     clip = options.clip_norm and player != 'gen'

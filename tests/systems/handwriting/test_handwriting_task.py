@@ -6,6 +6,7 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from handwriting_cases import PAPER, tiny, tiny_recogniser
 from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
@@ -16,7 +17,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import training
 from jaxgen.systems.handwriting.config import has_hands, has_letter_widths
-from jaxgen.systems.handwriting.task import make_steps, make_task
+from jaxgen.systems.handwriting.task import make_optimizers, make_steps, make_task
 from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -279,6 +280,24 @@ def test_only_the_small_generator_is_told_of_hands_and_of_widths_where_it_has_th
   assert told() == (True, False) and told(**natural) == (True, True)
   assert told(**natural, model__hands=False) == (False, True)
   assert told('alpha_1', **{**PAPER, 'model__hands': True}) == (False, False)
+
+
+def test_rates_fall_with_the_run_whenever_a_player_begins(monkeypatch):
+  rates = {}
+
+  def adam(rate, b1, b2):
+    if b1 == 0:  # that of the game
+      rates[len(rates)] = rate
+    return optax.identity()
+
+  monkeypatch.setattr(optax, 'adam', adam)
+  options = {'curriculum__read_steps': 20, 'curriculum__paired_steps': 30, 'num_steps': 100}
+  config = tiny(**options, optim__decay_from=0.3)
+  make_optimizers(config)
+  # Updates of G, D and R before the step: D has none before the game, R rests while G copies drawings.
+  for rate, first, idle in zip(rates.values(), (1e-4, 5e-4, 2e-3), (20, 50, 30), strict=True):
+    found = [rate(jnp.int32(step - idle)) / first for step in (50, 65, 100)]
+    np.testing.assert_allclose(found, [50 / 70, 35 / 70, 0], rtol=1e-5)
 
 
 def test_every_part_of_a_variant_can_be_named_in_any_order():
