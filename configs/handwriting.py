@@ -89,7 +89,8 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
 
   config.eval = ConfigDict()
   config.eval.batch_size = 64
-  config.eval.num_words = 512  # generated of seen words, and as many of unseen ones
+  # Generated of seen words, and as many of unseen ones; where there are fewer words they come again.
+  config.eval.num_words = 512
   # Of the independent recogniser.
   config.eval.reader_steps = 1_000 if size == 'tiny' else 5_000
   config.eval.reader_seed = 1

@@ -1,7 +1,7 @@
 """The words of a config: pictures by split, words to write, and the symbols of all of them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,8 @@ class Corpus(NamedTuple):
     words: distinct texts to write.
     counts: how often each is wanted, up to a factor.
     seen: words that training shows, for evaluation.
-    unseen: words that it does not.
+    unseen: words that it does not show in any case of their letters; none where it shows all there are.
+    case: words that differ from those in case only.
     dropped: words and pictures that could not be used.
     faces: F names, of drawn words.
     hand_numbers: m names of what else differs between hands.
@@ -48,6 +49,7 @@ class Corpus(NamedTuple):
   counts: Sequence[float]
   seen: Sequence[str]
   unseen: Sequence[str]
+  case: Sequence[str]
   dropped: int
   faces: Sequence[str] = ()
   hand_numbers: Sequence[str] = ()
@@ -127,17 +129,31 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(seen.words))
   # Words to write are varied as those to read are, each in one way.
   to_write, to_judge = (as_written(writing, words, SPLIT_SEED) for words in (seen, unseen))
+  others, case = apart(to_judge, [*to_write, *kept['train'].texts])
   return Corpus(
     charset=charset,
     pictures={name: _drawn_pictures(config, writing, x) for name, x in kept.items()},
     words=to_write,
     counts=np.ones(len(seen.words)) if seen.counts is None else seen.counts,
     seen=[to_write[i] for i in shuffled],
-    unseen=to_judge,
+    unseen=others,
+    case=case,
     dropped=sum(x.skipped for x in kept.values()),
     faces=[face.name for face in writing.faces],
     hand_numbers=varying(writing.hands),
   )
+
+
+def apart(texts: Iterable[str], training: Iterable[str]) -> tuple[list[str], list[str]]:
+  """Those of some texts that are none of training's, and those that differ from one of these in case only.
+
+  Words are set aside before they are varied: a number may be in both.
+  """
+  shown = set(training)
+  folded = {text.casefold() for text in shown}
+  new = [text for text in dict.fromkeys(texts) if text not in shown]
+  case = [text for text in new if text.casefold() in folded]
+  return [text for text in new if text.casefold() not in folded], case
 
 
 def _drawn_pictures(config: ConfigDict, writing: Writing, kept: Kept) -> Pictures:
@@ -186,16 +202,17 @@ def real_corpus(config: ConfigDict) -> Corpus:
     for split in ('train', 'validation', 'test')
     if any(split in part for part, _ in loaded)
   }
-  others = [part.texts for name, part in pictures.items() if name != 'train']
-  unseen = sorted({text for texts in others for text in texts} - set(distinct))
+  others = {text for name, part in pictures.items() if name != 'train' for text in part.texts}
+  unseen, case = apart(sorted(others), distinct)
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(distinct))
   return Corpus(
-    charset=Charset.of([*distinct, *unseen, *pictures['train'].texts]),
+    charset=Charset.of([*distinct, *others, *pictures['train'].texts]),
     pictures=pictures,
     words=distinct,
     counts=np.ones(len(distinct)),
     seen=[distinct[i] for i in shuffled],
-    unseen=unseen or [distinct[i] for i in shuffled],
+    unseen=unseen,
+    case=case,
     dropped=sum(dropped for _, dropped in loaded),
   )
 

@@ -112,8 +112,8 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
   'gen_label' and 'gen_length' of a word to write; `example` makes {'image': [H, W, 1] in [-1, 1], 'label' [L],
   'length', 'gen_label' [L], 'gen_length'} of it, and 'hand' [F + m] where G begins with drawings, with
   'letter_widths' [L] at natural spacing. Splits:
-  'validation' (and 'test' of real words) with 'image', 'width', 'label' and 'length'; 'seen' and 'unseen',
-  words to write, without pictures.
+  'validation' (and 'test' of real words) with 'image', 'width', 'label' and 'length'; 'seen', 'unseen' and
+  'case', words to write, without pictures, where there are such.
 
   Args:
     config: of the run.
@@ -162,9 +162,12 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
     name: make_split(WordRows(pictures, charset, length), size, decode)
     for name, pictures in corpus.pictures.items()
   }
-  for name, texts in (('seen', corpus.seen), ('unseen', corpus.unseen)):
-    asked = texts[: config.eval.get('num_words', len(texts))]
-    splits[name] = make_split(TextRows(asked, charset, length), size)
+  asked = {'seen': corpus.seen, 'unseen': corpus.unseen, 'case': corpus.case}
+  for name, texts in asked.items():
+    if texts:  # where fewer are there than asked for they come again, by other rows
+      rows_asked = range(config.eval.get('num_words', len(texts)))
+      repeated = [texts[i % len(texts)] for i in rows_asked]
+      splits[name] = make_split(TextRows(repeated, charset, length), size)
   return Data(
     facts=facts(config, corpus, len(train)),
     arrays=rows.arrays,

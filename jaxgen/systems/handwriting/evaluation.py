@@ -9,22 +9,24 @@ import numpy as np
 
 from jaxgen.axis import row_keys
 from jaxgen.data.folders import expanded
+from jaxgen.data.order import order
 from jaxgen.data.splits import make_split
 from jaxgen.errors import ConfigError
 from jaxgen.evaluation import passes
-from jaxgen.evaluation.generative import Extraction, distances
+from jaxgen.evaluation.generative import Extraction, Extractor, distances
 from jaxgen.systems.handwriting import recogniser
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.judging import Judged, Reader
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.measures import inception
-from jaxgen.systems.handwriting.measures.geometry_score import geometry_score
+from jaxgen.systems.handwriting.measures.geometry_score import LANDMARKS, geometry_score
 from jaxgen.systems.handwriting.measures.style import relative_spread, spread, styles
 from jaxgen.systems.handwriting.reading.error_rates import ErrorRates
 from jaxgen.systems.handwriting.recogniser_task import make_model as make_reader
 from jaxgen.task import Batch, Data, PyTree, Tools, name_key
 
-GROUPS = 'seen', 'unseen'
+GROUPS = 'seen', 'unseen', 'case'
+TOGETHER = 'seen', 'unseen'  # whose pictures are compared with real ones
 
 
 def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
@@ -32,39 +34,66 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
 
   'recogniser_*' are the rates of the run's own recogniser on pictures that it never saw, 'reader_*' those of an
   independent one, trained apart on the same kind of words; 'generated_*' what that one reads in generated words
-  that training showed ('generated_cer') and in others ('generated_cer_unseen'). 'fid_r' and 'kid' are distances
+  that training showed ('generated_cer'), in others ('generated_cer_unseen') and in those that differ from shown
+  ones in case only ('generated_cer_case'). 'fid_r' and 'kid' are distances
   on its features and not comparable with FID; 'fid_r_untrained' is that of the generator before training.
   """
+  path = inference.config.eval.inception
+  # First of all: a file that is not there is told before anything is computed.
+  extractor = inception.extractor(expanded(path)) if tools.full and path else None
   judge = Judge(inference, data, tools)
   split = 'test' if 'test' in data.splits else 'validation'
   own = judge.own(variables['rec'], split)
   real = judge.reader(judge.shown(split, 'real words'))
-  seen, unseen = (judge.written(variables['gen'], name) for name in GROUPS)
-  fid_r, kid = distances(features(seen, unseen), real.features).values()
-  untrained = [judge.written(judge.untrained(), name) for name in GROUPS]
-  balance, path = variables['gen']['balance'], inference.config.eval.inception
+  found = {name: judge.written(variables['gen'], name) for name in GROUPS if name in data.splits}
+  seen = found['seen']
+  both = [found[name] for name in TOGETHER if name in found]
+  images = np.concatenate([part.images for part in both])
+  fid_r, kid = distances(features(*both), real.features).values()
+  untrained = [judge.written(judge.untrained(), name) for name in TOGETHER if name in found]
+  balance = variables['gen']['balance']
   return {
     'split': split,
     **named('recogniser', own.rates()),
     **named('reader', real.rates()),
     **named('generated', seen.rates()),
-    'generated_cer_unseen': unseen.rates().cer,
+    **{
+      f'generated_cer_{name}': found[name].rates().cer if name in found else None
+      for name in GROUPS[1:]
+    },
     'generated_cer_own': judge.own_of_written(variables, 'seen').rates().cer,
     'edit_distance': seen.rates().character_edits / max(seen.rates().texts, 1),
     # 0 is where nothing was measured: before the game, and at parameters without loss.parameter_norms.
     'grad_norm_ratio': {name: float(x) or None for name, x in balance.items()},
     'final_alpha': float(inference.config.loss.alpha),
-    'fid': judge.fid(seen, unseen, split) if tools.full and path else None,
+    'fid': judge.fid(extractor, images, split) if extractor else None,
     'fid_r': fid_r,
     'fid_r_untrained': distances(features(*untrained), real.features)['fid'],
     'kid': kid,
-    'geometry_score': judge.geometry_score(seen, unseen, real) if tools.full else None,
+    'geometry_score': topology(images, real.images) if tools.full else None,
     'style_spread': style_spread(seen.images, real.images),
     'dropped_examples': data.facts['dropped'],
     'num_examples': len(own.texts),
-    'num_generated': len(seen.texts) + len(unseen.texts),
+    'num_generated': len(images),
     'left_out': [] if tools.full else ['geometry_score', *(['fid'] if path else [])],
   }
+
+
+def topology(generated: np.ndarray, real: np.ndarray) -> float | None:
+  """The Geometry Score of as many generated words as real ones; None, and told, where it cannot be computed.
+
+  How far its complex grows depends on the number of images, so that unequal sets would differ by that alone.
+  """
+  count = min(len(generated), len(real))
+  if count < LANDMARKS:
+    logging.warning('geometry_score is left out: it needs %d words of each kind', LANDMARKS)
+    return None
+  parts = [x[np.sort(order(0, 'geometry score', 0, len(x))[:count])] for x in (generated, real)]
+  try:
+    return geometry_score(*parts)
+  except ConfigError as error:
+    logging.warning('geometry_score is left out: %s', error)
+    return None
 
 
 def style_spread(generated: np.ndarray, real: np.ndarray) -> dict[str, dict[str, float | None]]:
@@ -140,21 +169,16 @@ class Judge:
     reader = Reader(net, variables['rec'], facts, self.tools, self.write)
     return reader(self.shown(split, f'writing {split} words'), variables['gen'], self.key)
 
-  def geometry_score(self, seen: Judged, unseen: Judged, real: Judged) -> float | None:
-    """Of the pixels of generated words and of real ones; None, and told, where gudhi is not installed."""
-    try:
-      return geometry_score(np.concatenate([seen.images, unseen.images]), real.images)
-    except ConfigError as error:
-      logging.warning('geometry_score is left out: %s', error)
-      return None
+  def fid(self, extractor: Extractor, images: np.ndarray, split: str) -> float | None:
+    """FID by Inception weights that the user has; None where there are too few words for its features.
 
-  def fid(self, seen: Judged, unseen: Judged, split: str) -> float | None:
-    """FID by Inception weights that the user has; None where there are too few words for its features."""
-    extraction = Extraction(
-      inception.extractor(expanded(self.inference.config.eval.inception)), self.tools
-    )
+    Args:
+      extractor: with those weights.
+      images: [N, H, W] uint8, generated words.
+      split: of the real ones.
+    """
+    extraction = Extraction(extractor, self.tools)
     size = self.inference.config.eval.batch_size
-    images = np.concatenate([seen.images, unseen.images])
     generated = make_split(Levels(images), size, lambda x: {'image': from_levels(x['image'])})
     of_generated = extraction(passes.shown(generated, size, self.tools, 'Inception on generated'))
     of_real = extraction(

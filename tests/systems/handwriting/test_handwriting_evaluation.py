@@ -10,10 +10,11 @@ from handwriting_cases import tiny
 from helpers import on_one_device, train
 from reading_cases import tools
 
+from jaxgen import config as configs
+from jaxgen.errors import DataError
 from jaxgen.evaluation.generative import Extractor
 from jaxgen.systems.handwriting import evaluation
-from jaxgen.systems.handwriting.judging import Judged
-from jaxgen.systems.handwriting.measures import inception
+from jaxgen.systems.handwriting.corpus import apart
 from jaxgen.task import Split
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -25,6 +26,7 @@ def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
   found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
   rates = ('recogniser_cer', 'reader_cer', 'generated_cer', 'generated_cer_unseen')
   assert all(found[key] >= 0 for key in (*rates, 'recogniser_wer', 'edit_distance'))
+  assert found['generated_cer_case'] is None  # small letters alone
   assert found['grad_norm_ratio']['parameters'] is None
   assert np.isfinite(found['grad_norm_ratio']['pixels'])
   missing = {key for key in ('fid', 'geometry_score', 'fid_r', 'kid') if found[key] is None}
@@ -34,24 +36,50 @@ def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
   assert len(list((tmp_path / 'run' / 'samples').iterdir())) == 1
 
 
-def test_fid_is_by_the_weights_that_a_user_names(monkeypatch):
+def test_words_to_write_come_again_where_fewer_are_there_than_asked_for():
+  config = tiny(eval__num_words=20, eval__batch_size=24)
+  data = configs.system_module(config).make_data(config)
+  (batch,) = data.splits['unseen'].batches(slice(0, 24))
+  label, row = (batch[name][batch['mask'] > 0] for name in ('label', 'row'))
+  assert row.tolist() == list(range(20))  # each with a noise of its own
+  np.testing.assert_array_equal(label[8:16], label[:8])
+  assert len(np.unique(label, axis=0)) == 8 and 'case' not in data.splits
+
+
+def test_unseen_words_are_none_of_training_and_such_that_differ_in_case_are_apart():
+  unseen, case = apart(['Été', 'été', '7', 'lit', 'SEL', 'lit'], ['été', 'sel', '7'])
+  assert (unseen, case) == (['lit'], ['Été', 'SEL'])
+  assert apart(['sel'], ['sel']) == ([], [])
+
+
+def test_the_geometry_score_is_of_equally_many_words(monkeypatch, caplog):
+  sizes = []
+  monkeypatch.setattr(evaluation, 'geometry_score', lambda x, y: sizes.append((len(x), len(y))))
+  words = np.zeros((100, 2, 2), np.uint8)
+  evaluation.topology(words, words[:70])
+  assert sizes == [(70, 70)]
+  assert evaluation.topology(words, words[:63]) is None and len(sizes) == 1
+  assert 'needs 64 words of each kind' in caplog.text
+
+
+def test_weights_that_are_not_there_are_told_before_anything_is_computed(tmp_path):
+  inference = SimpleNamespace(config=tiny(eval__inception=str(tmp_path / 'none.pth')))
+  with pytest.raises(DataError, match=r'none\.pth: no such file'):
+    evaluation.evaluate(inference, {}, None, tools()._replace(full=True))
+
+
+def test_fid_is_by_the_weights_that_a_user_names():
   def features(params, images):
     return jax.numpy.stack([images.mean((1, 2, 3)), images.std((1, 2, 3))], 1), None
 
-  named = []
-  monkeypatch.setattr(
-    inception, 'extractor', lambda path: named.append(str(path)) or Extractor(features, {})
-  )
   levels = np.random.default_rng(0).integers(0, 256, (8, 32, 48)).astype(np.uint8)
   real = {
     'image': (levels / 127.5 - 1)[..., None].astype(np.float32),
     'mask': np.ones(8, np.float32),
   }
   judge = object.__new__(evaluation.Judge)
-  config = tiny(eval__inception='weights.pth')
-  judge.inference, judge.tools = SimpleNamespace(config=config), tools()
+  judge.inference, judge.tools = SimpleNamespace(config=tiny()), tools()
   judge.data = SimpleNamespace(splits={'validation': Split(8, lambda rows: iter([real]))})
-  part = [Judged([], [], np.empty((0, 2)), x) for x in (levels[:5], levels[5:])]
-  assert judge.fid(*part, 'validation') < 1e-6 and named == ['weights.pth']
-  darker = [x._replace(images=x.images // 2) for x in part]
-  assert judge.fid(*darker, 'validation') > 0.1
+  extractor = Extractor(features, {})
+  assert judge.fid(extractor, levels, 'validation') < 1e-6
+  assert judge.fid(extractor, levels // 2, 'validation') > 0.1

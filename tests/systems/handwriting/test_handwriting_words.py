@@ -273,6 +273,10 @@ def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tm
   row = {'index': np.int32(6), 'gen_label': np.zeros(64, np.int32), 'gen_length': np.int32(1)}
   found = data.example(arrays, row, jax.random.key(0))
   assert found['image'].shape == (32, 136, 1) and 8 <= int(found['width']) <= 136
+  corpus = load_corpus(config)
+  others = {x for name in ('validation', 'test') for x in words[name].texts} - set(corpus.words)
+  assert list(corpus.unseen) == sorted(others) and not corpus.case
+  assert ('unseen' in data.splits) == bool(others)
   for name in ('validation', 'test'):
     (batch,) = data.splits[name].batches(slice(0, 64))
     np.testing.assert_array_equal(batch['width'][batch['mask'] > 0], words[name].widths)
