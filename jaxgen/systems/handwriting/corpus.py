@@ -16,8 +16,8 @@ from jaxgen.systems.handwriting.drawn.faces import find_faces
 from jaxgen.systems.handwriting.drawn.hands import Hands, normal_scores, varying
 from jaxgen.systems.handwriting.drawn.keeping import Kept, kept_drawings
 from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths
-from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words
-from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words, varied_symbols
+from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.word_pictures import Pictures, joined, side_by_side
@@ -100,31 +100,41 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     config: of the run.
     width: of the canvas; 0: config.data.width.
   """
-  data = config.data
-  named = find_words(data.word_list or LANGUAGES[data.script])
-  fitting, _ = named.select(data.min_letters, data.max_letters, set(data.letters) or None)
+  data, variety = config.data, Variety(**config.data.variety)
+  named, faces = (
+    find_words(data.word_list or LANGUAGES[data.script]),
+    find_faces(data.faces or data.script),
+  )
+  letters = set(normalised(data.letters))
+  # A word with a letter that is in no face would be asked for and never shown.
+  able = frozenset[str]().union(*(face.characters for face in faces))
+  fitting, _ = named.select(data.min_letters, data.max_letters, (letters or able) & able)
   if data.num_words and data.num_words < len(fitting.words):
     fitting = fitting.split(SPLIT_SEED, data.num_words)[1]
   if data.balance:
     fitting = fitting.balanced(data.balance)
   seen, unseen = fitting.split(SPLIT_SEED, data.num_unseen)
-  charset = Charset(tuple(sorted(set(data.letters)))) if data.letters else Charset.of(fitting.words)
+  if not letters:
+    letters = {symbol for word in fitting.words for symbol in word}
+    if not is_rtl(config):  # its variety is that of Latin letters
+      letters |= varied_symbols(letters, variety) & able
+  charset = Charset(tuple(sorted(letters)))
   writing = Writing(
     words=seen,
-    faces=find_faces(data.faces or data.script),
+    faces=faces,
     canvas=Canvas(data.height, width or data.width, data.layout == 'slots'),
     hands=Hands(**{name: tuple(value) for name, value in data.hands.items()}),
-    variety=Variety(**data.variety),
+    variety=variety,
     charset=frozenset(charset.symbols),
     longest=data.max_letters,
     num_writers=data.num_writers,
   )
   check_writing(writing)
-  others = writing._replace(words=unseen, first_writer=data.num_writers)
+  of_others = writing._replace(words=unseen, first_writer=data.num_writers)
   first = data.num_examples
   kept = {
     'train': kept_drawings(writing, config.seed, range(first)),
-    'validation': kept_drawings(others, config.seed, range(first, first + data.num_validation)),
+    'validation': kept_drawings(of_others, config.seed, range(first, first + data.num_validation)),
   }
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(seen.words))
   # Words to write are varied as those to read are, each in one way.
@@ -254,7 +264,9 @@ def wanted_words(config: ConfigDict) -> Wanted:
   """Which rows of a set are used."""
   data = config.data
   return Wanted(
-    charset=set(data.letters) or None, max_length=data.max_letters, single_words=not data.lines
+    charset=set(normalised(data.letters)) or None,
+    max_length=data.max_letters,
+    single_words=not data.lines,
   )
 
 

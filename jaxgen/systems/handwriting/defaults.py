@@ -38,7 +38,7 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   data.script = script or 'latin'
   data.height, data.width, data.max_letters = CANVASES[canvas]
   data.layout = 'slots' if tiny and not script else 'natural'
-  # Empty: all that the words have.
+  # Empty: all that the words have, and what their variety brings.
   data.letters = '' if script or not drawn else LETTERS if tiny else FRENCH
   data.lines = False  # whether real texts may have spaces; without, only single words are used
   # Whether real pictures are divided by their paper, so that it is white in light and in shadow.

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from handwriting_cases import tiny
 
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting.corpus import drawn_corpus
 from jaxgen.systems.handwriting.drawn import examples, faces
 from jaxgen.systems.handwriting.drawn.drawing import Canvas, draw, try_to_draw
 from jaxgen.systems.handwriting.drawn.examples import Writing, draw_example, drawn_words
@@ -231,6 +233,32 @@ def test_another_letter_is_of_the_same_kind():
   found = {with_another_letter("L'a3-ß", "abXYß'3", rng) for _ in range(300)}
   small = {f"L'{x}3-ß" for x in 'abß'} | {f"L'a3-{x}" for x in 'abß'}
   assert found == {"L'a3-ß", "X'a3-ß", "Y'a3-ß"} | small
+
+  # Of letters without case too.
+  found = {with_another_letter('لب', 'لبa-3', rng) for _ in range(60)}
+  assert found == {'لب', 'لل', 'بب'}
+
+
+def test_symbols_are_those_of_the_words_of_their_variety_and_of_the_faces(tmp_path):
+  (tmp_path / 'list.txt').write_text('été\nmer\nsel\n中国人\nlit\n')
+  options = {
+    'data__word_list': str(tmp_path / 'list.txt'),
+    'data__num_unseen': 1,
+    'data__letters': '',
+  }
+  options |= {'data__num_examples': 6, 'data__num_validation': 2}
+
+  def symbols(**overrides):
+    return ''.join(drawn_corpus(tiny(**{**options, **overrides})).charset.symbols)
+
+  corpus = drawn_corpus(tiny(**options))
+  assert ''.join(corpus.charset.symbols) == 'eilmrsté'
+  assert '中国人' not in {*corpus.words, *corpus.unseen}  # in no face
+  assert symbols(data__variety__capitalised=0.5) == 'EILMRSTeilmrstÉé'
+  assert symbols(data__variety__numbers=0.5) == '0123456789eilmrsté'
+  assert set(symbols(data__variety__elided=0.5)) == set("'cdeijlmnqrstué")
+  # A letter and an accent in a config are one.
+  assert symbols(data__letters='ilmrste\u0301e') == 'eilmrsté'
 
 
 def test_letters_of_a_drawing_are_as_wide_as_from_middle_to_middle():

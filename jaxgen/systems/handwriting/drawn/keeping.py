@@ -12,7 +12,7 @@ from jaxgen.data.keeping import keep, opening
 from jaxgen.systems.handwriting.drawn.examples import Writing, drawn_words
 from jaxgen.words import counted
 
-_VERSION = 4
+_VERSION = 5
 _TABLE, _IMAGES = 'table.json', 'images.npy'
 
 

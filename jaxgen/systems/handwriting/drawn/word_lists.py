@@ -264,7 +264,7 @@ def varied(word: str, variety: Variety, rng: np.random.Generator) -> str:
 
 
 def with_another_letter(text: str, letters: Collection[str], rng: np.random.Generator) -> str:
-  """A text with one letter replaced, each place and each other letter of its case alike.
+  """A text with one letter replaced, each place and each other letter of its case, or without one, alike.
 
   Args:
     text: not empty.
@@ -273,11 +273,27 @@ def with_another_letter(text: str, letters: Collection[str], rng: np.random.Gene
   """
   place, which = rng.random(2)
   at = int(place * len(text))
-  kind = str.isupper if text[at].isupper() else str.islower
-  among = sorted(c for c in letters if kind(c))
+  among = sorted(c for c in letters if c.isalpha() and _case(c) == _case(text[at]))
   if not among or not text[at].isalpha():
     return text
   return text[:at] + among[int(which * len(among))] + text[at + 1 :]
+
+
+def _case(letter: str) -> tuple[bool, bool]:
+  """Whether it is a capital, and a small letter; an Arabic one is neither."""
+  return letter.isupper(), letter.islower()
+
+
+def varied_symbols(symbols: Collection[str], variety: Variety) -> set[str]:
+  """What words of some symbols are written with when they are varied, but for what replaces their letters."""
+  found = set(symbols)
+  if variety.numbers:
+    found |= set('0123456789')
+  if variety.elided and found & _VOWELS:
+    found |= {"'", *''.join(_ELISIONS)}
+  if variety.capitals or variety.capitalised:
+    found |= set(_in_capitals(''.join(found)))
+  return found
 
 
 def _in_capitals(word: str) -> str:
