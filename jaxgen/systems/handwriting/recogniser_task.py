@@ -54,9 +54,14 @@ def make_data(config: ConfigDict) -> Data:
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
     found = made.example(arrays, row, key)
     image, width = found['image'], found['width']
+    padded_left = rtl and not config.model.own_widths
     if config.model.own_widths:
       image, width = own_line(image, width, rtl)
+    elif padded_left:  # what changes it wants it at the left end
+      image = jnp.roll(image, width - image.shape[1], axis=1)
     image, width = augmented(name_key(key, 'augment'), image, width, options)
+    if padded_left:
+      image = jnp.roll(image, image.shape[1] - width, axis=1)
     return {**found, 'image': image, 'width': width}
 
   return made._replace(example=example)

@@ -13,6 +13,7 @@ from real_files import png, put, strokes, table
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.corpus import load_corpus, sets
+from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths
 from jaxgen.systems.handwriting.real.examples import Settings, clean_rows, read_examples
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
@@ -280,6 +281,19 @@ def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tm
   for name in ('validation', 'test'):
     (batch,) = data.splits[name].batches(slice(0, 64))
     np.testing.assert_array_equal(batch['width'][batch['mask'] > 0], words[name].widths)
+
+
+def test_what_is_padded_on_the_left_is_changed_where_its_ink_is(folder, cache):
+  values = {
+    'data__name': str(folder), 'data__height': 32, 'data__width': 160, 'data__script': 'arabic',
+    'model__own_widths': False, 'batch_size': 4,
+  }  # fmt: skip
+  data = make_data(override(configs.load('handwriting_recogniser:table'), values))
+  row = {'index': np.int32(0), 'gen_label': np.zeros(64, np.int32), 'gen_length': np.int32(1)}
+  found = jax.jit(data.example)(data.arrays, row, jax.random.key(0))
+  given, changed = from_levels(data.arrays['image'][0]), np.asarray(found['image'])
+  assert (changed[:, : 160 - int(found['width'])] == 1).all()
+  assert (1 - changed).sum() > 0.5 * np.asarray(1 - given).sum()  # nearly all was cut off
 
 
 def test_generated_words_are_all_trained_on_and_none_is_evaluated_on(folder, cache, tmp_path):
