@@ -254,6 +254,16 @@ def check_config(config: ConfigDict) -> None:
       f"{data.height // 2}; set it to that, or config.data.layout to 'natural'"
     )
   check_filters(config)
+  if model.generator == 'letters' and model.conditioning != 'cbn':
+    raise ConfigError(
+      f"config.model.conditioning = {model.conditioning!r} is of the paper's generator: set "
+      "config.model.generator to 'paper', as the variant first_linear does"
+    )
+  if not config.loss.balance and config.loss.alpha != 1:
+    raise ConfigError(
+      f'config.loss.alpha = {config.loss.alpha} is of balanced gradients, and config.loss.balance = False '
+      'adds them as they are: leave it at 1'
+    )
   curriculum = config.curriculum
   if curriculum.paired_steps and not is_drawn(config):
     raise ConfigError(

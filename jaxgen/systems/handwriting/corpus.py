@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
 from jaxgen.data.order import order
+from jaxgen.errors import ConfigError
 from jaxgen.systems.handwriting.config import DRAWN, has_letter_widths, is_drawn, is_rtl
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
@@ -200,6 +201,8 @@ def real_corpus(config: ConfigDict) -> Corpus:
 
   Words that jaxgen draws may be among the sets: what is trained on has them too, what is evaluated has not.
   """
+  if not sets(config):
+    raise ConfigError(f'config.data.name = {config.data.name!r} names no set')
   loaded = [
     _drawn_set(config) if name == DRAWN else _real_set(config, name) for name in sets(config)
   ]
@@ -212,6 +215,11 @@ def real_corpus(config: ConfigDict) -> Corpus:
     for split in ('train', 'validation', 'test')
     if any(split in part for part, _ in loaded)
   }
+  if set(pictures) == {'train'}:
+    raise ConfigError(
+      f'config.data.name = {config.data.name!r} has nothing to evaluate on: name {DRAWN!r} alone, or a set of '
+      'real words beside it'
+    )
   others = {text for name, part in pictures.items() if name != 'train' for text in part.texts}
   unseen, case = apart(sorted(others), distinct)
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(distinct))
@@ -230,7 +238,9 @@ def real_corpus(config: ConfigDict) -> Corpus:
 def sets(config: ConfigDict) -> list[str]:
   """The names in config.data.name; one that is a path, commas and all, is one."""
   name = config.data.name
-  return [name] if expanded(name).exists() else [part.strip() for part in name.split(',')]
+  if expanded(name).exists():
+    return [name]
+  return list(filter(None, (part.strip() for part in name.split(','))))
 
 
 def _drawn_set(config: ConfigDict) -> tuple[dict[str, Pictures], int]:

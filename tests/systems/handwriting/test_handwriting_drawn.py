@@ -7,7 +7,12 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.corpus import drawn_corpus
 from jaxgen.systems.handwriting.drawn import examples, faces
 from jaxgen.systems.handwriting.drawn.drawing import Canvas, draw, try_to_draw
-from jaxgen.systems.handwriting.drawn.examples import Writing, draw_example, drawn_words
+from jaxgen.systems.handwriting.drawn.examples import (
+  Writing,
+  check_writing,
+  draw_example,
+  drawn_words,
+)
 from jaxgen.systems.handwriting.drawn.faces import find_faces, missing, shipped_faces
 from jaxgen.systems.handwriting.drawn.hands import CLEAN, SLOTS, Hands, check_hands, make_hand
 from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths, margins
@@ -289,7 +294,7 @@ def test_a_led_drawing_begins_where_its_margin_ends(text, face):
     ({'hands': Hands(slant=(0.5, 0.1))}, 'slant of the hands'),
     ({'hands': Hands(pen=(0.0, 1.0))}, r'pen of the hands must lie in \(0, 8\]'),
     ({'hands': Hands(ink='black')}, 'ink of the hands must be two numbers'),
-    ({'variety': Variety(0.9, 0.9)}, 'shares of varied words'),
+    ({'variety': Variety(0.9, 0.9)}, 'shares of varied words .*: got capitalised 0.9, capitals'),
     ({'num_writers': -1}, 'number of writers'),
   ],
 )
@@ -299,6 +304,7 @@ def test_what_cannot_be_drawn_from_is_refused(change, message):
 
 
 def test_all_presets_are_ranges_of_hands():
+  check_writing(Writing(WORDS, LATIN, variety=Variety(0.9, replaced=0.9)))  # apart from the others
   for hands in (Hands(), CLEAN, SLOTS):
     check_hands(hands)
   assert (

@@ -239,6 +239,8 @@ def test_bfloat16_keeps_float32_parameters_and_losses(game, data):
     ({'model__gen_filters': ()}, 'has 0 numbers: the small generator of words 32 .* has 4'),
     ({'model__disc_filters': ()}, 'disc_filters has 0 numbers: .* at least once'),
     ({'model__disc_filters': (4,) * 5}, 'disc_filters has 5 numbers: .* must come out even'),
+    ({'model__conditioning': 'first_linear'}, "is of the paper's generator"),
+    ({'loss__balance': False, 'loss__alpha': 10.0}, 'alpha = 10.0 is of balanced gradients'),
     ({'model__slot': 32, 'data__width': 96}, 'slot = 32: .* drawn in slots of 16'),
   ],
 )

@@ -12,7 +12,7 @@ from real_files import png, put, strokes, table
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.systems.handwriting.corpus import load_corpus, sets
+from jaxgen.systems.handwriting.corpus import load_corpus, real_corpus, sets
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths
 from jaxgen.systems.handwriting.real.examples import Settings, clean_rows, read_examples
@@ -283,6 +283,12 @@ def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tm
     np.testing.assert_array_equal(batch['width'][batch['mask'] > 0], words[name].widths)
 
 
+def test_drawn_words_among_sets_need_a_real_one(cache):
+  options = {'data__name': 'drawn,drawn', 'data__num_examples': 1, 'data__num_validation': 1}
+  with pytest.raises(ConfigError, match="'drawn,drawn' has nothing to evaluate on: name 'drawn'"):
+    load_corpus(override(configs.load('handwriting_recogniser'), options))
+
+
 def test_what_is_padded_on_the_left_is_changed_where_its_ink_is(folder, cache):
   values = {
     'data__name': str(folder), 'data__height': 32, 'data__width': 160, 'data__script': 'arabic',
@@ -332,6 +338,8 @@ def test_several_sets_are_one_and_a_folder_with_a_comma_is_too(tmp_path):
   assert both.gather(np.array([4, 0, 3]))[:, 0, 0].tolist() == [2, 1, 2]
   assert joined(parts[:1]) is parts[0]
   config = configs.load('handwriting_recogniser')
-  assert sets(override(config, {'data__name': 'a, b'})) == ['a', 'b']
+  assert sets(override(config, {'data__name': 'a, b,'})) == ['a', 'b']
+  with pytest.raises(ConfigError, match="name = ',' names no set"):
+    real_corpus(override(config, {'data__name': ','}))
   (tmp_path / 'a,b').mkdir()
   assert sets(override(config, {'data__name': str(tmp_path / 'a,b')})) == [str(tmp_path / 'a,b')]

@@ -91,9 +91,12 @@ def check_writing(writing: Writing) -> None:
   if not writing.faces:
     raise ConfigError('there is no face to write in')
   check_hands(writing.hands)
-  if min(writing.variety) < 0 or sum(writing.variety) > 1:
+  *forms, replaced = writing.variety  # what replaces a letter comes to the others
+  if min(writing.variety) < 0 or sum(forms) > 1 or replaced > 1:
+    shares = ', '.join(f'{name} {share:g}' for name, share in writing.variety._asdict().items())
     raise ConfigError(
-      f'the shares of varied words must be positive and 1 at most together, got {writing.variety}'
+      'the shares of varied words (config.data.variety) must not be negative, and 1 at most together, '
+      f'replaced apart: got {shares}'
     )
   if writing.num_writers < 0 or writing.first_writer < 0:
     raise ConfigError('the number of writers and the first one cannot be negative')

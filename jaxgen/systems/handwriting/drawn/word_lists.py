@@ -91,7 +91,8 @@ class WordList:
     if not rows:
       raise DataError(
         f'{self.name}: none of its {counted(len(self.words), "word")} has {shortest} to {longest} '
-        'letters of the charset: allow longer words, or name another list'
+        'letters, all of the charset and in a face: allow longer words or other letters, or name another '
+        'list or other faces'
       )
     return self._kept(np.array(rows)), Dropped(**dropped)
 
@@ -111,7 +112,8 @@ class WordList:
     n = len(self.words)
     if not 0 <= unseen < n:
       raise ConfigError(
-        f'{self.name}: cannot set {counted(unseen, "word")} aside of {n}: ask for 0 to {n - 1}'
+        f'{self.name}: cannot set {counted(unseen, "word")} aside of {n} (config.data.num_unseen): '
+        f'ask for {n - 1} at most'
       )
     shuffled = order(seed, 'unseen words', 0, n)
     return self._kept(np.sort(shuffled[unseen:])), self._kept(np.sort(shuffled[:unseen]))
