@@ -1,6 +1,7 @@
 """The words of a config: pictures by split, words to write, and the symbols of all of them."""
 
 import logging
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.word_pictures import Pictures, joined, side_by_side
 
 LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}
+LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
 _WORD = 8  # heights that a drawn word of a line is wide at most
 SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
 
@@ -109,6 +111,10 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
   letters = set(normalised(data.letters))
   # A word with a letter that is in no face would be asked for and never shown.
   able = frozenset[str]().union(*(face.characters for face in faces))
+  if is_rtl(
+    config
+  ):  # labels are turned round whole: what runs from left to right within them may not be there
+    able = frozenset(c for c in able if unicodedata.bidirectional(c) not in LEFT_TO_RIGHT)
   fitting, _ = named.select(data.min_letters, data.max_letters, (letters or able) & able)
   if data.num_words and data.num_words < len(fitting.words):
     fitting = fitting.split(SPLIT_SEED, data.num_words)[1]

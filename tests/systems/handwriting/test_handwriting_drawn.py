@@ -266,6 +266,18 @@ def test_symbols_are_those_of_the_words_of_their_variety_and_of_the_faces(tmp_pa
   assert symbols(data__letters='ilmrste\u0301e') == 'eilmrsté'
 
 
+def test_arabic_words_with_numbers_which_run_from_left_to_right_are_left_out(tmp_path):
+  (tmp_path / 'list.txt').write_text('كتب\n٢٣٤\nب٢\nنيل\nدرس\n')
+  options = {
+    'data__word_list': str(tmp_path / 'list.txt'),
+    'data__num_unseen': 1,
+    'data__letters': '',
+  }
+  options |= {'data__num_examples': 1, 'data__num_validation': 1, 'data__layout': 'natural'}
+  corpus = drawn_corpus(tiny(**options, data__script='arabic'))
+  assert {*corpus.words, *corpus.unseen} == {'كتب', 'نيل', 'درس'}
+
+
 def test_letters_of_a_drawing_are_as_wide_as_from_middle_to_middle():
   spans = np.array([[3.0, 8], [10, 16], [16, 15]])
   np.testing.assert_array_equal(letter_widths(spans, 4, 16), [6, 7, 1, 16])
