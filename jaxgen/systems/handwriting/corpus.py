@@ -1,5 +1,6 @@
 """The words of a config: pictures by split, words to write, and the symbols of all of them."""
 
+import itertools
 import logging
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -228,6 +229,14 @@ def real_corpus(config: ConfigDict) -> Corpus:
     )
   others = {text for name, part in pictures.items() if name != 'train' for text in part.texts}
   unseen, case = apart(sorted(others), distinct)
+  mixed = sorted(filter(_is_mixed, {*distinct, *others})) if is_rtl(config) else []
+  if mixed:
+    logging.warning(
+      '%d texts have numbers or Latin words, as %r: they run from left to right, and are learned and read as '
+      'if they did not',
+      len(mixed),
+      mixed[0],
+    )
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(distinct))
   return Corpus(
     charset=Charset.of([*distinct, *others, *pictures['train'].texts]),
@@ -239,6 +248,12 @@ def real_corpus(config: ConfigDict) -> Corpus:
     case=case,
     dropped=sum(dropped for _, dropped in loaded),
   )
+
+
+def _is_mixed(text: str) -> bool:
+  """Whether two characters beside each other run from left to right."""
+  runs = [unicodedata.bidirectional(c) in LEFT_TO_RIGHT for c in text]
+  return any(a and b for a, b in itertools.pairwise(runs))
 
 
 def sets(config: ConfigDict) -> list[str]:

@@ -289,12 +289,13 @@ def test_drawn_words_among_sets_need_a_real_one(cache):
     load_corpus(override(configs.load('handwriting_recogniser'), options))
 
 
-def test_what_is_padded_on_the_left_is_changed_where_its_ink_is(folder, cache):
+def test_what_is_padded_on_the_left_is_changed_where_its_ink_is(folder, cache, caplog):
   values = {
     'data__name': str(folder), 'data__height': 32, 'data__width': 160, 'data__script': 'arabic',
     'model__own_widths': False, 'batch_size': 4,
   }  # fmt: skip
   data = make_data(override(configs.load('handwriting_recogniser:table'), values))
+  assert "9 texts have numbers or Latin words, as 'mot0é'" in caplog.text
   row = {'index': np.int32(0), 'gen_label': np.zeros(64, np.int32), 'gen_length': np.int32(1)}
   found = jax.jit(data.example)(data.arrays, row, jax.random.key(0))
   given, changed = from_levels(data.arrays['image'][0]), np.asarray(found['image'])
