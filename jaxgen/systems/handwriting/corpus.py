@@ -39,8 +39,8 @@ class Corpus(NamedTuple):
     pictures: by split: 'train', 'validation', and 'test' of real words.
     words: distinct texts to write.
     counts: how often each is wanted, up to a factor.
-    seen: words that training shows, for evaluation.
-    unseen: words that it does not show in any case of their letters; none where it shows all there are.
+    seen: words of training's pictures, for evaluation.
+    unseen: words that training neither shows nor has written, in any case of their letters; may be none.
     case: words that differ from those in case only.
     dropped: words and pictures that could not be used.
     faces: F names, of drawn words.
@@ -144,16 +144,17 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     'train': kept_drawings(writing, config.seed, range(first)),
     'validation': kept_drawings(of_others, config.seed, range(first, first + data.num_validation)),
   }
-  shuffled = order(SPLIT_SEED, 'words to judge', 0, len(seen.words))
+  shown = sorted(set(kept['train'].texts))  # of a long list few words are drawn
+  shuffled = order(SPLIT_SEED, 'words to judge', 0, len(shown))
   # Words to write are varied as those to read are, each in one way.
   to_write, to_judge = (as_written(writing, words, SPLIT_SEED) for words in (seen, unseen))
-  others, case = apart(to_judge, [*to_write, *kept['train'].texts])
+  others, case = apart(to_judge, [*to_write, *shown])
   return Corpus(
     charset=charset,
     pictures={name: _drawn_pictures(config, writing, x) for name, x in kept.items()},
     words=to_write,
     counts=np.ones(len(seen.words)) if seen.counts is None else seen.counts,
-    seen=[to_write[i] for i in shuffled],
+    seen=[shown[i] for i in shuffled],
     unseen=others,
     case=case,
     dropped=sum(x.skipped for x in kept.values()),

@@ -251,13 +251,16 @@ def test_symbols_are_those_of_the_words_of_their_variety_and_of_the_faces(tmp_pa
     'data__num_unseen': 1,
     'data__letters': '',
   }
-  options |= {'data__num_examples': 6, 'data__num_validation': 2}
+  options |= {'data__num_examples': 2, 'data__num_validation': 2}
 
   def symbols(**overrides):
     return ''.join(drawn_corpus(tiny(**{**options, **overrides})).charset.symbols)
 
   corpus = drawn_corpus(tiny(**options))
   assert ''.join(corpus.charset.symbols) == 'eilmrsté'
+  # Those that pictures show, which need not be all; the others are no unseen words.
+  assert set(corpus.seen) == set(corpus.pictures['train'].texts) < set(corpus.words)
+  assert not set(corpus.unseen) & set(corpus.words)
   assert '中国人' not in {*corpus.words, *corpus.unseen}  # in no face
   assert symbols(data__variety__capitalised=0.5) == 'EILMRSTeilmrstÉé'
   assert symbols(data__variety__numbers=0.5) == '0123456789eilmrsté'
