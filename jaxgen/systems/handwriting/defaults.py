@@ -53,7 +53,7 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   data.balance = 0.8 if canvas == 'small' else 0.0
   data.num_unseen = 300  # words of these that training never shows
   data.num_examples = 4_000 if tiny else 40_000  # drawings
-  data.num_validation = 300
+  data.num_validation = 2_500 if canvas == 'paper' else 300  # FID needs more than 2,048
   data.num_writers = 4_000 if tiny else 10_000
   # Shares of words with a first capital, in capitals, after l' or qu', of numbers, and of words that a letter
   # which is none of theirs stands in.

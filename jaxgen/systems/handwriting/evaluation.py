@@ -187,8 +187,12 @@ class Judge:
     found = distances(of_generated.features, of_real.features)['fid']
     if found is None:
       logging.warning(
-        'fid is left out: its %s features need more examples than that of each kind',
+        'fid is left out: its %d features need more words than that of each kind; there are %d generated ones '
+        '(eval.num_words of those that training shows, and of others) and %d of %s',
         of_real.features.shape[1],
+        len(of_generated.features),
+        len(of_real.features),
+        split,
       )
     return found
 
