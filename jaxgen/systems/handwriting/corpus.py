@@ -122,10 +122,15 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
   if data.balance:
     fitting = fitting.balanced(data.balance)
   seen, unseen = fitting.split(SPLIT_SEED, data.num_unseen)
-  if not letters:
-    letters = {symbol for word in fitting.words for symbol in word}
-    if not is_rtl(config):  # its variety is that of Latin letters
-      letters |= varied_symbols(letters, variety) & able
+  varied = set[str]().union(*fitting.words)
+  if not is_rtl(config):  # variety is that of Latin letters
+    varied = varied_symbols(varied, variety) & able
+  if letters and not varied <= letters:
+    logging.warning(
+      'config.data.letters lacks %s, which config.data.variety brings: words with these are drawn as listed',
+      ''.join(sorted(varied - letters)),
+    )
+  letters = letters or varied
   charset = Charset(tuple(sorted(letters)))
   writing = Writing(
     words=seen,

@@ -244,7 +244,7 @@ def test_another_letter_is_of_the_same_kind():
   assert found == {'لب', 'لل', 'بب'}
 
 
-def test_symbols_are_those_of_the_words_of_their_variety_and_of_the_faces(tmp_path):
+def test_symbols_are_those_of_the_words_of_their_variety_and_of_the_faces(tmp_path, caplog):
   (tmp_path / 'list.txt').write_text('été\nmer\nsel\n中国人\nlit\n')
   options = {
     'data__word_list': str(tmp_path / 'list.txt'),
@@ -265,6 +265,8 @@ def test_symbols_are_those_of_the_words_of_their_variety_and_of_the_faces(tmp_pa
   assert symbols(data__variety__capitalised=0.5) == 'EILMRSTeilmrstÉé'
   assert symbols(data__variety__numbers=0.5) == '0123456789eilmrsté'
   assert set(symbols(data__variety__elided=0.5)) == set("'cdeijlmnqrstué")
+  symbols(data__letters='eilmrsté', data__variety__numbers=0.5)
+  assert 'config.data.letters lacks 0123456789, which config.data.variety brings' in caplog.text
   # A letter and an accent in a config are one.
   assert symbols(data__letters='ilmrste\u0301e') == 'eilmrsté'
 
