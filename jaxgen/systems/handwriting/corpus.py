@@ -15,7 +15,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.systems.handwriting.config import DRAWN, has_letter_widths, is_drawn, is_rtl
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
-from jaxgen.systems.handwriting.drawn.faces import find_faces
+from jaxgen.systems.handwriting.drawn.faces import find_faces, is_right_to_left
 from jaxgen.systems.handwriting.drawn.hands import Hands, normal_scores, varying
 from jaxgen.systems.handwriting.drawn.keeping import Kept, kept_drawings
 from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths
@@ -235,6 +235,7 @@ def real_corpus(config: ConfigDict) -> Corpus:
     )
   others = {text for name, part in pictures.items() if name != 'train' for text in part.texts}
   unseen, case = apart(sorted(others), distinct)
+  _check_direction(config, [*distinct, *others])
   mixed = sorted(filter(_is_mixed, {*distinct, *others})) if is_rtl(config) else []
   if mixed:
     logging.warning(
@@ -254,6 +255,17 @@ def real_corpus(config: ConfigDict) -> Corpus:
     case=case,
     dropped=sum(dropped for _, dropped in loaded),
   )
+
+
+def _check_direction(config: ConfigDict, texts: Sequence[str]) -> None:
+  """Raises ConfigError where most texts run in another direction than those of config.data.script."""
+  rtl = sum(map(is_right_to_left, texts)) > len(texts) / 2
+  if rtl != is_rtl(config):
+    way, script = ('right to left', 'arabic') if rtl else ('left to right', 'latin')
+    raise ConfigError(
+      f'config.data.script = {config.data.script!r}, and most texts of {config.data.name} run from {way}: '
+      f'set it to {script!r}'
+    )
 
 
 def _is_mixed(text: str) -> bool:

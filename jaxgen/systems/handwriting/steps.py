@@ -242,9 +242,9 @@ class Steps:
     return state.replace(variables={**state.variables, name: {**state.variables[name], **updates}})
 
   def text_metrics(self, found: losses.MakerGradient) -> Metrics:
-    """What R makes of generated words."""
+    """What R makes of generated words, and how many of them have no alignment."""
     nll, possible = found.aux[2]
-    return {'text_loss': Mean.of(nll, possible)}
+    return {'text_loss': Mean.of(nll, possible), 'text_dropped': losses.dropped_share(possible)}
 
   def norm_metrics(self, found: losses.MakerGradient, share: jax.Array) -> Metrics:
     """Log10 of the text gradient's norm over the adversarial one's, before balancing; alike on all devices."""

@@ -129,6 +129,9 @@ def test_a_run_resumed_where_a_stage_begins_is_bit_equal(staged, tmp_path, monke
 def test_the_game_moves_all_players_and_balances(game):
   _, states, metrics = game('one device')
   assert moved(states[0], states[1]) == set(PLAYERS)
+  assert (metrics[0]['text_dropped'].total == 0).all() and (
+    metrics[0]['text_dropped'].count > 0
+  ).all()
   ratio = metrics[0]['grad_norm_ratio_pixels']
   logged = np.asarray(ratio.total / ratio.count)
   kept = states[1].variables['gen']['balance']

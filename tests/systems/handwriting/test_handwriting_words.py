@@ -289,18 +289,28 @@ def test_drawn_words_among_sets_need_a_real_one(cache):
     load_corpus(override(configs.load('handwriting_recogniser'), options))
 
 
-def test_what_is_padded_on_the_left_is_changed_where_its_ink_is(folder, cache, caplog):
+def test_what_is_padded_on_the_left_is_changed_where_its_ink_is(tmp_path, cache, caplog):
+  rows = [(f'{i}.png', 'كتاب' if i else 'باب 12', f'w{i % 4}') for i in range(12)]
+  put(tmp_path / 'set' / 'words.csv', table(rows))
+  for i, (name, *_) in enumerate(rows):
+    put(tmp_path / 'set' / name, png(strokes(i, 32, 90)))
   values = {
-    'data__name': str(folder), 'data__height': 32, 'data__width': 160, 'data__script': 'arabic',
-    'model__own_widths': False, 'batch_size': 4,
+    'data__name': str(tmp_path / 'set'), 'data__height': 32, 'data__width': 160,
+    'data__script': 'arabic', 'model__own_widths': False, 'batch_size': 4,
+    'augment__stroke': 0.0, 'augment__contrast': 0.0,
   }  # fmt: skip
-  data = make_data(override(configs.load('handwriting_recogniser:table'), values))
-  assert "9 texts have numbers or Latin words, as 'mot0é'" in caplog.text
+  config = override(configs.load('handwriting_recogniser:table'), values)
+  data = make_data(config)
+  assert "1 texts have numbers or Latin words, as 'باب 12'" in caplog.text
   row = {'index': np.int32(0), 'gen_label': np.zeros(64, np.int32), 'gen_length': np.int32(1)}
   found = jax.jit(data.example)(data.arrays, row, jax.random.key(0))
   given, changed = from_levels(data.arrays['image'][0]), np.asarray(found['image'])
   assert (changed[:, : 160 - int(found['width'])] == 1).all()
   assert (1 - changed).sum() > 0.5 * np.asarray(1 - given).sum()  # nearly all was cut off
+  with pytest.raises(
+    ConfigError, match=r"'latin', and most texts of .* right to left: set it to 'ar"
+  ):
+    load_corpus(override(config, {'data__script': 'latin'}))
 
 
 def test_generated_words_are_all_trained_on_and_none_is_evaluated_on(folder, cache, tmp_path):
