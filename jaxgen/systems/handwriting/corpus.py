@@ -315,6 +315,7 @@ def wanted_words(config: ConfigDict) -> Wanted:
   return Wanted(
     charset=set(normalised(data.letters)) or None,
     max_length=data.max_letters,
+    min_length=data.min_letters,
     single_words=not data.lines,
   )
 

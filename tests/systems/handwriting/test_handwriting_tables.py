@@ -121,7 +121,7 @@ def test_every_kind_of_bad_row(tmp_path):
   assert [e.number for e in examples] == [0, 1, 2, 3, 4, 12]
   pages, of_words = (
     {'bad region', 'bad page'},
-    {'symbol outside the charset', 'too wide', 'too long'},
+    {'symbol outside the charset', 'too wide', 'too long', 'too short'},
   )
   of_words |= {'too long for the frames', 'narrower than its text', 'not a single word'}
   assert report.counts.keys() == (FIXED.keys() | REFUSED.keys()) - pages - of_words

@@ -122,6 +122,8 @@ def test_rows_that_are_not_wanted_move_no_writer(folder, cache):
     load_words(str(folder), height=32, width=136, wanted=Wanted(frame_stride=32))
   with pytest.raises(DataError, match=r"24 too long, as 23\.png: 5 in 'mot0é'"):
     load_words(str(folder), height=32, wanted=Wanted(max_length=4))
+  with pytest.raises(DataError, match=r"24 too short, as 23\.png: 5 in 'mot0é'"):
+    load_words(str(folder), height=32, wanted=Wanted(min_length=6))
   with pytest.raises(ConfigError, match='width = -1'):
     load_words(str(folder), height=32, width=-1)
 

@@ -35,6 +35,7 @@ REFUSED = {
   'symbol outside the charset': 'cannot be encoded',
   'too wide': 'wider than the canvas at its height',
   'too long': 'more characters than wanted',
+  'too short': 'fewer characters than wanted',
   'too long for the frames': 'CTC needs a frame a character, and one between two of a kind',
   'narrower than its text': 'under 3 pixels a character at height 64: its crop is wrong',
   'not a single word': 'has spaces where single words are wanted',

@@ -31,12 +31,14 @@ class Wanted(NamedTuple):
     frame_stride: pixels of the canvas for each frame of CTC.
     max_length: characters at most; None for any number.
     single_words: whether texts with spaces are left out.
+    min_length: characters at least.
   """
 
   charset: Collection[str] | None = None
   frame_stride: int = 2
   max_length: int | None = None
   single_words: bool = False
+  min_length: int = 1
 
 
 ALL = Wanted()
@@ -228,6 +230,8 @@ def _not_wanted(text: str, symbols: set[str] | None, wanted: Wanted) -> tuple[st
     return 'not a single word', repr(text[:40])
   if wanted.max_length is not None and len(text) > wanted.max_length:
     return 'too long', f'{len(text)} in {text[:40]!r}'
+  if len(text) < wanted.min_length:
+    return 'too short', f'{len(text)} in {text!r}'
   return None
 
 
