@@ -18,6 +18,8 @@ from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Batch, Data, PyTree
 
+_STYLED, _NOISES, _LONG = 8, 32, 4  # words whose style is looked at, noises of each, letters
+
 
 class WordRows:
   """Random access to pictures with their labels, as batches and splits want it.
@@ -113,7 +115,8 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
   'length', 'gen_label' [L], 'gen_length'} of it, and 'hand' [F + m] where G begins with drawings, with
   'letter_widths' [L] at natural spacing. Splits:
   'validation' (and 'test' of real words) with 'image', 'width', 'label' and 'length'; 'seen', 'unseen' and
-  'case', words to write, without pictures, where there are such.
+  'case', words to write, without pictures, where there are such; for a writer 'styles', a few of the seen ones
+  many times.
 
   Args:
     config: of the run.
@@ -168,6 +171,9 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
       rows_asked = range(config.eval.get('num_words', len(texts)))
       repeated = [texts[i % len(texts)] for i in rows_asked]
       splits[name] = make_split(TextRows(repeated, charset, length), size)
+  if 'num_words' in config.eval:
+    texts = styled(corpus.seen)
+    splits['styles'] = make_split(TextRows(texts, charset, length), size)
   return Data(
     facts=facts(config, corpus, len(train)),
     arrays=rows.arrays,
@@ -175,6 +181,12 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
     example=example,
     splits=splits,
   )
+
+
+def styled(words: Sequence[str]) -> list[str]:
+  """Some words, each as often as its style is looked at: long ones where there are such."""
+  some = [word for word in words if len(word) >= _LONG][:_STYLED] or words[:_STYLED]
+  return [word for word in some for _ in range(_NOISES)]
 
 
 def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:

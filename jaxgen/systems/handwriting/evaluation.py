@@ -58,8 +58,9 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     **named('reader', real.rates()),
     **named('generated', seen.rates()),
     **{
-      f'generated_cer_{name}': found[name].rates().cer if name in found else None
+      f'generated_{rate}_{name}': getattr(found[name].rates(), rate) if name in found else None
       for name in GROUPS[1:]
+      for rate in ('cer', 'wer')
     },
     'generated_cer_own': judge.own_of_written(variables, 'seen').rates().cer,
     'edit_distance': seen.rates().character_edits / max(seen.rates().texts, 1),
@@ -71,7 +72,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     'fid_r_untrained': distances(features(*untrained), real.features)['fid'],
     'kid': kid,
     'geometry_score': topology(images, real.images) if tools.full else None,
-    'style_spread': style_spread(seen.images, real.images),
+    'style_spread': style_spread(judge.written(variables['gen'], 'styles'), real.images),
     'dropped_examples': data.facts['dropped'],
     'num_examples': len(own.texts),
     'num_generated': len(images),
@@ -96,10 +97,18 @@ def topology(generated: np.ndarray, real: np.ndarray) -> float | None:
     return None
 
 
-def style_spread(generated: np.ndarray, real: np.ndarray) -> dict[str, dict[str, float | None]]:
-  """Deviations of slant, stroke width and ink over generated words, and over those of real ones."""
-  ours, theirs = styles(generated), styles(real)
-  return {'generated': spread(ours), 'relative': relative_spread(ours, theirs)}
+def style_spread(generated: Judged, real: np.ndarray) -> dict[str, dict[str, float | None]]:
+  """Deviations of slant, stroke width and ink over the noises of a word, and over those over real words.
+
+  Args:
+    generated: some words, each in many noises.
+    real: [M, H, W] uint8, pictures of words.
+  """
+  ours, theirs = styles(generated.images), styles(real)
+  return {
+    'generated': spread(ours, generated.texts),
+    'relative': relative_spread(ours, theirs, generated.texts),
+  }
 
 
 def features(*parts: Judged) -> np.ndarray:

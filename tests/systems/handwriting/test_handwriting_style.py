@@ -63,3 +63,14 @@ def test_one_hand_has_no_spread_beside_many():
   )
   assert relative_spread(one, hands)['slant'] == 0.0
   assert relative_spread(hands, one)['slant'] is None
+
+
+def test_letters_that_lean_by_themselves_are_no_spread_of_hands():
+  leaning, upright = (styles([strokes(slant, 2)] * 3) for slant in (20, 0))
+  one = np.concatenate([leaning, upright])
+  words = ['kk', 'kk', 'kk', 'll', 'll', 'll']
+  assert spread(one)['slant'] > 8 and spread(one, words)['slant'] == pytest.approx(0, abs=1e-9)
+  many = styles([strokes(slant, 2) for slant in (0, 20, 0, 20)])
+  found = spread(many, ['a', 'a', 'b', 'b'])['slant']
+  assert found == pytest.approx(20 / np.sqrt(2), rel=0.03)
+  assert relative_spread(many, one, ['a', 'b', 'c', 'd'])['slant'] is None  # no word twice
