@@ -30,7 +30,8 @@ from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
 from jaxgen.run import devices, inference
 from jaxgen.systems.handwriting import apply
-from jaxgen.systems.handwriting.certainty import JudgedWords, right_words
+from jaxgen.systems.handwriting.certainty import right_words
+from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
 from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
 from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.service import Service
@@ -38,10 +39,11 @@ from jaxgen.systems.handwriting.reading.understanding import Decoding, Understoo
 from jaxgen.systems.handwriting.real.canvas import flattened
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
+from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.terminal.reporter import Reporter
 
 SETS = ('dhsd', 'ahawp', 'lectaurep', 'poilus')
-FIGURES = ('cer', 'wer', 'ece', 'ece_uncalibrated', 'temperature', 'num_examples', 'dropped')
+FIGURES = ('cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples', 'dropped')
 TABLE = rows.Table('handwriting_recogniser', SETS, FIGURES, FIGURES, rows.has('cer'))
 LANGUAGES = {'de': 'deu', 'fr': 'fra'}
 MARGIN = 16  # white pixels around a picture for Tesseract, which wants some
@@ -119,7 +121,7 @@ def read_set(weights: Path, words: Words) -> dict[str, Any]:
   """What `jaxgen read` makes of test pictures; characters that the reader does not know are errors."""
   trained = inference.load(weights)
   apply.check_system(trained, weights)
-  model = apply.reading_model(trained, apply.measured_temperature(weights, trained.step))
+  model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
   began, service = time.monotonic(), Service(model, Decoding(nbest=1))
   images = words.gather(np.arange(len(words)))
   if model.flatten:
@@ -130,11 +132,11 @@ def read_set(weights: Path, words: Words) -> dict[str, Any]:
     if answer.words:
       correct += right_of(answer, text)
       sure += [word.confidence for word in answer.words]
-  beams = [np.log(np.maximum([p], 1e-12)) for p in sure]
   return {
     **scored(words.texts, [answer.text for answer in answers], began),
-    'ece': JudgedWords(beams, np.array(correct, bool)).error(1.0),
-    'temperature': model.temperature,
+    'ece': reliability(np.array(sure), np.array(correct, bool)).error,
+    'ece_by_chance': errors_by_chance(np.array(sure)),
+    **dict(zip(FITTED, model.calibration, strict=True)),
     'step': int(trained.step),
   }
 

@@ -47,7 +47,7 @@ def main() -> None:
   args = parser.parse_args()
   weights = apply.shipped_reader()
   trained = inference.load(weights)
-  model = apply.reading_model(trained, apply.measured_temperature(weights, trained.step))
+  model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
   service = Service(model, Decoding(nbest=1))
   picture = open_picture(args.line, Ink(model.size[0], flatten=model.flatten), model.widest)
   (answer,) = service([picture])

@@ -4,16 +4,18 @@ r"""Makes trained runs the nets that `jaxgen write` and `jaxgen read` use, and w
     --out benchmarks/results/handwriting_weights_cpu.json
 
 writes jaxgen/weights/handwriting_reader.safetensors, of the saved step that is best on validation, with the
-temperature of its confidences; measures it on the test pictures of its sets, beside Tesseract where that is
-installed; writes jaxgen/weights/handwriting.safetensors of the writer's newest step (or --writer-step) with
-its evaluation; and renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which
-keeps what is not given. The runs themselves are left as they are. $JAXGEN_DATA has the sets.
+calibration of its confidences (--calibrate fits that of the present file anew); measures it on the test
+pictures of its sets, beside Tesseract where that is installed; writes jaxgen/weights/handwriting.safetensors of
+the writer's newest step (or --writer-step) with its evaluation; and renders jaxgen/weights/HANDWRITING.md and
+HANDWRITING_READER.md from the result file, which keeps what is not given. The runs themselves are left as they
+are. $JAXGEN_DATA has the sets.
 """
 
 import argparse
 import json
 import shutil
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,14 @@ import shipping
 from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
-from jaxgen.run import devices, loading
+from jaxgen.exchange.weight_files import load_weights
+from jaxgen.run import devices, inference, loading
 from jaxgen.systems.handwriting import config as writers
 from jaxgen.systems.handwriting import recogniser
 from jaxgen.systems.handwriting.apply import READER
+from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.systems.handwriting.writing.weights import SHIPPED
+from jaxgen.task import Trained
 
 SETS = {'dhsd': 'deu', 'lectaurep': 'fra', 'poilus': 'fra'}
 TERMS = (
@@ -99,8 +104,9 @@ READER_START = (
 )
 READER_SCORES = (
   'Error rates on test pictures, by `jaxgen read` itself; no hand of a test set was '
-  'trained on. ECE is the expected calibration error of words. Tesseract got each picture with a margin '
-  'of 16 white pixels, as a line where a set has spaces and as a word where not.'
+  'trained on. ECE is the expected calibration error of words, by chance what words that are right as often as '
+  'their confidence says show on the mean, and in one of twenty sets of so many. Tesseract got each picture '
+  'with a margin of 16 white pixels, as a line where a set has spaces and as a word where not.'
 )
 WRITER_LIMITS = (
   "It copies the hands of eleven drawn faces, moved on by the paper's game: letters, digits, hyphen and "
@@ -122,6 +128,9 @@ def main() -> None:
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--reader', type=Path, metavar='RUN', help='a run of french_german')
+  parser.add_argument(
+    '--calibrate', action='store_true', help='fit the confidences of the reader that ships anew'
+  )
   parser.add_argument('--writer', type=Path, metavar='RUN', help='a run of handwriting:small')
   parser.add_argument('--writer-step', type=int, help='a saved step; the newest by default')
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
@@ -130,6 +139,8 @@ def main() -> None:
   rows: dict[str, Any] = json.loads(args.out.read_text())['rows'] if args.out.is_file() else {}
   if args.reader:
     rows['reader'] = ship_reader(args.reader)
+  elif args.calibrate:
+    rows['reader'] = calibrate_reader(rows['reader'])
   if args.writer:
     rows['writer'] = ship_writer(args.writer, args.writer_step)
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
@@ -143,16 +154,37 @@ def ship_reader(run: Path) -> dict[str, Any]:
   """Writes a reader with its temperature and measures what it reads; its row."""
   found = shipping.evaluated(run, 'best')
   trained = shipping.complete(loading.load(run, found['step']))
-  row = shipping.about(trained, run, KEPT['reader'])
-  shipping.save(READER, trained, row, TERMS, temperature=str(found['temperature']))
-  sets = {}
+  return written_reader(trained, shipping.about(trained, run, KEPT['reader']), found, {})
+
+
+def calibrate_reader(row: dict[str, Any]) -> dict[str, Any]:
+  """Evaluates the reader that ships, and writes and measures it anew with the calibration found; its row."""
+  with tempfile.TemporaryDirectory() as folder:
+    found = inference.evaluate(Path(shutil.copy(READER, folder)))
+  about = {key: value for key, value in row.items() if key not in ('together', 'sets')}
+  return written_reader(load_weights(READER), about, found, row['sets'])
+
+
+def written_reader(
+  trained: Trained, row: dict[str, Any], found: dict[str, Any], before: dict[str, Any]
+) -> dict[str, Any]:
+  """Writes a reader with what an evaluation found, and measures what it reads; its row.
+
+  Args:
+    trained: the reader.
+    row: what is said of its training.
+    found: the evaluation.
+    before: the row's sets of an earlier measurement, whose figures of Tesseract stay.
+  """
+  shipping.save(READER, trained, row, TERMS, **{key: str(found[key]) for key in FITTED})
+  sets: dict[str, Any] = {}
   for name, language in SETS.items():
     words = readers.test_words(name)
-    sets[name] = {'jaxgen': readers.read_set(READER, words)}
-    if shutil.which('tesseract'):
+    sets[name] = {**before.get(name, {}), 'jaxgen': readers.read_set(READER, words)}
+    if 'Tesseract' not in sets[name] and shutil.which('tesseract'):
       sets[name]['Tesseract'] = readers.tesseract_set(words, language)
     machine.say(f'{name}: {sets[name]}')
-  kept = 'cer', 'wer', 'ece', 'ece_uncalibrated', 'temperature', 'num_examples'
+  kept = 'cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples'
   return {**row, 'together': {key: found[key] for key in kept}, 'sets': sets}
 
 
@@ -218,7 +250,7 @@ def _begun(row: dict[str, Any]) -> str:
 def _reader(row: dict[str, Any]) -> str:
   lines = [
     f'| {name} | {who} | {found["num_examples"]} | {found["cer"]:.4f} | {found["wer"]:.4f} | '
-    f'{_number(found.get("ece"))} |'
+    f'{_number(found.get("ece"))} | {_chance(found)} |'
     for name, of_set in row['sets'].items()
     for who, found in of_set.items()
   ]
@@ -233,8 +265,8 @@ def _reader(row: dict[str, Any]) -> str:
     '',
     textwrap.fill(f'{READER_START} {READER_SCORES}', WIDTH),
     '',
-    '| set | reader | pictures | CER | WER | ECE |',
-    '|---|---|---|---|---|---|',
+    '| set | reader | pictures | CER | WER | ECE | by chance |',
+    '|---|---|---|---|---|---|---|',
     *lines,
     '',
     textwrap.fill(READER_LIMITS, WIDTH),
@@ -261,6 +293,10 @@ def _writer(row: dict[str, Any]) -> str:
     '',
     textwrap.fill(WRITER_LIMITS, WIDTH),
   ])  # fmt: skip
+
+
+def _chance(found: dict[str, Any]) -> str:
+  return ', '.join(f'{x:.3f}' for x in found.get('ece_by_chance', ())) or '-'
 
 
 def _number(x: float | None, places: int = 4) -> str:

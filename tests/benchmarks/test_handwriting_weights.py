@@ -8,7 +8,8 @@ from helpers import benchmark
 from safetensors import safe_open
 
 from jaxgen.command import cli
-from jaxgen.systems.handwriting.apply import READER, measured_temperature
+from jaxgen.systems.handwriting.apply import READER, measured_calibration
+from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.systems.handwriting.writing.weights import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,8 @@ def test_the_model_card_has_the_measured_scores(script):
 
 def test_the_reader_knows_how_sure_it_is():
   reader = ROWS['reader']
-  assert measured_temperature(READER, reader['steps']) == reader['together']['temperature'] > 0
+  found = tuple(reader['together'][key] for key in FITTED)
+  assert measured_calibration(READER, reader['steps']) == found and found[0] > 0
 
 
 def test_what_comes_with_jaxgen_writes_a_word_that_it_reads(tmp_path, capfd):

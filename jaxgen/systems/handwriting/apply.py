@@ -1,16 +1,19 @@
 """Trained runs as readers of a person's pictures."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.handwriting import recogniser_task, task
 from jaxgen.systems.handwriting.config import is_rtl
+from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
 from jaxgen.systems.handwriting.reading.charset import Charset, shown
 from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon, words_of
 from jaxgen.systems.handwriting.reading.service import Model
+from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.task import Trained
 from jaxgen.words import counted
 
@@ -40,12 +43,12 @@ def check_system(trained: Trained, weights: Path) -> None:
     )
 
 
-def reading_model(trained: Trained, temperature: float | None = None) -> Model:
+def reading_model(trained: Trained, calibration: Calibration = NONE) -> Model:
   """What reads: a recogniser, or that of a run of handwriting, which reads as it was trained.
 
   Args:
     trained: a run of one of SYSTEMS.
-    temperature: of the confidences; None is 1.
+    calibration: of the confidences.
   """
   config, facts = trained.config, trained.facts
   if config.system == 'handwriting':
@@ -60,28 +63,33 @@ def reading_model(trained: Trained, temperature: float | None = None) -> Model:
     rtl=is_rtl(config),
     size=(config.data.height, config.data.width),
     own_widths=own,
-    temperature=1.0 if temperature is None else temperature,
+    calibration=calibration,
     flatten=config.data.flatten,
   )
 
 
-def measured_temperature(weights: Path, step: int) -> float | None:
-  """The temperature that an evaluation of these weights found; None where there was none.
+def measured_calibration(weights: Path, step: int) -> Calibration:
+  """What an evaluation of these weights found; that which changes nothing where there was none.
 
   Args:
-    weights: the folder of a run, or an exported file, whose evaluation lies beside it or which names its
-      temperature in its header, as the reader that comes with jaxgen.
+    weights: the folder of a run, or an exported file, whose evaluation lies beside it or which names what was
+      found in its header, as the reader that comes with jaxgen.
     step: of the weights.
   """
   folder = weights if weights.is_dir() else weights.with_name(f'{weights.stem}_results')
   try:
     found = json.loads((folder / 'evaluation.json').read_text())
     if found['step'] == step:
-      return float(found['temperature'])
+      return _calibration(found)
   except (OSError, ValueError, KeyError, TypeError):
     pass
   card = {} if weights.is_dir() else weight_files.load_card(weights)
-  return float(card['temperature']) if 'temperature' in card else None
+  return _calibration(card) if 'temperature' in card else NONE
+
+
+def _calibration(found: Mapping[str, Any]) -> Calibration:
+  """Of the figures of an evaluation; one that is older than a figure does without it."""
+  return Calibration(float(found['temperature']), *(float(found.get(key, 0)) for key in FITTED[1:]))
 
 
 def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, str]:

@@ -1,4 +1,4 @@
-"""How far the confidence of words can be trusted, and the temperature that makes it so."""
+"""How far the confidence of words can be trusted, and the calibration that makes it so."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -7,9 +7,15 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from jaxgen.metrics import fetched
-from jaxgen.systems.handwriting.reading.calibration import fit_temperature, posterior, reliability
+from jaxgen.systems.handwriting.reading.calibration import (
+  NONE,
+  Calibration,
+  fit_calibration,
+  reliability,
+)
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood, understood
+from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.task import Batch
 
 
@@ -17,21 +23,26 @@ class JudgedWords(NamedTuple):
   """Words that were read, of a set of pictures.
 
   Attributes:
-    beams: log-probabilities of each and of what else it may be, as `fit_temperature` takes them.
+    beams: log-probabilities of each and of what else it may be, as `fit_calibration` takes them.
     correct: [N] bool, whether it is what is written.
+    counts: [N] words that were read in its picture.
   """
 
   beams: list[np.ndarray]
   correct: np.ndarray
+  counts: np.ndarray
 
-  def error(self, temperature: float) -> float:
-    """The expected calibration error of the confidences at a temperature; NaN for no words."""
-    sure = [float(posterior(beam, temperature)[0]) for beam in self.beams]
+  def error(self, calibration: Calibration) -> float:
+    """The expected calibration error of the confidences; NaN for no words."""
+    words = zip(self.beams, self.counts, strict=True)
+    sure = [calibration.confidence(beam, count) for beam, count in words]
     return reliability(np.array(sure), self.correct).error
 
   def split(self) -> 'tuple[JudgedWords, JudgedWords]':
     """Every second word, and the others."""
-    first, second = (JudgedWords(self.beams[i::2], self.correct[i::2]) for i in range(2))
+    first, second = (
+      JudgedWords(self.beams[i::2], self.correct[i::2], self.counts[i::2]) for i in range(2)
+    )
     return first, second
 
 
@@ -52,16 +63,18 @@ def judge(
   charset, rtl = Charset.from_json(facts['charset']), facts['rtl']
   beams: list[np.ndarray] = []
   correct: list[bool] = []
+  counts: list[int] = []
   count = 0
   for logits, lengths, labels, mask in fetched(step(batch) for batch in batches):
     for i in np.flatnonzero(mask > 0)[: most - count]:
       found = understood(logits[i, : lengths[i]], charset, Decoding(nbest=1), rtl=rtl)
       beams += [word.log_probs for word, _ in found.words]
       correct += right_words(found, charset.decode(labels[i]))
+      counts += [len(found.words)] * len(found.words)
       count += 1
     if count >= most:
       break
-  return JudgedWords(beams, np.array(correct, bool))
+  return JudgedWords(beams, np.array(correct, bool), np.array(counts, int))
 
 
 def right_words(found: Understood, text: str) -> list[bool]:
@@ -76,18 +89,18 @@ def right_words(found: Understood, text: str) -> list[bool]:
 
 
 def certainty(validation: JudgedWords, test: JudgedWords | None) -> dict[str, float | int]:
-  """The temperature that fits a validation set, and the errors of the confidences on a test set.
+  """The calibration that fits a validation set, and the errors of the confidences on a test set.
 
   Args:
     validation: that it is fitted on.
-    test: that the errors are measured on; None: every second word of the validation set, and the temperature is
+    test: that the errors are measured on; None: every second word of the validation set, and the calibration is
       fitted on the others.
   """
   fitted, measured = (validation, test) if test is not None else validation.split()
-  temperature = fit_temperature(fitted.beams, fitted.correct)
+  calibration = fit_calibration(*fitted)
   return {
-    'temperature': temperature,
-    'ece': measured.error(temperature),
-    'ece_uncalibrated': measured.error(1.0),
+    **dict(zip(FITTED, calibration, strict=True)),
+    'ece': measured.error(calibration),
+    'ece_uncalibrated': measured.error(NONE),
     'num_judged_words': len(measured.beams),
   }

@@ -284,7 +284,7 @@ def _read(args: argparse.Namespace) -> None:
   weights = args.weights or apply.shipped_reader()
   trained = load(weights, args.step)
   apply.check_system(trained, weights)
-  model = apply.reading_model(trained, apply.measured_temperature(weights, trained.step))
+  model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
   service = Service(model, _decoding(args, model, reporter.warn))
   inputs, told = given(args.inputs)
   for line in told:

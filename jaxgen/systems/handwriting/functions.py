@@ -195,8 +195,8 @@ def read(
 
 
 def _reader(trained: Trained, path: Path | None) -> Service:
-  temperature = apply.measured_temperature(path, trained.step) if path else None
-  return Service(apply.reading_model(trained, temperature), Decoding())
+  found = [apply.measured_calibration(path, trained.step)] if path else []
+  return Service(apply.reading_model(trained, *found), Decoding())
 
 
 def _asked(

@@ -14,6 +14,8 @@ from jaxgen.systems.handwriting.config import RECOGNISERS, WORDS, check_words
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('nll',)
+# What an evaluation finds of the confidences of words, and reading needs, see `reading.calibration`.
+FITTED = 'temperature', 'confidence_offset', 'confidence_crowding'
 # What cards say of its models, see `exchange.cards`.
 ABOUT = About(
   'A recogniser of handwritten words and lines, trained with CTC.',
@@ -21,7 +23,7 @@ ABOUT = About(
   tags=('handwriting', 'ocr'),
   command='jaxgen read word.png --weights {weights}',
   python="jaxgen.read('word.png', weights={weights!r})  # .text, .confidence, .alternatives",
-  header=('temperature',),
+  header=FITTED,
 )
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {

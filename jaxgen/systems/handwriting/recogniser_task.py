@@ -156,8 +156,8 @@ class Steps:
     """Character and word error rates of greedy reading, and how far confidences can be trusted.
 
     'seen', 'case' and 'unseen' are the rates of texts that training showed, that differ from such in case only,
-    and of others. 'temperature' is what `jaxgen read` divides by, 'ece' the expected calibration error of words
-    at it, 'ece_uncalibrated' that at 1. 'dropped' are rows of the set that could not be used.
+    and of others. `recogniser.FITTED` is the calibration that `jaxgen read` takes, 'ece' the expected error of
+    words with it, 'ece_uncalibrated' that without. 'dropped' are rows of the set that could not be used.
     """
     split = 'test' if 'test' in data.splits else 'validation'
     size = self.config.eval.batch_size

@@ -78,14 +78,14 @@ def test_each_word_has_its_own_confidence():
   reading = read(logits, CHARSET)[0]
   judged = judged_words(logits, reading, CHARSET)
   assert [w.text for w in judged] == ['el', 'am', 'me']
-  sure = [w.confidence() for w in judged]
+  sure = [calibration.NONE.confidence(w.log_probs) for w in judged]
   assert sure[1] == pytest.approx(0.54, abs=0.02) and min(sure[0], sure[2]) > 0.97
   assert judged[1].frames == slice(6, 11)
   closed = judged_words(
     logits, reading, CHARSET, lexicon=Lexicon(['el', 'am', 'me'], CHARSET, lines=True)
   )
-  assert closed[1].confidence(closed=True) > 0.99
-  assert sure[1] > judged[1].confidence(temperature=3.0)
+  assert calibration.NONE.confidence(closed[1].log_probs, closed=True) > 0.99
+  assert sure[1] > calibration.Calibration(3.0).confidence(judged[1].log_probs)
 
 
 def test_a_single_word_and_no_word_have_a_confidence():
@@ -94,7 +94,9 @@ def test_a_single_word_and_no_word_have_a_confidence():
     reading = read(logits, CHARSET)[0]
     (word,) = judged_words(logits, reading, CHARSET)
     assert word.text == text and word.frames == slice(0, 5)
-    assert word.confidence() == pytest.approx(np.exp(reading.log_prob), abs=2e-3)
+    assert calibration.NONE.confidence(word.log_probs) == pytest.approx(
+      np.exp(reading.log_prob), abs=2e-3
+    )
 
 
 def test_a_word_from_right_to_left_is_judged_in_the_order_of_the_frames():
@@ -105,7 +107,7 @@ def test_a_word_from_right_to_left_is_judged_in_the_order_of_the_frames():
   assert [w.text for w in judged] == ['كي', 'نا'] and judged[0].frames.start > judged[
     1
   ].frames.start
-  assert min(w.confidence() for w in judged) > 0.95
+  assert min(calibration.NONE.confidence(w.log_probs) for w in judged) > 0.95
 
 
 def test_the_posterior_keeps_what_the_beam_left_out():
@@ -133,26 +135,57 @@ def test_calibration_error_of_perfect_and_of_overconfident_readings():
   assert np.isnan(calibration.reliability([], []).error)
 
 
+def test_few_readings_look_badly_calibrated_by_chance():
+  # 100 at one half, all in one bin: the size of a normal deviate of .05.
+  mean, most = calibration.errors_by_chance(np.full(100, 0.5))
+  assert mean == pytest.approx(0.05 * np.sqrt(2 / np.pi), abs=0.004)
+  assert most == pytest.approx(0.098, abs=0.008)
+
+
+def drawn_beams(rng, words):
+  """Two texts of each word and the rest of what there may be, and which of the three is written."""
+  shares = np.sort(rng.dirichlet(np.ones(3), words))[:, ::-1]
+  return shares, np.array([rng.choice(3, p=row) for row in shares])
+
+
 def test_the_temperature_of_overconfident_beams_is_found():
-  rng = np.random.default_rng(0)
-  logs = np.log(rng.dirichlet(np.ones(4), 3000))
-  true = np.array([rng.choice(4, p=np.exp(row)) for row in logs])
-  order = np.argsort(-logs, 1)
-  beams = list(np.take_along_axis(logs, order, 1))
-  correct = order[:, 0] == true
-  assert calibration.fit_temperature(beams, correct, closed=True) == pytest.approx(1, rel=0.1)
-  sharper = [2 * beam for beam in beams]
-  fitted = calibration.fit_temperature(sharper, correct, closed=True)
-  assert fitted == pytest.approx(2, rel=0.1)
+  shares, true = drawn_beams(np.random.default_rng(0), 3000)
+  found = calibration.fit_calibration(list(np.log(shares[:, :2])), true == 0)
+  assert found.temperature == pytest.approx(1, rel=0.1) and abs(found.offset) < 0.15
+  sharper = shares**2 / (shares**2).sum(1, keepdims=True)
+  beams = list(np.log(sharper[:, :2]))
+  found = calibration.fit_calibration(beams, true == 0)
+  assert found.temperature == pytest.approx(2, rel=0.1)
 
-  def error(beams, temperature):
-    sure = [calibration.posterior(beam, temperature, closed=True)[0] for beam in beams]
-    return calibration.reliability(sure, correct).error
+  def error(fitted):
+    sure = [fitted.confidence(beam) for beam in beams]
+    return calibration.reliability(sure, true == 0).error
 
-  assert error(sharper, fitted) < 0.03 < 0.1 < error(sharper, 1.0)
+  assert error(found) < 0.03 < 0.1 < error(calibration.NONE)
 
 
-def test_temperatures_of_nothing_and_of_mismatches():
-  assert calibration.fit_temperature([], np.zeros(0, bool)) == 1.0
+def test_words_of_a_line_that_are_too_sure_are_found():
+  rng = np.random.default_rng(1)
+  shares, true = drawn_beams(rng, 6000)
+  counts = rng.choice([1, 8], 6000)
+  # A word alone is right as often as its share says; one of eight at odds that are eight times as bad.
+  odds = shares[:, 0] / (1 - shares[:, 0])
+  right = np.where(counts == 1, true == 0, rng.random(6000) < odds / (odds + 8))
+  beams = list(np.log(shares[:, :2]))
+  found = calibration.fit_calibration(beams, right, counts)
+  assert found.crowding == pytest.approx(1, abs=0.1) and abs(found.offset) < 0.1
+  alone, among = (found.confidence(np.log([0.8, 0.1]), count) for count in (1, 8))
+  assert alone == pytest.approx(0.8, abs=0.03) and among == pytest.approx(1 / 3, abs=0.05)
+  # What a lexicon closes is shared out, and stays as it is; so does what is certain.
+  assert found.confidence(np.log([0.8, 0.2]), 8, closed=True) == pytest.approx(0.8, abs=0.03)
+  assert found.confidence(np.array([-2000.0]), 8) == 0
+
+
+def test_calibrations_of_little_and_of_mismatches():
+  assert calibration.fit_calibration([], np.zeros(0, bool)) == calibration.NONE
   with pytest.raises(ValueError, match='1 beams for 2 readings'):
-    calibration.fit_temperature([np.zeros(1)], np.zeros(2, bool))
+    calibration.fit_calibration([np.zeros(1)], np.zeros(2, bool))
+  # Four words that are all right do not make the next one certain.
+  few = calibration.fit_calibration([np.log([0.5])] * 4, np.ones(4, bool), np.ones(4))
+  assert 0 < few.offset < 3 and few.crowding == 0
+  assert few.confidence(np.log([0.5])) < 0.99

@@ -24,7 +24,7 @@ from jaxgen.systems.handwriting.certainty import judge
 from jaxgen.systems.handwriting.data import WordRows
 from jaxgen.systems.handwriting.judging import Reader
 from jaxgen.systems.handwriting.levels import from_levels
-from jaxgen.systems.handwriting.reading.calibration import posterior
+from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
 from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_picture
 from jaxgen.systems.handwriting.reading.service import BLANK, Service
@@ -145,7 +145,7 @@ def test_a_command_reads_as_evaluation_does(trained, weights, pictures, capsys):
   logits, lengths = jax.jit(steps.logits)(trained.variables, batch)[:2]
   assert cli.main(['read', f'--weights={weights}', '--json', str(pictures)]) == 0
   judged = judge(lambda x: (logits, lengths, x['label'], x['mask']), [batch], FACTS, most=4)
-  sure = iter([posterior(beam, 3.0)[0] for beam in judged.beams])
+  sure = iter([Calibration(3.0).confidence(beam) for beam in judged.beams])
   for x in lines_of(capsys)[0]:
     words = [next(sure) for _ in range(max(1, len(x['words'])))]
     np.testing.assert_allclose(x['confidence'], np.prod(words), rtol=1e-3)
@@ -301,7 +301,8 @@ def test_a_lexicon_and_a_temperature(tmp_path):
   (answer,) = Service(model(), Decoding(lexicon=lexicon))([picture])
   assert answer.text in ('abb', 'bab')
   sure, unsure = (
-    Service(model(Columns(8.0), temperature=t), Decoding(nbest=3))([picture])[0] for t in (0.5, 2.0)
+    Service(model(Columns(8.0), calibration=Calibration(t)), Decoding(nbest=3))([picture])[0]
+    for t in (0.5, 2.0)
   )
   assert sure.text == unsure.text == 'aab' and sure.confidence > unsure.confidence
   assert len(sure.alternatives) == 2 and sure.alternatives[0][1] < sure.confidence
@@ -312,24 +313,25 @@ def test_a_run_of_handwriting_reads_with_its_own_recogniser():
   facts = {**FACTS, 'faces': ['a', 'b'], 'hand_numbers': ['slant']}
   found = apply.reading_model(Trained(config, facts, {'gen': {}, 'rec': {'params': 1}}, 1))
   assert found.variables == {'params': 1} and not found.own_widths
-  assert found.canvases[0] == config.data.width and found.temperature == 1.0
+  assert found.canvases[0] == config.data.width and found.calibration == NONE
 
 
-def test_a_temperature_is_of_the_step_that_is_read(tmp_path):
+def test_a_calibration_is_of_the_step_that_is_read(tmp_path):
   put(tmp_path / 'evaluation.json', '{"step": 7, "temperature": 3.0}')
-  assert apply.measured_temperature(tmp_path, 7) == 3.0
-  assert apply.measured_temperature(tmp_path, 8) is None
+  assert apply.measured_calibration(tmp_path, 7) == Calibration(3.0)
+  assert apply.measured_calibration(tmp_path, 8) == NONE
   for text in ('{', '{"step": 7}', '[]'):
     put(tmp_path / 'evaluation.json', text)
-    assert apply.measured_temperature(tmp_path, 7) is None
+    assert apply.measured_calibration(tmp_path, 7) == NONE
 
 
-def test_a_file_may_name_its_temperature(trained, tmp_path):
-  path = save_weights(tmp_path / 'a.safetensors', trained, {'temperature': '1.5'})
-  assert apply.measured_temperature(path, 7) == 1.5
+def test_a_file_may_name_its_calibration(trained, tmp_path):
+  found = {'temperature': '1.5', 'confidence_offset': '0.25', 'confidence_crowding': '0.5'}
+  path = save_weights(tmp_path / 'a.safetensors', trained, found)
+  assert apply.measured_calibration(path, 7) == Calibration(1.5, 0.25, 0.5)
   put(tmp_path / 'a_results' / 'evaluation.json', '{"step": 7, "temperature": 3.0}')
-  assert apply.measured_temperature(path, 7) == 3.0
-  assert apply.measured_temperature(save_weights(tmp_path / 'b.safetensors', trained), 7) is None
+  assert apply.measured_calibration(path, 7) == Calibration(3.0)
+  assert apply.measured_calibration(save_weights(tmp_path / 'b.safetensors', trained), 7) == NONE
 
 
 # --- What is given ---

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax, logit
 
 BINS = 15
 _LOWEST = 1e-12  # of a probability whose logarithm is taken
@@ -35,38 +35,83 @@ def posterior(
   return np.exp(log_softmax(np.concatenate([logs, rest], -1) / temperature, axis=-1))[..., :-1]
 
 
-def fit_temperature(
-  beams: Sequence[np.ndarray], correct: np.ndarray, *, closed: bool = False
-) -> float:
-  """The temperature at which the confidence of the first texts has the least negative log-likelihood.
+class Calibration(NamedTuple):
+  """What makes the confidences of words mean what they say.
+
+  The log-odds of a word's `posterior` at `temperature`, plus `offset` (Platt, "Probabilistic Outputs for
+  Support Vector Machines"), less `crowding` times the logarithm of the number of words in its picture: the
+  posterior of a word in a line takes for known where the word begins and ends, and so is too sure.
+
+  Attributes:
+    temperature: above 0.
+    offset: nats.
+    crowding: nats of log-odds a nat.
+  """
+
+  temperature: float = 1.0
+  offset: float = 0.0
+  crowding: float = 0.0
+
+  def confidence(self, log_probs: np.ndarray, count: int = 1, *, closed: bool = False) -> float:
+    """That of a word, in [0, 1].
+
+    Args:
+      log_probs: [N] of the word and of what else its frames may say, as `posterior` takes them.
+      count: words of its picture.
+      closed: as in `posterior`. The words of a lexicon share all there is, and their share stays as it is.
+    """
+    share = float(posterior(log_probs, self.temperature, closed=closed)[0])
+    return share if closed else float(self._moved(np.array([share]), np.array([count]))[0])
+
+  def _moved(self, shares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    with np.errstate(divide='ignore'):  # what is certain stays so
+      odds = logit(shares)
+    return expit(odds + self.offset - self.crowding * np.log(np.maximum(1, counts)))
+
+
+NONE = Calibration()
+
+
+def fit_calibration(
+  beams: Sequence[np.ndarray], correct: np.ndarray, counts: np.ndarray | None = None
+) -> Calibration:
+  """What gives the confidences of words the least negative log-likelihood.
+
+  Offset and crowding are held near 0 by a normal prior of deviation 1, so that a set of few words, or of words
+  that stand alone, does not carry them away.
 
   Args:
-    beams: for each example of a validation set the log-probabilities of its texts, first that of the reading.
+    beams: for each word of a validation set the log-probabilities of its texts, first that of the reading.
     correct: [N] bool, whether that reading is right.
-    closed: as in `posterior`.
+    counts: [N] words of the pictures; None where each stands alone.
 
   Returns:
-    A temperature from .05 to 50; 1 where there are no examples.
+    A temperature from .05 to 50 with the rest; `NONE` where there are no words.
 
   Raises:
-    ValueError: the two have different lengths.
+    ValueError: they have different lengths.
   """
-  if len(beams) != len(correct):
-    raise ValueError(f'{len(beams)} beams for {len(correct)} readings')
+  counts = np.ones(len(beams), int) if counts is None else np.asarray(counts)
+  if not len(beams) == len(correct) == len(counts):
+    raise ValueError(f'{len(beams)} beams for {len(correct)} readings and {len(counts)} counts')
   if not len(beams):
-    return 1.0
+    return NONE
   right = np.asarray(correct, bool)
   logs = np.full((len(beams), max(map(len, beams))), -np.inf)
   for row, beam in zip(logs, beams, strict=True):
     row[: len(beam)] = beam
 
-  def nll(log_temperature: float) -> float:
-    temperature = float(np.exp(log_temperature))
-    sure = posterior(logs, temperature, closed=closed)[:, 0]
-    return float(-np.log(np.clip(np.where(right, sure, 1.0 - sure), _LOWEST, None)).mean())
+  def loss(x: np.ndarray) -> float:
+    found = Calibration(float(np.exp(x[0])), *x[1:])
+    sure = found._moved(posterior(logs, found.temperature)[:, 0], counts)
+    likely = np.clip(np.where(right, sure, 1.0 - sure), _LOWEST, None)
+    return float(-np.log(likely).sum() + (x[1:] ** 2).sum() / 2)
 
-  found = minimize_scalar(nll, bounds=np.log(_TEMPERATURES), method='bounded')
-  return float(np.exp(found.x))
+  bounds = [np.log(_TEMPERATURES), (-9.0, 9.0), (-9.0, 9.0)]
+  start = np.zeros(3)
+  found = minimize(loss, start, method='L-BFGS-B', bounds=bounds)
+  temperature, (offset, crowding) = np.exp(found.x[0]), found.x[1:]
+  return Calibration(float(temperature), float(offset), float(crowding))
 
 
 class Reliability(NamedTuple):
@@ -112,3 +157,19 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -
   )
   filled = np.where(counts > 0, counts, np.nan)
   return Reliability(edges, counts.astype(int), sure / filled, right / filled)
+
+
+def errors_by_chance(confidence: np.ndarray, draws: int = 1000) -> tuple[float, float]:
+  """The calibration error of readings that are right as often as their confidence says: of few it is not 0.
+
+  Args:
+    confidence: [N] in [0, 1].
+    draws: of which of them are right.
+
+  Returns:
+    The mean, and what one in twenty exceeds.
+  """
+  rng = np.random.default_rng(0)
+  right = rng.random((draws, len(confidence))) < confidence
+  errors = [reliability(confidence, row).error for row in right]
+  return float(np.mean(errors)), float(np.quantile(errors, 0.95))

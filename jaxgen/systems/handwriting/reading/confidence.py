@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.systems.handwriting.reading.calibration import posterior
 from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.reading.decoding import CLOSED, Reading, beam_search
 from jaxgen.systems.handwriting.reading.lattice import log_probabilities, text_log_probs
@@ -18,17 +17,13 @@ class Word(NamedTuple):
   Attributes:
     text: of the word.
     log_probs: [N] nats of what its frames may say: the word first, then the other texts of a beam. What
-      `fit_temperature` takes.
+      `fit_calibration` takes.
     frames: its own, of the line's.
   """
 
   text: str
   log_probs: np.ndarray
   frames: slice
-
-  def confidence(self, temperature: float = 1.0, *, closed: bool = False) -> float:
-    """`posterior` of the word."""
-    return float(posterior(self.log_probs, temperature, closed=closed)[0])
 
 
 def judged_words(
@@ -50,7 +45,7 @@ def judged_words(
     logits: [T, K] of the frames that `reading` is of.
     reading: of `read`.
     charset: as for `read`, like what follows.
-    beam: at least 1. A temperature fits the beam that it was fitted with.
+    beam: at least 1. A calibration fits the beam that it was fitted with.
     lexicon: of the same charset and direction.
     weight: of the lexicon.
     rtl: the text is written from right to left.

@@ -11,6 +11,7 @@ import numpy as np
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.networks.recogniser import Recogniser
 from jaxgen.systems.handwriting.own_widths import own_lines
+from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.spans import pixel_spans
@@ -33,7 +34,7 @@ class Model(NamedTuple):
     rtl: whether its texts run from right to left.
     size: height and width of the canvas that it was trained on.
     own_widths: whether it reads each picture at its own width; else as white paper up to the canvas.
-    temperature: of its confidences.
+    calibration: of its confidences.
     flatten: whether it was trained on pictures divided by their paper, and so reads such.
   """
 
@@ -43,7 +44,7 @@ class Model(NamedTuple):
   rtl: bool
   size: tuple[int, int]
   own_widths: bool
-  temperature: float = 1.0
+  calibration: Calibration = NONE
   flatten: bool = False
 
   @property
@@ -146,7 +147,7 @@ class Service:
     answers = []
     for i, picture in enumerate(pictures):
       found = understood(
-        logits[i, : lengths[i]], model.charset, self.decoding, model.temperature, rtl=model.rtl
+        logits[i, : lengths[i]], model.charset, self.decoding, model.calibration, rtl=model.rtl
       )
       offset = float(canvas - widths[i]) if left else 0.0
       answers.append(_answer(found, picture, model.net.frame_stride, offset))

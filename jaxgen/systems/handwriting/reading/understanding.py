@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.systems.handwriting.reading.calibration import posterior
+from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration, posterior
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.confidence import Word, judged_words
 from jaxgen.systems.handwriting.reading.decoding import CLOSED, read
@@ -12,7 +12,7 @@ from jaxgen.systems.handwriting.reading.lattice import log_probabilities
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
 from jaxgen.systems.handwriting.reading.spans import frame_spans
 
-# Of confidences, whatever the search for the text: a temperature fits the beam that it was fitted with.
+# Of confidences, whatever the search for the text: a calibration fits the beam that it was fitted with.
 JUDGED_BEAM = 20
 
 
@@ -61,7 +61,7 @@ def understood(
   logits: np.ndarray,
   charset: Charset,
   decoding: Decoding,
-  temperature: float = 1.0,
+  calibration: Calibration = NONE,
   *,
   rtl: bool = False,
 ) -> Understood:
@@ -71,17 +71,17 @@ def understood(
     logits: [T, K] of its own frames.
     charset: of the recogniser.
     decoding: how.
-    temperature: of the confidences.
+    calibration: of the confidences.
     rtl: the text is written from right to left.
   """
   how: dict[str, Any] = {'lexicon': decoding.lexicon, 'weight': decoding.weight, 'rtl': rtl}
   best, *others = read(logits, charset, beam=decoding.beam, **how)
   closed = decoding.closed
   judged = judged_words(logits, best, charset, beam=JUDGED_BEAM, **how)
-  words = [(word, word.confidence(temperature, closed=closed)) for word in judged]
-  shares = posterior(
-    np.array([best.log_prob, *(x.log_prob for x in others)]), temperature, closed=closed
-  )
+  count = len(judged)
+  words = [(x, calibration.confidence(x.log_probs, count, closed=closed)) for x in judged]
+  texts = np.array([best.log_prob, *(x.log_prob for x in others)])
+  shares = posterior(texts, calibration.temperature, closed=closed)
   alternatives = [(x.text, float(p)) for x, p in zip(others, shares[1:], strict=True)]
   spans = frame_spans(log_probabilities(logits), best.labels, rtl=rtl)
   confidence = float(np.prod([sure for _, sure in words]))
