@@ -4,11 +4,13 @@ r"""Makes trained runs the nets that `jaxgen write` and `jaxgen read` use, and w
     --out benchmarks/results/handwriting_weights_cpu.json
 
 writes jaxgen/weights/handwriting_reader.safetensors, of the saved step that is best on validation, with the
-calibration of its confidences (--calibrate fits that of the present file anew); measures it on the test
-pictures of its sets, beside Tesseract where that is installed; writes jaxgen/weights/handwriting.safetensors of
-the writer's newest step (or --writer-step) with its evaluation; and renders jaxgen/weights/HANDWRITING.md and
-HANDWRITING_READER.md from the result file, which keeps what is not given. The runs themselves are left as they
-are. $JAXGEN_DATA has the sets.
+calibration of its confidences, and measures it on the test pictures of its sets, beside Tesseract where that is
+installed; writes jaxgen/weights/handwriting.safetensors of the writer's newest step (or --writer-step) with its
+evaluation; renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which keeps
+what is not given. The runs themselves are left as they are. $JAXGEN_DATA has the sets.
+
+Without runs, of the present files: --calibrate fits the reader's confidences anew, --sampling has the writer
+write with other noise, as --sampling eval.truncation=0.5.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,11 @@ import handwriting_readers as readers
 import machine
 import shipping
 
+from jaxgen import config as configs
 from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
-from jaxgen.exchange.weight_files import load_weights
+from jaxgen.exchange.weight_files import load_weights, save_weights
 from jaxgen.run import devices, inference, loading
 from jaxgen.systems.handwriting import config as writers
 from jaxgen.systems.handwriting import recogniser
@@ -63,6 +67,8 @@ KEPT = {
     'data.width',
     'curriculum.read_steps',
     'curriculum.paired_steps',
+    'eval.truncation',
+    'eval.faces',
   ),
 }
 WRITTEN = (
@@ -133,6 +139,12 @@ def main() -> None:
   )
   parser.add_argument('--writer', type=Path, metavar='RUN', help='a run of handwriting:small')
   parser.add_argument('--writer-step', type=int, help='a saved step; the newest by default')
+  parser.add_argument(
+    '--sampling',
+    nargs='+',
+    metavar='KEY=VALUE',
+    help='eval.* that the writer that ships is to have',
+  )
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
   devices.enable_compilation_cache()
@@ -143,6 +155,8 @@ def main() -> None:
     rows['reader'] = calibrate_reader(rows['reader'])
   if args.writer:
     rows['writer'] = ship_writer(args.writer, args.writer_step)
+  elif args.sampling:
+    rows['writer'] = resample_writer(rows['writer'], args.sampling)
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
   if 'reader' in rows:
     shipping.write_card(READER_CARD, reader_card(rows['reader']))
@@ -192,7 +206,26 @@ def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
   """Writes a writer; its row has what an evaluation says of it."""
   found = shipping.evaluated(run, step)
   trained = shipping.complete(loading.load(run, found['step']))
-  row = shipping.about(trained, run, KEPT['writer'])
+  return written_writer(trained, shipping.about(trained, run, KEPT['writer']), found)
+
+
+def resample_writer(row: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+  """Evaluates the writer that ships with other keys of eval, and writes it so; its row."""
+  trained = shipping.complete(load_weights(SHIPPED))
+  with tempfile.TemporaryDirectory() as folder:
+    file = save_weights(Path(folder) / SHIPPED.name, trained)
+    config = inference.with_overrides(file, changes)
+    assert config is not None
+    trained = trained._replace(config=config)
+    found = inference.evaluate(save_weights(file, trained))
+  flat = configs.flatten(trained.config)
+  about = {**row, 'config': {key: flat[key] for key in KEPT['writer']}}
+  del about['evaluation']
+  return written_writer(trained, about, found)
+
+
+def written_writer(trained: Trained, row: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+  """Writes a writer; its row, with what an evaluation found."""
   shipping.save(SHIPPED, trained, row, WRITER_TERMS)
   return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
 
@@ -281,7 +314,8 @@ def _writer(row: dict[str, Any]) -> str:
     '',
     _trained(row),
     '',
-    COMMAND.format('handwriting.py:small', 'writer'),
+    COMMAND.format('handwriting.py:small', 'writer') + ' \\',
+    f'      --config.eval.truncation={row["config"]["eval.truncation"]}',
     '',
     '| figure | |',
     '|---|---|',

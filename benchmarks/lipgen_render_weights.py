@@ -3,11 +3,11 @@ r"""Trains the renderer that `jaxgen talk` uses, ships it, and writes its model 
   python benchmarks/lipgen_render_weights.py --runs runs/shipped --reader trained \
     --out benchmarks/results/lipgen_render_weights_cpu.json
 
-trains configs/lipgen_render.py in DIR/render, and configs/lipgen_render.py:mixed, which begins with it, in
-DIR/mixed (complete runs are taken as they are), judges the latter on unseen drawn speakers, on held-out words
-of GRID's speaker, whom it has seen, and on four speakers of `$JAXGEN_DATA/grid_raw`, whom no net has,
-writes jaxgen/weights/lipgen_render.safetensors and its card, jaxgen/weights/LIPGEN_RENDER.md. Needs the extras
-[video] and [landmarks].
+trains configs/lipgen_render.py in DIR/render, its variant mixed, which begins with that, in DIR/mixed,
+and more of the same, which begins with that, in DIR/longer (from the last run that is complete on), judges the
+last on unseen drawn speakers, on held-out words of GRID's speaker, whom it has seen, and on four speakers of
+`$JAXGEN_DATA/grid_raw`, whom no net has, writes jaxgen/weights/lipgen_render.safetensors and its card,
+jaxgen/weights/LIPGEN_RENDER.md. Needs the extras [video] and [landmarks].
 """
 
 import argparse
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import machine
 import numpy as np
@@ -84,6 +84,21 @@ SAID = [f'{key}={value}' for key, value in SAMPLING.items()]
 WIDTH = 110
 
 
+class Stage(NamedTuple):
+  """A run of the training, in a folder of this name."""
+
+  name: str
+  config: str
+  steps: int
+
+
+STAGES = (
+  Stage('render', 'configs/lipgen_render.py', 1_400),
+  Stage('mixed', 'configs/lipgen_render.py:mixed', 1_600),
+  Stage('longer', 'configs/lipgen_render.py:mixed', 4_000),
+)
+
+
 def main() -> None:
   """Trains, judges, ships and writes."""
   parser = argparse.ArgumentParser(
@@ -116,21 +131,36 @@ def main() -> None:
 
 
 def trained_run(folder: Path) -> Path:
-  """The mixed run, which begins with that of drawn speakers; what is complete is not trained again."""
-  first, begun = folder / 'render', folder / 'render.safetensors'
-  if not begun.is_file():
-    train(first, 'configs/lipgen_render.py')
-    save_weights(begun, shipping.complete(loading.load(first, None)))
-  train(folder / 'mixed', 'configs/lipgen_render.py:mixed', f'--config.init_from={begun}')
-  return folder / 'mixed'
+  """The last run; what is complete is not trained again."""
+  for i in range(len(STAGES) - 1, -1, -1):
+    if is_complete(folder / STAGES[i].name):
+      break
+  else:
+    i = -1
+  for stage in STAGES[i + 1 :]:
+    train(folder, stage)
+  return folder / STAGES[-1].name
 
 
-def train(run: Path, config: str, *more: str) -> None:
-  """A run, unless it is there to its last step."""
-  if run.is_dir() and loading.load(run, None).step == loading.load(run, None).config.num_steps:
-    return
-  command = [sys.executable, 'launch.py', f'--config={config}', f'--workdir={run.resolve()}', *more]
-  subprocess.run(command, cwd=ROOT, check=True)
+def is_complete(run: Path) -> bool:
+  """Whether a run is there to its last step."""
+  if not run.is_dir():
+    return False
+  trained = loading.load(run, None)
+  return trained.step == trained.config.num_steps
+
+
+def train(folder: Path, stage: Stage) -> None:
+  """A stage, which begins with the file of the one before it."""
+  more = [f'--config.num_steps={stage.steps}']
+  before = STAGES.index(stage) - 1
+  if before >= 0:
+    begun = folder / f'{STAGES[before].name}.safetensors'
+    if not begun.is_file():
+      save_weights(begun, shipping.complete(loading.load(folder / STAGES[before].name, None)))
+    more.append(f'--config.init_from={begun}')
+  command = [sys.executable, 'launch.py', f'--config={stage.config}', *more]
+  subprocess.run([*command, f'--workdir={(folder / stage.name).resolve()}'], cwd=ROOT, check=True)
 
 
 def sampled(trained: Trained) -> Trained:
@@ -268,9 +298,10 @@ def section(row: dict[str, Any]) -> str:
 
 def _trained(row: dict[str, Any]) -> str:
   return (
-    f'{row["parameters"]:,} parameters, float32; {row["begins_with"]:,} updates on drawn speakers and '
-    f'{row["steps"]:,} on them and GRID together, of {row["config"]["batch_size"]} windows of 8 frames, the '
-    f'latter {row["seconds"] / 60:.0f} minutes on a core of {row["hardware"]}, shared, {row["date"]}, seed '
+    f'{row["parameters"]:,} parameters, float32; {STAGES[0].steps:,} updates on drawn speakers, then '
+    f'{" and ".join(f"{stage.steps:,}" for stage in STAGES[1:])} on them and GRID together, of '
+    f'{row["config"]["batch_size"]} windows of 8 frames; the last {row["steps"]:,} took '
+    f'{row["seconds"] / 60:.0f} minutes on a core of {row["hardware"]}, shared, {row["date"]}, seed '
     f'{row["seed"]}.'
   )
 

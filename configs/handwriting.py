@@ -91,6 +91,10 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   config.eval.batch_size = 64
   # Generated of seen words, and as many of unseen ones; where there are fewer words they come again.
   config.eval.num_words = 2_500 if paper else 512
+  # Of noise that is not trained with: below 1 hands of a face differ less; and the names of the faces that are
+  # written in, () for all.
+  config.eval.truncation = 1.0
+  config.eval.faces = ()
   # Of the independent recogniser.
   config.eval.reader_steps = 1_000 if size == 'tiny' else 5_000
   config.eval.reader_seed = 1

@@ -1,5 +1,7 @@
 """What a handwriting config may say. Imports nothing heavy."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from jaxgen.data.keys import PLACEMENT
@@ -124,6 +126,8 @@ KEYS = {
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
   'init_from': place('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
   'eval.num_words': whole(2),
+  'eval.truncation': within(0, 1, closed='right', note='1 is the noise of training'),
+  'eval.faces': each(text('a face'), 'faces', empty=True),
   'eval.reader_steps': whole(),
   'eval.reader_seed': whole(0),
   'eval.inception': place("a file of Inception's weights, or empty"),
@@ -166,6 +170,21 @@ def has_hands(config: ConfigDict) -> bool:
 def has_letter_widths(config: ConfigDict) -> bool:
   """Whether a batch says how wide the letters of each drawing are, which is learned from them."""
   return begins_laid_out(config) and is_natural(config)
+
+
+def written_faces(config: ConfigDict, facts: dict[str, Any]) -> tuple[int, ...]:
+  """The places among facts['faces'] of those that are written in, all of them where config.eval.faces is empty.
+
+  Raises:
+    ConfigError: config.eval.faces names one that the run has not.
+  """
+  names, known = tuple(config.eval.faces), list(facts['faces'])
+  for name in names:
+    if name not in known:
+      raise ConfigError(
+        f'config.eval.faces: no face {name!r} in this run; it has {", ".join(known) or "none"}'
+      )
+  return tuple(known.index(name) for name in dict.fromkeys(names)) or tuple(range(len(known)))
 
 
 def is_natural(config: ConfigDict) -> bool:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxgen.precision import DTYPES
-from jaxgen.systems.handwriting.config import is_rtl
+from jaxgen.systems.handwriting.config import is_rtl, written_faces
 from jaxgen.systems.handwriting.model import Networks
 from jaxgen.systems.handwriting.networks.recogniser import Reading
 from jaxgen.systems.handwriting.reading.charset import Charset
@@ -38,8 +38,16 @@ class Inference(NamedTuple):
     return is_rtl(self.config)
 
   def latents(self, keys: jax.Array) -> jax.Array:
-    """Z [B, num_latents] of keys [B]."""
-    return self.nets.latents(keys, DTYPES[self.config.precision][1])
+    """Z [B, num_latents] of keys [B], with one of the faces of config.eval.faces.
+
+    But for the face it is config.eval.truncation times as large as in training.
+
+    Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", section 3.1,
+    truncate; scaling leaves the draws of a key what they are.
+    """
+    faces = written_faces(self.config, self.facts)
+    z = self.nets.latents(keys, DTYPES[self.config.precision][1], faces)
+    return z.at[:, self.nets.num_faces :].multiply(self.config.eval.truncation)
 
   def write(
     self, variables: PyTree, z: jax.Array, labels: jax.Array, lengths: jax.Array

@@ -1,5 +1,6 @@
 """The networks of a run: who writes, who judges, who reads."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -66,7 +67,9 @@ class Writer(nn.Module):
     return self.spacing(z[:, : self.gen.hand], labels, lengths)
 
 
-def latents(keys: jax.Array, size: int, num_faces: int, dtype: Any) -> jax.Array:
+def latents(
+  keys: jax.Array, size: int, num_faces: int, dtype: Any, among: Sequence[int] = ()
+) -> jax.Array:
   """Draws z.
 
   Args:
@@ -74,6 +77,7 @@ def latents(keys: jax.Array, size: int, num_faces: int, dtype: Any) -> jax.Array
     size: of z.
     num_faces: F; the first F numbers of z are 0, but for one: the face of a hand. 0: there is none.
     dtype: of z.
+    among: of the F faces those that are drawn; empty: all.
 
   Returns:
     [B, size] ~ N(0, I), but for the face, which has its mean square too.
@@ -83,7 +87,8 @@ def latents(keys: jax.Array, size: int, num_faces: int, dtype: Any) -> jax.Array
     z = jax.random.normal(key, (size,), dtype)
     if not num_faces:
       return z
-    face = jax.random.randint(name_key(key, 'face'), (), 0, num_faces)
+    faces = jnp.asarray(among or range(num_faces))
+    face = faces[jax.random.randint(name_key(key, 'face'), (), 0, len(faces))]
     code = jax.nn.one_hot(face, num_faces, dtype=dtype) * jnp.sqrt(jnp.asarray(num_faces, dtype))
     return z.at[:num_faces].set(code)
 
@@ -105,6 +110,6 @@ class Networks(NamedTuple):
   rec: Recogniser
   num_faces: int = 0
 
-  def latents(self, keys: jax.Array, dtype: Any) -> jax.Array:
-    """A noise z [B, num_latents] of keys [B]."""
-    return latents(keys, self.gen.num_latents, self.num_faces, dtype)
+  def latents(self, keys: jax.Array, dtype: Any, among: Sequence[int] = ()) -> jax.Array:
+    """A noise z [B, num_latents] of keys [B], with one of all faces, or of some."""
+    return latents(keys, self.gen.num_latents, self.num_faces, dtype, among)

@@ -21,6 +21,7 @@ from jaxgen.systems.handwriting.config import (
   has_letter_widths,
   is_natural,
   is_rtl,
+  written_faces,
 )
 from jaxgen.systems.handwriting.drawn import spacing
 from jaxgen.systems.handwriting.inference import Inference
@@ -50,6 +51,7 @@ def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = Non
   hands = options.generator == 'letters' and options.hands
   num_faces = len(facts['faces']) if hands else 0
   hand = num_faces + len(facts['hand_numbers']) if hands else 0
+  written_faces(config, facts)  # one that is not there is told before anything is computed
   if options.discriminator == 'paper':
     widths = tuple(options.disc_filters)
     disc = paper_discriminator(size, norm, options.attention, widths, **types)

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from handwriting_cases import KEY, NORM, shapes_of, variables_of
 
+from jaxgen import config as configs
+from jaxgen.errors import ConfigError
+from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.networks.letters import (
   LetterGenerator,
   LetterWidths,
   placement,
 )
+from jaxgen.systems.handwriting.task import make_model
 
 LABELS = jnp.array([[1, 2, 0], [3, 1, 2], [2, 0, 0]])
 LENGTHS = jnp.array([2, 3, 1])
@@ -41,6 +45,31 @@ def test_slots_lie_side_by_side_and_paper_beyond_the_word(made):
   for row, length in zip(image, LENGTHS, strict=True):
     assert (row[:, 8 * length :] == 1).all()
     assert (row[:, : 8 * length] != 1).all()
+
+
+def test_truncation_keeps_faces_and_shrinks_the_rest():
+  config, keys = configs.load('handwriting'), jax.random.split(jax.random.key(0), 4)
+  facts = configs.to_json(config.inspect.facts)
+  nets = make_model(config, facts)
+  whole = Inference(nets, facts, config).latents(keys)
+  with config.unlocked():
+    config.eval.truncation = 0.25
+  less = Inference(nets, facts, config).latents(keys)
+  faces = nets.num_faces
+  assert faces == 2 and np.any(whole[:, faces:])
+  np.testing.assert_array_equal(less[:, :faces], whole[:, :faces])
+  np.testing.assert_allclose(less[:, faces:], whole[:, faces:] / 4, rtol=1e-6)
+  # Some faces alone.
+  assert np.any(whole[:, 0])
+  with config.unlocked():
+    config.eval.faces = (facts['faces'][1],)
+  other = Inference(nets, facts, config).latents(keys)
+  assert not np.any(other[:, 0]) and np.all(other[:, 1])
+  np.testing.assert_array_equal(other[:, faces:], less[:, faces:])
+  with config.unlocked():
+    config.eval.faces = ('nobody',)
+  with pytest.raises(ConfigError, match="no face 'nobody' in this run; it has caveat, kalam"):
+    make_model(config, facts)
 
 
 def test_an_image_does_not_depend_on_its_neighbours_at_inference(made):
