@@ -105,16 +105,12 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     width: of the canvas; 0: config.data.width.
   """
   data, variety = config.data, Variety(**config.data.variety)
-  named, faces = (
-    find_words(data.word_list or LANGUAGES[data.script]),
-    find_faces(data.faces or data.script),
-  )
+  named = find_words(data.word_list or LANGUAGES[data.script])
+  faces = find_faces(data.faces or data.script)
   letters = set(normalised(data.letters))
   # A word with a letter that is in no face would be asked for and never shown.
   able = frozenset[str]().union(*(face.characters for face in faces))
-  if is_rtl(
-    config
-  ):  # labels are turned round whole: what runs from left to right within them may not be there
+  if is_rtl(config):  # labels are turned round whole, with what runs from left to right in them
     able = frozenset(c for c in able if unicodedata.bidirectional(c) not in LEFT_TO_RIGHT)
   fitting, _ = named.select(data.min_letters, data.max_letters, (letters or able) & able)
   if data.num_words and data.num_words < len(fitting.words):
