@@ -4,9 +4,9 @@
 
 The classifier is trained here, on words drawn as those that the writer learned from, by another seed; its
 accuracy is that on words and writers that it never saw. Then it names the face of --words generated words,
-each in a hand of its own. A face is in use where it is that of at least one word in fifty. Wanted are six faces
-in use, none with more than .4 of the words, and at least half the spread of slant, stroke width and ink of
-drawn words.
+each in a hand of its own, eight of each text. A face is in use where it is that of at least one word in fifty.
+Wanted are six faces in use, none with more than .4 of the words, and over the hands of a text at least half the
+spread of slant, stroke width and ink of drawn words.
 """
 
 import argparse
@@ -40,6 +40,7 @@ from jaxgen.terminal.reporter import Reporter
 # What is wanted: faces in use, the share of one at most, the spread over that of drawn words.
 FEWEST, MOST, SPREAD = 6, 0.4, 0.5
 IN_USE = 0.02  # share from which on a face is in use
+HANDS = 8  # that a text is written in
 BATCH, RATE, NOISE = 64, 1e-3, 0.1
 
 
@@ -118,7 +119,7 @@ def measured(
   kept, names = drawn.pictures, list(drawn.faces)
   classify, accuracy = face_classifier(kept, len(names), args.steps, args.seed, reporter)
   reporter.say(f'accuracy on unseen words and writers: {accuracy:.3f}')
-  images, asked = generated(trained, drawn, args)
+  images, texts, asked = generated(trained, drawn, args)
   named = classify(images)
   # A writer of other faces, or of none, asks for none of these.
   known = asked is not None and list(trained.facts['faces']) == names
@@ -132,9 +133,9 @@ def measured(
     'asked_for': float((named == asked).mean()) if known else None,
     'drawn_shares': shares(faces_of(kept['validation'].hands, len(names)), names)['shares'],
     'spread': {
-      'generated': spread(ours),
+      'generated': spread(ours, texts),
       'drawn': spread(theirs),
-      'relative': relative_spread(ours, theirs),
+      'relative': relative_spread(ours, theirs, texts),
     },
   }
 
@@ -222,8 +223,8 @@ def batches(rows: np.ndarray, size: int = 100) -> Iterator[np.ndarray]:
 
 def generated(
   trained: Trained, drawn: Corpus, args: argparse.Namespace
-) -> tuple[np.ndarray, np.ndarray | None]:
-  """Words in as many hands, uint8 [N, H, W], and the faces [N] that their noises ask for, where they do."""
+) -> tuple[np.ndarray, list[str], np.ndarray | None]:
+  """Words in as many hands, uint8 [N, H, W], what they say, and the faces [N] that noises ask for, if any."""
   writer = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
   able = [
     word
@@ -231,7 +232,8 @@ def generated(
     if not writer.charset.unknown(word) and len(word) <= trained.facts['max_length']
   ]
   rng = generator(args.seed, 'words to write', 0)
-  words = [able[i] for i in rng.integers(len(able), size=args.words)]
+  texts = [able[i] for i in rng.integers(len(able), size=-(-args.words // HANDS))]
+  words = [texts[i // HANDS] for i in range(args.words)]
   labels, lengths = writer.charset.encode(words, trained.facts['max_length'])
   z = np.asarray(writer.latents(row_keys(jax.random.key(args.seed), jnp.arange(args.words))))
 
@@ -246,7 +248,7 @@ def generated(
     ]
   )
   num_faces = writer.nets.num_faces
-  return images, faces_of(z, num_faces) if num_faces else None
+  return images, words, faces_of(z, num_faces) if num_faces else None
 
 
 if __name__ == '__main__':
