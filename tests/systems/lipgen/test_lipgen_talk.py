@@ -165,6 +165,19 @@ def test_who_speaks_and_when():
     listening.heard('x', sound[: RATE // 10])
 
 
+def test_a_click_leaves_speech_at_its_level():
+  quiet = 0.1 * spoken_sound().astype(np.float32)
+  alone, _ = listening.heard('x', quiet)
+  clicked = quiet.copy()
+  clicked[3200:3202] = 1, -1
+  found, _ = listening.heard('x', clicked)
+  spoken = slice(55, 85)
+  np.testing.assert_allclose(found[spoken], alone[spoken], atol=1e-4)
+  assert np.ptp(found[:40].max(1)) > 5  # it is heard, though
+  with pytest.raises(DataError, match=r'has no speech'):
+    listening.heard('x', clicked - quiet)
+
+
 def test_a_bend_to_where_lips_are_is_none_and_ends_within_the_grid():
   face = portrait()
   moved = np.repeat(face.points[None], 3, 0)
