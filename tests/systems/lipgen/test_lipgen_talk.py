@@ -25,7 +25,7 @@ from jaxgen.notes import UserNote
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.motion import task as motion_task
 from jaxgen.systems.lipgen.render import task as render_task
-from jaxgen.systems.lipgen.synthesis import bending, lips, listening, portraits, saying
+from jaxgen.systems.lipgen.synthesis import bending, lips, listening, portraits, saying, talking
 from jaxgen.systems.lipgen.synthesis.chain import Chain, framed_points
 from jaxgen.systems.lipgen.synthesis.talking import Spoken, Talk
 from jaxgen.systems.lipgen.tabs import TABS
@@ -189,7 +189,7 @@ def test_a_bend_to_where_lips_are_is_none_and_ends_within_the_grid():
   np.testing.assert_allclose(bending.to_grid(bending.grid_places())[3, 5], [5, 3], atol=1e-4)
 
 
-def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, coarse):
+def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, coarse, monkeypatch):
   face = portrait()
   still = np.zeros((53, 40, 2), np.float32)
   offsets = still.copy()
@@ -206,6 +206,9 @@ def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, c
   at = np.stack(np.meshgrid(np.arange(260), np.arange(240)), -1) * 0.5 - [15, 10]
   far = np.abs(at - 49).max(-1)
   assert changed[far > 60].max() < 8 and changed.max() > 30
+  # In whatever pieces frames are bent and corrected, they are the same.
+  monkeypatch.setattr(talking, '_PIECE', 22)
+  assert (frames == np.stack(list(talk.frames()))).all()
   # Nothing is compiled for a length.
   Talk(chain, face, Spoken(offsets[:9], np.zeros((9, 6))))
   assert bending._bent._cache_size() <= before + 1
