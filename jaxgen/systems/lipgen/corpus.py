@@ -117,7 +117,7 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
 
 
 def read_words(named: str, option: str) -> list[str]:
-  """A list by commas, or of a file with a word a line, in small letters.
+  """A list by commas, or of a file with a word a line, `#` begins a comment; in small letters.
 
   Args:
     named: the file, or the list.
@@ -128,10 +128,16 @@ def read_words(named: str, option: str) -> list[str]:
   """
   path = expanded(named) if ',' not in named else Path(named)
   try:
-    words = path.read_text(encoding='utf-8-sig').split() if path.is_file() else listed(named)
+    words = _written(path) if path.is_file() else listed(named)
   except (OSError, UnicodeError) as error:
     raise ConfigError(f'{option}{named} cannot be read as text ({error})') from error
   return [folded(word) for word in words]
+
+
+def _written(path: Path) -> list[str]:
+  """The words of a file."""
+  lines = path.read_text(encoding='utf-8-sig').splitlines()
+  return [word for line in lines for word in line.split('#')[0].split()]
 
 
 def load_real(config: ConfigDict) -> dict[str, ClipSet]:

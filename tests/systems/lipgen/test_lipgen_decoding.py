@@ -83,6 +83,18 @@ def test_what_is_written_is_read_back(tmp_path):
   assert not (tmp_path / 'b.mp4').exists()
 
 
+def test_the_same_frames_make_the_same_file(tmp_path):
+  random, path = np.random.default_rng(0), tmp_path / 'clip.mp4'
+  moves = random.normal(0, 6, (29, 96, 96)).cumsum(0)
+  frames, made = (moves + 120).clip(0, 255).astype(np.uint8), set()
+  for _ in range(30):
+    before = [random.bytes(int(n)) for n in random.integers(1_000, 400_000, 10)]
+    del before  # so that an encoder gets other memory each time
+    write_video(path, frames)
+    made.add(path.read_bytes())
+  assert len(made) == 1
+
+
 def test_sound_is_written_in_step_with_the_frames_and_titles_with_it(tmp_path):
   import av
 

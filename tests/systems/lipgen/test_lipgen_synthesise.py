@@ -23,6 +23,7 @@ from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
 from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
 from jaxgen.systems.lipgen.commands import synthesise as command  # noqa: E402
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary  # noqa: E402
+from jaxgen.systems.lipgen.synthesis import cast as casts  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import spoken_clips  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.cast import DRAWN, LIKE, make_cast, raised  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.chain import digest_of  # noqa: E402
@@ -287,7 +288,7 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
 
 def test_words_are_of_a_file_or_by_commas_as_those_of_a_config(tmp_path):
   file = tmp_path / 'words.txt'
-  file.write_text('\ufeffAbout\nmr. about\n')
+  file.write_text('\ufeff# mine\nAbout  # round\n\nmr. about\n')
   for named in ('mr.,about', ' mr., About ,', 'about,mr.,about', str(file)):
     assert sorted(spoken_clips.named_words(named)) == ['about', 'mr.']
   assert spoken_clips.named_words('a.m.') == ('a.m.',)
@@ -353,6 +354,21 @@ def test_pictures_without_a_face_are_tried_again_and_bind_nobody(tmp_path):
   cast, clips = Cast(2), paired(2, WORDS, VOICES, 2, 0)
   again = Manifest(tmp_path, {'seed': 1})
   assert again.left(clips, cast.names) == clips[2:] and not again.dropped
+
+
+def test_what_is_no_face_in_a_folder_is_told_and_names_are_text(tmp_path):
+  with pytest.raises(DataError, match='has no pictures: give'):
+    make_cast(str(tmp_path), 0)
+  (tmp_path / 'a.heic').write_bytes(b'x')
+  with pytest.raises(DataError, match=r'has no pictures \(1 file that cannot be read: 1 \.heic'):
+    make_cast(str(tmp_path), 0)
+  for name in ('.hidden.png', 'änna.png'):
+    Image.new('RGB', (8, 8)).save(tmp_path / name)
+  cast = make_cast(str(tmp_path), 0)
+  assert cast.names == ['änna.png'] and '1 .heic' in cast.told[0]
+  with pytest.raises(DataError, match='no face'):
+    cast[0]
+  assert casts._plain('d\udce9\n.png') == r'd\udce9\n.png'
 
 
 @pytest.mark.parametrize(

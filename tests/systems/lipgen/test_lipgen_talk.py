@@ -25,7 +25,15 @@ from jaxgen.notes import UserNote
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.motion import task as motion_task
 from jaxgen.systems.lipgen.render import task as render_task
-from jaxgen.systems.lipgen.synthesis import bending, lips, listening, portraits, saying
+from jaxgen.systems.lipgen.synthesis import (
+  bending,
+  lips,
+  listening,
+  outputs,
+  portraits,
+  saying,
+  talking,
+)
 from jaxgen.systems.lipgen.synthesis.chain import Chain, framed_points
 from jaxgen.systems.lipgen.synthesis.talking import Spoken, Talk
 from jaxgen.systems.lipgen.tabs import TABS
@@ -165,6 +173,19 @@ def test_who_speaks_and_when():
     listening.heard('x', sound[: RATE // 10])
 
 
+def test_a_click_leaves_speech_at_its_level():
+  quiet = 0.1 * spoken_sound().astype(np.float32)
+  alone, _ = listening.heard('x', quiet)
+  clicked = quiet.copy()
+  clicked[3200:3202] = 1, -1
+  found, _ = listening.heard('x', clicked)
+  spoken = slice(55, 85)
+  np.testing.assert_allclose(found[spoken], alone[spoken], atol=1e-4)
+  assert np.ptp(found[:40].max(1)) > 5  # it is heard, though
+  with pytest.raises(DataError, match=r'has no speech'):
+    listening.heard('x', clicked - quiet)
+
+
 def test_a_bend_to_where_lips_are_is_none_and_ends_within_the_grid():
   face = portrait()
   moved = np.repeat(face.points[None], 3, 0)
@@ -176,7 +197,7 @@ def test_a_bend_to_where_lips_are_is_none_and_ends_within_the_grid():
   np.testing.assert_allclose(bending.to_grid(bending.grid_places())[3, 5], [5, 3], atol=1e-4)
 
 
-def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, coarse):
+def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, coarse, monkeypatch):
   face = portrait()
   still = np.zeros((53, 40, 2), np.float32)
   offsets = still.copy()
@@ -193,6 +214,9 @@ def test_a_mouth_moves_where_it_is_and_at_rest_the_picture_is_as_it_was(chain, c
   at = np.stack(np.meshgrid(np.arange(260), np.arange(240)), -1) * 0.5 - [15, 10]
   far = np.abs(at - 49).max(-1)
   assert changed[far > 60].max() < 8 and changed.max() > 30
+  # In whatever pieces frames are bent and corrected, they are the same.
+  monkeypatch.setattr(talking, '_PIECE', 22)
+  assert (frames == np.stack(list(talk.frames()))).all()
   # Nothing is compiled for a length.
   Talk(chain, face, Spoken(offsets[:9], np.zeros((9, 6))))
   assert bending._bent._cache_size() <= before + 1
@@ -308,6 +332,14 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   mouth = tmp_path / 'mouth.mp4'
   code, found, _ = run(capsys, files / 'face.png', *flags, f'--output={mouth}', '--crop')
   assert code == 0 and found[0]['size'] == [PIXELS, PIXELS] and mouth.is_file()
+  # The size is the file's, whose sides are even; what a folder has besides is told.
+  (tmp_path / 'faces').mkdir()
+  Image.fromarray(astronaut()[:221, 120:341]).save(tmp_path / 'faces' / 'odd.png')
+  (tmp_path / 'faces' / 'x.heic').write_bytes(b'x')
+  code, found, told = run(capsys, tmp_path / 'faces', *flags)
+  assert code == 0 and '1 file that cannot be read: 1 .heic' in told
+  shape = next(Video(tmp_path / 'odd.mp4').frames()).pixels.shape
+  assert found[0]['size'] == list(shape) == [222, 222]
 
 
 @pytest.mark.parametrize(
@@ -328,6 +360,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
       '--head=1.0 moves the whole picture, and --crop is',
     ),
     (['--audio=said.wav', '--steps=0'], '--steps=0 must be 1 or more'),
+    (['--audio=said.wav', '--head=inf'], '--head=inf must be a number, 0 or more'),
     (['--audio=said.wav', '--output=talk.avi'], '--output=talk.avi: videos are written as .mp4'),
     (['--audio=dumb.mp4', '--output=dumb.mp4'], 'dumb.mp4 would be written over itself'),
     (['--audio=said.wav', '--motion=none'], '--motion=none: no such file or folder'),
@@ -352,6 +385,23 @@ def test_text_is_said_in_phrases():
   whole, half = saying.say('Bin blue, now.'), saying.say('bin blue')
   assert len(whole) > len(half) > RATE // 2 and not whole[: RATE // 4].any()
   np.testing.assert_array_equal(whole[: len(half)], half)
+  np.testing.assert_array_equal(
+    saying.say("don't"), saying.say('don\N{RIGHT SINGLE QUOTATION MARK}t')
+  )
+
+
+def test_videos_of_pictures_of_one_name_lie_in_their_folders(tmp_path):
+  names = 'anna/me.jpg', 'ben/me.jpg', 'ben/me.png', 'you.png'
+  for name in names:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+  pictures, told = outputs.pictures_of([tmp_path])
+  found = outputs.targets_of(pictures, Path('out'), [tmp_path])
+  assert [x.as_posix() for x in found] == [
+    'out/anna/me.mp4', 'out/ben/me.mp4', 'out/me_png.mp4', 'out/you.mp4'
+  ] and not told  # fmt: skip
+  with pytest.raises(ConfigError, match='would both be written'):
+    outputs.targets_of(pictures, Path('out'), pictures)
 
 
 def test_faces_too_small_or_at_the_border_are_refused():

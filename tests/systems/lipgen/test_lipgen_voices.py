@@ -5,6 +5,7 @@ import wave
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.procedural.takes import WORDS
@@ -246,6 +247,21 @@ class TestFiles:
     found = read_sound(write_wav(tmp_path / 'a.wav', both, 44_100))
     assert found.dtype == np.float32 and abs(len(found) - 4800) <= 1
     np.testing.assert_allclose(found[500:4300], tone(0.3)[500:4300] / 2, atol=0.01)
+
+  def test_samples_that_are_no_numbers_are_silence_and_loud_ones_are_not_cut(self, tmp_path):
+    path, sound = tmp_path / 'odd.wav', tone(0.3).astype(np.float32)
+    wavfile.write(path, 16_000, 32_767 * sound)
+    np.testing.assert_allclose(read_sound(path), sound / np.abs(sound).max(), atol=1e-6)
+    odd = sound.copy()
+    odd[1000:1010], odd[2000], odd[2001] = np.nan, np.inf, -np.inf
+    wavfile.write(path, 16_000, odd)
+    np.testing.assert_array_equal(read_sound(path), np.where(np.isfinite(odd), odd, 0))
+    wavfile.write(path, 16_000, np.full_like(sound, np.nan))
+    with pytest.raises(DataError, match='is silent'):
+      read_sound(path)
+    wavfile.write(path, 16_000, np.stack([sound, -sound], 1))
+    with pytest.raises(DataError, match='its channels cancel each other out: save one of them'):
+      read_sound(path)
 
   def test_sound_begins_where_the_video_does(self, tmp_path):
     av = pytest.importorskip('av')

@@ -127,6 +127,8 @@ def _make(
   settings |= {'steps': steps, **{system: digest_of(net) for system, net in nets.items()}}
   args.output.mkdir(parents=True, exist_ok=True)
   with exclusive(args.output, work='filled', option='--output'), batch(args.json, 'clip') as work:
+    for line in cast.told:
+      work.note(f'{args.faces}: {line}')
     manifest = Manifest(args.output, settings, args.overwrite)
     left = manifest.left(clips, cast.names)
     work.there = len(clips) - len(left)

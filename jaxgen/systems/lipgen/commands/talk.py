@@ -81,7 +81,7 @@ def _targets(args: argparse.Namespace, pictures: list[Path]) -> list[Path]:
   from jaxgen.systems.lipgen.synthesis import outputs
   from jaxgen.systems.lipgen.video.jobs import check_target
 
-  targets = outputs.targets_of(pictures, args.output)
+  targets = outputs.targets_of(pictures, args.output, args.faces)
   if args.output and not outputs.is_file(args.output):
     check_folder('--output', args.output)
   else:
@@ -99,9 +99,11 @@ def _talk(args: argparse.Namespace) -> None:
 
   extras.av_module()
   extras.cv2_module()
-  pictures = outputs.pictures_of(args.faces)
+  pictures, told = outputs.pictures_of(args.faces)
   plan = list(zip(pictures, _targets(args, pictures), strict=True))
   with batch(args.json, 'picture', aside=True) as work:
+    for line in told:
+      work.note(line)
     left = [pair for pair in plan if args.overwrite or not is_there(pair[1])]
     for picture, target in plan:
       if (picture, target) not in left:

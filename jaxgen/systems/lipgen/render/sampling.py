@@ -14,6 +14,8 @@ from jaxgen.systems.lipgen.render.data import shown
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.task import Batch, PyTree, Tools
 
+_PIECE = 256  # frames that are made levels of at once
+
 
 class Place(NamedTuple):
   """A window of a clip.
@@ -94,7 +96,6 @@ class Renderer:
     """
     config = self._steps.config
     window, overlap = config.model.window, config.eval.overlap
-    told = [self._told(clip) for clip in clips]
     weights, places = [], []
     for i, clip in enumerate(clips):
       length = len(clip.warp)
@@ -118,25 +119,26 @@ class Renderer:
         'then': self._number(course.then[s]),
       }
       some = places[first : first + size]
-      moved = self._move(last, told, some, at)
+      moved = self._move(last, clips, some, at)
       for place, weight, frames in zip(some, weights[first : first + size], moved, strict=False):
         end = place.start + place.length
         z[place.clip][place.start : end] += (weight[:, None, None] * frames)[: place.length]
-    return [self._levels(x, clip) for x, clip in zip(z, told, strict=True)]
+    return [self._levels(x, clip) for x, clip in zip(z, clips, strict=True)]
 
   def _move(
-    self, z: Sequence[np.ndarray], told: Sequence[Batch], places: Sequence[Place], at: Batch
+    self, z: Sequence[np.ndarray], clips: Sequence[Conditions], places: Sequence[Place], at: Batch
   ) -> np.ndarray:
     """Windows after a step, [N, window, H, W], those of `places` first."""
     window, size = self._steps.config.model.window, self._steps.config.eval.batch_size
     rows = []
     for place in places:
       part = slice(place.start, place.start + place.length)
+      told = self._told(clips[place.clip], part)
       videos = {'z': z[place.clip][part], 'counted': np.ones(place.length, z[0].dtype)}
-      videos |= {name: told[place.clip][name][part] for name in ('warp', 'raster')}
+      videos |= {name: told[name] for name in ('warp', 'raster')}
       rows.append(
         {name: _filled(x, window) for name, x in videos.items()}
-        | {'reference': told[place.clip]['reference'], 'mask': np.float32(1)}
+        | {'reference': told['reference'], 'mask': np.float32(1)}
       )
     rows += [{name: np.zeros_like(x) for name, x in rows[0].items()}] * (size - len(rows))
     batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -144,10 +146,12 @@ class Renderer:
     found = self._denoise(self._variables, {k: x[mine] for k, x in batch.items()}, at)
     return np.asarray(jax.device_get(found))
 
-  def _told(self, clip: Conditions) -> Batch:
-    """A clip as the net takes it."""
-    levels = {**clip._asdict(), 'frames': clip.warp, 'counted': np.ones(len(clip.warp))}
-    return shown(levels, np.dtype(self._steps.param_dtype))
+  def _told(self, clip: Conditions, part: slice) -> Batch:
+    """Frames of a clip as the net takes them: bytes until then, so that long clips need little room."""
+    warp = clip.warp[part]
+    levels = {'reference': clip.reference, 'warp': warp, 'raster': clip.raster[part]}
+    counted = np.ones(len(warp))
+    return shown({**levels, 'frames': warp, 'counted': counted}, np.dtype(self._steps.param_dtype))
 
   def _noise(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
     rng = generator(self._steps.config.seed, 'rendered', number)
@@ -157,10 +161,14 @@ class Renderer:
   def _number(self, x: float) -> np.ndarray:
     return np.asarray(x, self._steps.param_dtype)
 
-  def _levels(self, x: np.ndarray, told: Batch) -> np.ndarray:
+  def _levels(self, x: np.ndarray, clip: Conditions) -> np.ndarray:
     """Frames of what was diffused."""
-    levels = (self._steps.frames(x, told) + 1) * 127.5
-    return np.clip(np.round(levels), 0, 255).astype(np.uint8)
+    made = np.empty(x.shape, np.uint8)
+    for first in range(0, len(x), _PIECE):
+      part = slice(first, first + _PIECE)
+      levels = (self._steps.frames(x[part], self._told(clip, part)) + 1) * 127.5
+      made[part] = np.clip(np.round(levels), 0, 255)
+    return made
 
 
 def _filled(x: np.ndarray, window: int) -> np.ndarray:

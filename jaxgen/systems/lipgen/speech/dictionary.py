@@ -72,8 +72,8 @@ class Dictionary:
     near = difflib.get_close_matches(key, close, n=3)
     hint = f' (it has {", ".join(near)})' if near else ''
     return (
-      f'{word!r} is not in {self.name}{hint}: give its phonemes in a file of overrides, a line '
-      f'"{key} PHONEME PHONEME ...", or name a dictionary that has it'
+      f'{word!r} is not in {self.name}{hint}: name a dictionary of your words (config.data.dictionary or '
+      f'--dictionary), with a line "{key} PHONEME PHONEME ..." for each'
     )
 
 

@@ -1,13 +1,13 @@
 """Faces that are made to speak: pictures in a folder, or speakers that jaxgen draws."""
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
 
-from jaxgen.data.image_files import sorted_files
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import lrw
@@ -18,6 +18,7 @@ from jaxgen.systems.lipgen.procedural.geometry import Pose, random_pose
 from jaxgen.systems.lipgen.procedural.identity import find_look, speaker
 from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech, Take, contours_of, frames_of
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.synthesis.outputs import in_folder
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait, finder_kind, make_finder
 from jaxgen.systems.lipgen.video.crops import Crops, cut
 
@@ -26,6 +27,7 @@ LIKE = {'mouths': 0, 'lrw': LIPS.top + LIPS.size // 2 - lrw.CENTRE[0]}
 DRAWN = 'drawn'
 # Speakers that neither readers nor renderers learn from or are judged by; those of each seed are others.
 FIRST, OF_SEED = 3_000_000, 1_000_000
+_NO_TEXT = 'Cc', 'Cs', 'Zl', 'Zp'  # controls, halves of letters, ends of lines and paragraphs
 _SPELLED = re.compile(rf'{DRAWN}:(\d+)(?::(\w+))?')
 
 
@@ -48,11 +50,13 @@ class Cast(Protocol):
     names: of all, to tell them by.
     higher: rows by which mouths lie higher than `jaxgen mouths` crops them.
     finder: what finds faces in pictures, see `portraits.finder_kind`; DRAWN where there are none.
+    told: what a person should know of files that are no faces, a line each.
   """
 
   names: list[str]
   higher: int
   finder: str
+  told: list[str]
 
   def __getitem__(self, number: int) -> Person:
     """A face; DataError where none is to be seen."""
@@ -74,7 +78,7 @@ class Drawn:
 
   def __init__(self, count: int, look: str, seed: int, higher: int = 0):
     find_look(look)
-    self.higher, self.finder = higher, DRAWN
+    self.higher, self.finder, self.told = higher, DRAWN, []
     self._first = FIRST + OF_SEED * seed
     self._speech = Speech(
       WORDS, find_dictionary(), seed, self._first, count, look, MOUTH, 1, (higher, 0, MOUTH)
@@ -117,12 +121,9 @@ class Pictures:
       raise DataError(
         f'{folder}: no such folder of faces (speakers that jaxgen draws: {DRAWN}:100, or {DRAWN}:100:b)'
       )
-    self._paths = sorted_files(folder).images
-    if not self._paths:
-      raise DataError(
-        f'{folder} has no pictures: give a folder of PNG, JPEG or TIFF files of faces'
-      )
-    self.names = [path.relative_to(folder).as_posix() for path in self._paths]
+    found = in_folder(folder, 'give a folder of PNG, JPEG or TIFF files of faces')
+    self._paths, self.told = found.images, found.told
+    self.names = [_plain(path.relative_to(folder).as_posix()) for path in self._paths]
     self._find = make_finder()
 
   def __getitem__(self, number: int) -> Person:
@@ -132,6 +133,14 @@ class Pictures:
       DataError: the file cannot be read, or no face is to be seen in it.
     """
     return Person(*raised(self._find(self._paths[number]), self.higher))
+
+
+def _plain(name: str) -> str:
+  """A name as a line of UTF-8 text: what cannot be in one is spelled, as a byte of another encoding."""
+  spelled = (
+    c.encode('unicode_escape').decode() if unicodedata.category(c) in _NO_TEXT else c for c in name
+  )
+  return ''.join(spelled)
 
 
 def raised(portrait: Portrait, rows: int) -> tuple[np.ndarray, np.ndarray]:

@@ -107,6 +107,7 @@ class Studio:
     count = encoding.write_video(
       target, bars(frames, 'frames'), sound=(self._sound, RATE), metadata=about
     )
-    size = (self._chain.side, self._chain.side) if wishes.crop else talk.size
+    height, width = (self._chain.side, self._chain.side) if wishes.crop else talk.size
+    size = height + height % 2, width + width % 2  # as they are filled up
     notes = *portrait.notes(), *talk.notes()
     return Filmed(portrait, count, size, talk.was_open, notes)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME, SILENT, log_mel
+from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME, SILENT, log_mel
 from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
 
 # Bands of the log-mel, about 100 to 4,200 Hz: hum lies below, hiss mostly above.
@@ -18,6 +18,9 @@ SPEAKS = 6.0
 # A frame is loud that is so much above the quietest and at most so much below the loudest, in decibels.
 _ABOVE, _BELOW = 5.0, 30.0
 _SHORTEST = 0.2  # seconds that a sound needs
+# What is so many times as loud as the rest ever is for half of so many rows is a click: of a key, or a knock.
+# The loudest samples of words and sentences are 2.2 times as loud.
+_CLICK, _CLICK_ROWS = 4.0, 15
 _PAUSE = 12  # frames: lips that move before and after a shorter pause move in it
 _AROUND = 7  # frames that lips move before a sound begins, and after it
 _RAMP = 6  # frames in which they come to rest
@@ -50,7 +53,7 @@ def heard(path: Path | str, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     raise DataError(
       f'{path} has {seconds:.2f} seconds of sound: {_SHORTEST:.2f} are the least to speak in'
     )
-  mel = log_mel(levelled(sound))
+  mel = log_mel(_without_clicks(sound))
   loud = levels(mel)
   above = _loudest(loud) - _quietest(loud)
   if above < SPEAKS:
@@ -59,6 +62,17 @@ def heard(path: Path | str, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
       f'frames, and speech is {SPEAKS:.0f} or more'
     )
   return mel, following(loud)
+
+
+def _without_clicks(sound: np.ndarray) -> np.ndarray:
+  """A sound [n] at the level that nets expect of speech, whatever clicks there are beside it."""
+  short = -len(sound) % HOP
+  peaks = np.abs(np.pad(sound, (0, short))).reshape(-1, HOP).max(1)
+  most = _CLICK * _held(peaks, _CLICK_ROWS)
+  if peaks.max() <= most:
+    return levelled(sound)
+  rest = np.repeat(peaks <= most, HOP)[: len(sound)]
+  return levelled(np.clip(sound, -most, most), sound[rest])
 
 
 def following(loud: np.ndarray) -> np.ndarray:
@@ -85,7 +99,13 @@ def following(loud: np.ndarray) -> np.ndarray:
 
 def _loudest(loud: np.ndarray) -> float:
   """The loudest fifth of a second: clicks are shorter."""
-  windows = np.lib.stride_tricks.sliding_window_view(np.pad(loud, 2, mode='edge'), 5)
+  return _held(loud, 5)
+
+
+def _held(values: np.ndarray, count: int) -> float:
+  """What more than half of some `count` neighbours reach, at most."""
+  around = np.pad(values, count // 2, mode='edge')
+  windows = np.lib.stride_tricks.sliding_window_view(around, count)
   return float(np.median(windows, axis=1).max())
 
 

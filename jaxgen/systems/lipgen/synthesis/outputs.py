@@ -4,27 +4,47 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxgen.data.image_files import sorted_files
+from jaxgen.data.image_files import Listing, sorted_files
 from jaxgen.errors import ConfigError, DataError
 
 ENDING = '.mp4'
 DEFAULT = Path('talk.mp4')
 
 
-def pictures_of(inputs: Sequence[Path]) -> list[Path]:
-  """The pictures of files and folders, each once.
+def pictures_of(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:
+  """The pictures of files and folders, each once, and what a person should know of the folders, a line each.
 
   Raises:
     DataError: a folder without a picture.
   """
   found: list[Path] = []
+  told: list[str] = []
   for path in inputs:
-    some = sorted_files(path).images if path.is_dir() else [path]
-    if not some:
-      raise DataError(f'{path} has no pictures: name files, or a folder of PNG, JPEG or TIFF files')
-    found += some
+    if not path.is_dir():
+      found.append(path)
+      continue
+    some = in_folder(path, 'name files, or a folder of PNG, JPEG or TIFF files')
+    found += some.images
+    told += [f'{path}: {line}' for line in some.told]
   unique = {path.resolve(): path for path in reversed(found)}
-  return list(dict.fromkeys(unique[path.resolve()] for path in found))
+  return list(dict.fromkeys(unique[path.resolve()] for path in found)), told
+
+
+def in_folder(folder: Path, advice: str) -> Listing:
+  """The files of a folder and of the folders in it.
+
+  Args:
+    folder: of pictures.
+    advice: where there is none.
+
+  Raises:
+    DataError: there is none; says what there is.
+  """
+  found = sorted_files(folder)
+  if not found.images:
+    others = f' ({"; ".join(found.told)})' if found.told else ''
+    raise DataError(f'{folder} has no pictures{others}: {advice}')
+  return found
 
 
 def is_file(output: Path) -> bool:
@@ -43,14 +63,18 @@ def is_file(output: Path) -> bool:
   return True
 
 
-def targets_of(pictures: Sequence[Path], output: Path | None) -> list[Path]:
+def targets_of(
+  pictures: Sequence[Path], output: Path | None, inputs: Sequence[Path] = ()
+) -> list[Path]:
   """Where the video of each picture goes: a file for one, NAME.mp4 in a folder.
 
-  Two pictures of one name have their endings in it too, as NAME_png.mp4.
+  Two pictures of one name have their endings in it too, as NAME_png.mp4; those below a folder that share both
+  keep the folders that they have in it, as anna/NAME.mp4.
 
   Args:
     pictures: of `pictures_of`.
     output: as it was given; None: `DEFAULT`, which is for one.
+    inputs: files and folders that the pictures are of.
 
   Raises:
     ConfigError: a file for several pictures, one that is not .mp4, or two videos would be one file.
@@ -64,6 +88,16 @@ def targets_of(pictures: Sequence[Path], output: Path | None) -> list[Path]:
   stems = Counter(path.stem for path in pictures)
   names = [
     path.stem if stems[path.stem] == 1 else f'{path.stem}_{path.suffix[1:]}' for path in pictures
+  ]
+  shared = Counter(names)
+  within = {
+    path: folder for folder in inputs if folder.is_dir() for path in sorted_files(folder).images
+  }
+  names = [
+    path.relative_to(within[path]).with_suffix('').as_posix()
+    if shared[name] > 1 and path in within
+    else name
+    for path, name in zip(pictures, names, strict=True)
   ]
   first: dict[str, Path] = {}
   for path, name in zip(pictures, names, strict=True):

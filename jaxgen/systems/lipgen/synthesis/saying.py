@@ -24,6 +24,7 @@ def say(text: str, voice: str = VOICE) -> np.ndarray:
     DataError: there is no word in it, the dictionary lacks one, or see `espeak.speak`.
     ConfigError: the extra is missing, or there is no such voice.
   """
+  text = text.replace('\N{RIGHT SINGLE QUOTATION MARK}', "'")  # as dictionaries spell it
   phrases = [re.findall(r"[^\W_]+(?:'[^\W_]+)*", part) for part in re.split(r'[,.;:!?]', text)]
   dictionary, silence = find_dictionary(), np.zeros(round(_PAUSE * RATE), np.float32)
   parts = [silence]

@@ -98,13 +98,21 @@ class Talk:
   def _mouth_frames(self) -> Iterator[np.ndarray]:
     """Those in which nothing but the mouth moves."""
     stage, source = Stage(self._portrait, self._framing), lips.without_rims(self._portrait.points)
-    correction = [x[1:] for x in correction_of(self._all, self._given, rest=0)]
     at = placed(self._rest, self._offsets)
     still = abs(at - self._portrait.points).max((1, 2)) < _STILL
     for first in range(0, len(still), _PIECE):
       moving = first + np.flatnonzero(~still[first : first + _PIECE])
-      points = at[moving]
-      added = Correction(*(x[moving] for x in correction))
-      moved = stage.frames(points, bend(source, points), added) if len(moving) else iter(())
+      moved: Iterator[np.ndarray] = iter(())
+      if len(moving):
+        points, added = at[moving], self._correction(first, min(first + _PIECE, len(still)))
+        added = Correction(*(x[moving - first] for x in added))
+        moved = stage.frames(points, bend(source, points), added)
       for quiet in still[first : first + _PIECE]:
         yield self._portrait.rgb if quiet else next(moved)
+
+  def _correction(self, first: int, end: int) -> Correction:
+    """Of frames from `first` to before `end`, which those next to them have a part in."""
+    rows = np.r_[0, first : min(end + 2, len(self._all))]  # the mouth at rest is the first of all
+    given = self._given._replace(warp=self._given.warp[rows], raster=self._given.raster[rows])
+    made = correction_of(self._all[rows], given, rest=0)
+    return Correction(*(x[2 : 2 + end - first] for x in made))

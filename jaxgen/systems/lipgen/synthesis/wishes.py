@@ -1,5 +1,6 @@
 """How a picture is asked to talk. Imports nothing heavy."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,8 +36,8 @@ class Wishes(NamedTuple):
       raise ConfigError('--voice is of --text: --audio has its own')
     for name, least in (('seed', 0), ('longest', 64), ('head', 0)):
       value = getattr(self, name)
-      if value is not None and not value >= least:
-        raise ConfigError(f'--{name}={value} must be {least} or more')
+      if value is not None and not least <= value < math.inf:
+        raise ConfigError(f'--{name}={value} must be a number, {least} or more')
     if self.crop and self.head:
       raise ConfigError(
         f'--head={self.head} moves the whole picture, and --crop is of the mouth alone: leave one of them out'

@@ -21,10 +21,12 @@ _GAP = 0.05  # seconds that are missing, from which on they are filled with sile
 def read_sound(path: str | Path) -> np.ndarray:
   """The sound of a file: float32 [n] in [-1, 1], its channels mixed, 16,000 samples a second.
 
-  It begins where the video begins, in a file that has one; what is missing in the middle is silence.
+  It begins where the video begins, in a file that has one; what is missing in the middle is silence, and so are
+  samples that are no numbers. A sound that goes beyond 1 is made quieter, not cut.
 
   Raises:
-    DataError: the file is missing, empty, silent or unreadable, or has no sound: one line that names it.
+    DataError: the file is missing, empty, silent or unreadable, has no sound, or its channels cancel each
+      other: one line that names it.
     ConfigError: PyAV is not installed; names the extra.
   """
   file = expanded(path, 'name another file')
@@ -38,29 +40,37 @@ def read_sound(path: str | Path) -> np.ndarray:
       if not container.streams.audio:
         kinds = sorted({stream.type for stream in container.streams})
         raise DataError(f'{path} has no sound ({", ".join(kinds) or "no stream at all"})')
-      sound, broken = _decoded(av, container)
+      sound, loudest, broken = _decoded(av, container)
   except (av.error.FFmpegError, ValueError, OSError) as error:
     raise DataError(f'{path} is no sound file that can be read ({first_line(error)})') from error
   if not len(sound):
     raise DataError(f'{path} is no sound file that can be read ({broken or "it has no samples"})')
-  if np.abs(sound).max() < AUDIBLE:
+  peak = float(np.abs(sound).max())
+  if peak < AUDIBLE:
     seconds = len(sound) / RATE
+    if loudest >= AUDIBLE:
+      raise DataError(f'{path}: its channels cancel each other out: save one of them alone')
     raise DataError(f'{path} is silent: nothing is to be heard in its {seconds:.2f} seconds')
-  return np.clip(sound, -1, 1)
+  return sound / peak if peak > 1 else sound
 
 
-def _decoded(av: Any, container: Any) -> tuple[np.ndarray, str]:
-  """The sound, and why there is no more of it where it is cut off."""
+def _decoded(av: Any, container: Any) -> tuple[np.ndarray, float, str]:
+  """The sound, the peak of any of its channels, and why there is no more of it where it is cut off."""
   stream = container.streams.audio[0]
   zero = _beginning(av, container, stream)
   resampler = av.AudioResampler(format='fltp', rate=RATE)
   pieces: list[np.ndarray] = []
   place: int | None = None  # of the next sample; before 0 in what comes before the video
-  early, broken = 0, ''
+  early, loudest, broken = 0, 0.0, ''
 
   def take(frame: Any) -> int:
-    # FFmpeg's own mixture of two channels may be louder than 1.
-    made = [piece.to_ndarray().mean(0) for piece in resampler.resample(frame)]
+    nonlocal loudest
+    made = []
+    for piece in resampler.resample(frame):
+      channels = np.nan_to_num(piece.to_ndarray(), posinf=0, neginf=0)
+      loudest = max(loudest, float(np.abs(channels).max(initial=0)))
+      # FFmpeg's own mixture of two channels may be louder than 1.
+      made.append(channels.mean(0))
     pieces.extend(made)
     return sum(map(len, made))
 
@@ -78,7 +88,7 @@ def _decoded(av: Any, container: Any) -> tuple[np.ndarray, str]:
     place += take(frame)
   if place is not None:
     take(None)
-  return np.concatenate([np.zeros(0, np.float32), *pieces])[early:], broken
+  return np.concatenate([np.zeros(0, np.float32), *pieces])[early:], loudest, broken
 
 
 def _frames(av: Any, container: Any, stream: Any) -> Iterator[tuple[Any, str]]:

@@ -24,13 +24,18 @@ def resampled(sound: np.ndarray, rate: int) -> np.ndarray:
   return signal.resample_poly(sound, RATE // common, rate // common)
 
 
-def levelled(sound: np.ndarray) -> np.ndarray:
+def levelled(sound: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
   """A sound [n] as loud as others: samples of at least a tenth of the peak have a root mean square of `LEVEL`.
 
   So pauses have no part in it. Silence stays silence; samples may exceed 1.
+
+  Args:
+    sound: what is brought to that level.
+    by: samples of it that the level is taken from; by default all.
   """
-  peak = np.max(np.abs(sound), initial=0)
+  told = sound if by is None else by
+  peak = np.max(np.abs(told), initial=0)
   if not peak:
     return sound
-  loud = sound[np.abs(sound) >= peak / 10]
+  loud = told[np.abs(told) >= peak / 10]
   return sound * (LEVEL / math.sqrt(np.mean(np.square(loud, dtype=np.float64))))
