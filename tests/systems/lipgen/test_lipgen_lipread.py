@@ -211,7 +211,7 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
     code, printed, err = run(capsys, *options)
     assert code in (1, 2) and not printed, options
     assert told in err and err.count('\n') == 1, (options, err)
-  code, _, err = run(capsys, a, given, '--crops', '--boundary', 1, 3, '--boundary', 4, 5)
+  code, _, err = run(capsys, a, given, '--crops', '--boundary', 1, 1.24, '--boundary', 4, 5)
   assert code == 1 and f'{a} has 1.24 seconds: a word from 4 to 5 cannot be in it' in err
   with pytest.raises(CheckpointError, match='is a folder'):
     apply.load_reader(tmp_path)

@@ -158,7 +158,7 @@ def _read_video(
       mouths = sources.read_crops(one.source, bars)
     else:
       mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
-    words = read_as(service, name, mouths.frames, args.whole, args.boundary, bars)
+    words = read_as(service, name, mouths.frames, args.whole, args.boundary, bars, mouths.begins)
     if one.srt:
       write_bytes(one.srt, srt(words).encode())
     if one.overlay:

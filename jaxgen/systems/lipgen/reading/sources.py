@@ -21,17 +21,19 @@ class Mouths(NamedTuple):
     line: what was seen, in words.
     notes: what a person is to know besides, a line each.
     clip: where they were found; None where the video shows nothing but a mouth.
+    begins: seconds at which players show the first frame.
   """
 
   frames: np.ndarray
   line: str
   notes: tuple[str, ...] = ()
   clip: MouthClip | None = None
+  begins: float = 0.0
 
 
 def found_in(clip: MouthClip) -> Mouths:
   """The mouth of whoever speaks in a video."""
-  return Mouths(clip.frames, clip.line(), clip.messages, clip)
+  return Mouths(clip.frames, clip.line(), clip.messages, clip, clip.seen.begins)
 
 
 def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
@@ -54,8 +56,10 @@ def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
         f'{path}: frames of {width} x {height} are no crops of a mouth, which are square: leave --crops out'
       )
     frames.append(resized(frame.pixels, MOUTH))
-  assert video.seen is not None
-  return Mouths(np.stack(frames), f'{video.seen.line()}; crops of a mouth', video.seen.notes)
+  seen = video.seen
+  assert seen is not None
+  line = f'{seen.line()}; crops of a mouth'
+  return Mouths(np.stack(frames), line, seen.notes, begins=seen.begins)
 
 
 def expected_frames(path: Path) -> int | None:
