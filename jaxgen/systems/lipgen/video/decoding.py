@@ -33,10 +33,12 @@ class Frame(NamedTuple):
   Attributes:
     pixels: uint8 [H, W], or [H, W, 3] RGB.
     source: number of the frame in the file, from 0, that it was taken from.
+    time: of that, in seconds from the first.
   """
 
   pixels: np.ndarray
   source: int
+  time: float
 
 
 class Seen(NamedTuple):
@@ -114,7 +116,7 @@ class Video:
       now = times.add(time, reader.nominal_rate, lasts)
       if last is not None:
         while emitted / RATE < (at + now) / 2 - 1e-6:
-          yield Frame(last, index - 1)
+          yield Frame(last, index - 1, at)
           emitted += 1
       last, at = pixels, now
     if last is None:
@@ -123,7 +125,7 @@ class Video:
       )
     wanted = max(1, emitted, round(times.duration * RATE))
     for _ in range(emitted, wanted):
-      yield Frame(last, times.count - 1)
+      yield Frame(last, times.count - 1, at)
     self.seen = Seen(
       times.count,
       times.duration,

@@ -237,14 +237,16 @@ def _box_array(followed: Followed) -> np.ndarray:
 
 
 def _of_file(video: Video, given: Given, bars: Bars) -> Landmarks:
-  sources, size, at = [], (0, 0), 0
+  sources, times, size = [], [], (0, 0)
   for frame in bars(video.frames(), 'frames'):
     sources.append(frame.source)
+    times.append(frame.time)
     size = (frame.pixels.shape[0], frame.pixels.shape[1])
   at = len(sources)
-  rate = video.seen.rate if video.seen else 0.0
-  anchors, widths = given.of_frames(sources, rate)
+  anchors, widths = given.of_frames(sources, times)
   if not np.isfinite(anchors[:, MOUTH, 0]).any():
     raise DataError(f'{given.path} has the mouth of no frame of {video.path} ({at} frames)')
+  if not (np.isfinite(anchors[:, :MOUTH, 0]).any() or np.isfinite(widths).any()):
+    raise DataError(f'{given.path} has no eyes and no width of the face in a frame of {video.path}')
   boxes, lips = np.full((at, 4), np.nan), np.zeros((at, 0, 2))
   return Landmarks(FILE, anchors, widths, boxes, lips, 1, size)
