@@ -21,6 +21,7 @@ from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
 from jaxgen.systems.lipgen.reading.subtitles import Word, srt
 from jaxgen.systems.lipgen.steps import read_windows
 from jaxgen.systems.lipgen.video.faces import Box
+from jaxgen.systems.lipgen.video.landmarks import of_boxes
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -164,6 +165,25 @@ def test_a_word_is_read_at_a_known_place_or_in_the_middle():
   for wrong in ((0.5, 0.5), (2, 3), (0.5, 1.1), (0, float('inf')), (-1, 0.2), (float('nan'), 1)):
     with pytest.raises(DataError, match=r'a\.mp4 has 1\.00 seconds: a word from'):
       read_as(service, 'a.mp4', crops, spans=[wrong])
+
+
+def test_no_word_is_read_where_nobody_is_in_sight():
+  boxes = [[Box(10, 10, 60, 60)] if not 6 <= i < 40 else [] for i in range(60)]
+  boxes[50] = []  # a moment, in which the mouth is where it was
+  found = of_boxes(boxes, (96, 96))
+  assert found.gaps == [(6, 40)]
+  assert found._replace(source='file').gaps == []
+  crops = saying(('bin', 6), ('', 9), ('blue', 8), ('', 20), ('now', 12), ('', 5))
+  service = told(unsure=0.05)
+  assert [x.word for x in service(crops)] == ['bin', 'blue', 'now']
+  words = read_as(service, 'a.mp4', crops, begins=2.0, gaps=found.gaps)
+  assert [x.word for x in words] == ['bin', 'now']
+  listener = live.Listener(service, lambda frame: boxes[listener.count])
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(live, 'place_crops', lambda landmarks: None)
+    patched.setattr(live, 'cut', lambda frames, crops: list(frames))
+    words = [word for frame in crops for word in listener(frame)] + listener.read(end=True)
+  assert [x.word for x in words] == ['bin', 'now']
 
 
 def test_how_words_are_searched_for_goes_through_json():

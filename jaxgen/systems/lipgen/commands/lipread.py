@@ -158,7 +158,9 @@ def _read_video(
       mouths = sources.read_crops(one.source, bars)
     else:
       mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
-    words = read_as(service, name, mouths.frames, args.whole, args.boundary, bars, mouths.begins)
+    words = read_as(
+      service, name, mouths.frames, args.whole, args.boundary, bars, mouths.begins, mouths.gaps
+    )
     if one.srt:
       write_bytes(one.srt, srt(words).encode())
     if one.overlay:
@@ -169,7 +171,7 @@ def _read_video(
     work.fail(name, error)
     return
   wrote = f'; wrote {", ".join(map(str, files.values()))}' if files else ''
-  seen = mouths.clip.to_json() if mouths.clip else {'notes': list(mouths.notes)}
+  seen = (mouths.clip.to_json() if mouths.clip else {}) | {'notes': list(mouths.notes)}
   found = {'words': [word.to_json() for word in words], 'seen': seen}
   line = f'{name}: {mouths.line}; {counted(len(words), "word")}{wrote}'
   work.tell(name, line, mouths.notes, found | {kind: str(path) for kind, path in files.items()})

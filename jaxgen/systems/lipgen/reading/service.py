@@ -106,6 +106,15 @@ class Service:
     return Word(word, start, end, sure, tuple(others))
 
 
+def in_sight(words: Sequence[Word], gaps: Sequence[tuple[int, int]]) -> list[Word]:
+  """The words whose middles are not in gaps: frames, first and first after, in which nobody is seen."""
+  return [
+    word
+    for word in words
+    if not any(first <= (word.start + word.end) / 2 * RATE < end for first, end in gaps)
+  ]
+
+
 def read_as(
   service: Service,
   name: object,
@@ -114,6 +123,7 @@ def read_as(
   spans: Sequence[Sequence[float]] = (),
   bars: Bars = no_bars,
   begins: float = 0.0,
+  gaps: Sequence[tuple[int, int]] = (),
 ) -> list[Word]:
   """The words of a video in the way that a person asks for, in order of time.
 
@@ -125,6 +135,7 @@ def read_as(
     spans: start and end in seconds of each word, where they are known; none: words are searched for.
     bars: see `sliding.Bars`.
     begins: seconds at which players show the first frame; times are those of players.
+    gaps: frames between which nobody is in sight: no word is found there.
 
   Raises:
     DataError: a word lies outside of the video, or ends before it begins.
@@ -138,6 +149,8 @@ def read_as(
       raise DataError(f'{name} has {frames}: a word from {start:g} to {end:g} cannot be in it')
   if spans:
     found = service.at(crops, np.array(sorted(map(tuple, spans))) - begins, bars=bars)
+  elif whole:
+    found = [service.whole(crops, bars)]
   else:
-    found = [service.whole(crops, bars)] if whole else service(crops, bars)
+    found = in_sight(service(crops, bars), gaps)
   return [word.later(begins) for word in found] if begins else found

@@ -1,5 +1,6 @@
 """The mouth in a video that is to be read: found in its frames, or all that it shows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from jaxgen.systems.lipgen.video.decoding import RATE, Video, opened
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.mouths import MouthClip
+from jaxgen.words import counted
+
+_NAMED = 5
 
 
 class Mouths(NamedTuple):
@@ -22,6 +26,7 @@ class Mouths(NamedTuple):
     notes: what a person is to know besides, a line each.
     clip: where they were found; None where the video shows nothing but a mouth.
     begins: seconds at which players show the first frame.
+    gaps: frames between which nobody is in sight, first and first after, where nothing is read.
   """
 
   frames: np.ndarray
@@ -29,11 +34,19 @@ class Mouths(NamedTuple):
   notes: tuple[str, ...] = ()
   clip: MouthClip | None = None
   begins: float = 0.0
+  gaps: Sequence[tuple[int, int]] = ()
 
 
 def found_in(clip: MouthClip) -> Mouths:
   """The mouth of whoever speaks in a video."""
-  return Mouths(clip.frames, clip.line(), clip.messages, clip, clip.seen.begins)
+  begins, gaps = clip.seen.begins, clip.landmarks.gaps
+  told = [
+    f'no face from {first / RATE + begins:.2f} to {end / RATE + begins:.2f} seconds: nothing is read there'
+    for first, end in gaps[:_NAMED]
+  ]
+  if len(gaps) > _NAMED:
+    told.append(f'nor at {counted(len(gaps) - _NAMED, "other place")}')
+  return Mouths(clip.frames, clip.line(), (*clip.messages, *told), clip, begins, gaps)
 
 
 def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:

@@ -8,7 +8,14 @@ import numpy as np
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.decoding import Video
-from jaxgen.systems.lipgen.video.faces import Box, Followed, follow, haar_detector, seen_boxes
+from jaxgen.systems.lipgen.video.faces import (
+  LONGEST_LOSS,
+  Box,
+  Followed,
+  follow,
+  haar_detector,
+  seen_boxes,
+)
 from jaxgen.systems.lipgen.video.landmark_files import Given
 from jaxgen.words import counted
 
@@ -50,6 +57,18 @@ class Landmarks(NamedTuple):
   def found(self) -> np.ndarray:
     """Frames in which the mouth was found, bool [T]."""
     return np.isfinite(self.anchors[:, MOUTH, 0])
+
+  @property
+  def gaps(self) -> list[tuple[int, int]]:
+    """Where no face is in sight for longer than one is followed: first frames, and the first after each.
+
+    What the frames there show is no mouth, wherever it is looked for; a file's rows may be as few as they like.
+    """
+    if self.source == FILE:
+      return []
+    edges = np.diff(np.concatenate([[0], ~self.found, [0]]).astype(int))
+    ends = zip(*(np.flatnonzero(edges == sign).tolist() for sign in (1, -1)), strict=True)
+    return [(first, end) for first, end in ends if end - first > LONGEST_LOSS]
 
   def lines(self) -> list[str]:
     """What a person is to know of it: several faces, and frames without one."""
