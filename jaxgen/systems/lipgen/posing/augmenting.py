@@ -116,8 +116,7 @@ def read_table(path: Path, clip: str = 'clip') -> Table:
   rows: dict[str, list[Mapping[str, str]]] = {}
   for _, cells in table.rows:
     row = dict(itertools.zip_longest(columns, cells[: len(columns)], fillvalue=''))
-    name = bare_name(row[clip].strip().replace('\\', '/'))
-    rows.setdefault(name, []).append(row)
+    rows.setdefault(bare_name(row[clip].strip()), []).append(row)
   return Table(tuple(x for x in columns if x not in (*_OURS, clip)), rows)
 
 

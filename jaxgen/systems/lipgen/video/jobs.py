@@ -49,7 +49,8 @@ def videos_in(folder: Path) -> list[Path]:
 
 
 def bare_name(name: str) -> str:
-  """The name of a clip, with folders where it has them, without the ending of a video."""
+  """The name of a clip, with folders (also as Windows writes them), without the ending of a video."""
+  name = name.replace('\\', '/')
   return name[: -len(Path(name).suffix)] if name.lower().endswith(SUFFIXES) else name
 
 
