@@ -358,8 +358,14 @@ def test_no_video_and_no_other_table_is_written_over(tmp_path, face):
   wanted = outputs.make_wanted([tmp_path / 'all'], out, out)
   assert [x.srt for x in wanted] == [out / 's1' / 'x.srt', out / 's2' / 'x.srt']
   assert wanted[1].overlay == out / 's2' / 'x_overlay.mp4'
-  # What a person has made of a table, or has put in its place.
-  jobs.write_table(out, [{'clip': 'a.mp4', 'notes': 'x'}])
+  # Linked folders are looked into, once.
+  (tmp_path / 'links').mkdir()
+  (tmp_path / 'links' / 'to').symlink_to(tmp_path / 'all')
+  (tmp_path / 'all' / 's1' / 'back').symlink_to(tmp_path / 'links')
+  found = [path.relative_to(tmp_path).as_posix() for path in jobs.videos_in(tmp_path / 'links')]
+  assert found == ['links/to/s1/x.mp4', 'links/to/s2/x.mp4']
+  # Names that are no text, what a person has made of a table, or has put in its place.
+  jobs.write_table(out, [{'clip': 'a.mp4', 'video': os.fsdecode(b'\xff.mp4')}])
   table = out / 'mouths.tsv'
   table.write_bytes(b'\xef\xbb\xbf' + table.read_bytes() + b'\r\n')
   jobs.write_table(out, [{'clip': 'b.mp4'}])

@@ -202,9 +202,11 @@ def test_pose_augment_writes_clips_and_a_manifest_with_words(clips, tmp_path, ca
 
 def test_pose_augment_goes_on_after_a_failure_and_leaves_it_out(clips, tmp_path, capsys):
   (clips / 'b.mp4').write_bytes(b'no video')
+  write(clips / 'c.mp4', steps(2, 32, 32), times=[0, 100])
   with pytest.raises(UserError, match=r'1 of 4 clips could not be turned: .*b\.mp4'):
     run(clips, '--output', tmp_path / 'out')
   assert {row['clip'] for row in rows_of(tmp_path / 'out')} == set('acd')
+  assert 'c.mp4: its clock jumps 1 time' in capsys.readouterr().err
 
 
 def test_a_whole_face_is_turned_with_its_landmarks(tmp_path, capsys):

@@ -18,7 +18,7 @@ from jaxgen.systems.lipgen.posing.turning import posed
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, videos_in
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, encoded, videos_in
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, find_landmarks, no_bars
 from jaxgen.words import counted
@@ -59,10 +59,11 @@ class Clip(NamedTuple):
 
 
 class Turned(NamedTuple):
-  """What became of a clip: its kind, and the frames that were written."""
+  """What became of a clip: its kind, how many frames were written, and what to know of its video."""
 
   kind: str
   frames: int
+  notes: tuple[str, ...] = ()
 
 
 def find_table(folder: Path, given: Path | None) -> Path | None:
@@ -247,7 +248,9 @@ def turn_clip(
   elif whole:
     places = clip.target.parents[clip.name.count('/')] / LANDMARKS / f'{clip.name}.csv'
     heads.write_anchors(places, anchors, count)
-  return Turned(kind, write_video(clip.target, frames))
+  count = write_video(clip.target, frames)
+  notes = [*(video.seen.notes if video.seen else ()), *(landmarks.lines() if whole else ())]
+  return Turned(kind, count, tuple(notes))
 
 
 def write_manifest(
@@ -267,7 +270,7 @@ def write_manifest(
     )
     for row in clip.rows:
       writer.writerow({**row, **ours, 'seed': seed})
-  return write_bytes(output / MANIFEST, out.getvalue().encode())
+  return write_bytes(output / MANIFEST, encoded(out.getvalue()))
 
 
 def earlier_kinds(output: Path, seed: int, clips: list[Clip], crop: bool = False) -> dict[str, str]:

@@ -4,9 +4,11 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgen.data.image_files import visible_folders
 from jaxgen.errors import ConfigError, DataError, first_line
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.video.landmark_files import Given, read_landmarks
@@ -43,9 +45,13 @@ class Job(NamedTuple):
 
 
 def videos_in(folder: Path) -> list[Path]:
-  """The videos in a folder and below it, by their suffixes; hidden files are passed over."""
-  found = (p for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
-  return sorted(p for p in found if not any(x.startswith('.') for x in p.relative_to(folder).parts))
+  """The videos in a folder and below it, by suffix; what is hidden is passed over, links are followed once."""
+  found: list[Path] = []
+  for place in visible_folders(folder):
+    with suppress(OSError):  # one that may not be opened
+      found += place.iterdir()
+  videos = (path for path in found if path.suffix.lower() in SUFFIXES)
+  return sorted(path for path in videos if not path.name.startswith('.') and path.is_file())
 
 
 def bare_name(name: str) -> str:
@@ -207,7 +213,12 @@ def write_table(folder: Path, rows: Iterable[Mapping[str, str]]) -> Path:
   writer = csv.DictWriter(out, _COLUMNS, delimiter='\t', lineterminator='\n', extrasaction='ignore')
   writer.writeheader()
   writer.writerows(by_clip[key] for key in sorted(by_clip))
-  return write_bytes(path, out.getvalue().encode())
+  return write_bytes(path, encoded(out.getvalue()))
+
+
+def encoded(table: str) -> bytes:
+  """In UTF-8; what is no letter in any encoding, as in names of old disks, is spelled."""
+  return table.encode(errors='backslashreplace')
 
 
 def read_table(path: Path, columns: Sequence[str] = _COLUMNS) -> list[Mapping[str, str]]:

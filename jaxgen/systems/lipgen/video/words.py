@@ -11,7 +11,7 @@ from jaxgen.systems.lipgen.clips.grid import read_align
 from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
-from jaxgen.systems.lipgen.video.jobs import Job, file_of, read_table
+from jaxgen.systems.lipgen.video.jobs import Job, encoded, file_of, read_table
 from jaxgen.words import counted
 
 TABLE = 'words.tsv'
@@ -97,7 +97,7 @@ def write_words(
   writer = csv.writer(out, delimiter='\t', lineterminator='\n')
   writer.writerow(COLUMNS)
   writer.writerows(row for clip in sorted(rows) for row in rows[clip])
-  return write_bytes(path, out.getvalue().encode()), count, told
+  return write_bytes(path, encoded(out.getvalue())), count, told
 
 
 def _rows_by_clip(path: Path) -> dict[str, list[list[str]]]:
