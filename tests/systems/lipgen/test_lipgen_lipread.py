@@ -146,6 +146,10 @@ def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monk
   code, printed, told = run(capsys, *again)
   assert code == 0 and not printed and '1 were there already' in told
   assert (out / 'a.srt').read_text() == 'mine'
+  (out / 'seen.mp4').unlink()
+  code, _, told = run(capsys, *again)
+  assert (out / 'seen.mp4').is_file() and f'; wrote {out / "seen.mp4"}' in told
+  assert (out / 'a.srt').read_text() == 'mine'
   assert run(capsys, *again, '--overwrite')[0] == 0 and '-->' in (out / 'a.srt').read_text()
   # A face by the user's landmarks, and what was cropped of it.
   face = videos / 'faces'
