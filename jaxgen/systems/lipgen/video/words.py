@@ -67,11 +67,11 @@ def write_words(
     jobs: of the videos.
     folder: see `align_of`.
 
-  Raises:
-    DataError: the folder has a table of another kind.
-
   Returns:
     The table, how many words of these videos it has, and what a person is to know.
+
+  Raises:
+    DataError: the folder has a table of another kind.
   """
   path = output / TABLE
   rows = _rows_by_clip(path)
