@@ -160,6 +160,10 @@ def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
   [
     ('', 'is empty'),
     ('clip,word,start,end\n', 'has titles and no word'),
+    (
+      f'clip,word,start,end\nc0,"{"x" * 140_000}',
+      'cannot be read as a table of words .line 2: field larger',
+    ),
     ('clip,word,start\n', r"no column 'end'; it has 'clip', .*config\.data\.columns\.end"),
     ('clip,word,start,end\nc0,oui,0\n', 'line 2: 3 cells are too few'),
     ('clip,word,start,end\nc0,oui,x,1\n', "line 2: start 'x' is no number"),

@@ -31,8 +31,7 @@ def read_cells(path: Path) -> Cells:
 
   Raises:
     OSError: it cannot be read.
-    UnicodeError: it is no such text.
-    csv.Error: its quotes are damaged.
+    ValueError: it is no such text, or its quotes are damaged.
   """
   return of_text(decoded(path.read_bytes()))
 
@@ -48,6 +47,9 @@ def of_text(text: str) -> Cells:
   first = next((line for line in text.splitlines() if line.strip()), '')
   mark = max(MARKS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), ())))
   reader = csv.reader(io.StringIO(text, newline=''), delimiter=mark)
-  rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+  try:
+    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+  except csv.Error as error:
+    raise ValueError(f'line {reader.line_num}: {error}') from error
   titles = [title.strip() for title in rows[0][1]] if rows else []
   return Cells(titles, rows[1:], mark)

@@ -1,6 +1,5 @@
 """One's own words: a table of clips, words and times beside clips of mouths."""
 
-import csv
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +62,7 @@ def read_table(
   """
   try:
     table = read_cells(path)
-  except (OSError, UnicodeError, csv.Error) as error:
+  except (OSError, ValueError) as error:
     raise DataError(f'{path}: cannot be read as a table of words ({error})') from error
   if not table.titles:
     raise DataError(f'{path} is empty: a table of clips, words, starts and ends is expected')

@@ -93,7 +93,7 @@ def find_table(folder: Path, given: Path | None) -> Path | None:
 def _header(path: Path) -> list[str]:
   try:
     return read_cells(path).titles
-  except (OSError, UnicodeError, csv.Error):
+  except (OSError, ValueError):
     return []
 
 
@@ -109,7 +109,7 @@ def read_table(path: Path, clip: str = 'clip') -> Table:
   """
   try:
     table = read_cells(path)
-  except (OSError, UnicodeError, csv.Error) as error:
+  except (OSError, ValueError) as error:
     raise DataError(f'{path} is no table that can be read ({error})') from error
   columns = tuple(table.titles)
   if clip not in columns:

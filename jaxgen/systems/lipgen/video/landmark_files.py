@@ -9,7 +9,6 @@ objects with these keys. A `.npy` file, or the first array of a `.npz` file, has
 usual order of iBUG 300-W, float [T, 68, 2]; NaN for frames without a face.
 """
 
-import csv
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -99,7 +98,7 @@ def read_landmarks(path: Path) -> Given:
       return _of_points(path, _array(path))
     text = decoded(path.read_bytes())
     rows = json.loads(text) if path.suffix.lower() == '.json' else _table(text)
-  except (OSError, ValueError, csv.Error, zipfile.BadZipFile) as error:
+  except (OSError, ValueError, zipfile.BadZipFile) as error:
     raise DataError(f'{path} is no file of landmarks ({first_line(error)}): {_HOW}') from error
   return _of_rows(path, rows)
 

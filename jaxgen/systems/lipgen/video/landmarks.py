@@ -60,7 +60,7 @@ class Landmarks(NamedTuple):
 
   @property
   def gaps(self) -> list[tuple[int, int]]:
-    """Where no face is in sight for longer than one is followed: first frames, and the first after each.
+    """First frames of places without a face for longer than one is followed, and the first frame after each.
 
     What the frames there show is no mouth, wherever it is looked for; a file's rows may be as few as they like.
     """
