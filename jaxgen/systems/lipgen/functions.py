@@ -72,6 +72,7 @@ def lipread(
 
   Returns:
     Words in order of time, each with start, end, confidence and alternatives; none where nothing is said.
+    Times are seconds as players count them.
 
   Raises:
     DataError: the video cannot be read, or shows no face; one line that names it.
@@ -91,7 +92,9 @@ def lipread(
   shares = (*_READING, _OVERLAY) if target else _READING
   passes = Passes(progress, shares, expected_frames(path))
   mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
-  words = read_as(service, path, mouths.frames, whole, boundaries, passes)
+  words = read_as(
+    service, path, mouths.frames, whole, boundaries, passes, mouths.begins, mouths.gaps
+  )
   if target and (overwrite or not is_there(target)):
     write_captioned(target, path, mouths, words, passes)
   passes.end()

@@ -13,24 +13,32 @@ def optional(name):
   return pytest.importorskip(name, reason='without the extra [video]')
 
 
-def write(path, frames, times=None, rate=25, rotation=0, sound=False):
-  """A video of frames [T, H, W] at times in seconds, by default one after the other at a rate."""
+def write(path, frames, times=None, rate=25, rotation=0, sound=False, options=(), lasts=0):
+  """A video of frames [T, H, W] at times in seconds, by default one after the other at a rate.
+
+  Options are the encoder's; by default frames are decoded in their order. The last one may last some seconds.
+  """
   av = optional('av')
   with av.open(str(path), 'w') as out:
     stream = out.add_stream('libx264', rate=Fraction(rate).limit_denominator(1001))
     stream.height, stream.width = frames.shape[1:3]
     stream.pix_fmt = 'yuv420p'
-    stream.options = {'crf': '4', 'preset': 'ultrafast', 'bf': '0'}
-    stream.codec_context.time_base = Fraction(1, TICKS)
+    stream.options = {'crf': '4', **dict(options or {'preset': 'ultrafast', 'bf': '0'})}
+    if not options:
+      stream.codec_context.time_base = Fraction(1, TICKS)
     if rotation:
       stream.set_display_rotation(rotation)
     noise = out.add_stream('aac', rate=8000) if sound else None
     times = [i / rate for i in range(len(frames))] if times is None else times
+    packets = []
     for pixels, time in zip(frames, times, strict=True):
       frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format='gray')
       frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
-      out.mux(stream.encode(frame))
-    out.mux(stream.encode())
+      packets += stream.encode(frame)
+    packets += stream.encode()
+    if lasts:
+      packets[-1].duration = round(lasts / packets[-1].time_base)
+    out.mux(packets)
     if noise:
       _hum(av, out, noise)
   return path

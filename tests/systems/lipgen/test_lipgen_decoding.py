@@ -1,5 +1,7 @@
 """Video files as frames at 25 a second: rates, rotation, sizes, damage, and what is no video."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from lipgen_videos import numbers, optional, steps, write, write_sound
@@ -163,9 +165,53 @@ def test_clocks_that_stand_still_or_jump_are_mended():
   from jaxgen.systems.lipgen.video.decoding import _Times
 
   times = _Times()
-  found = [times.add(t, 25) for t in (5.0, 5.04, 5.04, 3000.0, 3000.04, None)]
-  assert found == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2])
-  assert 'jumps 2 times' in times.notes()[0]
+  found = [times.add(t, 25) for t in (None, 5.0, 5.04, 5.04, 5.12, 3000.0, 3000.04, None)]
+  assert found == pytest.approx([0, 0.04, 0.08, 0.08, 0.16, 0.2, 0.24, 0.28])
+  assert 'jumps 1 time' in times.notes()[0]
+  times = _Times()
+  found = [times.add(t, 25) for t in (1.0, 1.04, 1.04, 1.04, 1.04, 1.04, 0.0)]
+  assert found == pytest.approx([0, 0.04, 0.04, 0.04, 0.08, 0.12, 0.16])
+
+
+@pytest.mark.parametrize('name', ['a.avi', 'a.wmv', 'a.mkv', 'a.ts'])
+def test_frames_that_are_decoded_in_another_order_keep_their_times(tmp_path, name):
+  path = write(tmp_path / name, steps(20, 64, 96), options={'preset': 'medium', 'b-adapt': '0'})
+  frames, seen = read(path)
+  assert numbers(frames) == list(range(20)) and seen.rate == pytest.approx(25, abs=0.01)
+  assert seen.notes == ()
+
+
+def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  write(Path('a.mp4'), steps(3)).rename('2026-11-27T12:30.mp4')
+  assert numbers(read('2026-11-27T12:30.mp4')[0]) == [0, 1, 2]
+
+
+def test_where_sound_begins_first_the_first_frame_says_when_it_is_shown(tmp_path):
+  times = [0.6 + i / 25 for i in range(4)]
+  frames, seen = read(write(tmp_path / 'a.mp4', steps(4), times, sound=True))
+  assert numbers(frames) == [0, 1, 2, 3] and seen.begins == pytest.approx(0.6, abs=1e-3)
+  assert 'the first shown at 0.60 seconds' in seen.line()
+  # Players begin with whatever comes first.
+  assert read(write(tmp_path / 'b.mp4', steps(4), times))[1].begins == 0
+
+
+def test_the_last_frame_stays_as_long_as_it_says(tmp_path):
+  frames, seen = read(write(tmp_path / 'a.mp4', steps(8), lasts=0.6))
+  assert numbers(frames) == [*range(8), *[7] * 14] and seen.notes == ()
+  frames, seen = read(write(tmp_path / 'b.mp4', steps(1), lasts=3))
+  assert len(frames) == 1 and seen.notes == ()
+
+
+def test_frames_of_another_size_are_brought_to_that_of_the_first(tmp_path):
+  parts = [
+    write(tmp_path / f'{i}.ts', steps(4, *size)).read_bytes()
+    for i, size in enumerate([(32, 48), (64, 48)])
+  ]
+  (tmp_path / 'a.ts').write_bytes(b''.join(parts))
+  frames, seen = read(tmp_path / 'a.ts')
+  assert {f.shape for f in frames} == {(32, 48)} and '4 frames of another size' in seen.notes[0]
+  assert frames[5][:, :10].max() < 5 and abs(float(frames[5][:, 16:32].mean()) - 23) < 3
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):

@@ -149,6 +149,6 @@ def test_a_strip_is_black_where_a_window_overruns_its_clip():
 
 
 def test_a_clip_was_shown_where_one_name_ends_the_other():
-  shown = ['clips/x/a.mp4', 'b', 'y/c']
+  shown = ['clips\\x\\a.mp4', 'b', 'y/c']
   names = ['a', 'x/a', 'y/a', 'z/b', 'c.mp4', 'clips/x/a', 'd']
   assert evaluation._among(names, shown) == [True, True, False, True, True, True, False]

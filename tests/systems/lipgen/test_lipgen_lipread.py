@@ -146,6 +146,10 @@ def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monk
   code, printed, told = run(capsys, *again)
   assert code == 0 and not printed and '1 were there already' in told
   assert (out / 'a.srt').read_text() == 'mine'
+  (out / 'seen.mp4').unlink()
+  code, _, told = run(capsys, *again)
+  assert (out / 'seen.mp4').is_file() and f'; wrote {out / "seen.mp4"}' in told
+  assert (out / 'a.srt').read_text() == 'mine'
   assert run(capsys, *again, '--overwrite')[0] == 0 and '-->' in (out / 'a.srt').read_text()
   # A face by the user's landmarks, and what was cropped of it.
   face = videos / 'faces'
@@ -204,6 +208,8 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
     ([given, a, b, '--srt'], 'subtitles of several videos are written to files'),
     ([given, a, '--srt', '--json'], 'subtitles with --json are written to files'),
     ([given, a, b, '--overlay=x.mp4'], 'is a file, and there are 2 videos'),
+    ([given, a, '--overlay=x.mov'], 'overlays are .mp4 files'),
+    ([given, a, '--srt', '--output=a.srt'], 'gets NAME.srt of each video'),
     ([given, a, b, f'--landmarks={videos / "c.csv"}'], 'is of one video, and there are 2'),
     ([given, a, f'--overlay={tmp_path / "file"}'], 'file'),
     ([given, '--camera=77'], '--camera 77: OpenCV finds no camera'),
@@ -211,7 +217,7 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
     code, printed, err = run(capsys, *options)
     assert code in (1, 2) and not printed, options
     assert told in err and err.count('\n') == 1, (options, err)
-  code, _, err = run(capsys, a, given, '--crops', '--boundary', 1, 3, '--boundary', 4, 5)
+  code, _, err = run(capsys, a, given, '--crops', '--boundary', 1, 1.24, '--boundary', 4, 5)
   assert code == 1 and f'{a} has 1.24 seconds: a word from 4 to 5 cannot be in it' in err
   with pytest.raises(CheckpointError, match='is a folder'):
     apply.load_reader(tmp_path)

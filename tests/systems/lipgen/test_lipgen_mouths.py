@@ -17,7 +17,8 @@ from jaxgen.command.arguments import Parser  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.systems.lipgen import commands  # noqa: E402
 from jaxgen.systems.lipgen.clips.table import read_table  # noqa: E402
-from jaxgen.systems.lipgen.video import alignment, crops, face_mesh, faces, landmarks  # noqa: E402
+from jaxgen.systems.lipgen.reading import outputs  # noqa: E402
+from jaxgen.systems.lipgen.video import alignment, crops, face_mesh, faces, jobs, landmarks  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
 from jaxgen.systems.lipgen.video.faces import Box  # noqa: E402
 from jaxgen.systems.lipgen.video.landmark_files import COLUMNS, read_landmarks  # noqa: E402
@@ -221,7 +222,7 @@ def test_68_points_and_a_width_are_landmarks_too(tmp_path):
   points[:, 48:] = MOUTH
   np.savez(tmp_path / 'a.npz', points)
   given = read_landmarks(tmp_path / 'a.npz')
-  anchors, _ = given.of_frames([0, 1, 1, 2], 25)
+  anchors, _ = given.of_frames([0, 1, 1, 2], [0, 0.02, 0.02, 0.04])
   assert anchors[1, 3] == pytest.approx(MOUTH)
   assert np.isnan(anchors[3]).all()
   path = table(tmp_path / 'w.csv', [[0, *MOUTH, 50]], ('frame', 'mouth_x', 'mouth_y', 'width'))
@@ -249,10 +250,25 @@ def test_what_is_no_file_of_landmarks_is_told(tmp_path, name, text, what):
   assert name in str(caught.value)
 
 
+def test_times_of_landmarks_are_those_of_a_variable_rate(tmp_path):
+  times = [*np.arange(10) / 10, *1 + np.arange(25) / 50]
+  video = write(tmp_path / 'a.mp4', steps(35, 32, 32), times)
+  path = tmp_path / 'a.csv'  # of a spreadsheet that has commas in numbers
+  rows = [f'{x:.2f};{i},5;9;20'.replace('.', ',') for i, x in enumerate(times)]
+  path.write_text('\n'.join(['time;mouth_x;mouth_y;width', *rows]), encoding='utf-16')
+  frames = list(Video(video).frames())
+  found = landmarks.find_landmarks(Video(video), given=read_landmarks(path)).anchors[:, 3, 0]
+  assert found.tolist() == [frame.source + 0.5 for frame in frames]
+
+
 def test_landmarks_of_other_frames_are_an_error(tmp_path):
   video = clip(tmp_path / 'a.mp4', *steps(2, 148, 148))
   given = read_landmarks(table(tmp_path / 'a.csv', [face_row(7)]))
   with pytest.raises(DataError, match=r'a\.csv has the mouth of no frame of .*a\.mp4 \(2 frames\)'):
+    mouths_of(video, given=given)
+  columns = 'frame', 'mouth_x', 'mouth_y', 'width'
+  given = read_landmarks(table(tmp_path / 'b.csv', [[0, 3, 4, 0], [9, 3, 4, 20]], columns))
+  with pytest.raises(DataError, match=r'b\.csv has no eyes and no width of the face in a frame of'):
     mouths_of(video, given=given)
 
 
@@ -320,6 +336,51 @@ def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
   (tmp_path / 'none').mkdir()
   with pytest.raises(DataError, match='has no video in it'):
     run(tmp_path / 'none', '--output', tmp_path / 'out')
+
+
+def test_no_video_and_no_other_table_is_written_over(tmp_path, face):
+  place, out = tmp_path / 'in', tmp_path / 'out'
+  place.mkdir()
+  clip(place / 'a.mp4', face)
+  clip(place / 'a_overlay.mp4', face)
+  a, b = place / 'a.mp4', place / 'a_overlay.mp4'
+  (place / 'a.align').write_text('0 1000 bin\n')
+  assert jobs.sources_of([place]) == [a] and jobs.sources_of([b]) == [b]
+  with pytest.raises(ConfigError, match=r'overlay of .*a\.mp4 and the crops of another video'):
+    jobs.make_jobs([a, b], out, overlays=True)
+  with pytest.raises(ConfigError, match=r'a_overlay\.mp4 would be written over'):
+    outputs.make_wanted([a, b], None, place)
+  # Subtitles beside a video are no video; videos of one name keep their folders.
+  assert outputs.make_wanted([a], place, None)[0].srt == place / 'a.srt'
+  for speaker in ('s1', 's2'):
+    (tmp_path / 'all' / speaker).mkdir(parents=True)
+    clip(tmp_path / 'all' / speaker / 'x.mp4', face)
+  wanted = outputs.make_wanted([tmp_path / 'all'], out, out)
+  assert [x.srt for x in wanted] == [out / 's1' / 'x.srt', out / 's2' / 'x.srt']
+  assert wanted[1].overlay == out / 's2' / 'x_overlay.mp4'
+  # Linked folders are looked into, once.
+  (tmp_path / 'links').mkdir()
+  (tmp_path / 'links' / 'to').symlink_to(tmp_path / 'all')
+  (tmp_path / 'all' / 's1' / 'back').symlink_to(tmp_path / 'links')
+  found = [path.relative_to(tmp_path).as_posix() for path in jobs.videos_in(tmp_path / 'links')]
+  assert found == ['links/to/s1/x.mp4', 'links/to/s2/x.mp4']
+  # Names that are no text, what a person has made of a table, or has put in its place.
+  jobs.write_table(out, [{'clip': 'a.mp4', 'video': os.fsdecode(b'\xff.mp4')}])
+  table = out / 'mouths.tsv'
+  table.write_bytes(b'\xef\xbb\xbf' + table.read_bytes() + b'\r\n')
+  jobs.write_table(out, [{'clip': 'b.mp4'}])
+  assert [row['clip'] for row in jobs.read_table(table)] == ['a.mp4', 'b.mp4']
+  for name, content, what in (
+    ('mouths.tsv', b'clip\n\xe4.mp4\n', 'cannot be read'),
+    ('words.tsv', b'clip,word,start,end\n', 'has no column .clip., separated by tabs'),
+    ('words.tsv', b'clip\tword\n\n', "no column 'end'"),
+  ):
+    kept = tmp_path / 'kept' / name
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(content)
+    with pytest.raises(DataError, match=what):
+      run(a, '--output', kept.parent, '--align')
+    kept.unlink()
 
 
 def test_words_by_align_files_make_a_table_to_train_on(tmp_path, face, capsys):

@@ -163,7 +163,7 @@ def clips(tmp_path):
     write(folder / f'{name}.mp4', steps(2, 32, 32))
   table = [('clip', 'word', 'start', 'end'), ('a.mp4', 'bin', 0, 0.04), ('a', 'blue', 0.04, 0.08)]
   with (tmp_path / 'words.csv').open('w', newline='') as out:
-    csv.writer(out).writerows(table + [(name, 'red', 0, 0.08) for name in 'bcd'])
+    csv.writer(out, delimiter=';').writerows(table + [(name, 'red', 0, 0.08) for name in 'bcd'])
   return folder
 
 
@@ -195,13 +195,18 @@ def test_pose_augment_writes_clips_and_a_manifest_with_words(clips, tmp_path, ca
     run(clips, '--output', out, '--seed', 8)
   run(clips, '--output', out, '--seed', 8, '--overwrite')
   assert {row['seed'] for row in rows_of(out)} == {'8'}
+  (out / 'poses.tsv').write_text('clip\tyaw\na\t15\n')
+  with pytest.raises(UserError, match=r'poses\.tsv is damaged'):
+    run(clips, '--output', out, '--seed', 8)
 
 
 def test_pose_augment_goes_on_after_a_failure_and_leaves_it_out(clips, tmp_path, capsys):
   (clips / 'b.mp4').write_bytes(b'no video')
+  write(clips / 'c.mp4', steps(2, 32, 32), times=[0, 100])
   with pytest.raises(UserError, match=r'1 of 4 clips could not be turned: .*b\.mp4'):
     run(clips, '--output', tmp_path / 'out')
   assert {row['clip'] for row in rows_of(tmp_path / 'out')} == set('acd')
+  assert 'c.mp4: its clock jumps 1 time' in capsys.readouterr().err
 
 
 def test_a_whole_face_is_turned_with_its_landmarks(tmp_path, capsys):

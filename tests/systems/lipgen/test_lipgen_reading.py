@@ -21,6 +21,7 @@ from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
 from jaxgen.systems.lipgen.reading.subtitles import Word, srt
 from jaxgen.systems.lipgen.steps import read_windows
 from jaxgen.systems.lipgen.video.faces import Box
+from jaxgen.systems.lipgen.video.landmarks import of_boxes
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -151,12 +152,38 @@ def test_words_have_times_and_silence_has_none():
 
 def test_a_word_is_read_at_a_known_place_or_in_the_middle():
   service, crops = told(), saying(('', 5), ('bin', 6), ('blue', 8), ('now', 6))
-  words = read_as(service, 'a.mp4', crops, spans=[(0.2, 0.44), (0.76, 1.0)])
+  words = read_as(service, 'a.mp4', crops, spans=[(0.76, 1.0), (0.2, 0.44)])
   assert [(x.word, x.start, x.end) for x in words] == [('bin', 0.2, 0.44), ('now', 0.76, 1.0)]
+  # Of a video whose first frame is shown later than its sound begins.
+  later = read_as(service, 'a.mp4', crops, spans=[(2.76, 3.0)], begins=2.0)
+  assert [x.word for x in later] == ['now'] and later[0].end == pytest.approx(3)
+  spoken, shown = (read_as(service, 'a.mp4', crops, begins=x) for x in (0.0, 2.0))
+  assert [x.start + 2 for x in spoken] == [x.start for x in shown] != []
+  with pytest.raises(DataError, match=r'has frames from 2\.00 to 3\.00 seconds'):
+    read_as(service, 'a.mp4', crops, spans=[(0.2, 0.44)], begins=2.0)
   assert [x.word for x in read_as(service, 'a.mp4', crops, whole=True)] == ['blue']
-  for wrong in ((0.5, 0.5), (2, 3), (-1, 0.2), (float('nan'), 1)):
+  for wrong in ((0.5, 0.5), (2, 3), (0.5, 1.1), (0, float('inf')), (-1, 0.2), (float('nan'), 1)):
     with pytest.raises(DataError, match=r'a\.mp4 has 1\.00 seconds: a word from'):
       read_as(service, 'a.mp4', crops, spans=[wrong])
+
+
+def test_no_word_is_read_where_nobody_is_in_sight():
+  boxes = [[Box(10, 10, 60, 60)] if not 6 <= i < 40 else [] for i in range(60)]
+  boxes[50] = []  # a moment, in which the mouth is where it was
+  found = of_boxes(boxes, (96, 96))
+  assert found.gaps == [(6, 40)]
+  assert found._replace(source='file').gaps == []
+  crops = saying(('bin', 6), ('', 9), ('blue', 8), ('', 20), ('now', 12), ('', 5))
+  service = told(unsure=0.05)
+  assert [x.word for x in service(crops)] == ['bin', 'blue', 'now']
+  words = read_as(service, 'a.mp4', crops, begins=2.0, gaps=found.gaps)
+  assert [x.word for x in words] == ['bin', 'now']
+  listener = live.Listener(service, lambda frame: boxes[listener.count])
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(live, 'place_crops', lambda landmarks: None)
+    patched.setattr(live, 'cut', lambda frames, crops: list(frames))
+    words = [word for frame in crops for word in listener(frame)] + listener.read(end=True)
+  assert [x.word for x in words] == ['bin', 'now']
 
 
 def test_how_words_are_searched_for_goes_through_json():
@@ -234,6 +261,7 @@ def test_subtitles_have_lines_of_words_that_follow_each_other():
     '1\n00:00:00,960 --> 00:00:01,500\nbin blue\n\n2\n01:01:01,000 --> 01:01:01,500\nnow\n'
   )
   assert srt([]) == ''
+  assert '00:00:00,960 --> 00:00:02,000' in srt([words[0]._replace(end=2.0), words[1]])
   long = [Word('a' * 20, i, i + 1, 1) for i in range(6)]
   assert srt(long).count('-->') == 3
   assert words[0].line() == '0.96-1.20\tbin\t0.90'

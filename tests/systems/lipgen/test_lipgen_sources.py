@@ -131,6 +131,23 @@ def test_a_table_of_ones_own_words(files, tmp_path):
   np.testing.assert_array_equal(named.labels, [[2, 0], [1, -1]])
 
 
+def test_a_table_as_a_spreadsheet_on_windows_saves_it(files, tmp_path):
+  path, told = tmp_path / 'words.csv', []
+  rows = [
+    'clips\\c1.mp4;Caf\u0065\u0301;0,12;0,24',
+    'clips/c1.mp4;"a;b";0;0,12',
+    'clips/c1;a,b;0,04;0,08',
+  ]
+  text = '\r\n'.join(['clip;word;start;end', *rows, rows[0], ';;;', ''])
+  for encoding in ('utf-8-sig', 'utf-16'):
+    path.write_text(text, encoding=encoding)
+    found = table.load_table(path, SMALL, directory=tmp_path, say=told.append)
+    # One file, however it is named, is one clip: none of its words is held out from the others.
+    assert found.names == ['clips\\c1.mp4'] and found.words == ('a,b', 'a;b', 'caf\u00e9')
+    np.testing.assert_allclose(found.spans[0], [[0, 3], [1, 2], [3, 6]], rtol=1e-6)
+  assert f'{path}: 1 row left out that are there twice, as line 5' in told
+
+
 def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
   path = tmp_path / 'words.tsv'
   path.write_text('file\tmot\tvon_frame\tend_frame\nc0\toui\t0.5\t3.25\n')
@@ -143,6 +160,10 @@ def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
   [
     ('', 'is empty'),
     ('clip,word,start,end\n', 'has titles and no word'),
+    (
+      f'clip,word,start,end\nc0,"{"x" * 140_000}',
+      'cannot be read as a table of words .line 2: field larger',
+    ),
     ('clip,word,start\n', r"no column 'end'; it has 'clip', .*config\.data\.columns\.end"),
     ('clip,word,start,end\nc0,oui,0\n', 'line 2: 3 cells are too few'),
     ('clip,word,start,end\nc0,oui,x,1\n', "line 2: start 'x' is no number"),

@@ -16,7 +16,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import training
 from jaxgen.systems.lipgen import data as lip_data
-from jaxgen.systems.lipgen.steps import Steps, read_windows, viseme_targets
+from jaxgen.systems.lipgen.steps import Steps, make_optimizer, read_windows, viseme_targets
 from jaxgen.systems.lipgen.task import make_model, make_task
 from jaxgen.task import Trained
 
@@ -39,6 +39,22 @@ def settled(state):
     return x
 
   return jax.tree_util.tree_map_with_path(leaf, state)
+
+
+def test_the_rate_falls_along_the_papers_cosine():
+  config = configs.load('lipgen:lrw')
+  optimizer, one = make_optimizer(config), np.float64(1)
+  begun = optimizer.init(one)
+  first = 0.1 / np.sqrt(
+    0.001
+  )  # what Adam makes of a first gradient once its averages count as full
+  rates = {1: 2.56066e-4, 2: 1.5e-4, 3: 4.3934e-5, 4: 0}  # after 25, 50, 75 and 100 epochs
+  for quarter, rate in rates.items():
+    now = jnp.int32(quarter * config.num_steps // 4)
+    leaves, tree = jax.tree.flatten(begun)
+    state = tree.unflatten([now if x.dtype == jnp.int32 else x for x in leaves])
+    update, _ = optimizer.update(one, state, one)
+    assert float(update) == pytest.approx(-rate * first, rel=1e-4, abs=1e-9)
 
 
 @pytest.mark.parametrize('name', FLOAT64)

@@ -19,6 +19,7 @@ from jaxgen.errors import DataError, first_line
 from jaxgen.systems.lipgen.clips import frames as many
 from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing, framed, resized
 from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.video.decoding import opened
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.words import counted
 
@@ -222,7 +223,7 @@ def grey_frames(path: Path) -> np.ndarray:
   """
   av = av_module()
   try:
-    with av.open(str(path)) as container:
+    with opened(av, path) as container:
       if not container.streams.video:
         raise DataError(f'{path}: no video in it')
       stream = container.streams.video[0]

@@ -1,9 +1,8 @@
 """One's own words: a table of clips, words and times beside clips of mouths."""
 
-import csv
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +10,13 @@ import numpy as np
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.cells import read_cells
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
 from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.speech.dictionary import folded
+from jaxgen.words import counted
 
 COLUMNS = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
 # What a clip's name may leave out, tried in this order.
@@ -49,7 +51,7 @@ def read_table(
   """The rows of a table of words.
 
   Args:
-    path: a CSV or TSV file (by its first line) in UTF-8 with a line of titles.
+    path: a CSV or TSV file with a line of titles, see `cells.read_cells`.
     columns: the titles of 'clip', 'word', 'start' and 'end'. Times are seconds, or frames at 25 a second
       where a title ends in '_frame'; a table with start_frame and end_frame in place of start and end is
       understood.
@@ -59,19 +61,13 @@ def read_table(
     DataError: a file, column, word or time is missing or malformed: names the line.
   """
   try:
-    lines = path.read_text(encoding='utf-8-sig').splitlines()
-  except (OSError, UnicodeError) as error:
+    table = read_cells(path)
+  except (OSError, ValueError) as error:
     raise DataError(f'{path}: cannot be read as a table of words ({error})') from error
-  if not any(line.strip() for line in lines):
+  if not table.titles:
     raise DataError(f'{path} is empty: a table of clips, words, starts and ends is expected')
-  reader = csv.reader(lines, delimiter='\t' if '\t' in lines[0] else ',')
-  titles = [title.strip() for title in next(reader)]
-  places, frames = _places(path, titles, columns, advice)
-  rows = [
-    _row(path, reader.line_num, cells, places, frames)
-    for cells in reader
-    if any(cell.strip() for cell in cells)
-  ]
+  places, frames = _places(path, table.titles, columns, advice)
+  rows = [_row(path, line, cells, places, frames, table.pointed) for line, cells in table.rows]
   if not rows:
     raise DataError(f'{path} has titles and no word')
   return rows
@@ -95,7 +91,12 @@ def _places(
 
 
 def _row(
-  path: Path, line: int, cells: list[str], places: dict[str, int], frames: dict[str, bool]
+  path: Path,
+  line: int,
+  cells: list[str],
+  places: dict[str, int],
+  frames: dict[str, bool],
+  pointed: Callable[[str], str],
 ) -> Spoken:
   """One row, checked by itself."""
   try:
@@ -105,7 +106,7 @@ def _row(
   times = {}
   for what in ('start', 'end'):
     try:
-      times[what] = float(found[what]) * (1 if frames[what] else RATE)
+      times[what] = float(pointed(found[what])) * (1 if frames[what] else RATE)
     except ValueError:
       times[what] = math.nan
     if not math.isfinite(times[what]):
@@ -117,7 +118,7 @@ def _row(
       f'{path}, line {line}: {found["word"]!r} from {found["start"]} to {found["end"]}: a word begins at 0 '
       'or later and ends after that'
     )
-  return Spoken(found['clip'], found['word'].lower(), times['start'], times['end'], line)
+  return Spoken(found['clip'], folded(found['word']), times['start'], times['end'], line)
 
 
 def load_table(
@@ -173,13 +174,26 @@ def make_clip_set(
   """The set of the rows of a table; see `load_table`."""
   classes = tuple(sorted({row.word for row in rows}) if words is None else words)
   places = {word: i for i, word in enumerate(classes)}
-  by_clip: dict[str, list[Spoken]] = {}
+  by_clip: dict[Path, list[Spoken]] = {}  # a file may be named with its ending and without
+  known: dict[str, Path] = {}
+  seen: set[tuple[Path, str, float, float]] = set()
+  twice = []
   for row in rows:
     if row.word not in places:
       raise DataError(f'{table}, line {row.line}: {row.word!r} is not one of the words to read')
-    by_clip.setdefault(row.clip, []).append(row)
-  paths = [_path(table, folder, own[0]) for own in by_clip.values()]
-  found = prepared(paths, framing, say=say)
+    if row.clip not in known:
+      known[row.clip] = _path(table, folder, row)
+    key = known[row.clip], row.word, row.start, row.end
+    if key in seen:
+      twice.append(row)
+      continue
+    seen.add(key)
+    by_clip.setdefault(known[row.clip], []).append(row)
+  if twice:
+    say(
+      f'{table}: {counted(len(twice), "row")} left out that are there twice, as line {twice[0].line}'
+    )
+  found = prepared(list(by_clip), framing, say=say)
   spoken = [own for i, own in enumerate(by_clip.values()) if i not in found.left_out]
   most = max(map(len, spoken))
   labels = np.full((len(spoken), most), -1, np.int32)
@@ -198,9 +212,10 @@ def make_clip_set(
 
 
 def _path(table: Path, folder: Path, row: Spoken) -> Path:
-  """The file of a clip, whose name may lack its ending."""
-  for ending in ENDINGS:
-    path = folder / (row.clip + ending)
-    if path.is_file():
-      return path
+  """The file of a clip, whose name may lack its ending and be written as on Windows."""
+  for name in (row.clip, row.clip.replace('\\', '/')):
+    for ending in ENDINGS:
+      path = folder / (name + ending)
+      if path.is_file():
+        return path
   raise DataError(f'{table}, line {row.line}: there is no clip {row.clip} in {folder}')

@@ -149,7 +149,8 @@ def _read_video(
   from jaxgen.words import counted
 
   name, files = str(one.source), one.files
-  if files and not args.overwrite and all(is_there(path) for path in files.values()):
+  written = {k: path for k, path in files.items() if args.overwrite or not is_there(path)}
+  if files and not written:
     work.skip(name, ', '.join(map(str, files.values())))
     return
   try:
@@ -158,18 +159,20 @@ def _read_video(
       mouths = sources.read_crops(one.source, bars)
     else:
       mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
-    words = read_as(service, name, mouths.frames, args.whole, args.boundary, bars)
-    if one.srt:
+    words = read_as(
+      service, name, mouths.frames, args.whole, args.boundary, bars, mouths.begins, mouths.gaps
+    )
+    if one.srt and 'srt' in written:
       write_bytes(one.srt, srt(words).encode())
-    if one.overlay:
+    if one.overlay and 'overlay' in written:
       captions.write_captioned(one.overlay, one.source, mouths, words, bars)
   except ConfigError:  # of the machine, not of this video
     raise
   except (UserError, OSError) as error:
     work.fail(name, error)
     return
-  wrote = f'; wrote {", ".join(map(str, files.values()))}' if files else ''
-  seen = mouths.clip.to_json() if mouths.clip else {'notes': list(mouths.notes)}
+  wrote = f'; wrote {", ".join(map(str, written.values()))}' if written else ''
+  seen = (mouths.clip.to_json() if mouths.clip else {}) | {'notes': list(mouths.notes)}
   found = {'words': [word.to_json() for word in words], 'seen': seen}
   line = f'{name}: {mouths.line}; {counted(len(words), "word")}{wrote}'
   work.tell(name, line, mouths.notes, found | {kind: str(path) for kind, path in files.items()})

@@ -38,11 +38,12 @@ def _mouths(args: argparse.Namespace) -> None:
   check_folder('--output', args.output)
   from jaxgen.systems.lipgen.video import jobs, words
 
-  plan = jobs.make_jobs(args.inputs, args.output)
+  plan = jobs.make_jobs(args.inputs, args.output, args.overlay)
   finding.check_one_landmark_file(args, len(plan))
   aligns = None if args.align is True else args.align
   if args.align:
     words.check_aligns(plan, aligns)
+  words.check_tables(args.output, bool(args.align))
   rows: list[dict[str, str]] = []
   with batch(args.json, 'video') as work:
     try:

@@ -121,8 +121,14 @@ def _turn(args: argparse.Namespace, clip: 'Clip', work: Batch, kinds: dict[str, 
     return
   kinds[clip.name] = turned.kind
   line = f'{name}: yaw {yaw}, pitch {pitch} degrees ({turned.kind}); wrote {clip.target}'
-  found = {'output': str(clip.target), 'kind': turned.kind, 'yaw': yaw, 'pitch': pitch}
-  work.tell(name, line, (), {**found, 'frames': turned.frames})
+  found: dict[str, Any] = {
+    'output': str(clip.target),
+    'kind': turned.kind,
+    'yaw': yaw,
+    'pitch': pitch,
+  }
+  found |= {'frames': turned.frames, 'notes': list(turned.notes)}
+  work.tell(name, line, turned.notes, found)
 
 
 POSE_AUGMENT = Command(

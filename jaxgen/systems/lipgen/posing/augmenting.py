@@ -2,21 +2,23 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import ConfigError, DataError, UserError
+from jaxgen.errors import ConfigError, DataError, UserError, first_line
 from jaxgen.files import write_bytes
+from jaxgen.systems.lipgen.clips.cells import read_cells
 from jaxgen.systems.lipgen.posing import heads
 from jaxgen.systems.lipgen.posing.assigning import Pose, assigned_poses
 from jaxgen.systems.lipgen.posing.turning import posed
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, videos_in
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, encoded, videos_in
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, find_landmarks, no_bars
 from jaxgen.words import counted
@@ -57,10 +59,11 @@ class Clip(NamedTuple):
 
 
 class Turned(NamedTuple):
-  """What became of a clip: its kind, and the frames that were written."""
+  """What became of a clip: its kind, how many frames were written, and what to know of its video."""
 
   kind: str
   frames: int
+  notes: tuple[str, ...] = ()
 
 
 def find_table(folder: Path, given: Path | None) -> Path | None:
@@ -88,9 +91,10 @@ def find_table(folder: Path, given: Path | None) -> Path | None:
 
 
 def _header(path: Path) -> list[str]:
-  with path.open(encoding='utf-8-sig', errors='replace') as lines:
-    first = lines.readline().rstrip('\n\r')
-  return first.split('\t' if '\t' in first else ',')
+  try:
+    return read_cells(path).titles
+  except (OSError, ValueError):
+    return []
 
 
 def read_table(path: Path, clip: str = 'clip') -> Table:
@@ -104,16 +108,16 @@ def read_table(path: Path, clip: str = 'clip') -> Table:
     DataError: there is no such table, or no such column.
   """
   try:
-    text = path.read_text(encoding='utf-8-sig')
-  except (OSError, UnicodeDecodeError) as error:
+    table = read_cells(path)
+  except (OSError, ValueError) as error:
     raise DataError(f'{path} is no table that can be read ({error})') from error
-  reader = csv.DictReader(text.splitlines(), delimiter='\t' if '\t' in text.split('\n')[0] else ',')
-  columns = tuple(reader.fieldnames or ())
+  columns = tuple(table.titles)
   if clip not in columns:
     raise DataError(f'{path} has no column {clip}; it has {", ".join(columns) or "none"}')
   rows: dict[str, list[Mapping[str, str]]] = {}
-  for row in reader:
-    rows.setdefault(bare_name(row[clip] or ''), []).append(row)
+  for _, cells in table.rows:
+    row = dict(itertools.zip_longest(columns, cells[: len(columns)], fillvalue=''))
+    rows.setdefault(bare_name(row[clip].strip()), []).append(row)
   return Table(tuple(x for x in columns if x not in (*_OURS, clip)), rows)
 
 
@@ -244,7 +248,9 @@ def turn_clip(
   elif whole:
     places = clip.target.parents[clip.name.count('/')] / LANDMARKS / f'{clip.name}.csv'
     heads.write_anchors(places, anchors, count)
-  return Turned(kind, write_video(clip.target, frames))
+  count = write_video(clip.target, frames)
+  notes = [*(video.seen.notes if video.seen else ()), *(landmarks.lines() if whole else ())]
+  return Turned(kind, count, tuple(notes))
 
 
 def write_manifest(
@@ -264,25 +270,33 @@ def write_manifest(
     )
     for row in clip.rows:
       writer.writerow({**row, **ours, 'seed': seed})
-  return write_bytes(output / MANIFEST, out.getvalue().encode())
+  return write_bytes(output / MANIFEST, encoded(out.getvalue()))
 
 
 def earlier_kinds(output: Path, seed: int, clips: list[Clip], crop: bool = False) -> dict[str, str]:
   """The kinds of clips that an earlier run has written.
 
   Raises:
-    UserError: that was with another seed, or other clips, or whole faces where crops are asked for: the folder
-      would hold two sets.
+    UserError: its table is damaged, or that was with another seed, or other clips, or whole faces where crops
+      are asked for: the folder would hold two sets.
   """
   path = output / MANIFEST
   if not path.is_file():
     return {}
   kinds: dict[str, str] = {}
   poses = {clip.name: clip.pose for clip in clips}
-  rows = csv.DictReader(path.read_text(encoding='utf-8').splitlines(), delimiter='\t')
-  for row in rows:
+  try:
+    text = path.read_text(encoding='utf-8-sig')
+    rows = list(csv.DictReader(text.splitlines(), delimiter='\t'))
+    found = [
+      Pose(int(row['yaw']), int(row['pitch'])) for row in rows if row['kind'] and row['seed']
+    ]
+  except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+    raise DataError(
+      f'{path} is damaged ({first_line(error)}): name another folder, or --overwrite'
+    ) from error
+  for row, pose in zip(rows, found, strict=True):
     name = row['clip']
-    pose = Pose(int(row['yaw']), int(row['pitch']))
     if row['seed'] != str(seed) or (name in poses and poses[name] != pose):
       raise UserError(
         f'{output} has a set of seed {row["seed"]} and other clips: name another folder, or --overwrite'

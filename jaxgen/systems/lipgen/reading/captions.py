@@ -34,7 +34,8 @@ def write_captioned(
     OSError: the file cannot be written.
   """
   frames = drawn(video, mouths.clip) if mouths.clip else enlarged(mouths.frames)
-  return write_video(path, bars(captioned(frames, words), 'overlay'), quality=18)
+  spoken = [word.later(-mouths.begins) for word in words]
+  return write_video(path, bars(captioned(frames, spoken), 'overlay'), quality=18)
 
 
 def enlarged(crops: np.ndarray) -> Iterator[np.ndarray]:

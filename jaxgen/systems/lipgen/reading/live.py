@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgen.errors import UserError
 from jaxgen.systems.lipgen.clips.windows import MIDDLE, RATE
-from jaxgen.systems.lipgen.reading.service import Service
+from jaxgen.systems.lipgen.reading.service import Service, in_sight
 from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.extras import cv2_module
@@ -73,7 +73,7 @@ class Listener:
     crops = np.stack(list(cut(self._frames, place_crops(landmarks))))
     first = (self.count - len(self._frames)) / RATE
     told = []
-    for word in self._service(crops):
+    for word in in_sight(self._service(crops), landmarks.gaps):
       moved = word._replace(start=word.start + first, end=word.end + first)
       if before - _AGAIN < moved.end <= self._line and moved.start >= self._told - _AGAIN / 2:
         told.append(moved)

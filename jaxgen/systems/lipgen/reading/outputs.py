@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgen.errors import ConfigError
-from jaxgen.systems.lipgen.video.jobs import OVERLAY, check_target, make_jobs, sources_of
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, SUFFIXES, check_over, names_of, sources_of
 
 
 class Wanted(NamedTuple):
@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
 def make_wanted(
   inputs: Sequence[Path], subtitles: Path | None, overlay: Path | None, crops: bool = False
 ) -> list[Wanted]:
-  """The videos of files and folders with their outputs.
+  """The videos of files and folders with their outputs, called as `names_of` says.
 
   Args:
     inputs: files and folders.
@@ -39,7 +39,8 @@ def make_wanted(
     crops: whether the videos are crops; the overlays among them are left out then.
 
   Raises:
-    ConfigError: two would be written to one file, or one file is named for several.
+    ConfigError: two would be written to one file, one file is named for several or where a folder is meant,
+      or a video would be written over.
     DataError: a folder without a video.
   """
   sources = sources_of(inputs)
@@ -50,18 +51,26 @@ def make_wanted(
     raise ConfigError(
       f'--overlay={overlay} is a file, and there are {len(sources)} videos: name a folder'
     )
-  if one_file and overlay is not None:
-    check_target(sources[0], overlay)
-  stems = [path.stem for path in sources]
+  _check_folders(subtitles, None if one_file else overlay)
   folder = subtitles or (None if one_file else overlay)
-  if folder is not None:
-    stems = [job.target.stem for job in make_jobs(sources, folder)]
+  names = names_of(inputs, folder) if folder else {}
+  texts = [subtitles / f'{names[path]}.srt' if subtitles else None for path in sources]
   shown = [
-    None if overlay is None else overlay if one_file else overlay / f'{stem}{OVERLAY}.mp4'
-    for stem in stems
+    None if overlay is None else overlay if one_file else overlay / f'{names[path]}{OVERLAY}.mp4'
+    for path in sources
   ]
-  texts = [None if subtitles is None else subtitles / f'{stem}.srt' for stem in stems]
+  check_over([path for path in shown if path], sources)
   return [Wanted(*x) for x in zip(sources, texts, shown, strict=True)]
+
+
+def _check_folders(subtitles: Path | None, overlay: Path | None) -> None:
+  """Raises ConfigError for what reads as a file where a folder is meant."""
+  if subtitles and subtitles.suffix.lower() == '.srt' and not subtitles.is_dir():
+    raise ConfigError(
+      f'--output={subtitles} names a folder, which gets NAME.srt of each video: name one'
+    )
+  if overlay and overlay.suffix.lower() in SUFFIXES and not overlay.is_dir():
+    raise ConfigError(f'--overlay={overlay}: overlays are .mp4 files; name one, or a folder')
 
 
 def is_file(path: Path) -> bool:

@@ -106,6 +106,15 @@ class Service:
     return Word(word, start, end, sure, tuple(others))
 
 
+def in_sight(words: Sequence[Word], gaps: Sequence[tuple[int, int]]) -> list[Word]:
+  """The words whose middles are not in gaps: frames, first and first after, in which nobody is seen."""
+  return [
+    word
+    for word in words
+    if not any(first <= (word.start + word.end) / 2 * RATE < end for first, end in gaps)
+  ]
+
+
 def read_as(
   service: Service,
   name: object,
@@ -113,8 +122,10 @@ def read_as(
   whole: bool = False,
   spans: Sequence[Sequence[float]] = (),
   bars: Bars = no_bars,
+  begins: float = 0.0,
+  gaps: Sequence[tuple[int, int]] = (),
 ) -> list[Word]:
-  """The words of a video in the way that a person asks for.
+  """The words of a video in the way that a person asks for, in order of time.
 
   Args:
     service: that reads.
@@ -123,16 +134,23 @@ def read_as(
     whole: whether it is one word.
     spans: start and end in seconds of each word, where they are known; none: words are searched for.
     bars: see `sliding.Bars`.
+    begins: seconds at which players show the first frame; times are those of players.
+    gaps: frames between which nobody is in sight: no word is found there.
 
   Raises:
     DataError: a word lies outside of the video, or ends before it begins.
   """
-  seconds = len(crops) / RATE
+  last = begins + len(crops) / RATE
   for start, end in spans:
-    if not 0 <= start < end or start >= seconds:
-      raise DataError(
-        f'{name} has {seconds:.2f} seconds: a word from {start:g} to {end:g} cannot be in it'
+    if not begins <= start < end <= last + 1 / RATE or start >= last:
+      frames = (
+        f'{last:.2f} seconds' if not begins else f'frames from {begins:.2f} to {last:.2f} seconds'
       )
+      raise DataError(f'{name} has {frames}: a word from {start:g} to {end:g} cannot be in it')
   if spans:
-    return service.at(crops, np.array(spans), bars=bars)
-  return [service.whole(crops, bars)] if whole else service(crops, bars)
+    found = service.at(crops, np.array(sorted(map(tuple, spans))) - begins, bars=bars)
+  elif whole:
+    found = [service.whole(crops, bars)]
+  else:
+    found = in_sight(service(crops, bars), gaps)
+  return [word.later(begins) for word in found] if begins else found

@@ -1,5 +1,6 @@
 """The mouth in a video that is to be read: found in its frames, or all that it shows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from jaxgen.systems.lipgen.video.decoding import RATE, Video, opened
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.mouths import MouthClip
+from jaxgen.words import counted
+
+_NAMED = 5
 
 
 class Mouths(NamedTuple):
@@ -21,17 +25,28 @@ class Mouths(NamedTuple):
     line: what was seen, in words.
     notes: what a person is to know besides, a line each.
     clip: where they were found; None where the video shows nothing but a mouth.
+    begins: seconds at which players show the first frame.
+    gaps: frames between which nobody is in sight, first and first after, where nothing is read.
   """
 
   frames: np.ndarray
   line: str
   notes: tuple[str, ...] = ()
   clip: MouthClip | None = None
+  begins: float = 0.0
+  gaps: Sequence[tuple[int, int]] = ()
 
 
 def found_in(clip: MouthClip) -> Mouths:
   """The mouth of whoever speaks in a video."""
-  return Mouths(clip.frames, clip.line(), clip.messages, clip)
+  begins, gaps = clip.seen.begins, clip.landmarks.gaps
+  told = [
+    f'no face from {first / RATE + begins:.2f} to {end / RATE + begins:.2f} seconds: nothing is read there'
+    for first, end in gaps[:_NAMED]
+  ]
+  if len(gaps) > _NAMED:
+    told.append(f'nor at {counted(len(gaps) - _NAMED, "other place")}')
+  return Mouths(clip.frames, clip.line(), (*clip.messages, *told), clip, begins, gaps)
 
 
 def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
@@ -54,8 +69,10 @@ def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
         f'{path}: frames of {width} x {height} are no crops of a mouth, which are square: leave --crops out'
       )
     frames.append(resized(frame.pixels, MOUTH))
-  assert video.seen is not None
-  return Mouths(np.stack(frames), f'{video.seen.line()}; crops of a mouth', video.seen.notes)
+  seen = video.seen
+  assert seen is not None
+  line = f'{seen.line()}; crops of a mouth'
+  return Mouths(np.stack(frames), line, seen.notes, begins=seen.begins)
 
 
 def expected_frames(path: Path) -> int | None:

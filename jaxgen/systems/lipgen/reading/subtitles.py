@@ -13,7 +13,7 @@ class Word(NamedTuple):
 
   Attributes:
     word: as the reader knows it.
-    start: in seconds from the first frame.
+    start: in seconds from the beginning of the video, as players count.
     end: in seconds.
     confidence: in [0, 1].
     alternatives: other words and how likely they are, best first.
@@ -24,6 +24,10 @@ class Word(NamedTuple):
   end: float
   confidence: float
   alternatives: tuple[tuple[str, float], ...] = ()
+
+  def later(self, seconds: float) -> 'Word':
+    """The same word at another time."""
+    return self._replace(start=self.start + seconds, end=self.end + seconds)
 
   def to_json(self) -> dict[str, Any]:
     """As `jaxgen lipread --json` has it."""
@@ -50,7 +54,9 @@ def srt(words: Sequence[Word]) -> str:
   parts = []
   for number, group in enumerate(lines_of(words), 1):
     text = ' '.join(word.word for word in group)
-    parts.append(f'{number}\n{_clock(group[0].start)} --> {_clock(group[-1].end)}\n{text}\n')
+    parts.append(
+      f'{number}\n{_clock(group[0].start)} --> {_clock(max(word.end for word in group))}\n{text}\n'
+    )
   return '\n'.join(parts)
 
 

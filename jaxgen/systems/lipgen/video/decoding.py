@@ -1,11 +1,13 @@
 """Video files as frames at 25 a second, whatever their rate, size or rotation, and what was seen of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from jaxgen.errors import DataError, first_line
 from jaxgen.systems.lipgen.video.extras import av_module
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 RATE = 25  # frames a second of all clips
 LONGEST_GAP = 60.0  # seconds between two frames; more is a jump of the clock
 _MISSING = 0.06  # share of the declared frames that may be missing before a file counts as cut off
+_REPEATS = (
+  2  # frames on end that may have the time of the one before; with more the clock stands still
+)
+_AHEAD = 8  # frames that tell whether time stamps are in the order in which frames are shown
 # FFmpeg shows any text as a film of a terminal.
 _NO_VIDEOS = ('tty',)
 
@@ -27,10 +33,12 @@ class Frame(NamedTuple):
   Attributes:
     pixels: uint8 [H, W], or [H, W, 3] RGB.
     source: number of the frame in the file, from 0, that it was taken from.
+    time: of that, in seconds from the first.
   """
 
   pixels: np.ndarray
   source: int
+  time: float
 
 
 class Seen(NamedTuple):
@@ -45,6 +53,8 @@ class Seen(NamedTuple):
     size: height and width of the frames as shown.
     resampled: frames at 25 a second.
     notes: what was wrong with the file, or is unusual, a line each.
+    begins: seconds of the file, as players count them, at which the first frame is shown; its sound may begin
+      earlier.
   """
 
   frames: int
@@ -55,18 +65,21 @@ class Seen(NamedTuple):
   size: tuple[int, int]
   resampled: int
   notes: tuple[str, ...] = ()
+  begins: float = 0.0
 
   def line(self) -> str:
     """In words: '75 frames at 25 a second, 360 x 288'."""
     height, width = self.size
-    if self.frames == 1:
-      return f'one frame, {width} x {height}'
     about = 'about ' if self.variable else ''
-    parts = [f'{self.frames} frames at {about}{self.rate:.4g} a second, {width} x {height}']
-    if self.resampled != self.frames or abs(self.rate - RATE) > 0.01 or self.variable:
+    frames = f'{self.frames} frames at {about}{self.rate:.4g} a second'
+    parts = [f'{"one frame" if self.frames == 1 else frames}, {width} x {height}']
+    other = self.frames > 1 and abs(self.rate - RATE) > 0.01
+    if self.resampled != self.frames or other or self.variable:
       parts.append(f'{self.resampled} at {RATE}')
     if self.rotation:
       parts.append(f'turned by {self.rotation} degrees')
+    if self.begins >= 0.5 / RATE:
+      parts.append(f'the first shown at {self.begins:.2f} seconds')
     return ', '.join(parts)
 
 
@@ -99,11 +112,11 @@ class Video:
     last: np.ndarray | None = None
     at, emitted = 0.0, 0
     reader = _Reader(self.path)
-    for index, (pixels, time) in enumerate(reader.decoded(colour)):
-      now = times.add(time, reader.nominal_rate)
+    for index, (pixels, time, lasts) in enumerate(reader.decoded(colour)):
+      now = times.add(time, reader.nominal_rate, lasts)
       if last is not None:
         while emitted / RATE < (at + now) / 2 - 1e-6:
-          yield Frame(last, index - 1)
+          yield Frame(last, index - 1, at)
           emitted += 1
       last, at = pixels, now
     if last is None:
@@ -112,7 +125,7 @@ class Video:
       )
     wanted = max(1, emitted, round(times.duration * RATE))
     for _ in range(emitted, wanted):
-      yield Frame(last, times.count - 1)
+      yield Frame(last, times.count - 1, at)
     self.seen = Seen(
       times.count,
       times.duration,
@@ -122,31 +135,56 @@ class Video:
       (last.shape[0], last.shape[1]),
       wanted,
       (*reader.notes(times), *times.notes()),
+      reader.begins,
     )
 
 
 class _Times:
-  """The clock of a file: seconds from its first frame, always forward."""
+  """The clock of a file: seconds from its first frame, never back.
+
+  Attributes:
+    count: frames.
+    lasts: seconds that the last one says it lasts.
+  """
 
   def __init__(self) -> None:
-    self.count, self._now, self._first, self._offset = 0, 0.0, 0.0, 0.0
+    self.count, self._now, self._offset, self.lasts = 0, 0.0, 0.0, 0.0
+    self._first: float | None = None
     self._steps: list[float] = []
-    self._jumps = 0
+    self._jumps = self._repeats = 0
 
-  def add(self, time: float | None, nominal: float) -> float:
-    """The time of the next frame, by its stamp; by the nominal rate where that is missing or goes back."""
+  def add(self, time: float | None, nominal: float, lasts: float = 0.0) -> float:
+    """The time of the next frame, by its stamp; by the nominal rate where that is missing or jumps.
+
+    Args:
+      time: by its stamp, or None. A frame with the time of the one before, or one a little earlier, takes the
+        place of that: what follows stays at its time.
+      nominal: rate, 0 where it is not known.
+      lasts: seconds that the frame says it lasts, 0 where it does not.
+    """
     step = self._step() or (1 / nominal if nominal else 1 / RATE)
-    if self.count == 0:
-      self._first = time or 0.0
-      now = 0.0
-    else:
-      now = self._now + step if time is None else time - self._first + self._offset
-      if now <= self._now or now - self._now > LONGEST_GAP:
-        self._jumps += time is not None
-        self._offset += self._now + step - now
-        now = self._now + step
+    now = self._now + step if self.count else 0.0
+    if time is not None:
+      if self._first is None:
+        self._first = time - now
+      now = self._joined(time - self._first + self._offset, step)
+    if now > self._now:
       self._steps.append(now - self._now)
-    self._now, self.count = now, self.count + 1
+    self._now, self.lasts, self.count = now, min(lasts, LONGEST_GAP), self.count + 1
+    return now
+
+  def _joined(self, now: float, step: float) -> float:
+    """A time by its stamp, or the one that it must mean."""
+    if not self.count:
+      return now
+    back = self._now - now
+    self._repeats = self._repeats + 1 if back >= 0 else 0
+    if 0 <= back < 2 * step and self._repeats <= _REPEATS:
+      return self._now
+    if back >= 0 or -back > LONGEST_GAP:
+      self._jumps += 1
+      self._offset += back + step
+      return self._now + step
     return now
 
   def _step(self) -> float:
@@ -154,8 +192,10 @@ class _Times:
 
   @property
   def duration(self) -> float:
-    """Seconds to the end of the last frame."""
-    return self._now + (median(self._steps) if self._steps else 1 / RATE)
+    """Seconds to the end of the last frame; a still picture is a clip of one frame."""
+    if not self._steps:
+      return 1 / RATE
+    return self._now + max(median(self._steps), self.lasts)
 
   @property
   def rate(self) -> float:
@@ -183,20 +223,32 @@ class _Reader:
 
   def __init__(self, path: Path):
     self._path = path
-    self.rotation, self.nominal_rate = 0, 0.0
+    self.rotation, self.nominal_rate, self.begins = 0, 0.0, 0.0
+    self._size: tuple[int, ...] = ()
+    self._resized = 0
     self._declared, self._damaged, self._broken, self._incomplete = 0.0, 0, '', False
 
-  def decoded(self, colour: bool) -> Iterator[tuple[np.ndarray, float | None]]:
-    """Pixels and time stamps, in order of time."""
+  def decoded(self, colour: bool) -> Iterator[tuple[np.ndarray, float | None, float]]:
+    """Pixels, time stamps, and how long frames say that they last, in order of time."""
     av = av_module()
     with self._opened(av) as container:
       stream = self._stream(container)
       self.nominal_rate = float(stream.guessed_rate or stream.average_rate or 0)
       if stream.duration and stream.time_base:
         self._declared = stream.duration * float(stream.time_base)
-      for frame in self._frames(av, container, stream):
+      unit = float(stream.time_base or 0)
+      frames = self._frames(av, container, stream)
+      ahead = list(islice(frames, _AHEAD))
+      sent = _out_of_order(ahead)
+      self.begins = _begins(
+        av, container, stream.start_time if sent or not ahead else ahead[0].pts, unit
+      )
+      for frame in chain(ahead, frames):
         self._incomplete = frame.is_corrupt
-        yield self._pixels(frame, stream, colour), frame.time
+        time = frame.time
+        if sent:
+          time = None if frame.dts is None else frame.dts * unit
+        yield self._alike(self._pixels(frame, stream, colour)), time, (frame.duration or 0) * unit
 
   def _opened(self, av: Any) -> 'av.container.InputContainer':
     path = self._path
@@ -264,6 +316,21 @@ class _Reader:
     pixels = frame.to_ndarray(format='rgb24' if colour else 'gray')
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
+  def _alike(self, pixels: np.ndarray) -> np.ndarray:
+    """At the size of the first frame, as large as goes in, with black at the sides where the shape differs."""
+    size = self._size = self._size or pixels.shape[:2]
+    if pixels.shape[:2] == size:
+      return pixels
+    self._resized += 1
+    factor = min(a / b for a, b in zip(size, pixels.shape[:2], strict=True))
+    height, width = (max(1, round(factor * n)) for n in pixels.shape[:2])
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    found = np.zeros((*size, *pixels.shape[2:]), np.uint8)
+    found[top : top + height, left : left + width] = np.asarray(
+      Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+    )
+    return found
+
   def why(self) -> str:
     """Why there may be no frame, in parentheses; '' where nothing is known."""
     size = f'{self._path.stat().st_size:,} bytes'
@@ -274,13 +341,16 @@ class _Reader:
   def notes(self, times: _Times) -> list[str]:
     """What to say of a file that is damaged or cut off."""
     found = []
-    missing = self._declared - times.duration
+    missing = self._declared - max(times.duration, times.lasts)
     if self._incomplete and missing <= 0:
       found.append(f'it is cut off: its last frame, at {times.duration:.2f} seconds, is incomplete')
     elif self._broken or missing > max(_MISSING * self._declared, 2.5 / RATE):
       of = f' of {self._declared:.2f}' if missing > 0 else ''
       why = f' ({self._broken})' if self._broken else ''
       found.append(f'it is cut off: {times.duration:.2f}{of} seconds could be read{why}')
+    if self._resized:
+      count = counted(self._resized, 'frame')
+      found.append(f'{count} of another size were brought to that of the first')
     if self._damaged:
       found.append(f'{counted(self._damaged, "piece")} of it could not be decoded')
     return found
@@ -288,10 +358,33 @@ class _Reader:
 
 def opened(av: Any, path: Path) -> Any:
   """Opens a file whose titles may be in any encoding: PyAV 19 minds none, and knows no such option."""
+  place = str(
+    path.absolute()
+  )  # FFmpeg takes what stands before a colon, as in 12:30.mp4, for a protocol
   try:
-    return av.open(str(path), metadata_errors='replace')
+    return av.open(place, metadata_errors='replace')
   except TypeError:
-    return av.open(str(path))
+    return av.open(place)
+
+
+def _begins(av: Any, container: Any, start: int | None, unit: float) -> float:
+  """Seconds from the beginning of a file to its first frame, whose stamp in units of seconds is known.
+
+  AVI has no stamps: what FFmpeg makes of them begins later where frames are decoded in another order.
+  """
+  if start is None or container.start_time is None or container.format.name == 'avi':
+    return 0.0
+  return max(0.0, start * unit - container.start_time / av.time_base)
+
+
+def _out_of_order(frames: Sequence[Any]) -> bool:
+  """Whether only the times of decoding are in the order of frames.
+
+  AVI, ASF and old Matroska files store no others, and for H.264 with B-frames FFmpeg guesses wrong ones.
+  """
+  shown = [frame.pts for frame in frames if frame.pts is not None]
+  sent = [frame.dts for frame in frames if frame.dts is not None]
+  return shown != sorted(shown) and sent == sorted(set(sent))
 
 
 def _cover_flag() -> int:

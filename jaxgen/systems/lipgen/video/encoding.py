@@ -55,7 +55,9 @@ def write_video(
   temporary = temporary_beside(path)
   count = 0
   try:
-    with av.open(str(temporary), 'w', format='mp4', options={'movflags': 'faststart'}) as out:
+    with av.open(
+      str(temporary.absolute()), 'w', format='mp4', options={'movflags': 'faststart'}
+    ) as out:
       out.metadata.update(metadata or {})
       stream, track = None, None
       for pixels in frames:

@@ -102,8 +102,9 @@ def follow(seen: Sequence[Sequence[Box]], size: tuple[int, int]) -> Followed:
 def _tracks(seen: Sequence[Sequence[Box]]) -> list[dict[int, Box]]:
   """Boxes by frame of each face, in order of time."""
   tracks: list[dict[int, Box]] = []
+  live: list[dict[int, Box]] = []
   for i, boxes in enumerate(seen):
-    live = [t for t in tracks if i - next(reversed(t)) <= LONGEST_LOSS]
+    live = [t for t in live if i - next(reversed(t)) <= LONGEST_LOSS]
     pairs = sorted(
       (
         (overlap(t[next(reversed(t))], box), a, b)
@@ -118,7 +119,9 @@ def _tracks(seen: Sequence[Sequence[Box]]) -> list[dict[int, Box]]:
         live[a][i] = boxes[b]
         old.add(a)
         new.add(b)
-    tracks += [{i: box} for b, box in enumerate(boxes) if b not in new]
+    begun = [{i: box} for b, box in enumerate(boxes) if b not in new]
+    tracks += begun
+    live += begun
   return tracks
 
 

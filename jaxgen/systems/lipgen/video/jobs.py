@@ -4,10 +4,12 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgen.errors import ConfigError, DataError
+from jaxgen.data.image_files import visible_folders
+from jaxgen.errors import ConfigError, DataError, first_line
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.video.landmark_files import Given, read_landmarks
 from jaxgen.systems.lipgen.video.mouths import MouthClip
@@ -19,6 +21,7 @@ SUFFIXES = (
 OVERLAY = '_overlay'
 TABLE = 'mouths.tsv'
 _COLUMNS = ('clip', 'video', 'frames', 'source', 'faces', 'found', 'mouth_x', 'mouth_y', 'notes')
+_OTHER_TABLE = 'rows would be added to it, so move it away, or name another folder'
 _LANDMARKS = ('.csv', '.tsv', '.json', '.npz', '.npy')
 
 
@@ -42,30 +45,46 @@ class Job(NamedTuple):
 
 
 def videos_in(folder: Path) -> list[Path]:
-  """The videos in a folder and below it, by their suffixes; hidden files are passed over."""
-  found = (p for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
-  return sorted(p for p in found if not any(x.startswith('.') for x in p.relative_to(folder).parts))
+  """The videos in a folder and below it, by suffix; what is hidden is passed over, links are followed once."""
+  found: list[Path] = []
+  for place in visible_folders(folder):
+    with suppress(OSError):  # one that may not be opened
+      found += place.iterdir()
+  videos = (path for path in found if path.suffix.lower() in SUFFIXES)
+  return sorted(path for path in videos if not path.name.startswith('.') and path.is_file())
 
 
 def bare_name(name: str) -> str:
-  """The name of a clip, with folders where it has them, without the ending of a video."""
+  """The name of a clip, with folders (also as Windows writes them), without the ending of a video."""
+  name = name.replace('\\', '/')
   return name[: -len(Path(name).suffix)] if name.lower().endswith(SUFFIXES) else name
 
 
 def sources_of(inputs: Sequence[Path]) -> list[Path]:
-  """The videos of files and folders, each once.
+  """The videos of files and folders, each once; of folders without overlays of videos beside them.
 
   Raises:
     DataError: a folder without a video.
   """
   sources: list[Path] = []
   for path in inputs:
-    found = videos_in(path) if path.is_dir() else [path]
+    found = _without_overlays(videos_in(path)) if path.is_dir() else [path]
     if not found:
       raise DataError(f'{path} has no video in it; videos are {", ".join(SUFFIXES)}')
     sources += found
   unique = {path.resolve(): path for path in reversed(sources)}
   return list(dict.fromkeys(unique[path.resolve()] for path in sources))
+
+
+def _without_overlays(videos: Sequence[Path]) -> list[Path]:
+  """Those that are not `NAME_overlay.mp4` beside a video of that name."""
+  known = {path.with_suffix('') for path in videos}
+  return [
+    path
+    for path in videos
+    if not path.name.endswith(f'{OVERLAY}.mp4')
+    or path.with_name(path.name.removesuffix(f'{OVERLAY}.mp4')) not in known
+  ]
 
 
 def check_target(source: Path, target: Path) -> None:
@@ -74,14 +93,14 @@ def check_target(source: Path, target: Path) -> None:
     raise ConfigError(f'{source} would be written over itself: name another place')
 
 
-def make_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
-  """The videos of files and folders, and where the crops of each go: `NAME.mp4` in the output folder.
+def names_of(inputs: Sequence[Path], output: Path) -> dict[Path, str]:
+  """The videos of files and folders, and what is called by each in the output folder.
 
-  Where two videos share a name and differ in the suffix, the suffix is made part of it: `NAME_mpg.mp4`. Where
-  videos below a folder share both, they keep the folders that they have in it: `s1/NAME.mp4`.
+  Where two videos share a name and differ in the suffix, the suffix is made part of it: `NAME_mpg`. Where
+  videos below a folder share both, they keep the folders that they have in it: `s1/NAME`.
 
   Raises:
-    ConfigError: two would be written to one file.
+    ConfigError: two would be called alike.
     DataError: a folder without a video.
   """
   kept = sources_of(inputs)
@@ -91,17 +110,50 @@ def make_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     path.stem if stems[path.stem] == 1 else f'{path.stem}_{path.suffix[1:]}' for path in kept
   ]
   shared = Counter(names)
-  jobs: dict[str, Path] = {}
+  taken: dict[str, Path] = {}
   for path, name in zip(kept, names, strict=True):
     if shared[name] > 1 and path in within:
       name = bare_name(path.relative_to(within[path]).as_posix())
-    check_target(path, output / f'{name}.mp4')
-    other = jobs.setdefault(name, path)
+    other = taken.setdefault(name, path)
     if other is not path:
       raise ConfigError(
-        f'{other} and {path} would both be written to {output / name}.mp4: crop them into different folders'
+        f'{other} and {path} would both be written as {output / name}: write them into different folders'
       )
-  return [Job(path, f'{name}.mp4', output / f'{name}.mp4') for name, path in jobs.items()]
+  return {path: name for name, path in taken.items()}
+
+
+def make_jobs(inputs: Sequence[Path], output: Path, overlays: bool = False) -> list[Job]:
+  """The videos of files and folders, and where the crops of each go: `NAME.mp4` in the output folder.
+
+  Args:
+    inputs: files and folders.
+    output: the folder, see `names_of`.
+    overlays: whether each has an overlay beside it.
+
+  Raises:
+    ConfigError: a file would be written twice, or over a video.
+    DataError: a folder without a video.
+  """
+  names = names_of(inputs, output)
+  jobs = [Job(path, f'{name}.mp4', output / f'{name}.mp4') for path, name in names.items()]
+  targets = {job.target for job in jobs}
+  for job in jobs:
+    check_target(job.source, job.target)
+    if overlays and job.overlay in targets:
+      raise ConfigError(
+        f'{job.overlay} would be the overlay of {job.source} and the crops of another video: crop them into '
+        'different folders'
+      )
+  check_over([job.overlay for job in jobs if overlays], names)
+  return jobs
+
+
+def check_over(targets: Iterable[Path], sources: Iterable[Path]) -> None:
+  """Raises ConfigError where a video would be written over."""
+  videos = {path.resolve() for path in sources}
+  for target in targets:
+    if target.exists() and target.resolve() in videos:
+      raise ConfigError(f'{target} would be written over: name another place')
 
 
 def file_of(folder: Path, video: Path, name: str, endings: Sequence[str]) -> Path | None:
@@ -153,7 +205,7 @@ def table_row(job: Job, clip: MouthClip) -> dict[str, str]:
 
 
 def write_table(folder: Path, rows: Iterable[Mapping[str, str]]) -> Path:
-  """Writes the table of a folder; rows of clips of earlier runs stay."""
+  """Writes the table of a folder; rows of clips of earlier runs stay. Errors as `read_table`."""
   path = folder / TABLE
   by_clip = {row['clip']: row for row in read_table(path)} if path.is_file() else {}
   by_clip |= {row['clip']: row for row in rows}
@@ -161,10 +213,26 @@ def write_table(folder: Path, rows: Iterable[Mapping[str, str]]) -> Path:
   writer = csv.DictWriter(out, _COLUMNS, delimiter='\t', lineterminator='\n', extrasaction='ignore')
   writer.writeheader()
   writer.writerows(by_clip[key] for key in sorted(by_clip))
-  return write_bytes(path, out.getvalue().encode())
+  return write_bytes(path, encoded(out.getvalue()))
 
 
-def read_table(path: Path) -> list[Mapping[str, str]]:
-  """The rows of a table; those without a clip are left out."""
-  rows = csv.DictReader(path.read_text(encoding='utf-8').splitlines(), delimiter='\t')
-  return [row for row in rows if row.get('clip')]
+def encoded(table: str) -> bytes:
+  """In UTF-8; what is no letter in any encoding, as in names of old disks, is spelled."""
+  return table.encode(errors='backslashreplace')
+
+
+def read_table(path: Path, columns: Sequence[str] = _COLUMNS) -> list[Mapping[str, str]]:
+  """The rows of a table that an earlier run has written; those without a clip are left out.
+
+  Raises:
+    DataError: it is another table.
+  """
+  try:
+    with path.open(encoding='utf-8-sig', newline='') as lines:
+      reader = csv.DictReader(lines, delimiter='\t', restval='')
+      rows: list[Mapping[str, str]] = [row for row in reader if row.get('clip')]
+  except (OSError, UnicodeError, csv.Error) as error:
+    raise DataError(f'{path} cannot be read ({first_line(error)}): {_OTHER_TABLE}') from error
+  if lacking := set(columns) - set(reader.fieldnames or ()):
+    raise DataError(f'{path} has no column {min(lacking)!r}, separated by tabs: {_OTHER_TABLE}')
+  return rows

@@ -9,7 +9,6 @@ objects with these keys. A `.npy` file, or the first array of a `.npz` file, has
 usual order of iBUG 300-W, float [T, 68, 2]; NaN for frames without a face.
 """
 
-import csv
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError, first_line
+from jaxgen.systems.lipgen.clips.cells import decoded, of_text
+from jaxgen.systems.lipgen.video.decoding import RATE
 
 COLUMNS = (
   'left_eye_x',
@@ -55,19 +56,33 @@ class Given(NamedTuple):
   anchors: np.ndarray
   widths: np.ndarray
 
-  def of_frames(self, sources: Sequence[int], rate: float) -> tuple[np.ndarray, np.ndarray]:
+  def of_frames(
+    self, sources: Sequence[int], times: Sequence[float]
+  ) -> tuple[np.ndarray, np.ndarray]:
     """Anchors [T, 4, 2] and widths [T] of the frames of a clip, NaN where the file has none.
 
     Args:
       sources: the number in the video of each frame of the clip.
-      rate: frames a second of the video, for times.
+      times: of those, in seconds from the first.
     """
-    numbers = np.where(self.frames >= 0, self.frames, np.rint(np.nan_to_num(self.times) * rate))
-    row = {int(n): i for i, n in enumerate(numbers)}
-    rows = [row.get(int(n), -1) for n in sources]
-    known = np.array(rows) >= 0
+    row = {int(n): i for i, n in enumerate(self.frames) if n >= 0}
+    rows = np.array([row.get(int(n), -1) for n in sources])
+    rows = np.where(rows < 0, self._timed(np.asarray(times)), rows)
+    known = rows >= 0
     anchors = np.where(known[:, None, None], self.anchors[rows], np.nan)
     return anchors, np.where(known, self.widths[rows], np.nan)
+
+  def _timed(self, times: np.ndarray) -> np.ndarray:
+    """The row with the time nearest to each of these [T]; -1 where none is near."""
+    rows = np.flatnonzero(np.isfinite(self.times) & (self.frames < 0))
+    if not len(rows):
+      return np.full(len(times), -1)
+    rows = rows[np.argsort(self.times[rows], kind='stable')]
+    given = self.times[rows]
+    after = np.searchsorted(given, times).clip(max=len(rows) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(times - given[before] <= given[after] - times, before, after)
+    return np.where(np.abs(given[nearest] - times) <= 0.5 / RATE + 1e-6, rows[nearest], -1)
 
 
 def read_landmarks(path: Path) -> Given:
@@ -81,16 +96,18 @@ def read_landmarks(path: Path) -> Given:
   try:
     if path.suffix.lower() in ('.npy', '.npz'):
       return _of_points(path, _array(path))
-    text = path.read_text(encoding='utf-8-sig')
+    text = decoded(path.read_bytes())
     rows = json.loads(text) if path.suffix.lower() == '.json' else _table(text)
-  except (OSError, ValueError, csv.Error, zipfile.BadZipFile) as error:
+  except (OSError, ValueError, zipfile.BadZipFile) as error:
     raise DataError(f'{path} is no file of landmarks ({first_line(error)}): {_HOW}') from error
   return _of_rows(path, rows)
 
 
 def _table(text: str) -> list[dict[str, str]]:
-  first = text.split('\n', 1)[0]
-  return list(csv.DictReader(text.splitlines(), delimiter='\t' if '\t' in first else ','))
+  table = of_text(text)
+  return [
+    dict(zip(table.titles, map(table.pointed, cells), strict=False)) for _, cells in table.rows
+  ]
 
 
 def _array(path: Path) -> np.ndarray:
@@ -115,7 +132,11 @@ def _of_rows(path: Path, rows: Any) -> Given:
   if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
     raise DataError(f'{path} is no list of rows of landmarks: {_HOW}')
   values = np.array([[_number(path, row, key) for key in (*COLUMNS, _WIDTH)] for row in rows])
-  anchors, widths = values[:, :8].reshape(-1, 4, 2), values[:, 8]
+  values[~np.isfinite(values)] = np.nan
+  anchors, widths = (
+    values[:, :8].reshape(-1, 4, 2),
+    np.where(values[:, 8] > 0, values[:, 8], np.nan),
+  )
   frames = np.array([_number(path, row, 'frame') for row in rows])
   times = np.array([_number(path, row, 'time') for row in rows])
   if np.isnan(frames).any() and np.isnan(times).any():

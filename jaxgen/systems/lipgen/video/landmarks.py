@@ -8,7 +8,14 @@ import numpy as np
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.decoding import Video
-from jaxgen.systems.lipgen.video.faces import Box, Followed, follow, haar_detector, seen_boxes
+from jaxgen.systems.lipgen.video.faces import (
+  LONGEST_LOSS,
+  Box,
+  Followed,
+  follow,
+  haar_detector,
+  seen_boxes,
+)
 from jaxgen.systems.lipgen.video.landmark_files import Given
 from jaxgen.words import counted
 
@@ -50,6 +57,18 @@ class Landmarks(NamedTuple):
   def found(self) -> np.ndarray:
     """Frames in which the mouth was found, bool [T]."""
     return np.isfinite(self.anchors[:, MOUTH, 0])
+
+  @property
+  def gaps(self) -> list[tuple[int, int]]:
+    """First frames of places without a face for longer than one is followed, and the first frame after each.
+
+    What the frames there show is no mouth, wherever it is looked for; a file's rows may be as few as they like.
+    """
+    if self.source == FILE:
+      return []
+    edges = np.diff(np.concatenate([[0], ~self.found, [0]]).astype(int))
+    ends = zip(*(np.flatnonzero(edges == sign).tolist() for sign in (1, -1)), strict=True)
+    return [(first, end) for first, end in ends if end - first > LONGEST_LOSS]
 
   def lines(self) -> list[str]:
     """What a person is to know of it: several faces, and frames without one."""
@@ -237,14 +256,16 @@ def _box_array(followed: Followed) -> np.ndarray:
 
 
 def _of_file(video: Video, given: Given, bars: Bars) -> Landmarks:
-  sources, size, at = [], (0, 0), 0
+  sources, times, size = [], [], (0, 0)
   for frame in bars(video.frames(), 'frames'):
     sources.append(frame.source)
+    times.append(frame.time)
     size = (frame.pixels.shape[0], frame.pixels.shape[1])
   at = len(sources)
-  rate = video.seen.rate if video.seen else 0.0
-  anchors, widths = given.of_frames(sources, rate)
+  anchors, widths = given.of_frames(sources, times)
   if not np.isfinite(anchors[:, MOUTH, 0]).any():
     raise DataError(f'{given.path} has the mouth of no frame of {video.path} ({at} frames)')
+  if not (np.isfinite(anchors[:, :MOUTH, 0]).any() or np.isfinite(widths).any()):
+    raise DataError(f'{given.path} has no eyes and no width of the face in a frame of {video.path}')
   boxes, lips = np.full((at, 4), np.nan), np.zeros((at, 0, 2))
   return Landmarks(FILE, anchors, widths, boxes, lips, 1, size)

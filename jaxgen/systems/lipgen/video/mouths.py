@@ -52,6 +52,7 @@ class MouthClip(NamedTuple):
         'rate': round(self.seen.rate, 3),
         'variable': self.seen.variable,
         'seconds': round(self.seen.duration, 3),
+        'begins': round(self.seen.begins, 3),
         'height': self.seen.size[0],
         'width': self.seen.size[1],
         'rotation': self.seen.rotation,

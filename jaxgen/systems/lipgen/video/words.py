@@ -10,7 +10,8 @@ from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.clips.grid import read_align
 from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.clips.windows import RATE
-from jaxgen.systems.lipgen.video.jobs import Job, file_of
+from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
+from jaxgen.systems.lipgen.video.jobs import Job, encoded, file_of, read_table
 from jaxgen.words import counted
 
 TABLE = 'words.tsv'
@@ -41,6 +42,19 @@ def check_aligns(jobs: Sequence[Job], folder: Path | None) -> None:
     )
 
 
+def check_tables(output: Path, aligned: bool) -> None:
+  """Raises DataError for tables to which rows cannot be added: before any work.
+
+  Args:
+    output: of the crops.
+    aligned: whether words are added too.
+  """
+  if (output / MOUTHS).is_file():
+    read_table(output / MOUTHS)
+  if aligned:
+    _rows_by_clip(output / TABLE)
+
+
 def write_words(
   output: Path, jobs: Sequence[Job], folder: Path | None
 ) -> tuple[Path, int, list[str]]:
@@ -55,6 +69,9 @@ def write_words(
 
   Returns:
     The table, how many words of these videos it has, and what a person is to know.
+
+  Raises:
+    DataError: the folder has a table of another kind.
   """
   path = output / TABLE
   rows = _rows_by_clip(path)
@@ -80,14 +97,12 @@ def write_words(
   writer = csv.writer(out, delimiter='\t', lineterminator='\n')
   writer.writerow(COLUMNS)
   writer.writerows(row for clip in sorted(rows) for row in rows[clip])
-  return write_bytes(path, out.getvalue().encode()), count, told
+  return write_bytes(path, encoded(out.getvalue())), count, told
 
 
 def _rows_by_clip(path: Path) -> dict[str, list[list[str]]]:
   """The rows of a table that an earlier run has written."""
   found: dict[str, list[list[str]]] = {}
-  if path.is_file():
-    with path.open(encoding='utf-8', newline='') as lines:
-      for row in list(csv.reader(lines, delimiter='\t'))[1:]:
-        found.setdefault(row[0], []).append(row)
+  for row in read_table(path, tuple(COLUMNS)) if path.is_file() else ():
+    found.setdefault(row['clip'], []).append([row[name] for name in COLUMNS])
   return found
