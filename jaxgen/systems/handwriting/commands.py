@@ -258,8 +258,12 @@ def _add_read(parser: argparse.ArgumentParser) -> None:
 
 def _check_read(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
-  if args.beam < 0 or (args.nbest is not None and args.nbest < 1):
-    raise ConfigError('--beam must be 0 or more, and --nbest 1 or more')
+  from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM
+
+  if not 0 <= args.beam <= LARGEST_BEAM or (args.nbest is not None and args.nbest < 1):
+    raise ConfigError(
+      f'--beam must be 0 or more and at most {LARGEST_BEAM:,}, and --nbest 1 or more'
+    )
   if args.lexicon and not args.beam:
     raise ConfigError('--lexicon needs --beam above 0')
   if args.lexicon_weight is not None:
@@ -343,6 +347,8 @@ def _opened(given: 'Given', ink, widest: int) -> 'Picture | str':
     return given.error or open_picture(given.path, ink, widest)
   except UserError as error:
     return str(error)
+  except MemoryError:
+    return f'{given.path}: too large for the memory of this machine'
 
 
 def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:

@@ -9,13 +9,13 @@ from scipy import ndimage, signal
 
 from jaxgen.data.image_files import SUFFIXES, sorted_files
 from jaxgen.errors import DataError
-from jaxgen.photos.images import load_image
+from jaxgen.photos import images
 from jaxgen.systems.handwriting.real.canvas import (
   Ink,
   flattened,
-  grey,
   is_blank,
   is_inverted,
+  read_levels,
   resized,
   to_ink,
 )
@@ -71,6 +71,9 @@ def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
   found: dict[str, Given] = {}
   told = []
   for name in arguments:
+    if not name:  # as of a variable that is not set; its path would be the present folder
+      found[name] = Given(name, 'a name is empty: name an image or a folder')
+      continue
     if not Path(name).is_dir():
       found.setdefault(name, Given(name))
       continue
@@ -84,18 +87,19 @@ def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
   return list(found.values()), told
 
 
-def open_picture(path: str | Path, ink: Ink, widest: int) -> Picture:
-  """An image file upright by its EXIF orientation, at the wanted height in its own proportions.
+def open_picture(image: images.Given, ink: Ink, widest: int) -> Picture:
+  """An image upright by its EXIF orientation, at the wanted height in its own proportions.
 
   Args:
-    path: any file Pillow reads.
+    image: a file, a PIL image or an array, see `read_levels`.
     ink: how it becomes ink on paper.
     widest: columns that can be read at that height.
 
   Raises:
     DataError: no such file, not an image, or see `picture_of`.
   """
-  return picture_of(np.asarray(load_image(path, grey, paper='white')), path, ink, widest)
+  name = image if isinstance(image, str | Path) else 'the image'
+  return picture_of(read_levels(image), name, ink, widest)
 
 
 def picture_of(image: np.ndarray, name: str | Path, ink: Ink, widest: int) -> Picture:

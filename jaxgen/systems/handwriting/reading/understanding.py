@@ -14,6 +14,8 @@ from jaxgen.systems.handwriting.reading.spans import frame_spans
 
 # Of confidences, whatever the search for the text: a temperature fits the beam that it was fitted with.
 JUDGED_BEAM = 20
+# Prefixes that a person may ask for: memory grows with their square.
+LARGEST_BEAM = 4096
 
 
 class Decoding(NamedTuple):
