@@ -188,6 +188,8 @@ def test_given_splits_and_test_writers():
   assert list(splits[6:]) == ['test'] * 2 and set(splits[:6]) == {'train', 'validation'}
   assert splits[0] == splits[1] and splits[4] == splits[5]
   assert list(share_out(writers, none, given, SplitRule(validation=0.0))) == given
+  untested = [split.replace('test', 'validation') for split in given]
+  assert list(share_out(writers, none, untested, SplitRule())) == untested
   pages = ['1', '2', '1', '3', '4', '4', '5', '5']
   rule = SplitRule(test_writers=('d', 'e'), validation=0.25)
   splits = share_out(writers, pages, none, rule)
