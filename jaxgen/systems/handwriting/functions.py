@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
-from jaxgen.files import check_file
+from jaxgen.files import check_file, is_there
 from jaxgen.notes import Warn, tell
 from jaxgen.photos.images import Given
 from jaxgen.systems.handwriting import apply
@@ -112,7 +112,7 @@ def write_sheet(
   if target.suffix.lower() not in ('.png', '.svg'):
     raise ConfigError(f'output={target}: name a .png or .svg file')
   check_file('output', target)
-  if not overwrite and target.is_file():
+  if not overwrite and is_there(target):
     return target
   trained = model_of(weights, writers.shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
