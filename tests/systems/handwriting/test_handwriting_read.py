@@ -390,6 +390,14 @@ def test_lines_of_a_picture_are_counted():
   ruled = line.copy()
   ruled[[2, 14, 26, 38]] = 120
   assert num_lines(ruled) == 1
+  # Two lines whose strokes reach each other; not a line over a rule, or with the foot of another.
+  joined = np.concatenate([line, line])
+  joined[28:52, 40:160:60] = 40
+  assert num_lines(joined) == 2
+  over = np.concatenate([line, np.full((24, 200), 230, np.uint8)])
+  over[50:55, 20:100] = 0
+  assert num_lines(over) == 1
+  assert num_lines(np.concatenate([line[22:], line])) == 1
   assert num_lines(np.full((40, 90), 200, np.uint8)) == 1
 
 
