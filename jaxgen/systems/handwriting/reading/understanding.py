@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.systems.handwriting.reading.calibration import posterior
+from jaxgen.systems.handwriting.reading.calibration import posterior, weighed
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.confidence import Word, judged_words
 from jaxgen.systems.handwriting.reading.decoding import CLOSED, read
@@ -81,9 +81,10 @@ def understood(
   closed = decoding.closed
   judged = judged_words(logits, best, charset, beam=JUDGED_BEAM, **how)
   words = [(word, word.confidence(temperature, closed=closed)) for word in judged]
-  shares = posterior(
-    np.array([best.log_prob, *(x.log_prob for x in others)]), temperature, closed=closed
-  )
+  logs, scores = np.array([[x.log_prob, x.score] for x in (best, *others)]).T
+  if decoding.lexicon is not None and 0 < decoding.weight < CLOSED:
+    logs = weighed(logs, logs - scores, decoding.weight)
+  shares = posterior(logs, temperature, closed=closed)
   alternatives = [(x.text, float(p)) for x, p in zip(others, shares[1:], strict=True)]
   spans = frame_spans(log_probabilities(logits), best.labels, rtl=rtl)
   confidence = float(np.prod([sure for _, sure in words]))
