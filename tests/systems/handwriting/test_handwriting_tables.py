@@ -10,7 +10,7 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.real.canvas import Ink
 from jaxgen.systems.handwriting.real.examples import Settings, read_examples
 from jaxgen.systems.handwriting.real.report import FIXED, REFUSED, Report
-from jaxgen.systems.handwriting.real.store import Store
+from jaxgen.systems.handwriting.real.store import Store, readable
 from jaxgen.systems.handwriting.real.tables import read_table
 from jaxgen.systems.handwriting.real.transcripts import cleaned
 
@@ -181,6 +181,14 @@ def test_names_of_a_zip_that_does_not_say_that_they_are_utf_8(tmp_path):
   put(tmp_path / 'all.zip', content)
   (example,), _ = read(tmp_path / 'all.zip')
   assert example.row.file == 'été.png'
+
+
+def test_a_name_that_is_not_utf_8_can_be_kept():
+  assert (
+    readable(b'\xe9t\xe9.png'.decode('utf-8', 'surrogateescape'))
+    == 'été.png'
+    == readable('été.png')
+  )
 
 
 def test_a_damaged_member_of_a_zip_is_one_bad_row(tmp_path):

@@ -208,6 +208,16 @@ def test_a_set_grows_by_seeds_and_outlines_and_a_word_given_twice_is_written_onc
   assert table == 'file,text,writer\na_0_1.png,a,0_1\na_5_1.png,a,5_1\n'
 
 
+def test_a_sheet_has_a_limit_of_pixels(trained, tmp_path, monkeypatch):
+  monkeypatch.setattr('jaxgen.systems.handwriting.writing.job.MOST_PIXELS', 5_000)
+  monkeypatch.setattr(Job, '_made', lambda self, wanted: ())
+  lines = texts.as_lines(['a'], ability_of(trained), 'x')
+  job = Job(trained, TOOLS, lines, Options(lines=True), Finish(scale=2), print)
+  with pytest.raises(ConfigError, match='a sheet of 66 x 128 pixels is too large: take a smaller'):
+    job.draw([tmp_path / 'a.png'])
+  job.draw([tmp_path / 'a.svg'])
+
+
 def test_a_stop_leaves_a_set_of_what_is_done(trained, tmp_path):
   def stopping(items, *args):
     yield from islice(items, 3)

@@ -1,5 +1,6 @@
 """The files of a set: a folder, the zip files in it, or one zip file alone, under the names that tables use."""
 
+import os
 import tempfile
 import unicodedata
 import uuid
@@ -144,11 +145,21 @@ def _in_folder(root: Path) -> dict[str, _Place]:
     if path.suffix.lower() == '.zip' and _is_wanted(f'{path.stem}.txt'):
       places |= _in_zip(path)
   for path in files:
-    name = unicodedata.normalize('NFC', path.relative_to(root).as_posix())
+    parts = map(readable, path.relative_to(root).parts)
+    name = unicodedata.normalize('NFC', '/'.join(parts))
     if _is_wanted(name):
       status = path.stat()
       places[name] = _Place(None, str(path), (status.st_size, status.st_mtime_ns))
   return places
+
+
+def readable(name: str) -> str:
+  """A file's name that a table can hold: one that is not UTF-8 is taken for Latin-1."""
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    return os.fsencode(name).decode('latin-1')
+  return name
 
 
 def _in_zip(path: Path) -> dict[str, _Place]:
