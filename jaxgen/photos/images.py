@@ -15,6 +15,7 @@ from jaxgen.photos.formats import foreign
 from jaxgen.photos.gif import clear_outside, with_clear_outside
 from jaxgen.photos.jpeg2000 import complete, jpeg2000_facts
 from jaxgen.photos.tga import tga_alpha, with_alpha
+from jaxgen.photos.tiff_tags import check_pages
 from jaxgen.photos.tolerance import check_drawn, check_pixels, opened
 
 # An image as functions for people take it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
@@ -22,12 +23,21 @@ Given = str | Path | Image.Image | np.ndarray
 
 
 def load_image(
-  path: Given, convert: Callable[[Image.Image], Image.Image], paper: str = 'black'
+  path: Given,
+  convert: Callable[[Image.Image], Image.Image],
+  paper: str = 'black',
+  single: bool = False,
 ) -> Image.Image:
   """An image, upright by its EXIF orientation, transparency laid on `paper`, as `convert` makes it.
 
+  Args:
+    path: a file, or an image at hand.
+    convert: of what is upright and flat.
+    paper: colour below what is transparent.
+    single: refuse a file of several frames or pages; else it is its first one.
+
   Raises:
-    DataError: no such file, or not an image.
+    DataError: no such file, not an image, or several.
   """
   if isinstance(path, np.ndarray | Image.Image):
     return convert(_flat(_as_image(path), 'the image', paper))
@@ -37,6 +47,8 @@ def load_image(
     with opened(path, []) as (file, info), Image.open(file) as image:
       image.info.update(info)
       check_pixels(path, str(image.format))
+      if single:
+        _check_single(image, path)
       return convert(_flat(_as_meant(image, path), path, paper))
   except FileNotFoundError as error:
     more = ' (a pattern that the shell left as it is: nothing matches it, or it is in quotes)'
@@ -107,6 +119,15 @@ def _flat(upright: Image.Image, name: Path | str, paper: str) -> Image.Image:
     below = Image.new('RGBA', upright.size, paper)
     upright = Image.alpha_composite(below, upright.convert('RGBA'))
   return upright
+
+
+def _check_single(image: Image.Image, path: Path) -> None:
+  """Refuses a file of several frames or pages: nobody knows which is meant. Smaller copies are none."""
+  if image.format == 'TIFF':
+    check_pages(path, [])
+  # Of the pictures in a phone's JPEG the first is the photo.
+  elif image.format != 'MPO' and (count := getattr(image, 'n_frames', 1)) > 1:
+    raise DataError(f'{path}: has {count} frames or pages: only single images are read')
 
 
 def to_eight_bits(image: Image.Image, mode: str) -> Image.Image:

@@ -1,11 +1,11 @@
 """Trained runs as readers of a person's pictures."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxgen.errors import ConfigError
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.handwriting import recogniser_task, task
 from jaxgen.systems.handwriting.config import is_rtl
@@ -100,16 +100,25 @@ def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, str]:
   """
   words = words_of(path)
   unreadable = left_out(words, model.charset)
-  return lexicon_of(words, model), f'{path}: {unreadable}' if unreadable else ''
+  return lexicon_of(words, model, str(path)), f'{path}: {unreadable}' if unreadable else ''
 
 
-def lexicon_of(words: Iterable[str], model: Model) -> Lexicon:
+def lexicon_of(words: Sequence[str], model: Model, name: str) -> Lexicon:
   """Words as a lexicon of a model, but for those that it can never read.
+
+  Args:
+    words: in any form.
+    model: that is to read them.
+    name: what to call them in messages.
 
   Raises:
     DataError: no word is left.
   """
   readable = [word for word in words if not model.charset.unknown(word)]
+  if not readable:
+    raise DataError(
+      f'{name}: no word in it can be read; {left_out(words, model.charset) or "it has none"}'
+    )
   lines = SPACE in model.charset.labels
   return Lexicon(readable, model.charset, lines=lines, rtl=model.rtl)
 

@@ -13,7 +13,7 @@ from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import SHOWN, load, opened, tell_failed
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.files import check_file, check_folder
+from jaxgen.files import check_file, check_folder, is_there
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -97,12 +97,15 @@ def _output_of(args: argparse.Namespace) -> tuple[Path, bool]:
   Raises:
     ConfigError: a file of another kind, or something is in the way.
   """
+  from jaxgen.systems.handwriting.reading.charset import normalised
   from jaxgen.systems.handwriting.writing.texts import file_stem
 
   given = args.output
   if given is None:
     first = args.words[0] if args.words else (args.text or args.list or Path('words')).stem
-    return Path(f'{file_stem(first.strip()[:40])}.png'), False
+    return Path(f'{file_stem(normalised(first).strip()[:40])}.png'), False
+  if not given:  # its path would be the present folder
+    raise ConfigError('--output is empty: name a file or a folder')
   output = as_path(given)
   if output.is_dir() or given.endswith('/') or not output.suffix:
     check_folder('--output', output)
@@ -122,11 +125,13 @@ def _write(args: argparse.Namespace) -> None:
   if args.svg and not is_folder and output.suffix.lower() != '.svg':
     files.append(output.with_suffix('.svg'))
     check_file('--output', files[-1])
+  if args.mm and not (args.svg or output.suffix.lower() == '.svg'):
+    raise ConfigError('--mm is of outlines: add --svg, or name a .svg file with --output')
   from jaxgen.systems.handwriting.writing import weights
 
   args.workdir = args.weights or weights.shipped_weights()
   if not is_folder and not args.overwrite:
-    files = [file for file in files if not file.is_file()]
+    files = [file for file in files if not is_there(file)]
     if not files:
       _print_line(args, f'{output} is there already, nothing is written (--overwrite writes anew)')
       return
@@ -137,7 +142,6 @@ def _write(args: argparse.Namespace) -> None:
 
     weights.check_finite(run.trained, args.workdir)
     texts = _texts(args, run)
-    check_any(texts)
     reporter = run.reporter
     if args.json:
       reporter.console.quiet = True  # standard output is for objects alone
@@ -148,6 +152,11 @@ def _write(args: argparse.Namespace) -> None:
     options = Options(args.styles, args.seed, tries, bool(args.text), args.canvas)
     finish = jobs.Finish(args.scale, args.transparent, args.svg, args.mm or 0.0)
     job = jobs.Job(run.trained, run.tools, texts, options, finish, reporter.warn)
+    try:
+      check_any(texts)
+    except UserError:
+      _print_objects(args, job)
+      raise
     if is_folder:
       written, there = _fill(job, output, args.overwrite, reporter)
       already = f'; {there:,} were there already (--overwrite writes anew)' if there else ''
@@ -157,10 +166,13 @@ def _write(args: argparse.Namespace) -> None:
       reporter.say(f'wrote {", ".join(map(str, files))}')
     for line in job.told():
       reporter.warn(line)
-    if args.json:
-      for one in job.to_json():
-        print(json.dumps(one, ensure_ascii=False))
+    _print_objects(args, job)
   _tell_unwritten(job)
+
+
+def _print_objects(args: argparse.Namespace, job: 'Job') -> None:
+  for one in job.to_json() if args.json else ():
+    print(json.dumps(one, ensure_ascii=False))
 
 
 def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tuple[int, int]:
@@ -258,8 +270,12 @@ def _add_read(parser: argparse.ArgumentParser) -> None:
 
 def _check_read(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
-  if args.beam < 0 or (args.nbest is not None and args.nbest < 1):
-    raise ConfigError('--beam must be 0 or more, and --nbest 1 or more')
+  from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM
+
+  if not 0 <= args.beam <= LARGEST_BEAM or (args.nbest is not None and args.nbest < 1):
+    raise ConfigError(
+      f'--beam must be 0 or more and at most {LARGEST_BEAM:,}, and --nbest 1 or more'
+    )
   if args.lexicon and not args.beam:
     raise ConfigError('--lexicon needs --beam above 0')
   if args.lexicon_weight is not None:
@@ -343,6 +359,8 @@ def _opened(given: 'Given', ink, widest: int) -> 'Picture | str':
     return given.error or open_picture(given.path, ink, widest)
   except UserError as error:
     return str(error)
+  except MemoryError:
+    return f'{given.path}: too large for the memory of this machine'
 
 
 def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:

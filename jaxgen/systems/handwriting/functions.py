@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from jaxgen.errors import ConfigError, DataError
+from jaxgen.errors import ConfigError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
-from jaxgen.files import check_file
+from jaxgen.files import check_file, is_there
 from jaxgen.notes import Warn, tell
+from jaxgen.photos.images import Given
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.lexicon import words_of
-from jaxgen.systems.handwriting.reading.pictures import open_picture, picture_of
+from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Answer, Service
-from jaxgen.systems.handwriting.reading.understanding import Decoding
-from jaxgen.systems.handwriting.real.canvas import Ink, grey
+from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM, Decoding
+from jaxgen.systems.handwriting.real.canvas import Ink
 from jaxgen.systems.handwriting.writing import job
 from jaxgen.systems.handwriting.writing import weights as writers
 from jaxgen.systems.handwriting.writing.finishing import check_size
@@ -112,7 +112,7 @@ def write_sheet(
   if target.suffix.lower() not in ('.png', '.svg'):
     raise ConfigError(f'output={target}: name a .png or .svg file')
   check_file('output', target)
-  if not overwrite and target.is_file():
+  if not overwrite and is_there(target):
     return target
   trained = model_of(weights, writers.shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
@@ -146,7 +146,7 @@ def _writer(trained: Trained) -> tuple[Any, Tools]:
 
 
 def read(
-  image: str | Path | Image.Image | np.ndarray,
+  image: Given,
   *,
   weights: Weights = None,
   lexicon: str | Path | Sequence[str] | None = None,
@@ -173,8 +173,10 @@ def read(
   Raises:
     DataError: the image cannot be read, or is no line of text.
   """
-  if beam < 0 or nbest < 1 or (lexicon is not None and not beam):
-    raise ConfigError('beam must be 0 or more (above 0 with a lexicon), and nbest 1 or more')
+  if not 0 <= beam <= LARGEST_BEAM or nbest < 1 or (lexicon is not None and not beam):
+    raise ConfigError(
+      f'beam must be 0 or more (above 0 with a lexicon) and at most {LARGEST_BEAM:,}, and nbest 1 or more'
+    )
   trained = model_of(weights, apply.shipped_reader, apply.SYSTEMS)
   of = 'lexicon'
   if isinstance(lexicon, str | Path):
@@ -183,15 +185,11 @@ def read(
   path = file_of(weights, apply.shipped_reader)
   reader = _kept(trained, 'read', lambda: _reader(trained, path))
   service, left_out = _kept(
-    trained, (words, beam, nbest), lambda: _asked(reader, words, beam, nbest)
+    trained, (words, beam, nbest), lambda: _asked(reader, words, of, beam, nbest)
   )
   tell([f'{of}: {left_out}'] if left_out else [], warn)
   ink = Ink(service.model.size[0], flatten=photo or service.model.flatten)
-  if isinstance(image, str | Path):
-    picture = open_picture(image, ink, service.model.widest)
-  else:
-    picture = picture_of(_grey(image), 'the image', ink, service.model.widest)
-  return service([picture])[0]
+  return service([open_picture(image, ink, service.model.widest)])[0]
 
 
 def _reader(trained: Trained, path: Path | None) -> Service:
@@ -200,24 +198,9 @@ def _reader(trained: Trained, path: Path | None) -> Service:
 
 
 def _asked(
-  reader: Service, words: tuple[str, ...] | None, beam: int, nbest: int
+  reader: Service, words: tuple[str, ...] | None, of: str, beam: int, nbest: int
 ) -> tuple[Service, str]:
   """The same reader, which looks for texts as a person asks, and what to say of words that it cannot read."""
-  lexicon = None if words is None else apply.lexicon_of(words, reader.model)
+  lexicon = None if words is None else apply.lexicon_of(words, reader.model, of)
   left_out = apply.left_out(words or (), reader.model.charset)
   return reader.decoded(Decoding(beam, nbest, lexicon)), left_out
-
-
-def _grey(image: Image.Image | np.ndarray) -> np.ndarray:
-  """uint8 [H, W]; what is transparent lies on white paper."""
-  if isinstance(image, np.ndarray):
-    flat = image.ndim == 2 or image.shape[2:] in ((3,), (4,))
-    if image.dtype != np.uint8 or not flat or not image.size:
-      raise DataError(
-        f'an image of {image.dtype} {list(image.shape)}: uint8 [H, W] or [H, W, 3 or 4] is wanted'
-      )
-    image = Image.fromarray(image)
-  if 'A' in image.getbands() or 'transparency' in image.info:
-    paper = Image.new('RGBA', image.size, 'white')
-    image = Image.alpha_composite(paper, image.convert('RGBA'))
-  return np.asarray(grey(image))

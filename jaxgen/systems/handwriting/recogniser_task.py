@@ -20,13 +20,14 @@ from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import data, losses
 from jaxgen.systems.handwriting.augmentation import Augmentation, augmented
 from jaxgen.systems.handwriting.certainty import JudgedWords, certainty, judge
-from jaxgen.systems.handwriting.config import is_rtl
+from jaxgen.systems.handwriting.config import is_drawn, is_rtl
 from jaxgen.systems.handwriting.judging import Reader
 from jaxgen.systems.handwriting.networks.recogniser import Recogniser, make_recogniser
 from jaxgen.systems.handwriting.noise import noisy
 from jaxgen.systems.handwriting.own_widths import own_line, own_lines
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.error_rates import grouped
+from jaxgen.systems.handwriting.real.samples import training_sheet
 from jaxgen.task import (
   Batch,
   Data,
@@ -238,7 +239,7 @@ def begun(name: str, charset: Sequence[str], params: PyTree) -> PyTree:
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config. One player; it draws no pictures."""
+  """The task of a config. One player."""
   steps = Steps(config, facts, axis)
   rows, letters, size = config.batch_size, facts['max_length'], config.data
   ints = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.int32)
@@ -254,10 +255,13 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     export=lambda state: {'params': state.params[PLAYER]},
     eval_step=steps.eval_step,
     evaluate=steps.evaluate,
-    pictures=_pictures,
+    pictures=functools.partial(_pictures, config),
   )
 
 
-def _pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:
-  del variables, data, tools
-  return {}
+def _pictures(
+  config: ConfigDict, variables: PyTree, data: Data | None, tools: Tools
+) -> dict[str, np.ndarray]:
+  """{'data'}: of words that people wrote, what is trained on."""
+  del variables, tools
+  return {'data': training_sheet(data)} if data and not is_drawn(config) else {}

@@ -6,8 +6,10 @@ import numpy as np
 
 from jaxgen.axis import row_keys
 from jaxgen.pictures.grids import image_grid
+from jaxgen.systems.handwriting.config import is_drawn
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.levels import to_levels
+from jaxgen.systems.handwriting.real.samples import training_sheet
 from jaxgen.task import Data, PyTree, Tools, name_key
 
 # Of the paper's figures.
@@ -37,8 +39,9 @@ def grid_words(inference: Inference) -> list[str]:
 def pictures(
   inference: Inference, variables: PyTree, data: Data | None, tools: Tools
 ) -> dict[str, np.ndarray]:
-  """{'words'}: a row a word, a column a noise, the same ones at every step."""
-  del data
+  """{'words'}: a row a word, a column a noise, the same ones at every step; with words that people wrote also
+  {'data'}, what is trained on.
+  """
   words = grid_words(inference)
   labels, lengths = inference.charset.encode(words, inference.facts['max_length'])
   key = name_key(tools.rng, 'grid')
@@ -56,4 +59,7 @@ def pictures(
 
   images = np.asarray(tools.compile(step)(variables, labels, lengths, key))
   flat = images.reshape(-1, *images.shape[2:]) / 255.0
-  return {'words': image_grid(flat, columns=NOISES, pad=4)}
+  found = {'words': image_grid(flat, columns=NOISES, pad=4)}
+  if data and not is_drawn(inference.config):
+    found['data'] = training_sheet(data)
+  return found

@@ -13,6 +13,7 @@ from jaxgen.systems.handwriting.real.canvas import (
   line_widths,
   padded,
   read_ink,
+  read_levels,
   resized,
   to_ink,
 )
@@ -100,3 +101,43 @@ def test_files_of_other_kinds(tmp_path):
   np.testing.assert_array_equal(read_ink(tmp_path / 'deep.png', Ink(16)), levels)
   with pytest.raises(DataError, match=r'none\.png: no such file'):
     read_ink(tmp_path / 'none.png', Ink(16))
+  page = Image.fromarray(levels)
+  for name in ('pages.tif', 'frames.gif'):
+    page.save(tmp_path / name, save_all=True, append_images=[page.rotate(180)])
+    with pytest.raises(DataError, match=rf'{name}: has 2 frames or pages'):
+      read_ink(tmp_path / name, Ink(16))
+
+
+def painted(ink, paper, levels=None):
+  """uint8 [64, 200, C] of two colours."""
+  levels = strokes(height=64, width=200) if levels is None else levels
+  share = levels[..., None] / 255
+  return np.round(np.array(ink) * (1 - share) + np.array(paper) * share).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+  ('ink', 'paper'),
+  [
+    ((255, 255, 255, 255), (255, 255, 255, 0)),  # of a page in dark mode
+    ((255, 230, 0), (255, 255, 255)),
+    ((230, 120, 20), (60, 140, 220)),
+    ((0, 110, 0), (200, 40, 40)),
+  ],
+)
+def test_ink_as_light_as_its_paper_is_seen(ink, paper):
+  levels = strokes(height=64, width=200)
+  found, _ = to_ink(read_levels(painted(ink, paper, levels)), Ink(64))
+  assert not is_blank(found)
+  assert np.corrcoef(found.ravel(), levels.ravel())[0, 1] > 0.99
+
+
+def test_coloured_and_clear_pictures_of_nothing_stay_blank():
+  rng = np.random.default_rng(0)
+  grain = rng.normal(0, 5, (64, 200, 3))
+  corners = np.full((64, 200, 4), 255, np.uint8)
+  corners[:4, :4] = 0
+  for paper in ((250, 230, 60), (40, 90, 160), (190, 90, 20)):
+    noisy = np.clip(np.array(paper) + grain, 0, 255).astype(np.uint8)
+    assert is_blank(to_ink(read_levels(noisy), Ink(64))[0]), paper
+  for nothing in (corners, np.zeros((64, 200, 4), np.uint8)):
+    assert is_blank(to_ink(read_levels(nothing), Ink(64))[0])

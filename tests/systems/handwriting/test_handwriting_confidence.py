@@ -8,9 +8,10 @@ import pytest
 from jaxgen.systems.handwriting.reading import calibration, spans
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.confidence import judged_words
-from jaxgen.systems.handwriting.reading.decoding import best_path, read
+from jaxgen.systems.handwriting.reading.decoding import CLOSED, best_path, read
 from jaxgen.systems.handwriting.reading.lattice import best_alignment, log_probabilities
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
+from jaxgen.systems.handwriting.reading.understanding import Decoding, understood
 
 CHARSET = Charset.of(['el am'])
 # Arabic as the frames have it, from left to right.
@@ -86,6 +87,20 @@ def test_each_word_has_its_own_confidence():
   )
   assert calibration.NONE.confidence(closed[1].log_probs, closed=True) > 0.99
   assert sure[1] > calibration.Calibration(3.0).confidence(judged[1].log_probs)
+
+
+def test_a_lexicon_s_weight_goes_into_the_confidence():
+  logits = spelt('_e_l_ _a_m_')
+  logits[7] = np.eye(6)[CHARSET.labels['e']] * 8 + np.eye(6)[CHARSET.labels['a']] * 7  # em, or am
+  lexicon = Lexicon(['el', 'am'], CHARSET, lines=True)
+  weights = 0.0, 0.5, 2.0, 100.0, CLOSED
+  found = [understood(logits, CHARSET, Decoding(20, 9, lexicon if w else None, w)) for w in weights]
+  assert [x.text for x in found] == ['el em', 'el em', 'el am', 'el am', 'el am']
+  assert all(x.confidence > x.alternatives[0][1] for x in found)
+  sure = [x.words[1][1] for x in found]
+  assert sure[0] > sure[1] and sure[2] < sure[3] == pytest.approx(sure[4])
+  # Of em and am alone, e to 1 without a lexicon.
+  assert sure[2] == pytest.approx(np.e / (1 + np.e), abs=0.02)
 
 
 def test_a_single_word_and_no_word_have_a_confidence():

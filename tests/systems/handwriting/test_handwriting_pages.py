@@ -82,6 +82,28 @@ def test_alto(tmp_path, version):
   assert words[1].row.text == 'mo' and words[1].row.writer == 'xml'
 
 
+def test_spaces_and_hyphens_of_alto_are_where_its_lines_have_them():
+  for parts, text in (
+    ("<String CONTENT=\"l'\"/><String CONTENT='an'/><SP/><String CONTENT='mil'/>", "l'an mil"),
+    ("<String CONTENT='deux'/><String CONTENT='mots'/>", 'deux mots'),
+    ("<SP/><String CONTENT=''/><String CONTENT='un'/><SP/>", 'un'),
+    ("<String CONTENT='por'/><HYP CONTENT='&#xAD;'/>", 'por-'),
+  ):
+    assert texts(f'<alto><Page><TextLine>{parts}</TextLine></Page></alto>') == [text]
+  with pytest.raises(DataError, match='p: describes 2 pages: one a file is read'):
+    read_page(b'<alto><Page/><Page/></alto>', 'p')
+
+
+def test_documents_side_by_side_have_pages_of_the_same_names(tmp_path):
+  for i, name in enumerate(('a', 'b')):
+    put(tmp_path / name / 'page/p1.xml', PAGE.format(version=2013, width=200))
+    put(tmp_path / name / ('p1.png' if i else 'scans/p1.png'), np.roll(picture(), i, 1))
+  examples, report = read(tmp_path)
+  assert report.counts == {} and len(examples) == 4
+  np.testing.assert_array_equal(examples[0].image, picture()[10:30, 10:110])
+  np.testing.assert_array_equal(examples[2].image, np.roll(picture(), 1, 1)[10:30, 10:110])
+
+
 @pytest.mark.parametrize('version', [2013, 2019])
 def test_page_xml(tmp_path, version):
   page = PAGE.format(version=version, width=200)

@@ -29,7 +29,7 @@ from jaxgen.systems.handwriting.reading.lexicon import Lexicon
 from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_picture
 from jaxgen.systems.handwriting.reading.service import BLANK, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
-from jaxgen.systems.handwriting.real.canvas import Ink, padded
+from jaxgen.systems.handwriting.real.canvas import Ink, padded, read_levels
 from jaxgen.systems.handwriting.tabs import TABS
 from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Trained
@@ -124,6 +124,12 @@ def test_the_function_reads_as_the_command_does(trained, weights, pictures, tmp_
     jaxgen.read(np.zeros((4, 64), np.uint8), weights=trained)
   with pytest.raises(DataError, match='an image of float64'):
     jaxgen.read(np.zeros((32, 64)), weights=trained)
+  # An image at hand lies as its EXIF says, too, and levels that are no levels are not taken for black.
+  turned = Image.fromarray(np.rot90(array))
+  turned.getexif()[0x0112] = 6
+  assert jaxgen.read(turned, weights=weights) == answer
+  with pytest.raises(DataError, match='the image: its pixels are floating point'):
+    jaxgen.read(Image.fromarray(np.zeros((32, 64), np.float32)), weights=trained)
 
 
 def test_a_command_reads_as_evaluation_does(trained, weights, pictures, capsys):
@@ -152,7 +158,9 @@ def test_a_command_reads_as_evaluation_does(trained, weights, pictures, capsys):
   assert next(sure, None) is None
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, pictures, tmp_path, capsys):
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
+  weights, pictures, tmp_path, monkeypatch, capsys
+):
   blank = put_image(tmp_path / 'blank.png', np.full((40, 90), 250, np.uint8))
   page = put_image(tmp_path / 'page.png', np.concatenate([strokes(i, 32, 90) for i in range(5)]))
   wide = put_image(tmp_path / 'wide.png', np.full((8, 2000), 255, np.uint8))
@@ -168,7 +176,16 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, pictures, tmp
     wide: '8,000 pixels wide at the height of 32',
     low: '7 pixels high; at least 8',
     tall: '10 times as high as wide',
+    '': 'a name is empty',
+    'huge.png': 'too large for the memory',
   }
+
+  def loaded(path):
+    if path == 'huge.png':
+      raise MemoryError
+    return read_levels(path)
+
+  monkeypatch.setattr('jaxgen.systems.handwriting.reading.pictures.read_levels', loaded)
   first = str(pictures / '0.png')
   assert cli.main(['read', f'--weights={weights}', '--json', *refused, first, blank]) == 1
   found, told = lines_of(capsys)
@@ -177,7 +194,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, pictures, tmp
   for path, why in refused.items():
     assert set(by_path[path]) == {'image', 'error'} and why in by_path[path]['error'], path
     assert f'error: {by_path[path]["error"]}' in told
-  assert '7 of 9 images could not be read' in told
+  assert '9 of 11 images could not be read' in told
   assert by_path[blank] == {
     'image': blank, 'text': '', 'confidence': 1.0, 'alternatives': [], 'characters': [], 'words': [],
   }  # fmt: skip
@@ -212,6 +229,9 @@ def test_a_lexicon_closes_the_output(weights, pictures, tmp_path, capsys):
 def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(apply, 'READER', tmp_path / 'none.safetensors')
   first, given_weights = str(pictures / '0.png'), f'--weights={weights}'
+  empty, strange = tmp_path / 'empty.txt', tmp_path / 'strange.txt'
+  empty.write_text('\n')
+  strange.write_text('xy')
   other = save_weights(
     tmp_path / 'other.safetensors', trained._replace(config=configs.load('comvae'))
   )
@@ -220,12 +240,18 @@ def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch
     ([f'--weights={tmp_path / "nothing"}'], 'no such file or folder'),
     ([f'--weights={other}'], 'is a run of comvae, which reads nothing'),
     ([given_weights, '--beam=-1'], '--beam must be 0 or more'),
+    ([given_weights, '--beam=5000'], 'at most 4,096'),
     ([given_weights, '--nbest=0'], '--nbest 1 or more'),
     ([given_weights, '--lexicon=words.txt', '--beam=0'], '--lexicon needs --beam'),
     ([given_weights, '--lexicon-weight=1'], 'name one with --lexicon'),
     ([given_weights, '--lexicon=x', '--lexicon-weight=nan'], 'must be 0 or more'),
     ([given_weights, '--step=7'], '--step is of a trained run'),
     ([given_weights, f'--lexicon={tmp_path / "none.txt"}'], 'No such file'),
+    ([given_weights, f'--lexicon={empty}'], 'empty.txt: no word in it can be read; it has none'),
+    (
+      [given_weights, f'--lexicon={strange}'],
+      "strange.txt: no word in it can be read; 1 word left out, as 'xy'",
+    ),
   ):
     assert cli.main(['read', first, *options]) in (1, 2), options
     captured = capsys.readouterr()
@@ -366,6 +392,14 @@ def test_lines_of_a_picture_are_counted():
   ruled = line.copy()
   ruled[[2, 14, 26, 38]] = 120
   assert num_lines(ruled) == 1
+  # Two lines whose strokes reach each other; not a line over a rule, or with the foot of another.
+  joined = np.concatenate([line, line])
+  joined[28:52, 40:160:60] = 40
+  assert num_lines(joined) == 2
+  over = np.concatenate([line, np.full((24, 200), 230, np.uint8)])
+  over[50:55, 20:100] = 0
+  assert num_lines(over) == 1
+  assert num_lines(np.concatenate([line[22:], line])) == 1
   assert num_lines(np.full((40, 90), 200, np.uint8)) == 1
 
 

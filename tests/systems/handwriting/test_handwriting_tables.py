@@ -3,13 +3,14 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 from real_files import png, put, strokes, table, write
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.real.canvas import Ink
 from jaxgen.systems.handwriting.real.examples import Settings, read_examples
 from jaxgen.systems.handwriting.real.report import FIXED, REFUSED, Report
-from jaxgen.systems.handwriting.real.store import Store
+from jaxgen.systems.handwriting.real.store import Store, readable
 from jaxgen.systems.handwriting.real.tables import read_table
 from jaxgen.systems.handwriting.real.transcripts import cleaned
 
@@ -51,6 +52,9 @@ def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
   )
   rows = list(read_table(Store(tmp_path), 't.tsv', {}, Report('set')))
   assert [row.text for row in rows] == ['au "Jeanne', 'tout "cela" enfin', '"', '"oui" "non"']
+  put(tmp_path / 't.tsv', 'file\ttext\ra\tun\r')  # as old Macs end lines
+  (row,) = read_table(Store(tmp_path), 't.tsv', {}, Report('set'))
+  assert row.text == 'un'
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def test_tables_that_cannot_be_read(tmp_path, content, columns, message):
 def test_which_table(tmp_path):
   write(tmp_path, a__csv='file,text\n1,x\n', b__csv='file,text\n1,y\n')
   put(tmp_path / '1.png', strokes())
-  with pytest.raises(DataError, match=r'several tables, name one: a\.csv, b\.csv'):
+  with pytest.raises(DataError, match=r'several tables, leave one there: a\.csv, b\.csv'):
     read(tmp_path)
   with pytest.raises(DataError, match=r"no table 'c\.csv'; there are: a\.csv, b\.csv"):
     read(tmp_path, table='c.csv')
@@ -106,7 +110,7 @@ def test_every_kind_of_bad_row(tmp_path):
     ('marks', 'so\u00adfort\u200f', 'A', ''), ('light', 'clair', 'A', ''), ('empty', '\u200b ', 'A', ''),
     ('xxx', 'XXX', 'A', ''), ('break', '"a\nb"', 'A', ''), ('control', 'a\x07', 'A', ''),
     ('damaged', 'a\ufffd', 'A', ''), ('nobody', 'x', '', ''), ('split', 'x', 'A', 'traine'),
-    ('twice', 'x', 'A', ''), ('twice', 'x', 'A', ''), ('two', 'x', 'A', ''), ('two', 'y', 'A', ''),
+    ('twice', 'x', 'A', ''), ('./twice', 'x', 'A', ''), ('two', 'x', 'A', ''), ('two', 'y', 'A', ''),
     ('copy', 'un', 'B', ''), ('same', 'x', 'A', ''), ('text', 'x', 'A', ''), ('cut', 'x', 'A', ''),
     ('blank', 'x', 'A', ''), ('low', 'x', 'A', ''), ('long', 'x', 'A', ''), ('../../none', 'x', 'A', ''),
     ('short', 'x'),
@@ -169,6 +173,24 @@ def test_a_zip_is_read_as_a_folder_is(tmp_path):
     read(tmp_path / 'beside')
 
 
+def test_names_of_a_zip_that_does_not_say_that_they_are_utf_8(tmp_path):
+  with zipfile.ZipFile(tmp_path / 'all.zip', 'w') as archive:
+    archive.writestr('words.csv', 'file,text\nété.png,été\n')
+    archive.writestr('ABABA.png', png(strokes(1)))
+  content = (tmp_path / 'all.zip').read_bytes().replace(b'ABABA', 'été'.encode())
+  put(tmp_path / 'all.zip', content)
+  (example,), _ = read(tmp_path / 'all.zip')
+  assert example.row.file == 'été.png'
+
+
+def test_a_name_that_is_not_utf_8_can_be_kept():
+  assert (
+    readable(b'\xe9t\xe9.png'.decode('utf-8', 'surrogateescape'))
+    == 'été.png'
+    == readable('été.png')
+  )
+
+
 def test_a_damaged_member_of_a_zip_is_one_bad_row(tmp_path):
   with zipfile.ZipFile(tmp_path / 'images.zip', 'w') as archive:
     archive.writestr('a.png', png(strokes(1)))
@@ -186,13 +208,17 @@ def test_images_with_texts_of_their_names(tmp_path):
   for i, name in enumerate(('ann/1', 'ann/2', 'bob/1', 'bob/2')):
     put(tmp_path / f'{name}.png', strokes(i))
   put(tmp_path / 'ann/1.txt', '\ufeffun\n')
-  put(tmp_path / 'ann/2.gt.txt', 'deux\r\n')
+  put(tmp_path / 'ann/2.GT.TXT', 'deux\r\n')
   put(tmp_path / 'bob/1.txt', '\n')
   put(tmp_path / 'bob/3.gt.txt', 'trois')
   put(tmp_path / 'readme.txt', 'About')
+  for i, end in enumerate(('png', 'bmp')):  # one of them was taken
+    Image.fromarray(strokes(8 + i)).save(tmp_path / f'two.{end}')
+  put(tmp_path / 'two.txt', 'deux')
   examples, report = read(tmp_path, columns={'writer': '<folder>'})
   assert [(e.row.text, e.row.writer) for e in examples] == [('un', 'ann'), ('deux', 'ann')]
-  assert report.counts == {'empty transcript': 2, 'missing image': 2} and report.rows == 6
+  assert report.counts == {'empty transcript': 2, 'missing image': 2, 'ambiguous image': 1}
+  assert report.rows == 7
 
 
 def test_what_is_done_to_a_text():

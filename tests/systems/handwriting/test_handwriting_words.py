@@ -18,7 +18,7 @@ from jaxgen.systems.handwriting.real.canvas import Ink, line_widths
 from jaxgen.systems.handwriting.real.examples import Settings, clean_rows, read_examples
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.report import Report
-from jaxgen.systems.handwriting.real.samples import sample_sheet
+from jaxgen.systems.handwriting.real.samples import training_sheet
 from jaxgen.systems.handwriting.real.store import Store
 from jaxgen.systems.handwriting.real.tables import read_table
 from jaxgen.systems.handwriting.real.words import Wanted, load_words
@@ -128,18 +128,13 @@ def test_rows_that_are_not_wanted_move_no_writer(folder, cache):
     load_words(str(folder), height=32, width=-1)
 
 
-def test_padding_of_right_to_left_and_samples(folder, cache):
+def test_padding_of_right_to_left(folder, cache):
   left, _ = load_words(str(folder), height=32, width=160)
   right, _ = load_words(str(folder), height=32, width=160, rtl=True)
   for k, width in enumerate(left['train'].widths):
     a, b = (words['train'].gather([k])[0] for words in (left, right))
     np.testing.assert_array_equal(a[:, :width], b[:, 160 - width :])
     assert (b[:, : 160 - width] == 255).all()
-  sheet = sample_sheet(left['train'], number=4, columns=2)
-  assert sheet.shape == (6 + 2 * (32 + 2 + 22 + 6), 6 + 2 * (160 + 2 + 6))
-  np.testing.assert_array_equal(sheet, sample_sheet(left['train'], number=4, columns=2))
-  own, _ = load_words(str(folder), height=32)
-  assert sample_sheet(own['test'], 100, 1).shape[1] == own['test'].widths.max() + 14
 
 
 def test_sets_that_are_not_there(tmp_path, cache, monkeypatch):
@@ -191,6 +186,8 @@ def test_given_splits_and_test_writers():
   assert list(splits[6:]) == ['test'] * 2 and set(splits[:6]) == {'train', 'validation'}
   assert splits[0] == splits[1] and splits[4] == splits[5]
   assert list(share_out(writers, none, given, SplitRule(validation=0.0))) == given
+  untested = [split.replace('test', 'validation') for split in given]
+  assert list(share_out(writers, none, untested, SplitRule())) == untested
   pages = ['1', '2', '1', '3', '4', '4', '5', '5']
   rule = SplitRule(test_writers=('d', 'e'), validation=0.25)
   splits = share_out(writers, pages, none, rule)
@@ -273,6 +270,13 @@ def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tm
   arrays = {name: np.asarray(x) for name, x in data.arrays.items()}
   np.testing.assert_array_equal(arrays['image'][6:], train.images)
   np.testing.assert_array_equal(arrays['width'], [*[136] * 6, *train.widths])
+  # The sheet has the first batch under its texts.
+  sheet = training_sheet(data)
+  assert sheet.shape == (6 + 32 + 2 + 22 + 6, 6 + 4 * (136 + 2 + 6))
+  first = next(iter(data.batches(0, slice(0, 4))))['index']
+  np.testing.assert_array_equal(
+    sheet[6 + 22 + 1 :][:32, 6 + 1 :][:, :136], arrays['image'][first[0]]
+  )
   row = {'index': np.int32(6), 'gen_label': np.zeros(64, np.int32), 'gen_length': np.int32(1)}
   found = data.example(arrays, row, jax.random.key(0))
   assert found['image'].shape == (32, 136, 1) and 8 <= int(found['width']) <= 136

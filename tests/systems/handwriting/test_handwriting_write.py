@@ -115,10 +115,12 @@ def test_a_sheet_has_a_row_a_word_and_a_column_a_style(write, tmp_path):
   assert pixels.shape == (2 * (2 * H + 4 + 8), 2 * (2 * 64 + 4 + 8))
   svg = ElementTree.parse('s.svg').getroot()
   assert svg.get('width') == f'{pixels.shape[1]}px' and len(svg) == 4
+  assert write(unicodedata.normalize('NFD', 'é'))[1] == 'wrote é.png\n'
   status, out, err = write('b', '--output=s.png')
   assert status == 0 and 's.png is there already, nothing is written' in out
   assert np.array_equal(np.asarray(Image.open('s.png')), pixels)
   # By default a file of the first word's name, cut to the word, which stands where it stood.
+  put(tmp_path / 'ab.png', '')  # as a full disk leaves it
   assert write('ab')[0] == 0
   paper = np.asarray(Image.open('ab.png')).astype(int)
   assert len(paper) == H + 8 and paper.shape[1] <= 32 + 2 * 2 + 8
@@ -206,6 +208,16 @@ def test_a_set_grows_by_seeds_and_outlines_and_a_word_given_twice_is_written_onc
   assert table == 'file,text,writer\na_0_1.png,a,0_1\na_5_1.png,a,5_1\n'
 
 
+def test_a_sheet_has_a_limit_of_pixels(trained, tmp_path, monkeypatch):
+  monkeypatch.setattr('jaxgen.systems.handwriting.writing.job.MOST_PIXELS', 5_000)
+  monkeypatch.setattr(Job, '_made', lambda self, wanted: ())
+  lines = texts.as_lines(['a'], ability_of(trained), 'x')
+  job = Job(trained, TOOLS, lines, Options(lines=True), Finish(scale=2), print)
+  with pytest.raises(ConfigError, match='a sheet of 66 x 128 pixels is too large: take a smaller'):
+    job.draw([tmp_path / 'a.png'])
+  job.draw([tmp_path / 'a.svg'])
+
+
 def test_a_stop_leaves_a_set_of_what_is_done(trained, tmp_path):
   def stopping(items, *args):
     yield from islice(items, 3)
@@ -224,11 +236,16 @@ def test_a_stop_leaves_a_set_of_what_is_done(trained, tmp_path):
 
 
 def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
-  assert write('a', '--output=set')[0] == 0
+  assert write('a', 'c', '--output=set')[0] == 0
   status, _, err = write('a', '--output=set', '--scale=2')
   assert status == 2 and 'set holds words that were written otherwise (scale)' in err
   assert write('a', '--output=set', '--scale=2', '--overwrite')[0] == 0
   assert Image.open('set/a_0_1.png').height == 2 * H
+  # What is left of before is not of this set, and not taken into it.
+  assert Path('set/words.csv').read_text() == 'file,text,writer\na_0_1.png,a,0_1\n'
+  _, out, _ = write('a', 'c', '--output=set', '--scale=2')
+  assert 'wrote 1 picture to set; 1 were there already' in out
+  assert Image.open('set/c_0_1.png').height == 2 * H
   put(tmp_path / 'other' / 'letter.txt', 'mine')
   status, _, err = write('a', '--output=other')
   assert status == 2 and 'other holds other files' in err
@@ -248,7 +265,6 @@ def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
     (['abcab'], 1, "'abcab' has 5 letters, and these weights write at most 4"),
     (['axby'], 1, "'axby': these weights know no x y; they know abcé"),
     (['a\u200bb'], 1, 'U+200B ZERO WIDTH SPACE'),
-    (['x', 'y', '--json'], 1, 'none of 2 texts can be written'),
     (['a', '--output=x.jpg'], 2, 'x.jpg: name a .png or .svg file, or a folder'),
     (['a', '--output=folder.png'], 2, 'folder.png holds other files'),
     (['a', '--output=file/x.png'], 2, 'file is a file: name a folder in its place'),
@@ -259,6 +275,8 @@ def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
     (['a', '--tries=3'], 2, '--tries must be above 0, and goes with --verify'),
     (['a', '--scale=0'], 2, '--scale=0'),
     (['a', '--mm=nan'], 2, '--mm=nan'),
+    (['a', '--mm=8'], 2, '--mm is of outlines'),
+    (['a', '--output='], 2, '--output is empty'),
     (['a', '--weights', 'none'], 2, '--weights none: no such file'),
     (['--text=none.txt'], 1, 'none.txt: cannot read this text'),
     (['--count=1000'], 1, 'has .* words? that these weights can write, not 1,000'),
@@ -297,6 +315,9 @@ def test_the_rest_goes_on_and_json_has_an_object_each(write):
   assert 'not legible after 2 tries' in good['error'] and good['error'] in err
   assert 'space' in spaced['error'] and spaced['files'] == [] and 'x' in unknown['error']
   assert err.splitlines()[-1] == "error: 2 of 3 could not be written: 'a b', 'xa'"
+  status, out, err = write('x', 'y', '--json')
+  assert status == 1 and 'none of 2 texts can be written' in err.splitlines()[-1]
+  assert 'no x' in json.loads(out.splitlines()[0])['error'] and "error: 'y'" in err
   status, out, err = write('ab', '--output=set', '--verify', '--tries=1')
   assert status == 1 and 'wrote 0 pictures' in out and '1 picture stayed illegible' in err
   assert float(ElementTree.parse('s.svg').getroot().get('height')[:-2]) == pytest.approx(

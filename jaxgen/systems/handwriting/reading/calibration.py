@@ -35,6 +35,24 @@ def posterior(
   return np.exp(log_softmax(np.concatenate([logs, rest], -1) / temperature, axis=-1))[..., :-1]
 
 
+def weighed(log_probs: np.ndarray, costs: np.ndarray, weight: float) -> np.ndarray:
+  """Log-probabilities of the texts of a beam once a lexicon has its say.
+
+  A text is less likely by its cost, all that are not in the beam by one word outside the lexicon.
+
+  Args:
+    log_probs: [N] of the texts, nats.
+    costs: [N] nats that the lexicon takes from each.
+    weight: nats that a word outside of it costs, finite.
+
+  Returns:
+    [N], for `posterior`: with the others their probabilities are 1 together.
+  """
+  rest = np.log(np.maximum(_LOWEST, 1.0 - np.exp(log_probs).sum())) - weight
+  scores = np.asarray(log_probs) - costs
+  return scores - np.logaddexp.reduce([*scores, rest])
+
+
 class Calibration(NamedTuple):
   """What makes the confidences of words mean what they say.
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.systems.handwriting.reading.calibration import weighed
 from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.reading.decoding import CLOSED, Reading, beam_search
 from jaxgen.systems.handwriting.reading.lattice import log_probabilities, text_log_probs
@@ -16,8 +17,8 @@ class Word(NamedTuple):
 
   Attributes:
     text: of the word.
-    log_probs: [N] nats of what its frames may say: the word first, then the other texts of a beam. What
-      `fit_calibration` takes.
+    log_probs: [N] nats of what its frames may say, less what a lexicon takes: the word first, then the other
+      texts of a beam. What `fit_calibration` takes.
     frames: its own, of the line's.
   """
 
@@ -65,8 +66,8 @@ def judged_words(
   judged = []
   for part, within in zip(parts, frames, strict=True):
     spelt = tuple(reading.labels[part][::direction])
-    own, others = _shares(log_probs[within], spelt, charset, beam, lexicon, weight)
-    judged.append(Word(normalised(''.join(spelling[part])), np.append(own, others), within))
+    shares = _shares(log_probs[within], spelt, charset, beam, lexicon, weight)
+    judged.append(Word(normalised(''.join(spelling[part])), shares, within))
   return judged
 
 
@@ -77,11 +78,16 @@ def _shares(
   beam: int,
   lexicon: Lexicon | None,
   weight: float,
-) -> tuple[float, list[float]]:
-  """Log-probabilities of a word and of a beam's other texts. A space that shows at an end makes no other."""
+) -> np.ndarray:
+  """Log-probabilities [N] of a word and of a beam's other texts. A space at an end of it makes no other."""
   space = charset.labels.get(SPACE)
   ends = ((), (space,)) if space and spelt else ((),)
   spaced = {(*before, *spelt, *after) for before in ends for after in ends}
   own = np.logaddexp.reduce(text_log_probs(log_probs, sorted(spaced)))
   found = beam_search(log_probs, beam, lexicon, weight)
-  return float(own), [h.log_prob for h in found if h.labels not in spaced]
+  others = [h for h in found if h.labels not in spaced]
+  shares = np.array([own, *(h.log_prob for h in others)])
+  if lexicon is None or not 0 < weight < CLOSED:
+    return shares
+  cost = min((h.log_prob - h.score for h in found if h.labels in spaced), default=weight)
+  return weighed(shares, np.array([cost, *(h.log_prob - h.score for h in others)]), weight)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration, posterior
+from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration, posterior, weighed
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.confidence import Word, judged_words
 from jaxgen.systems.handwriting.reading.decoding import CLOSED, read
@@ -14,6 +14,8 @@ from jaxgen.systems.handwriting.reading.spans import frame_spans
 
 # Of confidences, whatever the search for the text: a calibration fits the beam that it was fitted with.
 JUDGED_BEAM = 20
+# Prefixes that a person may ask for: memory grows with their square.
+LARGEST_BEAM = 4096
 
 
 class Decoding(NamedTuple):
@@ -80,11 +82,15 @@ def understood(
   judged = judged_words(logits, best, charset, beam=JUDGED_BEAM, **how)
   count = len(judged)
   words = [(x, calibration.confidence(x.log_probs, count, closed=closed)) for x in judged]
-  texts = np.array([best.log_prob, *(x.log_prob for x in others)])
-  shares = posterior(texts, calibration.temperature, closed=closed)
-  alternatives = [(x.text, float(p)) for x, p in zip(others, shares[1:], strict=True)]
-  spans = frame_spans(log_probabilities(logits), best.labels, rtl=rtl)
+  logs, scores = np.array([[x.log_prob, x.score] for x in (best, *others)]).T
+  if decoding.lexicon is not None and 0 < decoding.weight < CLOSED:
+    logs = weighed(logs, logs - scores, decoding.weight)
+  shares = posterior(logs, calibration.temperature, closed=closed)
   confidence = float(np.prod([sure for _, sure in words]))
+  # What calibration takes from the text it takes from others too.
+  kept = min(1.0, confidence / shares[0]) if shares[0] > 0 else 1.0
+  alternatives = [(x.text, float(kept * p)) for x, p in zip(others, shares[1:], strict=True)]
+  spans = frame_spans(log_probabilities(logits), best.labels, rtl=rtl)
   symbols = charset.spelling(best.labels)
   return Understood(
     best.text, confidence, alternatives[: decoding.nbest - 1], symbols, spans, words

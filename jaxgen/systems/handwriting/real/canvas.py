@@ -3,6 +3,7 @@
 Images are uint8 [H, W], 255 the paper and 0 the ink.
 """
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +12,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from scipy import ndimage
 
-from jaxgen.photos.images import load_image, to_eight_bits
+from jaxgen.photos.images import Given, load_image, to_eight_bits
 
 # Levels between paper and ink below which a picture shows nothing.
 FAINTEST = 32
+# The same of one colour, where a picture shows nothing in grey, and the least level of its paper: noise of dark
+# levels would become ink.
+_FAINTEST_COLOUR, _DARKEST = 64, 96
+_PROFILE = 64  # rows at which a picture of any height is looked at
 # Padded widths of lines at height 64: two a doubling, so that few shapes are compiled.
 _LINE_WIDTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
@@ -38,16 +43,53 @@ def grey(image: Image.Image) -> Image.Image:
   return to_eight_bits(image, 'L')
 
 
+def read_levels(given: Given) -> np.ndarray:
+  """An image in grey, upright by its EXIF orientation, what is transparent as white paper.
+
+  Where nothing is seen so, light ink on a clear ground is laid on black, and ink that is as light as its paper
+  is looked for in the colours.
+
+  Args:
+    given: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
+
+  Returns:
+    uint8 [H, W].
+
+  Raises:
+    DataError: no such file, not an image, or a file of several.
+  """
+  levels = np.asarray(load_image(given, grey, paper='white', single=True))
+  return levels if _contrast(levels) >= FAINTEST else _hidden(given, levels)
+
+
+def _hidden(given: Given, levels: np.ndarray) -> np.ndarray:
+  """Other levels of an image, in which something is seen; the same where there are none."""
+  on_black = np.asarray(load_image(given, grey, paper='black'))
+  if np.median(levels) - np.median(on_black) == 255:  # most of it is clear
+    return on_black
+  rgb = functools.partial(to_eight_bits, mode='RGB')
+  colours = np.asarray(load_image(given, rgb, paper='white'))
+  best = max((colours[..., i] for i in range(3)), key=_contrast)
+  paper = np.median(255 - best if is_inverted(best) else best)
+  return best if _contrast(best) >= _FAINTEST_COLOUR and paper >= _DARKEST else levels
+
+
+def _contrast(levels: np.ndarray) -> float:
+  """As `contrast`, of a picture of any height and either turn; as `is_blank` sees it."""
+  small = resized(levels, min(len(levels), _PROFILE))
+  return contrast(to_ink(small, Ink(len(small)))[0])
+
+
 def read_ink(path: str | Path, ink: Ink) -> np.ndarray:
-  """An image file, upright by its EXIF orientation, transparency laid on white: see `to_ink`.
+  """An image file as `read_levels` and `to_ink` have it.
 
   Returns:
     uint8 [height, w].
 
   Raises:
-    DataError: no such file, or not an image.
+    DataError: see `read_levels`.
   """
-  return to_ink(np.asarray(load_image(path, grey, paper='white')), ink)[0]
+  return to_ink(read_levels(path), ink)[0]
 
 
 def to_ink(image: np.ndarray, ink: Ink) -> tuple[np.ndarray, bool]:
@@ -128,15 +170,25 @@ def flattened(image: np.ndarray) -> np.ndarray:
 
 
 def is_blank(image: np.ndarray) -> bool:
-  """Whether nothing is written: the darkest thousandth is hardly darker than the median, once flattened.
+  """Whether nothing is written: `contrast` is below FAINTEST.
+
+  Args:
+    image: uint8 [H, W], dark ink on light paper.
+  """
+  return contrast(image) < FAINTEST
+
+
+def contrast(image: np.ndarray) -> float:
+  """Levels by which the darkest thousandth is darker than the median, once flattened; of a picture with fewer
+  levels than FAINTEST 0.
 
   Args:
     image: uint8 [H, W], dark ink on light paper.
   """
   if int(image.max()) - int(image.min()) < FAINTEST:
-    return True
+    return 0.0
   flat = flattened(image)
-  return bool(np.median(flat) - np.quantile(flat, 0.001) < FAINTEST)
+  return float(np.median(flat) - np.quantile(flat, 0.001))
 
 
 def padded(image: np.ndarray, width: int, rtl: bool = False) -> np.ndarray:

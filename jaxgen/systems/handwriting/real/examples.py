@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.photos.images import load_image
 from jaxgen.systems.handwriting.real import pages, tables
-from jaxgen.systems.handwriting.real.canvas import Ink, grey, is_blank, to_ink
+from jaxgen.systems.handwriting.real.canvas import Ink, is_blank, read_levels, to_ink
 from jaxgen.systems.handwriting.real.report import Report, Row, RowError
 from jaxgen.systems.handwriting.real.store import Store
 from jaxgen.systems.handwriting.real.transcripts import cleaned
@@ -125,7 +124,7 @@ def _of_files(store: Store, table: str, path: Callable[[str], Path]) -> Picture:
 
 def _decoded(store: Store, name: str, path: Callable[[str], Path]) -> np.ndarray:
   try:
-    return np.asarray(load_image(path(name), grey, paper='white'))
+    return read_levels(path(name))
   except (DataError, MemoryError) as error:
     what = str(error).rpartition(': ')[2] or 'too large for the memory of this machine'
     raise RowError('unreadable image', f'{store.shown(name)}: {what}') from error

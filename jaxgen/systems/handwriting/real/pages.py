@@ -197,7 +197,10 @@ def _attributes(element: ElementTree.Element, *names: str) -> list[float] | None
 def _alto(root: ElementTree.Element, level: str) -> Page:
   image = next((e.text or '' for e in _all(root, 'fileName')), '').strip()
   unit = next((e.text or '' for e in _all(root, 'MeasurementUnit')), 'pixel').strip()
-  page = next(_all(root, 'Page'), root)
+  found = list(_all(root, 'Page'))
+  if len(found) > 1:  # they have one picture at most, and which is whose nobody knows
+    raise DataError(f'describes {len(found)} pages: one a file is read')
+  page = found[0] if found else root
   size = _attributes(page, 'WIDTH', 'HEIGHT')
   if not size or min(size) <= 0:
     if unit != 'pixel':
@@ -220,11 +223,27 @@ def _alto_region(element: ElementTree.Element, name: str) -> Region:
   baseline = _points(element.get('BASELINE'), 2)  # a single number is a height: level
   if _tag(element) == 'String':
     return Region(name, element.get('CONTENT', ''), polygon, baseline)
-  text = ''
-  for part in _children(element, 'String', 'HYP'):
+  return Region(name, _alto_text(element), polygon, baseline)
+
+
+def _alto_text(line: ElementTree.Element) -> str:
+  """Strings of a line, with spaces where it has them, or between all of them where it has none.
+
+  A soft hyphen at the end of a line shows, so it is a hyphen.
+  """
+  usual = '' if any(_tag(part) == 'SP' for part in line) else ' '
+  text, space = '', ''
+  for part in _children(line, 'String', 'SP', 'HYP'):
+    if _tag(part) == 'SP':
+      space = ' '
+      continue
     content = part.get('CONTENT', '')
-    text += content if _tag(part) == 'HYP' or not text else f' {content}'
-  return Region(name, text, polygon, baseline)
+    if _tag(part) == 'HYP':
+      text += content.replace('\u00ad', '-')
+      continue
+    text += space + content
+    space = usual
+  return text.strip()
 
 
 def _page_xml(root: ElementTree.Element, level: str) -> Page:

@@ -16,7 +16,7 @@ FIXED = {
 REFUSED = {
   'wrong number of fields': 'the line has not as many fields as the header',
   'missing image': 'no such file beside the table or in its zip',
-  'ambiguous image': 'several files have this name: give their folders',
+  'ambiguous image': 'several files have this name: give its folder and ending, or keep one',
   'unreadable image': 'not an image, or damaged',
   'blank image': 'nothing is written on it',
   'absurd size': 'under 8 pixels high, over 16,384 either way, or one side over 128 times the other',

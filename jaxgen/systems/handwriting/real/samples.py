@@ -1,33 +1,50 @@
 """A sheet of preprocessed samples of a set: the paper's Figure 4."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data.order import generator
 from jaxgen.pictures.grids import image_grid, titled
-from jaxgen.systems.handwriting.real.words import Words
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.task import Data
+
+_SAMPLES = 24
+_WIDEST = 1_600  # pixels of a sheet, but for a single column
 
 
-def sample_sheet(words: Words, number: int = 24, columns: int = 4, seed: int = 0) -> np.ndarray:
-  """Some rows as a model sees them, each in a frame under its text.
+def training_sheet(data: Data) -> np.ndarray:
+  """Pictures of the first training batch as a model sees them, but for what training changes about them.
 
   Args:
-    words: to draw from.
-    number: how many, at most.
-    columns: pictures a row.
-    seed: of what is drawn.
+    data: of either system of this paper.
 
   Returns:
     uint8 [H, W].
   """
-  rows = generator(seed, 'sample_sheet').permutation(len(words))[:number]
-  width = words.width or int(words.widths[rows].max())
+  rows = next(iter(data.batches(0, slice(0, _SAMPLES))))
+  if 'index' in rows:  # of resident pictures
+    rows = {name: np.asarray(data.arrays[name])[rows['index']] for name in ('image', 'label')}
+  charset = Charset.from_json(data.facts['charset'])
+  return sample_sheet(rows['image'], [charset.decode(label) for label in rows['label']])
+
+
+def sample_sheet(images: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+  """Pictures, each in a frame under its text, as many a row as fit.
+
+  Args:
+    images: uint8 [n, H, W].
+    texts: of them.
+
+  Returns:
+    uint8 [H', W'].
+  """
   cells = [
-    titled(np.pad(image, 1, constant_values=192), words.texts[i], face=_face())
-    for image, i in zip(words.gather(rows, width), rows, strict=True)
+    titled(np.pad(image, 1, constant_values=192), text, face=_face())
+    for image, text in zip(images, texts, strict=True)
   ]
+  columns = min(len(cells), max(1, _WIDEST // images.shape[2]))
   return image_grid(np.stack(cells) / 255, columns, pad=6)
 
 

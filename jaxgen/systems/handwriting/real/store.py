@@ -1,11 +1,12 @@
 """The files of a set: a folder, the zip files in it, or one zip file alone, under the names that tables use."""
 
+import os
 import tempfile
 import unicodedata
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from jaxgen.errors import DataError
 
 # A zip member that unpacks to more than this is no picture of a word: it would fill the disk.
 _LARGEST = 1 << 28
+_IS_UTF8 = 0x800  # of a member's flags
 _READ_SUFFIXES = ('.csv', '.tsv', '.txt', '.xml')
 
 
@@ -65,20 +67,23 @@ class Store:
   def find(self, name: str, beside: str = '') -> list[str]:
     """The image that a table means: [] where there is none, more than one where its name does not tell.
 
-    As it is named, from the folder of the table or from the root; else without its suffix; else by its last
-    part wherever it lies.
+    As it is named, from the folder of the table, those above it, or the root; else without its suffix; else by
+    its last part wherever it lies, in the nearest folder above the table that has it.
 
     Args:
       name: of the table.
       beside: the table's own name.
     """
     path = PurePosixPath(unicodedata.normalize('NFC', name.strip().replace('\\', '/')))
-    for whole in (str(PurePosixPath(beside).parent / path), str(path)):
+    folders = [*PurePosixPath(beside).parents, PurePosixPath()]
+    for whole in (str(folder / path) for folder in folders):
       if whole in self._places and _is_image(whole):
         return [whole]
       if whole in self._by_alias:
         return self._by_alias[whole]
-    return self._by_alias.get(f'*/{path.name}', [])
+    found = self._by_alias.get(f'*/{path.name}', [])
+    near = ([x for x in found if PurePosixPath(x).is_relative_to(folder)] for folder in folders)
+    return next(filter(None, near), [])
 
   def read(self, name: str) -> bytes:
     """The content of a file.
@@ -140,11 +145,21 @@ def _in_folder(root: Path) -> dict[str, _Place]:
     if path.suffix.lower() == '.zip' and _is_wanted(f'{path.stem}.txt'):
       places |= _in_zip(path)
   for path in files:
-    name = unicodedata.normalize('NFC', path.relative_to(root).as_posix())
+    parts = map(readable, path.relative_to(root).parts)
+    name = unicodedata.normalize('NFC', '/'.join(parts))
     if _is_wanted(name):
       status = path.stat()
       places[name] = _Place(None, str(path), (status.st_size, status.st_mtime_ns))
   return places
+
+
+def readable(name: str) -> str:
+  """A file's name that a table can hold: one that is not UTF-8 is taken for Latin-1."""
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    return os.fsencode(name).decode('latin-1')
+  return name
 
 
 def _in_zip(path: Path) -> dict[str, _Place]:
@@ -158,7 +173,15 @@ def _in_zip(path: Path) -> dict[str, _Place]:
     ) from error
   places = {}
   for member in archive.infolist():
-    name = unicodedata.normalize('NFC', member.filename.replace('\\', '/'))
+    name = unicodedata.normalize('NFC', _as_written(member).replace('\\', '/'))
     if not member.is_dir() and _is_wanted(name):
       places[name] = _Place(archive, member.filename, (member.file_size, member.CRC))
   return places
+
+
+def _as_written(member: zipfile.ZipInfo) -> str:
+  """The name of a member: many programs write UTF-8 and do not say so, and it then reads as code page 437."""
+  if not member.flag_bits & _IS_UTF8:
+    with suppress(UnicodeError):
+      return member.filename.encode('cp437').decode()
+  return member.filename

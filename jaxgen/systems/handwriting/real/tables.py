@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
@@ -64,7 +65,7 @@ def find_table(store: Store, table: str = '') -> str:
       raise DataError(f'{store.root}: no table {table!r}; there are: {there}')
     return table
   if len(tables) > 1:
-    raise DataError(f'{store.root}: has several tables, name one: {", ".join(tables)}')
+    raise DataError(f'{store.root}: has several tables, leave one there: {", ".join(tables)}')
   return tables[0] if tables else ''
 
 
@@ -108,10 +109,10 @@ def read_table(
 
 def _row(values: dict[str, str], columns: Mapping[str, str], place: str) -> Row:
   """A split that is no known one is kept as it is, for `builder` to refuse."""
-  file = values['file'].strip()
+  file = str(PurePosixPath(values['file'].strip().replace('\\', '/')))
   writer = values.get('writer', '').strip()
   if columns.get('writer') == FOLDER:
-    writer = PurePosixPath(file.replace('\\', '/')).parent.name
+    writer = PurePosixPath(file).parent.name
   split = values.get('split', '').strip()
   split = _SPLITS.get(split.lower(), split)
   return Row(file, values['text'], writer, split, values.get('group', '').strip(), place)
@@ -177,7 +178,10 @@ def _roles(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
 def _records(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
   """(number of the line, fields) of each line that is not empty."""
   if delimiter == '\t':
-    for number, line in enumerate(text.replace('\r\n', '\n').split('\n'), 1):
+    text = text.replace('\r\n', '\n')
+    if '\n' not in text:  # of an old Mac
+      text = text.replace('\r', '\n')
+    for number, line in enumerate(text.split('\n'), 1):
       if line.strip():
         yield number, [_unquoted(field) for field in line.split('\t')]
     return
@@ -210,19 +214,24 @@ def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iter
   Raises:
     DataError: a text is not UTF-8.
   """
-  images = {str(PurePosixPath(name).with_suffix('')): name for name in store.images}
+  images = defaultdict(list)
+  for name in store.images:
+    images[str(PurePosixPath(name).with_suffix(''))].append(name)
   texts = {stem: name for name in store.names if (stem := _stem_of_text(name))}
   for stem, name in texts.items():
     report.rows += 1
-    if stem not in images:
+    found = images.get(stem, [])
+    if len(found) == 1:
+      text = _decoded(store.read(name), store.shown(name)).strip('\r\n')
+      yield _row({'file': found[0], 'text': text}, columns, store.shown(name))
+    elif found:
+      report.add('ambiguous image', store.shown(name), ' or '.join(found[:3]))
+    else:
       report.add('missing image', store.shown(name), f'no {stem}.png, or of another kind')
-      continue
-    text = _decoded(store.read(name), store.shown(name)).strip('\r\n')
-    yield _row({'file': images[stem], 'text': text}, columns, store.shown(name))
-  for stem, name in images.items():
+  for stem, found in images.items():
     if stem not in texts:
       report.rows += 1
-      report.add('empty transcript', store.shown(name), 'no text file beside it')
+      report.add('empty transcript', store.shown(found[0]), 'no text file beside it')
 
 
 def has_pairs(store: Store) -> bool:
@@ -232,4 +241,5 @@ def has_pairs(store: Store) -> bool:
 
 
 def _stem_of_text(name: str) -> str:
-  return next((name.removesuffix(end) for end in _TEXT_SUFFIXES if name.endswith(end)), '')
+  ends = (end for end in _TEXT_SUFFIXES if name.lower().endswith(end))
+  return next((name[: -len(end)] for end in ends), '')

@@ -17,9 +17,9 @@ class SplitRule(NamedTuple):
   """How rows are shared out.
 
   Attributes:
-    how: 'writer': whole writers, drawn by `seed`, or those of `test_writers`; 'given': as the table says, and
-      validation taken off train where it says none; 'row': single rows, drawn; 'auto': the first of given,
-      writer and row that the set has what is needed for.
+    how: 'writer': whole writers, drawn by `seed`, or those of `test_writers`; 'given': as the table says, which
+      has train and test, and validation taken off train where it says none, or train and validation; 'row':
+      single rows, drawn; 'auto': the first of given, writer and row that the set has what is needed for.
     seed: of what is drawn.
     validation: share of the rows, about.
     test: the same.
@@ -70,7 +70,7 @@ def share_out(
 
 
 def _found(writers: Sequence[str], given: Sequence[str], rule: SplitRule) -> str:
-  if not rule.test_writers and {'train', 'test'} <= set(given):
+  if not rule.test_writers and 'train' in given and {'test', 'validation'} & set(given):
     return 'given'
   return 'writer' if all(writers) and len(set(writers)) >= len(SPLITS) else 'row'
 
@@ -97,6 +97,8 @@ def _units(rows: list[int], writers: Sequence[str], groups: Sequence[str]) -> li
 def _given(writers: Sequence[str], given: Sequence[str], rule: SplitRule) -> np.ndarray:
   splits = np.array(given, dtype='<U10')
   lost = [name for name in ('train', 'test') if name not in given]
+  if lost == ['test'] and 'validation' in given:
+    lost = []
   if lost or '' in given:
     raise DataError(
       f'the table does not say the split of every row, or has no {" nor ".join(lost)}'

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import ConfigError, DataError, UserError
-from jaxgen.files import write_bytes, write_json
+from jaxgen.files import is_there, write_bytes, write_json
 from jaxgen.photos import read_size
 from jaxgen.pictures.png import write_image
 from jaxgen.systems.handwriting.writing.texts import file_stem
@@ -108,7 +108,7 @@ class SetFolder:
     path = self.root / entry.file
     if path.is_dir():
       raise UserError(f'{path} is a folder, and a picture goes there: move it away')
-    if self._overwrite or not path.is_file() or not path.stat().st_size:
+    if self._overwrite or not is_there(path) or self._is_of_before(path, entry):
       return False
     try:
       read_size(path)
@@ -118,6 +118,11 @@ class SetFolder:
       ) from error
     self._list(entry)
     return not svg or path.with_suffix('.svg').is_file()
+
+  def _is_of_before(self, path: Path, entry: Entry) -> bool:
+    """Whether a picture is of another net or other options, whose table was overwritten with ABOUT."""
+    about = self.root / ABOUT
+    return entry.file not in self._entries and path.stat().st_mtime_ns < about.stat().st_mtime_ns
 
   def put(self, entry: Entry, pixels: np.ndarray, svg: bytes | None = None) -> list[Path]:
     """Writes a picture, uint8 [H, W] or with alpha [H, W, 2], and its outlines; returns the paths."""

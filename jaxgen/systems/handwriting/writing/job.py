@@ -29,6 +29,7 @@ from jaxgen.systems.handwriting.writing.texts import Ability, Text
 from jaxgen.task import Tools, Trained
 
 LARGEST_SHEET = 1024  # pictures
+MOST_PIXELS = 2**28  # of a sheet: few programs open larger ones
 
 
 class Finish(NamedTuple):
@@ -103,7 +104,7 @@ class Job:
     """Writes one sheet of all, as each of the files: .svg, or .png.
 
     Raises:
-      ConfigError: it would hold too many pictures.
+      ConfigError: it would hold too many pictures, or pixels.
     """
     wanted = all_wanted(self.texts, self._options.styles)
     if len(wanted) > LARGEST_SHEET:
@@ -114,6 +115,12 @@ class Job:
     pictures = {(x.text, x.style): x.image for x in self._made(wanted)}
     height, rtl = self._inference.config.data.height, self._inference.rtl
     sheet = make_sheet(self.texts, pictures, self._options, height, rtl)
+    width, height = (self._finish.scale * side for side in (sheet.width, sheet.height))
+    if width * height > MOST_PIXELS and any(file.suffix.lower() == '.png' for file in files):
+      raise ConfigError(
+        f'a sheet of {width:,} x {height:,} pixels is too large: take a smaller --scale, fewer texts or '
+        'styles, or name a folder with --output'
+      )
     for file in files:
       if file.suffix.lower() == '.svg':
         write_bytes(file, outlines.to_svg(sheet, self._size()))

@@ -76,7 +76,7 @@ def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
   found = []
   for number, line in enumerate(map(normalised, given), 1):
     words = tuple(line.split())
-    faults = [fault for word in words if (fault := ability.fault(word))]
+    faults = [fault for word in dict.fromkeys(words) if (fault := ability.fault(word))]
     error = f'{where} line {number}: {"; ".join(faults)}' if faults else ''
     found.append(Text(' '.join(words), words, error))
   return found
