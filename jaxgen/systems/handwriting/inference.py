@@ -8,10 +8,10 @@ from ml_collections import ConfigDict
 
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting.config import is_rtl, written_faces
-from jaxgen.systems.handwriting.model import Networks
+from jaxgen.systems.handwriting.model import Networks, with_face
 from jaxgen.systems.handwriting.networks.recogniser import Reading
 from jaxgen.systems.handwriting.reading.charset import Charset
-from jaxgen.task import PyTree
+from jaxgen.task import PyTree, name_key
 
 
 class Inference(NamedTuple):
@@ -48,6 +48,14 @@ class Inference(NamedTuple):
     faces = written_faces(self.config, self.facts)
     z = self.nets.latents(keys, DTYPES[self.config.precision][1], faces)
     return z.at[:, self.nets.num_faces :].multiply(self.config.eval.truncation)
+
+  def in_turn(self, z: jax.Array, key: jax.Array, numbers: jax.Array) -> jax.Array:
+    """Z [B, num_latents] with faces by numbers [B]: all of them come before one comes again."""
+    if not self.nets.num_faces:
+      return z
+    faces = jnp.asarray(written_faces(self.config, self.facts))
+    ordered = jax.random.permutation(name_key(key, 'faces'), faces)
+    return with_face(z, ordered[numbers % len(faces)], self.nets.num_faces)
 
   def write(
     self, variables: PyTree, z: jax.Array, labels: jax.Array, lengths: jax.Array

@@ -89,10 +89,15 @@ def latents(
       return z
     faces = jnp.asarray(among or range(num_faces))
     face = faces[jax.random.randint(name_key(key, 'face'), (), 0, len(faces))]
-    code = jax.nn.one_hot(face, num_faces, dtype=dtype) * jnp.sqrt(jnp.asarray(num_faces, dtype))
-    return z.at[:num_faces].set(code)
+    return with_face(z, face, num_faces)
 
   return jax.vmap(draw)(keys)
+
+
+def with_face(z: jax.Array, face: jax.Array, num_faces: int) -> jax.Array:
+  """Z [..., size] with faces [...], numbers below F, in place of those it has."""
+  code = jax.nn.one_hot(face, num_faces, dtype=z.dtype)
+  return z.at[..., :num_faces].set(code * jnp.sqrt(jnp.asarray(num_faces, z.dtype)))
 
 
 class Networks(NamedTuple):

@@ -67,6 +67,12 @@ def test_truncation_keeps_faces_and_shrinks_the_rest():
   assert not np.any(other[:, 0]) and np.all(other[:, 1])
   np.testing.assert_array_equal(other[:, faces:], less[:, faces:])
   with config.unlocked():
+    config.eval.faces = ()
+  turns = Inference(nets, facts, config).in_turn(less, KEY, jnp.array([4, 5, 6, 7]))
+  assert (np.asarray(turns[:, :faces] > 0).sum(0) == 2).all() and (turns[0] != turns[1]).any()
+  np.testing.assert_array_equal(turns[0, :faces], turns[2, :faces])
+  np.testing.assert_array_equal(turns[:, faces:], less[:, faces:])
+  with config.unlocked():
     config.eval.faces = ('nobody',)
   with pytest.raises(ConfigError, match="no face 'nobody' in this run; it has caveat, kalam"):
     make_model(config, facts)

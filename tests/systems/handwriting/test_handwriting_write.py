@@ -379,7 +379,7 @@ class Scribe:
 
 def scribbled(limit, word='abc', styles=20, tries=5, hand=0):
   scribe = Scribe(limit, hand)
-  facts = {'charset': list('abcd'), 'max_length': 3}
+  facts = {'charset': list('abcd'), 'max_length': 3, 'faces': []}
   inference = Inference(
     Networks(scribe, None, SimpleNamespace(apply=lambda v, x: scribe.apply(v, x[:, :, :-1]))),
     facts,

@@ -141,8 +141,10 @@ def _step(
   def noise(style: jax.Array, attempt: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, style), attempt)
 
-  first = inference.latents(jax.vmap(noise)(batch['style'], jnp.zeros_like(batch['attempt'])))
-  further = inference.latents(jax.vmap(noise)(batch['style'], batch['attempt']))
+  style = batch['style']
+  first = inference.latents(jax.vmap(noise)(style, jnp.zeros_like(style)))
+  first = inference.in_turn(first, key, style)
+  further = inference.latents(jax.vmap(noise)(style, batch['attempt']))
   hand = getattr(inference.nets.gen.gen, 'hand', 0)
   z = jnp.concatenate([first[:, :hand], further[:, hand:]], axis=-1)
   levels = to_levels(inference.write(variables, z, batch['label'], batch['length']))
