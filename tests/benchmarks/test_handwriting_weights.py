@@ -53,6 +53,6 @@ def test_the_reader_knows_how_sure_it_is():
 
 def test_what_comes_with_jaxgen_writes_a_word_that_it_reads(tmp_path, capfd):
   file = str(tmp_path / 'word.png')
-  assert cli.main(['write', 'famille', '--output', file]) == 0
+  assert cli.main(['write', 'maison', '--output', file]) == 0
   assert cli.main(['read', file]) == 0
-  assert capfd.readouterr().out.splitlines()[-1].split('\t')[:2] == [file, 'famille']
+  assert capfd.readouterr().out.splitlines()[-1].split('\t')[:2] == [file, 'maison']
