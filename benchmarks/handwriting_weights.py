@@ -102,7 +102,8 @@ WRITER_TERMS = (
 READER_LIMITS = (
   'It reads French and German words and single lines, dark on light or the other way round, at any '
   'height. Of real hands it saw place names of today, and registers and wills of 1830 to 1939; modern '
-  'French cursive it knows from drawn words alone. It reads letters as they stand, and no page.'
+  'French cursive it knows from drawn words alone. It knows no straight apostrophe, no Y and no capital with '
+  'an accent of French. It reads letters as they stand, and no page.'
 )
 READER_START = (
   'The first run of the net here had 10,000 drawn words, where the variant has 4,000, and was stopped '
