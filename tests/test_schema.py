@@ -12,7 +12,7 @@ from jaxgen import schema
 from jaxgen.errors import ConfigError
 from jaxgen.systems import SYSTEMS
 
-MAY_BE_EMPTY = ('heldout', '_filters', 'facts.faces', 'facts.hand_numbers')
+MAY_BE_EMPTY = ('heldout', '_filters', 'eval.faces', 'facts.faces', 'facts.hand_numbers')
 # Of a back-end of another kind.
 MAY_BE_EMPTY += ('back_end.widths', 'back_end.kernels', 'back_end.dilations')
 
