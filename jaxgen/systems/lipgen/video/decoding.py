@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 RATE = 25  # frames a second of all clips
 LONGEST_GAP = 60.0  # seconds between two frames; more is a jump of the clock
 _MISSING = 0.06  # share of the declared frames that may be missing before a file counts as cut off
-_REPEATS = (
-  2  # frames on end that may have the time of the one before; with more the clock stands still
-)
+# Frames on end that may have the time of the one before; with more the clock stands still.
+_REPEATS = 2
 _AHEAD = 8  # frames that tell whether time stamps are in the order in which frames are shown
 # FFmpeg shows any text as a film of a terminal.
 _NO_VIDEOS = ('tty',)
