@@ -167,7 +167,7 @@ def main() -> None:
 
 
 def ship_reader(run: Path, before: dict[str, Any]) -> dict[str, Any]:
-  """Writes a reader with its temperature and measures what it reads; its row."""
+  """Writes a reader with its calibration and measures what it reads; its row."""
   found = shipping.evaluated(run, 'best')
   trained = shipping.complete(loading.load(run, found['step']))
   return written_reader(trained, shipping.about(trained, run, KEPT['reader']), found, before)
@@ -321,7 +321,8 @@ def _writer(row: dict[str, Any]) -> str:
     _trained(row),
     '',
     COMMAND.format('handwriting.py:small', 'writer') + ' \\',
-    f'      --config.eval.truncation={row["config"]["eval.truncation"]}',
+    f'      --config.eval.truncation={row["config"]["eval.truncation"]} \\',
+    f'      --config.eval.faces="{tuple(row["config"]["eval.faces"])}"',
     '',
     '| figure | |',
     '|---|---|',

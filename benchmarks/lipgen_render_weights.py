@@ -132,13 +132,9 @@ def main() -> None:
 
 def trained_run(folder: Path) -> Path:
   """The last run; what is complete is not trained again."""
-  for i in range(len(STAGES) - 1, -1, -1):
-    if is_complete(folder / STAGES[i].name):
-      break
-  else:
-    i = -1
-  for stage in STAGES[i + 1 :]:
-    train(folder, stage)
+  done = [i for i, stage in enumerate(STAGES) if is_complete(folder / stage.name)]
+  for i in range(done[-1] + 1 if done else 0, len(STAGES)):
+    train(folder, i)
   return folder / STAGES[-1].name
 
 
@@ -150,14 +146,15 @@ def is_complete(run: Path) -> bool:
   return trained.step == trained.config.num_steps
 
 
-def train(folder: Path, stage: Stage) -> None:
+def train(folder: Path, number: int) -> None:
   """A stage, which begins with the file of the one before it."""
+  stage = STAGES[number]
   more = [f'--config.num_steps={stage.steps}']
-  before = STAGES.index(stage) - 1
-  if before >= 0:
-    begun = folder / f'{STAGES[before].name}.safetensors'
+  if number:
+    before = folder / STAGES[number - 1].name
+    begun = before.with_suffix('.safetensors')
     if not begun.is_file():
-      save_weights(begun, shipping.complete(loading.load(folder / STAGES[before].name, None)))
+      save_weights(begun, shipping.complete(loading.load(before, None)))
     more.append(f'--config.init_from={begun}')
   command = [sys.executable, 'launch.py', f'--config={stage.config}', *more]
   subprocess.run([*command, f'--workdir={(folder / stage.name).resolve()}'], cwd=ROOT, check=True)

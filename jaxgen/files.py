@@ -103,6 +103,12 @@ def check_file(option: str, file: Path, example: str = '') -> None:
   check_folder(option, file.parent, file)
 
 
+def decoded_text(content: bytes) -> str:
+  """A text in UTF-8, or in UTF-16 with its mark, as spreadsheets save tables; UnicodeError for another."""
+  wide = content[:2] in (b'\xff\xfe', b'\xfe\xff')
+  return content.decode('utf-16' if wide else 'utf-8').removeprefix('\ufeff')
+
+
 def is_there(path: Path) -> bool:
   """Whether an output is there and no empty file."""
   return path.is_file() and path.stat().st_size > 0

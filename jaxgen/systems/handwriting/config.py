@@ -278,6 +278,11 @@ def check_config(config: ConfigDict) -> None:
       f"config.model.conditioning = {model.conditioning!r} is of the paper's generator: set "
       "config.model.generator to 'paper', as the variant first_linear does"
     )
+  if config.eval.faces and not (model.generator == 'letters' and model.hands):
+    raise ConfigError(
+      'config.eval.faces chooses among the hands of the small generator (config.model.hands), and this one '
+      'has none: leave it ()'
+    )
   if not config.loss.balance and config.loss.alpha != 1:
     raise ConfigError(
       f'config.loss.alpha = {config.loss.alpha} is of balanced gradients, and config.loss.balance = False '

@@ -165,15 +165,8 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
     name: make_split(WordRows(pictures, charset, length), size, decode)
     for name, pictures in corpus.pictures.items()
   }
-  asked = {'seen': corpus.seen, 'unseen': corpus.unseen, 'case': corpus.case}
-  for name, texts in asked.items():
-    if texts:  # where fewer are there than asked for they come again, by other rows
-      rows_asked = range(config.eval.get('num_words', len(texts)))
-      repeated = [texts[i % len(texts)] for i in rows_asked]
-      splits[name] = make_split(TextRows(repeated, charset, length), size)
-  if 'num_words' in config.eval:
-    texts = styled(corpus.seen)
-    splits['styles'] = make_split(TextRows(texts, charset, length), size)
+  for name, texts in to_judge(corpus, config.eval.get('num_words')).items():
+    splits[name] = make_split(TextRows(texts, charset, length), size)
   return Data(
     facts=facts(config, corpus, len(train)),
     arrays=rows.arrays,
@@ -181,6 +174,15 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
     example=example,
     splits=splits,
   )
+
+
+def to_judge(corpus: Corpus, number: int | None) -> dict[str, list[str]]:
+  """Words to write by split: so many of each, again where there are fewer; None: all, for who writes none."""
+  found = {}
+  for name, texts in (('seen', corpus.seen), ('unseen', corpus.unseen), ('case', corpus.case)):
+    if texts:
+      found[name] = [texts[i % len(texts)] for i in range(number or len(texts))]
+  return {**found, 'styles': styled(corpus.seen)} if number else found
 
 
 def styled(words: Sequence[str]) -> list[str]:

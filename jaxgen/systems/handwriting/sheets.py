@@ -47,7 +47,8 @@ def pictures(
   key = name_key(tools.rng, 'grid')
 
   def step(variables: PyTree, labels: jax.Array, lengths: jax.Array, key: jax.Array) -> jax.Array:
-    z = inference.latents(row_keys(key, jnp.arange(NOISES)))
+    numbers = jnp.arange(NOISES)
+    z = inference.in_turn(inference.latents(row_keys(key, numbers)), key, numbers)
     shape = len(words), NOISES
     images = inference.write(
       variables,

@@ -92,9 +92,7 @@ def lipread(
   shares = (*_READING, _OVERLAY) if target else _READING
   passes = Passes(progress, shares, expected_frames(path))
   mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
-  words = read_as(
-    service, path, mouths.frames, whole, boundaries, passes, mouths.begins, mouths.gaps
-  )
+  words = read_as(service, path, mouths, whole, boundaries, passes)
   if target and (overwrite or not is_there(target)):
     write_captioned(target, path, mouths, words, passes)
   passes.end()

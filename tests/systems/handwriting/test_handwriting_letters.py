@@ -76,6 +76,10 @@ def test_truncation_keeps_faces_and_shrinks_the_rest():
     config.eval.faces = ('nobody',)
   with pytest.raises(ConfigError, match="no face 'nobody' in this run; it has caveat, kalam"):
     make_model(config, facts)
+  with config.unlocked():
+    config.model.hands = False
+  with pytest.raises(ConfigError, match=r'config\.eval\.faces chooses among the hands'):
+    configs.check(config)
 
 
 def test_an_image_does_not_depend_on_its_neighbours_at_inference(made):

@@ -18,6 +18,7 @@ from jaxgen.systems.lipgen.reading import live, sentences
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments, verdicts
 from jaxgen.systems.lipgen.reading.service import Model, Service, read_as
 from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
+from jaxgen.systems.lipgen.reading.sources import Mouths
 from jaxgen.systems.lipgen.reading.subtitles import Word, srt
 from jaxgen.systems.lipgen.steps import read_windows
 from jaxgen.systems.lipgen.video.faces import Box
@@ -152,19 +153,20 @@ def test_words_have_times_and_silence_has_none():
 
 def test_a_word_is_read_at_a_known_place_or_in_the_middle():
   service, crops = told(), saying(('', 5), ('bin', 6), ('blue', 8), ('now', 6))
-  words = read_as(service, 'a.mp4', crops, spans=[(0.76, 1.0), (0.2, 0.44)])
+  early, late = (Mouths(crops, '', begins=x) for x in (0.0, 2.0))
+  words = read_as(service, 'a.mp4', early, spans=[(0.76, 1.0), (0.2, 0.44)])
   assert [(x.word, x.start, x.end) for x in words] == [('bin', 0.2, 0.44), ('now', 0.76, 1.0)]
   # Of a video whose first frame is shown later than its sound begins.
-  later = read_as(service, 'a.mp4', crops, spans=[(2.76, 3.0)], begins=2.0)
+  later = read_as(service, 'a.mp4', late, spans=[(2.76, 3.0)])
   assert [x.word for x in later] == ['now'] and later[0].end == pytest.approx(3)
-  spoken, shown = (read_as(service, 'a.mp4', crops, begins=x) for x in (0.0, 2.0))
+  spoken, shown = (read_as(service, 'a.mp4', mouths) for mouths in (early, late))
   assert [x.start + 2 for x in spoken] == [x.start for x in shown] != []
   with pytest.raises(DataError, match=r'has frames from 2\.00 to 3\.00 seconds'):
-    read_as(service, 'a.mp4', crops, spans=[(0.2, 0.44)], begins=2.0)
-  assert [x.word for x in read_as(service, 'a.mp4', crops, whole=True)] == ['blue']
+    read_as(service, 'a.mp4', late, spans=[(0.2, 0.44)])
+  assert [x.word for x in read_as(service, 'a.mp4', early, whole=True)] == ['blue']
   for wrong in ((0.5, 0.5), (2, 3), (0.5, 1.1), (0, float('inf')), (-1, 0.2), (float('nan'), 1)):
     with pytest.raises(DataError, match=r'a\.mp4 has 1\.00 seconds: a word from'):
-      read_as(service, 'a.mp4', crops, spans=[wrong])
+      read_as(service, 'a.mp4', early, spans=[wrong])
 
 
 def test_no_word_is_read_where_nobody_is_in_sight():
@@ -176,7 +178,7 @@ def test_no_word_is_read_where_nobody_is_in_sight():
   crops = saying(('bin', 6), ('', 9), ('blue', 8), ('', 20), ('now', 12), ('', 5))
   service = told(unsure=0.05)
   assert [x.word for x in service(crops)] == ['bin', 'blue', 'now']
-  words = read_as(service, 'a.mp4', crops, begins=2.0, gaps=found.gaps)
+  words = read_as(service, 'a.mp4', Mouths(crops, '', begins=2.0, gaps=found.gaps))
   assert [x.word for x in words] == ['bin', 'now']
   listener = live.Listener(service, lambda frame: boxes[listener.count])
   with pytest.MonkeyPatch.context() as patched:

@@ -78,13 +78,14 @@ class Calibration(NamedTuple):
       count: words of its picture.
       closed: as in `posterior`. The words of a lexicon share all there is, and their share stays as it is.
     """
-    share = float(posterior(log_probs, self.temperature, closed=closed)[0])
-    return share if closed else float(self._moved(np.array([share]), np.array([count]))[0])
+    share = posterior(log_probs, self.temperature, closed=closed)[0]
+    return float(share if closed else self.moved(share, count))
 
-  def _moved(self, shares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+  def moved(self, shares: np.ndarray, counts: np.ndarray | int) -> np.ndarray:
+    """Confidences [...] of words with posteriors [...], in pictures of so many words."""
     with np.errstate(divide='ignore'):  # what is certain stays so
       odds = logit(shares)
-    return expit(odds + self.offset - self.crowding * np.log(np.maximum(1, counts)))
+    return expit(odds + self.offset - self.crowding * np.log(counts))
 
 
 NONE = Calibration()
@@ -121,15 +122,13 @@ def fit_calibration(
 
   def loss(x: np.ndarray) -> float:
     found = Calibration(float(np.exp(x[0])), *x[1:])
-    sure = found._moved(posterior(logs, found.temperature)[:, 0], counts)
+    sure = found.moved(posterior(logs, found.temperature)[:, 0], counts)
     likely = np.clip(np.where(right, sure, 1.0 - sure), _LOWEST, None)
     return float(-np.log(likely).sum() + (x[1:] ** 2).sum() / 2)
 
   bounds = [np.log(_TEMPERATURES), (-9.0, 9.0), (-9.0, 9.0)]
-  start = np.zeros(3)
-  found = minimize(loss, start, method='L-BFGS-B', bounds=bounds)
-  temperature, (offset, crowding) = np.exp(found.x[0]), found.x[1:]
-  return Calibration(float(temperature), float(offset), float(crowding))
+  temperature, offset, crowding = minimize(loss, np.zeros(3), method='L-BFGS-B', bounds=bounds).x
+  return Calibration(float(np.exp(temperature)), float(offset), float(crowding))
 
 
 class Reliability(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.files import decoded_text
 from jaxgen.schema import near_matches
 from jaxgen.systems.handwriting.real.report import Report, Row
 from jaxgen.systems.handwriting.real.store import Store
@@ -119,9 +120,8 @@ def _row(values: dict[str, str], columns: Mapping[str, str], place: str) -> Row:
 
 
 def _decoded(content: bytes, where: str) -> str:
-  wide = content[:2] in (b'\xff\xfe', b'\xfe\xff')
   try:
-    return content.decode('utf-16' if wide else 'utf-8').removeprefix('\ufeff')
+    return decoded_text(content)
   except UnicodeError as error:
     at = content[: getattr(error, 'start', 0)].count(b'\n') + 1
     raise DataError(f'{where} line {at}: is not UTF-8: save the table in this encoding') from error

@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgen.files import decoded_text
+
 MARKS = '\t;,'  # between cells
 
 
@@ -33,13 +35,7 @@ def read_cells(path: Path) -> Cells:
     OSError: it cannot be read.
     ValueError: it is no such text, or its quotes are damaged.
   """
-  return of_text(decoded(path.read_bytes()))
-
-
-def decoded(content: bytes) -> str:
-  """A text in UTF-8, or in UTF-16 with its mark."""
-  wide = content[:2] in (b'\xff\xfe', b'\xfe\xff')
-  return content.decode('utf-16' if wide else 'utf-8-sig')
+  return of_text(decoded_text(path.read_bytes()))
 
 
 def of_text(text: str) -> Cells:

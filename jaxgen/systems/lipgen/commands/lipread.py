@@ -159,9 +159,7 @@ def _read_video(
       mouths = sources.read_crops(one.source, bars)
     else:
       mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
-    words = read_as(
-      service, name, mouths.frames, args.whole, args.boundary, bars, mouths.begins, mouths.gaps
-    )
+    words = read_as(service, name, mouths, args.whole, args.boundary, bars)
     if one.srt and 'srt' in written:
       write_bytes(one.srt, srt(words).encode())
     if one.overlay and 'overlay' in written:

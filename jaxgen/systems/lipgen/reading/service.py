@@ -11,6 +11,7 @@ from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments
 from jaxgen.systems.lipgen.reading.sliding import Bars, Slider, no_bars
+from jaxgen.systems.lipgen.reading.sources import Mouths
 from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.task import PyTree
 
@@ -118,28 +119,25 @@ def in_sight(words: Sequence[Word], gaps: Sequence[tuple[int, int]]) -> list[Wor
 def read_as(
   service: Service,
   name: object,
-  crops: np.ndarray,
+  mouths: Mouths,
   whole: bool = False,
   spans: Sequence[Sequence[float]] = (),
   bars: Bars = no_bars,
-  begins: float = 0.0,
-  gaps: Sequence[tuple[int, int]] = (),
 ) -> list[Word]:
-  """The words of a video in the way that a person asks for, in order of time.
+  """The words of a video in the way that a person asks for, in order of time; times are those of players.
 
   Args:
     service: that reads.
     name: of the video, for messages.
-    crops: [T, 96, 96] uint8.
+    mouths: what it shows.
     whole: whether it is one word.
     spans: start and end in seconds of each word, where they are known; none: words are searched for.
     bars: see `sliding.Bars`.
-    begins: seconds at which players show the first frame; times are those of players.
-    gaps: frames between which nobody is in sight: no word is found there.
 
   Raises:
     DataError: a word lies outside of the video, or ends before it begins.
   """
+  crops, begins = mouths.frames, mouths.begins
   last = begins + len(crops) / RATE
   for start, end in spans:
     if not begins <= start < end <= last + 1 / RATE or start >= last:
@@ -152,5 +150,5 @@ def read_as(
   elif whole:
     found = [service.whole(crops, bars)]
   else:
-    found = in_sight(service(crops, bars), gaps)
+    found = in_sight(service(crops, bars), mouths.gaps)
   return [word.later(begins) for word in found] if begins else found

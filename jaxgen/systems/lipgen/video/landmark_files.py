@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError, first_line
-from jaxgen.systems.lipgen.clips.cells import decoded, of_text
+from jaxgen.files import decoded_text
+from jaxgen.systems.lipgen.clips.cells import of_text
 from jaxgen.systems.lipgen.video.decoding import RATE
 
 COLUMNS = (
@@ -96,7 +97,7 @@ def read_landmarks(path: Path) -> Given:
   try:
     if path.suffix.lower() in ('.npy', '.npz'):
       return _of_points(path, _array(path))
-    text = decoded(path.read_bytes())
+    text = decoded_text(path.read_bytes())
     rows = json.loads(text) if path.suffix.lower() == '.json' else _table(text)
   except (OSError, ValueError, zipfile.BadZipFile) as error:
     raise DataError(f'{path} is no file of landmarks ({first_line(error)}): {_HOW}') from error
