@@ -108,6 +108,9 @@ TINY = {
     'eval__batch_size': 8,
   },
 }
+# Assets have no net that the systems which train them have not.
+ASSETS = ('handwriting_recogniser', 'mmgan_classifier')
+SHARING = [pytest.param(x, marks=pytest.mark.slow) if x in ASSETS else x for x in SYSTEMS]
 # Passes through batch norm, forward and backward: these generators are passed for the critics too.
 NORM_PASSES = {'mmgan': 3, 'handwriting': 3}
 # Scalars of the whole batch beside the metrics: how many texts have an alignment, what balances gradients, how
@@ -271,7 +274,7 @@ def adam_flops(size=1000):
   return flops(jax.jit(update).lower(params, state, params).compile()) / size
 
 
-@pytest.mark.parametrize('system', SYSTEMS)
+@pytest.mark.parametrize('system', SHARING)
 def test_eight_devices_share_the_work(program, eight, system):
   one = program(system, 'one device')
   optimizer = adam_flops() * elements(shapes(one.abstract_state().params))
@@ -310,7 +313,7 @@ def handwriting_repeats(params):
 REPEATS = {'mmgan': mmgan_repeats, 'handwriting': handwriting_repeats}
 
 
-@pytest.mark.parametrize('system', SYSTEMS)
+@pytest.mark.parametrize('system', SHARING)
 def test_nothing_but_gradients_statistics_and_metrics_crosses_eight_devices(program, eight, system):
   found = collectives(eight(system).as_text())
   assert {kind for kind, _ in found} == {'all-reduce'}
