@@ -40,6 +40,7 @@ import numpy as np
 from machine import say
 from ml_collections import ConfigDict
 
+from jaxgen import compiling
 from jaxgen.command import exits
 from jaxgen.data.folders import cache_folder
 from jaxgen.precision import DTYPES
@@ -153,7 +154,7 @@ class Programs:
     step: Any = dev.compile_steps(devices, self.task, example, 1)
     self._lowered = {
       'train': step.lower(self.state, self._arrays, self._batches[0]),
-      'read': jax.jit(read).lower(self.variables, self._arrays, self._rows[0]),
+      'read': compiling.jit(read).lower(self.variables, self._arrays, self._rows[0]),
     }
     self.programs: dict[str, Any] = {}
 

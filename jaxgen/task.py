@@ -17,6 +17,7 @@ import optax
 from flax import struct
 from ml_collections import ConfigDict
 
+from jaxgen import compiling
 from jaxgen.axis import psum
 from jaxgen.errors import ConfigError
 from jaxgen.metrics import Metrics
@@ -143,7 +144,7 @@ def plain_tools(seed: int = 0, progress: Callable[..., Iterator] = no_progress) 
     raise ConfigError(f'a {config.system} would have to be trained first: train and export it')
 
   return Tools(
-    compile=functools.cache(jax.jit),
+    compile=functools.cache(compiling.jit),
     rows=lambda batch_size: slice(0, batch_size),
     progress=progress,
     trained=trained,

@@ -24,4 +24,8 @@ def make_quick() -> None:
 
 def make_usual(monkeypatch) -> None:
   """What `jax.jit` compiles from here on, in one test."""
+  from jaxgen import compiling as ours
+
+  options = {**ours.compiler_options(), **USUAL}
   monkeypatch.setattr(jax, 'jit', functools.partial(jax.jit, compiler_options=USUAL))
+  monkeypatch.setattr(ours, 'compiler_options', lambda: options)

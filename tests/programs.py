@@ -3,6 +3,7 @@
 import functools
 import itertools
 import re
+from unittest import mock
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from helpers import to_numpy
 from jax import export
 
+from jaxgen import compiling
 from jaxgen import config as configs
 from jaxgen.run import devices as dev
 from jaxgen.run import loop
@@ -42,7 +44,8 @@ class Program:
       return self.task.train_step(state, batch)
 
     task = self.task._replace(train_step=counted)
-    self.call = dev.compile_steps(devices, task, self.data.example, num_steps)
+    self._parts = devices, task, self.data.example, num_steps
+    self.call = dev.compile_steps(*self._parts)
 
   @functools.cached_property
   def arrays(self):
@@ -85,10 +88,12 @@ class Program:
   def exported(self, platforms):
     """Lowered for other platforms; a typed key cannot be exported, so its data goes in and comes out."""
     state, *rest = self.inputs()
+    with mock.patch.object(compiling, 'compiler_options', dict):  # what processors are told
+      compiled = dev.compile_steps(*self._parts)
 
     def call(key, state, arrays, batches):
       whole = state.replace(rng=jax.random.wrap_key_data(key))
-      after, found = self.call(whole, arrays, batches)
+      after, found = compiled(whole, arrays, batches)
       return after.replace(rng=jax.random.key_data(after.rng)), found
 
     key = abstract_key(self.devices.replicated)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxgen import compiling
 from jaxgen.axis import AXIS, example_keys, rows_over
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import ConfigError, UserError
@@ -261,7 +262,7 @@ def compile_steps(
       donate_argnums=donated,
     )
   over_mesh = _traced_over(devices, steps)
-  return jax.jit(over_mesh, donate_argnums=donated, out_shardings=devices.replicated)
+  return compiling.jit(over_mesh, donate_argnums=donated, out_shardings=devices.replicated)
 
 
 def compile_stages(
@@ -295,7 +296,7 @@ def compile_placed(devices: Devices, fn: Callable) -> Callable:
   Positional arguments that are dicts with 'mask' are batches of this process's rows: they are split over
   devices. Everything else is replicated, results too, so that every process can read them.
   """
-  compiled = jax.jit(_traced_over(devices, fn), out_shardings=devices.replicated)
+  compiled = compiling.jit(_traced_over(devices, fn), out_shardings=devices.replicated)
 
   @functools.wraps(fn)
   def call(*args):

@@ -31,6 +31,9 @@ CASES = {
   'rows, other strides and odd padding': ((3, 5, 4, 2), (2, 1), ((1, 0), (2, 3))),
   'rows, padded beyond the kernel': ((2, 2, 4, 2), (1, 1), ((0, 3), (4, 5))),
   'taps, few channels': ((2, 2, 4, 50), (1, 1), ((1, 0), (0, 1))),
+  'blocks': ((7, 7, 4, 5), (2, 2), ((3, 3), (3, 3))),
+  'blocks, larger than the stride asks for': ((4, 3, 4, 5), (2, 2), ((0, 1), (2, 0))),
+  'blocks of three, pixels left over': ((2, 4, 4, 5), (3, 3), ((1, 0), (0, 2))),
   'taps, strides': ((3, 4, 4, 5), (2, 3), ((1, 1), (2, 0))),
   'taps, pixels left over': ((1, 1, 4, 5), (2, 2), ((0, 0), (0, 0))),
 }

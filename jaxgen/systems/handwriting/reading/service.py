@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen import compiling
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.networks.recogniser import Recogniser
 from jaxgen.systems.handwriting.own_widths import own_lines
@@ -100,7 +101,7 @@ class Service:
 
   def __init__(self, model: Model, decoding: Decoding):
     self.model, self.decoding = model, decoding
-    self._step = jax.jit(self._read)
+    self._step = compiling.jit(self._read)
 
   def decoded(self, decoding: Decoding) -> 'Service':
     """The same with another way of searching: programs are compiled once for both."""

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxgen import compiling
 from jaxgen.systems.lipgen.motion.networks import Motion
 from jaxgen.systems.lipgen.motion.targets import as_contours, learnt_pose
 from jaxgen.systems.lipgen.networks.layers import within
@@ -56,7 +57,7 @@ class Inference(NamedTuple):
     context = self.net.context
     step = window - 2 * context
     assert step > 0, f'windows of {window} frames have {context} on either side that see too little'
-    compiled = jax.jit(self.motion)
+    compiled = compiling.jit(self.motion)
 
     def follow(mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
       frames = -(-len(mel) // ROWS_A_FRAME)

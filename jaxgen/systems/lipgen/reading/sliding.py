@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen import compiling
 from jaxgen.systems.lipgen.clips.windows import MIDDLE, WINDOW, boundaries, first_frames, inside
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.front_end import STEM_FRAMES, FrontEnd
@@ -74,7 +75,8 @@ class Slider:
     self._variables = jax.device_put(variables)
     self._frames, self._together = frames, together
     self._reach = reach(inference.net.front_end)
-    self._features, self._windows = jax.jit(self._of_piece), jax.jit(self._of_windows)
+    self._features = compiling.jit(self._of_piece)
+    self._windows = compiling.jit(self._of_windows)
 
   def _of_piece(self, variables: PyTree, frames: jax.Array, counted: jax.Array) -> jax.Array:
     found = self.inference.features(variables, self.inference.shown(frames), counted)
