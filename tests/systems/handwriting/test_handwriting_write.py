@@ -19,6 +19,7 @@ from real_files import put
 from tab_cases import jobs_of_all
 
 import jaxgen
+from jaxgen import compiling
 from jaxgen.command import cli
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.exchange import weight_files
@@ -142,7 +143,9 @@ def test_the_function_writes_what_the_command_writes(write, trained, weights, mo
   flags = '--styles=2', '--seed=3', '--scale=2', '--mm=9', '--svg', '--output=sheet.png'
   assert write('abé', 'ba', *flags)[0] == 0
   compiled = []
-  monkeypatch.setattr(jax, 'jit', lambda fn, jit=jax.jit: compiled.append(fn) or jit(fn))
+  monkeypatch.setattr(
+    compiling, 'jit', lambda fn, jit=compiling.jit: compiled.append(fn) or jit(fn)
+  )
   found = jaxgen.write('abé', styles=2, seed=3, weights=weights)
   assert found.dtype == np.uint8 and found.shape[:2] == (2, H)
   pictures = [np.asarray(Image.open(path)) for path in sorted(Path('set').glob('*.png'))]
