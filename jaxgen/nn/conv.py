@@ -20,8 +20,6 @@ Saved = tuple[jax.Array, jax.Array]
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 # From so many on the products are faster than XLA's own gradient.
 _IMAGES, _CHANNELS = 17, 32
-# The same, of blocks of pixels: see `_by_blocks`.
-_OF_BLOCKS = 16
 # Numbers that are copied for the products of one part of the images: 4 MB.
 _COPIES = 2**20
 
@@ -65,8 +63,7 @@ def _backward(
     (found,) = jax.linear_transpose(lambda kernel: plain(x, kernel), kernel)(dy)
     return found
 
-  blocks = strides[0] if strides[0] == strides[1] else 1
-  if x.shape[0] < _IMAGES or (x.shape[-1] < _CHANNELS and x.shape[-1] * blocks**2 < _OF_BLOCKS):
+  if x.shape[0] < _IMAGES or x.shape[-1] < _CHANNELS:
     return dx, own(x, dy)
   size = (kernel.shape[0], kernel.shape[1])
   ours = functools.partial(kernel_gradient, size=size, strides=strides, padding=padding)
@@ -89,16 +86,13 @@ def kernel_gradient(
     padding: see `convolution`.
   """
   (kh, kw), c, d = size, x.shape[-1], dy.shape[-1]
-  pixels, stride = dy.shape[1] * dy.shape[2], strides[0]
-  if c < _CHANNELS and stride == strides[1] > 1:
-    form = functools.partial(_by_blocks, size=size, stride=stride, padding=padding)
-    copies = pixels * d * -(-kw // stride)
+  pixels = dy.shape[1] * dy.shape[2]
   # Of two forms the one that copies less.
-  elif strides[1] > 1 or kh * kw * c <= kh * c + kw * d:
+  if strides[1] > 1 or kh * kw * c <= kh * c + kw * d:
     form = functools.partial(_by_taps, size=size, strides=strides, padding=padding)
     copies = pixels * c * kh * kw
   else:
-    form = functools.partial(_by_rows, size=size, stride=stride, padding=padding)
+    form = functools.partial(_by_rows, size=size, stride=strides[0], padding=padding)
     copies = pixels * d * kw
   count = _parts(x.shape[0], copies)
   if count == 1:
@@ -139,25 +133,6 @@ def _by_rows(x: jax.Array, dy: jax.Array, size: Pair, stride: int, padding: Pads
   rows = stride * (dy.shape[1] - 1) + 1
   products = [seen[:, i : i + rows : stride].reshape(-1, c).T @ shifts for i in range(kh)]
   return jnp.stack(products).reshape(kh, c, kw, d).transpose(0, 2, 1, 3)
-
-
-def _by_blocks(x: jax.Array, dy: jax.Array, size: Pair, stride: int, padding: Pads) -> jax.Array:
-  """Of blocks of stride x stride pixels, whose channels are those of all their pixels; for few channels."""
-  across = (-(-size[0] // stride), -(-size[1] // stride))
-  # Up to the last pixel of the last window's last block.
-  ends = [stride * (n + k - 1) for n, k in zip(dy.shape[1:3], across, strict=True)]
-  more = [
-    (before, end - n - before, 0)
-    for (before, _), end, n in zip(padding, ends, x.shape[1:3], strict=True)
-  ]
-  none = (0, 0, 0)
-  seen = jax.lax.pad(x, jnp.zeros((), x.dtype), (none, *more, none))
-  b, h, w, c = seen.shape
-  pixels = seen.reshape(b, h // stride, stride, w // stride, stride, c).transpose(0, 1, 3, 2, 4, 5)
-  blocks = pixels.reshape(*pixels.shape[:3], -1)
-  found = _by_rows(blocks, dy, across, 1, ((0, 0), (0, 0)))
-  found = found.reshape(*across, stride, stride, c, -1).transpose(0, 2, 1, 3, 4, 5)
-  return found.reshape(across[0] * stride, across[1] * stride, c, -1)[: size[0], : size[1]]
 
 
 def _parts(images: int, copies: int) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import export
 
+from jaxgen.nn import conv
 from jaxgen.nn.conv import convolution, kernel_gradient
 
 MANY, WIDE = 17, 32
@@ -31,9 +32,6 @@ CASES = {
   'rows, other strides and odd padding': ((3, 5, 4, 2), (2, 1), ((1, 0), (2, 3))),
   'rows, padded beyond the kernel': ((2, 2, 4, 2), (1, 1), ((0, 3), (4, 5))),
   'taps, few channels': ((2, 2, 4, 50), (1, 1), ((1, 0), (0, 1))),
-  'blocks': ((7, 7, 4, 5), (2, 2), ((3, 3), (3, 3))),
-  'blocks, larger than the stride asks for': ((4, 3, 4, 5), (2, 2), ((0, 1), (2, 0))),
-  'blocks of three, pixels left over': ((2, 4, 4, 5), (3, 3), ((1, 0), (0, 2))),
   'taps, strides': ((3, 4, 4, 5), (2, 3), ((1, 1), (2, 0))),
   'taps, pixels left over': ((1, 1, 4, 5), (2, 2), ((0, 0), (0, 0))),
 }
@@ -51,6 +49,23 @@ def test_kernel_gradient_is_that_of_the_convolution(case):
     return kernel_gradient(x, dy, shape[:2], strides, padding), *back(dy)
 
   np.testing.assert_allclose(*both(x, kernel), rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize('case', ['rows', 'taps, strides'])
+def test_parts_of_the_images_add_up_to_the_gradient_of_all(case, monkeypatch):
+  shape, strides, padding = CASES[case]
+  x, kernel = drawn(6, (7, 8), shape)
+  dy = jnp.cos(plain(x, kernel, strides, padding))
+  whole = kernel_gradient(x, dy, shape[:2], strides, padding)
+  monkeypatch.setattr(conv, '_parts', lambda images, copies: 3)
+  parts = kernel_gradient(x, dy, shape[:2], strides, padding)
+  np.testing.assert_allclose(parts, whole, rtol=1e-10, atol=1e-11)
+  assert (parts != whole).any()  # in another order
+
+
+def test_parts_are_equal_and_none_is_far_smaller_than_the_cache_allows():
+  copied = conv._COPIES // 12  # twelve images at a time
+  assert [conv._parts(n, copied) for n in (4, 24, 36, 232, 239, 240)] == [1, 2, 3, 29, 1, 20]
 
 
 def test_both_gradients_and_the_second_are_those_of_the_convolution():

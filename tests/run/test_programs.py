@@ -310,15 +310,7 @@ def handwriting_repeats(params):
   return elements(shapes(params['disc'])) + phases
 
 
-def lipgen_repeats(params):
-  """Gradients of strided kernels of few channels are sums over blocks of pixels: those of larger kernels."""
-  front_end = params['model']['front_end']
-  kernels = [front_end[f'stage{i}_block0']['conv1']['kernel'].shape for i in (2, 3)]
-  more = sum((4 * 4 - 3 * 3) * math.prod(shape[2:]) for shape in kernels)
-  return more + (8 * 8 - 7 * 7) * 5 * front_end['stem']['kernel'].shape[-1]
-
-
-REPEATS = {'mmgan': mmgan_repeats, 'handwriting': handwriting_repeats, 'lipgen': lipgen_repeats}
+REPEATS = {'mmgan': mmgan_repeats, 'handwriting': handwriting_repeats}
 
 
 @pytest.mark.parametrize('system', SHARING)
