@@ -114,7 +114,8 @@ def lexicon_of(words: Sequence[str], model: Model, name: str) -> Lexicon:
   Raises:
     DataError: no word is left.
   """
-  readable = [word for word in words if not model.charset.unknown(word)]
+  spelt = map(model.charset.spelt, words)
+  readable = [word for word in spelt if not model.charset.unknown(word)]
   if not readable:
     raise DataError(
       f'{name}: no word in it can be read; {left_out(words, model.charset) or "it has none"}'
@@ -125,7 +126,7 @@ def lexicon_of(words: Sequence[str], model: Model, name: str) -> Lexicon:
 
 def left_out(words: Iterable[str], charset: Charset) -> str:
   """What to say of words of a lexicon that can never be read; '' where there are none."""
-  lost = [word for word in words if charset.unknown(word)]
+  lost = [word for word in map(charset.spelt, words) if charset.unknown(word)]
   if not lost:
     return ''
   symbols = dict.fromkeys(symbol for word in lost for symbol in charset.unknown(word))

@@ -44,6 +44,14 @@ def test_symbols_outside_are_all_named_with_their_words():
   assert charset.unknown('aßbß') == ['ß']
 
 
+def test_apostrophes_and_hyphens_are_those_that_the_charset_has():
+  typed, typeset = Charset.of(["a'-é"]), Charset.of(['a\u2019\u2010é'])
+  assert typed.spelt('l\u2019a\u2011e\u0301\u2018\u02bc\u2010\u2013') == "l'a-é''-\u2013"
+  assert typeset.spelt("l'a-é") == 'l\u2019a\u2010é'
+  both = Charset.of(["'\u2019"])
+  assert both.spelt("'\u2019") == "'\u2019" and Charset.of(['a']).spelt('a\u2019') == 'a\u2019'
+
+
 def test_a_text_beyond_the_limit_is_named_with_it():
   with pytest.raises(DataError, match=r"the limit of 3 symbols: 'abca' \(4\)$"):
     Charset.of(['abc']).encode(['abc', 'abca'], max_length=3)

@@ -25,6 +25,7 @@ from jaxgen.systems.handwriting.data import WordRows
 from jaxgen.systems.handwriting.judging import Reader
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
+from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
 from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_picture
 from jaxgen.systems.handwriting.reading.service import BLANK, Service
@@ -224,6 +225,17 @@ def test_a_lexicon_closes_the_output(weights, pictures, tmp_path, capsys):
   assert cli.main(options) == 0
   (without, none), _ = lines_of(capsys)
   assert without == none
+
+
+def test_a_lexicon_may_have_the_apostrophes_of_typesetting():
+  charset = Charset.of(["la'-"])
+  found = apply.lexicon_of(['l\u2019a', 'a\u2011la', 'lé'], model(charset=charset), 'words')
+  nodes = np.zeros(1, np.int64)
+  for label in charset.encode(["l'a"])[0][0]:
+    nodes = found.step(nodes)[0][:, label]
+  assert found.complete(nodes) and apply.left_out(['l\u2019a', 'lé\u2019a'], charset).startswith(
+    '1 word left out'
+  )
 
 
 def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch, capsys):

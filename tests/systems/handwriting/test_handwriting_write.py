@@ -130,6 +130,17 @@ def test_a_sheet_has_a_row_a_word_and_a_column_a_style(write, tmp_path):
   assert not grey.any() and np.array_equal(255 - alpha, paper)
 
 
+def test_words_and_lines_may_have_the_apostrophes_of_typesetting():
+  ability = texts.Ability(Charset.of(["ab'"]), 3)
+  assert texts.as_words(['b\u2019a', 'b\u2013a'], ability) == [
+    texts.Text("b'a", ("b'a",)),
+    texts.Text(
+      'b\u2013a', ('b\u2013a',), "'b\u2013a': these weights know no \u2013; they know 'ab"
+    ),
+  ]
+  assert texts.as_lines(['a  b\u2019a'], ability, 'f') == [texts.Text("a b'a", ('a', "b'a"))]
+
+
 def test_a_run_on_the_page_writes_what_the_command_writes(write, weights, tmp_path):
   assert write('ab', 'é', '--styles=2', '--seed=5', '--scale=3', '--svg', '--output=s.png')[0] == 0
   page = jobs_of_all(TABS, tmp_path, weights)

@@ -12,6 +12,8 @@ from jaxgen.errors import DataError
 from jaxgen.words import counted
 
 _NAMED = 3  # texts that a message names; it counts the others
+# Signs of a keyboard, and what typesetting has for each: written by hand they are the same.
+_SAME = "'\u2019\u2018\u02bc", '-\u2010\u2011'
 
 
 def normalised(text: str) -> str:
@@ -85,6 +87,14 @@ class Charset:
   def unknown(self, text: str) -> list[str]:
     """Symbols of a text that the charset lacks, each once, in the order of the text."""
     return [s for s in dict.fromkeys(normalised(text)) if s not in self.labels]
+
+  def spelt(self, text: str) -> str:
+    """A text in NFC with the apostrophes and hyphens of the charset, where it lacks the text's own."""
+    return ''.join(s if s in self.labels else self._same(s) for s in normalised(text))
+
+  def _same(self, symbol: str) -> str:
+    signs = next((signs for signs in _SAME if symbol in signs), '')
+    return next((sign for sign in signs if sign in self.labels), symbol)
 
   def encode(
     self, texts: Sequence[str], max_length: int | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from jaxgen.data.order import generator
 from jaxgen.errors import DataError, UserError
 from jaxgen.systems.handwriting.drawn.word_lists import WordList
-from jaxgen.systems.handwriting.reading.charset import Charset, normalised, shown
+from jaxgen.systems.handwriting.reading.charset import Charset, shown
 from jaxgen.words import counted
 
 _LONGEST_NAME = 40
@@ -21,7 +21,7 @@ class Text(NamedTuple):
   """A text to write.
 
   Attributes:
-    given: as a person gave it, in NFC.
+    given: as a person gave it, in NFC and with such apostrophes and hyphens as the net knows.
     words: that it consists of; none of an empty line.
     error: why it cannot be written; '' where it can.
   """
@@ -43,7 +43,7 @@ class Ability(NamedTuple):
   longest: int
 
   def fault(self, word: str) -> str:
-    """Why a word in NFC cannot be written; '' where it can."""
+    """Why a word cannot be written, as `Charset.spelt` has it; '' where it can."""
     if unknown := self.charset.unknown(word):
       known = ''.join(self.charset.symbols)
       return f'{word!r}: these weights know no {" ".join(map(shown, unknown))}; they know {known}'
@@ -55,7 +55,7 @@ class Ability(NamedTuple):
 def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
   """Words, each by itself."""
   found = []
-  for word in map(normalised, given):
+  for word in map(ability.charset.spelt, given):
     if not word.strip():
       found.append(Text(word, error=f'{word!r} is empty: name a word'))
     elif word.split() != [word]:
@@ -74,7 +74,7 @@ def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
     where: what to call their file.
   """
   found = []
-  for number, line in enumerate(map(normalised, given), 1):
+  for number, line in enumerate(map(ability.charset.spelt, given), 1):
     words = tuple(line.split())
     faults = [fault for word in dict.fromkeys(words) if (fault := ability.fault(word))]
     error = f'{where} line {number}: {"; ".join(faults)}' if faults else ''
