@@ -214,6 +214,35 @@ def test_frames_of_another_size_are_brought_to_that_of_the_first(tmp_path):
   assert frames[5][:, :10].max() < 5 and abs(float(frames[5][:, 16:32].mean()) - 23) < 3
 
 
+def combed(frame):
+  """How far lines differ from the mean of their neighbours."""
+  lines = frame.astype(float)
+  return np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) / 2).mean()
+
+
+def test_interlaced_frames_are_made_whole_and_others_stay(tmp_path):
+  fields = np.full((24, 32, 96), 40, np.uint8)  # of a bar that moves from each to the next
+  for i, field in enumerate(fields):
+    field[:, 10 + 3 * i : 22 + 3 * i] = 220
+  stored = fields[::2].copy()
+  stored[:, ::2] = fields[1::2, ::2]  # the lower lines come first, as PyAV's frames say
+  assert min(map(combed, stored)) > 5
+  options = {'preset': 'ultrafast', 'bf': '0', 'x264-params': 'bff=1'}
+  frames, seen = read(write(tmp_path / 'a.mp4', stored, options=options, rotation=180))
+  assert seen.notes == ('12 interlaced frames of two fields were made whole',)
+  assert len(frames) == 12 and max(map(combed, frames)) < 1
+  for frame, field in zip(frames, fields[::2], strict=True):  # the first of both is seen
+    assert abs(frame[::-1, ::-1].astype(float) - field).mean() < 3
+  # Frames that do not say so are those of the file, among others too.
+  plain = [write(tmp_path / 'b.ts', stored), write(tmp_path / 'c.ts', stored, options=options)]
+  frames, seen = read(plain[0])
+  assert min(map(combed, frames)) > 5 and seen.notes == ()
+  (tmp_path / 'd.ts').write_bytes(b''.join(path.read_bytes() for path in plain))
+  frames, seen = read(tmp_path / 'd.ts')
+  assert min(map(combed, frames[:12])) > 5 and max(map(combed, frames[12:])) < 1
+  assert '12 interlaced frames of two fields were made whole' in seen.notes
+
+
 def test_a_missing_package_names_the_extra(monkeypatch):
   monkeypatch.setitem(__import__('sys').modules, 'av', None)
   with pytest.raises(ConfigError, match=r"pip install 'jaxgen\[video\]'"):

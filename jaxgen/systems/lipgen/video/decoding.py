@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgen.errors import DataError, first_line
+from jaxgen.systems.lipgen.video.deinterlacing import Deinterlacer
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.words import counted
 
@@ -224,7 +225,7 @@ class _Reader:
     self._path = path
     self.rotation, self.nominal_rate, self.begins = 0, 0.0, 0.0
     self._size: tuple[int, ...] = ()
-    self._resized = 0
+    self._resized, self._whole = 0, Deinterlacer()
     self._declared, self._damaged, self._broken, self._incomplete = 0.0, 0, '', False
 
   def decoded(self, colour: bool) -> Iterator[tuple[np.ndarray, float | None, float]]:
@@ -242,12 +243,13 @@ class _Reader:
       self.begins = _begins(
         av, container, stream.start_time if sent or not ahead else ahead[0].pts, unit
       )
-      for frame in chain(ahead, frames):
+      for frame, shown in self._whole.frames(chain(ahead, frames)):
         self._incomplete = frame.is_corrupt
         time = frame.time
         if sent:
           time = None if frame.dts is None else frame.dts * unit
-        yield self._alike(self._pixels(frame, stream, colour)), time, (frame.duration or 0) * unit
+        pixels = self._pixels(shown, frame.rotation, stream, colour)
+        yield self._alike(pixels), time, (frame.duration or 0) * unit
 
   def _opened(self, av: Any) -> 'av.container.InputContainer':
     path = self._path
@@ -305,12 +307,12 @@ class _Reader:
     except av.error.FFmpegError:
       return
 
-  def _pixels(self, frame: Any, stream: Any, colour: bool) -> np.ndarray:
+  def _pixels(self, frame: Any, rotation: int, stream: Any, colour: bool) -> np.ndarray:
     """uint8, turned upright, with square pixels."""
     aspect = float(stream.sample_aspect_ratio or 1)
     if aspect != 1 and 0.2 < aspect < 5:
       frame = frame.reformat(width=max(1, round(frame.width * aspect)), height=frame.height)
-    turns = round(frame.rotation / 90) % 4  # counter-clockwise
+    turns = round(rotation / 90) % 4  # counter-clockwise
     self.rotation = (-90 * turns) % 360
     pixels = frame.to_ndarray(format='rgb24' if colour else 'gray')
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
@@ -347,6 +349,10 @@ class _Reader:
       of = f' of {self._declared:.2f}' if missing > 0 else ''
       why = f' ({self._broken})' if self._broken else ''
       found.append(f'it is cut off: {times.duration:.2f}{of} seconds could be read{why}')
+    if self._whole.count:
+      found.append(
+        f'{counted(self._whole.count, "interlaced frame")} of two fields were made whole'
+      )
     if self._resized:
       count = counted(self._resized, 'frame')
       found.append(f'{count} of another size were brought to that of the first')
