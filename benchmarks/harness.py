@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.command import launcher
+from jaxgen.machine import memory
 from jaxgen.run import training
 from jaxgen.terminal.reporter import Reporter
 
@@ -154,12 +155,15 @@ def endless(config: ConfigDict, every: int = 0) -> ConfigDict:
 def parse(
   parser: argparse.ArgumentParser, argv: Sequence[str]
 ) -> tuple[argparse.Namespace, ConfigDict]:
-  """A benchmark's own options, and the config with launch.py's overrides; no compilation cache from here.
+  """A benchmark's own options, and the config with launch.py's overrides.
+
+  From here on there is no compilation cache, and memory is kept as launch.py keeps it, for PyTorch too.
 
   Raises:
     ConfigError: a mistake in the config, in one line.
   """
   args, rest = parser.parse_known_args(argv[1:])
+  memory.keep_freed()
   # ml_collections reads the overrides from sys.argv.
   sys.argv = [argv[0], *rest, '--workdir=temporary']
   config = launcher.parse(sys.argv).config

@@ -15,6 +15,7 @@ from jaxgen import config as configs
 from jaxgen.command import arguments
 from jaxgen.command.exits import guarded
 from jaxgen.errors import ConfigError
+from jaxgen.machine import memory
 from jaxgen.run import wandb_log
 
 MODES = ('train', 'evaluate', 'sample')
@@ -196,6 +197,7 @@ def _ignore_abandoned(unraisable: 'sys.UnraisableHookArgs') -> None:
 def _run(argv: Sequence[str]) -> None:
   values, config, overrides = parse(argv)
   sys.unraisablehook = _ignore_abandoned
+  memory.keep_freed()
   from jaxgen.run import devices, inference, training
 
   devices.enable_compilation_cache()

@@ -11,6 +11,7 @@ from helpers import ROOT, environment, override, train
 import jaxgen
 from jaxgen.command import arguments, launcher
 from jaxgen.errors import ConfigError
+from jaxgen.machine import memory
 from jaxgen.run import inference
 from jaxgen.systems import SYSTEMS
 
@@ -167,21 +168,24 @@ def workdir(tmp_path_factory):
 
 
 @pytest.fixture
-def run(toy, workdir, capsys):
+def run(toy, workdir, capsys, monkeypatch):
   """A function that uses the run by launch.py: the status, and what was said."""
+  kept = []
+  monkeypatch.setattr(memory, 'keep_freed', lambda: kept.append(True))
 
   def use(*args, mode='evaluate'):
     status = launcher.main(['launch.py', f'--workdir={workdir}', f'--mode={mode}', *args])
     captured = capsys.readouterr()
     return status, captured.err or captured.out
 
+  use.kept = kept
   use.evaluation = lambda: json.loads((workdir / 'evaluation.json').read_text())
   return use
 
 
 def test_a_run_is_evaluated_and_sampled_without_its_config(run):
   assert run()[0] == 0
-  assert run.evaluation()['samples'] == 1
+  assert run.evaluation()['samples'] == 1 and run.kept == [True]
   status, said = run(mode='sample')
   assert status == 0 and 'weights_000008.png' in said
 
