@@ -90,7 +90,10 @@ class Charset:
 
   def spelt(self, text: str) -> str:
     """A text in NFC with the apostrophes and hyphens of the charset, where it lacks the text's own."""
-    return ''.join(s if s in self.labels else self._same(s) for s in normalised(text))
+    text = normalised(text)
+    if self.labels.keys() >= set(text):  # as nearly all of the many words of a list
+      return text
+    return ''.join(s if s in self.labels else self._same(s) for s in text)
 
   def _same(self, symbol: str) -> str:
     signs = next((signs for signs in _SAME if symbol in signs), '')
