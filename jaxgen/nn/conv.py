@@ -1,25 +1,34 @@
-"""A convolution whose kernel has a gradient that suits processors.
+"""A convolution in forms that suit processors; on other devices it and its gradients are XLA's own.
 
-XLA computes that gradient as a convolution whose window is the whole image and whose channels are the images of
-the batch. On a processor its time for an image grows with the batch, up to eight times that of the convolution
-itself. A sum of matrix products takes hardly longer than the convolution, where they are of a few images at a
-time, whose copies the processor's cache holds. On other devices the gradient is XLA's own. Images are
-[B, H, W, C], kernels [kh, kw, in, out].
+XLA computes the gradient of a kernel as a convolution whose window is the whole image and whose channels are
+the images of the batch. On a processor its time for an image grows with the batch, up to eight times that of
+the convolution itself. A sum of matrix products takes hardly longer than the convolution, where they are of a
+few images at a time, whose copies the processor's cache holds. And small images of many channels are convolved
+tap by tap, without products with padding (`jaxgen.nn.taps`). Images are [B, H, W, C], kernels
+[kh, kw, in, out].
 """
 
 import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+from jaxgen.nn import taps
+
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 Saved = tuple[jax.Array, jax.Array]
+Shape = tuple[int, ...]
+Form = Callable[..., jax.Array]
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 # From so many on the products are faster than XLA's own gradient.
 _IMAGES, _CHANNELS = 17, 32
+# By taps each number is copied for a product with so many channels, of which padding would have had a share:
+# from so many spared on it is faster than XLA's convolution.
+_SPARED = 48
 # Numbers that are copied for the products of one part of the images: 4 MB.
 _COPIES = 2**20
 
@@ -39,7 +48,23 @@ def convolution(
     strides: over height and width.
     padding: pixels above and below, to the left and to the right, none negative.
   """
-  return _plain(x, kernel, strides, padding)
+  ours, own = _forms(x.shape, kernel.shape, strides, padding)
+  return _by_platform(ours, own, x, kernel)
+
+
+def _forms(image: Shape, kernel: Shape, strides: Pair, padding: Pads) -> tuple[Form, Form]:
+  """The convolution as processors had better compute it, and XLA's; often the same."""
+  own = functools.partial(_plain, strides=strides, padding=padding)
+  inside = taps.share_inside((image[1], image[2]), (kernel[0], kernel[1]), strides, padding)
+  if (1 - inside) * min(kernel[2:]) < _SPARED:
+    return own, own
+  return functools.partial(taps.convolution_by_taps, strides=strides, padding=padding), own
+
+
+def _by_platform(ours: Form, own: Form, *arrays: jax.Array) -> jax.Array:
+  if ours is own:
+    return own(*arrays)
+  return jax.lax.platform_dependent(*arrays, cpu=ours, default=own)
 
 
 def _plain(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads) -> jax.Array:
@@ -56,18 +81,27 @@ def _backward(
   strides: Pair, padding: Pads, saved: Saved, dy: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   x, kernel = saved
-  plain = functools.partial(_plain, strides=strides, padding=padding)
-  (dx,) = jax.linear_transpose(lambda x: plain(x, kernel), x)(dy)
+  ours, own = _forms(x.shape, kernel.shape, strides, padding)
 
-  def own(x: jax.Array, dy: jax.Array) -> jax.Array:
-    (found,) = jax.linear_transpose(lambda kernel: plain(x, kernel), kernel)(dy)
+  def of_image(form: Form, kernel: jax.Array, dy: jax.Array) -> jax.Array:
+    (found,) = jax.linear_transpose(lambda x: form(x, kernel), x)(dy)
     return found
 
-  if x.shape[0] < _IMAGES or x.shape[-1] < _CHANNELS:
-    return dx, own(x, dy)
+  def of_kernel(x: jax.Array, dy: jax.Array) -> jax.Array:
+    (found,) = jax.linear_transpose(lambda kernel: own(x, kernel), kernel)(dy)
+    return found
+
   size = (kernel.shape[0], kernel.shape[1])
-  ours = functools.partial(kernel_gradient, size=size, strides=strides, padding=padding)
-  return dx, jax.lax.platform_dependent(x, dy, cpu=ours, default=own)
+  own_dx = our_dx = functools.partial(of_image, own)
+  our_dk: Form = of_kernel
+  if ours is not own:
+    our_dx = functools.partial(of_image, ours)
+    our_dk = functools.partial(
+      taps.kernel_gradient_by_taps, size=size, strides=strides, padding=padding
+    )
+  elif x.shape[0] >= _IMAGES and x.shape[-1] >= _CHANNELS:
+    our_dk = functools.partial(kernel_gradient, size=size, strides=strides, padding=padding)
+  return _by_platform(our_dx, own_dx, kernel, dy), _by_platform(our_dk, of_kernel, x, dy)
 
 
 convolution.defvjp(_forward, _backward)
@@ -89,7 +123,9 @@ def kernel_gradient(
   pixels = dy.shape[1] * dy.shape[2]
   # Of two forms the one that copies less.
   if strides[1] > 1 or kh * kw * c <= kh * c + kw * d:
-    form = functools.partial(_by_taps, size=size, strides=strides, padding=padding)
+    form = functools.partial(
+      taps.kernel_gradient_by_taps, size=size, strides=strides, padding=padding
+    )
     copies = pixels * c * kh * kw
   else:
     form = functools.partial(_by_rows, size=size, stride=strides[0], padding=padding)
@@ -103,20 +139,6 @@ def kernel_gradient(
 
   nothing = jnp.zeros((kh, kw, c, d), jnp.result_type(x, dy))
   return jax.lax.scan(add, nothing, jnp.arange(count))[0]
-
-
-def _by_taps(x: jax.Array, dy: jax.Array, size: Pair, strides: Pair, padding: Pads) -> jax.Array:
-  """A product for each tap: of the pixels that it sees with all of dy."""
-  seen = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-  flat = dy.reshape(-1, dy.shape[-1])
-  rows, columns = (stride * (n - 1) + 1 for stride, n in zip(strides, dy.shape[1:3], strict=True))
-  products = [
-    seen[:, i : i + rows : strides[0], j : j + columns : strides[1]].reshape(-1, x.shape[-1]).T
-    @ flat
-    for i in range(size[0])
-    for j in range(size[1])
-  ]
-  return jnp.stack(products).reshape(*size, x.shape[-1], dy.shape[-1])
 
 
 def _by_rows(x: jax.Array, dy: jax.Array, size: Pair, stride: int, padding: Pads) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The kernel's gradient by matrix products equals XLA's own, and is taken where it pays."""
+"""The forms for processors compute what XLA's own convolution does, and are taken where they pay."""
 
 import functools
 
@@ -11,7 +11,7 @@ from jax import export
 from jaxgen.nn import conv
 from jaxgen.nn.conv import convolution, kernel_gradient
 
-MANY, WIDE = 17, 32
+MANY, WIDE, DEEP = 17, 32, 128
 
 
 def plain(x, kernel, strides, padding):
@@ -68,8 +68,9 @@ def test_parts_are_equal_and_none_is_far_smaller_than_the_cache_allows():
   assert [conv._parts(n, copied) for n in (4, 24, 36, 232, 239, 240)] == [1, 2, 3, 29, 1, 20]
 
 
-def test_both_gradients_and_the_second_are_those_of_the_convolution():
-  x, kernel = drawn(MANY, (3, 3), (3, 3, WIDE, 2))
+@pytest.mark.parametrize('shape', [(3, 3, WIDE, 2), (3, 3, DEEP, DEEP)], ids=['plain', 'by taps'])
+def test_both_gradients_and_the_second_are_those_of_the_convolution(shape):
+  x, kernel = drawn(MANY, (3, 3), shape)
 
   def found(conv):
     def loss(x, kernel):
@@ -99,3 +100,21 @@ def test_products_take_its_place_on_a_processor_and_for_many_images(platform, im
   )
   text = export.export(jax.jit(jax.grad(loss)), platforms=[platform])(*shapes).mlir_module()
   assert ('dot_general' in text) == products
+
+
+@pytest.mark.parametrize(
+  ('platform', 'channels', 'products'),
+  [('cpu', DEEP, True), ('cpu', DEEP - 8, False), ('cuda', DEEP, False), ('tpu', DEEP, False)],
+)
+def test_padding_is_left_out_on_a_processor_and_for_many_channels(platform, channels, products):
+  def loss(kernel, x):
+    return convolution(x, kernel, (1, 1), ((1, 1), (1, 1))).sum()
+
+  shapes = (
+    jax.ShapeDtypeStruct(shape, jnp.float32)
+    for shape in ((3, 3, channels, channels), (1, 3, 3, channels))
+  )
+  found = jax.jit(lambda *arrays: (loss(*arrays), jax.grad(loss, (0, 1))(*arrays)))
+  text = export.export(found, platforms=[platform])(*shapes).mlir_module()
+  assert ('stablehlo.dot_general' in text) == products
+  assert ('stablehlo.convolution' in text) != products
