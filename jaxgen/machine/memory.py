@@ -6,6 +6,8 @@ from pathlib import Path
 
 # Of glibc's mallopt: memory at the end of the heap that is given back, blocks that are mapped apart, heaps.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+# Of madvise, and where transparent large pages begin.
+_HUGEPAGE, _LARGE_PAGE = 14, 2**21
 
 
 def keep_freed() -> bool:
@@ -13,16 +15,34 @@ def keep_freed() -> bool:
 
   XLA allocates the buffers of a program anew at every call. glibc takes large ones from the kernel and gives
   them back, page by page, which costs up to a quarter of a training step on a processor. From here on there
-  is one heap, which grows to the largest that was needed at once and stays so.
+  is one heap, which grows to the largest that was needed at once and stays so. Half of the free memory may
+  become a part of it in large pages, which spare the processor a search through tables of small ones.
 
   Returns:
     Whether the memory is kept.
   """
   try:
-    mallopt = ctypes.CDLL('libc.so.6').mallopt
+    libc = ctypes.CDLL('libc.so.6')
+    mallopt = libc.mallopt
   except (OSError, AttributeError):
     return False
-  return all([mallopt(_ARENA_MAX, 1), mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, -1)])
+  kept = all([mallopt(_ARENA_MAX, 1), mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, -1)])
+  if kept:
+    _advise_large_pages(libc, (available_memory() or 0) // 2)
+  return kept
+
+
+def _advise_large_pages(libc: ctypes.CDLL, size: int) -> None:
+  """Advises the kernel of a block at the end of the heap, and frees it: none of it was touched."""
+  libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+  libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
+  libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+  block = libc.malloc(size)
+  if block is None:  # more than a limit of the system allows
+    return
+  start = -(-block // _LARGE_PAGE) * _LARGE_PAGE
+  libc.madvise(start, max(0, size - (start - block)), _HUGEPAGE)
+  libc.free(block)
 
 
 def available_memory() -> int | None:

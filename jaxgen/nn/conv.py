@@ -28,7 +28,7 @@ _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 _IMAGES, _CHANNELS = 17, 32
 # By taps each number is copied for a product with so many channels, of which padding would have had a share:
 # from so many spared on it is faster than XLA's convolution.
-_SPARED = 48
+_SPARED = 64
 # Numbers that are copied for the products of one part of the images: 4 MB.
 _COPIES = 2**20
 

@@ -22,12 +22,12 @@ class Seen(NamedTuple):
 
   Attributes:
     first: the first output that meets a pixel by it.
-    count: how many do, one after the other.
+    length: how many do, one after the other.
     pixel: of the first.
   """
 
   first: int
-  count: int
+  length: int
   pixel: int
 
 
@@ -59,7 +59,7 @@ def share_inside(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> flo
   """
   outputs = num_outputs(image, kernel, strides, padding)
   met = sum(
-    rows.count * columns.count for _, rows, columns in _taps(image, kernel, strides, padding)
+    rows.length * columns.length for _, rows, columns in _taps(image, kernel, strides, padding)
   )
   return met / math.prod((*outputs, *kernel))
 
@@ -73,18 +73,18 @@ def convolution_by_taps(x: jax.Array, kernel: jax.Array, strides: Pair, padding:
     strides: over height and width.
     padding: pixels above and below, to the left and to the right, none negative.
   """
-  b, *image, c = x.shape
-  size, dtype = kernel.shape[:2], jnp.result_type(x, kernel)
-  height, width = num_outputs((image[0], image[1]), size, strides, padding)
+  b, h, w, c = x.shape
+  size, dtype = (kernel.shape[0], kernel.shape[1]), jnp.result_type(x, kernel)
+  height, width = num_outputs((h, w), size, strides, padding)
   parts = []
-  for (i, j), rows, columns in _taps((image[0], image[1]), size, strides, padding):
+  for (i, j), rows, columns in _taps((h, w), size, strides, padding):
     product = jnp.matmul(
       _pixels(x, strides, rows, columns).reshape(-1, c),
       kernel[i, j],
       preferred_element_type=jnp.promote_types(dtype, jnp.float32),
     )
     around = ((0, 0), _around(rows, height), _around(columns, width), (0, 0))
-    parts.append(jnp.pad(product.reshape(b, rows.count, columns.count, -1), around))
+    parts.append(jnp.pad(product.reshape(b, rows.length, columns.length, -1), around))
   return functools.reduce(jnp.add, parts).astype(dtype)
 
 
@@ -123,17 +123,17 @@ def _taps(
       seen_by(tap[axis], image[axis], outputs[axis], strides[axis], padding[axis][0])
       for axis in (0, 1)
     )
-    if rows.count and columns.count:
+    if rows.length and columns.length:
       yield tap, rows, columns
 
 
 def _pixels(x: jax.Array, strides: Pair, rows: Seen, columns: Seen) -> jax.Array:
   down, across = (
-    slice(seen.pixel, seen.pixel + stride * (seen.count - 1) + 1, stride)
+    slice(seen.pixel, seen.pixel + stride * (seen.length - 1) + 1, stride)
     for seen, stride in zip((rows, columns), strides, strict=True)
   )
   return x[:, down, across]
 
 
 def _around(seen: Seen, outputs: int) -> Pair:
-  return seen.first, outputs - seen.first - seen.count
+  return seen.first, outputs - seen.first - seen.length

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,34 @@ def test_memory_that_is_kept_is_not_claimed_again(kept):
   told, faults = map(int, done.stdout.split())
   assert told == kept
   assert faults < 20 if kept else faults > 40  # of 64 pages, where they are of 2 MB
+
+
+LARGE = """
+import ctypes, re
+from pathlib import Path
+from jaxgen.machine import memory
+def now(name):
+  text = Path('/proc/self/smaps_rollup').read_text()
+  return int(re.search(name + r':\\s+(\\d+)', text)[1])
+before = now('Rss')
+assert memory.keep_freed()
+print(now('Rss') - before)
+libc = ctypes.CDLL('libc.so.6')
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.memset(libc.malloc(2**27), 1, 2**27)
+print(now('AnonHugePages'))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='no glibc')
+def test_memory_that_is_kept_is_of_large_pages_and_takes_none_before_it_is_used():
+  done = subprocess.run([sys.executable, '-c', LARGE], capture_output=True, text=True, check=True)
+  taken, large = map(int, done.stdout.split())  # of 1024 bytes
+  assert taken < 2**13
+  pages = Path('/sys/kernel/mm/transparent_hugepage/enabled')
+  if pages.is_file() and '[never]' not in pages.read_text():
+    assert large > 2**16  # half of them: the kernel may find no more in one piece
 
 
 def test_without_glibc_nothing_is_done(monkeypatch):

@@ -11,7 +11,7 @@ from jax import export
 from jaxgen.nn import conv
 from jaxgen.nn.conv import convolution, kernel_gradient
 
-MANY, WIDE, DEEP = 17, 32, 128
+MANY, WIDE, DEEP = 17, 32, 168
 
 
 def plain(x, kernel, strides, padding):
