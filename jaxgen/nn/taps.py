@@ -49,7 +49,7 @@ def num_outputs(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> Pair
 
 
 def share_inside(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> float:
-  """Which share of all taps of all outputs meets a pixel of the image and no padding.
+  """Which share of all taps of all outputs meets a pixel of the image and no padding; 1 without outputs.
 
   Args:
     image: height and width.
@@ -61,7 +61,8 @@ def share_inside(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> flo
   met = sum(
     rows.length * columns.length for _, rows, columns in _taps(image, kernel, strides, padding)
   )
-  return met / math.prod((*outputs, *kernel))
+  every = math.prod((*outputs, *kernel))
+  return met / every if every else 1.0
 
 
 def convolution_by_taps(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads) -> jax.Array:

@@ -44,6 +44,7 @@ def test_share_inside_counts_the_taps_that_meet_a_pixel():
   assert taps.share_inside((3, 3), (3, 3), (1, 1), one) == 49 / 81
   assert taps.share_inside((6, 6), (3, 3), (2, 2), one) == 64 / 81
   assert taps.share_inside((9, 5), (3, 3), (1, 1), ((0, 0), (0, 0))) == 1
+  assert taps.share_inside((2, 5), (3, 3), (1, 1), ((0, 0), (0, 0))) == 1  # no outputs
   size, strides, padding = CASES['padding that a whole tap lies in']
   ones = jnp.ones((1, 5, 4, 1)), jnp.ones((*size, 1, 1))
   met = taps.convolution_by_taps(*ones, strides, padding)
