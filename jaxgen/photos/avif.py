@@ -4,11 +4,13 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgen.photos.av1 import CodePoints, stated_colours
 from jaxgen.photos.boxes import Box, box_content, inner_boxes, outer_box
 
 _APPLE_GAIN_MAP = b'urn:com:apple:photo:2020:aux:hdrgainmap'
 # Of the code points of ITU-T H.273: primaries and transfer that writers of plain sRGB name, or leave open.
 PLAIN_PRIMARIES, PLAIN_TRANSFER = (1, 2), (2, 13)
+_BEGINNING = 4096  # bytes of a stream that hold its sequence header
 
 
 class AvifFacts(NamedTuple):
@@ -16,10 +18,11 @@ class AvifFacts(NamedTuple):
 
   Attributes:
     depth: bits a channel.
-    nclx: code points of primaries and transfer, where the file names them.
+    nclx: code points of primaries and transfer, where the file names them: in a box, or else in the stream.
     gain_map: whether there is one beside the picture.
     matrix: code point of what makes RGB of the planes; 2 where it is not named.
     light: whether the levels of the mastering display, or of the brightest light, are named.
+    oblong: whether pixels are named that are not square.
   """
 
   depth: int = 8
@@ -27,23 +30,24 @@ class AvifFacts(NamedTuple):
   gain_map: bool = False
   matrix: int = 2
   light: bool = False
+  oblong: bool = False
 
 
 def avif_facts(path: Path) -> AvifFacts:
   """Reads the boxes; what is damaged is left out, since the decoder tells of it."""
   try:
-    return _facts(box_content(path, outer_box(path, b'meta')))
+    return _facts(path, box_content(path, outer_box(path, b'meta')))
   except (struct.error, IndexError, KeyError):
     return AvifFacts()
 
 
-def _facts(meta: bytes) -> AvifFacts:
+def _facts(path: Path, meta: bytes) -> AvifFacts:
   top = {box.name: box for box in inner_boxes(meta, 4)}
   primary = _number(meta, top[b'pitm'].start + 4, meta[top[b'pitm'].start] > 0)
   held = {box.name: box for box in inner_boxes(meta, top[b'iprp'].start, top[b'iprp'].end)}
   properties = list(inner_boxes(meta, held[b'ipco'].start, held[b'ipco'].end))
   items = _associations(meta, held[b'ipma'])
-  depth, nclx, matrix, light = 8, None, 2, False
+  depth, stated, light, oblong = 8, None, False, False
   tiles = _parts(meta, top.get(b'iref'), primary)
   for item in (primary, *tiles):
     for number in items.get(item, ()):
@@ -54,11 +58,44 @@ def _facts(meta: bytes) -> AvifFacts:
       elif box.name == b'pixi':
         depth = max(depth, *content[5 : 5 + content[4]])
       elif box.name == b'colr' and content[:4] == b'nclx' and item == primary:
-        *nclx, matrix = struct.unpack_from('>3H', content, 4)
+        stated = CodePoints(*struct.unpack_from('>3H', content, 4))
       elif box.name in (b'clli', b'mdcv'):
         light = True
+      elif box.name == b'pasp':
+        oblong = len(set(struct.unpack_from('>2I', content))) > 1
+  if stated is None:
+    stated = stated_colours(_stream(path, meta, top[b'iloc'], (tiles or [primary])[0]))
   gain_map = _has_gain_map(meta, top.get(b'iinf'))
-  return AvifFacts(depth, tuple(nclx) if nclx else None, gain_map, matrix, light)
+  nclx, matrix = (stated[:2], stated.matrix) if stated else (None, 2)
+  return AvifFacts(depth, nclx, gain_map, matrix, light, oblong)
+
+
+def _stream(path: Path, meta: bytes, places: Box, item: int) -> bytes:
+  """The beginning of what an item consists of; nothing where it lies in no place of the file itself."""
+  version, at = meta[places.start], places.start + 6
+  sizes = [meta[places.start + 4] >> 4, meta[places.start + 4] & 15, meta[places.start + 5] >> 4]
+  sizes.append(meta[places.start + 5] & 15 if version else 0)
+  offset_size, length_size, base_size, index_size = sizes
+
+  def take(size: int) -> int:
+    nonlocal at
+    at += size
+    return int.from_bytes(meta[at - size : at], 'big')
+
+  wide = 4 if version > 1 else 2
+  for _ in range(take(wide)):
+    number = take(wide)
+    method = take(2) & 15 if version else 0
+    take(2)
+    base, extents = take(base_size), []
+    for _ in range(take(2)):
+      take(index_size)
+      extents.append((take(offset_size), take(length_size)))
+    if number == item and method == 0 and extents:
+      with path.open('rb') as file:
+        file.seek(base + extents[0][0])
+        return file.read(min(extents[0][1] or _BEGINNING, _BEGINNING))
+  return b''
 
 
 def _number(data: bytes, at: int, wide: bool) -> int:

@@ -43,6 +43,8 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
       notes += (GAIN_MAP,)
     if facts.light:
       notes += ('its levels of the mastering display and of the brightest light are left out',)
+    if facts.oblong:
+      notes += ('that its pixels are not square (pasp) is left out',)
   elif kind == 'JPEG2000':
     found = jpeg2000_facts(path)
     info['no_jp2'] = found.codestream

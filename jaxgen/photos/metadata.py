@@ -13,6 +13,8 @@ from jaxgen.photos.pixels import Photo
 from jaxgen.photos.positions import Frame, Growth
 from jaxgen.photos.webp import is_lossless_webp
 
+_FINE = 95  # from this quality on colours are as fine as brightness
+
 
 def read_metadata(image: Image.Image, path: Path, frame: Frame) -> dict[str, Any]:
   """What is written again, of an image that is loaded.
@@ -75,12 +77,14 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
   exif = exifs.resized(info.get('exif', b''), *size, by)
   xmp = xmps.resized(info.get('xmp', b''), *size, by)
   if kind == 'JPEG':
-    options |= {'quality': quality, 'subsampling': 0 if quality >= 95 else -1}
+    options |= {'quality': quality, 'subsampling': 0 if quality >= _FINE else -1}
     if len(xmp) > jpeg.LONGEST_XMP:  # by the digits of the new size
       xmp = info['xmp']
     options['extra'] = jpeg.segments(exif, xmp, info.get('segments', []))
   elif kind in ('WEBP', 'AVIF'):
     options |= {'lossless': True} if info.get('lossless') else {'quality': quality}
+    if kind == 'AVIF' and quality >= _FINE:
+      options['subsampling'] = '4:4:4'
     options |= {name: value for name, value in (('exif', exif), ('xmp', xmp)) if value}
   elif kind in ('BMP', 'DIB'):
     options.setdefault('dpi', (0, 0))  # Pillow would write 96

@@ -22,6 +22,7 @@ DAMAGED_PROFILE = 'its colour profile is damaged and is left out'
 _TEXTS = (b'tEXt', b'zTXt', b'iTXt')
 # What the picture cannot be drawn without; a chunk that the standard does not know is left to the decoder.
 _NEEDED = (b'IHDR', b'PLTE', b'IDAT', b'tRNS', b'IEND')
+_INDEXED = 3  # the kind of colour whose palette is more than a suggestion
 _OF_ANIMATIONS = (b'acTL', b'fcTL', b'fdAT')  # by which a decoder tells one
 # Colour that holds for an image of another size, and its length; levels of light are spelt as in the standard
 # and as in its draft.
@@ -47,6 +48,12 @@ class PngScan(NamedTuple):
   chunks: list[tuple[bytes, bytes]]
   parts: list[tuple[int, int]]
   notes: list[str]
+
+  @property
+  def kind_of_colour(self) -> int:
+    """By the header, which comes first; -1 without one."""
+    name, content = next(iter(self.chunks), (b'', b''))
+    return content[9] if name == b'IHDR' and len(content) > 9 else -1
 
 
 def scan_png(path: Path, pixels: bool = False) -> PngScan:
@@ -110,7 +117,7 @@ def _take(
   stored = file.read(4)
   shown = name.decode()
   if len(stored) == 4 and struct.unpack('>I', stored)[0] != total:
-    if name in _NEEDED:
+    if name in _NEEDED and (name != b'PLTE' or scan.kind_of_colour == _INDEXED):
       raise DataError(f'{path}: damaged: its {shown} chunk has a bad checksum')
     if name in _TEXTS:
       shown += f' ({content.split(bytes(1))[0][:79].decode("latin-1")})'

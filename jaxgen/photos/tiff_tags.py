@@ -38,6 +38,8 @@ _SAMPLE_FORMAT, _UNDEFINED = 339, 4
 # Of volumes, whose slices lie behind one another in one directory: SGI's depth, MetaMorph's planes.
 _DEPTH, _PLANES, _DESCRIPTION = 32997, 33629, 270
 _IMAGEJ = re.compile(rb'ImageJ=(?s:.*?)^images=(\d+)', re.MULTILINE)
+# Descriptions that state sizes: those of tifffile, and OME's.
+_STATES_SIZE = re.compile(rb'\s*\{"shape": \[|(?s:.*?)<OME\b')
 _GEO = {33550, 33922, 34264, 34735}
 _SMALL = (
   4  # a page without a mark whose sides are at most this part of the first one's is its thumbnail
@@ -54,7 +56,8 @@ def read_tags(path: Path) -> list[Tag]:
   """The tags that stay, of the first page; damaged ones do not."""
   with _directories(path) as found:
     entries, _ = found.read(found.first)
-    tags = _tags(found, [e for e in entries if e.tag in KEPT_TAGS], deep=True)
+    left_out = {_DESCRIPTION} if _states_size(found, entries) else set()
+    tags = _tags(found, [e for e in entries if e.tag in KEPT_TAGS - left_out], deep=True)
     orientation = found.number(_entry(entries, _ORIENTATION), 1)
     _, width, height = _page(found, entries)
   if known_orientation(orientation) >= 5:
@@ -199,7 +202,7 @@ def check_pages(path: Path, notes: list[str]) -> None:
   Raises:
     DataError: there are several pictures, or the first one is the copy.
   """
-  pages, geo, below, slices = [], False, [], 1
+  pages, geo, sized, below, slices = [], False, False, [], 1
   with _directories(path) as found:
     at, seen = found.first, set()
     while at and at not in seen:
@@ -214,6 +217,7 @@ def check_pages(path: Path, notes: list[str]) -> None:
       slices = max(slices, _slices(found, entries))
       if len(pages) == 1:
         geo = any(e.tag in _GEO for e in entries)
+        sized = _states_size(found, entries)
         below = found.numbers(_entry(entries, 330))
         turned = found.number(_entry(entries, _ORIENTATION), 1) in range(2, 9)
         xmp = _entry(entries, _XMP) if turned else None
@@ -237,6 +241,16 @@ def check_pages(path: Path, notes: list[str]) -> None:
     )
   if geo:
     notes.append('its place on the map (GeoTIFF) is left out: it holds for pixels of another size')
+  if sized:
+    notes.append('its description (ImageDescription) is left out: it states the old size')
+
+
+def _states_size(found: Directories, entries: list[Entry]) -> bool:
+  """Whether the description is one for programs, of a picture of the old size."""
+  text = _entry(entries, _DESCRIPTION)
+  with suppress(ValueError):
+    return text is not None and bool(_STATES_SIZE.match(found.bytes_of(text)))
+  return False
 
 
 def _slices(found: Directories, entries: list[Entry]) -> int:

@@ -49,6 +49,39 @@ def test_the_colours_that_avif_names_by_numbers_stay(tmp_path, codes, name, prof
   assert np.abs(read_photo(new).pixels.astype(int) - read_photo(path).pixels).mean() < 3
 
 
+def without_box(path, codes):
+  """An AVIF file that names its colours in the AV1 stream alone."""
+  content = path.read_bytes().replace(b'colrnclx', b'free\0\0\0\0')
+  at = content.index(b'mdat') + 4
+  stream, size = int.from_bytes(content[at:], 'big'), 8 * len(content[at:])
+  stated = 1 << 24 | 1 << 16 | 13 << 8 | 6  # that it names colours, and those of sRGB
+  (shift,) = (i for i in range(size - 25) if stream >> i & 2**25 - 1 == stated)
+  stream ^= (stated ^ (1 << 24 | codes[0] << 16 | codes[1] << 8 | codes[2])) << shift
+  path.write_bytes(content[:at] + stream.to_bytes(size // 8, 'big'))
+
+
+@pytest.mark.parametrize('channels', [3, 4])
+def test_colours_that_only_the_stream_of_avif_names_stay(tmp_path, channels):
+  path = tmp_path / 'a.avif'
+  Image.fromarray(smooth(16, 16, channels)).save(path, quality=95)
+  without_box(path, (9, 16, 6))
+  assert nclx(again(path)) == (9, 16)
+  Image.fromarray(smooth(16, 16, channels)).save(path, quality=95)
+  without_box(path, (1, 13, 14))
+  with pytest.raises(DataError, match=r'a\.avif: AVIF of ICtCp cannot be decoded'):
+    read_size(path)
+
+
+def test_pixels_of_avif_that_are_not_square_are_told_of(tmp_path):
+  path = tmp_path / 'a.avif'
+  Image.fromarray(smooth(16, 16, 3)).save(path)
+  content = path.read_bytes()
+  at = content.index(b'pixi')
+  for shape, notes in (((2, 1), 1), ((3, 3), 0)):
+    path.write_bytes(content[:at] + struct.pack('>4sII', b'pasp', *shape) + content[at + 12 :])
+    assert len([note for note in read_photo(path).notes if 'not square' in note]) == notes
+
+
 @pytest.mark.parametrize(('matrix', 'name'), [(10, 'BT.2020 of constant luminance'), (14, 'ICtCp')])
 def test_avif_of_colours_that_are_not_decoded_is_refused(tmp_path, matrix, name):
   path = tmp_path / 'a.avif'

@@ -154,3 +154,13 @@ def test_every_format_that_pillow_writes_is_kept_or_refused(tmp_path, kind):
       if kind == 'GIF' and mode == 'RGBA':  # Pillow makes alpha all or nothing
         off = off[pixels[..., 3] > 0][:, :3]
       assert off.mean() <= LOSSY.get(kind, 0), image.mode
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'AVIF'])
+def test_colours_are_as_fine_as_brightness(tmp_path, kind):
+  stripes = np.zeros((16, 16, 3), np.uint8)
+  stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 200
+  path = tmp_path / 'a'
+  Image.fromarray(stripes).save(path, kind, quality=100, subsampling='4:4:4')
+  off = np.abs(read_photo(again(path)).pixels.astype(int) - stripes)
+  assert off.mean() < 4

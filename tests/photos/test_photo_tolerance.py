@@ -71,6 +71,20 @@ def test_what_is_wrong_beside_the_pixels_of_a_png_is_told(tmp_path, more, behind
   assert read_photo(again(path)).notes == ()  # what is wrong is not copied
 
 
+def test_a_damaged_palette_counts_where_the_pixels_are_drawn_by_it(tmp_path):
+  path, pixels = tmp_path / 'a.png', noise(9, 8, 3)
+  write_parts(path, pixels, chunk(b'PLTE', bytes(6), True))
+  photo = read_photo(path)
+  np.testing.assert_array_equal(photo.pixels, pixels)
+  assert photo.notes == ('its chunk PLTE has a bad checksum and is left out',)
+  Image.fromarray(pixels).quantize(4).save(path)
+  data = bytearray(path.read_bytes())
+  data[data.index(b'PLTE') + 4] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(DataError, match='its PLTE chunk has a bad checksum'):
+    read_photo(path)
+
+
 def test_what_is_wrong_with_the_pixels_of_a_png_is_refused(tmp_path):
   pixels, path = noise(9, 8, 3), tmp_path / 'a.png'
   write_parts(path, pixels)
@@ -202,6 +216,23 @@ def test_a_small_picture_in_a_directory_below_is_left_out(tmp_path):
   np.testing.assert_array_equal(photo.pixels, pixels)
   assert photo.notes == ()
   assert ('first', 330) not in tag_cases.take_apart(again(path).read_bytes())
+
+
+@pytest.mark.parametrize(
+  ('text', 'stays'),
+  [
+    (b'{"shape": [9, 8, 3]}', False),
+    (b'<?xml version="1.0"?><OME xmlns="o"><Image><Pixels SizeX="8"/></Image></OME>', False),
+    (b'A shape. {"shape": [9', True),
+    (b'<OMEGA>', True),
+  ],
+)
+def test_a_description_that_states_the_old_size_is_left_out(tmp_path, text, stays):
+  path = tmp_path / 'a.tif'
+  path.write_bytes(tag_cases.tiff('>', noise(9, 8, 3), {270: (2, text + b'\0')}))
+  photo = read_photo(path)
+  assert [('ImageDescription' in note) for note in photo.notes] == [True] * (not stays)
+  assert (('first', 270) in tag_cases.take_apart(again(path).read_bytes())) == stays
 
 
 def test_a_place_on_the_map_is_told_to_be_left_out(tmp_path):
