@@ -1,12 +1,15 @@
-"""Nets for photographs beside the clean ones and bicubic, on images that were compressed and on clean ones.
+"""Nets for photographs beside the clean ones and bicubic, on images compressed or noisy, and on clean ones.
 
   python benchmarks/srsenet_photo.py --out benchmarks/results/srsenet_photo_cpu.json
   python benchmarks/srsenet_photo.py --photo runs/photo_x2 --out FILE
+  python benchmarks/srsenet_photo.py --only noise --out benchmarks/results/srsenet_photo_cpu.json
 
 measures PSNR in luminance of the shipped photo nets, or of those named, and of the shipped clean net of the
 same scale. The low-resolution image goes through a JPEG file of each quality first (`eval.jpeg_quality`; 0:
-it does not). Writes docs/srsenet_photo_scores.md from the result file, and says whether photo may be the
-default: better at all qualities on all sets, and at most 0.15 dB worse on clean images.
+it does not), or gets white noise of each sigma, in levels of 255, without JPEG (`eval.noise`); with --only
+one of the two is measured, and the file keeps the other. Writes docs/srsenet_photo_scores.md from the result
+file, and says whether photo may be the default: better at all qualities on all sets, and at most 0.15 dB worse
+on clean images.
 """
 
 import argparse
@@ -23,6 +26,8 @@ from jaxgen.run import devices, loading
 from jaxgen.systems.srsenet.apply import PHOTO, shipped_scales, shipped_weights
 
 QUALITIES = (60, 75, 90, 0)
+SIGMAS = (2, 4)
+KINDS = JPEG, NOISE = 'jpeg', 'noise'
 MAY_LOSE = 0.15  # dB on clean images
 SETS = '$JAXGEN_DATA/sr/set14,$JAXGEN_DATA/sr/bsd100'
 PAGE = Path(__file__).parents[1] / 'docs' / 'srsenet_photo_scores.md'
@@ -38,28 +43,40 @@ def main() -> None:
   parser.add_argument(
     '--out', required=True, help='JSON file, which keeps the rows of other scales'
   )
+  parser.add_argument('--only', choices=KINDS, help='both by default')
   args = parser.parse_args()
   devices.enable_compilation_cache()
   path = Path(args.out)
-  rows: dict[str, Any] = json.loads(path.read_text())['rows'] if path.is_file() else {}
+  found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
   for photo in args.photo or [shipped_weights(s, PHOTO) for s in shipped_scales(PHOTO)]:
     step = nets.best_step(photo) if photo.is_dir() else None
     trained = loading.load(photo, step)
-    rows[f'x{trained.config.scale}'] = {
-      'steps': trained.step,
-      'qualities': {str(q): compared(trained, q, args.sets) for q in QUALITIES},
-    }
-    found = {'machine': machine.describe(), 'rows': dict(sorted(rows.items()))}
+    for kind in [args.only] if args.only else KINDS:
+      # JPEG's rows stand at the top of the file, those of noise, measured on a day of their own, below.
+      part = found if kind == JPEG else found.setdefault(NOISE, {})
+      rows = {**part.get('rows', {}), f'x{trained.config.scale}': row(trained, kind, args.sets)}
+      part |= {'machine': machine.describe(), 'rows': dict(sorted(rows.items()))}
     machine.write_json(args.out, found)
     PAGE.write_text(page(found))
-  for name, row in rows.items():
-    machine.say(f'{name}: photo {"may" if may_be_default(row) else "may not"} be the default')
+  for name, measured in found.get('rows', {}).items():
+    may = 'may' if may_be_default(measured) else 'may not'
+    machine.say(f'{name}: photo {may} be the default')
 
 
-def compared(trained: Any, quality: int, sets: str) -> dict[str, dict[str, float]]:
-  """{set: {'photo', 'clean', 'bicubic'}}, PSNR in dB at one quality."""
-  machine.say(f'x{trained.config.scale}, quality {quality}')
-  overrides = [f'eval.sets={sets}', f'eval.jpeg_quality={quality}']
+def row(trained: Any, kind: str, sets: str) -> dict[str, Any]:
+  """The steps of a photo net, and what it was measured to do at every quality or every sigma."""
+  key, values, option = {
+    JPEG: ('qualities', QUALITIES, 'eval.jpeg_quality'),
+    NOISE: ('sigmas', SIGMAS, 'eval.noise'),
+  }[kind]
+  found = {str(x): compared(trained, f'{option}={x}', sets) for x in values}
+  return {'steps': trained.step, key: found}
+
+
+def compared(trained: Any, option: str, sets: str) -> dict[str, dict[str, float]]:
+  """{set: {'photo', 'clean', 'bicubic'}}, PSNR in dB under one option."""
+  machine.say(f'x{trained.config.scale}, {option}')
+  overrides = [f'eval.sets={sets}', option]
   ours = nets.measured(trained, overrides)
   clean = nets.measured(loading.load(shipped_weights(trained.config.scale)), overrides)
   return {
@@ -78,22 +95,34 @@ def may_be_default(row: dict[str, Any]) -> bool:
 
 
 def page(report: dict[str, Any]) -> str:
-  """The documentation's table."""
+  """The documentation's tables, of what was measured."""
+  parts = []
+  if 'rows' in report:
+    parts += table(report, 'JPEG', 'qualities', QUALITIES)
+  if NOISE in report:
+    parts += [
+      'With white noise of so many levels of 255 (sigma), in files without compression:',
+      '',
+      *table(report[NOISE], 'noise', 'sigmas', SIGMAS),
+    ]
+  return '\n'.join(parts)
+
+
+def table(part: dict[str, Any], title: str, key: str, values: tuple[int, ...]) -> list[str]:
+  """The lines of one kind's rows, by net and set."""
   lines = [
-    '| | set | JPEG | photo | clean | bicubic | photo - clean |',
+    f'| | set | {title} | photo | clean | bicubic | photo - clean |',
     '|---|---|---|---|---|---|---|',
   ]
-  for name, row in report['rows'].items():
-    for of in row['qualities']['0']:
-      for quality in map(str, QUALITIES):
-        x = row['qualities'][quality][of]
-        cells = ' | '.join(f'{x[key]:.2f}' for key in ('photo', 'clean', 'bicubic'))
-        quality = quality if quality != '0' else 'none'
-        lines.append(f'| {name} | {of} | {quality} | {cells} | {x["photo"] - x["clean"]:+.2f} |')
-  about = report['machine']
-  return '\n'.join(
-    [*lines, '', f'{about["processor"]}, {about["cores"]} cores, {about["date"][:10]}.', '']
-  )
+  for name, row in part['rows'].items():
+    for of in row[key][str(values[0])]:
+      for value in values:
+        x = row[key][str(value)][of]
+        cells = ' | '.join(f'{x[method]:.2f}' for method in ('photo', 'clean', 'bicubic'))
+        gain = f'{x["photo"] - x["clean"]:+.2f}'
+        lines.append(f'| {name} | {of} | {value or "none"} | {cells} | {gain} |')
+  about = part['machine']
+  return [*lines, '', f'{about["processor"]}, {about["cores"]} cores, {about["date"][:10]}.', '']
 
 
 if __name__ == '__main__':

@@ -85,6 +85,7 @@ def get_config(variant: str = 'bundled') -> ConfigDict:
   config.eval.jpeg_quality = (
     0  # low resolution goes through a JPEG file of this quality; 0: it does not
   )
+  config.eval.noise = 0.0  # sigma of white noise in low resolution, levels of 255; 0: none
   config.eval.tiling = 'auto'  # whole within eval.memory_mb, else sampled; whole, exact, sampled
   config.eval.memory_mb = 1024  # for an image's features
 

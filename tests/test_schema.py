@@ -154,6 +154,7 @@ MISTAKES_OF = {
     ('init_from', 3, 'must be a safetensors file, hf://OWNER/NAME, or empty'),
     ('eval.memory_mb', -1, 'must be above 0'),
     ('eval.jpeg_quality', 101, 'must be between 0 and 100'),
+    ('eval.noise', -1.0, 'must be in [0, 255]; 0 is off'),
     ('degradation.jpeg', (0, 95), 'must be bounds: [0] = 0 must be between 1 and 100'),
     ('degradation.noise', (1.0,), 'has 2 bounds, not 1'),
     ('degradation.blur_probability', 1.5, 'must be in [0, 1]; 0 is off'),

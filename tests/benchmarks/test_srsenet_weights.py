@@ -95,10 +95,11 @@ def test_the_step_that_is_best_on_held_out_images_is_taken(script, tmp_path):
 
 def test_a_config_of_before_a_key_is_completed_with_what_it_did(script):
   config = configs.to_json(configs.load('srsenet:x4'))
-  del config['degradation'], config['eval']['jpeg_quality']
+  del config['degradation'], config['eval']['jpeg_quality'], config['eval']['noise']
   found = script.nets.complete(configs.from_json(config))
   configs.check(found)
-  assert found.scale == 4 and found.eval.jpeg_quality == 0 and not script.nets.is_photo(found)
+  assert found.scale == 4 and not script.nets.is_photo(found)
+  assert found.eval.jpeg_quality == 0 and found.eval.noise == 0
   assert script.nets.is_photo(configs.load('srsenet:photo_x4'))
 
 
@@ -115,6 +116,31 @@ def test_photo_may_be_the_default_where_it_is_better_and_hardly_worse_on_clean_i
   report['rows']['x2']['qualities'] = qualities
   text = photo_script.page(report)
   assert '| x2 | set14 | none | 28.00 | 27.50 | 27.00 | +0.50 |' in text
+
+
+def test_the_photo_page_says_what_its_result_file_says(photo_script):
+  path = ROOT / 'benchmarks' / 'results' / 'srsenet_photo_cpu.json'
+  found = json.loads(path.read_text())
+  assert photo_script.page(found) == photo_script.PAGE.read_text()
+
+
+def test_what_is_not_measured_anew_stays(photo_script, tmp_path, monkeypatch):
+  monkeypatch.setattr(
+    photo_script, 'compared', lambda trained, option, sets: {option: {'photo': trained.step}}
+  )
+  monkeypatch.setattr(photo_script, 'PAGE', tmp_path / 'page.md')
+  monkeypatch.setattr(photo_script, 'page', str)
+  monkeypatch.setattr(photo_script, 'may_be_default', bool)
+  jpeg = {'machine': {'date': 'before'}, 'rows': {'x2': {'steps': 1}}}
+  out = tmp_path / 'found.json'
+  out.write_text(json.dumps(jpeg))
+  monkeypatch.setattr('sys.argv', ['srsenet_photo.py', '--only', 'noise', '--out', str(out)])
+  photo_script.main()
+  found = json.loads(out.read_text())
+  noise = found.pop('noise')
+  assert found == jpeg and noise['rows'].keys() == {'x2', 'x4'}
+  assert noise['rows']['x2']['sigmas'].keys() == {'2', '4'}
+  assert noise['rows']['x2']['sigmas']['2'].keys() == {'eval.noise=2'}
 
 
 def test_photo_is_the_default_where_it_may_be(photo_script):

@@ -78,6 +78,7 @@ KEYS = {
   'eval.gray_as_rgb': flag(),
   'eval.ensemble': flag(),
   'eval.jpeg_quality': whole(0, 100),
+  'eval.noise': within(0, 255, note='0 is off'),
   'eval.tiling': choice(*TILINGS),
   'eval.memory_mb': whole(),
   'inspect.facts.steps_per_epoch': whole(),

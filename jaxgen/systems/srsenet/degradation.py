@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from jaxgen.evaluation.super_resolution import rounded
 from jaxgen.task import name_key
 
 BLOCK = 8
@@ -170,6 +171,21 @@ def jpeg(
 def _rounded_shift(x: jax.Array, bits: int) -> jax.Array:
   """The integers over 2**bits, rounded half up."""
   return (x + 2 ** (bits - 1)) >> bits
+
+
+def with_noise(image: np.ndarray, sigma: float, key: jax.Array) -> np.ndarray:
+  """An image as a file without compression holds it, after noise: what evaluation under noise is measured with.
+
+  Args:
+    image: grey [h, w] or RGB [h, w, 3] in [0, 1]; colours get noise of their own.
+    sigma: of white Gaussian noise, in levels of 255.
+    key: of this image.
+
+  Returns:
+    The same shape, float64 in [0, 1], rounded to 256 levels.
+  """
+  white = np.asarray(jax.random.normal(key, image.shape), np.float64)
+  return rounded(image + sigma / 255 * white)
 
 
 def saved_as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:

@@ -26,12 +26,12 @@ from jaxgen.systems.srsenet.data import (
   read_levels,
   training_images,
 )
-from jaxgen.systems.srsenet.degradation import saved_as_jpeg
+from jaxgen.systems.srsenet.degradation import saved_as_jpeg, with_noise
 from jaxgen.systems.srsenet.ensemble import ensembled
 from jaxgen.systems.srsenet.model import SrSENet
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 from jaxgen.systems.srsenet.tiling import Upscaler
-from jaxgen.task import PyTree, Tools
+from jaxgen.task import PyTree, Tools, name_key
 
 SHEET_IMAGES = 4
 
@@ -61,31 +61,31 @@ def evaluate(
 ) -> dict[str, Any]:
   """The contents of evaluation.json, and tables of them, for every set of config.eval.sets."""
   options = config.eval
-  methods = [
-    _after_jpeg(method, options.jpeg_quality)
-    for method in (upscaling(config, net, variables), bicubic(config.scale, options.protocol))
-  ]
+  methods = upscaling(config, net, variables), bicubic(config.scale, options.protocol)
+  unchanged = not (options.jpeg_quality or options.noise)
   sets, rows, of_images = {}, [], []
   for name, images in evaluation_sets(config, facts, tools.full).items():
     found = {}
     for image in tools.progress(images, name):
       levels = read_levels(image.path)
+      key = name_key(tools.rng, f'{name}/{image.name}')
       try:
         ours, theirs = (
           measure(levels, config.scale, method, options.protocol, options.gray_as_rgb)
-          for method in methods
+          for method in (_degraded(x, options, key) for x in methods)
         )
       except ValueError as error:
         raise DataError(f'{image.path}: {error}') from error
       found[image.name] = Scores(ours, theirs)
     mean = Scores(*(_mean(part) for part in zip(*found.values(), strict=True)))
     sets[name] = {**mean.to_json(), 'images': {k: x.to_json() for k, x in found.items()}}
-    rows += _set_rows(name, mean, config.scale, not options.jpeg_quality)
+    rows += _set_rows(name, mean, config.scale, unchanged)
     of_images += [
       {'image': f'{name}/{k}', **_columns(x.ours), **_columns(x.bicubic, 'bicubic ')}
       for k, x in found.items()
     ]
   title = f'x{config.scale}, {options.protocol}'
+  title += f', noise of sigma {options.noise:g}' if options.noise else ''
   title += f', JPEG of quality {options.jpeg_quality}' if options.jpeg_quality else ''
   title += ', ensemble' if options.ensemble else ''
   tables = {f'{title}, each image': of_images, title: rows}
@@ -95,6 +95,7 @@ def evaluate(
     'protocol': options.protocol,
     'ensemble': options.ensemble,
     'jpeg_quality': options.jpeg_quality,
+    'noise': options.noise,
     'tables': {title: lines for title, lines in tables.items() if lines},
   }
 
@@ -110,9 +111,21 @@ def upscaling(
   return functools.partial(upscale_image, of_luminance, config.scale)
 
 
-def _after_jpeg(upscale: Upscale, quality: int) -> Upscale:
-  """What is measured where the low-resolution image is a JPEG file's; 0: it is not compressed."""
-  return (lambda low: upscale(saved_as_jpeg(low, quality))) if quality else upscale
+def _degraded(upscale: Upscale, options: ConfigDict, key: jax.Array) -> Upscale:
+  """What is measured where the low-resolution image gets noise, and then goes through a JPEG file.
+
+  Args:
+    upscale: the method; all of them get the same noise.
+    options: config.eval.
+    key: of this image.
+  """
+  noise, quality = options.noise, options.jpeg_quality
+
+  def measured(low: np.ndarray) -> np.ndarray:
+    noisy = with_noise(low, noise, key) if noise else low
+    return upscale(saved_as_jpeg(noisy, quality) if quality else noisy)
+
+  return measured
 
 
 def evaluation_sets(

@@ -12,7 +12,14 @@ from jaxgen import config as configs
 from jaxgen.data.color import luminance_u8
 from jaxgen.errors import ConfigError
 from jaxgen.systems.srsenet.data import bundled_photographs, make_data, make_example, read_levels
-from jaxgen.systems.srsenet.degradation import Degradation, blur, degrade, jpeg, saved_as_jpeg
+from jaxgen.systems.srsenet.degradation import (
+  Degradation,
+  blur,
+  degrade,
+  jpeg,
+  saved_as_jpeg,
+  with_noise,
+)
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 OFF = Degradation((0.0, 0.6), 0.0, (0.0, 4.0), 0.0, (60, 95), 0.0)
@@ -39,6 +46,19 @@ def test_a_crop_may_begin_anywhere_in_the_grid_of_blocks(photographs):
   whole = saved_as_jpeg(image, 60)
   ours = jpeg(jnp.asarray(image[11:70, 13:60]), 60, jnp.array([3, 5]))
   np.testing.assert_allclose(ours[5:-6, 3:-7], whole[16:64, 16:53], atol=1e-6)  # whole blocks
+
+
+def test_noise_is_white_of_its_sigma_in_levels_and_of_its_key():
+  image = np.full((64, 64, 3), 0.5)
+  noisy = with_noise(image, 4.0, jax.random.key(0)) * 255
+  np.testing.assert_allclose(noisy, np.round(noisy), atol=1e-9)
+  noise = noisy - 127.5
+  assert abs(noise.mean()) < 0.2 and noise.std() == pytest.approx(4, rel=0.03)
+  correlation = np.corrcoef(noise.reshape(-1, 3).T) - np.eye(3)
+  assert np.abs(correlation).max() < 0.06  # colours have noise of their own
+  np.testing.assert_array_equal(noisy, with_noise(image, 4.0, jax.random.key(0)) * 255)
+  assert (noisy != with_noise(image, 4.0, jax.random.key(1)) * 255).any()
+  assert with_noise(np.ones((8, 8)), 4.0, jax.random.key(0)).max() == 1
 
 
 def test_blur_is_a_gaussian_and_none_at_zero():

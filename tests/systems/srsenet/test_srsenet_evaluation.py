@@ -17,11 +17,11 @@ from jaxgen.exchange import weight_files
 from jaxgen.run import inference
 from jaxgen.systems.srsenet import evaluation, paper
 from jaxgen.systems.srsenet.colors import upscale_image
-from jaxgen.systems.srsenet.degradation import saved_as_jpeg
+from jaxgen.systems.srsenet.degradation import saved_as_jpeg, with_noise
 from jaxgen.systems.srsenet.ensemble import ensembled
 from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 from jaxgen.systems.srsenet.tiling import Upscaler
-from jaxgen.task import Trained
+from jaxgen.task import Trained, name_key
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -133,6 +133,29 @@ def test_the_ensemble_and_compressed_images_are_measured(imported, capsys):
   assert one['bicubic_psnr'] == expected(bicubic(2))
   assert one['psnr'] == pytest.approx(expected(lambda y: ensembled(upscaler, y)), abs=1e-3)
   assert one['psnr'] != pytest.approx(expected(upscaler), abs=1e-3)
+
+
+def test_noisy_images_are_measured(imported, capsys):
+  folder, images, net, variables = imported
+  overrides = f'eval.sets={images}', 'eval.noise=4'
+  found = evaluated(folder, *overrides)
+  assert (found['noise'], found['jpeg_quality']) == (4.0, 0)
+  told = capsys.readouterr().out
+  assert 'x2, y_u8, noise of sigma 4' in told
+  assert '37.56' not in told and '33.65' not in told  # the paper added none
+  levels = np.asarray(Image.open(images / 'one.png'))
+  key = name_key(name_key(jax.random.key(0), 'evaluate'), 'set5/one')
+
+  def expected(method, degrade):
+    return measure(levels, 2, lambda low: method(degrade(with_noise(low, 4.0, key)))).psnr
+
+  upscaler = Upscaler(net, variables)
+  one = found['sets']['set5']['images']['one']
+  assert one['bicubic_psnr'] == expected(bicubic(2), np.asarray)
+  assert one['psnr'] == pytest.approx(expected(upscaler, np.asarray), abs=1e-3)
+  assert evaluated(folder, *overrides) == found  # drawn by seed
+  both = evaluated(folder, *overrides, 'eval.jpeg_quality=60')['sets']['set5']['images']['one']
+  assert both['bicubic_psnr'] == expected(bicubic(2), lambda low: saved_as_jpeg(low, 60))
 
 
 def test_the_papers_comparison_is_whole():
