@@ -13,7 +13,7 @@ from jaxgen.words import counted
 # What `jaxgen.photos` reads and writes, by Pillow's name of the format.
 FORMATS = {
   'PNG': ('.png', '.apng'),
-  'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif', '.jif', '.jfi'),
+  'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif'),
   'MPO': ('.mpo',),
   'TIFF': ('.tif', '.tiff'),
   'WEBP': ('.webp',),
@@ -35,7 +35,7 @@ _OTHERS = """
 .mrw .kdc .dcr .raw
 .svg .svgz .eps .wmf .emf
 .exr .hdr .pfm .dpx .cin
-.ico .icns .cur .dds .qoi .xbm .xpm .pam .mng .jng .jph .jhc .jpm .jls .jps .pns
+.ico .icns .cur .dds .qoi .xbm .xpm .pam .mng .jng .jif .jfi .jph .jhc .jpm .jls .jps .pns
 .fits .fit .fts .dcm .djvu .bpg .flif
 """
 # Pictures that are not read here, or not written: a person who has them is told more than that there are other

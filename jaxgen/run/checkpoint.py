@@ -32,8 +32,12 @@ SYSTEM_ERRORS = (
   'Read-only file system',
 )
 logging.getLogger('absl').addFilter(lambda record: 'orbax' not in record.pathname)
-# When one array of a save fails, Orbax raises its error and leaves those of the other arrays to asyncio.
-logging.getLogger('asyncio').addFilter(lambda record: '/orbax/' not in record.getMessage())
+# When one array of a save fails, Orbax raises its error and leaves those of the other arrays to asyncio: tasks
+# of its own, and futures of TensorStore, which are told by the database that could not be written.
+_LEFT_BEHIND = ('/orbax/', 'OCDBT database')
+logging.getLogger('asyncio').addFilter(
+  lambda record: not any(text in record.getMessage() for text in _LEFT_BEHIND)
+)
 
 
 class Checkpoints:

@@ -367,6 +367,9 @@ def test_of_several_arrays_that_cannot_be_written_one_is_told(caplog):
     of_orbax = ocp.StandardCheckpointHandler().async_save(None, None)
     for coroutine in (of_orbax, int_of('no number')):
       await asyncio.wait([asyncio.ensure_future(coroutine)])
+    of_tensorstore = asyncio.get_running_loop().create_future()
+    of_tensorstore.set_exception(ValueError('Error writing "w/0" in OCDBT database at local file'))
+    del of_tensorstore
 
   async def int_of(text):
     return int(text)
