@@ -83,9 +83,8 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
     options['extra'] = jpeg.segments(exif, xmp, info.get('segments', []))
   elif kind in ('WEBP', 'AVIF'):
     options |= {'lossless': True} if info.get('lossless') else {'quality': quality}
-    if (
-      kind == 'AVIF' and quality >= _FINE and like.pixels.shape[-1] > 1
-    ):  # grey has no colours to halve
+    coloured = like.pixels.shape[-1] > 1  # with this option grey would become colour
+    if kind == 'AVIF' and coloured and quality >= _FINE:
       options['subsampling'] = '4:4:4'
     options |= {name: value for name, value in (('exif', exif), ('xmp', xmp)) if value}
   elif kind in ('BMP', 'DIB'):
