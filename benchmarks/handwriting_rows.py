@@ -221,6 +221,7 @@ def start_config(row: str, seed: int, args: argparse.Namespace) -> ConfigDict:
     f'num_steps={steps}',
     f'curriculum.read_steps={args.read_steps}',
     f'curriculum.paired_steps={args.paired_steps}',
+    'loss.parameter_norms=0',
     'optim.recogniser_learning_rate=2e-3',  # that of the main job: R is alone
     *(['data.name=drawn'] if set_name(args) else []),
   ]

@@ -143,8 +143,7 @@ def writer(steps: Steps, state: TrainState, batch: Batch) -> PyTree:
     return steps.nets.gen.apply(gen, own, *words, train=True, update=True, mutable=[STATISTICS])
 
   images, pull, aux = jax.vjp(generate, state.params['gen'], has_aux=True)
-  pulls = 4 if steps.config.loss.parameter_norms else 1
-  grads = [pull(batch['image'].astype(images.dtype) ** (i + 1)) for i in range(pulls)]
+  (grads,) = pull(batch['image'].astype(images.dtype))
   return steps.written(state, for_d, *words), images, grads, aux
 
 

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from torch import nn
 from torch.nn import functional
 
-from jaxgen.systems.handwriting.config import curriculum_steps
+from jaxgen.systems.handwriting.config import stages
 from jaxgen.task import Data
 from twins import handwriting_nets as nets
 from twins import rivals
@@ -163,21 +163,11 @@ class Trainer:
     for p in frozen:
       p.requires_grad_(True)
     added = balanced(of_d, of_r, self._config.loss.alpha) if self._config.loss.balance else of_r
-    if self._config.loss.parameter_norms:
-      self._norms_of_parameters(images, (of_d, of_r, added))
     self._optimizers[0].zero_grad(set_to_none=True)
     images.backward(of_d + added)
     self._optimizers[0].step()
     self._update_average()
     return loss.detach()
-
-  def _norms_of_parameters(self, images, parts) -> list[torch.Tensor]:
-    params = list(self.gen.parameters())
-    found = []
-    for part in parts:
-      grads = torch.autograd.grad(images, params, part, retain_graph=True)
-      found.append(nn.utils.get_total_norm(grads))
-    return found
 
   def _clipped(self, net: nn.Module) -> None:
     if self._config.optim.clip_norm:
@@ -195,7 +185,7 @@ class Trainer:
 
 def make_trainer(config: ConfigDict, data: Data) -> Callable[..., Trainer]:
   """(one of rivals.ADAMS, threads, compiled=False) -> trainer of a config on its data."""
-  if config.precision != 'float32' or any(curriculum_steps(config)):
+  if config.precision != 'float32' or stages(config).game:
     raise SystemExit("error: the twin knows precision='float32' and the game alone: no curriculum")
   if config.loss.shift != 'alpha':
     raise SystemExit("error: the twin knows config.loss.shift='alpha' only")

@@ -1,6 +1,6 @@
 """What a handwriting config may say. Imports nothing heavy."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -109,7 +109,7 @@ KEYS = {
   'loss.alpha': at_least(0),
   'loss.shift': choice('alpha', 'up_to_one'),
   'loss.noise': at_least(0),
-  'loss.parameter_norms': flag(),
+  'loss.parameter_norms': whole(0),
   'curriculum.read_steps': whole(0),
   'curriculum.paired_steps': whole(0),
   'curriculum.paired_text': at_least(0),
@@ -145,10 +145,31 @@ def depends_on_num_steps(config: ConfigDict) -> bool:
   return config.optim.decay_from < 1
 
 
+class Stages(NamedTuple):
+  """The steps at which training changes.
+
+  Attributes:
+    paired: from reading to drawings.
+    game: from drawings to the game.
+    measured: from which on the game also measures the norms of the parameters' gradients.
+  """
+
+  paired: int
+  game: int
+  measured: int
+
+
+def stages(config: ConfigDict) -> Stages:
+  """Those of a config."""
+  paired = config.curriculum.read_steps
+  game = paired + config.curriculum.paired_steps
+  return Stages(paired, game, max(config.num_steps - config.loss.parameter_norms, game))
+
+
 def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
-  """The steps at which training changes: from reading to drawings, and from these to the game."""
-  read = config.curriculum.read_steps
-  return read, read + config.curriculum.paired_steps
+  """The steps at which training changes; 0, or twice the same, where a stage has no updates."""
+  found = stages(config)
+  return found if config.loss.parameter_norms else found[:2]
 
 
 def is_drawn(config: ConfigDict) -> bool:
@@ -299,7 +320,7 @@ def check_config(config: ConfigDict) -> None:
       'config.curriculum.freeze_recogniser keeps a recogniser that has learned nothing: set '
       'config.curriculum.read_steps above 0, or config.init_from'
     )
-  last = curriculum_steps(config)[-1]
+  last = stages(config).game
   if last > config.num_steps:
     raise ConfigError(
       f'config.num_steps = {config.num_steps} ends before the curriculum does, at step {last}'

@@ -64,7 +64,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     },
     'generated_cer_own': judge.own_of_written(variables, 'seen').rates().cer,
     'edit_distance': seen.rates().character_edits / max(seen.rates().texts, 1),
-    # 0 is where nothing was measured: before the game, and at parameters without loss.parameter_norms.
+    # 0 is where nothing was measured: before the game, at parameters before the updates that measure there.
     'grad_norm_ratio': {name: float(x) or None for name, x in balance.items()},
     'final_alpha': float(inference.config.loss.alpha),
     'fid': judge.fid(extractor, images, split) if extractor else None,

@@ -182,7 +182,7 @@ def maker_gradient(
     alpha: see `balanced`.
     shift: see `balanced`.
     balance: whether to; if not, gradients are added as they are.
-    norms_of_parameters: three gradients of the parameters instead of one, for their norms.
+    norms_of_parameters: whether to measure them: a gradient of the parameters more for each part.
     axis: the device axis, or None.
   """
   images, pull, of_generate = jax.vjp(generate, params, has_aux=True)

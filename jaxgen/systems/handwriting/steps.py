@@ -17,7 +17,7 @@ from jaxgen.metrics import Mean, Metrics
 from jaxgen.optim.ema import ema, warmed_up
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import losses
-from jaxgen.systems.handwriting.config import curriculum_steps
+from jaxgen.systems.handwriting.config import stages
 from jaxgen.systems.handwriting.model import Networks, Writer
 from jaxgen.systems.handwriting.noise import noisy
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
@@ -92,7 +92,9 @@ class Steps:
     metrics = {'drawing_error': Mean.of(found.aux[1]), **self.text_metrics(found)}
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
-  def game_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+  def game_step(
+    self, state: TrainState, batch: Batch, norms_of_parameters: bool = False
+  ) -> tuple[TrainState, Metrics]:
     """D, R, then G and phi against the updated ones, with fresh noise and the same words to write."""
     state, metrics = self.update_discriminator(state, batch)
     if not self.config.curriculum.freeze_recogniser:
@@ -109,7 +111,17 @@ class Steps:
     words = batch['gen_label'], batch['gen_length']
     balance = self.config.loss.balance
     z = self.latents(state, 'maker_latent', len(batch['image']))
-    found, state = self.update_writer(state, 'game', z, *words, judged, alpha, shift, balance)
+    found, state = self.update_writer(
+      state,
+      'game',
+      z,
+      *words,
+      judged,
+      alpha,
+      shift,
+      balance,
+      norms_of_parameters=norms_of_parameters,
+    )
     state = self.with_updates(state, 'gen', {'balance': self.balance(state, found)})
     share = jnp.asarray(len(batch['image']) / self.count, jnp.float32)
     metrics |= {'generator_loss': Mean(found.adversarial, share), **self.text_metrics(found)}
@@ -189,6 +201,7 @@ class Steps:
     shift: Any = None,
     balance: bool = True,
     letter_widths: jax.Array | None = None,
+    norms_of_parameters: bool = False,
   ) -> tuple[losses.MakerGradient, TrainState]:
     """One update of G and phi by a loss of their images and by what R reads in them.
 
@@ -214,7 +227,7 @@ class Steps:
       alpha,
       shift,
       balance,
-      self.config.loss.parameter_norms,
+      norms_of_parameters,
       self.axis,
     )
     grads = found.grads
@@ -262,24 +275,20 @@ class Steps:
 
   def balance(self, state: TrainState, found: losses.MakerGradient) -> dict[str, jax.Array]:
     """Running averages of what `norm_metrics` logs, at pixels and at parameters."""
-    since = state.step - curriculum_steps(self.config)[1]
-    past = warmed_up(since, MOMENTUM).astype(self.param_dtype)
-    old = state.variables['gen']['balance']
-    new = {
-      name: jnp.where(
-        jnp.isfinite(ratio),
-        past * old[name] + (1 - past) * ratio.astype(self.param_dtype),
-        old[name],
-      )
-      for name, ratio in self.ratios(found).items()
-    }
+    changes = stages(self.config)
+    begins = {'pixels': changes.game, 'parameters': changes.measured}
+    old, new = state.variables['gen']['balance'], {}
+    for name, ratio in self.ratios(found).items():
+      past = warmed_up(state.step - begins[name], MOMENTUM).astype(self.param_dtype)
+      average = past * old[name] + (1 - past) * ratio.astype(self.param_dtype)
+      new[name] = jnp.where(jnp.isfinite(ratio), average, old[name])
     return {**old, **new}
 
   def average(self, state: TrainState) -> dict[str, PyTree]:
     """The moving average of G and phi, which begins with their first update."""
     if not self.config.ema_decay:
       return {}
-    since = state.step - curriculum_steps(self.config)[0]
+    since = state.step - stages(self.config).paired
     return {
       'gen': ema(state.ema['gen'], self.variables(state, 'gen'), since, self.config.ema_decay)
     }

@@ -16,11 +16,11 @@ from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import evaluation, sheets
 from jaxgen.systems.handwriting.config import (
-  curriculum_steps,
   has_hands,
   has_letter_widths,
   is_natural,
   is_rtl,
+  stages,
   written_faces,
 )
 from jaxgen.systems.handwriting.drawn import spacing
@@ -124,9 +124,9 @@ def make_optimizers(config: ConfigDict) -> dict[str, Optimizers]:
   its player.
   """
   options = config.optim
-  read, paired = curriculum_steps(config)
+  paired, game, _ = stages(config)
   # Steps of the run in which a player is not updated, before its updates in the game.
-  idle = {'gen': read, 'disc': paired, 'rec': paired - read}
+  idle = {'gen': paired, 'disc': game, 'rec': game - paired}
   rates = {
     'gen': options.learning_rate,
     'disc': options.disc_learning_rate,
@@ -244,10 +244,11 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   """The task of a config. Players: gen (G and phi), disc, rec."""
   steps = make_steps(config, facts, axis)
   inference = Inference(make_model(config, facts), facts, config)
-  read, paired = curriculum_steps(config)
-  stages = ((0, steps.read_step), (read, steps.paired_step), (paired, steps.game_step))
+  changes = stages(config)
   # Of stages that begin together, the last one has steps.
-  begins = dict(stages)
+  begins = {0: steps.read_step, changes.paired: steps.paired_step, changes.game: steps.game_step}
+  if config.loss.parameter_norms:
+    begins[changes.measured] = functools.partial(steps.game_step, norms_of_parameters=True)
   (_, first), *later = sorted(begins.items())
   size, rows, letters = config.data.height, config.batch_size, facts['max_length']
   ints = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.int32)

@@ -16,9 +16,10 @@ from jaxgen import config as configs
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import training
+from jaxgen.systems.handwriting import losses
 from jaxgen.systems.handwriting.config import has_hands, has_letter_widths
 from jaxgen.systems.handwriting.task import make_optimizers, make_steps, make_task
-from jaxgen.task import Trained
+from jaxgen.task import Trained, TrainState
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -192,6 +193,34 @@ def test_a_frozen_recogniser_stays_as_it_is(data):
   for player in PLAYERS:
     found = set(jax.tree.leaves(kept.params[player]))
     assert found == {player == 'rec'}
+
+
+def test_norms_at_the_parameters_are_measured_in_the_last_updates(data):
+  name = 'grad_norm_ratio_parameters'
+  for options, changes in (
+    ({}, [2]),
+    ({'loss__parameter_norms': 9}, [0]),
+    ({'loss__parameter_norms': 1, 'curriculum__read_steps': 2}, [2, 3]),
+    ({'loss__parameter_norms': 0, 'curriculum__read_steps': 2}, [2]),
+  ):
+    config = tiny(**{'loss__parameter_norms': 2, **options})
+    task = make_task(config, data.facts)
+    assert [step for step, _ in task.curriculum] == [step for step in changes if step]
+    assert set(configs.curriculum_steps(config)) == {step for step in changes if step}
+    state = jax.eval_shape(task.init, jax.random.key(0))
+    _, metrics = jax.eval_shape(task.train_steps()[-1], state, task.batch)
+    assert (name in metrics) == bool(config.loss.parameter_norms)
+    assert 'grad_norm_ratio_pixels' in metrics
+
+
+def test_averages_of_norms_begin_where_they_are_measured(data):
+  steps = make_steps(tiny(num_steps=500, loss__parameter_norms=100), data.facts)
+  nothing = {'pixels': jnp.float32(0), 'parameters': jnp.float32(0)}
+  parts = losses.Parts(adversarial=jnp.float32(-1), text=jnp.float32(1), added=jnp.float32(0))
+  found = losses.MakerGradient(*[None] * 5, pixels=parts, parameters=parts)
+  state = TrainState(jnp.int32(400), {}, {}, {'gen': {'balance': nothing}}, {}, None)
+  kept = steps.balance(state, found)
+  np.testing.assert_allclose([kept['pixels'], kept['parameters']], [2 * 9 / 410, 1.8], rtol=1e-5)
 
 
 def test_the_paper_s_networks_fit_the_game():
