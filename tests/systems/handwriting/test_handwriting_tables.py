@@ -204,6 +204,20 @@ def test_a_damaged_member_of_a_zip_is_one_bad_row(tmp_path):
   assert report.counts == {'unreadable image': 1} and 'images.zip/a.png' in report.bad_rows()[0]
 
 
+@pytest.mark.parametrize('method', [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_member_that_does_not_unpack_is_one_bad_row(tmp_path, method):
+  with zipfile.ZipFile(tmp_path / 'images.zip', 'w', method) as archive:
+    archive.writestr('a.png', png(strokes(1)))
+    archive.writestr('b.png', png(strokes(2)))
+  content = bytearray((tmp_path / 'images.zip').read_bytes())
+  content[39:51] = b'\xff' * 12  # behind the local header and the member's name of 5 letters
+  put(tmp_path / 'images.zip', bytes(content))
+  put(tmp_path / 'words.csv', 'file,text\na,un\nb,deux\n')
+  examples, report = read(tmp_path)
+  assert [e.row.text for e in examples] == ['deux']
+  assert report.counts == {'unreadable image': 1}
+
+
 def test_images_with_texts_of_their_names(tmp_path):
   for i, name in enumerate(('ann/1', 'ann/2', 'bob/1', 'bob/2')):
     put(tmp_path / f'{name}.png', strokes(i))

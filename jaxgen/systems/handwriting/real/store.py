@@ -1,10 +1,12 @@
 """The files of a set: a folder, the zip files in it, or one zip file alone, under the names that tables use."""
 
+import lzma
 import os
 import tempfile
 import unicodedata
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,16 @@ from jaxgen.errors import DataError
 _LARGEST = 1 << 28
 _IS_UTF8 = 0x800  # of a member's flags
 _READ_SUFFIXES = ('.csv', '.tsv', '.txt', '.xml')
+# A zip file raises NotImplementedError for a method it lacks, RuntimeError for a password.
+_UNREADABLE = (
+  OSError,
+  zipfile.BadZipFile,
+  zlib.error,
+  lzma.LZMAError,
+  RuntimeError,
+  ValueError,
+  EOFError,
+)
 
 
 class _Place(NamedTuple):
@@ -98,8 +110,7 @@ class Store:
       if place.stamp[0] > _LARGEST:
         raise DataError(f'{name}: unpacks to {place.stamp[0]:,} bytes')
       return place.archive.read(place.path)
-    # A zip file raises NotImplementedError for a method it lacks, RuntimeError for a password.
-    except (OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
       raise DataError(f'{self.shown(name)}: cannot be read: {error}') from error
 
   def shown(self, name: str) -> str:
