@@ -117,6 +117,23 @@ def test_page_xml(tmp_path, version):
   np.testing.assert_array_equal(examples[0].image, picture()[10:30, 10:110])
 
 
+@pytest.mark.parametrize(
+  ('parts', 'text'),
+  [
+    ('<TextEquiv><Unicode/></TextEquiv>', 'de mots'),
+    ('<TextEquiv><PlainText/><Unicode> </Unicode></TextEquiv>', 'de mots'),
+    ('<TextEquiv/><TextEquiv index="1"><Unicode>une ligne</Unicode></TextEquiv>', 'une ligne'),
+    ('<TextEquiv><PlainText>simple</PlainText><Unicode/></TextEquiv>', 'simple'),
+    ('<TextEquiv><PlainText>simple</PlainText><Unicode>tel</Unicode></TextEquiv>', 'tel'),
+    ('<TextEquiv index="²"><Unicode>tel</Unicode></TextEquiv>', 'tel'),
+  ],
+)
+def test_a_line_of_page_xml_without_a_transcript_has_that_of_its_words(parts, text):
+  words = (f'<Word><TextEquiv><Unicode>{x}</Unicode></TextEquiv></Word>' for x in ('de', 'mots'))
+  line = f'<TextLine>{"".join(words)}{parts}</TextLine>'
+  assert texts(f'<PcGts><Page>{line}</Page></PcGts>') == [text]
+
+
 def test_positions_in_other_units_than_pixels(tmp_path):
   put(tmp_path / 'p1.xml', ALTO.format(version=2, unit='mm10', lines=ALTO_LINES))
   put(tmp_path / 'p1.png', picture().repeat(2, 0).repeat(2, 1))

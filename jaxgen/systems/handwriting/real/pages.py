@@ -1,6 +1,5 @@
 """Lines and words of ALTO (2 to 4) and PAGE XML (2010 to 2019), cut out of the pictures of their pages."""
 
-import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -272,9 +271,11 @@ def _page_points(element: ElementTree.Element | None, least: int) -> np.ndarray 
 
 
 def _page_text(element: ElementTree.Element) -> str:
-  """The first of the transcripts by their `index`; of the words where the line has none itself."""
-  texts = list(_children(element, 'TextEquiv'))
-  texts.sort(key=lambda e: int(e.get('index') or 0) if (e.get('index') or '0').isdigit() else 0)
-  for text in itertools.islice(texts, 1):
-    return next((u.text or '' for u in _children(text, 'Unicode')), '')
+  """The first transcript, by `index`, that says anything; else that of the words, with spaces between."""
+  given = list(_children(element, 'TextEquiv'))
+  given.sort(key=lambda e: int(e.get('index') or 0) if (e.get('index') or '0').isdecimal() else 0)
+  for tag in ('Unicode', 'PlainText'):
+    for text in (t.text or '' for one in given for t in _children(one, tag)):
+      if text.strip():
+        return text
   return ' '.join(filter(None, (_page_text(word) for word in _children(element, 'Word'))))
