@@ -45,6 +45,30 @@ def test_dialects_of_tables(tmp_path, content, columns, encoding):
   assert row.place.startswith('words.csv line ')
 
 
+@pytest.mark.parametrize(
+  ('name', 'content'),
+  [
+    ('t.tsv', 'a.png\tun, deux; trois, et quatre\nb.png\tcinq\n'),
+    ('t.csv', 'a.png\tun, deux; trois, et quatre\nb.png\tcinq\n'),
+    ('t.csv', 'a.png;un, deux, trois, et quatre|\nb.png;cinq\n'),
+    ('t.csv', 'a.png|un, deux, trois, et quatre\nb.png|cinq, six\nc.png|sept, huit, neuf\n'),
+    ('t.csv', 'a.png,"un, deux, trois; et"\nb.png,cinq; six; sept\nc.png,huit\n'),
+    ('t.tsv', 'a.png,"un; deux; trois"\nb.png,cinq\n'),
+  ],
+)
+def test_marks_in_texts_are_no_columns_where_no_header_says_so(tmp_path, name, content):
+  put(tmp_path / name, content)
+  report = Report('set')
+  rows = list(read_table(Store(tmp_path), name, {'file': '0', 'text': '1', 'writer': ''}, report))
+  assert [row.file for row in rows] == ['a.png', 'b.png', 'c.png'][: content.count('\n')]
+  assert rows[0].text.startswith('un') and not report.counts
+
+
+def test_a_mark_without_a_header_makes_as_many_columns_as_are_asked_for(tmp_path):
+  rows = rows_of(tmp_path, 'a;b,c,1\na;b,c,2\na;b,c, d,3\n', file='0', text='1', writer='2')
+  assert [row.writer for row in rows] == ['1', '2']
+
+
 def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
   put(
     tmp_path / 't.tsv',
@@ -65,6 +89,13 @@ def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
     ('file,text\na,b\n', {'writer': 'hand'}, "no column 'hand'; it has file, text"),
     ('file,text\na,"b\nc,d\n', {}, 'words.csv line 2: its quotes are damaged'),
     ('a,b\n', {'file': '0', 'text': '5'}, 'no column 5: it has 2, counted from 0'),
+    ('a,b\n', {'file': '0'}, "without a header it needs the number of the column 'text'"),
+    (
+      'a,b\nc,' + 200_000 * 'd' + '\n',
+      {'file': '0', 'text': '1'},
+      'line 2: its quotes are damaged',
+    ),
+    ('a;b,c;d\na;b,c;d\n', {'file': '0', 'text': '3'}, 'no column 3: it has 3, counted from 0'),
     (b'file,text\na,b\na,\xe9t\xe9\n', {}, 'words.csv line 3: is not UTF-8'),
   ],
 )

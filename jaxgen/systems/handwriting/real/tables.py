@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from jaxgen.errors import ConfigError, DataError
@@ -35,6 +36,8 @@ _SPLITS = {
 }
 FOLDER = '<folder>'  # as the column of writers: the folder of an image names its writer
 _TEXT_SUFFIXES = ('.gt.txt', '.txt')
+_MARKS = '\t;,|'  # what may stand between columns
+_LOOKED_AT = 50  # lines, for what stands between columns that have no names
 
 
 def check_columns(columns: Mapping[str, str]) -> None:
@@ -78,8 +81,8 @@ def read_table(
   Args:
     store: the set's files.
     table: its name, of `find_table`. UTF-8 or UTF-16, with a byte-order mark or without; what stands between
-      columns is seen from the header: a tab, semicolon, comma or bar. Quotes are those of csv; in a tsv they
-      count only around a whole field.
+      columns, a tab, semicolon, comma or bar, is seen from the header, or without one from the first lines.
+      Quotes are those of csv; in a tsv they count only around a whole field.
     columns: names of columns by role, see COLUMNS; '<folder>' as writer stands for the image's folder.
     report: gets lines with a wrong number of fields.
 
@@ -88,11 +91,15 @@ def read_table(
   """
   where = store.shown(table)
   text = _decoded(store.read(table), where)
-  first = next((line for line in text.splitlines() if line.strip()), '')
+  lines = (line for line in text.splitlines() if line.strip())
+  first = list(itertools.islice(lines, _LOOKED_AT))
   if not first:
     raise DataError(f'{where}: is empty')
-  delimiter, names = _header(first, columns, where)
   without_header = _numbers(columns)
+  if without_header:
+    delimiter, names = _numbered(first, columns, where, table.lower().endswith('.tsv'))
+  else:
+    delimiter, names = _header(first[0], columns, where)
   place = {role: names.index(name) for role, name in _roles(names, columns).items()}
   for line, fields in _records(text, delimiter, where):
     if not without_header:
@@ -129,20 +136,47 @@ def _decoded(content: bytes, where: str) -> str:
 
 def _numbers(columns: Mapping[str, str]) -> bool:
   """Whether columns are given by their numbers, which says that there is no header."""
-  given = [name for name in columns.values() if name != FOLDER]
-  return bool(given) and all(name.isdigit() for name in given)
+  given = [name for name in columns.values() if name not in ('', FOLDER)]
+  return bool(given) and all(name.isdecimal() for name in given)
+
+
+def _numbered(
+  lines: Sequence[str], columns: Mapping[str, str], where: str, is_tsv: bool
+) -> tuple[str, list[str]]:
+  """What stands between columns without a header, and their numbers.
+
+  A tab where the table is a tsv and has some, or each line has one; else, of the marks that make enough
+  columns, the one that most lines have equally often, and of several the one that makes more columns.
+  """
+  missing = [role for role in _NEEDED if not columns.get(role)]
+  if missing:
+    raise DataError(f'{where}: without a header it needs the number of the column {missing[0]!r}')
+  tabs = ['\t' in line for line in lines]
+  marks = '\t' if all(tabs) or (is_tsv and any(tabs)) else _MARKS.replace('\t', '')
+  # (number of columns, lines that have it) by mark
+  usual = {
+    mark: Counter(len(_fields(line, mark)) for line in lines).most_common(1)[0] for mark in marks
+  }
+  last = max(int(name) for name in columns.values() if name not in ('', FOLDER))
+  mark = max(usual, key=lambda mark: (usual[mark][0] > last, usual[mark][1], usual[mark][0]))
+  names = [str(i) for i in range(usual[mark][0])]
+  lost = [name for name in columns.values() if name not in (*names, FOLDER, '')]
+  if lost:
+    raise DataError(f'{where}: no column {lost[0]}: it has {len(names)}, counted from 0')
+  return mark, names
+
+
+def _fields(line: str, mark: str) -> list[str]:
+  """Those of a line; where it is none of a csv, one, and `_records` says why."""
+  try:
+    return line.split(mark) if mark == '\t' else next(csv.reader([line], delimiter=mark))
+  except csv.Error:
+    return [line]
 
 
 def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, list[str]]:
   """What stands between columns, and their names."""
-  splits = {mark: next(csv.reader([line], delimiter=mark)) for mark in '\t;,|'}
-  if _numbers(columns):
-    mark = max(splits, key=lambda mark: len(splits[mark]))
-    names = [str(i) for i in range(len(splits[mark]))]
-    lost = [name for name in columns.values() if name not in (*names, FOLDER)]
-    if lost:
-      raise DataError(f'{where}: no column {lost[0]}: it has {len(names)}, counted from 0')
-    return mark, names
+  splits = {mark: next(csv.reader([line], delimiter=mark)) for mark in _MARKS}
   splits = {mark: [name.strip() for name in names] for mark, names in splits.items()}
   for mark, names in splits.items():
     roles = _roles(names, columns)
