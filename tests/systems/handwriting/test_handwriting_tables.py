@@ -177,6 +177,35 @@ def test_every_kind_of_bad_row(tmp_path):
   np.testing.assert_array_equal(examples[4].image, strokes(99))
 
 
+def test_the_folder_of_a_writer_is_that_of_the_picture(tmp_path):
+  for i, name in enumerate(('ann/1', 'ann/2', 'bob/3', 'Andre\u0301/4')):
+    put(tmp_path / f'{name}.png', strokes(i))
+  names = '1.png', '2', 'bob/3.png', '4.png', 'none.png'
+  put(tmp_path / 'words.csv', table([(name, 'mot') for name in names], 'file,text'))
+  examples, report = read(tmp_path, columns={'writer': '<folder>'})
+  assert [e.row.writer for e in examples] == ['ann', 'ann', 'bob', 'Andr\u00e9']
+  assert report.counts == {'missing image': 1}
+
+
+def test_writers_splits_and_groups_have_one_form_each(tmp_path):
+  writers = 'Andr\u00e9', 'Andre\u0301 ', 'Jean  Paul', 'Jean\u00a0Paul', '\u200bJean Paul'
+  rows = [(str(i), f'mot{i}', writer, 'train\u200b', 'e\u0301') for i, writer in enumerate(writers)]
+  content = table(rows, 'file,text,writer,split,page')
+  found = rows_of(tmp_path, content, group='page')
+  assert {row.writer for row in found} == {'Andr\u00e9', 'Jean Paul'}
+  assert {(row.split, row.group) for row in found} == {('train', '\u00e9')}
+
+
+def test_a_picture_is_one_however_it_is_named(tmp_path):
+  for i, name in enumerate(('w/1', 'w/2', '\u00e9')):
+    put(tmp_path / f'{name}.png', strokes(i))
+  rows = [('w/1.png', 'un'), ('1', 'un'), ('2', 'un'), ('w/2', 'deux'), ('\u00e9', 'x')]
+  put(tmp_path / 'words.csv', table([*rows, ('e\u0301.png', 'x')], 'file,text'))
+  examples, report = read(tmp_path)
+  assert [e.row.text for e in examples] == ['un', 'x']
+  assert report.counts == {'named twice': 2, 'two transcripts': 2}
+
+
 def test_a_set_without_a_usable_row(tmp_path):
   put(tmp_path / 'words.csv', 'file,text\na,b\n')
   with pytest.raises(

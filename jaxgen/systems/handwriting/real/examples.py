@@ -98,10 +98,10 @@ def _open(
   table = tables.find_table(store, settings.table)
   if table:
     rows = list(tables.read_table(store, table, settings.columns, report))
-    return rows, lambda path: _of_files(store, table, path)
+    return rows, lambda path: _of_files(store, path)
   if tables.has_pairs(store):
     rows = list(tables.read_pairs(store, settings.columns, report))
-    return rows, lambda path: _of_files(store, '', path)
+    return rows, lambda path: _of_files(store, path)
   rows, regions = _page_rows(store, settings, report)
   if not rows and not report.rows:
     raise DataError(
@@ -111,13 +111,10 @@ def _open(
   return rows, lambda path: _of_pages(store, regions, path)
 
 
-def _of_files(store: Store, table: str, path: Callable[[str], Path]) -> Picture:
+def _of_files(store: Store, path: Callable[[str], Path]) -> Picture:
   def picture(row: Row) -> np.ndarray:
-    found = store.find(row.file, table)
-    if len(found) != 1:
-      kind = 'ambiguous image' if found else 'missing image'
-      raise RowError(kind, ' or '.join(found[:3]) or row.file)
-    return _decoded(store, found[0], path)
+    assert row.found
+    return _decoded(store, row.found[0], path)
 
   return picture
 
@@ -195,7 +192,7 @@ def _of_pages(
 def clean_rows(
   rows: Sequence[Row], settings: Settings, report: Report
 ) -> Iterator[tuple[int, Row]]:
-  """The rows whose words are in order; their pictures are not looked at.
+  """The rows whose words are in order, and that name one picture; pictures are not looked at.
 
   Args:
     rows: of a whole set.
@@ -211,6 +208,9 @@ def clean_rows(
   for index, row in enumerate(rows):
     found = cleaned(row.text, settings.unread)
     kind, what = found.refused, found.what
+    if not kind and row.found is not None and len(row.found) != 1:
+      kind = 'ambiguous image' if row.found else 'missing image'
+      what = ' or '.join(row.found[:3]) or row.file
     if not kind and knows_writers and not row.writer:
       kind = 'no writer'
     if not kind and row.split not in _SPLITS:
@@ -220,17 +220,22 @@ def clean_rows(
       continue
     for fixed in found.fixed:
       report.add(fixed, _shown(row))
-    texts[row.file].add(found.text)
+    texts[_picture(row)].add(found.text)
     usable.append((index, row._replace(text=found.text)))
   seen = set()
   for index, row in usable:
-    if len(texts[row.file]) > 1:
-      report.add('two transcripts', _shown(row), ' or '.join(sorted(texts[row.file])[:3]))
-    elif row.file in seen:
+    if len(texts[_picture(row)]) > 1:
+      report.add('two transcripts', _shown(row), ' or '.join(sorted(texts[_picture(row)])[:3]))
+    elif _picture(row) in seen:
       report.add('named twice', _shown(row))
     else:
-      seen.add(row.file)
+      seen.add(_picture(row))
       yield index, row
+
+
+def _picture(row: Row) -> str:
+  """What a picture is known by, however a row names it."""
+  return row.found[0] if row.found else row.file
 
 
 def _checked_size(image: np.ndarray) -> np.ndarray:

@@ -49,10 +49,11 @@ class Row(NamedTuple):
   Attributes:
     file: names the picture; of a page 'page.xml#line'.
     text: as it is written in the set.
-    writer: '' where it is not known.
+    writer: '' where it is not known; this, split and group are NFC with single spaces.
     split: 'train', 'validation', 'test'; '' where the set does not say.
     group: what must not be torn apart between training and validation, as a page; '' for nothing.
     place: where the row is, for a person: 'words.csv line 12'.
+    found: names of the pictures in the set that `file` may mean, one where all is well; None of a page.
   """
 
   file: str
@@ -61,6 +62,7 @@ class Row(NamedTuple):
   split: str = ''
   group: str = ''
   place: str = ''
+  found: tuple[str, ...] | None = None
 
 
 class RowError(Exception):

@@ -12,6 +12,7 @@ from jaxgen.files import decoded_text
 from jaxgen.schema import near_matches
 from jaxgen.systems.handwriting.real.report import Report, Row
 from jaxgen.systems.handwriting.real.store import Store
+from jaxgen.systems.handwriting.real.transcripts import tidied
 
 # Names that tables give their columns, looked for where none is given. Of a table without a header columns are
 # given by their numbers, from 0.
@@ -112,18 +113,20 @@ def read_table(
       )
       continue
     values = {role: fields[i] for role, i in place.items()}
-    yield _row(values, columns, f'{where} line {line}')
+    found = store.find(values['file'], table)
+    yield _row(values, columns, f'{where} line {line}', found)
 
 
-def _row(values: dict[str, str], columns: Mapping[str, str], place: str) -> Row:
-  """A split that is no known one is kept as it is, for `builder` to refuse."""
+def _row(
+  values: Mapping[str, str], columns: Mapping[str, str], place: str, found: Sequence[str]
+) -> Row:
+  """A split that is no known one is kept as it is, for `examples` to refuse."""
   file = str(PurePosixPath(values['file'].strip().replace('\\', '/')))
-  writer = values.get('writer', '').strip()
-  if columns.get('writer') == FOLDER:
-    writer = PurePosixPath(file).parent.name
-  split = values.get('split', '').strip()
+  writer, split, group = (tidied(values.get(role, '')) for role in ('writer', 'split', 'group'))
+  if columns.get('writer') == FOLDER:  # that of the picture: its name may be without any
+    writer = tidied(PurePosixPath(found[0] if len(found) == 1 else file).parent.name)
   split = _SPLITS.get(split.lower(), split)
-  return Row(file, values['text'], writer, split, values.get('group', '').strip(), place)
+  return Row(file, values['text'], writer, split, group, place, tuple(found))
 
 
 def _decoded(content: bytes, where: str) -> str:
@@ -257,7 +260,7 @@ def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iter
     found = images.get(stem, [])
     if len(found) == 1:
       text = _decoded(store.read(name), store.shown(name)).strip('\r\n')
-      yield _row({'file': found[0], 'text': text}, columns, store.shown(name))
+      yield _row({'file': found[0], 'text': text}, columns, store.shown(name), found)
     elif found:
       report.add('ambiguous image', store.shown(name), ' or '.join(found[:3]))
     else:

@@ -51,6 +51,11 @@ def cleaned(text: str, unread: tuple[str, ...] = ()) -> Transcript:
   return Transcript(spaced, tuple(fixed))
 
 
+def tidied(name: str) -> str:
+  """A name, as of a writer, in the one form by which it is told from others: NFC, single plain spaces."""
+  return ' '.join(unicodedata.normalize('NFC', _INVISIBLE.sub('', name)).split())
+
+
 def _refused(text: str, unread: tuple[str, ...]) -> tuple[str, str] | None:
   """(kind, what); None for a text that can be cleaned."""
   if _LINE_BREAK.search(text.strip()):
