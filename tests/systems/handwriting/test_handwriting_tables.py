@@ -11,7 +11,7 @@ from jaxgen.systems.handwriting.real.canvas import Ink
 from jaxgen.systems.handwriting.real.examples import Settings, read_examples
 from jaxgen.systems.handwriting.real.report import FIXED, REFUSED, Report
 from jaxgen.systems.handwriting.real.store import Store, readable
-from jaxgen.systems.handwriting.real.tables import read_table
+from jaxgen.systems.handwriting.real.tables import find_tables, read_table
 from jaxgen.systems.handwriting.real.transcripts import cleaned
 
 
@@ -107,7 +107,7 @@ def test_tables_that_cannot_be_read(tmp_path, content, columns, message):
 def test_which_table(tmp_path):
   write(tmp_path, a__csv='file,text\n1,x\n', b__csv='file,text\n1,y\n')
   put(tmp_path / '1.png', strokes())
-  with pytest.raises(DataError, match=r'several tables, leave one there: a\.csv, b\.csv'):
+  with pytest.raises(DataError, match=r'several tables .*, leave one there: a\.csv, b\.csv'):
     read(tmp_path)
   with pytest.raises(DataError, match=r"no table 'c\.csv'; there are: a\.csv, b\.csv"):
     read(tmp_path, table='c.csv')
@@ -119,6 +119,57 @@ def test_which_table(tmp_path):
     read(write(tmp_path / 'empty'))
   with pytest.raises(DataError, match='neither a folder nor a zip'):
     read(tmp_path / 'a.csv')
+
+
+@pytest.mark.parametrize(
+  'names',
+  [
+    ('train.csv', 'val.csv', 'test.csv'),
+    ('Train.tsv', 'valid.csv', 'testing.csv'),
+    ('words_train_v2.csv', 'words_validation_v2.csv', 'words_test_v2.csv'),
+    ('train/words.csv', 'dev/words.csv', 'test/words.csv'),
+  ],
+)
+def test_tables_of_the_splits_are_one_set(tmp_path, names):
+  splits = 'train', 'validation', 'test'
+  for i, name in enumerate(names):
+    mark = '\t' if name.endswith('tsv') else ','
+    rows = [(str(i), f'{i}', 'A'), (f'{i}{i}', 'x', 'B')]
+    put(tmp_path / name, table(rows, mark=mark))
+    put((tmp_path / name).parent / f'{i}.png', strokes(i))
+  examples, report = read(tmp_path)
+  found = {e.row.text: (e.row.split, e.row.writer) for e in examples}
+  assert found == {f'{i}': (split, 'A') for i, split in enumerate(splits)}
+  assert report.rows == 6 and report.counts == {'missing image': 3}
+  assert {n for _, n in find_tables(Store(tmp_path), names[0]).items()} == {''}
+
+
+@pytest.mark.parametrize(
+  'names',
+  [
+    ('train.csv', 'test.csv', 'all.csv'),
+    ('train.csv', 'train.tsv'),
+    ('val.csv', 'test.csv'),
+    ('words_train.csv', 'lines_test.csv'),
+    ('train_test.csv', 'val.csv'),
+  ],
+)
+def test_tables_that_are_no_splits_are_no_set(tmp_path, names):
+  for name in names:
+    put(tmp_path / name, 'file,text\n')
+  with pytest.raises(DataError, match='several tables that are not train, validation and test'):
+    find_tables(Store(tmp_path))
+
+
+def test_a_split_in_which_no_writer_is_known_is_one_and_a_row_may_say_its_split(tmp_path):
+  for i in range(4):
+    put(tmp_path / f'{i}.png', strokes(i))
+  put(tmp_path / 'train.csv', 'file,text,writer,split\n0,a,A,\n1,b,B,val\n2,c,,\n')
+  put(tmp_path / 'test.csv', 'file,text\n3,d\n')
+  examples, report = read(tmp_path)
+  found = {e.row.text: (e.row.split, e.row.writer) for e in examples}
+  assert found == {'a': ('train', 'A'), 'b': ('validation', 'B'), 'd': ('test', 'test.csv')}
+  assert report.counts == {'no writer': 1}
 
 
 def test_every_kind_of_bad_row(tmp_path):

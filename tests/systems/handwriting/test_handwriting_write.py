@@ -30,7 +30,7 @@ from jaxgen.systems.handwriting.networks.recogniser import Reading
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.real.report import Report
 from jaxgen.systems.handwriting.real.store import Store
-from jaxgen.systems.handwriting.real.tables import find_table, read_table
+from jaxgen.systems.handwriting.real.tables import find_tables, read_tables
 from jaxgen.systems.handwriting.tabs import TABS
 from jaxgen.systems.handwriting.task import make_model
 from jaxgen.systems.handwriting.writing import texts
@@ -191,7 +191,7 @@ def test_a_folder_is_a_set_that_training_reads_and_goes_on_where_it_was(write, t
   names = ['ab_0_1.png', 'ab_0_2.png', 'éa_0_1.png', 'éa_0_2.png']
   assert sorted(p.name for p in folder.glob('*.png')) == names
   store, report = Store(folder), Report('set')
-  rows = list(read_table(store, find_table(store), {}, report))
+  rows = list(read_tables(store, find_tables(store), {}, report))
   assert [(row.file, row.text, row.writer) for row in rows] == [
     (name, name[:2], name[3:6]) for name in names
   ]

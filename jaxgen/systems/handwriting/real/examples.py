@@ -26,7 +26,7 @@ class Settings(NamedTuple):
 
   Attributes:
     ink: how a picture becomes ink on paper.
-    table: name of the table; '' for the only one, or for text files or pages where there is none.
+    table: name of the one to read; '' for the only one, for one a split, or where there is none.
     columns: names of its columns by role, see `tables.COLUMNS`.
     level: 'line' or 'word', of pages.
     unread: marks in transcripts of what could not be read.
@@ -60,8 +60,8 @@ class Example(NamedTuple):
 def read_examples(store: Store, settings: Settings, report: Report) -> Iterator[Example]:
   """The usable rows of a set, in its order.
 
-  A set is a table with images, images with text files beside them, or ALTO or PAGE files with the pictures of
-  their pages: the first of these that is there.
+  A set is a table with images, or one for each split; images with text files beside them; or ALTO or PAGE files
+  with the pictures of their pages: the first of these that is there.
 
   Args:
     store: its files.
@@ -95,9 +95,9 @@ def _open(
   store: Store, settings: Settings, report: Report
 ) -> tuple[list[Row], Callable[[Callable[[str], Path]], Picture]]:
   """All rows of a set, and what makes a reader of their pictures."""
-  table = tables.find_table(store, settings.table)
-  if table:
-    rows = list(tables.read_table(store, table, settings.columns, report))
+  found = tables.find_tables(store, settings.table)
+  if found:
+    rows = list(tables.read_tables(store, found, settings.columns, report))
     return rows, lambda path: _of_files(store, path)
   if tables.has_pairs(store):
     rows = list(tables.read_pairs(store, settings.columns, report))

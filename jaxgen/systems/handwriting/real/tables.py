@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -35,6 +36,7 @@ _SPLITS = {
   'test': 'test',
   'testing': 'test',
 }
+_WORD = re.compile(r'([^\W\d_]+)')
 FOLDER = '<folder>'  # as the column of writers: the folder of an image names its writer
 _TEXT_SUFFIXES = ('.gt.txt', '.txt')
 _MARKS = '\t;,|'  # what may stand between columns
@@ -53,25 +55,69 @@ def check_columns(columns: Mapping[str, str]) -> None:
       raise ConfigError(f'columns: unknown {role!r}.{near} Known are {", ".join(COLUMNS)}')
 
 
-def find_table(store: Store, table: str = '') -> str:
-  """The name of the table of a set; '' where there is none.
+def find_tables(store: Store, table: str = '') -> dict[str, str]:
+  """The tables of a set, with the split that each is; {} where there is none.
+
+  One table says itself what its splits are, if anything: ''. Several make a set where their names differ in
+  nothing but the split, as train.csv, val.csv and test.csv, or train/words.csv and test/words.csv.
 
   Args:
     store: the set's files.
-    table: its name where it is given.
+    table: the name of the only one to read, where it is given.
 
   Raises:
-    DataError: the given one is missing, or there are several.
+    DataError: the given one is missing, or there are several that are no splits of a set.
   """
   tables = [name for name in store.names if name.lower().endswith(('.csv', '.tsv'))]
   if table:
     if table not in store.names:
       there = ', '.join(tables) or 'none'
       raise DataError(f'{store.root}: no table {table!r}; there are: {there}')
-    return table
-  if len(tables) > 1:
-    raise DataError(f'{store.root}: has several tables, leave one there: {", ".join(tables)}')
-  return tables[0] if tables else ''
+    return {table: ''}
+  if len(tables) < 2:
+    return dict.fromkeys(tables, '')
+  splits = {name: _split_of_table(name) for name in tables}
+  found = {split for split, _ in splits.values()}
+  alike = len({rest for _, rest in splits.values()}) == 1
+  if not alike or '' in found or 'train' not in found or len(found) < len(tables):
+    raise DataError(
+      f'{store.root}: has several tables that are not train, validation and test alone, leave one there: '
+      f'{", ".join(tables)}'
+    )
+  return {name: split for name, (split, _) in splits.items()}
+
+
+def _split_of_table(name: str) -> tuple[str, str]:
+  """The split that the name of a table says, '' where it says none or several, and the rest of the name."""
+  parts = _WORD.split(str(PurePosixPath(name).with_suffix('')).lower())
+  said = {_SPLITS[part] for part in parts if part in _SPLITS}
+  rest = ''.join('*' if part in _SPLITS else part for part in parts)
+  return (said.pop() if len(said) == 1 else ''), rest
+
+
+def read_tables(
+  store: Store, splits: Mapping[str, str], columns: Mapping[str, str], report: Report
+) -> Iterator[Row]:
+  """The rows of tables that make a set, one table after the other, see `read_table`.
+
+  A row's split is that of its table where it says none itself. Where some tables know writers, one that knows
+  none counts as a writer, as its rows are in one split anyway.
+
+  Args:
+    store: the set's files.
+    splits: of `find_tables`.
+    columns: names of columns by role.
+    report: gets lines with a wrong number of fields.
+
+  Raises:
+    DataError: see `read_table`.
+  """
+  rows = {table: list(read_table(store, table, columns, report)) for table in splits}
+  knowing = {table for table, found in rows.items() if any(row.writer for row in found)}
+  for table, found in rows.items():
+    for row in found:
+      writer = table if knowing and table not in knowing else row.writer
+      yield row._replace(split=row.split or splits[table], writer=writer)
 
 
 def read_table(
@@ -81,7 +127,7 @@ def read_table(
 
   Args:
     store: the set's files.
-    table: its name, of `find_table`. UTF-8 or UTF-16, with a byte-order mark or without; what stands between
+    table: its name, of `find_tables`. UTF-8 or UTF-16, with a byte-order mark or without; what stands between
       columns, a tab, semicolon, comma or bar, is seen from the header, or without one from the first lines.
       Quotes are those of csv; in a tsv they count only around a whole field.
     columns: names of columns by role, see COLUMNS; '<folder>' as writer stands for the image's folder.

@@ -132,15 +132,15 @@ def load_words(
   """Open a set of real words or lines; prepared in `$JAXGEN_CACHE` at first use.
 
   Args:
-    name: of `known_sets.KNOWN`, or a folder or zip file: a table with images, images with text files of their
-      names, or ALTO or PAGE files.
+    name: of `known_sets.KNOWN`, or a folder or zip file: a table with images, or one for each split; images
+      with text files of their names; or ALTO or PAGE files.
     directory: the set's folder; empty means `$JAXGEN_DATA/<name>` for a known set, and else the name itself.
     height: of the pictures.
     width: of the canvas: wider pictures are left out, narrower ones padded with white. None: each keeps its
       own, up to the widest of `canvas.line_widths`.
     rtl: written from right to left: padding comes on the left. None: as the set is, else no.
     seed: of the split. One for all runs that are compared: it is not the seed of a training.
-    table: name of the table where there are several.
+    table: name of the one to read where there are several; '': all, if they are the set's splits.
     columns: names of its columns, see `tables.COLUMNS`.
     level: 'line' or 'word', of pages.
     split: how rows are shared out; None: as the set is, else 'auto'.
