@@ -19,7 +19,7 @@ trains one that reads what people wrote, each picture at its own width. Variants
     early stopping, on real words (drawn ones, unless config.data.name says which), on real ones and those of
     config.generated.name, a folder of `jaxgen write`, and on the latter alone
   table: a folder or zip file of yours, --config.data.name=DIR: images with a table, see config.data.columns, or
-    ALTO or PAGE files with their pages; of words, or with --config.data.width of lines
+    ALTO or PAGE files with their pages, see config.data.level; of words, or with --config.data.width of lines
 """
 
 from ml_collections import ConfigDict

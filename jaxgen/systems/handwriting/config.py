@@ -50,9 +50,19 @@ HAND_RANGES = (
 WORDS = {
   'data.name': place('drawn, names of sets of words, or a folder', if_empty="as 'drawn'"),
   'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
-  'data.columns.file': text("a table's column of image files", if_empty="name it, as 'file'"),
-  'data.columns.text': text("a table's column of texts", if_empty="name it, as 'text'"),
-  'data.columns.writer': text("a table's column of writers, or empty where it has none"),
+  **{
+    f'data.columns.{role}': text(
+      f"a table's column of {what}, by name or by number from 0, or empty for one of a usual name"
+    )
+    for role, what in (
+      ('file', 'image files'),
+      ('text', 'texts'),
+      ('writer', 'writers'),
+      ('split', 'splits'),
+    )
+  },
+  'data.table': text("the name of a set's table, or empty for all that it has"),
+  'data.level': choice('line', 'word'),
   'data.script': choice('latin', 'arabic'),
   'data.height': choice(32, 64, 128),
   'data.width': whole(32),

@@ -289,7 +289,7 @@ def _drawn_set(config: ConfigDict) -> tuple[dict[str, Pictures], int]:
 
 def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
   """Pictures of a set by split, and how many were left out."""
-  data = config.data
+  data, own = config.data, name not in KNOWN
   words, report = load_words(
     name,
     data.dir,
@@ -297,7 +297,9 @@ def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
     width=data.width,
     rtl=is_rtl(config),
     flatten=data.flatten,
-    columns={} if name in KNOWN else {x: column for x, column in data.columns.items() if column},
+    table=data.table if own else '',
+    columns={x: column for x, column in data.columns.items() if column and own},
+    level=data.level,
     wanted=wanted_words(config),
   )
   for line in report.lines():

@@ -34,7 +34,12 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   # drawn, dhsd_words_de, ahawp_words_ar, lectaurep_words_fr, a folder or zip file, or several as a,b
   data.name = 'drawn'
   data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
-  data.columns = ConfigDict({'file': 'file', 'text': 'text', 'writer': 'writer'})
+  # Of a table that is no known set's: names of columns, or numbers from 0 where it has no header. Empty: one of
+  # a usual name (jaxgen.systems.handwriting.real.tables), which writers and splits need not have. '<folder>' as
+  # the writer is the folder of the image.
+  data.columns = ConfigDict({'file': '', 'text': '', 'writer': '', 'split': ''})
+  data.table = ''  # its name, of several in the set; empty: the only one, or those of the splits
+  data.level = 'line'  # line, word: what is cut out of pages of ALTO or PAGE
   data.script = script or 'latin'
   data.height, data.width, data.max_letters = CANVASES[canvas]
   data.layout = 'slots' if tiny and not script else 'natural'

@@ -85,17 +85,33 @@ def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
   ('content', 'columns', 'message'),
   [
     ('', {}, 'words.csv: is empty'),
-    ('file,words\na,b\n', {}, 'no column text or transcription.*file, words.*columns='),
-    ('file,text\na,b\n', {'writer': 'hand'}, "no column 'hand'; it has file, text"),
+    (
+      'file,words\na,b\n',
+      {},
+      'no column text or transcription.*file, words.*data.columns.text=NAME',
+    ),
+    (
+      'file,text\na,b\n',
+      {'writer': 'hand'},
+      r"no column 'hand' \(--config.data.columns.writer\); it has file, text",
+    ),
     ('file,text\na,"b\nc,d\n', {}, 'words.csv line 2: its quotes are damaged'),
-    ('a,b\n', {'file': '0', 'text': '5'}, 'no column 5: it has 2, counted from 0'),
-    ('a,b\n', {'file': '0'}, "without a header it needs the number of the column 'text'"),
+    (
+      'a,b\n',
+      {'file': '0', 'text': '5'},
+      r'no column 5 \(.*columns.text\): it has 2, counted from 0',
+    ),
+    ('a,b\n', {'file': '0'}, 'without a header .* of texts: --config.data.columns.text=NUMBER'),
     (
       'a,b\nc,' + 200_000 * 'd' + '\n',
       {'file': '0', 'text': '1'},
       'line 2: its quotes are damaged',
     ),
-    ('a;b,c;d\na;b,c;d\n', {'file': '0', 'text': '3'}, 'no column 3: it has 3, counted from 0'),
+    (
+      'a;b,c;d\na;b,c;d\n',
+      {'file': '0', 'text': '3'},
+      r'no column 3 \(.*\): it has 3, counted from 0',
+    ),
     (b'file,text\na,b\na,\xe9t\xe9\n', {}, 'words.csv line 3: is not UTF-8'),
   ],
 )
@@ -107,7 +123,7 @@ def test_tables_that_cannot_be_read(tmp_path, content, columns, message):
 def test_which_table(tmp_path):
   write(tmp_path, a__csv='file,text\n1,x\n', b__csv='file,text\n1,y\n')
   put(tmp_path / '1.png', strokes())
-  with pytest.raises(DataError, match=r'several tables .*, leave one there: a\.csv, b\.csv'):
+  with pytest.raises(DataError, match=r'several tables .*data\.table=NAME: a\.csv, b\.csv'):
     read(tmp_path)
   with pytest.raises(DataError, match=r"no table 'c\.csv'; there are: a\.csv, b\.csv"):
     read(tmp_path, table='c.csv')

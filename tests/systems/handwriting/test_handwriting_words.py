@@ -289,6 +289,70 @@ def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tm
     np.testing.assert_array_equal(batch['width'][batch['mask'] > 0], words[name].widths)
 
 
+@pytest.mark.parametrize(
+  ('header', 'columns', 'notes'),
+  [
+    ('file,text', {}, 'no writers are known'),
+    ('filename,transcription,author', {}, 'test: the text of'),
+    ('file,text,writer,split', {}, 'validation: 1 writer also in train'),
+    (
+      'scan,wort,hand,teil',
+      {'file': 'scan', 'text': 'wort', 'writer': 'hand'},
+      'test: the text of',
+    ),
+    (
+      'scan,wort,hand,teil',
+      {'file': 'scan', 'text': 'wort', 'split': 'teil'},
+      'validation: 1 writer also',
+    ),
+    ('', {'file': '0', 'text': '1', 'writer': '2'}, 'test: the text of'),
+  ],
+)
+def test_a_config_names_only_the_columns_that_have_other_names(
+  tmp_path, cache, caplog, header, columns, notes
+):
+  for i in range(8):
+    put(tmp_path / 'set' / f'{i}.png', strokes(i, 32, 60))
+  rows = [(f'{i}.png', f'mot{i}', f'w{i % 4}', 'val' if i < 1 else 'train') for i in range(8)]
+  fields = header.count(',') + 1 if header else 3
+  content = table([row[:fields] for row in rows], header)
+  put(tmp_path / 'set' / 'words.csv', content if header else content.lstrip())
+  if header.startswith('scan'):  # among other tables
+    put(tmp_path / 'set' / 'more.csv', 'file,text\n')
+    columns = {**columns, 'table': 'words.csv'}
+  values = {
+    f'data__{role}' if role == 'table' else f'data__columns__{role}': name
+    for role, name in columns.items()
+  }
+  values |= {'data__name': str(tmp_path / 'set'), 'data__height': 32, 'data__width': 64}
+  corpus = real_corpus(override(configs.load('handwriting_recogniser:table'), values))
+  counts = {split: len(part.texts) for split, part in corpus.pictures.items()}
+  by_table = 'split' in columns or header.endswith('split')
+  assert counts == {'train': 7, 'validation': 1} if by_table else sum(counts.values()) == 8
+  assert notes in caplog.text
+
+
+def test_a_config_asks_for_the_words_of_pages(tmp_path, cache):
+  boxes = [(x, y) for y in (10, 50, 90) for x in (5, 65)]
+  page = np.full((130, 130), 255, np.uint8)
+  words = []
+  for i, (x, y) in enumerate(boxes):
+    page[y : y + 32, x : x + 60] = strokes(i, 32, 60)
+    coords = f'{x},{y} {x + 60},{y} {x + 60},{y + 32} {x},{y + 32}'
+    text = f'<TextEquiv><Unicode>mot{i}</Unicode></TextEquiv>'
+    words.append(f'<Word><Coords points="{coords}"/>{text}</Word>')
+  lines = ''.join(f'<TextLine>{"".join(words[i : i + 2])}</TextLine>' for i in (0, 2, 4))
+  put(tmp_path / 'set' / 'p.png', page)
+  put(tmp_path / 'set' / 'p.xml', f'<PcGts><Page imageFilename="p.png">{lines}</Page></PcGts>')
+  values = {'data__name': str(tmp_path / 'set'), 'data__height': 32, 'data__width': 64}
+  config = override(configs.load('handwriting_recogniser:table'), values)
+  with pytest.raises(DataError, match='3 bad region'):
+    real_corpus(config)
+  corpus = real_corpus(override(config, {'data__level': 'word'}))
+  found = {text for part in corpus.pictures.values() for text in part.texts}
+  assert found == {f'mot{i}' for i in range(6)}
+
+
 def test_drawn_words_among_sets_need_a_real_one(cache):
   options = {'data__name': 'drawn,drawn', 'data__num_examples': 1, 'data__num_validation': 1}
   with pytest.raises(ConfigError, match="'drawn,drawn' has nothing to evaluate on: name 'drawn'"):

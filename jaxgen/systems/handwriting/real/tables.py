@@ -81,8 +81,8 @@ def find_tables(store: Store, table: str = '') -> dict[str, str]:
   alike = len({rest for _, rest in splits.values()}) == 1
   if not alike or '' in found or 'train' not in found or len(found) < len(tables):
     raise DataError(
-      f'{store.root}: has several tables that are not train, validation and test alone, leave one there: '
-      f'{", ".join(tables)}'
+      f'{store.root}: has several tables that are not train, validation and test alone; say which one by '
+      f'--config.data.table=NAME: {", ".join(tables)}'
     )
   return {name: split for name, (split, _) in splits.items()}
 
@@ -199,7 +199,10 @@ def _numbered(
   """
   missing = [role for role in _NEEDED if not columns.get(role)]
   if missing:
-    raise DataError(f'{where}: without a header it needs the number of the column {missing[0]!r}')
+    raise DataError(
+      f'{where}: without a header it needs the number of the column of {missing[0]}s: '
+      f'--config.data.columns.{missing[0]}=NUMBER'
+    )
   tabs = ['\t' in line for line in lines]
   marks = '\t' if all(tabs) or (is_tsv and any(tabs)) else _MARKS.replace('\t', '')
   # (number of columns, lines that have it) by mark
@@ -209,9 +212,11 @@ def _numbered(
   last = max(int(name) for name in columns.values() if name not in ('', FOLDER))
   mark = max(usual, key=lambda mark: (usual[mark][0] > last, usual[mark][1], usual[mark][0]))
   names = [str(i) for i in range(usual[mark][0])]
-  lost = [name for name in columns.values() if name not in (*names, FOLDER, '')]
-  if lost:
-    raise DataError(f'{where}: no column {lost[0]}: it has {len(names)}, counted from 0')
+  for role, name in columns.items():
+    if name not in (*names, FOLDER, ''):
+      raise DataError(
+        f'{where}: no column {name} (--config.data.columns.{role}): it has {len(names)}, counted from 0'
+      )
   return mark, names
 
 
@@ -230,18 +235,19 @@ def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, lis
   for mark, names in splits.items():
     roles = _roles(names, columns)
     if all(role in roles for role in _NEEDED):
-      lost = [n for r, n in columns.items() if r not in roles and n not in ('', FOLDER)]
-      if lost:
-        raise DataError(f'{where}: no column {lost[0]!r}; it has {", ".join(names)}')
+      for role, name in columns.items():
+        if role not in roles and name not in ('', FOLDER):
+          raise DataError(
+            f'{where}: no column {name!r} (--config.data.columns.{role}); it has {", ".join(names)}'
+          )
       return mark, names
   names = max(splits.values(), key=len)
   known = _roles(names, columns)
-  missing = [
-    columns.get(role) or ' or '.join(COLUMNS[role]) for role in _NEEDED if role not in known
-  ]
+  role = next(role for role in _NEEDED if role not in known)
   raise DataError(
-    f'{where}: no column {missing[0]}; its header has {", ".join(names)[:200]}: name the columns, as '
-    "columns={'file': ..., 'text': ...}, by numbers from 0 where there is no header"
+    f'{where}: no column {columns.get(role) or " or ".join(COLUMNS[role])}; its header has '
+    f'{", ".join(names)[:200]}: name the column by --config.data.columns.{role}=NAME, or all by numbers from 0 '
+    'where there is no header'
   )
 
 
