@@ -182,7 +182,10 @@ def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tu
   try:
     return job.fill(folder, overwrite)
   except Stopped as stop:
-    reporter.warn(f'stopped by {stop}; what is in {folder} stays. Run the same command to go on.')
+    how = ' without --overwrite, which begins anew,' if overwrite else ''
+    reporter.warn(
+      f'stopped by {stop}; what is in {folder} stays. Run the same command{how} to go on.'
+    )
     raise
 
 

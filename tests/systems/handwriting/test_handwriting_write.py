@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import unicodedata
 from itertools import islice
 from pathlib import Path
@@ -38,6 +39,7 @@ from jaxgen.systems.handwriting.writing.job import Finish, Job, ability_of, make
 from jaxgen.systems.handwriting.writing.pictures import Options
 from jaxgen.systems.handwriting.writing.redrawing import Request, write_words
 from jaxgen.task import Tools, Trained
+from jaxgen.terminal.signals import Stopped
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -247,6 +249,22 @@ def test_a_stop_leaves_a_set_of_what_is_done(trained, tmp_path):
   job = Job(trained, TOOLS, words, Options(), Finish(), print)
   assert job.fill(tmp_path / 'set', False) == (2, 3)
   assert [len(job.files[i]) for i in range(5)] == [1] * 5
+
+
+@pytest.mark.parametrize(
+  ('more', 'told'),
+  [
+    ([], 'the same command to go on'),
+    (['--overwrite'], 'the same command without --overwrite, which begins anew, to go on'),
+  ],
+)
+def test_a_stopped_command_tells_how_it_goes_on(write, monkeypatch, more, told):
+  def stop(*args):
+    raise Stopped(signal.SIGTERM)
+
+  monkeypatch.setattr(Job, 'fill', stop)
+  _, _, err = write('a', '--output=set', *more)
+  assert f'what is in set stays. Run {told}.' in err
 
 
 def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):

@@ -94,7 +94,7 @@ class SetFolder:
     try:
       header, *lines = csv.reader(io.StringIO(path.read_text('utf-8'), newline=''), strict=True)
     except (UnicodeError, ValueError, csv.Error) as error:
-      raise DataError(f'{path} is damaged: move it away, or take --overwrite') from error
+      raise DataError(f'{path} is damaged: move it away') from error
     if header != _HEADER or any(len(line) != len(_HEADER) for line in lines):
       raise DataError(f'{path} is none of jaxgen write: move it away')
     return {line[0]: line for line in lines if (self.root / line[0]).is_file()}
@@ -127,6 +127,8 @@ class SetFolder:
   def put(self, entry: Entry, pixels: np.ndarray, svg: bytes | None = None) -> list[Path]:
     """Writes a picture, uint8 [H, W] or with alpha [H, W, 2], and its outlines; returns the paths."""
     if not self._declared:
+      # First, so that a kill leaves no table of pictures that are not of this set.
+      (self.root / TABLE).unlink(missing_ok=True)
       write_json(self.root / ABOUT, self._about)
       self._declared = True
     path = self.root / entry.file
