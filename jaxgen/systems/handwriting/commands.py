@@ -176,11 +176,16 @@ def _print_objects(args: argparse.Namespace, job: 'Job') -> None:
 
 
 def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tuple[int, int]:
-  """As `Job.fill`; a stop is told of."""
+  """As `Job.fill`, of a folder that no other job fills meanwhile; a stop is told of."""
+  from jaxgen.run.lock import exclusive
+  from jaxgen.systems.handwriting.writing.folder import known_options
   from jaxgen.terminal.signals import Stopped
 
+  known_options(folder)  # refuses one of other things before there is a lock in it
+  folder.mkdir(parents=True, exist_ok=True)
   try:
-    return job.fill(folder, overwrite)
+    with exclusive(folder, work='filled', option='--output'):
+      return job.fill(folder, overwrite)
   except Stopped as stop:
     how = ' without --overwrite, which begins anew,' if overwrite else ''
     reporter.warn(

@@ -24,6 +24,7 @@ from jaxgen import compiling
 from jaxgen.command import cli
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.exchange import weight_files
+from jaxgen.run import lock
 from jaxgen.systems.handwriting.drawn.word_lists import WordList
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.model import Networks
@@ -199,12 +200,12 @@ def test_a_folder_is_a_set_that_training_reads_and_goes_on_where_it_was(write, t
   ]
   # Nobody taught this net to leave paper white: what is on its pictures is not judged.
   assert all(store.find(row.file) == [row.file] for row in rows) and not report.counts
-  before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.iterdir()}
+  before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.glob('[!.]*')}
   (folder / names[1]).unlink()
   (folder / names[0]).write_bytes(b'')  # as a full disk leaves it
   status, out, err = write('ab', 'c', '--styles=2', '--seed=0', '--output=set')
   assert (status, err) == (0, '') and 'wrote 4 pictures to set' in out
-  after = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.iterdir()}
+  after = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.glob('[!.]*')}
   assert {n for n in before if after[n][1] != before[n][1]} == {'words.csv'}
   assert after[names[2]] == before[names[2]]
   assert len((folder / 'words.csv').read_text().splitlines()) == 7
@@ -219,7 +220,7 @@ def test_a_set_grows_by_seeds_and_outlines_and_a_word_given_twice_is_written_onc
   assert 'wrote 1 picture to' in write('a', '--output=set', '--seed=5')[1]
   assert 'wrote 1 picture to' in write('a', '--output=set', '--svg')[1]
   names = ['a_0_1.png', 'a_0_1.svg', 'a_5_1.png', 'words.csv', 'write.json']
-  assert sorted(p.name for p in (tmp_path / 'set').iterdir()) == names
+  assert sorted(p.name for p in (tmp_path / 'set').glob('[!.]*')) == names
   table = (tmp_path / 'set' / 'words.csv').read_text()
   assert table == 'file,text,writer\na_0_1.png,a,0_1\na_5_1.png,a,5_1\n'
 
@@ -249,6 +250,19 @@ def test_a_stop_leaves_a_set_of_what_is_done(trained, tmp_path):
   job = Job(trained, TOOLS, words, Options(), Finish(), print)
   assert job.fill(tmp_path / 'set', False) == (2, 3)
   assert [len(job.files[i]) for i in range(5)] == [1] * 5
+
+
+def test_two_commands_do_not_fill_one_folder(write, tmp_path):
+  put(tmp_path / 'set' / lock.FILE, '{"pid": 1}')  # as a job that was killed leaves it
+  with lock.exclusive(tmp_path / 'set'):
+    status, out, err = write('a', '--output=set')
+  assert status == 1 and not out
+  assert 'error: set is being filled by process' in err and 'another --output' in err
+  assert [path.name for path in (tmp_path / 'set').iterdir()] == [lock.FILE]
+  assert write('a', '--output=set')[0] == 0
+  put(tmp_path / 'other' / 'letter.txt', 'mine')
+  assert write('a', '--output=other')[0] == 2
+  assert [path.name for path in (tmp_path / 'other').iterdir()] == ['letter.txt']
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,30 @@ class Entry(NamedTuple):
     return f'{self.seed}_{self.style + 1}'
 
 
+def known_options(root: Path) -> dict[str, Any] | None:
+  """What the pictures of a folder have in common; None of a new one.
+
+  Raises:
+    ConfigError: it holds other files, and is none that `SetFolder` filled.
+  """
+  if not root.is_dir() or not any(p.name[0] != '.' for p in root.iterdir()):
+    return None
+  try:
+    known = json.loads((root / ABOUT).read_text())
+  except (OSError, ValueError):
+    known = None
+  if not isinstance(known, dict):
+    raise ConfigError(
+      f'{root} holds other files and no {ABOUT} of jaxgen write: name a folder of its own'
+    )
+  return known
+
+
 class SetFolder:
   """A folder that is filled over one or many runs of one net with the same options.
 
   Files are written whole or not at all, and the table when all of them are there. What the table has of
-  earlier runs stays in it.
+  earlier runs stays in it. One at a time may fill a folder: who makes this holds it.
 
   Args:
     root: the folder, made where it is not there.
@@ -61,7 +80,7 @@ class SetFolder:
   def __init__(self, root: Path, about: dict[str, Any], overwrite: bool):
     self.root, self._about, self._overwrite = root, about, overwrite
     self._entries: dict[str, list[str]] = {}
-    known = self._known()
+    known = known_options(root)
     if known is not None and known != about and not overwrite:
       other = ', '.join(k for k in about if known.get(k) != about[k]) or 'options'
       raise ConfigError(
@@ -71,20 +90,6 @@ class SetFolder:
     self._declared = known == about
     if self._declared:
       self._entries = self._listed()
-
-  def _known(self) -> dict[str, Any] | None:
-    """What the folder's pictures are; None of a new one."""
-    if not self.root.is_dir() or not any(p.name[0] != '.' for p in self.root.iterdir()):
-      return None
-    try:
-      known = json.loads((self.root / ABOUT).read_text())
-    except (OSError, ValueError):
-      known = None
-    if not isinstance(known, dict):
-      raise ConfigError(
-        f'{self.root} holds other files and no {ABOUT} of jaxgen write: name a folder of its own'
-      )
-    return known
 
   def _listed(self) -> dict[str, list[str]]:
     """The table's lines by file, of files that are there."""
