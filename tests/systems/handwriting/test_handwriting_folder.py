@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxgen.errors import DataError
-from jaxgen.systems.handwriting.writing.folder import ABOUT, TABLE, Entry, SetFolder
+from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting.writing.folder import ABOUT, SIZE, TABLE, Entry, SetFolder
 
 A, B = Entry('a', 0, 0), Entry('b', 0, 0)
 PIXELS = np.full((4, 4), 255, np.uint8)
 
 
 def about(**options):
-  return {'weights': 'w', 'scale': 1, **options}
+  return {'weights': 'w', 'scale': 1, SIZE: None, **options}
 
 
-def filled(root: Path, *entries: Entry, **options) -> None:
+def filled(root: Path, *entries: Entry, svg: bytes | None = None, **options) -> None:
   """A set that a command wrote to its end some time ago."""
   folder = SetFolder(root, about(**options), False)
   for entry in entries:
-    folder.put(entry, PIXELS)
+    folder.put(entry, PIXELS, svg)
   folder.finish()
   for path in root.iterdir():
     os.utime(path, ns=(path.stat().st_mtime_ns - 10**10,) * 2)
@@ -57,3 +57,41 @@ def test_a_damaged_table_is_named(tmp_path, overwrite):
   (tmp_path / TABLE).write_bytes(b'\xff')
   with pytest.raises(DataError, match=r'words\.csv is damaged: move it away$'):
     SetFolder(tmp_path, about(), overwrite)
+
+
+def test_outlines_are_of_their_picture_or_not_there(tmp_path):
+  filled(tmp_path, A, B, svg=b'one', mm=0.0)
+  folder = SetFolder(tmp_path, about(scale=2), True)
+  assert folder.put(A, PIXELS) == [tmp_path / A.file]
+  folder.finish()
+  assert not (tmp_path / 'a_0_1.svg').exists()
+  folder = SetFolder(tmp_path, about(scale=2, mm=0.0), False)
+  assert not folder.has(A, True) and folder.has(A, False)
+  folder.put(A, PIXELS, b'two')
+  assert (tmp_path / 'a_0_1.svg').read_bytes() == b'two'
+  # Those of B are of before, as B itself is.
+  assert not SetFolder(tmp_path, about(scale=2, mm=0.0), False).has(B, True)
+
+
+def test_outlines_of_a_folder_have_one_size(tmp_path):
+  filled(tmp_path, A)
+  folder = SetFolder(tmp_path, about(mm=8.0), False)  # they may come later
+  assert not folder.has(A, True)
+  folder.put(A, PIXELS, b'eight')  # and a kill: the table stays
+  assert listed(tmp_path) == [A.file]
+  folder = SetFolder(tmp_path, about(mm=8.0), False)
+  assert folder.has(A, True)
+  for mm in (0.0, 9.0):
+    with pytest.raises(ConfigError, match=r'written otherwise \(mm\): name another folder'):
+      SetFolder(tmp_path, about(mm=mm), False)
+  # Pictures without outlines may come too, and forget no size.
+  SetFolder(tmp_path, about(), False).put(B, PIXELS)
+  with pytest.raises(ConfigError, match='mm'):
+    SetFolder(tmp_path, about(mm=9.0), False)
+  assert not SetFolder(tmp_path, about(mm=9.0), True).has(A, True)
+
+
+def test_outlines_of_a_size_that_nobody_knows_are_made_anew(tmp_path):
+  filled(tmp_path, A)
+  (tmp_path / 'a_0_1.svg').write_bytes(b'old')
+  assert not SetFolder(tmp_path, about(mm=0.0), False).has(A, True)

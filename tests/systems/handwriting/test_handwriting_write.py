@@ -219,6 +219,8 @@ def test_a_set_grows_by_seeds_and_outlines_and_a_word_given_twice_is_written_onc
   assert one == same and one['files'] == ['set/a_0_1.png']
   assert 'wrote 1 picture to' in write('a', '--output=set', '--seed=5')[1]
   assert 'wrote 1 picture to' in write('a', '--output=set', '--svg')[1]
+  status, _, err = write('a', '--output=set', '--svg', '--mm=8')
+  assert status == 2 and 'written otherwise (mm)' in err
   names = ['a_0_1.png', 'a_0_1.svg', 'a_5_1.png', 'words.csv', 'write.json']
   assert sorted(p.name for p in (tmp_path / 'set').glob('[!.]*')) == names
   table = (tmp_path / 'set' / 'words.csv').read_text()

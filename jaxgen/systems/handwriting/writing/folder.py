@@ -15,6 +15,7 @@ from jaxgen.pictures.png import write_image
 from jaxgen.systems.handwriting.writing.texts import file_stem
 
 TABLE, ABOUT = 'words.csv', 'write.json'
+SIZE = 'mm'  # of ABOUT: of outlines, in millimetres, 0 where pixels are their unit; None of a folder without
 _HEADER = ['file', 'text', 'writer']
 
 
@@ -61,6 +62,13 @@ def known_options(root: Path) -> dict[str, Any] | None:
   return known
 
 
+def _differing(known: dict[str, Any], about: dict[str, Any]) -> list[str]:
+  """The options in which a folder is another one; outlines of one size may come to pictures without."""
+  free = {SIZE} if None in (known.get(SIZE), about.get(SIZE)) else set()
+  others = [k for k in about if k not in free and known.get(k) != about[k]]
+  return others or (['options'] if known.keys() - about.keys() - {SIZE} else [])
+
+
 class SetFolder:
   """A folder that is filled over one or many runs of one net with the same options.
 
@@ -69,7 +77,7 @@ class SetFolder:
 
   Args:
     root: the folder, made where it is not there.
-    about: JSON-like, what makes pictures differ that have one name.
+    about: JSON-like, what makes pictures differ that have one name; SIZE of it is None without outlines.
     overwrite: whether pictures that are there are made again.
 
   Raises:
@@ -78,17 +86,21 @@ class SetFolder:
   """
 
   def __init__(self, root: Path, about: dict[str, Any], overwrite: bool):
-    self.root, self._about, self._overwrite = root, about, overwrite
+    self.root, self._overwrite = root, overwrite
     self._entries: dict[str, list[str]] = {}
     known = known_options(root)
-    if known is not None and known != about and not overwrite:
-      other = ', '.join(k for k in about if known.get(k) != about[k]) or 'options'
+    others = [] if known is None else _differing(known, about)
+    if others and not overwrite:
       raise ConfigError(
-        f'{root} holds words that were written otherwise ({other}): name another folder, or take '
-        '--overwrite'
+        f'{root} holds words that were written otherwise ({", ".join(others)}): name another folder, or '
+        'take --overwrite'
       )
-    self._declared = known == about
-    if self._declared:
+    self._fits = known is not None and not others
+    size = known.get(SIZE) if known and self._fits else None
+    self._has_outlines = size is not None
+    self._about = about | {SIZE: size if about.get(SIZE) is None else about[SIZE]}
+    self._declared = known == self._about
+    if self._fits:
       self._entries = self._listed()
 
   def _listed(self) -> dict[str, list[str]]:
@@ -122,7 +134,7 @@ class SetFolder:
         f'{path} is there and is no image: move it away, or take --overwrite'
       ) from error
     self._list(entry)
-    return not svg or path.with_suffix('.svg').is_file()
+    return not svg or (self._has_outlines and path.with_suffix('.svg').is_file())
 
   def _is_of_before(self, path: Path, entry: Entry) -> bool:
     """Whether a picture is of another net or other options, whose table was overwritten with ABOUT."""
@@ -130,15 +142,22 @@ class SetFolder:
     return entry.file not in self._entries and path.stat().st_mtime_ns < about.stat().st_mtime_ns
 
   def put(self, entry: Entry, pixels: np.ndarray, svg: bytes | None = None) -> list[Path]:
-    """Writes a picture, uint8 [H, W] or with alpha [H, W, 2], and its outlines; returns the paths."""
+    """Writes a picture, uint8 [H, W] or with alpha [H, W, 2], and its outlines; returns the paths.
+
+    Without outlines those of another picture of this name are removed.
+    """
     if not self._declared:
-      # First, so that a kill leaves no table of pictures that are not of this set.
-      (self.root / TABLE).unlink(missing_ok=True)
+      if (
+        not self._fits
+      ):  # first, so that a kill leaves no table of pictures that are not of this set
+        (self.root / TABLE).unlink(missing_ok=True)
       write_json(self.root / ABOUT, self._about)
       self._declared = True
     path = self.root / entry.file
     paths = [path]
-    if svg is not None:
+    if svg is None:
+      path.with_suffix('.svg').unlink(missing_ok=True)
+    else:
       paths.append(write_bytes(path.with_suffix('.svg'), svg))
     write_image(path, pixels)
     self._list(entry)

@@ -15,7 +15,7 @@ from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.task import make_model
 from jaxgen.systems.handwriting.writing import layout, outlines
 from jaxgen.systems.handwriting.writing.finishing import enlarged, without_paper
-from jaxgen.systems.handwriting.writing.folder import Entry, SetFolder
+from jaxgen.systems.handwriting.writing.folder import SIZE, Entry, SetFolder
 from jaxgen.systems.handwriting.writing.pictures import (
   Options,
   Picture,
@@ -219,6 +219,7 @@ class Job:
       'canvas': self._options.canvas,
       'scale': self._finish.scale,
       'transparent': self._finish.transparent,
+      SIZE: self._finish.mm if self._finish.svg else None,
     }
 
   def _finished(self, image: np.ndarray) -> np.ndarray:
