@@ -130,11 +130,7 @@ def _write(args: argparse.Namespace) -> None:
   from jaxgen.systems.handwriting.writing import weights
 
   args.workdir = args.weights or weights.shipped_weights()
-  if not is_folder and not args.overwrite:
-    files = [file for file in files if not is_there(file)]
-    if not files:
-      _print_line(args, f'{output} is there already, nothing is written (--overwrite writes anew)')
-      return
+  there = [] if args.overwrite else [file for file in files if is_there(file)]
   with opened(args, 'handwriting', 'writes no words') as run:
     from jaxgen.systems.handwriting.writing import job as jobs
     from jaxgen.systems.handwriting.writing.pictures import Options
@@ -158,12 +154,13 @@ def _write(args: argparse.Namespace) -> None:
       _print_objects(args, job)
       raise
     if is_folder:
-      written, there = _fill(job, output, args.overwrite, reporter)
-      already = f'; {there:,} were there already (--overwrite writes anew)' if there else ''
+      written, before = _fill(job, output, args.overwrite, reporter)
+      already = f'; {before:,} were there already (--overwrite writes anew)' if before else ''
       reporter.say(f'wrote {counted(written, "picture")} to {output}{already}')
+    elif drawn := job.draw(files, there):
+      reporter.say(f'wrote {", ".join(map(str, drawn))}')
     else:
-      job.draw(files)
-      reporter.say(f'wrote {", ".join(map(str, files))}')
+      reporter.say(f'{output} is there already, nothing is written (--overwrite writes anew)')
     for line in job.told():
       reporter.warn(line)
     _print_objects(args, job)
@@ -222,12 +219,6 @@ def _texts(args: argparse.Namespace, run: 'Opened') -> list['Text']:
     if args.count is not None:
       given = texts.chosen_words(words, args.count, args.seed, ability)
   return texts.as_words(given, ability)
-
-
-def _print_line(args: argparse.Namespace, line: str) -> None:
-  from jaxgen.terminal.reporter import Reporter
-
-  (Reporter().warn if args.json else Reporter().say)(line)
 
 
 WRITE = Command(

@@ -123,6 +123,17 @@ def test_a_sheet_has_a_row_a_word_and_a_column_a_style(write, tmp_path):
   status, out, err = write('b', '--output=s.png')
   assert status == 0 and 's.png is there already, nothing is written' in out
   assert np.array_equal(np.asarray(Image.open('s.png')), pixels)
+  status, out, err = write('b', 'x', '--output=s.png', '--json')
+  b, x = map(json.loads, out.splitlines())
+  assert b == {'word': 'b', 'files': ['s.png'], 'skipped': True}
+  assert status == 1 and 'skipped' not in x and x['error'] in err and 'there already' not in err
+  for args, told in (
+    (['b', '--styles=1025'], '1,025 pictures are more than'),
+    (['x'], "'x': these weights know no x"),
+    (['--text=none'], 'none: cannot'),
+  ):
+    status, out, err = write(*args, '--output=s.png')
+    assert status and not out and told in err
   # By default a file of the first word's name, cut to the word, which stands where it stood.
   put(tmp_path / 'ab.png', '')  # as a full disk leaves it
   assert write('ab')[0] == 0
@@ -216,7 +227,9 @@ def test_a_folder_is_a_set_that_training_reads_and_goes_on_where_it_was(write, t
 def test_a_set_grows_by_seeds_and_outlines_and_a_word_given_twice_is_written_once(write, tmp_path):
   _, out, _ = write('a', 'a', '--output=set', '--json')
   one, same = map(json.loads, out.splitlines())
-  assert one == same and one['files'] == ['set/a_0_1.png']
+  assert one == same == {'word': 'a', 'files': ['set/a_0_1.png']}
+  _, out, _ = write('a', 'a', '--output=set', '--json')
+  assert [json.loads(line) for line in out.splitlines()] == [{**one, 'skipped': True}] * 2
   assert 'wrote 1 picture to' in write('a', '--output=set', '--seed=5')[1]
   assert 'wrote 1 picture to' in write('a', '--output=set', '--svg')[1]
   status, _, err = write('a', '--output=set', '--svg', '--mm=8')
@@ -301,7 +314,8 @@ def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
   status, out, err = write('a', 'b', '--output=set', '--scale=2', '--json')
   assert status == 1 and 'b_0_1.png is there and is no image' in err
   a, b = map(json.loads, out.splitlines())
-  assert a == {'word': 'a', 'files': ['set/a_0_1.png']} and 'no image' in b['error']
+  assert a == {'word': 'a', 'files': ['set/a_0_1.png'], 'skipped': True}
+  assert 'no image' in b['error'] and 'skipped' not in b
   assert (tmp_path / 'set' / 'b_0_1.png').read_text() == 'mine'
 
 

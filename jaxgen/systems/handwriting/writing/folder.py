@@ -154,14 +154,18 @@ class SetFolder:
       write_json(self.root / ABOUT, self._about)
       self._declared = True
     path = self.root / entry.file
-    paths = [path]
     if svg is None:
       path.with_suffix('.svg').unlink(missing_ok=True)
     else:
-      paths.append(write_bytes(path.with_suffix('.svg'), svg))
+      write_bytes(path.with_suffix('.svg'), svg)
     write_image(path, pixels)
     self._list(entry)
-    return paths
+    return self.paths(entry, svg is not None)
+
+  def paths(self, entry: Entry, svg: bool) -> list[Path]:
+    """Of a picture, and of its outlines where they are wanted."""
+    path = self.root / entry.file
+    return [path, path.with_suffix('.svg')] if svg else [path]
 
   def _list(self, entry: Entry) -> None:
     self._entries[entry.file] = [entry.file, entry.text, entry.writer]

@@ -1,7 +1,7 @@
 """One sheet, or a folder of pictures, of the texts of a command line; and what became of each."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +73,7 @@ class Job:
   Attributes:
     texts: the same.
     files: written or there already, by text.
+    skipped: texts of which all was there already.
     failed: why a text could not be written, by text.
     misread: of pictures that stayed illegible, what is read in each word, by text and style.
   """
@@ -89,6 +90,7 @@ class Job:
   ):
     self.texts = texts
     self.files: dict[int, list[Path]] = defaultdict(list)
+    self.skipped: set[int] = set()
     self.failed = {i: text.error for i, text in enumerate(texts) if text.error}
     self.misread: dict[Wanted, dict[str, str]] = {}
     self._inference, self._trained, self._tools = (
@@ -100,8 +102,15 @@ class Job:
     self._faults: list[frozenset[str]] = []
     self._same: dict[int, int] = {}  # of texts that are there twice, which has the files
 
-  def draw(self, files: Sequence[Path]) -> None:
+  def draw(self, files: Sequence[Path], there: Collection[Path] = ()) -> list[Path]:
     """Writes one sheet of all, as each of the files: .svg, or .png.
+
+    Args:
+      files: of the sheet.
+      there: those of them that stay as they are.
+
+    Returns:
+      Those that were written.
 
     Raises:
       ConfigError: it would hold too many pictures, or pixels.
@@ -112,6 +121,15 @@ class Job:
         f'{len(wanted):,} pictures are more than the {LARGEST_SHEET:,} of a sheet: name a folder with '
         '--output'
       )
+    missing = [file for file in files if file not in there]
+    if missing:
+      self._draw(missing, wanted)
+    for i, _ in wanted:
+      self.files[i] = list(files)
+    self.skipped = set() if missing else {i for i, _ in wanted}
+    return missing
+
+  def _draw(self, files: Sequence[Path], wanted: Sequence[Wanted]) -> None:
     pictures = {(x.text, x.style): x.image for x in self._made(wanted)}
     height, rtl = self._inference.config.data.height, self._inference.rtl
     sheet = make_sheet(self.texts, pictures, self._options, height, rtl)
@@ -126,8 +144,6 @@ class Job:
         write_bytes(file, outlines.to_svg(sheet, self._size()))
       else:
         write_image(file, self._finished(sheet.pixels()))
-    for i, _ in wanted:
-      self.files[i] = list(files)
 
   def fill(self, folder: Path, overwrite: bool) -> tuple[int, int]:
     """Writes a picture a text and style, and the table of all; illegible ones are left out.
@@ -150,12 +166,13 @@ class Job:
       try:
         if target.has(entry, svg):
           there += 1
-          self.files[i].append(folder / entry.file)
+          self.files[i] += target.paths(entry, svg)
         else:
           wanted[i, style] = entry
       except UserError as error:
         self.failed[i] = str(error)
         self._warn(f'error: {error}')
+    self.skipped = self.files.keys() - self.failed.keys() - {i for i, _ in wanted}
     try:
       for picture in self._made(list(wanted)):
         if not picture.misread:
@@ -189,6 +206,8 @@ class Job:
       misread = by_text[same]
       if self._options.tries:
         one['illegible'] = sorted(misread)
+      if same in self.skipped:
+        one['skipped'] = True
       if same in self.failed:
         one['error'] = self.failed[same]
       elif misread:
