@@ -205,20 +205,24 @@ def _tell_unwritten(job: 'Job') -> None:
 def _texts(args: argparse.Namespace, run: 'Opened') -> list['Text']:
   """What is to be written, with what cannot be."""
   from jaxgen.systems.handwriting.config import is_rtl
-  from jaxgen.systems.handwriting.drawn.word_lists import find_words
+  from jaxgen.systems.handwriting.drawn.word_lists import OddLine, find_words
   from jaxgen.systems.handwriting.writing import texts
   from jaxgen.systems.handwriting.writing.job import ability_of
 
   ability = ability_of(run.trained)
   if args.text:
     return texts.as_lines(texts.read_lines(args.text), ability, str(args.text))
-  given = args.words
+  given, odd = args.words, list[OddLine]()
   if args.list or args.count is not None:
-    words = find_words(args.list or ('arabic' if is_rtl(run.trained.config) else 'french'))
+    words = find_words(args.list or ('arabic' if is_rtl(run.trained.config) else 'french'), odd)
     given = words.words
     if args.count is not None:
+      if odd:
+        lines = counted(len(odd), 'line')
+        run.reporter.warn(f'warning: {lines} of {args.list} left out; the first: {odd[0].fault}')
+        odd = []
       given = texts.chosen_words(words, args.count, args.seed, ability)
-  return texts.as_words(given, ability)
+  return texts.as_words(given, ability) + [texts.Text(x.line, error=x.fault) for x in odd]
 
 
 WRITE = Command(

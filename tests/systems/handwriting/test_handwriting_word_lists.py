@@ -62,6 +62,13 @@ def test_a_list_of_ones_own_is_read_and_its_faults_are_named(tmp_path):
     plain.write_bytes(content)
     with pytest.raises(DataError, match=message):
       word_lists.read_word_list(plain)
+  # Who takes odd lines gets the others.
+  plain.write_bytes(b'one\ntwo  words\n\nthree 3 x\none\n')
+  odd = []
+  assert word_lists.find_words(plain, odd).words == ('one',)
+  assert [x.line for x in odd] == ['two words', 'three 3 x'] and 'plain.txt, line 4: ' in odd[
+    1
+  ].fault
   packed.write_bytes(b'no gzip')
   for path in (packed, tmp_path / 'none.txt', tmp_path):
     with pytest.raises(DataError, match=f'{path.name}: cannot read'):

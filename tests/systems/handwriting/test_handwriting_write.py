@@ -399,6 +399,23 @@ def test_a_text_is_a_page_of_lines(write, tmp_path):
   assert a.endswith(',ab ca a,0_1') and b.endswith(',ab b,0_1')
 
 
+def test_odd_lines_of_a_list_are_told_of_and_the_rest_is_written(write, tmp_path, monkeypatch):
+  put(tmp_path / 'l.txt', 'ab\na b\nab\nc 1 2\n')
+  monkeypatch.setattr(Job, 'draw', lambda self, *args: [])
+  status, out, err = write('--list=l.txt', '--json')
+  ab, odd, other = map(json.loads, out.splitlines())
+  assert status == 1 and ab == {'word': 'ab', 'files': []}
+  assert odd['word'] == 'a b' and 'l.txt, line 2: expected a word' in odd['error']
+  assert f'error: {odd["error"]}\nerror: {other["error"]}\n' in err
+  assert err.splitlines()[-1] == "error: 2 of 3 could not be written: 'a b', 'c 1 2'"
+  put(tmp_path / 'odd.txt', 'a b\n')
+  status, out, err = write('--list=odd.txt', '--json')
+  assert status == 1 and 'expected a word' in json.loads(out)['error'] and 'line 1' in err
+  # Of words that are chosen they are none.
+  status, out, err = write('--list=l.txt', '--count=1')
+  assert status == 0 and 'warning: 2 lines of l.txt left out; the first: l.txt, line 2' in err
+
+
 def test_lists_and_counts(tmp_path, trained):
   ability = texts.Ability(Charset(tuple('abcé')), LONGEST)
   words = WordList(

@@ -146,25 +146,42 @@ def arabic_words() -> WordList:
   return dataclasses.replace(read_word_list(ARABIC), name='the Arabic list')
 
 
-def find_words(named: str | Path) -> WordList:
+class OddLine(NamedTuple):
+  """A line of a list that is no word, and no word with its count.
+
+  Attributes:
+    line: what it says, with single spaces.
+    fault: what is wrong, with the file and the line's number.
+  """
+
+  line: str
+  fault: str
+
+
+def find_words(named: str | Path, odd: list[OddLine] | None = None) -> WordList:
   """Finds the list that a config names: 'french' or 'arabic' for those that ship, or a file of one's own.
+
+  Args:
+    named: the list.
+    odd: see `read_word_list`.
 
   Raises:
     DataError: the file cannot be read as a word list.
   """
   shipped = {'french': french_words, 'arabic': arabic_words}
-  return shipped[str(named)]() if str(named) in shipped else read_word_list(named)
+  return shipped[str(named)]() if str(named) in shipped else read_word_list(named, odd)
 
 
-def read_word_list(path: str | Path) -> WordList:
+def read_word_list(path: str | Path, odd: list[OddLine] | None = None) -> WordList:
   """Reads a person's list.
 
   Args:
     path: UTF-8 text, also as .gz or .xz; a word a line, or a word, white space and its count, as frequency
       lists have. Empty lines are left out, forms are normalised to NFC, and equal ones put together.
+    odd: gets the lines that are neither, which are left out; None refuses them.
 
   Returns:
-    The words in the order of the file.
+    The words in the order of the file; none where all lines are odd.
 
   Raises:
     DataError: no such file, not UTF-8 text, a line that is neither, or no word at all; the line is named.
@@ -176,10 +193,16 @@ def read_word_list(path: str | Path) -> WordList:
     fields = line.split()
     if not fields:
       continue
-    word, count = _word_and_count(fields, f'{path}, line {number}')
+    try:
+      word, count = _word_and_count(fields, f'{path}, line {number}')
+    except DataError as error:
+      if odd is None:
+        raise
+      odd.append(OddLine(' '.join(fields), str(error)))
+      continue
     with_count += len(fields) - 1
     counts[word] = counts.get(word, 0.0) + count
-  if not counts:
+  if not counts and not odd:
     raise DataError(f'{path}: no word in it: write one a line')
   weights = np.array(list(counts.values()))
   if with_count and not weights.any():
