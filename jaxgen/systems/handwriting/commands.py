@@ -21,7 +21,7 @@ if TYPE_CHECKING:
   from jaxgen.systems.handwriting.reading.pictures import Given, Picture
   from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
   from jaxgen.systems.handwriting.writing.job import Job
-  from jaxgen.systems.handwriting.writing.texts import Text
+  from jaxgen.systems.handwriting.writing.texts import Ability, Text
   from jaxgen.terminal.reporter import Reporter
 
 
@@ -36,6 +36,11 @@ def _add_write(parser: argparse.ArgumentParser) -> None:
   add('--list', type=as_path, metavar='FILE', help='words of a file, one a line; or french, arabic')
   add('--text', type=as_path, metavar='FILE', help='a text, set line by line')
   add('--count', type=int, metavar='N', help='N words of --list, or of the list that ships')
+  add(
+    '--drop-unknown',
+    action='store_true',
+    help='leave signs that the weights do not know out of words, with a warning',
+  )
   add('--styles', type=int, default=1, metavar='N', help='hands of each word; 1 by default')
   add('--seed', type=int, default=0, metavar='N', help='of the styles; 0 by default')
   add(
@@ -80,6 +85,10 @@ def _check_write(args: argparse.Namespace) -> None:
     raise ConfigError('--styles must be above 0, and --seed 0 or more and below 2^32')
   if args.count is not None and args.count < 1:
     raise ConfigError(f'--count={args.count} must be above 0')
+  if args.drop_unknown and args.count is not None:
+    raise ConfigError(
+      '--count takes words that the weights can write: leave out --drop-unknown with it'
+    )
   finishing.check_size(args.scale, args.mm)
   if args.tries is not None and (args.tries < 1 or not args.verify):
     raise ConfigError('--tries must be above 0, and goes with --verify')
@@ -137,19 +146,18 @@ def _write(args: argparse.Namespace) -> None:
     from jaxgen.systems.handwriting.writing.texts import check_any
 
     weights.check_finite(run.trained, args.workdir)
-    texts = _texts(args, run)
+    ability = jobs.ability_of(run.trained)._replace(drop_unknown=args.drop_unknown)
+    texts = _texts(args, run, ability)
     reporter = run.reporter
     if args.json:
       reporter.console.quiet = True  # standard output is for objects alone
-    for text in texts if len(texts) > 1 else ():
-      if text.error:
-        reporter.warn(f'error: {text.error}')
+    _tell_texts(texts, ability, reporter.warn)
     tries = (args.tries or TRIES) if args.verify else 0
     options = Options(args.styles, args.seed, tries, bool(args.text), args.canvas)
     finish = jobs.Finish(args.scale, args.transparent, args.svg, args.mm or 0.0)
     job = jobs.Job(run.trained, run.tools, texts, options, finish, reporter.warn)
     try:
-      check_any(texts)
+      check_any(texts, ability)
     except UserError:
       _print_objects(args, job)
       raise
@@ -202,14 +210,27 @@ def _tell_unwritten(job: 'Job') -> None:
     raise UserError(f'{counted(len(job.misread), "picture")} stayed illegible')
 
 
-def _texts(args: argparse.Namespace, run: 'Opened') -> list['Text']:
+def _tell_texts(texts: Sequence['Text'], ability: 'Ability', warn) -> None:
+  """Tells what cannot be written of several texts, and what was left out of them."""
+  from jaxgen.systems.handwriting.writing.texts import has_unknown, left_out
+
+  if len(texts) > 1:
+    for text in texts:
+      if text.error:
+        warn(f'error: {text.error}')
+    if has_unknown(texts, ability):
+      hint = '' if ability.drop_unknown else '; --drop-unknown leaves other signs out'
+      warn(f'these weights know {ability.known}{hint}')
+  if signs := left_out(texts):
+    warn(f'warning: {signs}')
+
+
+def _texts(args: argparse.Namespace, run: 'Opened', ability: 'Ability') -> list['Text']:
   """What is to be written, with what cannot be."""
   from jaxgen.systems.handwriting.config import is_rtl
   from jaxgen.systems.handwriting.drawn.word_lists import OddLine, find_words
   from jaxgen.systems.handwriting.writing import texts
-  from jaxgen.systems.handwriting.writing.job import ability_of
 
-  ability = ability_of(run.trained)
   if args.text:
     return texts.as_lines(texts.read_lines(args.text), ability, str(args.text))
   given, odd = args.words, list[OddLine]()

@@ -57,8 +57,9 @@ def write(
   _check_drawn(styles, seed)
   trained = model_of(weights, writers.shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
-  texts = as_words([word], job.ability_of(trained))
-  check_any(texts)
+  ability = job.ability_of(trained)
+  texts = as_words([word], ability)
+  check_any(texts, ability)
   options = Options(styles, seed, canvas=canvas)
   made = list(
     make_pictures(inference, trained.variables, tools, texts, all_wanted(texts, styles), options)
@@ -116,11 +117,12 @@ def write_sheet(
     return target
   trained = model_of(weights, writers.shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
-  texts = as_words([words] if isinstance(words, str) else words, job.ability_of(trained))
+  ability = job.ability_of(trained)
+  texts = as_words([words] if isinstance(words, str) else words, ability)
   if not texts:
     raise ConfigError('there is no word to write')
   for text in texts:
-    check_any([text])
+    check_any([text], ability)
   options, finish = Options(styles, seed, canvas=canvas), job.Finish(scale, transparent, mm=mm or 0)
   notes: list[str] = []
   drawn = job.Job(trained, tools, texts, options, finish, notes.append, inference)

@@ -148,11 +148,50 @@ def test_words_and_lines_may_have_the_apostrophes_of_typesetting():
   ability = texts.Ability(Charset.of(["ab'"]), 3)
   assert texts.as_words(['b\u2019a', 'b\u2013a'], ability) == [
     texts.Text("b'a", ("b'a",)),
-    texts.Text(
-      'b\u2013a', ('b\u2013a',), "'b\u2013a': these weights know no \u2013; they know 'ab"
-    ),
+    texts.Text('b\u2013a', ('b\u2013a',), "'b\u2013a': these weights know no \u2013"),
   ]
   assert texts.as_lines(['a  b\u2019a'], ability, 'f') == [texts.Text("a b'a", ('a', "b'a"))]
+
+
+def test_signs_that_weights_do_not_know_are_left_out_of_words():
+  ability = texts.Ability(Charset.of(['abé']), 3, drop_unknown=True)
+  assert texts.as_words(['«a!b!', 'ab', '!?', 'ab!ab', '« a'], ability) == [
+    texts.Text('ab', ('ab',), left_out='«!!'),
+    texts.Text('ab', ('ab',)),
+    texts.Text('!?', ('!?',), "'!?': these weights know no ! ?"),
+    texts.Text('abab', ('abab',), "'abab' has 4 letters, and these weights write at most 3", '!'),
+    texts.Text('« a', error="'« a' has a space: lines of words go through --text FILE"),
+  ]
+  lines = texts.as_lines(['« ab, e\u0301 »', '!'], ability, 'f')
+  assert lines == [texts.Text('ab é', ('ab', 'é'), left_out='«,»'), texts.Text('', left_out='!')]
+  told = 'left out 4 signs that these weights do not know: « (1) , (1) » (1) ! (1)'
+  assert texts.left_out(lines) == told and not texts.left_out(lines[:0])
+  with pytest.raises(UserError, match=r'no word is left without the signs .* they know abé'):
+    texts.check_any(lines[1:], ability)
+
+
+def test_a_text_is_written_without_unknown_signs_where_that_is_asked_for(
+  write, tmp_path, monkeypatch
+):
+  put(tmp_path / 't.txt', 'ab, xa.\n!\nb c\n')
+  monkeypatch.setattr(Job, 'draw', lambda self, *args: [])
+  status, out, err = write('--text=t.txt', '--json')
+  assert status == 1 and [bool(json.loads(x).get('error')) for x in out.splitlines()] == [1, 1, 0]
+  assert err.splitlines()[:3] == [
+    "error: t.txt line 1: 'ab,': these weights know no ,; 'xa.': these weights know no x .",
+    "error: t.txt line 2: '!': these weights know no !",
+    'these weights know abcé; --drop-unknown leaves other signs out',
+  ]
+  status, out, err = write('--text=t.txt', '--json', '--drop-unknown')
+  assert status == 0
+  assert (
+    err == 'warning: left out 4 signs that these weights do not know: , (1) x (1) . (1) ! (1)\n'
+  )
+  assert list(map(json.loads, out.splitlines())) == [
+    {'line': 'ab a', 'files': [], 'left_out': ',x.'},
+    {'line': '', 'files': [], 'left_out': '!'},
+    {'line': 'b c', 'files': []},
+  ]
 
 
 def test_a_run_on_the_page_writes_what_the_command_writes(write, weights, tmp_path):
@@ -333,6 +372,8 @@ def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
     (['a', '--output=file'], 2, 'file is a file: name a folder in its place'),
     ([], 2, 'name words, or --list'),
     (['a', '--count=3'], 2, 'one of them'),
+    (['--count=3', '--drop-unknown'], 2, '--count takes words that the weights can write'),
+    (['!!', '--drop-unknown'], 1, "'!!': these weights know no !; they know abcé"),
     (['a', '--styles=0'], 2, '--styles must be above 0'),
     (['a', '--tries=3'], 2, '--tries must be above 0, and goes with --verify'),
     (['a', '--scale=0'], 2, '--scale=0'),

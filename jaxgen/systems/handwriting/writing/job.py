@@ -203,6 +203,8 @@ class Job:
       name = 'line' if self._options.lines else 'word'
       same = self._same.get(i, i)
       one: dict[str, Any] = {name: text.given, 'files': list(map(str, self.files[same]))}
+      if text.left_out:
+        one['left_out'] = text.left_out
       misread = by_text[same]
       if self._options.tries:
         one['illegible'] = sorted(misread)

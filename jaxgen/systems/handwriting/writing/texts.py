@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,11 +25,13 @@ class Text(NamedTuple):
     given: as a person gave it, in NFC and with such apostrophes and hyphens as the net knows.
     words: that it consists of; none of an empty line.
     error: why it cannot be written; '' where it can.
+    left_out: signs that were left out of it, in their order.
   """
 
   given: str
   words: tuple[str, ...] = ()
   error: str = ''
+  left_out: str = ''
 
 
 class Ability(NamedTuple):
@@ -37,23 +40,37 @@ class Ability(NamedTuple):
   Attributes:
     charset: its symbols.
     longest: symbols of a word at most.
+    drop_unknown: whether words are written without the signs that it does not know.
   """
 
   charset: Charset
   longest: int
+  drop_unknown: bool = False
+
+  @property
+  def known(self) -> str:
+    """All of its symbols."""
+    return ''.join(self.charset.symbols)
+
+  def part(self, word: str) -> tuple[str, str]:
+    """What is to be written of a word, as `Charset.spelt` has it, and what is left out of it."""
+    unknown = self.charset.unknown(word) if self.drop_unknown else ()
+    return (
+      ''.join(s for s in word if s not in unknown),
+      ''.join(s for s in word if s in unknown),
+    )
 
   def fault(self, word: str) -> str:
     """Why a word cannot be written, as `Charset.spelt` has it; '' where it can."""
     if unknown := self.charset.unknown(word):
-      known = ''.join(self.charset.symbols)
-      return f'{word!r}: these weights know no {" ".join(map(shown, unknown))}; they know {known}'
+      return f'{word!r}: these weights know no {" ".join(map(shown, unknown))}'
     if len(word) > self.longest:
       return f'{word!r} has {len(word)} letters, and these weights write at most {self.longest}'
     return ''
 
 
 def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
-  """Words, each by itself."""
+  """Words, each by itself; one of unknown signs alone cannot be written."""
   found = []
   for word in map(ability.charset.spelt, given):
     if not word.strip():
@@ -61,12 +78,17 @@ def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
     elif word.split() != [word]:
       found.append(Text(word, error=f'{word!r} has a space: lines of words go through --text FILE'))
     else:
-      found.append(Text(word, (word,), ability.fault(word)))
+      kept, left_out = ability.part(word)
+      if not kept:
+        kept, left_out = word, ''
+      found.append(Text(kept, (kept,), ability.fault(kept), left_out))
   return found
 
 
 def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
   """Lines of words; of those that cannot be written the number is told.
+
+  A word of which nothing is left without unknown signs vanishes.
 
   Args:
     given: lines, of any spacing.
@@ -75,10 +97,11 @@ def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
   """
   found = []
   for number, line in enumerate(map(ability.charset.spelt, given), 1):
-    words = tuple(line.split())
+    parts = [ability.part(word) for word in line.split()]
+    words = tuple(kept for kept, _ in parts if kept)
     faults = [fault for word in dict.fromkeys(words) if (fault := ability.fault(word))]
     error = f'{where} line {number}: {"; ".join(faults)}' if faults else ''
-    found.append(Text(' '.join(words), words, error))
+    found.append(Text(' '.join(words), words, error, ''.join(left for _, left in parts)))
   return found
 
 
@@ -124,19 +147,40 @@ def chosen_words(words: WordList, count: int, seed: int, ability: Ability) -> li
   return [fitting.words[i] for i in np.argsort(-keys, kind='stable')[:count]]
 
 
-def check_any(texts: Sequence[Text]) -> None:
+def left_out(texts: Iterable[Text]) -> str:
+  """What to tell a person of the signs that were left out: each with its number; '' where there are none."""
+  signs = Counter(sign for text in texts for sign in text.left_out)
+  if not signs:
+    return ''
+  each = ' '.join(f'{shown(sign)} ({number:,})' for sign, number in signs.items())
+  return f'left out {counted(signs.total(), "sign")} that these weights do not know: {each}'
+
+
+def has_unknown(texts: Iterable[Text], ability: Ability) -> bool:
+  """Whether a text cannot be written for a sign that the net does not know."""
+  return any(text.error and any(map(ability.charset.unknown, text.words)) for text in texts)
+
+
+def check_any(texts: Sequence[Text], ability: Ability) -> None:
   """Refuses texts of which none can be written.
 
   Raises:
-    UserError: the only one's reason, or what is wrong with the first.
+    UserError: the only one's reason, with the signs that the net knows where it has others; or what is wrong
+      with the first.
   """
   if any(text.words and not text.error for text in texts):
     return
-  first = next((text.error for text in texts if text.error), 'no word was given')
-  more = len(texts) - 1
-  raise UserError(
-    first if not more else f'none of {len(texts)} texts can be written; the first: {first}'
-  )
+  nothing = 'no word was given'
+  if any(text.left_out for text in texts):
+    nothing = (
+      f'no word is left without the signs that these weights do not know; they know {ability.known}'
+    )
+  first = next((text.error for text in texts if text.error), nothing)
+  if len(texts) > 1:
+    first = f'none of {len(texts)} texts can be written; the first: {first}'
+  elif has_unknown(texts, ability):
+    first = f'{first}; they know {ability.known}'
+  raise UserError(first)
 
 
 def file_stem(text: str) -> str:
