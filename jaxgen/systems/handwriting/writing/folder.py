@@ -147,9 +147,8 @@ class SetFolder:
     Without outlines those of another picture of this name are removed.
     """
     if not self._declared:
-      if (
-        not self._fits
-      ):  # first, so that a kill leaves no table of pictures that are not of this set
+      if not self._fits:
+        # First, so that a kill leaves no table of pictures that are not of this set.
         (self.root / TABLE).unlink(missing_ok=True)
       write_json(self.root / ABOUT, self._about)
       self._declared = True
