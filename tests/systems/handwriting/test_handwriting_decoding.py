@@ -83,8 +83,11 @@ def test_a_closed_lexicon_gives_its_words_in_the_order_of_their_probability(seed
   words = ['a', 'ab', 'abc', 'cc', 'bab', 'cab']
   log_probs = random_frames(seed, 5, 4)
   texts = all_texts(log_probs)
-  language = [(), *(tuple(charset.labels[s] for s in word) for word in words)]
-  found = beam_search(log_probs, 50, Lexicon(words, charset))
+  language = [tuple(charset.labels[s] for s in word) for word in words]
+  lexicon = Lexicon(words, charset)
+  assert all(lexicon.holds(label) for label in language)
+  assert not any(lexicon.holds(label) for label in [(), (1, 3), (3,), (1, 2, 3, 1)])
+  found = beam_search(log_probs, 50, lexicon)
   assert [h.labels for h in found] == sorted(language, key=lambda x: -texts.get(x, -np.inf))
   np.testing.assert_allclose([h.log_prob for h in found], [texts[h.labels] for h in found])
 
@@ -95,9 +98,38 @@ def test_no_text_outside_a_closed_lexicon_comes_out(beam):
   lexicon = Lexicon(words, CHARSET)
   for seed in range(5):
     logits = np.random.default_rng(seed).normal(size=(12, CHARSET.num_labels)) * 3
-    assert {r.text for r in read(logits, CHARSET, beam=beam, lexicon=lexicon)} <= {'', *words}
+    assert {r.text for r in read(logits, CHARSET, beam=beam, lexicon=lexicon)} <= set(words)
   logits = spelt(CHARSET, '_m_a_d_a_m_e_')
-  assert read(logits, CHARSET, lexicon=lexicon)[0].text in ['', *words]
+  assert read(logits, CHARSET, lexicon=lexicon)[0].text in words
+
+
+@pytest.mark.parametrize('lines', [False, True])
+@pytest.mark.parametrize('beam', [1, 20])
+def test_what_is_written_is_no_empty_text_where_a_word_has_an_alignment(beam, lines):
+  words = ['s' * n for n in range(40, 60)] + ['mesdames', 'dames']
+  lexicon = Lexicon(words, CHARSET, lines=lines)
+  for path in ('_' * 30, '_' * 15 + 'ele' + '_' * 12, '_' * 7 + 'm'):
+    found = read(spelt(CHARSET, path), CHARSET, beam=beam, lexicon=lexicon)
+    assert found[0].text in ('dames', 'mesdames') and '' not in [r.text for r in found]
+  short = spelt(CHARSET, '_e_')  # no word has so few letters
+  assert [r.text for r in read(short, CHARSET, beam=beam, lexicon=lexicon)] == ['']
+  soft = read(spelt(CHARSET, '_' * 9), CHARSET, lexicon=lexicon, weight=2.0)[0]
+  assert (soft.text, soft.score) == ('', pytest.approx(soft.log_prob - 2))
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_the_likeliest_word_of_a_lexicon_is_that_of_the_best_path_of_all(seed):
+  charset = Charset.of(['abc'])
+  words = ['a', 'ab', 'aab', 'abc', 'cc', 'bab', 'cab', 'abab']
+  log_probs = random_frames(seed, 5, 4)
+  paths = itertools.product(range(4), repeat=5)
+  scores = {}
+  for path in paths:
+    label, score = best_path(path), log_probs[range(5), path].sum()
+    scores[label] = max(score, scores.get(label, -np.inf))
+  language = [tuple(charset.labels[s] for s in word) for word in words]
+  assert Lexicon(words, charset).likeliest(log_probs) == max(language, key=scores.__getitem__)
+  assert Lexicon(['aa', 'abc'], charset).likeliest(log_probs[:2]) == ()
 
 
 @pytest.mark.parametrize('beam', [1, 20])
@@ -107,7 +139,7 @@ def test_a_line_is_closed_to_words_with_one_space_between(beam):
   for seed in range(5):
     logits = np.random.default_rng(seed).normal(size=(20, CHARSET.num_labels)) * 3
     for reading in read(logits, CHARSET, beam=beam, lexicon=lexicon):
-      assert set(reading.text.split(' ')) <= {"d'ar", 'mes', 'le', 'tel', 'est'} or not reading.text
+      assert set(reading.text.split(' ')) <= {"d'ar", 'mes', 'le', 'tel', 'est'}
   logits = spelt(CHARSET, '_tel_ _mas_ _le_  _est _')
   assert read(logits, CHARSET, lexicon=lexicon)[0].text == 'tel mes le est'
 
@@ -160,7 +192,7 @@ def test_forbidden_symbols_leave_the_rest():
   logits[:, CHARSET.labels['m']] = 0.0
   for options in ({'beam': 0}, {}):
     assert read(logits, CHARSET, **options)[0].text == 'm'
-  assert read(logits, CHARSET, lexicon=Lexicon(['le'], CHARSET))[0].text in ('', 'le')
+  assert read(logits, CHARSET, lexicon=Lexicon(['le'], CHARSET))[0].text == 'le'
   with pytest.raises(ValueError, match='not numbers'):
     read(np.full((3, CHARSET.num_labels), np.nan), CHARSET)
 

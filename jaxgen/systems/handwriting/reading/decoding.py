@@ -109,8 +109,9 @@ def beam_search(
     beam: prefixes that live on after each frame; with a lexicon that closes the output as many again that
       are complete.
     lexicon: words; None allows every text.
-    weight: nats that each word outside the lexicon costs. `CLOSED` leaves words of the lexicon only, and the
-      empty text; 0 is the search without a lexicon.
+    weight: nats that each word outside the lexicon costs, and the empty text. `CLOSED` leaves words of the
+      lexicon only, and the empty text alone where none of them has an alignment; 0 is the search without a
+      lexicon.
 
   Returns:
     The best `beam` texts, best first; never none.
@@ -121,6 +122,9 @@ def beam_search(
   for frame in log_probs:
     search.advance(frame)
   labels, costs = search.texts()
+  if not labels:  # the beam is full of beginnings
+    assert lexicon is not None
+    labels, costs = [lexicon.likeliest(log_probs)], np.zeros(1)
   exact = text_log_probs(log_probs, labels)
   order = np.argsort(costs - exact, kind='stable')[:beam]
   return [Hypothesis(labels[i], float(exact[i]), float(exact[i] - costs[i])) for i in order]
@@ -196,7 +200,7 @@ class _Search:
     cost = self.cost
     if self.lexicon is not None:
       unfinished = ~self.lexicon.complete(self.node) & (self.node != self.lexicon.outside)
-      cost = cost + np.where(unfinished & (self.last > 0), self.weight, 0.0)
+      cost = cost + np.where(unfinished, self.weight, 0.0)
     labels = []
     for number in self.number[cost < np.inf]:
       label = []

@@ -1,6 +1,6 @@
 """Words that a decoder may write, as a tree of their prefixes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ class Lexicon:
   no word has.
 
   Attributes:
+    num_words: of the tree.
     rtl: the words are spelt from their last symbol to their first, as the frames of a text that is written
       from right to left have them.
 
@@ -54,6 +55,7 @@ class Lexicon:
       raise DataError(f'the lexicon has words that can never be read: {error}') from error
     self.rtl, self._num_labels = rtl, charset.num_labels
     spelt = [row[:n][:: -1 if rtl else 1] for row, n in zip(labels, lengths, strict=True)]
+    self.num_words = len(spelt)
     self._build(spelt, int(lengths.max()))
 
   def _build(self, spelt: list[np.ndarray], depth: int) -> None:
@@ -75,7 +77,8 @@ class Lexicon:
       ends.append(node[(padded[:, level] > 0) & (padded[:, level + 1] == 0)])
     self.outside = size
     self._symbol = np.concatenate([[0], *symbols]).astype(np.int64)
-    self._count = np.bincount(np.concatenate(parents), minlength=size + 1)
+    self._parent = np.concatenate([[0], *parents])
+    self._count = np.bincount(self._parent[1:], minlength=size + 1)
     self._first = 1 + np.cumsum(self._count) - self._count
     self._word = np.zeros(size + 1, bool)
     self._word[np.concatenate(ends)] = True
@@ -106,6 +109,40 @@ class Lexicon:
   def complete(self, nodes: np.ndarray) -> np.ndarray:
     """Whether a word ends at nodes of any shape. Bool."""
     return self._word[nodes]
+
+  def holds(self, labels: Sequence[int]) -> bool:
+    """Whether a label, in the order of the frames, is one of the words."""
+    node = np.array([self.root])
+    for label in labels:
+      node = self.step(node)[0][:, label]
+    return bool(self.complete(node)[0])
+
+  def likeliest(self, log_probs: np.ndarray) -> tuple[int, ...]:
+    """The one word that the most probable path spells (Viterbi), of all words: no beam can lose it.
+
+    Args:
+      log_probs: [T, K] of a picture.
+
+    Returns:
+      Its labels in the order of the frames; none where no word has an alignment.
+    """
+    twice = self._symbol == self._symbol[self._parent]
+    said = np.full(self.outside, -np.inf)
+    blank = said.copy()
+    blank[self.root] = 0.0
+    for frame in log_probs:
+      best = np.maximum(blank, said)
+      arriving = np.where(twice, blank[self._parent], best[self._parent])
+      said = np.maximum(said, arriving) + frame[self._symbol]
+      said[self.root] = -np.inf
+      blank = best + frame[0]
+    scores = np.where(self._word[:-1], np.maximum(blank, said), -np.inf)
+    node = int(scores.argmax())
+    label: list[int] = []
+    while scores.max() > -np.inf and node != self.root:
+      label.append(int(self._symbol[node]))
+      node = int(self._parent[node])
+    return tuple(label[::-1])
 
 
 def words_of(path: Path) -> list[str]:
