@@ -103,6 +103,16 @@ def test_a_lexicon_s_weight_goes_into_the_confidence():
   assert sure[2] == pytest.approx(np.e / (1 + np.e), abs=0.02)
 
 
+def test_a_word_that_calibration_makes_surer_takes_from_the_others():
+  logits = spelt('_e_l_', 3.0)
+  plain = understood(logits, CHARSET, Decoding(20, 9))
+  for offset in (-2.0, 2.0):
+    moved = understood(logits, CHARSET, Decoding(20, 9), calibration.Calibration(offset=offset))
+    assert (moved.confidence > plain.confidence) == (offset > 0)
+    assert all(a < b for (_, a), (_, b) in zip(moved.alternatives, plain.alternatives, strict=True))
+  assert moved.confidence + sum(p for _, p in moved.alternatives) <= 1
+
+
 def test_a_single_word_and_no_word_have_a_confidence():
   for path, text in (('_e_l_', 'el'), ('_____', ''), ('_ _ _', '  '), ('_ _el', 'el')):
     logits = spelt(path)

@@ -45,7 +45,7 @@ class Understood(NamedTuple):
   Attributes:
     text: NFC, in logical order.
     confidence: the product of its words'.
-    alternatives: other texts, and how likely each is in place of the text.
+    alternatives: other texts, and how likely each is in place of the text; with the text at most 1.
     symbols: U of the text.
     spans: [U, 2] frames of each, first and first after it; from left to right they touch.
     words: of the text, each with its confidence.
@@ -87,11 +87,20 @@ def understood(
     logs = weighed(logs, logs - scores, decoding.weight)
   shares = posterior(logs, calibration.temperature, closed=closed)
   confidence = float(np.prod([sure for _, sure in words]))
-  # What calibration takes from the text it takes from others too.
-  kept = min(1.0, confidence / shares[0]) if shares[0] > 0 else 1.0
+  kept = _kept(confidence, float(shares[0]))
   alternatives = [(x.text, float(kept * p)) for x, p in zip(others, shares[1:], strict=True)]
   spans = frame_spans(log_probabilities(logits), best.labels, rtl=rtl)
   symbols = charset.spelling(best.labels)
   return Understood(
     best.text, confidence, alternatives[: decoding.nbest - 1], symbols, spans, words
   )
+
+
+def _kept(confidence: float, share: float) -> float:
+  """What becomes of the shares of other texts once the text's own is another number.
+
+  What the text gains, the others lose in proportion; what calibration takes from it, it takes from others too.
+  """
+  if confidence < share:
+    return confidence / share
+  return (1.0 - confidence) / (1.0 - share) if share < 1.0 else 1.0
