@@ -7,7 +7,7 @@ import pytest
 
 from jaxgen.systems.handwriting.reading import calibration, spans
 from jaxgen.systems.handwriting.reading.charset import Charset
-from jaxgen.systems.handwriting.reading.confidence import judged_words
+from jaxgen.systems.handwriting.reading.confidence import judged_words, outside_cost
 from jaxgen.systems.handwriting.reading.decoding import CLOSED, best_path, read
 from jaxgen.systems.handwriting.reading.lattice import best_alignment, log_probabilities
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
@@ -85,7 +85,8 @@ def test_each_word_has_its_own_confidence():
   closed = judged_words(
     logits, reading, CHARSET, lexicon=Lexicon(['el', 'am', 'me'], CHARSET, lines=True)
   )
-  assert calibration.NONE.confidence(closed[1].log_probs, closed=True) > 0.99
+  # Two letters may be one of three words by chance: what is outside the lexicon keeps a part.
+  assert 0.85 < calibration.NONE.confidence(closed[1].log_probs) < 0.95
   assert sure[1] > calibration.Calibration(3.0).confidence(judged[1].log_probs)
 
 
@@ -97,10 +98,67 @@ def test_a_lexicon_s_weight_goes_into_the_confidence():
   found = [understood(logits, CHARSET, Decoding(20, 9, lexicon if w else None, w)) for w in weights]
   assert [x.text for x in found] == ['el em', 'el em', 'el am', 'el am', 'el am']
   assert all(x.confidence > x.alternatives[0][1] for x in found)
+  weightless = understood(logits, CHARSET, Decoding(20, 9, lexicon, 0.0))
+  assert weightless.alternatives == found[0].alternatives
+  assert weightless.confidence == found[0].confidence
   sure = [x.words[1][1] for x in found]
   assert sure[0] > sure[1] and sure[2] < sure[3] == pytest.approx(sure[4])
   # Of em and am alone, e to 1 without a lexicon.
   assert sure[2] == pytest.approx(np.e / (1 + np.e), abs=0.02)
+
+
+def closed_to(*words):
+  return Decoding(20, 9, Lexicon(words, CHARSET, lines=True))
+
+
+def test_a_closed_lexicon_is_not_sure_of_a_word_that_the_frames_do_not_say():
+  logits = spelt('_e_l_l_e_')
+  (free,) = understood(logits, CHARSET, Decoding(20, 1)).words
+  assert free[1] > 0.95
+  for words, least, most in (
+    (['elle'], free[1], 1.0),
+    (['elle', 'lame', 'mal'], free[1], 1.0),
+    (['lame', 'mal'], 0.0, 1e-4),
+    (['mmm'], 0.0, 1e-4),
+  ):
+    found = understood(logits, CHARSET, closed_to(*words))
+    assert found.text in words and least <= found.confidence <= most
+    # A weight that nothing outside can pay is not surer.
+    weighty = understood(logits, CHARSET, closed_to(*words)._replace(weight=200.0))
+    assert (weighty.text, weighty.confidence) == (found.text, pytest.approx(found.confidence))
+
+
+def test_a_long_word_of_a_short_lexicon_gains_most():
+  few, many = (Lexicon([f'{x}el' for x in xs], CHARSET) for xs in ('a', 'aelm'))
+  assert few.num_words == 1 and many.num_words == 4
+  cost = [[outside_cost(x, CLOSED, length) for length in (0, 1, 4, 12)] for x in (few, many)]
+  np.testing.assert_allclose(cost[0], np.log1p(np.exp([0.0, 1.5, 6.0, 18.0])))
+  np.testing.assert_allclose(cost[1], np.log1p(np.exp([0.0, 1.5, 6.0, 18.0]) / 4))
+  assert outside_cost(few, 0.3, 12) == 0.3 and outside_cost(None, CLOSED, 12) == 0
+  # Half the words are taken to be of the lexicon: e to 1 without it, and the gain more with it.
+  logits = spelt('_e_l_')
+  logits[3] = np.eye(6)[CHARSET.labels['l']] * 8 + np.eye(6)[CHARSET.labels['m']] * 7  # el, or em
+  odds = np.exp(1 + outside_cost(closed_to('el').lexicon, CLOSED, 2))
+  sure = understood(logits, CHARSET, closed_to('el')).confidence
+  assert sure == pytest.approx(odds / (1 + odds), abs=0.02)
+
+
+@pytest.mark.parametrize('words', [None, ['el', 'am', 'la'], ['lame'], ['el', 'me']])
+@pytest.mark.parametrize('weight', [0.5, 3.0, 50.0, CLOSED])
+def test_text_and_alternatives_are_at_most_one(words, weight):
+  lexicon = words and Lexicon(words, CHARSET, lines=True)
+  fitted = calibration.Calibration(0.5, 2.0, -1.0), calibration.Calibration(2.0, -1.0, 0.5)
+  for seed in range(3):
+    logits = np.random.default_rng(seed).normal(size=(14, 6)) * 2 + spelt('_e_l_ _a_m_ _l')[:14] / 2
+    for beam in (0, 1, 20):
+      if lexicon and not beam:
+        continue
+      for calibrated in (calibration.NONE, *fitted):
+        found = understood(logits, CHARSET, Decoding(beam, 99, lexicon, weight), calibrated)
+        others = [sure for _, sure in found.alternatives]
+        assert found.confidence + sum(others) <= 1 + 1e-9 and min(others, default=0) >= 0
+        if weight in (0.5, CLOSED) or not lexicon:
+          assert max(others, default=0) <= found.confidence
 
 
 def test_a_word_that_calibration_makes_surer_takes_from_the_others():
@@ -138,12 +196,10 @@ def test_a_word_from_right_to_left_is_judged_in_the_order_of_the_frames():
 def test_the_posterior_keeps_what_the_beam_left_out():
   logs = np.log([0.6, 0.2])
   np.testing.assert_allclose(calibration.posterior(logs), [0.6, 0.2])
-  np.testing.assert_allclose(calibration.posterior(logs, closed=True), [0.75, 0.25])
   np.testing.assert_allclose(calibration.posterior(logs, 0.5), np.array([0.36, 0.04]) / 0.44)
   np.testing.assert_allclose(calibration.posterior(logs, 1e6), [1 / 3, 1 / 3], rtol=1e-4)
   np.testing.assert_allclose(calibration.posterior(np.log([1.0])), [1.0])
   assert calibration.posterior(np.array([-2000.0, -2001.0])).sum() == 0
-  assert calibration.posterior(np.array([-2000.0, -2001.0]), closed=True).sum() == pytest.approx(1)
 
 
 def test_calibration_error_of_perfect_and_of_overconfident_readings():
@@ -201,9 +257,7 @@ def test_words_of_a_line_that_are_too_sure_are_found():
   assert found.crowding == pytest.approx(1, abs=0.1) and abs(found.offset) < 0.1
   alone, among = (found.confidence(np.log([0.8, 0.1]), count) for count in (1, 8))
   assert alone == pytest.approx(0.8, abs=0.03) and among == pytest.approx(1 / 3, abs=0.05)
-  # What a lexicon closes is shared out, and stays as it is; so does what is certain.
-  assert found.confidence(np.log([0.8, 0.2]), 8, closed=True) == pytest.approx(0.8, abs=0.03)
-  assert found.confidence(np.array([-2000.0]), 8) == 0
+  assert found.confidence(np.array([-2000.0]), 8) == 0  # what is certain stays so
 
 
 def test_calibrations_of_little_and_of_mismatches():

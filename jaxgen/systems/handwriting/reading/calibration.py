@@ -12,25 +12,20 @@ _LOWEST = 1e-12  # of a probability whose logarithm is taken
 _TEMPERATURES = (0.05, 50.0)
 
 
-def posterior(
-  log_probs: np.ndarray, temperature: float = 1.0, *, closed: bool = False
-) -> np.ndarray:
+def posterior(log_probs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
   """Probabilities of the texts of a beam, sharpened (below 1) or softened (above 1) by a temperature.
 
-  p_i^(1/t) / sum_j p_j^(1/t). Where the output is open, one more text stands in the sum for all that are not
-  in the beam, with the probability that these leave: at temperature 1 nothing changes.
+  p_i^(1/t) / sum_j p_j^(1/t). One more text stands in the sum for all that are not in the beam, with the
+  probability that these leave: at temperature 1 nothing changes.
 
   Args:
     log_probs: [..., N] of the texts, nats; -inf for none.
     temperature: above 0.
-    closed: a lexicon closed the output: one of the texts is true.
 
   Returns:
-    [..., N], in [0, 1]; the sum is at most 1, and is 1 where `closed`.
+    [..., N], in [0, 1]; the sum is at most 1.
   """
   logs = np.asarray(log_probs, np.float64)
-  if closed:
-    return np.exp(log_softmax(logs / temperature, axis=-1))
   rest = np.log(np.maximum(_LOWEST, 1.0 - np.exp(logs).sum(-1, keepdims=True)))
   return np.exp(log_softmax(np.concatenate([logs, rest], -1) / temperature, axis=-1))[..., :-1]
 
@@ -70,16 +65,14 @@ class Calibration(NamedTuple):
   offset: float = 0.0
   crowding: float = 0.0
 
-  def confidence(self, log_probs: np.ndarray, count: int = 1, *, closed: bool = False) -> float:
+  def confidence(self, log_probs: np.ndarray, count: int = 1) -> float:
     """That of a word, in [0, 1].
 
     Args:
       log_probs: [N] of the word and of what else its frames may say, as `posterior` takes them.
       count: words of its picture.
-      closed: as in `posterior`. The words of a lexicon share all there is, and their share stays as it is.
     """
-    share = posterior(log_probs, self.temperature, closed=closed)[0]
-    return float(share if closed else self.moved(share, count))
+    return float(self.moved(posterior(log_probs, self.temperature)[0], count))
 
   def moved(self, shares: np.ndarray, counts: np.ndarray | int) -> np.ndarray:
     """Confidences [...] of words with posteriors [...], in pictures of so many words."""

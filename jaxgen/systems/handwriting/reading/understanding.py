@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration, posterior, weighed
 from jaxgen.systems.handwriting.reading.charset import Charset
-from jaxgen.systems.handwriting.reading.confidence import Word, judged_words
+from jaxgen.systems.handwriting.reading.confidence import Word, judged_words, outside_cost
 from jaxgen.systems.handwriting.reading.decoding import CLOSED, read
 from jaxgen.systems.handwriting.reading.lattice import log_probabilities
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
@@ -32,11 +32,6 @@ class Decoding(NamedTuple):
   nbest: int = 5
   lexicon: Lexicon | None = None
   weight: float = CLOSED
-
-  @property
-  def closed(self) -> bool:
-    """Whether only words of the lexicon can be read."""
-    return self.lexicon is not None and self.weight == CLOSED
 
 
 class Understood(NamedTuple):
@@ -78,14 +73,16 @@ def understood(
   """
   how: dict[str, Any] = {'lexicon': decoding.lexicon, 'weight': decoding.weight, 'rtl': rtl}
   best, *others = read(logits, charset, beam=decoding.beam, **how)
-  closed = decoding.closed
   judged = judged_words(logits, best, charset, beam=JUDGED_BEAM, **how)
   count = len(judged)
-  words = [(x, calibration.confidence(x.log_probs, count, closed=closed)) for x in judged]
+  words = [(x, calibration.confidence(x.log_probs, count)) for x in judged]
   logs, scores = np.array([[x.log_prob, x.score] for x in (best, *others)]).T
-  if decoding.lexicon is not None and 0 < decoding.weight < CLOSED:
-    logs = weighed(logs, logs - scores, decoding.weight)
-  shares = posterior(logs, calibration.temperature, closed=closed)
+  # All other texts have a word outside the lexicon at least.
+  shortest = min(len(x.text) for x in judged)
+  cost = outside_cost(decoding.lexicon, decoding.weight, shortest)
+  if cost:
+    logs = weighed(logs, (logs - scores) * (cost / decoding.weight), cost)
+  shares = posterior(logs, calibration.temperature)
   confidence = float(np.prod([sure for _, sure in words]))
   kept = _kept(confidence, float(shares[0]))
   alternatives = [(x.text, float(kept * p)) for x, p in zip(others, shares[1:], strict=True)]

@@ -1,0 +1,101 @@
+"""What a lexicon does for the reader that comes with jaxgen, and whether its confidence tells what is wrong.
+
+  python benchmarks/handwriting_lexicons.py --out benchmarks/results/handwriting_lexicons_cpu.json
+
+reads test pictures of real sets without a lexicon, with the words of all test texts of the set as a closed one,
+and with the words of a random half of the texts, over three halves: every other word is then missing, and what
+is read in its place is wrong. Of the words that are read: how many are right, their mean confidence, the
+expected calibration error, and the AUROC of confidence, how often a right word is surer than a wrong one.
+$JAXGEN_DATA has the sets.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import handwriting_readers as readers
+import machine
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from jaxgen.command import exits
+from jaxgen.run import devices, inference
+from jaxgen.systems.handwriting import apply
+from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
+from jaxgen.systems.handwriting.reading.pictures import Picture
+from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
+from jaxgen.systems.handwriting.reading.understanding import Decoding
+from jaxgen.systems.handwriting.real.canvas import flattened
+
+HALVES = 3
+
+
+def main() -> None:
+  """Reads, writes the result file."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--sets', default='dhsd,lectaurep', help='comma-separated')
+  parser.add_argument('--pictures', type=int, default=320, help='of each set, spread over it')
+  parser.add_argument('--out', type=Path, required=True, help='JSON file')
+  args = parser.parse_args()
+  devices.enable_compilation_cache()
+  weights = apply.shipped_reader()
+  trained = inference.load(weights)
+  model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
+  found = json.loads(args.out.read_text())['sets'] if args.out.is_file() else {}
+  for name in args.sets.split(','):
+    found[name] = of_set(model, name, args.pictures)
+    machine.write_json(args.out, {'machine': machine.describe(), 'sets': found})
+
+
+def of_set(model: Model, name: str, most: int) -> dict[str, Any]:
+  """The figures of a set, by lexicon."""
+  words = readers.test_words(name)
+  texts = sorted(set(words.texts))
+  some = words.take(np.unique(np.linspace(0, len(words) - 1, most).astype(int)))
+  images = some.gather(np.arange(len(some)))
+  if model.flatten:
+    images = [flattened(image) for image in images]
+  pictures = [Picture(image, image.shape[1], blank=False) for image in images]
+  service = Service(model, Decoding())
+
+  def measured(known: Sequence[str] | None) -> dict[str, Any]:
+    lexicon = None if known is None else apply.lexicon_of(known, model, name)
+    return figures(service.decoded(Decoding(lexicon=lexicon))(pictures), some.texts)
+
+  found = {'none': [measured(None)], 'all': [measured(texts)], 'half': []}
+  for seed in range(HALVES):
+    kept = np.random.default_rng(seed).permutation(len(texts))[: len(texts) // 2]
+    found['half'].append(measured([texts[i] for i in kept]))
+  machine.say(f'{name}: {found}')
+  return {'pictures': len(pictures), 'texts': len(texts), **found}
+
+
+def figures(answers: Sequence[Answer], texts: Sequence[str]) -> dict[str, Any]:
+  """Of the words of answers."""
+  sure, correct = [], []
+  for answer, text in zip(answers, texts, strict=True):
+    if answer.words:
+      correct += readers.right_of(answer, text)
+      sure += [word.confidence for word in answer.words]
+  right, confidence = np.array(correct, bool), np.array(sure)
+  order = mannwhitneyu(confidence[right], confidence[~right]).statistic
+  return {
+    'words': len(right),
+    'empty': sum(not answer.text for answer in answers),
+    'accuracy': float(right.mean()),
+    'confidence_right': float(confidence[right].mean()),
+    'confidence_wrong': float(confidence[~right].mean()),
+    'ece': reliability(confidence, right).error,
+    'ece_by_chance': errors_by_chance(confidence),
+    'auroc': float(order / (right.sum() * (~right).sum())),
+    'largest_total': max(x.confidence + sum(p for _, p in x.alternatives) for x in answers),
+  }
+
+
+if __name__ == '__main__':
+  sys.exit(exits.guarded(main))
