@@ -85,7 +85,7 @@ WORDS = {
   ),
   **{
     f'data.variety.{name}': within(0, 1)
-    for name in ('capitalised', 'capitals', 'elided', 'numbers', 'replaced')
+    for name in ('capitalised', 'capitals', 'elided', 'numbers', 'replaced', 'marked')
   },
   **{f'data.hands.{name}': each(finite(), 'numbers', 2) for name in HAND_RANGES},
   **PLACEMENT,

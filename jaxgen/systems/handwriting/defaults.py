@@ -15,11 +15,12 @@ CANVASES = {
   'medium': (64, 256, 16),
   'paper': (128, 512, 32),
 }
-VARIETY = ('capitalised', 'capitals', 'elided', 'numbers', 'replaced')
+VARIETY = ('capitalised', 'capitals', 'elided', 'numbers', 'replaced', 'marked')
 LETTERS = 'abcdefghijklmnopqrstuvwxyz'
-# All that French is written with; no Latin face that ships has a capital of ÿ.
+# All that French words are written with; no Latin face that ships has a capital of ÿ.
 FRENCH = LETTERS + 'àâæçéèêëîïôœùûüÿ'
 FRENCH += ''.join(c.upper() for c in FRENCH if c != 'ÿ') + "0123456789-'"
+MARKS = '.,;:!?«»"()'
 
 
 def words(canvas: str, script: str = '') -> ConfigDict:
@@ -44,7 +45,7 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   data.height, data.width, data.max_letters = CANVASES[canvas]
   data.layout = 'slots' if tiny and not script else 'natural'
   # Empty: all that the words have, and what their variety brings.
-  data.letters = '' if script or not drawn else LETTERS if tiny else FRENCH
+  data.letters = '' if script or not drawn else LETTERS if tiny else FRENCH + MARKS
   data.lines = False  # whether real texts may have spaces; without, only single words are used
   # Whether real pictures are divided by their paper, so that it is white in light and in shadow.
   data.flatten = False
@@ -60,11 +61,11 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   data.num_examples = 4_000 if tiny else 40_000  # drawings
   data.num_validation = 2_500 if canvas == 'paper' else 300  # FID needs more than 2,048
   data.num_writers = 4_000 if tiny else 10_000
-  # Shares of words with a first capital, in capitals, after l' or qu', of numbers, and of words that a letter
-  # which is none of theirs stands in.
-  variety = (0.0, 0.0, 0.0, 0.0, 0.0) if tiny else (0.2, 0.05, 0.05, 0.05, 0.0)
+  # Shares of words with a first capital, in capitals, after l' or qu', of numbers, of words that a letter which
+  # is none of theirs stands in, and of words with punctuation.
+  variety = (0.0,) * 6 if tiny else (0.2, 0.05, 0.05, 0.05, 0.0, 0.0)
   if canvas == 'small':
-    variety = (0.25, 0.15, 0.05, 0.05, 0.2)
+    variety = (0.25, 0.15, 0.05, 0.08, 0.2, 0.25)
   data.variety = ConfigDict(dict(zip(VARIETY, variety, strict=True)))
   data.faces = ''  # latin, arabic, font files or folders of them, as a,b; empty: as the script
   # Ranges that each hand's numbers are drawn from, see jaxgen.systems.handwriting.drawn.hands.

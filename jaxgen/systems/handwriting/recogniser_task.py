@@ -1,7 +1,6 @@
 """A recogniser as Data and Task."""
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,14 +10,12 @@ import optax
 from ml_collections import ConfigDict
 
 from jaxgen.axis import psum
-from jaxgen.data.folders import expanded
-from jaxgen.errors import ConfigError
 from jaxgen.evaluation import passes
-from jaxgen.exchange import weight_files
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import data, losses
 from jaxgen.systems.handwriting.augmentation import Augmentation, augmented
+from jaxgen.systems.handwriting.beginning import begun_reader
 from jaxgen.systems.handwriting.certainty import JudgedWords, certainty, judge
 from jaxgen.systems.handwriting.config import is_drawn, is_rtl
 from jaxgen.systems.handwriting.judging import Reader
@@ -109,7 +106,7 @@ class Steps:
     variables = self.net.init(name_key(key, 'init'), jnp.zeros((1, *size, 1), self.param_dtype))
     params = {PLAYER: variables['params']}
     if self.config.init_from:
-      params[PLAYER] = begun(self.config.init_from, self.facts['charset'], params[PLAYER])
+      params[PLAYER] = begun_reader(self.config.init_from, self.facts['charset'], params[PLAYER])
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params=params,
@@ -202,40 +199,6 @@ class Steps:
     """Logits [B, T, K], lengths [B], labels [B, L] and mask [B] of a split's batch."""
     reading = self.net.apply(variables, *self.shown(batch))
     return reading.logits.astype(jnp.float32), reading.lengths, batch['label'], batch['mask']
-
-
-def begun(name: str, charset: Sequence[str], params: PyTree) -> PyTree:
-  """Parameters of another reader for these symbols; those that it does not know stay as `params` has them.
-
-  Args:
-    name: config.init_from, a file of `jaxgen export` or of the package.
-    charset: the symbols of this run.
-    params: new ones of its network.
-
-  Raises:
-    ConfigError: the file is of another system, or has another network.
-  """
-  trained = weight_files.load_weights(expanded(name))
-  if trained.config.system != 'handwriting_recogniser':
-    raise ConfigError(
-      f'config.init_from = {name}: a {trained.config.system}, not a handwriting_recogniser'
-    )
-  given = dict(trained.variables['params'])
-  known = {symbol: i + 1 for i, symbol in enumerate(trained.facts['charset'])}
-  # The columns of the last layer are blank, then the symbols in their order.
-  pairs = [(0, 0)] + [(i + 1, known[x]) for i, x in enumerate(charset) if x in known]
-  ours, theirs = np.array(pairs).T
-  given['logits'] = {
-    leaf: jnp.asarray(x).at[..., ours].set(jnp.asarray(given['logits'][leaf])[..., theirs])
-    for leaf, x in params['logits'].items()
-    if x.shape[:-1] == given['logits'][leaf].shape[:-1]
-  }
-  shapes = [jax.tree.map(jnp.shape, tree) for tree in (given, params)]
-  if shapes[0] != shapes[1]:
-    raise ConfigError(
-      f'config.init_from = {name}: its network is another than this config has: set config.model as it has it'
-    )
-  return jax.tree.map(lambda x, like: jnp.asarray(x, like.dtype), given, params)
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:

@@ -9,12 +9,10 @@ import optax
 from ml_collections import ConfigDict
 
 from jaxgen.axis import example_keys
-from jaxgen.data.folders import expanded
-from jaxgen.errors import ConfigError
-from jaxgen.exchange import weight_files
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting import evaluation, sheets
+from jaxgen.systems.handwriting.beginning import begun_players
 from jaxgen.systems.handwriting.config import (
   has_hands,
   has_letter_widths,
@@ -175,7 +173,7 @@ def init(steps: Steps, config: ConfigDict, facts: dict[str, Any], key: jax.Array
     'rec': nets.rec.init(name_key(init_key, 'rec'), image),
   }
   if config.init_from:
-    players |= begun(config, facts, players)
+    players |= begun_players(config.init_from, facts['charset'], players)
   params = {name: variables['params'] for name, variables in players.items()}
   variables = {name: {c: x for c, x in players[name].items() if c != 'params'} for name in PLAYERS}
   nothing = jnp.zeros((), dtype)
@@ -189,36 +187,6 @@ def init(steps: Steps, config: ConfigDict, facts: dict[str, Any], key: jax.Array
     ema={'gen': jax.tree.map(jnp.copy, average)} if config.ema_decay else {},
     rng=key,
   )
-
-
-def begun(
-  config: ConfigDict, facts: dict[str, Any], players: dict[str, PyTree]
-) -> dict[str, PyTree]:
-  """G, phi and R of another run, as config.init_from names it.
-
-  Raises:
-    ConfigError: the run has other networks or other symbols.
-  """
-  trained = weight_files.load_weights(expanded(config.init_from))
-  if trained.config.system != 'handwriting':
-    raise ConfigError(
-      f'config.init_from = {config.init_from}: a {trained.config.system}, not a run of handwriting'
-    )
-  if list(trained.facts.get('charset', [])) != list(facts['charset']):
-    raise ConfigError(f'config.init_from = {config.init_from}: it was trained on other symbols')
-  found = {name: trained.variables[name] for name in ('gen', 'rec')}
-  for name, variables in found.items():
-    variables = {c: x for c, x in variables.items() if c != 'balance'}
-    same = jax.tree.structure(variables) == jax.tree.structure(players[name])
-    if not same or any(
-      a.shape != b.shape
-      for a, b in zip(jax.tree.leaves(variables), jax.tree.leaves(players[name]), strict=True)
-    ):
-      raise ConfigError(
-        f'config.init_from = {config.init_from}: its {name!r} is another network than this config has'
-      )
-    found[name] = jax.tree.map(lambda x, like: jnp.asarray(x, like.dtype), variables, players[name])
-  return found
 
 
 def export(config: ConfigDict, steps: Steps, state: TrainState) -> PyTree:

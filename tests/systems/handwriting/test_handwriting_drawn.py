@@ -4,6 +4,7 @@ from handwriting_cases import tiny
 
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.handwriting import defaults
 from jaxgen.systems.handwriting.corpus import drawn_corpus
 from jaxgen.systems.handwriting.drawn import examples, faces
 from jaxgen.systems.handwriting.drawn.drawing import Canvas, draw, try_to_draw
@@ -17,10 +18,13 @@ from jaxgen.systems.handwriting.drawn.faces import find_faces, missing, shipped_
 from jaxgen.systems.handwriting.drawn.hands import CLEAN, SLOTS, Hands, check_hands, make_hand
 from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths, margins
 from jaxgen.systems.handwriting.drawn.word_lists import (
+  MARKS,
   Variety,
   WordList,
   varied,
+  varied_symbols,
   with_another_letter,
+  with_marks,
 )
 
 SMALL = 'abcdefghijklmnopqrstuvwxyzàâäçéèêëîïôöùûüÿœæ'
@@ -231,6 +235,25 @@ def test_words_are_varied_by_their_shares():
   assert set(drawn_words(listed, 0, range(9)).texts) == {'été'}
   other = writing._replace(variety=Variety(replaced=0.5))
   assert set(drawn_words(other, 0, range(40)).texts) == {'été', 'tté', 'ééé', 'étt'}
+
+
+def test_words_have_punctuation_after_around_and_alone():
+  rng = np.random.default_rng(0)
+  texts = [with_marks('mot', rng) for _ in range(2_000)]
+  after = {f'mot{mark}' for mark in MARKS}
+  around = {'"mot"', '"mot', 'mot"', '«mot»', '«mot', 'mot»', '(mot)', '(mot', 'mot)'}
+  alone = set(defaults.MARKS)
+  assert set(texts) == after | around | alone
+  shares = [sum(text in some for text in texts) / 2_000 for some in (after, around, alone)]
+  np.testing.assert_allclose(shares, [0.6, 0.3, 0.1], atol=0.03)
+  assert varied_symbols('a', Variety(marked=0.1)) == {'a', *defaults.MARKS}
+  words = WordList('x', ('été',))
+  marked = Writing(words, LATIN, variety=Variety(marked=1.0), charset=frozenset('ét.'))
+  assert set(drawn_words(marked, 0, range(300)).texts) == {'été', 'été.', '.'}
+  without = marked._replace(variety=Variety())
+  assert set(drawn_words(without, 0, range(9)).texts) == {'été'}
+  for face in find_faces('latin'):
+    assert not missing(face, defaults.MARKS)
 
 
 def test_another_letter_is_of_the_same_kind():

@@ -17,6 +17,7 @@ from jaxgen.data.splits import make_split
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.systems.handwriting.augmentation import Augmentation, augmented
+from jaxgen.systems.handwriting.beginning import begun_reader
 from jaxgen.systems.handwriting.certainty import right_words
 from jaxgen.systems.handwriting.data import TextRows, WordRows
 from jaxgen.systems.handwriting.levels import from_levels
@@ -28,7 +29,7 @@ from jaxgen.systems.handwriting.reading.confidence import Word
 from jaxgen.systems.handwriting.reading.understanding import Understood
 from jaxgen.systems.handwriting.real.canvas import padded
 from jaxgen.systems.handwriting.recogniser import asset_config
-from jaxgen.systems.handwriting.recogniser_task import Steps, begun, make_model, make_task
+from jaxgen.systems.handwriting.recogniser_task import Steps, make_model, make_task
 from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Trained
 
@@ -242,7 +243,7 @@ def test_a_reader_begins_with_another_and_knows_its_symbols(tmp_path):
   )
   charset = ['!', 'b', ' ']
   new = variables_of(make_model(config, {**facts, 'charset': charset}), image, seed=1)['params']
-  found = begun(file, charset, new)
+  found = begun_reader(file, charset, new)
   assert_same({**found, 'logits': 0}, {**params, 'logits': 0})
   of = {symbol: i + 1 for i, symbol in enumerate(facts['charset'])}
   for leaf in ('kernel', 'bias'):
@@ -255,7 +256,7 @@ def test_a_reader_begins_with_another_and_knows_its_symbols(tmp_path):
   config.model.recogniser_width = 0.25
   wider = variables_of(make_model(config, facts), image)['params']
   with pytest.raises(ConfigError, match='its network is another'):
-    begun(file, charset, wider)
+    begun_reader(file, charset, wider)
 
 
 def test_evaluation_measures_confidence_and_groups_texts():

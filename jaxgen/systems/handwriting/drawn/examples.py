@@ -15,6 +15,7 @@ from jaxgen.systems.handwriting.drawn.word_lists import (
   WordList,
   varied,
   with_another_letter,
+  with_marks,
 )
 
 _ATTEMPTS = 200
@@ -91,12 +92,12 @@ def check_writing(writing: Writing) -> None:
   if not writing.faces:
     raise ConfigError('there is no face to write in')
   check_hands(writing.hands)
-  *forms, replaced = writing.variety  # what replaces a letter comes to the others
-  if min(writing.variety) < 0 or sum(forms) > 1 or replaced > 1:
+  *forms, replaced, marked = writing.variety  # the last two come to the others
+  if min(writing.variety) < 0 or max(sum(forms), replaced, marked) > 1:
     shares = ', '.join(f'{name} {share:g}' for name, share in writing.variety._asdict().items())
     raise ConfigError(
       'the shares of varied words (config.data.variety) must not be negative, and 1 at most together, '
-      f'replaced apart: got {shares}'
+      f'replaced and marked apart: got {shares}'
     )
   if writing.num_writers < 0 or writing.first_writer < 0:
     raise ConfigError('the number of writers and the first one cannot be negative')
@@ -148,6 +149,8 @@ def _fitting(writing: Writing, word: str, rng: np.random.Generator) -> str:
   text = varied(word, writing.variety, rng)
   if writing.variety.replaced and rng.random() < writing.variety.replaced:
     text = with_another_letter(text, writing.charset or set(text), rng)
+  if writing.variety.marked and rng.random() < writing.variety.marked:
+    text = with_marks(text, rng)
   allowed = writing.charset is None or writing.charset.issuperset(text)
   return text if allowed and len(text) <= writing.longest else word
 

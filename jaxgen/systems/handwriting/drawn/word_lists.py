@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import gzip
+import itertools
 import lzma
 import unicodedata
 import zlib
@@ -249,6 +250,7 @@ class Variety(NamedTuple):
     numbers: a number of one to four digits in place of the word.
     replaced: with one letter replaced by any other, small or capital as it is, so that those are learned which
       hardly any word has; see `with_another_letter`. It may come to the others.
+    marked: with punctuation, see `with_marks`. It may come to the others.
   """
 
   capitalised: float = 0.0
@@ -256,9 +258,12 @@ class Variety(NamedTuple):
   elided: float = 0.0
   numbers: float = 0.0
   replaced: float = 0.0
+  marked: float = 0.0
 
 
 _ELISIONS = ('l', 'd', 'j', 'm', 't', 's', 'n', 'c', 'qu')
+MARKS = '.,;:!?'  # that follow a word
+_AROUND = ('"', '"'), ('«', '»'), ('(', ')')
 _VOWELS = frozenset('aeiouyâàäéèêëîïôöûùüœæ')
 
 
@@ -304,6 +309,25 @@ def with_another_letter(text: str, letters: Collection[str], rng: np.random.Gene
   return text[:at] + among[int(which * len(among))] + text[at + 1 :]
 
 
+def with_marks(text: str, rng: np.random.Generator) -> str:
+  """A text with punctuation: of ten six with a mark after them, three with one before, after or around them.
+
+  The tenth is a mark alone, as French has one between spaces.
+
+  Args:
+    text: not empty.
+    rng: of this text; always moved on equally.
+  """
+  form, which, side = rng.random(3)
+  before, after = _AROUND[int(which * len(_AROUND))]
+  if form < 0.6:
+    return text + MARKS[int(which * len(MARKS))]
+  if form < 0.9:
+    return (before if side < 2 / 3 else '') + text + (after if side > 1 / 3 else '')
+  alone = [*MARKS, *itertools.chain(*_AROUND)]
+  return alone[int(which * len(alone))]
+
+
 def _case(letter: str) -> tuple[bool, bool]:
   """Whether it is a capital, and a small letter; an Arabic one is neither."""
   return letter.isupper(), letter.islower()
@@ -318,6 +342,8 @@ def varied_symbols(symbols: Collection[str], variety: Variety) -> set[str]:
     found |= {"'", *''.join(_ELISIONS)}
   if variety.capitals or variety.capitalised:
     found |= set(_in_capitals(''.join(found)))
+  if variety.marked:
+    found |= {*MARKS, *itertools.chain(*_AROUND)}
   return found
 
 

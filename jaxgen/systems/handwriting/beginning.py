@@ -1,0 +1,101 @@
+"""Networks that begin as those of another run, as config.init_from names it, whatever symbols it knew."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import ConfigError
+from jaxgen.exchange import weight_files
+from jaxgen.task import PyTree, Trained
+
+# Axes of parameters with a place for each symbol, by the end of their path; place 0 is padding or the blank.
+_PLACES = {
+  ('bank',): 0,
+  ('spacing', 'rows'): 0,
+  ('embedding', 'embedding'): 0,
+  ('logits', 'kernel'): -1,
+  ('logits', 'bias'): -1,
+}
+
+
+def begun_reader(name: str, charset: Sequence[str], params: PyTree) -> PyTree:
+  """Parameters of another reader for these symbols; those that it does not know stay as `params` has them.
+
+  Args:
+    name: config.init_from, a file of `jaxgen export` or of the package.
+    charset: the symbols of this run.
+    params: new ones of its network.
+
+  Raises:
+    ConfigError: the file is of another system, or has another network.
+  """
+  trained = _loaded(name, 'handwriting_recogniser')
+  return _carried(name, trained, charset, trained.variables['params'], params)
+
+
+def begun_players(
+  name: str, charset: Sequence[str], players: dict[str, PyTree]
+) -> dict[str, PyTree]:
+  """G, phi and R of another run for these symbols: {'gen', 'rec'}.
+
+  What it does not know of symbols stays as it is in `players`.
+
+  Args:
+    name: config.init_from, a file of `jaxgen export` or of the package.
+    charset: the symbols of this run.
+    players: new variables by player.
+
+  Raises:
+    ConfigError: the file is of another system, or has other networks.
+  """
+  trained = _loaded(name, 'handwriting')
+  found = {}
+  for player in ('gen', 'rec'):
+    given = {c: x for c, x in trained.variables[player].items() if c != 'balance'}
+    found[player] = _carried(name, trained, charset, given, players[player])
+  return found
+
+
+def _loaded(name: str, system: str) -> Trained:
+  trained = weight_files.load_weights(expanded(name))
+  if trained.config.system != system:
+    raise ConfigError(f'config.init_from = {name}: a {trained.config.system}, not a {system}')
+  return trained
+
+
+def _carried(
+  name: str, trained: Trained, charset: Sequence[str], given: PyTree, new: PyTree
+) -> PyTree:
+  """What was trained, in the shapes and types of `new`; places of symbols by their name."""
+  places = {symbol: i + 1 for i, symbol in enumerate(trained.facts['charset'])}
+  pairs = [(0, 0)] + [(i + 1, places[x]) for i, x in enumerate(charset) if x in places]
+  ours, theirs = np.array(pairs).T
+
+  def leaf(path: tuple[Any, ...], like: jax.Array, old: Any) -> jax.Array:
+    axis = _axis(path)
+    old = jnp.asarray(old, like.dtype)
+    if axis is None or like.ndim != old.ndim:
+      return old
+    kept = jnp.moveaxis(like, axis, 0)
+    old = jnp.moveaxis(old, axis, 0)
+    if kept.shape[1:] != old.shape[1:]:
+      return old
+    return jnp.moveaxis(kept.at[ours].set(old[theirs]), 0, axis)
+
+  alike = jax.tree.structure(given) == jax.tree.structure(new)
+  found = jax.tree_util.tree_map_with_path(leaf, new, given) if alike else None
+  if not alike or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, new):
+    raise ConfigError(
+      f'config.init_from = {name}: its network is another than this config has: set config.model as it has it'
+    )
+  return found
+
+
+def _axis(path: tuple[Any, ...]) -> int | None:
+  """Of the places of symbols in a parameter, or None."""
+  names = tuple(str(getattr(entry, 'key', entry)) for entry in path)
+  return next((axis for end, axis in _PLACES.items() if names[-len(end) :] == end), None)
