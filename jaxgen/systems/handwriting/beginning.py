@@ -86,7 +86,8 @@ def _carried(
       return old
     return jnp.moveaxis(kept.at[ours].set(old[theirs]), 0, axis)
 
-  alike = jax.tree.structure(given) == jax.tree.structure(new)
+  structures: list[Any] = [jax.tree.structure(tree) for tree in (given, new)]
+  alike = structures[0] == structures[1]
   found = jax.tree_util.tree_map_with_path(leaf, new, given) if alike else None
   if not alike or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, new):
     raise ConfigError(
