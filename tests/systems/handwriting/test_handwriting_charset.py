@@ -48,6 +48,7 @@ def test_apostrophes_and_hyphens_are_those_that_the_charset_has():
   typed, typeset = Charset.of(["a'-é"]), Charset.of(['a\u2019\u2010é'])
   assert typed.spelt('l\u2019a\u2011e\u0301\u2018\u02bc\u2010\u2013') == "l'a-é''-\u2013"
   assert typeset.spelt("l'a-é") == 'l\u2019a\u2010é'
+  assert Charset.of(['a"']).spelt('\u201ea\u201c \u201d«') == '"a" "«'
   both = Charset.of(["'\u2019"])
   assert both.spelt("'\u2019") == "'\u2019" and Charset.of(['a']).spelt('a\u2019') == 'a\u2019'
 

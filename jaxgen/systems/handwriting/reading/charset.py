@@ -13,7 +13,7 @@ from jaxgen.words import counted
 
 _NAMED = 3  # texts that a message names; it counts the others
 # Signs of a keyboard, and what typesetting has for each: written by hand they are the same.
-_SAME = "'\u2019\u2018\u02bc", '-\u2010\u2011'
+_SAME = "'\u2019\u2018\u02bc", '-\u2010\u2011', '"\u201c\u201d\u201e'
 
 
 def normalised(text: str) -> str:
