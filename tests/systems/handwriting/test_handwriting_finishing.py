@@ -4,6 +4,7 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from skimage.draw import polygon2mask
 
 from jaxgen.systems.handwriting.writing import finishing, layout, lines, outlines
@@ -83,6 +84,20 @@ def test_words_of_a_line_stand_on_one_baseline():
   )
   comma = ring(centre=(12, 30), radii=(0, 2))
   assert abs(lines.baseline(comma) - 0.66 * H) <= H / 6 + 1
+
+
+@pytest.mark.parametrize('row', [4, 30])
+def test_a_mark_between_spaces_keeps_its_height_beside_the_words(row):
+  word, mark = ring(centre=(12, 12), radii=(2, 8)), ring(centre=(6, row), radii=(0, 2))
+  line = lines.set_line([word, mark], ['ab', '«'], 0, False)
+  columns = (line < 128).any(0)
+  split = np.flatnonzero(np.diff(columns.astype(int)))[1] + 1
+  word_rows, mark_rows = (
+    np.flatnonzero((part < 128).any(1)) for part in (line[:, :split], line[:, split:])
+  )
+  assert mark_rows.mean() - word_rows.mean() == row - 12
+  alone = lines.set_line([mark], ['«'], 0, False)
+  assert len(alone) == H
 
 
 def test_right_to_left_begins_on_the_right():

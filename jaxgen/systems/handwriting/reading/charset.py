@@ -89,7 +89,7 @@ class Charset:
     return [s for s in dict.fromkeys(normalised(text)) if s not in self.labels]
 
   def spelt(self, text: str) -> str:
-    """A text in NFC with the apostrophes and hyphens of the charset, where it lacks the text's own."""
+    """A text in NFC with the apostrophes, hyphens and quotes of the charset, where it lacks the text's own."""
     text = normalised(text)
     if self.labels.keys() >= set(text):  # as nearly all of the many words of a list
       return text

@@ -57,7 +57,7 @@ def set_line(
   """
   spans = [ink_columns(image) for image in images]
   cut = [image[:, start:end] for image, (start, end) in zip(images, spans, strict=True)]
-  standing = [baseline(image) for image in cut]
+  standing = _baselines(cut, words)
   tops = [max(standing) - row for row in standing]
   spaces = _spaces([image.shape[1] for image in cut], words, seed, len(cut[0]))
   height = max(top + len(image) for top, image in zip(tops, cut, strict=True))
@@ -71,6 +71,15 @@ def set_line(
     line[top : top + len(image), x : x + image.shape[1]] = image
     x += image.shape[1] + space
   return line
+
+
+def _baselines(images: Sequence[np.ndarray], words: Sequence[str]) -> list[int]:
+  """The row on which each word stands; of punctuation alone, which does not show it, as the words around."""
+  spelt = [any(map(str.isalnum, word)) for word in words]
+  found = [baseline(image) for image, known in zip(images, spelt, strict=True) if known]
+  usual = round(float(np.median(found)) if found else BASELINE * len(images[0]))
+  rows = iter(found)
+  return [next(rows) if known else usual for known in spelt]
 
 
 def _spaces(widths: Sequence[int], words: Sequence[str], seed: int, height: int) -> list[int]:

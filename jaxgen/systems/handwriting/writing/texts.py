@@ -22,7 +22,7 @@ class Text(NamedTuple):
   """A text to write.
 
   Attributes:
-    given: as a person gave it, in NFC and with such apostrophes and hyphens as the net knows.
+    given: as a person gave it, in NFC and with such apostrophes, hyphens and quotes as the net knows.
     words: that it consists of; none of an empty line.
     error: why it cannot be written; '' where it can.
     left_out: signs that were left out of it, in their order.
