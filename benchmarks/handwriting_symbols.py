@@ -78,6 +78,7 @@ def main() -> None:
     'command': f'handwriting_symbols.py --weights {args.weights.name} --texts {args.texts} --seed {args.seed}',
     'environment': machine.describe(),
     'step': int(opened.trained.step),
+    'texts': args.texts,
     'misread': {
       kind: float(np.mean([of[kind]['share'] for of in symbols.values()]))
       for kind in ('generated', 'drawn')

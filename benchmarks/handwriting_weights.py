@@ -10,7 +10,8 @@ evaluation; renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from
 what is not given. The runs themselves are left as they are. $JAXGEN_DATA has the sets.
 
 Without runs, of the present files: --calibrate fits the reader's confidences anew, --sampling has the writer
-write with other noise, as --sampling eval.truncation=0.5.
+write with other noise, as --sampling eval.truncation=0.5. --symbols has the card name the symbols that it writes
+less legibly.
 """
 
 import argparse
@@ -121,6 +122,7 @@ WRITER_LIMITS = (
   "nobody's. `eval.faces` in its header leaves out an eleventh that it has not learned, `eval.truncation` "
   'halves the noise that it learned from; the recogniser reads most digits wrong, drawn ones too.'
 )
+WEAK = 0.25  # of a symbol's texts misread, from which on the card names it
 SOURCES = {
   'dhsd': 'DHSD',
   'lectaurep': 'Lectaurep Repertoires',
@@ -147,6 +149,9 @@ def main() -> None:
     metavar='KEY=VALUE',
     help='eval.* that the writer that ships is to have',
   )
+  parser.add_argument(
+    '--symbols', type=Path, metavar='FILE', help='result of handwriting_symbols.py, for the card'
+  )
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
   devices.enable_compilation_cache()
@@ -159,6 +164,8 @@ def main() -> None:
     rows['writer'] = ship_writer(args.writer, args.writer_step)
   elif args.sampling:
     rows['writer'] = resample_writer(rows['writer'], args.sampling)
+  if args.symbols:
+    rows['writer']['symbols'] = with_symbols(args.symbols)
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
   if 'reader' in rows:
     shipping.write_card(READER_CARD, reader_card(rows['reader']))
@@ -320,7 +327,13 @@ def _writer(row: dict[str, Any]) -> str:
     '',
     _trained(row),
     '',
+    COMMAND.format('handwriting.py:small', 'first') + ' \\',
+    '      --config.data.variety.marked=0 --config.data.variety.numbers=0.05',
+    '    jaxgen export runs/first',
     COMMAND.format('handwriting.py:small', 'writer') + ' \\',
+    '      --config.init_from=runs/first.safetensors \\',
+    f'      --config.num_steps={row["steps"]} --config.curriculum.read_steps={row["config"]["curriculum.read_steps"]} '
+    f'--config.curriculum.paired_steps={row["config"]["curriculum.paired_steps"]} \\',
     f'      --config.eval.truncation={row["config"]["eval.truncation"]} \\',
     f'      --config.eval.faces="{tuple(row["config"]["eval.faces"])}"',
     '',
@@ -332,8 +345,31 @@ def _writer(row: dict[str, Any]) -> str:
     f'| FID-R (untrained) | {found["fid_r"]:.3f} ({found["fid_r_untrained"]:.1f}) |',
     *(f'| spread of {name}, of that of drawn words | {_number(x, 2)} |' for name, x in spread.items()),
     '',
+    *([textwrap.fill(_symbols(row['symbols']), WIDTH), ''] if 'symbols' in row else []),
     textwrap.fill(WRITER_LIMITS, WIDTH),
   ])  # fmt: skip
+
+
+def _symbols(found: dict[str, Any]) -> str:
+  """Which symbols are less legible than drawn ones."""
+  rates = found['misread']
+  told = (
+    f'Each symbol in {found["texts"]} texts that training had not: the recogniser misreads {rates["generated"]:.3f} '
+    f'of them on the mean, of drawn ones {rates["drawn"]:.3f}'
+  )
+  return f'{told}; {WEAK:.0%} or more, and twice as many as of drawn ones, of {" ".join(found["weak"]) or "none"}.'
+
+
+def with_symbols(file: Path) -> dict[str, Any]:
+  """What a result of handwriting_symbols.py says of a net as a whole, and of its weakest symbols."""
+  found = json.loads(file.read_text())
+  shares = {
+    symbol: (of['generated']['share'], of['drawn']['share'])
+    for symbol, of in found['symbols'].items()
+  }
+  worst = sorted(shares, key=lambda symbol: -shares[symbol][0])
+  weak = [x for x in worst if shares[x][0] >= WEAK and shares[x][0] >= 2 * shares[x][1]]
+  return {'texts': found['texts'], 'misread': found['misread'], 'weak': weak}
 
 
 def _chance(found: dict[str, Any]) -> str:
