@@ -10,8 +10,8 @@ evaluation; renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from
 what is not given. The runs themselves are left as they are. $JAXGEN_DATA has the sets.
 
 Without runs, of the present files: --calibrate fits the reader's confidences anew, --sampling has the writer
-write with other noise, as --sampling eval.truncation=0.5. --symbols has the card name the symbols that it writes
-less legibly.
+write with other noise, as --sampling eval.truncation=0.5. --symbols has the card name the symbols that are
+written less legibly.
 """
 
 import argparse
@@ -332,8 +332,7 @@ def _writer(row: dict[str, Any]) -> str:
     '    jaxgen export runs/first',
     COMMAND.format('handwriting.py:small', 'writer') + ' \\',
     '      --config.init_from=runs/first.safetensors \\',
-    f'      --config.num_steps={row["steps"]} --config.curriculum.read_steps={row["config"]["curriculum.read_steps"]} '
-    f'--config.curriculum.paired_steps={row["config"]["curriculum.paired_steps"]} \\',
+    f'      --config.num_steps={row["steps"]} {_stages(row["config"])} \\',
     f'      --config.eval.truncation={row["config"]["eval.truncation"]} \\',
     f'      --config.eval.faces="{tuple(row["config"]["eval.faces"])}"',
     '',
@@ -350,14 +349,19 @@ def _writer(row: dict[str, Any]) -> str:
   ])  # fmt: skip
 
 
+def _stages(config: dict[str, Any]) -> str:
+  names = 'curriculum.read_steps', 'curriculum.paired_steps'
+  return ' '.join(f'--config.{name}={config[name]}' for name in names)
+
+
 def _symbols(found: dict[str, Any]) -> str:
   """Which symbols are less legible than drawn ones."""
   rates = found['misread']
-  told = (
-    f'Each symbol in {found["texts"]} texts that training had not: the recogniser misreads {rates["generated"]:.3f} '
-    f'of them on the mean, of drawn ones {rates["drawn"]:.3f}'
+  return (
+    f'Each symbol in {found["texts"]} texts that training had not: the recogniser misreads '
+    f'{rates["generated"]:.3f} of them on the mean, of drawn ones {rates["drawn"]:.3f}; {WEAK:.0%} or more, and '
+    f'twice as many as of drawn ones, of {" ".join(found["weak"]) or "none"}.'
   )
-  return f'{told}; {WEAK:.0%} or more, and twice as many as of drawn ones, of {" ".join(found["weak"]) or "none"}.'
 
 
 def with_symbols(file: Path) -> dict[str, Any]:
