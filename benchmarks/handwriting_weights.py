@@ -359,8 +359,8 @@ def _symbols(found: dict[str, Any]) -> str:
   rates = found['misread']
   return (
     f'Each symbol in {found["texts"]} texts that training had not: the recogniser misreads '
-    f'{rates["generated"]:.3f} of them on the mean, of drawn ones {rates["drawn"]:.3f}; {WEAK:.0%} or more, and '
-    f'twice as many as of drawn ones, of {" ".join(found["weak"]) or "none"}.'
+    f'{rates["generated"]:.3f} of them on the mean, of drawn ones {rates["drawn"]:.3f}; {WEAK:.0%} or more, '
+    f'and twice as many as of drawn ones, of {" ".join(found["weak"]) or "none"}.'
   )
 
 
