@@ -105,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
   add('--set', action='append', default=[], metavar='KEY=VALUE', help='override, of all runs')
   add('--steps', type=int, default=5_000, help='updates of a row from random weights')
   add('--read-steps', type=int, default=1_000, help='of a start: updates of R alone')
-  add('--paired-steps', type=int, default=1_500, help='of a start: updates of G by drawings')
+  add('--paired-steps', type=int, default=8_000, help='of a start: updates of G by drawings')
   add('--started-steps', type=int, default=2_000, help='updates of a row after its start')
   add('--word', default='réparer', help='on the sheet')
   add('--finished', action='store_true', help='train nothing: take the runs that are finished')
