@@ -117,10 +117,10 @@ READER_SCORES = (
   'with a margin of 16 white pixels, as a line where a set has spaces and as a word where not.'
 )
 WRITER_LIMITS = (
-  "It copies the hands of ten drawn faces, moved on by the paper's game: letters, digits, hyphen and "
-  'apostrophe of French, up to 12 in a word, 32 pixels high. It has seen no real hand and imitates '
+  "It copies the hands of ten drawn faces, moved on by the paper's game: letters, digits and punctuation of "
+  'French, up to 12 in a word, 32 pixels high. It has seen no real hand and imitates '
   "nobody's. `eval.faces` in its header leaves out an eleventh that it has not learned, `eval.truncation` "
-  'halves the noise that it learned from; the recogniser reads most digits wrong, drawn ones too.'
+  'halves the noise that it learned from.'
 )
 WEAK = 0.25  # of a symbol's texts misread, from which on the card names it
 SOURCES = {

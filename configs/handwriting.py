@@ -13,8 +13,8 @@ CPU cores from an empty cache, .7 % of the letters of words that training never 
 is the paper's: 128 x 512 pixels, its networks and its game from random weights, on a folder or zip file of word
 images with a table (it needs a GPU). A variant is comma-separated parts, as paper,alpha_10 or small,arabic:
 
-  tiny (the default), small (32 x 192, every letter of French with accents and capitals, words of up to 12
-    letters at natural spacing; the net that comes with jaxgen is one), paper
+  tiny (the default), small (32 x 192, every letter of French with accents and capitals, punctuation, words
+    of up to 12 symbols at natural spacing; the net that comes with jaxgen is one), paper
   a row of the paper's tables: no_balancing, alpha_0.1, alpha_1, alpha_10, gan, lsgan, no_attention,
     first_linear; at tiny and small sizes with the paper's networks, narrow, from random weights, small at
     64 x 256
