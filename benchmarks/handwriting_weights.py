@@ -229,7 +229,7 @@ def resample_writer(row: dict[str, Any], changes: Sequence[str]) -> dict[str, An
     found = inference.evaluate(save_weights(file, trained))
   flat = configs.flatten(trained.config)
   about = {**row, 'config': {key: flat[key] for key in KEPT['writer']}}
-  del about['evaluation']
+  about = {key: value for key, value in about.items() if key not in ('evaluation', 'symbols')}
   return written_writer(trained, about, found)
 
 

@@ -15,7 +15,7 @@ from jaxgen.systems.handwriting.writing.weights import SHIPPED
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / 'benchmarks' / 'results' / 'handwriting_weights_cpu.json'
 ROWS = json.loads(RESULTS.read_text())['rows']
-MEASURED = {'reader': ('together', 'sets'), 'writer': ('evaluation',)}
+MEASURED = {'reader': ('together', 'sets'), 'writer': ('evaluation', 'symbols')}
 FILES = {'reader': READER, 'writer': SHIPPED}
 MEGABYTE = 10**6
 
@@ -37,6 +37,9 @@ def test_a_file_names_its_training_and_terms_and_is_small(name):
 
 def test_the_model_card_has_the_measured_scores(script):
   assert script.writer_card(ROWS['writer']) == script.WRITER_CARD.read_text()
+  symbols = RESULTS.with_name('handwriting_symbols_cpu.json')
+  assert ROWS['writer']['symbols'] == script.with_symbols(symbols)
+  assert json.loads(symbols.read_text())['step'] == ROWS['writer']['steps']
   text = script.READER_CARD.read_text()
   assert script.reader_card(ROWS['reader']) == text and 'Open Database License' in ' '.join(
     text.split()
