@@ -110,13 +110,22 @@ def _put(line: str) -> None:
     print(line, flush=True)
 
 
+def how_to_go_on(overwrite: bool) -> str:
+  """What a person is told of a command that was stopped; with --overwrite the same one would begin anew."""
+  how = ' without --overwrite, which begins anew,' if overwrite else ''
+  return f'Run the same command{how} to go on.'
+
+
 @contextmanager
-def batch(as_json: bool, kind: str, aside: bool = False) -> Iterator[Batch]:
+def batch(
+  as_json: bool, kind: str, aside: bool = False, overwrite: bool = False
+) -> Iterator[Batch]:
   """A batch that a stop signal ends between two frames.
 
   Args:
     as_json: see `Batch`.
     kind: see `Batch`.
+    overwrite: whether what is there is written anew.
     aside: whether standard output is for results, and all else goes to standard error.
   """
   from jaxgen.terminal.reporter import Reporter
@@ -134,5 +143,5 @@ def batch(as_json: bool, kind: str, aside: bool = False) -> Iterator[Batch]:
     try:
       yield work
     except Stopped as stop:
-      reporter.warn(f'stopped by {stop}; {work.done} done. Run the same command to go on.')
+      reporter.warn(f'stopped by {stop}; {work.done} done. {how_to_go_on(overwrite)}')
       raise

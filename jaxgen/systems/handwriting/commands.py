@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jaxgen.command.arguments import add_step
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.arguments import weights as as_weights
+from jaxgen.command.batch import how_to_go_on
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import SHOWN, load, opened, tell_failed
 from jaxgen.errors import ConfigError, UserError
@@ -192,10 +193,7 @@ def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tu
     with exclusive(folder, work='filled', option='--output'):
       return job.fill(folder, overwrite)
   except Stopped as stop:
-    how = ' without --overwrite, which begins anew,' if overwrite else ''
-    reporter.warn(
-      f'stopped by {stop}; what is in {folder} stays. Run the same command{how} to go on.'
-    )
+    reporter.warn(f'stopped by {stop}; what is in {folder} stays. {how_to_go_on(overwrite)}')
     raise
 
 

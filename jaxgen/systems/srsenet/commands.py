@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import add_step, path
 from jaxgen.command.arguments import weights as as_weights
+from jaxgen.command.batch import how_to_go_on
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
 from jaxgen.data.image_files import FORMATS
@@ -171,7 +172,7 @@ def _work(
     try:
       batch.run(plan, options, tally, host)
     except Stopped as stop:
-      done = f'{tally.upscaled} upscaled. Run the same command to go on.'
+      done = f'{tally.upscaled} upscaled. {how_to_go_on(options.overwrite)}'
       reporter.say(f'stopped by {stop}; {done}')
       raise
     reporter.say('; '.join(_summary(plan, tally, time.monotonic() - began)))

@@ -118,7 +118,7 @@ def _lipread(args: argparse.Namespace) -> None:
     _listen(args)
     return
   plan = _wanted(args)
-  with batch(args.json, 'video', aside=True) as work:
+  with batch(args.json, 'video', aside=True, overwrite=args.overwrite) as work:
     service = _service(args)
     for one in plan:
       _read_video(args, service, one, work, named=len(plan) > 1)

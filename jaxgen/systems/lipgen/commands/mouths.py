@@ -45,7 +45,7 @@ def _mouths(args: argparse.Namespace) -> None:
     words.check_aligns(plan, aligns)
   words.check_tables(args.output, bool(args.align))
   rows: list[dict[str, str]] = []
-  with batch(args.json, 'video') as work:
+  with batch(args.json, 'video', overwrite=args.overwrite) as work:
     try:
       for job in plan:
         _crop(args, job, work, rows)

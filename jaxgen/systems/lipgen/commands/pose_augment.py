@@ -85,7 +85,7 @@ def _pose_augment(args: argparse.Namespace) -> None:
   _check(args)
   from jaxgen.systems.lipgen.posing import augmenting
 
-  with batch(args.json, 'clip') as work:
+  with batch(args.json, 'clip', overwrite=args.overwrite) as work:
     folder, table, only = _clips_of(args, work)
     clips, told = augmenting.plan(folder, args.output, table, args.seed, only)
     kinds = {}

@@ -126,7 +126,10 @@ def _make(
   steps = args.steps or nets[RENDER].config.eval.steps
   settings |= {'steps': steps, **{system: digest_of(net) for system, net in nets.items()}}
   args.output.mkdir(parents=True, exist_ok=True)
-  with exclusive(args.output, work='filled', option='--output'), batch(args.json, 'clip') as work:
+  with (
+    exclusive(args.output, work='filled', option='--output'),
+    batch(args.json, 'clip', overwrite=args.overwrite) as work,
+  ):
     for line in cast.told:
       work.note(f'{args.faces}: {line}')
     manifest = Manifest(args.output, settings, args.overwrite)

@@ -101,7 +101,7 @@ def _talk(args: argparse.Namespace) -> None:
   extras.cv2_module()
   pictures, told = outputs.pictures_of(args.faces)
   plan = list(zip(pictures, _targets(args, pictures), strict=True))
-  with batch(args.json, 'picture', aside=True) as work:
+  with batch(args.json, 'picture', aside=True, overwrite=args.overwrite) as work:
     for line in told:
       work.note(line)
     left = [pair for pair in plan if args.overwrite or not is_there(pair[1])]
