@@ -286,6 +286,31 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
   assert make(tmp_path / 'new', faces=1, settings={'seed': 1}, overwrite=True)[1] == 2
 
 
+def test_only_clips_of_the_folder_are_read_and_removed(made, tmp_path):
+  folder = tmp_path / 'new'
+  assert make(folder, faces=1)[1] == 2
+  first, second = Manifest(folder, SETTINGS).rows
+  outside = [tmp_path / f'{name}{end}' for name in ('x', 'train/.._1') for end in ('.mp4', '.txt')]
+  for path in outside:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('mine')
+  row = (folder / ROWS).read_text().splitlines()[1].split('\t')
+  with (folder / ROWS).open('a') as file:
+    for clip in ('../x', str(tmp_path / 'x'), '../train/.._1', first.replace('1', '7')):
+      file.write('\t'.join([clip, *row[1:]]) + '\n')
+    file.write('\t'.join([*row[:-2], 'x9', row[-1]]) + '\n')
+  assert list(Manifest(folder, SETTINGS).rows) == [first, second]
+  (folder / f'{second}.mp4').write_bytes(b'')  # as a full disk leaves it
+  assert list(Manifest(folder, SETTINGS).rows) == [first]
+  # Without the table its clips still are of these settings, and give way as they do with it.
+  (folder / ROWS).unlink()
+  with pytest.raises(UserError, match='clips with seed = 0, not 1'):
+    Manifest(folder, {**SETTINGS, 'seed': 1})
+  assert make(folder, faces=1, each=1, settings={'seed': 1}, overwrite=True)[1] == 1
+  assert len([path for path in folder.rglob('*') if path.suffix]) == 4
+  assert [path.read_text() for path in outside] == ['mine'] * 4
+
+
 def test_words_are_of_a_file_or_by_commas_as_those_of_a_config(tmp_path):
   file = tmp_path / 'words.txt'
   file.write_text('\ufeff# mine\nAbout  # round\n\nmr. about\n')

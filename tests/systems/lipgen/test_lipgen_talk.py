@@ -173,6 +173,22 @@ def test_who_speaks_and_when():
     listening.heard('x', sound[: RATE // 10])
 
 
+def test_zeros_around_a_recording_are_no_silence_of_its_room():
+  random = np.random.default_rng(0)
+  said = 0.1 * np.pad(spoken_sound(), RATE) + 0.003 * random.normal(size=round(3.4 * RATE))
+  said = said.astype(np.float32)
+  _, alone = listening.heard('x', said)
+  assert alone[:20].max() == 0 and alone.max() == 1
+  for zeros in (RATE // 4, RATE):
+    _, padded = listening.heard('x', np.pad(said, (0, zeros)))
+    np.testing.assert_allclose(padded[: len(alone)], alone, atol=0.05)
+  for steady in (random.normal(size=RATE), np.sin(np.arange(RATE))):
+    for zeros in (0.1, 0.2, 0.4, 1.0):
+      sound = np.pad(0.1 * steady, (0, round(zeros * RATE))).astype(np.float32)
+      with pytest.raises(DataError, match='has no speech'):
+        listening.heard('x', sound)
+
+
 def test_a_click_leaves_speech_at_its_level():
   quiet = 0.1 * spoken_sound().astype(np.float32)
   alone, _ = listening.heard('x', quiet)

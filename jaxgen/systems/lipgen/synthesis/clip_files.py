@@ -1,16 +1,18 @@
 """A clip of synthesis as files in LRW's layout."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 
-from jaxgen.files import write_bytes
+from jaxgen.files import is_there, write_bytes
 from jaxgen.systems.lipgen.clips.framing import Framing, resized
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 from jaxgen.systems.lipgen.video.encoding import SYNTHETIC, write_video
 from jaxgen.systems.lipgen.voices.sounds import RATE
 
+_NAME = re.compile(r'(?!\.+/)([^/\\]+)/train/\1_\d+')
 _SEAM = 4  # pixels over which a face gives way to what is rendered
 
 
@@ -38,6 +40,18 @@ def pasted(crop: np.ndarray, frames: np.ndarray, framing: Framing) -> np.ndarray
 def files_of(folder: Path, name: str) -> tuple[Path, Path]:
   """Video and text of a clip by its name, which may have dots of its own, as those of `mr.` have."""
   return folder / f'{name}.mp4', folder / f'{name}.txt'
+
+
+def is_name(name: str) -> bool:
+  """Whether a name is that of a clip, WORD/train/WORD_00001: no other place is ever written or removed."""
+  return bool(_NAME.fullmatch(name))
+
+
+def names_in(folder: Path) -> list[str]:
+  """The names of all clips of which a folder has a file, sorted."""
+  files = (path for path in folder.glob('*/train/*') if path.suffix in ('.mp4', '.txt'))
+  names = {path.relative_to(folder).with_suffix('').as_posix() for path in files}
+  return sorted(filter(is_name, names))
 
 
 def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarray) -> None:
@@ -70,5 +84,5 @@ def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarr
 
 
 def is_written(folder: Path, name: str) -> bool:
-  """Whether both files of a clip are there."""
-  return all(path.is_file() for path in files_of(folder, name))
+  """Whether both files of a clip are there, with something in them."""
+  return all(map(is_there, files_of(folder, name)))

@@ -21,6 +21,8 @@ _SHORTEST = 0.2  # seconds that a sound needs
 # What is so many times as loud as the rest ever is for half of so many rows is a click: of a key, or a knock.
 # The loudest samples of words and sentences are 2.2 times as loud.
 _CLICK, _CLICK_ROWS = 4.0, 15
+_NOTHING = _NATS * (SILENT + np.log(len(range(80)[_SPEECH])))  # decibels of zeros, see `levels`
+_FEWEST = 5  # frames that are no zeros, from which on they alone tell how quiet the quietest are
 _PAUSE = 12  # frames: lips that move before and after a shorter pause move in it
 _AROUND = 7  # frames that lips move before a sound begins, and after it
 _RAMP = 6  # frames in which they come to rest
@@ -110,4 +112,6 @@ def _held(values: np.ndarray, count: int) -> float:
 
 
 def _quietest(loud: np.ndarray) -> float:
-  return float(np.quantile(loud, 0.05))
+  """Of what was recorded: zeros before, after and in the gaps of a recording are no room's silence."""
+  recorded = loud[loud > _NOTHING + 1]
+  return float(np.quantile(recorded if len(recorded) >= _FEWEST else loud, 0.05))

@@ -1,5 +1,6 @@
 """What a folder of synthetic clips says of itself: synthetic.json, and synthetic.tsv with a row a clip."""
 
+import contextlib
 import csv
 import io
 import json
@@ -9,7 +10,7 @@ from typing import Any
 
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.files import write_bytes, write_json
-from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_written
+from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_name, is_written, names_in
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 
@@ -62,11 +63,13 @@ class Manifest:
       found = dict(told['settings'])
     except (OSError, ValueError, LookupError, TypeError) as error:
       raise DataError(f'{about} is damaged ({error}): name another folder') from error
-    self._read()
+    there = names_in(folder)  # also clips whose rows a stop, or a person, has taken away
     if overwrite:
-      self._old, self.rows = list(self.rows), {}
-    if not self.rows:
+      self._old = there
       return
+    if not there:
+      return
+    self._read()
     # As they are read back from a file.
     wanted = json.loads(json.dumps(self.settings))
     other = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
@@ -107,6 +110,9 @@ class Manifest:
     for name in self._old:
       for path in files_of(self.folder, name):
         path.unlink(missing_ok=True)
+      for folder in (path.parent, path.parent.parent):
+        with contextlib.suppress(OSError):  # it has other clips
+          folder.rmdir()
     self._old, self._begun = [], True
     self.write_about(faces)
     self.write_rows()
@@ -173,7 +179,9 @@ class Manifest:
     lines = path.read_text(encoding='utf-8', errors='replace').split('\n')[:-1]
     for row in csv.DictReader(lines, delimiter='\t'):
       whole = len(row) == len(COLUMNS) and None not in row.values()
-      if whole and is_written(self.folder, row['clip']):
+      if not whole or not is_name(row['clip']) or not row['number'].isdecimal():
+        continue
+      if is_written(self.folder, row['clip']):
         self.rows[row['clip']] = {name: row[name] for name in COLUMNS}
 
 
