@@ -337,6 +337,7 @@ def run_here(monkeypatch, name, *options):
   return ended.value.code
 
 
+@pytest.mark.slow
 def test_step_time_runs(tmp_path):
   out = tmp_path / 'result.json'
   done = run_script(
