@@ -12,6 +12,7 @@ that rate on drawn texts is what the recogniser itself gets wrong.
 import argparse
 import collections
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,12 @@ from jaxgen.systems.handwriting.corpus import drawn_corpus
 from jaxgen.systems.handwriting.drawn.drawing import Canvas, try_to_draw
 from jaxgen.systems.handwriting.drawn.faces import find_faces, missing
 from jaxgen.systems.handwriting.drawn.hands import Hands, make_hand
+from jaxgen.systems.handwriting.evaluation import Levels
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.judging import Judged, Reader
 from jaxgen.systems.handwriting.levels import from_levels, to_levels
 from jaxgen.systems.handwriting.recogniser_task import make_model as make_reader
 from jaxgen.systems.handwriting.task import make_model
-from jaxgen.task import Batch
 from jaxgen.terminal.reporter import Reporter
 
 BATCH = 64
@@ -130,25 +131,6 @@ def placed(symbol: str, word: str, rng: np.random.Generator) -> Placed:
   return word[:at] + symbol + word[at + 1 :], at
 
 
-class Texts:
-  """Random access to labelled pictures [N, H, W] uint8.
-
-  Args:
-    images: of the texts.
-    labels: [N, L] int32.
-  """
-
-  def __init__(self, images: np.ndarray, labels: np.ndarray):
-    self._images, self._labels = images, labels
-
-  def __len__(self) -> int:
-    return len(self._images)
-
-  def gather(self, rows: np.ndarray) -> Batch:
-    """{'image' [b, H, W], 'label' [b, L]}."""
-    return {'image': self._images[rows], 'label': self._labels[rows]}
-
-
 def judged(opened: Any, texts: list[tuple[str, Placed]], seed: int) -> tuple[Judged, Judged]:
   """The texts generated and drawn, as the independent recogniser reads them."""
   trained, tools = opened.trained, opened.tools
@@ -163,15 +145,14 @@ def judged(opened: Any, texts: list[tuple[str, Placed]], seed: int) -> tuple[Jud
     np.asarray(write(trained.variables, z[part], labels[part], lengths[part]))
     for part in tools.progress(parts, 'writing', len(parts))
   ]
-  drawn = [
-    draw(config, text, seed, i) for i, text in enumerate(tools.progress(said, 'drawing', len(said)))
-  ]
+  draw = drawer(config, seed)
+  drawn = [draw(text, i) for i, text in enumerate(tools.progress(said, 'drawing', len(said)))]
   asset = tools.trained(recogniser.asset_config(config))
   reader = Reader(make_reader(asset.config, asset.facts), asset.variables, facts, tools)
 
   def read(images: np.ndarray, what: str) -> Judged:
     split = make_split(
-      Texts(images, labels), BATCH, lambda x: {**x, 'image': from_levels(x['image'])}
+      Levels(images, label=labels), BATCH, lambda x: {**x, 'image': from_levels(x['image'])}
     )
     return reader(passes.shown(split, BATCH, tools, what))
 
@@ -180,21 +161,26 @@ def judged(opened: Any, texts: list[tuple[str, Placed]], seed: int) -> tuple[Jud
   )
 
 
-def draw(config: Any, text: str, seed: int, number: int) -> np.ndarray:
-  """A text in the hand of a writer that training does not have, uint8 [H, W]."""
+def drawer(config: Any, seed: int) -> Callable[[str, int], np.ndarray]:
+  """Draws text `number` in the hand of a writer that training does not have, uint8 [H, W]."""
   data = config.data
   canvas = Canvas(data.height, data.width, not is_natural(config))
   hands = Hands(**{name: tuple(value) for name, value in data.hands.items()})
   faces = find_faces(data.faces or data.script)
-  for attempt in range(20):  # a wide hand may not fit
-    writer = data.num_writers + 20 * number + attempt
-    hand = make_hand(seed, writer, len(faces), hands)
-    if missing(faces[hand.face], text):
-      continue
-    found = try_to_draw(text, faces[hand.face], hand, generator(seed, 'symbols', writer), canvas)
-    if found is not None:
-      return found[0]
-  raise ConfigError(f'{text!r} could not be drawn on {data.height} x {data.width} pixels')
+
+  def draw(text: str, number: int) -> np.ndarray:
+    for attempt in range(20):  # a wide hand may not fit
+      writer = data.num_writers + 20 * number + attempt
+      hand = make_hand(seed, writer, len(faces), hands)
+      face = faces[hand.face]
+      if missing(face, text):
+        continue
+      found = try_to_draw(text, face, hand, generator(seed, 'symbols', writer), canvas)
+      if found is not None:
+        return found[0]
+    raise ConfigError(f'{text!r} could not be drawn on {data.height} x {data.width} pixels')
+
+  return draw
 
 
 def by_symbol(texts: list[tuple[str, Placed]]) -> dict[str, list[tuple[int, int]]]:

@@ -125,8 +125,8 @@ def batch(
   Args:
     as_json: see `Batch`.
     kind: see `Batch`.
-    overwrite: whether what is there is written anew.
     aside: whether standard output is for results, and all else goes to standard error.
+    overwrite: whether what is there is written anew.
   """
   from jaxgen.terminal.reporter import Reporter
   from jaxgen.terminal.signals import Stopped, StopSignals

@@ -122,17 +122,17 @@ def named(name: str, rates: ErrorRates) -> dict[str, float | None]:
 
 
 class Levels:
-  """Random access to pictures [N, H, W] uint8."""
+  """Random access to pictures [N, H, W] uint8, and to what else there is of each, as 'label'."""
 
-  def __init__(self, images: np.ndarray):
-    self._images = images
+  def __init__(self, images: np.ndarray, **others: np.ndarray):
+    self._arrays = {'image': images, **others}
 
   def __len__(self) -> int:
-    return len(self._images)
+    return len(self._arrays['image'])
 
   def gather(self, rows: np.ndarray) -> Batch:
-    """{'image' [b, H, W]}."""
-    return {'image': self._images[rows]}
+    """{'image' [b, H, W], ...}."""
+    return {name: values[rows] for name, values in self._arrays.items()}
 
 
 class Judge:

@@ -18,7 +18,7 @@ from jaxgen.systems.handwriting.drawn.faces import find_faces, missing, shipped_
 from jaxgen.systems.handwriting.drawn.hands import CLEAN, SLOTS, Hands, check_hands, make_hand
 from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths, margins
 from jaxgen.systems.handwriting.drawn.word_lists import (
-  MARKS,
+  ENDING,
   Variety,
   WordList,
   varied,
@@ -240,7 +240,7 @@ def test_words_are_varied_by_their_shares():
 def test_words_have_punctuation_after_around_and_alone():
   rng = np.random.default_rng(0)
   texts = [with_marks('mot', rng) for _ in range(2_000)]
-  after = {f'mot{mark}' for mark in MARKS}
+  after = {f'mot{mark}' for mark in ENDING}
   around = {'"mot"', '"mot', 'mot"', '«mot»', '«mot', 'mot»', '(mot)', '(mot', 'mot)'}
   alone = set(defaults.MARKS)
   assert set(texts) == after | around | alone

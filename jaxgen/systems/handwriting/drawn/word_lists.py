@@ -262,8 +262,9 @@ class Variety(NamedTuple):
 
 
 _ELISIONS = ('l', 'd', 'j', 'm', 't', 's', 'n', 'c', 'qu')
-MARKS = '.,;:!?'  # that follow a word
+ENDING = '.,;:!?'  # marks that follow a word
 _AROUND = ('"', '"'), ('«', '»'), ('(', ')')
+_MARKS = (*ENDING, *itertools.chain(*_AROUND))
 _VOWELS = frozenset('aeiouyâàäéèêëîïôöûùüœæ')
 
 
@@ -321,11 +322,10 @@ def with_marks(text: str, rng: np.random.Generator) -> str:
   form, which, side = rng.random(3)
   before, after = _AROUND[int(which * len(_AROUND))]
   if form < 0.6:
-    return text + MARKS[int(which * len(MARKS))]
+    return text + ENDING[int(which * len(ENDING))]
   if form < 0.9:
     return (before if side < 2 / 3 else '') + text + (after if side > 1 / 3 else '')
-  alone = [*MARKS, *itertools.chain(*_AROUND)]
-  return alone[int(which * len(alone))]
+  return _MARKS[int(which * len(_MARKS))]
 
 
 def _case(letter: str) -> tuple[bool, bool]:
@@ -343,7 +343,7 @@ def varied_symbols(symbols: Collection[str], variety: Variety) -> set[str]:
   if variety.capitals or variety.capitalised:
     found |= set(_in_capitals(''.join(found)))
   if variety.marked:
-    found |= {*MARKS, *itertools.chain(*_AROUND)}
+    found |= set(_MARKS)
   return found
 
 

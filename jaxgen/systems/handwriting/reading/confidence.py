@@ -12,7 +12,7 @@ from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon
 from jaxgen.systems.handwriting.reading.spans import frame_spans, word_frames, words
 
 # What a symbol of a word tells, in nats: 2.14 bits of a letter, spaces counted among them (Shannon, "Prediction
-# and Entropy of Printed English", 1951). Validation words of dhsd fit 1.25 and 1.75 less well.
+# and Entropy of Printed English", 1951).
 SURPRISE = 1.5
 
 

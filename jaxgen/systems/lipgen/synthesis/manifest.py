@@ -110,7 +110,8 @@ class Manifest:
     for name in self._old:
       for path in files_of(self.folder, name):
         path.unlink(missing_ok=True)
-      for folder in (path.parent, path.parent.parent):
+      clips = (self.folder / name).parent
+      for folder in (clips, clips.parent):
         with contextlib.suppress(OSError):  # it has other clips
           folder.rmdir()
     self._old, self._begun = [], True
