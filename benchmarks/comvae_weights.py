@@ -84,7 +84,7 @@ def main() -> None:
 def ship(net: str, run: Path) -> dict[str, Any]:
   """Writes the file of a net; its row of the result file."""
   found = shipping.evaluated(run, None)
-  trained = shipping.complete(loading.load(run, found['step']))
+  trained = loading.load(run, found['step'])
   row = shipping.about(trained, run, KEPT)
   path = apply.WEIGHTS / f'comvae_{net}.safetensors'
   shipping.save(path, trained, row, TERMS[net])

@@ -170,7 +170,7 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
   """
   try:
     found = json.loads((workdir / 'evaluation.json').read_text())
-    saved = configs.from_json(json.loads((workdir / 'config.json').read_text()))
+    saved = configs.from_saved(json.loads((workdir / 'config.json').read_text()))
   except OSError:
     return None
   free = (*configs.RESUME_FREE, 'steps_per_call')

@@ -176,7 +176,7 @@ def main() -> None:
 def ship_reader(run: Path, before: dict[str, Any]) -> dict[str, Any]:
   """Writes a reader with its calibration and measures what it reads; its row."""
   found = shipping.evaluated(run, 'best')
-  trained = shipping.complete(loading.load(run, found['step']))
+  trained = loading.load(run, found['step'])
   return written_reader(trained, shipping.about(trained, run, KEPT['reader']), found, before)
 
 
@@ -214,13 +214,13 @@ def written_reader(
 def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
   """Writes a writer; its row has what an evaluation says of it."""
   found = shipping.evaluated(run, step)
-  trained = shipping.complete(loading.load(run, found['step']))
+  trained = loading.load(run, found['step'])
   return written_writer(trained, shipping.about(trained, run, KEPT['writer']), found)
 
 
 def resample_writer(row: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
   """Evaluates the writer that ships with other keys of eval, and writes it so; its row."""
-  trained = shipping.complete(load_weights(SHIPPED))
+  trained = load_weights(SHIPPED)
   with tempfile.TemporaryDirectory() as folder:
     file = save_weights(Path(folder) / SHIPPED.name, trained)
     config = inference.with_overrides(file, changes)

@@ -98,7 +98,7 @@ def main() -> None:
     machine.say(f'{kind}: {found[kind]}')
   best = max(found, key=lambda kind: found[kind]['words_read'])
   run = args.runs / best
-  trained = shipping.complete(loading.load(run, None))
+  trained = loading.load(run, None)
   row = {**shipping.about(trained, run, KEPT), 'kind': best, 'true_sound': found}
   if best != 'drawn':
     trained, row['louder'] = louder(trained)

@@ -118,7 +118,7 @@ def main() -> None:
   args = parser.parse_args()
   devices.enable_compilation_cache()
   run = trained_run(args.runs)
-  trained = sampled(shipping.complete(loading.load(run, None)))
+  trained = sampled(loading.load(run, None))
   row = shipping.about(trained, run, KEPT)
   row['sampling'] = SAMPLING
   row['faces'] = {**judged(run, args.reader), 'unseen': unseen(run)}
@@ -154,7 +154,7 @@ def train(folder: Path, number: int) -> None:
     before = folder / STAGES[number - 1].name
     begun = before.with_suffix('.safetensors')
     if not begun.is_file():
-      save_weights(begun, shipping.complete(loading.load(before, None)))
+      save_weights(begun, loading.load(before, None))
     more.append(f'--config.init_from={begun}')
   command = [sys.executable, 'launch.py', f'--config={stage.config}', *more]
   subprocess.run([*command, f'--workdir={(folder / stage.name).resolve()}'], cwd=ROOT, check=True)

@@ -58,7 +58,7 @@ def main() -> None:
   args = parser.parse_args()
   devices.enable_compilation_cache()
   found = shipping.evaluated(args.run, None)
-  trained = shipping.complete(loading.load(args.run, found['step']))
+  trained = loading.load(args.run, found['step'])
   row = shipping.about(trained, args.run, KEPT)
   shipping.save(apply.SHIPPED, trained, row, TERMS)
   row['evaluation'] = {key: found[key] for key in FIGURES}

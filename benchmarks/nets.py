@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -19,21 +18,6 @@ from jaxgen.terminal.reporter import Reporter
 
 FIGURES = ('psnr', 'ssim', 'ssim_matlab', 'bicubic_psnr', 'bicubic_ssim', 'bicubic_ssim_matlab')
 JUDGE = 'eval/psnr'  # of held-out images
-
-
-def complete(config: ConfigDict) -> ConfigDict:
-  """A config with the keys that are younger than its run, as they are by default: off."""
-  default = configs.to_json(configs.load(config.system))
-  return configs.from_json(_merged(default, configs.to_json(config)))
-
-
-def _merged(default: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-  both = {
-    key: _merged(default[key], x)
-    for key, x in given.items()
-    if isinstance(x, dict) and isinstance(default.get(key), dict)
-  }
-  return {**default, **given, **both}
 
 
 def best_step(workdir: Path) -> int:
@@ -55,9 +39,7 @@ def measured(trained: Trained, overrides: Sequence[str]) -> dict[str, dict[str, 
     trained: the net.
     overrides: as `jaxgen evaluate` takes them, `eval.sets=DIR,DIR` among them.
   """
-  trained = trained._replace(
-    config=complete(trained.config), variables=jax.device_get(trained.variables)
-  )
+  trained = trained._replace(variables=jax.device_get(trained.variables))
   with tempfile.TemporaryDirectory() as name:
     folder = Path(name) / 'run'
     folder.mkdir()

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import machine
-import nets
 
 from jaxgen import config as configs
 from jaxgen.exchange import cards
@@ -25,11 +24,6 @@ def evaluated(run: Path, step: int | str | None) -> dict[str, Any]:
   if file.is_file() and (found := json.loads(file.read_text()))['step'] == at:
     return found
   return inference.evaluate(run, at)
-
-
-def complete(trained: Trained) -> Trained:
-  """With the keys of the config that are younger than the run."""
-  return trained._replace(config=nets.complete(trained.config))
 
 
 def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from typing import Any
 
 import jax
 import machine
-import nets
 import numpy as np
 import rows
 from ml_collections import ConfigDict
@@ -97,7 +96,7 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
   """
   try:
     found = json.loads((workdir / 'evaluation.json').read_text())
-    saved = nets.complete(configs.from_json(json.loads((workdir / 'config.json').read_text())))
+    saved = configs.from_saved(json.loads((workdir / 'config.json').read_text()))
   except OSError:
     return None
   free = (*configs.RESUME_FREE, 'steps_per_call')

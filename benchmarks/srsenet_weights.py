@@ -96,7 +96,7 @@ def ship(workdir: Path, sets: str, began_in: Path) -> tuple[str, dict[str, Any]]
     The net's name, as x4 or photo_x4, and its row.
   """
   trained = loading.load(workdir, nets.best_step(workdir))
-  config, about = nets.complete(trained.config), machine.describe()
+  config, about = trained.config.copy_and_resolve_references(), machine.describe()
   name = f'{"photo_" if nets.is_photo(config) else ""}x{config.scale}'
   begun = config.get('init_from', '')
   with config.unlocked():

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict, config_dict
 
 from jaxgen import digests
 from jaxgen.errors import ConfigError
-from jaxgen.schema import Rule, check_leaves, choice, near_matches, require, text, whole
+from jaxgen.schema import REQUIRED, Rule, check_leaves, choice, near_matches, require, text, whole
 from jaxgen.systems import SYSTEMS
 
 PERIODS = ('log_every', 'eval_every', 'save_every', 'picture_every')
@@ -363,8 +363,25 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
   return ConfigDict(values).lock()
 
 
+def completed(saved: ConfigDict) -> ConfigDict:
+  """The config of a run with the keys that are younger than it, each with the value that does what the run did.
+
+  They are those that the rules call `added`. What else is missing or wrong stays so.
+  """
+  name = _value(saved, 'system') if 'system' in saved else None
+  if not isinstance(name, str) or name not in SYSTEMS:
+    return saved
+  flat = flatten(saved)
+  younger = {
+    key: rule.before
+    for key, rule in rules(system_named(name)).items()
+    if rule.before is not REQUIRED and not any(_covered(key, (leaf,)) for leaf in flat)
+  }
+  return _replaced(saved, younger)
+
+
 def from_saved(values: Any) -> ConfigDict:
-  """A config from the JSON of a file that may be damaged.
+  """A config from the JSON of a file that may be damaged, `completed`.
 
   Raises:
     ConfigError: it is no config, or not one that `check_keys` takes.
@@ -372,7 +389,7 @@ def from_saved(values: Any) -> ConfigDict:
   if not isinstance(values, Mapping):
     raise ConfigError(f'it holds a value of type {type(values).__name__}, not a config')
   try:
-    config = from_json(values)
+    config = completed(from_json(values))
   except (KeyError, TypeError) as error:  # names that ConfigDict itself uses
     raise ConfigError(f'{error} in a config') from error
   check_keys(config)

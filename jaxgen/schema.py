@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from jaxgen.errors import ConfigError
 
+REQUIRED: Any = object()
+
 
 class Rule(NamedTuple):
   """What one value must be.
@@ -19,11 +21,17 @@ class Rule(NamedTuple):
     what: in words, as 'a whole number above 0'.
     wrong: value -> what is wrong with it, to be read behind its key, as ' = 0 must be above 0'; None: nothing.
     is_place: whether it may name files or folders, several of them by commas.
+    before: the value by which a run did the same before there was the key; REQUIRED where it was always there.
   """
 
   what: str
   wrong: Callable[[Any], str | None]
   is_place: bool = False
+  before: Any = REQUIRED
+
+  def added(self, before: Any) -> 'Rule':
+    """The rule of a key that older runs lack, whose configs are completed with `before`."""
+    return self._replace(before=before)
 
 
 def near_matches(name: str, known: Iterable[str], prefix: str = '') -> str:

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict, config_dict
 from jaxgen import config as configs
 from jaxgen import schema
 from jaxgen.errors import ConfigError
+from jaxgen.schema import REQUIRED
 from jaxgen.systems import SYSTEMS
 
 MAY_BE_EMPTY = ('heldout', '_filters', 'eval.faces', 'facts.faces', 'facts.hand_numbers')
@@ -35,6 +36,11 @@ def changed(spec, *without, **values):
       node = node[name]
     del node[leaf]
   return config
+
+
+def rules_of(system):
+  """The rule of every key of a system."""
+  return configs.rules(configs.system_named(system))
 
 
 def message(config):
@@ -84,6 +90,20 @@ def test_a_config_without_a_key_is_told_which_and_what_it_is(system):
       assert message(changed(system, key)) == f'config.{key} is missing: {rule.what}'
   for block in ('data', 'eval', 'checkpoint', 'stop', 'optim', 'inspect'):
     assert f'config.{block}.' in message(changed(system, block))
+
+
+ADDED = [s for s in SYSTEMS if any(x.before is not REQUIRED for x in rules_of(s).values())]
+
+
+@pytest.mark.parametrize('system', ADDED)
+def test_the_config_of_a_run_of_before_a_key_is_completed_with_what_it_did(system):
+  before = {k: x.before for k, x in rules_of(system).items() if x.before is not REQUIRED}
+  old = configs.to_json(changed(system, *before))
+  found = configs.from_saved(old)
+  assert {key: configs.flatten(found)[key] for key in before} == before
+  configs.check(found)
+  assert message(configs.from_json(old)).startswith(f'config.{next(iter(before))} is missing')
+  assert configs.from_saved(configs.to_json(found)) == found
 
 
 MISTAKES = [

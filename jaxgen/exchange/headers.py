@@ -58,7 +58,7 @@ def read_about(path: Path) -> About:
   card = {key: text for key, text in header.items() if key != KEY}
   try:
     about = json.loads(header[KEY])
-    config = configs.from_json(about['config'])
+    config = configs.completed(configs.from_json(about['config']))
     return About(config, about['facts'], about['step'], about.get('digest'), card)
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise CheckpointError(f'{path} is damaged: its header cannot be read ({error})') from error

@@ -145,7 +145,7 @@ def _first_readable(workdir: Path, step: Step, read: Callable[[Path, int], Any])
 def _read_items(folder: Path, step: int) -> tuple[int, ConfigDict, dict[str, Any]]:
   with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
     config, facts = reader.restore(folder / 'config'), reader.restore(folder / 'facts')
-  return step, configs.from_json(config), facts
+  return step, configs.completed(configs.from_json(config)), facts
 
 
 def _restore_for_inference(folder: Path, init: Callable[[jax.Array], TrainState]) -> TrainState:

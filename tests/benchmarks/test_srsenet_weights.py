@@ -93,14 +93,9 @@ def test_the_step_that_is_best_on_held_out_images_is_taken(script, tmp_path):
   assert script.nets.best_step(tmp_path) == 30
 
 
-def test_a_config_of_before_a_key_is_completed_with_what_it_did(script):
-  config = configs.to_json(configs.load('srsenet:x4'))
-  del config['degradation'], config['eval']['jpeg_quality'], config['eval']['noise']
-  found = script.nets.complete(configs.from_json(config))
-  configs.check(found)
-  assert found.scale == 4 and not script.nets.is_photo(found)
-  assert found.eval.jpeg_quality == 0 and found.eval.noise == 0
+def test_nets_that_learned_from_degraded_crops_are_for_photos(script):
   assert script.nets.is_photo(configs.load('srsenet:photo_x4'))
+  assert not script.nets.is_photo(configs.load('srsenet:x4'))
 
 
 def photo_row(photo, clean, quality):

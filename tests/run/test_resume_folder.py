@@ -15,6 +15,7 @@ from helpers import (
 
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, ConfigError
+from jaxgen.exchange import weight_files
 from jaxgen.run import devices as dev
 from jaxgen.run import inference, loading
 from jaxgen.run.checkpoint import Checkpoints
@@ -147,6 +148,26 @@ def test_without_config_json_the_run_goes_on_by_the_config_of_its_newest_checkpo
   train(toy(), tmp_path / 'b')
   assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
   assert (tmp_path / 'a' / 'config.json').is_file()
+
+
+def test_a_run_of_before_a_key_goes_on_and_is_loaded_as_it_was(toy, tmp_path, monkeypatch):
+  straight, run, file = tmp_path / 'straight', tmp_path / 'run', tmp_path / 'run.safetensors'
+  train(toy(num_steps=8), straight)
+  train(toy(num_steps=4), run)
+  old = configs.to_json(toy(num_steps=4, steps_per_call=4))
+  del old['toy']['twice_from']
+  for path in (run / 'config.json', *run.glob('checkpoints/*/config/metadata')):
+    path.write_text(json.dumps(old))
+  with pytest.raises(CheckpointError, match=r'config\.toy\.twice_from is missing'):
+    train(toy(num_steps=8), run)
+  key = 'toy.twice_from'
+  monkeypatch.setitem(toy_system.KEYS, key, toy_system.KEYS[key].added(0))
+  trained = loading.load(run)
+  assert trained.config.toy.twice_from == 0
+  weight_files.save_weights(file, trained._replace(config=configs.from_json(old)))
+  assert loading.load(file).config == trained.config
+  train(toy(num_steps=8), run)
+  assert_same(final_state(run), final_state(straight))
 
 
 def test_a_save_never_skips_a_step_that_is_not_of_this_training(toy, tmp_path):

@@ -11,9 +11,10 @@ from jaxgen.exchange import weight_files
 from jaxgen.run import inference, loading, workdir
 
 
-def saved(**values):
+def saved(system='comvae', **values):
   """The JSON of a config with some top-level keys replaced; None removes one."""
-  config = {**configs.to_json(configs.load('comvae')), **values}
+  of = system if system == 'handwriting' else 'comvae'
+  config = {**configs.to_json(configs.load(of)), 'system': system, **values}
   return json.dumps({key: value for key, value in config.items() if value is not None})
 
 
@@ -38,6 +39,8 @@ def saved(**values):
     (saved(extra=1), 'config.extra is no key of comvae'),
     (saved(**{'a.b': 1}), 'a.b'),
     (saved(lock=1), 'lock'),
+    (saved('handwriting', data=3), 'config.data = 3 must be a group of keys: data.name'),
+    (saved('handwriting', eval={}), 'config.eval.batch_size is missing: a whole number above 0'),
   ],
 )
 def test_a_config_json_that_is_not_one_is_told_in_one_line(tmp_path, text, words):

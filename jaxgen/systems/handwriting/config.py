@@ -7,7 +7,19 @@ from ml_collections import ConfigDict
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, finite, flag, place, text, whole, within
+from jaxgen.schema import (
+  Rule,
+  above,
+  at_least,
+  choice,
+  each,
+  finite,
+  flag,
+  place,
+  text,
+  whole,
+  within,
+)
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('text_nll', 'recogniser_nll')
@@ -46,23 +58,24 @@ HAND_RANGES = (
   'ruled',
   'neighbours',
 )
+
+
+def _column(what: str) -> Rule:
+  return text(
+    f"a table's column of {what}, by name or by number from 0, or empty for one of a usual name"
+  )
+
+
 # Of words, drawn or real: what both systems of this paper learn from.
 WORDS = {
   'data.name': place('drawn, names of sets of words, or a folder', if_empty="as 'drawn'"),
   'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
-  **{
-    f'data.columns.{role}': text(
-      f"a table's column of {what}, by name or by number from 0, or empty for one of a usual name"
-    )
-    for role, what in (
-      ('file', 'image files'),
-      ('text', 'texts'),
-      ('writer', 'writers'),
-      ('split', 'splits'),
-    )
-  },
-  'data.table': text("the name of a set's table, or empty for all that it has"),
-  'data.level': choice('line', 'word'),
+  'data.columns.file': _column('image files'),
+  'data.columns.text': _column('texts'),
+  'data.columns.writer': _column('writers'),
+  'data.columns.split': _column('splits').added(''),
+  'data.table': text("the name of a set's table, or empty for all that it has").added(''),
+  'data.level': choice('line', 'word').added('line'),
   'data.script': choice('latin', 'arabic'),
   'data.height': choice(32, 64, 128),
   'data.width': whole(32),
@@ -85,8 +98,9 @@ WORDS = {
   ),
   **{
     f'data.variety.{name}': within(0, 1)
-    for name in ('capitalised', 'capitals', 'elided', 'numbers', 'replaced', 'marked')
+    for name in ('capitalised', 'capitals', 'elided', 'numbers', 'replaced')
   },
+  'data.variety.marked': within(0, 1).added(0.0),
   **{f'data.hands.{name}': each(finite(), 'numbers', 2) for name in HAND_RANGES},
   **PLACEMENT,
 }

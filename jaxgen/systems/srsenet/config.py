@@ -43,15 +43,15 @@ KEYS = {
   'data.num_validation': whole(0),
   'data.num_threads': whole(),
   **{
-    f'degradation.{kind}': each(rule, 'bounds', length=2)
-    for kind, rule in (
-      ('blur', within(0, MAX_BLUR)),
-      ('noise', within(0, 255)),
-      ('jpeg', whole(1, 100)),
+    f'degradation.{kind}': each(rule, 'bounds', length=2).added(before)
+    for kind, rule, before in (
+      ('blur', within(0, MAX_BLUR), [0.0, 0.6]),
+      ('noise', within(0, 255), [0.0, 4.0]),
+      ('jpeg', whole(1, 100), [60, 95]),
     )
   },
   **{
-    f'degradation.{kind}_probability': within(0, 1, note='0 is off')
+    f'degradation.{kind}_probability': within(0, 1, note='0 is off').added(0.0)
     for kind in ('blur', 'noise', 'jpeg')
   },
   'model.features': whole(),
@@ -77,8 +77,8 @@ KEYS = {
   'eval.protocol': choice(*PROTOCOLS),
   'eval.gray_as_rgb': flag(),
   'eval.ensemble': flag(),
-  'eval.jpeg_quality': whole(0, 100),
-  'eval.noise': within(0, 255, note='0 is off'),
+  'eval.jpeg_quality': whole(0, 100).added(0),
+  'eval.noise': within(0, 255, note='0 is off').added(0.0),
   'eval.tiling': choice(*TILINGS),
   'eval.memory_mb': whole(),
   'inspect.facts.steps_per_epoch': whole(),
