@@ -222,7 +222,7 @@ TABS = (
     'Write a word',
     'handwriting',
     _build_write,
-    'Writes words in handwriting: French letters, digits, hyphen and apostrophe, up to 12 in a word. A style '
+    'Writes words in handwriting: French letters, digits and punctuation, up to 12 in a word. A style '
     'is one hand, the same for all words; no real hand is imitated.',
     place=20,
   ),
