@@ -152,6 +152,18 @@ def add_step(parser: argparse.ArgumentParser, of: str = '') -> None:
   )
 
 
+def check_weights(args: argparse.Namespace) -> None:
+  """Of commands that choose what is used by --weights, and a saved step of it by --step.
+
+  Raises:
+    ConfigError: there is nothing of the name, or a step is asked for of what is no run.
+  """
+  if args.weights and not args.weights.exists():
+    raise ConfigError(f'--weights={args.weights}: no such file or folder')
+  if args.step is not None and not (args.weights and args.weights.is_dir()):
+    raise ConfigError('--step is of a trained run: name its folder with --weights')
+
+
 def add_images(parser: argparse.ArgumentParser, folders: bool = False) -> None:
   """IMAGE..., --invert and --json; `folders` says that a command takes folders too."""
   more = ', or a folder with all below it' if folders else ''

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import add_step, path
+from jaxgen.command.arguments import add_step, check_weights, path
 from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.batch import how_to_go_on
 from jaxgen.command.commands import Command
@@ -68,14 +68,11 @@ def _check(args: argparse.Namespace) -> None:
   check_asked(args.tiling, args.memory, args.quality, args.output)
   if args.sheet and args.scale is not None and not args.scale.is_integer():
     raise ConfigError('--sheet needs a whole --scale')
-  if args.step is not None and not (args.weights and args.weights.is_dir()):
-    raise ConfigError('--step is of a trained run: name its folder with --weights')
   if args.net and args.weights:
     raise ConfigError(
       '--net chooses among the shipped nets: leave it out where --weights names one'
     )
-  if args.weights and not args.weights.exists():
-    raise ConfigError(f'--weights {args.weights}: no such file or folder')
+  check_weights(args)
   if args.weights and args.weights.is_file() and args.weights.suffix != '.safetensors':
     raise ConfigError(
       f'--weights {args.weights} is neither the folder of a run nor a .safetensors file of jaxgen export; '

@@ -66,3 +66,11 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
     jaxgen.write_sheet([], tmp_path / 'none.png')
   with pytest.raises(UserError, match=r'an image of uint8 \[4, 4, 5\]: uint8 \[H, W\], \['):
     jaxgen.read(np.zeros((4, 4, 5), np.uint8))
+
+
+def test_a_run_on_the_page_writes_what_the_command_writes(write, writer_file, tmp_path):
+  assert write('ab', 'é', '--styles=2', '--seed=5', '--scale=3', '--svg', '--output=s.png')[0] == 0
+  page = jobs_of_all(TABS, tmp_path, writer_file)
+  _, files = page['write']('ab é', 2, 5, 3, False, False, writer_file.name)
+  for file, own in zip(files, ('s.png', 's.svg'), strict=True):
+    assert Path(file).read_bytes() == Path(own).read_bytes()

@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import add_step
+from jaxgen.command.arguments import add_step, check_weights
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.batch import Batch, batch
@@ -80,10 +80,7 @@ def _check(args: argparse.Namespace) -> None:
   check_asked(args.top, args.whole, bool(args.boundary), args.crops, looked_for)
   if args.output and not args.srt:
     raise ConfigError('--output is of subtitles: add --srt')
-  if args.weights and not args.weights.exists():
-    raise ConfigError(f'--weights={args.weights}: no such file or folder')
-  if args.step is not None and not (args.weights and args.weights.is_dir()):
-    raise ConfigError('--step is of a trained run: name its folder with --weights')
+  check_weights(args)
   finding.check_landmark_source(args)
 
 

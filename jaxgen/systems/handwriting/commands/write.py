@@ -1,37 +1,32 @@
-"""`jaxgen write`: words, lines and sets of pictures by a trained writer. `jaxgen read`: pictures as text."""
+"""`jaxgen write`: words, lines and sets of pictures by a trained writer."""
 
 import argparse
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxgen.command.arguments import add_step
+from jaxgen.command.arguments import add_step, check_weights
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.batch import how_to_go_on
 from jaxgen.command.commands import Command
-from jaxgen.command.opening import SHOWN, load, opened, tell_failed
+from jaxgen.command.opening import SHOWN, opened
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_file, check_folder, is_there
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.run.inference import Opened
-  from jaxgen.systems.handwriting.reading.pictures import Given, Picture
-  from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
   from jaxgen.systems.handwriting.writing.job import Job
   from jaxgen.systems.handwriting.writing.texts import Ability, Text
   from jaxgen.terminal.reporter import Reporter
 
 
-# --- Writing ---
-
 TRIES = 10
 
 
-def _add_write(parser: argparse.ArgumentParser) -> None:
+def _add(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
   add('words', metavar='WORD', nargs='*', help='each a word; lines of words through --text')
   add('--list', type=as_path, metavar='FILE', help='words of a file, one a line; or french, arabic')
@@ -73,7 +68,7 @@ def _add_write(parser: argparse.ArgumentParser) -> None:
   add('--json', action='store_true', help='one JSON object a word or line')
 
 
-def _check_write(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
   from jaxgen.systems.handwriting.writing import finishing
 
@@ -95,10 +90,7 @@ def _check_write(args: argparse.Namespace) -> None:
     raise ConfigError('--tries must be above 0, and goes with --verify')
   if args.canvas and args.text:
     raise ConfigError('--canvas is of single words: leave it out with --text')
-  if args.weights and not args.weights.exists():
-    raise ConfigError(f'--weights {args.weights}: no such file or folder')
-  if args.step is not None and not (args.weights and args.weights.is_dir()):
-    raise ConfigError('--step is of a trained run: name its folder with --weights')
+  check_weights(args)
 
 
 def _output_of(args: argparse.Namespace) -> tuple[Path, bool]:
@@ -129,7 +121,7 @@ def _output_of(args: argparse.Namespace) -> tuple[Path, bool]:
 
 
 def _write(args: argparse.Namespace) -> None:
-  _check_write(args)
+  _check(args)
   output, is_folder = _output_of(args)
   files = [output]
   if args.svg and not is_folder and output.suffix.lower() != '.svg':
@@ -250,173 +242,6 @@ WRITE = Command(
   'Writes words or lines of text as pictures: one sheet, or a folder of pictures with a table that training '
   'reads back. A style is one hand, the same for all words; a picture depends on its word, its style and the '
   'seed alone. Pictures that are there are skipped, so an interrupted run goes on where it was.',
-  _add_write,
+  _add,
   _write,
 )
-
-
-# --- Reading ---
-
-TOGETHER = 64  # pictures that are opened before they are read, those of one width together
-NBEST = 5  # texts of a JSON object
-
-
-def _add_read(parser: argparse.ArgumentParser) -> None:
-  add = parser.add_argument
-  add('inputs', metavar='IMAGE|DIR', nargs='+', help='words or lines; of folders all below them')
-  add(
-    '--weights',
-    type=as_weights,
-    metavar='RUN|FILE|NAME',
-    help='a trained run of handwriting_recogniser or handwriting, an exported file, or hf://OWNER/NAME',
-  )
-  add_step(parser, 'of --weights RUN: ')
-  add('--json', action='store_true', help='one JSON object an image')
-  add('--lexicon', type=as_path, metavar='FILE', help='a word a line: no other words are read')
-  add(
-    '--lexicon-weight',
-    type=float,
-    metavar='W',
-    help='nats that a word outside the lexicon costs; infinite by default, and 0 is without lexicon',
-  )
-  add(
-    '--beam',
-    type=int,
-    default=20,
-    metavar='N',
-    help='texts that are followed; 20 by default, and 0 takes the likeliest symbol of each frame',
-  )
-  add('--nbest', type=int, metavar='N', help=f'texts an image; 1 by default, {NBEST} with --json')
-  add('--photo', action='store_true', help='make up for uneven light')
-
-
-def _check_read(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be, alone or together."""
-  from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM
-
-  if not 0 <= args.beam <= LARGEST_BEAM or (args.nbest is not None and args.nbest < 1):
-    raise ConfigError(
-      f'--beam must be 0 or more and at most {LARGEST_BEAM:,}, and --nbest 1 or more'
-    )
-  if args.lexicon and not args.beam:
-    raise ConfigError('--lexicon needs --beam above 0')
-  if args.lexicon_weight is not None:
-    if not args.lexicon:
-      raise ConfigError('--lexicon-weight is of a lexicon: name one with --lexicon')
-    if not args.lexicon_weight >= 0:
-      raise ConfigError(f'--lexicon-weight={args.lexicon_weight:g} must be 0 or more')
-  if args.weights and not args.weights.exists():
-    raise ConfigError(f'--weights={args.weights}: no such file or folder')
-  if args.step is not None and not (args.weights and args.weights.is_dir()):
-    raise ConfigError('--step is of a trained run: name its folder with --weights')
-
-
-def _read(args: argparse.Namespace) -> None:
-  _check_read(args)
-  from jaxgen.systems.handwriting import apply
-  from jaxgen.systems.handwriting.reading.pictures import given
-  from jaxgen.systems.handwriting.reading.service import Service
-  from jaxgen.terminal.reporter import Reporter
-
-  reporter = Reporter()
-  weights = args.weights or apply.shipped_reader()
-  trained = load(weights, args.step)
-  apply.check_system(trained, weights)
-  model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
-  service = Service(model, _decoding(args, model, reporter.warn))
-  inputs, told = given(args.inputs)
-  for line in told:
-    reporter.warn(f'warning: {line}')
-  _read_all(args, service, inputs, reporter.warn)
-
-
-def _decoding(args: argparse.Namespace, model: 'Model', warn):
-  """How texts are searched for."""
-  from jaxgen.systems.handwriting import apply
-  from jaxgen.systems.handwriting.reading.understanding import Decoding
-
-  nbest = args.nbest or (NBEST if args.json else 1)
-  lexicon = None
-  if args.lexicon:
-    lexicon, left_out = apply.open_lexicon(args.lexicon, model)
-    if left_out:
-      warn(f'warning: {left_out}')
-  weight = math.inf if args.lexicon_weight is None else args.lexicon_weight
-  return Decoding(args.beam, nbest, lexicon if weight else None, weight)
-
-
-def _read_all(
-  args: argparse.Namespace, service: 'Service', inputs: Sequence['Given'], warn
-) -> None:
-  """Reads what can be read, some pictures at a time, and tells of the rest."""
-  from jaxgen.systems.handwriting.real.canvas import Ink
-  from jaxgen.terminal.signals import Stopped, StopSignals
-
-  ink = Ink(service.model.size[0], flatten=args.photo or service.model.flatten)
-  failed: list[str] = []
-  with StopSignals('ending') as signals:
-    for first in range(0, len(inputs), TOGETHER):
-      if signals.received:
-        raise Stopped(signals.received)
-      part = inputs[first : first + TOGETHER]
-      found = [_opened(x, ink, service.model.widest) for x in part]
-      pictures = [x for x in found if not isinstance(x, str)]
-      answers = iter(service(pictures))
-      for x, picture in zip(part, found, strict=True):
-        if isinstance(picture, str):
-          failed.append(x.path)
-          warn(f'error: {picture}')
-          if args.json:
-            print(json.dumps({'image': x.path, 'error': picture}))
-        else:
-          _tell(args, x.path, next(answers))
-  tell_failed(failed, [x.path for x in inputs])
-
-
-def _opened(given: 'Given', ink, widest: int) -> 'Picture | str':
-  """A picture, or why there is none."""
-  from jaxgen.systems.handwriting.reading.pictures import open_picture
-
-  try:
-    return given.error or open_picture(given.path, ink, widest)
-  except UserError as error:
-    return str(error)
-  except MemoryError:
-    return f'{given.path}: too large for the memory of this machine'
-
-
-def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:
-  """One JSON object; or a line for each text, with tabs between path, text and confidence."""
-  if not args.json:
-    from jaxgen.terminal.plain import plain
-
-    for text, sure in [(answer.text, answer.confidence), *answer.alternatives]:
-      print(plain(f'{path}\t{text}\t{sure:.2f}'))
-    return
-  spans = [{'character': x.text, 'start': x.start, 'end': x.end} for x in answer.characters]
-  words = [
-    {'word': x.text, 'confidence': x.confidence, 'start': x.start, 'end': x.end}
-    for x in answer.words
-  ]
-  found = {
-    'image': path,
-    'text': answer.text,
-    'confidence': answer.confidence,
-    'alternatives': [{'text': text, 'confidence': sure} for text, sure in answer.alternatives],
-    'characters': spans,
-    'words': words,
-  }
-  print(json.dumps(found))
-
-
-READ = Command(
-  'read',
-  'handwritten words and lines as text (handwriting)',
-  'Reads pictures of one word or one line each, at their own widths, with a confidence, other texts that are '
-  'likely, and the place of each character. A blank picture is an empty text. The others go on where one '
-  'cannot be read.',
-  _add_read,
-  _read,
-)
-
-COMMANDS = (WRITE, READ)
