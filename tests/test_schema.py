@@ -158,6 +158,15 @@ MISTAKES_OF = {
     ('loss.classifier', math.inf, 'must be 0 or more and finite'),
     ('data.channels', True, 'must be 1 (grey) or 3 (RGB)'),
   ],
+  'handwriting': [
+    ('data.ink', 'white', "'white' is not one of auto, dark, light"),
+    (
+      'data.test_writers',
+      ('w1', 'w2'),
+      'must be names of writers that alone are tested on, as a,b',
+    ),
+    ('data.columns.group', 3, "must be a table's column of what stays together, as pages"),
+  ],
   'mmgan_classifier': [
     ('data.name', 'photo_patches', 'has no training images'),
     ('data.channels', 2, 'must be 1 (grey) or 3 (RGB)'),

@@ -74,8 +74,13 @@ WORDS = {
   'data.columns.text': _column('texts'),
   'data.columns.writer': _column('writers'),
   'data.columns.split': _column('splits').added(''),
+  'data.columns.group': text(
+    "a table's column of what stays together, as pages, by name or by number from 0, or empty for none"
+  ).added(''),
   'data.table': text("the name of a set's table, or empty for all that it has").added(''),
   'data.level': choice('line', 'word').added('line'),
+  'data.test_writers': text('names of writers that alone are tested on, as a,b, or empty').added(''),
+  'data.ink': choice('auto', 'dark', 'light').added('auto'),
   'data.script': choice('latin', 'arabic'),
   'data.height': choice(32, 64, 128),
   'data.width': whole(32),
@@ -253,6 +258,12 @@ def check_words(config: ConfigDict) -> None:
     raise ConfigError(
       "config.data.layout = 'slots': Arabic letters join and have no slots. Set it to 'natural'"
     )
+  for key, unset in (('test_writers', ''), ('ink', 'auto')):
+    if data[key] != unset and is_drawn(config):
+      raise ConfigError(
+        f'config.data.{key} = {data[key]!r} is of real words, and config.data.name has none: set it to '
+        f'{unset!r}'
+      )
   if data.joined > 1 and is_drawn(config):
     raise ConfigError(
       f'config.data.joined = {data.joined} makes lines of real words, and config.data.name '

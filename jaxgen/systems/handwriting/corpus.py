@@ -23,11 +23,17 @@ from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words, var
 from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
+from jaxgen.systems.handwriting.real.writers import SplitRule
 from jaxgen.systems.handwriting.word_pictures import Pictures, joined, side_by_side
 
 LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}
 LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
 _WORD = 8  # heights that a drawn word of a line is wide at most
+_INVERTED = {
+  'auto': None,
+  'dark': False,
+  'light': True,
+}  # whether pictures are turned, by config.data.ink
 SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
 
 
@@ -210,8 +216,7 @@ def real_corpus(config: ConfigDict) -> Corpus:
 
   Words that jaxgen draws may be among the sets: what is trained on has them too, what is evaluated has not.
   """
-  if not sets(config):
-    raise ConfigError(f'config.data.name = {config.data.name!r} names no set')
+  _check_sets(config)
   loaded = [
     _drawn_set(config) if name == DRAWN else _real_set(config, name) for name in sets(config)
   ]
@@ -251,6 +256,18 @@ def real_corpus(config: ConfigDict) -> Corpus:
     case=case,
     dropped=sum(dropped for _, dropped in loaded),
   )
+
+
+def _check_sets(config: ConfigDict) -> None:
+  """Raises ConfigError where no set is named, or writers to test on, which are of one set, beside several."""
+  data, real = config.data, [name for name in sets(config) if name != DRAWN]
+  if not sets(config):
+    raise ConfigError(f'config.data.name = {data.name!r} names no set')
+  if data.test_writers and len(real) > 1:
+    raise ConfigError(
+      f'config.data.test_writers = {data.test_writers!r} is of one set, and config.data.name has '
+      f'{", ".join(real)}: name one of them, or leave it empty'
+    )
 
 
 def _check_direction(config: ConfigDict, texts: Sequence[str]) -> None:
@@ -300,6 +317,8 @@ def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
     table=data.table if own else '',
     columns={x: column for x, column in data.columns.items() if column and own},
     level=data.level,
+    split=SplitRule(test_writers=(data.test_writers,)) if data.test_writers else None,
+    invert=_INVERTED[data.ink],
     wanted=wanted_words(config),
   )
   for line in report.lines():

@@ -36,11 +36,14 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   data.name = 'drawn'
   data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
   # Of a table that is no known set's: names of columns, or numbers from 0 where it has no header. Empty: one of
-  # a usual name (jaxgen.systems.handwriting.real.tables), which writers and splits need not have. '<folder>' as
-  # the writer is the folder of the image.
-  data.columns = ConfigDict({'file': '', 'text': '', 'writer': '', 'split': ''})
+  # a usual name (jaxgen.systems.handwriting.real.tables), which writers and splits need not have; of groups, as
+  # pages, none. '<folder>' as the writer is the folder of the image.
+  data.columns = ConfigDict({'file': '', 'text': '', 'writer': '', 'split': '', 'group': ''})
   data.table = ''  # its name, of several in the set; empty: the only one, or those of the splits
   data.level = 'line'  # line, word: what is cut out of pages of ALTO or PAGE
+  # Writers of the set that alone are tested on, as a,b; empty: as the table or a known set says, else drawn.
+  data.test_writers = ''
+  data.ink = 'auto'  # dark, light: of all real pictures; auto: as each looks
   data.script = script or 'latin'
   data.height, data.width, data.max_letters = CANVASES[canvas]
   data.layout = 'slots' if tiny and not script else 'natural'

@@ -15,18 +15,18 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.corpus import load_corpus, real_corpus, sets
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths
-from jaxgen.systems.handwriting.real.examples import Settings, clean_rows, read_examples
+from jaxgen.systems.handwriting.real.examples import Settings, read_examples
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.report import Report
 from jaxgen.systems.handwriting.real.samples import training_sheet
 from jaxgen.systems.handwriting.real.store import Store
-from jaxgen.systems.handwriting.real.tables import read_table
 from jaxgen.systems.handwriting.real.words import Wanted, load_words
-from jaxgen.systems.handwriting.real.writers import SplitRule, share_out
+from jaxgen.systems.handwriting.real.writers import SplitRule
 from jaxgen.systems.handwriting.recogniser_task import make_data
 from jaxgen.systems.handwriting.word_pictures import Pictures, joined
 
 N = 24
+REAL = Path(os.environ.get('JAXGEN_DATA') or 'JAXGEN_DATA')
 
 
 @pytest.fixture(scope='module')
@@ -153,93 +153,6 @@ def test_sets_that_are_not_there(tmp_path, cache, monkeypatch):
     load_words(str(tmp_path / 'set'))
 
 
-def test_shares_of_writers():
-  writers = [f'w{i % 20}' for i in range(1000)]
-  splits = share_out(writers, [''] * 1000, [''] * 1000, SplitRule(test=0.2, validation=0.1))
-  assert Counter(splits) == {'train': 700, 'validation': 100, 'test': 200}
-  by_split = {s: {w for w, x in zip(writers, splits, strict=True) if x == s} for s in set(splits)}
-  assert sum(map(len, by_split.values())) == 20
-  again = share_out(writers, [''] * 1000, [''] * 1000, SplitRule(test=0.2, validation=0.1, seed=1))
-  assert (again != splits).any()
-  # The order of rows does not matter.
-  backwards = share_out(
-    writers[::-1], [''] * 1000, [''] * 1000, SplitRule(test=0.2, validation=0.1)
-  )
-  np.testing.assert_array_equal(backwards[::-1], splits)
-
-
-@pytest.mark.parametrize('counts', [(1, 1, 1), (100, 1, 1), (1, 1, 100), (50, 50, 50, 1)])
-def test_every_split_has_a_writer(counts):
-  writers = [f'w{i}' for i, n in enumerate(counts) for _ in range(n)]
-  none = [''] * len(writers)
-  for seed in range(6):
-    splits = share_out(writers, none, none, SplitRule('writer', seed))
-    assert set(splits) == {'train', 'validation', 'test'}
-    assert len(set(zip(writers, splits, strict=True))) == len(counts)
-
-
-def test_given_splits_and_test_writers():
-  writers = ['a', 'a', 'b', 'c', 'd', 'd', 'e', 'e']
-  none = [''] * 8
-  given = ['train', 'train', 'train', 'train', 'train', 'train', 'test', 'test']
-  splits = share_out(writers, none, given, SplitRule())
-  assert list(splits[6:]) == ['test'] * 2 and set(splits[:6]) == {'train', 'validation'}
-  assert splits[0] == splits[1] and splits[4] == splits[5]
-  assert list(share_out(writers, none, given, SplitRule(validation=0.0))) == given
-  untested = [split.replace('test', 'validation') for split in given]
-  assert list(share_out(writers, none, untested, SplitRule())) == untested
-  pages = ['1', '2', '1', '3', '4', '4', '5', '5']
-  rule = SplitRule(test_writers=('d', 'e'), validation=0.25)
-  splits = share_out(writers, pages, none, rule)
-  assert list(splits[4:]) == ['test'] * 4 and Counter(splits[:4]) == {'train': 3, 'validation': 1}
-  rows = share_out(none, none, none, SplitRule(test=0.25, validation=0.25))
-  assert Counter(rows) == {'train': 4, 'validation': 2, 'test': 2}
-
-
-@pytest.mark.parametrize(
-  ('writers', 'given', 'rule', 'message'),
-  [
-    ('aabb', '', SplitRule('writer'), '2 cannot be shared out to 3 splits'),
-    (['', 'a', 'b', 'c'], '', SplitRule('writer'), 'every row needs one'),
-    ('abcd', '', SplitRule('given'), 'no train nor test'),
-    ('abcd', '', SplitRule(test_writers=('z',)), 'no rows of the test writer z'),
-    ('abcd', '', SplitRule('writers'), "split = 'writers' must be one of auto, writer"),
-    ('abcd', '', SplitRule(test=0.9, validation=0.1), 'must not be negative, and leave rows'),
-  ],
-)
-def test_splits_that_cannot_be(writers, given, rule, message):
-  with pytest.raises((ConfigError, DataError), match=message):
-    share_out(list(writers), [''] * 4, [given] * 4, rule)
-
-
-REAL = Path(os.environ.get('JAXGEN_DATA') or 'JAXGEN_DATA')
-# name -> rows of the table, refused by their words alone, train, validation, test.
-ROWS = {
-  'dhsd_words_de': (5939, 0, 4354, 617, 968),
-  'ahawp_words_ar': (6944, 0, 5244, 700, 1000),
-  'lectaurep_words_fr': (1460, 1, 1088, 117, 254),
-  'poilus_lines_fr': (1362, 0, 1025, 131, 206),
-}
-
-
-@pytest.mark.parametrize('name', KNOWN)
-def test_real_sets(name):
-  folder, known = REAL / name, KNOWN[name]
-  if not folder.is_dir():
-    pytest.skip(f'needs $JAXGEN_DATA/{name}')
-  store, report = Store(folder), Report(name)
-  rows = list(read_table(store, known.table, known.columns, report))
-  settings = Settings(Ink(64), known.table, known.columns, unread=known.unread)
-  clean = [row for _, row in clean_rows(rows, settings, report)]
-  writers, groups = [row.writer for row in clean], [row.group for row in clean]
-  splits = share_out(writers, groups, [''] * len(clean), known.split)
-  of = Counter(splits)
-  assert (len(rows), report.refused, of['train'], of['validation'], of['test']) == ROWS[name]
-  tested = {w for w, s in zip(writers, splits, strict=True) if s == 'test'}
-  assert not tested & {w for w, s in zip(writers, splits, strict=True) if s != 'test'}
-  assert all(len(store.find(row.file, known.table)) == 1 for row in rows)
-
-
 def test_real_lines_have_few_widths():
   folder = REAL / 'poilus_lines_fr'
   if not folder.is_dir():
@@ -330,6 +243,57 @@ def test_a_config_names_only_the_columns_that_have_other_names(
   by_table = 'split' in columns or header.endswith('split')
   assert counts == {'train': 7, 'validation': 1} if by_table else sum(counts.values()) == 8
   assert notes in caplog.text
+
+
+def test_a_config_says_who_is_tested_on(folder, cache, tmp_path):
+  values = {'data__height': 32, 'data__width': 136, 'data__name': str(folder)}
+  config = override(
+    configs.load('handwriting_recogniser:table'), {**values, 'data__test_writers': 'w1,w4'}
+  )
+  corpus = real_corpus(config)
+  words, _ = load_words(
+    str(folder), height=32, width=136, split=SplitRule(test_writers=('w1', 'w4'))
+  )
+  assert set(words['test'].writers) == {'w1', 'w4'} and len(words['test']) == 8
+  assert corpus.pictures['test'].texts == words['test'].texts
+  assert corpus.pictures['train'].texts == words['train'].texts
+  with pytest.raises(DataError, match=r'writer w9 \(.*There are w0, w1, w2, w3, w4, w5$'):
+    real_corpus(override(config, {'data__test_writers': 'w1,w9'}))
+  with pytest.raises(ConfigError, match=r"test_writers = 'w1' is of one set, and .* dhsd_words_de"):
+    real_corpus(
+      override(config, {'data__name': f'{folder},dhsd_words_de', 'data__test_writers': 'w1'})
+    )
+  for key, value in (('data__test_writers', 'w1'), ('data__ink', 'light')):
+    drawn = override(configs.load('handwriting_recogniser'), {key: value})
+    with pytest.raises(ConfigError, match=r'is of real words, and config\.data\.name has none'):
+      configs.check(drawn)
+
+
+def chalk(seed):
+  """Light strokes on a ground that is not dark."""
+  return np.where(strokes(seed, 32, 60) < 128, 250, 140).astype(np.uint8)
+
+
+def test_a_config_says_how_ink_is_and_what_stays_together(tmp_path, cache):
+  rows = [(f'{i}.png', f'mot{i}', f'p{i // 3}') for i in range(12)]
+  put(tmp_path / 'set' / 'words.csv', table(rows, 'file,text,seite'))
+  for i, (name, *_) in enumerate(rows):
+    put(tmp_path / 'set' / name, chalk(i))
+  values = {
+    'data__name': str(tmp_path / 'set'), 'data__height': 32, 'data__width': 64,
+    'data__columns__group': 'seite',
+  }  # fmt: skip
+  config = override(configs.load('handwriting_recogniser:table'), values)
+  assert real_corpus(config).dropped  # as blank: nothing is darker than the rest
+  corpus = real_corpus(override(config, {'data__ink': 'light'}))
+  assert not corpus.dropped
+  pages = {
+    split: {int(text[3:]) // 3 for text in part.texts} for split, part in corpus.pictures.items()
+  }
+  assert sum(map(len, pages.values())) == len(set().union(*pages.values())) == 4
+  first = int(corpus.pictures['train'].texts[0][3:])
+  image = corpus.pictures['train'].gather(np.array([0]))[0]
+  np.testing.assert_array_equal(image[:, :60], 255 - chalk(first))
 
 
 def test_a_config_asks_for_the_words_of_pages(tmp_path, cache):

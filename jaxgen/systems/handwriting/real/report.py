@@ -51,7 +51,7 @@ class Row(NamedTuple):
     text: as it is written in the set.
     writer: '' where it is not known; this, split and group are NFC with single spaces.
     split: 'train', 'validation', 'test'; '' where the set does not say.
-    group: what must not be torn apart between training and validation, as a page; '' for nothing.
+    group: what is not torn apart where whole writers are not drawn, as a page; '' for nothing.
     place: where the row is, for a person: 'words.csv line 12'.
     found: names of the pictures in the set that `file` may mean, one where all is well; None of a page.
   """

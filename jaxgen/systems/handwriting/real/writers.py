@@ -8,9 +8,12 @@ import numpy as np
 
 from jaxgen.data.order import order
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.schema import near_matches
+from jaxgen.systems.handwriting.real.transcripts import tidied
 
 SPLITS = ('train', 'validation', 'test')
-HOW = ('auto', 'writer', 'given', 'row')
+HOW = ('auto', 'writer', 'given', 'group', 'row')
+_SHOWN = 12  # writers of a message
 
 
 class SplitRule(NamedTuple):
@@ -18,13 +21,15 @@ class SplitRule(NamedTuple):
 
   Attributes:
     how: 'writer': whole writers, drawn by `seed`, or those of `test_writers`; 'given': as the table says, which
-      has train and test, and validation taken off train where it says none, or train and validation; 'row':
-      single rows, drawn; 'auto': the first of given, writer and row that the set has what is needed for.
+      has train and test, and validation taken off train where it says none, or train and validation; 'group':
+      whole groups (pages), drawn; 'row': single rows, drawn; 'auto': the first of given, writer, group and row
+      that the set has what is needed for, or writer where there are `test_writers`.
     seed: of what is drawn.
     validation: share of the rows, about.
     test: the same.
-    test_writers: these alone are tested on; validation is then drawn from whole groups (pages) of the others
-      where rows have groups, else from whole writers.
+    test_writers: these alone are tested on; validation is then drawn from the others: whole groups where their
+      rows have several, else whole writers, or single rows of the only one. Each is a name, or several with
+      commas between.
   """
 
   how: str = 'auto'
@@ -41,7 +46,7 @@ def share_out(
 
   Args:
     writers: of the rows, '' where not known.
-    groups: what must not be torn apart, '' for nothing.
+    groups: of the rows, as their pages, '' for none.
     given: the set's own splits, '' where it does not say.
     rule: how.
 
@@ -58,43 +63,79 @@ def share_out(
     raise ConfigError(
       f'shares of validation and test = {rule.validation} and {rule.test} must not be negative, and leave rows'
     )
-  how = _found(writers, given, rule) if rule.how == 'auto' else rule.how
+  pages = [group and f'{writer} {group}' for writer, group in zip(writers, groups, strict=True)]
+  how = _found(writers, pages, given, rule) if rule.how == 'auto' else rule.how
   if how == 'given':
-    return _given(writers, given, rule)
+    return _given(writers, pages, given, rule)
   if how == 'row':
-    units = [str(i) for i in range(len(writers))]
-    return _drawn(units, rule, 'rows')
-  if not all(writers):
-    raise DataError("to split by writer every row needs one: name the table's column of writers")
-  return _by_writer(writers, groups, rule)
+    return _drawn(_units(range(len(writers)), (), 0), rule, 'rows')
+  names = pages if how == 'group' else writers
+  if not all(names):
+    raise DataError(f"to split by {how} every row needs one: name the table's column of {how}s")
+  if how == 'writer' and rule.test_writers:
+    return _by_test_writers(writers, pages, rule)
+  return _drawn(names, rule, f'{how}s')
 
 
-def _found(writers: Sequence[str], given: Sequence[str], rule: SplitRule) -> str:
-  if not rule.test_writers and 'train' in given and {'test', 'validation'} & set(given):
+def _found(
+  writers: Sequence[str], pages: Sequence[str], given: Sequence[str], rule: SplitRule
+) -> str:
+  if rule.test_writers:
+    return 'writer'
+  if 'train' in given and {'test', 'validation'} & set(given):
     return 'given'
-  return 'writer' if all(writers) and len(set(writers)) >= len(SPLITS) else 'row'
+  kinds = (('writer', writers), ('group', pages))
+  return next((kind for kind, names in kinds if _are_enough(names, len(SPLITS))), 'row')
 
 
-def _by_writer(writers: Sequence[str], groups: Sequence[str], rule: SplitRule) -> np.ndarray:
-  if not rule.test_writers:
-    return _drawn(writers, rule, 'writers')
-  unknown = [name for name in rule.test_writers if name not in writers]
-  if unknown:
-    raise DataError(f'no rows of the test writer {", ".join(unknown)}')
+def _are_enough(names: Sequence[str], least: int) -> bool:
+  return all(names) and len(set(names)) >= least
+
+
+def _units(rows: Sequence[int], kinds: Sequence[Sequence[str]], least: int) -> list[str]:
+  """What of some rows is drawn as a whole: the first of these kinds that has enough names, else single rows."""
+  for names in kinds:
+    units = [names[i] for i in rows]
+    if _are_enough(units, least):
+      return units
+  return [str(i) for i in rows]
+
+
+def _by_test_writers(writers: Sequence[str], pages: Sequence[str], rule: SplitRule) -> np.ndarray:
+  tested = _tested(writers, rule)
   splits = np.full(len(writers), 'test', dtype='<U10')
-  others = [i for i, w in enumerate(writers) if w not in rule.test_writers]
-  splits[others] = _drawn(_units(others, writers, groups), rule._replace(test=0.0), 'validation')
+  others = [i for i, w in enumerate(writers) if tidied(w) not in tested]
+  if not others:
+    raise DataError(
+      'all rows are of test writers (--config.data.test_writers): none is left to train on'
+    )
+  units = _units(others, (pages, writers), len(SPLITS) - 1)
+  splits[others] = _drawn(units, rule._replace(test=0.0), 'validation')
   return splits
 
 
-def _units(rows: list[int], writers: Sequence[str], groups: Sequence[str]) -> list[str]:
-  """What is drawn as a whole: pages where rows have any, else writers."""
-  if all(groups[i] for i in rows):
-    return [f'{writers[i]} {groups[i]}' for i in rows]
-  return [writers[i] for i in rows]
+def _tested(writers: Sequence[str], rule: SplitRule) -> set[str]:
+  """The names of the test writers; one that is a writer's, commas and all, is one."""
+  known = {tidied(writer) for writer in writers}
+  tested = set[str]()
+  for given in rule.test_writers:
+    parts = (tidied(part) for part in given.split(','))
+    tested |= {tidied(given)} if tidied(given) in known else set(filter(None, parts))
+  if not tested:
+    raise ConfigError(f'config.data.test_writers = {",".join(rule.test_writers)!r} names no writer')
+  if unknown := sorted(tested - known):
+    near, there = near_matches(unknown[0], known), sorted(known)
+    more = f' and {len(there) - _SHOWN:,} more' if len(there) > _SHOWN else ''
+    raise DataError(
+      f'no rows of the test writer {", ".join(unknown)} (--config.data.test_writers).{near} There are '
+      f'{", ".join(there[:_SHOWN])}{more}'
+    )
+  return tested
 
 
-def _given(writers: Sequence[str], given: Sequence[str], rule: SplitRule) -> np.ndarray:
+def _given(
+  writers: Sequence[str], pages: Sequence[str], given: Sequence[str], rule: SplitRule
+) -> np.ndarray:
   splits = np.array(given, dtype='<U10')
   lost = [name for name in ('train', 'test') if name not in given]
   if lost == ['test'] and 'validation' in given:
@@ -106,8 +147,7 @@ def _given(writers: Sequence[str], given: Sequence[str], rule: SplitRule) -> np.
   if 'validation' in given or rule.validation == 0:
     return splits
   train = [i for i, split in enumerate(given) if split == 'train']
-  names = [writers[i] or str(i) for i in train]
-  units = names if len(set(names)) >= len(SPLITS) else [str(i) for i in train]
+  units = _units(train, (writers, pages), len(SPLITS))
   splits[train] = _drawn(units, rule._replace(test=0.0), 'validation')
   return splits
 
