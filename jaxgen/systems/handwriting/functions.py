@@ -96,8 +96,8 @@ def write_sheet(
     scale: times as large.
     transparent: black ink without paper; of PNG.
     mm: height of the canvas in millimetres; of SVG.
-    overwrite: write anew what is there.
-    warn: see `write`.
+    overwrite: write anew what is there, whatever it shows; without, it stays.
+    warn: see `write`; is told of a file that stays as well.
 
   Returns:
     The file that was written, or was there already.
@@ -113,8 +113,7 @@ def write_sheet(
   if target.suffix.lower() not in ('.png', '.svg'):
     raise ConfigError(f'output={target}: name a .png or .svg file')
   check_file('output', target)
-  if not overwrite and is_there(target):
-    return target
+  there = [target] if not overwrite and is_there(target) else []
   trained = model_of(weights, writers.shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
   ability = job.ability_of(trained)
@@ -126,7 +125,8 @@ def write_sheet(
   options, finish = Options(styles, seed, canvas=canvas), job.Finish(scale, transparent, mm=mm or 0)
   notes: list[str] = []
   drawn = job.Job(trained, tools, texts, options, finish, notes.append, inference)
-  drawn.draw([target])
+  if not drawn.draw([target], there):
+    notes.append(f'{target} is there already, nothing is written (overwrite=True writes anew)')
   tell((note.removeprefix('warning: ') for note in [*notes, *drawn.told()]), warn)
   return target
 
