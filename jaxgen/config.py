@@ -380,6 +380,16 @@ def completed(saved: ConfigDict) -> ConfigDict:
   return _replaced(saved, younger)
 
 
+def identity(config: ConfigDict) -> str:
+  """A short name for a config, which stays the same when a key is added to its system.
+
+  Added keys count only where they have another value than the one that does what was done before.
+  """
+  known = rules(system_module(config))
+  old = {k: x for k, x in flatten(from_json(to_json(config))).items() if x != known[k].before}
+  return digest(old)
+
+
 def from_saved(values: Any) -> ConfigDict:
   """A config from the JSON of a file that may be damaged, `completed`.
 

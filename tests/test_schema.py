@@ -4,6 +4,7 @@ import importlib.util
 import math
 
 import pytest
+import toy_system
 from helpers import override
 from ml_collections import ConfigDict, config_dict
 
@@ -104,6 +105,19 @@ def test_the_config_of_a_run_of_before_a_key_is_completed_with_what_it_did(syste
   configs.check(found)
   assert message(configs.from_json(old)).startswith(f'config.{next(iter(before))} is missing')
   assert configs.from_saved(configs.to_json(found)) == found
+
+
+def test_a_key_that_is_added_leaves_the_name_of_a_config_where_it_changes_nothing(toy, monkeypatch):
+  config, key = toy(), 'toy.twice_from'
+  names = {configs.identity(config), configs.identity(toy(toy__twice_from=3))}
+  assert len(names) == 2
+  monkeypatch.setitem(toy_system.KEYS, key, toy_system.KEYS[key].added(0))
+  added = {configs.identity(toy()), configs.identity(toy(toy__twice_from=3))}
+  old = configs.to_json(config)
+  del old['toy']['twice_from']
+  monkeypatch.delitem(toy_system.KEYS, key)
+  before = configs.identity(configs.from_json(old))
+  assert before in added and len(added) == 2
 
 
 MISTAKES = [

@@ -85,7 +85,7 @@ def trained_asset(
   signals = signals or StopSignals()
   configs.check(config)
   facts = processes.together(lambda: configs.system_module(config).make_data(config)).facts
-  name = f'{config.system}-{configs.digest(configs.to_json(config), facts)}'
+  name = f'{config.system}-{configs.digest(configs.identity(config), facts)}'
   workdir = cache_folder() / 'runs' / name
   if processes.from_first_process(results.evaluated_step(workdir) is None):
     make_workdir(workdir)

@@ -79,7 +79,9 @@ WORDS = {
   ).added(''),
   'data.table': text("the name of a set's table, or empty for all that it has").added(''),
   'data.level': choice('line', 'word').added('line'),
-  'data.test_writers': text('names of writers that alone are tested on, as a,b, or empty').added(''),
+  'data.test_writers': text('names of writers that alone are tested on, as a,b, or empty').added(
+    ''
+  ),
   'data.ink': choice('auto', 'dark', 'light').added('auto'),
   'data.script': choice('latin', 'arabic'),
   'data.height': choice(32, 64, 128),
