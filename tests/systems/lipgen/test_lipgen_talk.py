@@ -425,6 +425,10 @@ def test_faces_too_small_or_at_the_border_are_refused():
   tiny = face._replace(to_crop=face.to_crop * 16)
   with pytest.raises(DataError, match=r'its face is too small: the mouth is 5 pixels wide, and 10'):
     portraits._checked(tiny)
+  with pytest.raises(
+    DataError, match=r'wide once the picture is 260 x 240, and 10 are needed: cut'
+  ):
+    portraits._checked(tiny._replace(shrunk=2.0))
   beside = face._replace(to_crop=face.to_crop + np.eye(2, 3, 2) * 60)
   with pytest.raises(DataError, match='lies at the border'):
     portraits._checked(beside)

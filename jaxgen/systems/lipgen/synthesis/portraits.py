@@ -14,8 +14,9 @@ from jaxgen.systems.lipgen.synthesis.chain import Face, face_in
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import Crops, cut, inverse, place_crops
-from jaxgen.systems.lipgen.video.faces import Box, haar_detector
+from jaxgen.systems.lipgen.video.faces import haar_detector
 from jaxgen.systems.lipgen.video.landmarks import HAAR, MESH, of_boxes
+from jaxgen.systems.lipgen.video.searching import Detector, no_face, seen_in
 from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.references import found_in
 
@@ -119,9 +120,7 @@ def _read(path: Path, longest: int) -> tuple[np.ndarray, float]:
   return np.asarray(image), shrunk
 
 
-def by_mesh(
-  path: Path, rgb: np.ndarray, shrunk: float, detect: Callable[[np.ndarray], list[Box]]
-) -> Portrait:
+def by_mesh(path: Path, rgb: np.ndarray, shrunk: float, detect: Detector) -> Portrait:
   """The face of pixels uint8 [H, W, 3] whose mesh a `face_mesh.MeshDetector` finds.
 
   Raises:
@@ -134,9 +133,7 @@ def by_mesh(
   return _checked(_fitted(portrait))
 
 
-def by_haar(
-  path: Path, rgb: np.ndarray, shrunk: float, detect: Callable[[np.ndarray], list[Box]]
-) -> Portrait:
+def by_haar(path: Path, rgb: np.ndarray, shrunk: float, detect: Detector) -> Portrait:
   """The face of pixels uint8 [H, W, 3] by Haar's box, with a mean mouth where such boxes have it.
 
   Its corners lie on the darkest line about there, which is the one between the lips, and its middle where the
@@ -146,9 +143,9 @@ def by_haar(
     DataError: as `by_mesh`.
   """
   grey = np.asarray(Image.fromarray(rgb).convert('L'))
-  landmarks = of_boxes([detect(grey)], (rgb.shape[0], rgb.shape[1]))
+  landmarks = of_boxes([seen_in(grey, detect)], (rgb.shape[0], rgb.shape[1]))
   if not landmarks.found.any():
-    raise DataError(f"{path}: no face in it (looked for by Haar's box)")
+    raise DataError(no_face(path, "Haar's box"))
   crops = place_crops(landmarks)
   crop = next(cut([grey], crops))
   row = _dark_line(crop)
@@ -208,12 +205,15 @@ def _fitted(portrait: Portrait) -> Portrait:
 def _checked(portrait: Portrait) -> Portrait:
   """Raises DataError for a mouth that is too small, or lies at the border of the picture."""
   seen = portrait.half_width * portrait.scale
-  if seen < _SMALLEST:
-    raise DataError(
-      f'{portrait.path}: its face is too small: the mouth is {2 * seen:.0f} pixels wide, and '
-      f'{2 * _SMALLEST:.0f} are needed'
-    )
   height, width = portrait.rgb.shape[:2]
+  if seen < _SMALLEST:
+    made, advice = '', ''
+    if portrait.shrunk > 1:
+      made, advice = f' once the picture is {width} x {height}', ': cut it out about the face'
+    raise DataError(
+      f'{portrait.path}: its face is too small: the mouth is {2 * seen:.0f} pixels wide{made}, and '
+      f'{2 * _SMALLEST:.0f} are needed{advice}'
+    )
   places = applied(inverse(portrait.to_crop), portrait.points)
   if (places < 0).any() or (places > [width - 1, height - 1]).any():
     raise DataError(f'{portrait.path}: the mouth of its face lies at the border')

@@ -1,6 +1,6 @@
 """Faces that a person gives as pictures: found, set upright and cropped as clips are, with their lips."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +15,12 @@ from jaxgen.systems.lipgen.video.crops import SIZE, cut, place_crops
 from jaxgen.systems.lipgen.video.face_mesh import MeshDetector
 from jaxgen.systems.lipgen.video.faces import Box
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars, of_meshes
+from jaxgen.systems.lipgen.video.searching import Detector, no_face, seen_in
 from jaxgen.systems.lipgen.warping.mesh import CONTOUR
 from jaxgen.words import counted
 
 _LONGEST = 1280  # pixels of a side at which faces are looked for
 _LARGEST_LOSS = 0.25  # share of a crop that may lie beyond the picture
-
-Detector = Callable[[np.ndarray], list[Box]]
 
 
 class Reference(NamedTuple):
@@ -126,9 +125,9 @@ def found_in(path: Path, rgb: np.ndarray, detect: Detector, size: int = SIZE) ->
     size: see there.
   """
   factor = min(1.0, _LONGEST / max(rgb.shape[:2]))
-  boxes = _scaled(detect(_smaller(rgb, factor)), rgb.shape[1::-1], factor)
+  boxes = _scaled(seen_in(_smaller(rgb, factor), detect), rgb.shape[1::-1], factor)
   if not boxes:
-    raise DataError(f'{path}: the mesh sees no face in it')
+    raise DataError(no_face(path, 'the mesh'))
   landmarks = of_meshes([boxes], (rgb.shape[0], rgb.shape[1]))
   crops = place_crops(landmarks, size)
   if crops.outside > _LARGEST_LOSS:
