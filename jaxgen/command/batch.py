@@ -25,6 +25,7 @@ class Batch:
     as_json: whether standard output is for JSON objects alone.
     kind: the key of JSON objects for an input, as 'video'.
     check: called before each frame; may raise to stop.
+    source: the key for inputs that fail or are left out, where `kind` is that of what is made of them.
 
   Attributes:
     done: how many inputs were worked on.
@@ -32,8 +33,16 @@ class Batch:
     failed: names of inputs that could not be worked on.
   """
 
-  def __init__(self, reporter: 'Reporter', as_json: bool, kind: str, check: Callable[[], None]):
+  def __init__(
+    self,
+    reporter: 'Reporter',
+    as_json: bool,
+    kind: str,
+    check: Callable[[], None],
+    source: str = '',
+  ):
     self._reporter, self._as_json, self._kind, self._check = reporter, as_json, kind, check
+    self._source = source or kind
     self.done = self.there = 0
     self.failed: list[str] = []
     if as_json:
@@ -57,7 +66,12 @@ class Batch:
     """An input that could not be worked on."""
     self.failed.append(name)
     self._reporter.warn(f'error: {error}')
-    self._print({self._kind: name, 'error': str(error)})
+    self._print({self._source: name, 'error': str(error)})
+
+  def drop(self, name: str, why: str) -> None:
+    """An input that has nothing to work on, which is no mistake."""
+    self.note(why)
+    self._print({self._source: name, 'dropped': why})
 
   def tell(self, name: str, line: str, notes: Iterable[str], found: dict[str, Any]) -> None:
     """An input that was worked on."""
@@ -82,8 +96,13 @@ class Batch:
     """Something to know before the work begins."""
     self._reporter.warn(f'warning: {line}')
 
-  def end(self, did: str, total: int) -> None:
+  def end(self, did: str, total: int, failing: str = '') -> None:
     """Sums up.
+
+    Args:
+      did: what was done to inputs, as 'read'.
+      total: how many inputs there are.
+      failing: what could not be done to those that failed, where that is something else.
 
     Raises:
       UserError: some inputs could not be worked on; names them.
@@ -94,9 +113,9 @@ class Batch:
     self._reporter.say('; '.join(parts))
     if self.failed:
       more = f' and {len(self.failed) - SHOWN} more' if len(self.failed) > SHOWN else ''
-      of = counted(total, self._kind)
+      of = counted(total, self._source)
       named = ', '.join(self.failed[:SHOWN])
-      raise UserError(f'{len(self.failed)} of {of} could not be {did}: {named}{more}')
+      raise UserError(f'{len(self.failed)} of {of} could not be {failing or did}: {named}{more}')
 
   def _print(self, found: dict[str, Any]) -> None:
     if self._as_json:
@@ -118,7 +137,7 @@ def how_to_go_on(overwrite: bool) -> str:
 
 @contextmanager
 def batch(
-  as_json: bool, kind: str, aside: bool = False, overwrite: bool = False
+  as_json: bool, kind: str, aside: bool = False, overwrite: bool = False, source: str = ''
 ) -> Iterator[Batch]:
   """A batch that a stop signal ends between two frames.
 
@@ -127,6 +146,7 @@ def batch(
     kind: see `Batch`.
     aside: whether standard output is for results, and all else goes to standard error.
     overwrite: whether what is there is written anew.
+    source: see `Batch`.
   """
   from jaxgen.terminal.reporter import Reporter
   from jaxgen.terminal.signals import Stopped, StopSignals
@@ -139,7 +159,7 @@ def batch(
       if signals.received:
         raise Stopped(signals.received)
 
-    work = Batch(reporter, as_json, kind, check)
+    work = Batch(reporter, as_json, kind, check, source)
     try:
       yield work
     except Stopped as stop:

@@ -12,12 +12,12 @@ optional('av')
 
 import av  # noqa: E402
 from PIL import Image  # noqa: E402
+from synthesis_cases import Chain  # noqa: E402
 
 from jaxgen import config as configs  # noqa: E402
 from jaxgen.command.cli import main  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.exchange.weight_files import load_weights, save_weights  # noqa: E402
-from jaxgen.run import lock  # noqa: E402
 from jaxgen.systems.lipgen import corpus  # noqa: E402
 from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
 from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
@@ -39,21 +39,6 @@ from jaxgen.task import Trained  # noqa: E402
 
 WORDS, VOICES = ('about', 'water', 'people'), ('m1', 'f1')
 SETTINGS = {'seed': 0, 'words': WORDS}
-
-
-class Chain:
-  """Renders a level by the clip's number, and no lips that move."""
-
-  framing = LIPS
-
-  def lips(self, mel):
-    return np.zeros((len(mel) // 4, 40, 2), np.float32), None
-
-  def render(self, faces, points, numbers):
-    return [
-      np.full((len(at), *face.reference.shape), 40 + n, np.uint8)
-      for face, at, n in zip(faces, points, numbers, strict=True)
-    ]
 
 
 class Cast:
@@ -394,42 +379,3 @@ def test_what_is_no_face_in_a_folder_is_told_and_names_are_text(tmp_path):
   with pytest.raises(DataError, match='no face'):
     cast[0]
   assert casts._plain('d\udce9\n.png') == r'd\udce9\n.png'
-
-
-@pytest.mark.parametrize(
-  'more, told',
-  [
-    (['--words', 'EMPTY'], 'has no word'),
-    (['--words', 'none.txt'], 'none.txt: no such file'),
-    (['--words', 'about,qqqq'], "'qqqq' is not in CMUdict"),
-    (['--faces', 'FOLDER/none'], 'no such folder of faces'),
-    (['--faces', 'FOLDER'], 'has no pictures'),
-    (['--faces', 'drawn:0'], 'ask for at least one face'),
-    (['--faces', 'drawn:2:c'], "no look 'c'"),
-    (['--output', 'FOLDER'], 'name a new or empty folder'),
-    (['--output', 'EMPTY'], 'is a file'),
-    (['--clips-per-face', '25'], '25 clips a face: there are 24 different ones, of 2 words in 12'),
-    (['--voices', 'm1,m1'], 'm1 is named twice'),
-    (['--render', 'none'], 'no such file or folder'),
-    (['--steps', '1001'], '--steps=1001 must be 1 or more, and 1000 at most'),
-  ],
-)
-def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):
-  empty = tmp_path / 'words.txt'
-  empty.write_text('\n')
-  places = {'EMPTY': str(empty), 'FOLDER': str(tmp_path), 'FOLDER/none': str(tmp_path / 'none')}
-  given = [places.get(x, x) for x in more]
-  usual = ['--words', 'about,water', '--faces', 'drawn:1', '--output', str(tmp_path / 'out')]
-  assert main(['synthesise', *usual, *given])
-  (line,) = capsys.readouterr().err.strip().splitlines()
-  assert told in line
-
-
-def test_two_commands_do_not_fill_one_folder(tmp_path, capsys):
-  usual = ['--words', 'about,water', '--faces', 'drawn:1', '--output', str(tmp_path)]
-  with lock.exclusive(tmp_path):
-    assert main(['synthesise', *usual])
-  (line,) = capsys.readouterr().err.strip().splitlines()
-  assert f'{tmp_path} is being filled by process' in line and 'another --output' in line
-  assert [x.name for x in tmp_path.iterdir()] == [lock.FILE]  # and no clip
-  Manifest(tmp_path, SETTINGS)  # takes the folder: it has nothing else

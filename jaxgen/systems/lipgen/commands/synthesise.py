@@ -53,7 +53,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--dictionary', default='', metavar='FILE', help='of pronunciations, in place of CMUdict')
   chains.add_nets(parser)
   add('--overwrite', action='store_true', help='write anew the synthetic clips that are there')
-  add('--json', action='store_true', help='one JSON object a clip')
+  add('--json', action='store_true', help='one JSON object a clip, and a face without any')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -128,7 +128,7 @@ def _make(
   args.output.mkdir(parents=True, exist_ok=True)
   with (
     exclusive(args.output, work='filled', option='--output'),
-    batch(args.json, 'clip', overwrite=args.overwrite) as work,
+    batch(args.json, 'clip', overwrite=args.overwrite, source='face') as work,
   ):
     for line in cast.told:
       work.note(f'{args.faces}: {line}')
@@ -146,20 +146,20 @@ def _make(
     if manifest.dropped:
       dropped = counted(len(manifest.dropped), 'picture')
       work.note(f'{dropped} of {len(cast.names):,} left out, see {args.output / ABOUT}')
-    work.end('synthesised', len(clips))
+    work.end('synthesised', len(cast.names), 'read')
 
 
 def _shown(
   work: Batch, made: 'Iterable[Made]', total: int, args: argparse.Namespace
 ) -> 'Iterable[Made]':
-  """Tells of clips as they are made."""
-  dropped = ''
+  """Tells of clips as they are made, and of each face that is none."""
+  told = ''
   for one in work.bars(str(args.output), total)(made, 'clips'):
-    if one.why and one.face != dropped:
-      dropped = one.face
-      work.note(one.why)
-    elif not one.why:
+    if not one.why:
       work.made(f'{one.clip.name}.mp4', {'word': one.clip.word, 'face': one.face})
+    elif one.face != told:
+      told = one.face
+      (work.fail if one.unreadable else work.drop)(one.face, one.why)
     yield one
 
 

@@ -59,7 +59,7 @@ class Cast(Protocol):
   told: list[str]
 
   def __getitem__(self, number: int) -> Person:
-    """A face; DataError where none is to be seen."""
+    """A face; UnreadableError for a file that cannot be read, another DataError where no face is to be seen."""
     ...
 
 
@@ -130,7 +130,8 @@ class Pictures:
     """The face of a picture.
 
     Raises:
-      DataError: the file cannot be read, or no face is to be seen in it.
+      UnreadableError: the file cannot be read.
+      DataError: no face is to be seen in it.
     """
     return Person(*raised(self._find(self._paths[number]), self.higher))
 

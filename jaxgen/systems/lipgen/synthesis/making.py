@@ -13,6 +13,7 @@ from jaxgen.systems.lipgen.synthesis.clip_files import pasted, write_clip
 from jaxgen.systems.lipgen.synthesis.lips import at_rest
 from jaxgen.systems.lipgen.synthesis.manifest import Manifest
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
+from jaxgen.systems.lipgen.synthesis.portraits import UnreadableError
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said, Saying
 from jaxgen.systems.lipgen.warping.placing import placed
 
@@ -25,12 +26,14 @@ class Made(NamedTuple):
   Attributes:
     clip: which.
     face: the name of its face.
-    why: '' where it was written, or why its face was dropped.
+    why: '' where it was written, or why there is no face.
+    unreadable: whether that is since the face's file cannot be read.
   """
 
   clip: Clip
   face: str
   why: str = ''
+  unreadable: bool = False
 
 
 def make_clips(
@@ -68,8 +71,9 @@ def make_clips(
     try:
       person = cast[number]
     except DataError as error:
-      manifest.dropped[name] = str(error)
-      yield from (Made(clip, name, str(error)) for clip in mine)
+      unreadable = isinstance(error, UnreadableError)
+      (manifest.unreadable if unreadable else manifest.dropped)[name] = str(error)
+      yield from (Made(clip, name, str(error), unreadable) for clip in mine)
       continue
     face = face_in(person.crop, person.points, framing, name)
     waiting += [_Work(clip, person, face) for clip in mine]
@@ -133,6 +137,6 @@ def synthesise(
   finally:
     manifest.end(len(cast.names))
   if not manifest.rows:
-    why = next(iter(manifest.dropped.values()))
+    why = next(iter([*manifest.dropped.values(), *manifest.unreadable.values()]))
     raise DataError(f'no face is to be seen in any of the pictures ({why})')
   return made

@@ -41,7 +41,8 @@ class Manifest:
 
   Attributes:
     rows: of clips that are there, by their names.
-    dropped: why pictures of this run have no clips, by their names.
+    dropped: why no face is to be seen in pictures of this run, by their names.
+    unreadable: why files of pictures of this run cannot be read, by their names.
 
   Raises:
     ConfigError: the folder has something else in it.
@@ -52,6 +53,7 @@ class Manifest:
     self.folder, self.settings = folder, dict(settings)
     self.rows: dict[str, dict[str, str]] = {}
     self.dropped: dict[str, str] = {}
+    self.unreadable: dict[str, str] = {}
     self._old: list[str] = []
     self._begun = False
     about = folder / ABOUT
@@ -160,6 +162,8 @@ class Manifest:
         'used': len({row['face'] for row in self.rows.values()}),
         'dropped': len(self.dropped),
         'dropped_files': self.dropped,
+        'unreadable': len(self.unreadable),
+        'unreadable_files': self.unreadable,
       },
     }
     write_json(self.folder / ABOUT, told)

@@ -36,6 +36,10 @@ _LOWER = ((0.92, 0.11), (0.77, 0.23), (0.57, 0.37), (0.31, 0.47), (0, 0.5))
 _INNER = ((-0.87, 0), (-0.73, 0.01), (-0.59, 0.02), (-0.42, 0.03), (-0.22, 0.04), (0, 0.05))
 
 
+class UnreadableError(DataError):
+  """The file of a picture cannot be read, whatever it shows."""
+
+
 class Portrait(NamedTuple):
   """A face in a picture.
 
@@ -100,6 +104,8 @@ def finder_kind() -> str:
 def make_finder(longest: int = LONGEST) -> Finder:
   """What finds the face of a picture file: by the mesh where it is installed, otherwise by Haar's box.
 
+  It raises UnreadableError for a file that cannot be read, and what `by_mesh` or `by_haar` does.
+
   Raises:
     ConfigError: OpenCV is not installed.
   """
@@ -111,8 +117,11 @@ def make_finder(longest: int = LONGEST) -> Finder:
 
 
 def _read(path: Path, longest: int) -> tuple[np.ndarray, float]:
-  """Pixels of a picture, and by how much they were made smaller."""
-  image = load_image(path, lambda image: to_eight_bits(image, 'RGB'))
+  """Pixels of a picture, and by how much they were made smaller; raises UnreadableError."""
+  try:
+    image = load_image(path, lambda image: to_eight_bits(image, 'RGB'))
+  except DataError as error:
+    raise UnreadableError(str(error)) from error
   shrunk = max(1.0, max(image.size) / longest)
   if shrunk > 1:
     width, height = (max(1, round(n / shrunk)) for n in image.size)

@@ -1,0 +1,113 @@
+"""`jaxgen synthesise`: its pictures, what it prints, and mistakes. No net is run."""
+
+import json
+
+import numpy as np
+import pytest
+from lipgen_videos import optional
+
+optional('av')
+
+from PIL import Image  # noqa: E402
+from synthesis_cases import Chain  # noqa: E402
+
+from jaxgen import config as configs  # noqa: E402
+from jaxgen.command.cli import main  # noqa: E402
+from jaxgen.errors import DataError  # noqa: E402
+from jaxgen.run import lock  # noqa: E402
+from jaxgen.systems.lipgen.synthesis import cast as casts  # noqa: E402
+from jaxgen.systems.lipgen.synthesis import chain as chains  # noqa: E402
+from jaxgen.systems.lipgen.synthesis import portraits  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, Manifest  # noqa: E402
+from jaxgen.task import Trained  # noqa: E402
+
+
+@pytest.fixture
+def command_of(tmp_path, monkeypatch, capsys):
+  """Runs the command on faces/, without nets: a bright picture has a drawn face, and a dark one none."""
+  drawn = casts.make_cast('drawn:1', 0)[0]
+
+  def find(path):
+    rgb, shrunk = portraits._read(path, 64)
+    if rgb.mean() < 100:
+      raise DataError(f'{path}: no face in it')
+    return portraits.Portrait(path, rgb, *drawn, np.eye(2, 3), 'mesh', 1, shrunk)
+
+  net = Trained(configs.load('lipgen_render'), {}, {}, 1)
+  monkeypatch.setattr(casts, 'make_finder', lambda: find)
+  monkeypatch.setattr(chains, 'load_net', lambda *given: net)
+  monkeypatch.setattr(chains, 'Chain', lambda *nets, steps: Chain())
+  (tmp_path / 'faces').mkdir()
+  usual = f'--words=about --voices=m1 --clips-per-face=1 --json --faces={tmp_path}/faces'
+
+  def run(*more):
+    code = main(['synthesise', *usual.split(), f'--output={tmp_path}/out', *more])
+    found = capsys.readouterr()
+    return code, [json.loads(line) for line in found.out.splitlines()], found.err
+
+  return run
+
+
+def paint(path, level):
+  Image.new('L', (8, 8), level).save(path)
+
+
+def test_pictures_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path, command_of):
+  faces = tmp_path / 'faces'
+  paint(faces / 'anna.png', 200)
+  paint(faces / 'wall.png', 0)
+  (faces / 'torn.png').write_bytes((faces / 'anna.png').read_bytes()[:50])
+  code, found, told = command_of()
+  assert code == 1 and '1 of 3 faces could not be read: torn.png' in told.replace('\n', ' ')
+  assert [(x['face'], *(x.keys() - {'face'})) for x in found[:2]] == [
+    ('torn.png', 'error'), ('wall.png', 'dropped')
+  ]  # fmt: skip
+  assert found[0]['error'] in told.replace('\n', '') and 'torn.png: not a' in found[0]['error']
+  assert 'no face in it' in found[1]['dropped']
+  assert found[2:] == [{'clip': 'ABOUT/train/ABOUT_00001.mp4', 'word': 'about', 'face': 'anna.png'}]
+  about = json.loads((tmp_path / 'out' / ABOUT).read_text())['faces']
+  assert list(about['unreadable_files']) == ['torn.png'] and about['unreadable'] == 1
+  assert list(about['dropped_files']) == ['wall.png'] and about['used'] == 1
+  code, found, _ = command_of()  # tried again
+  assert code == 1 and [list(x) for x in found] == [['face', 'error'], ['face', 'dropped']]
+  (faces / 'torn.png').unlink()
+  assert command_of('--overwrite')[0] == 0  # a picture without a face is no mistake
+
+
+@pytest.mark.parametrize(
+  'more, told',
+  [
+    (['--words', 'EMPTY'], 'has no word'),
+    (['--words', 'none.txt'], 'none.txt: no such file'),
+    (['--words', 'about,qqqq'], "'qqqq' is not in CMUdict"),
+    (['--faces', 'FOLDER/none'], 'no such folder of faces'),
+    (['--faces', 'FOLDER'], 'has no pictures'),
+    (['--faces', 'drawn:0'], 'ask for at least one face'),
+    (['--faces', 'drawn:2:c'], "no look 'c'"),
+    (['--output', 'FOLDER'], 'name a new or empty folder'),
+    (['--output', 'EMPTY'], 'is a file'),
+    (['--clips-per-face', '25'], '25 clips a face: there are 24 different ones, of 2 words in 12'),
+    (['--voices', 'm1,m1'], 'm1 is named twice'),
+    (['--render', 'none'], 'no such file or folder'),
+    (['--steps', '1001'], '--steps=1001 must be 1 or more, and 1000 at most'),
+  ],
+)
+def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):
+  empty = tmp_path / 'words.txt'
+  empty.write_text('\n')
+  places = {'EMPTY': str(empty), 'FOLDER': str(tmp_path), 'FOLDER/none': str(tmp_path / 'none')}
+  given = [places.get(x, x) for x in more]
+  usual = ['--words', 'about,water', '--faces', 'drawn:1', '--output', str(tmp_path / 'out')]
+  assert main(['synthesise', *usual, *given])
+  (line,) = capsys.readouterr().err.strip().splitlines()
+  assert told in line
+
+
+def test_two_commands_do_not_fill_one_folder(tmp_path, capsys):
+  usual = ['--words', 'about,water', '--faces', 'drawn:1', '--output', str(tmp_path)]
+  with lock.exclusive(tmp_path):
+    assert main(['synthesise', *usual])
+  (line,) = capsys.readouterr().err.strip().splitlines()
+  assert f'{tmp_path} is being filled by process' in line and 'another --output' in line
+  assert [x.name for x in tmp_path.iterdir()] == [lock.FILE]  # and no clip
+  Manifest(tmp_path, {'seed': 0})  # takes the folder: it has nothing else
