@@ -143,7 +143,7 @@ def synthetic(
   clips = paired(len(cast.names), words, voices, clips_per_face, config.seed)
   settings = {'seed': config.seed, 'nets': list(map(str, nets)), 'steps': steps}
   manifest = Manifest(folder, settings)
-  left = manifest.left(clips, cast.names)
+  left = manifest.left(clips, cast)
   if not left:
     return
   motion, render = (

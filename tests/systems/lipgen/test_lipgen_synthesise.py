@@ -55,6 +55,9 @@ class Cast:
       raise DataError('no face in it')
     return self._drawn[number]
 
+  def picture(self, number):
+    return self._drawn.picture(number)
+
 
 @functools.cache
 def say():
@@ -66,7 +69,7 @@ def make(folder, faces=3, hidden=-1, each=2, settings=SETTINGS, **options):
   """The clips of some faces, and how many were made by this call."""
   cast, clips = Cast(faces, hidden), paired(faces, WORDS, VOICES, each, 0)
   manifest = Manifest(folder, settings, **options)
-  left = manifest.left(clips, cast.names)
+  left = manifest.left(clips, cast)
   return clips, synthesise(Chain(), cast, say(), left, manifest), manifest
 
 
@@ -261,7 +264,8 @@ def test_folders_of_other_clips_are_refused(made, tmp_path):
   folder = made[0]
   with pytest.raises(UserError, match='clips with seed = 0, not 1: name another folder, or --over'):
     Manifest(folder, {**SETTINGS, 'seed': 1})
-  other = [f'c{i}' for i in range(3)]
+  other = Cast(3)
+  other.names = [f'c{i}' for i in range(3)]
   with pytest.raises(UserError, match='of other faces'):
     Manifest(folder, SETTINGS).left(made[1], other)
   (tmp_path / 'letter.txt').write_text('dear')
@@ -283,7 +287,7 @@ def test_only_clips_of_the_folder_are_read_and_removed(made, tmp_path):
   with (folder / ROWS).open('a') as file:
     for clip in ('../x', str(tmp_path / 'x'), '../train/.._1', first.replace('1', '7')):
       file.write('\t'.join([clip, *row[1:]]) + '\n')
-    file.write('\t'.join([*row[:-2], 'x9', row[-1]]) + '\n')
+    file.write('\t'.join([*row[:-3], 'x9', *row[-2:]]) + '\n')
   assert list(Manifest(folder, SETTINGS).rows) == [first, second]
   (folder / f'{second}.mp4').write_bytes(b'')  # as a full disk leaves it
   assert list(Manifest(folder, SETTINGS).rows) == [first]
@@ -345,7 +349,7 @@ def test_old_clips_are_there_until_a_new_one_is_made(tmp_path):
   files = {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
   cast, clips = Cast(1), paired(1, WORDS, VOICES, 2, 0)
   new = Manifest(tmp_path, {'seed': 1}, overwrite=True)
-  left = new.left(clips, cast.names)
+  left = new.left(clips, cast)
   assert left == clips
   with pytest.raises(RuntimeError, match='no such steps'):
     synthesise(Deaf(), cast, say(), left, new)
@@ -363,7 +367,7 @@ def test_pictures_without_a_face_are_tried_again_and_bind_nobody(tmp_path):
   assert count == 2 and list(manifest.dropped.values()) == ['no face in it']
   cast, clips = Cast(2), paired(2, WORDS, VOICES, 2, 0)
   again = Manifest(tmp_path, {'seed': 1})
-  assert again.left(clips, cast.names) == clips[2:] and not again.dropped
+  assert again.left(clips, cast) == clips[2:] and not again.dropped
 
 
 def test_what_is_no_face_in_a_folder_is_told_and_names_are_text(tmp_path):

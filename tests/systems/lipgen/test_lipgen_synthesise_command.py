@@ -18,7 +18,7 @@ from jaxgen.run import lock  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import cast as casts  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import chain as chains  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import portraits  # noqa: E402
-from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, Manifest  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, ROWS, Manifest  # noqa: E402
 from jaxgen.task import Trained  # noqa: E402
 
 
@@ -72,6 +72,48 @@ def test_pictures_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path, c
   assert code == 1 and [list(x) for x in found] == [['face', 'error'], ['face', 'dropped']]
   (faces / 'torn.png').unlink()
   assert command_of('--overwrite')[0] == 0  # a picture without a face is no mistake
+
+
+def test_a_picture_that_was_replaced_is_not_taken_for_the_one_before(tmp_path, command_of):
+  faces, table = tmp_path / 'faces', tmp_path / 'out' / ROWS
+  for name, level in (('anna', 200), ('ben', 210)):
+    paint(faces / f'{name}.png', level)
+  assert command_of()[0] == 0
+  header, *rows = (line.split('\t') for line in table.read_text().splitlines())
+  digests = [row[header.index('picture')] for row in rows]
+  assert len(set(digests)) == 2 and {len(x) for x in digests} == {16}
+  kept = table.read_bytes()
+  code, found, _ = command_of()
+  assert code == 0 and not found
+  paint(faces / 'ben.png', 220)
+  code, found, told = command_of()
+  assert code == 1 and not found and table.read_bytes() == kept
+  assert 'has clips of another ben.png (ABOUT/train/ABOUT_00002)' in told.replace('\n', ' ')
+  code, found, _ = command_of('--overwrite')
+  assert code == 0 and len(found) == 2 and table.read_bytes() != kept
+
+
+def test_tables_of_before_tell_pictures_by_their_names(tmp_path, command_of):
+  faces, table = tmp_path / 'faces', tmp_path / 'out' / ROWS
+  for name, level in (('anna', 200), ('ben', 0)):
+    paint(faces / f'{name}.png', level)
+  assert command_of()[0] == 0
+  lines = [line.split('\t') for line in table.read_text().splitlines()]
+  place = lines[0].index('picture')
+  table.write_text(''.join('\t'.join(x[:place] + x[place + 1 :]) + '\n' for x in lines))
+  for name, level in (
+    ('anna', 210),
+    ('ben', 220),
+  ):  # one with a clip, and one without a face so far
+    paint(faces / f'{name}.png', level)
+  code, found, _ = command_of()
+  assert code == 0 and [x['face'] for x in found] == ['ben.png']
+  header, *rows = (line.split('\t') for line in table.read_text().splitlines())
+  assert [len(row[header.index('picture')]) for row in rows] == [0, 16]
+  paint(faces / 'anna.png', 230)
+  assert command_of()[0] == 0
+  paint(faces / 'ben.png', 230)
+  assert command_of()[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def _make(
     for line in cast.told:
       work.note(f'{args.faces}: {line}')
     manifest = Manifest(args.output, settings, args.overwrite)
-    left = manifest.left(clips, cast.names)
+    left = manifest.left(clips, cast)
     work.there = len(clips) - len(left)
     synthesise(
       Chain(nets[MOTION], nets[RENDER], steps=steps),

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
+from jaxgen import digests
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import lrw
@@ -62,6 +63,10 @@ class Cast(Protocol):
     """A face; UnreadableError for a file that cannot be read, another DataError where no face is to be seen."""
     ...
 
+  def picture(self, number: int) -> str:
+    """Tells the contents of a face's file from others; '' where it has none, or they cannot be read."""
+    ...
+
 
 class Drawn:
   """Speakers that jaxgen draws.
@@ -102,6 +107,11 @@ class Drawn:
     )
     return Person(frames_of(speech, one)[0], contours_of(speech, one)[0])
 
+  def picture(self, number: int) -> str:
+    """Always '': the seed, which is a setting, and the name tell a speaker from others."""
+    del number
+    return ''
+
 
 class Pictures:
   """The pictures of a folder and of the folders in it.
@@ -134,6 +144,13 @@ class Pictures:
       DataError: no face is to be seen in it.
     """
     return Person(*raised(self._find(self._paths[number]), self.higher))
+
+  def picture(self, number: int) -> str:
+    """See `Cast`."""
+    try:
+      return digests.of_file(self._paths[number]).hex()[: digests.SHORT]
+    except OSError:
+      return ''
 
 
 def _plain(name: str) -> str:

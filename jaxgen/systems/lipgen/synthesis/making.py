@@ -61,13 +61,14 @@ def make_clips(
     for work, said, frames in zip(works, *rendered, strict=True):
       name = work.face.name
       write_clip(manifest.folder, work.clip, name, said, pasted(work.person.crop, frames, framing))
-      manifest.add([(work.clip, name, said)])
+      manifest.add(work.clip, name, work.picture, said)
       yield Made(work.clip, name)
 
   waiting: list[_Work] = []
   framing = chain.framing._replace(top=chain.framing.top - cast.higher)
   for number, own in groupby(clips, lambda clip: clip.face):
     mine, name = list(own), cast.names[number]
+    picture = cast.picture(number)
     try:
       person = cast[number]
     except DataError as error:
@@ -76,7 +77,7 @@ def make_clips(
       yield from (Made(clip, name, str(error), unreadable) for clip in mine)
       continue
     face = face_in(person.crop, person.points, framing, name)
-    waiting += [_Work(clip, person, face) for clip in mine]
+    waiting += [_Work(clip, person, face, picture) for clip in mine]
     while len(waiting) >= TOGETHER:
       yield from written(waiting[:TOGETHER])
       waiting = waiting[TOGETHER:]
@@ -85,11 +86,12 @@ def make_clips(
 
 
 class _Work(NamedTuple):
-  """A clip and its face, as it is and as the renderer sees it."""
+  """A clip and its face, as it is and as the renderer sees it, and what tells its picture from others."""
 
   clip: Clip
   person: Person
   face: Face
+  picture: str
 
 
 def _rendered(

@@ -2,21 +2,27 @@
 
 import contextlib
 import csv
+import functools
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.files import write_bytes, write_json
+from jaxgen.systems.lipgen.synthesis.cast import Cast
 from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_name, is_written, names_in
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 
 ABOUT, ROWS = 'synthetic.json', 'synthetic.tsv'
+PICTURE = (
+  'picture'  # the column of what tells a face's file from others of its name, see `Cast.picture`
+)
 COLUMNS = (
-  'clip', 'word', 'start', 'end', 'face', 'voice', 'before', 'after', 'rate', 'gain', 'number', 'seed'
+  'clip', 'word', 'start', 'end', 'face', 'voice', 'before', 'after', 'rate', 'gain', 'number', 'seed',
+  PICTURE,
 )  # fmt: skip
 NOTE = 'Synthetic clips made by jaxgen synthesise: nobody said these words.'
 
@@ -82,22 +88,28 @@ class Manifest:
         'another folder, or --overwrite'
       )
 
-  def left(self, clips: Sequence[Clip], names: Sequence[str]) -> list[Clip]:
+  def left(self, clips: Sequence[Clip], cast: Cast) -> list[Clip]:
     """The clips that have no row.
 
     Args:
       clips: all.
-      names: of the faces.
+      cast: the faces. Where what tells a picture from others is unknown, as in tables of before, its name does.
 
     Raises:
-      UserError: a clip that is there is another one.
+      UserError: a clip that is there is another one, or of another picture.
     """
+    picture = functools.cache(cast.picture)
     for clip in clips:
-      row = self.rows.get(clip.name)
-      if row and (row['face'], row['voice']) != (names[clip.face], clip.voice):
+      row, name = self.rows.get(clip.name), cast.names[clip.face]
+      if row and (row['face'], row['voice']) != (name, clip.voice):
         raise UserError(
-          f'{self.folder} has clips of other faces ({clip.name} is of {row["face"]}, not {names[clip.face]}): '
+          f'{self.folder} has clips of other faces ({clip.name} is of {row["face"]}, not {name}): '
           'name another folder, or --overwrite'
+        )
+      if row and row[PICTURE] and picture(clip.face) not in ('', row[PICTURE]):
+        raise UserError(
+          f'{self.folder} has clips of another {name} ({clip.name}), whose file was replaced since: name '
+          'another folder, or --overwrite'
         )
     return [clip for clip in clips if clip.name not in self.rows]
 
@@ -126,28 +138,35 @@ class Manifest:
       self.write_about(faces)
       self.write_rows()
 
-  def add(self, made: Iterable[tuple[Clip, str, Said]]) -> None:
-    """Clips whose files are written, with the names of their faces."""
+  def add(self, clip: Clip, face: str, picture: str, said: Said) -> None:
+    """A clip whose files are written.
+
+    Args:
+      clip: which.
+      face: the name of its face.
+      picture: of its face, see `Cast.picture`.
+      said: what is heard.
+    """
+    start, end = said.span
+    row = {
+      **{name: str(value) for name, value in clip._asdict().items() if name in COLUMNS},
+      'clip': clip.name,
+      'start': f'{start:.4f}',
+      'end': f'{end:.4f}',
+      'face': face,
+      'rate': f'{clip.rate:.4f}',
+      'gain': f'{clip.gain:.4f}',
+      'seed': str(self.settings['seed']),
+      PICTURE: picture,
+    }
     path = self.folder / ROWS
     new = not path.is_file()
     with path.open('a', encoding='utf-8', newline='') as file:
       writer = csv.DictWriter(file, COLUMNS, delimiter='\t', lineterminator='\n')
       if new:
         writer.writeheader()
-      for clip, face, said in made:
-        start, end = said.span
-        row = {
-          **{name: str(value) for name, value in clip._asdict().items() if name in COLUMNS},
-          'clip': clip.name,
-          'start': f'{start:.4f}',
-          'end': f'{end:.4f}',
-          'face': face,
-          'rate': f'{clip.rate:.4f}',
-          'gain': f'{clip.gain:.4f}',
-          'seed': str(self.settings['seed']),
-        }
-        writer.writerow(row)
-        self.rows[clip.name] = row
+      writer.writerow(row)
+    self.rows[clip.name] = row
 
   def write_about(self, faces: int) -> None:
     """What the folder is and how it was made; `faces`: how many were asked for."""
@@ -182,12 +201,17 @@ class Manifest:
     if not path.is_file():
       return
     lines = path.read_text(encoding='utf-8', errors='replace').split('\n')[:-1]
-    for row in csv.DictReader(lines, delimiter='\t'):
-      whole = len(row) == len(COLUMNS) and None not in row.values()
+    table = csv.DictReader(lines, delimiter='\t')
+    columns = set(table.fieldnames or ())
+    for row in table:
+      whole = (
+        row.keys() == columns and columns >= {*COLUMNS} - {PICTURE} and None not in row.values()
+      )
       if not whole or not is_name(row['clip']) or not row['number'].isdecimal():
         continue
       if is_written(self.folder, row['clip']):
-        self.rows[row['clip']] = {name: row[name] for name in COLUMNS}
+        # Tables of before have no PICTURE.
+        self.rows[row['clip']] = {name: row.get(name, '') for name in COLUMNS}
 
 
 def _short(value: Any) -> str:
