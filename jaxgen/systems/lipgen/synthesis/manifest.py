@@ -18,7 +18,7 @@ from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 
 ABOUT, ROWS = 'synthetic.json', 'synthetic.tsv'
 PICTURE = (
-  'picture'  # the column of what tells a face's file from others of its name, see `Cast.picture`
+  'picture'  # the column that tells a face's file from others of its name, see `Cast.picture`
 )
 COLUMNS = (
   'clip', 'word', 'start', 'end', 'face', 'voice', 'before', 'after', 'rate', 'gain', 'number', 'seed',

@@ -16,9 +16,7 @@ _NARROWEST = 12  # sides of a square that the longer side is at most, or there w
 _SMALLEST = 48  # pixels of a side: faces in smaller squares are too small to talk
 _SAME = 0.3  # overlap of the boxes of one face
 _LARGE = 0.25  # of the picture's longer side: boxes of faces that are seen well in the whole of it
-_AROUND = (
-  3.0  # sides of a face's box that it is looked at with once more, in the middle of a square
-)
+_AROUND = 3.0  # sides of a face's box that the square has in which it is looked at once more
 
 
 class Square(NamedTuple):
