@@ -2,12 +2,18 @@
 
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 Warn = Callable[[str], None]
 
 
 class UserNote(UserWarning):
   """Something that a person is to know of what was made of what they gave."""
+
+
+def stays(path: Path) -> str:
+  """The note of a file that is not written since it is there."""
+  return f'{path} is there already, nothing is written (overwrite=True writes anew)'
 
 
 def tell(notes: Iterable[str], warn: Warn | None) -> None:

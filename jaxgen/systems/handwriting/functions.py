@@ -9,7 +9,7 @@ import numpy as np
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
 from jaxgen.files import check_file, is_there
-from jaxgen.notes import Warn, tell
+from jaxgen.notes import Warn, stays, tell
 from jaxgen.photos.images import Given
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.lexicon import words_of
@@ -126,7 +126,7 @@ def write_sheet(
   notes: list[str] = []
   drawn = job.Job(trained, tools, texts, options, finish, notes.append, inference)
   if not drawn.draw([target], there):
-    notes.append(f'{target} is there already, nothing is written (overwrite=True writes anew)')
+    notes.append(stays(target))
   tell((note.removeprefix('warning: ') for note in [*notes, *drawn.told()]), warn)
   return target
 

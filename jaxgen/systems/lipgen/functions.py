@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
 from jaxgen.files import check_file, is_there
-from jaxgen.notes import Warn, tell
+from jaxgen.notes import Warn, stays, tell
 from jaxgen.passes import Passes, Progress
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.diffusion.schedule import check_steps
@@ -93,10 +93,13 @@ def lipread(
   passes = Passes(progress, shares, expected_frames(path))
   mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
   words = read_as(service, path, mouths, whole, boundaries, passes)
-  if target and (overwrite or not is_there(target)):
+  notes = [f'{path}: {note}' for note in mouths.notes]
+  if target and not overwrite and is_there(target):
+    notes.append(stays(target))
+  elif target:
     write_captioned(target, path, mouths, words, passes)
   passes.end()
-  tell((f'{path}: {note}' for note in mouths.notes), warn)
+  tell(notes, warn)
   return words
 
 
@@ -165,6 +168,7 @@ def talk(
   if heard:
     check_target(heard, target)
   if not overwrite and is_there(target):
+    tell([stays(target)], warn)
     return target
   speech = speech_of(wishes)
   passes = Passes(progress, _TALKING, len(speech.following))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, model_of
-from jaxgen.notes import Warn, tell
+from jaxgen.notes import Warn, stays, tell
 from jaxgen.passes import Passes, Progress
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
@@ -125,6 +125,8 @@ def _of_file(
     passes = _passes(size, upscaler, options, progress)
     apply.upscale_file(job, upscaler.shown(passes), options, missing, warn)
     passes.end()
+  else:
+    warn(stays(job.target))
   return job.target
 
 

@@ -338,6 +338,8 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   with pytest.raises(InterruptedError):
     jaxgen.talk(*asked, **options, output=tmp_path / 'no.mp4', progress=stop)
   assert sorted(p.name for p in tmp_path.iterdir()) == ['face.mp4', 'own.mp4']
+  with pytest.warns(UserNote, match=r'own\.mp4 is there already, nothing is written'):
+    assert jaxgen.talk(*asked, **options, output=own) == own
   with pytest.raises(DataError, match='no face in it'):
     jaxgen.talk(files / 'wall.png', asked[1], **options, output=tmp_path / 'no.mp4')
   # Again: what is there is left; its mouth alone.

@@ -15,6 +15,7 @@ import jaxgen
 from jaxgen.command import cli
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
+from jaxgen.notes import UserNote
 from jaxgen.run import inference
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.colors import upscale_image
@@ -74,7 +75,8 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
   assert not tree(tmp_path / 'no')
   # What is there stays, unless it is asked for anew.
   written.write_bytes(save(tmp_path / 'other.png', smooth(36, 28)).read_bytes())
-  assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == written
+  with pytest.warns(UserNote, match='is there already, nothing is written'):
+    assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == written
   assert np.array_equal(open_(written), smooth(36, 28))
   for wrong, message in (
     (np.zeros((4, 4)), 'uint8 or uint16 is wanted'),
