@@ -91,7 +91,8 @@ def _turn_drawn(config: ConfigDict, part: str, folder: Path) -> None:
     start, end = takes[i].spans[0]
     word = speech.words[takes[i].labels[0]]
     kind = {'kind': heads.CROPPED, 'yaw': poses[i].yaw, 'pitch': poses[i].pitch}
-    return {'clip': names[i], 'word': word, 'start': start / 25, 'end': end / 25, **kind}
+    who = {'speaker': f'{takes[i].who.look}{takes[i].who.number}'}
+    return {'clip': names[i], 'word': word, 'start': start / 25, 'end': end / 25, **kind, **who}
 
   with ThreadPoolExecutor(2) as pool:
     rows = list(Reporter().progress(pool.map(make, chosen), f'turning {folder.name}', len(chosen)))

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
 from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing
+from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.procedural.clips import speak
@@ -28,7 +29,8 @@ UNSEEN = 1_000_000
 # Speakers of the other look have numbers of their own, too.
 SYNTHETIC = 2_000_000
 # Of a folder of clips that are taken beside real ones: of `jaxgen synthesise` and `pose-augment`.
-TABLES = 'synthetic.tsv', 'poses.tsv'
+TURNED = 'poses.tsv'
+TABLES = 'synthetic.tsv', TURNED
 ABOUT = 'synthetic.json'  # of `jaxgen synthesise`
 
 
@@ -65,7 +67,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
   clips = _load(config, dictionary, training)
   mixed = data.synthetic.share and 'train' in clips
-  drawn = _beside(config, clips['train'], dictionary) if mixed else None
+  drawn = _beside(config, clips, dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
     # Around a word that is alone drawn speakers say others: no pauses to learn from.
@@ -206,22 +208,26 @@ def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
   return {'train': train, 'validation': validation}
 
 
-def _beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
+def _beside(config: ConfigDict, clips: Mapping[str, ClipSet], dictionary: Dictionary) -> ClipSet:
   """What config.data.synthetic names; errors as `load_corpus`."""
-  return _rendered(config, real) if config.data.synthetic.dir else _drawn(config, real, dictionary)
+  if config.data.synthetic.dir:
+    return _rendered(config, clips)
+  return _drawn(config, clips['train'], dictionary)
 
 
-def _rendered(config: ConfigDict, real: ClipSet) -> ClipSet:
+def _rendered(config: ConfigDict, clips: Mapping[str, ClipSet]) -> ClipSet:
   """Clips of `jaxgen synthesise` or `pose-augment`, as many as make the share of words.
 
   Where there are more, words that are alone in their clips take turns; where there are fewer, they are
-  repeated.
+  repeated. Turned clips of those that the run is judged by are left out.
   """
-  folder = config.data.synthetic.dir
-  found = _folder_of_clips(config, expanded(folder), real.words)
+  folder, real = config.data.synthetic.dir, clips['train']
+  found = _folder_of_clips(config, expanded(folder), clips)
   lacking = [x for i, x in enumerate(real.words) if not (found.labels == i).any()]
   if lacking:
-    raise DataError(f'config.data.synthetic.dir = {folder} has no clip of {", ".join(lacking[:5])}')
+    raise DataError(
+      f'config.data.synthetic.dir = {folder} has no clip of {", ".join(lacking[:5])} to learn from'
+    )
   wanted = _words_beside(config, real)
   spoken = (found.labels >= 0).sum(1)
   if spoken.sum() < wanted:
@@ -241,18 +247,56 @@ def _rendered(config: ConfigDict, real: ClipSet) -> ClipSet:
   return subset(found, rounds[:count])
 
 
-def _folder_of_clips(config: ConfigDict, folder: Path, words: Sequence[str]) -> ClipSet:
-  """The clips of a folder by its table of words, or in LRW's layout.
+def _folder_of_clips(config: ConfigDict, folder: Path, clips: Mapping[str, ClipSet]) -> ClipSet:
+  """The clips of a folder by its table of words, or in LRW's layout; without those that `clips` hold out.
 
   Raises:
     DataError: there are none, or see `clips.table.load_table`.
   """
-  framing, say = framing_of(config), logging.warning
+  framing, say, words = framing_of(config), logging.warning, clips['train'].words
   _check_place(config, folder / ABOUT)
   for name in TABLES:
     if (path := folder / name).is_file():
-      return table.load_table(path, framing, folder, words, say=say)
+      found = table.load_table(path, framing, folder, words, say=say)
+      return _without_held_out(config, path, found, clips) if name == TURNED else found
   return lrw.load_lrw(str(folder), 'train', framing, words, say)
+
+
+def _without_held_out(
+  config: ConfigDict, path: Path, found: ClipSet, clips: Mapping[str, ClipSet]
+) -> ClipSet:
+  """Of turned clips those that were not made of clips that the run is judged by.
+
+  Raises:
+    DataError: all were.
+  """
+  origins, out = read_origins(path), _held_out(config, clips)
+  kept = [i for i, name in enumerate(found.names) if not out(origins[name])]
+  left_out = len(found.names) - len(kept)
+  if not kept:
+    raise DataError(
+      f'config.data.synthetic.dir = {path.parent}: this run is judged by all {left_out:,} clips that were '
+      'turned, and none is left to learn from: turn clips that it is trained on'
+    )
+  if left_out:
+    logging.warning(f'{path}: {counted(left_out, "clip")} left out, by which this run is judged')
+  return subset(found, np.array(kept)) if left_out else found
+
+
+def _held_out(config: ConfigDict, clips: Mapping[str, ClipSet]) -> Callable[[Origin], bool]:
+  """Whether a clip was made of one of the parts that a run is judged by.
+
+  Drawn speakers are known by their numbers, clips of LRW by their splits, in all of which the same names are,
+  and others by their names.
+  """
+  if config.data.name == LRW:
+    return lambda origin: origin.split in ('val', 'test')
+  names = [name for part, one in clips.items() if part != 'train' for name in one.names]
+  if config.data.name == PROCEDURAL:
+    speakers = {name.rpartition('_')[2] for name in names}
+    return lambda origin: origin.speaker in speakers
+  judged = Among(names)
+  return lambda origin: any(map(judged, origin.names))
 
 
 def _check_place(config: ConfigDict, about: Path) -> None:

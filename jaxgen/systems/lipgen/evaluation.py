@@ -1,7 +1,7 @@
 """What the paper's table reports: how many words are read, with and without their boundaries, and visemes."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
 from jaxgen.systems.lipgen import alike
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
+from jaxgen.systems.lipgen.clips.origins import Among, read_origins
 from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
@@ -26,7 +27,6 @@ from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.sentences import sentence_figures
 from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.steps import viseme_targets
-from jaxgen.systems.lipgen.video.jobs import bare_name
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
 
 TOP = 5
@@ -238,25 +238,14 @@ def pose_clips(inference: Inference) -> ClipSet:
   clips = load_table(tables[0], framing_of(config), folder, words, columns)
   if config.data.name in (PROCEDURAL, LRW):  # these two have test clips of their own
     return clips
-  shown = load_real(config)['train'].names
-  others = [i for i, seen in enumerate(_among(clips.names, shown)) if not seen]
+  shown = Among(load_real(config)['train'].names)
+  origins = read_origins(tables[0], columns['clip'])
+  others = [i for i, name in enumerate(clips.names) if not any(map(shown, origins[name].names))]
   if not others:
     raise DataError(
       f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
     )
   return subset(clips, np.array(others))
-
-
-def _among(names: Sequence[str], others: Sequence[str]) -> list[bool]:
-  """Which names of clips mean one of the others: the shorter is the end of the longer, by folders."""
-
-  def ends(name: str) -> list[str]:
-    parts = bare_name(name).split('/')
-    return ['/'.join(parts[i:]) for i in range(len(parts))]
-
-  whole = {bare_name(name) for name in others}
-  tails = {end for name in others for end in ends(name)}
-  return [bare_name(name) in tails or not whole.isdisjoint(ends(name)) for name in names]
 
 
 def sentence_errors(

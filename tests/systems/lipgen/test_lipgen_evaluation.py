@@ -146,9 +146,3 @@ def test_a_strip_is_black_where_a_window_overruns_its_clip():
   strip = sheets.strip(frames, -3).reshape(4, 29, 4).swapaxes(0, 1)
   assert not strip[:3].any() and not strip[23:].any()
   assert jnp.asarray(strip[3:23]).any((1, 2)).all()
-
-
-def test_a_clip_was_shown_where_one_name_ends_the_other():
-  shown = ['clips\\x\\a.mp4', 'b', 'y/c']
-  names = ['a', 'x/a', 'y/a', 'z/b', 'c.mp4', 'clips/x/a', 'd']
-  assert evaluation._among(names, shown) == [True, True, False, True, True, True, False]

@@ -249,6 +249,7 @@ def test_clips_of_one_name_keep_their_folders_and_lrw_its_words(tmp_path):
     ('ABOUT/train/ABOUT_00001', 'about'),
     ('MONEY/test/MONEY_00002', 'money'),
   ]
+  assert [row['source_clip'] for row in rows] == [f'{row["clip"]}.mp4' for row in rows]
   assert (rows[0]['start'], rows[0]['end']) == ('0.3000', '0.8600')  # 29 frames are 1.16 seconds
   assert all((tmp_path / 'out' / f'{row["clip"]}.mp4').is_file() for row in rows)
 

@@ -232,7 +232,7 @@ def test_a_reader_learns_from_them_at_its_share(made):
   np.testing.assert_allclose(again.spans[6:].sum(-1), 29, atol=0.01)
   config.data.name = 'lrw'
   with pytest.raises(DataError, match='synthesise --like lrw'):
-    corpus._folder_of_clips(config, made[0], WORDS)
+    corpus._folder_of_clips(config, made[0], {'train': train})
   config.data.name = 'procedural'
   config.data.words = 'about,water,people,system'
   with pytest.raises(DataError, match='has no clip of system'):

@@ -45,6 +45,7 @@ class Clip(NamedTuple):
 
   Attributes:
     source: the video.
+    called: its path in the folder of the clips.
     name: of the clip in the manifest.
     target: the file to be written.
     pose: degrees.
@@ -52,6 +53,7 @@ class Clip(NamedTuple):
   """
 
   source: Path
+  called: str
   name: str
   target: Path
   pose: Pose
@@ -154,7 +156,14 @@ def plan(
     raise DataError(f'{folder} {what}')
   poses = assigned_poses(names, seed)
   clips = [
-    Clip(videos[name], name, output / f'{name}.mp4', pose, rows[name][1])
+    Clip(
+      videos[name],
+      videos[name].relative_to(folder).as_posix(),
+      name,
+      output / f'{name}.mp4',
+      pose,
+      rows[name][1],
+    )
     for name, pose in zip(names, poses, strict=True)
   ]
   return clips, told
@@ -265,9 +274,7 @@ def write_manifest(
   for clip in clips:
     if clip.name not in kinds:
       continue
-    ours = dict(
-      zip(_OURS, (clip.name, clip.source.name, kinds[clip.name], *clip.pose), strict=True)
-    )
+    ours = dict(zip(_OURS, (clip.name, clip.called, kinds[clip.name], *clip.pose), strict=True))
     for row in clip.rows:
       writer.writerow({**row, **ours, 'seed': seed})
   return write_bytes(output / MANIFEST, encoded(out.getvalue()))

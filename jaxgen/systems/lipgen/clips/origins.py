@@ -1,0 +1,84 @@
+"""Where the clips of a table are from, so that no reader learns from those that it is judged by."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.cells import read_cells
+from jaxgen.systems.lipgen.clips.lrw import SPLITS
+from jaxgen.systems.lipgen.video.jobs import bare_name
+
+SOURCE, SPEAKER = 'source_clip', 'speaker'  # columns of `jaxgen pose-augment`
+
+
+class Origin(NamedTuple):
+  """What a table tells of a clip.
+
+  Attributes:
+    names: its own, and that of the file it was turned from; one where the longer tells both.
+    speaker: who was drawn, as 'a1000000'; '' where the table does not say.
+  """
+
+  names: tuple[str, ...]
+  speaker: str
+
+  @property
+  def split(self) -> str:
+    """Of clips of LRW, WORD/SPLIT/WORD_00001, the split; '' where no name has one."""
+    folders = (bare_name(name).split('/')[:-1] for name in self.names)
+    return next((x[-1] for x in folders if x and x[-1] in SPLITS), '')
+
+
+def read_origins(path: Path, clip: str = 'clip') -> dict[str, Origin]:
+  """Of the clips of a table, by their names there.
+
+  Args:
+    path: a table as `clips.table.read_table` reads.
+    clip: the title of its column of clips.
+
+  Raises:
+    DataError: it cannot be read, or has no such column.
+  """
+  try:
+    table = read_cells(path)
+  except (OSError, ValueError) as error:
+    raise DataError(f'{path}: cannot be read as a table of clips ({error})') from error
+  if clip not in table.titles:
+    raise DataError(f'{path} has no column {clip!r}; it has {", ".join(map(repr, table.titles))}')
+  found: dict[str, Origin] = {}
+  for _, cells in table.rows:
+    row = {title: cell.strip() for title, cell in zip(table.titles, cells, strict=False)}
+    name, source = row.get(clip, ''), row.get(SOURCE, '')
+    found.setdefault(name, Origin(_different(name, source), row.get(SPEAKER, '')))
+  return found
+
+
+def _different(name: str, source: str) -> tuple[str, ...]:
+  """Both names, or the longer one where the other is its end."""
+  if not source or bare_name(source) in ends(name):
+    return (name,)
+  return (source,) if bare_name(name) in ends(source) else (name, source)
+
+
+def ends(name: str) -> list[str]:
+  """What a clip may be called: its name with all of its folders, with fewer, and with none."""
+  parts = bare_name(name).split('/')
+  return ['/'.join(parts[i:]) for i in range(len(parts))]
+
+
+class Among:
+  """Whether a name of a clip means one of others: the shorter is the end of the longer, by folders.
+
+  Args:
+    others: names.
+  """
+
+  def __init__(self, others: Iterable[str]):
+    others = list(others)
+    self._whole = {bare_name(name) for name in others}
+    self._ends = {end for name in others for end in ends(name)}
+
+  def __call__(self, name: str) -> bool:
+    """Whether this name does."""
+    return bare_name(name) in self._ends or not self._whole.isdisjoint(ends(name))

@@ -1,0 +1,119 @@
+"""Where clips are from: no reader learns from turned copies of those that it is judged by."""
+
+import numpy as np
+import pytest
+from lip_files import squares, write_video
+from lipgen_cases import noise, tiny
+
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen.clips.origins import Among, read_origins
+
+
+def table(path, rows, columns='clip\tsource_clip\tspeaker\tword\tstart\tend'):
+  """A table of clips of a word each, in seconds 0.3 to 0.7."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text('\n'.join([columns, *('\t'.join(row) for row in rows), '']))
+  return path
+
+
+def turned(folder, rows):
+  """`poses.tsv` of (clip, source, speaker)."""
+  return table(folder / 'poses.tsv', [(*row, 'about', '0.3', '0.7') for row in rows])
+
+
+def test_a_clip_is_another_one_where_one_name_ends_the_other():
+  among = Among(['clips\\x\\a.mp4', 'b', 'y/c'])
+  names = ['a', 'x/a', 'y/a', 'z/b', 'c.mp4', 'clips/x/a', 'd']
+  assert [among(name) for name in names] == [True, True, False, True, True, True, False]
+
+
+def test_a_table_tells_what_clips_were_turned_and_who_was_drawn(tmp_path):
+  path = turned(
+    tmp_path,
+    [
+      ('a', 'a.mp4', 'a7'),
+      ('x/b', 'b.mp4', ''),
+      ('c', 'y/c.mp4', ''),
+      ('new', 'old.mp4', ''),
+      ('ABOUT_00001', 'ABOUT/test/ABOUT_00001.mp4', ''),
+      ('MONEY/train/MONEY_00001', '', ''),
+    ],
+  )
+  found = read_origins(path)
+  assert {name: one.names for name, one in found.items()} == {
+    'a': ('a',),
+    'x/b': ('x/b',),
+    'c': ('y/c.mp4',),
+    'new': ('new', 'old.mp4'),
+    'ABOUT_00001': ('ABOUT/test/ABOUT_00001.mp4',),
+    'MONEY/train/MONEY_00001': ('MONEY/train/MONEY_00001',),
+  }
+  assert found['a'].speaker == 'a7'
+  assert [one.split for one in found.values()] == ['', '', '', '', 'test', 'train']
+  with pytest.raises(DataError, match=r"has no column 'file'; it has 'clip', 'source_clip'"):
+    read_origins(path, 'file')
+
+
+def test_turned_copies_of_held_out_clips_are_not_learnt_from(tmp_path, monkeypatch, caplog):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
+  names, words = [f'c{i}' for i in range(6)], ('about', 'people')
+  rows = [(name, words[i % 2], '0.3', '0.7') for i, name in enumerate(names)]
+  for folder in ('clips', 'turned'):
+    for i, name in enumerate(names):
+      write_video(tmp_path / folder / f'{name}.mp4', squares(29, seed=i))
+  table(tmp_path / 'words.tsv', rows, 'clip\tword\tstart\tend')
+  config = tiny(
+    'table,syn',
+    data__name=str(tmp_path / 'words.tsv'),
+    data__held_out=0.34,
+    data__synthetic__dir=str(tmp_path / 'turned'),
+  )
+
+  def beside(rows):
+    """The names of the validation, and those of turned clips that are learnt from."""
+    table(tmp_path / 'turned' / 'poses.tsv', rows, 'clip\tword\tstart\tend')
+    clips = corpus.load_corpus(config).clips
+    return set(clips['validation'].names), set(clips['train'].names[4:])
+
+  out, learnt = beside(rows)
+  assert len(out) == 2 and learnt and not learnt & out
+  assert 'poses.tsv: 2 clips left out, by which this run is judged' in caplog.text
+  with pytest.raises(DataError, match='by all 2 clips that were turned, and none is left'):
+    beside([row for row in rows if row[0] in out])
+  learnt_words = {word for name, word, *_ in rows if name not in out}
+  assert learnt_words == set(words)
+  others = [row for row in rows if row[0] not in out and row[1] == 'about']
+  with pytest.raises(DataError, match='has no clip of people to learn from'):
+    beside([*others, *(row for row in rows if row[0] in out)])
+
+
+@pytest.mark.parametrize(
+  ('name', 'validation', 'rows', 'kept'),
+  [
+    (
+      'procedural',
+      ['about_0_a1000003', 'people_1_a1000004'],
+      [('0', '', 'a1000003'), ('1', '', 'a1000005'), ('2', '', ''), ('3', '', 'a1000004')],
+      ['1', '2'],
+    ),
+    (
+      'lrw',
+      ['ABOUT_00001'],  # as in every split
+      [
+        ('ABOUT/train/ABOUT_00001', '', ''),
+        ('ABOUT/val/ABOUT_00001', '', ''),
+        ('ABOUT_00002', 'ABOUT/test/ABOUT_00002.mp4', ''),
+        ('ABOUT_00003', 'ABOUT_00003.mp4', ''),
+      ],
+      ['ABOUT/train/ABOUT_00001', 'ABOUT_00003'],
+    ),
+  ],
+)
+def test_unseen_speakers_and_the_splits_of_lrw_are_held_out(tmp_path, name, validation, rows, kept):
+  clips = {'train': noise(2), 'validation': noise(len(validation))._replace(names=validation)}
+  config, found = tiny(data__name=name), noise(len(rows))._replace(names=[row[0] for row in rows])
+  left = corpus._without_held_out(config, turned(tmp_path, rows), found, clips)
+  assert list(left.names) == kept
+  places = [found.names.index(one) for one in kept]
+  np.testing.assert_array_equal(left.frames, found.frames[places])
