@@ -1,7 +1,7 @@
 """What the paper's table reports: how many words are read, with and without their boundaries, and visemes."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +15,7 @@ from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
 from jaxgen.systems.lipgen import alike
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
-from jaxgen.systems.lipgen.clips.origins import Among, read_origins
+from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
 from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
@@ -236,16 +236,24 @@ def pose_clips(inference: Inference) -> ClipSet:
   if tables[0].name == TABLES[0]:
     columns['clip'] = 'clip'
   clips = load_table(tables[0], framing_of(config), folder, words, columns)
-  if config.data.name in (PROCEDURAL, LRW):  # these two have test clips of their own
+  if config.data.name == PROCEDURAL:  # has speakers of its own to be judged by
     return clips
-  shown = Among(load_real(config)['train'].names)
+  shown = _shown_in_training(config)
   origins = read_origins(tables[0], columns['clip'])
-  others = [i for i, name in enumerate(clips.names) if not any(map(shown, origins[name].names))]
+  others = [i for i, name in enumerate(clips.names) if not shown(origins[name])]
   if not others:
     raise DataError(
       f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
     )
   return subset(clips, np.array(others))
+
+
+def _shown_in_training(config: ConfigDict) -> Callable[[Origin], bool]:
+  """Whether a clip is no test clip: of LRW by its split, as far as a name tells; of others by their names."""
+  if config.data.name == LRW:
+    return lambda origin: origin.split not in ('', 'test')
+  train = Among(load_real(config)['train'].names)
+  return lambda origin: any(map(train, origin.names))
 
 
 def sentence_errors(

@@ -6,8 +6,9 @@ from lip_files import squares, write_video
 from lipgen_cases import noise, tiny
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen import corpus, evaluation
 from jaxgen.systems.lipgen.clips.origins import Among, read_origins
+from jaxgen.systems.lipgen.inference import Inference
 
 
 def table(path, rows, columns='clip\tsource_clip\tspeaker\tword\tstart\tend'):
@@ -117,3 +118,23 @@ def test_unseen_speakers_and_the_splits_of_lrw_are_held_out(tmp_path, name, vali
   assert list(left.names) == kept
   places = [found.names.index(one) for one in kept]
   np.testing.assert_array_equal(left.frames, found.frames[places])
+
+
+def test_of_lrw_test_clips_alone_tell_how_turned_heads_are_read(tmp_path, monkeypatch):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
+  names = [f'ABOUT/{split}/ABOUT_00001' for split in ('train', 'val', 'test')]
+  names += ['ABOUT_00002', 'ABOUT_00003', 'other']
+  for name in names:
+    write_video(tmp_path / f'{name}.mp4', squares(29))
+  sources = {
+    names[3]: 'ABOUT/train/ABOUT_00002.mp4',
+    names[4]: 'ABOUT/test/ABOUT_00003.mp4',
+    names[5]: '',
+  }
+  rows = [(name, sources.get(name, f'{name[-11:]}.mp4'), '') for name in names]
+  turned(tmp_path, rows)
+  reader = Inference(None, {'words': ['about']}, tiny('lrw', eval__pose=str(tmp_path)))
+  assert list(evaluation.pose_clips(reader).names) == [names[2], *names[4:]]
+  turned(tmp_path, rows[:2])
+  with pytest.raises(DataError, match='were trained on, and none tells'):
+    evaluation.pose_clips(reader)
