@@ -73,6 +73,8 @@ KEPT = (
   'data.copies',
   'data.drawn',
 )
+# Recordings that words were read of, in result files that do not say so.
+RECORDINGS = {'drawn': 96, 'grid': 60, 'mixed': 60}
 STOPPED = 'stopped'  # a file of this name in a run: it is taken as far as it has come
 MOST = 2.5  # by which moves are enlarged
 WIDTH = 110
@@ -113,8 +115,10 @@ def main() -> None:
 def words_read(trained: Trained, reader: Path) -> dict[str, float]:
   """The share of words that are read of a net's lips, and of the speakers drawn as they are."""
   render = lipgen_synthesis_gates.load_net(None, lipgen_synthesis_gates.RENDER)
-  rates = lipgen_synthesis_gates.measure(trained, render, reader, None)['groups']['all']['accuracy']
-  return {'words_read': round(rates['chain'], 4), 'words_read_of_truth': round(rates['truth'], 4)}
+  found = lipgen_synthesis_gates.measure(trained, render, reader, None)['groups']['all']
+  rates = {'words_read': 'chain', 'words_read_of_truth': 'truth'}
+  shares = {name: round(found['accuracy'][kind], 4) for name, kind in rates.items()}
+  return {**shares, 'recordings': found['clips']}
 
 
 def louder(trained: Trained) -> tuple[Trained, float]:
@@ -177,6 +181,21 @@ def card(row: dict[str, Any]) -> str:
   return '\n\n'.join(parts) + '\n'
 
 
+def recordings(row: dict[str, Any]) -> str:
+  """Whose words were read of the nets' lips."""
+  counts = {
+    kind: found.get('recordings', RECORDINGS[kind]) for kind, found in row['true_sound'].items()
+  }
+  first, *others = counts.values()
+  if {first} == set(others):
+    return f'{first} recordings of words or voices that no net has heard'
+  return (
+    f'{first} recordings of words or voices that the first net has not heard; {others[0]} of all words by '
+    'voices that the others have not heard: the second has heard none of these words, the third all but four '
+    'of the twenty by other voices'
+  )
+
+
 def section(row: dict[str, Any]) -> str:
   """What the card says of training and figures."""
   lines = []
@@ -200,13 +219,13 @@ def section(row: dict[str, Any]) -> str:
     f'clips, {row["seconds"] / 60:.1f} minutes on {row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
   )
   judged = (
-    'By 13 utterances of GRID with true sound, which no net has heard: correlation of the opening of the '
+    'By 13 utterances of GRID with true sound, which no net has heard, though the labels of the second and '
+    'third follow from their meshes: correlation of the opening of the '
     'lips with the mesh of the whole face over all frames and within a clip, frames that it is late, opening '
     'in silence as a share of the range, and L1 of the contours in half widths of the mouth. A mouth that is '
     f'open while words are spoken, at times that it is told, has a correlation of {spoken:.2f}. And words '
-    'that a reader reads of drawn speakers whose lips the net moves, of words or voices that it has not heard '
-    '(96 clips of the first net, 60 of the others, which know none of the words), beside those read of the '
-    'same speakers drawn as they are. The one in bold is shipped.'
+    f'that a reader reads of drawn speakers whose lips the net moves ({recordings(row)}), beside those read of '
+    'the same speakers drawn as they are. The one in bold is shipped.'
   )
   return '\n'.join([
     TITLE,

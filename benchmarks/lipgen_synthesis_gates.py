@@ -2,11 +2,12 @@
 
   python benchmarks/lipgen_synthesis_gates.py --motion RUN --render RUN --reader FILE --out FILE
 
-Sounds are jaxgen's recordings: all voices' of the words that the motion net never heard, and the other words
-by voices that it never heard. Each is given a drawn speaker that neither net knows, whose picture with the
-mouth at rest is the reference. The motion net hears the sound, its contours are placed on the picture, warped
-and rendered; clips have 29 frames around the middle of the word, and the reader is told its boundaries, as it
-is of the clips that it learned from. Read are
+Sounds are jaxgen's recordings: all voices' of the words that the motion net's config names as unseen, and the
+other words by its unseen voices. So nets are given the same, whether they learnt from the other recordings or
+from none. Each is given a drawn speaker that neither net knows, whose picture with the mouth at rest is the
+reference. The motion net hears the sound, its contours are placed on the picture, warped and rendered; clips
+have 29 frames around the middle of the word, and the reader is told its boundaries, as it is of the clips that
+it learned from. Read are
 
   truth           the speaker drawn as it says the word at the recording's times
   contours        the same lips and head, rendered from true contours
@@ -32,6 +33,7 @@ from machine import say
 
 from jaxgen.command import exits
 from jaxgen.command.opening import load
+from jaxgen.data.folders import listed
 from jaxgen.data.order import generator
 from jaxgen.systems.lipgen.corpus import UNSEEN
 from jaxgen.systems.lipgen.motion import targets
@@ -39,7 +41,7 @@ from jaxgen.systems.lipgen.procedural.articulation import REST, Mouth, Timed
 from jaxgen.systems.lipgen.procedural.geometry import Pose
 from jaxgen.systems.lipgen.procedural.takes import Speech, Take, acted, contours_of, frames_of
 from jaxgen.systems.lipgen.render.readers import find_reader
-from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
 from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, Face, load_net
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.recordings import Recording, bundled
@@ -84,8 +86,10 @@ def heard(recording: Recording) -> Heard:
 
 
 def chosen(motion: Trained) -> dict[str, list[Recording]]:
-  """Recordings by what the motion net does not know of them."""
-  words, voices = motion.facts['unseen_words'], motion.facts['unseen_voices']
+  """Recordings by what the motion net's config keeps from it: the same for nets that know none of them."""
+  data = motion.config.data
+  words = [folded(word) for word in listed(data.unseen_words)]
+  voices = listed(data.unseen_voices)
   every = bundled()
   return {
     'unseen words and voices': [x for x in every if x.word in words and x.voice in voices],

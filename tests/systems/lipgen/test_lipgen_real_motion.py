@@ -18,6 +18,7 @@ from jaxgen.systems.lipgen.motion.acting import trimmed
 from jaxgen.systems.lipgen.motion.config import check_config
 from jaxgen.systems.lipgen.motion.inference import Inference
 from jaxgen.systems.lipgen.motion.networks import MotionOutput
+from jaxgen.systems.lipgen.motion.parts import Sound
 from jaxgen.systems.lipgen.voices.log_mel import SILENT
 from jaxgen.systems.lipgen.warping import mesh
 
@@ -95,6 +96,14 @@ def test_values_of_a_mesh_are_offsets_of_the_contour_in_half_widths_of_the_mouth
   assert targets.as_contours(untouched, {}) is untouched
   neutral = basis.neutral.reshape(40, 2)
   np.testing.assert_allclose(np.hypot(*(neutral[10] - neutral[0])), 2, rtol=1e-5)
+
+
+def test_facts_name_the_words_that_drawn_speakers_keep_from_a_net(labels):
+  sound, basis = Sound(-11.0, 0.0, -6.0, 3.0), real.basis_of(labels)
+  for drawn, unseen in ((0, []), (5, ['money', 'person'])):
+    config = tiny(data__source='grid', data__drawn=drawn, data__unseen_words='person,Money')
+    found = grid_corpus.facts_of(config, sound, basis)
+    assert found['unseen_words'] == unseen and found['unseen_voices'] == ['carl']
 
 
 def test_who_follows_a_net_of_a_mesh_sees_contours(labels):

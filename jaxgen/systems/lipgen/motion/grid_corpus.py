@@ -22,6 +22,7 @@ from jaxgen.systems.lipgen.motion.parts import (
   sound_of,
   speech_of,
 )
+from jaxgen.systems.lipgen.speech.dictionary import folded
 from jaxgen.systems.lipgen.voices.recordings import bundled
 
 
@@ -105,11 +106,14 @@ def joined(a: MotionRows, b: MotionRows | None) -> MotionRows:
 def facts_of(config: ConfigDict, sound: Sound, basis: real.Basis) -> dict[str, Any]:
   """What a model must know of the sound that it hears and of what it moves."""
   sentences = [' '.join(grid.sentence(name)) for name in grid.WITH_SOUND]
+  data = config.data
+  # Drawn speakers say the other words that are recorded; without them none of these is known.
+  unseen = {folded(word) for word in listed(data.unseen_words)} if data.drawn else ()
   return {
     'words': list(grid.WORDS),
     'titles': [*grid.WORDS, *sentences],
-    'unseen_words': [],
-    'unseen_voices': sorted(listed(config.data.unseen_voices)),
+    'unseen_words': sorted(unseen),
+    'unseen_voices': sorted(listed(data.unseen_voices)),
     'target': targets.MESH,
     'num_values': len(basis.basis),
     'contour_basis': np.round(basis.basis, 6).tolist(),
