@@ -284,12 +284,13 @@ def silence(judged: Judged, num_words: int) -> dict[str, float | None]:
 
 
 def viseme_f1(judged: Judged, facts: dict[str, Any]) -> float | None:
-  """Micro F1 of visemes; None without a branch."""
+  """Micro F1 of the visemes of words; None without a branch."""
   if judged.visemes is None:
     return None
-  true = viseme_targets(facts)[judged.labels] > 0
-  hits = (judged.visemes & true).sum()
-  total = judged.visemes.sum() + true.sum()
+  spoken = judged.labels < len(facts['words']) - (facts['words'][-1] == NO_WORD)
+  seen, true = judged.visemes[spoken], viseme_targets(facts)[judged.labels[spoken]] > 0
+  hits = (seen & true).sum()
+  total = seen.sum() + true.sum()
   return float(2 * hits / total) if total else float('nan')
 
 

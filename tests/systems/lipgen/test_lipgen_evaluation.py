@@ -64,6 +64,7 @@ def test_words_that_look_alike_are_told_as_a_set_and_within_their_slots():
 def test_f1_of_visemes_counts_each_once():
   seen = np.zeros((6, 18), bool)
   seen[0, [0, 7, 9]] = True  # two right, one wrong; the other words' six are missed
+  seen[4, [1, 2]] = True  # in a pause
   judged = JUDGED._replace(visemes=seen)
   assert evaluation.viseme_f1(judged, FACTS) == pytest.approx(2 * 2 / (3 + 8))
   assert evaluation.viseme_f1(JUDGED, FACTS) is None
