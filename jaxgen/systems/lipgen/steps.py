@@ -9,13 +9,14 @@ import optax
 from ml_collections import ConfigDict
 
 from jaxgen.axis import example_keys, psum
+from jaxgen.errors import ConfigError
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.optim.ema import ema
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen import losses
 from jaxgen.systems.lipgen.clips import mixup
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
-from jaxgen.systems.lipgen.clips.windows import boundaries, cut, first_frames, inside
+from jaxgen.systems.lipgen.clips.windows import WINDOW, boundaries, cut, first_frames, inside
 from jaxgen.systems.lipgen.networks.reader import Reader, ReaderOutput
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 
@@ -171,10 +172,24 @@ class Steps:
     """Clips mixed with others of the batch, the labels [B * K] of both, and the share [B * K] of the first.
 
     Without mixup the batch as it is, its labels, and None.
+
+    Raises:
+      ConfigError: frames in which the word of the other clip is may not be seen, so that its label teaches
+        what is not there.
     """
     alpha, axis, label = self.config.augment.mixup, self.axis, batch['label']
     if not alpha:
       return batch, (flat(label),), None
+    if 'left' in batch:
+      raise ConfigError(
+        'config.augment.variable_length cuts off frames in which the word that config.augment.mixup mixes in '
+        'may be: set it to False, or config.augment.mixup to 0'
+      )
+    if batch['frames'].shape[1] > WINDOW:
+      raise ConfigError(
+        f'config.augment.mixup mixes clips of {WINDOW} frames, and these have up to '
+        f'{batch["frames"].shape[1]}, where windows are cut around the words of one of both: set it to 0'
+      )
     share = mixup.shares(step_rng(state, 'mixup'), len(label), alpha, axis)
     share = share.astype(self.param_dtype)
     mixed = {

@@ -178,13 +178,13 @@ def test_mixup_is_of_clips_of_one_word(small):
   config = tiny(augment__mixup=0.4)
   with pytest.raises(ConfigError, match='these have up to 2: set it to 0'):
     make_task(config, data.facts)
-  one = noise(4, words=1)
+  one = noise(4, words=1, frames=29)
   batch = {
     'frames': jnp.asarray(one.frames, jnp.float32)[..., None],
-    'counted': (jnp.arange(33)[None] < one.lengths[:, None]).astype(jnp.float32),
+    'counted': (jnp.arange(29)[None] < one.lengths[:, None]).astype(jnp.float32),
     'label': jnp.asarray(one.labels),
   }
-  facts = {**data.facts, 'words_a_clip': 1}
+  facts = {**data.facts, 'words_a_clip': 1, 'clip_length': 29}
   steps = Steps(config, facts, make_model(config, facts))
   state = jax.eval_shape(make_task(config, facts).init, jax.random.key(0))
   state = state.replace(step=jnp.zeros((), jnp.int32), rng=jax.random.key(0))
@@ -195,6 +195,14 @@ def test_mixup_is_of_clips_of_one_word(small):
   np.testing.assert_array_equal(labels[1], np.asarray(labels[0])[::-1])
   lengths = np.maximum(one.lengths, one.lengths[::-1])
   np.testing.assert_array_equal(mixed['counted'].sum(1), lengths)
+  # Where the other clip's word may not be seen, its label is none of what is.
+  longer = {**batch, 'frames': jnp.zeros((4, 33, 18, 18, 1))}
+  for wrong, told in (
+    ({**batch, 'left': jnp.ones((4, 1, 29))}, 'variable_length cuts off frames'),
+    (longer, 'mixes clips of 29 frames, and these have up to 33'),
+  ):
+    with pytest.raises(ConfigError, match=told):
+      steps.mixed(state, wrong)
 
 
 @pytest.mark.parametrize(
