@@ -126,8 +126,9 @@ def _augment(name: str) -> ConfigDict:
   augment.variable_length = False
   augment.jitter = 1 if name == 'grid' else 0  # frames by which a word's window is moved
   augment.mixup = 0.4 if paper else 0.0  # alpha of Beta(alpha, alpha); 0: none
-  # How often a window goes without its word's boundary, so that words are read without it too.
-  augment.boundary_dropout = 0.3
+  # How often a window goes without its word's boundary, so that words are read without it too; the published
+  # DC-TCN with boundaries is always told them.
+  augment.boundary_dropout = 0.0 if paper else 0.3
   return augment
 
 

@@ -16,6 +16,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import training
 from jaxgen.systems.lipgen import data as lip_data
+from jaxgen.systems.lipgen.defaults import SETS
 from jaxgen.systems.lipgen.steps import Steps, make_optimizer, read_windows, viseme_targets
 from jaxgen.systems.lipgen.task import make_model, make_task
 from jaxgen.task import Trained
@@ -55,6 +56,12 @@ def test_the_rate_falls_along_the_papers_cosine():
     state = tree.unflatten([now if x.dtype == jnp.int32 else x for x in leaves])
     update, _ = optimizer.update(one, state, one)
     assert float(update) == pytest.approx(-rate * first, rel=1e-4, abs=1e-9)
+
+
+def test_boundaries_are_dropped_at_reduced_size_alone():
+  """The published reader with boundaries is told them in every window."""
+  shares = {x: configs.load(f'lipgen:{x}').augment.boundary_dropout for x in SETS}
+  assert shares == {'procedural': 0.3, 'grid': 0.3, 'lrw': 0.0, 'table': 0.3}
 
 
 @pytest.mark.parametrize('name', FLOAT64)
