@@ -3,16 +3,14 @@
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.systems.lipgen.clips.augmentation import middle_crop, normalised
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
 from jaxgen.systems.lipgen.clips.framing import Framing, framed
-from jaxgen.systems.lipgen.clips.windows import first_frames, inside
 from jaxgen.systems.lipgen.networks.reader import Reader
-from jaxgen.systems.lipgen.steps import flat, read_windows
+from jaxgen.systems.lipgen.steps import read_windows, window_mask
 from jaxgen.task import Batch, PyTree
 
 
@@ -101,21 +99,13 @@ class Inference(NamedTuple):
     return out.words.reshape(*shape, -1), visemes
 
   def attention(self, variables: PyTree, batch: Batch) -> jax.Array:
-    """How much each frame of a window speaks for each viseme [B, K, V, 29]: their likeness, eq. 1's cosine.
+    """How much each frame of a window speaks for each viseme [B, K, V, 29]: what the net's attention goes by.
 
-    Only of readers with visemes; -1 for frames that are not the clip's.
+    Only of readers with visemes; -inf for frames that do not count, see `losses.Attention`.
     """
 
     def likeness(net: Reader, batch: Batch) -> jax.Array:
-      states = read_windows(net, batch).states
-      weights = net.visemes(states.shape[-1])
-      dots = jnp.einsum('mtd,vd->mvt', states, weights)
-      of_states, of_weights = (jnp.linalg.norm(x, axis=-1) for x in (states, weights))
-      lengths = of_states[:, None] * of_weights[None, :, None]
-      within = inside(
-        first_frames(batch['span']) + batch['shift'], batch['counted'].sum(1).astype(int)
-      )
-      return jnp.where(flat(within)[:, None] > 0, dots / jnp.maximum(lengths, 1e-6), -1)
+      return net.attention(read_windows(net, batch).states, window_mask(batch)).likeness
 
     found = self.net.apply(variables, batch, method=likeness)
     return found.reshape(*batch['label'].shape, *found.shape[1:])

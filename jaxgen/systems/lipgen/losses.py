@@ -18,10 +18,12 @@ class Attention(NamedTuple):
   Attributes:
     logits: [B, V], f_i . W_i.
     weights: [B, V, T], alpha; each viseme's sum to 1 over the frames that count.
+    likeness: [B, V, T], what alpha follows from: cos(X_j, W_i) or X_j . W_i; -inf where a frame does not count.
   """
 
   logits: jax.Array
   weights: jax.Array
+  likeness: jax.Array
 
 
 def temporal_attention(
@@ -50,7 +52,7 @@ def temporal_attention(
     normalise: whether logits are divided by the length of W_i.
 
   Returns:
-    Logits [B, V] and alpha [B, V, T]; 0 where a row has no frame.
+    Logits [B, V] and alpha [B, V, T], 0 where a row has no frame; and the likeness.
   """
   if similarity not in SIMILARITIES:
     raise ValueError(f'similarity is one of {", ".join(SIMILARITIES)}, not {similarity!r}')
@@ -63,8 +65,9 @@ def temporal_attention(
   likeness = dots
   if similarity == 'cosine':
     likeness = dots / (norm(states)[:, None] * lengths[..., None])
+  of_counted = jnp.where(counted, likeness, -jnp.inf)
   if math.isinf(gamma):
-    chosen = jnp.argmax(jnp.where(counted, likeness, -jnp.inf), -1)
+    chosen = jnp.argmax(of_counted, -1)
     alpha = jax.nn.one_hot(chosen, states.shape[1], dtype=dots.dtype)
   else:
     lowest = jnp.finfo(dots.dtype).min
@@ -72,7 +75,7 @@ def temporal_attention(
   alpha = jnp.where(counted, alpha, 0)
   frames = jnp.maximum(counted.sum(-1), 1).astype(dots.dtype)
   logits = dots.sum(-1) / frames + scale * (alpha * dots).sum(-1)
-  return Attention(logits / lengths if normalise else logits, alpha)
+  return Attention(logits / lengths if normalise else logits, alpha, of_counted)
 
 
 def norm(x: jax.Array) -> jax.Array:

@@ -118,7 +118,7 @@ def one_word(
     title: above.
     frames: uint8 [H, 29 * W].
     names: of the visemes.
-    likeness: [visemes, 29].
+    likeness: [visemes, 29]; -inf for frames that attention does not see, which are left white.
 
   Returns:
     uint8 [H', W', 3].
@@ -132,9 +132,12 @@ def one_word(
   for row, (name, values) in enumerate(zip(names, likeness, strict=True)):
     top = 22 + height + ROW * row
     draw.text((4, top + 2), name, fill='black', font=font)
-    share = (values - values.min()) / max(np.ptp(values), 1e-6)
+    seen = np.isfinite(values)
+    own = values[seen] if seen.any() else np.zeros(1)
+    share = np.where(seen, values - own.min(), 0) / max(np.ptp(own), 1e-6)
+    chosen = values.argmax() if seen.any() else None
     for t, x in enumerate(share):
       box = NAMES + t * cell, top + 1, NAMES + (t + 1) * cell - 1, top + ROW - 1
       colour = tuple(round(255 - x * y) for y in (200, 130, 40))
-      draw.rectangle(box, fill=colour, outline='#b91c1c' if t == values.argmax() else None, width=2)
+      draw.rectangle(box, fill=colour, outline='#b91c1c' if t == chosen else None, width=2)
   return np.asarray(sheet)

@@ -63,8 +63,7 @@ def read_windows(
   """
   frames, counted, span, shift = (batch[x] for x in ('frames', 'counted', 'span', 'shift'))
   first, length = first_frames(span) + shift, counted.sum(1).astype(jnp.int32)
-  mask = inside(first, length) * (batch['label'] >= 0)[..., None]
-  mask = flat(mask * batch.get('left', 1))
+  mask = window_mask(batch)
   if from_frames or 'left' in batch:
     features = net.features(flat(cut(frames, first, length)), mask, train)
   else:
@@ -74,6 +73,13 @@ def read_windows(
     known = batch.get('known', jnp.ones(first.shape, counted.dtype))
     boundary = flat(boundaries(span, shift) * known[..., None]) * mask
   return net.read(features, mask, boundary, train, keys)
+
+
+def window_mask(batch: Batch) -> jax.Array:
+  """Which frames of its windows count, [B * K, 29]; of a batch as `read_windows` takes it."""
+  first, length = first_frames(batch['span']) + batch['shift'], batch['counted'].sum(1)
+  mask = inside(first, length.astype(jnp.int32)) * (batch['label'] >= 0)[..., None]
+  return flat(mask * batch.get('left', 1))
 
 
 def flat(x: jax.Array) -> jax.Array:

@@ -147,3 +147,13 @@ def test_a_strip_is_black_where_a_window_overruns_its_clip():
   strip = sheets.strip(frames, -3).reshape(4, 29, 4).swapaxes(0, 1)
   assert not strip[:3].any() and not strip[23:].any()
   assert jnp.asarray(strip[3:23]).any((1, 2)).all()
+
+
+def test_frames_that_attention_does_not_see_are_white_and_never_chosen():
+  likeness = np.full((2, 29), -np.inf)
+  likeness[0, 5:] = np.linspace(-9, -1, 24)
+  shown = sheets.one_word('about', np.zeros((4, 29 * 12), np.uint8), ['a', 'b'], likeness)
+  cells = shown[22 + 4 + sheets.ROW // 2, sheets.NAMES + 6 :: 12][:29]
+  assert (cells[:6] == 255).all() and cells[28].tolist() == [55, 125, 215]
+  red = (shown == (0xB9, 0x1C, 0x1C)).all(-1)
+  assert red[:, sheets.NAMES + 28 * 12 :].any() and not red[:, : sheets.NAMES + 28 * 12].any()

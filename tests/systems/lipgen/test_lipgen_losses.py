@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from jaxgen.systems.lipgen import losses
+from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.networks.reader import ReaderOutput
 
 X = np.float32([[[1, 0], [0, 2], [3, 4]]])
 W = np.eye(2, dtype=np.float32)
@@ -32,6 +34,47 @@ def test_temporal_attention_of_the_toy(similarity, gamma, expected):
   masked = losses.temporal_attention(padded, W, mask, gamma=gamma, similarity=similarity)
   np.testing.assert_allclose(masked.logits, found.logits, rtol=1e-6)
   np.testing.assert_array_equal(masked.weights[..., 3:], 0)
+  np.testing.assert_array_equal(masked.likeness[..., 3:], -np.inf)
+  dots = np.swapaxes(X @ W.T, 1, 2)
+  lengths = np.linalg.norm(X, axis=-1) if similarity == 'cosine' else 1
+  np.testing.assert_allclose(masked.likeness[..., :3], dots / lengths, rtol=1e-6)
+
+
+def test_the_attention_that_is_shown_is_what_the_net_goes_by():
+  """By its own similarity, and of the frames that it sees."""
+  states = np.random.default_rng(0).standard_normal((1, 29, 2), np.float32)
+  counted = np.ones((1, 33), np.float32)
+  left = np.ones((1, 1, 29), np.float32)
+  left[..., 25:] = 0  # cut off
+  batch = {
+    'label': np.zeros((1, 1), np.int32),
+    'span': np.float32([[[4, 8]]]),  # the window begins eight frames before the clip
+    'shift': np.zeros((1, 1), np.int32),
+    'counted': counted,
+    'frames': counted,
+    'left': left,
+  }
+
+  class Net:
+    boundary = False
+    similarity = 'dot'
+
+    def apply(self, variables, batch, method):
+      return method(self, batch)
+
+    def features(self, frames, mask, train):
+      return frames
+
+    def read(self, *_):
+      return ReaderOutput(None, None, states)
+
+    def attention(self, states, mask):
+      return losses.temporal_attention(states, W, mask, similarity=self.similarity)
+
+  found = np.asarray(Inference(Net(), {}, None).attention({}, batch))
+  assert found.shape == (1, 1, 2, 29)
+  expected = np.where((np.arange(29) >= 8) & (np.arange(29) < 25), states[0].T, -np.inf)
+  np.testing.assert_allclose(found[0, 0], expected, rtol=1e-6)
 
 
 def by_hand(states, weights, lengths, gamma, scale, normalise):

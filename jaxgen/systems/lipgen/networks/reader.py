@@ -136,7 +136,7 @@ class Reader(Layer):
     return ReaderOutput(words, self.attention(states, mask).logits, states)
 
   def attention(self, states: jax.Array, mask: jax.Array | None = None) -> Attention:
-    """TAFM of states [M, S, D] with a mask [M, S]: viseme logits [M, V], attention over time [M, V, S]."""
+    """TAFM of states [M, S, D] with a mask [M, S]: viseme logits [M, V], attention and likeness [M, V, S]."""
     states = states.astype(self.param_dtype)
     return temporal_attention(
       states,
