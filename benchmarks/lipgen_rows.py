@@ -30,6 +30,7 @@ from jaxgen.run import devices, loading, training
 from jaxgen.systems.lipgen.clips.grid import WORDS
 from jaxgen.terminal.reporter import Reporter
 
+DRAWN_CLIPS = 6_000
 TABLE = rows.Table('lipgen', tuple(ROWS), FIGURES, FIGURES, rows.has('accuracy'))
 
 
@@ -69,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
   add('--set', action='append', default=[], metavar='KEY=VALUE', help='override, of all rows')
   add('--steps', type=int, default=6_000, help='updates of a row')
   add('--drawn-steps', type=int, default=3_000, help=f'of {PRETRAINED}: updates by drawn speakers')
-  add('--drawn-clips', type=int, default=6_000, help=f'of {PRETRAINED}: their clips')
+  add('--drawn-clips', type=int, default=DRAWN_CLIPS, help=f'of {PRETRAINED}: their clips')
   add('--finished', action='store_true', help='train nothing: take the runs that are finished')
   add(
     '--join',
@@ -112,14 +113,22 @@ def joined(
     SystemExit: one has other settings.
   """
   runs: dict[str, dict[str, Any]] = {}
-  wanted = {'row': args.steps, 'drawn': args.drawn_steps}, deciding(args.set)
+  wanted = steps_of(args), args.drawn_clips, deciding(args.set)
   for path, other in zip(args.join, others, strict=True):
-    theirs = other['steps'], deciding(other['set'])
+    # Files of before do not name them: they are taken to have the default.
+    theirs = other['steps'], other.get('drawn_clips', DRAWN_CLIPS), deciding(other['set'])
     if theirs != wanted:
-      raise SystemExit(f'--join {path}: its steps and --set {theirs} are not {wanted}')
+      raise SystemExit(
+        f'--join {path}: its steps, --drawn-clips and --set {theirs} are not {wanted}'
+      )
     for row in named:
       runs.setdefault(row, {}).update(other['runs'].get(row, {}))
   return {row: by_seed for row, by_seed in runs.items() if by_seed}
+
+
+def steps_of(args: argparse.Namespace) -> dict[str, int]:
+  """Updates of a row, and those by drawn speakers before."""
+  return {'row': args.steps, 'drawn': args.drawn_steps}
 
 
 def deciding(pairs: list[str]) -> list[str]:
@@ -184,13 +193,15 @@ def report(
       [
         'lipgen_rows.py',
         f'--seeds {args.seeds} --steps {args.steps}',
+        f'--drawn-steps {args.drawn_steps} --drawn-clips {args.drawn_clips}',
         *(f'--set {x}' for x in args.set),
       ]
     ),
     'environment': machine.describe(),
     'other_environments': [other['environment'] for other in others],
     'set': args.set,
-    'steps': {'row': args.steps, 'drawn': args.drawn_steps},
+    'steps': steps_of(args),
+    'drawn_clips': args.drawn_clips,
     'summary': {
       row: rows.summary(list(by_seed.values()), FIGURES) for row, by_seed in runs.items()
     },

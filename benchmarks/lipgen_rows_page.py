@@ -51,11 +51,14 @@ QUESTIONS = {
   'MS-TCN': ('no_syn', 'mstcn'),
   'squeeze-and-excitation with BiGRU': ('no_syn', 'se_bigru'),
 }
+ASKED = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows')  # the figures of a question
+LEVEL = 95  # % of the intervals
 LEAST = 3  # seeds from which on an interval is claimed
 
 
 def page(report: dict[str, Any]) -> str:
   """The table of rows, then what each comparison decides."""
+  tests = len(QUESTIONS) * len(ASKED)
   machines = '; '.join(map(_machine, [*report['other_environments'], report['environment']]))
   lines = [
     f'| row | seeds | {" | ".join(SHOWN.values())} |',
@@ -67,8 +70,10 @@ def page(report: dict[str, Any]) -> str:
     *(_answer(name, *pair, report['runs']) for name, pair in QUESTIONS.items()),
     '',
     f'Percent. {report["steps"]["row"]:,} updates a row; `{PRETRAINED}` after {report["steps"]["drawn"]:,} by '
-    f'drawn speakers. Hardware: {machines}. Intervals of 95 % (t) over seeds; those of differences '
-    f'over pairs of the same seed, and "none" where 0 lies inside. `{report["command"]}`',
+    f'drawn speakers. Hardware: {machines}. Intervals of {LEVEL} % (t) over seeds; those of differences '
+    f'over pairs of the same seed, and "none" where 0 lies inside. {len(QUESTIONS)} questions are asked of '
+    f'{len(ASKED)} figures each, at {LEVEL} % without a correction: of all {tests} answers about '
+    f'{tests * (100 - LEVEL) / 100:.0f} would be "better" or "worse" by chance alone. `{report["command"]}`',
     '',
   ]
   return '\n'.join(line for line in lines if line is not None)
@@ -114,8 +119,7 @@ def decided(found: dict[str, Any]) -> str:
 
 
 def _answer(name: str, before: str, after: str, runs: dict[str, Any]) -> str | None:
-  figures = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows')
-  found = [difference(runs, before, after, figure) for figure in figures]
+  found = [difference(runs, before, after, figure) for figure in ASKED]
   if found[0] is None:
     return None
   return f'| {name} (`{after}`) | `{before}` | {" | ".join(decided(x) for x in found if x)} |'

@@ -66,6 +66,12 @@ def test_a_difference_is_none_where_its_interval_holds_zero(script, pages):
   assert '| `no_syn` | 3 | 91.0 ± 2.5 |' in told
 
 
+def test_what_chance_alone_would_decide_is_told(script, pages):
+  told = pages.page(report(pages, script, {'no_syn': [0.9]}, options(script)))
+  assert '12 questions are asked of 3 figures each, at 95 %' in told
+  assert 'of all 36 answers about 2 would be "better" or "worse" by chance alone' in told
+
+
 def test_one_seed_decides_nothing(script, pages):
   found = report(pages, script, {'no_syn': [0.9], 'syn': [0.8]}, options(script))
   assert '-10.0 (one seed decides nothing)' in pages.page(found)
@@ -76,9 +82,14 @@ def test_runs_of_another_machine_are_taken_where_settings_agree(script, pages, t
   other = report(pages, script, {'no_syn': [0.9, 0.91], 'syn': [0.8]}, args)
   found = script.joined([other], ['no_syn'], args)
   assert found.keys() == {'no_syn'} and found['no_syn'].keys() == {'0', '1'}
-  args.steps = 7
-  with pytest.raises(SystemExit, match='are not'):
-    script.joined([other], ['no_syn'], args)
+  for key in ('steps', 'drawn_steps', 'drawn_clips'):
+    wrong = options(script, *('--set', 'batch_size=5', '--join', str(tmp_path / 'h100.json')))
+    setattr(wrong, key, 7)
+    with pytest.raises(SystemExit, match='are not'):
+      script.joined([other], ['no_syn'], wrong)
+  assert '--drawn-steps 3000 --drawn-clips 6000 --set batch_size=5' in other['command']
+  del other['drawn_clips']  # as in files of before, which had the default
+  assert script.joined([other], ['no_syn'], args) == found
 
 
 def test_the_documentation_has_what_was_measured(pages):
