@@ -4,7 +4,8 @@ r"""How motion nets follow the true sound of a real speaker: 13 utterances of GR
     --out benchmarks/results/lipgen_motion_true_cpu.json
 
 Nets of either kind, drawn speakers' contours or components of a mesh, are judged by the contours that they give
-(`Inference.follower`), so that one table compares them. No net has learnt from these utterances.
+(`Inference.follower`), so that one table compares them. No net has heard these utterances; but those of GRID
+learn from labels, in components, that are fitted to the meshes of these (`labelling`).
 """
 
 import argparse

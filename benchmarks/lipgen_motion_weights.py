@@ -4,8 +4,9 @@ r"""Trains the motion net that `jaxgen talk` uses, ships it, and writes its mode
     --out benchmarks/results/lipgen_motion_weights_cpu.json
 
 trains configs/lipgen_motion.py, its variant grid, and that one with drawn speakers besides, in DIR/drawn,
-DIR/grid and DIR/mixed, and judges all by 13 utterances of GRID with true sound, which none has learnt from, and
-by the words that a reader reads of what the shipped renderer makes of their lips, see lipgen_synthesis_gates.
+DIR/grid and DIR/mixed, and judges all by 13 utterances of GRID with true sound, which none has heard (the
+labels of the last two follow from their meshes), and by the words that a reader reads of what the shipped
+renderer makes of their lips, see lipgen_synthesis_gates.
 The one of which most words are read becomes jaxgen/weights/lipgen_motion.safetensors, and its card,
 jaxgen/weights/LIPGEN_MOTION.md, is written. Complete runs are taken as they are, and those in which somebody
 has put a file named `stopped` as far as they have come. Needs the extras [video], [landmarks] and [speech].

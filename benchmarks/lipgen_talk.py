@@ -2,8 +2,10 @@
 
   python benchmarks/lipgen_talk.py --out benchmarks/results/lipgen_talk_cpu.json
 
-The 13 utterances of GRID that are there as full faces with sound ($JAXGEN_DATA/grid_sound), which nets that
-come with jaxgen were not trained on; needs the extra `[landmarks]`. Of each the frame with the least opening is
+The 13 utterances of GRID that are there as full faces with sound ($JAXGEN_DATA/grid_sound), whose sound and
+pictures no net has learnt from; but the contours of this speaker's other clips, from which the renderer that
+comes with jaxgen and motion nets of GRID learn, are told by a labeller that is fitted to the meshes of these.
+Needs the extra `[landmarks]`. Of each the frame with the least opening is
 the picture, its own sound is what is said, and the mesh measures both. `--motion RUN --render
 RUN` takes other nets than those that come with jaxgen, `--steps N` fewer steps of sampling. `--sheet FILE.png`
 shows frames of one of them, filmed above and made below.

@@ -31,7 +31,7 @@ _CODES = (
 SLOTS = tuple(tuple(code.values()) for code in _CODES)
 WORDS = tuple(sorted(word for slot in SLOTS for word in slot))
 # The utterances whose full faces and sound are in `grid_sound`: held out whatever the seed, for readers, and
-# for all that is learnt of this speaker and judged on them.
+# for all that is learnt of this speaker and judged on them, but for the labeller of the others (`labelling`).
 WITH_SOUND = (
   *('bbaf3s', 'bbbz8n', 'bbbz9s', 'bbie8n', 'bbie9s', 'bbif1a', 'bbifzp'),
   *('bbil3s', 'bbil4p', 'bbil5a', 'bbir6n', 'bbir7s', 'bbir8p'),

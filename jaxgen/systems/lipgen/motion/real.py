@@ -1,8 +1,10 @@
 """GRID's sentences as rows of motion: true sound with true mesh, and pseudo-audio with pseudo-mesh.
 
-Thirteen sentences of one speaker are there with sound and the whole face; they are judged by and never learnt
-from. Of his others only the mouth is known: their mesh is told by a labeller (pseudo-mesh), and what is heard
-is their words by synthetic voices, each stretched to the time that it takes in the clip (pseudo-audio).
+Thirteen sentences of one speaker are there with sound and the whole face; they are judged by, and their sound
+is never learnt from. Of his others only the mouth is known: their mesh is told by a labeller (pseudo-mesh), and
+what is heard is their words by synthetic voices, each stretched to the time that it takes in the clip
+(pseudo-audio). The labeller, and the components in which a mesh is told, are fitted to the meshes of these very
+thirteen, so that of them the net knows as much as that.
 """
 
 import functools
