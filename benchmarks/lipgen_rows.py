@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import machine
 import rows
-from lipgen_rows_page import FIGURES, PRETRAINED, ROWS, page
+from lipgen_rows_page import FIGURES, PRETRAINED, ROWS, is_old, page
 
 from jaxgen import config as configs
 from jaxgen.command import exits
@@ -107,7 +107,7 @@ def figures(
 def joined(
   others: list[dict[str, Any]], named: list[str], args: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
-  """The runs of other result files, those of named rows.
+  """The runs of other result files, those of named rows; not where its net is another by now.
 
   Raises:
     SystemExit: one has other settings.
@@ -122,7 +122,8 @@ def joined(
         f'--join {path}: its steps, --drawn-clips and --set {theirs} are not {wanted}'
       )
     for row in named:
-      runs.setdefault(row, {}).update(other['runs'].get(row, {}))
+      if not is_old(other, row):
+        runs.setdefault(row, {}).update(other['runs'].get(row, {}))
   return {row: by_seed for row, by_seed in runs.items() if by_seed}
 
 

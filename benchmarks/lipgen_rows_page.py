@@ -53,6 +53,13 @@ QUESTIONS = {
 }
 ASKED = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows')  # the figures of a question
 LEVEL = 95  # % of the intervals
+# Rows whose nets are trained otherwise since a day, and how they were before.
+CHANGED = {
+  'se_bigru': (
+    '2026-11-28',
+    'its recurrent kernels began as parts of one orthogonal matrix; since then each gate has its own',
+  ),
+}
 LEAST = 3  # seeds from which on an interval is claimed
 
 
@@ -75,8 +82,18 @@ def page(report: dict[str, Any]) -> str:
     f'{len(ASKED)} figures each, at {LEVEL} % without a correction: of all {tests} answers about '
     f'{tests * (100 - LEVEL) / 100:.0f} would be "better" or "worse" by chance alone. `{report["command"]}`',
     '',
+    *(
+      f'`{row}` was trained before {CHANGED[row][0]}: {CHANGED[row][1]}.\n'
+      for row in report['summary']
+      if is_old(report, row)
+    ),
   ]
   return '\n'.join(line for line in lines if line is not None)
+
+
+def is_old(report: dict[str, Any], row: str) -> bool:
+  """Whether the runs of a row in a result file are of before its net was changed."""
+  return row in CHANGED and report['environment']['date'] < CHANGED[row][0]
 
 
 def _machine(about: dict[str, Any]) -> str:

@@ -92,6 +92,16 @@ def test_runs_of_another_machine_are_taken_where_settings_agree(script, pages, t
   assert script.joined([other], ['no_syn'], args) == found
 
 
+def test_runs_of_a_net_that_is_another_by_now_are_told_and_not_joined(script, pages, tmp_path):
+  args = options(script, '--join', str(tmp_path / 'h100.json'))
+  found = report(pages, script, {'no_syn': [0.9], 'se_bigru': [0.8]}, args)
+  changed, before = pages.CHANGED['se_bigru']
+  for date, old in (('2026-11-26T21:18:51+00:00', True), (f'{changed}T00:00:00+00:00', False)):
+    found['environment']['date'] = date
+    assert (before in pages.page(found)) == old
+    assert ('se_bigru' in script.joined([found], ['no_syn', 'se_bigru'], args)) != old
+
+
 def test_the_documentation_has_what_was_measured(pages):
   results = ROOT / 'benchmarks' / 'results'
   written = (ROOT / 'docs' / 'lipgen_rows_scores.md').read_text()

@@ -196,6 +196,15 @@ def test_the_recurrent_unit_is_that_of_flax_on_frames_that_count():
     np.testing.assert_allclose(found[:, t], state, atol=1e-5)
 
 
+def test_each_gate_of_a_gru_begins_orthogonal():
+  hidden = 5
+  variables = Direction(hidden=hidden).init(jax.random.key(0), normal(1, 2, 3), None)
+  gates = np.split(np.asarray(variables['params']['kernel']), 3, 1)
+  for gate in gates:
+    np.testing.assert_allclose(gate.T @ gate, np.eye(hidden), atol=1e-5)
+  assert not np.allclose(gates[0], gates[1]) and not np.allclose(gates[1], gates[2])
+
+
 def make_small(back_end, **options):
   """With visemes read by another back-end than words, so that a program has both."""
   return make_reader(

@@ -1,5 +1,7 @@
 """Bidirectional gated recurrent units over frames that count."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -41,7 +43,8 @@ class BidirectionalGRU(Layer):
 class Direction(Layer):
   """A gated recurrent unit from one end to the other; a padded frame, at either end, leaves the state.
 
-  The parameters are those of `nn.GRUCell`, with the products of the input for all times at once.
+  The parameters are those of `nn.GRUCell`, and begin as they do, with the products of the input for all times
+  at once.
 
   Attributes:
     hidden: state size.
@@ -57,9 +60,8 @@ class Direction(Layer):
     chex.assert_rank(x, 3)
     b, t, _ = x.shape
     seen = nn.Dense(3 * self.hidden, name='input', **self.types)(x).swapaxes(0, 1)
-    init = nn.initializers.orthogonal()
     shape = (self.hidden, 3 * self.hidden)
-    kernel = self.param('kernel', init, shape, self.param_dtype).astype(self.dtype)
+    kernel = self.param('kernel', orthogonal_gates, shape, self.param_dtype).astype(self.dtype)
     bias = self.param('bias', nn.initializers.zeros, (self.hidden,), self.param_dtype)
     counted = jnp.ones((t, b, 1), bool) if mask is None else (mask > 0).T[..., None]
 
@@ -78,3 +80,20 @@ class Direction(Layer):
     start = jnp.zeros((b, self.hidden), self.param_dtype)
     _, states = jax.lax.scan(step, start, (seen, counted), reverse=self.reverse)
     return states.swapaxes(0, 1)
+
+
+def orthogonal_gates(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
+  """A kernel [H, 3 H] whose parts [H, H], one a gate, are orthogonal each.
+
+  One orthogonal matrix of the whole shape would have parts that are shorter by the root of 3.
+
+  Args:
+    key: () typed.
+    shape: (H, 3 H).
+    dtype: of the kernel.
+  """
+  hidden, columns = shape
+  chex.assert_equal(columns, 3 * hidden)
+  draw = nn.initializers.orthogonal()
+  gates = [draw(k, (hidden, hidden), dtype) for k in jax.random.split(key, 3)]
+  return jnp.concatenate(gates, 1)
