@@ -12,9 +12,10 @@ from jaxgen.errors import DataError
 from jaxgen.systems.lipgen import alike, evaluation, sheets
 from jaxgen.systems.lipgen import data as lip_data
 from jaxgen.systems.lipgen.inference import Inference
+from jaxgen.systems.lipgen.networks.reader import ReaderOutput
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.task import make_model, make_task
-from jaxgen.task import Tools
+from jaxgen.task import Data, Split, Tools, plain_tools
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -140,6 +141,55 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   assert set(drawn) == {'confusions', 'attention'}
   assert drawn['attention'].shape[1] == sheets.NAMES + 29 * config.data.crop
   assert sheets.pictures(config, data.facts, net, variables, None, tools) == {}
+
+
+class Telling:
+  """A net that reads class 2 where it is told a boundary, else 0, and one more if it sees a bright frame."""
+
+  boundary = True
+
+  def apply(self, variables, batch, *, method, **options):
+    del variables
+    return method(self, batch, **options)
+
+  def features(self, frames, mask, train):
+    del train
+    bright = (frames * mask[..., None, None, None]).max((1, 2, 3, 4)) > 1
+    return jnp.broadcast_to(bright[:, None, None], (*mask.shape, 1)).astype(jnp.float32)
+
+  def read(self, features, mask, boundary, train, keys):
+    del mask, train, keys
+    answer = 2 * (boundary.max(1) > 0) + (features.max((1, 2)) > 0)
+    # Then the other classes, the first ones first.
+    logits = 9 * jax.nn.one_hot(answer, 8) - jnp.arange(8)[None]
+    return ReaderOutput(logits, None, None)
+
+
+def test_each_accuracy_is_of_what_its_reader_is_told_and_sees():
+  labels = np.int32([0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 6])
+  frames = np.zeros((13, 48, 1, 1, 1), np.float32)
+  frames[:, 2] = 2  # before the window of the word, which begins at 16
+  batch = {
+    'frames': frames,
+    'counted': np.ones((13, 48), np.float32),
+    'label': labels[:, None],
+    'span': np.tile(np.float32([28, 33]), (13, 1, 1)),
+    'shift': np.zeros((13, 1), np.int32),
+    'mask': np.float32([1] * 12 + [0]),
+  }
+  words, numbers = tuple('abcdefgh'), [*map(str, range(8))]
+  facts = {'words': words, 'visemes': numbers, 'clip_length': 48, 'words_a_clip': 1}
+  data = Data({}, {}, None, None, {'validation': Split(12, lambda rows: iter([batch]))})
+  found = evaluation.evaluate(tiny(), facts, Telling(), {}, data, plain_tools())
+  expected = {
+    'accuracy': 4 / 12,  # told, and the bright frame is seen: class 3, and it is 3 four times
+    'accuracy_no_boundary': 2 / 12,
+    'accuracy_windows': 3 / 12,
+    'accuracy_windows_no_boundary': 1 / 12,
+    'top5': 11 / 12,  # 3, 0, 1, 2 and 4
+  }
+  assert {name: found[name] for name in expected} == pytest.approx(expected)
+  assert found['num_examples'] == 12 and found['viseme_f1'] is None
 
 
 def test_a_strip_is_black_where_a_window_overruns_its_clip():
