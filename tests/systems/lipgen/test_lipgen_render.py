@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same, to_numpy
+from plain_unet import HEADS, unet
 from programs import FLOAT64, Program, layout
 from render_cases import WORDS, load_faces, random_like, small_net, some_faces, tiny
 
@@ -56,7 +57,7 @@ def inputs(frames=4, seed=0):
 
 @pytest.mark.parametrize('reference', ['channels', 'attention'])
 def test_padded_frames_change_nothing_and_the_others_see_each_other(reference):
-  net = VideoUNet((2, 4), reference=reference, space_from=1, heads=2)
+  net = VideoUNet((2, 4), patch=2, reference=reference, space_from=1, heads=HEADS)
   given = inputs()
   variables = random_like(jax.eval_shape(net.init, jax.random.key(0), *given))
   apply = jax.jit(net.apply)
@@ -78,6 +79,10 @@ def test_padded_frames_change_nothing_and_the_others_see_each_other(reference):
   other = [given[0], given[1], given[2] + 1, given[3] - 1, *silent[4:]]
   np.testing.assert_array_equal(apply(variables, *silent), apply(variables, *other))
   assert np.abs(apply(variables, *silent) - apply(variables, *given)).max() > 1e-3
+  # Told or not, it is the net that NumPy makes of the same parameters.
+  for seen in (given, silent):
+    expected = unet(variables['params'], *seen[:4], seen[5])
+    np.testing.assert_allclose(apply(variables, *seen), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize('name', FLOAT64)
