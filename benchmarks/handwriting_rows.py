@@ -55,6 +55,7 @@ FIGURES = (
   'fid_r_untrained',
   'kid',
   'geometry_score',
+  'geometry_score_floor',
   'generated_cer',
   'generated_cer_unseen',
   'generated_cer_own',
@@ -66,7 +67,14 @@ FIGURES = (
   'grad_norm_ratio.pixels',
   'grad_norm_ratio.parameters',
 )
-TABLE = rows.Table('handwriting', ROWS, FIGURES, FIGURES, rows.has('geometry_score'))
+
+
+def complete(evaluation: dict[str, Any]) -> bool:
+  """Whether an evaluation is whole; one of before there was a floor, with fewer draws, is made anew."""
+  return evaluation['geometry_score'] is not None and 'geometry_score_floor' in evaluation
+
+
+TABLE = rows.Table('handwriting', ROWS, FIGURES, FIGURES, complete)
 RANDOM, STARTED = KINDS
 NOISES = 4  # of the word on the sheet, a row and kind
 GAP = 24  # white pixels between the kinds

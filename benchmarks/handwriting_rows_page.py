@@ -1,5 +1,6 @@
 """The rows of the paper's tables beside ours, as the documentation has them."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -141,20 +142,16 @@ def verdict(found: dict[str, Any]) -> str:
 def orders(found: dict[str, Any]) -> list[str]:
   """The rows by each figure beside the paper's order, and where the text is not as the paper has it."""
   lines = []
-  for name, key, paper in (
-    ('FID-R', 'fid_r', lambda row: PAPER[row].fid),
-    ('Geometry Score', 'geometry_score', lambda row: PAPER[row].geometry),
-  ):
-    there = [row for row in found if key in found[row]]
-    if len(there) < 2:
-      continue
-    ours = sorted(there, key=lambda row, key=key: found[row][key]['mean'])
-    theirs = sorted(there, key=paper)
+  there = [row for row in found if 'fid_r' in found[row]]
+  if len(there) > 1:
+    ours = sorted(there, key=lambda row: found[row]['fid_r']['mean'])
+    theirs = sorted(there, key=lambda row: PAPER[row].fid)
     lines.append(
-      f"{name}, the best first, in the paper's order: {_names(ours)}."
+      f"FID-R, the best first, in the paper's order: {_names(ours)}."
       if ours == theirs
-      else f'{name}, the best first: {_names(ours)}; the paper: {_names(theirs)}.'
+      else f'FID-R, the best first: {_names(ours)}; the paper: {_names(theirs)}.'
     )
+  lines += geometry(found)
   rates = {name: x['generated_cer']['mean'] for name, x in found.items() if 'generated_cer' in x}
   if any(rate <= TEXT_LOST for rate in rates.values()):
     other = [name for name, rate in rates.items() if (rate <= TEXT_LOST) != PAPER[name].text]
@@ -173,6 +170,49 @@ def orders(found: dict[str, Any]) -> list[str]:
       f"`{BASE}` by the paper's protocol, the best of its seeds for each figure: {', '.join(best)}."
     )
   return lines
+
+
+def geometry(found: dict[str, Any]) -> list[str]:
+  """The floor of the Geometry Score, and the rows in order as far as their scores tell it."""
+  there = [row for row in found if {'geometry_score', 'geometry_score_floor'} <= found[row].keys()]
+  if not there:
+    return []
+  ours = sorted(there, key=lambda row: found[row]['geometry_score']['mean'])
+  floor = max(found[row]['geometry_score_floor']['mean'] for row in there)
+  within = [row for row in ours if found[row]['geometry_score']['mean'] <= floor]
+  lines = [
+    f'Geometry Score: real words have {_floors(found, there)} · 10⁻³ between themselves, in disjoint sets; no '
+    f'more than that, and so not told from them: {_names(within)}.'
+  ]
+  pairs = list(itertools.pairwise(ours))
+  if any(_apart(found[a], found[b], floor) for a, b in pairs):
+    signs = [' < ' if _apart(found[a], found[b], floor) else ', ' for a, b in pairs]
+    order = ''.join(f'`{row}`{sign}' for row, sign in zip(ours, [*signs, ''], strict=True))
+    theirs = _names(sorted(there, key=lambda row: PAPER[row].geometry))
+    lines.append(
+      f'Geometry Score, the best first, with < where the intervals of two rows are apart: {order}; the paper: '
+      f'{theirs}.'
+    )
+  elif pairs:
+    lines.append(
+      'Geometry Score: no order of the rows is told, as no two that follow each other have intervals apart'
+      f'{"" if min(map(_seeds, found.values())) > 2 else " (which takes three seeds)"}.'
+    )
+  return lines
+
+
+def _floors(found: dict[str, Any], rows: list[str]) -> str:
+  """The least and the largest floor of some rows: it is of the real words of a seed, but for how many ran."""
+  floors = sorted(1e3 * found[row]['geometry_score_floor']['mean'] for row in rows)
+  least, largest = (f'{x:.2f}' for x in (floors[0], floors[-1]))
+  return least if least == largest else f'{least} to {largest}'
+
+
+def _apart(a: dict[str, Any], b: dict[str, Any], floor: float) -> bool:
+  """Whether the interval of a score ends below that of a larger one, which is above the floor."""
+  a, b = a['geometry_score'], b['geometry_score']
+  ends = a['mean'] + a['interval95'], b['mean'] - b['interval95']
+  return min(a['n'], b['n']) > 2 and ends[0] < ends[1] and floor < b['mean']
 
 
 def starts(found: dict[str, Any]) -> list[str]:

@@ -83,6 +83,7 @@ WRITTEN = (
   'fid_r_untrained',
   'kid',
   'geometry_score',
+  'geometry_score_floor',
   'style_spread',
   'num_generated',
 )

@@ -98,12 +98,16 @@ def test_finished_runs_are_taken_and_runs_of_another_config_refused(script, tmp_
   config, _ = script.rows.configured(script.TABLE, 'tiny,gan', 0, ())
   assert script.finished(tmp_path, config) is None
   (tmp_path / 'config.json').write_text(json.dumps(configs.to_json(config)))
-  found = {'step': config.num_steps, 'geometry_score': 1e-3, 'grad_norm_ratio': {'pixels': 2.0}}
+  found = {'step': config.num_steps, 'grad_norm_ratio': {'pixels': 2.0}}
+  found |= {'geometry_score': 1e-3, 'geometry_score_floor': 2e-3}
   (tmp_path / 'evaluation.json').write_text(json.dumps(found))
   figures = script.finished(tmp_path, config)
   assert figures['geometry_score'] == 1e-3 and figures['grad_norm_ratio.pixels'] == 2.0
   assert figures['fid_r'] is None
   (tmp_path / 'evaluation.json').write_text(json.dumps({**found, 'geometry_score': None}))
+  assert script.finished(tmp_path, config) is None
+  del found['geometry_score_floor']  # as evaluations were, of fewer draws
+  (tmp_path / 'evaluation.json').write_text(json.dumps(found))
   assert script.finished(tmp_path, config) is None
   other, _ = script.rows.configured(script.TABLE, 'tiny,lsgan', 0, ())
   with pytest.raises(SystemExit, match=r'another config: loss\.game'):
@@ -181,6 +185,28 @@ def test_the_papers_figures_stand_beside_ours_in_its_order(script, pages):
     f'FID-R, the best first: {ours}`first_linear`; the paper: {theirs}`no_balancing`, `alpha_10`.'
   )
   assert '| 222.47 |' in '\n'.join(pages.table(found))
+
+
+def test_rows_have_an_order_by_the_geometry_score_only_where_it_tells_one(script, pages):
+  def told(**scores):
+    runs = {
+      row: [{'geometry_score': x, 'geometry_score_floor': 4e-3} for x in values]
+      for row, values in scores.items()
+    }
+    return pages.geometry({row: script.summary(x) for row, x in runs.items()})
+
+  apart = told(gan=[0.2, 0.21, 0.19], alpha_1=[1e-3, 2e-3, 3e-3], lsgan=[0.19, 0.2, 0.22])
+  assert apart == [
+    'Geometry Score: real words have 4.00 · 10⁻³ between themselves, in disjoint sets; no more than that, '
+    'and so not told from them: `alpha_1`.',
+    'Geometry Score, the best first, with < where the intervals of two rows are apart: `alpha_1` < `gan`, '
+    '`lsgan`; the paper: `alpha_1`, `lsgan`, `gan`.',
+  ]
+  within = told(gan=[3e-3] * 3, alpha_1=[1e-3] * 3)
+  assert 'from them: `alpha_1`, `gan`.' in within[0]
+  assert within[1].startswith('Geometry Score: no order of the rows is told') and len(within) == 2
+  assert told(gan=[0.2], alpha_1=[1e-3])[1].endswith('apart (which takes three seeds).')
+  assert pages.geometry(summarised(script, gan=[0.1])) == []
 
 
 def test_what_the_starts_write_is_told_once_for_rows_that_share_one(script, pages):

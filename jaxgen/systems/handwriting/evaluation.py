@@ -19,7 +19,11 @@ from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.judging import Judged, Reader
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.measures import inception
-from jaxgen.systems.handwriting.measures.geometry_score import LANDMARKS, geometry_score
+from jaxgen.systems.handwriting.measures.geometry_score import (
+  LANDMARKS,
+  geometry_score,
+  score_floor,
+)
 from jaxgen.systems.handwriting.measures.style import relative_spread, spread, styles
 from jaxgen.systems.handwriting.reading.error_rates import ErrorRates
 from jaxgen.systems.handwriting.recogniser_task import make_model as make_reader
@@ -27,6 +31,7 @@ from jaxgen.task import Batch, Data, PyTree, Tools, name_key
 
 GROUPS = 'seen', 'unseen', 'case'
 TOGETHER = 'seen', 'unseen'  # whose pictures are compared with real ones
+TOPOLOGY = 'geometry_score', 'geometry_score_floor'
 
 
 def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
@@ -37,6 +42,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   that training showed ('generated_cer'), in others ('generated_cer_unseen') and in those that differ from shown
   ones in case only ('generated_cer_case'). 'fid_r' and 'kid' are distances
   on its features and not comparable with FID; 'fid_r_untrained' is that of the generator before training.
+  'geometry_score_floor' is the score of real pictures between themselves.
   """
   path = inference.config.eval.inception
   # First of all: a file that is not there is told before anything is computed.
@@ -71,30 +77,36 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     'fid_r': fid_r,
     'fid_r_untrained': distances(features(*untrained), real.features)['fid'],
     'kid': kid,
-    'geometry_score': topology(images, real.images) if tools.full else None,
+    **(topology(images, real.images) if tools.full else dict.fromkeys(TOPOLOGY)),
     'style_spread': style_spread(judge.written(variables['gen'], 'styles'), real.images),
     'dropped_examples': data.facts['dropped'],
     'num_examples': len(own.texts),
     'num_generated': len(images),
-    'left_out': [] if tools.full else ['geometry_score', *(['fid'] if path else [])],
+    'left_out': [] if tools.full else [*TOPOLOGY, *(['fid'] if path else [])],
   }
 
 
-def topology(generated: np.ndarray, real: np.ndarray) -> float | None:
-  """The Geometry Score of as many generated words as real ones; None, and told, where it cannot be computed.
+def topology(generated: np.ndarray, real: np.ndarray) -> dict[str, float | None]:
+  """The Geometry Score of as many pictures of each kind, [., H, W] uint8, and its floor among real ones.
 
   How far its complex grows depends on the number of images, so that unequal sets would differ by that alone.
+  Empty where there are too few pictures, for the floor of twice as many real ones, or no gudhi.
   """
+  found: dict[str, float | None] = dict.fromkeys(TOPOLOGY)
   count = min(len(generated), len(real))
   if count < LANDMARKS:
     logging.warning('geometry_score is left out: it needs %d words of each kind', LANDMARKS)
-    return None
+    return found
   parts = [x[np.sort(order(0, 'geometry score', 0, len(x))[:count])] for x in (generated, real)]
   try:
-    return geometry_score(*parts)
+    found['geometry_score'] = geometry_score(*parts)
+    if len(real) >= 2 * LANDMARKS:
+      found['geometry_score_floor'] = score_floor(real, count)
+    else:
+      logging.warning('geometry_score_floor is left out: it needs %d real words', 2 * LANDMARKS)
   except ConfigError as error:
     logging.warning('geometry_score is left out: %s', error)
-    return None
+  return found
 
 
 def style_spread(generated: Judged, real: np.ndarray) -> dict[str, dict[str, float | None]]:

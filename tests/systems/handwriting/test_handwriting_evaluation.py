@@ -29,8 +29,8 @@ def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
   assert found['generated_cer_case'] is None  # small letters alone
   assert found['grad_norm_ratio']['parameters'] is None
   assert np.isfinite(found['grad_norm_ratio']['pixels'])
-  missing = {key for key in ('fid', 'geometry_score', 'fid_r', 'kid') if found[key] is None}
-  assert missing == {'fid', 'geometry_score', 'fid_r', 'kid'}  # eight words, and not asked for
+  missing = ('fid', 'geometry_score', 'geometry_score_floor', 'fid_r', 'kid')
+  assert [found[key] for key in missing] == [None] * 5  # eight words, and not asked for
   assert set(found['style_spread']) == {'generated', 'relative'}
   assert (found['final_alpha'], found['num_examples'], found['num_generated']) == (1, 8, 16)
   assert len(list((tmp_path / 'run' / 'samples').iterdir())) == 1
@@ -52,14 +52,23 @@ def test_unseen_words_are_none_of_training_and_such_that_differ_in_case_are_apar
   assert apart(['sel'], ['sel']) == ([], [])
 
 
-def test_the_geometry_score_is_of_equally_many_words(monkeypatch, caplog):
+def test_the_geometry_score_is_of_equally_many_words_and_has_its_floor(monkeypatch, caplog):
   sizes = []
-  monkeypatch.setattr(evaluation, 'geometry_score', lambda x, y: sizes.append((len(x), len(y))))
-  words = np.zeros((100, 2, 2), np.uint8)
-  evaluation.topology(words, words[:70])
-  assert sizes == [(70, 70)]
-  assert evaluation.topology(words, words[:63]) is None and len(sizes) == 1
-  assert 'needs 64 words of each kind' in caplog.text
+
+  def scored(*given):
+    sizes.append([len(x) if isinstance(x, np.ndarray) else x for x in given])
+    return 0.5
+
+  monkeypatch.setattr(evaluation, 'geometry_score', scored)
+  monkeypatch.setattr(evaluation, 'score_floor', scored)
+  words = np.zeros((150, 2, 2), np.uint8)
+  found = {'geometry_score': 0.5, 'geometry_score_floor': 0.5}
+  assert evaluation.topology(words, words[:130]) == found
+  assert sizes == [[130, 130], [130, 130]]
+  assert evaluation.topology(words, words[:127]) == {**found, 'geometry_score_floor': None}
+  assert evaluation.topology(words, words[:63]) == dict.fromkeys(found)
+  assert sizes[2:] == [[127, 127]]
+  assert 'needs 128 real words' in caplog.text and 'needs 64 words of each kind' in caplog.text
 
 
 def test_weights_that_are_not_there_are_told_before_anything_is_computed(tmp_path):

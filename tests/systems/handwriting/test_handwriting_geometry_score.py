@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from jaxgen.errors import ConfigError
+from jaxgen.systems.handwriting.measures import geometry_score as measure
 from jaxgen.systems.handwriting.measures.geometry_score import (
   _distances,
   _holes,
   geometry_score,
   mean_relative_living_times,
   relative_living_times,
+  repeats_for,
+  score_floor,
 )
 
 
@@ -51,6 +54,30 @@ def test_the_score_is_zero_for_the_same_set_and_repeats_by_seed():
   assert 0 < found == geometry_score(x, y, **options) <= 2
   assert found == pytest.approx(geometry_score(100 * x, 100 * y, **options))
   assert found != geometry_score(x, y, seed=1, **options)
+
+
+def test_the_floor_is_the_score_of_disjoint_sets_of_one_distribution():
+  points = np.random.default_rng(1).uniform(-1, 1, (400, 2))
+  options = {'repeats': 8, 'landmarks': 24, 'gamma': 1 / 16, 'halvings': 2}
+  floor = score_floor(points, 100, **options)
+  assert 0 < floor == score_floor(points, 100, **options) != score_floor(points, 100, 1, **options)
+  of_others = geometry_score(points[:100], ring(100, 0), repeats=8, landmarks=24, gamma=1 / 16)
+  assert floor < of_others / 5
+  assert score_floor(points, 300, **options) == score_floor(points, 200, **options) > 0
+  with pytest.raises(ValueError, match='64 landmarks need as many images, there are 63'):
+    score_floor(points[:127], 100)
+
+
+def test_fewer_images_take_more_landmarks():
+  assert [repeats_for(n) for n in (10_000, 5_000, 512, 300, 64)] == [100, 100, 977, 1667, 2000]
+
+
+def test_distances_that_are_computed_at_once_are_those_of_each_draw(monkeypatch):
+  points = np.random.default_rng(2).normal(size=(90, 5))
+  options = {'repeats': 4, 'landmarks': 24, 'gamma': 1 / 16}
+  at_once = mean_relative_living_times(points, **options)
+  monkeypatch.setattr(measure, '_PAIRS', 0)
+  np.testing.assert_allclose(mean_relative_living_times(points, **options), at_once, atol=1e-9)
 
 
 def test_images_may_be_bytes_and_all_the_same():
