@@ -4,13 +4,15 @@
     --out benchmarks/results/handwriting_augmentation_cpu.json --page docs/handwriting_augmentation_scores.md
 
 The writer makes the generated set once, in --generated: --words texts of a list in --styles hands each (the
-paper: 100,000 pictures). Real words are those that the writer learned from, drawn or not. Each recogniser is
-the best of its run on validation; it is measured there, as the paper reports it, and on a test set. Of drawn
-words both are of texts and writers that training never shows, and the test set has further drawings.
-Recognisers live in --runs and are resumed or reused when they are there.
+paper: 100,000 pictures). Words that are set aside for evaluation are left out of the list, in any case of their
+letters. Real words are those that the writer learned from, drawn or not. Each recogniser is the best of its run
+on validation; it is measured there, as the paper reports it, and on a test set. Of drawn words both are of
+words and writers that no training shows, real or generated, and the test set has further drawings. Recognisers
+live in --runs and are resumed or reused when they are there.
 """
 
 import argparse
+import csv
 import itertools
 import json
 import subprocess
@@ -30,10 +32,14 @@ from jaxgen.files import write_bytes, write_json
 from jaxgen.run import devices, inference, loading, training
 from jaxgen.systems.handwriting import recogniser_task
 from jaxgen.systems.handwriting.config import is_drawn
+from jaxgen.systems.handwriting.corpus import LANGUAGES, load_corpus
+from jaxgen.systems.handwriting.drawn.word_lists import WordList, find_words
 from jaxgen.systems.handwriting.judging import Reader
 from jaxgen.systems.handwriting.reading.error_rates import intervals
+from jaxgen.systems.handwriting.writing.folder import TABLE
 from jaxgen.task import Split
 from jaxgen.terminal.reporter import Reporter
+from jaxgen.words import counted
 
 # (edit distance, word error rate) in %, on the validation set of RIMES; the paper gives none of the last one.
 PAPER = {
@@ -60,7 +66,7 @@ def main() -> None:
   devices.enable_compilation_cache()
   reporter, runs = Reporter(), {}
   data = loading.load(args.weights).config.data
-  make_generated(args)
+  make_generated(data, args)
   for seed, variant in itertools.product(range(args.seeds), args.variants.split(',')):
     config = configured(variant, seed, data, args)
     runs.setdefault(variant, {})[str(seed)] = measured(config, args.runs, reporter)
@@ -91,17 +97,48 @@ def make_parser() -> argparse.ArgumentParser:
   return parser
 
 
-def make_generated(args: argparse.Namespace) -> None:
-  """The generated set, by `jaxgen write`, which goes on where it was.
+def make_generated(data: ConfigDict, args: argparse.Namespace) -> None:
+  """The generated set, by `jaxgen write`, which goes on where it was, without words that are set aside.
 
   Whole canvases, so that a word stands where it stands in the pictures that the writer learned from.
+
+  Raises:
+    SystemExit: the folder has such words of before, or was not made.
   """
+  config = configured(BASE, 0, data, args)
+  aside = {word.casefold() for word in load_corpus(config).set_aside}
+  check_generated(args.generated, aside)
+  words = without(find_words(args.list or LANGUAGES[config.data.script]), aside)
+  path = args.runs / f'words-{configs.digest(words)}.txt'
+  write_bytes(path, words.encode())
   command = [sys.executable, '-m', 'jaxgen', 'write', '--weights', str(args.weights), '--canvas']
   command += ['--count', str(args.words), '--styles', str(args.styles)]
-  command += ['--output', f'{args.generated}/', *(['--list', args.list] if args.list else [])]
+  command += ['--output', f'{args.generated}/', '--list', str(path)]
   done = subprocess.run(command, check=False)
   if done.returncode:
     raise SystemExit(f'error: {args.generated} was not made: jaxgen write failed, see above')
+
+
+def check_generated(folder: Path, aside: set[str]) -> None:
+  """Raises SystemExit where a folder of `jaxgen write` has words that are set aside, in any case."""
+  table = folder / TABLE
+  if not table.is_file():
+    return
+  with table.open(encoding='utf-8', newline='') as file:
+    found = {row['text'] for row in csv.DictReader(file) if row['text'].casefold() in aside}
+  if found:
+    raise SystemExit(
+      f'error: {folder} has {counted(len(found), "word")} that recognisers are tested on, as {min(found)!r}: '
+      'name another folder by --generated'
+    )
+
+
+def without(words: WordList, aside: set[str]) -> str:
+  """A list as a file of words, with their counts where it has some, without those of `aside` in any case."""
+  counts = [None] * len(words.words) if words.counts is None else words.counts.tolist()
+  rows = zip(words.words, counts, strict=True)
+  kept = [(word, count) for word, count in rows if word.casefold() not in aside]
+  return ''.join(f'{word}\n' if count is None else f'{word} {count!r}\n' for word, count in kept)
 
 
 def configured(variant: str, seed: int, data: ConfigDict, args: argparse.Namespace) -> ConfigDict:

@@ -238,6 +238,42 @@ def test_recognisers_learn_from_the_writers_words_and_from_its_set(augmentation,
   assert (config.generated.name, config.generated.alone) == expected.get(variant, ('more', True))
 
 
+def test_no_word_that_recognisers_are_tested_on_is_generated(augmentation, monkeypatch, tmp_path):
+  small = {'data.num_words': 60, 'data.num_unseen': 20, 'data.num_examples': 16}
+  small |= {'data.num_validation': 16, 'data.num_writers': 4, 'data.letters': 'aeimnrst'}
+  pairs = [x for key, value in small.items() for x in ('--set', f'{key}={value}')]
+  options = ['--weights', 'w', '--out', 'x.json', '--runs', str(tmp_path), *pairs]
+  args = augmentation.make_parser().parse_args([*options, '--generated', str(tmp_path / 'more')])
+  commands = []
+  done = SimpleNamespace(returncode=0)
+  monkeypatch.setattr(
+    augmentation.subprocess, 'run', lambda command, check: commands.append(command) or done
+  )
+  data = configs.load('handwriting').data
+  augmentation.make_generated(data, args)
+  (command,) = commands
+  listed = Path(command[command.index('--list') + 1]).read_text().split()
+  config = augmentation.configured('augment_real', 0, data, args)
+  corpus = augmentation.load_corpus(config)
+  tested = set(corpus.pictures['validation'].texts)
+  assert tested <= set(corpus.set_aside) and len(corpus.set_aside) == 20
+  assert len(listed) > 300_000 and not set(corpus.set_aside) & set(listed)
+  assert set(corpus.words) <= set(listed)
+
+  (tmp_path / 'more').mkdir()
+  table = f'file,text,writer\na.png,{min(tested).upper()},0_1\nb.png,zzz,0_1\n'
+  (tmp_path / 'more' / 'words.csv').write_text(table)
+  with pytest.raises(SystemExit, match='more has 1 word that recognisers are tested on'):
+    augmentation.make_generated(data, args)
+
+
+def test_a_list_keeps_its_counts_without_some_of_its_words(augmentation):
+  words = augmentation.WordList('x', ('Été', 'sel', 'lit'), np.array([2.5, 1.0, 3.0]))
+  assert augmentation.without(words, {'été'}) == 'sel 1.0\nlit 3.0\n'
+  words = augmentation.WordList('x', ('Été', 'sel'))
+  assert augmentation.without(words, {'lit'}) == 'Été\nsel\n'
+
+
 def test_the_gain_is_taken_seed_by_seed(augmentation):
   def runs(*rates):
     return {

@@ -48,6 +48,7 @@ class Corpus(NamedTuple):
     seen: words of training's pictures, for evaluation.
     unseen: words that training neither shows nor has written, in any case of their letters; may be none.
     case: words that differ from those in case only.
+    set_aside: words that only evaluation has, as a list or the set has them: before drawn ones are varied.
     dropped: words and pictures that could not be used.
     faces: F names, of drawn words.
     hand_numbers: m names of what else differs between hands.
@@ -60,6 +61,7 @@ class Corpus(NamedTuple):
   seen: Sequence[str]
   unseen: Sequence[str]
   case: Sequence[str]
+  set_aside: Sequence[str]
   dropped: int
   faces: Sequence[str] = ()
   hand_numbers: Sequence[str] = ()
@@ -164,6 +166,7 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     seen=[shown[i] for i in shuffled],
     unseen=others,
     case=case,
+    set_aside=unseen.words,
     dropped=sum(x.skipped for x in kept.values()),
     faces=[face.name for face in writing.faces],
     hand_numbers=varying(writing.hands),
@@ -254,6 +257,7 @@ def real_corpus(config: ConfigDict) -> Corpus:
     seen=[distinct[i] for i in shuffled],
     unseen=unseen,
     case=case,
+    set_aside=sorted([*unseen, *case]),
     dropped=sum(dropped for _, dropped in loaded),
   )
 
