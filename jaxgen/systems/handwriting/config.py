@@ -341,6 +341,11 @@ def check_config(config: ConfigDict) -> None:
       'config.eval.faces chooses among the hands of the small generator (config.model.hands), and this one '
       'has none: leave it ()'
     )
+  if config.eval.reader_seed == config.seed:
+    raise ConfigError(
+      f'config.eval.reader_seed = {config.seed} is config.seed: the independent recogniser would learn from '
+      "the same drawings as the run's own; set it to another"
+    )
   if not config.loss.balance and config.loss.alpha != 1:
     raise ConfigError(
       f'config.loss.alpha = {config.loss.alpha} is of balanced gradients, and config.loss.balance = False '

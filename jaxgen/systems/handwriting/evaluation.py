@@ -72,6 +72,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     'edit_distance': seen.rates().character_edits / max(seen.rates().texts, 1),
     # 0 is where nothing was measured: before the game, at parameters before the updates that measure there.
     'grad_norm_ratio': {name: float(x) or None for name, x in balance.items()},
+    'reader_seed': int(inference.config.eval.reader_seed),
     'final_alpha': float(inference.config.loss.alpha),
     'fid': judge.fid(extractor, images, split) if extractor else None,
     'fid_r': fid_r,

@@ -3,6 +3,8 @@
 One that never trained a generator judges what that writes; one that is trained on real words reads.
 """
 
+import logging
+
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
@@ -86,7 +88,17 @@ def check_config(config: ConfigDict) -> None:
 
 
 def asset_config(config: ConfigDict) -> ConfigDict:
-  """The config of what judges a handwriting config: trained on the same kind of words, by a seed of its own."""
+  """The config of what judges a handwriting config: trained on the same kind of words, by a seed of its own.
+
+  A run that was trained with that seed is judged all the same, with a warning.
+  """
+  if config.eval.reader_seed == config.seed:
+    logging.warning(
+      "eval.reader_seed = %d is the run's seed: the recogniser that judges it learned from the same drawings "
+      'as its own, and is not independent; choose another, as eval.reader_seed=%d',
+      config.eval.reader_seed,
+      config.seed + 1,
+    )
   asset = configs.load('handwriting_recogniser')
   with asset.unlocked():
     asset.seed = config.eval.reader_seed

@@ -132,6 +132,13 @@ def test_what_judges_a_writer_reads_the_whole_canvas():
   assert asset_config(configs.load('handwriting')).model.frame_stride == 0
 
 
+def test_a_judge_of_the_seed_of_a_run_is_warned_of(caplog):
+  config = configs.load('handwriting')
+  assert asset_config(config).seed == 1_000_003 and not caplog.text
+  config.seed = config.eval.reader_seed = 1  # as runs were
+  assert asset_config(config).seed == 1 and 'choose another, as eval.reader_seed=2' in caplog.text
+
+
 def test_augmentation_is_a_function_of_its_key():
   change = jax.jit(lambda key, x, width: augmented(key, x, width, CAUGHT))
   x, width = picture(60, 96), jnp.int32(60)

@@ -273,6 +273,7 @@ def test_bfloat16_keeps_float32_parameters_and_losses(game, data):
     ({'model__disc_filters': (4,) * 5}, 'disc_filters has 5 numbers: .* must come out even'),
     ({'model__conditioning': 'first_linear'}, "is of the paper's generator"),
     ({'loss__balance': False, 'loss__alpha': 10.0}, 'alpha = 10.0 is of balanced gradients'),
+    ({'seed': 1, 'eval__reader_seed': 1}, 'reader_seed = 1 is config.seed: .* the same drawings'),
     ({'model__slot': 32, 'data__width': 96}, 'slot = 32: .* drawn in slots of 16'),
   ],
 )
