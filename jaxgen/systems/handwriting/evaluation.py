@@ -171,6 +171,10 @@ class Judge:
     z = self.inference.latents(row_keys(key, batch['row']))
     return self.inference.write({'gen': gen}, z, batch['label'], batch['length'])
 
+  def noise(self, split: str) -> jax.Array:
+    """The key of the noises of a split's words: words of two splits have none in common."""
+    return name_key(self.key, split)
+
   def shown(self, split: str, what: str) -> Iterator[Batch]:
     """Batches of a split, with a bar."""
     size = self.inference.config.eval.batch_size
@@ -178,7 +182,7 @@ class Judge:
 
   def written(self, gen: PyTree, split: str) -> Judged:
     """Generated words of a split as the independent recogniser sees them."""
-    return self._of_written(self.shown(split, f'writing {split} words'), gen, self.key)
+    return self._of_written(self.shown(split, f'writing {split} words'), gen, self.noise(split))
 
   def own(self, rec: PyTree, split: str) -> Judged:
     """Pictures of a split as the run's own recogniser sees them."""
@@ -189,7 +193,8 @@ class Judge:
     """Generated words of a split as the run's own recogniser sees them."""
     net, facts = self.inference.nets.rec, self.inference.facts
     reader = Reader(net, variables['rec'], facts, self.tools, self.write)
-    return reader(self.shown(split, f'writing {split} words'), variables['gen'], self.key)
+    words = self.shown(split, f'writing {split} words')
+    return reader(words, variables['gen'], self.noise(split))
 
   def fid(self, extractor: Extractor, images: np.ndarray, split: str) -> float | None:
     """FID by Inception weights that the user has; None where there are too few words for its features.

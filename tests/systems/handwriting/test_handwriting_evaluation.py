@@ -72,6 +72,28 @@ def test_the_geometry_score_is_of_equally_many_words_and_has_its_floor(monkeypat
   assert 'needs 128 real words' in caplog.text and 'needs 64 words of each kind' in caplog.text
 
 
+def test_words_of_two_splits_are_written_in_other_noises(monkeypatch):
+  config = tiny()
+  judge = object.__new__(evaluation.Judge)
+  judge.data, judge.tools = configs.system_module(config).make_data(config), tools()
+  judge.inference = SimpleNamespace(config=config, nets=SimpleNamespace(rec=None), facts={})
+  judge.key = jax.random.key(0)
+  keys = []
+
+  def reader(batches, gen, key):
+    rows = jax.numpy.arange(4)
+    keys.append([jax.random.key_data(x).tolist() for x in evaluation.row_keys(key, rows)])
+
+  judge._of_written = reader
+  monkeypatch.setattr(evaluation, 'Reader', lambda *args: reader)
+  for split in ('seen', 'unseen'):
+    judge.written(None, split)
+  judge.own_of_written({'rec': None, 'gen': None}, 'seen')
+  seen, unseen, own = keys
+  assert not {tuple(x) for x in seen} & {tuple(x) for x in unseen}
+  assert own == seen  # the same pictures
+
+
 def test_weights_that_are_not_there_are_told_before_anything_is_computed(tmp_path):
   inference = SimpleNamespace(config=tiny(eval__inception=str(tmp_path / 'none.pth')))
   with pytest.raises(DataError, match=r'none\.pth: no such file'):
