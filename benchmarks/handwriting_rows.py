@@ -66,6 +66,8 @@ FIGURES = (
   'style_spread.relative.ink',
   'grad_norm_ratio.pixels',
   'grad_norm_ratio.parameters',
+  'num_examples',
+  'num_generated',
 )
 
 
