@@ -183,12 +183,16 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
     saved = configs.from_saved(json.loads((workdir / 'config.json').read_text()))
   except OSError:
     return None
-  free = (*configs.RESUME_FREE, 'steps_per_call')
-  lines = configs.differing(saved, config, free)
-  if lines:
-    raise SystemExit(f'error: {workdir} is a run of another config: {"; ".join(lines)}')
+  refuse_other(workdir, saved, config)
   done = found['step'] == config.num_steps and TABLE.complete(found)
   return chosen(found) if done else None
+
+
+def refuse_other(path: Path, saved: ConfigDict, config: ConfigDict) -> None:
+  """Raises SystemExit where what is at a path was trained by another config than that asked for."""
+  lines = configs.differing(saved, config, (*configs.RESUME_FREE, 'steps_per_call'))
+  if lines:
+    raise SystemExit(f'error: {path} is a run of another config: {"; ".join(lines)}')
 
 
 def chosen(evaluation: dict[str, Any]) -> dict[str, Any]:
@@ -209,13 +213,24 @@ def start_folder(row: str, seed: int, args: argparse.Namespace) -> Path:
 
 
 def make_start(row: str, seed: int, args: argparse.Namespace, reporter: Reporter) -> None:
-  """Trains the start of a row where it is missing, and exports it beside its folder."""
+  """Trains the start of a row where it is missing, and exports it beside its folder.
+
+  One that is there by another judge than that of the rows is evaluated anew.
+
+  Raises:
+    SystemExit: the file that is there is another start's.
+  """
   folder = start_folder(row, seed, args)
-  file = folder.with_suffix('.safetensors')
+  file, config = folder.with_suffix('.safetensors'), start_config(row, seed, args)
   if file.is_file():
+    refuse_other(file, loading.load(file).config, config)
+    path = folder / 'evaluation.json'
+    if (
+      path.is_file() and json.loads(path.read_text()).get('reader_seed') != config.eval.reader_seed
+    ):
+      inference.evaluate(folder, given=config, reporter=reporter)
     return
   reporter.say(f'the start of {row}, seed {seed}: {folder}')
-  config = start_config(row, seed, args)
   training.train(config, folder, reporter)
   trained = loading.load(folder)
   save_weights(file, trained._replace(variables=jax.device_get(trained.variables)))
@@ -296,8 +311,8 @@ def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
   """Mean and 95 % interval over seeds of each figure that all of them have, and the least."""
   result = {}
-  for name in runs[0]:
-    values = [x[name] for x in runs]
+  for name in dict.fromkeys(name for x in runs for name in x):
+    values = [x.get(name) for x in runs]
     if name != 'step' and all(value is not None for value in values):
       result[name] = {**rows.mean_interval(values), 'least': float(np.min(values))}
   return result

@@ -181,8 +181,8 @@ def best(found: dict[str, Any]) -> list[str]:
   of = ' and '.join(f'{count} {what}' for what, count in counts if count)
   return [
     f"The best of the seeds' last steps, each figure by itself (GS in 10⁻³){f', of {of} words' if of else ''}: "
-    f'{"; ".join(told)}. The paper has the best of several runs too, but of measurements every 10,000 iterations, '
-    'with 25,000 words of either kind for FID and 5,000 for GS.'
+    f'{"; ".join(told)}. The paper has the best of several runs too, but of measurements every 10,000 '
+    'iterations, with 25,000 words of either kind for FID and 5,000 for GS.'
   ]
 
 

@@ -114,6 +114,25 @@ def test_finished_runs_are_taken_and_runs_of_another_config_refused(script, tmp_
     script.finished(tmp_path, other)
 
 
+def test_a_start_that_is_there_is_used_where_it_is_the_one_asked_for(script, monkeypatch, tmp_path):
+  args = options(script, '--runs', str(tmp_path))
+  config, folder = script.start_config('gan', 0, args), script.start_folder('gan', 0, args)
+  folder.mkdir()
+  folder.with_suffix('.safetensors').touch()
+  evaluated = []
+  monkeypatch.setattr(script.training, 'train', None)
+  monkeypatch.setattr(script.loading, 'load', lambda file: SimpleNamespace(config=config))
+  monkeypatch.setattr(script.inference, 'evaluate', lambda path, **given: evaluated.append(path))
+  for found in ({'reader_seed': config.eval.reader_seed}, {}):  # {}: as evaluations were
+    (folder / 'evaluation.json').write_text(json.dumps(found))
+    script.make_start('gan', 0, args, None)
+  assert evaluated == [folder]
+  more = options(script, '--runs', str(tmp_path), '--set', 'batch_size=8')
+  monkeypatch.setattr(script, 'start_folder', lambda *given: folder)
+  with pytest.raises(SystemExit, match=r'0\.safetensors is a run of another config: batch_size'):
+    script.make_start('gan', 0, more, None)
+
+
 def test_a_word_is_spelled_as_the_net_can(script):
   def writer(symbols, longest=8):
     return SimpleNamespace(charset=Charset(tuple(sorted(symbols))), facts={'max_length': longest})
@@ -168,7 +187,9 @@ def test_the_base_stands_in_each_part_and_alone_where_nothing_else_ran(script, p
 
 
 def test_a_figure_that_a_seed_lacks_is_not_averaged(script, pages):
-  found = {'alpha_1': script.summary([{'fid_r': 1.0}, {'fid_r': None}])}
+  runs = [{'fid_r': 1.0, 'start.kid': 0.1}, {'fid_r': None}]  # a start without an evaluation
+  found = {'alpha_1': script.summary(runs)}
+  assert found == {'alpha_1': script.summary(runs[::-1])} == {'alpha_1': {}}
   found['alpha_1']['kid'] = script.rows.mean_interval([1.0, 2.0])
   assert 'fid_r' not in found['alpha_1']
   assert '| - | 23.94 | - | 0.86 |' in pages._line('alpha_1', found['alpha_1'])
