@@ -15,11 +15,17 @@ from jaxgen.errors import ConfigError
 from jaxgen.systems.handwriting.config import DRAWN, has_letter_widths, is_drawn, is_rtl
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
-from jaxgen.systems.handwriting.drawn.faces import find_faces, is_right_to_left
+from jaxgen.systems.handwriting.drawn.faces import Face, find_faces, is_right_to_left
 from jaxgen.systems.handwriting.drawn.hands import Hands, normal_scores, varying
 from jaxgen.systems.handwriting.drawn.keeping import Kept, kept_drawings
 from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths
-from jaxgen.systems.handwriting.drawn.word_lists import Variety, find_words, varied_symbols
+from jaxgen.systems.handwriting.drawn.word_lists import (
+  Dropped,
+  Variety,
+  WordList,
+  find_words,
+  varied_symbols,
+)
 from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
@@ -113,14 +119,9 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     width: of the canvas; 0: config.data.width.
   """
   data, variety = config.data, Variety(**config.data.variety)
-  named = find_words(data.word_list or LANGUAGES[data.script])
   faces = find_faces(data.faces or data.script)
-  letters = set(normalised(data.letters))
-  # A word with a letter that is in no face would be asked for and never shown.
-  able = frozenset[str]().union(*(face.characters for face in faces))
-  if is_rtl(config):  # labels are turned round whole, with what runs from left to right in them
-    able = frozenset(c for c in able if unicodedata.bidirectional(c) not in LEFT_TO_RIGHT)
-  fitting, _ = named.select(data.min_letters, data.max_letters, (letters or able) & able)
+  letters, able = set(normalised(data.letters)), drawable(config, faces)
+  fitting, _ = fitting_words(config, able)
   if data.num_words and data.num_words < len(fitting.words):
     fitting = fitting.split(SPLIT_SEED, data.num_words)[1]
   if data.balance:
@@ -171,6 +172,37 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     faces=[face.name for face in writing.faces],
     hand_numbers=varying(writing.hands),
   )
+
+
+def drawable(config: ConfigDict, faces: Iterable[Face]) -> frozenset[str]:
+  """The symbols that words may have: one that is in no face would be asked for and never shown."""
+  able = frozenset[str]().union(*(face.characters for face in faces))
+  if is_rtl(config):  # labels are turned round whole, with what runs from left to right in them
+    able = frozenset(c for c in able if unicodedata.bidirectional(c) not in LEFT_TO_RIGHT)
+  return able
+
+
+def fitting_words(config: ConfigDict, able: frozenset[str]) -> tuple[WordList, Dropped]:
+  """The words of the list that a config names which can be drawn and written, and how many cannot.
+
+  Args:
+    config: of the run.
+    able: the symbols that can be drawn.
+
+  Raises:
+    DataError: the list cannot be read, or none is left.
+  """
+  data, letters = config.data, set(normalised(config.data.letters))
+  named = find_words(data.word_list or LANGUAGES[data.script])
+  return named.select(data.min_letters, data.max_letters, (letters or able) & able)
+
+
+def dropped_words(config: ConfigDict) -> Dropped | None:
+  """How many words of the list are neither drawn nor written; None of real words, which are written all."""
+  if not is_drawn(config):
+    return None
+  faces = find_faces(config.data.faces or config.data.script)
+  return fitting_words(config, drawable(config, faces))[1]
 
 
 def apart(texts: Iterable[str], training: Iterable[str]) -> tuple[list[str], list[str]]:

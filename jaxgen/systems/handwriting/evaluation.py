@@ -15,6 +15,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.evaluation import passes
 from jaxgen.evaluation.generative import Extraction, Extractor, distances
 from jaxgen.systems.handwriting import recogniser
+from jaxgen.systems.handwriting.corpus import dropped_words
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.judging import Judged, Reader
 from jaxgen.systems.handwriting.levels import from_levels
@@ -57,7 +58,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   images = np.concatenate([part.images for part in both])
   fid_r, kid = distances(features(*both), real.features).values()
   untrained = [judge.written(judge.untrained(), name) for name in TOGETHER if name in found]
-  balance = variables['gen']['balance']
+  balance, dropped = variables['gen']['balance'], dropped_words(inference.config)
   return {
     'split': split,
     **named('recogniser', own.rates()),
@@ -81,6 +82,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     **(topology(images, real.images) if tools.full else dict.fromkeys(TOPOLOGY)),
     'style_spread': style_spread(judge.written(variables['gen'], 'styles'), real.images),
     'dropped_examples': data.facts['dropped'],
+    'dropped_words': dropped._asdict() if dropped else None,
     'num_examples': len(own.texts),
     'num_generated': len(images),
     'left_out': [] if tools.full else [*TOPOLOGY, *(['fid'] if path else [])],

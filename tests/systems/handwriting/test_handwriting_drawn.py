@@ -5,7 +5,7 @@ from handwriting_cases import tiny
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting import defaults
-from jaxgen.systems.handwriting.corpus import drawn_corpus
+from jaxgen.systems.handwriting.corpus import drawn_corpus, dropped_words
 from jaxgen.systems.handwriting.drawn import examples, faces
 from jaxgen.systems.handwriting.drawn.drawing import Canvas, draw, try_to_draw
 from jaxgen.systems.handwriting.drawn.examples import (
@@ -302,8 +302,18 @@ def test_arabic_words_with_numbers_which_run_from_left_to_right_are_left_out(tmp
     'data__letters': '',
   }
   options |= {'data__num_examples': 1, 'data__num_validation': 1, 'data__layout': 'natural'}
-  corpus = drawn_corpus(tiny(**options, data__script='arabic'))
+  config = tiny(**options, data__script='arabic')
+  corpus = drawn_corpus(config)
   assert {*corpus.words, *corpus.unseen} == {'كتب', 'نيل', 'درس'}
+  assert dropped_words(config) == (0, 0, 2)
+
+
+def test_words_of_the_list_that_are_not_written_are_counted(tmp_path):
+  (tmp_path / 'list.txt').write_text('a\nsel\nmartres\nzzz\nset\n')
+  config = tiny(data__word_list=str(tmp_path / 'list.txt'))
+  found = dropped_words(config)._asdict()
+  assert found == {'too_short': 1, 'too_long': 1, 'outside_charset': 2}  # l and z
+  assert dropped_words(tiny(data__name='dhsd_words_de')) is None
 
 
 def test_letters_of_a_drawing_are_as_wide_as_from_middle_to_middle():

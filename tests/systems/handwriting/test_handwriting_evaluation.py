@@ -33,7 +33,7 @@ def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
   assert [found[key] for key in missing] == [None] * 5  # eight words, and not asked for
   assert set(found['style_spread']) == {'generated', 'relative'}
   assert (found['final_alpha'], found['num_examples'], found['num_generated']) == (1, 8, 16)
-  assert found['reader_seed'] == 1_000_003
+  assert found['reader_seed'] == 1_000_003 and found['dropped_words']['too_long'] > 0
   assert len(list((tmp_path / 'run' / 'samples').iterdir())) == 1
 
 
