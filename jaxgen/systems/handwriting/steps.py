@@ -274,12 +274,13 @@ class Steps:
     return {name: of.text - of.adversarial for name, of in parts.items() if of is not None}
 
   def balance(self, state: TrainState, found: losses.MakerGradient) -> dict[str, jax.Array]:
-    """Running averages of what `norm_metrics` logs, at pixels and at parameters."""
+    """Running averages of what `norm_metrics` logs, at pixels and at parameters; 0 before the first one."""
     changes = stages(self.config)
     begins = {'pixels': changes.game, 'parameters': changes.measured}
     old, new = state.variables['gen']['balance'], {}
     for name, ratio in self.ratios(found).items():
       past = warmed_up(state.step - begins[name], MOMENTUM).astype(self.param_dtype)
+      past = jnp.where(old[name] == 0, 0, past)  # the first one is the average
       average = past * old[name] + (1 - past) * ratio.astype(self.param_dtype)
       new[name] = jnp.where(jnp.isfinite(ratio), average, old[name])
     return {**old, **new}

@@ -215,12 +215,16 @@ def test_norms_at_the_parameters_are_measured_in_the_last_updates(data):
 
 def test_averages_of_norms_begin_where_they_are_measured(data):
   steps = make_steps(tiny(num_steps=500, loss__parameter_norms=100), data.facts)
-  nothing = {'pixels': jnp.float32(0), 'parameters': jnp.float32(0)}
+  before = {'pixels': jnp.float32(1), 'parameters': jnp.float32(0)}  # 0: not measured yet
   parts = losses.Parts(adversarial=jnp.float32(-1), text=jnp.float32(1), added=jnp.float32(0))
   found = losses.MakerGradient(*[None] * 5, pixels=parts, parameters=parts)
-  state = TrainState(jnp.int32(400), {}, {}, {'gen': {'balance': nothing}}, {}, None)
+  state = TrainState(jnp.int32(400), {}, {}, {'gen': {'balance': before}}, {}, None)
   kept = steps.balance(state, found)
-  np.testing.assert_allclose([kept['pixels'], kept['parameters']], [2 * 9 / 410, 1.8], rtol=1e-5)
+  np.testing.assert_allclose([kept['pixels'], kept['parameters']], [1 + 9 / 410, 2], rtol=1e-5)
+  vanished = found._replace(parameters=parts._replace(text=jnp.float32(-jnp.inf)))
+  assert steps.balance(state, vanished)['parameters'] == 0
+  later = state.replace(step=jnp.int32(403))  # the first one with an answer
+  np.testing.assert_allclose(steps.balance(later, found)['parameters'], 2, rtol=1e-6)
 
 
 def test_the_paper_s_networks_fit_the_game():
