@@ -11,11 +11,16 @@ from helpers import on_one_device, train
 from reading_cases import tools
 
 from jaxgen import config as configs
+from jaxgen.data.splits import make_split
 from jaxgen.errors import DataError
-from jaxgen.evaluation.generative import Extractor
+from jaxgen.evaluation.generative import Extractor, distances
 from jaxgen.systems.handwriting import evaluation
 from jaxgen.systems.handwriting.corpus import apart
-from jaxgen.task import Split
+from jaxgen.systems.handwriting.data import TextRows
+from jaxgen.systems.handwriting.levels import from_levels
+from jaxgen.systems.handwriting.networks.recogniser import Reading
+from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.task import Split, Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -35,6 +40,91 @@ def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
   assert (found['final_alpha'], found['num_examples'], found['num_generated']) == (1, 8, 16)
   assert found['reader_seed'] == 1_000_003 and found['dropped_words']['too_long'] > 0
   assert len(list((tmp_path / 'run' / 'samples').iterdir())) == 1
+
+
+SYMBOLS = Charset(('a', 'b', 'c', 'd'))
+LONGEST, STEP = 4, 60 / 127.5
+
+
+def inked(labels):
+  """Images [B, 1, 8, 1] of labels [B, 4]: a column a letter, each of its own grey, then paper."""
+  levels = 1 - jax.numpy.asarray(labels) * STEP
+  return jax.numpy.stack([levels, jax.numpy.ones_like(levels)], 2).reshape(-1, 1, 2 * LONGEST, 1)
+
+
+def features_of(texts):
+  """[N, 1], what `Mistaken` has as features."""
+  return np.asarray(inked(SYMBOLS.encode(texts, LONGEST)[0])).mean((1, 2))
+
+
+class Mistaken:
+  """A recogniser of `inked` words that takes one letter for an a."""
+
+  def __init__(self, letter):
+    self._read = jax.numpy.array([0, *(1 if x == letter else i for i, x in enumerate('abcd', 1))])
+
+  def apply(self, variables, x, widths=None):
+    """As a network does."""
+    del variables, widths
+    symbols = self._read[jax.numpy.round((1 - x[:, 0, :, 0]) / STEP).astype(int)]
+    full = jax.numpy.full(len(x), x.shape[2])
+    return Reading(jax.nn.one_hot(symbols, 5), full, x.mean((1, 2)))
+
+
+def test_each_figure_is_of_its_reader_and_of_its_words(monkeypatch):
+  seen, unseen, case = ['ab', 'cd', 'cc', 'a'], ['bbd', 'ad', 'd'], ['ddd', 'b']
+  real, styled = ['abcd', 'c', 'acc', 'd', 'd'], ['ab', 'ab']
+  config, facts = tiny(), {'charset': SYMBOLS.to_json(), 'rtl': False, 'dropped': 7}
+  labels = SYMBOLS.encode(real, LONGEST)[0]
+  levels = np.asarray((inked(labels)[..., 0] + 1) * 127.5).round().astype(np.uint8)
+  pictures = evaluation.Levels(levels, label=labels)
+
+  def shown(batch):
+    return {**batch, 'image': np.asarray(from_levels(batch['image']))}
+
+  words = {'seen': seen, 'unseen': unseen, 'case': case, 'styles': styled}
+  rows = {name: make_split(TextRows(x, SYMBOLS, LONGEST), 8) for name, x in words.items()}
+  # Were it that of validation, there would be nothing to read.
+  splits = {**rows, 'test': make_split(pictures, 8, shown), 'validation': rows['seen']}
+  inference = SimpleNamespace(
+    config=config,
+    facts=facts,
+    nets=SimpleNamespace(rec=Mistaken('c')),
+    latents=lambda keys: keys,
+    write=lambda variables, z, labels, lengths: 1 - variables['gen']['ink'] * (1 - inked(labels)),
+    untrained_writer=lambda key: {'ink': 0.5, 'balance': {}},
+  )
+  monkeypatch.setattr(evaluation, 'make_reader', lambda *args: Mistaken('b'))
+  monkeypatch.setattr(evaluation, 'style_spread', lambda found, real: (found.texts, real.shape))
+  lent = tools()._replace(trained=lambda asset: Trained(asset, facts, {}, 0), full=False)
+  gen = {'ink': 1.0, 'balance': {'pixels': 2.5, 'parameters': 0.0}}
+  data = SimpleNamespace(splits=splits, facts=facts)
+  found = evaluation.evaluate(inference, {'gen': gen, 'rec': {}}, data, lent)
+  written, truth = features_of([*seen, *unseen]), features_of(real)
+  expected = {
+    'recogniser_cer': 4 / 10,
+    'recogniser_wer': 3 / 5,
+    'reader_cer': 1 / 10,
+    'reader_wer': 1 / 5,
+    'generated_cer': 1 / 7,
+    'generated_wer': 1 / 4,
+    'edit_distance': 1 / 4,
+    'generated_cer_unseen': 2 / 6,
+    'generated_wer_unseen': 1 / 3,
+    'generated_cer_case': 1 / 4,
+    'generated_wer_case': 1 / 2,
+    'generated_cer_own': 3 / 7,
+    'fid_r': distances(written, truth)['fid'],
+    'kid': distances(written, truth)['kid'],
+    'fid_r_untrained': distances((1 + written) / 2, truth)['fid'],
+  }
+  assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+  assert found['style_spread'] == (styled, (5, 1, 8))
+  assert found['grad_norm_ratio'] == {'pixels': 2.5, 'parameters': None}
+  assert (found['split'], found['dropped_examples'], found['num_generated']) == ('test', 7, 7)
+  data.splits = {name: x for name, x in splits.items() if name not in ('unseen', 'case')}
+  found = evaluation.evaluate(inference, {'gen': gen, 'rec': {}}, data, lent)
+  assert found['generated_cer_unseen'] is None and found['num_generated'] == 4
 
 
 def test_words_to_write_come_again_where_fewer_are_there_than_asked_for():
