@@ -285,11 +285,15 @@ def check_words(config: ConfigDict) -> None:
   check_frames(config)
 
 
+def frame_stride(config: ConfigDict) -> int:
+  """Pixels a frame of the config's recogniser."""
+  return config.model.frame_stride or FRAME_STRIDES[config.model.recogniser][0]
+
+
 def check_frames(config: ConfigDict) -> None:
   """Raises ConfigError for a recogniser that has no frames of the size asked for, or of this canvas."""
   kind, width = config.model.recogniser, config.data.width
-  strides = FRAME_STRIDES[kind]
-  stride = config.model.frame_stride or strides[0]
+  strides, stride = FRAME_STRIDES[kind], frame_stride(config)
   if stride not in strides:
     raise ConfigError(
       f'config.model.frame_stride = {stride}: a recogniser of the kind {kind!r} has frames of '

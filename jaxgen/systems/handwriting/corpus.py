@@ -12,7 +12,13 @@ from ml_collections import ConfigDict
 from jaxgen.data.folders import expanded
 from jaxgen.data.order import order
 from jaxgen.errors import ConfigError
-from jaxgen.systems.handwriting.config import DRAWN, has_letter_widths, is_drawn, is_rtl
+from jaxgen.systems.handwriting.config import (
+  DRAWN,
+  frame_stride,
+  has_letter_widths,
+  is_drawn,
+  is_rtl,
+)
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
 from jaxgen.systems.handwriting.drawn.faces import Face, find_faces, is_right_to_left
@@ -30,7 +36,7 @@ from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.real.writers import SplitRule
-from jaxgen.systems.handwriting.word_pictures import Pictures, joined, side_by_side
+from jaxgen.systems.handwriting.word_pictures import Pictures, aligned, joined, side_by_side
 
 LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}
 LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
@@ -90,7 +96,7 @@ def with_generated(config: ConfigDict, corpus: Corpus) -> Corpus:
 
   What is evaluated, and the symbols, are those of the corpus: texts with others are left out and told of.
   """
-  wanted = wanted_words(config)._replace(charset=set(corpus.charset.symbols))
+  wanted = wanted_words(config)._replace(charset=set(corpus.charset.symbols), evaluated=())
   data = config.data
   words, report = load_words(
     config.generated.name,
@@ -370,6 +376,8 @@ def wanted_words(config: ConfigDict) -> Wanted:
     max_length=data.max_letters,
     min_length=data.min_letters,
     single_words=not data.lines,
+    frame_stride=frame_stride(config),
+    own_widths=bool(config.model.get('own_widths')),
   )
 
 
@@ -382,4 +390,14 @@ def pictures_of(words: Words) -> Pictures:
 def _in_lines(config: ConfigDict, pictures: Pictures) -> Pictures:
   """Training pictures as lines of up to config.data.joined of them."""
   data = config.data
-  return side_by_side(pictures, data.joined, data.width, data.max_letters, config.seed)
+  lines = side_by_side(pictures, data.joined, data.width, data.max_letters, config.seed)
+  kept = aligned(lines, frame_stride(config)) if config.model.get('own_widths') else lines
+  if len(kept.texts) < len(lines.texts):
+    logging.warning(
+      '%d of %d lines of up to %d pictures are left out: cut to its ink a line has fewer frames than CTC needs '
+      'for its text',
+      len(lines.texts) - len(kept.texts),
+      len(lines.texts),
+      data.joined,
+    )
+  return kept

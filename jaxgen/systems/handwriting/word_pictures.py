@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.data.order import generator
+from jaxgen.systems.handwriting.frames import frames_needed
 from jaxgen.systems.handwriting.real.canvas import FAINTEST
 
 _ROUNDS = 4  # how many lines each picture is in
@@ -98,6 +99,23 @@ def side_by_side(pictures: Pictures, most: int, width: int, longest: int, seed: 
     return np.stack(found) if found else np.empty((0, height, width), np.uint8)
 
   return Pictures(texts, (height, width), gather, widths=np.array(ends, np.int32))
+
+
+def aligned(pictures: Pictures, frame_stride: int) -> Pictures:
+  """Those, without hands, whose texts have an alignment by CTC in the frames of their own widths.
+
+  Args:
+    pictures: of words or lines.
+    frame_stride: pixels a frame.
+  """
+  needed = np.array([frames_needed(text) for text in pictures.texts])
+  kept = np.flatnonzero(needed <= -(-pictures.own_widths // frame_stride))
+  return Pictures(
+    [pictures.texts[i] for i in kept.tolist()],
+    pictures.shape,
+    lambda rows: pictures.gather(kept[np.asarray(rows)]),
+    widths=pictures.own_widths[kept],
+  )
 
 
 def _lines(

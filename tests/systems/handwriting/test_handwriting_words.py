@@ -119,7 +119,7 @@ def test_rows_that_are_not_wanted_move_no_writer(folder, cache):
   with pytest.raises(
     DataError, match=r'no row can be used: 24 too long for the frames, as 23\.png: 5, not 4'
   ):
-    load_words(str(folder), height=32, width=136, wanted=Wanted(frame_stride=32))
+    load_words(str(folder), height=32, width=136, wanted=Wanted(frame_stride=40))
   with pytest.raises(DataError, match=r"24 too long, as 23\.png: 5 in 'mot0é'"):
     load_words(str(folder), height=32, wanted=Wanted(max_length=4))
   with pytest.raises(DataError, match=r"24 too short, as 23\.png: 5 in 'mot0é'"):

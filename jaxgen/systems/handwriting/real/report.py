@@ -37,6 +37,7 @@ REFUSED = {
   'too long': 'more characters than wanted',
   'too short': 'fewer characters than wanted',
   'too long for the frames': 'CTC needs a frame a character, and one between two of a kind',
+  'too narrow for the frames': 'trained on at its own width it has fewer frames than CTC needs for its text',
   'narrower than its text': 'under 3 pixels a character at height 64: its crop is wrong',
   'not a single word': 'has spaces where single words are wanted',
 }

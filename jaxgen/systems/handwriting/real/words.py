@@ -1,6 +1,5 @@
 """Real words and lines by the name of a set, a folder or a zip file: images and transcripts by split."""
 
-import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from jaxgen.data.folders import data_folder, expanded
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.schema import near_matches
+from jaxgen.systems.handwriting.frames import frames_needed
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths, padded
 from jaxgen.systems.handwriting.real.examples import Settings
 from jaxgen.systems.handwriting.real.known_sets import KNOWN, KnownSet
@@ -28,10 +28,13 @@ class Wanted(NamedTuple):
 
   Attributes:
     charset: symbols that can be encoded; None for all.
-    frame_stride: pixels of the canvas for each frame of CTC.
+    frame_stride: pixels for each frame of CTC.
     max_length: characters at most; None for any number.
     single_words: whether texts with spaces are left out.
     min_length: characters at least.
+    own_widths: whether a picture has the frames of its own width, not those of the canvas. One that has too
+      few for its text teaches nothing; where it is evaluated on, it counts as read wrongly.
+    evaluated: splits whose pictures stay, however few frames they have: their number is told.
   """
 
   charset: Collection[str] | None = None
@@ -39,6 +42,8 @@ class Wanted(NamedTuple):
   max_length: int | None = None
   single_words: bool = False
   min_length: int = 1
+  own_widths: bool = False
+  evaluated: Collection[str] = ('validation', 'test')
 
 
 ALL = Wanted()
@@ -171,6 +176,8 @@ def load_words(
   writers, files = prepared.texts['writer'], prepared.texts['file']
   splits = share_out(writers, prepared.texts['group'], prepared.texts['split'], rule)
   kept = _usable(texts, files, prepared.widths, height, width, wanted, report)
+  if wanted.own_widths:
+    kept &= ~_too_narrow(texts, files, prepared.widths, splits, kept, wanted, report)
   if not kept.any():
     raise report.nothing_left()
   everything = Words(
@@ -222,6 +229,36 @@ def _usable(
   return kept
 
 
+def _too_narrow(
+  texts: Sequence[str],
+  files: Sequence[str],
+  widths: np.ndarray,
+  splits: np.ndarray,
+  kept: np.ndarray,
+  wanted: Wanted,
+  report: Report,
+) -> np.ndarray:
+  """[N] whether each row that was kept has too few frames to be trained on; the report gets these, by name, and
+  the number of those that are evaluated on.
+  """
+  frames = -(-widths // wanted.frame_stride)
+  needed = np.array([frames_needed(text) for text in texts])
+  narrow = kept & (frames < needed)
+  for split in wanted.evaluated:
+    count = int((narrow & (splits == split)).sum())
+    if count:
+      report.notes.append(
+        f'{split}: {counted(count, "image")} too narrow for the frames of the text, which no reader of '
+        f'{wanted.frame_stride} pixels a frame reads rightly'
+      )
+  narrow &= ~np.isin(splits, list(wanted.evaluated))
+  for i in np.flatnonzero(narrow).tolist():
+    report.add(
+      'too narrow for the frames', files[i], f'{needed[i]}, not {frames[i]}, for {texts[i][:40]!r}'
+    )
+  return narrow
+
+
 def _not_wanted(text: str, symbols: set[str] | None, wanted: Wanted) -> tuple[str, str] | None:
   strange = '' if symbols is None else ''.join(sorted(set(text) - symbols))
   if strange:
@@ -238,13 +275,13 @@ def _not_wanted(text: str, symbols: set[str] | None, wanted: Wanted) -> tuple[st
 def _not_fitting(
   text: str, width: int, height: int, canvas: int, frame_stride: int
 ) -> tuple[str, str] | None:
-  needed = len(text) + sum(a == b for a, b in itertools.pairwise(text))
+  needed, frames = frames_needed(text), -(-canvas // frame_stride)
   if width > canvas:
     return 'too wide', f'{width}, not {canvas}'
   if width * 64 < _NARROWEST * len(text) * height:
     return 'narrower than its text', f'{width} for {text[:40]!r}'
-  if needed > canvas // frame_stride:
-    return 'too long for the frames', f'{needed}, not {canvas // frame_stride}, for {text[:40]!r}'
+  if needed > frames:
+    return 'too long for the frames', f'{needed}, not {frames}, for {text[:40]!r}'
   return None
 
 
