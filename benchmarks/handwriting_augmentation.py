@@ -32,9 +32,10 @@ from jaxgen.files import write_bytes, write_json
 from jaxgen.run import devices, inference, loading, training
 from jaxgen.systems.handwriting import recogniser_task
 from jaxgen.systems.handwriting.config import is_drawn
-from jaxgen.systems.handwriting.corpus import LANGUAGES, load_corpus
+from jaxgen.systems.handwriting.corpus import load_corpus
 from jaxgen.systems.handwriting.drawn.word_lists import WordList, find_words
 from jaxgen.systems.handwriting.judging import Reader
+from jaxgen.systems.handwriting.listed_words import LANGUAGES
 from jaxgen.systems.handwriting.reading.error_rates import intervals
 from jaxgen.systems.handwriting.writing.folder import TABLE
 from jaxgen.task import Split

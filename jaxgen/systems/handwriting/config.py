@@ -93,7 +93,9 @@ WORDS = {
   'data.joined': whole(),
   'data.min_letters': whole(),
   'data.max_letters': whole(),
-  'data.word_list': place('french, arabic, a file of words, or empty for those of the script'),
+  'data.word_list': place(
+    'french, arabic, a file of words, or empty for those of the script or the set'
+  ),
   'data.num_words': whole(0),
   'data.balance': within(0, 1),
   'data.num_unseen': whole(),

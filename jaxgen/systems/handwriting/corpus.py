@@ -21,16 +21,22 @@ from jaxgen.systems.handwriting.config import (
 )
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
 from jaxgen.systems.handwriting.drawn.examples import Writing, as_written, check_writing
-from jaxgen.systems.handwriting.drawn.faces import Face, find_faces, is_right_to_left
+from jaxgen.systems.handwriting.drawn.faces import find_faces, is_right_to_left
 from jaxgen.systems.handwriting.drawn.hands import Hands, normal_scores, varying
 from jaxgen.systems.handwriting.drawn.keeping import Kept, kept_drawings
 from jaxgen.systems.handwriting.drawn.spacing import led, letter_widths
 from jaxgen.systems.handwriting.drawn.word_lists import (
-  Dropped,
   Variety,
   WordList,
-  find_words,
   varied_symbols,
+)
+from jaxgen.systems.handwriting.listed_words import (
+  LEFT_TO_RIGHT,
+  SPLIT_SEED,
+  drawable,
+  fitting_words,
+  listed,
+  some_of,
 )
 from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
@@ -38,15 +44,12 @@ from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.real.writers import SplitRule
 from jaxgen.systems.handwriting.word_pictures import Pictures, aligned, joined, side_by_side
 
-LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}
-LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
 _WORD = 8  # heights that a drawn word of a line is wide at most
 _INVERTED = {
   'auto': None,
   'dark': False,
   'light': True,
 }  # whether pictures are turned, by config.data.ink
-SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
 
 
 class Corpus(NamedTuple):
@@ -55,13 +58,13 @@ class Corpus(NamedTuple):
   Attributes:
     charset: of all texts.
     pictures: by split: 'train', 'validation', and 'test' of real words.
-    words: distinct texts to write.
+    words: distinct texts to write: those of a list, or of training's pictures.
     counts: how often each is wanted, up to a factor.
     seen: words of training's pictures, for evaluation.
     unseen: words that training neither shows nor has written, in any case of their letters; may be none.
     case: words that differ from those in case only.
     set_aside: words that only evaluation has, as a list or the set has them: before drawn ones are varied.
-    dropped: words and pictures that could not be used.
+    dropped: words to write and pictures that could not be used.
     faces: F names, of drawn words.
     hand_numbers: m names of what else differs between hands.
   """
@@ -127,11 +130,7 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
   data, variety = config.data, Variety(**config.data.variety)
   faces = find_faces(data.faces or data.script)
   letters, able = set(normalised(data.letters)), drawable(config, faces)
-  fitting, _ = fitting_words(config, able)
-  if data.num_words and data.num_words < len(fitting.words):
-    fitting = fitting.split(SPLIT_SEED, data.num_words)[1]
-  if data.balance:
-    fitting = fitting.balanced(data.balance)
+  fitting = some_of(fitting_words(config, able)[0], config)
   seen, unseen = fitting.split(SPLIT_SEED, data.num_unseen)
   varied = set[str]().union(*fitting.words)
   if not is_rtl(config):  # variety is that of Latin letters
@@ -178,37 +177,6 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     faces=[face.name for face in writing.faces],
     hand_numbers=varying(writing.hands),
   )
-
-
-def drawable(config: ConfigDict, faces: Iterable[Face]) -> frozenset[str]:
-  """The symbols that words may have: one that is in no face would be asked for and never shown."""
-  able = frozenset[str]().union(*(face.characters for face in faces))
-  if is_rtl(config):  # labels are turned round whole, with what runs from left to right in them
-    able = frozenset(c for c in able if unicodedata.bidirectional(c) not in LEFT_TO_RIGHT)
-  return able
-
-
-def fitting_words(config: ConfigDict, able: frozenset[str]) -> tuple[WordList, Dropped]:
-  """The words of the list that a config names which can be drawn and written, and how many cannot.
-
-  Args:
-    config: of the run.
-    able: the symbols that can be drawn.
-
-  Raises:
-    DataError: the list cannot be read, or none is left.
-  """
-  data, letters = config.data, set(normalised(config.data.letters))
-  named = find_words(data.word_list or LANGUAGES[data.script])
-  return named.select(data.min_letters, data.max_letters, (letters or able) & able)
-
-
-def dropped_words(config: ConfigDict) -> Dropped | None:
-  """How many words of the list are neither drawn nor written; None of real words, which are written all."""
-  if not is_drawn(config):
-    return None
-  faces = find_faces(config.data.faces or config.data.script)
-  return fitting_words(config, drawable(config, faces))[1]
 
 
 def apart(texts: Iterable[str], training: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -276,7 +244,6 @@ def real_corpus(config: ConfigDict) -> Corpus:
       'real words beside it'
     )
   others = {text for name, part in pictures.items() if name != 'train' for text in part.texts}
-  unseen, case = apart(sorted(others), distinct)
   _check_direction(config, [*distinct, *others])
   mixed = sorted(filter(_is_mixed, {*distinct, *others})) if is_rtl(config) else []
   if mixed:
@@ -287,16 +254,21 @@ def real_corpus(config: ConfigDict) -> Corpus:
       mixed[0],
     )
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(distinct))
+  charset = Charset.of([*distinct, *others, *pictures['train'].texts])
+  words, left_out = WordList(config.data.name, tuple(distinct)), 0
+  if config.data.word_list and 'generator' in config.model:  # a recogniser writes none
+    words, left_out = listed(config, charset, others.difference(distinct))
+  unseen, case = apart(sorted(others), {*distinct, *words.words})
   return Corpus(
-    charset=Charset.of([*distinct, *others, *pictures['train'].texts]),
+    charset=charset,
     pictures=pictures,
-    words=distinct,
-    counts=np.ones(len(distinct)),
+    words=words.words,
+    counts=np.ones(len(words.words)) if words.counts is None else words.counts,
     seen=[distinct[i] for i in shuffled],
     unseen=unseen,
     case=case,
     set_aside=sorted([*unseen, *case]),
-    dropped=sum(dropped for _, dropped in loaded),
+    dropped=sum(dropped for _, dropped in loaded) + left_out,
   )
 
 

@@ -56,7 +56,9 @@ def words(canvas: str, script: str = '') -> ConfigDict:
     1  # training pictures of real words are lines of up to as many of them, side by side
   )
   data.min_letters = 2 if tiny else 1
-  data.word_list = ''  # french, arabic, a file with a word a line; empty: as the script
+  # french, arabic, a file with a word a line, each with its count or not: what is drawn, and what is written
+  # beside real words. Empty: as the script; the training words of the set.
+  data.word_list = ''
   data.num_words = 6_000 if tiny else 0  # of the list; 0: all
   # How much oftener words with rare letters are drawn: 0 not, 1 as often as those with common ones.
   data.balance = 0.8 if canvas == 'small' else 0.0

@@ -15,10 +15,10 @@ from jaxgen.errors import ConfigError
 from jaxgen.evaluation import passes
 from jaxgen.evaluation.generative import Extraction, Extractor, distances
 from jaxgen.systems.handwriting import recogniser
-from jaxgen.systems.handwriting.corpus import dropped_words
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.judging import Judged, Reader
 from jaxgen.systems.handwriting.levels import from_levels
+from jaxgen.systems.handwriting.listed_words import dropped_words
 from jaxgen.systems.handwriting.measures import inception
 from jaxgen.systems.handwriting.measures.geometry_score import (
   LANDMARKS,

@@ -1,11 +1,14 @@
 """Which real words are trained on, and which words are to be written."""
 
 import numpy as np
+import pytest
 from helpers import override
 from real_files import put, strokes, table
 
 from jaxgen import config as configs
+from jaxgen.errors import DataError
 from jaxgen.systems.handwriting.corpus import real_corpus
+from jaxgen.systems.handwriting.data import to_write
 from jaxgen.systems.handwriting.frames import frames_needed
 from jaxgen.systems.handwriting.real.words import Wanted, load_words
 from jaxgen.systems.handwriting.word_pictures import aligned, joined
@@ -79,3 +82,45 @@ def test_lines_have_an_alignment_where_each_is_read_at_its_own_width(tmp_path, c
     kept.gather(np.array([1, 0])), everything.gather(np.array([same[1], same[0]]))
   )
   assert joined([kept, kept]).own_widths.tolist() == 2 * everything.own_widths[same].tolist()
+
+
+def test_words_to_write_are_those_of_a_list_where_one_is_named(tmp_path, caplog):
+  folder, file = make_set(tmp_path / 'set'), tmp_path / 'list.txt'
+  lines = (
+    'motto 6',
+    'lit 5',
+    'mot1 3',
+    'tot 0',
+    'zut 9',
+    'mo 1',
+    'motttt 1',
+    'Mot8 1',
+    'mot8 1',
+    'otto 3',
+  )
+  put(file, '\n'.join(lines))
+  values = {
+    'data__name': str(folder), 'data__width': 160, 'data__layout': 'natural', 'data__min_letters': 3,
+    'data__max_letters': 5, 'data__letters': '',
+  }  # fmt: skip
+  config = override(configs.load('handwriting'), values)
+  own, named = real_corpus(config), real_corpus(override(config, {'data__word_list': str(file)}))
+  shown = ['motto', *(f'mot{i}' for i in range(6))]
+  assert set(own.words) == set(own.seen) == set(named.seen) == set(shown)
+  assert (own.counts == 1).all() and own.dropped == 0
+  # Left out: what validation and test alone have, other symbols, and what is too short or too long.
+  assert list(named.words) == ['motto', 'mot1', 'tot', 'otto']
+  chances = to_write(named, named.charset, 5).cumulated
+  np.testing.assert_allclose(chances, [6 / 12, 9 / 12, 9 / 12, 1])
+  assert named.dropped == 6 and own.unseen == named.unseen == ['lit', 'mot8']
+  assert (
+    'list.txt: 10 words, 6 left out: 1 too short, 1 too long, 2 outside charset, 2 to be unseen'
+    in caplog.text
+  )
+  few = override(config, {'data__word_list': str(file), 'data__num_words': 2})
+  assert set(real_corpus(few).words) < set(named.words)
+  # Who reads writes none.
+  assert real_corpus(reader(folder, data__word_list=str(file))).dropped == 0
+  put(file, 'tot 0\nzut 1\n')
+  with pytest.raises(DataError, match='every count of the words that can be written is 0'):
+    real_corpus(few)

@@ -5,7 +5,7 @@ from handwriting_cases import tiny
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting import defaults
-from jaxgen.systems.handwriting.corpus import drawn_corpus, dropped_words
+from jaxgen.systems.handwriting.corpus import drawn_corpus
 from jaxgen.systems.handwriting.drawn import examples, faces
 from jaxgen.systems.handwriting.drawn.drawing import Canvas, draw, try_to_draw
 from jaxgen.systems.handwriting.drawn.examples import (
@@ -26,6 +26,7 @@ from jaxgen.systems.handwriting.drawn.word_lists import (
   with_another_letter,
   with_marks,
 )
+from jaxgen.systems.handwriting.listed_words import dropped_words
 
 SMALL = 'abcdefghijklmnopqrstuvwxyzàâäçéèêëîïôöùûüÿœæ'
 CHARACTERS = SMALL + SMALL.upper() + "0123456789'\u2019-"

@@ -78,7 +78,11 @@ def test_a_list_of_ones_own_is_read_and_its_faults_are_named(tmp_path):
 def test_words_are_filtered_counted_and_split():
   kept, dropped = WORDS.select(4, 7, set(SMALL + "'"))
   assert kept.words == ('bonjour', 'golf', "l'hôtel")
-  assert dropped == (1, 1, 2)
+  assert dropped == (1, 1, 2, 0, 0)
+  some = WordList('another', ('famille', 'bonjour', 'golf', 'ski'))
+  kept, dropped = some.select(frames=7, without=('golf', 'zut'))
+  assert kept.words == ('bonjour', 'ski')
+  assert (dropped.too_long_for_the_frames, dropped.to_be_unseen) == (1, 1)  # 'famille' needs eight
   with pytest.raises(DataError, match='a list: none of its 7 words'):
     WORDS.select(20, 30)
   seen, unseen = WORDS.split(seed=1, unseen=3)

@@ -17,6 +17,7 @@ import numpy as np
 from jaxgen.data.order import order
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.drawn.front_coding import unpack
+from jaxgen.systems.handwriting.frames import frames_needed
 from jaxgen.words import counted
 
 FRENCH = Path(__file__).parents[3] / 'wordlists' / 'french.xz'
@@ -29,6 +30,8 @@ class Dropped(NamedTuple):
   too_short: int = 0
   too_long: int = 0
   outside_charset: int = 0
+  too_long_for_the_frames: int = 0
+  to_be_unseen: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,12 @@ class WordList:
     return WordList(self.name, tuple(self.words[i] for i in rows), counts)
 
   def select(
-    self, shortest: int = 1, longest: int = 64, charset: Collection[str] | None = None
+    self,
+    shortest: int = 1,
+    longest: int = 64,
+    charset: Collection[str] | None = None,
+    frames: int | None = None,
+    without: Collection[str] = (),
   ) -> tuple['WordList', Dropped]:
     """Keeps the words that can be used.
 
@@ -70,6 +78,8 @@ class WordList:
       shortest: letters of a word at least.
       longest: letters of a word at most.
       charset: the characters that may occur; any where it is None.
+      frames: of a recogniser, by CTC: see `frames_needed`; None for any number.
+      without: words that are to be unseen.
 
     Returns:
       The list of them, and how many were dropped, each for the first reason that holds.
@@ -87,6 +97,10 @@ class WordList:
         dropped['too_long'] += 1
       elif allowed is not None and not allowed.issuperset(word):
         dropped['outside_charset'] += 1
+      elif frames is not None and frames_needed(word) > frames:
+        dropped['too_long_for_the_frames'] += 1
+      elif word in without:
+        dropped['to_be_unseen'] += 1
       else:
         rows.append(i)
     if not rows:

@@ -1,0 +1,91 @@
+"""The words of a list that a config asks for: to be drawn, or to be written beside pictures of real words."""
+
+import logging
+import unicodedata
+from collections.abc import Collection, Iterable
+
+from ml_collections import ConfigDict
+
+from jaxgen.errors import DataError
+from jaxgen.systems.handwriting.config import frame_stride, is_drawn, is_rtl
+from jaxgen.systems.handwriting.drawn.faces import Face, find_faces
+from jaxgen.systems.handwriting.drawn.word_lists import Dropped, WordList, find_words
+from jaxgen.systems.handwriting.reading.charset import Charset, normalised
+from jaxgen.words import counted
+
+LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
+LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}  # the list of a script
+SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
+
+
+def drawable(config: ConfigDict, faces: Iterable[Face]) -> frozenset[str]:
+  """The symbols that words may have: one that is in no face would be asked for and never shown."""
+  able = frozenset[str]().union(*(face.characters for face in faces))
+  return without_left_to_right(able) if is_rtl(config) else able
+
+
+def fitting_words(config: ConfigDict, able: frozenset[str]) -> tuple[WordList, Dropped]:
+  """The words of the list that a config names which can be drawn and written, and how many cannot.
+
+  Args:
+    config: of the run.
+    able: the symbols that can be drawn.
+
+  Raises:
+    DataError: the list cannot be read, or none is left.
+  """
+  data, letters = config.data, set(normalised(config.data.letters))
+  named = find_words(data.word_list or LANGUAGES[data.script])
+  return named.select(data.min_letters, data.max_letters, (letters or able) & able)
+
+
+def dropped_words(config: ConfigDict) -> Dropped | None:
+  """How many words of the list are neither drawn nor written; None of real words, see `Corpus.dropped`."""
+  if not is_drawn(config):
+    return None
+  faces = find_faces(config.data.faces or config.data.script)
+  return fitting_words(config, drawable(config, faces))[1]
+
+
+def listed(config: ConfigDict, charset: Charset, unseen: Collection[str]) -> tuple[WordList, int]:
+  """The words of config.data.word_list that one who learns from real words writes, and how many are left out.
+
+  Args:
+    config: of the run.
+    charset: of the real words.
+    unseen: words that are left out too: those of pictures that are evaluated on and not trained on.
+
+  Raises:
+    DataError: no such list, or no word of it can be written.
+  """
+  data, named = config.data, find_words(config.data.word_list)
+  symbols = frozenset(charset.symbols)
+  if is_rtl(config):
+    symbols = without_left_to_right(symbols)
+  frames = -(-data.width // frame_stride(config))
+  fitting, dropped = named.select(data.min_letters, data.max_letters, symbols, frames, unseen)
+  if fitting.counts is not None and not fitting.counts.any():
+    raise DataError(f'{named.name}: every count of the words that can be written is 0')
+  left_out = {kind.replace('_', ' '): n for kind, n in dropped._asdict().items() if n}
+  if left_out:
+    logging.warning(
+      '%s: %s, %s left out: %s',
+      named.name,
+      counted(len(named.words), 'word'),
+      f'{sum(left_out.values()):,}',
+      ', '.join(f'{n:,} {kind}' for kind, n in left_out.items()),
+    )
+  return some_of(fitting, config), sum(left_out.values())
+
+
+def some_of(fitting: WordList, config: ConfigDict) -> WordList:
+  """As many words of a list as config.data.num_words says, with the counts of config.data.balance."""
+  number, power = config.data.num_words, config.data.balance
+  if number and number < len(fitting.words):
+    fitting = fitting.split(SPLIT_SEED, number)[1]
+  return fitting.balanced(power) if power else fitting
+
+
+def without_left_to_right(symbols: Iterable[str]) -> frozenset[str]:
+  """Labels of words from right to left are turned round whole, with what runs from left to right in them."""
+  return frozenset(c for c in symbols if unicodedata.bidirectional(c) not in LEFT_TO_RIGHT)
