@@ -57,10 +57,10 @@ class Batch:
 
     return show
 
-  def skip(self, name: str, output: str) -> None:
-    """An input whose output is there."""
+  def skip(self, name: str, found: dict[str, Any]) -> None:
+    """An input whose outputs are there; `found` names them as for `tell`."""
     self.there += 1
-    self._print({self._kind: name, 'output': output, 'skipped': True})
+    self._print({self._kind: name, **found, 'skipped': True})
 
   def fail(self, name: str, error: Exception | str) -> None:
     """An input that could not be worked on."""

@@ -146,6 +146,9 @@ def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monk
   code, printed, told = run(capsys, *again)
   assert code == 0 and not printed and '1 were there already' in told
   assert (out / 'a.srt').read_text() == 'mine'
+  (line,) = run(capsys, *again, '--json')[1]
+  shown = {'srt': str(out / 'a.srt'), 'overlay': str(out / 'seen.mp4')}
+  assert json.loads(line) == {'video': str(videos / 'a.mp4'), **shown, 'skipped': True}
   (out / 'seen.mp4').unlink()
   code, _, told = run(capsys, *again)
   assert (out / 'seen.mp4').is_file() and f'; wrote {out / "seen.mp4"}' in told

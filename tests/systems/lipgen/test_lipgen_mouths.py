@@ -210,6 +210,12 @@ def test_mouths_writes_crops_overlays_and_a_table_and_goes_on_after_a_failure(
   lines = [json.loads(x) for x in capsys.readouterr().out.splitlines()]
   assert [x.get('skipped') for x in lines] == [True, None, True]
   assert 'is no video' in lines[1]['error']
+  assert lines[0] == {
+    'video': str(one),
+    'output': str(out / 'one.mp4'),
+    'overlay': str(out / 'one_overlay.mp4'),
+    'skipped': True,
+  }
   (out / 'one.mp4').write_bytes(b'')
   run(one, '--output', out, '--source', 'haar', '--json')
   (line,) = map(json.loads, capsys.readouterr().out.splitlines())

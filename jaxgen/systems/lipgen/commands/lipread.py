@@ -148,7 +148,7 @@ def _read_video(
   name, files = str(one.source), one.files
   written = {k: path for k, path in files.items() if args.overwrite or not is_there(path)}
   if files and not written:
-    work.skip(name, ', '.join(map(str, files.values())))
+    work.skip(name, {kind: str(path) for kind, path in files.items()})
     return
   try:
     bars = work.bars(one.source.name, sources.expected_frames(one.source))

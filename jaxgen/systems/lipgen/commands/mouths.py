@@ -66,8 +66,9 @@ def _crop(args: argparse.Namespace, job: 'Job', work: Batch, rows: list[dict[str
 
   name = str(job.source)
   wanted = [job.target, *([job.overlay] if args.overlay else [])]
+  shown = {'output': str(job.target)} | ({'overlay': str(job.overlay)} if args.overlay else {})
   if not args.overwrite and all(is_there(path) for path in wanted):
-    work.skip(name, str(job.target))
+    work.skip(name, shown)
     return
   try:
     clip = finding.read_mouths(job.source, args, work.bars(job.source.name))
@@ -80,9 +81,8 @@ def _crop(args: argparse.Namespace, job: 'Job', work: Batch, rows: list[dict[str
     work.fail(name, error)
     return
   rows.append(jobs.table_row(job, clip))
-  shown = {'overlay': str(job.overlay)} if args.overlay else {}
   line = f'{name}: {clip.line()}; wrote {", ".join(map(str, wanted))}'
-  work.tell(name, line, clip.messages, {'output': str(job.target), **shown, **clip.to_json()})
+  work.tell(name, line, clip.messages, shown | clip.to_json())
 
 
 MOUTHS = Command(

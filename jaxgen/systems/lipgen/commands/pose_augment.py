@@ -108,7 +108,9 @@ def _turn(args: argparse.Namespace, clip: 'Clip', work: Batch, kinds: dict[str, 
 
   name, (yaw, pitch) = str(clip.source), clip.pose
   if clip.name in kinds and is_there(clip.target):
-    work.skip(name, str(clip.target))
+    work.skip(
+      name, {'output': str(clip.target), 'kind': kinds[clip.name], 'yaw': yaw, 'pitch': pitch}
+    )
     return
   try:
     bars = work.bars(clip.source.name)

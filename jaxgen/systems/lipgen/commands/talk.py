@@ -107,7 +107,7 @@ def _talk(args: argparse.Namespace) -> None:
     left = [pair for pair in plan if args.overwrite or not is_there(pair[1])]
     for picture, target in plan:
       if (picture, target) not in left:
-        work.skip(str(picture), str(target))
+        work.skip(str(picture), {'output': str(target)})
     if left:
       studio = _studio(args, wishes, work)
       for picture, target in left:
