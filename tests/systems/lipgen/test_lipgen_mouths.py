@@ -21,6 +21,7 @@ from jaxgen.systems.lipgen.reading import outputs  # noqa: E402
 from jaxgen.systems.lipgen.video import alignment, crops, face_mesh, jobs, landmarks  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
 from jaxgen.systems.lipgen.video.landmark_files import COLUMNS, read_landmarks  # noqa: E402
+from jaxgen.systems.lipgen.video.ledger import Ledger  # noqa: E402
 from jaxgen.systems.lipgen.video.mouths import mouths_of  # noqa: E402
 
 EYES = (49.5, 67.7), (91.4, 69.6)  # of `face`, and its mouth
@@ -199,7 +200,7 @@ def test_mouths_writes_crops_overlays_and_a_table_and_goes_on_after_a_failure(
   )
   assert told.err.startswith(f'error: {tmp_path}/bad.mp4 is no video')
   names = ['mouths.tsv', 'one.mp4', 'one_overlay.mp4', 'two.mp4', 'two_overlay.mp4']
-  assert sorted(p.name for p in out.iterdir()) == names
+  assert sorted(p.name for p in out.iterdir() if p.name != '.lock') == names
   shown = next(Video(out / 'one_overlay.mp4').frames(colour=True)).pixels
   assert shown.shape == (148, 148 + 96, 3)
   crop = np.array([frame.pixels for frame in Video(out / 'one.mp4').frames()])
@@ -253,6 +254,14 @@ def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
     run(tmp_path / 'none', '--output', tmp_path / 'out')
 
 
+def add_rows(table, video, *clips, **options):
+  ledger = Ledger(table, jobs.COLUMNS, **options)
+  ledger.begin()
+  for name in clips:
+    ledger.add(name, video)
+  ledger.end()
+
+
 def test_no_video_and_no_other_table_is_written_over(tmp_path, face):
   place, out = tmp_path / 'in', tmp_path / 'out'
   place.mkdir()
@@ -280,11 +289,13 @@ def test_no_video_and_no_other_table_is_written_over(tmp_path, face):
   found = [path.relative_to(tmp_path).as_posix() for path in jobs.videos_in(tmp_path / 'links')]
   assert found == ['links/to/s1/x.mp4', 'links/to/s2/x.mp4']
   # Names that are no text, what a person has made of a table, or has put in its place.
-  jobs.write_table(out, [{'clip': 'a.mp4', 'video': os.fsdecode(b'\xff.mp4')}])
-  table = out / 'mouths.tsv'
+  out.mkdir()
+  table, odd = out / 'mouths.tsv', Path(os.fsdecode(b'\xff.mp4'))
+  add_rows(table, odd, 'a.mp4')
   table.write_bytes(b'\xef\xbb\xbf' + table.read_bytes() + b'\r\n')
-  jobs.write_table(out, [{'clip': 'b.mp4'}])
-  assert [row['clip'] for row in jobs.read_table(table)] == ['a.mp4', 'b.mp4']
+  add_rows(table, a, 'b.mp4')
+  assert [row['clip'] for row in jobs.read_table(table, ['clip'])] == ['a.mp4', 'b.mp4']
+  assert Ledger(table, jobs.COLUMNS).made_of('a.mp4', odd)
   for name, content, what in (
     ('mouths.tsv', b'clip\n\xe4.mp4\n', 'cannot be read'),
     ('words.tsv', b'clip,word,start,end\n', 'has no column .clip., separated by tabs'),

@@ -1,6 +1,7 @@
 """`jaxgen mouths`: crops of whoever speaks."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import path as as_path
@@ -13,6 +14,7 @@ from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.systems.lipgen.video.jobs import Job
+  from jaxgen.systems.lipgen.video.ledger import Ledger
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +38,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _mouths(args: argparse.Namespace) -> None:
   finding.check_landmark_source(args)
   check_folder('--output', args.output)
+  from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.video import jobs, words
+  from jaxgen.systems.lipgen.video.ledger import Ledger
 
   plan = jobs.make_jobs(args.inputs, args.output, args.overlay)
   finding.check_one_landmark_file(args, len(plan))
@@ -44,43 +48,89 @@ def _mouths(args: argparse.Namespace) -> None:
   if args.align:
     words.check_aligns(plan, aligns)
   words.check_tables(args.output, bool(args.align))
-  rows: list[dict[str, str]] = []
-  with batch(args.json, 'video', overwrite=args.overwrite) as work:
+  args.output.mkdir(parents=True, exist_ok=True)
+  with (
+    exclusive(args.output, work='filled', option='--output'),
+    batch(args.json, 'video', overwrite=args.overwrite) as work,
+  ):
+    anew = [job.clip for job in plan if args.overwrite or not is_there(job.target)]
+    ledger = Ledger(args.output / jobs.TABLE, jobs.COLUMNS, anew)
+    others = {job.clip for job in plan if ledger.made_of(job.clip, job.source) is False}
+    if stale := others.intersection(anew):
+      words.forget_words(args.output, stale)
     try:
       for job in plan:
-        _crop(args, job, work, rows)
+        _crop(args, job, work, ledger)
     finally:
-      if rows:
-        jobs.write_table(args.output, rows)
+      ledger.end()
       if args.align:
-        path, count, told = words.write_words(args.output, plan, aligns)
-        work.print([f'wrote {path}: {counted(count, "word")}'])
-        for line in told:
-          work.note(line)
+        _write_words(args.output, plan, aligns, ledger, work)
     work.end('cropped', len(plan))
 
 
-def _crop(args: argparse.Namespace, job: 'Job', work: Batch, rows: list[dict[str, str]]) -> None:
+def _write_words(
+  output: Path, plan: 'list[Job]', aligns: Path | None, ledger: 'Ledger', work: Batch
+) -> None:
+  """The words of the crops that are there, and of these videos."""
+  from jaxgen.systems.lipgen.video import words
+
+  own = [
+    job for job in plan if is_there(job.target) and ledger.made_of(job.clip, job.source) is True
+  ]
+  if not own:
+    return
+  path, count, told = words.write_words(output, own, aligns)
+  if path:
+    work.print([f'wrote {path}: {counted(count, "word")}'])
+  else:
+    work.note(f'no word is known of any crop: {output / words.TABLE} was not written')
+  for line in told:
+    work.note(line)
+
+
+def _is_made(job: 'Job', ledger: 'Ledger') -> bool:
+  """Whether the crops of a video are there.
+
+  Raises:
+    UserError: crops of another video are, or a file of which nothing is known.
+  """
+  if not is_there(job.target):
+    return False
+  made = ledger.made_of(job.clip, job.source)
+  if made is False:
+    raise UserError(
+      f'{job.source}: {job.target} is of {ledger.source(job.clip)}: name another folder, or --overwrite'
+    )
+  if made is None and not ledger.there:
+    raise UserError(
+      f'{job.source}: {job.target} is there, and no {ledger.path.name} tells what it is of: name another '
+      'folder, or --overwrite'
+    )
+  return made is True
+
+
+def _crop(args: argparse.Namespace, job: 'Job', work: Batch, ledger: 'Ledger') -> None:
   """One video; a mistake is told of."""
   from jaxgen.systems.lipgen.video import encoding, jobs, overlay
 
   name = str(job.source)
   wanted = [job.target, *([job.overlay] if args.overlay else [])]
   shown = {'output': str(job.target)} | ({'overlay': str(job.overlay)} if args.overlay else {})
-  if not args.overwrite and all(is_there(path) for path in wanted):
-    work.skip(name, shown)
-    return
   try:
+    if not args.overwrite and _is_made(job, ledger) and all(is_there(path) for path in wanted):
+      work.skip(name, shown)
+      return
     clip = finding.read_mouths(job.source, args, work.bars(job.source.name))
+    ledger.begin()
     encoding.write_video(job.target, clip.frames)
     if args.overlay:
       overlay.write_overlay(job.overlay, job.source, clip, work.bars(job.source.name))
+    ledger.add(job.clip, job.source, jobs.about_clip(clip))
   except ConfigError:  # of the machine, not of this video
     raise
   except (UserError, OSError) as error:
     work.fail(name, error)
     return
-  rows.append(jobs.table_row(job, clip))
   line = f'{name}: {clip.line()}; wrote {", ".join(map(str, wanted))}'
   work.tell(name, line, clip.messages, shown | clip.to_json())
 

@@ -1,7 +1,6 @@
-"""Which video files a command line means, where their crops go, and a table of what was cropped."""
+"""Which video files a command line means, where their crops go, and what a table has of them."""
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +9,6 @@ from typing import NamedTuple
 
 from jaxgen.data.image_files import visible_folders
 from jaxgen.errors import ConfigError, DataError, first_line
-from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.video.landmark_files import Given, read_landmarks
 from jaxgen.systems.lipgen.video.mouths import MouthClip
 
@@ -20,7 +18,11 @@ SUFFIXES = (
 )
 OVERLAY = '_overlay'
 TABLE = 'mouths.tsv'
-_COLUMNS = ('clip', 'video', 'frames', 'source', 'faces', 'found', 'mouth_x', 'mouth_y', 'notes')
+VIDEO, DIGEST = 'video', 'digest'  # columns of what a file was made of
+COLUMNS = (
+  *('clip', VIDEO, 'frames', 'source', 'faces', 'found', 'mouth_x', 'mouth_y', 'notes'),
+  DIGEST,
+)
 _OTHER_TABLE = 'rows would be added to it, so move it away, or name another folder'
 _LANDMARKS = ('.csv', '.tsv', '.json', '.npz', '.npy')
 
@@ -190,30 +192,16 @@ def landmarks_of(given: Path | None, source: Path) -> Given | None:
   return read_landmarks(path)
 
 
-def table_row(job: Job, clip: MouthClip) -> dict[str, str]:
-  """What the table has of a clip."""
+def about_clip(clip: MouthClip) -> dict[str, str]:
+  """What the table has of a clip besides its name and its video."""
   about = clip.to_json()
   values = {
-    'clip': job.clip,
-    'video': job.source,
     'mouth_x': about['mouth'][0],
     'mouth_y': about['mouth'][1],
     'notes': '; '.join(about['notes']),
     **{key: about[key] for key in ('frames', 'source', 'faces', 'found')},
   }
-  return {key: str(values[key]) for key in _COLUMNS}
-
-
-def write_table(folder: Path, rows: Iterable[Mapping[str, str]]) -> Path:
-  """Writes the table of a folder; rows of clips of earlier runs stay. Errors as `read_table`."""
-  path = folder / TABLE
-  by_clip = {row['clip']: row for row in read_table(path)} if path.is_file() else {}
-  by_clip |= {row['clip']: row for row in rows}
-  out = io.StringIO()
-  writer = csv.DictWriter(out, _COLUMNS, delimiter='\t', lineterminator='\n', extrasaction='ignore')
-  writer.writeheader()
-  writer.writerows(by_clip[key] for key in sorted(by_clip))
-  return write_bytes(path, encoded(out.getvalue()))
+  return {key: str(value) for key, value in values.items()}
 
 
 def encoded(table: str) -> bytes:
@@ -221,7 +209,7 @@ def encoded(table: str) -> bytes:
   return table.encode(errors='backslashreplace')
 
 
-def read_table(path: Path, columns: Sequence[str] = _COLUMNS) -> list[Mapping[str, str]]:
+def read_table(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
   """The rows of a table that an earlier run has written; those without a clip are left out.
 
   Raises:

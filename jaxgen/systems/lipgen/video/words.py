@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jaxgen.errors import ConfigError, DataError
@@ -10,8 +10,9 @@ from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.clips.grid import read_align
 from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.video.jobs import COLUMNS as OF_MOUTHS
+from jaxgen.systems.lipgen.video.jobs import DIGEST, Job, encoded, file_of, read_table
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
-from jaxgen.systems.lipgen.video.jobs import Job, encoded, file_of, read_table
 from jaxgen.words import counted
 
 TABLE = 'words.tsv'
@@ -50,35 +51,33 @@ def check_tables(output: Path, aligned: bool) -> None:
     aligned: whether words are added too.
   """
   if (output / MOUTHS).is_file():
-    read_table(output / MOUTHS)
+    read_table(output / MOUTHS, [x for x in OF_MOUTHS if x != DIGEST])
   if aligned:
     _rows_by_clip(output / TABLE)
 
 
 def write_words(
   output: Path, jobs: Sequence[Job], folder: Path | None
-) -> tuple[Path, int, list[str]]:
-  """Writes words.tsv (clip, word, start and end in seconds) of the crops that are there.
+) -> tuple[Path | None, int, list[str]]:
+  """Writes words.tsv (clip, word, start and end in seconds) of crops.
 
   Rows of clips of earlier runs stay.
 
   Args:
     output: of the crops.
-    jobs: of the videos.
+    jobs: of the videos whose crops are there.
     folder: see `align_of`.
 
   Returns:
-    The table, how many words of these videos it has, and what a person is to know.
+    The table, None where it would have no row; how many words of these videos it has; and what a person is to
+    know.
 
   Raises:
     DataError: the folder has a table of another kind.
   """
-  path = output / TABLE
-  rows = _rows_by_clip(path)
+  rows = _rows_by_clip(output / TABLE)
   count, without, told = 0, [], []
   for job in jobs:
-    if not job.target.is_file():
-      continue
     align = align_of(job.source, folder)
     if align is None:
       without.append(job.source)
@@ -93,11 +92,27 @@ def write_words(
     count += len(times)
   if without:
     told.append(f'{counted(len(without), "video")} without {ENDING}, as {without[0]}: in no row')
+  return _written(output / TABLE, rows), count, told
+
+
+def forget_words(output: Path, clips: Iterable[str]) -> None:
+  """Takes the rows of clips out of words.tsv: they are to be made of other videos. Errors as `write_words`."""
+  rows = _rows_by_clip(output / TABLE)
+  kept = {clip: own for clip, own in rows.items() if clip not in set(clips)}
+  if len(kept) < len(rows):
+    _written(output / TABLE, kept)
+
+
+def _written(path: Path, rows: Mapping[str, Sequence[Sequence[str]]]) -> Path | None:
+  """Writes the rows of clips; without any there is no table."""
+  if not any(rows.values()):
+    path.unlink(missing_ok=True)
+    return None
   out = io.StringIO()
   writer = csv.writer(out, delimiter='\t', lineterminator='\n')
   writer.writerow(COLUMNS)
   writer.writerows(row for clip in sorted(rows) for row in rows[clip])
-  return write_bytes(path, encoded(out.getvalue())), count, told
+  return write_bytes(path, encoded(out.getvalue()))
 
 
 def _rows_by_clip(path: Path) -> dict[str, list[list[str]]]:

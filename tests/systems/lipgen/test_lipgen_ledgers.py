@@ -1,0 +1,150 @@
+"""Folders of `jaxgen mouths` know of which videos their files are, also those of runs that were killed."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from lipgen_videos import optional
+
+optional('av')
+
+from jaxgen.command.arguments import Parser  # noqa: E402
+from jaxgen.errors import UserError  # noqa: E402
+from jaxgen.run.lock import exclusive  # noqa: E402
+from jaxgen.systems.lipgen import commands  # noqa: E402
+from jaxgen.systems.lipgen.commands import finding  # noqa: E402
+from jaxgen.systems.lipgen.video import jobs  # noqa: E402
+from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
+
+
+class Quick(NamedTuple):
+  """What `finding.read_mouths` returns, as far as `jaxgen mouths` looks at it."""
+
+  frames: np.ndarray
+  messages: tuple = ()
+
+  def line(self):
+    return 'seen'
+
+  def to_json(self):
+    return {'mouth': [1, 2], 'notes': [], 'frames': 2, 'source': 'file', 'faces': 1, 'found': 2}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+  """Names of the videos that were searched: crops have the level of a video's first letter."""
+  names = []
+
+  def found(source, args, bars):
+    names.append(source.stem)
+    letter = source.read_bytes()[0]
+    if letter == ord('!'):
+      raise KeyboardInterrupt
+    return Quick(np.full((2, 96, 96), letter, np.uint8))
+
+  monkeypatch.setattr(finding, 'read_mouths', found)
+  return names
+
+
+def run(*args):
+  parser = Parser()
+  commands.MOUTHS.add_arguments(parser)
+  commands.MOUTHS.run(parser.parse_args([str(x) for x in args]))
+
+
+def levels(out):
+  """The first letters of the videos that the crops of a folder are of."""
+  found = [next(Video(path).frames()).pixels.mean() for path in sorted(out.glob('*.mp4'))]
+  return ''.join(chr(round(level)) for level in found)
+
+
+def videos(folder, **contents):
+  folder.mkdir(exist_ok=True)
+  for name, content in contents.items():
+    (folder / f'{name}.mp4').write_text(content)
+  return folder
+
+
+def test_a_crop_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, asked, capsys):
+  for speaker, word in (('s1', 'bin'), ('s2', 'set')):
+    videos(tmp_path / speaker, x=word)
+    (tmp_path / speaker / 'x.align').write_text(f'0 1000 {word}\n')
+  one, two, out = tmp_path / 's1' / 'x.mp4', tmp_path / 's2' / 'x.mp4', tmp_path / 'out'
+  tables = out / 'mouths.tsv', out / 'words.tsv'
+  run(one, '--output', out, '--align')
+  kept = [path.read_bytes() for path in tables]
+  with pytest.raises(UserError, match='1 of 1 video could not be cropped'):
+    run(two, '--output', out, '--align')
+  told = capsys.readouterr().err
+  assert f'error: {two}: {out}/x.mp4 is of {one}: name another folder, or --overwrite' in told
+  assert kept == [path.read_bytes() for path in tables] and levels(out) == 'b'
+  # A video that was moved is the same, one that was replaced is another.
+  run(one.rename(tmp_path / 'x.mp4'), '--output', out)
+  one.write_text('other')
+  with pytest.raises(UserError):
+    run(one, '--output', out)
+  # Tables of before know paths alone.
+  lines = tables[0].read_text().splitlines()
+  tables[0].write_text(''.join(x.rpartition('\t')[0] + '\n' for x in lines))
+  run(one, '--output', out)
+  with pytest.raises(UserError):
+    run(two, '--output', out)
+  # Made anew it has not the words of the other, also where its own are not asked for.
+  run(two, '--output', out, '--overwrite')
+  assert levels(out) == 's' and not tables[1].exists() and asked == ['x', 'x']
+  # A file of the user's, where nothing is known of it, is not written over.
+  with pytest.raises(UserError):
+    run(one, '--output', tmp_path / 's2')
+  assert two.read_text() == 'set'
+
+
+def test_a_run_that_was_killed_loses_no_row(tmp_path, asked, monkeypatch):
+  source, out = videos(tmp_path / 'in', a='1', b='1', c='1'), tmp_path / 'out'
+  table, states, found = out / 'mouths.tsv', [], finding.read_mouths
+
+  def seen(*args):
+    states.append(table.read_bytes() if table.is_file() else b'')
+    return found(*args)
+
+  monkeypatch.setattr(finding, 'read_mouths', seen)
+  out.mkdir()
+  (out / 'words.tsv').write_text('a table of mine')  # which is nothing to this command
+  run(source, '--output', out)
+  assert [state.count(b'\n') for state in states] == [0, 2, 3]
+  whole = table.read_bytes()
+  table.write_bytes(states[2][:-9])  # a kill after the second clip, as its row was written
+  run(source, '--output', out)
+  assert asked == [*'abc', *'bc'] and table.read_bytes() == whole
+
+
+def test_an_interrupted_overwrite_goes_on_without_it(tmp_path, asked):
+  source, out = videos(tmp_path / 'in', a='1', b='1', c='1'), tmp_path / 'out'
+  run(source, '--output', out)
+  videos(source, a='2', b='!', c='2')
+  with pytest.raises(KeyboardInterrupt):
+    run(source, '--output', out, '--overwrite')
+  assert levels(out) == '211'
+  videos(source, b='2')
+  asked.clear()
+  run(source, '--output', out)
+  assert levels(out) == '222' and asked == ['b', 'c']
+  assert all(row['frames'] == '2' for row in jobs.read_table(out / 'mouths.tsv', jobs.COLUMNS))
+
+
+def test_one_command_at_a_time_has_a_folder(tmp_path, asked):
+  source, out = videos(tmp_path / 'in', a='1'), tmp_path / 'out'
+  out.mkdir()
+  with (
+    exclusive(out),
+    pytest.raises(UserError, match=r'is being filled by process .* another --output'),
+  ):
+    run(source, '--output', out)
+  assert not asked
+
+
+def test_without_words_there_is_no_table_of_them(tmp_path, asked, capsys):
+  source, out = videos(tmp_path / 'in', a='1'), tmp_path / 'out'
+  (source / 'a.align').write_text('0 1000 sil\n')
+  run(source, '--output', out, '--align')
+  assert not (out / 'words.tsv').exists()
+  assert 'no word is known of any crop' in capsys.readouterr().err
