@@ -1,4 +1,4 @@
-"""Folders of `jaxgen mouths` know of which videos their files are, also those of runs that were killed."""
+"""Folders of `jaxgen mouths` and `lipread` know of which videos their files are, also once runs were killed."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,9 @@ from jaxgen.command.arguments import Parser  # noqa: E402
 from jaxgen.errors import UserError  # noqa: E402
 from jaxgen.run.lock import exclusive  # noqa: E402
 from jaxgen.systems.lipgen import commands  # noqa: E402
-from jaxgen.systems.lipgen.commands import finding  # noqa: E402
+from jaxgen.systems.lipgen.commands import finding, lipread  # noqa: E402
+from jaxgen.systems.lipgen.reading import captions, sources  # noqa: E402
+from jaxgen.systems.lipgen.reading.subtitles import Word  # noqa: E402
 from jaxgen.systems.lipgen.video import jobs  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
 
@@ -148,3 +150,83 @@ def test_without_words_there_is_no_table_of_them(tmp_path, asked, capsys):
   run(source, '--output', out, '--align')
   assert not (out / 'words.tsv').exists()
   assert 'no word is known of any crop' in capsys.readouterr().err
+
+
+# --- jaxgen lipread ---
+
+
+@pytest.fixture
+def reads(monkeypatch):
+  """Names of the videos that were read: as one word, their text, or none where it is empty."""
+  names, texts = [], []
+
+  def crops(path, bars):
+    names.append(path.stem)
+    texts.append(path.read_text())
+    if texts[-1] == '!':
+      raise KeyboardInterrupt
+    return sources.Mouths(np.zeros((25, 96, 96), np.uint8), 'seen')
+
+  def service(frames, bars):
+    return [Word(texts[-1], 0, 1, 1.0)] if texts[-1] else []
+
+  monkeypatch.setattr(sources, 'read_crops', crops)
+  monkeypatch.setattr(lipread, '_service', lambda args: service)
+  monkeypatch.setattr(captions, 'write_captioned', lambda path, *_: path.write_text(texts[-1]))
+  return names
+
+
+def read(*args):
+  parser = Parser()
+  lipread.LIPREAD.add_arguments(parser)
+  lipread.LIPREAD.run(parser.parse_args([str(x) for x in args] + ['--crops', '--srt']))
+
+
+def said(out):
+  return {path.stem: path.read_text().splitlines()[-1] for path in sorted(out.glob('*.srt'))}
+
+
+def test_subtitles_of_another_video_are_not_taken_for_those_of_this_one(tmp_path, reads, capsys):
+  one, two = videos(tmp_path / 's1', x='bin'), videos(tmp_path / 's2', x='set')
+  out, seen = tmp_path / 'out', tmp_path / 'seen'
+  read(one, '--output', out, '--overlay', seen)
+  for folders in (('--output', out), ('--output', tmp_path / 'new', '--overlay', seen)):
+    with pytest.raises(UserError, match='1 of 1 video could not be read'):
+      read(two, *folders)
+    told = capsys.readouterr().err
+    assert f'is of {one / "x.mp4"}: name another folder, or --overwrite' in told
+  assert said(out) == {'x': 'bin'} and reads == ['x']
+  read(two, '--output', out, '--overlay', seen, '--overwrite')
+  assert said(out) == {'x': 'set'} and (seen / 'x_overlay.mp4').read_text() == 'set'
+  # What a person, or a version of before, has written is left, and told of.
+  (out / 'y.srt').write_text('mine')
+  read(videos(tmp_path / 's3', y='red'), '--output', out)
+  assert said(out) == {'x': 'set', 'y': 'mine'}
+  assert (
+    f'no lipread.tsv tells of which video: left 1 file, as {out}/y.srt' in capsys.readouterr().err
+  )
+
+
+def test_an_interrupted_overwrite_of_subtitles_goes_on_without_it(tmp_path, reads):
+  source, out = videos(tmp_path / 'in', a='1', b='1', c='1'), tmp_path / 'out'
+  options = source, '--output', out, '--overlay', out
+  read(*options)
+  videos(source, a='2', b='!', c='2')
+  with pytest.raises(KeyboardInterrupt):
+    read(*options, '--overwrite')
+  assert said(out) == {'a': '2', 'b': '1', 'c': '1'}
+  videos(source, b='2')
+  reads.clear()
+  read(*options)
+  assert said(out) == {'a': '2', 'b': '2', 'c': '2'} and reads == ['b', 'c']
+
+
+def test_a_video_without_words_is_read_once_and_one_command_has_a_folder(tmp_path, reads):
+  source, out = videos(tmp_path / 'in', a=''), tmp_path / 'out'
+  for _ in range(2):
+    read(source, '--output', out)
+  assert reads == ['a'] and (out / 'a.srt').read_bytes() == b''
+  (out / 'a.srt').unlink()
+  with exclusive(out), pytest.raises(UserError, match='is being filled by process'):
+    read(source, '--output', out)
+  assert reads == ['a']

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import add_step, check_weights
@@ -11,12 +12,13 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.files import check_file, check_folder, is_there
+from jaxgen.files import check_file, check_folder
 from jaxgen.systems.lipgen.commands import finding
 from jaxgen.systems.lipgen.reading.asked import check_asked
+from jaxgen.words import counted
 
 if TYPE_CHECKING:
-  from jaxgen.systems.lipgen.reading.outputs import Wanted
+  from jaxgen.systems.lipgen.reading.outputs import Outputs, Wanted
   from jaxgen.systems.lipgen.reading.service import Service
   from jaxgen.systems.lipgen.reading.subtitles import Word
 
@@ -114,11 +116,26 @@ def _lipread(args: argparse.Namespace) -> None:
   if args.camera is not None:
     _listen(args)
     return
+  from jaxgen.run.lock import exclusive
+  from jaxgen.systems.lipgen.reading import outputs
+
   plan = _wanted(args)
-  with batch(args.json, 'video', aside=True, overwrite=args.overwrite) as work:
+  folders = outputs.folders_of(args.output, args.overlay)
+  anew = args.overwrite and bool(folders)
+  with ExitStack() as held, batch(args.json, 'video', aside=True, overwrite=anew) as work:
     service = _service(args)
-    for one in plan:
-      _read_video(args, service, one, work, named=len(plan) > 1)
+    for folder in folders:
+      folder.mkdir(parents=True, exist_ok=True)
+      held.enter_context(exclusive(folder, work='filled', option='folder'))
+    made = outputs.Outputs(folders, plan, args.overwrite)
+    try:
+      for one in plan:
+        _read_video(args, service, one, work, made, named=len(plan) > 1)
+    finally:
+      made.end()
+    if made.unknown:
+      files = f'{counted(len(made.unknown), "file")}, as {made.unknown[0]}'
+      work.note(f'no {outputs.TABLE} tells of which video: left {files}')
     work.end('read', len(plan))
 
 
@@ -136,31 +153,38 @@ def _service(args: argparse.Namespace, live: bool = False) -> 'Service':
 
 
 def _read_video(
-  args: argparse.Namespace, service: 'Service', one: 'Wanted', work: Batch, named: bool
+  args: argparse.Namespace,
+  service: 'Service',
+  one: 'Wanted',
+  work: Batch,
+  made: 'Outputs',
+  named: bool,
 ) -> None:
   """One video; a mistake is told of."""
   from jaxgen.files import write_bytes
   from jaxgen.systems.lipgen.reading import captions, sources
   from jaxgen.systems.lipgen.reading.service import read_as
   from jaxgen.systems.lipgen.reading.subtitles import srt
-  from jaxgen.words import counted
 
-  name, files = str(one.source), one.files
-  written = {k: path for k, path in files.items() if args.overwrite or not is_there(path)}
-  if files and not written:
-    work.skip(name, {kind: str(path) for kind, path in files.items()})
-    return
+  name = str(one.source)
+  shown = {kind: str(path) for kind, path in one.files.items()}
   try:
+    written = made.left(one)
+    if shown and not written:
+      work.skip(name, shown)
+      return
     bars = work.bars(one.source.name, sources.expected_frames(one.source))
     if args.crops:
       mouths = sources.read_crops(one.source, bars)
     else:
       mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
     words = read_as(service, name, mouths, args.whole, args.boundary, bars)
+    made.begin()
     if one.srt and 'srt' in written:
       write_bytes(one.srt, srt(words).encode())
     if one.overlay and 'overlay' in written:
       captions.write_captioned(one.overlay, one.source, mouths, words, bars)
+    made.add(one, written.values())
   except ConfigError:  # of the machine, not of this video
     raise
   except (UserError, OSError) as error:
@@ -170,7 +194,7 @@ def _read_video(
   seen = (mouths.clip.to_json() if mouths.clip else {}) | {'notes': list(mouths.notes)}
   found = {'words': [word.to_json() for word in words], 'seen': seen}
   line = f'{name}: {mouths.line}; {counted(len(words), "word")}{wrote}'
-  work.tell(name, line, mouths.notes, found | {kind: str(path) for kind, path in files.items()})
+  work.tell(name, line, mouths.notes, found | shown)
   if args.srt and not args.output:
     work.print([srt(words).rstrip()] if words else [])
   else:

@@ -70,12 +70,18 @@ def sources_of(inputs: Sequence[Path]) -> list[Path]:
   """
   sources: list[Path] = []
   for path in inputs:
-    found = _without_overlays(videos_in(path)) if path.is_dir() else [path]
-    if not found:
-      raise DataError(f'{path} has no video in it; videos are {", ".join(SUFFIXES)}')
-    sources += found
+    if why := why_none(path):
+      raise DataError(why)
+    sources += _without_overlays(videos_in(path)) if path.is_dir() else [path]
   unique = {path.resolve(): path for path in reversed(sources)}
   return list(dict.fromkeys(unique[path.resolve()] for path in sources))
+
+
+def why_none(path: Path) -> str:
+  """What to say of a folder without a video; '' for other folders, and for files."""
+  if not path.is_dir() or videos_in(path):
+    return ''
+  return f'{path} has no video in it; videos are {", ".join(SUFFIXES)}'
 
 
 def _without_overlays(videos: Sequence[Path]) -> list[Path]:
@@ -210,7 +216,7 @@ def encoded(table: str) -> bytes:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
-  """The rows of a table that an earlier run has written; those without a clip are left out.
+  """The rows of a table that an earlier run has written; those without a cell in the first column are left out.
 
   Raises:
     DataError: it is another table.
@@ -218,7 +224,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
   try:
     with path.open(encoding='utf-8-sig', newline='') as lines:
       reader = csv.DictReader(lines, delimiter='\t', restval='')
-      rows: list[Mapping[str, str]] = [row for row in reader if row.get('clip')]
+      rows: list[Mapping[str, str]] = [row for row in reader if row.get(columns[0])]
   except (OSError, UnicodeError, csv.Error) as error:
     raise DataError(f'{path} cannot be read ({first_line(error)}): {_OTHER_TABLE}') from error
   if lacking := set(columns) - set(reader.fieldnames or ()):
