@@ -1,5 +1,6 @@
 """Folders of `jaxgen mouths` and `lipread` know of which videos their files are, also once runs were killed."""
 
+import json
 from typing import NamedTuple
 
 import numpy as np
@@ -230,3 +231,14 @@ def test_a_video_without_words_is_read_once_and_one_command_has_a_folder(tmp_pat
   with exclusive(out), pytest.raises(UserError, match='is being filled by process'):
     read(source, '--output', out)
   assert reads == ['a']
+
+
+def test_a_folder_without_a_video_stops_no_other_input(tmp_path, asked, reads, capsys):
+  source, none, out = videos(tmp_path / 'in', a='1'), videos(tmp_path / 'none'), tmp_path / 'out'
+  for work in (run, read):
+    with pytest.raises(UserError, match=r'1 of 2 videos could not be .*: .*none'):
+      work(none, source, '--output', out, '--json')
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first.keys() == {'video', 'error'} and 'has no video in it' in first['error']
+    assert second['video'] == str(source / 'a.mp4') and 'error' not in second
+  assert asked == reads == ['a']

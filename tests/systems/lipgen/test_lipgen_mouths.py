@@ -250,8 +250,9 @@ def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
   assert spoken == [('s1/bbaf2n.mp4', 1), ('s2/bbaf2n.mp4', 2)]
   assert all((tmp_path / 'all' / name).is_file() for name, _ in spoken)
   (tmp_path / 'none').mkdir()
-  with pytest.raises(DataError, match='has no video in it'):
-    run(tmp_path / 'none', '--output', tmp_path / 'out')
+  with pytest.raises(UserError, match='1 of 1 video could not be cropped'):
+    run(tmp_path / 'none', '--output', tmp_path / 'new')
+  assert 'has no video in it' in capsys.readouterr().err and not (tmp_path / 'new').exists()
 
 
 def add_rows(table, video, *clips, **options):

@@ -1,6 +1,7 @@
 """What commands share that look for mouths in videos: their options."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,13 @@ def check_one_landmark_file(args: argparse.Namespace, videos: int) -> None:
     raise ConfigError(
       f'--landmarks={args.landmarks} is of one video, and there are {videos}: name a folder of such files'
     )
+
+
+def without_videos(inputs: Sequence[Path]) -> dict[Path, str]:
+  """The folders that have no video in them, with what to say of each."""
+  from jaxgen.systems.lipgen.video.jobs import why_none
+
+  return {path: why for path in inputs if (why := why_none(path))}
 
 
 def read_mouths(source: Path, args: argparse.Namespace, bars: 'Bars') -> 'MouthClip':

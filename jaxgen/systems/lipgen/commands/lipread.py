@@ -18,6 +18,8 @@ from jaxgen.systems.lipgen.reading.asked import check_asked
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
+  from pathlib import Path
+
   from jaxgen.systems.lipgen.reading.outputs import Outputs, Wanted
   from jaxgen.systems.lipgen.reading.service import Service
   from jaxgen.systems.lipgen.reading.subtitles import Word
@@ -86,7 +88,7 @@ def _check(args: argparse.Namespace) -> None:
   finding.check_landmark_source(args)
 
 
-def _wanted(args: argparse.Namespace) -> list['Wanted']:
+def _wanted(args: argparse.Namespace, inputs: list['Path']) -> list['Wanted']:
   """The videos with their outputs; what stands in their way is told before any work."""
   from jaxgen.systems.lipgen.reading import outputs
 
@@ -97,7 +99,7 @@ def _wanted(args: argparse.Namespace) -> list['Wanted']:
       check_file('--overlay', args.overlay)
     else:
       check_folder('--overlay', args.overlay)
-  plan = outputs.make_wanted(args.inputs, args.output, args.overlay, args.crops)
+  plan = outputs.make_wanted(inputs, args.output, args.overlay, args.crops)
   several = len(plan) > 1
   if args.srt and not args.output and (several or args.json):
     why = 'of several videos' if several else 'with --json'
@@ -116,27 +118,41 @@ def _lipread(args: argparse.Namespace) -> None:
   if args.camera is not None:
     _listen(args)
     return
+  from jaxgen.systems.lipgen.reading.outputs import folders_of
+
+  empty = finding.without_videos(args.inputs)
+  plan = _wanted(args, [x for x in args.inputs if x not in empty])
+  folders = folders_of(args.output, args.overlay)
+  anew = args.overwrite and bool(folders)
+  with batch(args.json, 'video', aside=True, overwrite=anew) as work:
+    for path, why in empty.items():
+      work.fail(str(path), why)
+    if plan:
+      _read_all(args, plan, folders, work, named=len(plan) + len(empty) > 1)
+    work.end('read', len(plan) + len(empty))
+
+
+def _read_all(
+  args: argparse.Namespace, plan: list['Wanted'], folders: list['Path'], work: Batch, named: bool
+) -> None:
+  """Reads the videos, while it holds the folders of outputs."""
   from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.reading import outputs
 
-  plan = _wanted(args)
-  folders = outputs.folders_of(args.output, args.overlay)
-  anew = args.overwrite and bool(folders)
-  with ExitStack() as held, batch(args.json, 'video', aside=True, overwrite=anew) as work:
-    service = _service(args)
+  service = _service(args)
+  with ExitStack() as held:
     for folder in folders:
       folder.mkdir(parents=True, exist_ok=True)
       held.enter_context(exclusive(folder, work='filled', option='folder'))
     made = outputs.Outputs(folders, plan, args.overwrite)
     try:
       for one in plan:
-        _read_video(args, service, one, work, made, named=len(plan) > 1)
+        _read_video(args, service, one, work, made, named)
     finally:
       made.end()
-    if made.unknown:
-      files = f'{counted(len(made.unknown), "file")}, as {made.unknown[0]}'
-      work.note(f'no {outputs.TABLE} tells of which video: left {files}')
-    work.end('read', len(plan))
+  if made.unknown:
+    files = f'{counted(len(made.unknown), "file")}, as {made.unknown[0]}'
+    work.note(f'no {outputs.TABLE} tells of which video: left {files}')
 
 
 def _service(args: argparse.Namespace, live: bool = False) -> 'Service':

@@ -38,21 +38,31 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _mouths(args: argparse.Namespace) -> None:
   finding.check_landmark_source(args)
   check_folder('--output', args.output)
+  from jaxgen.systems.lipgen.video import jobs, words
+
+  empty = finding.without_videos(args.inputs)
+  plan = jobs.make_jobs([x for x in args.inputs if x not in empty], args.output, args.overlay)
+  aligns = None if args.align is True else args.align
+  if args.align and plan:
+    words.check_aligns(plan, aligns)
+  finding.check_one_landmark_file(args, len(plan))
+  words.check_tables(args.output, bool(args.align))
+  with batch(args.json, 'video', overwrite=args.overwrite) as work:
+    for path, why in empty.items():
+      work.fail(str(path), why)
+    if plan:
+      _fill(args, plan, aligns, work)
+    work.end('cropped', len(plan) + len(empty))
+
+
+def _fill(args: argparse.Namespace, plan: 'list[Job]', aligns: Path | None, work: Batch) -> None:
+  """Crops what is missing of the videos."""
   from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.video import jobs, words
   from jaxgen.systems.lipgen.video.ledger import Ledger
 
-  plan = jobs.make_jobs(args.inputs, args.output, args.overlay)
-  finding.check_one_landmark_file(args, len(plan))
-  aligns = None if args.align is True else args.align
-  if args.align:
-    words.check_aligns(plan, aligns)
-  words.check_tables(args.output, bool(args.align))
   args.output.mkdir(parents=True, exist_ok=True)
-  with (
-    exclusive(args.output, work='filled', option='--output'),
-    batch(args.json, 'video', overwrite=args.overwrite) as work,
-  ):
+  with exclusive(args.output, work='filled', option='--output'):
     anew = [job.clip for job in plan if args.overwrite or not is_there(job.target)]
     ledger = Ledger(args.output / jobs.TABLE, jobs.COLUMNS, anew)
     others = {job.clip for job in plan if ledger.made_of(job.clip, job.source) is False}
@@ -65,7 +75,6 @@ def _mouths(args: argparse.Namespace) -> None:
       ledger.end()
       if args.align:
         _write_words(args.output, plan, aligns, ledger, work)
-    work.end('cropped', len(plan))
 
 
 def _write_words(

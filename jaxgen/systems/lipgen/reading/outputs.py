@@ -59,7 +59,7 @@ def make_wanted(
   if crops:
     sources = [path for path in sources if path in inputs or not path.stem.endswith(OVERLAY)]
   one_file = overlay is not None and is_file(overlay)
-  if one_file and len(sources) != 1:
+  if one_file and len(sources) > 1:
     raise ConfigError(
       f'--overlay={overlay} is a file, and there are {len(sources)} videos: name a folder'
     )
