@@ -242,3 +242,11 @@ def test_a_folder_without_a_video_stops_no_other_input(tmp_path, asked, reads, c
     assert first.keys() == {'video', 'error'} and 'has no video in it' in first['error']
     assert second['video'] == str(source / 'a.mp4') and 'error' not in second
   assert asked == reads == ['a']
+
+
+def test_overlays_beside_videos_of_one_name_are_no_videos(tmp_path, reads):
+  source = videos(tmp_path / 'in', a='1')
+  (source / 'a.mpg').write_text('2')
+  for _ in range(2):
+    read(source, '--output', tmp_path / 'out', '--overlay', source)
+  assert (source / 'a_mpg_overlay.mp4').read_text() == '2' and len(reads) == 2

@@ -85,8 +85,9 @@ def why_none(path: Path) -> str:
 
 
 def _without_overlays(videos: Sequence[Path]) -> list[Path]:
-  """Those that are not `NAME_overlay.mp4` beside a video of that name."""
+  """Those that are not `NAME_overlay.mp4`, or `NAME_SUFFIX_overlay.mp4`, beside a video of that name."""
   known = {path.with_suffix('') for path in videos}
+  known |= {path.with_name(f'{path.stem}_{path.suffix[1:]}') for path in videos}
   return [
     path
     for path in videos
