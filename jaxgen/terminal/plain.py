@@ -14,3 +14,8 @@ def plain(text: str, lines: bool = False) -> str:
     lines: whether it may be several lines.
   """
   return text.translate(_IN_LINES if lines else _ESCAPED)
+
+
+def one_cell(text: str) -> str:
+  r"""The same for a cell of a line with tabs between: tabulators are spelled too, as `\t`."""
+  return plain(text).replace('\t', r'\t')

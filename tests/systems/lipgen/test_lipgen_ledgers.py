@@ -250,3 +250,11 @@ def test_overlays_beside_videos_of_one_name_are_no_videos(tmp_path, reads):
   for _ in range(2):
     read(source, '--output', tmp_path / 'out', '--overlay', source)
   assert (source / 'a_mpg_overlay.mp4').read_text() == '2' and len(reads) == 2
+
+
+def test_a_line_has_one_name_whatever_is_in_it(tmp_path, reads, capsys):
+  videos(tmp_path / 'in', **{'a\tb\nc': 'bin', 'd': 'set'})
+  read(tmp_path / 'in', '--output', tmp_path / 'out')
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.split('\t')[1:3] for line in lines] == [['0.00-1.00', x] for x in ('bin', 'set')]
+  assert lines[0].startswith(f'{tmp_path}/in/a\\tb\\nc.mp4\t')

@@ -15,6 +15,7 @@ from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_file, check_folder
 from jaxgen.systems.lipgen.commands import finding
 from jaxgen.systems.lipgen.reading.asked import check_asked
+from jaxgen.terminal.plain import one_cell
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -214,7 +215,8 @@ def _read_video(
   if args.srt and not args.output:
     work.print([srt(words).rstrip()] if words else [])
   else:
-    work.print(f'{name}\t{word.line()}' if named else word.line() for word in words)
+    begins = f'{one_cell(name)}\t' if named else ''
+    work.print(f'{begins}{word.line()}' for word in words)
 
 
 def _listen(args: argparse.Namespace) -> None:
