@@ -80,7 +80,7 @@ def lipread(
       cannot be there.
     OSError: the overlay cannot be written.
   """
-  check_asked(top, whole, bool(boundaries), crops, landmarks is not None or source != AUTO)
+  check_asked(top, whole, boundaries, crops, landmarks is not None or source != AUTO)
   path = Path(video)
   target = None if overlay is None else make_wanted([path], None, Path(overlay), crops)[0].overlay
   if target:

@@ -10,7 +10,7 @@ from lipgen_videos import optional
 optional('av')
 
 from jaxgen.command.arguments import Parser  # noqa: E402
-from jaxgen.errors import UserError  # noqa: E402
+from jaxgen.errors import ConfigError, UserError  # noqa: E402
 from jaxgen.run.lock import exclusive  # noqa: E402
 from jaxgen.systems.lipgen import commands  # noqa: E402
 from jaxgen.systems.lipgen.commands import finding, lipread  # noqa: E402
@@ -258,3 +258,11 @@ def test_a_line_has_one_name_whatever_is_in_it(tmp_path, reads, capsys):
   lines = capsys.readouterr().out.splitlines()
   assert [line.split('\t')[1:3] for line in lines] == [['0.00-1.00', x] for x in ('bin', 'set')]
   assert lines[0].startswith(f'{tmp_path}/in/a\\tb\\nc.mp4\t')
+
+
+@pytest.mark.parametrize('given', [(2, 1), (1, 'nan'), (-1, 0.5), (0, 'inf')])
+def test_a_word_that_can_be_nowhere_is_refused_before_any_work(tmp_path, reads, given):
+  source = videos(tmp_path / 'in', a='1')
+  with pytest.raises(ConfigError, match='--boundary'):
+    read(source, '--output', tmp_path / 'out', '--boundary', *given)
+  assert not reads and not (tmp_path / 'out').exists()

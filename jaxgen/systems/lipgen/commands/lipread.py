@@ -82,7 +82,7 @@ def _check(args: argparse.Namespace) -> None:
       wrong = f'takes no --{given}' if given else f'{args.camera} must be 0 or more'
       raise ConfigError(f'--camera {wrong}')
   looked_for = bool(args.landmarks) or args.source != 'auto'
-  check_asked(args.top, args.whole, bool(args.boundary), args.crops, looked_for)
+  check_asked(args.top, args.whole, args.boundary, args.crops, looked_for)
   if args.output and not args.srt:
     raise ConfigError('--output is of subtitles: add --srt')
   check_weights(args)
