@@ -26,6 +26,7 @@ from jaxgen.systems.lipgen.evaluation import Judge
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.posing import augmenting, heads
 from jaxgen.systems.lipgen.posing.assigning import assigned_poses
+from jaxgen.systems.lipgen.posing.manifest import Manifest as PosesManifest
 from jaxgen.systems.lipgen.posing.surface import CROP
 from jaxgen.systems.lipgen.posing.turning import posed
 from jaxgen.systems.lipgen.procedural.takes import Speech, frames_of, take
@@ -112,11 +113,15 @@ def _turn_grid(config: ConfigDict, part: str, folder: Path) -> None:
   clips, _ = augmenting.plan(source / 'clips', folder, table, seed, only)
   if part == TRAIN:
     clips = [clip for clip in clips if any(clip.pose)]
-  kinds = {
-    clip.name: augmenting.turn_clip(clip).kind
+  turned = {
+    clip.name: augmenting.turn_clip(clip)
     for clip in Reporter().progress(clips, f'turning {folder.name}')
   }
-  augmenting.write_manifest(folder, clips, kinds, table.columns, seed)
+  made = PosesManifest(folder, clips, table.columns, seed, overwrite=True)
+  made.begin()
+  for clip in clips:
+    made.add(clip, turned[clip.name])
+  made.end()
 
 
 def synthetic(

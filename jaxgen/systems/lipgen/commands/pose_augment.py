@@ -1,18 +1,21 @@
 """`jaxgen pose-augment`: a test set of turned heads."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.files import check_folder, is_there
+from jaxgen.files import check_folder
 
 if TYPE_CHECKING:
   from pathlib import Path
 
+  from ml_collections import ConfigDict
+
   from jaxgen.systems.lipgen.posing.augmenting import Clip, Table
+  from jaxgen.systems.lipgen.posing.manifest import Manifest, Wanted
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,73 +66,99 @@ def _check(args: argparse.Namespace) -> None:
     raise ConfigError('--output must be another folder than that of the clips')
 
 
-def _clips_of(args: argparse.Namespace, work: Batch) -> tuple['Path', 'Table | None', Any]:
-  """The folder, the table and the names of those that are meant; see `unseen.Unseen`."""
+class _Set(NamedTuple):
+  """What is to be made: the clips, the columns of their words, and what is to be said of them."""
+
+  clips: 'list[Clip]'
+  columns: tuple[str, ...]
+  told: list[str]
+
+
+def _set_of_folder(args: argparse.Namespace) -> _Set:
+  """That of the clips in a folder."""
   from jaxgen.systems.lipgen.posing import augmenting, unseen
 
-  if args.of:
-    from jaxgen.run.workdir import required_config
-    from jaxgen.systems.lipgen import apply
-
-    config = required_config(args.of)
-    apply.check_config(config, '--of', args.of)
-    return unseen.unseen(config, args.output, work.bars(args.of.name))
   path = augmenting.find_table(args.folder, args.table)
   if path:
-    return args.folder, augmenting.read_table(path), None
-  layout = unseen.layout_table(args.folder)
-  return args.folder, layout if layout.rows else None, None
+    table: Table | None = augmenting.read_table(path)
+  else:
+    layout = unseen.layout_table(args.folder)
+    table = layout if layout.rows else None
+  clips, told = augmenting.plan(args.folder, args.output, table, args.seed)
+  return _Set(clips, table.columns if table else (), told)
+
+
+def _set_of_run(args: argparse.Namespace, config: 'ConfigDict', work: Batch) -> _Set:
+  """That of the clips that a run is judged by; drawn ones are drawn into the output."""
+  from jaxgen.systems.lipgen.posing import augmenting, unseen
+
+  folder, table, only = unseen.unseen(config, args.output, work.bars(args.of.name))
+  clips, told = augmenting.plan(folder, args.output, table, args.seed, only)
+  return _Set(clips, table.columns, told)
+
+
+def _config_of(run: 'Path') -> 'ConfigDict':
+  from jaxgen.run.workdir import required_config
+  from jaxgen.systems.lipgen import apply
+
+  config = required_config(run)
+  apply.check_config(config, '--of', run)
+  return config
 
 
 def _pose_augment(args: argparse.Namespace) -> None:
   _check(args)
-  from jaxgen.systems.lipgen.posing import augmenting
+  from jaxgen.run.lock import exclusive
 
-  with batch(args.json, 'clip', overwrite=args.overwrite) as work:
-    folder, table, only = _clips_of(args, work)
-    clips, told = augmenting.plan(folder, args.output, table, args.seed, only)
-    kinds = {}
-    if not args.overwrite:
-      kinds = augmenting.earlier_kinds(args.output, args.seed, clips, args.crop)
-    for line in told:
-      work.note(line)
-    try:
-      for clip in clips:
-        _turn(args, clip, work, kinds)
-    finally:
-      columns = table.columns if table else ()
-      augmenting.write_manifest(args.output, clips, kinds, columns, args.seed)
-    work.end('turned', len(clips))
+  config = _config_of(args.of) if args.of else None
+  found = None if config else _set_of_folder(args)
+  args.output.mkdir(parents=True, exist_ok=True)
+  with (
+    exclusive(args.output, work='filled', option='--output'),
+    batch(args.json, 'clip', overwrite=args.overwrite) as work,
+  ):
+    _fill(args, found or _set_of_run(args, config, work), work)
 
 
-def _turn(args: argparse.Namespace, clip: 'Clip', work: Batch, kinds: dict[str, str]) -> None:
+def _fill(args: argparse.Namespace, found: _Set, work: Batch) -> None:
+  """Turns what is missing of the clips."""
+  from jaxgen.systems.lipgen.posing import manifest
+
+  wanted = manifest.Wanted(args.kind or '', args.source, args.crop)
+  made = manifest.Manifest(
+    args.output, found.clips, found.columns, args.seed, wanted, args.overwrite
+  )
+  for line in found.told:
+    work.note(line)
+  try:
+    for clip in found.clips:
+      _turn(clip, wanted, work, made)
+  finally:
+    made.end()
+  work.end('turned', len(found.clips))
+
+
+def _turn(clip: 'Clip', wanted: 'Wanted', work: Batch, made: 'Manifest') -> None:
   """One clip; a mistake is told of."""
   from jaxgen.systems.lipgen.posing import augmenting
 
   name, (yaw, pitch) = str(clip.source), clip.pose
-  if clip.name in kinds and is_there(clip.target):
-    work.skip(
-      name, {'output': str(clip.target), 'kind': kinds[clip.name], 'yaw': yaw, 'pitch': pitch}
-    )
+  found: dict[str, Any] = {'output': str(clip.target), 'yaw': yaw, 'pitch': pitch}
+  if clip.name in made.kinds:
+    work.skip(name, found | {'kind': made.kinds[clip.name]})
     return
   try:
     bars = work.bars(clip.source.name)
-    turned = augmenting.turn_clip(clip, args.source, args.kind or '', bars, args.crop)
+    made.begin()
+    turned = augmenting.turn_clip(clip, wanted.source, wanted.kind, bars, wanted.crop)
+    made.add(clip, turned)
   except ConfigError:
     raise
   except (UserError, OSError) as error:
-    kinds.pop(clip.name, None)
     work.fail(name, error)
     return
-  kinds[clip.name] = turned.kind
   line = f'{name}: yaw {yaw}, pitch {pitch} degrees ({turned.kind}); wrote {clip.target}'
-  found: dict[str, Any] = {
-    'output': str(clip.target),
-    'kind': turned.kind,
-    'yaw': yaw,
-    'pitch': pitch,
-  }
-  found |= {'frames': turned.frames, 'notes': list(turned.notes)}
+  found |= {'kind': turned.kind, 'frames': turned.frames, 'notes': list(turned.notes)}
   work.tell(name, line, turned.notes, found)
 
 

@@ -1,7 +1,5 @@
 """A folder of clips, with a table of their words or without, as a pose-augmented test set."""
 
-import csv
-import io
 import itertools
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import ConfigError, DataError, UserError, first_line
-from jaxgen.files import write_bytes
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips.cells import read_cells
 from jaxgen.systems.lipgen.posing import heads
 from jaxgen.systems.lipgen.posing.assigning import Pose, assigned_poses
@@ -18,14 +15,15 @@ from jaxgen.systems.lipgen.posing.turning import posed
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, encoded, videos_in
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, videos_in
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, find_landmarks, no_bars
 from jaxgen.words import counted
 
 MANIFEST = 'poses.tsv'
 LANDMARKS = 'landmarks'
-_OURS = ('clip', 'source_clip', 'kind', 'yaw', 'pitch')
+FOUND_BY = 'source_landmarks'
+OURS = ('clip', 'source_clip', 'kind', 'yaw', 'pitch', 'seed', FOUND_BY, 'source_digest')
 
 
 class Table(NamedTuple):
@@ -61,11 +59,19 @@ class Clip(NamedTuple):
 
 
 class Turned(NamedTuple):
-  """What became of a clip: its kind, how many frames were written, and what to know of its video."""
+  """What became of a clip.
+
+  Attributes:
+    kind: full-face, cropped-face or pose-crop.
+    frames: how many were written.
+    notes: what to know of its video.
+    found_by: what found the whole face: mesh or haar.
+  """
 
   kind: str
   frames: int
   notes: tuple[str, ...] = ()
+  found_by: str = ''
 
 
 def find_table(folder: Path, given: Path | None) -> Path | None:
@@ -120,7 +126,7 @@ def read_table(path: Path, clip: str = 'clip') -> Table:
   for _, cells in table.rows:
     row = dict(itertools.zip_longest(columns, cells[: len(columns)], fillvalue=''))
     rows.setdefault(bare_name(row[clip].strip()), []).append(row)
-  return Table(tuple(x for x in columns if x not in (*_OURS, clip)), rows)
+  return Table(tuple(x for x in columns if x not in (*OURS, clip)), rows)
 
 
 def plan(
@@ -259,59 +265,4 @@ def turn_clip(
     heads.write_anchors(places, anchors, count)
   count = write_video(clip.target, frames)
   notes = [*(video.seen.notes if video.seen else ()), *(landmarks.lines() if whole else ())]
-  return Turned(kind, count, tuple(notes))
-
-
-def write_manifest(
-  output: Path, clips: list[Clip], kinds: Mapping[str, str], columns: Sequence[str], seed: int
-) -> Path:
-  """Writes a row for each word of each clip that is there: its file, angles, kind, and the table's columns."""
-  out = io.StringIO()
-  writer = csv.DictWriter(
-    out, [*_OURS, 'seed', *columns], delimiter='\t', lineterminator='\n', extrasaction='ignore'
-  )
-  writer.writeheader()
-  for clip in clips:
-    if clip.name not in kinds:
-      continue
-    ours = dict(zip(_OURS, (clip.name, clip.called, kinds[clip.name], *clip.pose), strict=True))
-    for row in clip.rows:
-      writer.writerow({**row, **ours, 'seed': seed})
-  return write_bytes(output / MANIFEST, encoded(out.getvalue()))
-
-
-def earlier_kinds(output: Path, seed: int, clips: list[Clip], crop: bool = False) -> dict[str, str]:
-  """The kinds of clips that an earlier run has written.
-
-  Raises:
-    UserError: its table is damaged, or that was with another seed, or other clips, or whole faces where crops
-      are asked for: the folder would hold two sets.
-  """
-  path = output / MANIFEST
-  if not path.is_file():
-    return {}
-  kinds: dict[str, str] = {}
-  poses = {clip.name: clip.pose for clip in clips}
-  try:
-    text = path.read_text(encoding='utf-8-sig')
-    rows = list(csv.DictReader(text.splitlines(), delimiter='\t'))
-    found = [
-      Pose(int(row['yaw']), int(row['pitch'])) for row in rows if row['kind'] and row['seed']
-    ]
-  except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-    raise DataError(
-      f'{path} is damaged ({first_line(error)}): name another folder, or --overwrite'
-    ) from error
-  for row, pose in zip(rows, found, strict=True):
-    name = row['clip']
-    if row['seed'] != str(seed) or (name in poses and poses[name] != pose):
-      raise UserError(
-        f'{output} has a set of seed {row["seed"]} and other clips: name another folder, or --overwrite'
-      )
-    if row['kind'] == (heads.FULL_FACE if crop else heads.CROPPED):
-      raise UserError(
-        f'{output} has a set of {row["kind"]}: name another folder, or --overwrite, or '
-        f'{"leave --crop out" if crop else "add --crop"}'
-      )
-    kinds[name] = row['kind']
-  return kinds
+  return Turned(kind, count, tuple(notes), landmarks.source if whole else '')

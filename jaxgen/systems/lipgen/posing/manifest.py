@@ -1,0 +1,152 @@
+"""What a set of turned heads says of itself: poses.tsv, with a row for each word of each clip."""
+
+import csv
+import functools
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgen.errors import DataError, UserError, first_line
+from jaxgen.files import is_there, write_bytes
+from jaxgen.systems.lipgen.posing import heads
+from jaxgen.systems.lipgen.posing.assigning import Pose
+from jaxgen.systems.lipgen.posing.augmenting import FOUND_BY, MANIFEST, OURS, Clip, Turned
+from jaxgen.systems.lipgen.video.jobs import encoded
+from jaxgen.systems.lipgen.video.landmarks import AUTO
+from jaxgen.systems.lipgen.video.ledger import digest_of
+
+_DIGEST = OURS[-1]
+_OTHERWISE = 'name another folder, or --overwrite'
+
+
+class Wanted(NamedTuple):
+  """How a set is asked for.
+
+  Attributes:
+    kind: see `turn_clip`; '' by the size of the frames.
+    source: of landmarks, see there.
+    crop: see there.
+  """
+
+  kind: str = ''
+  source: str = AUTO
+  crop: bool = False
+
+
+AS_IT_IS = Wanted()
+
+
+class Manifest:
+  """The table of a set. Rows are written as clips are, so that a run that is killed can go on.
+
+  Args:
+    output: the folder; who makes this holds it.
+    clips: all of the set.
+    columns: of their table of words.
+    seed: of their poses.
+    wanted: how they are asked for.
+    overwrite: whether clips that are there are made anew.
+
+  Attributes:
+    kinds: of the clips that are made, by their names.
+
+  Raises:
+    UserError: the table is damaged, or clips that are there are others: of another seed, kind or video. The
+      folder would hold two sets.
+  """
+
+  def __init__(
+    self,
+    output: Path,
+    clips: Sequence[Clip],
+    columns: Sequence[str],
+    seed: int,
+    wanted: Wanted = AS_IT_IS,
+    overwrite: bool = False,
+  ):
+    self.path = output / MANIFEST
+    self.kinds: dict[str, str] = {}
+    self._clips = {clip.name: clip for clip in clips}
+    self._columns, self._seed = (*OURS, *columns), seed
+    self._found_by: dict[str, str] = {}
+    self._begun, self._overwrite = False, overwrite
+    self._digest_of = functools.cache(digest_of)
+    if self.path.is_file() and not overwrite:
+      self._read(wanted)
+
+  def begin(self) -> None:
+    """Before a clip is written, once: of clips that are made anew there is no row any more."""
+    if not self._begun:
+      self._begun = True
+      self._write()
+
+  def add(self, clip: Clip, turned: Turned) -> None:
+    """A clip that was written."""
+    self.kinds[clip.name], self._found_by[clip.name] = turned.kind, turned.found_by
+    with self.path.open('ab') as out:
+      out.write(self._text(self._rows(clip)))
+
+  def end(self) -> None:
+    """After the last clip: all rows in the order of the set; where none was made anew all stays as it is."""
+    if self._begun or not self._overwrite:
+      self._write()
+
+  def _write(self) -> None:
+    titles = dict(zip(self._columns, self._columns, strict=True))
+    made = (clip for clip in self._clips.values() if clip.name in self.kinds)
+    rows = (row for clip in made for row in self._rows(clip))
+    write_bytes(self.path, self._text([titles, *rows]))
+
+  def _rows(self, clip: Clip) -> list[dict[str, str]]:
+    """Of the words of a clip: its file, angles, kind, what it was made of, and the table's columns."""
+    name = clip.name
+    own = name, clip.called, self.kinds[name], *map(str, clip.pose), str(self._seed)
+    about = *own, self._found_by.get(name, ''), self._digest_of(clip.source)
+    return [{**row, **dict(zip(OURS, about, strict=True))} for row in clip.rows]
+
+  def _text(self, rows: Iterable[Mapping[str, str]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(
+      out, self._columns, delimiter='\t', lineterminator='\n', extrasaction='ignore'
+    )
+    writer.writerows(rows)
+    return encoded(out.getvalue())
+
+  def _read(self, wanted: Wanted) -> None:
+    """The clips that an earlier run has written; the last line of one that was killed may be a piece."""
+    try:
+      text = self.path.read_text(encoding='utf-8-sig')
+      lines = text.splitlines(keepends=True)
+      rows = list(csv.DictReader(lines if text.endswith('\n') else lines[:-1], delimiter='\t'))
+      poses = [Pose(int(row['yaw']), int(row['pitch'])) for row in rows if row['kind']]
+      names = [(row['clip'], row['seed'] or '') for row in rows]
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+      raise DataError(f'{self.path} is damaged ({first_line(error)}): {_OTHERWISE}') from error
+    for row, pose, (name, seed) in zip(rows, poses, names, strict=True):
+      clip = self._clips.get(name)
+      if seed != str(self._seed) or (clip and clip.pose != pose):
+        self._refuse(f'seed {seed} and other clips')
+      self._check_how(row, wanted)
+      if not clip or not is_there(clip.target):
+        continue
+      known, own = row.get(_DIGEST), self._digest_of(clip.source)
+      if known and own and known != own:
+        self._refuse(f'other clips: {clip.target} is of another {row["source_clip"]}')
+      self.kinds[name], self._found_by[name] = row['kind'], row.get(FOUND_BY) or ''
+
+  def _check_how(self, row: Mapping[str, str], wanted: Wanted) -> None:
+    """Raises UserError for a clip that was made in another way than is asked for."""
+    kind, source = row['kind'], row.get(FOUND_BY)
+    if kind == (heads.FULL_FACE if wanted.crop else heads.CROPPED):
+      self._refuse(kind, 'leave --crop out' if wanted.crop else 'add --crop')
+    whole = heads.CROPPED if wanted.crop else heads.FULL_FACE
+    if wanted.kind and kind != (whole if wanted.kind == heads.FULL_FACE else wanted.kind):
+      self._refuse(kind, 'leave --kind out')
+    if source and wanted.source not in (AUTO, source):
+      self._refuse(f'faces found by {source}', 'leave --source out')
+
+  def _refuse(self, what: str, instead: str = '') -> None:
+    raise UserError(
+      f'{self.path.parent} has a set of {what}: {_OTHERWISE}{", or " if instead else ""}{instead}'
+    )

@@ -1,0 +1,109 @@
+"""Folders of `jaxgen pose-augment` hold one set, also where runs were killed."""
+
+import csv
+
+import pytest
+from lipgen_videos import optional, steps, write
+
+optional('av')
+optional('cv2')
+
+from jaxgen.command.arguments import Parser  # noqa: E402
+from jaxgen.errors import UserError  # noqa: E402
+from jaxgen.run.lock import exclusive  # noqa: E402
+from jaxgen.systems.lipgen import commands  # noqa: E402
+from jaxgen.systems.lipgen.posing import augmenting  # noqa: E402
+
+
+def run(*args):
+  parser = Parser()
+  commands.POSE_AUGMENT.add_arguments(parser)
+  commands.POSE_AUGMENT.run(parser.parse_args([str(x) for x in args]))
+
+
+def rows_of(folder):
+  return list(csv.DictReader((folder / 'poses.tsv').open(), delimiter='\t'))
+
+
+def clips(folder, names='abc', frames=2, size=(32, 32)):
+  folder.mkdir(exist_ok=True)
+  for name in names:
+    write(folder / f'{name}.mp4', steps(frames, *size))
+  return folder
+
+
+@pytest.fixture
+def turns(monkeypatch):
+  """Names of the clips that were turned, each with the rows that were there before."""
+  turned, seen = augmenting.turn_clip, []
+
+  def turn(clip, *args):
+    table = clip.target.parent / 'poses.tsv'
+    seen.append((clip.name, table.read_bytes() if table.is_file() else b''))
+    return turned(clip, *args)
+
+  monkeypatch.setattr(augmenting, 'turn_clip', turn)
+  return seen
+
+
+def test_a_clip_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, turns):
+  one, two, out = clips(tmp_path / 'k1', 'c'), clips(tmp_path / 'k2', 'c', 3), tmp_path / 'out'
+  for folder, word in ((one, 'bin'), (two, 'set')):
+    (folder / 'w.csv').write_text(f'clip,word,start,end\nc,{word},0,0.08\n')
+  run(one, '--output', out)
+  kept = (out / 'poses.tsv').read_bytes()
+  with pytest.raises(UserError, match=r'a set of other clips: .*c\.mp4 is of another c\.mp4: name'):
+    run(two, '--output', out)
+  assert (out / 'poses.tsv').read_bytes() == kept
+  run(one, '--output', out)
+  assert len(turns) == 1
+  run(two, '--output', out, '--overwrite')
+  assert [row['word'] for row in rows_of(out)] == ['set'] and len(turns) == 2
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path, turns):
+  source, out = clips(tmp_path / 'in'), tmp_path / 'out'
+  run(source, '--output', out)
+  whole, states = (out / 'poses.tsv').read_bytes(), [text for _, text in turns]
+  assert [text.count(b'\n') for text in states] == [1, 2, 3]
+  (out / 'poses.tsv').write_bytes(states[2][:-9])  # after the second clip, as its row was written
+  turns.clear()
+  run(source, '--output', out)
+  assert [name for name, _ in turns] == ['b', 'c'] and (out / 'poses.tsv').read_bytes() == whole
+
+
+def test_rows_of_before_are_gone_as_soon_as_a_clip_is_made_anew(tmp_path, turns):
+  source, out = clips(tmp_path / 'in'), tmp_path / 'out'
+  run(source, '--output', out)
+  turns.clear()
+  run(source, '--output', out, '--seed', 5, '--overwrite')
+  for _, text in turns:
+    rows = csv.DictReader(text.decode().splitlines(), delimiter='\t')
+    assert {row['seed'] for row in rows} <= {'5'}
+  assert turns[0][1].count(b'\n') == 1
+  assert {row['seed'] for row in rows_of(out)} == {'5'}
+
+
+def test_one_command_at_a_time_has_a_folder(tmp_path, turns):
+  source, out = clips(tmp_path / 'in'), tmp_path / 'out'
+  out.mkdir()
+  with exclusive(out), pytest.raises(UserError, match=r'is being filled by process .* --output'):
+    run(source, '--output', out)
+  assert not turns
+
+
+def test_kinds_and_sources_of_a_set_are_one(tmp_path):
+  source, out = clips(tmp_path / 'in', 'a'), tmp_path / 'out'
+  run(source, '--output', out)
+  with pytest.raises(UserError, match=r'has a set of pose-crop: .* or leave --kind out'):
+    run(source, '--output', out, '--kind', 'full-face')
+  run(source, '--output', out, '--kind', 'pose-crop', '--source', 'haar')
+  table = out / 'poses.tsv'
+  found = (
+    table.read_text().replace('\tpose-crop\t', '\tfull-face\t').replace('\t0\t\t', '\t0\thaar\t')
+  )
+  assert found.count('haar') == 1
+  table.write_text(found)
+  run(source, '--output', out, '--source', 'haar')
+  with pytest.raises(UserError, match=r'a set of faces found by haar: .* or leave --source out'):
+    run(source, '--output', out, '--source', 'mesh')
