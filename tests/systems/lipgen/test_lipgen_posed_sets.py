@@ -1,6 +1,7 @@
 """Folders of `jaxgen pose-augment` hold one set, also where runs were killed."""
 
 import csv
+import json
 
 import pytest
 from lipgen_videos import optional, steps, write
@@ -107,3 +108,24 @@ def test_kinds_and_sources_of_a_set_are_one(tmp_path):
   run(source, '--output', out, '--source', 'haar')
   with pytest.raises(UserError, match=r'a set of faces found by haar: .* or leave --source out'):
     run(source, '--output', out, '--source', 'mesh')
+
+
+def test_clips_that_are_no_squares_are_no_crops_of_a_mouth(tmp_path, capsys):
+  source = clips(tmp_path / 'in', 'a', size=(32, 48))
+  with pytest.raises(UserError, match='1 of 1 clip could not be turned'):
+    run(source, '--output', tmp_path / 'out', '--kind', 'pose-crop')
+  assert 'frames of 48 x 32 are no crops of a mouth, which are square' in capsys.readouterr().err
+
+
+def test_a_set_of_two_kinds_is_told_of(tmp_path, monkeypatch, capsys):
+  turned = augmenting.turn_clip
+
+  def turn(clip, *args):
+    found = turned(clip, *args)
+    return found._replace(kind='full-face') if clip.name == 'b' else found
+
+  monkeypatch.setattr(augmenting, 'turn_clip', turn)
+  run(clips(tmp_path / 'in', 'ab'), '--output', tmp_path / 'out', '--json')
+  told = capsys.readouterr()
+  assert '1 clip of 2 were taken for crops of a mouth: --kind says what all are' in told.err
+  assert [json.loads(x)['kind'] for x in told.out.splitlines()] == ['pose-crop', 'full-face']

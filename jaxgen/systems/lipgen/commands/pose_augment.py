@@ -8,6 +8,7 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_folder
+from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from pathlib import Path
@@ -122,7 +123,7 @@ def _pose_augment(args: argparse.Namespace) -> None:
 
 def _fill(args: argparse.Namespace, found: _Set, work: Batch) -> None:
   """Turns what is missing of the clips."""
-  from jaxgen.systems.lipgen.posing import manifest
+  from jaxgen.systems.lipgen.posing import heads, manifest
 
   wanted = manifest.Wanted(args.kind or '', args.source, args.crop)
   made = manifest.Manifest(
@@ -135,6 +136,11 @@ def _fill(args: argparse.Namespace, found: _Set, work: Batch) -> None:
       _turn(clip, wanted, work, made)
   finally:
     made.end()
+  if heads.POSE_CROP in made.kinds.values() and len(set(made.kinds.values())) > 1:
+    crops = counted(list(made.kinds.values()).count(heads.POSE_CROP), 'clip')
+    work.note(
+      f'{crops} of {len(made.kinds):,} were taken for crops of a mouth: --kind says what all are'
+    )
   work.end('turned', len(found.clips))
 
 

@@ -251,6 +251,11 @@ def turn_clip(
     except DataError as error:
       raise DataError(f'{clip.source}: {error}') from error
     anchors, count = heads.turned_anchors(head, yaw, pitch), len(landmarks.anchors)
+  elif size[0] != size[1]:
+    raise DataError(
+      f'{clip.source}: frames of {size[1]} x {size[0]} are no crops of a mouth, which are square: leave '
+      f'--kind={heads.POSE_CROP} out'
+    )
   else:
     head = heads.head_of_crop(size[0])
   frames: Iterable[np.ndarray] = (
