@@ -3,7 +3,9 @@
 import csv
 import json
 
+import numpy as np
 import pytest
+from lipgen_cases import tiny
 from lipgen_videos import optional, steps, write
 
 optional('av')
@@ -12,8 +14,9 @@ optional('cv2')
 from jaxgen.command.arguments import Parser  # noqa: E402
 from jaxgen.errors import UserError  # noqa: E402
 from jaxgen.run.lock import exclusive  # noqa: E402
+from jaxgen.run.workdir import write_config  # noqa: E402
 from jaxgen.systems.lipgen import commands  # noqa: E402
-from jaxgen.systems.lipgen.posing import augmenting  # noqa: E402
+from jaxgen.systems.lipgen.posing import augmenting, unseen  # noqa: E402
 
 
 def run(*args):
@@ -129,3 +132,35 @@ def test_a_set_of_two_kinds_is_told_of(tmp_path, monkeypatch, capsys):
   told = capsys.readouterr()
   assert '1 clip of 2 were taken for crops of a mouth: --kind says what all are' in told.err
   assert [json.loads(x)['kind'] for x in told.out.splitlines()] == ['pose-crop', 'full-face']
+
+
+def test_drawn_clips_of_another_run_are_not_taken_for_those_of_this_one(tmp_path, monkeypatch):
+  drawn = []
+
+  def draw(speech, one):
+    drawn.append(speech)
+    return np.full((2, 32, 32), 100 + one.number, np.uint8)
+
+  monkeypatch.setattr(unseen, 'frames_of', draw)
+  runs = [tmp_path / name for name in ('one', 'two')]
+  for i, folder in enumerate(runs):
+    folder.mkdir()
+    write_config(folder, tiny(seed=i, data__num_validation=2))
+  out, straight = tmp_path / 'out', tmp_path / 'out' / 'straight'
+  run('--of', runs[0], '--output', out)
+  run('--of', runs[0], '--output', out)
+  assert len(drawn) == 2
+  words = (straight / 'words.tsv').read_bytes()
+  with pytest.raises(UserError, match='straight has drawn clips of another run'):
+    run('--of', runs[1], '--output', out)
+  # Clips of before have no seal, but words.
+  (straight / 'drawn.txt').unlink()
+  with pytest.raises(UserError, match='straight has drawn clips of another run'):
+    run('--of', runs[1], '--output', out)
+  run('--of', runs[0], '--output', out)
+  assert len(drawn) == 2 and (straight / 'words.tsv').read_bytes() == words
+  run('--of', runs[1], '--output', out, '--overwrite')
+  assert len(drawn) == 4 and (straight / 'words.tsv').read_bytes() != words
+  assert [row['start'] for row in rows_of(out)] == [
+    row['start'] for row in csv.DictReader((straight / 'words.tsv').open(), delimiter='\t')
+  ]

@@ -93,7 +93,7 @@ def _set_of_run(args: argparse.Namespace, config: 'ConfigDict', work: Batch) -> 
   """That of the clips that a run is judged by; drawn ones are drawn into the output."""
   from jaxgen.systems.lipgen.posing import augmenting, unseen
 
-  folder, table, only = unseen.unseen(config, args.output, work.bars(args.of.name))
+  folder, table, only = unseen.unseen(config, args.output, work.bars(args.of.name), args.overwrite)
   clips, told = augmenting.plan(folder, args.output, table, args.seed, only)
   return _Set(clips, table.columns, told)
 

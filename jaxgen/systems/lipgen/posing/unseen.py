@@ -9,20 +9,24 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from jaxgen import digests
 from jaxgen.data.folders import expanded
+from jaxgen.errors import UserError
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import load_real, unseen_speech, wanted_words
 from jaxgen.systems.lipgen.posing.augmenting import Table, read_table
-from jaxgen.systems.lipgen.procedural.takes import Speech, Take, frames_of, take
+from jaxgen.systems.lipgen.procedural.takes import AROUND, Speech, Take, frames_of, take
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import bare_name
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 
 STRAIGHT = 'straight'  # of drawn clips, in the folder of the turned ones
 WORDS = 'words.tsv'
+SEAL = 'drawn.txt'  # tells clips of one run from those of another
+_OTHERS = '{folder} has drawn clips of another run: name another folder, or --overwrite'
 _COLUMNS = 'word', 'start', 'end'
 
 
@@ -40,7 +44,9 @@ class Unseen(NamedTuple):
   only: Container[str] | None
 
 
-def unseen(config: ConfigDict, output: Path, bars: Bars = no_bars) -> Unseen:
+def unseen(
+  config: ConfigDict, output: Path, bars: Bars = no_bars, overwrite: bool = False
+) -> Unseen:
   """The clips that a run's accuracy is measured on.
 
   Those of drawn speakers are drawn as crops of the mouth into `straight` in the output, once; those of LRW are
@@ -50,13 +56,15 @@ def unseen(config: ConfigDict, output: Path, bars: Bars = no_bars) -> Unseen:
     config: of the run.
     output: of the set that is to be made.
     bars: shows the drawing.
+    overwrite: whether drawn clips that are there are drawn anew.
 
   Raises:
     DataError: files are missing or damaged.
+    UserError: the output has drawn clips of another run.
   """
   data = config.data
   if data.name == PROCEDURAL:
-    return _drawn(config, output / STRAIGHT, bars)
+    return _drawn(config, output / STRAIGHT, bars, overwrite)
   if data.name == LRW:
     root = lrw.root_of(data.dir)
     found = layout_table(root, ('test',), wanted_words(config))
@@ -93,11 +101,13 @@ def layout_table(
   return Table(_COLUMNS, rows)
 
 
-def _drawn(config: ConfigDict, folder: Path, bars: Bars) -> Unseen:
+def _drawn(config: ConfigDict, folder: Path, bars: Bars, overwrite: bool) -> Unseen:
   """Draws the unseen speakers as crops of the mouth, in which the reader's framing shows what it was shown."""
   speech = unseen_speech(config)
   takes = [take(speech, i) for i in range(config.data.num_validation)]
   names = [f'{i:04}_{speech.words[one.labels[0]]}' for i, one in enumerate(takes)]
+  rows = [_row(name, speech, one) for name, one in zip(names, takes, strict=True)]
+  _claim(folder, speech, rows, overwrite)
   todo = [
     (name, one)
     for name, one in zip(names, takes, strict=True)
@@ -111,8 +121,32 @@ def _drawn(config: ConfigDict, folder: Path, bars: Bars) -> Unseen:
   with ThreadPoolExecutor() as pool:
     for _ in bars(pool.map(drawn, todo), 'drawing'):
       pass
-  rows = [_row(name, speech, one) for name, one in zip(names, takes, strict=True)]
-  return Unseen(folder, _written(folder / WORDS, rows), None)
+  words = write_bytes(folder / WORDS, _text(rows).encode())
+  return Unseen(folder, read_table(words), None)
+
+
+def _claim(
+  folder: Path, speech: Speech, rows: Sequence[Mapping[str, str]], overwrite: bool
+) -> None:
+  """Seals a folder with all that its clips depend on, before any is drawn.
+
+  Raises:
+    UserError: it has clips of other speech. Where no seal tells, as of versions before, their words do.
+  """
+  seal, words = folder / SEAL, folder / WORDS
+  known = [*speech.words, *(word for word in AROUND if word in speech.dictionary)]
+  said = [(word, speech.dictionary.phonemes(word)) for word in known]
+  own = digests.name([repr((said, speech.words, *speech[2:], _text(rows))).encode()])
+  clips = list(folder.glob('[0-9]*_*.mp4'))
+  if overwrite:
+    for path in clips:
+      path.unlink()
+  elif clips and seal.is_file():
+    if seal.read_text(errors='replace').strip() != own:
+      raise UserError(_OTHERS.format(folder=folder))
+  elif clips and not (words.is_file() and words.read_bytes() == _text(rows).encode()):
+    raise UserError(_OTHERS.format(folder=folder))
+  write_bytes(seal, f'{own}\n'.encode())
 
 
 def _row(name: str, speech: Speech, one: Take) -> dict[str, str]:
@@ -126,11 +160,10 @@ def _row(name: str, speech: Speech, one: Take) -> dict[str, str]:
   }
 
 
-def _written(path: Path, rows: Sequence[Mapping[str, str]]) -> Table:
-  """Writes a table and reads it."""
+def _text(rows: Sequence[Mapping[str, str]]) -> str:
+  """A table of rows."""
   out = io.StringIO()
   writer = csv.DictWriter(out, list(rows[0]), delimiter='\t', lineterminator='\n')
   writer.writeheader()
   writer.writerows(rows)
-  write_bytes(path, out.getvalue().encode())
-  return read_table(path)
+  return out.getvalue()
