@@ -164,3 +164,12 @@ def test_drawn_clips_of_another_run_are_not_taken_for_those_of_this_one(tmp_path
   assert [row['start'] for row in rows_of(out)] == [
     row['start'] for row in csv.DictReader((straight / 'words.tsv').open(), delimiter='\t')
   ]
+
+
+def test_a_clip_without_a_face_is_told_what_helps(tmp_path, capsys):
+  source = clips(tmp_path / 'in', 'a', size=(48, 64))
+  with pytest.raises(UserError, match='1 of 1 clip could not be turned'):
+    run(source, '--output', tmp_path / 'out', '--source', 'haar')
+  told = capsys.readouterr().err
+  assert 'no face in any frame' in told
+  assert 'Crop the mouth with jaxgen mouths --landmarks FILE, and turn the crop' in told

@@ -22,6 +22,7 @@ from jaxgen.words import counted
 
 MANIFEST = 'poses.tsv'
 LANDMARKS = 'landmarks'
+_NO_FACE = 'Crop the mouth with jaxgen mouths --landmarks FILE, and turn the crop'
 FOUND_BY = 'source_landmarks'
 OURS = ('clip', 'source_clip', 'kind', 'yaw', 'pitch', 'seed', FOUND_BY, 'source_digest')
 
@@ -245,7 +246,7 @@ def turn_clip(
   colour = whole and not crop
   yaw, pitch = clip.pose
   if whole:
-    landmarks = find_landmarks(video, source, None, bars)
+    landmarks = find_landmarks(video, source, None, bars, _NO_FACE)
     try:
       head = heads.head_of(landmarks)
     except DataError as error:

@@ -93,7 +93,11 @@ def no_bars(items: Iterable, description: str) -> Iterable:
 
 
 def find_landmarks(
-  video: Video, source: str = AUTO, given: Given | None = None, bars: Bars = no_bars
+  video: Video,
+  source: str = AUTO,
+  given: Given | None = None,
+  bars: Bars = no_bars,
+  advice: str = 'Name the mouth with --landmarks FILE',
 ) -> Landmarks:
   """The landmarks of a clip by the best source there is, or by the one that is named.
 
@@ -105,6 +109,7 @@ def find_landmarks(
     source: auto, file, mesh or haar.
     given: of the user's file.
     bars: see `Bars`.
+    advice: what to do where there is no face.
 
   Raises:
     DataError: no face; names the clip. Or what `Video.frames` raises.
@@ -120,19 +125,17 @@ def find_landmarks(
   if source == MESH or (source == AUTO and face_mesh.available()):
     found = _by_mesh(video, bars)
     if found.found.any() or source == MESH:
-      return _checked(found, video, 'the mesh')
+      return _checked(found, video, 'the mesh', advice)
     tried.append('the mesh')
-  return _checked(_by_haar(video, bars), video, ' and '.join([*tried, "Haar's box"]))
+  return _checked(_by_haar(video, bars), video, ' and '.join([*tried, "Haar's box"]), advice)
 
 
-def _checked(found: Landmarks, video: Video, tried: str) -> Landmarks:
+def _checked(found: Landmarks, video: Video, tried: str, advice: str) -> Landmarks:
   """Raises DataError where there is no face at all."""
   if found.found.any():
     return found
   line = video.seen.line() if video.seen else ''
-  raise DataError(
-    f'{video.path}: no face in any frame ({line}; looked for by {tried}). Name the mouth with --landmarks FILE'
-  )
+  raise DataError(f'{video.path}: no face in any frame ({line}; looked for by {tried}). {advice}')
 
 
 def _by_haar(video: Video, bars: Bars) -> Landmarks:
