@@ -12,10 +12,11 @@ optional('av')
 optional('cv2')
 
 from jaxgen.command.arguments import Parser  # noqa: E402
-from jaxgen.errors import UserError  # noqa: E402
+from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.run.lock import exclusive  # noqa: E402
 from jaxgen.run.workdir import write_config  # noqa: E402
 from jaxgen.systems.lipgen import commands  # noqa: E402
+from jaxgen.systems.lipgen.clips.table import read_table  # noqa: E402
 from jaxgen.systems.lipgen.posing import augmenting, unseen  # noqa: E402
 
 
@@ -173,3 +174,49 @@ def test_a_clip_without_a_face_is_told_what_helps(tmp_path, capsys):
   told = capsys.readouterr().err
   assert 'no face in any frame' in told
   assert 'Crop the mouth with jaxgen mouths --landmarks FILE, and turn the crop' in told
+
+
+def test_a_table_with_titles_of_ones_own_becomes_one_to_be_judged_by(tmp_path, capsys):
+  source, out = clips(tmp_path / 'in', 'ab'), tmp_path / 'out'
+  lines = 'Datei;Wort;von_frame;bis_frame;word;seed', 'a.mp4;bin;0;1;x;4', 'b;set;1;2;y;5'
+  (source / 'liste.csv').write_text('\n'.join(lines))
+  (source / 'bad.csv').write_bytes(b'\xff')
+  run(source, '--output', tmp_path / 'none')
+  told = capsys.readouterr().err
+  assert (
+    f'{source}/liste.csv has no column clip (--columns clip=TITLE names it), but Datei, W' in told
+  )
+  assert f'{source}/bad.csv is no table that can be read' in told
+  titles = 'clip=Datei,word=Wort,start=von_frame,end=bis_frame'
+  run(source, '--output', out, '--columns', titles, '--seed', 3)
+  assert 'poses.tsv has its own seed: those of the table are left out' in capsys.readouterr().err
+  head = (out / 'poses.tsv').read_text().splitlines()[0].split('\t')
+  assert head[-3:] == ['word', 'start_frame', 'end_frame'] and head.count('seed') == 1
+  assert {row['seed'] for row in rows_of(out)} == {'3'}
+  spoken = [(x.clip, x.word, x.start, x.end) for x in read_table(out / 'poses.tsv')]
+  assert spoken == [('a', 'bin', 0, 1), ('b', 'set', 1, 2)]
+  for columns, error, what in (
+    ('clip=Datei,word=Worte', DataError, 'has no column Worte; it has Datei, Wort.*word=TITLE'),
+    ('clip=Clip', ConfigError, 'no table with a column Clip'),
+    ('clip', ConfigError, 'expected to be some of clip=TITLE'),
+    ('speaker=Wer', ConfigError, 'expected to be some of clip=TITLE'),
+    ('clip=Datei,word=Datei', ConfigError, 'names a column twice'),
+  ):
+    with pytest.raises(error, match=what):
+      run(source, '--output', out, '--columns', columns)
+
+
+def test_of_a_run_on_a_table_with_titles_of_ones_own_words_have_the_usual_ones(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
+  source, one, out = clips(tmp_path / 'in', 'abcd'), tmp_path / 'run', tmp_path / 'out'
+  rows = [f'{name},{word},0,0.08' for name, word in zip('abcd', 'xyxy', strict=True)]
+  (tmp_path / 'liste.csv').write_text('\n'.join(['Datei,Wort,von,bis', *rows]))
+  columns = zip(('clip', 'word', 'start', 'end'), ('Datei', 'Wort', 'von', 'bis'), strict=True)
+  titles = {f'data__columns__{what}': title for what, title in columns}
+  one.mkdir()
+  data = {'data__name': str(tmp_path / 'liste.csv'), 'data__dir': str(source)}
+  write_config(one, tiny('table', **data, **titles))
+  run('--of', one, '--output', out)
+  assert {x.word for x in read_table(out / 'poses.tsv')} <= {'x', 'y'}

@@ -153,7 +153,7 @@ def _read_all(
       made.end()
   if made.unknown:
     files = f'{counted(len(made.unknown), "file")}, as {made.unknown[0]}'
-    work.note(f'no {outputs.TABLE} tells of which video: left {files}')
+    work.note(f'no {outputs.READ} tells of which video: left {files}')
 
 
 def _service(args: argparse.Namespace, live: bool = False) -> 'Service':

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
   from jaxgen.systems.lipgen.posing.manifest import Manifest, Wanted
 
 
+_TITLES = 'clip', 'word', 'start', 'end'  # of a table of words
+
+
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
   add('folder', metavar='DIR', type=as_path, nargs='?', help='of clips: whole faces, or mouths')
@@ -37,6 +40,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     help='CSV or TSV with a column clip, whose rows are taken over; by default the one in DIR or beside it',
   )
   add(
+    '--columns',
+    type=_columns,
+    metavar='clip=TITLE,word=TITLE,...',
+    help="the titles of the table's columns of clips, words, starts and ends where they are others",
+  )
+  add(
     '--kind',
     choices=('full-face', 'pose-crop'),
     help='what the clips are; by default pose-crop where they are small and square',
@@ -52,12 +61,29 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--json', action='store_true', help='one JSON object a clip')
 
 
+def _columns(text: str) -> dict[str, str]:
+  """Titles of columns by what is in them.
+
+  Raises:
+    ArgumentTypeError: it is no list of such.
+  """
+  pairs = [pair.partition('=') for pair in text.split(',')]
+  found = {what.strip(): title.strip() for what, _, title in pairs}
+  if not all(found.values()) or not found.keys() <= set(_TITLES) or len(found) < len(pairs):
+    known = ', '.join(f'{what}=TITLE' for what in _TITLES)
+    raise argparse.ArgumentTypeError(f'{text!r} is expected to be some of {known}, each once')
+  if len(set(found.values())) < len(found):
+    raise argparse.ArgumentTypeError(f'{text!r} names a column twice')
+  return found
+
+
 def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be, alone or together."""
   if (args.folder is None) == (args.of is None):
     raise ConfigError('name a folder of clips, or --of RUN: one of them')
-  if args.of and args.table:
-    raise ConfigError('--of names clips that have their words: leave --table out')
+  if args.of and (args.table or args.columns):
+    given = 'table' if args.table else 'columns'
+    raise ConfigError(f'--of names clips that have their words: leave --{given} out')
   if args.folder and not args.folder.is_dir():
     raise ConfigError(f'{args.folder}: no such folder')
   if not 0 <= args.seed < 2**32:
@@ -79,14 +105,17 @@ def _set_of_folder(args: argparse.Namespace) -> _Set:
   """That of the clips in a folder."""
   from jaxgen.systems.lipgen.posing import augmenting, unseen
 
-  path = augmenting.find_table(args.folder, args.table)
+  titles = dict(zip(_TITLES, _TITLES, strict=True)) | (args.columns or {})
+  path, passed = augmenting.find_table(args.folder, args.table, titles['clip'])
   if path:
-    table: Table | None = augmenting.read_table(path)
+    table: Table | None = augmenting.read_table(path, titles)
+  elif args.columns:
+    raise ConfigError(f'--columns: no table with a column {titles["clip"]}: name it with --table')
   else:
     layout = unseen.layout_table(args.folder)
     table = layout if layout.rows else None
   clips, told = augmenting.plan(args.folder, args.output, table, args.seed)
-  return _Set(clips, table.columns if table else (), told)
+  return _Set(clips, table.columns if table else (), passed + told)
 
 
 def _set_of_run(args: argparse.Namespace, config: 'ConfigDict', work: Batch) -> _Set:

@@ -7,21 +7,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import ConfigError, DataError
+from jaxgen.errors import ConfigError, DataError, first_line
 from jaxgen.systems.lipgen.clips.cells import read_cells
+from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.posing import heads
 from jaxgen.systems.lipgen.posing.assigning import Pose, assigned_poses
 from jaxgen.systems.lipgen.posing.turning import posed
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import OVERLAY, bare_name, videos_in
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, READ, bare_name, videos_in
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, find_landmarks, no_bars
 from jaxgen.words import counted
 
 MANIFEST = 'poses.tsv'
 LANDMARKS = 'landmarks'
+_NO_TABLES = MANIFEST, MOUTHS, READ
+_SHOWN = 3  # of the tables of a folder that are none of words
+_IN_FRAMES = '_frame'  # ends titles of times that are not seconds, see `clips.table.read_table`
 _NO_FACE = 'Crop the mouth with jaxgen mouths --landmarks FILE, and turn the crop'
 FOUND_BY = 'source_landmarks'
 OURS = ('clip', 'source_clip', 'kind', 'yaw', 'pitch', 'seed', FOUND_BY, 'source_digest')
@@ -33,10 +37,12 @@ class Table(NamedTuple):
   Attributes:
     columns: besides `clip`.
     rows: of each clip; a clip may have several words.
+    left_out: columns of the user's that are called as ours are.
   """
 
   columns: tuple[str, ...]
   rows: Mapping[str, Sequence[Mapping[str, str]]]
+  left_out: tuple[str, ...] = ()
 
 
 class Clip(NamedTuple):
@@ -75,43 +81,66 @@ class Turned(NamedTuple):
   found_by: str = ''
 
 
-def find_table(folder: Path, given: Path | None) -> Path | None:
-  """The table of a folder's words: the one that is named, or the only CSV or TSV with a column `clip` there,
+def find_table(
+  folder: Path, given: Path | None, clip: str = 'clip'
+) -> tuple[Path | None, list[str]]:
+  """The table of a folder's words: the one that is named, or the only CSV or TSV with a column of clips there,
   or else in the folder above.
+
+  Args:
+    folder: of the clips.
+    given: the one that is named.
+    clip: the title of the column of clips.
+
+  Returns:
+    The table, or None; and what is to be said of tables that were passed over.
 
   Raises:
     ConfigError: several could be it.
   """
   if given is not None:
-    return given
+    return given, []
+  told: list[str] = []
   for place in (folder, folder.parent):
-    tables = [
-      path
-      for path in sorted([*place.glob('*.csv'), *place.glob('*.tsv')])
-      if path.name not in (MANIFEST, MOUTHS) and 'clip' in _header(path)
-    ]
+    tables, others = [], []
+    for path in sorted([*place.glob('*.csv'), *place.glob('*.tsv')]):
+      if path.name in _NO_TABLES:
+        continue
+      if why := _why_none(path, clip):
+        others.append(f'{path} {why}: its words are not taken')
+      else:
+        tables.append(path)
     if len(tables) > 1:
       raise ConfigError(
         f'{tables[0]} and {tables[1]} could both have the words: name one with --table'
       )
     if tables:
-      return tables[0]
-  return None
+      return tables[0], told
+    told += others[:_SHOWN]
+    if len(others) > _SHOWN:
+      told.append(f'nor those of {counted(len(others) - _SHOWN, "other table")} in {place}')
+  return None, told
 
 
-def _header(path: Path) -> list[str]:
+def _why_none(path: Path, clip: str) -> str:
+  """Why a file is no table of words; '' for one."""
   try:
-    return read_cells(path).titles
-  except (OSError, ValueError):
-    return []
+    titles = read_cells(path).titles
+  except (OSError, ValueError) as error:
+    return f'is no table that can be read ({first_line(error)})'
+  if clip in titles:
+    return ''
+  return f'has no column {clip} (--columns clip=TITLE names it), but {", ".join(titles) or "none"}'
 
 
-def read_table(path: Path, clip: str = 'clip') -> Table:
+def read_table(path: Path, titles: Mapping[str, str] = COLUMNS) -> Table:
   """The words of a CSV or TSV; names of clips with a suffix or without, with folders or without.
 
   Args:
     path: of the table.
-    clip: the title of its column of clips.
+    titles: of its columns 'clip', 'word', 'start' and 'end', which are called so in what is returned. Those of
+      times in frames, which end in '_frame', are called 'start_frame' and 'end_frame'. But for the first they
+      may be missing where they have no other titles.
 
   Raises:
     DataError: there is no such table, or no such column.
@@ -120,14 +149,31 @@ def read_table(path: Path, clip: str = 'clip') -> Table:
     table = read_cells(path)
   except (OSError, ValueError) as error:
     raise DataError(f'{path} is no table that can be read ({error})') from error
-  columns = tuple(table.titles)
-  if clip not in columns:
-    raise DataError(f'{path} has no column {clip}; it has {", ".join(columns) or "none"}')
+  names = _standard(path, table.titles, titles)
   rows: dict[str, list[Mapping[str, str]]] = {}
   for _, cells in table.rows:
-    row = dict(itertools.zip_longest(columns, cells[: len(columns)], fillvalue=''))
-    rows.setdefault(bare_name(row[clip].strip()), []).append(row)
-  return Table(tuple(x for x in columns if x not in (*OURS, clip)), rows)
+    row = dict(itertools.zip_longest(names, cells[: len(names)], fillvalue=''))
+    rows.setdefault(bare_name(row['clip'].strip()), []).append(row)
+  kept = tuple(dict.fromkeys(x for x in names if x not in (*OURS, '')))
+  return Table(kept, rows, tuple(x for x in names if x in OURS[1:]))
+
+
+def _standard(path: Path, found: Sequence[str], titles: Mapping[str, str]) -> list[str]:
+  """Titles of a table, those of clips, words and times by their usual names; '' for others of these names."""
+  names = list(found)
+  for what, title in titles.items():
+    if title not in found:
+      if title == what != 'clip':
+        continue
+      raise DataError(
+        f'{path} has no column {title}; it has {", ".join(found) or "none"}: name it with --columns '
+        f'{what}=TITLE'
+      )
+    if title != what:
+      name = what + (_IN_FRAMES if title.endswith(_IN_FRAMES) else '')
+      names = ['' if x in (what, what + _IN_FRAMES) else x for x in names]
+      names[found.index(title)] = name
+  return names
 
 
 def plan(
@@ -152,6 +198,10 @@ def plan(
   rows, lost = _rows_of(videos, table)
   names = [name for name in sorted(videos) if name in rows]
   told = []
+  if table and table.left_out:
+    told.append(
+      f'{MANIFEST} has its own {", ".join(table.left_out)}: those of the table are left out'
+    )
   if len(videos) > len(names):
     told.append(f'{counted(len(videos) - len(names), "clip")} in no row of the table: left out')
   if lost:

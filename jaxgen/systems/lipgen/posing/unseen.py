@@ -76,7 +76,7 @@ def unseen(
     return Unseen(folder / 'clips', read_table(folder / 'words.tsv'), only)
   words = expanded(data.name, 'name another table')
   folder = table.folder_of_clips(words, data.dir)
-  return Unseen(folder, read_table(words, data.columns.clip), only)
+  return Unseen(folder, read_table(words, dict(data.columns)), only)
 
 
 def layout_table(

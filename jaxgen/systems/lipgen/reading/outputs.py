@@ -9,6 +9,7 @@ from jaxgen.files import is_there
 from jaxgen.systems.lipgen.video.jobs import (
   DIGEST,
   OVERLAY,
+  READ,
   SUFFIXES,
   VIDEO,
   check_over,
@@ -16,8 +17,6 @@ from jaxgen.systems.lipgen.video.jobs import (
   sources_of,
 )
 from jaxgen.systems.lipgen.video.ledger import Ledger
-
-TABLE = 'lipread.tsv'  # of which video each output in a folder is
 
 
 class Wanted(NamedTuple):
@@ -119,7 +118,7 @@ class Outputs:
     anew = [path for one in plan for path in one.files.values() if overwrite or not path.is_file()]
     placed = [place for path in anew if (place := self._place(path))]
     self._ledgers = {
-      root: Ledger(root / TABLE, ('file', VIDEO, DIGEST), [x for own, x in placed if own == root])
+      root: Ledger(root / READ, ('file', VIDEO, DIGEST), [x for own, x in placed if own == root])
       for root in self._roots
     }
 

@@ -18,6 +18,7 @@ SUFFIXES = (
 )
 OVERLAY = '_overlay'
 TABLE = 'mouths.tsv'
+READ = 'lipread.tsv'  # of which video each output of `jaxgen lipread` in a folder is
 VIDEO, DIGEST = 'video', 'digest'  # columns of what a file was made of
 COLUMNS = (
   *('clip', VIDEO, 'frames', 'source', 'faces', 'found', 'mouth_x', 'mouth_y', 'notes'),
