@@ -137,7 +137,12 @@ def how_to_go_on(overwrite: bool) -> str:
 
 @contextmanager
 def batch(
-  as_json: bool, kind: str, aside: bool = False, overwrite: bool = False, source: str = ''
+  as_json: bool,
+  kind: str,
+  aside: bool = False,
+  overwrite: bool = False,
+  source: str = '',
+  kept: bool = True,
 ) -> Iterator[Batch]:
   """A batch that a stop signal ends between two frames.
 
@@ -147,6 +152,7 @@ def batch(
     aside: whether standard output is for results, and all else goes to standard error.
     overwrite: whether what is there is written anew.
     source: see `Batch`.
+    kept: whether files keep what was done, so that the same command would not do it again.
   """
   from jaxgen.terminal.reporter import Reporter
   from jaxgen.terminal.signals import Stopped, StopSignals
@@ -163,5 +169,6 @@ def batch(
     try:
       yield work
     except Stopped as stop:
-      reporter.warn(f'stopped by {stop}; {work.done} done. {how_to_go_on(overwrite)}')
+      how = how_to_go_on(overwrite) if kept else 'The same command begins anew.'
+      reporter.warn(f'stopped by {stop}; {work.done} done. {how}')
       raise

@@ -9,14 +9,15 @@ from jaxgen.terminal.signals import Stopped
 
 
 @pytest.mark.parametrize(
-  ('overwrite', 'told'),
+  ('options', 'told'),
   [
-    (False, 'the same command to go on'),
-    (True, 'without --overwrite, which begins anew, to go on'),
+    ({}, 'the same command to go on'),
+    ({'overwrite': True}, 'without --overwrite, which begins anew, to go on'),
+    ({'kept': False}, 'The same command begins anew'),
   ],
 )
-def test_a_stop_tells_how_to_go_on(overwrite, told, capsys):
-  with pytest.raises(Stopped), batch(False, 'picture', overwrite=overwrite) as work:
+def test_a_stop_tells_how_to_go_on(options, told, capsys):
+  with pytest.raises(Stopped), batch(False, 'picture', **options) as work:
     signal.raise_signal(signal.SIGINT)
     list(work.bars('a.png')([1], 'looking'))
   assert told in ' '.join(capsys.readouterr().err.split())

@@ -1,6 +1,7 @@
 """Folders of `jaxgen mouths` and `lipread` know of which videos their files are, also once runs were killed."""
 
 import json
+import signal
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from jaxgen.systems.lipgen.reading import captions, sources  # noqa: E402
 from jaxgen.systems.lipgen.reading.subtitles import Word  # noqa: E402
 from jaxgen.systems.lipgen.video import jobs  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
+from jaxgen.terminal.signals import Stopped  # noqa: E402
 
 
 class Quick(NamedTuple):
@@ -156,6 +158,14 @@ def test_without_words_there_is_no_table_of_them(tmp_path, asked, capsys):
 # --- jaxgen lipread ---
 
 
+def test_where_nothing_is_kept_a_stop_does_not_speak_of_going_on(tmp_path, reads, capsys):
+  source = videos(tmp_path / 'in', a='stop')
+  for options, told in ((), 'begins anew'), (('--output', tmp_path / 'out'), 'to go on'):
+    with pytest.raises(Stopped):
+      read(source / 'a.mp4', *options)
+    assert told in capsys.readouterr().err
+
+
 @pytest.fixture
 def reads(monkeypatch):
   """Names of the videos that were read: as one word, their text, or none where it is empty."""
@@ -166,6 +176,8 @@ def reads(monkeypatch):
     texts.append(path.read_text())
     if texts[-1] == '!':
       raise KeyboardInterrupt
+    if texts[-1] == 'stop':
+      raise Stopped(signal.SIGINT)
     return sources.Mouths(np.zeros((25, 96, 96), np.uint8), 'seen')
 
   def service(frames, bars):

@@ -124,8 +124,8 @@ def _lipread(args: argparse.Namespace) -> None:
   empty = finding.without_videos(args.inputs)
   plan = _wanted(args, [x for x in args.inputs if x not in empty])
   folders = folders_of(args.output, args.overlay)
-  anew = args.overwrite and bool(folders)
-  with batch(args.json, 'video', aside=True, overwrite=anew) as work:
+  kept = bool(folders)
+  with batch(args.json, 'video', aside=True, overwrite=args.overwrite, kept=kept) as work:
     for path, why in empty.items():
       work.fail(str(path), why)
     if plan:
