@@ -11,7 +11,7 @@ from lipgen_videos import optional
 optional('av')
 
 from jaxgen.command.arguments import Parser  # noqa: E402
-from jaxgen.errors import ConfigError, UserError  # noqa: E402
+from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.run.lock import exclusive  # noqa: E402
 from jaxgen.systems.lipgen import commands  # noqa: E402
 from jaxgen.systems.lipgen.commands import finding, lipread  # noqa: E402
@@ -45,6 +45,8 @@ def asked(monkeypatch):
     letter = source.read_bytes()[0]
     if letter == ord('!'):
       raise KeyboardInterrupt
+    if letter == ord('?'):
+      raise DataError('no face')
     return Quick(np.full((2, 96, 96), letter, np.uint8))
 
   monkeypatch.setattr(finding, 'read_mouths', found)
@@ -94,9 +96,16 @@ def test_a_crop_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, ask
   run(one, '--output', out)
   with pytest.raises(UserError):
     run(two, '--output', out)
+  # Where nothing is made anew all stays.
+  kept = [path.read_bytes() for path in tables]
+  two.write_text('?')
+  with pytest.raises(UserError):
+    run(two, '--output', out, '--overwrite')
+  assert kept == [path.read_bytes() for path in tables] and levels(out) == 'b'
+  two.write_text('set')
   # Made anew it has not the words of the other, also where its own are not asked for.
   run(two, '--output', out, '--overwrite')
-  assert levels(out) == 's' and not tables[1].exists() and asked == ['x', 'x']
+  assert levels(out) == 's' and not tables[1].exists() and asked == ['x'] * 3
   # A file of the user's, where nothing is known of it, is not written over.
   with pytest.raises(UserError):
     run(one, '--output', tmp_path / 's2')

@@ -58,7 +58,7 @@ def _mouths(args: argparse.Namespace) -> None:
 def _fill(args: argparse.Namespace, plan: 'list[Job]', aligns: Path | None, work: Batch) -> None:
   """Crops what is missing of the videos."""
   from jaxgen.run.lock import exclusive
-  from jaxgen.systems.lipgen.video import jobs, words
+  from jaxgen.systems.lipgen.video import jobs
   from jaxgen.systems.lipgen.video.ledger import Ledger
 
   args.output.mkdir(parents=True, exist_ok=True)
@@ -66,11 +66,10 @@ def _fill(args: argparse.Namespace, plan: 'list[Job]', aligns: Path | None, work
     anew = [job.clip for job in plan if args.overwrite or not is_there(job.target)]
     ledger = Ledger(args.output / jobs.TABLE, jobs.COLUMNS, anew)
     others = {job.clip for job in plan if ledger.made_of(job.clip, job.source) is False}
-    if stale := others.intersection(anew):
-      words.forget_words(args.output, stale)
+    stale = others.intersection(anew)
     try:
       for job in plan:
-        _crop(args, job, work, ledger)
+        _crop(args, job, work, ledger, stale)
     finally:
       ledger.end()
       if args.align:
@@ -118,9 +117,11 @@ def _is_made(job: 'Job', ledger: 'Ledger') -> bool:
   return made is True
 
 
-def _crop(args: argparse.Namespace, job: 'Job', work: Batch, ledger: 'Ledger') -> None:
-  """One video; a mistake is told of."""
-  from jaxgen.systems.lipgen.video import encoding, jobs, overlay
+def _crop(
+  args: argparse.Namespace, job: 'Job', work: Batch, ledger: 'Ledger', stale: set[str]
+) -> None:
+  """One video; a mistake is told of. Before the first is written the words of `stale` clips are forgotten."""
+  from jaxgen.systems.lipgen.video import encoding, jobs, overlay, words
 
   name = str(job.source)
   wanted = [job.target, *([job.overlay] if args.overlay else [])]
@@ -130,6 +131,9 @@ def _crop(args: argparse.Namespace, job: 'Job', work: Batch, ledger: 'Ledger') -
       work.skip(name, shown)
       return
     clip = finding.read_mouths(job.source, args, work.bars(job.source.name))
+    if stale:
+      words.forget_words(args.output, stale)
+      stale.clear()
     ledger.begin()
     encoding.write_video(job.target, clip.frames)
     if args.overlay:
