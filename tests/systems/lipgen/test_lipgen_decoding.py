@@ -36,7 +36,8 @@ def test_any_rate_becomes_25_by_the_nearest_frame_in_time(tmp_path, rate):
   assert numbers(frames) == nearest([round(t * 9000) / 9000 for t in times])
   assert seen.rate == pytest.approx(rate, rel=1e-3)
   assert (seen.frames, seen.resampled, seen.variable) == (24, len(frames), False)
-  assert seen.notes == ()
+  few = ('lips are not seen well at 12.5 a second, which is below 15',)
+  assert seen.notes == (few if rate < 15 else ()) and seen.still == ()
 
 
 def test_a_variable_rate_goes_by_its_time_stamps(tmp_path):
@@ -45,6 +46,23 @@ def test_a_variable_rate_goes_by_its_time_stamps(tmp_path):
   assert numbers(frames)[: len(nearest(times)) - 1] == nearest(times)[:-1]
   assert seen.variable
   assert 'about' in seen.line()
+
+
+def test_time_without_a_new_picture_is_known_and_is_no_part_of_the_rate(tmp_path):
+  times = [i / 25 + (38.6 if i >= 15 else 0) for i in range(30)]
+  frames, seen = read(write(tmp_path / 'a.mp4', steps(30), times))
+  assert seen.rate == pytest.approx(25) and seen.variable and 'at about 25 a second' in seen.line()
+  assert seen.still == ((14, 980),) and numbers(frames[979:981]) == [15, 15]
+  assert seen.notes == ('no new picture in 38.6 of 39.8 seconds',)
+  # The same picture again and again is none that is new; shorter waits are as they were.
+  frozen = steps(80)
+  frozen[10:40], frozen[50:70] = frozen[10], frozen[50]
+  _, seen = read(write(tmp_path / 'b.mp4', frozen))
+  assert (seen.rate, seen.variable, seen.still) == (25, False, ((10, 40),))
+  _, seen = read(write(tmp_path / 'c.mp4', steps(4), rate=1))
+  assert seen.still == ((0, 100),) and 'at 1 a second' in seen.notes[0]
+  _, seen = read(write(tmp_path / 'd.mp4', steps(8), lasts=3))
+  assert seen.still == ((7, 82),)
 
 
 @pytest.mark.parametrize('degrees', [90, 180, -90])
@@ -162,13 +180,13 @@ def test_what_is_no_video_is_told_in_one_line_with_its_name(tmp_path, name, cont
 
 
 def test_clocks_that_stand_still_or_jump_are_mended():
-  from jaxgen.systems.lipgen.video.decoding import _Times
+  from jaxgen.systems.lipgen.video.clock import Clock
 
-  times = _Times()
+  times = Clock()
   found = [times.add(t, 25) for t in (None, 5.0, 5.04, 5.04, 5.12, 3000.0, 3000.04, None)]
   assert found == pytest.approx([0, 0.04, 0.08, 0.08, 0.16, 0.2, 0.24, 0.28])
   assert 'jumps 1 time' in times.notes()[0]
-  times = _Times()
+  times = Clock()
   found = [times.add(t, 25) for t in (1.0, 1.04, 1.04, 1.04, 1.04, 1.04, 0.0)]
   assert found == pytest.approx([0, 0.04, 0.04, 0.04, 0.08, 0.12, 0.16])
 

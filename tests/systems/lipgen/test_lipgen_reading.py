@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import benchmark
 from lip_readers import FACTS, REACH, WORDS, Told, saying, trained_reader
+from lipgen_videos import optional, steps, write
 from scipy.special import log_softmax
 
 from jaxgen.errors import DataError
@@ -18,11 +19,14 @@ from jaxgen.systems.lipgen.reading import live, sentences
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments, verdicts
 from jaxgen.systems.lipgen.reading.service import Model, Service, read_as
 from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
-from jaxgen.systems.lipgen.reading.sources import Mouths
+from jaxgen.systems.lipgen.reading.sources import Mouths, found_in, read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word, srt
 from jaxgen.systems.lipgen.steps import read_windows
+from jaxgen.systems.lipgen.video.crops import place_crops
+from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.faces import Box
 from jaxgen.systems.lipgen.video.landmarks import of_boxes
+from jaxgen.systems.lipgen.video.mouths import MouthClip
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -186,6 +190,30 @@ def test_no_word_is_read_where_nobody_is_in_sight():
     patched.setattr(live, 'cut', lambda frames, crops: list(frames))
     words = [word for frame in crops for word in listener(frame)] + listener.read(end=True)
   assert [x.word for x in words] == ['bin', 'now']
+
+
+def test_no_word_is_read_where_no_picture_is_new(tmp_path):
+  optional('av')
+  times = [i / 25 + (1 if i > 20 else 0) for i in range(60)]
+  path = write(tmp_path / 'a.mp4', steps(60, 96, 96), times)
+  mouths = read_crops(path)
+  assert list(mouths.gaps) == [(20, 46)] and len(mouths.frames) == 85
+  assert mouths.notes[-1] == 'no new picture from 0.80 to 1.84 seconds: nothing is read there'
+  crops = saying(('bin', 6), ('', 20), ('blue', 9), ('', 20), ('now', 12), ('', 5))
+  words = read_as(told(unsure=0.05), 'a.mp4', mouths._replace(frames=crops))
+  assert [x.word for x in words] == ['bin', 'now']
+  # So it is where a face is found in the video, beside places without one.
+  landmarks = of_boxes([[Box(10, 10, 60, 60)]] * 50 + [[]] * 35, (96, 96))
+  video = Video(path)
+  assert len(list(video.frames())) == 85
+  seen = video.seen._replace(begins=2.0)
+  clip = MouthClip(mouths.frames, np.zeros((85, 2)), seen, landmarks, place_crops(landmarks), ())
+  found = found_in(clip)
+  assert found.gaps == [(50, 85), (20, 46)]
+  assert [note.split(' seconds')[0] for note in found.notes] == [
+    'no face from 4.00 to 5.40',
+    'no new picture from 2.80 to 3.84',
+  ]
 
 
 def test_how_words_are_searched_for_goes_through_json():

@@ -26,7 +26,8 @@ class Mouths(NamedTuple):
     notes: what a person is to know besides, a line each.
     clip: where they were found; None where the video shows nothing but a mouth.
     begins: seconds at which players show the first frame.
-    gaps: frames between which nobody is in sight, first and first after, where nothing is read.
+    gaps: frames between which nobody is in sight or no picture is new, first and first after, where nothing is
+      read.
   """
 
   frames: np.ndarray
@@ -39,14 +40,21 @@ class Mouths(NamedTuple):
 
 def found_in(clip: MouthClip) -> Mouths:
   """The mouth of whoever speaks in a video."""
-  begins, gaps = clip.seen.begins, clip.landmarks.gaps
+  seen, hidden = clip.seen, clip.landmarks.gaps
+  told = [*_told('no face', hidden, seen.begins), *_told('no new picture', seen.still, seen.begins)]
+  gaps = [*hidden, *seen.still]
+  return Mouths(clip.frames, clip.line(), (*clip.messages, *told), clip, seen.begins, gaps)
+
+
+def _told(what: str, gaps: Sequence[tuple[int, int]], begins: float) -> list[str]:
+  """Where nothing is read, a line each, by the seconds of players."""
   told = [
-    f'no face from {first / RATE + begins:.2f} to {end / RATE + begins:.2f} seconds: nothing is read there'
+    f'{what} from {first / RATE + begins:.2f} to {end / RATE + begins:.2f} seconds: nothing is read there'
     for first, end in gaps[:_NAMED]
   ]
   if len(gaps) > _NAMED:
-    told.append(f'nor at {counted(len(gaps) - _NAMED, "other place")}')
-  return Mouths(clip.frames, clip.line(), (*clip.messages, *told), clip, begins, gaps)
+    told.append(f'{what} at {counted(len(gaps) - _NAMED, "other place")} either')
+  return told
 
 
 def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
@@ -72,7 +80,8 @@ def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
   seen = video.seen
   assert seen is not None
   line = f'{seen.line()}; crops of a mouth'
-  return Mouths(np.stack(frames), line, seen.notes, begins=seen.begins)
+  notes = (*seen.notes, *_told('no new picture', seen.still, seen.begins))
+  return Mouths(np.stack(frames), line, notes, begins=seen.begins, gaps=seen.still)
 
 
 def expected_frames(path: Path) -> int | None:

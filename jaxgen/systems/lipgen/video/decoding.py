@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from jaxgen.errors import DataError, first_line
+from jaxgen.systems.lipgen.video.clock import RATE, Clock, Stills, alike
 from jaxgen.systems.lipgen.video.deinterlacing import Deinterlacer
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.words import counted
@@ -17,11 +17,7 @@ from jaxgen.words import counted
 if TYPE_CHECKING:
   import av
 
-RATE = 25  # frames a second of all clips
-LONGEST_GAP = 60.0  # seconds between two frames; more is a jump of the clock
 _MISSING = 0.06  # share of the declared frames that may be missing before a file counts as cut off
-# Frames on end that may have the time of the one before; with more the clock stands still.
-_REPEATS = 2
 _AHEAD = 8  # frames that tell whether time stamps are in the order in which frames are shown
 # FFmpeg shows any text as a film of a terminal.
 _NO_VIDEOS = ('tty',)
@@ -47,14 +43,15 @@ class Seen(NamedTuple):
   Attributes:
     frames: how many the file has.
     duration: in seconds, from the first frame to the end of the last.
-    rate: frames a second, by their median distance in time; 0 for a single frame.
-    variable: whether distances between frames differ by half or more.
+    rate: frames a second, by the distance in time that most of them have; 0 for a single frame.
+    variable: whether many distances differ from that by half or more, or one is more than twice as long.
     rotation: degrees, clockwise, by which the file says it is to be turned; done already.
     size: height and width of the frames as shown.
     resampled: frames at 25 a second.
     notes: what was wrong with the file, or is unusual, a line each.
     begins: seconds of the file, as players count them, at which the first frame is shown; its sound may begin
       earlier.
+    still: frames at 25 a second, first and first after, in which no picture is new for a second or more.
   """
 
   frames: int
@@ -66,6 +63,7 @@ class Seen(NamedTuple):
   resampled: int
   notes: tuple[str, ...] = ()
   begins: float = 0.0
+  still: tuple[tuple[int, int], ...] = ()
 
   def line(self) -> str:
     """In words: '75 frames at 25 a second, 360 x 288'."""
@@ -108,7 +106,7 @@ class Video:
       DataError: one line that names the file and what was seen in it.
       ConfigError: PyAV is not installed.
     """
-    times = _Times()
+    times, stills = Clock(), Stills()
     last: np.ndarray | None = None
     at, emitted = 0.0, 0
     reader = _Reader(self.path)
@@ -118,6 +116,8 @@ class Video:
         while emitted / RATE < (at + now) / 2 - 1e-6:
           yield Frame(last, index - 1, at)
           emitted += 1
+      if last is None or not alike(last, pixels):
+        stills.add(now)
       last, at = pixels, now
     if last is None:
       raise DataError(
@@ -126,6 +126,7 @@ class Video:
     wanted = max(1, emitted, round(times.duration * RATE))
     for _ in range(emitted, wanted):
       yield Frame(last, times.count - 1, at)
+    stills.end(wanted)
     self.seen = Seen(
       times.count,
       times.duration,
@@ -134,88 +135,10 @@ class Video:
       reader.rotation,
       (last.shape[0], last.shape[1]),
       wanted,
-      (*reader.notes(times), *times.notes()),
+      (*reader.notes(times), *times.notes(), *stills.notes(wanted)),
       reader.begins,
+      tuple(stills.spans),
     )
-
-
-class _Times:
-  """The clock of a file: seconds from its first frame, never back.
-
-  Attributes:
-    count: frames.
-    lasts: seconds that the last one says it lasts.
-  """
-
-  def __init__(self) -> None:
-    self.count, self._now, self._offset, self.lasts = 0, 0.0, 0.0, 0.0
-    self._first: float | None = None
-    self._steps: list[float] = []
-    self._jumps = self._repeats = 0
-
-  def add(self, time: float | None, nominal: float, lasts: float = 0.0) -> float:
-    """The time of the next frame, by its stamp; by the nominal rate where that is missing or jumps.
-
-    Args:
-      time: by its stamp, or None. A frame with the time of the one before, or one a little earlier, takes the
-        place of that: what follows stays at its time.
-      nominal: rate, 0 where it is not known.
-      lasts: seconds that the frame says it lasts, 0 where it does not.
-    """
-    step = self._step() or (1 / nominal if nominal else 1 / RATE)
-    now = self._now + step if self.count else 0.0
-    if time is not None:
-      if self._first is None:
-        self._first = time - now
-      now = self._joined(time - self._first + self._offset, step)
-    if now > self._now:
-      self._steps.append(now - self._now)
-    self._now, self.lasts, self.count = now, min(lasts, LONGEST_GAP), self.count + 1
-    return now
-
-  def _joined(self, now: float, step: float) -> float:
-    """A time by its stamp, or the one that it must mean."""
-    if not self.count:
-      return now
-    back = self._now - now
-    self._repeats = self._repeats + 1 if back >= 0 else 0
-    if 0 <= back < 2 * step and self._repeats <= _REPEATS:
-      return self._now
-    if back >= 0 or -back > LONGEST_GAP:
-      self._jumps += 1
-      self._offset += back + step
-      return self._now + step
-    return now
-
-  def _step(self) -> float:
-    return median(self._steps[-9:]) if self._steps else 0.0
-
-  @property
-  def duration(self) -> float:
-    """Seconds to the end of the last frame; a still picture is a clip of one frame."""
-    if not self._steps:
-      return 1 / RATE
-    return self._now + max(median(self._steps), self.lasts)
-
-  @property
-  def rate(self) -> float:
-    """Frames a second; the mean where distances are nearly equal, as stamps are often rounded."""
-    if not self._steps:
-      return 0.0
-    return 1 / median(self._steps) if self.variable else len(self._steps) / sum(self._steps)
-
-  @property
-  def variable(self) -> bool:
-    """Whether a tenth of the distances differ by half or more from the middle one."""
-    middle = median(self._steps) if self._steps else 0.0
-    odd = sum(abs(x - middle) >= middle / 2 for x in self._steps)
-    return odd > len(self._steps) / 10
-
-  def notes(self) -> list[str]:
-    """What to say of a clock that jumps."""
-    if not self._jumps:
-      return []
-    return [f'its clock jumps {counted(self._jumps, "time")}; the frames were joined']
 
 
 class _Reader:
@@ -339,7 +262,7 @@ class _Reader:
       return f': the file may be cut off ({size}, {self._declared:.2f} seconds declared)'
     return f' ({self._broken or size})'
 
-  def notes(self, times: _Times) -> list[str]:
+  def notes(self, times: Clock) -> list[str]:
     """What to say of a file that is damaged or cut off."""
     found = []
     missing = self._declared - max(times.duration, times.lasts)
