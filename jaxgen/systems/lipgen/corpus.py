@@ -189,7 +189,7 @@ def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[st
     dict(data.columns),
     logging.warning,
   )
-  return grid.parts(rows, data.held_out)
+  return table.parts_of_table(data.name, rows, data.held_out)
 
 
 def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:

@@ -175,6 +175,10 @@ def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
       'clip,word,start,end\nc0,oui,0,0.6\n',
       r"line 2: 'oui' ends at 0.60 seconds, .* c0 \(0.16 sec",
     ),
+    (
+      'clip,word,start,end\nc0,oui,0.16,0.2\n',
+      r"line 2: 'oui' begins at 0.16 seconds, after its clip c0 \(0.16 sec",
+    ),
   ],
 )
 def test_tables_that_are_wrong_name_the_line(files, tmp_path, text, message):
@@ -182,6 +186,44 @@ def test_tables_that_are_wrong_name_the_line(files, tmp_path, text, message):
   path.write_text(text)
   with pytest.raises(DataError, match=message):
     load(path)
+
+
+def spoken(**clips):
+  """Clips of a frame with these words."""
+  words = tuple(sorted({word for said in clips.values() for word in said}))
+  labels = np.full((len(clips), 2), -1, np.int32)
+  for i, said in enumerate(clips.values()):
+    labels[i, : len(said)] = [words.index(word) for word in said]
+  n = len(clips)
+  return clip_set.ClipSet(
+    words, np.zeros((n, 1, 2, 2)), np.ones(n), labels, np.zeros((n, 2, 2)), [*clips]
+  )
+
+
+def test_every_word_is_trained_on_and_one_clip_is_judged_in_any_case():
+  said = []
+
+  def held(clips, share=0.4):
+    found = table.parts_of_table('my.csv', clips, share, said.append)
+    assert {*found['train'].names, *found['validation'].names} == {*clips.names}
+    return list(found['validation'].names)
+
+  names = [f'c{i}' for i in range(10)]
+  same = spoken(**{name: ['yes', 'no'] for name in names})
+  plain = [same.names[i] for i in np.flatnonzero(clip_set.held_out(names, 0.4))]
+  assert held(same) == plain and len(held(same, 0)) == 1 and said == []
+  own = {name: ['yes', 'no'] for name in names} | {plain[0]: ['maybe'], plain[2]: ['yes', 'maybe']}
+  assert len(held(spoken(**own))) == 3
+  assert said.pop() == (
+    "my.csv: 1 clip more to train on and not held out, as no others have 'maybe'"
+  )
+  one = held(spoken(**{name: [name] for name in names}))
+  assert one == [clip for clip in plain if clip in one] and len(one) == 1
+  assert (
+    said.pop() == f'my.csv: only the held-out clip has {one[0]!r}, which is not learned: add clips'
+  )
+  with pytest.raises(DataError, match=r'my\.csv has 1 clip: at least two are needed, one to judge'):
+    held(spoken(alone=['yes']))
 
 
 def test_words_and_folders_that_are_not_there(files, tmp_path):

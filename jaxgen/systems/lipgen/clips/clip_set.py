@@ -174,7 +174,7 @@ def held_out(
 
   Args:
     names: [N], all different.
-    share: of the clips, in (0, 1); at least one is held out where there are two, and one is left.
+    share: of the clips, in [0, 1); at least one is held out where there are two, and one is left.
     seed: of the choice.
     always: names that are held out wherever they occur.
 
@@ -192,11 +192,36 @@ def held_out(
   return np.array([name in chosen for name in names], bool)
 
 
+def spoken_in_training(clips: ClipSet, out: np.ndarray) -> np.ndarray:
+  """The held-out part without clips that alone have one of their words: what is not trained on is never read.
+
+  Args:
+    clips: the set.
+    out: [N] bool, its held-out part, see `held_out`. Where all its words are said in training it stays.
+
+  Returns:
+    [N] bool.
+  """
+  order = sorted(np.flatnonzero(out).tolist(), key=lambda i: clips.names[i])
+  kept = out.copy()
+  known = set(clips.labels[~out].ravel().tolist()) | {-1}
+  for i in order:
+    words = set(clips.labels[i].tolist())
+    if words - known:
+      kept[i] = False
+      known |= words
+  return kept
+
+
 def parts(
   clips: ClipSet, share: float, seed: int = 0, always: Sequence[str] = ()
 ) -> dict[str, ClipSet]:
   """{'train', 'validation'} of a set, by clips; see `held_out`."""
-  out = held_out(clips.names, share, seed, always)
+  return divided(clips, held_out(clips.names, share, seed, always))
+
+
+def divided(clips: ClipSet, out: np.ndarray) -> dict[str, ClipSet]:
+  """{'train', 'validation'} of a set whose held-out clips are known, [N] bool."""
   return {
     'train': subset(clips, np.flatnonzero(~out)),
     'validation': subset(clips, np.flatnonzero(out)),

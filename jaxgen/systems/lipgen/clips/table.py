@@ -11,7 +11,13 @@ import numpy as np
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.cells import read_cells
-from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.clips.clip_set import (
+  ClipSet,
+  divided,
+  held_out,
+  spoken_in_training,
+  subset,
+)
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
 from jaxgen.systems.lipgen.clips.windows import RATE
@@ -23,6 +29,7 @@ COLUMNS = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
 ENDINGS = ('', '.mp4', '.mkv', '.avi', '.mov', '.webm', '.mpg')
 _IN_FRAMES = '_frame'  # the end of the name of a column of frames
 _TOLERANCE = 1.0  # frames that a word may end after its clip
+_FEW = 5  # words of a message
 
 
 class Spoken(NamedTuple):
@@ -148,6 +155,52 @@ def load_table(
   return make_clip_set(table, rows, folder_of_clips(table, directory), framing, words, say)
 
 
+def parts_of_table(
+  path: str | Path, clips: ClipSet, share: float, say: Say = logging.warning
+) -> dict[str, ClipSet]:
+  """{'train', 'validation'} of the clips of a table.
+
+  Clips are held out by their names alone (see `clip_set.held_out`), but for those that alone have one of their
+  words, which stay in training; one is held out in any case.
+
+  Args:
+    path: of the table, for messages.
+    clips: of it.
+    share: of them that is held out.
+    say: told of words that are in one part alone.
+
+  Raises:
+    DataError: there are fewer than two clips.
+  """
+  if len(clips.names) < 2:
+    raise DataError(
+      f'{path} has {counted(len(clips.names), "clip")}: at least two are needed, one to judge by'
+    )
+  first = held_out(clips.names, share)
+  out = spoken_in_training(clips, first)
+  if not out.any():
+    out = np.arange(len(first)) == np.flatnonzero(first)[0]
+  found = divided(clips, out)
+  if alone := words_alone(found['validation'], found['train']):
+    say(f'{path}: only the held-out clip has {_named(alone)}, which is not learned: add clips')
+  elif alone := words_alone(*(subset(clips, np.flatnonzero(x)) for x in (first, ~first))):
+    more = counted(int(first.sum() - out.sum()), 'clip')
+    say(f'{path}: {more} more to train on and not held out, as no others have {_named(alone)}')
+  return found
+
+
+def words_alone(clips: ClipSet, others: ClipSet) -> list[str]:
+  """The words of clips that others of the same words do not have."""
+  here, there = (set(x.labels[x.labels >= 0].tolist()) for x in (clips, others))
+  return [clips.words[i] for i in sorted(here - there)]
+
+
+def _named(words: Sequence[str]) -> str:
+  """The first few of some words."""
+  more = f' and {len(words) - _FEW:,} more' if len(words) > _FEW else ''
+  return ', '.join(map(repr, words[:_FEW])) + more
+
+
 def folder_of_clips(table: Path, directory: str | Path = '') -> Path:
   """Where the clips of a table are.
 
@@ -200,15 +253,22 @@ def make_clip_set(
   spans = np.zeros((len(spoken), most, 2), np.float32)
   for i, own in enumerate(spoken):
     for k, row in enumerate(sorted(own, key=lambda row: row.start)):
-      if row.end > found.lengths[i] + _TOLERANCE:
-        raise DataError(
-          f'{table}, line {row.line}: {row.word!r} ends at {row.end / RATE:.2f} seconds, after its clip '
-          f'{row.clip} ({found.lengths[i] / RATE:.2f} seconds)'
-        )
+      _check_inside(table, row, int(found.lengths[i]))
       labels[i, k] = places[row.word]
       spans[i, k] = row.start, row.end
   names = [own[0].clip for own in spoken]
   return ClipSet(classes, found.frames, found.lengths, labels, spans, names)
+
+
+def _check_inside(table: Path, row: Spoken, length: int) -> None:
+  """Raises DataError for a word outside of its clip of so many frames."""
+  starts, ends = row.start >= length, row.end > length + _TOLERANCE
+  if starts or ends:
+    verb, time = ('begins', row.start) if starts else ('ends', row.end)
+    raise DataError(
+      f'{table}, line {row.line}: {row.word!r} {verb} at {time / RATE:.2f} seconds, after its clip '
+      f'{row.clip} ({length / RATE:.2f} seconds)'
+    )
 
 
 def _path(table: Path, folder: Path, row: Spoken) -> Path:
