@@ -181,15 +181,21 @@ def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[st
       name: lrw.load_lrw(data.dir, part, framing, words, logging.warning)
       for name, part in splits.items()
     }
+  path = expanded(data.name, 'name another table')
+  if not path.is_file():
+    raise ConfigError(
+      f'config.data.name = {data.name} is no file: set --config.data.name=FILE, a CSV or TSV of clip, word, '
+      f'start and end (sets with names of their own are {PROCEDURAL}, {GRID} and {LRW})'
+    )
   rows = table.load_table(
-    data.name,
+    path,
     framing,
     data.dir,
     wanted_words(config) or None,
     dict(data.columns),
     logging.warning,
   )
-  return table.parts_of_table(data.name, rows, data.held_out)
+  return table.parts_of_table(path, rows, data.held_out)
 
 
 def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -14,15 +15,17 @@ from jaxgen.errors import DataError
 from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
 from jaxgen.systems.lipgen import alike
+from jaxgen.systems.lipgen.clips.cells import open_table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
-from jaxgen.systems.lipgen.clips.table import load_table
+from jaxgen.systems.lipgen.clips.table import COLUMNS, load_table
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import framing_of, load_corpus, load_real
 from jaxgen.systems.lipgen.data import split_of
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import Reader
+from jaxgen.systems.lipgen.posing.heads import FULL_FACE
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.sentences import sentence_figures
 from jaxgen.systems.lipgen.reading.service import Model, Service
@@ -229,12 +232,8 @@ def pose_clips(inference: Inference) -> ClipSet:
       f'config.eval.pose = {folder} has no {" or ".join(TABLES)}: make it with jaxgen pose-augment of clips '
       'that have a table of their words'
     )
-  if 'full-face' in tables[0].read_text(encoding='utf-8-sig'):
-    raise DataError(f'{tables[0]} is of whole faces: make it with jaxgen pose-augment --crop')
+  columns = _pose_columns(tables[0], dict(config.data.columns))
   words = [word for word in inference.words if word != NO_WORD]
-  columns = dict(config.data.columns)
-  if tables[0].name == TABLES[0]:
-    columns['clip'] = 'clip'
   clips = load_table(tables[0], framing_of(config), folder, words, columns)
   if config.data.name == PROCEDURAL:  # has speakers of its own to be judged by
     return clips
@@ -254,6 +253,23 @@ def _shown_in_training(config: ConfigDict) -> Callable[[Origin], bool]:
     return lambda origin: origin.split not in ('', 'test')
   train = Among(load_real(config)['train'].names)
   return lambda origin: any(map(train, origin.names))
+
+
+def _pose_columns(path: Path, columns: dict[str, str]) -> dict[str, str]:
+  """The titles of a table of turned heads: those of `jaxgen pose-augment`, or all but `clip` are the run's.
+
+  Raises:
+    DataError: it cannot be read, or is of whole faces.
+  """
+  cells = open_table(path)
+  if 'kind' in cells.titles:
+    place = cells.titles.index('kind')
+    if any(row[place : place + 1] == [FULL_FACE] for _, row in cells.rows):
+      raise DataError(f'{path} is of whole faces: make it with jaxgen pose-augment --crop')
+  if path.name != TABLES[0]:
+    return columns
+  whole = all({name, f'{name}_frame'} & {*cells.titles} for name in COLUMNS)
+  return dict(COLUMNS) if whole else {**columns, 'clip': 'clip'}
 
 
 def sentence_errors(

@@ -207,3 +207,25 @@ def test_frames_that_attention_does_not_see_are_white_and_never_chosen():
   assert (cells[:6] == 255).all() and cells[28].tolist() == [55, 125, 215]
   red = (shown == (0xB9, 0x1C, 0x1C)).all(-1)
   assert red[:, sheets.NAMES + 28 * 12 :].any() and not red[:, : sheets.NAMES + 28 * 12].any()
+
+
+def test_a_table_of_turned_heads_is_read_by_its_own_titles(tmp_path):
+  path = tmp_path / 'poses.tsv'
+  run = {'clip': 'Datei', 'word': 'Wort', 'start': 'von', 'end': 'bis'}
+
+  def titles(text, encoding='utf-8'):
+    path.write_text(text, encoding=encoding)
+    return evaluation._pose_columns(path, run)
+
+  own = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
+  assert titles('clip\tkind\tword\tstart\tend\n', 'utf-16') == own
+  assert titles('clip\tword\tstart_frame\tend_frame\tWort\n') == own
+  # Of before, with the columns of the run's table.
+  assert titles('clip\tkind\tWort\tvon\tbis\n') == {**run, 'clip': 'clip'}
+  assert titles('clip\tkind\tword\tstart\tend\na full-face\tpose-crop\tx\t0\t1\n') == own
+  with pytest.raises(DataError, match=r'poses\.tsv is of whole faces'):
+    titles('clip\tkind\tword\tstart\tend\na\tpose-crop\tx\t0\t1\nb\tfull-face\tx\t0\t1\n')
+  with pytest.raises(DataError, match=r'poses\.tsv: cannot be read as a table of words'):
+    titles('clip\tword\tstart\tend\né', 'latin-1')
+  path = path.rename(tmp_path / 'words.tsv')
+  assert titles('Datei\tWort\tvon\tbis\n') == run

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from lip_files import squares, write_lrw, write_video
+from lipgen_cases import tiny
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import clip_set, framing, grid, lrw, prepared, table, windows
 from jaxgen.systems.lipgen.clips.framing import LIPS, WHOLE, Framing
+from jaxgen.systems.lipgen.corpus import load_real
 
 SMALL = Framing(24, 24, 48, 12)
 
@@ -164,6 +166,9 @@ def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
       f'clip,word,start,end\nc0,"{"x" * 140_000}',
       'cannot be read as a table of words .line 2: field larger',
     ),
+    ('clip,word,start,end\nc0,oui,0,0,0,16\n', 'line 2: 6 cells, and 4 titles: where numbers have'),
+    ('clip;word;start;end\nc0;oui;0;0;0\n', 'line 2: 5 cells, and 4 titles$'),
+    (f'clip,word,start,end\n{"c" * 5000},oui,0,1\n', 'line 2: there is no clip c{100}[.]{3} in'),
     ('clip,word,start\n', r"no column 'end'; it has 'clip', .*config\.data\.columns\.end"),
     ('clip,word,start,end\nc0,oui,0\n', 'line 2: 3 cells are too few'),
     ('clip,word,start,end\nc0,oui,x,1\n', "line 2: start 'x' is no number"),
@@ -229,12 +234,22 @@ def test_every_word_is_trained_on_and_one_clip_is_judged_in_any_case():
 def test_words_and_folders_that_are_not_there(files, tmp_path):
   path = tmp_path / 'words.csv'
   path.write_text('clip,word,start,end\nc0,oui,0,.1\n')
-  with pytest.raises(DataError, match="line 2: 'oui' is not one of the words to read"):
+  with pytest.raises(DataError, match=r"line 2: 'oui' is not one of the words .*data\.words"):
     load(path, words=('non',))
   with pytest.raises(DataError, match='nowhere is no folder'):
     load(path, directory=tmp_path / 'nowhere')
   with pytest.raises(DataError, match='cannot be read as a table'):
     load(tmp_path / 'absent.csv')
+  path.write_text('clip,word,start,end\nc0,\u00e9t\u00e9,0,.1\n', encoding='latin-1')
+  with pytest.raises(DataError, match=r'no UTF-8 or UTF-16 .*: save it as UTF-8'):
+    load(path)
+
+
+def test_a_table_that_is_not_named_is_asked_for():
+  with pytest.raises(
+    ConfigError, match=r'config\.data\.name = table is no file: set --config\.data\.name'
+  ):
+    load_real(tiny('table'))
 
 
 def test_grid_names_are_sentences():

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgen.errors import DataError
 from jaxgen.files import decoded_text
 
 MARKS = '\t;,'  # between cells
@@ -36,6 +37,22 @@ def read_cells(path: Path) -> Cells:
     ValueError: it is no such text, or its quotes are damaged.
   """
   return of_text(decoded_text(path.read_bytes()))
+
+
+def open_table(path: Path) -> Cells:
+  """`read_cells` of a file that a person named.
+
+  Raises:
+    DataError: it is missing, no text in UTF-8 or UTF-16, or no table.
+  """
+  try:
+    return read_cells(path)
+  except UnicodeError as error:
+    raise DataError(
+      f'{path}: cannot be read as a table of words, since it is no UTF-8 or UTF-16 ({error}): save it as UTF-8'
+    ) from error
+  except (OSError, ValueError) as error:
+    raise DataError(f'{path}: cannot be read as a table of words ({error})') from error
 
 
 def of_text(text: str) -> Cells:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips.cells import read_cells
+from jaxgen.systems.lipgen.clips.cells import open_table
 from jaxgen.systems.lipgen.clips.lrw import SPLITS
 from jaxgen.systems.lipgen.video.jobs import bare_name
 
@@ -40,10 +40,7 @@ def read_origins(path: Path, clip: str = 'clip') -> dict[str, Origin]:
   Raises:
     DataError: it cannot be read, or has no such column.
   """
-  try:
-    table = read_cells(path)
-  except (OSError, ValueError) as error:
-    raise DataError(f'{path}: cannot be read as a table of clips ({error})') from error
+  table = open_table(path)
   if clip not in table.titles:
     raise DataError(f'{path} has no column {clip!r}; it has {", ".join(map(repr, table.titles))}')
   found: dict[str, Origin] = {}

@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips.cells import read_cells
+from jaxgen.systems.lipgen.clips.cells import Cells, open_table
 from jaxgen.systems.lipgen.clips.clip_set import (
   ClipSet,
   divided,
@@ -30,6 +31,7 @@ ENDINGS = ('', '.mp4', '.mkv', '.avi', '.mov', '.webm', '.mpg')
 _IN_FRAMES = '_frame'  # the end of the name of a column of frames
 _TOLERANCE = 1.0  # frames that a word may end after its clip
 _FEW = 5  # words of a message
+_LONGEST = 100  # letters of a clip's name in a message
 
 
 class Spoken(NamedTuple):
@@ -67,14 +69,11 @@ def read_table(
   Raises:
     DataError: a file, column, word or time is missing or malformed: names the line.
   """
-  try:
-    table = read_cells(path)
-  except (OSError, ValueError) as error:
-    raise DataError(f'{path}: cannot be read as a table of words ({error})') from error
+  table = open_table(path)
   if not table.titles:
     raise DataError(f'{path} is empty: a table of clips, words, starts and ends is expected')
   places, frames = _places(path, table.titles, columns, advice)
-  rows = [_row(path, line, cells, places, frames, table.pointed) for line, cells in table.rows]
+  rows = [_row(path, line, cells, places, frames, table) for line, cells in table.rows]
   if not rows:
     raise DataError(f'{path} has titles and no word')
   return rows
@@ -103,9 +102,15 @@ def _row(
   cells: list[str],
   places: dict[str, int],
   frames: dict[str, bool],
-  pointed: Callable[[str], str],
+  table: Cells,
 ) -> Spoken:
   """One row, checked by itself."""
+  if any(cell.strip() for cell in cells[len(table.titles) :]):
+    commas = ': where numbers have a comma for a point, put semicolons or tabs between cells'
+    raise DataError(
+      f'{path}, line {line}: {len(cells)} cells, and {len(table.titles)} titles'
+      f'{commas if table.mark == "," else ""}'
+    )
   try:
     found = {what: cells[i].strip() for what, i in places.items()}
   except IndexError:
@@ -113,7 +118,7 @@ def _row(
   times = {}
   for what in ('start', 'end'):
     try:
-      times[what] = float(pointed(found[what])) * (1 if frames[what] else RATE)
+      times[what] = float(table.pointed(found[what])) * (1 if frames[what] else RATE)
     except ValueError:
       times[what] = math.nan
     if not math.isfinite(times[what]):
@@ -233,7 +238,10 @@ def make_clip_set(
   twice = []
   for row in rows:
     if row.word not in places:
-      raise DataError(f'{table}, line {row.line}: {row.word!r} is not one of the words to read')
+      raise DataError(
+        f'{table}, line {row.line}: {row.word!r} is not one of the words to read, which config.data.words '
+        'names, or the reader knows: name it too, or take its rows from the table'
+      )
     if row.clip not in known:
       known[row.clip] = _path(table, folder, row)
     key = known[row.clip], row.word, row.start, row.end
@@ -276,6 +284,8 @@ def _path(table: Path, folder: Path, row: Spoken) -> Path:
   for name in (row.clip, row.clip.replace('\\', '/')):
     for ending in ENDINGS:
       path = folder / (name + ending)
-      if path.is_file():
-        return path
-  raise DataError(f'{table}, line {row.line}: there is no clip {row.clip} in {folder}')
+      with suppress(OSError):  # of a name that is too long for a file
+        if path.is_file():
+          return path
+  clip = row.clip if len(row.clip) <= _LONGEST else f'{row.clip[:_LONGEST]}...'
+  raise DataError(f'{table}, line {row.line}: there is no clip {clip} in {folder}')
