@@ -1,10 +1,13 @@
-"""What functions for people tell of their work beside what they return: what commands print as warnings."""
+"""What a person is told of work beside its result: notes of functions, and lines about how far it is."""
 
+import logging
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 Warn = Callable[[str], None]
+# The level of lines about work that takes a while, which is nothing to be warned of: commands print them.
+PROGRESS = logging.WARNING - 5
 
 
 class UserNote(UserWarning):
@@ -28,3 +31,17 @@ def tell(notes: Iterable[str], warn: Warn | None) -> None:
       warn(note)
     else:
       warnings.warn(note, UserNote, stacklevel=3)
+
+
+def progress(line: str) -> None:
+  """Logs a line about work that takes a while, at the level PROGRESS."""
+  logging.log(PROGRESS, '%s', line)
+
+
+class Lines(logging.Formatter):
+  """Lines of a log as commands print them: all but PROGRESS begin with their level."""
+
+  def format(self, record: logging.LogRecord) -> str:
+    """The line of a record."""
+    line = super().format(record)
+    return line if record.levelno == PROGRESS else f'{record.levelname}: {line}'

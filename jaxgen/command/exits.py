@@ -42,9 +42,12 @@ def _told(action: Callable[[], object]) -> int:
   import logging
 
   from jaxgen.errors import ConfigError, UserError
+  from jaxgen.notes import PROGRESS, Lines
   from jaxgen.terminal.signals import Stopped
 
-  logging.basicConfig(format='%(levelname)s: %(message)s')
+  handler = logging.StreamHandler()
+  handler.setFormatter(Lines())
+  logging.basicConfig(level=PROGRESS, handlers=[handler])
   for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')

@@ -1,6 +1,5 @@
 """What is made once and kept: a folder of the cache whose name says all that decides its contents."""
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import numpy as np
 
 from jaxgen.data.folders import new_folder, require_room
 from jaxgen.errors import DataError
+from jaxgen.notes import progress
 
 _PATIENCE = 10  # seconds between lines about how far it is
 _THREADS = 4  # at most
@@ -28,7 +28,7 @@ def keep(
   named: str,
   needed: int = 0,
   sized: str = '',
-  say: Say = logging.warning,
+  say: Say = progress,
 ) -> None:
   """Makes a folder where it is missing: complete or not at all, see `folders.new_folder`.
 
@@ -99,7 +99,7 @@ def write_rows(
         found.append(more)
         if time.monotonic() - since > _PATIENCE:
           since = time.monotonic()
-          logging.warning(told(len(found)))
+          progress(told(len(found)))
   finally:
     pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
   return found

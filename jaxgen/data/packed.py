@@ -65,7 +65,7 @@ def prepared(
     paths: image files. A file that changes its size or time is decoded again.
     versions: a file as images [h, w] uint8; those that raise DataError are told of and left out.
     options: JSON that determines what `versions` makes of a file.
-    say: told what is prepared and what is left out.
+    say: told what is left out.
 
   Returns:
     The buffer, mapped from the file, so that nothing is in memory before it is read.
@@ -75,7 +75,7 @@ def prepared(
   """
   stamps = [(str(path.absolute()), *_stamp(path)) for path in paths]
   root = cache_folder() / 'packed' / digest(_VERSION, stamps, options)
-  _prepare(paths, versions, root, say)
+  _prepare(paths, versions, root)
   packed, left_out = _open(root)
   for message in left_out:
     say(message)
@@ -98,7 +98,6 @@ def _prepare(
   paths: Sequence[Path],
   versions: Callable[[Path], list[np.ndarray]],
   root: Path,
-  say: Callable[[str], None],
 ) -> None:
   """Fill `root` where it is missing; its name says that other processes make the same of the same files."""
 
@@ -120,7 +119,7 @@ def _prepare(
       )
     (folder / _INDEX).write_text(json.dumps({'sizes': sizes, 'left_out': left_out}))
 
-  keep(root, make, f'preparing {counted(len(paths), "image")}', named='prepared images', say=say)
+  keep(root, make, f'preparing {counted(len(paths), "image")}', named='prepared images')
 
 
 def _stamp(path: Path) -> tuple[int, int]:

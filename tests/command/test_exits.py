@@ -33,6 +33,15 @@ def test_errors_of_the_system_are_one_line_too(capsys):
   assert capsys.readouterr().err == 'error: No space left on device: runs/x\n'
 
 
+def test_lines_about_progress_are_no_warnings():
+  code = (
+    'import logging; from jaxgen.command.exits import guarded; from jaxgen.notes import progress\n'
+    'def tell(): progress("drew 5 of 9 clips, 50%"); logging.info("x"); logging.warning("%s is odd", "y")\n'
+    'guarded(tell)'
+  )
+  assert python(code).stderr == 'drew 5 of 9 clips, 50%\nWARNING: y is odd\n'
+
+
 @pytest.mark.parametrize('command', [['--version'], ['inspect', 'comvae']])
 def test_a_full_standard_output_is_named(command):
   code = 'import sys; from jaxgen.command.cli import main; sys.exit(main())'

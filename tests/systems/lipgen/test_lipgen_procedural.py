@@ -1,6 +1,5 @@
 """Procedural speakers: what they say, how their mouths move and how they are drawn."""
 
-import logging
 import re
 import shutil
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ from helpers import benchmark, override
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.notes import PROGRESS
 from jaxgen.systems.lipgen import corpus
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import LIPS, WHOLE, framed
@@ -225,7 +225,7 @@ def test_looks_differ_as_rendered_ones_do_from_filmed_ones():
 
 def test_clips_are_drawn_once_and_kept(cache, caplog):
   made = {'seed': 1, 'num_speakers': 2, 'pixels': 16, 'num_frames': 12}
-  with caplog.at_level(logging.WARNING):
+  with caplog.at_level(PROGRESS):
     clips = speak(['about', 'people'], 5, **made)
     again = speak(['about', 'people'], 5, **made)
   told = f'drawing 5 clips, once (0.1 MB in {cache})'

@@ -11,6 +11,7 @@ from lip_files import squares, write_lrw, write_video
 from lipgen_cases import tiny
 
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.notes import PROGRESS
 from jaxgen.systems.lipgen.clips import clip_set, framing, grid, lrw, prepared, table, windows
 from jaxgen.systems.lipgen.clips.framing import LIPS, WHOLE, Framing
 from jaxgen.systems.lipgen.corpus import load_real
@@ -31,20 +32,20 @@ def files(tmp_path, own_cache):
   return paths, shown
 
 
-def test_clips_are_decoded_once_and_framed(files, monkeypatch):
+def test_clips_are_decoded_once_and_framed(files, monkeypatch, caplog):
   paths, shown = files
-  said = []
-  found = prepared.prepared(paths, LIPS, say=said.append)
-  assert said == ['preparing 3 clips, once']
+  caplog.set_level(PROGRESS)
+  found = prepared.prepared(paths, LIPS)
+  assert caplog.messages == ['preparing 3 clips, once']
   assert found.frames.shape == (3, 6, 48, 48) and found.left_out == {}
   np.testing.assert_array_equal(found.lengths, [4, 6, 6])
   for i, x in enumerate(shown):
     seen = found.frames[i][: len(x)].astype(int)
     assert abs(seen - x[:, 29:77, 26:74])[:, :, :16].max() <= 4
   monkeypatch.setattr(prepared, 'clip', None)
-  again = prepared.prepared(paths, LIPS, say=said.append)
+  again = prepared.prepared(paths, LIPS)
   np.testing.assert_array_equal(again.frames[0:3], found.frames[0:3])
-  assert len(said) == 1
+  assert len(caplog.messages) == 1
 
 
 def test_files_in_several_parts_are_the_same_clips(files):
@@ -56,14 +57,14 @@ def test_files_in_several_parts_are_the_same_clips(files):
   np.testing.assert_array_equal(parts.rows, [0, 1, 2])
 
 
-def test_a_changed_file_and_another_framing_are_decoded_again(files):
+def test_a_changed_file_and_another_framing_are_decoded_again(files, caplog):
   paths, _ = files
-  said = []
-  prepared.prepared(paths, SMALL, say=said.append)
+  caplog.set_level(PROGRESS)
+  prepared.prepared(paths, SMALL)
   os.utime(paths[1], ns=(1, 1))
-  prepared.prepared(paths, SMALL, say=said.append)
-  prepared.prepared(paths, SMALL._replace(pixels=8), say=said.append)
-  assert len(said) == 3
+  prepared.prepared(paths, SMALL)
+  prepared.prepared(paths, SMALL._replace(pixels=8))
+  assert len(caplog.messages) == 3
 
 
 def test_damaged_clips_are_left_out_counted_and_named(files, tmp_path):
@@ -318,12 +319,12 @@ def test_lrw_has_a_word_in_the_middle_of_each_clip(tmp_path, own_cache):
   assert abs(wide).argmax() == 128 - 79 - 1
 
 
-def test_lrw_that_the_disk_has_no_room_for_is_not_begun(tmp_path, own_cache, monkeypatch):
+def test_lrw_that_the_disk_has_no_room_for_is_not_begun(tmp_path, own_cache, monkeypatch, caplog):
   write_lrw(tmp_path / 'lrw', ['ABOUT'], n=3)
-  said = []
+  caplog.set_level(PROGRESS)
 
   def opened():
-    return lrw.load_lrw(str(tmp_path / 'lrw'), say=said.append)
+    return lrw.load_lrw(str(tmp_path / 'lrw'))
 
   with monkeypatch.context() as patch:
     patch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=500_000))
@@ -335,10 +336,10 @@ def test_lrw_that_the_disk_has_no_room_for_is_not_begun(tmp_path, own_cache, mon
   )
   assert not list(cache.rglob('frames.u8'))
   opened()
-  assert f'3 clips of 29 frames will take 0.8 MB of {cache}' in said
-  said.clear()
+  assert f'3 clips of 29 frames will take 0.8 MB of {cache}' in caplog.messages
+  caplog.clear()
   opened()
-  assert said == []
+  assert caplog.messages == []
 
 
 def test_lrw_says_what_is_missing(tmp_path, own_cache, monkeypatch):

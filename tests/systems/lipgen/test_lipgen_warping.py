@@ -9,6 +9,7 @@ import pytest
 from warping_cases import mouth
 
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.notes import PROGRESS
 from jaxgen.systems.lipgen.procedural.articulation import REST, Timed
 from jaxgen.systems.lipgen.procedural.takes import Speech, contours_of, take
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
@@ -204,6 +205,7 @@ SAID = {'words': ('water', 'people'), 'pixels': SIDE, 'num_frames': 12}
 
 
 def test_rows_are_drawn_once_and_say_what_they_show(cache, caplog):
+  caplog.set_level(PROGRESS)
   found = faces.drawn(6, first_speaker=40, num_speakers=5, **SAID)
   assert found.frames.shape == (6, 12, SIDE, SIDE) and found.frames.dtype == np.uint8
   assert found.references.shape == (6, SIDE, SIDE)

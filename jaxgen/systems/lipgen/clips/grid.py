@@ -110,7 +110,7 @@ def load_grid(
     framing: what is seen of their 96 x 96 pixels.
     share: of the clips that is held out, see `clip_set.held_out`; the 13 in `grid_sound` always are.
     seed: of the choice.
-    say: told of progress and of damaged clips, which are left out.
+    say: told of damaged clips, which are left out.
 
   Returns:
     {'train', 'validation'} of 75 frames and six words a clip, the 51 words in alphabetical order.

@@ -17,6 +17,7 @@ import numpy as np
 from jaxgen import digests
 from jaxgen.data.folders import cache_folder, data_folder, new_folder
 from jaxgen.errors import DataError
+from jaxgen.notes import progress
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
@@ -113,7 +114,7 @@ def load_lrw(
     split: of SPLITS.
     framing: what is seen of the mouth crops.
     words: the classes, the folders' names in small letters; by default all of them in alphabetical order.
-    say: told of progress and of what is left out.
+    say: told of what is left out.
 
   Raises:
     DataError: files are missing or damaged.
@@ -215,7 +216,7 @@ def _durations(paths: Paths, say: Say) -> tuple[np.ndarray, list[str]]:
   root = cache_folder() / 'lipgen' / 'durations' / made_from
   try:
     if not root.is_dir():
-      say(f'reading how long {counted(len(paths), "word")} last, once')
+      progress(f'reading how long {counted(len(paths), "word")} last, once')
       found = [_duration(path) for path in paths]
       why = [x for x in found if isinstance(x, str)]
       with new_folder(root) as folder:

@@ -16,6 +16,7 @@ from jaxgen.config import digest
 from jaxgen.data.folders import cache_folder, require_room
 from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError, first_line
+from jaxgen.notes import progress
 from jaxgen.systems.lipgen.clips import frames as many
 from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing, framed, resized
 from jaxgen.systems.lipgen.clips.windows import RATE
@@ -65,7 +66,7 @@ def prepared(
     paths: of videos at 25 frames a second: squares around mouths, or whole frames where `crop` is given.
     framing: what a reader sees of the 96 x 96 of a mouth crop.
     crop: the mouth crop in a whole frame.
-    say: told of progress, and of what is left out: how many and the first few.
+    say: told of what is left out: how many and the first few.
     part: clips of one file.
     frames: that a clip has about, to tell what all of them will take and to refuse what the disk has no room
       for; 0: it is not known.
@@ -85,11 +86,11 @@ def prepared(
   if missing and frames:
     clips, cache = f'{counted(missing, "clip")} of {frames} frames', cache_folder()
     size = require_room(cache, missing * frames * framing.pixels**2, clips)
-    say(f'{clips} will take {size} of {cache}')
+    progress(f'{clips} will take {size} of {cache}')
   left_out: dict[int, str] = {}
   opened, first = [], 0
   for own, root in parts:
-    _prepare(own, framing, crop, root, say)
+    _prepare(own, framing, crop, root)
     pixels, lengths, damaged = _open(root, framing.pixels)
     rows = np.setdiff1d(np.arange(len(own)), np.array(list(damaged), np.int64))
     opened.append((pixels, lengths, rows + first))
@@ -141,9 +142,7 @@ def _open(root: Path, side: int) -> tuple[many.Frames, np.ndarray, dict[int, str
   return many.Ragged(pixels, lengths, side), lengths, missing
 
 
-def _prepare(
-  paths: Sequence[Path], framing: Framing, crop: Framing | None, root: Path, say: Say
-) -> None:
+def _prepare(paths: Sequence[Path], framing: Framing, crop: Framing | None, root: Path) -> None:
   """Fills `root` where it is missing; its name says that other processes make the same of the same files."""
 
   def make(folder: Path) -> None:
@@ -159,13 +158,13 @@ def _prepare(
           lengths.append(len(found))
         if time.monotonic() - told > _SECONDS:
           told = time.monotonic()
-          say(f'prepared {i + 1:,} of {counted(len(paths), "clip")}')
+          progress(f'prepared {i + 1:,} of {counted(len(paths), "clip")}')
     np.array(lengths, np.int32).tofile(folder / _LENGTHS)
     (folder / _INDEX).write_text(json.dumps({'left_out': left_out}))
 
   if not root.is_dir():
     av_module()  # before any folder is made
-  keep(root, make, f'preparing {counted(len(paths), "clip")}', named='prepared clips', say=say)
+  keep(root, make, f'preparing {counted(len(paths), "clip")}', named='prepared clips')
 
 
 def _decoded(

@@ -149,7 +149,7 @@ def load_table(
     directory: of the clips; empty: the table's own, or `clips` in it.
     words: the classes; by default those of the table, in alphabetical order.
     columns: see `read_table`.
-    say: told of progress and of damaged clips, which are left out.
+    say: told of damaged clips and rows that are there twice, which are left out.
 
   Raises:
     DataError: a file is missing, no clip can be decoded, a word is not among `words`, or one lies outside of

@@ -55,7 +55,7 @@ def load_labels(directory: str = '', say: Say = logging.info) -> Labels:
 
   Args:
     directory: of the clips, empty for $JAXGEN_DATA/grid_s1_mouths.
-    say: told of what takes long, and of damaged clips, which are left out.
+    say: told of damaged clips, which are left out.
 
   Raises:
     DataError: files are missing or damaged, or the cache cannot be written.
@@ -74,7 +74,7 @@ def load_labels(directory: str = '', say: Say = logging.info) -> Labels:
     labels.fitted.save(folder / _COMPONENTS)
     np.savez(folder / _LABELS, **{k: v for k, v in labels._asdict().items() if k != 'fitted'})
 
-  keep(root, make, f'labelling {len(paths):,} clips of mouths', named='labels of mouths', say=say)
+  keep(root, make, f'labelling {len(paths):,} clips of mouths', named='labels of mouths')
   with opening(root), np.load(root / _LABELS) as file:
     found = {name: file[name] for name in file.files}
     names = tuple(map(str, found.pop('names')))

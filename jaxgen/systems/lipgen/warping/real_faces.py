@@ -44,7 +44,7 @@ def grid_faces(
     directory: empty for $JAXGEN_DATA/grid_s1_mouths.
     share: of the clips that is held out, see `clips.grid.load_grid`.
     framing: what is seen of a mouth crop.
-    say: told of progress.
+    say: told of clips that are left out.
 
   Raises:
     DataError: files are missing or damaged.
