@@ -1,6 +1,7 @@
 """LipGen's reader as a Task."""
 
 import functools
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +16,12 @@ from jaxgen.data.folders import expanded
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.weight_files import load_weights
 from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import curriculum_steps
 from jaxgen.systems.lipgen.networks.reader import BACK_ENDS, Reader, make_reader
 from jaxgen.systems.lipgen.steps import PLAYER, Steps, read_windows
-from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
+from jaxgen.task import Data, PyTree, Task, Tools, Trained, TrainState, name_key
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Reader:
@@ -76,7 +78,7 @@ def initial(steps: Steps, key: jax.Array) -> TrainState:
   }
   variables = steps.net.init(name_key(key, 'init'), one, method=read_windows)
   if config.init_from:
-    variables = begun(config.init_from, variables, steps.facts['words'])
+    variables = begun(config, variables, steps.facts['words'])
   params = variables.pop('params')
   average = {PLAYER: jax.tree.map(jnp.copy, {'params': params, **variables})}
   return TrainState(
@@ -89,16 +91,17 @@ def initial(steps: Steps, key: jax.Array) -> TrainState:
   )
 
 
-def begun(name: str, variables: PyTree, words: Sequence[str]) -> dict[str, PyTree]:
-  """Variables, front-end and back-end taken from another reader.
+def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[str, PyTree]:
+  """Variables, front-end and back-end taken from the reader of config.init_from.
 
   The rows of its words that are words here too are taken by their names; its viseme branch where both have the
   same.
 
   Raises:
     CheckpointError: not a file of `jaxgen export`.
-    ConfigError: no reader, or one of another net: names what differs.
+    ConfigError: no reader, or one of another net or that sees mouths at another size: names what differs.
   """
+  name = config.init_from
   trained = load_weights(expanded(name))
   if trained.config.system != 'lipgen':
     raise ConfigError(
@@ -112,6 +115,7 @@ def begun(name: str, variables: PyTree, words: Sequence[str]) -> dict[str, PyTre
       f'config.init_from = {name}: its {"/".join(differ[0])} is not of this net. Set config.model as its '
       'config has it, config.model.boundary among it'
     )
+  _check_sight(config, trained)
   taken = {k: jnp.asarray(x, own[k].dtype) for k, x in same.items() if k[1] != 'words'}
   places = {word: i for i, word in enumerate(trained.facts['words'])}
   known = [(i, places[word]) for i, word in enumerate(words) if word in places]
@@ -120,6 +124,22 @@ def begun(name: str, variables: PyTree, words: Sequence[str]) -> dict[str, PyTre
     key = 'params', 'words', leaf
     taken[key] = own[key].at[..., here].set(jnp.asarray(given[key], own[key].dtype)[..., there])
   return traverse_util.unflatten_dict(own | taken)
+
+
+def _check_sight(config: ConfigDict, trained: Trained) -> None:
+  """Raises ConfigError where a reader to begin with sees mouths at another size; tells of another place."""
+  own = Framing(*config.data.framing)
+  given = Framing.from_json(trained.facts['framing']) if 'framing' in trained.facts else own
+  crop = trained.config.data.crop
+  if given == own and crop == config.data.crop:
+    return
+  said = (
+    f'config.init_from = {config.init_from} learned with config.data.framing = {tuple(given)} and '
+    f'config.data.crop = {crop}'
+  )
+  if (given.size, given.pixels, crop) != (own.size, own.pixels, config.data.crop):
+    raise ConfigError(f'{said}: lips would have another size. Set them so')
+  logging.warning('%s: lips are elsewhere in %s', said, tuple(own))
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, final_state, on_one_device, to_numpy, train
+from helpers import assert_close, assert_same, final_state, on_one_device, override, to_numpy, train
 from lipgen_cases import WORDS, drawn, noise, noisy_corpus, tiny
 from programs import FLOAT64, Program, layout
 
@@ -16,6 +16,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import training
 from jaxgen.systems.lipgen import data as lip_data
+from jaxgen.systems.lipgen.clips.framing import WHOLE, Framing
 from jaxgen.systems.lipgen.defaults import SETS
 from jaxgen.systems.lipgen.steps import Steps, make_optimizer, read_windows, viseme_targets
 from jaxgen.systems.lipgen.task import make_model, make_task
@@ -178,6 +179,43 @@ def test_a_reader_of_other_words_begins_with_all_that_both_know(small, tmp_path)
   other = tiny(init_from=str(file), model__front_end__stem=6)
   with pytest.raises(ConfigError, match=r'front_end/\S+ is not of this net. Set config.model'):
     jax.eval_shape(make_task(other, facts).init, jax.random.key(1))
+
+
+def test_a_reader_that_sees_lips_at_another_size_is_no_beginning(small, tmp_path, caplog):
+  _, data, _, variables = small
+  file, seen = tmp_path / 'begin.safetensors', Framing(4, 5, 80, 18)
+  facts = {**data.facts, 'framing': seen.to_json()}
+  weight_files.save_weights(file, Trained(tiny(), facts, variables, 3))
+
+  def begin(framing, **overrides):
+    config = tiny(init_from=str(file), data__framing=framing, **overrides)
+    jax.eval_shape(make_task(config, facts).init, jax.random.key(1))
+
+  learned = r'begin\.safetensors learned with config\.data\.framing = \(4, 5, 80, 18\)'
+  for other in ({'framing': (0, 0, 96, 18)}, {'framing': tuple(seen), 'data__crop': 14}):
+    with pytest.raises(ConfigError, match=learned):
+      begin(**other)
+  begin(tuple(seen))
+  assert not caplog.messages
+  begin((5, 5, 80, 18))
+  assert 'lips are elsewhere in (5, 5, 80, 18)' in caplog.text
+
+
+def test_a_net_of_the_papers_size_begins_with_imported_weights_for_a_table(small, tmp_path):
+  full = override(configs.load('lipgen:lrw,dctcn'), {'batch_size': 2})
+  imported = override(full, {'model__back_end__dropout': 0.3})
+  own = override(full, {'data__name': 'words.csv', 'augment__mixup': 0.0})
+  configs.check(own)
+  facts = {**small[1].facts, 'words_a_clip': 1, 'framing': WHOLE.to_json()}
+  state = jax.eval_shape(make_task(imported, facts).init, jax.random.key(1))
+  variables = {'params': state.params['model'], **state.variables['model']}
+  variables = jax.tree.map(lambda x: np.broadcast_to(np.float32(0.5), x.shape), variables)
+  trained = Trained(imported, facts, variables, 0)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr('jaxgen.systems.lipgen.task.load_weights', lambda path: trained)
+    begun = make_task(override(own, {'init_from': 'x'}), small[1].facts)  # of clips of two words
+    state = jax.eval_shape(begun.init, jax.random.key(1))
+  assert state.params['model']['words']['kernel'].shape[-1] == len(WORDS)
 
 
 def test_mixup_is_of_clips_of_one_word(small):
