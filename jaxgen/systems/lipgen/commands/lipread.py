@@ -252,7 +252,8 @@ LIPREAD = Command(
   'words with their times from videos of a face (lipgen)',
   'Reads the lips of whoever speaks in each video: a line a word with its start and end in seconds, the word '
   'and how sure the reader is; nothing where nothing is said. The reader knows the words that it was trained '
-  'on and no others. The rest goes on where a video cannot be read.',
+  'on and no others: the one that comes with jaxgen 51 words of one speaker. The rest goes on where a video '
+  'cannot be read.',
   _add_arguments,
   _lipread,
 )
