@@ -221,13 +221,17 @@ def test_every_word_is_trained_on_and_one_clip_is_judged_in_any_case():
   own = {name: ['yes', 'no'] for name in names} | {plain[0]: ['maybe'], plain[2]: ['yes', 'maybe']}
   assert len(held(spoken(**own))) == 3
   assert said.pop() == (
-    "my.csv: 1 clip more to train on and not held out, as no others have 'maybe'"
+    "my.csv: 1 clip to train on that would be held out, as no others have 'maybe'"
   )
   one = held(spoken(**{name: [name] for name in names}))
   assert one == [clip for clip in plain if clip in one] and len(one) == 1
-  assert (
-    said.pop() == f'my.csv: only the held-out clip has {one[0]!r}, which is not learned: add clips'
+  assert '3 clips to train on that would be held out' in said.pop()
+  assert said.pop() == (
+    f'my.csv: no clip to train on has {one[0]!r}: not learned until clips are added'
   )
+  (first,) = held(same, 0)
+  (other,) = held(spoken(**{name: ['no'] for name in names} | {first: ['maybe']}), 0)
+  assert other != first and "as no others have 'maybe'" in said.pop() and said == []
   with pytest.raises(DataError, match=r'my\.csv has 1 clip: at least two are needed, one to judge'):
     held(spoken(alone=['yes']))
 

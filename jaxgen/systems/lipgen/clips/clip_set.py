@@ -1,6 +1,7 @@
 """Clips with the words that are spoken in them, as rows to learn from."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -182,14 +183,19 @@ def held_out(
     [N] bool.
   """
   fixed = set(always)
-
-  def rank(name: str) -> tuple[bool, str]:
-    return name not in fixed, digests.seal([f'{seed}/{name}'.encode()])
-
   most = max(len(names) - 1, 0)
   count = min(max(round(share * len(names)), 1, len(fixed.intersection(names))), most)
-  chosen = set(sorted(names, key=rank)[:count])
+  chosen = set(_ranked(names, seed, fixed)[:count])
   return np.array([name in chosen for name in names], bool)
+
+
+def _ranked(names: Sequence[str], seed: int = 0, always: Container[str] = frozenset()) -> list[str]:
+  """In the order in which they are held out."""
+
+  def rank(name: str) -> tuple[bool, str]:
+    return name not in always, digests.seal([f'{seed}/{name}'.encode()])
+
+  return sorted(names, key=rank)
 
 
 def spoken_in_training(clips: ClipSet, out: np.ndarray) -> np.ndarray:
@@ -200,16 +206,22 @@ def spoken_in_training(clips: ClipSet, out: np.ndarray) -> np.ndarray:
     out: [N] bool, its held-out part, see `held_out`. Where all its words are said in training it stays.
 
   Returns:
-    [N] bool.
+    [N] bool, one clip at least.
   """
   order = sorted(np.flatnonzero(out).tolist(), key=lambda i: clips.names[i])
-  kept = out.copy()
-  known = set(clips.labels[~out].ravel().tolist()) | {-1}
+  kept, said = out.copy(), [{*row} - {-1} for row in clips.labels.tolist()]
+  known = {word for words, held in zip(said, out, strict=True) if not held for word in words}
   for i in order:
-    words = set(clips.labels[i].tolist())
-    if words - known:
+    if said[i] - known:
       kept[i] = False
-      known |= words
+      known |= said[i]
+  if kept.any():
+    return kept
+  counts = Counter(word for words in said for word in words)
+  place = {name: i for i, name in enumerate(clips.names)}
+  ranked = [place[name] for name in _ranked(clips.names)]
+  spare = [i for i in ranked if all(counts[word] > 1 for word in said[i])]
+  kept[(spare or ranked)[0]] = True
   return kept
 
 

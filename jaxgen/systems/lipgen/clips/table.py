@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from jaxgen.systems.lipgen.clips.clip_set import (
   divided,
   held_out,
   spoken_in_training,
-  subset,
 )
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
@@ -183,25 +182,19 @@ def parts_of_table(
     )
   first = held_out(clips.names, share)
   out = spoken_in_training(clips, first)
-  if not out.any():
-    out = np.arange(len(first)) == np.flatnonzero(first)[0]
-  found = divided(clips, out)
-  if alone := words_alone(found['validation'], found['train']):
-    say(f'{path}: only the held-out clip has {_named(alone)}, which is not learned: add clips')
-  elif alone := words_alone(*(subset(clips, np.flatnonzero(x)) for x in (first, ~first))):
-    more = counted(int(first.sum() - out.sum()), 'clip')
-    say(f'{path}: {more} more to train on and not held out, as no others have {_named(alone)}')
-  return found
+  never, before = (set(range(len(clips.words))) - {*clips.labels[~x].flat} for x in (out, first))
+  if never:
+    named = _named(clips, never)
+    say(f'{path}: no clip to train on has {named}: not learned until clips are added')
+  if before - never:
+    kept = f'{counted(int((first & ~out).sum()), "clip")} to train on that would be held out'
+    say(f'{path}: {kept}, as no others have {_named(clips, before - never)}')
+  return divided(clips, out)
 
 
-def words_alone(clips: ClipSet, others: ClipSet) -> list[str]:
-  """The words of clips that others of the same words do not have."""
-  here, there = (set(x.labels[x.labels >= 0].tolist()) for x in (clips, others))
-  return [clips.words[i] for i in sorted(here - there)]
-
-
-def _named(words: Sequence[str]) -> str:
+def _named(clips: ClipSet, classes: Collection[int]) -> str:
   """The first few of some words."""
+  words = [clips.words[i] for i in sorted(classes)]
   more = f' and {len(words) - _FEW:,} more' if len(words) > _FEW else ''
   return ', '.join(map(repr, words[:_FEW])) + more
 
