@@ -173,6 +173,7 @@ def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
     ('clip,word,start\n', r"no column 'end'; it has 'clip', .*config\.data\.columns\.end"),
     ('clip,word,start,end\nc0,oui,0\n', 'line 2: 3 cells are too few'),
     ('clip,word,start,end\nc0,oui,x,1\n', "line 2: start 'x' is no number"),
+    ('clip,word,start,end\nc0,oui,"0,1",1\n', "start '0,1' is no number: a point is expected"),
     ('clip,word,start,end\nc0,oui,0,nan\n', "line 2: end 'nan' is no number"),
     ('clip,word,start,end\nc0,,0,1\n', 'line 2: a clip and a word are expected'),
     ('clip,word,start,end\nc0,oui,.1,.1\n', "line 2: 'oui' from .1 to .1"),

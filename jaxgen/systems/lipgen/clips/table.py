@@ -121,7 +121,8 @@ def _row(
     except ValueError:
       times[what] = math.nan
     if not math.isfinite(times[what]):
-      raise DataError(f'{path}, line {line}: {what} {found[what]!r} is no number')
+      point = ': a point is expected, as in 0.48' if ',' in found[what] else ''
+      raise DataError(f'{path}, line {line}: {what} {found[what]!r} is no number{point}')
   if not found['clip'] or not found['word']:
     raise DataError(f'{path}, line {line}: a clip and a word are expected')
   if not 0 <= times['start'] < times['end']:
