@@ -59,6 +59,13 @@ def test_time_without_a_new_picture_is_known_and_is_no_part_of_the_rate(tmp_path
   frozen[10:40], frozen[50:70] = frozen[10], frozen[50]
   _, seen = read(write(tmp_path / 'b.mp4', frozen))
   assert (seen.rate, seen.variable, seen.still) == (25, False, ((10, 40),))
+  # So it is where encoding changed it a little, if it has contrast; in a dark one a change is one.
+  noise = np.random.default_rng(0)
+  picture = np.repeat(np.repeat(noise.integers(40, 220, (6, 6), np.uint8), 8, 0), 8, 1)
+  for scale, spans in ((1, ((0, 50),)), (0.1, ())):
+    frames = picture * scale + noise.integers(-2, 3, (50, 48, 48))
+    _, seen = read(write(tmp_path / 'e.mp4', frames.astype(np.uint8)))
+    assert seen.still == spans
   _, seen = read(write(tmp_path / 'c.mp4', steps(4), rate=1))
   assert seen.still == ((0, 100),) and 'at 1 a second' in seen.notes[0]
   _, seen = read(write(tmp_path / 'd.mp4', steps(8), lasts=3))

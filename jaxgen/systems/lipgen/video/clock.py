@@ -13,6 +13,11 @@ _REPEATS = 2
 # Of the middle distance: a frame that was dropped leaves twice as much, a little more where stamps are rounded.
 _LONGER = 2.1
 _FEW = 15  # frames a second, below which a word has two or three
+# Levels by which a pixel of a picture that stands may differ once it was encoded, at most: a face differs in
+# a second by 50 and more somewhere, in dark pictures by a good part of their range.
+_ENCODED, _OF_RANGE = 8, 16
+# Frames that move between two places that stand: too few for a word to be seen in them.
+_BETWEEN = RATE // 2
 
 
 class Clock:
@@ -110,18 +115,19 @@ class Stills:
 
   def __init__(self) -> None:
     self.spans: list[tuple[int, int]] = []
-    self._since = 0
+    self._since, self._picture = 0, np.zeros(0, np.uint8)
 
-  def add(self, time: float) -> None:
-    """A new picture is shown, in seconds from the first."""
-    self.end(round(time * RATE))
+  def add(self, pixels: np.ndarray, time: float) -> None:
+    """A picture is shown, [H, W] or [H, W, 3] uint8, in seconds from the first."""
+    if not alike(self._picture, pixels):
+      self.end(round(time * RATE))
+      self._picture = pixels
 
   def end(self, frame: int) -> None:
-    """The same by its frame at 25 a second, or the first after the last."""
+    """A new picture begins with this frame at 25 a second, or the video is over before it."""
     if frame - self._since >= RATE:
-      first = (
-        self.spans.pop()[0] if self.spans and self.spans[-1][1] == self._since else self._since
-      )
+      near = self.spans and self._since - self.spans[-1][1] < _BETWEEN
+      first = self.spans.pop()[0] if near else self._since
       self.spans.append((first, frame))
     self._since = frame
 
@@ -132,6 +138,18 @@ class Stills:
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> bool:
-  """Whether two pictures [H, W, ...] are the same: a middle row tells most of them apart."""
+  """Whether two pictures [H, W, ...] uint8 are the same, but for what encoding makes of one that stands.
+
+  A middle row tells most of them apart.
+  """
+  if one.shape != other.shape:
+    return False
   row = len(one) // 2
-  return np.array_equal(one[row], other[row]) and np.array_equal(one, other)
+  if _furthest(one[row], other[row]) > _ENCODED:
+    return False
+  return _furthest(one, other) <= min(_ENCODED, int(np.ptp(one)) / _OF_RANGE)
+
+
+def _furthest(one: np.ndarray, other: np.ndarray) -> int:
+  """The largest difference of levels."""
+  return int((np.maximum(one, other) - np.minimum(one, other)).max())

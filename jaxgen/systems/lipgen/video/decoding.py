@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgen.errors import DataError, first_line
-from jaxgen.systems.lipgen.video.clock import RATE, Clock, Stills, alike
+from jaxgen.systems.lipgen.video.clock import RATE, Clock, Stills
 from jaxgen.systems.lipgen.video.deinterlacing import Deinterlacer
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.words import counted
@@ -116,8 +116,7 @@ class Video:
         while emitted / RATE < (at + now) / 2 - 1e-6:
           yield Frame(last, index - 1, at)
           emitted += 1
-      if last is None or not alike(last, pixels):
-        stills.add(now)
+      stills.add(pixels, now)
       last, at = pixels, now
     if last is None:
       raise DataError(
