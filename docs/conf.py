@@ -46,7 +46,7 @@ nitpicky = True
 _OTHERS = (
   'AbstractContextManager|Any|Array|Builder|BuilderConfig|Callable|ConfigDict|FlagValues|FrameType|GradientTransformation|'
   'Iterable|Iterator|Mapping|Mesh|Module|NamedSharding|Norm|Path|PIL|PyTree|Sequence|StepsBar|optional|'
-  'absl|argparse|fastapi|gr|gradio|socket|array|bool|bytes|collections|contextlib|dict|flax|float|int|jax|jaxlib|list|ml_collections|ndarray|'
+  'absl|argparse|logging|fastapi|gr|gradio|socket|array|bool|bytes|collections|contextlib|dict|flax|float|int|jax|jaxlib|list|ml_collections|ndarray|'
   'numpy|np|object|optax|orbax|pathlib|rich|scipy|slice|str|tensorflow_datasets|tuple|type|types|typing'
 )
 nitpick_ignore_regex = [(r'py:.*', rf'(?:{_OTHERS})(?:\..*)?')]

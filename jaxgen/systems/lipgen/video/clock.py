@@ -80,7 +80,7 @@ class Clock:
 
   @property
   def rate(self) -> float:
-    """Frames a second, by the mean of distances like the middle one: stamps are often rounded."""
+    """Frames a second, by the mean of distances like the middle one, since stamps are often rounded."""
     if not self._steps:
       return 0.0
     middle = median(self._steps)
