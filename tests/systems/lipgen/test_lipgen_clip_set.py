@@ -5,7 +5,7 @@ import pytest
 
 from jaxgen.data.pipeline import evaluation_batches
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips import clip_set, frames, framing
+from jaxgen.systems.lipgen.clips import clip_set, frames, framing, table
 from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
 from jaxgen.systems.lipgen.clips.framing import Framing
 
@@ -123,6 +123,48 @@ def test_the_held_out_part_depends_on_names_alone():
   assert (fewer & ~out[:90]).sum() <= 2  # nearly all stay on their side
   assert (clip_set.held_out(names, 0.2, seed=1) != out).any()
   np.testing.assert_array_equal(clip_set.held_out(['a', 'b'], 0.01).sum(), 1)
+
+
+def spoken(**clips):
+  """Clips of a frame with these words."""
+  words = tuple(sorted({word for said in clips.values() for word in said}))
+  labels = np.full((len(clips), 2), -1, np.int32)
+  for i, said in enumerate(clips.values()):
+    labels[i, : len(said)] = [words.index(word) for word in said]
+  n = len(clips)
+  return clip_set.ClipSet(
+    words, np.zeros((n, 1, 2, 2)), np.ones(n), labels, np.zeros((n, 2, 2)), [*clips]
+  )
+
+
+def test_every_word_is_trained_on_and_one_clip_is_judged_in_any_case():
+  said = []
+
+  def held(clips, share=0.4):
+    found = table.parts_of_table('my.csv', clips, share, said.append)
+    assert {*found['train'].names, *found['validation'].names} == {*clips.names}
+    return list(found['validation'].names)
+
+  names = [f'c{i}' for i in range(10)]
+  same = spoken(**{name: ['yes', 'no'] for name in names})
+  plain = [same.names[i] for i in np.flatnonzero(clip_set.held_out(names, 0.4))]
+  assert held(same) == plain and len(held(same, 0)) == 1 and said == []
+  own = {name: ['yes', 'no'] for name in names} | {plain[0]: ['maybe'], plain[2]: ['yes', 'maybe']}
+  assert len(held(spoken(**own))) == 3
+  assert said.pop() == (
+    "my.csv: 1 clip to train on that would be held out, as no others have 'maybe'"
+  )
+  one = held(spoken(**{name: [name] for name in names}))
+  assert one == [clip for clip in plain if clip in one] and len(one) == 1
+  assert '3 clips to train on that would be held out' in said.pop()
+  assert said.pop() == (
+    f'my.csv: no clip to train on has {one[0]!r}: not learned until clips are added'
+  )
+  (first,) = held(same, 0)
+  (other,) = held(spoken(**{name: ['no'] for name in names} | {first: ['maybe']}), 0)
+  assert other != first and "as no others have 'maybe'" in said.pop() and said == []
+  with pytest.raises(DataError, match=r'my\.csv has 1 clip: at least two are needed, one to judge'):
+    held(spoken(alone=['yes']))
 
 
 def test_framing_cuts_or_resizes():
