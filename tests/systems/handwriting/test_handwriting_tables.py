@@ -225,7 +225,8 @@ def test_every_kind_of_bad_row(tmp_path):
     {'bad region', 'bad page'},
     {'symbol outside the charset', 'too wide', 'too long', 'too short'},
   )
-  of_words |= {'too long for the frames', 'narrower than its text', 'not a single word'}
+  of_words |= {'too long for the frames', 'too narrow for the frames', 'narrower than its text'}
+  of_words |= {'not a single word'}
   assert report.counts.keys() == (FIXED.keys() | REFUSED.keys()) - pages - of_words
   assert report.counts == {
     **dict.fromkeys(report.counts, 1), 'two transcripts': 2, 'unreadable image': 2, 'absurd size': 2
