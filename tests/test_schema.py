@@ -2,18 +2,22 @@
 
 import importlib.util
 import math
+from pathlib import Path
 
 import pytest
 import toy_system
 from helpers import override
 from ml_collections import ConfigDict, config_dict
 
+import jaxgen
 from jaxgen import config as configs
 from jaxgen import schema
 from jaxgen.errors import ConfigError
+from jaxgen.run import workdir
 from jaxgen.schema import REQUIRED
 from jaxgen.systems import SYSTEMS
 
+SHIPPED = Path(jaxgen.__file__).parent / 'weights'
 MAY_BE_EMPTY = ('heldout', '_filters', 'eval.faces', 'facts.faces', 'facts.hand_numbers')
 # Of a back-end of another kind.
 MAY_BE_EMPTY += ('back_end.widths', 'back_end.kernels', 'back_end.dilations')
@@ -105,6 +109,11 @@ def test_the_config_of_a_run_of_before_a_key_is_completed_with_what_it_did(syste
   configs.check(found)
   assert message(configs.from_json(old)).startswith(f'config.{next(iter(before))} is missing')
   assert configs.from_saved(configs.to_json(found)) == found
+
+
+@pytest.mark.parametrize('path', sorted(SHIPPED.glob('*.safetensors')), ids=lambda path: path.stem)
+def test_a_net_that_ships_can_be_evaluated_as_those_of_people(path):
+  configs.check_keys(workdir.required_config(path))
 
 
 def test_a_key_that_is_added_leaves_the_name_of_a_config_where_it_changes_nothing(toy, monkeypatch):

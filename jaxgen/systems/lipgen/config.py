@@ -65,7 +65,7 @@ KEYS = {
   'data.look': choice('a', 'b'),
   'data.synthetic.share': within(0, 1, closed='left', note='0 is none'),
   'data.synthetic.look': choice('a', 'b'),
-  'data.synthetic.dir': place('a folder of `jaxgen synthesise`, or empty'),
+  'data.synthetic.dir': place('a folder of `jaxgen synthesise`, or empty').added(''),
   'model.front_end.stem': whole(),
   'model.front_end.stem_stride': choice(2, 4),
   'model.front_end.max_pool': flag(),
