@@ -12,7 +12,8 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
 from jaxgen.systems import imported_on_use
-from jaxgen.systems.handwriting.config import RECOGNISERS, WORDS, check_words
+from jaxgen.systems.handwriting.config import RECOGNISERS, check_words
+from jaxgen.systems.handwriting.word_keys import WORDS
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('nll',)
