@@ -21,6 +21,11 @@ def name(parts: Iterable[bytes]) -> str:
   return seal(parts)[:SHORT]
 
 
+def name_of_file(path: Path) -> str:
+  """The first digits of a file's digest: enough to tell its contents from others."""
+  return of_file(path).hex()[:SHORT]
+
+
 def of_file(path: Path) -> bytes:
   """The 32 bytes of a file's digest, read piece by piece."""
   with path.open('rb') as file:

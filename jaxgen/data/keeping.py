@@ -17,7 +17,6 @@ from jaxgen.notes import progress
 _PATIENCE = 10  # seconds between lines about how far it is
 _THREADS = 4  # at most
 Found = TypeVar('Found')
-Say = Callable[[str], None]
 
 
 def keep(
@@ -28,7 +27,6 @@ def keep(
   named: str,
   needed: int = 0,
   sized: str = '',
-  say: Say = progress,
 ) -> None:
   """Makes a folder where it is missing: complete or not at all, see `folders.new_folder`.
 
@@ -39,7 +37,6 @@ def keep(
     named: what is kept, as 'drawn clips'.
     needed: bytes that it will take, told and looked for on the disk; 0: not known.
     sized: what takes them, as '20 clips of 48 x 48 pixels'.
-    say: told that it begins.
 
   Raises:
     DataError: the disk has no room for it, or cannot be written.
@@ -48,7 +45,7 @@ def keep(
     return
   try:
     size = f' ({require_room(root.parent, needed, sized)} in {root.parent})' if needed else ''
-    say(f'{doing}, once{size}')
+    progress(f'{doing}, once{size}')
     with new_folder(root) as folder:
       make(folder)
   except OSError as error:

@@ -8,10 +8,11 @@ import pytest
 
 from jaxgen.data.keeping import keep, opening, write_rows
 from jaxgen.errors import DataError
+from jaxgen.notes import PROGRESS
 
 
-def test_a_folder_is_made_once_and_is_whole_or_not_there(tmp_path):
-  root, said = tmp_path / 'kept' / 'name', []
+def test_a_folder_is_made_once_and_is_whole_or_not_there(tmp_path, caplog):
+  root = tmp_path / 'kept' / 'name'
 
   def broken(folder):
     (folder / 'half').write_text('x')
@@ -22,9 +23,11 @@ def test_a_folder_is_made_once_and_is_whole_or_not_there(tmp_path):
   ):
     keep(root, broken, 'drawing', named='squares')
   assert not list((tmp_path / 'kept').iterdir())
-  for _ in range(2):
-    keep(root, lambda folder: (folder / 'a').touch(), 'drawing', named='squares', say=said.append)
-  assert said == ['drawing, once'] and (root / 'a').is_file()
+  caplog.clear()
+  with caplog.at_level(PROGRESS):
+    for _ in range(2):
+      keep(root, lambda folder: (folder / 'a').touch(), 'drawing', named='squares')
+  assert caplog.messages == ['drawing, once'] and (root / 'a').is_file()
 
 
 def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path, monkeypatch):

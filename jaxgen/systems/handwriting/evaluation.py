@@ -79,7 +79,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     'fid_r': fid_r,
     'fid_r_untrained': distances(features(*untrained), real.features)['fid'],
     'kid': kid,
-    **(topology(images, real.images) if tools.full else dict.fromkeys(TOPOLOGY)),
+    **(topology(images, real.images, tools) if tools.full else dict.fromkeys(TOPOLOGY)),
     'style_spread': style_spread(judge.written(variables['gen'], 'styles'), real.images),
     'dropped_examples': data.facts['dropped'],
     'dropped_words': dropped._asdict() if dropped else None,
@@ -89,7 +89,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
   }
 
 
-def topology(generated: np.ndarray, real: np.ndarray) -> dict[str, float | None]:
+def topology(generated: np.ndarray, real: np.ndarray, tools: Tools) -> dict[str, float | None]:
   """The Geometry Score of as many pictures of each kind, [., H, W] uint8, and its floor among real ones.
 
   How far its complex grows depends on the number of images, so that unequal sets would differ by that alone.
@@ -102,9 +102,9 @@ def topology(generated: np.ndarray, real: np.ndarray) -> dict[str, float | None]
     return found
   parts = [x[np.sort(order(0, 'geometry score', 0, len(x))[:count])] for x in (generated, real)]
   try:
-    found['geometry_score'] = geometry_score(*parts)
+    found['geometry_score'] = geometry_score(*parts, progress=tools.progress)
     if len(real) >= 2 * LANDMARKS:
-      found['geometry_score_floor'] = score_floor(real, count)
+      found['geometry_score_floor'] = score_floor(real, count, progress=tools.progress)
     else:
       logging.warning('geometry_score_floor is left out: it needs %d real words', 2 * LANDMARKS)
   except ConfigError as error:

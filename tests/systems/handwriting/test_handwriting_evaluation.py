@@ -20,7 +20,7 @@ from jaxgen.systems.handwriting.data import TextRows
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.networks.recogniser import Reading
 from jaxgen.systems.handwriting.reading.charset import Charset
-from jaxgen.task import Split, Trained
+from jaxgen.task import Split, Trained, plain_tools
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -146,18 +146,19 @@ def test_unseen_words_are_none_of_training_and_such_that_differ_in_case_are_apar
 def test_the_geometry_score_is_of_equally_many_words_and_has_its_floor(monkeypatch, caplog):
   sizes = []
 
-  def scored(*given):
+  def scored(*given, progress):
+    assert progress is tools.progress
     sizes.append([len(x) if isinstance(x, np.ndarray) else x for x in given])
     return 0.5
 
   monkeypatch.setattr(evaluation, 'geometry_score', scored)
   monkeypatch.setattr(evaluation, 'score_floor', scored)
-  words = np.zeros((150, 2, 2), np.uint8)
+  tools, words = plain_tools(), np.zeros((150, 2, 2), np.uint8)
   found = {'geometry_score': 0.5, 'geometry_score_floor': 0.5}
-  assert evaluation.topology(words, words[:130]) == found
+  assert evaluation.topology(words, words[:130], tools) == found
   assert sizes == [[130, 130], [130, 130]]
-  assert evaluation.topology(words, words[:127]) == {**found, 'geometry_score_floor': None}
-  assert evaluation.topology(words, words[:63]) == dict.fromkeys(found)
+  assert evaluation.topology(words, words[:127], tools) == {**found, 'geometry_score_floor': None}
+  assert evaluation.topology(words, words[:63], tools) == dict.fromkeys(found)
   assert sizes[2:] == [[127, 127]]
   assert 'needs 128 real words' in caplog.text and 'needs 64 words of each kind' in caplog.text
 

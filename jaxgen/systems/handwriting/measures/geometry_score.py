@@ -5,13 +5,14 @@ witness complexes are gudhi's (extra `[evaluation]`); what is made of their homo
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from jaxgen.data.order import generator, order
 from jaxgen.errors import ConfigError
+from jaxgen.task import no_progress
 
 LANDMARKS = 64
 MAX_HOLES = 100
@@ -99,6 +100,7 @@ def mean_relative_living_times(
   landmarks: int = LANDMARKS,
   gamma: float | None = None,
   max_holes: int = MAX_HOLES,
+  progress: Callable[..., Iterator] = no_progress,
 ) -> np.ndarray:
   """MRLT: relative living times of one-dimensional holes, averaged over draws of landmarks.
 
@@ -112,6 +114,7 @@ def mean_relative_living_times(
     landmarks: L0.
     gamma: N / (128 * 5000) by default.
     max_holes: i_max.
+    progress: shows the draws, see `jaxgen.task.Tools`.
 
   Returns:
     [max_holes], the mean share of the growth during which there are 0, 1, 2, ... holes.
@@ -132,7 +135,7 @@ def mean_relative_living_times(
   at_once = len(flat) <= min(landmarks * repeats, math.isqrt(_PAIRS))
   every = _distances(flat, squares, np.arange(len(flat))) if at_once else None
   living = np.zeros(max_holes)
-  for repeat in range(repeats):
+  for repeat in progress(range(repeats), 'landmarks', repeats):
     places = generator(seed, 'landmarks', repeat).choice(len(flat), landmarks, replace=False)
     distances = _distances(flat, squares, places) if every is None else every[:, places]
     alpha_max = gamma * float(distances.max())

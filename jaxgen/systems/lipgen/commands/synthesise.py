@@ -103,7 +103,7 @@ def _told(dictionary: str) -> str:
   if not dictionary:
     return ''
   path = expanded(dictionary)
-  return f'{path.name} {digests.of_file(path).hex()[: digests.SHORT]}'
+  return f'{path.name} {digests.name_of_file(path)}'
 
 
 def _make(

@@ -12,10 +12,10 @@ import numpy as np
 
 from jaxgen import digests
 from jaxgen.data.folders import cache_folder
-from jaxgen.data.keeping import Say, keep, opening
+from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips import grid
-from jaxgen.systems.lipgen.clips.prepared import grey_frames
+from jaxgen.systems.lipgen.clips.prepared import Say, grey_frames
 from jaxgen.systems.lipgen.labelling.labeller import Labeller, train
 from jaxgen.systems.lipgen.labelling.utterances import Utterance, face_file, load_utterances
 from jaxgen.systems.lipgen.warping import mesh

@@ -2,8 +2,7 @@
 
 import csv
 import functools
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from jaxgen.files import is_there, write_bytes
 from jaxgen.systems.lipgen.posing import heads
 from jaxgen.systems.lipgen.posing.assigning import Pose
 from jaxgen.systems.lipgen.posing.augmenting import FOUND_BY, MANIFEST, OURS, Clip, Turned
-from jaxgen.systems.lipgen.video.jobs import encoded
+from jaxgen.systems.lipgen.video.jobs import tab_lines
 from jaxgen.systems.lipgen.video.landmarks import AUTO
 from jaxgen.systems.lipgen.video.ledger import digest_of
 
@@ -85,7 +84,7 @@ class Manifest:
     """A clip that was written."""
     self.kinds[clip.name], self._found_by[clip.name] = turned.kind, turned.found_by
     with self.path.open('ab') as out:
-      out.write(self._text(self._rows(clip)))
+      out.write(tab_lines(self._columns, self._rows(clip)))
 
   def end(self) -> None:
     """After the last clip: all rows in the order of the set; where none was made anew all stays as it is."""
@@ -96,7 +95,7 @@ class Manifest:
     titles = dict(zip(self._columns, self._columns, strict=True))
     made = (clip for clip in self._clips.values() if clip.name in self.kinds)
     rows = (row for clip in made for row in self._rows(clip))
-    write_bytes(self.path, self._text([titles, *rows]))
+    write_bytes(self.path, tab_lines(self._columns, [titles, *rows]))
 
   def _rows(self, clip: Clip) -> list[dict[str, str]]:
     """Of the words of a clip: its file, angles, kind, what it was made of, and the table's columns."""
@@ -104,14 +103,6 @@ class Manifest:
     own = name, clip.called, self.kinds[name], *map(str, clip.pose), str(self._seed)
     about = *own, self._found_by.get(name, ''), self._digest_of(clip.source)
     return [{**row, **dict(zip(OURS, about, strict=True))} for row in clip.rows]
-
-  def _text(self, rows: Iterable[Mapping[str, str]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(
-      out, self._columns, delimiter='\t', lineterminator='\n', extrasaction='ignore'
-    )
-    writer.writerows(rows)
-    return encoded(out.getvalue())
 
   def _read(self, wanted: Wanted) -> None:
     """The clips that an earlier run has written; the last line of one that was killed may be a piece."""

@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from jaxgen import digests
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import lrw
@@ -22,6 +21,7 @@ from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.synthesis.outputs import in_folder
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait, finder_kind, make_finder
 from jaxgen.systems.lipgen.video.crops import Crops, cut
+from jaxgen.systems.lipgen.video.ledger import digest_of
 
 # Rows by which the mouth is higher in LRW's crops than in those of `jaxgen mouths`.
 LIKE = {'mouths': 0, 'lrw': LIPS.top + LIPS.size // 2 - lrw.CENTRE[0]}
@@ -147,10 +147,7 @@ class Pictures:
 
   def picture(self, number: int) -> str:
     """See `Cast`."""
-    try:
-      return digests.of_file(self._paths[number]).hex()[: digests.SHORT]
-    except OSError:
-      return ''
+    return digest_of(self._paths[number])
 
 
 def _plain(name: str) -> str:

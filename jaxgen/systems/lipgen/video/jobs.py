@@ -1,6 +1,7 @@
 """Which video files a command line means, where their crops go, and what a table has of them."""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -215,6 +216,14 @@ def about_clip(clip: MouthClip) -> dict[str, str]:
 def encoded(table: str) -> bytes:
   """In UTF-8; what is no letter in any encoding, as in names of old disks, is spelled."""
   return table.encode(errors='backslashreplace')
+
+
+def tab_lines(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
+  """Rows as lines with tabs between their cells, `encoded`; what is in no column is left out."""
+  out = io.StringIO()
+  writer = csv.DictWriter(out, columns, delimiter='\t', lineterminator='\n', extrasaction='ignore')
+  writer.writerows(rows)
+  return encoded(out.getvalue())
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:

@@ -1,14 +1,12 @@
 """Of which video each file of a folder was made: a table with a row a file, which grows as files are made."""
 
-import csv
 import functools
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jaxgen import digests
 from jaxgen.files import write_bytes
-from jaxgen.systems.lipgen.video.jobs import DIGEST, VIDEO, encoded, read_table
+from jaxgen.systems.lipgen.video.jobs import DIGEST, VIDEO, encoded, read_table, tab_lines
 
 
 class Ledger:
@@ -83,7 +81,7 @@ class Ledger:
     own = {self._columns[0]: file, VIDEO: str(video), DIGEST: self._digest_of(video)}
     row = {**(about or {}), **own}
     with self.path.open('ab') as out:
-      out.write(self._text([row]))
+      out.write(tab_lines(self._columns, [row]))
     self._rows[file] = row
 
   def end(self) -> None:
@@ -95,21 +93,14 @@ class Ledger:
 
   def _write(self) -> None:
     titles = dict(zip(self._columns, self._columns, strict=True))
-    write_bytes(self.path, self._text([titles, *(self._rows[x] for x in sorted(self._rows))]))
-
-  def _text(self, rows: Iterable[Mapping[str, str]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(
-      out, self._columns, delimiter='\t', lineterminator='\n', extrasaction='ignore'
-    )
-    writer.writerows(rows)
-    return encoded(out.getvalue())
+    rows = (self._rows[x] for x in sorted(self._rows))
+    write_bytes(self.path, tab_lines(self._columns, [titles, *rows]))
 
 
-def digest_of(video: Path) -> str:
-  """Tells the contents of a video from others; '' where they cannot be read."""
+def digest_of(file: Path) -> str:
+  """Tells the contents of a video or picture from others; '' where they cannot be read."""
   try:
-    return digests.of_file(video).hex()[: digests.SHORT]
+    return digests.name_of_file(file)
   except OSError:
     return ''
 
