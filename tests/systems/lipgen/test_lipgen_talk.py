@@ -34,6 +34,7 @@ from jaxgen.systems.lipgen.synthesis import (
   saying,
   talking,
 )
+from jaxgen.systems.lipgen.synthesis import chain as chains
 from jaxgen.systems.lipgen.synthesis.chain import Chain, framed_points
 from jaxgen.systems.lipgen.synthesis.talking import Spoken, Talk
 from jaxgen.systems.lipgen.tabs import TABS
@@ -303,7 +304,8 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   made = tmp_path / 'face.mp4'
   video = Video(made)
   frames = [frame.pixels.astype(int) for frame in video.frames(colour=True)]
-  assert len(frames) == 35 and sorted(p.name for p in tmp_path.iterdir()) == ['face.mp4']
+  kept = ['.lock', 'face.mp4', 'talk.tsv']
+  assert len(frames) == 35 and sorted(p.name for p in tmp_path.iterdir()) == kept
   rgb = astronaut()[:220, 120:340].astype(int)
   off = [np.abs(frame - frames[0]).max() for frame in frames]
   assert np.abs(frames[0] - rgb).mean() < 3 and max(off[:2]) < 8 and max(off) > 40
@@ -337,16 +339,18 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
 
   with pytest.raises(InterruptedError):
     jaxgen.talk(*asked, **options, output=tmp_path / 'no.mp4', progress=stop)
-  assert sorted(p.name for p in tmp_path.iterdir()) == ['face.mp4', 'own.mp4']
+  assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, 'own.mp4'])
   with pytest.warns(UserNote, match=r'own\.mp4 is there already, nothing is written'):
     assert jaxgen.talk(*asked, **options, output=own) == own
   with pytest.raises(DataError, match='no face in it'):
     jaxgen.talk(files / 'wall.png', asked[1], **options, output=tmp_path / 'no.mp4')
   # Again: what is there is left; its mouth alone.
   made.write_bytes(b'mine')
-  code, found, told = run(capsys, files / 'face.png', *flags, '--head', '1')
+  code, found, told = run(capsys, files / 'face.png', *flags)
   assert code == 0 and found[0]['skipped'] and made.read_bytes() == b'mine'
-  monkeypatch.setattr(Chain, 'load', lambda *_: chain)
+  code, found, told = run(capsys, files / 'face.png', *flags, '--head', '1')
+  assert code == 1 and 'was made with head = 0, not 1: name' in found[0]['error']
+  monkeypatch.setattr(chains, 'Chain', lambda *_: chain)
   mouth = tmp_path / 'mouth.mp4'
   code, found, _ = run(capsys, files / 'face.png', *flags, f'--output={mouth}', '--crop')
   assert code == 0 and found[0]['size'] == [PIXELS, PIXELS] and mouth.is_file()

@@ -21,9 +21,10 @@ from jaxgen.words import counted
 if TYPE_CHECKING:
   from pathlib import Path
 
-  from jaxgen.systems.lipgen.reading.outputs import Outputs, Wanted
+  from jaxgen.systems.lipgen.reading.outputs import Wanted
   from jaxgen.systems.lipgen.reading.service import Service
   from jaxgen.systems.lipgen.reading.subtitles import Word
+  from jaxgen.systems.lipgen.video.outputs import Outputs
 
 TOP = 5  # words of an answer in JSON objects
 
@@ -138,22 +139,22 @@ def _read_all(
 ) -> None:
   """Reads the videos, while it holds the folders of outputs."""
   from jaxgen.run.lock import exclusive
-  from jaxgen.systems.lipgen.reading import outputs
+  from jaxgen.systems.lipgen.reading.outputs import TABLE
+  from jaxgen.systems.lipgen.video.outputs import Outputs
 
   service = _service(args)
   with ExitStack() as held:
     for folder in folders:
       folder.mkdir(parents=True, exist_ok=True)
       held.enter_context(exclusive(folder, work='filled', option='folder'))
-    made = outputs.Outputs(folders, plan, args.overwrite)
+    made = Outputs(TABLE, folders, plan, args.overwrite)
     try:
       for one in plan:
         _read_video(args, service, one, work, made, named)
     finally:
       made.end()
-  if made.unknown:
-    files = f'{counted(len(made.unknown), "file")}, as {made.unknown[0]}'
-    work.note(f'no {outputs.READ} tells of which video: left {files}')
+  for line in made.notes():
+    work.note(line)
 
 
 def _service(args: argparse.Namespace, live: bool = False) -> 'Service':
@@ -186,7 +187,7 @@ def _read_video(
   name = str(one.source)
   shown = {kind: str(path) for kind, path in one.files.items()}
   try:
-    written = made.left(one)
+    written = made.left(one, {})
     if shown and not written:
       work.skip(name, shown)
       return
@@ -196,12 +197,12 @@ def _read_video(
     else:
       mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
     words = read_as(service, name, mouths, args.whole, args.boundary, bars)
-    made.begin()
+    made.begin(written.values())
     if one.srt and 'srt' in written:
       write_bytes(one.srt, srt(words).encode())
     if one.overlay and 'overlay' in written:
       captions.write_captioned(one.overlay, one.source, mouths, words, bars)
-    made.add(one, written.values())
+    made.add(one, written.values(), {})
   except ConfigError:  # of the machine, not of this video
     raise
   except (UserError, OSError) as error:

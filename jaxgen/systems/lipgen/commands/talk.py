@@ -1,7 +1,9 @@
 """`jaxgen talk`: pictures of faces that say what is heard."""
 
 import argparse
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,15 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.files import check_file, check_folder, is_there
+from jaxgen.files import check_file, check_folder
 from jaxgen.systems.lipgen.commands import chains
 
 if TYPE_CHECKING:
   from jaxgen.systems.lipgen.synthesis.filming import Studio
+  from jaxgen.systems.lipgen.synthesis.outputs import Wanted
   from jaxgen.systems.lipgen.synthesis.wishes import Wishes
+  from jaxgen.systems.lipgen.video.outputs import Outputs
+  from jaxgen.task import Trained
 
 _EXAMPLES = """
 examples:
@@ -100,23 +105,70 @@ def _talk(args: argparse.Namespace) -> None:
   extras.av_module()
   extras.cv2_module()
   pictures, told = outputs.pictures_of(args.faces)
-  plan = list(zip(pictures, _targets(args, pictures), strict=True))
+  targets = _targets(args, pictures)
+  plan = [outputs.Wanted(*pair) for pair in zip(pictures, targets, strict=True)]
   with batch(args.json, 'picture', aside=True, overwrite=args.overwrite) as work:
     for line in told:
       work.note(line)
-    left = [pair for pair in plan if args.overwrite or not is_there(pair[1])]
-    for picture, target in plan:
-      if (picture, target) not in left:
-        work.skip(str(picture), {'output': str(target)})
-    if left:
-      studio = _studio(args, wishes, work)
-      for picture, target in left:
-        _one(studio, picture, target, work)
+    _talk_all(args, wishes, plan, work)
     work.end('made to talk', len(plan))
 
 
-def _studio(args: argparse.Namespace, wishes: 'Wishes', work: Batch) -> 'Studio':
-  """Hears what is said, then loads what makes it seen."""
+def _talk_all(
+  args: argparse.Namespace, wishes: 'Wishes', plan: 'list[Wanted]', work: Batch
+) -> None:
+  """Makes what is missing of the videos, while it holds their folder; a file that is named has no table."""
+  from jaxgen.run.lock import exclusive
+  from jaxgen.systems.lipgen.synthesis import filming, outputs
+  from jaxgen.systems.lipgen.video.outputs import Outputs
+
+  nets = functools.cache(lambda: _nets(args))
+  folder = None if args.output is None or outputs.is_file(args.output) else args.output
+  how = filming.made_with(wishes, *nets(), args.steps) if folder else {}
+  with ExitStack() as held:
+    if folder:
+      folder.mkdir(parents=True, exist_ok=True)
+      held.enter_context(exclusive(folder, work='filled', option='--output'))
+    made = Outputs(outputs.TABLE, [folder] if folder else [], plan, args.overwrite)
+    left = [one for one in plan if _is_left(one, how, made, work)]
+    for line in made.notes():
+      work.note(line)
+    if not left:
+      return
+    studio = _studio(args, wishes, nets, work)
+    try:
+      for one in left:
+        _one(studio, one, how, work, made)
+    finally:
+      made.end()
+
+
+def _is_left(one: 'Wanted', how: dict[str, str], made: 'Outputs', work: Batch) -> bool:
+  """Whether a picture's video is to be made; one that is there, or is another, is told of."""
+  name = str(one.source)
+  try:
+    if made.left(one, how):
+      return True
+    work.skip(name, {'output': str(one.target)})
+  except UserError as error:
+    work.fail(name, error)
+  return False
+
+
+def _nets(args: argparse.Namespace) -> 'tuple[Trained, Trained]':
+  """What moves lips, and what renders mouths."""
+  from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, load_net
+
+  return load_net(args.motion, MOTION, load), load_net(args.render, RENDER, load)
+
+
+def _studio(
+  args: argparse.Namespace,
+  wishes: 'Wishes',
+  nets: 'Callable[[], tuple[Trained, Trained]]',
+  work: Batch,
+) -> 'Studio':
+  """Hears what is said, then readies what makes it seen."""
   from jaxgen.systems.lipgen.synthesis import chain, filming
 
   speech = filming.speech_of(wishes)
@@ -124,17 +176,21 @@ def _studio(args: argparse.Namespace, wishes: 'Wishes', work: Batch) -> 'Studio'
   def progress(items: Any, description: str, total: int | None = None) -> Iterator:
     return iter(work.bars('the mouth', total)(items, description))
 
-  nets = chain.Chain.load(args.motion, args.render, load, progress, args.steps)
-  return filming.Studio(nets, speech, wishes)
+  return filming.Studio(chain.Chain(*nets(), progress, args.steps), speech, wishes)
 
 
-def _one(studio: 'Studio', picture: Path, target: Path, work: Batch) -> None:
+def _one(
+  studio: 'Studio', one: 'Wanted', how: dict[str, str], work: Batch, outputs: 'Outputs'
+) -> None:
   """One picture; a mistake is told of."""
   from jaxgen.systems.lipgen.video.decoding import RATE
 
+  picture, target = one
   name = str(picture)
   try:
-    made = studio(picture, target, work.bars(picture.name, studio.frames))
+    bars = work.bars(picture.name, studio.frames)
+    made = studio(picture, target, bars, lambda: outputs.begin([target]))
+    outputs.add(one, [target], how)
   except ConfigError:  # of the machine, not of this picture
     raise
   except (UserError, OSError) as error:
@@ -150,8 +206,9 @@ def _one(studio: 'Studio', picture: Path, target: Path, work: Batch) -> None:
     'faces': made.portrait.faces,
     'mouth_open': made.was_open,
   }
-  how = f'{width} x {height}, the face found by {source}'
-  line = f'{name}: {seconds:.2f} seconds, {how}; wrote {target}'
+  line = (
+    f'{name}: {seconds:.2f} seconds, {width} x {height}, the face found by {source}; wrote {target}'
+  )
   work.tell(name, line, made.notes, found)
 
 

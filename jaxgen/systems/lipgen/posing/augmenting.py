@@ -16,14 +16,14 @@ from jaxgen.systems.lipgen.posing.turning import posed
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import OVERLAY, READ, bare_name, videos_in
+from jaxgen.systems.lipgen.video.jobs import OVERLAY, READ, TALKED, bare_name, videos_in
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, find_landmarks, no_bars
 from jaxgen.words import counted
 
 MANIFEST = 'poses.tsv'
 LANDMARKS = 'landmarks'
-_NO_TABLES = MANIFEST, MOUTHS, READ
+_NO_TABLES = MANIFEST, MOUTHS, READ, TALKED
 _SHOWN = 3  # of the tables of a folder that are none of words
 _IN_FRAMES = '_frame'  # ends titles of times that are not seconds, see `clips.table.read_table`
 _NO_FACE = 'Crop the mouth with jaxgen mouths --landmarks FILE, and turn the crop'

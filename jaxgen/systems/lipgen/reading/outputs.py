@@ -1,13 +1,11 @@
 """Which videos a command line means, and where their subtitles and overlays go."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgen.errors import ConfigError, UserError
-from jaxgen.files import is_there
+from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.video.jobs import (
-  DIGEST,
   OVERLAY,
   READ,
   SUFFIXES,
@@ -16,7 +14,9 @@ from jaxgen.systems.lipgen.video.jobs import (
   names_of,
   sources_of,
 )
-from jaxgen.systems.lipgen.video.ledger import Ledger
+from jaxgen.systems.lipgen.video.outputs import Table
+
+TABLE = Table(READ, VIDEO)
 
 
 class Wanted(NamedTuple):
@@ -94,87 +94,3 @@ def folders_of(subtitles: Path | None, overlay: Path | None) -> list[Path]:
   shown = None if overlay is None or is_file(overlay) else overlay
   folders = [folder for folder in (subtitles, shown) if folder]
   return list({folder.resolve(): folder for folder in folders}.values())
-
-
-class Outputs:
-  """Of which videos the outputs in folders are: each has a table, see `Ledger`, and is held by who makes this.
-
-  Args:
-    folders: of `folders_of`.
-    plan: all that is wanted.
-    overwrite: whether outputs that are there are written anew.
-
-  Attributes:
-    unknown: outputs that are there, and no table tells of which video they are: they are left.
-
-  Raises:
-    DataError: a folder has another table in the place of that one.
-  """
-
-  def __init__(self, folders: Iterable[Path], plan: Sequence[Wanted], overwrite: bool):
-    self.unknown: list[Path] = []
-    self._overwrite = overwrite
-    self._roots = [folder.resolve() for folder in folders]
-    anew = [path for one in plan for path in one.files.values() if overwrite or not path.is_file()]
-    placed = [place for path in anew if (place := self._place(path))]
-    self._ledgers = {
-      root: Ledger(root / READ, ('file', VIDEO, DIGEST), [x for own, x in placed if own == root])
-      for root in self._roots
-    }
-
-  def left(self, one: Wanted) -> dict[str, Path]:
-    """The outputs of a video that are to be written, by kind.
-
-    Raises:
-      UserError: one that is there is of another video.
-    """
-    if self._overwrite:
-      return one.files
-    states = {kind: self._is_made(one.source, path) for kind, path in one.files.items()}
-    if None in states.values():  # of a run that was to write them anew, and was stopped
-      return one.files
-    return {kind: path for kind, path in one.files.items() if not states[kind]}
-
-  def begin(self) -> None:
-    """Before an output is written."""
-    for ledger in self._ledgers.values():
-      ledger.begin()
-
-  def add(self, one: Wanted, written: Iterable[Path]) -> None:
-    """Outputs of a video that were written."""
-    for path in written:
-      if place := self._place(path):
-        self._ledgers[place[0]].add(place[1], one.source)
-
-  def end(self) -> None:
-    """After the last output."""
-    for ledger in self._ledgers.values():
-      ledger.end()
-
-  def _is_made(self, source: Path, path: Path) -> bool | None:
-    """Whether an output is there; None for one that was to be written anew. Errors as `left`."""
-    place = self._place(path)
-    if not place or not path.is_file():
-      return is_there(path)
-    root, name = place
-    ledger = self._ledgers[root]
-    made = ledger.made_of(name, source)
-    if made is False:
-      raise UserError(
-        f'{source}: {path} is of {ledger.source(name)}: name another folder, or --overwrite'
-      )
-    if made:  # an empty file too: subtitles of a video in which nothing is said
-      return True
-    if ledger.knows(name):
-      return None
-    if is_there(path):
-      self.unknown.append(path)
-    return is_there(path)
-
-  def _place(self, path: Path) -> tuple[Path, str] | None:
-    """The folder of an output, and its name there; None for a file that was named by itself."""
-    whole = path.parent.resolve() / path.name
-    for root in self._roots:
-      if root in whole.parents:
-        return root, whole.relative_to(root).as_posix()
-    return None

@@ -1,5 +1,6 @@
 """Videos of pictures that talk: what is said, heard once, and a file of each picture."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,13 +8,16 @@ import numpy as np
 
 from jaxgen.systems.lipgen.synthesis import listening, portraits, saying
 from jaxgen.systems.lipgen.synthesis.chain import Chain
+from jaxgen.systems.lipgen.synthesis.chain import digest_of as digest_of_net
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait
 from jaxgen.systems.lipgen.synthesis.talking import Talk, spoken
 from jaxgen.systems.lipgen.synthesis.wishes import Wishes
 from jaxgen.systems.lipgen.video import encoding
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
+from jaxgen.systems.lipgen.video.ledger import digest_of
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
 from jaxgen.systems.lipgen.voices.sounds import RATE
+from jaxgen.task import Trained
 
 
 class Speech(NamedTuple):
@@ -43,6 +47,34 @@ def speech_of(wishes: Wishes) -> Speech:
     assert wishes.audio is not None  # by `Wishes.check`
     sound, name = read_sound(wishes.audio), str(wishes.audio)
   return Speech(sound, *listening.heard(name, sound))
+
+
+def made_with(
+  wishes: Wishes, motion: Trained, render: Trained, steps: int | None
+) -> dict[str, str]:
+  """All that decides what the video of a picture is, by titles of `outputs.HOW`.
+
+  Args:
+    wishes: how it is to be.
+    motion: the net that moves lips.
+    render: the net that renders mouths.
+    steps: of sampling; None: as the renderer says.
+  """
+  if wishes.text is None:
+    sound = digest_of(wishes.audio) if wishes.audio else ''
+  else:
+    sound = f'{wishes.voice or saying.VOICE}: {" ".join(wishes.text.split())}'
+  return {
+    'sound': sound,
+    'motion': digest_of_net(motion),
+    'render': digest_of_net(render),
+    'steps': str(steps or render.config.eval.steps),
+    'seed': str(wishes.seed),
+    'head': f'{wishes.head:g}',
+    'longest': str(wishes.longest or portraits.LONGEST),
+    'crop': 'yes' if wishes.crop else 'no',
+    'faces_by': portraits.finder_kind(),
+  }
 
 
 class Filmed(NamedTuple):
@@ -84,13 +116,20 @@ class Studio:
     self._said = spoken(chain, speech.mel, speech.following)
     self.frames = len(self._said.offsets)
 
-  def __call__(self, picture: Path, target: Path, bars: Bars = no_bars) -> Filmed:
+  def __call__(
+    self,
+    picture: Path,
+    target: Path,
+    bars: Bars = no_bars,
+    begin: Callable[[], None] = lambda: None,
+  ) -> Filmed:
     """Writes the video of one picture, complete or not at all.
 
     Args:
       picture: of a face.
       target: the file.
       bars: shows the pass over its frames.
+      begin: called once all but the writing has gone well.
 
     Raises:
       DataError: the picture cannot be read, or has no face that can talk.
@@ -104,6 +143,7 @@ class Studio:
       'comment': f'{encoding.SYNTHETIC} talk; the face was not filmed saying this',
       'description': f'jaxgen talk: one picture of a face, lips moved with a sound; seed {wishes.seed}',
     }
+    begin()
     count = encoding.write_video(
       target, bars(frames, 'frames'), sound=(self._sound, RATE), metadata=about
     )

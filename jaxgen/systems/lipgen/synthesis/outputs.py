@@ -3,12 +3,35 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jaxgen.data.image_files import Listing, sorted_files
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.systems.lipgen.video.jobs import TALKED
+from jaxgen.systems.lipgen.video.outputs import Table
 
 ENDING = '.mp4'
 DEFAULT = Path('talk.mp4')
+# How videos of pictures that talk are made, see `filming.made_with`.
+HOW = 'sound', 'motion', 'render', 'steps', 'seed', 'head', 'longest', 'crop', 'faces_by'
+TABLE = Table(TALKED, 'picture', HOW)
+
+
+class Wanted(NamedTuple):
+  """One picture that is to talk.
+
+  Attributes:
+    source: the picture.
+    target: where its video goes.
+  """
+
+  source: Path
+  target: Path
+
+  @property
+  def files(self) -> dict[str, Path]:
+    """The video."""
+    return {'output': self.target}
 
 
 def pictures_of(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -19,7 +19,8 @@ SUFFIXES = (
 )
 OVERLAY = '_overlay'
 TABLE = 'mouths.tsv'
-READ = 'lipread.tsv'  # of which video each output of `jaxgen lipread` in a folder is
+# Of what each output of `jaxgen lipread` and `jaxgen talk` in a folder is.
+READ, TALKED = 'lipread.tsv', 'talk.tsv'
 VIDEO, DIGEST = 'video', 'digest'  # columns of what a file was made of
 COLUMNS = (
   *('clip', VIDEO, 'frames', 'source', 'faces', 'found', 'mouth_x', 'mouth_y', 'notes'),

@@ -1,4 +1,4 @@
-"""Of which video each file of a folder was made: a table with a row a file, which grows as files are made."""
+"""Of what each file of a folder was made, and how: a table with a row a file, which grows as files are made."""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,10 @@ class Ledger:
 
   Args:
     path: of the table, in the folder of the files.
-    columns: its titles: that of files first, VIDEO and DIGEST among the others.
+    columns: its titles: that of files first, `of` and DIGEST among the others.
     again: files that are to be made anew, also those that are there.
+    of: the title of what files are made of.
+    how: further titles, of how they are made, which tables of before lack.
 
   Attributes:
     there: whether the folder had a table.
@@ -24,9 +26,16 @@ class Ledger:
     DataError: there is another table in its place.
   """
 
-  def __init__(self, path: Path, columns: Sequence[str], again: Iterable[str] = ()):
+  def __init__(
+    self,
+    path: Path,
+    columns: Sequence[str],
+    again: Iterable[str] = (),
+    of: str = VIDEO,
+    how: Sequence[str] = (),
+  ):
     self.path, self.there = path, path.is_file()
-    self._columns, self._again = tuple(columns), tuple(again)
+    self._columns, self._again, self._of = (*columns, *how), tuple(again), of
     self._begun = False
     self._digest_of = functools.cache(digest_of)
     rows = read_table(path, [x for x in columns if x != DIGEST]) if self.there else []
@@ -39,22 +48,36 @@ class Ledger:
     return file in self._rows
 
   def source(self, file: str) -> str:
-    """The path of the video that a file was made of; '' where that is not known."""
-    return self._rows.get(file, {}).get(VIDEO, '')
+    """The path of the video or picture that a file was made of; '' where that is not known."""
+    return self._rows.get(file, {}).get(self._of, '')
 
-  def made_of(self, file: str, video: Path) -> bool | None:
-    """Whether a file was made of a video: one of the same contents, in tables of before of the same path.
+  def made_of(self, file: str, source: Path) -> bool | None:
+    """Whether a file was made of a video or picture, by its contents; in tables of before by its path.
 
     None: it is not known of which it was made.
     """
-    row = self._rows.get(file, {})
-    if not row.get(VIDEO):
+    row, known_path = self._rows.get(file, {}), self.source(file)
+    if not known_path:
       return None
-    known, own = row.get(DIGEST), self._digest_of(video)
+    known, own = row.get(DIGEST), self._digest_of(source)
     if known and own:
       return known == own
-    written = encoded(str(video)).decode()
-    return row[VIDEO] == written or Path(row[VIDEO]).resolve() == video.resolve()
+    written = encoded(str(source)).decode()
+    return known_path == written or Path(known_path).resolve() == source.resolve()
+
+  def made_otherwise(self, file: str, how: Mapping[str, str]) -> str:
+    """How a file was made in another way than is asked for, as 'seed = 0, not 1'; '' where in none known.
+
+    Args:
+      file: its name in the folder.
+      how: values by title; '' where any will do.
+    """
+    row = self._rows.get(file, {})
+    for title, own in how.items():
+      known = row.get(title)
+      if known and own and known != own:
+        return f'{title} = {known}, not {own}'
+    return ''
 
   def begin(self) -> None:
     """Before a file is written, once: what is known of those to be made anew is forgotten.
@@ -70,26 +93,36 @@ class Ledger:
     self._begun = True
     self._write()
 
-  def add(self, file: str, video: Path, about: Mapping[str, str] | None = None) -> None:
+  def mark(self, file: str) -> None:
+    """Before a new file is written: where a kill leaves it without its row, it is known to be of a run."""
+    if file not in self._rows:
+      self._append({self._columns[0]: file})
+
+  def add(self, file: str, source: Path, about: Mapping[str, str] | None = None) -> None:
     """A file that was written.
 
     Args:
       file: its name in the folder.
-      video: that it was made of.
+      source: the video or picture that it was made of.
       about: of the other columns.
     """
-    own = {self._columns[0]: file, VIDEO: str(video), DIGEST: self._digest_of(video)}
-    row = {**(about or {}), **own}
-    with self.path.open('ab') as out:
-      out.write(tab_lines(self._columns, [row]))
-    self._rows[file] = row
+    own = {self._columns[0]: file, self._of: str(source), DIGEST: self._digest_of(source)}
+    self._append({**(about or {}), **own})
 
   def end(self) -> None:
     """After the last file: the rows in the order of names; no table where there is no row."""
+    for file in [file for file in self._rows if not self.source(file)]:
+      if not (self.path.parent / file).is_file():  # it could not be made
+        del self._rows[file]
     if self._begun and self._rows:
       self._write()
     elif self._begun:
       self.path.unlink(missing_ok=True)
+
+  def _append(self, row: Mapping[str, str]) -> None:
+    with self.path.open('ab') as out:
+      out.write(tab_lines(self._columns, [row]))
+    self._rows[row[self._columns[0]]] = row
 
   def _write(self) -> None:
     titles = dict(zip(self._columns, self._columns, strict=True))

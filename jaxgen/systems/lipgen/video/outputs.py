@@ -1,0 +1,150 @@
+"""Of what the outputs in folders are, and how they were made: which are there, and which are to be made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from jaxgen.errors import UserError
+from jaxgen.files import is_there
+from jaxgen.systems.lipgen.video.jobs import DIGEST
+from jaxgen.systems.lipgen.video.ledger import Ledger
+from jaxgen.words import counted
+
+_OTHERWISE = 'name another folder, or --overwrite'
+
+
+class Table(NamedTuple):
+  """The table that a command has in a folder of its outputs.
+
+  Attributes:
+    name: of its file.
+    of: what outputs are made of, the title of a column.
+    how: titles of columns of how they are made.
+  """
+
+  name: str
+  of: str
+  how: tuple[str, ...] = ()
+
+
+class Wanted(Protocol):
+  """What is to be made of one video or picture.
+
+  Attributes:
+    source: the video or picture.
+    files: of the outputs, by kind.
+  """
+
+  @property
+  def source(self) -> Path:
+    """See above."""
+    ...
+
+  @property
+  def files(self) -> Mapping[str, Path]:
+    """See above."""
+    ...
+
+
+class Outputs:
+  """Of what the outputs in folders are: each has a table, see `Ledger`, and is held by who makes this.
+
+  Args:
+    table: of the command.
+    folders: of outputs.
+    plan: all that is wanted.
+    overwrite: whether outputs that are there are written anew.
+
+  Attributes:
+    unknown: outputs that are there, and no table tells of what they are: they are left.
+
+  Raises:
+    DataError: a folder has another table in the place of that one.
+  """
+
+  def __init__(
+    self, table: Table, folders: Iterable[Path], plan: Sequence[Wanted], overwrite: bool
+  ):
+    self.unknown: list[Path] = []
+    self._table, self._overwrite = table, overwrite
+    self._roots = [folder.resolve() for folder in folders]
+    anew = [path for one in plan for path in one.files.values() if overwrite or not path.is_file()]
+    placed = [place for path in anew if (place := self._place(path))]
+    columns = 'file', table.of, DIGEST
+    self._ledgers = {
+      root: Ledger(
+        root / table.name, columns, [x for own, x in placed if own == root], table.of, table.how
+      )
+      for root in self._roots
+    }
+
+  def left(self, one: Wanted, how: Mapping[str, str]) -> Mapping[str, Path]:
+    """The outputs of a video or picture that are to be written, by kind.
+
+    Args:
+      one: what is wanted of it.
+      how: is asked for, see `Ledger.made_otherwise`.
+
+    Raises:
+      UserError: one that is there is of another, or was made in another way.
+    """
+    if self._overwrite:
+      return one.files
+    states = {kind: self._is_made(one.source, path, how) for kind, path in one.files.items()}
+    if None in states.values():  # of a run that was to write them anew, and was stopped
+      return one.files
+    return {kind: path for kind, path in one.files.items() if not states[kind]}
+
+  def begin(self, written: Iterable[Path]) -> None:
+    """Before some outputs are written."""
+    for ledger in self._ledgers.values():
+      ledger.begin()
+    for path in written:
+      if place := self._place(path):
+        self._ledgers[place[0]].mark(place[1])
+
+  def add(self, one: Wanted, written: Iterable[Path], how: Mapping[str, str]) -> None:
+    """Outputs that were written, and how they were made, by titles of the table."""
+    for path in written:
+      if place := self._place(path):
+        self._ledgers[place[0]].add(place[1], one.source, how)
+
+  def end(self) -> None:
+    """After the last output."""
+    for ledger in self._ledgers.values():
+      ledger.end()
+
+  def notes(self) -> list[str]:
+    """What a person is to know, once all outputs were looked at."""
+    if not self.unknown:
+      return []
+    files = f'{counted(len(self.unknown), "file")}, as {self.unknown[0]}'
+    return [f'no {self._table.name} tells of which {self._table.of}: left {files}']
+
+  def _is_made(self, source: Path, path: Path, how: Mapping[str, str]) -> bool | None:
+    """Whether an output is there; None for one that was to be written anew. Errors as `left`."""
+    place = self._place(path)
+    if not place or not path.is_file():
+      return is_there(path)
+    root, name = place
+    ledger = self._ledgers[root]
+    made = ledger.made_of(name, source)
+    if made is False:
+      raise UserError(f'{source}: {path} is of {ledger.source(name)}: {_OTHERWISE}')
+    if made:  # an empty file too: subtitles of a video in which nothing is said
+      if otherwise := ledger.made_otherwise(name, how):
+        raise UserError(f'{source}: {path} was made with {otherwise}: {_OTHERWISE}')
+      return True
+    if ledger.knows(name):
+      return None
+    if is_there(path):
+      self.unknown.append(path)
+    return is_there(path)
+
+  def _place(self, path: Path) -> tuple[Path, str] | None:
+    """The folder of an output, and its name there; None for a file that was named by itself."""
+    whole = path.parent.resolve() / path.name
+    for root in self._roots:
+      if root in whole.parents:
+        return root, whole.relative_to(root).as_posix()
+    return None
