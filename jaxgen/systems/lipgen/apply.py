@@ -1,9 +1,11 @@
 """Trained runs as readers of a person's videos."""
 
+import json
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from jaxgen import digests
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.exchange.hub import located
@@ -55,6 +57,14 @@ def reading_model(trained: Trained, segmenting: Segmenting | None = None) -> Mod
   config, facts = trained.config, trained.facts
   inference = Inference(make_model(config, facts), facts, config)
   return Model(inference, trained.variables, segmenting or Segmenting())
+
+
+def digest_of(model: Model) -> str:
+  """Tells apart readers that read otherwise: by weights, by facts of their data, and by how they search."""
+  config, facts = model.inference.config, model.inference.facts
+  identity = weight_files.identity(Trained(config, facts, model.variables, 0))
+  how = json.dumps([facts, config.data.crop, model.segmenting.to_json()], sort_keys=True)
+  return digests.name([identity.encode(), how.encode()])
 
 
 def known_segmenting(weights: Path) -> Segmenting:

@@ -23,6 +23,7 @@ from jaxgen.systems.lipgen.synthesis import chain as chains  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import filming  # noqa: E402
 from jaxgen.systems.lipgen.video import jobs  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
+from jaxgen.systems.lipgen.video.ledger import Ledger  # noqa: E402
 from jaxgen.task import Trained  # noqa: E402
 from jaxgen.terminal.signals import Stopped  # noqa: E402
 
@@ -199,6 +200,7 @@ def reads(monkeypatch):
 
   monkeypatch.setattr(sources, 'read_crops', crops)
   monkeypatch.setattr(lipread, '_service', lambda args: service)
+  monkeypatch.setattr(lipread, '_weights', lambda service: 'mine')
   monkeypatch.setattr(captions, 'write_captioned', lambda path, *_: path.write_text(texts[-1]))
   return names
 
@@ -232,6 +234,81 @@ def test_subtitles_of_another_video_are_not_taken_for_those_of_this_one(tmp_path
   assert (
     f'no lipread.tsv tells of which video: left 1 file, as {out}/y.srt' in capsys.readouterr().err
   )
+
+
+def test_subtitles_of_other_weights_or_options_are_not_taken_for_those_that_are_asked_for(
+  tmp_path, reads, monkeypatch, capsys
+):
+  source, out = videos(tmp_path / 'in', a='bin') / 'a.mp4', tmp_path / 'out'
+  read(source, '--output', out)
+  table = out / jobs.READ
+
+  def refused(told, *options):
+    kept = table.read_bytes()
+    with pytest.raises(UserError, match='1 of 1 video could not be read'):
+      read(source, '--output', out, *options)
+    error = f'{out}/a.srt was made with {told}: name another folder, or --overwrite'
+    assert error in capsys.readouterr().err and table.read_bytes() == kept
+
+  refused('whole = no, not yes', '--whole')
+  refused(
+    'boundary = none, not 0.1-0.2 0.5-0.9', *['--boundary', '.5', '.9', '--boundary', '.1', '.2']
+  )
+  monkeypatch.setattr(lipread, '_weights', lambda service: 'yours')
+  refused('weights = mine, not yours')
+  refused('weights = mine, not yours', '--overlay', out)  # though one of the two is not there
+  assert reads == ['a'] and said(out) == {'a': 'bin'} and not list(out.glob('*.mp4'))
+  read(source, '--output', out, '--overwrite')
+  monkeypatch.setattr(lipread, '_weights', lambda service: 'mine')
+  refused('weights = yours, not mine')
+  # Tables of before know videos alone.
+  rows = [line.split('\t')[:3] for line in table.read_text().splitlines()]
+  table.write_text(''.join('\t'.join(row) + '\n' for row in rows))
+  read(source, '--output', out, '--overlay', out)
+  assert reads == ['a'] * 3 and (out / 'a_overlay.mp4').is_file()
+
+
+def test_what_finds_mouths_is_how_videos_are_read(tmp_path):
+  parser = Parser()
+  lipread.LIPREAD.add_arguments(parser)
+  (tmp_path / 'a.csv').write_text('1')
+
+  def how(*options):
+    found = lipread._how(parser.parse_args(['a.mp4', *options]), 'mine', tmp_path / 'a.mp4')
+    return found['source'], found['landmarks']
+
+  assert how() == ('', 'none') and how('--source=haar') == ('haar', 'none')
+  file, first = how(f'--landmarks={tmp_path}')
+  (tmp_path / 'a.csv').write_text('2')
+  assert file == 'file' and how(f'--landmarks={tmp_path / "a.csv"}')[1] not in (first, 'none')
+  columns = 'file', jobs.VIDEO, jobs.DIGEST
+  ledger = Ledger(tmp_path / jobs.READ, columns, how=('source', 'landmarks'))
+  ledger.begin()
+  ledger.add('a.srt', tmp_path / 'a.mp4', {'source': 'haar', 'landmarks': 'none'})
+  told = ['', '', 'source = haar, not mesh', 'source = haar, not file']
+  for options, expected in zip(
+    ([], ['--source=haar'], ['--source=mesh'], [f'--landmarks={tmp_path}']), told, strict=True
+  ):
+    values = dict(zip(('source', 'landmarks'), how(*options), strict=True))
+    assert ledger.made_otherwise('a.srt', values) == expected
+
+
+def test_a_video_that_is_killed_between_its_outputs_is_read_again(tmp_path, reads, monkeypatch):
+  source, out = videos(tmp_path / 'in', a='bin') / 'a.mp4', tmp_path / 'out'
+  options = source, '--output', out, '--overlay', out
+  written = captions.write_captioned
+
+  def stop(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(captions, 'write_captioned', stop)
+  with pytest.raises(KeyboardInterrupt):
+    read(*options)
+  assert said(out) == {'a': 'bin'}
+  monkeypatch.setattr(captions, 'write_captioned', written)
+  source.write_text('set')
+  read(*options)
+  assert said(out) == {'a': 'set'} and reads == ['a', 'a']
 
 
 def test_an_interrupted_overwrite_of_subtitles_goes_on_without_it(tmp_path, reads):

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 
+import jax
 import numpy as np
 import pytest
 from browsing import Person
@@ -130,6 +131,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, videos, tmp_p
 def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monkeypatch, capsys):
   words = [Word('bin', 0.1, 0.3, 0.9), Word('now', 0.3, 0.4, 0.8)]
   monkeypatch.setattr(command, '_service', lambda args: lambda crops, bars: words)
+  monkeypatch.setattr(command, '_weights', lambda service: 'mine')
   options = f'--weights={weights}', '--srt'
   crops = [videos / 'a.mp4', '--crops', *options]
   code, lines, _ = run(capsys, *crops)
@@ -173,6 +175,19 @@ def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monk
   assert json.loads(line)['overlay'] == str(out / 'c_overlay.mp4')
   video = Video(out / 'c_overlay.mp4')
   assert len(list(video.frames())) == 12 and video.seen.size[0] > 120
+
+
+def test_readers_that_read_otherwise_are_told_apart(weights, trained, tmp_path):
+  def weights_of(path):
+    return command._weights(Service(apply.load_reader(path)))
+
+  how = Segmenting(new_word=0.0, unsure=1e-9, pause=-20.0, longest=8, stride=2)
+  of_run = command._weights(Service(apply.reading_model(trained._replace(step=9), how)))
+  plain = save_weights(tmp_path / 'plain.safetensors', trained)  # searches for words by default
+  params = jax.tree.map(lambda x: x + 1, trained.variables)
+  other = apply.reading_model(trained._replace(variables=params), how)
+  assert weights_of(weights) == of_run and len(of_run) == 16
+  assert len({of_run, weights_of(plain), command._weights(Service(other))}) == 3
 
 
 def test_captions_follow_the_words():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
   from jaxgen.systems.lipgen.reading.outputs import Wanted
   from jaxgen.systems.lipgen.reading.service import Service
+  from jaxgen.systems.lipgen.reading.sources import Mouths
   from jaxgen.systems.lipgen.reading.subtitles import Word
   from jaxgen.systems.lipgen.video.outputs import Outputs
 
@@ -143,6 +144,7 @@ def _read_all(
   from jaxgen.systems.lipgen.video.outputs import Outputs
 
   service = _service(args)
+  weights = _weights(service) if folders else ''
   with ExitStack() as held:
     for folder in folders:
       folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +152,7 @@ def _read_all(
     made = Outputs(TABLE, folders, plan, args.overwrite)
     try:
       for one in plan:
-        _read_video(args, service, one, work, made, named)
+        _read_video(args, service, weights, one, work, made, named)
     finally:
       made.end()
   for line in made.notes():
@@ -170,9 +172,35 @@ def _service(args: argparse.Namespace, live: bool = False) -> 'Service':
   return Service(model, args.top or (TOP if args.json else 1))
 
 
+def _weights(service: 'Service') -> str:
+  """Tells a reader from others."""
+  from jaxgen.systems.lipgen.apply import digest_of
+
+  return digest_of(service.model)
+
+
+def _how(args: argparse.Namespace, weights: str, source: 'Path') -> dict[str, str]:
+  """How a video is to be read, by titles of `outputs.HOW`; as `Outputs.left`."""
+  from jaxgen.systems.lipgen.video.jobs import landmark_file_of
+  from jaxgen.systems.lipgen.video.ledger import digest_of
+
+  given = landmark_file_of(args.landmarks, source)
+  spans = sorted(map(tuple, args.boundary))
+  by = 'file' if given else args.source
+  return {
+    'weights': weights,
+    'whole': 'yes' if args.whole else 'no',
+    'boundary': ' '.join(f'{start}-{end}' for start, end in spans) or 'none',
+    'crops': 'yes' if args.crops else 'no',
+    'source': '' if by == 'auto' else by,
+    'landmarks': digest_of(given) if given else 'none',
+  }
+
+
 def _read_video(
   args: argparse.Namespace,
   service: 'Service',
+  weights: str,
   one: 'Wanted',
   work: Batch,
   made: 'Outputs',
@@ -187,7 +215,8 @@ def _read_video(
   name = str(one.source)
   shown = {kind: str(path) for kind, path in one.files.items()}
   try:
-    written = made.left(one, {})
+    how = _how(args, weights, one.source) if weights else {}
+    written = made.left(one, how)
     if shown and not written:
       work.skip(name, shown)
       return
@@ -202,7 +231,7 @@ def _read_video(
       write_bytes(one.srt, srt(words).encode())
     if one.overlay and 'overlay' in written:
       captions.write_captioned(one.overlay, one.source, mouths, words, bars)
-    made.add(one, written.values(), {})
+    made.add(one, written.values(), how | _found_by(mouths))
   except ConfigError:  # of the machine, not of this video
     raise
   except (UserError, OSError) as error:
@@ -218,6 +247,11 @@ def _read_video(
   else:
     begins = f'{one_cell(name)}\t' if named else ''
     work.print(f'{begins}{word.line()}' for word in words)
+
+
+def _found_by(mouths: 'Mouths') -> dict[str, str]:
+  """What the mouth was found by, of `_how`."""
+  return {'source': mouths.clip.landmarks.source} if mouths.clip else {}
 
 
 def _listen(args: argparse.Namespace) -> None:

@@ -16,7 +16,9 @@ from jaxgen.systems.lipgen.video.jobs import (
 )
 from jaxgen.systems.lipgen.video.outputs import Table
 
-TABLE = Table(READ, VIDEO)
+# How videos are read; landmarks: the user's, by their contents.
+HOW = 'weights', 'whole', 'boundary', 'crops', 'source', 'landmarks'
+TABLE = Table(READ, VIDEO, HOW)
 
 
 class Wanted(NamedTuple):

@@ -187,19 +187,27 @@ def file_of(folder: Path, video: Path, name: str, endings: Sequence[str]) -> Pat
 
 
 def landmarks_of(given: Path | None, source: Path) -> Given | None:
-  """The user's landmarks of a video: those of the file, or of the file of its name in the folder.
+  """The user's landmarks of a video: those of `landmark_file_of`.
 
   Raises:
     DataError: the folder has none of that name, or the file is none of landmarks.
   """
-  if given is None:
-    return None
-  if not given.is_dir():
-    return read_landmarks(given)
+  path = landmark_file_of(given, source)
+  return read_landmarks(path) if path else None
+
+
+def landmark_file_of(given: Path | None, source: Path) -> Path | None:
+  """The file that is given, or that of a video's name in the folder; None where none is given.
+
+  Raises:
+    DataError: the folder has none of that name.
+  """
+  if given is None or not given.is_dir():
+    return given
   path = file_of(given, source, source.stem, _LANDMARKS)
   if path is None:
     raise DataError(f'{given} has no landmarks of {source}: name them {source.stem}.csv')
-  return read_landmarks(path)
+  return path
 
 
 def about_clip(clip: MouthClip) -> dict[str, str]:
