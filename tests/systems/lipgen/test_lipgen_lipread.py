@@ -260,6 +260,7 @@ def test_without_the_extra_one_line_names_it(module, weights, videos, monkeypatc
 @pytest.mark.parametrize('stopped', [False, True])
 def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypatch, capsys):
   says = saying(('', 10), ('bin', 8), ('', 40), ('now', 9), ('', 40))
+  says = np.concatenate([says, [says[-1]] * 30])
 
   def frames(number, colour):
     assert not colour
@@ -282,3 +283,4 @@ def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypa
   words = [x['words'][0]['word'] for x in map(json.loads, lines)]
   assert code == 0 and words == (['bin'] if stopped else ['bin', 'now'])
   assert 'camera 0: speak; Ctrl-C ends' in told
+  assert ('camera 0: no new picture' in told) == (not stopped)

@@ -22,6 +22,7 @@ from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
 from jaxgen.systems.lipgen.reading.sources import Mouths, found_in, read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word, srt
 from jaxgen.systems.lipgen.steps import read_windows
+from jaxgen.systems.lipgen.video.clock import Stills
 from jaxgen.systems.lipgen.video.crops import place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.faces import Box
@@ -317,6 +318,36 @@ def test_a_stream_tells_each_word_once(monkeypatch):
   starts = [x.start * 25 for x in words]
   np.testing.assert_allclose(starts, [30, 68, 75, 172], atol=1)
   assert listener.read(end=True) == []
+
+
+@pytest.mark.parametrize('colour', [False, True])
+def test_a_stream_that_stands_is_read_as_a_file_that_does(monkeypatch, colour):
+  # Words as a picture stands, between two that do, and as one stands too shortly.
+  says = [('', 30), ('bin', 8), ('', 30), ('blue', 16), ('', 20), ('now', 8), ('', 40), ('bin', 20)]
+  crops = saying(*says, ('', 40), ('blue', 9), ('', 20))
+  pictures = np.arange(len(crops), dtype=np.uint8)[:, None, None].repeat(32, 1).repeat(32, 2)
+  for first, end in ((70, 104), (112, 148), (154, 174), (215, 222)):
+    pictures[first:end] = pictures[first]
+  stills = Stills()
+  for i, picture in enumerate(pictures):
+    stills.add(picture, i / 25)
+  stills.end(len(crops))
+  assert stills.spans == [(70, 148)]
+  expected = read_as(told(unsure=0.05), 'a.mp4', Mouths(crops, '', gaps=stills.spans))
+  assert [x.word for x in expected] == ['bin', 'bin', 'blue']
+  listener = live.Listener(told(unsure=0.05), lambda frame: [Box(10, 10, 20, 20)])
+  monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
+  monkeypatch.setattr(
+    live, 'cut', lambda kept, _: crops[listener.count - len(kept) : listener.count]
+  )
+  words, stood = [], []
+  for picture in pictures:
+    words += listener(np.repeat(picture[..., None], 3, 2) if colour else picture)
+    stood.append(listener.stands)
+  words += listener.read(end=True)
+  assert [x.word for x in words] == [x.word for x in expected]
+  np.testing.assert_allclose([x.start for x in words], [x.start for x in expected], atol=0.05)
+  assert np.flatnonzero(stood).tolist() == [94, 136]
 
 
 def test_a_stream_without_a_face_tells_nothing_and_says_so_once():

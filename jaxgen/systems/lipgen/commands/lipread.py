@@ -277,6 +277,8 @@ def _listen(args: argparse.Namespace) -> None:
       tell(listener(frame))
       if listener.lost_face:
         warn(f'warning: {name}: no face in sight')
+      if listener.stands:
+        warn(f'warning: {name}: no new picture: nothing is read until there is one')
       if signals.received:
         break
     tell(listener.read(end=True))

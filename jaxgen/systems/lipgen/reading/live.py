@@ -13,6 +13,7 @@ from jaxgen.errors import UserError
 from jaxgen.systems.lipgen.clips.windows import MIDDLE, RATE
 from jaxgen.systems.lipgen.reading.service import Service, in_sight
 from jaxgen.systems.lipgen.reading.subtitles import Word
+from jaxgen.systems.lipgen.video.clock import Stills
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.extras import cv2_module
 from jaxgen.systems.lipgen.video.faces import Box
@@ -27,6 +28,9 @@ _AGAIN = 0.2  # seconds by which the end of a word may move from one reading to 
 class Listener:
   """Reads a stream of frames: each word is told once, when it is over.
 
+  Where no picture is new for a second or more nothing is read, as in files: words wait until it is known that
+  they are not there.
+
   Args:
     service: that reads.
     detect: a frame -> boxes of faces.
@@ -35,6 +39,7 @@ class Listener:
   Attributes:
     count: frames that were taken.
     lost_face: whether with the last frame faces are out of sight, none being in any that is kept.
+    stands: whether with the last frame no picture has been new for a second.
   """
 
   def __init__(
@@ -46,8 +51,9 @@ class Listener:
     self._service, self._detect, self._landmarks = service, detect, landmarks
     self._frames: deque[np.ndarray] = deque(maxlen=KEPT)
     self._boxes: deque[list[Box]] = deque(maxlen=KEPT)
+    self._stills = Stills()
     self.count = 0
-    self.lost_face = False
+    self.lost_face = self.stands = False
     self._told = self._line = 0.0
 
   def __call__(self, frame: np.ndarray) -> list[Word]:
@@ -55,7 +61,9 @@ class Listener:
     saw = any(self._boxes) or self.count < EVERY
     self._frames.append(frame if frame.ndim == 2 else _grey(frame))
     self._boxes.append(self._detect(frame))
+    self._stills.add(self._frames[-1], self.count / RATE)
     self.count += 1
+    self.stands = self._stills.shown(self.count) == RATE
     self.lost_face = saw and not any(self._boxes) and self.count >= EVERY
     return self.read() if self.count % EVERY == 0 else []
 
@@ -67,14 +75,16 @@ class Listener:
     """
     size = self._frames[0].shape[:2] if self._frames else (0, 0)
     landmarks = self._landmarks(list(self._boxes), size)
-    before, self._line = self._line, (self.count - (0 if end else SETTLED)) / RATE
+    known = self.count if end else min(self.count - SETTLED, self._stills.known(self.count))
+    before, self._line = self._line, known / RATE
     if not landmarks.found.any():
       return []
     crops = np.stack(list(cut(self._frames, place_crops(landmarks))))
-    first = (self.count - len(self._frames)) / RATE
+    first = self.count - len(self._frames)
+    still = [(start - first, end - first) for start, end in self._stills.until(self.count)]
     told = []
-    for word in in_sight(self._service(crops), landmarks.gaps):
-      moved = word._replace(start=word.start + first, end=word.end + first)
+    for word in in_sight(self._service(crops), [*landmarks.gaps, *still]):
+      moved = word.later(first / RATE)
       if before - _AGAIN < moved.end <= self._line and moved.start >= self._told - _AGAIN / 2:
         told.append(moved)
         self._told = moved.end

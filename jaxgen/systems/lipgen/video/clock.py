@@ -125,11 +125,29 @@ class Stills:
 
   def end(self, frame: int) -> None:
     """A new picture begins with this frame at 25 a second, or the video is over before it."""
-    if frame - self._since >= RATE:
-      near = self.spans and self._since - self.spans[-1][1] < _BETWEEN
-      first = self.spans.pop()[0] if near else self._since
-      self.spans.append((first, frame))
-    self._since = frame
+    self.spans, self._since = self.until(frame), frame
+
+  def until(self, frame: int) -> list[tuple[int, int]]:
+    """What `spans` would be, were the video over before this frame."""
+    if self.shown(frame) < RATE:
+      return self.spans
+    if self._is_near():
+      return [*self.spans[:-1], (self.spans[-1][0], frame)]
+    return [*self.spans, (self._since, frame)]
+
+  def shown(self, frame: int) -> int:
+    """For how many frames before this one the last picture is shown."""
+    return frame - self._since
+
+  def known(self, frame: int) -> int:
+    """Before which frame it is known, in a video that goes on with this one, whether it is in such a place."""
+    if self.shown(frame) >= RATE:
+      return frame
+    return self.spans[-1][1] if self._is_near() else self._since
+
+  def _is_near(self) -> bool:
+    """Whether a place that began with the last picture would be one with the place before."""
+    return bool(self.spans) and self._since - self.spans[-1][1] < _BETWEEN
 
   def notes(self, frames: int) -> list[str]:
     """What to say of them, in a video of so many frames at 25 a second."""
