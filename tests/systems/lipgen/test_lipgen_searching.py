@@ -12,6 +12,7 @@ optional('cv2')
 from PIL import Image  # noqa: E402
 
 from jaxgen.errors import DataError  # noqa: E402
+from jaxgen.systems.lipgen.synthesis import cast as casts  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import portraits  # noqa: E402
 from jaxgen.systems.lipgen.video import face_mesh  # noqa: E402
 from jaxgen.systems.lipgen.video.faces import Box, haar_detector  # noqa: E402
@@ -73,6 +74,45 @@ def test_small_faces_are_found_wherever_they_are():
     np.testing.assert_array_equal(box.points, [[x + side / 2, y + side / 2]])
   assert len(seen_in(with_faces((30, 40, 30), (400, 200, 34)), near_sighted)) == 2
   assert not seen_in(with_faces((100, 90, 6)), near_sighted)
+
+
+def test_parts_of_large_pictures_are_looked_at_with_pixels_of_their_own():
+  looks = []
+
+  def detect(pixels):
+    looks.append(pixels.shape)
+    return near_sighted(pixels)
+
+  (box,) = seen_in(with_faces((300, 150, 180), size=(960, 1280)), detect, 320)
+  np.testing.assert_allclose(box[:4], (300, 150, 180, 180), atol=3)
+  assert looks[0] == (240, 320) and looks[-1][1] == 320 and len(looks) == 4
+  np.testing.assert_allclose(box.points, [[390, 240]], atol=3)
+  looks.clear()
+  (box,) = seen_in(with_faces((300, 152, 400), size=(960, 1280)), detect, 320)
+  assert box[:4] == (300, 152, 400, 400) and looks == [(240, 320)]
+
+
+def test_crops_of_a_cast_have_the_pixels_of_the_whole_picture(tmp_path, monkeypatch):
+  """A face of a tenth of a large picture, in stripes that are lost where the picture is made smaller."""
+  picture = np.zeros((1500, 2000), np.uint8)
+  stripes = np.where(np.arange(200) // 2 % 2, 230, 130)
+  picture[400:600, 1500:1700] = stripes
+  Image.fromarray(picture).save(tmp_path / 'face.png')
+
+  def detect(pixels):
+    down, across = (np.flatnonzero((pixels > 60).any(axis)) for axis in (1, 0))
+    if not len(down):
+      return []
+    ends = (x[-1] - x[0] + 1 for x in (across, down))
+    return [Box(float(across[0]), float(down[0]), *map(float, ends))]
+
+  monkeypatch.setattr(face_mesh, 'available', lambda: False)
+  monkeypatch.setattr(portraits, 'haar_detector', lambda: detect)
+  middle = slice(30, 66), slice(30, 66)
+  for rows in (0, 10):
+    assert casts.make_cast(str(tmp_path), 0, rows)[0].crop[middle].std() > 20
+  small = portraits.make_finder()(tmp_path / 'face.png')
+  assert small.rgb.shape == (540, 720, 3) and small.crop[middle].std() < 10
 
 
 def test_small_faces_are_as_they_are_seen_again_and_those_of_squares_none_otherwise():

@@ -34,7 +34,7 @@ def command_of(tmp_path, monkeypatch, capsys):
     return portraits.Portrait(path, rgb, *drawn, np.eye(2, 3), 'mesh', 1, shrunk)
 
   net = Trained(configs.load('lipgen_render'), {}, {}, 1)
-  monkeypatch.setattr(casts, 'make_finder', lambda: find)
+  monkeypatch.setattr(casts, 'make_finder', lambda longest: find)
   monkeypatch.setattr(chains, 'load_net', lambda *given: net)
   monkeypatch.setattr(chains, 'Chain', lambda *nets, steps: Chain())
   (tmp_path / 'faces').mkdir()

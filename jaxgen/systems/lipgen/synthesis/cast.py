@@ -134,7 +134,7 @@ class Pictures:
     found = in_folder(folder, 'give a folder of PNG, JPEG or TIFF files of faces')
     self._paths, self.told = found.images, found.told
     self.names = [_plain(path.relative_to(folder).as_posix()) for path in self._paths]
-    self._find = make_finder()
+    self._find = make_finder(None)
 
   def __getitem__(self, number: int) -> Person:
     """The face of a picture.

@@ -20,7 +20,7 @@ from jaxgen.systems.lipgen.video.searching import Detector, no_face, seen_in
 from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.references import found_in
 
-LONGEST = 720  # pixels of a picture's longer side; larger ones are made smaller
+LONGEST = 720  # pixels of the longer side of a picture that talks; larger ones are made smaller
 # Half of a mouth's width in a crop of 96 pixels. Renderers see 48 of them: a smile that is wider than this is
 # shown to them smaller.
 WIDEST = 20.0
@@ -45,7 +45,7 @@ class Portrait(NamedTuple):
 
   Attributes:
     path: of the picture.
-    rgb: uint8 [H, W, 3], at most `LONGEST` pixels long.
+    rgb: uint8 [H, W, 3], as large as it was asked for.
     crop: uint8 [96, 96], its grey mouth crop.
     points: float32 [40, 2], contours of the lips in the crop.
     to_crop: float64 [2, 3], affine: from pixels of the picture to those of the crop.
@@ -101,10 +101,13 @@ def finder_kind() -> str:
   return MESH if face_mesh.available() else HAAR
 
 
-def make_finder(longest: int = LONGEST) -> Finder:
+def make_finder(longest: int | None = LONGEST) -> Finder:
   """What finds the face of a picture file: by the mesh where it is installed, otherwise by Haar's box.
 
   It raises UnreadableError for a file that cannot be read, and what `by_mesh` or `by_haar` does.
+
+  Args:
+    longest: pixels of the longer side; larger pictures are made smaller first. None: crops are of all pixels.
 
   Raises:
     ConfigError: OpenCV is not installed.
@@ -116,13 +119,13 @@ def make_finder(longest: int = LONGEST) -> Finder:
   return lambda path: by_mesh(path, *_read(path, longest), meshes)
 
 
-def _read(path: Path, longest: int) -> tuple[np.ndarray, float]:
+def _read(path: Path, longest: int | None) -> tuple[np.ndarray, float]:
   """Pixels of a picture, and by how much they were made smaller; raises UnreadableError."""
   try:
     image = load_image(path, lambda image: to_eight_bits(image, 'RGB'))
   except DataError as error:
     raise UnreadableError(str(error)) from error
-  shrunk = max(1.0, max(image.size) / longest)
+  shrunk = max(1.0, max(image.size) / longest) if longest else 1.0
   if shrunk > 1:
     width, height = (max(1, round(n / shrunk)) for n in image.size)
     image = image.resize((width, height), Image.Resampling.LANCZOS)

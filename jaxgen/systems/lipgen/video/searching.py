@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from jaxgen.systems.lipgen.video.faces import Box, overlap
 
@@ -33,7 +34,7 @@ class Square(NamedTuple):
   side: int
 
 
-def seen_in(pixels: np.ndarray, detect: Detector) -> list[Box]:
+def seen_in(pixels: np.ndarray, detect: Detector, longest: int | None = None) -> list[Box]:
   """The faces of a picture; where there is none in the whole of it those of overlapping squares of it.
 
   Detectors make what they see small: small faces are lost, and boxes of those that are not are rough. So a
@@ -43,10 +44,14 @@ def seen_in(pixels: np.ndarray, detect: Detector) -> list[Box]:
   Args:
     pixels: uint8 [H, W, 3], or [H, W] for a detector of grey frames.
     detect: finds faces in such pixels.
+    longest: pixels of the longer side of what it is shown: the whole picture, or a part of it, is made smaller
+      first where it is larger. None: it is shown all as it is.
 
   Returns:
     Boxes in pixels of the picture, each face once.
   """
+  if longest:
+    detect = _at_most(detect, longest)
   whole = detect(pixels)
   found = _again(pixels, detect, whole)
   levels = squares((pixels.shape[0], pixels.shape[1]))
@@ -54,6 +59,28 @@ def seen_in(pixels: np.ndarray, detect: Detector) -> list[Box]:
     seen = [box for square in level for box in _seen(pixels, detect, square)]
     found = _again(pixels, detect, seen)
   return found or whole
+
+
+def _at_most(detect: Detector, longest: int) -> Detector:
+  """A detector that is shown all pixels made smaller, until the longer side is at most so long."""
+
+  def look(pixels: np.ndarray) -> list[Box]:
+    height, width = pixels.shape[:2]
+    factor = longest / max(height, width)
+    if factor >= 1:
+      return detect(pixels)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    scale = np.array([width, height]) / size
+    return [_enlarged(box, scale) for box in detect(small)]
+
+  return look
+
+
+def _enlarged(box: Box, scale: np.ndarray) -> Box:
+  """A box in pixels of a larger picture; their centres are whole numbers."""
+  x, y = scale.tolist()
+  return Box(box.x * x, box.y * y, box.width * x, box.height * y, (box.points + 0.5) * scale - 0.5)
 
 
 def no_face(path: Path, by: str) -> str:

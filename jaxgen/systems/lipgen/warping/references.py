@@ -1,6 +1,5 @@
 """Faces that a person gives as pictures: found, set upright and cropped as clips are, with their lips."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +12,12 @@ from jaxgen.photos.images import load_image, to_eight_bits
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import SIZE, cut, place_crops
 from jaxgen.systems.lipgen.video.face_mesh import MeshDetector
-from jaxgen.systems.lipgen.video.faces import Box
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars, of_meshes
 from jaxgen.systems.lipgen.video.searching import Detector, no_face, seen_in
 from jaxgen.systems.lipgen.warping.mesh import CONTOUR
 from jaxgen.words import counted
 
-_LONGEST = 1280  # pixels of a side at which faces are looked for
+_LONGEST = 1280  # pixels of a side at which a picture, or a part of it, is looked at
 _LARGEST_LOSS = 0.25  # share of a crop that may lie beyond the picture
 
 
@@ -124,8 +122,7 @@ def found_in(path: Path, rgb: np.ndarray, detect: Detector, size: int = SIZE) ->
     detect: see there.
     size: see there.
   """
-  factor = min(1.0, _LONGEST / max(rgb.shape[:2]))
-  boxes = _scaled(seen_in(_smaller(rgb, factor), detect), rgb.shape[1::-1], factor)
+  boxes = seen_in(rgb, detect, _LONGEST)
   if not boxes:
     raise DataError(no_face(path, 'the mesh'))
   landmarks = of_meshes([boxes], (rgb.shape[0], rgb.shape[1]))
@@ -138,24 +135,3 @@ def found_in(path: Path, rgb: np.ndarray, detect: Detector, size: int = SIZE) ->
   mesh = applied(crops.maps[0], taken.points).astype(np.float32)
   pixels = next(cut([grey], crops, size))
   return Reference(path, pixels, mesh[list(CONTOUR)], mesh, crops.maps[0], len(boxes))
-
-
-def _smaller(rgb: np.ndarray, factor: float) -> np.ndarray:
-  """A picture made smaller by a factor; whole where it is 1."""
-  if factor == 1:
-    return rgb
-  height, width = (max(1, round(n * factor)) for n in rgb.shape[:2])
-  return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
-
-
-def _scaled(boxes: Sequence[Box], size: tuple[int, ...], factor: float) -> list[Box]:
-  """Boxes in pixels of the whole picture, whose width and height are given."""
-  if factor == 1:
-    return list(boxes)
-  scale = np.array([n / max(1, round(n * factor)) for n in size])
-  x, y = (float(n) for n in scale)
-  # Pixels' centres are whole numbers: half a pixel is added, scaled and taken away.
-  return [
-    Box(box.x * x, box.y * y, box.width * x, box.height * y, (box.points + 0.5) * scale - 0.5)
-    for box in boxes
-  ]
