@@ -17,7 +17,6 @@ from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Answer, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
-from jaxgen.systems.handwriting.real.canvas import Ink
 
 HEIGHT, BELOW = 128, 64  # rows of the line, and of its reading
 COLOURS = '#c2410c', '#1d4ed8'
@@ -49,7 +48,7 @@ def main() -> None:
   trained = inference.load(weights)
   model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
   service = Service(model, Decoding(nbest=1))
-  picture = open_picture(args.line, Ink(model.size[0], flatten=model.flatten), model.widest)
+  picture = open_picture(args.line, model.preprocessing(), model.widest)
   (answer,) = service([picture])
   machine.say(f'{answer.text}: {answer.confidence:.2f}')
   explained(Image.open(args.line), answer).save(args.picture, optimize=True)

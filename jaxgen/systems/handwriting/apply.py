@@ -65,6 +65,7 @@ def reading_model(trained: Trained, calibration: Calibration = NONE) -> Model:
     own_widths=own,
     calibration=calibration,
     flatten=config.data.flatten,
+    ink=config.data.ink,
   )
 
 

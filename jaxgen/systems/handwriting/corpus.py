@@ -42,14 +42,10 @@ from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.real.writers import SplitRule
+from jaxgen.systems.handwriting.word_keys import INKS
 from jaxgen.systems.handwriting.word_pictures import Pictures, aligned, joined, side_by_side
 
 _WORD = 8  # heights that a drawn word of a line is wide at most
-_INVERTED = {
-  'auto': None,
-  'dark': False,
-  'light': True,
-}  # whether pictures are turned, by config.data.ink
 
 
 class Corpus(NamedTuple):
@@ -332,7 +328,7 @@ def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
     columns={x: column for x, column in data.columns.items() if column and own},
     level=data.level,
     split=SplitRule(test_writers=(data.test_writers,)) if data.test_writers else None,
-    invert=_INVERTED[data.ink],
+    invert=INKS[data.ink],
     wanted=wanted_words(config),
   )
   for line in report.lines():

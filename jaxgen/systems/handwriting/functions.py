@@ -16,7 +16,7 @@ from jaxgen.systems.handwriting.reading.lexicon import words_of
 from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Answer, Service
 from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM, Decoding
-from jaxgen.systems.handwriting.real.canvas import Ink
+from jaxgen.systems.handwriting.word_keys import INKS
 from jaxgen.systems.handwriting.writing import job
 from jaxgen.systems.handwriting.writing import weights as writers
 from jaxgen.systems.handwriting.writing.finishing import check_size
@@ -155,6 +155,7 @@ def read(
   beam: int = 20,
   nbest: int = 5,
   photo: bool = False,
+  ink: str | None = None,
   warn: Warn | None = None,
 ) -> Answer:
   """A handwritten word or line as text, as `jaxgen read` reads it.
@@ -167,6 +168,8 @@ def read(
     beam: texts that are followed; 0 takes the likeliest symbol of each frame.
     nbest: texts, the best one among them.
     photo: make up for uneven light.
+    ink: 'dark' or 'light': it is darker or lighter than its paper; 'auto': as the picture looks; None: as
+      config.data.ink of the training had it, which is 'auto' for the net that comes with jaxgen.
     warn: is told of what the command would warn of; None: Python's `warnings` are.
 
   Returns:
@@ -174,11 +177,14 @@ def read(
 
   Raises:
     DataError: the image cannot be read, or is no line of text.
+    ConfigError: an option has a value that cannot be.
   """
   if not 0 <= beam <= LARGEST_BEAM or nbest < 1 or (lexicon is not None and not beam):
     raise ConfigError(
       f'beam must be 0 or more (above 0 with a lexicon) and at most {LARGEST_BEAM:,}, and nbest 1 or more'
     )
+  if ink is not None and ink not in INKS:
+    raise ConfigError(f'ink={ink!r} must be one of {", ".join(INKS)}, or None')
   trained = model_of(weights, apply.shipped_reader, apply.SYSTEMS)
   of = 'lexicon'
   if isinstance(lexicon, str | Path):
@@ -190,8 +196,8 @@ def read(
     trained, (words, beam, nbest), lambda: _asked(reader, words, of, beam, nbest)
   )
   tell([f'{of}: {left_out}'] if left_out else [], warn)
-  ink = Ink(service.model.size[0], flatten=photo or service.model.flatten)
-  return service([open_picture(image, ink, service.model.widest)])[0]
+  how = service.model.preprocessing(photo, ink)
+  return service([open_picture(image, how, service.model.widest)])[0]
 
 
 def _reader(trained: Trained, path: Path | None) -> Service:

@@ -6,6 +6,8 @@ Imports nothing heavy.
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.schema import Rule, choice, each, finite, flag, place, text, whole, within
 
+# What config.data.ink may be, and whether pictures are turned then; None: as each looks.
+INKS = {'auto': None, 'dark': False, 'light': True}
 # Ranges of a hand, see `jaxgen.systems.handwriting.drawn.hands.Hands`.
 HAND_RANGES = (
   'x_height',
@@ -53,7 +55,7 @@ WORDS = {
   'data.test_writers': text('names of writers that alone are tested on, as a,b, or empty').added(
     ''
   ),
-  'data.ink': choice('auto', 'dark', 'light').added('auto'),
+  'data.ink': choice(*INKS).added('auto'),
   'data.script': choice('latin', 'arabic'),
   'data.height': choice(32, 64, 128),
   'data.width': whole(32),

@@ -16,7 +16,7 @@ from tab_cases import jobs_of_all
 import jaxgen
 from jaxgen import config as configs
 from jaxgen.command import cli
-from jaxgen.errors import DataError
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.notes import UserNote
 from jaxgen.systems.handwriting import apply, recogniser_task
@@ -207,6 +207,30 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
   assert lines[0][1] == by_path[first]['text'] and lines[2][1:] == ['', '1.00']
 
 
+def test_the_ink_is_as_in_training_or_as_asked(trained, tmp_path, monkeypatch, capsys):
+  """Light ink on a ground that most of the picture is not, so that it looks dark on light."""
+  monkeypatch.setattr(recogniser_task, 'make_model', lambda config, facts: Columns())
+  weights, chalk = {}, put_image(tmp_path / 'chalk.png', 255 - bars('bbbab'))
+  for ink in ('auto', 'dark', 'light'):
+    config = override(trained.config, {'data__name': 'chalk', 'data__ink': ink})
+    weights[ink] = save_weights(tmp_path / f'{ink}.safetensors', trained._replace(config=config))
+  for trained_on, asked, right in (
+    ('light', None, True),
+    ('light', 'auto', False),
+    ('auto', None, False),
+    ('auto', 'light', True),
+    ('dark', None, False),
+    ('dark', 'light', True),
+  ):
+    options = [f'--ink={asked}'] if asked else []
+    assert cli.main(['read', f'--weights={weights[trained_on]}', *options, chalk]) == 0
+    text = capsys.readouterr().out.split('\t')[1]
+    assert (text == 'bbbab') == right, (trained_on, asked)
+    assert jaxgen.read(chalk, weights=weights[trained_on], ink=asked).text == text
+  with pytest.raises(ConfigError, match="ink='white' must be one of auto, dark, light, or None"):
+    jaxgen.read(chalk, weights=weights['auto'], ink='white')
+
+
 def put_image(path, image):
   put(path, image)
   return str(path)
@@ -392,6 +416,8 @@ def test_lines_of_a_picture_are_counted():
   line = np.full((40, 200), 230, np.uint8)
   line[12:28, 10:190:9] = 40
   assert num_lines(line) == num_lines(255 - line) == 1
+  chalk = np.where(np.concatenate([line] * 3) < 100, 240, 150).astype(np.uint8)
+  assert num_lines(chalk, invert=True) == 3 and num_lines(chalk, invert=False) == 1
   dotted = line.copy()
   dotted[4:8, 10:190:18] = 40
   assert num_lines(dotted) == 1

@@ -12,6 +12,7 @@ from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load, tell_failed
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.systems.handwriting.word_keys import INKS
 
 if TYPE_CHECKING:
   from jaxgen.systems.handwriting.reading.pictures import Given, Picture
@@ -48,6 +49,12 @@ def _add(parser: argparse.ArgumentParser) -> None:
     help='texts that are followed; 20 by default, and 0 takes the likeliest symbol of each frame',
   )
   add('--nbest', type=int, metavar='N', help=f'texts an image; 1 by default, {NBEST} with --json')
+  add(
+    '--ink',
+    choices=tuple(INKS),
+    help='whether it is darker or lighter than its paper, or auto: as each picture looks; by default as '
+    'config.data.ink of the training had it, which is auto for the net that comes with jaxgen',
+  )
   add('--photo', action='store_true', help='make up for uneven light')
 
 
@@ -107,10 +114,9 @@ def _read_all(
   args: argparse.Namespace, service: 'Service', inputs: Sequence['Given'], warn
 ) -> None:
   """Reads what can be read, some pictures at a time, and tells of the rest."""
-  from jaxgen.systems.handwriting.real.canvas import Ink
   from jaxgen.terminal.signals import Stopped, StopSignals
 
-  ink = Ink(service.model.size[0], flatten=args.photo or service.model.flatten)
+  ink = service.model.preprocessing(args.photo, args.ink)
   failed: list[str] = []
   with StopSignals('ending') as signals:
     for first in range(0, len(inputs), TOGETHER):

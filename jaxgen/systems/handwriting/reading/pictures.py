@@ -12,9 +12,7 @@ from jaxgen.errors import DataError
 from jaxgen.photos import images
 from jaxgen.systems.handwriting.real.canvas import (
   Ink,
-  flattened,
   is_blank,
-  is_inverted,
   read_levels,
   resized,
   to_ink,
@@ -130,7 +128,7 @@ def picture_of(image: np.ndarray, name: str | Path, ink: Ink, widest: int) -> Pi
     raise DataError(
       f'{name}: {height / width:.0f} times as high as wide, which is no line of text: cut lines out of it'
     )
-  if (lines := num_lines(image)) > 1:
+  if (lines := num_lines(image, ink.invert)) > 1:
     raise DataError(
       f'{name}: seems to show {lines} lines of text, and one is read at a time: cut it into lines'
     )
@@ -138,7 +136,7 @@ def picture_of(image: np.ndarray, name: str | Path, ink: Ink, widest: int) -> Pi
   return Picture(pixels, width, is_blank(pixels))
 
 
-def num_lines(image: np.ndarray) -> int:
+def num_lines(image: np.ndarray, invert: bool | None = None) -> int:
   """How many lines of text a picture shows, by the ink of its rows; 1 where it may be one, or shows nothing.
 
   A line is a run of rows with at least a fifth of the ink of the fullest rows, which has two fifths of the ink
@@ -149,9 +147,10 @@ def num_lines(image: np.ndarray) -> int:
 
   Args:
     image: uint8 [H, W], dark on light or light on dark.
+    invert: which of them, see `Ink`.
   """
   image = resized(image, min(image.shape[0], _PROFILE))
-  image = flattened(255 - image if is_inverted(image) else image)
+  image, _ = to_ink(image, Ink(len(image), flatten=True, invert=invert))
   dark = np.clip(255.0 - _DARK - image, 0, None)
   ink = np.where((dark > 0).mean(1) > _RULED, 0.0, dark.sum(1))
   if not ink.any():

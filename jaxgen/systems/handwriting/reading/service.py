@@ -17,7 +17,8 @@ from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.spans import pixel_spans
 from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood, understood
-from jaxgen.systems.handwriting.real.canvas import line_widths, padded
+from jaxgen.systems.handwriting.real.canvas import Ink, line_widths, padded
+from jaxgen.systems.handwriting.word_keys import INKS
 from jaxgen.task import PyTree
 
 # Columns of a batch at height 64: what is computed at once does not depend on how wide the pictures are.
@@ -37,6 +38,7 @@ class Model(NamedTuple):
     own_widths: whether it reads each picture at its own width; else as white paper up to the canvas.
     calibration: of its confidences.
     flatten: whether it was trained on pictures divided by their paper, and so reads such.
+    ink: config.data.ink of its training, a key of `word_keys.INKS`.
   """
 
   net: Recogniser
@@ -47,6 +49,7 @@ class Model(NamedTuple):
   own_widths: bool
   calibration: Calibration = NONE
   flatten: bool = False
+  ink: str = 'auto'
 
   @property
   def canvases(self) -> tuple[int, ...]:
@@ -59,6 +62,15 @@ class Model(NamedTuple):
   def widest(self) -> int:
     """Columns that a picture may have at the model's height."""
     return self.canvases[-1]
+
+  def preprocessing(self, photo: bool = False, ink: str | None = None) -> Ink:
+    """How a picture is brought to what it reads.
+
+    Args:
+      photo: whether to make up for uneven light.
+      ink: a key of `word_keys.INKS`; None: as in training.
+    """
+    return Ink(self.size[0], photo or self.flatten, INKS[self.ink if ink is None else ink])
 
 
 class Span(NamedTuple):
