@@ -164,8 +164,8 @@ class Task(NamedTuple):
     evaluate: (exported variables, data, tools) -> figures for evaluation.json; None where not computed. Its
       'tables', title -> rows, are shown and not kept; 'left_out' names those that are None for want of
       `tools.full`, and is not kept. A trained run of a system with EVALUATES_WITHOUT_DATA gets no data, and
-      one with `make_evaluation_data(config)` what that makes: only what is evaluated, and facts as far as it
-      tells them.
+      one with `make_evaluation_data(config, facts)`, facts those of the run, what that makes: only what is
+      evaluated, and facts as far as it tells them.
     pictures: (exported variables, data or None, tools) -> name -> uint8 image [H, W] or [H, W, 3]; with
       data None it draws what needs no data.
     curriculum: (step, train_step) in the order of steps: updates after that many are this one's, in place of

@@ -59,9 +59,9 @@ def evaluate(
     system = configs.system_module(opened.trained.config)
     data = None
     if not getattr(system, 'EVALUATES_WITHOUT_DATA', False):
-      make = getattr(system, 'make_evaluation_data', system.make_data)
-      data = processes.together(lambda: make(opened.trained.config))
-      saved = opened.trained.facts
+      config, saved = opened.trained.config, opened.trained.facts
+      make = getattr(system, 'make_evaluation_data', lambda config, facts: system.make_data(config))
+      data = processes.together(lambda: make(config, saved))
       same_facts(saved, {**saved, **data.facts}, workdir)
     figures = opened.task.evaluate(opened.trained.variables, data, opened.tools)
     figures.pop('left_out', None)

@@ -145,10 +145,13 @@ def check_facts(workdir: Path, facts: dict[str, Any]) -> None:
 
 
 def same_facts(saved: dict[str, Any], facts: dict[str, Any], workdir: Path) -> None:
-  """Raises ConfigError that lists the differing facts, where there are any."""
+  """Raises ConfigError that lists the differing facts, where there are any.
+
+  A fact that a run does not have is younger than it, and does not count.
+  """
   facts = json.loads(json.dumps(facts))
-  if saved != facts:
-    keys = sorted(k for k in saved.keys() | facts.keys() if saved.get(k) != facts.get(k))
+  keys = sorted(k for k in saved if saved[k] != facts.get(k))
+  if keys:
     lines = [f'{k}: {_shown(saved.get(k))} -> {_shown(facts.get(k))}' for k in keys]
     raise ConfigError(f'{workdir} was trained on other data. Differing facts: {"; ".join(lines)}')
 

@@ -6,7 +6,7 @@ import pytest
 from helpers import quiet, train
 
 from jaxgen import config as configs
-from jaxgen.errors import CheckpointError
+from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import inference, loading, workdir
 
@@ -82,3 +82,26 @@ def test_evaluate_and_sample_take_an_exported_file(toy, tmp_path):
     del old.config.seed
   with pytest.raises(CheckpointError, match=r'of another version .*config\.seed is missing'):
     inference.evaluate(weight_files.save_weights(file, old), reporter=quiet())
+
+
+def test_facts_that_a_run_does_not_have_are_younger_and_others_must_agree(tmp_path):
+  saved = {'words': ['a', 'b'], 'size': 2}
+  workdir.same_facts(
+    saved, {'words': ('a', 'b'), 'size': 2, 'trained_on': {'whole': ['c']}}, tmp_path
+  )
+  with pytest.raises(ConfigError, match=r'trained on other data. Differing facts: size: 2 -> None'):
+    workdir.same_facts(saved, {'words': ('a', 'b')}, tmp_path)
+
+
+def test_what_is_evaluated_may_depend_on_the_facts_of_the_run(toy, tmp_path, monkeypatch):
+  run, given = tmp_path / 'run', []
+  train(toy(num_steps=4), run)
+  system = configs.system_module(loading.load(run).config)
+
+  def make(config, facts):
+    given.append(facts)
+    return system.make_data(config)
+
+  monkeypatch.setattr(system, 'make_evaluation_data', make, raising=False)
+  inference.evaluate(run, reporter=quiet())
+  assert given == [loading.load(run).facts]

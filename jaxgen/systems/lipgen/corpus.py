@@ -32,6 +32,7 @@ SYNTHETIC = 2_000_000
 TURNED = 'poses.tsv'
 TABLES = 'synthetic.tsv', TURNED
 ABOUT = 'synthetic.json'  # of `jaxgen synthesise`
+TRAINED_ON = 'trained_on'  # the fact of nets of sets that are divided by their clips
 
 
 class Corpus(NamedTuple):
@@ -43,12 +44,14 @@ class Corpus(NamedTuple):
     words: the classes; the last may be '', no word.
     sequences: the visemes of each, () for no word.
     visemes: the table that they are of.
+    shown: names of the real clips to train on, of sets that are divided by their clips; of others none.
   """
 
   clips: Mapping[str, ClipSet]
   words: tuple[str, ...]
   sequences: tuple[tuple[int, ...], ...]
   visemes: VisemeTable
+  shown: Sequence[str] = ()
 
 
 def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
@@ -66,6 +69,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   data = config.data
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
   clips = _load(config, dictionary, training)
+  shown = () if data.name in (PROCEDURAL, LRW) else clips['train'].names
   mixed = data.synthetic.share and 'train' in clips
   drawn = _beside(config, clips, dictionary) if mixed else None
   if data.no_word:
@@ -77,7 +81,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
     clips['train'] = joined(clips['train'], drawn)
   words = next(iter(clips.values())).words
   sequences = sequences_of(words, dictionary, visemes)
-  return Corpus(clips, words, sequences, visemes)
+  return Corpus(clips, words, sequences, visemes, shown)
 
 
 def sequences_of(
@@ -303,6 +307,35 @@ def _held_out(config: ConfigDict, clips: Mapping[str, ClipSet]) -> Callable[[Ori
     return lambda origin: origin.speaker in speakers
   judged = Among(names)
   return lambda origin: any(map(judged, origin.names))
+
+
+def not_trained_on(
+  clips: ClipSet, facts: Mapping[str, Any], of: str, say: Callable[[str], None] = logging.warning
+) -> ClipSet:
+  """The clips that a net did not learn from, as far as it says from which it did.
+
+  Which clips of a set are held out depends on all that it has: in another copy of it they may be others.
+
+  Args:
+    clips: to judge it by.
+    facts: of the net.
+    of: where they are from, for messages.
+    say: told of those that are left out.
+
+  Raises:
+    DataError: it learned from all of them.
+  """
+  if TRAINED_ON not in facts:
+    return clips
+  shown = Among.of_json(facts[TRAINED_ON])
+  known = [name for name in clips.names if shown(name)]
+  if not known:
+    return clips
+  told = f'{of}: {counted(len(known), "clip")} of {len(clips.names):,} to judge the net by, as {known[0]}'
+  if len(known) == len(clips.names):
+    raise DataError(f'{told}: it was trained on them all. Add clips, or name others')
+  say(f'{told}, left out: it was trained on them')
+  return subset(clips, np.flatnonzero([name not in known for name in clips.names]))
 
 
 def _check_place(config: ConfigDict, about: Path) -> None:

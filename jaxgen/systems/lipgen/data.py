@@ -12,8 +12,15 @@ from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.clips import augmentation
 from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
+from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.config import LRW
-from jaxgen.systems.lipgen.corpus import Corpus, framing_of, load_corpus
+from jaxgen.systems.lipgen.corpus import (
+  TRAINED_ON,
+  Corpus,
+  framing_of,
+  load_corpus,
+  not_trained_on,
+)
 from jaxgen.task import Batch, Data, PyTree, Split
 
 
@@ -60,21 +67,34 @@ def make_data(config: ConfigDict) -> Data:
   )
 
 
-def make_evaluation_data(config: ConfigDict) -> Data:
-  """`make_data`, of LRW its test clips alone: no rows, and no facts but those of words and framing.
+def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
+  """Clips to judge a net by: no rows, and no facts but those of words and framing.
+
+  Of LRW the test clips alone; of sets that are divided by their clips those that the net did not learn from;
+  where it does not say from which it did, and of others, all of `make_data`.
+
+  Args:
+    config: of the run.
+    facts: of the net.
 
   Raises:
-    DataError: files missing or damaged, or a word that is in no dictionary.
+    DataError: files missing or damaged, a word that is in no dictionary, or no clip is left.
   """
-  if config.data.name != LRW:
+  if config.data.name != LRW and TRAINED_ON not in facts:
     return make_data(config)
-  corpus = load_corpus(config, training=False)
+  corpus = load_corpus(config, training=config.data.name != LRW)
+  of = config.data.dir or config.data.name
+  clips = {
+    name: not_trained_on(found, facts, of)
+    for name, found in corpus.clips.items()
+    if name != 'train'
+  }
   return Data(
     facts=facts_of_words(config, corpus),
     arrays={},
     batches=lambda first, rows: iter(()),
     example=lambda arrays, row, key: row,
-    splits={name: split_of(clips, config) for name, clips in corpus.clips.items()},
+    splits={name: split_of(found, config) for name, found in clips.items()},
   )
 
 
@@ -101,13 +121,15 @@ def decoded(batch: Batch, crop: int, dtype: Any) -> Batch:
 
 
 def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
-  """What a model must know of its words and of what it is to be shown."""
+  """What a model must know of its words, of what it is to be shown, and of what it learns from."""
   train = corpus.clips['train']
+  shown = {TRAINED_ON: Among(corpus.shown).to_json()} if corpus.shown else {}
   return {
     **facts_of_words(config, corpus),
     'words_a_clip': int(train.labels.shape[1]),
     'clip_length': int(train.frames.shape[1]),
     'steps_per_epoch': num_rows // config.batch_size,
+    **shown,
   }
 
 

@@ -1,5 +1,6 @@
 """What the paper's table reports: how many words are read, with and without their boundaries, and visemes."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,13 @@ from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
 from jaxgen.systems.lipgen.clips.table import COLUMNS, load_table
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
-from jaxgen.systems.lipgen.corpus import framing_of, load_corpus, load_real
+from jaxgen.systems.lipgen.corpus import (
+  TRAINED_ON,
+  framing_of,
+  load_corpus,
+  load_real,
+  not_trained_on,
+)
 from jaxgen.systems.lipgen.data import split_of
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import Reader
@@ -237,7 +244,7 @@ def pose_clips(inference: Inference) -> ClipSet:
   clips = load_table(tables[0], framing_of(config), folder, words, columns)
   if config.data.name == PROCEDURAL:  # has speakers of its own to be judged by
     return clips
-  shown = _shown_in_training(config)
+  shown = _shown_in_training(config, inference.facts)
   origins = read_origins(tables[0], columns['clip'])
   others = [i for i, name in enumerate(clips.names) if not shown(origins[name])]
   if not others:
@@ -247,11 +254,15 @@ def pose_clips(inference: Inference) -> ClipSet:
   return subset(clips, np.array(others))
 
 
-def _shown_in_training(config: ConfigDict) -> Callable[[Origin], bool]:
-  """Whether a clip is no test clip: of LRW by its split, as far as a name tells; of others by their names."""
+def _shown_in_training(config: ConfigDict, facts: dict[str, Any]) -> Callable[[Origin], bool]:
+  """Whether a clip is no test clip: of LRW by its split, as far as a name tells; of others by their names.
+
+  A net of before, which does not say from which clips it learned, is taken to have had those of now.
+  """
   if config.data.name == LRW:
     return lambda origin: origin.split not in ('', 'test')
-  train = Among(load_real(config)['train'].names)
+  known = facts.get(TRAINED_ON)
+  train = Among.of_json(known) if known else Among(load_real(config)['train'].names)
   return lambda origin: any(map(train, origin.names))
 
 
@@ -277,6 +288,7 @@ def sentence_errors(
 ) -> dict[str, float | None]:
   """'wer' and 'wer_known' of the sentences of a split; words are searched for as a file of weights says."""
   clips = load_corpus(inference.config).clips[split]
+  clips = not_trained_on(clips, inference.facts, split, say=logging.debug)  # told of already
   model = Model(inference, variables, Segmenting.of_card(tools.card))
   return sentence_figures(Service(model), clips, tools.progress)
 

@@ -11,6 +11,8 @@ from jaxgen import config as configs
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen import alike, evaluation, sheets
 from jaxgen.systems.lipgen import data as lip_data
+from jaxgen.systems.lipgen.clips.origins import Among
+from jaxgen.systems.lipgen.corpus import TRAINED_ON
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import ReaderOutput
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
@@ -105,6 +107,13 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   own = tools._replace(card={'segmenting': '{"new_word": 2.5}'})
   evaluation.sentence_errors(Inference(net, data.facts, config), variables, 'validation', own)
   assert searched[0].model.segmenting == Segmenting(new_word=2.5)
+  shown = {**data.facts, TRAINED_ON: Among(['clip3']).to_json()}
+  told = []
+  monkeypatch.setattr(
+    evaluation, 'sentence_figures', lambda _, clips, __: told.extend(clips.names) or {}
+  )
+  evaluation.sentence_errors(Inference(net, shown, config), variables, 'validation', own)
+  assert told == [f'clip{i}' for i in range(10) if i != 3]
   with pytest.raises(DataError, match=r'has no poses.tsv or words.tsv: make it with'):
     evaluation.evaluate(config, data.facts, net, variables, data, tools)
   for i, word in enumerate(('about', 'people', 'people')):

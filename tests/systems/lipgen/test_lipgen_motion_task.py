@@ -80,9 +80,8 @@ def test_a_run_ends_with_the_gates_and_a_picture(run):
 
 def test_what_is_judged_by_is_the_same_without_training_rows():
   config = longer()
-  whole, alone = (
-    make(config) for make in (motion_data.make_data, motion_data.make_evaluation_data)
-  )
+  whole = motion_data.make_data(config)
+  alone = motion_data.make_evaluation_data(config, whole.facts)
   assert set(whole.splits) == set(alone.splits) == set(motion_data.JUDGED)
   for name in motion_data.JUDGED:
     a, b = (next(x.splits[name].batches(slice(0, 8))) for x in (whole, alone))

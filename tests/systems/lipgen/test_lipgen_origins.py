@@ -1,12 +1,15 @@
 """Where clips are from: no reader learns from turned copies of those that it is judged by."""
 
+import json
+
 import numpy as np
 import pytest
 from lip_files import squares, write_video
-from lipgen_cases import noise, tiny
+from lipgen_cases import noise, noisy_corpus, tiny
 
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen import corpus, evaluation
+from jaxgen.systems.lipgen import data as lip_data
 from jaxgen.systems.lipgen.clips.origins import Among, read_origins
 from jaxgen.systems.lipgen.inference import Inference
 
@@ -26,7 +29,10 @@ def turned(folder, rows):
 def test_a_clip_is_another_one_where_one_name_ends_the_other():
   among = Among(['clips\\x\\a.mp4', 'b', 'y/c'])
   names = ['a', 'x/a', 'y/a', 'z/b', 'c.mp4', 'clips/x/a', 'd']
-  assert [among(name) for name in names] == [True, True, False, True, True, True, False]
+  for found in (among, Among.of_json(json.loads(json.dumps(among.to_json())))):
+    assert [found(name) for name in names] == [True, True, False, True, True, True, False]
+  assert {*map(len, among.to_json()['whole'])} == {16}  # digests, and no names
+  assert [*map(Among(), names)] == [False] * 7
 
 
 def test_a_table_tells_what_clips_were_turned_and_who_was_drawn(tmp_path):
@@ -78,6 +84,7 @@ def test_turned_copies_of_held_out_clips_are_not_learnt_from(tmp_path, monkeypat
     return set(clips['validation'].names), set(clips['train'].names[4:])
 
   out, learnt = beside(rows)
+  assert set(corpus.load_corpus(config).shown) == set(names) - out
   assert len(out) == 2 and learnt and not learnt & out
   assert 'poses.tsv: 2 clips left out, by which this run is judged' in caplog.text
   with pytest.raises(DataError, match='by all 2 clips that were turned, and none is left'):
@@ -87,6 +94,40 @@ def test_turned_copies_of_held_out_clips_are_not_learnt_from(tmp_path, monkeypat
   others = [row for row in rows if row[0] not in out and row[1] == 'about']
   with pytest.raises(DataError, match='has no clip of people to learn from'):
     beside([*others, *(row for row in rows if row[0] in out)])
+
+
+def test_nets_are_not_judged_by_clips_of_another_copy_that_they_learned_from(monkeypatch, caplog):
+  """One more clip in a copy of a set moves others between its parts."""
+  config = tiny(data__name='words.csv')
+
+  def copy(training, judged):
+    parts = (noise(len(names))._replace(names=names) for names in (training, judged))
+    made = dict(zip(('train', 'validation'), parts, strict=True))
+    return noisy_corpus(config)._replace(clips=made, shown=training)
+
+  def judged_by(facts):
+    split = lip_data.make_evaluation_data(config, facts).splits['validation']
+    (batch,) = split.batches(slice(0, 8))
+    return batch['frames'][batch['mask'] > 0]
+
+  names = [f'clips/{i}.mp4' for i in range(20)]
+  monkeypatch.setattr(lip_data, 'load_corpus', lambda *_, **__: copy(names[:16], names[16:]))
+  facts = json.loads(json.dumps(lip_data.make_data(config).facts))
+  everything = judged_by(facts)
+  assert len(everything) == 4 and not caplog.messages
+  monkeypatch.setattr(
+    lip_data, 'load_corpus', lambda *_, **__: copy(['19', *names[:15]], ['17', '15', 'new', '18'])
+  )
+  np.testing.assert_array_equal(judged_by(facts), everything[[0, 2, 3]])
+  assert caplog.messages == [
+    'words.csv: 1 clip of 4 to judge the net by, as 15, left out: it was trained on them'
+  ]
+  monkeypatch.setattr(lip_data, 'load_corpus', lambda *_, **__: copy(names[4:], names[:4]))
+  with pytest.raises(DataError, match=r'4 clips of 4 to judge the net by, as clips/0.mp4: it was'):
+    judged_by(facts)
+  # A net of before does not say.
+  old = {name: x for name, x in facts.items() if name != corpus.TRAINED_ON}
+  assert len(judged_by(old)) == 4
 
 
 @pytest.mark.parametrize(
@@ -138,3 +179,8 @@ def test_of_lrw_test_clips_alone_tell_how_turned_heads_are_read(tmp_path, monkey
   turned(tmp_path, rows[:2])
   with pytest.raises(DataError, match='were trained on, and none tells'):
     evaluation.pose_clips(reader)
+  # Others say by themselves from which clips they learned.
+  turned(tmp_path, rows[3:])
+  facts = {'words': ['about'], corpus.TRAINED_ON: Among(['other', 'ABOUT_00002']).to_json()}
+  reader = Inference(None, facts, tiny('table', data__name='words.csv', eval__pose=str(tmp_path)))
+  assert list(evaluation.pose_clips(reader).names) == [names[4]]

@@ -11,6 +11,8 @@ from render_cases import WORDS, load_faces, random_like, small_net, some_faces, 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
+from jaxgen.systems.lipgen.clips.origins import Among
+from jaxgen.systems.lipgen.corpus import TRAINED_ON
 from jaxgen.systems.lipgen.render import data as render_data
 from jaxgen.systems.lipgen.render import evaluation, readers, sheets
 from jaxgen.systems.lipgen.render.steps import Steps
@@ -137,7 +139,7 @@ def test_real_lips_are_brought_to_the_face_that_says_another_word():
   np.testing.assert_allclose(found[1], there[::-1], atol=1e-4)
 
 
-def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path):
+def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path, monkeypatch, caplog):
   config, data, _, _ = small
   # A square of 16 pixels that shows what rendered frames do.
   reader = tiny_reader(data__framing=(29, 26, 48, 18))
@@ -159,6 +161,16 @@ def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path):
   read = readers.find_reader(asked, data.facts, plain_tools())
   found = read(some_faces(3).frames, some_faces(3).spans)
   assert set(found.tolist()) <= {-1, 0, 1}
+  # Of GRID's clips it may have learned from some that are to be judged by.
+  shown = {**facts, TRAINED_ON: Among(['bbaf2n', 'lbbk3s']).to_json()}
+  weight_files.save_weights(tmp_path / 'shown.safetensors', Trained(reader, shown, variables, 1))
+  monkeypatch.setattr(readers, 'judged_clips', lambda config: ['bbaf3s', 'bbaf2n', 'lgif8n'])
+  monkeypatch.setattr(readers, 'words_of', lambda config, kind: WORDS)
+  for name, told in (('reader', 0), ('shown', 1)):
+    of_grid = tiny('grid', eval__grid_reader=str(tmp_path / f'{name}.safetensors'))
+    assert readers.find_reader(of_grid, data.facts, plain_tools(), 'grid')
+    assert len(caplog.messages) == told
+  assert 'was trained on 1 clip of 3 by which this run is judged, as bbaf2n' in caplog.text
   # One that is trained first.
   given = []
 

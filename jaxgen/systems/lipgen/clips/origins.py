@@ -1,9 +1,10 @@
 """Where the clips of a table are from, so that no reader learns from those that it is judged by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgen import digests
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.cells import open_table
 from jaxgen.systems.lipgen.clips.lrw import SPLITS
@@ -67,15 +68,35 @@ def ends(name: str) -> list[str]:
 class Among:
   """Whether a name of a clip means one of others: the shorter is the end of the longer, by folders.
 
+  Of names it has digests alone, so that weights can say what they learned from without telling names.
+
   Args:
     others: names.
   """
 
-  def __init__(self, others: Iterable[str]):
-    others = list(others)
-    self._whole = {bare_name(name) for name in others}
-    self._ends = {end for name in others for end in ends(name)}
+  def __init__(self, others: Iterable[str] = ()):
+    marks = [_marks(name) for name in others]
+    self._whole = {mine[0] for mine in marks}
+    self._ends = {mark for mine in marks for mark in mine}
+
+  @classmethod
+  def of_json(cls, values: Mapping[str, Sequence[str]]) -> 'Among':
+    """What `to_json` told."""
+    found = cls()
+    found._whole = set(values['whole'])
+    found._ends = found._whole | set(values['ends'])
+    return found
+
+  def to_json(self) -> dict[str, list[str]]:
+    """Digests of the names and of their other ends."""
+    return {'whole': sorted(self._whole), 'ends': sorted(self._ends - self._whole)}
 
   def __call__(self, name: str) -> bool:
     """Whether this name does."""
-    return bare_name(name) in self._ends or not self._whole.isdisjoint(ends(name))
+    marks = _marks(name)
+    return marks[0] in self._ends or not self._whole.isdisjoint(marks)
+
+
+def _marks(name: str) -> list[str]:
+  """Digests of `ends`."""
+  return [digests.name([end.encode()]) for end in ends(name)]

@@ -80,13 +80,18 @@ def make_data(config: ConfigDict) -> Data:
   )
 
 
-def make_evaluation_data(config: ConfigDict) -> Data:
+def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
   """`make_data` without clips to train on.
+
+  Args:
+    config: of the run.
+    facts: of the net; nothing here depends on them.
 
   Raises:
     ConfigError: names that no recording has, or an extra is missing.
     DataError: recordings or files are missing or damaged.
   """
+  del facts
   corpus = load_corpus(config, training=False)
   return Data(
     facts=corpus.facts,

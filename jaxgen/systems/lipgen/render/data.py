@@ -122,6 +122,13 @@ def load_faces(config: ConfigDict, split: str, kind: str) -> Faces:
   return drawn(data.num_clips // len(data.look) if training else data.num_validation, **said)
 
 
+def judged_clips(config: ConfigDict) -> list[str]:
+  """Names of the clips of GRID that a run is judged by; errors as `load_faces`."""
+  data = config.data
+  framing = LIPS._replace(pixels=data.pixels)
+  return list(grid.load_grid(data.grid.dir, framing, data.grid.held_out)['validation'].names)
+
+
 def speech_of(config: ConfigDict, split: str, look: str) -> Speech:
   """What decides the takes of a split, see `load_faces`."""
   data = config.data

@@ -1,5 +1,6 @@
 """A reader of lips that judges what is rendered."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.apply import READER
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
 from jaxgen.systems.lipgen.clips.framing import Framing, resized
+from jaxgen.systems.lipgen.clips.origins import Among
+from jaxgen.systems.lipgen.corpus import TRAINED_ON
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.render.config import TRAINED
-from jaxgen.systems.lipgen.render.data import GRID, kinds_of, words_of
+from jaxgen.systems.lipgen.render.data import GRID, judged_clips, kinds_of, words_of
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Batch, PyTree, Tools, Trained
+from jaxgen.words import counted
 
 SYSTEM = 'lipgen'
 Read = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -64,6 +68,8 @@ def find_reader(
     return None
   train = name == TRAINED and not of_grid
   trained = tools.trained(asset_config(config, kind)) if train else _loaded(name, key)
+  if of_grid:
+    _tell_of_shown(config, trained, f'{key} = {name}')
   words = list(trained.facts['words'])
   said = facts['words'] if len(kinds) == 1 else words_of(config, kind)
   if missing := [word for word in said if word not in words]:
@@ -95,6 +101,18 @@ def find_reader(
     return classes[np.asarray(found)]
 
   return read
+
+
+def _tell_of_shown(config: ConfigDict, trained: Trained, said: str) -> None:
+  """Warns of clips to judge by that the reader learned from, where it says from which it did."""
+  if TRAINED_ON not in trained.facts:
+    return
+  judged, shown = judged_clips(config), Among.of_json(trained.facts[TRAINED_ON])
+  if known := [name for name in judged if shown(name)]:
+    logging.warning(
+      '%s was trained on %s of %d by which this run is judged, as %s: it reads them better than others',
+      said, counted(len(known), 'clip'), len(judged), known[0],
+    )  # fmt: skip
 
 
 def reader_batch(frames: np.ndarray, spans: np.ndarray) -> Batch:
