@@ -177,11 +177,11 @@ class Steps:
   ) -> tuple[Batch, tuple[jax.Array, ...], jax.Array | None]:
     """Clips mixed with others of the batch, the labels [B * K] of both, and the share [B * K] of the first.
 
-    Without mixup the batch as it is, its labels, and None.
+    Without mixup the batch as it is, its labels, and None. A clip whose window does not show all of the other's
+    word stays as it is, with a share of 1: that label would teach what is not there.
 
     Raises:
-      ConfigError: frames in which the word of the other clip is may not be seen, so that its label teaches
-        what is not there.
+      ConfigError: windows are cut shorter, or clips are longer than they are, so that few could be mixed.
     """
     alpha, axis, label = self.config.augment.mixup, self.axis, batch['label']
     if not alpha:
@@ -197,10 +197,13 @@ class Steps:
         f'{batch["frames"].shape[1]}, where windows are cut around the words of one of both: set it to 0'
       )
     share = mixup.shares(step_rng(state, 'mixup'), len(label), alpha, axis)
-    share = share.astype(self.param_dtype)
+    counted = batch['counted']
+    seen = mixup.seen(batch['span'][:, 0], batch['shift'][:, 0], counted.sum(1), axis)
+    share = jnp.where(seen, share, 1).astype(self.param_dtype)
+    both = jnp.maximum(counted, mixup.partners(counted, axis))
     mixed = {
       'frames': mixup.mixed(batch['frames'], share, axis),
-      'counted': jnp.maximum(batch['counted'], mixup.partners(batch['counted'], axis)),
+      'counted': jnp.where(seen[:, None], both, counted),
     }
     labels = flat(label), flat(mixup.partners(label, axis))
     return {**batch, **mixed}, labels, jnp.repeat(share, label.shape[1])

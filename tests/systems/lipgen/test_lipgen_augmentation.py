@@ -10,6 +10,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgen.systems.lipgen.clips import augmentation, mixup
 from jaxgen.systems.lipgen.clips.augmentation import Augmentation
+from jaxgen.systems.lipgen.clips.windows import centred_spans
 
 NOTHING = Augmentation(False, 0, 0, 0, 0, 0)
 T, SIDE, SIZE = 20, 8, 6
@@ -147,9 +148,11 @@ def test_mixup_is_the_same_on_one_and_on_eight_devices():
 
   def mix(x, key, axis=None):
     share = mixup.shares(key, len(x), 0.4, axis)
-    return share, mixup.mixed(x, share, axis), mixup.partners(x, axis)
+    seen = mixup.seen(10 + 6 * x[:, :2], jnp.int32(x[:, 2]), 20 + x[:, 0], axis)
+    return share, mixup.mixed(x, share, axis), mixup.partners(x, axis), seen
 
-  share, mixed, partners = jax.jit(mix)(x, key)
+  share, mixed, partners, seen = jax.jit(mix)(x, key)
+  assert 0 < seen.sum() < 16
   np.testing.assert_array_equal(partners, x[::-1])
   own = np.asarray(share)[:, None]
   np.testing.assert_allclose(mixed, own * x + (1 - own) * x[::-1], rtol=1e-5, atol=1e-6)
@@ -157,7 +160,7 @@ def test_mixup_is_the_same_on_one_and_on_eight_devices():
   parts = jax.pmap(lambda x, key: mix(x, key, 'data'), 'data', in_axes=(0, None))(
     x.reshape(8, 2, 3), key
   )
-  for found, expected in zip(parts, (share, mixed, partners), strict=True):
+  for found, expected in zip(parts, (share, mixed, partners, seen), strict=True):
     np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
   rows = NamedSharding(jax.make_mesh((8,), ('data',)), PartitionSpec('data'))
   np.testing.assert_array_equal(jax.jit(mixup.partners)(jax.device_put(x, rows)), x[::-1])
@@ -168,6 +171,28 @@ def test_shares_are_drawn_from_a_beta_distribution():
   # Of Beta(a, a): the variance is 1 / (4 (2 a + 1)).
   np.testing.assert_allclose(share.mean(), 0.5, atol=0.02)
   np.testing.assert_allclose(share.var(), 1 / 7.2, atol=0.006)
+
+
+def test_a_window_shows_the_word_of_a_partner_or_it_does_not():
+  """Windows of 29 frames about the words' middles; each row's word is looked for in its partner's window."""
+  spans = np.float32([[12, 17], [3.5, 9.2], [20.5, 25.5], [0, 40]])
+  lengths, moved = np.float32([29, 29, 26, 29]), np.int32([0, 0, 0, 0])
+  first = np.floor(spans.mean(1)) - 14
+  np.testing.assert_array_equal(first, [0, -8, 9, 6])
+
+  def brute(shift):
+    found = []
+    for i, j in enumerate(range(3, -1, -1)):
+      window = set(range(int(first[i] + shift[i]), int(first[i] + shift[i]) + 29))
+      word = {t for t in range(29) if t + 1 > spans[j, 0] and t < min(spans[j, 1], lengths[j])}
+      found.append(word <= window)
+    return found
+
+  assert brute(moved) == [True, False, False, True]
+  for shift in (moved, np.int32([1, 5, -6, 3]), np.int32([-1, 4, -5, 7])):
+    np.testing.assert_array_equal(mixup.seen(spans, shift, lengths), brute(shift))
+  centred = centred_spans(np.float32([0.2, 0.61, 1.1, 1.16]))
+  assert mixup.seen(centred, moved, np.full(4, 29.0)).all()  # as LRW's words are
 
 
 def test_no_mixup_leaves_rows_as_they_are():

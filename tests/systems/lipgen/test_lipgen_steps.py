@@ -53,6 +53,8 @@ def stepped(config, labels):
     'frames': np.broadcast_to(number[:, None, None, None, None], (len(labels), 3, 2, 2, 1)),
     'counted': np.ones((len(labels), 3), np.float32),
     'label': labels,
+    'span': np.tile(np.float32([1, 2]), (*labels.shape, 1)),
+    'shift': np.zeros(labels.shape, np.int32),
   }
 
   @jax.jit

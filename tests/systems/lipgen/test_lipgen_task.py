@@ -230,19 +230,34 @@ def test_mixup_is_of_clips_of_one_word(small):
     'frames': jnp.asarray(one.frames, jnp.float32)[..., None],
     'counted': (jnp.arange(29)[None] < one.lengths[:, None]).astype(jnp.float32),
     'label': jnp.asarray(one.labels),
+    'span': np.tile(np.float32([12, 17]), (4, 1, 1)),
+    'shift': np.zeros((4, 1), np.int32),
   }
   facts = {**data.facts, 'words_a_clip': 1, 'clip_length': 29}
   steps = Steps(config, facts, make_model(config, facts))
   state = jax.eval_shape(make_task(config, facts).init, jax.random.key(0))
   state = state.replace(step=jnp.zeros((), jnp.int32), rng=jax.random.key(0))
-  mixed, labels, share = steps.mixed(state, batch)
+  mix = jax.jit(lambda batch: steps.mixed(state, batch))
+  mixed, labels, share = mix(batch)
   whole = np.asarray(share)[:, None, None, None, None]
   expected = whole * batch['frames'] + (1 - whole) * batch['frames'][::-1]
   np.testing.assert_allclose(mixed['frames'], expected, rtol=1e-4, atol=1e-3)
   np.testing.assert_array_equal(labels[1], np.asarray(labels[0])[::-1])
   lengths = np.maximum(one.lengths, one.lengths[::-1])
   np.testing.assert_array_equal(mixed['counted'].sum(1), lengths)
-  # Where the other clip's word may not be seen, its label is none of what is.
+  # Where the other clip's word is not in the window, the clip stays alone.
+  early = np.float32(
+    [[12, 17], [4, 9], [12, 17], [12, 17]]
+  )  # the window of clip 1 ends at frame 21
+  late = np.float32([[12, 17], [4, 9], [10, 22], [12, 17]])
+  for spans, alone in ((early, []), (late, [1])):
+    found, _, shares = mix({**batch, 'span': spans[:, None]})
+    kept = np.isin(np.arange(4), alone)
+    np.testing.assert_array_equal(shares, np.where(kept, 1, share))
+    for name in ('frames', 'counted'):
+      wide = kept.reshape(4, *[1] * (batch[name].ndim - 1))
+      np.testing.assert_array_equal(found[name], np.where(wide, batch[name], mixed[name]))
+  # Where few could be mixed it is refused.
   longer = {**batch, 'frames': jnp.zeros((4, 33, 18, 18, 1))}
   for wrong, told in (
     ({**batch, 'left': jnp.ones((4, 1, 29))}, 'variable_length cuts off frames'),

@@ -1,5 +1,8 @@
 """Mixup: each clip mixed with one other of the global batch, however that is divided over devices.
 
+A reader sees a window around the word of the first: where it does not show the other's, see `seen`, nothing is
+mixed.
+
 Reference: Zhang et al. 2018, "mixup: Beyond empirical risk minimization".
 """
 
@@ -8,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxgen.axis import example_keys
+from jaxgen.systems.lipgen.clips.windows import WINDOW, first_frames
 
 
 def partners(x: jax.Array, axis: str | None = None) -> jax.Array:
@@ -42,6 +46,26 @@ def _symmetric_beta(key: jax.Array, alpha: float) -> jax.Array:
   """A draw () of Beta(alpha, alpha), from the logarithms of two gamma draws, which do not underflow."""
   first, second = jax.random.loggamma(key, alpha, (2,), jnp.float32)
   return jax.nn.sigmoid(first - second)
+
+
+def seen(
+  spans: jax.Array, shifts: jax.Array, lengths: jax.Array, axis: str | None = None
+) -> jax.Array:
+  """Whether the window of each row has all frames of its partner's word, which it could not be asked for else.
+
+  Args:
+    spans: [n, 2] start and end of the rows' words in frames.
+    shifts: [n] int32 frames by which their windows lie later than around them.
+    lengths: [n] frames of the clips.
+    axis: the device axis, or None.
+
+  Returns:
+    [n] bool.
+  """
+  first = first_frames(spans) + shifts
+  word, length = partners(spans, axis), partners(lengths, axis)
+  start, end = jnp.floor(word[:, 0]), jnp.ceil(jnp.minimum(word[:, 1], length))
+  return (start >= first) & (end <= first + WINDOW)
 
 
 def mixed(x: jax.Array, share: jax.Array, axis: str | None = None) -> jax.Array:
