@@ -33,6 +33,7 @@ from handwriting_rows_page import KINDS, OWN_NETWORKS, PAPER, page
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.axis import row_keys
 from jaxgen.command import exits
 from jaxgen.exchange.weight_files import save_weights
@@ -180,7 +181,7 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
   """
   try:
     found = json.loads((workdir / 'evaluation.json').read_text())
-    saved = configs.from_saved(json.loads((workdir / 'config.json').read_text()))
+    saved = saved_configs.from_saved(json.loads((workdir / 'config.json').read_text()))
   except OSError:
     return None
   refuse_other(workdir, saved, config)
@@ -190,7 +191,7 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
 
 def refuse_other(path: Path, saved: ConfigDict, config: ConfigDict) -> None:
   """Raises SystemExit where what is at a path was trained by another config than that asked for."""
-  lines = configs.differing(saved, config, (*configs.RESUME_FREE, 'steps_per_call'))
+  lines = saved_configs.differing(saved, config, (*saved_configs.RESUME_FREE, 'steps_per_call'))
   if lines:
     raise SystemExit(f'error: {path} is a run of another config: {"; ".join(lines)}')
 

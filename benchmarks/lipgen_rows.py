@@ -23,6 +23,7 @@ import rows
 from lipgen_rows_page import FIGURES, PRETRAINED, ROWS, is_old, page
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.command import exits
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.files import write_bytes, write_json
@@ -134,7 +135,7 @@ def steps_of(args: argparse.Namespace) -> dict[str, int]:
 
 def deciding(pairs: list[str]) -> list[str]:
   """KEY=VALUE of --set that decide what is trained: how often it is saved does not."""
-  free = configs.RESUME_FREE
+  free = saved_configs.RESUME_FREE
   return sorted(x for x in pairs if x.split('=')[0] not in free and x.split('.')[0] not in free)
 
 

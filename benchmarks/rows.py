@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.errors import UserError
 from jaxgen.files import write_json
 from jaxgen.run import devices, inference, training
@@ -121,7 +122,7 @@ def set_keys(config: ConfigDict, pairs: Sequence[str]) -> dict[str, str]:
     flat = configs.flatten(config)
     if key not in flat:
       raise UserError(f'--set: unknown key {key!r}.{near_matches(key, flat)}')
-    config.update_from_flattened_dict({key: configs.parsed(key, value, flat[key])})
+    config.update_from_flattened_dict({key: saved_configs.parsed(key, value, flat[key])})
     found[key] = value
   return found
 

@@ -22,7 +22,7 @@ import rows
 from ml_collections import ConfigDict
 from srsenet_rows import SETS, TABLE
 
-from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.command import exits
 from jaxgen.run import devices
 from jaxgen.systems.srsenet.task import make_model
@@ -96,11 +96,11 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
   """
   try:
     found = json.loads((workdir / 'evaluation.json').read_text())
-    saved = configs.from_saved(json.loads((workdir / 'config.json').read_text()))
+    saved = saved_configs.from_saved(json.loads((workdir / 'config.json').read_text()))
   except OSError:
     return None
-  free = (*configs.RESUME_FREE, 'steps_per_call')
-  lines = configs.differing(saved, config, free)
+  free = (*saved_configs.RESUME_FREE, 'steps_per_call')
+  lines = saved_configs.differing(saved, config, free)
   if lines:
     raise SystemExit(f'error: {workdir} is a run of another config: {"; ".join(lines)}')
   return found if found['step'] == config.num_steps and set(SETS) <= found['sets'].keys() else None

@@ -16,6 +16,7 @@ import pytest
 from compiling import FLAGS
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.run import checkpoint, loading, lock, training
 from jaxgen.run import devices as dev
 
@@ -149,7 +150,7 @@ def final_state(workdir, step=None):
   workdir = Path(workdir)
   step, saved, facts = loading.read_items(workdir, step)
   devices = dev.make_devices('jit', jax.devices()[:1])
-  task = configs.system_module(saved).make_task(configs.for_inference(saved), facts)
+  task = configs.system_module(saved).make_task(saved_configs.for_inference(saved), facts)
   abstract = dev.abstract_state(devices, task.init)
   return to_numpy(checkpoint.load_pytree(workdir / 'checkpoints' / str(step) / 'state', abstract))
 

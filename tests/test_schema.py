@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, config_dict
 
 import jaxgen
 from jaxgen import config as configs
-from jaxgen import schema
+from jaxgen import saved_configs, schema
 from jaxgen.errors import ConfigError
 from jaxgen.run import workdir
 from jaxgen.schema import REQUIRED
@@ -104,11 +104,11 @@ ADDED = [s for s in SYSTEMS if any(x.before is not REQUIRED for x in rules_of(s)
 def test_the_config_of_a_run_of_before_a_key_is_completed_with_what_it_did(system):
   before = {k: x.before for k, x in rules_of(system).items() if x.before is not REQUIRED}
   old = configs.to_json(changed(system, *before))
-  found = configs.from_saved(old)
+  found = saved_configs.from_saved(old)
   assert {key: configs.flatten(found)[key] for key in before} == before
   configs.check(found)
   assert message(configs.from_json(old)).startswith(f'config.{next(iter(before))} is missing')
-  assert configs.from_saved(configs.to_json(found)) == found
+  assert saved_configs.from_saved(configs.to_json(found)) == found
 
 
 @pytest.mark.parametrize('path', sorted(SHIPPED.glob('*.safetensors')), ids=lambda path: path.stem)
@@ -118,14 +118,14 @@ def test_a_net_that_ships_can_be_evaluated_as_those_of_people(path):
 
 def test_a_key_that_is_added_leaves_the_name_of_a_config_where_it_changes_nothing(toy, monkeypatch):
   config, key = toy(), 'toy.twice_from'
-  names = {configs.identity(config), configs.identity(toy(toy__twice_from=3))}
+  names = {saved_configs.identity(config), saved_configs.identity(toy(toy__twice_from=3))}
   assert len(names) == 2
   monkeypatch.setitem(toy_system.KEYS, key, toy_system.KEYS[key].added(0))
-  added = {configs.identity(toy()), configs.identity(toy(toy__twice_from=3))}
+  added = {saved_configs.identity(toy()), saved_configs.identity(toy(toy__twice_from=3))}
   old = configs.to_json(config)
   del old['toy']['twice_from']
   monkeypatch.delitem(toy_system.KEYS, key)
-  before = configs.identity(configs.from_json(old))
+  before = saved_configs.identity(configs.from_json(old))
   assert before in added and len(added) == 2
 
 

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from safetensors import SafetensorError, safe_open
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.errors import CheckpointError
 from jaxgen.exchange.hub import located
 
@@ -58,7 +59,7 @@ def read_about(path: Path) -> About:
   card = {key: text for key, text in header.items() if key != KEY}
   try:
     about = json.loads(header[KEY])
-    config = configs.completed(configs.from_json(about['config']))
+    config = saved_configs.completed(configs.from_json(about['config']))
     return About(config, about['facts'], about['step'], about.get('digest'), card)
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise CheckpointError(f'{path} is damaged: its header cannot be read ({error})') from error

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.errors import ConfigError
 from jaxgen.run import devices as dev
 from jaxgen.run import loading, processes, results
@@ -104,7 +105,7 @@ def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | No
   if not values:
     return None
   saved = required_config(workdir)
-  return configs.overridden(saved, values, configs.EVALUATE_FREE)
+  return saved_configs.overridden(saved, values, saved_configs.EVALUATE_FREE)
 
 
 def with_given(
@@ -129,7 +130,7 @@ def with_given(
     )
   if not overrides:
     return None
-  return configs.overridden(saved, overrides, configs.flatten(saved))
+  return saved_configs.overridden(saved, overrides, configs.flatten(saved))
 
 
 @contextmanager
@@ -164,10 +165,10 @@ def open_run(
   trained = loading.load(workdir, step)
   config = trained.config
   if given is not None:
-    free = (*configs.RESUME_FREE, *configs.EVALUATE_FREE)
+    free = (*saved_configs.RESUME_FREE, *saved_configs.EVALUATE_FREE)
     free += ('num_steps', 'steps_per_call', 'init_from')  # of no use any more
-    refuse(configs.differing(config, given, free), workdir, 'evaluated or sampled')
-    config = configs.with_free(config, given, configs.EVALUATE_FREE)
+    refuse(saved_configs.differing(config, given, free), workdir, 'evaluated or sampled')
+    config = saved_configs.with_free(config, given, saved_configs.EVALUATE_FREE)
   devices = dev.make_devices(config.parallel)
   task = configs.system_module(config).make_task(config, trained.facts)
   tools = make_tools(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.run import devices as dev
 from jaxgen.run.checkpoint import Checkpoints
 from jaxgen.run.wandb_log import WandbLog
@@ -46,7 +47,7 @@ class Job(NamedTuple):
 
   def abstract_state(self) -> TrainState:
     """What a saved state is restored to; what the run once began with may be gone."""
-    inference = configs.for_inference(self.config)
+    inference = saved_configs.for_inference(self.config)
     system = configs.system_module(inference)
     task = system.make_task(inference, self.data.facts, self.devices.axis)
     return dev.abstract_state(self.devices, task.init)

@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.errors import CheckpointError, UserError, first_line
 from jaxgen.exchange import weight_files
 from jaxgen.exchange.hub import located
@@ -44,7 +45,7 @@ def load(workdir: str | Path, step: Step = None) -> Trained:
 
   def read(folder: Path, step: int) -> Trained:
     _, config, facts = _read_items(folder, step)
-    task = configs.system_module(config).make_task(configs.for_inference(config), facts)
+    task = configs.system_module(config).make_task(saved_configs.for_inference(config), facts)
     variables = task.export(_restore_for_inference(folder, task.init))
     return Trained(config, facts, variables, step, Path(workdir).absolute())
 
@@ -145,7 +146,7 @@ def _first_readable(workdir: Path, step: Step, read: Callable[[Path, int], Any])
 def _read_items(folder: Path, step: int) -> tuple[int, ConfigDict, dict[str, Any]]:
   with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
     config, facts = reader.restore(folder / 'config'), reader.restore(folder / 'facts')
-  return step, configs.completed(configs.from_json(config)), facts
+  return step, saved_configs.completed(configs.from_json(config)), facts
 
 
 def _restore_for_inference(folder: Path, init: Callable[[jax.Array], TrainState]) -> TrainState:

@@ -9,6 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import UserError
 from jaxgen.run import devices as dev
@@ -85,7 +86,7 @@ def trained_asset(
   signals = signals or StopSignals()
   configs.check(config)
   facts = processes.together(lambda: configs.system_module(config).make_data(config)).facts
-  name = f'{config.system}-{configs.digest(configs.identity(config), facts)}'
+  name = f'{config.system}-{configs.digest(saved_configs.identity(config), facts)}'
   workdir = cache_folder() / 'runs' / name
   if processes.from_first_process(results.evaluated_step(workdir) is None):
     make_workdir(workdir)

@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxgen import config as configs
-from jaxgen import files
+from jaxgen import files, saved_configs
 from jaxgen.errors import CheckpointError, ConfigError, UserError
 from jaxgen.exchange import headers, weight_files
 from jaxgen.run import loading, processes
@@ -65,7 +65,7 @@ def saved_config(workdir: Path) -> ConfigDict | None:
     logging.warning('%s is gone: going by the config of checkpoint %d', path, step)
     return config
   try:
-    return configs.from_saved(json.loads(path.read_text()))
+    return saved_configs.from_saved(json.loads(path.read_text()))
   except (ValueError, ConfigError) as error:
     raise CheckpointError(
       f'{path} is damaged or of another version of jaxgen ({error}): restore it, use another --workdir, '
@@ -122,7 +122,9 @@ def resolved(config: ConfigDict, saved: ConfigDict | None, workdir: Path) -> Con
     configs.check_periods(config, resuming=True)
   config = configs.resolve_steps_per_call(config, jax.default_backend() == 'cpu')
   if saved is not None:
-    refuse(configs.differing(saved, config, configs.resume_free(config)), workdir, 'resumed')
+    refuse(
+      saved_configs.differing(saved, config, saved_configs.resume_free(config)), workdir, 'resumed'
+    )
   return config
 
 

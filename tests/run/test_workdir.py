@@ -6,6 +6,7 @@ import pytest
 from helpers import quiet, train
 
 from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.run import inference, loading, workdir
@@ -62,7 +63,7 @@ def test_a_config_json_that_is_no_text_is_told(tmp_path):
 def test_the_saved_config_is_the_one_that_was_written(tmp_path):
   config = configs.load('srsenet')
   workdir.write_config(tmp_path, config)
-  assert configs.differing(workdir.saved_config(tmp_path), config, free=()) == []
+  assert saved_configs.differing(workdir.saved_config(tmp_path), config, free=()) == []
 
 
 def test_evaluate_and_sample_take_an_exported_file(toy, tmp_path):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.data.image_files import FORMATS, is_named
 from jaxgen.errors import ConfigError, UserError, first_line
 from jaxgen.exchange.headers import read_about
@@ -117,7 +117,7 @@ def known_config(weights: Path) -> ConfigDict | None:
   if weights.suffix == '.safetensors':
     return read_about(weights).config
   try:
-    return configs.from_saved(json.loads((weights / 'config.json').read_text()))
+    return saved_configs.from_saved(json.loads((weights / 'config.json').read_text()))
   except (OSError, ValueError, ConfigError):
     return None
 

@@ -11,7 +11,7 @@ from PIL import Image
 from programs import FLOAT32, FLOAT64, Program, doubled, layout
 from srsenet_cases import make_net, tiny
 
-from jaxgen import config as configs
+from jaxgen import saved_configs
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.evaluation.image_quality import psnr
 from jaxgen.evaluation.super_resolution import bicubic, rounded
@@ -165,7 +165,7 @@ def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path, monkeypatch):
   weight_files.save_weights(path, Trained(comvae(), {}, {'params': {}}, 2))
   with pytest.raises(ConfigError, match=r'x2\.safetensors: a comvae without any layer of this net'):
     jax.jit(make_task(config, {}).init)(jax.random.key(1))
-  assert configs.for_inference(config).init_from == ''
+  assert saved_configs.for_inference(config).init_from == ''
 
 
 def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monkeypatch):
