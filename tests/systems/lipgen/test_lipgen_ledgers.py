@@ -21,7 +21,7 @@ from jaxgen.systems.lipgen.reading import captions, sources  # noqa: E402
 from jaxgen.systems.lipgen.reading.subtitles import Word  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import chain as chains  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import filming  # noqa: E402
-from jaxgen.systems.lipgen.video import jobs  # noqa: E402
+from jaxgen.systems.lipgen.video import jobs, overlay  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
 from jaxgen.systems.lipgen.video.ledger import Ledger  # noqa: E402
 from jaxgen.task import Trained  # noqa: E402
@@ -98,7 +98,7 @@ def test_a_crop_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, ask
     run(one, '--output', out)
   # Tables of before know paths alone.
   lines = tables[0].read_text().splitlines()
-  tables[0].write_text(''.join(x.rpartition('\t')[0] + '\n' for x in lines))
+  tables[0].write_text(''.join(x.rsplit('\t', 2)[0] + '\n' for x in lines))
   run(one, '--output', out)
   with pytest.raises(UserError):
     run(two, '--output', out)
@@ -112,10 +112,96 @@ def test_a_crop_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, ask
   # Made anew it has not the words of the other, also where its own are not asked for.
   run(two, '--output', out, '--overwrite')
   assert levels(out) == 's' and not tables[1].exists() and asked == ['x'] * 3
-  # A file of the user's, where nothing is known of it, is not written over.
+
+
+def test_a_file_that_no_table_tells_of_is_left(tmp_path, asked, capsys):
+  source, out = videos(tmp_path / 'in', a='1', b='1', c='1'), tmp_path / 'out'
+  mine = videos(out, a='mine')
+
+  def run_again(left, *options):
+    run(source, '--output', out, *options)
+    told = capsys.readouterr().err.replace('\n', ' ')
+    assert f'no mouths.tsv tells of which video: left {left}' in told
+    assert (mine / 'a.mp4').read_text() == 'mine'
+
+  run_again(f'1 file, as {out}/a.mp4')  # there is no table
+  (out / 'c.mp4').unlink()
+  table = out / 'mouths.tsv'
+  table.write_text(''.join(table.read_text().splitlines(keepends=True)[:2]))
+  run_again(f'1 file, as {out}/a.mp4')
+  assert asked == ['b', 'c', 'c']
+  run(source, '--output', out, '--overwrite')
+  assert (mine / 'a.mp4').read_bytes() == (mine / 'c.mp4').read_bytes()
+
+
+def test_overlays_go_with_the_crops_that_they_show(tmp_path, asked, monkeypatch, capsys):
+  source, out = videos(tmp_path / 'in', a='1', b='1'), tmp_path / 'out'
+  monkeypatch.setattr(overlay, 'write_overlay', lambda path, *_: path.write_text('shown'))
+  videos(out, b_overlay='mine')
+  run(source, '--output', out, '--overlay')
+  assert f'left 1 file, as {out}/b_overlay.mp4' in capsys.readouterr().err.replace('\n', ' ')
+  assert [(out / f'{x}_overlay.mp4').read_text() for x in 'ab'] == ['shown', 'mine']
+  run(source, '--output', out, '--overlay')
+  assert asked == ['a', 'b']
+  (out / 'a_overlay.mp4').unlink()
+  run(source, '--output', out)
+  run(source, '--output', out, '--overlay')
+  assert asked == ['a', 'b', 'a'] and (out / 'a_overlay.mp4').is_file()
+  assert [row['clip'] for row in jobs.read_table(out / 'mouths.tsv', ['clip'])] == [
+    'a.mp4',
+    'b.mp4',
+  ]
+
+
+def test_crops_of_another_source_are_not_taken_for_those_that_are_asked_for(
+  tmp_path, asked, capsys
+):
+  source, out, marks = (
+    videos(tmp_path / 'in', a='1') / 'a.mp4',
+    tmp_path / 'out',
+    tmp_path / 'a.csv',
+  )
+  table = out / 'mouths.tsv'
+  given = source, '--output', out, '--landmarks', marks
+
+  def refused(told, *options):
+    kept = table.read_bytes()
+    with pytest.raises(UserError, match='1 of 1 video could not be cropped'):
+      run(*options)
+    error = f'{out}/a.mp4 was made with {told}: name another folder, or --overwrite'
+    assert error in capsys.readouterr().err.replace('\n', ' ') and table.read_bytes() == kept
+
+  marks.write_text('1')
+  for _ in range(2):
+    run(*given)
+  refused('source = file, not mesh', *given[:3], '--source', 'mesh')
+  known = table.read_text().split()[-1]
+  refused(f'landmarks = {known}, not none', *given[:3])
+  marks.write_text('2')
   with pytest.raises(UserError):
-    run(one, '--output', tmp_path / 's2')
-  assert two.read_text() == 'set'
+    run(*given)
+  # Tables of before tell what found the mouth, and not of which file.
+  lines = table.read_text().splitlines()
+  table.write_text(''.join(x.rpartition('\t')[0] + '\n' for x in lines))
+  run(*given)
+  run(*given[:3])
+  refused('source = file, not haar', *given[:3], '--source', 'haar')
+  assert asked == ['a']
+  run(*given, '--overwrite')
+  assert asked == ['a', 'a'] and table.read_text().split()[-1] != known
+
+
+def test_crops_in_a_folder_that_is_a_link_have_rows(tmp_path, asked):
+  source, out, away = tmp_path / 'in', tmp_path / 'out', tmp_path / 'away'
+  for place in (source, out, away):
+    place.mkdir()
+  for name in ('s1', 's2'):
+    videos(source / name, a='1')
+  (out / 's1').symlink_to(away)
+  for _ in range(2):
+    run(source, '--output', out)
+  rows = jobs.read_table(out / 'mouths.tsv', ['clip'])
+  assert [row['clip'] for row in rows] == ['s1/a.mp4', 's2/a.mp4'] and asked == ['a', 'a']
 
 
 def test_a_run_that_was_killed_loses_no_row(tmp_path, asked, monkeypatch):
@@ -130,8 +216,9 @@ def test_a_run_that_was_killed_loses_no_row(tmp_path, asked, monkeypatch):
   out.mkdir()
   (out / 'words.tsv').write_text('a table of mine')  # which is nothing to this command
   run(source, '--output', out)
-  assert [state.count(b'\n') for state in states] == [0, 2, 3]
+  assert [state.count(b'\n') for state in states] == [0, 3, 5]
   whole = table.read_bytes()
+  (out / 'c.mp4').unlink()
   table.write_bytes(states[2][:-9])  # a kill after the second clip, as its row was written
   run(source, '--output', out)
   assert asked == [*'abc', *'bc'] and table.read_bytes() == whole
@@ -491,6 +578,9 @@ def test_an_interrupted_folder_of_videos_goes_on_and_one_command_has_it(tmp_path
   with pytest.raises(SystemExit):
     talk(*given)
   pictures(faces, d='3')
+  talk(*given)
+  assert shown(out)['d'] == '3 bin'
+  (out / 'd.mp4').write_bytes(b'')  # of a full disk
   talk(*given)
   assert shown(out)['d'] == '3 bin'
   (out / 'a.mp4').unlink()

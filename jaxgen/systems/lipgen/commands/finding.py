@@ -55,6 +55,23 @@ def without_videos(inputs: Sequence[Path]) -> dict[Path, str]:
   return {path: why for path in inputs if (why := why_none(path))}
 
 
+def found_how(args: argparse.Namespace, source: Path) -> dict[str, str]:
+  """By what the mouth of a video is to be found, as tables of outputs tell it; `source` '' where any will do.
+
+  Raises:
+    DataError: the folder of landmarks has none of the video.
+  """
+  from jaxgen.systems.lipgen.video.jobs import landmark_file_of
+  from jaxgen.systems.lipgen.video.ledger import digest_of
+
+  given = landmark_file_of(args.landmarks, source)
+  by = 'file' if given else args.source
+  return {
+    'source': '' if by == 'auto' else by,
+    'landmarks': digest_of(given) if given else 'none',
+  }
+
+
 def read_mouths(source: Path, args: argparse.Namespace, bars: 'Bars') -> 'MouthClip':
   """The clip of a video by the options of `add_landmark_source`; errors as `mouths_of`."""
   from jaxgen.systems.lipgen.video.jobs import landmarks_of

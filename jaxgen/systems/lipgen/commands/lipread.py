@@ -181,19 +181,13 @@ def _weights(service: 'Service') -> str:
 
 def _how(args: argparse.Namespace, weights: str, source: 'Path') -> dict[str, str]:
   """How a video is to be read, by titles of `outputs.HOW`; as `Outputs.left`."""
-  from jaxgen.systems.lipgen.video.jobs import landmark_file_of
-  from jaxgen.systems.lipgen.video.ledger import digest_of
-
-  given = landmark_file_of(args.landmarks, source)
   spans = sorted(map(tuple, args.boundary))
-  by = 'file' if given else args.source
   return {
     'weights': weights,
     'whole': 'yes' if args.whole else 'no',
     'boundary': ' '.join(f'{start}-{end}' for start, end in spans) or 'none',
     'crops': 'yes' if args.crops else 'no',
-    'source': '' if by == 'auto' else by,
-    'landmarks': digest_of(given) if given else 'none',
+    **finding.found_how(args, source),
   }
 
 

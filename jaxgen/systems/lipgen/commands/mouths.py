@@ -14,7 +14,7 @@ from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.systems.lipgen.video.jobs import Job
-  from jaxgen.systems.lipgen.video.ledger import Ledger
+  from jaxgen.systems.lipgen.video.outputs import Outputs
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,32 +58,32 @@ def _mouths(args: argparse.Namespace) -> None:
 def _fill(args: argparse.Namespace, plan: 'list[Job]', aligns: Path | None, work: Batch) -> None:
   """Crops what is missing of the videos."""
   from jaxgen.run.lock import exclusive
-  from jaxgen.systems.lipgen.video import jobs
-  from jaxgen.systems.lipgen.video.ledger import Ledger
+  from jaxgen.systems.lipgen.video.outputs import CROPPED, Outputs
 
   args.output.mkdir(parents=True, exist_ok=True)
   with exclusive(args.output, work='filled', option='--output'):
-    anew = [job.clip for job in plan if args.overwrite or not is_there(job.target)]
-    ledger = Ledger(args.output / jobs.TABLE, jobs.COLUMNS, anew)
-    others = {job.clip for job in plan if ledger.made_of(job.clip, job.source) is False}
-    stale = others.intersection(anew)
+    made = Outputs(CROPPED, [args.output], plan, args.overwrite)
+    anew = [job for job in plan if args.overwrite or not is_there(job.target)]
+    stale = {job.clip for job in anew if made.made_of(job.target, job.source) is False}
     try:
       for job in plan:
-        _crop(args, job, work, ledger, stale)
+        _crop(args, job, work, made, stale)
     finally:
-      ledger.end()
+      made.end()
       if args.align:
-        _write_words(args.output, plan, aligns, ledger, work)
+        _write_words(args.output, plan, aligns, made, work)
+  for line in made.notes():
+    work.note(line)
 
 
 def _write_words(
-  output: Path, plan: 'list[Job]', aligns: Path | None, ledger: 'Ledger', work: Batch
+  output: Path, plan: 'list[Job]', aligns: Path | None, made: 'Outputs', work: Batch
 ) -> None:
   """The words of the crops that are there, and of these videos."""
   from jaxgen.systems.lipgen.video import words
 
   own = [
-    job for job in plan if is_there(job.target) and ledger.made_of(job.clip, job.source) is True
+    job for job in plan if is_there(job.target) and made.made_of(job.target, job.source) is True
   ]
   if not own:
     return
@@ -96,55 +96,54 @@ def _write_words(
     work.note(line)
 
 
-def _is_made(job: 'Job', ledger: 'Ledger') -> bool:
-  """Whether the crops of a video are there.
+def _left(
+  args: argparse.Namespace, job: 'Job', made: 'Outputs', how: dict[str, str]
+) -> dict[str, Path]:
+  """The outputs of a video that are to be written, by kind: an overlay with the crops that it shows.
 
   Raises:
-    UserError: crops of another video are, or a file of which nothing is known.
+    UserError: see `Outputs.left`.
   """
-  if not is_there(job.target):
-    return False
-  made = ledger.made_of(job.clip, job.source)
-  if made is False:
-    raise UserError(
-      f'{job.source}: {job.target} is of {ledger.source(job.clip)}: name another folder, or --overwrite'
-    )
-  if made is None and not ledger.there:
-    raise UserError(
-      f'{job.source}: {job.target} is there, and no {ledger.path.name} tells what it is of: name another '
-      'folder, or --overwrite'
-    )
-  return made is True
+  left = dict(made.left(job, how))
+  if not args.overlay:
+    return left
+  there = is_there(job.overlay)
+  if left and there and not args.overwrite and not made.knows(job.target):
+    made.unknown.append(job.overlay)
+  elif left or (not there and job.target not in made.unknown):
+    left = job.files | {'overlay': job.overlay}
+  return left
 
 
 def _crop(
-  args: argparse.Namespace, job: 'Job', work: Batch, ledger: 'Ledger', stale: set[str]
+  args: argparse.Namespace, job: 'Job', work: Batch, made: 'Outputs', stale: set[str]
 ) -> None:
   """One video; a mistake is told of. Before the first is written the words of `stale` clips are forgotten."""
   from jaxgen.systems.lipgen.video import encoding, jobs, overlay, words
 
   name = str(job.source)
-  wanted = [job.target, *([job.overlay] if args.overlay else [])]
   shown = {'output': str(job.target)} | ({'overlay': str(job.overlay)} if args.overlay else {})
   try:
-    if not args.overwrite and _is_made(job, ledger) and all(is_there(path) for path in wanted):
+    how = finding.found_how(args, job.source)
+    left = _left(args, job, made, how)
+    if not left:
       work.skip(name, shown)
       return
     clip = finding.read_mouths(job.source, args, work.bars(job.source.name))
     if stale:
       words.forget_words(args.output, stale)
       stale.clear()
-    ledger.begin()
+    made.begin([job.target])
     encoding.write_video(job.target, clip.frames)
-    if args.overlay:
+    if 'overlay' in left:
       overlay.write_overlay(job.overlay, job.source, clip, work.bars(job.source.name))
-    ledger.add(job.clip, job.source, jobs.about_clip(clip))
+    made.add(job, [job.target], how | jobs.about_clip(clip))
   except ConfigError:  # of the machine, not of this video
     raise
   except (UserError, OSError) as error:
     work.fail(name, error)
     return
-  line = f'{name}: {clip.line()}; wrote {", ".join(map(str, wanted))}'
+  line = f'{name}: {clip.line()}; wrote {", ".join(map(str, left.values()))}'
   work.tell(name, line, clip.messages, shown | clip.to_json())
 
 

@@ -18,7 +18,7 @@ from jaxgen.systems.lipgen.video.outputs import Table
 
 # How videos are read; landmarks: the user's, by their contents.
 HOW = 'weights', 'whole', 'boundary', 'crops', 'source', 'landmarks'
-TABLE = Table(READ, VIDEO, HOW)
+TABLE = Table(READ, VIDEO, HOW, empty='.srt')
 
 
 class Wanted(NamedTuple):

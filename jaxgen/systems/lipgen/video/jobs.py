@@ -44,6 +44,11 @@ class Job(NamedTuple):
   target: Path
 
   @property
+  def files(self) -> dict[str, Path]:
+    """The crops; an overlay goes with them, and has no row of its own."""
+    return {'output': self.target}
+
+  @property
   def overlay(self) -> Path:
     """Where the overlay goes."""
     return self.target.with_name(f'{self.target.stem}{OVERLAY}{self.target.suffix}')

@@ -19,9 +19,6 @@ class Ledger:
     of: the title of what files are made of.
     how: further titles, of how they are made, which tables of before lack.
 
-  Attributes:
-    there: whether the folder had a table.
-
   Raises:
     DataError: there is another table in its place.
   """
@@ -34,13 +31,11 @@ class Ledger:
     of: str = VIDEO,
     how: Sequence[str] = (),
   ):
-    self.path, self.there = path, path.is_file()
+    self.path = path
     self._columns, self._again, self._of = (*columns, *how), tuple(again), of
     self._begun = False
     self._digest_of = functools.cache(digest_of)
-    rows = read_table(path, [x for x in columns if x != DIGEST]) if self.there else []
-    if rows and not _is_whole(path):
-      rows.pop()  # the last line of a run that was killed may be a piece of one
+    rows = _whole_rows(path, [x for x in columns if x != DIGEST])
     self._rows = {row[self._columns[0]]: row for row in rows}
 
   def knows(self, file: str) -> bool:
@@ -138,6 +133,11 @@ def digest_of(file: Path) -> str:
     return ''
 
 
-def _is_whole(path: Path) -> bool:
-  """Whether the last line of a file is ended."""
-  return path.read_bytes()[-1:] in (b'\n', b'\r', b'')
+def _whole_rows(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
+  """The rows of a table, none where it is not there; errors as `read_table`."""
+  if not path.is_file():
+    return []
+  rows = read_table(path, columns)
+  if rows and path.read_bytes()[-1:] not in (b'\n', b'\r'):
+    rows.pop()  # the last line of a run that was killed may be a piece of one
+  return rows

@@ -6,7 +6,8 @@ from typing import NamedTuple, Protocol
 
 from jaxgen.errors import UserError
 from jaxgen.files import is_there
-from jaxgen.systems.lipgen.video.jobs import DIGEST
+from jaxgen.systems.lipgen.video.jobs import COLUMNS, DIGEST, VIDEO
+from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.ledger import Ledger
 from jaxgen.words import counted
 
@@ -19,12 +20,20 @@ class Table(NamedTuple):
   Attributes:
     name: of its file.
     of: what outputs are made of, the title of a column.
-    how: titles of columns of how they are made.
+    how: titles of columns of how they are made, which tables of before lack.
+    columns: the other titles, that of outputs first, `of` and DIGEST among them; (): these alone.
+    empty: the ending of outputs that may be empty files, as subtitles; '' for none.
   """
 
   name: str
   of: str
   how: tuple[str, ...] = ()
+  columns: tuple[str, ...] = ()
+  empty: str = ''
+
+
+# Of `jaxgen mouths`; what found a mouth was in tables of before too.
+CROPPED = Table(MOUTHS, VIDEO, ('landmarks',), COLUMNS)
 
 
 class Wanted(Protocol):
@@ -67,16 +76,28 @@ class Outputs:
   ):
     self.unknown: list[Path] = []
     self._table, self._overwrite = table, overwrite
-    self._roots = [folder.resolve() for folder in folders]
-    anew = [path for one in plan for path in one.files.values() if overwrite or not path.is_file()]
+    self._roots = {folder: folder.resolve() for folder in folders}
+    anew = [
+      path for one in plan for path in one.files.values() if overwrite or not self._is_there(path)
+    ]
     placed = [place for path in anew if (place := self._place(path))]
-    columns = 'file', table.of, DIGEST
+    columns = table.columns or ('file', table.of, DIGEST)
     self._ledgers = {
       root: Ledger(
         root / table.name, columns, [x for own, x in placed if own == root], table.of, table.how
       )
-      for root in self._roots
+      for root in self._roots.values()
     }
+
+  def knows(self, path: Path) -> bool:
+    """See `Ledger.knows`."""
+    place = self._place(path)
+    return place is not None and self._ledgers[place[0]].knows(place[1])
+
+  def made_of(self, path: Path, source: Path) -> bool | None:
+    """See `Ledger.made_of`."""
+    place = self._place(path)
+    return self._ledgers[place[0]].made_of(place[1], source) if place else None
 
   def left(self, one: Wanted, how: Mapping[str, str]) -> Mapping[str, Path]:
     """The outputs of a video or picture that are to be written, by kind.
@@ -124,14 +145,14 @@ class Outputs:
   def _is_made(self, source: Path, path: Path, how: Mapping[str, str]) -> bool | None:
     """Whether an output is there; None for one that was to be written anew. Errors as `left`."""
     place = self._place(path)
-    if not place or not path.is_file():
+    if not place or not self._is_there(path):
       return is_there(path)
     root, name = place
     ledger = self._ledgers[root]
     made = ledger.made_of(name, source)
     if made is False:
       raise UserError(f'{source}: {path} is of {ledger.source(name)}: {_OTHERWISE}')
-    if made:  # an empty file too: subtitles of a video in which nothing is said
+    if made:
       if otherwise := ledger.made_otherwise(name, how):
         raise UserError(f'{source}: {path} was made with {otherwise}: {_OTHERWISE}')
       return True
@@ -141,10 +162,16 @@ class Outputs:
       self.unknown.append(path)
     return is_there(path)
 
+  def _is_there(self, path: Path) -> bool:
+    """Whether an output is there; one that may be empty too."""
+    return is_there(path) or (path.is_file() and path.suffix == self._table.empty)
+
   def _place(self, path: Path) -> tuple[Path, str] | None:
     """The folder of an output, and its name there; None for a file that was named by itself."""
     whole = path.parent.resolve() / path.name
-    for root in self._roots:
+    for folder, root in self._roots.items():
+      if folder in path.parents:  # as it is named, where folders in it are links
+        return root, path.relative_to(folder).as_posix()
       if root in whole.parents:
         return root, whole.relative_to(root).as_posix()
     return None
