@@ -16,8 +16,8 @@ import pytest
 from compiling import FLAGS
 
 from jaxgen import config as configs
-from jaxgen import saved_configs
-from jaxgen.run import checkpoint, loading, lock, training
+from jaxgen import locks, saved_configs
+from jaxgen.run import checkpoint, loading, training
 from jaxgen.run import devices as dev
 
 ROOT = Path(__file__).parents[1]
@@ -200,7 +200,7 @@ def files(workdir):
   return {
     p.relative_to(workdir): (p.read_bytes(), p.stat().st_mtime_ns)
     for p in sorted(Path(workdir).rglob('*'))
-    if p.is_file() and p.name != lock.FILE
+    if p.is_file() and p.name != locks.FILE
   }
 
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 from helpers import environment, quiet, steps_saved, train
 
+from jaxgen import locks
 from jaxgen.errors import UserError
 from jaxgen.run import inference, lock, training
 
@@ -50,7 +51,7 @@ def test_the_lock_of_a_killed_holder_is_free(tmp_path):
   holder.kill()
   holder.communicate()
   with lock.exclusive(tmp_path):
-    assert json.loads((tmp_path / lock.FILE).read_text())['pid'] == os.getpid()
+    assert json.loads((tmp_path / locks.FILE).read_text())['pid'] == os.getpid()
 
 
 def test_where_there_are_no_locks_a_warning_says_so(tmp_path, monkeypatch, caplog):
@@ -71,8 +72,8 @@ def test_a_lock_that_cannot_be_used_is_told_and_not_taken_for_held(tmp_path, mon
   with pytest.raises(UserError, match=r'\.lock cannot be used: Input/output error'):
     lock.exclusive(tmp_path).__enter__()
   monkeypatch.undo()
-  (tmp_path / lock.FILE).unlink()
-  (tmp_path / lock.FILE).mkdir()
+  (tmp_path / locks.FILE).unlink()
+  (tmp_path / locks.FILE).mkdir()
   with pytest.raises(UserError, match=r'\.lock cannot be used: Is a directory'):
     lock.exclusive(tmp_path).__enter__()
 
@@ -102,6 +103,6 @@ def test_an_asset_that_another_job_trains_is_waited_for_and_not_trained_again(
 
 def test_a_holder_whose_words_are_damaged_is_still_respected(tmp_path):
   with lock.exclusive(tmp_path):
-    (tmp_path / lock.FILE).write_text('[')
+    (tmp_path / locks.FILE).write_text('[')
     with pytest.raises(UserError, match='by another process'), lock.exclusive(tmp_path):
       pass

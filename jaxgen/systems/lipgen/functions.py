@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
@@ -24,6 +25,7 @@ from jaxgen.systems.lipgen.video.extras import av_module, cv2_module
 from jaxgen.systems.lipgen.video.jobs import check_target
 from jaxgen.systems.lipgen.video.landmark_files import read_landmarks
 from jaxgen.systems.lipgen.video.landmarks import AUTO
+from jaxgen.systems.lipgen.video.ledger import unbound
 from jaxgen.systems.lipgen.video.mouths import mouths_of
 from jaxgen.task import Trained
 
@@ -78,6 +80,7 @@ def lipread(
     DataError: the video cannot be read, or shows no face; one line that names it.
     ConfigError: what is needed is not installed, there is no reader, `top` is below 1, or the overlay
       cannot be there.
+    UserError: the overlay is one of a folder that a command fills.
     OSError: the overlay cannot be written.
   """
   check_asked(top, whole, boundaries, crops, landmarks is not None or source != AUTO)
@@ -97,7 +100,8 @@ def lipread(
   if target and not overwrite and is_there(target):
     notes.append(stays(target))
   elif target:
-    write_captioned(target, path, mouths, words, passes)
+    with unbound(target):
+      write_captioned(target, path, mouths, words, passes)
   passes.end()
   tell(notes, warn)
   return words
@@ -154,6 +158,7 @@ def talk(
   Raises:
     DataError: the picture has no face, nobody speaks, or one of them cannot be read.
     ConfigError: what is needed is not installed, or options that cannot be together.
+    UserError: the file is one of a folder that a command fills.
     OSError: the file cannot be written.
   """
   heard = None if audio is None else Path(audio)
@@ -173,7 +178,8 @@ def talk(
   speech = speech_of(wishes)
   passes = Passes(progress, _TALKING, len(speech.following))
   studio = Studio(_chain(motion, render, steps).shown(passes), speech, wishes)
-  made = studio(picture, target, passes)
+  with ExitStack() as held:
+    made = studio(picture, target, passes, lambda: held.enter_context(unbound(target)))
   passes.end()
   tell((f'{picture}: {note}' for note in made.notes), warn)
   return target

@@ -11,6 +11,7 @@ from PIL import Image
 from real_files import put
 from writing_cases import TOOLS, H
 
+from jaxgen import locks
 from jaxgen.run import lock
 from jaxgen.systems.handwriting.real.report import Report
 from jaxgen.systems.handwriting.real.store import Store
@@ -84,12 +85,12 @@ def test_a_stop_leaves_a_set_of_what_is_done(writer, tmp_path):
 
 
 def test_two_commands_do_not_fill_one_folder(write, tmp_path):
-  put(tmp_path / 'set' / lock.FILE, '{"pid": 1}')  # as a job that was killed leaves it
+  put(tmp_path / 'set' / locks.FILE, '{"pid": 1}')  # as a job that was killed leaves it
   with lock.exclusive(tmp_path / 'set'):
     status, out, err = write('a', '--output=set')
   assert status == 1 and not out
   assert 'error: set is being filled by process' in err and 'another --output' in err
-  assert [path.name for path in (tmp_path / 'set').iterdir()] == [lock.FILE]
+  assert [path.name for path in (tmp_path / 'set').iterdir()] == [locks.FILE]
   assert write('a', '--output=set')[0] == 0
   put(tmp_path / 'other' / 'letter.txt', 'mine')
   assert write('a', '--output=other')[0] == 2

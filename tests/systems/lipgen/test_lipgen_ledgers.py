@@ -11,11 +11,12 @@ from lipgen_videos import optional
 
 optional('av')
 
+import jaxgen  # noqa: E402
 from jaxgen import config as configs  # noqa: E402
 from jaxgen.command.arguments import Parser  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.run.lock import exclusive  # noqa: E402
-from jaxgen.systems.lipgen import commands  # noqa: E402
+from jaxgen.systems.lipgen import commands, functions  # noqa: E402
 from jaxgen.systems.lipgen.commands import finding, lipread  # noqa: E402
 from jaxgen.systems.lipgen.reading import captions, sources  # noqa: E402
 from jaxgen.systems.lipgen.reading.subtitles import Word  # noqa: E402
@@ -594,3 +595,72 @@ def test_a_video_that_is_named_has_no_table_beside_it(tmp_path, talks):
   for _ in range(2):
     talk(faces, '--text', 'bin', '--output', tmp_path / 'x.mp4')
   assert sorted(path.name for path in tmp_path.iterdir()) == ['in', 'x.mp4'] and len(talks[0]) == 1
+
+
+# --- Files that are named by themselves ---
+
+
+@pytest.fixture
+def made_by_function(monkeypatch):
+  """`jaxgen.talk` and `jaxgen.lipread` without nets: (a table's folder, a file) -> written anew."""
+  monkeypatch.setattr(functions, 'Studio', Filming)
+  monkeypatch.setattr(functions, '_chain', lambda *_: SimpleNamespace(shown=lambda passes: None))
+  monkeypatch.setattr(functions, 'speech_of', lambda wishes: Speech())
+  for name in ('model_of', 'file_of', 'expected_frames'):
+    monkeypatch.setattr(functions, name, lambda *_: None)
+  reader = SimpleNamespace(telling=lambda top: None)
+  monkeypatch.setattr(functions, '_kept', lambda *_: reader)
+  mouths = sources.Mouths(np.zeros((25, 96, 96), np.uint8), 'seen')
+  monkeypatch.setattr(functions, 'read_crops', lambda *_: mouths)
+  monkeypatch.setattr(functions, 'read_as', lambda *_: [])
+  monkeypatch.setattr(functions, 'write_captioned', lambda path, *_: path.write_text('function'))
+
+
+class Speech(str):
+  """What `Filming` says."""
+
+  following = ()
+
+
+def files_of_rows(table):
+  return [row['file'] for row in jobs.read_table(table, ['file'])]
+
+
+def test_a_video_that_the_function_writes_has_no_row_of_the_one_before(
+  tmp_path, talks, made_by_function, capsys
+):
+  faces, out = pictures(tmp_path / 'in', a='1', b='1'), tmp_path / 'out'
+  given = faces, '--text', 'bin', '--output', out
+  talk(*given)
+  other = pictures(tmp_path / 'other', x='2') / 'x.png'
+  with exclusive(out), pytest.raises(UserError, match=r'is being filled by process .*: wait for'):
+    jaxgen.talk(other, text='bin', output=out / 'a.mp4', overwrite=True)
+  assert files_of_rows(out / jobs.TALKED) == ['a.mp4', 'b.mp4']
+  (out / 'a.mp4').unlink()
+  jaxgen.talk(other, text='bin', output=out / 'a.mp4')
+  assert files_of_rows(out / jobs.TALKED) == ['b.mp4']
+  talk(*given)
+  assert 'left 1 file' in capsys.readouterr().err and shown(out)['a'].startswith('2')
+  # So has one that the command names; the last row goes with the table.
+  talk(other, *given[1:3], '--output', out / 'b.mp4', '--overwrite')
+  assert shown(out)['b'] == '2 bin' and not (out / jobs.TALKED).exists()
+  with exclusive(out):
+    pass
+
+
+def test_an_overlay_that_the_function_writes_has_no_row_of_the_one_before(
+  tmp_path, reads, made_by_function
+):
+  source, out = videos(tmp_path / 'in', a='bin'), tmp_path / 'out'
+  read(source, '--output', out, '--overlay', out)
+  talked = out / jobs.TALKED  # of a folder that has both, with a piece of a row
+  talked.write_text('file\tpicture\nz.mp4\tz.png\na_overlay.mp4\ta.png\ny.mp4')
+  (tmp_path / jobs.READ).write_text('a table of mine')
+  (tmp_path / 'link').symlink_to(out)
+  options = {'crops': True, 'overlay': tmp_path / 'link' / 'a_overlay.mp4'}
+  jaxgen.lipread(source / 'a.mp4', **options, warn=lambda note: None)
+  assert files_of_rows(out / jobs.READ) == ['a.srt', 'a_overlay.mp4']  # nothing was written
+  jaxgen.lipread(source / 'a.mp4', **options, overwrite=True)
+  assert (out / 'a_overlay.mp4').read_text() == 'function'
+  assert files_of_rows(out / jobs.READ) == ['a.srt'] and files_of_rows(talked) == ['z.mp4']
+  assert (tmp_path / jobs.READ).read_text() == 'a table of mine'

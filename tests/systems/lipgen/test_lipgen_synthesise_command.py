@@ -12,6 +12,7 @@ from PIL import Image  # noqa: E402
 from synthesis_cases import Chain  # noqa: E402
 
 from jaxgen import config as configs  # noqa: E402
+from jaxgen import locks  # noqa: E402
 from jaxgen.command.cli import main  # noqa: E402
 from jaxgen.errors import DataError  # noqa: E402
 from jaxgen.run import lock  # noqa: E402
@@ -151,5 +152,5 @@ def test_two_commands_do_not_fill_one_folder(tmp_path, capsys):
     assert main(['synthesise', *usual])
   (line,) = capsys.readouterr().err.strip().splitlines()
   assert f'{tmp_path} is being filled by process' in line and 'another --output' in line
-  assert [x.name for x in tmp_path.iterdir()] == [lock.FILE]  # and no clip
+  assert [x.name for x in tmp_path.iterdir()] == [locks.FILE]  # and no clip
   Manifest(tmp_path, {'seed': 0})  # takes the folder: it has nothing else

@@ -1,12 +1,19 @@
 """Of what each file of a folder was made, and how: a table with a row a file, which grows as files are made."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from jaxgen import digests
+from jaxgen.errors import DataError
 from jaxgen.files import write_bytes
+from jaxgen.locks import held
+from jaxgen.systems.lipgen.video import jobs
 from jaxgen.systems.lipgen.video.jobs import DIGEST, VIDEO, encoded, read_table, tab_lines
+
+# Tables of folders with their first titles.
+_TABLES = {jobs.TABLE: jobs.COLUMNS[0], jobs.READ: 'file', jobs.TALKED: 'file'}
 
 
 class Ledger:
@@ -123,6 +130,51 @@ class Ledger:
     titles = dict(zip(self._columns, self._columns, strict=True))
     rows = (self._rows[x] for x in sorted(self._rows))
     write_bytes(self.path, tab_lines(self._columns, [titles, *rows]))
+
+
+@contextmanager
+def unbound(path: Path) -> Iterator[None]:
+  """While a file is written by its own name, not as one of a folder: no table tells of what it was made before.
+
+  Folders that have a table with a row of it are held.
+
+  Args:
+    path: of the file.
+
+  Raises:
+    UserError: such a folder is held by another.
+  """
+  with ExitStack() as folders:
+    tables = _tables_of(path)
+    for folder in dict.fromkeys(table.parent for table, _ in tables):
+      folders.enter_context(held(folder, 'filled'))
+    for table, name in tables:
+      title = _TABLES[table.name]
+      rows = _whole_rows(table, (title,))
+      kept = [row for row in rows if row[title] != name]
+      columns = [x for x in rows[0] if x] if rows else []
+      if kept:
+        titles = dict(zip(columns, columns, strict=True))
+        write_bytes(table, tab_lines(columns, [titles, *kept]))
+      else:
+        table.unlink(missing_ok=True)
+    yield
+
+
+def _tables_of(path: Path) -> list[tuple[Path, str]]:
+  """The tables that have a row of a file, with its name in each; tables of others are passed over."""
+  found: dict[Path, tuple[Path, str]] = {}
+  for whole in (path.absolute(), path.parent.resolve() / path.name):
+    for folder in whole.parents:
+      for table, title in _TABLES.items():
+        name = encoded(whole.relative_to(folder).as_posix()).decode()
+        try:
+          names = [row[title] for row in _whole_rows(folder / table, (title,))]
+        except DataError:
+          continue
+        if name in names:
+          found[folder.resolve() / table] = folder.resolve() / table, name
+  return list(found.values())
 
 
 def digest_of(file: Path) -> str:

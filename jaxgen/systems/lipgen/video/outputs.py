@@ -1,6 +1,7 @@
 """Of what the outputs in folders are, and how they were made: which are there, and which are to be made."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -8,7 +9,7 @@ from jaxgen.errors import UserError
 from jaxgen.files import is_there
 from jaxgen.systems.lipgen.video.jobs import COLUMNS, DIGEST, VIDEO
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
-from jaxgen.systems.lipgen.video.ledger import Ledger
+from jaxgen.systems.lipgen.video.ledger import Ledger, unbound
 from jaxgen.words import counted
 
 _OTHERWISE = 'name another folder, or --overwrite'
@@ -76,6 +77,7 @@ class Outputs:
   ):
     self.unknown: list[Path] = []
     self._table, self._overwrite = table, overwrite
+    self._named = ExitStack()
     self._roots = {folder: folder.resolve() for folder in folders}
     anew = [
       path for one in plan for path in one.files.values() if overwrite or not self._is_there(path)
@@ -117,12 +119,18 @@ class Outputs:
     return {kind: path for kind, path in one.files.items() if not states[kind]}
 
   def begin(self, written: Iterable[Path]) -> None:
-    """Before some outputs are written."""
+    """Before some outputs are written.
+
+    Raises:
+      UserError: one that is named by itself is in a folder that another command fills, see `unbound`.
+    """
     for ledger in self._ledgers.values():
       ledger.begin()
     for path in written:
       if place := self._place(path):
         self._ledgers[place[0]].mark(place[1])
+      else:
+        self._named.enter_context(unbound(path))
 
   def add(self, one: Wanted, written: Iterable[Path], how: Mapping[str, str]) -> None:
     """Outputs that were written, and how they were made, by titles of the table."""
@@ -132,6 +140,7 @@ class Outputs:
 
   def end(self) -> None:
     """After the last output."""
+    self._named.close()
     for ledger in self._ledgers.values():
       ledger.end()
 
