@@ -117,6 +117,24 @@ def test_tables_of_before_tell_pictures_by_their_names(tmp_path, command_of):
   assert command_of()[0] == 1
 
 
+def test_clips_of_pictures_that_were_made_smaller_are_not_gone_on_with(tmp_path, command_of):
+  paint(tmp_path / 'faces' / 'anna.png', 200)
+  about = tmp_path / 'out' / ABOUT
+  assert command_of()[0] == 0
+  kept = json.loads(about.read_text())
+  assert kept['settings'].pop('pixels') == 'all'
+  about.write_text(json.dumps(kept))  # of before
+  code, found, told = command_of()
+  expected = 'has clips with pixels = "at most 720 a side", not "all": name another folder, or'
+  assert code == 1 and not found and expected in told.replace('\n', ' ')
+  assert command_of('--overwrite')[0] == 0 and command_of()[0] == 0
+  # Drawn speakers are what they were.
+  drawn = tmp_path / 'drawn'
+  for _ in range(2):
+    assert command_of('--faces=drawn:1', f'--output={drawn}')[0] == 0
+  assert 'pixels' not in json.loads((drawn / ABOUT).read_text())['settings']
+
+
 @pytest.mark.parametrize(
   'more, told',
   [

@@ -91,6 +91,7 @@ def _synthesise(args: argparse.Namespace) -> None:
     'clips_per_face': args.clips_per_face,
     'seed': args.seed,
     'like': args.like,
+    **({'pixels': cast.pixels} if cast.pixels else {}),
   }
   _make(args, cast, say, clips, settings)
 

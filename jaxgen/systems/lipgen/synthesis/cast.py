@@ -51,12 +51,14 @@ class Cast(Protocol):
     names: of all, to tell them by.
     higher: rows by which mouths lie higher than `jaxgen mouths` crops them.
     finder: what finds faces in pictures, see `portraits.finder_kind`; DRAWN where there are none.
+    pixels: of a picture that crops are made of; '' where there are none.
     told: what a person should know of files that are no faces, a line each.
   """
 
   names: list[str]
   higher: int
   finder: str
+  pixels: str
   told: list[str]
 
   def __getitem__(self, number: int) -> Person:
@@ -83,7 +85,7 @@ class Drawn:
 
   def __init__(self, count: int, look: str, seed: int, higher: int = 0):
     find_look(look)
-    self.higher, self.finder, self.told = higher, DRAWN, []
+    self.higher, self.finder, self.pixels, self.told = higher, DRAWN, '', []
     self._first = FIRST + OF_SEED * seed
     self._speech = Speech(
       WORDS, find_dictionary(), seed, self._first, count, look, MOUTH, 1, (higher, 0, MOUTH)
@@ -126,7 +128,7 @@ class Pictures:
   """
 
   def __init__(self, folder: Path, higher: int = 0):
-    self.higher, self.finder = higher, finder_kind()
+    self.higher, self.finder, self.pixels = higher, finder_kind(), 'all'
     if not folder.is_dir():
       raise DataError(
         f'{folder}: no such folder of faces (speakers that jaxgen draws: {DRAWN}:100, or {DRAWN}:100:b)'

@@ -24,6 +24,8 @@ COLUMNS = (
   'clip', 'word', 'start', 'end', 'face', 'voice', 'before', 'after', 'rate', 'gain', 'number', 'seed',
   PICTURE,
 )  # fmt: skip
+# What settings were that folders of before do not tell.
+_BEFORE = {'pixels': 'at most 720 a side'}
 NOTE = 'Synthetic clips made by jaxgen synthesise: nobody said these words.'
 
 
@@ -80,6 +82,7 @@ class Manifest:
     self._read()
     # As they are read back from a file.
     wanted = json.loads(json.dumps(self.settings))
+    found = {key: value for key, value in _BEFORE.items() if key in wanted} | found
     other = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
     if other:
       key = sorted(other)[0]
