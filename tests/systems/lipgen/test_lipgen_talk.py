@@ -41,6 +41,7 @@ from jaxgen.systems.lipgen.tabs import TABS
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import SYNTHETIC
+from jaxgen.systems.lipgen.voices.espeak import Utterance, mnemonics
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
 from jaxgen.task import Trained
 
@@ -410,6 +411,24 @@ def test_text_is_said_in_phrases():
   np.testing.assert_array_equal(
     saying.say("don't"), saying.say('don\N{RIGHT SINGLE QUOTATION MARK}t')
   )
+
+
+def test_long_phrases_are_said_in_parts_and_line_breaks_are_rests(monkeypatch):
+  assert len(saying.say('the village ' * 43)) > 15 * RATE
+  said = []
+
+  def speak(phonemes, voice):
+    mnemonics(phonemes)  # which refuses what is too long
+    said.append(len(phonemes))
+    return Utterance(np.ones(10, np.float32), (), np.zeros((0, 2)))
+
+  monkeypatch.setattr(saying, 'speak', speak)
+  saying.say('the village ' * 43)
+  assert sum(said) == 301 and max(said) < 1.2 * min(said) and {x % 7 for x in said} <= {0, 2, 5}
+  sounds = [saying.say(text) for text in ('bin\n\nblue,\r\nnow', 'bin, blue, now')]
+  np.testing.assert_array_equal(*sounds)
+  assert len(sounds[0]) > len(saying.say('bin blue now'))
+  assert saying.one_line(' bin  at\n\nblue,\r\nnow.\n') == 'bin at, blue, now.'
 
 
 def test_videos_of_pictures_of_one_name_lie_in_their_folders(tmp_path):

@@ -188,6 +188,35 @@ class TestEspeak:
     assert espeak.mnemonics(('AH0', 'B', 'AW1', 'T')) == "@|b|'aU|t"
     assert espeak.mnemonics(('B', 'AH', 'T', 'ER')) == "b|'V|t|3:"
 
+  def test_many_phonemes_are_said_or_refused_in_a_short_line(self, cache):
+    said = espeak.speak(['AH1', 'AH0', 'B'] * 26, 'f3', rate=300)
+    assert len(said.phonemes) == 78 and len(said.sound) > 30_000
+    with pytest.raises(DataError, match=r'^300 phonemes are more than espeak-ng can say') as raised:
+      espeak.speak(['B', 'AH0', 'AH1'] * 100, 'f3')
+    assert len(str(raised.value)) < 130
+
+  @pytest.mark.parametrize(
+    ('answer', 'told'),
+    [
+      ("print('{')", 'its answer is damaged'),
+      ('print(\'{"rate": 22050, "events": []}xyz\')', 'its answer is damaged'),
+      ("print('{\"rate\": 22050, \"events\": []}'); print('ab', end='x')", 'its answer is damaged'),
+      ('print(\'{"rate": 22050, "events": []}\')\nprint(\'abc\')', 'whose times cannot be told'),
+      ('import time; time.sleep(60)', 'within 0.2 seconds'),
+    ],
+  )
+  def test_nothing_is_kept_of_what_is_not_as_expected(
+    self, cache, monkeypatch, tmp_path, answer, told
+  ):
+    script = tmp_path / 'odd.py'
+    script.write_text(answer)
+    monkeypatch.setattr(espeak.espeak_process, '__file__', str(script))
+    monkeypatch.setattr(espeak, '_PATIENCE', 0.2 if 'sleep' in answer else 60)
+    with pytest.raises(DataError, match=told) as raised:
+      espeak.speak(['B', 'AH0'] * 50, 'f3')
+    assert '\n' not in str(raised.value) and len(str(raised.value)) < 300
+    assert not (cache / 'speech').exists()
+
   @pytest.mark.parametrize(
     ('phonemes', 'voice', 'rate', 'error', 'said'),
     [

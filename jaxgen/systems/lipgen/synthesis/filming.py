@@ -63,7 +63,7 @@ def made_with(
   if wishes.text is None:
     sound = digest_of(wishes.audio) if wishes.audio else ''
   else:
-    sound = f'{wishes.voice or saying.VOICE}: {" ".join(wishes.text.split())}'
+    sound = f'{wishes.voice or saying.VOICE}: {saying.one_line(wishes.text)}'
   return {
     'sound': sound,
     'motion': digest_of_net(motion),

@@ -1,23 +1,26 @@
 """Text as the sound of a voice."""
 
 import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
-from jaxgen.systems.lipgen.voices.espeak import speak
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
+from jaxgen.systems.lipgen.voices.espeak import MOST, mnemonics, speak
 from jaxgen.systems.lipgen.voices.sounds import RATE
 
 VOICE = 'f3'
 _PAUSE = 0.3  # seconds between phrases, before the first and after the last
+_STOPS = ',.;:!?'
 
 
 def say(text: str, voice: str = VOICE) -> np.ndarray:
   """The sound of words: float32 [n] in [-1, 1], 16,000 samples a second.
 
   Args:
-    text: words of the pronouncing dictionary; at `,` `.` `;` `:` `!` `?` the voice rests.
+    text: words of the pronouncing dictionary; at `,` `.` `;` `:` `!` `?` and line breaks the voice rests, and
+      in a phrase that is too long for espeak-ng between two words.
     voice: one of `espeak.voices()`.
 
   Raises:
@@ -25,7 +28,8 @@ def say(text: str, voice: str = VOICE) -> np.ndarray:
     ConfigError: the extra is missing, or there is no such voice.
   """
   text = text.replace('\N{RIGHT SINGLE QUOTATION MARK}', "'")  # as dictionaries spell it
-  phrases = [re.findall(r"[^\W_]+(?:'[^\W_]+)*", part) for part in re.split(r'[,.;:!?]', text)]
+  parted = re.split(f'[{_STOPS}]', one_line(text))
+  phrases = [re.findall(r"[^\W_]+(?:'[^\W_]+)*", part) for part in parted]
   dictionary, silence = find_dictionary(), np.zeros(round(_PAUSE * RATE), np.float32)
   parts = [silence]
   for words in filter(None, phrases):
@@ -34,8 +38,30 @@ def say(text: str, voice: str = VOICE) -> np.ndarray:
         raise DataError(
           f'{word!r} is not in the pronouncing dictionary: write it as words that are, or record it'
         )
-    phonemes = [phoneme for word in words for phoneme in dictionary.stressed(word)]
-    parts += [speak(phonemes, voice).sound, silence]
+    for phonemes in _breaths(words, dictionary):
+      parts += [speak(phonemes, voice).sound, silence]
   if len(parts) == 1:
     raise DataError(f'{text!r} has no word to say')
   return np.concatenate(parts)
+
+
+def one_line(text: str) -> str:
+  """A text in one line, with commas for its line breaks: it is said alike."""
+  lines = [' '.join(line.split()) for line in text.splitlines()]
+  return re.sub(f'([{_STOPS}]), ', r'\1 ', ', '.join(filter(None, lines)))
+
+
+def _breaths(words: Sequence[str], dictionary: Dictionary) -> Iterator[list[str]]:
+  """The phonemes of a phrase in as many parts of whole words as espeak-ng needs, of about one length."""
+  said = [dictionary.stressed(word) for word in words]
+  signs = [len(mnemonics(phonemes)) + 1 for phonemes in said]
+  enough = sum(signs) / -(-sum(signs) // MOST)
+  part: list[str] = []
+  length = 0
+  for phonemes, own in zip(said, signs, strict=True):
+    if part and (length >= enough or length + own > MOST):
+      yield part
+      part, length = [], 0
+    part += phonemes
+    length += own
+  yield part

@@ -43,6 +43,10 @@ _MNEMONICS |= {
 }  # fmt: skip
 _STRESS = {'0': '', '1': "'", '2': ','}
 _VERSION = 2
+# Signs of `mnemonics` that are said at once: of more than 200 phonemes and stresses, which can be as few as 300
+# signs, the library writes beyond its memory. It does not say so, and what is reported is damaged.
+MOST = 240
+_PATIENCE = 120  # seconds; a word takes hundredths of one
 
 
 class Utterance(NamedTuple):
@@ -110,7 +114,8 @@ def speak(phonemes: Sequence[str], voice: str, rate: int = 150, pitch: int = 50)
     pitch: 0 to 99; 50 is the voice's own.
 
   Raises:
-    DataError: a phoneme is unknown, espeak-ng fails, or the cache cannot be written.
+    DataError: a phoneme is unknown, there are too many, see `mnemonics`, espeak-ng fails, or the cache cannot
+      be written.
     ConfigError: the extra is missing, or there is no such voice, rate or pitch.
   """
   text = f'[[{mnemonics(phonemes)}]]'
@@ -120,19 +125,24 @@ def speak(phonemes: Sequence[str], voice: str, rate: int = 150, pitch: int = 50)
   for what, value, (least, most) in (('rate', rate, RATES), ('pitch', pitch, PITCHES)):
     if not least <= value <= most:
       raise ConfigError(f'{what} {value} of a voice: {least} to {most} are possible')
-  found, samples = _kept(
-    {'voice': f'{LANGUAGE}+{voice}', 'text': text, 'rate': rate, 'pitch': pitch}
-  )
+  order = {'voice': f'{LANGUAGE}+{voice}', 'text': text, 'rate': rate, 'pitch': pitch}
   plain = tuple(phoneme.rstrip('012') for phoneme in phonemes)
+  path = _place(order)
+  kept = _kept(path)
+  found, samples = kept or _spoken(order)
+  times = _times(plain, found, samples, voice)
+  if kept is None:
+    _keep(path, found, samples)
   sound = np.clip(resampled(samples / 32768, found['rate']), -1, 1).astype(np.float32)
-  return Utterance(sound, plain, _times(plain, found, samples, voice))
+  return Utterance(sound, plain, times)
 
 
 def mnemonics(phonemes: Sequence[str]) -> str:
   """ARPAbet as espeak-ng writes it: `AH0 B AW1 T` is `@|b|'aU|t`.
 
   Raises:
-    DataError: a phoneme is not ARPAbet's, or there is none.
+    DataError: a phoneme is not ARPAbet's, there is none, or there are more than can be said at once (`MOST`
+      signs, 80 phonemes or more).
   """
   digits = any(phoneme[-1:] in _STRESS for phoneme in phonemes)
   parts = []
@@ -150,7 +160,13 @@ def mnemonics(phonemes: Sequence[str]) -> str:
   if not parts:
     raise DataError('no phonemes to speak')
   # Without the bars some neighbours would be one of its phonemes, as AY and ER.
-  return '|'.join(parts)
+  signs = '|'.join(parts)
+  if len(signs) > MOST:
+    raise DataError(
+      f'{len(parts):,} phonemes are more than espeak-ng can say at once: they are {len(signs):,} of its signs, '
+      f'and {MOST} are possible'
+    )
+  return signs
 
 
 def _times(phonemes: tuple[str, ...], found: dict, samples: np.ndarray, voice: str) -> np.ndarray:
@@ -160,18 +176,22 @@ def _times(phonemes: tuple[str, ...], found: dict, samples: np.ndarray, voice: s
   if found_edges is None:
     said = ' '.join(name for _, name in found['events'])
     raise DataError(
-      f'espeak-ng, voice {voice}: {" ".join(phonemes)} came out as {said!r}, whose times cannot be told: '
-      'choose another voice or rate'
+      f'espeak-ng, voice {voice}: {_short(" ".join(phonemes))} came out as {_short(said)!r}, whose times '
+      'cannot be told: choose another voice or rate'
     )
   seconds = found_edges / found['rate']
   return np.stack([seconds[:-1], seconds[1:]], axis=1)
 
 
-def _kept(order: dict) -> tuple[dict, np.ndarray]:
-  """The answer of espeak-ng and its samples [n], from the cache or spoken."""
+def _place(order: dict) -> Path:
+  """Where the answer to an order is kept."""
   package = importlib.metadata.version('espeakng-loader')
   key = json.dumps([_VERSION, package, sorted(order.items())])
-  path = cache_folder() / 'speech' / f'{digests.name([key.encode()])}.npz'
+  return cache_folder() / 'speech' / f'{digests.name([key.encode()])}.npz'
+
+
+def _kept(path: Path) -> tuple[dict, np.ndarray] | None:
+  """The answer of espeak-ng and its samples [n] that a file has; None where there is none."""
   try:
     with np.load(io.BytesIO(path.read_bytes())) as kept:
       return json.loads(str(kept['found'])), kept['samples']
@@ -179,7 +199,11 @@ def _kept(order: dict) -> tuple[dict, np.ndarray]:
     pass
   except Exception:  # whatever a damaged file raises: it is made anew
     path.unlink(missing_ok=True)
-  found, samples = _spoken(order)
+  return None
+
+
+def _keep(path: Path, found: dict, samples: np.ndarray) -> None:
+  """Writes what `_kept` reads."""
   buffer = io.BytesIO()
   np.savez_compressed(buffer, found=np.array(json.dumps(found)), samples=samples)
   try:
@@ -188,7 +212,6 @@ def _kept(order: dict) -> tuple[dict, np.ndarray]:
     raise DataError(
       f'cannot write speech to {path.parent} (set JAXGEN_CACHE to a folder with room): {error}'
     ) from error
-  return found, samples
 
 
 def _spoken(order: dict) -> tuple[dict, np.ndarray]:
@@ -196,15 +219,26 @@ def _spoken(order: dict) -> tuple[dict, np.ndarray]:
   loader = _loader()
   full = order | {'library': str(loader.get_library_path()), 'data': str(loader.get_data_path())}
   command = [sys.executable, '-I', '-S', espeak_process.__file__]
-  done = subprocess.run(command, input=json.dumps(full).encode(), capture_output=True, check=False)
+  failed = f'espeak-ng could not say {_short(order["text"])} in {order["voice"]}'
+  given = json.dumps(full).encode()
+  try:
+    done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=_PATIENCE)
+  except subprocess.TimeoutExpired as error:
+    raise DataError(f'{failed} within {_PATIENCE} seconds') from error
   line, _, samples = done.stdout.partition(b'\n')
   if done.returncode or not line:
     said = done.stderr.decode('utf-8', 'replace').strip().splitlines()
     raise DataError(
-      f'espeak-ng could not say {order["text"]} in {order["voice"]} (exit {done.returncode}): '
-      f'{said[-1] if said else "it gave no reason"}'
+      f'{failed} (exit {done.returncode}): {said[-1] if said else "it gave no reason"}'
     )
-  found = json.loads(line)
-  if 'error' in found:
-    raise DataError(found['error'])
-  return found, np.frombuffer(samples, '<i2')
+  try:
+    found = json.loads(line)
+    if 'error' not in found:
+      return found, np.frombuffer(samples, '<i2')
+  except ValueError as error:  # also of an odd number of bytes
+    raise DataError(f'{failed}: its answer is damaged') from error
+  raise DataError(found['error'])
+
+
+def _short(text: str) -> str:
+  return text if len(text) <= 60 else text[:57] + '...'
