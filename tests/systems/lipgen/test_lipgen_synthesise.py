@@ -22,7 +22,7 @@ from jaxgen.systems.lipgen import corpus  # noqa: E402
 from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
 from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
 from jaxgen.systems.lipgen.commands import synthesise as command  # noqa: E402
-from jaxgen.systems.lipgen.speech.dictionary import find_dictionary  # noqa: E402
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import cast as casts  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import spoken_clips  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.cast import DRAWN, LIKE, make_cast, raised  # noqa: E402
@@ -89,6 +89,8 @@ def test_faces_say_distinct_things_and_words_take_turns():
   assert max(counts) - min(counts) <= 1
   assert paired(9, WORDS, VOICES, 5, 3)[:35] == clips != paired(7, WORDS, VOICES, 5, 4)
   assert len({x.name for x in clips}) == 35
+  around = [(x.word, y) for x in paired(60, WORDS, VOICES, 5, 3) for y in (x.before, x.after)]
+  assert {y for _, y in around} == {'', *WORDS} and all(x != y for x, y in around)
   with pytest.raises(ConfigError, match='7 clips a face: there are 6 different ones'):
     paired(1, WORDS, VOICES, 7, 0)
 
@@ -120,6 +122,24 @@ def test_other_words_and_voices_need_the_extra(monkeypatch):
   ):
     with pytest.raises(ConfigError, match=told):
       spoken_clips.saying(words, voices, find_dictionary())
+
+
+def test_recordings_are_heard_of_words_that_are_said_as_in_the_dictionary(monkeypatch):
+  other = Dictionary('own.txt', {'about': ('B', 'AH1'), 'water': ('W', 'AO2', 'T', 'ER0')})
+  assert spoken_clips.saying(('water',), VOICES, other).kind == spoken_clips.BUNDLED
+  said = []
+  monkeypatch.setattr(spoken_clips.espeak, 'voices', lambda: VOICES)
+  monkeypatch.setattr(spoken_clips.espeak, 'speak', lambda *given: said.append(given))
+  says = spoken_clips.saying(('water', 'about'), VOICES, other)
+  assert says.kind == spoken_clips.ESPEAK
+  with pytest.raises(AttributeError):
+    says(paired(1, ('about',), VOICES, 1, 0)[0])
+  assert said[0][0] == ('B', 'AH1')
+  monkeypatch.setattr(spoken_clips.espeak, 'voices', refuse)
+  with pytest.raises(
+    ConfigError, match=r"^'about' is B AH in own\.txt, not as in the recordings that"
+  ):
+    spoken_clips.saying(('water', 'about'), VOICES, other)
 
 
 def refuse():
@@ -162,6 +182,16 @@ def test_clips_of_words_with_a_dot_have_files_each(tmp_path):
   names = sorted(path.name for path in tmp_path.rglob('*.*') if path.is_file())
   assert names == ['MR._00001.mp4', 'MR._00001.txt', 'MR._00002.mp4', 'MR._00002.txt']
   assert lrw.spoken_in(files_of(tmp_path, clips[1].name)[0]).word == 'mr.'
+
+
+def test_no_clip_is_written_beside_its_folder(tmp_path):
+  clip = paired(1, WORDS, VOICES, 1, 0)[0]
+  for name in ('../train/.._00001', 'AND/OR/train/AND/OR_00001', '/A/train/A_00001'):
+    with pytest.raises(ValueError, match='is no name of a clip'):
+      write_clip(
+        tmp_path / 'in', clip._replace(name=name), 'face', say()(clip), np.zeros((1, 96, 96))
+      )
+  assert not list(tmp_path.iterdir())
 
 
 def test_what_is_rendered_lies_in_the_face():

@@ -150,13 +150,31 @@ def test_clips_of_pictures_that_were_made_smaller_are_not_gone_on_with(tmp_path,
     (['--clips-per-face', '25'], '25 clips a face: there are 24 different ones, of 2 words in 12'),
     (['--voices', 'm1,m1'], 'm1 is named twice'),
     (['--render', 'none'], 'no such file or folder'),
-    (['--steps', '1001'], '--steps=1001 must be 1 or more, and 1000 at most'),
+    (['--seed', '4294967296'], '--seed=4294967296 must be a whole number, 0 to 4294967295'),
+    (['--clips-per-face', '0'], '--clips-per-face=0 must be a whole number, 1 or more'),
+    (['--words', '..,zz', '--dictionary', 'OWN'], "'..' can be no folder of clips"),
+    (['--words', 'zz,and/or', '--dictionary', 'OWN'], "'and/or' can be no folder of clips"),
+    (
+      ['--words', 'stra\u00dfe,zz,strasse', '--dictionary', 'OWN'],
+      "'stra\u00dfe' and 'strasse' would have one folder of clips, STRASSE",
+    ),
+    (['--words', 'about,zz', '--dictionary', 'OWN'], "'zz' of OWN: 'QX' cannot be spoken"),
+    (['--steps', '1001'], '--steps=1001 must be a whole number, 1 or more, and 1000 at most'),
   ],
 )
 def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):
   empty = tmp_path / 'words.txt'
   empty.write_text('\n')
-  places = {'EMPTY': str(empty), 'FOLDER': str(tmp_path), 'FOLDER/none': str(tmp_path / 'none')}
+  own = tmp_path / 'own.txt'
+  names = '..', 'and/or', 'stra\u00dfe', 'strasse', 'zz'
+  own.write_text('about B AH1\n' + ''.join(f'{name} QX\n' for name in names), encoding='utf-8')
+  told = told.replace('OWN', str(own))
+  places = {
+    'OWN': str(own),
+    'EMPTY': str(empty),
+    'FOLDER': str(tmp_path),
+    'FOLDER/none': str(tmp_path / 'none'),
+  }
   given = [places.get(x, x) for x in more]
   usual = ['--words', 'about,water', '--faces', 'drawn:1', '--output', str(tmp_path / 'out')]
   assert main(['synthesise', *usual, *given])

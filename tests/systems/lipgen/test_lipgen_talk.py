@@ -382,8 +382,13 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
       ['--audio=said.wav', '--crop', '--head=1'],
       '--head=1.0 moves the whole picture, and --crop is',
     ),
-    (['--audio=said.wav', '--steps=0'], '--steps=0 must be 1 or more'),
-    (['--audio=said.wav', '--head=inf'], '--head=inf must be a number, 0 or more'),
+    (['--audio=said.wav', '--steps=0'], '--steps=0 must be a whole number, 1 or more'),
+    (['--audio=said.wav', '--head=inf'], '--head=inf must be a number, 0 to 100'),
+    (['--audio=said.wav', '--head=1e30'], '--head=1e+30 must be a number, 0 to 100'),
+    (
+      ['--audio=said.wav', '--seed=4294967296'],
+      '--seed=4294967296 must be a whole number, 0 to 4294967295',
+    ),
     (['--audio=said.wav', '--output=talk.avi'], '--output=talk.avi: videos are written as .mp4'),
     (['--audio=dumb.mp4', '--output=dumb.mp4'], 'dumb.mp4 would be written over itself'),
     (['--audio=said.wav', '--motion=none'], '--motion=none: no such file or folder'),
@@ -402,6 +407,21 @@ def test_mistakes_are_one_line(options, told, files, monkeypatch, capsys):
   code, _, error = run(capsys, 'face.png', *options)
   lines = [line for line in error.splitlines() if line.startswith('error')]
   assert code and len(lines) == 1 and told in lines[0] and not Path('talk.mp4').exists()
+
+
+@pytest.mark.parametrize(
+  ('options', 'told'),
+  [
+    ({'seed': 1.5}, '--seed=1.5 must be a whole number, 0 to'),
+    ({'seed': 2**32}, '--seed=4294967296 must be'),
+    ({'steps': 1.5}, '--steps=1.5 must be a whole number'),
+    ({'head': 'a'}, '--head=a must be a number, 0 to 100'),
+    ({'longest': '9'}, '--longest=9 must be a whole number, 64 or more'),
+  ],
+)
+def test_numbers_that_are_none_are_told_before_any_work(options, told):
+  with pytest.raises(ConfigError, match=f'^{told}'):
+    jaxgen.talk('face.png', 'said.wav', **options)
 
 
 def test_text_is_said_in_phrases():

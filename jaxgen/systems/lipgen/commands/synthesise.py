@@ -8,7 +8,6 @@ from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
-from jaxgen.errors import ConfigError
 from jaxgen.files import check_folder
 from jaxgen.systems.lipgen.commands import chains
 from jaxgen.words import counted
@@ -58,10 +57,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be."""
-  for name, least in (('clips_per_face', 1), ('seed', 0)):
-    value = getattr(args, name)
-    if value is not None and value < least:
-      raise ConfigError(f'--{name.replace("_", "-")}={value} must be {least} or more')
+  from jaxgen.systems.lipgen.synthesis.wishes import LARGEST_SEED, check_number
+
+  check_number('clips-per-face', args.clips_per_face, 1)
+  check_number('seed', args.seed, 0, LARGEST_SEED)
   chains.check_nets(args)
   check_folder('--output', args.output)
 
@@ -71,6 +70,7 @@ def _synthesise(args: argparse.Namespace) -> None:
   from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
   from jaxgen.systems.lipgen.synthesis import spoken_clips
   from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast
+  from jaxgen.systems.lipgen.synthesis.clip_files import check_words
   from jaxgen.systems.lipgen.synthesis.manifest import check_ours
   from jaxgen.systems.lipgen.synthesis.pairing import paired
   from jaxgen.systems.lipgen.video import extras
@@ -78,6 +78,7 @@ def _synthesise(args: argparse.Namespace) -> None:
   extras.av_module()
   check_ours(args.output)
   words = spoken_clips.named_words(args.words)
+  check_words(words)
   voices = spoken_clips.named_voices(args.voices)
   say = spoken_clips.saying(words, voices, find_dictionary(args.dictionary))
   cast = make_cast(args.faces, args.seed, LIKE[args.like])

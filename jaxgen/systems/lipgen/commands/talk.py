@@ -56,7 +56,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     type=float,
     default=0.0,
     metavar='X',
-    help='how much the head moves: 0 not at all, the default; 1 as the motion net says',
+    help='how much the head moves: 0 not at all, the default; 1 as the motion net says; 100 at most',
   )
   add('--longest', type=int, metavar='N', help='pixels of a side at most; 720 by default')
   add('--crop', action='store_true', help='write the rendered mouth alone, small and grey')

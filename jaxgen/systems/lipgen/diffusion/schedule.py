@@ -1,5 +1,7 @@
 """How much of a signal is left at each time of a diffusion: alpha-bar."""
 
+from numbers import Integral
+
 import numpy as np
 
 from jaxgen.errors import ConfigError
@@ -12,8 +14,8 @@ FIRST, LAST = 0.00085, 0.012
 
 def check_steps(steps: int | None) -> None:
   """Raises ConfigError for numbers of sampling's steps that cannot be; None: as a config says."""
-  if steps is not None and not 1 <= steps <= TIMES:
-    raise ConfigError(f'--steps={steps} must be 1 or more, and {TIMES} at most')
+  if steps is not None and not (isinstance(steps, Integral) and 1 <= steps <= TIMES):
+    raise ConfigError(f'--steps={steps} must be a whole number, 1 or more, and {TIMES} at most')
 
 
 def alpha_bars(kind: str = 'linear', times: int = TIMES, zero_terminal: bool = True) -> np.ndarray:

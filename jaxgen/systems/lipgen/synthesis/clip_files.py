@@ -1,13 +1,15 @@
 """A clip of synthesis as files in LRW's layout."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from jaxgen.errors import ConfigError
 from jaxgen.files import is_there, write_bytes
 from jaxgen.systems.lipgen.clips.framing import Framing, resized
-from jaxgen.systems.lipgen.synthesis.pairing import Clip
+from jaxgen.systems.lipgen.synthesis.pairing import Clip, name_of
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 from jaxgen.systems.lipgen.video.encoding import SYNTHETIC, write_video
 from jaxgen.systems.lipgen.voices.sounds import RATE
@@ -47,6 +49,19 @@ def is_name(name: str) -> bool:
   return bool(_NAME.fullmatch(name))
 
 
+def check_words(words: Iterable[str]) -> None:
+  """Raises ConfigError for a word whose clips would have no folder, or that of another word."""
+  folders: dict[str, str] = {}
+  for word in words:
+    if not is_name(name_of(word, 1)):
+      raise ConfigError(f'{word!r} can be no folder of clips: leave it out, or spell it otherwise')
+    other = folders.setdefault(word.upper(), word)
+    if other != word:
+      raise ConfigError(
+        f'{other!r} and {word!r} would have one folder of clips, {word.upper()}: leave one of them out'
+      )
+
+
 def names_in(folder: Path) -> list[str]:
   """The names of all clips of which a folder has a file, sorted."""
   files = (path for path in folder.glob('*/train/*') if path.suffix in ('.mp4', '.txt'))
@@ -63,7 +78,13 @@ def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarr
     face: name of the face.
     said: what is heard.
     frames: uint8 [29, 96, 96].
+
+  Raises:
+    OSError: a file cannot be written.
+    ValueError: the clip's name is none.
   """
+  if not is_name(clip.name):
+    raise ValueError(f'{clip.name!r} is no name of a clip: see check_words')
   start, end = said.span
   video, text = files_of(folder, clip.name)
   lines = [

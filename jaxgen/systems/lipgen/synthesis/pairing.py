@@ -41,6 +41,11 @@ class Clip(NamedTuple):
   number: int
 
 
+def name_of(word: str, number: int) -> str:
+  """The name of a word's clip, numbered from 1: WORD/train/WORD_00001."""
+  return f'{word.upper()}/train/{word.upper()}_{number:05d}'
+
+
 def paired(
   num_faces: int,
   words: Sequence[str],
@@ -83,11 +88,13 @@ def paired(
         key=lambda x: said[x],
       )
       voice = left[word].pop(int(rng.integers(len(left[word]))))
+      others = [other for other in words if other != word]
       around = [
-        str(rng.choice(words)) if rng.random() < AROUND and len(words) > 1 else '' for _ in range(2)
+        str(rng.choice(others)) if rng.random() < AROUND and others else '' for _ in range(2)
       ]
       said[word] += 1
       rate = float(np.exp(rng.uniform(-1, 1) * np.log1p(RATE)))
-      name = f'{word.upper()}/train/{word.upper()}_{said[word]:05d}'
-      clips.append(Clip(name, face, word, voice, *around, rate, gain, len(clips)))
+      clips.append(
+        Clip(name_of(word, said[word]), face, word, voice, *around, rate, gain, len(clips))
+      )
   return clips

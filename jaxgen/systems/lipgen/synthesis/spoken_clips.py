@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import ConfigError
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.corpus import read_words
 from jaxgen.systems.lipgen.motion.acting import stretched, trimmed
@@ -106,26 +106,38 @@ Saying = Bundled | Espeak
 
 
 def saying(words: Sequence[str], voices: Sequence[str], dictionary: Dictionary) -> Saying:
-  """Who says words: the recordings where they have all words and voices, espeak-ng otherwise.
+  """Who says words: the recordings where they have all words as the dictionary has them, and all voices.
+
+  Otherwise espeak-ng does.
 
   Raises:
     ConfigError: the extra `speech` is needed and missing, or there is no such voice.
-    DataError: a word is not in the dictionary.
+    DataError: a word is not in the dictionary, or espeak-ng cannot say what it has.
   """
-  for word in words:
-    dictionary.phonemes(word)
+  said = {word: dictionary.phonemes(word) for word in words}
   bundled = recordings.bundled()
-  known, speakers = {one.word for one in bundled}, {one.voice for one in bundled}
-  if known.issuperset(words) and speakers.issuperset(voices):
+  known = {one.word: one.phonemes[1:-1] for one in bundled}  # without the silence around them
+  speakers = {one.voice for one in bundled}
+  other = next((word for word in words if known.get(word) != said[word]), None)
+  if other is None and speakers.issuperset(voices):
     return Bundled()
-  other = next((f'{x!r}' for x in words if x not in known), None)
   try:
     there = espeak.voices()
   except ConfigError as error:
-    what = f'{other} is none of the {len(known)} words' if other else 'these are none of the voices'
+    if other is None:
+      what = 'these are none of the voices'
+    elif other not in known:
+      what = f'{other!r} is none of the {len(known)} words'
+    else:
+      what = f'{other!r} is {" ".join(said[other])} in {dictionary.name}, not as in the recordings'
     raise ConfigError(f'{what} that come with jaxgen: {error}') from error
   if missing := [voice for voice in voices if voice not in there]:
     raise ConfigError(f'there is no voice {missing[0]!r}: espeak-ng has {", ".join(there)}')
+  for word in words:
+    try:
+      espeak.mnemonics(dictionary.stressed(word))
+    except DataError as error:
+      raise DataError(f'{word!r} of {dictionary.name}: {error}') from error
   return Espeak(dictionary)
 
 
