@@ -111,6 +111,7 @@ def files(nets, tmp_path_factory):
   }.items():
     write_wave(folder / f'{name}.wav', sound)
   (folder / 'empty.wav').touch()
+  (folder / 'words.wav').write_text('these are words')
   write_video(folder / 'dumb.mp4', squares(5))
   return folder
 
@@ -189,6 +190,16 @@ def test_zeros_around_a_recording_are_no_silence_of_its_room():
       sound = np.pad(0.1 * steady, (0, round(zeros * RATE))).astype(np.float32)
       with pytest.raises(DataError, match='has no speech'):
         listening.heard('x', sound)
+
+
+def test_an_offset_of_a_recorder_is_not_heard():
+  random = np.random.default_rng(0)
+  said = 0.1 * np.pad(spoken_sound(), RATE) + 0.003 * random.normal(size=round(3.4 * RATE))
+  zeros = np.zeros(RATE // 4)
+  alone, following = listening.heard('x', np.concatenate([zeros, said, zeros]))
+  mel, other = listening.heard('x', np.concatenate([zeros, said + 0.1, zeros]))
+  np.testing.assert_allclose(mel, alone, atol=1e-3)
+  np.testing.assert_allclose(other, following, atol=1e-4)
 
 
 def test_a_click_leaves_speech_at_its_level():
@@ -373,6 +384,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
     (['--audio=empty.wav'], 'empty.wav is empty (0 bytes)'),
     (['--audio=none.wav'], 'none.wav: there is no such sound file'),
     (['--audio=text.png'], 'text.png has no sound'),
+    (['--audio=words.wav'], 'words.wav is no sound file that can be read (Invalid data found'),
     (['--audio=dumb.mp4'], 'dumb.mp4 has no sound (video)'),
     (['--text=xyzzyq'], "'xyzzyq' is not in the pronouncing dictionary"),
     (['--text=...'], "'...' has no word to say"),
@@ -475,7 +487,7 @@ def test_faces_too_small_or_at_the_border_are_refused():
   ):
     portraits._checked(tiny._replace(shrunk=2.0))
   beside = face._replace(to_crop=face.to_crop + np.eye(2, 3, 2) * 60)
-  with pytest.raises(DataError, match='lies at the border'):
+  with pytest.raises(DataError, match='lies at the border: give a picture with more around'):
     portraits._checked(beside)
   wide = face._replace(points=face.points * 1.3 - 15)
   fitted = portraits._fitted(wide)

@@ -29,8 +29,9 @@ examples:
   jaxgen talk faces/ --audio speech.mp4 --output talking/      a video for each picture
   jaxgen talk face.jpg --audio speech.wav --crop --output mouth.mp4
 
-A face looks ahead, its mouth shut or in a smile, and is 100 pixels wide or more. Ask whoever it
-shows: every video says in its metadata that it is synthetic, and is to be shown as that."""
+A face looks ahead, its mouth shut or in a smile and 10 pixels wide or more, with something of the
+picture around it. Ask whoever it shows: every video says in its metadata that it is synthetic, and
+is to be shown as that."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME, SILENT, log_mel
-from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
+from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled
 
 # Bands of the log-mel, about 100 to 4,200 Hz: hum lies below, hiss mostly above.
 _SPEECH = slice(3, 58)
@@ -67,7 +67,8 @@ def heard(path: Path | str, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _without_clicks(sound: np.ndarray) -> np.ndarray:
-  """A sound [n] at the level that nets expect of speech, whatever clicks there are beside it."""
+  """A sound [n] at the level that nets expect of speech, whatever its offset and clicks beside it are."""
+  sound = centred(sound)
   short = -len(sound) % HOP
   peaks = np.abs(np.pad(sound, (0, short))).reshape(-1, HOP).max(1)
   most = _CLICK * _held(peaks, _CLICK_ROWS)

@@ -228,5 +228,8 @@ def _checked(portrait: Portrait) -> Portrait:
     )
   places = applied(inverse(portrait.to_crop), portrait.points)
   if (places < 0).any() or (places > [width - 1, height - 1]).any():
-    raise DataError(f'{portrait.path}: the mouth of its face lies at the border')
+    raise DataError(
+      f'{portrait.path}: the mouth of its face lies at the border: give a picture with more around the '
+      'face'
+    )
   return portrait

@@ -186,7 +186,7 @@ class _Reader:
       container = opened(av, path)
     except (av.error.FFmpegError, ValueError, OSError) as error:
       raise DataError(
-        f'{path} is no video that can be read, or is cut off ({size:,} bytes; {_reason(error)})'
+        f'{path} is no video that can be read, or is cut off ({size:,} bytes; {reason(error)})'
       ) from error
     if container.format.name in _NO_VIDEOS:
       container.close()
@@ -214,7 +214,7 @@ class _Reader:
       try:
         packet = next(packets, None)
       except (av.error.FFmpegError, OSError) as error:
-        self._broken = _reason(error)
+        self._broken = reason(error)
         break
       if packet is None:
         return
@@ -319,7 +319,7 @@ def _cover_flag() -> int:
   return int(av_module().stream.Disposition.attached_pic)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
   """FFmpeg's words without the name of the file, which the message has already."""
   text = getattr(error, 'strerror', None) or first_line(error)
   return str(text).split('\n')[0][:200]

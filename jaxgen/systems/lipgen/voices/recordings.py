@@ -17,7 +17,7 @@ from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
 from jaxgen.systems.lipgen.voices.espeak import Utterance, speak_word
 from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME, SILENT, log_mel
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
-from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
+from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled
 
 BUNDLED = Path(__file__).parents[3] / 'voices' / 'words.npz'
 QUIET = 0.2  # seconds of silence before a spoken word, and at least as much after it
@@ -176,7 +176,7 @@ def of_table(
   for name in dict.fromkeys(row.clip for row in rows):
     own = sorted((row for row in rows if row.clip == name), key=lambda row: row.start)
     file = _file(table, folder, own[0])
-    mel = log_mel(levelled(read_sound(file)))
+    mel = log_mel(levelled(centred(read_sound(file))))
     mel = np.pad(mel, ((0, -len(mel) % ROWS_A_FRAME), (0, 0)), constant_values=SILENT)
     phonemes, edges = _timeline(table, own, len(mel) // ROWS_A_FRAME, known)
     for row in own:

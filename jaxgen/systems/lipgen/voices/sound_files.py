@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxgen.data.folders import expanded
-from jaxgen.errors import DataError, first_line
-from jaxgen.systems.lipgen.video.decoding import opened
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.video.decoding import opened, reason
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.systems.lipgen.voices.sounds import RATE
 
@@ -42,7 +42,7 @@ def read_sound(path: str | Path) -> np.ndarray:
         raise DataError(f'{path} has no sound ({", ".join(kinds) or "no stream at all"})')
       sound, loudest, broken = _decoded(av, container)
   except (av.error.FFmpegError, ValueError, OSError) as error:
-    raise DataError(f'{path} is no sound file that can be read ({first_line(error)})') from error
+    raise DataError(f'{path} is no sound file that can be read ({reason(error)})') from error
   if not len(sound):
     raise DataError(f'{path} is no sound file that can be read ({broken or "it has no samples"})')
   peak = float(np.abs(sound).max())
@@ -74,8 +74,8 @@ def _decoded(av: Any, container: Any) -> tuple[np.ndarray, float, str]:
     pieces.extend(made)
     return sum(map(len, made))
 
-  for frame, reason in _frames(av, container, stream):
-    broken = reason
+  for frame, why in _frames(av, container, stream):
+    broken = why
     if frame is None:
       continue
     due = place or 0 if frame.time is None else round((frame.time - zero) * RATE)
@@ -99,9 +99,9 @@ def _frames(av: Any, container: Any, stream: Any) -> Iterator[tuple[Any, str]]:
         for frame in packet.decode():
           yield frame, ''
       except av.error.FFmpegError as error:
-        yield None, first_line(error)
+        yield None, reason(error)
   except (av.error.FFmpegError, OSError) as error:
-    yield None, first_line(error)
+    yield None, reason(error)
 
 
 def _beginning(av: Any, container: Any, stream: Any) -> float:

@@ -24,6 +24,14 @@ def resampled(sound: np.ndarray, rate: int) -> np.ndarray:
   return signal.resample_poly(sound, RATE // common, rate // common)
 
 
+def centred(sound: np.ndarray) -> np.ndarray:
+  """A sound [n] without the offset that some recorders add; zeros, which nobody recorded, stay zeros."""
+  recorded = sound != 0
+  if not recorded.any():
+    return sound
+  return np.where(recorded, sound - np.mean(sound[recorded], dtype=np.float64), 0)
+
+
 def levelled(sound: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
   """A sound [n] as loud as others: samples of at least a tenth of the peak have a root mean square of `LEVEL`.
 

@@ -128,7 +128,10 @@ def found_in(path: Path, rgb: np.ndarray, detect: Detector, size: int = SIZE) ->
   landmarks = of_meshes([boxes], (rgb.shape[0], rgb.shape[1]))
   crops = place_crops(landmarks, size)
   if crops.outside > _LARGEST_LOSS:
-    raise DataError(f'{path}: {crops.outside:.0%} of the square about the mouth lies beyond it')
+    raise DataError(
+      f'{path}: {crops.outside:.0%} of the square about the mouth lies beyond it: give a picture with more '
+      'around the face'
+    )
   middle = landmarks.boxes[0][:2] + landmarks.boxes[0][2:] / 2
   taken = min(boxes, key=lambda box: float(np.hypot(*(np.array(box.centre) - middle))))
   grey = np.asarray(Image.fromarray(rgb).convert('L'))
