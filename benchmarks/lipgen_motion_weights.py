@@ -33,6 +33,7 @@ from jaxgen.run import devices, loading
 from jaxgen.systems.lipgen.labelling.labels import load_labels
 from jaxgen.systems.lipgen.motion import grid_corpus, real
 from jaxgen.systems.lipgen.motion.config import ABOUT
+from jaxgen.systems.lipgen.motion.evaluation import LAGS
 from jaxgen.systems.lipgen.motion.inference import Inference
 from jaxgen.systems.lipgen.motion.targets import as_contours
 from jaxgen.systems.lipgen.motion.task import make_model
@@ -197,6 +198,12 @@ def recordings(row: dict[str, Any]) -> str:
   )
 
 
+def late(found: dict[str, Any]) -> str:
+  """The frames that a mouth is late; the last that are looked for may not be all."""
+  frames = found['lag_frames']
+  return f'{frames} or beyond' if abs(frames) == LAGS else f'{frames}'
+
+
 def section(row: dict[str, Any]) -> str:
   """What the card says of training and figures."""
   lines = []
@@ -204,14 +211,14 @@ def section(row: dict[str, Any]) -> str:
     name = f'**{SAID[kind]}**' if kind == row['kind'] else SAID[kind]
     lines.append(
       f'| {name} | {found["opening_correlation"]:.2f} | {found["opening_correlation_by_clip"]:.2f} | '
-      f'{found["lag_frames"]} | {found["silence_opening"]:.3f} | {found["mouth_error"]:.4f} | '
+      f'{late(found)} | {found["silence_opening"]:.3f} | {found["mouth_error"]:.4f} | '
       f'{found["words_read"]:.2f} of {found["words_read_of_truth"]:.2f} |'
     )
   if 'shipped' in row:
     found = row['shipped']
     lines.append(
       f'| the same as shipped, moves {row["louder"]:.2f} times as large | {found["opening_correlation"]:.2f} | '
-      f'{found["opening_correlation_by_clip"]:.2f} | {found["lag_frames"]} | {found["silence_opening"]:.3f} | '
+      f'{found["opening_correlation_by_clip"]:.2f} | {late(found)} | {found["silence_opening"]:.3f} | '
       f'{found["mouth_error"]:.4f} | |'
     )
   spoken = row['true_sound'][row['kind']]['spoken_correlation']

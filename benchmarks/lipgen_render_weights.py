@@ -265,7 +265,7 @@ def section(row: dict[str, Any]) -> str:
       words = '' if found.get(read) is None else f'{found[read]:.2f}'
       lines.append(f'| {text} | {name} | {" | ".join([*near, words])} |')
       text = ''
-  swapped = chosen['grid']
+  swapped, others = chosen['grid'], chosen['unseen']
   return '\n'.join([
     TITLE,
     '',
@@ -284,6 +284,13 @@ def section(row: dict[str, Any]) -> str:
     '| faces | frames | PSNR | SSIM | words read |',
     '|---|---|---|---|---|',
     *lines,
+    '',
+    textwrap.fill(
+      'Whole frames of the unseen speakers, rendered and as warps: PSNR '
+      f'{others["frame_psnr"]:.2f} and {others["warp_frame_psnr"]:.2f}, SSIM '
+      f'{others["frame_ssim"]:.3f} and {others["warp_frame_ssim"]:.3f}.',
+      WIDTH,
+    ),
     '',
     textwrap.fill(
       f"With the lips of another word GRID's speaker is read as another word in {swapped['swap_changes']:.2f} "

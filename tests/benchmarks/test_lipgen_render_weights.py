@@ -28,6 +28,9 @@ def row():
 def test_the_card_has_what_the_result_file_says_and_one_of_several_nets_keeps_the_rest(made, row):
   with_section, title = made.shipping.with_section, made.TITLE
   assert made.card(row) == made.CARD.read_text()
+  assert 'SSIM 0.830 and 0.854.' in ' '.join(
+    made.card(row).split()
+  )  # also where the warp is nearer
   other = with_section(f'# Nets\n\n{title}\n\nold\n\n## Z\n\nkept\n', f'{title}\n\nnew')
   assert other == f'# Nets\n\n{title}\n\nnew\n\n## Z\n\nkept\n'
   assert with_section('# Nets\n', f'{title}\n\nnew') == f'# Nets\n\n{title}\n\nnew\n'
