@@ -97,6 +97,24 @@ def test_windows_are_joined_without_a_jump_in_one_program_whatever_the_length(sm
   assert len(traced) == 1
 
 
+@pytest.mark.parametrize(('layers', 'reach', 'window'), [(2, 12, 128), (6, 12, 296), (2, 31, 256)])
+def test_a_net_that_sees_far_has_windows_that_are_longer(layers, reach, window):
+  """Of stub moves, so that nothing is compiled for each net."""
+  net = make_model(tiny(model__layers=layers, model__reach=reach), FACTS)
+  asked = []
+
+  class Stub(Inference):
+    def motion(self, variables, mel, counted):
+      asked.append(mel.shape[1] // 4)
+      first = mel.reshape(1, -1, 4, 80)[:, :, 0, :1]
+      return first * counted[..., None], first
+
+  mel = sounds(4 * 300)
+  offsets, _ = Stub(net, FACTS, tiny()).follower({})(mel)
+  np.testing.assert_array_equal(offsets[:, 0], mel[::4, 0])
+  assert set(asked) == {window}
+
+
 def test_words_are_heard_where_their_phonemes_are():
   own = [x for x in recordings() if x.voice == 'anna']
   words = {x.word: x for x in own}

@@ -68,9 +68,9 @@ def test_a_run_ends_with_the_gates_and_a_picture(run):
   learned = [x['train/mouth_error'] for _, x in metric_lines(run)]
   assert learned[1] < 0.8 * learned[0]
   figures = json.loads((run / 'evaluation.json').read_text())
-  assert abs(figures['lag_frames']) <= 5
   assert figures['opening_correlation'] > 0.3
-  assert 0 <= figures['silence_opening'] <= figures['silence_opening_most'] < 1
+  assert 0 <= figures['silence_opening'] <= figures['silence_opening_most']
+  assert figures['silence_opening'] < 0.3
   assert 0 < figures['mean_mouth_correlation'] < 1
   assert figures['mouth_error'] < 2 * figures['mean_mouth_error']
   assert figures['still_pose_error'] > 0

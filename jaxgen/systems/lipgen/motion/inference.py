@@ -14,7 +14,7 @@ from jaxgen.systems.lipgen.networks.layers import within
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.task import PyTree
 
-WINDOW = 128  # frames that are computed at once, those around what is kept among them
+WINDOW = 128  # frames that are computed at once at least, those around what is kept among them
 
 
 class Inference(NamedTuple):
@@ -43,7 +43,7 @@ class Inference(NamedTuple):
     return offsets, learnt_pose(found.pose, self.config)
 
   def follower(
-    self, variables: PyTree, window: int = WINDOW
+    self, variables: PyTree, window: int = 0
   ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """A function from a log-mel [L, 80] of any length to offsets [T, 80] and pose [T, 6], T = L / 4 rounded up.
 
@@ -52,9 +52,11 @@ class Inference(NamedTuple):
 
     Args:
       variables: exported.
-      window: frames of one, more than twice the net's context.
+      window: frames of one, more than twice the net's context; 0: WINDOW, or four times the context of a net
+        that sees further, so that half of what is computed is kept at least.
     """
     context = self.net.context
+    window = window or max(WINDOW, 4 * context)
     step = window - 2 * context
     assert step > 0, f'windows of {window} frames have {context} on either side that see too little'
     compiled = compiling.jit(self.motion)
