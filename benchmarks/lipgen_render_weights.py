@@ -34,8 +34,9 @@ from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.render import sheets
 from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_of
 from jaxgen.systems.lipgen.render.config import ABOUT
-from jaxgen.systems.lipgen.render.data import GRID, load_faces
+from jaxgen.systems.lipgen.render.data import load_faces
 from jaxgen.systems.lipgen.render.evaluation import Truth, compared
+from jaxgen.systems.lipgen.render.kinds import GRID
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.render.task import make_model

@@ -10,7 +10,8 @@ number of it: those here are ours.
 
 Variant `grid` learns from a real speaker, whose sound is not there, by pseudo-mesh and pseudo-audio, and is
 judged by 13 of his utterances with true sound and true mesh ($JAXGEN_DATA/grid_s1_mouths and grid_sound, extras
-`[video]`, `[speech]` and, the first time, `[landmarks]`).
+`[video]`, `[speech]` and, the first time, `[landmarks]`): 9 minutes on two cores beside other work, correlation
+.55, where a mouth that is open while words are spoken has .53.
 """
 
 from ml_collections import ConfigDict
@@ -32,7 +33,7 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config = base_config('lipgen_motion', mode='min')
   config.batch_size = 16  # clips
   config.num_steps = 1_500
-  config.log_every = 100
+  config.log_every = 125  # an epoch
   config.eval_every = 500
   config.save_every = 500
 

@@ -5,7 +5,9 @@
 learns to render speakers that jaxgen draws, 48 x 48 pixels, and ends with a strip of frames: warped, rendered
 and true. A net sees a picture of the face warped to the contours, a raster of them and the picture itself, and
 is trained to predict velocities of a diffusion with zero terminal SNR; DDIM renders overlapping windows of 8
-frames in 10 steps. Variants:
+frames in 10 steps. It takes about ten minutes on two quiet CPU cores (33 beside much other work), and is to end
+with a PSNR inside the mouth of 24 dB, where the warp has 23.4. The paper takes this stage from AniPortrait and
+gives no number of it: these are ours. Variants:
 
   procedural (the default)
   grid: the mouth of a real person, $JAXGEN_DATA/grid_s1_mouths, whose contours are labelled (extra [landmarks])
@@ -35,7 +37,7 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   config.batch_size = 4 if paper else 8  # windows
   config.num_steps = {'paper': 200_000, 'mixed': 1_600}.get(variant, 1_400)
   config.init_from = ''  # a file of `jaxgen export`: begin with its net
-  config.log_every = 50
+  config.log_every = 50 if paper else 75  # whole parts of an epoch
   config.eval_every = 10_000 if paper else 0
   config.save_every = {'paper': 10_000, 'mixed': 400}.get(variant, 700)
 

@@ -21,6 +21,9 @@ ABOUT = About(
 WINDOW = 29  # frames in which a word is read
 MOUTH = 96  # pixels, the side of a mouth crop
 PROCEDURAL, GRID, LRW = 'procedural', 'grid_s1_mouths', 'lrw'
+# The least number of a drawn speaker that is judged by: training has those below it. Others have numbers of
+# their own after as many again.
+UNSEEN = 1_000_000
 # Of what follows features over time; each kind uses its own of these.
 BACK_END = {
   'kind': choice('dctcn', 'mstcn', 'bigru'),
@@ -60,8 +63,8 @@ KEYS = {
   'data.no_word': flag(),
   'data.held_out': within(0, 0.9),
   'data.num_clips': whole(),
-  'data.num_speakers': whole(),
-  'data.num_validation': whole(),
+  'data.num_speakers': whole(1, UNSEEN),
+  'data.num_validation': whole(1, UNSEEN),
   'data.look': choice('a', 'b'),
   'data.synthetic.share': within(0, 1, closed='left', note='0 is none'),
   'data.synthetic.look': choice('a', 'b'),

@@ -17,17 +17,15 @@ from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pause
 from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
 from jaxgen.systems.lipgen.clips.windows import WINDOW
-from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
+from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL, UNSEEN
 from jaxgen.systems.lipgen.procedural.clips import speak
 from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD, WORDS, Speech
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
 from jaxgen.words import counted
 
-# The least number of an unseen speaker: training has the speakers below it.
-UNSEEN = 1_000_000
 # Speakers of the other look have numbers of their own, too.
-SYNTHETIC = 2_000_000
+SYNTHETIC = 2 * UNSEEN
 # Of a folder of clips that are taken beside real ones: of `jaxgen synthesise` and `pose-augment`.
 TURNED = 'poses.tsv'
 TABLES = 'synthetic.tsv', TURNED

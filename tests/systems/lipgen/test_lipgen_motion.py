@@ -11,6 +11,7 @@ from motion_cases import FLOOR, recording, recordings, tiny
 from jaxgen import config as configs
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
+from jaxgen.systems.lipgen.motion import config as motion_config
 from jaxgen.systems.lipgen.motion import targets
 from jaxgen.systems.lipgen.motion.acting import Acting, heard, spliced, stretched, trimmed
 from jaxgen.systems.lipgen.motion.augmentation import Augmentation, augmented
@@ -275,11 +276,29 @@ def test_words_and_voices_that_are_judged_by_are_not_trained_on():
     ({'model__kernel': 4}, 'rows have no middle'),
     ({'optim__warmup_steps': 4}, 'below config.num_steps = 4'),
     ({'augment__noise': (5.0, 4.0)}, 'the least first'),
+    ({'data__num_speakers': 1_000_001}, 'must be between 1 and 1000000'),
   ],
 )
 def test_values_that_cannot_work_together_are_told(overrides, told):
   with pytest.raises(ConfigError, match=told):
     configs.check(tiny(**overrides))
+
+
+def test_keys_of_data_that_is_not_there_are_told(caplog):
+  own = configs.load('lipgen_motion').data
+  of_drawn = {f'data__{key}': x for key, x in (('spliced', 0.0), ('look', 'b'), ('pause', 0.1))}
+  configs.check(tiny(**of_drawn))
+  configs.check(tiny(**of_drawn, data__source='grid', data__drawn=5))
+  configs.check(tiny(data__source='grid'))
+  assert not caplog.messages
+  configs.check(tiny(**of_drawn, data__source='grid'))
+  configs.check(tiny(data__drawn=5))
+  assert caplog.messages == [
+    'config.data.spliced, config.data.pause, config.data.look: of no effect, since config.data.drawn = 0',
+    "config.data.drawn: of no effect, since config.data.source = 'procedural'",
+  ]
+  for key, off in {**motion_config.OF_GRID, **motion_config.OF_DRAWN}.items():
+    assert own[key] == off
 
 
 def test_types_are_those_of_the_config():

@@ -10,13 +10,14 @@ from programs import FLOAT64, Program, layout
 from render_cases import WORDS, load_faces, random_like, small_net, some_faces, tiny
 
 from jaxgen import config as configs
-from jaxgen.errors import ConfigError
+from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.render import conditions, sampling
 from jaxgen.systems.lipgen.render import data as render_data
+from jaxgen.systems.lipgen.render.beginning import begun
 from jaxgen.systems.lipgen.render.networks import VideoUNet
 from jaxgen.systems.lipgen.render.steps import Steps
-from jaxgen.systems.lipgen.render.task import begun, make_model, make_task
+from jaxgen.systems.lipgen.render.task import make_model, make_task
 from jaxgen.task import Trained, plain_tools
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -260,12 +261,45 @@ def test_a_net_begins_with_another_renderer(small, tmp_path):
     begun(str(file), jax.tree.map(lambda x: jnp.zeros((1, *x.shape)), own))
 
 
+@pytest.mark.parametrize('key', ['init_from', 'eval.reader', 'eval.grid_reader'])
+def test_files_that_cannot_be_used_are_told_before_a_face_is_drawn(
+  small, tmp_path, key, monkeypatch
+):
+  config, data, _, variables = small
+  monkeypatch.setattr(render_data, 'load_faces', None)
+  variant = 'grid' if key == 'eval.grid_reader' else 'procedural'
+  make = configs.system_module(config).make_data
+  with pytest.raises(CheckpointError, match='nofile'):
+    make(tiny(variant, **{key.replace('.', '__'): 'nofile.safetensors'}))
+  file = tmp_path / 'render.safetensors'
+  weight_files.save_weights(file, Trained(config, data.facts, variables, 1))
+  told = 'another net than' if key == 'init_from' else 'a lipgen_render, which reads no lips'
+  with pytest.raises(ConfigError, match=f'config.{key} = .*{told}'):
+    make(tiny(variant, model__widths=(8,), **{key.replace('.', '__'): str(file)}))
+
+
+def test_keys_of_faces_that_are_not_there_are_told(caplog):
+  of_drawn = {'eval__reader': 'trained', 'data__words': 'about,people', 'data__look': 'b'}
+  of_grid = {'eval__grid_reader': 'reader.safetensors', 'data__grid__dir': 'grid'}
+  configs.check(tiny('mixed', **of_drawn, **of_grid, data__num_frames=29))
+  configs.check(tiny(**of_drawn))
+  configs.check(tiny('grid', **of_grid, data__num_frames=29, data__num_clips=0))
+  assert not caplog.messages
+  configs.check(tiny('grid', **of_drawn, data__num_frames=29, data__num_clips=0))
+  configs.check(tiny(**of_grid))
+  assert caplog.messages == [
+    'config.data.words, config.data.look, config.eval.reader: of no effect, since config.data.num_clips = 0',
+    'config.data.grid.dir, config.eval.grid_reader: of no effect, since config.data.grid.num_clips = 0',
+  ]
+
+
 @pytest.mark.parametrize(
   ('overrides', 'told'),
   [
     ({'data__pixels': 17, 'model__widths': (4, 4)}, 'must be a multiple of 2'),
     ({'model__heads': 3}, 'are no multiple of config.model.heads = 3'),
     ({'model__window': 7}, 'more than the 6 of config.data.num_frames'),
+    ({'data__num_speakers': 1_000_001}, 'must be between 1 and 1000000'),
     ({'data__num_clips': 0}, 'no faces to learn from'),
     ({'data__look': 'ab', 'data__num_clips': 1}, 'less than a clip of each look of ab'),
     ({'data__grid__num_clips': 4}, "GRID's rows have 29 frames"),

@@ -1,5 +1,6 @@
 """The nets of synthesis that come with jaxgen, held to the gates and to what the pages say of them."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from helpers import override
 
 from jaxgen import config as configs
 from jaxgen.exchange.weight_files import load_weights
+from jaxgen.run.metrics_log import last_epoch_means
 from jaxgen.systems.lipgen.render import evaluation
 from jaxgen.systems.lipgen.render.conditions import conditions_for
 from jaxgen.systems.lipgen.render.data import load_faces
@@ -18,6 +20,7 @@ from jaxgen.systems.lipgen.render.task import make_model
 from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS
 from jaxgen.task import plain_tools
 
+RENDERERS = 'procedural', 'grid', 'mixed', 'paper'
 RESULTS = Path(__file__).parents[3] / 'benchmarks' / 'results'
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -56,3 +59,22 @@ def test_rendered_mouths_are_nearer_to_the_truth_than_their_warps():
   assert found['psnr'] > found['warp_psnr'] + 2
   assert found['ssim'] > found['warp_ssim'] + 0.05
   assert found['frame_psnr'] > found['warp_frame_psnr'] + 1
+
+
+@pytest.mark.parametrize('variant', ['motion', *(f'render:{x}' for x in RENDERERS)])
+def test_main_jobs_log_whole_epochs(variant):
+  """evaluation.json of a run has the figures of its last epoch only where logged windows make one."""
+  config = configs.load(f'lipgen_{variant}')
+  clips = config.data.num_clips + (config.data.grid.num_clips if 'grid' in config.data else 0)
+  ends = [
+    step
+    for step in range(1, config.num_steps + 1)
+    if not (step % config.log_every and step % config.save_every)
+  ]
+  lines = [
+    {'step': end, 'window': end - start, 'train/loss': 1.0}
+    for start, end in itertools.pairwise([0, *ends])
+  ]
+  epoch = clips // config.batch_size
+  assert epoch == config.inspect.facts.steps_per_epoch or ':' in variant
+  assert last_epoch_means(lines, epoch, config.num_steps) == {'loss': 1.0}

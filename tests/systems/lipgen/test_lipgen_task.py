@@ -270,6 +270,7 @@ def test_mixup_is_of_clips_of_one_word(small):
 @pytest.mark.parametrize(
   ('overrides', 'told'),
   [
+    ({'data__num_speakers': 1_000_001}, 'must be between 1 and 1000000'),
     ({'data__framing': (60, 0, 48, 48)}, 'leaves the 96 x 96'),
     ({'data__crop': 20}, 'larger than the 18 pixels'),
     ({'model__front_end__blocks': (1, 1)}, 'config.model.front_end.blocks has 2'),

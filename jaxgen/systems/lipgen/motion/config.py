@@ -1,5 +1,8 @@
 """What a lipgen_motion config may say. Imports nothing heavy."""
 
+import logging
+from collections.abc import Mapping
+
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import listed
@@ -7,6 +10,7 @@ from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, finite, text, whole, within
+from jaxgen.systems.lipgen.config import UNSEEN
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss', 'mouth_error', 'pose_error')
@@ -17,6 +21,10 @@ ABOUT = About(
   tags=('talking-head', 'lip-sync'),
   command='jaxgen talk face.jpg --audio words.wav --motion {weights}',
 )
+# Keys of config.data that only one source looks at, as configs/lipgen_motion.py has them: those of GRID, and
+# those of drawn speakers, whom GRID has where config.data.drawn asks for some.
+OF_GRID = {'copies': 3, 'held_out': 0.2, 'drawn': 0}
+OF_DRAWN = {'words_a_clip': 2, 'spliced': 0.5, 'pause': 0.6, 'rate': 0.2, 'look': 'a'}
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
@@ -28,8 +36,8 @@ KEYS = {
   'data.unseen_words': text('words by commas', if_empty='name at least one to judge by'),
   'data.unseen_voices': text('voices by commas', if_empty='name at least one to judge by'),
   'data.num_clips': whole(),
-  'data.num_speakers': whole(),
-  'data.num_validation': whole(),
+  'data.num_speakers': whole(1, UNSEEN),
+  'data.num_validation': whole(1, UNSEEN),
   'data.num_frames': whole(8),
   'data.words_a_clip': whole(),
   'data.silent': within(0, 1, closed='left'),
@@ -92,8 +100,19 @@ def check_config(config: ConfigDict) -> None:
       f'config.data.voices = {data.voices}: name voices to learn from, and none of '
       f'config.data.unseen_voices = {data.unseen_voices}'
     )
+  if data.source == 'procedural':
+    _warn_of_idle(config, OF_GRID, "config.data.source = 'procedural'")
+  elif not data.drawn:
+    _warn_of_idle(config, OF_DRAWN, 'config.data.drawn = 0')
   least, most = config.augment.noise
   if least > most:
     raise ConfigError(
       f'config.augment.noise = {(least, most)}: nats below loud speech, the least first'
     )
+
+
+def _warn_of_idle(config: ConfigDict, keys: Mapping[str, object], why: str) -> None:
+  """Warns of keys of config.data that differ from what they are where nobody sets them, and change nothing."""
+  idle = ', '.join(f'config.data.{key}' for key, off in keys.items() if config.data[key] != off)
+  if idle:
+    logging.warning('%s: of no effect, since %s', idle, why)

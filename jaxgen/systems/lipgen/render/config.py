@@ -1,11 +1,15 @@
 """What a lipgen_render config may say. Imports nothing heavy."""
 
+import logging
+from operator import attrgetter
+
 from ml_collections import ConfigDict
 
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
+from jaxgen.systems.lipgen.config import UNSEEN
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss',)
@@ -20,6 +24,9 @@ ABOUT = About(
 TIMES = 1000  # of the diffusion
 GRID_FRAMES = 29  # of a window about a word, as readers have it
 TRAINED = 'trained'  # in place of a file: a reader that is trained for the purpose
+# Keys that only drawn faces look at, and only GRID's, as they are where nobody sets them.
+OF_DRAWN = {'data.words': '', 'data.look': 'a', 'eval.reader': ''}
+OF_GRID = {'data.grid.dir': '', 'eval.grid_reader': ''}
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
@@ -28,7 +35,7 @@ KEYS = {
   'data.pixels': whole(16),
   'data.num_frames': whole(4),
   'data.num_clips': whole(0),
-  'data.num_speakers': whole(),
+  'data.num_speakers': whole(1, UNSEEN),
   'data.num_validation': whole(),
   'data.grid.num_clips': whole(0),
   'data.grid.num_validation': whole(),
@@ -117,8 +124,19 @@ def check_config(config: ConfigDict) -> None:
       f'config.optim.warmup_steps = {config.optim.warmup_steps} must be from 0 to below '
       f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
     )
+  if not data.num_clips:
+    _warn_of_idle(config, OF_DRAWN, 'config.data.num_clips = 0')
+  if not data.grid.num_clips:
+    _warn_of_idle(config, OF_GRID, 'config.data.grid.num_clips = 0')
   if config.eval.guidance != 1 and not config.diffusion.dropout:
     raise ConfigError(
       f'config.eval.guidance = {config.eval.guidance} needs a net that was trained without its conditions '
       'now and then: set config.diffusion.dropout above 0, or it to 1'
     )
+
+
+def _warn_of_idle(config: ConfigDict, keys: dict[str, str], why: str) -> None:
+  """Warns of keys that differ from what they are where nobody sets them, and change nothing."""
+  idle = ', '.join(f'config.{key}' for key, off in keys.items() if attrgetter(key)(config) != off)
+  if idle:
+    logging.warning('%s: of no effect, since %s', idle, why)

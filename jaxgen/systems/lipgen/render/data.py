@@ -14,18 +14,18 @@ from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.clips import frames as many
-from jaxgen.systems.lipgen.clips import grid
-from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.corpus import UNSEEN, wanted_words
 from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech
+from jaxgen.systems.lipgen.render.beginning import check_beginning
 from jaxgen.systems.lipgen.render.conditions import FaceRows, conditions_of
+from jaxgen.systems.lipgen.render.kinds import GRID, framing_of, kinds_of
+from jaxgen.systems.lipgen.render.readers import check_readers
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.warping.faces import Faces, drawn, joined, with_same_words
 from jaxgen.systems.lipgen.warping.real_faces import grid_faces
 from jaxgen.task import Batch, Data, name_key
 
 COLUMNS = 'reference', 'frames', 'warp', 'raster'
-GRID = 'grid'  # the kind of real faces
 MEASURED = 200  # clips that the spread is taken from
 
 
@@ -35,10 +35,16 @@ def make_data(config: ConfigDict) -> Data:
   A training row is {'index'} of a resident clip, or COLUMNS when streaming. `example` cuts a window of it and
   makes what a net takes; splits have whole clips.
 
+  Files that config.init_from and config.eval name are opened before anything is drawn.
+
   Raises:
+    CheckpointError: such a file is not one of `jaxgen export`.
     DataError: a word is not in the dictionary, or the cache lacks room or is damaged.
-    ConfigError: fewer clips than a batch.
+    ConfigError: fewer clips than a batch, a net of another kind or size to begin with, or a reader that cannot
+      read these clips.
   """
+  check_beginning(config)
+  check_readers(config)
   kinds = kinds_of(config)
   faces, rows = {}, {}
   for name in ('train', 'validation'):
@@ -81,24 +87,13 @@ def make_data(config: ConfigDict) -> Data:
   )
 
 
-def kinds_of(config: ConfigDict) -> tuple[str, ...]:
-  """What faces a config has: 'a' and 'b' are looks of drawn ones, `GRID` real ones."""
-  data = config.data
-  return (*(data.look if data.num_clips else ''), *([GRID] if data.grid.num_clips else []))
-
-
-def words_of(config: ConfigDict, kind: str) -> tuple[str, ...]:
-  """The words that faces of a kind say."""
-  return grid.WORDS if kind == GRID else wanted_words(config, WORDS)
-
-
 def load_faces(config: ConfigDict, split: str, kind: str) -> Faces:
   """The faces of a split.
 
   Args:
     config: of a run.
     split: 'train' or 'validation'.
-    kind: one of `kinds_of`.
+    kind: one of `kinds.kinds_of`.
 
   Raises:
     ConfigError: config.data.words are none, or an extra is missing that real faces need.
@@ -114,19 +109,12 @@ def load_faces(config: ConfigDict, split: str, kind: str) -> Faces:
       seed=config.seed,
       directory=data.grid.dir,
       share=data.grid.held_out,
-      framing=LIPS._replace(pixels=data.pixels),
+      framing=framing_of(config),
       say=logging.warning,
     )
   said = speech_of(config, split, kind)._asdict()
   del said['square'], said['sentences']
   return drawn(data.num_clips // len(data.look) if training else data.num_validation, **said)
-
-
-def judged_clips(config: ConfigDict) -> list[str]:
-  """Names of the clips of GRID that a run is judged by; errors as `load_faces`."""
-  data = config.data
-  framing = LIPS._replace(pixels=data.pixels)
-  return list(grid.load_grid(data.grid.dir, framing, data.grid.held_out)['validation'].names)
 
 
 def speech_of(config: ConfigDict, split: str, look: str) -> Speech:
@@ -165,7 +153,7 @@ def facts(config: ConfigDict, train: FaceRows, kinds: Sequence[Faces]) -> dict[s
     'words': list(kinds[0].words),
     'num_frames': config.data.num_frames,
     'pixels': config.data.pixels,
-    'framing': LIPS._replace(pixels=config.data.pixels).to_json(),
+    'framing': framing_of(config).to_json(),
     'spread': spreads(some['frames'], some['warp'], some['raster']),
     'steps_per_epoch': len(train) // config.batch_size,
   }

@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 from jaxgen.evaluation.image_quality import ssim_map
 from jaxgen.systems.lipgen.procedural.takes import contours_of, take
 from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_for
-from jaxgen.systems.lipgen.render.data import GRID, kinds_of, load_faces, speech_of
+from jaxgen.systems.lipgen.render.data import load_faces, speech_of
+from jaxgen.systems.lipgen.render.kinds import GRID, kinds_of
 from jaxgen.systems.lipgen.render.readers import find_reader
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps

@@ -1,7 +1,7 @@
 """A reader of lips that judges what is rendered."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.corpus import TRAINED_ON
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.render.config import TRAINED
-from jaxgen.systems.lipgen.render.data import GRID, judged_clips, kinds_of, words_of
+from jaxgen.systems.lipgen.render.kinds import GRID, framing_of, judged_clips, kinds_of, words_of
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Batch, PyTree, Tools, Trained
 from jaxgen.words import counted
@@ -52,7 +52,7 @@ def find_reader(
     config: of the run.
     facts: of its data.
     tools: lent by the host.
-    kind: of faces, see `data.kinds_of`; by default the first. Words of GRID's are read by
+    kind: of faces, see `kinds.kinds_of`; by default the first. Words of GRID's are read by
       config.eval.grid_reader, or the package's own reader.
 
   Raises:
@@ -61,27 +61,17 @@ def find_reader(
   """
   kinds = kinds_of(config)
   kind = kind or kinds[0]
-  of_grid = kind == GRID
-  key = 'config.eval.grid_reader' if of_grid else 'config.eval.reader'
-  name = (config.eval.grid_reader or str(READER)) if of_grid else config.eval.reader
+  key, name = _named(config, kind)
   if not name:
     return None
-  train = name == TRAINED and not of_grid
+  train = name == TRAINED and kind != GRID
   trained = tools.trained(asset_config(config, kind)) if train else _loaded(name, key)
-  if of_grid:
+  if kind == GRID:
     _tell_of_shown(config, trained, f'{key} = {name}')
   words = list(trained.facts['words'])
   said = facts['words'] if len(kinds) == 1 else words_of(config, kind)
-  if missing := [word for word in said if word not in words]:
-    raise ConfigError(f'{key} = {name} does not know {missing[0]!r}, which clips say')
+  seen = _checked(trained, said, Framing.from_json(facts['framing']), f'{key} = {name}')
   inference = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
-  seen = Framing.from_json(trained.facts['framing'])
-  shown = Framing.from_json(facts['framing'])
-  if seen[:3] != shown[:3]:
-    raise ConfigError(
-      f'{key} = {name} sees {tuple(seen)} of a mouth crop (top, left, side, pixels), and rendered frames are '
-      f'{tuple(shown)}'
-    )
   classes = np.array([facts['words'].index(x) if x in facts['words'] else -1 for x in words])
 
   # What is judged are words whose boundaries are known: silence is no answer.
@@ -101,6 +91,45 @@ def find_reader(
     return classes[np.asarray(found)]
 
   return read
+
+
+def check_readers(config: ConfigDict) -> None:
+  """Raises what `find_reader` does for the files that config.eval names, before there is anything to read."""
+  for kind in kinds_of(config):
+    key, name = _named(config, kind)
+    if name and (name != TRAINED or kind == GRID):
+      trained = _loaded(name, key)
+      _checked(trained, words_of(config, kind), framing_of(config), f'{key} = {name}')
+
+
+def _named(config: ConfigDict, kind: str) -> tuple[str, str]:
+  """The key that names the reader of a kind of faces, and what it names; '' for none."""
+  if kind == GRID:
+    return 'config.eval.grid_reader', config.eval.grid_reader or str(READER)
+  return 'config.eval.reader', config.eval.reader
+
+
+def _checked(trained: Trained, words: Sequence[str], shown: Framing, told: str) -> Framing:
+  """What a reader sees of a mouth crop.
+
+  Args:
+    trained: the reader.
+    words: that it is to know.
+    shown: what frames show of a mouth crop.
+    told: the key and what it names, for messages.
+
+  Raises:
+    ConfigError: it does not know a word, or sees another part of a face.
+  """
+  if missing := [word for word in words if word not in trained.facts['words']]:
+    raise ConfigError(f'{told} does not know {missing[0]!r}, which clips say')
+  seen = Framing.from_json(trained.facts['framing'])
+  if seen[:3] != shown[:3]:
+    raise ConfigError(
+      f'{told} sees {tuple(seen)} of a mouth crop (top, left, side, pixels), and rendered frames are '
+      f'{tuple(shown)}'
+    )
+  return seen
 
 
 def _tell_of_shown(config: ConfigDict, trained: Trained, said: str) -> None:

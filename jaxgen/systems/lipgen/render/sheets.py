@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxgen.pictures.grids import image_grid, titled
 from jaxgen.pictures.sheets import stacked
-from jaxgen.systems.lipgen.render.data import kinds_of
 from jaxgen.systems.lipgen.render.evaluation import INSIDE, Truth, first_clips, quality
+from jaxgen.systems.lipgen.render.kinds import kinds_of
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.task import Data, PyTree, Tools

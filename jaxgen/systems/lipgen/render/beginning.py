@@ -1,0 +1,81 @@
+"""The net of a config, and how its parameters begin: new, or as those of another run."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import ConfigError
+from jaxgen.exchange.weight_files import load_weights
+from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen.render.networks import VideoUNet
+from jaxgen.task import PyTree
+
+SYSTEM = 'lipgen_render'
+
+
+def make_net(config: ConfigDict) -> VideoUNet:
+  """The net of config.model."""
+  dtype, param_dtype = DTYPES[config.precision]
+  model = config.model
+  return VideoUNet(
+    widths=tuple(model.widths),
+    blocks=model.blocks,
+    patch=model.patch,
+    time_from=model.time_from,
+    reference=model.reference,
+    space_from=model.space_from,
+    heads=model.heads,
+    dtype=dtype,
+    param_dtype=param_dtype,
+  )
+
+
+def batch_of(config: ConfigDict, pixels: int) -> dict[str, jax.ShapeDtypeStruct]:
+  """A training batch, as `Data.example` makes it, of frames with sides of so many pixels."""
+  dtype = DTYPES[config.precision][1]
+  video = config.batch_size, config.model.window, pixels, pixels
+  shapes: dict[str, tuple[int, ...]] = dict.fromkeys(('frames', 'warp', 'raster'), video)
+  shapes |= {'reference': (video[0], pixels, pixels), 'counted': video[:2]}
+  return {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in shapes.items()}
+
+
+def new_params(net: VideoUNet, batch: dict[str, jax.ShapeDtypeStruct], key: jax.Array) -> PyTree:
+  """Parameters of a net that knows nothing."""
+  one: dict[str, Any] = {name: jnp.zeros((1, *x.shape[1:]), x.dtype) for name, x in batch.items()}
+  seen = jnp.stack([one['warp'], one['raster']], -1)
+  time, given = jnp.zeros(1, jnp.int32), jnp.ones(1, net.param_dtype)
+  return net.init(key, one['frames'], time, seen, one['reference'], one['counted'], given)['params']
+
+
+def begun(name: str, params: PyTree) -> PyTree:
+  """The parameters of another renderer, whose shapes these have.
+
+  Raises:
+    CheckpointError: not a file of `jaxgen export`.
+    ConfigError: no renderer, or one of another net.
+  """
+  trained = load_weights(expanded(name))
+  if trained.config.system != SYSTEM:
+    raise ConfigError(
+      f'config.init_from = {name}: a {trained.config.system}, which renders nothing'
+    )
+  given = trained.variables['params']
+  shapes = [jax.tree.map(lambda leaf: tuple(leaf.shape), x) for x in (dict(params), given)]
+  if shapes[0] != shapes[1]:
+    raise ConfigError(
+      f'config.init_from = {name}: another net than this config has: set config.model as its config has it'
+    )
+  return jax.tree.map(lambda x, own: jnp.asarray(x, own.dtype), given, dict(params))
+
+
+def check_beginning(config: ConfigDict) -> None:
+  """Raises what `begun` does for config.init_from; computes nothing, and needs no data."""
+  if config.init_from:
+    net, batch = make_net(config), batch_of(config, config.data.pixels)
+    begun(
+      config.init_from,
+      jax.eval_shape(lambda key: new_params(net, batch, key), jax.random.key(0)),
+    )
