@@ -1,8 +1,18 @@
-"""The tables of the experiment with synthetic video, and what the seeds decide."""
+"""The tables of the experiment with synthetic video, and what the seeds decide.
 
+  python benchmarks/lipgen_synthesis_page.py RESULT.json PAGE.md
+
+writes the page of a result file of lipgen_synthesis_rows.py.
+"""
+
+import argparse
+import json
+from pathlib import Path
 from typing import Any
 
 from lipgen_rows_page import LEAST, _cell, _machine, decided, difference
+
+from jaxgen.files import write_bytes
 
 REAL, CONTROL = 'real', 'real_turned'
 # Rows, and the variant of the set that each is.
@@ -99,3 +109,18 @@ def _gates(gates: dict[str, Any]) -> list[str]:
       '',
     ]
   return lines
+
+
+def main() -> None:
+  """The command line."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('result', type=Path, help='JSON file')
+  parser.add_argument('page', type=Path, help='Markdown file')
+  args = parser.parse_args()
+  write_bytes(args.page, page(json.loads(args.result.read_text())).encode())
+
+
+if __name__ == '__main__':
+  main()

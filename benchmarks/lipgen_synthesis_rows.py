@@ -7,13 +7,15 @@ turned, the control; and with as many synthetic ones, which nets make of picture
 voices. All have the same updates, seeds and share. They are judged by other speakers of look a, as they are and
 with turned heads. With --set grid the real clips are those of GRID's speaker.
 
-Seed 0 of every row comes first. Before any row with synthetic clips a reader of real ones has to read those,
+Seed 0 of every row comes first. Sets of synthetic clips, and their gates, are told apart by the contents of the
+nets that made them. Before any row with synthetic clips a reader of real ones has to read those,
 see `GATES`. Runs and sets live in --runs and are resumed or reused, so the command can be stopped and given
-again; --finished trains nothing. A row with synthetic clips is printed with the seeds alone that the control
-has too.
+again; --finished trains nothing, and lipgen_synthesis_page.py writes the page of a result file without runs. A
+row with synthetic clips is printed with the seeds alone that the control has too.
 """
 
 import argparse
+import functools
 import itertools
 import json
 import sys
@@ -28,9 +30,11 @@ from lipgen_synthesis_page import CONTROL, FIGURES, GATES, PAPER, REAL, ROWS, SY
 from ml_collections import ConfigDict
 
 from jaxgen.command import exits
+from jaxgen.command.opening import load
 from jaxgen.files import write_bytes, write_json
 from jaxgen.run import devices
-from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS, digest_of, load_net
+from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
 
 TABLE = rows.Table('lipgen', tuple(ROWS), FIGURES, FIGURES, rows.has('accuracy'))
@@ -105,7 +109,7 @@ def measured(
     if row == CONTROL:
       sets.turned(real, sets.TRAIN, folder('turned', seed, args))
     if row in SYNTHETIC:
-      nets = args.motion, args.render
+      nets = [net for net, _ in nets_of(args.motion, args.render).values()]
       sets.synthetic(
         real, folder('synthetic', seed, args), args.faces, args.clips_per_face, nets, args.sampling
       )
@@ -130,7 +134,7 @@ def judged(
   Raises:
     SystemExit: there is no such reader.
   """
-  path = args.runs / f'gates-{tag(args)}-{args.steps}-{seed}.json'
+  path = args.runs / f'gates-{tag("synthetic", args)}-{args.steps}-{seed}.json'
   if not path.is_file():
     if args.finished:
       return False
@@ -150,15 +154,26 @@ def judged(
 # --- Where things are ---
 
 
-def tag(args: argparse.Namespace) -> str:
-  """Names what sets are made from."""
-  size = f'{args.clips}-{args.speakers}-{args.judged}-' if args.set == 'procedural' else ''
-  return f'{args.set}-{size}{args.faces.replace("/", "_").replace(":", "_")}-{args.sampling}'
+@functools.cache
+def nets_of(motion: Path, render: Path) -> dict[str, tuple[Trained, str]]:
+  """The nets that make clips, by their systems, each with a digest of what it is, whatever its path."""
+  nets = {of: load_net(path, of, load) for of, path in ((MOTION, motion), (RENDER, render))}
+  return {of: (net, digest_of(net)) for of, net in nets.items()}
+
+
+def tag(kind: str, args: argparse.Namespace) -> str:
+  """Names what a set is made from."""
+  made = f'{args.clips}-{args.speakers}-{args.judged}' if args.set == 'procedural' else ''
+  if kind == 'synthetic':
+    faces = args.faces.replace('/', '_').replace(':', '_')
+    nets = '-'.join(digest[:8] for _, digest in nets_of(args.motion, args.render).values())
+    made += f'-{faces}-{args.clips_per_face}-{args.sampling}-{nets}'
+  return f'{args.set}-{made}'.replace('--', '-').rstrip('-')
 
 
 def folder(kind: str, seed: int, args: argparse.Namespace) -> Path:
   """Of a set of clips."""
-  return (args.runs / 'sets' / f'{kind}-{tag(args)}-{seed}').absolute()
+  return (args.runs / 'sets' / f'{kind}-{tag(kind, args)}-{seed}').absolute()
 
 
 def variant(row: str, args: argparse.Namespace) -> str:
@@ -198,10 +213,11 @@ def configured(row: str, seed: int, args: argparse.Namespace) -> tuple[ConfigDic
 def report(found: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
   """The result file: rows with synthetic clips have the seeds alone that the control has."""
   runs = with_control(found['runs'])
-  options = f'--set {args.set} --steps {args.steps} --clips {args.clips} --speakers {args.speakers}'
+  nets = nets_of(args.motion, args.render)
   return {
-    'command': f'lipgen_synthesis_rows.py {options} --faces {args.faces} --sampling {args.sampling}',
+    'command': command(args),
     'environment': machine.describe(),
+    'nets': {of: {'digest': digest, 'updates': net.step} for of, (net, digest) in nets.items()},
     'set': args.set,
     'steps': args.steps,
     'clips': args.clips,
@@ -212,6 +228,17 @@ def report(found: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     },
     'runs': runs,
   }
+
+
+def command(args: argparse.Namespace) -> str:
+  """What was typed, as far as it decides a figure; of other nets than the package's the path's last part."""
+  names = ('set', 'steps', 'clips', 'speakers', 'judged', 'faces', 'clips_per_face', 'sampling')
+  options = [f'--{name.replace("_", "-")} {getattr(args, name)}' for name in names]
+  for name in ('motion', 'render'):
+    path = getattr(args, name)
+    if path != WEIGHTS / f'lipgen_{name}.safetensors':
+      options.append(f'--{name} {path.name}')
+  return ' '.join(['lipgen_synthesis_rows.py', *options])
 
 
 def with_control(runs: dict[str, Any]) -> dict[str, Any]:

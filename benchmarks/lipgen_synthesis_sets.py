@@ -12,7 +12,6 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from jaxgen.command.opening import load
 from jaxgen.files import write_bytes
 from jaxgen.run import inference as runs
 from jaxgen.systems.lipgen import corpus
@@ -33,13 +32,14 @@ from jaxgen.systems.lipgen.procedural.takes import Speech, frames_of, take
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.synthesis import spoken_clips
 from jaxgen.systems.lipgen.synthesis.cast import make_cast
-from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, load_net
+from jaxgen.systems.lipgen.synthesis.chain import Chain, digest_of
 from jaxgen.systems.lipgen.synthesis.making import synthesise
 from jaxgen.systems.lipgen.synthesis.manifest import ROWS, Manifest
 from jaxgen.systems.lipgen.synthesis.pairing import paired
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import bare_name
+from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
 
 _WIDE = 32  # pixels around a mouth crop in which drawn faces are turned
@@ -129,7 +129,7 @@ def synthetic(
   folder: Path,
   faces: str,
   clips_per_face: int,
-  nets: Sequence[Path],
+  nets: Sequence[Trained],
   steps: int,
 ) -> None:
   """Makes the synthetic clips of a seed, as `jaxgen synthesise` does, where they are not there.
@@ -139,7 +139,7 @@ def synthetic(
     folder: of the clips.
     faces: see `cast.make_cast`.
     clips_per_face: how many each.
-    nets: of motion and rendering: runs or files.
+    nets: of motion and rendering.
     steps: of sampling.
   """
   words = grid.WORDS if config.data.name == GRID else corpus.wanted_words(config, corpus.WORDS)
@@ -147,15 +147,13 @@ def synthetic(
   say = spoken_clips.saying(words, voices, find_dictionary(config.data.dictionary))
   cast = make_cast(faces, config.seed)
   clips = paired(len(cast.names), words, voices, clips_per_face, config.seed)
-  settings = {'seed': config.seed, 'nets': list(map(str, nets)), 'steps': steps}
+  digests = {net.config.system: digest_of(net) for net in nets}
+  settings = {'seed': config.seed, 'steps': steps, **digests}
   manifest = Manifest(folder, settings)
   left = manifest.left(clips, cast)
   if not left:
     return
-  motion, render = (
-    load_net(path, of, load) for path, of in zip(nets, (MOTION, RENDER), strict=True)
-  )
-  chain = Chain(motion, render, steps=steps)
+  chain = Chain(*nets, steps=steps)
   synthesise(
     chain, cast, say, left, manifest,
     lambda made: Reporter().progress(made, f'clips of {folder.name}', len(left)),

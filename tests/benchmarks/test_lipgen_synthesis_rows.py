@@ -1,7 +1,15 @@
 """The experiment with synthetic video: what is written, and what is not. Nothing is trained."""
 
+import json
+from pathlib import Path
+
 import pytest
 from helpers import benchmark
+
+from jaxgen.exchange.weight_files import load_weights, save_weights
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, WEIGHTS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -49,3 +57,39 @@ def test_rows_differ_by_what_they_learn_from_alone(script):
   assert 'turned-' in folders['real_turned'] and 'synthetic-' in folders['synthetic_visemes']
   assert {config.num_steps for config in configs.values()} == {800}
   assert configs['synthetic'].data.synthetic.share == configs['real_turned'].data.synthetic.share
+
+
+def test_sets_and_gates_are_those_of_the_nets_and_not_of_their_paths(script, tmp_path, monkeypatch):
+  net, file = load_weights(WEIGHTS / f'{MOTION}.safetensors'), tmp_path / 'motion.safetensors'
+  folders, gates, reports = [], [], []
+  runs = tmp_path / 'runs'
+  monkeypatch.setattr(script.sets, 'gates', lambda run, folder: {'ratio': 1.0, 'swap_changes': 1.0})
+  (runs / 'real').mkdir(parents=True)
+  (runs / 'real' / 'evaluation.json').write_text('{}')
+  for step in (1, 2):  # a run of the same path that went on
+    script.nets_of.cache_clear()
+    bias = net.variables['params']['motion']['bias'] + step
+    motion = {**net.variables['params']['motion'], 'bias': bias}
+    params = {**net.variables['params'], 'motion': motion}
+    save_weights(file, net._replace(variables={'params': params}, step=step))
+    args = script.make_parser().parse_args(['--out', 'x', '--motion', str(file), '--judged', '7'])
+    args.runs = runs
+    kinds = ('test', 'turned', 'synthetic')
+    folders.append([script.folder(kind, 0, args).name for kind in kinds])
+    assert script.judged(runs / 'real', 0, args, None, {'gates': {}})
+    gates.append({path.name for path in runs.glob('gates-*')})
+    reports.append(script.report({'runs': {}, 'gates': {}, 'kind': ''}, args))
+  script.nets_of.cache_clear()
+  assert [a == b for a, b in zip(*folders, strict=True)] == [True, True, False]
+  assert len(gates[0]) == 1 and len(gates[1]) == 2
+  told = [report['nets'][MOTION] for report in reports]
+  assert told[0]['digest'] != told[1]['digest'] and [x['updates'] for x in told] == [1, 2]
+  said = reports[0]['command']
+  assert '--judged 7 ' in said and '--clips-per-face 5 ' in said
+  assert said.endswith('--motion motion.safetensors') and str(tmp_path) not in str(reports)
+
+
+def test_the_documentation_has_what_was_measured():
+  result = ROOT / 'benchmarks' / 'results' / 'lipgen_synthesis_rows_cpu.json'
+  page = benchmark('lipgen_synthesis_page').page(json.loads(result.read_text()))
+  assert page == (ROOT / 'docs' / 'lipgen_synthesis_scores.md').read_text()
