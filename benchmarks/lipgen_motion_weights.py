@@ -99,6 +99,8 @@ def main() -> None:
     train(args.runs / kind, config, *more)
     trained = loading.load(args.runs / kind, None)
     found[kind] = {**lipgen_motion_true.judge(trained), **words_read(trained, args.reader)}
+    if kind != 'drawn':  # by how much `louder` would enlarge its moves
+      found[kind]['louder'] = louder(trained)[1]
     machine.say(f'{kind}: {found[kind]}')
   best = max(found, key=lambda kind: found[kind]['words_read'])
   run = args.runs / best

@@ -15,6 +15,7 @@ import argparse
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from jaxgen.command import exits
 from jaxgen.command.opening import load
 from jaxgen.data.folders import data_folder
 from jaxgen.systems.lipgen.clips import grid
-from jaxgen.systems.lipgen.synthesis.chain import Chain
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, digest_of, load_net
 from jaxgen.systems.lipgen.synthesis.listening import heard
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait, by_mesh
 from jaxgen.systems.lipgen.synthesis.talking import Talk, spoken
@@ -36,6 +37,7 @@ from jaxgen.systems.lipgen.video.decoding import RATE, Video
 from jaxgen.systems.lipgen.video.face_mesh import MeshDetector
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
 from jaxgen.systems.lipgen.warping import mesh
+from jaxgen.task import Trained
 
 LAGS = range(-5, 6)
 RANGES = 'range', 'range_filmed'
@@ -69,10 +71,16 @@ def sheet(portrait: Portrait, filmed: list[np.ndarray], made: list[np.ndarray]) 
   return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
+def told(nets: Sequence[Trained]) -> dict[str, Any]:
+  """Which nets they are, by their systems: updates, and a digest that two that differ do not share."""
+  return {net.config.system: {'updates': net.step, 'digest': digest_of(net)} for net in nets}
+
+
 def measure(args: argparse.Namespace) -> dict[str, Any]:
   """Openings of each utterance, filmed and made."""
   folder = data_folder('grid_sound', '', '*.mpg and *.align')
-  chain = Chain.load(args.motion, args.render, load, steps=args.steps)
+  nets = load_net(args.motion, MOTION, load), load_net(args.render, RENDER, load)
+  chain = Chain(*nets, steps=args.steps)
   detect, rows, lags, frames_in_all, seconds, used = MeshDetector(), {}, [], 0, 0.0, 0.0
   for name in grid.WITH_SOUND:
     files = [folder / f'{name}{ending}' for ending in ('.mpg', '.mp4')]
@@ -102,6 +110,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
     machine.say(f'{name}: {rows[name]}')
   return {
+    'nets': told(nets),
     'utterances': rows,
     'correlation': round(float(np.mean(lags, axis=0)[LAGS.index(0)]), 3),
     'lag_frames': LAGS[int(np.mean(lags, axis=0).argmax())],

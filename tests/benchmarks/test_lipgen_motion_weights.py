@@ -6,6 +6,8 @@ from pathlib import Path
 from helpers import benchmark, override
 
 from jaxgen import config as configs
+from jaxgen.exchange.weight_files import load_weights
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS
 from jaxgen.task import Trained
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +41,11 @@ def test_the_card_says_what_each_net_was_judged_by():
   for found in row['true_sound'].values():
     found['recordings'] = 96
   assert '96 recordings of words or voices that no net' in ' '.join(script.card(row).split())
+
+
+def test_a_result_of_talking_faces_names_its_nets():
+  nets = [load_weights(WEIGHTS / f'{name}.safetensors') for name in (MOTION, RENDER)]
+  told = benchmark('lipgen_talk').told(nets)
+  assert [told[name]['updates'] for name in (MOTION, RENDER)] == [net.step for net in nets]
+  other = nets[0]._replace(facts={**nets[0].facts, 'floor': 0.0})
+  assert benchmark('lipgen_talk').told([other])[MOTION]['digest'] != told[MOTION]['digest']
