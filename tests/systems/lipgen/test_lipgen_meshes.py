@@ -1,8 +1,7 @@
-"""Real faces as meshes, in components, and the faces of a folder."""
+"""Real faces as meshes, in components, and the faces of pictures."""
 
 import numpy as np
 import pytest
-from PIL import Image
 from warping_cases import mouth
 
 from jaxgen.errors import DataError
@@ -90,20 +89,12 @@ def test_components_find_what_moves_and_come_back_from_a_file(moving, tmp_path):
     mesh.Components.load(tmp_path / 'other.npz')
 
 
-def test_offsets_move_another_face_at_its_own_size(moving):
-  neutral, offsets, _ = moving
-  turn = 0.5 * np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
-  other = neutral @ turn.T + [5.0, 9.0]
-  found = mesh.on_face(other, offsets)
-  np.testing.assert_allclose(found, (neutral + offsets) @ turn.T + [5.0, 9.0], atol=1e-3)
-
-
 def test_a_video_that_is_not_there_has_no_meshes(tmp_path):
   with pytest.raises(DataError, match=r'none\.mp4: no such file'):
     mesh.find_meshes(tmp_path / 'none.mp4')
 
 
-# --- Faces of a folder ---
+# --- Faces of pictures ---
 
 
 def stub(moving, box):
@@ -120,25 +111,17 @@ def stub(moving, box):
   return detect
 
 
-def test_faces_of_a_folder_are_cropped_and_what_has_none_is_counted(moving, tmp_path, monkeypatch):
+def test_a_face_is_cropped_with_its_lips(moving):
   pytest.importorskip('cv2', reason='without the extra [video]')
   picture = np.random.default_rng(0).integers(60, 200, (200, 220, 3), dtype=np.uint8)
-  Image.fromarray(picture).save(tmp_path / 'a.png')
-  Image.fromarray(picture[:, :, 0]).save(tmp_path / 'b.png')  # grey
-  Image.fromarray(0 * picture).save(tmp_path / 'dark.png')
-  (tmp_path / 'broken.png').write_bytes(b'no picture')
-  monkeypatch.setattr(references, 'MeshDetector', lambda: stub(moving, (110.0, 90.0, 0.7)))
-  found = references.load_references(tmp_path)
-  assert [face.path.name for face in found.faces] == ['a.png', 'b.png']
-  assert {path.name: why for path, why in found.dropped}.keys() == {'broken.png', 'dark.png'}
-  face = found.faces[0]
+  detect = stub(moving, (110.0, 90.0, 0.7))
+  face = references.found_in('a.png', picture, detect)
   assert face.pixels.shape == (96, 96) and face.pixels.dtype == np.uint8
   assert face.points.shape == (40, 2) and face.mesh.shape == (468, 2)
   # The mouth is in the middle of the crop, its points where the map has them.
   assert np.abs(face.points.mean(0) - 47.5).max() < 8
-  lines = found.lines()
-  assert lines[0] == '2 faces, 2 left out'
-  assert any('dark.png: no face in it (looked for by the mesh' in line for line in lines)
+  with pytest.raises(DataError, match=r'dark\.png: no face in it \(looked for by the mesh'):
+    references.found_in('dark.png', 0 * picture, detect)
 
 
 def test_large_pictures_are_searched_small_and_cropped_whole(moving, monkeypatch):
@@ -158,16 +141,11 @@ def test_large_pictures_are_searched_small_and_cropped_whole(moving, monkeypatch
   np.testing.assert_allclose(small.points, whole.points, atol=0.5)
 
 
-def test_a_mouth_at_the_border_and_folders_without_faces_are_told(moving, tmp_path, monkeypatch):
+def test_a_mouth_at_the_border_is_told(moving):
   pytest.importorskip('cv2', reason='without the extra [video]')
-  monkeypatch.setattr(references, 'MeshDetector', lambda: stub(moving, (5.0, 90.0, 0.7)))
-  with pytest.raises(DataError, match='no such folder'):
-    references.load_references(tmp_path / 'none')
-  with pytest.raises(DataError, match='has no pictures'):
-    references.load_references(tmp_path)
-  Image.fromarray(np.full((200, 220, 3), 90, np.uint8)).save(tmp_path / 'a.png')
-  with pytest.raises(DataError, match=r'1 picture \(a\.png: \d+% of the square .*: give a picture'):
-    references.load_references(tmp_path)
+  picture = np.full((200, 220, 3), 90, np.uint8)
+  with pytest.raises(DataError, match=r'a\.png: \d+% of the square .*: give a picture'):
+    references.found_in('a.png', picture, stub(moving, (5.0, 90.0, 0.7)))
 
 
 @LACKS_MESH

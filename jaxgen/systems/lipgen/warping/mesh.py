@@ -217,21 +217,6 @@ def fit(clips: Sequence[np.ndarray], count: int = NUM_COMPONENTS) -> Components:
   )
 
 
-def on_face(mesh: np.ndarray, moved: np.ndarray) -> np.ndarray:
-  """Another face whose lips move as offsets say, for `warp`.
-
-  Args:
-    mesh: [468, 2] of a picture of the face, in its pixels.
-    moved: [T, 468, 2] offsets from a neutral face, in pixels of the mean face.
-
-  Returns:
-    float32 [T, 468, 2] in pixels of the picture, where the mouth of `mesh` is taken for neutral.
-  """
-  to_mean = similarity(mesh[list(_ANCHORS)].astype(np.float64), MEAN_FACE[:3])
-  turned = moved @ np.linalg.inv(to_mean[:, :2]).T
-  return (mesh + turned).astype(np.float32)
-
-
 def summary(components: Components) -> dict[str, Any]:
   """Cumulative shares of the variance by 1, 2, 5, 10 and 20 components, as far as there are."""
   total = np.cumsum(components.explained)
