@@ -269,7 +269,7 @@ def test_files_that_cannot_be_used_are_told_before_a_face_is_drawn(
   monkeypatch.setattr(render_data, 'load_faces', None)
   variant = 'grid' if key == 'eval.grid_reader' else 'procedural'
   make = configs.system_module(config).make_data
-  with pytest.raises(CheckpointError, match='nofile'):
+  with pytest.raises(CheckpointError, match=f'config.{key} = nofile'):
     make(tiny(variant, **{key.replace('.', '__'): 'nofile.safetensors'}))
   file = tmp_path / 'render.safetensors'
   weight_files.save_weights(file, Trained(config, data.facts, variables, 1))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
-from jaxgen.errors import ConfigError
+from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange.weight_files import load_weights
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.render.networks import VideoUNet
@@ -57,7 +57,10 @@ def begun(name: str, params: PyTree) -> PyTree:
     CheckpointError: not a file of `jaxgen export`.
     ConfigError: no renderer, or one of another net.
   """
-  trained = load_weights(expanded(name))
+  try:
+    trained = load_weights(expanded(name))
+  except CheckpointError as error:
+    raise CheckpointError(f'config.init_from = {error}') from error
   if trained.config.system != SYSTEM:
     raise ConfigError(
       f'config.init_from = {name}: a {trained.config.system}, which renders nothing'

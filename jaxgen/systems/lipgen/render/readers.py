@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.data.folders import expanded
-from jaxgen.errors import ConfigError
+from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.apply import READER
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
@@ -161,7 +161,10 @@ def _loaded(name: str, key: str) -> Trained:
   path = expanded(name)
   if path.is_dir() and not (Path(path) / weight_files.FILE).is_file():
     raise ConfigError(f'{key} = {name} is a folder: make a file of the run with jaxgen export')
-  trained = weight_files.load_weights(path / weight_files.FILE if path.is_dir() else path)
+  try:
+    trained = weight_files.load_weights(path / weight_files.FILE if path.is_dir() else path)
+  except CheckpointError as error:
+    raise CheckpointError(f'{key} = {error}') from error
   if trained.config.system != SYSTEM:
     raise ConfigError(f'{key} = {name}: a {trained.config.system}, which reads no lips')
   return trained
