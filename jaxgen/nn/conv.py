@@ -11,15 +11,17 @@ tap by tap, without products with padding (`jaxgen.nn.taps`). Images are [B, H, 
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 from jaxgen.nn import taps
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
-Saved = tuple[jax.Array, jax.Array]
 Shape = tuple[int, ...]
 Form = Callable[..., jax.Array]
 
@@ -33,7 +35,6 @@ _SPARED = 64
 _COPIES = 2**20
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolution(
   x: jax.Array,
   kernel: jax.Array,
@@ -42,14 +43,21 @@ def convolution(
 ) -> jax.Array:
   """A convolution over height and width: [B, H, W, C] to [B, H', W', D].
 
+  It is differentiated like XLA's own, forwards, backwards and any number of times.
+
   Args:
     x: [B, H, W, C].
     kernel: [kh, kw, C, D].
     strides: over height and width.
     padding: pixels above and below, to the left and to the right, none negative.
   """
-  ours, own = _forms(x.shape, kernel.shape, strides, padding)
-  return _by_platform(ours, own, x, kernel)
+  found: jax.Array = _CONVOLUTION.bind(x, kernel, strides=strides, padding=padding)
+  return found
+
+
+# A primitive of its own, since JAX has no other way to say both that a function is linear in each argument, so
+# that it has tangents, and how its gradients are computed: `jax.custom_vjp` takes the tangents away.
+_CONVOLUTION = Primitive('convolution_on_processors')
 
 
 def _forms(image: Shape, kernel: Shape, strides: Pair, padding: Pads) -> tuple[Form, Form]:
@@ -71,40 +79,70 @@ def _plain(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads) -> jax
   return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
 
 
-def _forward(
-  x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads
-) -> tuple[jax.Array, Saved]:
-  return convolution(x, kernel, strides, padding), (x, kernel)
-
-
-def _backward(
-  strides: Pair, padding: Pads, saved: Saved, dy: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  x, kernel = saved
+def _computed(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads) -> jax.Array:
   ours, own = _forms(x.shape, kernel.shape, strides, padding)
+  return _by_platform(ours, own, x, kernel)
 
-  def of_image(form: Form, kernel: jax.Array, dy: jax.Array) -> jax.Array:
-    (found,) = jax.linear_transpose(lambda x: form(x, kernel), x)(dy)
+
+def _of_image(dy: jax.Array, x: Any, kernel: jax.Array, strides: Pair, padding: Pads) -> jax.Array:
+  """The gradient of x, of which the shape and type alone are known."""
+  ours, own = _forms(x.aval.shape, kernel.shape, strides, padding)
+  image = jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype)
+
+  def transposed(form: Form, kernel: jax.Array, dy: jax.Array) -> jax.Array:
+    (found,) = jax.linear_transpose(lambda x: form(x, kernel), image)(dy)
     return found
 
-  def of_kernel(x: jax.Array, dy: jax.Array) -> jax.Array:
-    (found,) = jax.linear_transpose(lambda kernel: own(x, kernel), kernel)(dy)
-    return found
-
-  size = (kernel.shape[0], kernel.shape[1])
-  own_dx = our_dx = functools.partial(of_image, own)
-  our_dk: Form = of_kernel
+  own_dx = our_dx = functools.partial(transposed, own)
   if ours is not own:
-    our_dx = functools.partial(of_image, ours)
-    our_dk = functools.partial(
-      taps.kernel_gradient_by_taps, size=size, strides=strides, padding=padding
-    )
+    our_dx = functools.partial(transposed, ours)
+  return _by_platform(our_dx, own_dx, kernel, dy)
+
+
+def _of_kernel(dy: jax.Array, x: jax.Array, kernel: Any, strides: Pair, padding: Pads) -> jax.Array:
+  """The gradient of the kernel, of which the shape and type alone are known."""
+  ours, own = _forms(x.shape, kernel.aval.shape, strides, padding)
+  taken = jax.ShapeDtypeStruct(kernel.aval.shape, kernel.aval.dtype)
+
+  def transposed(x: jax.Array, dy: jax.Array) -> jax.Array:
+    (found,) = jax.linear_transpose(lambda kernel: own(x, kernel), taken)(dy)
+    return found
+
+  our_dk: Form = transposed
+  products = {'size': taken.shape[:2], 'strides': strides, 'padding': padding}
+  if ours is not own:
+    our_dk = functools.partial(taps.kernel_gradient_by_taps, **products)
   elif x.shape[0] >= _IMAGES and x.shape[-1] >= _CHANNELS:
-    our_dk = functools.partial(kernel_gradient, size=size, strides=strides, padding=padding)
-  return _by_platform(our_dx, own_dx, kernel, dy), _by_platform(our_dk, of_kernel, x, dy)
+    our_dk = functools.partial(kernel_gradient, **products)
+  return _by_platform(our_dk, transposed, x, dy)
 
 
-convolution.defvjp(_forward, _backward)
+def _of_batches(
+  arrays: tuple[jax.Array, jax.Array], axes: tuple[Any, Any], strides: Pair, padding: Pads
+) -> tuple[jax.Array, int]:
+  """Under `jax.vmap`: batches of images as one, as long as their kernel is the same."""
+  x, kernel = arrays
+  if axes[1] is not None:
+    form = functools.partial(_plain, strides=strides, padding=padding)
+    return jax.vmap(form, axes)(x, kernel), 0
+  x = jnp.moveaxis(x, axes[0], 0)
+  y = convolution(x.reshape(-1, *x.shape[2:]), kernel, strides, padding)
+  return y.reshape(*x.shape[:2], *y.shape[1:]), 0
+
+
+def _typed(x: Any, kernel: Any, strides: Pair, padding: Pads) -> Any:
+  """The abstract result, with what JAX knows of its devices."""
+  (found,) = jax.make_jaxpr(functools.partial(_plain, strides=strides, padding=padding))(
+    x, kernel
+  ).out_avals
+  return found
+
+
+_CONVOLUTION.def_impl(jax.jit(_computed, static_argnames=('strides', 'padding')))
+_CONVOLUTION.def_abstract_eval(_typed)
+mlir.register_lowering(_CONVOLUTION, mlir.lower_fun(_computed, multiple_results=False))
+ad.defbilinear(_CONVOLUTION, _of_image, _of_kernel)
+batching.primitive_batchers[_CONVOLUTION] = _of_batches
 
 
 def kernel_gradient(

@@ -14,7 +14,7 @@ from jaxgen.nn.conv import convolution, kernel_gradient
 MANY, WIDE, DEEP = 17, 32, 168
 
 
-def plain(x, kernel, strides, padding):
+def plain(x, kernel, strides=(1, 1), padding=((0, 0), (0, 0))):
   return jax.lax.conv_general_dilated(
     x, kernel, strides, padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
   )
@@ -68,23 +68,38 @@ def test_parts_are_equal_and_none_is_far_smaller_than_the_cache_allows():
   assert [conv._parts(n, copied) for n in (4, 24, 36, 232, 239, 240)] == [1, 2, 3, 29, 1, 20]
 
 
-@pytest.mark.parametrize('shape', [(3, 3, WIDE, 2), (3, 3, DEEP, DEEP)], ids=['plain', 'by taps'])
-def test_both_gradients_and_the_second_are_those_of_the_convolution(shape):
-  x, kernel = drawn(MANY, (3, 3), shape)
+@pytest.mark.parametrize('form', ['products', 'taps'])
+def test_it_is_differentiated_in_every_way_like_the_convolution(form, monkeypatch):
+  limits = {'products': {'_IMAGES': 1, '_CHANNELS': 1}, 'taps': {'_SPARED': 0}}[form]
+  for name, value in limits.items():
+    monkeypatch.setattr(conv, name, value)
+  x, kernel = drawn(3, (3, 4), (3, 3, 4, 2))
 
   def found(conv):
     def loss(x, kernel):
-      return (conv(x, kernel, (1, 1), ((1, 1), (1, 1))) ** 2).sum()
+      return (conv(x, kernel, padding=((1, 1), (1, 1))) ** 2).sum()
 
-    def slope(x):
-      return (jax.grad(loss, 1)(x, kernel) ** 2).sum()
+    def slope(kernel):
+      return (jax.grad(loss)(x, kernel) ** 2).sum()
 
-    return *jax.grad(loss, (0, 1))(x, kernel), jax.grad(slope)(x)
+    slopes = jax.grad(loss, (0, 1))
+    y, change = jax.jvp(
+      functools.partial(conv, padding=((1, 1), (1, 1))), (x, kernel), (x**2, kernel)
+    )
+    return {
+      'gradients': slopes(x, kernel),
+      'second': jax.grad(slope)(kernel),
+      'tangents': (y, change, jax.jvp(slopes, (x, kernel), (jnp.cos(x), kernel**3))),
+      'of each image': jax.vmap(slopes, (0, None))(x[:, None], kernel),
+      'of each kernel': jax.vmap(slopes, (None, 3), 3)(x, jnp.stack([kernel, -kernel], 3)),
+    }
 
-  for ours, theirs in zip(
-    *(jax.jit(functools.partial(found, f))() for f in (convolution, plain)), strict=True
-  ):
-    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12 * float(abs(theirs).max()))
+  ours, theirs = (jax.jit(functools.partial(found, f))() for f in (convolution, plain))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * float(abs(b).max())),
+    ours,
+    theirs,
+  )
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,24 @@ def test_components_have_scales_of_their_own_and_shared_statistics():
   assert {k: v.shape for k, v in stats.items()} == {'mean': (8,), 'var': (8,)}
 
 
+def test_a_generator_has_tangents():
+  gen = make_model(tiny(), {'image_shape': (28, 28, 1)}).gen
+  random = np.random.default_rng(0)
+  z, towards = random.normal(size=(2, 3, 4)).astype(np.float32)
+  component = np.arange(3)
+  shapes = jax.eval_shape(gen.init, jax.random.key(0), z, component)
+  variables = jax.tree.map(lambda x: np.float32(random.uniform(0.1, 0.5, x.shape)), shapes)
+
+  @jax.jit
+  def both(z):
+    images, change = jax.jvp(lambda z: gen.apply(variables, z, component), (z,), (towards,))
+    return images, change, gen.apply(variables, z + 1e-3 * towards, component)
+
+  images, change, ahead = both(z)
+  assert abs(change).max() > 1e-3
+  np.testing.assert_allclose((ahead - images) / 1e-3, change, atol=0.02 * abs(change).max())
+
+
 def test_spectral_norm_is_exact_after_some_updates_and_moves_only_when_asked_to():
   trunk = model.Trunk((4, 4, 8))
   x = jax.random.normal(jax.random.key(0), (2, 28, 28, 1))
