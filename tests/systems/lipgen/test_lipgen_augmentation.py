@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxgen.systems.lipgen.clips import augmentation, mixup
 from jaxgen.systems.lipgen.clips.augmentation import Augmentation
 from jaxgen.systems.lipgen.clips.windows import centred_spans
+from jaxgen.systems.lipgen.data import decoded
 
 NOTHING = Augmentation(False, 0, 0, 0, 0, 0)
 T, SIDE, SIZE = 20, 8, 6
@@ -52,6 +53,14 @@ def test_evaluation_is_the_middle_normalised_with_zeros_after_the_clip():
   assert not found['frames'][15:].any()
   np.testing.assert_array_equal(found['counted'], np.arange(T) < 15)
   np.testing.assert_array_equal(found['shift'], [0, 0])
+  # On the host the same bits, rows at once.
+  rows = [row(15), row()]
+  made = decoded(jax.tree.map(lambda *x: np.stack(x), *rows), SIZE, np.float32)
+  for i, one in enumerate(rows):
+    expected = jax.tree.map(np.asarray, augmentation.plain(jax.tree.map(jnp.asarray, one), SIZE))
+    for name, x in expected.items():
+      assert made[name].dtype == x.dtype
+      np.testing.assert_array_equal(made[name][i], x)
   small = np.broadcast_to(np.arange(48), (1, 48, 48))
   assert augmentation.middle_crop(small, 44)[0, 0, 0] == 2
   large = np.broadcast_to(np.arange(96), (1, 96, 96))

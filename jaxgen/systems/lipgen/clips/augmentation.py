@@ -47,9 +47,9 @@ def frame_mask(length: jax.Array, frames: int) -> jax.Array:
 
 
 def middle_crop(clip: jax.Array, size: int) -> jax.Array:
-  """The middle [T, size, size] of [T, S, S]: from pixel 2 of 48 for 44, from 4 of 96 for 88."""
+  """The middle [..., size, size] of [..., S, S]: from pixel 2 of 48 for 44, from 4 of 96 for 88."""
   offset = (clip.shape[-1] - size) // 2
-  return clip[:, offset : offset + size, offset : offset + size]
+  return clip[..., offset : offset + size, offset : offset + size]
 
 
 def random_crop(key: jax.Array, clip: jax.Array, size: int, flip: bool = True) -> jax.Array:
