@@ -25,6 +25,7 @@ from jaxgen.metrics import Metrics
 PyTree = Any
 Batch = dict[str, Any]
 TrainStep = Callable[['TrainState', Batch], tuple['TrainState', Metrics]]
+LossFn = Callable[[PyTree, 'TrainState', Batch], tuple[jax.Array, dict[str, Any]]]
 
 
 @struct.dataclass
@@ -171,6 +172,8 @@ class Task(NamedTuple):
     curriculum: (step, train_step) in the order of steps: updates after that many are this one's, in place of
       the one's before. A program of its own each, since XLA's choice within a step would cost a convolution's
       speed; a system that has one says at which steps, by `curriculum_steps(config)`.
+    stage_losses: for each of `train_steps()` the losses of the players that it moves, in the order in which it
+      does; see `losses`.
   """
 
   batch: PyTree
@@ -181,6 +184,30 @@ class Task(NamedTuple):
   evaluate: Callable[[PyTree, Data | None, Tools], dict[str, Any]]
   pictures: Callable[[PyTree, Data | None, Tools], dict[str, np.ndarray]]
   curriculum: tuple[tuple[int, TrainStep], ...] = ()
+  stage_losses: tuple[Mapping[str, LossFn], ...] = ()
+
+  @property
+  def losses(self) -> dict[str, LossFn]:
+    """Pure functions (params, state, batch) -> (loss, aux) of what each player minimises, by player.
+
+    Of each player that of the last stage which moves it, in the order of updates in a step.
+
+    - `params` are of this player alone, as `state.params[player]`: what to differentiate by.
+    - `state` is all else, as constants: `step` and `rng`, from which all draws are, `variables`, and the
+      `params` of other players. Optimizers and averages are not looked at. The gradient at
+      `state.params[player]` is what `train_step` hands to the optimizer; where a step moves players one after
+      another, in the state which those before have left, with `step` as it was.
+    - `batch` is as `train_step` takes it: rows that `Data.example` has made, with the shapes of `batch`. It
+      need not have all rows; a row's draws go by its place.
+    - `loss` () is local sum / global count: a part of the mean over a batch of config.batch_size rows or,
+      where rows are not all counted, over those of all devices that are. Under a device axis the devices'
+      parts add up to the loss, as their gradients do.
+    - `aux` is, by name, what the step goes on with, as the terms of each row; the system's function says.
+    """
+    found: dict[str, LossFn] = {}
+    for losses in reversed(self.stage_losses):
+      found |= {player: loss for player, loss in losses.items() if player not in found}
+    return found
 
   def stage(self, step: int) -> int:
     """The stage that update `step` + 1 belongs to: 0 with `train_step`, i with the i-th of the curriculum."""

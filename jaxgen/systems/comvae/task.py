@@ -105,33 +105,41 @@ class Steps:
       rng=key,
     )
 
-  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """The negative ELBO with the weight KL's share of eq. 5."""
+  def loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """The negative ELBO with the weight KL's share of eq. 5, see `Task.losses`; nats.
+
+    Returns:
+      The loss, and 'terms', by name [B] of each image, of which 'loss' is what is summed, and 'variables', the
+      net's new collections.
+    """
     x = batch['image'].astype(self.dtype)
     weight_key = step_rng(state, 'weights')
     noise = model.Noise(weight_key, example_keys(weight_key, len(x), self.axis))
     z_keys = example_keys(step_rng(state, 'latent'), len(x), self.axis)
     weight = self._weight_kl_coefficient(state.step).astype(self.dtype)
+    (logits, posterior), variables = self.net.apply(
+      {'params': params, **state.variables[PLAYER]},
+      x,
+      noise,
+      z_keys,
+      train=True,
+      mutable=list(state.variables[PLAYER]),
+    )
+    reconstruction = losses.bernoulli_reconstruction(logits, x)
+    latent_kl = losses.gaussian_kl(posterior.mean, posterior.log_var)
+    cost = reconstruction + latent_kl + weight * posterior.weight_kl
+    terms = {'loss': cost, **elbo_terms(reconstruction, latent_kl, posterior.weight_kl)}
+    return cost.sum() / self.config.batch_size, {'terms': terms, 'variables': variables}
 
-    def loss_fn(params):
-      (logits, posterior), updates = self.net.apply(
-        {'params': params, **state.variables[PLAYER]},
-        x,
-        noise,
-        z_keys,
-        train=True,
-        mutable=list(state.variables[PLAYER]),
-      )
-      reconstruction = losses.bernoulli_reconstruction(logits, x)
-      latent_kl = losses.gaussian_kl(posterior.mean, posterior.log_var)
-      cost = reconstruction + latent_kl + weight * posterior.weight_kl
-      terms = elbo_terms(reconstruction, latent_kl, posterior.weight_kl)
-      return cost.sum() / self.config.batch_size, ({'loss': cost, **terms}, updates)
-
-    grads, (terms, updates) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update."""
+    grads, aux = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
-    state = state.replace(step=state.step + 1, variables={**state.variables, PLAYER: updates})
-    return state, psum({name: Mean.of(x) for name, x in terms.items()}, self.axis)
+    variables = {**state.variables, PLAYER: aux['variables']}
+    state = state.replace(step=state.step + 1, variables=variables)
+    return state, psum({name: Mean.of(x) for name, x in aux['terms'].items()}, self.axis)
 
   def _weight_kl_coefficient(self, step: jax.Array) -> jax.Array:
     loss = self.config.loss
@@ -162,4 +170,5 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     eval_step=inference.eval_step,
     evaluate=functools.partial(evaluation.evaluate, inference),
     pictures=functools.partial(evaluation.pictures, inference),
+    stage_losses=({PLAYER: steps.loss},),
   )

@@ -19,6 +19,7 @@ from jaxgen.systems.handwriting.reading.ctc import ctc_loss, reversed_labels
 
 PyTree = Any
 Scalar = jax.Array | float
+Judge = Callable[[jax.Array], tuple[jax.Array, PyTree]]
 # By the names of the paper's rows; of a and c in least squares, 0 and 1, and of the game that G plays in 'gan',
 # the paper says nothing.
 GAMES: dict[str, Adversarial] = {'hinge': HINGE, 'gan': NON_SATURATING, 'lsgan': LEAST_SQUARES}
@@ -135,6 +136,81 @@ class Parts(NamedTuple):
   added: jax.Array
 
 
+class AtImages(NamedTuple):
+  """What two judges say of images, and how the images should change.
+
+  Attributes:
+    adversarial: the adversarial loss, this device's part.
+    text: the text's loss, this device's part.
+    of_d: the gradient of the former by the images.
+    of_r: that of the latter, as it is.
+    added: that of the latter as it joins the former: balanced.
+    aux: what both losses returned besides.
+  """
+
+  adversarial: jax.Array
+  text: jax.Array
+  of_d: jax.Array
+  of_r: jax.Array
+  added: jax.Array
+  aux: tuple[PyTree, PyTree]
+
+  def whole(self, dtype: Any) -> jax.Array:
+    """Both together."""
+    return (self.of_d.astype(self.added.dtype) + self.added).astype(dtype)
+
+
+def at_images(
+  images: jax.Array,
+  adversarial: Judge,
+  text: Judge,
+  alpha: Scalar = 1.0,
+  shift: Scalar | None = None,
+  balance: bool = True,
+  axis: str | None = None,
+) -> AtImages:
+  """Both losses of images and their gradients; see `maker_gradient`."""
+  (loss, of_adversarial), of_d = jax.value_and_grad(adversarial, has_aux=True)(images)
+  (text_part, of_text), of_r = jax.value_and_grad(text, has_aux=True)(images)
+  added = balanced(of_d, of_r, alpha, shift, axis) if balance else of_r
+  return AtImages(loss, text_part, of_d, of_r, added, (of_adversarial, of_text))
+
+
+def maker_loss(
+  images: jax.Array,
+  adversarial: Judge,
+  text: Judge,
+  alpha: Scalar = 1.0,
+  shift: Scalar | None = None,
+  balance: bool = True,
+  axis: str | None = None,
+) -> tuple[jax.Array, tuple[PyTree, PyTree]]:
+  """Adversarial + text loss of images () whose gradient by them is that of `maker_gradient`.
+
+  Where gradients are balanced it is not the slope of this value, nor of any other: what images are to change by
+  counts as a constant, and a second derivative means nothing.
+
+  Args:
+    images: [B, H, W, 1], of parameters that are differentiated by.
+    adversarial: see `maker_gradient`.
+    text: see `maker_gradient`.
+    alpha: see `balanced`.
+    shift: see `balanced`.
+    balance: see `maker_gradient`.
+    axis: the device axis, or None.
+
+  Returns:
+    This device's part of the loss, and what both losses returned besides.
+  """
+  if not balance:
+    (loss, of_adversarial), (text_part, of_text) = adversarial(images), text(images)
+    return loss + text_part, (of_adversarial, of_text)
+  here = jax.lax.stop_gradient(images)
+  found = jax.lax.stop_gradient(at_images(here, adversarial, text, alpha, shift, balance, axis))
+  change = ((images - here) * found.whole(images.dtype)).sum()  # 0
+  return found.adversarial + found.text + change, found.aux
+
+
 class MakerGradient(NamedTuple):
   """What (G, phi) are moved by.
 
@@ -160,8 +236,8 @@ class MakerGradient(NamedTuple):
 def maker_gradient(
   generate: Callable[[PyTree], tuple[jax.Array, PyTree]],
   params: PyTree,
-  adversarial: Callable[[jax.Array], tuple[jax.Array, PyTree]],
-  text: Callable[[jax.Array], tuple[jax.Array, PyTree]],
+  adversarial: Judge,
+  text: Judge,
   alpha: Scalar = 1.0,
   shift: Scalar | None = None,
   balance: bool = True,
@@ -186,24 +262,22 @@ def maker_gradient(
     axis: the device axis, or None.
   """
   images, pull, of_generate = jax.vjp(generate, params, has_aux=True)
-  (loss, of_adversarial), of_d = jax.value_and_grad(adversarial, has_aux=True)(images)
-  (text_part, of_text), of_r = jax.value_and_grad(text, has_aux=True)(images)
-  added = balanced(of_d, of_r, alpha, shift, axis) if balance else of_r
+  found = at_images(images, adversarial, text, alpha, shift, balance, axis)
 
   def pulled(cotangent: jax.Array) -> PyTree:
     return pull(cotangent.astype(images.dtype))[0]
 
   parameters = None
   if norms_of_parameters:
-    of_parts = Parts(pulled(of_d), pulled(of_r), pulled(added))
+    of_parts = Parts(pulled(found.of_d), pulled(found.of_r), pulled(found.added))
     parameters = Parts(*(log10_norm(psum(tree, axis)) for tree in of_parts))
   return MakerGradient(
-    grads=pulled(of_d.astype(added.dtype) + added),
-    adversarial=loss,
-    text=text_part,
+    grads=pulled(found.whole(images.dtype)),
+    adversarial=found.adversarial,
+    text=found.text,
     images=images,
-    aux=(of_generate, of_adversarial, of_text),
-    pixels=Parts(*(log10_norm(x, axis) for x in (of_d, of_r, added))),
+    aux=(of_generate, *found.aux),
+    pixels=Parts(*(log10_norm(x, axis) for x in (found.of_d, found.of_r, found.added))),
     parameters=parameters,
   )
 

@@ -129,19 +129,26 @@ class Steps:
     reading = self.net.apply(variables, images, widths)
     return losses.text_nll(reading, batch['label'], batch['length'], is_rtl(self.config))
 
-  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """One update."""
+  def loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """CTC's mean over the pictures that have an alignment, see `Task.losses`; nats.
+
+    Returns:
+      The loss, and of each picture 'nll' [B] and whether it is 'possible' [B].
+    """
     key = step_rng(state, 'noise')
     images = noisy(key, batch['image'], self.config.loss.noise, self.axis)
     widths = batch['width'] if self.config.model.own_widths else None
+    nll, possible = self.nll({'params': params}, batch, images, widths)
+    return losses.text_loss(nll, possible, self.axis), {'nll': nll, 'possible': possible}
 
-    def loss_fn(params: PyTree):
-      nll, possible = self.nll({'params': params}, batch, images, widths)
-      return losses.text_loss(nll, possible, self.axis), (nll, possible)
-
-    grads, (nll, possible) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update."""
+    grads, aux = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
-    metrics = {'nll': Mean.of(nll, possible), 'dropped': losses.dropped_share(possible)}
+    possible = aux['possible']
+    metrics = {'nll': Mean.of(aux['nll'], possible), 'dropped': losses.dropped_share(possible)}
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array | None = None) -> Metrics:
@@ -219,6 +226,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     eval_step=steps.eval_step,
     evaluate=steps.evaluate,
     pictures=functools.partial(_pictures, config),
+    stage_losses=({PLAYER: steps.loss},),
   )
 
 

@@ -4,7 +4,8 @@ The paper's training is the game alone: D, then R on real words, then G and phi 
 it is ours: R learns to read, then G learns from drawings of the very words that it writes.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,28 @@ from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 MOMENTUM = 0.99  # of the running averages of what the balance does
 STATISTICS = 'batch_stats'
 Optimizers = dict[str, optax.GradientTransformation]
+
+
+class Writing(NamedTuple):
+  """What G and phi are moved by in a stage.
+
+  Attributes:
+    generate: parameters -> (images [B, H, W, 1], the writer's new collections).
+    judged: images -> (this device's part of what R's loss joins, anything).
+    text: images -> (this device's part of R's loss, what `Steps.text_nll` returns).
+    alpha: see `losses.balanced`.
+    shift: see `losses.balanced`.
+    balance: whether to.
+    widths: parameters -> this device's part of the error of letters' widths; None where none are learned.
+  """
+
+  generate: Callable[[PyTree], tuple[jax.Array, PyTree]]
+  judged: losses.Judge
+  text: losses.Judge
+  alpha: float
+  shift: Any = None
+  balance: bool = True
+  widths: Callable[[PyTree], jax.Array] | None = None
 
 
 class Steps:
@@ -67,7 +90,13 @@ class Steps:
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def paired_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """G and phi by the squared error to a drawing of the same word, and what R reads, balanced against it."""
+    """G and phi alone, by drawings."""
+    found, state = self.update_writer(state, 'paired', self.paired_writing(state, batch))
+    metrics = {'drawing_error': Mean.of(found.aux[1]), **self.text_metrics(found)}
+    return state.replace(step=state.step + 1), psum(metrics, self.axis)
+
+  def paired_writing(self, state: TrainState, batch: Batch) -> Writing:
+    """The squared error to a drawing of the same word, and what R reads, balanced against it."""
     target, labels, lengths = batch['image'], batch['label'], batch['length']
 
     def drawing(images: jax.Array) -> tuple[jax.Array, PyTree]:
@@ -77,20 +106,21 @@ class Steps:
     z = self.latents(state, 'maker_latent', len(labels))
     if 'hand' in batch:  # what G learns of a hand lies in this part of z
       z = z.at[:, : batch['hand'].shape[1]].set(batch['hand'])
-    alpha = self.config.curriculum.paired_text
-    found, state = self.update_writer(
-      state,
-      'paired',
-      z,
-      labels,
-      lengths,
+    alpha, letter_widths = self.config.curriculum.paired_text, batch.get('letter_widths')
+    widths = None
+    if letter_widths is not None:
+
+      def widths(params: PyTree) -> jax.Array:
+        return self.width_error(params, z, labels, lengths, letter_widths)
+
+    return Writing(
+      self.generating(state, z, labels, lengths, letter_widths),
       drawing,
+      self.reading(state, labels, lengths),
       alpha,
       shift=0.0,
-      letter_widths=batch.get('letter_widths'),
+      widths=widths,
     )
-    metrics = {'drawing_error': Mean.of(found.aux[1]), **self.text_metrics(found)}
-    return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def game_step(
     self, state: TrainState, batch: Batch, norms_of_parameters: bool = False
@@ -100,6 +130,16 @@ class Steps:
     if not self.config.curriculum.freeze_recogniser:
       state, more = self.update_recogniser(state, batch, 'game')
       metrics |= more
+    writing = self.game_writing(state, batch)
+    found, state = self.update_writer(state, 'game', writing, norms_of_parameters)
+    state = self.with_updates(state, 'gen', {'balance': self.balance(state, found)})
+    share = jnp.asarray(len(batch['image']) / self.count, jnp.float32)
+    metrics |= {'generator_loss': Mean(found.adversarial, share), **self.text_metrics(found)}
+    metrics |= self.norm_metrics(found, share)
+    return state.replace(step=state.step + 1), psum(metrics, self.axis)
+
+  def game_writing(self, state: TrainState, batch: Batch) -> Writing:
+    """What D makes of words, and what R reads, balanced against it."""
     disc = self.variables(state, 'disc')
 
     def judged(images: jax.Array) -> tuple[jax.Array, PyTree]:
@@ -109,51 +149,48 @@ class Steps:
     alpha = self.config.loss.alpha
     shift = losses.shift_up_to_one(alpha) if self.config.loss.shift == 'up_to_one' else None
     words = batch['gen_label'], batch['gen_length']
-    balance = self.config.loss.balance
     z = self.latents(state, 'maker_latent', len(batch['image']))
-    found, state = self.update_writer(
-      state,
-      'game',
-      z,
-      *words,
+    return Writing(
+      self.generating(state, z, *words),
       judged,
+      self.reading(state, *words),
       alpha,
       shift,
-      balance,
-      norms_of_parameters=norms_of_parameters,
+      self.config.loss.balance,
     )
-    state = self.with_updates(state, 'gen', {'balance': self.balance(state, found)})
-    share = jnp.asarray(len(batch['image']) / self.count, jnp.float32)
-    metrics |= {'generator_loss': Mean(found.adversarial, share), **self.text_metrics(found)}
-    metrics |= self.norm_metrics(found, share)
-    return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
-  def update_discriminator(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """D on real words and on generated ones, which go through it apart."""
+  def discriminator_loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """D's on real words and on generated ones, which go through it apart; see `Task.losses`.
+
+    Returns:
+      The loss, and 'on_real' [B] and 'on_fake' [B], logits, and 'variables', D's new collections.
+    """
     real = batch['image']
     z = self.latents(state, 'critic_latent', len(real))
     fake = self.written(state, z, batch['gen_label'], batch['gen_length'])
+    disc = {'params': params, **state.variables['disc']}
+    on_real, updates = self.nets.disc.apply(
+      disc, real, train=True, update=True, mutable=[STATISTICS]
+    )
+    disc = {**disc, **updates}
+    on_fake, _ = self.nets.disc.apply(disc, fake, train=True, mutable=[STATISTICS])
+    loss = adversarial.discriminator_loss(self.game, on_real, on_fake, self.count, self.count)
+    return loss, {'on_real': on_real, 'on_fake': on_fake, 'variables': updates}
 
-    def loss_fn(params: PyTree):
-      disc = {'params': params, **state.variables['disc']}
-      on_real, updates = self.nets.disc.apply(
-        disc, real, train=True, update=True, mutable=[STATISTICS]
-      )
-      disc = {**disc, **updates}
-      on_fake, _ = self.nets.disc.apply(disc, fake, train=True, mutable=[STATISTICS])
-      loss = adversarial.discriminator_loss(self.game, on_real, on_fake, self.count, self.count)
-      return loss, (on_real, on_fake, updates)
-
-    (loss, (on_real, on_fake, updates)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      state.params['disc']
+  def update_discriminator(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """D alone."""
+    (loss, aux), grads = jax.value_and_grad(self.discriminator_loss, has_aux=True)(
+      state.params['disc'], state, batch
     )
     state = update_player(state, self.optimizers['game'], 'disc', grads, self.axis)
-    state = self.with_updates(state, 'disc', updates)
-    share = jnp.asarray(len(real) / self.count, jnp.float32)
+    state = self.with_updates(state, 'disc', aux['variables'])
+    share = jnp.asarray(len(batch['image']) / self.count, jnp.float32)
     metrics = {
       'discriminator_loss': Mean(loss, share),
-      'real_logit': Mean.of(on_real),
-      'fake_logit': Mean.of(on_fake),
+      'real_logit': Mean.of(aux['on_real']),
+      'fake_logit': Mean.of(aux['on_fake']),
     }
     return state, metrics
 
@@ -165,21 +202,29 @@ class Steps:
     images, _ = self.nets.gen.apply(gen, z, labels, lengths, train=True, mutable=[STATISTICS])
     return jax.lax.stop_gradient(images)
 
+  def recogniser_loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """R's by CTC on real words, with noise of a strength that differs from word to word; see `Task.losses`.
+
+    Returns:
+      The loss, a mean over words that have an alignment, in nats, and of each word 'nll' [B] and whether it is
+      'possible' [B].
+    """
+    key = step_rng(state, 'noise')
+    images = noisy(key, batch['image'], self.config.loss.noise, self.axis)
+    nll, possible = self.text_nll({'params': params}, images, batch['label'], batch['length'])
+    return losses.text_loss(nll, possible, self.axis), {'nll': nll, 'possible': possible}
+
   def update_recogniser(
     self, state: TrainState, batch: Batch, stage: str
   ) -> tuple[TrainState, Metrics]:
-    """R by CTC on real words, with noise of a strength that differs from word to word."""
-    key = step_rng(state, 'noise')
-    images = noisy(key, batch['image'], self.config.loss.noise, self.axis)
-
-    def loss_fn(params: PyTree):
-      nll, possible = self.text_nll({'params': params}, images, batch['label'], batch['length'])
-      return losses.text_loss(nll, possible, self.axis), (nll, possible)
-
-    grads, (nll, possible) = jax.grad(loss_fn, has_aux=True)(state.params['rec'])
+    """R alone."""
+    grads, aux = jax.grad(self.recogniser_loss, has_aux=True)(state.params['rec'], state, batch)
     state = update_player(state, self.optimizers[stage], 'rec', grads, self.axis)
+    possible = aux['possible']
     return state, {
-      'recogniser_loss': Mean.of(nll, possible),
+      'recogniser_loss': Mean.of(aux['nll'], possible),
       'dropped': losses.dropped_share(possible),
     }
 
@@ -189,54 +234,82 @@ class Steps:
     """-log p(text | image) [B] by R, and whether there is an alignment [B]."""
     return losses.text_nll(self.nets.rec.apply(rec, images), labels, lengths, self.rtl)
 
-  def update_writer(
+  def generating(
     self,
     state: TrainState,
-    stage: str,
     z: jax.Array,
     labels: jax.Array,
     lengths: jax.Array,
-    judged: Any,
-    alpha: float,
-    shift: Any = None,
-    balance: bool = True,
     letter_widths: jax.Array | None = None,
-    norms_of_parameters: bool = False,
-  ) -> tuple[losses.MakerGradient, TrainState]:
-    """One update of G and phi by a loss of their images and by what R reads in them.
+  ) -> Callable[[PyTree], tuple[jax.Array, PyTree]]:
+    """`Writing.generate` of these words; letters are laid as wide as letter_widths [B, L], where given."""
 
-    With letter_widths [B, L] letters are laid as wide as these, and how wide they are is learned from them.
-    """
-    rec = self.variables(state, 'rec')
-
-    def generate(params: PyTree):
+    def generate(params: PyTree) -> tuple[jax.Array, PyTree]:
       gen = {'params': params, **state.variables['gen']}
       return self.nets.gen.apply(
         gen, z, labels, lengths, True, True, letter_widths, mutable=[STATISTICS]
       )
 
-    def text(images: jax.Array):
+    return generate
+
+  def reading(self, state: TrainState, labels: jax.Array, lengths: jax.Array) -> losses.Judge:
+    """`Writing.text` of these words."""
+    rec = self.variables(state, 'rec')
+
+    def text(images: jax.Array) -> tuple[jax.Array, PyTree]:
       nll, possible = self.text_nll(rec, images, labels, lengths)
       return losses.text_loss(nll, possible, self.axis), (nll, possible)
 
+    return text
+
+  def update_writer(
+    self, state: TrainState, stage: str, writing: Writing, norms_of_parameters: bool = False
+  ) -> tuple[losses.MakerGradient, TrainState]:
+    """G and phi by the gradient of `writer_loss`, taken apart where norms are measured on its way."""
     found = losses.maker_gradient(
-      generate,
+      writing.generate,
       state.params['gen'],
-      judged,
-      text,
-      alpha,
-      shift,
-      balance,
+      writing.judged,
+      writing.text,
+      writing.alpha,
+      writing.shift,
+      writing.balance,
       norms_of_parameters,
       self.axis,
     )
     grads = found.grads
-    if letter_widths is not None:
-      of_widths = jax.grad(self.width_error)(state.params['gen'], z, labels, lengths, letter_widths)
-      grads = jax.tree.map(jnp.add, grads, of_widths)
+    if writing.widths is not None:
+      grads = jax.tree.map(jnp.add, grads, jax.grad(writing.widths)(state.params['gen']))
     state = update_player(state, self.optimizers[stage], 'gen', grads, self.axis)
     state = self.with_updates(state, 'gen', found.aux[0])
     return found, state.replace(ema=self.average(state))
+
+  def paired_loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """G's and phi's by drawings, see `writer_loss`."""
+    return self.writer_loss(params, self.paired_writing(state, batch))
+
+  def game_loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """G's and phi's in the game, see `writer_loss`."""
+    return self.writer_loss(params, self.game_writing(state, batch))
+
+  def writer_loss(self, params: PyTree, writing: Writing) -> tuple[jax.Array, dict[str, Any]]:
+    """The losses of images together, see `Task.losses` and, for what its gradient is, `losses.maker_loss`.
+
+    Returns:
+      The loss, and the 'images' [B, H, W, 1], 'judged', what `Writing.judged` has of them besides, of each word
+      'nll' [B] and whether it is 'possible' [B], and 'variables', the writer's new collections.
+    """
+    images, variables = writing.generate(params)
+    parts = writing.judged, writing.text, writing.alpha, writing.shift, writing.balance
+    loss, (judged, (nll, possible)) = losses.maker_loss(images, *parts, self.axis)
+    if writing.widths is not None:
+      loss += writing.widths(params)
+    aux = {'images': images, 'judged': judged, 'nll': nll, 'possible': possible}
+    return loss, {**aux, 'variables': variables}
 
   def width_error(
     self,

@@ -34,7 +34,7 @@ from jaxgen.systems.handwriting.networks.letters import LetterGenerator, LetterW
 from jaxgen.systems.handwriting.networks.recogniser import make_recogniser
 from jaxgen.systems.handwriting.networks.text_encoder import TextEncoder
 from jaxgen.systems.handwriting.steps import Optimizers, Steps
-from jaxgen.task import Batch, PyTree, Task, TrainState, name_key
+from jaxgen.task import Batch, LossFn, PyTree, Task, TrainState, TrainStep, name_key
 
 PLAYERS = 'gen', 'disc', 'rec'
 
@@ -213,11 +213,22 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   steps = make_steps(config, facts, axis)
   inference = Inference(make_model(config, facts), facts, config)
   changes = stages(config)
+  reads = {'rec': steps.recogniser_loss}
+  plays = {
+    'disc': steps.discriminator_loss,
+    **({} if config.curriculum.freeze_recogniser else reads),
+    'gen': steps.game_loss,
+  }
   # Of stages that begin together, the last one has steps.
-  begins = {0: steps.read_step, changes.paired: steps.paired_step, changes.game: steps.game_step}
+  begins: dict[int, tuple[TrainStep, dict[str, LossFn]]] = {
+    0: (steps.read_step, reads),
+    changes.paired: (steps.paired_step, {'gen': steps.paired_loss}),
+    changes.game: (steps.game_step, plays),
+  }
   if config.loss.parameter_norms:
-    begins[changes.measured] = functools.partial(steps.game_step, norms_of_parameters=True)
-  (_, first), *later = sorted(begins.items())
+    measured = functools.partial(steps.game_step, norms_of_parameters=True)
+    begins[changes.measured] = measured, plays
+  (_, first), *later = [(step, train_step) for step, (train_step, _) in sorted(begins.items())]
   size, rows, letters = config.data.height, config.batch_size, facts['max_length']
   ints = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.int32)
   hand = {}
@@ -242,4 +253,5 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     evaluate=functools.partial(evaluation.evaluate, inference),
     pictures=functools.partial(sheets.pictures, inference),
     curriculum=tuple(later),
+    stage_losses=tuple(losses for _, (_, losses) in sorted(begins.items())),
   )

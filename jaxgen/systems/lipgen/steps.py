@@ -1,5 +1,6 @@
 """The updates of a run: words and visemes from windows of clips."""
 
+import functools
 from typing import Any
 
 import jax
@@ -110,15 +111,20 @@ class Steps:
     """What the net is applied with."""
     return {'params': state.params[PLAYER], **state.variables[PLAYER]}
 
-  def train_step(
-    self, state: TrainState, batch: Batch, from_frames: bool = False
-  ) -> tuple[TrainState, Metrics]:
-    """One update by the cross-entropy of words, and that of visemes where there is a branch.
+  def loss(
+    self, params: PyTree, state: TrainState, batch: Batch, from_frames: bool = False
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """The cross-entropy of words, and that of visemes where there is a branch, see `Task.losses`; nats.
 
     Args:
+      params: of the net.
       state: before.
       batch: of `Data.example`.
       from_frames: see `read_windows`.
+
+    Returns:
+      The loss, its mean over windows with words, and 'terms', by name [B * K] of each window, 'valid' [B * K],
+      which of them have a word, and 'variables', the net's new collections.
     """
     rows, windows = batch['label'].shape
     batch = self.without_boundaries(state, batch)
@@ -126,30 +132,35 @@ class Steps:
     valid = flat(batch['label'] >= 0)
     count = jnp.maximum(psum(valid.sum(), self.axis), 1)
     keys = example_keys(step_rng(state, 'dropout'), rows, self.axis)
+    out, moved = self.net.apply(
+      {**self.variables(state), 'params': params},
+      batch,
+      train=True,
+      keys=each_window(keys, windows),
+      from_frames=from_frames,
+      mutable=[STATISTICS],
+      method=read_windows,
+    )
+    of_labels = [self.terms(out, label) for label in labels]
+    terms = of_labels[0]
+    if len(of_labels) > 1:
+      terms = {name: losses.mixed(x, of_labels[1][name], share) for name, x in terms.items()}
+    total = terms['loss'] + self.config.loss.visemes * terms.get('viseme_loss', 0.0)
+    hits = (out.words.argmax(-1) == labels[0]).astype(self.param_dtype)
+    aux = {'terms': {**terms, 'accuracy': hits}, 'valid': valid, 'variables': moved}
+    return jnp.where(valid, total, 0).sum() / count, aux
 
-    def loss_fn(params: PyTree):
-      out, moved = self.net.apply(
-        {**self.variables(state), 'params': params},
-        batch,
-        train=True,
-        keys=each_window(keys, windows),
-        from_frames=from_frames,
-        mutable=[STATISTICS],
-        method=read_windows,
-      )
-      of_labels = [self.terms(out, label) for label in labels]
-      terms = of_labels[0]
-      if len(of_labels) > 1:
-        terms = {name: losses.mixed(x, of_labels[1][name], share) for name, x in terms.items()}
-      total = terms['loss'] + self.config.loss.visemes * terms.get('viseme_loss', 0.0)
-      hits = (out.words.argmax(-1) == labels[0]).astype(self.param_dtype)
-      return jnp.where(valid, total, 0).sum() / count, (moved, {**terms, 'accuracy': hits})
-
-    grads, (moved, terms) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+  def train_step(
+    self, state: TrainState, batch: Batch, from_frames: bool = False
+  ) -> tuple[TrainState, Metrics]:
+    """One update by `loss`."""
+    loss = functools.partial(self.loss, from_frames=from_frames)
+    grads, aux = jax.grad(loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
-    state = state.replace(variables={PLAYER: moved})
+    state = state.replace(variables={PLAYER: aux['variables']})
     state = state.replace(step=state.step + 1, ema=self.average(state))
-    return state, psum({name: Mean.of(x, valid) for name, x in terms.items()}, self.axis)
+    metrics = {name: Mean.of(x, aux['valid']) for name, x in aux['terms'].items()}
+    return state, psum(metrics, self.axis)
 
   def terms(self, out: ReaderOutput, labels: jax.Array) -> dict[str, jax.Array]:
     """Losses [M] of windows with labels [M], nats; what is made of those without a label does not count."""

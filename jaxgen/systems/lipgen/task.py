@@ -163,6 +163,8 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     return sheets.pictures(config, facts, net, variables, data, tools)
 
   in_windows = functools.partial(steps.train_step, from_frames=True)
+  of_windows = functools.partial(steps.loss, from_frames=True)
+  changes = curriculum_steps(config)
   return Task(
     batch=batch_of(config, facts),
     init=functools.partial(initial, steps),
@@ -171,5 +173,6 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     eval_step=steps.eval_step,
     evaluate=evaluate,
     pictures=pictures,
-    curriculum=tuple((step, in_windows) for step in curriculum_steps(config)),
+    curriculum=tuple((step, in_windows) for step in changes),
+    stage_losses=({PLAYER: steps.loss}, *({PLAYER: of_windows} for _ in changes)),
   )

@@ -130,14 +130,17 @@ class Steps:
     hits = (logits.argmax(-1) == batch['label']).astype(self.param_dtype)
     return {'cross_entropy': entropy, 'accuracy': hits}
 
+  def loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """The mean cross-entropy in nats, see `Task.losses`, and `terms` of each image."""
+    del state
+    found = self.terms({'params': params}, batch)
+    return found['cross_entropy'].sum() / self.config.batch_size, found
+
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """One update."""
-
-    def loss_fn(params):
-      found = self.terms({'params': params}, batch)
-      return found['cross_entropy'].sum() / self.config.batch_size, found
-
-    grads, found = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+    grads, found = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     metrics = {name: Mean.of(x) for name, x in found.items()}
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
@@ -170,4 +173,5 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     eval_step=steps.eval_step,
     evaluate=steps.evaluate,
     pictures=lambda variables, data, tools: {},
+    stage_losses=({PLAYER: steps.loss},),
   )

@@ -1,5 +1,9 @@
 """One alternating update of the Mixed Membership GAN."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +16,9 @@ from jaxgen.optim.ema import ema
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import losses, mixtures, model
 from jaxgen.systems.mmgan.config import num_components
-from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
+from jaxgen.task import Batch, LossFn, PyTree, TrainState, step_rng, update_player
+
+CRITICS, MAKERS = ('disc', 'cls'), ('gen', 'mix')
 
 
 class Steps:
@@ -62,12 +68,24 @@ class Steps:
 
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """One update of every player."""
-    state, metrics = self.update_critics(state, batch['image'])
-    learned = self.fixed_omega is None and self.config.loss.likelihood
-    responsible = self.responsible(state, batch['image']) if learned else None
-    state, more = self.update_makers(state, len(batch['image']), responsible)
+    state, metrics = self.update_critics(state, batch)
+    state, more = self.update_makers(state, batch)
     state = state.replace(step=state.step + 1, ema=self.average(state))
     return state, psum({**metrics, **more}, self.axis)
+
+  @property
+  def player_losses(self) -> dict[str, LossFn]:
+    """Of each player, with the one that moves together with it as a constant, see `Task.losses`."""
+
+    def of(together: Callable[..., Any], player: str) -> LossFn:
+      def loss(params: PyTree, state: TrainState, batch: Batch) -> tuple[jax.Array, dict[str, Any]]:
+        return together({**state.params, player: params}, state, batch)
+
+      return functools.update_wrapper(loss, together)
+
+    critics = {player: of(self.critic_loss, player) for player in CRITICS}
+    makers = [player for player in MAKERS if player in self.optimizers]
+    return critics | {player: of(self.maker_loss, player) for player in makers}
 
   def latents(self, state: TrainState, name: str, rows: int) -> tuple[jax.Array, jax.Array]:
     """Latents z [F, Z] and component [F] of this device's fakes, which go round `made`."""
@@ -99,8 +117,21 @@ class Steps:
     """(features, logits) of images, and the discriminators' new collections."""
     return self.nets.disc.apply(disc, images, train=True, update=update, mutable=['batch_stats'])
 
-  def update_critics(self, state: TrainState, real: jax.Array) -> tuple[TrainState, Metrics]:
-    """The gradient of -V + lambda CE for disc and cls together, on fakes that are constants."""
+  def critic_loss(
+    self, players: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """-V + lambda CE for disc and cls together, on fakes that are constants, see `Task.losses`.
+
+    Args:
+      players: parameters of both, by player.
+      state: with the generator.
+      batch: 'image' [B, n, H, W, C].
+
+    Returns:
+      The loss, and 'value', V (); of each fake its 'component' [F], the 'logits' [F, K] of classes and their
+      cross-entropy, 'entropy' [F]; 'variables', new collections of disc.
+    """
+    real = batch['image']
     rows, n = real.shape[:2]
     z, component = self.latents(state, 'critic_latent', rows)
     fake, _ = self.fakes(self.variables(state, 'gen'), z, component)
@@ -109,29 +140,30 @@ class Steps:
     alpha = losses.mixture(self.omega(state.params))
     flat = real.reshape(rows * n, *real.shape[2:])
     classifier_weight = self.weights.classifier(state.step)
+    disc = {'params': players['disc'], **state.variables['disc']}
+    (_, on_real), updates = self.discriminate(disc, flat, update=True)
+    disc = {**disc, **updates}
+    (features, on_fake), _ = self.discriminate(disc, fake)
+    own = jnp.diagonal(on_real.reshape(rows, n, n), axis1=1, axis2=2)  # D_i on images of i
+    own, on_fake = own.astype(self.param_dtype), on_fake.astype(self.param_dtype)
+    value = losses.game_value(own, on_fake, alpha, component, self.num_real, num_fake)
+    logits = self.nets.cls.apply({'params': players['cls']}, features)[0].astype(self.param_dtype)
+    entropy = losses.component_cross_entropy(logits, component)
+    loss = -value + classifier_weight * self.component_mean(entropy, component)
+    of_fakes = {'component': component, 'logits': logits, 'entropy': entropy}
+    return loss, {'value': value, 'variables': updates, **of_fakes}
 
-    def loss_fn(params):
-      disc = {'params': params['disc'], **state.variables['disc']}
-      (_, on_real), updates = self.discriminate(disc, flat, update=True)
-      disc = {**disc, **updates}
-      (features, on_fake), _ = self.discriminate(disc, fake)
-      own = jnp.diagonal(on_real.reshape(rows, n, n), axis1=1, axis2=2)  # D_i on images of i
-      own, on_fake = own.astype(self.param_dtype), on_fake.astype(self.param_dtype)
-      value = losses.game_value(own, on_fake, alpha, component, self.num_real, num_fake)
-      logits = self.nets.cls.apply({'params': params['cls']}, features)[0].astype(self.param_dtype)
-      entropy = losses.component_cross_entropy(logits, component)
-      loss = -value + classifier_weight * self.component_mean(entropy, component)
-      aux = {'value': value, 'entropy': entropy, 'logits': logits, 'updates': updates}
-      return loss, aux
-
-    players = {name: state.params[name] for name in ('disc', 'cls')}
-    grads, aux = jax.grad(loss_fn, has_aux=True)(players)
+  def update_critics(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """The gradient of `critic_loss` for disc and cls together."""
+    players = {name: state.params[name] for name in CRITICS}
+    grads, aux = jax.grad(self.critic_loss, has_aux=True)(players, state, batch)
     for name in players:
       state = update_player(state, self.optimizers, name, grads[name], self.axis)
-    updated = {**state.variables, 'disc': {**state.variables['disc'], **aux['updates']}}
-    hits = (aux['logits'].argmax(-1) == component).astype(jnp.float32)
+    updated = {**state.variables, 'disc': {**state.variables['disc'], **aux['variables']}}
+    hits = (aux['logits'].argmax(-1) == aux['component']).astype(jnp.float32)
+    share = jnp.asarray(len(batch['image']) / self.num_real, jnp.float32)
     metrics = {
-      'value': Mean(aux['value'], jnp.asarray(rows / self.num_real, jnp.float32)),
+      'value': Mean(aux['value'], share),
       'classifier_loss': Mean.of(aux['entropy']),
       'classifier_accuracy': Mean.of(hits),
     }
@@ -148,47 +180,60 @@ class Steps:
     alpha = losses.mixture(self.omega(state.params))
     return mixtures.responsibilities(posterior, alpha).sum(0) / self.num_real
 
-  def update_makers(
-    self, state: TrainState, rows: int, responsible: jax.Array | None = None
-  ) -> tuple[TrainState, Metrics]:
-    """The gradient of the adversarial loss + lambda CE for gen, and of eq. 8's second term for mix.
+  def maker_loss(
+    self, players: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """The adversarial loss + lambda CE for gen, and eq. 8's second term for mix, see `Task.losses`.
 
-    What is ours joins the latter: penalties, and with `responsible` the likelihood of real images.
+    What is ours joins the latter: penalties, and the likelihood of real images, whose responsibilities are by
+    the state's mixture.
+
+    Args:
+      players: parameters of gen, and of mix where it is learned, by player.
+      state: with disc and cls.
+      batch: 'image' [B, n, H, W, C]; but for the likelihood only B matters.
+
+    Returns:
+      The loss, and 'adversarial' () and 'variables', new collections of gen.
     """
+    rows = len(batch['image'])
+    learned = self.fixed_omega is None and self.config.loss.likelihood
+    responsible = self.responsible(state, batch['image']) if learned else None
     z, component = self.latents(state, 'maker_latent', rows)
     disc, cls = self.variables(state, 'disc'), self.variables(state, 'cls')
     saturating = self.config.loss.generator == 'saturating'
     num_fake = self.num_fake(component)
     classifier_weight = self.weights.classifier(state.step)
-    share = jnp.asarray(rows / self.num_real, jnp.float32)
+    gen = {'params': players['gen'], **state.variables['gen']}
+    fake, updates = self.fakes(gen, z, component)
+    (features, logits), _ = self.discriminate(disc, fake)
+    logits = logits.astype(self.param_dtype)
+    omega = self.omega(players)
+    adversarial = losses.generator_loss(
+      logits, losses.mixture(omega), component, num_fake, saturating
+    )
+    classes = self.nets.cls.apply(cls, features)[0].astype(self.param_dtype)
+    entropy = losses.component_cross_entropy(classes, component)
+    loss = adversarial + classifier_weight * self.component_mean(entropy, component)
+    if self.fixed_omega is None:  # moves omega only: the logits are stopped
+      stopped = jax.lax.stop_gradient(logits)
+      value = losses.fake_value(stopped, losses.mixture(omega), component, num_fake)
+      loss += self.config.loss.mixture_value * value
+      share = jnp.asarray(rows / self.num_real, jnp.float32)
+      loss += share * mixtures.penalty(omega, self.weights, state.step)
+      if responsible is not None:
+        loss += self.config.loss.likelihood * mixtures.likelihood_loss(omega, responsible)
+    return loss, {'adversarial': adversarial, 'variables': updates}
 
-    def loss_fn(params):
-      gen = {'params': params['gen'], **state.variables['gen']}
-      fake, updates = self.fakes(gen, z, component)
-      (features, logits), _ = self.discriminate(disc, fake)
-      logits = logits.astype(self.param_dtype)
-      omega = self.omega(params)
-      adversarial = losses.generator_loss(
-        logits, losses.mixture(omega), component, num_fake, saturating
-      )
-      classes = self.nets.cls.apply(cls, features)[0].astype(self.param_dtype)
-      entropy = losses.component_cross_entropy(classes, component)
-      loss = adversarial + classifier_weight * self.component_mean(entropy, component)
-      if self.fixed_omega is None:  # moves omega only: the logits are stopped
-        stopped = jax.lax.stop_gradient(logits)
-        value = losses.fake_value(stopped, losses.mixture(omega), component, num_fake)
-        loss += self.config.loss.mixture_value * value
-        loss += share * mixtures.penalty(omega, self.weights, state.step)
-        if responsible is not None:
-          loss += self.config.loss.likelihood * mixtures.likelihood_loss(omega, responsible)
-      return loss, {'adversarial': adversarial, 'updates': updates}
-
+  def update_makers(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """The gradient of `maker_loss` for gen and mix together."""
     before = self.omega(state.params)
-    players = {name: state.params[name] for name in ('gen', 'mix') if name in state.params}
-    grads, aux = jax.grad(loss_fn, has_aux=True)(players)
+    players = {name: state.params[name] for name in MAKERS if name in state.params}
+    grads, aux = jax.grad(self.maker_loss, has_aux=True)(players, state, batch)
     for name in players:
       state = update_player(state, self.optimizers, name, grads[name], self.axis)
-    updated = {**state.variables, 'gen': {**state.variables['gen'], **aux['updates']}}
+    updated = {**state.variables, 'gen': {**state.variables['gen'], **aux['variables']}}
+    share = jnp.asarray(len(batch['image']) / self.num_real, jnp.float32)
     metrics = {'generator_loss': Mean(aux['adversarial'], share)}
     if self.fixed_omega is None:
       metrics |= mixtures.metrics(losses.mixture(before), share)

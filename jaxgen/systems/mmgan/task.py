@@ -146,4 +146,5 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     eval_step=eval_step,
     evaluate=functools.partial(evaluation.evaluate, inference),
     pictures=pictures,
+    stage_losses=(steps.player_losses,),
   )

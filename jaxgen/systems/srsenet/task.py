@@ -109,20 +109,26 @@ class Steps:
       rng=key,
     )
 
+  def loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """The Charbonnier loss between the net's output and the crop, see `Task.losses`.
+
+    Returns:
+      The loss, and 'terms' [B] of each crop and the 'output' [B, H, W, 1].
+    """
+    del state
+    output = self.net.apply({'params': params}, batch['low'])
+    terms = charbonnier(output, batch['high'], self.config.loss.epsilon)
+    return terms.sum() / self.config.batch_size, {'terms': terms, 'output': output}
+
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """The Charbonnier loss between the net's output and the crop."""
-    target = batch['high']
-
-    def loss_fn(params: PyTree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-      output = self.net.apply({'params': params}, batch['low'])
-      loss = charbonnier(output, target, self.config.loss.epsilon)
-      return loss.sum() / self.config.batch_size, (loss, output)
-
-    grads, (loss, output) = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+    """One update."""
+    grads, aux = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     metrics = {
-      'loss': Mean.of(loss),
-      'psnr': Mean.of(batch_psnr(jnp.clip(output, 0, 1), target)),
+      'loss': Mean.of(aux['terms']),
+      'psnr': Mean.of(batch_psnr(jnp.clip(aux['output'], 0, 1), batch['high'])),
     }
     state = state.replace(step=state.step + 1, ema=self.average(state))
     return state, psum(metrics, self.axis)
@@ -184,4 +190,5 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     eval_step=steps.eval_step,
     evaluate=evaluate,
     pictures=pictures,
+    stage_losses=({PLAYER: steps.loss},),
   )

@@ -223,6 +223,23 @@ def test_a_step_of_the_simplified_model_by_hand():
   assert tree_l2(jax.tree.map(np.subtract, found, expected)) < 1e-5 * tree_l2(expected)
 
 
+def test_gradients_of_images_add_up_to_that_of_the_batch():
+  """As docs/concepts/state.md takes them, with the draws of each image and the statistics of all."""
+  state, after, _ = stepped('no_latent_dbnn')
+  config = tiny('no_latent_dbnn', loss__weight_kl_per='batch', model__layers=('hidden',))
+  loss = make_task(config, FACTS, axis='rows').losses['model']
+
+  def of_row(row):
+    one = jax.tree.map(lambda x: x[None], row)
+    return jax.grad(loss, has_aux=True)(state.params['model'], state, one)[0]
+
+  each = quick_jit(jax.vmap(of_row, axis_name='rows'))(BATCH)
+  found = jax.tree.map(lambda x: x.sum(0), each)
+  expected = gradient(after)
+  assert tree_l2(jax.tree.map(np.subtract, found, expected)) < 1e-5 * tree_l2(expected)
+  assert all(len(x) == 8 for x in jax.tree.leaves(each))
+
+
 @pytest.mark.parametrize('row', ['simplified_mixture', 'no_latent_dbnn'])
 def test_gradients_match_finite_differences(row):
   """Along random directions in float64, through batch norm and both kinds of weight samples."""

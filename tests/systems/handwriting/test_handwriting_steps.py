@@ -279,6 +279,19 @@ def test_the_critic_sees_real_words_and_generated_ones_apart(start, after, row, 
   assert_close(found.variables['disc'], new, rtol=1e-5)
 
 
+@pytest.mark.parametrize('row', ['alpha_10', 'no_balancing'])
+def test_the_writer_s_loss_has_the_gradient_of_the_step(start, after, row):
+  state, batch = start
+  steps, found = after(row)
+  others = {name: found.params[name] for name in ('disc', 'rec')}
+  met = state.replace(params={**state.params, **others})
+  of = jax.jit(jax.value_and_grad(steps.game_loss, has_aux=True))
+  (loss, aux), grads = of(state.params['gen'], met, batch)
+  assert_gradient(found, 'gen', grads)
+  judged = losses.GAMES['hinge'].generator(aux['judged']).mean()
+  np.testing.assert_allclose(loss, judged + aux['nll'].mean(), rtol=1e-5)
+
+
 def test_the_spectral_norms_of_the_critic_take_one_step(start, after):
   state, _ = start
   before, now = (to_numpy(x.variables['disc']['batch_stats']) for x in (state, after('alpha_1')[1]))
@@ -314,4 +327,8 @@ def test_the_writer_copies_drawings_and_is_balanced_against_them(start):
   of_drawing = 2 * (images - batch['image']) / images.size
   total = of_drawing + added(of_drawing, of_r, steps.config.curriculum.paired_text, 0)
   assert steps.config.curriculum.paired_text == 0.3
-  assert_gradient(found, 'gen', of(jnp.asarray(total, jnp.float32))[-1])
+  grads = of(jnp.asarray(total, jnp.float32))[-1]
+  assert_gradient(found, 'gen', grads)
+  loss = jax.jit(jax.grad(steps.paired_loss, has_aux=True))
+  own, _ = loss(state.params['gen'], state, {**batch, 'hand': hand})
+  assert_gradient(found, 'gen', own)

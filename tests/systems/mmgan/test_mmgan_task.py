@@ -132,8 +132,10 @@ def compiled():
 
   state = jax.jit(system.make_task(config, facts).init)(jax.random.key(0))
   real = np.random.default_rng(1).uniform(-1, 1, (24, 2, 28, 28, 1)).astype(np.float32)
-  critics = jax.jit(lambda weight, state, real: of(weight).update_critics(state, real)[0])
-  makers = jax.jit(lambda weight, state: of(weight).update_makers(state, 24)[0])
+  critics = jax.jit(
+    lambda weight, state, real: of(weight).update_critics(state, {'image': real})[0]
+  )
+  makers = jax.jit(lambda weight, state: of(weight).update_makers(state, {'image': real})[0])
   return facts, state, real, critics, makers
 
 
@@ -286,8 +288,8 @@ def test_a_dcgan_trains_and_its_discriminator_keeps_statistics_of_real_images_on
   facts, _, real, _, _ = compiled
   config = tiny(model__architecture='dcgan')
   steps = make_steps(config, facts)
-  critics = jax.jit(lambda state, real: steps.update_critics(state, real)[0])
-  makers = jax.jit(lambda state: steps.update_makers(state, 24)[0])
+  critics = jax.jit(lambda state, real: steps.update_critics(state, {'image': real})[0])
+  makers = jax.jit(lambda state: steps.update_makers(state, {'image': real})[0])
   start = state = jax.jit(make_task(config, facts).init)(jax.random.key(0))
   for _ in range(2):
     state = makers(critics(state, real))

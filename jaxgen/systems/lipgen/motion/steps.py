@@ -42,25 +42,26 @@ class Steps:
     self.optimizers = {PLAYER: make_optimizer(config)}
     self.param_dtype = DTYPES[config.precision][1]
 
-  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """One update by L1 of offsets and pose, and of their velocities.
+  def loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """L1 of offsets and pose, and of their velocities, see `Task.losses`.
 
-    Args:
-      state: before.
-      batch: of `Data.example`.
+    Returns:
+      The loss, each part its mean over the frames that count, and `terms`, the means of these by name.
     """
     keys = example_keys(step_rng(state, 'dropout'), len(batch['mel']), self.axis)
     masks = masks_of(batch['counted'])
     counts = psum({name: jnp.maximum(x.sum(), 1) for name, x in masks.items()}, self.axis)
+    out: Any = self.net.apply({'params': params}, batch['mel'], batch['counted'], keys)
+    terms = self.terms(out, batch)
+    sums = {name: (x * masks[kind_of(name)]).sum() for name, x in terms.items()}
+    loss: Any = sum(self.weight(name) * sums[name] / counts[kind_of(name)] for name in sums)
+    return loss, {name: Mean.of(x, masks[kind_of(name)]) for name, x in terms.items()}
 
-    def loss_fn(params: PyTree) -> tuple[jax.Array, Metrics]:
-      out: Any = self.net.apply({'params': params}, batch['mel'], batch['counted'], keys)
-      terms = self.terms(out, batch)
-      sums = {name: (x * masks[kind_of(name)]).sum() for name, x in terms.items()}
-      loss = sum(self.weight(name) * sums[name] / counts[kind_of(name)] for name in sums)
-      return loss, {name: Mean.of(x, masks[kind_of(name)]) for name, x in terms.items()}
-
-    grads, metrics = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update."""
+    grads, metrics = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 

@@ -100,8 +100,14 @@ class Steps:
     share = global_rows(rows, self.axis).astype(self.param_dtype) / self.config.batch_size
     return jnp.minimum((start + share) % 1 * TIMES, TIMES - 1).astype(jnp.int32)
 
-  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """One update by the error of velocities; some rows are not told what is wanted."""
+  def loss(
+    self, params: PyTree, state: TrainState, batch: Batch
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """The error of velocities, some rows not told what is wanted, see `Task.losses`.
+
+    Returns:
+      The loss, a mean by weight, and 'wrong' [B] and 'weight' [B], see `error`.
+    """
     rows = len(batch['frames'])
     time = self.times(step_rng(state, 'time'), rows)
     keys, dropped = (
@@ -109,16 +115,16 @@ class Steps:
     )
     kept = 1 - self.config.diffusion.dropout
     given = jax.vmap(lambda key: jax.random.bernoulli(key, kept))(dropped)
+    wrong, weight = self.error(params, batch, time, keys, given.astype(self.param_dtype))
+    total = psum(jax.lax.stop_gradient(weight.sum()), self.axis)
+    return wrong.sum() / total, {'wrong': wrong, 'weight': weight}
 
-    def loss_fn(params: PyTree):
-      wrong, weight = self.error(params, batch, time, keys, given.astype(self.param_dtype))
-      total = psum(jax.lax.stop_gradient(weight.sum()), self.axis)
-      return wrong.sum() / total, Mean(wrong.sum(), weight.sum())
-
-    grads, loss = jax.grad(loss_fn, has_aux=True)(state.params[PLAYER])
+  def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """One update."""
+    grads, aux = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     state = state.replace(step=state.step + 1, ema=self.average(state))
-    return state, psum({'loss': loss}, self.axis)
+    return state, psum({'loss': Mean(aux['wrong'].sum(), aux['weight'].sum())}, self.axis)
 
   def average(self, state: TrainState) -> dict[str, PyTree]:
     """The moving average; none where config.ema_decay is 0."""

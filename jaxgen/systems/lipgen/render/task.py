@@ -56,4 +56,5 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     eval_step=steps.eval_step,
     evaluate=evaluate,
     pictures=pictures,
+    stage_losses=({PLAYER: steps.loss},),
   )
