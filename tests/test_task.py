@@ -68,6 +68,13 @@ def test_an_optimizer_is_given_the_gradient_of_its_player_s_loss(system, monkeyp
     found = computed(both, state, task.batch)
     assert moved == list(losses)
     assert all(given == own for given, own in found.values())
+  for player, loss in task.losses.items():  # forwards too
+
+    def along(params, state, batch, loss=loss):
+      return jax.jvp(lambda params: loss(params, state, batch)[0], (params,), (params,))
+
+    value, slope = jax.eval_shape(along, state.params[player], state, task.batch)
+    assert value.shape == slope.shape == ()
 
 
 def test_losses_are_those_of_the_last_stage_that_has_the_player():
