@@ -35,7 +35,7 @@ from jaxgen.systems.lipgen.synthesis.cast import make_cast
 from jaxgen.systems.lipgen.synthesis.chain import Chain, digest_of
 from jaxgen.systems.lipgen.synthesis.making import synthesise
 from jaxgen.systems.lipgen.synthesis.manifest import ROWS, Manifest
-from jaxgen.systems.lipgen.synthesis.pairing import paired
+from jaxgen.systems.lipgen.synthesis.pairing import every, paired
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import bare_name
@@ -146,7 +146,7 @@ def synthetic(
   voices = spoken_clips.named_voices('')
   say = spoken_clips.saying(words, voices, find_dictionary(config.data.dictionary))
   cast = make_cast(faces, config.seed)
-  clips = paired(len(cast.names), words, voices, clips_per_face, config.seed)
+  clips = paired(len(cast.names), every(words, voices), clips_per_face, config.seed)
   digests = {net.config.system: digest_of(net) for net in nets}
   settings = {'seed': config.seed, 'steps': steps, **digests}
   manifest = Manifest(folder, settings)

@@ -30,8 +30,9 @@ from jaxgen.systems.lipgen.synthesis.chain import digest_of  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_written, pasted, write_clip  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.making import make_clips, synthesise  # noqa: E402
 from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, ROWS, Manifest  # noqa: E402
-from jaxgen.systems.lipgen.synthesis.pairing import paired  # noqa: E402
+from jaxgen.systems.lipgen.synthesis.pairing import Take, every, paired  # noqa: E402
 from jaxgen.systems.lipgen.voices.log_mel import SILENT, log_mel  # noqa: E402
+from jaxgen.systems.lipgen.voices.own_words import OwnWord  # noqa: E402
 from jaxgen.systems.lipgen.voices.rebuilding import rebuilt  # noqa: E402
 from jaxgen.systems.lipgen.voices.recordings import bundled  # noqa: E402
 from jaxgen.systems.lipgen.voices.sound_files import read_sound  # noqa: E402
@@ -67,7 +68,7 @@ def say():
 
 def make(folder, faces=3, hidden=-1, each=2, settings=SETTINGS, **options):
   """The clips of some faces, and how many were made by this call."""
-  cast, clips = Cast(faces, hidden), paired(faces, WORDS, VOICES, each, 0)
+  cast, clips = Cast(faces, hidden), paired(faces, every(WORDS, VOICES), each, 0)
   manifest = Manifest(folder, settings, **options)
   left = manifest.left(clips, cast)
   return clips, synthesise(Chain(), cast, say(), left, manifest), manifest
@@ -81,18 +82,73 @@ def made(tmp_path_factory):
 
 
 def test_faces_say_distinct_things_and_words_take_turns():
-  clips = paired(7, WORDS, VOICES, 5, 3)
+  clips = paired(7, every(WORDS, VOICES), 5, 3)
   for face in range(7):
     own = [(x.word, x.voice) for x in clips if x.face == face]
     assert len(set(own)) == len(own) == 5
   counts = Counter(x.word for x in clips).values()
   assert max(counts) - min(counts) <= 1
-  assert paired(9, WORDS, VOICES, 5, 3)[:35] == clips != paired(7, WORDS, VOICES, 5, 4)
+  assert (
+    paired(9, every(WORDS, VOICES), 5, 3)[:35] == clips != paired(7, every(WORDS, VOICES), 5, 4)
+  )
   assert len({x.name for x in clips}) == 35
-  around = [(x.word, y) for x in paired(60, WORDS, VOICES, 5, 3) for y in (x.before, x.after)]
+  around = [
+    (x.word, y) for x in paired(60, every(WORDS, VOICES), 5, 3) for y in (x.before, x.after)
+  ]
   assert {y for _, y in around} == {'', *WORDS} and all(x != y for x, y in around)
   with pytest.raises(ConfigError, match='7 clips a face: there are 6 different ones'):
-    paired(1, WORDS, VOICES, 7, 0)
+    paired(1, every(WORDS, VOICES), 7, 0)
+
+
+def test_faces_say_what_is_recorded_and_nothing_twice():
+  takes = {
+    'bin': [Take('ann', 1), Take('ann', 2)],
+    'blue': [Take('ann', 1)],
+    'red': [Take('ben', 1)],
+  }
+  clips = paired(40, takes, 4, 0)
+  for face in range(40):
+    own = [(x.word, x.voice, x.take) for x in clips if x.face == face]
+    assert sorted(own) == [(word, *take) for word, all_takes in takes.items() for take in all_takes]
+  around = {(x.word, y) for x in clips for y in (x.before, x.after)}
+  assert around == {('bin', ''), ('bin', 'blue'), ('blue', ''), ('blue', 'bin'), ('red', '')}
+  with pytest.raises(
+    ConfigError, match=r'5 clips a face: .* 4 different ones, of 3 words in 2 voices: ask'
+  ):
+    paired(1, takes, 5, 0)
+
+
+def own_word(word, level, seconds=0.4, voice='ann'):
+  """Of a person who hums, with 40 ms before and after it."""
+  sound = level * np.sin(0.1 * np.arange(round(16_000 * (seconds + 0.08)))).astype(np.float32)
+  return OwnWord(word, voice, sound, (0.04, 0.04 + seconds))
+
+
+def test_recordings_are_heard_in_their_own_sound():
+  words = (
+    own_word('bin', 0.2),
+    own_word('blue', 0.1),
+    own_word('bin', 0.3),
+    own_word('so', 0.2, 1.5),
+  )
+  says = spoken_clips.Recorded(words)
+  assert says.takes == {'bin': [('ann', 1), ('ann', 2)], 'blue': [('ann', 1)], 'so': [('ann', 1)]}
+  assert says.voices == ('ann',)
+  clip = paired(1, says.takes, 1, 0)[0]._replace(before='', after='', word='bin', take=2, rate=1.0)
+  said = says(clip)
+  assert said.span == pytest.approx((0.38, 0.78)) and said.heard == 'a recording'
+  first = round(16_000 * 0.34)
+  np.testing.assert_array_equal(said.sound[first : first + 7680], words[2].sound)
+  assert not said.sound[:first].any() and not said.sound[first + 7680 :].any()
+  np.testing.assert_array_equal(said.mel, log_mel(said.sound))
+  slower = says(clip._replace(rate=1.1, after='blue'))
+  assert slower.span == pytest.approx((0.36, 0.80), abs=0.002)
+  assert np.abs(slower.sound[-1600:]).max() == pytest.approx(0.1, abs=0.01)
+  # As long as a clip; what is still longer at twice its pace is cut off at both ends.
+  assert says(clip._replace(word='so', take=1)).span == pytest.approx((0, 1.16), abs=0.01)
+  long = spoken_clips.Recorded([own_word('so', 0.2, 3.0)])(clip._replace(word='so', take=1))
+  assert long.span == (0, 1.16) and long.sound.shape == (18_560,)
+  assert np.abs(long.sound[:1000]).max() > 0.15 < np.abs(long.sound[-1000:]).max()
 
 
 def test_sound_that_is_rebuilt_has_the_log_mels():
@@ -102,7 +158,7 @@ def test_sound_that_is_rebuilt_has_the_log_mels():
 
 
 def test_words_are_heard_in_the_middle_of_a_clip():
-  clip = paired(1, WORDS, VOICES, 1, 0)[0]._replace(before='', after='water', rate=1.1)
+  clip = paired(1, every(WORDS, VOICES), 1, 0)[0]._replace(before='', after='water', rate=1.1)
   alone, said = say()(clip._replace(after='')), say()(clip)
   start, end = said.span
   assert (start + end) / 2 == pytest.approx(0.58, abs=0.01)
@@ -133,7 +189,7 @@ def test_recordings_are_heard_of_words_that_are_said_as_in_the_dictionary(monkey
   says = spoken_clips.saying(('water', 'about'), VOICES, other)
   assert says.kind == spoken_clips.ESPEAK
   with pytest.raises(AttributeError):
-    says(paired(1, ('about',), VOICES, 1, 0)[0])
+    says(paired(1, every(('about',), VOICES), 1, 0)[0])
   assert said[0][0] == ('B', 'AH1')
   monkeypatch.setattr(spoken_clips.espeak, 'voices', refuse)
   with pytest.raises(
@@ -149,7 +205,7 @@ def refuse():
 def test_espeak_says_any_word_in_the_middle():
   pytest.importorskip('espeakng_loader')
   says = spoken_clips.saying(('zebra',), VOICES, find_dictionary())
-  found = says(paired(1, ('zebra',), VOICES, 1, 0)[0])
+  found = says(paired(1, every(('zebra',), VOICES), 1, 0)[0])
   assert says.kind == spoken_clips.ESPEAK
   assert sum(found.span) / 2 == pytest.approx(0.58, abs=0.02)
   assert found.mel.shape == (116, 80) and np.abs(found.sound).max() > 0.1
@@ -166,15 +222,15 @@ def test_words_that_are_longer_than_a_clip_are_spoken_faster(monkeypatch, slowes
     return spoken_clips.espeak.Utterance(sound, ('AA',), np.array([[0, lasts]]))
 
   monkeypatch.setattr(spoken_clips.espeak, 'speak_word', speak_word)
-  clip = paired(1, ('zebra',), VOICES, 1, 0)[0]._replace(rate=1.0, before='', after='')
+  clip = paired(1, every(('zebra',), VOICES), 1, 0)[0]._replace(rate=1.0, before='', after='')
   start, end = spoken_clips.Espeak(find_dictionary())(clip).span
   assert 0 <= start < end <= 1.16 and (start + end) / 2 == pytest.approx(0.58, abs=0.01)
   assert paces[:2] == [150, 238 if faster else 450] and (end - start < 1.16) == faster
 
 
 def test_clips_of_words_with_a_dot_have_files_each(tmp_path):
-  clips = paired(2, ('mr.',), VOICES, 1, 0)
-  said = say()(paired(1, WORDS, VOICES, 1, 0)[0])
+  clips = paired(2, every(('mr.',), VOICES), 1, 0)
+  said = say()(paired(1, every(WORDS, VOICES), 1, 0)[0])
   for clip in clips:
     assert not is_written(tmp_path, clip.name)
     write_clip(tmp_path, clip, 'face', said, np.full((29, 96, 96), 90, np.uint8))
@@ -185,7 +241,7 @@ def test_clips_of_words_with_a_dot_have_files_each(tmp_path):
 
 
 def test_no_clip_is_written_beside_its_folder(tmp_path):
-  clip = paired(1, WORDS, VOICES, 1, 0)[0]
+  clip = paired(1, every(WORDS, VOICES), 1, 0)[0]
   for name in ('../train/.._00001', 'AND/OR/train/AND/OR_00001', '/A/train/A_00001'):
     with pytest.raises(ValueError, match='is no name of a clip'):
       write_clip(
@@ -270,7 +326,7 @@ def test_a_reader_learns_from_them_at_its_share(made):
 
 
 def test_a_run_that_is_killed_goes_on_and_makes_the_same(made, tmp_path):
-  cast, clips = Cast(3), paired(3, WORDS, VOICES, 2, 0)
+  cast, clips = Cast(3), paired(3, every(WORDS, VOICES), 2, 0)
   manifest = Manifest(tmp_path, SETTINGS)
   manifest.write_about(3)
   maker = make_clips(Chain(), cast, say(), clips, manifest)
@@ -377,7 +433,7 @@ def test_old_clips_are_there_until_a_new_one_is_made(tmp_path):
 
   make(tmp_path, faces=1)
   files = {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
-  cast, clips = Cast(1), paired(1, WORDS, VOICES, 2, 0)
+  cast, clips = Cast(1), paired(1, every(WORDS, VOICES), 2, 0)
   new = Manifest(tmp_path, {'seed': 1}, overwrite=True)
   left = new.left(clips, cast)
   assert left == clips
@@ -395,7 +451,7 @@ def test_pictures_without_a_face_are_tried_again_and_bind_nobody(tmp_path):
     make(tmp_path, faces=1, hidden=0)
   _, count, manifest = make(tmp_path, faces=2, hidden=1, settings={'seed': 1})  # no clip of seed 0
   assert count == 2 and list(manifest.dropped.values()) == ['no face in it']
-  cast, clips = Cast(2), paired(2, WORDS, VOICES, 2, 0)
+  cast, clips = Cast(2), paired(2, every(WORDS, VOICES), 2, 0)
   again = Manifest(tmp_path, {'seed': 1})
   assert again.left(clips, cast) == clips[2:] and not again.dropped
 

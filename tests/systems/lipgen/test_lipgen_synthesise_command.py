@@ -1,6 +1,7 @@
 """`jaxgen synthesise`: its pictures, what it prints, and mistakes. No net is run."""
 
 import json
+import wave
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from lipgen_videos import optional
 
 optional('av')
 
+import av  # noqa: E402
 from PIL import Image  # noqa: E402
 from synthesis_cases import Chain  # noqa: E402
 
@@ -39,10 +41,10 @@ def command_of(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(chains, 'load_net', lambda *given: net)
   monkeypatch.setattr(chains, 'Chain', lambda *nets, steps: Chain())
   (tmp_path / 'faces').mkdir()
-  usual = f'--words=about --voices=m1 --clips-per-face=1 --json --faces={tmp_path}/faces'
+  usual = '--clips-per-face=1', '--json', f'--faces={tmp_path}/faces', f'--output={tmp_path}/out'
 
-  def run(*more):
-    code = main(['synthesise', *usual.split(), f'--output={tmp_path}/out', *more])
+  def run(*more, said=('--words=about', '--voices=m1')):
+    code = main(['synthesise', *said, *usual, *more])
     found = capsys.readouterr()
     return code, [json.loads(line) for line in found.out.splitlines()], found.err
 
@@ -100,8 +102,8 @@ def test_tables_of_before_tell_pictures_by_their_names(tmp_path, command_of):
     paint(faces / f'{name}.png', level)
   assert command_of()[0] == 0
   lines = [line.split('\t') for line in table.read_text().splitlines()]
-  place = lines[0].index('picture')
-  table.write_text(''.join('\t'.join(x[:place] + x[place + 1 :]) + '\n' for x in lines))
+  kept = [i for i, name in enumerate(lines[0]) if name not in ('picture', 'take')]
+  table.write_text(''.join('\t'.join(x[i] for i in kept) + '\n' for x in lines))
   for name, level in (
     ('anna', 210),
     ('ben', 220),
@@ -133,6 +135,77 @@ def test_clips_of_pictures_that_were_made_smaller_are_not_gone_on_with(tmp_path,
   for _ in range(2):
     assert command_of('--faces=drawn:1', f'--output={drawn}')[0] == 0
   assert 'pixels' not in json.loads((drawn / ABOUT).read_text())['settings']
+
+
+def hum(path, hertz):
+  sound = 8000 * np.sin(hertz / 2546 * np.arange(16_000))
+  with wave.open(str(path), 'wb') as file:
+    file.setnchannels(1)
+    file.setsampwidth(2)
+    file.setframerate(16_000)
+    file.writeframes(sound.astype('<i2').tobytes())
+
+
+def recorded(folder, titles='file,word,start,end'):
+  """A table of two words that Ann says, one twice, and one that Ben says."""
+  for name, hertz in (('ann', 200), ('ben', 120)):
+    hum(folder / f'{name}.wav', hertz)
+  rows = 'ann,bin,0.1,0.3', 'ann,blue,0.3,0.5', 'ann,bin,0.5,0.9', 'ben.wav,gru\u00df,0.2,0.6'
+  table = folder / 'words.csv'
+  table.write_text('\n'.join([titles, *rows]), encoding='utf-8')
+  return table
+
+
+def test_faces_say_what_a_person_recorded(tmp_path, command_of):
+  paint(tmp_path / 'faces' / 'anna.png', 200)
+  said = (f'--recordings={recorded(tmp_path)}',)
+  code, found, told = command_of('--clips-per-face=4', said=said)
+  assert (code, len(found)) == (0, 4), told
+  lines = (tmp_path / 'out' / ROWS).read_text().splitlines()
+  rows = [dict(zip(lines[0].split('\t'), line.split('\t'), strict=True)) for line in lines[1:]]
+  assert sorted((x['word'], x['voice'], x['take']) for x in rows) == [
+    ('bin', 'ann', '1'), ('bin', 'ann', '2'), ('blue', 'ann', '1'), ('gru\u00df', 'ben', '1')
+  ]  # fmt: skip
+  with av.open(str(tmp_path / 'out' / f'{rows[0]["clip"]}.mp4')) as file:
+    assert file.metadata['comment'].endswith(f'and a recording ({rows[0]["voice"]})')
+  about = json.loads((tmp_path / 'out' / ABOUT).read_text())['settings']
+  assert (about['speech'], about['voices']) == ('recordings', ['ann', 'ben'])
+  assert about['words'] == ['bin', 'blue', 'gru\u00df']
+  assert command_of('--clips-per-face=4', said=said)[:2] == (0, [])
+  hum(tmp_path / 'ben.wav', 121)  # another sound of its name
+  code, found, told = command_of('--clips-per-face=4', said=said)
+  assert (code, found) == (1, []) and 'has clips with sounds = ' in told
+  code, found, _ = command_of('--words=blue', '--overwrite', said=said)
+  assert code == 0 and [x['word'] for x in found] == ['blue']
+
+
+def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
+  table = recorded(tmp_path, 'wav,text,start,end')
+  said = (f'--recordings={table}',)
+  columns = '--columns=clip=wav,word=text'
+  for more, expected in (
+    (
+      (),
+      "no column 'file'; it has 'wav', 'text', 'start', 'end': name it with --columns clip=TITLE",
+    ),
+    ((columns, '--voices=m1'), '--voices is of synthetic voices: leave it out'),
+    ((columns, '--dictionary=a.txt'), '--dictionary is of synthetic voices: leave it out'),
+    ((columns, '--words=bin,red'), "words.csv has no row of 'red': it has bin, blue, gru\u00df"),
+    ((columns, '--clips-per-face=5'), 'there are 4 different ones, of 3 words in 2 voices'),
+    (('--recordings=none.csv',), 'none.csv'),
+  ):
+    paint(tmp_path / 'faces' / 'anna.png', 200)
+    code, found, told = command_of(*more, said=said)
+    assert code and not found and told.count('\n') == 1 and expected in told
+  for given, expected in (
+    (('--columns=clip=wav',), 'name --words, for synthetic voices, or --recordings'),
+    (('--words=about', '--columns=clip=wav'), '--columns are those of --recordings'),
+  ):
+    code, _, told = command_of(said=given)
+    assert code and expected in told
+  (tmp_path / 'ann.wav').write_bytes(b'no sound')
+  code, _, told = command_of(columns, said=said)
+  assert code == 1 and 'words.csv, line 2: ' in told and told.count('\n') == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from jaxgen.systems.lipgen.procedural.takes import WORDS
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.voices import espeak, log_mel, recordings, timing
+from jaxgen.systems.lipgen.voices.own_words import words_of_table
+from jaxgen.systems.lipgen.voices.pacing import paced
 from jaxgen.systems.lipgen.voices.recordings import bundled, of_table, recorded
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
 from jaxgen.systems.lipgen.voices.sounds import LEVEL, levelled
@@ -372,7 +374,7 @@ class TestTable:
         r"line 2: 'bee' ends at 2.50 seconds, after its file mine \(2.00 seconds\)",
       ),
       (['mine,bee,1,1.5', 'mine,ma,1,1.2'], "lines 2 and 3: 'bee' and 'ma' begin at once in mine"),
-      (['mine,nosuchword,1,1.5'], "'nosuchword' is not in CMUdict"),
+      (['mine,nosuchword,1,1.5'], "line 2: 'nosuchword' is not in CMUdict"),
     ],
   )
   def test_names_what_is_wrong(self, tmp_path, rows, said):
@@ -384,5 +386,53 @@ class TestTable:
     with pytest.raises(DataError, match=r"no column 'recording'.* name the column of each clip"):
       of_table(table, columns={**recordings.COLUMNS, 'clip': 'recording'})
     write_wav(tmp_path / 'mine.wav', np.zeros(32_000))
-    with pytest.raises(DataError, match=r'mine\.wav is silent'):
+    with pytest.raises(
+      DataError, match=r'words\.csv, line 2: .*mine\.wav is silent.*; put another file'
+    ):
       of_table(table)
+
+  def test_cuts_words_as_they_sound(self, tmp_path):
+    table = self.table(tmp_path, 'mine,gruß,1.0,1.4', 'mine.wav,ma,0.62,0.9', 'mine,ma,1.9,2.02')
+    found = words_of_table(table)
+    one, two, last = found.words  # no dictionary has the first
+    assert (one.word, one.voice, two.word) == ('gruß', 'mine', 'ma')
+    np.testing.assert_allclose(
+      [one.span, two.span, last.span], [[0.04, 0.44], [0.04, 0.32], [0.04, 0.14]]
+    )
+    assert [x.sound.shape for x in found.words] == [(7680,), (5760,), (2240,)]
+    whole = levelled(read_sound(tmp_path / 'mine.wav'))
+    np.testing.assert_allclose(one.sound[640:-640], whole[16_000:22_400], atol=1e-4)
+    assert np.abs(one.sound[:16]).max() < 0.01 > np.abs(one.sound[-16:]).max()
+    again = words_of_table(table, wanted=('ma',))
+    assert [x.word for x in again.words] == ['ma', 'ma'] and again.sounds == found.sounds
+    write_wav(tmp_path / 'mine.wav', tone(2.1))
+    other = words_of_table(table)
+    assert other.sounds != found.sounds and other.table == found.table
+    write_wav(tmp_path / 'mine.wav', tone(2.0) * (np.arange(32_000) > 20_000))
+    with pytest.raises(
+      DataError, match=r"line 3: nothing is to be heard in mine\.wav where 'ma' is"
+    ):
+      words_of_table(table)
+    with pytest.raises(DataError, match=r"words\.csv has no row of 'be': it has gruß, ma$"):
+      words_of_table(table, wanted=('ma', 'be'))
+
+
+class TestPacing:
+  @pytest.mark.parametrize('rate', [0.5, 0.87, 1.15])
+  def test_a_tone_keeps_its_pitch_and_places_move(self, rate):
+    sound = tone(0.8)
+    sound[: len(sound) // 2] *= 0.1
+    found = paced(sound, rate)
+    assert found.shape == (round(rate * len(sound)),) and found.dtype == np.float32
+    peak = [np.argmax(np.abs(np.fft.rfft(x))) / len(x) for x in (sound, found)]
+    assert peak[1] == pytest.approx(peak[0], rel=0.02)
+    loud = np.flatnonzero(np.abs(found) > 0.5 * np.abs(found).max())
+    assert loud[0] / 16_000 == pytest.approx(0.4 * rate, abs=0.02)
+    middle = found[loud[0] + 1000 : -1000]
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(
+      np.sqrt(np.mean(sound[-3000:] ** 2)), rel=0.03
+    )
+
+  def test_what_lasts_as_long_is_the_same(self):
+    np.testing.assert_array_equal(paced(tone(0.1), 1.0), tone(0.1).astype(np.float32))
+    assert not paced(np.zeros(1000), 1.1).any()

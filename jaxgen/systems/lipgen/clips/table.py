@@ -54,7 +54,7 @@ class Spoken(NamedTuple):
 def read_table(
   path: Path,
   columns: Mapping[str, str] = COLUMNS,
-  advice: str = 'set config.data.columns.',
+  advice: str = 'set config.data.columns.{}',
 ) -> list[Spoken]:
   """The rows of a table of words.
 
@@ -63,7 +63,7 @@ def read_table(
     columns: the titles of 'clip', 'word', 'start' and 'end'. Times are seconds, or frames at 25 a second
       where a title ends in '_frame'; a table with start_frame and end_frame in place of start and end is
       understood.
-    advice: what to do about a column that is not there, before 'clip', 'word', 'start' or 'end'.
+    advice: what to do about a column that is not there, with {} for 'clip', 'word', 'start' or 'end'.
 
   Raises:
     DataError: a file, column, word or time is missing or malformed: names the line.
@@ -89,7 +89,7 @@ def _places(
       name += _IN_FRAMES
     if name not in titles:
       raise DataError(
-        f'{path} has no column {name!r}; it has {", ".join(map(repr, titles))}: {advice}{what}'
+        f'{path} has no column {name!r}; it has {", ".join(map(repr, titles))}: {advice.format(what)}'
       )
     places[what], frames[what] = titles.index(name), name.endswith(_IN_FRAMES)
   return places, frames

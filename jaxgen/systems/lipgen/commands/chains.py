@@ -1,4 +1,4 @@
-"""What commands share that make mouths move: the nets that are asked for."""
+"""What commands share that make mouths move: the nets that are asked for, and help with examples."""
 
 import argparse
 
@@ -6,6 +6,13 @@ from jaxgen.command.arguments import weights as as_weights
 from jaxgen.errors import ConfigError
 
 _NETS = {'motion': 'what moves lips', 'render': 'what renders mouths'}
+
+
+class Teaching(argparse.HelpFormatter):
+  """Leaves the lines of the examples as they are written."""
+
+  def _fill_text(self, text: str, width: int, indent: str) -> str:
+    return text if '\n' in text else super()._fill_text(text, width, indent)
 
 
 def add_nets(parser: argparse.ArgumentParser) -> None:

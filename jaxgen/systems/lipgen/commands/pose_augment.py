@@ -8,6 +8,7 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_folder
+from jaxgen.systems.lipgen.commands import titles
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
   from jaxgen.systems.lipgen.posing.augmenting import Clip, Table
   from jaxgen.systems.lipgen.posing.manifest import Manifest, Wanted
-
-
-_TITLES = 'clip', 'word', 'start', 'end'  # of a table of words
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +39,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   add(
     '--columns',
-    type=_columns,
-    metavar='clip=TITLE,word=TITLE,...',
+    type=titles.columns,
+    metavar=titles.SPELLED,
     help="the titles of the table's columns of clips, words, starts and ends where they are others",
   )
   add(
@@ -59,22 +57,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--crop', action='store_true', help='write the mouths of whole faces once they are turned')
   add('--overwrite', action='store_true', help='write anew what is in the place of an output')
   add('--json', action='store_true', help='one JSON object a clip')
-
-
-def _columns(text: str) -> dict[str, str]:
-  """Titles of columns by what is in them.
-
-  Raises:
-    ArgumentTypeError: it is no list of such.
-  """
-  pairs = [pair.partition('=') for pair in text.split(',')]
-  found = {what.strip(): title.strip() for what, _, title in pairs}
-  if not all(found.values()) or not found.keys() <= set(_TITLES) or len(found) < len(pairs):
-    known = ', '.join(f'{what}=TITLE' for what in _TITLES)
-    raise argparse.ArgumentTypeError(f'{text!r} is expected to be some of {known}, each once')
-  if len(set(found.values())) < len(found):
-    raise argparse.ArgumentTypeError(f'{text!r} names a column twice')
-  return found
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -105,12 +87,12 @@ def _set_of_folder(args: argparse.Namespace) -> _Set:
   """That of the clips in a folder."""
   from jaxgen.systems.lipgen.posing import augmenting, unseen
 
-  titles = dict(zip(_TITLES, _TITLES, strict=True)) | (args.columns or {})
-  path, passed = augmenting.find_table(args.folder, args.table, titles['clip'])
+  columns = dict(zip(titles.OF, titles.OF, strict=True)) | (args.columns or {})
+  path, passed = augmenting.find_table(args.folder, args.table, columns['clip'])
   if path:
-    table: Table | None = augmenting.read_table(path, titles)
+    table: Table | None = augmenting.read_table(path, columns)
   elif args.columns:
-    raise ConfigError(f'--columns: no table with a column {titles["clip"]}: name it with --table')
+    raise ConfigError(f'--columns: no table with a column {columns["clip"]}: name it with --table')
   else:
     layout = unseen.layout_table(args.folder)
     table = layout if layout.rows else None

@@ -2,26 +2,56 @@
 
 import argparse
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxgen.command.arguments import path as as_path
 from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load
+from jaxgen.errors import ConfigError
 from jaxgen.files import check_folder
-from jaxgen.systems.lipgen.commands import chains
+from jaxgen.systems.lipgen.commands import chains, titles
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.systems.lipgen.synthesis.cast import Cast
   from jaxgen.systems.lipgen.synthesis.making import Made
-  from jaxgen.systems.lipgen.synthesis.pairing import Clip
+  from jaxgen.systems.lipgen.synthesis.pairing import Clip, Take
   from jaxgen.systems.lipgen.synthesis.spoken_clips import Saying
+
+_EXAMPLES = """
+examples:
+  jaxgen synthesise --words words.txt --faces faces/ --output synthetic
+  jaxgen synthesise --words about,water --faces drawn:200 --output synthetic
+  jaxgen synthesise --recordings words.csv --faces faces/ --output synthetic
+
+The table words.csv of the last has a line for each word in sound files beside it, times in seconds:
+  file,word,start,end
+  monday.wav,bin,0.71,0.90
+  monday.wav,blue,0.90,1.08"""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
+  parser.formatter_class = chains.Teaching
+  parser.epilog = _EXAMPLES
   add = parser.add_argument
-  add('--words', required=True, metavar='FILE', help='with a word a line; or words by commas')
+  add(
+    '--words',
+    metavar='FILE',
+    help='with a word a line; or words by commas; of --recordings all by default',
+  )
+  add(
+    '--recordings',
+    type=as_path,
+    metavar='TABLE',
+    help='CSV or TSV of your own sound files, in place of synthetic voices: file,word,start,end',
+  )
+  add(
+    '--columns',
+    type=titles.columns,
+    metavar=titles.SPELLED,
+    help='the titles of the columns of --recordings where they are others; clip is the sound file',
+  )
   add(
     '--faces',
     required=True,
@@ -59,6 +89,17 @@ def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that cannot be."""
   from jaxgen.systems.lipgen.synthesis.wishes import LARGEST_SEED, check_number
 
+  if not args.words and not args.recordings:
+    raise ConfigError(
+      'name --words, for synthetic voices, or --recordings, a table of your own sound files'
+    )
+  if args.columns and not args.recordings:
+    raise ConfigError('--columns are those of --recordings: name that table too, or leave them out')
+  for option in ('voices', 'dictionary'):
+    if args.recordings and getattr(args, option):
+      raise ConfigError(
+        f'--{option} is of synthetic voices: leave it out, or --recordings, whose words are heard as they are'
+      )
   check_number('clips-per-face', args.clips_per_face, 1)
   check_number('seed', args.seed, 0, LARGEST_SEED)
   chains.check_nets(args)
@@ -67,34 +108,80 @@ def _check(args: argparse.Namespace) -> None:
 
 def _synthesise(args: argparse.Namespace) -> None:
   _check(args)
-  from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
-  from jaxgen.systems.lipgen.synthesis import spoken_clips
   from jaxgen.systems.lipgen.synthesis.cast import LIKE, make_cast
-  from jaxgen.systems.lipgen.synthesis.clip_files import check_words
   from jaxgen.systems.lipgen.synthesis.manifest import check_ours
   from jaxgen.systems.lipgen.synthesis.pairing import paired
   from jaxgen.systems.lipgen.video import extras
 
   extras.av_module()
   check_ours(args.output)
-  words = spoken_clips.named_words(args.words)
-  check_words(words)
-  voices = spoken_clips.named_voices(args.voices)
-  say = spoken_clips.saying(words, voices, find_dictionary(args.dictionary))
+  speech = _recorded(args) if args.recordings else _synthetic(args)
   cast = make_cast(args.faces, args.seed, LIKE[args.like])
-  clips = paired(len(cast.names), words, voices, args.clips_per_face, args.seed)
+  clips = paired(len(cast.names), speech.takes, args.clips_per_face, args.seed)
   settings = {
-    'words': words,
-    'voices': voices,
-    'speech': say.kind,
-    'dictionary': _told(args.dictionary),
+    **speech.settings,
     'faces_by': cast.finder,
     'clips_per_face': args.clips_per_face,
     'seed': args.seed,
     'like': args.like,
     **({'pixels': cast.pixels} if cast.pixels else {}),
   }
-  _make(args, cast, say, clips, settings)
+  _make(args, cast, speech.say, clips, settings)
+
+
+class _Speech(NamedTuple):
+  """Who says what is said, what there is of each word, and what settings tell of that."""
+
+  say: 'Saying'
+  takes: 'dict[str, list[Take]]'
+  settings: dict[str, Any]
+
+
+def _synthetic(args: argparse.Namespace) -> _Speech:
+  """Words in synthetic voices."""
+  from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+  from jaxgen.systems.lipgen.synthesis import spoken_clips
+  from jaxgen.systems.lipgen.synthesis.clip_files import check_words
+  from jaxgen.systems.lipgen.synthesis.pairing import every
+
+  words = spoken_clips.named_words(args.words)
+  check_words(words)
+  voices = spoken_clips.named_voices(args.voices)
+  say = spoken_clips.saying(words, voices, find_dictionary(args.dictionary))
+  settings = {
+    'words': words,
+    'voices': voices,
+    'speech': say.kind,
+    'dictionary': _told(args.dictionary),
+  }
+  return _Speech(say, every(words, voices), settings)
+
+
+def _recorded(args: argparse.Namespace) -> _Speech:
+  """Words of a person's own sound files, which the settings tell from others of their names."""
+  from jaxgen.systems.lipgen.synthesis import spoken_clips
+  from jaxgen.systems.lipgen.synthesis.clip_files import check_words
+  from jaxgen.systems.lipgen.voices import own_words
+
+  wanted = spoken_clips.named_words(args.words) if args.words else ()
+  found = own_words.words_of_table(
+    args.recordings,
+    {**own_words.COLUMNS, **(args.columns or {})},
+    wanted,
+    'name it with --columns {}=TITLE',
+  )
+  say = spoken_clips.Recorded(found.words)
+  check_words(say.takes)
+  titled = ','.join(f'{what}={title}' for what, title in sorted((args.columns or {}).items()))
+  settings = {
+    'words': list(say.takes),
+    'voices': say.voices,
+    'speech': say.kind,
+    'dictionary': '',
+    'recordings': ' '.join(filter(None, (args.recordings.name, found.table, titled))),
+    'sounds': found.sounds,
+  }
+  return _Speech(say, say.takes, settings)
 
 
 def _told(dictionary: str) -> str:
@@ -169,8 +256,8 @@ SYNTHESISE = Command(
   'synthesise',
   'labelled clips of faces that say words (lipgen)',
   'Makes a data set of synthetic clips to train readers of lips on: each face says some of the words, by a '
-  "seed, in synthetic voices. Clips have sound and LRW's layout; every file says that it is synthetic. Use "
-  'faces of people who agreed to it. A command that was stopped goes on where it was.',
+  "seed, in synthetic voices or recorded ones. Clips have sound and LRW's layout; every file says that it is "
+  'synthetic. Use faces and voices of people who agreed to it. A command that was stopped goes on.',
   _add_arguments,
   _synthesise,
 )

@@ -35,7 +35,7 @@ is to be shown as that."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-  parser.formatter_class = _Teaching
+  parser.formatter_class = chains.Teaching
   parser.epilog = _EXAMPLES
   add = parser.add_argument
   add('faces', metavar='FACE|DIR', type=as_path, nargs='+', help='pictures; of folders all in them')
@@ -63,13 +63,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add('--crop', action='store_true', help='write the rendered mouth alone, small and grey')
   add('--overwrite', action='store_true', help='write anew what is in the place of an output')
   add('--json', action='store_true', help='one JSON object a picture')
-
-
-class _Teaching(argparse.HelpFormatter):
-  """Leaves the lines of the examples as they are written."""
-
-  def _fill_text(self, text: str, width: int, indent: str) -> str:
-    return text if '\n' in text else super()._fill_text(text, width, indent)
 
 
 def _wishes(args: argparse.Namespace) -> 'Wishes':

@@ -99,7 +99,7 @@ def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarr
   told = {
     'title': clip.word,
     'artist': 'nobody',
-    'comment': f'{SYNTHETIC} from a picture ({face}) and a synthetic voice ({clip.voice})',
+    'comment': f'{SYNTHETIC} from a picture ({face}) and {said.heard} ({clip.voice})',
   }
   write_video(video, frames, sound=(said.sound, RATE), metadata=told)
 

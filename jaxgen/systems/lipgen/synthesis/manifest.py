@@ -20,13 +20,15 @@ ABOUT, ROWS = 'synthetic.json', 'synthetic.tsv'
 PICTURE = (
   'picture'  # the column that tells a face's file from others of its name, see `Cast.picture`
 )
+TAKE = 'take'  # the column that tells recordings of a word by a voice from each other
 COLUMNS = (
-  'clip', 'word', 'start', 'end', 'face', 'voice', 'before', 'after', 'rate', 'gain', 'number', 'seed',
+  'clip', 'word', 'start', 'end', 'face', 'voice', TAKE, 'before', 'after', 'rate', 'gain', 'number', 'seed',
   PICTURE,
 )  # fmt: skip
+_NEW = {TAKE, PICTURE}  # columns that tables of before do not have
 # What settings were that folders of before do not tell.
 _BEFORE = {'pixels': 'at most 720 a side'}
-NOTE = 'Synthetic clips made by jaxgen synthesise: nobody said these words.'
+NOTE = 'Synthetic clips made by jaxgen synthesise: these faces never said these words.'
 
 
 def check_ours(folder: Path) -> None:
@@ -207,13 +209,10 @@ class Manifest:
     table = csv.DictReader(lines, delimiter='\t')
     columns = set(table.fieldnames or ())
     for row in table:
-      whole = (
-        row.keys() == columns and columns >= {*COLUMNS} - {PICTURE} and None not in row.values()
-      )
+      whole = row.keys() == columns and columns >= {*COLUMNS} - _NEW and None not in row.values()
       if not whole or not is_name(row['clip']) or not row['number'].isdecimal():
         continue
       if is_written(self.folder, row['clip']):
-        # Tables of before have no PICTURE.
         self.rows[row['clip']] = {name: row.get(name, '') for name in COLUMNS}
 
 

@@ -1,7 +1,7 @@
 """Which face says which word in whose voice: the paper's pairing, random audio and distinct clips a face."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,13 @@ RATE, GAIN = 0.15, 0.2
 AROUND = 0.25
 
 
+class Take(NamedTuple):
+  """One of the recordings of a word: who says it, and which of those by that voice it is, from 1."""
+
+  voice: str
+  number: int
+
+
 class Clip(NamedTuple):
   """One clip to be made.
 
@@ -23,6 +30,7 @@ class Clip(NamedTuple):
     face: number of the face.
     word: what is said.
     voice: who says it.
+    take: which of the word's recordings by that voice, from 1.
     before: the word before it; '' for silence.
     after: the word after it.
     rate: how much longer than usual the word lasts.
@@ -34,6 +42,7 @@ class Clip(NamedTuple):
   face: int
   word: str
   voice: str
+  take: int
   before: str
   after: str
   rate: float
@@ -46,39 +55,42 @@ def name_of(word: str, number: int) -> str:
   return f'{word.upper()}/train/{word.upper()}_{number:05d}'
 
 
+def every(words: Sequence[str], voices: Sequence[str]) -> dict[str, list[Take]]:
+  """Each word once by each voice."""
+  return {word: [Take(voice, 1) for voice in voices] for word in words}
+
+
 def paired(
-  num_faces: int,
-  words: Sequence[str],
-  voices: Sequence[str],
-  clips_per_face: int,
-  seed: int,
+  num_faces: int, takes: Mapping[str, Sequence[Take]], clips_per_face: int, seed: int
 ) -> list[Clip]:
   """The clips of each face after those of the one before.
 
-  No face says a word twice in one voice. Words take turns as far as that allows, so that each is said about
-  equally often. More faces leave the clips of the first ones as they are.
+  No face has a recording twice. Words take turns as far as that allows, so that each is said about equally
+  often; those that are heard beside one are of its voice. More faces leave the clips of the first ones as they
+  are.
 
   Args:
     num_faces: how many.
-    words: different ones.
-    voices: different ones.
+    takes: of each word, one at least.
     clips_per_face: how many each.
     seed: of all that is random.
 
   Raises:
-    ConfigError: a face is to say more than all words in all voices.
+    ConfigError: a face is to say more than there is.
   """
-  most = len(words) * len(voices)
+  words, most = list(takes), sum(map(len, takes.values()))
+  speakers = {word: {take.voice for take in takes[word]} for word in words}
   if clips_per_face > most:
+    voices = len(set().union(*speakers.values()))
     raise ConfigError(
       f'{clips_per_face} clips a face: there are {most} different ones, of {counted(len(words), "word")} in '
-      f'{counted(len(voices), "voice")}'
+      f'{counted(voices, "voice")}: ask for no more by --clips-per-face'
     )
   said: Counter[str] = Counter()
   clips = []
   for face in range(num_faces):
     rng = np.random.default_rng([seed, face])
-    left = {word: list(voices) for word in words}
+    left = {word: list(takes[word]) for word in words}
     gain = float(np.exp(rng.uniform(-1, 1) * np.log1p(GAIN)))
     for _ in range(clips_per_face):
       # The word that was said least, by lot among equals.
@@ -87,14 +99,14 @@ def paired(
         (words[i] for i in lots if left[words[i]]),
         key=lambda x: said[x],
       )
-      voice = left[word].pop(int(rng.integers(len(left[word]))))
-      others = [other for other in words if other != word]
+      voice, take = left[word].pop(int(rng.integers(len(left[word]))))
+      others = [other for other in words if other != word and voice in speakers[other]]
       around = [
         str(rng.choice(others)) if rng.random() < AROUND and others else '' for _ in range(2)
       ]
       said[word] += 1
       rate = float(np.exp(rng.uniform(-1, 1) * np.log1p(RATE)))
       clips.append(
-        Clip(name_of(word, said[word]), face, word, voice, *around, rate, gain, len(clips))
+        Clip(name_of(word, said[word]), face, word, voice, take, *around, rate, gain, len(clips))
       )
   return clips

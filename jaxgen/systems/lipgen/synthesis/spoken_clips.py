@@ -13,16 +13,19 @@ from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.corpus import read_words
 from jaxgen.systems.lipgen.motion.acting import stretched, trimmed
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary
-from jaxgen.systems.lipgen.synthesis.pairing import Clip
+from jaxgen.systems.lipgen.synthesis.pairing import Clip, Take
 from jaxgen.systems.lipgen.voices import espeak, recordings
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, HOP, ROWS_A_FRAME, SILENT, log_mel
+from jaxgen.systems.lipgen.voices.own_words import OwnWord
+from jaxgen.systems.lipgen.voices.pacing import paced
 from jaxgen.systems.lipgen.voices.rebuilding import rebuilt
-from jaxgen.systems.lipgen.voices.sounds import levelled
+from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
 
 ROWS = WINDOW * ROWS_A_FRAME
 ALL = 'all'  # in place of the names of voices: those of espeak-ng
-BUNDLED, ESPEAK = 'bundled', 'espeak'
+BUNDLED, ESPEAK, RECORDED = 'bundled', 'espeak', 'recordings'
 _WORDS_A_MINUTE = 150  # at the usual rate
+_FASTEST = 2.0  # how much faster than spoken a person's own word is heard, at most
 _PAUSE = 6  # rows between a word and its neighbours
 
 
@@ -33,11 +36,13 @@ class Said(NamedTuple):
     mel: float32 [116, 80].
     sound: float32 [18560] in [-1, 1], 16,000 samples a second.
     span: start and end of the word in seconds, around the middle of the clip.
+    heard: what kind of voice it is.
   """
 
   mel: np.ndarray
   sound: np.ndarray
   span: tuple[float, float]
+  heard: str = 'a synthetic voice'
 
 
 class Bundled:
@@ -102,7 +107,52 @@ class Espeak:
     return Said(log_mel(sound), sound, (start, end))
 
 
-Saying = Bundled | Espeak
+class Recorded:
+  """A person's own words in their own sound; those that are longer than a clip are heard faster.
+
+  Args:
+    words: at least one.
+
+  Attributes:
+    takes: of each word, in the order in which they are given.
+  """
+
+  kind = RECORDED
+
+  def __init__(self, words: Sequence[OwnWord]):
+    self._known: dict[tuple[str, str], list[OwnWord]] = {}
+    self.takes: dict[str, list[Take]] = {}
+    for one in words:
+      own = self._known.setdefault((one.word, one.voice), [])
+      own.append(one)
+      self.takes.setdefault(one.word, []).append(Take(one.voice, len(own)))
+
+  @property
+  def voices(self) -> tuple[str, ...]:
+    """Of all words, sorted."""
+    return tuple(sorted({voice for _, voice in self._known}))
+
+  def __call__(self, clip: Clip) -> Said:
+    """What is heard in a clip."""
+    one = self._known[clip.word, clip.voice][clip.take - 1]
+    start, end = one.span
+    rate = min(clip.rate, max(ROWS / 100 / (end - start), 1 / _FASTEST))
+    word = paced(one.sound, rate)
+    start, end = (x * len(word) / len(one.sound) for x in one.span)
+    around = [
+      self._known[other, clip.voice] if other else [] for other in (clip.before, clip.after)
+    ]
+    parts = [paced(own[clip.number % len(own)].sound, clip.rate) if own else None for own in around]
+    sound = np.zeros(ROWS * HOP, np.float32)
+    first = round(len(sound) / 2 - RATE * (start + end) / 2)
+    _place(sound, word, first, parts, HOP)
+    sound = np.clip(sound, -1, 1)
+    # What is too long at the fastest, too, is cut off at both ends.
+    start, end = (min(max(first / RATE + x, 0.0), ROWS / 100) for x in (start, end))
+    return Said(log_mel(sound), sound, (start, end), 'a recording')
+
+
+Saying = Bundled | Espeak | Recorded
 
 
 def saying(words: Sequence[str], voices: Sequence[str], dictionary: Dictionary) -> Saying:

@@ -10,22 +10,19 @@ import numpy as np
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips.table import Spoken, read_table
+from jaxgen.systems.lipgen.clips.table import Spoken
 from jaxgen.systems.lipgen.clips.windows import RATE as FRAME_RATE
 from jaxgen.systems.lipgen.procedural.articulation import gestures_of
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
+from jaxgen.systems.lipgen.voices import own_words
 from jaxgen.systems.lipgen.voices.espeak import Utterance, speak_word
 from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME, SILENT, log_mel
-from jaxgen.systems.lipgen.voices.sound_files import read_sound
-from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled
+from jaxgen.systems.lipgen.voices.own_words import COLUMNS
+from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
 
 BUNDLED = Path(__file__).parents[3] / 'voices' / 'words.npz'
 QUIET = 0.2  # seconds of silence before a spoken word, and at least as much after it
 AROUND = 5  # frames of a person's own sound that belong to a word, before and after it
-COLUMNS = {'clip': 'file', 'word': 'word', 'start': 'start', 'end': 'end'}
-# What a file's name may leave out, tried in this order.
-ENDINGS = ('', '.wav', '.flac', '.mp3', '.ogg', '.opus', '.m4a', '.mp4', '.mkv', '.mov', '.mpg')
-_TOLERANCE = 1.0  # frames that a word may end after its file
 # Log-mels are kept in steps of this, which is 0.14 dB: less than half the bytes.
 _STEP = 1 / 32
 
@@ -169,51 +166,28 @@ def of_table(
     ConfigError: PyAV is missing.
   """
   table = expanded(path, 'name another table')
-  rows = read_table(table, columns, 'name the column of each ')
-  folder = expanded(directory) if str(directory) else table.parent
   known = dictionary or find_dictionary()
   made: dict[int, Recording] = {}
-  for name in dict.fromkeys(row.clip for row in rows):
-    own = sorted((row for row in rows if row.clip == name), key=lambda row: row.start)
-    file = _file(table, folder, own[0])
-    mel = log_mel(levelled(centred(read_sound(file))))
+  for file in own_words.read_files(table, directory, columns, own_words.ADVICE):
+    mel = log_mel(own_words.sound_of(table, file))
     mel = np.pad(mel, ((0, -len(mel) % ROWS_A_FRAME), (0, 0)), constant_values=SILENT)
-    phonemes, edges = _timeline(table, own, len(mel) // ROWS_A_FRAME, known)
-    for row in own:
-      made[row.line] = _cut(row, file.stem, mel, phonemes, edges)
-  return [made[row.line] for row in rows]
-
-
-def _file(table: Path, folder: Path, row: Spoken) -> Path:
-  """The sound file of a row, whose name may lack its ending."""
-  for ending in ENDINGS:
-    file = folder / (row.clip + ending)
-    if file.is_file():
-      return file
-  raise DataError(f'{table}, line {row.line}: there is no sound file {row.clip} in {folder}')
+    phonemes, edges = _timeline(table, file, len(mel) // ROWS_A_FRAME, known)
+    for row in file.rows:
+      made[row.line] = _cut(row, file.path.stem, mel, phonemes, edges)
+  return [made[line] for line in sorted(made)]
 
 
 def _timeline(
-  table: Path, rows: Sequence[Spoken], num_frames: int, dictionary: Dictionary
+  table: Path, file: own_words.OwnFile, num_frames: int, dictionary: Dictionary
 ) -> tuple[list[str], np.ndarray]:
   """All that is said in a file: P phonemes and their P + 1 edges in frames, from 0 to `num_frames`."""
   phonemes: list[str] = []
   edges = [0.0]
-  for row, after in zip(rows, [*rows[1:], None], strict=True):
-    if row.end > num_frames + _TOLERANCE:
-      raise DataError(
-        f'{table}, line {row.line}: {row.word!r} ends at {row.end / FRAME_RATE:.2f} seconds, after its file '
-        f'{row.clip} ({num_frames / FRAME_RATE:.2f} seconds)'
-      )
-    if after and after.start == row.start:
-      raise DataError(
-        f'{table}, lines {row.line} and {after.line}: {row.word!r} and {after.word!r} begin at once '
-        f'in {row.clip}'
-      )
-    said = dictionary.phonemes(row.word)
-    end = min(row.end, num_frames, after.start if after else math.inf)
-    if end <= row.start:
-      raise DataError(f'{table}, line {row.line}: {row.word!r} begins after the end of {row.clip}')
+  for row, end in zip(file.rows, own_words.ends_of(table, file, num_frames), strict=True):
+    try:
+      said = dictionary.phonemes(row.word)
+    except DataError as error:
+      raise DataError(f'{table}, line {row.line}: {error}') from error
     if row.start > edges[-1]:
       phonemes.append('')
       edges.append(row.start)

@@ -1,0 +1,210 @@
+"""Words of a person's own sound files, by a table of files, words and times."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen import digests
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips.table import Spoken, read_table
+from jaxgen.systems.lipgen.clips.windows import RATE as FRAME_RATE
+from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME
+from jaxgen.systems.lipgen.voices.sound_files import AUDIBLE, read_sound
+from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled
+
+COLUMNS = {'clip': 'file', 'word': 'word', 'start': 'start', 'end': 'end'}
+# What a file's name may leave out, tried in this order.
+ENDINGS = ('', '.wav', '.flac', '.mp3', '.ogg', '.opus', '.m4a', '.mp4', '.mkv', '.mov', '.mpg')
+FRAME = HOP * ROWS_A_FRAME  # samples
+ADVICE = 'name the column of each {}'
+_TOLERANCE = 1.0  # frames that a word may end after its file
+_MARGIN = FRAME  # samples in which a word fades in before its start, and out after its end
+_FEW = 10  # words of a message
+
+
+class OwnFile(NamedTuple):
+  """A sound file and its rows of a table.
+
+  Attributes:
+    path: of the file.
+    rows: of it, by their starts, which differ.
+  """
+
+  path: Path
+  rows: list[Spoken]
+
+
+class OwnWord(NamedTuple):
+  """A word as a person said it.
+
+  Attributes:
+    word: in small letters.
+    voice: the file's name without the ending.
+    sound: float32 [n], 16,000 samples a second, at the level of all recordings; fades in and out.
+    span: start and end of the word in it, seconds.
+  """
+
+  word: str
+  voice: str
+  sound: np.ndarray
+  span: tuple[float, float]
+
+
+class OwnWords(NamedTuple):
+  """Words of a table.
+
+  Attributes:
+    words: one a row, in the table's order.
+    table: tells the table's contents from others.
+    sounds: tells those of the sound files from others.
+  """
+
+  words: list[OwnWord]
+  table: str
+  sounds: str
+
+
+def read_files(
+  table: Path, directory: str | Path, columns: Mapping[str, str], advice: str
+) -> list[OwnFile]:
+  """The sound files of a table in its order.
+
+  Args:
+    table: see `clips.table.read_table`; its times are seconds, or frames of 25 a second.
+    directory: of the sound files; empty: the table's own.
+    columns: titles of the file ('clip'), 'word', 'start' and 'end'.
+    advice: see there.
+
+  Raises:
+    DataError: the table cannot be read, a file is not there, or two words of one begin at once.
+  """
+  folder = expanded(directory) if str(directory) else table.parent
+  places: dict[str, Path] = {}
+  found: dict[Path, list[Spoken]] = {}  # a file may be named with its ending and without
+  for row in read_table(table, columns, advice):
+    if row.clip not in places:
+      places[row.clip] = _file(table, folder, row)
+    found.setdefault(places[row.clip], []).append(row)
+  for rows in found.values():
+    rows.sort(key=lambda row: row.start)
+    for row, after in itertools.pairwise(rows):
+      if row.start == after.start:
+        raise DataError(
+          f'{table}, lines {row.line} and {after.line}: {row.word!r} and {after.word!r} begin at once in '
+          f'{row.clip}: take one of them out'
+        )
+  return [OwnFile(path, rows) for path, rows in found.items()]
+
+
+def _file(table: Path, folder: Path, row: Spoken) -> Path:
+  """The sound file of a row, whose name may lack its ending."""
+  for ending in ENDINGS:
+    file = folder / (row.clip + ending)
+    with suppress(OSError):  # of a name that is too long for a file
+      if file.is_file():
+        return file
+  raise DataError(f'{table}, line {row.line}: there is no sound file {row.clip} in {folder}')
+
+
+def sound_of(table: Path, file: OwnFile) -> np.ndarray:
+  """The whole sound of a file, float32 [n], without its offset and at the level of all recordings.
+
+  Raises:
+    DataError: it cannot be read, or is silent: names the first line of the table that has it.
+    ConfigError: PyAV is missing.
+  """
+  try:
+    return levelled(centred(read_sound(file.path))).astype(np.float32)
+  except DataError as error:
+    line = min(row.line for row in file.rows)
+    raise DataError(
+      f'{table}, line {line}: {error}; put another file in its place, or take its rows out'
+    ) from error
+
+
+def ends_of(table: Path, file: OwnFile, num_frames: int) -> list[float]:
+  """Where the words of a file end, in frames: not after it, and not in the word that follows.
+
+  Raises:
+    DataError: a word lies outside of its file of so many frames.
+  """
+  ends = []
+  for row, after in zip(file.rows, [*file.rows[1:], None], strict=True):
+    outside = 'ends' if row.end > num_frames + _TOLERANCE else ''
+    outside = 'begins' if row.start >= num_frames else outside
+    if outside:
+      seconds = (row.start if outside == 'begins' else row.end) / FRAME_RATE
+      raise DataError(
+        f'{table}, line {row.line}: {row.word!r} {outside} at {seconds:.2f} seconds, after its file '
+        f'{row.clip} ({num_frames / FRAME_RATE:.2f} seconds): times are seconds, or frames of 25 a second '
+        'where a title ends in _frame'
+      )
+    ends.append(min(row.end, num_frames, after.start if after else math.inf))
+  return ends
+
+
+def words_of_table(
+  path: str | Path,
+  columns: Mapping[str, str] = COLUMNS,
+  wanted: Sequence[str] = (),
+  advice: str = ADVICE,
+) -> OwnWords:
+  """The words of a table as they sound. What is said around them is faded out; no dictionary is needed.
+
+  Args:
+    path: of the table, beside its sound files; see `read_files`.
+    columns: see there.
+    wanted: words in small letters, empty for all; files of other words alone are not opened.
+    advice: see `read_files`.
+
+  Raises:
+    DataError: the table or a file cannot be read, a file is empty or silent, nothing is to be heard in the time
+      of a word, a word lies outside of its file, two of a file begin at once, or a wanted one has no row: one
+      line that names it.
+    ConfigError: PyAV is missing.
+  """
+  table = expanded(path, 'name another table')
+  files = read_files(table, '', columns, advice)
+  there = dict.fromkeys(row.word for file in files for row in file.rows)
+  if missing := [word for word in wanted if word not in there]:
+    more = f' and {len(there) - _FEW:,} more' if len(there) > _FEW else ''
+    raise DataError(
+      f'{table} has no row of {missing[0]!r}: it has {", ".join(sorted(there)[:_FEW])}{more}'
+    )
+  words = set(wanted or there)
+  files = [file for file in files if any(row.word in words for row in file.rows)]
+  made: dict[int, OwnWord] = {}
+  for file in files:
+    sound = sound_of(table, file)
+    ends = ends_of(table, file, -(-len(sound) // FRAME))
+    for row, end in zip(file.rows, ends, strict=True):
+      if row.word in words:
+        made[row.line] = _cut(table, row, end, file.path.stem, sound)
+  return OwnWords(
+    [made[line] for line in sorted(made)],
+    digests.name_of_file(table),
+    digests.name(digests.of_file(file.path) for file in files),
+  )
+
+
+def _cut(table: Path, row: Spoken, end: float, voice: str, sound: np.ndarray) -> OwnWord:
+  """A word out of its file's sound, to its end in frames."""
+  start, stop = (min(round(FRAME * x), len(sound)) for x in (row.start, end))
+  if np.abs(sound[start:stop]).max(initial=0) < AUDIBLE:
+    raise DataError(
+      f'{table}, line {row.line}: nothing is to be heard in {row.clip} where {row.word!r} is to be said, from '
+      f'{start / RATE:.2f} to {stop / RATE:.2f} seconds: correct its times, or take it out'
+    )
+  first, last = max(0, start - _MARGIN), min(len(sound), stop + _MARGIN)
+  at = np.arange(first, last)
+  outside = np.maximum(np.maximum(start - at, at - (stop - 1)), 0) / _MARGIN
+  fading = (0.5 + 0.5 * np.cos(np.pi * outside)).astype(np.float32)
+  return OwnWord(
+    row.word, voice, sound[first:last] * fading, ((start - first) / RATE, (stop - first) / RATE)
+  )
