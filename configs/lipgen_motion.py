@@ -104,6 +104,8 @@ def _data() -> ConfigDict:
   data.pause = 0.6  # seconds of the longest pause before, between and after words
   data.rate = 0.2  # how much faster or slower than recorded words are spoken, at most
   data.look = 'a'  # the family of speakers
+  data.recordings = ''  # a table of your own sound files (file,word,start,end) that are said too
+  data.dictionary = ''  # of pronunciations of their words, in place of CMUdict
   data.update(placement())
   return data
 

@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lipgen_videos import optional
 from motion_cases import FLOOR, recording, recordings, tiny
+from scipy.io import wavfile
 
 from jaxgen import config as configs
 from jaxgen.data.order import generator
-from jaxgen.errors import ConfigError
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.motion import config as motion_config
+from jaxgen.systems.lipgen.motion import data as motion_data
 from jaxgen.systems.lipgen.motion import targets
 from jaxgen.systems.lipgen.motion.acting import Acting, heard, spliced, stretched, trimmed
 from jaxgen.systems.lipgen.motion.augmentation import Augmentation, augmented
@@ -299,6 +302,23 @@ def test_keys_of_data_that_is_not_there_are_told(caplog):
   ]
   for key, off in {**motion_config.OF_GRID, **motion_config.OF_DRAWN}.items():
     assert own[key] == off
+
+
+def test_own_recordings_are_learnt_from_beside_the_bundled_ones(tmp_path, monkeypatch):
+  optional('av')
+  monkeypatch.setattr(motion_data, 'load_recordings', recordings)
+  sound = np.random.default_rng(0).integers(-9000, 9000, 32_000).astype(np.int16)
+  wavfile.write(tmp_path / 'me.wav', 16_000, sound)
+  table, words = tmp_path / 'words.csv', tmp_path / 'own.dict'
+  table.write_text('file,word,start,end\nme.wav,moin,0.4,0.8\nme.wav,person,1.2,1.6')
+  words.write_text('moin M OY1 N\nabout AH0 B AW1 T\nfamily F AE1 M\npeople P IY1\nperson P ER1\n')
+  own = {'data__recordings': str(table), 'data__dictionary': str(words)}
+  corpus = motion_data.load_corpus(tiny(**own), training=True)
+  assert corpus.facts['words'] == ['about', 'family', 'moin', 'people', 'person']
+  labels = corpus.train.arrays()['label']
+  assert 2 in labels and 4 not in labels  # of words that are not known to training
+  with pytest.raises(DataError, match=r"words\.csv, line 2: 'moin' is not in CMUdict"):
+    motion_data.load_corpus(tiny(data__recordings=str(table)), training=True)
 
 
 def test_types_are_those_of_the_config():

@@ -9,7 +9,7 @@ from jaxgen.data.folders import listed
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, finite, text, whole, within
+from jaxgen.schema import above, at_least, choice, each, finite, place, text, whole, within
 from jaxgen.systems.lipgen.config import UNSEEN
 
 CONVOLUTIONAL = True
@@ -24,7 +24,15 @@ ABOUT = About(
 # Keys of config.data that only one source looks at, as configs/lipgen_motion.py has them: those of GRID, and
 # those of drawn speakers, whom GRID has where config.data.drawn asks for some.
 OF_GRID = {'copies': 3, 'held_out': 0.2, 'drawn': 0}
-OF_DRAWN = {'words_a_clip': 2, 'spliced': 0.5, 'pause': 0.6, 'rate': 0.2, 'look': 'a'}
+OF_DRAWN = {
+  'words_a_clip': 2,
+  'spliced': 0.5,
+  'pause': 0.6,
+  'rate': 0.2,
+  'look': 'a',
+  'recordings': '',
+  'dictionary': '',
+}
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
@@ -45,6 +53,8 @@ KEYS = {
   'data.pause': at_least(0),
   'data.rate': within(0, 0.5),
   'data.look': choice('a', 'b'),
+  'data.recordings': place('a table of your own sound files, or empty').added(''),
+  'data.dictionary': place('a file of pronunciations, or empty').added(''),
   'model.width': whole(),
   'model.kernel': whole(),
   'model.layers': whole(),

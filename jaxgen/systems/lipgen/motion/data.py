@@ -24,6 +24,7 @@ from jaxgen.systems.lipgen.motion.parts import (
   acting_of,
   divided,
   noisy,
+  own_recordings,
   sound_of,
   speech_of,
 )
@@ -108,12 +109,13 @@ def load_corpus(config: ConfigDict, training: bool) -> Corpus:
 
 
 def load_recordings() -> list[Recording]:
-  """All that training and judging are made of."""
+  """All that training and judging are made of, but for a person's own."""
   return bundled()
 
 
 def _procedural(config: ConfigDict, training: bool) -> Corpus:
-  recordings, data = [trimmed(one) for one in load_recordings()], config.data
+  recordings = [trimmed(one) for one in (*load_recordings(), *own_recordings(config))]
+  data = config.data
   words = listed(data.unseen_words)
   parts = divided(recordings, words, listed(data.unseen_voices))
   sound = sound_of(parts.train)

@@ -19,6 +19,7 @@ from jaxgen.systems.lipgen.motion.parts import (
   acting_of,
   divided,
   noisy,
+  own_recordings,
   sound_of,
   speech_of,
 )
@@ -72,11 +73,11 @@ def judged_rows(
 
 
 def drawn(config: ConfigDict, basis: real.Basis, sound: Sound) -> MotionRows | None:
-  """Bundled recordings acted by drawn speakers, their contours as the nearest values of a mesh."""
+  """Bundled and one's own recordings, acted by drawn speakers, with the nearest values of a mesh."""
   data = config.data
   if not data.drawn:
     return None
-  recordings = [trimmed(one) for one in bundled()]
+  recordings = [trimmed(one) for one in (*bundled(), *own_recordings(config))]
   parts = divided(recordings, listed(data.unseen_words), listed(data.unseen_voices))
   speech = speech_of(config, parts, 0, data.num_speakers)
   found = act(parts.train, speech, data.drawn, acting_of(config, sound.floor), 'train').arrays()

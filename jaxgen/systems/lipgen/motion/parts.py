@@ -12,7 +12,7 @@ from jaxgen.systems.lipgen.motion.acting import Acting, MotionRows
 from jaxgen.systems.lipgen.procedural.takes import Speech
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
-from jaxgen.systems.lipgen.voices.recordings import Recording
+from jaxgen.systems.lipgen.voices.recordings import Recording, of_table
 
 # What is judged by: of words, of voices, or of both training knows nothing; and silence.
 JUDGED = ('validation', 'words', 'voices', 'silence')
@@ -118,7 +118,21 @@ class Corpus(NamedTuple):
 def speech_of(config: ConfigDict, parts: Parts, first: int, count: int) -> Speech:
   """Speakers who act recordings, from the number `first` on."""
   data = config.data
-  return Speech(parts.all_words, find_dictionary(), config.seed, first, count, data.look)
+  words = find_dictionary(data.dictionary)
+  return Speech(parts.all_words, words, config.seed, first, count, data.look)
+
+
+def own_recordings(config: ConfigDict) -> list[Recording]:
+  """Those of config.data.recordings, none by default; when their phonemes are said is estimated.
+
+  Raises:
+    DataError: see `recordings.of_table`.
+    ConfigError: the extra `video` is missing.
+  """
+  data = config.data
+  if not data.recordings:
+    return []
+  return of_table(data.recordings, dictionary=find_dictionary(data.dictionary))
 
 
 def acting_of(config: ConfigDict, floor: float) -> Acting:
