@@ -10,7 +10,7 @@ def columns(text: str) -> dict[str, str]:
   """Titles of columns by what is in them.
 
   Raises:
-    ArgumentTypeError: it is no list of such.
+    argparse.ArgumentTypeError: it is no list of such.
   """
   pairs = [pair.partition('=') for pair in text.split(',')]
   found = {what.strip(): title.strip() for what, _, title in pairs}
