@@ -1,6 +1,7 @@
 """Files that are written complete or not at all."""
 
 import json
+import math
 import os
 import shutil
 import uuid
@@ -120,8 +121,18 @@ def is_pattern(name: str) -> bool:
 
 
 def write_json(path: Path, values: Any) -> Path:
-  """Writes indented JSON, complete or not at all."""
-  return write_bytes(path, (json.dumps(values, indent=2) + '\n').encode())
+  """Writes indented JSON of `plain_json`, complete or not at all."""
+  text = json.dumps(plain_json(values), indent=2, allow_nan=False)
+  return write_bytes(path, (text + '\n').encode())
+
+
+def plain_json(values: Any) -> Any:
+  """Values of dicts, lists and tuples with null for NaN and the infinities, which JSON does not have."""
+  if isinstance(values, dict):
+    return {key: plain_json(x) for key, x in values.items()}
+  if isinstance(values, list | tuple):
+    return [plain_json(x) for x in values]
+  return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def check_name(path: Path) -> None:

@@ -1,19 +1,26 @@
 """metrics.jsonl and TensorBoard events of a run: writing, reading, means over an epoch."""
 
-import functools
 import json
 import logging
+import math
+import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from jaxgen.files import write_bytes
+from jaxgen.files import plain_json, write_bytes
 from jaxgen.run.wandb_log import WandbLog
+
+FLUSH_SECONDS = 120.0  # of TensorBoard's events, which each time wait for the disk
 
 
 class MetricsLog:
   """metrics.jsonl and TensorBoard events of one workdir; a resume cuts what lies past its step.
+
+  metrics.jsonl is the record. Where TensorBoard's events cannot be written, a warning says so and training
+  goes on without them.
 
   Args:
     workdir: the run's folder.
@@ -25,36 +32,105 @@ class MetricsLog:
     self._also = also
     self.path = workdir / 'metrics.jsonl'
     kept = [line for line in read_metrics(workdir) if line['step'] <= step]
-    text = ''.join(json.dumps(line) + '\n' for line in kept)
+    text = ''.join(_text(line) for line in kept)
     write_bytes(self.path, text.encode())
     self._file = self.path.open('a', buffering=1)
     self._folder, self._purge_step = workdir / 'tensorboard', step + 1
-
-  @functools.cached_property
-  def _events(self):
-    # Imported after the first steps are under way: it takes a second where torch is installed.
-    from tensorboardX import SummaryWriter
-
-    return SummaryWriter(str(self._folder), purge_step=self._purge_step)
+    self._events: _Events | None = None
+    self._has_events = True  # until they cannot be written
 
   def write(self, step: int, values: Mapping[str, float], **more: Any) -> None:
-    """Appends one line; `values` also go to TensorBoard, and to W&B where it is wanted."""
+    """Appends one line; `values` also go to TensorBoard, and to W&B where it is wanted.
+
+    A value that is not finite is null in the line.
+    """
     line = {'step': step, 'wall_time': round(time.time(), 3), **more}
-    self._file.write(json.dumps({**line, **values}) + '\n')
-    for name, value in values.items():
-      self._events.add_scalar(name, value, step)
+    self._file.write(_text({**line, **values}))
+    with self._warned():
+      if self._has_events:
+        if self._events is None:
+          self._events = _Events(self._folder)
+          self._events.begin(self._purge_step)
+        self._events.write(step, values)
     if self._also:
       self._also.write(step, values)
 
   def close(self) -> None:
     """Flushes both files."""
     self._file.close()
-    if '_events' in self.__dict__:
-      self._events.close()
+    with self._warned():
+      if self._events:
+        self._events.close()
+
+  @contextmanager
+  def _warned(self) -> Iterator[None]:
+    """What TensorBoard's file does not take is the end of it, and of nothing else."""
+    try:
+      yield
+    except OSError as error:
+      if self._events:
+        with suppress(OSError):  # it still tries to write what is left
+          self._events.close()
+      self._events, self._has_events = None, False
+      logging.warning(
+        'TensorBoard gets nothing more of this run, %s cannot be written: %s; metrics.jsonl goes on',
+        self._folder,
+        error.strerror or error,
+      )
+
+
+class _Events:
+  """A file of TensorBoard's events, written by the thread that calls.
+
+  tensorboardX's own SummaryWriter has a thread for it: once that has died of an error, as of a full disk,
+  what is logged waits for it for ever.
+
+  Args:
+    folder: is made.
+  """
+
+  def __init__(self, folder: Path):
+    # Imported after the first steps are under way: it takes a second where torch is installed.
+    from tensorboardX import record_writer
+    from tensorboardX.proto import event_pb2, summary_pb2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    self._protos, self._summary = event_pb2, summary_pb2.Summary
+    name = f'events.out.tfevents.{time.time():.0f}.{socket.gethostname()}'
+    self._file = record_writer.RecordWriter(str(folder / name))
+    self._flushed = -math.inf
+
+  def begin(self, purge_step: int) -> None:
+    """What comes first in a file: events of a run before from `purge_step` on are hidden."""
+    log = self._protos.SessionLog
+    self._put(0, file_version='brain.Event:2')
+    self._put(purge_step, session_log=log(status=log.START))
+
+  def write(self, step: int, values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+      scalar = self._summary.Value(tag=name, simple_value=value)
+      self._put(step, summary=self._summary(value=[scalar]))
+    if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+      self._file.flush()
+      self._flushed = time.monotonic()
+
+  def _put(self, step: int, **content: Any) -> None:
+    event = self._protos.Event(step=step, wall_time=time.time(), **content)
+    self._file.write(event.SerializeToString())
+
+  def close(self) -> None:
+    self._file.close()
+
+
+def _text(line: Mapping[str, Any]) -> str:
+  return json.dumps(plain_json(dict(line)), allow_nan=False) + '\n'
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-  """The lines of metrics.jsonl. One that is damaged is left out, with a warning unless a crash cut it short."""
+  """The lines of metrics.jsonl. One that is damaged is left out, with a warning unless a crash cut it short.
+
+  Metrics that are null there are NaN.
+  """
   path = workdir / 'metrics.jsonl'
   texts = path.read_text(errors='replace').splitlines() if path.exists() else []
   lines = []
@@ -75,6 +151,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
     return None
   if not isinstance(line, dict) or not isinstance(line.get('step'), int):
     return None
+  line = {k: math.nan if x is None and '/' in k else x for k, x in line.items()}
   numbers = [x for k, x in line.items() if k == 'window' or '/' in k]
   return line if all(isinstance(x, int | float) for x in numbers) else None
 

@@ -1,7 +1,13 @@
 """A log of metrics that a resume can trust."""
 
-import pytest
+import json
+import logging
+import math
 
+import pytest
+from tensorboardX.record_writer import RecordWriter
+
+from jaxgen import files
 from jaxgen.run import metrics_log
 from jaxgen.run.metrics_log import MetricsLog
 
@@ -55,3 +61,42 @@ def test_metrics_reach_tensorboard(tmp_path):
   events = list((tmp_path / 'tensorboard').iterdir())
   assert len(events) == 1
   assert b'train/loss' in events[0].read_bytes()
+
+
+def test_what_is_not_finite_is_null_in_json_and_nan_in_python(tmp_path):
+  values = {'train/a': math.nan, 'train/b': -math.inf, 'train/c': 1.0}
+  for step in (0, 2):  # a resume writes the lines anew
+    log = MetricsLog(tmp_path, step)
+    log.write(step + 2, values, window=2)
+    log.close()
+  for text in (tmp_path / 'metrics.jsonl').read_text().splitlines():
+    line = json.loads(text, parse_constant=pytest.fail)
+    assert [line[name] for name in values] == [None, None, 1.0]
+  lines = metrics_log.read_metrics(tmp_path)
+  assert [x['step'] for x in lines] == [2, 4]
+  assert all(math.isnan(x['train/a']) and math.isnan(x['train/b']) for x in lines)
+  assert math.isnan(metrics_log.last_epoch_means(lines, steps_per_epoch=4, step=4)['a'])
+  path = files.write_json(tmp_path / 'x.json', {'a': [math.inf, (1.5, math.nan)], 'b': 3})
+  assert json.loads(path.read_text(), parse_constant=pytest.fail) == {
+    'a': [None, [1.5, None]],
+    'b': 3,
+  }
+
+
+@pytest.mark.parametrize('method', ['__init__', 'write', 'flush', 'close'])
+def test_where_tensorboard_cannot_be_written_the_log_goes_on(tmp_path, monkeypatch, caplog, method):
+  close = RecordWriter.close
+
+  def full(writer, *args):
+    if method == 'close':
+      close(writer)
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(RecordWriter, method, full)
+  log = MetricsLog(tmp_path, step=0)
+  for step in range(1, 31):  # more than a queue would hold
+    log.write(step, {'train/loss': 1.5})
+  log.close()
+  assert len(metrics_log.read_metrics(tmp_path)) == 30
+  [warning] = [x.getMessage() for x in caplog.records if x.levelno == logging.WARNING]
+  assert 'No space left on device; metrics.jsonl goes on' in warning
