@@ -197,11 +197,9 @@ def check(config: ConfigDict) -> None:
   for key in METRICS:
     if flat[key] and not config.eval_every:
       raise ConfigError(f'config.{key} = {flat[key]!r} needs config.eval_every above 0')
-  if config.checkpoint.best and not flat.get('data.num_validation'):
-    fix = 'set config.data.num_validation' if 'data.num_validation' in flat else 'it has none'
-    raise ConfigError(
-      f'config.checkpoint.best needs validation rows of {config.system} to judge by: {fix}'
-    )
+    if flat[key] and not flat.get('data.num_validation'):  # the test set is to choose nothing
+      fix = 'set config.data.num_validation' if 'data.num_validation' in flat else 'it has none'
+      raise ConfigError(f'config.{key} needs validation rows of {config.system} to judge by: {fix}')
   system_module(config).check_config(config)
 
 

@@ -46,6 +46,7 @@ def at_root(monkeypatch):
     (['--config.model.weight_kl=closed_form'], 'single prior only'),
     (['--config.steps_per_call=7'], 'must be a multiple of config.steps_per_call = 7'),
     (['--config.checkpoint.best=eval/negative_elbo'], 'config.data.num_validation'),
+    (['--config.stop.metric=eval/negative_elbo'], 'config.stop.metric needs validation rows of comvae'),
     (['--config.eval.chunk=7'], 'must be a multiple of'),
     (['--config.stop.metric=eval/los'], "config.stop.metric = 'eval/los' is not one of eval/negative_elbo"),
     (['--config.checkpoint.mode=MIN'], "config.checkpoint.mode = 'MIN' is not one of min, max"),
