@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, TextIO
@@ -26,7 +27,13 @@ class Stopped(Exception):  # noqa: N818 (an event, not an error)
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-  """Context in which Ctrl-C raises KeyboardInterrupt, so that a file that is not finished is removed."""
+  """Context in which Ctrl-C raises KeyboardInterrupt, so that a file that is not finished is removed.
+
+  Nothing changes in a thread besides the main one, which alone may listen to signals.
+  """
+  if not _may_listen():
+    yield
+    return
   previous = signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
     yield
@@ -38,7 +45,8 @@ class StopSignals:
   """Context in which SIGTERM and SIGINT set a flag; the second one ends the process at once.
 
   Standard output that nothing reads any more (`| head`) sets the flag too, to SIGPIPE; where nothing has ended
-  the work for it, the end of the context raises Stopped.
+  the work for it, the end of the context raises Stopped. In a thread besides the main one, which alone may
+  listen to signals, these stay as they are.
 
   Args:
     promise: what happens after the first, as a person is told at once.
@@ -53,7 +61,7 @@ class StopSignals:
     self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> 'StopSignals':
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in (signal.SIGTERM, signal.SIGINT) if _may_listen() else ():
       self._previous[signum] = signal.signal(signum, self._handle)
     _listening.append(self)
     return self
@@ -76,6 +84,10 @@ class StopSignals:
 
 
 _listening: list[StopSignals] = []
+
+
+def _may_listen() -> bool:
+  return threading.current_thread() is threading.main_thread()
 
 
 def reader_gone() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -46,6 +47,19 @@ def test_where_standard_error_is_closed_the_signal_still_counts(monkeypatch):
   with StopSignals() as received:
     signal.raise_signal(signal.SIGTERM)
   assert received.received == signal.SIGTERM
+
+
+def test_a_thread_besides_the_main_one_leaves_signals_alone():
+  before, seen = signal.getsignal(signal.SIGTERM), []
+
+  def work():
+    with StopSignals() as received, interruptible():
+      seen.append((received.received, signal.getsignal(signal.SIGTERM)))
+
+  thread = threading.Thread(target=work)
+  thread.start()
+  thread.join()
+  assert seen == [(0, before)] and signal.getsignal(signal.SIGTERM) is before
 
 
 def test_ctrl_c_interrupts_where_it_may():
