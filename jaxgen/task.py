@@ -174,6 +174,8 @@ class Task(NamedTuple):
       speed; a system that has one says at which steps, by `curriculum_steps(config)`.
     stage_losses: for each of `train_steps()` the losses of the players that it moves, in the order in which it
       does; see `losses`.
+    reports: metrics of the train step that move nothing: where one is not finite, training goes on. Of all
+      others, as losses, and of the state none may be.
   """
 
   batch: PyTree
@@ -185,6 +187,7 @@ class Task(NamedTuple):
   pictures: Callable[[PyTree, Data | None, Tools], dict[str, np.ndarray]]
   curriculum: tuple[tuple[int, TrainStep], ...] = ()
   stage_losses: tuple[Mapping[str, LossFn], ...] = ()
+  reports: tuple[str, ...] = ()
 
   @property
   def losses(self) -> dict[str, LossFn]:

@@ -243,12 +243,12 @@ class Checkpoints:
 
 
 def _goodness(config: ConfigDict) -> Callable[[dict[str, float]], float]:
-  """The number that Orbax compares; one that is not a number is the worst."""
+  """The number that Orbax compares; one that is not finite is the worst."""
   name = config.checkpoint.best
   worst = math.inf if config.checkpoint.mode == 'min' else -math.inf
 
   def goodness(metrics: dict[str, float]) -> float:
-    return worst if math.isnan(metrics[name]) else metrics[name]
+    return metrics[name] if math.isfinite(metrics[name]) else worst
 
   return goodness
 

@@ -14,6 +14,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgen import compiling
@@ -21,6 +22,26 @@ from jaxgen.axis import AXIS, example_keys, rows_over
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.task import Batch, PyTree, Task, TrainState, step_rng
+
+
+@struct.dataclass
+class Finite:
+  """Whether the state after a call is finite.
+
+  Attributes:
+    flags: [L] bool, of each of its floating arrays.
+    names: of these, as 'params/model/w'.
+  """
+
+  flags: jax.Array
+  names: tuple[str, ...] = struct.field(pytree_node=False)
+
+  def __bool__(self) -> bool:
+    return bool(self.flags.all())
+
+  def first_bad(self) -> str | None:
+    """The name of the first array that is not finite, the parameters before all others."""
+    return next((n for n, flag in zip(self.names, self.flags, strict=True) if not flag), None)
 
 
 class Devices(NamedTuple):
@@ -228,8 +249,8 @@ def compile_steps(
     stage: of the task's curriculum, to which all of them belong.
 
   Returns:
-    (state, resident arrays, batches of `put_batches`) -> (state, metrics), metrics with leading axis [S]
-    and, apart, 'params_finite' () bool of the last state.
+    (state, resident arrays, batches of `put_batches`) -> (state, (metrics, finite)): metrics with leading axis
+    [S], and `Finite` of the last state.
   """
   axis, train_step = devices.axis, task.train_steps()[stage]
 
@@ -248,8 +269,7 @@ def compile_steps(
       state, metrics = jax.lax.scan(lambda s, b: one(s, arrays, b), state, batches)
     # Otherwise the second call would be traced again, and nothing donated.
     chex.assert_trees_all_equal_shapes_and_dtypes(before, state)
-    finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state.params)]).all()
-    return state, (metrics, finite)
+    return state, (metrics, _finite(state))
 
   donated = (0,) if donate else ()
   if devices.parallel == 'pmap':
@@ -263,6 +283,18 @@ def compile_steps(
     )
   over_mesh = _traced_over(devices, steps)
   return compiling.jit(over_mesh, donate_argnums=donated, out_shardings=devices.replicated)
+
+
+def _finite(state: TrainState) -> Finite:
+  """Of all floating arrays of a state: parameters, moments of optimizers, statistics and averages."""
+  arrays = [
+    (jax.tree_util.keystr(path, simple=True, separator='/'), x)
+    for path, x in jax.tree_util.tree_leaves_with_path(state)
+    if jnp.issubdtype(x.dtype, jnp.floating) and x.size
+  ]
+  # The largest, which a NaN is passed on by: XLA vectorizes it on processors, and not a reduction of flags.
+  flags = jnp.stack([jnp.isfinite(jnp.abs(x).max()) for _, x in arrays])
+  return Finite(flags, tuple(name for name, _ in arrays))
 
 
 def compile_stages(

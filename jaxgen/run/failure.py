@@ -1,4 +1,4 @@
-"""When a metric or a parameter is not finite: find the step, keep the evidence, stop.
+"""When a metric or the state is not finite: find the step, keep the evidence, stop.
 
 The compiled step donates its state, so the state before the failure is gone. It is made again: from the last
 good checkpoint by the same pure steps.
@@ -6,6 +6,7 @@ good checkpoint by the same pure steps.
 
 import io
 import itertools
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 import jax
@@ -18,11 +19,13 @@ from jaxgen.metrics import Metrics
 from jaxgen.run import checkpoint, processes
 from jaxgen.run import devices as dev
 from jaxgen.run.job import Job
+from jaxgen.run.tools import check_stop
 from jaxgen.task import Batch, TrainState, step_rng
+from jaxgen.terminal.signals import Stopped
 
 
 class NonFiniteError(UserError):
-  """A metric or a parameter became NaN or infinite."""
+  """A metric or an array of the state became NaN or infinite."""
 
 
 class Bad(NamedTuple):
@@ -30,28 +33,32 @@ class Bad(NamedTuple):
 
   Attributes:
     step: completed updates after the failing one.
-    name: the metric, or 'a parameter'.
+    name: the metric, or the array of the state, as 'params/model/w'.
   """
 
   step: int
   name: str
 
 
-def first_bad(metrics: Metrics, params_finite: bool, start: int) -> Bad | None:
+def first_bad(
+  metrics: Metrics, finite: dev.Finite, start: int, reports: Container[str] = ()
+) -> Bad | None:
   """The first non-finite value of a call, in the order of steps, then of names.
 
   Args:
     metrics: with leading axis [S].
-    params_finite: of the state after the call.
+    finite: of the state after the call; both are on the host.
     start: completed updates before the call.
+    reports: names of metrics that may be anything, see `Task.reports`.
   """
-  flags = {name: ~np.isfinite(m.total) for name, m in metrics.items()}
-  num_steps = max((len(f) for f in flags.values()), default=0)
+  num_steps = max((len(m.total) for m in metrics.values()), default=0)
+  flags = {name: ~np.isfinite(m.total) for name, m in metrics.items() if name not in reports}
   for i in range(num_steps):
     for name, flag in flags.items():
       if flag[i]:
         return Bad(start + i + 1, f'train/{name}')
-  return None if params_finite else Bad(start + num_steps, 'a parameter')
+  name = finite.first_bad()
+  return None if name is None else Bad(start + num_steps, name)
 
 
 def missing_metric(name: str, values: dict[str, float]) -> ConfigError:
@@ -62,9 +69,11 @@ def missing_metric(name: str, values: dict[str, float]) -> ConfigError:
 def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
   """Names the failing step, writes `failure/`, and raises NonFiniteError.
 
-  Replays with one step a call; where that stays finite (scanned and single steps round differently), the
-  failing call is repeated as it was. Where that stays finite too, the error says so: the same numbers did not
-  come again, which tells of the device rather than of the run.
+  Replays the calls since the last good checkpoint, and the failing one by single steps; where these stay finite
+  (scanned and single steps round differently), it is repeated as it was. Where that stays finite too, the error
+  says so: the same numbers did not come again, which tells of the device rather than of the run.
+
+  A stop signal ends the search. It saves no state: the one in hand is not finite.
 
   Args:
     job: what to work with; its saves are committed.
@@ -73,12 +82,14 @@ def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
     seen: what the call showed.
   """
   job.reporter.warn(f'{seen.name} is not finite at step {seen.step}: looking for the cause')
-  state, step = _last_good(job)
   good = job.checkpoints.latest()
-  bad, before = _replay_singly(job, state, step, call_start + num_steps)
-  if bad is None:
-    state, step = _last_good(job)
-    bad, before = _replay_calls(job, state, step, call_start, num_steps)
+  kept = f'step {good} is the last good checkpoint' if good else 'no checkpoint was saved before'
+  try:
+    bad, before = _replay(job, call_start, num_steps)
+  except Stopped as stop:
+    raise NonFiniteError(
+      f'{seen.name} is not finite at step {seen.step}; {stop} ended the search for the cause; {kept}'
+    ) from stop
   came_again, bad = bad is not None, bad or seen
   folder = job.workdir / 'failure'
   if processes.is_first_process():
@@ -96,7 +107,6 @@ def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
       },
     )
   checkpoint.save_pytree(folder / 'state', dev.to_global(job.devices, before))
-  kept = f'step {good} is the last good checkpoint' if good else 'no checkpoint was saved before'
   found = (
     '' if came_again else ', and was finite when these steps were repeated: a device at fault?'
   )
@@ -113,47 +123,51 @@ def _last_good(job: Job) -> tuple[TrainState, int]:
   return state, int(state.step)
 
 
-def _calls(job: Job, step: int, end: int, num_steps: int):
-  """Batches of the calls between two steps."""
+def _batches(job: Job, step: int, end: int, num_steps: int) -> Iterator[Batch]:
+  """Batches of the calls between two steps.
+
+  Raises:
+    Stopped: a stop signal arrived.
+  """
   rows = dev.process_rows(job.devices, job.config.batch_size)
   batches = job.data.batches(step, rows)
   for _ in range(step, end, num_steps):
+    check_stop(job.signals)
     yield dev.put_batches(job.devices, list(itertools.islice(batches, num_steps)))
 
 
-def _replay_singly(
-  job: Job, state: TrainState, step: int, end: int
-) -> tuple[Bad | None, TrainState]:
-  """The first failing step by single steps, and the state before it."""
-  calls = dev.compile_stages(job.devices, job.task, job.data.example, 1, donate=False)
+def _replay(job: Job, start: int, num_steps: int) -> tuple[Bad | None, TrainState]:
+  """The first failure in the call that begins at `start`, or in one before it, and the state before that.
+
+  Where nothing fails again, the state before the call.
+
+  Raises:
+    Stopped: a stop signal arrived.
+  """
+  state, step = _last_good(job)
+  calls = dev.compile_stages(job.devices, job.task, job.data.example, num_steps, donate=False)
+  single = dev.compile_stages(job.devices, job.task, job.data.example, 1, donate=False)
   arrays = dev.replicate(job.devices, job.data.arrays)
-  # A stop signal waits: to save the state in hand, which is not finite, would be worse.
-  replayed = job.reporter.progress(range(step, end), 'replaying')
-  for _, batches in zip(replayed, _calls(job, step, end, 1), strict=False):
-    after, (metrics, finite) = calls(step)(state, arrays, batches)
-    bad = first_bad(*jax.device_get((metrics, finite)), step)
+
+  def update(compiled, state, step, batches) -> tuple[TrainState, Bad | None]:
+    after, found = compiled(step)(state, arrays, batches)
+    return after, first_bad(*jax.device_get(found), step, job.task.reports)
+
+  bar = job.reporter.progress(range(step, start, num_steps), 'replaying')
+  for at, batches in zip(bar, _batches(job, step, start, num_steps), strict=True):
+    after, bad = update(calls, state, at, batches)
+    if bad:  # it did not the first time
+      start = at
+      break
+    state = after
+  before = state
+  for at, batches in enumerate(_batches(job, start, start + num_steps, 1), start):
+    after, bad = update(single, state, at, batches)
     if bad:
       return bad, state
-    state, step = after, step + 1
-  return None, state
-
-
-def _replay_calls(
-  job: Job, state: TrainState, step: int, start: int, num_steps: int
-) -> tuple[Bad | None, TrainState]:
-  """Whether the call that begins at `start` fails again, and the state before it; by calls of its length."""
-  calls = dev.compile_stages(job.devices, job.task, job.data.example, num_steps, donate=False)
-  arrays = dev.replicate(job.devices, job.data.arrays)
-  before, found = state, ({}, True)
-  for at, batches in zip(
-    range(step, start + num_steps, num_steps),
-    _calls(job, step, start + num_steps, num_steps),
-    strict=True,
-  ):
-    before = state
-    state, found = calls(at)(state, arrays, batches)
-  metrics, finite = jax.device_get(found)
-  return first_bad(metrics, bool(finite), start), before
+    state = after
+  [batches] = _batches(job, start, start + num_steps, num_steps)
+  return update(calls, before, start, batches)[1], before
 
 
 def offending_batch(job: Job, state: TrainState, step: int) -> Batch:

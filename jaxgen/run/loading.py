@@ -84,7 +84,7 @@ def saved_steps(workdir: Path) -> list[int]:
 
 
 def best_step(workdir: Path, config: ConfigDict) -> tuple[int, float]:
-  """The saved step that is best by config.checkpoint.best, and its value; a NaN is never the best.
+  """The saved step that is best by config.checkpoint.best, and its value; what is not finite is never the best.
 
   Raises:
     CheckpointError: the run was not told to keep the best, or has not evaluated yet.
@@ -97,7 +97,7 @@ def best_step(workdir: Path, config: ConfigDict) -> tuple[int, float]:
   found: dict[int, float] = {}
   for step in saved_steps(workdir):
     value = _saved_metrics(workdir, step).get(name)
-    if isinstance(value, int | float) and not math.isnan(value):
+    if isinstance(value, int | float) and math.isfinite(value):
       found[step] = value
   if not found:
     raise CheckpointError(

@@ -35,7 +35,7 @@ class _Pending(NamedTuple):
 
   step: int  # after the call
   metrics: Metrics
-  finite: jax.Array
+  finite: dev.Finite
 
 
 def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
@@ -51,7 +51,7 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
 
   Raises:
     Stopped: a stop signal arrived; the state is saved.
-    failure.NonFiniteError: a metric or parameter is not finite.
+    failure.NonFiniteError: a metric or the state is not finite.
     CheckpointError: a save failed.
   """
   evaluations = past_evaluations(job.workdir, start)
@@ -148,7 +148,7 @@ class _Loop:
       return
     job, pending, self.pending = self.job, self.pending, None
     metrics, finite = jax.device_get((pending.metrics, pending.finite))
-    bad = failure.first_bad(metrics, bool(finite), pending.step - self.calls)
+    bad = failure.first_bad(metrics, finite, pending.step - self.calls, job.task.reports)
     if bad:
       job.checkpoints.wait()
       failure.investigate(job, pending.step - self.calls, self.calls, bad)

@@ -15,14 +15,14 @@ Evaluations = list[tuple[int, dict[str, float]]]
 def out_of_patience(config: ConfigDict, evaluations: Evaluations) -> str:
   """Why training stops early: stop.metric has not improved for stop.patience evaluations; '' to go on.
 
-  A value that is not a number never is an improvement.
+  A value that is not finite never is an improvement.
   """
   stop = config.stop
   history = [(step, x[stop.metric]) for step, x in evaluations if stop.metric in x]
   if not stop.metric or not history:
     return ''
   worst = -math.inf if stop.mode == 'max' else math.inf
-  values = [worst if math.isnan(value) else value for _, value in history]
+  values = [value if math.isfinite(value) else worst for _, value in history]
   best = values.index(max(values) if stop.mode == 'max' else min(values))
   if len(history) - 1 - best < stop.patience:
     return ''

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from jaxgen.evaluation.image_quality import SSIM_VARIANTS, batch_psnr, psnr, ssim
+from jaxgen.evaluation.image_quality import PSNR_LIMIT, SSIM_VARIANTS, batch_psnr, psnr, ssim
 
 
 def pair(seed=0, shape=(40, 31)):
@@ -50,6 +50,15 @@ def test_the_jitted_psnr_equals_the_reference_in_float32():
   )
   gradient = jax.grad(lambda x: batch_psnr(x, jnp.asarray(truths)).sum())(jnp.asarray(images))
   assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
+def test_the_jitted_psnr_of_what_is_met_exactly_is_its_limit():
+  truths = jnp.asarray(np.stack([np.zeros((6, 5, 1)), np.full((6, 5, 1), 0.25)]), jnp.float32)
+  found, gradient = jax.jit(jax.value_and_grad(lambda x: batch_psnr(x, truths).mean()))(
+    truths.at[1].add(0.1)
+  )
+  np.testing.assert_allclose(found, (PSNR_LIMIT + 20) / 2, rtol=1e-6)
+  assert np.isfinite(gradient).all() and not gradient[0].any()
 
 
 def test_bad_arguments_are_told():

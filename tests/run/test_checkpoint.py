@@ -131,7 +131,7 @@ def test_an_evaluation_that_is_no_number_is_not_kept_as_the_best(toy, tmp_path):
   task = configs.system_module(config).make_task(config, FACTS)
   state = dev.make_state(devices, task.init, 0)
   saved = Checkpoints(tmp_path, config, FACTS)
-  for step, value in ((4, 2.0), (8, float('nan')), (12, 3.0), (16, float('nan'))):
+  for step, value in ((4, 2.0), (8, float('nan')), (12, 3.0), (16, -float('inf'))):
     saved.save(state, step, {'eval/loss': value})
   saved.wait()
   assert saved.best() == (4, 2.0) and steps_saved(tmp_path) == [4, 16]

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy_system
-from helpers import assert_same, comvae, finish, start_toy, steps_saved, train
+from helpers import assert_same, comvae, finish, metric_lines, start_toy, steps_saved, train
 
 from jaxgen.command.exits import guarded
 from jaxgen.metrics import Mean
 from jaxgen.run import checkpoint, failure, loading
 from jaxgen.run import devices as dev
+from jaxgen.task import TrainState
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -107,29 +108,36 @@ def test_where_single_steps_stay_finite_the_failing_call_is_repeated(
   toy, tmp_path, monkeypatch, again
 ):
   # Scanned and single steps round differently: here, single ones never fail, and calls the first time alone.
-  real, made = dev.compile_steps, []
+  real, made, replayed = dev.compile_steps, [], []
 
   def compile_steps(devices, task, example, num_steps, *args):
     call = real(devices, task, example, num_steps, *args)
     made.append(num_steps)
 
-    def harmless(state, arrays, batches):
-      return call(state, arrays, {**batches, 'poison': jnp.zeros_like(batches['poison'])})
+    def replay(state, arrays, batches):
+      replayed.append((int(state.step), num_steps))
+      if num_steps == 1 or not again:
+        batches = {**batches, 'poison': jnp.zeros_like(batches['poison'])}
+      return call(state, arrays, batches)
 
-    return harmless if num_steps == 1 or (len(made) > 1 and not again) else call
+    return replay if len(made) > 1 else call
 
   monkeypatch.setattr(dev, 'compile_steps', compile_steps)
-  config = toy(toy__infinity_at=14, save_every=8)
+  config = toy(toy__infinity_at=14, save_every=24)
   with pytest.raises(failure.NonFiniteError, match='train/loss is not finite at step 15') as error:
     train(config, tmp_path)
-  assert made == [4, 1, 4]
+  assert made == [4, 4, 1]  # up to the failing call by calls
+  steps = [(0, 4), (4, 4), (8, 4), (12, 1), (13, 1), (14, 1), (15, 1), (12, 4)]
+  assert replayed == steps
   assert ('was finite when these steps were repeated' in str(error.value)) != again
   told = json.loads((tmp_path / 'failure' / 'failure.json').read_text())
   assert told == {'step': 15, 'metric': 'train/loss', 'state_step': 12, 'came_again': again}
   assert int(saved_state(config, tmp_path).step) == 12
 
 
-def test_a_parameter_that_is_not_finite_is_found_though_all_metrics_are(toy, tmp_path, monkeypatch):
+def test_a_parameter_that_is_not_finite_is_found_where_no_loss_is_and_a_report_ends_nothing(
+  toy, tmp_path, monkeypatch
+):
   real = toy_system.make_task
 
   def make_task(*args):
@@ -139,13 +147,29 @@ def test_a_parameter_that_is_not_finite_is_found_though_all_metrics_are(toy, tmp
       state, _ = task.train_step(state, batch)
       params = {'model': {**state.params['model']}}
       params['model']['b'] = jnp.where(state.step == 10, jnp.nan, params['model']['b'])
-      return state.replace(params=params), {'steps': Mean.of(jnp.ones(8))}
+      metrics = {'steps': Mean.of(jnp.ones(8)), 'quality': Mean.of(jnp.full(8, jnp.inf))}
+      return state.replace(params=params), metrics
 
-    return task._replace(train_step=train_step)
+    return task._replace(train_step=train_step, reports=('quality',))
 
   monkeypatch.setattr(toy_system, 'make_task', make_task)
-  with pytest.raises(failure.NonFiniteError, match='a parameter is not finite at step 10'):
+  with pytest.raises(failure.NonFiniteError, match='params/model/b is not finite at step 10'):
     train(toy(), tmp_path)
+  assert [x['train/quality'] for _, x in metric_lines(tmp_path)] == [None, None]
+
+
+def test_every_floating_array_of_the_state_is_looked_at():
+  def state(**parts):
+    found = {'params': 1.0, 'opt_state': (3, 1.0), 'variables': 1.0, 'ema': 1.0} | parts
+    arrays = {k: jax.tree.map(jnp.asarray, {'model': {'w': x}}) for k, x in found.items()}
+    return TrainState(step=jnp.zeros((), jnp.int32), rng=jax.random.key(0), **arrays)
+
+  finite = dev._finite(state())
+  assert finite and finite.first_bad() is None
+  for name in ('params', 'variables', 'ema'):
+    finite = dev._finite(state(**{name: np.nan}))
+    assert not finite and finite.first_bad() == f'{name}/model/w'
+  assert dev._finite(state(opt_state=(3, np.inf))).first_bad() == 'opt_state/model/w/1'
 
 
 def test_the_exit_status_is_one_and_the_last_line_the_error(tmp_path):
@@ -155,7 +179,7 @@ def test_the_exit_status_is_one_and_the_last_line_the_error(tmp_path):
   assert 'Traceback' not in err + out
 
 
-def test_a_signal_during_the_search_does_not_save_the_bad_state(toy, tmp_path, monkeypatch):
+def test_a_signal_ends_the_search_and_does_not_save_the_bad_state(toy, tmp_path, monkeypatch):
   real = failure.investigate
 
   def interrupted(job, *args):
@@ -163,9 +187,10 @@ def test_a_signal_during_the_search_does_not_save_the_bad_state(toy, tmp_path, m
     real(job, *args)
 
   monkeypatch.setattr(failure, 'investigate', interrupted)
-  with pytest.raises(failure.NonFiniteError):
+  said = 'not finite at step 14; SIGTERM ended the search for the cause; step 12 is the last good'
+  with pytest.raises(failure.NonFiniteError, match=said):
     train(toy(toy__infinity_at=13), tmp_path)
-  assert steps_saved(tmp_path) == [8, 12]
+  assert steps_saved(tmp_path) == [8, 12] and not (tmp_path / 'failure').exists()
 
 
 def test_the_real_task_names_the_step_too(tmp_path, monkeypatch):
@@ -197,7 +222,9 @@ def test_the_first_bad_value_is_first_in_steps_then_in_names():
     return {'a': Mean(np.array(a), np.ones(3)), 'b': Mean(np.array(b), np.ones(3))}
 
   nan, inf = np.nan, np.inf
-  assert failure.first_bad(metrics([1, 2, 3], [1, 2, 3]), True, 6) is None
-  assert failure.first_bad(metrics([1, 2, nan], [1, inf, 3]), True, 6) == (8, 'train/b')
-  assert failure.first_bad(metrics([1, nan, 3], [1, inf, 3]), False, 6) == (8, 'train/a')
-  assert failure.first_bad(metrics([1, 2, 3], [1, 2, 3]), False, 6) == (9, 'a parameter')
+  good, bad = (dev.Finite(np.array([True, flag]), ('params/w', 'ema/w')) for flag in (True, False))
+  assert failure.first_bad(metrics([1, 2, 3], [1, 2, 3]), good, 6) is None
+  assert failure.first_bad(metrics([1, 2, nan], [1, inf, 3]), good, 6) == (8, 'train/b')
+  assert failure.first_bad(metrics([1, 2, nan], [1, inf, 3]), good, 6, ('b',)) == (9, 'train/a')
+  assert failure.first_bad(metrics([1, nan, 3], [1, inf, 3]), bad, 6) == (8, 'train/a')
+  assert failure.first_bad(metrics([1, 2, 3], [1, inf, 3]), bad, 6, ('b',)) == (9, 'ema/w')

@@ -1,5 +1,6 @@
 """What the loop does between calls: logging, evaluation, early stopping, pictures; and trained assets."""
 
+import itertools
 import json
 import warnings
 
@@ -107,11 +108,12 @@ def test_an_evaluation_that_is_no_number_is_never_the_best(toy):
   def history(*values):
     return [(4 * i + 4, {'eval/loss': value}) for i, value in enumerate(values)]
 
-  for mode, better in (('min', 1.0), ('max', 3.0)):
+  nans = (float('nan'), float('inf'), -float('inf'))
+  for (mode, better), none in itertools.product({'min': 1.0, 'max': 3.0}.items(), nans):
     config = toy(**{**PATIENCE, 'stop__mode': mode})
-    assert not out_of_patience(config, history(float('nan'), 2.0, 2.0))
-    assert not out_of_patience(config, history(2.0, float('nan'), better))
-    assert 'since step 4 (2)' in out_of_patience(config, history(2.0, float('nan'), float('nan')))
+    assert not out_of_patience(config, history(none, 2.0, 2.0))
+    assert not out_of_patience(config, history(2.0, none, better))
+    assert 'since step 4 (2)' in out_of_patience(config, history(2.0, none, none))
   assert out_of_patience(toy(**PATIENCE), history(*[float('nan')] * 3))
 
 

@@ -191,4 +191,5 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     evaluate=evaluate,
     pictures=pictures,
     stage_losses=({PLAYER: steps.loss},),
+    reports=('psnr',),
   )
