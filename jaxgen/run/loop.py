@@ -83,7 +83,6 @@ class _Loop:
     arrays = dev.replicate(job.devices, job.data.arrays)
     calls = dev.compile_stages(job.devices, job.task, job.data.example, self.calls)
     feed = call_batches(job.devices, job.data, config, step, self.calls)
-    self.clock.start(step)
     try:
       if self.owes_evaluation(step):
         self.between_calls(state, step)
@@ -106,6 +105,7 @@ class _Loop:
     if step in (first for first, _ in self.job.task.curriculum):
       self.consume()
       self.write_log(step)
+      self.clock.stop()  # to compile the next one is no step
 
   def owes_evaluation(self, step: int) -> bool:
     """Whether a stop signal cut short the evaluation that was due at the step resumed from."""
@@ -153,6 +153,7 @@ class _Loop:
       job.checkpoints.wait()
       failure.investigate(job, pending.step - self.calls, self.calls, bad)
     self.window.append(metrics)
+    self.clock.start(pending.step)
     if pending.step % job.config.log_every == 0:
       self.write_log(pending.step)
 
@@ -160,11 +161,11 @@ class _Loop:
     if not self.window:
       return
     steps = self.calls * len(self.window)
+    values = averages(fold(*self.window), 'train/')
     rate = self.clock.rate(step)
-    values = averages(fold(*self.window), 'train/') | {
-      'steps_per_second': rate,
-      'examples_per_second': rate * self.job.config.batch_size,
-    }
+    if rate is not None:
+      values['steps_per_second'] = rate
+      values['examples_per_second'] = rate * self.job.config.batch_size
     self.window = []
     if self.log:
       self.log.write(step, values, window=steps)
@@ -230,18 +231,24 @@ def evaluate_split(
 
 
 class _Clock:
-  """Steps a second, leaving out evaluation and saves.
+  """Steps a second, leaving out compilation, evaluation and saves.
 
-  Short windows are averaged over RATE_SECONDS at least: the host sees when it reads a result, not when the
-  device made it.
+  It starts after a first call, which compiles. Short windows are averaged over RATE_SECONDS at least: the host
+  sees when it reads a result, not when the device made it.
   """
 
   def __init__(self):
-    self._began = self._lost = self._rate = 0.0
-    self._step = 0
+    self._lost = 0.0
+    self.stop()
+
+  def stop(self) -> None:
+    self._began: float | None = None
+    self._rate: float | None = None
 
   def start(self, step: int) -> None:
-    self._began, self._lost, self._step = time.monotonic(), 0.0, step
+    """Starts where it stands; does nothing where it goes already."""
+    if self._began is None:
+      self._began, self._lost, self._step = time.monotonic(), 0.0, step
 
   def paused(self):
     return _Paused(self)
@@ -249,11 +256,15 @@ class _Clock:
   def lose(self, seconds: float) -> None:
     self._lost += seconds
 
-  def rate(self, step: int) -> float:
+  def rate(self, step: int) -> float | None:
+    """None where no step was made since the start."""
+    if self._began is None or step == self._step:
+      return self._rate
     spent = time.monotonic() - self._began - self._lost
-    if spent >= RATE_SECONDS or not self._rate:
+    if spent >= RATE_SECONDS or self._rate is None:
       self._rate = (step - self._step) / max(spent, 1e-9)
     if spent >= RATE_SECONDS:
+      self._began = None
       self.start(step)
     return self._rate
 

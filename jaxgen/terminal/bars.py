@@ -71,8 +71,9 @@ class StepsBar:
       f'{k.removeprefix("train/")} {values[k]:.2f}' for k in names[:TERMINAL_METRICS]
     )
     if self._bar:
-      rate = values.get('steps_per_second', 0.0)
-      self._bar.update(self._task, metrics=plain(f'{rate:.1f} steps/s  {text}'))
+      rate = values.get('steps_per_second')  # the first line has none
+      speed = '' if rate is None else f'{rate:.1f} steps/s  '
+      self._bar.update(self._task, metrics=plain(f'{speed}{text}'))
       return
     now = time.monotonic()
     if (
