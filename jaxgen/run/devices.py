@@ -70,7 +70,12 @@ class Devices(NamedTuple):
 
 
 def enable_compilation_cache() -> None:
-  """Keeps compiled programs in $JAXGEN_CACHE/xla, so that a second start does not compile again."""
+  """Keeps compiled programs in $JAXGEN_CACHE/xla, so that a second start does not compile again.
+
+  Does nothing where JAX has a folder for them already, as by $JAX_COMPILATION_CACHE_DIR.
+  """
+  if jax.config.jax_compilation_cache_dir is not None:
+    return
   path = cache_folder() / 'xla'
   jax.config.update('jax_compilation_cache_dir', str(path))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
@@ -138,15 +143,20 @@ def initialize(
 
 
 def make_devices(parallel: str = 'jit', devices: Sequence[jax.Device] | None = None) -> Devices:
-  """All devices of the job, or the given ones, for 'jit' or 'pmap'."""
+  """All devices of the job, or the given ones, for 'jit' or 'pmap'; for 'jit' process by process."""
   if parallel == 'jit':
-    chosen = list(devices or jax.devices())
+    chosen = by_process(devices or jax.devices())
     axis, count = None, len(chosen)
   else:
     chosen = list(devices or jax.local_devices())
     axis, count = AXIS, len(chosen) * jax.process_count()
   mesh = Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,))
   return Devices(parallel, mesh, axis, count)
+
+
+def by_process(devices: Sequence[jax.Device]) -> list[jax.Device]:
+  """Devices in the order of their processes, whose rows of a batch lie together; JAX promises none."""
+  return sorted(devices, key=lambda device: (device.process_index, device.id))
 
 
 def dividing_devices(parallel: str, batch_size: int) -> Devices:
