@@ -4,6 +4,7 @@ Linear regression, with random augmentation in `example`, noise of every example
 statistic of the global batch. `HOOKS` lets a test act at a given step.
 """
 
+import errno
 from collections.abc import Callable
 
 import jax
@@ -47,8 +48,15 @@ def get_config() -> ConfigDict:
       'eval': {'batch_size': 16, 'samples': 1},
       'checkpoint': {'keep': 2, 'best': '', 'mode': 'min'},
       'stop': {'metric': '', 'mode': 'min', 'patience': 2},
-      # The step whose batch holds an infinity; -1: none. From which step on gradients count twice; 0: never.
-      'toy': {'infinity_at': -1, 'schedule': False, 'features': 3, 'twice_from': 0},
+      # The step whose batch holds an infinity, and that which the first process cannot read; -1: none. From
+      # which step on gradients count twice; 0: never.
+      'toy': {
+        'infinity_at': -1,
+        'unread_at': -1,
+        'schedule': False,
+        'features': 3,
+        'twice_from': 0,
+      },
     }
   )
   return config.lock()
@@ -105,6 +113,8 @@ def make_data(config: ConfigDict) -> Data:
       found = pipeline.streaming_batches(train, *args, config.batch_size, first_step, rows)
     for step, batch in enumerate(found, first_step):
       HOOKS.get('batch', lambda step: None)(step)
+      if step == config.toy.unread_at and jax.process_index() == 0:
+        raise OSError(errno.EIO, 'Input/output error', 'rows')
       n = len(next(iter(batch.values())))
       bad = np.full(n, np.inf if step == config.toy.infinity_at else 0.0, np.float32)
       yield {**batch, 'poison': bad}

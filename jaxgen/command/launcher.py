@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +15,10 @@ from jaxgen import __version__, files
 from jaxgen import config as configs
 from jaxgen.command import arguments
 from jaxgen.command.exits import guarded
-from jaxgen.errors import ConfigError
+from jaxgen.errors import ConfigError, UserError, first_line
 from jaxgen.machine import memory
 from jaxgen.run import wandb_log
+from jaxgen.terminal.signals import Stopped
 
 MODES = ('train', 'evaluate', 'sample')
 
@@ -194,16 +196,60 @@ def _ignore_abandoned(unraisable: 'sys.UnraisableHookArgs') -> None:
     sys.__unraisablehook__(unraisable)
 
 
-def _run(argv: Sequence[str]) -> None:
-  values, config, overrides = parse(argv)
+def _run(argv: Sequence[str]) -> object:
+  given = parse(argv)
+  values = given.flags
   sys.unraisablehook = _ignore_abandoned
   memory.keep_freed()
-  from jaxgen.run import devices, inference, training
+  import jax
+
+  from jaxgen.run import devices
 
   devices.enable_compilation_cache()
   devices.initialize(
     values.coordinator, values.num_processes, values.process_id, values.distributed == 'auto'
   )
+  if jax.distributed.is_initialized():
+    return _one_of_several(lambda: _work(argv, given))
+  _work(argv, given)
+  return None
+
+
+def _one_of_several(work: Callable[[], object]) -> int:
+  """The status of what a process of a job does; where that fails it ends here, and the others with it."""
+  from jaxgen.run import processes
+
+  failed: list[Exception] = []
+
+  def told() -> None:
+    try:
+      work()
+    except Stopped:
+      raise
+    except Exception as error:
+      if not processes.is_lost(error):
+        failed.append(error)
+        raise
+      failed.append(UserError(f'another process of this job has ended: {first_line(error)}'))
+      raise failed[0] from error
+
+  processes.watch()
+  try:
+    status = guarded(told)
+  except Exception:  # a mistake of ours
+    traceback.print_exc()
+    status = 1
+  if failed:
+    processes.leave(status, first_line(failed[0]))
+  processes.end_watch()
+  return status
+
+
+def _work(argv: Sequence[str], given: Given) -> None:
+  """What a command line asks for, once the processes of its job are joined."""
+  from jaxgen.run import devices, inference, training
+
+  values, config, overrides = given
   devices.check_platforms()
   workdir = Path(values.workdir).expanduser()
   if values.mode == 'train':
@@ -213,8 +259,8 @@ def _run(argv: Sequence[str]) -> None:
     training.train(config, workdir, None, f'python {shlex.join(argv)}', wanted)
     return
   step = None if values.step is None else arguments.step(values.step)
-  given = inference.with_given(workdir, config, overrides)
+  changed = inference.with_given(workdir, config, overrides)
   if values.mode == 'evaluate':
-    inference.evaluate(workdir, step, given)
+    inference.evaluate(workdir, step, changed)
   else:
-    inference.sample(workdir, step, given)
+    inference.sample(workdir, step, changed)

@@ -1,15 +1,26 @@
 """The processes of one job, and what they tell one another: collectives where there are several."""
 
+import contextlib
+import os
+import sys
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxgen.errors import UserError, first_line
+from jaxgen.terminal.plain import plain
 
 Result = TypeVar('Result')
+POLL_SECONDS = 1.0
+GRACE_SECONDS = 4.0  # for a process that fails by itself as another one does
+LEAVING_SECONDS = 12.0
+_FAILED = 'jaxgen/failed/'  # keys of the job's store, by process
+_LOST = ('Gloo', 'NCCL', 'Connection closed by peer', 'oordination service', 'Socket closed')
+_ending = threading.Event()
 
 
 def is_first_process() -> bool:
@@ -72,3 +83,83 @@ def sync(name: str) -> None:
   """Returns when every process has come here."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
+
+
+def watch() -> None:
+  """From here on this process ends where another one of its job says that it has failed (`leave`).
+
+  It may wait in a collective meanwhile, which has no end of its own: a thread looks.
+  """
+  _ending.clear()
+  store = _store()
+  if store is not None:
+    threading.Thread(target=_watch, args=(store,), daemon=True).start()
+
+
+def end_watch() -> None:
+  """Says that this process has come to its end, or has failed itself."""
+  _ending.set()
+
+
+def leave(status: int, why: str) -> None:
+  """Ends this process of a job at once, and has the others end within seconds.
+
+  Python would wait for them at its exit, for minutes, and they in their next collective for this one. Where
+  all fail together none waits.
+
+  Args:
+    status: of its exit.
+    why: what failed, in one line, as the others tell it.
+  """
+  end_watch()
+  store = _store()
+  if store is not None:
+    from jax._src import distributed
+
+    with contextlib.suppress(Exception):  # the first process, which has the store, is gone
+      store.key_value_set(f'{_FAILED}{distributed.global_state.process_id}', why)
+  _exit(status)
+
+
+def is_lost(error: Exception) -> bool:
+  """Whether an error of JAX comes of another process that has ended."""
+  return isinstance(error, jax.errors.JaxRuntimeError) and any(x in str(error) for x in _LOST)
+
+
+def _watch(store: Any) -> None:
+  while not _ending.wait(POLL_SECONDS):
+    try:
+      told = store.key_value_dir_get(_FAILED)
+    except Exception:  # of the store's own kinds: the job is over
+      return
+    if told and not _ending.wait(GRACE_SECONDS):
+      key, why = told[0]
+      text = f'error: process {key.rpartition("/")[2]} of this job failed: {why}'
+      print(plain(text), file=sys.stderr, flush=True)
+      _exit(1)
+
+
+def _exit(status: int) -> None:
+  """Leaves the job, which is done when all others do too or it takes too long, and ends this process."""
+
+  def shut_down() -> None:
+    with contextlib.suppress(Exception):
+      jax.distributed.shutdown()
+
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(OSError, ValueError):
+      stream.flush()
+  leaving = threading.Thread(target=shut_down, daemon=True)
+  leaving.start()
+  leaving.join(LEAVING_SECONDS)
+  os._exit(status)
+
+
+def _store() -> Any:
+  """The texts by key that the processes of a job share; None outside of one. JAX has no public name for it."""
+  try:
+    from jax._src import distributed
+
+    return distributed.global_state.client
+  except (ImportError, AttributeError):
+    return None

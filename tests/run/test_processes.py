@@ -25,11 +25,13 @@ from helpers import (
   train,
 )
 
+from jaxgen.command import launcher
 from jaxgen.errors import ConfigError, DataError, UserError
 from jaxgen.run import devices as dev
 from jaxgen.run import processes
 from jaxgen.run.workdir import same_in_all_processes
 from jaxgen.systems import SYSTEMS
+from jaxgen.terminal.signals import Stopped
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
 from idx_files import write_set
@@ -219,6 +221,45 @@ def test_a_value_that_is_not_finite_stops_all_processes(tmp_path):
   assert steps_saved(tmp_path) == [8, 12]
   assert np.load(tmp_path / 'failure' / 'batch.npz')['x'].shape == (4, 3)
   assert (tmp_path / 'failure' / 'state').is_dir()
+
+
+def test_an_error_in_one_process_ends_all_that_wait_for_it(tmp_path):
+  told = finish_job(start_job(tmp_path, '--config.toy.unread_at=13'), status=1)
+  why = 'Input/output error: rows; the last good checkpoint is step 8'
+  assert told[0][1].splitlines()[-1] == f'error: {why}'
+  assert told[1][1].splitlines()[-1] == f'error: process 0 of this job failed: {why}'
+  assert not any('Traceback' in err or 'stack trace' in err for _, err in told)
+  assert steps_saved(tmp_path) == [4, 8]
+
+
+@pytest.mark.parametrize(
+  ('error', 'status', 'why'),
+  [
+    (ConfigError('no such key'), 2, 'no such key'),
+    (RuntimeError('a bug'), 1, 'a bug'),
+    (
+      jax.errors.JaxRuntimeError('UNKNOWN: Gloo all-reduce failed'),
+      1,
+      'another process of this job has ended: UNKNOWN: Gloo all-reduce failed',
+    ),
+    (Stopped(signal.SIGTERM), 143, None),
+    (None, 0, None),
+  ],
+)
+def test_what_fails_in_a_process_of_several_is_told_to_the_others(
+  monkeypatch, capsys, error, status, why
+):
+  left = []
+  monkeypatch.setattr(processes, 'watch', lambda: None)
+  monkeypatch.setattr(processes, 'leave', lambda *args: left.append(args))
+
+  def work():
+    if error:
+      raise error
+
+  assert launcher._one_of_several(work) == status
+  assert left == ([(status, why)] if why else [])
+  assert ('Traceback' in capsys.readouterr().err) == (type(error) is RuntimeError)
 
 
 def test_a_signal_to_one_process_stops_all_and_saves_once(toy, tmp_path):
