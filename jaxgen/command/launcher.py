@@ -16,7 +16,7 @@ from jaxgen import config as configs
 from jaxgen.command import arguments
 from jaxgen.command.exits import guarded
 from jaxgen.errors import ConfigError, UserError, first_line
-from jaxgen.machine import memory
+from jaxgen.machine import memory, processors
 from jaxgen.run import wandb_log
 from jaxgen.terminal.signals import Stopped
 
@@ -200,7 +200,8 @@ def _run(argv: Sequence[str]) -> object:
   given = parse(argv)
   values = given.flags
   sys.unraisablehook = _ignore_abandoned
-  memory.keep_freed()
+  if processors.expects_processors():
+    memory.keep_freed()
   import jax
 
   from jaxgen.run import devices
@@ -247,10 +248,14 @@ def _one_of_several(work: Callable[[], object]) -> int:
 
 def _work(argv: Sequence[str], given: Given) -> None:
   """What a command line asks for, once the processes of its job are joined."""
+  import jax
+
   from jaxgen.run import devices, inference, training
 
   values, config, overrides = given
   devices.check_platforms()
+  if not processors.expects_processors() and jax.default_backend() == 'cpu':
+    memory.keep_freed()  # late, which keeps most of it
   workdir = Path(values.workdir).expanduser()
   if values.mode == 'train':
     wanted = (

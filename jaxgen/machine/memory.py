@@ -18,6 +18,8 @@ def keep_freed() -> bool:
   is one heap, which grows to the largest that was needed at once and stays so. Half of the free memory may
   become a part of it in large pages, which spare the processor a search through tables of small ones.
 
+  Best before JAX looks for devices: its threads have heaps of their own by then, which stay.
+
   Returns:
     Whether the memory is kept.
   """

@@ -1,7 +1,9 @@
 """The system, its processors and how many of them this process may use, and NVIDIA's cards."""
 
+import importlib.util
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,18 @@ def processors() -> dict[str, Any]:
   """
   usable = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
   return {'model': _model(), 'cores': os.cpu_count(), 'usable': usable, 'quota': _quota()}
+
+
+def expects_processors() -> bool:
+  """Whether JAX will compute on processors, told before it looks for devices.
+
+  False where a plugin for others is installed and $JAX_PLATFORMS is not: what it finds cannot be told.
+  """
+  wanted = os.environ.get('JAX_PLATFORMS')
+  if wanted:
+    return wanted.split(',')[0] == 'cpu'
+  found = any(importlib.util.find_spec(name) for name in ('jax_plugins', 'libtpu'))
+  return not found and not metadata.entry_points(group='jax_plugins')
 
 
 def _model() -> str:

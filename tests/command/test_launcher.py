@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import pytest
 import toy_system
 from helpers import ROOT, environment, override, train
@@ -11,8 +12,8 @@ from helpers import ROOT, environment, override, train
 import jaxgen
 from jaxgen.command import arguments, launcher
 from jaxgen.errors import ConfigError
-from jaxgen.machine import memory
-from jaxgen.run import inference
+from jaxgen.machine import memory, processors
+from jaxgen.run import inference, training
 from jaxgen.systems import SYSTEMS
 
 CONFIG = '--config=configs/comvae.py'
@@ -166,6 +167,34 @@ def workdir(tmp_path_factory):
     config = override(toy_system.get_config(), {'num_steps': 8, 'optim__learning_rate': 0.2})
     train(config, folder)
   return folder
+
+
+@pytest.mark.parametrize(
+  ('early', 'backend', 'kept'), [(True, 'gpu', 1), (False, 'cpu', 1), (False, 'gpu', 0)]
+)
+def test_memory_is_kept_where_processors_compute(monkeypatch, early, backend, kept):
+  calls = []
+  monkeypatch.setattr(processors, 'expects_processors', lambda: early)
+  monkeypatch.setattr(memory, 'keep_freed', lambda: calls.append(True))
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  monkeypatch.setattr(training, 'train', lambda *args: None)
+  assert launcher.main(['launch.py', CONFIG, '--workdir=unused']) == 0
+  assert len(calls) == kept
+
+
+def test_what_jax_will_compute_on_is_told_before_it_looks(monkeypatch):
+  plugins = []
+  monkeypatch.setattr(processors.importlib.util, 'find_spec', lambda name: name in plugins)
+  monkeypatch.setattr(processors.metadata, 'entry_points', lambda group: [])
+  for wanted, installed, expected in (
+    ('', [], True),
+    ('', ['libtpu'], False),
+    ('cpu', ['libtpu'], True),
+    ('cuda,cpu', [], False),
+  ):
+    plugins[:] = installed
+    monkeypatch.setenv('JAX_PLATFORMS', wanted)
+    assert processors.expects_processors() == expected
 
 
 @pytest.fixture
