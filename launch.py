@@ -17,6 +17,7 @@ The same command again resumes a run that was stopped; a finished run says so.
   --wandb=PROJECT            logs for W&B too, into DIR/wandb; nothing is sent (pip install 'jaxgen[wandb]')
   --wandb_mode=offline|online
                              online sends the log as training goes on; offline is the default
+  --profile_steps=N          a trace of N steps, when all is compiled, into DIR/profile
   --version                  the version of jaxgen
 
 Several processes: --coordinator=HOST:PORT --num_processes=N --process_id=I on each, or --distributed=auto

@@ -54,6 +54,7 @@ def _define_flags(argv: Sequence[str], with_config: bool) -> flags.FlagValues:
   flags.DEFINE_enum(
     'wandb_mode', None, wandb_log.MODES, 'offline sends nothing.', flag_values=values
   )
+  flags.DEFINE_integer('profile_steps', None, 'Steps to trace.', lower_bound=1, flag_values=values)
   flags.DEFINE_bool('help', False, 'Shows how to use it.', flag_values=values)
   flags.DEFINE_bool('version', False, 'Shows the version.', flag_values=values)
   return values
@@ -91,6 +92,8 @@ def parse(argv: Sequence[str]) -> Given:
         '--step is for --mode=evaluate and --mode=sample; training resumes the newest.'
       )
     arguments.step(values.step)
+  if values.profile_steps and values.mode != 'train':
+    raise ConfigError(f'--profile_steps traces a training: leave it out with --mode={values.mode}')
   _check_wandb(values)
   files.check_name(Path(values.workdir).expanduser())
   if spec:
@@ -261,7 +264,8 @@ def _work(argv: Sequence[str], given: Given) -> None:
     wanted = (
       wandb_log.Wanted(values.wandb, values.wandb_mode or 'offline') if values.wandb else None
     )
-    training.train(config, workdir, None, f'python {shlex.join(argv)}', wanted)
+    again = f'python {shlex.join(argv)}'
+    training.train(config, workdir, None, again, wanted, values.profile_steps or 0)
     return
   step = None if values.step is None else arguments.step(values.step)
   changed = inference.with_given(workdir, config, overrides)

@@ -31,6 +31,7 @@ class Job(NamedTuple):
     signals: stop signals.
     draw: (state, step) -> None: writes the pictures of a step.
     wandb: takes what is logged too; None where that is not wanted, and in all processes but the first.
+    profile_steps: steps of which a trace is wanted.
   """
 
   config: ConfigDict
@@ -44,6 +45,7 @@ class Job(NamedTuple):
   signals: StopSignals
   draw: Callable[[TrainState, int], Any]
   wandb: WandbLog | None = None
+  profile_steps: int = 0
 
   def abstract_state(self) -> TrainState:
     """What a saved state is restored to; what the run once began with may be gone."""

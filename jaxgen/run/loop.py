@@ -20,6 +20,7 @@ from jaxgen.run import devices as dev
 from jaxgen.run import failure, processes
 from jaxgen.run.job import Job
 from jaxgen.run.metrics_log import MetricsLog
+from jaxgen.run.profiling import Profile
 from jaxgen.run.stopping import Evaluations, out_of_patience, past_evaluations
 from jaxgen.run.tools import check_stop
 from jaxgen.task import Batch, Data, PyTree, TrainState, name_key
@@ -76,6 +77,7 @@ class _Loop:
     self.window: list[Metrics] = []
     self.pending: _Pending | None = None
     self.clock = _Clock()
+    self.profile = Profile(job.workdir, job.profile_steps, job.reporter.say)
     self.evaluate = dev.compile_placed(job.devices, job.task.eval_step)
 
   def run(self, state: TrainState, step: int) -> tuple[TrainState, int]:
@@ -93,10 +95,16 @@ class _Loop:
         self.consume()
         self.pending = _Pending(step, metrics, finite)
         self.bar.update(step)
+        if self.profile.is_due(step):
+          self.consume()
+          with self.clock.paused():
+            self.profile.end(step)
         self.between_calls(state, step)
     except Stopped:
       self.end(state, step)
       raise
+    finally:
+      self.profile.end(step)
     self.end(state, step)
     return state, step
 
@@ -114,6 +122,7 @@ class _Loop:
 
   def end(self, state: TrainState, step: int) -> None:
     """Leaves nothing unchecked, unlogged or unsaved."""
+    self.profile.end(step)
     self.consume()
     self.write_log(step)
     self.save(state, step, None)
@@ -170,6 +179,7 @@ class _Loop:
     if self.log:
       self.log.write(step, values, window=steps)
     self.bar.metrics(step, values)
+    self.profile.begin(step)
 
   def run_evaluation(self, state: TrainState, step: int) -> dict[str, float]:
     """Metrics of the split that there is to judge by, see `periodic_split`."""

@@ -38,6 +38,7 @@ def train(
   reporter: Reporter | None = None,
   resume_command: str = '',
   wandb: wandb_log.Wanted | None = None,
+  profile_steps: int = 0,
 ) -> None:
   """Trains a run to its end: starts it, resumes it, or says that it is finished.
 
@@ -47,6 +48,7 @@ def train(
     reporter: by default one that is quiet on all processes but the first.
     resume_command: what to tell a person to type after a stop.
     wandb: whether W&B is to have a log of the run too.
+    profile_steps: of so many steps a trace goes to `profile/`.
 
   Raises:
     Stopped: a stop signal arrived; everything is saved.
@@ -58,7 +60,8 @@ def train(
   make_workdir(workdir)
   with StopSignals() as signals, lock.exclusive(workdir):
     try:
-      _train(config, workdir, reporter, signals, dev.make_devices(config.parallel), wandb)
+      devices = dev.make_devices(config.parallel)
+      _train(config, workdir, reporter, signals, devices, wandb, profile_steps)
     except Stopped as stop:
       saved = loading.saved_steps(workdir)
       kept = f'step {saved[-1]} is saved' if saved else 'nothing is saved yet'
@@ -112,6 +115,7 @@ def _train(
   signals: StopSignals,
   devices: dev.Devices,
   wandb: wandb_log.Wanted | None = None,
+  profile_steps: int = 0,
 ) -> None:
   """`train` in a folder that this job holds, on given devices."""
   prepare_precision(config)
@@ -126,7 +130,7 @@ def _train(
       return
     processes.together(lambda: write_config(workdir, config))
     with _logged(workdir, config, wandb) as log:
-      job = job._replace(wandb=log)
+      job = job._replace(wandb=log, profile_steps=profile_steps)
       state, step = loop.train(job, state, step)
       _finish(job, state, step)
   except OSError as error:  # a full disk; what saves raise is a CheckpointError already

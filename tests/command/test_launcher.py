@@ -58,6 +58,8 @@ def at_root(monkeypatch):
     (['--config.data.name=photo_patches'], "config.data.name = 'photo_patches' has no training images"),
     (['--config.model.layers=()'], 'config.model.layers is empty'),
     (['--mode=trian'], 'train|evaluate|sample'),
+    (['--profile_steps=0'], '--profile_steps=0: 0 is not a positive integer'),
+    (['--profile_steps=5', '--mode=sample'], 'leave it out with --mode=sample'),
     (['--step=3'], '--step is for --mode=evaluate'),
     (['--wrkdir=x'], 'workdir'),
     (['stray'], "unexpected argument 'stray'"),

@@ -102,6 +102,33 @@ def test_the_last_epoch_is_the_mean_of_its_lines(toy, tmp_path):
   assert figures['samples'] is None  # not computed at the end of training
 
 
+def test_a_trace_is_of_whole_calls_after_the_first_line(toy, tmp_path, monkeypatch):
+  done, end = [], loop.Profile.end
+  monkeypatch.setattr(jax.profiler, 'start_trace', done.append)
+  monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: done.append('end'))
+  monkeypatch.setattr(loop.Profile, 'end', lambda self, step: (done.append(step), end(self, step)))
+  said = train(toy(num_steps=16), tmp_path, profile_steps=5)
+  assert done[:3] == [tmp_path / 'profile', 12, 'end'] and done.count('end') == 1
+  [told] = [line for line in said if 'wrote a trace' in line]
+  assert f'steps 5 to 12 to {tmp_path / "profile"}: ' in told and 'xprof' in told
+
+
+def test_where_training_ends_too_soon_for_a_trace_that_is_said(tmp_path, monkeypatch):
+  done, said = [], []
+  monkeypatch.setattr(jax.profiler, 'start_trace', done.append)
+  monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: done.append('end'))
+  for first in (None, 4):
+    profile = loop.Profile(tmp_path, 2, said.append)
+    if first:
+      profile.begin(first)
+    profile.end(4)
+    profile.begin(4)
+  assert done == [tmp_path / 'profile', 'end']
+  assert len(said) == 2 and all('no step was traced' in line for line in said)
+  loop.Profile(tmp_path, 0, said.append).end(4)
+  assert len(said) == 2
+
+
 # Early stopping.
 
 PATIENCE = {
