@@ -108,9 +108,12 @@ TINY = {
     'eval__batch_size': 8,
   },
 }
-# Assets have no net that the systems which train them have not.
-ASSETS = ('handwriting_recogniser', 'mmgan_classifier')
-SHARING = [pytest.param(x, marks=pytest.mark.slow) if x in ASSETS else x for x in SYSTEMS]
+# Assets have no net that the systems which train them have not; the parts of synthesis share their batches as
+# lipgen does, and have no batch norm.
+ALIKE = ('handwriting_recogniser', 'mmgan_classifier', 'lipgen_motion', 'lipgen_render')
+SHARING = [pytest.param(x, marks=pytest.mark.slow) if x in ALIKE else x for x in SYSTEMS]
+# In bfloat16 all is lowered that is in float32, and what changes types too.
+LOWERED = [pytest.param('float32', marks=pytest.mark.slow), 'bfloat16']
 # Passes through batch norm, forward and backward: these generators are passed for the critics too.
 NORM_PASSES = {'mmgan': 3, 'handwriting': 3}
 # Scalars of the whole batch beside the metrics: how many texts have an alignment, what balances gradients, how
@@ -177,7 +180,7 @@ def statistics(program):
   return [(2, *shape) for shape in norms(program).values()] * passes
 
 
-@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('precision', LOWERED)
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_step_and_inference_lower_for_gpus_and_tpus(program, system, precision):
   jitted = program(system, '8 by jit', precision)

@@ -30,6 +30,7 @@ from jaxgen.systems.handwriting.drawn.word_lists import (
   WordList,
   varied_symbols,
 )
+from jaxgen.systems.handwriting.inks import INKS
 from jaxgen.systems.handwriting.listed_words import (
   LEFT_TO_RIGHT,
   SPLIT_SEED,
@@ -42,7 +43,6 @@ from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.real.writers import SplitRule
-from jaxgen.systems.handwriting.word_keys import INKS
 from jaxgen.systems.handwriting.word_pictures import Pictures, aligned, joined, side_by_side
 
 _WORD = 8  # heights that a drawn word of a line is wide at most

@@ -12,11 +12,11 @@ from jaxgen.files import check_file, is_there
 from jaxgen.notes import Warn, stays, tell
 from jaxgen.photos.images import Given
 from jaxgen.systems.handwriting import apply
+from jaxgen.systems.handwriting.inks import INKS
 from jaxgen.systems.handwriting.reading.lexicon import words_of
 from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Answer, Service
 from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM, Decoding
-from jaxgen.systems.handwriting.word_keys import INKS
 from jaxgen.systems.handwriting.writing import job
 from jaxgen.systems.handwriting.writing import weights as writers
 from jaxgen.systems.handwriting.writing.finishing import check_size

@@ -5,9 +5,8 @@ Imports nothing heavy.
 
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.schema import Rule, choice, each, finite, flag, place, text, whole, within
+from jaxgen.systems.handwriting.inks import INKS
 
-# What config.data.ink may be, and whether pictures are turned then; None: as each looks.
-INKS = {'auto': None, 'dark': False, 'light': True}
 # Ranges of a hand, see `jaxgen.systems.handwriting.drawn.hands.Hands`.
 HAND_RANGES = (
   'x_height',

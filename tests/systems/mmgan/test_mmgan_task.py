@@ -78,7 +78,7 @@ def test_the_whole_state_agrees_between_layouts_after_five_float64_steps(trained
   assert_close(*found, rtol=1e-9)
 
 
-@pytest.mark.parametrize('name', ['one device', '8 by jit'])
+@pytest.mark.parametrize('name', ['one device', pytest.param('8 by jit', marks=pytest.mark.slow)])
 def test_a_step_is_traced_once(trained, name):
   made, states = trained(name)
   assert made.traces == 1

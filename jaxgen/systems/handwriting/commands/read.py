@@ -12,7 +12,7 @@ from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load, tell_failed
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.systems.handwriting.word_keys import INKS
+from jaxgen.systems.handwriting.inks import INKS
 
 if TYPE_CHECKING:
   from jaxgen.systems.handwriting.reading.pictures import Given, Picture

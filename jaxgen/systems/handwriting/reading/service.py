@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import compiling
+from jaxgen.systems.handwriting.inks import INKS
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.networks.recogniser import Recogniser
 from jaxgen.systems.handwriting.own_widths import own_lines
@@ -18,7 +19,6 @@ from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.spans import pixel_spans
 from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood, understood
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths, padded
-from jaxgen.systems.handwriting.word_keys import INKS
 from jaxgen.task import PyTree
 
 # Columns of a batch at height 64: what is computed at once does not depend on how wide the pictures are.
@@ -38,7 +38,7 @@ class Model(NamedTuple):
     own_widths: whether it reads each picture at its own width; else as white paper up to the canvas.
     calibration: of its confidences.
     flatten: whether it was trained on pictures divided by their paper, and so reads such.
-    ink: config.data.ink of its training, a key of `word_keys.INKS`.
+    ink: config.data.ink of its training, a key of `inks.INKS`.
   """
 
   net: Recogniser
@@ -68,7 +68,7 @@ class Model(NamedTuple):
 
     Args:
       photo: whether to make up for uneven light.
-      ink: a key of `word_keys.INKS`; None: as in training.
+      ink: a key of `inks.INKS`; None: as in training.
     """
     return Ink(self.size[0], photo or self.flatten, INKS[self.ink if ink is None else ink])
 
