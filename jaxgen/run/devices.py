@@ -14,34 +14,14 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgen import compiling
 from jaxgen.axis import AXIS, example_keys, rows_over
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.run.finite import finite_of
 from jaxgen.task import Batch, PyTree, Task, TrainState, step_rng
-
-
-@struct.dataclass
-class Finite:
-  """Whether the state after a call is finite.
-
-  Attributes:
-    flags: [L] bool, of each of its floating arrays.
-    names: of these, as 'params/model/w'.
-  """
-
-  flags: jax.Array
-  names: tuple[str, ...] = struct.field(pytree_node=False)
-
-  def __bool__(self) -> bool:
-    return bool(self.flags.all())
-
-  def first_bad(self) -> str | None:
-    """The name of the first array that is not finite, the parameters before all others."""
-    return next((n for n, flag in zip(self.names, self.flags, strict=True) if not flag), None)
 
 
 class Devices(NamedTuple):
@@ -279,7 +259,7 @@ def compile_steps(
       state, metrics = jax.lax.scan(lambda s, b: one(s, arrays, b), state, batches)
     # Otherwise the second call would be traced again, and nothing donated.
     chex.assert_trees_all_equal_shapes_and_dtypes(before, state)
-    return state, (metrics, _finite(state))
+    return state, (metrics, finite_of(state))
 
   donated = (0,) if donate else ()
   if devices.parallel == 'pmap':
@@ -293,18 +273,6 @@ def compile_steps(
     )
   over_mesh = _traced_over(devices, steps)
   return compiling.jit(over_mesh, donate_argnums=donated, out_shardings=devices.replicated)
-
-
-def _finite(state: TrainState) -> Finite:
-  """Of all floating arrays of a state: parameters, moments of optimizers, statistics and averages."""
-  arrays = [
-    (jax.tree_util.keystr(path, simple=True, separator='/'), x)
-    for path, x in jax.tree_util.tree_leaves_with_path(state)
-    if jnp.issubdtype(x.dtype, jnp.floating) and x.size
-  ]
-  # The largest, which a NaN is passed on by: XLA vectorizes it on processors, and not a reduction of flags.
-  flags = jnp.stack([jnp.isfinite(jnp.abs(x).max()) for _, x in arrays])
-  return Finite(flags, tuple(name for name, _ in arrays))
 
 
 def compile_stages(

@@ -18,6 +18,7 @@ from jaxgen.errors import ConfigError, UserError
 from jaxgen.metrics import Metrics
 from jaxgen.run import checkpoint, processes
 from jaxgen.run import devices as dev
+from jaxgen.run.finite import Finite
 from jaxgen.run.job import Job
 from jaxgen.run.tools import check_stop
 from jaxgen.task import Batch, TrainState, step_rng
@@ -41,7 +42,7 @@ class Bad(NamedTuple):
 
 
 def first_bad(
-  metrics: Metrics, finite: dev.Finite, start: int, reports: Container[str] = ()
+  metrics: Metrics, finite: Finite, start: int, reports: Container[str] = ()
 ) -> Bad | None:
   """The first non-finite value of a call, in the order of steps, then of names.
 

@@ -18,6 +18,7 @@ from jaxgen.evaluation import passes
 from jaxgen.metrics import Metrics, averages, fold
 from jaxgen.run import devices as dev
 from jaxgen.run import failure, processes
+from jaxgen.run.finite import Finite
 from jaxgen.run.job import Job
 from jaxgen.run.metrics_log import MetricsLog
 from jaxgen.run.profiling import Profile
@@ -36,7 +37,7 @@ class _Pending(NamedTuple):
 
   step: int  # after the call
   metrics: Metrics
-  finite: dev.Finite
+  finite: Finite
 
 
 def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:

@@ -13,6 +13,7 @@ from jaxgen.command.exits import guarded
 from jaxgen.metrics import Mean
 from jaxgen.run import checkpoint, failure, loading
 from jaxgen.run import devices as dev
+from jaxgen.run.finite import Finite, finite_of
 from jaxgen.task import TrainState
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -164,12 +165,12 @@ def test_every_floating_array_of_the_state_is_looked_at():
     arrays = {k: jax.tree.map(jnp.asarray, {'model': {'w': x}}) for k, x in found.items()}
     return TrainState(step=jnp.zeros((), jnp.int32), rng=jax.random.key(0), **arrays)
 
-  finite = dev._finite(state())
+  finite = finite_of(state())
   assert finite and finite.first_bad() is None
   for name in ('params', 'variables', 'ema'):
-    finite = dev._finite(state(**{name: np.nan}))
+    finite = finite_of(state(**{name: np.nan}))
     assert not finite and finite.first_bad() == f'{name}/model/w'
-  assert dev._finite(state(opt_state=(3, np.inf))).first_bad() == 'opt_state/model/w/1'
+  assert finite_of(state(opt_state=(3, np.inf))).first_bad() == 'opt_state/model/w/1'
 
 
 def test_the_exit_status_is_one_and_the_last_line_the_error(tmp_path):
@@ -222,7 +223,7 @@ def test_the_first_bad_value_is_first_in_steps_then_in_names():
     return {'a': Mean(np.array(a), np.ones(3)), 'b': Mean(np.array(b), np.ones(3))}
 
   nan, inf = np.nan, np.inf
-  good, bad = (dev.Finite(np.array([True, flag]), ('params/w', 'ema/w')) for flag in (True, False))
+  good, bad = (Finite(np.array([True, flag]), ('params/w', 'ema/w')) for flag in (True, False))
   assert failure.first_bad(metrics([1, 2, 3], [1, 2, 3]), good, 6) is None
   assert failure.first_bad(metrics([1, 2, nan], [1, inf, 3]), good, 6) == (8, 'train/b')
   assert failure.first_bad(metrics([1, 2, nan], [1, inf, 3]), good, 6, ('b',)) == (9, 'train/a')

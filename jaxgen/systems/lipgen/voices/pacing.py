@@ -18,6 +18,9 @@ def paced(sound: np.ndarray, rate: float) -> np.ndarray:
   Returns:
     float32 [round(n rate)].
 
+  FFmpeg's `atempo` does the same, but has a sound at .51 seconds 26 ms early where these become .59: more than
+  half a frame of video, for which times are to be true.
+
   Reference: Verhelst & Roelands 1993, An overlap-add technique based on waveform similarity (WSOLA).
   """
   sound = np.asarray(sound, np.float32)
