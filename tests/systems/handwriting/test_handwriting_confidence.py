@@ -260,6 +260,17 @@ def test_words_of_a_line_that_are_too_sure_are_found():
   assert found.confidence(np.array([-2000.0]), 8) == 0  # what is certain stays so
 
 
+def test_a_set_that_is_read_without_an_error_does_not_make_every_word_certain():
+  shares, _ = drawn_beams(np.random.default_rng(2), 400)
+  found = calibration.fit_calibration(list(np.log(shares[:, :2])), np.ones(400, bool))
+  assert found.temperature > 0.1  # the least that is tried is .05
+  sure = [found.confidence(np.log(row[:2])) for row in shares]
+  assert np.mean(sure) == pytest.approx(401 / 402, abs=0.01)
+  clear = np.array([[p, 1 - p] for p in 1 - 10.0 ** np.linspace(-6, -1, 400)])
+  found = calibration.fit_calibration(list(np.log(clear)), np.ones(400, bool))
+  assert found.confidence(np.log([0.9, 0.05])) < 0.99
+
+
 def test_calibrations_of_little_and_of_mismatches():
   assert calibration.fit_calibration([], np.zeros(0, bool)) == calibration.NONE
   with pytest.raises(ValueError, match='1 beams for 2 readings'):

@@ -89,8 +89,10 @@ def fit_calibration(
 ) -> Calibration:
   """What gives the confidences of words the least negative log-likelihood.
 
-  Offset and crowding are held near 0 by a normal prior of deviation 1, so that a set of few words, or of words
-  that stand alone, does not carry them away.
+  The likelihood is of Platt's targets (the reference of `Calibration`), (R + 1) / (R + 2) for each of R words
+  that are right and 1 / (W + 2) for each of W others: a set that is read without an error does not make every
+  word certain. Offset and crowding are held near 0 by a normal prior of deviation 1, so that a set of few
+  words, or of words that stand alone, does not carry them away.
 
   Args:
     beams: for each word of a validation set the log-probabilities of its texts, first that of the reading.
@@ -109,6 +111,7 @@ def fit_calibration(
   if not len(beams):
     return NONE
   right = np.asarray(correct, bool)
+  targets = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
   logs = np.full((len(beams), max(map(len, beams))), -np.inf)
   for row, beam in zip(logs, beams, strict=True):
     row[: len(beam)] = beam
@@ -116,8 +119,8 @@ def fit_calibration(
   def loss(x: np.ndarray) -> float:
     found = Calibration(float(np.exp(x[0])), *x[1:])
     sure = found.moved(posterior(logs, found.temperature)[:, 0], counts)
-    likely = np.clip(np.where(right, sure, 1.0 - sure), _LOWEST, None)
-    return float(-np.log(likely).sum() + (x[1:] ** 2).sum() / 2)
+    sure, unsure = (np.log(np.maximum(p, _LOWEST)) for p in (sure, 1.0 - sure))
+    return float(-(targets * sure + (1.0 - targets) * unsure).sum() + (x[1:] ** 2).sum() / 2)
 
   bounds = [np.log(_TEMPERATURES), (-9.0, 9.0), (-9.0, 9.0)]
   temperature, offset, crowding = minimize(loss, np.zeros(3), method='L-BFGS-B', bounds=bounds).x
