@@ -87,6 +87,10 @@ def test_what_is_blank():
   for nothing in (np.full((64, 256), 255, np.uint8), noisy, shaded):
     assert is_blank(nothing)
   assert not is_blank(strokes(height=64, width=256))
+  wide = np.full((64, 4000), 255, np.uint8)
+  assert is_blank(wide)
+  wide[20:50, 3000:3003] = 0  # one thin stroke
+  assert not is_blank(wide)
   noisy[20:50, 30:33] -= 90  # one thin letter
   assert not is_blank(noisy)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from handwriting_cases import variables_of
 from helpers import override
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 from reading_cases import CHARSET, Columns, bars, model, tools
 from real_files import put, strokes
 from tab_cases import jobs_of_all
@@ -22,12 +22,13 @@ from jaxgen.notes import UserNote
 from jaxgen.systems.handwriting import apply, recogniser_task
 from jaxgen.systems.handwriting.certainty import judge
 from jaxgen.systems.handwriting.data import WordRows
+from jaxgen.systems.handwriting.drawn.faces import shipped_faces
 from jaxgen.systems.handwriting.judging import Reader
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
-from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_picture
+from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_picture, picture_of
 from jaxgen.systems.handwriting.reading.service import BLANK, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import Ink, padded, read_levels
@@ -439,6 +440,18 @@ def test_lines_of_a_picture_are_counted():
   assert num_lines(over) == 1
   assert num_lines(np.concatenate([line[22:], line])) == 1
   assert num_lines(np.full((40, 90), 200, np.uint8)) == 1
+
+
+def test_symbols_with_parts_one_above_the_other_are_one_line():
+  for face in shipped_faces():
+    font = ImageFont.truetype(face.path, 40)
+    for text in ('E', 'É', 'i', '3', '5', 'l'):
+      image = Image.new('L', (80, 80), 255)
+      ImageDraw.Draw(image).text((20, 12), text, font=font, fill=0)
+      left, top, right, bottom = ImageChops.invert(image).getbbox()
+      for box in (left - 4, 8, right + 4, 72), (left - 4, top - 4, right + 4, bottom + 4):
+        one = np.asarray(image.crop(box))
+        picture_of(one, f'{text} by {face.name}', Ink(64), 4096)
 
 
 def test_a_page_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from jaxgen.systems.handwriting.real.canvas import (
 )
 
 LOWEST = 8  # pixels that a picture must be high
-_TALLEST = 4  # times as high as wide
+_TALLEST = 8  # times as high as wide
 _PROFILE = 512  # rows of a picture whose lines are counted
 _DARK = 40  # levels below white from which ink counts
 _RULED = 0.7  # share of a row that is dark where a rule is drawn
@@ -28,6 +28,9 @@ _PEAKS = (96, 0.3, 5), (48, 0.4, 4)
 # Of two lines that touch: part of the height to smooth by, height of a peak, depth of the valley, distance
 # of peaks, and ink at the edges at most, where a neighbour is cut off. No one of 2,800 pictures has two such.
 _SMOOTH, _LEAST, _DEEP, _APART, _CUT = 16, 0.4, 0.7, 0.3, 0.3
+# What looks like lines is one symbol (E, 3) where a line would be less than so many times as wide as high, and
+# a few where it would be so many at most and this share of the ink is in strokes that are so high.
+_SYMBOL, _SYMBOLS, _SHARE, _SPAN = 1.25, 4, 0.7, 0.7
 
 
 class Given(NamedTuple):
@@ -143,7 +146,7 @@ def num_lines(image: np.ndarray, invert: bool | None = None) -> int:
   of the fullest run. Rules are none: rows that are dark all along, and runs thinner than a quarter of their
   distance. Two lines count where an empty gap of an eighth of the height is between them, as dots, accents and
   flourishes lie apart too. Where lines touch, peaks of the rows' ink count, from four on with deep valleys, or
-  two far from each other and from the edges.
+  two far from each other and from the edges. Parts of a few symbols, as of E, 3 and =, are none.
 
   Args:
     image: uint8 [H, W], dark on light or light on dark.
@@ -156,7 +159,23 @@ def num_lines(image: np.ndarray, invert: bool | None = None) -> int:
   if not ink.any():
     return 1
   found = max(_runs(ink), *(_peaks(ink, *rule) for rule in _PEAKS))
-  return found if found > 1 or not _two(np.where(_has_dash(dark), 0.0, ink)) else 2
+  if found < 2 and _two(np.where(_has_dash(dark), 0.0, ink)):
+    found = 2
+  return 1 if found > 1 and _are_symbols(dark > 0, found) else found
+
+
+def _are_symbols(inked: np.ndarray, lines: int) -> bool:
+  """Whether ink [H, W] that looks like so many lines is a few symbols with parts one above the other."""
+  ((rows, columns),) = ndimage.find_objects(inked.astype(np.uint8))
+  height, width = rows.stop - rows.start, (columns.stop - columns.start) * lines
+  if width < _SYMBOL * height:
+    return True
+  if width > _SYMBOLS * height:
+    return False
+  labels, _ = ndimage.label(inked, np.ones((3, 3)))
+  amounts = np.bincount(labels.ravel())[1:]
+  spans = [part.stop - part.start for part, _ in ndimage.find_objects(labels)]
+  return bool(amounts[np.array(spans) >= _SPAN * height].sum() > _SHARE * amounts.sum())
 
 
 def _has_dash(dark: np.ndarray) -> np.ndarray:
