@@ -191,7 +191,7 @@ def test_a_split_in_which_no_writer_is_known_is_one_and_a_row_may_say_its_split(
 def test_every_kind_of_bad_row(tmp_path):
   nfd = unicodedata.normalize('NFD', 'été')
   names = ['good', 'nfd', 'spaces', 'marks', 'light', 'empty', 'xxx', 'break', 'control', 'damaged']
-  names += ['nobody', 'split', 'twice', 'two', 'copy']
+  names += ['nobody', 'split', 'twice', 'two', 'copy', 'Case']
   for i, name in enumerate(names):
     put(tmp_path / f'{name}.png', strokes(i))
   put(tmp_path / 'light.png', 255 - strokes(99))
@@ -211,16 +211,16 @@ def test_every_kind_of_bad_row(tmp_path):
     ('twice', 'x', 'A', ''), ('./twice', 'x', 'A', ''), ('two', 'x', 'A', ''), ('two', 'y', 'A', ''),
     ('copy', 'un', 'B', ''), ('same', 'x', 'A', ''), ('text', 'x', 'A', ''), ('cut', 'x', 'A', ''),
     ('blank', 'x', 'A', ''), ('low', 'x', 'A', ''), ('long', 'x', 'A', ''), ('../../none', 'x', 'A', ''),
-    ('short', 'x'),
+    ('short', 'x'), ('case', 'x', 'A', ''),
   ]  # fmt: skip
   put(tmp_path / 'words.csv', table(rows, 'file,text,writer,split'))
   examples, report = read(tmp_path, unread=('XXX',))
   kept = {e.row.file: (e.row.text, e.row.split) for e in examples}
   assert kept == {
     'good': ('un', 'train'), 'nfd': ('été', 'validation'), 'spaces': ('deux mots', 'test'),
-    'marks': ('sofort', ''), 'light': ('clair', ''), 'twice': ('x', ''),
+    'marks': ('sofort', ''), 'light': ('clair', ''), 'twice': ('x', ''), 'case': ('x', ''),
   }  # fmt: skip
-  assert [e.number for e in examples] == [0, 1, 2, 3, 4, 12]
+  assert [e.number for e in examples] == [0, 1, 2, 3, 4, 12, 24]
   pages, of_words = (
     {'bad region', 'bad page'},
     {'symbol outside the charset', 'too wide', 'too long', 'too short'},
@@ -272,6 +272,41 @@ def test_a_picture_is_one_however_it_is_named(tmp_path):
   examples, report = read(tmp_path)
   assert [e.row.text for e in examples] == ['un', 'x']
   assert report.counts == {'named twice': 2, 'two transcripts': 2}
+
+
+@pytest.mark.parametrize(
+  ('table_name', 'given', 'pictures', 'found'),
+  [
+    ('labels/train.csv', '../images/train/0.png', ['images/train/0.png', 'images/test/0.png'], 0),
+    ('w.csv', '/home/ann/set/a/0.png', ['a/0.png', 'b/0.png', '0.png'], 0),
+    ('w.csv', 'C:\\set\\a\\0.png', ['a/0.png', 'b/0.png'], 0),
+    ('w.csv', 'set/a/0', ['a/0.png', 'b/0.png'], 0),
+    ('top/w.csv', '/home/ann/set/a/0.png', ['top/a/0.png', 'top/b/0.png'], 0),
+    ('w.csv', 'lot_1/0.png', ['words/train/lot_1/0.png', 'words/train/lot_2/0.png'], 0),
+    ('w.csv', 'scans/0.png', ['0.png'], 0),
+    ('w.csv', '0.png', ['deep/below/0.png'], 0),
+    ('train.csv', 'train/0.png', ['test/0.png'], None),
+    ('w.csv', '/home/ann/set/train/0.png', ['test/0.png'], None),
+    ('w.csv', 'train/images/0.png', ['test/images/0.png'], None),
+    ('w.csv', 'a/0.png', ['0.png', 'a/1.png'], None),
+    ('w.csv', '', ['0.png'], None),
+  ],
+)
+def test_a_path_is_never_that_of_another_folder(tmp_path, table_name, given, pictures, found):
+  for name in (table_name, *pictures):
+    put(tmp_path / name, '')
+  assert Store(tmp_path).find(given, table_name) == ([] if found is None else [pictures[found]])
+
+
+def test_capitals_of_a_name_count_where_two_files_differ_in_them_alone(tmp_path):
+  for i, name in enumerate(('A/1.PNG', 'a.png', 'b.PNG', 'B.png')):
+    put(tmp_path / name, strokes(i))
+  put(tmp_path / 'words.csv', 'file,text\na/1.png,un\na.png,deux\nb.png,trois\n')
+  if len(Store(tmp_path).images) < 4:
+    pytest.skip('needs a file system that keeps small letters and capitals apart')
+  examples, report = read(tmp_path)
+  assert [e.row.text for e in examples] == ['un', 'deux']
+  assert report.counts == {'other case': 1, 'ambiguous image': 1}
 
 
 def test_a_set_without_a_usable_row(tmp_path):

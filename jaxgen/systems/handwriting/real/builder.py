@@ -36,7 +36,7 @@ class WordImages(tfds.core.GeneratorBasedBuilder):
   trained on, and on what canvas, is decided when it is read.
   """
 
-  VERSION = tfds.core.Version('1.2.0')
+  VERSION = tfds.core.Version('1.3.0')
 
   def __init__(
     self, *, height: int = 64, examples: Callable[[], Iterator[Example]] | None = None, **kwargs

@@ -218,7 +218,7 @@ def clean_rows(
     if kind:
       report.add(kind, _shown(row), what)
       continue
-    for fixed in found.fixed:
+    for fixed in found.fixed + row.fixed:
       report.add(fixed, _shown(row))
     texts[_picture(row)].add(found.text)
     usable.append((index, row._replace(text=found.text)))

@@ -11,11 +11,12 @@ FIXED = {
   'not NFC': 'composed (NFC)',
   'odd spaces': 'runs of any white space became one plain space, those at the ends were removed',
   'invisible characters': 'soft hyphens, marks of direction and of zero width were removed',
+  'other case': 'no file has this name, and one has it in other capitals and small letters',
   'light ink': 'light ink on dark paper was turned',
 }
 REFUSED = {
   'wrong number of fields': 'the line has not as many fields as the header',
-  'missing image': 'no such file beside the table or in its zip',
+  'missing image': 'no such file in the set, in a folder that fits the name',
   'ambiguous image': 'several files have this name: give its folder and ending, or keep one',
   'unreadable image': 'not an image, or damaged',
   'blank image': 'nothing is written on it',
@@ -55,6 +56,7 @@ class Row(NamedTuple):
     group: what is not torn apart where whole writers are not drawn, as a page; '' for nothing.
     place: where the row is, for a person: 'words.csv line 12'.
     found: names of the pictures in the set that `file` may mean, one where all is well; None of a page.
+    fixed: kinds of FIXED that reading it took.
   """
 
   file: str
@@ -64,6 +66,7 @@ class Row(NamedTuple):
   group: str = ''
   place: str = ''
   found: tuple[str, ...] | None = None
+  fixed: tuple[str, ...] = ()
 
 
 class RowError(Exception):

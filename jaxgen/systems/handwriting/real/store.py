@@ -1,5 +1,6 @@
 """The files of a set: a folder, the zip files in it, or one zip file alone, under the names that tables use."""
 
+import functools
 import lzma
 import os
 import tempfile
@@ -7,6 +8,7 @@ import unicodedata
 import uuid
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,7 @@ from typing import NamedTuple
 
 from jaxgen.data.image_files import has_image_suffix, sorted_files
 from jaxgen.errors import DataError
+from jaxgen.systems.handwriting.real.picture_names import PictureNames
 
 # A zip member that unpacks to more than this is no picture of a word: it would fill the disk.
 _LARGEST = 1 << 28
@@ -63,11 +66,7 @@ class Store:
     self._places = dict(sorted(places.items()))
     self.names = tuple(self._places)
     self.images = tuple(filter(_is_image, self.names))
-    self._by_alias: dict[str, list[str]] = {}
-    for name in self.images:
-      path = PurePosixPath(name)
-      for alias in {str(path.with_suffix('')), f'*/{path.name}', f'*/{path.stem}'}:
-        self._by_alias.setdefault(alias, []).append(name)
+    self._pictures = PictureNames(self.images, self.names)
 
   def stamp(self) -> list[str | int]:
     """What changes when a file does: the folder, and each name, size, and time or, in a zip, checksum."""
@@ -76,26 +75,32 @@ class Store:
       stamp += [name, *place.stamp]
     return stamp
 
-  def find(self, name: str, beside: str = '') -> list[str]:
+  def find(self, name: str, beside: str = '', any_case: bool = False) -> list[str]:
     """The image that a table means: [] where there is none, more than one where its name does not tell.
 
     As it is named, from the folder of the table, those above it, or the root; else without its suffix; else by
-    its last part wherever it lies, in the nearest folder above the table that has it.
+    its last part, in the nearest folder above the table that has it. A folder in the name must then be one that
+    it lies in: its path may begin anywhere in that of the image, and may have more parts before the set's root
+    (an absolute path) or before the folder that all files are in. A bare name may be in any folder.
 
     Args:
       name: of the table.
       beside: the table's own name.
+      any_case: whether small letters are as capitals.
     """
-    path = PurePosixPath(unicodedata.normalize('NFC', name.strip().replace('\\', '/')))
-    folders = [*PurePosixPath(beside).parents, PurePosixPath()]
-    for whole in (str(folder / path) for folder in folders):
-      if whole in self._places and _is_image(whole):
-        return [whole]
-      if whole in self._by_alias:
-        return self._by_alias[whole]
-    found = self._by_alias.get(f'*/{path.name}', [])
-    near = ([x for x in found if PurePosixPath(x).is_relative_to(folder)] for folder in folders)
-    return next(filter(None, near), [])
+    name = unicodedata.normalize('NFC', name.strip().replace('\\', '/'))
+    if not any_case:
+      return self._pictures.find(name, beside)
+    pictures, images = self._in_lower_case
+    return [x for lower in pictures.find(name.lower(), beside.lower()) for x in images[lower]]
+
+  @functools.cached_property
+  def _in_lower_case(self) -> tuple[PictureNames, dict[str, list[str]]]:
+    """Pictures by their names in small letters, and which have each."""
+    images = defaultdict[str, list[str]](list)
+    for image in self.images:
+      images[image.lower()].append(image)
+    return PictureNames(images, map(str.lower, self.names)), images
 
   def read(self, name: str) -> bytes:
     """The content of a file.

@@ -159,8 +159,10 @@ def read_table(
       )
       continue
     values = {role: fields[i] for role, i in place.items()}
-    found = store.find(values['file'], table)
-    yield _row(values, columns, f'{where} line {line}', found)
+    row = _row(values, columns, f'{where} line {line}', store.find(values['file'], table))
+    if not row.found and (found := store.find(values['file'], table, any_case=True)):
+      row = _row(values, columns, row.place, found)._replace(fixed=('other case',))
+    yield row
 
 
 def _row(
