@@ -35,6 +35,9 @@ def rows_of(folder, content, **columns):
     ('"file"\t"text"\t"writer"\na.png\t"été"\t7\n', {}),
     ('wer,"wo",was\n7,"a.png","été"\n\n', {'file': 'wo', 'text': 'was', 'writer': 'wer'}),
     ('a.png,été,7\n', {'file': '0', 'text': '1', 'writer': '2'}),
+    ('sep=;\r\nfile;text;writer\r\na.png;été;7\r\n', {}),
+    ('"sep=,"\na.png,été,7\n', {'file': '0', 'text': '1', 'writer': '2'}),
+    ('sep=\t\nfile\ttext\twriter\na.png\tété\t7\n', {}),
     ('image;transcription,text;writer\na.png;été;7\n', {'text': 'transcription,text'}),
   ],
 )
@@ -85,6 +88,7 @@ def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
   ('content', 'columns', 'message'),
   [
     ('', {}, 'words.csv: is empty'),
+    ('sep=;\n', {}, 'words.csv: is empty'),
     (
       'file,words\na,b\n',
       {},
@@ -389,13 +393,18 @@ def test_images_with_texts_of_their_names(tmp_path):
   put(tmp_path / 'bob/1.txt', '\n')
   put(tmp_path / 'bob/3.gt.txt', 'trois')
   put(tmp_path / 'readme.txt', 'About')
+  put(tmp_path / 'latin.png', strokes(10))
+  put(tmp_path / 'latin.txt', 'été'.encode('latin-1'))
   for i, end in enumerate(('png', 'bmp')):  # one of them was taken
     Image.fromarray(strokes(8 + i)).save(tmp_path / f'two.{end}')
   put(tmp_path / 'two.txt', 'deux')
   examples, report = read(tmp_path, columns={'writer': '<folder>'})
   assert [(e.row.text, e.row.writer) for e in examples] == [('un', 'ann'), ('deux', 'ann')]
-  assert report.counts == {'empty transcript': 2, 'missing image': 2, 'ambiguous image': 1}
-  assert report.rows == 7
+  assert report.counts == {
+    'empty transcript': 2, 'missing image': 2, 'ambiguous image': 1, 'damaged text': 1
+  }  # fmt: skip
+  assert report.rows == 8
+  assert 'latin.txt line 1: is not UTF-8' in '\n'.join(report.bad_rows())
 
 
 def test_what_is_done_to_a_text():

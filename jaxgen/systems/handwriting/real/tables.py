@@ -40,6 +40,7 @@ _WORD = re.compile(r'([^\W\d_]+)')
 FOLDER = '<folder>'  # as the column of writers: the folder of an image names its writer
 _TEXT_SUFFIXES = ('.gt.txt', '.txt')
 _MARKS = '\t;,|'  # what may stand between columns
+_SAYS_MARK = re.compile(r'"?sep=."?')  # a first line of Excel's
 _LOOKED_AT = 50  # lines, for what stands between columns that have no names
 
 
@@ -140,6 +141,8 @@ def read_table(
   text = _decoded(store.read(table), where)
   lines = (line for line in text.splitlines() if line.strip())
   first = list(itertools.islice(lines, _LOOKED_AT))
+  says_mark = bool(first) and _SAYS_MARK.fullmatch(first[0]) is not None
+  first = first[says_mark:]
   if not first:
     raise DataError(f'{where}: is empty')
   without_header = _numbers(columns)
@@ -148,7 +151,7 @@ def read_table(
   else:
     delimiter, names = _header(first[0], columns, where)
   place = {role: names.index(name) for role, name in _roles(names, columns).items()}
-  for line, fields in _records(text, delimiter, where):
+  for line, fields in itertools.islice(_records(text, delimiter, where), says_mark, None):
     if not without_header:
       without_header = True  # the first record is the header
       continue
@@ -182,7 +185,7 @@ def _decoded(content: bytes, where: str) -> str:
     return decoded_text(content)
   except UnicodeError as error:
     at = content[: getattr(error, 'start', 0)].count(b'\n') + 1
-    raise DataError(f'{where} line {at}: is not UTF-8: save the table in this encoding') from error
+    raise DataError(f'{where} line {at}: is not UTF-8: save it in this encoding') from error
 
 
 def _numbers(columns: Mapping[str, str]) -> bool:
@@ -300,10 +303,7 @@ def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iter
   Args:
     store: the set's files.
     columns: {'writer': '<folder>'} where the folder of an image names its writer, which else is not known.
-    report: gets images without a text, and texts without an image.
-
-  Raises:
-    DataError: a text is not UTF-8.
+    report: gets images without a text, texts without an image, and those that are not UTF-8.
   """
   images = defaultdict(list)
   for name in store.images:
@@ -313,7 +313,11 @@ def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iter
     report.rows += 1
     found = images.get(stem, [])
     if len(found) == 1:
-      text = _decoded(store.read(name), store.shown(name)).strip('\r\n')
+      try:
+        text = _decoded(store.read(name), store.shown(name)).strip('\r\n')
+      except DataError as error:
+        report.add('damaged text', str(error))
+        continue
       yield _row({'file': found[0], 'text': text}, columns, store.shown(name), found)
     elif found:
       report.add('ambiguous image', store.shown(name), ' or '.join(found[:3]))
