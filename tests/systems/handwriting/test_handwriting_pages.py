@@ -94,6 +94,35 @@ def test_spaces_and_hyphens_of_alto_are_where_its_lines_have_them():
     read_page(b'<alto><Page/><Page/></alto>', 'p')
 
 
+def test_pages_count_where_a_table_has_no_columns_of_texts_and_a_text_is_that_of_a_page(tmp_path):
+  put(tmp_path / 'p1.xml', PAGE.format(version=2013, width=200))
+  put(tmp_path / 'p1.png', picture())
+  put(tmp_path / 'p1.txt', 'deux mots\nde 2010\n')
+  put(tmp_path / 'metadata.csv', 'id;date\n1;1830\n')
+  put(tmp_path / 'latin.tsv', 'cote\tannée\n'.encode('latin-1'))
+  examples, report = read(tmp_path)
+  assert [e.row.text for e in examples] == ['deux mots', 'de 2010'] and not report.counts
+  with pytest.raises(DataError, match='no column file or'):  # a table is meant
+    read(tmp_path, table='metadata.csv', columns={'text': 'date'})
+  put(tmp_path / 'line.png', picture()[10:30])  # a picture of its own, with its text
+  put(tmp_path / 'line.txt', 'deux mots')
+  examples, _ = read(tmp_path)
+  assert [e.row.file for e in examples] == ['line.png']
+  put(tmp_path / 'words.csv', 'file,text\nline,trois\n')
+  examples, _ = read(tmp_path, table='words.csv')
+  assert [e.row.text for e in examples] == ['trois']
+
+
+def test_pages_without_words_say_that_they_have_lines(tmp_path):
+  for name in ('p1', 'p2'):
+    put(tmp_path / f'{name}.xml', ALTO.format(version=4, unit='pixel', lines='<TextLine/>'))
+  put(tmp_path / 'metadata.csv', 'id;date\n1;1830\n')
+  with pytest.raises(
+    DataError, match=r'have no words, but 2 lines: set --config\.data\.level=line'
+  ):
+    read(tmp_path, level='word')
+
+
 def test_documents_side_by_side_have_pages_of_the_same_names(tmp_path):
   for i, name in enumerate(('a', 'b')):
     put(tmp_path / name / 'page/p1.xml', PAGE.format(version=2013, width=200))

@@ -181,6 +181,35 @@ def test_tables_that_are_no_splits_are_no_set(tmp_path, names):
     find_tables(Store(tmp_path))
 
 
+def test_lists_of_names_and_texts_as_rimes_has_them(tmp_path):
+  splits = {
+    'groundtruth_training': 'training_WR/lot_1',
+    'ground_truth_validation': 'testdataset_ICDAR/lot_2',
+    'grount_truth_test': 'data_test/lot_3',
+  }
+  for i, (name, folder) in enumerate(splits.items()):
+    lot = folder.partition('/')[2]
+    put(tmp_path / f'{folder}/{lot}-0/{lot}-0-0.tiff', strokes(i))
+    put(
+      tmp_path / f'{name}_icdar2011.txt',
+      f"\ufeff{lot}/{lot}-0/{lot}-0-0.tiff l'été {i}\r\n{lot}/{lot}-0/{lot}-0-1.tiff \r\n",
+    )
+  put(tmp_path / 'test_dictionary_task_wr_icdar_2011.txt', 'Je\nvous\n')
+  examples, report = read(tmp_path, columns={'writer': '<folder>'})
+  found = [(e.row.text, e.row.split, e.row.writer) for e in examples]
+  assert sorted(found) == [
+    ("l'été 0", 'train', 'lot_1-0'),
+    ("l'été 1", 'validation', 'lot_2-0'),
+    ("l'été 2", 'test', 'lot_3-0'),
+  ]
+  assert report.counts == {'wrong number of fields': 3} and report.rows == 6
+  (example,), _ = read(tmp_path, table='groundtruth_training_icdar2011.txt')
+  assert example.row.text == "l'été 0" and example.row.split == ''
+  put(tmp_path / 'more.txt', 'lot_1-0-0.tiff\tx\n')
+  with pytest.raises(DataError, match='several tables that are not train'):
+    read(tmp_path)
+
+
 def test_a_split_in_which_no_writer_is_known_is_one_and_a_row_may_say_its_split(tmp_path):
   for i in range(4):
     put(tmp_path / f'{i}.png', strokes(i))
@@ -314,6 +343,9 @@ def test_capitals_of_a_name_count_where_two_files_differ_in_them_alone(tmp_path)
 
 
 def test_a_set_without_a_usable_row(tmp_path):
+  put(tmp_path / 'words.csv', 'file,text\n')
+  with pytest.raises(DataError, match=r'set: no row can be used: it has none'):
+    read(tmp_path)
   put(tmp_path / 'words.csv', 'file,text\na,b\n')
   with pytest.raises(
     DataError, match=r'set: no row can be used: 1 missing image, as words.csv line 2 \(a\)'

@@ -14,6 +14,7 @@ from jaxgen.systems.handwriting.real.canvas import Ink, is_blank, read_levels, t
 from jaxgen.systems.handwriting.real.report import Report, Row, RowError
 from jaxgen.systems.handwriting.real.store import Store
 from jaxgen.systems.handwriting.real.transcripts import cleaned
+from jaxgen.words import counted
 
 _LOWEST, _LARGEST, _SLIMMEST = 8, 16384, 128
 _SPLITS = ('', 'train', 'validation', 'test')
@@ -60,8 +61,8 @@ class Example(NamedTuple):
 def read_examples(store: Store, settings: Settings, report: Report) -> Iterator[Example]:
   """The usable rows of a set, in its order.
 
-  A set is a table with images, or one for each split; images with text files beside them; or ALTO or PAGE files
-  with the pictures of their pages: the first of these that is there.
+  A set is a table with images, or one for each split; images with text files beside them, which are no pages;
+  ALTO or PAGE files with the pictures of their pages; or lists: the first of these that is there.
 
   Args:
     store: its files.
@@ -95,20 +96,38 @@ def _open(
   store: Store, settings: Settings, report: Report
 ) -> tuple[list[Row], Callable[[Callable[[str], Path]], Picture]]:
   """All rows of a set, and what makes a reader of their pictures."""
-  found = tables.find_tables(store, settings.table)
+  found, rows = {}, list[Row]()
+  if settings.table or tables.has_table(store, settings.columns):
+    found = tables.find_tables(store, settings.table)
+  elif tables.has_pairs(store, _images_of_pages(store)):
+    rows = list(tables.read_pairs(store, settings.columns, report))
+  else:
+    rows, regions = _page_rows(store, settings, report)
+    if rows:
+      return rows, lambda path: _of_pages(store, regions, path)
+    _check_level(store, settings.level)
+    found = tables.find_lists(store)
+    if not found and not report.rows:  # a table without the columns that it needs says so
+      found = tables.find_tables(store)
   if found:
     rows = list(tables.read_tables(store, found, settings.columns, report))
-    return rows, lambda path: _of_files(store, path)
-  if tables.has_pairs(store):
-    rows = list(tables.read_pairs(store, settings.columns, report))
-    return rows, lambda path: _of_files(store, path)
-  rows, regions = _page_rows(store, settings, report)
-  if not rows and not report.rows:
+  elif not rows and not report.rows:
     raise DataError(
-      f'{store.root}: holds no table (.csv or .tsv), no images with text files of their names, and no ALTO or '
-      'PAGE files'
+      f'{store.root}: holds no table (.csv or .tsv), no images with text files of their names, no ALTO or PAGE '
+      'files, and no list of names and texts (.txt)'
     )
-  return rows, lambda path: _of_pages(store, regions, path)
+  return rows, lambda path: _of_files(store, path)
+
+
+def _check_level(store: Store, level: str) -> None:
+  """Raises DataError where pages have nothing of a level, and something of the other."""
+  other = 'word' if level == 'line' else 'line'
+  number = sum(len(page.regions) for _, page in _pages(store, other))
+  if number:
+    raise DataError(
+      f'{store.root}: its ALTO or PAGE files have no {level}s, but {counted(number, other)}: set '
+      f'--config.data.level={other}'
+    )
 
 
 def _of_files(store: Store, path: Callable[[str], Path]) -> Picture:
@@ -136,24 +155,39 @@ def _page_rows(
   column of writers its folder is.
   """
   rows, regions = [], {}
-  for xml in (name for name in store.names if name.lower().endswith('.xml')):
-    try:
-      page = pages.read_page(store.read(xml), store.shown(xml), settings.level)
-    except DataError as error:
-      report.rows += 1
-      report.add('bad page', str(error))
-      continue
+  for xml, page in _pages(store, settings.level, report):
     whole = PurePosixPath(xml)
     by_folder = settings.columns.get('writer') == tables.FOLDER
     writer = whole.parent.name if by_folder else str(whole.with_suffix(''))
-    for number, region in enumerate(page.regions if page else ()):
+    for number, region in enumerate(page.regions):
       file = f'{xml}#{region.name}'
       file = f'{file}-{number}' if file in regions else file
-      assert page is not None
       regions[file] = (xml, page, region)
       rows.append(Row(file, region.text.strip('\r\n'), writer, group=xml, place=store.shown(xml)))
   report.rows += len(rows)
   return rows, regions
+
+
+def _pages(
+  store: Store, level: str, report: Report | None = None
+) -> Iterator[tuple[str, pages.Page]]:
+  """The names of ALTO and PAGE files, and what is in them; the report gets damaged ones."""
+  for xml in (name for name in store.names if name.lower().endswith('.xml')):
+    try:
+      page = pages.read_page(store.read(xml), store.shown(xml), level)
+    except DataError as error:
+      if report is not None:
+        report.rows += 1
+        report.add('bad page', str(error))
+      continue
+    if page:
+      yield xml, page
+
+
+def _images_of_pages(store: Store) -> set[str]:
+  return {
+    x for xml, page in _pages(store, 'line') for x in pages.page_images(store, xml, page.image)
+  }
 
 
 def _of_pages(

@@ -1,13 +1,14 @@
-"""Tables of images and transcripts: csv or tsv, or a text file beside each image."""
+"""Tables of images and transcripts: csv or tsv, a list, or a text file beside each image."""
 
 import csv
 import io
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
+from jaxgen.data.image_files import has_image_suffix
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.files import decoded_text
 from jaxgen.schema import near_matches
@@ -41,6 +42,7 @@ FOLDER = '<folder>'  # as the column of writers: the folder of an image names it
 _TEXT_SUFFIXES = ('.gt.txt', '.txt')
 _MARKS = '\t;,|'  # what may stand between columns
 _SAYS_MARK = re.compile(r'"?sep=."?')  # a first line of Excel's
+_Record = tuple[int, list[str]]  # the number of its line, and its fields
 _LOOKED_AT = 50  # lines, for what stands between columns that have no names
 
 
@@ -69,18 +71,53 @@ def find_tables(store: Store, table: str = '') -> dict[str, str]:
   Raises:
     DataError: the given one is missing, or there are several that are no splits of a set.
   """
-  tables = [name for name in store.names if name.lower().endswith(('.csv', '.tsv'))]
+  tables = _named_as_tables(store)
   if table:
     if table not in store.names:
       there = ', '.join(tables) or 'none'
       raise DataError(f'{store.root}: no table {table!r}; there are: {there}')
     return {table: ''}
+  return _by_split(store, tables, alike=True)
+
+
+def find_lists(store: Store) -> dict[str, str]:
+  """The lists of a set, with the split that each is, as `find_tables`; {} where there is none.
+
+  A list is a .txt file whose lines are the name of an image, a space or tab, and its text, as those of RIMES.
+  Several make a set where each name says another split, one of them train; they may differ in other words too.
+  """
+  images = {str(PurePosixPath(name).with_suffix('')) for name in store.images}
+  texts = (name for name in store.names if name.lower().endswith('.txt'))
+  return _by_split(
+    store, [x for x in texts if _stem_of_text(x) not in images and _is_list(store, x)], alike=False
+  )
+
+
+def has_table(store: Store, columns: Mapping[str, str]) -> bool:
+  """Whether a table of a set has columns of files and texts, or its columns are given."""
+
+  def is_one(table: str) -> bool:
+    try:
+      _opened(store, table, columns)
+    except DataError:
+      return False
+    return True
+
+  tables = _named_as_tables(store)
+  return bool(tables) and (_are_given(columns) or any(map(is_one, tables)))
+
+
+def _named_as_tables(store: Store) -> list[str]:
+  return [name for name in store.names if name.lower().endswith(('.csv', '.tsv'))]
+
+
+def _by_split(store: Store, tables: Sequence[str], alike: bool) -> dict[str, str]:
   if len(tables) < 2:
     return dict.fromkeys(tables, '')
   splits = {name: _split_of_table(name) for name in tables}
   found = {split for split, _ in splits.values()}
-  alike = len({rest for _, rest in splits.values()}) == 1
-  if not alike or '' in found or 'train' not in found or len(found) < len(tables):
+  differ = alike and len({rest for _, rest in splits.values()}) > 1
+  if differ or '' in found or 'train' not in found or len(found) < len(tables):
     raise DataError(
       f'{store.root}: has several tables that are not train, validation and test alone; say which one by '
       f'--config.data.table=NAME: {", ".join(tables)}'
@@ -128,9 +165,9 @@ def read_table(
 
   Args:
     store: the set's files.
-    table: its name, of `find_tables`. UTF-8 or UTF-16, with a byte-order mark or without; what stands between
-      columns, a tab, semicolon, comma or bar, is seen from the header, or without one from the first lines.
-      Quotes are those of csv; in a tsv they count only around a whole field.
+    table: its name, of `find_tables` or `find_lists`. UTF-8 or UTF-16, with a byte-order mark or without; what
+      stands between columns, a tab, semicolon, comma or bar, is seen from the header, or without one from the
+      first lines. Quotes are those of csv; in a tsv they count only around a whole field.
     columns: names of columns by role, see COLUMNS; '<folder>' as writer stands for the image's folder.
     report: gets lines with a wrong number of fields.
 
@@ -138,23 +175,9 @@ def read_table(
     DataError: no such columns, not text, or damaged quotes.
   """
   where = store.shown(table)
-  text = _decoded(store.read(table), where)
-  lines = (line for line in text.splitlines() if line.strip())
-  first = list(itertools.islice(lines, _LOOKED_AT))
-  says_mark = bool(first) and _SAYS_MARK.fullmatch(first[0]) is not None
-  first = first[says_mark:]
-  if not first:
-    raise DataError(f'{where}: is empty')
-  without_header = _numbers(columns)
-  if without_header:
-    delimiter, names = _numbered(first, columns, where, table.lower().endswith('.tsv'))
-  else:
-    delimiter, names = _header(first[0], columns, where)
+  names, records = _opened(store, table, columns)
   place = {role: names.index(name) for role, name in _roles(names, columns).items()}
-  for line, fields in itertools.islice(_records(text, delimiter, where), says_mark, None):
-    if not without_header:
-      without_header = True  # the first record is the header
-      continue
+  for line, fields in records:
     report.rows += 1
     if len(fields) != len(names):
       report.add(
@@ -166,6 +189,47 @@ def read_table(
     if not row.found and (found := store.find(values['file'], table, any_case=True)):
       row = _row(values, columns, row.place, found)._replace(fixed=('other case',))
     yield row
+
+
+def _opened(
+  store: Store, table: str, columns: Mapping[str, str]
+) -> tuple[list[str], Iterator[_Record]]:
+  """The names of a table's columns, and its rows."""
+  where = store.shown(table)
+  text = _decoded(store.read(table), where)
+  lines = (line for line in text.splitlines() if line.strip())
+  first = list(itertools.islice(lines, _LOOKED_AT))
+  says_mark = bool(first) and _SAYS_MARK.fullmatch(first[0]) is not None
+  first = first[says_mark:]
+  if not first:
+    raise DataError(f'{where}: is empty')
+  if not _are_given(columns) and _is_list(store, table):
+    return list(_NEEDED), _listed(text)
+  without_header = _numbers(columns)
+  if without_header:
+    delimiter, names = _numbered(first, columns, where, table.lower().endswith('.tsv'))
+  else:
+    delimiter, names = _header(first[0], columns, where)
+  skipped = says_mark + (not without_header)
+  return names, itertools.islice(_records(text, delimiter, where), skipped, None)
+
+
+def _is_list(store: Store, name: str) -> bool:
+  """Whether the first line of a .txt is the name of an image and one more field."""
+  if not name.lower().endswith('.txt'):
+    return False
+  try:
+    first = next((line for _, line in _listed(_decoded(store.read(name), name))), [])
+  except DataError:
+    return False
+  return len(first) == len(_NEEDED) and has_image_suffix(Path(first[0])) and '\t' not in first[1]
+
+
+def _listed(text: str) -> Iterator[_Record]:
+  """(number of the line, name and text) of each line that is not empty."""
+  for number, line in enumerate(text.splitlines(), 1):
+    if line.strip():
+      yield number, line.strip().split(None, 1)
 
 
 def _row(
@@ -186,6 +250,10 @@ def _decoded(content: bytes, where: str) -> str:
   except UnicodeError as error:
     at = content[: getattr(error, 'start', 0)].count(b'\n') + 1
     raise DataError(f'{where} line {at}: is not UTF-8: save it in this encoding') from error
+
+
+def _are_given(columns: Mapping[str, str]) -> bool:
+  return any(name not in ('', FOLDER) for name in columns.values())
 
 
 def _numbers(columns: Mapping[str, str]) -> bool:
@@ -269,7 +337,7 @@ def _roles(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
   return found
 
 
-def _records(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
+def _records(text: str, delimiter: str, where: str) -> Iterator[_Record]:
   """(number of the line, fields) of each line that is not empty."""
   if delimiter == '\t':
     text = text.replace('\r\n', '\n')
@@ -329,10 +397,12 @@ def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iter
       report.add('empty transcript', store.shown(found[0]), 'no text file beside it')
 
 
-def has_pairs(store: Store) -> bool:
-  """Whether an image of a set has a text file of its name beside it."""
+def has_pairs(store: Store, pages: Container[str]) -> bool:
+  """Whether an image of a set, which is none of these, has a text file of its name beside it."""
   stems = {_stem_of_text(name) for name in store.names}
-  return any(str(PurePosixPath(name).with_suffix('')) in stems for name in store.images)
+  return any(
+    str(PurePosixPath(name).with_suffix('')) in stems and name not in pages for name in store.images
+  )
 
 
 def _stem_of_text(name: str) -> str:
