@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
 from jaxgen.data.order import order
-from jaxgen.errors import ConfigError
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.config import (
   DRAWN,
   frame_stride,
@@ -45,6 +45,7 @@ from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.real.writers import SplitRule
 from jaxgen.systems.handwriting.word_pictures import Pictures, aligned, joined, side_by_side
 
+_NEEDED_TO = {'train': 'train on', 'validation': 'validate on'}
 _WORD = 8  # heights that a drawn word of a line is wide at most
 
 
@@ -234,11 +235,13 @@ def real_corpus(config: ConfigDict) -> Corpus:
     for split in ('train', 'validation', 'test')
     if any(split in part for part, _ in loaded)
   }
-  if set(pictures) == {'train'}:
-    raise ConfigError(
-      f'config.data.name = {config.data.name!r} has nothing to evaluate on: name {DRAWN!r} alone, or a set of '
-      'real words beside it'
-    )
+  for split in ('train', 'validation'):  # by which a reader is chosen and calibrated; not by test
+    if split not in pictures:
+      raise DataError(
+        f'config.data.name = {config.data.name!r} has no usable picture to {_NEEDED_TO[split]}: all were '
+        'left out, as told above. Mend them, raise config.data.width or config.data.max_letters where they are '
+        f'too wide or too long, or have the tables give other rows to {split}'
+      )
   others = {text for name, part in pictures.items() if name != 'train' for text in part.texts}
   _check_direction(config, [*distinct, *others])
   mixed = sorted(filter(_is_mixed, {*distinct, *others})) if is_rtl(config) else []
@@ -269,15 +272,21 @@ def real_corpus(config: ConfigDict) -> Corpus:
 
 
 def _check_sets(config: ConfigDict) -> None:
-  """Raises ConfigError where no set is named, or writers to test on, which are of one set, beside several."""
+  """Raises ConfigError where no set or only drawn words are named, or what is of one set beside several."""
   data, real = config.data, [name for name in sets(config) if name != DRAWN]
   if not sets(config):
     raise ConfigError(f'config.data.name = {data.name!r} names no set')
-  if data.test_writers and len(real) > 1:
+  if not real:
     raise ConfigError(
-      f'config.data.test_writers = {data.test_writers!r} is of one set, and config.data.name has '
-      f'{", ".join(real)}: name one of them, or leave it empty'
+      f'config.data.name = {data.name!r} has nothing to evaluate on: name {DRAWN!r} alone, or a set of real '
+      'words beside it'
     )
+  for key in ('test_writers', 'dir'):
+    if data[key] and len(real) > 1:
+      raise ConfigError(
+        f'config.data.{key} = {data[key]!r} is of one set, and config.data.name has {", ".join(real)}: name one '
+        'of them, or leave it empty'
+      )
 
 
 def _check_direction(config: ConfigDict, texts: Sequence[str]) -> None:

@@ -63,6 +63,25 @@ def test_pictures_with_fewer_frames_than_their_text_needs_are_evaluated_on_and_n
   assert 'motto' not in words['test'].texts and not any('too narrow' in x for x in report.notes)
 
 
+@pytest.mark.parametrize(('split', 'to'), [('validation', 'validate'), ('train', 'train')])
+def test_a_set_without_a_picture_to_train_or_validate_on_says_so_before_training(
+  tmp_path, caplog, split, to
+):
+  splits = {'train': 3, 'validation': 2, 'test': 2}
+  rows = []
+  for name, number in splits.items():
+    for i in range(number):
+      put(tmp_path / f'{name}{i}.png', strokes(len(rows), 32, 200 if name == split else 60))
+      rows.append((f'{name}{i}.png', f'mot{i}', name))
+  put(tmp_path / 'words.csv', table(rows, 'file,text,split'))
+  with pytest.raises(DataError, match=f'no usable picture to {to} on: .* raise config.data.width'):
+    real_corpus(reader(tmp_path))
+  assert f'{split}: no row of {splits[split]} can be used' in caplog.text
+  assert 'too wide (wider than the canvas' in caplog.text
+  corpus = real_corpus(reader(tmp_path, data__width=200))
+  assert {name: len(part.texts) for name, part in corpus.pictures.items()} == splits
+
+
 def test_lines_have_an_alignment_where_each_is_read_at_its_own_width(tmp_path, caplog):
   folder = make_set(tmp_path / 'set')
   lines = real_corpus(reader(folder, model__frame_stride=8, data__joined=3)).pictures['train']

@@ -263,6 +263,9 @@ def test_a_config_says_who_is_tested_on(folder, cache, tmp_path):
     real_corpus(
       override(config, {'data__name': f'{folder},dhsd_words_de', 'data__test_writers': 'w1'})
     )
+  with pytest.raises(ConfigError, match=r"data\.dir = '.*' is of one set, and .* dhsd_words_de"):
+    both = {'data__name': f'{folder},dhsd_words_de', 'data__test_writers': '', 'data__dir': 'x'}
+    real_corpus(override(config, both))
   for key, value in (('data__test_writers', 'w1'), ('data__ink', 'light')):
     drawn = override(configs.load('handwriting_recogniser'), {key: value})
     with pytest.raises(ConfigError, match=r'is of real words, and config\.data\.name has none'):

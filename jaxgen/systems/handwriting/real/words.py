@@ -180,6 +180,9 @@ def load_words(
     kept &= ~_too_narrow(texts, files, prepared.widths, splits, kept, wanted, report)
   if not kept.any():
     raise report.nothing_left()
+  for part in SPLITS:
+    if (splits == part).any() and not kept[splits == part].any():
+      report.notes.append(f'{part}: no row of {(splits == part).sum():,} can be used')
   everything = Words(
     tuple(texts), tuple(writers), tuple(files), prepared.numbers, prepared.widths, height, width,
     known.rtl if rtl is None else rtl, prepared.gather, np.arange(len(texts)),
