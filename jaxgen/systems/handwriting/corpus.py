@@ -284,8 +284,8 @@ def _check_sets(config: ConfigDict) -> None:
   for key in ('test_writers', 'dir'):
     if data[key] and len(real) > 1:
       raise ConfigError(
-        f'config.data.{key} = {data[key]!r} is of one set, and config.data.name has {", ".join(real)}: name one '
-        'of them, or leave it empty'
+        f'config.data.{key} = {data[key]!r} is of one set, and config.data.name has {", ".join(real)}: '
+        'name one of them, or leave it empty'
       )
 
 

@@ -96,7 +96,10 @@ def test_named_writers_alone_are_tested_on():
   [
     ('aabb', '', SplitRule('writer'), '2 cannot be shared out to 3 splits'),
     (['', 'a', 'b', 'c'], '', SplitRule('writer'), 'every row needs one'),
-    ('abcd', '', SplitRule('given'), 'no train nor test'),
+    ('abcd', '', SplitRule('given'), 'no row of train nor test that'),
+    # Of a set that says what it tests on nothing else is trained on.
+    ('abcd', 'test', SplitRule(), 'no row of train that can be used'),
+    ('abcd', 'validation', SplitRule(), 'no row of train nor test that'),
     (
       'abcd',
       '',

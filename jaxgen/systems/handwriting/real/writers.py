@@ -82,7 +82,7 @@ def _found(
 ) -> str:
   if rule.test_writers:
     return 'writer'
-  if 'train' in given and {'test', 'validation'} & set(given):
+  if {'test', 'validation'} & set(given) and ('train' in given or all(given)):
     return 'given'
   kinds = (('writer', writers), ('group', pages))
   return next((kind for kind, names in kinds if _are_enough(names, len(SPLITS))), 'row')
@@ -140,10 +140,10 @@ def _given(
   lost = [name for name in ('train', 'test') if name not in given]
   if lost == ['test'] and 'validation' in given:
     lost = []
-  if lost or '' in given:
-    raise DataError(
-      f'the table does not say the split of every row, or has no {" nor ".join(lost)}'
-    )
+  if lost:
+    raise DataError(f'the table has no row of {" nor ".join(lost)} that can be used')
+  if '' in given:
+    raise DataError('the table does not say the split of every row')
   if 'validation' in given or rule.validation == 0:
     return splits
   train = [i for i, split in enumerate(given) if split == 'train']
