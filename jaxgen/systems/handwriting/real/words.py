@@ -138,7 +138,7 @@ def load_words(
 
   Args:
     name: of `known_sets.KNOWN`, or a folder or zip file: a table with images, or one for each split; images
-      with text files of their names; or ALTO or PAGE files.
+      with text files of their names; ALTO or PAGE files; or lists of names and texts.
     directory: the set's folder; empty means `$JAXGEN_DATA/<name>` for a known set, and else the name itself.
     height: of the pictures.
     width: of the canvas: wider pictures are left out, narrower ones padded with white. None: each keeps its
