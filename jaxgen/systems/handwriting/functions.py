@@ -201,6 +201,7 @@ def read(
 
 
 def _reader(trained: Trained, path: Path | None) -> Service:
+  writers.check_finite(trained, path or Path('weights'), 'reads')
   found = [apply.measured_calibration(path, trained.step)] if path else []
   return Service(apply.reading_model(trained, *found), Decoding())
 

@@ -272,10 +272,15 @@ def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch
   other = save_weights(
     tmp_path / 'other.safetensors', trained._replace(config=configs.load('comvae'))
   )
+  broken = trained._replace(variables=jax.tree.map(lambda x: x * np.nan, trained.variables))
+  not_finite = save_weights(tmp_path / 'broken.safetensors', broken)
+  with pytest.raises(ConfigError, match='not finite: it reads nothing'):
+    jaxgen.read(first, weights=not_finite)
   for options, told in (
     ([], 'no reader comes with this version'),
     ([f'--weights={tmp_path / "nothing"}'], 'no such file or folder'),
     ([f'--weights={other}'], 'is a run of comvae, which reads nothing'),
+    ([f'--weights={not_finite}'], 'broken.safetensors has weights that are not finite'),
     ([given_weights, '--beam=-1'], '--beam must be 0 or more'),
     ([given_weights, '--beam=5000'], 'at most 4,096'),
     ([given_weights, '--nbest=0'], '--nbest 1 or more'),

@@ -25,7 +25,7 @@ def shipped_weights() -> Path:
   return SHIPPED
 
 
-def check_finite(trained: Trained, name: Path) -> None:
-  """Raises ConfigError for weights that are not finite."""
+def check_finite(trained: Trained, name: Path, does: str = 'writes') -> None:
+  """Raises ConfigError for weights that are not finite; `does` is what is wanted of them."""
   if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained.variables)):
-    raise ConfigError(f'{name} has weights that are not finite: it writes nothing')
+    raise ConfigError(f'{name} has weights that are not finite: it {does} nothing')
