@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from skimage.draw import polygon2mask
 
+from jaxgen.systems.handwriting.real.canvas import is_blank
 from jaxgen.systems.handwriting.writing import finishing, layout, lines, outlines
 
 H = 32
@@ -61,6 +62,8 @@ def test_trimming_keeps_the_height_and_a_margin():
   assert finishing.ink_columns(grained) == (3, 22)
   assert finishing.trimmed(np.full((H, 9), 255, np.uint8), 0).shape == (H, 9)
   assert finishing.fault(image) == '' == finishing.fault(cut)
+  stop = ring(width=192, centre=(6, 26), radii=(-1, 1.2))
+  assert is_blank(stop) and finishing.fault(stop) == ''
   assert finishing.fault(np.full((H, 9), 240, np.uint8)) == finishing.BLANK
   assert finishing.fault(np.full((H, 9), 20, np.uint8)) == finishing.BLACK
 

@@ -50,10 +50,13 @@ def trimmed(image: np.ndarray, margin: int | None = None) -> np.ndarray:
 
 
 def fault(image: np.ndarray) -> str:
-  """BLACK where most is ink, BLANK where the reader of sets would see nothing written, else ''."""
+  """BLACK where most of a canvas is ink, BLANK where nothing is written, else ''.
+
+  A full stop is less of a wide canvas than what counts as written: what is judged is cut to its ink.
+  """
   if (image < _DARK).mean() > 0.5:
     return BLACK
-  return BLANK if is_blank(image) else ''
+  return BLANK if is_blank(trimmed(image)) else ''
 
 
 def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
