@@ -9,8 +9,13 @@ from PIL import Image
 from jaxgen.files import write_bytes
 
 
-def write_image(path: Path, pixels: np.ndarray) -> Path:
-  """Writes uint8 [H, W] or [H, W, 3] as PNG, complete or not at all."""
+def as_png(pixels: np.ndarray) -> bytes:
+  """The PNG file of uint8 [H, W], [H, W, 3], or with alpha [H, W, 2]."""
   buffer = io.BytesIO()
   Image.fromarray(pixels).save(buffer, format='PNG')
-  return write_bytes(path, buffer.getvalue())
+  return buffer.getvalue()
+
+
+def write_image(path: Path, pixels: np.ndarray) -> Path:
+  """Writes pixels as `as_png` has them, complete or not at all."""
+  return write_bytes(path, as_png(pixels))

@@ -21,7 +21,12 @@ def test_a_sheet_that_is_there_stays_and_is_told_of(writer_file, tmp_path, monke
   target = tmp_path / 'sheet.png'
   target.write_bytes(b'of other words')
   drawn = []
-  monkeypatch.setattr(Job, '_draw', lambda self, files, wanted: drawn.append(files))
+
+  def contents(self, files, wanted):
+    drawn.append(files)
+    return dict.fromkeys(files, b'of these')
+
+  monkeypatch.setattr(Job, '_drawn', contents)
   told = []
   options = {'weights': writer_file, 'warn': told.append}
   assert jaxgen.write_sheet('ab', target, **options) == target

@@ -65,6 +65,11 @@ def test_a_text_is_written_without_unknown_signs_where_that_is_asked_for(
     {'line': '', 'files': [], 'left_out': '!'},
     {'line': 'b c', 'files': []},
   ]
+  put(tmp_path / 't.txt', '!\n\n?\n')
+  status, out, err = write('--text=t.txt', '--json', '--drop-unknown')
+  first, empty, last = map(json.loads, out.splitlines())
+  assert status == 1 and 'they know abcé' in first['error'] == last['error']
+  assert empty == {'line': '', 'files': []}
 
 
 def test_a_text_is_a_page_of_lines(write, tmp_path):

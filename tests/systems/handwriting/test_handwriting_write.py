@@ -84,6 +84,28 @@ def test_a_sheet_has_a_limit_of_pixels(writer, tmp_path, monkeypatch):
   job.draw([tmp_path / 'a.svg'])
 
 
+def test_files_of_a_sheet_are_one_output(writer, tmp_path, monkeypatch):
+  told, (png, svg) = [], files = [], [tmp_path / 'p.png', tmp_path / 'p.svg']
+  monkeypatch.setattr(
+    Job, '_drawn', lambda self, files, _: dict.fromkeys(files, self.texts[0].given.encode())
+  )
+
+  def draw(word, there, tries=0):
+    given = texts.as_words([word], ability_of(writer))
+    job = Job(writer, TOOLS, given, Options(tries=tries), Finish(), told.append)
+    return job.draw(files, there), *job.to_json()
+
+  put(png, 'ab')
+  written, found = draw('ba', [png])
+  assert not written and not svg.exists() and found['files'] == []
+  assert f'{png} is there already and is another sheet' in found['error']
+  assert told == [f'error: {found["error"]}']
+  assert draw('ab', [png]) == ([svg], {'word': 'ab', 'files': [str(png), str(svg)]})
+  # Of what stays it is not asked what it shows, unless it is to be verified.
+  assert draw('ba', files)[1]['skipped'] and 'skipped' not in draw('ba', files, tries=1)[1]
+  assert draw('ab', files, tries=1)[1]['skipped'] and len(told) == 2
+
+
 def test_the_rest_goes_on_and_json_has_an_object_each(write):
   status, out, err = write(
     'ab', 'a b', 'xa', '--json', '--output=s.svg', '--mm=10', '--verify', '--tries=2'
@@ -95,6 +117,9 @@ def test_the_rest_goes_on_and_json_has_an_object_each(write):
   assert 'not legible after 2 tries' in good['error'] and good['error'] in err
   assert 'space' in spaced['error'] and spaced['files'] == [] and 'x' in unknown['error']
   assert err.splitlines()[-1] == "error: 2 of 3 could not be written: 'a b', 'xa'"
+  # What is there already is no more legible for that.
+  status, out, err = write('ab', '--json', '--output=s.svg', '--mm=10', '--verify', '--tries=2')
+  assert status == 1 and json.loads(out) == {**good, 'skipped': True}
   status, out, err = write('x', 'y', '--json')
   assert status == 1 and 'none of 2 texts can be written' in err.splitlines()[-1]
   assert 'no x' in json.loads(out.splitlines()[0])['error'] and "error: 'y'" in err

@@ -136,7 +136,7 @@ def _write(args: argparse.Namespace) -> None:
   with opened(args, 'handwriting', 'writes no words') as run:
     from jaxgen.systems.handwriting.writing import job as jobs
     from jaxgen.systems.handwriting.writing.pictures import Options
-    from jaxgen.systems.handwriting.writing.texts import check_any
+    from jaxgen.systems.handwriting.writing.texts import check_any, nothing_left
 
     weights.check_finite(run.trained, args.workdir)
     ability = jobs.ability_of(run.trained)._replace(drop_unknown=args.drop_unknown)
@@ -152,6 +152,9 @@ def _write(args: argparse.Namespace) -> None:
     try:
       check_any(texts, ability)
     except UserError:
+      for i, text in enumerate(texts):
+        if text.left_out:
+          job.failed.setdefault(i, nothing_left(ability))
       _print_objects(args, job)
       raise
     if is_folder:
@@ -160,7 +163,7 @@ def _write(args: argparse.Namespace) -> None:
       reporter.say(f'wrote {counted(written, "picture")} to {output}{already}')
     elif drawn := job.draw(files, there):
       reporter.say(f'wrote {", ".join(map(str, drawn))}')
-    else:
+    elif job.skipped:
       reporter.say(f'{output} is there already, nothing is written (--overwrite writes anew)')
     for line in job.told():
       reporter.warn(line)

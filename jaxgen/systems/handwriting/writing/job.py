@@ -10,7 +10,7 @@ import numpy as np
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.exchange.weight_files import identity
 from jaxgen.files import write_bytes
-from jaxgen.pictures.png import write_image
+from jaxgen.pictures.png import as_png
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.task import make_model
 from jaxgen.systems.handwriting.writing import layout, outlines
@@ -103,7 +103,10 @@ class Job:
     self._same: dict[int, int] = {}  # of texts that are there twice, which has the files
 
   def draw(self, files: Sequence[Path], there: Collection[Path] = ()) -> list[Path]:
-    """Writes one sheet of all, as each of the files: .svg, or .png.
+    """Writes one sheet of all, as each of the files: .svg, or .png. They are one output.
+
+    Where some are there, or what is there is to be verified, these must be of the very sheet; if one is not,
+    nothing is written, and all texts have failed.
 
     Args:
       files: of the sheet.
@@ -122,14 +125,24 @@ class Job:
         '--output'
       )
     missing = [file for file in files if file not in there]
-    if missing:
-      self._draw(missing, wanted)
+    if missing or self._options.tries:
+      contents = self._drawn(files, wanted)
+      if other := next((file for file in there if file.read_bytes() != contents[file]), None):
+        error = f'{other} is there already and is another sheet: nothing is written (--overwrite writes anew)'
+        self._warn(f'error: {error}')
+        self.failed |= {i: error for i, _ in wanted}
+        self.misread.clear()
+        self._faults.clear()
+        return []
+      for file in missing:
+        write_bytes(file, contents[file])
     for i, _ in wanted:
       self.files[i] = list(files)
     self.skipped = set() if missing else {i for i, _ in wanted}
     return missing
 
-  def _draw(self, files: Sequence[Path], wanted: Sequence[Wanted]) -> None:
+  def _drawn(self, files: Sequence[Path], wanted: Sequence[Wanted]) -> dict[Path, bytes]:
+    """What each file of the sheet consists of."""
     pictures = {(x.text, x.style): x.image for x in self._made(wanted)}
     height, rtl = self._inference.config.data.height, self._inference.rtl
     sheet = make_sheet(self.texts, pictures, self._options, height, rtl)
@@ -139,11 +152,12 @@ class Job:
         f'a sheet of {width:,} x {height:,} pixels is too large: take a smaller --scale, fewer texts or '
         'styles, or name a folder with --output'
       )
-    for file in files:
-      if file.suffix.lower() == '.svg':
-        write_bytes(file, outlines.to_svg(sheet, self._size()))
-      else:
-        write_image(file, self._finished(sheet.pixels()))
+    return {
+      file: outlines.to_svg(sheet, self._size())
+      if file.suffix.lower() == '.svg'
+      else as_png(self._finished(sheet.pixels()))
+      for file in files
+    }
 
   def fill(self, folder: Path, overwrite: bool) -> tuple[int, int]:
     """Writes a picture a text and style, and the table of all; illegible ones are left out.

@@ -161,6 +161,13 @@ def has_unknown(texts: Iterable[Text], ability: Ability) -> bool:
   return any(text.error and any(map(ability.charset.unknown, text.words)) for text in texts)
 
 
+def nothing_left(ability: Ability) -> str:
+  """Why a text of unknown signs alone is not written."""
+  return (
+    f'no word is left without the signs that these weights do not know; they know {ability.known}'
+  )
+
+
 def check_any(texts: Sequence[Text], ability: Ability) -> None:
   """Refuses texts of which none can be written.
 
@@ -172,9 +179,7 @@ def check_any(texts: Sequence[Text], ability: Ability) -> None:
     return
   nothing = 'no word was given'
   if any(text.left_out for text in texts):
-    nothing = (
-      f'no word is left without the signs that these weights do not know; they know {ability.known}'
-    )
+    nothing = nothing_left(ability)
   first = next((text.error for text in texts if text.error), nothing)
   if len(texts) > 1:
     first = f'none of {len(texts)} texts can be written; the first: {first}'
