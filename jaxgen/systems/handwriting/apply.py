@@ -9,9 +9,10 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.handwriting import recogniser_task, task
 from jaxgen.systems.handwriting.config import is_rtl
+from jaxgen.systems.handwriting.drawn.word_lists import find_phrases
 from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
 from jaxgen.systems.handwriting.reading.charset import Charset, shown
-from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon, words_of
+from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon
 from jaxgen.systems.handwriting.reading.service import Model
 from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.task import Trained
@@ -93,15 +94,15 @@ def _calibration(found: Mapping[str, Any]) -> Calibration:
   return Calibration(float(found['temperature']), *(float(found.get(key, 0)) for key in FITTED[1:]))
 
 
-def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, str]:
-  """The words of a file as a lexicon of a model, and what to say of those that it can never read.
+def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, list[str]]:
+  """The words of a list as a lexicon of a model, and what to say of counts and of words that it can never read.
 
   Raises:
     DataError: the file is missing or not text, or no word is left.
   """
-  words = words_of(path)
-  unreadable = left_out(words, model.charset)
-  return lexicon_of(words, model, str(path)), f'{path}: {unreadable}' if unreadable else ''
+  words, counts = find_phrases(path)
+  notes = filter(None, [counts, left_out(words, model.charset)])
+  return lexicon_of(words, model, str(path)), [f'{path}: {note}' for note in notes]
 
 
 def lexicon_of(words: Sequence[str], model: Model, name: str) -> Lexicon:

@@ -12,8 +12,8 @@ from jaxgen.files import check_file, is_there
 from jaxgen.notes import Warn, stays, tell
 from jaxgen.photos.images import Given
 from jaxgen.systems.handwriting import apply
+from jaxgen.systems.handwriting.drawn.word_lists import find_phrases
 from jaxgen.systems.handwriting.inks import INKS
-from jaxgen.systems.handwriting.reading.lexicon import words_of
 from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Answer, Service
 from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM, Decoding
@@ -164,7 +164,7 @@ def read(
     image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4], dark on light or light on dark.
     weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
       with jaxgen.
-    lexicon: no other words are read: a file with one a line, or the words.
+    lexicon: no other words are read: a list as `jaxgen read --lexicon` takes it, or the words.
     beam: texts that are followed; 0 takes the likeliest symbol of each frame.
     nbest: texts, the best one among them.
     photo: make up for uneven light.
@@ -186,16 +186,17 @@ def read(
   if ink is not None and ink not in INKS:
     raise ConfigError(f'ink={ink!r} must be one of {", ".join(INKS)}, or None')
   trained = model_of(weights, apply.shipped_reader, apply.SYSTEMS)
-  of = 'lexicon'
+  of, counts = 'lexicon', ''
   if isinstance(lexicon, str | Path):
-    of, lexicon = str(lexicon), words_of(Path(lexicon))  # anew each time: the file may have changed
+    of = str(lexicon)
+    lexicon, counts = find_phrases(lexicon)  # anew each time: the file may have changed
   words = None if lexicon is None else tuple(lexicon)
   path = file_of(weights, apply.shipped_reader)
   reader = _kept(trained, 'read', lambda: _reader(trained, path))
   service, left_out = _kept(
     trained, (words, beam, nbest), lambda: _asked(reader, words, of, beam, nbest)
   )
-  tell([f'{of}: {left_out}'] if left_out else [], warn)
+  tell([f'{of}: {note}' for note in (counts, left_out) if note], warn)
   how = service.model.preprocessing(photo, ink)
   return service([open_picture(image, how, service.model.widest)])[0]
 

@@ -15,7 +15,7 @@ from jaxgen.systems.handwriting.reading.decoding import (
   read,
 )
 from jaxgen.systems.handwriting.reading.lattice import log_probabilities
-from jaxgen.systems.handwriting.reading.lexicon import Lexicon, words_of
+from jaxgen.systems.handwriting.reading.lexicon import Lexicon
 
 
 def all_texts(log_probs):
@@ -221,14 +221,3 @@ def test_a_lexicon_that_cannot_be_read_is_named(words, options, message):
   charset = Charset.of(['mesfnatd'])
   with pytest.raises(DataError, match=message):
     Lexicon(words, charset, **options)
-
-
-def test_words_come_from_a_text_file(tmp_path):
-  path = tmp_path / 'words.txt'
-  path.write_bytes('\ufeffmes\r\n\r\n le \n'.encode())
-  assert words_of(path) == ['mes', 'le']
-  path.write_bytes('été'.encode('latin-1'))
-  with pytest.raises(DataError, match=r'words\.txt: not UTF-8'):
-    words_of(path)
-  with pytest.raises(DataError, match='No such file'):
-    words_of(tmp_path / 'none.txt')

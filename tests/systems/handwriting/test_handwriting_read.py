@@ -239,13 +239,14 @@ def put_image(path, image):
 
 def test_a_lexicon_closes_the_output(weights, pictures, tmp_path, capsys):
   first, name = str(pictures / '1.png'), tmp_path / 'words.txt'
-  name.write_text('ab\nba\nbé\n')
+  name.write_text('ab 12\nba 3\nbé 1\n')
   options = ['read', f'--weights={weights}', '--json', first]
   assert cli.main([*options, f'--lexicon={name}']) == 0
   (found,), told = lines_of(capsys)
   texts = [found['text'], *(x['text'] for x in found['alternatives'])]
   assert {word for text in texts for word in text.split()} <= {'ab', 'ba'}
-  assert "1 word left out, as 'bé': the model knows no é" in told
+  assert f'warning: {name}: each line is a word and a number, which is taken for its count' in told
+  assert f"warning: {name}: 1 word left out, as 'bé': the model knows no é" in told
   assert cli.main([*options, f'--lexicon={name}', '--lexicon-weight=0']) == 0
   assert cli.main(options) == 0
   (without, none), _ = lines_of(capsys)

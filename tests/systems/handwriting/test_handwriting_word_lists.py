@@ -75,6 +75,30 @@ def test_a_list_of_ones_own_is_read_and_its_faults_are_named(tmp_path):
       word_lists.read_word_list(path)
 
 
+def test_a_list_may_have_phrases_and_numbers_that_are_no_counts(tmp_path):
+  path = tmp_path / 'words.txt'
+
+  def found(text):
+    path.write_bytes(text.encode())
+    words, told = word_lists.find_phrases(path)
+    assert bool(told) == ('which is taken for its count' in told)
+    return words, bool(told)
+
+  assert found('\ufeffmes\r\n\r\n le  roi \n') == (['mes', 'le roi'], False)
+  assert found('bonjour 120\n\nmonde\t3\n') == (['bonjour', 'monde'], True)
+  for text in ('rue 3\nbonjour', 'mai 1914\nmai 1915', '12 mai 1914\nle 4', '1914', 'a -3', 'a b'):
+    assert found(text) == (text.split('\n'), False)
+  assert found('\n') == ([], False)
+  packed = tmp_path / 'words.txt.gz'
+  packed.write_bytes(gzip.compress(b'de 30\nle 10\n'))
+  assert word_lists.find_phrases(str(packed))[0] == ['de', 'le']
+  assert word_lists.find_phrases('french') == (list(word_lists.french_words().words), '')
+  path.write_bytes('été'.encode('latin-1'))
+  for name, told in ((path, r'words\.txt: not UTF-8'), (tmp_path / 'none.txt', 'No such file')):
+    with pytest.raises(DataError, match=told):
+      word_lists.find_phrases(name)
+
+
 def test_words_are_filtered_counted_and_split():
   kept, dropped = WORDS.select(4, 7, set(SMALL + "'"))
   assert kept.words == ('bonjour', 'golf', "l'hôtel")

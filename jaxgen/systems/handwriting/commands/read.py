@@ -34,7 +34,12 @@ def _add(parser: argparse.ArgumentParser) -> None:
   )
   add_step(parser, 'of --weights RUN: ')
   add('--json', action='store_true', help='one JSON object an image')
-  add('--lexicon', type=as_path, metavar='FILE', help='a word a line: no other words are read')
+  add(
+    '--lexicon',
+    type=as_path,
+    metavar='FILE',
+    help='a list of words, as of write --list: no other words are read',
+  )
   add(
     '--lexicon-weight',
     type=float,
@@ -105,9 +110,9 @@ def _decoding(args: argparse.Namespace, model: 'Model', warn):
   nbest = args.nbest or (NBEST if args.json else 1)
   lexicon = None
   if args.lexicon:
-    lexicon, left_out = apply.open_lexicon(args.lexicon, model)
-    if left_out:
-      warn(f'warning: {left_out}')
+    lexicon, notes = apply.open_lexicon(args.lexicon, model)
+    for note in notes:
+      warn(f'warning: {note}')
   weight = math.inf if args.lexicon_weight is None else args.lexicon_weight
   return Decoding(args.beam, nbest, lexicon if weight else None, weight)
 

@@ -8,7 +8,7 @@ import lzma
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,8 +183,36 @@ def find_words(named: str | Path, odd: list[OddLine] | None = None) -> WordList:
   Raises:
     DataError: the file cannot be read as a word list.
   """
-  shipped = {'french': french_words, 'arabic': arabic_words}
-  return shipped[str(named)]() if str(named) in shipped else read_word_list(named, odd)
+  shipped = _shipped(named)
+  return shipped() if shipped else read_word_list(named, odd)
+
+
+def _shipped(named: str | Path) -> Callable[[], WordList] | None:
+  return {'french': french_words, 'arabic': arabic_words}.get(str(named))
+
+
+def find_phrases(named: str | Path) -> tuple[list[str], str]:
+  """Finds a list as `find_words` does, whose lines may have several words, or none at all.
+
+  A number behind a word is its count only where each line is a word and a number and no word comes twice, as in
+  frequency lists; in all other files it is text.
+
+  Args:
+    named: the list.
+
+  Returns:
+    Its words, or its lines with single spaces; and what to say of counts that were left out, or ''.
+
+  Raises:
+    DataError: no such file, or not UTF-8 text.
+  """
+  if shipped := _shipped(named):
+    return list(shipped().words), ''
+  lines = list(filter(None, map(str.split, _text(Path(named).expanduser()).splitlines())))
+  firsts = {fields[0] for fields in lines}
+  if len(firsts) == len(lines) > 0 and all(len(x) == 2 and _count(x[1]) >= 0 for x in lines):
+    return [x[0] for x in lines], 'each line is a word and a number, which is taken for its count'
+  return [' '.join(fields) for fields in lines], ''
 
 
 def read_word_list(path: str | Path, odd: list[OddLine] | None = None) -> WordList:
@@ -241,17 +269,21 @@ def _text(path: Path) -> str:
 
 
 def _word_and_count(fields: list[str], where: str) -> tuple[str, float]:
-  count = 1.0
-  if len(fields) > 1:
-    try:
-      count = float(fields[1])
-    except ValueError:
-      count = -1.0
-  if len(fields) > 2 or not 0 <= count < np.inf:
+  count = _count(fields[1]) if len(fields) > 1 else 1.0
+  if len(fields) > 2 or count < 0:
     raise DataError(
       f'{where}: expected a word, or a word and its count, got {" ".join(fields)[:60]!r}'
     )
   return unicodedata.normalize('NFC', fields[0]), count
+
+
+def _count(field: str) -> float:
+  """A count; -1 of what is none."""
+  try:
+    count = float(field)
+  except ValueError:
+    return -1.0
+  return count if 0 <= count < np.inf else -1.0
 
 
 class Variety(NamedTuple):

@@ -1,7 +1,6 @@
 """Words that a decoder may write, as a tree of their prefixes."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -143,17 +142,3 @@ class Lexicon:
       label.append(int(self._symbol[node]))
       node = int(self._parent[node])
     return tuple(label[::-1])
-
-
-def words_of(path: Path) -> list[str]:
-  """The lines of a text file that are not blank.
-
-  Raises:
-    DataError: it is missing or not UTF-8.
-  """
-  try:
-    return [line.strip() for line in path.read_text('utf-8-sig').splitlines() if line.strip()]
-  except OSError as error:
-    raise DataError(f'{path}: {error.strerror}') from error
-  except UnicodeDecodeError as error:
-    raise DataError(f'{path}: not UTF-8 text; save it as such') from error
