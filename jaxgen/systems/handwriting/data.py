@@ -10,10 +10,12 @@ from ml_collections import ConfigDict
 from jaxgen.data.order import check_batch_size, generator
 from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.splits import make_split
+from jaxgen.notes import progress
 from jaxgen.precision import DTYPES
 from jaxgen.systems.handwriting.config import has_hands, has_letter_widths, is_rtl
 from jaxgen.systems.handwriting.corpus import Corpus, load_corpus
 from jaxgen.systems.handwriting.levels import from_levels
+from jaxgen.systems.handwriting.listed_words import kept_to
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Batch, Data, PyTree
@@ -127,6 +129,8 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
     DataError: files missing or damaged, or no word that fits.
     ConfigError: fewer pictures than a batch.
   """
+  if not to_read and (told := kept_to(config)):
+    progress(told)
   corpus = load_corpus(config)
   charset, length = corpus.charset, config.data.max_letters
   extra = {'hand': has_hands(config), 'letter_widths': has_letter_widths(config)}

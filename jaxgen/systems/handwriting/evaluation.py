@@ -18,7 +18,7 @@ from jaxgen.systems.handwriting import recogniser
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.judging import Judged, Reader
 from jaxgen.systems.handwriting.levels import from_levels
-from jaxgen.systems.handwriting.listed_words import dropped_words
+from jaxgen.systems.handwriting.listed_words import dropped_words, kept_to
 from jaxgen.systems.handwriting.measures import inception
 from jaxgen.systems.handwriting.measures.geometry_score import (
   LANDMARKS,
@@ -83,6 +83,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     'style_spread': style_spread(judge.written(variables['gen'], 'styles'), real.images),
     'dropped_examples': data.facts['dropped'],
     'dropped_words': dropped._asdict() if dropped else None,
+    'kept_to': kept_to(inference.config) or None,
     'num_examples': len(own.texts),
     'num_generated': len(images),
     'left_out': [] if tools.full else [*TOPOLOGY, *(['fid'] if path else [])],

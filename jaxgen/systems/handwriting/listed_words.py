@@ -15,6 +15,7 @@ from jaxgen.words import counted
 
 LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
 LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}  # the list of a script
+_FEW = 30  # letters that are named one by one
 SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
 
 
@@ -41,10 +42,30 @@ def fitting_words(config: ConfigDict, able: frozenset[str]) -> tuple[WordList, D
 
 def dropped_words(config: ConfigDict) -> Dropped | None:
   """How many words of the list are neither drawn nor written; None of real words, see `Corpus.dropped`."""
-  if not is_drawn(config):
-    return None
+  return _drawn_words(config)[1] if is_drawn(config) else None
+
+
+def _drawn_words(config: ConfigDict) -> tuple[WordList, Dropped]:
   faces = find_faces(config.data.faces or config.data.script)
-  return fitting_words(config, drawable(config, faces))[1]
+  return fitting_words(config, drawable(config, faces))
+
+
+def kept_to(config: ConfigDict) -> str:
+  """What drawn words are kept to, in a sentence; '' where all of the list are drawn as a hand writes them."""
+  if not is_drawn(config):
+    return ''
+  data, (fitting, dropped) = config.data, _drawn_words(config)
+  lost, slots, there = sum(dropped), data.layout == 'slots', len(fitting.words)
+  if not (lost or slots):
+    return ''
+  letters = normalised(data.letters)
+  letters = letters if len(letters) <= _FEW else f'{len(letters)} symbols'
+  of = f' of {letters}' if letters and dropped.outside_charset else ''
+  some = f'; {data.num_words:,} of them are used' if 0 < data.num_words < there else ''
+  return (
+    f'{fitting.name}: {lost:,} of {counted(lost + there, "word")} left out; the others have '
+    f'{data.min_letters} to {data.max_letters} letters{of}{", each in a slot" if slots else ""}{some}'
+  )
 
 
 def listed(config: ConfigDict, charset: Charset, unseen: Collection[str]) -> tuple[WordList, int]:

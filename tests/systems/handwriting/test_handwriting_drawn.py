@@ -26,7 +26,7 @@ from jaxgen.systems.handwriting.drawn.word_lists import (
   with_another_letter,
   with_marks,
 )
-from jaxgen.systems.handwriting.listed_words import dropped_words
+from jaxgen.systems.handwriting.listed_words import dropped_words, kept_to
 
 SMALL = 'abcdefghijklmnopqrstuvwxyzàâäçéèêëîïôöùûüÿœæ'
 CHARACTERS = SMALL + SMALL.upper() + "0123456789'\u2019-"
@@ -315,6 +315,11 @@ def test_words_of_the_list_that_are_not_written_are_counted(tmp_path):
   found = {kind: n for kind, n in dropped_words(config)._asdict().items() if n}
   assert found == {'too_short': 1, 'too_long': 1, 'outside_charset': 2}  # l and z
   assert dropped_words(tiny(data__name='dhsd_words_de')) is None
+  told = '4 of 5 words left out; the others have 2 to 3 letters of aeimnrst, each in a slot'
+  assert kept_to(config) == f'{config.data.word_list}: {told}'
+  freely = {'data__letters': '', 'data__min_letters': 1, 'data__max_letters': 8}
+  freely |= {'data__layout': 'natural', 'data__word_list': str(tmp_path / 'list.txt')}
+  assert not kept_to(tiny(**freely)) and not kept_to(tiny(data__name='dhsd_words_de'))
 
 
 def test_letters_of_a_drawing_are_as_wide_as_from_middle_to_middle():

@@ -14,6 +14,7 @@ from jaxgen import config as configs
 from jaxgen.data.splits import make_split
 from jaxgen.errors import DataError
 from jaxgen.evaluation.generative import Extractor, distances
+from jaxgen.notes import PROGRESS
 from jaxgen.systems.handwriting import evaluation
 from jaxgen.systems.handwriting.corpus import apart
 from jaxgen.systems.handwriting.data import TextRows
@@ -25,7 +26,8 @@ from jaxgen.task import Split, Trained, plain_tools
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
+def test_training_ends_with_every_figure_and_a_sheet(tmp_path, caplog):
+  caplog.set_level(PROGRESS)
   with on_one_device():
     train(tiny(num_steps=2), tmp_path / 'run')
   found = json.loads((tmp_path / 'run' / 'evaluation.json').read_text())
@@ -38,6 +40,9 @@ def test_training_ends_with_every_figure_and_a_sheet(tmp_path):
   assert [found[key] for key in missing] == [None] * 5  # eight words, and not asked for
   assert set(found['style_spread']) == {'generated', 'relative'}
   assert (found['final_alpha'], found['num_examples'], found['num_generated']) == (1, 8, 16)
+  assert (
+    'letters of aeimnrst, each in a slot' in found['kept_to'] and found['kept_to'] in caplog.text
+  )
   assert found['reader_seed'] == 1_000_003 and found['dropped_words']['too_long'] > 0
   assert len(list((tmp_path / 'run' / 'samples').iterdir())) == 1
 
