@@ -124,6 +124,9 @@ def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
   _, out, _ = write('a', 'c', '--output=set', '--scale=2')
   assert 'wrote 1 picture to set; 1 were there already' in out
   assert Image.open('set/c_0_1.png').height == 2 * H
+  # Of the same options the others stay in the set.
+  assert write('a', '--output=set', '--scale=2', '--overwrite')[0] == 0
+  assert {*Path('set/words.csv').read_text().split()[1:]} == {'a_0_1.png,a,0_1', 'c_0_1.png,c,0_1'}
   put(tmp_path / 'other' / 'letter.txt', 'mine')
   status, _, err = write('a', '--output=other')
   assert status == 2 and 'other holds other files' in err
