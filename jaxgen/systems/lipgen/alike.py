@@ -1,15 +1,46 @@
 """How words are read that look alike on the lips: as themselves, as one of their group, within their slot."""
 
 from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
-from jaxgen.systems.lipgen.speech.homophenes import groups, homophene_ceiling
 
 Facts = dict[str, Any]
+
+
+def groups(words: Iterable[str], look: Callable[[str], Hashable]) -> list[tuple[str, ...]]:
+  """Words that look alike.
+
+  Args:
+    words: distinct words; '' stands for no word and looks like nothing else.
+    look: what is seen of a word, as its sequence of visemes.
+
+  Returns:
+    All words in groups, each in the order of `words`; words that look like no other are groups of one.
+  """
+  found: dict[Hashable, list[str]] = {}
+  for word in words:
+    found.setdefault(look(word), []).append(word)
+  return [tuple(group) for group in found.values()]
+
+
+def homophene_ceiling(counts: Mapping[str, int], look: Callable[[str], Hashable]) -> float:
+  """The accuracy of a reader that sees visemes and nothing else, and takes the commonest word of a group.
+
+  Args:
+    counts: how often each word occurs.
+    look: what is seen of a word, as its sequence of visemes.
+
+  Returns:
+    The sum over groups of the largest count of a word / the sum of all counts; nan without any word.
+  """
+  total = sum(counts.values())
+  best = sum(max(counts[word] for word in group) for group in groups(counts, look))
+  return best / total if total else float('nan')
 
 
 def sequence_of(facts: Facts, word: str) -> tuple[int, ...]:

@@ -18,7 +18,6 @@ ABOUT = About(
   command='jaxgen lipread clip.mp4 --weights {weights}',
   python="jaxgen.lipread('clip.mp4', weights={weights!r})  # words with .start, .end, .confidence",
 )
-WINDOW = 29  # frames in which a word is read
 MOUTH = 96  # pixels, the side of a mouth crop
 PROCEDURAL, GRID, LRW = 'procedural', 'grid_s1_mouths', 'lrw'
 # The least number of a drawn speaker that is judged by: training has those below it. Others have numbers of

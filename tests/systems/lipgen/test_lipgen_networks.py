@@ -16,11 +16,12 @@ from jaxgen.systems.lipgen.networks.bigru import Direction
 from jaxgen.systems.lipgen.networks.front_end import Stem, max_pooled
 from jaxgen.systems.lipgen.networks.pooling import Pooling
 from jaxgen.systems.lipgen.networks.reader import make_reader
-from jaxgen.systems.lipgen.networks.sizes import NUM_VISEMES, paper_sizes, small_sizes
+from jaxgen.systems.lipgen.networks.sizes import paper_sizes, small_sizes
 from jaxgen.systems.lipgen.networks.temporal_shift import temporal_shift
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
+NUM_VISEMES = 18
 FRONT_END = {
   'stem': 4,
   'stem_stride': 4,

@@ -12,6 +12,7 @@ from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.notes import PROGRESS
 from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen.alike import groups
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import LIPS, WHOLE, framed
 from jaxgen.systems.lipgen.procedural import takes
@@ -47,7 +48,6 @@ from jaxgen.systems.lipgen.procedural.takes import (
   take,
 )
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
-from jaxgen.systems.lipgen.speech.homophenes import by_sequence, groups
 from jaxgen.systems.lipgen.speech.visemes import find_visemes
 
 
@@ -70,7 +70,11 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_the_default_words_look_different_and_have_every_viseme():
-  look = by_sequence(find_dictionary(), find_visemes())
+  dictionary, visemes = find_dictionary(), find_visemes()
+
+  def look(word):
+    return visemes.sequence(dictionary.phonemes(word))
+
   assert len(WORDS) == 20
   assert len(groups(WORDS, look)) == 20
   assert {viseme for word in WORDS for viseme in look(word)} == set(range(18))

@@ -1,10 +1,8 @@
 """DDIM: from noise to a signal in a few steps."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.systems.lipgen.diffusion.prediction import noise_of, noisy, signal_of
@@ -67,25 +65,3 @@ def ddim_step(z: jax.Array, v: jax.Array, now: jax.Array, then: jax.Array) -> ja
   Reference: Song et al. 2020, "Denoising Diffusion Implicit Models", eq. 12 with sigma 0.
   """
   return noisy(signal_of(z, v, now), noise_of(z, v, now), then)
-
-
-def sample(
-  predict: Callable[[jax.Array, jax.Array], jax.Array], noise: jax.Array, course: Course
-) -> jax.Array:
-  """A signal from noise.
-
-  Args:
-    predict: (z, () int32 time) -> v.
-    noise: z at the first time, standard normal.
-    course: the steps.
-  """
-
-  def step(z: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-    time, now, then = at
-    return ddim_step(z, predict(z, time), now, then), None
-
-  steps = tuple(
-    jnp.asarray(x, dtype)
-    for x, dtype in zip(course, (jnp.int32, noise.dtype, noise.dtype), strict=True)
-  )
-  return jax.lax.scan(step, noise, steps)[0]

@@ -3,8 +3,6 @@
 import copy
 from typing import Any
 
-NUM_VISEMES = 18
-
 _RESNET_18 = {
   'stem': 64,
   'stem_stride': 2,

@@ -13,7 +13,6 @@ import numpy as np
 from jaxgen.systems.lipgen.networks.layers import attention
 
 GROUPS = 8  # of a norm, at most
-REFERENCES = 'channels', 'attention'
 LONGEST = 10_000.0  # period of the slowest wave of a number
 
 

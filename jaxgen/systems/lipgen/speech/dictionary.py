@@ -129,18 +129,15 @@ def read_entries(path: str | Path) -> dict[str, tuple[str, ...]]:
 
 
 @functools.lru_cache(maxsize=4)
-def find_dictionary(path: str = '', overrides: str = '') -> Dictionary:
+def find_dictionary(path: str = '') -> Dictionary:
   """Finds the dictionary that a config names.
 
   Args:
     path: of one's own pronouncing dictionary, in any language; empty for CMUdict and the letters by their
       names.
-    overrides: a file of words that come before the dictionary's; empty for none.
 
   Raises:
     DataError: a file cannot be read.
   """
   entries = [read_entries(path)] if path else [read_entries(CMUDICT), read_entries(OVERRIDES)]
-  if overrides:
-    entries.append(read_entries(overrides))
   return Dictionary(path or 'CMUdict', *entries)
