@@ -16,7 +16,8 @@ import numpy as np
 
 from jaxgen.command import exits
 from jaxgen.data.folders import data_folder
-from jaxgen.systems.lipgen.apply import load_reader
+from jaxgen.exchange.weight_files import load_weights
+from jaxgen.systems.lipgen.apply import READER, known_segmenting, reading_model
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.corpus import framing_of
 from jaxgen.systems.lipgen.reading.sentences import frames_of, spoken
@@ -36,7 +37,7 @@ def read(service: Service, frames: np.ndarray, spans: np.ndarray) -> tuple[str, 
 
 def measure() -> dict[str, Any]:
   """Accuracy by the source of the crops, and words that differ between encodings."""
-  service = Service(load_reader(), top=1)
+  service = Service(reading_model(load_weights(READER), known_segmenting(READER)), top=1)
   inference = service.model.inference
   folder = data_folder('grid_sound', '', '*.mpg and *.align')
   clips = grid.load_grid('', framing_of(inference.config))['validation']

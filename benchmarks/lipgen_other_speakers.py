@@ -18,7 +18,8 @@ from rapidfuzz.distance import Levenshtein
 
 from jaxgen.command import exits
 from jaxgen.data.folders import data_folder
-from jaxgen.systems.lipgen.apply import load_reader
+from jaxgen.exchange.weight_files import load_weights
+from jaxgen.systems.lipgen.apply import READER, known_segmenting, reading_model
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.reading.sentences import word_errors
 from jaxgen.systems.lipgen.reading.service import Service, read_as
@@ -66,7 +67,7 @@ def figures(sentences: list[tuple[tuple[str, ...], list[Word]]]) -> dict[str, An
 
 def measure() -> dict[str, Any]:
   """Figures of the reader's own speaker and of the others."""
-  service = Service(load_reader(), top=1)
+  service = Service(reading_model(load_weights(READER), known_segmenting(READER)), top=1)
   sentences: dict[str, list] = {'own_speaker': [], 'other_speakers': []}
   for path in sorted(data_folder('grid_raw', '', '*.mpg').glob('*.mpg')):
     said = grid.sentence(path.name)

@@ -26,7 +26,7 @@ from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet, subset
 from jaxgen.systems.lipgen.corpus import framing_of
-from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments, verdicts
+from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments
 from jaxgen.systems.lipgen.reading.sentences import (
   WordErrors,
   frames_of,
@@ -70,6 +70,19 @@ def clips_of(service: Service, clips: ClipSet) -> list[Clip]:
     if i % 20 == 19:
       machine.say(f'evidence of {i + 1} of {len(clips.lengths)} clips')
   return found
+
+
+def verdicts(evidence: Evidence, spans: np.ndarray) -> np.ndarray:
+  """What is said of words [K, 2] in the window around each middle, told the length where the reader can be.
+
+  Returns:
+    Log-probabilities [K, N].
+  """
+  half = (spans[:, 1] - spans[:, 0]) // 2
+  middle = spans[:, 0] + half
+  if evidence.known is None:
+    return evidence.plain[middle]
+  return evidence.known[np.minimum(half, len(evidence.known) - 1), middle]
 
 
 def searched(clips: Sequence[Clip], how: Segmenting, words: Sequence[str]) -> WordErrors:

@@ -23,8 +23,9 @@ import shipping
 from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
+from jaxgen.exchange.weight_files import load_weights
 from jaxgen.run import devices, loading
-from jaxgen.systems.lipgen.apply import READER, load_reader
+from jaxgen.systems.lipgen.apply import READER, known_segmenting, reading_model
 from jaxgen.systems.lipgen.config import ABOUT
 from jaxgen.systems.lipgen.reading import segmenting
 from jaxgen.systems.lipgen.reading.service import Service
@@ -102,7 +103,7 @@ def main() -> None:
 
 def seconds_to_read() -> float:
   """The median of reading a clip of 29 mouth crops of 96 x 96 as one word, after the first."""
-  service = Service(load_reader(READER), 5)
+  service = Service(reading_model(load_weights(READER), known_segmenting(READER)), 5)
   crops = np.random.default_rng(0).integers(0, 256, (29, 96, 96)).astype(np.uint8)
   times = []
   for _ in range(REPEATS + 1):

@@ -9,7 +9,7 @@ import pytest
 from helpers import benchmark
 
 from jaxgen.exchange import weight_files
-from jaxgen.systems.lipgen.apply import READER, known_segmenting, load_reader
+from jaxgen.systems.lipgen.apply import READER, known_segmenting, reading_model
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.framing import LIPS, Framing
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
@@ -39,7 +39,7 @@ def test_the_file_is_small_and_says_what_it_is(row):
 
 
 def test_it_reads_the_words_of_grid_and_says_nothing_of_a_still_picture():
-  model = load_reader()
+  model = reading_model(weight_files.load_weights(READER), known_segmenting(READER))
   assert model.inference.words == (*grid.WORDS, '')
   assert Framing.from_json(model.inference.facts['framing']) == LIPS
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(model.variables))

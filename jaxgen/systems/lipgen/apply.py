@@ -6,9 +6,8 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxgen import digests
-from jaxgen.errors import CheckpointError, ConfigError
+from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
-from jaxgen.exchange.hub import located
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model
@@ -42,11 +41,6 @@ def check_config(config: ConfigDict, option: str, weights: Path) -> None:
     )
 
 
-def check_system(trained: Trained, weights: Path) -> None:
-  """`check_config` of what --weights names."""
-  check_config(trained.config, '--weights', weights)
-
-
 def reading_model(trained: Trained, segmenting: Segmenting | None = None) -> Model:
   """What reads.
 
@@ -74,21 +68,3 @@ def known_segmenting(weights: Path) -> Segmenting:
     DataError: it says it wrongly.
   """
   return Segmenting.of_card({} if weights.is_dir() else weight_files.load_card(weights))
-
-
-def load_reader(weights: str | Path | None = None) -> Model:
-  """A reader of a file of weights.
-
-  Args:
-    weights: of `jaxgen export`; None: the one that comes with jaxgen.
-
-  Raises:
-    ConfigError: there is none, or it is of another system.
-    CheckpointError: the file is missing or damaged.
-  """
-  path = shipped_reader() if weights is None else located(weights)
-  if path.is_dir():
-    raise CheckpointError(f'{path} is a folder: make a file of it with jaxgen export')
-  trained = weight_files.load_weights(path)
-  check_system(trained, path)
-  return reading_model(trained, known_segmenting(path))

@@ -37,7 +37,6 @@ from jaxgen.systems.lipgen.procedural.geometry import (
   to_picture,
 )
 from jaxgen.systems.lipgen.procedural.identity import LOOKS, speaker
-from jaxgen.systems.lipgen.procedural.sheets import sheet
 from jaxgen.systems.lipgen.procedural.takes import (
   WORDS,
   Speech,
@@ -399,7 +398,7 @@ def test_what_cannot_be_spoken_is_refused(changed, message):
 
 
 def test_a_sheet_shows_words_and_visemes():
-  pixels = sheet([speech(), speech(look='b')], 2, shown=5)
+  pixels = benchmark('procedural_speakers').sheet([speech(), speech(look='b')], 2, 5)
   row = 22 + 24 + 22 + 2 * 2
   assert pixels.shape == (4 * row, 5 * (24 + 2) + 2, 3) and pixels.dtype == np.uint8
 

@@ -16,7 +16,7 @@ from jaxgen.systems.lipgen.apply import reading_model
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.networks.front_end import FrontEnd
 from jaxgen.systems.lipgen.reading import live, sentences
-from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments, verdicts
+from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments
 from jaxgen.systems.lipgen.reading.service import Model, Service, read_as
 from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
 from jaxgen.systems.lipgen.reading.sources import Mouths, found_in, read_crops
@@ -138,9 +138,6 @@ def test_the_search_is_exact(silent, weight):
     assert tuple(map(tuple, found.tolist())) == by_enumeration(evidence, how, silent)
     lengths.add(len(found))
   assert lengths != {0}
-  spans = np.array([[2, 5], [4, 8]])
-  np.testing.assert_array_equal(verdicts(evidence, spans), evidence.known[[1, 2], [3, 6]])
-  np.testing.assert_array_equal(verdicts(Evidence(evidence.plain), spans), evidence.plain[[3, 6]])
 
 
 def test_words_have_times_and_silence_has_none():
@@ -259,6 +256,12 @@ def test_sentences_are_read_with_true_times_and_without():
 
 def test_a_search_is_chosen_by_the_errors_of_sentences():
   script = benchmark('lipgen_sentences')
+  random, spans = np.random.default_rng(3), np.array([[2, 5], [4, 8]])
+  plain, known = random.normal(size=(9, 3)), random.normal(size=(3, 9, 3))
+  np.testing.assert_array_equal(
+    script.verdicts(Evidence(plain, known), spans), known[[1, 2], [3, 6]]
+  )
+  np.testing.assert_array_equal(script.verdicts(Evidence(plain), spans), plain[[3, 6]])
   service = told()
   says = [('', 6), ('bin', 6), ('now', 8), ('', 10)], [('blue', 5), ('bin', 5), ('', 6)]
   clips = []

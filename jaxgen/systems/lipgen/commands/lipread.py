@@ -166,7 +166,7 @@ def _service(args: argparse.Namespace, live: bool = False) -> 'Service':
 
   weights = args.weights or apply.shipped_reader()
   trained = load(weights, args.step)
-  apply.check_system(trained, weights)
+  apply.check_config(trained.config, '--weights', weights)
   how = apply.known_segmenting(weights)
   model = apply.reading_model(trained, how._replace(lattice=how.lattice and not live))
   return Service(model, args.top or (TOP if args.json else 1))

@@ -111,19 +111,6 @@ def doubted(log_probabilities: np.ndarray, doubt: float) -> np.ndarray:
   return np.logaddexp(x + np.log1p(-doubt), np.log(doubt / x.shape[-1]))
 
 
-def verdicts(evidence: Evidence, spans: np.ndarray) -> np.ndarray:
-  """What is said of words [K, 2] in the window around each middle, told the length where the reader can be.
-
-  Returns:
-    Log-probabilities [K, N].
-  """
-  half = (spans[:, 1] - spans[:, 0]) // 2
-  middle = spans[:, 0] + half
-  if evidence.known is None:
-    return evidence.plain[middle]
-  return evidence.known[np.minimum(half, len(evidence.known) - 1), middle]
-
-
 def _spoken(
   sums: np.ndarray, known: np.ndarray | None, duration: int, how: Segmenting
 ) -> np.ndarray:

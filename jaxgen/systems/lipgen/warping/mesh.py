@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -215,9 +215,3 @@ def fit(clips: Sequence[np.ndarray], count: int = NUM_COMPONENTS) -> Components:
     (values[:count] / np.sqrt(len(flat) - 1)).astype(np.float32),
     variance[:count] / variance.sum(),
   )
-
-
-def summary(components: Components) -> dict[str, Any]:
-  """Cumulative shares of the variance by 1, 2, 5, 10 and 20 components, as far as there are."""
-  total = np.cumsum(components.explained)
-  return {str(n): round(float(total[n - 1]), 4) for n in (1, 2, 5, 10, 20) if n <= len(total)}
