@@ -1,7 +1,6 @@
 """The sets of clips of the experiment with synthetic video: turned heads, synthetic clips, and their gates."""
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +37,7 @@ from jaxgen.systems.lipgen.synthesis.manifest import ROWS, Manifest
 from jaxgen.systems.lipgen.synthesis.pairing import every, paired
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import bare_name
+from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
 from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
 
@@ -97,11 +96,7 @@ def _turn_drawn(config: ConfigDict, part: str, folder: Path) -> None:
 
   with ThreadPoolExecutor(2) as pool:
     rows = list(Reporter().progress(pool.map(make, chosen), f'turning {folder.name}', len(chosen)))
-  out = io.StringIO()
-  writer = csv.DictWriter(out, list(rows[0]), delimiter='\t', lineterminator='\n')
-  writer.writeheader()
-  writer.writerows(rows)
-  write_bytes(folder / augmenting.MANIFEST, out.getvalue().encode())
+  write_bytes(folder / augmenting.MANIFEST, tab_lines(list(rows[0]), rows, titles=True))
 
 
 def _turn_grid(config: ConfigDict, part: str, folder: Path) -> None:

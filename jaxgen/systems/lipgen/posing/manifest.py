@@ -92,10 +92,9 @@ class Manifest:
       self._write()
 
   def _write(self) -> None:
-    titles = dict(zip(self._columns, self._columns, strict=True))
     made = (clip for clip in self._clips.values() if clip.name in self.kinds)
     rows = (row for clip in made for row in self._rows(clip))
-    write_bytes(self.path, tab_lines(self._columns, [titles, *rows]))
+    write_bytes(self.path, tab_lines(self._columns, rows, titles=True))
 
   def _rows(self, clip: Clip) -> list[dict[str, str]]:
     """Of the words of a clip: its file, angles, kind, what it was made of, and the table's columns."""

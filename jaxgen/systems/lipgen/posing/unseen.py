@@ -1,7 +1,5 @@
 """The clips that a reader is judged by, as files whose heads can be turned."""
 
-import csv
-import io
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +18,7 @@ from jaxgen.systems.lipgen.corpus import load_real, unseen_speech, wanted_words
 from jaxgen.systems.lipgen.posing.augmenting import Table, read_table
 from jaxgen.systems.lipgen.procedural.takes import AROUND, Speech, Take, frames_of, take
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.jobs import bare_name
+from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 
 STRAIGHT = 'straight'  # of drawn clips, in the folder of the turned ones
@@ -162,8 +160,4 @@ def _row(name: str, speech: Speech, one: Take) -> dict[str, str]:
 
 def _text(rows: Sequence[Mapping[str, str]]) -> str:
   """A table of rows."""
-  out = io.StringIO()
-  writer = csv.DictWriter(out, list(rows[0]), delimiter='\t', lineterminator='\n')
-  writer.writeheader()
-  writer.writerows(rows)
-  return out.getvalue()
+  return tab_lines(list(rows[0]), rows, titles=True).decode()

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import functools
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from jaxgen.systems.lipgen.synthesis.cast import Cast
 from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_name, is_written, names_in
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
+from jaxgen.systems.lipgen.video.jobs import tab_lines
 
 ABOUT, ROWS = 'synthetic.json', 'synthetic.tsv'
 PICTURE = (
@@ -165,12 +165,9 @@ class Manifest:
       PICTURE: picture,
     }
     path = self.folder / ROWS
-    new = not path.is_file()
-    with path.open('a', encoding='utf-8', newline='') as file:
-      writer = csv.DictWriter(file, COLUMNS, delimiter='\t', lineterminator='\n')
-      if new:
-        writer.writeheader()
-      writer.writerow(row)
+    lines = tab_lines(COLUMNS, [row], titles=not path.is_file())
+    with path.open('ab') as file:
+      file.write(lines)
     self.rows[clip.name] = row
 
   def write_about(self, faces: int) -> None:
@@ -194,11 +191,8 @@ class Manifest:
 
   def write_rows(self) -> None:
     """All rows anew, in the order of clips' numbers: what a stop left in another order or in pieces."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, delimiter='\t', lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(sorted(self.rows.values(), key=lambda row: int(row['number'])))
-    write_bytes(self.folder / ROWS, out.getvalue().encode())
+    rows = sorted(self.rows.values(), key=lambda row: int(row['number']))
+    write_bytes(self.folder / ROWS, tab_lines(COLUMNS, rows, titles=True))
 
   def _read(self) -> None:
     """Rows that are whole and whose files are there: the last line of a killed run may be a piece of one."""

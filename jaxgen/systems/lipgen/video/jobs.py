@@ -232,10 +232,20 @@ def encoded(table: str) -> bytes:
   return table.encode(errors='backslashreplace')
 
 
-def tab_lines(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
-  """Rows as lines with tabs between their cells, `encoded`; what is in no column is left out."""
+def tab_lines(
+  columns: Sequence[str], rows: Iterable[Mapping[str, str]], titles: bool = False
+) -> bytes:
+  """Rows as lines with tabs between their cells, `encoded`; what is in no column is left out.
+
+  Args:
+    columns: in their order.
+    rows: cells by column.
+    titles: whether the columns are a line before them.
+  """
   out = io.StringIO()
   writer = csv.DictWriter(out, columns, delimiter='\t', lineterminator='\n', extrasaction='ignore')
+  if titles:
+    writer.writeheader()
   writer.writerows(rows)
   return encoded(out.getvalue())
 

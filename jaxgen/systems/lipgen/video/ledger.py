@@ -127,9 +127,8 @@ class Ledger:
     self._rows[row[self._columns[0]]] = row
 
   def _write(self) -> None:
-    titles = dict(zip(self._columns, self._columns, strict=True))
     rows = (self._rows[x] for x in sorted(self._rows))
-    write_bytes(self.path, tab_lines(self._columns, [titles, *rows]))
+    write_bytes(self.path, tab_lines(self._columns, rows, titles=True))
 
 
 @contextmanager
@@ -154,8 +153,7 @@ def unbound(path: Path) -> Iterator[None]:
       kept = [row for row in rows if row[title] != name]
       columns = [x for x in rows[0] if x] if rows else []
       if kept:
-        titles = dict(zip(columns, columns, strict=True))
-        write_bytes(table, tab_lines(columns, [titles, *kept]))
+        write_bytes(table, tab_lines(columns, kept, titles=True))
       else:
         table.unlink(missing_ok=True)
     yield

@@ -1,7 +1,5 @@
 """The words of cropped videos with their times, from GRID's .align files, as a table to train on."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,12 +9,13 @@ from jaxgen.systems.lipgen.clips.grid import read_align
 from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.video.jobs import COLUMNS as OF_MOUTHS
-from jaxgen.systems.lipgen.video.jobs import DIGEST, Job, encoded, file_of, read_table
+from jaxgen.systems.lipgen.video.jobs import DIGEST, Job, file_of, read_table, tab_lines
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.words import counted
 
 TABLE = 'words.tsv'
 ENDING = '.align'
+Row = Mapping[str, str]  # cells by column
 
 
 def align_of(video: Path, folder: Path | None) -> Path | None:
@@ -88,7 +87,7 @@ def write_words(
       told.append(str(error))
       continue
     times = [(row.word, f'{row.start / RATE:.4f}', f'{row.end / RATE:.4f}') for row in spoken]
-    rows[job.clip] = [[job.clip, *row] for row in times]
+    rows[job.clip] = [dict(zip(COLUMNS, (job.clip, *row), strict=True)) for row in times]
     count += len(times)
   if without:
     told.append(f'{counted(len(without), "video")} without {ENDING}, as {without[0]}: in no row')
@@ -103,21 +102,18 @@ def forget_words(output: Path, clips: Iterable[str]) -> None:
     _written(output / TABLE, kept)
 
 
-def _written(path: Path, rows: Mapping[str, Sequence[Sequence[str]]]) -> Path | None:
+def _written(path: Path, rows: Mapping[str, Sequence[Row]]) -> Path | None:
   """Writes the rows of clips; without any there is no table."""
   if not any(rows.values()):
     path.unlink(missing_ok=True)
     return None
-  out = io.StringIO()
-  writer = csv.writer(out, delimiter='\t', lineterminator='\n')
-  writer.writerow(COLUMNS)
-  writer.writerows(row for clip in sorted(rows) for row in rows[clip])
-  return write_bytes(path, encoded(out.getvalue()))
+  every = (row for clip in sorted(rows) for row in rows[clip])
+  return write_bytes(path, tab_lines(tuple(COLUMNS), every, titles=True))
 
 
-def _rows_by_clip(path: Path) -> dict[str, list[list[str]]]:
+def _rows_by_clip(path: Path) -> dict[str, list[Row]]:
   """The rows of a table that an earlier run has written."""
-  found: dict[str, list[list[str]]] = {}
+  found: dict[str, list[Row]] = {}
   for row in read_table(path, tuple(COLUMNS)) if path.is_file() else ():
-    found.setdefault(row['clip'], []).append([row[name] for name in COLUMNS])
+    found.setdefault(row['clip'], []).append(row)
   return found
