@@ -322,8 +322,8 @@ def viseme_f1(judged: Judged, facts: dict[str, Any]) -> float | None:
   return float(2 * hits / total) if total else float('nan')
 
 
-def worst(judged: Judged, facts: dict[str, Any], most: int = 8) -> list[dict[str, Any]]:
-  """The words with the least accuracy, what they are taken for, and words that look the same."""
+def worst(judged: Judged, facts: dict[str, Any]) -> list[dict[str, Any]]:
+  """The eight words with the least accuracy, what they are taken for, and words that look the same."""
   rows, looks = [], alike.homophenes(facts)
   for label, word in enumerate(facts['words']):
     own = judged.labels == label
@@ -341,7 +341,7 @@ def worst(judged: Judged, facts: dict[str, Any], most: int = 8) -> list[dict[str
         'looks like': ', '.join(same),
       }
     )
-  return sorted(rows, key=lambda row: row['accuracy'])[:most]
+  return sorted(rows, key=lambda row: row['accuracy'])[:8]
 
 
 def confusions(judged: Judged, num_words: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from jaxgen.task import Batch
 
 # The class of windows without a word: the last one, where a set has it.
 NO_WORD = ''
+_LEAST_PAUSE = 4  # frames of the shortest pause that counts
 
 
 class ClipSet(NamedTuple):
@@ -122,7 +123,7 @@ def _wider(x: np.ndarray, most: int, value: int) -> np.ndarray:
   return np.pad(x, around, constant_values=value)
 
 
-def pauses(clips: ClipSet, seed: int | None = None, least: float = 4.0) -> ClipSet:
+def pauses(clips: ClipSet, seed: int | None = None) -> ClipSet:
   """The same clips, where windows in the pauses before the first and after the last word have the class ''.
 
   For sets whose clips name all that is spoken in them, as GRID's do and LRW's do not. Each pause gets the span
@@ -132,7 +133,6 @@ def pauses(clips: ClipSet, seed: int | None = None, least: float = 4.0) -> ClipS
   Args:
     clips: with or without the class ''.
     seed: draws the word and the place in the pause; None takes the neighbouring word and the pause's middle.
-    least: frames of the shortest pause that counts.
 
   Returns:
     A set with K + 2 words a clip at most; -1 where a pause is too short or a clip has no word.
@@ -155,7 +155,7 @@ def pauses(clips: ClipSet, seed: int | None = None, least: float = 4.0) -> ClipS
     order = np.argsort(~spoken, axis=1, kind='stable')  # a clip's words first
     which = np.take_along_axis(order, drawn.astype(np.int64), 1)
     share = random.random((n, 2))
-  found = spoken.any(1, keepdims=True) & (end - begin >= least)
+  found = spoken.any(1, keepdims=True) & (end - begin >= _LEAST_PAUSE)
   begin, end = np.where(found, begin, 0), np.where(found, end, 0)
   duration = np.minimum(np.take_along_axis(durations, which, 1), end - begin)
   first = begin + share * (end - begin - duration)
@@ -223,13 +223,6 @@ def spoken_in_training(clips: ClipSet, out: np.ndarray) -> np.ndarray:
   spare = [i for i in ranked if all(counts[word] > 1 for word in said[i])]
   kept[(spare or ranked)[0]] = True
   return kept
-
-
-def parts(
-  clips: ClipSet, share: float, seed: int = 0, always: Sequence[str] = ()
-) -> dict[str, ClipSet]:
-  """{'train', 'validation'} of a set, by clips; see `held_out`."""
-  return divided(clips, held_out(clips.names, share, seed, always))
 
 
 def divided(clips: ClipSet, out: np.ndarray) -> dict[str, ClipSet]:

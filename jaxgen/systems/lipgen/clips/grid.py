@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxgen.data.folders import data_folder
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips.clip_set import ClipSet, parts
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet, divided, held_out
 from jaxgen.systems.lipgen.clips.framing import LIPS, Framing
 from jaxgen.systems.lipgen.clips.prepared import Say
 from jaxgen.systems.lipgen.clips.table import Spoken, make_clip_set, read_table
@@ -100,7 +100,6 @@ def load_grid(
   directory: str = '',
   framing: Framing = LIPS,
   share: float = 0.2,
-  seed: int = 0,
   say: Say = logging.info,
 ) -> dict[str, ClipSet]:
   """The mouths of one speaker of GRID, in two parts that share no clip.
@@ -109,7 +108,6 @@ def load_grid(
     directory: with words.tsv and clips; empty for $JAXGEN_DATA/grid_s1_mouths.
     framing: what is seen of their 96 x 96 pixels.
     share: of the clips that is held out, see `clip_set.held_out`; the 13 in `grid_sound` always are.
-    seed: of the choice.
     say: told of damaged clips, which are left out.
 
   Returns:
@@ -122,4 +120,4 @@ def load_grid(
   table = folder / 'words.tsv'
   rows = read_table(table)
   clips = make_clip_set(table, rows, folder / 'clips', framing, WORDS, say)
-  return parts(clips, share, seed, WITH_SOUND)
+  return divided(clips, held_out(clips.names, share, always=WITH_SOUND))

@@ -38,22 +38,22 @@ def alpha_bars(kind: str = 'linear', times: int = TIMES, zero_terminal: bool = T
   return zero_terminal_snr(found) if zero_terminal else found
 
 
-def linear(times: int = TIMES, first: float = FIRST, last: float = LAST) -> np.ndarray:
+def linear(times: int = TIMES) -> np.ndarray:
   """alpha-bar [T] of rates of noise beta that rise linearly: a_t = prod over s <= t of (1 - beta_s).
 
   Reference: Ho et al. 2020, "Denoising Diffusion Probabilistic Models", eq. 4 and section 4.
   """
-  return np.cumprod(1 - np.linspace(first, last, times))
+  return np.cumprod(1 - np.linspace(FIRST, LAST, times))
 
 
-def cosine(times: int = TIMES, offset: float = 0.008, most: float = 0.999) -> np.ndarray:
-  """alpha-bar [T] along a squared cosine, no rate of noise above `most`.
+def cosine(times: int = TIMES) -> np.ndarray:
+  """alpha-bar [T] along a squared cosine with an offset of .008, no rate of noise above .999.
 
   Reference: Nichol & Dhariwal 2021, "Improved Denoising Diffusion Probabilistic Models", eq. 17.
   """
   t = np.arange(times + 1) / times
-  left = np.cos((t + offset) / (1 + offset) * np.pi / 2) ** 2
-  return np.cumprod(np.maximum(left[1:] / left[:-1], 1 - most))
+  left = np.cos((t + 0.008) / (1 + 0.008) * np.pi / 2) ** 2
+  return np.cumprod(np.maximum(left[1:] / left[:-1], 1 - 0.999))
 
 
 def zero_terminal_snr(alpha_bar: np.ndarray) -> np.ndarray:

@@ -70,26 +70,22 @@ class OwnWords(NamedTuple):
   sounds: str
 
 
-def read_files(
-  table: Path, directory: str | Path, columns: Mapping[str, str], advice: str
-) -> list[OwnFile]:
+def read_files(table: Path, columns: Mapping[str, str], advice: str) -> list[OwnFile]:
   """The sound files of a table in its order.
 
   Args:
-    table: see `clips.table.read_table`; its times are seconds, or frames of 25 a second.
-    directory: of the sound files; empty: the table's own.
+    table: in their folder, see `clips.table.read_table`; its times are seconds, or frames of 25 a second.
     columns: titles of the file ('clip'), 'word', 'start' and 'end'.
     advice: see there.
 
   Raises:
     DataError: the table cannot be read, a file is not there, or two words of one begin at once.
   """
-  folder = expanded(directory) if str(directory) else table.parent
   places: dict[str, Path] = {}
   found: dict[Path, list[Spoken]] = {}  # a file may be named with its ending and without
   for row in read_table(table, columns, advice):
     if row.clip not in places:
-      places[row.clip] = _file(table, folder, row)
+      places[row.clip] = _file(table, row)
     found.setdefault(places[row.clip], []).append(row)
   for rows in found.values():
     rows.sort(key=lambda row: row.start)
@@ -102,14 +98,14 @@ def read_files(
   return [OwnFile(path, rows) for path, rows in found.items()]
 
 
-def _file(table: Path, folder: Path, row: Spoken) -> Path:
+def _file(table: Path, row: Spoken) -> Path:
   """The sound file of a row, whose name may lack its ending."""
   for ending in ENDINGS:
-    file = folder / (row.clip + ending)
+    file = table.parent / (row.clip + ending)
     with suppress(OSError):  # of a name that is too long for a file
       if file.is_file():
         return file
-  raise DataError(f'{table}, line {row.line}: there is no sound file {row.clip} in {folder}')
+  raise DataError(f'{table}, line {row.line}: there is no sound file {row.clip} in {table.parent}')
 
 
 def sound_of(table: Path, file: OwnFile) -> np.ndarray:
@@ -170,7 +166,7 @@ def words_of_table(
     ConfigError: PyAV is missing.
   """
   table = expanded(path, 'name another table')
-  files = read_files(table, '', columns, advice)
+  files = read_files(table, columns, advice)
   there = dict.fromkeys(row.word for file in files for row in file.rows)
   if missing := [word for word in wanted if word not in there]:
     more = f' and {len(there) - _FEW:,} more' if len(there) > _FEW else ''

@@ -59,24 +59,14 @@ def recorded(word: str, voice: str, said: Utterance) -> Recording:
   return Recording(word, voice, rounded(log_mel(sound)), ('', *said.phonemes, ''), times)
 
 
-def spoken(
-  words: Sequence[str],
-  voices: Sequence[str],
-  rate: int = 150,
-  pitch: int = 50,
-  dictionary: Dictionary | None = None,
-) -> list[Recording]:
+def spoken(words: Sequence[str], voices: Sequence[str]) -> list[Recording]:
   """Every word by every one of some voices of espeak-ng, word by word.
 
   Raises:
     ConfigError: the extra `speech` is missing, or there is no such voice; see `espeak.speak`.
     DataError: the dictionary does not have a word; see `espeak.speak_word`.
   """
-  return [
-    recorded(word, voice, speak_word(word, voice, rate, pitch, dictionary))
-    for word in words
-    for voice in voices
-  ]
+  return [recorded(word, voice, speak_word(word, voice)) for word in words for voice in voices]
 
 
 @functools.cache
@@ -141,7 +131,6 @@ def _from_ends(ends: np.ndarray) -> np.ndarray:
 
 def of_table(
   path: str | Path,
-  directory: str | Path = '',
   columns: Mapping[str, str] = COLUMNS,
   dictionary: Dictionary | None = None,
 ) -> list[Recording]:
@@ -151,8 +140,8 @@ def of_table(
   words of the table in the same file count as what is said around a word, the rest as silence.
 
   Args:
-    path: of the table, see `clips.table.read_table`; its times are seconds, or frames of 25 a second.
-    directory: of the sound files; empty: the table's own.
+    path: of the table, in the folder of the files, see `clips.table.read_table`; its times are seconds, or
+      frames of 25 a second.
     columns: titles of the file ('clip'), 'word', 'start' and 'end'.
     dictionary: of pronunciations; by default CMUdict with letters by their names.
 
@@ -168,7 +157,7 @@ def of_table(
   table = expanded(path, 'name another table')
   known = dictionary or find_dictionary()
   made: dict[int, Recording] = {}
-  for file in own_words.read_files(table, directory, columns, own_words.ADVICE):
+  for file in own_words.read_files(table, columns, own_words.ADVICE):
     mel = log_mel(own_words.sound_of(table, file))
     mel = np.pad(mel, ((0, -len(mel) % ROWS_A_FRAME), (0, 0)), constant_values=SILENT)
     phonemes, edges = _timeline(table, file, len(mel) // ROWS_A_FRAME, known)

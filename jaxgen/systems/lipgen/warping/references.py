@@ -37,14 +37,13 @@ class Reference(NamedTuple):
   faces: int
 
 
-def found_in(path: Path, rgb: np.ndarray, detect: Detector, size: int = SIZE) -> Reference:
+def found_in(path: Path, rgb: np.ndarray, detect: Detector) -> Reference:
   """The face of one picture.
 
   Args:
     path: that names it.
     rgb: uint8 [H, W, 3].
     detect: a `face_mesh.MeshDetector`.
-    size: of the crop in pixels.
 
   Raises:
     DataError: there is no face in it, or too much of the crop lies beyond it.
@@ -53,7 +52,7 @@ def found_in(path: Path, rgb: np.ndarray, detect: Detector, size: int = SIZE) ->
   if not boxes:
     raise DataError(no_face(path, 'the mesh'))
   landmarks = of_meshes([boxes], (rgb.shape[0], rgb.shape[1]))
-  crops = place_crops(landmarks, size)
+  crops = place_crops(landmarks, SIZE)
   if crops.outside > _LARGEST_LOSS:
     raise DataError(
       f'{path}: {crops.outside:.0%} of the square about the mouth lies beyond it: give a picture with more '
@@ -63,5 +62,5 @@ def found_in(path: Path, rgb: np.ndarray, detect: Detector, size: int = SIZE) ->
   taken = min(boxes, key=lambda box: float(np.hypot(*(np.array(box.centre) - middle))))
   grey = np.asarray(Image.fromarray(rgb).convert('L'))
   mesh = applied(crops.maps[0], taken.points).astype(np.float32)
-  pixels = next(cut([grey], crops, size))
+  pixels = next(cut([grey], crops, SIZE))
   return Reference(path, pixels, mesh[list(CONTOUR)], mesh, crops.maps[0], len(boxes))
