@@ -15,12 +15,12 @@ from typing import Any, overload
 import numpy as np
 
 from jaxgen import digests
-from jaxgen.data.folders import cache_folder, data_folder, new_folder
+from jaxgen.data.folders import cache_folder, data_folder
+from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError
-from jaxgen.notes import progress
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
-from jaxgen.systems.lipgen.clips.prepared import Say, prepared
+from jaxgen.systems.lipgen.clips.prepared import Say, prepared, stamp
 from jaxgen.systems.lipgen.clips.table import Spoken
 from jaxgen.systems.lipgen.clips.windows import WINDOW, centred_spans
 from jaxgen.words import counted
@@ -212,34 +212,22 @@ def _numbers(folder: Path, word: str) -> np.ndarray:
 
 def _durations(paths: Paths, say: Say) -> tuple[np.ndarray, list[str]]:
   """Seconds [N] float32, 0 where they are not known, and why not; read once and kept in $JAXGEN_CACHE."""
-  made_from = digests.name(f'{path} {_stamp(path)}\n'.encode() for path in paths)
+  made_from = digests.name(f'{path} {stamp(path)}\n'.encode() for path in paths)
   root = cache_folder() / 'lipgen' / 'durations' / made_from
-  try:
-    if not root.is_dir():
-      progress(f'reading how long {counted(len(paths), "word")} last, once')
-      found = [_duration(path) for path in paths]
-      why = [x for x in found if isinstance(x, str)]
-      with new_folder(root) as folder:
-        seconds = [0.0 if isinstance(x, str) else x for x in found]
-        np.array(seconds, np.float32).tofile(folder / 'seconds.f32')
-        (folder / 'unknown.json').write_text(json.dumps(why))
+
+  def make(folder: Path) -> None:
+    found = [_duration(path) for path in paths]
+    seconds = [0.0 if isinstance(x, str) else x for x in found]
+    np.array(seconds, np.float32).tofile(folder / 'seconds.f32')
+    (folder / 'unknown.json').write_text(json.dumps([x for x in found if isinstance(x, str)]))
+
+  keep(root, make, f'reading how long {counted(len(paths), "word")} last', named='durations')
+  with opening(root):
     durations = np.fromfile(root / 'seconds.f32', np.float32)
     why = json.loads((root / 'unknown.json').read_text())
-  except (OSError, ValueError) as error:
-    raise DataError(
-      f'cannot keep durations in {root} (remove it, or set JAXGEN_CACHE to a folder with room): {error}'
-    ) from error
   if why:
     say(f'{counted(len(why), "clip")} left out: {"; ".join(why[:_NAMED])}')
   return durations, why
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-  try:
-    found = path.stat()
-  except OSError:
-    return -1, -1
-  return found.st_size, found.st_mtime_ns
 
 
 def _duration(path: Path) -> float | str:

@@ -111,7 +111,7 @@ def prepared(
 
 def _root(paths: Sequence[Path], framing: Framing, crop: Framing | None) -> Path:
   """Where these files are kept, framed."""
-  stamps = [(str(path.absolute()), *_stamp(path)) for path in paths]
+  stamps = [(str(path.absolute()), *stamp(path)) for path in paths]
   return cache_folder() / 'lipgen' / 'clips' / digest(_VERSION, stamps, framing, crop)
 
 
@@ -150,7 +150,7 @@ def _prepare(paths: Sequence[Path], framing: Framing, crop: Framing | None, root
     left_out: dict[int, str] = {}
     told = time.monotonic()
     with (folder / _PIXELS).open('wb') as file:
-      for i, found in enumerate(_decoded(paths, framing, crop)):
+      for i, found in enumerate(decoded(paths, lambda path: clip(path, framing, crop))):
         if isinstance(found, DataError):
           left_out[i] = str(found)
         else:
@@ -167,14 +167,19 @@ def _prepare(paths: Sequence[Path], framing: Framing, crop: Framing | None, root
   keep(root, make, f'preparing {counted(len(paths), "clip")}', named='prepared clips')
 
 
-def _decoded(
-  paths: Sequence[Path], framing: Framing, crop: Framing | None
+def decoded(
+  paths: Sequence[Path], decode: Callable[[Path], np.ndarray]
 ) -> Iterator[np.ndarray | DataError]:
-  """The framed clips of files in their order, decoded ahead on threads (PyAV lets go of the interpreter)."""
+  """What files have, in their order, decoded ahead on threads (PyAV lets go of the interpreter).
+
+  Args:
+    paths: of the files.
+    decode: what is made of each; the DataError that it raises takes its place.
+  """
 
   def of(path: Path) -> np.ndarray | DataError:
     try:
-      return clip(path, framing, crop)
+      return decode(path)
     except DataError as error:
       return error
 
@@ -246,9 +251,10 @@ def grey_frames(path: Path) -> np.ndarray:
   return np.stack(frames)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
+  """Size and time of a file, by which a change of it is known."""
   try:
     found = path.stat()
   except OSError:
-    return -1, -1  # left out when it is decoded
+    return -1, -1  # it is left out where it is read
   return found.st_size, found.st_mtime_ns

@@ -1,10 +1,7 @@
 """The mesh of every GRID mouth crop: measured where there is the whole face, told by a labeller elsewhere."""
 
 import logging
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +12,7 @@ from jaxgen.data.folders import cache_folder
 from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips import grid
-from jaxgen.systems.lipgen.clips.prepared import Say, grey_frames
+from jaxgen.systems.lipgen.clips.prepared import Say, decoded, grey_frames
 from jaxgen.systems.lipgen.labelling.labeller import Labeller, train
 from jaxgen.systems.lipgen.labelling.utterances import Utterance, face_file, load_utterances
 from jaxgen.systems.lipgen.warping import mesh
@@ -94,7 +91,7 @@ def labelled(
   """Measured meshes where a clip is one of the utterances, and the labeller's word otherwise."""
   measured = {one.name: one for one in utterances}
   names, lengths, components, points = [], [], [], []
-  for path, crops in _decoded(paths):
+  for path, crops in zip(paths, decoded(paths, grey_frames), strict=True):
     if isinstance(crops, DataError):
       say(f'{path.stem} is left out: {crops}')
       continue
@@ -123,22 +120,3 @@ def _filled(values: np.ndarray) -> np.ndarray:
   found = np.zeros((FRAMES, *values.shape[1:]), np.float32)
   found[: len(values)] = values[:FRAMES]
   return found
-
-
-def _decoded(paths: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | DataError]]:
-  """Grey frames of files in their order, decoded ahead."""
-
-  def of(path: Path) -> np.ndarray | DataError:
-    try:
-      return grey_frames(path)
-    except DataError as error:
-      return error
-
-  workers = os.cpu_count() or 1
-  with ThreadPoolExecutor(workers) as pool:
-    left = iter(paths)
-    waiting = [(path, pool.submit(of, path)) for path in islice(left, 4 * workers)]
-    while waiting:
-      path, found = waiting.pop(0)
-      yield path, found.result()
-      waiting += [(path, pool.submit(of, path)) for path in islice(left, 1)]
