@@ -83,20 +83,6 @@ def norm(x: jax.Array) -> jax.Array:
   return jnp.sqrt(jnp.maximum((x * x).sum(-1), TINY))
 
 
-def smoothed(labels: jax.Array, num_classes: int, smoothing: float = 0.1) -> jax.Array:
-  """Label smoothing: 1 - smoothing at the label, and smoothing / N of N classes everywhere.
-
-  Args:
-    labels: [B] int.
-    num_classes: N.
-    smoothing: in [0, 1).
-
-  Returns:
-    [B, N] float32, rows that sum to 1.
-  """
-  return (1 - smoothing) * jax.nn.one_hot(labels, num_classes) + smoothing / num_classes
-
-
 def word_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
   """Cross-entropy [B], in nats, of logits [B, N] and target probabilities [B, N]."""
   chex.assert_equal_shape([logits, targets])

@@ -166,9 +166,8 @@ class Steps:
     """Losses [M] of windows with labels [M], nats; what is made of those without a label does not count."""
     labels = jnp.maximum(labels, 0)
     smoothing = self.config.loss.label_smoothing
-    found = {
-      'loss': losses.word_loss(out.words, losses.smoothed(labels, self.num_words, smoothing))
-    }
+    targets = optax.smooth_labels(jax.nn.one_hot(labels, self.num_words), smoothing)
+    found = {'loss': losses.word_loss(out.words, targets)}
     if out.visemes is not None:
       found['viseme_loss'] = losses.viseme_loss(out.visemes, jnp.asarray(self.targets)[labels])
     return found

@@ -22,7 +22,7 @@ from jaxgen.demo.server import serving
 from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.notes import UserNote
-from jaxgen.systems.lipgen.clips.framing import LIPS
+from jaxgen.systems.lipgen.clips.framing import LIPS, framed_points
 from jaxgen.systems.lipgen.motion import task as motion_task
 from jaxgen.systems.lipgen.render import task as render_task
 from jaxgen.systems.lipgen.synthesis import (
@@ -35,7 +35,7 @@ from jaxgen.systems.lipgen.synthesis import (
   talking,
 )
 from jaxgen.systems.lipgen.synthesis import chain as chains
-from jaxgen.systems.lipgen.synthesis.chain import Chain, framed_points
+from jaxgen.systems.lipgen.synthesis.chain import Chain
 from jaxgen.systems.lipgen.synthesis.talking import Spoken, Talk
 from jaxgen.systems.lipgen.tabs import TABS
 from jaxgen.systems.lipgen.video import face_mesh

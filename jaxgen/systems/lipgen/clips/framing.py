@@ -86,6 +86,12 @@ def framed(frames: np.ndarray, framing: Framing) -> np.ndarray:
   return resized(frames[..., top : top + size, left : left + size], pixels)
 
 
+def framed_points(points: np.ndarray, framing: Framing) -> np.ndarray:
+  """Points [..., 2] in pixels of a crop of 96 x 96, as float32 in those of what a framing shows of it."""
+  top, left, size, pixels = framing
+  return ((points - [left, top] + 0.5) * (pixels / size) - 0.5).astype(np.float32)
+
+
 def resized(frames: np.ndarray, pixels: int) -> np.ndarray:
   """Squares [..., S, S] uint8 at [..., pixels, pixels], bicubic and antialiased."""
   side = frames.shape[-1]

@@ -8,6 +8,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from jaxgen.systems.lipgen.posing.surface import CROP, MOUTH, Head, surface
 
@@ -70,7 +71,8 @@ def make_view(size: tuple[int, int], yaw: float, pitch: float, head: Head, follo
   pixels -= shift
   sources = projected(twins) * head.scale + origin
   places, covered = _nearest(pixels, turned[:, 2], sources, size)
-  weight = np.clip(2 * _blurred(covered.astype(np.float64)) - 1, 0, 1)
+  blurred = ndimage.uniform_filter(covered.astype(np.float64), 2 * _EDGE + 1, mode='nearest')
+  weight = np.clip(2 * blurred - 1, 0, 1)
   return View(places.astype(np.float32), weight.astype(np.float32), shift)
 
 
@@ -113,20 +115,7 @@ def _nearest(
 
 def _neighbours(values: np.ndarray) -> np.ndarray:
   """Sums over the 3 x 3 pixels about each."""
-  padded = np.pad(values.astype(np.float64), 1)
-  height, width = values.shape
-  shifted = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
-  return np.sum(shifted, axis=0)
-
-
-def _blurred(values: np.ndarray) -> np.ndarray:
-  """Means over the pixels within `_EDGE`; the border is held."""
-  for axis in (0, 1):
-    wide = [(0, 0), (0, 0)]
-    wide[axis] = (_EDGE, _EDGE)
-    padded = np.pad(values, wide, mode='edge')
-    values = np.lib.stride_tricks.sliding_window_view(padded, 2 * _EDGE + 1, axis=axis).mean(-1)
-  return values
+  return ndimage.convolve(values.astype(np.float64), np.ones((3, 3)), mode='constant')
 
 
 def seen(frame: np.ndarray, view: View) -> np.ndarray:

@@ -16,7 +16,7 @@ from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.exchange.hub import located
 from jaxgen.exchange.kept import load_kept
-from jaxgen.systems.lipgen.clips.framing import Framing, framed
+from jaxgen.systems.lipgen.clips.framing import Framing, framed, framed_points
 from jaxgen.systems.lipgen.motion import task as motion_task
 from jaxgen.systems.lipgen.motion.inference import Inference
 from jaxgen.systems.lipgen.motion.targets import POINTS
@@ -193,13 +193,6 @@ def face_in(crop: np.ndarray, points: np.ndarray, framing: Framing, name: str) -
     name: see `Face`.
   """
   return Face(framed(crop, framing), framed_points(points, framing), name)
-
-
-def framed_points(points: np.ndarray, framing: Framing) -> np.ndarray:
-  """Places [..., 2] in a mouth crop as float32 places in what a renderer sees of it."""
-  scale = framing.pixels / framing.size
-  corner = np.array([framing.left, framing.top])
-  return ((points - corner + 0.5) * scale - 0.5).astype(np.float32)
 
 
 def load_net(path: Path | None, system: str, load: Loader = load_file) -> Trained:

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.systems.lipgen.clips.framing import framed_points
 from jaxgen.systems.lipgen.synthesis import lips
 from jaxgen.systems.lipgen.synthesis.bending import bend
-from jaxgen.systems.lipgen.synthesis.chain import Chain, framed_points
+from jaxgen.systems.lipgen.synthesis.chain import Chain
 from jaxgen.systems.lipgen.synthesis.compositing import Correction, Stage, correction_of
 from jaxgen.systems.lipgen.synthesis.heads import Head
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait

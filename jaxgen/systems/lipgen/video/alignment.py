@@ -25,20 +25,20 @@ def filled(values: np.ndarray) -> np.ndarray:
   return flat.reshape(values.shape)
 
 
-def smoothed(values: np.ndarray, radius: int = SMOOTHING) -> np.ndarray:
-  """Means [T, ...] over the frames within the radius; those beyond the ends are left out."""
+def smoothed(values: np.ndarray) -> np.ndarray:
+  """Means [T, ...] over the frames within `SMOOTHING` of each; those beyond the ends are left out."""
   count = len(values)
   sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
-  first = np.maximum(np.arange(count) - radius, 0)
-  last = np.minimum(np.arange(count) + radius + 1, count)
+  first = np.maximum(np.arange(count) - SMOOTHING, 0)
+  last = np.minimum(np.arange(count) + SMOOTHING + 1, count)
   number = (last - first).reshape(-1, *[1] * (values.ndim - 1))
   return (sums[last] - sums[first]) / number
 
 
-def middle(values: np.ndarray, radius: int = SMOOTHING) -> np.ndarray:
-  """Medians [T] over the frames within the radius: single outliers go."""
-  padded = np.pad(values, radius, mode='edge')
-  return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1), axis=-1)
+def middle(values: np.ndarray) -> np.ndarray:
+  """Medians [T] over the frames within `SMOOTHING` of each: single outliers go."""
+  padded = np.pad(values, SMOOTHING, mode='edge')
+  return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * SMOOTHING + 1), axis=-1)
 
 
 def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from jaxgen.data.order import generator
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet
-from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing, framed
+from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing, framed, framed_points
 from jaxgen.systems.lipgen.clips.prepared import Say
 from jaxgen.systems.lipgen.clips.windows import WINDOW, first_frames
 from jaxgen.systems.lipgen.video.alignment import applied
@@ -133,7 +133,7 @@ class _Mouths:
   def __call__(self, clip: int) -> _Mouth:
     if clip not in self._read:
       length = self._clips.lengths[clip]
-      points = in_frame(self._contours[self._clips.names[clip]][:length], self._framing)
+      points = framed_points(self._contours[self._clips.names[clip]][:length], self._framing)
       self._read[clip] = _mouth(self._clips.frames[clip][:length], points)
     return self._read[clip]
 
@@ -182,12 +182,6 @@ def opening(points: np.ndarray) -> np.ndarray:
   return np.maximum((points[..., _LOWER, 1] - points[..., _UPPER, 1]).mean(-1), 0)
 
 
-def in_frame(points: np.ndarray, framing: Framing) -> np.ndarray:
-  """Points [..., 2] in pixels of a crop of 96 x 96, in those of what a framing shows of it."""
-  top, left, size, pixels = framing
-  return ((points - [left, top] + 0.5) * (pixels / size) - 0.5).astype(np.float32)
-
-
 def video_faces(paths: Sequence[Path], framing: Framing = LIPS, seed: int = 0) -> Faces:
   """Windows of 29 frames of faces in videos, one after the other, without words; the reference as in `rows_of`.
 
@@ -232,4 +226,4 @@ def framed_video(path: Path, framing: Framing = LIPS) -> tuple[np.ndarray, np.nd
   grey = (frame.pixels for frame in Video(path).frames())
   mouths = np.stack(list(cut(grey, crops, MOUTH)))
   contours = applied(crops.maps[:, None], meshes.points[:, list(CONTOUR)].astype(np.float64))
-  return framed(mouths, framing), in_frame(contours, framing)
+  return framed(mouths, framing), framed_points(contours, framing)
