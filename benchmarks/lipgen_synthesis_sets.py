@@ -16,7 +16,6 @@ from jaxgen.run import inference as runs
 from jaxgen.systems.lipgen import corpus
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, subset
-from jaxgen.systems.lipgen.clips.framing import MOUTH
 from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.config import GRID
 from jaxgen.systems.lipgen.data import split_of
@@ -36,6 +35,7 @@ from jaxgen.systems.lipgen.synthesis.making import synthesise
 from jaxgen.systems.lipgen.synthesis.manifest import ROWS, Manifest
 from jaxgen.systems.lipgen.synthesis.pairing import every, paired
 from jaxgen.systems.lipgen.task import make_model
+from jaxgen.systems.lipgen.units import MOUTH
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
 from jaxgen.task import Trained

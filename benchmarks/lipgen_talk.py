@@ -31,9 +31,10 @@ from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, digest_
 from jaxgen.systems.lipgen.synthesis.listening import heard
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait, by_mesh
 from jaxgen.systems.lipgen.synthesis.talking import Talk, spoken
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import inverse
-from jaxgen.systems.lipgen.video.decoding import RATE, Video
+from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.face_mesh import MeshDetector
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
 from jaxgen.systems.lipgen.warping import mesh

@@ -6,6 +6,7 @@ from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
+from jaxgen.systems.lipgen.units import MOUTH
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss', 'accuracy')
@@ -18,7 +19,6 @@ ABOUT = About(
   command='jaxgen lipread clip.mp4 --weights {weights}',
   python="jaxgen.lipread('clip.mp4', weights={weights!r})  # words with .start, .end, .confidence",
 )
-MOUTH = 96  # pixels, the side of a mouth crop
 PROCEDURAL, GRID, LRW = 'procedural', 'grid_s1_mouths', 'lrw'
 # The least number of a drawn speaker that is judged by: training has those below it. Others have numbers of
 # their own after as many again.

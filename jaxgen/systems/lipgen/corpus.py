@@ -14,14 +14,14 @@ from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
-from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing
+from jaxgen.systems.lipgen.clips.framing import LIPS, Framing
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
-from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL, UNSEEN
 from jaxgen.systems.lipgen.procedural.clips import speak
 from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD, WORDS, Speech
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
+from jaxgen.systems.lipgen.units import MOUTH, WINDOW
 from jaxgen.words import counted
 
 # Speakers of the other look have numbers of their own, too.

@@ -20,7 +20,6 @@ from jaxgen.systems.lipgen.clips.cells import open_table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
 from jaxgen.systems.lipgen.clips.table import COLUMNS, load_table
-from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
@@ -37,6 +36,7 @@ from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.sentences import sentence_figures
 from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.steps import viseme_targets
+from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
 
 TOP = 5

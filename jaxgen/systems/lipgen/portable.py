@@ -13,14 +13,14 @@ from jaxgen import config as configs
 from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips import lrw
-from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
-from jaxgen.systems.lipgen.clips.windows import WINDOW
+from jaxgen.systems.lipgen.clips.framing import WHOLE, Framing
 from jaxgen.systems.lipgen.corpus import sequences_of
 from jaxgen.systems.lipgen.importing import variables_from_torch
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
 from jaxgen.systems.lipgen.speech.visemes import find_visemes
 from jaxgen.systems.lipgen.task import make_model
+from jaxgen.systems.lipgen.units import MOUTH, WINDOW
 from jaxgen.task import Trained
 from jaxgen.words import counted
 

@@ -12,10 +12,11 @@ from PIL import Image, ImageDraw, ImageFont
 from jaxgen.metrics import fetched
 from jaxgen.pictures.sheets import stacked
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
-from jaxgen.systems.lipgen.clips.windows import WINDOW, first_frames
+from jaxgen.systems.lipgen.clips.windows import first_frames
 from jaxgen.systems.lipgen.evaluation import Judge, confusions
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import Reader
+from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
 
 CLIPS = 4  # that attention is shown of

@@ -17,8 +17,9 @@ from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen import losses
 from jaxgen.systems.lipgen.clips import mixup
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
-from jaxgen.systems.lipgen.clips.windows import WINDOW, boundaries, cut, first_frames, inside
+from jaxgen.systems.lipgen.clips.windows import boundaries, cut, first_frames, inside
 from jaxgen.systems.lipgen.networks.reader import Reader, ReaderOutput
+from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 
 PLAYER = 'model'

@@ -17,10 +17,10 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange.weight_files import load_weights
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.clips.framing import Framing
-from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.config import curriculum_steps
 from jaxgen.systems.lipgen.networks.reader import BACK_ENDS, Reader, make_reader
 from jaxgen.systems.lipgen.steps import PLAYER, Steps, read_windows
+from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Data, PyTree, Task, Tools, Trained, TrainState, name_key
 
 

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen.systems.lipgen.clips.windows import MIDDLE, WINDOW, half_durations
+from jaxgen.systems.lipgen.clips.windows import MIDDLE, half_durations
+from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, name_key
 
 MEAN, DEVIATION = 0.421, 0.165  # of mouth crops' pixels in [0, 1]

@@ -7,9 +7,7 @@ import numpy as np
 
 from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import DataError
-
-# Pixels: the side of a mouth crop as `jaxgen mouths` makes it.
-MOUTH = 96
+from jaxgen.systems.lipgen.units import MOUTH
 
 
 class Framing(NamedTuple):

@@ -19,10 +19,11 @@ from jaxgen.data.folders import cache_folder, data_folder
 from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
-from jaxgen.systems.lipgen.clips.framing import MOUTH, WHOLE, Framing
+from jaxgen.systems.lipgen.clips.framing import WHOLE, Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared, stamp
 from jaxgen.systems.lipgen.clips.table import Spoken
-from jaxgen.systems.lipgen.clips.windows import WINDOW, centred_spans
+from jaxgen.systems.lipgen.clips.windows import centred_spans
+from jaxgen.systems.lipgen.units import MOUTH, WINDOW
 from jaxgen.words import counted
 
 SPLITS = ('train', 'val', 'test')

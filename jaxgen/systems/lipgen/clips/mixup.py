@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxgen.axis import example_keys
-from jaxgen.systems.lipgen.clips.windows import WINDOW, first_frames
+from jaxgen.systems.lipgen.clips.windows import first_frames
+from jaxgen.systems.lipgen.units import WINDOW
 
 
 def partners(x: jax.Array, axis: str | None = None) -> jax.Array:

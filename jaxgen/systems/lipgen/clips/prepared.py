@@ -18,8 +18,8 @@ from jaxgen.data.keeping import keep, opening
 from jaxgen.errors import DataError, first_line
 from jaxgen.notes import progress
 from jaxgen.systems.lipgen.clips import frames as many
-from jaxgen.systems.lipgen.clips.framing import MOUTH, Framing, framed, resized
-from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.clips.framing import Framing, framed, resized
+from jaxgen.systems.lipgen.units import MOUTH, RATE
 from jaxgen.systems.lipgen.video.decoding import opened
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.words import counted

@@ -20,8 +20,8 @@ from jaxgen.systems.lipgen.clips.clip_set import (
 )
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
-from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.speech.dictionary import folded
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.words import counted
 
 COLUMNS = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}

@@ -12,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# Frames of a window and the place of the middle one: LRW's clips are as long.
-WINDOW = 29
-MIDDLE = (WINDOW - 1) // 2
-RATE = 25  # frames a second
+from jaxgen.systems.lipgen.units import RATE, WINDOW
+
+MIDDLE = (WINDOW - 1) // 2  # the place of a window's middle frame
 # Spans are float32: half of a word of .56 seconds is 7 frames, and not 6.99999.
 _ROUNDING = 1e-4
 

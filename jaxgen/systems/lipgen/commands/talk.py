@@ -177,7 +177,7 @@ def _one(
   studio: 'Studio', one: 'Wanted', how: dict[str, str], work: Batch, outputs: 'Outputs'
 ) -> None:
   """One picture; a mistake is told of."""
-  from jaxgen.systems.lipgen.video.decoding import RATE
+  from jaxgen.systems.lipgen.units import RATE
 
   picture, target = one
   name = str(picture)

@@ -12,11 +12,11 @@ from jaxgen.data.folders import expanded
 from jaxgen.errors import UserError
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.clips import grid, lrw, table
-from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import load_real, unseen_speech, wanted_words
 from jaxgen.systems.lipgen.posing.augmenting import Table, read_table
 from jaxgen.systems.lipgen.procedural.takes import AROUND, Speech, Take, frames_of, take
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.reading.sources import Mouths
 from jaxgen.systems.lipgen.reading.subtitles import PAUSE, Word, lines_of
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.overlay import drawn

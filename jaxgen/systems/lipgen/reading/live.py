@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from jaxgen.errors import UserError
-from jaxgen.systems.lipgen.clips.windows import MIDDLE, RATE
+from jaxgen.systems.lipgen.clips.windows import MIDDLE
 from jaxgen.systems.lipgen.reading.service import Service, in_sight
 from jaxgen.systems.lipgen.reading.subtitles import Word
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.clock import Stills
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.extras import cv2_module

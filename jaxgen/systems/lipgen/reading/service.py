@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips.windows import RATE
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments
 from jaxgen.systems.lipgen.reading.sliding import Bars, Slider, no_bars
 from jaxgen.systems.lipgen.reading.sources import Mouths
 from jaxgen.systems.lipgen.reading.subtitles import Word
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.task import PyTree
 
 TOP = 5  # words of which a reader tells how likely they are

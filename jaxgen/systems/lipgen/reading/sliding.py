@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import compiling
-from jaxgen.systems.lipgen.clips.windows import MIDDLE, WINDOW, boundaries, first_frames, inside
+from jaxgen.systems.lipgen.clips.windows import MIDDLE, boundaries, first_frames, inside
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.front_end import STEM_FRAMES, FrontEnd
+from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import PyTree
 
 FRAMES = 64  # of a piece of a clip, those around it not counted

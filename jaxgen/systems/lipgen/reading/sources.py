@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips.framing import MOUTH, resized
-from jaxgen.systems.lipgen.video.decoding import RATE, Video, opened
+from jaxgen.systems.lipgen.clips.framing import resized
+from jaxgen.systems.lipgen.units import MOUTH, RATE
+from jaxgen.systems.lipgen.video.decoding import Video, opened
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.mouths import MouthClip

@@ -10,6 +10,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
 from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
 from jaxgen.systems.lipgen.config import UNSEEN
+from jaxgen.systems.lipgen.units import WINDOW
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss',)
@@ -22,7 +23,6 @@ ABOUT = About(
   command='jaxgen talk face.jpg --audio words.wav --render {weights}',
 )
 TIMES = 1000  # of the diffusion
-GRID_FRAMES = 29  # of a window about a word, as readers have it
 TRAINED = 'trained'  # in place of a file: a reader that is trained for the purpose
 # Keys that only drawn faces look at, and only GRID's, as they are where nobody sets them.
 OF_DRAWN = {'data.words': '', 'data.look': 'a', 'eval.reader': ''}
@@ -100,9 +100,9 @@ def check_config(config: ConfigDict) -> None:
     raise ConfigError(
       f'config.data.num_clips = {data.num_clips} are less than a clip of each look of {data.look}'
     )
-  if data.grid.num_clips and data.num_frames != GRID_FRAMES:
+  if data.grid.num_clips and data.num_frames != WINDOW:
     raise ConfigError(
-      f"config.data.num_frames = {data.num_frames}: GRID's rows have {GRID_FRAMES} frames, set it so or "
+      f"config.data.num_frames = {data.num_frames}: GRID's rows have {WINDOW} frames, set it so or "
       'config.data.grid.num_clips to 0'
     )
   if odd := [x for x in model.widths if x % model.heads]:

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.systems.lipgen.clips.framing import MOUTH
 from jaxgen.systems.lipgen.synthesis import lips
+from jaxgen.systems.lipgen.units import MOUTH
 from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.warp import CONTOUR, border, looked_up, triangulated
 

@@ -11,7 +11,7 @@ from PIL import Image
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.lipgen.clips import lrw
-from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH
+from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.procedural.articulation import Mouth, Timed
 from jaxgen.systems.lipgen.procedural.drawing import random_camera
 from jaxgen.systems.lipgen.procedural.geometry import Pose, random_pose
@@ -20,6 +20,7 @@ from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech, Take, contours
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.synthesis.outputs import in_folder
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait, finder_kind, make_finder
+from jaxgen.systems.lipgen.units import MOUTH
 from jaxgen.systems.lipgen.video.crops import Crops, cut
 from jaxgen.systems.lipgen.video.ledger import digest_of
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.systems.lipgen.clips.windows import WINDOW
 from jaxgen.systems.lipgen.corpus import read_words
 from jaxgen.systems.lipgen.motion.acting import stretched, trimmed
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary
 from jaxgen.systems.lipgen.synthesis.pairing import Clip, Take
+from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.systems.lipgen.voices import espeak, recordings
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, HOP, ROWS_A_FRAME, SILENT, log_mel
 from jaxgen.systems.lipgen.voices.own_words import OwnWord

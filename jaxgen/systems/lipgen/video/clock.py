@@ -4,9 +4,9 @@ from statistics import median
 
 import numpy as np
 
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.words import counted
 
-RATE = 25  # frames a second of all clips
 LONGEST_GAP = 60.0  # seconds between two frames; more is a jump of the clock
 # Frames on end that may have the time of the one before; with more the clock stands still.
 _REPEATS = 2

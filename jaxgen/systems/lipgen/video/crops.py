@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.systems.lipgen.units import MOUTH as SIZE
 from jaxgen.systems.lipgen.video.alignment import applied, face_maps, filled
 from jaxgen.systems.lipgen.video.extras import cv2_module
 from jaxgen.systems.lipgen.video.landmarks import HAAR, MOUTH, Landmarks
 
-SIZE = 96
 # Measured on the 13 utterances of one GRID speaker that exist as full faces and as crops made by others
 # (benchmarks/lipgen_mouths.py). Those show a square of .73 of the width of Haar's box.
 _MEAN_PIXELS = 1.129  # of the mean face, a pixel of the crop

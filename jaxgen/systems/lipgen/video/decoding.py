@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from jaxgen.errors import DataError, first_line
-from jaxgen.systems.lipgen.video.clock import RATE, Clock, Stills
+from jaxgen.systems.lipgen.units import RATE
+from jaxgen.systems.lipgen.video.clock import Clock, Stills
 from jaxgen.systems.lipgen.video.deinterlacing import Deinterlacer
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.words import counted

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgen.errors import DataError
 from jaxgen.files import temporary_beside
-from jaxgen.systems.lipgen.video.decoding import RATE
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.extras import av_module
 
 QUALITY = 8  # constant rate factor of H.264: levels are off by less than 1 on average

@@ -20,7 +20,7 @@ import numpy as np
 from jaxgen.errors import DataError, first_line
 from jaxgen.files import decoded_text
 from jaxgen.systems.lipgen.clips.cells import of_text
-from jaxgen.systems.lipgen.video.decoding import RATE
+from jaxgen.systems.lipgen.units import RATE
 
 COLUMNS = (
   'left_eye_x',

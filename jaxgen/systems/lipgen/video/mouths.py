@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.crops import Crops, cut, place_crops
-from jaxgen.systems.lipgen.video.decoding import RATE, Seen, Video
+from jaxgen.systems.lipgen.video.decoding import Seen, Video
 from jaxgen.systems.lipgen.video.landmark_files import Given
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, Landmarks, find_landmarks, no_bars
 

@@ -7,7 +7,7 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.files import write_bytes
 from jaxgen.systems.lipgen.clips.grid import read_align
 from jaxgen.systems.lipgen.clips.table import COLUMNS
-from jaxgen.systems.lipgen.clips.windows import RATE
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.jobs import COLUMNS as OF_MOUTHS
 from jaxgen.systems.lipgen.video.jobs import DIGEST, Job, file_of, read_table, tab_lines
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS

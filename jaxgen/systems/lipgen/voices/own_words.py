@@ -13,7 +13,7 @@ from jaxgen import digests
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.table import Spoken, read_table
-from jaxgen.systems.lipgen.clips.windows import RATE as FRAME_RATE
+from jaxgen.systems.lipgen.units import RATE as FRAME_RATE
 from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.sound_files import AUDIBLE, read_sound
 from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled

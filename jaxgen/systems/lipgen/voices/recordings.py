@@ -11,9 +11,9 @@ import numpy as np
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.table import Spoken
-from jaxgen.systems.lipgen.clips.windows import RATE as FRAME_RATE
 from jaxgen.systems.lipgen.procedural.articulation import gestures_of
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
+from jaxgen.systems.lipgen.units import RATE as FRAME_RATE
 from jaxgen.systems.lipgen.voices import own_words
 from jaxgen.systems.lipgen.voices.espeak import Utterance, speak_word
 from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME, SILENT, log_mel

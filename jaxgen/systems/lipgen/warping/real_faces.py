@@ -11,9 +11,10 @@ from jaxgen.data.order import generator
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet
-from jaxgen.systems.lipgen.clips.framing import LIPS, MOUTH, Framing, framed, framed_points
+from jaxgen.systems.lipgen.clips.framing import LIPS, Framing, framed, framed_points
 from jaxgen.systems.lipgen.clips.prepared import Say
-from jaxgen.systems.lipgen.clips.windows import WINDOW, first_frames
+from jaxgen.systems.lipgen.clips.windows import first_frames
+from jaxgen.systems.lipgen.units import MOUTH, WINDOW
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
