@@ -64,5 +64,5 @@ def recording(word, voice):
 
 
 def recordings(words=WORDS, voices=VOICES):
-  """In place of `data.load_recordings`."""
+  """In place of the bundled ones."""
   return [recording(word, voice) for word in words for voice in voices]

@@ -306,7 +306,7 @@ def test_keys_of_data_that_is_not_there_are_told(caplog):
 
 def test_own_recordings_are_learnt_from_beside_the_bundled_ones(tmp_path, monkeypatch):
   optional('av')
-  monkeypatch.setattr(motion_data, 'load_recordings', recordings)
+  monkeypatch.setattr(motion_data, 'bundled', recordings)
   sound = np.random.default_rng(0).integers(-9000, 9000, 32_000).astype(np.int16)
   wavfile.write(tmp_path / 'me.wav', 16_000, sound)
   table, words = tmp_path / 'words.csv', tmp_path / 'own.dict'

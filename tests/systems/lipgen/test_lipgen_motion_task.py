@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @pytest.fixture(autouse=True)
 def recorded(monkeypatch):
-  monkeypatch.setattr(motion_data, 'load_recordings', recordings)
+  monkeypatch.setattr(motion_data, 'bundled', recordings)
 
 
 @pytest.mark.parametrize('name', FLOAT64)
@@ -45,7 +45,7 @@ def run(tmp_path_factory):
   """A short run's folder."""
   folder = tmp_path_factory.mktemp('motion') / 'run'
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(motion_data, 'load_recordings', recordings)
+    patch.setattr(motion_data, 'bundled', recordings)
     train(longer(), folder)
   return folder
 

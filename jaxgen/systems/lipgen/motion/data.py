@@ -28,7 +28,7 @@ from jaxgen.systems.lipgen.motion.parts import (
   sound_of,
   speech_of,
 )
-from jaxgen.systems.lipgen.voices.recordings import Recording, bundled
+from jaxgen.systems.lipgen.voices.recordings import bundled
 from jaxgen.task import Batch, Data, PyTree, Split
 
 
@@ -108,13 +108,8 @@ def load_corpus(config: ConfigDict, training: bool) -> Corpus:
   return (grid_corpus.load if config.data.source == 'grid' else _procedural)(config, training)
 
 
-def load_recordings() -> list[Recording]:
-  """All that training and judging are made of, but for a person's own."""
-  return bundled()
-
-
 def _procedural(config: ConfigDict, training: bool) -> Corpus:
-  recordings = [trimmed(one) for one in (*load_recordings(), *own_recordings(config))]
+  recordings = [trimmed(one) for one in (*bundled(), *own_recordings(config))]
   data = config.data
   words = listed(data.unseen_words)
   parts = divided(recordings, words, listed(data.unseen_voices))
