@@ -1,8 +1,10 @@
 """The tab that reads lips."""
 
+import functools
 from pathlib import Path
 
 import gradio as gr
+from gradio.components import Component
 
 import jaxgen
 from jaxgen.demo.tab import Page, Tab, required, whole
@@ -12,70 +14,80 @@ from jaxgen.systems.lipgen.tabs.extras import missing
 _COLUMNS = ['Word', 'From (s)', 'To (s)', 'Sure', 'Alternatives']
 
 
+def _fields(page: Page) -> tuple[list[Component], gr.Button]:
+  """What `_read` takes, and what starts it."""
+  video = gr.Video(label='Somebody who speaks', sources=['upload'], height=260)
+  gr.Markdown(
+    'A browser plays few kinds of video. What it cannot play, as .mpg, is read all the same.'
+  )
+  crops = gr.Checkbox(
+    label='A mouth alone', info='As jaxgen mouths writes them: no face is looked for.'
+  )
+  with gr.Accordion('More', open=False):
+    is_word = gr.Checkbox(label='One word', info='It is read in the middle of the clip.')
+    top = gr.Slider(1, 20, value=5, step=1, label='Words of an answer')
+  weights = page.weights('lipgen')
+  return [video, crops, is_word, top, weights], page.button('Read the lips')
+
+
+def _answers() -> list[Component]:
+  """What `_read` gives."""
+  return [
+    gr.Textbox(label='What is said', interactive=False, buttons=['copy']),
+    gr.Video(label='What was seen and read', interactive=False, buttons=['download'], height=420),
+    gr.Dataframe(
+      headers=_COLUMNS,
+      datatype='str',
+      label='Words',
+      interactive=False,
+      wrap=True,
+      column_widths=[100, 95, 95, 80, 300],
+    ),
+  ]
+
+
 def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
-      video = gr.Video(label='Somebody who speaks', sources=['upload'], height=260)
-      gr.Markdown(
-        'A browser plays few kinds of video. What it cannot play, as .mpg, is read all the same.'
-      )
-      crops = gr.Checkbox(
-        label='A mouth alone', info='As jaxgen mouths writes them: no face is looked for.'
-      )
-      with gr.Accordion('More', open=False):
-        is_word = gr.Checkbox(label='One word', info='It is read in the middle of the clip.')
-        top = gr.Slider(1, 20, value=5, step=1, label='Words of an answer')
-      weights = page.weights('lipgen')
-      button = page.button('Read the lips')
+      fields, button = _fields(page)
     with gr.Column(scale=3):
-      said = gr.Textbox(label='What is said', interactive=False, buttons=['copy'])
-      shown = gr.Video(
-        label='What was seen and read', interactive=False, buttons=['download'], height=420
-      )
-      table = gr.Dataframe(
-        headers=_COLUMNS,
-        datatype='str',
-        label='Words',
-        interactive=False,
-        wrap=True,
-        column_widths=[100, 95, 95, 80, 300],
-      )
+      answers = _answers()
+  page.job('lipread', button, functools.partial(_read, page), fields, answers)
 
-  def read(
-    video: str | None,
-    crops: bool,
-    is_word: bool,
-    top: float,
-    weights: str,
-    *,
-    progress: Progress,
-  ) -> tuple[str, str, list[list[str]]]:
-    source = Path(required(video, 'video'))
-    overlay = page.folder() / f'{source.stem}_overlay.mp4'
-    words = jaxgen.lipread(
-      source,
-      weights=page.chosen(weights),
-      top=whole(top, 'number of words'),
-      crops=crops,
-      whole=is_word,
-      overlay=overlay,
-      progress=progress,
-      warn=page.warn,
-    )
-    rows = [
-      [
-        word.word,
-        f'{word.start:.2f}',
-        f'{word.end:.2f}',
-        f'{word.confidence:.2f}',
-        ', '.join(f'{other} {sure:.2f}' for other, sure in word.alternatives),
-      ]
-      for word in words
+
+def _read(
+  page: Page,
+  video: str | None,
+  crops: bool,
+  is_word: bool,
+  top: float,
+  weights: str,
+  *,
+  progress: Progress,
+) -> tuple[str, str, list[list[str]]]:
+  source = Path(required(video, 'video'))
+  overlay = page.folder() / f'{source.stem}_overlay.mp4'
+  words = jaxgen.lipread(
+    source,
+    weights=page.chosen(weights),
+    top=whole(top, 'number of words'),
+    crops=crops,
+    whole=is_word,
+    overlay=overlay,
+    progress=progress,
+    warn=page.warn,
+  )
+  rows = [
+    [
+      word.word,
+      f'{word.start:.2f}',
+      f'{word.end:.2f}',
+      f'{word.confidence:.2f}',
+      ', '.join(f'{other} {sure:.2f}' for other, sure in word.alternatives),
     ]
-    return ' '.join(word.word for word in words), str(overlay), rows
-
-  fields = [video, crops, is_word, top, weights]
-  page.job('lipread', button, read, fields, [said, shown, table])
+    for word in words
+  ]
+  return ' '.join(word.word for word in words), str(overlay), rows
 
 
 TAB = Tab(

@@ -1,8 +1,10 @@
 """The tab that makes a face talk."""
 
+import functools
 from pathlib import Path
 
 import gradio as gr
+from gradio.components import Component
 
 import jaxgen
 from jaxgen.demo.tab import Page, Tab, required, whole
@@ -17,69 +19,74 @@ _VOICE = 'f3'
 _TEXT = 'bin blue at the mill'
 
 
+def _fields(page: Page) -> tuple[list[Component], gr.Button]:
+  """What `_talk` takes, and what starts it."""
+  face = page.picture('A face that looks ahead')
+  audio = gr.Audio(
+    type='filepath',
+    label='What it says',
+    sources=['upload', 'microphone'],
+    buttons=['download'],  # not the one that shares it elsewhere
+  )
+  text = gr.Textbox(
+    label='Or a text',
+    info=missing_speech() or 'English words, said by espeak-ng.',
+    max_length=1000,
+  )
+  voice = gr.Dropdown(_VOICES, value=_VOICE, label='Voice of the text', allow_custom_value=True)
+  _examples(page, face, audio, text, voice)
+  with gr.Accordion('More', open=False):
+    head = gr.Slider(0, 1, value=0, step=0.1, label='Head', info='How much it moves.')
+    crop = gr.Checkbox(label='Mouth alone', info='As it was rendered: small and grey.')
+    seed = gr.Number(0, label='Seed', precision=0)
+  motion, render = page.weights('lipgen_motion'), page.weights('lipgen_render')
+  motion.label, render.label = 'Net that moves lips', 'Net that renders mouths'
+  return [face, audio, text, voice, head, crop, seed, motion, render], page.button('Talk')
+
+
 def _build(page: Page) -> None:
   with gr.Row():
     with gr.Column(scale=2):
-      face = page.picture('A face that looks ahead')
-      audio = gr.Audio(
-        type='filepath',
-        label='What it says',
-        sources=['upload', 'microphone'],
-        buttons=['download'],  # not the one that shares it elsewhere
-      )
-      text = gr.Textbox(
-        label='Or a text',
-        info=missing_speech() or 'English words, said by espeak-ng.',
-        max_length=1000,
-      )
-      voice = gr.Dropdown(_VOICES, value=_VOICE, label='Voice of the text', allow_custom_value=True)
-      _examples(page, face, audio, text, voice)
-      with gr.Accordion('More', open=False):
-        head = gr.Slider(0, 1, value=0, step=0.1, label='Head', info='How much it moves.')
-        crop = gr.Checkbox(label='Mouth alone', info='As it was rendered: small and grey.')
-        seed = gr.Number(0, label='Seed', precision=0)
-      motion, render = page.weights('lipgen_motion'), page.weights('lipgen_render')
-      motion.label, render.label = 'Net that moves lips', 'Net that renders mouths'
-      button = page.button('Talk')
+      fields, button = _fields(page)
     with gr.Column(scale=3):
       video = gr.Video(
         label='Synthetic: nobody was filmed saying this', interactive=False, buttons=['download']
       )
+  page.job('talk', button, functools.partial(_talk, page), fields, [video])
 
-  def talk(
-    face: str | None,
-    audio: str | None,
-    text: str,
-    voice: str | None,
-    head: float,
-    crop: bool,
-    seed: float | None,
-    motion: str,
-    render: str,
-    *,
-    progress: Progress,
-  ) -> str:
-    picture, words = Path(required(face, 'face')), (text or '').strip()
-    if (audio is None) != bool(words):
-      raise UserError('give a sound or a text, one of them')
-    made = jaxgen.talk(
-      picture,
-      audio,
-      text=words or None,
-      voice=voice if words else None,
-      output=page.folder() / f'{picture.stem}.mp4',
-      motion=page.chosen(motion),
-      render=page.chosen(render),
-      seed=whole(seed, 'seed'),
-      head=float(required(head, 'head')),
-      crop=crop,
-      progress=progress,
-      warn=page.warn,
-    )
-    return str(made)
 
-  fields = [face, audio, text, voice, head, crop, seed, motion, render]
-  page.job('talk', button, talk, fields, [video])
+def _talk(
+  page: Page,
+  face: str | None,
+  audio: str | None,
+  text: str,
+  voice: str | None,
+  head: float,
+  crop: bool,
+  seed: float | None,
+  motion: str,
+  render: str,
+  *,
+  progress: Progress,
+) -> str:
+  picture, words = Path(required(face, 'face')), (text or '').strip()
+  if (audio is None) != bool(words):
+    raise UserError('give a sound or a text, one of them')
+  made = jaxgen.talk(
+    picture,
+    audio,
+    text=words or None,
+    voice=voice if words else None,
+    output=page.folder() / f'{picture.stem}.mp4',
+    motion=page.chosen(motion),
+    render=page.chosen(render),
+    seed=whole(seed, 'seed'),
+    head=float(required(head, 'head')),
+    crop=crop,
+    progress=progress,
+    warn=page.warn,
+  )
+  return str(made)
 
 
 def _examples(
