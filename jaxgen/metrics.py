@@ -15,7 +15,7 @@ class Mean(NamedTuple):
   """
 
   total: jax.Array
-  count: jax.Array
+  count: jax.Array  # type: ignore[assignment]  # tuples have a method of this name
 
   @classmethod
   def of(cls, values, mask=None) -> 'Mean':

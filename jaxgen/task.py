@@ -28,8 +28,7 @@ TrainStep = Callable[['TrainState', Batch], tuple['TrainState', Metrics]]
 LossFn = Callable[[PyTree, 'TrainState', Batch], tuple[jax.Array, dict[str, Any]]]
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
   """Everything a step reads and writes; a checkpoint holds exactly this.
 
   Attributes:

@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
   tag: int
   type: int
-  count: int
+  count: int  # type: ignore[assignment]  # tuples have a method of this name
   at: int
   start: int
   length: int
@@ -145,7 +145,7 @@ class Tag(NamedTuple):
 
   code: int
   type: int
-  count: int
+  count: int  # type: ignore[assignment]  # tuples have a method of this name
   data: bytes
   inner: tuple['Tag', ...] = ()
 

@@ -86,7 +86,8 @@ class Drawn:
 
   def __init__(self, count: int, look: str, seed: int, higher: int = 0):
     find_look(look)
-    self.higher, self.finder, self.pixels, self.told = higher, DRAWN, '', []
+    self.higher, self.finder, self.pixels = higher, DRAWN, ''
+    self.told: list[str] = []
     self._first = FIRST + OF_SEED * seed
     self._speech = Speech(
       WORDS, find_dictionary(), seed, self._first, count, look, MOUTH, 1, (higher, 0, MOUTH)
