@@ -6,12 +6,13 @@ results are tuples of pure functions; nothing here knows of devices, files or lo
 
 import functools
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import struct
@@ -228,6 +229,34 @@ def name_key(key: jax.Array, name: str) -> jax.Array:
 def step_rng(state: TrainState, name: str) -> jax.Array:
   """The key of stream `name` at the state's step: a pure function of (rng, step, name)."""
   return name_key(jax.random.fold_in(state.rng, state.step), name)
+
+
+def fresh_state(
+  key: jax.Array,
+  players: Mapping[str, PyTree],
+  optimizers: Mapping[str, optax.GradientTransformation],
+  averaged: Sequence[str] = (),
+) -> TrainState:
+  """The state before the first update.
+
+  Args:
+    key: of the run, `TrainState.rng`.
+    players: by player, its variables: 'params', and by Flax collection what no optimizer moves.
+    optimizers: by player.
+    averaged: the players with a moving average, which begins as a copy of their variables.
+  """
+  params = {name: variables['params'] for name, variables in players.items()}
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state={name: optimizer.init(params[name]) for name, optimizer in optimizers.items()},
+    variables={
+      name: {c: x for c, x in variables.items() if c != 'params'}
+      for name, variables in players.items()
+    },
+    ema={name: jax.tree.map(jnp.copy, dict(players[name])) for name in averaged},
+    rng=key,
+  )
 
 
 def update_player(

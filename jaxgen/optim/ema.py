@@ -1,11 +1,10 @@
 """Moving averages of a network's variables, which is what runs export."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-PyTree = Any
+from jaxgen.task import PyTree, TrainState
+
 # What spectral norm keeps in 'batch_stats': an average of unit vectors belongs to no kernel.
 COPIED = ('u', 'sigma')
 
@@ -35,13 +34,25 @@ def ema(average: PyTree, new: PyTree, step: jax.Array, decay: float) -> PyTree:
   """
   past = warmed_up(step, decay)
 
-  def averaged(path: tuple, old: jax.Array, value: jax.Array) -> jax.Array:
+  def blended(path: tuple, old: jax.Array, value: jax.Array) -> jax.Array:
     if _is_copied(path) or not jnp.issubdtype(old.dtype, jnp.floating):
       return value
     weight = past.astype(old.dtype)
     return weight * old + (1 - weight) * value
 
-  return jax.tree_util.tree_map_with_path(averaged, average, new)
+  return jax.tree_util.tree_map_with_path(blended, average, new)
+
+
+def averaged(state: TrainState, player: str, new: PyTree, decay: float) -> dict[str, PyTree]:
+  """What `TrainState.ema` becomes where one player has an average.
+
+  Args:
+    state: `ema` and `step` of before the update.
+    player: its name.
+    new: see `ema`.
+    decay: see `ema`; no average is kept where it is 0.
+  """
+  return {player: ema(state.ema[player], new, state.step, decay)} if decay else {}
 
 
 def _is_copied(path: tuple) -> bool:

@@ -21,6 +21,7 @@ from jaxgen.task import (
   PyTree,
   Task,
   TrainState,
+  fresh_state,
   name_key,
   step_rng,
   update_player,
@@ -94,16 +95,7 @@ class Steps:
     x = jnp.zeros((2, self.num_pixels), self.dtype)
     keys = example_keys(key, len(x))
     variables = self.net.init(name_key(key, 'init'), x, model.Noise(key, keys), keys, train=True)
-    params = variables['params']
-    rest = {name: value for name, value in variables.items() if name != 'params'}
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params={PLAYER: params},
-      opt_state={PLAYER: self.optimizers[PLAYER].init(params)},
-      variables={PLAYER: rest},
-      ema={},
-      rng=key,
-    )
+    return fresh_state(key, {PLAYER: variables}, self.optimizers)
 
   def loss(
     self, params: PyTree, state: TrainState, batch: Batch

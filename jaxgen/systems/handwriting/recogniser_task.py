@@ -32,6 +32,7 @@ from jaxgen.task import (
   Task,
   Tools,
   TrainState,
+  fresh_state,
   name_key,
   step_rng,
   update_player,
@@ -104,17 +105,10 @@ class Steps:
     """A state of new parameters, or of those that config.init_from names."""
     size = self.config.data.height, self.config.data.width
     variables = self.net.init(name_key(key, 'init'), jnp.zeros((1, *size, 1), self.param_dtype))
-    params = {PLAYER: variables['params']}
+    params = variables['params']
     if self.config.init_from:
-      params[PLAYER] = begun_reader(self.config.init_from, self.facts['charset'], params[PLAYER])
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params=params,
-      opt_state={PLAYER: self.optimizers[PLAYER].init(params[PLAYER])},
-      variables={PLAYER: {}},
-      ema={},
-      rng=key,
-    )
+      params = begun_reader(self.config.init_from, self.facts['charset'], params)
+    return fresh_state(key, {PLAYER: {'params': params}}, self.optimizers)
 
   def shown(self, batch: Batch) -> tuple[jax.Array, jax.Array | None]:
     """Images [B, H, W, 1] of a split's batch as the network takes them; widths [B] where each has its own."""

@@ -34,7 +34,7 @@ from jaxgen.systems.handwriting.networks.letters import LetterGenerator, LetterW
 from jaxgen.systems.handwriting.networks.recogniser import make_recogniser
 from jaxgen.systems.handwriting.networks.text_encoder import TextEncoder
 from jaxgen.systems.handwriting.steps import Optimizers, Steps
-from jaxgen.task import Batch, LossFn, PyTree, Task, TrainState, TrainStep, name_key
+from jaxgen.task import Batch, LossFn, PyTree, Task, TrainState, TrainStep, fresh_state, name_key
 
 PLAYERS = 'gen', 'disc', 'rec'
 
@@ -174,19 +174,9 @@ def init(steps: Steps, config: ConfigDict, facts: dict[str, Any], key: jax.Array
   }
   if config.init_from:
     players |= begun_players(config.init_from, facts['charset'], players)
-  params = {name: variables['params'] for name, variables in players.items()}
-  variables = {name: {c: x for c, x in players[name].items() if c != 'params'} for name in PLAYERS}
   nothing = jnp.zeros((), dtype)
-  variables['gen']['balance'] = {'pixels': nothing, 'parameters': nothing}
-  average = {'params': params['gen'], **variables['gen']}
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    params=params,
-    opt_state={name: steps.optimizers['game'][name].init(params[name]) for name in PLAYERS},
-    variables=variables,
-    ema={'gen': jax.tree.map(jnp.copy, average)} if config.ema_decay else {},
-    rng=key,
-  )
+  players['gen'] = {**players['gen'], 'balance': {'pixels': nothing, 'parameters': nothing}}
+  return fresh_state(key, players, steps.optimizers['game'], ('gen',) if config.ema_decay else ())
 
 
 def export(config: ConfigDict, steps: Steps, state: TrainState) -> PyTree:

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from jaxgen.axis import example_keys, psum
 from jaxgen.errors import ConfigError
 from jaxgen.metrics import Mean, Metrics
-from jaxgen.optim.ema import ema
+from jaxgen.optim.ema import averaged
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen import losses
 from jaxgen.systems.lipgen.clips import mixup
@@ -159,7 +159,8 @@ class Steps:
     grads, aux = jax.grad(loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     state = state.replace(variables={PLAYER: aux['variables']})
-    state = state.replace(step=state.step + 1, ema=self.average(state))
+    average = averaged(state, PLAYER, self.variables(state), self.config.ema_decay)
+    state = state.replace(step=state.step + 1, ema=average)
     metrics = {name: Mean.of(x, aux['valid']) for name, x in aux['terms'].items()}
     return state, psum(metrics, self.axis)
 
@@ -219,16 +220,9 @@ class Steps:
     labels = flat(label), flat(mixup.partners(label, axis))
     return {**batch, **mixed}, labels, jnp.repeat(share, label.shape[1])
 
-  def average(self, state: TrainState) -> dict[str, PyTree]:
-    """The moving average; none where config.ema_decay is 0."""
-    decay = self.config.ema_decay
-    return (
-      {PLAYER: ema(state.ema[PLAYER], self.variables(state), state.step, decay)} if decay else {}
-    )
-
   def export(self, state: TrainState) -> PyTree:
     """The average, or the net as it is where there is none; with what reads visemes, for evaluation."""
-    return state.ema[PLAYER] if self.config.ema_decay else self.variables(state)
+    return state.ema.get(PLAYER, self.variables(state))
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
     """The loss of windows, smoothed as in training, and the accuracy of those with words; boundaries known."""

@@ -21,7 +21,7 @@ from jaxgen.systems.lipgen.config import curriculum_steps
 from jaxgen.systems.lipgen.networks.reader import BACK_ENDS, Reader, make_reader
 from jaxgen.systems.lipgen.steps import PLAYER, Steps, read_windows
 from jaxgen.systems.lipgen.units import WINDOW
-from jaxgen.task import Data, PyTree, Task, Tools, Trained, TrainState, name_key
+from jaxgen.task import Data, PyTree, Task, Tools, Trained, TrainState, fresh_state, name_key
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Reader:
@@ -79,16 +79,8 @@ def initial(steps: Steps, key: jax.Array) -> TrainState:
   variables = steps.net.init(name_key(key, 'init'), one, method=read_windows)
   if config.init_from:
     variables = begun(config, variables, steps.facts['words'])
-  params = variables.pop('params')
-  average = {PLAYER: jax.tree.map(jnp.copy, {'params': params, **variables})}
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    params={PLAYER: params},
-    opt_state={PLAYER: steps.optimizers[PLAYER].init(params)},
-    variables={PLAYER: dict(variables)},
-    ema=average if config.ema_decay else {},
-    rng=key,
-  )
+  averaged = (PLAYER,) if config.ema_decay else ()
+  return fresh_state(key, {PLAYER: variables}, steps.optimizers, averaged)
 
 
 def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[str, PyTree]:

@@ -19,7 +19,18 @@ from jaxgen.metrics import Mean, Metrics, averages
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import model
 from jaxgen.systems.mmgan.data import load_labelled
-from jaxgen.task import Batch, Data, PyTree, Split, Task, Tools, TrainState, name_key, update_player
+from jaxgen.task import (
+  Batch,
+  Data,
+  PyTree,
+  Split,
+  Task,
+  Tools,
+  TrainState,
+  fresh_state,
+  name_key,
+  update_player,
+)
 
 PLAYER = 'model'
 
@@ -113,15 +124,8 @@ class Steps:
     image = jnp.zeros((1, *self.facts['image_shape']), self.param_dtype)
     trunk = self.net.trunk.init(name_key(key, 'trunk'), image)
     head = self.net.head.init(name_key(key, 'head'), self.net.trunk.apply(trunk, image))
-    params = {PLAYER: {'trunk': trunk['params'], 'head': head['params']}}
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params=params,
-      opt_state={PLAYER: self.optimizers[PLAYER].init(params[PLAYER])},
-      variables={PLAYER: {}},
-      ema={},
-      rng=key,
-    )
+    params = {'trunk': trunk['params'], 'head': head['params']}
+    return fresh_state(key, {PLAYER: {'params': params}}, self.optimizers)
 
   def terms(self, variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
     """Cross-entropy [B] in nats, and whether the most probable class [B] is right."""

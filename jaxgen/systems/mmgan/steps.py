@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.axis import example_keys, global_rows, psum
 from jaxgen.metrics import Mean, Metrics
-from jaxgen.optim.ema import ema
+from jaxgen.optim.ema import averaged
 from jaxgen.precision import DTYPES
 from jaxgen.systems.mmgan import losses, mixtures, model
 from jaxgen.systems.mmgan.config import num_components
@@ -70,7 +70,8 @@ class Steps:
     """One update of every player."""
     state, metrics = self.update_critics(state, batch)
     state, more = self.update_makers(state, batch)
-    state = state.replace(step=state.step + 1, ema=self.average(state))
+    average = averaged(state, 'gen', self.variables(state, 'gen'), self.config.ema_decay)
+    state = state.replace(step=state.step + 1, ema=average)
     return state, psum({**metrics, **more}, self.axis)
 
   @property
@@ -238,10 +239,3 @@ class Steps:
     if self.fixed_omega is None:
       metrics |= mixtures.metrics(losses.mixture(before), share)
     return state.replace(variables=updated), metrics
-
-  def average(self, state: TrainState) -> dict[str, PyTree]:
-    """The generator's moving average."""
-    if not self.config.ema_decay:
-      return {}
-    new = self.variables(state, 'gen')
-    return {'gen': ema(state.ema['gen'], new, state.step, self.config.ema_decay)}

@@ -16,7 +16,7 @@ from jaxgen.systems.mmgan import evaluation, mixtures, model, sheets
 from jaxgen.systems.mmgan.config import is_learned, num_components, num_sets
 from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.systems.mmgan.steps import Steps
-from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key
+from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, fresh_state, name_key
 
 
 def make_model(
@@ -85,12 +85,11 @@ def init(steps: Steps, facts: dict[str, Any], key: jax.Array) -> TrainState:
   """A state of new parameters; a learned omega starts as `mixtures.initial_omega` says."""
   nets, param_dtype, init_key = steps.nets, steps.param_dtype, name_key(key, 'init')
   z = jnp.zeros((1, steps.config.model.num_latents), param_dtype)
-  gen = nets.gen.init(name_key(init_key, 'gen'), z, jnp.zeros(1, jnp.int32))
   image = jnp.zeros((1, *facts['image_shape']), param_dtype)
   disc = nets.disc.init(name_key(init_key, 'disc'), image)
   features, _ = nets.disc.apply(disc, image)
   players = {
-    'gen': gen,
+    'gen': nets.gen.init(name_key(init_key, 'gen'), z, jnp.zeros(1, jnp.int32)),
     'disc': disc,
     'cls': nets.cls.init(name_key(init_key, 'cls'), features),
   }
@@ -98,18 +97,7 @@ def init(steps: Steps, facts: dict[str, Any], key: jax.Array) -> TrainState:
     shape = num_sets(steps.config), steps.num_components
     omega = mixtures.initial_omega(steps.config, facts, shape)
     players['mix'] = {'params': {'omega': jnp.asarray(omega, param_dtype)}}
-  params = {name: variables['params'] for name, variables in players.items()}
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    params=params,
-    opt_state={name: x.init(params[name]) for name, x in steps.optimizers.items()},
-    variables={
-      name: {c: x for c, x in variables.items() if c != 'params'}
-      for name, variables in players.items()
-    },
-    ema={'gen': jax.tree.map(jnp.copy, gen)} if steps.config.ema_decay else {},
-    rng=key,
-  )
+  return fresh_state(key, players, steps.optimizers, ('gen',) if steps.config.ema_decay else ())
 
 
 def export(steps: Steps, state: TrainState) -> PyTree:

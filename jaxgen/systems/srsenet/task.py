@@ -18,10 +18,20 @@ from jaxgen.evaluation.image_quality import batch_psnr
 from jaxgen.exchange.weight_files import load_weights
 from jaxgen.losses.pixel import charbonnier
 from jaxgen.metrics import Mean, Metrics
-from jaxgen.optim.ema import ema
+from jaxgen.optim.ema import averaged
 from jaxgen.precision import DTYPES
 from jaxgen.systems.srsenet.model import SrSENet
-from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, name_key, update_player
+from jaxgen.task import (
+  Batch,
+  Data,
+  PyTree,
+  Task,
+  Tools,
+  TrainState,
+  fresh_state,
+  name_key,
+  update_player,
+)
 
 PLAYER = 'model'
 
@@ -99,15 +109,8 @@ class Steps:
     begin = self.config.get('init_from', '')
     if begin:
       params = warm_started(params, expanded(begin), self.param_dtype)
-    average = {PLAYER: {'params': jax.tree.map(jnp.copy, params)}}
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params={PLAYER: params},
-      opt_state={PLAYER: self.optimizers[PLAYER].init(params)},
-      variables={PLAYER: {}},
-      ema=average if self.config.ema_decay else {},
-      rng=key,
-    )
+    averaged = (PLAYER,) if self.config.ema_decay else ()
+    return fresh_state(key, {PLAYER: {'params': params}}, self.optimizers, averaged)
 
   def loss(
     self, params: PyTree, state: TrainState, batch: Batch
@@ -130,18 +133,12 @@ class Steps:
       'loss': Mean.of(aux['terms']),
       'psnr': Mean.of(batch_psnr(jnp.clip(aux['output'], 0, 1), batch['high'])),
     }
-    state = state.replace(step=state.step + 1, ema=self.average(state))
-    return state, psum(metrics, self.axis)
-
-  def average(self, state: TrainState) -> dict[str, PyTree]:
-    """The parameters' moving average; none where config.ema_decay is 0."""
-    decay = self.config.ema_decay
-    new = {'params': state.params[PLAYER]}
-    return {PLAYER: ema(state.ema[PLAYER], new, state.step, decay)} if decay else {}
+    average = averaged(state, PLAYER, {'params': state.params[PLAYER]}, self.config.ema_decay)
+    return state.replace(step=state.step + 1, ema=average), psum(metrics, self.axis)
 
   def export(self, state: TrainState) -> PyTree:
     """The average, or the parameters where there is none."""
-    return state.ema[PLAYER] if self.config.ema_decay else {'params': state.params[PLAYER]}
+    return state.ema.get(PLAYER, {'params': state.params[PLAYER]})
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
     """PSNR of crops in 256 levels, without `scale` pixels at the borders, beside bicubic's."""

@@ -12,7 +12,7 @@ from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.motion.networks import POSE, Motion, make_motion
 from jaxgen.systems.lipgen.motion.steps import PLAYER, Steps
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
-from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
+from jaxgen.task import Data, PyTree, Task, Tools, TrainState, fresh_state, name_key
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any]) -> Motion:
@@ -39,14 +39,7 @@ def initial(steps: Steps, key: jax.Array) -> TrainState:
   dtype = steps.param_dtype
   mel, counted = jnp.zeros((1, ROWS_A_FRAME, BANDS), dtype), jnp.ones((1, 1), dtype)
   params = steps.net.init(name_key(key, 'init'), mel, counted)['params']
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    params={PLAYER: params},
-    opt_state={PLAYER: steps.optimizers[PLAYER].init(params)},
-    variables={PLAYER: {}},
-    ema={},
-    rng=key,
-  )
+  return fresh_state(key, {PLAYER: {'params': params}}, steps.optimizers)
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:

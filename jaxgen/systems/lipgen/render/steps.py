@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.axis import example_keys, global_rows, psum
 from jaxgen.metrics import Mean, Metrics
-from jaxgen.optim.ema import ema
+from jaxgen.optim.ema import averaged
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.diffusion.guidance import guided
 from jaxgen.systems.lipgen.diffusion.prediction import noisy, velocity
@@ -123,17 +123,13 @@ class Steps:
     """One update."""
     grads, aux = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
-    state = state.replace(step=state.step + 1, ema=self.average(state))
+    average = averaged(state, PLAYER, {'params': state.params[PLAYER]}, self.config.ema_decay)
+    state = state.replace(step=state.step + 1, ema=average)
     return state, psum({'loss': Mean(aux['wrong'].sum(), aux['weight'].sum())}, self.axis)
-
-  def average(self, state: TrainState) -> dict[str, PyTree]:
-    """The moving average; none where config.ema_decay is 0."""
-    decay, new = self.config.ema_decay, {'params': state.params[PLAYER]}
-    return {PLAYER: ema(state.ema[PLAYER], new, state.step, decay)} if decay else {}
 
   def export(self, state: TrainState) -> PyTree:
     """The average, or the net as it is where there is none."""
-    return state.ema[PLAYER] if self.config.ema_decay else {'params': state.params[PLAYER]}
+    return state.ema.get(PLAYER, {'params': state.params[PLAYER]})
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
     """The loss of the middle window of clips."""

@@ -3,14 +3,13 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.systems.lipgen.render.beginning import batch_of, begun, make_net, new_params
 from jaxgen.systems.lipgen.render.networks import VideoUNet
 from jaxgen.systems.lipgen.render.steps import PLAYER, Steps
-from jaxgen.task import Data, PyTree, Task, Tools, TrainState, name_key
+from jaxgen.task import Data, PyTree, Task, Tools, TrainState, fresh_state, name_key
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any]) -> VideoUNet:
@@ -28,15 +27,8 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     params = new_params(steps.net, batch, name_key(key, 'init'))
     if config.init_from:
       params = begun(config.init_from, params)
-    average = {PLAYER: {'params': jax.tree.map(jnp.copy, params)}}
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params={PLAYER: params},
-      opt_state={PLAYER: steps.optimizers[PLAYER].init(params)},
-      variables={PLAYER: {}},
-      ema=average if config.ema_decay else {},
-      rng=key,
-    )
+    averaged = (PLAYER,) if config.ema_decay else ()
+    return fresh_state(key, {PLAYER: {'params': params}}, steps.optimizers, averaged)
 
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
     from jaxgen.systems.lipgen.render import evaluation  # no part of a net that is used
