@@ -28,6 +28,7 @@ from jaxgen.data.color import luminance_u8
 from jaxgen.data.imresize import imresize
 from jaxgen.evaluation.image_quality import psnr
 from jaxgen.evaluation.super_resolution import rounded
+from jaxgen.passes import no_bars
 from jaxgen.run import devices, loading
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.bands import PhotoBands
@@ -36,7 +37,7 @@ from jaxgen.systems.srsenet.data import bundled_photographs, folder_images, read
 from jaxgen.systems.srsenet.means import preserve_means
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import Upscaler
-from jaxgen.task import Trained, no_progress
+from jaxgen.task import Trained
 
 SEED = 0  # of the pixel art
 SIDE = 256  # of the pictures that are made here
@@ -129,7 +130,7 @@ def moved(trained: Trained) -> dict[str, dict[str, dict[str, float]]]:
   """{picture: {'plain', 'preserved': {'picture', 'squares', 'largest'}}} of the tool's output, levels."""
   scale = trained.config.scale
   machine.say(f'means, x{scale}')
-  upscaler = apply.make_upscaler(trained, MEMORY_MB, no_progress)
+  upscaler = apply.make_upscaler(trained, MEMORY_MB, no_bars)
   found: dict[str, dict[str, dict[str, float]]] = {}
   for name, image in pictures().items():
     found[name] = {}
@@ -156,7 +157,7 @@ def restored(trained: Trained, sets: dict[str, list[Path]]) -> dict[str, Any]:
   """{set: {way: {'psnr', 'all_pixels'}}}, means in dB over the images of a set."""
   scale = trained.config.scale
   plain = Upscaler(make_model(trained.config), trained.variables, memory_mb=MEMORY_MB)
-  ways = ways_of(plain, apply.make_upscaler(trained, MEMORY_MB, no_progress))
+  ways = ways_of(plain, apply.make_upscaler(trained, MEMORY_MB, no_bars))
   found = {}
   for of, paths in sets.items():
     machine.say(f'PSNR, x{scale}, {of}')

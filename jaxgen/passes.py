@@ -4,8 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 
 # Is told (done, total) as work goes on; what it raises ends the work.
 Progress = Callable[[int, int], None]
+# What shows the passes over an input: (items, description) -> the same items.
+Bars = Callable[[Iterable, str], Iterable]
 
 TOTAL = 1000
+
+
+def no_bars(items: Iterable, description: str, total: int | None = None) -> Iterator:
+  """`Bars`, and `task.Tools.progress`, that show nothing."""
+  del description, total
+  return iter(items)
 
 
 class Passes:

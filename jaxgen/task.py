@@ -6,7 +6,7 @@ results are tuples of pure functions; nothing here knows of devices, files or lo
 
 import functools
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from jaxgen import compiling
 from jaxgen.axis import psum
 from jaxgen.errors import ConfigError
 from jaxgen.metrics import Metrics
+from jaxgen.passes import no_bars
 
 PyTree = Any
 Batch = dict[str, Any]
@@ -127,13 +128,7 @@ class Tools(NamedTuple):
   card: Mapping[str, str] = MappingProxyType({})
 
 
-def no_progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
-  """`Tools.progress` that shows nothing."""
-  del description, total
-  return iter(items)
-
-
-def plain_tools(seed: int = 0, progress: Callable[..., Iterator] = no_progress) -> Tools:
+def plain_tools(seed: int = 0, progress: Callable[..., Iterator] = no_bars) -> Tools:
   """What is lent without a host: jit without a mesh, in one process; other runs are not trained.
 
   Args:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgen.command.opening import SHOWN
 from jaxgen.errors import UserError
+from jaxgen.passes import Bars
 from jaxgen.terminal.plain import plain
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
   from jaxgen.terminal.reporter import Reporter
-
-# Shows the passes over an input: (items, description) -> the same items.
-Bars = Callable[[Iterable, str], Iterable]
 
 
 class Batch:

@@ -9,7 +9,7 @@ from PIL import Image
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, model_of
 from jaxgen.notes import Warn, stays, tell
-from jaxgen.passes import Passes, Progress
+from jaxgen.passes import Passes, Progress, no_bars
 from jaxgen.photos import Size, read_size
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.asked import check_asked
@@ -17,7 +17,6 @@ from jaxgen.systems.srsenet.bands import PhotoBands
 from jaxgen.systems.srsenet.outputs import missing_outputs, output_size
 from jaxgen.systems.srsenet.plan import make_plan
 from jaxgen.systems.srsenet.tiling import Upscaler
-from jaxgen.task import no_progress
 
 _MODES = 'L', 'LA', 'RGB', 'RGBA', 'I;16'
 # Passes over an image, and about how much of the work each is.
@@ -92,7 +91,7 @@ def upscale(
   )
   apply.check_config(trained.config, factor, name)
   apply.check_finite(trained, name)
-  upscaler = _kept(trained, memory, lambda: apply.make_upscaler(trained, memory, no_progress))
+  upscaler = _kept(trained, memory, lambda: apply.make_upscaler(trained, memory, no_bars))
   options = apply.Options(
     factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean
   )

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxgen.data.order import generator, order
 from jaxgen.errors import ConfigError
-from jaxgen.task import no_progress
+from jaxgen.passes import no_bars
 
 LANDMARKS = 64
 MAX_HOLES = 100
@@ -100,7 +100,7 @@ def mean_relative_living_times(
   landmarks: int = LANDMARKS,
   gamma: float | None = None,
   max_holes: int = MAX_HOLES,
-  progress: Callable[..., Iterator] = no_progress,
+  progress: Callable[..., Iterator] = no_bars,
 ) -> np.ndarray:
   """MRLT: relative living times of one-dimensional holes, averaged over draws of landmarks.
 

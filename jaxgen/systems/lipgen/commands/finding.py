@@ -9,7 +9,7 @@ from jaxgen.command.arguments import path as as_path
 from jaxgen.errors import ConfigError
 
 if TYPE_CHECKING:
-  from jaxgen.systems.lipgen.video.landmarks import Bars
+  from jaxgen.passes import Bars
   from jaxgen.systems.lipgen.video.mouths import MouthClip
 
 

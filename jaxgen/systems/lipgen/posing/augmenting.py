@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import ConfigError, DataError, first_line
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.clips.cells import read_cells
 from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.posing import heads
@@ -18,7 +19,7 @@ from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import OVERLAY, READ, TALKED, bare_name, videos_in
 from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
-from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, find_landmarks, no_bars
+from jaxgen.systems.lipgen.video.landmarks import AUTO, find_landmarks
 from jaxgen.words import counted
 
 MANIFEST = 'poses.tsv'

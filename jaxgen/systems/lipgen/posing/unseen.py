@@ -11,6 +11,7 @@ from jaxgen import digests
 from jaxgen.data.folders import expanded
 from jaxgen.errors import UserError
 from jaxgen.files import write_bytes
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import load_real, unseen_speech, wanted_words
@@ -19,7 +20,6 @@ from jaxgen.systems.lipgen.procedural.takes import AROUND, Speech, Take, frames_
 from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
-from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 
 STRAIGHT = 'straight'  # of drawn clips, in the folder of the turned ones
 WORDS = 'words.tsv'

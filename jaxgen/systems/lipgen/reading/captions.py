@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.reading.sources import Mouths
 from jaxgen.systems.lipgen.reading.subtitles import PAUSE, Word, lines_of
 from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.encoding import write_video
-from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.overlay import drawn
 
 _LARGER = 4  # times, of crops

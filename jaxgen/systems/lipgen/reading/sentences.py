@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet
 from jaxgen.systems.lipgen.reading.service import Service
-from jaxgen.systems.lipgen.reading.sliding import Bars, no_bars
 
 # Words of a sentence.
 Sentence = Sequence[str]

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments
-from jaxgen.systems.lipgen.reading.sliding import Bars, Slider, no_bars
+from jaxgen.systems.lipgen.reading.sliding import Slider
 from jaxgen.systems.lipgen.reading.sources import Mouths
 from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.units import RATE
@@ -55,7 +56,7 @@ class Service:
 
     Args:
       crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them.
-      bars: see `sliding.Bars`.
+      bars: see `jaxgen.passes.Bars`.
     """
     return self.sentence(self.model.inference.seen(crops), bars)
 
@@ -85,7 +86,7 @@ class Service:
       crops: [T, 96, 96] uint8.
       spans: [K, 2] start and end of each in seconds.
       known: whether these are the boundaries of the words; else only their middles count.
-      bars: see `sliding.Bars`.
+      bars: see `jaxgen.passes.Bars`.
     """
     frames = self.model.inference.seen(crops)
     spans = np.asarray(spans, np.float64).reshape(-1, 2)
@@ -132,7 +133,7 @@ def read_as(
     mouths: what it shows.
     whole: whether it is one word.
     spans: start and end in seconds of each word, where they are known; none: words are searched for.
-    bars: see `sliding.Bars`.
+    bars: see `jaxgen.passes.Bars`.
 
   Raises:
     DataError: a word lies outside of the video, or ends before it begins.

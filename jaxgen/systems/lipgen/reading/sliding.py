@@ -4,7 +4,6 @@ A clip of any length goes through programs of fixed shapes, so nothing is compil
 the result does not depend on where the clip is cut.
 """
 
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import compiling
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.clips.windows import MIDDLE, boundaries, first_frames, inside
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.front_end import STEM_FRAMES, FrontEnd
@@ -20,15 +20,6 @@ from jaxgen.task import PyTree
 
 FRAMES = 64  # of a piece of a clip, those around it not counted
 TOGETHER = 64  # windows of a batch
-
-# Passes over pieces and windows go through `bars`: (items, description) -> the same items.
-Bars = Callable[[Iterable, str], Iterable]
-
-
-def no_bars(items: Iterable, description: str) -> Iterable:
-  """Shows nothing."""
-  del description
-  return items
 
 
 class Evidence(NamedTuple):
@@ -94,7 +85,7 @@ class Slider:
 
     Args:
       frames: [T, S, S] uint8, as `Inference.seen` gives them; T at least 1.
-      bars: see `Bars`.
+      bars: see `jaxgen.passes.Bars`.
 
     Returns:
       [T, F] float32.
@@ -123,7 +114,7 @@ class Slider:
       features: [T, F] of the clip.
       spans: [M, 2] start and end of each in frames; a window lies around the middle.
       known: whether the reader is told how long they are, if it can be.
-      bars: see `Bars`.
+      bars: see `jaxgen.passes.Bars`.
 
     Returns:
       Log-probabilities [M, N] float32.
@@ -154,7 +145,7 @@ class Slider:
       features: [T, F].
       stride: frames between windows; a frame without its own has the nearest one's.
       half: whole frames in half of the word, as the reader is told; None: it is not told.
-      bars: see `Bars`.
+      bars: see `jaxgen.passes.Bars`.
 
     Returns:
       Log-probabilities [T, N] float32.
@@ -177,7 +168,7 @@ class Slider:
       features: [T, F].
       longest: frames of the longest word; 0, or a reader that cannot be told: lengths are not tried.
       stride: see `slide`.
-      bars: see `Bars`.
+      bars: see `jaxgen.passes.Bars`.
     """
     plain = self.slide(features, stride, bars=bars)
     if not (longest and self.inference.net.boundary):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.clips.framing import resized
 from jaxgen.systems.lipgen.units import MOUTH, RATE
 from jaxgen.systems.lipgen.video.decoding import Video, opened
 from jaxgen.systems.lipgen.video.extras import av_module
-from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.mouths import MouthClip
 from jaxgen.words import counted
 

@@ -16,6 +16,7 @@ from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.exchange.hub import located
 from jaxgen.exchange.kept import load_kept
+from jaxgen.passes import no_bars
 from jaxgen.systems.lipgen.clips.framing import Framing, framed, framed_points
 from jaxgen.systems.lipgen.motion import task as motion_task
 from jaxgen.systems.lipgen.motion.inference import Inference
@@ -25,7 +26,7 @@ from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_for
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.warping.placing import placed
-from jaxgen.task import Trained, no_progress, plain_tools
+from jaxgen.task import Trained, plain_tools
 from jaxgen.words import counted
 
 WEIGHTS = Path(__file__).parents[3] / 'weights'
@@ -73,7 +74,7 @@ class Chain:
     self,
     motion: Trained,
     render: Trained,
-    progress: Callable[..., Iterator] = no_progress,
+    progress: Callable[..., Iterator] = no_bars,
     steps: int | None = None,
   ):
     self.framing = Framing.from_json(render.facts['framing'])
@@ -97,7 +98,7 @@ class Chain:
     motion: Path | None = None,
     render: Path | None = None,
     load: Loader = load_file,
-    progress: Callable[..., Iterator] = no_progress,
+    progress: Callable[..., Iterator] = no_bars,
     steps: int | None = None,
   ) -> 'Chain':
     """A chain of two trained nets.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.synthesis import listening, portraits, saying
 from jaxgen.systems.lipgen.synthesis.chain import Chain
 from jaxgen.systems.lipgen.synthesis.chain import digest_of as digest_of_net
@@ -13,7 +14,6 @@ from jaxgen.systems.lipgen.synthesis.portraits import Portrait
 from jaxgen.systems.lipgen.synthesis.talking import Talk, spoken
 from jaxgen.systems.lipgen.synthesis.wishes import Wishes
 from jaxgen.systems.lipgen.video import encoding
-from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.ledger import digest_of
 from jaxgen.systems.lipgen.voices.sound_files import read_sound
 from jaxgen.systems.lipgen.voices.sounds import RATE

@@ -1,11 +1,12 @@
 """Where eyes, nose and mouth are in each frame of a clip, by one of three sources."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.faces import (
@@ -82,16 +83,6 @@ class Landmarks(NamedTuple):
     return told
 
 
-# The passes over a video go through `bars`: (frames, description) -> the same frames.
-Bars = Callable[[Iterable, str], Iterable]
-
-
-def no_bars(items: Iterable, description: str) -> Iterable:
-  """Shows nothing."""
-  del description
-  return items
-
-
 def find_landmarks(
   video: Video,
   source: str = AUTO,
@@ -108,7 +99,7 @@ def find_landmarks(
     video: the clip.
     source: auto, file, mesh or haar.
     given: of the user's file.
-    bars: see `Bars`.
+    bars: see `jaxgen.passes.Bars`.
     advice: what to do where there is no face.
 
   Raises:

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.crops import Crops, cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Seen, Video
 from jaxgen.systems.lipgen.video.landmark_files import Given
-from jaxgen.systems.lipgen.video.landmarks import AUTO, Bars, Landmarks, find_landmarks, no_bars
+from jaxgen.systems.lipgen.video.landmarks import AUTO, Landmarks, find_landmarks
 
 _WORTH_SAYING = 0.02  # share of the crops outside of the frames
 _NAMES = {'file': 'landmarks of the file', 'mesh': 'the mesh of the face', 'haar': "Haar's box"}

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import SIZE, inverse
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.extras import cv2_module
-from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 from jaxgen.systems.lipgen.video.mouths import MouthClip
 
 _BOX, _CROP, _LIPS, _ANCHORS = (255, 220, 60), (70, 230, 90), (255, 90, 90), (90, 150, 255)

@@ -9,11 +9,11 @@ import numpy as np
 from jaxgen import digests
 from jaxgen.data.folders import cache_folder, require_room
 from jaxgen.errors import DataError
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.alignment import MEAN_FACE, applied, filled, similarity
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.faces import follow, seen_boxes
-from jaxgen.systems.lipgen.video.landmarks import Bars, no_bars
 
 POINTS = 468
 NUM_COMPONENTS = 20
@@ -96,7 +96,7 @@ def find_meshes(path: Path, bars: Bars = no_bars) -> Meshes:
 
   Args:
     path: of the video; of several faces the largest is followed.
-    bars: see `landmarks.Bars`.
+    bars: see `jaxgen.passes.Bars`.
 
   Raises:
     DataError: the file is no video, has no face in any frame, or the cache lacks room.
