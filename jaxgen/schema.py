@@ -5,9 +5,13 @@ Imports nothing heavy.
 """
 
 import difflib
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
 
 from jaxgen.errors import ConfigError
 
@@ -182,6 +186,21 @@ def check_leaves(leaves: Mapping[str, Any], rules: Mapping[str, Rule], system: s
       raise ConfigError(f'config.{key} is missing: {rule.what}')
   for key, rule in rules.items():
     require(key, rule, leaves[key])
+
+
+def warn_of_idle(config: ConfigDict, off: Mapping[str, Any], why: str) -> None:
+  """Warns of keys that differ from what they are where nobody sets them, and change nothing.
+
+  Args:
+    config: of a run.
+    off: by dotted key, what it is where nobody sets it.
+    why: they change nothing, in words.
+  """
+  idle = ', '.join(
+    f'config.{key}' for key, value in off.items() if attrgetter(key)(config) != value
+  )
+  if idle:
+    logging.warning('%s: of no effect, since %s', idle, why)
 
 
 def _unknown(key: str, value: Any, rules: Mapping[str, Rule], system: str) -> str:

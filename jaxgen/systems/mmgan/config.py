@@ -9,7 +9,19 @@ from jaxgen.data.folders import expanded, listed
 from jaxgen.data.keys import LABELLED, PLACEMENT, image_set
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, flag, place, require, text, whole, within
+from jaxgen.schema import (
+  above,
+  at_least,
+  choice,
+  each,
+  flag,
+  place,
+  require,
+  text,
+  warn_of_idle,
+  whole,
+  within,
+)
 from jaxgen.systems.mmgan.regions import CASES, region_classes
 
 CONVOLUTIONAL = True
@@ -27,15 +39,15 @@ RESIZE_RULES = ('none', 'fit', 'crop', 'stretch')
 FEW_FAKES = 8  # of a component in a batch
 # Keys of which a fixed mixture takes no notice, where they are not these values.
 OF_LEARNED = {
-  ('model', 'mixture_support'): 'all',
-  ('optim', 'mixture_optimizer'): 'adam',
-  ('optim', 'mixture_hold'): 0,
-  ('loss', 'mixture_value'): 1,
-  ('loss', 'likelihood'): 0,
-  ('loss', 'sharing'): 0,
-  ('loss', 'sharing_decay'): 0,
-  ('loss', 'sparsity'): 0,
-  ('loss', 'sparsity_from'): 0,
+  'model.mixture_support': 'all',
+  'optim.mixture_optimizer': 'adam',
+  'optim.mixture_hold': 0,
+  'loss.mixture_value': 1,
+  'loss.likelihood': 0,
+  'loss.sharing': 0,
+  'loss.sharing_decay': 0,
+  'loss.sparsity': 0,
+  'loss.sparsity_from': 0,
 }
 CHANNELS = choice(1, 3, words='1 (grey) or 3 (RGB)')
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
@@ -161,13 +173,7 @@ def check_config(config: ConfigDict) -> None:
 def _warn_of_idle(config: ConfigDict) -> None:
   """Warns of keys that change nothing, and of a learned mixture that nothing teaches."""
   if not is_learned(config):
-    idle = ', '.join(
-      f'config.{group}.{key}'
-      for (group, key), off in OF_LEARNED.items()
-      if config[group][key] != off
-    )
-    if idle:
-      logging.warning('%s: of no effect, since config.model.mixture is fixed', idle)
+    warn_of_idle(config, OF_LEARNED, 'config.model.mixture is fixed')
     return
   if folders(config) and config.model.mixture != 'learned':
     logging.warning(

@@ -1,6 +1,7 @@
 """Motion: what recordings become, the net's bounds in time, its losses, and the gates of its evaluation."""
 
 import itertools
+from operator import attrgetter
 
 import jax
 import jax.numpy as jnp
@@ -288,7 +289,7 @@ def test_values_that_cannot_work_together_are_told(overrides, told):
 
 
 def test_keys_of_data_that_is_not_there_are_told(caplog):
-  own = configs.load('lipgen_motion').data
+  own = configs.load('lipgen_motion')
   of_drawn = {f'data__{key}': x for key, x in (('spliced', 0.0), ('look', 'b'), ('pause', 0.1))}
   configs.check(tiny(**of_drawn))
   configs.check(tiny(**of_drawn, data__source='grid', data__drawn=5))
@@ -301,7 +302,7 @@ def test_keys_of_data_that_is_not_there_are_told(caplog):
     "config.data.drawn: of no effect, since config.data.source = 'procedural'",
   ]
   for key, off in {**motion_config.OF_GRID, **motion_config.OF_DRAWN}.items():
-    assert own[key] == off
+    assert attrgetter(key)(own) == off
 
 
 def test_own_recordings_are_learnt_from_beside_the_bundled_ones(tmp_path, monkeypatch):

@@ -1,15 +1,23 @@
 """What a lipgen_motion config may say. Imports nothing heavy."""
 
-import logging
-from collections.abc import Mapping
-
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import listed
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, finite, place, text, whole, within
+from jaxgen.schema import (
+  above,
+  at_least,
+  choice,
+  each,
+  finite,
+  place,
+  text,
+  warn_of_idle,
+  whole,
+  within,
+)
 from jaxgen.systems.lipgen.config import UNSEEN
 
 CONVOLUTIONAL = True
@@ -23,15 +31,15 @@ ABOUT = About(
 )
 # Keys of config.data that only one source looks at, as configs/lipgen_motion.py has them: those of GRID, and
 # those of drawn speakers, whom GRID has where config.data.drawn asks for some.
-OF_GRID = {'copies': 3, 'held_out': 0.2, 'drawn': 0}
+OF_GRID = {'data.copies': 3, 'data.held_out': 0.2, 'data.drawn': 0}
 OF_DRAWN = {
-  'words_a_clip': 2,
-  'spliced': 0.5,
-  'pause': 0.6,
-  'rate': 0.2,
-  'look': 'a',
-  'recordings': '',
-  'dictionary': '',
+  'data.words_a_clip': 2,
+  'data.spliced': 0.5,
+  'data.pause': 0.6,
+  'data.rate': 0.2,
+  'data.look': 'a',
+  'data.recordings': '',
+  'data.dictionary': '',
 }
 # What each key may be; those of every system are in `jaxgen.config.CORE`.
 KEYS = {
@@ -111,18 +119,11 @@ def check_config(config: ConfigDict) -> None:
       f'config.data.unseen_voices = {data.unseen_voices}'
     )
   if data.source == 'procedural':
-    _warn_of_idle(config, OF_GRID, "config.data.source = 'procedural'")
+    warn_of_idle(config, OF_GRID, "config.data.source = 'procedural'")
   elif not data.drawn:
-    _warn_of_idle(config, OF_DRAWN, 'config.data.drawn = 0')
+    warn_of_idle(config, OF_DRAWN, 'config.data.drawn = 0')
   least, most = config.augment.noise
   if least > most:
     raise ConfigError(
       f'config.augment.noise = {(least, most)}: nats below loud speech, the least first'
     )
-
-
-def _warn_of_idle(config: ConfigDict, keys: Mapping[str, object], why: str) -> None:
-  """Warns of keys of config.data that differ from what they are where nobody sets them, and change nothing."""
-  idle = ', '.join(f'config.data.{key}' for key, off in keys.items() if config.data[key] != off)
-  if idle:
-    logging.warning('%s: of no effect, since %s', idle, why)

@@ -1,14 +1,22 @@
 """What a lipgen_render config may say. Imports nothing heavy."""
 
-import logging
-from operator import attrgetter
-
 from ml_collections import ConfigDict
 
 from jaxgen.data.keys import PLACEMENT
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.cards import About
-from jaxgen.schema import above, at_least, choice, each, flag, place, text, whole, within
+from jaxgen.schema import (
+  above,
+  at_least,
+  choice,
+  each,
+  flag,
+  place,
+  text,
+  warn_of_idle,
+  whole,
+  within,
+)
 from jaxgen.systems.lipgen.config import UNSEEN
 from jaxgen.systems.lipgen.units import WINDOW
 
@@ -125,18 +133,11 @@ def check_config(config: ConfigDict) -> None:
       f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
     )
   if not data.num_clips:
-    _warn_of_idle(config, OF_DRAWN, 'config.data.num_clips = 0')
+    warn_of_idle(config, OF_DRAWN, 'config.data.num_clips = 0')
   if not data.grid.num_clips:
-    _warn_of_idle(config, OF_GRID, 'config.data.grid.num_clips = 0')
+    warn_of_idle(config, OF_GRID, 'config.data.grid.num_clips = 0')
   if config.eval.guidance != 1 and not config.diffusion.dropout:
     raise ConfigError(
       f'config.eval.guidance = {config.eval.guidance} needs a net that was trained without its conditions '
       'now and then: set config.diffusion.dropout above 0, or it to 1'
     )
-
-
-def _warn_of_idle(config: ConfigDict, keys: dict[str, str], why: str) -> None:
-  """Warns of keys that differ from what they are where nobody sets them, and change nothing."""
-  idle = ', '.join(f'config.{key}' for key, off in keys.items() if attrgetter(key)(config) != off)
-  if idle:
-    logging.warning('%s: of no effect, since %s', idle, why)
