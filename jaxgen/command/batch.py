@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jaxgen.command.opening import SHOWN
 from jaxgen.errors import UserError
 from jaxgen.passes import Bars
 from jaxgen.terminal.plain import plain
-from jaxgen.words import counted
+from jaxgen.words import counted, named
 
 if TYPE_CHECKING:
   from jaxgen.terminal.reporter import Reporter
@@ -110,10 +109,10 @@ class Batch:
       parts.append(f'{self.there:,} were there already (--overwrite writes anew)')
     self._reporter.say('; '.join(parts))
     if self.failed:
-      more = f' and {len(self.failed) - SHOWN} more' if len(self.failed) > SHOWN else ''
       of = counted(total, self._source)
-      named = ', '.join(self.failed[:SHOWN])
-      raise UserError(f'{len(self.failed)} of {of} could not be {failing or did}: {named}{more}')
+      raise UserError(
+        f'{len(self.failed)} of {of} could not be {failing or did}: {named(self.failed)}'
+      )
 
   def _print(self, found: dict[str, Any]) -> None:
     if self._as_json:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jaxgen.errors import ConfigError, UserError
-from jaxgen.words import counted
+from jaxgen.words import counted, named
 
 if TYPE_CHECKING:
   from pathlib import Path
@@ -102,5 +102,4 @@ def tell_failed(failed: Sequence[str], paths: Sequence[str]) -> None:
   """Raises UserError that names the paths that could not be read, where there are any."""
   if failed:
     of = counted(len(paths), 'image')
-    more = f' and {len(failed) - SHOWN} more' if len(failed) > SHOWN else ''
-    raise UserError(f'{len(failed)} of {of} could not be read: {", ".join(failed[:SHOWN])}{more}')
+    raise UserError(f'{len(failed)} of {of} could not be read: {named(failed, SHOWN)}')

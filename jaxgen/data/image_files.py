@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgen.errors import ConfigError
-from jaxgen.words import counted
+from jaxgen.words import counted, named
 
 # What `jaxgen.photos` reads and writes, by Pillow's name of the format.
 FORMATS = {
@@ -42,7 +42,6 @@ _OTHERS = """
 # files. HEIF, JPEG XL and XR; of editors; raw ones of cameras; drawings; floating point; icons; of science.
 FOREIGN = frozenset(_OTHERS.split())
 _OWN, _LINKED, _HIDDEN = range(3)  # the order in which folders are visited
-_NAMED = 5
 
 
 class Listing(NamedTuple):
@@ -71,9 +70,7 @@ class Listing(NamedTuple):
         f'{them} to PNG, JPEG or TIFF'
       )
     if self.lost:
-      more = f' and {len(self.lost) - _NAMED} more' if len(self.lost) > _NAMED else ''
-      names = ', '.join(map(str, self.lost[:_NAMED]))
-      lines.append(f'links to nothing, or folders that may not be opened: {names}{more}')
+      lines.append(f'links to nothing, or folders that may not be opened: {named(self.lost)}')
     return lines
 
 

@@ -15,9 +15,7 @@ from jaxgen.data.source import Source
 from jaxgen.errors import DataError
 from jaxgen.photos.images import Given, load_image, to_eight_bits
 from jaxgen.photos.tolerance import opened
-from jaxgen.words import counted
-
-_SHOWN = 5
+from jaxgen.words import counted, named
 
 
 class Rule(NamedTuple):
@@ -131,10 +129,8 @@ def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> Folder
   bad = [message for message in found if message]
   good = [path for path, message in zip(paths, found, strict=True) if message is None]
   if bad:
-    more = f' and {len(bad) - _SHOWN} more' if len(bad) > _SHOWN else ''
-    warn(
-      f'{folder}: left out {len(bad)} of {counted(len(paths), "file")}: {"; ".join(bad[:_SHOWN])}{more}'
-    )
+    of = counted(len(paths), 'file')
+    warn(f'{folder}: left out {len(bad)} of {of}: {named(bad, mark="; ")}')
   if not good:
     raise DataError(
       f'{folder} holds no readable image ({", ".join(SUFFIXES)}; {counted(len(paths), "file")} tried)'

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxgen.errors import DataError
+from jaxgen.words import named
 
 _COUNTERS = '.num_batches_tracked'  # of batch norms, for averages that we do not take
 
@@ -56,7 +57,7 @@ def check_names(found: Iterable[str], wanted: Iterable[str], layout: str) -> Non
   found, wanted = set(found), set(wanted)
   for names, what in ((wanted - found, 'no'), (found - wanted, 'an unknown')):
     if names:
-      raise DataError(f'not {layout}: it has {what} {listed(names)}')
+      raise DataError(f'not {layout}: it has {what} {named(sorted(names))}')
 
 
 def check_shapes(
@@ -73,10 +74,4 @@ def check_shapes(
   """
   bad = [f'{k} {found[k]}, not {shape}' for k, shape in wanted.items() if found[k] != shape]
   if bad:
-    raise DataError(f'weights of unexpected shapes: {listed(bad)}')
-
-
-def listed(names: Iterable[str]) -> str:
-  """A few of the names."""
-  names = sorted(names)
-  return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
+    raise DataError(f'weights of unexpected shapes: {named(sorted(bad))}')

@@ -11,6 +11,7 @@ from PIL import ImageFont, features
 from jaxgen.errors import ConfigError, DataError, first_line
 from jaxgen.files import is_pattern
 from jaxgen.systems.handwriting.drawn.font_files import font_characters
+from jaxgen.words import named
 
 FONTS = Path(__file__).parents[3] / 'fonts'
 ARABIC = ('aref-ruqaa', 'lateef')
@@ -44,10 +45,8 @@ def check_can_write(face: Face, text: str) -> None:
   """
   without = missing(face, text)
   if without:
-    named = ', '.join(f'{c!r} ({unicodedata.name(c, f"U+{ord(c):04X}")})' for c in without[:5])
-    if len(without) > 5:
-      named += f' and {len(without) - 5} more'
-    raise DataError(f'the face {face.name} has no glyph for {named} of {text!r}')
+    glyphs = [f'{c!r} ({unicodedata.name(c, f"U+{ord(c):04X}")})' for c in without]
+    raise DataError(f'the face {face.name} has no glyph for {named(glyphs)} of {text!r}')
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.words import counted
+from jaxgen.words import counted, named
 
 _NAMED = 3  # texts that a message names; it counts the others
 # Signs of a keyboard, and what typesetting has for each: written by hand they are the same.
@@ -122,7 +122,7 @@ class Charset:
     too_long = [f'{text!r} ({len(text)})' for text in texts if len(text) > max_length]
     if too_long:
       raise DataError(
-        f'longer than the limit of {counted(max_length, "symbol")}: {_some(too_long)}'
+        f'longer than the limit of {counted(max_length, "symbol")}: {named(too_long, _NAMED)}'
       )
     labels = np.zeros((len(texts), max_length), np.int32)
     for row, text in zip(labels, texts, strict=True):
@@ -153,11 +153,5 @@ class Charset:
     symbols = sorted({symbol for symbols in wrong.values() for symbol in symbols})
     raise DataError(
       f'outside the charset of {counted(len(self.symbols), "symbol")}: '
-      f'{", ".join(map(shown, symbols))} in {_some([repr(text) for text in wrong])}'
+      f'{", ".join(map(shown, symbols))} in {named([repr(text) for text in wrong], _NAMED)}'
     )
-
-
-def _some(items: Sequence[str]) -> str:
-  """The first items, and how many more there are."""
-  more = len(items) - _NAMED
-  return ', '.join(items[:_NAMED]) + (f' and {more:,} more' if more > 0 else '')
