@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxgen.evaluation import passes
 from jaxgen.evaluation.distances import frechet_distance, kernel_distance
-from jaxgen.metrics import fetched
 from jaxgen.task import Batch, PyTree, Tools
 
 
@@ -52,7 +52,9 @@ class Extraction:
     images: Callable[..., jax.Array] = lambda batch: batch['image'],
   ):
     def step(variables, batch, *args):
-      return extractor.apply(variables, images(batch, *args)), batch['mask']
+      features, labels = extractor.apply(variables, images(batch, *args))
+      found = {'features': features, 'mask': batch['mask']}
+      return found if labels is None else {**found, 'labels': labels}
 
     self._step, self._variables = tools.compile(step), extractor.variables
 
@@ -63,13 +65,8 @@ class Extraction:
       batches: this process's rows of each, with 'mask' [B].
       args: for `images`.
     """
-    features, labels = [], []
-    steps = (self._step(self._variables, batch, *args) for batch in batches)
-    for (feature, label), mask in fetched(steps):
-      features.append(feature[mask > 0])
-      if label is not None:
-        labels.append(label[mask > 0])
-    return Extracted(np.concatenate(features), np.concatenate(labels) if labels else None)
+    found = passes.gathered(self._step, self._variables, batches, *args)
+    return Extracted(found['features'], found.get('labels'))
 
 
 def distances(fake: np.ndarray, real: np.ndarray) -> dict[str, float | None]:

@@ -6,6 +6,7 @@ Nothing is held but the batch in hand and what the steps return of it.
 from collections.abc import Callable, Iterable, Iterator
 
 import jax
+import numpy as np
 
 from jaxgen.metrics import Metrics, fetched, fold
 from jaxgen.task import Batch, PyTree, Split, Tools
@@ -45,3 +46,25 @@ def folded(
       yield step(variables, batch, *keys)
 
   return fold(*fetched(results()))
+
+
+def gathered(
+  step: Callable[..., Batch], variables: PyTree, batches: Iterable[Batch], *args: PyTree
+) -> dict[str, np.ndarray]:
+  """What a compiled step makes of the rows whose mask is 1, in their order.
+
+  Args:
+    step: (variables, batch, args) -> arrays [B, ...] by name, among them 'mask' [B].
+    variables: exported.
+    batches: this process's rows of each.
+    args: further ones of `step`.
+
+  Returns:
+    By name but the mask, [N, ...].
+  """
+  parts: dict[str, list[np.ndarray]] = {}
+  for found in fetched(step(variables, batch, *args) for batch in batches):
+    kept = found.pop('mask') > 0
+    for name, x in found.items():
+      parts.setdefault(name, []).append(x[kept])
+  return {name: np.concatenate(x) for name, x in parts.items()}

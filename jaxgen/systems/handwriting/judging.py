@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.metrics import fetched
+from jaxgen.evaluation import passes
 from jaxgen.systems.handwriting.levels import to_levels
 from jaxgen.systems.handwriting.networks.recogniser import Recogniser
 from jaxgen.systems.handwriting.reading.charset import Charset
@@ -59,14 +59,14 @@ class Reader:
       shown, widths = found if isinstance(found, tuple) else (found, None)
       reading = net.apply(variables, shown, widths)
       # Greedy reading needs the best symbol of each frame, not all of them.
-      return (
-        reading.logits.argmax(-1),
-        reading.lengths,
-        reading.features,
-        to_levels(shown),
-        batch['label'],
-        batch['mask'],
-      )
+      return {
+        'path': reading.logits.argmax(-1),
+        'length': reading.lengths,
+        'features': reading.features,
+        'image': to_levels(shown),
+        'label': batch['label'],
+        'mask': batch['mask'],
+      }
 
     self._step, self._variables = tools.compile(step), variables
     self._charset, self._rtl = Charset.from_json(facts['charset']), facts['rtl']
@@ -78,14 +78,8 @@ class Reader:
       batches: this process's rows of each, with 'label' [B, L] and 'mask' [B].
       args: for `images`.
     """
-    steps = (self._step(self._variables, batch, *args) for batch in batches)
-    texts, readings, features, images = [], [], [], []
-    for paths, lengths, feature, shown, labels, mask in fetched(steps):
-      real = mask > 0
-      for path, length, label in zip(paths[real], lengths[real], labels[real], strict=True):
-        found = best_path(path[:length])
-        readings.append(self._charset.decode(found[:: -1 if self._rtl else 1]))
-        texts.append(self._charset.decode(label))
-      features.append(feature[real])
-      images.append(shown[real])
-    return Judged(texts, readings, np.concatenate(features), np.concatenate(images))
+    found = passes.gathered(self._step, self._variables, batches, *args)
+    best = map(best_path, (p[:n] for p, n in zip(found['path'], found['length'], strict=True)))
+    readings = [self._charset.decode(path[:: -1 if self._rtl else 1]) for path in best]
+    texts = [self._charset.decode(label) for label in found['label']]
+    return Judged(texts, readings, found['features'], found['image'])
