@@ -22,16 +22,6 @@ def psum(tree, axis: str | None = None):
   return tree if axis is None else jax.lax.psum(tree, axis)
 
 
-def pmean(tree, axis: str | None = None):
-  """Mean of every leaf over the device axis."""
-  return tree if axis is None else jax.lax.pmean(tree, axis)
-
-
-def gather(x: jax.Array, axis: str | None = None) -> jax.Array:
-  """The global batch [B, ...] from every device's rows [B / devices, ...], in row order."""
-  return x if axis is None else jax.lax.all_gather(x, axis, tiled=True)
-
-
 def rows_over(mesh: Mesh) -> contextlib.AbstractContextManager:
   """While a function is traced: `split_rows` lays rows over the devices of this mesh."""
   return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)

@@ -17,6 +17,7 @@ from compiling import FLAGS
 
 from jaxgen import config as configs
 from jaxgen import locks, saved_configs
+from jaxgen.data.packed import Packed
 from jaxgen.run import checkpoint, loading, training
 from jaxgen.run import devices as dev
 
@@ -254,3 +255,11 @@ def moved(before, after):
       )
     )
   }
+
+
+def pack(images: list[np.ndarray]) -> Packed:
+  """Images [h, w] uint8 in memory as one buffer."""
+  sizes = np.array([image.shape for image in images], np.int64).reshape(-1, 2)
+  ends = np.cumsum(sizes.prod(1))
+  pixels = np.concatenate([image.reshape(-1) for image in images])
+  return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1])

@@ -45,14 +45,6 @@ class Packed(NamedTuple):
     return self.pixels[start : start + h * w].reshape(h, w)
 
 
-def pack(images: Sequence[np.ndarray]) -> Packed:
-  """Images [h, w] uint8 in memory as one buffer."""
-  sizes = np.array([image.shape for image in images], np.int64).reshape(-1, 2)
-  ends = np.cumsum(sizes.prod(1))
-  pixels = np.concatenate([image.reshape(-1) for image in images])
-  return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1])
-
-
 def prepared(
   paths: Sequence[Path],
   versions: Callable[[Path], list[np.ndarray]],

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 TARGET_ACCEPTANCE = 0.65
 STEP_SIZES = (1e-4, 0.5)
+LEAPFROG = 10  # steps a transition
 
 
 def annealed_log_likelihood(
@@ -16,7 +17,6 @@ def annealed_log_likelihood(
   num_latents: int,
   num_steps: int,
   num_chains: int,
-  num_leapfrog: int = 10,
   dtype=jnp.float32,
 ) -> jax.Array:
   """Log p(x) for a N(0, I) prior by AIS: a stochastic lower bound, log of the mean weight over chains.
@@ -32,7 +32,6 @@ def annealed_log_likelihood(
     num_latents: Z.
     num_steps: temperatures.
     num_chains: C.
-    num_leapfrog: leapfrog steps a transition.
     dtype: of z.
 
   Returns:
@@ -50,7 +49,7 @@ def annealed_log_likelihood(
     def log_joint(z):
       return beta * log_likelihood(z) - 0.5 * (z**2).sum(-1)
 
-    return _hamiltonian(log_joint, _folded(run_keys, i), z, step_size, num_leapfrog)
+    return _hamiltonian(log_joint, _folded(run_keys, i), z, step_size)
 
   step_sizes = _piloted(functools.partial(transition, pilot_keys), start(pilot_keys), betas)
 
@@ -107,7 +106,6 @@ def _hamiltonian(
   keys: jax.Array,
   z: jax.Array,
   step_size: jax.Array,
-  num_leapfrog: int,
 ) -> tuple[jax.Array, jax.Array]:
   """One trajectory of every chain, accepted or not.
 
@@ -116,7 +114,6 @@ def _hamiltonian(
     keys: [B] typed keys.
     z: [C, B, Z].
     step_size: [B].
-    num_leapfrog: steps.
 
   Returns:
     The new z and the probability of acceptance [C, B].
@@ -132,7 +129,7 @@ def _hamiltonian(
     z = z + size * p
     return z, p + 0.5 * size * gradient(z)
 
-  proposed, p = jax.lax.fori_loop(0, num_leapfrog, leapfrog, (z, momentum))
+  proposed, p = jax.lax.fori_loop(0, LEAPFROG, leapfrog, (z, momentum))
   energy = log_joint(proposed) - 0.5 * (p**2).sum(-1)
   energy -= log_joint(z) - 0.5 * (momentum**2).sum(-1)
   energy = jnp.where(jnp.isnan(energy), -jnp.inf, energy)  # a diverged trajectory is rejected

@@ -108,18 +108,17 @@ def parsed(card: str) -> tuple[dict[str, Any], str]:
   return yaml.safe_load(front), text.lstrip('\n')
 
 
-def shipped(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Any], str]:
+def shipped(name: str) -> tuple[dict[str, Any], str]:
   """The front matter of the card of a net that comes with jaxgen, with its own results alone, and its
   text from the terms on.
 
   Args:
     name: of its file, without suffix.
-    folder: of the cards.
 
   Returns:
     ({}, '') where no card is of it.
   """
-  for path in sorted(folder.glob('*.md')):
+  for path in sorted(WEIGHTS.glob('*.md')):
     front, text = parsed(path.read_text())
     own = [entry for entry in front.get(_INDEX, ()) if entry['name'] == name]
     if own:

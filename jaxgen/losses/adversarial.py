@@ -1,6 +1,6 @@
 """Adversarial losses of logits, a real and a fake one for the discriminator and one for the generator.
 
-A loss is elementwise; `discriminator_loss` and `generator_loss` add weighted ones up and divide by counts of
+A loss is elementwise; `discriminator_loss` and `generator_loss` add values up and divide by counts of
 the global batch, so that the parts of a batch on several devices add up to its mean.
 """
 
@@ -48,12 +48,6 @@ LEAST_SQUARES = Adversarial(
   fake=lambda logits: 0.5 * logits**2,
   generator=lambda logits: 0.5 * (logits - 1) ** 2,
 )
-LOSSES = {
-  'hinge': HINGE,
-  'non_saturating': NON_SATURATING,
-  'saturating': SATURATING,
-  'least_squares': LEAST_SQUARES,
-}
 
 
 def part_of_mean(values: jax.Array, count: Count, weights: jax.Array | None = None) -> jax.Array:
@@ -79,27 +73,24 @@ def discriminator_loss(
   fake: jax.Array,
   num_real: Count,
   num_fake: Count,
-  real_weights: jax.Array | None = None,
-  fake_weights: jax.Array | None = None,
 ) -> jax.Array:
   """What D minimises: the mean over real examples and the mean over fakes, added; this device's part.
 
   Args:
-    game: one of `LOSSES`.
+    game: `HINGE` or another.
     real: logits of real examples.
     fake: logits of generated examples.
     num_real: see `part_of_mean`.
     num_fake: the same for the fakes.
-    real_weights: of the shape of `real`, or None.
-    fake_weights: of the shape of `fake`, or None.
   """
-  return part_of_mean(game.real(real), num_real, real_weights) + part_of_mean(
-    game.fake(fake), num_fake, fake_weights
-  )
+  return part_of_mean(game.real(real), num_real) + part_of_mean(game.fake(fake), num_fake)
 
 
 def generator_loss(
   game: Adversarial, fake: jax.Array, num_fake: Count, weights: jax.Array | None = None
 ) -> jax.Array:
-  """What G minimises: a mean over fakes; this device's part. Arguments as in `discriminator_loss`."""
+  """What G minimises: a mean over fakes; this device's part.
+
+  Arguments as in `discriminator_loss`; `weights` as in `part_of_mean`.
+  """
   return part_of_mean(game.generator(fake), num_fake, weights)

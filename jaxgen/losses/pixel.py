@@ -1,4 +1,4 @@
-"""Losses between images, or sequences, by position: a mean over all but the batch."""
+"""The loss between images, or sequences, by position: a mean over all but the batch."""
 
 import chex
 import jax
@@ -18,23 +18,6 @@ def charbonnier(prediction: jax.Array, target: jax.Array, epsilon: float) -> jax
 
   Reference: Lai et al. 2017 (LapSRN), eq. 3.
   """
-  return jnp.sqrt(_difference(prediction, target) ** 2 + epsilon**2).mean(_positions(target))
-
-
-def l1(prediction: jax.Array, target: jax.Array) -> jax.Array:
-  """Mean absolute difference [B] of [B, ...] and [B, ...]."""
-  return jnp.abs(_difference(prediction, target)).mean(_positions(target))
-
-
-def l2(prediction: jax.Array, target: jax.Array) -> jax.Array:
-  """Mean squared difference [B] of [B, ...] and [B, ...]."""
-  return (_difference(prediction, target) ** 2).mean(_positions(target))
-
-
-def _difference(prediction: jax.Array, target: jax.Array) -> jax.Array:
   chex.assert_equal_shape([prediction, target])
-  return prediction - target
-
-
-def _positions(x: jax.Array) -> tuple[int, ...]:
-  return tuple(range(1, x.ndim))
+  positions = tuple(range(1, target.ndim))
+  return jnp.sqrt((prediction - target) ** 2 + epsilon**2).mean(positions)

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+LINE = 22  # pixels of the height of a line of text
+
 
 def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -> np.ndarray:
   """Images side by side, row by row.
@@ -30,23 +32,22 @@ def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -
   return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def titled(grid: np.ndarray, title: str, height: int = 22, face: Path | None = None) -> np.ndarray:
+def titled(grid: np.ndarray, title: str, face: Path | None = None) -> np.ndarray:
   """A picture under a line of text, which is made to fit.
 
   Args:
     grid: uint8 [H, W] or [H, W, 3].
     title: what it says.
-    height: of the line, in pixels.
     face: file of a typeface; None for Pillow's own, which has ASCII alone.
 
   Returns:
-    uint8 [H + height, W] or [H + height, W, 3].
+    uint8 [H + LINE, W] or [H + LINE, W, 3].
   """
   width = grid.shape[1]
   size = 14
   while size > 6 and _font(face, size).getlength(title) > width - 8:
     size -= 1
-  band = Image.new('RGB' if grid.ndim == 3 else 'L', (width, height), 'white')
+  band = Image.new('RGB' if grid.ndim == 3 else 'L', (width, LINE), 'white')
   ImageDraw.Draw(band).text((4, 3), title, fill='black', font=_font(face, size))
   return np.concatenate([np.asarray(band), grid])
 

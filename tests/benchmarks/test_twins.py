@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import pack
 
 from jaxgen import config as configs
 from jaxgen.data import packed
@@ -177,7 +178,7 @@ def test_the_srsenet_twin_learns_from_crops_of_the_same_pixels(monkeypatch):
   config = small_srsenet(2)
   rng = np.random.default_rng(0)
   images = [rng.integers(0, 256, shape, np.uint8) for shape in ((30, 25), (17, 40))]
-  cells = packed.Cells(packed.pack(images), config.data.crop)
+  cells = packed.Cells(pack(images), config.data.crop)
   trainer = twin.Trainer(config, cells.arrays())
   high, low = twin.Crops(config, cells.arrays(), 'cpu')(torch.arange(len(cells)))
   found = {x.tobytes() for x in (high * 255).round().to(torch.uint8).numpy()[:, 0]}

@@ -3,10 +3,11 @@
 import jax
 import numpy as np
 import pytest
+from helpers import pack
 from PIL import Image
 
 from jaxgen.data import packed
-from jaxgen.data.packed import Cells, pack, prepared, take
+from jaxgen.data.packed import Cells, prepared, take
 from jaxgen.errors import DataError
 
 SIZES = [(20, 33), (8, 8), (17, 9), (5, 40)]

@@ -66,14 +66,6 @@ class Inference:
     log_alpha = jax.nn.log_softmax(variables['omega'], axis=-1)[batch['collection']]
     return jax.vmap(jax.random.categorical)(keys, log_alpha).astype(jnp.int32)
 
-  def generate_collection(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
-    """Images [B, H, W, C] in [-1, 1] of p_gi for i = batch['collection'] [B]: k, z, x = G_k(z) (eq. 5).
-
-    As in `generate`, an image depends on batch['index'] [B] and its collection only.
-    """
-    component = self.draw_component(variables, batch, key)
-    return self.generate(variables, {**batch, 'component': component}, key)
-
   def component_posterior(self, variables: PyTree, images: jax.Array) -> jax.Array:
     """p(k | x) [B, K] of images [B, H, W, C] in [-1, 1], uniform over components."""
     trunk = {collection: x['trunk'] for collection, x in variables['trunk'].items()}

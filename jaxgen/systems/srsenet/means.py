@@ -10,16 +10,13 @@ from jaxgen.data.imresize import resize_axis, resize_matrix
 ROUNDS = 10
 
 
-def preserve_means(
-  large: np.ndarray, small: np.ndarray, scale: int, rounds: int = ROUNDS
-) -> np.ndarray:
+def preserve_means(large: np.ndarray, small: np.ndarray, scale: int) -> np.ndarray:
   """Adds what is missing, enlarged bicubically, until the means are those of the small image.
 
   Args:
     large: [s h, s w] luminance; it is overwritten.
     small: [h, w] luminance in [0, 1] that it was made of.
     scale: s.
-    rounds: how often.
 
   Returns:
     [s h, s w] in [0, 1], since what clipping takes away later would shift means again.
@@ -28,7 +25,7 @@ def preserve_means(
   down = [resize_matrix(m, n, 1 / scale).astype(large.dtype) for n, m in sizes]
   up = [resize_matrix(n, m, scale).astype(large.dtype) for n, m in sizes]
   np.clip(large, 0, 1, out=large)
-  for _ in range(rounds):
+  for _ in range(ROUNDS):
     missing = small - _resized(down, large)
     large += _resized(up, missing)
     np.clip(large, 0, 1, out=large)

@@ -76,12 +76,6 @@ def cells_of(image: np.ndarray) -> np.ndarray:
   return image.reshape(rows, CELL, columns, CELL, channels).swapaxes(1, 2)
 
 
-def pixels_of(cells: np.ndarray) -> np.ndarray:
-  """The image [4 rows, 4 columns, C] of cells [rows, columns, 4, 4, C]."""
-  rows, columns, *_, channels = cells.shape
-  return cells.swapaxes(1, 2).reshape(rows * CELL, columns * CELL, channels)
-
-
 class Tile(NamedTuple):
   """A tile, and the part of the image that it needs, in cells.
 

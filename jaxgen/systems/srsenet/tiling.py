@@ -151,7 +151,7 @@ class Upscaler:
     kind = self.chosen(height, width, tiling)
     luminance = Luminance(read, height, width, self._dtype, self.border)
     if kind == 'sampled':
-      yield from self._sampled(luminance, self._sampled_gates(luminance))
+      yield from self._sampled(luminance, self.sampled_gates(luminance))
     elif kind == 'exact':
       self.check_room(height, width)
       with self._on_disk(luminance) as (x, excited):
@@ -357,11 +357,8 @@ class Upscaler:
     found = zip(self.progress(tiles, 'upscaling'), parts, strict=False)
     return side_by_side(found, image, self.scale, self._dtype)
 
-  def sampled_gates(self, read: Read, height: int, width: int) -> np.ndarray:
+  def sampled_gates(self, luminance: Luminance) -> np.ndarray:
     """[blocks, C] gates from tiles spread over the image."""
-    return self._sampled_gates(Luminance(read, height, width, self._dtype, self.border))
-
-  def _sampled_gates(self, luminance: Luminance) -> np.ndarray:
     length, image = self._tile_length(self._block), luminance.image
     all_tiles = make_tiles(
       luminance.grid, luminance.spare, self._block, self._halo, luminance.image_cells

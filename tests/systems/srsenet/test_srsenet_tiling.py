@@ -12,7 +12,7 @@ from jaxgen.errors import UserError
 from jaxgen.systems.srsenet.canvas import buffer_length
 from jaxgen.systems.srsenet.crew import Crew
 from jaxgen.systems.srsenet.strips import make_strips
-from jaxgen.systems.srsenet.tiles import area, make_tiles, spread, square
+from jaxgen.systems.srsenet.tiles import Luminance, area, make_tiles, spread, square
 from jaxgen.systems.srsenet.tiling import Sides, Upscaler
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -78,7 +78,8 @@ def test_sampled_tiles_have_no_seams():
   net, variables = make_net()
   y = luminance((150, 170))
   upscaler = Upscaler(net, variables, sides=SMALL)
-  gates = upscaler.sampled_gates(lambda a, b: y[a:b], *y.shape)
+  read = Luminance(lambda a, b: y[a:b], *y.shape, np.float32, upscaler.border)
+  gates = upscaler.sampled_gates(read)
   expected = with_gates(net, variables, y, gates)
   np.testing.assert_allclose(upscaler(y, 'sampled'), expected, atol=1e-5)
   difference = np.abs(expected - whole(net, variables, y)).max()
