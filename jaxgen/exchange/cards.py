@@ -1,13 +1,13 @@
 """Model cards as the Hugging Face Hub reads them: YAML front matter before the text."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from jaxgen.exchange.shipped import WEIGHTS
+
 LIBRARY = 'jaxgen'
-WEIGHTS = Path(__file__).parents[1] / 'weights'
 _FENCE = '---\n'
 _INDEX = 'model-index'
 TERMS = '## Terms\n'  # the first section of every card

@@ -12,6 +12,7 @@ from jaxgen import __version__, files
 from jaxgen import config as configs
 from jaxgen.exchange import cards, headers, hub, weight_files
 from jaxgen.exchange.cards import About
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.task import Trained
 
 NAME = 'OWNER/NAME'  # in a card, until it is uploaded
@@ -205,7 +206,7 @@ def _picture(results: Path | None, step: int) -> Path | None:
 def _shipped_name(file: Path) -> str:
   """The name of the net of jaxgen with the same weights; '' for one's own."""
   digest = headers.read_about(file).digest
-  for path in sorted(cards.WEIGHTS.glob(f'*{hub.SUFFIX}')):
+  for path in sorted(WEIGHTS.glob(f'*{hub.SUFFIX}')):
     if digest is not None and headers.read_about(path).digest == digest:
       return path.stem
   return ''

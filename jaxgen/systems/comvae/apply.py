@@ -8,11 +8,11 @@ import jax
 import numpy as np
 
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
 from jaxgen.task import Tools, Trained, name_key
 
-WEIGHTS = Path(__file__).parents[2] / 'weights'
 # Of MNIST's digits with plain weights, and of scikit-learn's small ones with random weights.
 NETS = MNIST, DIGITS = 'mnist', 'digits'
 

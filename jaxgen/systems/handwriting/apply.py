@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange import weight_files
+from jaxgen.exchange.shipped import WEIGHTS, shipped
 from jaxgen.systems.handwriting import recogniser_task, task
 from jaxgen.systems.handwriting.config import is_rtl
 from jaxgen.systems.handwriting.drawn.word_lists import find_phrases
@@ -18,21 +20,10 @@ from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.task import Trained
 from jaxgen.words import counted
 
-READER = Path(__file__).parents[2] / 'weights' / 'handwriting_reader.safetensors'
+READER = WEIGHTS / 'handwriting_reader.safetensors'
 SYSTEMS = 'handwriting_recogniser', 'handwriting'
-
-
-def shipped_reader() -> Path:
-  """The weights that are read with where none are named.
-
-  Raises:
-    ConfigError: this version has none.
-  """
-  if not READER.is_file():
-    raise ConfigError(
-      'no reader comes with this version: name a trained run, or a file of jaxgen export, with --weights'
-    )
-  return READER
+# -> the weights that are read with where none are named.
+shipped_reader = partial(shipped, READER.stem, 'reader')
 
 
 def check_system(trained: Trained, weights: Path) -> None:

@@ -1,7 +1,7 @@
 """Using a trained Mixed Membership GAN: samples of it, and what it says of a person's own images."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,6 +11,7 @@ import numpy as np
 from jaxgen.data.image_folders import Rule
 from jaxgen.data.pixels import signed
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.shipped import WEIGHTS, shipped
 from jaxgen.metrics import fetched
 from jaxgen.systems.mmgan.config import num_components
 from jaxgen.systems.mmgan.inference import Inference
@@ -18,20 +19,9 @@ from jaxgen.systems.mmgan.task import make_model
 from jaxgen.task import Batch, PyTree, Tools, Trained, name_key
 from jaxgen.words import counted
 
-SHIPPED = Path(__file__).parents[2] / 'weights' / 'mmgan_mnist.safetensors'
-
-
-def shipped_weights() -> Path:
-  """The file of the net that comes with jaxgen.
-
-  Raises:
-    ConfigError: none comes with this version.
-  """
-  if not SHIPPED.is_file():
-    raise ConfigError(
-      'no mmgan comes with this version: name a trained run, or a file of jaxgen export'
-    )
-  return SHIPPED
+SHIPPED = WEIGHTS / 'mmgan_mnist.safetensors'
+# -> the file of the net that comes with jaxgen.
+shipped_weights = partial(shipped, SHIPPED.stem, 'mmgan', option='')
 
 
 class Membership(NamedTuple):

@@ -19,6 +19,7 @@ from jaxgen import saved_configs
 from jaxgen.data.image_files import FORMATS, is_named
 from jaxgen.errors import ConfigError, UserError, first_line
 from jaxgen.exchange.headers import read_about
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.files import in_the_way, temporary_beside
 from jaxgen.machine.memory import available_memory
 from jaxgen.photos import LONGEST, Photo, PhotoWriter, Size, read_photo
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 RUNTIME_BYTES = 400 * 2**20  # of Python, JAX and compiled programs
 # A pixel: these encoders take the image whole, and copy it.
 _ENCODER_BYTES = {'WEBP': 12, 'AVIF': 20, 'GIF': 8}
-WEIGHTS = Path(__file__).parents[2] / 'weights'
 # Shipped for pictures that were only made smaller, and for photographs: compressed, a little noisy.
 # Where the photo net is better on what is compressed, and at most .15 dB worse on what is not.
 PHOTO_BY_DEFAULT = (2, 4)
@@ -324,11 +324,3 @@ def check_config(config: ConfigDict, scale: float, name: Path) -> None:
     raise ConfigError(
       f'--scale {scale:g} must be above 1 and at most the x{config.scale} of {name}'
     )
-
-
-def check_finite(trained: 'Trained', name: Path) -> None:
-  """Raises ConfigError for weights that are not finite."""
-  import jax
-
-  if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained.variables)):
-    raise ConfigError(f'{name} has weights that are not finite: it makes no pictures')

@@ -13,6 +13,7 @@ from jaxgen.command.commands import Command
 from jaxgen.command.opening import prepare
 from jaxgen.data.image_files import FORMATS
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.exchange.shipped import check_finite
 from jaxgen.systems.srsenet.asked import TILINGS, check_asked
 from jaxgen.words import counted
 
@@ -111,7 +112,7 @@ def _upscale(args: argparse.Namespace) -> None:
 
   def make_upscaler(bars: Callable) -> 'Upscaler':
     net = trained or _load(weights, args.step)
-    apply.check_finite(net, weights)
+    check_finite(net, weights, 'it makes no pictures')
     return apply.make_upscaler(net, args.memory, bars)
 
   _work(plan, options, make_upscaler, Reporter())

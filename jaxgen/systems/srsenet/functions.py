@@ -8,6 +8,7 @@ from PIL import Image
 
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.exchange.kept import Kept, Weights, model_of
+from jaxgen.exchange.shipped import check_finite
 from jaxgen.notes import Warn, stays, tell
 from jaxgen.passes import Passes, Progress, no_bars
 from jaxgen.photos import Size, read_size
@@ -90,7 +91,7 @@ def upscale(
     Path('weights') if weights is None or not isinstance(weights, str | Path) else Path(weights)
   )
   apply.check_config(trained.config, factor, name)
-  apply.check_finite(trained, name)
+  check_finite(trained, name, 'it makes no pictures')
   upscaler = _kept(trained, memory, lambda: apply.make_upscaler(trained, memory, no_bars))
   options = apply.Options(
     factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean

@@ -265,7 +265,7 @@ def test_a_lexicon_may_have_the_apostrophes_of_typesetting():
 
 
 def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(apply, 'READER', tmp_path / 'none.safetensors')
+  monkeypatch.setattr('jaxgen.exchange.shipped.WEIGHTS', tmp_path)
   first, given_weights = str(pictures / '0.png'), f'--weights={weights}'
   empty, strange = tmp_path / 'empty.txt', tmp_path / 'strange.txt'
   empty.write_text('\n')

@@ -1,0 +1,46 @@
+"""The nets that come with jaxgen, and what makes weights of no use."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxgen.errors import ConfigError
+
+if TYPE_CHECKING:
+  from jaxgen.task import Trained
+
+WEIGHTS = Path(__file__).parents[1] / 'weights'
+
+
+def shipped(name: str, what: str, option: str = '--weights') -> Path:
+  """The file of a net that comes with jaxgen.
+
+  Args:
+    name: of the file, without suffix.
+    what: the net is, in words.
+    option: that names another one; '' where none does.
+
+  Raises:
+    ConfigError: it does not come with this version.
+  """
+  path = WEIGHTS / f'{name}.safetensors'
+  if not path.is_file():
+    by = f', with {option}' if option else ''
+    raise ConfigError(
+      f'no {what} comes with this version: name a trained run, or a file of jaxgen export{by}'
+    )
+  return path
+
+
+def check_finite(trained: 'Trained', name: Path, so: str) -> None:
+  """Raises ConfigError for weights that are not finite.
+
+  Args:
+    trained: what has them.
+    name: of its file.
+    so: what follows, in words.
+  """
+  import jax
+  import numpy as np
+
+  if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained.variables)):
+    raise ConfigError(f'{name} has weights that are not finite: {so}')
