@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from jaxgen import config as configs
 from jaxgen import digests
-from jaxgen.errors import CheckpointError
+from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange.headers import KEY, read_about
 from jaxgen.exchange.hub import SUFFIX, located
 from jaxgen.files import write_bytes
@@ -56,6 +56,27 @@ def load_weights(path: Path) -> Trained:
     raise CheckpointError(f'{path} is damaged: its contents do not match their digest')
   variables = traverse_util.unflatten_dict({_path(name): x for name, x in flat.items()})
   return Trained(about.config, about.facts, variables, about.step)
+
+
+def load_named(path: Path, key: str, system: str) -> Trained:
+  """Reads weights that a config names.
+
+  Args:
+    path: of them.
+    key: that names them, as 'config.init_from'.
+    system: that they must be of.
+
+  Raises:
+    CheckpointError: see `load_weights`.
+    ConfigError: they are of another system.
+  """
+  try:
+    trained = load_weights(path)
+  except CheckpointError as error:
+    raise CheckpointError(f'{key} = {error}') from error
+  if trained.config.system != system:
+    raise ConfigError(f'{key} = {path}: a {trained.config.system}, not a {system}')
+  return trained
 
 
 def identity(trained: Trained) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import ConfigError
-from jaxgen.exchange import weight_files
+from jaxgen.exchange.weight_files import load_named
 from jaxgen.task import PyTree, Trained
 
 # Axes of parameters with a place for each symbol, by the end of their path; place 0 is padding or the blank.
@@ -33,7 +33,7 @@ def begun_reader(name: str, charset: Sequence[str], params: PyTree) -> PyTree:
   Raises:
     ConfigError: the file is of another system, or has another network.
   """
-  trained = _loaded(name, 'handwriting_recogniser')
+  trained = load_named(expanded(name), 'config.init_from', 'handwriting_recogniser')
   return _carried(name, trained, charset, trained.variables['params'], params)
 
 
@@ -52,19 +52,12 @@ def begun_players(
   Raises:
     ConfigError: the file is of another system, or has other networks.
   """
-  trained = _loaded(name, 'handwriting')
+  trained = load_named(expanded(name), 'config.init_from', 'handwriting')
   found = {}
   for player in ('gen', 'rec'):
     given = {c: x for c, x in trained.variables[player].items() if c != 'balance'}
     found[player] = _carried(name, trained, charset, given, players[player])
   return found
-
-
-def _loaded(name: str, system: str) -> Trained:
-  trained = weight_files.load_weights(expanded(name))
-  if trained.config.system != system:
-    raise ConfigError(f'config.init_from = {name}: a {trained.config.system}, not a {system}')
-  return trained
 
 
 def _carried(

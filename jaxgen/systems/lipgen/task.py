@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import ConfigError
-from jaxgen.exchange.weight_files import load_weights
+from jaxgen.exchange.weight_files import load_named
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.config import curriculum_steps
@@ -94,11 +94,7 @@ def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[s
     ConfigError: no reader, or one of another net or that sees mouths at another size: names what differs.
   """
   name = config.init_from
-  trained = load_weights(expanded(name))
-  if trained.config.system != 'lipgen':
-    raise ConfigError(
-      f'config.init_from = {name}: a {trained.config.system} has nothing that a reader begins with'
-    )
+  trained = load_named(expanded(name), 'config.init_from', 'lipgen')
   own, given = (traverse_util.flatten_dict(x) for x in (dict(variables), trained.variables))
   same = {k: x for k, x in given.items() if k in own and own[k].shape == x.shape}
   differ = [k for k in own if k[1] in ('front_end', 'back_end') and k not in same]

@@ -15,7 +15,7 @@ from jaxgen.data.folders import expanded
 from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import ConfigError
 from jaxgen.evaluation.image_quality import batch_psnr
-from jaxgen.exchange.weight_files import load_weights
+from jaxgen.exchange.weight_files import load_named
 from jaxgen.losses.pixel import charbonnier
 from jaxgen.metrics import Mean, Metrics
 from jaxgen.optim.ema import averaged
@@ -74,14 +74,12 @@ def warm_started(params: PyTree, begin: Path, dtype: Any) -> PyTree:
     CheckpointError: not a file of `jaxgen export`.
     ConfigError: the net has no parameters of these.
   """
-  trained = load_weights(begin)
+  trained = load_named(begin, 'config.init_from', 'srsenet')
   start = trained.variables.get('params', {})
   own, given = (traverse_util.flatten_dict(x) for x in (params, start))
   same = {k: x for k, x in given.items() if k in own and own[k].shape == x.shape}
-  if trained.config.system != 'srsenet' or not same:
-    raise ConfigError(
-      f'config.init_from = {begin}: a {trained.config.system} without any layer of this net'
-    )
+  if not same:
+    raise ConfigError(f'config.init_from = {begin}: it has no layer of this net')
   return traverse_util.unflatten_dict(own | {k: jnp.asarray(x, dtype) for k, x in same.items()})
 
 
@@ -106,9 +104,8 @@ class Steps:
     low = self.config.data.crop // self.config.scale
     start = jnp.zeros((1, low, low, 1), self.param_dtype)
     params = self.net.init(name_key(key, 'init'), start)['params']
-    begin = self.config.get('init_from', '')
-    if begin:
-      params = warm_started(params, expanded(begin), self.param_dtype)
+    if self.config.init_from:
+      params = warm_started(params, expanded(self.config.init_from), self.param_dtype)
     averaged = (PLAYER,) if self.config.ema_decay else ()
     return fresh_state(key, {PLAYER: {'params': params}}, self.optimizers, averaged)
 

@@ -273,7 +273,7 @@ def test_files_that_cannot_be_used_are_told_before_a_face_is_drawn(
     make(tiny(variant, **{key.replace('.', '__'): 'nofile.safetensors'}))
   file = tmp_path / 'render.safetensors'
   weight_files.save_weights(file, Trained(config, data.facts, variables, 1))
-  told = 'another net than' if key == 'init_from' else 'a lipgen_render, which reads no lips'
+  told = 'another net than' if key == 'init_from' else 'a lipgen_render, not a lipgen'
   with pytest.raises(ConfigError, match=f'config.{key} = .*{told}'):
     make(tiny(variant, model__widths=(8,), **{key.replace('.', '__'): str(file)}))
 

@@ -9,7 +9,7 @@ from lipgen_cases import tiny as tiny_reader
 from render_cases import WORDS, load_faces, random_like, small_net, some_faces, tiny
 
 from jaxgen import config as configs
-from jaxgen.errors import ConfigError
+from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
 from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.corpus import TRAINED_ON
@@ -189,7 +189,7 @@ def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path, monkeypatch,
   with pytest.raises(ConfigError, match=r'sees \(29, 26, 48, 18\)'):
     readers.find_reader(asked, elsewhere, plain_tools())
   weight_files.save_weights(file, Trained(config, data.facts, {'params': {'x': np.zeros(1)}}, 1))
-  with pytest.raises(ConfigError, match='a lipgen_render, which reads no lips'):
+  with pytest.raises(ConfigError, match='a lipgen_render, not a lipgen'):
     readers.find_reader(asked, data.facts, plain_tools())
-  with pytest.raises(ConfigError, match='make a file of the run with jaxgen export'):
+  with pytest.raises(CheckpointError, match='is a folder: name a safetensors file'):
     readers.find_reader(tiny(eval__reader=str(tmp_path)), data.facts, plain_tools())

@@ -163,7 +163,10 @@ def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path, monkeypatch):
   with pytest.raises(CheckpointError, match='is a folder: name a safetensors file'):
     jax.jit(make_task(tiny(init_from=str(tmp_path)), {}).init)(jax.random.key(1))
   weight_files.save_weights(path, Trained(comvae(), {}, {'params': {}}, 2))
-  with pytest.raises(ConfigError, match=r'x2\.safetensors: a comvae without any layer of this net'):
+  with pytest.raises(ConfigError, match=r'x2\.safetensors: a comvae, not a srsenet'):
+    jax.jit(make_task(config, {}).init)(jax.random.key(1))
+  weight_files.save_weights(path, Trained(config, {}, {'params': {}}, 2))
+  with pytest.raises(ConfigError, match=r'x2\.safetensors: it has no layer of this net'):
     jax.jit(make_task(config, {}).init)(jax.random.key(1))
   assert saved_configs.for_inference(config).init_from == ''
 

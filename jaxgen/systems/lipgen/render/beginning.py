@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
-from jaxgen.errors import CheckpointError, ConfigError
-from jaxgen.exchange.weight_files import load_weights
+from jaxgen.errors import ConfigError
+from jaxgen.exchange.weight_files import load_named
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.render.networks import VideoUNet
 from jaxgen.task import PyTree
@@ -57,15 +57,7 @@ def begun(name: str, params: PyTree) -> PyTree:
     CheckpointError: not a file of `jaxgen export`.
     ConfigError: no renderer, or one of another net.
   """
-  try:
-    trained = load_weights(expanded(name))
-  except CheckpointError as error:
-    raise CheckpointError(f'config.init_from = {error}') from error
-  if trained.config.system != SYSTEM:
-    raise ConfigError(
-      f'config.init_from = {name}: a {trained.config.system}, which renders nothing'
-    )
-  given = trained.variables['params']
+  given = load_named(expanded(name), 'config.init_from', SYSTEM).variables['params']
   shapes = [jax.tree.map(lambda leaf: tuple(leaf.shape), x) for x in (dict(params), given)]
   if shapes[0] != shapes[1]:
     raise ConfigError(

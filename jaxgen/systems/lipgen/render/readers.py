@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,8 +11,8 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.data.folders import expanded
-from jaxgen.errors import CheckpointError, ConfigError
-from jaxgen.exchange import weight_files
+from jaxgen.errors import ConfigError
+from jaxgen.exchange.weight_files import load_named
 from jaxgen.systems.lipgen.apply import READER
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
 from jaxgen.systems.lipgen.clips.framing import Framing, resized
@@ -65,7 +64,9 @@ def find_reader(
   if not name:
     return None
   train = name == TRAINED and kind != GRID
-  trained = tools.trained(asset_config(config, kind)) if train else _loaded(name, key)
+  trained = (
+    tools.trained(asset_config(config, kind)) if train else load_named(expanded(name), key, SYSTEM)
+  )
   if kind == GRID:
     _tell_of_shown(config, trained, f'{key} = {name}')
   words = list(trained.facts['words'])
@@ -98,7 +99,7 @@ def check_readers(config: ConfigDict) -> None:
   for kind in kinds_of(config):
     key, name = _named(config, kind)
     if name and (name != TRAINED or kind == GRID):
-      trained = _loaded(name, key)
+      trained = load_named(expanded(name), key, SYSTEM)
       _checked(trained, words_of(config, kind), framing_of(config), f'{key} = {name}')
 
 
@@ -155,16 +156,3 @@ def reader_batch(frames: np.ndarray, spans: np.ndarray) -> Batch:
     'shift': np.zeros((count, 1), np.int32),
     'mask': np.ones(count, np.float32),
   }
-
-
-def _loaded(name: str, key: str) -> Trained:
-  path = expanded(name)
-  if path.is_dir() and not (Path(path) / weight_files.FILE).is_file():
-    raise ConfigError(f'{key} = {name} is a folder: make a file of the run with jaxgen export')
-  try:
-    trained = weight_files.load_weights(path / weight_files.FILE if path.is_dir() else path)
-  except CheckpointError as error:
-    raise CheckpointError(f'{key} = {error}') from error
-  if trained.config.system != SYSTEM:
-    raise ConfigError(f'{key} = {name}: a {trained.config.system}, which reads no lips')
-  return trained
