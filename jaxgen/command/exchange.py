@@ -98,7 +98,7 @@ IMPORT_TORCH = Command(
   'import-torch',
   'a PyTorch state dict as a folder for jaxgen commands',
   'Reads published weights of a system that has some. Only tensors are read from the file, no code is '
-  'run. Needs the extra jaxgen[torch].',
+  'run.',
   _add_import,
   import_torch,
 )

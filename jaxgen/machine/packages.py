@@ -15,7 +15,7 @@ PURPOSES = {
   'landmarks': 'faces and mouths in videos',
   'speech': 'voices of espeak-ng',
   'test': 'running the tests',
-  'torch': 'jaxgen import-torch',
+  'torch': 'PyTorch, with which tests and benchmarks compare',
   'tpu': "Google's TPUs",
   'video': 'videos and sound in and out',
   'wandb': 'launch.py --wandb',

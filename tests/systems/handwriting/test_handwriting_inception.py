@@ -2,15 +2,17 @@
 
 import pickle
 import zipfile
+from collections import Counter, OrderedDict
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch_files
 
 from jaxgen.errors import DataError
+from jaxgen.exchange.torch_files import load
 from jaxgen.systems.handwriting.measures import inception
-from jaxgen.systems.handwriting.measures.torch_files import tensors
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -113,7 +115,7 @@ def test_both_formats_of_pytorch_are_read(torch, tmp_path, zipped):
   state |= {'view': whole[1:3, ::2], 'turned': whole.T, 'half': whole.half(), 'empty': whole[:0]}
   state |= {'narrow': whole.bfloat16(), 'kept': torch.nn.Parameter(whole[2])}
   torch.save(state, path, _use_new_zipfile_serialization=zipped)
-  found = tensors(path)
+  found = load(path)
   assert found.keys() == state.keys()
   for name, value in state.items():
     np.testing.assert_array_equal(found[name].astype(float), value.detach().double().numpy())
@@ -122,7 +124,20 @@ def test_both_formats_of_pytorch_are_read(torch, tmp_path, zipped):
     inception.load(path)
   path.write_bytes(path.read_bytes()[:-40])
   with pytest.raises(DataError, match=r'state\.pth: (damaged|ends too early)'):
-    tensors(path)
+    load(path)
+
+
+def test_a_checkpoint_is_read_without_pytorch(tmp_path):
+  x = np.arange(12, dtype=np.float32).reshape(3, 4)
+  adam = {'state': {0: {'step': np.ones(()), 'exp_avg': x}}}
+  adam['param_groups'] = [{'lr': 0.1, 'betas': (0.9, 0.99), 'params': [0]}]
+  state = {'epoch': 1, 'best': 0.5, 'optimizer': adam, 'milestones': Counter([30, 60])}
+  torch_files.write(tmp_path / 'a.pth', state | {'state_dict': OrderedDict(x=x, turned=x.T)})
+  found = load(tmp_path / 'a.pth')
+  assert (found['epoch'], found['best']) == (1, 0.5) and found['milestones'] == {30: 1, 60: 1}
+  np.testing.assert_array_equal(found['optimizer']['state'][0]['exp_avg'], x)
+  np.testing.assert_array_equal(found['state_dict']['turned'], x.T)
+  assert found['optimizer']['param_groups'] == adam['param_groups']
 
 
 def test_code_in_a_file_is_not_run(torch, tmp_path):
@@ -131,7 +146,7 @@ def test_code_in_a_file_is_not_run(torch, tmp_path):
   with pytest.raises(
     DataError, match=r'holds torch\.nn\.modules\.linear\.Linear, not only tensors'
   ):
-    tensors(path)
+    load(path)
 
 
 class Exploit:

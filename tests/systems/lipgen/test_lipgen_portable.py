@@ -1,13 +1,12 @@
 """A reader for other programs, and published weights as one that is evaluated."""
 
 import json
-import sys
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch_files
 from jax import export
 from lip_files import write_lrw
 from lip_readers import published_shapes, trained_reader
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-  """A file in which torch.load finds a narrow reader of three words, with random weights."""
+  """A file of torch.save with a narrow reader of three words, of random weights."""
   sizes = paper_sizes('dctcn')
   sizes['front_end'] |= {'stem': 2, 'widths': (2, 2, 2, 2)}
   sizes['back_end'] |= {'width': 4, 'growth': 6, 'squeeze': 2}
@@ -38,11 +37,9 @@ def published(tmp_path, monkeypatch):
     name: random.uniform(0.1, 1, shape).astype(np.float32)
     for name, shape in published_shapes(shapes).items()
   }
-  torch = SimpleNamespace(load=lambda *args, **options: {'model_state_dict': state})
-  monkeypatch.setitem(sys.modules, 'torch', torch)
   monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
   file = tmp_path / 'published.pth'
-  file.touch()
+  torch_files.write(file, {'epoch': 3, 'model_state_dict': state})
   return file
 
 

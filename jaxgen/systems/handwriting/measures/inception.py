@@ -17,7 +17,7 @@ from flax import linen as nn
 
 from jaxgen.errors import DataError
 from jaxgen.evaluation.generative import Extractor
-from jaxgen.systems.handwriting.measures.torch_files import tensors
+from jaxgen.exchange import torch_files
 
 SIDE = 299
 FEATURES = 2048
@@ -120,7 +120,7 @@ def load(path: Path) -> Params:
   Raises:
     DataError: it is missing, damaged, or not that network's.
   """
-  state = tensors(path)
+  state = torch_files.load(path)
   try:
     return converted(state)
   except DataError as error:

@@ -1,4 +1,4 @@
-"""Tensors of a file of torch.save, read without PyTorch and without running what the file holds."""
+"""Files of torch.save, read without PyTorch and without running what they hold."""
 
 import io
 import pickle
@@ -26,14 +26,14 @@ _DTYPES = {
 }
 
 
-def tensors(path: Path) -> dict[str, np.ndarray]:
-  """The tensors of a state dict by name, in their own types.
+def load(path: Path) -> dict[Any, Any]:
+  """A state dict, or a checkpoint that has one: tensors, those of dicts in it too, as arrays of their types.
 
   Args:
     path: of `torch.save(module.state_dict(), path)`, in the zip format or the one before it.
 
   Raises:
-    DataError: it is missing, damaged, not of torch.save, or holds more than tensors by name.
+    DataError: it is missing, damaged, not of torch.save, or holds more than tensors, numbers and texts.
   """
   try:
     if zipfile.is_zipfile(path):
@@ -42,8 +42,8 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
       with path.open('rb') as file:
         state, values = _unzipped(file)
     if not isinstance(state, dict):
-      raise DataError(f'holds a {type(state).__name__}, not a state dict')
-    return {str(k): v.array(values) for k, v in state.items() if isinstance(v, _Tensor)}
+      raise DataError(f'holds a {type(state).__name__.strip("_")}, not a state dict')
+    return _arrays(state, values)
   except DataError as error:
     raise DataError(f'{path}: {error}') from error
   except FileNotFoundError as error:
@@ -51,6 +51,12 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
   except Exception as error:  # pickle and zipfile each raise their own kinds
     reason = first_line(error)
     raise DataError(f'{path}: damaged, or not written by torch.save ({reason})') from error
+
+
+def _arrays(state: Any, values: dict[str, bytes]) -> Any:
+  if isinstance(state, dict):
+    return {key: _arrays(x, values) for key, x in state.items()}
+  return state.array(values) if isinstance(state, _Tensor) else state
 
 
 class _Storage(NamedTuple):
@@ -84,8 +90,10 @@ class _Unpickler(pickle.Unpickler):
   """Knows what a state dict is made of, and nothing else."""
 
   def find_class(self, module: str, name: str) -> Any:
-    if (module, name) == ('collections', 'OrderedDict'):
+    if module == 'collections' and name in ('OrderedDict', 'Counter'):
       return _Ordered
+    if (module, name) == ('torch', 'Size'):
+      return tuple
     if (module, name) in (
       ('torch._utils', '_rebuild_tensor_v2'),
       ('torch._utils', '_rebuild_tensor'),
@@ -108,7 +116,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Ordered(dict):
-  """Takes what PyTorch hangs onto its OrderedDict."""
+  """Takes what PyTorch hangs onto its OrderedDict; a scheduler has a Counter."""
 
 
 def _zipped(path: Path) -> tuple[Any, dict[str, bytes]]:
