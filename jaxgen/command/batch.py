@@ -28,6 +28,7 @@ class Batch:
     done: how many inputs were worked on.
     there: how many had their outputs already.
     failed: names of inputs that could not be worked on.
+    check: as given.
   """
 
   def __init__(
@@ -38,7 +39,7 @@ class Batch:
     check: Callable[[], None],
     source: str = '',
   ):
-    self._reporter, self._as_json, self._kind, self._check = reporter, as_json, kind, check
+    self._reporter, self._as_json, self._kind, self.check = reporter, as_json, kind, check
     self._source = source or kind
     self.done = self.there = 0
     self.failed: list[str] = []
@@ -48,9 +49,9 @@ class Batch:
   def bars(self, name: str, total: int | None = None) -> Bars:
     """Progress over the frames of one input: `total` or so, where their own length does not say it."""
 
-    def show(items: Iterable, description: str) -> Iterator:
-      of = None if isinstance(items, Sized) else total
-      return self._reporter.progress(items, f'{description} of {name}', of, self._check)
+    def show(items: Iterable, description: str, number: int | None = None) -> Iterator:
+      of = number or (None if isinstance(items, Sized) else total)
+      return self._reporter.progress(items, f'{description} of {name}', of, self.check)
 
     return show
 
@@ -93,21 +94,23 @@ class Batch:
     """Something to know before the work begins."""
     self._reporter.warn(f'warning: {line}')
 
-  def end(self, did: str, total: int, failing: str = '') -> None:
+  def end(self, did: str, total: int, failing: str = '', more: Iterable[str] = ()) -> None:
     """Sums up.
 
     Args:
       did: what was done to inputs, as 'read'.
       total: how many inputs there are.
       failing: what could not be done to those that failed, where that is something else.
+      more: parts of the line besides.
 
     Raises:
       UserError: some inputs could not be worked on; names them.
     """
     parts = [f'{counted(self.done, self._kind)} {did}']
     if self.there:
-      parts.append(f'{self.there:,} were there already (--overwrite writes anew)')
-    self._reporter.say('; '.join(parts))
+      were = counted(self.there, 'was', 'were')
+      parts.append(f'{were} there already (--overwrite writes anew)')
+    self._reporter.say('; '.join([*parts, *more]))
     if self.failed:
       of = counted(total, self._source)
       raise UserError(

@@ -251,7 +251,7 @@ def upscale_file(
   with _told(job.source):
     photo, written = read_photo(job.source), sheet
     for note in (*_of_name(job, photo.format), *photo.notes):
-      warn(f'warning: {job.source}: {note}')
+      warn(f'{job.source}: {note}')
     if job.target in missing:
       written = upscale_photo(photo, job.target, upscaler, options)
     if options.sheet and sheet in missing:

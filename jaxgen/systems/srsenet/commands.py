@@ -2,28 +2,29 @@
 
 import argparse
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxgen.command.arguments import add_step, check_weights, path
 from jaxgen.command.arguments import weights as as_weights
-from jaxgen.command.batch import how_to_go_on
+from jaxgen.command.batch import batch
 from jaxgen.command.commands import Command
-from jaxgen.command.opening import prepare
+from jaxgen.command.opening import load
 from jaxgen.data.image_files import FORMATS
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.exchange.shipped import check_finite
+from jaxgen.files import is_pattern
+from jaxgen.passes import no_bars
 from jaxgen.systems.srsenet.asked import TILINGS, check_asked
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
+  from jaxgen.command.batch import Batch
+  from jaxgen.photos import Size
   from jaxgen.systems.srsenet.apply import Options
-  from jaxgen.systems.srsenet.batch import Tally
-  from jaxgen.systems.srsenet.plan import Plan
+  from jaxgen.systems.srsenet.plan import FileJob, Plan
   from jaxgen.systems.srsenet.tiling import Upscaler
-  from jaxgen.task import Trained
-  from jaxgen.terminal.reporter import Reporter
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,13 +86,12 @@ def _upscale(args: argparse.Namespace) -> None:
   _check(args)
   from jaxgen.systems.srsenet import apply
   from jaxgen.systems.srsenet.plan import make_plan
-  from jaxgen.terminal.reporter import Reporter
 
   wanted = args.scale if args.scale is not None or args.weights else 2.0
   weights = args.weights or apply.shipped_weights(wanted, args.net or apply.default_net(wanted))
   trained, config = None, apply.known_config(weights)
   if config is None:
-    trained = _load(weights, args.step)
+    trained = load(weights, args.step)
     config = trained.config
   scale = config.get('scale', 0) if wanted is None else wanted
   apply.check_config(config, scale, weights)
@@ -110,27 +110,12 @@ def _upscale(args: argparse.Namespace) -> None:
   if args.output:
     apply.check_writable(args.output)
 
-  def make_upscaler(bars: Callable) -> 'Upscaler':
-    net = trained or _load(weights, args.step)
+  def make_upscaler() -> 'Upscaler':
+    net = trained or load(weights, args.step)
     check_finite(net, weights, 'it makes no pictures')
-    return apply.make_upscaler(net, args.memory, bars)
+    return apply.make_upscaler(net, args.memory, no_bars)
 
-  _work(plan, options, make_upscaler, Reporter())
-
-
-def _load(weights: Path, step: int | str | None) -> 'Trained':
-  """A net; of a file without what reads checkpoints, which takes long to import."""
-  prepare()
-  if weights.suffix == '.safetensors':
-    from jaxgen.exchange import weight_files
-    from jaxgen.run import tools
-
-    trained = weight_files.load_weights(weights)
-    tools.prepare_precision(trained.config)
-    return trained
-  from jaxgen.run import inference
-
-  return inference.load(weights, step)
+  _work(plan, options, make_upscaler)
 
 
 def _check_any(plan: 'Plan') -> None:
@@ -142,47 +127,59 @@ def _check_any(plan: 'Plan') -> None:
     raise UserError(f'no image found ({"; ".join(found)}). Images are {", ".join(FORMATS)}')
 
 
-def _work(
-  plan: 'Plan',
-  options: 'Options',
-  make_upscaler: 'Callable[[Callable], Upscaler]',
-  reporter: 'Reporter',
-) -> None:
-  """Upscales what is planned and tells of it, stopped or not."""
-  from jaxgen.systems.srsenet import batch
-  from jaxgen.terminal.signals import Stopped, StopSignals
+def _work(plan: 'Plan', options: 'Options', make_upscaler: 'Callable[[], Upscaler]') -> None:
+  """Upscales what is planned, with a net that is loaded for the first file that needs it."""
+  from jaxgen.systems.srsenet import apply
 
-  for line in plan.beside.told:
-    reporter.warn(f'warning: {line}')
-  tally = batch.Tally()
-  began = time.monotonic()
-  with StopSignals('ending') as signals:
+  began, upscaler = time.monotonic(), None
+  with batch(False, 'image', overwrite=options.overwrite) as work:
+    for line in plan.beside.told:
+      work.note(line)
+    for name in plan.missing:
+      more = ', and nothing matches it as a pattern' if is_pattern(name) else ''
+      work.fail(name, f'{name}: no such file or folder{more}')
+    for number, (job, size, missing) in _waiting(plan, options, work):
+      upscaler = upscaler or make_upscaler()
+      name = str(job.source)
+      try:
+        apply.check_fits(job.source, size, upscaler, options)
+        apply.check_writable(job.target.parent)
+        shown = upscaler.shown(work.bars(job.source.name))
+        wrote = apply.upscale_file(job, shown, options, missing, work.note)
+      except (UserError, OSError) as error:
+        work.fail(name, error)
+        continue
+      line = f'({number}/{len(plan.jobs)}) {wrote}' if len(plan.jobs) > 1 else wrote
+      work.tell(name, line, (), {})
+    total = len(plan.jobs) + len(plan.missing)
+    did = f'upscaled in {time.monotonic() - began:.1f} s'
+    work.end(did, total, 'upscaled', _left(plan))
 
-    def check() -> None:
-      if signals.received:
-        raise Stopped(signals.received)
 
-    def progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
-      return reporter.progress(items, description, total, check)
+def _waiting(
+  plan: 'Plan', options: 'Options', work: 'Batch'
+) -> 'Iterator[tuple[int, tuple[FileJob, Size, set[Path]]]]':
+  """The files whose outputs are not all there, by their numbers; with their sizes and what is missing."""
+  from jaxgen.photos import read_size
+  from jaxgen.systems.srsenet.outputs import missing_outputs
 
-    bars = batch.Bars(progress)
-    host = batch.Host(lambda: make_upscaler(bars), bars, reporter.say, reporter.warn, check)
+  for number, job in enumerate(plan.jobs, start=1):
+    work.check()
     try:
-      batch.run(plan, options, tally, host)
-    except Stopped as stop:
-      done = f'{tally.upscaled} upscaled. {how_to_go_on(options.overwrite)}'
-      reporter.say(f'stopped by {stop}; {done}')
-      raise
-    reporter.say('; '.join(_summary(plan, tally, time.monotonic() - began)))
-  if tally.failed:
-    raise UserError(f'{len(tally.failed)} of {len(plan.jobs) + len(plan.missing)} failed')
+      missing = missing_outputs(job, options.scale, options.sheet, options.overwrite)
+      size = read_size(job.source) if missing else None
+    except (UserError, OSError) as error:
+      work.fail(str(job.source), error)
+      continue
+    if size is None:
+      work.skip(str(job.source), {})
+    else:
+      yield number, (job, size, missing)
 
 
-def _summary(plan: 'Plan', tally: 'Tally', seconds: float) -> list[str]:
-  parts = [f'{tally.upscaled} upscaled in {seconds:.1f} s']
-  if tally.existing:
-    were = counted(tally.existing, 'was', 'were')
-    parts.append(f'{were} there already (--overwrite writes anew)')
+def _left(plan: 'Plan') -> list[str]:
+  """What was found and is nothing to upscale."""
+  parts = []
   if plan.outputs:
     parts.append(f'{counted(plan.outputs, "output")} of earlier runs left alone')
   for paths, one, many in (

@@ -99,7 +99,7 @@ def upscale(
   if isinstance(image, str | Path):
     notes: list[str] = []
     path = _of_file(Path(image), folder, upscaler, options, progress, notes.append)
-    tell((note.removeprefix('warning: ') for note in notes), warn)
+    tell(notes, warn)
     return cast(Picture, str(path) if isinstance(image, str) else path)
   if isinstance(image, Image.Image):
     return cast(Picture, _of_image(image, upscaler, options, progress))

@@ -150,7 +150,7 @@ def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monk
   (out / 'a.srt').write_text('mine')
   again = *crops, f'--output={out}', f'--overlay={out / "seen.mp4"}'
   code, printed, told = run(capsys, *again)
-  assert code == 0 and not printed and '1 were there already' in told
+  assert code == 0 and not printed and '1 was there already' in told
   assert (out / 'a.srt').read_text() == 'mine'
   (line,) = run(capsys, *again, '--json')[1]
   shown = {'srt': str(out / 'a.srt'), 'overlay': str(out / 'seen.mp4')}

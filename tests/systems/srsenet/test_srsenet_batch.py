@@ -22,7 +22,7 @@ def test_existing_outputs_are_skipped_unless_they_are_to_be_overwritten(upscale,
   before = save(tmp_path / 'a_x4.png', smooth(24, 20, 1)).read_bytes()
   assert upscale(path) == 0
   assert (tmp_path / 'a_x4.png').read_bytes() == before
-  assert '0 upscaled' in (out := capsys.readouterr().out)
+  assert '0 images upscaled' in (out := capsys.readouterr().out)
   assert '1 was there already (--overwrite' in out
   assert upscale(path, '--overwrite') == 0
   assert open_(tmp_path / 'a_x4.png').shape == (24, 20, 3)
@@ -88,7 +88,7 @@ def test_an_output_is_there_when_it_is_one(upscale, tmp_path, capsys, monkeypatc
     assert open_(place).shape == (24, 20, 3)
   else:
     first, last = told.err.splitlines()
-    assert status == 1 and last == 'error: 1 of 2 failed'
+    assert status == 1 and last == f'error: 1 of 2 images could not be upscaled: {path}'
     assert first.startswith(f'error: {place} ') and fault.format(path) in first
     assert kind != 'text' or place.read_text() == 'mine'
   assert open_(tmp_path / 'b_x4.png').shape == (24, 20, 3)
@@ -103,7 +103,7 @@ def test_the_size_of_an_output_is_that_of_the_upright_picture(upscale, tmp_path,
   exif = Image.Exif()
   exif[274] = 6  # a quarter of a turn
   Image.fromarray(smooth(6, 5)).save(tmp_path / 'a.jpg', exif=exif)
-  for done in ('1 upscaled', '1 was there already'):
+  for done in ('1 image upscaled', '1 was there already'):
     assert upscale(tmp_path / 'a.jpg', '--scale', 2.5) == 0
     assert done in capsys.readouterr().out
   with Image.open(tmp_path / 'a_x2.5.jpg') as image:
@@ -189,9 +189,9 @@ def test_a_closed_output_ends_the_batch_with_a_word(upscale, tmp_path, capfd):
     save(tmp_path / 'in' / f'{name}.png', smooth(6, 5))
   with unread_output():
     assert upscale(tmp_path / 'in', '--output', tmp_path / 'out') == 128 + signal.SIGPIPE
-  assert capfd.readouterr().err == (
-    'standard output is closed, nothing reads it any more: ending\n'
-  )
+  first, last = capfd.readouterr().err.splitlines()
+  assert first == 'standard output is closed, nothing reads it any more: ending'
+  assert last.startswith('stopped by SIGPIPE; ')
   assert tree(tmp_path / 'out') == ['a_x4.png']  # whole, and the next was not begun
   assert open_(tmp_path / 'out' / 'a_x4.png').shape == (24, 20, 3)
   assert upscale(tmp_path / 'in', '--output', tmp_path / 'out') == 0

@@ -74,7 +74,7 @@ def test_names_that_come_to_one_output_are_refused(upscale, tmp_path, capsys):
 def test_a_folder_is_upscaled_once_whatever_its_files_are_named(upscale, tmp_path, capsys):
   Image.fromarray(smooth(6, 5)).save(tmp_path / 'a.heic', format='JPEG')
   (tmp_path / 'b.heic').write_bytes(b'\0\0\0\x18ftypheic')
-  for done in ('1 upscaled', '1 was there already'):
+  for done in ('1 image upscaled', '1 was there already'):
     assert upscale(tmp_path) == 0
     out, err = capsys.readouterr()
     assert done in out and err.startswith('warning: 1 file that cannot be read: 1 .heic')

@@ -31,7 +31,7 @@ def test_a_file_is_written_beside_itself(upscale, tmp_path, capsys):
   assert open_(tmp_path / 'cat_x4.png').shape == (36, 28, 3)
   out = capsys.readouterr().out
   assert f'wrote {tmp_path}/cat_x4.png (7 x 9 at x4' in out
-  assert '1 upscaled' in out
+  assert '1 image upscaled' in out
 
 
 def test_the_whole_command_without_stand_ins(weights, net, tmp_path):
@@ -112,7 +112,7 @@ def test_a_folder_keeps_its_tree(upscale, tmp_path, capsys):
   assert upscale(source, '--output', out) == 0
   assert tree(out) == ['a_x4.png', 'deep/c_x4.jpg', 'deep/er/b_x4.PNG']
   told = capsys.readouterr()
-  assert '3 upscaled' in told.out
+  assert '3 images upscaled' in told.out
   assert '5 other files skipped' in told.out
   assert told.err == ''
 
@@ -168,7 +168,8 @@ def test_a_bad_image_of_a_folder_is_named_and_the_rest_goes_on(upscale, tmp_path
   assert len(err) == 3
   assert err[0].startswith(f'error: {tmp_path}/bad.png: ')
   assert err[1].startswith(f'error: {tmp_path}/cut.jpg: ')
-  assert err[2] == 'error: 2 of 4 failed'
+  named = f'{tmp_path}/bad.png, {tmp_path}/cut.jpg'
+  assert err[2] == f'error: 2 of 4 images could not be upscaled: {named}'
 
 
 def test_what_is_to_be_noted_of_a_file_is_told_with_its_name(
@@ -196,7 +197,7 @@ def test_what_is_named_and_is_no_image_or_nothing_has_failed(upscale, tmp_path, 
   assert f'{tmp_path}/none.png: no such file or folder\n' in err
   assert f'{tmp_path}/*.none: no such file or folder, and nothing matches it as a pattern' in err
   assert f'{tmp_path}/notes.txt: ' in err
-  assert '3 of 4 failed' in err
+  assert '3 of 4 images could not be upscaled: ' in err
 
 
 @pytest.mark.parametrize('by', ['folder', 'pattern', 'names'])
@@ -217,7 +218,7 @@ def test_outputs_beside_their_inputs_are_not_upscaled_again(upscale, tmp_path, c
   capsys.readouterr()
   assert upscale(*inputs()) == 0
   assert tree(tmp_path) == first
-  assert '0 upscaled' in capsys.readouterr().out
+  assert '0 images upscaled' in capsys.readouterr().out
   assert upscale(*inputs(), '--scale', 2) == 0
   new = set(tree(tmp_path)) - set(first)
   assert new == {'a_x2.png', 'b_x2.jpg', 'my_x2_x2.png'}
@@ -246,7 +247,11 @@ def test_odd_names_stop_nothing(upscale, tmp_path, monkeypatch, capsys):
     save(tmp_path / name, smooth(6, 5))
   assert upscale('~none.png', tmp_path / 'caf\udce9.png', f'{"n" * 250}.png', '~/z.png', '') == 1
   err = capsys.readouterr().err
-  assert 'File name too long' in err and "'': no such file" in err and '2 of 5 failed' in err
+  assert (
+    'File name too long' in err
+    and "'': no such file" in err
+    and '2 of 5 images could not be' in err
+  )
   made = {p.name for p in tmp_path.glob('*_x4.png')}
   assert made == {'~none_x4.png', 'caf\udce9_x4.png', 'z_x4.png'}
 
