@@ -3,8 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from helpers import assert_same
 
-from jaxgen.optim.ema import ema, warmed_up
+from jaxgen.optim.ema import averaged, ema, warmed_up
+from jaxgen.task import fresh_state
 
 
 def test_the_initial_weights_fade_in_a_short_run():
@@ -59,3 +62,22 @@ def test_the_names_are_those_that_flax_gives():
   found = jax.jit(lambda: ema(old, new, jnp.int32(0), 0.9))()
   jax.tree.map(np.testing.assert_array_equal, found['batch_stats'], new['batch_stats'])
   assert np.any(found['params']['dense']['kernel'] != new['params']['dense']['kernel'])
+
+
+def test_a_state_begins_with_a_copy_of_who_is_averaged():
+  players = {
+    'gen': {'params': {'w': jnp.ones(3)}, 'batch_stats': {'mean': jnp.zeros(())}},
+    'disc': {'params': {'w': jnp.ones(2)}},
+  }
+  optimizers = {name: optax.adam(0.1) for name in players}
+  state = fresh_state(jax.random.key(3), players, optimizers, ('gen',))
+  assert int(state.step) == 0 and state.opt_state.keys() == players.keys()
+  assert_same(state.params, {name: x['params'] for name, x in players.items()})
+  assert state.variables == {'gen': {'batch_stats': players['gen']['batch_stats']}, 'disc': {}}
+  assert_same(state.ema, {'gen': players['gen']})
+  assert state.ema['gen']['params']['w'] is not state.params['gen']['w']  # either may be donated
+  assert fresh_state(jax.random.key(3), players, optimizers).ema == {}
+  new = jax.tree.map(lambda x: x + 1, players['gen'])
+  expected = ema(state.ema['gen'], new, state.step, 0.9)
+  assert_same(averaged(state, 'gen', new, 0.9), {'gen': expected})
+  assert averaged(state, 'gen', new, 0) == {}
