@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgen.errors import ConfigError
 from jaxgen.exchange.kept import Kept, Weights, file_of, model_of
+from jaxgen.exchange.shipped import check_finite
 from jaxgen.files import check_file, is_there
 from jaxgen.notes import Warn, stays, tell
 from jaxgen.photos.images import Given
@@ -18,10 +19,10 @@ from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Answer, Service
 from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM, Decoding
 from jaxgen.systems.handwriting.writing import job
-from jaxgen.systems.handwriting.writing import weights as writers
 from jaxgen.systems.handwriting.writing.finishing import check_size
 from jaxgen.systems.handwriting.writing.pictures import Options, all_wanted, health, make_pictures
 from jaxgen.systems.handwriting.writing.texts import as_words, check_any
+from jaxgen.systems.handwriting.writing.weights import shipped_weights
 from jaxgen.task import Tools, Trained, plain_tools
 
 _kept = Kept()
@@ -55,7 +56,7 @@ def write(
     UserError: the word is empty, too long, or has a symbol that the weights do not know.
   """
   _check_drawn(styles, seed)
-  trained = model_of(weights, writers.shipped_weights, ('handwriting',))
+  trained = model_of(weights, shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
   ability = job.ability_of(trained)
   texts = as_words([word], ability)
@@ -114,7 +115,7 @@ def write_sheet(
     raise ConfigError(f'output={target}: name a .png or .svg file')
   check_file('output', target)
   there = [target] if not overwrite and is_there(target) else []
-  trained = model_of(weights, writers.shipped_weights, ('handwriting',))
+  trained = model_of(weights, shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
   ability = job.ability_of(trained)
   texts = as_words([words] if isinstance(words, str) else words, ability)
@@ -143,7 +144,7 @@ def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:
 
 
 def _writer(trained: Trained) -> tuple[Any, Tools]:
-  writers.check_finite(trained, Path('weights'))
+  check_finite(trained, Path('weights'), 'it writes nothing')
   return job.make_inference(trained), plain_tools(trained.config.seed)
 
 
@@ -202,7 +203,7 @@ def read(
 
 
 def _reader(trained: Trained, path: Path | None) -> Service:
-  writers.check_finite(trained, path or Path('weights'), 'reads')
+  check_finite(trained, path or Path('weights'), 'it reads nothing')
   found = [apply.measured_calibration(path, trained.step)] if path else []
   return Service(apply.reading_model(trained, *found), Decoding())
 

@@ -175,5 +175,5 @@ def test_weights_of_another_system_or_none(write, tmp_path, monkeypatch):
   )
   status, _, err = write('a', '--weights', 'other.safetensors')
   assert status == 2 and 'other.safetensors is a run of comvae, which writes no words' in err
-  monkeypatch.setattr('jaxgen.systems.handwriting.writing.weights.SHIPPED', tmp_path / 'none')
+  monkeypatch.setattr('jaxgen.exchange.shipped.WEIGHTS', tmp_path)
   assert cli.main(['write', 'a']) == 2

@@ -83,17 +83,17 @@ def _check(args: argparse.Namespace) -> None:
 
 def _read(args: argparse.Namespace) -> None:
   _check(args)
+  from jaxgen.exchange.shipped import check_finite
   from jaxgen.systems.handwriting import apply
   from jaxgen.systems.handwriting.reading.pictures import given
   from jaxgen.systems.handwriting.reading.service import Service
-  from jaxgen.systems.handwriting.writing.weights import check_finite
   from jaxgen.terminal.reporter import Reporter
 
   reporter = Reporter()
   weights = args.weights or apply.shipped_reader()
   trained = load(weights, args.step)
   apply.check_system(trained, weights)
-  check_finite(trained, weights, 'reads')
+  check_finite(trained, weights, 'it reads nothing')
   model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
   service = Service(model, _decoding(args, model, reporter.warn))
   inputs, told = given(args.inputs)

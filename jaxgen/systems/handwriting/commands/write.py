@@ -129,16 +129,17 @@ def _write(args: argparse.Namespace) -> None:
     check_file('--output', files[-1])
   if args.mm and not (args.svg or output.suffix.lower() == '.svg'):
     raise ConfigError('--mm is of outlines: add --svg, or name a .svg file with --output')
-  from jaxgen.systems.handwriting.writing import weights
+  from jaxgen.exchange.shipped import check_finite
+  from jaxgen.systems.handwriting.writing.weights import shipped_weights
 
-  args.workdir = args.weights or weights.shipped_weights()
+  args.workdir = args.weights or shipped_weights()
   there = [] if args.overwrite else [file for file in files if is_there(file)]
   with opened(args, 'handwriting', 'writes no words') as run:
     from jaxgen.systems.handwriting.writing import job as jobs
     from jaxgen.systems.handwriting.writing.pictures import Options
     from jaxgen.systems.handwriting.writing.texts import check_any, nothing_left
 
-    weights.check_finite(run.trained, args.workdir)
+    check_finite(run.trained, args.workdir, 'it writes nothing')
     ability = jobs.ability_of(run.trained)._replace(drop_unknown=args.drop_unknown)
     texts = _texts(args, run, ability)
     reporter = run.reporter
