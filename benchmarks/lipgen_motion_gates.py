@@ -13,9 +13,10 @@ import machine
 
 from jaxgen import config as configs
 from jaxgen.command import exits
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.exchange.weight_files import load_weights
 from jaxgen.systems.lipgen.motion import evaluation
-from jaxgen.systems.lipgen.synthesis.chain import MOTION, WEIGHTS
+from jaxgen.systems.lipgen.synthesis.chain import MOTION
 from jaxgen.task import plain_tools
 
 FILE = f'{MOTION}.safetensors'

@@ -31,9 +31,10 @@ from ml_collections import ConfigDict
 
 from jaxgen.command import exits
 from jaxgen.command.opening import load
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.files import write_bytes, write_json
 from jaxgen.run import devices
-from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS, digest_of, load_net
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, digest_of, load_net
 from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from helpers import benchmark, override
 
 from jaxgen import config as configs
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.exchange.weight_files import load_weights
-from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER
 from jaxgen.task import Trained
 
 ROOT = Path(__file__).parents[2]

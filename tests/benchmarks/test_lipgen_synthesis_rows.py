@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from helpers import benchmark
 
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.exchange.weight_files import load_weights, save_weights
-from jaxgen.systems.lipgen.synthesis.chain import MOTION, WEIGHTS
+from jaxgen.systems.lipgen.synthesis.chain import MOTION
 
 ROOT = Path(__file__).parents[2]
 

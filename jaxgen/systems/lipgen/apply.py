@@ -1,6 +1,7 @@
 """Trained runs as readers of a person's videos."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -8,28 +9,17 @@ from ml_collections import ConfigDict
 from jaxgen import digests
 from jaxgen.errors import ConfigError
 from jaxgen.exchange import weight_files
+from jaxgen.exchange.shipped import WEIGHTS, shipped
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Trained
 
-READER = Path(__file__).parents[2] / 'weights' / 'lipgen.safetensors'
 SYSTEM = 'lipgen'
-
-
-def shipped_reader() -> Path:
-  """The weights that videos are read with where none are named.
-
-  Raises:
-    ConfigError: this version has none.
-  """
-  if not READER.is_file():
-    raise ConfigError(
-      'no reader of lips comes with this version: name a trained run, or a file of jaxgen export, '
-      'with --weights'
-    )
-  return READER
+READER = WEIGHTS / 'lipgen.safetensors'
+# -> the weights that videos are read with where none are named.
+shipped_reader = partial(shipped, READER.stem, 'reader of lips')
 
 
 def check_config(config: ConfigDict, option: str, weights: Path) -> None:

@@ -208,7 +208,7 @@ def test_captions_follow_the_words():
 
 
 def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(apply, 'READER', tmp_path / 'none.safetensors')
+  monkeypatch.setattr('jaxgen.exchange.shipped.WEIGHTS', tmp_path)
   given, a, b = f'--weights={weights}', videos / 'a.mp4', videos / 'b.mp4'
   other = save_weights(tmp_path / 'o.safetensors', trained._replace(config=configs.load('comvae')))
   bad = save_weights(tmp_path / 'b.safetensors', trained, {segmenting.KEY: '{"speed": 3}'})

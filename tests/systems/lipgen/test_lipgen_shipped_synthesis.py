@@ -9,6 +9,7 @@ import pytest
 from helpers import override
 
 from jaxgen import config as configs
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.exchange.weight_files import load_weights
 from jaxgen.run.metrics_log import last_epoch_means
 from jaxgen.systems.lipgen.render import evaluation
@@ -17,7 +18,7 @@ from jaxgen.systems.lipgen.render.data import load_faces
 from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.render.task import make_model
-from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, WEIGHTS
+from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER
 from jaxgen.task import plain_tools
 
 RENDERERS = 'procedural', 'grid', 'mixed', 'paper'

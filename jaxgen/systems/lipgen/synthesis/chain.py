@@ -16,6 +16,7 @@ from jaxgen.errors import CheckpointError, ConfigError, DataError
 from jaxgen.exchange import weight_files
 from jaxgen.exchange.hub import located
 from jaxgen.exchange.kept import load_kept
+from jaxgen.exchange.shipped import shipped
 from jaxgen.passes import no_bars
 from jaxgen.systems.lipgen.clips.framing import Framing, framed, framed_points
 from jaxgen.systems.lipgen.motion import task as motion_task
@@ -29,7 +30,6 @@ from jaxgen.systems.lipgen.warping.placing import placed
 from jaxgen.task import Trained, plain_tools
 from jaxgen.words import counted
 
-WEIGHTS = Path(__file__).parents[3] / 'weights'
 MOTION, RENDER = 'lipgen_motion', 'lipgen_render'
 Loader = Callable[[Path], Trained]
 
@@ -213,13 +213,7 @@ def shipped_net(system: str) -> Path:
   Raises:
     ConfigError: none comes with this version.
   """
-  path = WEIGHTS / f'{system}.safetensors'
-  if not path.is_file():
-    raise ConfigError(
-      f'no net of {system} comes with this version: name a trained run, or a file of jaxgen export, '
-      f'with --{system.removeprefix("lipgen_")}'
-    )
-  return path
+  return shipped(system, f'net of {system}', f'--{system.removeprefix("lipgen_")}')
 
 
 def checked_net(trained: Trained, system: str, name: Path) -> Trained:
