@@ -214,7 +214,7 @@ def test_a_net_of_the_papers_size_begins_with_imported_weights_for_a_table(small
   variables = jax.tree.map(lambda x: np.broadcast_to(np.float32(0.5), x.shape), variables)
   trained = Trained(imported, facts, variables, 0)
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr('jaxgen.systems.lipgen.task.load_weights', lambda path: trained)
+    patch.setattr('jaxgen.systems.lipgen.task.load_named', lambda *_: trained)
     begun = make_task(override(own, {'init_from': 'x'}), small[1].facts)  # of clips of two words
     state = jax.eval_shape(begun.init, jax.random.key(1))
   assert state.params['model']['words']['kernel'].shape[-1] == len(WORDS)
