@@ -141,7 +141,10 @@ def _given(
   if lost == ['test'] and 'validation' in given:
     lost = []
   if lost:
-    raise DataError(f'the table has no row of {" nor ".join(lost)} that can be used')
+    raise DataError(
+      f'the table has no row of {" nor ".join(lost)} that can be used: give it some, or leave the splits out '
+      'of it, and all rows are shared out'
+    )
   if '' in given:
     raise DataError('the table does not say the split of every row')
   if 'validation' in given or rule.validation == 0:
