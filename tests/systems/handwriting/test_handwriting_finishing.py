@@ -62,7 +62,7 @@ def test_trimming_keeps_the_height_and_a_margin():
   assert finishing.ink_columns(grained) == (3, 22)
   assert finishing.trimmed(np.full((H, 9), 255, np.uint8), 0).shape == (H, 9)
   assert finishing.fault(image) == '' == finishing.fault(cut)
-  stop = ring(width=192, centre=(6, 26), radii=(-1, 1.2))
+  stop = ring(width=192, centre=(6, 26), radii=(-1, 0.8))
   assert is_blank(stop) and finishing.fault(stop) == ''
   assert finishing.fault(np.full((H, 9), 240, np.uint8)) == finishing.BLANK
   assert finishing.fault(np.full((H, 9), 20, np.uint8)) == finishing.BLACK
