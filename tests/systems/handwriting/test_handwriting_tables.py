@@ -11,7 +11,8 @@ from jaxgen.systems.handwriting.real.canvas import Ink
 from jaxgen.systems.handwriting.real.examples import Settings, read_examples
 from jaxgen.systems.handwriting.real.report import FIXED, REFUSED, Report
 from jaxgen.systems.handwriting.real.store import Store, readable
-from jaxgen.systems.handwriting.real.tables import find_tables, read_table
+from jaxgen.systems.handwriting.real.table_files import find_tables
+from jaxgen.systems.handwriting.real.tables import read_table
 from jaxgen.systems.handwriting.real.transcripts import cleaned
 
 

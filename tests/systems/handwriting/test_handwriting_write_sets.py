@@ -15,7 +15,8 @@ from jaxgen import locks
 from jaxgen.run import lock
 from jaxgen.systems.handwriting.real.report import Report
 from jaxgen.systems.handwriting.real.store import Store
-from jaxgen.systems.handwriting.real.tables import find_tables, read_tables
+from jaxgen.systems.handwriting.real.table_files import find_tables
+from jaxgen.systems.handwriting.real.tables import read_tables
 from jaxgen.systems.handwriting.writing import texts
 from jaxgen.systems.handwriting.writing.job import Finish, Job, ability_of
 from jaxgen.systems.handwriting.writing.pictures import Options

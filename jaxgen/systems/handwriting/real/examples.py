@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.systems.handwriting.real import pages, tables
+from jaxgen.systems.handwriting.real import pages, pairs, table_files, tables
 from jaxgen.systems.handwriting.real.canvas import Ink, is_blank, read_levels, to_ink
 from jaxgen.systems.handwriting.real.report import Report, Row, RowError
 from jaxgen.systems.handwriting.real.store import Store
@@ -97,18 +97,18 @@ def _open(
 ) -> tuple[list[Row], Callable[[Callable[[str], Path]], Picture]]:
   """All rows of a set, and what makes a reader of their pictures."""
   found, rows = {}, list[Row]()
-  if settings.table or tables.has_table(store, settings.columns):
-    found = tables.find_tables(store, settings.table)
-  elif tables.has_pairs(store, _images_of_pages(store)):
-    rows = list(tables.read_pairs(store, settings.columns, report))
+  if settings.table or table_files.has_table(store, settings.columns):
+    found = table_files.find_tables(store, settings.table)
+  elif pairs.has_pairs(store, _images_of_pages(store)):
+    rows = list(pairs.read_pairs(store, settings.columns, report))
   else:
     rows, regions = _page_rows(store, settings, report)
     if rows:
       return rows, lambda path: _of_pages(store, regions, path)
     _check_level(store, settings.level)
-    found = tables.find_lists(store)
+    found = table_files.find_lists(store)
     if not found and not report.rows:  # a table without the columns that it needs says so
-      found = tables.find_tables(store)
+      found = table_files.find_tables(store)
   if found:
     rows = list(tables.read_tables(store, found, settings.columns, report))
   elif not rows and not report.rows:

@@ -1,11 +1,11 @@
-"""Tables of images and transcripts: csv or tsv, a list, or a text file beside each image."""
+"""Rows of tables of images and transcripts: csv or tsv, or a list."""
 
 import csv
 import io
 import itertools
 import re
-from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from jaxgen.data.image_files import has_image_suffix
@@ -26,7 +26,7 @@ COLUMNS = {
   'group': (),
 }
 _NEEDED = ('file', 'text')
-_SPLITS = {
+SPLIT_WORDS = {
   'train': 'train',
   'training': 'train',
   'validation': 'validation',
@@ -37,9 +37,7 @@ _SPLITS = {
   'test': 'test',
   'testing': 'test',
 }
-_WORD = re.compile(r'([^\W\d_]+)')
 FOLDER = '<folder>'  # as the column of writers: the folder of an image names its writer
-_TEXT_SUFFIXES = ('.gt.txt', '.txt')
 _MARKS = '\t;,|'  # what may stand between columns
 _SAYS_MARK = re.compile(r'"?sep=."?')  # a first line of Excel's
 _Record = tuple[int, list[str]]  # the number of its line, and its fields
@@ -56,81 +54,6 @@ def check_columns(columns: Mapping[str, str]) -> None:
     if role not in COLUMNS:
       near = near_matches(role, tuple(COLUMNS))
       raise ConfigError(f'columns: unknown {role!r}.{near} Known are {", ".join(COLUMNS)}')
-
-
-def find_tables(store: Store, table: str = '') -> dict[str, str]:
-  """The tables of a set, with the split that each is; {} where there is none.
-
-  One table says itself what its splits are, if anything: ''. Several make a set where their names differ in
-  nothing but the split, as train.csv, val.csv and test.csv, or train/words.csv and test/words.csv.
-
-  Args:
-    store: the set's files.
-    table: the name of the only one to read, where it is given.
-
-  Raises:
-    DataError: the given one is missing, or there are several that are no splits of a set.
-  """
-  tables = _named_as_tables(store)
-  if table:
-    if table not in store.names:
-      there = ', '.join(tables) or 'none'
-      raise DataError(f'{store.root}: no table {table!r}; there are: {there}')
-    return {table: ''}
-  return _by_split(store, tables, alike=True)
-
-
-def find_lists(store: Store) -> dict[str, str]:
-  """The lists of a set, with the split that each is, as `find_tables`; {} where there is none.
-
-  A list is a .txt file whose lines are the name of an image, a space or tab, and its text, as those of RIMES.
-  Several make a set where each name says another split, one of them train; they may differ in other words too.
-  """
-  images = {str(PurePosixPath(name).with_suffix('')) for name in store.images}
-  texts = (name for name in store.names if name.lower().endswith('.txt'))
-  return _by_split(
-    store, [x for x in texts if _stem_of_text(x) not in images and _is_list(store, x)], alike=False
-  )
-
-
-def has_table(store: Store, columns: Mapping[str, str]) -> bool:
-  """Whether a table of a set has columns of files and texts, or its columns are given."""
-
-  def is_one(table: str) -> bool:
-    try:
-      _opened(store, table, columns)
-    except DataError:
-      return False
-    return True
-
-  tables = _named_as_tables(store)
-  return bool(tables) and (_are_given(columns) or any(map(is_one, tables)))
-
-
-def _named_as_tables(store: Store) -> list[str]:
-  return [name for name in store.names if name.lower().endswith(('.csv', '.tsv'))]
-
-
-def _by_split(store: Store, tables: Sequence[str], alike: bool) -> dict[str, str]:
-  if len(tables) < 2:
-    return dict.fromkeys(tables, '')
-  splits = {name: _split_of_table(name) for name in tables}
-  found = {split for split, _ in splits.values()}
-  differ = alike and len({rest for _, rest in splits.values()}) > 1
-  if differ or '' in found or 'train' not in found or len(found) < len(tables):
-    raise DataError(
-      f'{store.root}: has several tables that are not train, validation and test alone; say which one by '
-      f'--config.data.table=NAME: {", ".join(tables)}'
-    )
-  return {name: split for name, (split, _) in splits.items()}
-
-
-def _split_of_table(name: str) -> tuple[str, str]:
-  """The split that the name of a table says, '' where it says none or several, and the rest of the name."""
-  parts = _WORD.split(str(PurePosixPath(name).with_suffix('')).lower())
-  said = {_SPLITS[part] for part in parts if part in _SPLITS}
-  rest = ''.join('*' if part in _SPLITS else part for part in parts)
-  return (said.pop() if len(said) == 1 else ''), rest
 
 
 def read_tables(
@@ -165,9 +88,9 @@ def read_table(
 
   Args:
     store: the set's files.
-    table: its name, of `find_tables` or `find_lists`. UTF-8 or UTF-16, with a byte-order mark or without; what
-      stands between columns, a tab, semicolon, comma or bar, is seen from the header, or without one from the
-      first lines. Quotes are those of csv; in a tsv they count only around a whole field.
+    table: its name, as `table_files` finds it. UTF-8 or UTF-16, with a byte-order mark or without; what stands
+      between columns, a tab, semicolon, comma or bar, is seen from the header, or without one from the first
+      lines. Quotes are those of csv; in a tsv they count only around a whole field.
     columns: names of columns by role, see COLUMNS; '<folder>' as writer stands for the image's folder.
     report: gets lines with a wrong number of fields.
 
@@ -175,7 +98,7 @@ def read_table(
     DataError: no such columns, not text, or damaged quotes.
   """
   where = store.shown(table)
-  names, records = _opened(store, table, columns)
+  names, records = opened(store, table, columns)
   place = {role: names.index(name) for role, name in _roles(names, columns).items()}
   for line, fields in records:
     report.rows += 1
@@ -185,25 +108,25 @@ def read_table(
       )
       continue
     values = {role: fields[i] for role, i in place.items()}
-    row = _row(values, columns, f'{where} line {line}', store.find(values['file'], table))
+    row = row_of(values, columns, f'{where} line {line}', store.find(values['file'], table))
     if not row.found and (found := store.find(values['file'], table, any_case=True)):
-      row = _row(values, columns, row.place, found)._replace(fixed=('other case',))
+      row = row_of(values, columns, row.place, found)._replace(fixed=('other case',))
     yield row
 
 
-def _opened(
+def opened(
   store: Store, table: str, columns: Mapping[str, str]
 ) -> tuple[list[str], Iterator[_Record]]:
-  """The names of a table's columns, and its rows."""
+  """The names of a table's columns, and its rows; raises DataError as `read_table`."""
   where = store.shown(table)
-  text = _decoded(store.read(table), where)
+  text = decoded(store.read(table), where)
   lines = (line for line in text.splitlines() if line.strip())
   first = list(itertools.islice(lines, _LOOKED_AT))
   says_mark = bool(first) and _SAYS_MARK.fullmatch(first[0]) is not None
   first = first[says_mark:]
   if not first:
     raise DataError(f'{where}: is empty')
-  if not _are_given(columns) and _is_list(store, table):
+  if not are_given(columns) and is_list(store, table):
     return list(_NEEDED), _listed(text)
   without_header = _numbers(columns)
   if without_header:
@@ -214,12 +137,12 @@ def _opened(
   return names, itertools.islice(_records(text, delimiter, where), skipped, None)
 
 
-def _is_list(store: Store, name: str) -> bool:
+def is_list(store: Store, name: str) -> bool:
   """Whether the first line of a .txt is the name of an image and one more field."""
   if not name.lower().endswith('.txt'):
     return False
   try:
-    first = next((line for _, line in _listed(_decoded(store.read(name), name))), [])
+    first = next((line for _, line in _listed(decoded(store.read(name), name))), [])
   except DataError:
     return False
   return len(first) == len(_NEEDED) and has_image_suffix(Path(first[0])) and '\t' not in first[1]
@@ -232,19 +155,20 @@ def _listed(text: str) -> Iterator[_Record]:
       yield number, line.strip().split(None, 1)
 
 
-def _row(
+def row_of(
   values: Mapping[str, str], columns: Mapping[str, str], place: str, found: Sequence[str]
 ) -> Row:
-  """A split that is no known one is kept as it is, for `examples` to refuse."""
+  """The row of values by role. A split that is no known one is kept as it is, for `examples` to refuse."""
   file = str(PurePosixPath(values['file'].strip().replace('\\', '/')))
   writer, split, group = (tidied(values.get(role, '')) for role in ('writer', 'split', 'group'))
   if columns.get('writer') == FOLDER:  # that of the picture: its name may be without any
     writer = tidied(PurePosixPath(found[0] if len(found) == 1 else file).parent.name)
-  split = _SPLITS.get(split.lower(), split)
+  split = SPLIT_WORDS.get(split.lower(), split)
   return Row(file, values['text'], writer, split, group, place, tuple(found))
 
 
-def _decoded(content: bytes, where: str) -> str:
+def decoded(content: bytes, where: str) -> str:
+  """Text of bytes; raises DataError with the line that is none."""
   try:
     return decoded_text(content)
   except UnicodeError as error:
@@ -252,7 +176,8 @@ def _decoded(content: bytes, where: str) -> str:
     raise DataError(f'{where} line {at}: is not UTF-8: save it in this encoding') from error
 
 
-def _are_given(columns: Mapping[str, str]) -> bool:
+def are_given(columns: Mapping[str, str]) -> bool:
+  """Whether some column is named, or numbered."""
   return any(name not in ('', FOLDER) for name in columns.values())
 
 
@@ -363,48 +288,3 @@ def _unquoted(field: str) -> str:
   inner = field[1:-1]
   whole = len(field) >= 2 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', '')
   return inner.replace('""', '"') if whole else field
-
-
-def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iterator[Row]:
-  """Images with a text file of the same name beside each: a.png and a.txt, or a.gt.txt.
-
-  Args:
-    store: the set's files.
-    columns: {'writer': '<folder>'} where the folder of an image names its writer, which else is not known.
-    report: gets images without a text, texts without an image, and those that are not UTF-8.
-  """
-  images = defaultdict(list)
-  for name in store.images:
-    images[str(PurePosixPath(name).with_suffix(''))].append(name)
-  texts = {stem: name for name in store.names if (stem := _stem_of_text(name))}
-  for stem, name in texts.items():
-    report.rows += 1
-    found = images.get(stem, [])
-    if len(found) == 1:
-      try:
-        text = _decoded(store.read(name), store.shown(name)).strip('\r\n')
-      except DataError as error:
-        report.add('damaged text', str(error))
-        continue
-      yield _row({'file': found[0], 'text': text}, columns, store.shown(name), found)
-    elif found:
-      report.add('ambiguous image', store.shown(name), ' or '.join(found[:3]))
-    else:
-      report.add('missing image', store.shown(name), f'no {stem}.png, or of another kind')
-  for stem, found in images.items():
-    if stem not in texts:
-      report.rows += 1
-      report.add('empty transcript', store.shown(found[0]), 'no text file beside it')
-
-
-def has_pairs(store: Store, pages: Container[str]) -> bool:
-  """Whether an image of a set, which is none of these, has a text file of its name beside it."""
-  stems = {_stem_of_text(name) for name in store.names}
-  return any(
-    str(PurePosixPath(name).with_suffix('')) in stems and name not in pages for name in store.images
-  )
-
-
-def _stem_of_text(name: str) -> str:
-  ends = (end for end in _TEXT_SUFFIXES if name.lower().endswith(end))
-  return next((name[: -len(end)] for end in ends), '')
