@@ -19,8 +19,6 @@ if TYPE_CHECKING:
   from jaxgen.run.inference import Opened
   from jaxgen.task import Trained
 
-SHOWN = 5  # names of a message
-
 
 def prepare() -> None:
   """Sets JAX up: where compiled programs are kept, and whether there is a device at all.
@@ -102,4 +100,4 @@ def tell_failed(failed: Sequence[str], paths: Sequence[str]) -> None:
   """Raises UserError that names the paths that could not be read, where there are any."""
   if failed:
     of = counted(len(paths), 'image')
-    raise UserError(f'{len(failed)} of {of} could not be read: {named(failed, SHOWN)}')
+    raise UserError(f'{len(failed)} of {of} could not be read: {named(failed)}')

@@ -3,10 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 
 from jaxgen.systems.handwriting.networks.recogniser import Reading, columns_of
 from jaxgen.systems.handwriting.reading.charset import Charset
+from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Model
+from jaxgen.systems.handwriting.real.canvas import Ink
 from jaxgen.task import Tools
 
 STRIDE = 4
@@ -69,3 +72,10 @@ def tools():
     trained=lambda config: None,
     rng=jax.random.key(0),
   )
+
+
+def opened(tmp_path, image, **saving):
+  """A picture of height 32 from a file of it."""
+  path = tmp_path / 'picture.png'
+  Image.fromarray(image).save(path, **saving)
+  return open_picture(path, Ink(32), 4096)

@@ -5,6 +5,11 @@ import io
 import numpy as np
 from PIL import Image
 
+from jaxgen.systems.handwriting.real.canvas import Ink
+from jaxgen.systems.handwriting.real.examples import Settings, read_examples
+from jaxgen.systems.handwriting.real.report import Report
+from jaxgen.systems.handwriting.real.store import Store
+
 
 def strokes(seed=0, height=16, width=40):
   """uint8 [height, width], white with some dark strokes that differ by seed."""
@@ -39,3 +44,9 @@ def put(path, content):
 def table(rows, header='file,text,writer', mark=','):
   lines = [header.replace(',', mark), *(mark.join(row) for row in rows)]
   return '\n'.join(lines) + '\n'
+
+
+def read(root, **settings):
+  """(examples, report) of a set."""
+  report = Report('set')
+  return list(read_examples(Store(root), Settings(Ink(16), **settings), report)), report

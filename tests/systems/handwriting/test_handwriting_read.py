@@ -1,15 +1,14 @@
 """`jaxgen read` and what it does: pictures of any widths as text."""
 
 import json
-import os
 
 import jax
 import numpy as np
 import pytest
 from handwriting_cases import variables_of
 from helpers import override
-from PIL import Image, ImageChops, ImageDraw, ImageFont
-from reading_cases import CHARSET, Columns, bars, model, tools
+from PIL import Image
+from reading_cases import CHARSET, Columns, bars, model, opened, tools
 from real_files import put, strokes
 from tab_cases import jobs_of_all
 
@@ -22,13 +21,12 @@ from jaxgen.notes import UserNote
 from jaxgen.systems.handwriting import apply, recogniser_task
 from jaxgen.systems.handwriting.certainty import judge
 from jaxgen.systems.handwriting.data import WordRows
-from jaxgen.systems.handwriting.drawn.faces import shipped_faces
 from jaxgen.systems.handwriting.judging import Reader
 from jaxgen.systems.handwriting.levels import from_levels
 from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
 from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
-from jaxgen.systems.handwriting.reading.pictures import given, num_lines, open_picture, picture_of
+from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import BLANK, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import Ink, padded, read_levels
@@ -304,12 +302,6 @@ def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch
 # --- Pictures of any widths ---
 
 
-def opened(tmp_path, image, **saving):
-  path = tmp_path / 'picture.png'
-  Image.fromarray(image).save(path, **saving)
-  return open_picture(path, Ink(32), 4096)
-
-
 def test_characters_are_where_they_stand_in_the_given_picture(tmp_path):
   service = Service(model(), Decoding())
   for times in (1, 3):
@@ -322,15 +314,6 @@ def test_characters_are_where_they_stand_in_the_given_picture(tmp_path):
       assert abs(span.end - times * (12 * i + 14)) <= 4 * times, (i, span)
     assert [x.text for x in answer.words] == ['abba', 'ab']
     np.testing.assert_allclose(answer.confidence, np.prod([x.confidence for x in answer.words]))
-
-
-def test_a_picture_is_turned_as_its_exif_says(tmp_path):
-  exif = Image.Exif()
-  exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-  upright = opened(tmp_path, bars('ab'))
-  turned = opened(tmp_path, np.rot90(bars('ab')), exif=exif)
-  np.testing.assert_array_equal(turned.image, upright.image)
-  assert turned.width == upright.width == bars('ab').shape[1]
 
 
 def test_one_program_a_width(tmp_path):
@@ -404,63 +387,3 @@ def test_a_file_may_name_its_calibration(trained, tmp_path):
 
 
 # --- What is given ---
-
-
-def test_images_of_folders_come_once_and_hidden_ones_not(tmp_path):
-  image = strokes()
-  for name in ('a.png', 'b/c.png', 'b/.hidden/d.png', 'e.txt'):
-    put(tmp_path / name, image)
-  put(tmp_path / 'f.heic', b'x')
-  here = str(tmp_path)
-  found, told = given([str(tmp_path / 'a.png'), here, 'none.png', here])
-  assert [os.path.relpath(x.path, here) for x in found[:2]] == ['a.png', 'b/c.png']
-  assert [x.path for x in found[2:]] == ['none.png']
-  assert len(told) == 2 and '1 file that cannot be read: 1 .heic' in told[0]
-
-
-def test_lines_of_a_picture_are_counted():
-  rng = np.random.default_rng(0)
-  line = np.full((40, 200), 230, np.uint8)
-  line[12:28, 10:190:9] = 40
-  assert num_lines(line) == num_lines(255 - line) == 1
-  chalk = np.where(np.concatenate([line] * 3) < 100, 240, 150).astype(np.uint8)
-  assert num_lines(chalk, invert=True) == 3 and num_lines(chalk, invert=False) == 1
-  dotted = line.copy()
-  dotted[4:8, 10:190:18] = 40
-  assert num_lines(dotted) == 1
-  for count in (2, 3, 12):
-    page = np.concatenate([line] * count)
-    noisy = np.clip(page + rng.normal(0, 8, page.shape), 0, 255).astype(np.uint8)
-    assert num_lines(page) == num_lines(noisy) == count
-    shade = np.linspace(1.0, 0.8, page.shape[1])
-    assert num_lines((page * shade).astype(np.uint8)) == count
-  ruled = line.copy()
-  ruled[[2, 14, 26, 38]] = 120
-  assert num_lines(ruled) == 1
-  # Two lines whose strokes reach each other; not a line over a rule, or with the foot of another.
-  joined = np.concatenate([line, line])
-  joined[28:52, 40:160:60] = 40
-  assert num_lines(joined) == 2
-  over = np.concatenate([line, np.full((24, 200), 230, np.uint8)])
-  over[50:55, 20:100] = 0
-  assert num_lines(over) == 1
-  assert num_lines(np.concatenate([line[22:], line])) == 1
-  assert num_lines(np.full((40, 90), 200, np.uint8)) == 1
-
-
-def test_symbols_with_parts_one_above_the_other_are_one_line():
-  for face in shipped_faces():
-    font = ImageFont.truetype(face.path, 40)
-    for text in ('E', 'É', 'i', '3', '5', 'l'):
-      image = Image.new('L', (80, 80), 255)
-      ImageDraw.Draw(image).text((20, 12), text, font=font, fill=0)
-      left, top, right, bottom = ImageChops.invert(image).getbbox()
-      for box in (left - 4, 8, right + 4, 72), (left - 4, top - 4, right + 4, bottom + 4):
-        one = np.asarray(image.crop(box))
-        picture_of(one, f'{text} by {face.name}', Ink(64), 4096)
-
-
-def test_a_page_is_refused(tmp_path):
-  page = np.concatenate([strokes(i, 32, 90) for i in range(4)])
-  with pytest.raises(DataError, match=r'seems to show 4 lines of text.*cut it into lines'):
-    opened(tmp_path, page)

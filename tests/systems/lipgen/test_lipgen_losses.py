@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxgen.systems.lipgen import losses
@@ -131,6 +132,14 @@ def test_the_gradient_goes_through_the_chosen_frame_and_not_through_the_choice()
 def test_an_unknown_similarity_is_named():
   with pytest.raises(ValueError, match="cosine, dot, not 'l2'"):
     losses.temporal_attention(X, W, similarity='l2')
+
+
+def test_labels_are_smoothed_as_the_paper_has_it():
+  targets = optax.smooth_labels(jax.nn.one_hot(jnp.int32([3, 499]), 500), 0.1)
+  np.testing.assert_allclose(
+    [targets[0, 3], targets[1, 499], targets[0, 0]], [0.9002] * 2 + [0.0002]
+  )
+  np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-5)
 
 
 def test_losses_by_hand_and_mixed():

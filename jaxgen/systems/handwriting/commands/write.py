@@ -11,10 +11,10 @@ from jaxgen.command.arguments import path as as_path
 from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.batch import how_to_go_on
 from jaxgen.command.commands import Command
-from jaxgen.command.opening import SHOWN, opened
+from jaxgen.command.opening import opened
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_file, check_folder, is_there
-from jaxgen.words import counted
+from jaxgen.words import counted, named
 
 if TYPE_CHECKING:
   from jaxgen.run.inference import Opened
@@ -197,9 +197,8 @@ def _tell_unwritten(job: 'Job') -> None:
   """Raises UserError where something could not be written as it should."""
   names = [f'{job.texts[i].given!r}' for i in sorted(job.failed)]
   if names:
-    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
     of = f'{len(names)} of {len(job.texts)}'
-    raise UserError(f'{of} could not be written: {", ".join(names[:SHOWN])}{more}')
+    raise UserError(f'{of} could not be written: {named(names)}')
   if job.misread:
     raise UserError(f'{counted(len(job.misread), "picture")} stayed illegible')
 

@@ -10,6 +10,7 @@ from jaxgen.data.order import order
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.schema import near_matches
 from jaxgen.systems.handwriting.real.transcripts import tidied
+from jaxgen.words import named
 
 SPLITS = ('train', 'validation', 'test')
 HOW = ('auto', 'writer', 'given', 'group', 'row')
@@ -125,10 +126,9 @@ def _tested(writers: Sequence[str], rule: SplitRule) -> set[str]:
     raise ConfigError(f'config.data.test_writers = {",".join(rule.test_writers)!r} names no writer')
   if unknown := sorted(tested - known):
     near, there = near_matches(unknown[0], known), sorted(known)
-    more = f' and {len(there) - _SHOWN:,} more' if len(there) > _SHOWN else ''
     raise DataError(
       f'no rows of the test writer {", ".join(unknown)} (--config.data.test_writers).{near} There are '
-      f'{", ".join(there[:_SHOWN])}{more}'
+      f'{named(there, _SHOWN)}'
     )
   return tested
 

@@ -22,7 +22,7 @@ from jaxgen.systems.lipgen.clips.framing import Framing
 from jaxgen.systems.lipgen.clips.prepared import Say, prepared
 from jaxgen.systems.lipgen.speech.dictionary import folded
 from jaxgen.systems.lipgen.units import RATE
-from jaxgen.words import counted
+from jaxgen.words import counted, named
 
 COLUMNS = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
 # What a clip's name may leave out, tried in this order.
@@ -185,8 +185,9 @@ def parts_of_table(
   out = spoken_in_training(clips, first)
   never, before = (set(range(len(clips.words))) - {*clips.labels[~x].flat} for x in (out, first))
   if never:
-    named = _named(clips, never)
-    say(f'{path}: no clip to train on has {named}: not learned until clips are added')
+    say(
+      f'{path}: no clip to train on has {_named(clips, never)}: not learned until clips are added'
+    )
   if before - never:
     kept = f'{counted(int((first & ~out).sum()), "clip")} to train on that would be held out'
     say(f'{path}: {kept}, as no others have {_named(clips, before - never)}')
@@ -195,9 +196,7 @@ def parts_of_table(
 
 def _named(clips: ClipSet, classes: Collection[int]) -> str:
   """The first few of some words."""
-  words = [clips.words[i] for i in sorted(classes)]
-  more = f' and {len(words) - _FEW:,} more' if len(words) > _FEW else ''
-  return ', '.join(map(repr, words[:_FEW])) + more
+  return named([repr(clips.words[i]) for i in sorted(classes)], _FEW)
 
 
 def folder_of_clips(table: Path, directory: str | Path = '') -> Path:

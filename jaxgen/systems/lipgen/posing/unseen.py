@@ -119,7 +119,7 @@ def _drawn(config: ConfigDict, folder: Path, bars: Bars, overwrite: bool) -> Uns
   with ThreadPoolExecutor() as pool:
     for _ in bars(pool.map(drawn, todo), 'drawing'):
       pass
-  words = write_bytes(folder / WORDS, _text(rows).encode())
+  words = write_bytes(folder / WORDS, _table(rows))
   return Unseen(folder, read_table(words), None)
 
 
@@ -134,7 +134,7 @@ def _claim(
   seal, words = folder / SEAL, folder / WORDS
   known = [*speech.words, *(word for word in AROUND if word in speech.dictionary)]
   said = [(word, speech.dictionary.phonemes(word)) for word in known]
-  own = digests.name([repr((said, speech.words, *speech[2:], _text(rows))).encode()])
+  own = digests.name([repr((said, speech.words, *speech[2:], _table(rows).decode())).encode()])
   clips = list(folder.glob('[0-9]*_*.mp4'))
   if overwrite:
     for path in clips:
@@ -142,7 +142,7 @@ def _claim(
   elif clips and seal.is_file():
     if seal.read_text(errors='replace').strip() != own:
       raise UserError(_OTHERS.format(folder=folder))
-  elif clips and not (words.is_file() and words.read_bytes() == _text(rows).encode()):
+  elif clips and not (words.is_file() and words.read_bytes() == _table(rows)):
     raise UserError(_OTHERS.format(folder=folder))
   write_bytes(seal, f'{own}\n'.encode())
 
@@ -158,6 +158,6 @@ def _row(name: str, speech: Speech, one: Take) -> dict[str, str]:
   }
 
 
-def _text(rows: Sequence[Mapping[str, str]]) -> str:
+def _table(rows: Sequence[Mapping[str, str]]) -> bytes:
   """A table of rows."""
-  return tab_lines(list(rows[0]), rows, titles=True).decode()
+  return tab_lines(list(rows[0]), rows, titles=True)

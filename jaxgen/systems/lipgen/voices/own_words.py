@@ -17,6 +17,7 @@ from jaxgen.systems.lipgen.units import RATE as FRAME_RATE
 from jaxgen.systems.lipgen.voices.log_mel import HOP, ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.sound_files import AUDIBLE, read_sound
 from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled
+from jaxgen.words import named
 
 COLUMNS = {'clip': 'file', 'word': 'word', 'start': 'start', 'end': 'end'}
 # What a file's name may leave out, tried in this order.
@@ -169,10 +170,7 @@ def words_of_table(
   files = read_files(table, columns, advice)
   there = dict.fromkeys(row.word for file in files for row in file.rows)
   if missing := [word for word in wanted if word not in there]:
-    more = f' and {len(there) - _FEW:,} more' if len(there) > _FEW else ''
-    raise DataError(
-      f'{table} has no row of {missing[0]!r}: it has {", ".join(sorted(there)[:_FEW])}{more}'
-    )
+    raise DataError(f'{table} has no row of {missing[0]!r}: it has {named(sorted(there), _FEW)}')
   words = set(wanted or there)
   files = [file for file in files if any(row.word in words for row in file.rows)]
   made: dict[int, OwnWord] = {}
