@@ -4,7 +4,7 @@ import io
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import PIL.Image
@@ -69,8 +69,19 @@ def read_index(builder: Any, split: str, column: str) -> np.ndarray:
   """
   records = _open(builder, split)
   read = _integer_reader(builder.info.features[column])
+  assert read is not None
   examples = map(tf_example_pb2.Example.FromString, records.__getitems__(range(len(records))))
   return np.array([read(example.features.feature[column]) for example in examples], np.int64)
+
+
+class Records(Protocol):
+  """Random access to serialised examples, as TFDS gives it."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, row: int) -> bytes: ...
+
+  def __getitems__(self, rows: Sequence[int]) -> Sequence[bytes]: ...
 
 
 class RecordSource(Source):
@@ -81,7 +92,7 @@ class RecordSource(Source):
 
   def __init__(
     self,
-    records: Sequence[bytes],
+    records: Records,
     columns: dict[str, str],
     readers: dict[str, Callable[[Any], Any]],
     name: str,
@@ -124,7 +135,7 @@ class RecordSource(Source):
     return {'image': image, 'label': label}
 
 
-def _open(builder: Any, split: str) -> Any:
+def _open(builder: Any, split: str) -> Records:
   return builder.as_data_source(
     split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
   )
@@ -166,7 +177,7 @@ def open_split(builder: Any, split: str, columns: dict[str, str] | None = None) 
   columns = {'image': 'image', 'label': 'label', **(columns or {})}
   features = builder.info.features
   name = f'{builder.info.full_name} ({split})'
-  readers = {}
+  readers: dict[str, Callable[[Any], Any]] = {}
   for key, make_reader, expected in (
     ('image', _image_reader, 'a uint8 Image or Tensor of [H, W, C]'),
     ('label', _integer_reader, 'an integer scalar'),
@@ -176,9 +187,10 @@ def open_split(builder: Any, split: str, columns: dict[str, str] | None = None) 
       raise DataError(
         f'{name}: no column {column!r} (config.data.columns.{key}); it has {", ".join(features)}'
       )
-    readers[key] = make_reader(features[column])
-    if readers[key] is None:
+    read = make_reader(features[column])
+    if read is None:
       raise DataError(f'{name}: expected column {column!r} to be {expected}: {features[column]}')
+    readers[key] = read
   try:
     return RecordSource(_open(builder, split), columns, readers, name)
   except (OSError, RuntimeError, ValueError) as e:

@@ -80,7 +80,7 @@ def load_images(
     folder = data_folder(name, directory, f'the files {files}')
     from jaxgen.data.idx_builder import load_idx  # imports TFDS
 
-    return load_idx(name, folder)
+    return {**load_idx(name, folder)}
   return _tfds(name.removeprefix(_TFDS), directory, dict(columns or {}))
 
 
@@ -215,10 +215,16 @@ def _tfds_data_dir(name: str, directory: str) -> Path:
   )
 
 
+def _parts(name: str) -> tuple[str, str | None, str | None]:
+  """Set, config and version of a name that `check_name` has let through."""
+  found = _TFDS_NAME.fullmatch(name)
+  assert found is not None
+  return found[1], found[2], found[3]
+
+
 def _preparation(name: str, data_dir: Path) -> str:
-  builder = _TFDS_NAME.fullmatch(name)
-  path = builder[1] + (f'/{builder[2]}' if builder[2] else '')
-  path += f':{builder[3]}' if builder[3] else ''
+  stem, config, version = _parts(name)
+  path = stem + (f'/{config}' if config else '') + (f':{version}' if version else '')
   return (
     'prepare it with  python -c "import tensorflow_datasets as tfds; '
     f"tfds.builder('{path}', data_dir='{data_dir}', file_format='array_record')"
@@ -233,7 +239,7 @@ def _find_prepared(name: str, directory: str) -> Path:
   info = 'dataset_info.json'
   if (data_dir / info).is_file():
     return data_dir
-  stem, config, version = _TFDS_NAME.fullmatch(name).groups()
+  stem, config, version = _parts(name)
   base = data_dir / stem
   found = [p.parent for pattern in (info, f'*/{info}', f'*/*/{info}') for p in base.glob(pattern)]
   found = [p for p in found if re.fullmatch(r'\d+\.\d+\.\d+', p.name)]

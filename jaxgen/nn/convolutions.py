@@ -4,6 +4,7 @@ XLA's CPU gradients of padded, upsampled and odd strided convolutions take sever
 Images are [B, H, W, C], kernels [kh, kw, in, out]; parameters are those of `nn.Conv`.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,11 +27,15 @@ def full_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
   flipped = kernel[::-1, ::-1].transpose(2, 0, 1, 3).reshape(c, -1)
   patches = (x.reshape(-1, c) @ flipped).reshape(b, h, w, k, k, d)
   nothing, end = (0, 0), k - 1
-  rows = sum(
-    jnp.pad(patches[:, :, :, i], (nothing, (i, end - i), nothing, nothing, nothing))
-    for i in range(k)
+  rows = functools.reduce(
+    jnp.add,
+    [
+      jnp.pad(patches[:, :, :, i], (nothing, (i, end - i), nothing, nothing, nothing))
+      for i in range(k)
+    ],
   )
-  return sum(jnp.pad(rows[:, :, :, j], (nothing, nothing, (j, end - j), nothing)) for j in range(k))
+  columns = [jnp.pad(rows[:, :, :, j], (nothing, nothing, (j, end - j), nothing)) for j in range(k)]
+  return functools.reduce(jnp.add, columns)
 
 
 def upsampled_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:

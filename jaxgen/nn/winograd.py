@@ -7,6 +7,7 @@ the plain sums by rounding: relative errors are some ten times those of float32'
 Reference: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,8 +70,9 @@ def winograd_convolution(rows: Sequence[jax.Array], kernel: jax.Array) -> jax.Ar
 
 
 def _combined(weights: Sequence[float], parts: Sequence[jax.Array]) -> jax.Array:
-  return sum(
+  terms = [
     part if weight == 1 else part * weight
     for weight, part in zip(weights, parts, strict=True)
     if weight
-  )
+  ]
+  return functools.reduce(jnp.add, terms)

@@ -26,7 +26,8 @@ class HeadWriter(io.RawIOBase):
   """
 
   def __init__(self, path: Path, length: int, change: Callable[[bytes], bytes]):
-    self._file, self._length, self._change = path.open('wb'), length, change
+    self._file, self._length = path.open('wb'), length
+    self._change: Callable[[bytes], bytes] | None = change
     self._head, self._told = b'', 0
 
   def writable(self) -> bool:

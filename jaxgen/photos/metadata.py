@@ -1,9 +1,10 @@
 """What a photo holds besides pixels, and how it is written again."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from jaxgen.photos import exif as exifs
 from jaxgen.photos import gif, heads, jpeg, jpeg2000, png, tga, tiff_tags
@@ -38,7 +39,7 @@ def read_metadata(image: Image.Image, path: Path, frame: Frame) -> dict[str, Any
   if kind == 'WEBP':
     info['lossless'] = is_lossless_webp(path)
   elif kind == 'JPEG':
-    info['segments'] = jpeg.kept_segments(image.applist)
+    info['segments'] = jpeg.kept_segments(cast(JpegImageFile, image).applist)
     x, y = image.info.get('jfif_density', (0, 0))
     if x and y:
       info['jfif'] = (image.info['jfif_unit'], *((y, x) if frame.turned else (x, y)))

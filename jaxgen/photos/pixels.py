@@ -48,18 +48,17 @@ class Photo(NamedTuple):
 def as_array(image: Image.Image, mode: str) -> np.ndarray:
   """[H, W, C] of an image brought to a mode. Some rows at a time: Pillow would copy it twice."""
   rows = max(1, 2**22 // image.width)
-  parts = (
-    image.crop((0, top, image.width, min(top + rows, image.height)))
-    for top in range(0, image.height, rows)
-  )
-  whole, top = None, 0
-  for part in parts:
+
+  def band(top: int) -> np.ndarray:
+    part = image.crop((0, top, image.width, min(top + rows, image.height)))
     found = np.asarray(part if part.mode == mode else part.convert(mode))
-    found = found if found.ndim == 3 else found[..., None]
-    if whole is None:
-      whole = np.empty((image.height, *found.shape[1:]), found.dtype)
-    whole[top : top + len(found)] = found
-    top += len(found)
+    return found if found.ndim == 3 else found[..., None]
+
+  first = band(0)
+  whole = np.empty((image.height, *first.shape[1:]), first.dtype)
+  whole[: len(first)] = first
+  for top in range(rows, image.height, rows):
+    whole[top : top + rows] = band(top)
   return whole
 
 

@@ -276,6 +276,6 @@ def write_png16(
       part = pixels[top : top + rows].astype('>u2').view(np.uint8).reshape(-1, width, 2 * channels)
       lines = np.ones((len(part), 1 + width * 2 * channels), np.uint8)  # 1: each less its left one
       lines[:, 1:] = np.diff(part, axis=1, prepend=np.uint8(0)).reshape(len(part), -1)
-      if packed := packer.compress(lines):
+      if packed := packer.compress(lines.tobytes()):
         file.write(packed_chunks([(b'IDAT', packed)]))
     file.write(packed_chunks([(b'IDAT', packer.flush()), (b'IEND', b'')]))

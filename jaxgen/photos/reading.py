@@ -8,10 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from jaxgen.errors import DataError, first_line
 from jaxgen.photos import exif as exifs
@@ -65,7 +66,7 @@ def read_photo(path: Path) -> Photo:
   with _told(path), _opened(path, notes) as image:
     if isinstance(image, BmpPixels):
       return _seen(read_bmp(image, path))
-    if not isinstance(image, Image.Image):
+    if not isinstance(image, ImageFile.ImageFile):
       photo = read_page(image, path)
       return photo._replace(notes=(*notes, *photo.notes))
     notes += check_pixels(path, file_format(image))
@@ -102,7 +103,9 @@ def _seen(photo: Photo) -> Photo:
   return photo._replace(notes=(*photo.notes, note))
 
 
-def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, tuple[str, ...]]:
+def _pixels(
+  image: ImageFile.ImageFile, path: Path
+) -> tuple[np.ndarray, bytes | None, tuple[str, ...]]:
   """Pixels as they lie, the profile that they were converted to, and notes; `image` is loaded afterwards."""
   mode, depth = _kept(image, path)
   if depth == 16:
@@ -113,12 +116,11 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, bytes | None, t
   inverted = image.format == 'TGA' and tga_alpha(image, path).inverted
   place = clear_outside(image)
   image.load()
-  if place:
-    image = with_clear_outside(image, place)
-  if image.mode == 'CMYK':
-    rgb, profile, notes = from_inks(image, image.info.get('icc_profile'))
+  whole = with_clear_outside(image, place) if place else image
+  if whole.mode == 'CMYK':
+    rgb, profile, notes = from_inks(whole, image.info.get('icc_profile'))
     return as_array(rgb, 'RGB'), profile, notes
-  pixels = as_array(image, mode)
+  pixels = as_array(whole, mode)
   if image.format == 'JPEG2000':
     facts = jpeg2000_facts(path)
     pixels = pixels[..., facts.order] if facts.order else pixels
@@ -135,7 +137,7 @@ def _at_full_range(
   if image.format == 'JPEG2000':
     return restored(pixels, jpeg2000_facts(path).depths[0]), None, ()
   if image.format == 'TIFF':
-    pixels, notes = scaled_by_tags(pixels, image.tag_v2)
+    pixels, notes = scaled_by_tags(pixels, cast(TiffImageFile, image).tag_v2)
     return pixels, None, notes
   return pixels, None, ()
 
@@ -209,15 +211,15 @@ def _kept(image: Image.Image, path: Path) -> tuple[str, int]:
   return 'RGBA' if transparent else 'RGB', 8
 
 
-def _deep_pixels(image: Image.Image, path: Path, channels: int) -> np.ndarray:
+def _deep_pixels(image: ImageFile.ImageFile, path: Path, channels: int) -> np.ndarray:
   """16-bit pixels; `image` is loaded afterwards."""
   raw = rawmode(image)
   if image.mode.startswith('I'):
     twelve = raw == 'I;12'
     image.load()
-    pixels = as_array(image, image.mode).astype(np.uint16)
+    pixels: np.ndarray = as_array(image, image.mode).astype(np.uint16)
     pixels = full_range(pixels, 12) if twelve else pixels
-    if image.format == 'TIFF' and image.tag_v2.get(262) == 0:  # white is zero
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(262) == 0:  # white is zero
       pixels = 65535 - pixels
   elif raw.startswith('LA'):
     bytes_ = _decoded(image, 'RGBA')  # of the same number of bits, taken apart here
@@ -236,7 +238,7 @@ def _deep_pixels(image: Image.Image, path: Path, channels: int) -> np.ndarray:
   return pixels
 
 
-def _decoded(image: Image.Image, rawmode: str) -> np.ndarray:
+def _decoded(image: ImageFile.ImageFile, rawmode: str) -> np.ndarray:
   """The pixels of an image that was not loaded yet, unpacked by another name of what is in the file."""
   image.tile = [
     tile._replace(args=(rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode)

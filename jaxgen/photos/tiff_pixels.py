@@ -1,6 +1,7 @@
 """The pixels of TIFF files: what their tags say of them, and those that Pillow does not decode as they are."""
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -240,7 +241,9 @@ def extra_notes(count: int) -> tuple[str, ...]:
   return (f'{count} further channel{"s" * (count > 1)} (no transparency) left out',)
 
 
-def scaled_by_tags(pixels: np.ndarray, tags: dict[int, Any]) -> tuple[np.ndarray, tuple[str, ...]]:
+def scaled_by_tags(
+  pixels: np.ndarray, tags: Mapping[int, Any]
+) -> tuple[np.ndarray, tuple[str, ...]]:
   """16-bit pixels whose tags say that fewer bits are used, over the full range."""
   bits = declared_depth(pixels, [tags.get(_MAX_SAMPLE), tags.get(_S_MAX_SAMPLE)])
   if bits is None:

@@ -106,7 +106,7 @@ def _kept(entry: Entry, data: bytes, order: str) -> Tag:
 
 def _with_pairs_swapped(tags: list[Tag]) -> list[Tag]:
   """What holds along the rows and along the columns changes places."""
-  known, other = {tag.code: tag for tag in tags}, {}
+  known, other = {tag.code: tag for tag in tags}, dict[int, Tag]()
   for x, y in exifs.PAIRS:
     if x in known and y in known:
       other |= {x: known[y]._replace(code=x), y: known[x]._replace(code=y)}
@@ -202,7 +202,8 @@ def check_pages(path: Path, notes: list[str]) -> None:
   Raises:
     DataError: there are several pictures, or the first one is the copy.
   """
-  pages, geo, sized, below, slices = [], False, False, [], 1
+  pages: list[tuple[bool, int, int]] = []
+  geo, sized, below, slices = False, False, [], 1
   with _directories(path) as found:
     at, seen = found.first, set()
     while at and at not in seen:

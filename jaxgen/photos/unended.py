@@ -142,7 +142,8 @@ def _mapped(path: Path) -> Iterator[Any]:
 
 
 def _follow(data: Any) -> Scans | None:
-  frame, interval, seen, end, restarts, zeros = None, 0, {}, 0, True, 0
+  seen: dict[Any, Any] = {}
+  frame, interval, end, restarts, zeros = None, 0, 0, True, 0
   at, behind = 2, None
   while found := _MARKER.match(data, at):
     marker, at = data[found.end() - 1], found.end()

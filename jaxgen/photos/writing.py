@@ -1,7 +1,7 @@
 """Writing photos, complete or not at all."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from PIL import Image
@@ -41,7 +41,8 @@ class PhotoWriter:
     self._size = height, width
     channels = like.pixels.shape[-1]
     # Only Pillow's own memory is filled where it writes the file: a huge image is there once.
-    self._image, self._pixels = None, None
+    self._image: Image.Image | None = None
+    self._pixels = np.empty((0, 0, 0), like.pixels.dtype)
     if like.pixels.dtype == np.uint8 and like.format != 'TIFF':
       self._image = Image.new(_MODES[channels], (width, height))
     else:
@@ -101,7 +102,7 @@ class PhotoWriter:
       image.save(path, format=kind, **options)
     else:
       with HeadWriter(path, *change) as file:
-        image.save(file, format=kind, **options)
+        image.save(cast(IO[bytes], file), format=kind, **options)
     if kind == 'TGA':
       put_extension(path, parts.get('extension', b''), alpha=has_alpha)
     elif kind == 'JPEG2000' and not parts.get('no_jp2'):

@@ -31,13 +31,13 @@ class Devices(NamedTuple):
     parallel: 'jit', one program over a global batch, or 'pmap', one program a device.
     mesh: over all devices for 'jit'; over this process's for 'pmap'.
     axis: what `make_task` is given: None for 'jit', 'data' for 'pmap'.
-    count: devices that share a batch, in all processes.
+    size: devices that share a batch, in all processes.
   """
 
   parallel: str
   mesh: Mesh
   axis: str | None
-  count: int
+  size: int
 
   @property
   def replicated(self) -> NamedSharding:
@@ -54,7 +54,8 @@ def enable_compilation_cache() -> None:
 
   Does nothing where JAX has a folder for them already, as by $JAX_COMPILATION_CACHE_DIR.
   """
-  if jax.config.jax_compilation_cache_dir is not None:
+  config: Any = jax.config  # whose attributes have no types
+  if config.jax_compilation_cache_dir is not None:
     return
   path = cache_folder() / 'xla'
   jax.config.update('jax_compilation_cache_dir', str(path))
@@ -71,7 +72,8 @@ def check_platforms() -> None:
   try:
     jax.devices()
   except (RuntimeError, AssertionError) as error:
-    wanted = jax.config.jax_platforms
+    config: Any = jax.config
+    wanted = config.jax_platforms
     if not wanted:
       raise
     jax.config.update('jax_platforms', '')
@@ -142,7 +144,7 @@ def by_process(devices: Sequence[jax.Device]) -> list[jax.Device]:
 def dividing_devices(parallel: str, batch_size: int) -> Devices:
   """As many devices as can share a batch evenly, the same number in each process; all where they can."""
   devices = make_devices(parallel)
-  if batch_size % devices.count == 0 or (parallel == 'pmap' and jax.process_count() > 1):
+  if batch_size % devices.size == 0 or (parallel == 'pmap' and jax.process_count() > 1):
     return devices
   processes = jax.process_count()
   for number in range(jax.local_device_count() - 1, 0, -1):
@@ -160,10 +162,10 @@ def process_rows(devices: Devices, batch_size: int, key: str = 'batch_size') -> 
   Raises:
     ConfigError: the batch cannot be split evenly over the devices.
   """
-  if batch_size % devices.count:
-    fits = math.ceil(batch_size / devices.count) * devices.count
+  if batch_size % devices.size:
+    fits = math.ceil(batch_size / devices.size) * devices.size
     raise ConfigError(
-      f'config.{key} = {batch_size} cannot be split evenly over {devices.count} devices, as {fits} can'
+      f'config.{key} = {batch_size} cannot be split evenly over {devices.size} devices, as {fits} can'
     )
   n = batch_size // jax.process_count()
   return slice(jax.process_index() * n, (jax.process_index() + 1) * n)

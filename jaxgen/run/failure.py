@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import files
@@ -58,8 +59,8 @@ def first_bad(
     for name, flag in flags.items():
       if flag[i]:
         return Bad(start + i + 1, f'train/{name}')
-  name = finite.first_bad()
-  return None if name is None else Bad(start + num_steps, name)
+  array = finite.first_bad()
+  return None if array is None else Bad(start + num_steps, array)
 
 
 def missing_metric(name: str, values: dict[str, float]) -> ConfigError:
@@ -152,7 +153,8 @@ def _replay(job: Job, start: int, num_steps: int) -> tuple[Bad | None, TrainStat
 
   def update(compiled, state, step, batches) -> tuple[TrainState, Bad | None]:
     after, found = compiled(step)(state, arrays, batches)
-    return after, first_bad(*jax.device_get(found), step, job.task.reports)
+    metrics, finite = jax.device_get(found)
+    return after, first_bad(metrics, finite, step, job.task.reports)
 
   bar = job.reporter.progress(range(step, start, num_steps), 'replaying')
   for at, batches in zip(bar, _batches(job, step, start, num_steps), strict=True):
@@ -185,7 +187,7 @@ def offending_batch(job: Job, state: TrainState, step: int) -> Batch:
     return jax.vmap(job.data.example, in_axes=(None, 0, 0))(arrays, batch, keys)
 
   local = jax.tree.map(np.asarray, job.data.arrays)
-  rng = jax.random.wrap_key_data(np.asarray(jax.random.key_data(state.rng)))
+  rng = jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(state.rng))))
   decoded = jax.jit(decode)(local, raw, rng, np.int32(step))
   return {f'row_{k}': np.asarray(v) for k, v in raw.items()} | {
     k: np.asarray(v) for k, v in decoded.items()

@@ -165,8 +165,8 @@ def open_run(
   trained = loading.load(workdir, step)
   config = trained.config
   if given is not None:
-    free = (*saved_configs.RESUME_FREE, *saved_configs.EVALUATE_FREE)
-    free += ('num_steps', 'steps_per_call', 'init_from')  # of no use any more
+    of_no_use = ('num_steps', 'steps_per_call', 'init_from')  # any more
+    free = (*saved_configs.RESUME_FREE, *saved_configs.EVALUATE_FREE, *of_no_use)
     refuse(saved_configs.differing(config, given, free), workdir, 'evaluated or sampled')
     config = saved_configs.with_free(config, given, saved_configs.EVALUATE_FREE)
   devices = dev.make_devices(config.parallel)

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import jax
 import numpy as np
@@ -49,6 +49,14 @@ def gather_texts(text: str) -> list[str]:
   padded = np.pad(content, (0, max(1, int(sizes.max())) - len(content)))
   rows = multihost_utils.process_allgather(padded)
   return [bytes(row[:n]).decode() for row, n in zip(rows, sizes, strict=True)]
+
+
+@overload
+def together(action: Callable[[], Result]) -> Result: ...
+
+
+@overload
+def together(action: Callable[[], Result], only_first: bool) -> Result | None: ...
 
 
 def together(action: Callable[[], Result], only_first: bool = False) -> Result | None:

@@ -237,7 +237,7 @@ def _start(job: Job, resuming: bool) -> tuple[TrainState, int]:
     count = sum(x.size for x in jax.tree.leaves(state.params))
     job.reporter.say(
       f'{config.system}: {counted(count, "parameter")}, batch {config.batch_size} on '
-      f'{counted(job.devices.count, "device")} by {config.parallel}, '
+      f'{counted(job.devices.size, "device")} by {config.parallel}, '
       f'{counted(config.steps_per_call, "step")} a call'
     )
     return state, 0

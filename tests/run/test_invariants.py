@@ -54,7 +54,7 @@ def keys_by_layout(n=16):
       mapped = jax.pmap(
         lambda k, rows: draw(example_keys(k, len(rows), dev.AXIS)), dev.AXIS, in_axes=(None, 0)
       )
-      found[name] = mapped(key, np.zeros((devices.count, n // devices.count))).reshape(n, -1)
+      found[name] = mapped(key, np.zeros((devices.size, n // devices.size))).reshape(n, -1)
   return found
 
 
@@ -183,7 +183,7 @@ def test_a_state_restores_to_another_number_of_devices(tmp_path, trained):
   state = program.run(program.state(), 3)
   for source, target in ((eight, one), (one, eight), (eight, layout('8 by pmap'))):
     state = jax.device_put(state, source.replicated)
-    workdir = tmp_path / f'{source.count}-{target.parallel}{target.count}'
+    workdir = tmp_path / f'{source.size}-{target.parallel}{target.size}'
     saved = checkpoint.Checkpoints(workdir, config, program.data.facts)
     saved.save(state, 3)
     saved.wait()
@@ -191,7 +191,7 @@ def test_a_state_restores_to_another_number_of_devices(tmp_path, trained):
     saved.close()
     assert_same(restored, states[-1])
     leaf = jax.tree.leaves(restored.params)[0]
-    assert leaf.sharding == target.replicated and len(leaf.devices()) == target.count
+    assert leaf.sharding == target.replicated and len(leaf.devices()) == target.size
     state = restored
 
 

@@ -83,7 +83,7 @@ class Inference:
       return net.decode(net.draw(posterior, z_keys)), posterior
 
     mutable = [name for name in variables if name != 'params'] if train else False
-    result = self.net.apply(variables, method=forward, mutable=mutable)
+    result: Any = self.net.apply(variables, method=forward, mutable=mutable)
     logits, posterior = result[0] if mutable is not False else result
     return elbo_terms(
       losses.bernoulli_reconstruction(logits, x),
@@ -180,7 +180,8 @@ class Inference:
 
   def decode(self, variables: PyTree, z: jax.Array) -> jax.Array:
     """Pixel probabilities [..., P] of z [..., Z]."""
-    return jax.nn.sigmoid(self.net.apply(variables, z, method='decode'))
+    logits: Any = self.net.apply(variables, z, method='decode')
+    return jax.nn.sigmoid(logits)
 
   def reconstruct(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """Pixel probabilities [B, P] of one weight and one z sample an example."""
@@ -193,7 +194,10 @@ class Inference:
     self, variables: PyTree, batch: Batch, key: jax.Array, sampling: str = 'local'
   ) -> model.Posterior:
     noise = _noise(name_key(key, 'weights'), _rows(batch))
-    return self.net.apply(variables, self._images(batch), noise, sampling=sampling, method='encode')
+    posterior: Any = self.net.apply(
+      variables, self._images(batch), noise, sampling=sampling, method='encode'
+    )
+    return posterior
 
   def _log_likelihood(self, variables: PyTree, x: jax.Array):
     def log_likelihood(z):

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -50,6 +51,7 @@ def make_model(
       force_float32_reductions=False,
     )
   plain = functools.partial(model.PlainDense, **types)
+  layers: dict[str, Callable[..., nn.Module]]
   if options.kind == 'vanilla':
     layers = dict.fromkeys(ENCODER_LAYERS, plain)
   elif options.kind == 'simplified':
@@ -66,7 +68,12 @@ def make_model(
     layers = {n: dynamic if n in options.layers else plain for n in ENCODER_LAYERS}
   return model.CompoundVAE(
     encoder=model.Encoder(
-      **layers, num_hidden=options.num_hidden, num_latents=options.num_latents, norm=norm
+      hidden=layers['hidden'],
+      mu=layers['mu'],
+      sigma=layers['sigma'],
+      num_hidden=options.num_hidden,
+      num_latents=options.num_latents,
+      norm=norm,
     ),
     decoder=model.Decoder(options.num_hidden, math.prod(facts['image_shape']), **types),
     sampled=model.SampledLayer(options.prior, options.sampling, options.weight_kl),

@@ -69,7 +69,7 @@ class Corpus(NamedTuple):
   charset: Charset
   pictures: dict[str, Pictures]
   words: Sequence[str]
-  counts: Sequence[float]
+  counts: Sequence[float] | np.ndarray
   seen: Sequence[str]
   unseen: Sequence[str]
   case: Sequence[str]
@@ -361,7 +361,11 @@ def wanted_words(config: ConfigDict) -> Wanted:
 def pictures_of(words: Words) -> Pictures:
   """Rows of a set on the canvas that they were loaded for."""
   assert words.width is not None
-  return Pictures(words.texts, (words.height, words.width), words.gather, widths=words.widths)
+
+  def gather(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(words.gather(rows))
+
+  return Pictures(words.texts, (words.height, words.width), gather, widths=words.widths)
 
 
 def _in_lines(config: ConfigDict, pictures: Pictures) -> Pictures:

@@ -61,11 +61,13 @@ class Inference(NamedTuple):
     self, variables: PyTree, z: jax.Array, labels: jax.Array, lengths: jax.Array
   ) -> jax.Array:
     """Images [B, H, W, 1] in [-1, 1], paper +1, of words; each as if it were alone."""
-    return self.nets.gen.apply(variables['gen'], z, labels, lengths)
+    images: Any = self.nets.gen.apply(variables['gen'], z, labels, lengths)
+    return images
 
   def read(self, variables: PyTree, images: jax.Array) -> Reading:
     """What the run's own recogniser makes of images [B, H, W, 1] in [-1, 1]."""
-    return self.nets.rec.apply(variables['rec'], images)
+    reading: Any = self.nets.rec.apply(variables['rec'], images)
+    return reading
 
   def untrained_writer(self, key: jax.Array) -> PyTree:
     """Variables of G and phi before training."""

@@ -56,9 +56,11 @@ class Writer(nn.Module):
       [B, H, W, 1] in [-1, 1], paper +1.
     """
     if self.phi is None:
+      assert isinstance(self.gen, LetterGenerator)
       if self.spacing is not None and letter_widths is None:
         letter_widths = jax.lax.stop_gradient(self.widths(z, labels, lengths))
       return self.gen(z, labels, lengths, letter_widths, train=train, update=update)
+    assert isinstance(self.gen, Generator)
     return self.gen(z, self.phi(labels, lengths), train=train, update=update)
 
   def widths(self, z: jax.Array, labels: jax.Array, lengths: jax.Array) -> jax.Array:

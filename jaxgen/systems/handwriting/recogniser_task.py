@@ -120,7 +120,7 @@ class Steps:
     self, variables: PyTree, batch: Batch, images: jax.Array, widths: jax.Array | None
   ) -> tuple[jax.Array, jax.Array]:
     """-log p(text | image) [B] in nats, and whether there is an alignment [B]."""
-    reading = self.net.apply(variables, images, widths)
+    reading: Any = self.net.apply(variables, images, widths)
     return losses.text_nll(reading, batch['label'], batch['length'], is_rtl(self.config))
 
   def loss(
@@ -151,13 +151,14 @@ class Steps:
     nll, possible = self.nll(variables, batch, *self.shown(batch))
     return {'nll': Mean.of(nll, batch['mask'] * possible)}
 
-  def evaluate(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+  def evaluate(self, variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
     """Character and word error rates of greedy reading, and how far confidences can be trusted.
 
     'seen', 'case' and 'unseen' are the rates of texts that training showed, that differ from such in case only,
     and of others. `recogniser.FITTED` is the calibration that `jaxgen read` takes, 'ece' the expected error of
     words with it, 'ece_uncalibrated' that without. 'dropped' are rows of the set that could not be used.
     """
+    assert data is not None
     split = 'test' if 'test' in data.splits else 'validation'
     size = self.config.eval.batch_size
     reader = Reader(self.net, variables, self.facts, tools, self.shown)
@@ -198,7 +199,7 @@ class Steps:
 
   def logits(self, variables: PyTree, batch: Batch) -> tuple[jax.Array, ...]:
     """Logits [B, T, K], lengths [B], labels [B, L] and mask [B] of a split's batch."""
-    reading = self.net.apply(variables, *self.shown(batch))
+    reading: Any = self.net.apply(variables, *self.shown(batch))
     return reading.logits.astype(jnp.float32), reading.lengths, batch['label'], batch['mask']
 
 

@@ -232,7 +232,8 @@ class Steps:
     self, rec: PyTree, images: jax.Array, labels: jax.Array, lengths: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
     """-log p(text | image) [B] by R, and whether there is an alignment [B]."""
-    return losses.text_nll(self.nets.rec.apply(rec, images), labels, lengths, self.rtl)
+    reading: Any = self.nets.rec.apply(rec, images)
+    return losses.text_nll(reading, labels, lengths, self.rtl)
 
   def generating(
     self,
@@ -320,7 +321,7 @@ class Steps:
     letter_widths: jax.Array,
   ) -> jax.Array:
     """Mean squared error of letters' widths, in pixels: this device's part."""
-    found = self.nets.gen.apply({'params': params}, z, labels, lengths, method=Writer.widths)
+    found: Any = self.nets.gen.apply({'params': params}, z, labels, lengths, method=Writer.widths)
     return ((found - letter_widths) ** 2).mean(-1).sum() / self.count
 
   def with_updates(self, state: TrainState, name: str, updates: PyTree) -> TrainState:

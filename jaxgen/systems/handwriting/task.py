@@ -74,7 +74,7 @@ def _writer(
   if options.generator == 'letters':
     natural = is_natural(config)
     margins = spacing.margins(data.height) if natural else (0, 0)
-    gen = LetterGenerator(
+    letters = LetterGenerator(
       num_symbols=num_symbols,
       max_letters=data.width // options.slot,
       norm=norm,
@@ -88,11 +88,11 @@ def _writer(
       **types,
     )
     if not natural:
-      return Writer(gen)
+      return Writer(letters)
     room = float(data.width - sum(margins))
     param_dtype = types['param_dtype']
     return Writer(
-      gen, spacing=LetterWidths(num_symbols, options.slot, room, param_dtype=param_dtype)
+      letters, spacing=LetterWidths(num_symbols, options.slot, room, param_dtype=param_dtype)
     )
   gen = Generator(
     norm=norm,
@@ -190,7 +190,7 @@ def eval_step(steps: Steps, variables: PyTree, batch: Batch, key: jax.Array) -> 
   """What R reads in real words, and in generated ones of the same texts; nats."""
   labels, lengths = batch['label'], batch['length']
   z = steps.nets.latents(example_keys(key, len(labels)), steps.param_dtype)
-  fake = steps.nets.gen.apply(variables['gen'], z, labels, lengths)
+  fake: Any = steps.nets.gen.apply(variables['gen'], z, labels, lengths)
   found = {}
   for name, images in (('recogniser_nll', batch['image']), ('text_nll', fake)):
     nll, possible = steps.text_nll(variables['rec'], images, labels, lengths)
@@ -203,8 +203,8 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   steps = make_steps(config, facts, axis)
   inference = Inference(make_model(config, facts), facts, config)
   changes = stages(config)
-  reads = {'rec': steps.recogniser_loss}
-  plays = {
+  reads: dict[str, LossFn] = {'rec': steps.recogniser_loss}
+  plays: dict[str, LossFn] = {
     'disc': steps.discriminator_loss,
     **({} if config.curriculum.freeze_recogniser else reads),
     'gen': steps.game_loss,

@@ -61,7 +61,8 @@ class Inference(NamedTuple):
       frames: [B, T, C, C, 1], of `shown`.
       counted: [B, T], 1 for frames that are no padding.
     """
-    return self.net.apply(variables, frames, counted, method=Reader.features)
+    found: Any = self.net.apply(variables, frames, counted, method=Reader.features)
+    return found
 
   def windows(
     self,
@@ -80,7 +81,7 @@ class Inference(NamedTuple):
     """
     if not self.net.boundary:
       boundary = None
-    found = self.net.apply(variables, features, mask, boundary, method=Reader.read)
+    found: Any = self.net.apply(variables, features, mask, boundary, method=Reader.read)
     return jax.nn.log_softmax(found.words)
 
   def read(
@@ -93,7 +94,7 @@ class Inference(NamedTuple):
       batch: see `steps.read_windows`.
       from_frames: whether nothing outside of the windows is seen.
     """
-    out = self.net.apply(variables, batch, from_frames=from_frames, method=read_windows)
+    out: Any = self.net.apply(variables, batch, from_frames=from_frames, method=read_windows)
     shape = batch['label'].shape
     visemes = None if out.visemes is None else out.visemes.reshape(*shape, -1)
     return out.words.reshape(*shape, -1), visemes
@@ -105,7 +106,9 @@ class Inference(NamedTuple):
     """
 
     def likeness(net: Reader, batch: Batch) -> jax.Array:
-      return net.attention(read_windows(net, batch).states, window_mask(batch)).likeness
+      states = read_windows(net, batch).states
+      assert states is not None
+      return net.attention(states, window_mask(batch)).likeness
 
-    found = self.net.apply(variables, batch, method=likeness)
+    found: Any = self.net.apply(variables, batch, method=likeness)
     return found.reshape(*batch['label'].shape, *found.shape[1:])

@@ -144,7 +144,7 @@ class Steps:
     )
     of_labels = [self.terms(out, label) for label in labels]
     terms = of_labels[0]
-    if len(of_labels) > 1:
+    if share is not None:
       terms = {name: losses.mixed(x, of_labels[1][name], share) for name, x in terms.items()}
     total = terms['loss'] + self.config.loss.visemes * terms.get('viseme_loss', 0.0)
     hits = (out.words.argmax(-1) == labels[0]).astype(self.param_dtype)
@@ -227,7 +227,7 @@ class Steps:
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
     """The loss of windows, smoothed as in training, and the accuracy of those with words; boundaries known."""
     del key
-    out = self.net.apply(variables, batch, method=read_windows)
+    out: Any = self.net.apply(variables, batch, method=read_windows)
     labels = flat(batch['label'])
     hits = (out.words.argmax(-1) == labels).astype(self.param_dtype)
     counted = (labels >= 0) * jnp.repeat(batch['mask'], batch['label'].shape[1])

@@ -1,5 +1,6 @@
 """LipGen's reader as a Task."""
 
+import dataclasses
 import functools
 import logging
 import math
@@ -49,7 +50,7 @@ def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = Non
 
 def of_kind(back_end: ConfigDict) -> dict[str, Any]:
   """The values that a back-end of its kind has a use for."""
-  names = BACK_ENDS[back_end.kind].__dataclass_fields__
+  names = {field.name for field in dataclasses.fields(BACK_ENDS[back_end.kind])}
   return {name: x for name, x in back_end.items() if name in names or name == 'kind'}
 
 
@@ -143,6 +144,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
     from jaxgen.systems.lipgen import evaluation  # no part of a net that is used
 
+    assert data is not None
     return evaluation.evaluate(config, facts, net, variables, data, tools)
 
   def pictures(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, np.ndarray]:

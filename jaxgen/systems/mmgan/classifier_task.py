@@ -49,7 +49,8 @@ class Network(NamedTuple):
   def apply(self, variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Logits [B, classes] and features [B, hidden] of images [B, H, W, C] in [-1, 1]."""
     features = self.trunk.apply({'params': variables['params']['trunk']}, images)
-    return self.head.apply({'params': variables['params']['head']}, features)
+    found: Any = self.head.apply({'params': variables['params']['head']}, features)
+    return found
 
 
 def make_data(config: ConfigDict) -> Data:
@@ -154,8 +155,9 @@ class Steps:
     del key
     return {name: Mean.of(x, batch['mask']) for name, x in self.terms(variables, batch).items()}
 
-  def evaluate(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
+  def evaluate(self, variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
     """Both terms over the test images."""
+    assert data is not None
     size = self.config.eval.batch_size
     batches = passes.shown(data.splits['test'], size, tools, 'classifier on test')
     metrics = passes.folded(tools.compile(self.eval_step), variables, batches)

@@ -34,7 +34,7 @@ class Sets(NamedTuple):
     facts: of the data, but for steps_per_epoch.
   """
 
-  sources: list[Source]
+  sources: Sequence[Source]
   test: Source | None
   owners: np.ndarray | None
   facts: dict[str, Any]
@@ -115,7 +115,7 @@ def _splits(sets: Sets, batch_size: int) -> dict[str, Split]:
   found = {
     f'set{i + 1}': split(part, own[starts[i] : starts[i + 1]]) for i, part in enumerate(parts)
   }
-  if sets.test is None:
+  if sets.test is None or sets.owners is None:
     return {'train': split(joined(parts), own), **found}
   return {'test': split(sets.test, sets.owners), **found}
 

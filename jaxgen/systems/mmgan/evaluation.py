@@ -75,7 +75,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     extractor = _classifying(asset) if asset else random_extractor(facts['image_shape'][-1])
     samples = _sampled(inference, variables, extractor, tools)
     result['num_samples'] = samples.features.shape[1]
-    if asset:
+    if asset and samples.labels is not None:
       assigned, accuracies = _by_region(inference, samples.labels, alpha)
       result |= {**accuracies, 'classifier_accuracy': _classifier_accuracy(asset, tools)}
     if tools.full:
@@ -259,7 +259,9 @@ def assign(shares: np.ndarray, groups: list[list[int]], use: np.ndarray | None) 
   if use is None:
     return [k if k in real else None for k in range(len(shares))]
   used = np.flatnonzero(use.max(-1))
-  rows, columns = linear_sum_assignment((shares * use)[np.ix_(used, real)], maximize=True)
+  rows, columns = linear_sum_assignment(
+    (shares * use)[np.ix_(used, np.array(real, int))], maximize=True
+  )
   found = {int(used[k]): real[c] for k, c in zip(rows, columns, strict=True)}
   return [found.get(k) for k in range(len(shares))]
 

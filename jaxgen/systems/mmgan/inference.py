@@ -55,7 +55,8 @@ class Inference:
     keys = row_keys(key, batch['index'])
     shape = (self.config.model.num_latents,)
     z = jax.vmap(lambda k: jax.random.normal(k, shape))(keys)
-    return self.nets.gen.apply(variables['gen'], z, batch['component'])
+    images: Any = self.nets.gen.apply(variables['gen'], z, batch['component'])
+    return images
 
   def draw_component(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
     """Draws k ~ Cat(alpha^(i)) [B] int32 for i = batch['collection'] [B], as eq. 5 does first.

@@ -266,8 +266,8 @@ def leave(
     z = leaky(z).reshape(-1, channels) @ taps
     # What a phase belongs to: outside the image it is zero.
     seen = _around(mask, layout, at, chunk, 1, 0)[..., 0]
-    inside = [[seen[:, 1 - a : 1 - a + CELL, 1 - b : 1 - b + CELL] for b in starts] for a in starts]
-    inside = jnp.stack([jnp.stack(row, -1) for row in inside], -2)  # [chunk, 4, 4, s, s]
+    rows = [[seen[:, 1 - a : 1 - a + CELL, 1 - b : 1 - b + CELL] for b in starts] for a in starts]
+    inside = jnp.stack([jnp.stack(row, -1) for row in rows], -2)  # [chunk, 4, 4, s, s]
     z = z.reshape(*inside.shape, 9) * inside[..., None]
     return _put(products, z.reshape(chunk, CELL, CELL, 9 * s * s), at)
 

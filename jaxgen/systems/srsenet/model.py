@@ -6,6 +6,7 @@ zero after every layer, as zero padding at the image's borders would: an image i
 same result as alone.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -178,7 +179,8 @@ class SrSENet(nn.Module):
     products = interleave(z @ taps, self.scale, None if mask is None else mask.astype(cast))
     h, w = products.shape[1:3]
     products = jnp.pad(products, ((0, 0), (1, 1), (1, 1), (0, 0))).astype(self.param_dtype)
-    residual = sum(products[:, i : i + h, j : j + w, 3 * i + j] for i in range(3) for j in range(3))
+    parts = [products[:, i : i + h, j : j + w, 3 * i + j] for i in range(3) for j in range(3)]
+    residual = functools.reduce(jnp.add, parts)
     image = transposed_convolution(y.astype(cast), self.image.astype(cast), self.scale)
     return image.astype(self.param_dtype) + residual[..., None]
 

@@ -28,7 +28,8 @@ def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeS
   shape = export.symbolic_shape('b, h, w, 1')
 
   def upscale(y: jax.Array) -> jax.Array:
-    return net.apply(trained.variables, y)
+    output: Any = net.apply(trained.variables, y)
+    return output
 
   return upscale, (jax.ShapeDtypeStruct(shape, jnp.float32),)
 
@@ -74,7 +75,7 @@ def _check(arrays: Mapping[str, np.ndarray]) -> None:
   features, width, kernel = (
     shape[i] if len(shape) > 1 else 0 for shape, i in zip(sizes, (0, 0, -1), strict=True)
   )
-  wanted = {
+  wanted: dict[str, tuple[int, ...]] = {
     'convt_I1.weight': (1, 1, kernel, kernel),
     'conv_input.weight': (features, 1, 3, 3),
     'Transpose.weight': (features, features, kernel, kernel),

@@ -118,7 +118,7 @@ class Steps:
       The loss, and 'terms' [B] of each crop and the 'output' [B, H, W, 1].
     """
     del state
-    output = self.net.apply({'params': params}, batch['low'])
+    output: Any = self.net.apply({'params': params}, batch['low'])
     terms = charbonnier(output, batch['high'], self.config.loss.epsilon)
     return terms.sum() / self.config.batch_size, {'terms': terms, 'output': output}
 
@@ -150,7 +150,8 @@ class Steps:
       inside = slice(scale, -scale)
       return batch_psnr(levels[:, inside, inside], truth[:, inside, inside])
 
-    ours, baseline = quality(self.net.apply(variables, small)), quality(bicubic)
+    output: Any = self.net.apply(variables, small)
+    ours, baseline = quality(output), quality(bicubic)
     values = {'psnr': ours, 'bicubic_psnr': baseline, 'gain': ours - baseline}
     return {name: Mean.of(x, batch['mask']) for name, x in values.items()}
 

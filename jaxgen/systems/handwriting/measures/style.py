@@ -60,7 +60,7 @@ def style_of(image: np.ndarray) -> Style:
   return Style(_slant(darkness, threshold), _stroke_width(darkness, threshold), float(dark))
 
 
-def styles(images: Sequence[np.ndarray]) -> np.ndarray:
+def styles(images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
   """`style_of` of each of N images of any sizes: [N, 3] in the order of `Style`."""
   return np.array([style_of(image) for image in images]).reshape(-1, 3)
 

@@ -111,7 +111,7 @@ def labelled(
     np.stack(points),
     np.array([name in measured for name in names]),
     labeller.fitted,
-    np.mean([neutral(one.aligned) for one in utterances], 0, dtype=np.float32),
+    np.stack([neutral(one.aligned) for one in utterances]).mean(0, dtype=np.float32),
   )
 
 

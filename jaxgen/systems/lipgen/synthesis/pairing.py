@@ -87,7 +87,7 @@ def paired(
       f'{counted(voices, "voice")}: ask for no more by --clips-per-face'
     )
   said: Counter[str] = Counter()
-  clips = []
+  clips: list[Clip] = []
   for face in range(num_faces):
     rng = np.random.default_rng([seed, face])
     left = {word: list(takes[word]) for word in words}
@@ -101,12 +101,11 @@ def paired(
       )
       voice, take = left[word].pop(int(rng.integers(len(left[word]))))
       others = [other for other in words if other != word and voice in speakers[other]]
-      around = [
+      before, after = (
         str(rng.choice(others)) if rng.random() < AROUND and others else '' for _ in range(2)
-      ]
+      )
       said[word] += 1
       rate = float(np.exp(rng.uniform(-1, 1) * np.log1p(RATE)))
-      clips.append(
-        Clip(name_of(word, said[word]), face, word, voice, take, *around, rate, gain, len(clips))
-      )
+      name = name_of(word, said[word])
+      clips.append(Clip(name, face, word, voice, take, before, after, rate, gain, len(clips)))
   return clips
