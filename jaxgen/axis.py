@@ -17,7 +17,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 AXIS = 'data'
 
 
-def psum(tree, axis: str | None = None):
+def psum(tree: Any, axis: str | None = None) -> Any:
   """Sum of every leaf over the device axis."""
   return tree if axis is None else jax.lax.psum(tree, axis)
 

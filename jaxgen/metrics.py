@@ -18,7 +18,7 @@ class Mean(NamedTuple):
   count: jax.Array  # type: ignore[assignment]  # tuples have a method of this name
 
   @classmethod
-  def of(cls, values, mask=None) -> 'Mean':
+  def of(cls, values: jax.Array | np.ndarray, mask: jax.Array | np.ndarray | None = None) -> 'Mean':
     """The mean of `values` [B] over the rows where `mask` [B] is 1 (all rows without a mask)."""
     values = jnp.asarray(values)
     if mask is None:

@@ -2,7 +2,9 @@
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -29,7 +31,7 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
   BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in idx.IDX_SETS]  # noqa: RUF012 (TFDS's own interface)
   MANUAL_DOWNLOAD_INSTRUCTIONS = 'Put the four idx .gz files of the set into manual_dir.'
 
-  def __init__(self, *, image_shape: tuple[int, int] = (28, 28), **kwargs):
+  def __init__(self, *, image_shape: tuple[int, int] = (28, 28), **kwargs: Any):
     self._image_shape = image_shape
     super().__init__(**kwargs)
 
@@ -45,11 +47,15 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
       builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
     )
 
-  def _split_generators(self, dl_manager):
+  def _split_generators(
+    self, dl_manager: tfds.download.DownloadManager
+  ) -> dict[str, Iterator[Any]]:
     splits = idx.read_set(dl_manager.manual_dir, idx.IDX_SETS[self.builder_config.name])
     return {split: self._generate_examples(*arrays) for split, arrays in splits.items()}
 
-  def _generate_examples(self, images, labels):
+  def _generate_examples(
+    self, images: np.ndarray, labels: np.ndarray
+  ) -> Iterator[tuple[int, dict[str, Any]]]:
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):
       yield index, {'image': image, 'label': int(label), 'index': index}
 
@@ -67,7 +73,7 @@ def _digest(folder: Path, name: str) -> str:
   return digests.name([f'{name} {IdxImages.VERSION}'.encode(), *files])
 
 
-def _check_order(builder) -> None:
+def _check_order(builder: Any) -> None:
   """Refuse records that are not in the original order: rows are addressed by it."""
   for split in builder.info.splits:
     index = read_index(builder, split, 'index')

@@ -33,7 +33,7 @@ def resident_batches(
   """
   check_batch_size(batch_size, n, repr(stream), 'row')
 
-  def batches():
+  def batches() -> Iterator[Batch]:
     step = first_step
     while True:
       yield {'index': rows_at(seed, stream, step, n, batch_size)[rows]}
@@ -62,7 +62,7 @@ def gather(source: Any, rows: np.ndarray) -> Batch:
 class _Steps:
   """Random access to whole batches by step: what grain prefetches."""
 
-  def __init__(self, source, seed, stream, batch_size, rows):
+  def __init__(self, source: Any, seed: int, stream: str, batch_size: int, rows: slice):
     self._source = source
     self._seed, self._stream = seed, stream
     self._batch_size, self._rows = batch_size, rows
@@ -158,7 +158,7 @@ def evaluation_batches(
     raise ConfigError(f'batch_size must be at least 1, got {batch_size}')
   n = len(source)
 
-  def batches():
+  def batches() -> Iterator[Batch]:
     for start in range(0, n, batch_size):
       index = np.arange(start, start + batch_size)[rows]
       real = index < n

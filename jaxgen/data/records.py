@@ -26,7 +26,7 @@ def _image_reader(feature: Any) -> Callable[[Any], np.ndarray] | None:
   if isinstance(feature, tfds.features.Image):
     mode = _MODES.get(feature.shape[-1])
 
-    def read_encoded(value):
+    def read_encoded(value: Any) -> np.ndarray:
       image = PIL.Image.open(io.BytesIO(value.bytes_list.value[0]))
       array = np.asarray(image if mode is None or image.mode == mode else image.convert(mode))
       return array if array.ndim == 3 else array[..., None]
@@ -38,7 +38,7 @@ def _image_reader(feature: Any) -> Callable[[Any], np.ndarray] | None:
   shape = shape if len(shape) == 3 else (*shape, 1)
   encoding = feature.to_json_content().encoding or 'none'
 
-  def read_tensor(value):
+  def read_tensor(value: Any) -> np.ndarray:
     if encoding == 'none':
       return np.array(value.int64_list.value, np.uint8).reshape(shape)
     data = value.bytes_list.value[0]

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 TARGET_ACCEPTANCE = 0.65
 STEP_SIZES = (1e-4, 0.5)
 LEAPFROG = 10  # steps a transition
+_Pair = tuple[jax.Array, jax.Array]
 
 
 def annealed_log_likelihood(
@@ -17,7 +19,7 @@ def annealed_log_likelihood(
   num_latents: int,
   num_steps: int,
   num_chains: int,
-  dtype=jnp.float32,
+  dtype: DTypeLike = jnp.float32,
 ) -> jax.Array:
   """Log p(x) for a N(0, I) prior by AIS: a stochastic lower bound, log of the mean weight over chains.
 
@@ -42,18 +44,20 @@ def annealed_log_likelihood(
   betas = _temperatures(num_steps, dtype)
   pilot_keys, keys = jax.vmap(jax.random.split, out_axes=1)(keys)
 
-  def start(run_keys):
+  def start(run_keys: jax.Array) -> jax.Array:
     return _normal(_folded(run_keys, num_steps), (num_chains, num_latents), dtype)
 
-  def transition(run_keys, i, z, beta, step_size):
-    def log_joint(z):
+  def transition(
+    run_keys: jax.Array, i: jax.Array, z: jax.Array, beta: jax.Array, step_size: jax.Array
+  ) -> _Pair:
+    def log_joint(z: jax.Array) -> jax.Array:
       return beta * log_likelihood(z) - 0.5 * (z**2).sum(-1)
 
     return _hamiltonian(log_joint, _folded(run_keys, i), z, step_size)
 
   step_sizes = _piloted(functools.partial(transition, pilot_keys), start(pilot_keys), betas)
 
-  def move(carry, inputs):
+  def move(carry: _Pair, inputs: tuple[jax.Array, ...]) -> tuple[_Pair, None]:
     z, log_weight = carry
     i, previous, beta, step_size = inputs
     log_weight += (beta - previous) * log_likelihood(z)
@@ -66,13 +70,13 @@ def annealed_log_likelihood(
   return jax.nn.logsumexp(log_weight, axis=0) - jnp.log(float(num_chains)).astype(dtype)
 
 
-def _temperatures(num_steps: int, dtype: jnp.dtype) -> jax.Array:
+def _temperatures(num_steps: int, dtype: DTypeLike) -> jax.Array:
   """[num_steps + 1] from 0 to 1: a sigmoid spends them at both ends, where the weights vary most."""
   raw = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1, dtype=dtype))
   return (raw - raw[0]) / (raw[-1] - raw[0])
 
 
-def _normal(keys: jax.Array, shape: tuple[int, int], dtype: jnp.dtype) -> jax.Array:
+def _normal(keys: jax.Array, shape: tuple[int, int], dtype: DTypeLike) -> jax.Array:
   """[C, B, Z] standard normal draws of `shape` (C, Z) for each of [B] keys."""
   return jax.vmap(lambda key: jax.random.normal(key, shape, dtype), out_axes=1)(keys)
 
@@ -81,7 +85,7 @@ def _folded(keys: jax.Array, data: jax.Array | int) -> jax.Array:
   return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, data)
 
 
-def _piloted(transition: Callable, z: jax.Array, betas: jax.Array) -> jax.Array:
+def _piloted(transition: Callable[..., _Pair], z: jax.Array, betas: jax.Array) -> jax.Array:
   """Step sizes [num_steps, B] that keep TARGET_ACCEPTANCE, as a run of its own finds them.
 
   Args:
@@ -90,7 +94,7 @@ def _piloted(transition: Callable, z: jax.Array, betas: jax.Array) -> jax.Array:
     betas: [num_steps + 1].
   """
 
-  def move(carry, inputs):
+  def move(carry: _Pair, inputs: _Pair) -> tuple[_Pair, jax.Array]:
     z, step_size = carry
     z, rate = transition(inputs[0], z, inputs[1], step_size)
     adapted = step_size * jnp.exp(0.1 * (rate.mean(0) - TARGET_ACCEPTANCE))
@@ -123,7 +127,7 @@ def _hamiltonian(
   momentum = _normal(momentum_keys, (z.shape[0], z.shape[2]), z.dtype)
   size = step_size[None, :, None]
 
-  def leapfrog(_, state):
+  def leapfrog(_: int, state: _Pair) -> _Pair:
     z, p = state
     p = p + 0.5 * size * gradient(z)
     z = z + size * p

@@ -51,7 +51,7 @@ class Extraction:
     tools: Tools,
     images: Callable[..., jax.Array] = lambda batch: batch['image'],
   ):
-    def step(variables, batch, *args):
+    def step(variables: PyTree, batch: Batch, *args: PyTree) -> Batch:
       features, labels = extractor.apply(variables, images(batch, *args))
       found = {'features': features, 'mask': batch['mask']}
       return found if labels is None else {**found, 'labels': labels}

@@ -1,5 +1,7 @@
 """PSNR and SSIM of luminance in [0, 1]: float64 references on the host, and a jitted PSNR for training."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +79,9 @@ def window() -> np.ndarray:
   return weights / weights.sum()
 
 
-def _similarity(blurred, x, y):
+def _similarity(
+  blurred: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
   """The map of structural similarities."""
   mean_x, mean_y = blurred(x), blurred(y)
   var_x, var_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
@@ -97,6 +101,6 @@ def batch_psnr(images: jax.Array, truth: jax.Array) -> jax.Array:
   return -10 * jnp.log10(jnp.maximum(error, 10 ** (-PSNR_LIMIT / 10)))
 
 
-def _check_shapes(image, truth) -> None:
+def _check_shapes(image: np.ndarray | jax.Array, truth: np.ndarray | jax.Array) -> None:
   if image.shape != truth.shape:
     raise ValueError(f'cannot compare images of shapes {image.shape} and {truth.shape}')

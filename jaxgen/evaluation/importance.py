@@ -28,7 +28,7 @@ def importance_bound(
   if num_samples % chunk:
     raise ValueError(f'num_samples = {num_samples} must be a multiple of chunk = {chunk}')
 
-  def add_chunk(total, i):
+  def add_chunk(total: jax.Array, i: jax.Array) -> tuple[jax.Array, None]:
     keys = jax.random.split(jax.random.fold_in(key, i), chunk)
     weights = jax.vmap(log_weights)(keys)
     return jnp.logaddexp(total, jax.nn.logsumexp(weights, axis=0)), None

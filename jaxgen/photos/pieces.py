@@ -1,7 +1,7 @@
 """Parts of a file read as one file."""
 
 import io
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 class Pieces(io.RawIOBase):
@@ -30,7 +30,7 @@ class Pieces(io.RawIOBase):
     self._at = max(0, base + offset)
     return self._at
 
-  def readinto(self, buffer) -> int:  # of any kind that can be written to
+  def readinto(self, buffer: Any) -> int:  # of any kind that can be written to
     """Fills what it can from one part."""
     left = self._at
     for part, length in zip(self._parts, self._lengths, strict=True):

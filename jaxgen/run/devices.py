@@ -20,6 +20,7 @@ from jaxgen import compiling
 from jaxgen.axis import AXIS, example_keys, rows_over
 from jaxgen.data.folders import cache_folder
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.metrics import Metrics
 from jaxgen.run.finite import finite_of
 from jaxgen.task import Batch, PyTree, Task, TrainState, step_rng
 
@@ -187,7 +188,7 @@ def abstract_state(devices: Devices, init: Callable[[jax.Array], TrainState]) ->
 def replicate(devices: Devices, tree: PyTree) -> PyTree:
   """The same host or device arrays on every device; every process passes the same values."""
 
-  def put(x):
+  def put(x: Any) -> jax.Array:
     if isinstance(x, jax.Array) and x.sharding == devices.replicated:
       return x
     if not devices.mesh.is_multi_process:
@@ -199,7 +200,7 @@ def replicate(devices: Devices, tree: PyTree) -> PyTree:
   return jax.tree.map(put, tree)
 
 
-def _is_key(x) -> bool:
+def _is_key(x: Any) -> bool:
   return isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
@@ -211,7 +212,7 @@ def put_batches(devices: Devices, batches: Sequence[Batch]) -> Batch:
     for 'pmap'.
   """
 
-  def put(*rows):
+  def put(*rows: np.ndarray) -> jax.Array:
     stacked = np.stack(rows)
     if devices.parallel == 'pmap':
       local = len(devices.mesh.local_devices)
@@ -246,13 +247,13 @@ def compile_steps(
   """
   axis, train_step = devices.axis, task.train_steps()[stage]
 
-  def one(state, arrays, batch):
+  def one(state: TrainState, arrays: PyTree, batch: Batch) -> tuple[TrainState, Metrics]:
     n = jax.tree.leaves(batch)[0].shape[0]
     keys = example_keys(step_rng(state, 'example'), n, axis)
     batch = jax.vmap(example, in_axes=(None, 0, 0))(arrays, batch, keys)
     return train_step(state, batch)
 
-  def steps(state, arrays, batches):
+  def steps(state: TrainState, arrays: PyTree, batches: Batch) -> tuple[TrainState, PyTree]:
     before = state
     if num_steps == 1:
       state, metrics = one(state, arrays, jax.tree.map(lambda x: x[0], batches))
@@ -295,7 +296,7 @@ def _traced_over(devices: Devices, fn: Callable) -> Callable:
   """The same function; the rows that it makes itself are split over the devices."""
 
   @functools.wraps(fn)
-  def over_mesh(*args):
+  def over_mesh(*args: Any) -> Any:
     with rows_over(devices.mesh):
       return fn(*args)
 
@@ -311,7 +312,7 @@ def compile_placed(devices: Devices, fn: Callable) -> Callable:
   compiled = compiling.jit(_traced_over(devices, fn), out_shardings=devices.replicated)
 
   @functools.wraps(fn)
-  def call(*args):
+  def call(*args: Any) -> Any:
     return compiled(*(_place(devices, arg) for arg in args))
 
   return call
@@ -368,7 +369,7 @@ def to_global(devices: Devices, tree: PyTree) -> PyTree:
     return tree
   sharding = NamedSharding(_job_mesh(), PartitionSpec())
 
-  def convert(x):
+  def convert(x: jax.Array) -> jax.Array:
     key = _is_key(x)
     data = jax.random.key_data(x) if key else x
     parts = [shard.data for shard in data.addressable_shards]

@@ -6,7 +6,7 @@ good checkpoint by the same pure steps.
 
 import io
 import itertools
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 import jax
@@ -22,7 +22,7 @@ from jaxgen.run import devices as dev
 from jaxgen.run.finite import Finite
 from jaxgen.run.job import Job
 from jaxgen.run.tools import check_stop
-from jaxgen.task import Batch, TrainState, step_rng
+from jaxgen.task import Batch, PyTree, TrainState, step_rng
 from jaxgen.terminal.signals import Stopped
 
 
@@ -151,7 +151,9 @@ def _replay(job: Job, start: int, num_steps: int) -> tuple[Bad | None, TrainStat
   single = dev.compile_stages(job.devices, job.task, job.data.example, 1, donate=False)
   arrays = dev.replicate(job.devices, job.data.arrays)
 
-  def update(compiled, state, step, batches) -> tuple[TrainState, Bad | None]:
+  def update(
+    compiled: Callable[[int], Callable], state: TrainState, step: int, batches: Batch
+  ) -> tuple[TrainState, Bad | None]:
     after, found = compiled(step)(state, arrays, batches)
     metrics, finite = jax.device_get(found)
     return after, first_bad(metrics, finite, step, job.task.reports)
@@ -181,7 +183,7 @@ def offending_batch(job: Job, state: TrainState, step: int) -> Batch:
   rows = dev.process_rows(job.devices, job.config.batch_size)
   raw = next(job.data.batches(step, rows))
 
-  def decode(arrays, batch, rng, at):
+  def decode(arrays: PyTree, batch: Batch, rng: jax.Array, at: jax.Array) -> Batch:
     n = job.config.batch_size
     keys = example_keys(step_rng(state.replace(rng=rng, step=at), 'example'), n)[rows]
     return jax.vmap(job.data.example, in_axes=(None, 0, 0))(arrays, batch, keys)

@@ -42,7 +42,10 @@ class Opened(NamedTuple):
 
 
 def evaluate(
-  workdir: Path, step: int | str | None = None, given: ConfigDict | None = None, reporter=None
+  workdir: Path,
+  step: int | str | None = None,
+  given: ConfigDict | None = None,
+  reporter: Reporter | None = None,
 ) -> dict[str, Any]:
   """Computes every figure of a trained run and writes evaluation.json.
 
@@ -72,7 +75,10 @@ def evaluate(
 
 
 def sample(
-  workdir: Path, step: int | str | None = None, given: ConfigDict | None = None, reporter=None
+  workdir: Path,
+  step: int | str | None = None,
+  given: ConfigDict | None = None,
+  reporter: Reporter | None = None,
 ) -> list[Path]:
   """Draws what needs no data into samples/ and returns the paths."""
   with _stoppable(reporter) as (reporter, signals):

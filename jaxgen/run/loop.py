@@ -248,7 +248,7 @@ class _Clock:
   sees when it reads a result, not when the device made it.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._lost = 0.0
     self.stop()
 
@@ -261,7 +261,7 @@ class _Clock:
     if self._began is None:
       self._began, self._lost, self._step = time.monotonic(), 0.0, step
 
-  def paused(self):
+  def paused(self) -> '_Paused':
     return _Paused(self)
 
   def lose(self, seconds: float) -> None:

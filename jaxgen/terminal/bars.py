@@ -55,7 +55,7 @@ class StepsBar:
       )
     return self
 
-  def __exit__(self, *exc_info):
+  def __exit__(self, *exc_info: Any) -> None:
     if self._bar:
       self._bar.stop()
 

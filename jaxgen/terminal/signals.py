@@ -66,14 +66,14 @@ class StopSignals:
     _listening.append(self)
     return self
 
-  def __exit__(self, *exc_info):
+  def __exit__(self, *exc_info: Any) -> None:
     _listening.remove(self)
     for signum, handler in self._previous.items():
       signal.signal(signum, handler)
     if self.received == signal.SIGPIPE and exc_info[0] is None:
       raise Stopped(self.received)
 
-  def _handle(self, signum: int, frame: FrameType | None):
+  def _handle(self, signum: int, frame: FrameType | None) -> None:
     del frame
     if self.received:
       _write('', show_cursor=True)

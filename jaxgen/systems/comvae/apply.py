@@ -11,7 +11,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
-from jaxgen.task import Tools, Trained, name_key
+from jaxgen.task import PyTree, Tools, Trained, name_key
 
 # Of MNIST's digits with plain weights, and of scikit-learn's small ones with random weights.
 NETS = MNIST, DIGITS = 'mnist', 'digits'
@@ -87,7 +87,7 @@ class Model:
     inference = Inference(make_model(config, trained.facts), trained.facts, config)
     samples = config.eval.weight_samples
 
-    def score(variables, image, key):
+    def score(variables: PyTree, image: jax.Array, key: jax.Array) -> tuple[jax.Array, ...]:
       batch = _batch(image)
       keys = jax.random.split(name_key(key, 'elbo'), samples)
       terms = jax.vmap(lambda k: inference.terms(variables, batch, k))(keys)
@@ -100,7 +100,7 @@ class Model:
         terms['latent_kl'].mean(),
       )
 
-    def latents(variables, image, key):
+    def latents(variables: PyTree, image: jax.Array, key: jax.Array) -> tuple[jax.Array, ...]:
       found = inference.latent_means(variables, _batch(image), name_key(key, 'weights'))
       return found['mean'][0], found['variance'][0]
 

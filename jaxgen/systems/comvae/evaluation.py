@@ -274,7 +274,7 @@ def _ood(run: Run) -> Values:
   """AUROC of telling out-of-distribution images (the positive class) from the test set."""
   inference = run.inference
 
-  def scores(variables, batch, key):
+  def scores(variables: PyTree, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
     latents = inference.latent_means(variables, batch, name_key(key, 'weights'))
     return {
       'negative_elbo': inference.terms(variables, batch, key)['negative_elbo'],
@@ -337,7 +337,7 @@ def pictures(
   num_latents = inference.num_latents
   decode = tools.compile(inference.decode)
 
-  def grid(flat, columns: int) -> np.ndarray:
+  def grid(flat: jax.Array | np.ndarray, columns: int) -> np.ndarray:
     scale = max(1, round(PICTURE_WIDTH / (columns * (width + 1))))
     return image_grid(np.asarray(flat).reshape(-1, height, width), columns, scale=scale)
 

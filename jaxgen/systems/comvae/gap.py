@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from jaxgen.systems.comvae.losses import gaussian_kl, gaussian_log_prob
 
@@ -23,6 +24,9 @@ class LocalPosterior(NamedTuple):
 
   mean: jax.Array
   log_var: jax.Array
+
+
+_Carry = tuple[LocalPosterior, optax.OptState]
 
 
 class _Search(NamedTuple):
@@ -66,7 +70,7 @@ def optimise_posterior(
   num_samples: int = 16,
   learning_rate: float = 1e-3,
   max_checks: int = 1000,
-  dtype=jnp.float32,
+  dtype: DTypeLike = jnp.float32,
 ) -> LocalPosterior:
   """The free diagonal Gaussian q*(z) of each example that maximises its ELBO.
 
@@ -92,10 +96,10 @@ def optimise_posterior(
   zeros = jnp.zeros((len(keys), num_latents), dtype)
   start = LocalPosterior(zeros, zeros)
 
-  def step(carry, keys):
+  def step(carry: _Carry, keys: jax.Array) -> tuple[_Carry, jax.Array]:
     posterior, opt_state = carry
 
-    def loss_fn(q):
+    def loss_fn(q: LocalPosterior) -> tuple[jax.Array, jax.Array]:
       values = elbo(log_likelihood, q, keys, num_samples)
       return -values.sum(), values
 

@@ -8,6 +8,7 @@ distribution of h under a weight sample.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +25,7 @@ from jaxgen.task import Batch, PyTree, name_key
 Terms = dict[str, jax.Array]
 
 
-def elbo_terms(reconstruction, latent_kl, weight_kl) -> Terms:
+def elbo_terms(reconstruction: jax.Array, latent_kl: jax.Array, weight_kl: jax.Array) -> Terms:
   """The columns of the paper's table, and the weight KL apart; each [B] nats."""
   return {
     'negative_elbo': reconstruction + latent_kl,
@@ -78,7 +79,7 @@ class Inference:
     x, rows = self._images(batch), _rows(batch)
     noise, z_keys = _noise(name_key(key, 'weights'), rows), _keys(key, 'latent', rows)
 
-    def forward(net):
+    def forward(net: model.CompoundVAE) -> tuple[jax.Array, model.Posterior]:
       posterior = net.encode(x, noise, train=train, mask=batch['mask'], sampling='local')
       return net.decode(net.draw(posterior, z_keys)), posterior
 
@@ -106,7 +107,7 @@ class Inference:
     """
     x, rows = self._images(batch), _rows(batch)
 
-    def log_weights(sample_key):
+    def log_weights(sample_key: jax.Array) -> jax.Array:
       posterior = self._encode(variables, batch, sample_key)
       eps = model.normal(_keys(sample_key, 'latent', rows), posterior.mean.shape[1:], x.dtype)
       z = posterior.mean + jnp.exp(0.5 * posterior.log_var) * eps
@@ -155,7 +156,7 @@ class Inference:
       dtype=x.dtype,
     )
 
-    def sampled(sample_key):
+    def sampled(sample_key: jax.Array) -> tuple[list[jax.Array], gap.LocalPosterior]:
       drawn = local(self._encode(variables, batch, sample_key))
       z_keys = _keys(sample_key, 'latent', rows)
       values = [gap.elbo(log_likelihood, q, z_keys, 1) for q in (drawn, at_mean, best)]
@@ -199,9 +200,9 @@ class Inference:
     )
     return posterior
 
-  def _log_likelihood(self, variables: PyTree, x: jax.Array):
-    def log_likelihood(z):
-      logits = self.net.apply(variables, z, method='decode')
+  def _log_likelihood(self, variables: PyTree, x: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    def log_likelihood(z: jax.Array) -> jax.Array:
+      logits: Any = self.net.apply(variables, z, method='decode')
       return -losses.bernoulli_reconstruction(logits, jnp.broadcast_to(x, logits.shape))
 
     return log_likelihood

@@ -110,7 +110,7 @@ class SampledLayer:
   sampling: str = 'weights'
   weight_kl: str = 'sample'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.weight_kl == 'closed_form' and self.prior != 'single':
       raise ValueError(f"weight_kl = 'closed_form' is of the single prior, not of {self.prior!r}")
 
@@ -162,7 +162,9 @@ class PlainDense(nn.Module):
   param_dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, x, noise, *, train, mask, sampled):
+  def __call__(
+    self, x: jax.Array, noise: Noise, *, train: bool, mask: jax.Array | None, sampled: SampledLayer
+  ) -> tuple[jax.Array, jax.Array]:
     """X [B, in] -> h [B, out], KL 0."""
     del noise, train, mask, sampled
     h = nn.Dense(self.features, dtype=self.dtype, param_dtype=self.param_dtype, name='dense')(x)
@@ -183,7 +185,9 @@ class BayesDense(nn.Module):
   rho_init: float = -6.0
   param_dtype: Any = jnp.float32
 
-  def __call__(self, x, noise, *, train, mask, sampled):
+  def __call__(
+    self, x: jax.Array, noise: Noise, *, train: bool, mask: jax.Array | None, sampled: SampledLayer
+  ) -> tuple[jax.Array, jax.Array]:
     """X [B, in] -> h [B, out], weight KL () nats, shared by all examples."""
     del train, mask
     return sampled(x, self.posterior(x.shape[-1]), noise)
@@ -228,7 +232,9 @@ class DynamicDense(nn.Module):
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
 
-  def __call__(self, x, noise, *, train, mask, sampled):
+  def __call__(
+    self, x: jax.Array, noise: Noise, *, train: bool, mask: jax.Array | None, sampled: SampledLayer
+  ) -> tuple[jax.Array, jax.Array]:
     """X [B, in] -> h [B, out], weight KL [B] nats."""
     return sampled(x, self.posterior(x, train=train, mask=mask), noise)
 
@@ -276,7 +282,7 @@ def _scaled(kernel_init: Callable, scale: float, shift: float) -> Callable:
   are not negative and average about TYPICAL_INPUT.
   """
 
-  def init(key, shape, dtype=jnp.float32):
+  def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
     return scale * kernel_init(key, shape, dtype) + shift / (TYPICAL_INPUT * shape[0])
 
   return init
@@ -306,7 +312,9 @@ class Encoder(nn.Module):
   norm: Callable[..., nn.Module] | None
 
   @nn.compact
-  def __call__(self, x, noise: Noise, *, train: bool, mask, sampled: SampledLayer) -> Posterior:
+  def __call__(
+    self, x: jax.Array, noise: Noise, *, train: bool, mask: jax.Array | None, sampled: SampledLayer
+  ) -> Posterior:
     """X [B, P] -> posterior of z for one weight sample; `mask` [B] keeps padding out of batch norm."""
     options = {'train': train, 'mask': mask, 'sampled': sampled}
     h, kl = self.hidden(self.num_hidden, name='hidden_layer')(x, noise.named('hidden'), **options)
@@ -350,7 +358,13 @@ class CompoundVAE(nn.Module):
   sampled: SampledLayer
 
   def __call__(
-    self, x: jax.Array, noise: Noise, z_keys: jax.Array, *, train: bool, mask=None
+    self,
+    x: jax.Array,
+    noise: Noise,
+    z_keys: jax.Array,
+    *,
+    train: bool,
+    mask: jax.Array | None = None,
   ) -> tuple[jax.Array, Posterior]:
     """One weight sample and one z an example.
 
@@ -368,7 +382,15 @@ class CompoundVAE(nn.Module):
     posterior = self.encode(x, noise, train=train, mask=mask)
     return self.decode(self.draw(posterior, z_keys)), posterior
 
-  def encode(self, x, noise: Noise, *, train: bool = False, mask=None, sampling=None) -> Posterior:
+  def encode(
+    self,
+    x: jax.Array,
+    noise: Noise,
+    *,
+    train: bool = False,
+    mask: jax.Array | None = None,
+    sampling: str | None = None,
+  ) -> Posterior:
     """q(z|w, x) for one weight sample; `sampling` overrides the model's own."""
     sampled = dataclasses.replace(self.sampled, sampling=sampling) if sampling else self.sampled
     return self.encoder(x, noise, train=train, mask=mask, sampled=sampled)

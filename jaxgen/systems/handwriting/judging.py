@@ -54,10 +54,10 @@ class Reader:
     tools: Tools,
     images: Callable[..., Any] = lambda batch: batch['image'],
   ):
-    def step(variables, batch, *args):
+    def step(variables: PyTree, batch: Batch, *args: PyTree) -> Batch:
       found = images(batch, *args)
       shown, widths = found if isinstance(found, tuple) else (found, None)
-      reading = net.apply(variables, shown, widths)
+      reading: Any = net.apply(variables, shown, widths)
       # Greedy reading needs the best symbol of each frame, not all of them.
       return {
         'path': reading.logits.argmax(-1),

@@ -116,7 +116,9 @@ class Judge:
     return _gathered(fetched(_steps(self._tools.compile(step), self._variables, batches)))
 
 
-def _steps(step, variables: PyTree, batches: Iterator[Batch]) -> Iterator[dict[str, jax.Array]]:
+def _steps(
+  step: Callable[..., dict[str, jax.Array]], variables: PyTree, batches: Iterator[Batch]
+) -> Iterator[dict[str, jax.Array]]:
   return (step(variables, batch) for batch in batches)
 
 

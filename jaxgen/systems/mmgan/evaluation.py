@@ -3,6 +3,7 @@
 import logging
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -186,8 +187,9 @@ def _classifying(asset: Trained) -> Extractor:
   """The classifier's hidden layer and its most probable class."""
   net = classifier_task.make_model(asset.config, asset.facts)
 
-  def apply(variables, images):
-    logits, features = net.apply(variables, images)
+  def apply(variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    found: Any = net.apply(variables, images)
+    logits, features = found
     return features, logits.argmax(-1)
 
   return Extractor(apply, asset.variables)
@@ -209,7 +211,7 @@ def _sampled(
     }
     batches.append(batch)
 
-  def generate(batch, variables, key):
+  def generate(batch: Batch, variables: PyTree, key: jax.Array) -> jax.Array:
     return inference.generate(variables, batch, key)
 
   extraction = Extraction(extractor, tools, generate)

@@ -194,7 +194,9 @@ def per_share(within: np.ndarray | None = None) -> optax.GradientTransformation:
     within: [n, K], as `support` makes it.
   """
 
-  def update(updates, state, params=None):
+  def update(
+    updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+  ) -> tuple[optax.Updates, optax.OptState]:
     alpha = jax.tree.map(lambda omega: losses.mixture(supported(omega, within)), params)
     divided = jax.tree.map(
       lambda g, a: jnp.where(a > 0, g / jnp.where(a > 0, a, 1), 0), updates, alpha
@@ -221,7 +223,9 @@ def bounded(
     largest = supported(omega + step, within).max(-1, keepdims=True)
     return jnp.maximum(step, largest - DEPTH - omega)
 
-  def update(updates, state, params=None):
+  def update(
+    updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+  ) -> tuple[optax.Updates, optax.OptState]:
     updates, state = inner.update(updates, state, params)
     return jax.tree.map(limited, updates, params), state
 

@@ -157,22 +157,24 @@ class Generator(nn.Module):
       return self._transposed(x, channels, 'conv_out')
     return nn.Conv(channels, (3, 3), padding=1, name='conv_out', **self._options)(x)
 
-  def _full(self, x, width, name) -> jax.Array:
+  def _full(self, x: jax.Array, width: int, name: str) -> jax.Array:
     """4x4 convolution, padded by 3."""
     return Convolution(width, 4, full_convolution, name=name, **self._options)(x)
 
-  def _up(self, x, width, name) -> jax.Array:
+  def _up(self, x: jax.Array, width: int, name: str) -> jax.Array:
     """Nearest neighbour x2, then a 3x3 convolution."""
     return Convolution(width, 3, upsampled_convolution, name=name, **self._options)(x)
 
-  def _transposed(self, x, width, name, padding='SAME') -> jax.Array:
+  def _transposed(
+    self, x: jax.Array, width: int, name: str, padding: str | Sequence[tuple[int, int]] = 'SAME'
+  ) -> jax.Array:
     """Transposed 4x4 convolution of stride 2: twice the size."""
     layer = nn.ConvTranspose(
       width, (4, 4), strides=(2, 2), padding=padding, use_bias=False, name=name, **self._options
     )
     return layer(x)
 
-  def _to_seven(self, x, width, name) -> jax.Array:
+  def _to_seven(self, x: jax.Array, width: int, name: str) -> jax.Array:
     """The same from 4x4 to 7x7: without the last row and column of 8x8."""
     return self._transposed(x, width, name, ((2, 1), (2, 1)))
 
@@ -237,7 +239,9 @@ class Trunk(nn.Module):
     return x
 
 
-def _normalized(layer: nn.Module, spectral_norm: bool, param_dtype: Any, x, update: bool):
+def _normalized(
+  layer: nn.Module, spectral_norm: bool, param_dtype: Any, x: jax.Array, update: bool
+) -> jax.Array:
   """The layer applied, its kernel divided by its largest singular value where asked for."""
   if not spectral_norm:
     return layer(x)

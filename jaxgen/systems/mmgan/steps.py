@@ -114,7 +114,9 @@ class Steps:
     """Images [F, H, W, C] with batch statistics, and the generator's new collections."""
     return self.nets.gen.apply(gen, z, component, train=True, mutable=['batch_stats'])
 
-  def discriminate(self, disc: PyTree, images: jax.Array, update: bool = False):
+  def discriminate(
+    self, disc: PyTree, images: jax.Array, update: bool = False
+  ) -> tuple[tuple[jax.Array, jax.Array], PyTree]:
     """(features, logits) of images, and the discriminators' new collections."""
     return self.nets.disc.apply(disc, images, train=True, update=update, mutable=['batch_stats'])
 

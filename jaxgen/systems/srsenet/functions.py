@@ -1,7 +1,7 @@
 """`jaxgen.upscale`: what `jaxgen upscale` does, for one image in a program."""
 
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -96,14 +96,17 @@ def upscale(
   options = apply.Options(
     factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean
   )
+  found: Any  # of the kind of `image`
   if isinstance(image, str | Path):
     notes: list[str] = []
     path = _of_file(Path(image), folder, upscaler, options, progress, notes.append)
     tell(notes, warn)
-    return cast(Picture, str(path) if isinstance(image, str) else path)
-  if isinstance(image, Image.Image):
-    return cast(Picture, _of_image(image, upscaler, options, progress))
-  return cast(Picture, _of_array(np.asarray(image), upscaler, options, progress))
+    found = str(path) if isinstance(image, str) else path
+  elif isinstance(image, Image.Image):
+    found = _of_image(image, upscaler, options, progress)
+  else:
+    found = _of_array(np.asarray(image), upscaler, options, progress)
+  return found
 
 
 def _of_file(

@@ -12,11 +12,14 @@ from jaxgen.command.arguments import weights as as_weights
 from jaxgen.command.commands import Command
 from jaxgen.command.opening import load, tell_failed
 from jaxgen.errors import ConfigError, UserError
+from jaxgen.notes import Warn
 from jaxgen.systems.handwriting.inks import INKS
 
 if TYPE_CHECKING:
   from jaxgen.systems.handwriting.reading.pictures import Given, Picture
   from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
+  from jaxgen.systems.handwriting.reading.understanding import Decoding
+  from jaxgen.systems.handwriting.real.canvas import Ink
 
 
 TOGETHER = 64  # pictures that are opened before they are read, those of one width together
@@ -102,7 +105,7 @@ def _read(args: argparse.Namespace) -> None:
   _read_all(args, service, inputs, reporter.warn)
 
 
-def _decoding(args: argparse.Namespace, model: 'Model', warn):
+def _decoding(args: argparse.Namespace, model: 'Model', warn: Warn) -> 'Decoding':
   """How texts are searched for."""
   from jaxgen.systems.handwriting import apply
   from jaxgen.systems.handwriting.reading.understanding import Decoding
@@ -118,7 +121,7 @@ def _decoding(args: argparse.Namespace, model: 'Model', warn):
 
 
 def _read_all(
-  args: argparse.Namespace, service: 'Service', inputs: Sequence['Given'], warn
+  args: argparse.Namespace, service: 'Service', inputs: Sequence['Given'], warn: Warn
 ) -> None:
   """Reads what can be read, some pictures at a time, and tells of the rest."""
   from jaxgen.terminal.signals import Stopped, StopSignals
@@ -144,7 +147,7 @@ def _read_all(
   tell_failed(failed, [x.path for x in inputs])
 
 
-def _opened(given: 'Given', ink, widest: int) -> 'Picture | str':
+def _opened(given: 'Given', ink: 'Ink', widest: int) -> 'Picture | str':
   """A picture, or why there is none."""
   from jaxgen.systems.handwriting.reading.pictures import open_picture
 

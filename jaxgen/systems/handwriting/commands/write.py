@@ -14,6 +14,7 @@ from jaxgen.command.commands import Command
 from jaxgen.command.opening import opened
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_file, check_folder, is_there
+from jaxgen.notes import Warn
 from jaxgen.words import counted, named
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _tell_unwritten(job: 'Job') -> None:
     raise UserError(f'{counted(len(job.misread), "picture")} stayed illegible')
 
 
-def _tell_texts(texts: Sequence['Text'], ability: 'Ability', warn) -> None:
+def _tell_texts(texts: Sequence['Text'], ability: 'Ability', warn: Warn) -> None:
   """Tells what cannot be written of several texts, and what was left out of them."""
   from jaxgen.systems.handwriting.writing.texts import has_unknown, left_out
 

@@ -1,5 +1,7 @@
 """Discriminators of word images: the paper's, and a small one."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -75,7 +77,7 @@ def paper_discriminator(
   norm: Norm,
   attention: bool = True,
   widths: tuple[int, ...] = (),
-  **options,
+  **options: Any,
 ) -> Discriminator:
   """The paper's discriminator for 128x512, 64x256 or 32x128.
 
@@ -98,6 +100,6 @@ def paper_discriminator(
   return Discriminator(widths or paper, norm, attention_after=after, spectral_norm=True, **options)
 
 
-def small_discriminator(widths: tuple[int, ...] = SMALL_WIDTHS, **options) -> Discriminator:
+def small_discriminator(widths: tuple[int, ...] = SMALL_WIDTHS, **options: Any) -> Discriminator:
   """The short job's discriminator, for any size that divides by 2 to the number of widths."""
   return Discriminator(widths, None, last=False, project=True, spectral_norm=True, **options)

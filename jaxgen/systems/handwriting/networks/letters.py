@@ -118,7 +118,9 @@ class LetterGenerator(Layers):
     image = jnp.tanh(x.astype(self.param_dtype))
     return jnp.where(self._is_word(lengths, letter_widths), image, PAPER)
 
-  def _check(self, z, labels, lengths, letter_widths) -> None:
+  def _check(
+    self, z: jax.Array, labels: jax.Array, lengths: jax.Array, letter_widths: jax.Array | None
+  ) -> None:
     chex.assert_shape(z, (len(labels), self.num_latents))
     chex.assert_shape(labels, (len(z), self.max_letters))
     chex.assert_shape(lengths, (len(z),))

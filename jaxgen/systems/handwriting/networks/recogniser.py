@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgen.systems.handwriting.networks.blocks import largest, max_pooled
+from jaxgen.systems.handwriting.networks.blocks import Stride, largest, max_pooled
 from jaxgen.systems.handwriting.networks.recurrent import BidirectionalLSTM, valid_mean
 
 KINDS = 'gated', 'conv', 'conv_blstm'
@@ -111,7 +111,16 @@ class GatedRecogniser(Recogniser):
     x = BidirectionalLSTM(hidden, name='lstm2', **self.types)(x, lengths)
     return self.reading(x, widths)
 
-  def _conv(self, x, width, size, strides, name, widths, stride) -> jax.Array:
+  def _conv(
+    self,
+    x: jax.Array,
+    width: int,
+    size: Stride,
+    strides: Stride,
+    name: str,
+    widths: jax.Array | None,
+    stride: int,
+  ) -> jax.Array:
     layer = nn.Conv(self.scaled(width), size, strides, name=name, **self.types)
     return within(jnp.tanh(layer(x)), widths, stride)
 
@@ -151,7 +160,9 @@ class ConvolutionalRecogniser(Recogniser):
       x = lstm(x, self.lengths(x, widths))
     return self.reading(x, widths)
 
-  def _stage(self, x, width, pool, number, widths) -> jax.Array:
+  def _stage(
+    self, x: jax.Array, width: int, pool: Stride, number: int, widths: jax.Array | None
+  ) -> jax.Array:
     """conv-(norm)-ReLU-maximum; the norm in the third, over groups of channels of valid columns."""
     before = {1: 1, 2: 2}.get(number, self.frame_stride)  # pixels a column
     x = nn.Conv(self.scaled(width), (3, 3), name=f'conv{number}', **self.types)(x)

@@ -41,7 +41,7 @@ class Charset:
 
   symbols: tuple[str, ...]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for symbol in self.symbols:
       if not isinstance(symbol, str) or len(symbol) != 1 or normalised(symbol) != symbol:
         raise DataError(f'the charset holds {symbol!r}: a symbol is one code point in NFC')

@@ -39,7 +39,11 @@ class WordImages(tfds.core.GeneratorBasedBuilder):
   VERSION = tfds.core.Version('1.3.0')
 
   def __init__(
-    self, *, height: int = 64, examples: Callable[[], Iterator[Example]] | None = None, **kwargs
+    self,
+    *,
+    height: int = 64,
+    examples: Callable[[], Iterator[Example]] | None = None,
+    **kwargs: Any,
   ):
     self._height, self._examples = height, examples
     super().__init__(**kwargs)
@@ -55,11 +59,14 @@ class WordImages(tfds.core.GeneratorBasedBuilder):
       builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
     )
 
-  def _split_generators(self, dl_manager):
+  def _split_generators(
+    self, dl_manager: tfds.download.DownloadManager
+  ) -> dict[str, Iterator[Any]]:
     del dl_manager
     return {_SPLIT: self._generate_examples()}
 
-  def _generate_examples(self):
+  def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    assert self._examples is not None
     for index, image, row in self._examples():
       texts = {name: getattr(row, name) for name in TEXTS}
       yield index, {'image': image[..., None], 'index': index, **texts}

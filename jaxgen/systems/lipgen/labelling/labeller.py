@@ -218,7 +218,9 @@ def _descended(
   optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=0.02))
 
   @jax.jit
-  def step(params: PyTree, state: PyTree, x: jax.Array, truth: jax.Array, key: jax.Array):
+  def step(
+    params: PyTree, state: PyTree, x: jax.Array, truth: jax.Array, key: jax.Array
+  ) -> tuple[PyTree, PyTree]:
     contrast, level = jax.random.split(key)
     shape = (len(x), 1, 1)
     x = x.astype(jnp.float32) * jnp.exp(training.light * jax.random.normal(contrast, (*shape, 1)))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ class Utterance(NamedTuple):
 
 
 @functools.cache
-def _loader():
+def _loader() -> ModuleType:
   """The package that brings the library.
 
   Raises:

@@ -10,6 +10,7 @@ It reads a JSON object {library, data, voice, text, rate, pitch} and writes a li
 import ctypes
 import json
 import sys
+from typing import Any
 
 # Of espeak-ng's speak_lib.h.
 SYNCHRONOUS = 2
@@ -53,7 +54,7 @@ def speak(order: dict) -> tuple[dict, bytes]:
     library.espeak_ng_SetRandSeed(ctypes.c_long(SEED))
   sound, events = bytearray(), []
 
-  def take(samples, number, reported):
+  def take(samples: Any, number: int, reported: Any) -> int:
     if samples:
       sound.extend(ctypes.string_at(samples, 2 * number))
     i = 0
