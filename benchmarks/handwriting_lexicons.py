@@ -29,6 +29,7 @@ from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import flattened
+from jaxgen.systems.handwriting.scoring import judged_words
 
 HALVES = 3
 
@@ -77,12 +78,7 @@ def of_set(model: Model, name: str, most: int) -> dict[str, Any]:
 
 def figures(answers: Sequence[Answer], texts: Sequence[str]) -> dict[str, Any]:
   """Of the words of answers."""
-  sure, correct = [], []
-  for answer, text in zip(answers, texts, strict=True):
-    if answer.words:
-      correct += readers.right_of(answer, text)
-      sure += [word.confidence for word in answer.words]
-  right, confidence = np.array(correct, bool), np.array(sure)
+  confidence, right = judged_words(texts, answers)
   order = mannwhitneyu(confidence[right], confidence[~right]).statistic
   return {
     'words': len(right),

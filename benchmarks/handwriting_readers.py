@@ -30,16 +30,16 @@ from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
 from jaxgen.run import devices, inference
 from jaxgen.systems.handwriting import apply
-from jaxgen.systems.handwriting.certainty import right_words
 from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
 from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
 from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.service import Service
-from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood
+from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import flattened
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.recogniser import FITTED
+from jaxgen.systems.handwriting.scoring import judged_words
 from jaxgen.terminal.reporter import Reporter
 
 SETS = ('dhsd', 'ahawp', 'lectaurep', 'poilus')
@@ -127,25 +127,14 @@ def read_set(weights: Path, words: Words) -> dict[str, Any]:
   if model.flatten:
     images = [flattened(image) for image in images]
   answers = service([Picture(image, image.shape[1], blank=False) for image in images])
-  correct, sure = [], []
-  for answer, text in zip(answers, words.texts, strict=True):
-    if answer.words:
-      correct += right_of(answer, text)
-      sure += [word.confidence for word in answer.words]
+  sure, correct = judged_words(words.texts, answers)
   return {
     **scored(words.texts, [answer.text for answer in answers], began),
-    'ece': reliability(np.array(sure), np.array(correct, bool)).error,
-    'ece_by_chance': errors_by_chance(np.array(sure)),
+    'ece': reliability(sure, correct).error,
+    'ece_by_chance': errors_by_chance(sure),
     **dict(zip(FITTED, model.calibration, strict=True)),
     'step': int(trained.step),
   }
-
-
-def right_of(answer: Any, text: str) -> list[bool]:
-  """Whether each word of an answer is one of the text."""
-  nothing = np.zeros((0, 2), int)
-  words = [(word, word.confidence) for word in answer.words]
-  return right_words(Understood(answer.text, answer.confidence, [], [], nothing, words), text)
 
 
 def check_tesseract() -> None:

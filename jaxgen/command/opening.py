@@ -96,8 +96,8 @@ def read_each(
   return images, failed
 
 
-def tell_failed(failed: Sequence[str], paths: Sequence[str]) -> None:
+def tell_failed(failed: Sequence[str], paths: Sequence[str], one: str = 'image') -> None:
   """Raises UserError that names the paths that could not be read, where there are any."""
   if failed:
-    of = counted(len(paths), 'image')
+    of = counted(len(paths), one)
     raise UserError(f'{len(failed)} of {of} could not be read: {named(failed)}')

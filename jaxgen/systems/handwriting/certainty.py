@@ -1,6 +1,6 @@
 """How far the confidence of words can be trusted, and the calibration that makes it so."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxgen.systems.handwriting.reading.calibration import (
   reliability,
 )
 from jaxgen.systems.handwriting.reading.charset import Charset
-from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood, understood
+from jaxgen.systems.handwriting.reading.understanding import Decoding, understood
 from jaxgen.systems.handwriting.recogniser import FITTED
 from jaxgen.task import Batch
 
@@ -69,7 +69,8 @@ def judge(
     for i in np.flatnonzero(mask > 0)[: most - count]:
       found = understood(logits[i, : lengths[i]], charset, Decoding(nbest=1), rtl=rtl)
       beams += [word.log_probs for word, _ in found.words]
-      correct += right_words(found, charset.decode(labels[i]))
+      read = [word.text for word, _ in found.words]
+      correct += right_words(read, charset.decode(labels[i]))
       counts += [len(found.words)] * len(found.words)
       count += 1
     if count >= most:
@@ -77,10 +78,15 @@ def judge(
   return JudgedWords(beams, np.array(correct, bool), np.array(counts, int))
 
 
-def right_words(found: Understood, text: str) -> list[bool]:
-  """Whether each word of a reading is one of the text, in an alignment of both with the fewest edits."""
-  read, written = [word.text for word, _ in found.words], text.split()
-  if read == ['']:
+def right_words(read: Sequence[str], text: str) -> list[bool]:
+  """Whether each word that was read is one of the text, in an alignment of both with the fewest edits.
+
+  Args:
+    read: words in their order; a single empty one where nothing was read.
+    text: what is written.
+  """
+  written = text.split()
+  if list(read) == ['']:
     return [not written]
   right = np.zeros(len(read), bool)
   for tag, first, end, _, _ in Levenshtein.opcodes(read, written):

@@ -13,6 +13,7 @@ from jaxgen.command.commands import Command
 from jaxgen.command.opening import load, tell_failed
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.notes import Warn
+from jaxgen.systems.handwriting.commands import scores
 from jaxgen.systems.handwriting.inks import INKS
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     'config.data.ink of the training had it, which is auto for the net that comes with jaxgen',
   )
   add('--photo', action='store_true', help='make up for uneven light')
+  scores.add_options(parser)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -81,6 +83,7 @@ def _check(args: argparse.Namespace) -> None:
       raise ConfigError('--lexicon-weight is of a lexicon: name one with --lexicon')
     if not args.lexicon_weight >= 0:
       raise ConfigError(f'--lexicon-weight={args.lexicon_weight:g} must be 0 or more')
+  scores.check_options(args)
   check_weights(args)
 
 
@@ -99,6 +102,9 @@ def _read(args: argparse.Namespace) -> None:
   check_finite(trained, weights, 'it reads nothing')
   model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
   service = Service(model, _decoding(args, model, reporter.warn))
+  if args.score:
+    scores.score_all(args, service, trained)
+    return
   inputs, told = given(args.inputs)
   for line in told:
     reporter.warn(f'warning: {line}')
@@ -110,7 +116,7 @@ def _decoding(args: argparse.Namespace, model: 'Model', warn: Warn) -> 'Decoding
   from jaxgen.systems.handwriting import apply
   from jaxgen.systems.handwriting.reading.understanding import Decoding
 
-  nbest = args.nbest or (NBEST if args.json else 1)
+  nbest = args.nbest or (NBEST if args.json and not args.score else 1)
   lexicon = None
   if args.lexicon:
     lexicon, notes = apply.open_lexicon(args.lexicon, model)
@@ -188,7 +194,7 @@ READ = Command(
   'handwritten words and lines as text (handwriting)',
   'Reads pictures of one word or one line each, at their own widths, with a confidence, other texts that are '
   'likely, and the place of each character. A blank picture is an empty text. The others go on where one '
-  'cannot be read.',
+  'cannot be read. With --score it reads sets whose texts are known, and says how well.',
   _add,
   _read,
 )

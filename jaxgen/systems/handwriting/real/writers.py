@@ -13,7 +13,7 @@ from jaxgen.systems.handwriting.real.transcripts import tidied
 from jaxgen.words import named
 
 SPLITS = ('train', 'validation', 'test')
-HOW = ('auto', 'writer', 'given', 'group', 'row')
+HOW = ('auto', 'writer', 'given', 'group', 'row', 'tested')
 _SHOWN = 12  # writers of a message
 
 
@@ -24,7 +24,8 @@ class SplitRule(NamedTuple):
     how: 'writer': whole writers, drawn by `seed`, or those of `test_writers`; 'given': as the table says, which
       has train and test, and validation taken off train where it says none, or train and validation; 'group':
       whole groups (pages), drawn; 'row': single rows, drawn; 'auto': the first of given, writer, group and row
-      that the set has what is needed for, or writer where there are `test_writers`.
+      that the set has what is needed for, or writer where there are `test_writers`. 'tested': nobody learns
+      from the set: all rows are to test on, or those alone that it gives to test.
     seed: of what is drawn.
     validation: share of the rows, about.
     test: the same.
@@ -66,6 +67,9 @@ def share_out(
     )
   pages = [group and f'{writer} {group}' for writer, group in zip(writers, groups, strict=True)]
   how = _found(writers, pages, given, rule) if rule.how == 'auto' else rule.how
+  if how == 'tested':
+    splits = np.array([split or 'train' for split in given], dtype='<U10')
+    return splits if 'test' in given else np.full(len(given), 'test', dtype='<U10')
   if how == 'given':
     return _given(writers, pages, given, rule)
   if how == 'row':

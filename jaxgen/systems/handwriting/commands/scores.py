@@ -1,0 +1,128 @@
+"""`jaxgen read --score`: how well sets of pictures whose texts are known are read."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from jaxgen.command.opening import tell_failed
+from jaxgen.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+  from jaxgen.systems.handwriting.reading.service import Service
+  from jaxgen.systems.handwriting.scoring import Layout, Score
+  from jaxgen.task import Trained
+  from jaxgen.terminal.reporter import Reporter
+
+_OF_A_SET = ('table', 'columns', 'level')
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+  """The options that go with --score, and itself."""
+  group = parser.add_argument_group(
+    'scores', 'how well pictures are read whose texts are known, in place of the texts'
+  )
+  add = group.add_argument
+  add(
+    '--score',
+    action='store_true',
+    help='the inputs are sets, as config.data.name of a training: folders or zip files of images with a table, '
+    'with text files beside them, or with ALTO or PAGE files; or names of known sets. Character and word error '
+    'rates with intervals (95 %%) and the calibration error, of the rows that a set gives to test, or of all',
+  )
+  add('--table', metavar='NAME', help='the table to read where a set has several')
+  add(
+    '--columns',
+    metavar='ROLE=NAME,...',
+    help='columns of the table: file, text, writer, split; by default those of a usual name',
+  )
+  add('--level', choices=('line', 'word'), help='of ALTO and PAGE files; line by default')
+
+
+def check_options(args: argparse.Namespace) -> None:
+  """Raises ConfigError for options that are of no use without --score, or with it."""
+  given = [name for name in _OF_A_SET if getattr(args, name)]
+  if given and not args.score:
+    raise ConfigError(f'--{given[0]} is of a set: it needs --score')
+  if args.score and args.nbest:
+    raise ConfigError('--nbest is of no use with --score: the best text alone is judged')
+  _columns(args.columns)
+
+
+def _columns(given: str | None) -> dict[str, str]:
+  found = {}
+  for part in (given or '').split(',') if given else ():
+    role, mark, name = part.partition('=')
+    if not (role.strip() and mark and name.strip()):
+      raise ConfigError(f'--columns={given}: expected ROLE=NAME,..., as text=transcription')
+    found[role.strip()] = name.strip()
+  return found
+
+
+def score_all(args: argparse.Namespace, service: 'Service', trained: 'Trained') -> None:
+  """Reads the sets that are named, and prints a table, or a JSON object for each."""
+  from jaxgen.systems.handwriting.scoring import Layout
+  from jaxgen.terminal.reporter import Reporter
+  from jaxgen.terminal.signals import Stopped, StopSignals
+
+  reporter, layout = (
+    Reporter(),
+    Layout(args.table or '', _columns(args.columns), args.level or 'line'),
+  )
+  failed, lines = [], []
+  with StopSignals('ending') as signals:
+    for name in args.inputs:
+      if signals.received:
+        raise Stopped(signals.received)
+      try:
+        score, left_out = _score(args, name, layout, service, trained, reporter)
+      except UserError as error:
+        failed.append(name)
+        reporter.warn(f'error: {error}')
+        if args.json:
+          print(json.dumps({'set': name, 'error': str(error)}))
+        continue
+      if args.json:
+        print(json.dumps({'set': name, **score._asdict(), 'left_out': left_out}))
+      lines.append([name, score.images, *_shown(score)])
+  if lines and not args.json:
+    columns = ['set', 'images', 'CER (95 %)', 'WER (95 %)', 'ECE', 'by chance']
+    reporter.table('', columns, lines)
+  tell_failed(failed, args.inputs, 'set')
+
+
+def _score(
+  args: argparse.Namespace,
+  name: str,
+  layout: 'Layout',
+  service: 'Service',
+  trained: 'Trained',
+  reporter: 'Reporter',
+) -> 'tuple[Score, int]':
+  """The score of a set, and how many of its rows were left out."""
+  from jaxgen.systems.handwriting.scoring import (
+    read_words,
+    scored,
+    unknown_symbols,
+    words_to_score,
+  )
+  from jaxgen.terminal.reporter import Reporter
+
+  model = service.model
+  ink = model.preprocessing(args.photo, args.ink)
+  words, report = words_to_score(name, trained.config, ink, layout, model.rtl)
+  for line in filter(None, [*report.bad_rows(), unknown_symbols(words.texts, model.charset)]):
+    reporter.warn(f'warning: {name}: {line}')
+  bars = Reporter(quiet=args.json)
+  answers = read_words(service, words, lambda places: bars.progress(places, f'reading {name}'))
+  return scored(words.texts, answers), report.refused
+
+
+def _shown(score: 'Score') -> list[str]:
+  """A line of the table, but for the set's name and its number of images."""
+
+  def figure(value: float | None, interval: tuple[float, float] | None = None) -> str:
+    between = f' ({interval[0]:.3f} to {interval[1]:.3f})' if interval else ''
+    return '' if value is None else f'{value:.3f}{between}'
+
+  cer, wer = figure(score.cer, score.cer_interval), figure(score.wer, score.wer_interval)
+  return [cer, wer, figure(score.ece), figure(score.ece_by_chance)]

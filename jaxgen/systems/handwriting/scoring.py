@@ -1,0 +1,165 @@
+"""How well a reader reads sets of pictures whose texts are known."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded
+from jaxgen.errors import DataError
+from jaxgen.systems.handwriting.certainty import right_words
+from jaxgen.systems.handwriting.corpus import sets
+from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
+from jaxgen.systems.handwriting.reading.charset import Charset, shown
+from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
+from jaxgen.systems.handwriting.reading.pictures import Picture
+from jaxgen.systems.handwriting.reading.service import Answer, Service
+from jaxgen.systems.handwriting.real.canvas import Ink
+from jaxgen.systems.handwriting.real.known_sets import KNOWN
+from jaxgen.systems.handwriting.real.report import Report
+from jaxgen.systems.handwriting.real.words import Words, load_words
+from jaxgen.systems.handwriting.real.writers import SplitRule
+from jaxgen.words import named
+
+TOGETHER = 64  # pictures that are in memory at once
+Interval = tuple[float, float] | None
+
+
+class Layout(NamedTuple):
+  """How a person's set is read, see `real.words.load_words`."""
+
+  table: str = ''
+  columns: Mapping[str, str] = {}
+  level: str = 'line'
+
+
+class Score(NamedTuple):
+  """How well the pictures of a set are read.
+
+  Attributes:
+    images: how many.
+    cer: edits a character of the texts, a fraction; None where these have none.
+    cer_interval: 95 %, over texts.
+    wer: edits a word.
+    wer_interval: 95 %, over texts.
+    ece: expected calibration error of the words that were read; None where there is none.
+    ece_by_chance: the mean error of as many words that are right as often as their confidence says.
+  """
+
+  images: int
+  cer: float | None
+  cer_interval: Interval
+  wer: float | None
+  wer_interval: Interval
+  ece: float | None
+  ece_by_chance: float | None
+
+
+def scored(texts: Sequence[str], answers: Sequence[Answer]) -> Score:
+  """The score of what was read.
+
+  Args:
+    texts: N, what is written; symbols that the reader does not know are errors.
+    answers: N.
+  """
+  readings = [answer.text for answer in answers]
+  rates, found = error_rates(texts, readings), intervals(texts, readings)
+  sure, correct = judged_words(texts, answers)
+  error, chance = None, None
+  if len(sure):
+    error, chance = float(reliability(sure, correct).error), errors_by_chance(sure)[0]
+  return Score(rates.texts, rates.cer, found['cer'], rates.wer, found['wer'], error, chance)
+
+
+def judged_words(texts: Sequence[str], answers: Sequence[Answer]) -> tuple[np.ndarray, np.ndarray]:
+  """Of all words that were read the confidence [W], and whether each is one of its picture's text [W] bool."""
+  sure, correct = [], []
+  for text, answer in zip(texts, answers, strict=True):
+    if answer.words:
+      sure += [word.confidence for word in answer.words]
+      correct += right_words([word.text for word in answer.words], text)
+  return np.array(sure), np.array(correct, bool)
+
+
+def read_words(
+  service: Service, words: Words, progress: Callable[[Sequence[int]], Iterator[int]]
+) -> list[Answer]:
+  """What a reader makes of the pictures of a set, some at a time.
+
+  Args:
+    service: that reads.
+    words: at its height and their own widths; none is blank.
+    progress: goes over places of pictures, with a bar.
+  """
+  answers: list[Answer] = []
+  for first in progress(range(0, len(words), TOGETHER)):
+    images = words.gather(np.arange(first, min(first + TOGETHER, len(words))))
+    answers += service([Picture(image, image.shape[1], blank=False) for image in images])
+  return answers
+
+
+def words_to_score(
+  name: str, config: ConfigDict, ink: Ink, layout: Layout, rtl: bool
+) -> tuple[Words, Report]:
+  """The pictures of a set that a reader is scored by, each at its own width, and what was left out.
+
+  Of the sets that are known by name, and of one that the reader learned from, they are the test rows, by
+  writers that none learns from; of any other set those that it gives to test itself, or all.
+
+  Args:
+    name: of a set, as config.data.name has it; a folder with the name of a known set is that one.
+    config: of the reader's training.
+    ink: how pictures are brought to what it reads.
+    layout: of a person's own set.
+    rtl: whether it reads from right to left.
+
+  Raises:
+    DataError: there is no such set, or none of its rows can be used.
+    ConfigError: a column or level that there is not.
+  """
+  data, path = config.data, expanded(name)
+  known = path.name if path.is_dir() else name
+  learned = _learned_from(path, config)
+  if known in KNOWN:
+    layout, split = Layout(), None
+    name, directory = known, str(path) if path.is_dir() else ''
+  elif learned:
+    layout = Layout(data.table, {x: y for x, y in data.columns.items() if y}, data.level)
+    split, directory = SplitRule(test_writers=tuple(filter(None, [data.test_writers]))), ''
+  else:
+    split, directory = SplitRule('tested'), ''
+  words, report = load_words(
+    name,
+    directory,
+    height=ink.height,
+    rtl=rtl,
+    split=split,
+    flatten=ink.flatten,
+    invert=ink.invert,
+    **layout._asdict(),
+  )
+  found = words.get('test', words.get('validation') if learned else None)
+  if found is None:
+    raise DataError(f'{name}: none of its test rows can be used')
+  return found, report
+
+
+def _learned_from(path: Path, config: ConfigDict) -> bool:
+  """Whether a folder or file is one of those that a reader was trained on."""
+  trained = [config.data.dir] if config.data.dir else sets(config)
+  return path.exists() and any(expanded(x).exists() and expanded(x).samefile(path) for x in trained)
+
+
+def unknown_symbols(texts: Sequence[str], charset: Charset) -> str:
+  """What to say of symbols of texts that a reader can never read; '' where there are none."""
+  counts = Counter(symbol for text in texts for symbol in text if symbol not in charset.labels)
+  if not counts:
+    return ''
+  share = counts.total() / sum(map(len, texts))
+  symbols = named([shown(symbol) for symbol, _ in counts.most_common()], 10)
+  return (
+    f'{share:.1%} of the characters are none that the model knows, and count as errors: {symbols}'
+  )
