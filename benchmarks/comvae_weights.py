@@ -23,7 +23,7 @@ import jaxgen
 from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
-from jaxgen.run import devices, loading
+from jaxgen.run import loading, startup
 from jaxgen.systems.comvae import apply
 from jaxgen.systems.comvae.config import ABOUT
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument(f'--{net}', type=Path, required=True, metavar='RUN')
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   rows = {net: ship(net, getattr(args, net)) for net in apply.NETS}
   machine.write_json(args.out, {'machine': machine.describe(), 'rows': rows})
   for net, row in rows.items():

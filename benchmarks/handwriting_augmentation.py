@@ -29,7 +29,7 @@ from jaxgen import config as configs
 from jaxgen.command import exits
 from jaxgen.evaluation import passes
 from jaxgen.files import write_bytes, write_json
-from jaxgen.run import devices, inference, loading, training
+from jaxgen.run import inference, loading, startup, training
 from jaxgen.systems.handwriting import recogniser_task
 from jaxgen.systems.handwriting.config import is_drawn
 from jaxgen.systems.handwriting.corpus import load_corpus
@@ -64,7 +64,7 @@ def main() -> None:
   unknown = set(args.variants.split(',')) - set(PAPER)
   if unknown:
     raise SystemExit(f'--variants: no {", ".join(sorted(unknown))}; there are {", ".join(PAPER)}')
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter, runs = Reporter(), {}
   data = loading.load(args.weights).config.data
   make_generated(data, args)

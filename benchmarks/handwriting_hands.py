@@ -28,7 +28,7 @@ from jaxgen.command import exits
 from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
-from jaxgen.run import devices, loading
+from jaxgen.run import loading, startup
 from jaxgen.systems.handwriting.corpus import Corpus, drawn_corpus
 from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.levels import from_levels, to_levels
@@ -79,7 +79,7 @@ def main() -> None:
   add('--seed', type=int, default=1_000, help='of drawn words, classifier and noises')
   add('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   trained = loading.load(args.weights)
   if trained.config.system != 'handwriting':
     raise ConfigError(

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from jaxgen.command import exits
-from jaxgen.run import devices, inference
+from jaxgen.run import inference, startup
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
 from jaxgen.systems.handwriting.reading.pictures import Picture
@@ -43,7 +43,7 @@ def main() -> None:
   parser.add_argument('--pictures', type=int, default=320, help='of each set, spread over it')
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   weights = apply.shipped_reader()
   trained = inference.load(weights)
   model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))

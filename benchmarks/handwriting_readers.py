@@ -28,7 +28,7 @@ from jaxgen import config as configs
 from jaxgen.command import exits
 from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
-from jaxgen.run import devices, inference
+from jaxgen.run import inference, startup
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
 from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
@@ -67,7 +67,7 @@ def main() -> None:
     raise SystemExit(f'--sets: no {", ".join(sorted(unknown))}; there are {", ".join(SETS)}')
   if args.tesseract:
     check_tesseract()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter = Reporter()
   report = json.loads(args.out.read_text()) if args.out.is_file() else {'sets': {}}
   for name in args.sets.split(','):

@@ -40,7 +40,7 @@ from jaxgen.exchange.weight_files import save_weights
 from jaxgen.files import write_bytes, write_json
 from jaxgen.pictures.grids import image_grid, titled
 from jaxgen.pictures.png import write_image
-from jaxgen.run import devices, inference, loading, training
+from jaxgen.run import inference, loading, startup, training
 from jaxgen.systems.handwriting.config import is_drawn
 from jaxgen.systems.handwriting.corpus import load_corpus
 from jaxgen.systems.handwriting.inference import Inference
@@ -89,7 +89,7 @@ def main() -> None:
   unknown = set(args.rows.split(',')) - set(ROWS)
   if unknown:
     raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter, runs = Reporter(), {kind: {} for kind in args.kinds.split(',')}
   # Seed 0 of every row first: a stopped command leaves whole tables.
   for seed, kind, row in itertools.product(range(args.seeds), runs, args.rows.split(',')):

@@ -29,7 +29,7 @@ from jaxgen.data.splits import make_split
 from jaxgen.errors import ConfigError
 from jaxgen.evaluation import passes
 from jaxgen.files import write_json
-from jaxgen.run import devices, inference
+from jaxgen.run import inference, startup
 from jaxgen.systems.handwriting import defaults, recogniser
 from jaxgen.systems.handwriting.config import is_natural
 from jaxgen.systems.handwriting.corpus import drawn_corpus
@@ -61,7 +61,7 @@ def main() -> None:
   add('--seed', type=int, default=1_000, help='of texts, hands and noises')
   add('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter = Reporter()
   opened = inference.open_run(args.weights, reporter=reporter)
   if opened.trained.config.system != 'handwriting':

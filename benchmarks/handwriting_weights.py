@@ -33,7 +33,7 @@ from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.exchange.weight_files import load_weights, save_weights
-from jaxgen.run import devices, inference, loading
+from jaxgen.run import inference, loading, startup
 from jaxgen.systems.handwriting import config as writers
 from jaxgen.systems.handwriting import recogniser
 from jaxgen.systems.handwriting.apply import READER
@@ -156,7 +156,7 @@ def main() -> None:
   )
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   rows: dict[str, Any] = json.loads(args.out.read_text())['rows'] if args.out.is_file() else {}
   if args.reader:
     rows['reader'] = ship_reader(args.reader, rows.get('reader', {}).get('sets', {}))

@@ -29,7 +29,7 @@ import shipping
 from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
-from jaxgen.run import devices, loading
+from jaxgen.run import loading, startup
 from jaxgen.systems.lipgen.labelling.labels import load_labels
 from jaxgen.systems.lipgen.motion import grid_corpus, real
 from jaxgen.systems.lipgen.motion.config import ABOUT
@@ -93,7 +93,7 @@ def main() -> None:
     '--reader', type=Path, required=True, help="of drawn speakers: lipgen's main job, exported"
   )
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   found = {}
   for kind, (config, more) in KINDS.items():
     train(args.runs / kind, config, *more)

@@ -29,7 +29,7 @@ from jaxgen.exchange.cards import Licence, Result
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.pictures.png import write_image
 from jaxgen.pictures.sheets import stacked
-from jaxgen.run import devices, inference, loading
+from jaxgen.run import inference, loading, startup
 from jaxgen.systems.lipgen.clips.framing import LIPS
 from jaxgen.systems.lipgen.render import sheets
 from jaxgen.systems.lipgen.render.conditions import Conditions, conditions_of
@@ -117,7 +117,7 @@ def main() -> None:
   )
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   run = trained_run(args.runs)
   trained = sampled(loading.load(run, None))
   row = shipping.about(trained, run, KEPT)

@@ -27,7 +27,7 @@ from jaxgen import saved_configs
 from jaxgen.command import exits
 from jaxgen.exchange.weight_files import save_weights
 from jaxgen.files import write_bytes, write_json
-from jaxgen.run import devices, loading, training
+from jaxgen.run import loading, startup, training
 from jaxgen.systems.lipgen.clips.grid import WORDS
 from jaxgen.terminal.reporter import Reporter
 
@@ -42,7 +42,7 @@ def main() -> None:
   unknown = set(named) - ROWS.keys()
   if unknown:
     raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter, others = Reporter(), [json.loads(path.read_text()) for path in args.join]
   runs = joined(others, named, args)
   # Seed 0 of every row first: a stopped command leaves whole tables.

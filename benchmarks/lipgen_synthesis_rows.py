@@ -33,7 +33,7 @@ from jaxgen.command import exits
 from jaxgen.command.opening import load
 from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.files import write_bytes, write_json
-from jaxgen.run import devices
+from jaxgen.run import startup
 from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, digest_of, load_net
 from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
@@ -47,7 +47,7 @@ def main() -> None:
   named = args.rows.split(',')
   if unknown := set(named) - ROWS.keys():
     raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter = Reporter()
   found: dict[str, Any] = {'gates': {}, 'kind': '', 'runs': {}}
   # The reader of real clips comes first, which the gates need, and the control before what it controls.

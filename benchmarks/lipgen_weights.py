@@ -24,7 +24,7 @@ from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.exchange.weight_files import load_weights
-from jaxgen.run import devices, loading
+from jaxgen.run import loading, startup
 from jaxgen.systems.lipgen.apply import READER, known_segmenting, reading_model
 from jaxgen.systems.lipgen.config import ABOUT
 from jaxgen.systems.lipgen.reading import segmenting
@@ -85,7 +85,7 @@ def main() -> None:
   parser.add_argument('--sentences', type=Path, metavar='FILE', help='of lipgen_sentences.py')
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   found = shipping.evaluated(args.run, None)
   trained = loading.load(args.run, found['step'])
   row = shipping.about(trained, args.run, KEPT)

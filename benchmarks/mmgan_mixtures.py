@@ -21,7 +21,7 @@ import rows
 from jaxgen.command import exits
 from jaxgen.errors import UserError
 from jaxgen.files import write_json
-from jaxgen.run import devices
+from jaxgen.run import startup
 from jaxgen.terminal.reporter import Reporter
 
 # Every setting says all that moves omega. `paper`: Adam at twice the rate of the rest (1e-3 on the digits).
@@ -114,7 +114,7 @@ def main() -> None:
     raise SystemExit(
       f'--settings: no {", ".join(sorted(unknown))}; there are {", ".join(SETTINGS)}'
     )
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter = Reporter()
   report = json.loads(args.out.read_text()) if args.out.is_file() else {'settings': {}}
   for variant in args.variants.split(','):

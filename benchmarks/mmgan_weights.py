@@ -24,7 +24,7 @@ import jaxgen
 from jaxgen.command import exits
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
-from jaxgen.run import devices, loading
+from jaxgen.run import loading, startup
 from jaxgen.systems.mmgan import apply
 from jaxgen.systems.mmgan.config import ABOUT
 
@@ -56,7 +56,7 @@ def main() -> None:
   parser.add_argument('--run', type=Path, required=True, metavar='RUN', help='a run of mnist_A')
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   found = shipping.evaluated(args.run, None)
   trained = loading.load(args.run, found['step'])
   row = shipping.about(trained, args.run, KEPT)

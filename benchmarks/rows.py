@@ -20,7 +20,7 @@ from jaxgen import config as configs
 from jaxgen import saved_configs
 from jaxgen.errors import UserError
 from jaxgen.files import write_json
-from jaxgen.run import devices, inference, training
+from jaxgen.run import inference, startup, training
 from jaxgen.schema import near_matches
 from jaxgen.terminal.reporter import Reporter
 
@@ -63,7 +63,7 @@ def main(table: Table, description: str) -> None:
   parser.add_argument('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
   parser.add_argument('--out', type=Path, required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter = Reporter()
   command = f'{table.system}_rows.py --prefix {args.prefix!r} --set {args.set} --seeds {args.seeds}'
   rows = earlier(args.out, command)

@@ -22,7 +22,7 @@ import machine
 import nets
 
 from jaxgen.command import exits
-from jaxgen.run import devices, loading
+from jaxgen.run import loading, startup
 from jaxgen.systems.srsenet.apply import PHOTO, shipped_scales, shipped_weights
 
 QUALITIES = (60, 75, 90, 0)
@@ -45,7 +45,7 @@ def main() -> None:
   )
   parser.add_argument('--only', choices=KINDS, help='both by default')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   path = Path(args.out)
   found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
   for photo in args.photo or [shipped_weights(s, PHOTO) for s in shipped_scales(PHOTO)]:

@@ -24,7 +24,7 @@ from srsenet_rows import SETS, TABLE
 
 from jaxgen import saved_configs
 from jaxgen.command import exits
-from jaxgen.run import devices
+from jaxgen.run import startup
 from jaxgen.systems.srsenet.task import make_model
 from jaxgen.terminal.reporter import Reporter
 
@@ -54,7 +54,7 @@ def main() -> None:
   parser.add_argument('--finished', action='store_true', help='train nothing')
   parser.add_argument('--out', required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   reporter, found = Reporter(), {}
   for name, pairs in READINGS.items():
     found[name] = reading(pairs, args, reporter)

@@ -29,7 +29,7 @@ from jaxgen.data.imresize import imresize
 from jaxgen.evaluation.image_quality import psnr
 from jaxgen.evaluation.super_resolution import rounded
 from jaxgen.passes import no_bars
-from jaxgen.run import devices, loading
+from jaxgen.run import loading, startup
 from jaxgen.systems.srsenet import apply
 from jaxgen.systems.srsenet.bands import PhotoBands
 from jaxgen.systems.srsenet.config import folders
@@ -60,7 +60,7 @@ def main() -> None:
   parser.add_argument('--sets', default=SETS, help='folders of test images, as DIR,DIR')
   parser.add_argument('--out', required=True, help='JSON file')
   args = parser.parse_args()
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   sets = {folder.name: [x.path for x in folder_images(folder, '')] for folder in folders(args.sets)}
   nets = {name: loading.load(path) for name, path in shipped()}
   found = {

@@ -85,9 +85,9 @@ def cache(tmp_path_factory):
   folder = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base) / 'cache'
   folder.mkdir(exist_ok=True)
   os.environ['JAXGEN_CACHE'] = str(folder)
-  from jaxgen.run import devices
+  from jaxgen.run import startup
 
-  devices.enable_compilation_cache()
+  startup.enable_compilation_cache()
   return folder
 
 

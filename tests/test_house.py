@@ -158,7 +158,7 @@ def test_orbax_has_two_doors_and_devices_one():
     'jaxgen.run.loading',
   }
   named = r'jax\.(local_)?devices\(|\bMesh\(|NamedSharding\(|SingleDeviceSharding\('
-  assert importers(named) == {'jaxgen.run.devices', 'jaxgen.run.looking'}
+  assert importers(named) == {'jaxgen.run.devices', 'jaxgen.run.looking', 'jaxgen.run.startup'}
   assert importers(r'multihost_utils') == {'jaxgen.run.processes'}
 
 

@@ -45,10 +45,10 @@ def _demo(args: argparse.Namespace) -> None:
   _check(args)
   from jaxgen.demo.jobs import JobsGoOn
   from jaxgen.demo.server import serving
-  from jaxgen.run import devices
+  from jaxgen.run import startup
   from jaxgen.terminal.signals import Stopped, StopSignals
 
-  devices.check_platforms()
+  startup.check_platforms()
   if sys.stderr.isatty():
     print('opening the page, which takes some seconds', file=sys.stderr)
   with StopSignals('closing the page') as signals:

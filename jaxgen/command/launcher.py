@@ -207,10 +207,10 @@ def _run(argv: Sequence[str]) -> object:
     memory.keep_freed()
   import jax
 
-  from jaxgen.run import devices
+  from jaxgen.run import startup
 
-  devices.enable_compilation_cache()
-  devices.initialize(
+  startup.enable_compilation_cache()
+  startup.initialize(
     values.coordinator, values.num_processes, values.process_id, values.distributed == 'auto'
   )
   if jax.distributed.is_initialized():
@@ -253,10 +253,10 @@ def _work(argv: Sequence[str], given: Given) -> None:
   """What a command line asks for, once the processes of its job are joined."""
   import jax
 
-  from jaxgen.run import devices, inference, training
+  from jaxgen.run import inference, startup, training
 
   values, config, overrides = given
-  devices.check_platforms()
+  startup.check_platforms()
   if not processors.expects_processors() and jax.default_backend() == 'cpu':
     memory.keep_freed()  # late, which keeps most of it
   workdir = Path(values.workdir).expanduser()

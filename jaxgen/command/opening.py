@@ -26,10 +26,10 @@ def prepare() -> None:
   Raises:
     UserError: JAX finds no device.
   """
-  from jaxgen.run import devices
+  from jaxgen.run import startup
 
-  devices.enable_compilation_cache()
-  devices.check_platforms()
+  startup.enable_compilation_cache()
+  startup.check_platforms()
 
 
 def load(weights: 'Path', step: int | str | None = None) -> 'Trained':

@@ -11,7 +11,7 @@ from helpers import ROOT, environment, unread_output
 
 from jaxgen.command.exits import guarded
 from jaxgen.errors import UserError
-from jaxgen.run.devices import check_platforms
+from jaxgen.run.startup import check_platforms
 
 
 def python(code, *args, **more):

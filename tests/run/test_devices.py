@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from jaxgen.run import devices as dev
+from jaxgen.run import startup
 
 
 def test_a_folder_of_compiled_programs_that_is_set_stays(tmp_path, monkeypatch):
@@ -14,7 +15,7 @@ def test_a_folder_of_compiled_programs_that_is_set_stays(tmp_path, monkeypatch):
   jax.config.update(names[1], 0.3)  # a person's own
   try:
     before = [getattr(jax.config, name) for name in names]
-    dev.enable_compilation_cache()
+    startup.enable_compilation_cache()
     assert [getattr(jax.config, name) for name in names] == before
   finally:
     jax.config.update(names[1], 0.2)

@@ -27,8 +27,7 @@ from helpers import (
 
 from jaxgen.command import launcher
 from jaxgen.errors import ConfigError, DataError, UserError
-from jaxgen.run import devices as dev
-from jaxgen.run import processes
+from jaxgen.run import processes, startup
 from jaxgen.run.workdir import same_in_all_processes
 from jaxgen.systems import SYSTEMS
 from jaxgen.terminal.signals import Stopped
@@ -299,21 +298,21 @@ def test_the_three_flags_come_together_or_not_at_all(flags, monkeypatch):
   monkeypatch.setattr(jax.distributed, 'initialize', None)  # would fail if it were called
   missing = {'coordinator', 'num_processes', 'process_id'} - flags.keys()
   with pytest.raises(ConfigError, match='several processes need all of') as error:
-    dev.initialize(**flags)
+    startup.initialize(**flags)
   assert all(f'--{name}' in str(error.value).split('add')[1] for name in missing)
 
 
 def test_auto_and_explicit_flags_exclude_each_other(monkeypatch):
   monkeypatch.setattr(jax.distributed, 'initialize', None)
   with pytest.raises(ConfigError, match='--distributed=auto detects the processes itself'):
-    dev.initialize('localhost:1', 2, 0, auto=True)
+    startup.initialize('localhost:1', 2, 0, auto=True)
 
 
 def test_nothing_is_initialised_without_flags(monkeypatch):
   calls = []
   monkeypatch.setattr(jax.distributed, 'initialize', lambda *args: calls.append(args))
-  dev.initialize()
+  startup.initialize()
   assert calls == []
-  dev.initialize(auto=True)
-  dev.initialize('localhost:1', 2, 0)
+  startup.initialize(auto=True)
+  startup.initialize('localhost:1', 2, 0)
   assert calls == [(), ('localhost:1', 2, 0)]
