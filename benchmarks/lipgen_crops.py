@@ -19,7 +19,7 @@ from jaxgen.data.folders import data_folder
 from jaxgen.exchange.weight_files import load_weights
 from jaxgen.systems.lipgen.apply import READER, known_segmenting, reading_model
 from jaxgen.systems.lipgen.clips import grid
-from jaxgen.systems.lipgen.corpus import framing_of
+from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.reading.sentences import frames_of, spoken
 from jaxgen.systems.lipgen.reading.service import Service
 from jaxgen.systems.lipgen.video.mouths import mouths_of

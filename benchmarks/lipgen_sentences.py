@@ -25,7 +25,7 @@ from jaxgen.command.opening import load
 from jaxgen.systems.lipgen import apply
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet, subset
-from jaxgen.systems.lipgen.corpus import framing_of
+from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments
 from jaxgen.systems.lipgen.reading.sentences import (
   WordErrors,

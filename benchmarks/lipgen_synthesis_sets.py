@@ -16,6 +16,7 @@ from jaxgen.run import inference as runs
 from jaxgen.systems.lipgen import corpus
 from jaxgen.systems.lipgen.clips import grid
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, subset
+from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.config import GRID
 from jaxgen.systems.lipgen.data import split_of
@@ -193,7 +194,7 @@ def gates(run: Path, folder: Path) -> dict[str, Any]:
   config, facts = trained.config, trained.facts
   reader = Inference(make_model(config, facts), facts, config)
   words = [word for word in reader.words if word != NO_WORD]
-  clips = load_table(folder / ROWS, corpus.framing_of(config), folder, words)
+  clips = load_table(folder / ROWS, framing_of(config), folder, words)
   clips = subset(clips, np.arange(min(GATE, len(clips.lengths))))
   told = Judge(reader, trained.variables, split_of(clips, config), tools)(False, True)
   lines = (folder / ROWS).read_text(encoding='utf-8').splitlines()

@@ -14,12 +14,12 @@ from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.clips import augmentation
 from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
+from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.config import LRW
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
   Corpus,
-  framing_of,
   load_corpus,
   not_trained_on,
 )

@@ -18,12 +18,12 @@ from jaxgen.metrics import fetched
 from jaxgen.systems.lipgen import alike
 from jaxgen.systems.lipgen.clips.cells import open_table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
+from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
 from jaxgen.systems.lipgen.clips.table import COLUMNS, load_table
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
-  framing_of,
   load_corpus,
   load_real,
   not_trained_on,

@@ -8,7 +8,7 @@ from lip_files import squares, write_video
 from lipgen_cases import noise, noisy_corpus, tiny
 
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen import corpus, evaluation
+from jaxgen.systems.lipgen import beside, corpus, evaluation
 from jaxgen.systems.lipgen import data as lip_data
 from jaxgen.systems.lipgen.clips.origins import Among, read_origins
 from jaxgen.systems.lipgen.inference import Inference
@@ -155,7 +155,7 @@ def test_nets_are_not_judged_by_clips_of_another_copy_that_they_learned_from(mon
 def test_unseen_speakers_and_the_splits_of_lrw_are_held_out(tmp_path, name, validation, rows, kept):
   clips = {'train': noise(2), 'validation': noise(len(validation))._replace(names=validation)}
   config, found = tiny(data__name=name), noise(len(rows))._replace(names=[row[0] for row in rows])
-  left = corpus._without_held_out(config, turned(tmp_path, rows), found, clips)
+  left = beside.without_held_out(config, turned(tmp_path, rows), found, clips)
   assert list(left.names) == kept
   places = [found.names.index(one) for one in kept]
   np.testing.assert_array_equal(left.frames, found.frames[places])

@@ -11,7 +11,7 @@ from helpers import benchmark, override
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError, DataError
 from jaxgen.notes import PROGRESS
-from jaxgen.systems.lipgen import corpus
+from jaxgen.systems.lipgen import beside, corpus
 from jaxgen.systems.lipgen.alike import groups
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.clips.framing import LIPS, WHOLE, framed
@@ -301,7 +301,7 @@ def test_beside_sentences_drawn_speakers_say_those_with_their_pauses(monkeypatch
   with config.unlocked():
     config.data.framing, config.data.num_clips = (29, 26, 48, 24), 4
     config.data.synthetic.share = 0.5
-  drawn = corpus._drawn(config, real, find_dictionary())
+  drawn = beside.drawn_beside(config, real, find_dictionary())
   np.testing.assert_array_equal(drawn.labels, [[1, 0], [1, -1]])
   assert drawn.frames.shape == (2, 40, 24, 24)
   monkeypatch.setattr(corpus, '_load', lambda *_: {'train': real, 'validation': real})
@@ -329,11 +329,11 @@ def test_drawn_clips_beside_real_ones_are_framed_alike_and_repeated():
   changed = {'data__framing': WHOLE, 'data__crop': 88, 'data__num_clips': 3}
   config = override(configs.load('lipgen:lrw,syn'), changed)
   real = speak(['about', 'people'], 11, pixels=96, num_frames=29)
-  drawn = corpus._drawn(config, real, find_dictionary())
+  drawn = beside.drawn_beside(config, real, find_dictionary())
   assert drawn.frames.shape == (9, 29, 96, 96)  # 45 %
   assert drawn.labels[:, 0].tolist() == [0, 1, 0] * 3 and len(set(drawn.names)) == 3
   np.testing.assert_array_equal(drawn.frames[4], drawn.frames[1])
-  talk = Speech(real.words, find_dictionary(), config.seed, corpus.SYNTHETIC, 1, 'b', 96, 29)
+  talk = Speech(real.words, find_dictionary(), config.seed, beside.SYNTHETIC, 1, 'b', 96, 29)
   higher = talk._replace(square=(10, 0, 96))  # as LRW's mouths lie
   np.testing.assert_array_equal(drawn.frames[0], frames_of(higher, take(higher, 0)))
   middle = contours_of(higher, take(higher, 0)).mean((0, 1))

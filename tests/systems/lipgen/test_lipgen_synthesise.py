@@ -19,6 +19,7 @@ from jaxgen.command.cli import main  # noqa: E402
 from jaxgen.errors import ConfigError, DataError, UserError  # noqa: E402
 from jaxgen.exchange.weight_files import load_weights, save_weights  # noqa: E402
 from jaxgen.systems.lipgen import corpus  # noqa: E402
+from jaxgen.systems.lipgen.beside import folder_of_clips  # noqa: E402
 from jaxgen.systems.lipgen.clips import lrw  # noqa: E402
 from jaxgen.systems.lipgen.clips.framing import LIPS  # noqa: E402
 from jaxgen.systems.lipgen.commands import synthesise as command  # noqa: E402
@@ -318,7 +319,7 @@ def test_a_reader_learns_from_them_at_its_share(made):
   np.testing.assert_allclose(again.spans[6:].sum(-1), 29, atol=0.01)
   config.data.name = 'lrw'
   with pytest.raises(DataError, match='synthesise --like lrw'):
-    corpus._folder_of_clips(config, made[0], {'train': train})
+    folder_of_clips(config, made[0], {'train': train})
   config.data.name = 'procedural'
   config.data.words = 'about,water,people,system'
   with pytest.raises(DataError, match='has no clip of system'):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import DataError
@@ -98,3 +99,8 @@ def resized(frames: np.ndarray, pixels: int) -> np.ndarray:
   weights = resize_matrix(side, pixels, pixels / side).toarray().astype(np.float32)
   found = weights @ frames.astype(np.float32) @ weights.T
   return np.clip(np.rint(found), 0, 255).astype(np.uint8)
+
+
+def framing_of(config: ConfigDict) -> Framing:
+  """What is seen of a mouth crop."""
+  return Framing(*config.data.framing)

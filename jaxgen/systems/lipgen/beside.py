@@ -1,0 +1,204 @@
+"""Synthetic clips to train on beside real ones: rendered, turned, or of drawn speakers."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgen.data.folders import expanded
+from jaxgen.data.order import generator
+from jaxgen.errors import DataError
+from jaxgen.systems.lipgen.clips import lrw, table
+from jaxgen.systems.lipgen.clips.clip_set import ClipSet, subset
+from jaxgen.systems.lipgen.clips.framing import LIPS, framing_of
+from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
+from jaxgen.systems.lipgen.config import LRW, PROCEDURAL, UNSEEN
+from jaxgen.systems.lipgen.procedural.clips import speak
+from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD
+from jaxgen.systems.lipgen.speech.dictionary import Dictionary
+from jaxgen.systems.lipgen.units import WINDOW
+from jaxgen.words import counted
+
+# Speakers of the other look have numbers of their own, too.
+SYNTHETIC = 2 * UNSEEN
+# Of a folder of clips that are taken beside real ones: of `jaxgen synthesise` and `pose-augment`.
+TURNED = 'poses.tsv'
+TABLES = 'synthetic.tsv', TURNED
+ABOUT = 'synthetic.json'  # of `jaxgen synthesise`
+
+
+def beside(config: ConfigDict, clips: Mapping[str, ClipSet], dictionary: Dictionary) -> ClipSet:
+  """What config.data.synthetic names; errors as `load_corpus`."""
+  if config.data.synthetic.dir:
+    return _rendered(config, clips)
+  return drawn_beside(config, clips['train'], dictionary)
+
+
+def _rendered(config: ConfigDict, clips: Mapping[str, ClipSet]) -> ClipSet:
+  """Clips of `jaxgen synthesise` or `pose-augment`, as many as make the share of words.
+
+  Where there are more, words that are alone in their clips take turns; where there are fewer, they are
+  repeated. Turned clips of those that the run is judged by are left out.
+  """
+  folder, real = config.data.synthetic.dir, clips['train']
+  found = folder_of_clips(config, expanded(folder), clips)
+  lacking = [x for i, x in enumerate(real.words) if not (found.labels == i).any()]
+  if lacking:
+    raise DataError(
+      f'config.data.synthetic.dir = {folder} has no clip of {", ".join(lacking[:5])} to learn from'
+    )
+  wanted = _words_beside(config, real)
+  spoken = (found.labels >= 0).sum(1)
+  if spoken.sum() < wanted:
+    logging.warning(
+      f'{folder} has {counted(int(spoken.sum()), "word")}, and {wanted:,} make '
+      f'{config.data.synthetic.share:.0%}: they are repeated'
+    )
+  order = generator(config.seed, 'rendered clips', 0).permutation(np.flatnonzero(spoken))
+  if found.labels.shape[1] == 1:
+    turn = np.zeros(len(order), np.int64)
+    for word in range(len(real.words)):
+      own = found.labels[order, 0] == word
+      turn[own] = np.arange(own.sum())
+    order = order[np.argsort(turn, kind='stable')]
+  rounds = np.tile(order, -(-wanted // int(spoken.sum())))
+  count = 1 + int(np.searchsorted(np.cumsum(spoken[rounds]), wanted))
+  return subset(found, rounds[:count])
+
+
+def folder_of_clips(config: ConfigDict, folder: Path, clips: Mapping[str, ClipSet]) -> ClipSet:
+  """The clips of a folder by its table of words, or in LRW's layout; without those that `clips` hold out.
+
+  Raises:
+    DataError: there are none, or see `clips.table.load_table`.
+  """
+  framing, say, words = framing_of(config), logging.warning, clips['train'].words
+  _check_place(config, folder / ABOUT)
+  for name in TABLES:
+    if (path := folder / name).is_file():
+      found = table.load_table(path, framing, folder, words, say=say)
+      return without_held_out(config, path, found, clips) if name == TURNED else found
+  return lrw.load_lrw(str(folder), 'train', framing, words, say)
+
+
+def without_held_out(
+  config: ConfigDict, path: Path, found: ClipSet, clips: Mapping[str, ClipSet]
+) -> ClipSet:
+  """Of turned clips those that were not made of clips that the run is judged by.
+
+  Raises:
+    DataError: all were.
+  """
+  origins, out = read_origins(path), _held_out(config, clips)
+  kept = [i for i, name in enumerate(found.names) if not out(origins[name])]
+  left_out = len(found.names) - len(kept)
+  if not kept:
+    raise DataError(
+      f'config.data.synthetic.dir = {path.parent}: this run is judged by all {left_out:,} clips that were '
+      'turned, and none is left to learn from: turn clips that it is trained on'
+    )
+  if left_out:
+    logging.warning(f'{path}: {counted(left_out, "clip")} left out, by which this run is judged')
+  return subset(found, np.array(kept)) if left_out else found
+
+
+def _held_out(config: ConfigDict, clips: Mapping[str, ClipSet]) -> Callable[[Origin], bool]:
+  """Whether a clip was made of one of the parts that a run is judged by.
+
+  Drawn speakers are known by their numbers, clips of LRW by their splits, in all of which the same names are,
+  and others by their names.
+  """
+  if config.data.name == LRW:
+    return lambda origin: origin.split in ('val', 'test')
+  names = [name for part, one in clips.items() if part != 'train' for name in one.names]
+  if config.data.name == PROCEDURAL:
+    speakers = {name.rpartition('_')[2] for name in names}
+    return lambda origin: origin.speaker in speakers
+  judged = Among(names)
+  return lambda origin: any(map(judged, origin.names))
+
+
+def _check_place(config: ConfigDict, about: Path) -> None:
+  """Raises DataError for synthetic clips whose mouths are elsewhere than in those of config.data."""
+  if not about.is_file():
+    return
+  try:
+    like = json.loads(about.read_text(encoding='utf-8'))['settings'].get('like')
+  except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    raise DataError(f'{about} is damaged ({error})') from error
+  if (like == LRW) != (config.data.name == LRW):
+    wanted = LRW if config.data.name == LRW else 'mouths'
+    raise DataError(
+      f'config.data.synthetic.dir = {about.parent}: mouths are elsewhere than in the clips of '
+      f'{config.data.name}: make them with jaxgen synthesise --like {wanted}'
+    )
+
+
+def _words_beside(config: ConfigDict, real: ClipSet) -> int:
+  """How many words make config.data.synthetic.share of the union with real ones.
+
+  Raises:
+    DataError: none.
+  """
+  share = config.data.synthetic.share
+  wanted = round(real.num_words * share / (1 - share))
+  if not wanted:
+    raise DataError(
+      f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
+    )
+  return wanted
+
+
+def drawn_beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
+  """As many drawn clips as make config.data.synthetic.share of the words of the union.
+
+  They are as the real ones: of a word each, or sentences that real clips say. No more than
+  config.data.num_clips of them are distinct: the others are those again.
+  """
+  said = _sentences(real)
+  words_a_clip = sum(map(len, said)) / len(said) if said else 1
+  count = max(1, round(_words_beside(config, real) / words_a_clip))
+  distinct = min(count, max(config.data.num_clips, len(real.words)))
+  drawn = speak(
+    real.words,
+    distinct,
+    seed=config.seed,
+    first_speaker=SYNTHETIC,
+    num_speakers=max(1, distinct // 2),
+    look=config.data.synthetic.look,
+    dictionary=dictionary,
+    sentences=said,
+    num_frames=_frames_of_sentences(real) if said else WINDOW,
+    **shown_square(config),
+  )
+  return drawn if distinct == count else subset(drawn, np.arange(count) % distinct)
+
+
+def _sentences(clips: ClipSet) -> list[tuple[int, ...]]:
+  """The classes of the words of each clip, one after another; none where clips have a word each."""
+  if clips.labels.shape[1] == 1:
+    return []
+  order = np.argsort(np.where(clips.labels < 0, np.inf, clips.spans[..., 0]), axis=1)
+  labels = np.take_along_axis(clips.labels, order, axis=1)
+  return [tuple(row[row >= 0].tolist()) for row in labels if (row >= 0).any()]
+
+
+def _frames_of_sentences(clips: ClipSet) -> int:
+  """As many as the longest clip has, but no more than its words need."""
+  return min(clips.frames.shape[1], round(24 + 2 * FRAMES_A_WORD * clips.labels.shape[1]))
+
+
+def shown_square(config: ConfigDict) -> dict[str, Any]:
+  """What drawn clips show: the same square of a mouth crop as real ones, at the reader's pixels.
+
+  Drawn mouths are where those of GRID's crops are; beside LRW's, which are higher, the square is moved along.
+  """
+  top, left, side, pixels = config.data.framing
+  if config.data.name == LRW:
+    row, column = LIPS.top + LIPS.size // 2, LIPS.left + LIPS.size // 2
+    top, left = top + row - lrw.CENTRE[0], left + column - lrw.CENTRE[1]
+  return {'square': (top, left, side), 'pixels': pixels}
