@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded, listed
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.files import decoded_text
 from jaxgen.systems.lipgen.beside import beside, shown_square
 from jaxgen.systems.lipgen.clips import grid, lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, joined, pauses, subset
@@ -128,7 +129,7 @@ def read_words(named: str, option: str) -> list[str]:
 
 def _written(path: Path) -> list[str]:
   """The words of a file."""
-  lines = path.read_text(encoding='utf-8-sig').splitlines()
+  lines = decoded_text(path.read_bytes()).splitlines()
   return [word for line in lines for word in line.split('#')[0].split()]
 
 

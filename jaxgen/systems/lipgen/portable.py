@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen.data.imresize import resize_matrix
 from jaxgen.errors import DataError
+from jaxgen.files import decoded_text
 from jaxgen.systems.lipgen.clips import lrw
 from jaxgen.systems.lipgen.clips.framing import WHOLE, Framing
 from jaxgen.systems.lipgen.corpus import sequences_of
@@ -84,7 +85,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
   if path.is_dir():
     return lrw.classes(path)
   try:
-    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    lines = decoded_text(path.read_bytes()).splitlines()
   except (OSError, UnicodeError) as error:
     raise DataError(f'{path}: cannot be read as names of classes ({error})') from error
   words = tuple(folded(line) for line in lines if line.strip())

@@ -77,6 +77,9 @@ def test_a_text_is_a_page_of_lines(write, tmp_path):
   status, out, err = write('--text=t.txt', '--output=page.png', '--json')
   assert status == 1 and "t.txt line 3: 'xx': these weights know no x" in err
   assert [json.loads(line)['line'] for line in out.splitlines()] == ['ab ca a', '', 'xx b', 'ab b']
+  (tmp_path / 'wide.txt').write_text('ab b\nca\n', encoding='utf-16')
+  _, out, _ = write('--text=wide.txt', '--output=wide.png', '--json')
+  assert [json.loads(line)['line'] for line in out.splitlines()] == ['ab b', 'ca']
   page = np.asarray(Image.open('page.png'))
   assert page.shape[0] >= 4 * H + 3 * 4 + 32
   status, _, _ = write('--text=t.txt', '--output=set')

@@ -42,6 +42,8 @@ def test_a_list_of_ones_own_is_read_and_its_faults_are_named(tmp_path):
   plain = tmp_path / 'plain.txt'
   plain.write_text('\ufeffe\u0301te\u0301\n\nbonjour\nété\n')
   assert word_lists.read_word_list(plain) == WordList(str(plain), ('été', 'bonjour'))
+  plain.write_text('été\r\nbonjour\r\n', encoding='utf-16')  # as some editors save it
+  assert word_lists.read_word_list(plain).words == ('été', 'bonjour')
   packed = tmp_path / 'frequent.txt.gz'
   packed.write_bytes(gzip.compress(b'de 30\nle\t10\nde 10\nrare 0\n'))
   counted = word_lists.read_word_list(packed)

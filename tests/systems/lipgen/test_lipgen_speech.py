@@ -193,7 +193,8 @@ def test_one_s_own_dictionary_and_visemes(tmp_path):
   [
     (b'lonely\n', "line 1: 'lonely' has no phonemes"),
     (b'# nothing\n', 'has no words'),
-    (b'\xff\xfe', 'is not UTF-8'),
+    (b'\xff', 'is not UTF-8'),
+    (b'\xff\xfea', 'is not UTF-8'),  # half a number of UTF-16
     (b'\x1f\x8bbroken', 'cannot be read'),
   ],
 )

@@ -389,9 +389,10 @@ def test_only_clips_of_the_folder_are_read_and_removed(made, tmp_path):
 
 def test_words_are_of_a_file_or_by_commas_as_those_of_a_config(tmp_path):
   file = tmp_path / 'words.txt'
-  file.write_text('\ufeff# mine\nAbout  # round\n\nmr. about\n')
-  for named in ('mr.,about', ' mr., About ,', 'about,mr.,about', str(file)):
-    assert sorted(spoken_clips.named_words(named)) == ['about', 'mr.']
+  for encoding in ('utf-8-sig', 'utf-16'):
+    file.write_text('# mine\nAbout  # round\n\nmr. about\n', encoding)
+    for named in ('mr.,about', ' mr., About ,', 'about,mr.,about', str(file)):
+      assert sorted(spoken_clips.named_words(named)) == ['about', 'mr.']
   assert spoken_clips.named_words('a.m.') == ('a.m.',)
   file.write_bytes(b'\xff\xfe\xff')
   with pytest.raises(ConfigError, match=r'^--words=.*words\.txt cannot be read as text'):

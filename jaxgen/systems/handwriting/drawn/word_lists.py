@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxgen.data.order import order
 from jaxgen.errors import ConfigError, DataError
+from jaxgen.files import decoded_text
 from jaxgen.systems.handwriting.drawn.front_coding import unpack
 from jaxgen.systems.handwriting.frames import frames_needed
 from jaxgen.words import counted
@@ -260,7 +261,7 @@ def _text(path: Path) -> str:
       content = gzip.decompress(content)
     elif path.suffix == '.xz':
       content = lzma.decompress(content)
-    return content.decode('utf-8-sig')
+    return decoded_text(content)
   except UnicodeDecodeError as error:
     raise DataError(f'{path}: not UTF-8 text (byte {error.start}): save it as UTF-8') from error
   except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:

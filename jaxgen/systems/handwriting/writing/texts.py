@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxgen.data.order import generator
 from jaxgen.errors import DataError, UserError
+from jaxgen.files import decoded_text
 from jaxgen.systems.handwriting.drawn.word_lists import WordList
 from jaxgen.systems.handwriting.reading.charset import Charset, shown
 from jaxgen.words import counted
@@ -112,7 +113,7 @@ def read_lines(path: Path) -> list[str]:
     DataError: no such file, not UTF-8, or nothing in it.
   """
   try:
-    text = path.read_bytes().decode('utf-8-sig')
+    text = decoded_text(path.read_bytes())
   except UnicodeDecodeError as error:
     raise DataError(f'{path}: not UTF-8 text (byte {error.start}): save it as UTF-8') from error
   except OSError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
+from jaxgen.files import decoded_text
 
 CMUDICT = Path(__file__).parents[3] / 'dictionary' / 'cmudict.gz'
 OVERRIDES = CMUDICT.with_name('overrides.txt')
@@ -120,7 +121,7 @@ def read_entries(path: str | Path) -> dict[str, tuple[str, ...]]:
   file = expanded(path)
   try:
     content = file.read_bytes()
-    text = (gzip.decompress(content) if content[:2] == b'\x1f\x8b' else content).decode('utf-8-sig')
+    text = decoded_text(gzip.decompress(content) if content[:2] == b'\x1f\x8b' else content)
   except UnicodeDecodeError as error:
     raise DataError(f'{path} is not UTF-8 text: save it as UTF-8') from error
   except (OSError, EOFError, zlib.error) as error:

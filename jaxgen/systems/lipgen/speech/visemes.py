@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
+from jaxgen.files import decoded_text
 from jaxgen.systems.lipgen.speech.dictionary import CMUDICT
 
 VISEMES = CMUDICT.with_name('visemes.txt')
@@ -68,7 +69,7 @@ def find_visemes(path: str = '') -> VisemeTable:
   """
   file = expanded(path) if path else VISEMES
   try:
-    lines = Path(file).read_text(encoding='utf-8-sig').splitlines()
+    lines = decoded_text(Path(file).read_bytes()).splitlines()
   except (OSError, UnicodeDecodeError) as error:
     raise DataError(f'{file}: this viseme table cannot be read as UTF-8 text ({error})') from error
   groups = [line.split('#')[0].split() for line in lines]
