@@ -1,23 +1,22 @@
 """TFDS builder of the idx family: prepared once into array_record, without TensorFlow."""
 
-import shutil
-import time
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 
 from jaxgen import digests
 from jaxgen.data import idx
-from jaxgen.data.folders import cache_folder, expanded, new_folder
-from jaxgen.data.records import RecordSource, open_builder, open_split, read_index
+from jaxgen.data.folders import cache_folder, expanded
+from jaxgen.data.ordered_builder import OrderedBuilder, prepare
+from jaxgen.data.records import RecordSource, open_builder, open_split
 from jaxgen.errors import DataError
 
 
-class IdxImages(tfds.core.GeneratorBasedBuilder):
+class IdxImages(OrderedBuilder):
   """The MNIST family from a folder with the four idx .gz files (TFDS's `manual_dir`).
 
   Features: 'image' [H, W, 1] uint8 upright, 'label' () int64, 'index' () int64, the row in the
@@ -36,16 +35,7 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
     super().__init__(**kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
-    # Raw bytes: PNG through features.Image takes three times as long to prepare, and an integer
-    # a pixel (the default encoding) twice.
-    image = tfds.features.Tensor(
-      shape=(*self._image_shape, 1), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES
-    )
-    features = {'image': image, 'label': np.int64, 'index': np.int64}
-    # Without shuffling records are sorted by their integer key; otherwise by its hash.
-    return tfds.core.DatasetInfo(
-      builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
-    )
+    return self.ordered_info({'label': np.int64}, *self._image_shape)
 
   def _split_generators(
     self, dl_manager: tfds.download.DownloadManager
@@ -59,57 +49,11 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):
       yield index, {'image': image, 'label': int(label), 'index': index}
 
-  # TFDS announces a download (there is none) and the end of preparing on the terminal.
-  def _log_download_bytes(self) -> None:
-    pass
-
-  def _log_download_done(self) -> None:
-    pass
-
 
 def _digest(folder: Path, name: str) -> str:
   """Of the content of the four files and of how they are prepared."""
   files = (digests.of_file(folder / file) for file in idx.IDX_SETS[name].all_files())
   return digests.name([f'{name} {IdxImages.VERSION}'.encode(), *files])
-
-
-def _check_order(builder: Any) -> None:
-  """Refuse records that are not in the original order: rows are addressed by it."""
-  for split in builder.info.splits:
-    index = read_index(builder, split, 'index')
-    if not np.array_equal(index, np.arange(len(index))):
-      raise DataError(
-        f'tensorflow-datasets {tfds.__version__} did not keep the order of rows while preparing '
-        f'{builder.info.full_name}: install the version that jaxgen was tested with (4.9.10)'
-      )
-
-
-def _prepare(folder: Path, name: str, root: Path) -> None:
-  """Prepare into `root`; the digest in its name says that the records of all processes are the same."""
-  start = time.monotonic()
-  # Read again by the builder; here for its image size, and for errors that TFDS does not wrap.
-  height, width = idx.read_set(folder, idx.IDX_SETS[name])['train'][0].shape[1:3]
-  was_active = getattr(tfds.core.utils.tqdm_utils, '_active', True)
-  tfds.disable_progress_bar()
-  try:
-    with new_folder(root) as temporary:
-      builder = IdxImages(
-        config=name, data_dir=temporary, file_format='array_record', image_shape=(height, width)
-      )
-      builder.download_and_prepare(
-        download_dir=temporary / 'downloads',
-        download_config=tfds.download.DownloadConfig(manual_dir=folder),
-      )
-      _check_order(builder)
-      shutil.rmtree(temporary / 'downloads', ignore_errors=True)
-  except (OSError, RuntimeError) as e:  # array_record raises RuntimeError on a full disk
-    raise DataError(
-      f'{name}: cannot write prepared records to {root.parent} (set JAXGEN_CACHE to a folder '
-      f'with room): {e}'
-    ) from e
-  finally:
-    tfds.display_progress_bar(was_active)
-  logging.info('Prepared %s in %s (%.1f s)', name, root, time.monotonic() - start)
 
 
 def load_idx(name: str, folder: str | Path) -> dict[str, RecordSource]:
@@ -133,7 +77,9 @@ def load_idx(name: str, folder: str | Path) -> dict[str, RecordSource]:
   idx.check_files(folder, idx.IDX_SETS[name])
   root = cache_folder() / 'tfds' / f'{name}-{_digest(folder, name)}'
   if not root.is_dir():
-    _prepare(folder, name, root)
+    # Read again by the builder; here for its image size, and for errors that TFDS does not wrap.
+    shape = idx.read_set(folder, idx.IDX_SETS[name])['train'][0].shape[1:3]
+    prepare(name, root, functools.partial(IdxImages, config=name, image_shape=shape), folder)
   try:
     builder = open_builder(root / 'idx_images' / name / str(IdxImages.VERSION))
     return {split: open_split(builder, split) for split in ('train', 'test')}

@@ -1,21 +1,21 @@
 """TFDS builder of real words and lines: prepared once into array_record, without TensorFlow."""
 
+import functools
 import json
 import re
-import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 from tensorflow_datasets.proto import tf_example_pb2
 
 from jaxgen import digests
-from jaxgen.data.folders import cache_folder, new_folder
-from jaxgen.data.records import open_builder, read_index
+from jaxgen.data import ordered_builder
+from jaxgen.data.folders import cache_folder
+from jaxgen.data.ordered_builder import OrderedBuilder
+from jaxgen.data.records import open_builder
 from jaxgen.errors import DataError
 from jaxgen.files import write_json
 from jaxgen.systems.handwriting.real.examples import Example, Settings, read_examples
@@ -28,7 +28,7 @@ _CHUNK = 1024  # records parsed at once
 TEXTS = ('text', 'writer', 'file', 'split', 'group')
 
 
-class WordImages(tfds.core.GeneratorBasedBuilder):
+class WordImages(OrderedBuilder):
   """Pictures of words or lines at one height, each as wide as it is, with their transcripts.
 
   Features: 'image' [height, w, 1] uint8, dark ink on white; 'text', 'writer', 'file', 'split' and 'group', see
@@ -49,15 +49,7 @@ class WordImages(tfds.core.GeneratorBasedBuilder):
     super().__init__(**kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
-    image = tfds.features.Tensor(
-      shape=(self._height, None, 1), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES
-    )
-    texts = {name: tfds.features.Text() for name in TEXTS}
-    features = {'image': image, **texts, 'index': np.int64}
-    # Without shuffling records are sorted by their integer key; otherwise by its hash.
-    return tfds.core.DatasetInfo(
-      builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
-    )
+    return self.ordered_info({name: tfds.features.Text() for name in TEXTS}, self._height, None)
 
   def _split_generators(
     self, dl_manager: tfds.download.DownloadManager
@@ -70,13 +62,6 @@ class WordImages(tfds.core.GeneratorBasedBuilder):
     for index, image, row in self._examples():
       texts = {name: getattr(row, name) for name in TEXTS}
       yield index, {'image': image[..., None], 'index': index, **texts}
-
-  # TFDS announces a download (there is none) and the end of preparing on the terminal.
-  def _log_download_bytes(self) -> None:
-    pass
-
-  def _log_download_done(self) -> None:
-    pass
 
 
 class Prepared(NamedTuple):
@@ -142,8 +127,6 @@ def prepare(name: str, store: Store, settings: Settings) -> Prepared:
 
 
 def _prepare(name: str, store: Store, settings: Settings, root: Path) -> None:
-  """Prepare into `root`; the digest in its name says that the records of all processes are the same."""
-  start = time.monotonic()
   report = Report(name)
   failed: list[DataError] = []  # TFDS would wrap it
 
@@ -154,40 +137,15 @@ def _prepare(name: str, store: Store, settings: Settings, root: Path) -> None:
       failed.append(error)
       raise
 
-  was_active = getattr(tfds.core.utils.tqdm_utils, '_active', True)
-  tfds.disable_progress_bar()
+  make = functools.partial(WordImages, height=settings.ink.height, examples=examples)
   try:
-    with new_folder(root) as temporary:
-      builder = WordImages(
-        data_dir=temporary,
-        file_format='array_record',
-        height=settings.ink.height,
-        examples=examples,
-      )
-      builder.download_and_prepare(download_dir=temporary / 'downloads')
-      _check_order(builder)
-      write_json(temporary / _REPORT, report.to_json())
-      shutil.rmtree(temporary / 'downloads', ignore_errors=True)
-  except (OSError, RuntimeError) as e:  # array_record raises RuntimeError on a full disk
+    ordered_builder.prepare(
+      name, root, make, finish=lambda folder: write_json(folder / _REPORT, report.to_json())
+    )
+  except DataError:
     if failed:
       raise failed[0] from None
-    raise DataError(
-      f'{name}: cannot write prepared records to {root.parent} (set JAXGEN_CACHE to a folder '
-      f'with room): {e}'
-    ) from e
-  finally:
-    tfds.display_progress_bar(was_active)
-  logging.info('Prepared %s in %s (%.1f s)', name, root, time.monotonic() - start)
-
-
-def _check_order(builder: Any) -> None:
-  """Refuse records that are not in the set's order: rows are addressed by it."""
-  index = read_index(builder, _SPLIT, 'index')
-  if not np.all(np.diff(index) > 0):
-    raise DataError(
-      f'tensorflow-datasets {tfds.__version__} did not keep the order of rows while preparing '
-      f'{builder.info.full_name}: install the version that jaxgen was tested with (4.9.10)'
-    )
+    raise
 
 
 def _opened(builder: Any, report: Report) -> Prepared:
