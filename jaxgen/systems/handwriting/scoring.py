@@ -122,15 +122,15 @@ def words_to_score(
   """
   data, path = config.data, expanded(name)
   known = path.name if path.is_dir() else name
-  learned = _learned_from(path, config)
+  learned = known in sets(config) or _learned_from(path, config)
+  own = SplitRule(test_writers=(data.test_writers,)) if learned and data.test_writers else None
+  directory, split = '', own
   if known in KNOWN:
-    layout, split = Layout(), None
-    name, directory = known, str(path) if path.is_dir() else ''
+    layout, name, directory = Layout(), known, str(path) if path.is_dir() else ''
   elif learned:
     layout = Layout(data.table, {x: y for x, y in data.columns.items() if y}, data.level)
-    split, directory = SplitRule(test_writers=tuple(filter(None, [data.test_writers]))), ''
   else:
-    split, directory = SplitRule('tested'), ''
+    split = SplitRule('tested')
   words, report = load_words(
     name,
     directory,

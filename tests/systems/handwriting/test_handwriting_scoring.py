@@ -96,6 +96,8 @@ def test_a_reader_is_not_scored_by_what_it_learned_from(weights, tmp_path, capsy
     put(known / f'{i}.png', bars(text))
   put(known / 'data.csv', table(rows, 'file_name,text,writer_id'))
   assert scores(capsys, f'--weights={weights()}', known)[1][0]['images'] == 2
+  learned = weights('dhsd_words_de', data__test_writers='writer 0,writer 1')
+  assert scores(capsys, f'--weights={learned}', known)[1][0]['images'] == 4
 
 
 def test_symbols_that_a_reader_lacks_are_errors_and_told(weights, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jaxgen.command.opening import tell_failed
@@ -64,17 +65,19 @@ def score_all(args: argparse.Namespace, service: 'Service', trained: 'Trained') 
   from jaxgen.terminal.reporter import Reporter
   from jaxgen.terminal.signals import Stopped, StopSignals
 
-  reporter, layout = (
-    Reporter(),
-    Layout(args.table or '', _columns(args.columns), args.level or 'line'),
-  )
+  reporter = Reporter()
+  layout = Layout(args.table or '', _columns(args.columns), args.level or 'line')
   failed, lines = [], []
   with StopSignals('ending') as signals:
-    for name in args.inputs:
+
+    def check() -> None:
       if signals.received:
         raise Stopped(signals.received)
+
+    for name in args.inputs:
+      check()
       try:
-        score, left_out = _score(args, name, layout, service, trained, reporter)
+        score, left_out = _score(args, name, layout, service, trained, reporter, check)
       except UserError as error:
         failed.append(name)
         reporter.warn(f'error: {error}')
@@ -97,8 +100,9 @@ def _score(
   service: 'Service',
   trained: 'Trained',
   reporter: 'Reporter',
+  check: Callable[[], None],
 ) -> 'tuple[Score, int]':
-  """The score of a set, and how many of its rows were left out."""
+  """The score of a set, and how many of its rows were left out; `check` may end it between pictures."""
   from jaxgen.systems.handwriting.scoring import (
     read_words,
     scored,
@@ -112,8 +116,8 @@ def _score(
   words, report = words_to_score(name, trained.config, ink, layout, model.rtl)
   for line in filter(None, [*report.bad_rows(), unknown_symbols(words.texts, model.charset)]):
     reporter.warn(f'warning: {name}: {line}')
-  bars = Reporter(quiet=args.json)
-  answers = read_words(service, words, lambda places: bars.progress(places, f'reading {name}'))
+  bars, title = Reporter(quiet=args.json), f'reading {name}'
+  answers = read_words(service, words, lambda places: bars.progress(places, title, check=check))
   return scored(words.texts, answers), report.refused
 
 
