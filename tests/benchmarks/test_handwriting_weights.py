@@ -53,8 +53,8 @@ def test_the_readme_has_the_errors_of_the_reader():
   rates = [100 * x['jaxgen']['cer'] for x in sets]
   most = max(x['jaxgen']['cer'] / x['Tesseract']['cer'] for x in sets)
   readme = (ROOT / 'README.md').read_text()
-  assert f'{min(rates):.0f} to {max(rates):.0f} % of the characters are wrong' in readme
-  assert f"at most {most:.2f} of Tesseract's errors".replace('0.', '.') in readme
+  assert f'character error rate is {min(rates):.0f} to {max(rates):.0f} %' in readme
+  assert f"at most {most:.2f} of Tesseract's (".replace('0.', '.') in readme
 
 
 def test_the_reader_knows_how_sure_it_is():
