@@ -29,42 +29,47 @@ NBEST = 5  # texts of a JSON object
 
 def _add(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('inputs', metavar='IMAGE|DIR', nargs='+', help='words or lines; of folders all below them')
+  add(
+    'inputs',
+    metavar='IMAGE|DIR',
+    nargs='+',
+    help='pictures of one word or one line each; folders are searched recursively',
+  )
   add(
     '--weights',
     type=as_weights,
     metavar='RUN|FILE|NAME',
     help='a trained run of handwriting_recogniser or handwriting, an exported file, or hf://OWNER/NAME',
   )
-  add_step(parser, 'of --weights RUN: ')
-  add('--json', action='store_true', help='one JSON object an image')
+  add_step(parser, 'with --weights RUN: ')
+  add('--json', action='store_true', help='one JSON object per image')
   add(
     '--lexicon',
     type=as_path,
     metavar='FILE',
-    help='a list of words, as of write --list: no other words are read',
+    help='lexicon-constrained decoding: only words of this list are read (a file as for write --list)',
   )
   add(
     '--lexicon-weight',
     type=float,
     metavar='W',
-    help='nats that a word outside the lexicon costs; infinite by default, and 0 is without lexicon',
+    help='cost in nats of a word outside the lexicon; infinite by default, 0 decodes without the lexicon',
   )
   add(
     '--beam',
     type=int,
     default=20,
     metavar='N',
-    help='texts that are followed; 20 by default, and 0 takes the likeliest symbol of each frame',
+    help='beam width; 20 by default, 0 is greedy decoding, the likeliest symbol of each frame',
   )
-  add('--nbest', type=int, metavar='N', help=f'texts an image; 1 by default, {NBEST} with --json')
+  add('--nbest', type=int, metavar='N', help=f'texts per image; 1 by default, {NBEST} with --json')
   add(
     '--ink',
     choices=tuple(INKS),
-    help='whether it is darker or lighter than its paper, or auto: as each picture looks; by default as '
-    'config.data.ink of the training had it, which is auto for the net that comes with jaxgen',
+    help='whether the ink is darker or lighter than its paper; auto decides for each picture. The default is '
+    'config.data.ink of the training, auto for the net that comes with jaxgen',
   )
-  add('--photo', action='store_true', help='make up for uneven light')
+  add('--photo', action='store_true', help='compensate for uneven light')
   scores.add_options(parser)
 
 
@@ -192,9 +197,10 @@ def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:
 READ = Command(
   'read',
   'handwritten words and lines as text (handwriting)',
-  'Reads pictures of one word or one line each, at their own widths, with a confidence, other texts that are '
-  'likely, and the place of each character. A blank picture is an empty text. The others go on where one '
-  'cannot be read. With --score it reads sets whose texts are known, and says how well.',
+  'Reads pictures of one word or one line each, at their own widths. Prints the text of each with a '
+  'confidence, and with --json alternative texts and the position of each character. A blank picture is an '
+  'empty text. A picture that cannot be read does not stop the others. With --score it reads sets whose texts '
+  'are known, and reports error rates.',
   _add,
   _read,
 )

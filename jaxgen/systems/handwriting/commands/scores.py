@@ -20,23 +20,28 @@ _OF_A_SET = ('table', 'columns', 'level')
 def add_options(parser: argparse.ArgumentParser) -> None:
   """The options that go with --score, and itself."""
   group = parser.add_argument_group(
-    'scores', 'how well pictures are read whose texts are known, in place of the texts'
+    'scores', 'error rates on pictures whose texts are known, printed instead of the texts'
   )
   add = group.add_argument
   add(
     '--score',
     action='store_true',
-    help='the inputs are sets, as config.data.name of a training: folders or zip files of images with a table, '
-    'with text files beside them, or with ALTO or PAGE files; or names of known sets. Character and word error '
-    'rates with intervals (95 %%) and the calibration error, of the rows that a set gives to test, or of all',
+    help='the inputs are sets, as for config.data.name in training: folders or zip files of images with a '
+    'table, with text files beside them, or with ALTO or PAGE files; or names of known sets. Reports '
+    'character and word error rates with 95 %% intervals and the calibration error, on the test rows of a set, '
+    'or on all if it has none',
   )
-  add('--table', metavar='NAME', help='the table to read where a set has several')
+  add('--table', metavar='NAME', help='the table to read if a set has several')
   add(
     '--columns',
     metavar='ROLE=NAME,...',
-    help='columns of the table: file, text, writer, split; by default those of a usual name',
+    help='columns of the table, for the roles file, text, writer and split; by default those with a usual name',
   )
-  add('--level', choices=('line', 'word'), help='of ALTO and PAGE files; line by default')
+  add(
+    '--level',
+    choices=('line', 'word'),
+    help='what to read from ALTO and PAGE files; line by default',
+  )
 
 
 def check_options(args: argparse.Namespace) -> None:

@@ -29,44 +29,48 @@ TRIES = 10
 
 def _add(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('words', metavar='WORD', nargs='*', help='each a word; lines of words through --text')
-  add('--list', type=as_path, metavar='FILE', help='words of a file, one a line; or french, arabic')
-  add('--text', type=as_path, metavar='FILE', help='a text, set line by line')
-  add('--count', type=int, metavar='N', help='N words of --list, or of the list that ships')
+  add('words', metavar='WORD', nargs='*', help='single words; for lines of words see --text')
+  add(
+    '--list', type=as_path, metavar='FILE', help='a file with one word per line; or french, arabic'
+  )
+  add('--text', type=as_path, metavar='FILE', help='a text file, set line by line')
+  add('--count', type=int, metavar='N', help='N words of --list, by default of the list that ships')
   add(
     '--drop-unknown',
     action='store_true',
-    help='leave signs that the weights do not know out of words, with a warning',
+    help='leave out symbols that the weights do not know, with a warning',
   )
-  add('--styles', type=int, default=1, metavar='N', help='hands of each word; 1 by default')
-  add('--seed', type=int, default=0, metavar='N', help='of the styles; 0 by default')
+  add('--styles', type=int, default=1, metavar='N', help='number of hands per word; 1 by default')
+  add('--seed', type=int, default=0, metavar='N', help='seed of the styles; 0 by default')
   add(
     '--output',
     metavar='FILE|DIR',
-    help='FILE.png or FILE.svg: one sheet, a row a word and a column a style (the first word .png by default). '
-    'DIR: a picture each, and a table, which training reads back',
+    help='FILE.png or FILE.svg: one sheet, a row per word and a column per style (by default a .png named '
+    'after the first word). DIR: one picture per word and style, with a table that training reads back',
   )
   add(
     '--weights',
     type=as_weights,
     metavar='WORKDIR|FILE|NAME',
-    help='a trained run, an exported file, or a name of the Hugging Face Hub as hf://OWNER/NAME',
+    help='a trained run, an exported file, or hf://OWNER/NAME on the Hugging Face Hub',
   )
-  add_step(parser, 'of --weights WORKDIR: ')
+  add_step(parser, 'with --weights WORKDIR: ')
   add(
     '--verify',
     action='store_true',
-    help='read each word with the recogniser of the run, and draw it again where that reads another. A folder '
-    'gets legible words alone',
+    help='read each word with the recogniser of the run, and draw it again if it is misread. A folder gets '
+    'only legible words',
   )
-  add('--tries', type=int, metavar='N', help=f'of --verify, for each word; {TRIES} by default')
-  add('--canvas', action='store_true', help='keep the whole canvas: do not cut to the word')
-  add('--scale', type=int, default=1, metavar='N', help='times as large; 1 by default')
+  add('--tries', type=int, metavar='N', help=f'tries per word with --verify; {TRIES} by default')
+  add(
+    '--canvas', action='store_true', help='keep the whole canvas instead of cropping it to the word'
+  )
+  add('--scale', type=int, default=1, metavar='N', help='enlarge pictures N times; 1 by default')
   add('--transparent', action='store_true', help='black ink without paper')
-  add('--svg', action='store_true', help='outlines beside each picture, as .svg')
-  add('--mm', type=float, metavar='H', help="of outlines: the canvas' height in millimetres")
-  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
-  add('--json', action='store_true', help='one JSON object a word or line')
+  add('--svg', action='store_true', help='also write the outlines of each picture, as .svg')
+  add('--mm', type=float, metavar='H', help='height of the canvas in millimetres, for outlines')
+  add('--overwrite', action='store_true', help='overwrite existing outputs')
+  add('--json', action='store_true', help='one JSON object per word or line')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -244,8 +248,8 @@ WRITE = Command(
   'write',
   'words in handwriting, as a sheet or a set (handwriting)',
   'Writes words or lines of text as pictures: one sheet, or a folder of pictures with a table that training '
-  'reads back. A style is one hand, the same for all words; a picture depends on its word, its style and the '
-  'seed alone. Pictures that are there are skipped, so an interrupted run goes on where it was.',
+  'reads back. A style is one hand, the same for all words; for given weights a picture depends only on its '
+  'word, its style and the seed. Existing pictures are skipped, so an interrupted command can be repeated.',
   _add,
   _write,
 )
