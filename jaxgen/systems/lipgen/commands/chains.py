@@ -5,7 +5,7 @@ import argparse
 from jaxgen.command.arguments import weights as as_weights
 from jaxgen.errors import ConfigError
 
-_NETS = {'motion': 'what moves lips', 'render': 'what renders mouths'}
+_NETS = {'motion': 'the net that moves lips', 'render': 'the net that renders mouths'}
 
 
 class Teaching(argparse.HelpFormatter):
@@ -22,14 +22,14 @@ def add_nets(parser: argparse.ArgumentParser) -> None:
       f'--{kind}',
       type=as_weights,
       metavar='RUN|FILE|NAME',
-      help=f'{what}: a run of lipgen_{kind}, an exported file or hf://OWNER/NAME; by default what comes with '
-      'jaxgen',
+      help=f'{what}: a run of lipgen_{kind}, an exported file or hf://OWNER/NAME; by default the one that '
+      'comes with jaxgen',
     )
   parser.add_argument(
     '--steps',
     type=int,
     metavar='N',
-    help='of sampling a frame, as the renderer says by default; fewer are faster and softer',
+    help='sampling steps per frame; by default as the renderer is configured. Fewer are faster and softer',
   )
 
 

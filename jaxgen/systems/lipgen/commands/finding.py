@@ -19,14 +19,14 @@ def add_landmark_source(parser: argparse.ArgumentParser) -> None:
     '--landmarks',
     type=as_path,
     metavar='FILE|DIR',
-    help="your own, as CSV, TSV, JSON or NumPy; a folder has a file of each video's name",
+    help='your own landmarks, as CSV, TSV, JSON or NumPy; a folder has one file per video, of the same name',
   )
   parser.add_argument(
     '--source',
     choices=('auto', 'file', 'mesh', 'haar'),
     default='auto',
-    help="of the mouth's place: file (--landmarks), mesh (extra [landmarks]), haar (OpenCV's box of the "
-    'face); auto takes the first that there is',
+    help="how the mouth is located: file (--landmarks), mesh (extra [landmarks]), haar (OpenCV's face box); "
+    'auto takes the first that is available',
   )
 
 

@@ -13,7 +13,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--words',
     type=as_path,
     metavar='FILE|DIR',
-    help="lipgen: the classes' words in their order, a file with one a line, or LRW's folder",
+    help="lipgen: the words of the classes in their order, a file with one per line, or LRW's folder",
   )
 
 

@@ -32,25 +32,34 @@ TOP = 5  # words of an answer in JSON objects
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('inputs', metavar='VIDEO|DIR', type=as_path, nargs='*', help='of folders all below them')
+  add(
+    'inputs',
+    metavar='VIDEO|DIR',
+    type=as_path,
+    nargs='*',
+    help='videos of a face; folders are searched recursively',
+  )
   add(
     '--weights',
     type=as_weights,
     metavar='RUN|FILE|NAME',
-    help='a trained run of lipgen, an exported file, or hf://OWNER/NAME; by default what comes with jaxgen',
+    help='a trained run of lipgen, an exported file, or hf://OWNER/NAME; by default the one that comes with '
+    'jaxgen',
   )
-  add_step(parser, 'of --weights RUN: ')
-  add('--top', type=int, metavar='N', help=f'likely words a word; 1 by default, {TOP} with --json')
-  add('--json', action='store_true', help='one JSON object a video')
-  add('--srt', action='store_true', help='subtitles: printed, or a file each in --output DIR')
-  add('--output', type=as_path, metavar='DIR', help='of the subtitles, NAME.srt')
+  add_step(parser, 'with --weights RUN: ')
+  add('--top', type=int, metavar='N', help=f'candidates per word; 1 by default, {TOP} with --json')
+  add('--json', action='store_true', help='one JSON object per video')
+  add(
+    '--srt', action='store_true', help='subtitles: printed, or one file per video in --output DIR'
+  )
+  add('--output', type=as_path, metavar='DIR', help='folder for the subtitles, NAME.srt')
   add(
     '--overlay',
     type=as_path,
     metavar='FILE.mp4|DIR',
-    help='a video that shows what was cropped and what was read; of several in a folder',
+    help='write a video that shows what was cropped and read; a folder for several videos',
   )
-  add('--whole', action='store_true', help='each video is one word: read it in the middle (as LRW)')
+  add('--whole', action='store_true', help='each video is one word, in its middle (as in LRW)')
   add(
     '--boundary',
     type=float,
@@ -58,7 +67,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     action='append',
     default=[],
     metavar=('START', 'END'),
-    help='seconds: read the word there; may be given several times',
+    help='read the word between these times, in seconds; may be repeated',
   )
   add('--crops', action='store_true', help='the videos are crops of `jaxgen mouths`')
   finding.add_landmark_source(parser)
@@ -68,9 +77,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     nargs='?',
     const=0,
     metavar='N',
-    help='read who sits before camera N, 0 by default, until Ctrl-C',
+    help='read the lips of whoever is in front of camera N, 0 by default, until Ctrl-C',
   )
-  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
+  add('--overwrite', action='store_true', help='overwrite existing outputs')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -281,10 +290,10 @@ def _listen(args: argparse.Namespace) -> None:
 LIPREAD = Command(
   'lipread',
   'words with their times from videos of a face (lipgen)',
-  'Reads the lips of whoever speaks in each video: a line a word with its start and end in seconds, the word '
-  'and how sure the reader is; nothing where nothing is said. The reader knows the words that it was trained '
-  'on and no others: the one that comes with jaxgen 51 words of one speaker. The rest goes on where a video '
-  'cannot be read.',
+  'Reads the lips of whoever speaks in each video. Prints one line per word: its start and end in seconds, the '
+  'word and a confidence; nothing where nothing is said. The reader knows only the words that it was trained '
+  'on: the one that comes with jaxgen, 51 words of one speaker. A video that cannot be read does not stop the '
+  'others.',
   _add_arguments,
   _lipread,
 )

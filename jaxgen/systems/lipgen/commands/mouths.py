@@ -19,20 +19,34 @@ if TYPE_CHECKING:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('inputs', metavar='VIDEO|DIR', type=as_path, nargs='+', help='of folders all below them')
-  add('--output', type=as_path, metavar='DIR', required=True, help='of the crops and mouths.tsv')
-  add('--overlay', action='store_true', help='a video beside each that shows what was cropped')
+  add(
+    'inputs',
+    metavar='VIDEO|DIR',
+    type=as_path,
+    nargs='+',
+    help='videos of a face; folders are searched recursively',
+  )
+  add(
+    '--output',
+    type=as_path,
+    metavar='DIR',
+    required=True,
+    help='folder for the crops and mouths.tsv',
+  )
+  add(
+    '--overlay', action='store_true', help='also write a video for each that shows what was cropped'
+  )
   add(
     '--align',
     type=as_path,
     nargs='?',
     const=True,
     metavar='DIR',
-    help="write words.tsv by GRID's .align files of the videos' names, in DIR or beside the videos",
+    help="write words.tsv from GRID's .align files with the names of the videos, in DIR or beside the videos",
   )
   finding.add_landmark_source(parser)
-  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
-  add('--json', action='store_true', help='one JSON object a video')
+  add('--overwrite', action='store_true', help='overwrite existing outputs')
+  add('--json', action='store_true', help='one JSON object per video')
 
 
 def _mouths(args: argparse.Namespace) -> None:
@@ -150,9 +164,9 @@ def _crop(
 MOUTHS = Command(
   'mouths',
   'crops of the mouth from videos of a face (lipgen)',
-  'Finds the face that speaks in each video and writes its mouth, 96 x 96 grey pixels at 25 frames a second, '
-  'as readers of lips take it; says what was seen of each video and what was cropped. Outputs that are there '
-  'are skipped; the rest goes on where one cannot be read.',
+  'Finds the face that speaks in each video and writes crops of its mouth, 96 x 96 grey pixels at 25 frames a '
+  'second, the input of lip readers. Reports what was found in each video and what was cropped. Existing '
+  'outputs are skipped, and a video that cannot be read does not stop the others.',
   _add_arguments,
   _mouths,
 )

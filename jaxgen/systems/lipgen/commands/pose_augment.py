@@ -22,41 +22,53 @@ if TYPE_CHECKING:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('folder', metavar='DIR', type=as_path, nargs='?', help='of clips: whole faces, or mouths')
+  add(
+    'folder',
+    metavar='DIR',
+    type=as_path,
+    nargs='?',
+    help='a folder of clips: whole faces, or mouths',
+  )
   add(
     '--of',
     type=as_path,
     metavar='RUN|FILE',
-    help='in place of DIR: the clips that the accuracy of this run, or exported file, is measured on',
+    help='instead of DIR: the clips that the accuracy of this run, or exported file, is measured on',
   )
-  add('--output', type=as_path, metavar='DIR', required=True, help='of the clips and poses.tsv')
-  add('--seed', type=int, default=0, metavar='N', help='of the angles; 0 by default')
+  add(
+    '--output',
+    type=as_path,
+    metavar='DIR',
+    required=True,
+    help='folder for the clips and poses.tsv',
+  )
+  add('--seed', type=int, default=0, metavar='N', help='seed of the angles; 0 by default')
   add(
     '--table',
     type=as_path,
     metavar='FILE',
-    help='CSV or TSV with a column clip, whose rows are taken over; by default the one in DIR or beside it',
+    help='CSV or TSV with a column clip, whose rows are copied; by default the one in DIR or beside it',
   )
   add(
     '--columns',
     type=titles.columns,
     metavar=titles.SPELLED,
-    help="the titles of the table's columns of clips, words, starts and ends where they are others",
+    help="titles of the table's columns of clips, words, starts and ends, if they differ from these names",
   )
   add(
     '--kind',
     choices=('full-face', 'pose-crop'),
-    help='what the clips are; by default pose-crop where they are small and square',
+    help='what the clips show; by default pose-crop if they are small and square',
   )
   add(
     '--source',
     choices=('auto', 'mesh', 'haar'),
     default='auto',
-    help="of the face's place in whole faces",
+    help='how the face is located in clips of whole faces',
   )
-  add('--crop', action='store_true', help='write the mouths of whole faces once they are turned')
-  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
-  add('--json', action='store_true', help='one JSON object a clip')
+  add('--crop', action='store_true', help='write only the mouths of whole faces after turning them')
+  add('--overwrite', action='store_true', help='overwrite existing outputs')
+  add('--json', action='store_true', help='one JSON object per clip')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -181,10 +193,10 @@ def _turn(clip: 'Clip', wanted: 'Wanted', work: Batch, made: 'Manifest') -> None
 
 POSE_AUGMENT = Command(
   'pose-augment',
-  'clips with turned heads, to test readers of lips (lipgen)',
-  'Makes a test set of a folder of clips: heads are turned by 15 to 60 degrees in yaw, pitch or both, and a '
-  'fifth stay as they are, by a seed. This is an approximation by a head-shaped surface. poses.tsv has the '
-  "angles and the table's words.",
+  'clips with turned heads, to test lip readers (lipgen)',
+  'Makes a test set from a folder of clips: heads are turned by 15 to 60 degrees in yaw, pitch or both, and a '
+  'fifth of them stay as they are; a seed decides. The turn is an approximation by a head-shaped surface. '
+  "poses.tsv has the angles and the table's words.",
   _add_arguments,
   _pose_augment,
 )

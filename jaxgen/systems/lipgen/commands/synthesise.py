@@ -25,7 +25,8 @@ examples:
   jaxgen synthesise --words about,water --faces drawn:200 --output synthetic
   jaxgen synthesise --recordings words.csv --faces faces/ --output synthetic
 
-The table words.csv of the last has a line for each word in sound files beside it, times in seconds:
+The table words.csv of the last example has one line per word; the sound files lie beside it, times are
+in seconds:
   file,word,start,end
   monday.wav,bin,0.71,0.90
   monday.wav,blue,0.90,1.08"""
@@ -38,51 +39,60 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add(
     '--words',
     metavar='FILE',
-    help='with a word a line; or words by commas; of --recordings all by default',
+    help='a file with one word per line, or words separated by commas; with --recordings all by default',
   )
   add(
     '--recordings',
     type=as_path,
     metavar='TABLE',
-    help='CSV or TSV of your own sound files, in place of synthetic voices: file,word,start,end',
+    help='CSV or TSV of your own sound files, instead of synthetic voices: file,word,start,end',
   )
   add(
     '--columns',
     type=titles.columns,
     metavar=titles.SPELLED,
-    help='the titles of the columns of --recordings where they are others; clip is the sound file',
+    help='titles of the columns of --recordings, if they differ; clip is the sound file',
   )
   add(
     '--faces',
     required=True,
     metavar='DIR|drawn:N[:LOOK]',
-    help='a folder of pictures, a face each; or N speakers that jaxgen draws, of look a or b (the default)',
+    help='a folder of pictures with one face each; or N speakers that jaxgen draws, with look a or b (default)',
   )
   add(
     '--output',
     type=as_path,
     required=True,
     metavar='DIR',
-    help='of the clips, WORD/train/WORD_00001.mp4 and .txt as in LRW, and of synthetic.tsv',
+    help='folder for the clips, WORD/train/WORD_00001.mp4 and .txt as in LRW, and synthetic.tsv',
   )
-  add('--clips-per-face', type=int, default=5, metavar='N', help='different ones; 5 by default')
-  add('--seed', type=int, default=0, metavar='N', help='of who says what; 0 by default')
+  add(
+    '--clips-per-face',
+    type=int,
+    default=5,
+    metavar='N',
+    help='different clips per face; 5 by default',
+  )
+  add('--seed', type=int, default=0, metavar='N', help='seed of who says what; 0 by default')
   add(
     '--voices',
     default='',
     metavar='NAMES',
-    help='by commas; the 12 that come with jaxgen by default, others or `all` of espeak-ng (extra [speech])',
+    help='separated by commas; by default the 12 that come with jaxgen; others, or `all`, need espeak-ng '
+    '(extra [speech])',
   )
   add(
     '--like',
     choices=('mouths', 'lrw'),
     default='mouths',
-    help='where mouths are in clips: as `jaxgen mouths` crops them, or ten rows higher, to be beside LRW',
+    help='where the mouth is in a clip: as `jaxgen mouths` crops it, or ten rows higher, to be mixed with LRW',
   )
-  add('--dictionary', default='', metavar='FILE', help='of pronunciations, in place of CMUdict')
+  add(
+    '--dictionary', default='', metavar='FILE', help='pronunciation dictionary instead of CMUdict'
+  )
   chains.add_nets(parser)
-  add('--overwrite', action='store_true', help='write anew the synthetic clips that are there')
-  add('--json', action='store_true', help='one JSON object a clip, and a face without any')
+  add('--overwrite', action='store_true', help='overwrite existing synthetic clips')
+  add('--json', action='store_true', help='one JSON object per clip, and per face without any')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -255,9 +265,9 @@ def _shown(
 SYNTHESISE = Command(
   'synthesise',
   'labelled clips of faces that say words (lipgen)',
-  'Makes a data set of synthetic clips to train readers of lips on: each face says some of the words, by a '
-  "seed, in synthetic voices or recorded ones. Clips have sound and LRW's layout; every file says that it is "
-  'synthetic. Use faces and voices of people who agreed to it. A command that was stopped goes on.',
+  'Makes a data set of synthetic clips for training lip readers: each face says some of the words, chosen by a '
+  "seed, in synthetic or recorded voices. Clips have sound and LRW's layout; every file says that it is "
+  'synthetic. Use faces and voices of people who agreed to it. A command that was stopped can be repeated.',
   _add_arguments,
   _synthesise,
 )

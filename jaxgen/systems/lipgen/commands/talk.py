@@ -29,40 +29,52 @@ examples:
   jaxgen talk faces/ --audio speech.mp4 --output talking/      a video for each picture
   jaxgen talk face.jpg --audio speech.wav --crop --output mouth.mp4
 
-A face looks ahead, its mouth shut or in a smile and 10 pixels wide or more, with something of the
-picture around it. Ask whoever it shows: every video says in its metadata that it is synthetic, and
-is to be shown as that."""
+The face should look straight ahead, with its mouth shut or smiling and at least 10 pixels wide, and
+with some of the picture around it. Ask the person shown for consent. Every video says in its metadata
+that it is synthetic, and must be presented as synthetic."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.formatter_class = chains.Teaching
   parser.epilog = _EXAMPLES
   add = parser.add_argument
-  add('faces', metavar='FACE|DIR', type=as_path, nargs='+', help='pictures; of folders all in them')
   add(
-    '--audio', type=as_path, metavar='FILE', help='of speech: a sound file, or a video with sound'
+    'faces',
+    metavar='FACE|DIR',
+    type=as_path,
+    nargs='+',
+    help='pictures of a face, or folders of pictures',
   )
-  add('--text', metavar='WORDS', help='in place of --audio, said by espeak-ng (extra [speech])')
-  add('--voice', metavar='NAME', help='of --text, f3 by default; an unknown one lists all')
+  add('--audio', type=as_path, metavar='FILE', help='speech: a sound file, or a video with sound')
+  add(
+    '--text', metavar='WORDS', help='instead of --audio: text spoken by espeak-ng (extra [speech])'
+  )
+  add(
+    '--voice',
+    metavar='NAME',
+    help='voice for --text, f3 by default; an unknown name lists all voices',
+  )
   add(
     '--output',
     type=as_path,
     metavar='FILE.mp4|DIR',
-    help='talk.mp4 by default; of several pictures a folder, for NAME.mp4',
+    help='talk.mp4 by default; for several pictures a folder, which gets NAME.mp4',
   )
   chains.add_nets(parser)
-  add('--seed', type=int, default=0, metavar='N', help='of the noise that sampling begins with')
+  add(
+    '--seed', type=int, default=0, metavar='N', help='seed of the noise that sampling starts from'
+  )
   add(
     '--head',
     type=float,
     default=0.0,
     metavar='X',
-    help='how much the head moves: 0 not at all, the default; 1 as the motion net says; 100 at most',
+    help='scale of the head motion: 0, the default, is none; 1 as the motion net predicts; 100 at most',
   )
-  add('--longest', type=int, metavar='N', help='pixels of a side at most; 720 by default')
-  add('--crop', action='store_true', help='write the rendered mouth alone, small and grey')
-  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
-  add('--json', action='store_true', help='one JSON object a picture')
+  add('--longest', type=int, metavar='N', help='longest side in pixels, at most; 720 by default')
+  add('--crop', action='store_true', help='write only the rendered mouth, small and grey')
+  add('--overwrite', action='store_true', help='overwrite existing outputs')
+  add('--json', action='store_true', help='one JSON object per picture')
 
 
 def _wishes(args: argparse.Namespace) -> 'Wishes':
@@ -208,10 +220,10 @@ def _one(
 
 TALK = Command(
   'talk',
-  'a picture of a face that says what is heard (lipgen)',
-  'Writes a video of each picture at 25 frames a second whose mouth moves with the sound, which is in it; of '
-  'any length. The mouth is shut in silence, and is the one of the picture; nothing else of the '
-  'picture moves. The rest goes on where a picture has no face; outputs that are there are skipped.',
+  'a video of a face that says given speech (lipgen)',
+  'Writes a video of each picture, at 25 frames a second, whose mouth moves with the speech; the video has the '
+  'sound and may have any length. In silence the mouth is shut, as in the picture; nothing else of the picture '
+  'moves. A picture without a face does not stop the others; existing outputs are skipped.',
   _add_arguments,
   _talk,
 )
