@@ -4,7 +4,7 @@
 
 reads 20 words from the lips of speakers that jaxgen draws, 44 x 44 pixels, 29 frames, and ends with a confusion
 picture and with frames of a few clips over the attention to each of their visemes: eight minutes on two CPU
-cores from an empty cache, accuracy .968 on speakers that training never showed.
+cores from an empty cache, accuracy .958 on speakers that training never showed.
 
   python launch.py --config=configs/lipgen.py:grid --workdir=runs/grid
 

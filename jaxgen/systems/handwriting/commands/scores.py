@@ -9,7 +9,7 @@ from jaxgen.command.opening import tell_failed
 from jaxgen.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-  from jaxgen.systems.handwriting.reading.service import Service
+  import jaxgen.systems.handwriting.reading.service  # by its whole name: lip readers have a Service, too
   from jaxgen.systems.handwriting.scoring import Layout, Score
   from jaxgen.task import Trained
   from jaxgen.terminal.reporter import Reporter
@@ -64,7 +64,11 @@ def _columns(given: str | None) -> dict[str, str]:
   return found
 
 
-def score_all(args: argparse.Namespace, service: 'Service', trained: 'Trained') -> None:
+def score_all(
+  args: argparse.Namespace,
+  service: 'jaxgen.systems.handwriting.reading.service.Service',
+  trained: 'Trained',
+) -> None:
   """Reads the sets that are named, and prints a table, or a JSON object for each."""
   from jaxgen.systems.handwriting.scoring import Layout
   from jaxgen.terminal.reporter import Reporter
@@ -102,7 +106,7 @@ def _score(
   args: argparse.Namespace,
   name: str,
   layout: 'Layout',
-  service: 'Service',
+  service: 'jaxgen.systems.handwriting.reading.service.Service',
   trained: 'Trained',
   reporter: 'Reporter',
   check: Callable[[], None],
