@@ -1,7 +1,7 @@
-"""Adversarial losses of logits, a real and a fake one for the discriminator and one for the generator.
+"""Adversarial losses on logits: one on real and one on fake examples for D, and one for G.
 
-A loss is elementwise; `discriminator_loss` and `generator_loss` add values up and divide by counts of
-the global batch, so that the parts of a batch on several devices add up to its mean.
+Losses are elementwise; `discriminator_loss` and `generator_loss` sum the values and divide by counts of the
+global batch, so that the shares of all devices add up to the mean over that batch.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ Elementwise = Callable[[jax.Array], jax.Array]
 
 
 class Adversarial(NamedTuple):
-  """The losses of one game, elementwise in the discriminator's logits, in nats where they are likelihoods.
+  """The losses of one GAN objective, elementwise in D's logits; in nats where they are likelihoods.
 
   Attributes:
-    real: what D minimises where it sees real examples.
-    fake: what D minimises where it sees generated ones.
-    generator: what G minimises.
+    real: D's loss on real examples.
+    fake: D's loss on generated examples.
+    generator: G's loss on generated examples.
   """
 
   real: Elementwise
@@ -40,9 +40,9 @@ SATURATING = Adversarial(
   fake=lambda logits: -jax.nn.log_sigmoid(-logits),
   generator=lambda logits: jax.nn.log_sigmoid(-logits),
 )
-# ... or, section 3, -E log D, whose gradient does not vanish where D is sure.
+# ... or, section 3, -E log D, whose gradient does not vanish where D is confident.
 NON_SATURATING = SATURATING._replace(generator=lambda logits: -jax.nn.log_sigmoid(logits))
-# Mao et al., "Least Squares Generative Adversarial Networks", eq. 9: a 0, b and c 1.
+# Mao et al., "Least Squares Generative Adversarial Networks", eq. 9, with a = 0 and b = c = 1.
 LEAST_SQUARES = Adversarial(
   real=lambda logits: 0.5 * (logits - 1) ** 2,
   fake=lambda logits: 0.5 * logits**2,
@@ -51,12 +51,12 @@ LEAST_SQUARES = Adversarial(
 
 
 def part_of_mean(values: jax.Array, count: Count, weights: jax.Array | None = None) -> jax.Array:
-  """What the given values add to a mean over the global batch: sum of weights * values, over count.
+  """A device's share of a mean over the global batch: the sum of weights * values, divided by count.
 
   Args:
-    values: of any shape; this device's rows.
-    count: how many values, or what sum of weights, the global batch has.
-    weights: of the same shape, as a mask; None: all 1.
+    values: this device's values, of any shape.
+    count: number of values, or the sum of weights, in the global batch.
+    weights: of the same shape, such as a mask; None: all 1.
 
   Returns:
     ().
@@ -74,14 +74,14 @@ def discriminator_loss(
   num_real: Count,
   num_fake: Count,
 ) -> jax.Array:
-  """What D minimises: the mean over real examples and the mean over fakes, added; this device's part.
+  """D's loss, the mean over real examples plus the mean over fakes; this device's share.
 
   Args:
-    game: `HINGE` or another.
+    game: `HINGE` or another objective.
     real: logits of real examples.
     fake: logits of generated examples.
     num_real: see `part_of_mean`.
-    num_fake: the same for the fakes.
+    num_fake: as `num_real`, for the fakes.
   """
   return part_of_mean(game.real(real), num_real) + part_of_mean(game.fake(fake), num_fake)
 
@@ -89,7 +89,7 @@ def discriminator_loss(
 def generator_loss(
   game: Adversarial, fake: jax.Array, num_fake: Count, weights: jax.Array | None = None
 ) -> jax.Array:
-  """What G minimises: a mean over fakes; this device's part.
+  """G's loss, a mean over fakes; this device's share.
 
   Arguments as in `discriminator_loss`; `weights` as in `part_of_mean`.
   """

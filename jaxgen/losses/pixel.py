@@ -1,4 +1,4 @@
-"""The loss between images, or sequences, by position: a mean over all but the batch."""
+"""Position-wise loss between images or sequences: a mean over all axes but the batch."""
 
 import chex
 import jax
@@ -6,10 +6,10 @@ import jax.numpy as jnp
 
 
 def charbonnier(prediction: jax.Array, target: jax.Array, epsilon: float) -> jax.Array:
-  """Mean of sqrt(d^2 + epsilon^2) over each example, d = prediction - target: l1 with a round tip.
+  """Mean of sqrt(d^2 + epsilon^2) over each example, d = prediction - target: a smoothed l1 loss.
 
   Args:
-    prediction: [B, ...], as [B, H, W, C].
+    prediction: [B, ...], such as [B, H, W, C].
     target: of the same shape.
     epsilon: where the loss turns from quadratic to linear, in units of the images.
 

@@ -1,10 +1,10 @@
-"""A convolution in forms that suit processors; on other devices it and its gradients are XLA's own.
+"""A convolution in forms that suit CPUs; on other devices it and its gradients are XLA's own.
 
 XLA computes the gradient of a kernel as a convolution whose window is the whole image and whose channels are
-the images of the batch. On a processor its time for an image grows with the batch, up to eight times that of
-the convolution itself. A sum of matrix products takes hardly longer than the convolution, where they are of a
-few images at a time, whose copies the processor's cache holds. And small images of many channels are convolved
-tap by tap, without products with padding (`jaxgen.nn.taps`). Images are [B, H, W, C], kernels
+the images of the batch. On a CPU its time per image grows with the batch, up to eight times that of the
+convolution itself. A sum of matrix products takes hardly longer than the convolution, provided each product
+covers only a few images, whose copies fit into the CPU's cache. Small images with many channels are convolved
+tap by tap, without multiplying padding (`jaxgen.nn.taps`). Images are [B, H, W, C], kernels
 [kh, kw, in, out].
 """
 
@@ -26,12 +26,12 @@ Shape = tuple[int, ...]
 Form = Callable[..., jax.Array]
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
-# From so many on the products are faster than XLA's own gradient.
+# From these sizes on, the matrix products are faster than XLA's own gradient.
 _IMAGES, _CHANNELS = 17, 32
-# By taps each number is copied for a product with so many channels, of which padding would have had a share:
-# from so many spared on it is faster than XLA's convolution.
+# The tap form copies each number for a product with this many channels, and saves the padding's share of that
+# product: from this many channels saved, it is faster than XLA's convolution.
 _SPARED = 64
-# Numbers that are copied for the products of one part of the images: 4 MB.
+# Numbers copied for the products of one chunk of the images: 4 MB.
 _COPIES = 2**20
 
 
@@ -43,25 +43,25 @@ def convolution(
 ) -> jax.Array:
   """A convolution over height and width: [B, H, W, C] to [B, H', W', D].
 
-  It is differentiated like XLA's own, forwards, backwards and any number of times.
+  Differentiable like XLA's own: in forward mode, in reverse mode and any number of times.
 
   Args:
     x: [B, H, W, C].
     kernel: [kh, kw, C, D].
-    strides: over height and width.
-    padding: pixels above and below, to the left and to the right, none negative.
+    strides: vertical and horizontal.
+    padding: pixels (above, below) and (left, right), none negative.
   """
   found: jax.Array = _CONVOLUTION.bind(x, kernel, strides=strides, padding=padding)
   return found
 
 
-# A primitive of its own, since JAX has no other way to say both that a function is linear in each argument, so
-# that it has tangents, and how its gradients are computed: `jax.custom_vjp` takes the tangents away.
+# A primitive of its own, since JAX has no other way to declare both that a function is linear in each argument,
+# so that it has tangents, and how its gradients are computed: `jax.custom_vjp` rules out forward mode.
 _CONVOLUTION = Primitive('convolution_on_processors')
 
 
 def _forms(image: Shape, kernel: Shape, strides: Pair, padding: Pads) -> tuple[Form, Form]:
-  """The convolution as processors had better compute it, and XLA's; often the same."""
+  """The form of the convolution that suits CPUs, and XLA's own; often the same."""
   own = functools.partial(_plain, strides=strides, padding=padding)
   inside = taps.share_inside((image[1], image[2]), (kernel[0], kernel[1]), strides, padding)
   if (1 - inside) * min(kernel[2:]) < _SPARED:
@@ -85,7 +85,7 @@ def _computed(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads) -> 
 
 
 def _of_image(dy: jax.Array, x: Any, kernel: jax.Array, strides: Pair, padding: Pads) -> jax.Array:
-  """The gradient of x, of which the shape and type alone are known."""
+  """The gradient with respect to x, of which only the shape and dtype are known."""
   ours, own = _forms(x.aval.shape, kernel.shape, strides, padding)
   image = jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype)
 
@@ -100,7 +100,7 @@ def _of_image(dy: jax.Array, x: Any, kernel: jax.Array, strides: Pair, padding: 
 
 
 def _of_kernel(dy: jax.Array, x: jax.Array, kernel: Any, strides: Pair, padding: Pads) -> jax.Array:
-  """The gradient of the kernel, of which the shape and type alone are known."""
+  """The gradient with respect to the kernel, of which only the shape and dtype are known."""
   ours, own = _forms(x.shape, kernel.aval.shape, strides, padding)
   taken = jax.ShapeDtypeStruct(kernel.aval.shape, kernel.aval.dtype)
 
@@ -120,7 +120,7 @@ def _of_kernel(dy: jax.Array, x: jax.Array, kernel: Any, strides: Pair, padding:
 def _of_batches(
   arrays: tuple[jax.Array, jax.Array], axes: tuple[Any, Any], strides: Pair, padding: Pads
 ) -> tuple[jax.Array, int]:
-  """Under `jax.vmap`: batches of images as one, as long as their kernel is the same."""
+  """Batching rule for `jax.vmap`: merges the batches of images if they share one kernel."""
   x, kernel = arrays
   if axes[1] is not None:
     form = functools.partial(_plain, strides=strides, padding=padding)
@@ -131,7 +131,7 @@ def _of_batches(
 
 
 def _typed(x: Any, kernel: Any, strides: Pair, padding: Pads) -> Any:
-  """The abstract result, with what JAX knows of its devices."""
+  """The abstract result, including what JAX knows about its sharding."""
   (found,) = jax.make_jaxpr(functools.partial(_plain, strides=strides, padding=padding))(
     x, kernel
   ).out_avals
@@ -159,7 +159,7 @@ def kernel_gradient(
   """
   (kh, kw), c, d = size, x.shape[-1], dy.shape[-1]
   pixels = dy.shape[1] * dy.shape[2]
-  # Of two forms the one that copies less.
+  # Of the two forms, take the one that copies less.
   if strides[1] > 1 or kh * kw * c <= kh * c + kw * d:
     form = functools.partial(
       taps.kernel_gradient_by_taps, size=size, strides=strides, padding=padding
@@ -180,10 +180,10 @@ def kernel_gradient(
 
 
 def _by_rows(x: jax.Array, dy: jax.Array, size: Pair, stride: int, padding: Pads) -> jax.Array:
-  """A product for each row of taps: of the rows that it sees with dy shifted by each of its columns."""
+  """Multiplies, for each row of taps, the image rows that it sees by dy shifted by each of its columns."""
   (kh, kw), width, c, d = size, x.shape[2], x.shape[3], dy.shape[3]
   left = padding[1][0]
-  # Column q of x has met column q + left - j of dy at tap j.
+  # At tap j, column q of x meets column q + left - j of dy.
   around = (kw - 1 - left, width + left - dy.shape[2], 0)
   none = (0, 0, 0)
   wide = jax.lax.pad(dy, jnp.zeros((), dy.dtype), (none, none, around, none))
@@ -196,7 +196,7 @@ def _by_rows(x: jax.Array, dy: jax.Array, size: Pair, stride: int, padding: Pads
 
 
 def _parts(images: int, copies: int) -> int:
-  """How many equal parts of the images copy about so many numbers each, where an image copies `copies`."""
+  """The number of equal chunks of images that copy about `_COPIES` numbers each, at `copies` per image."""
   wanted = _COPIES / copies
   sizes = [size for size in range(1, images + 1) if images % size == 0]
   nearest = min(sizes, key=lambda size: abs(math.log(size / wanted)))
@@ -204,5 +204,5 @@ def _parts(images: int, copies: int) -> int:
 
 
 def _part(x: jax.Array, count: int, i: jax.Array) -> jax.Array:
-  """Part i: every count-th image; where devices share the images, each has its share of every part."""
+  """Chunk i: every count-th image, so that devices which share the images each hold a part of every chunk."""
   return jax.lax.dynamic_index_in_dim(x.reshape(-1, count, *x.shape[1:]), i, 1, keepdims=False)

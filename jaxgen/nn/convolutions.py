@@ -1,6 +1,6 @@
-"""Convolutions in forms that do no needless arithmetic; exactly what `nn.Conv` would compute.
+"""Convolutions in forms without redundant arithmetic; they compute exactly what `nn.Conv` would.
 
-XLA's CPU gradients of padded, upsampled and odd strided convolutions take several times as long as these.
+XLA's CPU gradients of padded, upsampled and odd-sized strided convolutions take several times as long as these.
 Images are [B, H, W, C], kernels [kh, kw, in, out]; parameters are those of `nn.Conv`.
 """
 
@@ -19,8 +19,8 @@ from jaxgen.nn.conv import convolution
 def full_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """A k x k convolution padded by k - 1 on every side: [B, H, W, C] to [B, H + k - 1, W + k - 1, D].
 
-  Every pixel's product with the whole kernel by one matrix product, then the overlapping patches added up:
-  no product with padding.
+  One matrix product multiplies every pixel by the whole kernel; the overlapping patches are then summed.
+  Padding is never multiplied.
   """
   b, h, w, c = x.shape
   k, _, _, d = kernel.shape
@@ -39,10 +39,10 @@ def full_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def upsampled_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """A 3 x 3 convolution, padded by 1, of the image enlarged twice by nearest neighbour.
+  """A 3 x 3 convolution, padded by 1, of the image upsampled 2x by nearest neighbour.
 
-  Every second output pixel sees two equal neighbours, so each of the four phases is a 2 x 2 convolution of the
-  small image with the kernel's equal taps summed: [B, H, W, C] to [B, 2 H, 2 W, D].
+  Every output pixel sees pairs of equal neighbours, so each of the four phases is a 2 x 2 convolution of the
+  small image with the corresponding kernel taps summed: [B, H, W, C] to [B, 2 H, 2 W, D].
   """
   b, h, w, _ = x.shape
   phases = []
@@ -56,7 +56,7 @@ def upsampled_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _paired(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-  """Taps of the even and of the odd output pixels along an axis: 3 become 2 each."""
+  """Kernels for the even and the odd output pixels along an axis: 3 taps become 2 each."""
   first, middle, last = jnp.split(kernel, 3, axis)
   return (
     jnp.concatenate([first, middle + last], axis),
@@ -67,7 +67,7 @@ def _paired(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
 def halving_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """A 4 x 4 convolution of stride 2, padded by 1: [B, H, W, C] to [B, H // 2, W // 2, D].
 
-  For odd sizes as a 2 x 2 convolution of stride 1 on blocks of 2 x 2 pixels.
+  For odd sizes it is computed as a 2 x 2 convolution of stride 1 on blocks of 2 x 2 pixels.
   """
   b, h, w, c = x.shape
   if h % 2 == 0 and w % 2 == 0:
@@ -87,9 +87,9 @@ class Convolution(nn.Module):
     size: height and width of the kernel.
     form: (image, kernel) -> image.
     use_bias: whether a bias is added.
-    dtype: of the computation.
-    param_dtype: of the parameters.
-    kernel_init: of the kernel.
+    dtype: computation dtype.
+    param_dtype: parameter dtype.
+    kernel_init: kernel initializer.
   """
 
   features: int

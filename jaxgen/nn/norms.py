@@ -1,4 +1,4 @@
-"""Normalisation of layers: batch norm with given gains and shifts, and spectral norm with its update rule."""
+"""Normalisation layers: batch norm with given gains and shifts, and spectral norm with its update rule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +12,10 @@ Norm = Callable[..., nn.Module]
 
 
 class ConditionalNorm(nn.Module):
-  """Batch norm without parameters of its own, then a gain and a shift that are given.
+  """Batch norm without parameters of its own, followed by a given gain and shift.
 
-  They may come from an embedding of a class, or from a network of a noise and a text: statistics are shared,
-  what follows is each row's.
+  Gain and shift may come from a class embedding, or from a network applied to noise and text: statistics are
+  shared across the batch, gain and shift are per row.
 
   Attributes:
     norm: makes an `nn.BatchNorm`.
@@ -25,16 +25,16 @@ class ConditionalNorm(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, gain: jax.Array, shift: jax.Array, train: bool) -> jax.Array:
-    """Normalises.
+    """Normalises, then applies gain and shift.
 
     Args:
       x: [B, ..., C].
-      gain: [B, C], or an array of the rank of x that broadcasts to it.
-      shift: the same.
+      gain: [B, C], or an array with the rank of x that broadcasts to it.
+      shift: as `gain`.
       train: batch statistics instead of running averages.
 
     Returns:
-      Of the shape and type of x.
+      An array with the shape and dtype of x.
     """
     y = self.norm(use_scale=False, use_bias=False, use_running_average=not train, name='stats')(x)
     gain, shift = (_over_positions(value, x) for value in (gain, shift))
@@ -42,7 +42,7 @@ class ConditionalNorm(nn.Module):
 
 
 def _over_positions(value: jax.Array, x: jax.Array) -> jax.Array:
-  """[B, 1, ..., 1, C] of [B, C]."""
+  """Reshapes [B, C] to [B, 1, ..., 1, C]."""
   if value.ndim == x.ndim:
     return value
   chex.assert_shape(value, (x.shape[0], x.shape[-1]))
@@ -52,21 +52,21 @@ def _over_positions(value: jax.Array, x: jax.Array) -> jax.Array:
 def spectrally_normed(
   layer: nn.Module, x: jax.Array, update: bool, param_dtype: Any = jnp.float32
 ) -> jax.Array:
-  """A named layer of x, its kernel divided by an estimate of its largest singular value.
+  """Applies a named layer to x with its kernel divided by an estimate of its largest singular value.
 
   Call it in a compact method. The estimate (`sigma`) and the vector that it comes from (`u`) are variables in
-  'batch_stats', under '<layer>_spectral'. Every pass divides by the estimate of one power iteration from the
-  stored u, which is a constant in the gradient; with `update` the pass stores what it came to. Within a step
-  one pass alone may: a discriminator's pass of real images. Its pass of fakes and everything in the
-  generator's step begin at the u that the real images left, and are an iteration ahead, by as much as the
-  estimate still moves. A generator that has spectral norm moves it in its own step. Averages of weights copy
-  both (`jaxgen.optim.ema`). At the start u is random and the estimate off; some tens of updates make it exact.
+  'batch_stats', under '<layer>_spectral'. Every pass divides by the estimate that one power iteration from the
+  stored u gives, with u a constant in the gradient; with `update` the pass stores the result. Only one pass per
+  step may do so: a discriminator's pass on real images. Its pass on fakes and everything in the generator's
+  step start from the u that the real images left, and so are one iteration ahead, by as much as the estimate
+  still changes. A generator with spectral norm updates it in its own step. Weight averages copy both
+  (`jaxgen.optim.ema`). At initialisation u is random and the estimate off; some tens of updates make it exact.
 
   Args:
-    layer: with a kernel and a name; not called before.
+    layer: a layer with a kernel and a name that has not been called yet.
     x: its input.
-    update: whether u and sigma are stored; 'batch_stats' must then be mutable.
-    param_dtype: of u and sigma.
+    update: whether to store u and sigma; 'batch_stats' must then be mutable.
+    param_dtype: dtype of u and sigma.
 
   Reference: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", algorithm 1.
   """

@@ -1,6 +1,6 @@
-"""Squeeze and excitation: channels scaled by gates of their means.
+"""Squeeze and excitation: channels scaled by gates computed from the channel means.
 
-Hu et al., "Squeeze-and-Excitation Networks". `x * gates` of [B, T, C] sequences or [B, H, W, C] images:
+Hu et al., "Squeeze-and-Excitation Networks". For [B, T, C] sequences or [B, H, W, C] images, `x * gates` with
 
   gates = SqueezeExcite(width)(channel_mean(x, mask))  # [B, C]
 """
@@ -18,16 +18,16 @@ from flax import linen as nn
 def channel_mean(
   x: jax.Array, mask: jax.Array | None = None, dtype: Any = jnp.float32
 ) -> jax.Array:
-  """The mean of each channel over everything between batch and channels.
+  """The mean of each channel over all axes between batch and channels.
 
   Args:
-    x: [B, ..., C], as [B, T, C] or [B, H, W, C].
-    mask: [B, T], 1 where a frame counts, for x of [B, T, ..., C]; None where all do. What a padded frame holds,
-      and how many there are, does not matter.
-    dtype: of the sums.
+    x: [B, ..., C], such as [B, T, C] or [B, H, W, C].
+    mask: [B, T], 1 for frames that count, for x of [B, T, ..., C]; None if all do. Neither the contents nor the
+      number of padded frames matters.
+    dtype: dtype of the sums.
 
   Returns:
-    [B, C] of `dtype`; 0 for a row without a frame.
+    [B, C] of `dtype`; 0 for a row without any frame.
   """
   axes = tuple(range(1, x.ndim - 1))
   if mask is None:
@@ -35,20 +35,20 @@ def channel_mean(
   chex.assert_shape(mask, x.shape[:2])
   counted = mask.reshape(*mask.shape, *[1] * (x.ndim - 2)) > 0
   total = jnp.where(counted, x.astype(dtype), 0).sum(axes)
-  pixels = math.prod(x.shape[2:-1])  # of a frame
+  pixels = math.prod(x.shape[2:-1])  # per frame
   count = counted.reshape(mask.shape).sum(1, keepdims=True) * pixels
   return total / jnp.maximum(count, 1).astype(dtype)
 
 
 class SqueezeExcite(nn.Module):
-  """Gates of channel means: dense to `width`, an activation, dense back, sigmoid.
+  """Gates from channel means: dense to `width`, an activation, dense back, sigmoid.
 
   Attributes:
-    width: of the hidden layer.
-    activation: after it.
-    use_bias: of both dense layers.
-    dtype: of the computation.
-    param_dtype: of the parameters.
+    width: width of the hidden layer.
+    activation: applied to the hidden layer.
+    use_bias: whether both dense layers have a bias.
+    dtype: computation dtype.
+    param_dtype: parameter dtype.
   """
 
   width: int
@@ -59,7 +59,7 @@ class SqueezeExcite(nn.Module):
 
   @nn.compact
   def __call__(self, mean: jax.Array) -> jax.Array:
-    """Gates [B, C] in (0, 1) of channel means [B, C]."""
+    """Maps channel means [B, C] to gates [B, C] in (0, 1)."""
     types = {'use_bias': self.use_bias, 'dtype': self.dtype, 'param_dtype': self.param_dtype}
     hidden = self.activation(nn.Dense(self.width, name='reduce', **types)(mean))
     return nn.sigmoid(nn.Dense(mean.shape[-1], name='expand', **types)(hidden))

@@ -1,7 +1,7 @@
-"""Convolutions as a matrix product for each tap of the kernel, of the pixels that it sees inside the image.
+"""Convolutions as one matrix product per kernel tap, over the pixels that the tap sees inside the image.
 
-No product is with padding: on an image of 3 x 3 pixels, padded by 1, nine taps of a 3 x 3 kernel meet 49 pixels
-of the 81 that XLA's convolution multiplies on a processor. Images are [B, H, W, C], kernels [kh, kw, in, out].
+Padding is never multiplied: on an image of 3 x 3 pixels, padded by 1, the nine taps of a 3 x 3 kernel meet 49
+pixels of the 81 that XLA's convolution multiplies on a CPU. Images are [B, H, W, C], kernels [kh, kw, in, out].
 """
 
 import functools
@@ -18,12 +18,12 @@ Pads = tuple[Pair, Pair]
 
 
 class Seen(NamedTuple):
-  """What one tap of an axis sees inside the image.
+  """What one tap sees inside the image along one axis.
 
   Attributes:
-    first: the first output that meets a pixel by it.
-    length: how many do, one after the other.
-    pixel: of the first.
+    first: index of the first output for which the tap meets a pixel.
+    length: number of such outputs, which are contiguous.
+    pixel: the pixel that the first of them meets.
   """
 
   first: int
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 def seen_by(tap: int, size: int, outputs: int, stride: int, before: int) -> Seen:
-  """What a tap sees of an axis of `size` pixels with `before` padded ones in front."""
+  """What a tap sees of an axis of `size` pixels with `before` padding pixels in front."""
   offset = tap - before
   first = max(0, math.ceil(-offset / stride))
   end = min(outputs, (size - 1 - offset) // stride + 1)
@@ -40,7 +40,7 @@ def seen_by(tap: int, size: int, outputs: int, stride: int, before: int) -> Seen
 
 
 def num_outputs(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> Pair:
-  """Height and width of a convolution's result."""
+  """Height and width of a convolution's output."""
   height, width = (
     (size + sum(pads) - taps) // stride + 1
     for size, taps, stride, pads in zip(image, kernel, strides, padding, strict=True)
@@ -49,13 +49,13 @@ def num_outputs(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> Pair
 
 
 def share_inside(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> float:
-  """Which share of all taps of all outputs meets a pixel of the image and no padding; 1 without outputs.
+  """The fraction of all (output, tap) pairs that meet a pixel rather than padding; 1 without outputs.
 
   Args:
     image: height and width.
-    kernel: the same of the kernel.
-    strides: over height and width.
-    padding: pixels above and below, to the left and to the right.
+    kernel: height and width of the kernel.
+    strides: vertical and horizontal.
+    padding: pixels (above, below) and (left, right).
   """
   outputs = num_outputs(image, kernel, strides, padding)
   met = sum(
@@ -66,13 +66,13 @@ def share_inside(image: Pair, kernel: Pair, strides: Pair, padding: Pads) -> flo
 
 
 def convolution_by_taps(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pads) -> jax.Array:
-  """A convolution over height and width: [B, H, W, C] to [B, H', W', D], summed in float32 or finer.
+  """A convolution over height and width: [B, H, W, C] to [B, H', W', D], accumulated in float32 or finer.
 
   Args:
     x: [B, H, W, C].
     kernel: [kh, kw, C, D].
-    strides: over height and width.
-    padding: pixels above and below, to the left and to the right, none negative.
+    strides: vertical and horizontal.
+    padding: pixels (above, below) and (left, right), none negative.
   """
   b, h, w, c = x.shape
   size, dtype = (kernel.shape[0], kernel.shape[1]), jnp.result_type(x, kernel)
@@ -117,7 +117,7 @@ def kernel_gradient_by_taps(
 def _taps(
   image: Pair, kernel: Pair, strides: Pair, padding: Pads
 ) -> Iterator[tuple[Pair, Seen, Seen]]:
-  """The taps that meet the image at all, with the rows and the columns that they see."""
+  """The taps that meet the image at all, each with the rows and the columns that it sees."""
   outputs = num_outputs(image, kernel, strides, padding)
   for tap in itertools.product(range(kernel[0]), range(kernel[1])):
     rows, columns = (

@@ -1,7 +1,7 @@
-"""Transposed convolutions that enlarge a whole number of times, without arithmetic on inserted zeros.
+"""Transposed convolutions with integer scale factors, without arithmetic on inserted zeros.
 
-Output pixels with the same place modulo the factor, a phase, are one 2 x 2 convolution of the input. Images are
-[B, H, W, C].
+Output pixels with the same position modulo the factor form a phase, which is one 2 x 2 convolution of the
+input. Images are [B, H, W, C].
 """
 
 from typing import Any
@@ -11,25 +11,25 @@ import jax.numpy as jnp
 
 
 def kernel_size(scale: int) -> int:
-  """Of the transposed convolutions: 2 s, or 2 s - 1 for odd scales: the output is s times the input."""
+  """Kernel size of the transposed convolutions: 2 s, or 2 s - 1 for odd s; the output is s times the input."""
   return 2 * scale - scale % 2
 
 
 def padding(scale: int) -> int:
-  """Rows that a transposed convolution cuts off at the top and at the left."""
+  """Rows that a transposed convolution crops at the top, and columns at the left."""
   return -(-(scale - 1) // 2)
 
 
 def phase_kernel(kernel: jax.Array, scale: int) -> jax.Array:
-  """The taps of a transposed convolution by output phase.
+  """Rearranges the taps of a transposed convolution by output phase.
 
   Args:
     kernel: [k, k, C, D]; input pixel i adds kernel[t] x[i] to output pixel s i - p + t.
     scale: s.
 
   Returns:
-    [2, 2, C, s, s, D] taps. Output pixel s q + r is the 2 x 2 convolution, by the taps of phase r, of the input
-    pixels from q - 1 + a_r on, a_r of `phase_starts`.
+    [2, 2, C, s, s, D] taps. Output pixel s q + r is the 2 x 2 convolution, with the taps of phase r, of the
+    input pixels from q - 1 + a_r on, with a_r from `phase_starts`.
   """
   size = kernel.shape[0]
 
@@ -53,7 +53,7 @@ def phase_starts(scale: int) -> list[int]:
 
 
 def phases(x: jax.Array, kernel: jax.Array, scale: int) -> jax.Array:
-  """A transposed convolution before its phases are put in place: no arithmetic on inserted zeros.
+  """A transposed convolution before its phases are interleaved: no arithmetic on inserted zeros.
 
   Args:
     x: [B, H, W, C].
@@ -61,7 +61,7 @@ def phases(x: jax.Array, kernel: jax.Array, scale: int) -> jax.Array:
     scale: s.
 
   Returns:
-    [B, H + 1, W + 1, s, s, D], for `interleave`; what is pointwise may be applied before that.
+    [B, H + 1, W + 1, s, s, D], for `interleave`; pointwise operations may be applied before it.
   """
   b, h, w, c = x.shape
   taps = phase_kernel(kernel, scale).reshape(4 * c, -1)
@@ -73,7 +73,7 @@ def phases(x: jax.Array, kernel: jax.Array, scale: int) -> jax.Array:
 
 
 def interleave(z: jax.Array, scale: int, mask: jax.Array | None = None) -> jax.Array:
-  """[B, s H, s W, D] of the phases [B, H + 1, W + 1, s, s, D]; zero where `mask` [B, H, W, 1] is."""
+  """Interleaves phases [B, H + 1, W + 1, s, s, D] to [B, s H, s W, D]; zero where `mask` [B, H, W, 1] is."""
   h, w = z.shape[1] - 1, z.shape[2] - 1
   starts = phase_starts(scale)
   z = jnp.stack([z[:, a : a + h, :, r] for r, a in enumerate(starts)], 2)  # [B, H, s, W + 1, s, D]
@@ -84,12 +84,12 @@ def interleave(z: jax.Array, scale: int, mask: jax.Array | None = None) -> jax.A
 
 
 def transposed_convolution(x: jax.Array, kernel: jax.Array, scale: int) -> jax.Array:
-  """[B, H, W, C] to [B, s H, s W, D] by kernel [k, k, C, D], with k of `kernel_size`."""
+  """Maps [B, H, W, C] to [B, s H, s W, D] with kernel [k, k, C, D], k from `kernel_size`."""
   return interleave(phases(x, kernel, scale), scale)
 
 
 def bilinear_kernel(scale: int, dtype: Any = jnp.float32) -> jax.Array:
-  """[k, k, 1, 1]: a transposed convolution that interpolates linearly; of ones it gives ones inside."""
+  """The kernel [k, k, 1, 1] of bilinear interpolation; it maps ones to ones away from the border."""
   size = kernel_size(scale)
   offset = jnp.arange(size) - (size - 1) / 2
   tent = (1 - jnp.abs(offset) / scale).astype(dtype)
@@ -97,6 +97,6 @@ def bilinear_kernel(scale: int, dtype: Any = jnp.float32) -> jax.Array:
 
 
 def bilinear_init(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-  """`bilinear_kernel` as a Flax initializer, by the kernel's shape [k, k, 1, 1]."""
+  """`bilinear_kernel` as a Flax initializer, for a kernel of shape [k, k, 1, 1]."""
   del key
   return bilinear_kernel((shape[0] + 1) // 2, dtype)

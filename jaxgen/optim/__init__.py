@@ -1,1 +1,1 @@
-"""What moves parameters, and averages of them."""
+"""Parameter updates and weight averages."""

@@ -1,1 +1,1 @@
-"""What is put together from images for a person to look at."""
+"""Pictures composed of images, for people to look at."""

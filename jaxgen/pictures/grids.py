@@ -1,4 +1,4 @@
-"""Images side by side, and a line of text above them."""
+"""Image grids, and a line of text above a picture."""
 
 import functools
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-LINE = 22  # pixels of the height of a line of text
+LINE = 22  # height of a line of text in pixels
 
 
 def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -> np.ndarray:
@@ -14,8 +14,8 @@ def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -
 
   Args:
     images: [N, H, W] or [N, H, W, 3] in [0, 1].
-    columns: images a row; the last row is filled with white.
-    pad: pixels between images, white.
+    columns: images per row; the last row is filled up with white.
+    pad: width in pixels of the white gaps between images.
     scale: whole-number magnification without smoothing.
 
   Returns:
@@ -33,12 +33,12 @@ def image_grid(images: np.ndarray, columns: int, pad: int = 1, scale: int = 1) -
 
 
 def titled(grid: np.ndarray, title: str, face: Path | None = None) -> np.ndarray:
-  """A picture under a line of text, which is made to fit.
+  """Puts a line of text above a picture, in a font size that fits its width.
 
   Args:
     grid: uint8 [H, W] or [H, W, 3].
-    title: what it says.
-    face: file of a typeface; None for Pillow's own, which has ASCII alone.
+    title: the text.
+    face: font file; None for Pillow's own font, which covers ASCII only.
 
   Returns:
     uint8 [H + LINE, W] or [H + LINE, W, 3].

@@ -1,4 +1,4 @@
-"""Matrices as heat maps with their numbers."""
+"""Matrices as heat maps annotated with their numbers."""
 
 import io
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from PIL import Image
 
 
 class Panel(NamedTuple):
-  """One matrix of shares.
+  """One matrix of values in [0, 1].
 
   Attributes:
-    title: above it.
+    title: title above the panel.
     values: [rows, columns] in [0, 1].
-    rows: their names; the last 20 characters are shown.
-    columns: their names.
+    rows: row labels; the last 20 characters are shown.
+    columns: column labels.
   """
 
   title: str
@@ -25,7 +25,7 @@ class Panel(NamedTuple):
 
 
 def heat_map(panels: Sequence[Panel]) -> np.ndarray:
-  """Panels one below the other, of the size that the first one needs; uint8 [H, W, 3]."""
+  """Draws panels one below the other, sized for the first one; uint8 [H, W, 3]."""
   from matplotlib.figure import Figure  # slow to import
 
   rows, columns = panels[0].values.shape

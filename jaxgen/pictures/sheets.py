@@ -1,17 +1,17 @@
-"""Sheets: squares with titles side by side, rows below each other."""
+"""Sheets: titled square cells side by side, rows stacked."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-CELL = 240  # pixels, the side of a square
-TITLE = 20  # pixels above it
+CELL = 240  # side of a cell in pixels
+TITLE = 20  # height of the title above it in pixels
 GAP = 4
 
 
 def titled_row(cells: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
-  """Squares side by side on white, each under its title.
+  """Places cells side by side on white, each under its title.
 
   Args:
     cells: (title, uint8 [CELL, CELL, 3]).
@@ -29,7 +29,7 @@ def titled_row(cells: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
 
 
 def stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
-  """uint8 [H, W, 3] rows below each other, narrower ones filled up with white."""
+  """Stacks uint8 [H, W, 3] rows vertically, padding narrower ones with white."""
   width = max(row.shape[1] for row in rows)
   wide = [
     np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows
@@ -38,19 +38,19 @@ def stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def enlarged(image: np.ndarray) -> np.ndarray:
-  """A small image, grey [H, W] or RGB [H, W, 3] in [0, 1], as a square of pixels: uint8 [CELL, CELL, 3]."""
+  """Scales a small grey [H, W] or RGB [H, W, 3] image in [0, 1] to uint8 [CELL, CELL, 3], nearest neighbour."""
   return np.asarray(to_pillow(image).resize((CELL, CELL), Image.Resampling.NEAREST))
 
 
 def overview(image: np.ndarray, box: tuple[int, int, int]) -> np.ndarray:
-  """A whole image fitted into a square, with a red box.
+  """Fits a whole image into a cell and marks a region with a red box.
 
   Args:
     image: grey [H, W] or RGB [H, W, 3] in [0, 1].
-    box: its top, left and side in pixels of the image.
+    box: top, left and side of the region in pixels of the image.
 
   Returns:
-    uint8 [CELL, CELL, 3], white where the image is not.
+    uint8 [CELL, CELL, 3], white beside the image.
   """
   whole, (top, left, side) = to_pillow(image), box
   factor = min(CELL / whole.width, CELL / whole.height)
@@ -65,6 +65,6 @@ def overview(image: np.ndarray, box: tuple[int, int, int]) -> np.ndarray:
 
 
 def to_pillow(image: np.ndarray) -> Image.Image:
-  """An RGB image of grey [H, W] or RGB [H, W, 3] in [0, 1]."""
+  """Converts grey [H, W] or RGB [H, W, 3] in [0, 1] to an RGB Pillow image."""
   levels = np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
   return Image.fromarray(levels).convert('RGB')
