@@ -1,4 +1,4 @@
-"""Using a trained Compound VAE on a person's own images."""
+"""Applies a trained Compound VAE to the user's own images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +13,19 @@ from jaxgen.systems.comvae.inference import Inference
 from jaxgen.systems.comvae.task import make_model
 from jaxgen.task import PyTree, Tools, Trained, name_key
 
-# Of MNIST's digits with plain weights, and of scikit-learn's small ones with random weights.
+# Trained on MNIST's digits with plain weights, and on scikit-learn's small digits with random weights.
 NETS = MNIST, DIGITS = 'mnist', 'digits'
 
 
 class Score(NamedTuple):
-  """What a model says of one image.
+  """A model's scores for one image, in nats but for `weight_variance`.
 
   Attributes:
     negative_elbo: nats; one weight and one z sample, averaged over `eval.weight_samples` draws.
     nll_importance: -log p(x) in nats by the importance bound: an upper bound in expectation.
     weight_variance: variance of the latent mean over weight samples, averaged over latents.
-    reconstruction: the part of `negative_elbo` that the decoder has, nats.
-    latent_kl: the rest of it, nats.
+    reconstruction: the decoder's term of `negative_elbo`, nats.
+    latent_kl: the remaining term of `negative_elbo`, nats.
   """
 
   negative_elbo: float
@@ -36,11 +36,11 @@ class Score(NamedTuple):
 
 
 class Latents(NamedTuple):
-  """Where a model places one image.
+  """One image's posterior over the latents.
 
   Attributes:
-    mean: float32 [Z], of the posterior, over `eval.weight_samples` draws of the weights.
-    variance: float32 [Z], of the posterior's mean over those draws; 0 where weights are not random.
+    mean: float32 [Z], posterior mean, averaged over `eval.weight_samples` draws of the weights.
+    variance: float32 [Z], variance of the posterior mean over those draws; 0 if weights are not random.
   """
 
   mean: np.ndarray
@@ -48,10 +48,10 @@ class Latents(NamedTuple):
 
 
 def shipped_weights(net: str = MNIST) -> Path:
-  """The file of a net that comes with jaxgen.
+  """Path of the weights of a net that ships with jaxgen.
 
   Raises:
-    ConfigError: there is none of that name.
+    ConfigError: there is no net of that name.
   """
   path = WEIGHTS / f'comvae_{net}.safetensors'
   if net not in NETS or not path.is_file():
@@ -63,17 +63,17 @@ def shipped_weights(net: str = MNIST) -> Path:
 
 
 def image_size(trained: Trained) -> tuple[int, int]:
-  """Height and width that the model takes."""
+  """Height and width of the model's images."""
   height, width, _ = trained.facts['image_shape']
   return height, width
 
 
 class Model:
-  """A trained model at work; its programs are compiled once. Images are [H, W] float32 in [0, 1].
+  """A trained model ready for use, compiled once. Images are [H, W] float32 in [0, 1].
 
   Args:
     trained: the model.
-    tools: lent by the host.
+    tools: provided by the host.
 
   Attributes:
     size: height and width of images.
@@ -108,20 +108,20 @@ class Model:
     self._decode = tools.compile(inference.decode)
 
   def score(self, image: np.ndarray) -> Score:
-    """What it says of an image.
+    """Scores one image.
 
     Raises:
-      ValueError: an image of another size.
+      ValueError: the image has another size.
     """
     values = jax.device_get(self._score(self._variables, self._flat(image), self._key))
     return Score(*(float(v) for v in values))
 
   def latents(self, image: np.ndarray) -> Latents:
-    """Where it places an image; errors as `score`."""
+    """Encodes one image; raises as `score` does."""
     return Latents(*jax.device_get(self._latents(self._variables, self._flat(image), self._key)))
 
   def decode(self, latents: np.ndarray) -> np.ndarray:
-    """Images uint8 [N, H, W], probabilities of pixels, of latents [N, Z]."""
+    """Decodes latents [N, Z] to pixel probabilities as uint8 [N, H, W]."""
     made = jax.device_get(self._decode(self._variables, latents.astype(np.float32)))
     levels = np.round(np.clip(made, 0, 1) * 255).astype(np.uint8)
     return levels.reshape(-1, *self.size)
@@ -133,7 +133,7 @@ class Model:
 
 
 def _batch(image: jax.Array) -> dict[str, jax.Array | np.ndarray]:
-  """One image [P] as a batch."""
+  """Wraps one image [P] as a batch."""
   return {'image': image[None], 'mask': np.ones(1, np.float32)}
 
 
@@ -142,11 +142,11 @@ def score_images(trained: Trained, tools: Tools, images: Sequence[np.ndarray]) -
 
   Args:
     trained: the model.
-    tools: lent by the host.
+    tools: provided by the host.
     images: [H, W] float32 in [0, 1], of the model's size.
 
   Raises:
-    ValueError: an image of another size.
+    ValueError: an image has another size.
   """
   model = Model(trained, tools)
   return [model.score(image) for image in tools.progress(list(images), 'scoring')]

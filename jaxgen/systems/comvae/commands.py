@@ -1,4 +1,4 @@
-"""`jaxgen score`: a person's own images under a trained Compound VAE."""
+"""`jaxgen score`: scores the user's own images with a trained Compound VAE."""
 
 import argparse
 import json

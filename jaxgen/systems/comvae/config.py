@@ -1,4 +1,4 @@
-"""What a comvae config may say. Imports nothing heavy."""
+"""Keys and checks of a comvae config. Imports nothing heavy."""
 
 from ml_collections import ConfigDict
 
@@ -9,7 +9,7 @@ from jaxgen.schema import above, choice, each, finite, place, whole, within
 
 CONVOLUTIONAL = False
 EVAL_METRICS = ('negative_elbo', 'reconstruction', 'latent_kl', 'weight_kl')
-# What cards say of its models, see `exchange.cards`.
+# What model cards say about its models, see `exchange.cards`.
 ABOUT = About(
   'A Compound Variational Auto-Encoder (Su, Lin, Chen): a density model of small images '
   'whose encoder has a distribution over weights for each example.',
@@ -18,7 +18,7 @@ ABOUT = About(
   command='jaxgen score {weights} image.png',
 )
 ENCODER_LAYERS = ('hidden', 'mu', 'sigma')
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# The rule of each key; those shared by all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **LABELLED,
   **PLACEMENT,
@@ -58,13 +58,13 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: it does not, the learning rate is constant."""
+  """Whether an update depends on config.num_steps: no, the learning rate is constant."""
   del config
   return False
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for incompatible values; each value already fits its rule in KEYS."""
   model, options = config.model, config.eval
   if model.weight_kl == 'closed_form' and model.prior != 'single':
     raise ConfigError(

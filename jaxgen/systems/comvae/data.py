@@ -18,15 +18,15 @@ STREAM = 'train'
 
 
 def make_data(config: ConfigDict) -> Data:
-  """Images of config.data.name as Data.
+  """Loads the images of config.data.name as Data.
 
   A training row is {'index'} into the resident images, or {'image'} uint8 [H, W, C] when streaming;
-  `example` and every split make {'image': float32 [P] in [0, 1]} of it, splits with 'mask'. The split
-  'ood' is read when it is asked for.
+  `example` and every split turn it into {'image': float32 [P] in [0, 1]}, splits with 'mask'. The split
+  'ood' is read lazily.
 
   Raises:
-    DataError: files missing or damaged.
-    ConfigError: fewer rows than a batch, or images of the out-of-distribution set of another size.
+    DataError: files are missing or damaged.
+    ConfigError: fewer rows than a batch, or out-of-distribution images of another size.
   """
   data, size = config.data, config.batch_size
   sets = load_sets(config)
@@ -52,7 +52,7 @@ def make_data(config: ConfigDict) -> Data:
 
 
 def load_sets(config: ConfigDict) -> dict[str, Source]:
-  """The set of config.data by split, validation rows taken off train where some are wanted."""
+  """Sources of config.data by split, with validation rows held out of train if requested."""
   data = config.data
   sets = sources.load_training_images(data.name, data.dir, data.columns.to_dict())
   if data.num_validation:
@@ -66,7 +66,7 @@ def load_sets(config: ConfigDict) -> dict[str, Source]:
 
 
 def image_split(source: Source, batch_size: int) -> Split:
-  """All images of a source as {'image': float32 [B, P] in [0, 1], 'mask'}."""
+  """All images of a source as batches {'image': float32 [B, P] in [0, 1], 'mask'}."""
 
   def decode(batch: Batch) -> Batch:
     image = batch['image']
@@ -79,8 +79,8 @@ def out_of_distribution(config: ConfigDict, shape: tuple[int, ...]) -> Split:
   """The test images of config.eval.ood.
 
   Raises:
-    DataError: files missing or damaged.
-    ConfigError: its images are not of `shape`.
+    DataError: files are missing or damaged.
+    ConfigError: the images do not have the given shape.
   """
   source = sources.load_images(config.eval.ood, config.eval.ood_dir)['test']
   found = source.image_shape
@@ -92,7 +92,7 @@ def out_of_distribution(config: ConfigDict, shape: tuple[int, ...]) -> Split:
 
 
 def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
-  """`Data.example`: one row -> {'image': float32 [P] in [0, 1]}; nothing is augmented."""
+  """`Data.example`: maps a row to {'image': float32 [P] in [0, 1]}; no augmentation."""
 
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
     del key

@@ -1,4 +1,4 @@
-"""What the paper's table reports of a Compound VAE, what goes beyond it, and its pictures."""
+"""Evaluation of a Compound VAE: the metrics of the paper's table, further ones, and pictures."""
 
 import functools
 import logging
@@ -18,16 +18,16 @@ from jaxgen.task import Batch, Data, PyTree, Tools, name_key
 
 ACTIVE_VARIANCE = 0.01
 TRAVERSAL_RANGE = 2.5
-PICTURE_WIDTH = 600  # pixels, about
+PICTURE_WIDTH = 600  # approximate, in pixels
 NUM_RECONSTRUCTIONS = 40
 NO_ROW = -1
-HELD_MB = 64  # float32 images that a process holds at once
+HELD_MB = 64  # float32 images that a process holds in memory at once
 
-Values = dict[str, Any]  # by key of evaluation.json
+Values = dict[str, Any]  # keyed as in evaluation.json
 
 
 class Run(NamedTuple):
-  """What every figure is computed from."""
+  """The inputs from which every figure is computed."""
 
   inference: Inference
   variables: PyTree
@@ -36,16 +36,16 @@ class Run(NamedTuple):
 
   @property
   def batch_size(self) -> int:
-    """Rows of a batch of a split."""
+    """Batch size of a split."""
     return self.inference.options.batch_size
 
 
 class Part(NamedTuple):
-  """Figures that are computed together, where `tools.full` asks for them.
+  """Figures that are computed together, if `tools.full` is set.
 
   Attributes:
     keys: their names in evaluation.json.
-    compute: gives them; what it leaves out is None.
+    compute: computes them; None for those that it omits.
   """
 
   keys: tuple[str, ...]
@@ -53,11 +53,11 @@ class Part(NamedTuple):
 
 
 def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> Values:
-  """The contents of evaluation.json but for step and train_last_epoch. All in nats.
+  """The contents of evaluation.json except step and train_last_epoch. All in nats.
 
-  The ELBO terms of the test set in evaluation mode stand at the top level; `train_clean` and
+  The ELBO terms of the test set in evaluation mode are at the top level; `train_clean` and
   `test_train_mode` have the same four for the training set and for the test set with batch statistics.
-  What `tools.full` leaves out is None.
+  What is skipped without `tools.full` is None.
   """
   run = Run(inference, variables, data, tools)
   result = {
@@ -76,7 +76,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
 
 
 def _batches(run: Run, split: str, what: str) -> Iterator[Batch]:
-  """A split in the batches of this process, rows with their indices, with a bar."""
+  """Yields this process's batches of a split, with row indices, under a progress bar."""
   index = np.arange(run.batch_size, dtype=np.int32)[run.tools.rows(run.batch_size)]
   for batch in passes.shown(run.data.splits[split], run.batch_size, run.tools, what):
     yield {**batch, 'index': index}
@@ -84,7 +84,7 @@ def _batches(run: Run, split: str, what: str) -> Iterator[Batch]:
 
 
 def _whole_batches(run: Run, split: str) -> Iterator[Batch]:
-  """A split's batches with the rows of all processes."""
+  """A split's batches, with the rows of all processes."""
   return run.data.splits[split].batches(slice(0, run.batch_size))
 
 
@@ -94,7 +94,7 @@ def _elbo(run: Run, split: str) -> dict[str, float]:
 
 
 def _averaged(run: Run, fn: Callable, name: str, batches: Iterator[Batch]) -> dict[str, float]:
-  """Means of an `eval_step` over batches that have all the same key: their rows differ by index."""
+  """Means of an `eval_step` over batches, all under the same key: rows differ by their index."""
   step, key = run.tools.compile(fn), name_key(run.tools.rng, name)
 
   def keyed(variables: PyTree, batch: Batch) -> Metrics:
@@ -106,8 +106,8 @@ def _averaged(run: Run, fn: Callable, name: str, batches: Iterator[Batch]) -> di
 def _elbo_train_mode(run: Run) -> dict[str, float] | None:
   """Mean ELBO terms of the test set with the statistics of batches drawn as in training.
 
-  Files are often sorted by writer; a fixed permutation gives batches like those of training. None where
-  the test set is smaller than a batch.
+  Files are often sorted by writer; a fixed permutation makes batches like those of training. None if the test
+  set is smaller than a batch.
   """
   n, size = run.data.splits['test'].size, run.inference.batch_size
   if n < size:
@@ -129,9 +129,9 @@ def _elbo_train_mode(run: Run) -> dict[str, float] | None:
 
 
 def _picked_batches(run: Run, rows: np.ndarray) -> Iterator[np.ndarray]:
-  """Images [b, P] of each line of `rows` [N, b] of the test set; zeros where it says NO_ROW.
+  """Yields the test images [b, P] of each row of indices in `rows` [N, b]; zeros for NO_ROW.
 
-  The set is read in its order, as often as it takes to hold no more than HELD_MB of it at once.
+  The set is read in order, as often as needed to hold no more than HELD_MB of it at once.
   """
   num_bytes = 4 * run.inference.num_pixels * rows.shape[1]
   held = max(1, HELD_MB * 2**20 // num_bytes)
@@ -147,9 +147,9 @@ def _picked_batches(run: Run, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _first_rows(run: Run, split: str, limit: int, size: int) -> Iterator[np.ndarray]:
-  """The first `limit` images of a split in its order, `size` at a time, the last ones fewer.
+  """Yields the first `limit` images of a split in order, `size` at a time; the last chunk may be smaller.
 
-  Every process reads all of them; no more than two batches are held.
+  Every process reads all of them; at most two batches are held.
   """
   images = np.empty((0, run.inference.num_pixels), np.float32)
   for batch in _whole_batches(run, split):
@@ -166,9 +166,9 @@ def _first_rows(run: Run, split: str, limit: int, size: int) -> Iterator[np.ndar
 
 
 def _shared(run: Run, size: int) -> int:
-  """Rows of a batch that takes `size` rows: as many, or whole evaluation batches.
+  """Batch size that fits `size` rows: `size` itself, or a multiple of the evaluation batch.
 
-  Several processes can share these, and may be unable to share any other number.
+  The latter can be divided among several processes, which other numbers may not allow.
   """
   try:
     run.tools.rows(size)
@@ -178,13 +178,13 @@ def _shared(run: Run, size: int) -> int:
 
 
 def _even_batch(run: Run, limit: int) -> int:
-  """Rows of the smallest batch that takes `limit` rows in no more batches than eval.batch_size does."""
+  """The smallest batch size that covers `limit` rows in no more batches than eval.batch_size needs."""
   num_batches = max(1, -(-limit // run.batch_size))
   return _shared(run, -(-limit // num_batches))
 
 
 def _padded(run: Run, images: np.ndarray, size: int, first: int = 0) -> Batch:
-  """The given images [N, P], rows `first` and on, and padding: what this process has of a batch of `size`."""
+  """A process's share of a batch of `size`: the images [N, P], rows `first` and on, then padding."""
   padding = size - len(images)
   batch = {
     'image': np.pad(images, ((0, padding), (0, 0))),
@@ -198,9 +198,9 @@ def _padded(run: Run, images: np.ndarray, size: int, first: int = 0) -> Batch:
 def _per_example(
   run: Run, fn: Callable, name: str, limit: int, split: str = 'test'
 ) -> dict[str, np.ndarray]:
-  """fn(variables, batch, key) -> dict of [B, ...], over the first `limit` rows of a split.
+  """Evaluates fn(variables, batch, key) -> dict of [B, ...] on the first `limit` rows of a split.
 
-  All batches have the same key: their rows differ by index.
+  All batches share one key: rows differ by their index.
   """
   size = _even_batch(run, limit)
   compiled, key = run.tools.compile(fn), name_key(run.tools.rng, name)
@@ -213,9 +213,9 @@ def _per_example(
 
 
 def _bounds(run: Run) -> Values:
-  """Bounds of log p(x) and what lies between them.
+  """Bounds on log p(x) and the gaps between them.
 
-  The importance bound is computed once, for as many rows as -log p(x) or the gaps ask for.
+  The importance bound is computed once, for as many rows as -log p(x) or the gaps need.
   """
   options, inference = run.inference.options, run.inference
   bound = _per_example(
@@ -243,7 +243,7 @@ def _bounds(run: Run) -> Values:
 
 
 def _gaps(run: Run, log_p: np.ndarray) -> Values:
-  """The amortization gap in its three readings, and the approximation gap, over the rows of `log_p` [N]."""
+  """The three variants of the amortization gap, and the approximation gap, for the rows of `log_p` [N]."""
   inference = run.inference
   found = _per_example(
     run, lambda v, b, k: inference.bounds(v, b, k)._asdict(), 'amortization gap', len(log_p)
@@ -271,7 +271,7 @@ def _latents(run: Run) -> Values:
 
 
 def _ood(run: Run) -> Values:
-  """AUROC of telling out-of-distribution images (the positive class) from the test set."""
+  """AUROC for detecting out-of-distribution images (the positive class) against the test set."""
   inference = run.inference
 
   def scores(variables: PyTree, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
@@ -282,8 +282,8 @@ def _ood(run: Run) -> Values:
     }
 
   count = run.data.splits['test'].size
-  # Opened before any compiled call, in which processes wait for each other, and every process reads every
-  # row: on a file system that they share they fail together.
+  # Opened before any compiled call, in which processes wait for each other. Every process reads every row, so
+  # on a shared file system they fail together.
   try:
     run.data.splits['ood']
     outside = _per_example(run, scores, 'out-of-distribution images', count, 'ood')
@@ -299,7 +299,7 @@ def _ood(run: Run) -> Values:
 
 
 def auroc(negative: np.ndarray, positive: np.ndarray) -> float:
-  """The area under the ROC curve of scores [N] and [M]: how often a positive one is the larger, ties half."""
+  """Area under the ROC curve for scores [N] and [M]: how often the positive one is larger, ties count half."""
   if np.isnan(negative).any() or np.isnan(positive).any():
     return float('nan')
   ordered = np.sort(negative)
@@ -332,7 +332,7 @@ PARTS = (
 def pictures(
   inference: Inference, variables: PyTree, data: Data | None, tools: Tools
 ) -> dict[str, np.ndarray]:
-  """Grids: prior samples, a traversal of each latent, and, with data, test images over reconstructions."""
+  """Grids: prior samples, a traversal of each latent, and, given data, test images over reconstructions."""
   height, width, _ = inference.facts['image_shape']
   num_latents = inference.num_latents
   decode = tools.compile(inference.decode)
@@ -342,7 +342,7 @@ def pictures(
     return image_grid(np.asarray(flat).reshape(-1, height, width), columns, scale=scale)
 
   z = jax.random.normal(name_key(tools.rng, 'samples'), (100, num_latents))
-  # One row a latent: it moves, the others stay at the prior's mean.
+  # One row per latent: it varies, the others stay at the prior mean.
   values = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, 11)
   traversal = np.zeros((num_latents, len(values), num_latents), np.float32)
   for i in range(num_latents):
@@ -358,7 +358,7 @@ def pictures(
 
 
 def _reconstructions(run: Run) -> np.ndarray:
-  """[N / C, 2, C, P]: lines of C test images, each over the line of their reconstructions."""
+  """[N / C, 2, C, P]: rows of C test images, each above the row of their reconstructions."""
   images = next(_first_rows(run, 'test', NUM_RECONSTRUCTIONS, NUM_RECONSTRUCTIONS))
   size = _shared(run, len(images))
   rebuilt = run.tools.compile(run.inference.reconstruct)(

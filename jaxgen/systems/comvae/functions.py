@@ -1,4 +1,4 @@
-"""`jaxgen.score`, `jaxgen.latents` and `jaxgen.decode`: a Compound VAE on images in a program."""
+"""`jaxgen.score`, `jaxgen.latents` and `jaxgen.decode`: the Python API of the Compound VAE."""
 
 from typing import Any
 
@@ -17,18 +17,18 @@ _kept = Kept()
 def score(
   image: Given, *, net: str | None = None, weights: Weights = None, invert: bool = False
 ) -> Score:
-  """ELBO, likelihood and uncertainty of an image, as `jaxgen score` gives them.
+  """ELBO, likelihood and uncertainty of an image, as printed by `jaxgen score`.
 
   Args:
-    image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4]; light on black. One of another size
-      is fitted into the model's.
-    net: of those that come with jaxgen: 'mnist', the default, or 'digits'.
-    weights: another net: a file of `jaxgen export`, or what `jaxgen.load` returns.
-    invert: for dark ink on white paper.
+    image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4]; light on black. Other sizes are
+      fitted into the model's.
+    net: a net that ships with jaxgen: 'mnist', the default, or 'digits'.
+    weights: another net: a file written by `jaxgen export`, or what `jaxgen.load` returns.
+    invert: set for dark ink on white paper.
 
   Raises:
-    DataError: it cannot be read.
-    ConfigError: there is no such net, or weights of another system.
+    DataError: the image cannot be read.
+    ConfigError: there is no such net, or the weights belong to another system.
   """
   model = _model(net, weights)
   return model.score(read_grey(image, *model.size, invert))
@@ -37,39 +37,39 @@ def score(
 def latents(
   image: Given, *, net: str | None = None, weights: Weights = None, invert: bool = False
 ) -> Latents:
-  """The place of an image among the latents, with the uncertainty that random weights add.
+  """Encodes an image to latents, with the uncertainty that random weights add.
 
   Args:
     image: see `score`.
-    net: see there.
-    weights: see there.
-    invert: see there.
+    net: see `score`.
+    weights: see `score`.
+    invert: see `score`.
 
   Returns:
     Mean and variance over weights, float32 [Z] each.
 
   Raises:
-    DataError: it cannot be read.
-    ConfigError: there is no such net, or weights of another system.
+    DataError: the image cannot be read.
+    ConfigError: there is no such net, or the weights belong to another system.
   """
   model = _model(net, weights)
   return model.latents(read_grey(image, *model.size, invert))
 
 
 def decode(latents: Any, *, net: str | None = None, weights: Weights = None) -> np.ndarray:
-  """Images of latents.
+  """Decodes latents to images.
 
   Args:
-    latents: [Z], or [N, Z]; N(0, 1) before any image is seen.
+    latents: [Z], or [N, Z]; their prior is N(0, 1).
     net: see `score`.
-    weights: see there.
+    weights: see `score`.
 
   Returns:
-    Probabilities of pixels, uint8 [H, W], or [N, H, W].
+    Pixel probabilities, uint8 [H, W] or [N, H, W].
 
   Raises:
-    DataError: another number of latents, or some that are not finite.
-    ConfigError: there is no such net, or weights of another system.
+    DataError: the number of latents is wrong, or some are not finite.
+    ConfigError: there is no such net, or the weights belong to another system.
   """
   model = _model(net, weights)
   try:

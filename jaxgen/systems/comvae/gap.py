@@ -1,4 +1,4 @@
-"""The amortization gap: what a free posterior an example gains on the encoder's, and what its weights cost."""
+"""The amortization gap: what a per-example posterior gains over the encoder's, and what random weights cost."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -44,7 +44,7 @@ def elbo(
   keys: jax.Array,
   num_samples: int,
 ) -> jax.Array:
-  """L(q) [B] in nats, the reconstruction averaged over `num_samples` draws of z.
+  """L(q) [B] in nats, with the reconstruction averaged over `num_samples` draws of z.
 
   Args:
     log_likelihood: z [S, B, Z] -> log p(x_b | z_sb) [S, B].
@@ -58,7 +58,7 @@ def elbo(
 
 
 def _normal(keys: jax.Array, num_samples: int, like: jax.Array) -> jax.Array:
-  """[S, B, Z] standard normal draws, [S, Z] for each of [B] keys, as `like` [..., Z]."""
+  """Standard normal draws [S, B, Z], [S, Z] per key of [B], with the dtype of `like` [..., Z]."""
   shape = (num_samples, like.shape[-1])
   return jax.vmap(lambda key: jax.random.normal(key, shape, like.dtype), out_axes=1)(keys)
 
@@ -72,26 +72,26 @@ def optimise_posterior(
   max_checks: int = 1000,
   dtype: DTypeLike = jnp.float32,
 ) -> LocalPosterior:
-  """The free diagonal Gaussian q*(z) of each example that maximises its ELBO.
+  """The diagonal Gaussian q*(z) of each example that maximises its ELBO.
 
-  Starts at N(0, I); Adam; an example stops after 10 checks of 100 steps without a better mean ELBO, and
-  its best check's posterior is returned.
+  Starts at N(0, I); Adam; an example stops after 10 checks of 100 steps without a better mean ELBO, and the
+  posterior of its best check is returned.
 
   Args:
     log_likelihood: z [S, B, Z] -> [S, B].
-    keys: [B] typed keys; an example's posterior depends on its own alone.
+    keys: [B] typed keys; an example's posterior depends only on its own.
     num_latents: Z.
-    num_samples: draws of z a step.
-    learning_rate: of Adam.
-    max_checks: bound on the checks.
-    dtype: of the posterior.
+    num_samples: draws of z per step.
+    learning_rate: Adam's learning rate.
+    max_checks: upper bound on the number of checks.
+    dtype: dtype of the posterior.
 
   Reference: Cremer, Li & Duvenaud 2018, section 3.
   """
-  # Every check has the same noise, so that two checks differ by their posteriors alone: with fresh noise
-  # an example stops when luck runs out, some hundredths of a nat early.
+  # All checks share their noise, so that two checks differ only by their posteriors: with fresh noise an
+  # example stops when its luck runs out, some hundredths of a nat early.
   step_keys = jax.vmap(lambda key: jax.random.split(key, CHECK_STEPS), out_axes=1)(keys)
-  # Adam works elementwise, so one optimizer over all examples is one optimizer an example.
+  # Adam works elementwise, so one optimizer over all examples amounts to one per example.
   optimizer = optax.adam(learning_rate)
   zeros = jnp.zeros((len(keys), num_latents), dtype)
   start = LocalPosterior(zeros, zeros)
@@ -119,7 +119,7 @@ def optimise_posterior(
 
 
 def _begun(start: LocalPosterior, opt_state: optax.OptState) -> _Search:
-  """Before the first check."""
+  """The search state before the first check."""
   n, dtype = len(start.mean), start.mean.dtype
   return _Search(
     start,
@@ -134,7 +134,7 @@ def _begun(start: LocalPosterior, opt_state: optax.OptState) -> _Search:
 def _checked(
   search: _Search, current: LocalPosterior, opt_state: optax.OptState, value: jax.Array
 ) -> _Search:
-  """After a check that led to `current`, with a mean ELBO [B] of `value`; stopped examples keep their best."""
+  """State after a check that led to `current` and mean ELBO `value` [B]; stopped examples keep their best."""
   going = search.stale < PATIENCE
   better = going & (value > search.best_elbo)
   return _Search(
@@ -148,17 +148,17 @@ def _checked(
 
 
 def information(posteriors: LocalPosterior, keys: jax.Array) -> jax.Array:
-  """I(z; w | x) [B] in nats, what z tells of the weights that it was drawn with, by Monte Carlo.
+  """I(z; w | x) [B] in nats, what z reveals about the weights that it was drawn with, by Monte Carlo.
 
-  The mean over s of log q(z_s|w_s) - log (1/S sum_r q(z_s|w_r)), with z_s ~ q(z|w_s). The sum has r = s in
-  it: the estimate is a lower bound in expectation and at most log S, with a bias of order 1/S.
+  The mean over s of log q(z_s|w_s) - log (1/S sum_r q(z_s|w_r)), with z_s ~ q(z|w_s). The sum includes r = s:
+  the estimate is a lower bound in expectation and at most log S, with a bias of order 1/S.
 
   Args:
     posteriors: q(z|w_s, x) of S weight samples, [S, B, Z].
     keys: [B] typed keys.
 
   Returns:
-    [B]; memory grows with S and not with its square.
+    [B]; memory grows linearly in S, not quadratically.
 
   Reference: van den Oord, Li & Vinyals 2018 (InfoNCE); Poole et al. 2019, where the density is known.
   """

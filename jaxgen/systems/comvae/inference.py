@@ -1,7 +1,7 @@
-"""What a trained Compound VAE says of images, as pure functions of (variables, batch, key).
+"""Inference with a trained Compound VAE, as pure functions of (variables, batch, key).
 
-A batch has image [B, P] and mask [B], and index [B] where it is a part of something larger: a row draws by its
-index, else by its place, so that what is said of it does not depend on how a split is divided into batches.
+A batch has image [B, P] and mask [B], and index [B] if it is part of something larger: a row's randomness comes
+from its index, else from its position, so that results do not depend on how a split is divided into batches.
 
 Random weights are drawn afresh for every example and sample, by local reparameterisation, which has the exact
 distribution of h under a weight sample.
@@ -26,7 +26,7 @@ Terms = dict[str, jax.Array]
 
 
 def elbo_terms(reconstruction: jax.Array, latent_kl: jax.Array, weight_kl: jax.Array) -> Terms:
-  """The columns of the paper's table, and the weight KL apart; each [B] nats."""
+  """The columns of the paper's table, with the weight KL separate; each [B] nats."""
   return {
     'negative_elbo': reconstruction + latent_kl,
     'reconstruction': reconstruction,
@@ -36,12 +36,12 @@ def elbo_terms(reconstruction: jax.Array, latent_kl: jax.Array, weight_kl: jax.A
 
 
 class Bounds(NamedTuple):
-  """Bounds of log p(x) per example and what lies between them, each [B] nats.
+  """Bounds on log p(x) per example and the quantity between them, each [B] nats.
 
   Attributes:
     amortized: E_w L(q(z|w, x)), the mean over weight samples.
     mean_weights: L(q) of the encoder with its mean weights.
-    optimised: L(q*), of the best diagonal Gaussian.
+    optimised: L(q*), for the best diagonal Gaussian.
     weight_information: I(z; w | x).
   """
 
@@ -52,12 +52,12 @@ class Bounds(NamedTuple):
 
 
 class Inference:
-  """What one network says of images; methods are pure and can be jitted.
+  """Inference with one network; methods are pure and can be jitted.
 
   Args:
-    net: without a device axis.
-    facts: of the data.
-    config: `eval` gives the numbers of samples.
+    net: the network, without a device axis.
+    facts: facts of the data.
+    config: its `eval` section sets the numbers of samples.
   """
 
   def __init__(self, net: model.CompoundVAE, facts: dict[str, Any], config: ConfigDict):
@@ -68,11 +68,11 @@ class Inference:
     self.random_weights = config.model.kind != 'vanilla'
 
   def terms(self, variables: PyTree, batch: Batch, key: jax.Array, train: bool = False) -> Terms:
-    """ELBO terms with one weight and one z sample an example.
+    """ELBO terms with one weight sample and one z sample per example.
 
     Args:
-      variables: exported.
-      batch: see the module.
+      variables: exported variables.
+      batch: see the module docstring.
       key: () typed key.
       train: batch statistics instead of running averages, as in training.
     """
@@ -100,10 +100,10 @@ class Inference:
     return {name: Mean.of(x, batch['mask']) for name, x in terms.items()}
 
   def importance(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
-    """The importance bound on log p(x) [B], fresh weights for every sample.
+    """The importance bound on log p(x) [B], with fresh weights for every sample.
 
-    Weights are random in the encoder only, so log w = log p(x|z) + log p(z) - log q(z|w, x) has no term
-    for them.
+    Only the encoder has random weights, so log w = log p(x|z) + log p(z) - log q(z|w, x) has no term for
+    them.
     """
     x, rows = self._images(batch), _rows(batch)
 
@@ -130,15 +130,15 @@ class Inference:
     )
 
   def bounds(self, variables: PyTree, batch: Batch, key: jax.Array) -> Bounds:
-    """What the encoder loses to the best diagonal Gaussian, and what of it the random weights cost.
+    """What the encoder loses to the best diagonal Gaussian, and how much of that the random weights cost.
 
-    With q_w = q(z|w, x) and q = E_w q_w, the posterior that the encoder stands for, L(q) = E_q [log p(x, z) -
-    log q(z)] gives E_w L(q_w) = L(q) - I(z; w | x): averaging over weights loosens the bound by what z tells
-    of them. So L(q*) - L(q), the amortization proper, is the amortization gap less the weight information; it
-    can be negative, as q need not be Gaussian.
+    With q_w = q(z|w, x) and q = E_w q_w, the posterior that the encoder represents, L(q) = E_q [log p(x, z) -
+    log q(z)] gives E_w L(q_w) = L(q) - I(z; w | x): averaging over weights loosens the bound by what z reveals
+    about them. So L(q*) - L(q), the amortization proper, is the amortization gap minus the weight information;
+    it can be negative, as q need not be Gaussian.
 
-    Every bound takes one z for each of `eval.gap_samples` weight samples, the same noise in `amortized` and
-    `mean_weights`: a plain encoder's are equal.
+    Every bound uses one z for each of `eval.gap_samples` weight samples, with the same noise in `amortized` and
+    `mean_weights`: for a plain encoder the two are equal.
     """
     x, rows = self._images(batch), _rows(batch)
     log_likelihood = self._log_likelihood(variables, x)
@@ -171,7 +171,7 @@ class Inference:
     return Bounds(amortized, mean_weights, optimised, information)
 
   def latent_means(self, variables: PyTree, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-    """Mean [B, Z] of the posterior mean over weight samples, and its variance [B, Z] over them.
+    """Posterior mean averaged over weight samples [B, Z], and its variance over them [B, Z].
 
     The variance is the predictive uncertainty that random weights add; a plain encoder has none.
     """
@@ -180,12 +180,12 @@ class Inference:
     return {'mean': means.mean(0), 'variance': means.var(0)}
 
   def decode(self, variables: PyTree, z: jax.Array) -> jax.Array:
-    """Pixel probabilities [..., P] of z [..., Z]."""
+    """Decodes z [..., Z] to pixel probabilities [..., P]."""
     logits: Any = self.net.apply(variables, z, method='decode')
     return jax.nn.sigmoid(logits)
 
   def reconstruct(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
-    """Pixel probabilities [B, P] of one weight and one z sample an example."""
+    """Pixel probabilities [B, P] from one weight sample and one z sample per example."""
     posterior = self._encode(variables, batch, key)
     mean = posterior.mean
     eps = model.normal(_keys(key, 'latent', _rows(batch)), mean.shape[1:], mean.dtype)
@@ -212,7 +212,7 @@ class Inference:
 
 
 def _rows(batch: Batch) -> jax.Array:
-  """[B] what each row draws by."""
+  """[B] the number that seeds each row's draws."""
   return batch['index'] if 'index' in batch else global_rows(len(batch['mask']))
 
 

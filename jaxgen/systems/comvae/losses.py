@@ -19,8 +19,8 @@ def bernoulli_reconstruction(logits: jax.Array, image: jax.Array) -> jax.Array:
     [...] nats.
   """
   chex.assert_equal_shape([logits, image])
-  # One exponential a pixel, where softplus(l) and softplus(-l) take two: 15 % of a small model's step.
-  # Both terms take the same side at 0; `maximum` and `abs` do not, and lose the gradient 1/2 there.
+  # One exponential per pixel instead of two for softplus(l) and softplus(-l): 15 % of a small model's step.
+  # Both terms take the same branch at 0; `maximum` and `abs` do not, and lose the gradient 1/2 there.
   positive = logits >= 0
   tail = jnp.log1p(jnp.exp(jnp.where(positive, -logits, logits)))
   softplus = jnp.where(positive, logits, 0) + tail
@@ -65,7 +65,7 @@ def single_log_prior(w: jax.Array) -> jax.Array:
 def mixture_log_prior(w: jax.Array) -> jax.Array:
   """log(0.5 N(w; 0, 1) + 0.5 N(w; 0, exp(-6)^2)) of each weight, elementwise.
 
-  `logaddexp` keeps it finite, with a right gradient, where both densities underflow (`|w| > 13`).
+  `logaddexp` keeps it finite, with a correct gradient, where both densities underflow (`|w| > 13`).
 
   Reference: the paper's mixture prior; Blundell et al. 2015, eq. 7.
   """
@@ -77,9 +77,9 @@ LOG_PRIORS = {'single': single_log_prior, 'mixture': mixture_log_prior}
 
 
 def weight_log_ratio(eps: jax.Array, std: jax.Array, log_prior: jax.Array) -> jax.Array:
-  """One sample of log q(w) - log p(w) of each weight w = mean + std eps, elementwise.
+  """One sample of log q(w) - log p(w) for each weight w = mean + std eps, elementwise.
 
-  Its expectation is KL(q || p) (eq. 4's weight term, by Monte Carlo).
+  Its expectation is KL(q || p) (the weight term of eq. 4, by Monte Carlo).
 
   Args:
     eps: standard normal draws.
@@ -97,12 +97,12 @@ def gaussian_weight_kl(mean: jax.Array, std: jax.Array) -> jax.Array:
 
 
 def reweighting(name: str, step: jax.Array, steps_per_epoch: int) -> jax.Array:
-  """pi_i, the share of the weight KL that the batch of this step carries (eq. 5).
+  """pi_i, the fraction of the weight KL that this step's batch carries (eq. 5).
 
   Args:
     name: 'blundell', pi_i = 2^(M-i) / (2^M - 1); 'uniform', 1/M; 'none', 1 (eq. 4).
     step: () completed updates; i = step mod M + 1.
-    steps_per_epoch: M, batches an epoch.
+    steps_per_epoch: M, batches per epoch.
 
   Returns:
     () float32; the pi_i of an epoch sum to 1 for 'blundell' and 'uniform'.
@@ -120,15 +120,15 @@ def weight_kl_coefficient(
 ) -> jax.Array:
   """c, the factor of the weight KL in an example's cost reconstruction + latent KL + c * weight KL.
 
-  Eq. 5 sets one weight KL, times pi_i, beside the sum of a minibatch's costs. Where weights are shared, that
-  is c = pi_i / B in the mean over examples. Where each example has weights of its own, the paper does not say
-  whether the KL is one of the minibatch or one of each example, which is B times as much.
+  Eq. 5 adds one weight KL, times pi_i, to the sum of a minibatch's costs. If weights are shared, that is
+  c = pi_i / B in the mean over examples. If each example has its own weights, the paper does not say whether
+  there is one KL per minibatch or one per example, which is B times as much.
 
   Args:
-    name: of `reweighting`, which gives pi_i.
+    name: scheme of `reweighting`, which gives pi_i.
     per: 'batch', c = pi_i / B; 'example', c = pi_i.
     step: () completed updates.
-    steps_per_epoch: M, batches an epoch.
+    steps_per_epoch: M, batches per epoch.
     batch_size: B, rows of the global batch.
 
   Returns:

@@ -1,8 +1,8 @@
 """Networks of the Compound VAE (Su, Lin, Chen): plain, Bayesian and dynamic Bayesian dense layers.
 
-Every encoder layer maps (x [B, in], noise) to (h [B, out], weight KL), so that the three models of the
-paper are one encoder with different layers. The decoder is always a plain network. `dtype` is the precision
-of the matrix products; weight posteriors, samples and KL terms keep the precision of x.
+Every encoder layer maps (x [B, in], noise) to (h [B, out], weight KL), so that the paper's three models are one
+encoder with different layers. The decoder is always a plain network. `dtype` is the precision of the matrix
+products; weight posteriors, samples and KL terms keep the precision of x.
 """
 
 import dataclasses
@@ -23,18 +23,18 @@ TYPICAL_INPUT = 0.25
 
 
 class Noise(NamedTuple):
-  """Where the weight samples of one pass come from.
+  """Keys for the weight samples of one pass.
 
   Attributes:
     shared: () key, for weights that all examples share.
-    example: [B] keys, for weights that each example has of its own.
+    example: [B] keys, for weights that are per example.
   """
 
   shared: jax.Array
   example: jax.Array
 
   def named(self, name: str) -> 'Noise':
-    """The independent noise of one layer."""
+    """Independent noise for one layer."""
     return Noise(name_key(self.shared, name), jax.vmap(lambda k: name_key(k, name))(self.example))
 
 
@@ -44,7 +44,7 @@ class Posterior(NamedTuple):
   Attributes:
     mean: [B, Z].
     log_var: [B, Z].
-    weight_kl: [B] nats; a shared weight posterior repeats its one value.
+    weight_kl: [B] nats; with shared weights one value, repeated.
   """
 
   mean: jax.Array
@@ -53,13 +53,13 @@ class Posterior(NamedTuple):
 
 
 class WeightPosterior(NamedTuple):
-  """Gaussian posteriors of a layer's weights and biases; leading axis B where each example has its own.
+  """Gaussian posteriors of a layer's weights and biases; with leading axis B if they are per example.
 
   Attributes:
     w_mean: [(B,) in, out].
-    w_std: the same shape.
+    w_std: same shape.
     b_mean: [(B,) out].
-    b_std: the same shape.
+    b_std: same shape.
   """
 
   w_mean: jax.Array
@@ -81,7 +81,7 @@ class WeightPosterior(NamedTuple):
 
 
 def positive_std(rho: jax.Array) -> jax.Array:
-  """softplus(rho), the standard deviation of a weight, held above e^-40.
+  """softplus(rho), the standard deviation of a weight, kept above e^-40.
 
   Below it float32 loses the variance, then the deviation: log(0) in the weight KL, and 0/0 in the
   gradient of local reparameterisation.
@@ -90,19 +90,19 @@ def positive_std(rho: jax.Array) -> jax.Array:
 
 
 def normal(keys: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-  """Standard normal draws: of `shape` from one key, of `[B, *shape]` from [B] keys."""
+  """Standard normal draws: `shape` from one key, `[B, *shape]` from [B] keys."""
   draw = functools.partial(jax.random.normal, shape=shape, dtype=dtype)
   return jax.vmap(draw)(keys) if keys.ndim else draw(keys)
 
 
 @dataclasses.dataclass(frozen=True)
 class SampledLayer:
-  """How a layer with random weights draws its output, and what prior its weights have.
+  """How a layer with random weights samples its output, and the prior of its weights.
 
   Attributes:
     prior: 'single' or 'mixture'.
-    sampling: 'weights', h from a weight sample; 'local', h from its own exact distribution; 'mean', h of the
-      mean weights, which inference alone asks for.
+    sampling: 'weights', h from a weight sample; 'local', h from its own exact distribution; 'mean', h from the
+      mean weights, used only in inference.
     weight_kl: 'sample', one Monte Carlo sample of log q - log p; 'closed_form' (single prior only).
   """
 
@@ -117,13 +117,12 @@ class SampledLayer:
   def __call__(
     self, x: jax.Array, posterior: WeightPosterior, noise: Noise
   ) -> tuple[jax.Array, jax.Array]:
-    """Draws h = w x + b.
+    """Samples h = w x + b.
 
-    Weights that are shared take one sample for the whole batch under 'weights', and one an example
-    under 'local'.
+    Shared weights are sampled once per batch under 'weights', and once per example under 'local'.
 
     Returns:
-      h [B, out] and the weight KL, () or [B] nats as the posterior is shared or not.
+      h [B, out] and the weight KL in nats, () if the posterior is shared, else [B].
     """
     shared = posterior.w_mean.ndim == 2
     keys = noise.shared if shared else noise.example
@@ -175,8 +174,8 @@ class BayesDense(nn.Module):
   """A Bayes-by-backprop dense layer: (mean, rho) of weights and biases are free parameters.
 
   Attributes:
-    features: outputs.
-    rho_init: std = softplus(rho_init) at the start.
+    features: number of outputs.
+    rho_init: std = softplus(rho_init) at initialisation.
 
   Reference: Blundell et al. 2015, section 3.2; the paper's simplified compound VAE.
   """
@@ -212,12 +211,12 @@ class DynamicDense(nn.Module):
   mu_w = W_wmu x, rho_w = W_wrho x, mu_b = W_bmu x, rho_b = W_brho x without biases, each through batch
   norm; w ~ N(mu_w, softplus(rho_w)^2), b ~ N(mu_b, softplus(rho_b)^2); h = w x + b.
 
-  Batch norm undoes the scale of the projections, so its own scale and shift set the weights' scale. Without
-  it the projections start with that scale and shift themselves: with plain ones the log-variance of the
+  Batch norm cancels the scale of the projections, so its own scale and shift set the weights' scale. Without
+  it the projections are initialised with that scale and shift: with standard ones the log-variance of the
   latent overflows at the first step.
 
   Attributes:
-    features: outputs.
+    features: number of outputs.
     norm: constructor of batch norm, or None for bare projections.
     rho_scale: initial scale of rho, batch norm's or the kernel's.
     rho_shift: initial shift of rho, batch norm's or the kernel's.
@@ -276,10 +275,10 @@ class DynamicDense(nn.Module):
 
 
 def _scaled(kernel_init: Callable, scale: float, shift: float) -> Callable:
-  """Kernels whose outputs start near the scale and shift that batch norm would give them.
+  """Initialiser for kernels whose outputs start near the scale and shift that batch norm would give them.
 
-  A bias would be a new parameter; the kernel's own mean shifts as well, as inputs (pixels, ReLU outputs)
-  are not negative and average about TYPICAL_INPUT.
+  A bias would be a new parameter; the kernel's own mean shifts the output as well, since inputs (pixels, ReLU
+  outputs) are not negative and average about TYPICAL_INPUT.
   """
 
   def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
@@ -297,8 +296,8 @@ class Encoder(nn.Module):
 
   Attributes:
     hidden: constructor of the hidden layer: (features, name) -> module.
-    mu: constructor of the head of the mean.
-    sigma: constructor of the head of the log-variance.
+    mu: constructor of the head for the mean.
+    sigma: constructor of the head for the log-variance.
     num_hidden: width of the hidden layer.
     num_latents: Z.
     norm: constructor of batch norm on h before the ReLU, or None.
@@ -315,7 +314,7 @@ class Encoder(nn.Module):
   def __call__(
     self, x: jax.Array, noise: Noise, *, train: bool, mask: jax.Array | None, sampled: SampledLayer
   ) -> Posterior:
-    """X [B, P] -> posterior of z for one weight sample; `mask` [B] keeps padding out of batch norm."""
+    """Maps x [B, P] to the posterior of z for one weight sample; `mask` [B] keeps padding out of batch norm."""
     options = {'train': train, 'mask': mask, 'sampled': sampled}
     h, kl = self.hidden(self.num_hidden, name='hidden_layer')(x, noise.named('hidden'), **options)
     if self.norm is not None:
@@ -329,7 +328,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-  """p(x|z): one hidden layer (ReLU), then logits of every pixel."""
+  """p(x|z): one hidden layer (ReLU), then the logits of all pixels."""
 
   num_hidden: int
   num_pixels: int
@@ -338,7 +337,7 @@ class Decoder(nn.Module):
 
   @nn.compact
   def __call__(self, z: jax.Array) -> jax.Array:
-    """Z [..., Z] -> logits [..., P]."""
+    """Maps z [..., Z] to logits [..., P]."""
     dense = functools.partial(nn.Dense, dtype=self.dtype, param_dtype=self.param_dtype)
     h = nn.relu(dense(self.num_hidden, name='hidden')(z))
     return dense(self.num_pixels, name='logits')(h)
@@ -366,13 +365,13 @@ class CompoundVAE(nn.Module):
     train: bool,
     mask: jax.Array | None = None,
   ) -> tuple[jax.Array, Posterior]:
-    """One weight sample and one z an example.
+    """Draws one weight sample and one z per example, and decodes z.
 
     Args:
       x: [B, P] pixels in [0, 1].
-      noise: the weights' noise.
-      z_keys: [B] keys of z.
-      train: batch statistics (and their update) or running averages.
+      noise: noise for the weights.
+      z_keys: [B] keys for z.
+      train: use (and update) batch statistics instead of running averages.
       mask: [B], 0 for padding rows, or None.
 
     Returns:
@@ -396,10 +395,10 @@ class CompoundVAE(nn.Module):
     return self.encoder(x, noise, train=train, mask=mask, sampled=sampled)
 
   def draw(self, posterior: Posterior, z_keys: jax.Array) -> jax.Array:
-    """One z [B, Z] an example, by reparameterisation."""
+    """Draws one z per example, [B, Z], by reparameterisation."""
     eps = normal(z_keys, posterior.mean.shape[-1:], posterior.mean.dtype)
     return posterior.mean + jnp.exp(0.5 * posterior.log_var) * eps
 
   def decode(self, z: jax.Array) -> jax.Array:
-    """Pixel logits [..., P] of z [..., Z], in z's own precision."""
+    """Decodes z [..., Z] to pixel logits [..., P], in the precision of z."""
     return self.decoder(z).astype(z.dtype)

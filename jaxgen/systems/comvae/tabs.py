@@ -1,4 +1,4 @@
-"""The tab of the Compound VAE: latents by sliders, and those of a picture."""
+"""The demo tab of the Compound VAE: latents set by sliders, or inferred from a picture."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,24 +12,24 @@ from jaxgen.demo.digits import digit_files
 from jaxgen.demo.tab import Page, Tab, required
 from jaxgen.passes import Progress
 
-# Of sliders: as many latents as a run of a person's own may have here.
+# Number of sliders: the most latents that a user's own run may have here.
 _MOST = 16
 _SHIPPED = 5
-_WIDEST = 4.0  # of a N(0, 1) latent
-_SIDE = 336  # pixels that an image is shown in
+_WIDEST = 4.0  # standard deviations of an N(0, 1) latent
+_SIDE = 336  # size in pixels at which an image is shown
 
 
 class _Fields(NamedTuple):
-  """What a person fills in.
+  """Input fields of the tab.
 
   Attributes:
-    net: of those that come with jaxgen.
-    weights: a run of a person's own in its place.
-    picture: whose latents are looked for.
+    net: a net that ships with jaxgen.
+    weights: one of the user's own runs instead.
+    picture: the image to encode.
     invert: whether it is dark on white.
-    find: starts that.
-    sliders: a latent each.
-    draw: draws what they say.
+    find: button that encodes the picture.
+    sliders: one per latent.
+    draw: button that decodes the sliders' latents.
   """
 
   net: gr.Radio
@@ -68,7 +68,7 @@ def _slider(i: int) -> gr.Slider:
 
 
 def _answers() -> tuple[gr.Image, gr.Dataframe, gr.Dataframe]:
-  """The image of the latents; those of the picture, with their uncertainty; and what the net says of it."""
+  """Output fields: the decoded image, the picture's latents with their uncertainty, and its scores."""
   return (
     gr.Image(
       type='filepath', label='What the latents say', interactive=False, buttons=['download']
@@ -134,7 +134,7 @@ def _build(page: Page) -> None:
 
 
 def _terms(score: Any) -> list[list[str]]:
-  """What `jaxgen.score` says of a picture, by name, in nats."""
+  """The scores of `jaxgen.score` as rows of name and nats."""
   said = {
     'reconstruction': score.reconstruction,
     'latent KL': score.latent_kl,
@@ -145,14 +145,14 @@ def _terms(score: Any) -> list[list[str]]:
 
 
 def _values(mean: np.ndarray) -> list[dict]:
-  """For all sliders; those of latents that there are not stay as they are."""
+  """Updates for all sliders; those beyond the last latent keep their values, hidden."""
   places = np.clip(mean[:_MOST], -_WIDEST, _WIDEST)
   found = [gr.update(value=round(float(x), 2), visible=True) for x in places]
   return found + [gr.update(visible=False)] * (_MOST - len(found))
 
 
 def _shown(page: Page, pixels: np.ndarray) -> str:
-  """An image file of pixels, whole times as large."""
+  """Writes pixels to an image file, enlarged by a whole factor."""
   times = max(1, _SIDE // max(pixels.shape))
   path = page.folder() / 'latents.png'
   Image.fromarray(np.kron(pixels, np.ones((times, times), np.uint8))).save(path)

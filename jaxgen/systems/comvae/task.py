@@ -34,14 +34,14 @@ PLAYER = 'model'
 def make_model(
   config: ConfigDict, facts: dict[str, Any], axis: str | None = None
 ) -> model.CompoundVAE:
-  """The network of a config; batch norm's statistics are global over `axis`."""
+  """Builds the network of a config; batch norm's statistics are global over `axis`."""
   dtype, param_dtype = DTYPES[config.precision]
   options = config.model
   types = {'dtype': dtype, 'param_dtype': param_dtype}
   norm = None
   if options.norm == 'batch':
-    # Statistics, scale and shift stay in the parameters' precision whatever the compute precision;
-    # flax's forced float32 would start them in float32 and turn them to float64 at the first step.
+    # Statistics, scale and shift stay in the parameters' precision whatever the compute precision; flax's
+    # forced float32 would initialise them in float32 and turn them into float64 at the first step.
     norm = functools.partial(
       nn.BatchNorm,
       momentum=options.norm_momentum,
@@ -81,11 +81,11 @@ def make_model(
 
 
 class Steps:
-  """What happens to the state of a network, and what is exported of it.
+  """Initialisation, updates and export of a network's training state.
 
   Args:
-    config: of the run.
-    facts: of the data.
+    config: config of the run.
+    facts: facts of the data.
     axis: the device axis, or None.
   """
 
@@ -107,11 +107,11 @@ class Steps:
   def loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """The negative ELBO with the weight KL's share of eq. 5, see `Task.losses`; nats.
+    """The negative ELBO plus the weight KL's share of eq. 5, see `Task.losses`; nats.
 
     Returns:
-      The loss, and 'terms', by name [B] of each image, of which 'loss' is what is summed, and 'variables', the
-      net's new collections.
+      The loss, and a dict of 'terms', by name [B] per image, of which 'loss' is the one that is summed, and
+      'variables', the net's updated collections.
     """
     x = batch['image'].astype(self.dtype)
     weight_key = step_rng(state, 'weights')
@@ -133,7 +133,7 @@ class Steps:
     return cost.sum() / self.config.batch_size, {'terms': terms, 'variables': variables}
 
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """One update."""
+    """Takes one training step."""
     grads, aux = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     variables = {**state.variables, PLAYER: aux['variables']}
@@ -156,9 +156,9 @@ class Steps:
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The pure functions of a config; `axis` names the device axis under pmap."""
+  """Builds the pure functions of a config; `axis` names the device axis under pmap."""
   steps = Steps(config, facts, axis)
-  # Evaluation is always one program over the whole batch.
+  # Evaluation always runs as one program over the whole batch.
   inference = Inference(make_model(config, facts), facts, config)
   image = jax.ShapeDtypeStruct((config.batch_size, steps.num_pixels), jnp.float32)
   return Task(

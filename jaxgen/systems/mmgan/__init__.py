@@ -1,4 +1,4 @@
-"""Mixed Membership GAN: learns what several image collections share and what each has alone.
+"""Mixed Membership GAN: learns what several image collections share and what is specific to each.
 
 Source: Yazici et al., "Mixed Membership Generative Adversarial Networks".
 """

@@ -1,4 +1,4 @@
-"""Using a trained Mixed Membership GAN: samples of it, and what it says of a person's own images."""
+"""Applies a trained Mixed Membership GAN: draws samples, and computes memberships of the user's own images."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -20,16 +20,16 @@ from jaxgen.task import Batch, PyTree, Tools, Trained, name_key
 from jaxgen.words import counted
 
 SHIPPED = WEIGHTS / 'mmgan_mnist.safetensors'
-# -> the file of the net that comes with jaxgen.
+# A function that returns the weights file of the net that ships with jaxgen.
 shipped_weights = partial(shipped, SHIPPED.stem, 'mmgan', option='')
 
 
 class Membership(NamedTuple):
-  """What a model says of one image.
+  """A model's posteriors for one image.
 
   Attributes:
-    component: p(k | x), one a component, uniform prior over components.
-    distribution: p(i | x), one a collection, uniform over collections.
+    component: p(k | x), one value per component, uniform prior over components.
+    distribution: p(i | x), one value per collection, uniform over collections.
   """
 
   component: list[float]
@@ -37,12 +37,12 @@ class Membership(NamedTuple):
 
 
 def make_inference(trained: Trained) -> Inference:
-  """The pure functions of a trained model."""
+  """Builds the pure functions of a trained model."""
   return Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
 
 
 def image_rule(trained: Trained) -> Rule:
-  """How a person's files become the model's images: as in training, or fitted where that had no rule."""
+  """How the user's files become the model's images: as in training, or fitted if training had no rule."""
   size, _, channels = trained.facts['image_shape']
   resize = trained.config.data.resize
   return Rule(size, channels, 'fit' if resize == 'none' else resize)
@@ -52,7 +52,7 @@ Judge = Callable[[PyTree, Batch], tuple[tuple[jax.Array, jax.Array], jax.Array]]
 
 
 def make_judge(trained: Trained, tools: Tools) -> Judge:
-  """(variables, batch) -> the posteriors and the mask of a batch with 'image' uint8 [B, H, W, C]."""
+  """Compiles (variables, batch) -> posteriors and mask, for a batch with 'image' uint8 [B, H, W, C]."""
   inference = make_inference(trained)
   return tools.compile(
     lambda variables, batch: (
@@ -69,17 +69,17 @@ def memberships(
   total: int | None = None,
   judge: Judge | None = None,
 ) -> list[Membership]:
-  """The posteriors of images, which are taken a batch at a time; all batches have one shape.
+  """Computes the posteriors of images in batches, all of one shape.
 
   Args:
     trained: the model.
-    tools: lent by the host.
+    tools: provided by the host.
     images: [H, W, C] uint8, of the model's shape.
-    total: how many there are, where they have no length.
-    judge: of `make_judge`, where it is at hand.
+    total: number of images, if the iterable has no length.
+    judge: result of `make_judge`, if already available.
 
   Raises:
-    ValueError: an image of another shape.
+    ValueError: an image has another shape.
   """
   total = len(images) if isinstance(images, Sequence) else total
   rows, judge = batch_rows(trained, total), judge or make_judge(trained, tools)
@@ -96,7 +96,7 @@ def memberships(
 
 
 def batch_rows(trained: Trained, total: int | None) -> int:
-  """Rows of a batch: eval.batch_size, or the next power of two where there is less to do."""
+  """The batch size: eval.batch_size, or the next power of two if there are fewer images."""
   most = trained.config.eval.batch_size
   return most if total is None else min(most, 1 << max(0, total - 1).bit_length())
 
@@ -104,7 +104,7 @@ def batch_rows(trained: Trained, total: int | None) -> int:
 def _batches(
   images: Iterable[np.ndarray], rows: int, shape: tuple[int, ...]
 ) -> Iterator[dict[str, np.ndarray]]:
-  """Batches of `rows` images, the last one filled up, with 'mask' [rows]."""
+  """Yields batches of `rows` images, the last one padded, with 'mask' [rows]."""
   held: list[np.ndarray] = []
 
   def batch() -> dict[str, np.ndarray]:
@@ -128,7 +128,7 @@ class Samples(NamedTuple):
 
   Attributes:
     image: [N, H, W, C] in [-1, 1].
-    component: [N], which made each.
+    component: [N], the component that made each sample.
   """
 
   image: np.ndarray
@@ -139,9 +139,9 @@ Draw = Callable[[PyTree, Batch, jax.Array], tuple[jax.Array, jax.Array]]
 
 
 def make_draw(trained: Trained, tools: Tools) -> Draw:
-  """(variables, batch, key) -> images and components of a batch with 'index', 'collection' and 'component' [B].
+  """Compiles (variables, batch, key) -> images and components, for 'index', 'collection' and 'component' [B].
 
-  A component of -1 is drawn from the mixture of the collection.
+  A component of -1 is drawn from the collection's mixture.
   """
   inference = make_inference(trained)
 
@@ -162,19 +162,19 @@ def samples(
   seed: int = 0,
   draw: Draw | None = None,
 ) -> Iterator[Samples]:
-  """Samples of one collection or component, in parts. Sample j is a function of the seed, j and that choice.
+  """Samples one collection or component, in batches. Sample j depends only on the seed, j and that choice.
 
   Args:
     trained: the model.
-    tools: lent by the host.
+    tools: provided by the host.
     count: N, at least 1.
-    collection: from 0: components are drawn from its mixture.
-    component: from 0, in place of a collection.
-    seed: of the draws.
-    draw: of `make_draw`, where it is at hand.
+    collection: 0-based; components are drawn from its mixture.
+    component: 0-based, instead of a collection.
+    seed: random seed.
+    draw: result of `make_draw`, if already available.
 
   Raises:
-    ValueError: neither a collection nor a component, or both.
+    ValueError: neither a collection nor a component is given, or both are.
   """
   if (collection is None) == (component is None):
     raise ValueError('name a collection or a component')
@@ -197,7 +197,7 @@ def samples(
 def chosen(
   trained: Trained, collection: str | None, component: int | None
 ) -> tuple[int | None, int | None]:
-  """Collection and component from 0, one of them None, as they are typed.
+  """Resolves user input to a 0-based collection and component, one of them None.
 
   Raises:
     ConfigError: there is none of that name or number.
@@ -209,7 +209,7 @@ def chosen(
 
 
 def collection_named(text: str, facts: dict) -> int:
-  """The collection (from 0) of a name, or of a number from 1.
+  """The 0-based collection with a given name or 1-based number.
 
   Raises:
     ConfigError: there is none.
@@ -224,7 +224,7 @@ def collection_named(text: str, facts: dict) -> int:
 
 
 def component_numbered(number: int, trained: Trained) -> int:
-  """The component (from 0) of a number from 1.
+  """The 0-based component with a given 1-based number.
 
   Raises:
     ConfigError: there is none.

@@ -1,10 +1,10 @@
-"""Which samples are asked for. Imports nothing heavy."""
+"""Checks a request for samples. Imports nothing heavy."""
 
 from jaxgen.errors import ConfigError
 
 
 def check_samples(collection: str | None, component: int | None, count: int, seed: int) -> None:
-  """Raises ConfigError for what cannot be, alone or together."""
+  """Raises ConfigError for values that are invalid, alone or together."""
   if (collection is None) == (component is None):
     raise ConfigError('name one --collection or one --component')
   if count < 1 or not 0 <= seed < 2**32:

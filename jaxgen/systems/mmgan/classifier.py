@@ -1,6 +1,6 @@
-"""The classifier that judges a Mixed Membership GAN: a system of its own, trained once on labelled images.
+"""The classifier that evaluates a Mixed Membership GAN: a system of its own, trained once on labelled images.
 
-The trunk of the discriminators without spectral norm, and the component classifier's layers on it.
+It consists of the discriminators' trunk without spectral norm, and the component classifier's layers on top.
 """
 
 from ml_collections import ConfigDict
@@ -14,15 +14,15 @@ from jaxgen.systems.mmgan.config import CHANNELS
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('accuracy', 'cross_entropy')
-# What cards say of its models, see `exchange.cards`.
+# What model cards say about its models, see `exchange.cards`.
 ABOUT = About(
   'The classifier that judges a Mixed Membership GAN.',
   pipeline_tag='image-classification',
 )
-# Each of the trunk's three convolutions halves the sides: fewer pixels leave none.
+# Each of the trunk's three convolutions halves the sides: smaller images would leave no pixels.
 SMALLEST = 8
 VARIANTS = ('digits', 'mnist', 'fashion_mnist', 'emnist_mnist', 'kmnist')
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# The rule of each key; those shared by all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **LABELLED,
   'data.image_size': whole(SMALLEST),
@@ -55,18 +55,18 @@ __getattr__ = imported_on_use(
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: the learning rate falls to 0 at the end."""
+  """Whether an update depends on config.num_steps: yes, the learning rate decays to 0 at the last step."""
   del config
   return True
 
 
 def check_config(config: ConfigDict) -> None:
-  """Nothing more than KEYS says: every value works with every other."""
+  """Checks nothing beyond KEYS: all values are compatible."""
   del config
 
 
 def asset_config(config: ConfigDict) -> ConfigDict:
-  """The config of the classifier for the labelled set of an mmgan config."""
+  """The classifier's config for the labelled set of an mmgan config."""
   name = config.data.name
   asset = configs.load(f'mmgan_classifier:{name if name in VARIANTS else "mnist"}')
   with asset.unlocked():

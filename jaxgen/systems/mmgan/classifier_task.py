@@ -39,25 +39,25 @@ class Network(NamedTuple):
   """Trunk and dense layers.
 
   Attributes:
-    trunk: convolutions.
-    head: a hidden layer and one logit a class.
+    trunk: the convolutions.
+    head: a hidden layer and one logit per class.
   """
 
   trunk: model.Trunk
   head: model.ClassifierHead
 
   def apply(self, variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Logits [B, classes] and features [B, hidden] of images [B, H, W, C] in [-1, 1]."""
+    """Maps images [B, H, W, C] in [-1, 1] to logits [B, classes] and features [B, hidden]."""
     features = self.trunk.apply({'params': variables['params']['trunk']}, images)
     found: Any = self.head.apply({'params': variables['params']['head']}, features)
     return found
 
 
 def make_data(config: ConfigDict) -> Data:
-  """The labelled images of config.data.
+  """Loads the labelled images of config.data as Data.
 
-  A training row is {'index'}; `example` makes {'image': float32 [H, W, C] in [-1, 1], 'label'} of it, the
-  image shifted by up to config.data.max_shift pixels. Splits: 'train' and 'test'.
+  A training row is {'index'}; `example` turns it into {'image': float32 [H, W, C] in [-1, 1], 'label'}, with
+  the image shifted by up to config.data.max_shift pixels. Splits: 'train' and 'test'.
   """
   found = load_labelled(config)
   train, size = found['train'], config.batch_size
@@ -95,7 +95,7 @@ def _make_example(scale: float, max_shift: int) -> Callable[[PyTree, Batch, jax.
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any]) -> Network:
-  """The network of a config."""
+  """Builds the network of a config."""
   dtype, param_dtype = DTYPES[config.precision]
   types = {'dtype': dtype, 'param_dtype': param_dtype}
   return Network(
@@ -105,11 +105,11 @@ def make_model(config: ConfigDict, facts: dict[str, Any]) -> Network:
 
 
 class Steps:
-  """Cross-entropy by Adam, its learning rate falling to 0 along a cosine.
+  """Cross-entropy minimised by Adam, with cosine decay of the learning rate to 0.
 
   Args:
-    config: of the run.
-    facts: of the data.
+    config: config of the run.
+    facts: facts of the data.
     axis: the device axis, or None.
   """
 
@@ -121,7 +121,7 @@ class Steps:
     self.optimizers = {PLAYER: optax.adam(rate)}
 
   def init(self, key: jax.Array) -> TrainState:
-    """A state of new parameters."""
+    """A freshly initialised state."""
     image = jnp.zeros((1, *self.facts['image_shape']), self.param_dtype)
     trunk = self.net.trunk.init(name_key(key, 'trunk'), image)
     head = self.net.head.init(name_key(key, 'head'), self.net.trunk.apply(trunk, image))
@@ -129,7 +129,7 @@ class Steps:
     return fresh_state(key, {PLAYER: {'params': params}}, self.optimizers)
 
   def terms(self, variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
-    """Cross-entropy [B] in nats, and whether the most probable class [B] is right."""
+    """Cross-entropy [B] in nats, and whether the most probable class is correct [B]."""
     logits = self.net.apply(variables, batch['image'])[0].astype(self.param_dtype)
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch['label'])
     hits = (logits.argmax(-1) == batch['label']).astype(self.param_dtype)
@@ -138,25 +138,25 @@ class Steps:
   def loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """The mean cross-entropy in nats, see `Task.losses`, and `terms` of each image."""
+    """The mean cross-entropy in nats, see `Task.losses`, and the per-image `terms`."""
     del state
     found = self.terms({'params': params}, batch)
     return found['cross_entropy'].sum() / self.config.batch_size, found
 
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """One update."""
+    """Takes one training step."""
     grads, found = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     metrics = {name: Mean.of(x) for name, x in found.items()}
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array | None = None) -> Metrics:
-    """Both terms over the rows of a mask."""
+    """Means of both terms over unmasked rows."""
     del key
     return {name: Mean.of(x, batch['mask']) for name, x in self.terms(variables, batch).items()}
 
   def evaluate(self, variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
-    """Both terms over the test images."""
+    """Means of both terms over the test images."""
     assert data is not None
     size = self.config.eval.batch_size
     batches = passes.shown(data.splits['test'], size, tools, 'classifier on test')
@@ -165,7 +165,7 @@ class Steps:
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config. One player, trunk and head; it draws no pictures."""
+  """Builds the task of a config. One player, trunk and head; no pictures."""
   steps = Steps(config, facts, axis)
   shape = config.batch_size, *facts['image_shape']
   return Task(

@@ -1,4 +1,4 @@
-"""`jaxgen memberships`, and `jaxgen sample` of one collection or component of a Mixed Membership GAN."""
+"""`jaxgen memberships`, and `jaxgen sample` for one collection or component of a Mixed Membership GAN."""
 
 import argparse
 import json
@@ -68,7 +68,7 @@ def _memberships(args: argparse.Namespace) -> None:
 def _found(
   args: argparse.Namespace, run: 'Opened', groups: list['Group'], failed: list[str]
 ) -> dict[str, 'Membership']:
-  """The memberships of all images by path; paths of those that cannot be read are added to `failed`."""
+  """Memberships of all images by path; paths that cannot be read are appended to `failed`."""
   from jaxgen.data.image_folders import read_image
   from jaxgen.systems.mmgan import apply, given
 
@@ -90,7 +90,7 @@ def _found(
 
 
 def _by_folder(groups: list['Group'], found: dict[str, 'Membership']) -> dict[str, 'Summary']:
-  """The summary of each folder of which something could be read."""
+  """The summary of each folder with at least one readable image."""
   from jaxgen.systems.mmgan import report
 
   inside = {
@@ -102,7 +102,7 @@ def _by_folder(groups: list['Group'], found: dict[str, 'Membership']) -> dict[st
 
 
 def _print_json(run: 'Opened', groups: list['Group'], found: dict[str, 'Membership']) -> None:
-  """A line an image, and a line a folder."""
+  """Prints one line per image, then one per folder."""
   names = run.trained.facts['set_names']
   for path, x in found.items():
     sets = dict(zip(names, x.distribution, strict=True))
@@ -122,7 +122,7 @@ def _print_json(run: 'Opened', groups: list['Group'], found: dict[str, 'Membersh
 def _print_tables(
   args: argparse.Namespace, run: 'Opened', groups: list['Group'], found: dict[str, 'Membership']
 ) -> None:
-  """What the components are, then the images that are named one by one, then folders."""
+  """Prints what the components are, then the individually named images, then folders."""
   from jaxgen.systems.mmgan import apply, given, report, shares
 
   names = run.trained.facts['set_names']
@@ -145,7 +145,7 @@ def _print_tables(
 
 
 def _draw_sheet(args: argparse.Namespace, run: 'Opened', found: dict[str, 'Membership']) -> None:
-  """Samples of each component beside the images that are most surely of it."""
+  """Writes a sheet of samples of each component beside the images assigned to it most confidently."""
   from jaxgen.data.image_folders import read_image
   from jaxgen.pictures import png
   from jaxgen.systems.mmgan import apply, report, sheets
@@ -204,7 +204,7 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _write_each(drawn: Iterable['Samples'], folder: Path) -> None:
-  """A file a sample; its name ends in the component that made it."""
+  """Writes one file per sample, whose name ends in the component that made it."""
   from jaxgen.pictures import png
   from jaxgen.systems.mmgan import sheets
 
@@ -218,7 +218,7 @@ def _write_each(drawn: Iterable['Samples'], folder: Path) -> None:
 def _write_sheet(
   drawn: Iterable['Samples'], run: 'Opened', collection: int | None, component: int | None
 ) -> Path:
-  """One picture in the samples/ of the run."""
+  """Writes one picture to the run's samples/ folder."""
   import numpy as np
 
   from jaxgen.pictures import png

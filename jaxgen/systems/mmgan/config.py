@@ -1,4 +1,4 @@
-"""What an mmgan config may say. Imports nothing heavy."""
+"""Keys and checks of an mmgan config. Imports nothing heavy."""
 
 import logging
 from pathlib import Path
@@ -26,7 +26,7 @@ from jaxgen.systems.mmgan.regions import CASES, region_classes
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('set_accuracy', 'set_nll')
-# What cards say of its models, see `exchange.cards`.
+# What model cards say about its models, see `exchange.cards`.
 ABOUT = About(
   'A Mixed Membership GAN (Yazici et al.): finds what several collections of images share '
   'and what each has alone.',
@@ -36,8 +36,8 @@ ABOUT = About(
 )
 SIZES = (28, 32, 64)
 RESIZE_RULES = ('none', 'fit', 'crop', 'stretch')
-FEW_FAKES = 8  # of a component in a batch
-# Keys of which a fixed mixture takes no notice, where they are not these values.
+FEW_FAKES = 8  # per component in a batch
+# Keys that a fixed mixture ignores, with their defaults.
 OF_LEARNED = {
   'model.mixture_support': 'all',
   'optim.mixture_optimizer': 'adam',
@@ -50,7 +50,7 @@ OF_LEARNED = {
   'loss.sparsity_from': 0,
 }
 CHANNELS = choice(1, 3, words='1 (grey) or 3 (RGB)')
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# The rule of each key; those shared by all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **LABELLED,
   **PLACEMENT,
@@ -96,7 +96,7 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: where a weight or the mixture's rate changes over a run."""
+  """Whether an update depends on config.num_steps: if a weight or the mixture's rate changes over the run."""
   loss = config.loss
   learned = is_learned(config)
   return bool(
@@ -108,12 +108,12 @@ def depends_on_num_steps(config: ConfigDict) -> bool:
 
 
 def folders(config: ConfigDict) -> list[Path]:
-  """The image folders of config.data.sets; none where class sets are used."""
+  """The image folders of config.data.sets; empty if class sets are used."""
   return [expanded(name) for name in _listed(config)]
 
 
 def _listed(config: ConfigDict) -> list[str]:
-  """The folders as given: a trained model works where they cannot be found."""
+  """The folders as given, unresolved: a trained model also works where they do not exist."""
   return listed(config.data.sets)
 
 
@@ -123,24 +123,24 @@ def num_sets(config: ConfigDict) -> int:
 
 
 def num_components(config: ConfigDict) -> int:
-  """K: config.model.num_components, or 2^n - 1 where that is 0."""
+  """K: config.model.num_components, or 2^n - 1 if that is 0."""
   return config.model.num_components or 2 ** num_sets(config) - 1
 
 
 def num_owned(config: ConfigDict) -> int:
-  """How many components a fixed mixture gives to some class set: those that make fakes."""
+  """The number of components that a fixed mixture assigns to some class set: those that make fakes."""
   return sum(bool(classes) for classes in region_classes(CASES[config.data.case]))
 
 
 def is_learned(config: ConfigDict) -> bool:
-  """Whether the mixture is learned: a person's own folders have no known one."""
+  """Whether the mixture is learned: for a user's own folders none is known."""
   return config.model.mixture != 'fixed' or bool(_listed(config))
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS.
+  """Raises ConfigError for incompatible values; each value already fits its rule in KEYS.
 
-  Few fakes of a component are a warning, and so is what the mixture takes no notice of.
+  Few fakes per component only cause a warning, as do keys that the mixture ignores.
   """
   if folders(config):
     _check_folders(config)
@@ -171,7 +171,7 @@ def check_config(config: ConfigDict) -> None:
 
 
 def _warn_of_idle(config: ConfigDict) -> None:
-  """Warns of keys that change nothing, and of a learned mixture that nothing teaches."""
+  """Warns of keys that have no effect, and of a learned mixture without a learning signal."""
   if not is_learned(config):
     warn_of_idle(config, OF_LEARNED, 'config.model.mixture is fixed')
     return

@@ -28,10 +28,10 @@ class Sets(NamedTuple):
   """The collections of a run.
 
   Attributes:
-    sources: one a distribution, all of one image size and scale.
-    test: images that no collection holds; None where there are none.
+    sources: one per distribution, all of one image size and scale.
+    test: held-out images that no collection contains, or None.
     owners: [test rows, n] bool, whether the collection owns the test image's class.
-    facts: of the data, but for steps_per_epoch.
+    facts: facts of the data, except steps_per_epoch.
   """
 
   sources: Sequence[Source]
@@ -41,15 +41,15 @@ class Sets(NamedTuple):
 
 
 def make_data(config: ConfigDict) -> Data:
-  """The collections of a config as Data.
+  """Loads the collections of a config as Data.
 
-  A training row holds an image of each collection: {'index'} [n] into the resident images, or {'image'}
-  uint8 [n, H, W, C] when streaming; `example` makes {'image': float32 [n, H, W, C] in [-1, 1]} of it.
-  Splits: 'set1', 'set2', ... are the collections; 'test' of class sets, or 'train' of folders, all
-  collections one after the other, has 'owners' [B, n] beside 'image'.
+  A training row holds one image per collection: {'index'} [n] into the resident images, or {'image'}
+  uint8 [n, H, W, C] when streaming; `example` turns it into {'image': float32 [n, H, W, C] in [-1, 1]}.
+  Splits: 'set1', 'set2', ... are the collections; 'test' for class sets, or for folders 'train', which
+  concatenates all collections, has 'owners' [B, n] beside 'image'.
 
   Raises:
-    DataError: files missing or damaged.
+    DataError: files are missing or damaged.
     ConfigError: a collection has fewer images than a batch.
   """
   sets = folder_sets(config) if folders(config) else class_sets(config)
@@ -72,7 +72,7 @@ def make_data(config: ConfigDict) -> Data:
 
 
 def _rows(config: ConfigDict, parts: Sequence[Source], resident: bool) -> Rows:
-  """Rows of the collections side by side, each in its own order and epochs."""
+  """Rows of the collections side by side, each with its own order and epochs."""
   streams = [
     training_rows(
       part,
@@ -101,7 +101,7 @@ def _rows(config: ConfigDict, parts: Sequence[Source], resident: bool) -> Rows:
 
 
 def _splits(sets: Sets, batch_size: int) -> dict[str, Split]:
-  """The collections, and the images whose owners are known."""
+  """The collections as splits, and the split of images whose owners are known."""
 
   def split(source: Source, owners: np.ndarray) -> Split:
     def decode(batch: Batch) -> Batch:
@@ -121,7 +121,7 @@ def _splits(sets: Sets, batch_size: int) -> dict[str, Split]:
 
 
 def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
-  """`Data.example`: one row -> {'image': float32 [n, H, W, C] in [-1, 1]}; nothing is augmented."""
+  """`Data.example`: maps a row to {'image': float32 [n, H, W, C] in [-1, 1]}; no augmentation."""
 
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
     del key
@@ -132,7 +132,7 @@ def make_example(scale: float) -> Callable[[PyTree, Batch, jax.Array], Batch]:
 
 
 def load_labelled(config: ConfigDict) -> dict[str, Source]:
-  """The labelled set of config.data, brought to config.data.image_size and channels."""
+  """Loads the labelled set of config.data, converted to config.data.image_size and channels."""
   data = config.data
   found = sources.load_training_images(data.name, data.dir, data.columns.to_dict())
   shape = (data.image_size, data.image_size, data.channels)
@@ -173,7 +173,7 @@ def class_sets(config: ConfigDict) -> Sets:
 
 
 def folder_sets(config: ConfigDict) -> Sets:
-  """A person's own folders, each of which owns its images; there are no others to test on."""
+  """The user's own folders, each of which owns its images; there are no other images to test on."""
   data = config.data
   rule = Rule(data.image_size, data.channels, data.resize)
   paths = folders(config)
@@ -194,10 +194,10 @@ def folder_sets(config: ConfigDict) -> Sets:
 
 
 def set_names(paths: Sequence[Path]) -> list[str]:
-  """A name of each folder: as many of its last parts as tell it from the others.
+  """Names for folders: as many trailing path components as distinguish each from the others.
 
   Args:
-    paths: of folders, no two of them the same.
+    paths: distinct folders.
   """
   parts = [path.absolute().parts for path in paths]
   names = []
@@ -211,10 +211,10 @@ def set_names(paths: Sequence[Path]) -> list[str]:
 
 
 def sized(source: Source, shape: tuple[int, int, int]) -> Source:
-  """A labelled set brought to one image shape: bilinear, as uint8 levels of 255.
+  """Resizes a labelled set to one image shape: bilinear, as uint8 levels of 255.
 
   Raises:
-    DataError: grey images are wanted in colour, or the other way round.
+    DataError: grey images are requested in colour, or vice versa.
   """
   if source.image_shape == shape:
     return source

@@ -1,4 +1,4 @@
-"""What the paper's table reports of a Mixed Membership GAN, and what goes beyond it."""
+"""Evaluation of a Mixed Membership GAN: the metrics of the paper's table, and further ones."""
 
 import logging
 from typing import Any, NamedTuple
@@ -29,11 +29,11 @@ GOOD_CLASSIFIER = 0.99
 
 
 class Samples(NamedTuple):
-  """Samples of every component as the extractor sees them.
+  """Samples of every component as seen by the feature extractor.
 
   Attributes:
     features: [K, samples, D].
-    labels: [K, samples] int, the most probable class; None where the extractor knows no classes.
+    labels: [K, samples] int, the most probable class; None if the extractor has no classes.
   """
 
   features: np.ndarray
@@ -41,11 +41,11 @@ class Samples(NamedTuple):
 
 
 def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
-  """The contents of evaluation.json but for step and train_last_epoch. Shares are fractions.
+  """The contents of evaluation.json except step and train_last_epoch. Shares are fractions.
 
-  What needs labels is None for a person's own folders, whose distances are those of fixed random features;
-  what is of a learned mixture is None where it is fixed, which is given and not estimated; what `tools.full`
-  leaves out is None.
+  Figures that need labels are None for a user's own folders, whose distances use fixed random features; figures
+  of a learned mixture are None if the mixture is fixed, since it is given and not estimated; what is skipped
+  without `tools.full` is None.
   """
   facts, labelled = inference.facts, inference.facts['num_classes'] is not None
   alpha = inference.alpha(variables)
@@ -87,14 +87,14 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
 
 
 def _judged_split(inference: Inference) -> str:
-  """Folders have no test images."""
+  """The split to evaluate on; folders have no test images."""
   return 'test' if inference.facts['set_classes'] else 'train'
 
 
 def _by_region(
   inference: Inference, labels: np.ndarray, alpha: np.ndarray
 ) -> tuple[list[int | None], dict[str, Any]]:
-  """The region of each component, and how many of its samples [K, samples] lie there."""
+  """The region of each component, and the fraction of its samples [K, samples] that lie there."""
   facts, learned = inference.facts, is_learned(inference.config)
   truth = np.asarray(facts['true_mixture'])
   groups = regions.region_classes(facts['set_classes'])
@@ -118,7 +118,7 @@ def _rows(
   assigned: list[int | None],
   accuracy: list[float | None] | None,
 ) -> list[dict[str, Any]]:
-  """A line a component: its region, its accuracy, and alpha beside the truth of every collection."""
+  """One row per component: its region, its accuracy, and alpha beside the truth for every collection."""
   rows = []
   for k, region in enumerate(assigned):
     row: dict[str, Any] = {'component': str(k + 1)}
@@ -135,10 +135,10 @@ def _rows(
 def _ownership(
   inference: Inference, variables: PyTree, data: Data, tools: Tools
 ) -> dict[str, float | int | None]:
-  """set_accuracy and set_nll over the test rows, or over all training rows of a person's own folders.
+  """set_accuracy and set_nll over the test rows, or over all training rows of a user's own folders.
 
-  Beside them stands what they can be: chance, which names each collection equally often, is right on the mean
-  share of collections that own an image.
+  The result includes a baseline and a ceiling: chance, which names every collection equally often, is right for
+  the mean fraction of collections that own an image.
   """
   split, size = data.splits[_judged_split(inference)], inference.config.eval.batch_size
   batches = passes.shown(split, size, tools, 'owners')
@@ -160,10 +160,10 @@ def _ownership(
 
 
 def _ceiling(inference: Inference, variables: PyTree) -> float | None:
-  """The set accuracy that is possible.
+  """The highest attainable set accuracy.
 
-  Who knows the classes names an owner of every test image: 1. Who else could own an image of a person's folders
-  nobody knows: it is estimated by the mixture, and None while that has hardly moved.
+  With known classes an owner of every test image can be named: 1. For a user's folders it is unknown who else
+  could own an image: the ceiling is estimated from the mixture, and None while that has hardly changed.
   """
   if inference.facts['set_classes']:
     return 1.0
@@ -174,7 +174,7 @@ def _ceiling(inference: Inference, variables: PyTree) -> float | None:
 
 
 def _mixture_change(inference: Inference, alpha: np.ndarray) -> float | None:
-  """How far a learned mixture has come; a person is told where that is hardly anywhere."""
+  """How much a learned mixture has changed; warns if it has hardly changed at all."""
   initial = inference.initial_mixture()
   if initial is None:
     return None
@@ -184,7 +184,7 @@ def _mixture_change(inference: Inference, alpha: np.ndarray) -> float | None:
 
 
 def _classifying(asset: Trained) -> Extractor:
-  """The classifier's hidden layer and its most probable class."""
+  """Extracts the classifier's hidden layer and its most probable class."""
   net = classifier_task.make_model(asset.config, asset.facts)
 
   def apply(variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -198,7 +198,7 @@ def _classifying(asset: Trained) -> Extractor:
 def _sampled(
   inference: Inference, variables: PyTree, extractor: Extractor, tools: Tools
 ) -> Samples:
-  """eval.num_samples samples of each component as the extractor sees them."""
+  """eval.num_samples samples of each component as seen by the extractor."""
   options, k = inference.config.eval, inference.num_components
   local, total = tools.rows(options.batch_size), k * options.num_samples
   batches = []
@@ -224,7 +224,7 @@ def _sampled(
 
 
 def region_shares(label: np.ndarray, groups: list[list[int]]) -> np.ndarray:
-  """Share [K, regions] of each component's samples whose class lies in each region.
+  """Fraction [K, regions] of each component's samples whose class lies in each region.
 
   Args:
     label: [K, samples], the classifier's classes.
@@ -236,7 +236,7 @@ def region_shares(label: np.ndarray, groups: list[list[int]]) -> np.ndarray:
 def usage(alpha: np.ndarray) -> np.ndarray:
   """How much the owners of each region use each component: the sum of their alpha [K, regions].
 
-  All 0 for a component that is not in use: alpha of `shares.IN_USE` or less in every distribution.
+  All 0 for an unused component: alpha of `shares.IN_USE` or less in every distribution.
 
   Args:
     alpha: [n, K].
@@ -246,16 +246,16 @@ def usage(alpha: np.ndarray) -> np.ndarray:
 
 
 def assign(shares: np.ndarray, groups: list[list[int]], use: np.ndarray | None) -> list[int | None]:
-  """The region of each component, or None.
+  """Assigns a region, or None, to each component.
 
-  With a fixed mixture component k is region k, where that has classes. With a learned one, components in use
-  and non-empty regions are matched one to one so that what the owners of the regions get right adds up to the
-  most: the sum over matched pairs of share times use. A component that nobody uses has no region.
+  With a fixed mixture component k is region k, if that has classes. With a learned one, components in use and
+  non-empty regions are matched one to one so as to maximise the sum over matched pairs of share times use: what
+  the owners of the regions get right. A component that nobody uses has no region.
 
   Args:
     shares: [K, regions].
     groups: classes of each region.
-    use: [K, regions], as `usage` makes it; None: the mixture is fixed.
+    use: [K, regions], from `usage`; None: the mixture is fixed.
   """
   real = [r for r, group in enumerate(groups) if group]
   if use is None:
@@ -271,17 +271,17 @@ def assign(shares: np.ndarray, groups: list[list[int]], use: np.ndarray | None) 
 def mixture_accuracy(
   shares: np.ndarray, alpha: np.ndarray, assigned: list[int | None] | None = None
 ) -> float:
-  """How much of what the collections draw is right: many components may be one region. Ours, not the paper's.
+  """The fraction of correct samples, where components may share a region. Not from the paper.
 
-  Each component in use is the region at which it is right most often. A sample is right that lies in its
-  component's region and was drawn for an owner of that region; collections are drawn equally often. So
-  components count by alpha, two that share a region both count, and a unit of alpha in a collection that does
-  not own the component's region is lost.
+  Each component in use takes the region for which it is correct most often. A sample is correct if it lies in
+  its component's region and was drawn for an owner of that region; collections are drawn equally often. So
+  components count by alpha, two that share a region both count, and alpha is wasted in a collection that does
+  not own the component's region.
 
   Args:
     shares: [K, regions].
     alpha: [n, K].
-    assigned: the region of each component, where it is known; None: the best.
+    assigned: the region of each component, if known; None: the best one.
   """
   right = shares * usage(alpha)
   if assigned is None:
@@ -292,9 +292,9 @@ def mixture_accuracy(
 
 
 def mixture_error(alpha: np.ndarray, truth: np.ndarray, assigned: list[int | None]) -> float:
-  """The largest distance of a share from the truth.
+  """The largest absolute difference between a share and the truth.
 
-  A component without a region should have none, and a region without a component counts with its whole share.
+  A component without a region should have none, and a region without a component counts with its full share.
 
   Args:
     alpha: [n, K].
@@ -307,7 +307,7 @@ def mixture_error(alpha: np.ndarray, truth: np.ndarray, assigned: list[int | Non
 
 
 def _classifier_accuracy(asset: Trained, tools: Tools) -> float:
-  """Accuracy of the classifier on the test images of its own data; it caps the components'."""
+  """Accuracy of the classifier on its own test images; it caps the components' accuracy."""
   task = classifier_task.make_task(asset.config, asset.facts)
   data = classifier_task.make_data(asset.config)
   accuracy = task.evaluate(asset.variables, data, tools)['accuracy']
@@ -329,7 +329,7 @@ def _distances(
   data: Data,
   tools: Tools,
 ) -> dict[str, Any]:
-  """FID and KID of each distribution: num_samples samples of it against its training images."""
+  """FID and KID of each distribution: num_samples of its samples against its training images."""
   extraction = Extraction(extractor, tools)
   rng = generator(inference.config.seed, 'mmgan_distances')
   found = {}
@@ -342,7 +342,7 @@ def _distances(
 
 
 def distances_of(name: str, fake: np.ndarray, real: np.ndarray) -> dict[str, float | None]:
-  """FID and KID of a collection by features [N, D] and [M, D]; a person is told where they are left out."""
+  """FID and KID of a collection from features [N, D] and [M, D]; warns if they are omitted."""
   found = distances(fake, real)
   if found['fid'] is None:
     logging.warning(
@@ -358,12 +358,12 @@ def distances_of(name: str, fake: np.ndarray, real: np.ndarray) -> dict[str, flo
 
 
 def draw(features: np.ndarray, alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Samples of one distribution: k ~ Cat(alpha), then a sample of component k, none twice.
+  """Samples one distribution without replacement: k ~ Cat(alpha), then a sample of component k.
 
   Args:
     features: [K, samples, D], independent samples of each component.
     alpha: [K].
-    rng: of the draws.
+    rng: source of randomness.
 
   Returns:
     [samples, D].

@@ -1,4 +1,4 @@
-"""`jaxgen.memberships` and `jaxgen.samples`: what `jaxgen memberships` and `jaxgen sample` do, in a program."""
+"""`jaxgen.memberships` and `jaxgen.samples`: the Python API of the Mixed Membership GAN."""
 
 from typing import NamedTuple
 
@@ -15,11 +15,11 @@ _kept = Kept()
 
 
 class Memberships(NamedTuple):
-  """What a model says of one image.
+  """A model's posteriors for one image.
 
   Attributes:
-    components: p(k | x), by the number k of a component from 1, uniform prior over components.
-    sets: p(i | x), by the name of a collection, uniform over collections.
+    components: p(k | x), keyed by the component's 1-based number k, uniform prior over components.
+    sets: p(i | x), keyed by the collection's name, uniform over collections.
   """
 
   components: dict[int, float]
@@ -31,7 +31,7 @@ class Drawn(NamedTuple):
 
   Attributes:
     images: uint8 [N, H, W] or [N, H, W, 3].
-    components: [N], the number from 1 of the component that made each.
+    components: [N], the 1-based number of the component that made each.
   """
 
   images: np.ndarray
@@ -39,18 +39,18 @@ class Drawn(NamedTuple):
 
 
 def memberships(image: Given, *, weights: Weights = None, invert: bool = False) -> Memberships:
-  """Components and collections of an image, as `jaxgen memberships` tells them.
+  """Component and collection posteriors of an image, as printed by `jaxgen memberships`.
 
   Args:
-    image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4]; one of another size is brought to
-      the model's as in training.
-    weights: a file of `jaxgen export`, or what `jaxgen.load` returns; None: the net that comes with jaxgen, of
-      MNIST's digits.
-    invert: for dark ink on white paper, where the model knows light ink on black.
+    image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4]; other sizes are converted to the
+      model's as in training.
+    weights: a file written by `jaxgen export`, or what `jaxgen.load` returns; None: the net that ships with
+      jaxgen, trained on MNIST's digits.
+    invert: set for dark ink on white paper if the model was trained on light ink on black.
 
   Raises:
-    DataError: it cannot be read.
-    ConfigError: weights of another system, or none comes with this version.
+    DataError: the image cannot be read.
+    ConfigError: the weights belong to another system, or none ship with this version.
   """
   trained = model_of(weights, apply.shipped_weights, ('mmgan',))
   tools = plain_tools(trained.config.seed)
@@ -69,18 +69,18 @@ def samples(
   *,
   weights: Weights = None,
 ) -> Drawn:
-  """Samples of one collection or one component, as `jaxgen sample` writes them to a folder.
+  """Draws samples of one collection or one component, as `jaxgen sample` writes them to a folder.
 
   Args:
-    collection: its name, or its number from 1.
-    component: in its place, its number from 1.
-    count: how many.
-    seed: of the draws: a sample depends on it, on its place among them and on the choice alone.
+    collection: its name, or its 1-based number.
+    component: instead of a collection, its 1-based number.
+    count: number of samples.
+    seed: random seed; a sample depends only on it, its own position and the choice.
     weights: see `memberships`.
 
   Raises:
-    ConfigError: both or none is named, there is none of that name, weights of another system, or none comes
-      with this version.
+    ConfigError: both or neither are given, there is none of that name, the weights belong to another system, or
+      none ship with this version.
   """
   named = None if collection is None else str(collection)
   check_samples(named, component, count, seed)

@@ -1,4 +1,4 @@
-"""The images that a command line means: files, and folders with all below them."""
+"""Resolves the images given on a command line: files, and folders with everything below them."""
 
 import itertools
 import os
@@ -13,16 +13,16 @@ from jaxgen.data.image_files import SUFFIXES, kinds, sorted_files
 from jaxgen.errors import DataError, UserError
 from jaxgen.words import counted
 
-AHEAD = 64  # files that are read together
+AHEAD = 64  # files to read concurrently
 
 
 class Group(NamedTuple):
   """Files that belong together.
 
   Attributes:
-    folder: as given; None for files that are named one by one.
-    paths: of the images.
-    skipped: what of the folder is passed over, in words; '' where that is nothing.
+    folder: as given; None for individually named files.
+    paths: paths of the images.
+    skipped: description of the folder's contents that are skipped; '' if nothing is.
   """
 
   folder: str | None
@@ -31,12 +31,12 @@ class Group(NamedTuple):
 
 
 def groups(arguments: Sequence[str]) -> list[Group]:
-  """The files that are named one by one, where there are any, and the images of each folder.
+  """Groups the individually named files, if any, and the images of each folder.
 
-  Hidden files and folders are passed over, as in training.
+  Hidden files and folders are skipped, as in training.
 
   Raises:
-    DataError: a folder holds no image.
+    DataError: a folder contains no image.
   """
   once: dict[Path, str] = {}
   for name in arguments:
@@ -48,7 +48,7 @@ def groups(arguments: Sequence[str]) -> list[Group]:
 
 
 def distinct(found: Sequence[Group]) -> list[str]:
-  """The paths of all images, each once."""
+  """The paths of all images without duplicates."""
   return list(dict.fromkeys(path for group in found for path in group.paths))
 
 
@@ -71,12 +71,12 @@ def _folder(name: str) -> Group:
 def read(
   paths: Sequence[str], read_one: Callable[[Path], np.ndarray], failed: Callable[[str, str], None]
 ) -> Iterator[tuple[str, np.ndarray]]:
-  """Path and pixels of the files that can be read, in order, some files ahead on several threads.
+  """Yields path and pixels of each readable file, in order, reading ahead on several threads.
 
   Args:
-    paths: of the files.
+    paths: paths of the files.
     read_one: reads a file, or raises UserError.
-    failed: told of each file that cannot be read, and why.
+    failed: called with each unreadable file and the reason.
   """
 
   def attempt(path: str) -> np.ndarray | UserError:

@@ -1,4 +1,4 @@
-"""What a trained Mixed Membership GAN computes, as pure functions of exported variables."""
+"""Inference with a trained Mixed Membership GAN, as pure functions of exported variables."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ from jaxgen.task import Batch, PyTree, name_key
 
 
 class Inference:
-  """One generator and its component classifier in use; methods are pure and can be jitted.
+  """Inference with one generator and its component classifier; methods are pure and can be jitted.
 
   Args:
-    nets: without a device axis.
-    facts: of the data.
-    config: of the run.
+    nets: the networks, without a device axis.
+    facts: facts of the data.
+    config: config of the run.
   """
 
   def __init__(self, nets: model.Networks, facts: dict[str, Any], config: ConfigDict):
@@ -34,7 +34,7 @@ class Inference:
     return np.asarray(losses.mixture(variables['omega']), np.float64)
 
   def initial_mixture(self) -> np.ndarray | None:
-    """Alpha [n, K] that a learned mixture began with; None where it is fixed."""
+    """The initial alpha [n, K] of a learned mixture; None if it is fixed."""
     if not is_learned(self.config):
       return None
     shape = num_sets(self.config), self.num_components
@@ -43,7 +43,7 @@ class Inference:
     return np.asarray(alpha, np.float64)
 
   def unlearned_mixture(self) -> np.ndarray | None:
-    """Alpha [n, K] that the mixture is to move away from; None where it is fixed, or begins at the truth."""
+    """Alpha [n, K] that training should move away from; None if it is fixed, or starts at the truth."""
     initial, truth = self.initial_mixture(), self.facts['true_mixture']
     if initial is None or truth is None or initial.shape != np.shape(truth):
       return initial
@@ -51,7 +51,7 @@ class Inference:
     return None if at_truth else initial
 
   def generate(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
-    """Images [B, H, W, C] in [-1, 1] of batch['component'] [B]; z depends on batch['index'] [B] only."""
+    """Images [B, H, W, C] in [-1, 1] from batch['component'] [B]; z depends on batch['index'] [B] only."""
     keys = row_keys(key, batch['index'])
     shape = (self.config.model.num_latents,)
     z = jax.vmap(lambda k: jax.random.normal(k, shape))(keys)
@@ -59,32 +59,32 @@ class Inference:
     return images
 
   def draw_component(self, variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
-    """Draws k ~ Cat(alpha^(i)) [B] int32 for i = batch['collection'] [B], as eq. 5 does first.
+    """Draws k ~ Cat(alpha^(i)) [B] int32 for i = batch['collection'] [B], the first step of eq. 5.
 
-    A draw depends on batch['index'] [B] and its collection only. A component of share 0 is never drawn.
+    A draw depends on batch['index'] [B] and its collection only. A component with share 0 is never drawn.
     """
     keys = row_keys(name_key(key, 'component'), batch['index'])
     log_alpha = jax.nn.log_softmax(variables['omega'], axis=-1)[batch['collection']]
     return jax.vmap(jax.random.categorical)(keys, log_alpha).astype(jnp.int32)
 
   def component_posterior(self, variables: PyTree, images: jax.Array) -> jax.Array:
-    """p(k | x) [B, K] of images [B, H, W, C] in [-1, 1], uniform over components."""
+    """p(k | x) [B, K] for images [B, H, W, C] in [-1, 1], uniform over components."""
     trunk = {collection: x['trunk'] for collection, x in variables['trunk'].items()}
     features = self._trunk.apply(trunk, images)
     logits = self.nets.cls.apply(variables['cls'], features)[0]
     return losses.component_posterior(logits.astype(variables['omega'].dtype))
 
   def posteriors(self, variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """p(k | x) [B, K] and p(i | x) [B, n] of images [B, H, W, C] in [-1, 1]."""
+    """p(k | x) [B, K] and p(i | x) [B, n] for images [B, H, W, C] in [-1, 1]."""
     component = self.component_posterior(variables, images)
     alpha = losses.mixture(variables['omega'])
     return component, losses.distribution_posterior(component, alpha)
 
   def ownership(self, variables: PyTree, batch: Batch) -> Metrics:
-    """How well p(i | x) finds the collections that own an image.
+    """How well p(i | x) identifies the collections that own an image.
 
-    set_accuracy is the share of images whose most probable collection owns their class; set_nll is
-    -log of the probability of all owners, in nats.
+    set_accuracy is the fraction of images whose most probable collection owns their class; set_nll is
+    -log of the total probability of all owners, in nats.
     """
     _, posterior = self.posteriors(variables, batch['image'])
     owners = batch['owners'].astype(posterior.dtype)

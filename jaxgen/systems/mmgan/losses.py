@@ -1,7 +1,7 @@
-"""The objective of the Mixed Membership GAN, numbered as in the paper.
+"""The objective of the Mixed Membership GAN, with the paper's equation numbers.
 
-Rows of fakes are laid out in any order; `component` says which component made each. Sums run over the rows
-given, and are divided by global counts, so that parts of a batch add up.
+Rows of fakes may be in any order; `component` says which component made each. Sums run over the given rows
+and are divided by global counts, so that the parts of a batch add up.
 """
 
 import chex
@@ -14,7 +14,7 @@ from jaxgen.losses.adversarial import NON_SATURATING, SATURATING, part_of_mean
 
 
 def mixture(omega: jax.Array) -> jax.Array:
-  """Eq. 9: alpha [n, K], rows that sum to 1, of omega [n, K]; -inf is a component that stays at 0."""
+  """Eq. 9: alpha [n, K], rows summing to 1, from omega [n, K]; -inf marks a component that stays at 0."""
   return jax.nn.softmax(omega, axis=-1)
 
 
@@ -26,7 +26,7 @@ def game_value(
   num_real: int,
   num_fake: jax.Array | int,
 ) -> jax.Array:
-  """Eq. 8, which D maximises: its part over the given rows.
+  """Eq. 8, which D maximises: the part contributed by the given rows.
 
   V = 1/n sum_i E log D_i(x) + 1/n sum_i sum_k alpha_k^(i) E log(1 - D_i(G_k(z))).
 
@@ -34,9 +34,9 @@ def game_value(
     real: [R, n], logit of D_i for a real image of distribution i.
     fake: [F, n], logits of every D_i for a fake.
     alpha: [n, K].
-    component: [F] int32, which component made the fake.
-    num_real: real images a distribution in the global batch.
-    num_fake: fakes of a component in the global batch: one number, or [F], that of each fake's component.
+    component: [F] int32, the component that made each fake.
+    num_real: real images per distribution in the global batch.
+    num_fake: fakes per component in the global batch: one number, or [F], that of each fake's component.
 
   Returns:
     () nats.
@@ -49,7 +49,7 @@ def game_value(
 def fake_value(
   fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: jax.Array | int
 ) -> jax.Array:
-  """The second term of eq. 8; with stopped logits, what omega minimises.
+  """The second term of eq. 8; with stop-gradient logits, it is what omega minimises.
 
   d/d omega_k^(i) = 1/n alpha_k (f_ik - sum_j alpha_j f_ij), f_ik = E -softplus(logit_i) over component k.
   """
@@ -60,7 +60,7 @@ def fake_value(
 def _weights(
   fake: jax.Array, alpha: jax.Array, component: jax.Array, num_fake: jax.Array | int
 ) -> jax.Array:
-  """The weight [F, n] of each fake for each D_i: alpha_k^(i) / (n times the fakes of k)."""
+  """The weight [F, n] of each fake for each D_i: alpha_k^(i) / (n times the number of fakes of k)."""
   chex.assert_rank([fake, alpha, component], [2, 2, 1])
   chex.assert_shape(fake, (component.shape[0], alpha.shape[0]))
   counts = jnp.broadcast_to(jnp.asarray(num_fake), component.shape)
@@ -74,14 +74,14 @@ def generator_loss(
   num_fake: jax.Array | int,
   saturating: bool = False,
 ) -> jax.Array:
-  """What G minimises of the adversarial game; no gradient reaches alpha.
+  """The adversarial loss that G minimises; no gradient reaches alpha.
 
   Args:
     fake: [F, n] logits.
     alpha: [n, K].
     component: [F] int32.
     num_fake: as in `game_value`.
-    saturating: eq. 8 as it stands, E log(1 - D); otherwise -E log D.
+    saturating: use E log(1 - D), eq. 8 as it stands; otherwise -E log D.
   """
   weights = _weights(fake, jax.lax.stop_gradient(alpha), component, num_fake)
   game = SATURATING if saturating else NON_SATURATING
@@ -91,7 +91,7 @@ def generator_loss(
 def component_cross_entropy(logits: jax.Array, component: jax.Array) -> jax.Array:
   """-log C(k | x) [F] nats of the component that made each fake (eq. 10, 11).
 
-  Its mean over components of equal numbers is -1/K sum_k E log C(k | x).
+  Its mean over equally frequent components is -1/K sum_k E log C(k | x).
 
   Args:
     logits: [F, K].

@@ -1,6 +1,6 @@
-"""The mixture of a Mixed Membership GAN: where omega starts, what moves it, and what regularises it.
+"""The mixture of a Mixed Membership GAN: how omega is initialised, updated and regularised.
 
-The paper has Adam on omega, and no penalty. What else is here is ours, and off by default.
+The paper uses Adam on omega, without a penalty. Everything else here is an addition, off by default.
 """
 
 from typing import Any, NamedTuple
@@ -17,28 +17,28 @@ from jaxgen.metrics import Mean, Metrics
 from jaxgen.systems.mmgan import losses, regions
 from jaxgen.systems.mmgan.config import num_sets
 
-# What a component starts with that the truth has not, where the mixture is then learned.
+# Initial share of components that the truth lacks, if the mixture is learned from there.
 ABSENT = 1e-3
-# Of mirror descent, in nats: how far omega moves at most in a step, and how far below the largest of its
-# distribution it stays. The gradient of a share has that share in its denominator where images ask for it.
+# Bounds of mirror descent, in nats: how far omega may move in a step, and how far it may fall below its
+# distribution's largest. With real images' likelihood, a share's gradient has that share in its denominator.
 STEP, DEPTH = 1.0, 30.0
-LISTED = 21  # entries of alpha that a run logs one by one: three collections' 7 components
+LISTED = 21  # entries of alpha that a run logs individually: three collections' 7 components
 
 
 def fixed_omega(facts: dict[str, Any]) -> np.ndarray:
-  """Omega = log alpha* [n, K]: -inf where a distribution has nothing of a component."""
+  """Omega = log alpha* [n, K]: -inf for components that a distribution lacks."""
   alpha = np.asarray(facts['true_mixture'], np.float64)
   return np.log(alpha, out=np.full_like(alpha, -np.inf), where=alpha > 0)
 
 
 def initial_omega(config: ConfigDict, facts: dict[str, Any], shape: tuple[int, int]) -> np.ndarray:
-  """Where a learned omega [n, K] starts: at 0, or at the log of the true shares where they are known.
+  """The initial value of a learned omega [n, K]: 0, or the log of the true shares if they are known.
 
-  A share of 0 would stay there for ever, so from the truth it starts at `ABSENT`.
+  A share of 0 could never grow, so from the truth it starts at `ABSENT`.
 
   Args:
-    config: of the run.
-    facts: of the data.
+    config: config of the run.
+    facts: facts of the data.
     shape: n, K.
   """
   if config.model.mixture == 'from_truth' and facts['true_mixture'] is not None:
@@ -47,10 +47,10 @@ def initial_omega(config: ConfigDict, facts: dict[str, Any], shape: tuple[int, i
 
 
 def support(config: ConfigDict) -> np.ndarray | None:
-  """Which components a learned mixture may give to a distribution [n, K] bool; None: all.
+  """Which components a learned mixture may assign to a distribution, [n, K] bool; None: all.
 
-  With `mixture_support = 'groups'` component k is that of group k of `regions.regions`, and out of reach of a
-  distribution that is not of the group.
+  With `mixture_support = 'groups'` component k belongs to group k of `regions.regions`, and is unavailable to
+  distributions outside that group.
   """
   if config.model.mixture_support == 'all':
     return None
@@ -58,18 +58,18 @@ def support(config: ConfigDict) -> np.ndarray | None:
 
 
 def supported(omega: jax.Array, within: np.ndarray | None) -> jax.Array:
-  """Omega [n, K] with -inf where a component is out of reach: a parameter itself stays finite."""
+  """Omega [n, K] with -inf for unavailable components; the parameter itself stays finite."""
   return omega if within is None else jnp.where(within, omega, -jnp.inf)
 
 
 class Schedule(NamedTuple):
-  """A weight over a run: `start` at `begin`, from there straight to `end` at the last step; 0 before `begin`.
+  """A scheduled weight: 0 before `begin`, `start` at `begin`, then linear to `end` at the last step.
 
   Attributes:
     start: the weight at step `begin`.
     end: the weight at `num_steps`.
-    begin: a step.
-    num_steps: of the run.
+    begin: first step with a nonzero weight.
+    num_steps: length of the run.
   """
 
   start: float
@@ -78,7 +78,7 @@ class Schedule(NamedTuple):
   num_steps: int
 
   def __call__(self, step: jax.Array) -> jax.Array | float:
-    """The weight () at a step; a plain number where it is the same at all."""
+    """The weight () at a step; a plain number if it is constant."""
     if self.start == self.end and not self.begin:
       return self.start
     done = (step - self.begin) / max(self.num_steps - self.begin, 1)
@@ -86,12 +86,12 @@ class Schedule(NamedTuple):
 
 
 class Weights(NamedTuple):
-  """Weights of the terms beside the game, over a run.
+  """Scheduled weights of the terms beside the game.
 
   Attributes:
-    classifier: lambda of eq. 10 and 11; the paper's is constant.
-    sharing: of I(set; component), a penalty; ours.
-    sparsity: of the entropy of alpha, a penalty; ours.
+    classifier: lambda of eq. 10 and 11; constant in the paper.
+    sharing: weight of I(set; component), a penalty not in the paper.
+    sparsity: weight of the entropy of alpha, a penalty not in the paper.
   """
 
   classifier: Schedule
@@ -100,7 +100,7 @@ class Weights(NamedTuple):
 
 
 def weights(config: ConfigDict) -> Weights:
-  """The weights of a config; its decays are the part that is gone at the end of the run."""
+  """The weights of a config; a decay is the fraction of the weight that is gone by the end of the run."""
   loss, steps = config.loss, config.num_steps
 
   def falling(weight: float, decay: float, begin: float = 0.0) -> Schedule:
@@ -114,7 +114,7 @@ def weights(config: ConfigDict) -> Weights:
 
 
 def information(alpha: jax.Array) -> jax.Array:
-  """I(set; component) () in nats, sets equally likely: 0 with one mixture for all, ln n with nothing shared.
+  """I(set; component) () in nats, sets equally likely: 0 if all mixtures are equal, ln n if nothing is shared.
 
   Args:
     alpha: [n, K].
@@ -124,22 +124,22 @@ def information(alpha: jax.Array) -> jax.Array:
 
 
 def entropy(alpha: jax.Array) -> jax.Array:
-  """The mean over distributions of the entropy () of alpha [n, K] in nats."""
+  """The entropy of alpha [n, K] averaged over distributions, () in nats."""
   absent = alpha == 0  # has no gradient
   return jnp.where(absent, 0.0, entr(jnp.where(absent, 1.0, alpha))).sum(-1).mean()
 
 
 def penalty(omega: jax.Array, weight: Weights, step: jax.Array) -> jax.Array:
-  """What omega minimises beside eq. 8: our two terms, () nats."""
+  """What omega minimises beside eq. 8: the two additional penalties, () nats."""
   alpha = losses.mixture(omega)
   return weight.sharing(step) * information(alpha) + weight.sparsity(step) * entropy(alpha)
 
 
 def responsibilities(posterior: jax.Array, alpha: jax.Array) -> jax.Array:
-  """The share of each component [R, n, K] in a real image of each distribution: alpha_k p(k | x), normalised.
+  """Responsibilities [R, n, K]: alpha_k p(k | x), normalised, for real images of each distribution.
 
   Args:
-    posterior: [R, n, K], the classifier's p(k | x), uniform over components, of R images of each distribution.
+    posterior: [R, n, K], the classifier's p(k | x), uniform over components, for R images per distribution.
     alpha: [n, K].
   """
   chex.assert_equal_shape([posterior[0], alpha])
@@ -148,25 +148,25 @@ def responsibilities(posterior: jax.Array, alpha: jax.Array) -> jax.Array:
 
 
 def likelihood_loss(omega: jax.Array, responsible: jax.Array) -> jax.Array:
-  """Expectation maximisation's bound: -1/n sum_i sum_k r_k^(i) log alpha_k^(i), () nats.
+  """The EM bound: -1/n sum_i sum_k r_k^(i) log alpha_k^(i), () nats.
 
-  Its gradient in omega is (alpha - r) / n, that of minus the log-likelihood of real images under the mixture of
-  what the classifier takes the components to be.
+  Its gradient in omega is (alpha - r) / n, that of the negative log-likelihood of real images under a mixture
+  of the components as the classifier models them.
 
   Args:
     omega: [n, K].
-    responsible: r [n, K], means over real images, or a device's part of them; constants.
+    responsible: r [n, K], means over real images, or a device's share of them; constants.
   """
   log_alpha = jnp.where(responsible > 0, jax.nn.log_softmax(omega, -1), 0.0)
   return -(jax.lax.stop_gradient(responsible) * log_alpha).sum() / len(omega)
 
 
 def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
-  """What moves omega: the paper's Adam, or a step that is proportional to the gradient; held at first.
+  """The optimizer of omega: the paper's Adam, or steps proportional to the gradient; on hold at first.
 
-  'sgd' follows the gradient of omega, in which a share's own size is a factor: small ones hardly move. 'mirror'
-  is mirror descent on alpha with the entropy as its potential (exponentiated gradient): the gradient without
-  that factor, with which a share can come back as quickly as it went. Its steps and depth are bounded.
+  'sgd' follows the gradient of omega, which has a share's own size as a factor: small ones hardly move.
+  'mirror' is mirror descent on alpha with the entropy as its potential (exponentiated gradient): the gradient
+  without that factor, with which a share can recover as quickly as it fell. Its steps and depth are bounded.
   """
   options = config.optim
   hold = options.mixture_hold * config.num_steps
@@ -187,11 +187,11 @@ def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
 def per_share(within: np.ndarray | None = None) -> optax.GradientTransformation:
   """Gradients of omega divided by alpha: centred gradients of alpha itself.
 
-  dV/d omega_k = alpha_k (g_k - sum_j alpha_j g_j), with g = dV/d alpha: what is left moves log alpha by g,
-  up to a shift that softmax does not see.
+  dV/d omega_k = alpha_k (g_k - sum_j alpha_j g_j), with g = dV/d alpha: what remains moves log alpha by g,
+  up to a shift to which softmax is invariant.
 
   Args:
-    within: [n, K], as `support` makes it.
+    within: [n, K], from `support`.
   """
 
   def update(
@@ -209,13 +209,13 @@ def per_share(within: np.ndarray | None = None) -> optax.GradientTransformation:
 def bounded(
   inner: optax.GradientTransformation, within: np.ndarray | None = None
 ) -> optax.GradientTransformation:
-  """`inner`, with steps of omega of at most `STEP`, and none further than `DEPTH` below a row's largest.
+  """Bounds `inner`: steps of omega of at most `STEP`, and no entry more than `DEPTH` below its row's largest.
 
-  A share of exp(-30) is drawn by no image, and is still far from where it underflows and nothing moves it.
+  A share of exp(-30) is never drawn in practice, yet is far from underflow, where no gradient could move it.
 
   Args:
-    inner: makes steps of omega.
-    within: [n, K], as `support` makes it.
+    inner: computes steps of omega.
+    within: [n, K], from `support`.
   """
 
   def limited(step: jax.Array, omega: jax.Array) -> jax.Array:
@@ -233,15 +233,15 @@ def bounded(
 
 
 def metrics(alpha: jax.Array, share: jax.Array) -> Metrics:
-  """What a run logs of a learned mixture.
+  """The metrics that a run logs for a learned mixture.
 
   Args:
-    alpha: [n, K], as the step found it.
-    share: () this device's part of the batch.
+    alpha: [n, K], before the step.
+    share: () the device's share of the batch.
 
   Returns:
     `mixture_entropy` and `mixture_information` in nats, `mixture_least` and `mixture_most`, the extremes of all
-    shares, and where they are at most `LISTED` every share, as `mixture_set1_c3`.
+    shares, and, if there are at most `LISTED`, every share, as `mixture_set1_c3`.
   """
   found = {
     'mixture_entropy': entropy(alpha),

@@ -1,4 +1,4 @@
-"""Networks of the Mixed Membership GAN, as Flax Linen modules. Plain values in, arrays out.
+"""Networks of the Mixed Membership GAN, as Flax Linen modules configured by plain values.
 
 Source: Yazici et al., "Mixed Membership Generative Adversarial Networks", section on experiments; layer sizes
 from the same authors' Venn GAN. Images are [B, H, W, C] in [-1, 1], H = W = 28, 32 or 64.
@@ -22,8 +22,8 @@ from jaxgen.nn.norms import ConditionalNorm, Norm, spectrally_normed
 SLOPE = 0.2
 EPSILON = 1e-5
 Initializer = nn.initializers.Initializer
-# Radford et al., "Unsupervised Representation Learning with DCGANs", section 4: all weights start at N(0, 0.02)
-# (and, as in its code, the scales of batch norm at N(1, 0.02)).
+# Radford et al., "Unsupervised Representation Learning with DCGANs", section 4: all weights are initialised
+# from N(0, 0.02) (and, as in its code, the scales of batch norm from N(1, 0.02)).
 DCGAN_INIT: Initializer = nn.initializers.normal(0.02)
 
 
@@ -31,8 +31,8 @@ class Networks(NamedTuple):
   """The networks of a run.
 
   Attributes:
-    gen: the generator of all components.
-    disc: the trunk and a head for each distribution.
+    gen: the generator for all components.
+    disc: the trunk with one head per distribution.
     cls: the component classifier's own layers.
   """
 
@@ -44,12 +44,12 @@ class Networks(NamedTuple):
 class ComponentNorm(nn.Module):
   """`ConditionalNorm` with a scale and a shift for each component.
 
-  The scales start at N(1, 0.02): from equal ones, with equal mixture weights, components would stay alike.
+  Scales are initialised from N(1, 0.02): with equal ones and equal mixture weights, components stay alike.
 
   Attributes:
     num_components: K.
-    norm: makes a batch norm.
-    param_dtype: of scale and shift.
+    norm: constructor of batch norm.
+    param_dtype: dtype of scale and shift.
   """
 
   num_components: int
@@ -58,7 +58,7 @@ class ComponentNorm(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, component: jax.Array, train: bool) -> jax.Array:
-    """Normalises.
+    """Normalises, then scales and shifts by component.
 
     Args:
       x: [B, H, W, C].
@@ -73,7 +73,7 @@ class ComponentNorm(nn.Module):
 
 
 def around_one(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-  """N(1, 0.02), an initializer of scales."""
+  """Initializer of scales, N(1, 0.02)."""
   return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
@@ -84,13 +84,13 @@ class Generator(nn.Module):
     num_components: K.
     image_shape: height, width, channels.
     widths: channels of the hidden layers.
-    norm: makes a batch norm.
-    architecture: 'venn' (nearest upsampling, LeakyReLU, a last 3x3 convolution) or 'dcgan' (4x4 transposed
-      convolutions of stride 2, the last of which makes the image, ReLU; at 28 and 32 pixels it has one hidden
-      layer less, and no use for the last width).
-    dtype: of the computation.
-    param_dtype: of the parameters.
-    kernel_init: of all kernels.
+    norm: constructor of batch norm.
+    architecture: 'venn' (nearest-neighbour upsampling, LeakyReLU, a final 3x3 convolution) or 'dcgan' (4x4
+      transposed convolutions of stride 2, the last of which makes the image, ReLU; at 28 and 32 pixels it has
+      one hidden layer fewer, and ignores the last width).
+    dtype: computation dtype.
+    param_dtype: parameter dtype.
+    kernel_init: initializer of all kernels.
   """
 
   num_components: int
@@ -104,7 +104,7 @@ class Generator(nn.Module):
 
   @nn.compact
   def __call__(self, z: jax.Array, component: jax.Array, train: bool = False) -> jax.Array:
-    """Images of given components.
+    """Generates images of given components.
 
     Args:
       z: [B, Z] ~ N(0, I).
@@ -130,7 +130,7 @@ class Generator(nn.Module):
     }
 
   def _plan(self) -> list[tuple[int, Callable[[jax.Array, int, str], jax.Array]]]:
-    """Width and layer of each hidden stage, from 1x1 to the image's size."""
+    """Width and layer of each hidden stage, from 1x1 to the image size."""
     size = self.image_shape[0]
     first = self._full  # 1 -> 4, 4 -> 7
     if self.architecture == 'venn':
@@ -151,7 +151,7 @@ class Generator(nn.Module):
     return list(zip(widths[: len(layers)], layers, strict=True))
 
   def _out(self, x: jax.Array) -> jax.Array:
-    """The image before tanh."""
+    """The output layer, before tanh."""
     channels = self.image_shape[-1]
     if self.architecture == 'dcgan':
       return self._transposed(x, channels, 'conv_out')
@@ -162,20 +162,20 @@ class Generator(nn.Module):
     return Convolution(width, 4, full_convolution, name=name, **self._options)(x)
 
   def _up(self, x: jax.Array, width: int, name: str) -> jax.Array:
-    """Nearest neighbour x2, then a 3x3 convolution."""
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution."""
     return Convolution(width, 3, upsampled_convolution, name=name, **self._options)(x)
 
   def _transposed(
     self, x: jax.Array, width: int, name: str, padding: str | Sequence[tuple[int, int]] = 'SAME'
   ) -> jax.Array:
-    """Transposed 4x4 convolution of stride 2: twice the size."""
+    """Transposed 4x4 convolution of stride 2, which doubles the size."""
     layer = nn.ConvTranspose(
       width, (4, 4), strides=(2, 2), padding=padding, use_bias=False, name=name, **self._options
     )
     return layer(x)
 
   def _to_seven(self, x: jax.Array, width: int, name: str) -> jax.Array:
-    """The same from 4x4 to 7x7: without the last row and column of 8x8."""
+    """The same from 4x4 to 7x7: 8x8 without its last row and column."""
     return self._transposed(x, width, name, ((2, 1), (2, 1)))
 
 
@@ -191,12 +191,12 @@ class Trunk(nn.Module):
   """4x4 convolutions of stride 2, shared by the discriminators and the classifier.
 
   Attributes:
-    widths: channels; an image of 64 pixels gets one more layer of the last width.
-    spectral_norm: whether weights are divided by their largest singular value (one power iteration).
-    norm: makes a batch norm for all layers but the first, or None.
-    dtype: of the computation.
-    param_dtype: of the parameters.
-    kernel_init: of all kernels.
+    widths: channels; an image of 64 pixels gets one more layer with the last width.
+    spectral_norm: whether to divide weights by their largest singular value (one power iteration).
+    norm: constructor of batch norm for all layers but the first, or None.
+    dtype: computation dtype.
+    param_dtype: parameter dtype.
+    kernel_init: initializer of all kernels.
   """
 
   widths: Sequence[int]
@@ -208,12 +208,12 @@ class Trunk(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool = False, update: bool = False) -> jax.Array:
-    """Features of images.
+    """Extracts features of images.
 
     Args:
       x: [B, H, W, C] in [-1, 1].
-      train: batch statistics instead of running averages, where there is batch norm.
-      update: whether the spectral norms' vectors take a step.
+      train: batch statistics instead of running averages, if there is batch norm.
+      update: whether to update the spectral norms' vectors.
 
     Returns:
       [B, h, w, widths[-1]]; 3x3 for 28 pixels, 4x4 for 32 and 64.
@@ -242,22 +242,22 @@ class Trunk(nn.Module):
 def _normalized(
   layer: nn.Module, spectral_norm: bool, param_dtype: Any, x: jax.Array, update: bool
 ) -> jax.Array:
-  """The layer applied, its kernel divided by its largest singular value where asked for."""
+  """Applies a layer, with its kernel divided by its largest singular value if requested."""
   if not spectral_norm:
     return layer(x)
   return spectrally_normed(layer, x, update, param_dtype)
 
 
 class Discriminator(nn.Module):
-  """A discriminator for each distribution; they share all but the last layer.
+  """One discriminator per distribution; they share all but the last layer.
 
   Attributes:
     num_sets: n.
-    trunk: makes the shared layers.
-    spectral_norm: of the heads.
-    dtype: of the computation.
-    param_dtype: of the parameters.
-    kernel_init: of the heads' kernels.
+    trunk: constructor of the shared layers.
+    spectral_norm: whether the heads have spectral norm.
+    dtype: computation dtype.
+    param_dtype: parameter dtype.
+    kernel_init: initializer of the heads' kernels.
   """
 
   num_sets: int
@@ -271,12 +271,12 @@ class Discriminator(nn.Module):
   def __call__(
     self, x: jax.Array, train: bool = False, update: bool = False
   ) -> tuple[jax.Array, jax.Array]:
-    """Logits of every discriminator.
+    """Computes the logits of every discriminator.
 
     Args:
       x: [B, H, W, C] in [-1, 1].
-      train: batch statistics instead of running averages, where there is batch norm.
-      update: whether the spectral norms' vectors take a step.
+      train: batch statistics instead of running averages, if there is batch norm.
+      update: whether to update the spectral norms' vectors.
 
     Returns:
       The trunk's features [B, h, w, c], and logits [B, n].
@@ -298,14 +298,14 @@ class Discriminator(nn.Module):
 
 
 class ClassifierHead(nn.Module):
-  """The layers that a classifier has of its own, on a trunk's features.
+  """A classifier's own layers, on top of a trunk's features.
 
   Attributes:
-    num_classes: K for the components.
-    width: of its hidden layer.
-    dtype: of the computation.
-    param_dtype: of the parameters.
-    kernel_init: of both kernels.
+    num_classes: number of classes; K for the components.
+    width: width of the hidden layer.
+    dtype: computation dtype.
+    param_dtype: parameter dtype.
+    kernel_init: initializer of both kernels.
   """
 
   num_classes: int
@@ -316,7 +316,7 @@ class ClassifierHead(nn.Module):
 
   @nn.compact
   def __call__(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Logits [B, num_classes] and the hidden layer [B, width] of features [B, h, w, c]."""
+    """Maps features [B, h, w, c] to logits [B, num_classes] and the hidden layer [B, width]."""
     options = {
       'dtype': self.dtype,
       'param_dtype': self.param_dtype,

@@ -1,4 +1,4 @@
-"""A trained Mixed Membership GAN for other programs."""
+"""Exports a trained Mixed Membership GAN as a function for other programs."""
 
 from collections.abc import Callable
 
@@ -12,17 +12,17 @@ from jaxgen.task import Trained
 
 
 def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeStruct, ...]]:
-  """The sampler as one program: (seed, index, collection, component) -> images, for any number b of them.
+  """The sampler as one program: (seed, index, collection, component) -> images, for any batch size b.
 
   - seed: () uint32.
   - index: [b] int32; the same seed and index give the same z, and for the same collection the same component.
-  - collection: [b] int32 from 0, in the order of the run's collections.
-  - component: [b] int32 from 0, or -1: it is drawn from the mixture of the collection.
+  - collection: [b] int32, 0-based, in the order of the run's collections.
+  - component: [b] int32, 0-based, or -1 to draw it from the collection's mixture.
 
   Images are [b, H, W, C] float32 in [-1, 1].
   """
   inference = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
-  variables = jax.tree.map(jnp.asarray, trained.variables)  # those of a file are NumPy's
+  variables = jax.tree.map(jnp.asarray, trained.variables)  # NumPy arrays if loaded from a file
   b = export.symbolic_shape('b')
   rows = jax.ShapeDtypeStruct(b, jnp.int32)
 

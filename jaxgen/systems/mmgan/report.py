@@ -1,4 +1,4 @@
-"""Memberships as a person reads them: summed up by folder, beside what the components are."""
+"""Memberships as readable tables: summarised by folder, with a description of the components."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,18 +8,18 @@ import numpy as np
 from jaxgen.systems.mmgan import shares
 from jaxgen.systems.mmgan.apply import Membership
 
-WIDEST = 10  # columns of figures
+WIDEST = 10  # numeric columns per table
 
 
 class Summary(NamedTuple):
-  """What a model says of the images of a folder.
+  """A model's posteriors, summarised over a folder's images.
 
   Attributes:
-    images: how many.
-    component: the mean of p(k | x), one a component.
-    distribution: the mean of p(i | x), one a collection.
-    component_counts: for how many images each component is the most probable.
-    distribution_counts: the same of collections.
+    images: number of images.
+    component: the mean of p(k | x), one value per component.
+    distribution: the mean of p(i | x), one value per collection.
+    component_counts: number of images for which each component is the most probable.
+    distribution_counts: the same for collections.
   """
 
   images: int
@@ -30,7 +30,7 @@ class Summary(NamedTuple):
 
 
 def summary(found: Sequence[Membership]) -> Summary:
-  """The memberships of several images, at least one, in one."""
+  """Summarises the memberships of one or more images."""
   means, counts = [], []
   for values in (
     np.array([x.component for x in found]),
@@ -42,11 +42,11 @@ def summary(found: Sequence[Membership]) -> Summary:
 
 
 def surest(found: Mapping[str, Membership], most: int) -> list[list[str]]:
-  """For each component the images of which it is the most probable one, the surest first.
+  """For each component the images for which it is the most probable one, most confident first.
 
   Args:
-    found: by image, at least one.
-    most: images of a component.
+    found: memberships by image, at least one.
+    most: maximum number of images per component.
   """
   values = np.array([x.component for x in found.values()])
   images, best = list(found), values.argmax(-1)
@@ -58,8 +58,8 @@ class Table(NamedTuple):
   """A table to print.
 
   Attributes:
-    title: above it.
-    columns: names.
+    title: title above the table.
+    columns: column names.
     rows: cells.
   """
 
@@ -69,12 +69,12 @@ class Table(NamedTuple):
 
 
 def components(alpha: np.ndarray, names: Sequence[str], moved: bool = True) -> Table:
-  """What the components are: whose they mostly are, and their share of each collection.
+  """A table of the components: their main owners, and their share in each collection.
 
   Args:
     alpha: [n, K].
-    names: of the collections.
-    moved: whether the mixture says anything yet.
+    names: names of the collections.
+    moved: whether the mixture is informative yet.
   """
   rows: list[list[Any]] = []
   for k, owners in enumerate(shares.owners(alpha)):
@@ -87,11 +87,11 @@ def components(alpha: np.ndarray, names: Sequence[str], moved: bool = True) -> T
 
 
 def images(found: Mapping[str, Membership], names: Sequence[str]) -> list[Table]:
-  """What a model says of each image.
+  """Tables of the posteriors of each image.
 
   Args:
-    found: by path.
-    names: of the collections.
+    found: memberships by path.
+    names: names of the collections.
   """
   title = 'probabilities of components (c) and of collections'
   k = len(next(iter(found.values())).component)
@@ -100,11 +100,11 @@ def images(found: Mapping[str, Membership], names: Sequence[str]) -> list[Table]
 
 
 def folders(found: Mapping[str, Summary], names: Sequence[str]) -> list[Table]:
-  """What a model says of folders, by collections and by components.
+  """Tables of the summaries of folders, by collections and by components.
 
   Args:
-    found: by folder.
-    names: of the collections.
+    found: summaries by folder.
+    names: names of the collections.
   """
 
   def cells(means: Sequence[float], counts: Sequence[int]) -> list[str]:
@@ -127,7 +127,7 @@ def _numbered(k: int) -> list[str]:
 
 
 def _narrow(table: Table, lead: int) -> list[Table]:
-  """The table in several that a terminal can show, each with the first `lead` columns."""
+  """Splits a table into several that fit a terminal, each with the first `lead` columns."""
   return [
     Table(
       table.title if start == lead else '',

@@ -1,4 +1,4 @@
-"""The pictures of a Mixed Membership GAN: what components and collections look like, and the mixture."""
+"""Pictures of a Mixed Membership GAN: samples of components and collections, and the mixture."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,19 +14,19 @@ from jaxgen.systems.mmgan.config import is_learned
 from jaxgen.systems.mmgan.inference import Inference
 from jaxgen.task import PyTree, Tools, name_key
 
-SHEET = 8  # samples a side
-SHEET_WIDTH = 500  # pixels, about
-GAP = 16  # pixels between samples and a person's images
-NAME = 20  # characters of a collection's name in a title, its last ones
+SHEET = 8  # samples per side
+SHEET_WIDTH = 500  # approximate, in pixels
+GAP = 16  # pixels between samples and the user's images
+NAME = 20  # trailing characters of a collection's name shown in a title
 
 
 class Sampler:
-  """Samples for pictures; those of one component or collection are the same in every picture.
+  """Samples for pictures; those of a given component or collection are the same in every picture.
 
   Args:
     inference: the model.
-    variables: exported.
-    tools: lent by the host.
+    variables: exported variables.
+    tools: provided by the host.
   """
 
   def __init__(self, inference: Inference, variables: PyTree, tools: Tools):
@@ -36,12 +36,12 @@ class Sampler:
     self._key = name_key(tools.rng, 'pictures')
 
   def of_component(self, component: int) -> np.ndarray:
-    """SHEET * SHEET images [N, H, W] or [N, H, W, 3] in [0, 1]."""
+    """Samples of a component: SHEET * SHEET images [N, H, W] or [N, H, W, 3] in [0, 1]."""
     index = self._index(component)
     return self._images(index, np.full(len(index), component, np.int32))
 
   def of_collection(self, collection: int) -> np.ndarray:
-    """The same, each of a component that is drawn from the collection's mixture."""
+    """The same for a collection, with components drawn from its mixture."""
     index = self._index(self._num_components + collection)
     wanted = {'index': index, 'collection': np.full(len(index), collection, np.int32)}
     component = jax.device_get(self._draw_component(self._variables, wanted, self._key))
@@ -56,7 +56,7 @@ class Sampler:
 
 
 def pictures(inference: Inference, variables: PyTree, tools: Tools) -> dict[str, np.ndarray]:
-  """A sheet of samples of each component and each collection, a row of each on one sheet, and the mixture."""
+  """A sheet of samples per component and per collection, one sheet with a row of each, and the mixture."""
   alpha = inference.alpha(variables)
   facts = inference.facts
   sampler = Sampler(inference, variables, tools)
@@ -82,7 +82,7 @@ def pictures(inference: Inference, variables: PyTree, tools: Tools) -> dict[str,
 def _rows(
   titles_and_images: Sequence[tuple[str, np.ndarray]], lines: int, scale: int
 ) -> np.ndarray:
-  """Some lines of the images of each, [N, H, W] or [N, H, W, 3], below its title; uint8, see `image_grid`."""
+  """Rows of images per title, [N, H, W] or [N, H, W, 3], each below its title; uint8, see `image_grid`."""
   columns = 2 * SHEET
   return np.concatenate(
     [
@@ -95,12 +95,12 @@ def _rows(
 def membership_sheet(
   inference: Inference, variables: PyTree, tools: Tools, surest: Sequence[Sequence[np.ndarray]]
 ) -> np.ndarray:
-  """Samples of each component, and beside them the images of a person that are most surely of it.
+  """Samples of each component beside the user's images assigned to it most confidently.
 
   Args:
     inference: the model.
-    variables: exported.
-    tools: lent by the host.
+    variables: exported variables.
+    tools: provided by the host.
     surest: images of each component, uint8 [H, W, C]; SHEET of them are shown.
 
   Returns:
@@ -125,30 +125,30 @@ def membership_sheet(
 
 
 def _scale(facts: dict[str, Any]) -> int:
-  """The magnification of sheets that have many images a row."""
+  """The magnification of sheets with many images per row."""
   return 2 if facts['image_shape'][0] < 64 else 1
 
 
 def visible(images: np.ndarray) -> np.ndarray:
-  """Images [N, H, W, C] in [-1, 1] as [N, H, W] or [N, H, W, 3] in [0, 1]."""
+  """Converts images [N, H, W, C] in [-1, 1] to [N, H, W] or [N, H, W, 3] in [0, 1]."""
   images = np.asarray(images, np.float32)
   return (images[..., 0] if images.shape[-1] == 1 else images) / 2 + 0.5
 
 
 def to_levels(images: np.ndarray) -> np.ndarray:
-  """Images [N, H, W, C] in [-1, 1] as uint8 [N, H, W] or [N, H, W, 3]."""
+  """Converts images [N, H, W, C] in [-1, 1] to uint8 [N, H, W] or [N, H, W, 3]."""
   return np.round(np.clip(visible(images), 0, 1) * 255).astype(np.uint8)
 
 
 def sheet(images: np.ndarray, title: str) -> np.ndarray:
-  """A titled square of images [N, H, W] or [N, H, W, 3] in [0, 1], about SHEET_WIDTH wide."""
+  """A titled grid of images [N, H, W] or [N, H, W, 3] in [0, 1], about SHEET_WIDTH wide."""
   columns = max(SHEET, int(np.ceil(np.sqrt(len(images)))))
   scale = max(1, round(SHEET_WIDTH / (columns * images.shape[2])))
   return titled(image_grid(images, columns, scale=scale), title)
 
 
 def component_title(component: int, alpha: np.ndarray, inference: Inference) -> str:
-  """A component, its region where that is known, and its share alpha [n, K] of each collection."""
+  """Title with a component, its region if known, and its share in each collection, from alpha [n, K]."""
   names, region = inference.facts['set_names'], _region(component, inference)
   mixed = '  '.join(
     f'{name[-NAME:]} {a:.2f}' for name, a in zip(names, alpha[:, component], strict=True)
@@ -157,9 +157,9 @@ def component_title(component: int, alpha: np.ndarray, inference: Inference) -> 
 
 
 def _region(component: int, inference: Inference) -> str:
-  """The region of a component and its classes, as 'r1: 0 1 2'; '' where the config does not settle it.
+  """A component's region and its classes, as 'r1: 0 1 2'; '' if the config does not determine it.
 
-  It does where the mixture is fixed, and where each component belongs to a group of collections.
+  It does if the mixture is fixed, or if each component belongs to a group of collections.
   """
   config, sets = inference.config, inference.facts['set_classes']
   if not sets or (is_learned(config) and config.model.mixture_support == 'all'):
@@ -169,7 +169,7 @@ def _region(component: int, inference: Inference) -> str:
 
 
 def collection_title(collection: int, alpha: np.ndarray, names: Sequence[str]) -> str:
-  """A collection and the components of which it has something."""
+  """Title with a collection and the components that it uses."""
   mixed = '  '.join(
     f'c{k + 1} {a:.2f}' for k, a in enumerate(alpha[collection]) if a > shares.IN_USE
   )
@@ -179,12 +179,12 @@ def collection_title(collection: int, alpha: np.ndarray, names: Sequence[str]) -
 def mixture_panels(
   alpha: np.ndarray, facts: dict[str, Any], initial: np.ndarray | None = None
 ) -> list[Panel]:
-  """Alpha [n, K]; the truth below it where it is known, by region.
+  """A panel of alpha [n, K], and one of the truth below it if known, by region.
 
   Args:
     alpha: [n, K].
-    facts: of the data.
-    initial: [n, K], what a mixture is to move away from: the title says where it is still about that.
+    facts: facts of the data.
+    initial: [n, K], what the mixture should move away from: the title says if it has hardly moved.
   """
   names, truth = facts['set_names'], facts['true_mixture']
   title = 'mixture (hardly moved yet)' if shares.hardly_moved(alpha, initial) else 'mixture'

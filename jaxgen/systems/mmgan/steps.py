@@ -22,13 +22,13 @@ CRITICS, MAKERS = ('disc', 'cls'), ('gen', 'mix')
 
 
 class Steps:
-  """The two halves of a step: D and C on stopped fakes, then G and omega with both frozen.
+  """The two halves of a step: D and C on stop-gradient fakes, then G and omega with D and C frozen.
 
   Args:
-    config: of the run.
-    nets: with the device axis.
-    optimizers: by player.
-    fixed_omega: [n, K], or None where it is learned.
+    config: config of the run.
+    nets: networks with the device axis.
+    optimizers: optimizers by player.
+    fixed_omega: [n, K], or None if it is learned.
     axis: the device axis, or None.
   """
 
@@ -47,17 +47,17 @@ class Steps:
     self.num_real = config.batch_size
     self.weights = mixtures.weights(config)
     self.support = mixtures.support(config)
-    # Components that make fakes: all, but for those that a fixed mixture gives to nobody.
+    # Components that make fakes: all except those that a fixed mixture assigns to nobody.
     made = np.arange(self.num_components)
     if fixed_omega is not None:
       made = made[np.isfinite(fixed_omega).any(0)]
     self.made = made
-    # Rows go round them: the first ones have one more where the batch is no multiple of their number.
+    # Rows cycle through them: the first ones get one more if their number does not divide the batch size.
     rounds = made[np.arange(config.batch_size) % len(made)]
     self.counts = np.bincount(rounds, minlength=self.num_components)
 
   def variables(self, state: TrainState, name: str) -> PyTree:
-    """What the player's network is applied with."""
+    """The variables to apply a player's network with."""
     return {'params': state.params[name], **state.variables[name]}
 
   def omega(self, params: PyTree) -> jax.Array:
@@ -67,7 +67,7 @@ class Steps:
     return jnp.asarray(self.fixed_omega, self.param_dtype)
 
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """One update of every player."""
+    """Takes one training step for every player."""
     state, metrics = self.update_critics(state, batch)
     state, more = self.update_makers(state, batch)
     average = averaged(state, 'gen', self.variables(state, 'gen'), self.config.ema_decay)
@@ -76,7 +76,7 @@ class Steps:
 
   @property
   def player_losses(self) -> dict[str, LossFn]:
-    """Of each player, with the one that moves together with it as a constant, see `Task.losses`."""
+    """The loss of each player, with the other player of its half held constant, see `Task.losses`."""
 
     def of(together: Callable[..., Any], player: str) -> LossFn:
       def loss(params: PyTree, state: TrainState, batch: Batch) -> tuple[jax.Array, dict[str, Any]]:
@@ -89,7 +89,7 @@ class Steps:
     return critics | {player: of(self.maker_loss, player) for player in makers}
 
   def latents(self, state: TrainState, name: str, rows: int) -> tuple[jax.Array, jax.Array]:
-    """Latents z [F, Z] and component [F] of this device's fakes, which go round `made`."""
+    """Latents z [F, Z] and components [F] of the device's fakes, which cycle through `made`."""
     keys = example_keys(step_rng(state, name), rows, self.axis)
     shape = (self.config.model.num_latents,)
     z = jax.vmap(lambda key: jax.random.normal(key, shape, self.param_dtype))(keys)
@@ -103,36 +103,36 @@ class Steps:
     return jnp.asarray(self.made, turn.dtype)[turn]
 
   def num_fake(self, component: jax.Array) -> jax.Array:
-    """How many fakes [F] the component of each has in the global batch."""
+    """The number [F] of fakes in the global batch that share each one's component."""
     return jnp.asarray(self.counts, self.param_dtype)[component]
 
   def component_mean(self, values: jax.Array, component: jax.Array) -> jax.Array:
-    """The mean over components that make fakes of the mean of `values` [F] over each: this device's part."""
+    """Mean over fake-making components of the per-component mean of `values` [F]: the device's share."""
     return (values / self.num_fake(component)).sum() / len(self.made)
 
   def fakes(self, gen: PyTree, z: jax.Array, component: jax.Array) -> tuple[jax.Array, PyTree]:
-    """Images [F, H, W, C] with batch statistics, and the generator's new collections."""
+    """Images [F, H, W, C] with batch statistics, and the generator's updated collections."""
     return self.nets.gen.apply(gen, z, component, train=True, mutable=['batch_stats'])
 
   def discriminate(
     self, disc: PyTree, images: jax.Array, update: bool = False
   ) -> tuple[tuple[jax.Array, jax.Array], PyTree]:
-    """(features, logits) of images, and the discriminators' new collections."""
+    """(features, logits) of images, and the discriminators' updated collections."""
     return self.nets.disc.apply(disc, images, train=True, update=update, mutable=['batch_stats'])
 
   def critic_loss(
     self, players: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """-V + lambda CE for disc and cls together, on fakes that are constants, see `Task.losses`.
+    """-V + lambda CE for disc and cls together, on constant fakes, see `Task.losses`.
 
     Args:
       players: parameters of both, by player.
-      state: with the generator.
+      state: contains the generator.
       batch: 'image' [B, n, H, W, C].
 
     Returns:
-      The loss, and 'value', V (); of each fake its 'component' [F], the 'logits' [F, K] of classes and their
-      cross-entropy, 'entropy' [F]; 'variables', new collections of disc.
+      The loss, and a dict: 'value', V (); per fake its 'component' [F], the classifier's 'logits' [F, K] and
+      their cross-entropy, 'entropy' [F]; 'variables', the updated collections of disc.
     """
     real = batch['image']
     rows, n = real.shape[:2]
@@ -157,7 +157,7 @@ class Steps:
     return loss, {'value': value, 'variables': updates, **of_fakes}
 
   def update_critics(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """The gradient of `critic_loss` for disc and cls together."""
+    """Updates disc and cls together by the gradient of `critic_loss`."""
     players = {name: state.params[name] for name in CRITICS}
     grads, aux = jax.grad(self.critic_loss, has_aux=True)(players, state, batch)
     for name in players:
@@ -173,7 +173,7 @@ class Steps:
     return state.replace(variables=updated), metrics
 
   def responsible(self, state: TrainState, real: jax.Array) -> jax.Array:
-    """The mean share [n, K] of each component in real images of each distribution: this device's part."""
+    """The mean responsibility [n, K] of components for real images, by distribution: the device's share."""
     rows, n = real.shape[:2]
     (features, _), _ = self.discriminate(
       self.variables(state, 'disc'), real.reshape(rows * n, *real.shape[2:])
@@ -188,16 +188,16 @@ class Steps:
   ) -> tuple[jax.Array, dict[str, Any]]:
     """The adversarial loss + lambda CE for gen, and eq. 8's second term for mix, see `Task.losses`.
 
-    What is ours joins the latter: penalties, and the likelihood of real images, whose responsibilities are by
-    the state's mixture.
+    Additions to the paper join the latter: penalties, and the likelihood of real images, whose responsibilities
+    use the state's mixture.
 
     Args:
-      players: parameters of gen, and of mix where it is learned, by player.
-      state: with disc and cls.
-      batch: 'image' [B, n, H, W, C]; but for the likelihood only B matters.
+      players: parameters of gen, and of mix if it is learned, by player.
+      state: contains disc and cls.
+      batch: 'image' [B, n, H, W, C]; only B matters unless the likelihood is used.
 
     Returns:
-      The loss, and 'adversarial' () and 'variables', new collections of gen.
+      The loss, and a dict: 'adversarial' () and 'variables', the updated collections of gen.
     """
     rows = len(batch['image'])
     learned = self.fixed_omega is None and self.config.loss.likelihood
@@ -218,7 +218,7 @@ class Steps:
     classes = self.nets.cls.apply(cls, features)[0].astype(self.param_dtype)
     entropy = losses.component_cross_entropy(classes, component)
     loss = adversarial + classifier_weight * self.component_mean(entropy, component)
-    if self.fixed_omega is None:  # moves omega only: the logits are stopped
+    if self.fixed_omega is None:  # affects only omega: the logits are stopped
       stopped = jax.lax.stop_gradient(logits)
       value = losses.fake_value(stopped, losses.mixture(omega), component, num_fake)
       loss += self.config.loss.mixture_value * value
@@ -229,7 +229,7 @@ class Steps:
     return loss, {'adversarial': adversarial, 'variables': updates}
 
   def update_makers(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """The gradient of `maker_loss` for gen and mix together."""
+    """Updates gen and mix together by the gradient of `maker_loss`."""
     before = self.omega(state.params)
     players = {name: state.params[name] for name in MAKERS if name in state.params}
     grads, aux = jax.grad(self.maker_loss, has_aux=True)(players, state, batch)

@@ -1,4 +1,4 @@
-"""What an evaluation of a Mixed Membership GAN shows a person, of the figures that it keeps."""
+"""The tables that are printed for an evaluation of a Mixed Membership GAN."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ SHOWN_ALWAYS = ('set_accuracy_ceiling',)
 
 
 def shown(figures: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-  """Title -> rows: the components, what each collection has, and single figures.
+  """Rows by title: the components, the figures by collection, and single figures.
 
   Args:
-    figures: of `evaluation.evaluate`.
+    figures: result of `evaluation.evaluate`.
   """
   collections = [
     {'figure': name, **{of: _digits(x) for of, x in figures[name].items()}}
@@ -35,5 +35,5 @@ def shown(figures: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _digits(value: Any) -> Any:
-  """Distances of one run are compared with another's: three digits, however small they are."""
+  """Three significant digits, however small: distances are compared between runs."""
   return f'{value:.3g}' if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""The tab of the Mixed Membership GAN: what a picture belongs to, and samples of what there is."""
+"""The demo tab of the Mixed Membership GAN: memberships of a picture, and samples."""
 
 import math
 from pathlib import Path
@@ -14,7 +14,7 @@ from jaxgen.errors import UserError
 from jaxgen.passes import Progress
 
 _MOST = 256  # samples
-_SIDE = 560  # pixels about which samples are shown in
+_SIDE = 560  # approximate size in pixels at which samples are shown
 _GAP = 2  # pixels between samples
 
 
@@ -70,10 +70,10 @@ def _build(page: Page) -> None:
 
 
 def _number(text: str) -> int:
-  """A component as it is typed.
+  """Parses a component number.
 
   Raises:
-    UserError: it is no number.
+    UserError: the text is not a number.
   """
   if not (text.isascii() and text.isdigit()):
     raise UserError(f'{text} is no number of a component: they are counted from 1')
@@ -81,7 +81,7 @@ def _number(text: str) -> int:
 
 
 def _sheet(images: np.ndarray) -> Image.Image:
-  """Images [N, H, W] or [N, H, W, 3] side by side, whole times as large."""
+  """Images [N, H, W] or [N, H, W, 3] side by side, enlarged by a whole factor."""
   columns = math.isqrt(len(images) - 1) + 1
   rows = -(-len(images) // columns)
   height, width = (n + _GAP for n in images.shape[1:3])

@@ -22,7 +22,7 @@ from jaxgen.task import Batch, Data, PyTree, Task, Tools, TrainState, fresh_stat
 def make_model(
   config: ConfigDict, facts: dict[str, Any], axis: str | None = None
 ) -> model.Networks:
-  """The networks of a config; statistics of batch norm are global over `axis`."""
+  """Builds the networks of a config; statistics of batch norm are global over `axis`."""
   dtype, param_dtype = DTYPES[config.precision]
   options = config.model
   dcgan = options.architecture == 'dcgan'
@@ -63,7 +63,7 @@ def make_model(
 
 
 def make_optimizers(config: ConfigDict) -> dict[str, optax.GradientTransformation]:
-  """Adam for every player; `mix` has its own where the mixture is learned."""
+  """Adam for every player; `mix` has an optimizer of its own if the mixture is learned."""
   options = config.optim
 
   def adam(rate: float) -> optax.GradientTransformation:
@@ -76,13 +76,13 @@ def make_optimizers(config: ConfigDict) -> dict[str, optax.GradientTransformatio
 
 
 def make_steps(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Steps:
-  """The halves of a step of a config."""
+  """Builds the two halves of a config's training step."""
   omega = None if is_learned(config) else mixtures.fixed_omega(facts)
   return Steps(config, make_model(config, facts, axis), make_optimizers(config), omega, axis)
 
 
 def init(steps: Steps, facts: dict[str, Any], key: jax.Array) -> TrainState:
-  """A state of new parameters; a learned omega starts as `mixtures.initial_omega` says."""
+  """A freshly initialised state; a learned omega starts as `mixtures.initial_omega` says."""
   nets, param_dtype, init_key = steps.nets, steps.param_dtype, name_key(key, 'init')
   z = jnp.zeros((1, steps.config.model.num_latents), param_dtype)
   image = jnp.zeros((1, *facts['image_shape']), param_dtype)
@@ -101,7 +101,7 @@ def init(steps: Steps, facts: dict[str, Any], key: jax.Array) -> TrainState:
 
 
 def export(steps: Steps, state: TrainState) -> PyTree:
-  """The averaged generator, the trunk and the classifier's layers on it, and omega."""
+  """The averaged generator, the trunk with the classifier's layers on top, and omega."""
   gen = state.ema['gen'] if steps.config.ema_decay else steps.variables(state, 'gen')
   disc = {c: {'trunk': x['trunk']} for c, x in steps.variables(state, 'disc').items() if x}
   return {
@@ -113,7 +113,7 @@ def export(steps: Steps, state: TrainState) -> PyTree:
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config. Players: gen, disc (trunk and heads), cls, and mix where it is learned."""
+  """Builds the task of a config. Players: gen, disc (trunk and heads), cls, and mix if it is learned."""
   steps = make_steps(config, facts, axis)
   inference = Inference(make_model(config, facts), facts, config)
 

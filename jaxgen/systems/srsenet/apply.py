@@ -1,6 +1,6 @@
-"""`jaxgen upscale`: a person's files and folders through SrSENet.
+"""`jaxgen upscale`: upscales the user's files and folders with SrSENet.
 
-Imports nothing heavy: what is wrong is told, and what is done already is found, before JAX starts.
+Imports nothing heavy: errors are reported, and existing outputs found, before JAX starts.
 """
 
 import json
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
   from jaxgen.systems.srsenet.tiling import Upscaler
   from jaxgen.task import Trained
 
-RUNTIME_BYTES = 400 * 2**20  # of Python, JAX and compiled programs
-# A pixel: these encoders take the image whole, and copy it.
+RUNTIME_BYTES = 400 * 2**20  # for Python, JAX and compiled programs
+# Bytes per pixel: these encoders take the whole image, and copy it.
 _ENCODER_BYTES = {'WEBP': 12, 'AVIF': 20, 'GIF': 8}
-# Shipped for pictures that were only made smaller, and for photographs: compressed, a little noisy.
-# Where the photo net is better on what is compressed, and at most .15 dB worse on what is not.
+# Two kinds of nets ship: for images that were only downscaled, and for photographs: compressed, slightly noisy.
+# Scales at which the photo net is better on compressed images, and at most .15 dB worse on others.
 PHOTO_BY_DEFAULT = (2, 4)
 NETS = CLEAN, PHOTO = 'clean', 'photo'
 
 
 class Options(NamedTuple):
-  """How to upscale.
+  """Options of an upscaling.
 
   Attributes:
     scale: of both sides; the net's, or less.
     tiling: auto, whole, exact, sampled.
-    overwrite: write existing outputs anew.
+    overwrite: overwrite existing outputs.
     ensemble: average over flips and quarter turns.
-    sheet: also write a comparison with bicubic beside each output.
-    quality: of JPEG, WebP and AVIF.
-    keep_times: give outputs the times of access and change of their files.
-    preserve_mean: keep local means, see `means.preserve_means`.
+    sheet: also write a comparison with bicubic upscaling beside each output.
+    quality: encoder quality for JPEG, WebP and AVIF.
+    keep_times: copy each file's access and modification times to its output.
+    preserve_mean: preserve local means, see `means.preserve_means`.
   """
 
   scale: float
@@ -66,14 +66,14 @@ class Options(NamedTuple):
 
 
 def shipped_scales(net: str = CLEAN) -> list[int]:
-  """Scales of the nets of a name that come with the package."""
+  """Scales of the shipped nets of a given name."""
   prefix = f'srsenet_{"" if net == CLEAN else f"{net}_"}x'
   found = (p.stem.removeprefix(prefix) for p in WEIGHTS.glob(f'{prefix}*.safetensors'))
   return sorted(int(scale) for scale in found if scale.isdigit())
 
 
 def default_net(scale: float) -> str:
-  """The shipped net that a person gets who names none: photo where it may be, with as near a scale as clean."""
+  """The default shipped net: photo at the scales of `PHOTO_BY_DEFAULT`, unless clean has a nearer one."""
   nearest = {
     net: min((s for s in shipped_scales(net) if s >= scale), default=math.inf) for net in NETS
   }
@@ -82,10 +82,10 @@ def default_net(scale: float) -> str:
 
 
 def shipped_weights(scale: float, net: str = CLEAN) -> Path:
-  """The shipped net of a name and a scale, or else that of the next larger scale.
+  """Path of the shipped net of a given name and scale, or else of the next larger scale.
 
   Raises:
-    ConfigError: there is none of that name, or the scale is not above 1, or above that of every net.
+    ConfigError: there is no net of that name, or the scale is not above 1, or above that of every net.
   """
   shipped = {name: scales for name in NETS if (scales := shipped_scales(name))}
   scales = shipped.get(net, [])
@@ -109,10 +109,10 @@ def _listed(scales: list[int]) -> str:
 
 
 def known_config(weights: Path) -> ConfigDict | None:
-  """The config of a net, by a file's header or a folder's config.json; None where only loading tells.
+  """The config of a net, from a file's header or a folder's config.json; None if only loading can tell.
 
   Raises:
-    CheckpointError: a safetensors file that is damaged, or not one of jaxgen's.
+    CheckpointError: a safetensors file is damaged, or was not written by jaxgen.
   """
   if weights.suffix == '.safetensors':
     return read_about(weights).config
@@ -123,7 +123,7 @@ def known_config(weights: Path) -> ConfigDict | None:
 
 
 def make_upscaler(trained: 'Trained', memory_mb: int, progress: Callable) -> 'Upscaler':
-  """The function of luminance of a trained net."""
+  """Builds the luminance upscaler of a trained net."""
   from jaxgen.systems.srsenet.task import make_model
   from jaxgen.systems.srsenet.tiling import Upscaler
 
@@ -137,12 +137,12 @@ def make_upscaler(trained: 'Trained', memory_mb: int, progress: Callable) -> 'Up
 
 
 def border_of(scale: int) -> int:
-  """Pixels by which an image is mirrored on, so that flat colours stay flat to its edge: measured."""
+  """Width in pixels of the mirrored border that keeps flat colours flat up to the edge; measured."""
   return 4 if scale in (2, 4) else 8
 
 
 def upscale_photo(photo: Photo, target: Path, upscaler: 'Upscaler', options: Options) -> Path:
-  """Upscales one photo into a file.
+  """Upscales one photo and writes it to a file.
 
   Raises:
     UserError: the file cannot be written, or the temporary folder is too small.
@@ -160,7 +160,7 @@ def upscale_photo(photo: Photo, target: Path, upscaler: 'Upscaler', options: Opt
 
 
 def _write_sheet(photo: Photo, job: FileJob, scale: int) -> None:
-  """Low resolution, bicubic and ours of a file that was written before."""
+  """Writes a sheet with low resolution, bicubic and our version, after the output has been written."""
   from jaxgen.data.imresize import imresize
   from jaxgen.systems.srsenet.sheet import Compared, comparison_sheet
 
@@ -170,7 +170,7 @@ def _write_sheet(photo: Photo, job: FileJob, scale: int) -> None:
 
 
 def _on_white(pixels: np.ndarray) -> np.ndarray:
-  """float64 in [0, 1], [H, W] or [H, W, 3]."""
+  """Composites pixels on white: float64 in [0, 1], [H, W] or [H, W, 3]."""
   values = pixels / np.iinfo(pixels.dtype).max
   if values.shape[-1] in (2, 4):
     values = values[..., :-1] * values[..., -1:] + 1 - values[..., -1:]
@@ -178,7 +178,7 @@ def _on_white(pixels: np.ndarray) -> np.ndarray:
 
 
 def memory_need(size: Size, upscaler: 'Upscaler', options: Options) -> tuple[int, int]:
-  """Bytes of memory and of the temporary folder that a file takes, all in all."""
+  """Bytes of memory and of temporary disk space that a file needs in total."""
   from jaxgen.systems.srsenet.bands import CHUNK
 
   memory, disk = upscaler.needs(size.height, size.width, options.tiling)
@@ -188,23 +188,23 @@ def memory_need(size: Size, upscaler: 'Upscaler', options: Options) -> tuple[int
   held += _ENCODER_BYTES.get(size.format, 0)
   decoded = inputs * size.channels * size.item
   total = RUNTIME_BYTES + memory + decoded + max(inputs * held, outputs * held)
-  # The luminance of a row of tiles, and some copies of the rows whose colours are made of it.
+  # The luminance of a row of tiles, and some copies of the rows whose colours are computed from it.
   total += 4 * upscaler.sides.trunk * upscaler.scale * size.width * upscaler.scale
   total += 12 * 4 * min(CHUNK, inputs * upscaler.scale**2 * size.channels)
-  if size.channels in (2, 4):  # colours continued into what is transparent
+  if size.channels in (2, 4):  # colours extended into transparent areas
     total += inputs * (16 + 2 * size.channels * size.item)
   if options.ensemble or options.preserve_mean:
     total += 3 * 4 * inputs * upscaler.scale**2
-  if options.sheet:  # made of the whole images as float64
+  if options.sheet:  # computed from whole images as float64
     total += 34 * outputs * (1 if size.channels < 3 else 3)
   return total, disk
 
 
 def check_fits(path: Path, size: Size, upscaler: 'Upscaler', options: Options) -> None:
-  """Refuses a file before any work where it cannot be upscaled here.
+  """Rejects a file before any work if it cannot be upscaled on this machine.
 
   Raises:
-    UserError: states what is needed and what there is.
+    UserError: states what is needed and what is available.
   """
   longest = max(output_size((size.height, size.width), options.scale))
   if longest > LONGEST.get(size.format, longest):
@@ -236,18 +236,18 @@ def upscale_file(
   Args:
     job: the file.
     upscaler: the net.
-    options: how.
-    missing: which of its outputs are to be written.
-    warn: is told of what was to be noted of the file.
+    options: see `Options`.
+    missing: the outputs that are to be written.
+    warn: called with each remark about the file.
 
   Returns:
-    What was written, for a person.
+    A message that says what was written.
 
   Raises:
-    UserError: it cannot be read or written, or the memory is too small.
+    UserError: the file cannot be read or written, or there is too little memory.
   """
   began, sheet = time.monotonic(), sheet_path(job.target)
-  times = job.source.stat()  # reading moves that of access
+  times = job.source.stat()  # before reading changes the access time
   with _told(job.source):
     photo, written = read_photo(job.source), sheet
     for note in (*_of_name(job, photo.format), *photo.notes):
@@ -271,10 +271,10 @@ def upscale_file(
 
 
 def _of_name(job: FileJob, kind: str) -> tuple[str, ...]:
-  """What is to be noted of a file whose name says another format than the one, by Pillow's name, in it.
+  """Remarks on a file whose suffix does not match its format, given by Pillow's name.
 
   Raises:
-    UserError: it could not be told from the file's beginning, so that its output would be named wrongly too.
+    UserError: the file's beginning did not reveal this, so that its output would be misnamed too.
   """
   if is_named(job.source, kind):
     return ()
@@ -286,7 +286,7 @@ def _of_name(job: FileJob, kind: str) -> tuple[str, ...]:
 
 @contextmanager
 def _told(source: Path) -> Iterator[None]:
-  """What the machine raises for a file that asks too much of it, as one line that names it."""
+  """Turns the errors of a file that exceeds the machine's limits into a one-line error that names it."""
   from jax.errors import JaxRuntimeError
 
   try:
@@ -297,7 +297,7 @@ def _told(source: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-  """Refuses a folder that cannot be written to, before any work.
+  """Rejects a folder that is not writable, before any work.
 
   Raises:
     UserError: says why.
@@ -313,7 +313,7 @@ def check_writable(folder: Path) -> None:
 
 
 def check_config(config: ConfigDict, scale: float, name: Path) -> None:
-  """Refuses a net that is none of SrSENet's, or that does not reach the scale.
+  """Rejects a net that is not an SrSENet, or whose scale is too small.
 
   Raises:
     ConfigError: says which.

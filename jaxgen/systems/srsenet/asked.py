@@ -1,4 +1,4 @@
-"""How images are asked to be enlarged. Imports nothing heavy."""
+"""Checks the options of an upscaling request. Imports nothing heavy."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ TILINGS = ('auto', 'whole', 'exact', 'sampled')
 
 
 def check_asked(tiling: str, memory: int, quality: int, output: Path | None) -> None:
-  """Raises ConfigError for what cannot be.
+  """Raises ConfigError for invalid options.
 
   Args:
     tiling: one of TILINGS.
     memory: MiB for features.
-    quality: of JPEG, WebP and AVIF.
-    output: the folder to write to; None: beside the images.
+    quality: encoder quality for JPEG, WebP and AVIF.
+    output: the output folder; None: beside the images.
   """
   if tiling not in TILINGS:
     raise ConfigError(f'--tiling {tiling}: choose from {", ".join(TILINGS)}')

@@ -1,6 +1,6 @@
-"""A photo's pixels through the net from top to bottom: luminance by the net, the rest bicubically.
+"""Upscales a photo from top to bottom: luminance by the net, the other channels bicubically.
 
-Nothing as large as the output is ever held here but one band of it.
+Of everything that is as large as the output, only one band is held at a time.
 """
 
 import functools
@@ -15,17 +15,17 @@ from jaxgen.systems.srsenet.means import preserve_means
 from jaxgen.systems.srsenet.tiles import Band
 from jaxgen.systems.srsenet.tiling import Upscaler
 
-CHUNK = 2**22  # values of the rows whose colours are made at once
-UNSEEN = 0.02  # alpha up to which a pixel's own colour does not count
+CHUNK = 2**22  # values of the rows whose colours are computed at once
+UNSEEN = 0.02  # up to this alpha a pixel's own colour is ignored
 
 
 class PhotoBands:
-  """Upscales pixels as they lie in files.
+  """Upscales pixels as they are stored in files.
 
   Args:
-    upscaler: of luminance.
+    upscaler: upscales luminance.
     ensemble: average the luminance over the eight flips and quarter turns; it is then held as a whole.
-    preserve_mean: see `means.preserve_means`; the luminance is held as a whole too.
+    preserve_mean: see `means.preserve_means`; this, too, holds the luminance as a whole.
   """
 
   def __init__(self, upscaler: Upscaler, ensemble: bool = False, preserve_mean: bool = False):
@@ -34,17 +34,17 @@ class PhotoBands:
   def __call__(
     self, pixels: np.ndarray, size: tuple[int, int], tiling: str = 'auto'
   ) -> Iterator[Band]:
-    """The output from top to bottom.
+    """Yields the output from top to bottom.
 
     Args:
       pixels: uint8 or uint16 [H, W, C]: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
-      size: height and width wanted, at most the net's scale times that of `pixels`; smaller ones are reached
+      size: output height and width, at most the net's scale times that of `pixels`; smaller ones are reached
         by a final bicubic resize.
       tiling: see `Upscaler`.
 
     Returns:
       (first row, [rows, W', C] of the dtype of `pixels`). Colours of transparent pixels do not bleed:
-      visible ones go on in their place. What is transparent becomes black.
+      visible ones are extended in their place. Transparent pixels become black.
     """
     height, width, channels = pixels.shape
     scale = self._upscaler.scale
@@ -60,7 +60,7 @@ class PhotoBands:
       yield top, levels
 
   def _channels(self, pixels: np.ndarray, tiling: str) -> Iterator[Band]:
-    """Grey or RGB, and alpha, each [rows, s W, C] float32, not clipped."""
+    """Yields grey or RGB, and alpha, each [rows, s W, C] float32, not clipped."""
     height, width, channels = pixels.shape
     scale = self._upscaler.scale
     rows = resize_matrix(height, height * scale, scale).astype(np.float32)
@@ -99,27 +99,27 @@ class PhotoBands:
 
 
 def _split(bands: Iterator[Band], rows: int) -> Iterator[Band]:
-  """Bands of at most so many rows: a tile's height times a wide image is a lot in three colours."""
+  """Splits bands to at most `rows` rows: a tile's height of a wide image takes much memory in three colours."""
   for top, band in bands:
     for start in range(0, len(band), rows):
       yield top + start, band[start : start + rows]
 
 
 def _floating(pixels: np.ndarray) -> np.ndarray:
-  """float32 in [0, 1]."""
+  """Converts pixels to float32 in [0, 1]."""
   return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
 
 
 def continued(pixels: np.ndarray) -> np.ndarray:
-  """Pixels whose transparent ones have the colour of the nearest visible one.
+  """Gives transparent pixels the colour of the nearest visible one.
 
-  The net sharpens edges: weighted by alpha, as bicubic resizing would have it, colours would overshoot at the
-  edges of what is visible, and the softer alpha would turn that into rings.
+  The net sharpens edges: premultiplied by alpha, as for bicubic resizing, colours would overshoot at the edges
+  of visible areas, and the softer alpha would turn that into rings.
 
   Args:
-    pixels: [H, W, C], the last channel alpha.
+    pixels: [H, W, C], with alpha as the last channel.
   """
-  from scipy import ndimage  # a tenth of the tool's start
+  from scipy import ndimage  # lazily: a tenth of the start-up time
 
   seen = pixels[..., -1] > UNSEEN * np.iinfo(pixels.dtype).max
   if seen.all():
@@ -136,12 +136,12 @@ def continued(pixels: np.ndarray) -> np.ndarray:
 def resized_bands(
   bands: Iterator[Band], size: tuple[int, int], new_size: tuple[int, int]
 ) -> Iterator[Band]:
-  """`imresize` to `new_size` of an image that comes in bands, holding only the rows that are still needed.
+  """`imresize` to `new_size` for an image that arrives in bands, keeping only the rows that are still needed.
 
   Args:
     bands: [rows, W, C] from top to bottom.
     size: of the image, (H, W).
-    new_size: wanted.
+    new_size: output size, (H', W').
   """
   rows, columns = (
     resize_matrix(n, m, m / n).astype(np.float32) for n, m in zip(size, new_size, strict=True)

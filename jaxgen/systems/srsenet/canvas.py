@@ -1,10 +1,10 @@
-"""SrSENet's pieces over images of any size by few compiled programs.
+"""SrSENet's stages on images of any size, with few compiled programs.
 
-An image lies in a buffer of fixed length as cells of 4 x 4 pixels, one row of cells after the other, with zeros
-right of the image and a row of zeros above and below: the zero padding of every convolution. The cell above
-another lies one row's length before it, so the numbers of rows and columns are given to a program when it runs,
-and its loops run over as many chunks of neighbouring cells as there are. Nothing is computed beyond the
-image but for those zeros and the end of the last chunk.
+An image is stored in a buffer of fixed length as cells of 4 x 4 pixels, one row of cells after the other, with
+zeros to the right of the image and a row of zeros above and below: the zero padding of every convolution. The
+cell above another is one row's length before it, so the numbers of rows and columns are run-time arguments of
+a program, and its loops run over as many chunks of neighbouring cells as there are. Nothing beyond the image is
+computed except for those zeros and the end of the last chunk.
 """
 
 import functools
@@ -20,16 +20,16 @@ from jaxgen.nn.transposed import phase_kernel, phase_starts
 from jaxgen.nn.winograd import CELL, winograd_convolution, winograd_kernel
 from jaxgen.systems.srsenet.model import Block, SrSENet, leaky
 
-SHORTEST = 2**10  # buffer, in cells
+SHORTEST = 2**10  # length of the shortest buffer, in cells
 
 
 class Layout(NamedTuple):
-  """Where an image's cells lie in a buffer.
+  """The layout of an image's cells in a buffer.
 
   Attributes:
-    rows: of cells.
-    columns: of cells.
-    stride: from a cell to the one below it; more than the columns unless the last of them ends with zeros.
+    rows: rows of cells.
+    columns: columns of cells.
+    stride: from a cell to the one below it; greater than `columns` unless the last column ends with zeros.
   """
 
   rows: Any
@@ -38,33 +38,33 @@ class Layout(NamedTuple):
 
   @property
   def first(self) -> Any:
-    """Where the first cell lies."""
+    """Index of the first cell."""
     return self.stride + 1
 
   @property
   def stop(self) -> Any:
-    """After the last row."""
+    """Index after the last row."""
     return self.first + self.rows * self.stride
 
   def length(self, chunk: int) -> int:
-    """Of the buffer, with what the last chunk may look at."""
+    """Length of the buffer, including what the last chunk may read."""
     return self.stop + self.stride + chunk + 1
 
   def view(self, flat: np.ndarray, first: int | None = None) -> np.ndarray:
-    """The cells [rows, columns, 4, 4, C] in a buffer [N, 4, 4, C]."""
+    """The cells [rows, columns, 4, 4, C] as a view of a buffer [N, 4, 4, C]."""
     first = self.first if first is None else first
     cells = flat[first : first + self.rows * self.stride]
     return cells.reshape(self.rows, self.stride, *flat.shape[1:])[:, : self.columns]
 
   def place(self, cells: np.ndarray, length: int) -> np.ndarray:
-    """The buffer [length, 4, 4, C] of cells [rows, columns, 4, 4, C]."""
+    """Copies cells [rows, columns, 4, 4, C] to a new buffer [length, 4, 4, C]."""
     flat = np.zeros((length, *cells.shape[2:]), cells.dtype)
     self.view(flat)[:] = cells
     return flat
 
 
 def buffer_length(least: int) -> int:
-  """The shortest buffer of at least so many cells that is compiled for: 2^n or 1.5 2^n."""
+  """The shortest buffer length of at least `least` cells among those compiled for: 2^n or 1.5 2^n."""
   length = SHORTEST
   while length < least:
     length = length * 3 // 2 if length & (length - 1) == 0 else length * 4 // 3
@@ -72,7 +72,7 @@ def buffer_length(least: int) -> int:
 
 
 class Chunks(NamedTuple):
-  """Cells that are worked on at once: few enough for a core's cache, and that XLA gives each step to one core.
+  """Numbers of cells per chunk: small enough for a core's cache, and for XLA to keep each step on one core.
 
   Attributes:
     block: in the blocks.
@@ -84,24 +84,24 @@ class Chunks(NamedTuple):
 
   @classmethod
   def of(cls, scale: int) -> 'Chunks':
-    """For this machine."""
+    """The numbers for this machine."""
     if jax.default_backend() == 'cpu':
       return cls(24, max(2, 32 // scale**2))
     return cls(2**12, max(4, 2**14 // scale**2))
 
   @property
   def largest(self) -> int:
-    """Of both."""
+    """The larger of the two."""
     return max(self)
 
 
 class Pieces:
-  """The net's pieces, each compiled once for every length of buffers.
+  """The net's stages, each compiled once for every buffer length.
 
   Args:
-    net: its modules.
-    compile: `jax.jit`, or what counts its traces.
-    chunks: how much is worked on at once.
+    net: the net's modules.
+    compile: `jax.jit`, or a variant that counts traces.
+    chunks: cells per chunk.
   """
 
   def __init__(self, net: SrSENet, compile: Callable, chunks: Chunks):
@@ -116,26 +116,26 @@ class Pieces:
 
 @functools.lru_cache(maxsize=8)
 def make_pieces(net: SrSENet, compile: Callable, chunks: Chunks) -> Pieces:
-  """`Pieces`, the same for the same arguments: what is compiled for a net serves all its variables."""
+  """Cached `Pieces` by arguments: what is compiled for a net serves all its variables."""
   return Pieces(net, compile, chunks)
 
 
 def block_kernels(params: Any) -> tuple[jax.Array, jax.Array]:
-  """What `excite` needs of a block's parameters."""
+  """The Winograd kernels of a block's parameters, as `excite` needs them."""
   first, second = (jax.device_put(winograd_kernel(params[x]['kernel'])) for x in ('conv1', 'conv2'))
   return first, second
 
 
 def enter(net: SrSENet, chunk: int, params: Any, y: Any, mask: Any, layout: Layout) -> jax.Array:
-  """Features [N, 4, 4, C] of luminance [N, 4, 4, 1].
+  """Computes features [N, 4, 4, C] from luminance [N, 4, 4, 1].
 
   Args:
-    net: its modules.
-    chunk: cells at once.
-    params: the net's.
-    y: the buffer.
+    net: the net's modules.
+    chunk: cells per chunk.
+    params: the net's parameters.
+    y: the buffer of luminance.
     mask: [N, 4, 4, 1], 1 at the image's pixels.
-    layout: of the image.
+    layout: layout of the image.
   """
   y, mask = jnp.asarray(y), jnp.asarray(mask)
   channels = net.features
@@ -153,17 +153,17 @@ def enter(net: SrSENet, chunk: int, params: Any, y: Any, mask: Any, layout: Layo
 def excite(
   block: Block, chunk: int, kernels: Any, x: Any, work: Any, mask: Any, kept: Any, layout: Layout
 ) -> tuple[jax.Array, jax.Array]:
-  """What a block's gates scale, [N, 4, 4, C], its first cell at 0, and its sum [C].
+  """Computes what a block's gates scale, [N, 4, 4, C], with its first cell at 0, and its sum [C].
 
   Args:
     block: the module.
-    chunk: cells at once.
-    kernels: of `block_kernels`.
-    x: [N, 4, 4, C], its input.
-    work: of the same shape; what it holds does not matter; it is used up.
+    chunk: cells per chunk.
+    kernels: from `block_kernels`.
+    x: [N, 4, 4, C], the block's input.
+    work: scratch buffer of the same shape, with any contents; donated.
     mask: [N, 4, 4, 1], 1 at the image's pixels.
-    kept: [N, 4, 4, 1], 1 at those that the sum counts.
-    layout: of the image.
+    kept: [N, 4, 4, 1], 1 at the pixels included in the sum.
+    layout: layout of the image.
   """
   x, mask, kept = jnp.asarray(x), jnp.asarray(mask), jnp.asarray(kept)
 
@@ -176,7 +176,7 @@ def excite(
     found = _convolved(work, kernels[1], layout, at, chunk)
     found = leaky(found) if block.activation_after_conv2 else found
     found = found + _part(x, at, chunk) if block.se_after_skip else found
-    # One row up and one cell left: there no later chunk looks for what was hidden.
+    # One row up and one cell left: there no later chunk reads the hidden features.
     work = _put(work, found * _part(mask, at, chunk), at - layout.first)
     counted = _part(kept, at, chunk).reshape(1, -1) @ found.reshape(-1, found.shape[-1])
     return work, total + counted[0]
@@ -190,7 +190,7 @@ def excite(
 
 
 def join(block: Block, chunk: int, x: Any, excited: Any, gates: Any, layout: Layout) -> jax.Array:
-  """A block's output in place of its input, of what `excite` gave and gates [C]."""
+  """Replaces a block's input by its output, computed from the result of `excite` and gates [C]."""
   x, excited = jnp.asarray(x), jnp.asarray(excited)
 
   def step(at: Any, x: jax.Array) -> jax.Array:
@@ -201,23 +201,23 @@ def join(block: Block, chunk: int, x: Any, excited: Any, gates: Any, layout: Lay
 
 
 def gate(block: Block, params: Any, total: Any, count: Any) -> jax.Array:
-  """A block's gates [C], of its parameters and sums [C] of `excite` over so many pixels."""
+  """A block's gates [C], from its parameters and the sums [C] of `excite` over `count` pixels."""
   return block.apply({'params': params}, total[None] / count, method='gate')[0]
 
 
 def exchange(
   chunk: int, upper: Any, lower: Any, above: Layout, below: Layout
 ) -> tuple[jax.Array, jax.Array]:
-  """Two strips of an image, one above the other, each with what it sees of the other's own.
+  """Exchanges the border rows of two vertically adjacent strips of an image.
 
-  The upper one's last row of cells and the lower one's first are the other's.
+  The upper one's last row of cells and the lower one's first are copies of the other's own.
 
   Args:
-    chunk: cells at once.
+    chunk: cells per chunk.
     upper: [N, 4, 4, C].
-    lower: the same.
-    above: the layout of the upper one.
-    below: of the lower one, as wide.
+    lower: [N, 4, 4, C].
+    above: layout of the upper strip.
+    below: layout of the lower strip, equally wide.
   """
   upper, lower, stride = jnp.asarray(upper), jnp.asarray(lower), above.stride
   last = above.stop - stride
@@ -230,7 +230,7 @@ def exchange(
       part = jnp.where(within, _part(other, of + at, chunk), _part(own, to + at, chunk))
       return _put(own, part, to + at)
 
-    # One after the other: neither buffer as it was before is needed, so neither is copied.
+    # One after the other: neither buffer's earlier state is needed, so neither is copied.
     upper = taken(upper, last, lower, below.first + stride)
     return upper, taken(lower, below.first, upper, last - stride)
 
@@ -240,31 +240,31 @@ def exchange(
 def leave(
   net: SrSENet, chunk: int, params: Any, x: Any, y: Any, mask: Any, layout: Layout
 ) -> jax.Array:
-  """The output [N, 4, 4, s s], the phases of each low-resolution pixel: rows, then columns.
+  """Computes the output [N, 4, 4, s s], the phases of each low-resolution pixel: rows, then columns.
 
   Args:
-    net: its modules.
-    chunk: cells at once.
-    params: the net's.
+    net: the net's modules.
+    chunk: cells per chunk.
+    params: the net's parameters.
     x: [N, 4, 4, C], the last features.
     y: [N, 4, 4, 1], luminance.
     mask: [N, 4, 4, 1], 1 at the image's pixels.
-    layout: of the image.
+    layout: layout of the image.
   """
   x, y, mask, s = jnp.asarray(x), jnp.asarray(y), jnp.asarray(mask), net.scale
   channels, starts = x.shape[-1], phase_starts(s)
-  # Columns of a transposed convolution's phases by the four pixels of a window, as in `phases`.
+  # Columns of a transposed convolution's phases for the four pixels of a window, as in `phases`.
   upsample = phase_kernel(params['upsample'], s).reshape(4 * channels, -1)
   image = _image_taps(params['image'], s)
   taps = params['output'].reshape(9, channels).T
 
   def multiply(at: Any, products: jax.Array) -> jax.Array:
-    """Of the window of each pixel with those above and to the left."""
+    """Multiplies each pixel's window, which includes the pixels above and to the left."""
     seen = _around(x, layout, at, chunk, 1, 0)
     windows = [seen[:, i : i + CELL, j : j + CELL] for i in (0, 1) for j in (0, 1)]
     z = jnp.concatenate(windows, -1).reshape(-1, 4 * channels) @ upsample
     z = leaky(z).reshape(-1, channels) @ taps
-    # What a phase belongs to: outside the image it is zero.
+    # A phase is zero if the pixel that it belongs to is outside the image.
     seen = _around(mask, layout, at, chunk, 1, 0)[..., 0]
     rows = [[seen[:, 1 - a : 1 - a + CELL, 1 - b : 1 - b + CELL] for b in starts] for a in starts]
     inside = jnp.stack([jnp.stack(row, -1) for row in rows], -2)  # [chunk, 4, 4, s, s]
@@ -290,7 +290,7 @@ def leave(
 
 
 def _image_taps(kernel: jax.Array, scale: int) -> jax.Array:
-  """[9, s s]: the image branch's phases by a pixel's 3 x 3 neighbours."""
+  """The phases of the image branch for a pixel's 3 x 3 neighbours, [9, s s]."""
   starts = phase_starts(scale)
   kernel = phase_kernel(kernel, scale)[:, :, 0, ..., 0]  # [2, 2, s, s]
   phases = [
@@ -303,10 +303,10 @@ def _image_taps(kernel: jax.Array, scale: int) -> jax.Array:
 
 @functools.lru_cache
 def _placement(scale: int) -> np.ndarray:
-  """[2, 2, 9 s s, s s], 1 where a window's product belongs to an output phase of a pixel.
+  """[2, 2, 9 s s, s s], 1 where a window's product contributes to an output phase of a pixel.
 
-  By how many rows and columns the window lies behind the pixel's own: the output convolution's nine taps look
-  at neighbouring phases, which may be those of the next window.
+  The first axes say by how many rows and columns the window is offset from the pixel's own: the output
+  convolution's nine taps see neighbouring phases, which may belong to the next window.
   """
   s, starts = scale, phase_starts(scale)
   placed = np.zeros((2, 2, 9 * s * s, s * s), np.float32)
@@ -318,14 +318,14 @@ def _placement(scale: int) -> np.ndarray:
 
 
 def _patches(y: jax.Array, layout: Layout, at: Any, chunk: int) -> jax.Array:
-  """[16 chunk, 9]: the 3 x 3 neighbours of each pixel of y [N, 4, 4, 1]."""
+  """The 3 x 3 neighbours of each pixel of y [N, 4, 4, 1], as [16 chunk, 9]."""
   seen = _around(y, layout, at, chunk, 1, 1)
   taps = [seen[:, i : i + CELL, j : j + CELL] for i in range(3) for j in range(3)]
   return jnp.concatenate(taps, -1).reshape(-1, 9)
 
 
 def _around(x: jax.Array, layout: Layout, at: Any, num: int, before: int, after: int) -> jax.Array:
-  """[num, before + 4 + after, the same, C]: cells with rows and columns of pixels around them."""
+  """Cells with surrounding rows and columns of pixels, [num, before + 4 + after, the same, C]."""
   rows = []
   for row, part in ((-1, slice(CELL - before, CELL)), (0, slice(0, CELL)), (1, slice(0, after))):
     if part.start < part.stop:
@@ -340,7 +340,7 @@ def _around(x: jax.Array, layout: Layout, at: Any, num: int, before: int, after:
 
 
 def _convolved(x: jax.Array, kernel: Any, layout: Layout, at: Any, chunk: int) -> jax.Array:
-  """[chunk, 4, 4, D] of a 3 x 3 convolution of x, from `at` on."""
+  """A 3 x 3 convolution of a chunk of x from `at` on, [chunk, 4, 4, D]."""
   above, own, below = (
     lax.dynamic_slice(x, (at + row * layout.stride - 1, top, 0, 0), (chunk + 2, num, *x.shape[2:]))
     for row, top, num in ((-1, CELL - 1, 1), (0, 0, CELL), (1, 0, 1))
@@ -354,12 +354,12 @@ def _part(x: jax.Array, at: Any, num: int) -> jax.Array:
 
 
 def _put(x: jax.Array, part: jax.Array, at: Any) -> jax.Array:
-  # Not fused with what is computed: the part would then be made by one core.
+  # Not fused with its computation, which would then run on one core.
   part = lax.optimization_barrier(part)
   return lax.dynamic_update_slice_in_dim(x, part.astype(x.dtype), at, 0)
 
 
 def _over(start: Any, stop: Any, chunk: int, step: Callable, carry: Any) -> Any:
-  """`step` (position, carry) of one chunk after the other."""
+  """Folds `step` (position, carry) over consecutive chunks."""
   count = (stop - start + chunk - 1) // chunk
   return lax.fori_loop(0, count, lambda i, carry: step(start + i * chunk, carry), carry)

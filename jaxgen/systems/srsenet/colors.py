@@ -1,4 +1,4 @@
-"""Colour images through the net: it sees luminance; chroma is enlarged bicubically."""
+"""Colour images: the net upscales luminance; chroma is upscaled bicubically."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Luminance = Callable[[np.ndarray], np.ndarray]
 
 
 def upscale_image(upscale: Luminance, scale: int, image: np.ndarray) -> np.ndarray:
-  """A whole image upscaled; `bands.PhotoBands` does the same in bands, for files of any size.
+  """Upscales a whole image; `bands.PhotoBands` does the same in bands, for files of any size.
 
   Args:
     upscale: luminance [h, w] to [s h, s w].

@@ -1,4 +1,4 @@
-"""`jaxgen upscale`: a person's files and folders through a trained or a shipped SrSENet."""
+"""`jaxgen upscale`: upscales the user's files and folders with a trained or a shipped SrSENet."""
 
 import argparse
 import time
@@ -66,7 +66,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be, alone or together."""
+  """Raises ConfigError for options that are invalid, alone or together."""
   check_asked(args.tiling, args.memory, args.quality, args.output)
   if args.sheet and args.scale is not None and not args.scale.is_integer():
     raise ConfigError('--sheet needs a whole --scale')
@@ -119,7 +119,7 @@ def _upscale(args: argparse.Namespace) -> None:
 
 
 def _check_any(plan: 'Plan') -> None:
-  """Raises UserError where there is no image, and says what there is instead."""
+  """Raises UserError if there is no image, and says what there is instead."""
   if not (plan.jobs or plan.outputs or plan.missing):
     others = len(plan.beside.others)
     found = [counted(others, 'other file')] if others else []
@@ -128,7 +128,7 @@ def _check_any(plan: 'Plan') -> None:
 
 
 def _work(plan: 'Plan', options: 'Options', make_upscaler: 'Callable[[], Upscaler]') -> None:
-  """Upscales what is planned, with a net that is loaded for the first file that needs it."""
+  """Carries out a plan, with a net that is loaded for the first file that needs it."""
   from jaxgen.systems.srsenet import apply
 
   began, upscaler = time.monotonic(), None
@@ -159,7 +159,7 @@ def _work(plan: 'Plan', options: 'Options', make_upscaler: 'Callable[[], Upscale
 def _waiting(
   plan: 'Plan', options: 'Options', work: 'Batch'
 ) -> 'Iterator[tuple[int, tuple[FileJob, Size, set[Path]]]]':
-  """The files whose outputs are not all there, by their numbers; with their sizes and what is missing."""
+  """Yields each file with missing outputs: its number, its job, its size and what is missing."""
   from jaxgen.photos import read_size
   from jaxgen.systems.srsenet.outputs import missing_outputs
 
@@ -178,7 +178,7 @@ def _waiting(
 
 
 def _left(plan: 'Plan') -> list[str]:
-  """What was found and is nothing to upscale."""
+  """Describes what was found but will not be upscaled."""
   parts = []
   if plan.outputs:
     parts.append(f'{counted(plan.outputs, "output")} of earlier runs left alone')

@@ -1,4 +1,4 @@
-"""What an srsenet config may say. Imports nothing heavy."""
+"""Keys and checks of an srsenet config. Imports nothing heavy."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from jaxgen.systems.srsenet.asked import TILINGS
 CONVOLUTIONAL = True
 EVALUATES_WITHOUT_DATA = True  # evaluation reads its own images
 EVAL_METRICS = ('psnr', 'bicubic_psnr', 'gain')
-# What cards say of its models, see `exchange.cards`.
+# What model cards say about its models, see `exchange.cards`.
 ABOUT = About(
   'SrSENet (Mei et al.): super-resolution of single images by residual blocks with squeeze-'
   'and-excitation.',
@@ -28,7 +28,7 @@ BUNDLED = 'bundled'
 HELDOUT = 'heldout'
 MAX_SCALE = 8
 MAX_BLUR = 8  # pixels; the kernel grows with it
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# The rule of each key; those shared by all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
   'scale': whole(2, MAX_SCALE),
@@ -87,15 +87,15 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: the learning rate's course does."""
+  """Whether an update depends on config.num_steps: if the learning rate is scheduled."""
   return config.optim.schedule != 'constant'
 
 
 def folders(names: str) -> list[Path]:
-  """The folders of a comma-separated list, see `jaxgen.data.folders.expanded`.
+  """Parses a comma-separated list of folders, see `jaxgen.data.folders.expanded`.
 
   Raises:
-    ConfigError: a variable is not set, as $JAXGEN_DATA.
+    ConfigError: a variable such as $JAXGEN_DATA is not set.
   """
   otherwise = (
     'name folders of images with --config.data.train=DIR,DIR (for evaluation '
@@ -105,7 +105,7 @@ def folders(names: str) -> list[Path]:
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for incompatible values; each value already fits its rule in KEYS."""
   scale, warmup = config.scale, config.optim.warmup_steps
   for key, crop in (('data.crop', config.data.crop), ('eval.crop', config.eval.crop)):
     if crop % scale:

@@ -1,9 +1,9 @@
-"""Threads that each start programs of their own.
+"""A pool of threads, each of which launches its own programs.
 
-XLA runs the programs that one thread starts one after the other, and shares each step of a program among the
-processor's cores; where steps are short, waiting for the other cores costs as much as they gain. Programs
-whose steps are too small to be shared, in as many threads as there are cores, take little more than half the
-time of one such program on two cores.
+XLA runs the programs launched by one thread in sequence, and divides each step of a program among the CPU's
+cores; if steps are short, waiting for the other cores costs as much as they gain. Programs whose steps are too
+small to be divided, in as many threads as there are cores, take little more than half the time of one such
+program on two cores.
 """
 
 import os
@@ -19,10 +19,10 @@ Result = TypeVar('Result')
 
 
 class Crew:
-  """Works on several things at once.
+  """Works on several items concurrently.
 
   Args:
-    count: of threads; by default one for each core that this process may use, and one for an accelerator.
+    count: number of threads; by default one per core available to this process, or one for an accelerator.
   """
 
   def __init__(self, count: int | None = None):
@@ -32,13 +32,13 @@ class Crew:
   def __call__(
     self, function: Callable[[Item], Result], items: Iterable[Item], most: int | None = None
   ) -> Iterator[Result]:
-    """The results of `function` for each item, in order, as `map` has them.
+    """Yields the results of `function` for each item, in order, like `map`.
 
     Args:
-      function: must wait for what its programs give: what it leaves to be done is done by no thread. It must
-        not give the same crew work: all threads may be waiting for it.
-      items: at most `count` of them are taken before their results are asked for.
-      most: so many at once, where memory allows no more; by default `count`.
+      function: must block until its programs' results are ready, for any pending work is outside the threads.
+        It must not submit work to the same crew: all threads may be waiting for it.
+      items: at most `count` of them are consumed ahead of their results.
+      most: maximum number of concurrent items, if memory is limited; by default `count`.
     """
     most = self.count if most is None else min(most, self.count)
     if most <= 1:
@@ -52,7 +52,7 @@ class Crew:
           yield waiting.popleft().result()
       while waiting:
         yield waiting.popleft().result()
-    finally:  # what was begun uses what the caller may take away
+    finally:  # pending work uses what the caller may free
       for future in waiting:
         future.cancel() or future.exception()
 

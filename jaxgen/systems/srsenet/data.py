@@ -1,4 +1,4 @@
-"""Crops of photographs for training, and the images that are held out."""
+"""Training crops of photographs, and held-out images."""
 
 import functools
 import importlib.util
@@ -32,7 +32,7 @@ from jaxgen.task import Batch, Data, PyTree, name_key
 from jaxgen.words import counted
 
 STREAM = 'train'
-DRAWS = 4  # of each held-out centre, where it is degraded: one says little of a range
+DRAWS = 4  # degradations of each held-out centre: one would hardly represent a range
 DIV2K_TRAIN, DIV2K_TEST = 'DIV2K_train_HR', 'DIV2K_valid_HR'
 _SKIMAGE_TRAIN = (
   'astronaut.png',
@@ -49,7 +49,7 @@ _SKIMAGE_HELDOUT = ('chelsea.png', 'coffee.png', 'rocket.jpg')
 
 
 class Named(NamedTuple):
-  """An image file and the name it goes by.
+  """An image file and its display name.
 
   Attributes:
     name: relative path without suffix.
@@ -61,7 +61,7 @@ class Named(NamedTuple):
 
 
 def bundled_photographs() -> tuple[list[Named], list[Named]]:
-  """Photographs that scikit-image and scikit-learn bring along: those to learn from, those held out."""
+  """Photographs that come with scikit-image and scikit-learn: training images, held-out images."""
   skimage = _package_folder('skimage') / 'data'
   sklearn = _package_folder('sklearn') / 'datasets' / 'images'
   train = [skimage / name for name in _SKIMAGE_TRAIN] + [sklearn / 'china.jpg']
@@ -77,10 +77,10 @@ def _package_folder(name: str) -> Path:
 
 
 def folder_images(folder: Path, div2k: str) -> list[Named]:
-  """The image files of a folder and of the folders in it, sorted; of DIV2K's layout the part `div2k`.
+  """The image files of a folder, recursively and sorted; in DIV2K's layout only the part `div2k`.
 
   Raises:
-    DataError: no such folder, or no image in it.
+    DataError: there is no such folder, or no image in it.
   """
   if not folder.is_dir():
     raise DataError(f'{folder}: no such folder of images')
@@ -94,7 +94,7 @@ def folder_images(folder: Path, div2k: str) -> list[Named]:
 
 
 def _distinct(paths: list[Path], *names: list[str]) -> list[Named]:
-  """Files by the first of their names, by the next ones where it would stand for two files."""
+  """Names files by the first list of names, or by a later one where a name would be ambiguous."""
   chosen, *others = names
   for other in others:
     count = Counter(chosen)
@@ -103,10 +103,10 @@ def _distinct(paths: list[Path], *names: list[str]) -> list[Named]:
 
 
 def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
-  """The images to learn from and those held out: config.data.num_validation of the folders' large ones."""
+  """Training and held-out images: the latter are config.data.num_validation of the folders' large ones."""
   if config.data.train == BUNDLED:
     return bundled_photographs()
-  # By file: one of two folders, one of which is in the other, is there once.
+  # By file: a file is listed once, even if one folder contains the other.
   images: dict[Path, tuple[Named, Path]] = {}
   for folder in folders(config.data.train):
     for image in folder_images(folder, DIV2K_TRAIN):
@@ -134,7 +134,7 @@ def training_images(config: ConfigDict) -> tuple[list[Named], list[Named]]:
 
 
 def _is_large(path: Path, side: int) -> bool:
-  """Whether a file can be read and is large enough; one that cannot is told of among those to learn from."""
+  """Whether a file is readable and large enough; unreadable ones are reported among the training images."""
   try:
     return min(read_levels(path).shape[:2]) >= side
   except DataError:
@@ -142,7 +142,7 @@ def _is_large(path: Path, side: int) -> bool:
 
 
 def read_levels(path: Path) -> np.ndarray:
-  """A file's pixels: uint8 [H, W] where it is grey, else [H, W, 3].
+  """A file's pixels: uint8 [H, W] if grey, else [H, W, 3].
 
   Raises:
     DataError: not a readable image.
@@ -157,7 +157,7 @@ def _grey_or_rgb(image: Image.Image) -> Image.Image:
 
 
 def _versions(path: Path, rescale: tuple[float, ...]) -> list[np.ndarray]:
-  """Luminance uint8 [h, w] of a file in all sizes that it is learned in."""
+  """Luminance uint8 [h, w] of a file at all sizes used for training."""
   y = luminance_u8(read_levels(path))
   return [y if f == 1 else imresize(y, scale=f) for f in rescale]
 
@@ -166,13 +166,13 @@ def make_data(config: ConfigDict) -> Data:
   """Crops of the images of config.data.train as Data.
 
   A training row is {'index'} of a cell of the resident pixels, or the cell's region when streaming; `example`
-  makes {'high': [crop, crop, 1], 'low': [crop / s, crop / s, 1]} of it, float32 luminance in [0, 1]. The split
-  'test' (or 'validation', where config.data.num_validation) is the same of the centres of held-out images,
-  with 'mask'. Where config.degradation has a kind with a probability, 'low' is degraded, and so is that of the
-  held-out centres, by draws that config.seed fixes.
+  turns it into {'high': [crop, crop, 1], 'low': [crop / s, crop / s, 1]}, float32 luminance in [0, 1]. The
+  split 'test' (or 'validation', if config.data.num_validation is set) has the same for the centres of held-out
+  images, with 'mask'. If config.degradation has a kind with a nonzero probability, 'low' is degraded, also for
+  the held-out centres, by draws that config.seed fixes.
 
   Raises:
-    DataError: folders missing, or no image that can be used.
+    DataError: folders are missing, or contain no usable image.
     ConfigError: fewer rows than a batch, or no image to evaluate.
   """
   _check_sets(config)
@@ -217,7 +217,7 @@ def make_data(config: ConfigDict) -> Data:
 
 
 def _check_sets(config: ConfigDict) -> None:
-  """Refuses folders of evaluation that are not there: now, and not after hours of training."""
+  """Rejects missing evaluation folders now rather than after hours of training."""
   for name in listed(config.eval.sets):
     for folder in folders(name) if name != HELDOUT else []:
       if not folder.is_dir():
@@ -231,7 +231,7 @@ def make_example(
   dtype: Any = jnp.float32,
   degradation: Degradation | None = None,
 ) -> Callable[[PyTree, Batch, jax.Array], Batch]:
-  """`Data.example`: a row -> {'high', 'low'}: a crop, cut first, then brought down unrounded, degraded last."""
+  """`Data.example`: a row -> {'high', 'low'}: crop, then downscale without rounding, then degrade."""
   down = resize_matrix(crop, crop // scale, 1 / scale).toarray().astype(dtype)
 
   def example(arrays: PyTree, row: Batch, key: jax.Array) -> Batch:
@@ -248,14 +248,14 @@ def make_example(
 
 
 def dihedral(image: jax.Array, bits: jax.Array) -> jax.Array:
-  """One of the eight flips and quarter turns of a square image [n, n], by three booleans."""
+  """One of the eight flips and quarter turns of a square image [n, n], selected by three booleans."""
   image = jnp.where(bits[0], image[::-1], image)
   image = jnp.where(bits[1], image[:, ::-1], image)
   return jnp.where(bits[2], image.T, image)
 
 
 class _Centres:
-  """The centres of images as rows: 'high' and 'low' as in training, each `DRAWS` times where it is degraded."""
+  """The centres of images as rows: 'high' and 'low' as in training, each `DRAWS` times if degraded."""
 
   def __init__(
     self, images: list[Named], crop: int, scale: int, degradation: Degradation, seed: int

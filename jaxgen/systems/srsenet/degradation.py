@@ -1,6 +1,6 @@
-"""What photographs have gone through: blur, noise and JPEG of low-resolution luminance, drawn by key.
+"""Photographic degradations of low-resolution luminance: blur, noise and JPEG, drawn by key.
 
-None of it is the paper's, which restores crops that were only brought down. The order is that of a camera: the
+None of this is in the paper, which restores crops that were only downscaled. The order is that of a camera: the
 lens blurs, the sensor adds noise, the file is compressed last.
 """
 
@@ -16,7 +16,7 @@ from jaxgen.evaluation.super_resolution import rounded
 from jaxgen.task import name_key
 
 BLOCK = 8
-# Table K.1 of ITU-T T.81, of luminance: what libjpeg scales by its quality.
+# Table K.1 of ITU-T T.81, for luminance: libjpeg scales it by its quality.
 LUMINANCE_TABLE = (
   (16, 11, 10, 16, 24, 40, 51, 61),
   (12, 12, 14, 19, 26, 58, 60, 55),
@@ -27,8 +27,8 @@ LUMINANCE_TABLE = (
   (49, 64, 78, 87, 103, 121, 120, 101),
   (72, 92, 95, 98, 112, 100, 103, 99),
 )
-# [frequency, place] 2**13 sqrt(8) times the DCT of eight values, with the roundings of libjpeg's accurate
-# integer transform, whose sums of products these are; its inverse has the transposed one.
+# [frequency, place] 2**13 sqrt(8) times the DCT of eight values, rounded as in libjpeg's accurate integer
+# transform, whose sums of products these are; the inverse uses the transpose.
 _HALF = (
   (8192, 8192, 8192, 8192),
   (11363, 9633, 6437, 2260),
@@ -45,15 +45,15 @@ _TRANSFORM = np.array(
 
 
 class Degradation(NamedTuple):
-  """Which crops are degraded, and how much: each kind is drawn by itself, in this order.
+  """Which crops are degraded, and how much: each kind is drawn independently, in this order.
 
   Attributes:
     blur: lowest and highest sigma of a Gaussian, in low-resolution pixels.
-    blur_probability: the share of crops that are blurred; 0 is none.
+    blur_probability: fraction of crops that are blurred; 0 disables blur.
     noise: lowest and highest sigma of white Gaussian noise, in levels of 255.
-    noise_probability: the share of crops with noise.
-    jpeg: lowest and highest quality, whole numbers, both drawn.
-    jpeg_probability: the share of crops that are compressed.
+    noise_probability: fraction of crops with noise.
+    jpeg: lowest and highest quality, integers, both inclusive.
+    jpeg_probability: fraction of crops that are compressed.
   """
 
   blur: tuple[float, float]
@@ -65,20 +65,20 @@ class Degradation(NamedTuple):
 
   @property
   def is_off(self) -> bool:
-    """Whether no crop is degraded."""
+    """Whether all degradations are disabled."""
     return not (self.blur_probability or self.noise_probability or self.jpeg_probability)
 
 
 def degrade(options: Degradation, image: jax.Array, key: jax.Array) -> jax.Array:
-  """A crop as a photograph might hold it: a pure function of the crop and its key.
+  """Degrades a crop as a photograph might be: a pure function of the crop and its key.
 
   Args:
-    options: how much; kinds of probability 0 leave no trace in what is compiled.
-    image: [h, w] in [0, 1]; what is brought down may overshoot.
-    key: of this example.
+    options: kinds and strengths; kinds of probability 0 leave no trace in the compiled program.
+    image: [h, w] in [0, 1]; downscaled images may overshoot.
+    key: key of this example.
 
   Returns:
-    [h, w]; in 256 levels of [0, 1] where it was compressed, else neither rounded nor clipped.
+    [h, w]; in 256 levels of [0, 1] if it was compressed, else neither rounded nor clipped.
   """
 
   def some(name: str, changed: jax.Array, probability: float) -> jax.Array:
@@ -98,19 +98,19 @@ def degrade(options: Degradation, image: jax.Array, key: jax.Array) -> jax.Array
   if options.jpeg_probability:
     low, high = options.jpeg
     quality = jax.random.randint(name_key(key, 'jpeg'), (), low, high + 1)
-    # A crop of a photograph begins anywhere in the file's grid of blocks.
+    # A crop of a photograph may start anywhere in the file's grid of blocks.
     phase = jax.random.randint(name_key(key, 'phase'), (2,), 0, BLOCK)
     image = some('jpeg', jpeg(image, quality, phase), options.jpeg_probability)
   return image
 
 
 def blur(image: jax.Array, sigma: jax.Array | float, largest: float) -> jax.Array:
-  """[h, w] under a Gaussian, the edges continued.
+  """Gaussian blur of [h, w], with replicated edges.
 
   Args:
     image: [h, w].
     sigma: in pixels; 0 changes nothing.
-    largest: static; the kernel reaches three times as far.
+    largest: static upper bound of sigma; the kernel radius is three times that.
   """
   radius = max(1, int(np.ceil(3 * largest)))
   offsets = jnp.arange(-radius, radius + 1, dtype=image.dtype)
@@ -127,10 +127,10 @@ def blur(image: jax.Array, sigma: jax.Array | float, largest: float) -> jax.Arra
 
 
 def quality_table(quality: jax.Array | int) -> jax.Array:
-  """[8, 8] steps of the coefficients: the standard's luminance table, scaled as libjpeg does.
+  """[8, 8] quantisation steps of the coefficients: the standard's luminance table, scaled as libjpeg does.
 
   Args:
-    quality: whole, from 1 to 100.
+    quality: integer from 1 to 100.
   """
   scale = jnp.where(quality < 50, 5000 // jnp.maximum(quality, 1), 200 - 2 * quality)
   return jnp.clip((jnp.asarray(LUMINANCE_TABLE) * scale + 50) // 100, 1, 255)
@@ -139,25 +139,25 @@ def quality_table(quality: jax.Array | int) -> jax.Array:
 def jpeg(
   image: jax.Array, quality: jax.Array | int, phase: jax.Array | tuple[int, int] = (0, 0)
 ) -> jax.Array:
-  """What a grey JPEG file gives back of an image: libjpeg's arithmetic, bit by bit.
+  """A round trip of an image through a grey JPEG file: libjpeg's arithmetic, bit for bit.
 
   Args:
     image: [h, w], rounded to 256 levels of [0, 1] first.
-    quality: as libjpeg's, from 1 to 100.
-    phase: rows and columns of the image's first block, from 0 to 7, that lie before it.
+    quality: libjpeg's quality, from 1 to 100.
+    phase: rows and columns of the first block that precede the image, from 0 to 7.
 
   Returns:
-    [h, w] in 256 levels of [0, 1]. Incomplete blocks are filled with the pixels of the edge, as libjpeg does.
+    [h, w] in 256 levels of [0, 1]. Incomplete blocks are padded with edge pixels, as libjpeg does.
   """
   levels = jnp.floor(jnp.clip(image, 0, 1) * 255 + 0.5).astype(jnp.int32) - 128
-  # Static: room for the image wherever it begins.
+  # Static: enough room wherever the image starts.
   sizes = [-(-(n + BLOCK - 1) // BLOCK) * BLOCK for n in image.shape]
   rows, columns = (
     jnp.clip(jnp.arange(size) - first, 0, n - 1)
     for size, first, n in zip(sizes, phase, image.shape, strict=True)
   )
   blocks = levels[rows][:, columns].reshape(sizes[0] // BLOCK, BLOCK, sizes[1] // BLOCK, BLOCK)
-  # Eight times the coefficients.
+  # The coefficients, times eight.
   found = _rounded_shift(jnp.einsum('vj,aibj->aibv', _TRANSFORM, blocks), 11)
   found = _rounded_shift(jnp.einsum('ui,aibv->aubv', _TRANSFORM, found), 15)
   steps = quality_table(quality)[None, :, None, :]
@@ -169,17 +169,17 @@ def jpeg(
 
 
 def _rounded_shift(x: jax.Array, bits: int) -> jax.Array:
-  """The integers over 2**bits, rounded half up."""
+  """Integers divided by 2**bits, rounded half up."""
   return (x + 2 ** (bits - 1)) >> bits
 
 
 def with_noise(image: np.ndarray, sigma: float, key: jax.Array) -> np.ndarray:
-  """An image as a file without compression holds it, after noise: what evaluation under noise is measured with.
+  """Adds noise to an image and rounds it as an uncompressed file would; used to evaluate under noise.
 
   Args:
-    image: grey [h, w] or RGB [h, w, 3] in [0, 1]; colours get noise of their own.
+    image: grey [h, w] or RGB [h, w, 3] in [0, 1]; each colour gets noise of its own.
     sigma: of white Gaussian noise, in levels of 255.
-    key: of this image.
+    key: key of this image.
 
   Returns:
     The same shape, float64 in [0, 1], rounded to 256 levels.
@@ -189,11 +189,11 @@ def with_noise(image: np.ndarray, sigma: float, key: jax.Array) -> np.ndarray:
 
 
 def saved_as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-  """An image as Pillow's encoder gives it back: what evaluation under compression is measured with.
+  """A round trip of an image through Pillow's JPEG encoder; used to evaluate under compression.
 
   Args:
-    image: grey [h, w] or RGB [h, w, 3] in [0, 1], rounded to 256 levels first. Colours are stored at half the
-      resolution, as by Pillow's default.
+    image: grey [h, w] or RGB [h, w, 3] in [0, 1], rounded to 256 levels first. Chroma is stored at half the
+      resolution, Pillow's default.
     quality: from 1 to 100.
 
   Returns:

@@ -1,4 +1,4 @@
-"""The self-ensemble: the mean over the eight flips and quarter turns of an image."""
+"""The self-ensemble: the mean over an image's eight flips and quarter turns."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def ensembled(upscale: Callable[[np.ndarray], np.ndarray], y: np.ndarray) -> np.ndarray:
-  """Luminance upscaled in eight forms, each turned back, and averaged: eight times the work.
+  """Upscales luminance in eight orientations, turns the results back and averages them: eight times the work.
 
   Args:
     upscale: luminance [h, w] to [s h, s w].

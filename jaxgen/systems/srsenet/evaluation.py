@@ -1,4 +1,4 @@
-"""PSNR and SSIM on sets of images beside bicubic's and the paper's, and the sheet at the end of training."""
+"""PSNR and SSIM on image sets beside bicubic's and the paper's, and the sheet at the end of training."""
 
 import functools
 import logging
@@ -37,18 +37,18 @@ SHEET_IMAGES = 4
 
 
 class Scores(NamedTuple):
-  """Of one image, or the means of a set.
+  """Scores of one image, or the means over a set.
 
   Attributes:
-    ours: the net's.
-    bicubic: of bicubic upscaling.
+    ours: scores of the net.
+    bicubic: scores of bicubic upscaling.
   """
 
   ours: Quality
   bicubic: Quality
 
   def to_json(self) -> dict[str, float | None]:
-    """{'psnr': ..., 'bicubic_psnr': ...}; None where an image is met exactly, whose PSNR is infinite."""
+    """{'psnr': ..., 'bicubic_psnr': ...}; None for a perfect reconstruction, whose PSNR is infinite."""
     values = {
       **self.ours._asdict(),
       **{f'bicubic_{name}': x for name, x in self.bicubic._asdict().items()},
@@ -59,7 +59,7 @@ class Scores(NamedTuple):
 def evaluate(
   config: ConfigDict, facts: dict[str, Any], net: SrSENet, variables: PyTree, tools: Tools
 ) -> dict[str, Any]:
-  """The contents of evaluation.json, and tables of them, for every set of config.eval.sets."""
+  """The contents of evaluation.json, including tables, for every set of config.eval.sets."""
   options = config.eval
   methods = upscaling(config, net, variables), bicubic(config.scale, options.protocol)
   unchanged = not (options.jpeg_quality or options.noise)
@@ -103,7 +103,7 @@ def evaluate(
 def upscaling(
   config: ConfigDict, net: SrSENet, variables: PyTree
 ) -> Callable[[np.ndarray], np.ndarray]:
-  """The function of grey and RGB images that is measured: what `jaxgen upscale` does, on one device."""
+  """The function of grey and RGB images that is evaluated: that of `jaxgen upscale`, on one device."""
   upscaler = Upscaler(net, jax.device_get(variables), memory_mb=config.eval.memory_mb)
   of_luminance = functools.partial(upscaler, tiling=config.eval.tiling)
   if config.eval.ensemble:
@@ -112,12 +112,12 @@ def upscaling(
 
 
 def _degraded(upscale: Upscale, options: ConfigDict, key: jax.Array) -> Upscale:
-  """What is measured where the low-resolution image gets noise, and then goes through a JPEG file.
+  """The evaluated function if noise, and then JPEG compression, degrade the low-resolution image.
 
   Args:
-    upscale: the method; all of them get the same noise.
+    upscale: the method; all methods get the same noise.
     options: config.eval.
-    key: of this image.
+    key: key of this image.
   """
   noise, quality = options.noise, options.jpeg_quality
 
@@ -131,11 +131,11 @@ def _degraded(upscale: Upscale, options: ConfigDict, key: jax.Array) -> Upscale:
 def evaluation_sets(
   config: ConfigDict, facts: dict[str, Any], required: bool = True
 ) -> dict[str, list[Named]]:
-  """The images of each set of config.eval.sets by the folder's name.
+  """The images of each set of config.eval.sets, keyed by the folder's name.
 
   Raises:
-    ConfigError: nothing was held out and no folder is named, though a set is required.
-    DataError: a folder is missing or has no image.
+    ConfigError: nothing was held out and no folder is given, though a set is required.
+    DataError: a folder is missing or contains no image.
   """
   wanted = listed(config.eval.sets)
   found: dict[str, list[Named]] = {}
@@ -160,7 +160,7 @@ def heldout_images(config: ConfigDict, facts: dict[str, Any]) -> list[Named]:
   """The files of the run's held-out images.
 
   Raises:
-    DataError: one is not there any more.
+    DataError: one no longer exists.
   """
   if not facts['heldout']:
     return []
@@ -190,7 +190,7 @@ def _columns(quality: Quality, prefix: str = '') -> dict[str, str]:
 def _set_rows(
   name: str, mean: Scores, scale: int, as_in_the_paper: bool = True
 ) -> list[dict[str, str]]:
-  """Ours and bicubic, each with the paper's beside it where it has the set, the scale and the measurement."""
+  """Rows for ours and bicubic, each with the paper's values if it has that set, scale and measurement."""
   lines = []
   for method, quality in ((paper.OWN, mean.ours), (paper.BICUBIC, mean.bicubic)):
     known = paper.published(method, name, scale) if as_in_the_paper else None
@@ -210,10 +210,10 @@ def _set_rows(
 def pictures(
   config: ConfigDict, facts: dict[str, Any], net: SrSENet, variables: PyTree
 ) -> dict[str, np.ndarray]:
-  """A sheet of low resolution, bicubic, ours and truth, of held-out images or bundled photographs."""
+  """A sheet of low resolution, bicubic, ours and truth, for held-out images or bundled photographs."""
   try:
     images = heldout_images(config, facts)
-  except (DataError, ConfigError):  # the training folders are elsewhere
+  except (DataError, ConfigError):  # the training folders are not on this machine
     images = []
   images = (images or bundled_photographs()[1])[:SHEET_IMAGES]
   upscale = upscaling(config, net, variables)
@@ -222,7 +222,7 @@ def pictures(
 
 
 def compare_image(image: Named, scale: int, upscale: Any) -> Compared:
-  """One image brought down and enlarged by both methods."""
+  """Downscales one image and upscales it again by both methods."""
   levels = read_levels(Path(image.path))
   height, width = (n // scale * scale for n in levels.shape[:2])
   truth = levels[:height, :width] / 255.0

@@ -1,4 +1,4 @@
-"""`jaxgen.upscale`: what `jaxgen upscale` does, for one image in a program."""
+"""`jaxgen.upscale`: the Python API of `jaxgen upscale`, for one image."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from jaxgen.systems.srsenet.plan import make_plan
 from jaxgen.systems.srsenet.tiling import Upscaler
 
 _MODES = 'L', 'LA', 'RGB', 'RGBA', 'I;16'
-# Passes over an image, and about how much of the work each is.
+# Passes over an image, with approximate relative amounts of work.
 _SHARES = {
   'whole': (('blocks', 3.0), ('upscaling', 1.0)),
   'exact': (('features', 0.1), ('blocks', 1.0), ('upscaling', 1.0)),
@@ -46,32 +46,32 @@ def upscale(
   progress: Progress | None = None,
   warn: Warn | None = None,
 ) -> Picture:
-  """An image two to eight times as large, as `jaxgen upscale` makes it.
+  """Upscales an image by two to eight, as `jaxgen upscale` does.
 
   Args:
-    image: a path, a PIL image (L, LA, RGB, RGBA, or 16 bits of grey), or an array uint8 or uint16 [H, W] or
+    image: a path, a PIL image (L, LA, RGB, RGBA, or 16-bit grey), or an array uint8 or uint16 [H, W] or
       [H, W, C], C from 1 to 4: grey, grey and alpha, RGB, RGB and alpha.
-    scale: of both sides; 2 by default, or that of `weights`. Also between those of nets.
-    net: of those that come with jaxgen: 'clean' or 'photo', see `apply.default_net`.
-    weights: another net: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns.
+    scale: of both sides; 2 by default, or that of `weights`. Values between the scales of nets are allowed.
+    net: a net that ships with jaxgen: 'clean' or 'photo', see `apply.default_net`.
+    weights: another net: a file written by `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns.
     ensemble: average over flips and turns, 8 times the work.
-    preserve_mean: local means stay those of the image.
+    preserve_mean: preserve the local means of the image.
     tiling: auto, whole, exact or sampled, see `tiling.Upscaler`.
     memory: MiB for features.
-    output: of a path alone: the folder to write to; beside the image by default.
-    overwrite: of a path alone: write anew what is there.
-    quality: of a path alone: of JPEG, WebP and AVIF.
-    progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
-    warn: of a path alone: is told of what the command would warn of; None: Python's `warnings` are.
+    output: for paths only: the output folder; by default that of the image.
+    overwrite: for paths only: overwrite an existing output.
+    quality: for paths only: encoder quality for JPEG, WebP and AVIF.
+    progress: called with (done, total) during the work; if it raises, the work stops and no file is left.
+    warn: for paths only: called with what the command would warn of; None: Python's `warnings`.
 
   Returns:
-    An image of the same kind; of a path that of the file that was written, or was there already.
+    An image of the same kind; for a path that of the file that was written, or already existed.
 
   Raises:
-    DataError: it cannot be read, or is of another kind.
+    DataError: the image cannot be read, or is of another kind.
     ConfigError: no net reaches the scale, both `net` and `weights` are given, or the tiling, memory, quality or
-      output is none.
-    UserError: it cannot be written, or memory is too small.
+      output is invalid.
+    UserError: the output cannot be written, or there is too little memory.
   """
   folder = None if output is None else Path(output)
   check_asked(tiling, memory, quality, folder)
@@ -96,7 +96,7 @@ def upscale(
   options = apply.Options(
     factor, tiling, overwrite, ensemble, quality=quality, preserve_mean=preserve_mean
   )
-  found: Any  # of the kind of `image`
+  found: Any  # same kind as `image`
   if isinstance(image, str | Path):
     notes: list[str] = []
     path = _of_file(Path(image), folder, upscaler, options, progress, notes.append)
@@ -136,7 +136,7 @@ def _of_file(
 def _passes(
   size: Size, upscaler: Upscaler, options: apply.Options, progress: Progress | None
 ) -> Passes:
-  """Those over an image."""
+  """The passes over an image."""
   kind = upscaler.chosen(size.height, size.width, options.tiling)
   return Passes(progress, _SHARES[kind] * (8 if options.ensemble else 1))
 

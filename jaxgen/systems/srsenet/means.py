@@ -1,4 +1,4 @@
-"""What keeps local means: an enlarged image brought down again is the image that it was made of.
+"""Preserves local means: an upscaled image, downscaled again, equals the original.
 
 Reference: Irani & Peleg 1991, "Improving resolution by image registration" (iterative back-projection).
 """
@@ -11,14 +11,15 @@ ROUNDS = 10
 
 
 def preserve_means(large: np.ndarray, small: np.ndarray, scale: int) -> np.ndarray:
-  """Adds what is missing, enlarged bicubically, until the means are those of the small image.
+  """Adds the bicubically upscaled residual until the means are those of the small image.
 
   Args:
-    large: [s h, s w] luminance; it is overwritten.
-    small: [h, w] luminance in [0, 1] that it was made of.
+    large: [s h, s w] luminance; overwritten.
+    small: [h, w] luminance in [0, 1] from which it was made.
     scale: s.
 
   Returns:
+    [s h, s w] in [0, 1], since later clipping would shift the means again.
     [s h, s w] in [0, 1], since what clipping takes away later would shift means again.
   """
   sizes = list(zip(small.shape, large.shape, strict=True))

@@ -1,8 +1,8 @@
 """SrSENet's layers. Images are one luminance channel in [0, 1], [B, H, W, 1]; no convolution has a bias.
 
-The net is also given in the pieces that tiled inference needs: `enter`, then for each block `Block.excited`,
-`Block.gate` and `Block.joined`, then `leave`. A mask [B, H, W, 1], 1 inside the image, makes what lies outside
-zero after every layer, as zero padding at the image's borders would: an image in a larger canvas gives the
+The net is also available in the pieces that tiled inference needs: `enter`, then per block `Block.excited`,
+`Block.gate` and `Block.joined`, then `leave`. A mask [B, H, W, 1], 1 inside the image, zeroes everything
+outside after every layer, as zero padding at the image's borders would: an image in a larger canvas gives the
 same result as alone.
 """
 
@@ -22,8 +22,8 @@ from jaxgen.nn.transposed import (
   transposed_convolution,
 )
 
-SLOPE = 0.2  # of the leaky ReLUs, the paper
-# Low-resolution pixels that each part sees around one.
+SLOPE = 0.2  # of the leaky ReLUs, as in the paper
+# Radius in low-resolution pixels that each part sees.
 ENTER_RADIUS, BLOCK_RADIUS, LEAVE_RADIUS = 1, 2, 1
 
 
@@ -39,9 +39,9 @@ class Block(nn.Module):
 
   Attributes:
     features: channels.
-    se_width: of the squeeze-and-excitation's hidden layer.
-    activation_after_conv2: f ends with a LReLU, as the paper's figure has it.
-    se_after_skip: SE(x + f(x)) instead.
+    se_width: width of the squeeze-and-excitation's hidden layer.
+    activation_after_conv2: end f with a LReLU, as in the paper's figure.
+    se_after_skip: compute SE(x + f(x)) instead.
   """
 
   features: int
@@ -59,7 +59,7 @@ class Block(nn.Module):
     self.se = SqueezeExcite(self.se_width, activation=leaky, **types)
 
   def excited(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """What the gates will scale, [B, H, W, C]."""
+    """The features that the gates scale, [B, H, W, C]."""
     hidden = _masked(leaky(self.conv1(x)), mask)
     out = self.conv2(hidden)
     if self.activation_after_conv2:
@@ -68,7 +68,7 @@ class Block(nn.Module):
     return x + out if self.se_after_skip else out
 
   def gate(self, mean: jax.Array) -> jax.Array:
-    """Gates [B, C] of the means [B, C] of `excited` over the image."""
+    """Gates [B, C] from the means [B, C] of `excited` over the image."""
     return self.se(mean)
 
   def joined(self, x: jax.Array, excited: jax.Array, gates: jax.Array) -> jax.Array:
@@ -77,7 +77,7 @@ class Block(nn.Module):
     return scaled if self.se_after_skip else x + scaled
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    """[B, H, W, C] to the same, over whole images."""
+    """Maps [B, H, W, C] to the same shape, over whole images."""
     excited = self.excited(x)
     mean = channel_mean(excited, dtype=self.param_dtype)
     return self.joined(x, excited, self.gate(mean).astype(excited.dtype))
@@ -109,12 +109,12 @@ class SrSENet(nn.Module):
     features: channels.
     num_blocks: squeeze-and-excitation blocks.
     se_width: hidden width of their gates (the paper: features / 16).
-    share_weights: one block's weights, used num_blocks times.
-    activation_after_input: a LReLU after the first convolution.
+    share_weights: use one block's weights num_blocks times.
+    activation_after_input: apply a LReLU after the first convolution.
     activation_after_conv2: see `Block`.
     se_after_skip: see `Block`.
-    dtype: of computation.
-    param_dtype: of parameters.
+    dtype: computation dtype.
+    param_dtype: parameter dtype.
   """
 
   scale: int
@@ -144,12 +144,12 @@ class SrSENet(nn.Module):
 
   @property
   def receptive_radius(self) -> int:
-    """Low-resolution pixels around one that its output sees, besides by global pooling (18 in the paper)."""
+    """Radius in low-resolution pixels of the receptive field, besides global pooling (18 in the paper)."""
     return ENTER_RADIUS + self.num_blocks * BLOCK_RADIUS + LEAVE_RADIUS
 
   @nn.nowrap
   def make_block(self) -> Block:
-    """A block like the net's, to be applied to the parameters of one of them."""
+    """A block like the net's, for use with the parameters of any one of them."""
     return Block(**self._block_options(), parent=None)
 
   @nn.nowrap
@@ -159,19 +159,19 @@ class SrSENet(nn.Module):
 
   @nn.nowrap
   def block_name(self, i: int) -> str:
-    """Where block i's parameters are."""
+    """The name under which block i's parameters are stored."""
     return f'blocks_{0 if self.share_weights else i}'
 
   def enter(self, y: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """Features [B, H, W, C] of luminance [B, H, W, 1]."""
+    """Maps luminance [B, H, W, 1] to features [B, H, W, C]."""
     x = self.input(y.astype(self.dtype))
     return _masked(leaky(x) if self.activation_after_input else x, mask)
 
   def leave(self, x: jax.Array, y: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """The output [B, s H, s W, 1] of the last features [B, H, W, C] and luminance [B, H, W, 1].
+    """The output [B, s H, s W, 1] from the last features [B, H, W, C] and luminance [B, H, W, 1].
 
-    The output convolution's nine taps are taken while the high-resolution map still lies in phases, so that
-    only their nine products are put in place, not all channels.
+    The output convolution's nine taps are applied while the high-resolution map is still in phases, so that
+    only their nine products are interleaved, not all channels.
     """
     cast = self.dtype
     z = leaky(phases(x, self.upsample.astype(cast), self.scale))
@@ -185,7 +185,7 @@ class SrSENet(nn.Module):
     return image.astype(self.param_dtype) + residual[..., None]
 
   def __call__(self, y: jax.Array) -> jax.Array:
-    """[B, s H, s W, 1] of luminance [B, H, W, 1]."""
+    """Maps luminance [B, H, W, 1] to [B, s H, s W, 1]."""
     x = self.enter(y)
     for i in range(self.num_blocks):
       x = self.blocks[0 if self.share_weights else i](x)

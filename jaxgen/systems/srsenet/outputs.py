@@ -1,4 +1,4 @@
-"""Whether what is in the place of an output is that output."""
+"""Checks whether outputs already exist."""
 
 import math
 from pathlib import Path
@@ -15,19 +15,19 @@ def output_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def missing_outputs(job: FileJob, scale: float, sheet: bool, overwrite: bool) -> set[Path]:
-  """The outputs of a file that are to be written: the enlarged one, its sheet, or none.
+  """The outputs of a file that remain to be written: the upscaled image, its sheet, both or none.
 
-  An output is there where a file with the header of an image is, of the size that it must have; only headers
-  are read. Empty files, which a full disk leaves, are written anew.
+  An output exists if there is a file with the header of an image of the expected size; only headers are read.
+  Empty files, which a full disk leaves behind, are overwritten.
 
   Args:
     job: the file.
     scale: of both sides.
-    sheet: whether a sheet is wanted.
-    overwrite: whether all are written anew.
+    sheet: whether a sheet is requested.
+    overwrite: whether to overwrite all outputs.
 
   Raises:
-    UserError: there is something else in the place of one, which is not overwritten unasked; or the file
+    UserError: something else is in the place of an output, and is not overwritten by default; or the file
       itself cannot be read.
   """
   wanted = {job.target, sheet_path(job.target)} if sheet else {job.target}
@@ -45,10 +45,10 @@ def missing_outputs(job: FileJob, scale: float, sheet: bool, overwrite: bool) ->
 
 
 def _is_taken(path: Path) -> bool:
-  """Whether a file with something in it is in a place; UserError for what is no file."""
+  """Whether there is a nonempty file at a path; UserError for anything that is not a file."""
   try:
     status = path.stat()
-  except OSError:  # nothing; or a name that is too long, which is told of when the file is written
+  except OSError:  # nothing; or too long a name, which is reported when the file is written
     return False
   if path.is_file():
     return status.st_size > 0
@@ -57,7 +57,7 @@ def _is_taken(path: Path) -> bool:
 
 
 def _fault(path: Path, size: tuple[int, int] | None) -> str:
-  """Why a file is not an image of a size, height and width; '' where it is. None: of any size."""
+  """Why a file is not an image of a given size (height, width), '' if it is; None: of any size."""
   try:
     height, width = read_size(path)[:2]
   except DataError:

@@ -1,9 +1,9 @@
-"""The numbers of the paper's table, its own and those that it quotes: constants, none of them measured here."""
+"""The figures of the paper's table, its own and quoted ones: constants, none of them measured here."""
 
 SETS = ('set5', 'set14', 'bsd100', 'urban100', 'manga109')  # bsd100 is its BSDS100
 SCALES = (2, 4, 8)
 OWN, BICUBIC = 'SrSENet', 'bicubic'
-# Layers that the paper counts; DRCN's are used again and again, LapSRN has more at larger scales.
+# Numbers of layers by the paper's count; DRCN reuses its own, LapSRN has more at larger scales.
 LAYERS = {
   'SRCNN': '3',
   'FSRCNN': '8',
@@ -58,7 +58,7 @@ _OTHER_NAMES = {'bsds100': 'bsd100', 'b100': 'bsd100'}
 
 
 def published(method: str, of_set: str, scale: int) -> tuple[float, float] | None:
-  """PSNR and SSIM of a method on a set, by its folder's name in any case; None where the paper has none."""
+  """PSNR and SSIM of a method on a set, by its folder's name in any case; None if the paper has none."""
   name = _OTHER_NAMES.get(of_set.lower(), of_set.lower())
   row = TABLE.get(method, {}).get(scale)
   return row[SETS.index(name)] if row and name in SETS else None

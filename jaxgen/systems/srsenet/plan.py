@@ -1,4 +1,4 @@
-"""What `jaxgen upscale` is to do: the files that a command line means, and where each result goes."""
+"""Plans a `jaxgen upscale`: the files that a command line selects, and the path of each result."""
 
 import contextlib
 import functools
@@ -25,7 +25,7 @@ class FileJob(NamedTuple):
 
   Attributes:
     source: the file.
-    target: where the result goes.
+    target: path of the result.
   """
 
   source: Path
@@ -33,13 +33,13 @@ class FileJob(NamedTuple):
 
 
 class Plan(NamedTuple):
-  """What a command line asks for.
+  """What a command line selects.
 
   Attributes:
     jobs: files to upscale.
-    beside: what else there is in the folders; its images are empty.
-    outputs: files that earlier runs have made of other files here.
-    missing: arguments that name nothing.
+    beside: what else is in the folders; its list of images is empty.
+    outputs: number of files that earlier runs made from other files here.
+    missing: arguments that match nothing.
   """
 
   jobs: list[FileJob]
@@ -51,10 +51,10 @@ class Plan(NamedTuple):
 def make_plan(
   inputs: Sequence[str], output: Path | None, scale: float, sheet: bool = False
 ) -> Plan:
-  """The jobs of files, folders (with all below them) and patterns.
+  """Plans the jobs for files, folders (recursively) and patterns.
 
-  The outputs of earlier runs are no inputs, unless they are named without what they were made of: a shell
-  names both for `photos/*`.
+  Outputs of earlier runs are not inputs, unless they are given without their originals: a shell expands
+  `photos/*` to both.
 
   Raises:
     ConfigError: two inputs would be written to one output, or share a sheet.
@@ -76,7 +76,7 @@ def make_plan(
         'into different folders'
       )
     jobs[job.target] = job
-  # With an output folder that is named among the inputs.
+  # Relevant if the output folder is among the inputs.
   written = {path.resolve() for target in jobs for path in (target, sheet_path(target))}
   kept = [job for job in jobs.values() if job.source.resolve() not in written]
   sheets: dict[Path, FileJob] = {}
@@ -91,7 +91,7 @@ def make_plan(
 
 
 class _Given(NamedTuple):
-  """A file of the command line: itself, or found in the folder `root`."""
+  """A file from the command line, either named itself or found in the folder `root`."""
 
   file: Path
   root: Path
@@ -99,11 +99,11 @@ class _Given(NamedTuple):
 
 
 def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], Listing, list[str]]:
-  """The files, what else there is in folders, and the arguments that name nothing."""
+  """The files, what else is in the folders, and the arguments that match nothing."""
   given: list[_Given] = []
   beside, missing = Listing([], [], [], []), []
   for argument in inputs:
-    # Not Path's: they raise for names that are too long, and for homes that are not there.
+    # Not Path's methods: they raise for names that are too long, and for missing home folders.
     known = argument if os.path.exists(argument) else os.path.expanduser(argument)  # noqa: PTH110, PTH111
     named = os.path.exists(known)  # noqa: PTH110
     found = [Path(known)] if named else _matching(known)
@@ -121,11 +121,11 @@ def _given(inputs: Sequence[str], output: Path | None) -> tuple[list[_Given], Li
 
 
 def _matching(pattern: str) -> list[Path]:
-  """What a pattern that no shell has expanded stands for; as in shells, hidden files only by name."""
+  """Expands a pattern that no shell has expanded; as in shells, hidden files must be named explicitly."""
   parts = PurePath(pattern).parts
   if '**' not in parts:
     return [Path(p) for p in sorted(glob.glob(pattern))]  # noqa: PTH207
-  # glob itself would follow links that lead in a circle until names are too long.
+  # glob itself would follow circular links until names are too long.
   at = parts.index('**')
   above, below = Path(*parts[:at]), parts[at + 1 :]
   folders = [p for p in (_matching(str(above)) if at else [above]) if p.is_dir()]
@@ -137,7 +137,7 @@ def _matching(pattern: str) -> list[Path]:
 
 
 def _below(folder: Path, output: Path | None) -> Listing:
-  """All that a folder holds, but for what is in an output folder inside of it."""
+  """Everything below a folder, except for an output folder inside it."""
   found = sorted_files(folder)
   if not output or folder.resolve() not in output.resolve().parents:
     return found
@@ -146,7 +146,7 @@ def _below(folder: Path, output: Path | None) -> Listing:
 
 
 def _by_stem(folder: Path) -> dict[str, list[Path]]:
-  """What is in a folder, by its names without suffixes."""
+  """The contents of a folder, grouped by name without suffix."""
   found: dict[str, list[Path]] = {}
   with contextlib.suppress(OSError):
     for path in sorted(folder.iterdir()):
@@ -155,7 +155,7 @@ def _by_stem(folder: Path) -> dict[str, list[Path]]:
 
 
 def _original(path: Path, by_stem: Callable[[Path], dict[str, list[Path]]]) -> Path | None:
-  """What an earlier run made a file of: `cat.png` of `cat_x4.png` beside it."""
+  """The file from which an earlier run made an output: `cat.png` for `cat_x4.png` beside it."""
   stem, mark, factor = path.stem.removesuffix('_sheet').rpartition('_x')
   if not mark or not factor.replace('.', '', 1).isdigit():
     return None
@@ -172,7 +172,7 @@ def _original(path: Path, by_stem: Callable[[Path], dict[str, list[Path]]]) -> P
 
 
 def _written_suffix(path: Path) -> str:
-  """The suffix of what is written for a file: its own, or the right one where that says another format."""
+  """The output's suffix for a file: its own, or the correct one if its own belongs to another format."""
   kind = known_format(path)
   return path.suffix if kind is None or is_named(path, kind) else FORMATS[kind][0]
 
@@ -183,5 +183,5 @@ def _target(path: Path, root: Path, output: Path | None, scale: float) -> Path:
 
 
 def sheet_path(target: Path) -> Path:
-  """Where the comparison of an output is."""
+  """Path of the comparison sheet of an output."""
   return target.with_name(f'{target.stem}_sheet.png')

@@ -1,4 +1,4 @@
-"""SrSENet in other programs' formats: a function for StableHLO, and weights from PyTorch."""
+"""Interchange with other programs: a function for StableHLO, and weights from PyTorch."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _DENSE = {'fc.0': 'reduce', 'fc.2': 'expand'}
 
 
 def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeStruct]]:
-  """Luminance [b, h, w, 1] float32 in [0, 1] to [b, s h, s w, 1], for any b, h and w."""
+  """A function of luminance [b, h, w, 1] float32 in [0, 1] to [b, s h, s w, 1], for any b, h and w."""
   net = make_model(trained.config)
   shape = export.symbolic_shape('b, h, w, 1')
 
@@ -35,17 +35,17 @@ def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeS
 
 
 def from_torch(state: Mapping[str, Any]) -> Trained:
-  """A model from a PyTorch state dict in the layout of the authors' published code.
+  """Converts a PyTorch state dict in the layout of the authors' published code.
 
   Args:
-    state: tensors or arrays by name, or a checkpoint that has them under 'state_dict'. Blocks that are all
-      equal become one shared block.
+    state: tensors or arrays by name, or a checkpoint that holds them under 'state_dict'. If all blocks are
+      equal they become one shared block.
 
   Returns:
-    The model with the config of `author_code_x<scale>`, adapted to what the weights show.
+    The model with the config of `author_code_x<scale>`, adapted to the weights.
 
   Raises:
-    DataError: names or shapes are not those of the layout.
+    DataError: names or shapes do not match the layout.
   """
   arrays = torch_states.arrays(state)
   _check(arrays)
@@ -65,7 +65,7 @@ def from_torch(state: Mapping[str, Any]) -> Trained:
 
 
 def _check(arrays: Mapping[str, np.ndarray]) -> None:
-  """Refuses every layout but the authors', by the name of what differs."""
+  """Rejects every layout but the authors', naming what differs."""
   numbers = sorted({int(m[1]) for name in arrays if (m := re.match(_BLOCK, name))})
   found = {name: x.shape for name, x in arrays.items()}
   sizes = [
@@ -113,12 +113,12 @@ def _block(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, Any]:
 
 
 def _kernel(weight: np.ndarray) -> np.ndarray:
-  """[out, in, h, w] of a PyTorch convolution as [h, w, in, out]."""
+  """Converts a PyTorch convolution's [out, in, h, w] to [h, w, in, out]."""
   return np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
 
 
 def _transposed_kernel(weight: np.ndarray) -> np.ndarray:
-  """[in, out, h, w] of a PyTorch transposed convolution as [h, w, in, out]; flax would flip it, we do not."""
+  """Converts a PyTorch transposed convolution's [in, out, h, w] to [h, w, in, out], unflipped unlike Flax."""
   return np.ascontiguousarray(weight.transpose(2, 3, 0, 1))
 
 
@@ -129,7 +129,7 @@ def _config(params: dict[str, Any], num_blocks: int, shared: bool) -> Any:
   with config.unlocked():
     config.scale = scale
     config.steps_per_call = 1
-    # Of no use here, but a config must be one that `check` accepts.
+    # Unused here, but a config must pass `check`.
     for options in (config.data, config.eval):
       options.crop = options.crop // scale * scale
     config.model.features = int(params['input']['kernel'].shape[-1])

@@ -1,4 +1,4 @@
-"""The side-by-side sheet: low resolution, bicubic, SrSENet and the truth, whole and in a detail."""
+"""The comparison sheet: low resolution, bicubic, SrSENet and the truth, whole and in a detail."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,18 +9,18 @@ from scipy import ndimage
 from jaxgen.evaluation.super_resolution import compare, rounded
 from jaxgen.pictures.sheets import enlarged, overview, stacked, titled_row
 
-DETAIL = 80  # pixels of the truth
+DETAIL = 80  # side of the detail in pixels of the truth
 
 
 class Compared(NamedTuple):
-  """An image and what was made of its low-resolution version; grey [H, W] or RGB [H, W, 3] in [0, 1].
+  """An image and the versions made from its low-resolution copy; grey [H, W] or RGB [H, W, 3] in [0, 1].
 
   Attributes:
-    name: of the image.
-    low: brought down.
-    bicubic: enlarged bicubically.
-    ours: enlarged by the net.
-    truth: the image; None where there is none.
+    name: name of the image.
+    low: downscaled.
+    bicubic: upscaled bicubically.
+    ours: upscaled by the net.
+    truth: the original image, or None.
   """
 
   name: str
@@ -31,9 +31,9 @@ class Compared(NamedTuple):
 
 
 def comparison_sheet(images: Sequence[Compared], scale: int) -> np.ndarray:
-  """A row an image: the whole image with a box, then the box in every version; uint8 [H, W, 3].
+  """One row per image: the whole image with a box, then the box in every version; uint8 [H, W, 3].
 
-  The box is where bicubic and the net differ most. PSNR (dB, luminance) is of the whole image.
+  The box is where bicubic and the net differ most. PSNR (dB, luminance) is over the whole image.
   """
   return stacked([_row(image, scale) for image in images])
 
@@ -62,7 +62,7 @@ def _scored(title: str, result: np.ndarray, image: Compared, scale: int) -> str:
 
 
 def _detail(image: Compared, side: int, scale: int) -> tuple[int, int]:
-  """Top and left of the square where bicubic and the net differ most, on whole low-resolution pixels."""
+  """Top and left of the square where bicubic and the net differ most, aligned to low-resolution pixels."""
   difference = (np.clip(image.ours, 0, 1) - np.clip(image.bicubic, 0, 1)) ** 2
   if difference.ndim == 3:
     difference = difference.mean(-1)

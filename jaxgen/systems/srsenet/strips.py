@@ -1,4 +1,4 @@
-"""An image in a few strips, one for each core, that see a row of cells of each other."""
+"""An image in a few strips, one per core, each of which also sees a row of cells of its neighbours."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -20,11 +20,11 @@ class Strips:
   """The features of an image between its blocks.
 
   Args:
-    pieces: of the net.
-    crew: its threads.
-    luminance: of the image.
+    pieces: the net's stages.
+    crew: the threads.
+    luminance: luminance of the image.
     tiles: the strips from top to bottom, of the image's width; each sees one row of cells of the next.
-    length: of their buffers.
+    length: length of their buffers.
   """
 
   def __init__(
@@ -38,7 +38,7 @@ class Strips:
     self._excited: list[Any] = [None] * len(tiles)
 
   def enter(self, params: Any) -> None:
-    """The first features."""
+    """Computes the first features."""
 
     def one(n: int) -> jax.Array:
       return self._pieces.enter(params, self._ys[n], self._masks[n], self.tiles[n].layout)
@@ -47,10 +47,10 @@ class Strips:
     self._excited = [jnp.zeros_like(x) for x in self._xs]
 
   def excite(self, kernels: Any) -> np.ndarray:
-    """What a block's gates scale, of all strips; its sum [C] over the image is returned."""
+    """Computes what a block's gates scale, in all strips; returns its sum [C] over the image."""
 
     def one(n: int) -> tuple[jax.Array, jax.Array]:
-      work, self._excited[n] = self._excited[n], None  # it is used up
+      work, self._excited[n] = self._excited[n], None  # donated
       return self._pieces.excite(
         kernels, self._xs[n], work, self._masks[n], self._kept[n], self.tiles[n].layout
       )
@@ -60,7 +60,7 @@ class Strips:
     return np.sum([np.asarray(total, np.float64) for _, total in found], 0)
 
   def join(self, gates: jax.Array) -> None:
-    """The block's output of all strips, by gates [C]."""
+    """Computes the block's output in all strips, from gates [C]."""
 
     def one(n: int) -> jax.Array:
       x, self._xs[n] = self._xs[n], None
@@ -73,11 +73,11 @@ class Strips:
     jax.block_until_ready(self._xs)
 
   def forget(self) -> None:
-    """Frees what only blocks need."""
+    """Frees what only the blocks need."""
     self._excited = self._kept = []
 
   def leave(self, params: Any) -> list[np.ndarray]:
-    """Each strip's output in phases, a buffer."""
+    """Each strip's output in phases, as a buffer."""
 
     def one(n: int) -> jax.Array:
       return self._pieces.leave(
@@ -87,7 +87,7 @@ class Strips:
     return [np.asarray(found) for found in self._each(one)]
 
   def seen(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A strip's features, luminance and mask in cells [rows, columns, 4, 4, C]."""
+    """A strip's features, luminance and mask as cells [rows, columns, 4, 4, C]."""
     layout = self.tiles[n].layout
     x, y, mask = (layout.view(np.asarray(flat[n])) for flat in (self._xs, self._ys, self._masks))
     return x, y, mask
@@ -97,13 +97,13 @@ class Strips:
 
 
 def make_strips(grid: tuple[int, int], spare: bool, count: int, least: int) -> list[Tile]:
-  """An image's strips, as equal as they can be.
+  """Divides an image into strips of nearly equal height.
 
   Args:
     grid: the image's rows and columns of cells.
     spare: whether its last column ends with zeros.
-    count: of strips at most.
-    least: pixels of a strip's height, if there is more than one.
+    count: maximum number of strips.
+    least: minimum height of a strip in pixels, if there is more than one.
   """
   rows, columns = grid
   count = max(1, min(count, rows * CELL // least))

@@ -1,4 +1,4 @@
-"""The tab that enlarges a picture."""
+"""The demo tab that upscales a picture."""
 
 from pathlib import Path
 

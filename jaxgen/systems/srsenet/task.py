@@ -37,14 +37,14 @@ PLAYER = 'model'
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any] | None = None) -> SrSENet:
-  """The net of a config; no fact of the data matters to it."""
+  """Builds the net of a config, which does not depend on facts of the data."""
   del facts
   dtype, param_dtype = DTYPES[config.precision]
   return SrSENet(scale=config.scale, dtype=dtype, param_dtype=param_dtype, **config.model)
 
 
 def learning_rate(config: ConfigDict) -> optax.Schedule:
-  """The rate by step: a linear warm-up, then constant, in falling steps, or along a cosine to 0."""
+  """The learning rate by step: a linear warm-up, then constant, step decay, or cosine decay to 0."""
   options, total = config.optim, config.num_steps
   rate, warmup = options.learning_rate, options.warmup_steps
   if options.schedule == 'constant':
@@ -61,18 +61,18 @@ def learning_rate(config: ConfigDict) -> optax.Schedule:
 
 
 def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
-  """Adam, the gradient clipped first where config.optim.clip_norm is above 0."""
+  """Adam, preceded by gradient clipping if config.optim.clip_norm is above 0."""
   adam = optax.adam(learning_rate(config), config.optim.b1, config.optim.b2)
   clip = config.optim.clip_norm
   return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
 
 
 def warm_started(params: PyTree, begin: Path, dtype: Any) -> PyTree:
-  """Parameters, those that the net of a file has under the same name with the same shape taken from there.
+  """Replaces parameters by those of the same name and shape in the net of a file.
 
   Raises:
-    CheckpointError: not a file of `jaxgen export`.
-    ConfigError: the net has no parameters of these.
+    CheckpointError: the file was not written by `jaxgen export`.
+    ConfigError: the net shares no parameter with this one.
   """
   trained = load_named(begin, 'config.init_from', 'srsenet')
   start = trained.variables.get('params', {})
@@ -84,11 +84,11 @@ def warm_started(params: PyTree, begin: Path, dtype: Any) -> PyTree:
 
 
 class Steps:
-  """What happens to the net's state, and to what is exported of it.
+  """Initialisation, updates and export of the net's training state.
 
   Args:
-    config: of the run.
-    net: its modules.
+    config: config of the run.
+    net: the net's modules.
     axis: the device axis, or None.
   """
 
@@ -100,7 +100,7 @@ class Steps:
     self._bicubic = resize_matrix(low, low * config.scale, config.scale).toarray()
 
   def init(self, key: jax.Array) -> TrainState:
-    """A state of new parameters, or of those that config.init_from names."""
+    """A freshly initialised state, or one that starts from the parameters of config.init_from."""
     low = self.config.data.crop // self.config.scale
     start = jnp.zeros((1, low, low, 1), self.param_dtype)
     params = self.net.init(name_key(key, 'init'), start)['params']
@@ -115,7 +115,7 @@ class Steps:
     """The Charbonnier loss between the net's output and the crop, see `Task.losses`.
 
     Returns:
-      The loss, and 'terms' [B] of each crop and the 'output' [B, H, W, 1].
+      The loss, and a dict of 'terms' [B] per crop and the 'output' [B, H, W, 1].
     """
     del state
     output: Any = self.net.apply({'params': params}, batch['low'])
@@ -123,7 +123,7 @@ class Steps:
     return terms.sum() / self.config.batch_size, {'terms': terms, 'output': output}
 
   def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """One update."""
+    """Takes one training step."""
     grads, aux = jax.grad(self.loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
     metrics = {
@@ -134,11 +134,11 @@ class Steps:
     return state.replace(step=state.step + 1, ema=average), psum(metrics, self.axis)
 
   def export(self, state: TrainState) -> PyTree:
-    """The average, or the parameters where there is none."""
+    """The averaged parameters, or the current ones if there is no average."""
     return state.ema.get(PLAYER, {'params': state.params[PLAYER]})
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
-    """PSNR of crops in 256 levels, without `scale` pixels at the borders, beside bicubic's."""
+    """PSNR of crops in 256 levels, excluding `scale` pixels at the borders, beside bicubic's."""
     del key
     scale = self.config.scale
     small, truth = (batch[k].astype(self.param_dtype) for k in ('low', 'high'))
@@ -157,13 +157,13 @@ class Steps:
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config. One player, the net."""
+  """Builds the task of a config. One player, the net."""
   net = make_model(config)
   steps = Steps(config, net, axis)
   crop, low = config.data.crop, config.data.crop // config.scale
 
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
-    from jaxgen.systems.srsenet import evaluation  # heavy, and no part of a net that is used
+    from jaxgen.systems.srsenet import evaluation  # heavy, and not needed to apply a net
 
     del data
     return evaluation.evaluate(config, facts, net, variables, tools)

@@ -1,4 +1,4 @@
-"""Tiles of an image, with the borders that they need of each other; they consist of cells of 4 x 4 pixels."""
+"""Tiles of an image, with the halos that they need of each other; they consist of cells of 4 x 4 pixels."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -15,14 +15,14 @@ Region = tuple[slice, slice]  # rows and columns
 
 
 class Luminance:
-  """An image's luminance in cells [rows, columns, 4, 4, 1], read when it is cut; zero beyond it.
+  """An image's luminance as cells [rows, columns, 4, 4, 1], read lazily; zero beyond the image.
 
   Args:
-    read: gives rows of the image.
+    read: reads rows of the image.
     height: of the image.
     width: of the image.
-    dtype: of what is cut.
-    border: by so many pixels the image is mirrored on at each side; they count as its own.
+    dtype: dtype of the cells.
+    border: width in pixels of a mirrored border on each side, which counts as part of the image.
   """
 
   def __init__(self, read: Read, height: int, width: int, dtype: np.dtype, border: int = 0):
@@ -45,12 +45,12 @@ class Luminance:
 
   @property
   def image_cells(self) -> Region:
-    """Those that have pixels of the image without its border."""
+    """The cells that contain pixels of the image proper, without its border."""
     rows, columns = (slice(x.start // CELL, -(-x.stop // CELL)) for x in self.image)
     return rows, columns
 
   def __getitem__(self, cells: Region) -> np.ndarray:
-    """Cells; the last rows read are kept for what lies beside them."""
+    """Reads cells; the last rows read are cached for cells beside them."""
     rows, columns = (slice(x.start * CELL, x.stop * CELL) for x in cells)
     if self._kept is None or self._kept[:2] != (rows.start, rows.stop):
       wanted = self._rows[rows]
@@ -60,7 +60,7 @@ class Luminance:
     return cells_of(self._kept[2][:, self._columns[columns], None])
 
   def within(self, cells: Region) -> np.ndarray:
-    """1 at the pixels of the image and its border, in cells."""
+    """The mask of some cells: 1 at the pixels of the image and its border."""
     shape = (
       len(part[x.start * CELL : x.stop * CELL])
       for part, x in zip((self._rows, self._columns), cells, strict=True)
@@ -69,7 +69,7 @@ class Luminance:
 
 
 def cells_of(image: np.ndarray) -> np.ndarray:
-  """[rows, columns, 4, 4, C] of an image [H, W, C], with zeros where it does not fill its cells."""
+  """Converts an image [H, W, C] to cells [rows, columns, 4, 4, C], padded with zeros."""
   height, width, channels = image.shape
   image = np.pad(image, ((0, -height % CELL), (0, -width % CELL), (0, 0)))
   rows, columns = (n // CELL for n in image.shape[:2])
@@ -80,8 +80,8 @@ class Tile(NamedTuple):
   """A tile, and the part of the image that it needs, in cells.
 
   Attributes:
-    inside: the tile's own.
-    seen: with a border of what belongs to other tiles; the image's own borders end it.
+    inside: the tile's own cells.
+    seen: `inside` with a halo of other tiles' cells, clipped at the image's borders.
     stride: see `Layout`.
   """
 
@@ -91,13 +91,13 @@ class Tile(NamedTuple):
 
   @property
   def layout(self) -> Layout:
-    """Of what is seen."""
+    """Layout of the seen cells."""
     rows, columns = self.seen
     return Layout(rows.stop - rows.start, columns.stop - columns.start, self.stride)
 
   @property
   def own(self) -> Region:
-    """The tile's own, counted from the first cell that it sees."""
+    """The tile's own cells, relative to the first cell that it sees."""
     rows, columns = (
       slice(inside.start - seen.start, inside.stop - seen.start)
       for inside, seen in zip(self.inside, self.seen, strict=True)
@@ -105,15 +105,15 @@ class Tile(NamedTuple):
     return rows, columns
 
   def place(self, image: Any, length: int) -> np.ndarray:
-    """What is seen of an image in cells, in a buffer [length, 4, 4, C]."""
+    """Copies what the tile sees of an image in cells to a buffer [length, 4, 4, C]."""
     return self.layout.place(image[self.seen], length)
 
   def mask(self, luminance: Luminance, length: int) -> np.ndarray:
-    """[length, 4, 4, 1], 1 at the image's pixels and its border's."""
+    """The mask [length, 4, 4, 1], 1 at the pixels of the image and its border."""
     return self.layout.place(luminance.within(self.seen), length)
 
   def kept(self, image: Region, length: int) -> np.ndarray:
-    """[length, 4, 4, 1], 1 at the tile's own pixels of the image; each of them is one tile's."""
+    """[length, 4, 4, 1], 1 at the tile's own pixels of the image; each pixel belongs to one tile."""
     flags = [np.zeros(n * CELL, np.float32) for n in self.layout[:2]]
     for flag, own, of, seen in zip(flags, self.inside, image, self.seen, strict=True):
       first, end = max(own.start * CELL, of.start), min(own.stop * CELL, of.stop)
@@ -121,24 +121,24 @@ class Tile(NamedTuple):
     return self.layout.place(cells_of((flags[0][:, None] * flags[1])[..., None]), length)
 
   def inner(self, flat: np.ndarray, first: int | None = None) -> np.ndarray:
-    """The tile's own cells in a buffer [length, 4, 4, C]."""
+    """The tile's own cells from a buffer [length, 4, 4, C]."""
     return self.layout.view(flat, first)[self.own]
 
 
 def make_tiles(
   grid: tuple[int, int], spare: bool, side: int, halo: int, region: Region | None = None
 ) -> Iterator[Tile]:
-  """Tiles of an image from left to right, then down, none larger than a square.
+  """Tiles an image from left to right, then down, with tiles no larger in area than a square.
 
-  They are as wide as the image where that costs least, so a strip is not many squares that are mostly empty.
-  All numbers are of cells.
+  Tiles are as wide as the image if that costs least, so that a narrow image is not many mostly empty squares.
+  All numbers are in cells.
 
   Args:
     grid: the image's rows and columns.
     spare: whether its last column ends with zeros.
-    side: of the square.
+    side: side of the square.
     halo: the border that a tile needs of its neighbours.
-    region: what is to be tiled; by default all.
+    region: the region to tile; by default all of it.
   """
   rows, columns = region or (slice(0, grid[0]), slice(0, grid[1]))
   down, across = _steps(grid, rows, columns, side, halo)
@@ -159,7 +159,7 @@ def make_tiles(
 def placed(
   tiles: list[Tile], luminance: Luminance, length: int
 ) -> Iterator[tuple[Tile, np.ndarray, np.ndarray]]:
-  """Tiles with buffers of their luminance and mask: read by one thread, whichever works on them."""
+  """Yields tiles with buffers of their luminance and mask, read by one thread, whichever processes them."""
   for tile in tiles:
     yield tile, tile.place(luminance, length), tile.mask(luminance, length)
 
@@ -167,13 +167,13 @@ def placed(
 def side_by_side(
   parts: Iterable[tuple[Tile, np.ndarray]], image: Region, scale: int, dtype: Any
 ) -> Iterator[Band]:
-  """The output of an image from top to bottom, as a row of tiles is complete.
+  """Yields the output of an image from top to bottom, whenever a row of tiles is complete.
 
   Args:
-    parts: tiles as `make_tiles` has them, with their own part of the output, [s h, s w].
-    image: what of the luminance is the image itself, in pixels.
+    parts: tiles in the order of `make_tiles`, with their own part of the output, [s h, s w].
+    image: the region of the luminance that is the image proper, in pixels.
     scale: s.
-    dtype: of the output.
+    dtype: dtype of the output.
   """
   s, (high, wide) = scale, image
   band = np.empty((0, 0), dtype)
@@ -195,7 +195,7 @@ def side_by_side(
 def _steps(
   grid: tuple[int, int], rows: slice, columns: slice, side: int, halo: int
 ) -> tuple[int, int]:
-  """Rows and columns of a tile's own for which the least is computed."""
+  """Rows and columns of a tile's own cells that minimise the total work."""
   if side <= 2 * halo:
     raise ValueError(f'a square of {side} has no room for borders of {halo}')
   num_rows, num_columns = rows.stop - rows.start, columns.stop - columns.start
@@ -204,7 +204,7 @@ def _steps(
     across = -(-num_columns // parts)
     seen = min(across + 2 * halo, grid[1])
     most = square(side) // (seen + 1) - 2
-    most = min(most, side) if parts > 1 else most  # a row of tiles is held as a whole
+    most = min(most, side) if parts > 1 else most  # a whole row of tiles is held in memory
     down = num_rows if most >= grid[0] else most - 2 * halo
     if down < 1:
       continue
@@ -212,17 +212,17 @@ def _steps(
     cost = parts * (seen + 1) * (num_rows + 2 * halo * (times - 1))
     if best is None or cost < best[0]:
       best = cost, -(-num_rows // times), across
-  assert best is not None  # tiles of the square's own size have room
+  assert best is not None  # the square itself always fits
   return best[1:]
 
 
 def square(side: int) -> int:
-  """Cells of a square with the zeros around it, as `Layout` has them."""
+  """Number of cells of a square with the zeros around it, as in `Layout`."""
   return (side + 2) * (side + 1)
 
 
 def spread(items: list, count: int) -> list:
-  """At most `count` of the items, evenly spread over their order by a golden-ratio sequence."""
+  """At most `count` of the items, spread evenly over their order by a golden-ratio sequence."""
   if len(items) <= count:
     return items
   golden = (math.sqrt(5) - 1) / 2
@@ -235,6 +235,6 @@ def spread(items: list, count: int) -> list:
 
 
 def area(region: Region) -> int:
-  """How much it has."""
+  """The area of a region."""
   rows, columns = region
   return (rows.stop - rows.start) * (columns.stop - columns.start)

@@ -1,13 +1,13 @@
-"""SrSENet over images of any size in bounded memory, by few compiled programs.
+"""SrSENet on images of any size in bounded memory, with few compiled programs.
 
-An output pixel sees 18 low-resolution pixels around it, and, through the squeeze-and-excitation gates, means
-over the whole image. So tiles alone are wrong at any overlap. Here the net runs block by block:
+An output pixel depends on 18 low-resolution pixels around it, and, through the squeeze-and-excitation gates, on
+means over the whole image. So independent tiles are wrong at any overlap. Here the net runs block by block:
 
-- whole: every block passes over the whole image, a strip for each core; its gates then come from the mean over
-  all of it. Programs exist for a short list of buffers' lengths (`buffer_length`), not for sizes of images.
-- exact: the same tile by tile, the features in a temporary file.
-- sampled: the gates come, block by block, from tiles spread over the image, and then serve for all of it in one
-  pass. Tiles share their gates, so they meet without seams.
+- whole: every block passes over the whole image, one strip per core; its gates then come from the mean over all
+  of it. Programs are compiled for a short list of buffer lengths (`buffer_length`), not per image size.
+- exact: the same tile by tile, with the features in a temporary file.
+- sampled: the gates are computed, block by block, from tiles spread over the image, and then used for all of it
+  in one pass. Tiles share their gates, so they join without seams.
 """
 
 import copy
@@ -53,14 +53,14 @@ MIB = 2**20
 
 
 class Sides(NamedTuple):
-  """Sides of the squares whose area tiles have, in pixels, borders included.
+  """Sides of the squares whose area tiles have, in pixels, halos included.
 
   Attributes:
-    block: of a block's pass over the image, and of the tiles that gates are sampled from.
-    trunk: of all blocks in one go.
-    leave: of the last layers, in output pixels: their high-resolution map dominates memory.
-    samples: at most so many tiles give the gates.
-    strip: the least height of those that share an image.
+    block: for a block's pass over the image, and for the tiles that gates are sampled from.
+    trunk: for all blocks in one go.
+    leave: for the last layers, in output pixels: their high-resolution map dominates memory.
+    samples: maximum number of tiles from which gates are computed.
+    strip: minimum height of the strips that an image is divided into.
   """
 
   block: int = 128
@@ -74,16 +74,16 @@ class Upscaler:
   """The net as a function of an image's luminance.
 
   Args:
-    net: its modules.
-    variables: exported.
-    memory_mb: for the features of an image; it decides between whole and sampled.
+    net: the net's modules.
+    variables: exported variables.
+    memory_mb: memory for an image's features; it decides between whole and sampled.
     folder: where the temporary file of exact tiling goes.
-    sides: of the tiles; enlarged for nets that see further.
-    border: by so many pixels the luminance is mirrored on at the image's borders; means stay the image's own.
-      0 is the net as it was trained, with zeros beyond them.
-    compile: `jax.jit`, or what counts its traces.
+    sides: sizes of the tiles; enlarged for nets with a larger receptive field.
+    border: width in pixels by which the luminance is mirrored beyond the image's borders; means remain those of
+      the image itself. 0 is the net as it was trained, with zeros beyond the borders.
+    compile: `jax.jit`, or a variant that counts traces.
     progress: `Tools.progress`.
-    threads: that share the work; by default one for each core, or one for an accelerator.
+    threads: number of threads; by default one per core, or one for an accelerator.
   """
 
   def __init__(
@@ -107,10 +107,10 @@ class Upscaler:
       max(side // CELL, 2 * self._halo + 2) for side in (self.sides.block, self.sides.trunk)
     )
     self._chunks, self._crew = Chunks.of(net.scale), Crew(threads)
-    # As many at once take no more memory than one, up to four.
+    # Up to four concurrent tiles are sized to take no more memory than one.
     shared = math.isqrt(self.sides.leave**2 // min(self._crew.count, 4))
     self._last = max(shared // net.scale // CELL, 3)
-    # Placed once: numpy arrays would go to the device with every call.
+    # Placed once: NumPy arrays would be transferred to the device with every call.
     self._params = jax.tree.map(jax.device_put, variables['params'])
     self._dtype = np.dtype(net.param_dtype)
     names = {net.block_name(i) for i in range(net.num_blocks)}
@@ -118,20 +118,20 @@ class Upscaler:
     self._pieces = make_pieces(net, compile, self._chunks)
 
   def shown(self, progress: Callable[..., Iterable]) -> 'Upscaler':
-    """The same, which shares all that is compiled, and shows its passes elsewhere."""
+    """A copy that shares everything compiled, and reports its passes to another `progress`."""
     other = copy.copy(self)
     other.progress = progress
     return other
 
   def __call__(self, y: np.ndarray, tiling: str = 'auto') -> np.ndarray:
-    """[s H, s W] luminance of luminance [H, W] in [0, 1]; not clipped.
+    """Upscales luminance [H, W] in [0, 1] to [s H, s W]; not clipped.
 
     Args:
-      y: the image.
-      tiling: auto (whole where its features fit the memory, else sampled), whole, exact, sampled.
+      y: the luminance.
+      tiling: auto (whole if its features fit into memory, else sampled), whole, exact, sampled.
 
     Raises:
-      UserError: the features do not fit the temporary folder.
+      UserError: the features do not fit into the temporary folder.
     """
     height, width = y.shape
     out = np.empty((height * self.scale, width * self.scale), self._dtype)
@@ -140,13 +140,13 @@ class Upscaler:
     return out
 
   def bands(self, read: Read, height: int, width: int, tiling: str = 'auto') -> Iterator[Band]:
-    """The output from top to bottom, as it becomes ready.
+    """Yields the output from top to bottom, as it becomes ready.
 
     Args:
-      read: gives rows of the luminance; each is read several times.
+      read: reads rows of the luminance; each is read several times.
       height: of the image.
       width: of the image.
-      tiling: as above.
+      tiling: as in `__call__`.
     """
     kind = self.chosen(height, width, tiling)
     luminance = Luminance(read, height, width, self._dtype, self.border)
@@ -161,24 +161,24 @@ class Upscaler:
       yield from self._whole(luminance)
 
   def chosen(self, height: int, width: int, tiling: str = 'auto') -> str:
-    """What `auto` means for an image: whole or sampled."""
+    """Resolves `auto` for an image: whole or sampled."""
     if tiling == 'auto':
       return 'whole' if self.feature_bytes(height, width) <= self.memory else 'sampled'
     return tiling
 
   def feature_bytes(self, height: int, width: int) -> int:
-    """Of the two feature maps of whole and exact tiling, but for what lies beside the image."""
+    """Size of the two feature maps of whole and exact tiling, without the padding beside the image."""
     height, width = height + 2 * self.border, width + 2 * self.border
     return 2 * height * width * self.net.features * self._dtype.itemsize
 
   def needs(self, height: int, width: int, tiling: str = 'auto') -> tuple[int, int]:
-    """Bytes of memory and of the temporary folder that an image takes, besides the image itself."""
+    """Bytes of memory and of temporary disk space that an image needs, besides the image itself."""
     kind, channels = self.chosen(height, width, tiling), self.net.features
     block, trunk, last = (
       self._tile_length(side) for side in (self._block, self._trunk, self._last)
     )
     s2, chunks = self.scale**2, self._chunks
-    # Features twice, products, output; then what is made of a chunk, by cells.
+    # Features twice, products, output; then the intermediate values of a chunk, by cells.
     values = last * (2 * channels + 12 * s2) + chunks.leave * (s2 * (2 * channels + 20))
     values = self._crew.count * (values + chunks.block * 16 * channels)
     if kind == 'whole':
@@ -193,7 +193,7 @@ class Upscaler:
     return values * CELL**2 * self._dtype.itemsize, disk
 
   def check_room(self, height: int, width: int) -> None:
-    """Refuses an image whose features do not fit the temporary folder."""
+    """Rejects an image whose features do not fit into the temporary folder."""
     need = self._on_disk_bytes(height, width)
     free = shutil.disk_usage(self.folder).free
     if need > free:
@@ -220,19 +220,19 @@ class Upscaler:
     return max(buffer_length(tile.layout.length(self._chunks.largest)) for tile in strips)
 
   def _gates(self, i: int, total: Any, count: float) -> jax.Array:
-    """[C] of block i, of sums [C] over so many pixels."""
+    """The gates [C] of block i, from sums [C] over `count` pixels."""
     own = self._params[self.net.block_name(i)]
     return self._pieces.gate(own, np.asarray(total, self._dtype), float(count))
 
   def _whole(self, luminance: Luminance) -> Iterator[Band]:
-    """Every block over the whole image, the last layers too if it is small, else tile by tile."""
+    """Runs every block over the whole image, also the last layers if it is small, else those tile by tile."""
     grid, count = luminance.grid, area(luminance.image)
     tiles = self._strips(grid, luminance.spare)
     strips = Strips(self._pieces, self._crew, luminance, tiles, self._strip_length(tiles))
     strips.enter(self._params)
     for i in self.progress(range(self.net.num_blocks), 'blocks'):
       total = strips.excite(self._kernels[self.net.block_name(i)])
-      strips.join(self._gates(i, total, count))  # a stop signal is heard between blocks
+      strips.join(self._gates(i, total, count))  # signals to stop are handled between blocks
     strips.forget()
     if grid[0] * tiles[0].stride > len(tiles) * square(self._last):
       parts = (self._finished(self._crew, tile, *strips.seen(n)) for n, tile in enumerate(tiles))
@@ -243,7 +243,7 @@ class Upscaler:
 
   @contextmanager
   def _on_disk(self, luminance: Luminance) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Two maps in cells in a temporary file that is gone afterwards."""
+    """Two maps in cells in a temporary file that is deleted afterwards."""
     shape = (*luminance.grid, CELL, CELL, self.net.features)
     with tempfile.TemporaryDirectory(prefix='jaxgen-', dir=self.folder) as folder:
       paths = Path(folder) / 'x', Path(folder) / 'excited'
@@ -272,7 +272,7 @@ class Upscaler:
         total[:] = 0
 
   def _join_all(self, x: np.ndarray, excited: np.ndarray, gates: np.ndarray) -> None:
-    """A block's output in place of its input, some rows at a time."""
+    """Replaces a block's input by its output, some rows at a time."""
     rows = max(1, 4 * MIB // (x[0].size * x.itemsize))
     for top in range(0, len(x), rows):
       part = excited[top : top + rows]
@@ -282,7 +282,7 @@ class Upscaler:
         x[top : top + rows] += part * gates
 
   def _left(self, luminance: Luminance, x: np.ndarray) -> Iterator[Band]:
-    """The output of the last features in cells."""
+    """Yields the output from the last features in cells."""
     tiles = list(
       make_tiles(
         luminance.grid, luminance.spare, self._last, cells(LEAVE_RADIUS), luminance.image_cells
@@ -295,9 +295,9 @@ class Upscaler:
   def _finished(
     self, each: Callable, tile: Tile, x: np.ndarray, y: np.ndarray, inside: np.ndarray
   ) -> np.ndarray:
-    """A tile's own part of the output, [s h, s w], of what it sees: features, luminance and mask in cells.
+    """A tile's own part of the output, [s h, s w], from the features, luminance and mask it sees, in cells.
 
-    `each` is `map`, or the crew where it is free.
+    `each` is `map`, or the crew if it is idle.
     """
     length = self._tile_length(self._last)
     out = np.empty([(x.stop - x.start) * CELL * self.scale for x in tile.own], self._dtype)
@@ -318,12 +318,12 @@ class Upscaler:
     return out
 
   def _leave(self, tile: Tile, x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A tile's own part of the output, [s h, s w], of features, and buffers of its luminance and mask."""
+    """A tile's own part of the output, [s h, s w], from features and buffers of its luminance and mask."""
     x = tile.place(x, len(y))
     return self._image(tile, self._pieces.leave(self._params, x, y, mask, tile.layout))
 
   def _image(self, tile: Tile, found: Any) -> np.ndarray:
-    """A tile's own part of what `Pieces.leave` gave, [s h, s w]."""
+    """A tile's own part of the result of `Pieces.leave`, [s h, s w]."""
     part, s = tile.inner(np.asarray(found)), self.scale
     rows, columns = (n * CELL for n in part.shape[:2])
     # [rows, columns of cells, 4, 4, s s] to [rows of cells, 4, s, columns, 4, s]
@@ -358,7 +358,7 @@ class Upscaler:
     return side_by_side(found, image, self.scale, self._dtype)
 
   def sampled_gates(self, luminance: Luminance) -> np.ndarray:
-    """[blocks, C] gates from tiles spread over the image."""
+    """Computes gates [blocks, C] from tiles spread over the image."""
     length, image = self._tile_length(self._block), luminance.image
     all_tiles = make_tiles(
       luminance.grid, luminance.spare, self._block, self._halo, luminance.image_cells
@@ -386,16 +386,16 @@ class Upscaler:
     return np.stack(gates)
 
   def _num_samples(self) -> int:
-    """As many tiles as a quarter of the memory holds, at least 4."""
+    """The number of tiles that fit into a quarter of the memory, at least 4."""
     each = 2 * (self._block * CELL) ** 2 * self.net.features * self._dtype.itemsize
     return max(4, min(self.sides.samples, self.memory // 4 // each))
 
   def _num_trunks(self) -> int:
-    """As many tiles of all blocks at once as half of the memory holds, at least one, at most one a thread."""
+    """The number of tiles through all blocks that fit into half the memory, from one to one per thread."""
     each = 3 * self._tile_length(self._trunk) * CELL**2 * self.net.features * self._dtype.itemsize
     return max(1, min(self._crew.count, self.memory // 2 // each))
 
 
 def cells(pixels: int) -> int:
-  """How many hold so many pixels in a row."""
+  """The number of cells that cover a given number of pixels."""
   return -(-pixels // CELL)
