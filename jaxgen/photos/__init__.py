@@ -1,8 +1,8 @@
-"""A person's image files read and written whole: depth, alpha, colour profile and metadata stay.
+"""Reads and writes the user's image files, preserving depth, alpha, colour profile and metadata.
 
 Pixels are uint8 or uint16, [H, W, C] with C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha, upright by the
-file's EXIF orientation. Pillow has no mode for 16 bits of colour: its decoder then runs twice, for the high and
-for the low bytes, and such PNG files are written here. tifffile writes TIFF.
+file's EXIF orientation. Pillow has no mode for 16-bit colour: its decoder then runs twice, for the high and the
+low bytes, and such PNG files are written here. tifffile writes TIFF.
 """
 
 from jaxgen.photos.pixels import Photo, Size

@@ -1,4 +1,4 @@
-"""What an AV1 stream says of its colours: the sequence header (AV1 Bitstream Specification, 5.5)."""
+"""Colour information in an AV1 stream's sequence header (AV1 Bitstream Specification, 5.5)."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ _UNSTATED = 2
 
 
 class CodePoints(NamedTuple):
-  """Of ITU-T H.273; 2 where a stream names none.
+  """Code points of ITU-T H.273; 2 where a stream specifies none.
 
   Attributes:
-    primaries: of the colours.
-    transfer: characteristics.
-    matrix: what makes RGB of the planes.
+    primaries: colour primaries.
+    transfer: transfer characteristics.
+    matrix: matrix coefficients, which convert the planes to RGB.
   """
 
   primaries: int = _UNSTATED
@@ -21,17 +21,17 @@ class CodePoints(NamedTuple):
 
 
 class Bits:
-  """Bits of a stream, the highest of a byte first.
+  """Reads the bits of a stream, most significant bit first.
 
   Args:
-    data: of the stream; IndexError behind its end.
+    data: the stream; reading past its end raises IndexError.
   """
 
   def __init__(self, data: bytes):
     self._data, self._at = data, 0
 
   def read(self, count: int = 1) -> int:
-    """A number of so many bits."""
+    """Reads a number of `count` bits."""
     value = 0
     for _ in range(count):
       value = value << 1 | self._data[self._at // 8] >> 7 - self._at % 8 & 1
@@ -39,11 +39,11 @@ class Bits:
     return value
 
   def skip(self, count: int) -> None:
-    """Passes over bits."""
+    """Skips bits."""
     self._at += count
 
   def skip_exponential(self) -> None:
-    """Passes over a number of variable length (uvlc)."""
+    """Skips a number of variable length (uvlc)."""
     zeros = 0
     while not self.read():
       zeros += 1
@@ -51,7 +51,7 @@ class Bits:
 
 
 def stated_colours(stream: bytes) -> CodePoints | None:
-  """The code points of a stream's sequence header; None where there is no whole one."""
+  """The code points of a stream's sequence header; None if there is no complete one."""
   try:
     header = _sequence_header(stream)
     return None if header is None else _colours(Bits(header))
@@ -60,7 +60,7 @@ def stated_colours(stream: bytes) -> CodePoints | None:
 
 
 def _sequence_header(stream: bytes) -> bytes | None:
-  """Its content: units (OBU) are a header of one or two bytes, their length and what they hold."""
+  """Its content: units (OBU) have a header of one or two bytes, a length and a payload."""
   at = 0
   while at < len(stream):
     head = stream[at]
@@ -75,7 +75,7 @@ def _sequence_header(stream: bytes) -> bytes | None:
 
 
 def _length(stream: bytes, at: int) -> tuple[int, int]:
-  """A number of seven bits a byte (leb128), and where it ends."""
+  """Parses a number of seven bits per byte (leb128); returns it and its end."""
   value = 0
   for i in range(8):
     value |= (stream[at] & 127) << 7 * i
@@ -86,7 +86,7 @@ def _length(stream: bytes, at: int) -> tuple[int, int]:
 
 
 def _colours(bits: Bits) -> CodePoints:
-  """What `color_config` says, behind all that stands before it."""
+  """Parses `color_config` after skipping everything before it."""
   profile = bits.read(3)
   bits.skip(1)  # still_picture
   reduced = bits.read()
@@ -96,7 +96,7 @@ def _colours(bits: Bits) -> CodePoints:
     _skip_operating_points(bits)
   sizes = bits.read(4) + 1, bits.read(4) + 1
   bits.skip(sum(sizes))
-  if not reduced and bits.read():  # numbers of frames
+  if not reduced and bits.read():  # frame_id_numbers_present_flag
     bits.skip(7)
   bits.skip(3)
   if not reduced:
@@ -113,7 +113,7 @@ def _colours(bits: Bits) -> CodePoints:
 
 
 def _skip_operating_points(bits: Bits) -> None:
-  """Passes over timing, the decoder's model and the operating points."""
+  """Skips timing, the decoder model and the operating points."""
   delay = 0
   if bits.read():  # timing_info
     bits.skip(64)
@@ -134,11 +134,11 @@ def _skip_operating_points(bits: Bits) -> None:
 
 
 def _skip_tools(bits: Bits) -> None:
-  """Passes over the tools that sequences of several frames use."""
+  """Skips the tools used by sequences of several frames."""
   bits.skip(4)
   ordered = bits.read()
   bits.skip(2 if ordered else 0)
-  screen = 2 if bits.read() else bits.read()  # 2: a frame says it
+  screen = 2 if bits.read() else bits.read()  # 2: each frame specifies it
   if screen and not bits.read():
     bits.skip(1)
   if ordered:

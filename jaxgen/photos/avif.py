@@ -1,4 +1,4 @@
-"""What Pillow does not tell of AVIF files: depth, colours by code points, further pictures."""
+"""AVIF properties that Pillow does not expose: depth, colour code points, auxiliary images."""
 
 import struct
 from pathlib import Path
@@ -8,21 +8,21 @@ from jaxgen.photos.av1 import CodePoints, stated_colours
 from jaxgen.photos.boxes import Box, box_content, inner_boxes, outer_box
 
 _APPLE_GAIN_MAP = b'urn:com:apple:photo:2020:aux:hdrgainmap'
-# Of the code points of ITU-T H.273: primaries and transfer that writers of plain sRGB name, or leave open.
+# Code points of ITU-T H.273: primaries and transfer that writers of plain sRGB specify, or leave unspecified.
 PLAIN_PRIMARIES, PLAIN_TRANSFER = (1, 2), (2, 13)
-_BEGINNING = 4096  # bytes of a stream that hold its sequence header
+_BEGINNING = 4096  # bytes at the start of a stream that contain its sequence header
 
 
 class AvifFacts(NamedTuple):
-  """What the boxes of a file say of its picture.
+  """Properties of the picture, from the file's boxes.
 
   Attributes:
-    depth: bits a channel.
-    nclx: code points of primaries and transfer, where the file names them: in a box, or else in the stream.
-    gain_map: whether there is one beside the picture.
-    matrix: code point of what makes RGB of the planes; 2 where it is not named.
-    light: whether the levels of the mastering display, or of the brightest light, are named.
-    oblong: whether pixels are named that are not square.
+    depth: bits per channel.
+    nclx: code points of primaries and transfer, if specified: in a box, or else in the stream.
+    gain_map: whether the file contains a gain map.
+    matrix: code point of the matrix that converts the planes to RGB; 2 if unspecified.
+    light: whether mastering display or content light levels are specified.
+    oblong: whether pixels are specified as non-square.
   """
 
   depth: int = 8
@@ -34,7 +34,7 @@ class AvifFacts(NamedTuple):
 
 
 def avif_facts(path: Path) -> AvifFacts:
-  """Reads the boxes; what is damaged is left out, since the decoder tells of it."""
+  """Reads the boxes; damaged ones are ignored, since the decoder reports them."""
   try:
     return _facts(path, box_content(path, outer_box(path, b'meta')))
   except (struct.error, IndexError, KeyError):
@@ -71,7 +71,7 @@ def _facts(path: Path, meta: bytes) -> AvifFacts:
 
 
 def _stream(path: Path, meta: bytes, places: Box, item: int) -> bytes:
-  """The beginning of what an item consists of; nothing where it lies in no place of the file itself."""
+  """The beginning of an item's data; empty if it is not stored in the file itself."""
   version, at = meta[places.start], places.start + 6
   sizes = [meta[places.start + 4] >> 4, meta[places.start + 4] & 15, meta[places.start + 5] >> 4]
   sizes.append(meta[places.start + 5] & 15 if version else 0)
@@ -103,7 +103,7 @@ def _number(data: bytes, at: int, wide: bool) -> int:
 
 
 def _associations(meta: bytes, box: Box) -> dict[int, list[int]]:
-  """Numbers of properties, from 1, by item."""
+  """Property indices, 1-based, by item."""
   version, flags = meta[box.start], meta[box.start + 3]
   count, at = _number(meta, box.start + 4, True), box.start + 8
   items = {}
@@ -123,7 +123,7 @@ def _associations(meta: bytes, box: Box) -> dict[int, list[int]]:
 
 
 def _parts(meta: bytes, references: Box | None, item: int) -> list[int]:
-  """The items that a picture of tiles is made of."""
+  """The items of which a tiled picture consists."""
   if references is None:
     return []
   wide, found = meta[references.start] > 0, []
@@ -136,16 +136,16 @@ def _parts(meta: bytes, references: Box | None, item: int) -> list[int]:
 
 
 def _has_gain_map(meta: bytes, box: Box | None) -> bool:
-  """By the kinds of the items: a picture that is made of another and its map; or by Apple's name of it."""
+  """By the item types, a picture derived from another and its map; or by Apple's name for it."""
   derived = box is not None and b'tmap' in meta[box.start : box.end]
   return derived or _APPLE_GAIN_MAP in meta
 
 
 def restate_avif(path: Path, nclx: tuple[int, int]) -> None:
-  """Puts primaries and transfer into a file that Pillow wrote, which names those of sRGB.
+  """Overwrites primaries and transfer in a file written by Pillow, which specifies those of sRGB.
 
   Raises:
-    ValueError: it names none.
+    ValueError: the file specifies none.
   """
   box = outer_box(path, b'meta')
   at = box_content(path, box).find(b'colrnclx')

@@ -1,4 +1,4 @@
-"""BMP files with transparency or a colour space, whose headers Pillow neither reads whole nor writes."""
+"""BMP files with transparency or a colour space, whose headers Pillow neither reads completely nor writes."""
 
 import struct
 from pathlib import Path
@@ -11,24 +11,24 @@ from jaxgen.errors import DataError
 from jaxgen.photos.depth import full_range
 from jaxgen.photos.pixels import Photo
 
-DIB_HEADERS = (40, 52, 56, 108, 124)  # bytes, by which bitmaps without a file's header begin
+DIB_HEADERS = (40, 52, 56, 108, 124)  # bytes; bitmaps without a file header begin with this length
 _FILE_HEADER = 14
 _V4, _V5 = 108, 124
 _PLAIN, _BIT_FIELDS, _ALPHA_BIT_FIELDS = 0, 3, 6
 _CALIBRATED, _SRGB = 0, 0x73524742
 _EMBEDDED, _LINKED = 0x4D424544, 0x4C494E4B
-_INCH = 39.3701  # a metre
-_ENDPOINTS = 48  # bytes, with the three gammas
+_INCH = 39.3701  # inches per metre
+_ENDPOINTS = 48  # bytes, including the three gammas
 
 
 class BmpColour(NamedTuple):
-  """A colour space as the header states it.
+  """A colour space as specified in the header.
 
   Attributes:
-    kind: of the space, as a number of four letters.
-    endpoints: primaries and gammas, as they lie in the file.
-    intent: of rendering.
-    profile: ICC, embedded.
+    kind: colour space type, four letters as a number.
+    endpoints: primaries and gammas, as stored in the file.
+    intent: rendering intent.
+    profile: embedded ICC profile.
   """
 
   kind: int
@@ -38,17 +38,17 @@ class BmpColour(NamedTuple):
 
 
 class BmpPixels(NamedTuple):
-  """Pixels by masks.
+  """Pixels described by bit masks.
 
   Attributes:
     height: in pixels.
     width: in pixels.
-    bits: of a pixel, 16 or 32.
-    masks: of red, green, blue and alpha.
-    start: of the pixels in the file.
-    downwards: the first row is the upper one.
-    dpi: horizontal and vertical; None where it is not said.
-    format: Pillow's name of it, BMP or DIB.
+    bits: bits per pixel, 16 or 32.
+    masks: masks of red, green, blue and alpha.
+    start: offset of the pixels in the file.
+    downwards: whether the first row is the top one.
+    dpi: horizontal and vertical; None if not specified.
+    format: Pillow's name of the format, BMP or DIB.
   """
 
   height: int
@@ -79,7 +79,7 @@ class BmpPixels(NamedTuple):
     rows = rows if self.downwards else rows[::-1]
     pixels = np.empty((self.height, self.width, self.channels), np.uint8)
     at_once = max(1, 2**20 // max(self.width, 1))
-    for top in range(0, self.height, at_once):  # some rows at a time: each mask makes copies
+    for top in range(0, self.height, at_once):  # a few rows at a time: each mask makes copies
       values = np.ascontiguousarray(rows[top : top + at_once]).view(f'<u{self.bits // 8}')
       for i, mask in enumerate(self.masks[: self.channels]):
         low = (mask & -mask).bit_length() - 1
@@ -89,7 +89,7 @@ class BmpPixels(NamedTuple):
 
 
 def bmp_pixels(path: Path) -> BmpPixels | None:
-  """The pixels where masks say how they lie and one is of alpha, or Pillow does not know them; else None.
+  """The pixels if masks describe them and one is for alpha, or Pillow does not support them; else None.
 
   Raises:
     DataError: channels of more than 8 bits, or no pixels at all.
@@ -103,7 +103,7 @@ def bmp_pixels(path: Path) -> BmpPixels | None:
   bits, compression = struct.unpack_from('<HI', header, 14)
   if compression not in (_BIT_FIELDS, _ALPHA_BIT_FIELDS) or bits not in (16, 32):
     return None
-  # Behind a header of 40 bytes, or in a longer one at the same place.
+  # After a header of 40 bytes, or at the same offset in a longer one.
   with path.open('rb') as file:
     file.seek(at + 40)
     masks = struct.unpack('<4I', file.read(16).ljust(16, b'\0'))
@@ -127,7 +127,7 @@ def bmp_pixels(path: Path) -> BmpPixels | None:
 
 
 def bmp_leaves_out(path: Path) -> bool:
-  """Whether the run lengths of a file end, by their own mark, before the last pixel, or jump over some."""
+  """Whether a run-length encoded file ends, by its own marker, before the last pixel, or skips some."""
   header, at = _header(path)
   if len(header) < 40 or not at:
     return False
@@ -141,13 +141,13 @@ def bmp_leaves_out(path: Path) -> bool:
     at += 2
     if not count and value in (1, 2):
       return True
-    if not count and value > 2:  # levels as they are, in whole words
+    if not count and value > 2:  # literal values, padded to whole words
       at += (value * bits + 15) // 16 * 2
   return False
 
 
 def _are_runs(masks: tuple[int, ...]) -> bool:
-  """Whether the bits of each lie together, and none is of two."""
+  """Whether each mask's bits are contiguous, and no bit belongs to two masks."""
   runs = (mask // (mask & -mask) + 1 for mask in masks if mask)
   return all(x & (x - 1) == 0 for x in runs) and sum(masks).bit_count() == sum(
     mask.bit_count() for mask in masks
@@ -155,7 +155,7 @@ def _are_runs(masks: tuple[int, ...]) -> bool:
 
 
 def _header(path: Path) -> tuple[bytes, int]:
-  """The header of the bitmap, and where it begins."""
+  """The bitmap's header and its offset."""
   with path.open('rb') as file:
     head = file.read(_FILE_HEADER + 4)
     at = _FILE_HEADER if head[:2] == b'BM' else 0
@@ -167,7 +167,7 @@ def _header(path: Path) -> tuple[bytes, int]:
 
 
 def read_bmp(pixels: BmpPixels, path: Path) -> Photo:
-  """A photo of pixels by masks."""
+  """Reads a photo whose pixels are described by masks."""
   info: dict[str, Any] = {'bmp_colour': bmp_colour(path)}
   if pixels.dpi:
     info['dpi'] = pixels.dpi
@@ -175,10 +175,10 @@ def read_bmp(pixels: BmpPixels, path: Path) -> Photo:
 
 
 def bmp_colour(path: Path) -> BmpColour | None:
-  """The colour space that a file states; None where it states none.
+  """The colour space that a file specifies, or None.
 
   Raises:
-    DataError: its profile is in another file.
+    DataError: the profile is in another file.
   """
   header, at = _header(path)
   if len(header) < _V4:
@@ -206,14 +206,14 @@ def write_bmp(
   colour: BmpColour | None,
   file_header: bool = True,
 ) -> None:
-  """A BMP file with the header that holds alpha and a colour space (BITMAPV5HEADER).
+  """Writes a BMP file with the header that supports alpha and a colour space (BITMAPV5HEADER).
 
   Args:
-    path: of the file.
+    path: path of the file.
     image: 'L', 'RGB' or 'RGBA'.
-    dpi: horizontal and vertical; 96 where it is None.
-    colour: the space; that of sRGB where it is None.
-    file_header: whether it begins with one; DIB does not.
+    dpi: horizontal and vertical; None: 96.
+    colour: the colour space; None: sRGB.
+    file_header: whether to write a file header; DIB has none.
   """
   colour = colour or BmpColour(_SRGB, bytes(_ENDPOINTS))
   raw, bits = {'L': ('L', 8), 'RGB': ('BGR', 24), 'RGBA': ('BGRA', 32)}[image.mode]

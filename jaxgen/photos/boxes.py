@@ -1,4 +1,4 @@
-"""Boxes of ISO files (AVIF, HEIF, JPEG 2000): a length, a name of four bytes, and what is inside."""
+"""Boxes of ISO files (AVIF, HEIF, JPEG 2000): a length, a name of four bytes, and the content."""
 
 import os
 import struct
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PICTURES = (b'jp2c', b'mdat')
-_HEADER_LIMIT = 2**26  # bytes: a profile or a thumbnail may lie in it
+_HEADER_LIMIT = 2**26  # bytes: a header may include a profile or a thumbnail
 
 
 class Box(NamedTuple):
@@ -15,9 +15,9 @@ class Box(NamedTuple):
 
   Attributes:
     name: four bytes.
-    begin: of the box.
-    start: of its content.
-    end: behind it.
+    begin: offset of the box.
+    start: offset of its content.
+    end: offset after it.
   """
 
   name: bytes
@@ -27,7 +27,7 @@ class Box(NamedTuple):
 
 
 def inner_boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
-  """The boxes between two places; damaged ones end the row."""
+  """Yields the boxes between two offsets; stops at a damaged one."""
   end = len(data) if end is None else end
   while start + 8 <= end:
     length, name = struct.unpack_from('>I4s', data, start)
@@ -42,18 +42,18 @@ def inner_boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator
 
 
 def outer_box(path: Path, name: bytes) -> Box | None:
-  """The first outer box of a name in a file."""
+  """The first top-level box of a given name in a file."""
   return next((box for box in outer_boxes(path) if box.name == name), None)
 
 
 def boxes_end(path: Path) -> int | None:
-  """Where the last box of a file ends; None where there is none whole of the picture."""
+  """End of a file's last top-level box; None if no complete box contains a picture."""
   boxes = list(outer_boxes(path))
   return boxes[-1].end if any(box.name in _PICTURES for box in boxes) else None
 
 
 def outer_boxes(path: Path) -> Iterator[Box]:
-  """The outer boxes of a file; damaged ones end the row."""
+  """Yields the top-level boxes of a file; stops at a damaged one."""
   with path.open('rb') as file:
     size, start = file.seek(0, os.SEEK_END), 0
     while start + 8 <= size:
@@ -70,7 +70,7 @@ def outer_boxes(path: Path) -> Iterator[Box]:
 
 
 def box_content(path: Path, box: Box | None) -> bytes:
-  """What is inside; nothing where there is no box, or one that is too large to be a header."""
+  """The content of a box; empty if there is no box, or one too large to be a header."""
   if box is None or box.end - box.start > _HEADER_LIMIT:
     return b''
   with path.open('rb') as file:
@@ -79,5 +79,5 @@ def box_content(path: Path, box: Box | None) -> bytes:
 
 
 def packed_box(name: bytes, content: bytes) -> bytes:
-  """A box as it stands in a file."""
+  """Serialises a box."""
   return struct.pack('>I4s', len(content) + 8, name) + content

@@ -1,4 +1,4 @@
-"""Images that Pillow opens, and that would come out wrong or poorer: each is refused with the reason."""
+"""Rejects images that Pillow opens but would decode incorrectly or with losses, giving the reason."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from jaxgen.photos.boxes import outer_boxes
 from jaxgen.photos.heads import has_more_maps
 from jaxgen.photos.jpeg2000 import jpeg2000_facts
 
-# What Pillow writes as it reads it: not icons, whose sizes are fixed, nor maps of one bit.
+# Formats that Pillow writes as it reads them: not icons, whose sizes are fixed, nor 1-bit maps.
 _KEPT_FORMATS = (
   'PNG',
   'JPEG',
@@ -27,7 +27,7 @@ _KEPT_FORMATS = (
   'PCX',
   'SGI',
 )
-# Matrices of AVIF, by ITU-T H.273, that its decoder does not know.
+# AVIF matrix coefficients, by ITU-T H.273, that its decoder does not support.
 _UNDECODED = {
   10: 'BT.2020 of constant luminance',
   11: "Y'D'zD'x",
@@ -37,7 +37,7 @@ _UNDECODED = {
 
 
 def check_kind(image: Any, path: Path) -> None:
-  """Refuses what would lose something without a word.
+  """Rejects images that would silently lose something.
 
   Raises:
     DataError: names the file, what it is, and the remedy.
@@ -97,16 +97,16 @@ def _check_jpeg2000(image: Any, path: Path) -> None:
 
 
 def _is_wide(args: Any) -> bool:
-  """Whether a decoder of PPM gets a highest level above 255."""
+  """Whether a PPM decoder is given a maximum level above 255."""
   return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255
 
 
 def file_format(image: Any) -> str:
-  """Pillow's name; one for all JPEG files."""
+  """Pillow's name of the format; one for all JPEG files."""
   return 'JPEG' if image.format == 'MPO' else str(image.format)
 
 
 def rawmode(image: Any) -> str:
-  """How Pillow's decoder names the pixels in the file."""
+  """The name that Pillow's decoder uses for the pixel layout in the file."""
   args = image.tile[0].args if image.tile else ''
   return str(args[0] if isinstance(args, tuple) and args else args)

@@ -1,4 +1,4 @@
-"""What a file says of its colours beyond Pillow's `icc_profile`, and what is to be noted of them."""
+"""Colour information of a file beyond Pillow's `icc_profile`, and notes on it."""
 
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,18 @@ from jaxgen.photos.tiff_pixels import extra_notes
 from jaxgen.photos.unended import behind, told_behind
 from jaxgen.photos.webp import webp_end
 
-_PROFILE = b'ICC_PROFILE\0'  # what its segments in JPEG begin with
+_PROFILE = b'ICC_PROFILE\0'  # prefix of its segments in JPEG
 
 
 def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-  """Statements to be written again, by name, and what is to be noted.
+  """Colour statements to write again, by name, and notes for the user.
 
-  `nclx` (AVIF), `no_jp2` and `icc_profile` (JPEG 2000: a codestream; a profile that Pillow does not read),
+  `nclx` (AVIF), `no_jp2` and `icc_profile` (JPEG 2000: a bare codestream; a profile that Pillow does not read),
   `bmp_colour`. Those of PNG and TIFF are among their chunks and tags.
 
   Args:
     image: opened by Pillow, whether loaded or not.
-    path: of its file.
+    path: path of its file.
   """
   kind = image.format
   info: dict[str, Any] = {}
@@ -70,7 +70,7 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
 
 
 def _end(image: Any, path: Path) -> int | None:
-  """Where a file ends whose decoder stops there; None where nobody knows, and of PNG and JPEG."""
+  """The end of a file whose decoder stops there; None if unknown, and for PNG and JPEG."""
   if image.format == 'PPM':
     return netpbm_end(image, path)
   if image.format == 'GIF':
@@ -82,13 +82,13 @@ def _end(image: Any, path: Path) -> int | None:
 
 
 def _tiff_extras(image: Any) -> int:
-  """How many channels of a TIFF file are neither colours nor transparency."""
+  """The number of a TIFF file's channels that are neither colours nor transparency."""
   extra = image.tag_v2.get(338, ())
   return sum(kind not in (1, 2, 999) for kind in extra)
 
 
 def is_multiplied(image: Image.Image, path: Path) -> bool:
-  """Whether colours are stored multiplied by alpha, in formats whose decoder does not know."""
+  """Whether colours are premultiplied by alpha, in formats whose decoder ignores this."""
   if image.format == 'JPEG2000':
     return jpeg2000_facts(path).multiplied
   return image.format == 'TGA' and is_multiplied_tga(path)

@@ -1,4 +1,4 @@
-"""Depths other than 8 and 16 bits a channel, brought to the full range of one of them."""
+"""Scales depths other than 8 and 16 bits per channel to the full range of one of these."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 
 
 def full_range(levels: np.ndarray, bits: int) -> np.ndarray:
-  """Levels from 0 to 2^bits - 1 as uint8 (up to 8 bits) or uint16, black to black and white to white.
+  """Scales levels from 0 to 2^bits - 1 to uint8 (up to 8 bits) or uint16; black stays black, white stays white.
 
   Args:
-    levels: unsigned whole numbers of any shape.
-    bits: of each, 1 to 16.
+    levels: unsigned integers of any shape.
+    bits: bits of each, 1 to 16.
   """
   kind = np.uint8 if bits <= 8 else np.uint16
   table = np.arange(2**bits, dtype=np.float64) * (np.iinfo(kind).max / (2**bits - 1))
@@ -19,14 +19,14 @@ def full_range(levels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def declared_depth(pixels: np.ndarray, tops: Iterable[Any]) -> int | None:
-  """The depth of 16-bit pixels where a file says a lower one, by the highest level it names; else None.
+  """The depth of 16-bit pixels if a file declares a lower one by its maximum level; else None.
 
-  TIFF's tags of it may also be statistics of the very picture: they count only where they name the highest
-  level of a depth, and no pixel is above it.
+  TIFF's tags for this may also be statistics of the picture itself: they count only if they give the maximum
+  level of a depth, and no pixel exceeds it.
 
   Args:
     pixels: uint16.
-    tops: what the file names as highest levels: numbers, one or one a channel, or None.
+    tops: what the file gives as maximum levels: numbers, one or one per channel, or None.
   """
   for top in tops:
     levels = {int(x) for x in np.ravel(top)} if top is not None else set()
@@ -38,7 +38,7 @@ def declared_depth(pixels: np.ndarray, tops: Iterable[Any]) -> int | None:
 
 
 def restored(shifted: np.ndarray, bits: int) -> np.ndarray:
-  """Levels that a decoder shifted up to 8 or 16 bits, leaving white darker than it is, over the full range."""
+  """Rescales levels that a decoder shifted up to 8 or 16 bits, leaving white too dark, to the full range."""
   size = 8 * shifted.dtype.itemsize
   return (
     shifted if bits >= size else full_range(shifted >> (size - bits), bits).astype(shifted.dtype)

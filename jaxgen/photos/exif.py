@@ -1,7 +1,7 @@
-"""EXIF of a picture that was turned upright and made larger, changed in place.
+"""Edits the EXIF of a picture that was turned upright and upscaled, in place.
 
-Nothing is encoded anew and nothing moves: types, unknown tags and the notes of camera makers, whose own offsets
-count from the beginning of EXIF, stay byte by byte.
+Nothing is re-encoded and nothing moves: types, unknown tags and makernotes, whose own offsets are relative to
+the beginning of EXIF, are preserved byte for byte.
 """
 
 import struct
@@ -13,22 +13,22 @@ from jaxgen.photos.positions import SUBJECTS, Frame, Growth, grown_area, turned_
 PREFIX = b'Exif\x00\x00'
 ORIENTATION, EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
-# Pairs of what holds along the rows and along the columns.
+# Pairs of tags for the directions along rows and along columns.
 PAIRS = ((0x011A, 0x011B), (0xA20E, 0xA20F))
-# Where and how long the small picture is, as JPEG or as strips.
+# Offset and length of the thumbnail, as JPEG or as strips.
 _SMALL = ((0x0201, 0x0202), (0x0111, 0x0117))
 
 
 def upright(exif: bytes, frame: Frame | None = None) -> bytes:
-  """EXIF without the orientation and without the small picture, which would be that of before.
+  """Removes the orientation and the thumbnail, which would be outdated.
 
   Args:
     exif: with or without its prefix.
-    frame: how the picture lies, for positions in it, and resolutions along rows and columns; None where it
-      stays so.
+    frame: how the picture is stored, for positions in it, and resolutions along rows and columns; None if its
+      orientation does not change.
 
   Returns:
-    Without the prefix; empty where it is damaged.
+    EXIF without the prefix; empty if it is damaged.
   """
   data = bytearray(exif.removeprefix(PREFIX))
   try:
@@ -38,7 +38,7 @@ def upright(exif: bytes, frame: Frame | None = None) -> bytes:
       return b''
   except ValueError:
     return b''
-  with suppress(ValueError):  # damaged: it is not referred to any more all the same
+  with suppress(ValueError):  # damaged: the reference to it is removed all the same
     _erase_small(found, entries, found.next(link))
   with suppress(ValueError):
     if frame and frame.turned:
@@ -58,7 +58,7 @@ def upright(exif: bytes, frame: Frame | None = None) -> bytes:
 
 
 def is_readable(exif: bytes) -> bool:
-  """Whether there is a first directory."""
+  """Whether the first directory can be read."""
   try:
     found = Directories(exif.removeprefix(PREFIX))
     found.read(found.first)
@@ -68,12 +68,12 @@ def is_readable(exif: bytes) -> bool:
 
 
 def resized(exif: bytes, height: int, width: int, by: Growth | None = None) -> bytes:
-  """EXIF that says the new size where it said the old one, and where the subject is in the larger picture.
+  """Updates the size where the old one was stated, and the subject's position in the larger picture.
 
-  Takes and returns it without the prefix. A position that its type cannot hold is left out.
+  Takes and returns EXIF without the prefix. A position that does not fit its type is removed.
   """
   data = bytearray(exif)
-  with suppress(ValueError):  # a damaged part stays as it is
+  with suppress(ValueError):  # a damaged part is left unchanged
     found = Directories(data)
     entries, _ = found.read(found.first)
     for entry in (*entries, *_inner(found, entries, EXIF_IFD)):
@@ -92,14 +92,14 @@ def resized(exif: bytes, height: int, width: int, by: Growth | None = None) -> b
 
 
 def _subjects(found: Directories, entries: list[Entry]) -> list[tuple[Entry, list[int]]]:
-  """The positions that EXIF tells of, of the last one first: one may be removed."""
+  """The subject positions in EXIF, in reverse order, as one may be removed."""
   inner = _inner(found, entries, EXIF_IFD)
   every = [(e, found.numbers(e)) for e in inner[::-1] if e.tag in SUBJECTS]
   return [(entry, values) for entry, values in every if 2 <= len(values) <= 4]
 
 
 def _put_area(found: Directories, entry: Entry, values: list[int]) -> bool:
-  """Puts numbers in the place of as many; not where they are too large for it."""
+  """Overwrites an entry's numbers by as many new ones, unless they are too large for its type."""
   if entry.type == SHORT and max(values) >= 2**16:
     return False
   kind = found.order + str(len(values)) + ('H' if entry.type == SHORT else 'I')
@@ -109,7 +109,7 @@ def _put_area(found: Directories, entry: Entry, values: list[int]) -> bool:
 
 
 def _remove(found: Directories, entries: list[Entry], code: int) -> None:
-  """Takes a tag out of a directory; the others move up."""
+  """Removes a tag from a directory; the following ones move up."""
   begin, end = entries[0].at - 2, entries[-1].at + 12
   records = [bytes(found.data[e.at : e.at + 12]) for e in entries if e.tag != code]
   link = bytes(found.data[end : end + 4])
@@ -118,13 +118,13 @@ def _remove(found: Directories, entries: list[Entry], code: int) -> None:
 
 
 def _inner(found: Directories, entries: list[Entry], code: int) -> list[Entry]:
-  """The entries of the directory that a tag points to; none where there is none."""
+  """The entries of the directory to which a tag points; empty if there is none."""
   at = found.number(next((e for e in entries if e.tag == code), None))
   return found.read(at)[0] if at else []
 
 
 def _swap_pairs(found: Directories, entries: list[Entry]) -> None:
-  """Type, count and value or offset of two tags change places."""
+  """Swaps type, count and value or offset of the two tags of each pair."""
   tags = {e.tag: e for e in entries}
   for x, y in PAIRS:
     if x in tags and y in tags and found.bytes_of(tags[x]) != found.bytes_of(tags[y]):
@@ -134,7 +134,7 @@ def _swap_pairs(found: Directories, entries: list[Entry]) -> None:
 
 
 def _erase_small(found: Directories, entries: list[Entry], at: int) -> None:
-  """Bytes of the small picture become 0, or are cut off at the end; none that another tag refers to."""
+  """Zeroes the thumbnail's bytes, or cuts them off at the end, except those to which another tag refers."""
   if not at:
     return
   small = {e.tag: e for e in found.read(at)[0]}

@@ -1,4 +1,4 @@
-"""What a file is by how it begins: a format that is read here, or another, with what makes an image of it."""
+"""Identifies files by their beginnings: formats that are read here, or others, with how to convert them."""
 
 import stat
 import struct
@@ -17,7 +17,7 @@ _HEIF = (
 )
 _JXL = 'convert it to PNG with djxl (libjxl)'
 
-# Of an ISO base media file, by the brands in its first box, the major one first.
+# ISO base media files by the brands in their first box, the major one first.
 _BRANDS = {
   b'crx ': ('a Canon raw photo (CR3)', _DEVELOP),
   b'heic': ('HEIC', _HEIF),
@@ -35,7 +35,7 @@ _BRANDS = {
   b'qt  ': ('a QuickTime video', _STILL),
 }
 _AVIF = {b'avif', b'avis'}
-# At the beginning of a file, the first that fits.
+# Signatures at the beginning of a file; the first match counts.
 _BEGINNINGS = (
   (b'\xff\x0a', 'JPEG XL', _JXL),
   (b'\0\0\0\x0cJXL \r\n\x87\n', 'JPEG XL', _JXL),
@@ -100,7 +100,7 @@ _BEGINNINGS = (
     'fetch it: git lfs pull',
   ),
 )
-# At another place.
+# Signatures at other offsets.
 _INSIDE = (
   (4, b'moov', 'a QuickTime video', _STILL),
   (4, b'mdat', 'a QuickTime video', _STILL),
@@ -110,7 +110,7 @@ _INSIDE = (
 )
 
 
-# Of what is read here, by Pillow's names. DIB files begin with the length of their header.
+# Formats that are read here, by Pillow's names. DIB files begin with the length of their header.
 _SIGNATURES = (
   (b'\x89PNG\r\n\x1a\n', 'PNG'),
   (b'\xff\xd8\xff', 'JPEG'),
@@ -128,18 +128,18 @@ _SIGNATURES = (
   (b'\x01\xda', 'SGI'),
 )
 _TGA_END = b'TRUEVISION-XFILE.\0'
-# Of what is no file and no folder, by the type in its mode.
+# Paths that are neither files nor folders, by the type in their mode.
 _STREAMS = {stat.S_IFIFO: 'a pipe', stat.S_IFSOCK: 'a socket', stat.S_IFCHR: 'a device'}
 _STREAMS |= {stat.S_IFBLK: 'a device'}
 
 
 def known_format(path: Path) -> str | None:
-  """The format of an image file by its signature, by Pillow's name; None where that tells of none read here.
+  """The format of an image file by its signature, as Pillow names it; None if it is none that is read here.
 
-  It says nothing of whether the rest is whole. Old TGA files have no signature.
+  It does not tell whether the rest is intact. Old TGA files have no signature.
   """
   try:
-    if not path.is_file():  # a pipe would wait
+    if not path.is_file():  # opening a pipe would block
       return None
     with path.open('rb') as file:
       head = file.read(_HEAD)
@@ -159,22 +159,22 @@ def known_format(path: Path) -> str | None:
 
 
 def stream(path: Path) -> str | None:
-  """What a path is that is no file to be read again and again, and what to do; None for files and folders.
+  """Describes a path that cannot be read repeatedly, with a remedy; None for files and folders.
 
   Raises:
-    OSError: there is nothing, or it may not be looked at.
+    OSError: the path does not exist, or is not accessible.
   """
   name = _STREAMS.get(stat.S_IFMT(path.stat().st_mode))
   return f'{name}, not a file: save what it gives in a file first' if name else None
 
 
 def foreign(path: Path) -> str | None:
-  """What a file is and what to do with it, where its beginning tells; None where it does not.
+  """Describes a file that is not read here, with a remedy, if its beginning identifies it; else None.
 
   Raises:
     OSError: it cannot be read.
   """
-  if what := stream(path):  # opening a pipe would wait for its writer
+  if what := stream(path):  # opening a pipe would block until it has a writer
     return what
   with path.open('rb') as file:
     head = file.read(_HEAD)
@@ -202,7 +202,7 @@ def foreign(path: Path) -> str | None:
 
 
 def _brands(head: bytes) -> dict[bytes, None]:
-  """Of an ISO base media file, in order."""
+  """The brands of an ISO base media file, in order."""
   end = min(struct.unpack('>I', head[:4])[0], len(head))
   return dict.fromkeys([head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))])
 
@@ -211,7 +211,7 @@ def _of_brands(head: bytes) -> tuple[str, str]:
   brands = _brands(head)
   if brands.keys() & _AVIF:
     return '', ''
-  # `mif1` is what all HEIF files have: what is inside stands beside it.
+  # All HEIF files have `mif1`: another brand says what is inside.
   for brand in sorted(brands, key=lambda x: x in (b'mif1', b'msf1')):
     if brand in _BRANDS:
       return _BRANDS[brand]
@@ -219,7 +219,7 @@ def _of_brands(head: bytes) -> tuple[str, str]:
 
 
 def _of_jpeg(path: Path) -> str | None:
-  """JPEG of a kind that the usual decoders lack, by its frame header."""
+  """JPEG variants that the usual decoders do not support, by their frame header."""
   frame, bits = jpeg_frame(path)
   if frame == 0xF7:
     return f'JPEG-LS, which is not read here: {_SAVE}'
@@ -235,11 +235,11 @@ def _of_jpeg(path: Path) -> str | None:
 
 
 def jpeg_frame(path: Path) -> tuple[int, int]:
-  """The marker of a JPEG file's frame and its bits a channel; zeros where it has none."""
+  """The marker of a JPEG file's frame and its bits per channel; zeros if it has none."""
   with path.open('rb') as file:
     file.seek(2)
     while (mark := file.read(2))[:1] == b'\xff' and len(mark) == 2:
-      if mark[1] == 0xFF:  # filling
+      if mark[1] == 0xFF:  # fill byte
         file.seek(-1, 1)
         continue
       if mark[1] in (0x01, *range(0xD0, 0xD8)):

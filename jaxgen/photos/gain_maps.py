@@ -1,7 +1,7 @@
-"""Further pictures in a file: gain maps of high dynamic range, second views, videos.
+"""Further pictures in a file: gain maps for high dynamic range, second views, videos.
 
-The first picture is a whole photo of standard range. What the others are for is told in XMP; where they are
-left out, that goes as well, since a viewer would look for them.
+The first picture is a complete photo of standard dynamic range. XMP says what the others are for; if they are
+dropped, that goes as well, since a viewer would look for them.
 """
 
 import re
@@ -17,17 +17,17 @@ _CONTAINER = b'http://ns.google.com/photos/1.0/container/'
 _VIDEO = rb'\w+:(?:MotionPhoto|MicroVideo)\w*'
 _OF_GAIN_MAPS = rb'(?:hdrgm|HDRGainMap):\w+'
 _PREVIEW = 'Large Thumbnail'
-_SAMSUNG = b'MotionPhoto_Data'  # before the video that Samsung's phones put behind the end
+_SAMSUNG = b'MotionPhoto_Data'  # before the video that Samsung's phones append after the end
 _VIDEO_LEFT_OUT = 'its video (motion photo) is left out'
-_INDEX = re.compile(rb'\xff\xe2..MPF\0', re.DOTALL)  # places count from its end
+_INDEX = re.compile(rb'\xff\xe2..MPF\0', re.DOTALL)  # offsets are relative to its end
 
 
 def left_out(image: Any, path: Path) -> tuple[str, ...]:
-  """What is to be noted of a JPEG file.
+  """Notes on what is dropped from a JPEG file.
 
   Args:
     image: opened by Pillow.
-    path: of its file.
+    path: path of its file.
   """
   xmp = image.info.get('xmp', b'')
   notes = []
@@ -47,7 +47,7 @@ def left_out(image: Any, path: Path) -> tuple[str, ...]:
 
 
 def _behind(image: Any, path: Path) -> tuple[str, ...]:
-  """Of what lies behind the end mark, and behind the pictures of which the index tells (MPF)."""
+  """Notes on data after the end marker, and after the pictures listed in the index (MPF)."""
   scans = follow_jpeg(path)
   if not scans or not scans.behind:
     return ()
@@ -58,7 +58,7 @@ def _behind(image: Any, path: Path) -> tuple[str, ...]:
 
 
 def _ends(image: Any, path: Path) -> list[int]:
-  """Where the further pictures end of which the index tells."""
+  """The ends of the further pictures listed in the index."""
   index = _INDEX.search(path.read_bytes()) if image.format == 'MPO' else None
   if not index:
     return []
@@ -70,14 +70,14 @@ def _ends(image: Any, path: Path) -> list[int]:
 
 
 def _others(image: Any) -> int:
-  """How many pictures beside the first are more than its previews."""
+  """The number of pictures beside the first one, without its previews."""
   entries = getattr(image, 'mpinfo', {}).get(0xB002, ()) if image.format == 'MPO' else ()
   kinds = [str(entry['Attribute']['MPType']) for entry in entries[1:]]
   return sum(not kind.startswith(_PREVIEW) for kind in kinds)
 
 
 def without_further_pictures(xmp: bytes) -> bytes:
-  """XMP that names none but the first."""
+  """Removes references to all pictures but the first from XMP."""
   names = rb'(?:' + _VIDEO + rb'|' + _OF_GAIN_MAPS + rb')'
   xmp = re.sub(rb'\s' + names + rb'\s*=\s*("[^"]*"|\'[^\']*\')', b'', xmp)
   xmp = re.sub(rb'<(' + names + rb')\b[^>]*?(?:/>|>.*?</\1>)', b'', xmp, flags=re.DOTALL)

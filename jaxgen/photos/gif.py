@@ -1,4 +1,4 @@
-"""GIF: its blocks byte by byte, and transparency that is all or nothing."""
+"""GIF: its blocks byte for byte, and its binary transparency."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 from jaxgen.photos import xmp as xmps
 from jaxgen.photos.positions import Growth
 
-_HALF = 128  # alpha from which a pixel is seen
+_HALF = 128  # alpha from which a pixel is opaque
 
 _XMP = b'XMP DataXMP'
 _KEPT_APPLICATIONS = (_XMP, b'ICCRGBG1012')
@@ -19,7 +19,7 @@ _EXTENSION, _PICTURE, _END = 0x21, 0x2C, 0x3B
 
 
 def read_blocks(path: Path) -> tuple[int, list[bytes]]:
-  """The number for the shape of pixels, and the blocks to be written again as they are.
+  """The pixel aspect ratio byte, and the blocks to be copied unchanged.
 
   Source: GIF89a, sections 18 and 24 to 26; XMP Specification part 3, section 1.1.2.
   """
@@ -33,9 +33,9 @@ def read_blocks(path: Path) -> tuple[int, list[bytes]]:
 
 
 def resized(blocks: list[bytes], height: int, width: int, by: Growth) -> list[bytes]:
-  """With the new size in XMP where it said the old one, and positions in the larger picture.
+  """Updates the size in XMP where the old one was stated, and positions in the larger picture.
 
-  XMP is not split there: the bytes behind it end it, however long it is.
+  XMP is not split into sub-blocks: the bytes after it end it, however long it is.
   """
   return [
     xmps.resized(block, height, width, by) if block[3:14] == _XMP else block for block in blocks
@@ -43,20 +43,20 @@ def resized(blocks: list[bytes], height: int, width: int, by: Growth) -> list[by
 
 
 def gif_end(path: Path) -> int | None:
-  """Where the end mark ends that stands behind the last block; None where there is none."""
+  """Offset after the end marker that follows the last block; None if there is none."""
   data = path.read_bytes()
   end = max((end for _, end in _blocks(data)), default=0)
   return end + 1 if data[end : end + 1] == bytes([_END]) else None
 
 
 def with_blocks(head: bytes, aspect: int, blocks: bytes) -> bytes:
-  """A file's beginning, palette and all, with the shape of its pixels, and with blocks behind the palette."""
+  """Inserts the pixel aspect ratio into a file's beginning, and blocks after its palette."""
   end = 13 + palette_bytes(head[10])
   return b'GIF89a' + head[6:12] + bytes([aspect]) + head[13:end] + blocks + head[end:]
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
-  """Begin and end of each extension and picture that is whole."""
+  """Begin and end of each complete extension and picture."""
   if len(data) < 13:
     return
   at = 13 + palette_bytes(data[10])
@@ -72,12 +72,12 @@ def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def palette_bytes(flags: int) -> int:
-  """How long the palette is that a byte of flags tells of."""
+  """Length in bytes of the palette that a byte of flags declares."""
   return 3 * 2 ** ((flags & 7) + 1) if flags & 128 else 0
 
 
 def clear_outside(image: Any) -> tuple[int, int, int, int] | None:
-  """The place of a frame that does not fill its screen, which is clear around it; None of one that does.
+  """The position of a frame smaller than its screen, which is transparent around it; else None.
 
   Args:
     image: opened by Pillow, not loaded yet.
@@ -90,7 +90,7 @@ def clear_outside(image: Any) -> tuple[int, int, int, int] | None:
 
 
 def with_clear_outside(image: Image.Image, place: tuple[int, int, int, int]) -> Image.Image:
-  """A loaded image with alpha, which is 0 outside of a place: Pillow fills that with a colour."""
+  """Makes a loaded image transparent outside a frame, where Pillow fills in a colour."""
   image = image.convert('LA' if image.mode == 'L' else 'RGBA')
   alpha = Image.new('L', image.size)
   alpha.paste(image.getchannel('A').crop(place), place[:2])
@@ -99,7 +99,7 @@ def with_clear_outside(image: Image.Image, place: tuple[int, int, int, int]) -> 
 
 
 def gif_image(image: Image.Image) -> tuple[Image.Image, int | None]:
-  """An image of a palette, and the index of what is clear: the pixels whose alpha is below half.
+  """Converts an image to a palette; returns it and the index of transparent pixels (alpha below half).
 
   Args:
     image: 'LA' or 'RGBA'.
@@ -108,7 +108,7 @@ def gif_image(image: Image.Image) -> tuple[Image.Image, int | None]:
   rgb = image.convert('RGB')
   if not clear.getbbox():
     return rgb, None
-  # What is not seen takes no place in the palette.
+  # Invisible colours should take no room in the palette.
   row, column = np.unravel_index(np.argmin(np.asarray(clear)), (image.height, image.width))
   one = rgb.crop((int(column), int(row), int(column) + 1, int(row) + 1))
   rgb.paste(one.resize(rgb.size), mask=clear)

@@ -1,4 +1,4 @@
-"""Beginnings of new files that say what Pillow's writers do not: resolution, comments, names."""
+"""Headers of new files with what Pillow's writers omit: resolution, comments, names."""
 
 import io
 import re
@@ -10,19 +10,19 @@ from jaxgen.photos import gif, jpeg
 from jaxgen.photos.png import PNG_SIGNATURE, packed_chunks
 
 _PCX_DENSITY, _SGI_NAME = slice(12, 16), slice(24, 104)
-# Netpbm's header: a magic number, sizes and the highest level, comments between them.
+# Netpbm's header: a magic number, sizes and the maximum level, with comments between them.
 _NETPBM_COMMENT = re.compile(rb'#[^\r\n]*[\r\n]')
 _NUMBER = rb'(?:\s|#[^\r\n]*[\r\n])+\d+'
 _NETPBM = re.compile(rb'P(?:[14](?:%s){2}|[2356](?:%s){3})' % (_NUMBER, _NUMBER))
 
 
 class HeadWriter(io.RawIOBase):
-  """A file to write to, whose first bytes are changed once they are complete.
+  """A writable file whose first bytes are changed once they are complete.
 
   Args:
-    path: of the file.
-    length: how many of the first bytes `change` is given; fewer where the file is shorter.
-    change: gives what is written in their place.
+    path: path of the file.
+    length: number of first bytes passed to `change`; fewer if the file is shorter.
+    change: returns their replacement.
   """
 
   def __init__(self, path: Path, length: int, change: Callable[[bytes], bytes]):
@@ -31,15 +31,15 @@ class HeadWriter(io.RawIOBase):
     self._head, self._told = b'', 0
 
   def writable(self) -> bool:
-    """Always."""
+    """Always True."""
     return True
 
   def tell(self) -> int:
-    """As the writer counts."""
+    """The position as the writer counts it."""
     return self._told
 
   def write(self, data: Any) -> int:
-    """Takes bytes of any kind."""
+    """Writes any bytes-like object."""
     view = memoryview(data).cast('B')
     self._told += len(view)
     taken = 0
@@ -57,12 +57,12 @@ class HeadWriter(io.RawIOBase):
       self._file.write(change(self._head))
 
   def __exit__(self, kind: Any, *rest: Any) -> None:
-    if kind is not None:  # what was written so far is of no use
+    if kind is not None:  # what has been written so far is useless
       self._change = None
     super().__exit__(kind, *rest)
 
   def close(self) -> None:
-    """Ends the file."""
+    """Closes the file."""
     if not self.closed:
       try:
         self._put_head()
@@ -72,11 +72,11 @@ class HeadWriter(io.RawIOBase):
 
 
 def read_head(kind: str, path: Path, turned: bool) -> dict[str, Any]:
-  """What the beginning of a PCX, SGI or Netpbm file says that Pillow does not tell of.
+  """Header fields of a PCX, SGI or Netpbm file that Pillow does not expose.
 
   Args:
     kind: Pillow's name of the format.
-    path: of the file.
+    path: path of the file.
     turned: whether rows became columns.
   """
   if kind not in ('PCX', 'SGI', 'PPM'):
@@ -94,11 +94,11 @@ def read_head(kind: str, path: Path, turned: bool) -> dict[str, Any]:
 
 
 def netpbm_end(image: Any, path: Path) -> int | None:
-  """Where the pixels of a map end; None of one of plain text.
+  """The end of a Netpbm file's first map; None for plain text.
 
   Args:
     image: opened by Pillow, not loaded yet.
-    path: of its file.
+    path: path of its file.
   """
   with path.open('rb') as file:
     kind = file.read(2)
@@ -121,10 +121,10 @@ def has_more_maps(image: Any, path: Path) -> bool:
 
 
 def head_change(kind: str, info: dict[str, Any]) -> tuple[int, Callable[[bytes], bytes]] | None:
-  """How many bytes of the beginning of a new file are to be changed, and what changes them."""
+  """The number of bytes to change at the beginning of a new file, and the function that changes them."""
   if kind == 'PNG' and info.get('more'):
     more = packed_chunks(info['more'])
-    length = len(PNG_SIGNATURE) + 25  # and the chunk IHDR
+    length = len(PNG_SIGNATURE) + 25  # plus the chunk IHDR
     return length, lambda head: head + more
   if kind == 'JPEG' and info.get('jfif'):
     return 20, lambda head: jpeg.with_density(head, info['jfif'])

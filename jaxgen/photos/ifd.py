@@ -1,4 +1,4 @@
-"""Directories of tags, of which TIFF files and EXIF are made, byte by byte.
+"""Tag directories (IFDs), the structure of TIFF files and EXIF, at the byte level.
 
 Source: TIFF 6.0, section 2; BigTIFF (magic 43) has counts and offsets of 8 bytes.
 """
@@ -6,8 +6,8 @@ Source: TIFF 6.0, section 2; BigTIFF (magic 43) has counts and offsets of 8 byte
 import struct
 from typing import Any, NamedTuple
 
-# Bytes of one value of each type: BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG,
-# SRATIONAL, FLOAT, DOUBLE, IFD, and LONG8, SLONG8, IFD8 of BigTIFF.
+# Bytes per value of each type: BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG,
+# SRATIONAL, FLOAT, DOUBLE, IFD, and BigTIFF's LONG8, SLONG8, IFD8.
 WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 WIDTHS |= {16: 8, 17: 8, 18: 8}
 SHORT, LONG, RATIONAL, LONG8 = 3, 4, 5, 16
@@ -19,11 +19,11 @@ class Entry(NamedTuple):
 
   Attributes:
     tag: its number.
-    type: of its values.
-    count: of its values.
-    at: where the record lies.
-    start: where its values begin.
-    length: bytes of its values; 0 where the type is unknown.
+    type: type of its values.
+    count: number of its values.
+    at: offset of the record.
+    start: offset of its values.
+    length: size of its values in bytes; 0 if the type is unknown.
   """
 
   tag: int
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
   @property
   def end(self) -> int:
-    """Behind its values."""
+    """Offset after its values."""
     return self.start + self.length
 
 
@@ -43,16 +43,16 @@ class Directories:
   """The directories of a TIFF file, or of EXIF.
 
   Args:
-    data: what can be sliced into bytes; the header of TIFF at its beginning.
+    data: anything that can be sliced into bytes, with a TIFF header at the beginning.
 
   Attributes:
     order: '<' or '>'.
     big: whether it is a BigTIFF.
-    first: where the first directory lies.
-    record: bytes of a record.
+    first: offset of the first directory.
+    record: size of a record in bytes.
 
   Raises:
-    ValueError: no such header.
+    ValueError: there is no such header.
   """
 
   def __init__(self, data: Any):
@@ -69,10 +69,10 @@ class Directories:
     self.first = self.unpack('Q', 8) if self.big else self.unpack('I', 4)
 
   def unpack(self, kind: str, at: int) -> int:
-    """One whole number.
+    """Reads one integer.
 
     Raises:
-      ValueError: it lies outside of the data.
+      ValueError: it is outside the data.
     """
     end = at + struct.calcsize(f'={kind}')
     if not 0 <= at < end <= len(self.data):
@@ -80,10 +80,10 @@ class Directories:
     return struct.unpack(self.order + kind, self.data[at:end])[0]
 
   def read(self, at: int) -> tuple[list[Entry], int]:
-    """A directory's entries, and where the number lies that says where the next directory is.
+    """A directory's entries, and the offset of the link to the next directory.
 
     Raises:
-      ValueError: it lies outside of the data.
+      ValueError: it is outside the data.
     """
     count = self.unpack('Q' if self.big else 'H', at)
     begin = at + (8 if self.big else 2)
@@ -102,30 +102,30 @@ class Directories:
     return Entry(tag, kind, count, at, start, length)
 
   def next(self, link: int) -> int:
-    """Where the next directory lies, by where the number lies that says so; 0 where there is none."""
+    """Offset of the next directory, given that of the link to it; 0 if there is none."""
     try:
       return self.unpack(self._word, link)
-    except ValueError:  # the last number is often left out
+    except ValueError:  # the last link is often omitted
       return 0
 
   def bytes_of(self, entry: Entry) -> bytes:
-    """An entry's values as they are stored.
+    """An entry's values as stored.
 
     Raises:
-      ValueError: they lie outside of the data.
+      ValueError: they are outside the data.
     """
     if entry.end > len(self.data):
       raise ValueError(f'the values of tag {entry.tag} are outside of the data')
     return bytes(self.data[entry.start : entry.end])
 
   def number(self, entry: Entry | None, default: int = 0) -> int:
-    """The first of an entry's whole numbers; the default for no entry, and for other types."""
+    """The first of an entry's integers; the default for no entry or for other types."""
     if entry is None or entry.type not in _UNSIGNED or not entry.count:
       return default
     return self.unpack(_UNSIGNED[entry.type], entry.start)
 
   def numbers(self, entry: Entry | None) -> list[int]:
-    """All of an entry's whole numbers; none for no entry, and for other types."""
+    """All of an entry's integers; empty for no entry or for other types."""
     if entry is None or entry.type not in _UNSIGNED:
       return []
     raw = self.bytes_of(entry)
@@ -133,14 +133,14 @@ class Directories:
 
 
 class Tag(NamedTuple):
-  """A tag apart from any file.
+  """A tag independent of any file.
 
   Attributes:
     code: its number.
-    type: of its values.
-    count: of its values.
+    type: type of its values.
+    count: number of its values.
     data: the values, little-endian.
-    inner: of a tag that points to a directory, the tags in it.
+    inner: the tags of the directory to which it points, if any.
   """
 
   code: int
@@ -151,7 +151,7 @@ class Tag(NamedTuple):
 
 
 def swapped(data: bytes, kind: int) -> bytes:
-  """Values of a type in the other order of bytes."""
+  """Swaps the byte order of values of a given type."""
   width = 4 if kind in (RATIONAL, 10) else WIDTHS[kind]
   if width == 1:
     return data
@@ -161,13 +161,13 @@ def swapped(data: bytes, kind: int) -> bytes:
 def directory(
   tags: list[Tag], at: int, big: bool, records: dict[int, bytes] | None = None
 ) -> bytes:
-  """A little-endian directory with its values and inner directories behind it.
+  """Serialises a little-endian directory, followed by its values and inner directories.
 
   Args:
-    tags: what it holds.
-    at: where it will lie in the file; even.
+    tags: its tags.
+    at: its offset in the file; even.
     big: whether the file is a BigTIFF.
-    records: by tag, records that the file holds already; a tag of `tags` comes in the place of one.
+    records: by tag, records already in the file; a tag in `tags` replaces one.
   """
   records = dict(records or {})
   record, word, room = (20, 'Q', 8) if big else (12, 'I', 4)

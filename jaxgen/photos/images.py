@@ -1,4 +1,4 @@
-"""Reading a person's image files."""
+"""Reads the user's image files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from jaxgen.photos.tga import tga_alpha, with_alpha
 from jaxgen.photos.tiff_tags import check_pages
 from jaxgen.photos.tolerance import check_drawn, check_pixels, opened
 
-# An image as functions for people take it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
+# An image as the Python API accepts it: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
 Given = str | Path | Image.Image | np.ndarray
 
 
@@ -28,22 +28,22 @@ def load_image(
   paper: str = 'black',
   single: bool = False,
 ) -> Image.Image:
-  """An image, upright by its EXIF orientation, transparency laid on `paper`, as `convert` makes it.
+  """Loads an image, upright by its EXIF orientation and composited on `paper`, and applies `convert`.
 
   Args:
-    path: a file, or an image at hand.
-    convert: of what is upright and flat.
-    paper: colour below what is transparent.
-    single: refuse a file of several frames or pages; else it is its first one.
+    path: a file, or an image in memory.
+    convert: applied to the upright, opaque image.
+    paper: background colour for transparent pixels.
+    single: reject a file of several frames or pages; otherwise the first one is used.
 
   Raises:
-    DataError: no such file, not an image, or several.
+    DataError: there is no such file, it is not an image, or it contains several.
   """
   if isinstance(path, np.ndarray | Image.Image):
     return convert(_flat(_as_image(path), 'the image', paper))
   path = Path(path)
   try:
-    # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
+    # Not by its name: Pillow would memory-map an uncompressed TIFF with the sides that it has after turning.
     with opened(path, []) as (file, info), Image.open(file) as image:
       image.info.update(info)
       check_pixels(path, str(image.format))
@@ -60,13 +60,13 @@ def load_image(
     raise DataError(f'{path}: {what}') from error
   except (DataError, MemoryError):
     raise
-  except Exception as error:  # Pillow raises many kinds for damaged files
+  except Exception as error:  # Pillow raises many kinds of errors for damaged files
     what = foreign(path) or f'not a readable image ({error})'
     raise DataError(f'{path}: {what}') from error
 
 
 def _as_meant(image: Image.Image, path: Path) -> Image.Image:
-  """Loaded and upright, also with what Pillow does not read as it is meant: levels, channels, transparency.
+  """Loads an image upright, correcting levels, channels and transparency that Pillow misreads.
 
   Raises:
     DataError: some of its pixels are missing.
@@ -90,13 +90,13 @@ def _as_meant(image: Image.Image, path: Path) -> Image.Image:
     upright = upright.convert('RGBA')
   if alpha:
     upright = with_alpha(upright, alpha)
-  if twelve:  # Pillow leaves them from 0 to 4095
+  if twelve:  # Pillow leaves levels from 0 to 4095
     upright = Image.fromarray(full_range(np.asarray(upright), 12))
   return upright
 
 
 def _as_image(given: Image.Image | np.ndarray) -> Image.Image:
-  """Raises DataError for an array that is no image."""
+  """Converts to a PIL image; raises DataError for an array that is not an image."""
   if isinstance(given, Image.Image):
     return ImageOps.exif_transpose(given)
   shape = list(given.shape)
@@ -108,7 +108,7 @@ def _as_image(given: Image.Image | np.ndarray) -> Image.Image:
 
 
 def _flat(upright: Image.Image, name: Path | str, paper: str) -> Image.Image:
-  """Without transparency; raises DataError for pixels that are floating point."""
+  """Removes transparency; raises DataError for floating-point pixels."""
   if upright.mode == 'F':
     raise DataError(f'{name}: its pixels are floating point: save it with 8 or 16 bits')
   if upright.mode.startswith('I') and 'transparency' in upright.info:  # Pillow would clip it
@@ -122,39 +122,38 @@ def _flat(upright: Image.Image, name: Path | str, paper: str) -> Image.Image:
 
 
 def _check_single(image: Image.Image, path: Path) -> None:
-  """Refuses a file of several frames or pages: nobody knows which is meant. Smaller copies are none."""
+  """Rejects a file of several frames or pages, as the choice is ambiguous. Smaller copies do not count."""
   if image.format == 'TIFF':
     check_pages(path, [])
-  # Of the pictures in a phone's JPEG the first is the photo.
+  # In a phone's JPEG with several pictures, the first is the photo.
   elif image.format != 'MPO' and (count := getattr(image, 'n_frames', 1)) > 1:
     raise DataError(f'{path}: has {count} frames or pages: only single images are read')
 
 
 def to_eight_bits(image: Image.Image, mode: str) -> Image.Image:
-  """An image as 'L' or 'RGB'; 16 bits, which Pillow would clip, are brought to 8."""
+  """Converts an image to 'L' or 'RGB'; 16 bits, which Pillow would clip, are scaled to 8."""
   if image.mode.startswith('I'):
     image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
   return image.convert(mode)
 
 
 def read_grey(path: Given, height: int, width: int, invert: bool = False) -> np.ndarray:
-  """An image as grey pixels of one size.
+  """Reads an image as grey pixels of a given size.
 
-  EXIF orientation is applied, transparency is laid on black (on white with `invert`), and an image of
-  another size is resized with an area-like filter; one of another aspect ratio is fitted inside, centred on
-  the same black or white.
+  EXIF orientation is applied, transparency is composited on black (on white with `invert`), and other sizes are
+  resized with an area-like filter; other aspect ratios are fitted inside, centred on the same black or white.
 
   Args:
-    path: any file Pillow reads, or an image at hand.
-    height: wanted.
-    width: wanted.
-    invert: for dark ink on white paper, where the model knows light ink on black.
+    path: any file that Pillow reads, or an image in memory.
+    height: output height.
+    width: output width.
+    invert: set for dark ink on white paper if the model was trained on light ink on black.
 
   Returns:
     [height, width] float32 in [0, 1].
 
   Raises:
-    DataError: no such file, or not an image.
+    DataError: there is no such file, or it is not an image.
   """
   grey = load_image(path, _to_grey, paper='white' if invert else 'black')
   if grey.size != (width, height):
@@ -164,7 +163,7 @@ def read_grey(path: Given, height: int, width: int, invert: bool = False) -> np.
 
 
 def _to_grey(image: Image.Image) -> Image.Image:
-  """Mode 'F' in [0, 1]; 16-bit images keep their depth."""
+  """Converts to mode 'F' in [0, 1]; 16-bit images keep their depth."""
   if image.mode.startswith('I'):
     pixels = np.asarray(image, np.float32) / 65535.0
   else:
@@ -173,7 +172,7 @@ def _to_grey(image: Image.Image) -> Image.Image:
 
 
 def _fit(grey: Image.Image, height: int, width: int, paper: float) -> Image.Image:
-  """The image as large as fits, centred on `paper`."""
+  """Scales an image to the largest size that fits, centred on `paper`."""
   scale = min(width / grey.width, height / grey.height)
   size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
   filter_ = Image.Resampling.BOX if scale <= 1 else Image.Resampling.BICUBIC

@@ -1,4 +1,4 @@
-"""CMYK to RGB: through the file's profile where it has one."""
+"""CMYK to RGB, through the file's profile if it has one."""
 
 import functools
 import io
@@ -6,12 +6,12 @@ import io
 from PIL import Image, ImageCms
 
 _DATE = slice(24, 36)  # of an ICC profile's header
-_BAND = 2**22  # pixels converted at once
+_BAND = 2**22  # pixels converted at a time
 
 
 @functools.cache
 def srgb_profile() -> bytes:
-  """The ICC profile of sRGB, the same bytes at any time."""
+  """The ICC profile of sRGB, with a fixed date so that its bytes never change."""
   profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes())
   profile[_DATE] = b'\x07\xea' + b'\0\x01' * 2 + b'\0' * 6
   return bytes(profile)
@@ -20,10 +20,10 @@ def srgb_profile() -> bytes:
 def from_inks(
   image: Image.Image, profile: bytes | None
 ) -> tuple[Image.Image, bytes | None, tuple[str, ...]]:
-  """An image of mode 'CMYK' as RGB, the profile that holds for it, and what is to be noted.
+  """Converts an image of mode 'CMYK' to RGB; returns it, the profile that applies to it, and notes.
 
-  Through the profile to sRGB: relative colorimetric with black point compensation, as photo editors do by
-  default. Without one, or with one that is damaged or not of CMYK, as R = (1 - C)(1 - K); no profile holds for
+  Uses the profile to sRGB: relative colorimetric with black point compensation, the default of photo editors.
+  Without a profile, or with one that is damaged or not for CMYK, R = (1 - C)(1 - K); no profile applies to
   that.
   """
   if not profile:
@@ -46,7 +46,7 @@ def from_inks(
       rgb.paste(transform.apply(part), (0, top))
   except MemoryError:
     raise
-  except Exception:  # LittleCMS tells in many ways that a profile is damaged
+  except Exception:  # LittleCMS reports damaged profiles in many ways
     note = 'its profile is damaged, or not of CMYK: its colours are guessed'
     return image.convert('RGB'), None, (note,)
   return rgb, srgb_profile(), ()

@@ -1,4 +1,4 @@
-"""Segments of JPEG files that say something of the picture, byte by byte."""
+"""Metadata segments of JPEG files, byte for byte."""
 
 import struct
 
@@ -6,17 +6,17 @@ from jaxgen.photos import exif as exifs
 
 _LONGEST = 65_533
 _XMP = b'http://ns.adobe.com/xap/1.0/\x00'
-LONGEST_XMP = _LONGEST - len(_XMP)  # of what is not split
+LONGEST_XMP = _LONGEST - len(_XMP)  # longest XMP that is not split
 _PHOTOSHOP = b'Photoshop 3.0\x00'
-_SMALL_PICTURES = (0x0409, 0x040C)  # of Photoshop's resources
+_SMALL_PICTURES = (0x0409, 0x040C)  # thumbnails among Photoshop's resources
 _MARKERS = {'COM': 0xFE, 'APP1': 0xE1, 'APP12': 0xEC, 'APP13': 0xED}
 
 
 def kept_segments(found: list[tuple[str, bytes]]) -> list[tuple[int, bytes]]:
-  """What is written again as it is: comments, captions (IPTC), and XMP too long for one segment.
+  """The segments to copy unchanged: comments, captions (IPTC), and XMP too long for one segment.
 
-  EXIF, XMP, profile and resolution are written by themselves; what the encoder, a second picture or a signature
-  needs does not hold for the new file.
+  EXIF, XMP, profile and resolution are written separately; what belongs to the encoder, a second picture or a
+  signature is invalid in the new file.
 
   Args:
     found: Pillow's list of an image's segments.
@@ -36,13 +36,13 @@ def kept_segments(found: list[tuple[str, bytes]]) -> list[tuple[int, bytes]]:
 
 
 def without_small_pictures(resources: bytes) -> bytes:
-  """Photoshop's image resources but for its pictures of before; as they are where they are damaged."""
+  """Removes outdated thumbnails from Photoshop's image resources; damaged resources are left unchanged."""
   kept, at = b'', 0
   while at < len(resources):
     if resources[at : at + 4] != b'8BIM' or at + 12 > len(resources):
       return kept + resources[at:]
     code = struct.unpack_from('>H', resources, at + 4)[0]
-    named = at + 6 + (resources[at + 6] + 2) // 2 * 2  # a length and so many letters, in all even
+    named = at + 6 + (resources[at + 6] + 2) // 2 * 2  # a length and a name, padded to an even size
     if named + 4 > len(resources):
       return kept + resources[at:]
     length = struct.unpack_from('>I', resources, named)[0]
@@ -54,7 +54,7 @@ def without_small_pictures(resources: bytes) -> bytes:
 
 
 def segments(exif: bytes, xmp: bytes, kept: list[tuple[int, bytes]]) -> bytes:
-  """EXIF, XMP and kept segments as they stand in a file. EXIF of any length: it is split as cameras do."""
+  """Serialises EXIF, XMP and kept segments. EXIF of any length: it is split as cameras do."""
   room = _LONGEST - len(exifs.PREFIX)
   parts = [exifs.PREFIX + exif[i : i + room] for i in range(0, len(exif), room)]
   every = [(0xE1, part) for part in parts]
@@ -67,7 +67,7 @@ def segments(exif: bytes, xmp: bytes, kept: list[tuple[int, bytes]]) -> bytes:
 
 
 def with_density(head: bytes, jfif: tuple[int, int, int]) -> bytes:
-  """The beginning of a new file, of at least 18 bytes, with JFIF's unit and densities along x and y."""
+  """Puts JFIF's unit and densities along x and y into a new file's beginning, of at least 18 bytes."""
   if head[2:4] != b'\xff\xe0' or head[6:11] != b'JFIF\x00':
     return head
   return head[:13] + struct.pack('>BHH', *jfif) + head[18:]

@@ -1,4 +1,4 @@
-"""What Pillow does not tell of JPEG 2000 files: depth, colour space, profile, alpha, and boxes of metadata.
+"""JPEG 2000 properties that Pillow does not expose: depth, colour space, profile, alpha, and metadata boxes.
 
 Source: ITU-T T.800, annexes A (codestream) and I (boxes).
 """
@@ -19,7 +19,7 @@ from jaxgen.photos.positions import Frame, Growth
 
 _CODESTREAM = b'\xff\x4f\xff\x51'
 _TILE, _COMMENT, _END = 0x90, 0x64, 0xD9
-# Of boxes of any kind.
+# UUIDs of boxes.
 _XMP = bytes.fromhex('BE7ACFCB97A942E89C71999491E3AFAC')
 _EXIF = b'JpgTiffExif->JP2'
 _IPTC = bytes.fromhex('33C7A4D2B81D4723A0BAF1A3E097AD38')
@@ -45,18 +45,18 @@ _NAMES = {
 
 
 class Jpeg2000Facts(NamedTuple):
-  """What the boxes of a file and its codestream say of its picture.
+  """Properties of the picture, from the file's boxes and codestream.
 
   Attributes:
     depths: bits of each channel; with a palette, of its colours.
-    codestream: no boxes around it.
-    profile: ICC, or nothing.
-    colours: what is not decoded, a colour space or a way in which channels lie, or nothing.
-    inks: CMYK.
-    multiplied: colours are stored multiplied by alpha.
-    opaque: the last of 2 or 4 channels is no transparency.
-    order: of the stored channels: colours, then what is none; nothing where they lie so.
-    palette: 8-bit RGB or RGBA by indices, or nothing.
+    codestream: whether it is a bare codestream without boxes.
+    profile: ICC profile, or empty.
+    colours: what is not decoded, a colour space or a channel layout, or empty.
+    inks: whether it is CMYK.
+    multiplied: whether colours are premultiplied by alpha.
+    opaque: whether the last of 2 or 4 channels is not transparency.
+    order: order of the stored channels: colours, then the others; empty if already in this order.
+    palette: 8-bit RGB or RGBA by index, or empty.
   """
 
   depths: tuple[int, ...] = (8,)
@@ -71,7 +71,7 @@ class Jpeg2000Facts(NamedTuple):
 
 
 def jpeg2000_facts(path: Path) -> Jpeg2000Facts:
-  """Reads the boxes; what is damaged is left out, since the decoder tells of it."""
+  """Reads the boxes; damaged ones are ignored, since the decoder reports them."""
   try:
     with path.open('rb') as file:
       head = file.read(4)
@@ -88,7 +88,7 @@ def _boxed(path: Path) -> Jpeg2000Facts:
   for box in inner_boxes(header):
     boxes.setdefault(
       box.name, header[box.start : box.end]
-    )  # of several colour spaces the first counts
+    )  # the first of several colour spaces counts
   stored = _depths(path)
   colr = boxes.get(b'colr', b'')
   profile, colours, inks = _colours(colr)
@@ -111,7 +111,7 @@ def _boxed(path: Path) -> Jpeg2000Facts:
 
 
 def _colours(content: bytes) -> tuple[bytes, str, bool]:
-  """Profile, name of what is not decoded, whether it is CMYK."""
+  """The profile, the name of what is not decoded, and whether it is CMYK."""
   if not content:
     return b'', '', False
   if content[0] != 1:
@@ -132,11 +132,11 @@ def _is_sycc(colr: bytes) -> bool:
 def _palette(
   table: bytes, mapping: bytes, stored: tuple[int, ...], colr: bytes
 ) -> tuple[bytes, tuple[int, ...], str]:
-  """Colours over the full range, the bits of each channel, and what of it is not decoded.
+  """The palette's colours over the full range, the bits of each channel, and what is not decoded.
 
   Args:
     table: content of the box `pclr`.
-    mapping: of `cmap`.
+    mapping: content of the box `cmap`.
     stored: bits of the codestream's channels.
     colr: content of the colour space's box.
   """
@@ -155,10 +155,10 @@ def _palette(
 
 
 def _channels(content: bytes, count: int) -> list[tuple[int, int]]:
-  """What each channel is, and which colour.
+  """The type of each channel, and the colour that it belongs to.
 
-  Kinds are 0 colour, 1 alpha, 2 alpha by which colours are multiplied, 65535 none; colours count from 1, and 0
-  is all of them. Channels that are not named are colours in their order.
+  Types are 0 colour, 1 alpha, 2 premultiplied alpha, 65535 unspecified; colours are 1-based, and 0 means all of
+  them. Channels that are not listed are colours in order.
   """
   found = [(0, i + 1) for i in range(count)]
   for i in range((len(content) - 2) // 6):
@@ -168,16 +168,16 @@ def _channels(content: bytes, count: int) -> list[tuple[int, int]]:
 
 
 def _order(channels: list[tuple[int, int]], inks: bool) -> tuple[int, ...] | None:
-  """Which stored channel comes when; nothing where they lie so, None where it is not known."""
+  """The order of the stored channels; empty if already in order, None if unknown."""
   count = len(channels)
   wanted = 1 if count < 3 else 4 if inks else 3
   colours = {colour: i for i, (kind, colour) in enumerate(channels) if kind == 0}
   if all(kind == 0 for kind, _ in channels) and sorted(colours) == list(range(1, count + 1)):
     wanted = count
-  if wanted == len(colours) == 1:  # grey may be all colours, or the first
+  if wanted == len(colours) == 1:  # grey may be assigned to all colours, or to the first
     colours = dict(zip([1], colours.values(), strict=True))
   others = [i for i, (kind, _) in enumerate(channels) if kind]
-  # Alpha of one colour alone is that of none of the others.
+  # Alpha that belongs to a single colour does not apply to the others.
   partial = wanted > 1 and any(kind in (1, 2) and 0 < colour <= wanted for kind, colour in channels)
   if sorted(colours) != list(range(1, wanted + 1)) or len(others) != count - wanted or partial:
     return None
@@ -188,7 +188,7 @@ def _order(channels: list[tuple[int, int]], inks: bool) -> tuple[int, ...] | Non
 
 
 def _depths(path: Path) -> tuple[int, ...]:
-  """Of the channels, by the codestream's SIZ segment."""
+  """The channels' bits, from the codestream's SIZ segment."""
   box = outer_box(path, b'jp2c')
   with path.open('rb') as file:
     file.seek(box.start if box else 0)
@@ -201,7 +201,7 @@ def _depths(path: Path) -> tuple[int, ...]:
 
 
 def read_comment(path: Path) -> bytes | None:
-  """The first comment of the codestream, wherever in the file that lies."""
+  """The first comment of the codestream, wherever it is in the file."""
   box = outer_box(path, b'jp2c')
   with path.open('rb') as file:
     file.seek(box.start + 2 if box else 2)
@@ -214,13 +214,13 @@ def read_comment(path: Path) -> bytes | None:
 
 
 def read_boxes(path: Path, frame: Frame) -> tuple[bytes, list[bytes]]:
-  """The box of the resolution, empty where there is none, and those of EXIF, XMP, IPTC and other XML.
+  """The resolution box, empty if there is none, and the boxes with EXIF, XMP, IPTC and other XML.
 
-  They say nothing of how the picture lies.
+  They are independent of the picture's orientation.
 
   Args:
-    path: of the file.
-    frame: how the picture lies in it.
+    path: path of the file.
+    frame: how the picture is stored in it.
   """
   data, resolution, kept = path.read_bytes(), b'', []
   for box in inner_boxes(data):
@@ -241,7 +241,7 @@ def read_boxes(path: Path, frame: Frame) -> tuple[bytes, list[bytes]]:
 
 
 def _turned_resolution(resolution: bytes) -> bytes:
-  """What holds along the rows and along the columns changes places."""
+  """Swaps the resolutions along rows and along columns."""
   inside = b''
   for box in inner_boxes(resolution, 8):
     content = resolution[box.start : box.end]
@@ -252,19 +252,19 @@ def _turned_resolution(resolution: bytes) -> bytes:
 
 
 def complete(image: Any, path: Path) -> None:
-  """Gives an image that Pillow opened what it does not read: EXIF and XMP, and the palette as it is."""
+  """Adds to an image opened by Pillow what that does not read: EXIF and XMP, and the unmodified palette."""
   for box in outer_boxes(path):
     content = box_content(path, box) if box.name == b'uuid' else b''
     if content[:16] in (_EXIF, _XMP):
       image.info.setdefault('exif' if content[:16] == _EXIF else 'xmp', content[16:])
-  # Of equal colours Pillow keeps one, and the indices behind it would mean others.
+  # Pillow merges equal colours, so that later indices would refer to wrong ones.
   if palette := jpeg2000_facts(path).palette:
     image.palette = ImagePalette.ImagePalette(image.palette.mode, palette)
     image.palette.dirty = 1
 
 
 def left_out(path: Path) -> tuple[str, ...]:
-  """What is to be noted of boxes that are not written again: the map's, as GeoTIFF, world file or GML."""
+  """Notes on georeferencing boxes that are dropped: GeoTIFF, world file or GML."""
   for box in outer_boxes(path):
     content = box_content(path, box) if box.name in (b'uuid', b'asoc') else b''
     label = content[:64] if box.name == b'asoc' else b''
@@ -276,7 +276,7 @@ def left_out(path: Path) -> tuple[str, ...]:
 def resized_boxes(
   boxes: list[bytes], height: int, width: int, by: Growth | None = None
 ) -> list[bytes]:
-  """With the new size in EXIF and XMP where they said the old one, and positions in the larger picture."""
+  """Updates the size in EXIF and XMP where the old one was stated, and positions in the larger picture."""
   every = []
   for box in boxes:
     kind, content = box[8:24], box[24:]
@@ -291,7 +291,7 @@ def resized_boxes(
 
 
 def put_boxes(path: Path, resolution: bytes, boxes: list[bytes], profile: bytes | None) -> None:
-  """Adds the resolution to a file's header, a profile in the place of its colour space, and boxes to its end.
+  """Adds a resolution to a file's header, replaces its colour space by a profile, and appends boxes.
 
   Raises:
     ValueError: the file has no header.

@@ -1,4 +1,4 @@
-"""What a photo holds besides pixels, and how it is written again."""
+"""Metadata of a photo, and how to write it again."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -14,20 +14,20 @@ from jaxgen.photos.pixels import Photo
 from jaxgen.photos.positions import Frame, Growth
 from jaxgen.photos.webp import is_lossless_webp
 
-_FINE = 95  # from this quality on colours are as fine as brightness
+_FINE = 95  # from this quality on chroma is not subsampled
 
 
 def read_metadata(image: Image.Image, path: Path, frame: Frame) -> dict[str, Any]:
-  """What is written again, of an image that is loaded.
+  """The metadata of a loaded image that is to be written again.
 
   Args:
-    image: as Pillow read it.
-    path: of its file.
-    frame: how it lies in the file.
+    image: as read by Pillow.
+    path: path of its file.
+    frame: how it is stored in the file.
   """
   kind = file_format(image)
   info = {'icc_profile': image.info['icc_profile']} if image.info.get('icc_profile') else {}
-  if image.mode == 'CMYK':  # the profile is that of inks, the pixels become RGB
+  if image.mode == 'CMYK':  # the profile is for CMYK, while the pixels become RGB
     info.pop('icc_profile', None)
   if kind == 'TIFF':
     return info | {'tags': tiff_tags.read_tags(path)}
@@ -59,7 +59,7 @@ def read_metadata(image: Image.Image, path: Path, frame: Frame) -> dict[str, Any
 
 
 def _raw_exif(image: Image.Image) -> bytes:
-  """EXIF as it stands in the file: Pillow encodes that of AVIF anew where the container turns the picture."""
+  """EXIF as stored in the file: for AVIF, Pillow re-encodes it if the container turns the picture."""
   decoder = getattr(image, '_decoder', None)
   if image.format == 'AVIF' and decoder is not None:
     return decoder.get_info()[-3] or b''
@@ -67,9 +67,9 @@ def _raw_exif(image: Image.Image) -> bytes:
 
 
 def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, Any]:
-  """Pillow's options for an image of `size` (height, width) with a photo's format and metadata.
+  """Pillow's options for saving an image of `size` (height, width) with a photo's format and metadata.
 
-  What it has no option for is in `file_parts`.
+  `file_parts` has what Pillow has no options for.
   """
   info, kind = like.info, like.format
   names = ('icc_profile', 'dpi', 'comment', 'no_jp2', 'id_section', 'compression')
@@ -79,12 +79,12 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
   xmp = xmps.resized(info.get('xmp', b''), *size, by)
   if kind == 'JPEG':
     options |= {'quality': quality, 'subsampling': 0 if quality >= _FINE else -1}
-    if len(xmp) > jpeg.LONGEST_XMP:  # by the digits of the new size
+    if len(xmp) > jpeg.LONGEST_XMP:  # because the new size has more digits
       xmp = info['xmp']
     options['extra'] = jpeg.segments(exif, xmp, info.get('segments', []))
   elif kind in ('WEBP', 'AVIF'):
     options |= {'lossless': True} if info.get('lossless') else {'quality': quality}
-    coloured = like.pixels.shape[-1] > 1  # with this option grey would become colour
+    coloured = like.pixels.shape[-1] > 1  # with this option grey would be stored as colour
     if kind == 'AVIF' and coloured and quality >= _FINE:
       options['subsampling'] = '4:4:4'
     options |= {name: value for name, value in (('exif', exif), ('xmp', xmp)) if value}
@@ -94,7 +94,7 @@ def save_options(like: Photo, size: tuple[int, int], quality: int) -> dict[str, 
 
 
 def file_parts(like: Photo, size: tuple[int, int]) -> dict[str, Any]:
-  """A photo's metadata for an image of `size` that is put into the file beside Pillow's."""
+  """The parts of a photo's metadata, for an image of `size`, that are written beside Pillow's options."""
   info, by = dict(like.info), _growth(like, size)
   if 'more' in info:
     info['more'] = png.resized(info['more'], *size, by)

@@ -1,15 +1,15 @@
-"""Parts of a file read as one file."""
+"""Presents parts of a file as one file."""
 
 import io
 from typing import Any, BinaryIO
 
 
 class Pieces(io.RawIOBase):
-  """Parts of a file, and bytes that it lacks, one behind the other.
+  """A concatenation of parts of a file and of bytes that it lacks.
 
   Args:
-    file: opened for reading; it is closed with this one.
-    parts: begin and length of each, or bytes.
+    file: opened for reading; closed together with this object.
+    parts: offset and length of each part, or bytes.
   """
 
   def __init__(self, file: BinaryIO, parts: list[tuple[int, int] | bytes]):
@@ -17,21 +17,21 @@ class Pieces(io.RawIOBase):
     self._lengths = [len(p) if isinstance(p, bytes) else p[1] for p in parts]
 
   def readable(self) -> bool:
-    """Always."""
+    """Always True."""
     return True
 
   def seekable(self) -> bool:
-    """Always."""
+    """Always True."""
     return True
 
   def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-    """As of any file."""
+    """Seeks as in any file."""
     base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: sum(self._lengths)}[whence]
     self._at = max(0, base + offset)
     return self._at
 
-  def readinto(self, buffer: Any) -> int:  # of any kind that can be written to
-    """Fills what it can from one part."""
+  def readinto(self, buffer: Any) -> int:  # any writable buffer
+    """Fills the buffer as far as possible from one part."""
     left = self._at
     for part, length in zip(self._parts, self._lengths, strict=True):
       if left < length:
@@ -48,6 +48,6 @@ class Pieces(io.RawIOBase):
     return 0
 
   def close(self) -> None:
-    """Closes the file, too."""
+    """Also closes the underlying file."""
     self._file.close()
     super().close()

@@ -1,4 +1,4 @@
-"""Pixels of a photo, and what a header says of them."""
+"""Pixels of a photo, and its size from the header."""
 
 from typing import Any, NamedTuple
 
@@ -7,13 +7,13 @@ from PIL import Image
 
 
 class Size(NamedTuple):
-  """What a file's header says.
+  """Properties from a file's header.
 
   Attributes:
-    height: upright.
-    width: upright.
+    height: when upright.
+    width: when upright.
     channels: 1 to 4.
-    depth: bits a channel, 8 or 16.
+    depth: bits per channel, 8 or 16.
     format: Pillow's name of the file format.
   """
 
@@ -25,7 +25,7 @@ class Size(NamedTuple):
 
   @property
   def item(self) -> int:
-    """Bytes a channel."""
+    """Bytes per channel."""
     return self.depth // 8
 
 
@@ -36,7 +36,7 @@ class Photo(NamedTuple):
     pixels: uint8 or uint16 [H, W, C].
     format: Pillow's name of the file format.
     info: metadata to be written again.
-    notes: what a person should know of how it was read, each a sentence without a full stop.
+    notes: remarks for the user on how it was read, each a sentence without a full stop.
   """
 
   pixels: np.ndarray
@@ -46,7 +46,7 @@ class Photo(NamedTuple):
 
 
 def as_array(image: Image.Image, mode: str) -> np.ndarray:
-  """[H, W, C] of an image brought to a mode. Some rows at a time: Pillow would copy it twice."""
+  """Converts an image to a mode, as [H, W, C]. A few rows at a time: Pillow would copy it twice."""
   rows = max(1, 2**22 // image.width)
 
   def band(top: int) -> np.ndarray:
@@ -63,7 +63,7 @@ def as_array(image: Image.Image, mode: str) -> np.ndarray:
 
 
 def straight(pixels: np.ndarray) -> np.ndarray:
-  """Colours that were stored multiplied by alpha, of uint8 or uint16."""
+  """Undoes the premultiplication of colours by alpha, for uint8 or uint16."""
   top = np.iinfo(pixels.dtype).max
   alpha = np.maximum(pixels[..., -1:], 1).astype(np.float64)
   colours = np.minimum(np.round(pixels[..., :-1] * (top / alpha)), top).astype(pixels.dtype)
@@ -71,14 +71,14 @@ def straight(pixels: np.ndarray) -> np.ndarray:
 
 
 def known_orientation(number: int) -> int:
-  """1 to 8; 1, upright, where EXIF or TIFF has a number without a meaning."""
+  """An orientation from 1 to 8; 1, upright, for an undefined number in EXIF or TIFF."""
   return number if 1 <= number <= 8 else 1
 
 
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-  """Pixels upright by EXIF's orientation, as ImageOps.exif_transpose does with images."""
+  """Turns pixels upright by EXIF's orientation, as ImageOps.exif_transpose does for images."""
   if orientation in (2, 4, 5, 7):
     pixels = pixels[:, ::-1]
-  # After the mirroring 4 is half a turn, 5 a quarter to the left, 7 one to the right.
+  # After the mirroring, 4 is half a turn, 5 a quarter turn left, 7 one right.
   turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
   return np.ascontiguousarray(np.rot90(pixels, turns))

@@ -1,4 +1,4 @@
-"""Chunks of PNG files: which are whole, which stay, what a decoder is given; and files of 16 bits of colour.
+"""PNG chunks: which are intact, which are kept, which the decoder gets; and files with 16-bit colour.
 
 Source: Portable Network Graphics (third edition), sections 5 (chunks), 11.3 (ancillary ones) and 14 (editors).
 """
@@ -20,16 +20,16 @@ PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 TEXT_LIMIT = 64 * 2**20
 DAMAGED_PROFILE = 'its colour profile is damaged and is left out'
 _TEXTS = (b'tEXt', b'zTXt', b'iTXt')
-# What the picture cannot be drawn without; a chunk that the standard does not know is left to the decoder.
+# Required to draw the picture; chunks that the standard does not know are left to the decoder.
 _NEEDED = (b'IHDR', b'PLTE', b'IDAT', b'tRNS', b'IEND')
-_INDEXED = 3  # the kind of colour whose palette is more than a suggestion
-_OF_ANIMATIONS = (b'acTL', b'fcTL', b'fdAT')  # by which a decoder tells one
-# Colour that holds for an image of another size, and its length; levels of light are spelt as in the standard
-# and as in its draft.
+_INDEXED = 3  # the colour type whose palette is mandatory
+_OF_ANIMATIONS = (b'acTL', b'fcTL', b'fdAT')  # by which a decoder recognises one
+# Colour chunks that remain valid for an image of another size, with their lengths; light levels are spelt as in
+# the standard and as in its draft.
 _COLOURS = {b'gAMA': 4, b'cHRM': 32, b'sRGB': 1, b'cICP': 4}
 _COLOURS |= {b'mDCV': 24, b'mDCv': 24, b'cLLI': 8, b'cLLi': 8}
 _GAIN_MAPS = {b'gmAP', b'gDAT'}
-# Marked as safe to copy, and yet in pixels, or written in another way.
+# Marked as safe to copy, but in units of pixels, or written separately.
 _OF_THE_SIZE = (b'pHYs', b'eXIf', b'oFFs', b'vpAg', b'caNv')
 _XMP = b'XML:com.adobe.xmp'
 _RAW_EXIF = (b'Raw profile type exif', b'Raw profile type APP1')
@@ -37,12 +37,12 @@ _STEP = 2**20
 
 
 class PngScan(NamedTuple):
-  """What a PNG file consists of.
+  """Contents of a PNG file.
 
   Attributes:
-    chunks: names and contents, without pixels and without damaged ones.
-    parts: begin and length of what a decoder needs: nothing beside the pixels, nothing behind the end.
-    notes: what is wrong with it.
+    chunks: names and contents, except pixels and damaged chunks.
+    parts: offset and length of what a decoder needs: only chunks for the pixels, nothing after the end.
+    notes: defects of the file.
   """
 
   chunks: list[tuple[bytes, bytes]]
@@ -51,20 +51,20 @@ class PngScan(NamedTuple):
 
   @property
   def kind_of_colour(self) -> int:
-    """By the header, which comes first; -1 without one."""
+    """The colour type, from the header, which comes first; -1 without one."""
     name, content = next(iter(self.chunks), (b'', b''))
     return content[9] if name == b'IHDR' and len(content) > 9 else -1
 
 
 def scan_png(path: Path, pixels: bool = False) -> PngScan:
-  """Reads all but the pixels.
+  """Reads everything except the pixels.
 
   Args:
-    path: of the file.
-    pixels: also check the sums of the pixels' chunks.
+    path: path of the file.
+    pixels: also verify the checksums of the pixels' chunks.
 
   Raises:
-    DataError: what the picture needs is damaged, or texts are longer than 64 MB.
+    DataError: something that the picture needs is damaged, or texts are longer than 64 MB.
   """
   scan, texts, name, drawn = PngScan([], [], []), 0, b'', False
   size = path.stat().st_size
@@ -91,7 +91,7 @@ def scan_png(path: Path, pixels: bool = False) -> PngScan:
   else:
     if drawn:
       scan.notes.append('its end mark (IEND) is missing')
-    if name == b'IDAT' or not drawn:  # the decoder says whether the picture is whole
+    if name == b'IDAT' or not drawn:  # the decoder tells whether the picture is complete
       scan.parts.append((at, max(size - at, 0)))
   return scan
 
@@ -99,10 +99,10 @@ def scan_png(path: Path, pixels: bool = False) -> PngScan:
 def _take(
   file: BinaryIO, path: Path, name: bytes, length: int, scan: PngScan, pixels: bool
 ) -> bool:
-  """Reads one chunk; whether it is whole.
+  """Reads one chunk; returns whether it is intact.
 
   Raises:
-    DataError: it is not, and the picture needs it.
+    DataError: it is damaged, and the picture needs it.
   """
   total = zlib.crc32(name)
   if (name == b'IDAT' and not pixels) or (name[:1].isupper() and name not in _NEEDED):
@@ -129,7 +129,7 @@ def _take(
 
 
 def told(chunks: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-  """What a file's decoder is not given: EXIF and XMP by Pillow's names, and all chunks as `chunks`."""
+  """What a file's decoder does not get: EXIF and XMP under Pillow's names, and all chunks as `chunks`."""
   info: dict[str, Any] = {'chunks': chunks}
   for name, content in chunks:
     if name == b'eXIf':
@@ -144,7 +144,7 @@ def told(chunks: list[tuple[bytes, bytes]]) -> dict[str, Any]:
 
 
 def colour_profile(chunks: list[tuple[bytes, bytes]]) -> bytes | None:
-  """The ICC profile; empty where it is damaged or longer than 64 MB, None where there is none."""
+  """The ICC profile; empty if it is damaged or longer than 64 MB, None if there is none."""
   for name, content in chunks:
     if name == b'iCCP':
       at = content.find(b'\x00') + 1
@@ -153,26 +153,26 @@ def colour_profile(chunks: list[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def has_gain_map(chunks: list[tuple[bytes, bytes]]) -> bool:
-  """Whether there is one beside the picture."""
+  """Whether the file contains a gain map."""
   return any(name in _GAIN_MAPS for name, _ in chunks)
 
 
 def kept(chunks: list[tuple[bytes, bytes]], frame: Frame) -> list[tuple[bytes, bytes]]:
-  """What holds for another picture, as it is: colour, texts, resolution, EXIF, and what is safe to copy.
+  """The chunks that remain valid for another picture: colour, texts, resolution, EXIF, and those safe to copy.
 
-  Left out are chunks that an editor must not copy: the time of the last change, a background, palettes and
-  their use, the number of significant bits. The profile is kept elsewhere.
+  Chunks that an editor must not copy are dropped: the time of the last change, a background, palettes and
+  their use, the number of significant bits. The profile is stored elsewhere.
 
   Args:
-    chunks: of the file.
-    frame: how the picture lies in it.
+    chunks: chunks of the file.
+    frame: how the picture is stored in it.
   """
   every, exif = [], told(chunks).get('exif', b'')
   exif = exifs.upright(exif, frame)
   for name, content in chunks:
     if name in _TEXTS:
       if _raw_exif(name, content):
-        continue  # it becomes eXIf
+        continue  # written as eXIf instead
       if content.startswith(_XMP + b'\x00'):
         content = edited_text(name, content, lambda xmp: xmps.upright(xmp, frame))
       every.append((name, content))
@@ -189,7 +189,7 @@ def kept(chunks: list[tuple[bytes, bytes]], frame: Frame) -> list[tuple[bytes, b
 def resized(
   chunks: list[tuple[bytes, bytes]], height: int, width: int, by: Growth | None = None
 ) -> list[tuple[bytes, bytes]]:
-  """With the new size in EXIF and XMP where they said the old one, and positions in the larger picture."""
+  """Updates the size in EXIF and XMP where the old one was stated, and positions in the larger picture."""
   every = []
   for name, content in chunks:
     if name == b'eXIf':
@@ -201,7 +201,7 @@ def resized(
 
 
 def edited_text(name: bytes, content: bytes, edit: Callable[[bytes], bytes]) -> bytes:
-  """The content of a text chunk with its text changed; as it is where the text stays or is damaged."""
+  """The content of a text chunk with edited text; unchanged if the text is the same or damaged."""
   head, text = _text(name, content)
   new = edit(text)
   if new == text:
@@ -212,7 +212,7 @@ def edited_text(name: bytes, content: bytes, edit: Callable[[bytes], bytes]) -> 
 
 
 def _text(name: bytes, content: bytes) -> tuple[bytes, bytes]:
-  """What stands before a chunk's text, and the text, unpacked; no text where it is damaged."""
+  """The part of a chunk before its text, and the decompressed text; no text if it is damaged."""
   at = content.find(b'\x00') + 1
   packed = name == b'zTXt'
   if name == b'zTXt':
@@ -227,7 +227,7 @@ def _text(name: bytes, content: bytes) -> tuple[bytes, bytes]:
 
 
 def _unpacked(packed: bytes) -> bytes:
-  """What was compressed; nothing where it is damaged, or longer than 64 MB."""
+  """Decompresses; empty if the data is damaged, or longer than 64 MB."""
   packer = zlib.decompressobj()
   try:
     found = packer.decompress(packed, TEXT_LIMIT)
@@ -237,7 +237,7 @@ def _unpacked(packed: bytes) -> bytes:
 
 
 def _raw_exif(name: bytes, content: bytes) -> bytes:
-  """EXIF that ImageMagick wrote as a text of hexadecimal digits; empty where it is none."""
+  """EXIF that ImageMagick wrote as hexadecimal text; empty if it is not that."""
   if content.split(b'\x00')[0] not in _RAW_EXIF:
     return b''
   try:
@@ -249,7 +249,7 @@ def _raw_exif(name: bytes, content: bytes) -> bytes:
 
 
 def packed_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-  """Chunks with their lengths and checksums, as they stand in a file."""
+  """Serialises chunks with their lengths and checksums."""
   return b''.join(
     struct.pack('>I', len(data))
     + name
@@ -262,7 +262,7 @@ def packed_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
 def write_png16(
   path: Path, pixels: np.ndarray, profile: bytes | None, more: list[tuple[bytes, bytes]]
 ) -> None:
-  """A PNG file of 16 bits a channel with an ICC profile and further chunks."""
+  """Writes a PNG file with 16 bits per channel, an ICC profile and further chunks."""
   height, width, channels = pixels.shape
   colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
   head = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 16, colour_type, 0, 0, 0)), *more]
@@ -274,7 +274,7 @@ def write_png16(
     rows = max(1, 2**22 // (width * channels))
     for top in range(0, height, rows):
       part = pixels[top : top + rows].astype('>u2').view(np.uint8).reshape(-1, width, 2 * channels)
-      lines = np.ones((len(part), 1 + width * 2 * channels), np.uint8)  # 1: each less its left one
+      lines = np.ones((len(part), 1 + width * 2 * channels), np.uint8)  # 1: filter type Sub
       lines[:, 1:] = np.diff(part, axis=1, prepend=np.uint8(0)).reshape(len(part), -1)
       if packed := packer.compress(lines.tobytes()):
         file.write(packed_chunks([(b'IDAT', packed)]))

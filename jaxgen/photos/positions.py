@@ -1,20 +1,20 @@
-"""Positions in a picture, in pixels: they turn and grow with it."""
+"""Positions in a picture, in pixels, that turn and scale with it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Of EXIF: a point; a point with a diameter, or with width and height. Both count before the picture is turned.
+# EXIF: a point; a point with a diameter, or with width and height. Both refer to the picture before turning.
 SUBJECT_LOCATION, SUBJECT_AREA = 0xA214, 0x9214
 SUBJECTS = (SUBJECT_LOCATION, SUBJECT_AREA)
 
 
 class Frame(NamedTuple):
-  """How a picture lies in its file.
+  """How a picture is stored in its file.
 
   Attributes:
     orientation: 1 to 8, as in EXIF.
-    height: as it lies.
-    width: as it lies.
+    height: as stored.
+    width: as stored.
   """
 
   orientation: int
@@ -23,16 +23,16 @@ class Frame(NamedTuple):
 
   @property
   def turned(self) -> bool:
-    """Whether rows become columns when it is put upright."""
+    """Whether rows become columns when it is turned upright."""
     return self.orientation >= 5
 
 
 class Growth(NamedTuple):
-  """What a picture is made larger by.
+  """Scale factors of an upscaling.
 
   Attributes:
-    down: new rows for each.
-    across: new columns for each.
+    down: new rows per row.
+    across: new columns per column.
   """
 
   down: float
@@ -40,7 +40,7 @@ class Growth(NamedTuple):
 
 
 def turned_area(values: Sequence[int], frame: Frame) -> list[int]:
-  """A point, circle or rectangle around a point of EXIF, in the upright picture.
+  """EXIF's point, circle or rectangle around a point, in the upright picture.
 
   Source: Exif 2.32, tags SubjectArea and SubjectLocation.
   """
@@ -55,6 +55,6 @@ def turned_area(values: Sequence[int], frame: Frame) -> list[int]:
 
 
 def grown_area(values: Sequence[int], by: Growth) -> list[int]:
-  """The same in the larger picture."""
+  """The same in the upscaled picture."""
   factors = (by.across, by.down, by.across, by.down)
   return [round(value * factor) for value, factor in zip(values, factors, strict=False)]

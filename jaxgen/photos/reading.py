@@ -1,4 +1,4 @@
-"""Reading image files of any kind without losing anything."""
+"""Reads image files of any kind without losing anything."""
 
 import contextlib
 import logging
@@ -35,14 +35,14 @@ from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
 from jaxgen.photos.tiff_tags import check_pages
 from jaxgen.photos.tolerance import check_drawn, check_pixels, is_unread, opened
 
-_LEVELS = {'L;2': 3, 'L;4': 15}  # of grey PNG of few bits, by Pillow's name
+_LEVELS = {'L;2': 3, 'L;4': 15}  # grey PNG with few bits, by Pillow's name
 
 
 def read_size(path: Path) -> Size:
   """A file's size from its header, without decoding it.
 
   Raises:
-    DataError: no such file, or not an image that can be kept whole.
+    DataError: there is no such file, or it is not an image that can be preserved completely.
   """
   with _told(path), _opened(path, []) as image:
     if isinstance(image, BmpPixels):
@@ -57,10 +57,10 @@ def read_size(path: Path) -> Size:
 
 
 def read_photo(path: Path) -> Photo:
-  """Reads a whole file.
+  """Reads a complete file.
 
   Raises:
-    DataError: no such file, damaged, or not an image that can be kept whole.
+    DataError: there is no such file, it is damaged, or it is not an image that can be preserved completely.
   """
   notes: list[str] = []
   with _told(path), _opened(path, notes) as image:
@@ -91,7 +91,7 @@ def read_photo(path: Path) -> Photo:
 
 
 def _seen(photo: Photo) -> Photo:
-  """The same, opaque where alpha is 0 everywhere in a format many of whose writers leave it so."""
+  """Makes a photo opaque if alpha is 0 everywhere, in formats many of whose writers leave it so."""
   if (
     photo.format not in ('TGA', 'BMP', 'DIB')
     or photo.pixels.shape[-1] != 4
@@ -106,12 +106,12 @@ def _seen(photo: Photo) -> Photo:
 def _pixels(
   image: ImageFile.ImageFile, path: Path
 ) -> tuple[np.ndarray, bytes | None, tuple[str, ...]]:
-  """Pixels as they lie, the profile that they were converted to, and notes; `image` is loaded afterwards."""
+  """Pixels as stored, the profile that they were converted to, and notes; loads `image`."""
   mode, depth = _kept(image, path)
   if depth == 16:
     return _at_full_range(_deep_pixels(image, path, len(mode)), image, path)
   top, clear = _LEVELS.get(rawmode(image)), image.info.get('transparency')
-  if top and isinstance(clear, int) and clear <= top:  # Pillow spreads the pixels, not this
+  if top and isinstance(clear, int) and clear <= top:  # Pillow scales the pixels, but not this
     image.info['transparency'] = clear * 255 // top
   inverted = image.format == 'TGA' and tga_alpha(image, path).inverted
   place = clear_outside(image)
@@ -133,7 +133,7 @@ def _pixels(
 def _at_full_range(
   pixels: np.ndarray, image: Image.Image, path: Path
 ) -> tuple[np.ndarray, None, tuple[str, ...]]:
-  """Levels of 16 bits where the file holds fewer; as `_pixels`."""
+  """Rescales 16-bit levels if the file has fewer bits; returns the same as `_pixels`."""
   if image.format == 'JPEG2000':
     return restored(pixels, jpeg2000_facts(path).depths[0]), None, ()
   if image.format == 'TIFF':
@@ -144,9 +144,9 @@ def _at_full_range(
 
 @contextmanager
 def _opened(path: Path, notes: list[str]) -> Iterator[Any]:
-  """An image that Pillow can decode whole, or the page of a TIFF file that only tifffile can.
+  """Opens an image that Pillow can decode completely, or the page of a TIFF file that only tifffile can.
 
-  What is wrong with a file all the same is put into `notes`.
+  Nonfatal defects of the file are added to `notes`.
   """
   if what := foreign(path):
     raise DataError(f'{path}: {what}')
@@ -169,10 +169,10 @@ def _opened(path: Path, notes: list[str]) -> Iterator[Any]:
         return
     if head == b'MM\x00+':
       raise DataError(f'{path}: a big-endian BigTIFF, which cannot be read: save it as TIFF or PNG')
-  # Not by its name: Pillow would map an uncompressed TIFF by the sides that it has when it is turned.
+  # Not by its name: Pillow would memory-map an uncompressed TIFF with the sides that it has after turning.
   with _by_pillow(path, notes) as image:
     count = getattr(image, 'n_frames', 1)
-    # Of the pictures in a phone's JPEG the first is the photo; those of TIFF were looked at before.
+    # In a phone's JPEG with several pictures, the first is the photo; TIFF pages were checked before.
     if count > 1 and image.format not in ('MPO', 'TIFF'):
       raise DataError(f'{path}: has {count} frames or pages: only single images are read')
     check_kind(image, path)
@@ -183,7 +183,7 @@ def _opened(path: Path, notes: list[str]) -> Iterator[Any]:
 def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
   with opened(path, notes) as (file, info), Image.open(file) as image:
     image.info.update(info)
-    # A TIFF's tag tells how it lies; Pillow would follow XMP as well, when it decodes.
+    # TIFF's own tag gives the orientation; Pillow would also follow XMP when decoding.
     if image.format == 'TIFF':
       image.info.pop('xmp', None)
     if image.format == 'JPEG2000':
@@ -192,7 +192,7 @@ def _by_pillow(path: Path, notes: list[str]) -> Iterator[Any]:
 
 
 def _kept(image: Image.Image, path: Path) -> tuple[str, int]:
-  """The mode of grey or RGB, with or without alpha, that holds all of an image, and its depth."""
+  """The mode of grey or RGB, with or without alpha, that can hold the whole image, and its depth."""
   if image.format == 'TGA' and not tga_alpha(image, path).kept:
     return 'L' if image.mode in ('1', 'L', 'LA') else 'RGB', 8
   transparent = 'transparency' in image.info or clear_outside(image) is not None
@@ -212,7 +212,7 @@ def _kept(image: Image.Image, path: Path) -> tuple[str, int]:
 
 
 def _deep_pixels(image: ImageFile.ImageFile, path: Path, channels: int) -> np.ndarray:
-  """16-bit pixels; `image` is loaded afterwards."""
+  """16-bit pixels; loads `image`."""
   raw = rawmode(image)
   if image.mode.startswith('I'):
     twelve = raw == 'I;12'
@@ -222,7 +222,7 @@ def _deep_pixels(image: ImageFile.ImageFile, path: Path, channels: int) -> np.nd
     if isinstance(image, TiffImageFile) and image.tag_v2.get(262) == 0:  # white is zero
       pixels = 65535 - pixels
   elif raw.startswith('LA'):
-    bytes_ = _decoded(image, 'RGBA')  # of the same number of bits, taken apart here
+    bytes_ = _decoded(image, 'RGBA')  # the same number of bits, split into channels here
     pixels = bytes_[..., ::2].astype(np.uint16) << 8 | bytes_[..., 1::2]
   else:
     name, end = raw.replace('RGBa', 'RGBA').split(';16')
@@ -239,7 +239,7 @@ def _deep_pixels(image: ImageFile.ImageFile, path: Path, channels: int) -> np.nd
 
 
 def _decoded(image: ImageFile.ImageFile, rawmode: str) -> np.ndarray:
-  """The pixels of an image that was not loaded yet, unpacked by another name of what is in the file."""
+  """The pixels of an image not yet loaded, unpacked under another name for the file's pixel layout."""
   image.tile = [
     tile._replace(args=(rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode)
     for tile in image.tile
@@ -249,11 +249,11 @@ def _decoded(image: ImageFile.ImageFile, rawmode: str) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
-  """1 to 8; 1 where there is none that is known, and for TIFF, which Pillow turns by itself."""
+  """1 to 8; 1 if the orientation is unknown, and for TIFF, which Pillow turns by itself."""
   if image.format == 'TIFF':
     return 1
   try:
-    if image.format == 'AVIF':  # by the container alone, which Pillow puts into EXIF: not by XMP
+    if image.format == 'AVIF':  # only the container's, which Pillow puts into EXIF, not XMP's
       exif = Image.Exif()
       exif.load(image.info.get('exif', b''))
     else:
@@ -262,13 +262,13 @@ def _orientation(image: Image.Image) -> int:
     if number is None and image.format != 'AVIF':
       number = xmps.orientation(image.info.get('xmp', b''))
     return known_orientation(int(number or 1))
-  except Exception:  # Pillow raises many kinds for damaged EXIF; the picture is whole
+  except Exception:  # Pillow raises many kinds of errors for damaged EXIF; the picture is intact
     return 1
 
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-  """What libraries raise for a bad file, as one line that names it; any size may be opened."""
+  """Turns libraries' errors about a bad file into a one-line error that names it; lifts size limits."""
   try:
     with _unbounded:
       yield
@@ -286,7 +286,7 @@ def _told(path: Path) -> Iterator[None]:
     raise DataError(f'{path}: {what} that can{"not" * bool(kind)} be read') from error
   except MemoryError as error:
     raise DataError(f'{path}: too large for the memory of this machine') from error
-  except Exception as error:  # Pillow, zlib and tifffile each raise their own kinds
+  except Exception as error:  # Pillow, zlib and tifffile each raise their own kinds of errors
     if 'imagecodecs' in str(error):
       raise DataError(
         f'{path}: its compression needs a package to be read: pip install imagecodecs'
@@ -299,9 +299,9 @@ def _told(path: Path) -> Iterator[None]:
 
 
 class _Unbounded:
-  """While any thread is inside, Pillow opens images of any size, and neither it nor tifffile says anything.
+  """While any thread is inside, Pillow opens images of any size, and it and tifffile print no warnings.
 
-  These are settings of the whole process: the first thread changes them, the last one puts them back.
+  These settings are global to the process: the first thread changes them, the last one restores them.
   """
 
   def __init__(self) -> None:
@@ -311,7 +311,7 @@ class _Unbounded:
     with self._lock:
       self._inside += 1
       if self._inside == 1:
-        log = logging.getLogger('tifffile')  # it tells of damaged tags on standard error
+        log = logging.getLogger('tifffile')  # it reports damaged tags on standard error
         self._before.callback(setattr, Image, 'MAX_IMAGE_PIXELS', Image.MAX_IMAGE_PIXELS)
         self._before.callback(setattr, log, 'disabled', log.disabled)
         self._before.enter_context(warnings.catch_warnings())

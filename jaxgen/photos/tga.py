@@ -1,4 +1,4 @@
-"""What the end of a TGA file says: author, comments, software, gamma, the shape of its pixels.
+"""The extension area of a TGA file: author, comments, software, gamma, pixel aspect ratio.
 
 Source: Truevision TGA file format specification, version 2.0, C.6 and C.7.
 """
@@ -12,16 +12,16 @@ from PIL import Image, ImageChops
 
 _SIGNATURE = b'TRUEVISION-XFILE.\x00'
 _FOOTER, _LENGTH = 26, 495
-# Where tables of colours, the small picture and the rows lie: none of them holds for another picture.
+# Offsets of colour tables, the thumbnail and the rows: none of them is valid for another picture.
 _OFFSETS, _ALPHA = slice(482, 494), 494
-_SEEN, _MULTIPLIED = 3, 4  # kinds of alpha
-# Places in the header, and the bits of the latter that count those of alpha.
+_SEEN, _MULTIPLIED = 3, 4  # types of alpha
+# Offsets in the header, and the bits of the descriptor that give the number of alpha bits.
 _MAP_DEPTH, _DESCRIPTOR, _ATTRIBUTES = 7, 17, 15
-_FIVE_BITS = 'BGRA;15Z'  # Pillow's name of five bits a colour and one of alpha, which it inverts
+_FIVE_BITS = 'BGRA;15Z'  # Pillow's name for five bits per colour and one of alpha, which it inverts
 
 
 def read_extension(path: Path) -> bytes:
-  """The area behind the pixels, without what holds for the old ones only; empty where there is none."""
+  """The extension area without fields that hold for the old pixels only; empty if there is none."""
   area = bytearray(_area(path))
   if not area:
     return b''
@@ -31,17 +31,17 @@ def read_extension(path: Path) -> bytes:
 
 
 def is_multiplied_tga(path: Path) -> bool:
-  """Whether colours are stored multiplied by alpha."""
+  """Whether colours are premultiplied by alpha."""
   return _area(path)[_ALPHA:] == bytes([_MULTIPLIED])
 
 
 class TgaAlpha(NamedTuple):
-  """What the last channel of pixels, or of a palette, is.
+  """The meaning of the last channel of pixels, or of a palette.
 
   Attributes:
-    kept: transparency.
-    inverted: Pillow turns it round.
-    undefined: the extension says that it means nothing.
+    kept: it is transparency.
+    inverted: Pillow inverts it.
+    undefined: the extension area says that it is meaningless.
   """
 
   kept: bool = False
@@ -50,11 +50,11 @@ class TgaAlpha(NamedTuple):
 
 
 def tga_alpha(image: Any, path: Path) -> TgaAlpha:
-  """By the extension, where there is one; of 16 bits a pixel also by the header's number of attribute bits.
+  """By the extension area, if there is one; for 16 bits per pixel also by the header's number of alpha bits.
 
   Args:
-    image: opened by Pillow, not loaded yet; its palette is made to have the channels that it holds.
-    path: of its file.
+    image: opened by Pillow, not loaded yet; its palette's mode is corrected to the channels that it has.
+    path: path of its file.
   """
   with path.open('rb') as file:
     header = file.read(_DESCRIPTOR + 1)
@@ -72,7 +72,7 @@ def tga_alpha(image: Any, path: Path) -> TgaAlpha:
 
 
 def with_alpha(image: Image.Image, alpha: TgaAlpha) -> Image.Image:
-  """A loaded image with the transparency that its file means, or with none."""
+  """Gives a loaded image the transparency that its file intends, or none."""
   if not alpha.kept:
     return image.convert('L' if image.mode in ('1', 'L', 'LA') else 'RGB')
   image = image if image.mode == 'LA' else image.convert('RGBA')
@@ -97,7 +97,7 @@ def _area(path: Path) -> bytes:
 
 
 def put_extension(path: Path, area: bytes, alpha: bool) -> None:
-  """Puts the area behind the pixels of a file that has a footer without one."""
+  """Appends the extension area to a file that has a footer without one."""
   if not area:
     return
   kind = area[_ALPHA] if alpha else 0

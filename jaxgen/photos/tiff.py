@@ -1,4 +1,4 @@
-"""TIFF files by tifffile: written always, read where Pillow cannot."""
+"""TIFF files through tifffile: always for writing, and for reading what Pillow cannot."""
 
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ _TIFF_LIMIT = 2**32
 
 
 def tiff_orientation(page: Any) -> int:
-  """1 to 8, of tifffile's page."""
+  """The orientation, 1 to 8, of a tifffile page."""
   tag = page.tags.get(int(ExifTags.Base.Orientation))
   return known_orientation(int(tag.value)) if tag else 1
 
 
 def page_size(page: Any) -> Size:
-  """What the header says of tifffile's page."""
+  """The size of a tifffile page, from its header."""
   height, width = page.imagelength, page.imagewidth
   if tiff_orientation(page) >= 5:
     height, width = width, height
@@ -30,7 +30,7 @@ def page_size(page: Any) -> Size:
 
 
 def read_page(page: Any, path: Path) -> Photo:
-  """A photo of tifffile's page, the first one of a file."""
+  """Reads a photo from a tifffile page, the first one of a file."""
   pixels, notes = decode_page(page, path)
   profile = page.tags.get(34675)
   info = {'icc_profile': profile.value if profile else None, 'tags': read_tags(path)}
@@ -38,7 +38,7 @@ def read_page(page: Any, path: Path) -> Photo:
 
 
 def write_tiff(path: Path, pixels: np.ndarray, options: dict[str, Any], tags: list[Tag]) -> None:
-  """A TIFF file with tags; Pillow's does not take EXIF into a compressed one."""
+  """Writes a TIFF file with tags; Pillow's writer cannot put EXIF into a compressed one."""
   import tifffile
 
   tifffile.imwrite(

@@ -1,4 +1,4 @@
-"""The pixels of TIFF files: what their tags say of them, and those that Pillow does not decode as they are."""
+"""Pixels of TIFF files: what their tags say about them, and how to decode those that Pillow alters."""
 
 import struct
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from jaxgen.errors import DataError
 from jaxgen.photos.depth import declared_depth, full_range
 from jaxgen.photos.pixels import as_array, straight
 
-# Codes of tags.
+# Tag codes.
 _MAX_SAMPLE, _S_MAX_SAMPLE, _TRANSFER, _INK_SET = 281, 341, 301, 332
 _YCBCR_WEIGHTS, _YCBCR_SUBSAMPLING, _BLACK_WHITE, _DNG_VERSION = 529, 530, 532, 50706
 _GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
@@ -25,8 +25,8 @@ _OTHERS = {
   32845: 'LogLuv (high dynamic range)',
   51177: 'a depth map',
 }
-_RAW = (32803, 34892)  # of a colour filter array, and linear
-# The first page of such a file is a small preview, and how the photo itself lies differs by maker.
+_RAW = (32803, 34892)  # colour filter array, and linear raw
+# The first page of such a file is a small preview, and the layout of the photo itself differs by maker.
 _RAW_SUFFIXES = (
   '.dng',
   '.cr2',
@@ -49,16 +49,16 @@ _LOSSLESS = (
   32946,
   34925,
   50000,
-)  # compressions of any bytes: LZW, deflate, PackBits, ...
-_MULTIPLIED, _ALPHA = 1, 2  # of extra samples
-_MOST = {_GREY_INVERTED: 1, _GREY: 2, _RGB: 6}  # channels of 8 bits that Pillow knows
+)  # compressions of arbitrary bytes: LZW, deflate, PackBits, ...
+_MULTIPLIED, _ALPHA = 1, 2  # types of extra samples
+_MOST = {_GREY_INVERTED: 1, _GREY: 2, _RGB: 6}  # 8-bit channels that Pillow supports at most
 
 
 def check_tiff(page: Any, path: Path) -> None:
-  """Refuses a page, tifffile's, whose pixels would come out wrong or poorer.
+  """Rejects a tifffile page whose pixels would be decoded incorrectly or with losses.
 
   Raises:
-    DataError: names what is in the way.
+    DataError: names the obstacle.
   """
   code, bits, kind = int(page.photometric), page.bitspersample, _number_kind(page)
   if is_raw(page) or path.suffix.lower() in _RAW_SUFFIXES:
@@ -89,24 +89,24 @@ def check_tiff(page: Any, path: Path) -> None:
 
 
 def _number_kind(page: Any) -> Any:
-  """Unsigned also where the file leaves it undefined (4); several where its channels differ."""
+  """Unsigned also if the file leaves it undefined (4); a tuple if channels differ."""
   kinds = {1 if kind == 4 else int(kind) for kind in np.ravel(page.sampleformat or 1)}
   return kinds.pop() if len(kinds) == 1 else tuple(kinds)
 
 
 def is_raw(page: Any) -> bool:
-  """Whether a page is the preview of a camera's raw photo, or the photo itself."""
+  """Whether a page is the preview of a camera's raw photo, or the raw photo itself."""
   if _DNG_VERSION in page.tags or int(page.photometric) in _RAW:
     return True
   try:
     inner = page.pages if 330 in page.tags else ()
     return any(int(getattr(p, 'photometric', 0)) in _RAW for p in inner or ())
-  except Exception:  # damaged further pages: the picture is judged by itself
+  except Exception:  # damaged further pages: judge the picture by itself
     return False
 
 
 def _check_references(page: Any, path: Path) -> None:
-  """Refuses levels of black and white, weights and subsampling that the decoder would pass over."""
+  """Rejects reference levels of black and white, weights and subsampling that the decoder would ignore."""
   code, bits, plain = int(page.photometric), page.bitspersample, int(page.compression) == 1
   levels = _numbers(page, _BLACK_WHITE)
   top = 2**bits - 1
@@ -131,18 +131,18 @@ def _value(page: Any, code: int, default: Any) -> Any:
 
 
 def _numbers(page: Any, code: int) -> list[float]:
-  """A tag of fractions."""
+  """The values of a tag of rationals."""
   values = [float(x) for x in _value(page, code, ())]
   return [a / b if b else 0.0 for a, b in zip(values[::2], values[1::2], strict=False)]
 
 
 def is_read_here(page: Any) -> bool:
-  """Whether Pillow would not decode a page that passed the check, or not as it is."""
+  """Whether a page that passed the check must be decoded here, since Pillow cannot, or would alter it."""
   code, bits, count = int(page.photometric), page.bitspersample, page.samplesperpixel
   if code in (_PALETTE, _CMYK, _YCBCR):
     return code == _YCBCR and int(page.compression) == 1
   if bits not in (8, 16):
-    # What only a further package decompresses is left to Pillow where it can.
+    # Compressions that require a further package are left to Pillow if it supports them.
     twelve = bits == 12 and count == 1 and code == _GREY and page.parent.byteorder == '<'
     return not (bits in (1, 2, 4) and count == 1) and not (twelve and _needs_package(page))
   apart = int(page.planarconfig) == _APART and count > 1
@@ -160,14 +160,14 @@ def is_read_here(page: Any) -> bool:
 
 
 def depth_and_channels(page: Any) -> tuple[int, int]:
-  """Of the pixels that `decode_page` gives."""
+  """Depth and channels of the pixels that `decode_page` returns."""
   colours = 3 if int(page.photometric) in (_RGB, _YCBCR) else 1
   alpha = len(_alpha_places(page, colours))
   return 8 if page.bitspersample <= 8 else 16, colours + alpha
 
 
 def _alpha_places(page: Any, colours: int) -> list[int]:
-  """Which of the channels behind the colours is transparency: one, or none."""
+  """Which of the channels after the colours is transparency: one, or none."""
   extra = tuple(map(int, page.extrasamples))
   if not extra:
     return [0] if page.samplesperpixel == colours + 1 else []
@@ -190,7 +190,7 @@ def _decompressor(page: Any) -> Any:
 
 
 def decode_page(page: Any, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-  """Pixels [H, W, C] as they lie, and what is to be noted.
+  """Pixels [H, W, C] as stored, and notes.
 
   Raises:
     DataError: they cannot be decoded here.
@@ -223,7 +223,7 @@ def decode_page(page: Any, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _with_alpha(pixels: np.ndarray, page: Any, colours: int) -> tuple[np.ndarray, tuple[str, ...]]:
-  """Colours and alpha of all channels."""
+  """Selects colours and alpha from all channels."""
   places = _alpha_places(page, colours)
   left_out = pixels.shape[-1] - colours - len(places)
   if left_out:
@@ -235,7 +235,7 @@ def _with_alpha(pixels: np.ndarray, page: Any, colours: int) -> tuple[np.ndarray
 
 
 def extra_notes(count: int) -> tuple[str, ...]:
-  """Of channels that are neither colours nor transparency."""
+  """A note on channels that are neither colours nor transparency."""
   if count < 1:
     return ()
   return (f'{count} further channel{"s" * (count > 1)} (no transparency) left out',)
@@ -244,7 +244,7 @@ def extra_notes(count: int) -> tuple[str, ...]:
 def scaled_by_tags(
   pixels: np.ndarray, tags: Mapping[int, Any]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-  """16-bit pixels whose tags say that fewer bits are used, over the full range."""
+  """Rescales 16-bit pixels to the full range if tags say that fewer bits are used."""
   bits = declared_depth(pixels, [tags.get(_MAX_SAMPLE), tags.get(_S_MAX_SAMPLE)])
   if bits is None:
     return pixels, ()
@@ -289,7 +289,7 @@ def _segments(page: Any) -> Any:
 
 
 def _levels(data: bytes, page: Any, rows: int, length: int) -> np.ndarray:
-  """[rows, length] of packed rows, each of whole bytes, or of words of 16 bits that are not filled."""
+  """[rows, length] from packed rows of whole bytes, or of 16-bit words that are not filled."""
   bits = page.bitspersample
   stride = -(-length * bits // 8)
   if bits > 8 and len(data) >= rows * length * 2 > rows * stride:

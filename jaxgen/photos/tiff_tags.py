@@ -1,4 +1,4 @@
-"""Tags of TIFF files that stay, byte by byte, and the pages that do not count as pictures of their own."""
+"""Tags of TIFF files that are kept, byte for byte, and pages that do not count as separate pictures."""
 
 import mmap
 import re
@@ -24,7 +24,7 @@ from jaxgen.photos.jpeg import without_small_pictures
 from jaxgen.photos.pixels import known_orientation
 from jaxgen.photos.positions import SUBJECTS, Frame, Growth, grown_area, turned_area
 
-# Tags that say nothing of how pixels are stored: document name to model, page name, resolution, unit, transfer
+# Tags independent of how pixels are stored: document name to model, page name, resolution, unit, transfer
 # function, software, date, artist, host, white point, primaries, rating, copyright, Photoshop's resources,
 # Windows' own.
 KEPT_TAGS = {269, 270, 271, 272, 282, 283, 285, 296, 301, 305, 306, 315, 316, 318, 319}
@@ -35,15 +35,13 @@ _INNER = (exifs.EXIF_IFD, exifs.GPS_IFD, exifs.INTEROP_IFD)
 _RESOLUTION = (282, 283)
 _WIDTH, _HEIGHT, _KIND, _OLD_KIND = 256, 257, 254, 255
 _SAMPLE_FORMAT, _UNDEFINED = 339, 4
-# Of volumes, whose slices lie behind one another in one directory: SGI's depth, MetaMorph's planes.
+# Tags of volumes, whose slices share one directory: SGI's depth, MetaMorph's planes.
 _DEPTH, _PLANES, _DESCRIPTION = 32997, 33629, 270
 _IMAGEJ = re.compile(rb'ImageJ=(?s:.*?)^images=(\d+)', re.MULTILINE)
 # Descriptions that state sizes: those of tifffile, and OME's.
 _STATES_SIZE = re.compile(rb'\s*\{"shape": \[|(?s:.*?)<OME\b')
 _GEO = {33550, 33922, 34264, 34735}
-_SMALL = (
-  4  # a page without a mark whose sides are at most this part of the first one's is its thumbnail
-)
+_SMALL = 4  # an unmarked page whose sides are at most 1/4 of the first one's is its thumbnail
 
 
 @contextmanager
@@ -53,7 +51,7 @@ def _directories(path: Path) -> Iterator[Directories]:
 
 
 def read_tags(path: Path) -> list[Tag]:
-  """The tags that stay, of the first page; damaged ones do not."""
+  """The tags of the first page that are kept; damaged ones are dropped."""
   with _directories(path) as found:
     entries, _ = found.read(found.first)
     left_out = {_DESCRIPTION} if _states_size(found, entries) else set()
@@ -99,13 +97,13 @@ def _kept(entry: Entry, data: bytes, order: str) -> Tag:
     data = xmps.upright(data)
   elif entry.tag == _PHOTOSHOP:
     data = without_small_pictures(data)
-  elif order == '>' and entry.tag != _IPTC:  # IPTC is bytes, also where it is said to be LONG
+  elif order == '>' and entry.tag != _IPTC:  # IPTC is bytes, even if declared as LONG
     data = swapped(data, entry.type)
   return Tag(entry.tag, entry.type, len(data) // WIDTHS[entry.type], data)
 
 
 def _with_pairs_swapped(tags: list[Tag]) -> list[Tag]:
-  """What holds along the rows and along the columns changes places."""
+  """Swaps the tags for the directions along rows and along columns."""
   known, other = {tag.code: tag for tag in tags}, dict[int, Tag]()
   for x, y in exifs.PAIRS:
     if x in known and y in known:
@@ -115,7 +113,7 @@ def _with_pairs_swapped(tags: list[Tag]) -> list[Tag]:
 
 
 def _with_places_turned(tags: list[Tag], frame: Frame) -> list[Tag]:
-  """Tags whose positions are those in the upright picture."""
+  """Converts tags' positions to those in the upright picture."""
   every = []
   for tag in tags:
     if tag.code == exifs.EXIF_IFD:
@@ -129,7 +127,7 @@ def _with_places_turned(tags: list[Tag], frame: Frame) -> list[Tag]:
 
 
 def _with_area(tag: Tag, change: Callable[[list[int]], list[int]]) -> Tag | None:
-  """A tag with another position, if it is one; None where its type cannot hold it."""
+  """Changes a tag's position, if it has one; None if its type cannot hold the new one."""
   if tag.code not in SUBJECTS or tag.type not in (SHORT, LONG) or not 2 <= tag.count <= 4:
     return tag
   kind = f'<{tag.count}{"H" if tag.type == SHORT else "I"}'
@@ -140,7 +138,7 @@ def _with_area(tag: Tag, change: Callable[[list[int]], list[int]]) -> Tag | None
 
 
 def resized(tags: list[Tag], height: int, width: int, by: Growth | None = None) -> list[Tag]:
-  """Tags that say the new size where they said the old one, and positions in the larger picture."""
+  """Updates the size where the old one was stated, and positions in the larger picture."""
   every = []
   for tag in tags:
     if tag.code == exifs.EXIF_IFD:
@@ -161,9 +159,9 @@ def resized(tags: list[Tag], height: int, width: int, by: Growth | None = None) 
 
 
 def as_unsigned(path: Path) -> list[tuple[int, int] | bytes]:
-  """Parts of a file that calls its numbers unsigned, of one that leaves their kind undefined; else [].
+  """Parts that make a file of undefined number format declare unsigned numbers; [] for other files.
 
-  TIFF 6.0 has them read so (tag 339), and Pillow does not.
+  TIFF 6.0 has them read so (tag 339), but Pillow does not.
   """
   with suppress(ValueError), _directories(path) as found:
     entry = _entry(found.read(found.first)[0], _SAMPLE_FORMAT)
@@ -175,7 +173,7 @@ def as_unsigned(path: Path) -> list[tuple[int, int] | bytes]:
 
 
 def put_tags(path: Path, tags: list[Tag]) -> None:
-  """Adds tags to a little-endian TIFF file: a new first directory at its end takes the place of the old one."""
+  """Adds tags to a little-endian TIFF file: a new first directory at its end replaces the old one."""
   if not tags:
     return
   with _directories(path) as found:
@@ -183,7 +181,7 @@ def put_tags(path: Path, tags: list[Tag]) -> None:
     records = {e.tag: bytes(found.data[e.at : e.at + found.record]) for e in entries}
     big, size = found.big, len(found.data)
   if any(tag.code in _RESOLUTION for tag in tags) and all(tag.code != 296 for tag in tags):
-    tags = [*tags, Tag(296, SHORT, 1, b'\x02\x00')]  # inches where nothing is said
+    tags = [*tags, Tag(296, SHORT, 1, b'\x02\x00')]  # inches by default
   with path.open('r+b') as file:
     at = size + size % 2
     file.seek(at)
@@ -193,11 +191,11 @@ def put_tags(path: Path, tags: list[Tag]) -> None:
 
 
 def check_pages(path: Path, notes: list[str]) -> None:
-  """Refuses a file of several pictures. Smaller copies of the first one are none.
+  """Rejects a file of several pictures. Smaller copies of the first one do not count.
 
   Args:
-    path: of the file.
-    notes: is told of what is left out without being marked as such a copy.
+    path: path of the file.
+    notes: extended by what is dropped without being marked as such a copy.
 
   Raises:
     DataError: there are several pictures, or the first one is the copy.
@@ -247,7 +245,7 @@ def check_pages(path: Path, notes: list[str]) -> None:
 
 
 def _states_size(found: Directories, entries: list[Entry]) -> bool:
-  """Whether the description is one for programs, of a picture of the old size."""
+  """Whether the description is machine-readable, and states the old size."""
   text = _entry(entries, _DESCRIPTION)
   with suppress(ValueError):
     return text is not None and bool(_STATES_SIZE.match(found.bytes_of(text)))
@@ -255,7 +253,7 @@ def _states_size(found: Directories, entries: list[Entry]) -> bool:
 
 
 def _slices(found: Directories, entries: list[Entry]) -> int:
-  """How many pictures one directory tells of."""
+  """The number of pictures in one directory."""
   planes, text = _entry(entries, _PLANES), _entry(entries, _DESCRIPTION)
   counts = [found.number(_entry(entries, _DEPTH), 1), planes.count if planes else 1]
   with suppress(ValueError):
@@ -265,7 +263,7 @@ def _slices(found: Directories, entries: list[Entry]) -> int:
 
 
 def _page(found: Directories, entries: list[Entry]) -> tuple[bool, int, int]:
-  """Whether it is marked as a smaller copy, width and height."""
+  """Whether it is marked as a smaller copy, and its width and height."""
   kind = found.number(_entry(entries, _KIND))
   old = found.number(_entry(entries, _OLD_KIND))
   width, height = (found.number(_entry(entries, code)) for code in (_WIDTH, _HEIGHT))
@@ -273,7 +271,7 @@ def _page(found: Directories, entries: list[Entry]) -> tuple[bool, int, int]:
 
 
 def _is_copy(size: tuple[int, int], of: tuple[int, int]) -> bool:
-  """Whether a page has the shape of a much larger one, to a pixel."""
+  """Whether a page has the aspect ratio of a much larger one, to within a pixel."""
   (w, h), (width, height) = size, of
   if not 0 < max(w, h) * _SMALL <= max(width, height):
     return False

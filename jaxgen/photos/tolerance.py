@@ -1,4 +1,4 @@
-"""Files that are not quite whole, where the picture is: read, and told of."""
+"""Tolerates files that are slightly damaged but contain the whole picture: they are read, with a note."""
 
 import io
 import re
@@ -20,31 +20,31 @@ from jaxgen.photos.tiff_tags import as_unsigned
 from jaxgen.photos.unended import END, Scans, follow_codestream, follow_jpeg, unended_jpeg
 from jaxgen.photos.webp import unended_webp
 
-# In the place of what may be missing: ones, and no pattern.
+# Substitutes for what may be missing: ones, and an irregular sequence.
 _TAILS = (b'\xff\x00' * 32, bytes((i * i * 37 + 11 * i + 90) % 251 for i in range(64)))
 
-# What Pillow says of files that it knows and does not decode.
+# Pillow's messages on files that it recognises but does not decode.
 _UNREAD = re.compile(
   r'(?i)^(unsupported|unknown|unrecognized|cannot handle) .*(mode|depth|compression|layout|per pixel|'
   r'layers|layer images|organization)'
 )
-_FEW_ZEROS = 16  # so many bytes of 0 at the end of pixels may be theirs without a further look
-_GREY = range(126, 131)  # what a decoder makes of blocks that are not there
+_FEW_ZEROS = 16  # fewer zero bytes at the end are accepted as pixels without further checks
+_GREY = range(126, 131)  # levels of blocks that are missing, as decoded
 
 
 @contextmanager
 def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, Any]]]:
-  """A file for Pillow, without what would keep it from reading a picture that is there.
+  """Opens a file for Pillow, without what would keep it from reading an intact picture.
 
   Args:
-    path: of the file.
-    notes: gets what is wrong with it.
+    path: path of the file.
+    notes: extended by the file's defects.
 
   Yields:
-    What Pillow is to read, and what it then misses in an image's `info`.
+    What Pillow should read, and what an image's `info` will then lack.
 
   Raises:
-    DataError: what the picture needs is damaged, or it is no file but a pipe or a device.
+    DataError: something that the picture needs is damaged, or the path is a pipe or a device.
   """
   if what := stream(path):
     raise DataError(f'{path}: {what}')
@@ -83,14 +83,14 @@ def opened(path: Path, notes: list[str]) -> Iterator[tuple[BinaryIO, dict[Any, A
 
 
 def check_pixels(path: Path, kind: str) -> tuple[str, ...]:
-  """Refuses a file that lacks some of its pixels, where its decoder does not.
+  """Rejects a file that lacks some of its pixels if its decoder does not.
 
   Args:
-    path: of the file.
+    path: path of the file.
     kind: its format, by Pillow's name.
 
   Returns:
-    What is to be noted.
+    Notes on the file.
 
   Raises:
     DataError: says why.
@@ -105,11 +105,11 @@ def check_pixels(path: Path, kind: str) -> tuple[str, ...]:
 
 
 def check_drawn(path: Path, image: Image.Image) -> None:
-  """Refuses a JPEG file with an end mark that ends in blocks which the decoder had to invent.
+  """Rejects a JPEG file with an end marker whose last blocks had to be made up by the decoder.
 
   Args:
-    path: of the file.
-    image: of it, by Pillow; loaded, and not turned.
+    path: path of the file.
+    image: opened by Pillow; loaded, and not turned.
 
   Raises:
     DataError: says why.
@@ -138,9 +138,9 @@ def _missing(path: Path, scans: Scans) -> DataError:
 
 
 def _is_filled(path: Path, scans: Scans) -> bool:
-  """Whether bytes of 0 stand in the place of pixels, as programs leave them that recover files.
+  """Whether zero bytes stand in for pixels, as left by file recovery programs.
 
-  Those of a flat picture are taken for its own where it needs every one of them.
+  Zeros at the end of a uniform picture are accepted as its own if it needs every one of them.
   """
   if scans.zeros < _FEW_ZEROS or scans.arithmetic or _is_drawn(path, scans.end - scans.zeros):
     return False
@@ -148,7 +148,7 @@ def _is_filled(path: Path, scans: Scans) -> bool:
 
 
 def _ends_grey(image: Image.Image) -> bool:
-  """Whether the last block is of one grey, whatever its hue: colours run over from the block before."""
+  """Whether the last block is of one grey, whatever its hue: colours spill over from the block before."""
   width, height = image.size
   last = image.crop(((width - 1) // 8 * 8, (height - 1) // 8 * 8, width, height))
   last = last.convert('L') if last.mode == 'RGB' else last
@@ -156,7 +156,7 @@ def _ends_grey(image: Image.Image) -> bool:
 
 
 def _is_drawn(path: Path, end: int) -> bool:
-  """Whether the decoder needs nothing of what lies behind: then it does not matter what stands there."""
+  """Whether the decoder needs nothing after an offset: then it does not matter what follows."""
   sums = set()
   for tail in (b'', *_TAILS):
     with path.open('rb') as file:
@@ -167,7 +167,7 @@ def _is_drawn(path: Path, end: int) -> bool:
 
 
 def is_unread(path: Path, error: Exception) -> bool:
-  """Whether an error tells of a kind of file that the decoder does not know, not of damage."""
+  """Whether an error means that the decoder does not support the file, rather than damage."""
   if isinstance(error, struct.error) or not path.is_file():
     return False
   return bool(_UNREAD.search(str(error))) or bmp_leaves_out(path)

@@ -1,4 +1,4 @@
-"""Where the pixels of JPEG and JPEG 2000 files end, whether the end mark is there, and what is missing."""
+"""Where the pixels of JPEG and JPEG 2000 files end, whether there is an end marker, and what is missing."""
 
 import mmap
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 END = b'\xff\xd9'
-# The next marker after pixels: neither a stuffed byte nor one that only starts the decoder anew.
+# The next marker after pixels: neither a stuffed byte nor a restart marker.
 _MARKER = re.compile(rb'\xff+[\x01-\xcf\xd8-\xfe]')
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
 _PROGRESSIVE, _ARITHMETIC = {0xC2, 0xCA}, {0xC9, 0xCA}
@@ -22,11 +22,11 @@ class Scans(NamedTuple):
 
   Attributes:
     end: where they end.
-    behind: where the end mark ends; None where there is none.
-    whole: whether all scans were begun, and all restarts of the last one.
-    coarse: whether some scan of each component was begun, and all restarts of the last one.
-    zeros: how many bytes of 0 stand at the end of the pixels.
-    arithmetic: whether they are coded arithmetically, so that bytes of 0 may be left out at the end.
+    behind: offset after the end marker, or None.
+    whole: whether all scans have begun, and all restart intervals of the last one.
+    coarse: whether some scan of each component has begun, and all restart intervals of the last one.
+    zeros: number of zero bytes at the end of the pixels.
+    arithmetic: whether coding is arithmetic, so that zero bytes may be omitted at the end.
   """
 
   end: int
@@ -38,7 +38,7 @@ class Scans(NamedTuple):
 
 
 class _Frame(NamedTuple):
-  """Of a JPEG file: height and width, and the sampling of each component, across and down."""
+  """A JPEG file's height and width, and the horizontal and vertical sampling of each component."""
 
   marker: int
   height: int
@@ -46,7 +46,7 @@ class _Frame(NamedTuple):
   sampling: dict[int, tuple[int, int]]
 
   def units(self, components: list[int]) -> int:
-    """How many units of one scan are coded one after the other."""
+    """The number of units coded sequentially in one scan."""
     across = max(h for h, _ in self.sampling.values())
     down = max(v for _, v in self.sampling.values())
     h, v = self.sampling.get(components[0], (1, 1)) if len(components) == 1 else (1, 1)
@@ -57,7 +57,7 @@ class _Frame(NamedTuple):
 
 
 def unended_jpeg(path: Path) -> Scans | None:
-  """The pixels of a JPEG file that lacks its end mark; None where it has one, or cannot be followed."""
+  """The pixels of a JPEG file that lacks its end marker; None if it has one, or cannot be parsed."""
   with _mapped(path) as data:
     if data[-2:] == END:
       return None
@@ -66,7 +66,7 @@ def unended_jpeg(path: Path) -> Scans | None:
 
 
 def follow_jpeg(path: Path) -> Scans | None:
-  """The pixels of a JPEG file; None where it cannot be followed.
+  """The pixels of a JPEG file; None if it cannot be parsed.
 
   Source: ITU-T T.81, B.1 (markers) and G.1 (progressive scans).
   """
@@ -78,7 +78,7 @@ def follow_jpeg(path: Path) -> Scans | None:
 
 
 def behind(path: Path, end: int) -> bytes:
-  """What lies behind the end of an image; nothing where that only fills the file."""
+  """The data after the end of an image; empty if it is only padding."""
   with path.open('rb') as file:
     file.seek(end)
     more = file.read()
@@ -86,7 +86,7 @@ def behind(path: Path, end: int) -> bytes:
 
 
 def told_behind(more: bytes) -> str:
-  """A note of it."""
+  """A note on such data."""
   return f'{len(more)} bytes behind its end are left out'
 
 
@@ -94,9 +94,9 @@ class Codestream(NamedTuple):
   """The pixels of a JPEG 2000 file.
 
   Attributes:
-    end: where the last part of a tile ends.
-    ended: whether the end mark stands there, or nobody knows.
-    whole: whether there are all parts of all tiles.
+    end: where the last tile-part ends.
+    ended: whether the end marker follows, or this is unknown.
+    whole: whether all parts of all tiles are present.
   """
 
   end: int
@@ -105,9 +105,9 @@ class Codestream(NamedTuple):
 
 
 def follow_codestream(path: Path) -> Codestream | None:
-  """Which tiles a JPEG 2000 file holds; None where it cannot be followed.
+  """Which tiles a JPEG 2000 file contains; None if it cannot be parsed.
 
-  Source: ITU-T T.800, A.4.2 (each part of a tile says how long it is) and A.5.1.
+  Source: ITU-T T.800, A.4.2 (each tile-part states its length) and A.5.1.
   """
   with _mapped(path) as data:
     try:
@@ -123,14 +123,14 @@ def _follow_tiles(data: Any) -> Codestream | None:
   right, bottom, _, _, wide, high, left, top = struct.unpack_from('>8I', data, start + 8)
   tiles = -(-(right - left) // wide) * -(-(bottom - top) // high)
   at, length = data.find(_TILE, start), 1
-  found: dict[int, tuple[int, int]] = {}  # how many parts of a tile there are, and are said to be
+  found: dict[int, tuple[int, int]] = {}  # numbers of a tile's parts: present, and declared
   while length and at >= 0 and data[at : at + 2] == _TILE:
     _, tile, length, _, parts = struct.unpack_from('>HHIBB', data, at + 2)
     seen, of = found.get(tile, (0, 0))
     found[tile] = seen + 1, max(of, parts)
     at += length
   whole = len(found) == tiles and all(seen >= of for seen, of in found.values())
-  if not length:  # up to the end mark
+  if not length:  # extends to the end marker
     return Codestream(len(data), True, whole)
   return Codestream(at, data[at : at + 2] == END, whole and at <= len(data))
 
@@ -190,7 +190,7 @@ def _frame(marker: int, content: bytes) -> _Frame:
 
 
 def _mark(seen: dict[tuple[int, int], int], components: list[int], bands: bytes) -> None:
-  """Notes down to which bit each coefficient was sent."""
+  """Records down to which bit each coefficient was sent."""
   for component in components:
     for band in range(bands[0], bands[1] + 1):
       seen[component, band] = bands[2] & 15

@@ -1,4 +1,4 @@
-"""What Pillow does not tell of WebP files, and where one ends that is cut off behind its pixels."""
+"""WebP properties that Pillow does not expose, and the end of a file that was truncated after its pixels."""
 
 import os
 import struct
@@ -9,12 +9,12 @@ _PICTURES = (b'VP8 ', b'VP8L')
 
 
 def is_lossless_webp(path: Path) -> bool:
-  """Whether the first picture of a WebP file is stored without loss."""
+  """Whether the first picture of a WebP file is stored losslessly."""
   return next((name for name, _ in _chunks(path) if name in _PICTURES), b'') == b'VP8L'
 
 
 def unended_webp(path: Path) -> int | None:
-  """Where the last whole chunk ends of a file that is shorter than it says; None for a damaged picture."""
+  """The end of the last complete chunk of a file shorter than it declares; None if the picture is damaged."""
   size = path.stat().st_size
   whole = [(name, end) for name, end in _chunks(path) if end <= size]
   if webp_end(path) <= size or not any(name in _PICTURES for name, _ in whole):
@@ -23,13 +23,13 @@ def unended_webp(path: Path) -> int | None:
 
 
 def webp_end(path: Path) -> int:
-  """Where a file ends by what its header states."""
+  """The end of a file according to its header."""
   with path.open('rb') as file:
     return 8 + int.from_bytes(file.read(8)[4:], 'little')
 
 
 def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
-  """Name and end of each, whether it is whole or not."""
+  """Yields name and end of each chunk, complete or not."""
   with path.open('rb') as file:
     at = file.seek(12)
     while len(head := file.read(8)) == 8:

@@ -1,4 +1,4 @@
-"""Writing photos, complete or not at all."""
+"""Writes photos atomically."""
 
 from pathlib import Path
 from typing import IO, Any, cast
@@ -20,27 +20,27 @@ from jaxgen.photos.tga import put_extension
 from jaxgen.photos.tiff import write_tiff
 
 _MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
-# Where a side cannot be longer in a format.
+# Maximum length of a side in formats that have a limit.
 LONGEST = {'JPEG': 65_500, 'WEBP': 16_383, 'AVIF': 65_536}
 LONGEST |= {'GIF': 65_535, 'TGA': 65_535, 'SGI': 65_535, 'PCX': 65_534}
 
 
 class PhotoWriter:
-  """Writes an image from top to bottom; nothing is at `path` before `save`.
+  """Writes an image from top to bottom; nothing exists at `path` before `save`.
 
   Args:
-    path: of the file.
+    path: path of the file.
     like: the photo whose format and metadata it gets.
-    height: of the new image.
-    width: of the new image.
-    quality: of lossy formats.
+    height: height of the new image.
+    width: width of the new image.
+    quality: encoder quality of lossy formats.
   """
 
   def __init__(self, path: Path, like: Photo, height: int, width: int, quality: int = 95):
     self.path, self._like, self._quality = path, like, quality
     self._size = height, width
     channels = like.pixels.shape[-1]
-    # Only Pillow's own memory is filled where it writes the file: a huge image is there once.
+    # If Pillow writes the file, only its own memory is filled: a huge image is held once.
     self._image: Image.Image | None = None
     self._pixels = np.empty((0, 0, 0), like.pixels.dtype)
     if like.pixels.dtype == np.uint8 and like.format != 'TIFF':
@@ -49,7 +49,7 @@ class PhotoWriter:
       self._pixels = np.empty((height, width, channels), like.pixels.dtype)
 
   def put(self, top: int, band: np.ndarray) -> None:
-    """Rows [h, W, C] from row `top` on."""
+    """Sets rows [h, W, C] from row `top` on."""
     if self._image is None:
       self._pixels[top : top + len(band)] = band
     else:
@@ -57,7 +57,7 @@ class PhotoWriter:
       self._image.paste(Image.fromarray(band[..., 0] if one else band), (0, top))
 
   def save(self) -> None:
-    """Writes the file, complete or not at all.
+    """Writes the file atomically.
 
     Raises:
       UserError: it cannot be written.
@@ -70,7 +70,7 @@ class PhotoWriter:
         part.replace(self.path)
       finally:
         part.unlink(missing_ok=True)
-    except Exception as error:  # Pillow's and tifffile's writers raise many kinds
+    except Exception as error:  # Pillow's and tifffile's writers raise many kinds of errors
       reason = error.strerror if isinstance(error, OSError) and error.strerror else error
       raise UserError(f'{self.path} cannot be written: {reason}') from error
 
@@ -88,7 +88,7 @@ class PhotoWriter:
   def _encode(
     self, path: Path, image: Image.Image, options: dict[str, Any], parts: dict[str, Any]
   ) -> None:
-    """By Pillow, and what it does not write beside it."""
+    """Encodes with Pillow, and adds what it does not write."""
     kind, has_alpha = self._like.format, image.mode in ('LA', 'RGBA')
     colour = parts.get('bmp_colour')
     if kind in ('BMP', 'DIB') and (colour or image.mode == 'RGBA'):

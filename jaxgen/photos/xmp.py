@@ -1,11 +1,11 @@
-"""XMP of a picture that was turned upright and made larger."""
+"""Edits the XMP of a picture that was turned upright and upscaled."""
 
 import re
 from collections.abc import Callable
 
 from jaxgen.photos.positions import Frame, Growth, grown_area, turned_area
 
-# Of elements and of attributes.
+# As elements and as attributes.
 _ORIENTATION = re.compile(
   rb'tiff:Orientation\s*=\s*(["\'])\s*\d\s*\1|<tiff:Orientation>\s*\d\s*</tiff:Orientation>'
 )
@@ -14,7 +14,7 @@ _SIZES = {
   'width': re.compile(rb'((?:tiff:ImageWidth|exif:PixelXDimension)(?:\s*=\s*["\']|>))\d+'),
   'height': re.compile(rb'((?:tiff:ImageLength|exif:PixelYDimension)(?:\s*=\s*["\']|>))\d+'),
 }
-# Positions of EXIF; of panoramas and of regions, of which no standard says whether they turn with the picture.
+# Positions of EXIF; and of panoramas and regions, where no standard says whether they turn with the picture.
 _SUBJECTS = re.compile(rb'<(exif:Subject(?:Area|Location))\b[^>]*>.*?</\1>', re.DOTALL)
 _ITEM = re.compile(rb'(<rdf:li>\s*)(\d+)')
 _PLACES = re.compile(
@@ -27,7 +27,7 @@ PLACES_LEFT_OUT = (
 )
 _NUMBER = rb'(?:\s*=\s*["\']|>)\s*)(\d+(?:\.\d+)?)'
 _PANORAMA = rb'GPano:(?:FullPano|CroppedAreaImage|CroppedArea|LargestValidInteriorRect)'
-_BLOCKS = (  # where lengths in pixels lie, and the names of those across and down
+_BLOCKS = (  # elements with lengths in pixels, and the names of horizontal and vertical ones
   (b'', _PANORAMA + rb'(?:Width|Left)(?:Pixels)?', _PANORAMA + rb'(?:Height|Top)(?:Pixels)?'),
   (b'mwg-rs:AppliedToDimensions', b'stDim:w', b'stDim:h'),
   (
@@ -40,18 +40,18 @@ _RELATIVE = re.compile(rb'rbUnit(?:\s*=\s*["\']|>)\s*relative')
 
 
 def orientation(xmp: bytes) -> int:
-  """EXIF's number of how the picture lies; 0 where none is stated."""
+  """EXIF's orientation number; 0 if none is stated."""
   found = _ORIENTATION.search(xmp)
   digit = re.search(rb'\d', found[0]) if found else None
   return int(digit[0]) if digit else 0
 
 
 def upright(xmp: bytes, frame: Frame | None = None) -> bytes:
-  """Without the orientation, and without small pictures, which would be those of before.
+  """Removes the orientation, and thumbnails, which would be outdated.
 
   Args:
-    xmp: of the picture.
-    frame: how it lies, for positions in it; None where it stays so.
+    xmp: XMP of the picture.
+    frame: how it is stored, for positions in it; None if its orientation does not change.
   """
   xmp = _THUMBNAILS.sub(b'', _ORIENTATION.sub(b'', xmp))
   if frame and frame.orientation != 1:
@@ -61,12 +61,12 @@ def upright(xmp: bytes, frame: Frame | None = None) -> bytes:
 
 
 def has_places(xmp: bytes) -> bool:
-  """Whether it tells of places that are left out where the picture is turned."""
+  """Whether it contains positions that are dropped if the picture is turned."""
   return bool(_PLACES.search(xmp))
 
 
 def resized(xmp: bytes, height: int, width: int, by: Growth | None = None) -> bytes:
-  """With the new size where it said the old one, and positions in the larger picture."""
+  """Updates the size where the old one was stated, and positions in the larger picture."""
   for side, value in (('width', width), ('height', height)):
     xmp = _SIZES[side].sub(rb'\g<1>%d' % value, xmp)
   if by:
@@ -77,14 +77,14 @@ def resized(xmp: bytes, height: int, width: int, by: Growth | None = None) -> by
 
 
 def _with_lengths(xmp: bytes, block: bytes, lengths: tuple[tuple[bytes, float], ...]) -> bytes:
-  """With the numbers of some names multiplied, in elements of one name; in all where that is empty."""
+  """Scales the numbers of some names, within elements of one name; everywhere if that is empty."""
 
   def grown(found: re.Match[bytes]) -> bytes:
     text = found[0]
     if block and _RELATIVE.search(text):
       return text
     for name, factor in lengths:
-      parts = re.split(rb'(\b' + name + _NUMBER, text)  # what lies between, names, numbers
+      parts = re.split(rb'(\b' + name + _NUMBER, text)  # text in between, names, numbers
       parts[2::3] = [b'%d' % round(float(number) * factor) for number in parts[2::3]]
       text = b''.join(parts)
     return text
@@ -94,7 +94,7 @@ def _with_lengths(xmp: bytes, block: bytes, lengths: tuple[tuple[bytes, float], 
 
 
 def _with_subjects(xmp: bytes, change: Callable[[list[int]], list[int]]) -> bytes:
-  """With other positions of what EXIF calls the subject."""
+  """Changes the positions of what EXIF calls the subject."""
 
   def changed(found: re.Match[bytes]) -> bytes:
     values = [int(value) for _, value in _ITEM.findall(found[0])]
