@@ -1,7 +1,7 @@
 """Published generative and recognition systems as pure functions in JAX/Flax.
 
-Most functions do what the commands of their names do; `load` opens a trained run. They are imported on first
-use: `import jaxgen` imports no JAX.
+Most functions do what the command of the same name does; `load` opens a trained run. They are imported lazily:
+`import jaxgen` does not import JAX.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = '0.1.0'
 
-# The functions for people, and where they are.
+# The public functions and the modules that define them.
 _FUNCTIONS = {
   'load': 'jaxgen.run.loading',
   'upscale': 'jaxgen.systems.srsenet.functions',
@@ -26,7 +26,7 @@ _FUNCTIONS = {
   'talk': 'jaxgen.systems.lipgen.functions',
 }
 __all__ = ['__version__', *_FUNCTIONS]
-# Threads that import modules which import each other may see one half made.
+# Threads that import mutually dependent modules may otherwise see one only partly initialised.
 _importing = RLock()
 
 

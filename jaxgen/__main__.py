@@ -1,4 +1,4 @@
-"""`python -m jaxgen`: the `jaxgen` command, also where its script is not on the path."""
+"""`python -m jaxgen`: the `jaxgen` command, even where its script is not on the PATH."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""The device axis: collectives that are the identity where there is none, and rows split over it.
+"""The device axis: collectives that are the identity without one, and sharding of rows over it.
 
 A step is written once. Under `jit` over a mesh the batch is global and `axis` is None: collectives return
-their input, and XLA finds out which device computes what. It only follows arrays that come in split over the
-devices: what is born inside the step (keys, latents, noise, words, and all that is made of them) would be
-computed on every device, so its rows are laid over the mesh here. Under `pmap` the batch is one device's part,
-`axis` names the device axis, and what a device makes is its own rows already.
+their input, and XLA decides which device computes what. It only propagates the sharding of its inputs:
+arrays created inside the step (keys, latents, noise, words, and everything derived from them) would be
+computed on every device, so their rows are sharded over the mesh here. Under `pmap` the batch is one device's
+shard, `axis` names the device axis, and what a device creates is already limited to its own rows.
 """
 
 import contextlib
@@ -23,15 +23,15 @@ def psum(tree: Any, axis: str | None = None) -> Any:
 
 
 def rows_over(mesh: Mesh) -> contextlib.AbstractContextManager:
-  """While a function is traced: `split_rows` lays rows over the devices of this mesh."""
+  """Context in which to trace a function: `split_rows` shards rows over the devices of this mesh."""
   return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 
 def split_rows(tree: Any) -> Any:
-  """Leaves [B, ...] that a step makes itself, with their rows over the devices as the batch's are.
+  """Shards leaves [B, ...] that a step creates itself over the devices by rows, as the batch is.
 
-  The values stay as they are. Does nothing where no mesh with an axis 'data' is in context (`rows_over`, or
-  `jax.set_mesh`): in a notebook, under pmap. Rows that do not divide evenly stay whole.
+  The values are unchanged. Does nothing without a mesh with an axis 'data' in context (`rows_over`, or
+  `jax.set_mesh`), as in a notebook or under pmap. Rows that do not divide evenly are not sharded.
   """
   mesh = jax.sharding.get_abstract_mesh()
   if not _has_rows(mesh):
@@ -51,17 +51,17 @@ def _has_rows(mesh: jax.sharding.AbstractMesh) -> bool:
 
 
 def global_rows(n: int, axis: str | None = None) -> jax.Array:
-  """Indices [n] that this device's n rows have in the global batch."""
+  """Indices [n] of this device's n rows in the global batch."""
   if axis is None:
     return split_rows(jnp.arange(n))
   return jnp.arange(n) + jax.lax.axis_index(axis) * n
 
 
 def example_keys(key: jax.Array, n: int, axis: str | None = None) -> jax.Array:
-  """One key for each of this device's n rows, a function of the global row only.
+  """One key for each of this device's n rows, a function of the global row index only.
 
   The draws are the same however many devices share the batch, and no two rows share a key. Whatever is drawn
-  with them row by row is split over the devices as they are.
+  from them row by row is sharded like the keys.
 
   Args:
     key: () typed key.
@@ -75,10 +75,10 @@ def example_keys(key: jax.Array, n: int, axis: str | None = None) -> jax.Array:
 
 
 def row_keys(key: jax.Array, rows: jax.Array) -> jax.Array:
-  """The keys [n] of rows [n] by their indices in the whole, however that is divided into batches."""
+  """The keys [n] of rows [n], given by their index in the whole set, however it is divided into batches."""
   mesh = jax.sharding.get_abstract_mesh()
   if _has_rows(mesh) and len(rows) % mesh.shape[AXIS]:
-    # An evaluation batch whose rows do not divide lies on a mesh of its own, and JAX folds no index of one
-    # mesh into a key of another.
+    # An evaluation batch whose rows do not divide evenly lies on a mesh of its own, and JAX cannot fold an
+    # index on one mesh into a key on another.
     rows = jax.lax.with_sharding_constraint(rows, PartitionSpec())
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)

@@ -1,4 +1,4 @@
-"""Loading and checking configs. Imports nothing heavy: a mistake is told within a second."""
+"""Loading and checking configs. Imports nothing heavy: a mistake is reported within a second."""
 
 import importlib
 import importlib.util
@@ -19,7 +19,7 @@ from jaxgen.systems import SYSTEMS
 
 PERIODS = ('log_every', 'eval_every', 'save_every', 'picture_every')
 MAX_AUTO_STEPS_PER_CALL = 64
-# What every config has. A system's KEYS are the rest.
+# Keys of every config. A system's KEYS are the rest.
 CORE = {
   'system': text('the name of a system'),
   'seed': whole(0, 2**32 - 1, words='0 or more and below 2**32'),  # larger ones equal smaller ones
@@ -29,7 +29,7 @@ CORE = {
   'num_steps': whole(1, 2**31 - 1, words='above 0 and below 2**31'),  # the state counts in int32
   'steps_per_call': whole(0),  # 0: auto
   'log_every': whole(),
-  'eval_every': whole(0),  # 0: never, as is picture_every's
+  'eval_every': whole(0),  # 0: never; likewise picture_every
   'save_every': whole(),
   'picture_every': whole(0),
   'eval.batch_size': whole(),
@@ -38,12 +38,12 @@ CORE = {
   'stop.mode': choice('min', 'max'),
   'stop.patience': whole(),
 }
-# Keys that name a metric of the system, or are empty.
+# Keys whose value is a metric of the system, or empty.
 METRICS = ('checkpoint.best', 'stop.metric')
 
 
 def choose_variant(variant: str, variants: Iterable[str]) -> str:
-  """The variant, or ConfigError that lists those there are."""
+  """The variant itself; raises a ConfigError that lists the known ones if it is unknown."""
   variants = list(variants)
   if variant not in variants:
     near = near_matches(variant, variants)
@@ -53,14 +53,14 @@ def choose_variant(variant: str, variants: Iterable[str]) -> str:
 
 
 def choose_parts(variant: str, *groups: Iterable[str]) -> tuple[str, ...]:
-  """The parts of a variant such as 'paper,alpha_10': of each group the one that it names, or ''.
+  """Splits a variant such as 'paper,alpha_10' into its parts: one of each group, or '' if it names none.
 
   Args:
-    variant: parts by commas, in any order; empty: none.
-    *groups: the names of each group; no name is in two of them.
+    variant: comma-separated parts, in any order; may be empty.
+    *groups: the names in each group; no name is in two groups.
 
   Raises:
-    ConfigError: a part is in no group, or two are of one group.
+    ConfigError: a part is in no group, or two are from the same group.
   """
   known = [list(group) for group in groups]
   chosen = [''] * len(known)
@@ -91,7 +91,7 @@ def config_path(system: str) -> Path:
 
 
 def resolve(spec: str) -> str:
-  """'PATH[:VARIANT]' of a spec whose path may be a system's name."""
+  """Turns a spec 'SYSTEM[:VARIANT]' or 'PATH[:VARIANT]' into 'PATH[:VARIANT]'."""
   name, colon, variant = spec.partition(':')
   return spec if name.endswith('.py') else f'{config_path(name)}{colon}{variant}'
 
@@ -118,7 +118,7 @@ def load(spec: str) -> ConfigDict:
 
 
 def _got(path: Path, get_config: Callable[..., Any], variant: str) -> ConfigDict:
-  """What get_config of a file returns, locked."""
+  """The config that a file's get_config returns, locked."""
   given = (variant,) if variant else ()
   try:
     inspect.signature(get_config).bind(*given)
@@ -137,9 +137,9 @@ def _got(path: Path, get_config: Callable[..., Any], variant: str) -> ConfigDict
 
 
 def flatten(config: ConfigDict | Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  """{'data.name': 'digits', ...}: every leaf by its dotted key.
+  """All leaves by dotted key: {'data.name': 'digits', ...}.
 
-  Lists and tuples are leaves, and so is an empty group within another. An unset placeholder is None.
+  Lists and tuples are leaves, and so is an empty group inside another group. An unset placeholder is None.
   """
   flat: dict[str, Any] = {}
   for key in config:
@@ -154,12 +154,12 @@ def flatten(config: ConfigDict | Mapping[str, Any], prefix: str = '') -> dict[st
 def _value(config: ConfigDict | Mapping[str, Any], key: str) -> Any:
   try:
     return config[key]
-  except (config_dict.RequiredValueError, TypeError):  # it, or what it is computed from, is unset
+  except (config_dict.RequiredValueError, TypeError):  # it, or its source, is unset
     return None
 
 
 def system_module(config: ConfigDict) -> ModuleType:
-  """The module of the config's system: KEYS and `check_config` at once, the rest imported on use."""
+  """The module of the config's system: KEYS and `check_config` right away, the rest lazily imported."""
   name = _value(config, 'system') if 'system' in config else None
   if name is None:
     raise ConfigError('config.system is missing: it names the system, one of ' + ', '.join(SYSTEMS))
@@ -167,29 +167,29 @@ def system_module(config: ConfigDict) -> ModuleType:
 
 
 def system_named(name: str) -> ModuleType:
-  """The module of the system of a name, as `system_module` gives it.
+  """The module of the system with this name, as `system_module` returns it.
 
   Raises:
-    ConfigError: there is none.
+    ConfigError: there is no such system.
   """
   require('system', choice(*SYSTEMS), name)
   return importlib.import_module(SYSTEMS[name])
 
 
 def rules(system: ModuleType) -> dict[str, Rule]:
-  """The rule of every key that a system's config has."""
+  """The rules of all keys in a system's config."""
   metric = choice(*(f'eval/{name}' for name in system.EVAL_METRICS), optional=True)
   return {**CORE, **dict.fromkeys(METRICS, metric), **system.KEYS}
 
 
 def check_keys(config: ConfigDict) -> None:
-  """Raises ConfigError unless the keys are those of the config's system and each value fits its rule."""
+  """Raises ConfigError unless the keys are those of the config's system and each value satisfies its rule."""
   system = system_module(config)
   check_leaves(flatten(config), rules(system), config.system)
 
 
 def check(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work, alone or together, before anything heavy is imported."""
+  """Raises ConfigError for values that are invalid, alone or combined, before anything heavy is imported."""
   check_keys(config)
   if config.steps_per_call:
     check_periods(config)
@@ -197,24 +197,24 @@ def check(config: ConfigDict) -> None:
   for key in METRICS:
     if flat[key] and not config.eval_every:
       raise ConfigError(f'config.{key} = {flat[key]!r} needs config.eval_every above 0')
-    if flat[key] and not flat.get('data.num_validation'):  # the test set is to choose nothing
+    if flat[key] and not flat.get('data.num_validation'):  # never select on the test set
       fix = 'set config.data.num_validation' if 'data.num_validation' in flat else 'it has none'
       raise ConfigError(f'config.{key} needs validation rows of {config.system} to judge by: {fix}')
   system_module(config).check_config(config)
 
 
 def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
-  """The steps above 0 at which the training of a config changes, see `Task.curriculum`."""
+  """The steps above 0 at which the train step of a config changes; see `Task.curriculum`."""
   steps = getattr(system_module(config), 'curriculum_steps', lambda config: ())(config)
   return tuple(step for step in steps if step)
 
 
 def check_periods(config: ConfigDict, resuming: bool = False) -> None:
-  """Raises ConfigError for a period that is no multiple of steps_per_call.
+  """Raises ConfigError for a period that is not a multiple of steps_per_call.
 
   Args:
-    config: its steps_per_call is a number.
-    resuming: whether steps_per_call is that of the saved run, and cannot change.
+    config: with steps_per_call already a number.
+    resuming: whether steps_per_call is that of the saved run, and therefore fixed.
   """
   s = config.steps_per_call
   for step in curriculum_steps(config):
@@ -237,7 +237,7 @@ def check_periods(config: ConfigDict, resuming: bool = False) -> None:
 def resolve_steps_per_call(config: ConfigDict, on_cpu: bool) -> ConfigDict:
   """The config with steps_per_call filled in where it is 0 (auto).
 
-  Auto is the largest divisor up to 64 of all periods, of num_steps and of the steps at which a curriculum
+  Auto is the largest common divisor up to 64 of all periods, num_steps and the steps at which a curriculum
   changes, and 1 for convolutional systems on CPU, where XLA runs a convolution's gradient many times slower
   inside a loop.
   """
@@ -253,7 +253,7 @@ def resolve_steps_per_call(config: ConfigDict, on_cpu: bool) -> ConfigDict:
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
-  """Plain JSON values."""
+  """The config as plain JSON values."""
   return json.loads(json.dumps(config.to_dict()))
 
 
@@ -263,5 +263,5 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
 
 
 def digest(*values: Any) -> str:
-  """A short name for JSON values, the same on every machine."""
+  """A short digest of JSON values, the same on every machine."""
   return digests.name([json.dumps(values, sort_keys=True, default=list).encode()])

@@ -1,4 +1,4 @@
-"""Errors that a person can act on: shown as one line, without a traceback."""
+"""Errors that a user can act on: shown as one line, without a traceback."""
 
 
 class UserError(Exception):
@@ -10,7 +10,7 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-  """A data set is missing, truncated or not what it should be."""
+  """A data set is missing, truncated or otherwise not as expected."""
 
 
 class CheckpointError(UserError):
@@ -18,6 +18,6 @@ class CheckpointError(UserError):
 
 
 def first_line(error: Exception) -> str:
-  """What another library says went wrong, for a message of one line."""
+  """The first line of another library's error, for a one-line message."""
   text = str(error).strip()
   return text.splitlines()[0][:300] if text else repr(error)

@@ -1,4 +1,4 @@
-"""Files that are written complete or not at all."""
+"""Atomic file output: files are written completely or not at all."""
 
 import json
 import math
@@ -14,15 +14,15 @@ from jaxgen.errors import ConfigError, UserError
 
 
 def temporary_beside(path: Path) -> Path:
-  """A name in the folder of `path` that no other process uses, on this machine or another."""
+  """A file name in the folder of `path` that no other process uses, on this machine or another."""
   return path.with_name(f'.{uuid.uuid4().hex}.tmp')
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-  """Writes a file complete or not at all: under a temporary name, then renamed.
+  """Writes a file atomically: under a temporary name, then renamed.
 
   Raises:
-    OSError: it cannot be written; its `filename` is `path`, whatever the system was about to do.
+    OSError: it cannot be written; its `filename` is `path`, whichever system call failed.
   """
   temporary = temporary_beside(path)
   try:
@@ -41,10 +41,10 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-  """A folder to fill that becomes `folder` at the end of the block, complete or not at all.
+  """A temporary folder to fill, which atomically becomes `folder` at the end of the block.
 
   Raises:
-    UserError: there is a file, or a folder that has something in it.
+    UserError: a file, or a folder that is not empty, already exists there.
     OSError: it cannot be written; its `filename` is `folder`.
   """
   if why := in_the_way(folder):
@@ -65,7 +65,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def in_the_way(folder: Path) -> str:
-  """What to say of the file that stands where a folder is to be, or one above it; '' where nothing does."""
+  """The complaint about a file that exists where a folder or one of its parents should be; '' if none does."""
   for place in (folder, *folder.parents):
     if os.path.lexists(place):
       return '' if place.is_dir() else f'{place} is a file: name a folder in its place'
@@ -73,12 +73,12 @@ def in_the_way(folder: Path) -> str:
 
 
 def check_folder(option: str, folder: Path, given: Path | None = None) -> None:
-  """Refuses an output before any work where a file stands in the place of its folder.
+  """Rejects an output, before any work is done, if a file exists where its folder should be.
 
   Args:
-    option: its name.
-    folder: that is to be there, or to be made.
-    given: what the option names, where that is not the folder.
+    option: the option's name.
+    folder: the folder that must exist or be created.
+    given: the option's value, if that is not the folder.
 
   Raises:
     ConfigError: names the file.
@@ -88,15 +88,15 @@ def check_folder(option: str, folder: Path, given: Path | None = None) -> None:
 
 
 def check_file(option: str, file: Path, example: str = '') -> None:
-  """Refuses an output before any work that is to be a file, and cannot.
+  """Rejects an output file that cannot be written, before any work is done.
 
   Args:
-    option: its name.
-    file: that is to be written.
-    example: the name of a file, for the message.
+    option: the option's name.
+    file: the file to write.
+    example: an example of a file name, for the message.
 
   Raises:
-    ConfigError: there is a folder, or a file in the place of its folder.
+    ConfigError: it is a folder, or a file exists where its folder should be.
   """
   if file.is_dir():
     as_here = f', as {file / example}' if example else ''
@@ -105,29 +105,29 @@ def check_file(option: str, file: Path, example: str = '') -> None:
 
 
 def decoded_text(content: bytes) -> str:
-  """A text in UTF-8, or in UTF-16 with its mark, as spreadsheets save tables; UnicodeError for another."""
+  """Decodes UTF-8, or UTF-16 with a byte-order mark, as spreadsheets save tables; else raises UnicodeError."""
   wide = content[:2] in (b'\xff\xfe', b'\xfe\xff')
   return content.decode('utf-16' if wide else 'utf-8').removeprefix('\ufeff')
 
 
 def is_there(path: Path) -> bool:
-  """Whether an output is there and no empty file."""
+  """Whether an output file exists and is not empty."""
   return path.is_file() and path.stat().st_size > 0
 
 
 def is_pattern(name: str) -> bool:
-  """Whether a name has the signs of a pattern, as shells expand them."""
+  """Whether a name contains the wildcards of a glob pattern, as shells expand them."""
   return any(sign in name for sign in '*?[')
 
 
 def write_json(path: Path, values: Any) -> Path:
-  """Writes indented JSON of `plain_json`, complete or not at all."""
+  """Writes `plain_json` of the values as indented JSON, atomically."""
   text = json.dumps(plain_json(values), indent=2, allow_nan=False)
   return write_bytes(path, (text + '\n').encode())
 
 
 def plain_json(values: Any) -> Any:
-  """Values of dicts, lists and tuples with null for NaN and the infinities, which JSON does not have."""
+  """Nested dicts, lists and tuples with null in place of NaN and infinities, which JSON does not have."""
   if isinstance(values, dict):
     return {key: plain_json(x) for key, x in values.items()}
   if isinstance(values, list | tuple):
@@ -136,10 +136,10 @@ def plain_json(values: Any) -> Any:
 
 
 def check_name(path: Path) -> None:
-  """Refuses a path that Python and libraries that speak UTF-8 alone, as TensorStore, would name differently.
+  """Rejects a path that Python would encode differently from UTF-8-only libraries such as TensorStore.
 
   Raises:
-    UserError: it holds letters that the locale cannot encode as UTF-8 does.
+    UserError: it contains characters that the locale does not encode as UTF-8 does.
   """
   name = str(path.absolute())
   try:

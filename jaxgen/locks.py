@@ -1,4 +1,4 @@
-"""Folders that one process has at a time: locks that the system itself releases when their holder is killed."""
+"""Locks that give one process exclusive use of a folder; the OS releases them when their holder is killed."""
 
 import errno
 import fcntl
@@ -20,10 +20,10 @@ _HELD_BY_ANOTHER = (errno.EAGAIN, errno.EACCES)
 
 
 class Lock:
-  """The open file that holds a folder while it is open.
+  """An open file that holds the lock on a folder for as long as it is open.
 
   Args:
-    folder: it exists.
+    folder: must exist.
   """
 
   def __init__(self, folder: Path):
@@ -31,10 +31,10 @@ class Lock:
     self._descriptor: int | None = None
 
   def take(self) -> bool:
-    """Whether nobody else holds the folder; it is held from then on, where there are locks.
+    """Takes the lock, where the file system has locks; False if another process holds it.
 
     Raises:
-      UserError: the file cannot be used.
+      UserError: the lock file cannot be used.
     """
     try:
       self._descriptor = os.open(self._folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -57,7 +57,7 @@ class Lock:
       raise UserError(f'{self._folder / FILE} cannot be used: {error.strerror or error}') from error
 
   def release(self) -> None:
-    """Frees the folder."""
+    """Releases the lock."""
     if self._descriptor is not None:
       os.close(self._descriptor)
       self._descriptor = None
@@ -65,11 +65,11 @@ class Lock:
 
 @contextmanager
 def held(folder: Path, work: str) -> Iterator[None]:
-  """Holds a folder for this process.
+  """Holds the lock on a folder for this process.
 
   Args:
-    folder: it exists.
-    work: what is done with the folder, as 'filled'.
+    folder: must exist.
+    work: what is being done to the folder, such as 'filled'.
 
   Raises:
     UserError: another process holds the folder, or its lock cannot be used.
@@ -84,12 +84,12 @@ def held(folder: Path, work: str) -> Iterator[None]:
 
 
 def held_by(folder: Path, work: str) -> str:
-  """Who says to hold a folder, as a message begins; `work` as for `held`."""
+  """The start of a message that says who claims to hold a folder; `work` as for `held`."""
   return f'{folder} is being {work} by {_holder(folder)}'
 
 
 def _holder(folder: Path) -> str:
-  """Who says to hold a folder."""
+  """The process that claims to hold a folder, in words."""
   try:
     about: Any = json.loads((folder / FILE).read_text())
     return f'process {about["pid"]} on {about["host"]} since {about["since"]}'

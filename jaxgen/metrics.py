@@ -1,4 +1,4 @@
-"""Averages as (total, count), divided once, on the host."""
+"""Metrics as (total, count) pairs, divided only once, on the host."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -9,9 +9,9 @@ import numpy as np
 
 
 class Mean(NamedTuple):
-  """A sum and the number of things summed.
+  """A sum and the number of items summed.
 
-  Inside a step both are scalars; a scanned step stacks them to [S]; `fold` adds such stacks up.
+  Inside a step both are scalars; a scanned step stacks them to [S]; `fold` adds up such stacks.
   """
 
   total: jax.Array
@@ -31,10 +31,10 @@ Metrics = dict[str, Mean]
 
 
 def fetched(results: Iterable[Any]) -> Iterator[Any]:
-  """Results of compiled steps on the host, each fetched when the next one is under way.
+  """Yields the results of compiled steps on the host, fetching each once the next one is in flight.
 
-  The device is then a step behind at most. Left alone the host runs ahead, and every batch that a step has
-  yet to come to is held in memory.
+  The device then lags by at most one step. Without this, the host runs ahead, and every batch still queued
+  for a step is held in memory.
   """
   last: list[Any] = []
   for result in results:
@@ -46,7 +46,7 @@ def fetched(results: Iterable[Any]) -> Iterator[Any]:
 
 
 def fold(*parts: Metrics) -> Metrics:
-  """Adds metrics up in float64 on the host, over their leading axes and over `parts`."""
+  """Sums metrics in float64 on the host, over their leading axes and over `parts`."""
   names = parts[0].keys() if parts else ()
   return {
     name: Mean(
@@ -58,7 +58,7 @@ def fold(*parts: Metrics) -> Metrics:
 
 
 def averages(metrics: Metrics, prefix: str = '') -> dict[str, float]:
-  """The quotients as floats; a mean of nothing is NaN."""
+  """The means as floats; the mean of nothing is NaN."""
   return {
     prefix + name: float(m.total / m.count) if m.count else float('nan')
     for name, m in metrics.items()

@@ -1,4 +1,4 @@
-"""What a person is told of work beside its result: notes of functions, and lines about how far it is."""
+"""Messages to the user besides the result: notes from functions, and progress lines."""
 
 import logging
 import warnings
@@ -6,25 +6,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 Warn = Callable[[str], None]
-# The level of lines about work that takes a while, which is nothing to be warned of: commands print them.
+# The log level of progress lines, which are no warnings: commands print them.
 PROGRESS = logging.WARNING - 5
 
 
 class UserNote(UserWarning):
-  """Something that a person is to know of what was made of what they gave."""
+  """Something a user should know about how their input was handled."""
 
 
 def stays(path: Path) -> str:
-  """The note of a file that is not written since it is there."""
+  """The note that a file is not written because it already exists."""
   return f'{path} is there already, nothing is written (overwrite=True writes anew)'
 
 
 def tell(notes: Iterable[str], warn: Warn | None) -> None:
-  """Tells of notes; called by the function that a person called, so that Python names the line of that call.
+  """Emits notes; called directly by the public function, so that Python reports the line of the user's call.
 
   Args:
     notes: a line each, with the name of what it is about.
-    warn: is told of each; None: Python's `warnings` are, by a `UserNote`.
+    warn: called with each; None: issues each as a Python warning, `UserNote`.
   """
   for note in notes:
     if warn:
@@ -34,14 +34,14 @@ def tell(notes: Iterable[str], warn: Warn | None) -> None:
 
 
 def progress(line: str) -> None:
-  """Logs a line about work that takes a while, at the level PROGRESS."""
+  """Logs a progress line, at the level PROGRESS."""
   logging.log(PROGRESS, '%s', line)
 
 
 class Lines(logging.Formatter):
-  """Lines of a log as commands print them: all but PROGRESS begin with their level."""
+  """Formats log lines as commands print them: all but PROGRESS start with their level."""
 
   def format(self, record: logging.LogRecord) -> str:
-    """The line of a record."""
+    """Formats a record as a line."""
     line = super().format(record)
     return line if record.levelno == PROGRESS else f'{record.levelname}: {line}'

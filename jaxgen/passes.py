@@ -1,29 +1,29 @@
-"""Progress of work that goes over its input several times, as one count."""
+"""Progress of work that makes several passes over its input, as a single count."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 
-# Is told (done, total) as work goes on; what it raises ends the work.
+# Called with (done, total) as work proceeds; an exception that it raises ends the work.
 Progress = Callable[[int, int], None]
-# What shows the passes over an input: (items, description) -> the same items.
+# Displays the passes over an input: (items, description) -> the same items.
 Bars = Callable[[Iterable, str], Iterable]
 
 TOTAL = 1000
 
 
 def no_bars(items: Iterable, description: str, total: int | None = None) -> Iterator:
-  """`Bars`, and `task.Tools.progress`, that show nothing."""
+  """A `Bars`, or `task.Tools.progress`, that shows nothing."""
   del description, total
   return iter(items)
 
 
 class Passes:
-  """Shows passes, as `task.Tools.progress` does, by one count that rises from 0 to TOTAL.
+  """Reports passes, with the interface of `task.Tools.progress`, as one count that rises from 0 to TOTAL.
 
   Args:
-    progress: is told of it; None: nobody is.
-    shares: the name of each pass and its share of the work, in their order. One that does not come is passed
-      over, and one that is not among them moves the count no further.
-    items: about how many items a pass has whose iterable has no length.
+    progress: called with the count; None: nothing is reported.
+    shares: the name of each pass and its share of the work, in order. A pass that does not occur is skipped,
+      and one that is not listed does not advance the count.
+    items: the approximate number of items in a pass whose iterable has no length.
   """
 
   def __init__(
@@ -38,7 +38,7 @@ class Passes:
     self._next, self._done = 0, 0
 
   def __call__(self, items: Iterable, description: str, total: int | None = None) -> Iterator:
-    """The same items, which are counted as they are done."""
+    """Yields the same items, counting each once it is done."""
     if total is None:
       total = len(items) if isinstance(items, Sized) else self._items
     start = end = self._done / TOTAL
@@ -53,7 +53,7 @@ class Passes:
     self._tell(end)
 
   def end(self) -> None:
-    """All is done."""
+    """Reports that all work is done."""
     self._tell(1.0)
 
   def _tell(self, share: float) -> None:

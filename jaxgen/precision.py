@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-# Of computation, and of parameters, statistics and losses.
+# (dtype of computation, dtype of parameters, statistics and losses).
 DTYPES = {
   'float32': (jnp.float32, jnp.float32),
   'bfloat16': (jnp.bfloat16, jnp.float32),

@@ -1,4 +1,4 @@
-"""The configs that runs were saved with: completed where keys are younger, compared with others, and changed.
+"""The configs saved with runs: filled in where keys were added later, compared with others, and changed.
 
 Imports nothing heavy.
 """
@@ -25,7 +25,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.schema import REQUIRED, near_matches
 from jaxgen.systems import SYSTEMS
 
-# What a resumed run may change: none of it alters the next update.
+# Keys that a resumed run may change: none of them alters the next update.
 RESUME_FREE = (
   *PERIODS,
   'parallel',
@@ -37,30 +37,30 @@ RESUME_FREE = (
   'checkpoint',
   'stop',
 )
-# What evaluation of a trained run may change.
+# Keys that evaluation of a trained run may change.
 EVALUATE_FREE = ('eval', 'data.dir', 'data.sets', 'parallel')
 
 
 def from_saved(values: Any) -> ConfigDict:
-  """A config from the JSON of a file that may be damaged, `completed`.
+  """A `completed` config from the JSON of a file that may be damaged.
 
   Raises:
-    ConfigError: it is no config, or not one that `check_keys` takes.
+    ConfigError: it is not a config, or not one that `check_keys` accepts.
   """
   if not isinstance(values, Mapping):
     raise ConfigError(f'it holds a value of type {type(values).__name__}, not a config')
   try:
     config = completed(from_json(values))
-  except (KeyError, TypeError) as error:  # names that ConfigDict itself uses
+  except (KeyError, TypeError) as error:  # names that ConfigDict reserves
     raise ConfigError(f'{error} in a config') from error
   check_keys(config)
   return config
 
 
 def completed(saved: ConfigDict) -> ConfigDict:
-  """The config of a run with the keys that are younger than it, each with the value that does what the run did.
+  """A run's config with later keys filled in, each with the value that reproduces the run's behaviour.
 
-  They are those that the rules call `added`. What else is missing or wrong stays so.
+  They are those whose rules are `added`. Anything else that is missing or wrong stays so.
   """
   name = saved.get('system')
   if not isinstance(name, str) or name not in SYSTEMS:
@@ -75,9 +75,9 @@ def completed(saved: ConfigDict) -> ConfigDict:
 
 
 def identity(config: ConfigDict) -> str:
-  """A short name for a config, which stays the same when a key is added to its system.
+  """A short name for a config, which does not change when a key is added to its system.
 
-  Added keys count only where they have another value than the one that does what was done before.
+  Added keys count only if their value differs from the one that reproduces the earlier behaviour.
   """
   known = rules(system_module(config))
   old = {k: x for k, x in flatten(from_json(to_json(config))).items() if x != known[k].before}
@@ -110,7 +110,7 @@ def with_free(saved: ConfigDict, given: ConfigDict, free: Iterable[str]) -> Conf
 
 
 def overridden(config: ConfigDict, values: Mapping[str, str], free: Iterable[str]) -> ConfigDict:
-  """A config with some keys set from text, read as the type that each has.
+  """A config with some keys set from text, parsed as the current type of each.
 
   Raises:
     ConfigError: an unknown key, one outside `free`, or a value of another type.
@@ -127,7 +127,7 @@ def overridden(config: ConfigDict, values: Mapping[str, str], free: Iterable[str
 
 
 def parsed(key: str, text: str, like: Any) -> Any:
-  """A key's value from text, of the type of `like`, its value now; lists as (1, 2) or [1, 2]."""
+  """A key's value parsed from text as the type of `like`, its current value; lists as (1, 2) or [1, 2]."""
   if isinstance(like, str):
     return text
   if isinstance(like, bool) and text.lower() in ('true', 'false'):
@@ -146,7 +146,7 @@ def parsed(key: str, text: str, like: Any) -> Any:
 
 
 def for_inference(config: ConfigDict) -> ConfigDict:
-  """The config without `init_from`: a trained model needs no longer what it began with."""
+  """The config without `init_from`: a trained model no longer needs its initial weights."""
   if not config.get('init_from'):
     return config
   return _replaced(config, {'init_from': ''})

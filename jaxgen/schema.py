@@ -1,4 +1,4 @@
-"""What the values of a config may be: rules, and a config's leaves held against a table of them.
+"""The values that a config may have: rules, and the check of a config's leaves against a table of rules.
 
 A table is {dotted key: `Rule`}: `jaxgen.config.CORE` has the keys of every config, `KEYS` of a system the rest.
 Imports nothing heavy.
@@ -19,13 +19,13 @@ REQUIRED: Any = object()
 
 
 class Rule(NamedTuple):
-  """What one value must be.
+  """The constraint on one value.
 
   Attributes:
-    what: in words, as 'a whole number above 0'.
-    wrong: value -> what is wrong with it, to be read behind its key, as ' = 0 must be above 0'; None: nothing.
-    is_place: whether it may name files or folders, several of them by commas.
-    before: the value by which a run did the same before there was the key; REQUIRED where it was always there.
+    what: in words, such as 'a whole number above 0'.
+    wrong: value -> what is wrong with it, to follow its key, such as ' = 0 must be above 0'; None: nothing.
+    is_place: whether it may name files or folders, several separated by commas.
+    before: the value that reproduces runs from before the key existed; REQUIRED if it always existed.
   """
 
   what: str
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
   before: Any = REQUIRED
 
   def added(self, before: Any) -> 'Rule':
-    """The rule of a key that older runs lack, whose configs are completed with `before`."""
+    """The rule of a key that older runs lack; their configs are completed with `before`."""
     return self._replace(before=before)
 
 
@@ -44,13 +44,13 @@ def near_matches(name: str, known: Iterable[str], prefix: str = '') -> str:
   close = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
   likeness = [difflib.SequenceMatcher(None, name, k).ratio() for k in close]
   close = [k for k, x in zip(close, likeness, strict=True) if x > likeness[0] - 0.1]
-  if not close:  # the right leaf in the wrong branch
+  if not close:  # the right leaf in the wrong group
     close = [k for k in known if k.split('.')[-1] == name.split('.')[-1]][:3]
   return f' Did you mean {" or ".join(prefix + k for k in close)}?' if close else ''
 
 
 def _must_be(what: str, words: str, is_kind: Callable, fits: Callable, note: str = '') -> Rule:
-  """A rule that names the kind to a value of another one, and else the range alone."""
+  """A rule whose complaint names the kind if a value is of another kind, and else only the range."""
 
   def wrong(value: Any) -> str | None:
     if not is_kind(value):
@@ -69,7 +69,7 @@ def _is_number(value: Any) -> bool:
 
 
 def whole(least: int = 1, most: int | None = None, words: str = '') -> Rule:
-  """A whole number from `least` to `most`, both included; `words` says the range in other words."""
+  """A whole number from `least` to `most`, inclusive; `words` describes the range differently."""
   if not words and most is not None:
     words = f'between {least} and {most}'
   words = words or ('above 0' if least == 1 else f'{least} or more')
@@ -78,7 +78,7 @@ def whole(least: int = 1, most: int | None = None, words: str = '') -> Rule:
 
 
 def within(low: float, high: float, closed: str = 'both', note: str = '') -> Rule:
-  """A number of an interval, closed at 'both' ends, the 'left', the 'right' or 'neither'."""
+  """A number in an interval, closed at 'both' ends, the 'left', the 'right' or 'neither'."""
   left, right = closed in ('both', 'left'), closed in ('both', 'right')
   words = f'in {"[" if left else "("}{low}, {high}{"]" if right else ")"}'
 
@@ -112,7 +112,7 @@ def flag() -> Rule:
 
 
 def text(what: str = 'text', if_empty: str = '') -> Rule:
-  """A string; empty only where nothing is said of that in `if_empty`, the fix."""
+  """A string; may be empty unless `if_empty` gives the fix for that."""
 
   def wrong(value: Any) -> str | None:
     if not isinstance(value, str):
@@ -128,7 +128,7 @@ def place(what: str, if_empty: str = '') -> Rule:
 
 
 def choice(*options: Any, optional: bool = False, words: str = '') -> Rule:
-  """One of `options`, which are of one type; `optional` allows '' too, `words` lists them otherwise."""
+  """One of `options`, all of one type; `optional` also allows '', `words` describes them differently."""
   listed = ', '.join(map(str, options)) + (', or empty' if optional else '')
   allowed = (*options, '') if optional else options
 
@@ -144,7 +144,7 @@ def choice(*options: Any, optional: bool = False, words: str = '') -> Rule:
 
 
 def each(rule: Rule, noun: str, length: int | None = None, empty: bool = False) -> Rule:
-  """A list or tuple of values that all fit a rule, `length` of them; `noun` names them, as 'widths'."""
+  """A list or tuple of `length` values that all satisfy a rule; `noun` names them, such as 'widths'."""
   what = f'{length} {noun}' if length else noun
 
   def wrong(value: Any) -> str | None:
@@ -163,7 +163,7 @@ def each(rule: Rule, noun: str, length: int | None = None, empty: bool = False) 
 
 
 def require(key: str, rule: Rule, value: Any) -> None:
-  """Raises ConfigError unless the value of a key fits its rule."""
+  """Raises ConfigError unless the value of a key satisfies its rule."""
   if value is None:
     raise ConfigError(f'config.{key} is not set: give {rule.what}, as --config.{key}=VALUE')
   if complaint := rule.wrong(value):
@@ -171,11 +171,11 @@ def require(key: str, rule: Rule, value: Any) -> None:
 
 
 def check_leaves(leaves: Mapping[str, Any], rules: Mapping[str, Rule], system: str) -> None:
-  """Raises ConfigError for the first leaf that no rule knows, that is missing, or that does not fit.
+  """Raises ConfigError for the first leaf that has no rule, is missing, or violates its rule.
 
   Args:
     leaves: a config's values by dotted key.
-    rules: of every key that the config must have.
+    rules: by key, for every key that the config must have.
     system: whose config it is, for the message.
   """
   for key, value in leaves.items():
@@ -189,12 +189,12 @@ def check_leaves(leaves: Mapping[str, Any], rules: Mapping[str, Rule], system: s
 
 
 def warn_of_idle(config: ConfigDict, off: Mapping[str, Any], why: str) -> None:
-  """Warns of keys that differ from what they are where nobody sets them, and change nothing.
+  """Warns about keys that differ from their defaults but have no effect.
 
   Args:
-    config: of a run.
-    off: by dotted key, what it is where nobody sets it.
-    why: they change nothing, in words.
+    config: the config of a run.
+    off: by dotted key, its default.
+    why: the reason that they have no effect, in words.
   """
   idle = ', '.join(
     f'config.{key}' for key, value in off.items() if attrgetter(key)(config) != value

@@ -1,7 +1,7 @@
 """The contract between a system and everything that runs it.
 
 A system is two functions, `make_data(config) -> Data` and `make_task(config, facts, axis) -> Task`. Both
-results are tuples of pure functions; nothing here knows of devices, files or loops.
+return tuples of pure functions; nothing here knows about devices, files or loops.
 """
 
 import functools
@@ -35,11 +35,11 @@ class TrainState(struct.PyTreeNode):
 
   Attributes:
     step: () int32, completed updates.
-    params: by player, what one optimizer moves; a single player is {'model': ...}.
+    params: by player, the parameters that one optimizer updates; a single player is {'model': ...}.
     opt_state: by player, optax states.
     variables: by player, then Flax collection (batch_stats);
       `{'params': params[p], **variables[p]}` can be applied.
-    ema: by player, a whole variables dict; {} without EMA.
+    ema: by player, a full variables dict; {} without EMA.
     rng: () typed key, never advanced: a step's randomness is `step_rng(state, name)`.
   """
 
@@ -52,13 +52,13 @@ class TrainState(struct.PyTreeNode):
 
 
 class Split(NamedTuple):
-  """Rows to evaluate on, read as they are asked for.
+  """Rows to evaluate on, read lazily.
 
   Attributes:
-    size: rows, padding not counted.
+    size: number of rows, without padding.
     batches: this process's rows of each global batch -> its evaluation batches: decoded, in fixed order,
-      padded, with 'mask' [B]. Every call reads the rows anew, and nothing but its user holds a batch: results
-      are to be `jaxgen.metrics.fetched`.
+      padded, with 'mask' [B]. Every call reads the rows again, and only the caller holds a reference to a
+      batch: fetch results with `jaxgen.metrics.fetched`.
   """
 
   size: int
@@ -66,17 +66,17 @@ class Split(NamedTuple):
 
 
 class Data(NamedTuple):
-  """What `make_data(config)` returns: the host's side of a data set. Not needed for inference.
+  """What `make_data(config)` returns: the host side of a data set. Not needed for inference.
 
   Attributes:
-    facts: JSON-like, what a model must know of its data; saved with every checkpoint.
+    facts: JSON-like, what a model must know about its data; saved with every checkpoint.
     arrays: resident on the device, an argument of the step; {} when streaming.
-    batches: (first step, this process's rows of each global batch) -> this process's batches from that
-      step on, for ever: a pure function of (seed, step).
+    batches: (first step, this process's rows of each global batch) -> an infinite iterator of this process's
+      batches from that step on: a pure function of (seed, step).
     example: (arrays, one row, key) -> one decoded, augmented example; vmapped inside the compiled step,
       training only.
-    splits: by name, what to evaluate on. Metrics during training are those of 'validation', else of 'test',
-      else of 'train'.
+    splits: by name, the splits to evaluate on. Metrics during training are computed on 'validation', else on
+      'test', else on 'train'.
   """
 
   facts: dict[str, Any]
@@ -87,15 +87,15 @@ class Data(NamedTuple):
 
 
 class Trained(NamedTuple):
-  """A trained model: all that inference needs.
+  """A trained model: everything inference needs.
 
   Attributes:
     config: the run's config.
-    facts: what the model knows of its data.
-    variables: what `Task.export` made of the state.
-    step: updates it was trained for.
-    source: the folder of a run or the file that it was read from, where more may be known of it; None where
-      it was made in this program.
+    facts: what the model knows about its data.
+    variables: the variables that `Task.export` extracted from the state.
+    step: the number of updates it was trained for.
+    source: the run folder or the file that it was read from, which may hold more about it; None if it was
+      made in this program.
   """
 
   config: ConfigDict
@@ -106,17 +106,17 @@ class Trained(NamedTuple):
 
 
 class Tools(NamedTuple):
-  """What the host lends to `Task.evaluate` and `Task.pictures`.
+  """Host services that `Task.evaluate` and `Task.pictures` receive.
 
   Attributes:
-    compile: jit over the mesh: arguments are placed, batches (dicts with 'mask') split over devices.
+    compile: jit over the mesh: arguments are placed, batches (dicts with 'mask') sharded over devices.
     rows: global batch size -> the rows of such a batch that this process passes to compiled functions.
-    progress: (iterable, description, total=None) -> iterator with a bar; a stop signal ends it cleanly. `total`
-      is the number of items where the iterable has no length.
-    trained: config -> another run's Trained, trained first where it is not there yet.
-    rng: key of (config.seed, 'evaluate'): a repeated evaluation is bit-equal.
-    full: whether to compute what is expensive; the end of training asks for the cheap figures only.
-    card: what a file of weights says of itself in its header, by title; empty for a run.
+    progress: (iterable, description, total=None) -> iterator with a progress bar; a stop signal ends it
+      cleanly. `total` is the number of items if the iterable has no length.
+    trained: config -> another run's Trained, which is trained first if it does not exist yet.
+    rng: key of (config.seed, 'evaluate'): repeating an evaluation gives bit-identical results.
+    full: whether to compute expensive metrics; the end of training asks only for the cheap ones.
+    card: the metadata in the header of a weight file, by title; empty for a run.
   """
 
   compile: Callable[[Callable], Callable]
@@ -129,10 +129,10 @@ class Tools(NamedTuple):
 
 
 def plain_tools(seed: int = 0, progress: Callable[..., Iterator] = no_bars) -> Tools:
-  """What is lent without a host: jit without a mesh, in one process; other runs are not trained.
+  """`Tools` without a host: jit without a mesh, in one process; other runs are not trained.
 
   Args:
-    seed: of `Tools.rng`.
+    seed: seed of `Tools.rng`.
     progress: see `Tools`.
   """
 
@@ -155,22 +155,22 @@ class Task(NamedTuple):
     batch: ShapeDtypeStructs of one global training batch, as `Data.example` makes it.
     init: key -> state.
     train_step: (state, batch) -> (state, metrics); under a device axis the metrics are already summed.
-    export: state -> what a user of the model needs, and no more.
+    export: state -> the variables that inference needs, and no more.
     eval_step: (exported variables, batch with mask, key) -> metrics.
-    evaluate: (exported variables, data, tools) -> figures for evaluation.json; None where not computed. Its
-      'tables', title -> rows, are shown and not kept; 'left_out' names those that are None for want of
-      `tools.full`, and is not kept. A trained run of a system with EVALUATES_WITHOUT_DATA gets no data, and
-      one with `make_evaluation_data(config, facts)`, facts those of the run, what that makes: only what is
-      evaluated, and facts as far as it tells them.
+    evaluate: (exported variables, data, tools) -> values for evaluation.json; None where not computed. Its
+      'tables', title -> rows, are printed but not saved; 'left_out' lists the values that are None because
+      `tools.full` is False, and is not saved either. A trained run of a system with EVALUATES_WITHOUT_DATA
+      gets no data; one with `make_evaluation_data(config, facts)`, given the run's facts, gets what that
+      returns: only the data to evaluate on, and facts as far as it provides them.
     pictures: (exported variables, data or None, tools) -> name -> uint8 image [H, W] or [H, W, 3]; with
-      data None it draws what needs no data.
-    curriculum: (step, train_step) in the order of steps: updates after that many are this one's, in place of
-      the one's before. A program of its own each, since XLA's choice within a step would cost a convolution's
-      speed; a system that has one says at which steps, by `curriculum_steps(config)`.
-    stage_losses: for each of `train_steps()` the losses of the players that it moves, in the order in which it
-      does; see `losses`.
-    reports: metrics of the train step that move nothing: where one is not finite, training goes on. Of all
-      others, as losses, and of the state none may be.
+      data None it draws only the pictures that need no data.
+    curriculum: (step, train_step) in order of steps: after that many updates this train step replaces the
+      previous one. Each is a separate program, since a conditional within one XLA program would slow its
+      convolutions down; a system with a curriculum declares the steps in `curriculum_steps(config)`.
+    stage_losses: for each of `train_steps()` the losses of the players that it updates, in order of their
+      updates; see `losses`.
+    reports: metrics of the train step that affect no update: training continues if one is not finite. All
+      other metrics, such as losses, and the state must be finite.
   """
 
   batch: PyTree
@@ -186,21 +186,21 @@ class Task(NamedTuple):
 
   @property
   def losses(self) -> dict[str, LossFn]:
-    """Pure functions (params, state, batch) -> (loss, aux) of what each player minimises, by player.
+    """The loss that each player minimises, by player: pure functions (params, state, batch) -> (loss, aux).
 
-    Of each player that of the last stage which moves it, in the order of updates in a step.
+    For each player, the loss of the last stage that updates it, in the order of updates within a step.
 
-    - `params` are of this player alone, as `state.params[player]`: what to differentiate by.
-    - `state` is all else, as constants: `step` and `rng`, from which all draws are, `variables`, and the
-      `params` of other players. Optimizers and averages are not looked at. The gradient at
-      `state.params[player]` is what `train_step` hands to the optimizer; where a step moves players one after
-      another, in the state which those before have left, with `step` as it was.
-    - `batch` is as `train_step` takes it: rows that `Data.example` has made, with the shapes of `batch`. It
-      need not have all rows; a row's draws go by its place.
-    - `loss` () is local sum / global count: a part of the mean over a batch of config.batch_size rows or,
-      where rows are not all counted, over those of all devices that are. Under a device axis the devices'
-      parts add up to the loss, as their gradients do.
-    - `aux` is, by name, what the step goes on with, as the terms of each row; the system's function says.
+    - `params` are this player's alone, like `state.params[player]`: differentiate with respect to these.
+    - `state` holds everything else, as constants: `step` and `rng`, which determine all random draws,
+      `variables`, and the `params` of the other players. Optimizer states and averages are ignored. The
+      gradient at `state.params[player]` is what `train_step` passes to the optimizer; if a step updates
+      players one after another, evaluate it at the state left by the previous ones, with `step` unchanged.
+    - `batch` is what `train_step` takes: rows from `Data.example`, with the shapes of `batch`. It may have
+      fewer rows; a row's random draws depend on its position.
+    - `loss` () is local sum / global count: a share of the mean over a batch of config.batch_size rows or,
+      if only some rows count, over those that count on all devices. Under a device axis the devices' shares
+      add up to the loss, and so do their gradients.
+    - `aux` holds, by name, intermediate results for the step, such as per-row terms; see the system's function.
     """
     found: dict[str, LossFn] = {}
     for losses in reversed(self.stage_losses):
@@ -208,16 +208,16 @@ class Task(NamedTuple):
     return found
 
   def stage(self, step: int) -> int:
-    """The stage that update `step` + 1 belongs to: 0 with `train_step`, i with the i-th of the curriculum."""
+    """The stage that update `step` + 1 belongs to: 0 for `train_step`, i for the i-th of the curriculum."""
     return sum(first <= step for first, _ in self.curriculum)
 
   def train_steps(self) -> tuple[TrainStep, ...]:
-    """Those of all stages."""
+    """The train steps of all stages."""
     return self.train_step, *(train_step for _, train_step in self.curriculum)
 
 
 def name_key(key: jax.Array, name: str) -> jax.Array:
-  """The key of a named stream: fold_in(key, crc32(name))."""
+  """The key of a named random stream: fold_in(key, crc32(name))."""
   return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
@@ -235,10 +235,10 @@ def fresh_state(
   """The state before the first update.
 
   Args:
-    key: of the run, `TrainState.rng`.
-    players: by player, its variables: 'params', and by Flax collection what no optimizer moves.
+    key: the run's key, which becomes `TrainState.rng`.
+    players: by player, its variables: 'params', and the Flax collections that no optimizer updates.
     optimizers: by player.
-    averaged: the players with a moving average, which begins as a copy of their variables.
+    averaged: the players with a moving average, which starts as a copy of their variables.
   """
   params = {name: variables['params'] for name, variables in players.items()}
   return TrainState(
@@ -261,18 +261,18 @@ def update_player(
   grads: PyTree,
   axis: str | None = None,
 ) -> TrainState:
-  """Moves one player by its optimizer; the others stay as they are.
+  """Updates one player with its optimizer; the others are unchanged.
 
   Args:
     state: the state before.
     optimizers: by player.
     name: the player.
-    grads: gradients of a loss written as local_sum / global_count, not yet summed over devices: they
-      are summed here, once.
+    grads: gradients of a loss written as local_sum / global_count, not yet summed over devices: that
+      happens here, once.
     axis: the device axis, or None.
 
   Returns:
-    The state with new params[name] and opt_state[name]; `step` is left to the caller.
+    The state with new params[name] and opt_state[name]; incrementing `step` is left to the caller.
   """
   grads = psum(grads, axis)
   updates, opt_state = optimizers[name].update(grads, state.opt_state[name], state.params[name])

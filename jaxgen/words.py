@@ -1,4 +1,4 @@
-"""Words of messages that depend on a number."""
+"""Wording of messages that depends on a number."""
 
 from collections.abc import Collection
 from itertools import islice
@@ -9,8 +9,8 @@ def counted(number: int, one: str, many: str = '') -> str:
 
   Args:
     number: how many.
-    one: the word for one.
-    many: for any other number; `one` with an s by default.
+    one: the singular.
+    many: the plural; `one` with an s by default.
   """
   return f'{number:,} {one if number == 1 else many or one + "s"}'
 
@@ -19,9 +19,9 @@ def named(items: Collection[object], most: int = 5, mark: str = ', ') -> str:
   """'a, b and 3 more'.
 
   Args:
-    items: in their order.
-    most: how many are named.
-    mark: between two of them.
+    items: in order.
+    most: how many to name.
+    mark: separator.
   """
   more = f' and {len(items) - most:,} more' if len(items) > most else ''
   return mark.join(map(str, islice(items, most))) + more

@@ -1,1 +1,1 @@
-"""Where rows come from and in which order: sources, the order of rows, the batch pipeline."""
+"""Where rows come from and in what order: sources, row order, the batch pipeline."""

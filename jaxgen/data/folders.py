@@ -1,4 +1,4 @@
-"""Where files are looked for and where prepared ones are kept."""
+"""Where data files are looked up and where prepared ones are cached."""
 
 import os
 import re
@@ -11,17 +11,17 @@ from pathlib import Path
 
 from jaxgen.errors import ConfigError, DataError
 
-# The age in seconds at which what another process has left unfinished counts as abandoned.
+# The age in seconds at which another process's unfinished folder counts as abandoned.
 _ABANDONED = 3600
 _VARIABLE = re.compile(r'\$(?:(\w+)|\{(\w+)\})')
 
 
 def expanded(path: str | Path, otherwise: str = 'name another folder') -> Path:
-  """The path that a person means: `$NAME`, `${NAME}` and a leading `~` are replaced.
+  """Expands `$NAME`, `${NAME}` and a leading `~` in a user's path.
 
   Args:
-    path: as given; something that is there by this very name is taken as it is.
-    otherwise: what else to do than to set a variable, for the error.
+    path: as given; if this exact path exists, it is returned unchanged.
+    otherwise: the alternative to setting a variable, for the error message.
 
   Raises:
     ConfigError: a variable is not set, or empty.
@@ -33,22 +33,22 @@ def expanded(path: str | Path, otherwise: str = 'name another folder') -> Path:
     name = match[1] or match[2]
     if not os.environ.get(name):
       raise ConfigError(f'{given}: {name} is not set. Set it, or {otherwise}')
-  # Not Path's, which raises for a home that is not there.
+  # Not Path's method, which raises if there is no home directory.
   return Path(os.path.expanduser(os.path.expandvars(given)))  # noqa: PTH111
 
 
 def listed(names: str) -> list[str]:
-  """The parts of a comma-separated list, without blanks around them, empty ones left out."""
+  """The parts of a comma-separated list, stripped of whitespace, without empty ones."""
   return [part.strip() for part in names.split(',') if part.strip()]
 
 
 @contextmanager
 def new_folder(root: Path) -> Iterator[Path]:
-  """A private folder to fill that becomes `root` at the end of the block: complete or not at all.
+  """A private folder to fill, which atomically becomes `root` at the end of the block.
 
-  Several processes may make the same folder: the first to finish gives its own, and the others' are
-  dropped, so what is put there must follow from the folder's name. What killed processes have left beside
-  it is removed once nothing in it has changed for an hour.
+  Several processes may create the same folder: the first to finish wins, and the others' are discarded, so
+  the contents must be determined by the folder's name. Leftovers of killed processes next to it are removed
+  once nothing in them has changed for an hour.
   """
   for other in root.parent.glob('*.tmp-*'):
     if _is_abandoned(other):
@@ -67,9 +67,9 @@ def new_folder(root: Path) -> Iterator[Path]:
 
 
 def _is_abandoned(folder: Path) -> bool:
-  """By its newest file: a slow process writes to the files, and not to the folder."""
+  """Judged by its newest file: a slow process writes to the files, not to the folder."""
   newest = 0.0
-  with suppress(FileNotFoundError):  # its process has finished meanwhile
+  with suppress(FileNotFoundError):  # its process has finished in the meantime
     for path in (folder, *folder.rglob('*')):
       newest = max(newest, path.stat().st_mtime)
     return time.time() - newest > _ABANDONED
@@ -77,23 +77,23 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def cache_folder() -> Path:
-  """Return the folder of everything derived: `$JAXGEN_CACHE`, else `~/.cache/jaxgen`."""
+  """Return the folder of all derived files: `$JAXGEN_CACHE`, else `~/.cache/jaxgen`."""
   return expanded(os.environ.get('JAXGEN_CACHE') or '~/.cache/jaxgen')
 
 
 def require_room(folder: Path, needed: int, what: str) -> str:
-  """Refuses to begin what does not fit on a disk.
+  """Checks that there is enough disk space before work begins.
 
   Args:
-    folder: where it is to be kept; may not be there yet.
+    folder: where the files will be kept; need not exist yet.
     needed: bytes.
-    what: is to be kept, for the error.
+    what: what will be kept, for the error message.
 
   Returns:
-    The size as it is told, as '13.4 GB'.
+    The size for messages, such as '13.4 GB'.
 
   Raises:
-    DataError: the disk has less room: names both sizes.
+    DataError: the disk has less free space; gives both sizes.
   """
   there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
   free = shutil.disk_usage(there).free
@@ -110,7 +110,7 @@ def _gigabytes(size: int) -> str:
 
 
 def default_folder(name: str) -> Path | None:
-  """`$JAXGEN_DATA/<name>`, or None where the variable is not set."""
+  """`$JAXGEN_DATA/<name>`, or None if the variable is not set."""
   root = os.environ.get('JAXGEN_DATA')
   return expanded(root) / name if root else None
 
@@ -119,16 +119,16 @@ def data_folder(name: str, directory: str = '', contents: str = 'its files') -> 
   """Find the folder that holds a set's files.
 
   Args:
-    name: of the data set.
+    name: name of the data set.
     directory: the folder itself, see `expanded`; empty means `$JAXGEN_DATA/<name>`.
-    contents: what belongs into the folder, for the error.
+    contents: what belongs in the folder, for the error message.
 
   Returns:
     An existing folder.
 
   Raises:
-    DataError: the folder does not exist; names both places and what belongs there.
-    ConfigError: `directory` begins with a variable that is not set.
+    DataError: the folder does not exist; names both locations and what belongs there.
+    ConfigError: `directory` contains a variable that is not set.
   """
   default = default_folder(name)
   folder = expanded(directory) if directory else default

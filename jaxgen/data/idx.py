@@ -1,4 +1,4 @@
-"""The idx files of the MNIST family: reading, and saying exactly what is wrong with a file."""
+"""The idx files of the MNIST family: a reader that reports exactly what is wrong with a file."""
 
 import gzip
 import struct
@@ -22,7 +22,7 @@ class IdxSet(NamedTuple):
   """How one set of the family is stored.
 
   Attributes:
-    prefix: of its file names.
+    prefix: prefix of its file names.
     transposed: images are stored column by column (EMNIST).
     num_classes: labels lie in [0, num_classes).
   """
@@ -32,14 +32,14 @@ class IdxSet(NamedTuple):
   num_classes: int = 10
 
   def files(self, split: str) -> tuple[str, str]:
-    """Name the images' and the labels' file of 'train' or 'test'."""
-    # EMNIST calls its test files 'test', the others 't10k' (the MNIST of 1998 had 10k of 60k).
+    """Return the names of the image and label files of 'train' or 'test'."""
+    # EMNIST calls its test files 'test', the others 't10k' (MNIST of 1998 had 10k of 60k).
     part = split if split == 'train' or self.prefix else 't10k'
     stem = f'{self.prefix}{part}'
     return f'{stem}-images-idx3-ubyte.gz', f'{stem}-labels-idx1-ubyte.gz'
 
   def all_files(self) -> tuple[str, ...]:
-    """Name the four files."""
+    """Return the names of all four files."""
     return self.files('train') + self.files('test')
 
 
@@ -114,7 +114,7 @@ def read_labels(path: str | Path) -> np.ndarray:
 
 
 def check_files(folder: Path, idx_set: IdxSet) -> None:
-  """Refuse a folder that lacks files of the set.
+  """Check that a folder has all files of the set.
 
   Raises:
     DataError: names every missing file.
@@ -139,7 +139,7 @@ def read_split(folder: str | Path, idx_set: IdxSet, split: str) -> tuple[np.ndar
     Images [N, H, W, 1] uint8 and labels [N] uint8.
 
   Raises:
-    DataError: a file is missing or wrong, the two disagree, or a label is out of range.
+    DataError: a file is missing or invalid, the two disagree, or a label is out of range.
   """
   images_path, labels_path = (Path(folder) / name for name in idx_set.files(split))
   images, labels = read_images(images_path), read_labels(labels_path)

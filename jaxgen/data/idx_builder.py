@@ -23,7 +23,7 @@ class IdxImages(OrderedBuilder):
   original file. Records are in the original order.
 
   Attributes:
-    BUILDER_CONFIGS: one for each set, named as in `jaxgen.data.idx.IDX_SETS`.
+    BUILDER_CONFIGS: one per set, named as in `jaxgen.data.idx.IDX_SETS`.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -51,33 +51,33 @@ class IdxImages(OrderedBuilder):
 
 
 def _digest(folder: Path, name: str) -> str:
-  """Of the content of the four files and of how they are prepared."""
+  """A digest of the contents of the four files and of how they are prepared."""
   files = (digests.of_file(folder / file) for file in idx.IDX_SETS[name].all_files())
   return digests.name([f'{name} {IdxImages.VERSION}'.encode(), *files])
 
 
 def load_idx(name: str, folder: str | Path) -> dict[str, RecordSource]:
-  """Open the splits of an idx set, prepared at first use.
+  """Open the splits of an idx set, prepared on first use.
 
   Records are kept in `$JAXGEN_CACHE/tfds/<name>-<digest of the four files>`, so that another
-  folder of the same name never answers for this one. A process that is killed midway leaves
-  nothing that is mistaken for a prepared set, and several may prepare the same set at once.
+  folder of the same name is never mistaken for this one. A process that is killed midway leaves
+  nothing that looks like a prepared set, and several may prepare the same set at once.
 
   Args:
-    name: of `jaxgen.data.idx.IDX_SETS`.
+    name: a key of `jaxgen.data.idx.IDX_SETS`.
     folder: holds the four files; never written to.
 
   Returns:
     Sources by split, 'train' and 'test', in the order of the files.
 
   Raises:
-    DataError: a file is missing or wrong, or the cache cannot be written.
+    DataError: a file is missing or invalid, or the cache cannot be written.
   """
   folder = expanded(folder).resolve()
   idx.check_files(folder, idx.IDX_SETS[name])
   root = cache_folder() / 'tfds' / f'{name}-{_digest(folder, name)}'
   if not root.is_dir():
-    # Read again by the builder; here for its image size, and for errors that TFDS does not wrap.
+    # Read again by the builder; here for the image size, and for errors not wrapped by TFDS.
     shape = idx.read_set(folder, idx.IDX_SETS[name])['train'][0].shape[1:3]
     prepare(name, root, functools.partial(IdxImages, config=name, image_shape=shape), folder)
   try:

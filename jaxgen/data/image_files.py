@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jaxgen.errors import ConfigError
 from jaxgen.words import counted, named
 
-# What `jaxgen.photos` reads and writes, by Pillow's name of the format.
+# Suffixes of the formats that `jaxgen.photos` reads and writes, by Pillow's name of the format.
 FORMATS = {
   'PNG': ('.png', '.apng'),
   'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif'),
@@ -38,20 +38,20 @@ _OTHERS = """
 .ico .icns .cur .dds .qoi .xbm .xpm .pam .mng .jng .jif .jfi .jph .jhc .jpm .jls .jps .pns
 .fits .fit .fts .dcm .djvu .bpg .flif
 """
-# Pictures that are not read here, or not written: a person who has them is told more than that there are other
-# files. HEIF, JPEG XL and XR; of editors; raw ones of cameras; drawings; floating point; icons; of science.
+# Picture formats that are not read or written here: they are reported to the user separately from other
+# files. HEIF, JPEG XL and XR; editors; camera raw; vector graphics; floating point; icons; scientific.
 FOREIGN = frozenset(_OTHERS.split())
 _OWN, _LINKED, _HIDDEN = range(3)  # the order in which folders are visited
 
 
 class Listing(NamedTuple):
-  """All files of a folder and of the folders in it, each list sorted by path.
+  """All files of a folder and its subfolders, each list sorted by path.
 
   Attributes:
-    images: by their suffix, see FORMATS; and what only its suffix says not to be read here.
-    others: any other files, hidden ones, and all that is in hidden folders.
+    images: by their suffix, see FORMATS; also readable files whose suffix alone suggests otherwise.
+    others: any other files, hidden ones, and everything in hidden folders.
     foreign: pictures of formats that are not read here.
-    lost: links to nothing, and folders that may not be opened.
+    lost: broken links, and folders without permission.
   """
 
   images: list[Path]
@@ -61,7 +61,7 @@ class Listing(NamedTuple):
 
   @property
   def told(self) -> list[str]:
-    """What a person should know of `foreign` and `lost`, a line each; [] where there is neither."""
+    """Messages to the user about `foreign` and `lost`, one line each; [] if there are neither."""
     lines = []
     if self.foreign:
       them = 'it' if len(self.foreign) == 1 else 'them'
@@ -75,23 +75,23 @@ class Listing(NamedTuple):
 
 
 def kinds(paths: Iterable[Path]) -> str:
-  """'2 .heic, 1 .jxl': how many files there are of each suffix, the most first."""
+  """'2 .heic, 1 .jxl': the number of files of each suffix, most frequent first."""
   counts = Counter(path.suffix.lower() for path in paths)
   return ', '.join(f'{n:,} {name}' for name, n in sorted(counts.items(), key=lambda x: (-x[1], x)))
 
 
 def image_files(folder: Path) -> list[Path]:
-  """The image files of a folder and of the folders in it, sorted, see `sorted_files`."""
+  """The image files of a folder and its subfolders, sorted, see `sorted_files`."""
   return sorted_files(folder).images
 
 
 def sorted_files(folder: Path) -> Listing:
-  """All files of a folder and of the folders in it, by their paths.
+  """All files of a folder and its subfolders, sorted by path.
 
-  An image is one by its suffix, or by what is in it where that is of FOREIGN. Hidden files are others, and so
-  is all that is in hidden folders, as the previews that file managers keep in `.thumbnails`. The folder itself
-  may be hidden. Links to folders are followed, hidden ones excepted; each folder is visited once, by its own
-  path where that is below `folder`.
+  An image is recognised by its suffix, or by its content if the suffix is in FOREIGN. Hidden files count as
+  others, and so does everything in hidden folders, such as the previews in `.thumbnails`. The folder itself
+  may be hidden. Links to folders are followed, except hidden ones; each folder is visited once, by its own
+  path if that is below `folder`.
   """
   found = Listing([], [], [], [])
   for here, hidden, content in _visited(folder):
@@ -105,13 +105,13 @@ def sorted_files(folder: Path) -> Listing:
 
 
 def visible_folders(folder: Path) -> list[Path]:
-  """A folder and all in it that are not hidden, sorted; each once, as in `sorted_files`."""
+  """A folder and all its subfolders that are not hidden, sorted; each once, as in `sorted_files`."""
   return sorted(here for here, hidden, _ in _visited(folder) if not hidden)
 
 
 def _visited(folder: Path) -> Iterator[tuple[Path, bool, list[os.DirEntry] | None]]:
-  """Each folder, whether it is hidden, and what is in it; None where it may not be opened."""
-  seen = {_identity(above) for above in folder.resolve().parents}  # up there a circle would begin
+  """Each folder, whether it is hidden, and its entries; None without permission to open it."""
+  seen = {_identity(above) for above in folder.resolve().parents}  # links to these are cycles
   waiting = [(_OWN, folder)]
   while waiting:
     rank, here = heapq.heappop(waiting)
@@ -141,7 +141,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _put(path: Path, entry: os.DirEntry, hidden: bool, found: Listing) -> None:
-  """Puts a file, or a link, where it belongs."""
+  """Adds a file or a link to the list it belongs to."""
   linked, suffix = entry.is_symlink(), path.suffix.lower()
   try:
     file, there = entry.is_file(), not linked or path.exists()
@@ -160,14 +160,14 @@ def _put(path: Path, entry: os.DirEntry, hidden: bool, found: Listing) -> None:
 
 
 def _is_image(path: Path) -> bool:
-  """Whether a picture that is not read here, by its suffix, is one that is: phones name JPEG files .heic."""
+  """Whether a picture with a foreign suffix is in fact of a readable format: phones name JPEG files .heic."""
   from jaxgen.photos.formats import known_format  # imports Pillow
 
-  return known_format(path) not in (None, 'TIFF')  # raw photos begin as TIFF does
+  return known_format(path) not in (None, 'TIFF')  # raw photos start like TIFF files
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-  """What two paths of one folder have in common; None where it is gone."""
+  """An identity shared by all paths of the same folder; None if it is gone."""
   try:
     status = folder.stat()
   except OSError:
@@ -176,15 +176,15 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def has_image_suffix(path: Path) -> bool:
-  """Whether a file's name says that it is an image."""
+  """Whether a file has the suffix of an image."""
   return path.suffix.lower() in SUFFIXES
 
 
 def check_folder_name(option: str, folder: Path) -> None:
-  """Refuses what a person may have thought to be a file where an option names a folder.
+  """Rejects what the user may have meant as a file where an option names a folder.
 
   Raises:
-    ConfigError: the folder is not there yet, and has the name of an image.
+    ConfigError: the folder does not exist yet, and has an image suffix.
   """
   if has_image_suffix(folder) and not folder.is_dir():
     raise ConfigError(
@@ -193,8 +193,8 @@ def check_folder_name(option: str, folder: Path) -> None:
 
 
 def is_named(path: Path, kind: str) -> bool:
-  """Whether the name of a file lets it hold a format, by Pillow's name: suffixes of no format say nothing."""
+  """Whether a file's name is compatible with a format, by Pillow's name; an unknown suffix fits any format."""
   suffix, of_kind = path.suffix.lower(), FORMATS[kind]
-  if kind == 'JPEG':  # the first picture of an MPO file is one
+  if kind == 'JPEG':  # the first picture of an MPO file is a JPEG
     of_kind += FORMATS['MPO']
   return suffix in of_kind or suffix not in (*SUFFIXES, *FOREIGN)

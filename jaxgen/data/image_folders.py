@@ -1,4 +1,4 @@
-"""Folders of image files of any kind and size, as sources of images of one size."""
+"""Folders of image files of any format and size, as sources of images of one size."""
 
 import functools
 import os
@@ -22,7 +22,7 @@ class Rule(NamedTuple):
   """How an image file becomes pixels.
 
   Attributes:
-    size: height and width wanted.
+    size: target height and width.
     channels: 1 (grey) or 3 (RGB).
     resize: 'none' (another size is an error), 'fit' (inside, on black), 'crop' (the largest central
       square) or 'stretch'.
@@ -34,15 +34,15 @@ class Rule(NamedTuple):
 
 
 def read_image(path: Given, rule: Rule, invert: bool = False) -> np.ndarray:
-  """One image as uint8 [size, size, channels], upright, transparency laid on black (white with `invert`).
+  """One image as uint8 [size, size, channels], upright, composited on black (white with `invert`).
 
   Args:
-    path: any file Pillow reads, or an image at hand.
+    path: any file that Pillow reads, or an image in memory.
     rule: how it becomes pixels.
-    invert: for dark ink on white paper, where the model knows light ink on black.
+    invert: for dark ink on white paper, if the model was trained on light ink on black.
 
   Raises:
-    DataError: the file is no image, or of another size where the rule is 'none'.
+    DataError: the file is not an image, or is of another size although the rule is 'none'.
   """
   paper = 'white' if invert else 'black'
   flat = load_image(path, functools.partial(_to_channels, channels=rule.channels), paper)
@@ -77,7 +77,7 @@ def _resized(image: Image.Image, path: Path | str, rule: Rule, paper: str = 'bla
 
 
 class FolderSource(Source):
-  """Image files as rows, in the order of their sorted paths; decoded when they are asked for."""
+  """Image files as rows, sorted by path and decoded on access."""
 
   def __init__(self, paths: Sequence[Path], rule: Rule):
     self._paths, self._rule = list(paths), rule
@@ -97,18 +97,18 @@ class FolderSource(Source):
 
 
 def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> FolderSource:
-  """The readable images of a folder and of the folders in it, see `sorted_files`.
+  """The readable images of a folder and its subfolders, see `sorted_files`.
 
-  Every file is decoded once, on two threads a core at most. Files that cannot be read are left out,
-  counted and named, those of formats that nothing here reads too.
+  Every file is decoded once, on at most two threads per core. Unreadable files are skipped, counted and
+  named, including those of unsupported formats.
 
   Args:
     folder: of image files.
     rule: how they become pixels.
-    warn: told of what was left out.
+    warn: called with a message about skipped files.
 
   Raises:
-    DataError: no folder, no readable image, or one of another size where the rule is 'none'.
+    DataError: no folder, no readable image, or one of another size although the rule is 'none'.
   """
   if not folder.is_dir():
     raise DataError(f'{folder}: no such folder of images')

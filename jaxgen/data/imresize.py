@@ -1,7 +1,7 @@
-"""Bicubic resizing with MATLAB's `imresize` conventions: what every super-resolution table is measured with.
+"""Bicubic resizing with MATLAB's `imresize` conventions, on which all super-resolution tables are based.
 
-Keys' kernel with a = -0.5, widened when shrinking (antialiasing), edges continued symmetrically, pixel centres
-at half integers, weights normalised. On 0..1 data it equals MATLAB's own answers to 1e-13.
+Keys' kernel with a = -0.5, widened when shrinking (antialiasing), symmetric edge padding, pixel centres at
+half integers, weights normalised. On 0..1 data it agrees with MATLAB's own results to 1e-13.
 """
 
 import functools
@@ -23,15 +23,15 @@ def cubic(x: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def resize_matrix(length: int, new_length: int, scale: float) -> sparse.csr_array:
-  """The linear map of one axis, to be multiplied from the left.
+  """The linear map that resizes one axis, for multiplication from the left.
 
   Args:
-    length: of the axis.
-    new_length: of the axis after.
-    scale: new over old pixel density; below 1 the kernel is widened against aliasing.
+    length: length of the axis.
+    new_length: its length after resizing.
+    scale: ratio of new to old pixel density; below 1 the kernel is widened against aliasing.
 
   Returns:
-    [new_length, length] float64; every row adds up to 1.
+    [new_length, length] float64; every row sums to 1.
   """
   stretch = min(scale, 1.0)
   width = 4 / stretch
@@ -53,7 +53,7 @@ def resize_matrix(length: int, new_length: int, scale: float) -> sparse.csr_arra
 def imresize(
   image: np.ndarray, scale: float | None = None, size: tuple[int, int] | None = None
 ) -> np.ndarray:
-  """An image resized as MATLAB's `imresize(image, scale)` or `imresize(image, size)` does.
+  """Resizes an image as MATLAB's `imresize(image, scale)` or `imresize(image, size)` does.
 
   Args:
     image: [H, W] or [H, W, C]; uint8, uint16 or floating point.
@@ -84,7 +84,7 @@ def imresize(
 
 
 def resize_axis(matrix: sparse.csr_array, image: np.ndarray, axis: int) -> np.ndarray:
-  """`matrix` applied along axis 0 or 1 of an image [H, W] or [H, W, C], in the matrix's floating point type."""
+  """Applies `matrix` along axis 0 or 1 of an image [H, W] or [H, W, C], in the matrix's floating dtype."""
   moved = np.moveaxis(image, axis, 0)
   flat = matrix @ moved.reshape(len(moved), -1).astype(matrix.dtype, copy=False)
   return np.moveaxis(flat.reshape(matrix.shape[0], *moved.shape[1:]), 0, axis)

@@ -1,4 +1,4 @@
-"""What is made once and kept: a folder of the cache whose name says all that decides its contents."""
+"""Derived data that is made once and cached, in a folder whose name determines its contents."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from jaxgen.data.folders import new_folder, require_room
 from jaxgen.errors import DataError
 from jaxgen.notes import progress
 
-_PATIENCE = 10  # seconds between lines about how far it is
+_PATIENCE = 10  # seconds between progress lines
 _THREADS = 4  # at most
 Found = TypeVar('Found')
 
@@ -28,15 +28,15 @@ def keep(
   needed: int = 0,
   sized: str = '',
 ) -> None:
-  """Makes a folder where it is missing: complete or not at all, see `folders.new_folder`.
+  """Creates a folder atomically if it is missing, see `folders.new_folder`.
 
   Args:
     root: the folder.
     make: fills the folder that it is given.
-    doing: what is done, as 'drawing 20 clips'.
-    named: what is kept, as 'drawn clips'.
-    needed: bytes that it will take, told and looked for on the disk; 0: not known.
-    sized: what takes them, as '20 clips of 48 x 48 pixels'.
+    doing: what is being done, such as 'drawing 20 clips'.
+    named: what is kept, such as 'drawn clips'.
+    needed: bytes that it will take, reported and checked against free disk space; 0: unknown.
+    sized: what takes that space, such as '20 clips of 48 x 48 pixels'.
 
   Raises:
     DataError: the disk has no room for it, or cannot be written.
@@ -56,10 +56,10 @@ def keep(
 
 @contextmanager
 def opening(root: Path) -> Iterator[None]:
-  """Says of a folder whose files cannot be read in the block that it is damaged.
+  """Context in which failing to read a folder's files is reported as damage of the folder.
 
   Raises:
-    DataError: names it.
+    DataError: names the folder.
   """
   try:
     yield
@@ -73,16 +73,16 @@ def write_rows(
   row: Callable[[int], tuple[np.ndarray, Found]],
   told: Callable[[int], str],
 ) -> list[Found]:
-  """Writes an array row by row, made in as many threads as there are cores: for what leaves Python's lock.
+  """Writes an array row by row, computed in as many threads as cores: for functions that release the GIL.
 
   Args:
-    path: of the .npy file.
-    shape: of the whole, uint8.
-    row: its number -> its bytes, of `shape[1:]`, and what else is to be known of it.
-    told: how many are made -> a line about it, every ten seconds.
+    path: the .npy file.
+    shape: shape of the whole array, uint8.
+    row: index -> the row's bytes, of `shape[1:]`, and any further information about it.
+    told: number of finished rows -> a progress line, logged every ten seconds.
 
   Returns:
-    What else was found, of each row.
+    The further information about each row.
   """
   found: list[Found] = []
   since = time.monotonic()
@@ -98,5 +98,5 @@ def write_rows(
           since = time.monotonic()
           progress(told(len(found)))
   finally:
-    pool.shutdown(cancel_futures=True)  # who interrupts does not wait for the rest
+    pool.shutdown(cancel_futures=True)  # an interrupt does not wait for the rest
   return found

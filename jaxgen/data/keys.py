@@ -1,4 +1,4 @@
-"""Rules of config.data that systems share. Imports nothing heavy."""
+"""Rules for config.data shared by several systems. Imports nothing heavy."""
 
 from typing import Any
 
@@ -24,14 +24,14 @@ def image_set(training: bool) -> Rule:
   return Rule('the name of an image set', wrong)
 
 
-# Of systems that learn from a set of labelled images.
+# For systems that learn from a set of labelled images.
 LABELLED = {
   'data.name': image_set(training=True),
   'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
   'data.columns.image': text("a set's column of images", if_empty="name it, as 'image'"),
   'data.columns.label': text("a set's column of labels", if_empty="name it, as 'label'"),
 }
-# Of systems whose training data lies on the device or is streamed.
+# For systems whose training data is resident on the device or streamed.
 PLACEMENT = {
   'data.placement': choice('auto', 'resident', 'stream'),
   'data.resident_limit_mb': whole(),

@@ -1,4 +1,4 @@
-"""The order of rows: a batch is a pure function of (seed, stream, step)."""
+"""The order of rows: each batch is a pure function of (seed, stream, step)."""
 
 import functools
 import zlib
@@ -10,7 +10,7 @@ from jaxgen.words import counted
 
 
 def generator(seed: int, stream: str, epoch: int = 0) -> np.random.Generator:
-  """Make the counter-based generator of one epoch of one stream.
+  """Create the counter-based generator for one epoch of one stream.
 
   Args:
     seed: in [0, 2**64).
@@ -27,13 +27,13 @@ def generator(seed: int, stream: str, epoch: int = 0) -> np.random.Generator:
     raise ConfigError(f'seed must lie in [0, 2**64), got {seed}')
   if not 0 <= epoch < 2**32:
     raise ConfigError(f'epoch must lie in [0, 2**32), got {epoch}')
-  # A plain list would become float64 where the second word reaches 2**63 (half of all stream
-  # names), and the epoch would be rounded away.
+  # A plain list would become float64 once the second word reaches 2**63 (half of all stream
+  # names), and the epoch would be lost to rounding.
   key = np.array([seed, zlib.crc32(stream.encode()) << 32 | epoch], np.uint64)
   return np.random.Generator(np.random.Philox(key=key))
 
 
-# Streams differ in length, hence in epoch: each keeps its current and its next permutation.
+# Streams differ in length, hence in epoch: room for the current and next permutation of each.
 @functools.lru_cache(maxsize=16)
 def _order(seed: int, stream: str, epoch: int, n: int) -> np.ndarray:
   permutation = generator(seed, stream, epoch).permutation(n)
@@ -44,7 +44,7 @@ def _order(seed: int, stream: str, epoch: int, n: int) -> np.ndarray:
 def order(seed: int, stream: str, epoch: int, n: int) -> np.ndarray:
   """Return the permutation of `n` rows that one epoch of one stream follows.
 
-  The last few permutations are kept; safe to call from several threads.
+  The last few permutations are cached; thread-safe.
 
   Args:
     seed: in [0, 2**64).
@@ -62,12 +62,12 @@ def order(seed: int, stream: str, epoch: int, n: int) -> np.ndarray:
 
 
 def check_batch_size(batch_size: int, n: int, of: str = '', one: str = 'training row') -> None:
-  """Refuse a batch that one epoch cannot fill.
+  """Reject a batch size that one epoch cannot fill.
 
   Args:
     batch_size: rows of the global batch.
-    n: what there are.
-    of: whose they are, where that needs to be said.
+    n: number of rows available.
+    of: what they belong to, if that needs saying.
     one: what each is called.
 
   Raises:

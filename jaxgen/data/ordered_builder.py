@@ -1,4 +1,4 @@
-"""TFDS builders whose records stay in the order of rows, prepared into array_record without TensorFlow."""
+"""TFDS builders that keep records in row order, prepared into array_record without TensorFlow."""
 
 import shutil
 import time
@@ -14,18 +14,18 @@ from jaxgen.data.folders import new_folder
 from jaxgen.data.records import read_index
 from jaxgen.errors import DataError
 
-INDEX = 'index'  # the feature of a row's number
+INDEX = 'index'  # the feature that holds a row's number
 
 
 class OrderedBuilder(tfds.core.GeneratorBasedBuilder):
-  """A builder whose examples have ascending integer keys, which are their feature 'index' () int64, too."""
+  """A builder whose examples have ascending integer keys, also stored as the feature 'index' () int64."""
 
   def ordered_info(
     self, features: Mapping[str, Any], height: int | None, width: int | None
   ) -> tfds.core.DatasetInfo:
-    """What `_info` returns: the features, with 'image' [height, width, 1] uint8 and 'index'.
+    """The result of `_info`: the features, with 'image' [height, width, 1] uint8 and 'index'.
 
-    Images are raw bytes: PNG through features.Image takes three times as long to prepare, and an integer a
+    Images are raw bytes: PNG through features.Image takes three times as long to prepare, and one integer per
     pixel (the default encoding) twice.
     """
     image = tfds.features.Tensor(
@@ -35,7 +35,7 @@ class OrderedBuilder(tfds.core.GeneratorBasedBuilder):
     # Without shuffling records are sorted by their integer key; otherwise by its hash.
     return tfds.core.DatasetInfo(builder=self, features=every, disable_shuffling=True)
 
-  # TFDS announces a download (there is none) and the end of preparing on the terminal.
+  # TFDS would announce a download (there is none) and the end of preparation on the terminal.
   def _log_download_bytes(self) -> None:
     pass
 
@@ -50,18 +50,18 @@ def prepare(
   manual: Path | None = None,
   finish: Callable[[Path], object] = lambda folder: None,
 ) -> None:
-  """Prepares a set, whole or not at all; several processes may do it at once.
+  """Prepares a set atomically; several processes may do so at once.
 
   Args:
-    name: of the set, for messages.
-    root: the folder that is made. A digest in its name says that the records of all processes are the same.
-    make_builder: (data_dir, file_format) by name -> the builder.
+    name: name of the set, for messages.
+    root: the folder to create. A digest in its name guarantees that all processes' records are the same.
+    make_builder: (data_dir, file_format) as keywords -> the builder.
     manual: TFDS's `manual_dir`.
-    finish: puts more into the folder, before it is in its place.
+    finish: adds further files to the folder before it is moved into place.
 
   Raises:
     DataError: it cannot be written, or TFDS did not keep the order.
-    Exception: what reading the set raises; TFDS makes a RuntimeError of most.
+    Exception: whatever reading the set raises; TFDS turns most into RuntimeError.
   """
   start = time.monotonic()
   was_active = getattr(tfds.core.utils.tqdm_utils, '_active', True)
@@ -87,7 +87,7 @@ def prepare(
 
 
 def _check_order(builder: OrderedBuilder) -> None:
-  """Refuses records that are not in the set's order: rows are addressed by it."""
+  """Rejects records that are not in the set's order, by which rows are addressed."""
   for split in builder.info.splits:
     if not np.all(np.diff(read_index(builder, split, INDEX)) > 0):
       raise DataError(

@@ -1,7 +1,7 @@
-"""Images of all sizes in one flat buffer, cropped by a gather: no shape ever depends on an image.
+"""Images of all sizes in one flat buffer, cropped by a gather, so that no shape depends on an image.
 
-A row is a cell of the grid of crop-sized cells over every image, so that an epoch sees each part of every
-image about once. A crop is taken at random from the region of twice its size around the cell.
+A row is a cell of a grid of crop-sized cells over every image, so that an epoch sees each part of every
+image about once. A random crop is taken from the region of twice its size around the cell.
 """
 
 import json
@@ -25,10 +25,10 @@ _INDEX, _PIXELS = 'index.json', 'pixels.u8'
 
 
 class Packed(NamedTuple):
-  """Images [h, w] one after the other.
+  """Concatenated images [h, w].
 
   Attributes:
-    pixels: [P] uint8, in memory or mapped from a file.
+    pixels: [P] uint8, in memory or memory-mapped from a file.
     offset: [n] int64, where each image begins.
     height: [n] int64.
     width: [n] int64.
@@ -51,16 +51,16 @@ def prepared(
   options: object,
   say: Callable[[str], None] = logging.info,
 ) -> Packed:
-  """The versions of all files, decoded once and kept in $JAXGEN_CACHE/packed, a folder for each set.
+  """The versions of all files, decoded once and cached in $JAXGEN_CACHE/packed, in one folder per set.
 
   Args:
-    paths: image files. A file that changes its size or time is decoded again.
-    versions: a file as images [h, w] uint8; those that raise DataError are told of and left out.
+    paths: image files. A file whose size or modification time changes is decoded again.
+    versions: file -> images [h, w] uint8; files for which it raises DataError are reported and skipped.
     options: JSON that determines what `versions` makes of a file.
-    say: told what is left out.
+    say: called with a message about skipped files.
 
   Returns:
-    The buffer, mapped from the file, so that nothing is in memory before it is read.
+    The buffer, memory-mapped, so that nothing is loaded before it is read.
 
   Raises:
     DataError: no file could be decoded, or the cache cannot be written.
@@ -75,7 +75,7 @@ def prepared(
 
 
 def _open(root: Path) -> tuple[Packed, list[str]]:
-  """A prepared buffer, and what was left out of it."""
+  """A prepared buffer, and the messages about skipped files."""
   with opening(root):
     table = json.loads((root / _INDEX).read_text())
     sizes = np.array(table['sizes'], np.int64).reshape(-1, 2)
@@ -91,7 +91,7 @@ def _prepare(
   versions: Callable[[Path], list[np.ndarray]],
   root: Path,
 ) -> None:
-  """Fill `root` where it is missing; its name says that other processes make the same of the same files."""
+  """Fill `root` if it is missing; its name guarantees that other processes produce the same contents."""
 
   def make(folder: Path) -> None:
     sizes, left_out = [], []
@@ -128,7 +128,7 @@ class Cells:
 
   Attributes:
     start: [R] int64, where each row's region begins in the buffer.
-    stride: [R] int32, from one line of the image to the next.
+    stride: [R] int32, the distance between successive image lines.
     rows: [R] int32, the region's height, `crop` to twice that.
     columns: [R] int32, its width.
   """
@@ -152,14 +152,14 @@ class Cells:
 
   @property
   def nbytes(self) -> int:
-    """Of the pixels."""
+    """Size of the pixels in bytes."""
     return self._pixels.nbytes
 
   def arrays(self) -> dict[str, np.ndarray]:
-    """All rows for the device: `take` makes crops of them.
+    """All rows, for the device, where `take` crops them.
 
     Raises:
-      DataError: 2 GiB or more, which 32-bit indices do not reach.
+      DataError: 2 GiB or more, which 32-bit indices cannot address.
     """
     if self.nbytes >= 2**31:
       raise DataError(
@@ -175,7 +175,7 @@ class Cells:
     }
 
   def gather(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Regions [b, 2 crop, 2 crop] uint8 filled up with zeros, and their 'rows' and 'columns' [b]."""
+    """Regions [b, 2 crop, 2 crop] uint8, zero-padded, and their 'rows' and 'columns' [b]."""
     side = 2 * self.crop
     region = np.zeros((len(rows), side, side), np.uint8)
     for k, i in enumerate(np.asarray(rows)):
@@ -204,13 +204,13 @@ def _cells(offset: int, height: int, width: int, crop: int) -> np.ndarray:
 def take(
   arrays: dict[str, jax.Array], row: dict[str, jax.Array], crop: int, key: jax.Array
 ) -> jax.Array:
-  """One random crop [crop, crop] uint8 of a row's region, the same from resident and from streamed rows.
+  """One random crop [crop, crop] uint8 of a row's region, identical for resident and streamed rows.
 
   Args:
-    arrays: of `Cells.arrays`; {} where rows are streamed.
+    arrays: the result of `Cells.arrays`; {} if rows are streamed.
     row: {'index'}, or one row of `Cells.gather`.
-    crop: its side.
-    key: where in the region.
+    crop: side of the crop.
+    key: determines the position in the region.
   """
   i = row.get('index')
   source = arrays if arrays else row

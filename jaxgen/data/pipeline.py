@@ -15,7 +15,7 @@ Batch = dict[str, Any]
 def resident_batches(
   seed: int, stream: str, n: int, batch_size: int, first_step: int, rows: slice
 ) -> Iterator[Batch]:
-  """Yield row indices into arrays that lie on the device.
+  """Yield row indices into arrays resident on the device.
 
   Args:
     seed: in [0, 2**64).
@@ -46,8 +46,8 @@ def gather(source: Any, rows: np.ndarray) -> Batch:
   """Stack rows of any random access source.
 
   Args:
-    source: `source[i]` is a dict of arrays of the same shapes for all i; its own `gather`, where
-      it has one, is used instead of reading row by row.
+    source: `source[i]` is a dict of arrays of the same shapes for all i; its own `gather`, if it
+      has one, is used instead of reading row by row.
     rows: [b] row indices, b at least 1.
 
   Returns:
@@ -60,7 +60,7 @@ def gather(source: Any, rows: np.ndarray) -> Batch:
 
 
 class _Steps:
-  """Random access to whole batches by step: what grain prefetches."""
+  """Random access to whole batches by step, which grain prefetches."""
 
   def __init__(self, source: Any, seed: int, stream: str, batch_size: int, rows: slice):
     self._source = source
@@ -113,7 +113,7 @@ def streaming_batches(
     raise ConfigError(
       f'num_threads must be at least 0 and prefetch at least 1, got {num_threads} and {prefetch}'
     )
-  import grain  # takes most of a second, and resident data does not need it
+  import grain  # takes most of a second; not needed for resident data
 
   steps = grain.MapDataset.source(_Steps(source, seed, stream, batch_size, rows))
   if first_step:
@@ -162,7 +162,7 @@ def evaluation_batches(
     for start in range(0, n, batch_size):
       index = np.arange(start, start + batch_size)[rows]
       real = index < n
-      # Row 0 stands in where nothing is real, to give the shapes; it is then cut to no rows.
+      # If there is no real row, row 0 stands in to provide the shapes, and is then cut off.
       batch = gather(source, index[real] if real.any() else np.zeros(1, int))
       batch = {k: _pad(v[: real.sum()], len(index)) for k, v in batch.items()}
       batch = batch if decode is None else decode(batch)

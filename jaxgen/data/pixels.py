@@ -1,6 +1,6 @@
-"""Levels of pixels as floating point: one rule for NumPy on the host and JAX in a step.
+"""Pixel levels as floating point: one rule for NumPy on the host and JAX in a step.
 
-The two agree to the last place and not in it: XLA turns a division by a constant into a product.
+The two agree except in the last bit: XLA turns a division by a constant into a multiplication.
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ def unit_interval(levels: Any, scale: float, dtype: Any = np.float32) -> Any:
   Args:
     levels: [...] integers, a NumPy or a JAX array.
     scale: the highest level, 255 for most files.
-    dtype: of the result, which is rounded once.
+    dtype: dtype of the result, which is rounded once.
 
   Returns:
-    [...] of `dtype`, of the same kind of array.
+    [...] of `dtype`, the same kind of array.
   """
   return levels.astype(dtype) / np.dtype(dtype).type(scale)
 

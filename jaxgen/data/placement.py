@@ -10,11 +10,11 @@ from jaxgen.data.pipeline import Batch
 
 
 class Rows(NamedTuple):
-  """One stream of training rows, as `jaxgen.task.Data` wants it.
+  """One stream of training rows, in the form that `jaxgen.task.Data` expects.
 
   Attributes:
-    arrays: what is resident; {} when streaming.
-    batches: (first step, this process's rows of each global batch) -> batches for ever: {'index'} [b] into
+    arrays: the resident arrays; {} when streaming.
+    batches: (first step, this process's rows of each global batch) -> infinite batches: {'index'} [b] into
       the arrays, or the source's own columns when streaming.
   """
 
@@ -27,8 +27,8 @@ def is_resident(placement: str, nbytes: int, limit_mb: float) -> bool:
 
   Args:
     placement: 'resident', 'stream', or 'auto', which decides by size.
-    nbytes: of the whole set.
-    limit_mb: MiB up to which 'auto' keeps it.
+    nbytes: size of the whole set.
+    limit_mb: MiB up to which 'auto' keeps it there.
   """
   return placement == 'resident' or (placement == 'auto' and nbytes <= limit_mb * 2**20)
 
@@ -46,13 +46,13 @@ def training_rows(
   """The rows of a source in the order of a stream, the same whether they are resident or not.
 
   Args:
-    source: random access to rows, see `pipeline.gather`, with `arrays()` where it is to be resident.
+    source: random access to rows, see `pipeline.gather`; must have `arrays()` to be resident.
     stream: name of the stream.
-    seed: of the order.
+    seed: seed of the order.
     batch_size: rows of the global batch.
     resident: whether to keep the whole source on the device.
-    num_threads: that read ahead when streaming.
-    columns: those of the source that a model is trained on; all by default.
+    num_threads: threads that prefetch when streaming.
+    columns: the source's columns that the model is trained on; all by default.
   """
 
   def wanted(batch: Batch) -> Batch:

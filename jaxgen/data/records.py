@@ -14,13 +14,13 @@ from tensorflow_datasets.proto import tf_example_pb2
 from jaxgen.data.source import Source
 from jaxgen.errors import DataError
 
-# Records read at once: bounds what raw bytes take beside the stacked arrays.
+# Records read at once: bounds the memory of raw bytes besides the stacked arrays.
 _CHUNK = 8192
 _MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 
 
 def _image_reader(feature: Any) -> Callable[[Any], np.ndarray] | None:
-  """Make a function of one proto feature to [H, W, C] uint8; None for anything but images."""
+  """Make a function from one proto feature to [H, W, C] uint8; None for anything but images."""
   if getattr(feature, 'np_dtype', None) != np.uint8:
     return None
   if isinstance(feature, tfds.features.Image):
@@ -49,7 +49,7 @@ def _image_reader(feature: Any) -> Callable[[Any], np.ndarray] | None:
 
 
 def _integer_reader(feature: Any) -> Callable[[Any], int] | None:
-  """Make a function of one proto feature to an int; None for anything but integer scalars."""
+  """Make a function from one proto feature to an int; None for anything but integer scalars."""
   dtype = getattr(feature, 'np_dtype', None)
   if dtype is None or not np.issubdtype(dtype, np.integer) or feature.shape != ():
     return None
@@ -60,7 +60,7 @@ def read_index(builder: Any, split: str, column: str) -> np.ndarray:
   """Read one integer column of a whole split.
 
   Args:
-    builder: of a prepared set.
+    builder: builder of a prepared set.
     split: its name.
     column: name of an integer scalar feature.
 
@@ -75,7 +75,7 @@ def read_index(builder: Any, split: str, column: str) -> np.ndarray:
 
 
 class Records(Protocol):
-  """Random access to serialised examples, as TFDS gives it."""
+  """Random access to serialised examples, as provided by TFDS."""
 
   def __len__(self) -> int: ...
 
@@ -146,7 +146,7 @@ def open_builder(folder: Path, file_format: str | None = None) -> Any:
 
   Args:
     folder: holds dataset_info.json.
-    file_format: where the set is prepared in several.
+    file_format: which one, if the set is prepared in several.
 
   Returns:
     A read-only TFDS builder.
@@ -164,9 +164,9 @@ def open_split(builder: Any, split: str, columns: dict[str, str] | None = None) 
   """Open one split of a set prepared as array_record.
 
   Args:
-    builder: of `open_builder`.
+    builder: result of `open_builder`.
     split: its name.
-    columns: {'image': feature, 'label': feature} where the names differ.
+    columns: {'image': feature, 'label': feature} if the names differ.
 
   Returns:
     A source in the order of the records.

@@ -1,4 +1,4 @@
-"""Random access to labelled images: what a set is once it is open, whatever it was read from."""
+"""Random access to labelled images: the common interface of open sets, whatever they were read from."""
 
 import abc
 import operator
@@ -43,7 +43,7 @@ class Source(abc.ABC):
     return {key: value[0] for key, value in self.gather(np.array([row])).items()}
 
   def arrays(self) -> dict[str, np.ndarray]:
-    """Stack the whole set, for device residence; the source does not keep it."""
+    """Stack the whole set, for residence on the device; the source does not keep it."""
     return self.gather(np.arange(len(self)))
 
   @property
@@ -99,7 +99,7 @@ class ArraySource(Source):
 
 
 def joined(parts: Sequence[Source]) -> Source:
-  """Sources of one image shape and scale, one after the other."""
+  """The concatenation of sources of the same image shape and scale."""
   return _Joined(parts)
 
 
@@ -129,7 +129,7 @@ class _Joined(Source):
 
 
 def numbered(source: Source) -> Source:
-  """The source with the number of a row as its label, which leads to whatever is known of the row."""
+  """The source with each row's index as its label, by which further data about the row can be looked up."""
   return _Numbered(source)
 
 

@@ -1,4 +1,4 @@
-"""Image sets by name: bundled ones, the idx family, and what TFDS has prepared."""
+"""Image sets by name: bundled ones, the idx family, and those prepared by TFDS."""
 
 import importlib.util
 import os
@@ -23,7 +23,7 @@ TEST_ONLY = ('photo_patches',)
 _TFDS = 'tfds:'
 _TFDS_NAME = re.compile(r'(\w+)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?')
 _NUM_DIGITS_TRAIN = 1437
-# In scikit-image's wheel; the rest of its images would be downloaded.
+# Included in scikit-image's wheel; its other images would be downloaded.
 _PHOTOS = ('astronaut', 'camera', 'chelsea', 'coffee', 'coins', 'moon')
 
 
@@ -33,7 +33,7 @@ def known_names() -> tuple[str, ...]:
 
 
 def check_name(name: str) -> None:
-  """Refuse an unknown name of a data set, without importing or opening anything.
+  """Reject an unknown data set name, without importing or opening anything.
 
   Raises:
     ConfigError: with near matches and the list of names.
@@ -52,18 +52,18 @@ def load_images(
   """Open an image set.
 
   Args:
-    name: one of `known_names()`; of TFDS sets 'tfds:<name>[/<config>][:<version>]'.
+    name: one of `known_names()`; for TFDS sets 'tfds:<name>[/<config>][:<version>]'.
     directory: the folder with the set's files (TFDS: its data_dir, or the version's folder
       itself); empty means `$JAXGEN_DATA/<name>` (TFDS: `$JAXGEN_DATA/tfds`, else TFDS's own
       default). Bundled sets need none.
-    columns: {'image': ..., 'label': ...}, names of the features of a TFDS set where they differ.
+    columns: {'image': ..., 'label': ...}, names of the features of a TFDS set if they differ.
 
   Returns:
     Sources by split, 'train' and 'test'; 'photo_patches' has 'test' only.
 
   Raises:
     ConfigError: the name or a key of `columns` is unknown.
-    DataError: files are missing or wrong; names them and the fix.
+    DataError: files are missing or invalid; names them and the fix.
   """
   check_name(name)
   unknown = set(columns or {}) - {'image', 'label'}
@@ -87,7 +87,7 @@ def load_images(
 def load_training_images(
   name: str, directory: str = '', columns: Mapping[str, str] | None = None
 ) -> dict[str, Source]:
-  """`load_images` of a set to train on.
+  """`load_images` for a set to train on.
 
   Raises:
     ConfigError: as `load_images`, or the set is for evaluation only.
@@ -104,12 +104,12 @@ def load_training_images(
 def split_validation(
   sources: Mapping[str, Source], num_validation: int, seed: int
 ) -> dict[str, Source]:
-  """Take validation rows off train: the first of our own order of stream 'validation'.
+  """Hold out validation rows from train: the first in the order of stream 'validation'.
 
   Args:
     sources: with 'train'.
-    num_validation: rows to take; 0 changes nothing.
-    seed: of the order.
+    num_validation: rows to hold out; 0 changes nothing.
+    seed: seed of the order.
 
   Returns:
     The sources with a smaller 'train' and with 'validation', both in their original order.
@@ -143,7 +143,7 @@ def _digits() -> dict[str, Source]:
 
 
 def _load_digits() -> tuple[np.ndarray, np.ndarray]:
-  """Images [N, 64] and labels [N], from the file as it lies: to import scikit-learn takes a second."""
+  """Images [N, 64] and labels [N], read directly from the file: importing scikit-learn takes a second."""
   spec = importlib.util.find_spec('sklearn')
   if spec is None or spec.origin is None:
     raise DataError('scikit-learn is not installed: its digits are the default data')
@@ -157,14 +157,14 @@ def _load_digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def photo_patches(n: int = 360, size: int = 8, seed: int = 0) -> Source:
-  """Cut grey patches of photographs, as images that are no digits.
+  """Cut grey patches from photographs, as images that are not digits.
 
   Positions are random, in six photographs bundled with scikit-image, at full resolution.
 
   Args:
     n: number of patches.
     size: height and width in pixels.
-    seed: of the positions.
+    seed: seed of the positions.
 
   Returns:
     A source of [size, size, 1] images with levels 0 to 16; the label says which photograph.
@@ -216,7 +216,7 @@ def _tfds_data_dir(name: str, directory: str) -> Path:
 
 
 def _parts(name: str) -> tuple[str, str | None, str | None]:
-  """Set, config and version of a name that `check_name` has let through."""
+  """Set, config and version of a name that `check_name` has accepted."""
   found = _TFDS_NAME.fullmatch(name)
   assert found is not None
   return found[1], found[2], found[3]

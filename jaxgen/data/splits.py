@@ -1,4 +1,4 @@
-"""Evaluation splits of sources: their size is known, and nothing is read before it is asked for."""
+"""Evaluation splits of sources: their size is known, and rows are read lazily."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def make_split(
   Args:
     source: random access to rows, see `jaxgen.data.pipeline.gather`.
     batch_size: rows of the global batch.
-    decode: makes what a model evaluates of a stacked batch.
+    decode: turns a stacked batch into what the model evaluates.
   """
   return Split(
     len(source), lambda rows: evaluation_batches(source, batch_size, rows, decode=decode)
@@ -23,11 +23,11 @@ def make_split(
 
 
 class Splits(Mapping[str, Split]):
-  """Splits by name; those given as functions are opened when they are first looked up.
+  """Splits by name; those given as functions are opened on first access.
 
   Args:
     ready: splits.
-    on_use: functions that make splits, and raise what is wrong with their files.
+    on_use: functions that open splits, and raise if something is wrong with their files.
   """
 
   def __init__(self, ready: Mapping[str, Split], **on_use: Callable[[], Split]):

@@ -1,1 +1,1 @@
-"""Trained models for other programs, and from them."""
+"""Export of trained models to other programs, and import from them."""

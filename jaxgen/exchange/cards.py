@@ -1,4 +1,4 @@
-"""Model cards as the Hugging Face Hub reads them: YAML front matter before the text."""
+"""Model cards in the Hugging Face Hub's format: YAML front matter before the text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,15 +14,15 @@ TERMS = '## Terms\n'  # the first section of every card
 
 
 class About(NamedTuple):
-  """What a card says of every model of a system.
+  """The parts of a card that are common to all models of a system.
 
   Attributes:
-    what: it is, in a sentence.
-    pipeline_tag: one of the tasks of huggingface.co/tasks; '' where none is this one.
-    tags: further ones, by which it is found.
-    command: how it is used, with {weights} in the place of the name.
-    python: the same as a call.
-    header: figures of evaluation.json that a file of weights says in its header, as its use needs them.
+    what: what it is, in one sentence.
+    pipeline_tag: one of the tasks of huggingface.co/tasks; '' if none fits.
+    tags: further tags, for search.
+    command: how to use it, with {weights} in place of the name.
+    python: the same as a Python call.
+    header: figures of evaluation.json to store in the header of a weight file, because inference needs them.
   """
 
   what: str
@@ -34,12 +34,12 @@ class About(NamedTuple):
 
 
 class Licence(NamedTuple):
-  """Under which terms a model may be used.
+  """The licence of a model.
 
   Attributes:
-    license: as the hub abbreviates it, or 'other'.
-    license_name: of an other one, in small letters.
-    license_link: where an other one is written down.
+    license: the hub's abbreviation, or 'other'.
+    license_name: name of an 'other' licence, in lower case.
+    license_link: where to find its text.
   """
 
   license: str
@@ -48,13 +48,13 @@ class Licence(NamedTuple):
 
 
 class Result(NamedTuple):
-  """What a model was measured to do.
+  """Measured results of a model.
 
   Attributes:
     model: its name, that of its file without suffix.
-    dataset: the set that it was measured on, as the hub or its source names it.
-    metrics: value of each, by the hub's name.
-    text: of the set, for people; '' where its name says it.
+    dataset: the data set of the evaluation, as named by the hub or its source.
+    metrics: values, by the hub's name of the metric.
+    text: readable description of the set; '' if its name is enough.
   """
 
   model: str
@@ -74,12 +74,12 @@ def front_matter(
   """The front matter of a card.
 
   Args:
-    about: what the system says.
-    licence: None where it is not known: then the card has none.
-    results: of its models, from which `metrics` and `model-index` are made.
-    datasets: that they were trained on.
-    tags: besides the system's.
-    language: two letters each, of models of words.
+    about: the system's part.
+    licence: None if unknown: then the card has none.
+    results: results of its models, from which `metrics` and `model-index` are derived.
+    datasets: data sets that they were trained on.
+    tags: in addition to the system's.
+    language: two-letter codes, for language models.
   """
   found = {
     'library_name': LIBRARY,
@@ -95,13 +95,13 @@ def front_matter(
 
 
 def fenced(found: Mapping[str, Any]) -> str:
-  """Front matter of what is not empty, between its two lines."""
+  """The non-empty entries as front matter, between its two fences."""
   kept = {key: value for key, value in found.items() if value}
   return _FENCE + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=100) + _FENCE
 
 
 def parsed(card: str) -> tuple[dict[str, Any], str]:
-  """The front matter of a card, {} where it has none, and its text."""
+  """The front matter of a card, {} if it has none, and its text."""
   if not card.startswith(_FENCE):
     return {}, card
   front, _, text = card.removeprefix(_FENCE).partition(f'\n{_FENCE}')
@@ -109,14 +109,14 @@ def parsed(card: str) -> tuple[dict[str, Any], str]:
 
 
 def shipped(name: str) -> tuple[dict[str, Any], str]:
-  """The front matter of the card of a net that comes with jaxgen, with its own results alone, and its
-  text from the terms on.
+  """The front matter of the card of a network shipped with jaxgen, limited to its own results, and the
+  card's text from the terms on.
 
   Args:
-    name: of its file, without suffix.
+    name: name of its file, without suffix.
 
   Returns:
-    ({}, '') where no card is of it.
+    (front matter, text), or ({}, '') if no card covers it.
   """
   for path in sorted(WEIGHTS.glob('*.md')):
     front, text = parsed(path.read_text())
@@ -127,12 +127,12 @@ def shipped(name: str) -> tuple[dict[str, Any], str]:
 
 
 def models(front: Mapping[str, Any]) -> list[str]:
-  """The names of the models that a card is of."""
+  """The names of the models that a card describes."""
   return [entry['name'] for entry in front.get(_INDEX, ())]
 
 
 def _index(task: str, results: Sequence[Result]) -> list[dict[str, Any]]:
-  """Results as the hub's model-index has them."""
+  """Results in the format of the hub's model-index."""
   return [
     {
       'name': name,

@@ -1,4 +1,4 @@
-"""Trained models for other programs: StableHLO by jax.export, and safetensors."""
+"""Export of trained models to other programs: StableHLO with jax.export, and safetensors."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ SUFFIXES = {'stablehlo': '.stablehlo', 'safetensors': SUFFIX}
 
 
 def stablehlo(trained: Trained) -> bytes:
-  """A trained model as a serialised program with its weights inside.
+  """A trained model as a serialised program with embedded weights.
 
-  `jax.export.deserialize(content).call(...)` runs it on CPU, CUDA or TPU without jaxgen; what it takes is in
-  the `in_avals` of the deserialised program.
+  `jax.export.deserialize(content).call(...)` runs it on CPU, CUDA or TPU without jaxgen; its inputs are listed
+  in the `in_avals` of the deserialised program.
 
   Raises:
     ConfigError: the system has no function to export.
@@ -34,7 +34,7 @@ def stablehlo(trained: Trained) -> bytes:
 
 
 def write(trained: Trained, kind: str, path: Path, card: dict[str, str] | None = None) -> Path:
-  """Writes a trained model as 'stablehlo' or 'safetensors', this with `card` in its header, not half."""
+  """Atomically writes a trained model as 'stablehlo' or as 'safetensors' with `card` in its header."""
   if kind == 'stablehlo':
     return write_bytes(path, stablehlo(trained))
   return save_weights(path, trained, card)

@@ -1,4 +1,4 @@
-"""What a safetensors file of jaxgen says of itself, read without its arrays and without JAX."""
+"""The header of jaxgen's safetensors files, read without the arrays and without JAX."""
 
 import json
 from pathlib import Path
@@ -19,10 +19,10 @@ class About(NamedTuple):
   """The header of a file.
 
   Attributes:
-    config: of the run.
-    facts: what the model knows of its data.
-    step: updates it was trained for.
-    digest: of the arrays; None in files without one.
+    config: the run's config.
+    facts: what the model knows about its data.
+    step: the number of updates it was trained for.
+    digest: digest of the arrays; None in files without one.
     card: further text, by title.
   """
 
@@ -34,7 +34,7 @@ class About(NamedTuple):
 
 
 def read_about(path: Path) -> About:
-  """The header of a file that `weight_files.save_weights` wrote, or of what `hub.located` makes of a name.
+  """The header of a file written by `weight_files.save_weights`; the path is resolved by `hub.located`.
 
   Raises:
     CheckpointError: no such file, damaged, not a safetensors file, or not one of jaxgen's.

@@ -1,6 +1,6 @@
-"""Weights on the Hugging Face Hub, which are named as hf://OWNER/NAME: what such a name says, and fetching it.
+"""Weights on the Hugging Face Hub, named hf://OWNER/NAME: parsing such names, and downloading the files.
 
-Nothing is fetched that is not named so.
+Nothing else is ever downloaded.
 """
 
 import functools
@@ -26,12 +26,12 @@ _NAME = re.compile(
 
 
 class Name(NamedTuple):
-  """What hf://OWNER/NAME@REVISION/FILE says.
+  """The parts of hf://OWNER/NAME@REVISION/FILE.
 
   Attributes:
     repository: OWNER/NAME.
     revision: a branch, tag or commit; '' for the newest.
-    file: of it.
+    file: a file in it.
   """
 
   repository: str
@@ -45,15 +45,15 @@ class Name(NamedTuple):
 
 
 def is_name(text: str | Path) -> bool:
-  """Whether weights are named as on the hub, and not as something of this machine."""
+  """Whether weights are named by a hub name, rather than by a local path."""
   return str(text).startswith(PREFIX) and not os.path.lexists(text)
 
 
 def parse(text: str | Path) -> Name:
-  """What a name says.
+  """Parses a hub name.
 
   Raises:
-    ConfigError: it is none, or names a file of another kind.
+    ConfigError: it is not one, or names a file of another type.
   """
   found = _NAME.fullmatch(str(text))
   if found is None or '..' in re.split('[/@]', str(text)):
@@ -68,8 +68,8 @@ def parse(text: str | Path) -> Name:
 
 
 def located(weights: str | Path) -> Path:
-  """The file or folder of this machine that a person means: of a name of the hub the file, fetched where it is
-  not kept yet; of a folder that can be uploaded there its file; all else is as it is given.
+  """The local file or folder for the user's weights: for a hub name, the file, downloaded if it is not cached
+  yet; for a folder prepared for upload, its file; anything else is returned unchanged.
 
   Raises:
     ConfigError: see `parse` and `fetched`.
@@ -85,7 +85,7 @@ def located(weights: str | Path) -> Path:
 
 @functools.cache
 def fetched(name: Name) -> Path:
-  """A file of the hub in huggingface_hub's cache; asked for once as long as the program runs.
+  """A file from the hub, in huggingface_hub's cache; looked up only once while the program runs.
 
   Raises:
     ConfigError: huggingface_hub is not installed.
@@ -117,14 +117,14 @@ def fetched(name: Name) -> Path:
   except errors.EntryNotFoundError as error:
     why = f'{page} has no {name.file}: name a file of it, as hf://{name.repository}/FILE{SUFFIX}'
     raise CheckpointError(f'{name}: {why}') from error
-  except Exception as error:  # of connections, disks and names, each library's own
+  except Exception as error:  # of connections, disks and names, of many types
     raise CheckpointError(f'{name} cannot be fetched: {first_line(error)}') from error
   return Path(found)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-  """Without huggingface_hub's word on each try to connect: what came of them is told in one line."""
+  """Silences huggingface_hub's message on each connection attempt: the outcome is reported in one line."""
   logger = logging.getLogger('huggingface_hub')
   before = logger.level
   logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""A trained model as a folder that can be uploaded to the Hugging Face Hub as it is."""
+"""A trained model as a folder ready for upload to the Hugging Face Hub."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from jaxgen.exchange.cards import About
 from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.task import Trained
 
-NAME = 'OWNER/NAME'  # in a card, until it is uploaded
+NAME = 'OWNER/NAME'  # placeholder in a card until it is uploaded
 SAMPLE = 'sample.png'
 UNKNOWN = (
   'No licence is stated: jaxgen does not know the terms of what this model was trained on. Name one above, as '
@@ -35,20 +35,20 @@ def write(
   card: Mapping[str, str],
   results: Path | None = None,
 ) -> list[str]:
-  """Writes README.md, model.safetensors and config.json, and evaluation.json and a picture where the run has
-  those of this step; the folder is there whole or not at all.
+  """Writes README.md, model.safetensors and config.json, as well as evaluation.json and a picture if the run
+  has them for this step; the folder is written atomically.
 
   Args:
     trained: the model.
-    folder: a new one, or an empty one.
-    card: of the header of the file that it was read from, see `weight_files.load_card`.
+    folder: a new or empty folder.
+    card: the card from the header of the file that it was read from, see `weight_files.load_card`.
     results: the folder with evaluation.json and samples/.
 
   Returns:
-    Lines for a person, of what is left out.
+    Messages to the user about what is left out.
 
   Raises:
-    UserError: the folder has something in it, or a file is in its place.
+    UserError: the folder is not empty, or a file is in its place.
     OSError: it cannot be written.
   """
   figures, picture = _figures(results, trained.step), _picture(results, trained.step)
@@ -70,7 +70,7 @@ def write(
 
 
 def without_folders(trained: Trained) -> Trained:
-  """A model whose config keeps the last name alone of each file and folder named from the root or a home on."""
+  """A model whose config keeps only the last component of each absolute or home-relative path."""
   config = trained.config.copy_and_resolve_references()
   flat = configs.flatten(config)
   rules = configs.rules(configs.system_module(config))
@@ -81,7 +81,7 @@ def without_folders(trained: Trained) -> Trained:
 
 
 def _names(places: str) -> str:
-  """Places by commas or blanks, those from the root or a home on without what is before their last names."""
+  """Paths separated by commas or blanks, with absolute and home-relative ones cut to their last component."""
   return _PLACE.sub(lambda found: PurePath(found[0].strip()).name, places)
 
 
@@ -92,14 +92,14 @@ def readme(
   figures: Mapping[str, Any],
   picture: bool,
 ) -> str:
-  """The card.
+  """The text of the model card.
 
   Args:
     trained: the model.
-    front: matter of a net that comes with jaxgen; {} for one's own.
+    front: front matter of a network shipped with jaxgen; {} for the user's own.
     known: terms, training and limits, as sections.
-    figures: of evaluation.json; {} where there is none.
-    picture: whether there is one beside it.
+    figures: figures of evaluation.json; {} if there is none.
+    picture: whether there is a picture next to it.
   """
   about = _about_system(trained)
   matter = cards.fenced(front) if front else cards.front_matter(about, None, (), _sets(trained))
@@ -116,14 +116,14 @@ def readme(
 
 
 def _own(trained: Trained, card: Mapping[str, str]) -> str:
-  """What is known of one's own model besides its figures."""
+  """The sections on terms and training of a user's own model."""
   training = textwrap.fill(TRAINING.format(trained.step, __version__), WIDTH)
   terms = textwrap.fill(card.get('terms', UNKNOWN), WIDTH)
   return f'{cards.TERMS}\n{terms}\n\n## Training\n\n{training}'
 
 
 def _about(trained: Trained) -> dict[str, Any]:
-  """What config.json says."""
+  """The contents of config.json."""
   return {
     'library_name': cards.LIBRARY,
     'jaxgen_version': __version__,
@@ -140,12 +140,12 @@ def _about_system(trained: Trained) -> About:
 
 
 def _header(trained: Trained, figures: Mapping[str, Any]) -> dict[str, str]:
-  """What the use of a model needs to know of its evaluation."""
+  """The evaluation figures that inference with a model needs."""
   return {key: str(figures[key]) for key in _about_system(trained).header if key in figures}
 
 
 def _use(about: About) -> str:
-  """How it is used, as a command and from Python."""
+  """The section on usage, as a command and from Python."""
   name = f'hf://{NAME}'
   python = about.python or 'model = jaxgen.load({weights!r})  # config, facts, variables'
   command = f'\n{about.command.format(weights=name)}' if about.command else ''
@@ -163,7 +163,7 @@ def _use(about: About) -> str:
 
 
 def _table(figures: Mapping[str, Any]) -> str:
-  """Numbers of evaluation.json, those of a group as group/name."""
+  """A table of the numbers in evaluation.json, with those of a group as group/name."""
   rows = [f'| {name} | {value:.6g} |' for name, value in _numbers(figures) if name != 'step']
   if not rows:
     return ''
@@ -182,13 +182,13 @@ def _numbers(figures: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def _sets(trained: Trained) -> list[str]:
-  """The names of sets that it was trained on; the path of a folder is nobody's business."""
+  """The names of the sets that it was trained on; folder paths stay private."""
   names = str(trained.config.get('data', {}).get('name', ''))
   return [name for name in re.split(r'[,\s]+', names) if re.fullmatch(r'\w[\w-]*', name)]
 
 
 def _figures(results: Path | None, step: int) -> dict[str, Any]:
-  """evaluation.json of a step; {} where there is none of it."""
+  """The evaluation.json of a step; {} if there is none for it."""
   path = results / 'evaluation.json' if results else None
   try:
     found = json.loads(path.read_text()) if path and path.is_file() else {}
@@ -198,13 +198,13 @@ def _figures(results: Path | None, step: int) -> dict[str, Any]:
 
 
 def _picture(results: Path | None, step: int) -> Path | None:
-  """A picture of a step: samples where there are some."""
+  """A picture of a step: samples if there are any; None without pictures."""
   found = sorted((results / 'samples').glob(f'*_{step:06}.png')) if results else []
   return next((x for x in found if x.name.startswith('samples')), found[0] if found else None)
 
 
 def _shipped_name(file: Path) -> str:
-  """The name of the net of jaxgen with the same weights; '' for one's own."""
+  """The name of the shipped network with the same weights; '' for the user's own."""
   digest = headers.read_about(file).digest
   for path in sorted(WEIGHTS.glob(f'*{hub.SUFFIX}')):
     if digest is not None and headers.read_about(path).digest == digest:

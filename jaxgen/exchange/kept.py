@@ -1,4 +1,4 @@
-"""Trained models and what is made of them, kept while a program runs: a file is read once."""
+"""In-memory cache of trained models and objects derived from them, so that a file is read only once."""
 
 import threading
 from collections import OrderedDict
@@ -16,10 +16,10 @@ Weights = str | Path | Trained | None
 
 
 class Kept:
-  """The last few things that were made, by what they were made of; threads make each once.
+  """A thread-safe LRU cache of objects by what they were made from; each is made only once.
 
   Args:
-    most: things that are kept; the one that was not used for longest goes first.
+    most: maximum number of objects; the least recently used is dropped first.
   """
 
   def __init__(self, most: int = 4):
@@ -27,17 +27,17 @@ class Kept:
     self._found: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
 
   def __call__(self, of: Any, key: Any, make: Callable[[], Made]) -> Made:
-    """What `make` makes, or made before.
+    """The result of `make`, cached.
 
     Args:
-      of: what it is made of, taken for the same where it is the very object.
+      of: what it is made from, compared by identity.
       key: how it is made; hashable.
       make: makes it.
     """
     name = id(of), key
     with self._lock:
       if name not in self._found:
-        self._found[name] = of, make()  # with `of`, so that no other object gets its id
+        self._found[name] = of, make()  # keeps `of` alive, so that its id stays unique
         while len(self._found) > self._most:
           self._found.popitem(last=False)
       self._found.move_to_end(name)
@@ -48,10 +48,10 @@ _files = Kept(most=8)
 
 
 def load_kept(path: Path) -> Trained:
-  """`weight_files.load_weights`, once a file as long as it does not change.
+  """`weight_files.load_weights`, cached for as long as the file does not change.
 
   Raises:
-    CheckpointError: as there.
+    CheckpointError: see there.
   """
   try:
     status = path.stat()
@@ -62,17 +62,17 @@ def load_kept(path: Path) -> Trained:
 
 
 def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, ...]) -> Trained:
-  """What a function for people was given as weights.
+  """The model for the `weights` argument of a public function.
 
   Args:
-    weights: a file of `jaxgen export`, a name as hf://OWNER/NAME, what `jaxgen.load` returns, or None for those
-      that come with jaxgen.
-    shipped: the path of those.
-    systems: whose models the function takes.
+    weights: a file of `jaxgen export`, a name such as hf://OWNER/NAME, a result of `jaxgen.load`, or None for
+      the weights shipped with jaxgen.
+    shipped: returns the path of those.
+    systems: the systems whose models the function accepts.
 
   Raises:
-    CheckpointError: the folder of a run, or a file that is missing or damaged.
-    ConfigError: a model of another system, or none comes with this version.
+    CheckpointError: it is a run folder, or a file that is missing or damaged.
+    ConfigError: a model of another system, or none is shipped with this version.
   """
   if isinstance(weights, Trained):
     trained, name = weights, 'weights'
@@ -87,9 +87,9 @@ def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, 
 
 
 def file_of(weights: Weights, shipped: Callable[[], Path]) -> Path | None:
-  """The file that weights were given as, or what `jaxgen.load` read them from, which may say more of them.
+  """The file given as weights, or the source that `jaxgen.load` read them from, which may hold more about them.
 
-  None for a model that was made in this program, or whose file or folder is gone.
+  None for a model that was made in this program, or whose file or folder no longer exists.
   """
   if isinstance(weights, Trained):
     return weights.source if weights.source and weights.source.exists() else None

@@ -1,4 +1,4 @@
-"""The nets that come with jaxgen, and what makes weights of no use."""
+"""The networks shipped with jaxgen, and the check for unusable weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +12,15 @@ WEIGHTS = Path(__file__).parents[1] / 'weights'
 
 
 def shipped(name: str, what: str, option: str = '--weights') -> Path:
-  """The file of a net that comes with jaxgen.
+  """The file of a network shipped with jaxgen.
 
   Args:
-    name: of the file, without suffix.
-    what: the net is, in words.
-    option: that names another one; '' where none does.
+    name: name of the file, without suffix.
+    what: what the network is, in words.
+    option: the option that selects another one; '' if there is none.
 
   Raises:
-    ConfigError: it does not come with this version.
+    ConfigError: it is not shipped with this version.
   """
   path = WEIGHTS / f'{name}.safetensors'
   if not path.is_file():
@@ -35,9 +35,9 @@ def check_finite(trained: 'Trained', name: Path, so: str) -> None:
   """Raises ConfigError for weights that are not finite.
 
   Args:
-    trained: what has them.
-    name: of its file.
-    so: what follows, in words.
+    trained: the model.
+    name: its file.
+    so: the consequence, in words.
   """
   import jax
   import numpy as np

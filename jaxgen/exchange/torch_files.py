@@ -1,4 +1,4 @@
-"""Files of torch.save, read without PyTorch and without running what they hold."""
+"""Files written by torch.save, read without PyTorch and without executing their contents."""
 
 import io
 import pickle
@@ -27,13 +27,13 @@ _DTYPES = {
 
 
 def load(path: Path) -> dict[Any, Any]:
-  """A state dict, or a checkpoint that has one: tensors, those of dicts in it too, as arrays of their types.
+  """A state dict, or a checkpoint that has one: tensors, also in nested dicts, as arrays of the same dtypes.
 
   Args:
-    path: of `torch.save(module.state_dict(), path)`, in the zip format or the one before it.
+    path: written by `torch.save(module.state_dict(), path)`, in the zip format or the earlier one.
 
   Raises:
-    DataError: it is missing, damaged, not of torch.save, or holds more than tensors, numbers and texts.
+    DataError: it is missing, damaged, not from torch.save, or holds more than tensors, numbers and strings.
   """
   try:
     if zipfile.is_zipfile(path):
@@ -48,7 +48,7 @@ def load(path: Path) -> dict[Any, Any]:
     raise DataError(f'{path}: {error}') from error
   except FileNotFoundError as error:
     raise DataError(f'{path}: no such file') from error
-  except Exception as error:  # pickle and zipfile each raise their own kinds
+  except Exception as error:  # pickle and zipfile each raise their own types
     reason = first_line(error)
     raise DataError(f'{path}: damaged, or not written by torch.save ({reason})') from error
 
@@ -87,7 +87,7 @@ def _rebuilt(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: A
 
 
 class _Unpickler(pickle.Unpickler):
-  """Knows what a state dict is made of, and nothing else."""
+  """An unpickler restricted to the types of a state dict."""
 
   def find_class(self, module: str, name: str) -> Any:
     if module == 'collections' and name in ('OrderedDict', 'Counter'):
@@ -116,7 +116,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Ordered(dict):
-  """Takes what PyTorch hangs onto its OrderedDict; a scheduler has a Counter."""
+  """Accepts the attributes that PyTorch sets on its OrderedDict; a scheduler has a Counter."""
 
 
 def _zipped(path: Path) -> tuple[Any, dict[str, bytes]]:
@@ -140,7 +140,7 @@ def _unzipped(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
 
   if load() != _MAGIC:
     raise DataError('not written by torch.save')
-  load(), load()  # version of the protocol, sizes of the machine's integers
+  load(), load()  # protocol version, sizes of the machine's integers
   state, found = _read_noting_storages(file)
   values = {}
   for key in load():
@@ -153,7 +153,7 @@ def _unzipped(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
 
 
 def _read_noting_storages(file: BinaryIO) -> tuple[Any, dict[str, np.dtype]]:
-  """A state dict, and the types of the values that follow it in the file."""
+  """A state dict, and the dtypes of the storages that follow it in the file."""
   found: dict[str, np.dtype] = {}
 
   class Noting(_Unpickler):

@@ -1,4 +1,4 @@
-"""Published PyTorch weights as a folder that evaluation and the `jaxgen` commands use."""
+"""Import of published PyTorch weights into a folder for evaluation and the `jaxgen` commands."""
 
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ def run(system: str, file: Path, workdir: Path, **options: Any) -> Path:
 
   Args:
     system: a system with a `from_torch`.
-    file: of torch.save; only tensors are read, no code in it is run.
-    workdir: must not hold a run.
-    options: what else the system's `from_torch` takes.
+    file: written by torch.save; only tensors are read, no code in it is executed.
+    workdir: must not contain a run.
+    options: further arguments of the system's `from_torch`.
 
   Returns:
     The folder.
 
   Raises:
-    ConfigError: the system reads no PyTorch weights, or the folder is taken.
-    DataError: the file is missing, damaged or of another layout.
+    ConfigError: the system cannot read PyTorch weights, or the folder is in use.
+    DataError: the file is missing, damaged or of a different layout.
   """
   module = configs.system_named(system)
   if not hasattr(module, 'from_torch'):

@@ -1,4 +1,4 @@
-"""State dicts of PyTorch as arrays by name."""
+"""PyTorch state dicts as arrays by name."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,19 +8,19 @@ import numpy as np
 from jaxgen.errors import DataError
 from jaxgen.words import named
 
-_COUNTERS = '.num_batches_tracked'  # of batch norms, for averages that we do not take
+_COUNTERS = '.num_batches_tracked'  # of batch norms, for cumulative averages, which we do not use
 
 
 def arrays(state: Mapping[str, Any], wrapper: str = 'state_dict') -> dict[str, np.ndarray]:
   """The float32 arrays of a state dict, or of a checkpoint that has one.
 
   Args:
-    state: tensors or arrays by name; the prefix 'module.' of parallel training is taken off. Batch norms'
-      counters are left out.
-    wrapper: under which name a checkpoint has them.
+    state: tensors or arrays by name; the prefix 'module.' of parallel training is removed. Batch norm
+      counters are dropped.
+    wrapper: the key under which a checkpoint stores them.
 
   Raises:
-    DataError: something is no dense tensor of finite real numbers; it is named.
+    DataError: an entry, which is named, is not a dense tensor of finite real numbers.
   """
   state = state.get(wrapper, state)
   if not isinstance(state, Mapping):
@@ -35,7 +35,7 @@ def arrays(state: Mapping[str, Any], wrapper: str = 'state_dict') -> dict[str, n
           raise DataError(f'{name} is of complex numbers')
         x = x.detach().float()  # numpy has no bfloat16
       array = np.array(x, np.float32)
-    except (TypeError, ValueError, RuntimeError) as error:  # sparse and quantised ones, too
+    except (TypeError, ValueError, RuntimeError) as error:  # also sparse and quantised ones
       raise DataError(f'{name} is a {type(x).__name__}, not a dense tensor of numbers') from error
     if not np.isfinite(array).all():
       raise DataError(f'{name} holds values that are not finite')
@@ -44,15 +44,15 @@ def arrays(state: Mapping[str, Any], wrapper: str = 'state_dict') -> dict[str, n
 
 
 def check_names(found: Iterable[str], wanted: Iterable[str], layout: str) -> None:
-  """Refuses missing and unknown names.
+  """Rejects missing and unknown names.
 
   Args:
-    found: names that a state dict has.
-    wanted: those of the layout.
-    layout: what it is called.
+    found: names in a state dict.
+    wanted: names in the layout.
+    layout: name of the layout.
 
   Raises:
-    DataError: naming a few of those that differ.
+    DataError: names a few of those that differ.
   """
   found, wanted = set(found), set(wanted)
   for names, what in ((wanted - found, 'no'), (found - wanted, 'an unknown')):
@@ -63,14 +63,14 @@ def check_names(found: Iterable[str], wanted: Iterable[str], layout: str) -> Non
 def check_shapes(
   found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
 ) -> None:
-  """Refuses shapes that differ.
+  """Rejects mismatched shapes.
 
   Args:
-    found: shapes by name, of the names that are wanted at least.
-    wanted: those of the layout.
+    found: shapes by name, for at least the names in `wanted`.
+    wanted: shapes in the layout.
 
   Raises:
-    DataError: naming a few of those that differ.
+    DataError: names a few of those that differ.
   """
   bad = [f'{k} {found[k]}, not {shape}' for k, shape in wanted.items() if found[k] != shape]
   if bad:

@@ -1,4 +1,4 @@
-"""Trained models as one safetensors file: exported variables, config and facts, and nothing that can run."""
+"""Trained models as one safetensors file: exported variables, config and facts, and no executable code."""
 
 import json
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ FILE = f'weights{SUFFIX}'
 
 
 def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = None) -> Path:
-  """Writes a model, complete or not at all.
+  """Writes a model atomically.
 
   Args:
-    path: of the file.
+    path: the file.
     trained: the model.
     card: further text for the file's header, by title.
   """
@@ -40,7 +40,7 @@ def save_weights(path: Path, trained: Trained, card: dict[str, str] | None = Non
 
 
 def load_weights(path: Path) -> Trained:
-  """Reads what `save_weights` wrote, here or as `hub.located` finds it; arrays are numpy's.
+  """Reads what `save_weights` wrote, from a local path or hub name (`hub.located`), as numpy arrays.
 
   Raises:
     CheckpointError: no such file, damaged, not a safetensors file, or not one of jaxgen's.
@@ -59,12 +59,12 @@ def load_weights(path: Path) -> Trained:
 
 
 def load_named(path: Path, key: str, system: str) -> Trained:
-  """Reads weights that a config names.
+  """Reads weights named in a config.
 
   Args:
-    path: of them.
-    key: that names them, as 'config.init_from'.
-    system: that they must be of.
+    path: the weights.
+    key: the key that names them, such as 'config.init_from'.
+    system: the system that they must belong to.
 
   Raises:
     CheckpointError: see `load_weights`.
@@ -80,7 +80,7 @@ def load_named(path: Path, key: str, system: str) -> Trained:
 
 
 def identity(trained: Trained) -> str:
-  """The digest of all variables: two files of one net have the same, and so has the run that they are of."""
+  """The digest of all variables: the same for every file of a network and for the run it came from."""
   return _digest(_arrays(trained))
 
 
@@ -95,7 +95,7 @@ def _arrays(trained: Trained) -> dict[str, np.ndarray]:
 
 
 def _name(path: tuple[str, ...]) -> str:
-  """A path of keys as one name; spectral norms have keys with slashes, so as in a JSON pointer."""
+  """A path of keys as one name, escaped as in a JSON pointer: spectral norms have keys with slashes."""
   return '/'.join(key.replace('~', '~0').replace('/', '~1') for key in path)
 
 
@@ -104,7 +104,7 @@ def _path(name: str) -> tuple[str, ...]:
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-  """Of every bit of the arrays: safetensors itself only notices missing bytes."""
+  """The digest of every bit of the arrays: safetensors itself only detects missing bytes."""
   return digests.seal(
     part
     for name, x in sorted(arrays.items())

@@ -1,1 +1,1 @@
-"""A run in its folder: training, resuming, evaluating, and what must match."""
+"""A run in its folder: training, resuming, evaluating, and the checks of what must match."""

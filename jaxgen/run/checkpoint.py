@@ -1,4 +1,4 @@
-"""Checkpoints of a training, by Orbax; `loading` reads them for inference, and no other file imports Orbax.
+"""Training checkpoints, with Orbax; `loading` reads them for inference, and no other file imports Orbax.
 
 One checkpoint is a composite of `state` (the whole TrainState), `config`, `facts` and `seal`.
 """
@@ -32,8 +32,8 @@ SYSTEM_ERRORS = (
   'Read-only file system',
 )
 logging.getLogger('absl').addFilter(lambda record: 'orbax' not in record.pathname)
-# When one array of a save fails, Orbax raises its error and leaves those of the other arrays to asyncio: tasks
-# of its own, and futures of TensorStore, which are told by the database that could not be written.
+# When one array of a save fails, Orbax raises its error and leaves those of the other arrays to asyncio: its
+# own tasks, and TensorStore futures, which are recognised by the database that could not be written.
 _LEFT_BEHIND = ('/orbax/', 'OCDBT database')
 logging.getLogger('asyncio').addFilter(
   lambda record: not any(text in record.getMessage() for text in _LEFT_BEHIND)
@@ -47,7 +47,7 @@ class Checkpoints:
     workdir: the run's folder; checkpoints are under `checkpoints/`.
     config: saved with every checkpoint.
     facts: saved with every checkpoint.
-    to_global: how to present a state to every process of a job.
+    to_global: converts a state to the form that all processes of a job save.
   """
 
   def __init__(
@@ -82,7 +82,7 @@ class Checkpoints:
           preservation_policy=checkpoint_managers.preservation_policy.AnyPreservationPolicy(
             policies
           ),
-          best_fn=best_fn,  # without it the metrics are not written, and a resume forgets the best
+          best_fn=best_fn,  # without it metrics are not saved, and a resume forgets the best
           cleanup_tmp_directories=True,
           enable_background_delete=False,
         ),
@@ -90,7 +90,7 @@ class Checkpoints:
 
   @property
   def folder(self) -> Path:
-    """Where the checkpoints lie."""
+    """The folder of the checkpoints."""
     return self.workdir / loading.FOLDER
 
   def latest(self) -> int | None:
@@ -98,24 +98,24 @@ class Checkpoints:
     return self._manager.latest_step()
 
   def best(self) -> tuple[int, float] | None:
-    """The step that is best by config.checkpoint.best and its value; None where none is kept."""
+    """The best step by config.checkpoint.best and its value; None if no best checkpoint is kept."""
     try:
       return loading.best_step(self.workdir, self._config)
     except CheckpointError:
       return None
 
   def save(self, state: TrainState, step: int, metrics: dict[str, float] | None = None) -> None:
-    """Starts an asynchronous save of `state`; does nothing where this process has saved `step` already.
+    """Starts an asynchronous save of `state`; does nothing if this process has already saved `step`.
 
     Args:
       state: what to save.
       step: its step.
-      metrics: what the best is judged by. A step that was saved without, because a stop signal came
-        first, gets them.
+      metrics: used to select the best checkpoint. They are added to a step that was saved without them
+        because a stop signal came first.
 
     Raises:
-      CheckpointError: this or the save before could not be written, or the folder has a checkpoint of this
-        step that is not of this training.
+      CheckpointError: this or the previous save could not be written, or the folder has a checkpoint of this
+        step from another training run.
     """
     if step in self._manager.all_steps():
       if step not in self._own:
@@ -145,7 +145,7 @@ class Checkpoints:
     self._own.add(step)
 
   def _add_metrics(self, step: int, metrics: dict[str, float]) -> None:
-    """Writes what the best is judged by beside a state that is saved already."""
+    """Adds the metrics that select the best checkpoint to a state already saved."""
     self.wait()
     with self._explained():
       if processes.is_first_process():
@@ -155,7 +155,7 @@ class Checkpoints:
       self._manager.reload()
 
   def wait(self) -> None:
-    """Returns when every save is committed.
+    """Blocks until every save is committed.
 
     Raises:
       CheckpointError: one could not be written.
@@ -169,26 +169,26 @@ class Checkpoints:
       self._manager.close()
 
   def restore(self, abstract: TrainState, quarantine: bool = True) -> TrainState | None:
-    """The newest readable state, or None where there is none.
+    """The newest readable state, or None if there is none.
 
-    Damaged checkpoints are reported, and the one before them is used; then they are moved to `failure/`.
-    Where none can be read all stay, so that no run starts over unasked.
+    Damaged checkpoints are reported and the newest intact one is used; they are then moved to `failure/`.
+    If none can be read, all stay, so that no run silently starts over.
 
     Args:
       abstract: shapes, dtypes and shardings to restore to.
       quarantine: whether to move damaged checkpoints away.
 
     Raises:
-      CheckpointError: there are checkpoints and none can be read.
+      CheckpointError: there are checkpoints, but none can be read.
     """
     steps = self._common_steps()
     for i, step in enumerate(steps):
       state = None
       try:
         state = self._restore_step(step, abstract)
-      except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
+      except Exception as error:  # orbax, tensorstore and JSON each raise their own types
         logging.warning('checkpoint %d cannot be read: %s', step, first_line(error))
-      if processes.any_process(state is None):  # all go on from the same step
+      if processes.any_process(state is None):  # all must continue from the same step
         continue
       if quarantine and i:
         self._quarantine(steps[:i])
@@ -201,7 +201,7 @@ class Checkpoints:
     return None
 
   def _common_steps(self) -> list[int]:
-    """Steps that every process sees, the newest first."""
+    """Steps that every process sees, newest first."""
     seen = processes.gather_texts(json.dumps(sorted(self._manager.all_steps())))
     return sorted(set.intersection(*(set(json.loads(steps)) for steps in seen)), reverse=True)
 
@@ -243,7 +243,7 @@ class Checkpoints:
 
 
 def _goodness(config: ConfigDict) -> Callable[[dict[str, float]], float]:
-  """The number that Orbax compares; one that is not finite is the worst."""
+  """The value that Orbax compares; a non-finite one counts as the worst."""
   name = config.checkpoint.best
   worst = math.inf if config.checkpoint.mode == 'min' else -math.inf
 
@@ -255,7 +255,7 @@ def _goodness(config: ConfigDict) -> Callable[[dict[str, float]], float]:
 
 @contextmanager
 def _explained(message: str) -> Iterator[None]:
-  """Turns what Orbax and TensorStore raise into a CheckpointError of one line."""
+  """Turns exceptions of Orbax and TensorStore into a one-line CheckpointError."""
   try:
     yield
   except Exception as error:
@@ -263,13 +263,13 @@ def _explained(message: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-  """What the operating system said, where TensorStore's long messages quote it."""
+  """The operating system's message, if TensorStore's long one quotes it."""
   known = [text for text in SYSTEM_ERRORS if text in str(error)]
   return known[0] if known else first_line(error)
 
 
 def save_pytree(path: Path, tree: PyTree) -> None:
-  """Writes one tree of arrays, complete or not at all."""
+  """Writes one tree of arrays atomically."""
   with _explained(f'{path} could not be written'), ocp.StandardCheckpointer() as checkpointer:
     checkpointer.save(path.absolute(), tree, force=True)
 

@@ -1,7 +1,7 @@
-"""Devices: meshes, and compilation of pure functions by jit or pmap.
+"""Devices: meshes, and compilation of pure functions with jit or pmap.
 
-The only file that places anything on devices. The global batch of B rows is split over all devices in order:
-device i of N holds rows i B / N and on, whichever process owns it.
+The only file that places anything on devices. The global batch of B rows is sharded over all devices in order:
+device i of N holds the rows from i B / N on, whichever process owns it.
 """
 
 import functools
@@ -25,13 +25,13 @@ from jaxgen.task import Batch, PyTree, Task, TrainState, step_rng
 
 
 class Devices(NamedTuple):
-  """Where a run computes.
+  """The devices on which a run computes.
 
   Attributes:
-    parallel: 'jit', one program over a global batch, or 'pmap', one program a device.
-    mesh: over all devices for 'jit'; over this process's for 'pmap'.
-    axis: what `make_task` is given: None for 'jit', 'data' for 'pmap'.
-    size: devices that share a batch, in all processes.
+    parallel: 'jit', one program over a global batch, or 'pmap', one program per device.
+    mesh: over all devices for 'jit'; over this process's devices for 'pmap'.
+    axis: the `axis` for `make_task`: None for 'jit', 'data' for 'pmap'.
+    size: number of devices that share a batch, in all processes.
   """
 
   parallel: str
@@ -41,16 +41,16 @@ class Devices(NamedTuple):
 
   @property
   def replicated(self) -> NamedSharding:
-    """Every device holds the whole."""
+    """The sharding in which every device holds the whole array."""
     return NamedSharding(self.mesh, PartitionSpec())
 
   def split(self, leading: int = 0) -> NamedSharding:
-    """Rows over devices, along the axis after `leading` others."""
+    """The sharding of rows over devices, along the axis after `leading` others."""
     return NamedSharding(self.mesh, PartitionSpec(*[None] * leading, AXIS))
 
 
 def make_devices(parallel: str = 'jit', devices: Sequence[jax.Device] | None = None) -> Devices:
-  """All devices of the job, or the given ones, for 'jit' or 'pmap'; for 'jit' process by process."""
+  """All devices of the job, or the given ones, for 'jit' or 'pmap'; for 'jit' ordered by process."""
   if parallel == 'jit':
     chosen = by_process(devices or jax.devices())
     axis, count = None, len(chosen)
@@ -62,12 +62,12 @@ def make_devices(parallel: str = 'jit', devices: Sequence[jax.Device] | None = N
 
 
 def by_process(devices: Sequence[jax.Device]) -> list[jax.Device]:
-  """Devices in the order of their processes, whose rows of a batch lie together; JAX promises none."""
+  """Devices ordered by process, so that a process's rows of a batch are contiguous; JAX guarantees no order."""
   return sorted(devices, key=lambda device: (device.process_index, device.id))
 
 
 def dividing_devices(parallel: str, batch_size: int) -> Devices:
-  """As many devices as can share a batch evenly, the same number in each process; all where they can."""
+  """The most devices that can share a batch evenly, equally many per process; all of them if possible."""
   devices = make_devices(parallel)
   if batch_size % devices.size == 0 or (parallel == 'pmap' and jax.process_count() > 1):
     return devices
@@ -97,7 +97,7 @@ def process_rows(devices: Devices, batch_size: int, key: str = 'batch_size') -> 
 
 
 def make_state(devices: Devices, init: Callable[[jax.Array], TrainState], seed: int) -> TrainState:
-  """A fresh state, made where it will live: an eager one would trace the step twice."""
+  """A fresh state, created on its devices: an eagerly made one would cause the step to be traced twice."""
   return jax.jit(init, out_shardings=devices.replicated)(jax.random.key(seed))
 
 
@@ -110,7 +110,7 @@ def abstract_state(devices: Devices, init: Callable[[jax.Array], TrainState]) ->
 
 
 def replicate(devices: Devices, tree: PyTree) -> PyTree:
-  """The same host or device arrays on every device; every process passes the same values."""
+  """Replicates host or device arrays on every device; every process passes the same values."""
 
   def put(x: Any) -> jax.Array:
     if isinstance(x, jax.Array) and x.sharding == devices.replicated:
@@ -129,10 +129,10 @@ def _is_key(x: Any) -> bool:
 
 
 def put_batches(devices: Devices, batches: Sequence[Batch]) -> Batch:
-  """S host batches of this process's rows as one device batch.
+  """Stacks S host batches of this process's rows into one device batch.
 
   Returns:
-    Leaves [S, B, ...], B global and split over devices, for 'jit'; [local devices, S, B / devices, ...]
+    Leaves [S, B, ...], B global and sharded over devices, for 'jit'; [local devices, S, B / devices, ...]
     for 'pmap'.
   """
 
@@ -158,12 +158,12 @@ def compile_steps(
   """Compiles `num_steps` updates as one call.
 
   Args:
-    devices: where.
+    devices: where to compute.
     task: made with `devices.axis`.
     example: `Data.example`.
-    num_steps: S; one step is compiled without a loop around it.
+    num_steps: S; a single step is compiled without a loop around it.
     donate: whether the state's buffers are reused for the new state.
-    stage: of the task's curriculum, to which all of them belong.
+    stage: the stage of the task's curriculum that all of these updates belong to.
 
   Returns:
     (state, resident arrays, batches of `put_batches`) -> (state, (metrics, finite)): metrics with leading axis
@@ -184,7 +184,7 @@ def compile_steps(
       metrics = jax.tree.map(lambda x: x[None], metrics)
     else:
       state, metrics = jax.lax.scan(lambda s, b: one(s, arrays, b), state, batches)
-    # Otherwise the second call would be traced again, and nothing donated.
+    # Otherwise the second call would be retraced, and nothing donated.
     chex.assert_trees_all_equal_shapes_and_dtypes(before, state)
     return state, (metrics, finite_of(state))
 
@@ -209,7 +209,7 @@ def compile_stages(
   num_steps: int,
   donate: bool = True,
 ) -> Callable[[int], Callable[[TrainState, PyTree, Batch], tuple[TrainState, PyTree]]]:
-  """Step -> what `compile_steps` makes for the updates from there on; each stage once, when it is reached."""
+  """Maps a step to the compiled steps for the updates after it; each stage is compiled once, on demand."""
   compiled = functools.cache(
     lambda stage: compile_steps(devices, task, example, num_steps, donate, stage)
   )
@@ -217,7 +217,7 @@ def compile_stages(
 
 
 def _traced_over(devices: Devices, fn: Callable) -> Callable:
-  """The same function; the rows that it makes itself are split over the devices."""
+  """The same function, traced so that the rows it creates itself are sharded over the devices."""
 
   @functools.wraps(fn)
   def over_mesh(*args: Any) -> Any:
@@ -230,8 +230,8 @@ def _traced_over(devices: Devices, fn: Callable) -> Callable:
 def compile_placed(devices: Devices, fn: Callable) -> Callable:
   """Jit over the mesh for evaluation: `Tools.compile`.
 
-  Positional arguments that are dicts with 'mask' are batches of this process's rows: they are split over
-  devices. Everything else is replicated, results too, so that every process can read them.
+  Positional arguments that are dicts with 'mask' are batches of this process's rows: they are sharded over
+  devices. Everything else is replicated, including results, so that every process can read them.
   """
   compiled = compiling.jit(_traced_over(devices, fn), out_shardings=devices.replicated)
 
@@ -245,7 +245,7 @@ def compile_placed(devices: Devices, fn: Callable) -> Callable:
 def _place(devices: Devices, arg: Any) -> Any:
   if isinstance(arg, dict) and 'mask' in arg:
     sharding = _rows_sharding(devices, len(arg['mask']))
-    if devices.parallel == 'pmap':  # its mesh is this process's: every process evaluates all rows
+    if devices.parallel == 'pmap':  # its mesh is local to the process: each evaluates all rows
       return {k: jax.device_put(v, sharding) for k, v in arg.items()}
     return {
       k: jax.make_array_from_process_local_data(sharding, np.asarray(v)) for k, v in arg.items()
@@ -254,14 +254,14 @@ def _place(devices: Devices, arg: Any) -> Any:
 
 
 def _rows_sharding(devices: Devices, rows: int) -> NamedSharding:
-  """How the rows that this process holds of a batch lie on its devices.
+  """The sharding, over its devices, of the rows of a batch that this process holds.
 
-  Rows that cannot be split evenly over all devices are split over groups of them, as many as go; the devices
-  of a group compute the same. To fill rows up instead would change what depends on all rows of a batch.
+  Rows that cannot be split evenly over all devices are split over as many groups of devices as possible; the
+  devices of a group compute the same. Padding instead would change results that depend on all rows of a batch.
   """
   num_devices = devices.mesh.size
   groups = math.gcd(rows, num_devices)
-  if devices.mesh.is_multi_process or groups == num_devices:  # `evaluation_rows` has seen to it
+  if devices.mesh.is_multi_process or groups == num_devices:  # ensured by `evaluation_rows`
     return devices.split()
   grouped = devices.mesh.devices.reshape(groups, -1)
   mesh = Mesh(grouped, (AXIS, 'same'), axis_types=(AxisType.Auto, AxisType.Auto))
@@ -271,10 +271,10 @@ def _rows_sharding(devices: Devices, rows: int) -> NamedSharding:
 def evaluation_rows(devices: Devices, batch_size: int) -> slice:
   """The rows of each evaluation batch that this process feeds to `compile_placed`.
 
-  Where one process has all devices of the mesh, any number of rows will do.
+  If one process owns all devices of the mesh, any number of rows works.
 
   Raises:
-    ConfigError: several processes share the rows, and they cannot be split evenly.
+    ConfigError: several processes share the rows, which cannot be split evenly.
   """
   if not devices.mesh.is_multi_process:
     return slice(0, batch_size)
@@ -282,10 +282,10 @@ def evaluation_rows(devices: Devices, batch_size: int) -> slice:
 
 
 def to_global(devices: Devices, tree: PyTree) -> PyTree:
-  """A state as a checkpoint takes it.
+  """A state in the form in which it is checkpointed.
 
-  A pmap job's process-local replicas become arrays of the whole job. Of a process that is alone the first
-  device's replica is taken: Orbax would cut every array into a slice a device, each a program to compile.
+  A pmap job's process-local replicas become arrays of the whole job. A single-process job saves the first
+  device's replica: Orbax would cut every array into one slice per device, each a program to compile.
   """
   if jax.process_count() == 1:
     return jax.tree.map(lambda x: x.addressable_data(0) if x.is_fully_replicated else x, tree)
@@ -304,7 +304,7 @@ def to_global(devices: Devices, tree: PyTree) -> PyTree:
 
 
 def abstract_everywhere(abstract: PyTree) -> PyTree:
-  """Shapes and dtypes of arrays that every device of the job holds, as a checkpoint is read."""
+  """Shapes and dtypes of arrays replicated on every device of the job, for reading a checkpoint."""
   if jax.process_count() == 1:
     return abstract
   sharding = NamedSharding(_job_mesh(), PartitionSpec())
@@ -312,7 +312,7 @@ def abstract_everywhere(abstract: PyTree) -> PyTree:
 
 
 def as_here(tree: PyTree, like: PyTree) -> PyTree:
-  """Restored arrays where `like` wants them: a job's replicas as this process's under pmap."""
+  """Places restored arrays like `like`: under pmap, a job's replicas become this process's."""
 
   def place(x: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
     if x.sharding == like.sharding:

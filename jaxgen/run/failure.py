@@ -1,7 +1,7 @@
-"""When a metric or the state is not finite: find the step, keep the evidence, stop.
+"""Handling of a non-finite metric or state: find the step, keep the evidence, stop.
 
-The compiled step donates its state, so the state before the failure is gone. It is made again: from the last
-good checkpoint by the same pure steps.
+The compiled step donates its state, so the state before the failure is gone. It is recomputed from the last
+good checkpoint with the same pure steps.
 """
 
 import io
@@ -31,11 +31,11 @@ class NonFiniteError(UserError):
 
 
 class Bad(NamedTuple):
-  """Where it shows first.
+  """The first non-finite value.
 
   Attributes:
-    step: completed updates after the failing one.
-    name: the metric, or the array of the state, as 'params/model/w'.
+    step: completed updates, including the failing one.
+    name: the metric, or the array of the state, such as 'params/model/w'.
   """
 
   step: int
@@ -45,13 +45,13 @@ class Bad(NamedTuple):
 def first_bad(
   metrics: Metrics, finite: Finite, start: int, reports: Container[str] = ()
 ) -> Bad | None:
-  """The first non-finite value of a call, in the order of steps, then of names.
+  """The first non-finite value of a call, ordered by step, then by name.
 
   Args:
     metrics: with leading axis [S].
-    finite: of the state after the call; both are on the host.
+    finite: `Finite` of the state after the call; both are on the host.
     start: completed updates before the call.
-    reports: names of metrics that may be anything, see `Task.reports`.
+    reports: names of metrics that need not be finite, see `Task.reports`.
   """
   num_steps = max((len(m.total) for m in metrics.values()), default=0)
   flags = {name: ~np.isfinite(m.total) for name, m in metrics.items() if name not in reports}
@@ -69,19 +69,19 @@ def missing_metric(name: str, values: dict[str, float]) -> ConfigError:
 
 
 def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
-  """Names the failing step, writes `failure/`, and raises NonFiniteError.
+  """Finds the failing step, writes `failure/`, and raises NonFiniteError.
 
-  Replays the calls since the last good checkpoint, and the failing one by single steps; where these stay finite
-  (scanned and single steps round differently), it is repeated as it was. Where that stays finite too, the error
-  says so: the same numbers did not come again, which tells of the device rather than of the run.
+  Replays the calls since the last good checkpoint, and the failing one in single steps; if these stay finite
+  (scanned and single steps round differently), the call is repeated unchanged. If that stays finite too, the
+  error says so: the numbers were not reproduced, which points to the device rather than the run.
 
-  A stop signal ends the search. It saves no state: the one in hand is not finite.
+  A stop signal ends the search without saving a state: the current one is not finite.
 
   Args:
-    job: what to work with; its saves are committed.
+    job: the running job; its saves are committed.
     call_start: completed updates before the failing call.
-    num_steps: steps of that call.
-    seen: what the call showed.
+    num_steps: number of steps in that call.
+    seen: the non-finite value found in the call.
   """
   job.reporter.warn(f'{seen.name} is not finite at step {seen.step}: looking for the cause')
   good = job.checkpoints.latest()
@@ -126,7 +126,7 @@ def _last_good(job: Job) -> tuple[TrainState, int]:
 
 
 def _batches(job: Job, step: int, end: int, num_steps: int) -> Iterator[Batch]:
-  """Batches of the calls between two steps.
+  """The batches of the calls between two steps.
 
   Raises:
     Stopped: a stop signal arrived.
@@ -139,9 +139,9 @@ def _batches(job: Job, step: int, end: int, num_steps: int) -> Iterator[Batch]:
 
 
 def _replay(job: Job, start: int, num_steps: int) -> tuple[Bad | None, TrainState]:
-  """The first failure in the call that begins at `start`, or in one before it, and the state before that.
+  """The first failure in or before the call that begins at `start`, and the state before that.
 
-  Where nothing fails again, the state before the call.
+  If nothing fails again, the state before the call.
 
   Raises:
     Stopped: a stop signal arrived.
@@ -161,7 +161,7 @@ def _replay(job: Job, start: int, num_steps: int) -> tuple[Bad | None, TrainStat
   bar = job.reporter.progress(range(step, start, num_steps), 'replaying')
   for at, batches in zip(bar, _batches(job, step, start, num_steps), strict=True):
     after, bad = update(calls, state, at, batches)
-    if bad:  # it did not the first time
+    if bad:  # unlike the first time
       start = at
       break
     state = after
@@ -176,9 +176,9 @@ def _replay(job: Job, start: int, num_steps: int) -> tuple[Bad | None, TrainStat
 
 
 def offending_batch(job: Job, state: TrainState, step: int) -> Batch:
-  """The decoded and augmented batch that update `step` + 1 saw, as numpy, with its row indices.
+  """The decoded, augmented batch of update `step` + 1, as numpy, with its row indices.
 
-  In a job of several processes: this process's rows.
+  In a multi-process job, only this process's rows.
   """
   rows = dev.process_rows(job.devices, job.config.batch_size)
   raw = next(job.data.batches(step, rows))

@@ -1,4 +1,4 @@
-"""Whether the state of a run is finite, and which of its arrays is not."""
+"""Whether the state of a run is finite, and if not, which array."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ class Finite:
   """Whether the state after a call is finite.
 
   Attributes:
-    flags: [L] bool, of each of its floating arrays.
-    names: of these, as 'params/model/w'.
+    flags: [L] bool, one for each floating-point array.
+    names: their names, such as 'params/model/w'.
   """
 
   flags: jax.Array
@@ -23,17 +23,17 @@ class Finite:
     return bool(self.flags.all())
 
   def first_bad(self) -> str | None:
-    """The name of the first array that is not finite, the parameters before all others."""
+    """The name of the first non-finite array, parameters before all others."""
     return next((n for n, flag in zip(self.names, self.flags, strict=True) if not flag), None)
 
 
 def finite_of(state: TrainState) -> Finite:
-  """Of all floating arrays of a state: parameters, moments of optimizers, statistics and averages."""
+  """`Finite` of all floating-point arrays of a state: parameters, optimizer moments, statistics, averages."""
   arrays = [
     (jax.tree_util.keystr(path, simple=True, separator='/'), x)
     for path, x in jax.tree_util.tree_leaves_with_path(state)
     if jnp.issubdtype(x.dtype, jnp.floating) and x.size
   ]
-  # The largest, which a NaN is passed on by: XLA vectorizes it on processors, and not a reduction of flags.
+  # The maximum propagates NaN, and XLA vectorizes it on CPU, unlike a reduction of flags.
   flags = jnp.stack([jnp.isfinite(jnp.abs(x).max()) for _, x in arrays])
   return Finite(flags, tuple(name for name, _ in arrays))

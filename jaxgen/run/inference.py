@@ -1,6 +1,6 @@
-"""Using a trained run: loading it, evaluating it, drawing its samples. Its training is never touched.
+"""Using a trained run: loading, evaluating and sampling it. Its training state is never modified.
 
-What takes the folder of a run takes a file of `jaxgen export` too.
+Functions that take a run folder also take a file written by `jaxgen export`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,11 +27,11 @@ class Opened(NamedTuple):
   """A trained run, ready for inference.
 
   Attributes:
-    folder: where its results go.
+    folder: where results are written.
     trained: config, facts, exported variables, step.
     task: pure functions.
-    tools: lent by the host.
-    reporter: talks to a person.
+    tools: provided by the host.
+    reporter: prints messages for the user.
   """
 
   folder: Path
@@ -47,13 +47,13 @@ def evaluate(
   given: ConfigDict | None = None,
   reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-  """Computes every figure of a trained run and writes evaluation.json.
+  """Computes all evaluation metrics of a trained run and writes evaluation.json.
 
   Args:
     workdir: the run's folder, or an exported file.
     step: a saved step, or 'best'; the newest by default.
-    given: the config as the user gives it now; eval.* and data.dir are taken from it.
-    reporter: talks to a person.
+    given: the config that the user gives now; eval.* and data.dir are taken from it.
+    reporter: prints messages for the user.
 
   Returns:
     The contents of evaluation.json.
@@ -80,7 +80,7 @@ def sample(
   given: ConfigDict | None = None,
   reporter: Reporter | None = None,
 ) -> list[Path]:
-  """Draws what needs no data into samples/ and returns the paths."""
+  """Draws the pictures that need no data into samples/ and returns their paths."""
   with _stoppable(reporter) as (reporter, signals):
     opened = open_run(workdir, step, given, reporter, signals)
     trained = opened.trained
@@ -96,7 +96,7 @@ def sample(
 
 
 def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | None:
-  """The config of a trained run with 'eval.sets=DIR' and the like, as `evaluate` takes it; None without any.
+  """The config of a trained run with overrides such as 'eval.sets=DIR', for `evaluate`; None without any.
 
   Raises:
     ConfigError: not KEY=VALUE, an unknown key, one that evaluation cannot change, or a value of another type.
@@ -117,14 +117,14 @@ def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | No
 def with_given(
   workdir: Path, config: ConfigDict | None, overrides: Mapping[str, str]
 ) -> ConfigDict | None:
-  """The config of a trained run with what a command line of launch.py sets by name; None where that is nothing.
+  """The config of a trained run with the overrides of a launch.py command line; None if there are none.
 
-  A config file says of which system the run is thought to be, and no more.
+  A config file only states which system the run is expected to be of.
 
   Args:
     workdir: the run's folder.
-    config: of --config, or None.
-    overrides: the text of each --config.KEY=VALUE by its key.
+    config: the config of --config, or None.
+    overrides: the text of each --config.KEY=VALUE, by key.
 
   Raises:
     ConfigError: a config of another system, an unknown key, or a value of another type.
@@ -141,7 +141,7 @@ def with_given(
 
 @contextmanager
 def _stoppable(reporter: Reporter | None) -> Iterator[tuple[Reporter, StopSignals]]:
-  """A stop signal ends the evaluation of a trained run, and a person is told so."""
+  """Context in which a stop signal ends the evaluation of a trained run, with a message to the user."""
   reporter = reporter or Reporter(quiet=not processes.is_first_process())
   with StopSignals('ending, and nothing is written') as signals:
     try:
@@ -171,7 +171,7 @@ def open_run(
   trained = loading.load(workdir, step)
   config = trained.config
   if given is not None:
-    of_no_use = ('num_steps', 'steps_per_call', 'init_from')  # any more
+    of_no_use = ('num_steps', 'steps_per_call', 'init_from')  # after training
     free = (*saved_configs.RESUME_FREE, *saved_configs.EVALUATE_FREE, *of_no_use)
     refuse(saved_configs.differing(config, given, free), workdir, 'evaluated or sampled')
     config = saved_configs.with_free(config, given, saved_configs.EVALUATE_FREE)
@@ -191,7 +191,7 @@ def open_run(
 
 
 def load(path: Path, step: int | str | None = None) -> Trained:
-  """`loading.load` in the precision of what is loaded."""
+  """`loading.load` in the precision of the loaded model."""
   saved = saved_config(path) if path.is_dir() else None
   if saved is not None:
     prepare_precision(saved)

@@ -1,4 +1,4 @@
-"""All that a loop works with."""
+"""The bundle of objects that the training loop works with."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,21 +17,21 @@ from jaxgen.terminal.signals import StopSignals
 
 
 class Job(NamedTuple):
-  """All that a loop works with.
+  """Everything the training loop works with.
 
   Attributes:
     config: resolved: steps_per_call is a number.
     workdir: the run's folder.
     devices: where it computes.
     task: made with `devices.axis`.
-    data: the host's side.
-    tools: lent to evaluation.
-    checkpoints: of the workdir.
-    reporter: talks to a person.
+    data: the host side.
+    tools: passed to evaluation.
+    checkpoints: the workdir's checkpoints.
+    reporter: prints messages for the user.
     signals: stop signals.
     draw: (state, step) -> None: writes the pictures of a step.
-    wandb: takes what is logged too; None where that is not wanted, and in all processes but the first.
-    profile_steps: steps of which a trace is wanted.
+    wandb: also receives what is logged; None if not requested, and in all processes but the first.
+    profile_steps: number of steps to trace.
   """
 
   config: ConfigDict
@@ -48,7 +48,7 @@ class Job(NamedTuple):
   profile_steps: int = 0
 
   def abstract_state(self) -> TrainState:
-    """What a saved state is restored to; what the run once began with may be gone."""
+    """The abstract state to restore to; built without the initial weights, which may no longer exist."""
     inference = saved_configs.for_inference(self.config)
     system = configs.system_module(inference)
     task = system.make_task(inference, self.data.facts, self.devices.axis)

@@ -1,4 +1,4 @@
-"""Loading what was trained, from the folder of a run or from one file, without its optimizer's state."""
+"""Loading trained models, from a run folder or from a single file, without optimizer state."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ def load(workdir: str | Path, step: Step = None) -> Trained:
   """A trained model from its workdir: parameters, statistics and EMA only, no optimizer state.
 
   Args:
-    workdir: the folder of a run or of imported weights, a safetensors file of either, or a name of the hub as
+    workdir: the folder of a run or of imported weights, a safetensors file of either, or a hub name such as
       hf://OWNER/NAME.
     step: a saved step, or 'best' by config.checkpoint.best; the newest readable one by default.
 
@@ -62,7 +62,7 @@ def read_items(workdir: Path, step: Step = None) -> tuple[int, ConfigDict, dict[
 
 
 def weights_file(path: Path) -> Path | None:
-  """The safetensors file that a path stands for, see `hub.located`; None for the folder of a run."""
+  """The safetensors file that a path refers to, see `hub.located`; None for a run folder."""
   path = located(path)
   if path.suffix == weight_files.SUFFIX:
     return path
@@ -71,7 +71,7 @@ def weights_file(path: Path) -> Path | None:
 
 
 def card(workdir: Path) -> dict[str, str]:
-  """What a file of weights says of itself besides its config; nothing for a run."""
+  """The metadata of a weight file besides its config; empty for a run."""
   path = weights_file(workdir)
   return weight_files.load_card(path) if path else {}
 
@@ -84,10 +84,10 @@ def saved_steps(workdir: Path) -> list[int]:
 
 
 def best_step(workdir: Path, config: ConfigDict) -> tuple[int, float]:
-  """The saved step that is best by config.checkpoint.best, and its value; what is not finite is never the best.
+  """The best saved step by config.checkpoint.best, and its value; a non-finite value is never the best.
 
   Raises:
-    CheckpointError: the run was not told to keep the best, or has not evaluated yet.
+    CheckpointError: the run was not configured to keep the best, or has not been evaluated yet.
   """
   name = config.checkpoint.best
   if not name:
@@ -109,7 +109,7 @@ def best_step(workdir: Path, config: ConfigDict) -> tuple[int, float]:
 
 
 def _saved_metrics(workdir: Path, step: int) -> dict[str, Any]:
-  """What the best is judged by, as saved with a step; {} where it was saved without."""
+  """The metrics saved with a step, which select the best; {} if it was saved without."""
   path = workdir / FOLDER / str(step) / 'metrics' / 'metrics'
   try:
     found = json.loads(path.read_text())
@@ -119,7 +119,7 @@ def _saved_metrics(workdir: Path, step: int) -> dict[str, Any]:
 
 
 def _first_readable(workdir: Path, step: Step, read: Callable[[Path, int], Any]) -> Any:
-  """`read(folder, step)` of the asked step, or of the newest that can be read."""
+  """`read(folder, step)` for the requested step, or for the newest readable one."""
   steps = saved_steps(workdir)
   if not steps:
     there = '' if workdir.exists() else ' (there is no such folder)'
@@ -135,7 +135,7 @@ def _first_readable(workdir: Path, step: Step, read: Callable[[Path, int], Any])
       return read(folder / str(candidate), candidate)
     except UserError:
       raise
-    except Exception as error:  # orbax, tensorstore and JSON each raise their own kinds
+    except Exception as error:  # orbax, tensorstore and JSON each raise their own types
       reason = first_line(error)
       logging.warning('checkpoint %d of %s cannot be read: %s', candidate, workdir, reason)
   if step is not None:

@@ -1,4 +1,4 @@
-"""One job at a time in a folder, of however many processes."""
+"""Exclusive use of a folder by one job, of however many processes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ def exclusive(
   work: str = 'trained',
   option: str = '--workdir',
 ) -> Iterator[None]:
-  """Holds a folder for this job: its first process has the lock for all of them.
+  """Locks a folder for this job: its first process holds the lock for all of them.
 
-  Where the file system knows no locks a warning says so, and nothing is held.
+  On a file system without locks, this warns and holds nothing.
 
   Args:
-    folder: it exists.
-    wait: told once who holds the folder, where this job is to wait for it; None refuses instead.
-    check: called while waiting; may raise to end it.
+    folder: must exist.
+    wait: called once with who holds the folder, before waiting for it; None: raise instead of waiting.
+    check: called while waiting; may raise to stop waiting.
     work: what is done with the folder, for messages.
-    option: names another folder.
+    option: the option that selects another folder, for messages.
 
   Raises:
     UserError: another job holds the folder, or its lock cannot be used.

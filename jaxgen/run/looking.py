@@ -1,6 +1,6 @@
-"""What JAX finds on this machine, looked for in a process of its own: it may fail, hang or crash there.
+"""Detection of the devices that JAX finds, in a separate process, where it may fail, hang or crash.
 
-Imports no JAX: `found` does, in that process.
+Does not import JAX itself: `found` does, in that process.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ import jaxgen
 from jaxgen.errors import first_line
 
 SECONDS = 60.0
-# Packages by which JAX knows a kind of device.
+# JAX plugin packages, and the platform each provides.
 _PLUGINS = {'jax_cuda12_plugin': 'gpu', 'jax_cuda13_plugin': 'gpu', 'libtpu': 'tpu'}
 _CODE = """
 import json, sys
@@ -27,11 +27,11 @@ print(json.dumps(found()))
 
 
 class Looking:
-  """A process that looks for devices, which goes on while other things are done."""
+  """A process that looks for devices in the background."""
 
   def __init__(self) -> None:
     folder = str(Path(jaxgen.__file__).parents[1])
-    # JAX would take most of a card's memory for itself, which others may hold.
+    # JAX would preallocate most of a GPU's memory, which other processes may be using.
     environment = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
     self._process = subprocess.Popen(
       [sys.executable, '-c', _CODE, folder],
@@ -44,7 +44,7 @@ class Looking:
     )
 
   def result(self) -> dict[str, Any]:
-    """What `found` returns there, and 'error': '', or why it returned nothing."""
+    """The result of `found` in that process, plus 'error': '' or the reason that there is no result."""
     try:
       out, err = self._process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
@@ -66,11 +66,11 @@ def _failed(why: str) -> dict[str, Any]:
 
 
 def found() -> dict[str, Any]:
-  """What JAX finds in this process, and what it does not although it was asked for or its plugin is installed.
+  """The devices that JAX finds in this process, and the requested or installed platforms that fail.
 
   Returns:
-    A dict of 'devices', each with 'platform', 'kind' and 'bytes' of its memory (None where unknown), and
-    'failed', what JAX says by platform.
+    A dict of 'devices', each with 'platform', 'kind' and 'bytes' of its memory (None if unknown), and
+    'failed', JAX's error message by platform.
   """
   import jax
 

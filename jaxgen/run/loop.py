@@ -1,6 +1,6 @@
 """The one training loop: calls of S compiled steps, and what happens between them.
 
-The loop dispatches call t before it looks at the metrics of call t - 1, so the device never waits for the
+The loop dispatches call t before it reads the metrics of call t - 1, so the device never waits for the
 host. Everything periodic happens at a multiple of S.
 """
 
@@ -44,12 +44,12 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
   """Trains from `start` to config.num_steps, or until early stopping.
 
   Args:
-    job: what to work with.
+    job: the job to run.
     state: the state at `start`; its buffers are donated.
     start: completed updates.
 
   Returns:
-    The last state and its step; it is saved.
+    The last state, which is saved, and its step.
 
   Raises:
     Stopped: a stop signal arrived; the state is saved.
@@ -57,7 +57,7 @@ def train(job: Job, state: TrainState, start: int) -> tuple[TrainState, int]:
     CheckpointError: a save failed.
   """
   evaluations = past_evaluations(job.workdir, start)
-  # Only the first process writes the log; every process takes the same decisions.
+  # Only the first process writes the log; every process makes the same decisions.
   log = processes.together(lambda: MetricsLog(job.workdir, start, job.wandb), only_first=True)
   try:
     main = configs.system_module(job.config).EVAL_METRICS
@@ -110,19 +110,19 @@ class _Loop:
     return state, step
 
   def begin_stage(self, step: int) -> None:
-    """Logs what a stage of the curriculum measured before another begins, which may measure other things."""
+    """Logs the metrics of one curriculum stage before the next begins, whose metrics may differ."""
     if step in (first for first, _ in self.job.task.curriculum):
       self.consume()
       self.write_log(step)
-      self.clock.stop()  # to compile the next one is no step
+      self.clock.stop()  # compiling the next one does not count as steps
 
   def owes_evaluation(self, step: int) -> bool:
-    """Whether a stop signal cut short the evaluation that was due at the step resumed from."""
+    """Whether a stop signal interrupted the evaluation that was due at the step resumed from."""
     every = self.job.config.eval_every
     return step > 0 and every > 0 and step % every == 0 and step not in dict(self.evaluations)
 
   def end(self, state: TrainState, step: int) -> None:
-    """Leaves nothing unchecked, unlogged or unsaved."""
+    """Checks, logs and saves everything outstanding."""
     self.profile.end(step)
     self.consume()
     self.write_log(step)
@@ -130,13 +130,13 @@ class _Loop:
     self.job.checkpoints.wait()
 
   def between_calls(self, state: TrainState, step: int) -> None:
-    """Evaluation, saving, pictures, and the check for a stop signal, each when it is due."""
+    """Evaluates, saves, draws pictures and checks for a stop signal, each when due."""
     job, config = self.job, self.job.config
     periods = ('eval_every', 'save_every', 'picture_every')
     due = {key: bool(config[key]) and step % config[key] == 0 for key in periods}
     if any(due.values()):
       self.consume()
-      if due['save_every']:  # so that a resume from here logs the same windows
+      if due['save_every']:  # a resume from here then logs the same windows
         self.write_log(step)
       with self.clock.paused():
         evaluated = self.run_evaluation(state, step) if due['eval_every'] else None
@@ -149,11 +149,11 @@ class _Loop:
     self.check_signals(step)
 
   def check_signals(self, step: int) -> None:
-    if jax.process_count() == 1 or step % self.job.config.log_every == 0:  # several must sync
+    if jax.process_count() == 1 or step % self.job.config.log_every == 0:  # else a sync
       check_stop(self.job.signals)
 
   def consume(self) -> None:
-    """Fetches the metrics of the last dispatched call, checks them, and logs when it is due."""
+    """Fetches the metrics of the last dispatched call, checks them, and logs them when due."""
     if self.pending is None:
       return
     job, pending, self.pending = self.job, self.pending, None
@@ -183,7 +183,7 @@ class _Loop:
     self.profile.begin(step)
 
   def run_evaluation(self, state: TrainState, step: int) -> dict[str, float]:
-    """Metrics of the split that there is to judge by, see `periodic_split`."""
+    """Metrics on the split used during training, see `periodic_split`."""
     job = self.job
     split = periodic_split(job.data.splits)
     values = evaluate_split(job, self.evaluate, job.task.export(state), split)
@@ -202,14 +202,14 @@ class _Loop:
 
 
 def periodic_split(splits: Container[str]) -> str:
-  """The split of metrics during training: validation; else test; else train, where there is nothing else."""
+  """The split for metrics during training: validation, else test, else train."""
   return next(name for name in ('validation', 'test', 'train') if name in splits)
 
 
 def call_batches(
   devices: dev.Devices, data: Data, config: ConfigDict, step: int, num_steps: int
 ) -> Iterator[PyTree]:
-  """Device batches of `num_steps` steps from `step` on, placed ahead of their use."""
+  """Device batches for calls of `num_steps` steps from `step` on, prefetched to the devices."""
   rows = dev.process_rows(devices, config.batch_size)
   batches = data.batches(step, rows)
   ahead: collections.deque = collections.deque()
@@ -222,12 +222,12 @@ def call_batches(
 def evaluate_split(
   job: Job, eval_step: Callable, variables: PyTree, split: str
 ) -> dict[str, float]:
-  """Metrics over a whole split; every evaluation draws alike.
+  """Metrics over a whole split; every evaluation uses the same random draws.
 
   Args:
-    job: what to work with.
+    job: the running job.
     eval_step: `Task.eval_step`, compiled.
-    variables: exported.
+    variables: exported variables.
     split: its name in `Data.splits`.
   """
   rows = job.tools.rows(job.config.eval.batch_size)
@@ -242,10 +242,10 @@ def evaluate_split(
 
 
 class _Clock:
-  """Steps a second, leaving out compilation, evaluation and saves.
+  """Measures steps per second, excluding compilation, evaluation and saves.
 
-  It starts after a first call, which compiles. Short windows are averaged over RATE_SECONDS at least: the host
-  sees when it reads a result, not when the device made it.
+  It starts after the first call, which compiles. Rates are averaged over at least RATE_SECONDS: the host
+  sees when it reads a result, not when the device produced it.
   """
 
   def __init__(self) -> None:
@@ -257,7 +257,7 @@ class _Clock:
     self._rate: float | None = None
 
   def start(self, step: int) -> None:
-    """Starts where it stands; does nothing where it goes already."""
+    """Starts the clock if it is not running."""
     if self._began is None:
       self._began, self._lost, self._step = time.monotonic(), 0.0, step
 
@@ -268,7 +268,7 @@ class _Clock:
     self._lost += seconds
 
   def rate(self, step: int) -> float | None:
-    """None where no step was made since the start."""
+    """Steps per second; None if there is no step to measure yet."""
     if self._began is None or step == self._step:
       return self._rate
     spent = time.monotonic() - self._began - self._lost

@@ -1,4 +1,4 @@
-"""metrics.jsonl and TensorBoard events of a run: writing, reading, means over an epoch."""
+"""metrics.jsonl and TensorBoard events of a run: writing, reading, epoch means."""
 
 import json
 import logging
@@ -13,19 +13,19 @@ from typing import Any
 from jaxgen.files import plain_json, write_bytes
 from jaxgen.run.wandb_log import WandbLog
 
-FLUSH_SECONDS = 120.0  # of TensorBoard's events, which each time wait for the disk
+FLUSH_SECONDS = 120.0  # between flushes of TensorBoard events, each of which waits for the disk
 
 
 class MetricsLog:
-  """metrics.jsonl and TensorBoard events of one workdir; a resume cuts what lies past its step.
+  """metrics.jsonl and TensorBoard events of one workdir; a resume truncates whatever lies past its step.
 
-  metrics.jsonl is the record. Where TensorBoard's events cannot be written, a warning says so and training
-  goes on without them.
+  metrics.jsonl is authoritative. If TensorBoard events cannot be written, a warning says so and training
+  continues without them.
 
   Args:
     workdir: the run's folder.
-    step: lines past this step are cut.
-    also: takes all values too.
+    step: lines past this step are removed.
+    also: also receives all values.
   """
 
   def __init__(self, workdir: Path, step: int, also: WandbLog | None = None):
@@ -40,9 +40,9 @@ class MetricsLog:
     self._has_events = True  # until they cannot be written
 
   def write(self, step: int, values: Mapping[str, float], **more: Any) -> None:
-    """Appends one line; `values` also go to TensorBoard, and to W&B where it is wanted.
+    """Appends one line; `values` also go to TensorBoard, and to W&B if requested.
 
-    A value that is not finite is null in the line.
+    A non-finite value is null in the line.
     """
     line = {'step': step, 'wall_time': round(time.time(), 3), **more}
     self._file.write(_text({**line, **values}))
@@ -64,12 +64,12 @@ class MetricsLog:
 
   @contextmanager
   def _warned(self) -> Iterator[None]:
-    """What TensorBoard's file does not take is the end of it, and of nothing else."""
+    """Context in which an error of the TensorBoard file ends that file, but nothing else."""
     try:
       yield
     except OSError as error:
       if self._events:
-        with suppress(OSError):  # it still tries to write what is left
+        with suppress(OSError):  # it still tries to write its buffer
           self._events.close()
       self._events, self._has_events = None, False
       logging.warning(
@@ -80,17 +80,17 @@ class MetricsLog:
 
 
 class _Events:
-  """A file of TensorBoard's events, written by the thread that calls.
+  """A TensorBoard event file, written by the calling thread.
 
-  tensorboardX's own SummaryWriter has a thread for it: once that has died of an error, as of a full disk,
-  what is logged waits for it for ever.
+  tensorboardX's own SummaryWriter uses a thread: once that has died of an error, such as a full disk,
+  logging blocks forever.
 
   Args:
-    folder: is made.
+    folder: created if missing.
   """
 
   def __init__(self, folder: Path):
-    # Imported after the first steps are under way: it takes a second where torch is installed.
+    # Imported only once the first steps are under way: it takes a second if torch is installed.
     from tensorboardX import record_writer
     from tensorboardX.proto import event_pb2, summary_pb2
 
@@ -101,7 +101,7 @@ class _Events:
     self._flushed = -math.inf
 
   def begin(self, purge_step: int) -> None:
-    """What comes first in a file: events of a run before from `purge_step` on are hidden."""
+    """Writes the start of a file, which hides events of an earlier run from `purge_step` on."""
     log = self._protos.SessionLog
     self._put(0, file_version='brain.Event:2')
     self._put(purge_step, session_log=log(status=log.START))
@@ -127,9 +127,9 @@ def _text(line: Mapping[str, Any]) -> str:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-  """The lines of metrics.jsonl. One that is damaged is left out, with a warning unless a crash cut it short.
+  """The lines of metrics.jsonl. Damaged ones are skipped, with a warning unless a crash truncated the line.
 
-  Metrics that are null there are NaN.
+  Metrics that are null become NaN.
   """
   path = workdir / 'metrics.jsonl'
   texts = path.read_text(errors='replace').splitlines() if path.exists() else []
@@ -144,7 +144,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
 
 
 def _parsed(text: str) -> dict[str, Any] | None:
-  """A line of the log, or None for anything else."""
+  """A parsed line of the log, or None if it is not one."""
   try:
     line = json.loads(text)
   except ValueError:
@@ -162,12 +162,12 @@ def last_epoch_means(
   """Train metrics averaged over the last complete epoch before `step`.
 
   Args:
-    lines: of metrics.jsonl; a line's 'window' is the number of steps it averages.
-    steps_per_epoch: steps an epoch.
+    lines: lines of metrics.jsonl; a line's 'window' is the number of steps it averages.
+    steps_per_epoch: steps per epoch.
     step: the step reached.
 
   Returns:
-    Metric names without 'train/' -> mean, or None where the logged windows do not tile an epoch.
+    Metric names without 'train/' -> mean, or None if the logged windows do not tile an epoch.
   """
   end = step // steps_per_epoch * steps_per_epoch
   start = end - steps_per_epoch

@@ -1,4 +1,4 @@
-"""The processes of one job, and what they tell one another: collectives where there are several."""
+"""The processes of one job and their communication: collectives if there are several."""
 
 import contextlib
 import os
@@ -16,32 +16,32 @@ from jaxgen.terminal.plain import plain
 
 Result = TypeVar('Result')
 POLL_SECONDS = 1.0
-GRACE_SECONDS = 4.0  # for a process that fails by itself as another one does
+GRACE_SECONDS = 4.0  # for a process to fail by itself when another one does
 LEAVING_SECONDS = 12.0
-_FAILED = 'jaxgen/failed/'  # keys of the job's store, by process
+_FAILED = 'jaxgen/failed/'  # prefix of keys in the job's key-value store, by process
 _LOST = ('Gloo', 'NCCL', 'Connection closed by peer', 'oordination service', 'Socket closed')
 _ending = threading.Event()
 
 
 def is_first_process() -> bool:
-  """Whether this process writes for all of a job."""
+  """Whether this is the process that writes files for the whole job."""
   return jax.process_index() == 0
 
 
 def any_process(flag: int) -> int:
-  """The largest of the processes' flags; a collective when there are several."""
+  """The maximum of the processes' flags; a collective if there are several."""
   if jax.process_count() == 1:
     return flag
   return int(multihost_utils.process_allgather(np.asarray(flag)).max())
 
 
 def from_first_process(value: int) -> int:
-  """What the first process has; a collective when there are several."""
+  """The first process's value; a collective if there are several."""
   return int(gather_texts(str(int(value)))[0])
 
 
 def gather_texts(text: str) -> list[str]:
-  """A text of every process, in their order; a collective when there are several."""
+  """The texts of all processes, in order; a collective if there are several."""
   if jax.process_count() == 1:
     return [text]
   content = np.frombuffer(text.encode(), np.uint8)
@@ -60,17 +60,17 @@ def together(action: Callable[[], Result], only_first: bool) -> Result | None: .
 
 
 def together(action: Callable[[], Result], only_first: bool = False) -> Result | None:
-  """What `action` returns here, once it has come to its end in every process of the job.
+  """Runs `action` and returns its result here, once it has finished in every process of the job.
 
-  Where it fails in one process none goes on: the others would wait in their next collective for ever.
+  If it fails in one process, none continues: the others would wait in their next collective forever.
 
   Args:
-    action: no collective in it.
-    only_first: whether the first process alone does it; the others get None.
+    action: must not contain a collective.
+    only_first: whether only the first process runs it; the others get None.
 
   Raises:
-    UserError: it failed in another process, which tells why.
-    Exception: what it raised here.
+    UserError: it failed in another process, which reports the reason.
+    Exception: whatever it raised here.
   """
   result, fault = None, None
   if is_first_process() or not only_first:
@@ -88,15 +88,15 @@ def together(action: Callable[[], Result], only_first: bool = False) -> Result |
 
 
 def sync(name: str) -> None:
-  """Returns when every process has come here."""
+  """Blocks until every process has reached this point."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
 
 
 def watch() -> None:
-  """From here on this process ends where another one of its job says that it has failed (`leave`).
+  """From here on, ends this process when another one of its job reports failure (`leave`).
 
-  It may wait in a collective meanwhile, which has no end of its own: a thread looks.
+  A thread watches, since this process may be blocked in a collective, which never times out.
   """
   _ending.clear()
   store = _store()
@@ -105,32 +105,32 @@ def watch() -> None:
 
 
 def end_watch() -> None:
-  """Says that this process has come to its end, or has failed itself."""
+  """Ends the watch, because this process is done or has itself failed."""
   _ending.set()
 
 
 def leave(status: int, why: str) -> None:
-  """Ends this process of a job at once, and has the others end within seconds.
+  """Ends this process of a job immediately, and makes the others end within seconds.
 
-  Python would wait for them at its exit, for minutes, and they in their next collective for this one. Where
-  all fail together none waits.
+  Otherwise Python would wait for them at exit, for minutes, and they for this one in their next collective. If
+  all fail together, none waits.
 
   Args:
-    status: of its exit.
-    why: what failed, in one line, as the others tell it.
+    status: exit status.
+    why: what failed, in one line, for the others to report.
   """
   end_watch()
   store = _store()
   if store is not None:
     from jax._src import distributed
 
-    with contextlib.suppress(Exception):  # the first process, which has the store, is gone
+    with contextlib.suppress(Exception):  # the first process, which hosts the store, is gone
       store.key_value_set(f'{_FAILED}{distributed.global_state.process_id}', why)
   _exit(status)
 
 
 def is_lost(error: Exception) -> bool:
-  """Whether an error of JAX comes of another process that has ended."""
+  """Whether a JAX error was caused by another process having ended."""
   return isinstance(error, jax.errors.JaxRuntimeError) and any(x in str(error) for x in _LOST)
 
 
@@ -138,7 +138,7 @@ def _watch(store: Any) -> None:
   while not _ending.wait(POLL_SECONDS):
     try:
       told = store.key_value_dir_get(_FAILED)
-    except Exception:  # of the store's own kinds: the job is over
+    except Exception:  # the store's own types: the job is over
       return
     if told and not _ending.wait(GRACE_SECONDS):
       key, why = told[0]
@@ -148,7 +148,7 @@ def _watch(store: Any) -> None:
 
 
 def _exit(status: int) -> None:
-  """Leaves the job, which is done when all others do too or it takes too long, and ends this process."""
+  """Leaves the job, waiting a limited time for the others to leave too, and ends this process."""
 
   def shut_down() -> None:
     with contextlib.suppress(Exception):
@@ -164,7 +164,7 @@ def _exit(status: int) -> None:
 
 
 def _store() -> Any:
-  """The texts by key that the processes of a job share; None outside of one. JAX has no public name for it."""
+  """The key-value store that the processes of a job share; None outside a job. JAX has no public API for it."""
   try:
     from jax._src import distributed
 

@@ -1,4 +1,4 @@
-"""A trace of some steps of a training, by JAX's profiler: where the time of a step goes."""
+"""A trace of some training steps with JAX's profiler: where the time of a step goes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +11,12 @@ FOLDER = 'profile'
 
 
 class Profile:
-  """Traces the steps after the first line of the log, when all is compiled; the first process of a job does.
+  """Traces steps after the first log line, when everything is compiled; only in the first process of a job.
 
   Args:
     workdir: the trace goes to its `profile/`.
-    num_steps: to trace, rounded up to whole calls; 0: none.
-    say: tells a person.
+    num_steps: number of steps to trace, rounded up to whole calls; 0: none.
+    say: prints a message for the user.
   """
 
   def __init__(self, workdir: Path, num_steps: int, say: Callable[[str], None]):
@@ -24,20 +24,20 @@ class Profile:
     self._began: int | None = None
 
   def begin(self, step: int) -> None:
-    """Begins after `step` updates, once."""
+    """Starts the trace after `step` updates, only once."""
     if self._num_steps and self._began is None:
       self._began = step
       if processes.is_first_process():
         jax.profiler.start_trace(self._folder)
 
   def is_due(self, step: int) -> bool:
-    """Whether it has all its steps, so that it is to `end` when they are computed."""
+    """Whether all its steps have been dispatched, so that it must `end` once they are computed."""
     return (
       bool(self._num_steps) and self._began is not None and step - self._began >= self._num_steps
     )
 
   def end(self, step: int) -> None:
-    """Writes the trace where one is under way, and begins none any more."""
+    """Writes the trace if one is active, and starts no further one."""
     wanted, self._num_steps = self._num_steps, 0
     if not wanted:
       return

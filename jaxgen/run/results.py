@@ -1,4 +1,4 @@
-"""What a run leaves for a person: samples/ and evaluation.json with its table."""
+"""The results of a run for the user: samples/, and evaluation.json with its table."""
 
 import json
 import logging
@@ -30,13 +30,13 @@ def draw(
 
 
 def say_paths(reporter: Reporter, paths: list[Path]) -> None:
-  """A line for every picture."""
+  """Prints a line for every picture."""
   for path in paths:
     reporter.say(f'wrote {path}')
 
 
 def evaluated_step(workdir: Path) -> int | None:
-  """The step that evaluation.json is of; None where there is none, or a damaged one."""
+  """The step of evaluation.json; None if it is missing or damaged."""
   path = workdir / 'evaluation.json'
   try:
     return int(json.loads(path.read_text())['step']) if path.is_file() else None
@@ -46,9 +46,9 @@ def evaluated_step(workdir: Path) -> int | None:
 
 
 def is_finished(workdir: Path, step: int) -> bool:
-  """Whether a training was ended and evaluated at a step.
+  """Whether training ended and was evaluated at a step.
 
-  evaluation.json may be of another step by now: a person can ask for any. It is there, though.
+  evaluation.json must exist, but may be of another step by now: the user can evaluate any.
   """
   evaluated = evaluated_step(workdir)
   if evaluated in (None, step):
@@ -60,7 +60,7 @@ def is_finished(workdir: Path, step: int) -> bool:
 
 
 def mark_finished(workdir: Path, step: int) -> None:
-  """Notes that a training was ended and evaluated at a step."""
+  """Records that training ended and was evaluated at a step."""
   if processes.is_first_process():
     files.write_bytes(workdir / FINISHED, f'{step}\n'.encode())
 
@@ -68,9 +68,9 @@ def mark_finished(workdir: Path, step: int) -> None:
 def write_evaluation(
   workdir: Path, figures: dict[str, Any], step: int, facts: dict[str, Any], reporter: Reporter
 ) -> dict[str, Any]:
-  """evaluation.json and its table; `step` and `train_last_epoch` are the run's, not the task's.
+  """Writes evaluation.json and prints its table; `step` and `train_last_epoch` come from the run, not the task.
 
-  Figures of the name 'tables', title -> rows, are shown instead of what is kept, and not kept.
+  'tables' among the figures, title -> rows, are printed in place of what is saved, and not saved.
   """
   lines = metrics_log.read_metrics(workdir)
   last_epoch = metrics_log.last_epoch_means(lines, facts['steps_per_epoch'], step)
@@ -88,7 +88,7 @@ def write_evaluation(
 
 
 def _show(figures: dict[str, Any], reporter: Reporter) -> None:
-  """A table of the figures that several splits share, of other groups, of each list of rows, of the rest."""
+  """Prints tables of the metrics that several splits share, other groups, each list of rows, and the rest."""
   groups = {name: x for name, x in figures.items() if isinstance(x, dict)}
   columns = list(dict.fromkeys(key for group in groups.values() for key in group))
   shared = [c for c in columns if isinstance(figures.get(c), float)]
@@ -111,7 +111,7 @@ def _show(figures: dict[str, Any], reporter: Reporter) -> None:
 
 
 def _show_rows(figures: dict[str, Any], reporter: Reporter) -> None:
-  """A table of each list of rows, which are dicts by column."""
+  """Prints a table of each list of rows, which are dicts by column."""
   for name, rows in figures.items():
     if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
       reporter.table(name, list(rows[0]), [list(row.values()) for row in rows])

@@ -1,4 +1,4 @@
-"""The fingerprint of a state's bits: it shows damage that no file format would."""
+"""The fingerprint of a state's bits: it detects damage that no file format would."""
 
 import functools
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ INFERENCE_FIELDS = ('params', 'variables', 'ema')
 
 @jax.jit
 def leaf_sums(tree: PyTree) -> jax.Array:
-  """uint32 [leaves] that depend on every bit of a leaf and its place; integer sums, so layout-free."""
+  """uint32 [leaves] that depend on every bit of a leaf and its position; integer sums: layout-independent."""
 
   def leaf_sum(x: jax.Array) -> jax.Array:
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
@@ -31,17 +31,17 @@ def leaf_sums(tree: PyTree) -> jax.Array:
 
 
 def combined(sums: Iterable[int]) -> int:
-  """One 32-bit number of the sums of leaves in their order."""
+  """One 32-bit number from the sums of the leaves, in order."""
   return functools.reduce(lambda total, x: (31 * total + int(x)) % 2**32, sums, 0)
 
 
 def fingerprint(tree: PyTree) -> int:
-  """32 bits that depend on every bit of every leaf and its place."""
+  """32 bits that depend on every bit of every leaf and its position."""
   return combined(np.asarray(leaf_sums(tree)))
 
 
 def make_seal(state: TrainState) -> dict[str, int]:
-  """Fingerprints of a whole state, and of what inference reads of it: of one pass over the leaves."""
+  """Fingerprints of the whole state and of the part that inference reads, in one pass over the leaves."""
   sums = np.asarray(leaf_sums(state))
   of_state = jax.tree.unflatten(jax.tree.structure(state), list(sums))
   used = {name: getattr(of_state, name) for name in INFERENCE_FIELDS}
@@ -49,6 +49,6 @@ def make_seal(state: TrainState) -> dict[str, int]:
 
 
 def check_seal(tree: PyTree, expected: int) -> None:
-  """Raises ValueError where a tree is not what was saved."""
+  """Raises ValueError if a tree is not what was saved."""
   if fingerprint(tree) != expected:
     raise ValueError('its contents do not match their fingerprint')

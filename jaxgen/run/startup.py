@@ -1,4 +1,4 @@
-"""What comes before the first computation: the folder of compiled programs, devices, the processes of a job."""
+"""Setup before the first computation: the compilation cache, devices, the processes of a job."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from jaxgen.errors import ConfigError, UserError
 
 
 def enable_compilation_cache() -> None:
-  """Keeps compiled programs in $JAXGEN_CACHE/xla, so that a second start does not compile again.
+  """Caches compiled programs in $JAXGEN_CACHE/xla, so that a second start does not recompile.
 
-  Does nothing where JAX has a folder for them already, as by $JAX_COMPILATION_CACHE_DIR.
+  Does nothing if JAX already has a cache folder, for example by $JAX_COMPILATION_CACHE_DIR.
   """
-  config: Any = jax.config  # whose attributes have no types
+  config: Any = jax.config  # its attributes are untyped
   if config.jax_compilation_cache_dir is not None:
     return
   path = cache_folder() / 'xla'
@@ -23,10 +23,10 @@ def enable_compilation_cache() -> None:
 
 
 def check_platforms() -> None:
-  """Makes JAX look for devices; in a job of several processes after `initialize`.
+  """Makes JAX look for devices; call after `initialize` in a multi-process job.
 
   Raises:
-    UserError: there is none of the platforms that JAX_PLATFORMS asks for.
+    UserError: none of the platforms requested by JAX_PLATFORMS is available.
   """
   try:
     jax.devices()
@@ -50,16 +50,16 @@ def initialize(
   process_id: int | None = None,
   auto: bool = False,
 ) -> None:
-  """Joins the processes of a job; does nothing where nothing is asked for.
+  """Connects the processes of a job; does nothing without arguments.
 
   Args:
     coordinator: HOST:PORT of process 0.
-    num_processes: processes in all.
-    process_id: this one, 0-based.
+    num_processes: total number of processes.
+    process_id: index of this one, 0-based.
     auto: let JAX detect all three (Slurm, Open MPI, TPU pods, Kubernetes).
 
   Raises:
-    ConfigError: some of the three given and not all, or both ways at once.
+    ConfigError: only some of the three are given, or both they and `auto`.
     UserError: the processes did not find each other.
   """
   given = {

@@ -1,4 +1,4 @@
-"""Early stopping: derived from metrics.jsonl, so that it survives a resume."""
+"""Early stopping, derived from metrics.jsonl so that it survives a resume."""
 
 import json
 import math
@@ -13,9 +13,9 @@ Evaluations = list[tuple[int, dict[str, float]]]
 
 
 def out_of_patience(config: ConfigDict, evaluations: Evaluations) -> str:
-  """Why training stops early: stop.metric has not improved for stop.patience evaluations; '' to go on.
+  """Why training stops early: stop.metric has not improved for stop.patience evaluations; '' to continue.
 
-  A value that is not finite never is an improvement.
+  A non-finite value is never an improvement.
   """
   stop = config.stop
   history = [(step, x[stop.metric]) for step, x in evaluations if stop.metric in x]
@@ -34,9 +34,9 @@ def out_of_patience(config: ConfigDict, evaluations: Evaluations) -> str:
 
 
 def past_evaluations(workdir: Path, step: int) -> Evaluations:
-  """(step, eval metrics) of metrics.jsonl up to `step`, as the first process of a job reads it.
+  """(step, eval metrics) of metrics.jsonl up to `step`, as read by the first process of a job.
 
-  A collective when there are several: all must take the same decisions.
+  A collective if there are several: all must make the same decisions.
   """
   found = [
     (line['step'], {k: v for k, v in line.items() if k.startswith('eval/')})

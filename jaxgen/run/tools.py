@@ -1,4 +1,4 @@
-"""What the host lends to evaluation: compilation, bars, keys, and the check for a stop signal."""
+"""Host services for evaluation: compilation, progress bars, keys, and the check for a stop signal."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
@@ -21,15 +21,15 @@ def make_tools(
   trained: Callable[[ConfigDict], Trained],
   full: bool,
 ) -> Tools:
-  """The tools of a config on some devices.
+  """`Tools` for a config on some devices.
 
   Args:
-    config: of the run.
+    config: the run's config.
     devices: where it computes.
-    reporter: shows the bars.
-    signals: a stop signal ends what a bar goes over.
-    trained: another run as an asset.
-    full: whether to compute what is expensive.
+    reporter: shows the progress bars.
+    signals: a stop signal ends the loop that a bar tracks.
+    trained: provides another run as an asset.
+    full: whether to compute expensive metrics.
   """
 
   def progress(items: Iterable, description: str, total: int | None = None) -> Iterator:
@@ -37,7 +37,7 @@ def make_tools(
 
   @functools.cache
   def compile_placed(fn: Callable) -> Callable:
-    """What goes over several splits is compiled once."""
+    """Compiles a function that is used on several splits only once."""
     return dev.compile_placed(devices, fn)
 
   return Tools(
@@ -51,13 +51,13 @@ def make_tools(
 
 
 def check_stop(signals: StopSignals) -> None:
-  """Raises Stopped in every process when a signal has arrived in any; a sync where there are several."""
+  """Raises Stopped in every process once a signal has arrived in any; a sync if there are several."""
   received = processes.any_process(signals.received)
   if received:
     raise Stopped(received)
 
 
 def prepare_precision(config: ConfigDict) -> None:
-  """Turns float64 on where a config asks for it."""
+  """Enables float64 if a config asks for it."""
   if config.precision == 'float64':
     jax.config.update('jax_enable_x64', True)

@@ -40,20 +40,20 @@ def train(
   wandb: wandb_log.Wanted | None = None,
   profile_steps: int = 0,
 ) -> None:
-  """Trains a run to its end: starts it, resumes it, or says that it is finished.
+  """Trains a run to its end: starts it, resumes it, or reports that it is finished.
 
   Args:
-    config: checked; `steps_per_call` 0 stands for auto.
-    workdir: made where it is missing.
+    config: already checked; `steps_per_call` 0 means auto.
+    workdir: created if missing.
     reporter: by default one that is quiet on all processes but the first.
-    resume_command: what to tell a person to type after a stop.
-    wandb: whether W&B is to have a log of the run too.
-    profile_steps: of so many steps a trace goes to `profile/`.
+    resume_command: the command to show the user after a stop.
+    wandb: how to log to W&B as well; None: not at all.
+    profile_steps: number of steps to trace to `profile/`.
 
   Raises:
     Stopped: a stop signal arrived; everything is saved.
-    UserError: the workdir belongs to another run or is being trained, the processes of a job differ, the
-      data cannot be read, a value is not finite, a save failed.
+    UserError: the workdir belongs to another run or is in use, the processes of a job differ, the data
+      cannot be read, a value is not finite, or a save failed.
   """
   reporter = reporter or Reporter(quiet=not processes.is_first_process())
   refuse_imported(workdir)
@@ -74,17 +74,17 @@ def trained_asset(
 ) -> Trained:
   """Another run as an asset of this one: trained once in the cache, shared by all workdirs.
 
-  Where another job is training it already, this one waits. It is trained on as many devices as can share its
-  batch: a person who trains something else cannot be asked for another one.
+  If another job is already training it, this one waits. It is trained on as many devices as can share its
+  batch: a user who is training something else cannot be asked to change its batch size.
 
   Args:
-    config: of the asset; it names a run in $JAXGEN_CACHE/runs/<system>-<hash>.
-    reporter: says that it trains, or waits.
-    signals: of the run that needs it, where it listens to any.
+    config: the asset's config; it names a run in $JAXGEN_CACHE/runs/<system>-<hash>.
+    reporter: reports that it is training or waiting.
+    signals: those of the run that needs it, if it listens to any.
 
   Raises:
     UserError: the processes of this job do not share $JAXGEN_CACHE.
-    Stopped: a stop signal arrived; what is trained of it is saved.
+    Stopped: a stop signal arrived; its training so far is saved.
   """
   signals = signals or StopSignals()
   configs.check(config)
@@ -103,7 +103,7 @@ def trained_asset(
 
 
 def _check_shared(workdir: Path) -> None:
-  """Raises UserError where this process does not see what the first one made in the cache."""
+  """Raises UserError if this process does not see what the first one created in the cache."""
   if not workdir.is_dir():
     raise UserError(f'{workdir} is not there: the processes of a job must share $JAXGEN_CACHE')
 
@@ -117,7 +117,7 @@ def _train(
   wandb: wandb_log.Wanted | None = None,
   profile_steps: int = 0,
 ) -> None:
-  """`train` in a folder that this job holds, on given devices."""
+  """`train` in a folder that this job has locked, on given devices."""
   prepare_precision(config)
   same_in_all_processes(config)
   saved = saved_config(workdir)
@@ -133,7 +133,7 @@ def _train(
       job = job._replace(wandb=log, profile_steps=profile_steps)
       state, step = loop.train(job, state, step)
       _finish(job, state, step)
-  except OSError as error:  # a full disk; what saves raise is a CheckpointError already
+  except OSError as error:  # a full disk; failing saves already raise CheckpointError
     raise UserError(
       f'{error.strerror or error}: {error.filename or workdir}; '
       f'the last good checkpoint is step {job.checkpoints.latest()}'
@@ -146,7 +146,7 @@ def _train(
 def _logged(
   workdir: Path, config: ConfigDict, wanted: wandb_log.Wanted | None
 ) -> Iterator[wandb_log.WandbLog | None]:
-  """W&B's log for the time of a training, in the first process; None where it is not wanted."""
+  """The W&B log for the duration of training, in the first process; None if not requested."""
   if wanted is None:
     yield None
     return
@@ -170,7 +170,7 @@ def _make_job(
   signals: StopSignals,
   devices: dev.Devices,
 ) -> Job:
-  """Devices, data, task and checkpoints of a run; all that can be refused is refused here."""
+  """Devices, data, task and checkpoints of a run; whatever can be rejected is rejected here."""
   system = configs.system_module(config)
   dev.process_rows(devices, config.batch_size)
   dev.evaluation_rows(devices, config.eval.batch_size)
@@ -197,20 +197,20 @@ def _make_job(
 
 
 def _ended(job: Job, step: int) -> str:
-  """Why training is over at a step; '' where it goes on."""
+  """Why training ends at a step; '' if it continues."""
   if step >= job.config.num_steps:
     return 'config.num_steps is reached'
   return stopping.out_of_patience(job.config, stopping.past_evaluations(job.workdir, step))
 
 
 def _is_finished(job: Job, step: int) -> bool:
-  """Whether nothing is left to do: training is over, and it is evaluated there."""
+  """Whether nothing is left to do: training has ended and been evaluated at this step."""
   done = bool(_ended(job, step)) and results.is_finished(job.workdir, step)
   return bool(processes.from_first_process(done))
 
 
 def _say_finished(job: Job, step: int) -> None:
-  """What a person can do with a finished run."""
+  """Tells the user what they can do with a finished run."""
   config = job.config
   more = '' if _depends_on_num_steps(config) else 'Raise config.num_steps to go on. '
   if step < config.num_steps:
@@ -226,7 +226,7 @@ def _depends_on_num_steps(config: ConfigDict) -> bool:
 
 
 def _start(job: Job, resuming: bool) -> tuple[TrainState, int]:
-  """The newest saved state, or a fresh one; all processes begin at the same step."""
+  """The newest saved state, or a fresh one; all processes start at the same step."""
   config = job.config
   began = time.monotonic()
   state = None
@@ -250,7 +250,7 @@ def _start(job: Job, resuming: bool) -> tuple[TrainState, int]:
 
 
 def _finish(job: Job, state: TrainState, step: int) -> None:
-  """The cheap figures, the pictures and the table at the end of training."""
+  """Produces the cheap metrics, the pictures and the table at the end of training."""
   if step < job.config.num_steps:
     job.reporter.say(f'stopped early at step {step}: {_ended(job, step)}')
   variables = job.task.export(state)

@@ -1,6 +1,6 @@
-"""Metrics, figures and pictures for Weights & Biases: files in the workdir, sent only where that is asked for.
+"""Metrics, results and pictures for Weights & Biases: files in the workdir, uploaded only on request.
 
-Imports neither JAX nor W&B before a log is opened.
+Imports neither JAX nor W&B until a log is opened.
 """
 
 import importlib.util
@@ -21,11 +21,11 @@ FOLDER, ID = 'wandb', 'run_id'
 
 
 class Wanted(NamedTuple):
-  """What a person asks for.
+  """The user's W&B options.
 
   Attributes:
-    project: that the run belongs to.
-    mode: 'offline' sends nothing; 'online' sends as training goes on.
+    project: the project that the run belongs to.
+    mode: 'offline' uploads nothing; 'online' uploads during training.
   """
 
   project: str
@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
 
 
 def check() -> None:
-  """Raises ConfigError where the package is not installed; imports nothing."""
+  """Raises ConfigError if the package is not installed; imports nothing."""
   spec = importlib.util.find_spec('wandb')
   if (
     spec is None or spec.origin is None
@@ -42,15 +42,15 @@ def check() -> None:
 
 
 class WandbLog:
-  """The W&B run of a workdir; a resume goes on with the same one. Of a job's processes the first alone has it.
+  """The W&B run of a workdir; a resume continues the same one. Only the first process of a job has it.
 
   Args:
     workdir: the run's folder; all files go to WORKDIR/wandb.
-    config: is logged.
+    config: logged with the run.
     wanted: project and mode.
 
   Raises:
-    UserError: W&B does not start, as online where nobody has logged in.
+    UserError: W&B does not start, for example online without a login.
   """
 
   def __init__(self, workdir: Path, config: ConfigDict, wanted: Wanted):
@@ -70,7 +70,7 @@ class WandbLog:
         resume='allow' if wanted.mode == 'online' else None,
         settings=_settings(wandb, wanted.mode),
       )
-    except Exception as error:  # W&B's own kinds, and those of what it sends by
+    except Exception as error:  # W&B's own types, and those of its transport
       self._end()
       raise UserError(
         f'--wandb={wanted.project}: W&B does not start: {first_line(error)}'
@@ -78,26 +78,26 @@ class WandbLog:
     self._run.define_metric('*', step_metric='step')
 
   def write(self, step: int, values: Mapping[str, float]) -> None:
-    """Metrics of a step, which is the axis of their curves."""
+    """Logs metrics of a step, which is the x-axis of their curves."""
     self._run.log({'step': step, **values})
 
   def pictures(self, step: int, paths: Iterable[Path]) -> None:
-    """Pictures NAME_STEP.png of a step."""
+    """Logs the pictures NAME_STEP.png of a step."""
     found = {f'samples/{path.stem.rpartition("_")[0]}': path for path in paths}
-    if found and step != self._drawn:  # the end of training draws again what was due at its step
+    if found and step != self._drawn:  # the end of training redraws what was due at its step
       self._drawn = step
       images = {name: self._wandb.Image(str(path)) for name, path in found.items()}
       self._run.log({'step': step, **images})
 
   def evaluation(self, figures: Mapping[str, Any]) -> None:
-    """The figures at the end of training, as the run's summary."""
+    """Logs the evaluation at the end of training, as the run's summary."""
     self._run.summary.update({f'evaluation/{name}': x for name, x in _numbers(figures)})
 
   def close(self, finished: bool) -> None:
-    """Writes all that is left, and ends W&B's process.
+    """Flushes everything and ends W&B's process.
 
     Args:
-      finished: whether training came to its end; else W&B shows the run as failed, until it is resumed.
+      finished: whether training ran to its end; otherwise W&B shows the run as failed until it is resumed.
     """
     self._run.finish(exit_code=0 if finished else 1)
     self._end()
@@ -112,7 +112,7 @@ class WandbLog:
 
 
 def _settings(wandb: Any, mode: str) -> Any:
-  """Of a run that leaves the terminal, the sources and the machine alone."""
+  """Settings of a run that leaves the terminal, the source code and the machine alone."""
   return wandb.Settings(
     mode=mode,
     console='off',
@@ -121,16 +121,16 @@ def _settings(wandb: Any, mode: str) -> Any:
     disable_code=True,
     disable_git=True,
     x_disable_meta=True,
-    x_disable_stats=True,  # it would ask the machine's cloud where it runs
+    x_disable_stats=True,  # it would query the cloud provider's metadata
     x_disable_machine_info=True,
     x_save_requirements=False,
   )
 
 
 def _set_environment(folder: Path, mode: str) -> dict[str, str | None]:
-  """Keeps W&B's files in a folder and its reports of errors at home; returns what was set before.
+  """Keeps W&B's files in a folder and disables its error reports; returns the previous settings.
 
-  Online its settings stay where they are: they say to which server a person has logged in.
+  Online, its settings stay where they are: they say which server the user has logged in to.
   """
   own = {
     'WANDB_CACHE_DIR': str(folder / 'cache'),
@@ -146,7 +146,7 @@ def _set_environment(folder: Path, mode: str) -> dict[str, str | None]:
 
 
 def _run_id(folder: Path) -> str:
-  """The name of the run for W&B, made once a workdir."""
+  """The W&B run id, created once per workdir."""
   path = folder / ID
   if not path.is_file():
     write_bytes(path, f'{uuid.uuid4().hex[:12]}\n'.encode())
@@ -154,7 +154,7 @@ def _run_id(folder: Path) -> str:
 
 
 def _numbers(figures: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, float]]:
-  """(name, value) of all numbers, those of groups as GROUP/NAME."""
+  """(name, value) of all numbers, with those in groups as GROUP/NAME."""
   for name, value in figures.items():
     if isinstance(value, Mapping):
       yield from _numbers(value, f'{prefix}{name}/')

@@ -1,4 +1,4 @@
-"""The folder of a run: what it says of itself, and what a resume or an evaluation must match."""
+"""The run folder: its saved config and facts, and what a resume or an evaluation must match."""
 
 import json
 import logging
@@ -14,12 +14,12 @@ from jaxgen.errors import CheckpointError, ConfigError, UserError
 from jaxgen.exchange import headers, weight_files
 from jaxgen.run import loading, processes
 
-# What may differ between the processes of a job.
+# Keys that may differ between the processes of a job.
 PROCESS_KEYS = ('data.dir', 'data.num_threads')
 
 
 def make_workdir(workdir: Path) -> None:
-  """Makes the folder; the first process of a job writes to it once, to see that it can.
+  """Creates the folder; the first process of a job writes to it once, to check that it can.
 
   Raises:
     UserError: it is a file, or cannot be written to.
@@ -40,7 +40,7 @@ def make_workdir(workdir: Path) -> None:
 
 
 def refuse_imported(workdir: Path) -> None:
-  """Raises ConfigError where there are only imported weights, which cannot be trained on."""
+  """Raises ConfigError if there are only imported weights, which cannot be trained further."""
   weights = loading.weights_file(workdir)
   if weights is not None:
     raise ConfigError(
@@ -50,12 +50,12 @@ def refuse_imported(workdir: Path) -> None:
 
 
 def saved_config(workdir: Path) -> ConfigDict | None:
-  """The config of the run in a folder; None where there is none.
+  """The config of the run in a folder; None if there is no run.
 
-  Where config.json is gone and checkpoints are there, it is that of the newest checkpoint.
+  If config.json is missing but there are checkpoints, it is that of the newest checkpoint.
 
   Raises:
-    CheckpointError: it is damaged or lacks keys of its system, or it is gone and no checkpoint can be read.
+    CheckpointError: it is damaged or lacks keys of its system, or it is missing and no checkpoint is readable.
   """
   path = workdir / 'config.json'
   if not path.is_file():
@@ -74,7 +74,7 @@ def saved_config(workdir: Path) -> ConfigDict | None:
 
 
 def required_config(workdir: Path) -> ConfigDict:
-  """The config of the run in a folder, or of an exported file; CheckpointError where there is none."""
+  """The config of the run in a folder, or of an exported file; raises CheckpointError if there is none."""
   if is_exported(workdir):
     return _exported_config(workdir)
   saved = saved_config(workdir)
@@ -88,7 +88,7 @@ def required_config(workdir: Path) -> ConfigDict:
 
 
 def is_exported(path: Path) -> bool:
-  """Whether a path names an exported file, which need not be there, and not the folder of a run."""
+  """Whether a path names an exported file, which need not exist, rather than a run folder."""
   return path.suffix == weight_files.SUFFIX and not path.is_dir()
 
 
@@ -104,12 +104,12 @@ def _exported_config(file: Path) -> ConfigDict:
 
 
 def results_folder(workdir: Path) -> Path:
-  """Where evaluation.json and samples/ go: the folder of a run itself, of an exported file one beside it."""
+  """Where evaluation.json and samples/ go: the run folder itself, or a folder next to an exported file."""
   return workdir.with_name(f'{workdir.stem}_results') if is_exported(workdir) else workdir
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
-  """Writes config.json, by the first process of a job."""
+  """Writes config.json, in the first process of a job."""
   if processes.is_first_process():
     files.write_json(workdir / 'config.json', configs.to_json(config))
 
@@ -129,7 +129,7 @@ def resolved(config: ConfigDict, saved: ConfigDict | None, workdir: Path) -> Con
 
 
 def refuse(lines: list[str], workdir: Path, what: str) -> None:
-  """Raises ConfigError that lists the differing keys, where there are any."""
+  """Raises ConfigError that lists the differing keys, if there are any."""
   if lines:
     raise ConfigError(
       f'{workdir} was trained with another config and cannot be {what} with this one. '
@@ -138,7 +138,7 @@ def refuse(lines: list[str], workdir: Path, what: str) -> None:
 
 
 def check_facts(workdir: Path, facts: dict[str, Any]) -> None:
-  """Raises ConfigError where a folder's run was trained on data with other facts."""
+  """Raises ConfigError if a folder's run was trained on data with different facts."""
   try:
     _, _, saved = loading.read_items(workdir)
   except CheckpointError:
@@ -147,9 +147,9 @@ def check_facts(workdir: Path, facts: dict[str, Any]) -> None:
 
 
 def same_facts(saved: dict[str, Any], facts: dict[str, Any], workdir: Path) -> None:
-  """Raises ConfigError that lists the differing facts, where there are any.
+  """Raises ConfigError that lists the differing facts, if there are any.
 
-  A fact that a run does not have is younger than it, and does not count.
+  A fact that a run lacks was introduced after it, and does not count.
   """
   facts = json.loads(json.dumps(facts))
   keys = sorted(k for k in saved if saved[k] != facts.get(k))
@@ -159,15 +159,15 @@ def same_facts(saved: dict[str, Any], facts: dict[str, Any], workdir: Path) -> N
 
 
 def _shown(fact: Any, most: int = 200) -> str:
-  """A fact in a message: of hundreds of names the first."""
+  """A fact as shown in a message, truncated if it is long."""
   text = str(fact)
   return text if len(text) <= most else f'{text[:most]}...'
 
 
 def same_in_all_processes(config: ConfigDict, facts: dict[str, Any] | None = None) -> None:
-  """Raises ConfigError where the processes of a job were given different configs, or see different data.
+  """Raises ConfigError if the processes of a job were given different configs, or see different data.
 
-  Where a process finds its files and how many threads read them is its own business.
+  They may differ in where they find their files and how many threads read them.
   """
   own = {f'config.{k}': x for k, x in configs.flatten(config).items() if k not in PROCESS_KEYS}
   own |= {f'fact {k}': x for k, x in (facts or {}).items()}
