@@ -1,1 +1,1 @@
-"""Command lines: flags, messages, exit statuses; no logic of a run."""
+"""Command lines: flags, messages, exit statuses; no run logic."""

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and a parser whose mistakes are one line."""
+"""Arguments shared by several commands, and a parser that reports mistakes in one line."""
 
 import argparse
 import os
@@ -16,14 +16,14 @@ BEST = 'best'
 
 
 class Parser(argparse.ArgumentParser):
-  """Argparse, with ConfigError for mistakes; it explains a file name that looks like an option."""
+  """An argparse parser that raises ConfigError for mistakes and explains file names that look like options."""
 
   def __init__(self, **options: Any):
     super().__init__(formatter_class=_Formatter, **options)
     self._given: list[str] = []
 
   def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-    """Remembers what was given, for messages, and refuses at once what it does not know."""
+    """Remembers the arguments, for messages, and rejects unknown ones right away."""
     self._given = list(args or ())
     found, unknown = super().parse_known_args(args, namespace)
     if unknown:
@@ -31,22 +31,22 @@ class Parser(argparse.ArgumentParser):
     return found, unknown
 
   def error(self, message: str) -> NoReturn:
-    """Raises ConfigError: `guarded` shows it in one line and ends with status 2."""
+    """Raises ConfigError, which `guarded` shows in one line, with exit status 2."""
     raise ConfigError(f'{message}{self._dashes()}.{self._near()} See {self.prog} --help.')
 
   def _print_message(self, message: str, file: Any = None) -> None:
-    """Help and version; some releases of Python raise where these cannot be written, others do not."""
+    """Prints help and version; only some releases of Python raise if these cannot be written."""
     with named_output():
       super()._print_message(message, file)
 
   def _options(self) -> list[str]:
-    """What was given before '--' and looks like an option, but is none."""
+    """Arguments before '--' that look like options but are not known ones."""
     given = self._given[: self._given.index('--')] if '--' in self._given else self._given
     known = self._option_string_actions
     return [x for x in given if x.startswith('-') and len(x) > 1 and x.split('=')[0] not in known]
 
   def _near(self) -> str:
-    """Options that come near one that there is not."""
+    """A hint at known options similar to an unknown one."""
     known = [x for x in self._option_string_actions if x.startswith('--')]
     for text in self._options():
       if text.startswith('--') and (near := near_matches(text.split('=')[0], known)):
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
     return ''
 
   def _dashes(self) -> str:
-    """How to name a file that begins with a dash, where one seems to be given."""
+    """A hint at how to pass a file name that starts with a dash, if one seems to be given."""
     for text in self._options():
       if not text.startswith('--') or os.path.lexists(text):
         return (
@@ -64,30 +64,30 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.HelpFormatter):
-  """Leaves room for one line beside the longest name of a command."""
+  """A help formatter that leaves room for one line next to the longest command name."""
 
   def __init__(self, prog: str):
     super().__init__(prog)
-    self._action_max_length = 18  # argparse forgets that commands are indented
+    self._action_max_length = 18  # argparse ignores the indentation of commands
 
 
 def path(text: str) -> Path:
-  """A path whose ~ stands for a home: shells leave it as it is after an equals sign."""
-  return Path(os.path.expanduser(text))  # noqa: PTH111, which fails where there is no such home
+  """A path with ~ expanded: shells do not expand it after an equals sign."""
+  return Path(os.path.expanduser(text))  # noqa: PTH111, whose alternative fails for unknown homes
 
 
 def weights(text: str) -> Path | hub.Name:
-  """What an option names as weights: the folder of a run, an exported file, or a name as hf://OWNER/NAME, which
-  `fetch` makes a file of when the whole command line is known to be right.
+  """The weights given to an option: a run folder, an exported file, or a name such as hf://OWNER/NAME, which
+  `fetch` turns into a file once the whole command line is known to be valid.
 
   Raises:
-    ConfigError: it begins as such a name, and is none.
+    ConfigError: it starts like such a name, but is not one.
   """
   return hub.parse(text) if hub.is_name(text) else hub.located(path(text))
 
 
 def fetch(args: argparse.Namespace) -> None:
-  """Puts files of this machine in the place of names of the hub.
+  """Replaces hub names with local files, downloading them if needed.
 
   Raises:
     UserError: see `hub.fetched`.
@@ -98,10 +98,10 @@ def fetch(args: argparse.Namespace) -> None:
 
 
 def workdir(text: str) -> Path:
-  """The folder of a run, or an exported file, whose name must be one that checkpoints can be read from.
+  """A run folder or an exported file, whose name must be one from which checkpoints can be read.
 
   Raises:
-    ConfigError: a name of the hub, which is nowhere that results could be written to.
+    ConfigError: a hub name, where no results could be written.
   """
   if hub.is_name(text):
     raise ConfigError(
@@ -121,10 +121,10 @@ def _readable(text: str) -> Path | hub.Name:
 
 
 def step(text: str) -> int | str:
-  """A saved step as it is typed: its number, or 'best'.
+  """A saved step as typed: its number, or 'best'.
 
   Raises:
-    ConfigError: neither.
+    ConfigError: it is neither.
   """
   if text == BEST:
     return BEST
@@ -134,7 +134,7 @@ def step(text: str) -> int | str:
 
 
 def add_workdir(parser: argparse.ArgumentParser, read_only: bool = False) -> None:
-  """WORKDIR and --step; `read_only` says that nothing is written beside it: names of the hub are taken too."""
+  """Adds WORKDIR and --step; `read_only`: nothing is written next to it, so hub names are accepted too."""
   parser.add_argument(
     'workdir',
     metavar='WORKDIR',
@@ -146,17 +146,17 @@ def add_workdir(parser: argparse.ArgumentParser, read_only: bool = False) -> Non
 
 
 def add_step(parser: argparse.ArgumentParser, of: str = '') -> None:
-  """--step; `of` says of which run where that is not WORKDIR."""
+  """Adds --step; `of` says of which run, if that is not WORKDIR."""
   parser.add_argument(
     '--step', type=step, help=f'{of}a saved step, or {BEST}; the newest by default'
   )
 
 
 def check_weights(args: argparse.Namespace) -> None:
-  """Of commands that choose what is used by --weights, and a saved step of it by --step.
+  """Checks --weights and --step of commands that take both.
 
   Raises:
-    ConfigError: there is nothing of the name, or a step is asked for of what is no run.
+    ConfigError: the weights do not exist, or a step is requested of something that is not a run.
   """
   if args.weights and not args.weights.exists():
     raise ConfigError(f'--weights={args.weights}: no such file or folder')
@@ -165,7 +165,7 @@ def check_weights(args: argparse.Namespace) -> None:
 
 
 def add_images(parser: argparse.ArgumentParser, folders: bool = False) -> None:
-  """IMAGE..., --invert and --json; `folders` says that a command takes folders too."""
+  """Adds IMAGE..., --invert and --json; `folders`: the command accepts folders too."""
   more = ', or a folder with all below it' if folders else ''
   parser.add_argument('images', metavar='IMAGE', nargs='+', help=f'any file Pillow reads{more}')
   parser.add_argument(

@@ -1,4 +1,4 @@
-"""Several inputs of one command: a bad one is told of, and the rest goes on."""
+"""Processing of several inputs by one command: a bad one is reported, and the rest continue."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Batch:
-  """Several inputs, one after the other: a bad one is told of, and the rest goes on.
+  """Several inputs, one after the other: a bad one is reported, and the rest continue.
 
   Args:
-    reporter: is told.
-    as_json: whether standard output is for JSON objects alone.
-    kind: the key of JSON objects for an input, as 'video'.
+    reporter: prints the messages.
+    as_json: whether standard output is for JSON objects only.
+    kind: the key for an input in JSON objects, such as 'video'.
     check: called before each frame; may raise to stop.
-    source: the key for inputs that fail or are left out, where `kind` is that of what is made of them.
+    source: the key for inputs that fail or are skipped, if `kind` is the key for outputs.
 
   Attributes:
-    done: how many inputs were worked on.
-    there: how many had their outputs already.
-    failed: names of inputs that could not be worked on.
+    done: how many inputs were processed.
+    there: how many already had their outputs.
+    failed: names of inputs that could not be processed.
     check: as given.
   """
 
@@ -47,7 +47,7 @@ class Batch:
       reporter.console.quiet = True
 
   def bars(self, name: str, total: int | None = None) -> Bars:
-    """Progress over the frames of one input: `total` or so, where their own length does not say it."""
+    """Progress over the frames of one input; `total` is their approximate number if they have no length."""
 
     def show(items: Iterable, description: str, number: int | None = None) -> Iterator:
       of = number or (None if isinstance(items, Sized) else total)
@@ -56,23 +56,23 @@ class Batch:
     return show
 
   def skip(self, name: str, found: dict[str, Any]) -> None:
-    """An input whose outputs are there; `found` names them as for `tell`."""
+    """Reports an input whose outputs already exist; `found` names them as for `tell`."""
     self.there += 1
     self._print({self._kind: name, **found, 'skipped': True})
 
   def fail(self, name: str, error: Exception | str) -> None:
-    """An input that could not be worked on."""
+    """Reports an input that could not be processed."""
     self.failed.append(name)
     self._reporter.warn(f'error: {error}')
     self._print({self._source: name, 'error': str(error)})
 
   def drop(self, name: str, why: str) -> None:
-    """An input that has nothing to work on, which is no mistake."""
+    """Reports an input that contains nothing to process, which is not an error."""
     self.note(why)
     self._print({self._source: name, 'dropped': why})
 
   def tell(self, name: str, line: str, notes: Iterable[str], found: dict[str, Any]) -> None:
-    """An input that was worked on."""
+    """Reports an input that was processed."""
     self.done += 1
     self._reporter.say(line)
     for note in notes:
@@ -80,31 +80,31 @@ class Batch:
     self._print({self._kind: name, **found})
 
   def made(self, name: str, found: dict[str, Any]) -> None:
-    """One of very many outputs, of which a bar tells: counted, and a JSON object where those are asked for."""
+    """Counts one of very many outputs, which a bar shows; prints a JSON object if those are requested."""
     self.done += 1
     self._print({self._kind: name, **found})
 
   def print(self, lines: Iterable[str]) -> None:
-    """Results as lines of text; none where they are JSON objects."""
+    """Prints results as lines of text, unless the output is JSON."""
     if not self._as_json:
       for line in lines:
         _put(plain(line, lines=True))
 
   def note(self, line: str) -> None:
-    """Something to know before the work begins."""
+    """Prints a warning."""
     self._reporter.warn(f'warning: {line}')
 
   def end(self, did: str, total: int, failing: str = '', more: Iterable[str] = ()) -> None:
-    """Sums up.
+    """Prints a summary.
 
     Args:
-      did: what was done to inputs, as 'read'.
+      did: what was done to inputs, such as 'read'.
       total: how many inputs there are.
-      failing: what could not be done to those that failed, where that is something else.
-      more: parts of the line besides.
+      failing: what could not be done to those that failed, if that is something else.
+      more: further parts of the line.
 
     Raises:
-      UserError: some inputs could not be worked on; names them.
+      UserError: some inputs could not be processed; names them.
     """
     parts = [f'{counted(self.done, self._kind)} {did}']
     if self.there:
@@ -130,7 +130,7 @@ def _put(line: str) -> None:
 
 
 def how_to_go_on(overwrite: bool) -> str:
-  """What a person is told of a command that was stopped; with --overwrite the same one would begin anew."""
+  """The advice after a command was stopped; with --overwrite the same command would start over."""
   how = ' without --overwrite, which begins anew,' if overwrite else ''
   return f'Run the same command{how} to go on.'
 
@@ -149,10 +149,10 @@ def batch(
   Args:
     as_json: see `Batch`.
     kind: see `Batch`.
-    aside: whether standard output is for results, and all else goes to standard error.
-    overwrite: whether what is there is written anew.
+    aside: whether standard output is for results only, with everything else on standard error.
+    overwrite: whether existing outputs are overwritten.
     source: see `Batch`.
-    kept: whether files keep what was done, so that the same command would not do it again.
+    kept: whether finished work is kept in files, so that the same command would not repeat it.
   """
   from jaxgen.terminal.reporter import Reporter
   from jaxgen.terminal.signals import Stopped, StopSignals

@@ -1,4 +1,4 @@
-"""The `jaxgen` command: look at systems and use what was trained."""
+"""The `jaxgen` command: inspect systems and use trained models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from jaxgen.command.exits import guarded, listen
 
-TYPE_CHECKING = False  # typing itself takes milliseconds
+TYPE_CHECKING = False  # importing typing takes milliseconds
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Runs the command, by default that of this process; returns the exit status."""
+  """Runs a command line, by default this process's; returns the exit status."""
   return guarded(lambda: _run(argv))
 
 
@@ -31,7 +31,7 @@ def _run(argv: Sequence[str] | None) -> None:
 
 
 def _parser() -> Parser:
-  """All subcommands; imported here, where Ctrl-C is heard already."""
+  """The parser with all subcommands; imported here, where Ctrl-C is already handled."""
   from jaxgen import __version__
   from jaxgen.command import commands, demo, doctor, exchange, inspecting, using
   from jaxgen.command.arguments import Parser

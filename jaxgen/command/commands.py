@@ -1,8 +1,8 @@
-"""What a subcommand of `jaxgen` is, and where those of systems are found.
+"""The interface of `jaxgen` subcommands, and the discovery of those of systems.
 
-A system offers its own in `systems/<system>/commands.py`, or a package `commands`, as `COMMANDS`, a tuple of
-`Command`, and options that it adds to a command of every system as `EXTENSIONS`, a tuple of `Extension`. It
-imports nothing heavy: its functions do.
+A system defines its own in `systems/<system>/commands.py`, or a package `commands`, as `COMMANDS`, a tuple of
+`Command`, and options that it adds to a command of all systems as `EXTENSIONS`, a tuple of `Extension`. Such a
+module imports nothing heavy: its functions do.
 """
 
 import argparse
@@ -16,11 +16,11 @@ class Command(NamedTuple):
   """One subcommand.
 
   Attributes:
-    name: as it is typed.
+    name: as typed.
     help: one line for `jaxgen --help`, at most 60 characters.
     description: for its own `--help`.
-    add_arguments: gives a parser its arguments.
-    run: does it; mistakes of a person are UserErrors.
+    add_arguments: adds its arguments to a parser.
+    run: runs it; raises UserError for user mistakes.
   """
 
   name: str
@@ -31,13 +31,13 @@ class Command(NamedTuple):
 
 
 class Extension(NamedTuple):
-  """Options of one system for a command that all have.
+  """Options that one system adds to a command of all systems.
 
   Attributes:
     command: the name of the command.
-    add_arguments: gives its parser further options.
+    add_arguments: adds further options to its parser.
     wanted: whether the command line has any of them.
-    run: does it then, in place of the command.
+    run: runs in that case, in place of the command.
   """
 
   command: str
@@ -68,5 +68,5 @@ def extended(command: Command) -> Command:
 
 
 def of_systems() -> list[Command]:
-  """The commands that systems offer, in the order of SYSTEMS; of a system only these are imported."""
+  """The commands defined by systems, in the order of SYSTEMS; only their command modules are imported."""
   return [command for module in parts('commands') for command in module.COMMANDS]

@@ -1,4 +1,4 @@
-"""`jaxgen --completion SHELL`: a script by which a shell completes subcommands, options, choices, files."""
+"""`jaxgen --completion SHELL`: a script for shell completion of subcommands, options, choices and files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from jaxgen.errors import ConfigError
 
 SHELLS = ('bash', 'zsh', 'tcsh')
-# Words of metavars that stand for something on a disk.
+# Words in metavars that stand for files or folders.
 _FILES = {'FILE', 'DIR', 'RUN', 'WORKDIR', 'IMAGE', 'VIDEO', 'FACE', 'INPUT'}
 
 
 class Completion(argparse.Action):
-  """Prints the script of a shell and ends, as --version does."""
+  """Prints the script for a shell and exits, like --version."""
 
   def __call__(
     self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None
   ) -> None:
-    """Prints it.
+    """Prints the script and exits.
 
     Raises:
       ConfigError: shtab is not installed.
@@ -29,10 +29,10 @@ class Completion(argparse.Action):
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-  """What a shell reads to complete the command lines of a parser.
+  """The script that a shell sources to complete a parser's command lines.
 
   Args:
-    parser: with all its subcommands; each argument that takes files is marked so.
+    parser: with all its subcommands; arguments that take files get marked as such.
     shell: one of SHELLS.
 
   Raises:
@@ -47,7 +47,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _mark(parser: argparse.ArgumentParser, file: Any, folder: Any) -> None:
-  """Tells shtab of each argument what is on a disk: a folder, or a file or folder."""
+  """Tells shtab which arguments are folders, and which are files or folders."""
   for action in parser._actions:
     if isinstance(action, argparse._SubParsersAction):
       for one in action.choices.values():
@@ -57,7 +57,7 @@ def _mark(parser: argparse.ArgumentParser, file: Any, folder: Any) -> None:
 
 
 def _places(action: argparse.Action) -> set[str]:
-  """Which words of _FILES the metavar of an argument has; FILE where its type alone says that it is a path."""
+  """The words of _FILES in an argument's metavar; FILE if only its type says that it is a path."""
   words = set(re.findall(r'[A-Z]+', action.metavar if isinstance(action.metavar, str) else ''))
   is_path = getattr(action.type, '__name__', '') in ('path', 'workdir')
   return words & _FILES or ({'FILE'} if is_path else set())

@@ -29,7 +29,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for a port that there cannot be, and where Gradio is not installed."""
+  """Raises ConfigError for an invalid port, or if Gradio is not installed."""
   if not 0 <= args.port < 2**16:
     raise ConfigError(f'--port {args.port}: from 1024 to 65535, or 0 for any that is free')
   try:
@@ -61,7 +61,7 @@ def _demo(args: argparse.Namespace) -> None:
           webbrowser.open(address)
         while not signals.received:
           time.sleep(0.2)
-    except JobsGoOn:  # Python would crash a thread that is in the middle of compiled code
+    except JobsGoOn:  # exiting normally would crash a thread inside compiled code
       os._exit(128 + signals.received)
   raise Stopped(signals.received)
 

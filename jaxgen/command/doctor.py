@@ -1,4 +1,4 @@
-"""`jaxgen doctor`: what this machine and this installation are, in one paste for a report of a bug."""
+"""`jaxgen doctor`: facts about this machine and installation, ready to paste into a bug report."""
 
 import argparse
 import json
@@ -14,10 +14,10 @@ from jaxgen.command.commands import Command
 from jaxgen.words import counted
 
 WIDTH = 79
-# Programs that people have beside jaxgen; it calls none of them itself.
+# Programs that users may have besides jaxgen, which itself calls none of them.
 PROGRAMS = ('nvidia-smi', 'ffmpeg', 'espeak-ng')
 LOW_DISK = 2**30  # bytes
-DEVELOPERS = ('docs', 'test')  # extras whose packages nobody asks for
+DEVELOPERS = ('docs', 'test')  # extras of no interest to users
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def examine() -> dict[str, Any]:
-  """Everything, by name; 'wrong' lists what a person should change."""
+  """All facts by name; 'wrong' lists what the user should fix."""
   from jaxgen.machine import memory, packages, places, processors
   from jaxgen.run.looking import Looking
 
@@ -75,7 +75,7 @@ def examine() -> dict[str, Any]:
 
 
 def faults(found: dict[str, Any]) -> Iterator[str]:
-  """What is wrong, a line each with what to do."""
+  """What is wrong and how to fix it, one line each."""
   if not found['packages']:
     yield "jaxgen is not installed here, so its requirements are not known: pip install '.'"
   for package in found['packages']:
@@ -94,7 +94,7 @@ def faults(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _without_card(found: dict[str, Any]) -> str:
-  """What to do where a card is not used."""
+  """What to do if a GPU is not used."""
   wanted = found['environment'].get('JAX_PLATFORMS')
   if wanted:
     return f'JAX_PLATFORMS={wanted} is set'
@@ -198,10 +198,10 @@ def _size(size: int | None) -> str:
 
 
 def _home(text: str) -> str:
-  """A path without the name of whose home it is in: what is pasted is public."""
+  """A path with the home folder abbreviated, which hides the user's name: bug reports are public."""
   try:
     return text.replace(str(Path.home()), '~') if len(Path.home().parts) > 1 else text
-  except RuntimeError:  # there is no home
+  except RuntimeError:  # no home folder
     return text
 
 

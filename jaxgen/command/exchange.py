@@ -1,4 +1,4 @@
-"""`jaxgen export` and `jaxgen import-torch`: trained models for other programs, and from them."""
+"""`jaxgen export` and `jaxgen import-torch`: trained models for and from other programs."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _export_folder(args: argparse.Namespace, trained: 'Trained') -> None:
-  """A folder for the Hugging Face Hub."""
+  """Writes a folder for the Hugging Face Hub."""
   from jaxgen.exchange import hub_folder
   from jaxgen.run import loading
   from jaxgen.run.workdir import results_folder
@@ -72,7 +72,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 
 
 def import_torch(args: argparse.Namespace, **options: Any) -> None:
-  """Does it; `options` are what a system's `from_torch` takes besides."""
+  """Runs the import; `options` are further arguments of the system's `from_torch`."""
   if args.system not in SYSTEMS:
     near = configs.near_matches(args.system, SYSTEMS)
     raise ConfigError(f'unknown system {args.system!r}.{near}')

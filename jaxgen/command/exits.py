@@ -1,22 +1,22 @@
-"""Exit statuses: a mistake of a person is one line, a stop signal ends as shells expect it.
+"""Exit statuses: user mistakes are reported in one line, stop signals end with the status that shells expect.
 
-Imports next to nothing before it listens for Ctrl-C.
+Imports next to nothing before Ctrl-C is handled.
 """
 
 from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # typing itself takes milliseconds
+TYPE_CHECKING = False  # importing typing takes milliseconds
 if TYPE_CHECKING:
   from collections.abc import Callable
 
 
 def listen() -> None:
-  """Ends the process at once on Ctrl-C, silently and with status 130, until something else listens.
+  """Makes Ctrl-C end the process at once, silently and with status 130, until another handler is installed.
 
-  Python's own KeyboardInterrupt is lost where it is raised in a callback, of which imports have many. Nothing
-  is done where the shell has the signal ignored.
+  Python's own KeyboardInterrupt is lost if raised in a callback, of which imports have many. Does nothing
+  if the shell has the signal ignored.
   """
   import os
   import signal
@@ -26,10 +26,10 @@ def listen() -> None:
 
 
 def guarded(action: Callable[[], object]) -> int:
-  """Runs an action and returns its status: a number that it returns, or else 0.
+  """Runs an action and returns the exit status: the number that it returns, else 0.
 
-  User mistakes are told in one line, with status 1 (2 for configs); a stop has 128 + signal. Standard output
-  that nothing reads any more is a stop by SIGPIPE.
+  User mistakes are reported in one line, with status 1 (2 for configs); a stop has 128 + signal. A closed
+  standard output counts as a stop by SIGPIPE.
   """
   try:
     return _told(action)
@@ -48,7 +48,7 @@ def _told(action: Callable[[], object]) -> int:
   handler = logging.StreamHandler()
   handler.setFormatter(Lines())
   logging.basicConfig(level=PROGRESS, handlers=[handler])
-  for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
+  for stream in (sys.stdout, sys.stderr):  # terminals may be unable to show a file's name
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
   try:
@@ -68,10 +68,10 @@ def _told(action: Callable[[], object]) -> int:
 
 
 def _flushed(action: Callable[[], object]) -> object:
-  """What an action returns, once all that it printed is gone.
+  """The result of an action, once all its output is flushed.
 
   Raises:
-    Stopped: nothing reads standard output any more, as after `| head`.
+    Stopped: standard output has been closed, as by `| head`.
   """
   from jaxgen.terminal.signals import named_output, reader_gone
 
@@ -91,7 +91,7 @@ def _flushed(action: Callable[[], object]) -> object:
 
 
 def _error(text: object, status: int) -> int:
-  """Tells a person, where standard error has a reader."""
+  """Prints an error, if standard error is open, and returns the status."""
   import contextlib
 
   from jaxgen.terminal.plain import plain

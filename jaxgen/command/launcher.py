@@ -1,4 +1,4 @@
-"""The flags of launch.py. Mistakes are told before jax is imported."""
+"""The flags of launch.py. Mistakes are reported before jax is imported."""
 
 import re
 import shlex
@@ -24,12 +24,12 @@ MODES = ('train', 'evaluate', 'sample')
 
 
 class Given(NamedTuple):
-  """What a command line says.
+  """A parsed command line.
 
   Attributes:
-    flags: all but those of the config.
-    config: checked; None where a trained run is used and no --config is given.
-    overrides: the text of each --config.KEY=VALUE by its key.
+    flags: all except those of the config.
+    config: checked; None if a trained run is used and no --config is given.
+    overrides: the text of each --config.KEY=VALUE, by key.
   """
 
   flags: flags.FlagValues
@@ -61,7 +61,7 @@ def _define_flags(argv: Sequence[str], with_config: bool) -> flags.FlagValues:
 
 
 def parse(argv: Sequence[str]) -> Given:
-  """What a command line says, checked as far as it can be before jax is imported.
+  """Parses a command line, and checks it as far as possible before jax is imported.
 
   Raises:
     ConfigError: anything wrong with it, in one line.
@@ -69,14 +69,14 @@ def parse(argv: Sequence[str]) -> Given:
   spec = _config_spec(argv)
   config = configs.load(spec) if spec else None
   overrides, others = _split_overrides(argv)
-  if spec:  # a system's name stands for its config file
+  if spec:  # expands a system's name to its config file
     argv = [
       arg.replace(spec, configs.resolve(spec)) if _is_config(arg, spec) else arg for arg in argv
     ]
   values = _define_flags(argv, with_config=bool(spec))
   try:
     rest = values(list(argv if spec else others))[1:]
-  except Exception as error:  # ml_collections raises as many kinds as there are mistakes
+  except Exception as error:  # ml_collections raises many types
     raise ConfigError(_explain(argv, config, error)) from error
   if rest:
     raise ConfigError(f'unexpected argument {rest[0]!r}: options begin with --. See --help.')
@@ -100,13 +100,13 @@ def parse(argv: Sequence[str]) -> Given:
     config = values.config
     if (
       values.mode == 'train'
-    ):  # elsewhere the config names the system, and the workdir has the values
+    ):  # in other modes the config only names the system; the values come from the workdir
       configs.check(config)
   return Given(values, config, overrides)
 
 
 def _check_wandb(values: flags.FlagValues) -> None:
-  """Raises ConfigError for what cannot be asked of W&B."""
+  """Raises ConfigError for invalid W&B flags."""
   if values.wandb is None:
     if values.wandb_mode is not None:
       raise ConfigError('--wandb_mode is of --wandb=PROJECT, which is missing')
@@ -119,7 +119,7 @@ def _check_wandb(values: flags.FlagValues) -> None:
 
 
 def _split_overrides(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-  """The text of each --config.KEY=VALUE, or --config.KEY VALUE, and all other arguments."""
+  """The text of each --config.KEY=VALUE or --config.KEY VALUE, by key, and all other arguments."""
   overrides: dict[str, str] = {}
   others: list[str] = []
   rest = iter(argv)
@@ -133,7 +133,7 @@ def _split_overrides(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _config_spec(argv: Sequence[str]) -> str:
-  """The value of --config, before absl sees it: its mistakes deserve our own words."""
+  """The value of --config, read before absl sees it, for better error messages."""
   for i, arg in enumerate(argv):
     if match := re.match(r'--?config=(.*)', arg):
       return match[1]
@@ -147,7 +147,7 @@ def _is_config(arg: str, spec: str) -> bool:
 
 
 def _explain(argv: Sequence[str], config: ConfigDict | None, error: Exception) -> str:
-  """One line for what absl and ml_collections raise."""
+  """A one-line message for an exception of absl or ml_collections."""
   flat = configs.flatten(config) if config is not None else {}
   for i, arg in enumerate(argv):
     match = re.match(r'--?config\.([\w.\[\]]+)(?:=(.*))?$', arg)
@@ -168,7 +168,7 @@ def _explain(argv: Sequence[str], config: ConfigDict | None, error: Exception) -
 
 
 def _wrong_type(now: object, value: str) -> str | None:
-  """What a value should have been, or None where it can be read as what it is now."""
+  """What a value should have been, or None if it can be parsed as the type of the current one."""
   kinds: dict[type, tuple[str, Callable[[str], object]]] = {
     bool: ('true or false', lambda v: {'true': 1, 'false': 0, '1': 1, '0': 0}[v.lower()]),
     int: ('a whole number', int),
@@ -194,7 +194,7 @@ def main(argv: Sequence[str], doc: str = '') -> int:
 
 
 def _ignore_abandoned(unraisable: 'sys.UnraisableHookArgs') -> None:
-  """Keeps quiet about TensorStore's operations that a failed save left behind."""
+  """Suppresses errors from TensorStore operations that a failed save left behind."""
   if str(unraisable.exc_value) != 'Event loop is closed':
     sys.__unraisablehook__(unraisable)
 
@@ -220,7 +220,7 @@ def _run(argv: Sequence[str]) -> object:
 
 
 def _one_of_several(work: Callable[[], object]) -> int:
-  """The status of what a process of a job does; where that fails it ends here, and the others with it."""
+  """Runs one process of a job and returns its status; on failure, ends it here, and the others with it."""
   from jaxgen.run import processes
 
   failed: list[Exception] = []
@@ -240,7 +240,7 @@ def _one_of_several(work: Callable[[], object]) -> int:
   processes.watch()
   try:
     status = guarded(told)
-  except Exception:  # a mistake of ours
+  except Exception:  # a bug
     traceback.print_exc()
     status = 1
   if failed:
@@ -250,7 +250,7 @@ def _one_of_several(work: Callable[[], object]) -> int:
 
 
 def _work(argv: Sequence[str], given: Given) -> None:
-  """What a command line asks for, once the processes of its job are joined."""
+  """Does what the command line asks for, once the processes of its job are connected."""
   import jax
 
   from jaxgen.run import inference, startup, training

@@ -1,6 +1,6 @@
-"""What commands that use a trained run share once they work: opening the run, and reading images for it.
+"""Shared code of commands that use a trained run: opening the run, and reading images for it.
 
-Imports nothing heavy before it is called.
+Imports nothing heavy until it is called.
 """
 
 import argparse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-  """Sets JAX up: where compiled programs are kept, and whether there is a device at all.
+  """Sets up JAX: the compilation cache, and the check that there is a device.
 
   Raises:
     UserError: JAX finds no device.
@@ -33,15 +33,15 @@ def prepare() -> None:
 
 
 def load(weights: 'Path', step: int | str | None = None) -> 'Trained':
-  """A trained model from the folder of a run, or from a file without importing what reads checkpoints.
+  """A trained model from a run folder, or from a file, without importing the checkpoint library.
 
   Args:
-    weights: of a run, or of `jaxgen export`.
+    weights: a run folder, or a file of `jaxgen export`.
     step: a saved step of a run, or 'best'; the newest by default.
 
   Raises:
-    UserError: as `prepare`.
-    CheckpointError: there is none that can be read.
+    UserError: as in `prepare`.
+    CheckpointError: there is no readable model.
   """
   prepare()
   if weights.is_file():
@@ -58,12 +58,12 @@ def load(weights: 'Path', step: int | str | None = None) -> 'Trained':
 
 @contextmanager
 def opened(args: argparse.Namespace, system: str, otherwise: str) -> Iterator['Opened']:
-  """The run of a command that one system offers; a stop signal ends its bars.
+  """The opened run for a system's own command; a stop signal ends its bars.
 
   Args:
-    args: with `workdir` and `step`, and `overrides` where the command takes them.
-    system: whose runs the command takes.
-    otherwise: what to say of other systems, as 'scores no images'.
+    args: with `workdir` and `step`, and `overrides` if the command takes them.
+    system: the system whose runs the command accepts.
+    otherwise: what to say about other systems, such as 'scores no images'.
 
   Raises:
     ConfigError: a run of another system.
@@ -84,7 +84,7 @@ def opened(args: argparse.Namespace, system: str, otherwise: str) -> Iterator['O
 def read_each(
   paths: Sequence[str], read: Callable[[str], 'np.ndarray'], warn: Callable[[str], None]
 ) -> tuple[dict[str, 'np.ndarray'], list[str]]:
-  """Images by path, and the paths that cannot be read; each of those is told of."""
+  """Images by path, and the paths that cannot be read, each of which is reported."""
   images: dict[str, Any] = {}
   failed = []
   for path in paths:
@@ -97,7 +97,7 @@ def read_each(
 
 
 def tell_failed(failed: Sequence[str], paths: Sequence[str], one: str = 'image') -> None:
-  """Raises UserError that names the paths that could not be read, where there are any."""
+  """Raises UserError that names the paths that could not be read, if there are any."""
   if failed:
     of = counted(len(paths), one)
     raise UserError(f'{len(failed)} of {of} could not be read: {named(failed)}')

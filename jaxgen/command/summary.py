@@ -1,4 +1,4 @@
-"""A variant's layers, parameters and FLOPs, without data and without arithmetic."""
+"""A variant's layers, parameters and FLOPs, without data and without computing anything."""
 
 from typing import Any, NamedTuple
 
@@ -10,14 +10,14 @@ from jaxgen.task import PyTree, Task
 
 
 class Layer(NamedTuple):
-  """One array that training moves.
+  """One trainable array.
 
   Attributes:
     player: the player that owns it.
     name: its path, joined with '/'.
     shape: its shape.
     size: number of parameters.
-    is_norm: whether it is a scale or shift of a normalisation layer.
+    is_norm: whether it is the scale or shift of a normalisation layer.
   """
 
   player: str
@@ -28,14 +28,14 @@ class Layer(NamedTuple):
 
 
 class Summary(NamedTuple):
-  """What `inspect` shows.
+  """The contents of `inspect`.
 
   Attributes:
     layers: in the order of the parameter tree.
-    players: player -> parameters.
-    total: all trainable parameters.
-    total_without_norm: without those of normalisation layers.
-    flops: of one training step by XLA's estimate, or None where it gives none.
+    players: player -> number of parameters.
+    total: number of all trainable parameters.
+    total_without_norm: the same without normalisation layers.
+    flops: XLA's estimate for one training step, or None if it gives none.
   """
 
   layers: list[Layer]
@@ -46,7 +46,7 @@ class Summary(NamedTuple):
 
 
 def summarize(config: ConfigDict) -> Summary:
-  """The summary of a config with the facts of config.inspect.facts."""
+  """The summary of a config, with the facts in config.inspect.facts."""
   facts = config.inspect.facts.to_dict()
   task = configs.system_module(config).make_task(config, facts)
   state = jax.eval_shape(task.init, jax.random.key(0))

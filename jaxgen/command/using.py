@@ -1,4 +1,4 @@
-"""`jaxgen evaluate` and `jaxgen sample`: what every trained run can do."""
+"""`jaxgen evaluate` and `jaxgen sample`, which work for every trained run."""
 
 import argparse
 

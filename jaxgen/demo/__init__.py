@@ -1,1 +1,1 @@
-"""A local page with a tab for each system: what the functions for people do, for a person with a browser."""
+"""A local web page with a tab for each system: the public functions, in a browser."""

@@ -1,4 +1,4 @@
-"""The page put together from the tabs that systems offer."""
+"""Assembly of the page from the tabs that systems provide."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from jaxgen.demo import limits, look
 from jaxgen.demo.tab import Page, Tab
 from jaxgen.systems import parts
 
-# Seconds between looks for uploaded and shown files that are to go, and the age at which they do.
+# Seconds between cleanups of uploaded and displayed files, and the age at which they are removed.
 _CLEANING = (300, 3600)
 
 
 def find_tabs() -> list[Tab]:
-  """The tabs that systems offer, in the order of their places."""
+  """The tabs that systems provide, ordered by place."""
   tabs = [tab for module in parts('tabs') for tab in module.TABS]
   return sorted(tabs, key=lambda tab: tab.place)
 
 
 def build(page: Page, tabs: Sequence[Tab]) -> gr.Blocks:
-  """All of the page."""
+  """Builds the whole page."""
   with gr.Blocks(
     title=look.TITLE, analytics_enabled=False, delete_cache=_CLEANING, mode='jaxgen'
   ) as blocks:

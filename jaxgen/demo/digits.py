@@ -1,4 +1,4 @@
-"""Digits as files, for tabs whose nets know digits."""
+"""Digits as image files, for tabs whose networks are trained on digits."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ _SIDE = 224  # a multiple of 8 and of 28
 
 
 def digit_files(folder: Path, filling: bool) -> list[Path]:
-  """Some of the digits that come with scikit-learn, light on black.
+  """Some of the digits bundled with scikit-learn, light on black.
 
   Args:
-    folder: for the files.
-    filling: whether they fill their pictures, or lie in them as MNIST's do, 20 pixels of 28.
+    folder: where to write the files.
+    filling: whether they fill their images, or are placed in them as in MNIST, 20 pixels of 28.
   """
   images, paths = load_digits().images, []
   for i in _CHOSEN:

@@ -1,4 +1,4 @@
-"""Work that a person starts on the page: in a thread of its own, with progress, until it ends or is stopped."""
+"""Jobs started from the page: each in its own thread, with progress, until it ends or is stopped."""
 
 import logging
 import re
@@ -14,18 +14,18 @@ from jaxgen.passes import Progress
 
 
 class JobStopped(Exception):  # noqa: N818 (an event, not an error)
-  """The person pressed Stop, or left the page."""
+  """The user pressed Stop, or left the page."""
 
 
 class JobsGoOn(Exception):  # noqa: N818 (an event, not an error)
-  """The page is closed, and a job has not ended: the process is to end without waiting for its threads."""
+  """The page is closed, but a job is still running: the process must exit without waiting for its threads."""
 
 
 class Job:
-  """One piece of work of one person.
+  """One piece of work of one user.
 
   Args:
-    folder: for the files that it makes; made when the first one is.
+    folder: for its output files; created with the first one.
   """
 
   def __init__(self, folder: Path):
@@ -33,16 +33,16 @@ class Job:
     self._stopped = threading.Event()
 
   def stop(self) -> None:
-    """Ends the work where it next tells of its progress, or before it begins."""
+    """Ends the work at its next progress report, or before it begins."""
     self._stopped.set()
 
   @property
   def stopped(self) -> bool:
-    """Whether the work is to end."""
+    """Whether the work should stop."""
     return self._stopped.is_set()
 
   def check(self) -> None:
-    """Raises JobStopped where the work is to end."""
+    """Raises JobStopped if the work should stop."""
     if self.stopped:
       raise JobStopped
 
@@ -52,10 +52,10 @@ class Job:
 
 
 class Jobs:
-  """The jobs that wait or run, and the newest finished one of each kind and person.
+  """The waiting and running jobs, and the most recent finished one of each kind and user.
 
   Args:
-    folder: for the files that they make.
+    folder: for their output files.
   """
 
   def __init__(self, folder: Path):
@@ -67,20 +67,20 @@ class Jobs:
     self._here = threading.local()
 
   def wait(self, session: str, name: str) -> Job:
-    """A job that a person has asked for: it can be stopped while it still waits for its turn."""
+    """Registers a requested job, so that it can be stopped while it is still queued."""
     with self._lock:
       job = self._waiting[session, name] = Job(self._folder / uuid.uuid4().hex)
     return job
 
   def stop(self, session: str, name: str) -> None:
-    """Stops a person's job of a kind, whether it waits or runs."""
+    """Stops a user's job of a kind, whether queued or running."""
     with self._lock:
       found = [jobs.get((session, name)) for jobs in (self._waiting, self._begun)]
     for job in filter(None, found):
       job.stop()
 
   def leave(self, session: str) -> None:
-    """Stops all that a person has asked for, and removes what was made: the page was closed."""
+    """Stops all of a user's jobs and removes their output, because the page was closed."""
     with self._lock:
       keys = [key for key in {*self._waiting, *self._begun} if key[0] == session]
       found = [jobs.pop(key, None) for key in keys for jobs in (self._waiting, self._begun)]
@@ -89,7 +89,7 @@ class Jobs:
       job.clear()
 
   def stop_all(self) -> None:
-    """Stops everything, what begins after this too: the server ends."""
+    """Stops all jobs, including those that begin after this, because the server is shutting down."""
     with self._lock:
       self._closed = True
       found = [*self._waiting.values(), *self._begun.values()]
@@ -97,22 +97,22 @@ class Jobs:
       job.stop()
 
   def wait_for_end(self, seconds: float) -> bool:
-    """Waits until no job runs, and returns whether that came to be."""
+    """Waits until no job is running, and returns whether that happened in time."""
     with self._idle:
       return self._idle.wait_for(lambda: not self._running, seconds)
 
   def run(self, session: str, name: str, work: Callable[[Progress], Any], tell: Progress) -> Any:
-    """Does the work in this thread and returns what it does; earlier files of its kind go.
+    """Does the work in this thread and returns its result; earlier output files of its kind are removed.
 
     Args:
-      session: whose it is.
+      session: the user's session.
       name: its kind.
-      work: takes the progress to be told of, which raises JobStopped.
-      tell: shows a person how far it is.
+      work: takes a progress callback, which raises JobStopped.
+      tell: shows progress to the user.
 
     Raises:
-      JobStopped: the person has stopped it.
-      UserError: as `told`.
+      JobStopped: the user has stopped it.
+      UserError: see `told`.
     """
     key = session, name
     with self._lock:
@@ -139,7 +139,7 @@ class Jobs:
         self._idle.notify_all()
 
   def _done(self, job: Job, work: Callable[[Progress], Any], tell: Progress) -> Any:
-    """What the work does, with a place for its files."""
+    """The result of the work, which is given a place for its files."""
 
     def progress(done: int, total: int) -> None:
       job.check()
@@ -152,10 +152,10 @@ class Jobs:
       del self._here.job
 
   def new_folder(self) -> Path:
-    """A new folder for files of the job that this thread does.
+    """A new folder for files of the job that runs in this thread.
 
     Raises:
-      RuntimeError: it does none.
+      RuntimeError: there is no such job.
     """
     job = getattr(self._here, 'job', None)
     if job is None:
@@ -166,11 +166,11 @@ class Jobs:
 
 
 def told(error: Exception, folder: Path) -> str:
-  """What a person is told of an error: the words of a UserError as a command has them, else a short line.
+  """The message for an error: that of a UserError, as from a command, else a short line.
 
   Args:
-    error: what ended the work.
-    folder: the temporary one, whose names say nothing to a person: files in it are named without it.
+    error: the error that ended the work.
+    folder: the temporary folder, which means nothing to the user: files in it are named without it.
   """
   if isinstance(error, UserError):
     words = str(error)
@@ -185,5 +185,5 @@ def told(error: Exception, folder: Path) -> str:
 
 
 def named_short(words: str, folder: Path) -> str:
-  """Words with the files of a folder named without it."""
+  """A text in which files of a folder are named without it."""
   return re.sub(rf'{re.escape(str(folder))}/(?:[^\s/]+/)*', '', words)

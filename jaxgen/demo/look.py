@@ -1,4 +1,4 @@
-"""How the page looks: nothing of it is fetched from elsewhere."""
+"""The look of the page: nothing in it is fetched from other servers."""
 
 import gradio as gr
 
@@ -9,8 +9,8 @@ ABOUT = (
 )
 _SANS = ('system-ui', '-apple-system', 'Segoe UI', 'Roboto', 'sans-serif')
 _MONO = ('ui-monospace', 'Menlo', 'Consolas', 'monospace')
-# As narrow as the window; pictures below their labels, however low they are; a ring around what the keyboard
-# is at.
+# Adapts to the window's width; puts pictures below their labels, however low they are; outlines the element
+# with keyboard focus.
 CSS = """
 .gradio-container {width: 100% !important; max-width: 1200px !important; margin: 0 auto !important}
 .below-label .image-frame, .below-label .html-container {padding-top: 2.6em}
@@ -20,7 +20,7 @@ input:focus-visible {outline: 2px solid var(--primary-500) !important; outline-o
 
 
 def theme() -> gr.themes.Base:
-  """Gradio's soft theme in fonts that every system has: its own come from Google."""
+  """Gradio's soft theme in system fonts: its own come from Google."""
   return gr.themes.Soft(
     primary_hue='indigo',
     font=[gr.themes.Font(x) for x in _SANS],

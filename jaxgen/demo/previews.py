@@ -1,25 +1,25 @@
-"""Pictures as a browser shows them, whatever the format of their files."""
+"""Browser previews of pictures, whatever their file format."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-# Pixels of a side; larger pictures are shown smaller, and downloaded whole.
+# Maximum side in pixels; larger pictures are shown downscaled, and downloaded in full.
 LONGEST = 4096
 _QUALITY = 95
 
 
 def before_and_after(before: Path, after: Path, folder: Path) -> tuple[str, str] | None:
-  """Two JPEG files of one size for a slider: the first enlarged by bicubic interpolation to the second.
+  """Two JPEG files of the same size for a slider: the first is enlarged bicubically to match the second.
 
   Args:
     before: an image file.
-    after: a larger one of the same.
-    folder: for what is shown.
+    after: a larger version of it.
+    folder: for the previews.
 
   Returns:
-    Their paths; None where Pillow cannot show one of the two.
+    Their paths; None if Pillow cannot show one of the two.
   """
   try:
     large = shown(after)
@@ -36,7 +36,7 @@ def shown(path: Path) -> Image.Image:
   """The first frame of an image file, upright, RGB on white and no larger than `LONGEST`.
 
   Raises:
-    OSError, ValueError: Pillow cannot show it; or a DecompressionBombError of its own.
+    OSError, ValueError: Pillow cannot show it; or Pillow's DecompressionBombError.
   """
   with Image.open(path) as file:
     image = ImageOps.exif_transpose(file)

@@ -1,4 +1,4 @@
-"""Trained runs of a person's own, opened before the page is."""
+"""The user's own trained runs, opened before the page."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from jaxgen.task import Trained
 
 
 def open_runs(paths: Sequence[Path], tabs: Iterable[Tab]) -> dict[str, Trained]:
-  """Name -> trained run; the name is that of the folder, or the path where two folders have one name.
+  """Name -> trained run; the name is that of the folder, or the path if two folders have the same name.
 
   Raises:
     CheckpointError: one cannot be read.
-    ConfigError: one is of a system that no tab takes.
+    ConfigError: one is of a system that no tab accepts.
   """
   if not paths:
     return {}

@@ -1,8 +1,7 @@
 """The server of the page: on this machine only, with all of its files in one temporary folder.
 
-No request leaves the machine. Gradio's analytics, its look for newer versions and its history of runs are off,
-a policy forbids the browser to fetch anything from elsewhere, and the server takes no address in place of a
-file.
+No request leaves the machine. Gradio's analytics, version check and run history are off, a policy forbids
+the browser to fetch anything from other servers, and the server accepts no URL in place of a file.
 """
 
 import contextlib
@@ -33,9 +32,9 @@ from jaxgen.demo.tab import Page, Tab
 from jaxgen.errors import ConfigError, UserError
 
 HOST = '127.0.0.1'
-# Seconds at the end for jobs that were told to stop.
+# Seconds to wait at shutdown for jobs that were told to stop.
 _PATIENCE = 5
-# Gradio's page has scripts and styles within it, and makes workers and pictures of what it holds.
+# Gradio's page has inline scripts and styles, and creates workers and pictures from its own data.
 _POLICY = '; '.join(
   (
     "default-src 'self'",
@@ -60,7 +59,7 @@ _ENVIRONMENT = {
 
 
 class _Policy:
-  """Adds the policy to every answer, and refuses what a browser asks for in the name of a page elsewhere."""
+  """Middleware that adds the policy to every response, and rejects cross-origin requests of browsers."""
 
   def __init__(self, app: Any):
     self._app = app
@@ -83,16 +82,16 @@ class _Policy:
 
 
 def _is_own(headers: Headers) -> bool:
-  """Whether a request comes from this page, from an address that a person typed, or from no browser."""
+  """Whether a request comes from this page, from a typed URL, or from a client other than a browser."""
   origin = headers.get('origin')
   return origin is None or origin == f'http://{headers.get("host")}'
 
 
 def listen(port: int) -> socket.socket:
-  """A socket of this machine alone.
+  """A socket that is reachable only from this machine.
 
   Raises:
-    ConfigError: the port cannot be had.
+    ConfigError: the port is not available.
   """
   found = socket.socket()
   found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,14 +110,14 @@ def listen(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _kept_inside(folder: Path) -> Iterator[None]:
-  """All temporary files go below a folder, and nothing is fetched for a person who names an address."""
+  """Context in which all temporary files go below a folder, and no URL given by a user is fetched."""
   files = folder / 'files'
   files.mkdir()
   folders = {'GRADIO_TEMP_DIR': str(files), 'TMPDIR': str(folder), 'MPLCONFIGDIR': str(folder)}
   changed = {**_ENVIRONMENT, **folders}
   before = {name: os.environ.get(name) for name in changed}
   directory, fetch = tempfile.tempdir, processing_utils.async_ssrf_protected_download
-  own = routes.DEFAULT_TEMP_DIR  # of when Gradio was imported
+  own = routes.DEFAULT_TEMP_DIR  # determined when Gradio was imported
   os.environ.update(changed)
   tempfile.tempdir = str(folder)
   processing_utils.async_ssrf_protected_download = _refuse
@@ -144,7 +143,7 @@ async def _refuse(url: str, cache_dir: str) -> str:
 
 
 class _Server(uvicorn.Server):
-  """In a thread, where signals are not heard."""
+  """A server for use in a thread, where signals cannot be handled."""
 
   @contextlib.contextmanager
   def capture_signals(self) -> Iterator[None]:
@@ -155,20 +154,20 @@ class _Server(uvicorn.Server):
 def serving(
   port: int, runs: Sequence[Path] = (), tabs: Sequence[Tab] | None = None
 ) -> Iterator[str]:
-  """The page, served as long as the context lasts.
+  """Serves the page for as long as the context lasts.
 
   Args:
-    port: of this machine; 0 for any that is free.
-    runs: of a person's own, as `open_runs` takes them.
-    tabs: those that systems offer by default.
+    port: local port; 0 for any that is free.
+    runs: the user's own runs, as for `open_runs`.
+    tabs: by default those that systems provide.
 
   Yields:
-    str: the address.
+    str: the URL.
 
   Raises:
-    ConfigError: the port cannot be had, or a run is of no use.
+    ConfigError: the port is not available, or no tab accepts a run.
     CheckpointError: a run cannot be read.
-    JobsGoOn: at the end, where a job that was told to stop has not.
+    JobsGoOn: at the end, if a job did not stop when told to.
   """
   tabs = find_tabs() if tabs is None else tabs
   with (
@@ -186,9 +185,9 @@ def serving(
 
 
 def _application(blocks: gr.Blocks, port: int) -> fastapi.FastAPI:
-  import matplotlib.pyplot  # noqa: F401 (Gradio would at the first click, which takes seconds)
+  import matplotlib.pyplot  # noqa: F401 (Gradio would import it at the first click, for seconds)
 
-  hosts = [HOST, 'localhost']  # whatever name a page elsewhere has made lead to this machine
+  hosts = [HOST, 'localhost']  # against DNS rebinding by other pages
   app = fastapi.FastAPI(
     openapi_url=None,
     middleware=[Middleware(_Policy), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
@@ -211,7 +210,7 @@ def _application(blocks: gr.Blocks, port: int) -> fastapi.FastAPI:
     head=limits.head(),
   )
   limits.say(blocks)
-  blocks.has_launched = True  # or Gradio would take any file of this machine for an uploaded one
+  blocks.has_launched = True  # or Gradio would treat any local file as an uploaded one
   return app
 
 
@@ -219,7 +218,7 @@ def _application(blocks: gr.Blocks, port: int) -> fastapi.FastAPI:
 def _running(
   app: fastapi.FastAPI, blocks: gr.Blocks, found: socket.socket, jobs: Jobs
 ) -> Iterator[None]:
-  """Answers requests in a thread; at the end all work is stopped.
+  """Serves requests in a thread; at the end all jobs are stopped.
 
   Raises:
     UserError: the server does not start.
@@ -227,7 +226,7 @@ def _running(
   """
   config = uvicorn.Config(
     app,
-    log_config=None,  # its own would close the handlers that a program has
+    log_config=None,  # its own would close the program's handlers
     log_level='warning',
     timeout_graceful_shutdown=1,
     access_log=False,
@@ -244,9 +243,9 @@ def _running(
     yield
   finally:
     jobs.stop_all()
-    blocks.is_running = False  # ends what is still being told to browsers
+    blocks.is_running = False  # ends event streams to browsers
     blocks.app.stop_event.set()
-    logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)  # connections that it cuts
+    logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)  # about dropped connections
     server.should_exit = True
     thread.join(timeout=10)
     ended = jobs.wait_for_end(_PATIENCE)

@@ -1,8 +1,8 @@
-"""What a tab of the page is, and what it may use.
+"""The interface of a tab of the page, and the helpers that it may use.
 
-A system offers `systems/<system>/tabs.py` with `TABS`, a tuple of `Tab`. It imports gradio at its top (it is
-imported for the page alone), `jaxgen` for the functions for people, `jaxgen.demo`, and nothing else of any
-system. A tab's `build` lays its components out, fields on the left and answers on the right, and wires its
+A system provides `systems/<system>/tabs.py` with `TABS`, a tuple of `Tab`. It imports gradio at its top (it is
+imported only for the page), `jaxgen` for the public functions, `jaxgen.demo`, and nothing else from any
+system. A tab's `build` lays out its components, inputs on the left and outputs on the right, and wires its
 button::
 
   def _build(page: Page) -> None:
@@ -24,11 +24,11 @@ button::
 
   TABS = (Tab('Shout', 'handwriting', _build, 'Says a word louder. Latin letters alone.'),)
 
-The function of a job is plain Python, in a thread of its own. It takes the values of the inputs, and
-`progress` to hand on; it returns the value of the one output, or a tuple of those of several. Files that go
-out are written below `page.folder()`, by the names that downloads are to have. A UserError is shown with its
-very words, so what a function for people checks is not checked twice, and what it warns of by `page.warn`.
-`systems/srsenet/tabs.py` is a whole one.
+The function of a job is plain Python and runs in its own thread. It takes the values of the inputs, and
+`progress` to pass on; it returns the value of a single output, or a tuple for several. Output files are
+written below `page.folder()`, with the names that downloads should have. A UserError is shown verbatim, so
+checks in a public function need not be repeated, and its warnings are shown by `page.warn`.
+`systems/srsenet/tabs.py` is a complete example.
 """
 
 from abc import ABCMeta
@@ -47,15 +47,15 @@ SHIPPED = 'comes with jaxgen'
 
 
 def none_missing() -> str | None:
-  """Of a tab that needs no extra."""
+  """`Tab.missing` of a tab that needs no extra."""
   return None
 
 
 def required(value: Any, what: str) -> Any:
-  """A value that a person has given.
+  """A value that the user must provide.
 
   Raises:
-    UserError: they have not; `what` names it.
+    UserError: it is missing; `what` names it.
   """
   if value is None or value == '':
     raise UserError(f'no {what} is given yet')
@@ -63,10 +63,10 @@ def required(value: Any, what: str) -> Any:
 
 
 def whole(value: float | None, what: str) -> int:
-  """A whole number that a person has given.
+  """A whole number that the user must provide.
 
   Raises:
-    UserError: there is none, or it is not whole; `what` names it.
+    UserError: it is missing or not whole; `what` names it.
   """
   given = required(value, what)
   if given != int(given):
@@ -78,13 +78,13 @@ class Tab(NamedTuple):
   """One tab.
 
   Attributes:
-    title: as it is clicked.
-    system: whose runs of `--run` it takes.
+    title: its label.
+    system: the system whose runs of `--run` it accepts.
     build: adds its components, within the tab.
-    about: one or two sentences: what it does, and where it ends. Markdown.
-    missing: the line that says what is to be installed first, or None.
-    place: tabs stand in the order of this number.
-    systems: further ones whose runs it takes.
+    about: one or two sentences: what it does, and its limits. Markdown.
+    missing: returns the message that says what must be installed first, or None.
+    place: tabs are ordered by this number.
+    systems: further systems whose runs it accepts.
   """
 
   title: str
@@ -97,12 +97,12 @@ class Tab(NamedTuple):
 
 
 class Page:
-  """What a tab may use.
+  """The helpers that a tab may use.
 
   Args:
-    files: the temporary folder, which goes with the page.
-    runs: name -> trained run of a person's own.
-    jobs: the work that is done.
+    files: the temporary folder, removed with the page.
+    runs: name -> the user's own trained run.
+    jobs: the page's jobs.
   """
 
   def __init__(self, files: Path, runs: Mapping[str, Trained], jobs: Jobs):
@@ -112,14 +112,14 @@ class Page:
     self._stops: dict[int, gr.Button] = {}
 
   def weights(self, *systems: str) -> gr.Dropdown:
-    """A choice among the nets that come with jaxgen and the runs of systems; hidden where there is none."""
+    """A choice between the shipped network and the user's runs of these systems; hidden without such runs."""
     names = [name for name, run in self._runs.items() if run.config.system in systems]
     return gr.Dropdown(
       [SHIPPED, *names], value=SHIPPED, label='Net', interactive=True, visible=bool(names)
     )
 
   def chosen(self, name: str | None) -> Trained | None:
-    """The weights of a choice of `weights`, as functions for people take them.
+    """The weights chosen in `weights`, in the form that public functions take.
 
     Raises:
       UserError: there is no such run.
@@ -131,7 +131,7 @@ class Page:
     return self._runs[name]
 
   def picture(self, label: str) -> gr.Image:
-    """A field for a picture, whose value is the path of the very file, unread: functions for people read it."""
+    """A field for a picture, whose value is the path of the original file, which public functions read."""
     field = gr.Image(
       type='filepath',
       image_mode=None,
@@ -143,7 +143,7 @@ class Page:
     return field
 
   def button(self, label: str) -> gr.Button:
-    """A button that starts a job, with another to stop it."""
+    """A button that starts a job, with another that stops it."""
     with gr.Row():
       button = gr.Button(label, variant='primary', scale=3)
       self._stops[button._id] = gr.Button('Stop', variant='stop', visible=False, min_width=80)
@@ -158,15 +158,15 @@ class Page:
     outputs: Sequence[Any],
     also: Sequence[Any] = (),
   ) -> None:
-    """Wires a button: the function runs when its turn comes, tells of its progress, and can be stopped.
+    """Wires a button: the function runs when its turn comes, reports its progress, and can be stopped.
 
     Args:
-      name: of the kind of job, of which one runs at a time; also the endpoint's of the page.
-      button: of `button`.
+      name: name of the kind of job, of which one runs at a time; also of the page's endpoint.
+      button: made by `button`.
       function: `function(*values of inputs, progress=...)`, see above.
       inputs: components.
       outputs: components.
-      also: further events that start it, as a slider's `release`.
+      also: further events that start it, such as a slider's `release`.
     """
     stop = self._stops[button._id]
     for field in inputs:
@@ -205,14 +205,14 @@ class Page:
       api_name=name,
       concurrency_limit=1,
       show_progress_on=outputs[0],
-      trigger_mode='always_last',  # what was asked for meanwhile, as by a slider, is done next
+      trigger_mode='always_last',  # the latest request, as from a slider, runs next
     )
-    for ended in (ran.success, ran.failure):  # of one that failed, Gradio's page passes over `then`
+    for ended in (ran.success, ran.failure):  # Gradio's page skips `then` after a failure
       ended(end, None, buttons, api_visibility='private', **hidden)
     stop.click(ask, None, stop, api_name=f'{name}_stop', **hidden)
 
   def _guarded(self, work: Callable[[], Any], count: int) -> Any:
-    """What the work returns; what it raises as the page shows it."""
+    """The result of the work; its errors are converted for display on the page."""
     try:
       return work()
     except JobStopped:
@@ -223,29 +223,29 @@ class Page:
       raise gr.Error(words, duration=None, title='', print_exception=False) from error
 
   def warn(self, line: str) -> None:
-    """Shows what a function for people tells by `warn`, from within a job."""
+    """Shows a message that a public function passes to `warn`, from within a job."""
     words = escape(named_short(line, self.files), quote=False)
     gr.Warning(words, duration=None)
 
   def folder(self) -> Path:
-    """A new folder for the files of the job that calls this; it goes when the next one begins."""
+    """A new folder for the files of the calling job; it is removed when the next one begins."""
     return self.jobs.new_folder()
 
   def examples(self, inputs: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
-    """Values of inputs that a click fills in; it stands below them."""
+    """Example values, shown below the inputs and filled in by a click."""
     gr.Examples(
       [list(row) for row in rows], list(inputs), cache_examples=False, api_visibility='private'
     )
 
 
 def _as_given(field: Any, value: Callable[[Any], Any]) -> None:
-  """Hands a field's value on unchecked: functions for people refuse it in the words of the commands.
+  """Passes on a field's value unchecked: public functions reject it with the same messages as the commands.
 
-  The field's class does so, for Gradio makes a field anew from its class where an example or a job changes it.
+  The field's class does so, since Gradio recreates a field from its class when an example or a job changes it.
   """
   kind = type(field)
   changed = {'preprocess': lambda _, payload: value(payload)}
-  # Not by Gradio's metaclass, which writes a file beside the module of each class.
+  # Not with Gradio's metaclass, which writes a file next to the module of each class.
   field.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), changed)
 
 

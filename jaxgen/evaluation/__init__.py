@@ -1,1 +1,1 @@
-"""Measures that several systems report."""
+"""Evaluation metrics shared by several systems."""

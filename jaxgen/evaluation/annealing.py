@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 TARGET_ACCEPTANCE = 0.65
 STEP_SIZES = (1e-4, 0.5)
-LEAPFROG = 10  # steps a transition
+LEAPFROG = 10  # steps per transition
 _Pair = tuple[jax.Array, jax.Array]
 
 
@@ -21,20 +21,20 @@ def annealed_log_likelihood(
   num_chains: int,
   dtype: DTypeLike = jnp.float32,
 ) -> jax.Array:
-  """Log p(x) for a N(0, I) prior by AIS: a stochastic lower bound, log of the mean weight over chains.
+  """Log p(x) under an N(0, I) prior by AIS: a stochastic lower bound, the log of the mean weight over chains.
 
   Samples move from the prior to the posterior through p(z) p(x|z)^beta, beta on a sigmoid schedule; each
-  transition is one Hamiltonian trajectory. A pilot run of its own chains finds the step size of each
-  temperature that keeps an acceptance rate of 0.65, example by example. The weighted run holds them fixed:
-  a chain that adapts to its own past leaves its target and its weight is no longer unbiased.
+  transition is one Hamiltonian trajectory. A pilot run with separate chains finds the step size for each
+  temperature that keeps the acceptance rate at 0.65, for each example. The weighted run holds them fixed:
+  a chain that adapts to its own past no longer targets its distribution, and its weight is biased.
 
   Args:
     log_likelihood: z [C, B, Z] -> log p(x_b | z_cb) [C, B].
-    keys: [B] typed keys; an example's chains depend on its own alone.
+    keys: [B] typed keys; an example's chains depend only on its own key.
     num_latents: Z.
-    num_steps: temperatures.
+    num_steps: number of temperatures.
     num_chains: C.
-    dtype: of z.
+    dtype: dtype of z.
 
   Returns:
     [B] nats.
@@ -71,7 +71,7 @@ def annealed_log_likelihood(
 
 
 def _temperatures(num_steps: int, dtype: DTypeLike) -> jax.Array:
-  """[num_steps + 1] from 0 to 1: a sigmoid spends them at both ends, where the weights vary most."""
+  """[num_steps + 1] from 0 to 1: a sigmoid concentrates them at both ends, where the weights vary most."""
   raw = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1, dtype=dtype))
   return (raw - raw[0]) / (raw[-1] - raw[0])
 
@@ -86,10 +86,10 @@ def _folded(keys: jax.Array, data: jax.Array | int) -> jax.Array:
 
 
 def _piloted(transition: Callable[..., _Pair], z: jax.Array, betas: jax.Array) -> jax.Array:
-  """Step sizes [num_steps, B] that keep TARGET_ACCEPTANCE, as a run of its own finds them.
+  """Step sizes [num_steps, B] that keep TARGET_ACCEPTANCE, found in a pilot run.
 
   Args:
-    transition: (i, z, beta, step size [B]) -> z and the probability of acceptance [C, B].
+    transition: (i, z, beta, step size [B]) -> z and the acceptance probability [C, B].
     z: [C, B, Z], where the chains start.
     betas: [num_steps + 1].
   """
@@ -111,7 +111,7 @@ def _hamiltonian(
   z: jax.Array,
   step_size: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-  """One trajectory of every chain, accepted or not.
+  """One trajectory of every chain, accepted or rejected.
 
   Args:
     log_joint: z [C, B, Z] -> [C, B], up to a constant.
@@ -120,7 +120,7 @@ def _hamiltonian(
     step_size: [B].
 
   Returns:
-    The new z and the probability of acceptance [C, B].
+    The new z and the acceptance probability [C, B].
   """
   gradient = jax.grad(lambda z: log_joint(z).sum())
   momentum_keys, accept_keys = jax.vmap(jax.random.split, out_axes=1)(keys)

@@ -6,7 +6,7 @@ _BLOCK = 2048
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-  """Frechet distance of the Gaussians fitted to two sets of features.
+  """Frechet distance between Gaussians fitted to two sets of features.
 
   (mu_x - mu_y)^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), by eigenvalues of the symmetric S_x^(1/2) S_y S_x^(1/2);
   Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", eq. 6.
@@ -19,7 +19,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     The distance, in squared units of the features; at least 0.
 
   Raises:
-    ValueError: the sets differ in D, or N or M is at most D: their covariances would be singular.
+    ValueError: the sets differ in D, or N or M is at most D, so that a covariance would be singular.
   """
   x, y = _checked(x, y)
   for name, features in (('first', x), ('second', y)):
@@ -36,7 +36,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 def frechet_distance_of_moments(
   mean_x: np.ndarray, cov_x: np.ndarray, mean_y: np.ndarray, cov_y: np.ndarray
 ) -> float:
-  """`frechet_distance` of given means [D] and covariances [D, D]."""
+  """`frechet_distance` for given means [D] and covariances [D, D]."""
   root = _sqrt(np.atleast_2d(cov_x))
   eigenvalues = np.linalg.eigvalsh(root @ np.atleast_2d(cov_y) @ root)
   cross = np.sqrt(np.clip(eigenvalues, 0.0, None)).sum()
@@ -45,7 +45,7 @@ def frechet_distance_of_moments(
 
 
 def _sqrt(matrix: np.ndarray) -> np.ndarray:
-  """The symmetric root of a positive semi-definite matrix."""
+  """The symmetric square root of a positive semi-definite matrix."""
   values, vectors = np.linalg.eigh(matrix)
   return (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
 
@@ -53,8 +53,8 @@ def _sqrt(matrix: np.ndarray) -> np.ndarray:
 def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
   """Unbiased squared maximum mean discrepancy with the kernel (x.y / D + 1)^3.
 
-  Binkowski et al., "Demystifying MMD GANs", section 4: KID over the whole sets, without subsets. It can be
-  below 0.
+  Binkowski et al., "Demystifying MMD GANs", section 4: KID over the full sets, without subsets. It can be
+  negative.
 
   Args:
     x: [N, D], N at least 2.

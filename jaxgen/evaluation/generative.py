@@ -1,4 +1,4 @@
-"""Generated and real images as an extractor sees them: their classes, and how far their features are apart."""
+"""Comparison of generated and real images by an extractor: their classes, and distances of their features."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from jaxgen.task import Batch, PyTree, Tools
 
 
 class Extractor(NamedTuple):
-  """What says how images look: a labelled classifier, a recogniser, or fixed random features.
+  """A feature extractor: a classifier with labels, a recogniser, or fixed random features.
 
   Attributes:
     apply: (variables, images [B, H, W, C] in [-1, 1]) -> (features [B, D], labels [B] int or None).
-    variables: what it is applied with.
+    variables: its variables.
   """
 
   apply: Callable[[PyTree, jax.Array], tuple[jax.Array, jax.Array | None]]
@@ -24,11 +24,11 @@ class Extractor(NamedTuple):
 
 
 class Extracted(NamedTuple):
-  """Images as the extractor sees them.
+  """Extracted features and labels of images.
 
   Attributes:
     features: [N, D].
-    labels: [N] int, or None where the extractor has none.
+    labels: [N] int, or None if the extractor has none.
   """
 
   features: np.ndarray
@@ -36,11 +36,11 @@ class Extracted(NamedTuple):
 
 
 class Extraction:
-  """An extractor over batches, compiled once.
+  """An extractor applied to batches, compiled once.
 
   Args:
-    extractor: what looks.
-    tools: lent by the host.
+    extractor: the extractor.
+    tools: provided by the host.
     images: (batch, further arguments) -> images [B, H, W, C]: those of the batch, or those that a generator
       makes for it.
   """
@@ -59,18 +59,18 @@ class Extraction:
     self._step, self._variables = tools.compile(step), extractor.variables
 
   def __call__(self, batches: Iterable[Batch], *args: PyTree) -> Extracted:
-    """Features and labels of the rows whose mask is 1, in their order.
+    """Features and labels of the rows whose mask is 1, in order.
 
     Args:
       batches: this process's rows of each, with 'mask' [B].
-      args: for `images`.
+      args: further arguments of `images`.
     """
     found = passes.gathered(self._step, self._variables, batches, *args)
     return Extracted(found['features'], found.get('labels'))
 
 
 def distances(fake: np.ndarray, real: np.ndarray) -> dict[str, float | None]:
-  """{'fid', 'kid'} of features [N, D] and [M, D]; None where either has no more than D examples."""
+  """{'fid', 'kid'} of features [N, D] and [M, D]; None if either set has no more than D examples."""
   enough = min(len(fake), len(real)) > fake.shape[1]
   return {
     'fid': frechet_distance(fake, real) if enough else None,

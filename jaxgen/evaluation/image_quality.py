@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 WINDOW, SIGMA = 11, 1.5
-_C1, _C2 = 0.01**2, 0.03**2  # of a unit range
+_C1, _C2 = 0.01**2, 0.03**2  # for a unit range
 SSIM_VARIANTS = ('valid', 'matlab')
-PSNR_LIMIT = 100.0  # dB of `batch_psnr`; of 256 levels no error below 392 x 392 pixels is as small
+PSNR_LIMIT = 100.0  # dB of `batch_psnr`; at 256 levels, images below 392 x 392 cannot come closer
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
-  """10 log10(1 / mean squared difference) in dB; infinite where the images are equal.
+  """10 log10(1 / mean squared error) in dB; infinite if the images are equal.
 
   Args:
     image: in [0, 1].
@@ -30,7 +30,7 @@ def ssim(image: np.ndarray, truth: np.ndarray, variant: str = 'valid') -> float:
   Args:
     image: [H, W] in [0, 1].
     truth: the same shape.
-    variant: 'valid' averages where the window lies inside the image; 'matlab' continues the borders and
+    variant: 'valid' averages where the window lies inside the image; 'matlab' replicates the borders and
       averages over all pixels, as MATLAB's `ssim` does.
 
   Raises:
@@ -51,7 +51,7 @@ def ssim(image: np.ndarray, truth: np.ndarray, variant: str = 'valid') -> float:
 
 
 def ssim_map(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
-  """Structural similarity of each pixel, float64 [H, W]; its window sees the borders continued.
+  """Structural similarity at each pixel, float64 [H, W], with replicated borders.
 
   Args:
     image: [H, W] in [0, 1].
@@ -59,7 +59,7 @@ def ssim_map(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
   Reference: Wang et al. 2004, eq. 13.
   """
-  from scipy import ndimage  # training and `jaxgen upscale` do not wait for it
+  from scipy import ndimage  # keeps training and `jaxgen upscale` from waiting for it
 
   _check_shapes(image, truth)
 
@@ -73,7 +73,7 @@ def ssim_map(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def window() -> np.ndarray:
-  """[11] Gaussian weights of one axis; they add up to 1."""
+  """[11] Gaussian weights for one axis; they sum to 1."""
   offset = np.arange(WINDOW) - WINDOW // 2
   weights = np.exp(-(offset**2) / (2 * SIGMA**2))
   return weights / weights.sum()
@@ -82,7 +82,7 @@ def window() -> np.ndarray:
 def _similarity(
   blurred: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-  """The map of structural similarities."""
+  """The SSIM map."""
   mean_x, mean_y = blurred(x), blurred(y)
   var_x, var_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
   covariance = blurred(x * y) - mean_x * mean_y
@@ -91,10 +91,10 @@ def _similarity(
 
 
 def batch_psnr(images: jax.Array, truth: jax.Array) -> jax.Array:
-  """`psnr` of each example, [B] dB, of [B, H, W, C]; differentiable where the images differ.
+  """`psnr` of each example, [B] dB, from [B, H, W, C]; differentiable where the images differ.
 
-  At most PSNR_LIMIT: a mean squared error below 1e-10 counts as 1e-10, so that the mean over a batch stays a
-  number where a black patch is met exactly. Such a patch counts in it with 100 dB.
+  At most PSNR_LIMIT: a mean squared error below 1e-10 counts as 1e-10, so that the mean over a batch stays
+  finite if a black patch is reproduced exactly. Such a patch contributes 100 dB.
   """
   _check_shapes(images, truth)
   error = ((images - truth) ** 2).mean((1, 2, 3))

@@ -1,4 +1,4 @@
-"""Importance-weighted bounds on log p(x), in memory that does not grow with the number of samples."""
+"""Importance-weighted bounds on log p(x), with memory independent of the number of samples."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def importance_bound(
   """Log (1/K sum_k w_k), a lower bound on log p(x) in expectation that tightens with K.
 
   Args:
-    log_weights: key -> [B], one sample of log p(x, z_k) - log q(z_k | x) an example.
+    log_weights: key -> [B], one sample of log p(x, z_k) - log q(z_k | x) per example.
     key: () typed key.
     num_samples: K.
     chunk: samples computed at a time; divides K.

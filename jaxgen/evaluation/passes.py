@@ -1,6 +1,6 @@
-"""One pass over a split: compiled steps over its batches, shown by a bar, their results folded.
+"""One pass over a split: compiled steps over its batches, with a progress bar and accumulated results.
 
-Nothing is held but the batch in hand and what the steps return of it.
+Only the current batch and the steps' results are held in memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,13 +13,13 @@ from jaxgen.task import Batch, PyTree, Split, Tools
 
 
 def shown(split: Split, batch_size: int, tools: Tools, description: str) -> Iterator[Batch]:
-  """A split in batches of the rows that this process feeds, with a bar.
+  """Batches of a split, with the rows that this process feeds and a progress bar.
 
   Args:
-    split: what is gone over.
+    split: the split to iterate over.
     batch_size: rows of a global batch.
-    tools: lent by the host.
-    description: of the bar.
+    tools: provided by the host.
+    description: text of the bar.
   """
   total = -(-split.size // batch_size)
   return tools.progress(split.batches(tools.rows(batch_size)), description, total)
@@ -31,12 +31,12 @@ def folded(
   batches: Iterable[Batch],
   key: jax.Array | None = None,
 ) -> Metrics:
-  """The metrics of a compiled step over batches, added up.
+  """The metrics of a compiled step, accumulated over batches.
 
   Args:
-    step: (variables, batch), and a key where there is one.
-    variables: exported.
-    batches: as `shown` gives them.
+    step: (variables, batch), and a key if there is one, -> metrics.
+    variables: exported variables.
+    batches: as yielded by `shown`.
     key: () typed key; batch i gets fold_in(key, i).
   """
 
@@ -51,16 +51,16 @@ def folded(
 def gathered(
   step: Callable[..., Batch], variables: PyTree, batches: Iterable[Batch], *args: PyTree
 ) -> dict[str, np.ndarray]:
-  """What a compiled step makes of the rows whose mask is 1, in their order.
+  """The outputs of a compiled step for the rows whose mask is 1, in order.
 
   Args:
-    step: (variables, batch, args) -> arrays [B, ...] by name, among them 'mask' [B].
-    variables: exported.
+    step: (variables, batch, args) -> arrays [B, ...] by name, including 'mask' [B].
+    variables: exported variables.
     batches: this process's rows of each.
-    args: further ones of `step`.
+    args: further arguments of `step`.
 
   Returns:
-    By name but the mask, [N, ...].
+    Arrays [N, ...] by name, without the mask.
   """
   parts: dict[str, list[np.ndarray]] = {}
   for found in fetched(step(variables, batch, *args) for batch in batches):

@@ -1,4 +1,4 @@
-"""Features of a fixed random network, for images that no classifier knows."""
+"""Features of a fixed random network, for images without a suitable classifier."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ SEED = 0
 
 
 def random_kernels(channels: int, seed: int = SEED) -> list[np.ndarray]:
-  """Kernels [3, 3, C, D] ~ N(0, 2 / (9 C)) of the layers: the same in every run and on every device."""
+  """Layer kernels [3, 3, C, D] ~ N(0, 2 / (9 C)), the same in every run and on every device."""
   rng, sizes = generator(seed, 'random_features'), (channels, *WIDTHS)
   return [
     (rng.standard_normal((3, 3, c, d)) * np.sqrt(2 / (9 * c))).astype(np.float32)
@@ -24,10 +24,10 @@ def random_kernels(channels: int, seed: int = SEED) -> list[np.ndarray]:
 
 
 def random_features(kernels: Sequence[jax.Array], images: jax.Array) -> jax.Array:
-  """3 x 3 convolutions with ReLU, each followed by a mean over 2 x 2, and a mean over what is left.
+  """3 x 3 convolutions with ReLU, each followed by 2 x 2 mean pooling, and global mean pooling.
 
   Args:
-    kernels: of `random_kernels`.
+    kernels: the result of `random_kernels`.
     images: [B, H, W, C] in [-1, 1], H and W at least 8.
 
   Returns:
@@ -43,14 +43,14 @@ def random_features(kernels: Sequence[jax.Array], images: jax.Array) -> jax.Arra
 
 
 def random_extractor(channels: int, seed: int = SEED) -> Extractor:
-  """The extractor of a seed, without labels.
+  """The extractor for a seed, without labels.
 
-  Distances on its features say whether one run is nearer to the images than another that was measured with
-  the same seed, and nothing beyond that.
+  Distances between its features say whether one run is closer to the images than another measured with the
+  same seed, and nothing more.
 
   Args:
-    channels: of the images.
-    seed: of the kernels.
+    channels: number of image channels.
+    seed: seed of the kernels.
   """
   return Extractor(
     lambda kernels, images: (random_features(kernels, images), None), random_kernels(channels, seed)

@@ -1,10 +1,10 @@
-"""How super-resolution is measured: an image is brought down, upscaled, and compared in luminance.
+"""Evaluation of super-resolution: an image is downscaled, upscaled, and compared in luminance.
 
-Protocols, all with the image cut to a multiple of the scale and `scale` pixels of border left out:
+Protocols, all with the image cropped to a multiple of the scale and `scale` border pixels left out:
 
-- y_u8: luminance rounded to 256 levels, brought down as floating point, the result rounded (SRCNN, VDSR).
-- rgb_double: RGB brought down as floating point, the result rounded in RGB (LapSRN).
-- rgb_u8: RGB brought down as uint8, rounded after each axis, the result rounded in RGB.
+- y_u8: luminance rounded to 256 levels, downscaled in floating point, the result rounded (SRCNN, VDSR).
+- rgb_double: RGB downscaled in floating point, the result rounded in RGB (LapSRN).
+- rgb_u8: RGB downscaled as uint8, rounded after each axis, the result rounded in RGB.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ Upscale = Callable[[np.ndarray], np.ndarray]  # [h, w] or [h, w, 3] in [0, 1] ->
 
 
 class Quality(NamedTuple):
-  """Of one image.
+  """The quality of one image.
 
   Attributes:
     psnr: dB.
     ssim: over windows inside the image.
-    ssim_matlab: over all pixels, the borders continued.
+    ssim_matlab: over all pixels, with replicated borders.
   """
 
   psnr: float
@@ -41,17 +41,17 @@ def measure(
   protocol: str = 'y_u8',
   gray_as_rgb: bool = False,
 ) -> Quality:
-  """How well `upscale` restores an image that was brought down.
+  """How well `upscale` restores a downscaled image.
 
   Args:
     levels: uint8, grey [H, W] or RGB [H, W, 3]. Grey levels are taken as luminance.
-    scale: by which it is brought down.
-    upscale: what is measured; in y_u8 it gets luminance, else what the file has.
+    scale: downscaling factor.
+    upscale: the method to measure; in y_u8 it gets luminance, else the channels of the file.
     protocol: see the module.
-    gray_as_rgb: take grey images as RGB with equal channels, as some published baselines do.
+    gray_as_rgb: treat grey images as RGB with equal channels, as some published baselines do.
 
   Raises:
-    ValueError: an unknown protocol, or an image too small to be measured.
+    ValueError: an unknown protocol, or an image too small to measure.
   """
   if protocol not in PROTOCOLS:
     raise ValueError(f'protocol {protocol!r} is not one of {", ".join(PROTOCOLS)}')
@@ -73,7 +73,7 @@ def measure(
 
 
 def bicubic(scale: int, protocol: str = 'y_u8') -> Upscale:
-  """Bicubic upscaling as `measure` wants it: of uint8 levels in rgb_u8, else of floating point."""
+  """Bicubic upscaling in the form that `measure` takes: on uint8 levels in rgb_u8, else in floating point."""
 
   def upscale(low: np.ndarray) -> np.ndarray:
     if protocol == 'rgb_u8':
@@ -84,7 +84,7 @@ def bicubic(scale: int, protocol: str = 'y_u8') -> Upscale:
 
 
 def compare(image: np.ndarray, truth: np.ndarray, shave: int) -> Quality:
-  """Quality of an image, grey or RGB in [0, 1], in luminance, without `shave` pixels of border."""
+  """Quality of an image, grey or RGB in [0, 1], in luminance, without `shave` border pixels."""
   inside = slice(shave, -shave)
   x, y = (
     (rgb_to_y(a) if a.ndim == 3 else a)[inside, inside].astype(np.float64) for a in (image, truth)
@@ -93,5 +93,5 @@ def compare(image: np.ndarray, truth: np.ndarray, shave: int) -> Quality:
 
 
 def rounded(image: np.ndarray) -> np.ndarray:
-  """Clipped to [0, 1] and rounded half up to 256 levels."""
+  """Clips to [0, 1] and rounds half up to 256 levels."""
   return np.floor(np.clip(image, 0, 1) * 255 + 0.5) / 255

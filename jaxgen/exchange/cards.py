@@ -79,7 +79,7 @@ def front_matter(
     results: results of its models, from which `metrics` and `model-index` are derived.
     datasets: data sets that they were trained on.
     tags: in addition to the system's.
-    language: two-letter codes, for language models.
+    language: two-letter codes, for models of text.
   """
   found = {
     'library_name': LIBRARY,

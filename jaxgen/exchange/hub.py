@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from jaxgen.errors import CheckpointError, ConfigError, first_line
 
-PREFIX = 'hf:/'  # a path has one slash where a name has two
+PREFIX = 'hf:/'  # pathlib collapses the two slashes of a name
 SUFFIX = '.safetensors'
-FILE = f'model{SUFFIX}'  # of a repository, and of the folder that becomes one
-_CHECKPOINTS = 'checkpoints'  # which the folder of a run has
+FILE = f'model{SUFFIX}'  # in a repository, and in a folder to upload as one
+_CHECKPOINTS = 'checkpoints'  # marks a run folder
 _NAME = re.compile(
   r'hf:/{1,2}(?P<repository>[\w.-]+/[\w.-]+)'
   r'(?:@(?P<revision>refs/\w+/\w+|[^@/]+))?'

@@ -1,1 +1,1 @@
-"""What there is to run on: processors, memory, packages, folders. Imports no JAX."""
+"""Facts about the machine: processors, memory, packages, folders. Does not import JAX."""

@@ -1,24 +1,24 @@
-"""How much memory this process may still take, and what becomes of what it has freed."""
+"""How much memory this process may still use, and the reuse of freed memory."""
 
 import ctypes
 import os
 from pathlib import Path
 
-# Of glibc's mallopt: memory at the end of the heap that is given back, blocks that are mapped apart, heaps.
+# Options of glibc's mallopt: trimming of the heap's end, separately mapped blocks, number of heaps.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
-# Of madvise, and where transparent large pages begin.
+# madvise's MADV_HUGEPAGE, and the size of transparent huge pages.
 _HUGEPAGE, _LARGE_PAGE = 14, 2**21
 
 
 def keep_freed() -> bool:
-  """Has this process keep the memory that it frees for what it allocates next; nothing where there is no glibc.
+  """Makes this process reuse the memory that it frees for later allocations; does nothing without glibc.
 
-  XLA allocates the buffers of a program anew at every call. glibc takes large ones from the kernel and gives
-  them back, page by page, which costs up to a quarter of a training step on a processor. From here on there
-  is one heap, which grows to the largest that was needed at once and stays so. Half of the free memory may
-  become a part of it in large pages, which spare the processor a search through tables of small ones.
+  XLA allocates a program's buffers anew at every call. glibc gets large ones from the kernel and returns
+  them, page by page, which costs up to a quarter of a training step on CPU. From here on there is one heap,
+  which grows to its peak size and stays there. Up to half of the free memory may become part of it as huge
+  pages, which save the CPU lookups in tables of small ones.
 
-  Best before JAX looks for devices: its threads have heaps of their own by then, which stay.
+  Best called before JAX looks for devices: afterwards its threads have heaps of their own, which remain.
 
   Returns:
     Whether the memory is kept.
@@ -35,12 +35,12 @@ def keep_freed() -> bool:
 
 
 def _advise_large_pages(libc: ctypes.CDLL, size: int) -> None:
-  """Advises the kernel of a block at the end of the heap, and frees it: none of it was touched."""
+  """Advises the kernel to use huge pages for a block at the end of the heap, then frees it, untouched."""
   libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
   libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
   libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
   block = libc.malloc(size)
-  if block is None:  # more than a limit of the system allows
+  if block is None:  # more than a system limit allows
     return
   start = -(-block // _LARGE_PAGE) * _LARGE_PAGE
   libc.madvise(start, max(0, size - (start - block)), _HUGEPAGE)
@@ -48,7 +48,7 @@ def _advise_large_pages(libc: ctypes.CDLL, size: int) -> None:
 
 
 def available_memory() -> int | None:
-  """Bytes that this process may still take, or None where the system does not tell."""
+  """Bytes that this process may still use, or None if the system does not say."""
   found = []
   try:
     lines = Path('/proc/meminfo').read_text().splitlines()
@@ -73,7 +73,7 @@ def available_memory() -> int | None:
 
 
 def _left_in_group(folder: Path, limit: str, used: str, cached: str) -> int | None:
-  """Bytes left of a control group's limit; None without one. Cached files give way, so they are not in use."""
+  """Bytes left of a control group's limit; None without one. Cached files do not count: they can be evicted."""
   try:
     left = int((folder / limit).read_text()) - int((folder / used).read_text())
     lines = (folder / 'memory.stat').read_text().splitlines()
@@ -83,7 +83,7 @@ def _left_in_group(folder: Path, limit: str, used: str, cached: str) -> int | No
 
 
 def total_memory() -> int | None:
-  """Bytes of the whole machine, or None where the system does not tell."""
+  """Bytes of the whole machine, or None if the system does not say."""
   names = getattr(os, 'sysconf_names', {})
   if 'SC_PHYS_PAGES' not in names:
     return None
@@ -91,7 +91,7 @@ def total_memory() -> int | None:
 
 
 def memory_limit() -> int | None:
-  """Bytes that the control group of this process may take in all; None without a limit below the machine's."""
+  """Bytes that this process's control group may use in total; None without a limit below the machine's."""
   found = []
   for file in ('memory.max', 'memory/memory.limit_in_bytes'):
     try:

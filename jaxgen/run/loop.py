@@ -149,7 +149,8 @@ class _Loop:
     self.check_signals(step)
 
   def check_signals(self, step: int) -> None:
-    if jax.process_count() == 1 or step % self.job.config.log_every == 0:  # else a sync
+    # With several processes the check is a sync, so it is not made at every call.
+    if jax.process_count() == 1 or step % self.job.config.log_every == 0:
       check_stop(self.job.signals)
 
   def consume(self) -> None:

@@ -1,1 +1,1 @@
-"""What a person sees and says while something runs: lines, bars, tables, stop signals."""
+"""Interaction with the user while something runs: lines, bars, tables, stop signals."""

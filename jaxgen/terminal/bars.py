@@ -1,4 +1,4 @@
-"""Progress of training: a live bar with ETA on a terminal, plain lines now and then elsewhere."""
+"""Progress of training: a live bar with ETA on a terminal, occasional plain lines elsewhere."""
 
 import sys
 import time
@@ -19,18 +19,18 @@ from jaxgen.terminal.plain import plain
 
 PLAIN_LINE_SECONDS = 10.0
 TERMINAL_METRICS = 3
-OTHER_WIDTH = 44  # of a bar, besides what it says is done
+OTHER_WIDTH = 44  # of a bar, besides its description
 
 
 class StepsBar:
-  """Training progress: a live bar, or a line every few seconds where the output is a file.
+  """Training progress: a live bar, or a line every few seconds if the output is a file.
 
   Args:
-    bar: live, or None for lines.
+    bar: a live bar, or None for lines.
     say: prints a line.
-    total: steps in all.
-    start: steps done.
-    main: names of the metrics that are shown.
+    total: total number of steps.
+    start: steps already done.
+    main: names of the metrics to show.
   """
 
   def __init__(
@@ -60,12 +60,12 @@ class StepsBar:
       self._bar.stop()
 
   def update(self, step: int) -> None:
-    """Moves the bar."""
+    """Advances the bar."""
     if self._bar:
       self._bar.update(self._task, completed=step)
 
   def metrics(self, step: int, values: Mapping[str, float]) -> None:
-    """Shows the main metrics; prints a plain line when the last one is some seconds old."""
+    """Shows the main metrics; prints a plain line once the last one is a few seconds old."""
     names = [k for k in self._main if k in values] or [k for k in values if k.startswith('train/')]
     text = '  '.join(
       f'{k.removeprefix("train/")} {values[k]:.2f}' for k in names[:TERMINAL_METRICS]
@@ -78,25 +78,25 @@ class StepsBar:
     now = time.monotonic()
     if (
       self._rated_from is None
-    ):  # the first metrics come after compilation, which says nothing of the rate
+    ):  # the first metrics come after compilation, which does not reflect the rate
       self._rated_from = step, now
     first_step, first_time = self._rated_from
     if (step > first_step and now - self._said >= PLAIN_LINE_SECONDS) or step == self._total:
       self._said = now
       speed = ''
-      if step > first_step:  # a run of one period has compiled in it
+      if step > first_step:  # else the time includes compilation
         rate = (step - first_step) / max(now - first_time, 1e-9)
         speed = f'{rate:.1f} steps/s  {duration((self._total - step) / max(rate, 1e-9))} left  '
       self._say(f'step {step}/{self._total}  {speed}{text}')
 
 
 def make_bar(console: Console, transient: bool) -> Progress:
-  """A live bar whose tasks have a field `metrics`; a transient one leaves nothing behind."""
+  """A live bar whose tasks have a field `metrics`; a transient one disappears at the end."""
 
   def fixed() -> Column:
     return Column(no_wrap=True)
 
-  # A narrow terminal cuts the metrics and long names of files, never the steps or the ETA.
+  # A narrow terminal truncates the metrics and long file names, never the steps or the ETA.
   rest = Column(no_wrap=True, overflow='ellipsis', ratio=1)
   named = Column(no_wrap=True, overflow='ellipsis', max_width=max(8, console.width - OTHER_WIDTH))
   return Progress(
@@ -107,7 +107,7 @@ def make_bar(console: Console, transient: bool) -> Progress:
     TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
     TextColumn('{task.fields[metrics]}', table_column=rest, markup=False),
     console=console,
-    redirect_stderr=sys.stderr.isatty(),  # what goes to a file stays there
+    redirect_stderr=sys.stderr.isatty(),  # leave a redirected stream alone
     expand=True,
     transient=transient,
     refresh_per_second=4,
@@ -115,7 +115,7 @@ def make_bar(console: Console, transient: bool) -> Progress:
 
 
 def duration(seconds: float) -> str:
-  """As 3:02, or 1:03:02."""
+  """A duration as 3:02 or 1:03:02."""
   minutes, seconds = divmod(round(seconds), 60)
   hours, minutes = divmod(minutes, 60)
   return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

@@ -1,4 +1,4 @@
-"""What a run says to a person: lines, bars, tables."""
+"""The output of a run to the user: lines, bars, tables."""
 
 import sys
 import time
@@ -13,35 +13,35 @@ from jaxgen.terminal.bars import PLAIN_LINE_SECONDS, StepsBar, duration, make_ba
 from jaxgen.terminal.plain import plain
 from jaxgen.terminal.tables import make_table
 
-FILE_WIDTH = 160  # of tables where the output is no terminal
+FILE_WIDTH = 160  # of tables if the output is not a terminal
 
 
 class _Console(Console):
-  """Prints text as it is, and notices when nothing reads it any more.
+  """A console that prints text verbatim and detects a closed pipe.
 
   Attributes:
-    closed: whether a pipe that it wrote to has no reader.
+    closed: whether a pipe that it wrote to has lost its reader.
   """
 
   closed = False
 
   def on_broken_pipe(self) -> None:
-    """Rich calls this; its own would leave the process without a word."""
+    """Called by rich, whose own version would silently exit the process."""
     self.quiet = self.closed = True
 
 
 class Reporter:
-  """Talks to a person: a bar with ETA on a terminal, plain lines now and then elsewhere.
+  """Prints for the user: a bar with ETA on a terminal, occasional plain lines elsewhere.
 
-  Control characters are spelled everywhere: names of files may hold what a terminal obeys.
+  Control characters are escaped everywhere: file names may contain terminal commands.
 
   Args:
-    quiet: say nothing (processes other than the first).
+    quiet: print nothing (processes other than the first).
   """
 
   def __init__(self, quiet: bool = False):
     self._quiet = quiet
-    # Names of files may hold what rich would take for markup or an emoji.
+    # File names may contain what rich would take for markup or an emoji.
     self.console = _Console(quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
     self._live = self.console.is_terminal and not quiet
     if not self.console.is_terminal:
@@ -49,11 +49,11 @@ class Reporter:
     self._plain_at = time.monotonic()
 
   def say(self, text: str) -> None:
-    """One line, letter by letter."""
+    """Prints one line verbatim."""
     self._print(Segments([Segment(plain(text)), Segment.line()]), end='')
 
   def warn(self, text: str) -> None:
-    """One line on standard error."""
+    """Prints one line to standard error."""
     if not self._quiet:
       try:
         print(plain(text), file=sys.stderr, flush=True)
@@ -62,7 +62,7 @@ class Reporter:
         signals.reader_gone()
 
   def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A table, as `tables.make_table` makes it."""
+    """Prints a table made by `tables.make_table`."""
     self._print(make_table(title, columns, rows), soft_wrap=False)
 
   def _print(self, *what: Any, **options: Any) -> None:
@@ -84,12 +84,12 @@ class Reporter:
     total: int | None = None,
     check: Callable[[], None] = lambda: None,
   ) -> Iterator:
-    """Iterates with a bar.
+    """Iterates with a progress bar.
 
     Args:
-      items: taken one by one, and not kept.
-      description: of what is done.
-      total: how many there are; by default their length, where they have one.
+      items: consumed one by one, without keeping references.
+      description: text of the bar.
+      total: how many there are; by default their length, if they have one.
       check: called before each item; may raise to stop.
     """
     if total is None and isinstance(items, Sized):

@@ -1,4 +1,4 @@
-"""Stop signals: finish what is running, save, and leave with the conventional exit status."""
+"""Stop signals: finish what is running, save, and exit with the conventional status."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ _ERASE_LINE, _SHOW_CURSOR = '\x1b[2K', '\x1b[?25h'  # bars hide the cursor
 
 
 class Stopped(Exception):  # noqa: N818 (an event, not an error)
-  """A stop signal arrived and the work in hand was ended cleanly.
+  """A stop signal arrived, and the work in progress was ended cleanly.
 
   Attributes:
     signum: the signal's number.
@@ -27,9 +27,9 @@ class Stopped(Exception):  # noqa: N818 (an event, not an error)
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-  """Context in which Ctrl-C raises KeyboardInterrupt, so that a file that is not finished is removed.
+  """Context in which Ctrl-C raises KeyboardInterrupt, so that an unfinished file is removed.
 
-  Nothing changes in a thread besides the main one, which alone may listen to signals.
+  Does nothing outside the main thread, the only one that may handle signals.
   """
   if not _may_listen():
     yield
@@ -42,14 +42,14 @@ def interruptible() -> Iterator[None]:
 
 
 class StopSignals:
-  """Context in which SIGTERM and SIGINT set a flag; the second one ends the process at once.
+  """Context in which SIGTERM and SIGINT set a flag; a second one ends the process at once.
 
-  Standard output that nothing reads any more (`| head`) sets the flag too, to SIGPIPE; where nothing has ended
-  the work for it, the end of the context raises Stopped. In a thread besides the main one, which alone may
-  listen to signals, these stay as they are.
+  A closed standard output (`| head`) also sets the flag, to SIGPIPE; if that has not ended the work by the
+  end of the context, the context raises Stopped. Signal handlers are left alone outside the main thread,
+  the only one that may handle signals.
 
   Args:
-    promise: what happens after the first, as a person is told at once.
+    promise: what happens after the first signal, shown to the user right away.
 
   Attributes:
     received: the signal's number, or 0.
@@ -77,7 +77,7 @@ class StopSignals:
     del frame
     if self.received:
       _write('', show_cursor=True)
-      os._exit(128 + signum)  # a checkpoint being written is never committed half
+      os._exit(128 + signum)  # a half-written checkpoint is never committed
     self.received = signum
     name = 'Ctrl-C' if signum == signal.SIGINT else signal.Signals(signum).name
     _write(f'{name} heard: {self._promise}; a second one ends at once\n')
@@ -91,10 +91,10 @@ def _may_listen() -> bool:
 
 
 def reader_gone() -> None:
-  """Tells once that nothing reads standard output any more, and ends the work: at its next check for a stop.
+  """Reports once that standard output is closed, and ends the work at its next check for a stop.
 
   Raises:
-    Stopped: nothing listens to stop signals here, so there is no such check.
+    Stopped: stop signals are not handled here, so there is no such check.
   """
   silence(sys.stdout)
   _write('standard output is closed, nothing reads it any more: ending\n')
@@ -106,7 +106,7 @@ def reader_gone() -> None:
 
 @contextlib.contextmanager
 def named_output() -> Iterator[None]:
-  """What cannot be written inside is standard output: an error of the system names it."""
+  """Context in which an OS error on writing names standard output."""
   try:
     yield
   except BrokenPipeError:
@@ -117,7 +117,7 @@ def named_output() -> Iterator[None]:
 
 
 def silence(stream: TextIO) -> None:
-  """Leads a stream whose reader has gone to nowhere: else Python complains in the end of what is left in it."""
+  """Redirects a stream without a reader to the null device: else Python complains at exit about its buffer."""
   with contextlib.suppress(OSError, ValueError):  # a stream without a file
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
@@ -125,9 +125,9 @@ def silence(stream: TextIO) -> None:
 
 
 def _write(text: str, show_cursor: bool = False) -> None:
-  """Writes to standard error past all buffers, which the code that was interrupted may hold.
+  """Writes to standard error bypassing all buffers, which the interrupted code may be using.
 
-  On a terminal the text takes the line of a bar, which draws itself again below.
+  On a terminal the text replaces the line of a bar, which redraws itself below.
   """
   with contextlib.suppress(OSError):
     if os.isatty(_STDERR):

@@ -1,4 +1,4 @@
-"""Tables for a person: numbers in few digits, and never cut."""
+"""Readable tables: numbers with few digits, never truncated."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,13 +7,13 @@ from rich.table import Table
 
 from jaxgen.terminal.plain import plain
 
-FIRST_COLUMN = 16  # characters that a narrow terminal leaves to it
+FIRST_COLUMN = 16  # its minimum width on a narrow terminal
 
 
 def make_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-  """A table; floats with two decimals, or two digits where those would be 0, None as a dash.
+  """A table; floats with two decimals, or two digits if those would be 0, None as a dash.
 
-  No value is cut: where the terminal is narrow the first column goes on in further lines.
+  No value is truncated: on a narrow terminal the first column wraps.
   """
   cells = [[_cell(value) for value in row] for row in rows]
   table = Table(title=plain(title), title_justify='left')
