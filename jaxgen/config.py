@@ -235,7 +235,7 @@ def check_periods(config: ConfigDict, resuming: bool = False) -> None:
 
 
 def resolve_steps_per_call(config: ConfigDict, on_cpu: bool) -> ConfigDict:
-  """The config with steps_per_call filled in where it is 0 (auto).
+  """The config with steps_per_call filled in if it is 0 (auto).
 
   Auto is the largest common divisor up to 64 of all periods, num_steps and the steps at which a curriculum
   changes, and 1 for convolutional systems on CPU, where XLA runs a convolution's gradient many times slower

@@ -48,7 +48,7 @@ class Listing(NamedTuple):
   """All files of a folder and its subfolders, each list sorted by path.
 
   Attributes:
-    images: by their suffix, see FORMATS; also readable files whose suffix alone suggests otherwise.
+    images: by their suffix, see FORMATS; also readable images under a foreign suffix.
     others: any other files, hidden ones, and everything in hidden folders.
     foreign: pictures of formats that are not read here.
     lost: broken links, and folders without permission.
