@@ -1,4 +1,4 @@
-"""LipGen, the reader: words from lip video, guided by visemes and by attention over time.
+"""LipGen's lip reader: words from lip video, guided by visemes and temporal attention.
 
 Source: Hao et al., "LipGen: Viseme-Guided Lip Video Generation for Enhancing Visual Speech Recognition".
 """

@@ -1,4 +1,4 @@
-"""How words are read that look alike on the lips: as themselves, as one of their group, within their slot."""
+"""Figures for homophenes, words that look alike on the lips: exact, as a group, and within their slot."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -13,11 +13,11 @@ Facts = dict[str, Any]
 
 
 def groups(words: Iterable[str], look: Callable[[str], Hashable]) -> list[tuple[str, ...]]:
-  """Words that look alike.
+  """Groups words that look alike.
 
   Args:
     words: distinct words; '' stands for no word and looks like nothing else.
-    look: what is seen of a word, as its sequence of visemes.
+    look: the visible form of a word, such as its viseme sequence.
 
   Returns:
     All words in groups, each in the order of `words`; words that look like no other are groups of one.
@@ -29,14 +29,14 @@ def groups(words: Iterable[str], look: Callable[[str], Hashable]) -> list[tuple[
 
 
 def homophene_ceiling(counts: Mapping[str, int], look: Callable[[str], Hashable]) -> float:
-  """The accuracy of a reader that sees visemes and nothing else, and takes the commonest word of a group.
+  """The accuracy of a reader that sees only visemes and always answers a group's most frequent word.
 
   Args:
     counts: how often each word occurs.
-    look: what is seen of a word, as its sequence of visemes.
+    look: the visible form of a word, such as its viseme sequence.
 
   Returns:
-    The sum over groups of the largest count of a word / the sum of all counts; nan without any word.
+    The sum over groups of the largest word count, divided by the sum of all counts; nan without any word.
   """
   total = sum(counts.values())
   best = sum(max(counts[word] for word in group) for group in groups(counts, look))
@@ -44,24 +44,24 @@ def homophene_ceiling(counts: Mapping[str, int], look: Callable[[str], Hashable]
 
 
 def sequence_of(facts: Facts, word: str) -> tuple[int, ...]:
-  """The visemes of a word of a run's facts."""
+  """The visemes of a word in a run's facts."""
   return tuple(map(int, facts['visemes'][facts['words'].index(word)].split()))
 
 
 def homophenes(facts: Facts) -> list[tuple[str, ...]]:
-  """Groups of two words and more with the same visemes in the same order, in the order of the words."""
+  """Groups of two or more words with the same viseme sequence, in the order of the words."""
   words = [word for word in facts['words'] if word != NO_WORD and sequence_of(facts, word)]
   return [x for x in groups(words, lambda word: sequence_of(facts, word)) if len(x) > 1]
 
 
 def grid_slots(facts: Facts) -> np.ndarray:
-  """The place in a sentence of GRID that each class belongs to: int [N]; that of no word is of its own."""
+  """The slot of each class in GRID's sentences, int [N]; no word has a slot of its own."""
   places = {word: i for i, slot in enumerate(grid.SLOTS) for word in slot}
   return np.array([places.get(word, len(grid.SLOTS)) for word in facts['words']], np.int32)
 
 
 def group_numbers(facts: Facts) -> np.ndarray:
-  """A number [N] for each class; words that look alike share one."""
+  """A group number [N] for each class; words that look alike share one."""
   numbers = np.arange(len(facts['words']))
   for group in homophenes(facts):
     places = [facts['words'].index(word) for word in group]
@@ -70,12 +70,12 @@ def group_numbers(facts: Facts) -> np.ndarray:
 
 
 def ceiling(labels: np.ndarray, facts: Facts, slots: np.ndarray | None = None) -> float:
-  """The accuracy of taking the commonest word of those with equal visemes.
+  """`homophene_ceiling` of labels by the viseme sequences of a run.
 
   Args:
-    labels: [M] of what was said; no word does not count.
+    labels: [M] what was said; no word does not count.
     facts: of the run.
-    slots: [N] of the classes, where it is known which slot a word is in.
+    slots: [N] of the classes, if the slot of a word is known when reading.
   """
   said = Counter(facts['words'][i] for i in labels)
   said.pop(NO_WORD, None)
@@ -83,7 +83,7 @@ def ceiling(labels: np.ndarray, facts: Facts, slots: np.ndarray | None = None) -
   def look(word: str) -> tuple[int, ...]:
     place = facts['words'].index(word)
     slot = () if slots is None else (int(slots[place]),)
-    # Words whose visemes nobody knows, as those of imported weights, look like no other.
+    # Words with unknown visemes, such as those of imported weights, look like no other.
     return (*slot, -1, *(sequence_of(facts, word) or (-1, place)))
 
   return homophene_ceiling(said, look)
@@ -96,19 +96,20 @@ def figures(
   facts: Facts,
   slots: np.ndarray | None,
 ) -> dict[str, Any]:
-  """What evaluation.json has of words that look alike.
+  """The figures of evaluation.json about words that look alike.
 
   Args:
-    labels: [M] classes of words, no word left out.
-    read: [M] what they are read as.
-    read_in_slot: [M] the same, among the words of their slot alone; None where there are no slots.
+    labels: [M] classes of words; windows without a word are excluded.
+    read: [M] predicted classes.
+    read_in_slot: [M] predictions among the words of the label's slot; None if there are no slots.
     facts: of the run.
     slots: [N] of the classes.
 
   Returns:
-    Figures by name. 'accuracy_as_set' is the share that is read as a word which looks like the one that was
-    said, 'accuracy_slot' that which is right among the words of its slot, 'homophene_ceiling_slot' what visemes
-    allow then; 'homophenes' has a row a group, with its words, examples and these accuracies.
+    Figures by name. 'accuracy_as_set' is the share read as any word that looks like the one said;
+    'accuracy_slot' is the accuracy when choosing only among the words of the slot, and
+    'homophene_ceiling_slot' its ceiling by visemes. 'homophenes' has one row per group, with its words,
+    examples and these accuracies.
   """
   numbers = group_numbers(facts)
   right, as_set = read == labels, numbers[read] == numbers[labels]
@@ -134,7 +135,7 @@ def figures(
 
 
 def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-  """The rows of 'homophenes' as a person reads them."""
+  """The rows of 'homophenes' formatted for printing."""
 
   def shown(x: float | None) -> str:
     return '' if x is None else f'{x:.3f}'

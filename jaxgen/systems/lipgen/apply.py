@@ -1,4 +1,4 @@
-"""Trained runs as readers of a person's videos."""
+"""Trained runs as readers of users' videos."""
 
 import json
 from functools import partial
@@ -18,12 +18,12 @@ from jaxgen.task import Trained
 
 SYSTEM = 'lipgen'
 READER = WEIGHTS / 'lipgen.safetensors'
-# -> the weights that videos are read with where none are named.
+# Returns the default weights for reading videos.
 shipped_reader = partial(shipped, READER.stem, 'reader of lips')
 
 
 def check_config(config: ConfigDict, option: str, weights: Path) -> None:
-  """Raises ConfigError for the config of a system that reads no lips; names the option that named it."""
+  """Raises ConfigError for the config of a system that does not read lips; names the option behind it."""
   system = config.get('system')
   if system != SYSTEM:
     raise ConfigError(
@@ -32,11 +32,11 @@ def check_config(config: ConfigDict, option: str, weights: Path) -> None:
 
 
 def reading_model(trained: Trained, segmenting: Segmenting | None = None) -> Model:
-  """What reads.
+  """The model that reads videos.
 
   Args:
     trained: a run of lipgen.
-    segmenting: how words are searched for in videos; None: as by default.
+    segmenting: how words are searched for in videos; None: the default settings.
   """
   config, facts = trained.config, trained.facts
   inference = Inference(make_model(config, facts), facts, config)
@@ -44,7 +44,7 @@ def reading_model(trained: Trained, segmenting: Segmenting | None = None) -> Mod
 
 
 def digest_of(model: Model) -> str:
-  """Tells apart readers that read otherwise: by weights, by facts of their data, and by how they search."""
+  """A digest of all that a reader's output depends on: weights, facts of the data, and search settings."""
   config, facts = model.inference.config, model.inference.facts
   identity = weight_files.identity(Trained(config, facts, model.variables, 0))
   how = json.dumps([facts, config.data.crop, model.segmenting.to_json()], sort_keys=True)
@@ -52,9 +52,9 @@ def digest_of(model: Model) -> str:
 
 
 def known_segmenting(weights: Path) -> Segmenting:
-  """How words are searched for with these weights: as their file says in its header, or as by default.
+  """The search settings in the header of a weight file, or the defaults.
 
   Raises:
-    DataError: it says it wrongly.
+    DataError: the header's settings are invalid.
   """
   return Segmenting.of_card({} if weights.is_dir() else weight_files.load_card(weights))

@@ -1,4 +1,4 @@
-"""Synthetic clips to train on beside real ones: rendered, turned, or of drawn speakers."""
+"""Synthetic clips added to the real training clips: rendered, turned, or of drawn speakers."""
 
 import json
 import logging
@@ -23,26 +23,26 @@ from jaxgen.systems.lipgen.speech.dictionary import Dictionary
 from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.words import counted
 
-# Speakers of the other look have numbers of their own, too.
+# Speakers of the synthetic share have a number range of their own, too.
 SYNTHETIC = 2 * UNSEEN
-# Of a folder of clips that are taken beside real ones: of `jaxgen synthesise` and `pose-augment`.
+# Names of the table in a folder of synthetic clips, from `jaxgen synthesise` and `pose-augment`.
 TURNED = 'poses.tsv'
 TABLES = 'synthetic.tsv', TURNED
 ABOUT = 'synthetic.json'  # of `jaxgen synthesise`
 
 
 def beside(config: ConfigDict, clips: Mapping[str, ClipSet], dictionary: Dictionary) -> ClipSet:
-  """What config.data.synthetic names; errors as `load_corpus`."""
+  """The synthetic clips that config.data.synthetic names; raises as `load_corpus` does."""
   if config.data.synthetic.dir:
     return _rendered(config, clips)
   return drawn_beside(config, clips['train'], dictionary)
 
 
 def _rendered(config: ConfigDict, clips: Mapping[str, ClipSet]) -> ClipSet:
-  """Clips of `jaxgen synthesise` or `pose-augment`, as many as make the share of words.
+  """Clips of `jaxgen synthesise` or `pose-augment`, as many as the configured share of words needs.
 
-  Where there are more, words that are alone in their clips take turns; where there are fewer, they are
-  repeated. Turned clips of those that the run is judged by are left out.
+  If there are more, single-word clips are picked evenly across words; if there are fewer, clips are
+  repeated. Clips that were turned from held-out ones are left out.
   """
   folder, real = config.data.synthetic.dir, clips['train']
   found = folder_of_clips(config, expanded(folder), clips)
@@ -71,7 +71,7 @@ def _rendered(config: ConfigDict, clips: Mapping[str, ClipSet]) -> ClipSet:
 
 
 def folder_of_clips(config: ConfigDict, folder: Path, clips: Mapping[str, ClipSet]) -> ClipSet:
-  """The clips of a folder by its table of words, or in LRW's layout; without those that `clips` hold out.
+  """The clips of a folder, by its table of words or in LRW's layout, without turned ones held out in `clips`.
 
   Raises:
     DataError: there are none, or see `clips.table.load_table`.
@@ -88,7 +88,7 @@ def folder_of_clips(config: ConfigDict, folder: Path, clips: Mapping[str, ClipSe
 def without_held_out(
   config: ConfigDict, path: Path, found: ClipSet, clips: Mapping[str, ClipSet]
 ) -> ClipSet:
-  """Of turned clips those that were not made of clips that the run is judged by.
+  """The turned clips that were not made from held-out clips of this run.
 
   Raises:
     DataError: all were.
@@ -107,10 +107,10 @@ def without_held_out(
 
 
 def _held_out(config: ConfigDict, clips: Mapping[str, ClipSet]) -> Callable[[Origin], bool]:
-  """Whether a clip was made of one of the parts that a run is judged by.
+  """Returns a test of whether a clip was made from a held-out one.
 
-  Drawn speakers are known by their numbers, clips of LRW by their splits, in all of which the same names are,
-  and others by their names.
+  Drawn speakers are identified by number, LRW's clips by split, as names repeat across splits, and others by
+  name.
   """
   if config.data.name == LRW:
     return lambda origin: origin.split in ('val', 'test')
@@ -123,7 +123,7 @@ def _held_out(config: ConfigDict, clips: Mapping[str, ClipSet]) -> Callable[[Ori
 
 
 def _check_place(config: ConfigDict, about: Path) -> None:
-  """Raises DataError for synthetic clips whose mouths are elsewhere than in those of config.data."""
+  """Raises DataError if the mouths in synthetic clips are placed otherwise than in those of config.data."""
   if not about.is_file():
     return
   try:
@@ -139,10 +139,10 @@ def _check_place(config: ConfigDict, about: Path) -> None:
 
 
 def _words_beside(config: ConfigDict, real: ClipSet) -> int:
-  """How many words make config.data.synthetic.share of the union with real ones.
+  """How many synthetic words make up config.data.synthetic.share of the union with the real ones.
 
   Raises:
-    DataError: none.
+    DataError: not a single one.
   """
   share = config.data.synthetic.share
   wanted = round(real.num_words * share / (1 - share))
@@ -154,10 +154,10 @@ def _words_beside(config: ConfigDict, real: ClipSet) -> int:
 
 
 def drawn_beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> ClipSet:
-  """As many drawn clips as make config.data.synthetic.share of the words of the union.
+  """As many drawn clips as make up config.data.synthetic.share of the words of the union.
 
-  They are as the real ones: of a word each, or sentences that real clips say. No more than
-  config.data.num_clips of them are distinct: the others are those again.
+  Like the real ones, they have a word each, or say the sentences of the real clips. At most
+  config.data.num_clips of them are distinct; the rest are repeats.
   """
   said = _sentences(real)
   words_a_clip = sum(map(len, said)) / len(said) if said else 1
@@ -179,7 +179,7 @@ def drawn_beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> C
 
 
 def _sentences(clips: ClipSet) -> list[tuple[int, ...]]:
-  """The classes of the words of each clip, one after another; none where clips have a word each."""
+  """The word classes of each clip in order of time; empty if clips have a single word each."""
   if clips.labels.shape[1] == 1:
     return []
   order = np.argsort(np.where(clips.labels < 0, np.inf, clips.spans[..., 0]), axis=1)
@@ -188,14 +188,14 @@ def _sentences(clips: ClipSet) -> list[tuple[int, ...]]:
 
 
 def _frames_of_sentences(clips: ClipSet) -> int:
-  """As many as the longest clip has, but no more than its words need."""
+  """Frames of a drawn sentence: as many as the longest real clip has, but no more than its words need."""
   return min(clips.frames.shape[1], round(24 + 2 * FRAMES_A_WORD * clips.labels.shape[1]))
 
 
 def shown_square(config: ConfigDict) -> dict[str, Any]:
-  """What drawn clips show: the same square of a mouth crop as real ones, at the reader's pixels.
+  """What drawn clips show: the same square of a mouth crop as real ones, at the reader's resolution.
 
-  Drawn mouths are where those of GRID's crops are; beside LRW's, which are higher, the square is moved along.
+  Drawn mouths are placed as in GRID's crops; for LRW, whose mouths are higher up, the square is shifted along.
   """
   top, left, side, pixels = config.data.framing
   if config.data.name == LRW:

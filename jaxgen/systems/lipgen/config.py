@@ -1,4 +1,4 @@
-"""What a lipgen config may say. Imports nothing heavy."""
+"""The rules of a lipgen config. Imports nothing heavy."""
 
 from ml_collections import ConfigDict
 
@@ -10,7 +10,7 @@ from jaxgen.systems.lipgen.units import MOUTH
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss', 'accuracy')
-# What cards say of its models, see `exchange.cards`.
+# The description on model cards, see `exchange.cards`.
 ABOUT = About(
   'The reader of LipGen (Hao et al.): words from videos of lips, guided by visemes and by '
   'attention over time.',
@@ -20,10 +20,9 @@ ABOUT = About(
   python="jaxgen.lipread('clip.mp4', weights={weights!r})  # words with .start, .end, .confidence",
 )
 PROCEDURAL, GRID, LRW = 'procedural', 'grid_s1_mouths', 'lrw'
-# The least number of a drawn speaker that is judged by: training has those below it. Others have numbers of
-# their own after as many again.
+# Validation speakers are numbered from here on, training speakers below; synthetic ones start at twice this.
 UNSEEN = 1_000_000
-# Of what follows features over time; each kind uses its own of these.
+# Rules of the temporal back-ends; each kind uses only some of these keys.
 BACK_END = {
   'kind': choice('dctcn', 'mstcn', 'bigru'),
   **dict.fromkeys(
@@ -40,7 +39,7 @@ NEEDED = {
   'mstcn': ('widths', 'kernels', 'dilations', 'rounds'),
   'bigru': ('hidden', 'layers'),
 }
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# The rule of each key; those that all systems share are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
   'data.name': place('procedural, grid_s1_mouths, lrw, or a table of clips', if_empty='name one'),
@@ -120,19 +119,19 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: the learning rate's course does."""
+  """Whether an update depends on config.num_steps: the learning rate schedule does."""
   del config
   return True
 
 
 def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
-  """The steps at which training changes: windows are cut from frames from then on."""
+  """The step at which the curriculum changes, if any: from then on windows are cut from frames."""
   start = config.curriculum.windows_from
   return (round(start * config.num_steps),) if start < 1 else ()
 
 
 def check_back_end(part: str, back_end: ConfigDict) -> None:
-  """Raises ConfigError for a value that a kind of back-end needs and that is 0, empty, or does not fit."""
+  """Raises ConfigError for a value that this kind of back-end needs and that is 0, empty, or inconsistent."""
   key = f'config.model.{part}'
   lacks = [name for name in NEEDED[back_end.kind] if not back_end[name]]
   if lacks:
@@ -154,7 +153,7 @@ def check_back_end(part: str, back_end: ConfigDict) -> None:
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for values that conflict, though each one satisfies its rule in KEYS."""
   top, left, side, pixels = config.data.framing
   if side < 1 or top + side > MOUTH or left + side > MOUTH:
     raise ConfigError(

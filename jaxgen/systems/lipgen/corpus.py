@@ -1,4 +1,4 @@
-"""The clips of a config, and what is known of the words in them."""
+"""The clips that a config names, and their words and visemes."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -24,19 +24,19 @@ from jaxgen.systems.lipgen.speech.visemes import VisemeTable, find_visemes
 from jaxgen.systems.lipgen.units import MOUTH
 from jaxgen.words import counted
 
-TRAINED_ON = 'trained_on'  # the fact of nets of sets that are divided by their clips
+TRAINED_ON = 'trained_on'  # fact: the training clips, for data sets that are split by clip
 
 
 class Corpus(NamedTuple):
-  """Clips to learn from and to judge by.
+  """Clips to train and to evaluate on.
 
   Attributes:
-    clips: 'train', 'validation', and 'test' where the set has one; all with the same words. To evaluate on LRW
-      'test' alone.
+    clips: 'train', 'validation', and 'test' if the data set has one; all with the same words. Only 'test' when
+      evaluating on LRW.
     words: the classes; the last may be '', no word.
-    sequences: the visemes of each, () for no word.
-    visemes: the table that they are of.
-    shown: names of the real clips to train on, of sets that are divided by their clips; of others none.
+    sequences: the visemes of each word, () for no word.
+    visemes: the table of these visemes.
+    shown: names of the real training clips, for data sets that are split by clip; empty for others.
   """
 
   clips: Mapping[str, ClipSet]
@@ -47,15 +47,15 @@ class Corpus(NamedTuple):
 
 
 def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
-  """What config.data names.
+  """Loads the data set that config.data names.
 
   Args:
-    config: of a run.
-    training: whether there are clips to train on. Without them LRW's 131 GB need neither be there nor be
-      decoded to read its test clips; other sets are small, and their parts are divided by their clips.
+    config: a run's config.
+    training: whether to load training clips. Without them LRW's 131 GB need be neither present nor decoded
+      to read its test clips; other data sets are small and are split by clip.
 
   Raises:
-    ConfigError: a list of words is none.
+    ConfigError: the list of words is invalid.
     DataError: files are missing or damaged, or a word is in no dictionary.
   """
   data = config.data
@@ -66,7 +66,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   drawn = beside(config, clips, dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
-    # Around a word that is alone drawn speakers say others: no pauses to learn from.
+    # Drawn clips of one word have other words around it: no pauses to learn from.
     if drawn is not None and drawn.labels.shape[1] > 1:
       drawn = pauses(drawn, config.seed)
   if drawn is not None:
@@ -79,7 +79,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
 def sequences_of(
   words: Sequence[str], dictionary: Dictionary, visemes: VisemeTable
 ) -> tuple[tuple[int, ...], ...]:
-  """The visemes of words in the order of their phonemes; () for no word.
+  """The viseme sequences of words, in the order of their phonemes; () for no word.
 
   Raises:
     DataError: a word is in no dictionary.
@@ -90,10 +90,10 @@ def sequences_of(
 
 
 def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str, ...]:
-  """Those of config.data.words: a list by commas, or a file with a word a line; empty: `otherwise`.
+  """The words of config.data.words, a comma-separated list or a file with one per line; empty: `otherwise`.
 
   Raises:
-    ConfigError: a file without words, or a word twice.
+    ConfigError: there are fewer than two words, or one occurs twice.
   """
   named = config.data.words
   if not named:
@@ -110,11 +110,11 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
 
 
 def read_words(named: str, option: str) -> list[str]:
-  """A list by commas, or of a file with a word a line, `#` begins a comment; in small letters.
+  """The words of a comma-separated list, or of a file with one per line and `#` comments; in lower case.
 
   Args:
     named: the file, or the list.
-    option: what comes before it where it is spelled, as '--words='.
+    option: the option's prefix for error messages, such as '--words='.
 
   Raises:
     ConfigError: the file cannot be read as text.
@@ -128,13 +128,13 @@ def read_words(named: str, option: str) -> list[str]:
 
 
 def _written(path: Path) -> list[str]:
-  """The words of a file."""
+  """The words of a file, without comments."""
   lines = decoded_text(path.read_bytes()).splitlines()
   return [word for line in lines for word in line.split('#')[0].split()]
 
 
 def load_real(config: ConfigDict) -> dict[str, ClipSet]:
-  """The clips of config.data but for drawn ones beside them: 'train', 'validation', and 'test' of LRW.
+  """The clips of config.data without added synthetic ones: 'train', 'validation', and 'test' for LRW.
 
   Raises:
     DataError: files are missing or damaged.
@@ -143,7 +143,7 @@ def load_real(config: ConfigDict) -> dict[str, ClipSet]:
 
 
 def unseen_speech(config: ConfigDict) -> Speech:
-  """What drawn speakers of the validation set say, in crops of the mouth."""
+  """The speech of the drawn speakers of the validation set, as mouth crops."""
   data = config.data
   return Speech(
     wanted_words(config, WORDS),
@@ -190,7 +190,7 @@ def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[st
 
 
 def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
-  """Clips of procedural speakers; those of the validation set are others."""
+  """Clips of procedural speakers; the validation speakers are not in training."""
   data = config.data
   words = wanted_words(config, WORDS)
   made = {'seed': config.seed, 'look': data.look, 'dictionary': dictionary, **shown_square(config)}
@@ -208,18 +208,18 @@ def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:
 def not_trained_on(
   clips: ClipSet, facts: Mapping[str, Any], of: str, say: Callable[[str], None] = logging.warning
 ) -> ClipSet:
-  """The clips that a net did not learn from, as far as it says from which it did.
+  """The clips that a net was not trained on, if its facts list its training clips.
 
-  Which clips of a set are held out depends on all that it has: in another copy of it they may be others.
+  Which clips are held out depends on all clips of the set, so another copy of it may be split differently.
 
   Args:
-    clips: to judge it by.
-    facts: of the net.
-    of: where they are from, for messages.
-    say: told of those that are left out.
+    clips: to evaluate the net on.
+    facts: facts of the net.
+    of: where the clips are from, for messages.
+    say: called with a message about clips left out.
 
   Raises:
-    DataError: it learned from all of them.
+    DataError: the net was trained on all of them.
   """
   if TRAINED_ON not in facts:
     return clips

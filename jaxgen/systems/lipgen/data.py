@@ -1,4 +1,4 @@
-"""Clips of lips as rows to learn from."""
+"""Clips of lips as training and evaluation data."""
 
 import functools
 from typing import Any
@@ -30,12 +30,12 @@ def make_data(config: ConfigDict) -> Data:
   """The clips of config.data.
 
   A training row is {'index'} of a resident clip, or 'frames' [T, S, S] uint8, 'length', 'label' [K] and 'span'
-  [K, 2] when streaming. `example` makes what `steps.read_windows` reads of it, augmented; splits have the
-  same without augmentation.
+  [K, 2] when streaming. `example` turns it into input for `steps.read_windows`, with augmentation; splits
+  yield the same without augmentation.
 
   Raises:
-    DataError: files missing or damaged, or a word that is in no dictionary.
-    ConfigError: fewer clips than a batch.
+    DataError: files are missing or damaged, or a word is in no dictionary.
+    ConfigError: there are fewer clips than a batch needs.
   """
   corpus = load_corpus(config)
   train = ClipRows(corpus.clips['train'])
@@ -70,17 +70,17 @@ def make_data(config: ConfigDict) -> Data:
 
 
 def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
-  """Clips to judge a net by: no rows, and no facts but those of words and framing.
+  """Clips to evaluate a net on: no training rows, and only the facts about words and framing.
 
-  Of LRW the test clips alone; of sets that are divided by their clips those that the net did not learn from;
-  where it does not say from which it did, and of others, all of `make_data`.
+  For LRW the test split alone; for data sets that are split by clip, the clips that the net was not trained
+  on; otherwise, and if the net does not say which those are, all of `make_data`.
 
   Args:
-    config: of the run.
-    facts: of the net.
+    config: the run's config.
+    facts: facts of the net.
 
   Raises:
-    DataError: files missing or damaged, a word that is in no dictionary, or no clip is left.
+    DataError: files are missing or damaged, a word is in no dictionary, or no clip is left.
   """
   if config.data.name != LRW and TRAINED_ON not in facts:
     return make_data(config)
@@ -101,7 +101,7 @@ def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
 
 
 def augmentation_of(config: ConfigDict) -> augmentation.Augmentation:
-  """How training clips are changed."""
+  """The augmentation of training clips."""
   options = config.augment
   return augmentation.Augmentation(
     **{name: options[name] for name in augmentation.Augmentation._fields}
@@ -109,7 +109,7 @@ def augmentation_of(config: ConfigDict) -> augmentation.Augmentation:
 
 
 def split_of(clips: ClipSet, config: ConfigDict) -> Split:
-  """Clips to evaluate on."""
+  """Clips as an evaluation split."""
   crop, dtype = config.data.crop, DTYPES[config.precision][1]
   return make_split(
     ClipRows(clips), config.eval.batch_size, lambda batch: decoded(batch, crop, dtype)
@@ -117,7 +117,7 @@ def split_of(clips: ClipSet, config: ConfigDict) -> Split:
 
 
 def decoded(batch: Batch, crop: int, dtype: Any) -> Batch:
-  """Rows of `ClipRows` as a net takes them, on the host: `augmentation.plain` of each, bit for bit."""
+  """Rows of `ClipRows` as input of the net, on the host: bit-identical to `augmentation.plain` of each."""
   frames, words = batch['frames'], batch['label'].shape
   counted = (np.arange(frames.shape[1]) < batch['length'][:, None]).astype(np.float32)
   clips = _levels()[augmentation.middle_crop(frames, crop)]
@@ -133,12 +133,12 @@ def decoded(batch: Batch, crop: int, dtype: Any) -> Batch:
 
 @functools.cache
 def _levels() -> np.ndarray:
-  """What a net sees of each of the 256 levels, computed once by what computes it in training."""
+  """The normalised value of each of the 256 levels, computed once with the function that training uses."""
   return np.asarray(augmentation.normalised(jnp.arange(256, dtype=jnp.uint8)))
 
 
 def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
-  """What a model must know of its words, of what it is to be shown, and of what it learns from."""
+  """What a model must know about its words, its input, and its training clips."""
   train = corpus.clips['train']
   shown = {TRAINED_ON: Among(corpus.shown).to_json()} if corpus.shown else {}
   return {
@@ -151,7 +151,7 @@ def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
 
 
 def facts_of_words(config: ConfigDict, corpus: Corpus) -> dict[str, Any]:
-  """The facts that a net's classes and what it sees are known by."""
+  """The facts that define a net's classes and its input."""
   return {
     'words': list(corpus.words),
     'visemes': [' '.join(map(str, x)) for x in corpus.sequences],

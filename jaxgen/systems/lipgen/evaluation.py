@@ -1,4 +1,4 @@
-"""What the paper's table reports: how many words are read, with and without their boundaries, and visemes."""
+"""The figures of the paper's tables: word accuracy with and without word boundaries, and visemes."""
 
 import logging
 from collections import Counter
@@ -40,18 +40,18 @@ from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
 
 TOP = 5
-TABLES = ('poses.tsv', 'words.tsv')  # of a folder of clips with turned heads
+TABLES = ('poses.tsv', 'words.tsv')  # names of the table in a folder of clips with turned heads
 
 
 class Judged(NamedTuple):
-  """Windows as a reader sees them, those with a label.
+  """A reader's predictions for the windows that have a label.
 
   Attributes:
     labels: [M] classes.
-    ranked: [M, 5] (fewer where there are fewer) classes of words, the most probable first; never no word.
-    silent: [M] bool, whether no word is more probable than every word.
-    visemes: [M, V] bool, those that are seen; None for readers without.
-    in_slot: [M] the most probable word of those in the label's slot; None where there are no slots.
+    ranked: [M, 5] (or as many as there are words) word classes, most probable first; never the class no word.
+    silent: [M] bool, whether the class no word is more probable than every word.
+    visemes: [M, V] bool, the predicted visemes; None for readers without.
+    in_slot: [M] the most probable word among those of the label's slot; None where there are no slots.
   """
 
   labels: np.ndarray
@@ -62,14 +62,14 @@ class Judged(NamedTuple):
 
 
 class Judge:
-  """A reader over the windows of a split, compiled once a way of reading.
+  """Runs a reader over the windows of a split, compiled once per mode.
 
   Args:
     inference: the reader.
     variables: exported.
     split: what is read.
     tools: lent by the host.
-    slots: [N] of the classes, where words have a place in their sentence.
+    slots: [N] slot of each class, if words have a fixed place in their sentence.
   """
 
   def __init__(
@@ -85,11 +85,11 @@ class Judge:
     self.num_words = len(inference.words) - inference.knows_silence
 
   def __call__(self, from_frames: bool, boundaries: bool) -> Judged:
-    """All windows of the split.
+    """Reads all windows of the split.
 
     Args:
-      from_frames: whether a window is cut from the clip first, so that nothing outside is seen.
-      boundaries: whether the reader is told the word's frames.
+      from_frames: whether windows are cut from the frames first, so that nothing outside is seen.
+      boundaries: whether the reader is given the word boundaries.
     """
     most = min(TOP, self.num_words)
 
@@ -148,14 +148,14 @@ def evaluate(
 ) -> dict[str, Any]:
   """The figures of evaluation.json.
 
-  'accuracy' and 'top5' are of words in whole clips with their boundaries, as far as the reader takes them;
-  'accuracy_windows' where nothing outside of the 29 frames is seen, the two '..._no_boundary' without
-  boundaries. 'viseme_f1' is micro F1 at .5. 'homophene_ceiling' is the accuracy that sequences of visemes
-  allow on these words. Of readers that know silence, 'silence_found' is the share of windows in pauses that
-  they say no word for, 'words_missed' that of words. Of clips of several words, 'wer' is the word error rate of
-  their sentences from sliding windows, 'wer_known' with the true times. 'pose_accuracy' is that of
-  'num_pose_examples' words of config.eval.pose, without clips that training showed. Of words that look alike:
-  see `alike.figures`.
+  'accuracy' and 'top5' are of words in whole clips, with word boundaries if the reader takes them;
+  'accuracy_windows' sees nothing outside the 29 frames; the two '..._no_boundary' are without boundaries.
+  'viseme_f1' is micro F1 at a threshold of .5. 'homophene_ceiling' is the accuracy that viseme sequences
+  allow on these words. For readers with a class no word, 'silence_found' and 'words_missed' are the shares of
+  windows in pauses and of words that are read as no word. For clips of several words, 'wer' is the word error
+  rate of their sentences from sliding windows, 'wer_known' with the true times. 'pose_accuracy' is that of
+  'num_pose_examples' words of config.eval.pose, without clips seen in training. For words that look alike see
+  `alike.figures`.
   """
   inference = Inference(net, facts, config)
   split = 'test' if 'test' in data.splits else 'validation'
@@ -201,14 +201,14 @@ def evaluate(
 
 
 def look_alikes(judged: Judged, facts: dict[str, Any], slots: np.ndarray | None) -> dict[str, Any]:
-  """See `alike.figures`."""
+  """`alike.figures` of the windows with a word."""
   spoken = judged.labels < len(facts['words']) - (facts['words'][-1] == NO_WORD)
   in_slot = None if judged.in_slot is None else judged.in_slot[spoken]
   return alike.figures(judged.labels[spoken], judged.ranked[spoken, 0], in_slot, facts, slots)
 
 
 def shown(figures: dict[str, Any]) -> list[dict[str, Any]]:
-  """The numbers of evaluation.json as rows."""
+  """The numbers of evaluation.json as rows of a table."""
   return [
     {'figure': name, 'value': f'{x:.3f}' if isinstance(x, float) else f'{x:,}'}
     for name, x in figures.items()
@@ -217,7 +217,7 @@ def shown(figures: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[str, float]:
-  """The accuracy on mouths of turned heads: a folder of `jaxgen pose-augment`, or one with a `words.tsv`.
+  """Accuracy on mouths of turned heads, in a folder of `jaxgen pose-augment` or one with a `words.tsv`.
 
   Raises:
     DataError: the folder has no table of words, or one that does not fit the reader.
@@ -232,7 +232,7 @@ def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[
 
 
 def pose_clips(inference: Inference) -> ClipSet:
-  """The clips of config.eval.pose, without those that training showed; errors as `pose_figures`."""
+  """The clips of config.eval.pose without those seen in training; raises as `pose_figures` does."""
   config = inference.config
   folder = expanded(config.eval.pose)
   tables = [path for name in TABLES if (path := folder / name).is_file()]
@@ -244,7 +244,7 @@ def pose_clips(inference: Inference) -> ClipSet:
   columns = _pose_columns(tables[0], dict(config.data.columns))
   words = [word for word in inference.words if word != NO_WORD]
   clips = load_table(tables[0], framing_of(config), folder, words, columns)
-  if config.data.name == PROCEDURAL:  # has speakers of its own to be judged by
+  if config.data.name == PROCEDURAL:  # has held-out speakers of its own
     return clips
   shown = _shown_in_training(config, inference.facts)
   origins = read_origins(tables[0], columns['clip'])
@@ -257,9 +257,9 @@ def pose_clips(inference: Inference) -> ClipSet:
 
 
 def _shown_in_training(config: ConfigDict, facts: dict[str, Any]) -> Callable[[Origin], bool]:
-  """Whether a clip is no test clip: of LRW by its split, as far as a name tells; of others by their names.
+  """Returns a test of whether training saw a clip: by its split for LRW, if its name tells it; else by name.
 
-  A net of before, which does not say from which clips it learned, is taken to have had those of now.
+  An older net that does not list its training clips is assumed to have had those of the current data.
   """
   if config.data.name == LRW:
     return lambda origin: origin.split not in ('', 'test')
@@ -269,10 +269,10 @@ def _shown_in_training(config: ConfigDict, facts: dict[str, Any]) -> Callable[[O
 
 
 def _pose_columns(path: Path, columns: dict[str, str]) -> dict[str, str]:
-  """The titles of a table of turned heads: those of `jaxgen pose-augment`, or all but `clip` are the run's.
+  """The column names of a table of turned heads: those of `jaxgen pose-augment`, or the run's but for `clip`.
 
   Raises:
-    DataError: it cannot be read, or is of whole faces.
+    DataError: the table cannot be read, or is of whole faces.
   """
   cells = open_table(path)
   if 'kind' in cells.titles:
@@ -288,22 +288,22 @@ def _pose_columns(path: Path, columns: dict[str, str]) -> dict[str, str]:
 def sentence_errors(
   inference: Inference, variables: PyTree, split: str, tools: Tools
 ) -> dict[str, float | None]:
-  """'wer' and 'wer_known' of the sentences of a split; words are searched for as a file of weights says."""
+  """'wer' and 'wer_known' of the sentences of a split, with the search settings of the weight file."""
   clips = load_corpus(inference.config).clips[split]
-  clips = not_trained_on(clips, inference.facts, split, say=logging.debug)  # told of already
+  clips = not_trained_on(clips, inference.facts, split, say=logging.debug)  # already reported
   model = Model(inference, variables, Segmenting.of_card(tools.card))
   return sentence_figures(Service(model), clips, tools.progress)
 
 
 def accuracy(judged: Judged, num_words: int, top: int = 1) -> float:
-  """The share of words that are among the `top` most probable."""
+  """Top-`top` accuracy over windows with a word."""
   spoken = judged.labels < num_words
   hits = (judged.ranked[spoken, :top] == judged.labels[spoken, None]).any(1)
   return float(hits.mean()) if len(hits) else float('nan')
 
 
 def silence(judged: Judged, num_words: int) -> dict[str, float | None]:
-  """How well windows without a word are told from those with one; None where there are none."""
+  """How well windows without a word are told from those with one; None if there are no pauses."""
   pauses = judged.labels >= num_words
   if not pauses.any():
     return {'silence_found': None, 'words_missed': None}
@@ -314,7 +314,7 @@ def silence(judged: Judged, num_words: int) -> dict[str, float | None]:
 
 
 def viseme_f1(judged: Judged, facts: dict[str, Any]) -> float | None:
-  """Micro F1 of the visemes of words; None without a branch."""
+  """Micro F1 of the visemes of words; None without a viseme branch."""
   if judged.visemes is None:
     return None
   spoken = judged.labels < len(facts['words']) - (facts['words'][-1] == NO_WORD)
@@ -325,7 +325,7 @@ def viseme_f1(judged: Judged, facts: dict[str, Any]) -> float | None:
 
 
 def worst(judged: Judged, facts: dict[str, Any]) -> list[dict[str, Any]]:
-  """The eight words with the least accuracy, what they are taken for, and words that look the same."""
+  """The eight words with the lowest accuracy, what they are mistaken for, and words that look the same."""
   rows, looks = [], alike.homophenes(facts)
   for label, word in enumerate(facts['words']):
     own = judged.labels == label
@@ -347,7 +347,7 @@ def worst(judged: Judged, facts: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def confusions(judged: Judged, num_words: int) -> np.ndarray:
-  """[N, N] shares of each word's examples (rows) that are read as each word; NaN where it has none."""
+  """Row-normalised confusion matrix [N, N]: said (rows) by read; NaN in rows of words without examples."""
   spoken = judged.labels < num_words
   counts = np.zeros((num_words, num_words))
   np.add.at(counts, (judged.labels[spoken], judged.ranked[spoken, 0]), 1)

@@ -1,4 +1,4 @@
-"""`jaxgen.lipread` and `jaxgen.talk`: what the commands of these names do, for one file in a program."""
+"""`jaxgen.lipread` and `jaxgen.talk`: the commands of these names as functions, for a single file."""
 
 import functools
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ from jaxgen.systems.lipgen.video.ledger import unbound
 from jaxgen.systems.lipgen.video.mouths import mouths_of
 from jaxgen.task import Trained
 
-# Passes over a video, and about how much of the work each is.
+# Passes over a video, and each one's approximate share of the work.
 _READING = (
   *(('frames', 1.0), ('faces', 8.0), ('landmarks', 4.0), ('crops', 0.5)),
   *(('features', 0.5), ('windows', 0.5), ('lengths', 1.5)),
 )
 _OVERLAY = ('overlay', 2.0)
-# Of the work on a picture that talks.
+# The same for a talking picture.
 _TALKING = ('rendering', 3.0), ('frames', 2.0)
 _kept = Kept()
 
@@ -55,32 +55,33 @@ def lipread(
   progress: Progress | None = None,
   warn: Warn | None = None,
 ) -> list[Word]:
-  """What is said in a video, as `jaxgen lipread` reads it.
+  """Reads the words spoken in a video, as `jaxgen lipread` does.
 
   Args:
-    video: a file of any rate and size.
-    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
-      with jaxgen.
-    top: words of each answer, its alternatives included.
-    crops: whether the video shows a mouth alone, as `jaxgen mouths` writes them.
-    whole: whether it is one word.
-    boundaries: start and end in seconds of the words to read, where they are known.
-    source: of the mouth's place, see `video.landmarks.find_landmarks`.
-    landmarks: a file of the mouth's place, see `video.landmark_files`.
-    overlay: FILE.mp4 or a folder: also write a video that shows what was cropped and what was read.
-    overwrite: of the overlay: write anew what is there.
-    progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
-    warn: is told of what the command would warn of; None: Python's `warnings` are.
+    video: a file of any frame rate and size.
+    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: the weights
+      bundled with jaxgen.
+    top: how many candidates to return per word, the best one included.
+    crops: whether the video is a mouth crop, as `jaxgen mouths` writes them.
+    whole: whether the video is a single word.
+    boundaries: start and end in seconds of the words to read, if known.
+    source: where mouth landmarks come from, see `video.landmarks.find_landmarks`.
+    landmarks: a file of mouth landmarks, see `video.landmark_files`.
+    overlay: FILE.mp4 or a folder: also write a video that shows the crop and the words.
+    overwrite: replace an existing overlay.
+    progress: called with (done, total) as the work proceeds; an exception that it raises stops the work, and no
+      file is left behind.
+    warn: called with each warning of the command; None: Python's `warnings` are used.
 
   Returns:
-    Words in order of time, each with start, end, confidence and alternatives; none where nothing is said.
-    Times are seconds as players count them.
+    Words in order of time, each with start, end, confidence and alternatives; empty if nothing is said.
+    Times are in seconds, as video players count them.
 
   Raises:
     DataError: the video cannot be read, or shows no face; one line that names it.
-    ConfigError: what is needed is not installed, there is no reader, `top` is below 1, or the overlay
-      cannot be there.
-    UserError: the overlay is one of a folder that a command fills.
+    ConfigError: a dependency is not installed, there is no reader, `top` is below 1, or the overlay's path
+      is invalid.
+    UserError: the overlay would be a file of a folder that a command fills.
     OSError: the overlay cannot be written.
   """
   check_asked(top, whole, boundaries, crops, landmarks is not None or source != AUTO)
@@ -130,34 +131,35 @@ def talk(
   progress: Progress | None = None,
   warn: Warn | None = None,
 ) -> Path:
-  """A picture of a face that says what is heard, as `jaxgen talk` makes it.
+  """Makes a picture of a face speak, as `jaxgen talk` does.
 
-  The video's metadata says that it is synthetic. Ask whoever it shows.
+  The video's metadata says that it is synthetic. Ask the person shown for consent.
 
   Args:
-    face: a picture; it looks ahead, its mouth shut or in a smile.
-    audio: of speech: a sound file, or a video with sound.
-    text: in its place, said by espeak-ng (extra `[speech]`).
-    voice: of the text, f3 by default; an unknown one lists all.
+    face: a picture of a face looking ahead, with the mouth shut or smiling.
+    audio: speech: a sound file, or a video with sound.
+    text: instead of audio; spoken by espeak-ng (extra `[speech]`).
+    voice: for the text, f3 by default; an unknown one lists all.
     output: FILE.mp4, or a folder for NAME.mp4; talk.mp4 by default.
-    motion: what moves lips: a file of `jaxgen export`, or what `jaxgen.load` returns; None: what comes with
-      jaxgen.
-    render: what renders mouths, the same.
-    steps: of sampling a frame; None: as the renderer says. Fewer are faster and softer.
-    seed: of the noise that sampling begins with.
-    head: how much the head moves: 0 not at all, 1 as the motion net says.
-    longest: pixels of a side at most, 720 by default.
-    crop: write the rendered mouth alone, small and grey.
-    overwrite: write anew what is there.
-    progress: is called with (done, total) as the work goes on; what it raises ends it, and no file is left.
-    warn: is told of what the command would warn of; None: Python's `warnings` are.
+    motion: the net that moves the lips: a file of `jaxgen export`, or what `jaxgen.load` returns; None: the
+      one bundled with jaxgen.
+    render: the net that renders mouths, given likewise.
+    steps: sampling steps per frame; None: the renderer's default. Fewer are faster and give softer frames.
+    seed: of the initial sampling noise.
+    head: amount of head motion: 0 none, 1 as the motion net predicts.
+    longest: the longer side of the video in pixels at most, 720 by default.
+    crop: write only the rendered mouth, small and grey.
+    overwrite: replace an existing file.
+    progress: called with (done, total) as the work proceeds; an exception that it raises stops the work, and no
+      file is left behind.
+    warn: called with each warning of the command; None: Python's `warnings` are used.
 
   Returns:
-    The file that was written, or was there already.
+    The file that was written, or existed already.
 
   Raises:
-    DataError: the picture has no face, nobody speaks, or one of them cannot be read.
-    ConfigError: what is needed is not installed, or options that cannot be together.
+    DataError: the picture has no face, there is no speech, or a file cannot be read.
+    ConfigError: a dependency is not installed, or options conflict.
     UserError: the file is one of a folder that a command fills.
     OSError: the file cannot be written.
   """
@@ -192,7 +194,7 @@ def _chain(motion: Weights, render: Weights, steps: int | None) -> chains.Chain:
     net = model_of(given, shipped, (system,))
     nets.append(chains.checked_net(net, system, file_of(given, shipped) or Path('weights')))
   hears, draws = nets
-  # With what hears, so that no other net gets its id.
+  # Cached together with the motion net, so that no other net can get its id.
   return _kept(draws, (id(hears), steps), lambda: (hears, chains.Chain(hears, draws, steps=steps)))[
     1
   ]

@@ -1,4 +1,4 @@
-"""Weights of the published PyTorch reader (ResNet-18 and DC-TCN) as variables of ours."""
+"""Weights of the published PyTorch reader (ResNet-18 and DC-TCN) as Flax variables."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from jaxgen.systems.lipgen.networks.sizes import paper_sizes
 LAYOUT = 'the published layout of ResNet-18 + DC-TCN'
 WRAPPER = 'model_state_dict'
 _CHILDREN = 'tcn.tcn_trunk.features'
-_KERNELS = {'3': '0', '5': '1', '7': '2'}  # branches by the frames of their kernels
+_KERNELS = {'3': '0', '5': '1', '7': '2'}  # branch index by kernel size in frames
 _LEAVES = {
   'kernel': 'weight',
   'scale': 'weight',
@@ -24,7 +24,7 @@ _LEAVES = {
   'mean': 'running_mean',
   'var': 'running_var',
 }
-# Of our paths of modules; the first match counts.
+# Published names by our module paths; the first match counts.
 _MODULES = (
   (r'front_end/stem', 'frontend3D.0'),
   (r'front_end/stem_norm', 'frontend3D.1'),
@@ -46,17 +46,17 @@ _PARTS = {'conv': 'net.0', 'norm': 'net.1', 'reduce': 'fc.0', 'expand': 'fc.2'}
 
 
 def variables_from_torch(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Variables of a reader from a PyTorch state dict of the published layout.
+  """Converts a PyTorch state dict of the published layout to variables of a reader.
 
   Args:
     state: tensors or arrays by name, or a checkpoint that has them under 'model_state_dict'.
 
   Returns:
-    Variables without a branch for visemes, and the arguments of `make_reader` that they show, 'num_words',
+    Variables without a viseme branch, and the arguments of `make_reader` inferred from the shapes: 'num_words',
     'boundary', 'front_end' and 'back_end'.
 
   Raises:
-    DataError: names or shapes are not those of the layout.
+    DataError: names or shapes do not match the layout.
   """
   arrays = torch_states.arrays(state, WRAPPER)
   sizes = _sizes({name: x.shape for name, x in arrays.items()})
@@ -72,7 +72,7 @@ def variables_from_torch(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict
 
 
 def torch_name(path: tuple[Any, ...]) -> str:
-  """The published name of a variable of ours, by its path in the tree of variables."""
+  """The published name of one of our variables, by its path in the variable tree."""
   *modules, leaf = (entry.key for entry in path[1:])
   ours = '/'.join(modules)
   if branch := _BRANCH.fullmatch(ours):
@@ -90,7 +90,7 @@ def torch_name(path: tuple[Any, ...]) -> str:
 
 
 def _sizes(found: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-  """Arguments of `make_reader` that the shapes show; the paper's where a weight is missing or odd."""
+  """Arguments of `make_reader` inferred from shapes; the paper's where a weight is missing or malformed."""
   sizes = paper_sizes('dctcn')
   front_end, back_end = sizes['front_end'], sizes['back_end']
 
@@ -121,7 +121,7 @@ def _sizes(found: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
 
 
 def _torch_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-  """The published shape of an array that has our shape."""
+  """The published shape of an array, given our shape."""
   if len(shape) < 2:
     return shape
   published = (shape[-1], shape[-2], *shape[:-2])
@@ -130,7 +130,7 @@ def _torch_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _ours(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-  """[out, in, *kernel] as [*kernel, in, out]."""
+  """[out, in, *kernel] to [*kernel, in, out], in our shape."""
   if array.ndim < 2:
     return array
   moved = np.moveaxis(array, (1, 0), (-2, -1))

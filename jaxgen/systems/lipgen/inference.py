@@ -18,9 +18,9 @@ class Inference(NamedTuple):
   """A trained reader.
 
   Attributes:
-    net: without a device axis.
-    facts: of the data.
-    config: of the run.
+    net: made without a device axis.
+    facts: facts of the data.
+    config: the run's config.
   """
 
   net: Reader
@@ -29,27 +29,27 @@ class Inference(NamedTuple):
 
   @property
   def words(self) -> tuple[str, ...]:
-    """The classes; the last is '' where the reader knows windows without a word."""
+    """The classes; the last is '' if the reader has a class for windows without a word."""
     return tuple(self.facts['words'])
 
   @property
   def knows_silence(self) -> bool:
-    """Whether a class is '', no word."""
+    """Whether there is a class '', no word."""
     return self.words[-1] == NO_WORD
 
   def seen(self, crops: np.ndarray) -> np.ndarray:
-    """What the reader sees of mouth crops.
+    """The part of mouth crops that the reader sees.
 
     Args:
       crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them.
 
     Returns:
-      [T, S, S] uint8, to be given to `shown`.
+      [T, S, S] uint8, the input of `shown`.
     """
     return framed(crops, Framing.from_json(self.facts['framing']))
 
   def shown(self, frames: jax.Array) -> jax.Array:
-    """[B, T, S, S] uint8, framed, as the net takes it: [B, T, C, C, 1]."""
+    """Framed clips [B, T, S, S] uint8 as input of the net: cropped and normalised, [B, T, C, C, 1]."""
     crop = jax.vmap(lambda clip: middle_crop(clip, self.config.data.crop))
     return normalised(crop(frames), self.net.param_dtype)[..., None]
 
@@ -59,7 +59,7 @@ class Inference(NamedTuple):
     Args:
       variables: exported.
       frames: [B, T, C, C, 1], of `shown`.
-      counted: [B, T], 1 for frames that are no padding.
+      counted: [B, T], 1 for frames that are not padding.
     """
     found: Any = self.net.apply(variables, frames, counted, method=Reader.features)
     return found
@@ -71,13 +71,13 @@ class Inference(NamedTuple):
     mask: jax.Array,
     boundary: jax.Array | None = None,
   ) -> jax.Array:
-    """Log-probabilities [M, N] of the words of windows.
+    """Word log-probabilities [M, N] of windows.
 
     Args:
       variables: exported.
       features: [M, 29, F], cut from those of clips (`clips.windows.cut`).
-      mask: [M, 29], 1 for frames that are the clip's.
-      boundary: [M, 29], 1 within the word; None, or zeros: it is not known.
+      mask: [M, 29], 1 for frames that lie in the clip.
+      boundary: [M, 29], 1 within the word; None or zeros: unknown.
     """
     if not self.net.boundary:
       boundary = None
@@ -87,12 +87,12 @@ class Inference(NamedTuple):
   def read(
     self, variables: PyTree, batch: Batch, from_frames: bool = False
   ) -> tuple[jax.Array, jax.Array | None]:
-    """Logits of the words [B, K, N] and of the visemes [B, K, V] of a split's batch; None without visemes.
+    """Logits of words [B, K, N] and of visemes [B, K, V] (None without visemes) for a split's batch.
 
     Args:
       variables: exported.
       batch: see `steps.read_windows`.
-      from_frames: whether nothing outside of the windows is seen.
+      from_frames: whether the net sees nothing outside the windows.
     """
     out: Any = self.net.apply(variables, batch, from_frames=from_frames, method=read_windows)
     shape = batch['label'].shape
@@ -100,9 +100,9 @@ class Inference(NamedTuple):
     return out.words.reshape(*shape, -1), visemes
 
   def attention(self, variables: PyTree, batch: Batch) -> jax.Array:
-    """How much each frame of a window speaks for each viseme [B, K, V, 29]: what the net's attention goes by.
+    """Attention scores [B, K, V, 29] of each viseme at each frame of a window.
 
-    Only of readers with visemes; -inf for frames that do not count, see `losses.Attention`.
+    Only for readers with visemes; -inf for frames that do not count, see `losses.Attention`.
     """
 
     def likeness(net: Reader, batch: Batch) -> jax.Array:

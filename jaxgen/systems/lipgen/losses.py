@@ -1,4 +1,4 @@
-"""The paper's equations: attention over time for visemes (TAFM), and the losses of words and visemes."""
+"""The paper's equations: temporal attention for visemes (TAFM), and the word and viseme losses."""
 
 import math
 from typing import NamedTuple
@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import optax
 
 SIMILARITIES = 'cosine', 'dot'
-TINY = 1e-12  # of squared norms, so that a gradient at 0 is finite
+TINY = 1e-12  # lower bound of squared norms, so that the gradient at 0 is finite
 
 
 class Attention(NamedTuple):
-  """What TAFM makes of a clip.
+  """The output of TAFM.
 
   Attributes:
     logits: [B, V], f_i . W_i.
     weights: [B, V, T], alpha; each viseme's sum to 1 over the frames that count.
-    likeness: [B, V, T], what alpha follows from: cos(X_j, W_i) or X_j . W_i; -inf where a frame does not count.
+    likeness: [B, V, T], the scores behind alpha: cos(X_j, W_i) or X_j . W_i; -inf where a frame does not count.
   """
 
   logits: jax.Array
@@ -36,7 +36,7 @@ def temporal_attention(
   similarity: str = 'cosine',
   normalise: bool = False,
 ) -> Attention:
-  """Logits of visemes by temporal attention (TAFM), eq. 1 and 2.
+  """Viseme logits by temporal attention (TAFM), eq. 1 and 2.
 
   alpha_ij = softmax over j of gamma cos(X_j, W_i)  (1), f_i = mean_j X_j + lambda sum_j alpha_ij X_j  (2), and
   logit_i = f_i . W_i, which is mean_j X_j . W_i + lambda sum_j alpha_ij X_j . W_i.
@@ -45,14 +45,14 @@ def temporal_attention(
     states: X, [B, T, D].
     weights: W, [V, D].
     mask: [B, T], 1 where a frame counts; None: all. The others have a similarity of -inf.
-    gamma: how sharp attention is; inf: all of it at the largest similarity (the first of equal ones). The
-      gradient then goes through the chosen X_j and not through the choice.
+    gamma: sharpness of the attention; inf: hard attention on the most similar frame (the first one in a tie).
+      The gradient then flows through the chosen X_j and not through the choice.
     scale: lambda; 0: the plain mean.
     similarity: 'cosine', or 'dot' for X_j . W_i.
-    normalise: whether logits are divided by the length of W_i.
+    normalise: whether logits are divided by the norm of W_i.
 
   Returns:
-    Logits [B, V] and alpha [B, V, T], 0 where a row has no frame; and the likeness.
+    Logits [B, V] and alpha [B, V, T], both 0 in rows without a frame, and the similarities.
   """
   if similarity not in SIMILARITIES:
     raise ValueError(f'similarity is one of {", ".join(SIMILARITIES)}, not {similarity!r}')
@@ -79,7 +79,7 @@ def temporal_attention(
 
 
 def norm(x: jax.Array) -> jax.Array:
-  """Lengths of the vectors on the last axis."""
+  """L2 norms along the last axis."""
   return jnp.sqrt(jnp.maximum((x * x).sum(-1), TINY))
 
 
@@ -90,7 +90,7 @@ def word_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def viseme_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
-  """Binary cross-entropy of logits [B, V] and targets [B, V] in [0, 1], the mean over visemes: [B] nats."""
+  """Binary cross-entropy of logits [B, V] and targets [B, V] in [0, 1], averaged over visemes: [B], in nats."""
   chex.assert_equal_shape([logits, targets])
   return optax.sigmoid_binary_cross_entropy(logits, targets.astype(logits.dtype)).mean(-1)
 
@@ -100,8 +100,8 @@ def mixed(first: jax.Array, second: jax.Array, weight: jax.Array) -> jax.Array:
 
   Args:
     first: [B, ...].
-    second: the same of each row's partner.
-    weight: [B] or (), the share of the first.
+    second: [B, ...] of each row's partner.
+    weight: [B] or (), the share of `first`.
 
   Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization".
   """

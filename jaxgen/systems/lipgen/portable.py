@@ -1,4 +1,4 @@
-"""A reader for other programs, and published weights of other implementations as one."""
+"""Exporting a reader to other programs, and importing published weights of other implementations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,20 +27,20 @@ from jaxgen.words import counted
 
 
 def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeStruct, ...]]:
-  """The reader as one program: (mouths, length, boundary) -> logits of the words, for any number b of clips.
+  """The reader as one function: (mouths, length, boundary) -> word logits, for any batch size b.
 
   - mouths: [b, 29, 96, 96] uint8, 29 frames around a word's middle as `jaxgen mouths` makes them; framing and
-    normalising are in the program.
-  - length: [b] int32, how many of the frames count, from the first; what the others hold does not matter.
-  - boundary: [b, 29] float32, 1 within the word; all 0 where it is not known. Readers without boundaries do not
-    have this argument.
+    normalisation are part of the function.
+  - length: [b] int32, how many frames count, from the first; the content of the others does not matter.
+  - boundary: [b, 29] float32, 1 within the word; all 0 if unknown. Readers without boundaries do not have this
+    argument.
 
   Logits are [b, N] float32, in the order of the words in the facts; '' is no word.
   """
   net = make_model(trained.config, trained.facts)
   inference = Inference(net, trained.facts, trained.config)
   framing = Framing.from_json(trained.facts['framing'])
-  variables = jax.tree.map(jnp.asarray, trained.variables)  # those of a file are NumPy's
+  variables = jax.tree.map(jnp.asarray, trained.variables)  # NumPy arrays if loaded from a file
   (b,) = export.symbolic_shape('b')
 
   def read(mouths: jax.Array, length: jax.Array, boundary: jax.Array | None = None) -> jax.Array:
@@ -61,7 +61,7 @@ def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeS
 
 
 def _framed(mouths: jax.Array, framing: Framing) -> jax.Array:
-  """`clips.framing.framed` of mouth crops [..., 96, 96] uint8, inside of a program."""
+  """`clips.framing.framed` of mouth crops [..., 96, 96] uint8, in JAX."""
   top, left, size, pixels = framing
   seen = mouths[..., top : top + size, left : left + size]
   if size == pixels:
@@ -74,13 +74,13 @@ def _framed(mouths: jax.Array, framing: Framing) -> jax.Array:
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-  """The names of classes in their order.
+  """Reads class names in class order.
 
   Args:
-    path: a file with a name a line, or LRW's folder, whose words are its classes in alphabetical order.
+    path: a file with one name per line, or LRW's folder, whose words are its classes in alphabetical order.
 
   Raises:
-    DataError: it cannot be read, names none, or one twice.
+    DataError: it cannot be read, has no name, or has one twice.
   """
   if path.is_dir():
     return lrw.classes(path)
@@ -99,19 +99,19 @@ def read_classes(path: Path) -> tuple[str, ...]:
 def from_torch(state: Mapping[str, Any], words: Sequence[str] | None = None) -> Trained:
   """A reader from a PyTorch state dict of the published ResNet-18 and DC-TCN.
 
-  The file does not say which words its classes are. Without `words` they are called class0, class1, ..., in the
-  order that they were trained in, and have no visemes.
+  The state dict does not name its classes. Without `words` they are called class0, class1, ... in the order
+  of training, and have no visemes.
 
   Args:
     state: tensors or arrays by name, or a checkpoint that has them under 'model_state_dict'.
     words: the classes.
 
   Returns:
-    The reader with the config of `lrw,dctcn`, adapted to what the weights show.
+    The reader with the config of `lrw,dctcn`, adapted to the sizes of the weights.
 
   Raises:
-    DataError: names or shapes are not those of the layout, there are not as many words as classes, or a word
-      is in no dictionary.
+    DataError: names or shapes do not match the layout, the number of words is not that of the classes, or a
+      word is in no dictionary.
   """
   variables, sizes = variables_from_torch(state)
   config = configs.load('lipgen:lrw,dctcn')

@@ -1,4 +1,4 @@
-"""Pictures of a run: what words are taken for, and clips over the attention to each of their visemes."""
+"""Pictures of a run: a confusion matrix, and clips above the attention to each of their visemes."""
 
 import io
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from jaxgen.systems.lipgen.networks.reader import Reader
 from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
 
-CLIPS = 4  # that attention is shown of
-LARGEST, NAMED = 24.5, 100  # inches of a confusion picture, and words up to which it names them
-NAMES, ROW = 150, 18  # pixels: what stands before the frames, and the height of a viseme's row
+CLIPS = 4  # clips in the attention picture
+LARGEST, NAMED = 24.5, 100  # inches of a confusion picture at most, and most words that it labels
+NAMES, ROW = 150, 18  # pixels: width of the names left of the frames, and height of a viseme's row
 
 
 def pictures(
@@ -32,7 +32,7 @@ def pictures(
   data: Data | None,
   tools: Tools,
 ) -> dict[str, np.ndarray]:
-  """{'confusions'}, and {'attention'} of readers with visemes; nothing without data."""
+  """{'confusions'}, plus 'attention' for readers with visemes; empty without data."""
   if data is None:
     return {}
   inference = Inference(net, facts, config)
@@ -46,7 +46,7 @@ def pictures(
 
 
 def confusion_picture(shares: np.ndarray, words: Sequence[str]) -> np.ndarray:
-  """Shares [N, N] of words (rows) that are read as each word, as a heat map; uint8 [H, W, 3]."""
+  """A confusion matrix [N, N], said (rows) by read, as a heat map; uint8 [H, W, 3]."""
   from matplotlib.figure import Figure  # slow to import
 
   side = min(2.5 + 0.22 * len(words), LARGEST)
@@ -69,7 +69,7 @@ def confusion_picture(shares: np.ndarray, words: Sequence[str]) -> np.ndarray:
 def attention_picture(
   inference: Inference, variables: PyTree, split: Split, tools: Tools
 ) -> np.ndarray:
-  """The frames of some words of the split, and below them how much each speaks for the word's visemes."""
+  """The frames of some words of the split, above the attention scores of each of their visemes."""
 
   def step(variables: PyTree, batch: Batch) -> tuple[jax.Array, jax.Array]:
     words, _ = inference.read(variables, batch)
@@ -85,7 +85,7 @@ def attention_picture(
     labels = [int(x) for x in batch['label'][i] if x >= 0 and facts['words'][int(x)] != NO_WORD]
     if not labels or len(rows) == CLIPS:
       continue
-    k = len(rows) % len(labels)  # of clips of several words each another one
+    k = len(rows) % len(labels)  # vary the word's position over clips of several words
     sequence = dict.fromkeys(int(x) for x in facts['visemes'][labels[k]].split())
     said, told = facts['words'][labels[k]], facts['words'][int(read[i, k])] or 'no word'
     rows.append(
@@ -100,7 +100,7 @@ def attention_picture(
 
 
 def strip(frames: np.ndarray, first: int) -> np.ndarray:
-  """The 29 frames of a window side by side, uint8 [H, 29 * W], of normalised ones [T, H, W]; black outside."""
+  """The 29 frames of a window side by side, uint8 [H, 29 * W], from normalised [T, H, W]; black outside."""
   low, high = np.quantile(frames, [0.005, 0.995])
   levels = np.clip((frames - low) / max(high - low, 1e-6), 0, 1) * 255
   shown = np.zeros((WINDOW, *frames.shape[1:]), np.uint8)
@@ -113,13 +113,13 @@ def strip(frames: np.ndarray, first: int) -> np.ndarray:
 def one_word(
   title: str, frames: np.ndarray, names: Sequence[str], likeness: np.ndarray
 ) -> np.ndarray:
-  """Frames above rows of likeness, the frame that attention chooses marked.
+  """Frames above one row of scores per viseme, with the frame of the highest score marked.
 
   Args:
-    title: above.
+    title: printed above.
     frames: uint8 [H, 29 * W].
     names: of the visemes.
-    likeness: [visemes, 29]; -inf for frames that attention does not see, which are left white.
+    likeness: [visemes, 29] scores; -inf for frames that attention does not see, which are left white.
 
   Returns:
     uint8 [H', W', 3].

@@ -1,4 +1,4 @@
-"""The updates of a run: words and visemes from windows of clips."""
+"""Training and evaluation steps: words and visemes from windows of clips."""
 
 import functools
 from typing import Any
@@ -27,9 +27,9 @@ STATISTICS = 'batch_stats'
 
 
 def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
-  """Adam, or AdamW where weights decay; the gradient clipped first.
+  """Adam, or AdamW with weight decay, after gradient clipping.
 
-  Its rate rises linearly over config.optim.warmup_steps, and falls to 0 along a cosine.
+  The learning rate warms up linearly over config.optim.warmup_steps, then decays to 0 along a cosine.
   """
   options = config.optim
   rate = optax.warmup_cosine_decay_schedule(
@@ -46,22 +46,22 @@ def read_windows(
   keys: jax.Array | None = None,
   from_frames: bool = False,
 ) -> ReaderOutput:
-  """What the net makes of the windows of clips, to be the `method` of `net.apply`.
+  """The net's output for the windows of clips; passed as the `method` of `net.apply`.
 
   Args:
-    net: bound.
-    batch: 'frames' [B, T, H, W, 1]; 'counted' [B, T], 1 for frames that are no padding; 'label' [B, K], -1
-      where there is no window; 'span' [B, K, 2] of the words in frames; 'shift' [B, K] frames by which windows
-      lie later than around their words. Where there are 'known' [B, K] and 'left' [B, K, 29]: whether the
-      boundary of a word is known, and which frames of its window are left.
-    train: as of `Reader.features`.
-    keys: [B * K] of dropout, or None.
-    from_frames: whether windows are cut from the frames, so that nothing outside is seen; else from the
-      features of the whole clip, which have seen some frames around. Where there is 'left' they always are:
-      what is cut off is not seen.
+    net: a bound module.
+    batch: 'frames' [B, T, H, W, 1]; 'counted' [B, T], 1 for frames that are not padding; 'label' [B, K], -1
+      where there is no window; 'span' [B, K, 2] of the words in frames; 'shift' [B, K], how many frames later
+      than centred on its word a window lies. Optional: 'known' [B, K], whether the boundary of a word is
+      known, and 'left' [B, K, 29], which frames of its window are kept.
+    train: see `Reader.features`.
+    keys: [B * K] dropout keys, or None.
+    from_frames: whether windows are cut from the frames, so that nothing outside is seen; otherwise from the
+      features of the whole clip, whose receptive field includes frames outside. Always true if the batch has
+      'left': frames that are cut off must not be seen.
 
   Returns:
-    Of the B * K windows, those of a clip after another.
+    The output for all B * K windows, clip by clip.
   """
   frames, counted, span, shift = (batch[x] for x in ('frames', 'counted', 'span', 'shift'))
   first, length = first_frames(span) + shift, counted.sum(1).astype(jnp.int32)
@@ -78,24 +78,24 @@ def read_windows(
 
 
 def window_mask(batch: Batch) -> jax.Array:
-  """Which frames of its windows count, [B * K, 29]; of a batch as `read_windows` takes it."""
+  """Which frames of each window count, [B * K, 29], for a batch of `read_windows`."""
   first, length = first_frames(batch['span']) + batch['shift'], batch['counted'].sum(1)
   mask = inside(first, length.astype(jnp.int32)) * (batch['label'] >= 0)[..., None]
   return flat(mask * batch.get('left', 1))
 
 
 def flat(x: jax.Array) -> jax.Array:
-  """[B * K, ...] of [B, K, ...]."""
+  """[B, K, ...] to [B * K, ...]."""
   return x.reshape(-1, *x.shape[2:])
 
 
 class Steps:
-  """What happens to the net's state, and to what is exported of it.
+  """Training, export and evaluation steps of the net.
 
   Args:
-    config: of the run.
-    facts: of the data.
-    net: its modules, with the device axis.
+    config: the run's config.
+    facts: facts of the data.
+    net: the reader, made with the device axis.
     axis: the device axis, or None.
   """
 
@@ -109,23 +109,23 @@ class Steps:
     self.targets = viseme_targets(facts)
 
   def variables(self, state: TrainState) -> PyTree:
-    """What the net is applied with."""
+    """The variables that the net is applied with."""
     return {'params': state.params[PLAYER], **state.variables[PLAYER]}
 
   def loss(
     self, params: PyTree, state: TrainState, batch: Batch, from_frames: bool = False
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """The cross-entropy of words, and that of visemes where there is a branch, see `Task.losses`; nats.
+    """Cross-entropy of words, plus that of visemes if there is a branch, in nats; see `Task.losses`.
 
     Args:
       params: of the net.
-      state: before.
+      state: before the update.
       batch: of `Data.example`.
       from_frames: see `read_windows`.
 
     Returns:
-      The loss, its mean over windows with words, and 'terms', by name [B * K] of each window, 'valid' [B * K],
-      which of them have a word, and 'variables', the net's new collections.
+      The mean loss over windows with a word, and a dict: 'terms', by name, [B * K] per window; 'valid'
+      [B * K], which windows have a word; 'variables', the net's updated collections.
     """
     rows, windows = batch['label'].shape
     batch = self.without_boundaries(state, batch)
@@ -154,7 +154,7 @@ class Steps:
   def train_step(
     self, state: TrainState, batch: Batch, from_frames: bool = False
   ) -> tuple[TrainState, Metrics]:
-    """One update by `loss`."""
+    """One gradient update on `loss`."""
     loss = functools.partial(self.loss, from_frames=from_frames)
     grads, aux = jax.grad(loss, has_aux=True)(state.params[PLAYER], state, batch)
     state = update_player(state, self.optimizers, PLAYER, grads, self.axis)
@@ -165,7 +165,7 @@ class Steps:
     return state, psum(metrics, self.axis)
 
   def terms(self, out: ReaderOutput, labels: jax.Array) -> dict[str, jax.Array]:
-    """Losses [M] of windows with labels [M], nats; what is made of those without a label does not count."""
+    """Losses [M] of windows with labels [M], in nats; values for windows without a label are meaningless."""
     labels = jnp.maximum(labels, 0)
     smoothing = self.config.loss.label_smoothing
     targets = optax.smooth_labels(jax.nn.one_hot(labels, self.num_words), smoothing)
@@ -175,7 +175,7 @@ class Steps:
     return found
 
   def without_boundaries(self, state: TrainState, batch: Batch) -> Batch:
-    """With 'known' [B, K]: some windows go without the boundaries of their words."""
+    """Adds 'known' [B, K], which randomly hides the word boundaries of some windows."""
     share = self.config.augment.boundary_dropout
     if not (share and self.net.boundary):
       return batch
@@ -189,11 +189,11 @@ class Steps:
   ) -> tuple[Batch, tuple[jax.Array, ...], jax.Array | None]:
     """Clips mixed with others of the batch, the labels [B * K] of both, and the share [B * K] of the first.
 
-    Without mixup the batch as it is, its labels, and None. A clip whose window does not show all of the other's
-    word stays as it is, with a share of 1: that label would teach what is not there.
+    Without mixup: the batch unchanged, its labels, and None. A clip whose window does not show all of the
+    partner's word stays unmixed, with a share of 1: that label would teach what is not there.
 
     Raises:
-      ConfigError: windows are cut shorter, or clips are longer than they are, so that few could be mixed.
+      ConfigError: windows are randomly shortened, or clips are longer than a window, so few could be mixed.
     """
     alpha, axis, label = self.config.augment.mixup, self.axis, batch['label']
     if not alpha:
@@ -221,11 +221,11 @@ class Steps:
     return {**batch, **mixed}, labels, jnp.repeat(share, label.shape[1])
 
   def export(self, state: TrainState) -> PyTree:
-    """The average, or the net as it is where there is none; with what reads visemes, for evaluation."""
+    """The averaged variables, or the current ones without averaging; the viseme branch is kept to evaluate."""
     return state.ema.get(PLAYER, self.variables(state))
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
-    """The loss of windows, smoothed as in training, and the accuracy of those with words; boundaries known."""
+    """The loss of windows, label-smoothed as in training, and the accuracy on words; boundaries are known."""
     del key
     out: Any = self.net.apply(variables, batch, method=read_windows)
     labels = flat(batch['label'])
@@ -239,13 +239,13 @@ class Steps:
 
 
 def each_window(keys: jax.Array, windows: int) -> jax.Array:
-  """Keys [B * K] of the K windows of each of B clips with keys [B]."""
+  """Keys [B * K] for the K windows of each of B clips, derived from the clips' keys [B]."""
   fold = jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (0, None))
   return fold(keys, jnp.arange(windows)).reshape(-1)
 
 
 def viseme_targets(facts: dict[str, Any]) -> np.ndarray:
-  """[N, V] float32, 1 where a word has a viseme."""
+  """[N, V] float32, 1 where a word contains a viseme."""
   targets = np.zeros((len(facts['words']), facts['num_visemes']), np.float32)
   for row, sequence in zip(targets, facts['visemes'], strict=True):
     row[[int(x) for x in sequence.split()]] = 1

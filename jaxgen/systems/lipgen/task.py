@@ -26,7 +26,7 @@ from jaxgen.task import Data, PyTree, Task, Tools, Trained, TrainState, fresh_st
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Reader:
-  """The net of a config for the words and visemes of its facts."""
+  """The net of a config, for the words and visemes in the facts."""
   dtype, param_dtype = DTYPES[config.precision]
   model, loss = config.model, config.loss
   return make_reader(
@@ -49,13 +49,13 @@ def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = Non
 
 
 def of_kind(back_end: ConfigDict) -> dict[str, Any]:
-  """The values that a back-end of its kind has a use for."""
+  """The config values that a back-end of this kind uses."""
   names = {field.name for field in dataclasses.fields(BACK_ENDS[back_end.kind])}
   return {name: x for name, x in back_end.items() if name in names or name == 'kind'}
 
 
 def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDtypeStruct]:
-  """A training batch, as `Data.example` makes it."""
+  """Shapes and dtypes of a training batch, as `Data.example` makes it."""
   rows, windows = config.batch_size, facts['words_a_clip']
   clip = rows, facts['clip_length'], config.data.crop, config.data.crop, 1
   dtype = DTYPES[config.precision][1]
@@ -72,7 +72,7 @@ def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDt
 
 
 def initial(steps: Steps, key: jax.Array) -> TrainState:
-  """A state of new parameters, or of those that config.init_from names."""
+  """The initial state: new parameters, or those that config.init_from names."""
   config = steps.config
   one = {
     name: jnp.zeros((1, *x.shape[1:]), x.dtype) for name, x in batch_of(config, steps.facts).items()
@@ -85,14 +85,14 @@ def initial(steps: Steps, key: jax.Array) -> TrainState:
 
 
 def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[str, PyTree]:
-  """Variables, front-end and back-end taken from the reader of config.init_from.
+  """Variables with front-end and back-end taken from the reader of config.init_from.
 
-  The rows of its words that are words here too are taken by their names; its viseme branch where both have the
-  same.
+  The word classifier's entries are copied for words that both know, matched by name; the viseme branch where
+  shapes agree.
 
   Raises:
     CheckpointError: not a file of `jaxgen export`.
-    ConfigError: no reader, or one of another net or that sees mouths at another size: names what differs.
+    ConfigError: not a reader, or one with another architecture or mouth size; names what differs.
   """
   name = config.init_from
   trained = load_named(expanded(name), 'config.init_from', 'lipgen')
@@ -116,7 +116,7 @@ def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[s
 
 
 def _check_sight(config: ConfigDict, trained: Trained) -> None:
-  """Raises ConfigError where a reader to begin with sees mouths at another size; tells of another place."""
+  """Raises ConfigError if a pretrained reader sees mouths at another size; warns of another position."""
   own = Framing(*config.data.framing)
   given = Framing.from_json(trained.facts['framing']) if 'framing' in trained.facts else own
   crop = trained.config.data.crop
@@ -132,7 +132,7 @@ def _check_sight(config: ConfigDict, trained: Trained) -> None:
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config. One player, the net."""
+  """The task of a config, with one player, the net."""
   most = facts['words_a_clip']
   if config.augment.mixup and most > 1:
     raise ConfigError(
@@ -142,7 +142,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   net = make_model(config, facts)
 
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
-    from jaxgen.systems.lipgen import evaluation  # no part of a net that is used
+    from jaxgen.systems.lipgen import evaluation  # not needed for inference
 
     assert data is not None
     return evaluation.evaluate(config, facts, net, variables, data, tools)

@@ -1,5 +1,5 @@
-"""Numbers that all of lipgen goes by. Imports nothing."""
+"""Constants that all of lipgen shares. Imports nothing."""
 
-RATE = 25  # frames a second of all clips
-WINDOW = 29  # frames in which a word is read: LRW's clips are as long
-MOUTH = 96  # pixels, the side of a mouth crop as `jaxgen mouths` makes it
+RATE = 25  # frames per second of all clips
+WINDOW = 29  # frames of the window in which a word is read, the length of LRW's clips
+MOUTH = 96  # side in pixels of a mouth crop as `jaxgen mouths` makes it

@@ -1,6 +1,6 @@
-"""What training does to clips on their way to a reader; pure functions of a key, for one clip each.
+"""Augmentation of training clips; pure functions of a key, for one clip each.
 
-Source of the names: the paper; of the values: the public DC-TCN implementation.
+The names are from the paper, the values from the public DC-TCN implementation.
 """
 
 from typing import NamedTuple
@@ -14,19 +14,19 @@ from jaxgen.systems.lipgen.clips.windows import MIDDLE, half_durations
 from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, name_key
 
-MEAN, DEVIATION = 0.421, 0.165  # of mouth crops' pixels in [0, 1]
+MEAN, DEVIATION = 0.421, 0.165  # mean and standard deviation of mouth crops' pixels in [0, 1]
 
 
 class Augmentation(NamedTuple):
-  """How far clips are changed; 0 and False change nothing.
+  """Strength of each augmentation; 0 and False disable it.
 
   Attributes:
-    flip: whether half of the clips are mirrored, all frames of one alike.
-    brightness: factor within 1 +- this, one a clip.
-    contrast: factor of the distance from the clip's mean within 1 +- this, one a clip.
-    time_mask: frames of the longest mask, whose length is uniform from 0; one a clip.
-    word_mask: in place of it the share of a word's frames that its mask takes at most; one a word.
-    jitter: frames by which a window lies before or after its word's middle at most, one a word.
+    flip: whether half of the clips are mirrored, all frames of a clip alike.
+    brightness: factor within 1 +- this, one per clip.
+    contrast: factor of the distance from the clip's mean within 1 +- this, one per clip.
+    time_mask: largest length of the time mask in frames, drawn uniformly from 0; one per clip.
+    word_mask: used instead of it: the largest share of a word's frames that is masked; one mask per word.
+    jitter: largest shift of a window from its word's middle, in frames, one per word.
   """
 
   flip: bool = True
@@ -38,7 +38,7 @@ class Augmentation(NamedTuple):
 
 
 def normalised(pixels: jax.Array, dtype: jnp.dtype = jnp.float32) -> jax.Array:
-  """Levels 0..255 as readers want them: (x / 255 - .421) / .165."""
+  """Normalises levels 0..255 to a reader's input: (x / 255 - .421) / .165."""
   return ((pixels.astype(jnp.float32) / 255 - MEAN) / DEVIATION).astype(dtype)
 
 
@@ -48,13 +48,13 @@ def frame_mask(length: jax.Array, frames: int) -> jax.Array:
 
 
 def middle_crop(clip: jax.Array, size: int) -> jax.Array:
-  """The middle [..., size, size] of [..., S, S]: from pixel 2 of 48 for 44, from 4 of 96 for 88."""
+  """The centre crop [..., size, size] of [..., S, S]: from pixel 2 of 48 for 44, from 4 of 96 for 88."""
   offset = (clip.shape[-1] - size) // 2
   return clip[..., offset : offset + size, offset : offset + size]
 
 
 def random_crop(key: jax.Array, clip: jax.Array, size: int, flip: bool = True) -> jax.Array:
-  """One random square [T, size, size] of all frames [T, S, S], mirrored in half of the cases if `flip`."""
+  """The same random crop [T, size, size] of all frames [T, S, S], mirrored half of the time if `flip`."""
   most = clip.shape[-1] - size
   top, left = jax.random.randint(name_key(key, 'crop'), (2,), 0, most + 1)
   found = lax.dynamic_slice(clip, (0, top, left), (clip.shape[0], size, size))
@@ -66,12 +66,12 @@ def random_crop(key: jax.Array, clip: jax.Array, size: int, flip: bool = True) -
 def random_light(
   key: jax.Array, clip: jax.Array, mask: jax.Array, brightness: float, contrast: float
 ) -> jax.Array:
-  """Another brightness and contrast for all frames, levels cut to 0..255.
+  """Random brightness and contrast, the same for all frames; levels are clipped to 0..255.
 
   Args:
     key: () typed.
     clip: [T, H, W] levels 0..255, floating point.
-    mask: [T] 1 for frames that count for the mean.
+    mask: [T] 1 for frames that count towards the mean.
     brightness: see `Augmentation`.
     contrast: see `Augmentation`.
   """
@@ -94,7 +94,7 @@ def clip_mean(clip: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def time_mask(key: jax.Array, length: jax.Array, frames: int, most: int) -> jax.Array:
-  """The frames [T] bool of one mask: length uniform in 0..most (the clip's at most), place uniform in it."""
+  """The frames [T] bool of one mask: length uniform in 0..most (at most the clip's), position uniform."""
   n = jax.random.randint(name_key(key, 'mask length'), (), 0, most + 1)
   n = jnp.minimum(n, length)
   first = jax.random.randint(name_key(key, 'mask place'), (), 0, length - n + 1)
@@ -105,12 +105,12 @@ def time_mask(key: jax.Array, length: jax.Array, frames: int, most: int) -> jax.
 def word_masks(
   key: jax.Array, spans: jax.Array, labels: jax.Array, frames: int, share: float
 ) -> jax.Array:
-  """The frames [T] bool of a mask in each word, for clips whose words are shorter than a mask of 14 frames.
+  """The frames [T] bool of one mask per word, for clips whose words are shorter than a mask of 14 frames.
 
   Args:
     key: () typed.
     spans: [K, 2] in frames.
-    labels: [K]; those below 0 are no words.
+    labels: [K]; below 0 there is no word.
     frames: T.
     share: of a word's frames; the length of its mask is uniform in 0..floor(share * frames).
   """
@@ -125,23 +125,23 @@ def word_masks(
 
 
 def shifts(key: jax.Array, words: int, most: int) -> jax.Array:
-  """By how many frames the windows [K] int32 lie after their words' middles: uniform in -most..most."""
+  """Shifts [K] int32 of windows after their words' middles, in frames: uniform in -most..most."""
   return jax.random.randint(name_key(key, 'jitter'), (words,), -most, most + 1)
 
 
 def variable_lengths(key: jax.Array, spans: jax.Array) -> jax.Array:
-  """A random part of each window that has its word whole, for readers without boundaries.
+  """A random part of each window that contains the whole word, for readers without boundaries.
 
   With half = int(duration / 2 * 25), m = 14 and n = 29 frames it is [a, b): a is uniform in
-  0..max(0, m - half - 1), b in min(m + half + 2, n)..n. A reader to whom padding makes no difference is given
-  the cut clip by its mask.
+  0..max(0, m - half - 1), b in min(m + half + 2, n)..n. Since the reader is invariant to padding, a mask is
+  enough to cut the clip.
 
   Args:
     key: () typed.
     spans: [K, 2] start and end of the words in frames.
 
   Returns:
-    [K, 29] float32, which frames of the windows are left.
+    [K, 29] float32, which frames of the windows are kept.
 
   Reference: the public DC-TCN implementation.
   """
@@ -161,18 +161,18 @@ def augmented(
   options: Augmentation,
   dtype: jnp.dtype = jnp.float32,
 ) -> Batch:
-  """A clip as a reader in training gets it: a pure function of the key.
+  """An augmented training clip; a pure function of the key.
 
   Args:
     key: () typed, of this row.
     row: 'frames' [T, S, S] uint8, 'length' (), 'label' [K], 'span' [K, 2].
     size: of the crop, at most S.
-    options: how far.
+    options: strength of the augmentation.
     dtype: of the frames.
 
   Returns:
     'frames' [T, size, size, 1], 0 after the last one, 'counted' [T] float32, 'shift' [K] int32 of the windows,
-    'label' and 'span' as they are.
+    'label' and 'span' unchanged.
   """
   clip, length = row['frames'], row['length']
   chex.assert_rank([clip, length, row['span']], [3, 0, 2])
@@ -193,7 +193,7 @@ def augmented(
 
 
 def plain(row: Batch, size: int, dtype: jnp.dtype = jnp.float32) -> Batch:
-  """A clip as a reader in evaluation gets it: the middle of each frame, as `augmented` with nothing changed."""
+  """A clip for evaluation: centre crops, in the format of `augmented` but without augmentation."""
   mask = frame_mask(row['length'], len(row['frames']))
   shift = jnp.zeros(len(row['label']), jnp.int32)
   return _made(normalised(middle_crop(row['frames'], size)), mask, row, shift, dtype)

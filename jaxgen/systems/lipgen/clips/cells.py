@@ -1,4 +1,4 @@
-"""Tables as people have them: CSV and TSV of spreadsheets."""
+"""User-supplied tables: CSV and TSV, as spreadsheets write them."""
 
 import csv
 import io
@@ -8,16 +8,16 @@ from typing import NamedTuple
 from jaxgen.errors import DataError
 from jaxgen.files import decoded_text
 
-MARKS = '\t;,'  # between cells
+MARKS = '\t;,'  # possible delimiters
 
 
 class Cells(NamedTuple):
-  """What a table holds.
+  """The contents of a table.
 
   Attributes:
-    titles: of its columns, without blanks around them.
-    rows: the number of its line, from 1, and the cells of each row that is not empty.
-    mark: what stands between cells.
+    titles: of its columns, stripped.
+    rows: the line number, from 1, and the cells of each non-empty row.
+    mark: the delimiter.
   """
 
   titles: list[str]
@@ -25,25 +25,25 @@ class Cells(NamedTuple):
   mark: str
 
   def pointed(self, text: str) -> str:
-    """A number with a point: where cells are not separated by commas it may have one in its place."""
+    """A number with a decimal point; it may have a decimal comma unless commas are the delimiter."""
     return text if self.mark == ',' else text.replace(',', '.')
 
 
 def read_cells(path: Path) -> Cells:
-  """The cells of a file in UTF-8 or UTF-16, separated as its first line is: by tabs, semicolons or commas.
+  """Reads a file in UTF-8 or UTF-16, with the delimiter of its first line: tabs, semicolons or commas.
 
   Raises:
     OSError: it cannot be read.
-    ValueError: it is no such text, or its quotes are damaged.
+    ValueError: it is not such text, or its quotes are damaged.
   """
   return of_text(decoded_text(path.read_bytes()))
 
 
 def open_table(path: Path) -> Cells:
-  """`read_cells` of a file that a person named.
+  """`read_cells` for a file that the user named.
 
   Raises:
-    DataError: it is missing, no text in UTF-8 or UTF-16, or no table.
+    DataError: it is missing, not UTF-8 or UTF-16 text, or not a table.
   """
   try:
     return read_cells(path)
@@ -56,7 +56,7 @@ def open_table(path: Path) -> Cells:
 
 
 def of_text(text: str) -> Cells:
-  """The cells of a text; errors as `read_cells`."""
+  """The cells of a text; raises as `read_cells` does."""
   first = next((line for line in text.splitlines() if line.strip()), '')
   mark = max(MARKS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), ())))
   reader = csv.reader(io.StringIO(text, newline=''), delimiter=mark)

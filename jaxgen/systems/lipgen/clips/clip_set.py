@@ -1,4 +1,4 @@
-"""Clips with the words that are spoken in them, as rows to learn from."""
+"""Clips labelled with the words spoken in them, and their division into parts."""
 
 from collections import Counter
 from collections.abc import Container, Sequence
@@ -13,17 +13,17 @@ from jaxgen.systems.lipgen.clips import frames as many
 from jaxgen.systems.lipgen.clips.frames import Frames
 from jaxgen.task import Batch
 
-# The class of windows without a word: the last one, where a set has it.
+# The class of windows without a word: the last class, if a set has it.
 NO_WORD = ''
-_LEAST_PAUSE = 4  # frames of the shortest pause that counts
+_LEAST_PAUSE = 4  # frames; shorter pauses do not count
 
 
 class ClipSet(NamedTuple):
-  """Clips of mouths, 25 frames a second, with up to K words each.
+  """Clips of mouths at 25 frames per second, with up to K words each.
 
   Attributes:
     words: the classes, all different; the last one may be '', no word.
-    frames: [N, T, S, S] uint8 grey, zeros after a clip's last frame; in memory or mapped from files.
+    frames: [N, T, S, S] uint8 grey, zero-padded after a clip's last frame; in memory or memory-mapped.
     lengths: [N] int32 frames of each clip.
     labels: [N, K] int32 classes of its words, -1 where it has fewer than K.
     spans: [N, K, 2] float32 start and end of each word in frames, fractional.
@@ -39,12 +39,12 @@ class ClipSet(NamedTuple):
 
   @property
   def num_words(self) -> int:
-    """Labels in all, those without a word included."""
+    """Number of labels, including those of the class no word."""
     return int((self.labels >= 0).sum())
 
 
 class ClipRows:
-  """Random access to clips, as batches and splits want it.
+  """Random access to clips, for making batches and splits.
 
   Args:
     clips: the set.
@@ -58,7 +58,7 @@ class ClipRows:
 
   @property
   def nbytes(self) -> int:
-    """Of all frames."""
+    """Size of all frames in bytes."""
     return int(np.prod(self._clips.frames.shape, dtype=np.int64))
 
   def gather(self, rows: np.ndarray) -> Batch:
@@ -77,7 +77,7 @@ class ClipRows:
 
 
 def subset(clips: ClipSet, rows: np.ndarray) -> ClipSet:
-  """The clips of these rows in this order; frames are not read."""
+  """The clips of the given rows, in that order; frames are not read."""
   rows = np.asarray(rows, np.int64)
   return clips._replace(
     frames=many.chosen(clips.frames, rows),
@@ -89,9 +89,9 @@ def subset(clips: ClipSet, rows: np.ndarray) -> ClipSet:
 
 
 def joined(a: ClipSet, b: ClipSet) -> ClipSet:
-  """The union of two sets with the same words, as of real and of drawn clips; frames are not read.
+  """The union of two sets with the same words, such as real and drawn clips; frames are not read.
 
-  One of them may have the class '' besides. Shorter clips are followed by zeros, and fewer words by -1.
+  One of them may also have the class ''. Shorter clips are padded with zeros, and missing labels are -1.
 
   Raises:
     DataError: their words or the sizes of their frames differ.
@@ -118,24 +118,24 @@ def joined(a: ClipSet, b: ClipSet) -> ClipSet:
 
 
 def _wider(x: np.ndarray, most: int, value: int) -> np.ndarray:
-  """[N, K, ...] -> [N, most, ...]."""
+  """Pads [N, K, ...] to [N, most, ...]."""
   around = [(0, 0), (0, most - x.shape[1])] + [(0, 0)] * (x.ndim - 2)
   return np.pad(x, around, constant_values=value)
 
 
 def pauses(clips: ClipSet, seed: int | None = None) -> ClipSet:
-  """The same clips, where windows in the pauses before the first and after the last word have the class ''.
+  """Labels the pauses before the first and after the last word of each clip with the class ''.
 
-  For sets whose clips name all that is spoken in them, as GRID's do and LRW's do not. Each pause gets the span
-  of a word of the same clip, moved into it (and shortened to it where it is longer), so that how long a span is
-  does not tell that there is no word.
+  For sets whose labels cover everything that is spoken, as GRID's do and LRW's do not. Each pause gets the span
+  of a word of the same clip, moved into it (and shortened to it if longer), so that the length of a span does
+  not reveal that there is no word.
 
   Args:
     clips: with or without the class ''.
     seed: draws the word and the place in the pause; None takes the neighbouring word and the pause's middle.
 
   Returns:
-    A set with K + 2 words a clip at most; -1 where a pause is too short or a clip has no word.
+    A set with up to K + 2 labels per clip; -1 where a pause is too short or a clip has no word.
   """
   words = clips.words if clips.words[-1:] == (NO_WORD,) else (*clips.words, NO_WORD)
   n = len(clips.lengths)
@@ -171,13 +171,13 @@ def pauses(clips: ClipSet, seed: int | None = None) -> ClipSet:
 def held_out(
   names: Sequence[str], share: float, seed: int = 0, always: Sequence[str] = ()
 ) -> np.ndarray:
-  """Which clips belong to the held-out part: by their names alone, whatever their order.
+  """Which clips are held out; depends on their names only, not on their order.
 
   Args:
     names: [N], all different.
-    share: of the clips, in [0, 1); at least one is held out where there are two, and one is left.
+    share: of the clips, in [0, 1); of two or more clips at least one is held out, and one is left.
     seed: of the choice.
-    always: names that are held out wherever they occur.
+    always: names that are always held out.
 
   Returns:
     [N] bool.
@@ -190,7 +190,7 @@ def held_out(
 
 
 def _ranked(names: Sequence[str], seed: int = 0, always: Container[str] = frozenset()) -> list[str]:
-  """In the order in which they are held out."""
+  """The names in the order in which they are held out."""
 
   def rank(name: str) -> tuple[bool, str]:
     return name not in always, digests.seal([f'{seed}/{name}'.encode()])
@@ -199,11 +199,11 @@ def _ranked(names: Sequence[str], seed: int = 0, always: Container[str] = frozen
 
 
 def spoken_in_training(clips: ClipSet, out: np.ndarray) -> np.ndarray:
-  """The held-out part without clips that alone have one of their words: what is not trained on is never read.
+  """The held-out part without clips needed in training, as the only ones with a word: it would not be learned.
 
   Args:
     clips: the set.
-    out: [N] bool, its held-out part, see `held_out`. Where all its words are said in training it stays.
+    out: [N] bool, its held-out part, see `held_out`; unchanged if training has all of its words.
 
   Returns:
     [N] bool, one clip at least.
@@ -226,7 +226,7 @@ def spoken_in_training(clips: ClipSet, out: np.ndarray) -> np.ndarray:
 
 
 def divided(clips: ClipSet, out: np.ndarray) -> dict[str, ClipSet]:
-  """{'train', 'validation'} of a set whose held-out clips are known, [N] bool."""
+  """Splits a set into {'train', 'validation'} by its held-out clips, [N] bool."""
   return {
     'train': subset(clips, np.flatnonzero(~out)),
     'validation': subset(clips, np.flatnonzero(out)),

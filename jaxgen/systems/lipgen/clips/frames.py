@@ -1,4 +1,4 @@
-"""Frames of many clips as one array: in memory or mapped from files, of one set or several, in any order."""
+"""Frames of many clips as one array: in memory or memory-mapped, from one set or several, in any order."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Frames(Protocol):
-  """What is read of clips: an array [N, T, S, S] uint8, or something that gives rows as one would."""
+  """Frames of clips: an array [N, T, S, S] uint8, or an object that is indexed like one."""
 
   @property
   def shape(self) -> tuple[int, ...]:
@@ -18,12 +18,12 @@ class Frames(Protocol):
 
 
 class Chosen:
-  """Rows of several arrays of clips, none of which is read before it is asked for; zeros after short clips.
+  """Rows of several arrays of clips, read lazily; shorter clips are zero-padded.
 
   Args:
     parts: each [N_p, T_p, S, S] uint8.
-    part: [N] which of the parts a row is in.
-    row: [N] its place there.
+    part: [N] index of each row's part.
+    row: [N] its index there.
   """
 
   def __init__(self, parts: Sequence[Frames], part: np.ndarray, row: np.ndarray):
@@ -55,10 +55,10 @@ class Chosen:
 
 
 class Ragged:
-  """Clips of different lengths that lie one after the other in a buffer, as an array with zeros after each.
+  """Clips of different lengths, stored back to back in a buffer, as one zero-padded array.
 
   Args:
-    pixels: [P] uint8, in memory or mapped from a file.
+    pixels: [P] uint8, in memory or memory-mapped.
     lengths: [N] frames of each.
     side: S.
   """
@@ -89,12 +89,12 @@ class Ragged:
 
 
 def chosen(frames: Frames, rows: np.ndarray) -> Frames:
-  """The clips of these rows, in this order, without reading them."""
+  """The clips of the given rows, in that order, without reading them."""
   return Chosen([frames], np.zeros(len(rows), np.int32), rows)
 
 
 def joined(parts: Sequence[Frames]) -> Frames:
-  """All clips of several arrays, one after the other, without reading them."""
+  """The clips of several arrays concatenated, without reading them."""
   sizes = [x.shape[0] for x in parts]
   part = np.repeat(np.arange(len(parts)), sizes)
   return Chosen(parts, part, np.concatenate([np.arange(n) for n in sizes]))

@@ -1,4 +1,4 @@
-"""Framing: the square of a mouth crop that a reader sees, and the pixels it is given of it."""
+"""Framing: the square of a mouth crop that a reader sees, and the resolution it is resized to."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,13 +12,13 @@ from jaxgen.systems.lipgen.units import MOUTH
 
 
 class Framing(NamedTuple):
-  """A square of a crop of 96 x 96, and its size after.
+  """A square of a 96 x 96 crop, and the size it is resized to.
 
   Attributes:
     top: its first row.
     left: its first column.
     size: its side in the crop.
-    pixels: its side as the reader gets it.
+    pixels: its side after resizing.
   """
 
   top: int
@@ -27,15 +27,15 @@ class Framing(NamedTuple):
   pixels: int
 
   def to_json(self) -> dict[str, int]:
-    """As it is saved with weights."""
+    """The form that is saved with weights."""
     return self._asdict()
 
   @classmethod
   def from_json(cls, values: Mapping[str, Any]) -> 'Framing':
-    """Of what `to_json` gave.
+    """The inverse of `to_json`.
 
     Raises:
-      DataError: it is no framing.
+      DataError: the values are not a framing.
     """
     try:
       found = cls(**{name: int(values[name]) for name in cls._fields})
@@ -47,18 +47,18 @@ class Framing(NamedTuple):
     return found
 
 
-# The whole crop, as readers at the paper's size see it.
+# The whole crop, for readers of the paper's size.
 WHOLE = Framing(0, 0, MOUTH, MOUTH)
-# Around the lips of `grid_s1_mouths` at full resolution, whose crops show half faces: a small net reads three
-# times as many words of it as of the whole crop at half the resolution.
+# The lips in `grid_s1_mouths` at full resolution, whose crops show half the face: a small net reads three times
+# as many words from it as from the whole crop at half the resolution.
 LIPS = Framing(29, 26, 48, 48)
 
 
 def check(framing: Framing, side: int = MOUTH) -> None:
-  """Refuses a square that leaves a crop of this side, or is none.
+  """Checks that a square is valid and lies within a crop of this side.
 
   Raises:
-    DataError: it is or does.
+    DataError: it does not.
   """
   top, left, size, pixels = framing
   if min(top, left) < 0 or min(size, pixels) < 1 or max(top, left) + size > side:
@@ -68,17 +68,17 @@ def check(framing: Framing, side: int = MOUTH) -> None:
 
 
 def framed(frames: np.ndarray, framing: Framing) -> np.ndarray:
-  """What a reader sees of crops.
+  """Cuts out the part of crops that a reader sees.
 
   Args:
     frames: [..., H, W] uint8 grey.
-    framing: a square inside of [H, W].
+    framing: a square within [H, W].
 
   Returns:
-    [..., pixels, pixels] uint8, cut out as it is, or resized where its size is another (bicubic, antialiased).
+    [..., pixels, pixels] uint8, resized if the size differs (bicubic, antialiased).
 
   Raises:
-    DataError: the square leaves the frame.
+    DataError: the square extends beyond the frame.
   """
   check(framing, min(frames.shape[-2:]))
   top, left, size, pixels = framing
@@ -86,13 +86,13 @@ def framed(frames: np.ndarray, framing: Framing) -> np.ndarray:
 
 
 def framed_points(points: np.ndarray, framing: Framing) -> np.ndarray:
-  """Points [..., 2] in pixels of a crop of 96 x 96, as float32 in those of what a framing shows of it."""
+  """Maps points [..., 2] from pixels of a 96 x 96 crop to pixels of the framed picture, float32."""
   top, left, size, pixels = framing
   return ((points - [left, top] + 0.5) * (pixels / size) - 0.5).astype(np.float32)
 
 
 def resized(frames: np.ndarray, pixels: int) -> np.ndarray:
-  """Squares [..., S, S] uint8 at [..., pixels, pixels], bicubic and antialiased."""
+  """Resizes squares [..., S, S] uint8 to [..., pixels, pixels], bicubic and antialiased."""
   side = frames.shape[-1]
   if side == pixels:
     return np.ascontiguousarray(frames)
@@ -102,5 +102,5 @@ def resized(frames: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def framing_of(config: ConfigDict) -> Framing:
-  """What is seen of a mouth crop."""
+  """The framing of a config."""
   return Framing(*config.data.framing)

@@ -1,4 +1,4 @@
-"""GRID: sentences of six words by fixed slots, "bin blue at f two now"; the mouths of one of its speakers."""
+"""GRID: sentences of six words in fixed slots, "bin blue at f two now"; mouth crops of one of its speakers."""
 
 import logging
 from pathlib import Path
@@ -27,29 +27,29 @@ _CODES = (
   ),
   {'a': 'again', 'n': 'now', 'p': 'please', 's': 'soon'},
 )
-# The words of each place in a sentence: verb, colour, preposition, letter, digit, adverb.
+# The words of each slot of a sentence: verb, colour, preposition, letter, digit, adverb.
 SLOTS = tuple(tuple(code.values()) for code in _CODES)
 WORDS = tuple(sorted(word for slot in SLOTS for word in slot))
-# The utterances whose full faces and sound are in `grid_sound`: held out whatever the seed, for readers, and
-# for all that is learnt of this speaker and judged on them, but for the labeller of the others (`labelling`).
+# The utterances whose full faces and sound are in `grid_sound`: always held out, from readers and from any
+# other model of this speaker that is evaluated on them, except the labeller of the others (`labelling`).
 WITH_SOUND = (
   *('bbaf3s', 'bbbz8n', 'bbbz9s', 'bbie8n', 'bbie9s', 'bbif1a', 'bbifzp'),
   *('bbil3s', 'bbil4p', 'bbil5a', 'bbir6n', 'bbir7s', 'bbir8p'),
 )
-# Not a word: silence and a short pause.
+# Labels that are not words: silence and a short pause.
 _SILENT = ('sil', 'sp')
-_UNITS = 1000  # of .align files in a frame: 25,000 a second
+_UNITS = 1000  # time units of .align files per frame: 25,000 per second
 
 
 def sentence(name: str) -> tuple[str, ...]:
-  """The six words of a clip by its name.
+  """The six words of a clip, decoded from its name.
 
   Args:
-    name: GRID's code, a character a word, as 'bbaf2n'; what stands before an underscore does not count
-      ('id2_vcd_swwp2s'), nor does an ending.
+    name: GRID's code, one character per word, such as 'bbaf2n'; anything up to the last underscore
+      ('id2_vcd_swwp2s') and a file extension are ignored.
 
   Raises:
-    DataError: it is no such code.
+    DataError: it is not such a code.
   """
   code = Path(name).stem.split('_')[-1]
   words = [of.get(letter, '') for of, letter in zip(_CODES, code, strict=False)]
@@ -59,10 +59,10 @@ def sentence(name: str) -> tuple[str, ...]:
 
 
 def read_align(path: Path) -> list[Spoken]:
-  """The words of a GRID .align file with their times in frames, without silence.
+  """Reads the words of a GRID .align file with their times in frames, without silence.
 
   Raises:
-    DataError: it cannot be read, or a line is not start, end, word.
+    DataError: it cannot be read, a line is not start, end, word, or there is no word.
   """
   try:
     lines = path.read_text().splitlines()
@@ -88,7 +88,7 @@ def read_align(path: Path) -> list[Spoken]:
 
 
 def folder_of(directory: str = '') -> Path:
-  """The folder that is named, or $JAXGEN_DATA/grid_s1_mouths.
+  """The given folder, or $JAXGEN_DATA/grid_s1_mouths.
 
   Raises:
     DataError: there is none.
@@ -102,16 +102,16 @@ def load_grid(
   share: float = 0.2,
   say: Say = logging.info,
 ) -> dict[str, ClipSet]:
-  """The mouths of one speaker of GRID, in two parts that share no clip.
+  """Loads mouth crops of one speaker of GRID, in two disjoint parts.
 
   Args:
     directory: with words.tsv and clips; empty for $JAXGEN_DATA/grid_s1_mouths.
     framing: what is seen of their 96 x 96 pixels.
-    share: of the clips that is held out, see `clip_set.held_out`; the 13 in `grid_sound` always are.
-    say: told of damaged clips, which are left out.
+    share: share of clips held out, see `clip_set.held_out`; the 13 in `grid_sound` always are.
+    say: called with messages about damaged clips, which are left out.
 
   Returns:
-    {'train', 'validation'} of 75 frames and six words a clip, the 51 words in alphabetical order.
+    {'train', 'validation'} with 75 frames and six words per clip, the 51 words in alphabetical order.
 
   Raises:
     DataError: files are missing or damaged.

@@ -1,7 +1,7 @@
-"""LRW: half a million clips of a word each, in the layout in which it is given out.
+"""LRW: half a million clips of one word each, in the layout in which it is distributed.
 
-lipread_mp4/WORD/{train,val,test}/WORD_00001.mp4 are 29 frames at 25 a second with the word in their middle, and
-WORD_00001.txt beside each says in its fifth line how long it lasts, "Duration: 0.53 seconds".
+lipread_mp4/WORD/{train,val,test}/WORD_00001.mp4 has 29 frames at 25 per second with the word in the middle, and
+the fifth line of WORD_00001.txt beside it gives the word's duration, "Duration: 0.53 seconds".
 """
 
 import json
@@ -28,24 +28,24 @@ from jaxgen.words import counted
 
 SPLITS = ('train', 'val', 'test')
 LAYOUT = 'lipread_mp4/WORD/{train,val,test}/WORD_00001.mp4 and .txt'
-# The mouth in LRW's frames of 256 x 256, whose faces are placed alike: the fixed crop of the field, rows
-# 115-210 and columns 79-174. Frames of 96 x 96 are crops that `jaxgen mouths` has made already.
+# The mouth in LRW's 256 x 256 frames, whose faces are aligned: the crop that is common in the literature, rows
+# 115-210 and columns 79-174. Frames of 96 x 96 are already crops, made by `jaxgen mouths`.
 CROP = Framing(115, 79, MOUTH, MOUTH)
 # Row and column of the mouth's centre in it: in the mean face of 256 pixels it is at x 129.3, y 157.8.
 CENTRE = 43, 50
-# Of a split's clips may be without a duration or damaged; they are left out, and more of them are an error.
+# Largest share of a split's clips that may be damaged or lack a duration; they are left out, more are an error.
 MOST_LEFT_OUT = 0.01
 _DURATION = re.compile(r'^Duration:\s*(\d*\.?\d+)\s*seconds', re.MULTILINE)
-_LONGEST = 2.0  # seconds: what lasts longer in a clip of 1.16 is no duration of a word
+_LONGEST = 2.0  # seconds: in a clip of 1.16, anything longer cannot be the duration of a word
 _NAMED = 5
 
 
 class Clips(Sequence[str]):
-  """The names of clips, WORD_00001: two numbers each, for there are half a million.
+  """The names of clips, WORD_00001, stored as two integers each, as there are half a million.
 
   Args:
     words: by index.
-    word: [N] int32 which.
+    word: [N] int32 index of each clip's word.
     number: [N] int32.
   """
 
@@ -65,7 +65,7 @@ class Clips(Sequence[str]):
     return f'{self.words[self.word[i]]}_{self.number[i]:05d}'
 
   def chosen(self, rows: np.ndarray) -> 'Clips':
-    """Those of these rows."""
+    """The names of the given rows."""
     return Clips(self.words, self.word[rows], self.number[rows])
 
 
@@ -74,7 +74,7 @@ class Paths(Sequence[Path]):
 
   Args:
     root: the folder of words.
-    split: of SPLITS.
+    split: one of SPLITS.
     clips: their names.
     ending: of the files.
   """
@@ -103,19 +103,19 @@ def load_lrw(
   words: Sequence[str] | None = None,
   say: Say = logging.info,
 ) -> ClipSet:
-  """One split of LRW, or of one's own words in its layout.
+  """Loads one split of LRW, or of one's own words in its layout.
 
-  Clips whose text is missing or names no duration, and those that cannot be decoded, are left out, counted, and
-  the first few named; more than one in a hundred are an error. Frames are decoded once, framed and kept in
-  $JAXGEN_CACHE (9,216 bytes a frame at 96 pixels: 144 GB for all of LRW, a quarter of it at 48), and read from
-  there when they are asked for. What they will take is told before, and refused where the disk has less room.
+  Clips whose text is missing or has no duration, and those that cannot be decoded, are left out and counted,
+  and the first few named; more than one in a hundred are an error. Frames are decoded once, framed and cached
+  in $JAXGEN_CACHE (9,216 bytes per frame at 96 pixels: 144 GB for all of LRW, a quarter of it at 48), and read
+  from there on demand. The space needed is announced first, and refused if the disk has less.
 
   Args:
-    directory: the folder of words or the one that has lipread_mp4; empty for $JAXGEN_DATA/lrw.
-    split: of SPLITS.
+    directory: the folder of words, or the one that contains lipread_mp4; empty for $JAXGEN_DATA/lrw.
+    split: one of SPLITS.
     framing: what is seen of the mouth crops.
-    words: the classes, the folders' names in small letters; by default all of them in alphabetical order.
-    say: told of what is left out.
+    words: the classes, the folders' names in lower case; by default all of them in alphabetical order.
+    say: called with messages about clips left out.
 
   Raises:
     DataError: files are missing or damaged.
@@ -149,7 +149,7 @@ def root_of(directory: str = '') -> Path:
 
 
 def spoken_in(path: Path) -> Spoken | None:
-  """The word of a clip WORD/SPLIT/WORD_00001.mp4 by the text beside it; None without a duration."""
+  """The word of a clip WORD/SPLIT/WORD_00001.mp4, timed by the text beside it; None without a duration."""
   seconds = _duration(path.with_suffix('.txt'))
   if isinstance(seconds, str):
     return None
@@ -158,13 +158,13 @@ def spoken_in(path: Path) -> Spoken | None:
 
 
 def folder_of_words(folder: Path) -> Path:
-  """LRW's folder, or the one in it that has a folder of each word."""
+  """The folder with one folder per word: `lipread_mp4` in LRW's folder, or that itself."""
   inner = folder / 'lipread_mp4'
   return inner if inner.is_dir() else folder
 
 
 def classes(folder: Path) -> tuple[str, ...]:
-  """The words of LRW's folder in the order of its classes.
+  """The words of LRW's folder in class order.
 
   Raises:
     DataError: it has no folder.
@@ -173,7 +173,7 @@ def classes(folder: Path) -> tuple[str, ...]:
 
 
 def _folders(root: Path) -> dict[str, str]:
-  """Names of folders by their words."""
+  """Folder names by word."""
   folders = {path.name.lower(): path.name for path in sorted(root.iterdir()) if path.is_dir()}
   if not folders:
     raise DataError(f'{root} has no folder: {LAYOUT} is expected')
@@ -201,7 +201,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _numbers(folder: Path, word: str) -> np.ndarray:
-  """The numbers of the clips in a folder, in their order; none where there is no folder."""
+  """The sorted clip numbers in a folder; empty if there is no folder."""
   pattern = re.compile(re.escape(word) + r'_(\d{5})\.mp4')
   try:
     with os.scandir(folder) as entries:
@@ -212,7 +212,7 @@ def _numbers(folder: Path, word: str) -> np.ndarray:
 
 
 def _durations(paths: Paths, say: Say) -> tuple[np.ndarray, list[str]]:
-  """Seconds [N] float32, 0 where they are not known, and why not; read once and kept in $JAXGEN_CACHE."""
+  """Durations [N] float32 in seconds, 0 if unknown, and why they are; read once and cached in $JAXGEN_CACHE."""
   made_from = digests.name(f'{path} {stamp(path)}\n'.encode() for path in paths)
   root = cache_folder() / 'lipgen' / 'durations' / made_from
 
@@ -232,7 +232,7 @@ def _durations(paths: Paths, say: Say) -> tuple[np.ndarray, list[str]]:
 
 
 def _duration(path: Path) -> float | str:
-  """Seconds that the word of a text lasts, or what is wrong with it."""
+  """The duration in seconds in a text file, or what is wrong with it."""
   try:
     text = path.read_text(errors='replace')
   except OSError:
@@ -245,7 +245,7 @@ def _duration(path: Path) -> float | str:
 
 
 def _check_share(root: Path, split: str, total: int, left_out: Sequence[str]) -> None:
-  """Refuses a split of which too much is left out."""
+  """Raises DataError if too much of a split is left out."""
   if len(left_out) > MOST_LEFT_OUT * total:
     raise DataError(
       f'{root}: {len(left_out):,} of {counted(total, "clip")} of {split} cannot be used, more than one in a '

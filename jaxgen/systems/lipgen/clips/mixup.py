@@ -1,7 +1,7 @@
-"""Mixup: each clip mixed with one other of the global batch, however that is divided over devices.
+"""Mixup: each clip is mixed with another one of the global batch, however that is sharded over devices.
 
-A reader sees a window around the word of the first: where it does not show the other's, see `seen`, nothing is
-mixed.
+A reader sees a window around the first clip's word; clips whose window does not show the partner's word (see
+`seen`) are not to be mixed.
 
 Reference: Zhang et al. 2018, "mixup: Beyond empirical risk minimization".
 """
@@ -16,10 +16,10 @@ from jaxgen.systems.lipgen.units import WINDOW
 
 
 def partners(x: jax.Array, axis: str | None = None) -> jax.Array:
-  """For row i of the global batch [n, ...] row n - 1 - i.
+  """The partner of each row: row n - 1 - i for row i of the global batch [n, ...].
 
   Args:
-    x: the global batch, or under pmap this device's rows [n / devices, ...].
+    x: the global batch, or with a device axis this device's rows [n / devices, ...].
     axis: the device axis, or None.
   """
   if axis is None:
@@ -30,12 +30,12 @@ def partners(x: jax.Array, axis: str | None = None) -> jax.Array:
 
 
 def shares(key: jax.Array, n: int, alpha: float, axis: str | None = None) -> jax.Array:
-  """What each row keeps of itself, [n] float32 in [0, 1]: a draw of Beta(alpha, alpha) each, on any devices.
+  """Each row's own mixing weight, [n] float32 in [0, 1], drawn from Beta(alpha, alpha) whatever the sharding.
 
   Args:
     key: () typed, of the batch.
     n: rows on this device.
-    alpha: 0 mixes nothing.
+    alpha: 0 disables mixing.
     axis: the device axis, or None.
   """
   if not alpha:
@@ -44,7 +44,7 @@ def shares(key: jax.Array, n: int, alpha: float, axis: str | None = None) -> jax
 
 
 def _symmetric_beta(key: jax.Array, alpha: float) -> jax.Array:
-  """A draw () of Beta(alpha, alpha), from the logarithms of two gamma draws, which do not underflow."""
+  """A sample () of Beta(alpha, alpha), from two log-gamma samples, which do not underflow."""
   first, second = jax.random.loggamma(key, alpha, (2,), jnp.float32)
   return jax.nn.sigmoid(first - second)
 
@@ -52,11 +52,11 @@ def _symmetric_beta(key: jax.Array, alpha: float) -> jax.Array:
 def seen(
   spans: jax.Array, shifts: jax.Array, lengths: jax.Array, axis: str | None = None
 ) -> jax.Array:
-  """Whether the window of each row has all frames of its partner's word, which it could not be asked for else.
+  """Whether the window of each row contains all frames of its partner's word, so that it can be a label.
 
   Args:
     spans: [n, 2] start and end of the rows' words in frames.
-    shifts: [n] int32 frames by which their windows lie later than around them.
+    shifts: [n] int32, how many frames later than centred on these the windows lie.
     lengths: [n] frames of the clips.
     axis: the device axis, or None.
 
@@ -70,10 +70,10 @@ def seen(
 
 
 def mixed(x: jax.Array, share: jax.Array, axis: str | None = None) -> jax.Array:
-  """Row by row share * x + (1 - share) * its partner's.
+  """Each row mixed with its partner: share * x + (1 - share) * partner.
 
-  The loss of a row is mixed alike: share * loss(own label) + (1 - share) * loss(`partners` of labels). Where
-  clips differ in length, the mask of a mixed one is the larger of both.
+  The loss is mixed likewise: share * loss(own label) + (1 - share) * loss(`partners` of labels). If clips
+  differ in length, the mask of a mixed one is the union of both.
 
   Args:
     x: [n, ...] floating point.

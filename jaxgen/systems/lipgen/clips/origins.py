@@ -1,4 +1,4 @@
-"""Where the clips of a table are from, so that no reader learns from those that it is judged by."""
+"""Where the clips of a table come from, so that no reader is trained on clips that it is evaluated on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ SOURCE, SPEAKER = 'source_clip', 'speaker'  # columns of `jaxgen pose-augment`
 
 
 class Origin(NamedTuple):
-  """What a table tells of a clip.
+  """What a table says about a clip's origin.
 
   Attributes:
-    names: its own, and that of the file it was turned from; one where the longer tells both.
-    speaker: who was drawn, as 'a1000000'; '' where the table does not say.
+    names: its own, and that of the file it was turned from; only the longer one if the other is its end.
+    speaker: the drawn speaker, such as 'a1000000'; '' if the table does not say.
   """
 
   names: tuple[str, ...]
@@ -26,17 +26,17 @@ class Origin(NamedTuple):
 
   @property
   def split(self) -> str:
-    """Of clips of LRW, WORD/SPLIT/WORD_00001, the split; '' where no name has one."""
+    """The split of a clip of LRW, WORD/SPLIT/WORD_00001; '' if no name has one."""
     folders = (bare_name(name).split('/')[:-1] for name in self.names)
     return next((x[-1] for x in folders if x and x[-1] in SPLITS), '')
 
 
 def read_origins(path: Path, clip: str = 'clip') -> dict[str, Origin]:
-  """Of the clips of a table, by their names there.
+  """Reads the origins of a table's clips, by their names there.
 
   Args:
-    path: a table as `clips.table.read_table` reads.
-    clip: the title of its column of clips.
+    path: a table as `clips.table.read_table` reads it.
+    clip: the title of its clip column.
 
   Raises:
     DataError: it cannot be read, or has no such column.
@@ -53,22 +53,22 @@ def read_origins(path: Path, clip: str = 'clip') -> dict[str, Origin]:
 
 
 def _different(name: str, source: str) -> tuple[str, ...]:
-  """Both names, or the longer one where the other is its end."""
+  """Both names, or only the longer one if the other is its end."""
   if not source or bare_name(source) in ends(name):
     return (name,)
   return (source,) if bare_name(name) in ends(source) else (name, source)
 
 
 def ends(name: str) -> list[str]:
-  """What a clip may be called: its name with all of its folders, with fewer, and with none."""
+  """The names a clip may go by: with all of its folders, with fewer, and with none."""
   parts = bare_name(name).split('/')
   return ['/'.join(parts[i:]) for i in range(len(parts))]
 
 
 class Among:
-  """Whether a name of a clip means one of others: the shorter is the end of the longer, by folders.
+  """Tests whether a clip's name matches one of a set: the shorter must be the end of the longer, by folders.
 
-  Of names it has digests alone, so that weights can say what they learned from without telling names.
+  Stores only digests of names, so that weights can record their training clips without revealing names.
 
   Args:
     others: names.
@@ -81,18 +81,18 @@ class Among:
 
   @classmethod
   def of_json(cls, values: Mapping[str, Sequence[str]]) -> 'Among':
-    """What `to_json` told."""
+    """The inverse of `to_json`."""
     found = cls()
     found._whole = set(values['whole'])
     found._ends = found._whole | set(values['ends'])
     return found
 
   def to_json(self) -> dict[str, list[str]]:
-    """Digests of the names and of their other ends."""
+    """Digests of the names and of their shorter forms."""
     return {'whole': sorted(self._whole), 'ends': sorted(self._ends - self._whole)}
 
   def __call__(self, name: str) -> bool:
-    """Whether this name does."""
+    """Whether this name matches."""
     marks = _marks(name)
     return marks[0] in self._ends or not self._whole.isdisjoint(marks)
 

@@ -1,4 +1,4 @@
-"""Clips of video decoded and framed once, and kept in $JAXGEN_CACHE as one memory-mapped file of pixels."""
+"""Video clips decoded and framed once, and cached in $JAXGEN_CACHE as memory-mapped files of pixels."""
 
 import json
 import logging
@@ -26,10 +26,10 @@ from jaxgen.words import counted
 
 _VERSION = 1
 _INDEX, _PIXELS, _LENGTHS = 'index.json', 'frames.u8', 'lengths.i32'
-# Clips of one file: so many are lost at most where the preparation of half a million is stopped.
+# Clips per file, and so the most that are lost if the preparation of half a million is stopped.
 _PART = 16_384
-_SECONDS = 10  # between two lines about progress
-_NAMED = 5  # clips that are left out
+_SECONDS = 10  # between progress messages
+_NAMED = 5  # clips left out that a message names
 
 Say = Callable[[str], None]
 
@@ -38,10 +38,10 @@ class Prepared(NamedTuple):
   """Clips that could be decoded, in the order of their files.
 
   Attributes:
-    frames: [N, T, S, S] uint8, zeros after a clip's last frame; read when asked for.
+    frames: [N, T, S, S] uint8, zero-padded after a clip's last frame; read on demand.
     lengths: [N] int32.
-    rows: [N] int64, which of the files each is.
-    left_out: of files that could not be used, why, by their place among the files.
+    rows: [N] int64, index of each clip's file.
+    left_out: why files could not be used, by file index.
   """
 
   frames: many.Frames
@@ -58,25 +58,25 @@ def prepared(
   part: int = _PART,
   frames: int = 0,
 ) -> Prepared:
-  """Decodes clips of video once.
+  """Decodes video clips once, and caches them.
 
-  A file that changes its size or time is decoded again, as all are for another framing.
+  A part with a file whose size or modification time changes is decoded again, as all are for another framing.
 
   Args:
-    paths: of videos at 25 frames a second: squares around mouths, or whole frames where `crop` is given.
-    framing: what a reader sees of the 96 x 96 of a mouth crop.
+    paths: of videos at 25 frames per second: squares around mouths, or whole frames if `crop` is given.
+    framing: what a reader sees of a 96 x 96 mouth crop.
     crop: the mouth crop in a whole frame.
-    say: told of what is left out: how many and the first few.
-    part: clips of one file.
-    frames: that a clip has about, to tell what all of them will take and to refuse what the disk has no room
-      for; 0: it is not known.
+    say: called with a message about clips left out: how many, and the first few.
+    part: clips per cache file.
+    frames: approximate frames per clip, to announce the space needed and to refuse what does not fit on the
+      disk; 0: unknown.
 
   Returns:
-    Frames that are mapped from files.
+    Memory-mapped clips.
 
   Raises:
     DataError: no clip can be used, or the cache cannot be written or has no room.
-    ConfigError: PyAV is not installed, which the extra `video` brings.
+    ConfigError: PyAV (extra `video`) is not installed.
   """
   parts = [
     (own, _root(own, framing, crop))
@@ -110,7 +110,7 @@ def prepared(
 
 
 def _root(paths: Sequence[Path], framing: Framing, crop: Framing | None) -> Path:
-  """Where these files are kept, framed."""
+  """The cache folder of these files with this framing."""
   stamps = [(str(path.absolute()), *stamp(path)) for path in paths]
   return cache_folder() / 'lipgen' / 'clips' / digest(_VERSION, stamps, framing, crop)
 
@@ -126,7 +126,7 @@ def _first(left_out: dict[int, str]) -> str:
 
 
 def _open(root: Path, side: int) -> tuple[many.Frames, np.ndarray, dict[int, str]]:
-  """What was prepared: frames, lengths [N], and why files were left out by their places."""
+  """Opens prepared clips: frames, lengths [N], and why files were left out, by file index."""
   with opening(root):
     index = json.loads((root / _INDEX).read_text())
     lengths = np.fromfile(root / _LENGTHS, np.int32)
@@ -143,7 +143,7 @@ def _open(root: Path, side: int) -> tuple[many.Frames, np.ndarray, dict[int, str
 
 
 def _prepare(paths: Sequence[Path], framing: Framing, crop: Framing | None, root: Path) -> None:
-  """Fills `root` where it is missing; its name says that other processes make the same of the same files."""
+  """Fills `root` if it is missing; its name is a digest of the inputs, so concurrent processes agree on it."""
 
   def make(folder: Path) -> None:
     lengths: list[int] = []
@@ -170,11 +170,11 @@ def _prepare(paths: Sequence[Path], framing: Framing, crop: Framing | None, root
 def decoded(
   paths: Sequence[Path], decode: Callable[[Path], np.ndarray]
 ) -> Iterator[np.ndarray | DataError]:
-  """What files have, in their order, decoded ahead on threads (PyAV lets go of the interpreter).
+  """Decodes files in order, ahead of time on threads (PyAV releases the GIL).
 
   Args:
     paths: of the files.
-    decode: what is made of each; the DataError that it raises takes its place.
+    decode: applied to each; a DataError that it raises is yielded in place of the result.
   """
 
   def of(path: Path) -> np.ndarray | DataError:
@@ -201,7 +201,7 @@ def clip(path: Path, framing: Framing, crop: Framing | None = None) -> np.ndarra
     crop: the mouth crop in a whole frame; without it frames must be square.
 
   Raises:
-    DataError: it cannot be decoded, has no frame, another rate than 25 a second, or is not square.
+    DataError: it cannot be decoded, has no frame, is not at 25 frames per second, or is not square.
   """
   frames = grey_frames(path)
   height, width = frames.shape[1:]
@@ -223,7 +223,7 @@ def grey_frames(path: Path) -> np.ndarray:
   """All frames of a video [T, H, W] uint8, full-range grey.
 
   Raises:
-    DataError: it cannot be decoded, has no frame, or another rate than 25 a second.
+    DataError: it cannot be decoded, has no frame, or is not at 25 frames per second.
   """
   av = av_module()
   try:
@@ -231,10 +231,10 @@ def grey_frames(path: Path) -> np.ndarray:
       if not container.streams.video:
         raise DataError(f'{path}: no video in it')
       stream = container.streams.video[0]
-      # Frames of 96 x 96 cost less to decode than threads do to start; files are decoded side by side.
+      # Decoding 96 x 96 frames costs less than starting threads; files are decoded in parallel.
       stream.thread_type = 'NONE'
       rate = float(stream.average_rate or 0)
-      # One for all frames: a frame's own conversion costs three times as much.
+      # Shared by all frames: a frame's own conversion costs three times as much.
       convert = av.video.reformatter.VideoReformatter()
       frames = [
         convert.reformat(frame, format='gray').to_ndarray() for frame in container.decode(stream)
@@ -252,9 +252,9 @@ def grey_frames(path: Path) -> np.ndarray:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-  """Size and time of a file, by which a change of it is known."""
+  """Size and modification time of a file, to detect changes."""
   try:
     found = path.stat()
   except OSError:
-    return -1, -1  # it is left out where it is read
+    return -1, -1  # will be left out when it is read
   return found.st_size, found.st_mtime_ns

@@ -1,4 +1,4 @@
-"""One's own words: a table of clips, words and times beside clips of mouths."""
+"""The user's own words: a table of clips, words and times, with clips of mouths."""
 
 import logging
 import math
@@ -25,12 +25,12 @@ from jaxgen.systems.lipgen.units import RATE
 from jaxgen.words import counted, named
 
 COLUMNS = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
-# What a clip's name may leave out, tried in this order.
+# File extensions that a clip's name may omit, tried in this order.
 ENDINGS = ('', '.mp4', '.mkv', '.avi', '.mov', '.webm', '.mpg')
-_IN_FRAMES = '_frame'  # the end of the name of a column of frames
-_TOLERANCE = 1.0  # frames that a word may end after its clip
-_FEW = 5  # words of a message
-_LONGEST = 100  # letters of a clip's name in a message
+_IN_FRAMES = '_frame'  # suffix of columns with times in frames
+_TOLERANCE = 1.0  # frames by which a word may end after its clip
+_FEW = 5  # words named in a message
+_LONGEST = 100  # characters of a clip's name in a message
 
 
 class Spoken(NamedTuple):
@@ -38,10 +38,10 @@ class Spoken(NamedTuple):
 
   Attributes:
     clip: its name.
-    word: in small letters, without blanks around it.
-    start: in frames, 25 a second.
+    word: in lower case, stripped.
+    start: in frames, 25 per second.
     end: in frames.
-    line: of the file, from 1.
+    line: line number in the file, from 1.
   """
 
   clip: str
@@ -56,17 +56,17 @@ def read_table(
   columns: Mapping[str, str] = COLUMNS,
   advice: str = 'set config.data.columns.{}',
 ) -> list[Spoken]:
-  """The rows of a table of words.
+  """Reads the rows of a table of words.
 
   Args:
-    path: a CSV or TSV file with a line of titles, see `cells.read_cells`.
-    columns: the titles of 'clip', 'word', 'start' and 'end'. Times are seconds, or frames at 25 a second
-      where a title ends in '_frame'; a table with start_frame and end_frame in place of start and end is
-      understood.
-    advice: what to do about a column that is not there, with {} for 'clip', 'word', 'start' or 'end'.
+    path: a CSV or TSV file with a header line, see `cells.read_cells`.
+    columns: the titles of 'clip', 'word', 'start' and 'end'. Times are in seconds, or in frames at 25 per
+      second if a title ends in '_frame'; a table with start_frame and end_frame in place of start and end is
+      accepted.
+    advice: what to do about a missing column, with {} for 'clip', 'word', 'start' or 'end'.
 
   Raises:
-    DataError: a file, column, word or time is missing or malformed: names the line.
+    DataError: a file, column, word or time is missing or malformed; names the line.
   """
   table = open_table(path)
   if not table.titles:
@@ -81,7 +81,7 @@ def read_table(
 def _places(
   path: Path, titles: list[str], columns: Mapping[str, str], advice: str
 ) -> tuple[dict[str, int], dict[str, bool]]:
-  """Where the columns are, and which hold frames."""
+  """The indices of the columns, and which of them are in frames."""
   places, frames = {}, {}
   for what in COLUMNS:
     name = columns[what]
@@ -103,7 +103,7 @@ def _row(
   frames: dict[str, bool],
   table: Cells,
 ) -> Spoken:
-  """One row, checked by itself."""
+  """Parses and checks one row."""
   if any(cell.strip() for cell in cells[len(table.titles) :]):
     commas = ': where numbers have a comma for a point, put semicolons or tabs between cells'
     raise DataError(
@@ -141,19 +141,19 @@ def load_table(
   columns: Mapping[str, str] = COLUMNS,
   say: Say = logging.info,
 ) -> ClipSet:
-  """The clips of a table, as many words each as it names.
+  """Loads the clips of a table, each with the words that it lists.
 
   Args:
     path: of the table.
-    framing: what is seen of the mouth crops, which are squares of any size at 25 frames a second.
-    directory: of the clips; empty: the table's own, or `clips` in it.
+    framing: what is seen of the mouth crops, which are squares of any size at 25 frames per second.
+    directory: of the clips; empty: `clips` beside the table, or the table's folder.
     words: the classes; by default those of the table, in alphabetical order.
     columns: see `read_table`.
-    say: told of damaged clips and rows that are there twice, which are left out.
+    say: called with messages about damaged clips and duplicate rows, which are left out.
 
   Raises:
-    DataError: a file is missing, no clip can be decoded, a word is not among `words`, or one lies outside of
-      its clip: names the line of the table.
+    DataError: a file is missing, no clip can be decoded, a word is not among `words`, or lies outside its
+      clip; names the line of the table.
   """
   table = expanded(path, 'name another table')
   rows = read_table(table, columns)
@@ -163,16 +163,16 @@ def load_table(
 def parts_of_table(
   path: str | Path, clips: ClipSet, share: float, say: Say = logging.warning
 ) -> dict[str, ClipSet]:
-  """{'train', 'validation'} of the clips of a table.
+  """Splits the clips of a table into {'train', 'validation'}.
 
-  Clips are held out by their names alone (see `clip_set.held_out`), but for those that alone have one of their
+  Clips are held out by name (see `clip_set.held_out`), except those that are the only ones with one of their
   words, which stay in training; one is held out in any case.
 
   Args:
     path: of the table, for messages.
-    clips: of it.
-    share: of them that is held out.
-    say: told of words that are in one part alone.
+    clips: of the table.
+    share: share of clips held out.
+    say: called with messages about words that are in only one part.
 
   Raises:
     DataError: there are fewer than two clips.
@@ -195,15 +195,15 @@ def parts_of_table(
 
 
 def _named(clips: ClipSet, classes: Collection[int]) -> str:
-  """The first few of some words."""
+  """The first few of these words, for a message."""
   return named([repr(clips.words[i]) for i in sorted(classes)], _FEW)
 
 
 def folder_of_clips(table: Path, directory: str | Path = '') -> Path:
-  """Where the clips of a table are.
+  """The folder of a table's clips.
 
   Raises:
-    DataError: it is no folder.
+    DataError: it is not a folder.
   """
   if not str(directory):
     beside = table.parent / 'clips'
@@ -222,10 +222,10 @@ def make_clip_set(
   words: Sequence[str] | None = None,
   say: Say = logging.info,
 ) -> ClipSet:
-  """The set of the rows of a table; see `load_table`."""
+  """Makes a set from the rows of a table; see `load_table`."""
   classes = tuple(sorted({row.word for row in rows}) if words is None else words)
   places = {word: i for i, word in enumerate(classes)}
-  by_clip: dict[Path, list[Spoken]] = {}  # a file may be named with its ending and without
+  by_clip: dict[Path, list[Spoken]] = {}  # a file may be named with and without its extension
   known: dict[str, Path] = {}
   seen: set[tuple[Path, str, float, float]] = set()
   twice = []
@@ -262,7 +262,7 @@ def make_clip_set(
 
 
 def _check_inside(table: Path, row: Spoken, length: int) -> None:
-  """Raises DataError for a word outside of its clip of so many frames."""
+  """Raises DataError for a word outside its clip of `length` frames."""
   starts, ends = row.start >= length, row.end > length + _TOLERANCE
   if starts or ends:
     verb, time = ('begins', row.start) if starts else ('ends', row.end)
@@ -273,11 +273,11 @@ def _check_inside(table: Path, row: Spoken, length: int) -> None:
 
 
 def _path(table: Path, folder: Path, row: Spoken) -> Path:
-  """The file of a clip, whose name may lack its ending and be written as on Windows."""
+  """The file of a clip, whose name may lack its extension and use Windows separators."""
   for name in (row.clip, row.clip.replace('\\', '/')):
     for ending in ENDINGS:
       path = folder / (name + ending)
-      with suppress(OSError):  # of a name that is too long for a file
+      with suppress(OSError):  # the name is too long for a file
         if path.is_file():
           return path
   clip = row.clip if len(row.clip) <= _LONGEST else f'{row.clip[:_LONGEST]}...'

@@ -1,6 +1,6 @@
-"""Windows: the frames around a word that a reader judges it by. Works with NumPy, and with JAX under jit.
+"""Windows: the frames around a word that a reader sees. Works with NumPy, and with JAX under jit.
 
-A frame t of a clip lies from t to t + 1 on the axis of spans, whose unit is a frame (25 a second).
+Spans are measured in frames (25 per second); frame t of a clip covers t to t + 1.
 """
 
 from types import ModuleType
@@ -14,15 +14,15 @@ from jax import lax
 
 from jaxgen.systems.lipgen.units import RATE, WINDOW
 
-MIDDLE = (WINDOW - 1) // 2  # the place of a window's middle frame
-# Spans are float32: half of a word of .56 seconds is 7 frames, and not 6.99999.
+MIDDLE = (WINDOW - 1) // 2  # index of a window's middle frame
+# Spans are float32: half of a word of .56 seconds must be 7 frames, not 6.99999.
 _ROUNDING = 1e-4
 
 Array = Any
 
 
 def _of(*arrays: Array) -> ModuleType:
-  """The module that these arrays are for."""
+  """The array module, jax.numpy or NumPy, of these arrays."""
   return jnp if any(isinstance(x, jax.Array) for x in arrays) else np
 
 
@@ -39,7 +39,7 @@ def centres(spans: Array) -> Array:
 
 
 def first_frames(spans: Array) -> Array:
-  """The first frames [...] int32 of the windows of words [..., 2]: below 0 where a window overruns its clip."""
+  """The first frames [...] int32 of the windows of spans [..., 2]; below 0 if one starts before its clip."""
   return centres(spans) - MIDDLE
 
 
@@ -50,19 +50,19 @@ def centred_spans(seconds: Array, frames: Array = WINDOW) -> Array:
 
 
 def half_durations(spans: Array) -> Array:
-  """Whole frames [...] in half of each word [..., 2]: int(duration / 2 * 25), as floating point."""
+  """Whole frames [...] in half of each span [..., 2]: int(duration / 2 * 25), as floating point."""
   return _of(spans).floor((spans[..., 1] - spans[..., 0]) / 2 + _ROUNDING)
 
 
 def boundaries(spans: Array, shift: Array = 0) -> Array:
-  """The word boundary input: which frames of its window a word takes up.
+  """The word boundary input: which frames of its window a word covers.
 
   With half = int(duration / 2 * 25) and m = 14 it is 1 on [max(0, m - half - 1), min(29, m + half + 1)): 14
   ones for half a second, all 29 for 1.16 seconds.
 
   Args:
     spans: [..., 2] start and end in frames.
-    shift: [...] or () frames by which a window lies later than one around its word's middle.
+    shift: [...] or (), how many frames later than centred on its word a window lies.
 
   Returns:
     [..., 29] float32.
@@ -78,7 +78,7 @@ def boundaries(spans: Array, shift: Array = 0) -> Array:
 
 
 def inside(first: Array, lengths: Array) -> Array:
-  """Which frames of windows are frames of their clips.
+  """Which frames of windows lie in their clips.
 
   Args:
     first: [..., K] int32 first frames of windows.
@@ -93,18 +93,18 @@ def inside(first: Array, lengths: Array) -> Array:
 
 
 def window_frames(first: Array) -> Array:
-  """The frames [..., 29] int32 of windows that begin with `first` [...], beyond their clips too."""
+  """The frame indices [..., 29] int32 of windows that begin at `first` [...], even outside their clips."""
   offsets = _of(first).arange(WINDOW, dtype=np.int32)
   return first[..., None] + offsets.reshape((1,) * first.ndim + (WINDOW,))
 
 
 def cut(features: jax.Array, first: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
-  """Windows of what is known of each frame, zeros where they overrun the clip.
+  """Cuts windows from per-frame features, with zeros outside the clip.
 
   Args:
     features: [B, T, ...].
     first: [B, K] int32 first frames.
-    lengths: [B] int32 frames of the clips that count; all T by default.
+    lengths: [B] int32 frames of each clip that count; all T by default.
 
   Returns:
     [B, K, 29, ...].
@@ -112,7 +112,7 @@ def cut(features: jax.Array, first: jax.Array, lengths: jax.Array | None = None)
   chex.assert_equal_shape_prefix([features, first], 1)
   chex.assert_rank(first, 2)
   length = features.shape[1]
-  # Slices of a clip with a window of zeros on either side: their gradient adds slices, and not single frames.
+  # Slices of a clip padded by a window of zeros on either side: their gradient adds slices, not single frames.
   padded = jnp.pad(features, [(0, 0), (WINDOW, WINDOW)] + [(0, 0)] * (features.ndim - 2))
   start = jnp.clip(first, -WINDOW, length) + WINDOW
 

@@ -1,1 +1,1 @@
-"""Networks that read words from lips: a front-end, back-ends over time, and a branch for visemes."""
+"""Lip-reading networks: a front-end, temporal back-ends, and a viseme branch."""

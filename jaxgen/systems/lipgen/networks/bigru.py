@@ -1,4 +1,4 @@
-"""Bidirectional gated recurrent units over frames that count."""
+"""A bidirectional GRU that skips padded frames."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from jaxgen.systems.lipgen.networks.layers import Layer, dropped
 
 
 class BidirectionalGRU(Layer):
-  """Layers of a unit from each end.
+  """Stacked bidirectional GRU layers.
 
   Attributes:
     hidden: state size of each direction.
-    layers: how many.
-    dropout: rate between them.
+    layers: number of layers.
+    dropout: rate between layers.
   """
 
   hidden: int = 1024
@@ -27,7 +27,7 @@ class BidirectionalGRU(Layer):
   def __call__(
     self, x: jax.Array, mask: jax.Array | None, train: bool, keys: jax.Array | None
   ) -> jax.Array:
-    """States [B, T, 2 hidden] of features [B, T, F], forward and backward; arguments as in `DenseTCN`."""
+    """States [B, T, 2 hidden] (forward, backward) of features [B, T, F]; arguments as in `DenseTCN`."""
     del train
     for i in range(1, self.layers + 1):
       if i > 1:
@@ -41,14 +41,14 @@ class BidirectionalGRU(Layer):
 
 
 class Direction(Layer):
-  """A gated recurrent unit from one end to the other; a padded frame, at either end, leaves the state.
+  """One direction of a GRU layer; padded frames, at either end, leave the state unchanged.
 
-  The parameters are those of `nn.GRUCell`, and begin as they do, with the products of the input for all times
-  at once.
+  Parameters and their initialisation are those of `nn.GRUCell`, but the input projection is computed for all
+  time steps at once.
 
   Attributes:
     hidden: state size.
-    reverse: whether from the last frame to the first.
+    reverse: whether to run from the last frame to the first.
   """
 
   hidden: int
@@ -83,9 +83,9 @@ class Direction(Layer):
 
 
 def orthogonal_gates(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
-  """A kernel [H, 3 H] whose parts [H, H], one a gate, are orthogonal each.
+  """A kernel [H, 3 H] of one orthogonal block [H, H] per gate.
 
-  One orthogonal matrix of the whole shape would have parts that are shorter by the root of 3.
+  The blocks of a single orthogonal matrix of the whole shape would be smaller by the root of 3.
 
   Args:
     key: () typed.

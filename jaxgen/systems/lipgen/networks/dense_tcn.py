@@ -11,13 +11,13 @@ from jaxgen.systems.lipgen.networks.layers import BatchNorm, Branches, Layer, Tr
 
 
 class DenseLayer(Layer):
-  """Two rounds of branches and a residual; the first with squeeze and excitation.
+  """Two rounds of branches, the first with squeeze and excitation, and a residual connection.
 
   Attributes:
-    growth: output channels, shared evenly by the branches.
-    kernels: frames of each branch.
-    dilation: of all.
-    squeeze: of squeeze and excitation; 0: none.
+    growth: output channels, split evenly between the branches.
+    kernels: kernel size of each branch, in frames.
+    dilation: of all branches.
+    squeeze: reduction factor of squeeze and excitation; 0: none.
     dropout: rate after each round.
   """
 
@@ -51,13 +51,13 @@ class DenseLayer(Layer):
 
 
 class DenseTCN(Layer):
-  """Dense blocks with transitions between them, and batch norm.
+  """Dense blocks, each after a transition, and a final batch norm.
 
   Attributes:
-    blocks: how many.
+    blocks: number of blocks.
     growth: channels that each layer adds.
-    dilations: of the layers of a block, one a layer.
-    width: channels between blocks.
+    dilations: of a block's layers, one per layer.
+    width: output channels of each transition.
     kernels: see `DenseLayer`.
     squeeze: see `DenseLayer`.
     dropout: see `DenseLayer`.
@@ -80,8 +80,8 @@ class DenseTCN(Layer):
     Args:
       x: features.
       mask: [B, T], 1 where a frame counts, or None.
-      train: statistics of the batch.
-      keys: [B], of dropout, or None.
+      train: whether to normalise by batch statistics.
+      keys: [B] dropout keys, or None.
     """
     for i in range(self.blocks):
       transition = Transition(

@@ -1,4 +1,4 @@
-"""The front-end: a convolution over five frames, a residual network on each frame, and pooling to a vector.
+"""The front-end: a convolution over five frames, a residual network per frame, and pooling to a vector.
 
 Reference: Stafylakis & Tzimiropoulos, "Combining Residual Networks with LSTMs for Lipreading"; He et al., "Deep
 Residual Learning for Image Recognition".
@@ -25,12 +25,12 @@ INIT = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
 class Stem(Layer):
   """A 3D convolution of one channel, kernel (5, 7, 7), without bias.
 
-  It is computed as a 2D one of five frames stacked as channels: on a processor the gradient of the 3D one
+  It is computed as a 2D convolution of five frames stacked as channels: on a CPU the gradient of the 3D one
   takes five times as long. The kernel is stored in the 3D layout.
 
   Attributes:
     features: output channels.
-    stride: over pixels.
+    stride: spatial stride.
   """
 
   features: int
@@ -57,17 +57,17 @@ class Stem(Layer):
 
 
 class FrontEnd(Layer):
-  """Clips to one vector a frame.
+  """Maps clips to one feature vector per frame.
 
   Attributes:
     stem: channels of the first convolution.
-    stem_stride: of it, over pixels.
-    max_pool: whether 3x3 maxima with stride 2 follow it.
+    stem_stride: its spatial stride.
+    max_pool: whether 3x3 max pooling with stride 2 follows it.
     widths: channels of each stage.
     blocks: residual blocks of each stage; 0: one plain convolution.
     strides: of each stage's first convolution.
     shift_div: of each stage's temporal shift; 0: none.
-    squeeze: if not 0, each block's result is scaled by squeeze and excitation, to C / squeeze and back.
+    squeeze: if not 0, each block's output is scaled by squeeze and excitation, to C / squeeze and back.
     pooling: see `Pooling`.
     pool_features: see `Pooling`.
     pool_frames: see `Pooling`.
@@ -89,7 +89,7 @@ class FrontEnd(Layer):
 
   @nn.compact
   def __call__(self, frames: jax.Array, mask: jax.Array | None, train: bool) -> jax.Array:
-    """[B, T, H, W, 1] with a mask [B, T] to [B, T, F], zero where padded."""
+    """[B, T, H, W, 1] with a mask [B, T] to [B, T, F], zero in padded frames."""
     x = within(frames.astype(self.dtype), mask)
     x = Stem(features=self.stem, stride=self.stem_stride, name='stem', **self.options)(x)
     x = nn.swish(BatchNorm(name='stem_norm', **self.options)(x, mask, train))
@@ -134,16 +134,16 @@ class ConvolutionBlock(Layer):
     return nn.swish(self.normed(self.shifted(x, mask), mask, 3, self.stride, '1', train))
 
   def shifted(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """The input of the first convolution."""
+    """The input of the first convolution, temporally shifted if configured."""
     return temporal_shift(x, mask, self.shift_div) if self.shift_div else x
 
   def normed(
     self, x: jax.Array, mask: jax.Array | None, size: int, stride: int, name: str, train: bool
   ) -> jax.Array:
-    """A convolution of each frame and batch norm."""
+    """A convolution of each frame, then batch norm."""
     b, t = x.shape[:2]
     margin = (size // 2, size // 2)
-    # 'SAME' would pad even sizes otherwise.
+    # 'SAME' would pad even sizes differently.
     form = functools.partial(convolution, strides=(stride, stride), padding=(margin, margin))
     conv = Convolution(
       self.features,
@@ -162,7 +162,7 @@ class ResidualBlock(ConvolutionBlock):
   """Two 3x3 convolutions of each frame and a shortcut, a 1x1 convolution where shapes differ.
 
   Attributes:
-    squeeze: if not 0, of squeeze and excitation by the frame's means.
+    squeeze: reduction factor of squeeze and excitation over each frame's channel means; 0: none.
   """
 
   squeeze: int = 0
@@ -184,10 +184,10 @@ class ResidualBlock(ConvolutionBlock):
 
 
 def max_pooled(x: jax.Array) -> jax.Array:
-  """Maxima of 3x3 pixels with stride 2, padded by 1: [B, T, H, W, C] to half the size, rounded up.
+  """3x3 max pooling with stride 2 and padding 1: [B, T, H, W, C] to half the size, rounded up.
 
-  By comparisons along one axis after the other, since the gradient of XLA's window maxima takes several times
-  as long.
+  Computed by comparisons along one axis after the other, as the gradient of XLA's window maximum takes several
+  times as long.
   """
   for axis in (2, 3):
     size = x.shape[axis]

@@ -1,8 +1,8 @@
-"""What the reader's networks are built of, for clips and windows of different lengths.
+"""Building blocks of the reader's networks, for clips and windows of different lengths.
 
-Frames lie on the second axis, [B, T, ...], and a mask [B, T] tells which of them count. A padded frame is zero
-before every operation over time, and statistics and means are those of frames that count, so that what is
-padded, and how much of it there is, changes no result.
+Frames lie on the second axis, [B, T, ...], and a mask [B, T] tells which of them count. Padded frames are
+zeroed before every operation over time, and statistics and means cover only frames that count, so that neither
+the content nor the amount of padding changes any result.
 """
 
 import zlib
@@ -20,10 +20,10 @@ MOMENTUM, EPSILON = 0.9, 1e-5
 
 
 class Layer(nn.Module, kw_only=True):
-  """A module with types and a device axis.
+  """A module with dtypes and a device axis.
 
   Attributes:
-    axis: the device axis that statistics are gathered over, or None where the batch is global already.
+    axis: the device axis that statistics are summed over, or None if the batch is already global.
     dtype: of the computation.
     param_dtype: of parameters and statistics.
   """
@@ -34,24 +34,24 @@ class Layer(nn.Module, kw_only=True):
 
   @property
   def types(self) -> dict[str, Any]:
-    """Of layers without statistics."""
+    """Dtype options, for layers without statistics."""
     return {'dtype': self.dtype, 'param_dtype': self.param_dtype}
 
   @property
   def options(self) -> dict[str, Any]:
-    """Of parts that are such modules themselves."""
+    """All options, for submodules of this class."""
     return {'axis': self.axis, **self.types}
 
   def place(self, name: str) -> str:
-    """The name of something inside this module, unique in the whole network."""
+    """A name within this module, unique in the whole network."""
     return '/'.join((*self.path, name))
 
 
 class BatchNorm(Layer):
-  """Batch norm whose statistics are those of the frames that count, on all devices together.
+  """Batch norm with statistics over the frames that count, across all devices.
 
-  Flax's own takes the mean of the devices' means, which is another number where they have different counts.
-  Statistics are the sums of x and of its squares, in float32 at least.
+  Flax's own averages the devices' means, which is wrong when their counts differ. Statistics are sums of x and
+  of its squares, in float32 or wider.
   """
 
   @nn.compact
@@ -60,11 +60,11 @@ class BatchNorm(Layer):
 
     Args:
       x: [B, ..., C].
-      mask: of the leading axes of x, as [B, T] of [B, T, C] or [B] of [B, H, W, C]; None: all count.
-      train: statistics of the batch instead of running averages, which move.
+      mask: over the leading axes of x, such as [B, T] for [B, T, C] or [B] for [B, H, W, C]; None: all count.
+      train: whether to use batch statistics and update the running averages, instead of using these.
 
     Returns:
-      Of the shape of x, in `dtype`.
+      An array of the shape of x, in `dtype`.
     """
     width = (x.shape[-1],)
     scale = self.param('scale', nn.initializers.ones, width, self.param_dtype)
@@ -86,11 +86,11 @@ class BatchNorm(Layer):
 def moments(
   x: jax.Array, mask: jax.Array | None, axis: str | None = None
 ) -> tuple[jax.Array, jax.Array]:
-  """Mean and variance [C] of the channels of x [B, ..., C] where the mask counts, over all devices.
+  """Mean and variance [C] of the channels of x [B, ..., C] where the mask is set, over all devices.
 
   Args:
-    x: in the type of the sums.
-    mask: of the leading axes of x, or None.
+    x: in the dtype of the sums.
+    mask: over the leading axes of x, or None.
     axis: the device axis, or None.
   """
   axes = tuple(range(x.ndim - 1))
@@ -106,7 +106,7 @@ def moments(
 
 
 def within(x: jax.Array, mask: jax.Array | None) -> jax.Array:
-  """[B, T, ...], zero where the mask [B, T] is."""
+  """Zeroes x [B, T, ...] where the mask [B, T] is 0."""
   if mask is None:
     return x
   chex.assert_equal_shape_prefix([x, mask], 2)
@@ -114,13 +114,13 @@ def within(x: jax.Array, mask: jax.Array | None) -> jax.Array:
 
 
 def dropped(x: jax.Array, keys: jax.Array | None, rate: float, place: str) -> jax.Array:
-  """Dropout whose draws belong to rows: the same on any number of devices.
+  """Dropout with one key per row, so that draws are the same on any number of devices.
 
   Args:
     x: [B, ...].
-    keys: [B] typed keys of the rows; None: nothing is dropped.
-    rate: the probability of a zero; what stays is divided by 1 - rate.
-    place: what tells this dropout from the others of the same rows.
+    keys: [B] typed keys of the rows; None: no dropout.
+    rate: the probability of a zero; kept values are divided by 1 - rate.
+    place: distinguishes this dropout from the others of the same rows.
   """
   if keys is None or not rate:
     return x
@@ -135,11 +135,11 @@ def dropped(x: jax.Array, keys: jax.Array | None, rate: float, place: str) -> ja
 
 
 class TemporalConvolution(Layer):
-  """A convolution over time that keeps the length, of frames that count.
+  """A length-preserving convolution over time that ignores padded frames.
 
   Attributes:
     features: output channels.
-    size: frames of the kernel, odd.
+    size: kernel size in frames, odd.
     dilation: frames between its taps.
     use_bias: whether a bias is added.
   """
@@ -151,7 +151,7 @@ class TemporalConvolution(Layer):
 
   @nn.compact
   def __call__(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """[B, T, C] to [B, T, features]; a padded frame is taken as zero."""
+    """[B, T, C] to [B, T, features]; padded frames are taken as zero."""
     reach = self.dilation * (self.size - 1) // 2
     init = nn.initializers.lecun_normal()
     shape = (self.size, x.shape[-1], self.features)
@@ -172,12 +172,12 @@ class TemporalConvolution(Layer):
 
 
 class Branches(Layer):
-  """Convolutions over time with different kernels, each with batch norm and swish, side by side.
+  """Parallel convolutions over time with different kernel sizes, each with batch norm and swish.
 
   Attributes:
-    widths: channels of each.
-    kernels: frames of each.
-    dilation: of all.
+    widths: channels of each branch.
+    kernels: kernel size of each branch, in frames.
+    dilation: of all branches.
     squeeze: if not 0, each branch first scales its input by squeeze and excitation, to C / squeeze and back.
   """
 
@@ -188,7 +188,7 @@ class Branches(Layer):
 
   @nn.compact
   def __call__(self, x: jax.Array, mask: jax.Array | None, train: bool) -> jax.Array:
-    """[B, T, C] to [B, T, sum of widths], in the kernels' order."""
+    """[B, T, C] to [B, T, sum of widths], in the order of the kernels."""
     mean = channel_mean(x, mask, self.param_dtype) if self.squeeze else None
     found = []
     for width, size in zip(self.widths, self.kernels, strict=True):
@@ -205,16 +205,16 @@ class Branches(Layer):
 
 
 def excitation(channels: int, squeeze: int, **options: Any) -> SqueezeExcite:
-  """Squeeze and excitation without biases, with swish, to a hidden layer of channels / squeeze."""
+  """Squeeze and excitation without biases: swish, and a hidden layer of channels / squeeze."""
   return SqueezeExcite(channels // squeeze, nn.swish, use_bias=False, **options)
 
 
 class Transition(Layer):
-  """A 1x1 convolution without bias, batch norm, and PReLU with a slope a channel, or swish.
+  """A 1x1 convolution without bias, batch norm, and PReLU with a slope per channel, or swish.
 
   Attributes:
     features: output channels.
-    prelu: whether PReLU follows, else swish.
+    prelu: whether PReLU follows instead of swish.
   """
 
   features: int
@@ -234,13 +234,13 @@ class Transition(Layer):
 def attention(
   queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array | None = None
 ) -> jax.Array:
-  """Scaled dot-product attention, its softmax in float32 where they are of a narrower type.
+  """Scaled dot-product attention, with the softmax in float32 if the inputs are of a narrower dtype.
 
   Args:
     queries: [..., Q, heads, C].
     keys: [..., K, heads, C].
-    values: the same.
-    mask: [..., heads or 1, Q or 1, K], which keys are seen; all by default.
+    values: [..., K, heads, C].
+    mask: [..., heads or 1, Q or 1, K], which keys are visible; all by default.
 
   Returns:
     [..., Q, heads, C].

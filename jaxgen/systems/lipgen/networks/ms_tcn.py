@@ -1,4 +1,4 @@
-"""The multi-scale temporal convolutional network (MS-TCN), and the small one of its kind.
+"""The multi-scale temporal convolutional network (MS-TCN), also in a small form.
 
 Reference: Martinez et al., "Lipreading using Temporal Convolutional Networks".
 """
@@ -10,15 +10,15 @@ from jaxgen.systems.lipgen.networks.layers import Branches, Layer, Transition, d
 
 
 class MultiScaleTCN(Layer):
-  """Residual blocks of branches with different kernels; the dilation grows from block to block.
+  """Residual blocks of branches with different kernel sizes; the dilation grows from block to block.
 
   Attributes:
     widths: channels of a block's branches.
-    kernels: frames of each branch.
-    dilations: of the blocks, one a block.
-    rounds: of branches in a block, one after the other.
+    kernels: kernel size of each branch, in frames.
+    dilations: one per block.
+    rounds: rounds of branches in a block, in sequence.
     transition: channels of a 1x1 convolution, batch norm and PReLU before the blocks; 0: none.
-    project: whether the residual is a 1x1 convolution in every block, or only where channels differ.
+    project: whether every residual is projected by a 1x1 convolution, not only where channel counts differ.
     dropout: rate after each round.
   """
 

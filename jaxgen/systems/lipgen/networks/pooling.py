@@ -1,7 +1,7 @@
-"""From the last map of a front-end to one vector a frame.
+"""Pooling of a front-end's last feature map to one vector per frame.
 
-Kernels are stored as those of 3D convolutions and computed by products of flattened maps, since a 3D
-convolution's gradient takes many times as long on a processor.
+Kernels are stored in 3D layout but applied as products of flattened maps, as the gradient of a 3D convolution
+takes many times as long on a CPU.
 """
 
 import jax
@@ -18,10 +18,10 @@ class Pooling(Layer):
 
   Attributes:
     kind: 'average', the mean of a frame; 'conv3d', a convolution over time whose kernel is as large as the map,
-      and batch norm (the paper's 3D pooling); 'depthwise', the same with a kernel a channel.
+      and batch norm (the paper's 3D pooling); 'depthwise', the same with one kernel per channel.
     features: output channels of 'conv3d'; 0: as many as the map has.
-    frames: of the kernel, odd.
-    activation: whether swish follows the norm.
+    frames: kernel size over time, odd.
+    activation: whether swish follows the batch norm.
   """
 
   kind: str = 'average'
@@ -42,7 +42,7 @@ class Pooling(Layer):
     return nn.swish(x) if self.activation else x
 
   def _conv3d(self, x: jax.Array) -> jax.Array:
-    """As one product of flattened maps, those of the frames that it sees side by side."""
+    """Computed as one matrix product of flattened maps, with those of neighbouring frames concatenated."""
     b, t, h, w, c = x.shape
     shape = (self.frames, h, w, c, self.features or c)
     kernel = self.param('kernel', nn.initializers.lecun_normal(), shape, self.param_dtype)

@@ -1,6 +1,6 @@
-"""The reader: a front-end over clips, a back-end over windows of its features, words and visemes.
+"""The reader: a front-end over clips, a back-end over windows of its features, and word and viseme heads.
 
-A clip's features are made once; the windows of its words are cut out of them between the two.
+A clip's features are computed once; the windows of its words are cut from them in between.
 """
 
 import math
@@ -24,12 +24,12 @@ BACK_ENDS = {'dctcn': DenseTCN, 'mstcn': MultiScaleTCN, 'bigru': BidirectionalGR
 
 
 class ReaderOutput(NamedTuple):
-  """What a reader makes of M windows.
+  """A reader's output for M windows.
 
   Attributes:
     words: [M, N] logits.
-    visemes: [M, V] logits; None without the branch.
-    states: [M, S, D], what the visemes are read from, for `Reader.attention`; None without the branch.
+    visemes: [M, V] logits; None without the viseme branch.
+    states: [M, S, D], the input of `Reader.attention`; None without the viseme branch.
   """
 
   words: jax.Array
@@ -41,13 +41,13 @@ class Reader(Layer):
   """Reads words, and visemes in training.
 
   Attributes:
-    front_end: clips to features.
-    back_end: features to states, as `DenseTCN`.
+    front_end: maps clips to features.
+    back_end: maps features to states, such as `DenseTCN`.
     num_words: N.
-    boundary: whether the place of the word in the window is a feature more.
-    num_visemes: V; 0: no branch for them.
-    viseme_back_end: of the branch, from the same features and boundary; None: visemes are read from the words'
-      states.
+    boundary: whether the word boundary is an additional feature.
+    num_visemes: V; 0: no viseme branch.
+    viseme_back_end: of the viseme branch, from the same features and boundary; None: visemes are read from the
+      words' states.
     gamma: of TAFM, see `temporal_attention`.
     attention_scale: lambda of TAFM; 0: the plain mean.
     similarity: of TAFM.
@@ -66,7 +66,7 @@ class Reader(Layer):
   normalise: bool = False
 
   def setup(self) -> None:
-    """Makes the layers of logits."""
+    """Makes the output layers."""
     self.words = nn.Dense(self.num_words, **self.types)
     if self.num_visemes:
       self.visemes = VisemeWeights(num_visemes=self.num_visemes, **self.options)
@@ -79,7 +79,7 @@ class Reader(Layer):
     train: bool = False,
     keys: jax.Array | None = None,
   ) -> ReaderOutput:
-    """Reads clips that are windows themselves; arguments as in `features` and `read`."""
+    """Reads clips that are one window each; arguments as in `features` and `read`."""
     return self.read(self.features(frames, mask, train), mask, boundary, train, keys)
 
   def features(
@@ -89,11 +89,11 @@ class Reader(Layer):
 
     Args:
       frames: [B, T, H, W, 1], normalised.
-      mask: [B, T], 1 where a frame counts; None: all. What a padded frame holds does not matter.
-      train: statistics of the batch, which moves the running averages.
+      mask: [B, T], 1 where a frame counts; None: all. The content of padded frames does not matter.
+      train: whether to use batch statistics and update the running averages.
 
     Returns:
-      [B, T, F], zero where padded.
+      [B, T, F], zero in padded frames.
     """
     if mask is not None:
       chex.assert_shape(mask, frames.shape[:2])
@@ -111,10 +111,10 @@ class Reader(Layer):
 
     Args:
       features: [M, S, F].
-      mask: [M, S], 1 where a frame counts, padded at either end; None: all.
-      boundary: [M, S], 1 within the word; None: it is not known, and 0.
-      train: statistics of the batch, which moves the running averages.
-      keys: [M] typed keys of the windows' dropout; None: none is dropped.
+      mask: [M, S], 1 where a frame counts; padding may be at either end; None: all.
+      boundary: [M, S], 1 within the word; None: unknown, taken as 0.
+      train: whether to use batch statistics and update the running averages.
+      keys: [M] typed dropout keys of the windows; None: no dropout.
 
     Returns:
       Logits in `param_dtype`.
@@ -150,7 +150,7 @@ class Reader(Layer):
 
 
 class VisemeWeights(Layer):
-  """W of the viseme classifier, a vector a viseme, without bias.
+  """W of the viseme classifier, one vector per viseme, without bias.
 
   Attributes:
     num_visemes: V.
@@ -178,22 +178,22 @@ def make_reader(
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
 ) -> Reader:
-  """A reader from plain values.
+  """Makes a reader from plain values.
 
   Args:
     num_words: N.
     front_end: attributes of `FrontEnd`.
-    back_end: 'kind', one of `BACK_ENDS`, and attributes of that.
+    back_end: 'kind', one of `BACK_ENDS`, and the attributes of its class.
     boundary: see `Reader`.
     num_visemes: see `Reader`.
     viseme_back_end: as `back_end`; None: visemes share the words' back-end. Unused without visemes.
-    tafm: 'gamma', 'scale' (lambda), 'similarity' and 'normalise', those that differ from `Reader`'s.
+    tafm: any of 'gamma', 'scale' (lambda), 'similarity' and 'normalise'; the others as in `Reader`.
     axis: the device axis, or None.
     dtype: of the computation.
     param_dtype: of parameters, statistics and logits.
 
   Raises:
-    ValueError: for another kind.
+    ValueError: the kind is unknown.
   """
   options = {'axis': axis, 'dtype': dtype, 'param_dtype': param_dtype}
   attention = dict(tafm or {})
@@ -213,10 +213,10 @@ def make_reader(
 
 
 def make_back_end(sizes: Mapping[str, Any], **options: Any) -> nn.Module:
-  """A back-end from 'kind' and its attributes.
+  """Makes a back-end from 'kind' and its attributes.
 
   Raises:
-    ValueError: for another kind.
+    ValueError: the kind is unknown.
   """
   attributes = _tuples(sizes)
   kind = attributes.pop('kind', None)
@@ -226,5 +226,5 @@ def make_back_end(sizes: Mapping[str, Any], **options: Any) -> nn.Module:
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-  """With tuples for lists, which modules cannot be compared by."""
+  """The values with lists turned into tuples: a module with lists is not hashable."""
   return {key: tuple(x) if isinstance(x, list) else x for key, x in values.items()}

@@ -1,4 +1,4 @@
-"""Sizes of readers as plain values for `make_reader`: those of the paper by back-end, and a small one."""
+"""Sizes of readers as plain values for `make_reader`: the paper's, and small ones."""
 
 import copy
 from typing import Any
@@ -56,7 +56,7 @@ def paper_sizes(name: str) -> dict[str, Any]:
     name: 'mstcn', 'tsm', 'dctcn', 'se_bigru' or 'cro_tsm'.
 
   Raises:
-    ValueError: for another name.
+    ValueError: the name is unknown.
   """
   if name not in _PAPER:
     raise ValueError(f'sizes are known of {", ".join(NAMES)}, not of {name!r}')
@@ -101,13 +101,13 @@ _SMALL_OF: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def small_sizes(name: str) -> dict[str, Any]:
-  """The same of a reader that two cores train in minutes, for frames of 44 x 44.
+  """As `paper_sizes`, for a small reader that two cores train in minutes, for frames of 44 x 44.
 
   Args:
-    name: as of `paper_sizes`.
+    name: as in `paper_sizes`.
 
   Raises:
-    ValueError: for another name.
+    ValueError: the name is unknown.
   """
   if name not in _SMALL_OF:
     raise ValueError(f'sizes are known of {", ".join(NAMES)}, not of {name!r}')

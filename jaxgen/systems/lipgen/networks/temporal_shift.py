@@ -1,4 +1,4 @@
-"""Temporal shift: channels that look one frame ahead and one frame back, without parameters.
+"""Temporal shift: channels taken from one frame ahead and one frame back, without parameters.
 
 Reference: Lin, Gan & Han, "TSM: Temporal Shift Module for Efficient Video Understanding".
 """
@@ -10,15 +10,15 @@ from jaxgen.systems.lipgen.networks.layers import within
 
 
 def temporal_shift(x: jax.Array, mask: jax.Array | None, shift_div: int) -> jax.Array:
-  """The first C / shift_div channels from the next frame, as many from the one before, the rest as it is.
+  """Takes the first C / shift_div channels from the next frame, and as many from the previous one.
 
   Args:
     x: [B, T, ..., C].
-    mask: [B, T] or None; a padded frame is taken as zero, as is what lies before the first and after the last.
-    shift_div: of C, at least 2.
+    mask: [B, T] or None; padded frames are taken as zero, as are those before the first and after the last.
+    shift_div: divisor of C, at least 2.
 
   Returns:
-    Of the shape of x.
+    An array of the shape of x; the remaining channels are unchanged.
   """
   if shift_div < 2:
     raise ValueError(f'shift_div is at least 2, not {shift_div}: two parts are shifted')

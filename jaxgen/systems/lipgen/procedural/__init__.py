@@ -1,1 +1,1 @@
-"""Speakers that are computed: words spoken by drawn mouths, data without a download."""
+"""Procedural speakers: words spoken by drawn mouths, data without a download."""

@@ -1,7 +1,7 @@
-"""Articulation: phonemes in time, and how they move a mouth, with coarticulation.
+"""Articulation: timed phonemes, and how they move a mouth, with coarticulation.
 
-A phoneme pulls each of the mouth's parameters towards a target of its own; its pull, the dominance, is
-largest in the middle of the phoneme and falls off exponentially on both sides, so neighbours blend and a
+A phoneme pulls each of the mouth's parameters towards its own target; the strength of the pull, the dominance,
+is largest in the middle of the phoneme and falls off exponentially on both sides, so neighbours blend and a
 rounded vowel is seen before it is heard. Phonemes of one viseme have the same targets: words of equal visemes
 are drawn alike.
 
@@ -16,21 +16,21 @@ import numpy as np
 from jaxgen.errors import DataError
 
 REST = ''
-# Frames by which a word may be off the middle of its clip: linear classifiers live on exact times.
+# Frames by which a word may be off the middle of its clip: linear classifiers exploit exact timing.
 OFF_CENTRE = 4.0
 
 
 class Mouth(NamedTuple):
-  """What a mouth does; each 0 at rest. Arrays of it are [..., 7] in this order.
+  """Parameters of a mouth, each 0 at rest. Arrays of them are [..., 7] in this order.
 
   Attributes:
     opening: of the inner lips; 1 is wide open, below 0 is closed with force.
     spread: of the corners, negative towards the middle.
-    rounding: the lips protruded and round.
-    teeth: how much of the upper teeth is seen.
-    tongue: how high it lies; 1 is between the teeth.
+    rounding: protrusion and rounding of the lips.
+    teeth: how much of the upper teeth is visible.
+    tongue: its height; 1 is between the teeth.
     tuck: the lower lip under the upper teeth.
-    press: the lips pressed thin on each other.
+    press: the lips pressed thin against each other.
   """
 
   opening: float = 0.0
@@ -43,10 +43,10 @@ class Mouth(NamedTuple):
 
 
 class Gesture(NamedTuple):
-  """How a phoneme is made.
+  """How a phoneme is articulated.
 
   Attributes:
-    frames: how long it lasts at 25 fps on average.
+    frames: its average duration at 25 fps.
     onset: the mouth in its first half.
     offset: the mouth in its second half.
     dominance: the pull on each parameter.
@@ -65,7 +65,7 @@ def _gesture(
   return Gesture(frames, onset, offset or onset, pull)
 
 
-# Vowels last longer; what a phoneme cannot do without it pulls at strongly: lips meet for B, are round for W.
+# Vowels last longer; essential parameters are pulled strongly: lips meet for B, are round for W.
 _GROUPS = {
   'AA AH HH': _gesture(2.9, Mouth(0.78, 0.0, 0.0, 0.5, 0.1), opening=2.6),
   'AE AY EH EY': _gesture(3.2, Mouth(0.58, 0.65, 0.0, 0.75, 0.25), spread=1.2, opening=2.6),
@@ -100,16 +100,16 @@ GESTURES: Mapping[str, Gesture] = {
   phoneme: gesture for names, gesture in _GROUPS.items() for phoneme in names.split()
 }
 _AT_REST = Gesture(4.0, Mouth(), Mouth(), Mouth(1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0))
-# How fast the pull falls off, per frame: rounding and spreading reach furthest.
+# Decay rate of the pull, per frame: rounding and spreading reach furthest.
 _FALL = np.array(Mouth(1.15, 0.7, 0.6, 1.0, 1.1, 1.2, 1.2))
 
 
 class Timed(NamedTuple):
-  """Phonemes in time.
+  """Phonemes with their times.
 
   Attributes:
     phonemes: N names; `REST` is a pause.
-    times: [N, 2] start and end in frames, one after the other.
+    times: [N, 2] start and end in frames, contiguous.
   """
 
   phonemes: tuple[str, ...]
@@ -117,7 +117,7 @@ class Timed(NamedTuple):
 
 
 def gestures_of(phonemes: Sequence[str]) -> list[Gesture]:
-  """How phonemes are made.
+  """The gestures of phonemes.
 
   Raises:
     DataError: one of them has no gesture.
@@ -135,8 +135,8 @@ def mouths(timed: Timed, at: np.ndarray) -> np.ndarray:
   """The mouth over time.
 
   Args:
-    timed: what is said, pauses included.
-    at: [T] moments in frames.
+    timed: what is said, including pauses.
+    at: [T] times in frames.
 
   Returns:
     [T, 7], see `Mouth`.
@@ -147,7 +147,7 @@ def mouths(timed: Timed, at: np.ndarray) -> np.ndarray:
   gestures = gestures_of(timed.phonemes)
   start, end = timed.times[:, :1], timed.times[:, 1:]
   length = end - start
-  # Each half has a target in its middle third, where its pull is full: [N, 2 halves, T].
+  # Each half reaches its target, with full pull, in its middle third: [N, 2 halves, T].
   centres = start + length * [0.28, 0.72]
   beyond = np.abs(at - centres[..., None]) - 0.16 * length[..., None]
   fall = np.exp(-_FALL[:, None, None, None] * np.maximum(beyond, 0.0))
@@ -166,19 +166,19 @@ def utterance(
   pace: float,
   usual: float = 12.0,
 ) -> tuple[Timed, tuple[float, float]]:
-  """A word or sentence in time, between other speech or in silence.
+  """Times a word or sentence within other speech or silence.
 
   Args:
-    rng: of rates and times.
-    phonemes: of what is said.
-    before: phonemes of what is said before it, `REST` for a pause; they end where the word begins.
-    after: of what is said after it.
-    num_frames: of the clip; what is said is centred, within `OFF_CENTRE`, and stays inside.
+    rng: for rates and times.
+    phonemes: of the word or sentence.
+    before: phonemes before it, `REST` for a pause; they end where it begins.
+    after: phonemes after it.
+    num_frames: of the clip; the word or sentence is centred to within `OFF_CENTRE`, and stays inside.
     pace: of the speaker; 1 is average, more is slower.
-    usual: frames that it takes as a rule.
+    usual: its typical length in frames.
 
   Returns:
-    All phonemes in time, and start and end of what is said, in frames.
+    All phonemes with times, and start and end of the word or sentence, in frames.
 
   Raises:
     DataError: a phoneme has no gesture.
@@ -190,7 +190,7 @@ def utterance(
 
   stretch = pace * float(np.exp(rng.normal(0, 0.08)))
   own = lengths(phonemes, stretch)
-  # What is longer is said faster.
+  # Longer utterances are spoken faster.
   own *= (own.sum() / usual) ** -0.45
   own *= min(1.0, (num_frames - 2) / own.sum())
   middle = num_frames / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE)

@@ -1,4 +1,4 @@
-"""Clips of procedural speakers: drawn once and kept in the cache."""
+"""Clips of procedural speakers: drawn once and cached."""
 
 import json
 from collections.abc import Sequence
@@ -43,23 +43,23 @@ def speak(
   sentences: Sequence[Sequence[int]] = (),
   dictionary: Dictionary | None = None,
 ) -> ClipSet:
-  """Words spoken by procedural speakers; drawn once, kept in $JAXGEN_CACHE/spoken and mapped from there.
+  """Words spoken by procedural speakers; drawn once, cached in $JAXGEN_CACHE/spoken and memory-mapped.
 
   Args:
-    words: distinct; they take turns, so each is said equally often.
-    num_clips: how many clips.
+    words: distinct; used in turn, so each is said equally often.
+    num_clips: number of clips.
     seed: of what is said around the words, times, poses and cameras.
-    first_speaker: the least number of a speaker.
-    num_speakers: how many; sets of disjoint ranges share no face.
+    first_speaker: number of the first speaker.
+    num_speakers: number of speakers; sets of disjoint ranges share no face.
     look: the family of speakers, 'a' or 'b'.
     pixels: side of the pictures.
     num_frames: of each clip.
-    square: what they show of a mouth crop, see `takes.Speech`.
-    sentences: what is said in place of single words, see `takes.Speech`.
-    dictionary: by default CMUdict with letters by their names.
+    square: the part of a mouth crop that pictures show, see `takes.Speech`.
+    sentences: said instead of single words, see `takes.Speech`.
+    dictionary: by default CMUdict, with letters pronounced by name.
 
   Raises:
-    ConfigError: no clips are asked for, or see `takes.check_speech`.
+    ConfigError: `num_clips` is below 1, or see `takes.check_speech`.
     DataError: a word is not in the dictionary, or the cache lacks room, cannot be written or
       is damaged.
   """
@@ -94,7 +94,7 @@ def speak(
 
 
 def name_of(speech: Speech, num_clips: int) -> str:
-  """A name for all that decides the clips: of the dictionary what is said, not its place."""
+  """A digest of all that determines the clips; of the dictionary its pronunciations, not its path."""
   decides = speech._asdict()
   dictionary, words = decides.pop('dictionary'), decides.pop('words')
   said = [dictionary.phonemes(word) for word in words]
@@ -104,7 +104,7 @@ def name_of(speech: Speech, num_clips: int) -> str:
 
 
 def _draw_all(speech: Speech, num_clips: int, folder: Path) -> None:
-  """Draws into a folder."""
+  """Draws all clips into a folder."""
 
   def drawn(number: int) -> tuple[np.ndarray, Take]:
     one = take(speech, number)
@@ -123,7 +123,7 @@ def _draw_all(speech: Speech, num_clips: int, folder: Path) -> None:
 
 
 def _padded(rows: Sequence[Sequence[Any]], value: int, dtype: DTypeLike) -> np.ndarray:
-  """Rows of different lengths as one array, filled up."""
+  """Rows of different lengths as one padded array."""
   most = max(map(len, rows))
   result = np.full((len(rows), most, *np.shape(rows[0][0])), value, dtype)
   for into, row in zip(result, rows, strict=True):

@@ -1,4 +1,4 @@
-"""Pictures of mouths: grey levels by analytic curves, anti-aliased, all frames of a clip at once."""
+"""Drawing mouths: grey levels from analytic curves, anti-aliased, all frames of a clip at once."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,23 @@ import numpy as np
 from jaxgen.systems.lipgen.procedural.geometry import REACH, SAMPLES, Lips, Pose, lips, to_face
 from jaxgen.systems.lipgen.procedural.identity import Look, Speaker
 
-# The skin's own marks as a table over the face, so many points within so many units each way.
+# The skin's marks are a table over the face: points per side, and its extent in units each way.
 _GRID, _EXTENT = 128, 2.6
 
 
-# Where the curves' tables are sampled.
+# Sampling positions of the curves' tables.
 _POSITIONS = np.linspace(-REACH, REACH, SAMPLES, dtype=np.float32)
 
 
 class Camera(NamedTuple):
-  """What light and camera do to a clip.
+  """Light and camera of a clip.
 
   Attributes:
-    light: [2] change of the light over half a picture, right and down.
-    background: [4] level behind the head and its change right, down and across.
+    light: [2] change of the light over half a picture, rightwards and downwards.
+    background: [4] level behind the head, and its change rightwards, downwards and diagonally.
     gain: of the levels.
     contrast: share of level * (1 - level) that is added.
-    noise: standard deviation.
+    noise: its standard deviation.
     blur: weight of a neighbour.
     flicker: standard deviation of a frame's gain.
   """
@@ -38,7 +38,7 @@ class Camera(NamedTuple):
 
 
 def random_camera(rng: np.random.Generator, look: Look) -> Camera:
-  """Light and a camera of a clip."""
+  """Random light and camera for a clip."""
   return Camera(
     light=rng.uniform(-look.light, look.light, 2),
     background=rng.uniform([0.05, -0.2, -0.2, -0.2], [0.95, 0.2, 0.2, 0.2]),
@@ -51,7 +51,7 @@ def random_camera(rng: np.random.Generator, look: Look) -> Camera:
 
 
 class View(NamedTuple):
-  """What the picture shows of the plane in which poses lie.
+  """The part of the pose plane that a picture shows.
 
   Attributes:
     left: x of its left edge, in half sides of the square around the lips.
@@ -76,14 +76,14 @@ def draw(
   pixels: int,
   view: View = LIPS_ALONE,
 ) -> np.ndarray:
-  """A clip.
+  """Draws a clip.
 
   Args:
-    rng: of the camera's noise.
+    rng: for the camera's noise.
     who: the speaker.
     mouth: [T, 7], see `articulation.Mouth`.
     pose: of T frames.
-    camera: and light.
+    camera: camera and light.
     pixels: side of the picture.
     view: what it shows.
 
@@ -95,7 +95,7 @@ def draw(
   places = steps * (view.side / pixels)
   pose32 = Pose(*(p.astype(np.float32) for p in pose))
   u, v = to_face(pose32, (places + view.left)[None, None, :], (places + view.top)[None, :, None])
-  sharpness = float(pose.scale.mean()) * pixels / view.side  # pixels a unit
+  sharpness = float(pose.scale.mean()) * pixels / view.side  # pixels per unit
   curves = lips(who, mouth, _POSITIONS)
   table = _Lookup(curves, u)
   image, face = _skin(who, u, v, table, curves.drop[..., None])
@@ -115,7 +115,7 @@ def draw(
 
 
 class _Lookup:
-  """Curves at every pixel, from their tables."""
+  """Curves evaluated at every pixel, by table lookup."""
 
   def __init__(self, curves: Lips, u: np.ndarray):
     scale = (SAMPLES - 1) / (2 * REACH)
@@ -129,7 +129,7 @@ class _Lookup:
     return self.of(getattr(self.curves, name))
 
   def of(self, values: np.ndarray) -> np.ndarray:
-    """[T, H, W] of values [T, SAMPLES]."""
+    """Values [T, SAMPLES] looked up at every pixel, [T, H, W]."""
     return np.take(values.astype(np.float32, copy=False).ravel(), self._at, mode='clip')
 
   def along(self, half: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ class _Lookup:
 
 
 def _step(distance: np.ndarray, sharpness: float) -> np.ndarray:
-  """1 where a distance in units is positive, smooth over a pixel; in place."""
+  """1 where a distance in units is positive, smoothed over a pixel; in-place."""
   distance *= sharpness
   distance += 0.5
   return np.clip(distance, 0, 1, out=distance)
@@ -147,9 +147,9 @@ def _step(distance: np.ndarray, sharpness: float) -> np.ndarray:
 def _skin(
   who: Speaker, u: np.ndarray, v: np.ndarray, table: _Lookup, drop: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Level of the skin [T, H, W] and the share of each pixel that the face has."""
+  """Level of the skin [T, H, W], and each pixel's coverage by the face."""
   below = table['outer_bottom']
-  # The chin goes down with the jaw.
+  # The chin moves down with the jaw.
   moved = v - drop * np.clip(v * 1.6, 0, 1)
   scale = np.float32((_GRID - 1) / (2 * _EXTENT))
   half = np.float32(_GRID / 2)
@@ -159,7 +159,7 @@ def _skin(
   at += column
   marks, face = _marks(who)
   skin = np.take(marks.ravel(), at, mode='clip')
-  # The shadow below the lower lip, and the light on the edge of the upper one.
+  # The shadow below the lower lip, and the highlight on the edge of the upper one.
   distance = v - below
   shade = np.clip(1 - distance * 3.2, 0, 1)
   shade *= shade
@@ -172,7 +172,7 @@ def _skin(
 def _mouth(
   who: Speaker, v: np.ndarray, table: _Lookup, sharpness: float
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Levels of what is seen between the lips, and of the lips, [T, H, W] each."""
+  """Levels of the inside of the mouth and of the lips, [T, H, W] each."""
   top, bottom = table['inner_top'], table['inner_bottom']
   k = table.along(table.curves.inner_half_width)
   depth = np.clip(1 - k**2, 0, 1)
@@ -186,14 +186,14 @@ def _mouth(
   ):
     inside += edge * (incisors - inside)
     incisors *= 0.8
-  # The lips throw a shadow into the mouth.
+  # The lips cast a shadow into the mouth.
   inside *= np.clip((v - top) * 6 + 0.45, 0, 1)
   n = table.along(table.curves.half_width)
   upper, lower = (
     table.of(table.curves.inner_top - table.curves.outer_top),
     table.of(table.curves.outer_bottom - table.curves.inner_bottom),
   )
-  # 0 at the line where the lips meet, 1 at their outer edges.
+  # 0 at the inner edges of the lips, 1 at their outer edges.
   above = np.clip((top - v) / (upper + 0.02), 0, 1)
   under = np.clip((v - bottom) / (lower + 0.02), 0, 1)
   lit = 4 * under * (1 - under)
@@ -214,12 +214,12 @@ def _paint(
   v: np.ndarray,
   sharpness: float,
 ) -> None:
-  """Lips over skin, and what is between the lips over both; in place."""
+  """Paints the lips over the skin, and the inside of the mouth over both; in-place."""
   inside, lips_level = layers
   within = _step(v - table['outer_top'], sharpness)
   within *= _step(table['outer_bottom'] - v, sharpness)
   n = np.abs(table.along(table.curves.half_width))
-  # Beyond the corners the curves coincide, and half a pixel along them would be seen.
+  # Beyond the corners the curves coincide, and half a pixel along them would be visible.
   within *= table.of(np.clip((1 - n) * 12, 0, 1))
   lips_level -= image
   lips_level *= within
@@ -263,7 +263,7 @@ def _marks(who: Speaker) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _hair(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-  """How dense a beard grows at (u, v), 0 to 1: on the lip, on the chin, and on the cheeks beside the mouth."""
+  """Density of a beard at (u, v), 0 to 1: moustache, chin, and cheeks beside the mouth."""
   moustache = np.exp(-(((v + 0.6 - 0.12 * u**2) / 0.26) ** 2) - (u / 0.95) ** 4)
   chin = np.clip((v - 0.35 + 0.25 * u**2) * 1.6, 0, 1)
   cheeks = np.clip((np.abs(u) - 1.05) * 1.6, 0, 1) * np.clip((v + 0.9) * 1.2, 0, 1)
@@ -271,7 +271,7 @@ def _hair(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _filmed(rng: np.random.Generator, image: np.ndarray, camera: Camera) -> np.ndarray:
-  """Blur, gain, contrast, noise and rounding of levels [T, H, W] in 0..1."""
+  """Applies blur, gain, contrast, noise and rounding to levels [T, H, W] in 0..1."""
   b = np.float32(camera.blur)
   for flat in (image, image.swapaxes(1, 2)):
     soft = flat * (1 - 2 * b)
@@ -282,7 +282,7 @@ def _filmed(rng: np.random.Generator, image: np.ndarray, camera: Camera) -> np.n
   gain = camera.gain * (1 + camera.flicker * rng.standard_normal((len(image), 1, 1)))
   image *= gain.astype(np.float32)
   image += (image * (1 - image)) * np.float32(camera.contrast)
-  # A generator that is faster than the one by counters.
+  # Faster than the counter-based generator.
   fast = np.random.Generator(np.random.SFC64(int(rng.integers(2**32))))
   noise = fast.standard_normal(image.shape, np.float32)
   noise *= np.float32(camera.noise)

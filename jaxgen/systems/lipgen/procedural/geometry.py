@@ -1,7 +1,7 @@
-"""Geometry of a mouth: the curves of the lips, and the head that carries them.
+"""Geometry of a mouth: the curves of the lips, and the pose of the head.
 
 Face coordinates (u, v) have their origin in the middle of the mouth at rest, u to the right and v downwards
-as seen, in half widths of the mouth at rest.
+in the picture, in half widths of the mouth at rest.
 """
 
 from typing import NamedTuple
@@ -11,14 +11,14 @@ import numpy as np
 from jaxgen.systems.lipgen.procedural.articulation import Mouth
 from jaxgen.systems.lipgen.procedural.identity import Speaker
 
-# Points along a curve in the tables that pixels look up, and how far they reach.
+# Points per curve in the lookup tables of pixels, and their range in u.
 SAMPLES, REACH = 256, 1.6
-# Points of a contour: so many on the outer lips, and on the inner ones.
+# Points of a contour, on the outer and on the inner lips each.
 CONTOUR = 20
 
 
 class Lips(NamedTuple):
-  """Curves v(u) of the lips over T frames, each [T, N] at N positions u; beside the mouth they coincide.
+  """Curves v(u) of the lips over T frames, each [T, N] at N positions u; outside the mouth they coincide.
 
   Attributes:
     outer_top: upper edge of the upper lip.
@@ -29,7 +29,7 @@ class Lips(NamedTuple):
     teeth_bottom: upper edge of the lower teeth.
     tongue: its upper edge.
     half_width: [T, 1] from the middle to the outer corners.
-    inner_half_width: [T, 1] to the inner ones.
+    inner_half_width: [T, 1] from the middle to the inner corners.
     drop: [T, 1] of the lower jaw.
   """
 
@@ -50,7 +50,7 @@ def lips(who: Speaker, mouth: np.ndarray, u: np.ndarray) -> Lips:
 
   Args:
     who: the speaker.
-    mouth: [T, 7] of a mean speaker, see `articulation.Mouth`.
+    mouth: [T, 7] of an average speaker, see `articulation.Mouth`.
     u: [N] or [T, N] positions.
   """
   m = Mouth(*(mouth * who.gains).T.astype(u.dtype)[..., None])
@@ -104,14 +104,14 @@ def lips(who: Speaker, mouth: np.ndarray, u: np.ndarray) -> Lips:
 
 
 class Pose(NamedTuple):
-  """Where a head is in T frames. As an array [T, 6] in this order.
+  """The pose of a head in T frames. As an array [T, 6] in this order.
 
   Attributes:
     x: [T] of the mouth's middle, in half sides of the picture to the right of its middle.
-    y: [T] of the mouth's middle, down.
-    scale: [T] half sides of the picture a unit of the face.
-    roll: [T] radians, clockwise as seen.
-    yaw: [T] radians, positive where the face's right side of the picture turns away.
+    y: [T] of the mouth's middle, downwards likewise.
+    scale: [T] half sides of the picture per unit of the face.
+    roll: [T] radians, clockwise in the picture.
+    yaw: [T] radians, positive if the side of the face on the right of the picture turns away.
     pitch: [T] radians of nodding.
   """
 
@@ -124,7 +124,7 @@ class Pose(NamedTuple):
 
 
 def random_pose(rng: np.random.Generator, num_frames: int) -> Pose:
-  """A head that is held somehow and moves a little, smoothly."""
+  """A random pose with small, smooth movements."""
   spread = np.array([0.16, 0.17, 0.11, 0.09, 0.16, 0.1])
   moving = np.array([0.018, 0.022, 0.012, 0.018, 0.03, 0.03])
   time = np.arange(num_frames)[:, None] / 25.0
@@ -136,7 +136,7 @@ def random_pose(rng: np.random.Generator, num_frames: int) -> Pose:
 
 
 def to_face(pose: Pose, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Places in a picture, in half sides from its middle, as (u, v) on the face; broadcast over [T, ...]."""
+  """Maps picture points, in half sides from its middle, to (u, v) on the face; broadcasts over [T, ...]."""
   x0, y0, scale, roll, yaw, pitch = (
     p.reshape(-1, *[1] * (x.ndim - 1)) for p in map(np.asarray, pose)
   )
@@ -149,7 +149,7 @@ def to_face(pose: Pose, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def to_picture(pose: Pose, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-  """Points of the face [T, N] in the picture [T, N, 2], x and y in half sides: the inverse of `to_face`."""
+  """Maps points of the face [T, N] to the picture [T, N, 2], x and y in half sides; inverse of `to_face`."""
   x0, y0, scale, roll, yaw, pitch = (p[:, None] for p in map(np.asarray, pose))
   slope, bend = 1.0 / np.cos(yaw), 0.3 * np.sin(yaw)
   across = 2 * u / (slope + np.sqrt(np.maximum(slope**2 + 4 * bend * u, 1e-6)))
@@ -159,7 +159,7 @@ def to_picture(pose: Pose, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def contours(who: Speaker, mouth: np.ndarray, pose: Pose) -> np.ndarray:
-  """The lips' outlines in the picture.
+  """The lip contours in the picture.
 
   Args:
     who: the speaker.
@@ -167,8 +167,8 @@ def contours(who: Speaker, mouth: np.ndarray, pose: Pose) -> np.ndarray:
     pose: of T frames.
 
   Returns:
-    [T, 2 * CONTOUR, 2] x and y in half sides from the picture's middle, of the outer lips clockwise from the
-    left corner, then of the inner ones.
+    [T, 2 * CONTOUR, 2] x and y in half sides from the picture's middle: the outer lips clockwise from the left
+    corner, then the inner ones.
   """
   half_count = CONTOUR // 2
   turn = np.linspace(0, np.pi, half_count + 1)
@@ -182,7 +182,7 @@ def contours(who: Speaker, mouth: np.ndarray, pose: Pose) -> np.ndarray:
     u = half * ring
     curves = lips(who, mouth, u)
     upper, lower = getattr(curves, top), getattr(curves, bottom)
-    # From the left corner over the top, then back along the bottom; each corner once.
+    # From the left corner along the top, then back along the bottom; each corner once.
     found += [
       to_picture(pose, u[:, :-1], upper[:, :-1]),
       to_picture(pose, u[:, :0:-1], lower[:, :0:-1]),

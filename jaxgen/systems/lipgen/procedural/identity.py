@@ -1,4 +1,4 @@
-"""Speakers: what makes a face one and the same from clip to clip."""
+"""Speakers: the properties of a face that stay the same from clip to clip."""
 
 from typing import NamedTuple
 
@@ -9,15 +9,15 @@ from jaxgen.errors import ConfigError
 
 
 class Look(NamedTuple):
-  """A family of speakers, as ranges that a speaker's own values are drawn from. Levels are of grey, 0 to 1.
+  """A family of speakers, as ranges that a speaker's values are drawn from. Levels are of grey, 0 to 1.
 
   Attributes:
     skin: level of the skin.
-    lips: level of the lips / that of the skin.
+    lips: ratio of the levels of lips and skin.
     teeth: level of the teeth.
-    gloss: strength of the light on the lower lip.
+    gloss: strength of the highlight on the lower lip.
     texture: strength of the skin's unevenness.
-    beard: share of speakers with hair about the mouth.
+    beard: share of speakers with facial hair.
     outline: darkness of the lips' outline.
     light: how much the light may change over half a picture.
     noise: standard deviation of the camera's noise.
@@ -51,22 +51,22 @@ LOOKS = {
 
 
 class Speaker(NamedTuple):
-  """A face and a way to speak. Lengths are in half widths of the mouth at rest.
+  """A face and a manner of speaking. Lengths are in half widths of the mouth at rest.
 
   Attributes:
     look: the name of its family.
-    number: which of them.
+    number: its number there.
     pace: of speech; more is slower.
-    gains: [7] how strongly it moves, see `articulation.Mouth`.
+    gains: [7] strength of its movements, see `articulation.Mouth`.
     rest_opening: of the inner lips between words.
     upper: thickness of the upper lip.
     lower: of the lower lip.
     bow: depth of the cupid's bow.
     fullness: exponent of the lips' outline: less is fuller towards the corners.
-    corners: how far the corners hang, negative for raised ones.
-    skew: of the opening towards one side.
+    corners: how far the corners hang, negative if raised.
+    skew: asymmetry of the opening.
     teeth_length: of the upper incisors.
-    skin: level of grey, as the next four.
+    skin: grey level, as are the next four.
     lips: level.
     teeth: level.
     inside: level between the lips.
@@ -109,7 +109,7 @@ class Speaker(NamedTuple):
 
 
 def find_look(name: str) -> Look:
-  """The family of a name.
+  """The family with a given name.
 
   Raises:
     ConfigError: there is none.
@@ -122,7 +122,7 @@ def find_look(name: str) -> Look:
 
 
 def speaker(number: int, look: str = 'a') -> Speaker:
-  """One speaker of a family; the number is the whole seed, so equal numbers are equal faces.
+  """One speaker of a family; the number is the only seed, so equal numbers are equal faces.
 
   Raises:
     ConfigError: there is no such look, or the number is negative.

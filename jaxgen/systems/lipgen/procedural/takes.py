@@ -19,13 +19,13 @@ from jaxgen.systems.lipgen.procedural.geometry import Pose, contours, random_pos
 from jaxgen.systems.lipgen.procedural.identity import Speaker, find_look, speaker
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary
 
-# Common words whose viseme sequences differ, with every viseme among them.
+# Common words with distinct viseme sequences that cover every viseme.
 _WORDS = """
 about before family follow general meeting money morning never people
 person police question service system thousand value village water woman
 """
 WORDS = tuple(_WORDS.split())
-# What is said before and after: short words of everyday speech.
+# Filler before and after the word: short words of everyday speech.
 _AROUND = """
 the of and to in is it you that he was for on are with as his they be at one have this from had by hot but some
 what there we can out other were all your when up use word how said an each she which do their time if will way
@@ -33,27 +33,27 @@ many then them would write like so these her long make thing see him two has loo
 sound no most who over know than call first may down side been find
 """
 AROUND = tuple(_AROUND.split())
-# How often nothing is said on one side of the word: speech all around a word is much harder to learn from.
+# Probability of silence on each side of the word: words surrounded by speech are much harder to learn from.
 SILENCE = 0.75
-# How fast sentences are: words of them take 6 frames on the average then, as GRID's do.
+# Pace of sentences: it makes their words 6 frames long on average, as GRID's are.
 FRAMES_A_WORD = 5.0
 
 
 class Speech(NamedTuple):
-  """Everything that decides a set of clips.
+  """Everything that determines a set of clips.
 
   Attributes:
-    words: what is said; the class of a word is its place here.
-    dictionary: its phonemes.
+    words: what is said; the class of a word is its index here.
+    dictionary: gives their phonemes.
     seed: of clips.
-    first_speaker: the least number of a speaker, see `identity.speaker`.
-    num_speakers: how many numbers from there on.
+    first_speaker: number of the first speaker, see `identity.speaker`.
+    num_speakers: number of speakers from there on.
     look: their family.
     pixels: side of the pictures.
     num_frames: of each clip.
-    square: top, left and side in pixels of what the pictures show of a mouth crop of 96 x 96, in which the lips
-      are where they are in `framing.LIPS`.
-    sentences: classes that clips say one after another, in turn; empty: clips say a word each, in turn, amid
+    square: top, left and side in pixels of the part of a 96 x 96 mouth crop that pictures show; in the crop the
+      lips are placed as in `framing.LIPS`.
+    sentences: sequences of classes that clips say, in turn; empty: each clip says a single word, in turn, amid
       other speech.
   """
 
@@ -70,7 +70,7 @@ class Speech(NamedTuple):
 
   @property
   def view(self) -> View:
-    """The square in the drawing's units."""
+    """The square in units of the drawing."""
     top, left, side = self.square
     half = LIPS.size / 2
     return View((left - LIPS.left) / half - 1, (top - LIPS.top) / half - 1, side / half)
@@ -81,13 +81,13 @@ class Take(NamedTuple):
 
   Attributes:
     number: its number in the speech.
-    labels: classes of its words; one but for sentences.
+    labels: classes of its words; one unless there are sentences.
     spans: start and end of each in frames.
     who: the speaker.
-    timed: the phonemes of the whole clip with their times in frames, what is around the word too.
+    timed: the phonemes of the whole clip with their times in frames, including those around the word.
     mouth: [T, 7], see `articulation.Mouth`.
     pose: of T frames.
-    camera: and light.
+    camera: camera and light.
   """
 
   number: int
@@ -101,10 +101,11 @@ class Take(NamedTuple):
 
 
 def check_speech(speech: Speech) -> None:
-  """Refuses what cannot be spoken.
+  """Checks that a set of clips can be made.
 
   Raises:
-    ConfigError: no words, a word twice, no speakers, or a look or size that does not exist.
+    ConfigError: there are no words, a word is named twice, there are no speakers, or the look or size is
+      invalid.
     DataError: a word is not in the dictionary, or has a phoneme without a gesture.
   """
   find_look(speech.look)
@@ -131,10 +132,10 @@ def check_speech(speech: Speech) -> None:
 
 
 def take(speech: Speech, index: int) -> Take:
-  """The clip of a number, the same whenever and beside whatever it is made.
+  """The clip of a given index, independent of when it is made and of the other clips.
 
-  The words, or sentences, take turns; the speaker, what is said around a word, times, pose and camera are
-  random by (seed, look, first speaker, index).
+  Words, or sentences, are used in turn; the speaker, the speech around a word, times, pose and camera are
+  random, seeded by (seed, look, first speaker, index).
 
   Raises:
     DataError: a phoneme has no gesture.
@@ -152,12 +153,12 @@ def acted(
   timed: Timed,
   spans: tuple[tuple[float, float], ...],
 ) -> Take:
-  """A clip of given phonemes, as of somebody's sound; speaker, pose and camera are random as those of `take`.
+  """A clip of given phonemes, such as from recorded sound; speaker, pose and camera are random as in `take`.
 
   Args:
-    speech: of speakers and pictures; its words are not said.
-    index: number of the clip.
-    labels: classes of what is said, to be kept with it.
+    speech: speakers and pictures; its words are not said.
+    index: of the clip.
+    labels: classes of what is said, stored with the clip.
     timed: all phonemes of the clip, with `REST` for silence.
     spans: start and end of each word in frames.
 
@@ -187,7 +188,7 @@ def _take(rng: np.random.Generator, speech: Speech, index: int, who: Speaker, sa
 
 
 def _word(rng: np.random.Generator, speech: Speech, index: int, pace: float) -> _Said:
-  """A word amid other speech: its class, all phonemes in time, its times."""
+  """A word amid other speech: its class, all timed phonemes, its span."""
   label = index % len(speech.words)
   timed, span = utterance(
     rng,
@@ -201,7 +202,7 @@ def _word(rng: np.random.Generator, speech: Speech, index: int, pace: float) -> 
 
 
 def _sentence(rng: np.random.Generator, speech: Speech, index: int, pace: float) -> _Said:
-  """Words one after another, in silence: their classes, all phonemes in time, their times."""
+  """A sentence surrounded by silence: its classes, all timed phonemes, the words' spans."""
   labels = speech.sentences[index % len(speech.sentences)]
   said = [speech.dictionary.phonemes(speech.words[label]) for label in labels]
   phonemes = [phoneme for word in said for phoneme in word]
@@ -216,12 +217,12 @@ def _sentence(rng: np.random.Generator, speech: Speech, index: int, pace: float)
 
 
 def _stream(speech: Speech, what: str) -> str:
-  """Names a stream of random numbers: sets of other speakers have others, under the same seed too."""
+  """The name of a random stream; sets of different speakers differ even with the same seed."""
   return f'procedural {what} {speech.look}{speech.first_speaker}'
 
 
 def _around(rng: np.random.Generator, speech: Speech) -> list[str]:
-  """Phonemes of what is said on one side of the word: nothing, or some words."""
+  """Phonemes of the filler on one side of the word: none, or some words."""
   if rng.random() < SILENCE:
     return []
   known = [word for word in AROUND if word in speech.dictionary] or list(speech.words)
@@ -230,18 +231,18 @@ def _around(rng: np.random.Generator, speech: Speech) -> list[str]:
 
 
 def _pause(rng: np.random.Generator) -> list[str]:
-  """A pause next to the word, or none."""
+  """Randomly, a pause next to the word."""
   return [REST] if rng.random() < 0.2 else []
 
 
 def frames_of(speech: Speech, one: Take) -> np.ndarray:
-  """The pictures of a take: uint8 [T, pixels, pixels]."""
+  """Draws the pictures of a take: uint8 [T, pixels, pixels]."""
   rng = generator(speech.seed, _stream(speech, 'noise'), one.number)
   return draw(rng, one.who, one.mouth, one.pose, one.camera, speech.pixels, speech.view)
 
 
 def contours_of(speech: Speech, one: Take) -> np.ndarray:
-  """The lips' outlines in a take: float32 [T, 40, 2], x and y in pixels, see `geometry.contours`."""
+  """The lip contours of a take: float32 [T, 40, 2], x and y in pixels, see `geometry.contours`."""
   halves = contours(one.who, one.mouth, one.pose)
   left, top, side = speech.view
   return ((halves - (left, top)) * (speech.pixels / side) - 0.5).astype(np.float32)

@@ -1,1 +1,1 @@
-"""From a reader's windows to words with times: sliding, segmenting, sentences, subtitles."""
+"""From windows to words with times: sliding windows, segmentation, sentences, subtitles."""

@@ -1,4 +1,4 @@
-"""How a video is asked to be read. Imports nothing heavy."""
+"""Checks of the options for reading a video. Imports nothing heavy."""
 
 import math
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ def check_asked(
   crops: bool,
   faces: bool,
 ) -> None:
-  """Raises ConfigError for ways to read that cannot be, alone or together.
+  """Raises ConfigError for reading options that are invalid, alone or together.
 
   Args:
-    top: words of an answer; None: as many as there are by default.
+    top: candidates per word; None: the default number.
     whole: whether a video is one word.
-    boundaries: start and end of words in seconds, where they are given.
-    crops: whether a video shows a mouth alone.
-    faces: whether it is said how faces are to be found.
+    boundaries: start and end of words in seconds, if given.
+    crops: whether a video is a mouth crop.
+    faces: whether options for finding faces are given.
   """
   if top is not None and top < 1:
     raise ConfigError(f'--top={top} must be 1 or more')

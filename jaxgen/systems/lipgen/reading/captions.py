@@ -1,4 +1,4 @@
-"""A video that shows what was cropped, and beneath it the words as they are read."""
+"""An overlay video: what was cropped, with the words captioned below."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,22 +13,22 @@ from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.overlay import drawn
 
-_LARGER = 4  # times, of crops
+_LARGER = 4  # enlargement of crops
 _SPOKEN, _NOW = 'white', '#ffd84d'
-_TOO_SMALL = 10  # pixels of letters
+_TOO_SMALL = 10  # smallest font size in pixels
 
 
 def write_captioned(
   path: Path, video: Path, mouths: Mouths, words: Sequence[Word], bars: Bars = no_bars
 ) -> int:
-  """Writes the frames with the square of the mouth, its crop at their side, and the words; returns how many.
+  """Writes frames with the mouth's square, its crop beside them and the words below; returns their number.
 
   Args:
-    path: to write, mp4.
-    video: that was read.
-    mouths: that were found in it.
+    path: the mp4 file to write.
+    video: the video that was read.
+    mouths: found in it.
     words: in order of time.
-    bars: shows the pass.
+    bars: shows progress.
 
   Raises:
     OSError: the file cannot be written.
@@ -39,14 +39,14 @@ def write_captioned(
 
 
 def enlarged(crops: np.ndarray) -> Iterator[np.ndarray]:
-  """Crops [T, S, S] as RGB frames several times as large."""
+  """Crops [T, S, S] enlarged to RGB frames."""
   for crop in crops:
     large = np.repeat(np.repeat(crop, _LARGER, 0), _LARGER, 1)
     yield np.repeat(large[..., None], 3, -1)
 
 
 def captioned(frames: Iterable[np.ndarray], words: Sequence[Word]) -> Iterator[np.ndarray]:
-  """Frames [H, W, 3] RGB with a strip below: a word appears as it begins, and is bright until it ends."""
+  """Frames [H, W, 3] RGB with a caption strip: words appear as they begin, highlighted until they end."""
   lines = lines_of(words)
   shown: tuple[tuple[str, str], ...] | None = None
   strip = np.zeros(0, np.uint8)
@@ -58,7 +58,7 @@ def captioned(frames: Iterable[np.ndarray], words: Sequence[Word]) -> Iterator[n
 
 
 def _text(lines: Sequence[Sequence[Word]], now: float) -> tuple[tuple[str, str], ...]:
-  """Words and colours of the line that is spoken, as far as it is; it stays for a moment."""
+  """Words and colours of the current line, up to the word being spoken; a finished line stays for a moment."""
   begun = [line for line in lines if line[0].start <= now]
   if not begun or now > begun[-1][-1].end + PAUSE:
     return ()
@@ -68,7 +68,7 @@ def _text(lines: Sequence[Sequence[Word]], now: float) -> tuple[tuple[str, str],
 
 
 def _strip(words: Sequence[tuple[str, str]], width: int) -> np.ndarray:
-  """A black strip with a line of words in their colours, as large as goes in."""
+  """A black strip with a line of coloured words, in the largest font that fits."""
   size = max(_TOO_SMALL, width // 16)
   image = Image.new('RGB', (width, size * 2))
   draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""Reading while somebody speaks: frames of a camera in, words out soon after they are over."""
+"""Live reading: camera frames in, words out shortly after they end."""
 
 import queue
 import threading
@@ -21,26 +21,26 @@ from jaxgen.systems.lipgen.video.faces import Box
 from jaxgen.systems.lipgen.video.landmarks import Landmarks, of_boxes
 
 EVERY = RATE  # frames between two readings
-KEPT = 5 * RATE  # frames that are read at a time
+KEPT = 5 * RATE  # frames per reading
 SETTLED = MIDDLE + 1  # frames after a word that its windows see
 _AGAIN = 0.2  # seconds by which the end of a word may move from one reading to the next
 
 
 class Listener:
-  """Reads a stream of frames: each word is told once, when it is over.
+  """Reads a stream of frames and reports each word once, when it is over.
 
-  Where no picture is new for a second or more nothing is read, as in files: words wait until it is known that
-  they are not there.
+  As in files, nothing is read while the picture is frozen for a second or more: words are held back until it is
+  known that they do not lie in such a stretch.
 
   Args:
-    service: that reads.
-    detect: a frame -> boxes of faces.
-    landmarks: what boxes of frames tell of a face, see `video.landmarks.Finder`.
+    service: the reader.
+    detect: a frame -> face boxes.
+    landmarks: boxes of frames -> landmarks, see `video.landmarks.Finder`.
 
   Attributes:
-    count: frames that were taken.
-    lost_face: whether with the last frame faces are out of sight, none being in any that is kept.
-    stands: whether with the last frame no picture has been new for a second.
+    count: frames taken so far.
+    lost_face: whether the face was lost with the last frame: none of the kept frames has one any more.
+    stands: whether the picture has, with the last frame, been frozen for exactly a second.
   """
 
   def __init__(
@@ -58,7 +58,7 @@ class Listener:
     self._told = self._line = 0.0
 
   def __call__(self, frame: np.ndarray) -> list[Word]:
-    """Takes a frame at 25 a second, uint8 [H, W] or [H, W, 3] RGB; returns the words that are over."""
+    """Takes a frame, at 25 per second, uint8 [H, W] or [H, W, 3] RGB; returns the words that have ended."""
     saw = any(self._boxes) or self.count < EVERY
     self._frames.append(frame if frame.ndim == 2 else _grey(frame))
     self._boxes.append(self._detect(frame))
@@ -69,10 +69,10 @@ class Listener:
     return self.read() if self.count % EVERY == 0 else []
 
   def read(self, end: bool = False) -> list[Word]:
-    """The words that are over and were not told, in seconds from the first frame.
+    """The words that have ended and were not reported yet, in seconds from the first frame.
 
     Args:
-      end: whether nothing follows.
+      end: whether the stream has ended.
     """
     size = self._frames[0].shape[:2] if self._frames else (0, 0)
     landmarks = self._landmarks(list(self._boxes), size)
@@ -98,19 +98,19 @@ def _grey(frame: np.ndarray) -> np.ndarray:
 
 
 def camera_frames(number: int, colour: bool = False) -> Iterator[np.ndarray]:
-  """Frames of a camera, which is opened at once, at 25 a second by their times, until it ends.
+  """Frames of a camera, resampled to 25 per second by their times, until it ends; it is opened at once.
 
   Args:
     number: of the camera, from 0, as OpenCV counts.
-    colour: whether they are RGB, [H, W, 3], and not grey, [H, W].
+    colour: whether frames are RGB, [H, W, 3], instead of grey, [H, W].
 
   Raises:
-    UserError: there is none.
+    UserError: there is no such camera.
     ConfigError: OpenCV is not installed.
   """
   cv2 = cv2_module()
   logging = getattr(getattr(cv2, 'utils', None), 'logging', None)
-  if logging is not None:  # it tells of missing cameras in words of its own
+  if logging is not None:  # OpenCV logs missing cameras itself
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
   capture = cv2.VideoCapture(number)
   if not capture.isOpened():
@@ -128,7 +128,7 @@ def camera_frames(number: int, colour: bool = False) -> Iterator[np.ndarray]:
 
 
 def at_rate(frames: Iterator[tuple[float, np.ndarray]]) -> Iterator[np.ndarray]:
-  """Frames at 25 a second of those with times in seconds: the first that comes after each moment."""
+  """Resamples frames with times in seconds to 25 per second: the first frame at or after each tick."""
   begun: float | None = None
   emitted = 0
   for now, pixels in frames:
@@ -139,7 +139,7 @@ def at_rate(frames: Iterator[tuple[float, np.ndarray]]) -> Iterator[np.ndarray]:
 
 
 def _captured(capture: Any) -> Iterator[tuple[float, np.ndarray]]:
-  """Frames with their times, taken on a thread so that none is missed while others are read."""
+  """Frames with their times, captured on a thread so that none is missed during reading."""
   waiting: queue.Queue[tuple[float, np.ndarray] | None] = queue.Queue(maxsize=10 * RATE)
   ended = threading.Event()
 
@@ -150,7 +150,7 @@ def _captured(capture: Any) -> Iterator[tuple[float, np.ndarray]]:
         break
       try:
         waiting.put((time.monotonic(), pixels), timeout=1)
-      except queue.Full:  # too slow to follow: this one is lost
+      except queue.Full:  # reading is too slow: drop this frame
         continue
     waiting.put(None)
 

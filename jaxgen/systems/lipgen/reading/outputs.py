@@ -1,4 +1,4 @@
-"""Which videos a command line means, and where their subtitles and overlays go."""
+"""Which videos a command line names, and where their subtitles and overlays go."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from jaxgen.systems.lipgen.video.jobs import (
 )
 from jaxgen.systems.lipgen.video.outputs import Table
 
-# How videos are read; landmarks: the user's, by their contents.
+# Options that affect reading; the user's landmarks are recorded by content.
 HOW = 'weights', 'whole', 'boundary', 'crops', 'source', 'landmarks'
 TABLE = Table(READ, VIDEO, HOW, empty='.srt')
 
@@ -26,8 +26,8 @@ class Wanted(NamedTuple):
 
   Attributes:
     source: the video.
-    srt: of its subtitles; None: no file is written.
-    overlay: of its overlay; None: none is written.
+    srt: the subtitle file; None: not written.
+    overlay: the overlay file; None: not written.
   """
 
   source: Path
@@ -36,25 +36,25 @@ class Wanted(NamedTuple):
 
   @property
   def files(self) -> dict[str, Path]:
-    """What is to be written, by kind."""
+    """The files to write, by kind."""
     return {kind: path for kind in ('srt', 'overlay') if (path := getattr(self, kind))}
 
 
 def make_wanted(
   inputs: Sequence[Path], subtitles: Path | None, overlay: Path | None, crops: bool = False
 ) -> list[Wanted]:
-  """The videos of files and folders with their outputs, called as `names_of` says.
+  """The videos of files and folders with their outputs, named by `names_of`.
 
   Args:
     inputs: files and folders.
     subtitles: the folder of NAME.srt; None for none.
     overlay: an .mp4 file for one video, or the folder of NAME_overlay.mp4; None for none.
-    crops: whether the videos are crops; the overlays among them are left out then.
+    crops: whether the videos are crops; overlays among them are then skipped.
 
   Raises:
-    ConfigError: two would be written to one file, one file is named for several or where a folder is meant,
-      or a video would be written over.
-    DataError: a folder without a video.
+    ConfigError: two videos have the same output file, a file is named for several videos or in place of a
+      folder, or a video would be overwritten.
+    DataError: a folder has no video.
   """
   sources = sources_of(inputs)
   if crops:
@@ -77,7 +77,7 @@ def make_wanted(
 
 
 def _check_folders(subtitles: Path | None, overlay: Path | None) -> None:
-  """Raises ConfigError for what reads as a file where a folder is meant."""
+  """Raises ConfigError for a file name in place of a folder."""
   if subtitles and subtitles.suffix.lower() == '.srt' and not subtitles.is_dir():
     raise ConfigError(
       f'--output={subtitles} names a folder, which gets NAME.srt of each video: name one'
@@ -87,7 +87,7 @@ def _check_folders(subtitles: Path | None, overlay: Path | None) -> None:
 
 
 def is_file(path: Path) -> bool:
-  """Whether --overlay means a file, by its ending."""
+  """Whether --overlay names a file, judging by its extension."""
   return path.suffix.lower() == '.mp4' and not path.is_dir()
 
 

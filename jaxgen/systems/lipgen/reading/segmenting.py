@@ -1,8 +1,8 @@
-"""From what a reader says at each frame to words with a beginning and an end.
+"""Segmentation: from a reader's log-probabilities at each frame to words with a start and an end.
 
-A clip is cut into words and pauses so that the sum of their scores is the largest there is: a semi-Markov
-model, searched exactly. A word's score is its number of frames times the mean log-probability of its class,
-in windows at its frames and in the one that is told its length, less what each word costs.
+A clip is cut into words and pauses so as to maximise the sum of their scores: a semi-Markov model with exact
+search. A word's score is its number of frames times the mean log-probability of its class, in the windows at
+its frames and in the one that is given its length, minus a cost per word.
 
 Reference: Sarawagi & Cohen, "Semi-Markov Conditional Random Fields for Information Extraction".
 """
@@ -17,22 +17,22 @@ from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.clips.windows import MIDDLE
 from jaxgen.systems.lipgen.reading.sliding import Evidence
 
-KEY = 'segmenting'  # in the header of a file of weights: how its words are searched for
+KEY = 'segmenting'  # of these settings in the header of a weight file
 
 
 class Segmenting(NamedTuple):
-  """How words are searched for.
+  """Settings of the search for words.
 
   Attributes:
-    new_word: what each word costs, in nats; more gives fewer words.
+    new_word: cost per word, in nats; more gives fewer words.
     least: frames of the shortest word.
-    longest: frames of the longest.
-    known: weight of the window that is told the word's length, against those that are not; only of readers that
-      can be told.
-    lattice: whether the search asks for that window at every length; without it takes a tenth of the time.
-    pause: nats a frame in favour of pauses, of readers that know windows without a word.
-    unsure: a probability; where a reader's word has less there is a pause.
-    doubt: share of its verdict that a reader is not trusted with: no probability is below doubt / N.
+    longest: frames of the longest word.
+    known: weight of the window that is given the word's length, relative to those that are not; only for
+      readers with a boundary input.
+    lattice: whether the search evaluates that window at every length; without, it takes a tenth of the time.
+    pause: bonus of pauses in nats per frame, for readers with a class no word.
+    unsure: a probability; a word that is less likely than this is a pause.
+    doubt: share of a uniform distribution that is mixed in: no probability is below doubt / N.
     stride: frames between windows.
   """
 
@@ -48,10 +48,10 @@ class Segmenting(NamedTuple):
 
   @classmethod
   def from_json(cls, text: str) -> 'Segmenting':
-    """Of a JSON object; what it leaves out is as by default.
+    """Parses a JSON object; missing keys have their defaults.
 
     Raises:
-      DataError: it is none.
+      DataError: it is invalid.
     """
     try:
       values = json.loads(text)
@@ -62,29 +62,29 @@ class Segmenting(NamedTuple):
 
   @classmethod
   def of_card(cls, card: Mapping[str, str]) -> 'Segmenting':
-    """As the header of a file of weights says; what it does not say is as by default.
+    """The settings in the header of a weight file, with defaults for whatever is missing.
 
     Raises:
-      DataError: it says it wrongly.
+      DataError: they are invalid.
     """
     return cls.from_json(card[KEY]) if KEY in card else cls()
 
   def to_json(self) -> str:
-    """As `from_json` takes it."""
+    """The inverse of `from_json`."""
     values: Mapping[str, Any] = self._asdict()
     return json.dumps(values)
 
 
 def segments(evidence: Evidence, how: Segmenting, silent: bool) -> np.ndarray:
-  """Where the words of a clip are, in order of time; none where nothing is said.
+  """Finds the words of a clip, in order of time; none if nothing is said.
 
   Args:
     evidence: of the clip's T frames.
-    how: the search.
+    how: settings of the search.
     silent: whether the last class is '', no word.
 
   Returns:
-    int [K, 2], the first frame of each and the first after it.
+    int [K, 2], start and (exclusive) end frame of each.
   """
   plain = doubted(evidence.plain, how.doubt)
   known = None if evidence.known is None else doubted(evidence.known, how.doubt)
@@ -104,7 +104,7 @@ def segments(evidence: Evidence, how: Segmenting, silent: bool) -> np.ndarray:
 
 
 def doubted(log_probabilities: np.ndarray, doubt: float) -> np.ndarray:
-  """Log-probabilities [..., N] of a reader that is wrong in a share of the cases, whatever it says; float64."""
+  """Log-probabilities [..., N] after mixing in a share `doubt` of the uniform distribution; float64."""
   x = np.asarray(log_probabilities, np.float64)
   if not doubt:
     return x
@@ -114,7 +114,7 @@ def doubted(log_probabilities: np.ndarray, doubt: float) -> np.ndarray:
 def _spoken(
   sums: np.ndarray, known: np.ndarray | None, duration: int, how: Segmenting
 ) -> np.ndarray:
-  """Mean log-probabilities [S, N] of words of so many frames by their first frame."""
+  """Mean log-probabilities [S, N] of words of `duration` frames, by their first frame."""
   total = len(sums) - 1
   first = np.arange(total - duration + 1)
   mean = (sums[first + duration] - sums[first]) / duration
@@ -126,11 +126,11 @@ def _spoken(
 
 
 def _best_path(scores: np.ndarray, pauses: np.ndarray, least: int) -> list[tuple[int, int]]:
-  """(duration, end) of the words of the best way through a clip.
+  """(duration, end) of the words on the highest-scoring path through a clip.
 
   Args:
-    scores: [D, T + 1] of a word by its duration, from `least` on, and its end.
-    pauses: [T] of a frame without a word.
+    scores: [D, T + 1] score of a word by its duration, from `least` on, and its end.
+    pauses: [T] score of each frame without a word.
     least: the shortest duration.
   """
   total = len(pauses)

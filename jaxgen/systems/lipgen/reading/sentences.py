@@ -1,4 +1,4 @@
-"""Whole sentences: how many of their words are read wrong, with the times of the words and without."""
+"""Word error rates of whole sentences, with and without known word times."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,13 +16,13 @@ Sentence = Sequence[str]
 
 
 class WordErrors(NamedTuple):
-  """Edits that make references of readings, summed over sentences.
+  """Edits between references and readings, summed over sentences.
 
   Attributes:
-    substitutions: words in place of others.
-    insertions: words that nobody said.
+    substitutions: words read as other words.
+    insertions: words that were not said.
     deletions: words that were not read.
-    words: of the references.
+    words: number of words in the references.
   """
 
   substitutions: int
@@ -32,21 +32,21 @@ class WordErrors(NamedTuple):
 
   @property
   def edits(self) -> int:
-    """In all."""
+    """Total number of edits."""
     return self.substitutions + self.insertions + self.deletions
 
   @property
   def wer(self) -> float | None:
-    """Edits a word of the references (above 1 where much was added); None for none."""
+    """The word error rate, edits per reference word (above 1 with many insertions); None without words."""
     return self.edits / self.words if self.words else None
 
 
 def word_errors(references: Sequence[Sentence], readings: Sequence[Sentence]) -> WordErrors:
-  """Errors over a set of sentences, compared one by one: edits are summed before they are divided.
+  """Errors over a set of sentences, aligned one by one; edits are summed before dividing.
 
   Args:
-    references: N.
-    readings: N, in their order.
+    references: N sentences.
+    readings: N sentences, in the same order.
   """
   counts: Counter[str] = Counter()
   for reference, reading in zip(references, readings, strict=True):
@@ -65,12 +65,12 @@ def spoken(clips: ClipSet) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
 
 
 def references(clips: ClipSet) -> list[tuple[str, ...]]:
-  """What is said in each clip."""
+  """The words said in each clip."""
   return [words for words, _ in spoken(clips)]
 
 
 def read_known(service: Service, clips: ClipSet, bars: Bars = no_bars) -> list[tuple[str, ...]]:
-  """Each clip read with the true times of its words, one window a word."""
+  """Reads each clip given the true times of its words, one window per word."""
   words = service.model.inference.words
   count = len(words) - service.model.inference.knows_silence
   found = []
@@ -82,7 +82,7 @@ def read_known(service: Service, clips: ClipSet, bars: Bars = no_bars) -> list[t
 
 
 def read_sliding(service: Service, clips: ClipSet, bars: Bars = no_bars) -> list[tuple[str, ...]]:
-  """Each clip read without knowing when its words are said, or how many there are."""
+  """Reads each clip without knowing the times or the number of its words."""
   return [
     tuple(word.word for word in service.sentence(frames_of(clips, i)))
     for i in bars(range(len(clips.lengths)), 'sentences')
@@ -90,7 +90,7 @@ def read_sliding(service: Service, clips: ClipSet, bars: Bars = no_bars) -> list
 
 
 def frames_of(clips: ClipSet, i: int) -> np.ndarray:
-  """The frames of one clip, without those that fill it up."""
+  """The frames of one clip, without padding."""
   return np.asarray(clips.frames[i])[: clips.lengths[i]]
 
 

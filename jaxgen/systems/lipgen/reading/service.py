@@ -1,4 +1,4 @@
-"""A trained reader at work: crops of a mouth in, words with times out."""
+"""Reading clips with a trained reader: mouth crops in, words with times out."""
 
 import copy
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.units import RATE
 from jaxgen.task import PyTree
 
-TOP = 5  # words of which a reader tells how likely they are
+TOP = 5  # default number of candidates per word
 
 
 class Model(NamedTuple):
-  """A reader with all that reading needs.
+  """A reader with everything that reading needs.
 
   Attributes:
-    inference: its net and what it was trained on.
+    inference: its net, config and facts.
     variables: exported.
     segmenting: how words are searched for in a video.
   """
@@ -37,8 +37,8 @@ class Service:
   """Reads clips of a mouth of any length; programs are compiled once.
 
   Args:
-    model: that reads.
-    top: words of an answer, its alternatives included.
+    model: the reader.
+    top: candidates per word, the best one included.
   """
 
   def __init__(self, model: Model, top: int = TOP):
@@ -46,13 +46,13 @@ class Service:
     self.slider = Slider(model.inference, model.variables)
 
   def telling(self, top: int) -> 'Service':
-    """The same with another number of words: programs are compiled once for both."""
+    """The same service with another number of candidates; compiled programs are shared."""
     other = copy.copy(self)
     other.top = top
     return other
 
   def __call__(self, crops: np.ndarray, bars: Bars = no_bars) -> list[Word]:
-    """The words of a clip in order of time; none where nothing is said.
+    """The words of a clip in order of time; none if nothing is said.
 
     Args:
       crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them.
@@ -61,7 +61,7 @@ class Service:
     return self.sentence(self.model.inference.seen(crops), bars)
 
   def sentence(self, frames: np.ndarray, bars: Bars = no_bars) -> list[Word]:
-    """The same of frames [T, S, S] uint8 that are framed already."""
+    """The same for frames [T, S, S] uint8 that are already framed."""
     if not len(frames):
       return []
     inference, how = self.model.inference, self.model.segmenting
@@ -69,7 +69,7 @@ class Service:
     tries = how.longest if how.lattice and how.known else 0
     evidence = self.slider.evidence(features, tries, how.stride, bars)
     spans = segments(evidence, how, inference.knows_silence)
-    # Where a word is, is one question; which it is, one window told its length answers best.
+    # The search locates words; one window that is given its length identifies each best.
     scores = self.slider.read(features, spans)
     if inference.knows_silence:
       spoken = scores.argmax(1) < scores.shape[1] - 1
@@ -80,12 +80,12 @@ class Service:
   def at(
     self, crops: np.ndarray, spans: np.ndarray, known: bool = True, bars: Bars = no_bars
   ) -> list[Word]:
-    """The words at places where there is one.
+    """Reads words at known positions.
 
     Args:
       crops: [T, 96, 96] uint8.
       spans: [K, 2] start and end of each in seconds.
-      known: whether these are the boundaries of the words; else only their middles count.
+      known: whether these are the boundaries of the words; otherwise only their middles matter.
       bars: see `jaxgen.passes.Bars`.
     """
     frames = self.model.inference.seen(crops)
@@ -94,11 +94,11 @@ class Service:
     return [self._word(row, *span) for row, span in zip(scores, spans.tolist(), strict=True)]
 
   def whole(self, crops: np.ndarray, bars: Bars = no_bars) -> Word:
-    """The word of a clip that is one word, as LRW's, read in the window around its middle."""
+    """The word of a single-word clip, like LRW's, read in the window around its middle."""
     return self.at(crops, np.array([[0, len(crops) / RATE]]), False, bars)[0]
 
   def _word(self, scores: np.ndarray, start: float, end: float) -> Word:
-    """The likeliest class that is a word, with the next ones; '' takes its share of the probability."""
+    """The most likely word and its alternatives; the class '' keeps its share of the probability."""
     inference = self.model.inference
     count = len(inference.words) - inference.knows_silence
     order = np.argsort(-scores[:count], kind='stable')[: max(self.top, 1)]
@@ -109,7 +109,7 @@ class Service:
 
 
 def in_sight(words: Sequence[Word], gaps: Sequence[tuple[int, int]]) -> list[Word]:
-  """The words whose middles are not in gaps: frames, first and first after, in which nobody is seen."""
+  """The words whose middles lie outside gaps (start and exclusive end frame) in which nobody is seen."""
   return [
     word
     for word in words
@@ -125,18 +125,18 @@ def read_as(
   spans: Sequence[Sequence[float]] = (),
   bars: Bars = no_bars,
 ) -> list[Word]:
-  """The words of a video in the way that a person asks for, in order of time; times are those of players.
+  """Reads a video as the user asked to, in order of time; times are as video players count them.
 
   Args:
-    service: that reads.
+    service: the reader.
     name: of the video, for messages.
-    mouths: what it shows.
+    mouths: the mouths in it.
     whole: whether it is one word.
-    spans: start and end in seconds of each word, where they are known; none: words are searched for.
+    spans: start and end in seconds of each word, if known; otherwise words are searched for.
     bars: see `jaxgen.passes.Bars`.
 
   Raises:
-    DataError: a word lies outside of the video, or ends before it begins.
+    DataError: a word lies outside the video, or ends before it begins.
   """
   crops, begins = mouths.frames, mouths.begins
   last = begins + len(crops) / RATE

@@ -1,7 +1,7 @@
-"""Windows at every frame of a video: what a reader says of a word centred there.
+"""Sliding windows: a reader's log-probabilities for a word centred at each frame of a video.
 
-A clip of any length goes through programs of fixed shapes, so nothing is compiled anew for another length, and
-the result does not depend on where the clip is cut.
+Clips of any length go through programs of fixed shapes, so another length needs no recompilation, and the
+result does not depend on where the clip is cut into pieces.
 """
 
 from typing import NamedTuple
@@ -18,17 +18,17 @@ from jaxgen.systems.lipgen.networks.front_end import STEM_FRAMES, FrontEnd
 from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import PyTree
 
-FRAMES = 64  # of a piece of a clip, those around it not counted
-TOGETHER = 64  # windows of a batch
+FRAMES = 64  # frames per piece of a clip, without the context around it
+TOGETHER = 64  # windows per batch
 
 
 class Evidence(NamedTuple):
-  """What a reader says at each of the T frames of a clip, log-probabilities of its N classes.
+  """A reader's log-probabilities of its N classes at each of the T frames of a clip.
 
   Attributes:
-    plain: float32 [T, N] of a word whose middle frame this is, whatever its length.
-    known: float32 [H, T, N] of a word with this middle frame and h whole frames in its half, h = 0 .. H - 1;
-      None where the reader is not told how long words are.
+    plain: float32 [T, N], for a word of unknown length whose middle frame this is.
+    known: float32 [H, T, N], for a word with this middle frame and h whole frames in its half, h = 0 .. H - 1;
+      None if the reader is not given word lengths.
   """
 
   plain: np.ndarray
@@ -36,7 +36,7 @@ class Evidence(NamedTuple):
 
 
 def reach(front_end: FrontEnd) -> int:
-  """How many frames before and after its own a feature has seen."""
+  """The receptive field of a feature: frames before, and after, its own."""
   shifts = sum(
     max(blocks, 1)
     for blocks, shift in zip(front_end.blocks, front_end.shift_div, strict=True)
@@ -47,13 +47,13 @@ def reach(front_end: FrontEnd) -> int:
 
 
 class Slider:
-  """A reader that slides over clips.
+  """Slides a reader over clips.
 
   Args:
-    inference: of the reader.
+    inference: the reader.
     variables: exported.
-    frames: of a piece; what is found does not depend on it.
-    together: windows of a batch; the same.
+    frames: frames per piece; does not affect the results.
+    together: windows per batch; does not affect the results.
   """
 
   def __init__(
@@ -108,12 +108,12 @@ class Slider:
   def read(
     self, features: np.ndarray, spans: np.ndarray, known: bool = True, bars: Bars = no_bars
   ) -> np.ndarray:
-    """What words say that are known to be there.
+    """Reads words at known positions.
 
     Args:
       features: [T, F] of the clip.
-      spans: [M, 2] start and end of each in frames; a window lies around the middle.
-      known: whether the reader is told how long they are, if it can be.
+      spans: [M, 2] start and end of each in frames; a window is centred on the middle.
+      known: whether the reader is given their length, if it has a boundary input.
       bars: see `jaxgen.passes.Bars`.
 
     Returns:
@@ -139,12 +139,12 @@ class Slider:
   def slide(
     self, features: np.ndarray, stride: int = 1, half: int | None = None, bars: Bars = no_bars
   ) -> np.ndarray:
-    """What a word would say whose middle frame is t, for each frame t of the clip.
+    """Reads a window centred on each frame of the clip.
 
     Args:
       features: [T, F].
-      stride: frames between windows; a frame without its own has the nearest one's.
-      half: whole frames in half of the word, as the reader is told; None: it is not told.
+      stride: frames between windows; frames in between take the result of the nearest window.
+      half: whole frames in half of the word, given to the reader; None: not given.
       bars: see `jaxgen.passes.Bars`.
 
     Returns:
@@ -162,11 +162,11 @@ class Slider:
   def evidence(
     self, features: np.ndarray, longest: int = 0, stride: int = 1, bars: Bars = no_bars
   ) -> Evidence:
-    """What is said at every frame.
+    """The evidence at every frame.
 
     Args:
       features: [T, F].
-      longest: frames of the longest word; 0, or a reader that cannot be told: lengths are not tried.
+      longest: frames of the longest word; 0, or a reader without a boundary input: lengths are not tried.
       stride: see `slide`.
       bars: see `jaxgen.passes.Bars`.
     """

@@ -1,4 +1,4 @@
-"""The mouth in a video that is to be read: found in its frames, or all that it shows."""
+"""The mouth in a video to be read: found in its frames, or filling them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,16 +19,15 @@ _NAMED = 5
 
 
 class Mouths(NamedTuple):
-  """What a reader is given of a video.
+  """A reader's input from a video.
 
   Attributes:
-    frames: uint8 [T, 96, 96], 25 a second.
-    line: what was seen, in words.
-    notes: what a person is to know besides, a line each.
-    clip: where they were found; None where the video shows nothing but a mouth.
-    begins: seconds at which players show the first frame.
-    gaps: frames between which nobody is in sight or no picture is new, first and first after, where nothing is
-      read.
+    frames: uint8 [T, 96, 96], 25 per second.
+    line: a description of what was seen.
+    notes: further messages for the user, one line each.
+    clip: where the mouths were found; None if the video is a mouth crop.
+    begins: time in seconds at which players show the first frame.
+    gaps: start and exclusive end frames of stretches without a face or a new picture, where nothing is read.
   """
 
   frames: np.ndarray
@@ -40,7 +39,7 @@ class Mouths(NamedTuple):
 
 
 def found_in(clip: MouthClip) -> Mouths:
-  """The mouth of whoever speaks in a video."""
+  """The mouth found in a video, as input for a reader."""
   seen, hidden = clip.seen, clip.landmarks.gaps
   told = [*_told('no face', hidden, seen.begins), *_told('no new picture', seen.still, seen.begins)]
   gaps = [*hidden, *seen.still]
@@ -48,7 +47,7 @@ def found_in(clip: MouthClip) -> Mouths:
 
 
 def _told(what: str, gaps: Sequence[tuple[int, int]], begins: float) -> list[str]:
-  """Where nothing is read, a line each, by the seconds of players."""
+  """Messages about stretches that are not read, one line each, with times as players count them."""
   told = [
     f'{what} from {first / RATE + begins:.2f} to {end / RATE + begins:.2f} seconds: nothing is read there'
     for first, end in gaps[:_NAMED]
@@ -59,14 +58,14 @@ def _told(what: str, gaps: Sequence[tuple[int, int]], begins: float) -> list[str
 
 
 def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
-  """A video that shows a mouth alone, as `jaxgen mouths` writes them.
+  """Reads a video of mouth crops, as `jaxgen mouths` writes them.
 
   Args:
     path: of the video, square frames of any size.
-    bars: shows the pass over it.
+    bars: shows progress.
 
   Raises:
-    DataError: it cannot be read, or its frames are not square; names it.
+    DataError: it cannot be read, or its frames are not square; names the video.
     ConfigError: PyAV is not installed.
   """
   video = Video(path)
@@ -86,7 +85,7 @@ def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
 
 
 def expected_frames(path: Path) -> int | None:
-  """About how many frames at 25 a second a video has, by what it says of itself; None where that is unknown.
+  """The approximate number of frames at 25 per second, from a video's declared duration; None if unknown.
 
   Raises:
     ConfigError: PyAV is not installed.

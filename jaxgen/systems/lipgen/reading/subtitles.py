@@ -1,22 +1,22 @@
-"""Words as they are handed on: lines, JSON, subtitles."""
+"""Output formats of words: lines, JSON, subtitles."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-LONGEST = 5.0  # seconds of a subtitle
-PAUSE = 0.6  # seconds without a word, after which another begins
-COLUMNS = 42  # of a subtitle
+LONGEST = 5.0  # seconds of a subtitle at most
+PAUSE = 0.6  # longest pause within a subtitle, in seconds
+COLUMNS = 42  # characters of a subtitle at most
 
 
 class Word(NamedTuple):
   """A word that was read.
 
   Attributes:
-    word: as the reader knows it.
+    word: its class name.
     start: in seconds from the beginning of the video, as players count.
     end: in seconds.
     confidence: in [0, 1].
-    alternatives: other words and how likely they are, best first.
+    alternatives: other words with their probabilities, best first.
   """
 
   word: str
@@ -26,7 +26,7 @@ class Word(NamedTuple):
   alternatives: tuple[tuple[str, float], ...] = ()
 
   def later(self, seconds: float) -> 'Word':
-    """The same word at another time."""
+    """The same word, shifted in time."""
     return self._replace(start=self.start + seconds, end=self.end + seconds)
 
   def to_json(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Word(NamedTuple):
     }
 
   def line(self) -> str:
-    """Times, word, confidence and alternatives, with tabs between."""
+    """Times, word, confidence and alternatives, tab-separated."""
     more = [f'{word} {sure:.2f}' for word, sure in self.alternatives]
     return '\t'.join(
       [f'{self.start:.2f}-{self.end:.2f}', self.word, f'{self.confidence:.2f}', *more]
@@ -50,7 +50,7 @@ class Word(NamedTuple):
 
 
 def srt(words: Sequence[Word]) -> str:
-  """SubRip subtitles; '' without words. A subtitle has a line of words that follow each other closely."""
+  """SubRip subtitles, each one a line of words that follow each other closely; '' without words."""
   parts = []
   for number, group in enumerate(lines_of(words), 1):
     text = ' '.join(word.word for word in group)
@@ -61,7 +61,7 @@ def srt(words: Sequence[Word]) -> str:
 
 
 def lines_of(words: Iterable[Word]) -> list[list[Word]]:
-  """Words that follow each other closely, as many as a line of subtitles holds."""
+  """Groups words that follow each other closely, up to the limits of a subtitle line."""
   groups: list[list[Word]] = []
   for word in words:
     last = groups[-1] if groups else []
@@ -75,7 +75,7 @@ def lines_of(words: Iterable[Word]) -> list[list[Word]]:
 
 
 def _clock(seconds: float) -> str:
-  """Hours, minutes, seconds and thousandths, as SubRip has them."""
+  """A time in SubRip's format: hours, minutes, seconds and milliseconds."""
   thousandths = round(seconds * 1000)
   minutes, rest = divmod(thousandths, 60_000)
   hours, minutes = divmod(minutes, 60)

@@ -1,1 +1,1 @@
-"""What words sound and look like: phonemes, visemes and the words that they cannot tell apart."""
+"""What words sound and look like: pronouncing dictionaries and visemes."""

@@ -17,19 +17,19 @@ CMUDICT = Path(__file__).parents[3] / 'dictionary' / 'cmudict.gz'
 OVERRIDES = CMUDICT.with_name('overrides.txt')
 
 _VARIANT = re.compile(r'\(\d+\)$')
-# Of ARPAbet's vowels alone: in other alphabets a digit may be part of the phoneme.
+# Only ARPAbet's vowels: in other alphabets a digit may be part of the phoneme.
 _STRESSED = re.compile('(AA|AE|AH|AO|AW|AY|EH|ER|EY|IH|IY|OW|OY|UH|UW)[012]')
 
 
 class Dictionary:
-  """Words and their phonemes, without regard to capitals.
+  """Case-insensitive mapping from words to phonemes.
 
   Attributes:
-    name: what it is called in messages.
+    name: its name in messages.
   """
 
   def __init__(self, name: str, *entries: Mapping[str, tuple[str, ...]]):
-    """Entries are phonemes by word, as `folded` gives words; later ones come before earlier ones."""
+    """Each of `entries` maps `folded` words to phonemes; later ones override earlier ones."""
     self.name = name
     self._entries: dict[str, tuple[str, ...]] = {}
     for some in entries:
@@ -42,10 +42,10 @@ class Dictionary:
     return folded(word) in self._entries
 
   def stressed(self, word: str) -> tuple[str, ...]:
-    """The phonemes of a word as the dictionary has them, with the digits of stress where it has any.
+    """The phonemes of a word as the dictionary has them, with stress digits if it has any.
 
     Args:
-      word: in any letters; '' stands for no word and has no phonemes.
+      word: in any case; '' stands for no word and has no phonemes.
 
     Raises:
       DataError: the dictionary does not have it; names similar words and what to do.
@@ -58,7 +58,7 @@ class Dictionary:
       raise DataError(self._unknown(word)) from None
 
   def phonemes(self, word: str) -> tuple[str, ...]:
-    """The phonemes of a word without the stress of ARPAbet's vowels, as ABOUT: AH B AW T.
+    """The phonemes of a word without ARPAbet stress digits; for ABOUT: AH B AW T.
 
     Raises:
       DataError: see `stressed`.
@@ -79,23 +79,23 @@ class Dictionary:
 
 
 def folded(word: str) -> str:
-  """A word as dictionaries have it here: small letters, NFC, no blanks around it."""
+  """A word in the canonical form of dictionaries: lower case, NFC, stripped."""
   return unicodedata.normalize('NFC', word.strip()).lower()
 
 
 def parse(text: str, source: str | Path) -> dict[str, tuple[str, ...]]:
-  """Reads the form of CMUdict.
+  """Parses CMUdict's format.
 
   Args:
-    text: lines of a word and its phonemes, separated by white space; `#` begins a comment, and so does `;;;`
-      at the start of a line; `word(2)` is a further pronunciation and is left out.
+    text: lines of a word and its phonemes, separated by white space; `#` begins a comment, as does `;;;` at
+      the start of a line; `word(2)` is an alternative pronunciation and is ignored.
     source: the file, for errors.
 
   Returns:
-    Phonemes by `folded` word, the first that the file gives.
+    Phonemes by `folded` word, the first entry of each.
 
   Raises:
-    DataError: a line has a word alone, or there is none.
+    DataError: a word has no phonemes, or there are no words.
   """
   entries: dict[str, tuple[str, ...]] = {}
   for number, line in enumerate(text.splitlines(), 1):
@@ -113,7 +113,7 @@ def parse(text: str, source: str | Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_entries(path: str | Path) -> dict[str, tuple[str, ...]]:
-  """Reads a dictionary file, UTF-8 text, also as .gz; see `parse`.
+  """Reads a dictionary file of UTF-8 text, possibly gzipped; see `parse`.
 
   Raises:
     DataError: it cannot be read.
@@ -131,11 +131,11 @@ def read_entries(path: str | Path) -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=4)
 def find_dictionary(path: str = '') -> Dictionary:
-  """Finds the dictionary that a config names.
+  """Loads the dictionary that a config names.
 
   Args:
-    path: of one's own pronouncing dictionary, in any language; empty for CMUdict and the letters by their
-      names.
+    path: of the user's pronouncing dictionary, in any language; empty for CMUdict, with letters pronounced by
+      name.
 
   Raises:
     DataError: a file cannot be read.

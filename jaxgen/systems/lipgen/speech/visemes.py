@@ -16,12 +16,12 @@ class VisemeTable:
   """Groups of phonemes, numbered from 0.
 
   Attributes:
-    name: what it is called in messages.
+    name: its name in messages.
     groups: the phonemes of each.
   """
 
   def __init__(self, name: str, groups: Sequence[Sequence[str]]):
-    """Groups are of phonemes without stress, none of them twice."""
+    """`groups` are of phonemes without stress, none of them twice."""
     self.name = name
     self.groups = tuple(tuple(group) for group in groups)
     self._of = {phoneme: i for i, group in enumerate(self.groups) for phoneme in group}
@@ -31,7 +31,7 @@ class VisemeTable:
 
   @property
   def names(self) -> tuple[str, ...]:
-    """Each group by its phonemes, as 'B M P'."""
+    """Names of the groups by their phonemes, such as 'B M P'."""
     return tuple(' '.join(group) for group in self.groups)
 
   def of(self, phoneme: str) -> int:
@@ -48,7 +48,7 @@ class VisemeTable:
       ) from None
 
   def sequence(self, phonemes: Iterable[str]) -> tuple[int, ...]:
-    """The visemes of phonemes, one for each, as ABOUT: 0 7 3 12.
+    """The viseme of each phoneme; for ABOUT: 0 7 3 12.
 
     Raises:
       DataError: a phoneme is in no group.
@@ -58,10 +58,10 @@ class VisemeTable:
 
 @functools.lru_cache(maxsize=4)
 def find_visemes(path: str = '') -> VisemeTable:
-  """Finds the table that a config names.
+  """Loads the viseme table that a config names.
 
   Args:
-    path: of one's own table: UTF-8 text, a group of phonemes a line, `#` begins a comment; empty for the 18
+    path: of the user's table: UTF-8 text, one group of phonemes per line, with `#` comments; empty for the 18
       groups of the package.
 
   Raises:

@@ -1,4 +1,4 @@
-"""The tabs that read lips and make a face talk."""
+"""The demo's tabs for lip reading and talking faces."""
 
 from jaxgen.systems.lipgen.tabs import reading, talking
 

@@ -1,18 +1,18 @@
-"""A face that nobody has: an example of a picture that is to talk."""
+"""A drawn face of no real person, as an example picture for the talking tab."""
 
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFilter
 
 WIDTH, HEIGHT = 400, 460
-_FINE = 3  # drawn this many times as large
+_FINE = 3  # supersampling factor
 _WALL, _COAT, _HAIR, _SKIN, _SHADE = '#a9b6be', '#39506b', '#3b2a22', '#dcb395', '#b98a6d'
 _WHITE, _IRIS, _DARK, _LIPS = '#f2ece6', '#5a6f58', '#231814', '#a9574f'
 _Corners = Sequence[tuple[int, int]]
 
 
 def draw() -> Image.Image:
-  """The picture, RGB: it looks ahead, its mouth shut."""
+  """Draws the picture, RGB: a face looking ahead, with its mouth shut."""
   image = Image.new('RGB', (WIDTH * _FINE, HEIGHT * _FINE), _WALL)
   _oval(image, (200, 500, 190, 110), _COAT, 2)  # shoulders
   _oval(image, (200, 390, 52, 70), _SHADE, 3)  # neck
@@ -36,7 +36,7 @@ def draw() -> Image.Image:
   return image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 
-# Corners of polygons; the mouth is shut between them.
+# Corners of polygons, of a shut mouth.
 _UPPER_LIP = (
   *((161, 318), (175, 312), (190, 307), (200, 310), (210, 307), (225, 312), (239, 318)),
   *((224, 320), (200, 321), (176, 320)),
@@ -52,7 +52,7 @@ _BETWEEN = (
 
 
 def _oval(image: Image.Image, place: tuple[int, int, int, int], colour: str, soft: int) -> None:
-  """Fills an ellipse by its middle and half axes, with an edge that is soft by so many pixels."""
+  """Fills an ellipse given by centre and half axes, with its edge softened by `soft` pixels."""
   x, y, a, b = place
   _fill(image, 'ellipse', ((x - a, y - b), (x + a, y + b)), colour, soft)
 
@@ -62,7 +62,7 @@ def _polygon(image: Image.Image, corners: _Corners, colour: str) -> None:
 
 
 def _fill(image: Image.Image, shape: str, corners: _Corners, colour: str, soft: int) -> None:
-  """Paints a shape by a mask of no more than it needs."""
+  """Fills a shape through a mask no larger than needed."""
   left, top = (_FINE * (min(axis) - 2 * soft) for axis in zip(*corners, strict=True))
   right, bottom = (_FINE * (max(axis) + 2 * soft) for axis in zip(*corners, strict=True))
   mask = Image.new('L', (right - left, bottom - top))

@@ -1,4 +1,4 @@
-"""A voice that nobody has: an example of a sound for a face to say, which needs no extra."""
+"""A synthetic voice of no real person, as example speech for the talking tab; needs no extra."""
 
 import wave
 from pathlib import Path
@@ -7,16 +7,16 @@ import numpy as np
 from scipy.signal import lfilter
 
 RATE = 16000  # samples a second
-# Resonances of a throat in Hz as it says ah, ee, oo, eh, oh; and how wide they are.
+# Formants in Hz of ah, ee, oo, eh, oh; and their bandwidths.
 _VOWELS = (730, 1090), (270, 2290), (300, 870), (530, 1840), (450, 800)
 _WIDTHS = 80, 120
-_SYLLABLE, _CLOSED = 0.36, 0.1  # seconds of one, and of its shut lips, as in ba
+_SYLLABLE, _CLOSED = 0.36, 0.1  # seconds of a syllable, and of its shut lips, as in ba
 _SILENCE = 0.3  # seconds at either end
 _LOUDEST = 0.5
 
 
 def write(path: Path) -> None:
-  """Writes some syllables as a WAV file of one channel."""
+  """Writes some syllables as a mono WAV file."""
   said = np.concatenate([_syllable(vowel, i) for i, vowel in enumerate(_VOWELS)])
   sound = np.pad(_LOUDEST * said / np.abs(said).max(), round(_SILENCE * RATE))
   with wave.open(str(path), 'wb') as file:
@@ -27,7 +27,7 @@ def write(path: Path) -> None:
 
 
 def _syllable(resonances: tuple[int, int], place: int) -> np.ndarray:
-  """Pulses of a throat, [L], through the resonances of a vowel; its pitch falls from the first to the last."""
+  """A glottal pulse train, [L], filtered by a vowel's formants; the pitch falls from syllable to syllable."""
   seconds = np.arange(round(_SYLLABLE * RATE)) / RATE
   turns = np.cumsum(np.full(len(seconds), (130 - 8 * place) / RATE))
   sound = np.diff(np.floor(turns), prepend=0.0)

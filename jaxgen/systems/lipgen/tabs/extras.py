@@ -1,10 +1,10 @@
-"""What the tabs need to be installed."""
+"""Checks that the tabs' optional dependencies are installed."""
 
 import importlib.util
 
 
 def missing() -> str | None:
-  """The line of what is not there of the extra `video`."""
+  """A message if the extra `video` is not installed."""
   try:
     import av
     import cv2
@@ -15,7 +15,7 @@ def missing() -> str | None:
 
 
 def missing_speech() -> str | None:
-  """The line of what is not there of the extra `speech`."""
+  """A message if the extra `speech` is not installed."""
   if importlib.util.find_spec('espeakng_loader'):
     return None
   return "Texts are said by espeak-ng: pip install 'jaxgen[speech]'"

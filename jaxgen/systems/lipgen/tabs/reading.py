@@ -1,4 +1,4 @@
-"""The tab that reads lips."""
+"""The lip-reading tab."""
 
 import functools
 from pathlib import Path
@@ -15,7 +15,7 @@ _COLUMNS = ['Word', 'From (s)', 'To (s)', 'Sure', 'Alternatives']
 
 
 def _fields(page: Page) -> tuple[list[Component], gr.Button]:
-  """What `_read` takes, and what starts it."""
+  """The inputs of `_read`, and the button that starts it."""
   video = gr.Video(label='Somebody who speaks', sources=['upload'], height=260)
   gr.Markdown(
     'A browser plays few kinds of video. What it cannot play, as .mpg, is read all the same.'
@@ -31,7 +31,7 @@ def _fields(page: Page) -> tuple[list[Component], gr.Button]:
 
 
 def _answers() -> list[Component]:
-  """What `_read` gives."""
+  """The outputs of `_read`."""
   return [
     gr.Textbox(label='What is said', interactive=False, buttons=['copy']),
     gr.Video(label='What was seen and read', interactive=False, buttons=['download'], height=420),

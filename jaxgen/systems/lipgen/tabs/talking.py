@@ -1,4 +1,4 @@
-"""The tab that makes a face talk."""
+"""The talking-face tab."""
 
 import functools
 from pathlib import Path
@@ -13,20 +13,20 @@ from jaxgen.passes import Progress
 from jaxgen.systems.lipgen.tabs import drawn_face, drawn_voice
 from jaxgen.systems.lipgen.tabs.extras import missing, missing_speech
 
-# Some of espeak-ng's; another may be named.
+# Some of espeak-ng's voices; others can be typed in.
 _VOICES = ['f1', 'f2', 'f3', 'f4', 'f5', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7']
 _VOICE = 'f3'
 _TEXT = 'bin blue at the mill'
 
 
 def _fields(page: Page) -> tuple[list[Component], gr.Button]:
-  """What `_talk` takes, and what starts it."""
+  """The inputs of `_talk`, and the button that starts it."""
   face = page.picture('A face that looks ahead')
   audio = gr.Audio(
     type='filepath',
     label='What it says',
     sources=['upload', 'microphone'],
-    buttons=['download'],  # not the one that shares it elsewhere
+    buttons=['download'],  # without the share button
   )
   text = gr.Textbox(
     label='Or a text',
@@ -92,7 +92,7 @@ def _talk(
 def _examples(
   page: Page, face: gr.Image, audio: gr.Audio, text: gr.Textbox, voice: gr.Dropdown
 ) -> None:
-  """A face with a text, or with a sound where no text can be said."""
+  """An example face with a text, or with a sound if text cannot be spoken."""
   drawn, sound = page.files / 'drawn_face.png', page.files / 'drawn_voice.wav'
   drawn_face.draw().save(drawn)
   if missing_speech():
