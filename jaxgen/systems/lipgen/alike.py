@@ -55,7 +55,7 @@ def homophenes(facts: Facts) -> list[tuple[str, ...]]:
 
 
 def grid_slots(facts: Facts) -> np.ndarray:
-  """The slot of each class in GRID's sentences, int [N]; no word has a slot of its own."""
+  """The slot of each class in GRID's sentences, int [N]; the no-word class has its own."""
   places = {word: i for i, slot in enumerate(grid.SLOTS) for word in slot}
   return np.array([places.get(word, len(grid.SLOTS)) for word in facts['words']], np.int32)
 
@@ -73,7 +73,7 @@ def ceiling(labels: np.ndarray, facts: Facts, slots: np.ndarray | None = None) -
   """`homophene_ceiling` of labels by the viseme sequences of a run.
 
   Args:
-    labels: [M] what was said; no word does not count.
+    labels: [M] what was said; the no-word class is ignored.
     facts: of the run.
     slots: [N] of the classes, if the slot of a word is known when reading.
   """

@@ -48,8 +48,8 @@ class Judged(NamedTuple):
 
   Attributes:
     labels: [M] classes.
-    ranked: [M, 5] (or as many as there are words) word classes, most probable first; never the class no word.
-    silent: [M] bool, whether the class no word is more probable than every word.
+    ranked: [M, 5] (or as many as there are words) word classes, most probable first; never the no-word class.
+    silent: [M] bool, whether the no-word class is more probable than every word.
     visemes: [M, V] bool, the predicted visemes; None for readers without.
     in_slot: [M] the most probable word among those of the label's slot; None where there are no slots.
   """
@@ -151,8 +151,8 @@ def evaluate(
   'accuracy' and 'top5' are of words in whole clips, with word boundaries if the reader takes them;
   'accuracy_windows' sees nothing outside the 29 frames; the two '..._no_boundary' are without boundaries.
   'viseme_f1' is micro F1 at a threshold of .5. 'homophene_ceiling' is the accuracy that viseme sequences
-  allow on these words. For readers with a class no word, 'silence_found' and 'words_missed' are the shares of
-  windows in pauses and of words that are read as no word. For clips of several words, 'wer' is the word error
+  allow on these words. For readers with a no-word class, 'silence_found' and 'words_missed' are the shares of
+  windows in pauses, and of words, that are read as it. For clips of several words, 'wer' is the word error
   rate of their sentences from sliding windows, 'wer_known' with the true times. 'pose_accuracy' is that of
   'num_pose_examples' words of config.eval.pose, without clips seen in training. For words that look alike see
   `alike.figures`.

@@ -39,7 +39,7 @@ class ClipSet(NamedTuple):
 
   @property
   def num_words(self) -> int:
-    """Number of labels, including those of the class no word."""
+    """Number of labels, including the no-word class."""
     return int((self.labels >= 0).sum())
 
 
@@ -199,7 +199,7 @@ def _ranked(names: Sequence[str], seed: int = 0, always: Container[str] = frozen
 
 
 def spoken_in_training(clips: ClipSet, out: np.ndarray) -> np.ndarray:
-  """The held-out part without clips needed in training, as the only ones with a word: it would not be learned.
+  """The held-out part, minus clips that are the only ones with some word: training needs these to learn it.
 
   Args:
     clips: the set.

@@ -27,7 +27,7 @@ class Framing(NamedTuple):
   pixels: int
 
   def to_json(self) -> dict[str, int]:
-    """The form that is saved with weights."""
+    """The form in which it is saved with weights."""
     return self._asdict()
 
   @classmethod

@@ -103,7 +103,7 @@ def load_lrw(
   words: Sequence[str] | None = None,
   say: Say = logging.info,
 ) -> ClipSet:
-  """Loads one split of LRW, or of one's own words in its layout.
+  """Loads one split of LRW, or of the user's own words in its layout.
 
   Clips whose text is missing or has no duration, and those that cannot be decoded, are left out and counted,
   and the first few named; more than one in a hundred are an error. Frames are decoded once, framed and cached

@@ -1,1 +1,1 @@
-"""Clips with turned heads: an approximate test of how a reader bears poses."""
+"""Clips with turned heads: an approximate test of a reader's robustness to pose."""

@@ -1,4 +1,4 @@
-"""Which clip is turned by which angles: by a seed, and the same again from that seed."""
+"""Assignment of poses to clips, reproducible from a seed."""
 
 import zlib
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ UNTOUCHED = 0.2  # share of the clips
 
 
 class Pose(NamedTuple):
-  """Degrees by which a head is turned; see `turning.posed`."""
+  """Angles in degrees by which a head is turned; see `turning.posed`."""
 
   yaw: int
   pitch: int
 
 
 def assigned_poses(names: Sequence[str], seed: int) -> list[Pose]:
-  """A pose for each clip: yaw, pitch or both, each of `ANGLES` with either sign; none for `UNTOUCHED` of them.
+  """A pose for each clip: yaw, pitch or both, from `ANGLES` with either sign; a share `UNTOUCHED` has none.
 
-  A clip's pose depends on its name and the seed; whether it is untouched on which clips there are, as their
-  share is exact.
+  A clip's pose depends only on its name and the seed; whether it is untouched also depends on the other clips,
+  as that share is exact.
 
   Args:
     names: of the clips.

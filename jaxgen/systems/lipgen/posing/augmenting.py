@@ -1,4 +1,4 @@
-"""A folder of clips, with a table of their words or without, as a pose-augmented test set."""
+"""Pose-augmented test sets from a folder of clips, with or without a table of their words."""
 
 import itertools
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -25,20 +25,20 @@ from jaxgen.words import counted
 MANIFEST = 'poses.tsv'
 LANDMARKS = 'landmarks'
 _NO_TABLES = MANIFEST, MOUTHS, READ, TALKED
-_SHOWN = 3  # of the tables of a folder that are none of words
-_IN_FRAMES = '_frame'  # ends titles of times that are not seconds, see `clips.table.read_table`
+_SHOWN = 3  # tables of a folder without words that messages name
+_IN_FRAMES = '_frame'  # suffix of columns with times in frames, see `clips.table.read_table`
 _NO_FACE = 'Crop the mouth with jaxgen mouths --landmarks FILE, and turn the crop'
 FOUND_BY = 'source_landmarks'
 OURS = ('clip', 'source_clip', 'kind', 'yaw', 'pitch', 'seed', FOUND_BY, 'source_digest')
 
 
 class Table(NamedTuple):
-  """The words of clips: rows as the user's table has them, by the names of clips.
+  """The words of clips: rows of the user's table, by clip name.
 
   Attributes:
     columns: besides `clip`.
     rows: of each clip; a clip may have several words.
-    left_out: columns of the user's that are called as ours are.
+    left_out: the user's columns whose names clash with ours.
   """
 
   columns: tuple[str, ...]
@@ -54,8 +54,8 @@ class Clip(NamedTuple):
     called: its path in the folder of the clips.
     name: of the clip in the manifest.
     target: the file to be written.
-    pose: degrees.
-    rows: of the table; one without columns where there is none.
+    pose: in degrees.
+    rows: of the table; a single empty row if there is no table.
   """
 
   source: Path
@@ -67,12 +67,12 @@ class Clip(NamedTuple):
 
 
 class Turned(NamedTuple):
-  """What became of a clip.
+  """The result of turning a clip.
 
   Attributes:
     kind: full-face, cropped-face or pose-crop.
-    frames: how many were written.
-    notes: what to know of its video.
+    frames: number of frames written.
+    notes: messages about its video.
     found_by: what found the whole face: mesh or haar.
   """
 
@@ -85,19 +85,19 @@ class Turned(NamedTuple):
 def find_table(
   folder: Path, given: Path | None, clip: str = 'clip'
 ) -> tuple[Path | None, list[str]]:
-  """The table of a folder's words: the one that is named, or the only CSV or TSV with a column of clips there,
-  or else in the folder above.
+  """The table of a folder's words: the given one, or the only CSV or TSV with a clip column there, or else in
+  the parent folder.
 
   Args:
     folder: of the clips.
-    given: the one that is named.
-    clip: the title of the column of clips.
+    given: the table that the user named.
+    clip: the title of the clip column.
 
   Returns:
-    The table, or None; and what is to be said of tables that were passed over.
+    The table, or None; and messages about tables that were passed over.
 
   Raises:
-    ConfigError: several could be it.
+    ConfigError: there are several candidates.
   """
   if given is not None:
     return given, []
@@ -124,7 +124,7 @@ def find_table(
 
 
 def _why_none(path: Path, clip: str) -> str:
-  """Why a file is no table of words; '' for one."""
+  """Why a file is not a table of words; '' if it is."""
   try:
     titles = read_cells(path).titles
   except (OSError, ValueError) as error:
@@ -135,16 +135,16 @@ def _why_none(path: Path, clip: str) -> str:
 
 
 def read_table(path: Path, titles: Mapping[str, str] = COLUMNS) -> Table:
-  """The words of a CSV or TSV; names of clips with a suffix or without, with folders or without.
+  """Reads the words of a CSV or TSV; clip names may have a file extension and folders.
 
   Args:
     path: of the table.
-    titles: of its columns 'clip', 'word', 'start' and 'end', which are called so in what is returned. Those of
-      times in frames, which end in '_frame', are called 'start_frame' and 'end_frame'. But for the first they
-      may be missing where they have no other titles.
+    titles: of its columns 'clip', 'word', 'start' and 'end', which are renamed to these. Times in frames, whose
+      titles end in '_frame', become 'start_frame' and 'end_frame'. Columns other than the first may be missing
+      if they have their default titles.
 
   Raises:
-    DataError: there is no such table, or no such column.
+    DataError: the table or a column is missing.
   """
   try:
     table = read_cells(path)
@@ -160,7 +160,7 @@ def read_table(path: Path, titles: Mapping[str, str] = COLUMNS) -> Table:
 
 
 def _standard(path: Path, found: Sequence[str], titles: Mapping[str, str]) -> list[str]:
-  """Titles of a table, those of clips, words and times by their usual names; '' for others of these names."""
+  """Titles of a table with clip, word and time columns renamed to the defaults; '' for others so named."""
   names = list(found)
   for what, title in titles.items():
     if title not in found:
@@ -180,20 +180,20 @@ def _standard(path: Path, found: Sequence[str], titles: Mapping[str, str]) -> li
 def plan(
   folder: Path, output: Path, table: Table | None, seed: int, only: Container[str] | None = None
 ) -> tuple[list[Clip], list[str]]:
-  """The clips to be made, and what is to be said of clips without rows and rows without clips.
+  """The clips to be made, and messages about clips without rows and rows without clips.
 
-  Clips are called by their files where these are all different, otherwise by their places in the folder, which
-  they then have in the output too.
+  Clips are named by their file names if these are unique, otherwise by their relative paths, which the output
+  then mirrors.
 
   Args:
-    folder: with videos in it and below.
-    output: a folder; videos in it do not count.
-    table: the words; a clip without one is left out. Without a table none is.
+    folder: searched recursively for videos.
+    output: a folder; videos in it are ignored.
+    table: the words; clips without a word are left out. Without a table none are.
     seed: of the poses.
-    only: names as the table has them; others are left out, and not told of.
+    only: names as in the table; others are silently left out.
 
   Raises:
-    DataError: there is no clip, or none of the table's, or two of one name.
+    DataError: there is no clip, none of the table's, or two have the same name.
   """
   videos = _videos(folder, output)
   rows, lost = _rows_of(videos, table)
@@ -249,9 +249,9 @@ def _videos(folder: Path, output: Path) -> dict[str, Path]:
 def _rows_of(
   videos: Mapping[str, Path], table: Table | None
 ) -> tuple[dict[str, tuple[str, Sequence[Mapping[str, str]]]], list[str]]:
-  """What a table calls each video and its rows, by the videos' names; and the names without a video.
+  """A table's name and rows of each video, by the videos' names; and its names without a video.
 
-  A row names a video by the end of its path: by its name, or that with as many folders as tell which.
+  A row names a video by the end of its path: its name, with as many folders as make it unique.
   """
   if table is None:
     return {name: (name, ({},)) for name in videos}, []
@@ -276,18 +276,18 @@ def _rows_of(
 def turn_clip(
   clip: Clip, source: str = AUTO, kind: str = '', bars: Bars = no_bars, crop: bool = False
 ) -> Turned:
-  """Writes one clip of the set; beside a whole face its landmarks, which `jaxgen mouths` takes.
+  """Writes one clip of the set; for a whole face also its landmarks, as input for `jaxgen mouths`.
 
   Args:
     clip: of `plan`.
     source: of landmarks in whole faces, see `find_landmarks`.
-    kind: full-face or pose-crop; '' by the size of the frames.
-    bars: shows the passes over the video.
-    crop: whether the mouth of a whole face is written, found by where the turned head has it, and the kind is
-      cropped-face.
+    kind: full-face or pose-crop; '' to decide by the size of the frames.
+    bars: shows progress.
+    crop: whether to write only the mouth of a whole face, cropped where the turned head has it; the kind is
+      then cropped-face.
 
   Raises:
-    UserError: the clip cannot be read, or has no face; names it.
+    UserError: the clip cannot be read, or has no face; names the clip.
   """
   video = Video(clip.source)
   first = next(video.frames()).pixels

@@ -1,4 +1,4 @@
-"""Where the head of a clip is, and where its landmarks are once it is turned."""
+"""The position of the head in a clip, and of its landmarks after turning."""
 
 import csv
 import io
@@ -17,32 +17,32 @@ from jaxgen.systems.lipgen.video.landmarks import FILE, LEFT_EYE, RIGHT_EYE, Lan
 from jaxgen.systems.lipgen.video.landmarks import MOUTH as MOUTH_ANCHOR
 
 KINDS = FULL_FACE, POSE_CROP = 'full-face', 'pose-crop'
-CROPPED = 'cropped-face'  # a mouth that was cut out of a whole face once that was turned
-LARGEST_CROP = 128  # pixels of a side: square clips up to this are crops of the mouth
+CROPPED = 'cropped-face'  # a mouth cropped from a whole face after turning
+LARGEST_CROP = 128  # pixels: square clips up to this side are mouth crops
 
 
 def kind_of(size: tuple[int, int]) -> str:
-  """Whether frames of that height and width are crops of the mouth, or whole faces."""
+  """Whether frames of this height and width are mouth crops or whole faces."""
   height, width = size
   return POSE_CROP if height == width <= LARGEST_CROP else FULL_FACE
 
 
 def head_of_crop(size: int) -> Head:
-  """The head in crops of the mouth of so many pixels."""
+  """The head in mouth crops of `size` pixels."""
   return CROP.shifted(0, 0, size / SIZE)
 
 
 def head_of(landmarks: Landmarks) -> Head:
-  """The middle place and size of a head over a clip.
+  """The median position and size of a head over a clip.
 
   Raises:
-    DataError: nothing tells the head's size.
+    DataError: the head's size cannot be determined.
   """
   anchors = np.median(filled(landmarks.anchors), axis=0)
   left, right = anchors[LEFT_EYE], anchors[RIGHT_EYE]
   if np.isfinite([left, right]).all():
     x, y = (left + right) / 2
-    # A head that is turned already has its eyes nearer to each other; the mouth's distance is a second measure.
+    # If a head is already turned, its eyes are closer together; the distance to the mouth is a second measure.
     eyes = float(np.hypot(*(right - left)))
     return Head(float(x), float(y), max(eyes, float(anchors[MOUTH_ANCHOR][1] - y) / MOUTH[1] * 0.9))
   width = float(np.nanmedian(landmarks.widths))
@@ -54,13 +54,13 @@ def head_of(landmarks: Landmarks) -> Head:
 
 
 def turned_anchors(head: Head, yaw: float, pitch: float) -> np.ndarray:
-  """Corners of the eyes, nose and mouth [4, 2] of a turned head that stays in its place, in pixels."""
+  """Eye corners, nose and mouth [4, 2], in pixels, of a head turned in place."""
   points = np.array([*EYES, NOSE, MOUTH]) @ rotation(yaw, pitch).T
   return projected(points) * head.scale + [head.x, head.y]
 
 
 def landmarks_of(anchors: np.ndarray, frames: int, size: tuple[int, int]) -> Landmarks:
-  """Anchors [4, 2] that hold for all frames (of height and width `size`) as landmarks of a file."""
+  """Constant anchors [4, 2] for all frames (of height and width `size`), as landmarks of a file."""
   unknown = np.full(frames, np.nan)
   places = np.repeat(anchors[None], frames, axis=0)
   boxes, lips = np.full((frames, 4), np.nan), np.zeros((frames, 0, 2))
@@ -68,7 +68,7 @@ def landmarks_of(anchors: np.ndarray, frames: int, size: tuple[int, int]) -> Lan
 
 
 def write_anchors(path: Path, anchors: np.ndarray, frames: int) -> None:
-  """Writes anchors that hold for all frames as a file for `jaxgen mouths --landmarks`."""
+  """Writes constant anchors for all frames as a file for `jaxgen mouths --landmarks`."""
   out = io.StringIO()
   writer = csv.writer(out, lineterminator='\n')
   writer.writerow(['frame', *COLUMNS])

@@ -1,4 +1,4 @@
-"""What a set of turned heads says of itself: poses.tsv, with a row for each word of each clip."""
+"""The manifest of a set of turned heads: poses.tsv, with a row for each word of each clip."""
 
 import csv
 import functools
@@ -20,12 +20,12 @@ _OTHERWISE = 'name another folder, or --overwrite'
 
 
 class Wanted(NamedTuple):
-  """How a set is asked for.
+  """The requested options of a set.
 
   Attributes:
-    kind: see `turn_clip`; '' by the size of the frames.
-    source: of landmarks, see there.
-    crop: see there.
+    kind: see `turn_clip`; '' to decide by the size of the frames.
+    source: of landmarks, see `turn_clip`.
+    crop: see `turn_clip`.
   """
 
   kind: str = ''
@@ -37,22 +37,22 @@ AS_IT_IS = Wanted()
 
 
 class Manifest:
-  """The table of a set. Rows are written as clips are, so that a run that is killed can go on.
+  """The table of a set. Rows are written along with the clips, so that an interrupted run can resume.
 
   Args:
-    output: the folder; who makes this holds it.
+    output: the folder; the caller must hold its lock.
     clips: all of the set.
     columns: of their table of words.
     seed: of their poses.
-    wanted: how they are asked for.
-    overwrite: whether clips that are there are made anew.
+    wanted: the requested options.
+    overwrite: whether existing clips are made anew.
 
   Attributes:
-    kinds: of the clips that are made, by their names.
+    kinds: of the finished clips, by name.
 
   Raises:
-    UserError: the table is damaged, or clips that are there are others: of another seed, kind or video. The
-      folder would hold two sets.
+    UserError: the table is damaged, or existing clips differ in seed, kind or video, so that the folder would
+      hold two sets.
   """
 
   def __init__(
@@ -75,19 +75,19 @@ class Manifest:
       self._read(wanted)
 
   def begin(self) -> None:
-    """Before a clip is written, once: of clips that are made anew there is no row any more."""
+    """Call before writing a clip, takes effect once: drops the rows of clips that are made anew."""
     if not self._begun:
       self._begun = True
       self._write()
 
   def add(self, clip: Clip, turned: Turned) -> None:
-    """A clip that was written."""
+    """Records a clip that was written."""
     self.kinds[clip.name], self._found_by[clip.name] = turned.kind, turned.found_by
     with self.path.open('ab') as out:
       out.write(tab_lines(self._columns, self._rows(clip)))
 
   def end(self) -> None:
-    """After the last clip: all rows in the order of the set; where none was made anew all stays as it is."""
+    """Call after the last clip: writes the rows in the order of the set, unless nothing was overwritten."""
     if self._begun or not self._overwrite:
       self._write()
 
@@ -97,14 +97,14 @@ class Manifest:
     write_bytes(self.path, tab_lines(self._columns, rows, titles=True))
 
   def _rows(self, clip: Clip) -> list[dict[str, str]]:
-    """Of the words of a clip: its file, angles, kind, what it was made of, and the table's columns."""
+    """One row per word of a clip: its file, angles, kind and source, and the table's columns."""
     name = clip.name
     own = name, clip.called, self.kinds[name], *map(str, clip.pose), str(self._seed)
     about = *own, self._found_by.get(name, ''), self._digest_of(clip.source)
     return [{**row, **dict(zip(OURS, about, strict=True))} for row in clip.rows]
 
   def _read(self, wanted: Wanted) -> None:
-    """The clips that an earlier run has written; the last line of one that was killed may be a piece."""
+    """Reads the clips of an earlier run; if that was killed, the last line may be incomplete."""
     try:
       text = self.path.read_text(encoding='utf-8-sig')
       lines = text.splitlines(keepends=True)
@@ -126,7 +126,7 @@ class Manifest:
       self.kinds[name], self._found_by[name] = row['kind'], row.get(FOUND_BY) or ''
 
   def _check_how(self, row: Mapping[str, str], wanted: Wanted) -> None:
-    """Raises UserError for a clip that was made in another way than is asked for."""
+    """Raises UserError for a clip that was made with other options than requested."""
     kind, source = row['kind'], row.get(FOUND_BY)
     if kind == (heads.FULL_FACE if wanted.crop else heads.CROPPED):
       self._refuse(kind, 'leave --crop out' if wanted.crop else 'add --crop')

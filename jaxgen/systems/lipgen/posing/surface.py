@@ -1,8 +1,8 @@
-"""The shape of a head: an ellipsoid with a nose, lips, a chin and hollows for the eyes.
+"""The shape of a head: an ellipsoid with a nose, lips, a chin and eye sockets.
 
 Lengths are in eyes: the distance between the outer corners of the eyes, about 90 mm. The head looks along +z;
-x goes to the right in the picture, y down; (0, 0) is between the eyes, and z = 0 in the middle of the head.
-The numbers are those of an adult's head, by eye; this is no fitted model of a person.
+x points right in the picture, y down; (0, 0) is between the eyes, and z = 0 in the middle of the head.
+The numbers are estimates for an adult's head, not a model fitted to a person.
 """
 
 from typing import NamedTuple
@@ -11,22 +11,22 @@ import numpy as np
 
 HALF_WIDTH, HALF_HEIGHT, HALF_DEPTH = 0.87, 1.34, 1.0
 MIDDLE_Y = 0.09  # of the ellipsoid
-# Corners of the eyes, base of the nose and mouth, by the mean face of `video.alignment`.
+# Eye corners, base of the nose, and mouth, from the mean face of `video.alignment`.
 EYES = ((-0.5, 0.0, 0.72), (0.5, 0.0, 0.72))
 NOSE = (0.0, 0.58, 1.02)
 MOUTH = (0.0, 0.855, 1.02)
-# How far round the head, in radians from the front, and how far down its picture tells what it looks like;
-# beyond, what is seen is mirrored, stretched so that it is cheek and chin, no eye or mouth.
-_SEEN, _FARTHEST = np.radians(56), np.radians(125)  # and how far there is a surface
+# How far around the head, in radians from the front, and how far down the picture shows its texture; beyond,
+# it is mirrored, and stretched so as to show cheek and chin, not an eye or mouth.
+_SEEN, _FARTHEST = np.radians(56), np.radians(125)  # and how far the surface extends
 _LOWEST = np.arcsin((1.2 - MIDDLE_Y) / HALF_HEIGHT)
 _STRETCHED = 0.35
-# Powers of the outlines (2 is an ellipse): from above, from the front, and from the side, where forehead, mouth
-# and chin are nearly in a line.
+# Exponents of the outlines (2 is an ellipse): from above, from the front, and from the side, where forehead,
+# mouth and chin are nearly in line.
 _ABOVE, _FRONT, _SIDE = 2.4, 2.0, 3.6
 
 
 class Bump(NamedTuple):
-  """Something that stands out of the ellipsoid, as a Gaussian."""
+  """A Gaussian protrusion of the ellipsoid."""
 
   x: float
   y: float
@@ -46,11 +46,11 @@ BUMPS = (
 
 
 class Head(NamedTuple):
-  """Where a head is in a picture.
+  """The position of a head in a picture.
 
   Attributes:
     x: of the point between the eyes, in pixels.
-    y: of the same; may lie outside of the picture.
+    y: of the same point; may lie outside the picture.
     scale: pixels between the outer corners of the eyes.
   """
 
@@ -59,25 +59,25 @@ class Head(NamedTuple):
   scale: float
 
   def shifted(self, left: float, top: float, zoom: float = 1.0) -> 'Head':
-    """The head in a part of the picture that begins there, enlarged."""
+    """The head in a part of the picture that starts at (left, top), enlarged."""
     return Head((self.x - left) * zoom, (self.y - top) * zoom, self.scale * zoom)
 
 
-# In crops of the mouth of 96 pixels, see `video.crops`: a pixel is 1.129 of the mean face's, whose eyes are
+# The head in 96 pixel mouth crops, see `video.crops`: a pixel is 1.129 pixels of the mean face, whose eyes are
 # 74.2 apart, and the mouth is at (49, 52).
 CROP = Head(x=48.8, y=52.4 - MOUTH[1] * 74.2 / 1.129, scale=74.2 / 1.129)
 
 
 def surface(density: float) -> tuple[np.ndarray, np.ndarray]:
-  """Points on the head, and their twins: the points whose looks they have.
+  """Points on the head, and their twins: the points that they take their texture from.
 
   Args:
-    density: points an eye along the front.
+    density: points per eye along the front.
 
   Returns:
-    float [N, 3] points and [N, 3] twins. The twin of a point that a picture from the front shows is the point
-    itself. Those at the sides and below the chin, of which the picture tells nothing, are mirrored at the
-    outermost that it shows.
+    float [N, 3] points and [N, 3] twins. The twin of a point that a frontal picture shows is the point itself.
+    Points at the sides and below the chin, which it does not show, are mirrored at the outermost ones that it
+    shows.
   """
   around = _line(_FARTHEST, density * HALF_WIDTH * np.pi / 2, 0.0, 0.4)
   down = _line(np.pi / 2, density * HALF_HEIGHT * 1.25, 0.24, 0.24)
@@ -89,14 +89,14 @@ def surface(density: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _line(end: float, half: float, middle: float, about: float) -> np.ndarray:
-  """Angles from -end to end, 2 half + 1 of them, and twice as dense about a middle: the nose is steep."""
+  """Angles from -end to end, 2 half + 1 of them, and twice as dense around a middle: the nose is steep."""
   line = np.linspace(-end, end, 2 * round(half) + 1)
   between = (line[1:] + line[:-1]) / 2
   return np.sort(np.concatenate([line, between[np.abs(between - middle) < about]]))
 
 
 def _points(angle: np.ndarray, tilt: np.ndarray) -> np.ndarray:
-  """The points [N, 3] at angles around the head from the front, and up and down."""
+  """The points [N, 3] at the given angles around the head from the front, and up and down."""
   height = np.abs(np.sin(tilt))
   x = HALF_WIDTH * _power(np.sin(angle)) * (1 - height**_FRONT) ** (1 / _FRONT)
   y = MIDDLE_Y + HALF_HEIGHT * np.sin(tilt)
@@ -106,12 +106,12 @@ def _points(angle: np.ndarray, tilt: np.ndarray) -> np.ndarray:
 
 
 def _power(value: np.ndarray) -> np.ndarray:
-  """A superellipse of a cosine or sine."""
+  """Turns a cosine or sine into that of a superellipse."""
   return np.sign(value) * np.abs(value) ** (2 / _ABOVE)
 
 
 def relief(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-  """How far the face stands out of the ellipsoid, in eyes."""
+  """How far the face protrudes from the ellipsoid, in eyes."""
   total = np.zeros_like(x)
   for bump in BUMPS:
     distance = ((x - bump.x) / bump.width) ** 2 + ((y - bump.y) / bump.height) ** 2

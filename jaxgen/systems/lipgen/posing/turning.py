@@ -1,7 +1,7 @@
-"""A picture of a head from the front as it might look turned: an approximation without a fitted model.
+"""Turning the head in a frontal picture: an approximation without a fitted model.
 
-Points of a head-shaped surface are turned, seen in perspective, and the nearest one is kept in each pixel (a
-z-buffer). What surrounds the head stays as it is.
+Points of a head-shaped surface are rotated and projected in perspective, and the nearest one is kept in each
+pixel (a z-buffer). The surroundings of the head are unchanged.
 """
 
 import functools
@@ -13,21 +13,21 @@ from scipy import ndimage
 from jaxgen.systems.lipgen.posing.surface import CROP, MOUTH, Head, surface
 
 DISTANCE = 7.0  # of the camera from the middle of the head, in eyes: 63 cm
-_POINTS = 2.2  # of the surface, a pixel and direction
-_NEAR = 0.04  # depths of points of one pixel that are one surface, in eyes
-_FACE = 0.9  # nearness of eyes and mouth, at which the picture's scale holds
-_SURROUNDED = 4  # of 9 pixels, for a hole between points
-_MIRRORED = 0.25  # of a frame: deeper, a crop would show a second mouth
-_EDGE = 2  # pixels over which the head gives way to what surrounds it
+_POINTS = 2.2  # surface points per pixel in each direction
+_NEAR = 0.04  # in eyes: points of a pixel within this depth are one surface
+_FACE = 0.9  # depth of eyes and mouth, at which the picture's scale holds
+_SURROUNDED = 4  # of 9 pixels must be covered around a hole between points for it to be filled
+_MIRRORED = 0.25  # of a frame may be mirrored: deeper, a crop would show a second mouth
+_EDGE = 2  # pixels over which the head is blended with its surroundings
 
 
 class View(NamedTuple):
   """Where each pixel of a turned picture comes from.
 
   Attributes:
-    places: float32 [H, W, 2], x and y in the picture from the front.
+    places: float32 [H, W, 2], x and y in the frontal picture.
     weight: float32 [H, W], 1 on the head and 0 around it.
-    shift: x and y by which what is around the head is moved, in pixels.
+    shift: x and y by which the surroundings are moved, in pixels.
   """
 
   places: np.ndarray
@@ -38,18 +38,18 @@ class View(NamedTuple):
 def posed(
   frames: np.ndarray, yaw: float, pitch: float = 0.0, head: Head = CROP, follow: bool = True
 ) -> np.ndarray:
-  """Frames as if the head in them were turned.
+  """Turns the head in frames.
 
   Args:
-    frames: uint8 [T, H, W] or [T, H, W, 3], of a head from the front.
+    frames: uint8 [T, H, W] or [T, H, W, 3], of a frontal head.
     yaw: degrees; above 0 the head turns to the right of the picture.
     pitch: degrees; above 0 the head looks down.
-    head: where it is in all frames; by default as in crops of the mouth of 96 pixels.
-    follow: whether the mouth stays in its place, as where a turned head is cropped by its mouth; or the middle
-      of the head does.
+    head: its position in all frames; by default that in 96 pixel mouth crops.
+    follow: whether the mouth stays in place, as in a crop around the mouth of a turned head; otherwise the
+      middle of the head does.
 
   Returns:
-    uint8, of the same shape; `frames` itself where both angles are 0.
+    uint8, of the same shape; `frames` itself if both angles are 0.
   """
   if yaw == 0 and pitch == 0:
     return frames
@@ -59,7 +59,7 @@ def posed(
 
 @functools.lru_cache(maxsize=96)
 def make_view(size: tuple[int, int], yaw: float, pitch: float, head: Head, follow: bool) -> View:
-  """What `posed` does to a frame of that height and width."""
+  """The view by which `posed` turns frames of this height and width."""
   points, twins = surface(max(8.0, _POINTS * head.scale))
   turned = points @ rotation(yaw, pitch).T
   origin = [head.x, head.y]
@@ -77,7 +77,7 @@ def make_view(size: tuple[int, int], yaw: float, pitch: float, head: Head, follo
 
 
 def rotation(yaw: float, pitch: float) -> np.ndarray:
-  """The turn [3, 3] of a head: pitch first, then yaw, in degrees."""
+  """The rotation [3, 3] of a head: pitch first, then yaw, in degrees."""
   a, b = np.radians([yaw, pitch])
   around = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
   nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
@@ -85,16 +85,16 @@ def rotation(yaw: float, pitch: float) -> np.ndarray:
 
 
 def projected(points: np.ndarray) -> np.ndarray:
-  """Places [N, 2] in the picture of points [N, 3], in eyes at the depth of the face."""
+  """Projects points [N, 3] to the picture [N, 2], in eyes at the depth of the face."""
   return points[:, :2] * ((DISTANCE - _FACE) / (DISTANCE - points[:, 2:]))
 
 
 def _nearest(
   pixels: np.ndarray, depth: np.ndarray, sources: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-  """The mean source [H, W, 2] of the points of each pixel that nothing stands before, and where there are any.
+  """The mean source [H, W, 2] of the frontmost points of each pixel, and which pixels have any.
 
-  Pixels without a point, but with some beside them, get the mean of those.
+  Pixels without a point, but with enough around them, get the mean of those.
   """
   height, width = size
   column, row = np.rint(pixels).astype(int).T
@@ -114,15 +114,15 @@ def _nearest(
 
 
 def _neighbours(values: np.ndarray) -> np.ndarray:
-  """Sums over the 3 x 3 pixels about each."""
+  """Sums over the 3 x 3 pixels around each."""
   return ndimage.convolve(values.astype(np.float64), np.ones((3, 3)), mode='constant')
 
 
 def seen(frame: np.ndarray, view: View) -> np.ndarray:
-  """A frame through a view, uint8.
+  """A frame seen through a view, uint8.
 
-  What of the head lies beyond the frame is mirrored at its border; around the head the border is repeated, as a
-  mirror would show a second face there.
+  Parts of the head beyond the frame are mirrored at its border; around the head the border is repeated, as
+  mirroring would show a second face there.
   """
   height, width = frame.shape[:2]
   around = frame.astype(np.float32)
@@ -138,7 +138,7 @@ def seen(frame: np.ndarray, view: View) -> np.ndarray:
 
 
 def sampled(frame: np.ndarray, places: np.ndarray) -> np.ndarray:
-  """Bilinear values of a frame [H, W, ...] at places [..., 2], x and y; mirrored beyond its border."""
+  """Samples a frame [H, W, ...] bilinearly at places [..., 2], x and y; mirrored beyond its border."""
   height, width = frame.shape[:2]
   x, y = _reflected(places[..., 0], width), _reflected(places[..., 1], height)
   left, top = np.minimum(x.astype(int), width - 1), np.minimum(y.astype(int), height - 1)
@@ -150,7 +150,7 @@ def sampled(frame: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _reflected(places: np.ndarray, count: int) -> np.ndarray:
-  """Places within 0..count-1, mirrored at both ends; no deeper than `_MIRRORED` of it."""
+  """Coordinates mirrored at both ends into 0..count-1; at most `_MIRRORED` of it deep."""
   last = count - 1
   near = np.clip(places, -_MIRRORED * last, (1 + _MIRRORED) * last)
   return last - np.abs(last - np.abs(near))

@@ -1,4 +1,4 @@
-"""The clips that a reader is judged by, as files whose heads can be turned."""
+"""A reader's evaluation clips, as files whose heads can be turned."""
 
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +21,9 @@ from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
 
-STRAIGHT = 'straight'  # of drawn clips, in the folder of the turned ones
+STRAIGHT = 'straight'  # folder of drawn clips, in that of the turned ones
 WORDS = 'words.tsv'
-SEAL = 'drawn.txt'  # tells clips of one run from those of another
+SEAL = 'drawn.txt'  # identifies the run that clips belong to
 _OTHERS = '{folder} has drawn clips of another run: name another folder, or --overwrite'
 _COLUMNS = 'word', 'start', 'end'
 
@@ -32,9 +32,9 @@ class Unseen(NamedTuple):
   """Clips that a reader was not trained on.
 
   Attributes:
-    folder: with their videos in it and below.
+    folder: of their videos, possibly in subfolders.
     table: their words.
-    only: their names in the table, where it has others; None: all.
+    only: their names in the table, if it has others; None: all.
   """
 
   folder: Path
@@ -47,14 +47,14 @@ def unseen(
 ) -> Unseen:
   """The clips that a run's accuracy is measured on.
 
-  Those of drawn speakers are drawn as crops of the mouth into `straight` in the output, once; those of LRW are
-  its test clips.
+  Those of drawn speakers are drawn once, as mouth crops, into `straight` in the output; those of LRW are its
+  test clips.
 
   Args:
     config: of the run.
-    output: of the set that is to be made.
-    bars: shows the drawing.
-    overwrite: whether drawn clips that are there are drawn anew.
+    output: folder of the set to be made.
+    bars: shows the progress of drawing.
+    overwrite: whether to redraw existing drawn clips.
 
   Raises:
     DataError: files are missing or damaged.
@@ -80,14 +80,14 @@ def unseen(
 def layout_table(
   folder: Path, splits: Sequence[str] = lrw.SPLITS, words: Sequence[str] = ()
 ) -> Table:
-  """The words of clips in LRW's layout, WORD/SPLIT/WORD_00001.mp4; no rows where there are none.
+  """The words of clips in LRW's layout, WORD/SPLIT/WORD_00001.mp4; no rows if there are none.
 
-  Clips whose text names no duration are left out.
+  Clips whose text has no duration are left out.
 
   Args:
     folder: of words.
-    splits: of `lrw.SPLITS`.
-    words: in small letters; empty: all.
+    splits: some of `lrw.SPLITS`.
+    words: in lower case; empty: all.
   """
   rows: dict[str, list[Mapping[str, str]]] = {}
   for path in sorted(path for split in splits for path in folder.glob(f'*/{split}/*.mp4')):
@@ -100,7 +100,7 @@ def layout_table(
 
 
 def _drawn(config: ConfigDict, folder: Path, bars: Bars, overwrite: bool) -> Unseen:
-  """Draws the unseen speakers as crops of the mouth, in which the reader's framing shows what it was shown."""
+  """Draws the unseen speakers as mouth crops, in which the reader's framing shows what training showed it."""
   speech = unseen_speech(config)
   takes = [take(speech, i) for i in range(config.data.num_validation)]
   names = [f'{i:04}_{speech.words[one.labels[0]]}' for i, one in enumerate(takes)]
@@ -126,10 +126,10 @@ def _drawn(config: ConfigDict, folder: Path, bars: Bars, overwrite: bool) -> Uns
 def _claim(
   folder: Path, speech: Speech, rows: Sequence[Mapping[str, str]], overwrite: bool
 ) -> None:
-  """Seals a folder with all that its clips depend on, before any is drawn.
+  """Seals a folder with a digest of all that its clips depend on, before any is drawn.
 
   Raises:
-    UserError: it has clips of other speech. Where no seal tells, as of versions before, their words do.
+    UserError: it has clips of other speech. Without a seal, as in older versions, their words are compared.
   """
   seal, words = folder / SEAL, folder / WORDS
   known = [*speech.words, *(word for word in AROUND if word in speech.dictionary)]
@@ -159,5 +159,5 @@ def _row(name: str, speech: Speech, one: Take) -> dict[str, str]:
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> bytes:
-  """A table of rows."""
+  """The rows as a tab-separated table."""
   return tab_lines(list(rows[0]), rows, titles=True)

@@ -30,7 +30,7 @@ class Segmenting(NamedTuple):
     known: weight of the window that is given the word's length, relative to those that are not; only for
       readers with a boundary input.
     lattice: whether the search evaluates that window at every length; without, it takes a tenth of the time.
-    pause: bonus of pauses in nats per frame, for readers with a class no word.
+    pause: bonus for pauses in nats per frame, for readers with a no-word class.
     unsure: a probability; a word that is less likely than this is a pause.
     doubt: share of a uniform distribution that is mixed in: no probability is below doubt / N.
     stride: frames between windows.

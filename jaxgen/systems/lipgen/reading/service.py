@@ -69,7 +69,7 @@ class Service:
     tries = how.longest if how.lattice and how.known else 0
     evidence = self.slider.evidence(features, tries, how.stride, bars)
     spans = segments(evidence, how, inference.knows_silence)
-    # The search locates words; one window that is given its length identifies each best.
+    # The search locates words; each is identified best by one window that is given its length.
     scores = self.slider.read(features, spans)
     if inference.knows_silence:
       spoken = scores.argmax(1) < scores.shape[1] - 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import lfilter
 
-RATE = 16000  # samples a second
+RATE = 16000  # samples per second
 # Formants in Hz of ah, ee, oo, eh, oh; and their bandwidths.
 _VOWELS = (730, 1090), (270, 2290), (300, 870), (530, 1840), (450, 800)
 _WIDTHS = 80, 120

@@ -1,1 +1,1 @@
-"""From a video file to crops of the mouth: frames, faces, landmarks, alignment."""
+"""From video files to mouth crops: decoding, faces, landmarks, alignment."""

@@ -1,18 +1,18 @@
-"""From landmarks to one similarity map a frame: a face set upright at one size, steadily."""
+"""From landmarks to a similarity transform per frame that sets the face upright at one size, smoothly."""
 
 import numpy as np
 
 from jaxgen.systems.lipgen.video.landmarks import LEFT_EYE, MOUTH, NOSE, RIGHT_EYE, Landmarks
 
 SMOOTHING = 6  # frames on either side
-# Anchors of the mean face in its picture of 256 x 256 pixels: corners of the eyes, base of the nose, mouth.
+# Anchors of the mean face in its 256 x 256 picture: eye corners, base of the nose, mouth.
 MEAN_FACE = np.array([(92.5, 94.4), (166.7, 93.6), (128.9, 137.3), (129.3, 157.8)])
 MEAN_EYES = float(np.hypot(*(MEAN_FACE[RIGHT_EYE] - MEAN_FACE[LEFT_EYE])))
 _ANCHORS = [LEFT_EYE, RIGHT_EYE, NOSE, MOUTH]
 
 
 def filled(values: np.ndarray) -> np.ndarray:
-  """Values [T, ...] with NaN made up from the frames about them, linearly; the ends are held.
+  """Values [T, ...] with NaN interpolated linearly over frames, and held constant at the ends.
 
   A column without any value stays NaN.
   """
@@ -26,7 +26,7 @@ def filled(values: np.ndarray) -> np.ndarray:
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
-  """Means [T, ...] over the frames within `SMOOTHING` of each; those beyond the ends are left out."""
+  """Moving averages [T, ...] over the frames within `SMOOTHING` of each; windows are truncated at the ends."""
   count = len(values)
   sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
   first = np.maximum(np.arange(count) - SMOOTHING, 0)
@@ -36,13 +36,13 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def middle(values: np.ndarray) -> np.ndarray:
-  """Medians [T] over the frames within `SMOOTHING` of each: single outliers go."""
+  """Moving medians [T] over the frames within `SMOOTHING` of each, to remove single outliers."""
   padded = np.pad(values, SMOOTHING, mode='edge')
   return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * SMOOTHING + 1), axis=-1)
 
 
 def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-  """The turn, scale and shift [2, 3] that bring points [N, 2] to targets with the least squares; N >= 2.
+  """The least-squares similarity transform [2, 3] from points [N, 2] to targets; N >= 2.
 
   In complex numbers: w = a z + b, a = sum conj(z - mean z) (w - mean w) / sum abs(z - mean z)^2.
   """
@@ -54,19 +54,19 @@ def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def applied(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """Points [..., 2] through affine maps [..., 2, 3]."""
+  """Applies affine maps [..., 2, 3] to points [..., 2]."""
   return np.einsum('...ij,...j->...i', maps[..., :2], points) + maps[..., 2]
 
 
 def face_maps(landmarks: Landmarks, width_of_mean: float) -> tuple[np.ndarray, np.ndarray]:
-  """What brings each frame to the mean face [T, 2, 3], and the mouth's middle there [T, 2].
+  """Maps from each frame to the mean face [T, 2, 3], and the mouth's middle there [T, 2].
 
-  Gaps are filled and landmarks smoothed before. Without eyes a face is sized by its box, and not turned; its
-  mouth lies where the mean face has it.
+  Gaps are filled and landmarks smoothed first. Without eyes a face is scaled by its box and not rotated, and
+  its mouth is placed where the mean face has it.
 
   Args:
     landmarks: with the mouth known in at least one frame.
-    width_of_mean: width of the mean face's box, in its pixels, by the source's measure.
+    width_of_mean: width of the mean face's box, in its pixels, as the source measures it.
   """
   anchors = filled(landmarks.anchors)
   stable = [k for k in _ANCHORS if np.isfinite(anchors[:, k]).all()]

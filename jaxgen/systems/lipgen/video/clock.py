@@ -1,4 +1,4 @@
-"""The clock of a video: when its frames are shown, and where none of them is new."""
+"""The timeline of a video: when its frames are shown, and where the picture is frozen."""
 
 from statistics import median
 
@@ -8,24 +8,24 @@ from jaxgen.systems.lipgen.units import RATE
 from jaxgen.words import counted
 
 LONGEST_GAP = 60.0  # seconds between two frames; more is a jump of the clock
-# Frames on end that may have the time of the one before; with more the clock stands still.
+# Consecutive frames that may repeat the time of the previous one; with more the clock stands still.
 _REPEATS = 2
-# Of the middle distance: a frame that was dropped leaves twice as much, a little more where stamps are rounded.
+# Multiple of the median interval: a dropped frame leaves twice as much, a little more if stamps are rounded.
 _LONGER = 2.1
-_FEW = 15  # frames a second, below which a word has two or three
-# Levels by which a pixel of a picture that stands may differ once it was encoded, at most: a face differs in
-# a second by 50 and more somewhere, in dark pictures by a good part of their range.
+_FEW = 15  # frames per second, below which a word has only two or three
+# Largest difference in level that encoding makes to a pixel of a frozen picture: within a second, a face
+# differs by 50 or more somewhere, in dark pictures by a good part of their range.
 _ENCODED, _OF_RANGE = 8, 16
-# Frames that move between two places that stand: too few for a word to be seen in them.
+# Fewer moving frames than this between two frozen stretches are too few for a word to be seen.
 _BETWEEN = RATE // 2
 
 
 class Clock:
-  """The clock of a file: seconds from its first frame, never back.
+  """The clock of a file: seconds from its first frame, never decreasing.
 
   Attributes:
-    count: frames.
-    lasts: seconds that the last one says it lasts.
+    count: frames so far.
+    lasts: declared duration of the last frame in seconds.
   """
 
   def __init__(self) -> None:
@@ -35,13 +35,13 @@ class Clock:
     self._jumps = self._repeats = 0
 
   def add(self, time: float | None, nominal: float, lasts: float = 0.0) -> float:
-    """The time of the next frame, by its stamp; by the nominal rate where that is missing or jumps.
+    """The time of the next frame, from its time stamp, or from the frame rate if that is missing or jumps.
 
     Args:
-      time: by its stamp, or None. A frame with the time of the one before, or one a little earlier, takes the
-        place of that: what follows stays at its time.
-      nominal: rate, 0 where it is not known.
-      lasts: seconds that the frame says it lasts, 0 where it does not.
+      time: time stamp, or None. A frame with the time of the previous one, or slightly earlier, replaces that
+        one, and later frames keep their times.
+      nominal: frame rate, 0 if unknown.
+      lasts: declared duration of the frame in seconds, 0 if unknown.
     """
     step = self._step() or (1 / nominal if nominal else 1 / RATE)
     now = self._now + step if self.count else 0.0
@@ -55,7 +55,7 @@ class Clock:
     return now
 
   def _joined(self, now: float, step: float) -> float:
-    """A time by its stamp, or the one that it must mean."""
+    """A time by its stamp, corrected if it repeats or jumps."""
     if not self.count:
       return now
     back = self._now - now
@@ -73,14 +73,14 @@ class Clock:
 
   @property
   def duration(self) -> float:
-    """Seconds to the end of the last frame; a still picture is a clip of one frame."""
+    """Seconds to the end of the last frame; a single picture is a clip of one frame."""
     if not self._steps:
       return 1 / RATE
     return self._now + max(median(self._steps), self.lasts)
 
   @property
   def rate(self) -> float:
-    """Frames a second, by the mean of distances like the middle one, since stamps are often rounded."""
+    """Frames per second, from the mean of intervals close to the median, since stamps are often rounded."""
     if not self._steps:
       return 0.0
     middle = median(self._steps)
@@ -89,7 +89,7 @@ class Clock:
 
   @property
   def variable(self) -> bool:
-    """Whether a tenth of the distances differ by half or more from the middle one, or one is far longer."""
+    """Whether a tenth of the intervals differ from the median by half or more, or one is far longer."""
     if not self._steps:
       return False
     middle = median(self._steps)
@@ -97,7 +97,7 @@ class Clock:
     return odd > len(self._steps) / 10 or max(self._steps) > _LONGER * middle
 
   def notes(self) -> list[str]:
-    """What to say of a clock that jumps, and of frames that are too few to read lips by."""
+    """Messages about a clock that jumps, and a frame rate too low for lip reading."""
     found = []
     if self._jumps:
       found.append(f'its clock jumps {counted(self._jumps, "time")}; the frames were joined')
@@ -107,10 +107,10 @@ class Clock:
 
 
 class Stills:
-  """Where a video shows no new picture for a second or more.
+  """Detects stretches in which a video is frozen, without a new picture for a second or more.
 
   Attributes:
-    spans: first frame at 25 a second, and first after, of each such place.
+    spans: start and exclusive end of each stretch, in frames at 25 per second.
   """
 
   def __init__(self) -> None:
@@ -118,17 +118,17 @@ class Stills:
     self._since, self._picture = 0, np.zeros(0, np.uint8)
 
   def add(self, pixels: np.ndarray, time: float) -> None:
-    """A picture is shown, [H, W] or [H, W, 3] uint8, in seconds from the first."""
+    """Takes a picture, [H, W] or [H, W, 3] uint8, and its time in seconds from the first."""
     if not alike(self._picture, pixels):
       self.end(round(time * RATE))
       self._picture = pixels
 
   def end(self, frame: int) -> None:
-    """A new picture begins with this frame at 25 a second, or the video is over before it."""
+    """Ends the current picture: a new one starts at this frame at 25 per second, or the video is over."""
     self.spans, self._since = self.until(frame), frame
 
   def until(self, frame: int) -> list[tuple[int, int]]:
-    """What `spans` would be, were the video over before this frame."""
+    """The value of `spans` if the video ended before this frame."""
     if self.shown(frame) < RATE:
       return self.spans
     if self._is_near():
@@ -136,29 +136,29 @@ class Stills:
     return [*self.spans, (self._since, frame)]
 
   def shown(self, frame: int) -> int:
-    """For how many frames before this one the last picture is shown."""
+    """For how many frames before this one the last picture has been shown."""
     return frame - self._since
 
   def known(self, frame: int) -> int:
-    """Before which frame it is known, in a video that goes on with this one, whether it is in such a place."""
+    """The frame before which it is certain which frames are frozen, if the video goes on with `frame`."""
     if self.shown(frame) >= RATE:
       return frame
     return self.spans[-1][1] if self._is_near() else self._since
 
   def _is_near(self) -> bool:
-    """Whether a place that began with the last picture would be one with the place before."""
+    """Whether a stretch that started with the last picture would be merged with the previous one."""
     return bool(self.spans) and self._since - self.spans[-1][1] < _BETWEEN
 
   def notes(self, frames: int) -> list[str]:
-    """What to say of them, in a video of so many frames at 25 a second."""
+    """Messages about the stretches, in a video of `frames` frames at 25 per second."""
     still = sum(end - first for first, end in self.spans)
     return [f'no new picture in {still / RATE:.1f} of {frames / RATE:.1f} seconds'] if still else []
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> bool:
-  """Whether two pictures [H, W, ...] uint8 are the same, but for what encoding makes of one that stands.
+  """Whether two pictures [H, W, ...] uint8 are the same up to encoding noise.
 
-  A middle row tells most of them apart.
+  The middle row is compared first, as it tells most pictures apart.
   """
   if one.shape != other.shape:
     return False
@@ -169,5 +169,5 @@ def alike(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _furthest(one: np.ndarray, other: np.ndarray) -> int:
-  """The largest difference of levels."""
+  """The largest absolute difference in level."""
   return int((np.maximum(one, other) - np.minimum(one, other)).max())

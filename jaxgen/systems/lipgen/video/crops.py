@@ -1,4 +1,4 @@
-"""The square of the mouth in each frame, as readers see it."""
+"""The square around the mouth in each frame, as readers see it."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from jaxgen.systems.lipgen.video.alignment import applied, face_maps, filled
 from jaxgen.systems.lipgen.video.extras import cv2_module
 from jaxgen.systems.lipgen.video.landmarks import HAAR, MOUTH, Landmarks
 
-# Measured on the 13 utterances of one GRID speaker that exist as full faces and as crops made by others
-# (benchmarks/lipgen_mouths.py). Those show a square of .73 of the width of Haar's box.
-_MEAN_PIXELS = 1.129  # of the mean face, a pixel of the crop
+# Measured on the 13 utterances of one GRID speaker that exist both as full faces and as third-party crops
+# (benchmarks/lipgen_mouths.py). These show a square of .73 of the width of Haar's box.
+_MEAN_PIXELS = 1.129  # pixels of the mean face per pixel of the crop
 _FROM_MOUTH = (-2.0, -5.5)  # from the mouth to the middle of the crop, in pixels of the mean face
 _MEAN_WIDTHS = {HAAR: _MEAN_PIXELS * SIZE / 0.73}
-_FACE_WIDTH = 117.0  # of the mean face from ear to ear, for the user's widths
+_FACE_WIDTH = 117.0  # of the mean face from ear to ear, for user-supplied widths
 
 
 class Crops(NamedTuple):
@@ -24,7 +24,7 @@ class Crops(NamedTuple):
   Attributes:
     maps: float [T, 2, 3], affine: from a frame's pixels to those of its crop.
     centres: float [T, 2], x and y of the mouth's middle in the crop.
-    outside: share of the crops' pixels that lie outside of the frames.
+    outside: share of the crops' pixels that lie outside the frames.
   """
 
   maps: np.ndarray
@@ -33,16 +33,16 @@ class Crops(NamedTuple):
 
 
 def mean_width(source: str) -> float:
-  """Width of a face in pixels of the mean face, as a source of landmarks measures it."""
+  """Width of the mean face in its pixels, as a source of landmarks measures it."""
   return _MEAN_WIDTHS.get(source, _FACE_WIDTH)
 
 
 def place_crops(landmarks: Landmarks, size: int = SIZE) -> Crops:
-  """The squares about the mouth of a clip whose landmarks are known.
+  """Places the squares around the mouth in a clip with known landmarks.
 
   Args:
     landmarks: with the mouth known in at least one frame.
-    size: of the crops in pixels; what they show does not depend on it.
+    size: of the crops in pixels; does not affect what they show.
   """
   maps, mouths = face_maps(landmarks, mean_width(landmarks.source))
   scale = size / (SIZE * _MEAN_PIXELS)
@@ -54,7 +54,7 @@ def place_crops(landmarks: Landmarks, size: int = SIZE) -> Crops:
 
 
 def _outside(maps: np.ndarray, size: int, frame: tuple[int, int]) -> float:
-  """Share of the crops' pixels beyond the frames, by 16 x 16 of them."""
+  """Share of the crops' pixels outside the frames, estimated from 16 x 16 of them."""
   line = np.linspace(0, size - 1, 16)
   grid = np.stack(np.meshgrid(line, line), -1).reshape(1, -1, 2)
   places = applied(inverse(maps)[:, None], grid)
@@ -64,14 +64,14 @@ def _outside(maps: np.ndarray, size: int, frame: tuple[int, int]) -> float:
 
 
 def inverse(maps: np.ndarray) -> np.ndarray:
-  """Affine maps [..., 2, 3] the other way."""
+  """The inverses of affine maps [..., 2, 3]."""
   turns = np.linalg.inv(maps[..., :2])
   shifts = -np.einsum('...ij,...j->...i', turns, maps[..., 2])
   return np.concatenate([turns, shifts[..., None]], axis=-1)
 
 
 def cut(frames: Iterable[np.ndarray], crops: Crops, size: int = SIZE) -> Iterator[np.ndarray]:
-  """The crop of each frame, uint8 [size, size] or [size, size, 3]; beyond the frame its border is repeated.
+  """Crops each frame to uint8 [size, size] or [size, size, 3]; beyond the frame its border is repeated.
 
   Args:
     frames: uint8, as many as there are maps.
@@ -93,6 +93,6 @@ def cut(frames: Iterable[np.ndarray], crops: Crops, size: int = SIZE) -> Iterato
 
 
 def _larger(factor: int) -> np.ndarray:
-  """From pixels of a frame made smaller by a whole factor to those of the frame, [3, 3]."""
+  """The map [3, 3] from pixels of a frame shrunk by a whole factor to those of the frame."""
   half = (factor - 1) / 2
   return np.array([[factor, 0, half], [0, factor, half], [0, 0, 1.0]])

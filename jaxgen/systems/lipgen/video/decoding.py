@@ -1,4 +1,4 @@
-"""Video files as frames at 25 a second, whatever their rate, size or rotation, and what was seen of them."""
+"""Decoding video files to frames at 25 per second, whatever their rate, size or rotation."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
   import av
 
 _MISSING = 0.06  # share of the declared frames that may be missing before a file counts as cut off
-_AHEAD = 8  # frames that tell whether time stamps are in the order in which frames are shown
-# FFmpeg shows any text as a film of a terminal.
+_AHEAD = 8  # frames inspected to see whether time stamps are in display order
+# FFmpeg decodes any text file as a video of a terminal.
 _NO_VIDEOS = ('tty',)
 
 
@@ -29,8 +29,8 @@ class Frame(NamedTuple):
 
   Attributes:
     pixels: uint8 [H, W], or [H, W, 3] RGB.
-    source: number of the frame in the file, from 0, that it was taken from.
-    time: of that, in seconds from the first.
+    source: index, from 0, of the frame in the file that it was taken from.
+    time: of that frame, in seconds from the first.
   """
 
   pixels: np.ndarray
@@ -39,20 +39,20 @@ class Frame(NamedTuple):
 
 
 class Seen(NamedTuple):
-  """What a file turned out to hold.
+  """Properties of a decoded file.
 
   Attributes:
-    frames: how many the file has.
+    frames: number of frames in the file.
     duration: in seconds, from the first frame to the end of the last.
-    rate: frames a second, by the distance in time that most of them have; 0 for a single frame.
-    variable: whether many distances differ from that by half or more, or one is more than twice as long.
-    rotation: degrees, clockwise, by which the file says it is to be turned; done already.
+    rate: frames per second, from the most common interval; 0 for a single frame.
+    variable: whether many intervals differ from that by half or more, or one is more than twice as long.
+    rotation: clockwise rotation in degrees that the file declares; already applied.
     size: height and width of the frames as shown.
-    resampled: frames at 25 a second.
-    notes: what was wrong with the file, or is unusual, a line each.
-    begins: seconds of the file, as players count them, at which the first frame is shown; its sound may begin
-      earlier.
-    still: frames at 25 a second, first and first after, in which no picture is new for a second or more.
+    resampled: number of frames at 25 per second.
+    notes: damage and other anomalies, one line each.
+    begins: time of the first frame in seconds, as players count; the sound may begin earlier.
+    still: start and exclusive end, in frames at 25 per second, of stretches without a new picture for a second
+      or more.
   """
 
   frames: int
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
   still: tuple[tuple[int, int], ...] = ()
 
   def line(self) -> str:
-    """In words: '75 frames at 25 a second, 360 x 288'."""
+    """A summary: '75 frames at 25 a second, 360 x 288'."""
     height, width = self.size
     about = 'about ' if self.variable else ''
     frames = f'{self.frames} frames at {about}{self.rate:.4g} a second'
@@ -90,7 +90,7 @@ class Video:
 
   Attributes:
     path: of the file.
-    seen: what was seen; None until it has been read to its end.
+    seen: its properties; None until it has been read to its end.
   """
 
   def __init__(self, path: str | Path):
@@ -98,13 +98,13 @@ class Video:
     self.seen: Seen | None = None
 
   def frames(self, colour: bool = False) -> Iterator[Frame]:
-    """The frames at 25 a second, each the nearest in time of the file's.
+    """The frames resampled to 25 per second, by nearest time.
 
     Args:
-      colour: RGB in place of grey.
+      colour: RGB instead of grey.
 
     Raises:
-      DataError: one line that names the file and what was seen in it.
+      DataError: it cannot be decoded; one line that names the file and what was found in it.
       ConfigError: PyAV is not installed.
     """
     times, stills = Clock(), Stills()
@@ -142,7 +142,7 @@ class Video:
 
 
 class _Reader:
-  """The frames of a file as they are stored, turned upright."""
+  """Reads the frames of a file at their own rate, rotated upright."""
 
   def __init__(self, path: Path):
     self._path = path
@@ -152,7 +152,7 @@ class _Reader:
     self._declared, self._damaged, self._broken, self._incomplete = 0.0, 0, '', False
 
   def decoded(self, colour: bool) -> Iterator[tuple[np.ndarray, float | None, float]]:
-    """Pixels, time stamps, and how long frames say that they last, in order of time."""
+    """Pixels, time stamps and declared durations of frames, in order of time."""
     av = av_module()
     with self._opened(av) as container:
       stream = self._stream(container)
@@ -195,7 +195,7 @@ class _Reader:
     return container
 
   def _stream(self, container: Any) -> Any:
-    """The first that is a film: the cover of a record is a video stream too."""
+    """The first real video stream: cover art is a video stream too."""
     cover = _cover_flag()
     films = [s for s in container.streams.video if not int(s.disposition) & cover]
     if films and films[0].codec_context is not None:
@@ -209,7 +209,7 @@ class _Reader:
     raise DataError(f'{self._path} has no video stream ({only})')
 
   def _frames(self, av: Any, container: Any, stream: Any) -> Iterator[Any]:
-    """What can be decoded; what cannot is counted."""
+    """Yields the frames that can be decoded, and counts packets that cannot."""
     packets = container.demux(stream)
     while True:
       try:
@@ -225,13 +225,13 @@ class _Reader:
         return
       except av.error.FFmpegError:
         self._damaged += 1
-    try:  # what the decoder still holds
+    try:  # flush the decoder
       yield from stream.codec_context.decode(None)
     except av.error.FFmpegError:
       return
 
   def _pixels(self, frame: Any, rotation: int, stream: Any, colour: bool) -> np.ndarray:
-    """uint8, turned upright, with square pixels."""
+    """Converts a frame to uint8, rotated upright, with square pixels."""
     aspect = float(stream.sample_aspect_ratio or 1)
     if aspect != 1 and 0.2 < aspect < 5:
       frame = frame.reformat(width=max(1, round(frame.width * aspect)), height=frame.height)
@@ -241,7 +241,7 @@ class _Reader:
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
   def _alike(self, pixels: np.ndarray) -> np.ndarray:
-    """At the size of the first frame, as large as goes in, with black at the sides where the shape differs."""
+    """Resizes to fit the size of the first frame, with black bars if the aspect ratio differs."""
     size = self._size = self._size or pixels.shape[:2]
     if pixels.shape[:2] == size:
       return pixels
@@ -256,14 +256,14 @@ class _Reader:
     return found
 
   def why(self) -> str:
-    """Why there may be no frame, in parentheses; '' where nothing is known."""
+    """Why there may be no frame, in parentheses; '' if unknown."""
     size = f'{self._path.stat().st_size:,} bytes'
     if self._declared:
       return f': the file may be cut off ({size}, {self._declared:.2f} seconds declared)'
     return f' ({self._broken or size})'
 
   def notes(self, times: Clock) -> list[str]:
-    """What to say of a file that is damaged or cut off."""
+    """Messages about a damaged, truncated or unusual file."""
     found = []
     missing = self._declared - max(times.duration, times.lasts)
     if self._incomplete and missing <= 0:
@@ -285,10 +285,10 @@ class _Reader:
 
 
 def opened(av: Any, path: Path) -> Any:
-  """Opens a file whose titles may be in any encoding: PyAV 19 minds none, and knows no such option."""
+  """Opens a file whose metadata may be in any encoding: PyAV 19 accepts all, and has no such option."""
   place = str(
     path.absolute()
-  )  # FFmpeg takes what stands before a colon, as in 12:30.mp4, for a protocol
+  )  # FFmpeg takes the part before a colon, as in 12:30.mp4, for a protocol
   try:
     return av.open(place, metadata_errors='replace')
   except TypeError:
@@ -296,9 +296,9 @@ def opened(av: Any, path: Path) -> Any:
 
 
 def _begins(av: Any, container: Any, start: int | None, unit: float) -> float:
-  """Seconds from the beginning of a file to its first frame, whose stamp in units of seconds is known.
+  """Seconds from the beginning of a file to its first frame, given that one's time stamp in units of `unit`.
 
-  AVI has no stamps: what FFmpeg makes of them begins later where frames are decoded in another order.
+  AVI has no time stamps: those that FFmpeg makes up start late if decoding order differs from display order.
   """
   if start is None or container.start_time is None or container.format.name == 'avi':
     return 0.0
@@ -306,9 +306,9 @@ def _begins(av: Any, container: Any, start: int | None, unit: float) -> float:
 
 
 def _out_of_order(frames: Sequence[Any]) -> bool:
-  """Whether only the times of decoding are in the order of frames.
+  """Whether only the decoding time stamps are in the order of frames.
 
-  AVI, ASF and old Matroska files store no others, and for H.264 with B-frames FFmpeg guesses wrong ones.
+  AVI, ASF and old Matroska files store no others, and FFmpeg guesses wrong ones for H.264 with B-frames.
   """
   shown = [frame.pts for frame in frames if frame.pts is not None]
   sent = [frame.dts for frame in frames if frame.dts is not None]
@@ -316,11 +316,11 @@ def _out_of_order(frames: Sequence[Any]) -> bool:
 
 
 def _cover_flag() -> int:
-  """The flag of a stream that is the picture of a record."""
+  """The disposition flag of cover art."""
   return int(av_module().stream.Disposition.attached_pic)
 
 
 def reason(error: Exception) -> str:
-  """FFmpeg's words without the name of the file, which the message has already."""
+  """FFmpeg's message without the file name, which ours contains already."""
   text = getattr(error, 'strerror', None) or first_line(error)
   return str(text).split('\n')[0][:200]

@@ -1,4 +1,4 @@
-"""Interlaced video, as cameras for TV have it: of each frame every second line was seen half a frame later."""
+"""Deinterlacing of TV video, in which every second line of a frame was captured half a frame later."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -6,23 +6,23 @@ from typing import Any
 
 from jaxgen.systems.lipgen.video.extras import av_module
 
-_LEAST = 3  # pixels of each side that the filter takes
+_LEAST = 3  # smallest side in pixels that the filter accepts
 
 
 class Deinterlacer:
-  """Makes interlaced frames whole, by FFmpeg's filter yadif: what moves has no comb at its edges any more.
+  """Deinterlaces frames with FFmpeg's filter yadif, so that moving edges show no combing.
 
-  Frames that do not say that they are interlaced stay as they are.
+  Frames that are not flagged as interlaced are unchanged.
 
   Attributes:
-    count: frames that said so.
+    count: number of frames flagged as interlaced.
   """
 
   def __init__(self) -> None:
     self.count = 0
 
   def frames(self, frames: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """Frames of PyAV as they are stored, each with the one to be shown."""
+    """Takes PyAV frames, and yields each with its deinterlaced version."""
     fields: _Fields | None = None
     for frame in frames:
       self.count += frame.interlaced_frame
@@ -40,7 +40,7 @@ class Deinterlacer:
 
 
 class _Fields:
-  """The filter for frames of one size and format, which looks one frame ahead."""
+  """The filter for frames of one size and format; it needs a look-ahead of one frame."""
 
   def __init__(self, first: Any):
     av = self._av = av_module()

@@ -1,4 +1,4 @@
-"""Frames as video files that players show."""
+"""Encoding frames as video files that players can show."""
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
@@ -13,11 +13,11 @@ from jaxgen.systems.lipgen.units import RATE
 from jaxgen.systems.lipgen.video.extras import av_module
 
 QUALITY = 8  # constant rate factor of H.264: levels are off by less than 1 on average
-# Of x264: its fastest functions make other files of equal frames now and then.
+# For x264: its fastest functions occasionally encode equal frames differently.
 _ALIKE = 'cpu-independent=1'
-# Says in a file's metadata that nobody was filmed; who made it and of what follows.
+# States in a file's metadata that nobody was filmed; followed by what made it and from what.
 SYNTHETIC = 'synthetic: made by jaxgen'
-# What mp4 has a place for; FFmpeg drops other titles without a word.
+# Metadata keys that mp4 supports; FFmpeg silently drops others.
 TITLES = frozenset({'title', 'artist', 'comment', 'description', 'date', 'copyright'})
 
 
@@ -29,24 +29,24 @@ def write_video(
   sound: tuple[np.ndarray, int] | None = None,
   metadata: Mapping[str, str] | None = None,
 ) -> int:
-  """Writes an H.264 video in mp4, complete or not at all; odd sides are filled up by one line.
+  """Atomically writes an H.264 video as mp4; odd sides are padded by one line.
 
   Args:
     path: of the file.
-    frames: uint8 [H, W] grey or [H, W, 3] RGB, all of one size; taken one by one.
-    rate: frames a second.
+    frames: uint8 [H, W] grey or [H, W, 3] RGB, all of one size; consumed one by one.
+    rate: frames per second.
     quality: H.264's constant rate factor; less is better and larger.
-    sound: samples float32 [n] in [-1, 1] and how many there are a second; written as AAC. It begins with the
-      first frame; what would go on after the last one is left out, and one that is shorter ends in silence.
+    sound: samples float32 [n] in [-1, 1] and their rate per second; written as AAC. It starts with the first
+      frame, and is cut or padded with silence to the length of the video.
     metadata: of the file, by names of TITLES.
 
   Returns:
-    How many frames were written.
+    The number of frames written.
 
   Raises:
     DataError: there is no frame.
     OSError: the file cannot be written.
-    ValueError: metadata that mp4 has no place for, or a sound of several channels.
+    ValueError: metadata that mp4 does not support, or a sound of several channels.
   """
   if other := sorted(set(metadata or ()) - TITLES):
     raise ValueError(f'mp4 has no place for {other[0]!r}: {", ".join(sorted(TITLES))}')
@@ -89,13 +89,13 @@ def write_video(
 
 
 class _Track:
-  """The sound of a file, written as its frames are.
+  """The audio track of a file, interleaved with its frames.
 
   Args:
     av: PyAV.
     out: the file.
     samples: [n].
-    rate: samples a second.
+    rate: samples per second.
   """
 
   def __init__(self, av: Any, out: Any, samples: np.ndarray, rate: int):
@@ -106,7 +106,7 @@ class _Track:
     self._stream = out.add_stream('aac', rate=rate, layout='mono')
 
   def write_to(self, seconds: float) -> None:
-    """The sound up to a time of the video."""
+    """Writes the sound up to a time of the video."""
     end = round(seconds * self._rate)
     part = np.zeros((1, end - self._written), np.float32)
     known = self._samples[self._written : end]
@@ -119,13 +119,13 @@ class _Track:
       self._out.mux(packet)
 
   def end(self) -> None:
-    """What the encoder still holds."""
+    """Flushes the encoder."""
     for packet in self._stream.encode():
       self._out.mux(packet)
 
 
 def _even(pixels: np.ndarray) -> np.ndarray:
-  """Even sides, which H.264 wants, by a repeated line."""
+  """Makes both sides even, as H.264 requires, by repeating a line."""
   more = [(0, pixels.shape[0] % 2), (0, pixels.shape[1] % 2), (0, 0)][: pixels.ndim]
   return np.ascontiguousarray(
     np.pad(pixels, more, mode='edge') if any(x[1] for x in more) else pixels

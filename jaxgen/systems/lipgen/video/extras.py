@@ -1,4 +1,4 @@
-"""The packages that come with the extra `video`, for sound too, and one line where they are missing."""
+"""The packages of the extra `video`, also used for sound, with a one-line error if they are missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from jaxgen.errors import ConfigError
 
 @contextmanager
 def _needed(package: str, what: str = 'videos') -> Iterator[None]:
-  """Around an import."""
+  """Turns an ImportError into a ConfigError."""
   try:
     yield
   except ImportError as error:
@@ -19,7 +19,7 @@ def _needed(package: str, what: str = 'videos') -> Iterator[None]:
 
 
 def av_module() -> ModuleType:
-  """PyAV.
+  """Imports PyAV.
 
   Raises:
     ConfigError: it is not installed; names the extra.
@@ -30,7 +30,7 @@ def av_module() -> ModuleType:
 
 
 def cv2_module() -> ModuleType:
-  """OpenCV.
+  """Imports OpenCV.
 
   Raises:
     ConfigError: it is not installed; names the extra.

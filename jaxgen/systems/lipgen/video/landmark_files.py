@@ -1,12 +1,12 @@
-"""A user's own landmarks: CSV, TSV, JSON or NumPy files.
+"""User-supplied landmarks: CSV, TSV, JSON or NumPy files.
 
-A table has a row for each frame that the user knows something of, with the columns `frame` (the number of the
-frame in the video, from 0) or `time` (seconds from the first frame), `mouth_x` and `mouth_y` (the middle of the
-mouth, in pixels of the frame as shown), and the size of the face: either `left_eye_x`, `left_eye_y`,
-`right_eye_x`, `right_eye_y` (the outer corners of the eyes, left and right in the picture), with `nose_x` and
-`nose_y` (where the nose meets the lip) or without, or `width` (of the face, from ear to ear). JSON is a list of
-objects with these keys. A `.npy` file, or the first array of a `.npz` file, has 68 points of each frame in the
-usual order of iBUG 300-W, float [T, 68, 2]; NaN for frames without a face.
+A table has a row for each annotated frame, with the columns `frame` (the index of the frame in the video, from
+0) or `time` (seconds from the first frame), `mouth_x` and `mouth_y` (the middle of the mouth, in pixels of the
+frame as shown), and the size of the face: either `left_eye_x`, `left_eye_y`, `right_eye_x`, `right_eye_y` (the
+outer corners of the eyes, left and right in the picture), optionally with `nose_x` and `nose_y` (where the nose
+meets the lip), or `width` (of the face, from ear to ear). JSON is a list of objects with these keys. A `.npy`
+file, or the first array of a `.npz` file, has 68 points for each frame in the usual order of iBUG 300-W, float
+[T, 68, 2]; NaN for frames without a face.
 """
 
 import json
@@ -45,7 +45,7 @@ class Given(NamedTuple):
 
   Attributes:
     path: of the file.
-    frames: int [N], numbers of frames in the video; -1 where times are given.
+    frames: int [N], indices of frames in the video; -1 where times are given.
     times: float [N], in seconds; NaN where frames are given.
     anchors: float [N, 4, 2], see `Landmarks`.
     widths: float [N] of the face in pixels; NaN where the eyes are given.
@@ -60,11 +60,11 @@ class Given(NamedTuple):
   def of_frames(
     self, sources: Sequence[int], times: Sequence[float]
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Anchors [T, 4, 2] and widths [T] of the frames of a clip, NaN where the file has none.
+    """Anchors [T, 4, 2] and widths [T] for the frames of a clip, NaN where the file has none.
 
     Args:
-      sources: the number in the video of each frame of the clip.
-      times: of those, in seconds from the first.
+      sources: index in the video of each frame of the clip.
+      times: of these frames, in seconds from the first.
     """
     row = {int(n): i for i, n in enumerate(self.frames) if n >= 0}
     rows = np.array([row.get(int(n), -1) for n in sources])
@@ -74,7 +74,7 @@ class Given(NamedTuple):
     return anchors, np.where(known, self.widths[rows], np.nan)
 
   def _timed(self, times: np.ndarray) -> np.ndarray:
-    """The row with the time nearest to each of these [T]; -1 where none is near."""
+    """The row with the time nearest to each of `times` [T]; -1 if none is near."""
     rows = np.flatnonzero(np.isfinite(self.times) & (self.frames < 0))
     if not len(rows):
       return np.full(len(times), -1)
@@ -87,10 +87,10 @@ class Given(NamedTuple):
 
 
 def read_landmarks(path: Path) -> Given:
-  """The landmarks of a file.
+  """Reads a landmark file.
 
   Raises:
-    DataError: it is not there, or is no file of landmarks; says what it should be.
+    DataError: it is missing, or not a landmark file; says what is expected.
   """
   if not path.is_file():
     raise DataError(f'{path}: no such file of landmarks')

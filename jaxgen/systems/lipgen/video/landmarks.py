@@ -1,4 +1,4 @@
-"""Where eyes, nose and mouth are in each frame of a clip, by one of three sources."""
+"""Positions of eyes, nose and mouth in each frame of a clip, from one of three sources."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -26,22 +26,22 @@ AUTO = 'auto'
 # Anchors of a face: their order in arrays.
 LEFT_EYE, RIGHT_EYE, NOSE, MOUTH = range(4)
 
-# Where Haar's box has the mouth, as shares of its width and height: the middle of the crops that others cut by
-# such a box, (.495, .788), and what lies between that and the mouth, see `crops`.
+# The mouth's position in Haar's box, as shares of width and height: the middle of third-party crops cut by such
+# a box, (.495, .788), plus the offset between that and the mouth, see `crops`.
 _HAAR_MOUTH = 0.508, 0.825
 _LIPS = face_mesh.OUTER_LIPS + face_mesh.INNER_LIPS
 
 
 class Landmarks(NamedTuple):
-  """A face through a clip of T frames; NaN where nothing is known.
+  """A face through a clip of T frames; NaN where unknown.
 
   Attributes:
     source: file, mesh or haar.
     anchors: float [T, 4, 2], x and y in pixels of the outer corners of the eyes (left and right in the
       picture), the base of the nose and the middle of the mouth.
-    widths: float [T], of the face's box in pixels, where its anchors do not tell its size.
-    boxes: float [T, 4]: x, y, width and height of the face, to be shown.
-    lips: float [T, L, 2], to be shown; L may be 0.
+    widths: float [T], of the face's box in pixels, if its anchors do not determine its size.
+    boxes: float [T, 4]: x, y, width and height of the face, for display.
+    lips: float [T, L, 2], for display; L may be 0.
     faces: how many faces were seen.
     size: height and width of the frames.
   """
@@ -61,9 +61,9 @@ class Landmarks(NamedTuple):
 
   @property
   def gaps(self) -> list[tuple[int, int]]:
-    """First frames of places without a face for longer than one is followed, and the first frame after each.
+    """Start and exclusive end of stretches without a face that are too long for tracking to continue.
 
-    What the frames there show is no mouth, wherever it is looked for; a file's rows may be as few as they like.
+    The frames there do not show a mouth at all. None for a landmark file, whose rows may be sparse.
     """
     if self.source == FILE:
       return []
@@ -72,7 +72,7 @@ class Landmarks(NamedTuple):
     return [(first, end) for first, end in ends if end - first > LONGEST_LOSS]
 
   def lines(self) -> list[str]:
-    """What a person is to know of it: several faces, and frames without one."""
+    """Messages for the user about several faces, and frames without one."""
     of = counted(len(self.found), 'frame')
     told = []
     if self.faces > 1:
@@ -90,21 +90,21 @@ def find_landmarks(
   bars: Bars = no_bars,
   advice: str = 'Name the mouth with --landmarks FILE',
 ) -> Landmarks:
-  """The landmarks of a clip by the best source there is, or by the one that is named.
+  """The landmarks of a clip from the best available source, or from the named one.
 
-  The order is: a file of the user's, the mesh (extra `[landmarks]`), Haar's box; the last also where the mesh
-  sees no face in any frame.
+  The order is: the user's file, the mesh (extra `[landmarks]`), Haar's box; the last also if the mesh sees no
+  face in any frame.
 
   Args:
     video: the clip.
     source: auto, file, mesh or haar.
-    given: of the user's file.
+    given: landmarks of the user's file.
     bars: see `jaxgen.passes.Bars`.
-    advice: what to do where there is no face.
+    advice: what to do if there is no face.
 
   Raises:
-    DataError: no face; names the clip. Or what `Video.frames` raises.
-    ConfigError: a source that is not there.
+    DataError: there is no face; names the clip. Or what `Video.frames` raises.
+    ConfigError: the source is unknown or not available.
   """
   if source not in (AUTO, *SOURCES):
     raise ConfigError(f'--source={source}: sources are {", ".join((AUTO, *SOURCES))}')
@@ -122,7 +122,7 @@ def find_landmarks(
 
 
 def _checked(found: Landmarks, video: Video, tried: str, advice: str) -> Landmarks:
-  """Raises DataError where there is no face at all."""
+  """Raises DataError if there is no face at all."""
   if found.found.any():
     return found
   line = video.seen.line() if video.seen else ''
@@ -136,7 +136,7 @@ def _by_haar(video: Video, bars: Bars) -> Landmarks:
 
 
 def of_boxes(boxes: Sequence[Sequence[Box]], size: tuple[int, int]) -> Landmarks:
-  """What Haar's boxes of each frame tell of the face that is followed through them.
+  """Landmarks of the face tracked through Haar's boxes.
 
   Args:
     boxes: of each of T frames.
@@ -155,12 +155,12 @@ def of_boxes(boxes: Sequence[Sequence[Box]], size: tuple[int, int]) -> Landmarks
 
 
 class Finder(NamedTuple):
-  """What finds a face in frames that come one by one.
+  """Finds a face in frames that arrive one by one.
 
   Attributes:
-    colour: whether it wants RGB frames, and not grey ones.
+    colour: whether it takes RGB frames instead of grey ones.
     detect: a frame, uint8 [H, W, 3] or [H, W] -> boxes.
-    landmarks: (boxes of each of T frames, height and width of the frames) -> what they tell.
+    landmarks: (boxes of each of T frames, height and width of the frames) -> landmarks.
   """
 
   colour: bool
@@ -169,7 +169,7 @@ class Finder(NamedTuple):
 
 
 def make_finder(source: str = AUTO) -> Finder:
-  """The mesh where it is installed, otherwise Haar's box; or the one that is named.
+  """A finder by the mesh if it is installed, otherwise by Haar's box; or the one that is named.
 
   Raises:
     ConfigError: it is not installed.
@@ -180,7 +180,7 @@ def make_finder(source: str = AUTO) -> Finder:
 
 
 def of_meshes(boxes: Sequence[Sequence[Box]], size: tuple[int, int]) -> Landmarks:
-  """What boxes with a mesh in each tell of the face that is followed through them.
+  """Landmarks of the face tracked through boxes with meshes.
 
   Args:
     boxes: of each of T frames, with the 468 points of a mesh.
@@ -195,7 +195,7 @@ def of_meshes(boxes: Sequence[Sequence[Box]], size: tuple[int, int]) -> Landmark
 
 
 def _no_mesh(followed: Followed, size: tuple[int, int]) -> Landmarks:
-  """A face whose meshes are to be filled in."""
+  """Landmarks of a tracked face with its meshes yet to be filled in."""
   count = len(followed.boxes)
   return Landmarks(
     MESH,
@@ -233,7 +233,7 @@ def _by_mesh(video: Video, bars: Bars) -> Landmarks:
 
 
 def _without_gaps(boxes: list[Box | None]) -> list[Box]:
-  """The box of each frame, or that of the nearest frame with one: the mesh decides if there is a face."""
+  """The box of each frame, or of the nearest frame with one; the mesh then decides whether there is a face."""
   known = [i for i, box in enumerate(boxes) if box]
   nearest = [
     min(known, key=lambda k: abs(k - i)) if box is None else i for i, box in enumerate(boxes)

@@ -1,4 +1,4 @@
-"""Of what each file of a folder was made, and how: a table with a row a file, which grows as files are made."""
+"""What each file in a folder was made from, and how: a table with one row per file, written along with them."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,22 +12,22 @@ from jaxgen.locks import held
 from jaxgen.systems.lipgen.video import jobs
 from jaxgen.systems.lipgen.video.jobs import DIGEST, VIDEO, encoded, read_table, tab_lines
 
-# Tables of folders with their first titles.
+# The tables of folders, and the title of each one's first column.
 _TABLES = {jobs.TABLE: jobs.COLUMNS[0], jobs.READ: 'file', jobs.TALKED: 'file'}
 
 
 class Ledger:
-  """The table of a folder. Rows of files of earlier runs stay; who makes this holds the folder.
+  """The table of a folder. Rows of files from earlier runs are kept; the caller must hold the folder's lock.
 
   Args:
     path: of the table, in the folder of the files.
     columns: its titles: that of files first, `of` and DIGEST among the others.
-    again: files that are to be made anew, also those that are there.
-    of: the title of what files are made of.
-    how: further titles, of how they are made, which tables of before lack.
+    again: files to be made anew, even if they exist.
+    of: the title of the source column.
+    how: further titles, of options that files are made with, which older tables lack.
 
   Raises:
-    DataError: there is another table in its place.
+    DataError: there is a different table in its place.
   """
 
   def __init__(
@@ -46,17 +46,17 @@ class Ledger:
     self._rows = {row[self._columns[0]]: row for row in rows}
 
   def knows(self, file: str) -> bool:
-    """Whether a file has a row; one that is to be made anew, and was not, has one of which nothing is known."""
+    """Whether a file has a row; one that is still to be made anew has a row with nothing but its name."""
     return file in self._rows
 
   def source(self, file: str) -> str:
-    """The path of the video or picture that a file was made of; '' where that is not known."""
+    """The path of the video or picture that a file was made from; '' if unknown."""
     return self._rows.get(file, {}).get(self._of, '')
 
   def made_of(self, file: str, source: Path) -> bool | None:
-    """Whether a file was made of a video or picture, by its contents; in tables of before by its path.
+    """Whether a file was made from a video or picture, by its contents; in older tables by its path.
 
-    None: it is not known of which it was made.
+    None: the file's source is unknown.
     """
     row, known_path = self._rows.get(file, {}), self.source(file)
     if not known_path:
@@ -68,11 +68,11 @@ class Ledger:
     return known_path == written or Path(known_path).resolve() == source.resolve()
 
   def made_otherwise(self, file: str, how: Mapping[str, str]) -> str:
-    """How a file was made in another way than is asked for, as 'seed = 0, not 1'; '' where in none known.
+    """The first option in which a file differs from the request, as 'seed = 0, not 1'; '' if none is known.
 
     Args:
       file: its name in the folder.
-      how: values by title; '' where any will do.
+      how: requested values by title; '' accepts any.
     """
     row = self._rows.get(file, {})
     for title, own in how.items():
@@ -82,9 +82,9 @@ class Ledger:
     return ''
 
   def begin(self) -> None:
-    """Before a file is written, once: what is known of those to be made anew is forgotten.
+    """Call before writing a file, takes effect once: clears the rows of files to be made anew.
 
-    So a run that is killed goes on with them, also where it is not told again to write them anew.
+    So after an interruption a run continues with these, even without being told again to overwrite them.
     """
     if self._begun:
       return
@@ -96,23 +96,23 @@ class Ledger:
     self._write()
 
   def mark(self, file: str) -> None:
-    """Before a new file is written: where a kill leaves it without its row, it is known to be of a run."""
+    """Call before writing a new file: if the run is killed before its row is added, the file is still known."""
     if file not in self._rows:
       self._append({self._columns[0]: file})
 
   def add(self, file: str, source: Path, about: Mapping[str, str] | None = None) -> None:
-    """A file that was written.
+    """Records a file that was written.
 
     Args:
       file: its name in the folder.
-      source: the video or picture that it was made of.
-      about: of the other columns.
+      source: the video or picture that it was made from.
+      about: cells of the other columns.
     """
     own = {self._columns[0]: file, self._of: str(source), DIGEST: self._digest_of(source)}
     self._append({**(about or {}), **own})
 
   def end(self) -> None:
-    """After the last file: the rows in the order of names; no table where there is no row."""
+    """Call after the last file: sorts the rows by name; removes a table without rows."""
     for file in [file for file in self._rows if not self.source(file)]:
       if not (self.path.parent / file).is_file():  # it could not be made
         del self._rows[file]
@@ -133,15 +133,15 @@ class Ledger:
 
 @contextmanager
 def unbound(path: Path) -> Iterator[None]:
-  """While a file is written by its own name, not as one of a folder: no table tells of what it was made before.
+  """Context for writing a file by its own name, not as one of a folder: drops outdated rows about it.
 
-  Folders that have a table with a row of it are held.
+  Folders that have a table with a row for it are locked meanwhile.
 
   Args:
     path: of the file.
 
   Raises:
-    UserError: such a folder is held by another.
+    UserError: such a folder is locked by another process.
   """
   with ExitStack() as folders:
     tables = _tables_of(path)
@@ -160,7 +160,7 @@ def unbound(path: Path) -> Iterator[None]:
 
 
 def _tables_of(path: Path) -> list[tuple[Path, str]]:
-  """The tables that have a row of a file, with its name in each; tables of others are passed over."""
+  """The tables that have a row for a file, with its name in each; unrelated tables are skipped."""
   found: dict[Path, tuple[Path, str]] = {}
   for whole in (path.absolute(), path.parent.resolve() / path.name):
     for folder in whole.parents:
@@ -176,7 +176,7 @@ def _tables_of(path: Path) -> list[tuple[Path, str]]:
 
 
 def digest_of(file: Path) -> str:
-  """Tells the contents of a video or picture from others; '' where they cannot be read."""
+  """A digest of the contents of a video or picture; '' if it cannot be read."""
   try:
     return digests.name_of_file(file)
   except OSError:
@@ -184,10 +184,10 @@ def digest_of(file: Path) -> str:
 
 
 def _whole_rows(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
-  """The rows of a table, none where it is not there; errors as `read_table`."""
+  """The rows of a table, none if it does not exist; raises as `read_table` does."""
   if not path.is_file():
     return []
   rows = read_table(path, columns)
   if rows and path.read_bytes()[-1:] not in (b'\n', b'\r'):
-    rows.pop()  # the last line of a run that was killed may be a piece of one
+    rows.pop()  # if a run was killed, the last line may be incomplete
   return rows

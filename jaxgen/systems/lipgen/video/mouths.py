@@ -1,4 +1,4 @@
-"""A video file as a clip of the mouth."""
+"""Mouth clips from video files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,20 +13,20 @@ from jaxgen.systems.lipgen.video.decoding import Seen, Video
 from jaxgen.systems.lipgen.video.landmark_files import Given
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Landmarks, find_landmarks
 
-_WORTH_SAYING = 0.02  # share of the crops outside of the frames
+_WORTH_SAYING = 0.02  # share of the crops outside the frames above which a message is given
 _NAMES = {'file': 'landmarks of the file', 'mesh': 'the mesh of the face', 'haar': "Haar's box"}
 
 
 class MouthClip(NamedTuple):
-  """The mouth of a video, T frames at 25 a second.
+  """The mouth in a video, T frames at 25 per second.
 
   Attributes:
     frames: uint8 [T, 96, 96], grey.
     centres: float [T, 2], x and y of the mouth's middle in the crop.
-    seen: what the video turned out to hold.
+    seen: properties of the decoded video.
     landmarks: where the face is.
     crops: where the crops lie in the frames.
-    messages: what a person is to know, a line each: damage, several faces, frames without one.
+    messages: for the user, one line each: damage, several faces, frames without a face.
   """
 
   frames: np.ndarray
@@ -37,13 +37,13 @@ class MouthClip(NamedTuple):
   messages: tuple[str, ...]
 
   def line(self) -> str:
-    """What was seen and cropped, in words."""
+    """A one-line summary of what was seen and cropped."""
     found = int(self.landmarks.found.sum())
     of = 'every frame' if found == len(self.frames) else f'{found} of {len(self.frames)} frames'
     return f'{self.seen.line()}; mouth by {_NAMES[self.landmarks.source]} in {of}'
 
   def to_json(self) -> dict[str, Any]:
-    """Numbers of the same."""
+    """The same as numbers."""
     x, y = np.median(self.centres, axis=0)
     shrink = np.median(np.sqrt(np.abs(np.linalg.det(self.crops.maps[:, :, :2]))))
     return {
@@ -74,17 +74,17 @@ def mouths_of(
   given: Given | None = None,
   bars: Bars = no_bars,
 ) -> MouthClip:
-  """The mouth of whoever speaks in a video.
+  """Crops the mouth of the person speaking in a video.
 
   Args:
-    path: of the video, of any rate and size.
+    path: of the video, of any frame rate and size.
     source: of landmarks: auto, file, mesh or haar; see `find_landmarks`.
     given: the user's landmarks, see `landmark_files.read_landmarks`.
-    bars: shows the passes over the video; (frames, description) -> the same frames.
+    bars: shows progress; (frames, description) -> the same frames.
 
   Raises:
-    DataError: there is no such video, or nothing in it that can be read, or no face; one line that names it.
-    ConfigError: what is needed is not installed.
+    DataError: the video is missing, unreadable, or without a face; one line that names it.
+    ConfigError: a dependency is not installed.
   """
   video = Video(path)
   landmarks = find_landmarks(video, source, given, bars)

@@ -1,4 +1,4 @@
-"""Of what the outputs in folders are, and how they were made: which are there, and which are to be made."""
+"""Tracks outputs in folders, their sources and options: which exist, and which are to be made."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,14 +16,14 @@ _OTHERWISE = 'name another folder, or --overwrite'
 
 
 class Table(NamedTuple):
-  """The table that a command has in a folder of its outputs.
+  """The table that a command keeps in a folder of its outputs.
 
   Attributes:
     name: of its file.
-    of: what outputs are made of, the title of a column.
-    how: titles of columns of how they are made, which tables of before lack.
-    columns: the other titles, that of outputs first, `of` and DIGEST among them; (): these alone.
-    empty: the ending of outputs that may be empty files, as subtitles; '' for none.
+    of: title of the source column.
+    how: titles of columns of options, which older tables lack.
+    columns: the other titles, that of outputs first, `of` and DIGEST among them; (): only these three.
+    empty: extension of outputs that may be empty files, such as subtitles; '' for none.
   """
 
   name: str
@@ -33,12 +33,12 @@ class Table(NamedTuple):
   empty: str = ''
 
 
-# Of `jaxgen mouths`; what found a mouth was in tables of before too.
+# Of `jaxgen mouths`; older tables have the source of landmarks too.
 CROPPED = Table(MOUTHS, VIDEO, ('landmarks',), COLUMNS)
 
 
 class Wanted(Protocol):
-  """What is to be made of one video or picture.
+  """The outputs to be made from one video or picture.
 
   Attributes:
     source: the video or picture.
@@ -57,19 +57,19 @@ class Wanted(Protocol):
 
 
 class Outputs:
-  """Of what the outputs in folders are: each has a table, see `Ledger`, and is held by who makes this.
+  """The outputs in folders: each folder has a table, see `Ledger`, and must be locked by the caller.
 
   Args:
     table: of the command.
     folders: of outputs.
-    plan: all that is wanted.
-    overwrite: whether outputs that are there are written anew.
+    plan: all requested outputs.
+    overwrite: whether existing outputs are written anew.
 
   Attributes:
-    unknown: outputs that are there, and no table tells of what they are: they are left.
+    unknown: existing outputs that are in no table, so that their source is unknown; they are left alone.
 
   Raises:
-    DataError: a folder has another table in the place of that one.
+    DataError: a folder has a different table in its place.
   """
 
   def __init__(
@@ -102,27 +102,27 @@ class Outputs:
     return self._ledgers[place[0]].made_of(place[1], source) if place else None
 
   def left(self, one: Wanted, how: Mapping[str, str]) -> Mapping[str, Path]:
-    """The outputs of a video or picture that are to be written, by kind.
+    """The outputs of a video or picture that are still to be written, by kind.
 
     Args:
-      one: what is wanted of it.
-      how: is asked for, see `Ledger.made_otherwise`.
+      one: its requested outputs.
+      how: the requested options, see `Ledger.made_otherwise`.
 
     Raises:
-      UserError: one that is there is of another, or was made in another way.
+      UserError: an existing one has another source, or was made with other options.
     """
     if self._overwrite:
       return one.files
     states = {kind: self._is_made(one.source, path, how) for kind, path in one.files.items()}
-    if None in states.values():  # of a run that was to write them anew, and was stopped
+    if None in states.values():  # a run that was to overwrite them was interrupted
       return one.files
     return {kind: path for kind, path in one.files.items() if not states[kind]}
 
   def begin(self, written: Iterable[Path]) -> None:
-    """Before some outputs are written.
+    """Call before writing some outputs.
 
     Raises:
-      UserError: one that is named by itself is in a folder that another command fills, see `unbound`.
+      UserError: one that is named individually is in a folder that another command fills, see `unbound`.
     """
     for ledger in self._ledgers.values():
       ledger.begin()
@@ -133,26 +133,26 @@ class Outputs:
         self._named.enter_context(unbound(path))
 
   def add(self, one: Wanted, written: Iterable[Path], how: Mapping[str, str]) -> None:
-    """Outputs that were written, and how they were made, by titles of the table."""
+    """Records outputs that were written, and their options by title."""
     for path in written:
       if place := self._place(path):
         self._ledgers[place[0]].add(place[1], one.source, how)
 
   def end(self) -> None:
-    """After the last output."""
+    """Call after the last output."""
     self._named.close()
     for ledger in self._ledgers.values():
       ledger.end()
 
   def notes(self) -> list[str]:
-    """What a person is to know, once all outputs were looked at."""
+    """Messages for the user, after all outputs were checked."""
     if not self.unknown:
       return []
     files = f'{counted(len(self.unknown), "file")}, as {self.unknown[0]}'
     return [f'no {self._table.name} tells of which {self._table.of}: left {files}']
 
   def _is_made(self, source: Path, path: Path, how: Mapping[str, str]) -> bool | None:
-    """Whether an output is there; None for one that was to be written anew. Errors as `left`."""
+    """Whether an output exists; None for one still to be written anew. Raises as `left` does."""
     place = self._place(path)
     if not place or not self._is_there(path):
       return is_there(path)
@@ -172,14 +172,14 @@ class Outputs:
     return is_there(path)
 
   def _is_there(self, path: Path) -> bool:
-    """Whether an output is there; one that may be empty too."""
+    """Whether an output exists, even as an empty file if that is allowed."""
     return is_there(path) or (path.is_file() and path.suffix == self._table.empty)
 
   def _place(self, path: Path) -> tuple[Path, str] | None:
-    """The folder of an output, and its name there; None for a file that was named by itself."""
+    """The folder of an output, and its name there; None for a file that was named individually."""
     whole = path.parent.resolve() / path.name
     for folder, root in self._roots.items():
-      if folder in path.parents:  # as it is named, where folders in it are links
+      if folder in path.parents:  # as named, since subfolders may be links
         return root, path.relative_to(folder).as_posix()
       if root in whole.parents:
         return root, whole.relative_to(root).as_posix()

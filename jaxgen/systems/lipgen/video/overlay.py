@@ -1,4 +1,4 @@
-"""A video that shows what was cropped: the face's box, its landmarks, the square of the mouth and its crop."""
+"""An overlay video that shows what was cropped: face box, landmarks, mouth square and crop."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +15,19 @@ from jaxgen.systems.lipgen.video.mouths import MouthClip
 
 _BOX, _CROP, _LIPS, _ANCHORS = (255, 220, 60), (70, 230, 90), (255, 90, 90), (90, 150, 255)
 _LOST = (255, 60, 60)
-_TALLEST = 720  # lines of an overlay
+_TALLEST = 720  # pixels of an overlay's height at most
 
 
 def write_overlay(path: Path, video: str | Path, clip: MouthClip, bars: Bars = no_bars) -> int:
-  """Writes the frames with what was found drawn into them, and the crop at their side; returns their number.
+  """Writes frames with the detections drawn in, and the crop at their side; returns their number.
 
-  The crop's square is red where no face was found and its place was interpolated.
+  The crop's square is red where no face was found and its position was interpolated.
 
   Args:
     path: of the overlay, mp4.
-    video: that the clip was made of.
+    video: that the clip was made from.
     clip: of `mouths_of`.
-    bars: see there.
+    bars: see `mouths_of`.
   """
   return write_video(path, bars(drawn(video, clip), 'overlay'), quality=18)
 
@@ -70,7 +70,7 @@ def _at(point: tuple[float, float] | np.ndarray) -> tuple[int, int]:
 
 
 def _side(crop: np.ndarray, height: int) -> np.ndarray:
-  """The crop as large as it goes, whole times, in a column of that height; RGB."""
+  """The crop enlarged by the largest integer factor up to 3 that fits, in a column of this height; RGB."""
   times = max(1, min(3, height // crop.shape[0]))
   large = np.repeat(np.repeat(crop, times, 0), times, 1)[:height]
   column = np.zeros((height, large.shape[1], 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Small faces in a still picture: where detectors see none in the whole of it, they look at parts of it."""
+"""Detecting small faces in a still picture: if a detector sees none in the whole, it is run on parts."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,13 +11,13 @@ from jaxgen.systems.lipgen.video.faces import Box, overlap
 
 Detector = Callable[[np.ndarray], list[Box]]
 
-# Sides of the squares that are looked at, as parts of the picture's shorter side; the largest faces come first.
+# Divisors of the picture's shorter side that give the sides of the squares; the largest faces come first.
 _PARTS = 1, 2, 3
-_NARROWEST = 12  # sides of a square that the longer side is at most, or there would be very many
-_SMALLEST = 48  # pixels of a side: faces in smaller squares are too small to talk
-_SAME = 0.3  # overlap of the boxes of one face
-_LARGE = 0.25  # of the picture's longer side: boxes of faces that are seen well in the whole of it
-_AROUND = 3.0  # sides of a face's box that the square has in which it is looked at once more
+_NARROWEST = 12  # squares are at least this fraction of the longer side, or there would be too many
+_SMALLEST = 48  # smallest side in pixels: faces in smaller squares are too small to animate
+_SAME = 0.3  # smallest overlap of the boxes of one face
+_LARGE = 0.25  # of the picture's longer side: faces of this size are seen well in the whole picture
+_AROUND = 3.0  # side of the square in which a face is detected again, in sides of its box
 
 
 class Square(NamedTuple):
@@ -26,7 +26,7 @@ class Square(NamedTuple):
   Attributes:
     x: its left side in pixels.
     y: its upper side.
-    side: in pixels, both ways; the picture may end before.
+    side: in pixels; may extend beyond the picture.
   """
 
   x: int
@@ -35,17 +35,17 @@ class Square(NamedTuple):
 
 
 def seen_in(pixels: np.ndarray, detect: Detector, longest: int | None = None) -> list[Box]:
-  """The faces of a picture; where there is none in the whole of it those of overlapping squares of it.
+  """The faces in a picture; if none is found in the whole of it, those in overlapping squares of it.
 
-  Detectors make what they see small: small faces are lost, and boxes of those that are not are rough. So a
-  small one is looked at again, in the middle of a square of its own, and its box is the one that is seen there;
-  a face of a square that is not seen again is none. The search ends with the largest squares that have a face.
+  Detectors shrink their input, so they miss small faces or give rough boxes. A small face is therefore detected
+  again, in the middle of its own square, and gets the box found there; one in a square that is not confirmed
+  this way is dropped. The search ends with the largest squares that have a face.
 
   Args:
     pixels: uint8 [H, W, 3], or [H, W] for a detector of grey frames.
     detect: finds faces in such pixels.
-    longest: pixels of the longer side of what it is shown: the whole picture, or a part of it, is made smaller
-      first where it is larger. None: it is shown all as it is.
+    longest: longest side in pixels of the detector's input: the picture, or a part of it, is shrunk to it
+      first. None: no shrinking.
 
   Returns:
     Boxes in pixels of the picture, each face once.
@@ -62,7 +62,7 @@ def seen_in(pixels: np.ndarray, detect: Detector, longest: int | None = None) ->
 
 
 def _at_most(detect: Detector, longest: int) -> Detector:
-  """A detector that is shown all pixels made smaller, until the longer side is at most so long."""
+  """A detector whose input is shrunk so that its longer side is at most `longest`."""
 
   def look(pixels: np.ndarray) -> list[Box]:
     height, width = pixels.shape[:2]
@@ -78,13 +78,13 @@ def _at_most(detect: Detector, longest: int) -> Detector:
 
 
 def _enlarged(box: Box, scale: np.ndarray) -> Box:
-  """A box in pixels of a larger picture; their centres are whole numbers."""
+  """A box scaled to pixels of a larger picture; pixel centres are integers."""
   x, y = scale.tolist()
   return Box(box.x * x, box.y * y, box.width * x, box.height * y, (box.points + 0.5) * scale - 0.5)
 
 
 def no_face(path: Path, by: str) -> str:
-  """What to say of a picture in which `seen_in` finds nothing; `by`: the detector's name."""
+  """The message for a picture in which `seen_in` finds nothing; `by` is the detector's name."""
   return (
     f'{path}: no face in it (looked for by {by}, in the whole of it and in parts of it): cut it out about the '
     'face, which is to be upright and to look ahead'
@@ -92,7 +92,7 @@ def no_face(path: Path, by: str) -> str:
 
 
 def squares(size: tuple[int, int]) -> Iterator[list[Square]]:
-  """Squares that overlap by half and cover a picture: the large ones, then smaller ones.
+  """Squares that overlap by half and cover a picture, from large to small.
 
   Args:
     size: height and width of the picture.
@@ -106,13 +106,13 @@ def squares(size: tuple[int, int]) -> Iterator[list[Square]]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-  """Where squares begin along a side, the last one ending with it."""
+  """Starts of squares along a side, of which the last ends at its end."""
   count = max(0, -(-2 * (length - side) // side))
   return [round(i * (length - side) / max(1, count)) for i in range(count + 1)]
 
 
 def _again(pixels: np.ndarray, detect: Detector, seen: list[Box]) -> list[Box]:
-  """The faces of boxes that may be the same, cut off, or none: each once, small ones as they are seen again."""
+  """Confirms boxes that may be duplicates, cut off or false: each face once, small ones as detected again."""
   found: list[Box] = []
   for box in sorted(seen, key=lambda box: -box.area):
     if any(overlap(box, other) > _SAME for other in found):
@@ -130,7 +130,7 @@ def _again(pixels: np.ndarray, detect: Detector, seen: list[Box]) -> list[Box]:
 
 
 def _seen(pixels: np.ndarray, detect: Detector, square: Square) -> list[Box]:
-  """The faces in a square, in pixels of the picture."""
+  """Detects faces in a square; boxes are in pixels of the picture."""
   left, top = max(0, square.x), max(0, square.y)
   part = pixels[top : square.y + square.side, left : square.x + square.side]
   shift = np.array([left, top])

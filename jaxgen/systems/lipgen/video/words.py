@@ -1,4 +1,4 @@
-"""The words of cropped videos with their times, from GRID's .align files, as a table to train on."""
+"""A training table of the words in cropped videos with their times, from GRID's .align files."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +19,11 @@ Row = Mapping[str, str]  # cells by column
 
 
 def align_of(video: Path, folder: Path | None) -> Path | None:
-  """The .align file of a video: of its name, or of what follows the last underscore in it; None where none is.
+  """The .align file of a video, by its name or the part after its last underscore; None if there is none.
 
   Args:
-    video: as 'bbaf2n.mpg' or 'id2_vcd_swwp2s.mpg'.
-    folder: of the files, which may be in the folders of the videos; None: beside the video.
+    video: such as 'bbaf2n.mpg' or 'id2_vcd_swwp2s.mpg'.
+    folder: of the files, which may mirror the videos' folders; None: next to the video.
   """
   for name in (video.stem, video.stem.rpartition('_')[2]):
     path = file_of(folder or video.parent, video, name, (ENDING,))
@@ -33,7 +33,7 @@ def align_of(video: Path, folder: Path | None) -> Path | None:
 
 
 def check_aligns(jobs: Sequence[Job], folder: Path | None) -> None:
-  """Raises ConfigError where no video has a file: another folder is meant."""
+  """Raises ConfigError if no video has an .align file: the folder must be wrong."""
   if not any(align_of(job.source, folder) for job in jobs):
     first = jobs[0].source
     place = folder or first.parent
@@ -43,10 +43,10 @@ def check_aligns(jobs: Sequence[Job], folder: Path | None) -> None:
 
 
 def check_tables(output: Path, aligned: bool) -> None:
-  """Raises DataError for tables to which rows cannot be added: before any work.
+  """Raises DataError for tables that rows cannot be added to; called before any work.
 
   Args:
-    output: of the crops.
+    output: folder of the crops.
     aligned: whether words are added too.
   """
   if (output / MOUTHS).is_file():
@@ -58,21 +58,21 @@ def check_tables(output: Path, aligned: bool) -> None:
 def write_words(
   output: Path, jobs: Sequence[Job], folder: Path | None
 ) -> tuple[Path | None, int, list[str]]:
-  """Writes words.tsv (clip, word, start and end in seconds) of crops.
+  """Writes words.tsv (clip, word, start and end in seconds) for crops.
 
-  Rows of clips of earlier runs stay.
+  Rows of clips from earlier runs are kept.
 
   Args:
-    output: of the crops.
-    jobs: of the videos whose crops are there.
+    output: folder of the crops.
+    jobs: of the videos whose crops exist.
     folder: see `align_of`.
 
   Returns:
-    The table, None where it would have no row; how many words of these videos it has; and what a person is to
-    know.
+    The table, None if it would have no rows; the number of these videos' words in it; and messages for the
+    user.
 
   Raises:
-    DataError: the folder has a table of another kind.
+    DataError: the folder has a different table of that name.
   """
   rows = _rows_by_clip(output / TABLE)
   count, without, told = 0, [], []
@@ -95,7 +95,7 @@ def write_words(
 
 
 def forget_words(output: Path, clips: Iterable[str]) -> None:
-  """Takes the rows of clips out of words.tsv: they are to be made of other videos. Errors as `write_words`."""
+  """Removes the rows of clips that will be made from other videos. Raises as `write_words` does."""
   rows = _rows_by_clip(output / TABLE)
   kept = {clip: own for clip, own in rows.items() if clip not in set(clips)}
   if len(kept) < len(rows):
@@ -103,7 +103,7 @@ def forget_words(output: Path, clips: Iterable[str]) -> None:
 
 
 def _written(path: Path, rows: Mapping[str, Sequence[Row]]) -> Path | None:
-  """Writes the rows of clips; without any there is no table."""
+  """Writes the rows of clips; without any the table is removed."""
   if not any(rows.values()):
     path.unlink(missing_ok=True)
     return None
@@ -112,7 +112,7 @@ def _written(path: Path, rows: Mapping[str, Sequence[Row]]) -> Path | None:
 
 
 def _rows_by_clip(path: Path) -> dict[str, list[Row]]:
-  """The rows of a table that an earlier run has written."""
+  """The rows of a table from an earlier run, by clip."""
   found: dict[str, list[Row]] = {}
   for row in read_table(path, tuple(COLUMNS)) if path.is_file() else ():
     found.setdefault(row['clip'], []).append(row)
