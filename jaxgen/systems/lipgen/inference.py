@@ -1,4 +1,4 @@
-"""What a trained reader computes, as pure functions of exported variables."""
+"""Inference with a trained reader, as pure functions of exported variables."""
 
 from typing import Any, NamedTuple
 

@@ -1,1 +1,1 @@
-"""Clips of mouths with the words spoken in them: sets, their sources, and what training does to them."""
+"""Clips of mouths labelled with the words spoken in them: sets, their sources, and augmentation."""

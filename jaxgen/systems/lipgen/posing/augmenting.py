@@ -228,7 +228,7 @@ def plan(
 
 
 def _videos(folder: Path, output: Path) -> dict[str, Path]:
-  """The clips of a folder by their names; see `plan`."""
+  """The videos of a folder by clip name; see `plan`."""
   inside = output.resolve()
   own = inside in folder.resolve().parents
   found = [

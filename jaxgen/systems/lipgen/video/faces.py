@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
   @property
   def area(self) -> float:
-    """In square pixels."""
+    """Area in square pixels."""
     return self.width * self.height
 
   @property
