@@ -24,7 +24,7 @@ SETS = ('procedural', 'grid', 'lrw', 'table')
 
 
 def lips(name: str) -> ConfigDict:
-  """config.data.
+  """The defaults of config.data.
 
   Args:
     name: one of SETS.
@@ -55,7 +55,7 @@ def lips(name: str) -> ConfigDict:
 
 
 def reader(name: str, back_end: str) -> ConfigDict:
-  """config.model.
+  """The defaults of config.model.
 
   Args:
     name: one of SETS; sets the size.
