@@ -159,7 +159,7 @@ def _skin(
   at += column
   marks, face = _marks(who)
   skin = np.take(marks.ravel(), at, mode='clip')
-  # The shadow below the lower lip, and the highlight on the edge of the upper one.
+  # The shadow below the lower lip.
   distance = v - below
   shade = np.clip(1 - distance * 3.2, 0, 1)
   shade *= shade

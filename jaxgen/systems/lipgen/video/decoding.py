@@ -256,7 +256,7 @@ class _Reader:
     return found
 
   def why(self) -> str:
-    """Why there may be no frame, in parentheses; '' if unknown."""
+    """Why there may be no frame, as the end of a message: what is damaged, or the size of the file."""
     size = f'{self._path.stat().st_size:,} bytes'
     if self._declared:
       return f': the file may be cut off ({size}, {self._declared:.2f} seconds declared)'

@@ -14,8 +14,8 @@ _FEWEST = 3  # frames of a track that counts as a face
 _SHARE = 0.2  # of the main face's frames that another face must be in to count
 # OpenCV's default cascade gives nearly the same boxes, and false positives; video encoding moves them more.
 _CASCADE = 'haarcascade_frontalface_alt.xml'
-_HAAR_HEIGHT = 320  # pixels to which frames are shrunk for Haar's cascade
-_HAAR_SMALLEST = 0.14  # of the height: a face whose mouth has enough pixels
+_HAAR_HEIGHT = 320  # pixels to which the shorter side of a frame is shrunk for Haar's cascade
+_HAAR_SMALLEST = 0.14  # of the shorter side: a face whose mouth has enough pixels
 
 
 class Box(NamedTuple):
@@ -126,7 +126,7 @@ def _tracks(seen: Sequence[Sequence[Box]]) -> list[dict[int, Box]]:
 
 
 def _weight(box: Box, size: tuple[int, int]) -> float:
-  """A box's area; half of it at the border of the frame."""
+  """A box's area, scaled down with the distance from the centre of the frame, to half in its corners."""
   height, width = size
   x, y = box.centre
   away = min(1.0, np.hypot((x / width - 0.5) * 2, (y / height - 0.5) * 2) / np.sqrt(2))
