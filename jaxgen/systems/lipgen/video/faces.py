@@ -75,8 +75,8 @@ def follow(seen: Sequence[Sequence[Box]], size: tuple[int, int]) -> Followed:
   """Tracks the largest and most central face through all frames.
 
   Overlapping boxes of consecutive frames are one face. The face with the largest sum of areas is taken, with
-  those at the border counted half; where it is lost, another track continues it if it is near and of similar
-  size, or long.
+  those away from the centre counted less; where it is lost, another track continues it if it is near and of
+  similar size, or long.
 
   Args:
     seen: boxes of each frame.
