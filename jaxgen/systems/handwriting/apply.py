@@ -1,4 +1,4 @@
-"""Trained runs as readers of a person's pictures."""
+"""Trained runs applied as readers of a user's pictures."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +22,12 @@ from jaxgen.words import counted
 
 READER = WEIGHTS / 'handwriting_reader.safetensors'
 SYSTEMS = 'handwriting_recogniser', 'handwriting'
-# -> the weights that are read with where none are named.
+# -> the weights to read with if none are named.
 shipped_reader = partial(shipped, READER.stem, 'reader')
 
 
 def check_system(trained: Trained, weights: Path) -> None:
-  """Raises ConfigError for a run of a system that reads nothing."""
+  """Raises ConfigError for a run of a system without a recogniser."""
   system = trained.config.get('system')
   if system not in SYSTEMS:
     raise ConfigError(
@@ -36,7 +36,7 @@ def check_system(trained: Trained, weights: Path) -> None:
 
 
 def reading_model(trained: Trained, calibration: Calibration = NONE) -> Model:
-  """What reads: a recogniser, or that of a run of handwriting, which reads as it was trained.
+  """The reading model: a recogniser run, or the recogniser of a handwriting run, used as it was trained.
 
   Args:
     trained: a run of one of SYSTEMS.
@@ -62,11 +62,11 @@ def reading_model(trained: Trained, calibration: Calibration = NONE) -> Model:
 
 
 def measured_calibration(weights: Path, step: int) -> Calibration:
-  """What an evaluation of these weights found; that which changes nothing where there was none.
+  """The calibration that an evaluation of these weights found; the identity if there was no evaluation.
 
   Args:
-    weights: the folder of a run, or an exported file, whose evaluation lies beside it or which names what was
-      found in its header, as the reader that comes with jaxgen.
+    weights: the folder of a run, or an exported file with its evaluation beside it or in its header, as in the
+      reader that ships with jaxgen.
     step: of the weights.
   """
   folder = weights if weights.is_dir() else weights.with_name(f'{weights.stem}_results')
@@ -81,15 +81,15 @@ def measured_calibration(weights: Path, step: int) -> Calibration:
 
 
 def _calibration(found: Mapping[str, Any]) -> Calibration:
-  """Of the figures of an evaluation; one that is older than a figure does without it."""
+  """The calibration from an evaluation's figures; those that an older evaluation lacks are 0."""
   return Calibration(float(found['temperature']), *(float(found.get(key, 0)) for key in FITTED[1:]))
 
 
 def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, list[str]]:
-  """The words of a list as a lexicon of a model, and what to say of counts and of words that it can never read.
+  """A word list as a lexicon of a model, and messages about its counts and words that it can never read.
 
   Raises:
-    DataError: the file is missing or not text, or no word is left.
+    DataError: the file is missing or not text, or no usable word is left.
   """
   words, counts = find_phrases(path)
   notes = filter(None, [counts, left_out(words, model.charset)])
@@ -97,15 +97,15 @@ def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, list[str]]:
 
 
 def lexicon_of(words: Sequence[str], model: Model, name: str) -> Lexicon:
-  """Words as a lexicon of a model, but for those that it can never read.
+  """Words as a lexicon of a model, without those that it can never read.
 
   Args:
-    words: in any form.
-    model: that is to read them.
+    words: in any normalisation.
+    model: the reader.
     name: what to call them in messages.
 
   Raises:
-    DataError: no word is left.
+    DataError: no usable word is left.
   """
   spelt = map(model.charset.spelt, words)
   readable = [word for word in spelt if not model.charset.unknown(word)]
@@ -118,7 +118,7 @@ def lexicon_of(words: Sequence[str], model: Model, name: str) -> Lexicon:
 
 
 def left_out(words: Iterable[str], charset: Charset) -> str:
-  """What to say of words of a lexicon that can never be read; '' where there are none."""
+  """A message about words of a lexicon that can never be read; '' if there are none."""
   lost = [word for word in map(charset.spelt, words) if charset.unknown(word)]
   if not lost:
     return ''

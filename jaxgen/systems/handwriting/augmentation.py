@@ -1,4 +1,4 @@
-"""Pictures of writing as others would have written, cut and scanned them: for readers of small sets."""
+"""Augmentation of pictures, as if written, cropped and scanned by others: for readers of small sets."""
 
 from typing import NamedTuple
 
@@ -10,18 +10,18 @@ from jax.scipy import ndimage
 
 from jaxgen.task import name_key
 
-_EXACT = 1e-3  # of a pixel, by which floating point may pass a whole one
+_EXACT = 1e-3  # pixels by which rounding may exceed a whole one
 
 
 class Augmentation(NamedTuple):
-  """How far pictures are changed; each amount is uniform within its bound, and 0 changes nothing.
+  """Bounds of the augmentation; each amount is sampled uniformly within its bound, and 0 disables it.
 
   Attributes:
-    shear: pixels to the side for each pixel of height, either way.
-    scale: logarithm of the change of width, and apart of that of height.
-    shift: up or down, of the height.
-    stroke: share of the way to strokes one pixel thicker on every side, or thinner.
-    contrast: logarithm of the change of the ink's distance from white.
+    shear: horizontal pixels per pixel of height, either way.
+    scale: log factor of the width and, independently, of the height.
+    shift: up or down, as a fraction of the height.
+    stroke: interpolation weight towards strokes one pixel thicker on every side, or thinner.
+    contrast: log factor of the ink's distance from white.
   """
 
   shear: float = 0.0
@@ -34,16 +34,16 @@ class Augmentation(NamedTuple):
 def augmented(
   key: jax.Array, image: jax.Array, width: jax.Array, options: Augmentation
 ) -> tuple[jax.Array, jax.Array]:
-  """A changed picture and its new width: a pure function of the key.
+  """An augmented picture and its new width: a pure function of the key.
 
   Args:
     key: () typed.
     image: [H, W, 1] in [-1, 1], paper +1, at the left end of its canvas.
     width: () int32, its pixels without padding.
-    options: how far.
+    options: the bounds.
 
   Returns:
-    (image [H, W, 1], white beyond the width; width () int32). What is given, where nothing is to change.
+    (image [H, W, 1], white beyond the width; width () int32). The inputs, if all bounds are 0.
   """
   chex.assert_rank([image, width], [3, 0])
 
@@ -65,9 +65,9 @@ def augmented(
 def _moved(
   image: jax.Array, width: jax.Array, shear: jax.Array, scales: jax.Array, shift: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Sheared, scaled and shifted by bilinear sampling; what comes in at an edge continues the edge.
+  """Shears, scales and shifts by bilinear sampling; pixels from outside repeat the edge.
 
-  The canvas stays: where it has no room a picture is not widened, and a shear cuts corners.
+  The canvas keeps its size: a picture is not widened beyond it, and a shear cuts off corners.
   """
   height, canvas, _ = image.shape
   own = width.astype(image.dtype)
@@ -78,7 +78,7 @@ def _moved(
   rows, columns = jnp.mgrid[:height, :canvas].astype(image.dtype)
   middle = (height - 1) / 2
   source_rows = (rows - middle - shift * height) / scales[1] + middle
-  # Centres of pixels lie at halves: a picture that is only scaled keeps both its ends.
+  # Pixel centres lie at half-integers: a picture that is only scaled keeps both its ends.
   source_columns = (columns + 0.5 - margin - shear * (rows - middle)) / across - 0.5
   source_columns = jnp.clip(source_columns, 0, own - 1)
   found = ndimage.map_coordinates(
@@ -89,7 +89,7 @@ def _moved(
 
 
 def _thicker(image: jax.Array, amount: jax.Array) -> jax.Array:
-  """Towards the darkest of 3x3 pixels for an amount above 0, towards the lightest for one below."""
+  """Interpolates towards the darkest of 3x3 pixels for an amount above 0, the lightest for one below."""
   window, ones = (3, 3, 1), (1, 1, 1)
   darkest = lax.reduce_window(image, jnp.inf, lax.min, window, ones, 'SAME')
   lightest = lax.reduce_window(image, -jnp.inf, lax.max, window, ones, 'SAME')

@@ -1,4 +1,4 @@
-"""Networks that begin as those of another run, as config.init_from names it, whatever symbols it knew."""
+"""Networks initialised from the run that config.init_from names, even if its symbols differ."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange.weight_files import load_named
 from jaxgen.task import PyTree, Trained
 
-# Axes of parameters with a place for each symbol, by the end of their path; place 0 is padding or the blank.
+# Axes of parameters that are indexed by symbol, by the end of their path; index 0 is padding or the blank.
 _PLACES = {
   ('bank',): 0,
   ('spacing', 'rows'): 0,
@@ -23,15 +23,15 @@ _PLACES = {
 
 
 def begun_reader(name: str, charset: Sequence[str], params: PyTree) -> PyTree:
-  """Parameters of another reader for these symbols; those that it does not know stay as `params` has them.
+  """Parameters of another reader for these symbols; symbols that it does not know keep those in `params`.
 
   Args:
     name: config.init_from, a file of `jaxgen export` or of the package.
     charset: the symbols of this run.
-    params: new ones of its network.
+    params: new parameters of this run's network.
 
   Raises:
-    ConfigError: the file is of another system, or has another network.
+    ConfigError: the file belongs to another system, or has a different network.
   """
   trained = load_named(expanded(name), 'config.init_from', 'handwriting_recogniser')
   return _carried(name, trained, charset, trained.variables['params'], params)
@@ -42,7 +42,7 @@ def begun_players(
 ) -> dict[str, PyTree]:
   """G, phi and R of another run for these symbols: {'gen', 'rec'}.
 
-  What it does not know of symbols stays as it is in `players`.
+  Symbols that it does not know keep their parameters in `players`.
 
   Args:
     name: config.init_from, a file of `jaxgen export` or of the package.
@@ -50,7 +50,7 @@ def begun_players(
     players: new variables by player.
 
   Raises:
-    ConfigError: the file is of another system, or has other networks.
+    ConfigError: the file belongs to another system, or has different networks.
   """
   trained = load_named(expanded(name), 'config.init_from', 'handwriting')
   found = {}
@@ -63,7 +63,7 @@ def begun_players(
 def _carried(
   name: str, trained: Trained, charset: Sequence[str], given: PyTree, new: PyTree
 ) -> PyTree:
-  """What was trained, in the shapes and types of `new`; places of symbols by their name."""
+  """Trained parameters in the shapes and dtypes of `new`; entries of symbols are matched by symbol."""
   places = {symbol: i + 1 for i, symbol in enumerate(trained.facts['charset'])}
   pairs = [(0, 0)] + [(i + 1, places[x]) for i, x in enumerate(charset) if x in places]
   ours, theirs = np.array(pairs).T
@@ -90,6 +90,6 @@ def _carried(
 
 
 def _axis(path: tuple[Any, ...]) -> int | None:
-  """Of the places of symbols in a parameter, or None."""
+  """The axis of a parameter that is indexed by symbol, or None."""
   names = tuple(str(getattr(entry, 'key', entry)) for entry in path)
   return next((axis for end, axis in _PLACES.items() if names[-len(end) :] == end), None)

@@ -1,4 +1,4 @@
-"""How far the confidence of words can be trusted, and the calibration that makes it so."""
+"""How well the confidence of words is calibrated, and the calibration fitted to it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -20,12 +20,12 @@ from jaxgen.task import Batch
 
 
 class JudgedWords(NamedTuple):
-  """Words that were read, of a set of pictures.
+  """Words read in a set of pictures, and whether each is correct.
 
   Attributes:
-    beams: log-probabilities of each and of what else it may be, as `fit_calibration` takes them.
-    correct: [N] bool, whether it is what is written.
-    counts: [N] words that were read in its picture.
+    beams: log-probabilities of each word and its alternatives, as `fit_calibration` takes them.
+    correct: [N] bool, whether the word is what is written.
+    counts: [N] number of words read in its picture.
   """
 
   beams: list[np.ndarray]
@@ -33,13 +33,13 @@ class JudgedWords(NamedTuple):
   counts: np.ndarray
 
   def error(self, calibration: Calibration) -> float:
-    """The expected calibration error of the confidences; NaN for no words."""
+    """The expected calibration error of the confidences; NaN if there are no words."""
     words = zip(self.beams, self.counts, strict=True)
     sure = [calibration.confidence(beam, count) for beam, count in words]
     return reliability(np.array(sure), self.correct).error
 
   def split(self) -> 'tuple[JudgedWords, JudgedWords]':
-    """Every second word, and the others."""
+    """Splits into every second word, and the others."""
     first, second = (
       JudgedWords(self.beams[i::2], self.correct[i::2], self.counts[i::2]) for i in range(2)
     )
@@ -52,13 +52,13 @@ def judge(
   facts: dict[str, Any],
   most: int,
 ) -> JudgedWords:
-  """Words of the first pictures of a split.
+  """Judges the words read in the first pictures of a split.
 
   Args:
     step: compiled, batch -> (logits [B, T, K], lengths [B], labels [B, L], mask [B]).
     batches: of the split.
     facts: 'charset' and 'rtl'.
-    most: pictures.
+    most: maximum number of pictures.
   """
   charset, rtl = Charset.from_json(facts['charset']), facts['rtl']
   beams: list[np.ndarray] = []
@@ -79,10 +79,10 @@ def judge(
 
 
 def right_words(read: Sequence[str], text: str) -> list[bool]:
-  """Whether each word that was read is one of the text, in an alignment of both with the fewest edits.
+  """Whether each word read matches one of the text, in an alignment of both with the fewest edits.
 
   Args:
-    read: words in their order; a single empty one where nothing was read.
+    read: words in order; a single empty one if nothing was read.
     text: what is written.
   """
   written = text.split()
@@ -95,12 +95,12 @@ def right_words(read: Sequence[str], text: str) -> list[bool]:
 
 
 def certainty(validation: JudgedWords, test: JudgedWords | None) -> dict[str, float | int]:
-  """The calibration that fits a validation set, and the errors of the confidences on a test set.
+  """Fits the calibration on a validation set and measures calibration errors on a test set.
 
   Args:
-    validation: that it is fitted on.
-    test: that the errors are measured on; None: every second word of the validation set, and the calibration is
-      fitted on the others.
+    validation: the words to fit it on.
+    test: the words to measure the errors on; None: every second word of the validation set, and the calibration
+      is fitted on the others.
   """
   fitted, measured = (validation, test) if test is not None else validation.split()
   calibration = fit_calibration(*fitted)

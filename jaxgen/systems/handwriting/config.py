@@ -1,4 +1,4 @@
-"""What a handwriting config may say. Imports nothing heavy."""
+"""The rules of a handwriting config. Imports nothing heavy."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from jaxgen.systems.handwriting.word_keys import WORDS
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('text_nll', 'recogniser_nll')
-# What cards say of its models, see `exchange.cards`.
+# What model cards say about its models, see `exchange.cards`.
 ABOUT = About(
   'A GAN that writes words in handwriting (Alonso, Moysset, Messina), with the recogniser '
   'that it was trained against.',
@@ -31,13 +31,13 @@ ABOUT = About(
   python="jaxgen.write('bonjour', styles=3, weights={weights!r})  # uint8 [3, H, W]",
 )
 GAMES = ('hinge', 'gan', 'lsgan')
-SIZES = ((32, 128), (64, 256), (128, 512))  # that the paper's networks make
+SIZES = ((32, 128), (64, 256), (128, 512))  # of images that the paper's networks generate
 DRAWN = 'drawn'
 RECOGNISERS = choice('conv', 'conv_blstm', 'gated')
-# Pixels a frame that each can have, the first by default.
+# Pixels per frame that each supports, the first by default.
 FRAME_STRIDES = {'conv': (4, 2), 'conv_blstm': (4, 2), 'gated': (2, 8)}
 PAPER_BLOCKS = {32: 5, 64: 6, 128: 7}  # of the paper's networks, by height
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# The rule of each key; keys of all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **WORDS,
   'model.generator': choice('letters', 'paper'),
@@ -94,7 +94,7 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: where the rates fall towards the end."""
+  """Whether an update depends on config.num_steps: if the learning rates decay towards the end."""
   return config.optim.decay_from < 1
 
 
@@ -104,7 +104,7 @@ class Stages(NamedTuple):
   Attributes:
     paired: from reading to drawings.
     game: from drawings to the game.
-    measured: from which on the game also measures the norms of the parameters' gradients.
+    measured: from here on the game also measures the norms of the gradients at the parameters.
   """
 
   paired: int
@@ -113,44 +113,44 @@ class Stages(NamedTuple):
 
 
 def stages(config: ConfigDict) -> Stages:
-  """Those of a config."""
+  """The stages of a config."""
   paired = config.curriculum.read_steps
   game = paired + config.curriculum.paired_steps
   return Stages(paired, game, max(config.num_steps - config.loss.parameter_norms, game))
 
 
 def curriculum_steps(config: ConfigDict) -> tuple[int, ...]:
-  """The steps at which training changes; 0, or twice the same, where a stage has no updates."""
+  """The steps at which training changes; 0, or a repeated step, if a stage has no updates."""
   found = stages(config)
   return found if config.loss.parameter_norms else found[:2]
 
 
 def is_drawn(config: ConfigDict) -> bool:
-  """Whether words are drawn."""
+  """Whether words are drawn by jaxgen."""
   return config.data.name == DRAWN
 
 
 def begins_laid_out(config: ConfigDict) -> bool:
-  """Whether the small generator begins with drawings."""
+  """Whether training of the small generator begins with drawings."""
   curriculum = config.get('curriculum')
   return bool(curriculum and curriculum.paired_steps and config.model.generator == 'letters')
 
 
 def has_hands(config: ConfigDict) -> bool:
-  """Whether a batch says in whose hand each drawing is: where the small generator begins with drawings."""
+  """Whether a batch has the hand of each drawing: if the small generator begins with drawings."""
   return begins_laid_out(config) and config.model.hands
 
 
 def has_letter_widths(config: ConfigDict) -> bool:
-  """Whether a batch says how wide the letters of each drawing are, which is learned from them."""
+  """Whether a batch has the letter widths of each drawing, to learn widths from."""
   return begins_laid_out(config) and is_natural(config)
 
 
 def written_faces(config: ConfigDict, facts: dict[str, Any]) -> tuple[int, ...]:
-  """The places among facts['faces'] of those that are written in, all of them where config.eval.faces is empty.
+  """Indices into facts['faces'] of the faces to write in; all if config.eval.faces is empty.
 
   Raises:
-    ConfigError: config.eval.faces names one that the run has not.
+    ConfigError: config.eval.faces names a face that the run lacks.
   """
   names, known = tuple(config.eval.faces), list(facts['faces'])
   for name in names:
@@ -167,12 +167,12 @@ def is_natural(config: ConfigDict) -> bool:
 
 
 def is_rtl(config: ConfigDict) -> bool:
-  """Whether words run from right to left."""
+  """Whether words run right to left."""
   return config.data.script == 'arabic'
 
 
 def check_words(config: ConfigDict) -> None:
-  """Raises ConfigError for words that cannot be drawn or read, of both systems of this paper."""
+  """Raises ConfigError for words that cannot be drawn or read; for both systems of this paper."""
   data = config.data
   if data.min_letters > data.max_letters:
     raise ConfigError(
@@ -208,12 +208,12 @@ def check_words(config: ConfigDict) -> None:
 
 
 def frame_stride(config: ConfigDict) -> int:
-  """Pixels a frame of the config's recogniser."""
+  """Pixels per frame of the config's recogniser."""
   return config.model.frame_stride or FRAME_STRIDES[config.model.recogniser][0]
 
 
 def check_frames(config: ConfigDict) -> None:
-  """Raises ConfigError for a recogniser that has no frames of the size asked for, or of this canvas."""
+  """Raises ConfigError for a recogniser that does not support this frame stride or canvas."""
   kind, width = config.model.recogniser, config.data.width
   strides, stride = FRAME_STRIDES[kind], frame_stride(config)
   if stride not in strides:
@@ -221,7 +221,7 @@ def check_frames(config: ConfigDict) -> None:
       f'config.model.frame_stride = {stride}: a recogniser of the kind {kind!r} has frames of '
       f'{" or ".join(map(str, sorted(strides)))} pixels'
     )
-  unit = 2 if kind == 'gated' else stride  # of what is cut into patches
+  unit = 2 if kind == 'gated' else stride  # the image is cut into patches of this size
   if (kind, stride) != ('gated', 2) and width % unit:
     raise ConfigError(
       f'config.data.width = {width} must be a multiple of {unit} for config.model.recogniser = {kind!r} '
@@ -230,7 +230,7 @@ def check_frames(config: ConfigDict) -> None:
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for incompatible values; each alone satisfies its rule in KEYS."""
   check_words(config)
   if config.data.joined > 1:
     raise ConfigError(
@@ -296,9 +296,9 @@ def check_config(config: ConfigDict) -> None:
 
 
 def check_filters(config: ConfigDict) -> None:
-  """Raises ConfigError for other numbers of filters than the blocks of G and D that an image needs."""
+  """Raises ConfigError unless there are as many filters as G and D have blocks for the image size."""
   model, height, width = config.model, config.data.height, config.data.width
-  # The block that attention follows, in G and in D.
+  # The block after which attention comes, in G and in D.
   blocks, attended = PAPER_BLOCKS[height], (3, PAPER_BLOCKS[height] - 5)
   for key, kind, at in zip(
     ('gen_filters', 'disc_filters'), (model.generator, model.discriminator), attended, strict=True
@@ -314,7 +314,7 @@ def check_filters(config: ConfigDict) -> None:
         f'{name} = {filters}: attention divides the channels of block {at + 1} by 8, and '
         f'{filters[at]} cannot be; set config.model.attention to False, or take a multiple of 8'
       )
-  letters = height.bit_length() - 2  # the bank, and a block for each doubling from 4 rows
+  letters = height.bit_length() - 2  # the bank, and one block per doubling from 4 rows
   if model.generator == 'letters' and len(model.gen_filters) != letters:
     raise ConfigError(
       f'config.model.gen_filters has {len(model.gen_filters)} numbers: the small generator of words '

@@ -46,7 +46,7 @@ from jaxgen.systems.handwriting.real.writers import SplitRule
 from jaxgen.systems.handwriting.word_pictures import Pictures, aligned, joined, side_by_side
 
 _NEEDED_TO = {'train': 'train on', 'validation': 'validate on'}
-_WORD = 8  # heights that a drawn word of a line is wide at most
+_WORD = 8  # largest width of a drawn word in a line, in heights
 
 
 class Corpus(NamedTuple):
@@ -55,15 +55,15 @@ class Corpus(NamedTuple):
   Attributes:
     charset: of all texts.
     pictures: by split: 'train', 'validation', and 'test' of real words.
-    words: distinct texts to write: those of a list, or of training's pictures.
+    words: distinct texts to write: those of a list, or of the training pictures.
     counts: how often each is wanted, up to a factor.
-    seen: words of training's pictures, for evaluation.
-    unseen: words that training neither shows nor has written, in any case of their letters; may be none.
-    case: words that differ from those in case only.
-    set_aside: words that only evaluation has, as a list or the set has them: before drawn ones are varied.
-    dropped: words to write and pictures that could not be used.
-    faces: F names, of drawn words.
-    hand_numbers: m names of what else differs between hands.
+    seen: words of the training pictures, for evaluation.
+    unseen: words that training neither shows nor writes, in upper or lower case; may be empty.
+    case: words that differ from training's in case only.
+    set_aside: held-out words, as in the list or set: before drawn ones are varied.
+    dropped: number of words to write and pictures that could not be used.
+    faces: F names of faces, for drawn words.
+    hand_numbers: m names of the other numbers that differ between hands.
   """
 
   charset: Charset
@@ -80,10 +80,10 @@ class Corpus(NamedTuple):
 
 
 def load_corpus(config: ConfigDict) -> Corpus:
-  """The words of config.data, drawn or real, and what a writer wrote to learn from as config.generated says.
+  """The words of config.data, drawn or real, plus generated training pictures if config.generated names any.
 
   Raises:
-    DataError: files missing or damaged, or no word that fits.
+    DataError: a file is missing or damaged, or no word fits.
     ConfigError: a value that the words do not allow.
   """
   corpus = drawn_corpus(config) if is_drawn(config) else real_corpus(config)
@@ -92,9 +92,9 @@ def load_corpus(config: ConfigDict) -> Corpus:
 
 
 def with_generated(config: ConfigDict, corpus: Corpus) -> Corpus:
-  """A corpus whose training pictures are also, or only, those of a folder of `jaxgen write`, all of them.
+  """Adds all pictures of a folder of `jaxgen write` to the training pictures, or replaces these with them.
 
-  What is evaluated, and the symbols, are those of the corpus: texts with others are left out and told of.
+  Evaluation data and symbols remain those of the corpus: texts with other symbols are skipped with a warning.
   """
   wanted = wanted_words(config)._replace(charset=set(corpus.charset.symbols), evaluated=())
   data = config.data
@@ -118,7 +118,7 @@ def with_generated(config: ConfigDict, corpus: Corpus) -> Corpus:
 
 
 def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
-  """Words that jaxgen draws; those of validation are unseen ones, by writers that training does not have.
+  """Words that jaxgen draws; those of validation are unseen words by held-out writers.
 
   Args:
     config: of the run.
@@ -130,7 +130,7 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
   fitting = some_of(fitting_words(config, able)[0], config)
   seen, unseen = fitting.split(SPLIT_SEED, data.num_unseen)
   varied = set[str]().union(*fitting.words)
-  if not is_rtl(config):  # variety is that of Latin letters
+  if not is_rtl(config):  # variety only applies to Latin letters
     varied = varied_symbols(varied, variety) & able
   if letters and not varied <= letters:
     logging.warning(
@@ -158,7 +158,7 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
   }
   shown = sorted(set(kept['train'].texts))  # of a long list few words are drawn
   shuffled = order(SPLIT_SEED, 'words to judge', 0, len(shown))
-  # Words to write are varied as those to read are, each in one way.
+  # Words to write are varied like those to read, each in one way.
   to_write, to_judge = (as_written(writing, words, SPLIT_SEED) for words in (seen, unseen))
   others, case = apart(to_judge, [*to_write, *shown])
   return Corpus(
@@ -177,9 +177,9 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
 
 
 def apart(texts: Iterable[str], training: Iterable[str]) -> tuple[list[str], list[str]]:
-  """Those of some texts that are none of training's, and those that differ from one of these in case only.
+  """The texts that are not in training, and those that differ from a training text in case only.
 
-  Words are set aside before they are varied: a number may be in both.
+  Words are held out before they are varied, so a number may be in both.
   """
   shown = set(training)
   folded = {text.casefold() for text in shown}
@@ -189,7 +189,7 @@ def apart(texts: Iterable[str], training: Iterable[str]) -> tuple[list[str], lis
 
 
 def _drawn_pictures(config: ConfigDict, writing: Writing, kept: Kept) -> Pictures:
-  """Drawings with their hands; at natural spacing each begins where its margin ends."""
+  """Drawings with their hand codes; at natural spacing each begins where its margin ends."""
   codes = hand_codes(kept, config.seed, len(writing.faces), writing.hands)
   shape, rtl = kept.images.shape[1:], is_rtl(config)
   if writing.canvas.slots:
@@ -207,9 +207,9 @@ def _drawn_pictures(config: ConfigDict, writing: Writing, kept: Kept) -> Picture
 
 
 def hand_codes(kept: Kept, seed: int, num_faces: int, hands: Hands) -> np.ndarray:
-  """[N, F + m]: a face as one of F numbers, with the variance of z, then the writer's normal scores.
+  """[N, F + m]: a one-hot face code, scaled to the variance of z, then the writer's normal scores.
 
-  So a part of z, distributed alike (`jaxgen.systems.handwriting.model.latents`), is whose hand it is.
+  It replaces a part of z with the same distribution (`jaxgen.systems.handwriting.model.latents`).
   """
   faces = np.eye(num_faces, dtype=np.float32)[kept.faces] * np.float32(np.sqrt(num_faces))
   of_writer = {w: normal_scores(seed, w, hands) for w in set(kept.writers.tolist())}
@@ -218,9 +218,9 @@ def hand_codes(kept: Kept, seed: int, num_faces: int, hands: Hands) -> np.ndarra
 
 
 def real_corpus(config: ConfigDict) -> Corpus:
-  """Words that people wrote, of one set or of several; what cannot be used is told of.
+  """Words that people wrote, from one or several sets; warns about what cannot be used.
 
-  Words that jaxgen draws may be among the sets: what is trained on has them too, what is evaluated has not.
+  Words that jaxgen draws may be one of the sets: they are used for training, not for evaluation.
   """
   _check_sets(config)
   loaded = [
@@ -235,7 +235,7 @@ def real_corpus(config: ConfigDict) -> Corpus:
     for split in ('train', 'validation', 'test')
     if any(split in part for part, _ in loaded)
   }
-  for split in ('train', 'validation'):  # by which a reader is chosen and calibrated; not by test
+  for split in ('train', 'validation'):  # a reader is selected and calibrated on these, not on test
     if split not in pictures:
       raise DataError(
         f'config.data.name = {config.data.name!r} has no usable picture to {_NEEDED_TO[split]}: all were '
@@ -272,7 +272,7 @@ def real_corpus(config: ConfigDict) -> Corpus:
 
 
 def _check_sets(config: ConfigDict) -> None:
-  """Raises ConfigError where no set or only drawn words are named, or what is of one set beside several."""
+  """Raises ConfigError if no set or no real one is named, or if several are and a key can only apply to one."""
   data, real = config.data, [name for name in sets(config) if name != DRAWN]
   if not sets(config):
     raise ConfigError(f'config.data.name = {data.name!r} names no set')
@@ -290,7 +290,7 @@ def _check_sets(config: ConfigDict) -> None:
 
 
 def _check_direction(config: ConfigDict, texts: Sequence[str]) -> None:
-  """Raises ConfigError where most texts run in another direction than those of config.data.script."""
+  """Raises ConfigError if most texts do not run in the direction of config.data.script."""
   rtl = sum(map(is_right_to_left, texts)) > len(texts) / 2
   if rtl != is_rtl(config):
     way, script = ('right to left', 'arabic') if rtl else ('left to right', 'latin')
@@ -301,13 +301,13 @@ def _check_direction(config: ConfigDict, texts: Sequence[str]) -> None:
 
 
 def _is_mixed(text: str) -> bool:
-  """Whether two characters beside each other run from left to right."""
+  """Whether two adjacent characters run left to right."""
   runs = [unicodedata.bidirectional(c) in LEFT_TO_RIGHT for c in text]
   return any(a and b for a, b in itertools.pairwise(runs))
 
 
 def sets(config: ConfigDict) -> list[str]:
-  """The names in config.data.name; one that is a path, commas and all, is one."""
+  """The names in config.data.name; an existing path is a single name, even with commas."""
   name = config.data.name
   if expanded(name).exists():
     return [name]
@@ -317,14 +317,14 @@ def sets(config: ConfigDict) -> list[str]:
 def _drawn_set(config: ConfigDict) -> tuple[dict[str, Pictures], int]:
   """Drawn words to train on, and how many drawings were dropped."""
   data = config.data
-  # A word is not as long as a line.
+  # A word is shorter than a line.
   width = min(data.width, _WORD * data.height) if data.joined > 1 else data.width
   corpus = drawn_corpus(config, width)
   return {'train': corpus.pictures['train']}, corpus.dropped
 
 
 def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
-  """Pictures of a set by split, and how many were left out."""
+  """Pictures of a set by split, and how many were skipped."""
   data, own = config.data, name not in KNOWN
   words, report = load_words(
     name,
@@ -359,7 +359,7 @@ def wanted_words(config: ConfigDict) -> Wanted:
 
 
 def pictures_of(words: Words) -> Pictures:
-  """Rows of a set on the canvas that they were loaded for."""
+  """The pictures of a set, on the canvas that they were loaded for."""
   assert words.width is not None
 
   def gather(rows: np.ndarray) -> np.ndarray:
@@ -369,7 +369,7 @@ def pictures_of(words: Words) -> Pictures:
 
 
 def _in_lines(config: ConfigDict, pictures: Pictures) -> Pictures:
-  """Training pictures as lines of up to config.data.joined of them."""
+  """Training pictures joined into lines of up to config.data.joined pictures each."""
   data = config.data
   lines = side_by_side(pictures, data.joined, data.width, data.max_letters, config.seed)
   kept = aligned(lines, frame_stride(config)) if config.model.get('own_widths') else lines

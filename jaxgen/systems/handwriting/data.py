@@ -20,17 +20,17 @@ from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.word_pictures import Pictures
 from jaxgen.task import Batch, Data, PyTree
 
-_STYLED, _NOISES, _LONG = 8, 32, 4  # words whose style is looked at, noises of each, letters
+_STYLED, _NOISES, _LONG = 8, 32, 4  # words whose style is measured, noises of each, minimum letters
 
 
 class WordRows:
-  """Random access to pictures with their labels, as batches and splits want it.
+  """Random access to pictures with their labels, for batches and splits.
 
   Args:
     pictures: of words.
-    charset: which encodes their texts.
+    charset: encodes their texts.
     max_length: L.
-    extra: what else rows have, of 'hand' and 'letter_widths', where the pictures have it.
+    extra: which of 'hand' and 'letter_widths' rows also have, if the pictures have them.
   """
 
   def __init__(
@@ -47,11 +47,11 @@ class WordRows:
 
   @property
   def nbytes(self) -> int:
-    """Of all pictures."""
+    """Size of all pictures in bytes."""
     return len(self) * int(np.prod(self._pictures.shape))
 
   def gather(self, rows: np.ndarray) -> Batch:
-    """{'image' uint8 [b, H, W], 'width' [b] without padding, 'label' [b, L], 'length' [b]}; where asked for
+    """{'image' uint8 [b, H, W], 'width' [b] without padding, 'label' [b, L], 'length' [b]}; on request also
     'hand' [b, F + m], and 'letter_widths' [b, L] at natural spacing.
     """
     rows = np.asarray(rows)
@@ -78,31 +78,31 @@ class TextRows:
     return len(self._lengths)
 
   def gather(self, rows: np.ndarray) -> Batch:
-    """{'row' [b] their places, 'label' [b, L], 'length' [b]}."""
+    """{'row' [b] their indices, 'label' [b, L], 'length' [b]}."""
     rows = np.asarray(rows, np.int32)
     return {'row': rows, 'label': self._labels[rows], 'length': self._lengths[rows]}
 
 
 class ToWrite(NamedTuple):
-  """The distribution p_w of words to write: by their counts, or all alike.
+  """The distribution p_w of words to write: proportional to their counts, or uniform.
 
   Attributes:
     rows: the words.
-    cumulated: [M] their probabilities, added up.
+    cumulated: [M] their cumulative probabilities.
   """
 
   rows: TextRows
   cumulated: np.ndarray
 
   def batch(self, seed: int, step: int, batch_size: int) -> Batch:
-    """The words of the global batch of a step: a pure function of (seed, step)."""
+    """The words of a step's global batch: a pure function of (seed, step)."""
     drawn = generator(seed, 'words', step).random(batch_size)
     found = self.rows.gather(np.searchsorted(self.cumulated, drawn, side='right'))
     return {f'gen_{name}': found[name] for name in ('label', 'length')}
 
 
 def to_write(corpus: Corpus, charset: Charset, max_length: int) -> ToWrite:
-  """The words of a corpus, with the chances that their counts give them."""
+  """The words of a corpus, with probabilities proportional to their counts."""
   weights = np.asarray(corpus.counts, np.float64)
   cumulated = np.cumsum(weights / weights.sum())
   cumulated[-1] = 1.0
@@ -113,12 +113,12 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
   """The words of config.data.
 
   A training row is {'index'} of a resident picture, or {'image', 'label', 'length'} when streaming, with
-  'gen_label' and 'gen_length' of a word to write; `example` makes {'image': [H, W, 1] in [-1, 1], 'label' [L],
-  'length', 'gen_label' [L], 'gen_length'} of it, and 'hand' [F + m] where G begins with drawings, with
+  'gen_label' and 'gen_length' of a word to write; `example` turns it into {'image': [H, W, 1] in [-1, 1],
+  'label' [L], 'length', 'gen_label' [L], 'gen_length'}, plus 'hand' [F + m] if G begins with drawings, and
   'letter_widths' [L] at natural spacing. Splits:
-  'validation' (and 'test' of real words) with 'image', 'width', 'label' and 'length'; 'seen', 'unseen' and
-  'case', words to write, without pictures, where there are such; for a writer 'styles', a few of the seen ones
-  many times.
+  'validation' (and 'test' for real words) with 'image', 'width', 'label' and 'length'; 'seen', 'unseen' and
+  'case', words to write, without pictures, if there are any; for a writer 'styles', a few of the seen words
+  repeated many times.
 
   Args:
     config: of the run.
@@ -126,8 +126,8 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
       write.
 
   Raises:
-    DataError: files missing or damaged, or no word that fits.
-    ConfigError: fewer pictures than a batch.
+    DataError: a file is missing or damaged, or no word fits.
+    ConfigError: there are fewer pictures than a batch has.
   """
   if not to_read and (told := kept_to(config)):
     progress(told)
@@ -181,7 +181,7 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
 
 
 def to_judge(corpus: Corpus, number: int | None) -> dict[str, list[str]]:
-  """Words to write by split: so many of each, again where there are fewer; None: all, for who writes none."""
+  """Words to write by split: `number` of each, repeated if there are fewer; None: all, if none is written."""
   found = {}
   for name, texts in (('seen', corpus.seen), ('unseen', corpus.unseen), ('case', corpus.case)):
     if texts:
@@ -190,13 +190,13 @@ def to_judge(corpus: Corpus, number: int | None) -> dict[str, list[str]]:
 
 
 def styled(words: Sequence[str]) -> list[str]:
-  """Some words, each as often as its style is looked at: long ones where there are such."""
+  """A few words, each repeated for the noises that its style is measured over: long ones if there are any."""
   some = [word for word in words if len(word) >= _LONG][:_STYLED] or words[:_STYLED]
   return [word for word in some for _ in range(_NOISES)]
 
 
 def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
-  """What a model must know of its words."""
+  """What a model must know about its words."""
   return {
     'charset': corpus.charset.to_json(),
     'max_length': config.data.max_letters,

@@ -1,4 +1,4 @@
-"""What the paper reports of a writer, and what people ask of one."""
+"""Evaluation of a writer: the metrics of the paper, and others of practical interest."""
 
 import logging
 from collections.abc import Iterator
@@ -31,22 +31,22 @@ from jaxgen.systems.handwriting.recogniser_task import make_model as make_reader
 from jaxgen.task import Batch, Data, PyTree, Tools, name_key
 
 GROUPS = 'seen', 'unseen', 'case'
-TOGETHER = 'seen', 'unseen'  # whose pictures are compared with real ones
+TOGETHER = 'seen', 'unseen'  # splits whose pictures are compared with real ones
 TOPOLOGY = 'geometry_score', 'geometry_score_floor'
 
 
 def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) -> dict[str, Any]:
-  """Error rates, distances and spread of style of a trained writer.
+  """Error rates, distances and style spread of a trained writer.
 
-  'recogniser_*' are the rates of the run's own recogniser on pictures that it never saw, 'reader_*' those of an
-  independent one, trained apart on the same kind of words; 'generated_*' what that one reads in generated words
-  that training showed ('generated_cer'), in others ('generated_cer_unseen') and in those that differ from shown
-  ones in case only ('generated_cer_case'). 'fid_r' and 'kid' are distances
+  'recogniser_*' are the error rates of the run's own recogniser on held-out pictures, 'reader_*' those of an
+  independent one, trained separately on the same kind of words; 'generated_*' those of the latter on generated
+  words that training showed ('generated_cer'), on unseen ones ('generated_cer_unseen') and on those that differ
+  from shown ones in case only ('generated_cer_case'). 'fid_r' and 'kid' are distances
   on its features and not comparable with FID; 'fid_r_untrained' is that of the generator before training.
-  'geometry_score_floor' is the score of real pictures between themselves.
+  'geometry_score_floor' is the score between two sets of real pictures.
   """
   path = inference.config.eval.inception
-  # First of all: a file that is not there is told before anything is computed.
+  # Comes first: a missing file is reported before anything is computed.
   extractor = inception.extractor(expanded(path)) if tools.full and path else None
   judge = Judge(inference, data, tools)
   split = 'test' if 'test' in data.splits else 'validation'
@@ -71,7 +71,7 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
     },
     'generated_cer_own': judge.own_of_written(variables, 'seen').rates().cer,
     'edit_distance': seen.rates().character_edits / max(seen.rates().texts, 1),
-    # 0 is where nothing was measured: before the game, at parameters before the updates that measure there.
+    # 0 means not measured: before the game or, at parameters, before the updates that measure there.
     'grad_norm_ratio': {name: float(x) or None for name, x in balance.items()},
     'reader_seed': int(inference.config.eval.reader_seed),
     'final_alpha': float(inference.config.loss.alpha),
@@ -91,10 +91,10 @@ def evaluate(inference: Inference, variables: PyTree, data: Data, tools: Tools) 
 
 
 def topology(generated: np.ndarray, real: np.ndarray, tools: Tools) -> dict[str, float | None]:
-  """The Geometry Score of as many pictures of each kind, [., H, W] uint8, and its floor among real ones.
+  """The Geometry Score of equally many pictures of each kind, [., H, W] uint8, and its floor among real ones.
 
-  How far its complex grows depends on the number of images, so that unequal sets would differ by that alone.
-  Empty where there are too few pictures, for the floor of twice as many real ones, or no gudhi.
+  The size of its complex depends on the number of images, so sets of unequal size would differ by that alone.
+  None if there are too few pictures (the floor takes twice as many real ones), or gudhi is not installed.
   """
   found: dict[str, float | None] = dict.fromkeys(TOPOLOGY)
   count = min(len(generated), len(real))
@@ -114,10 +114,10 @@ def topology(generated: np.ndarray, real: np.ndarray, tools: Tools) -> dict[str,
 
 
 def style_spread(generated: Judged, real: np.ndarray) -> dict[str, dict[str, float | None]]:
-  """Deviations of slant, stroke width and ink over the noises of a word, and over those over real words.
+  """Spread of slant, stroke width and ink across the noises of a word, as it is and relative to real words.
 
   Args:
-    generated: some words, each in many noises.
+    generated: a few words, each with many noises.
     real: [M, H, W] uint8, pictures of words.
   """
   ours, theirs = styles(generated.images), styles(real)
@@ -128,17 +128,17 @@ def style_spread(generated: Judged, real: np.ndarray) -> dict[str, dict[str, flo
 
 
 def features(*parts: Judged) -> np.ndarray:
-  """[N, D] of all of them."""
+  """The features [N, D] of all parts, concatenated."""
   return np.concatenate([part.features for part in parts])
 
 
 def named(name: str, rates: ErrorRates) -> dict[str, float | None]:
-  """Both rates with a name before them."""
+  """Both rates, prefixed with a name."""
   return {f'{name}_cer': rates.cer, f'{name}_wer': rates.wer}
 
 
 class Levels:
-  """Random access to pictures [N, H, W] uint8, and to what else there is of each, as 'label'."""
+  """Random access to pictures [N, H, W] uint8, and to other arrays by row, such as 'label'."""
 
   def __init__(self, images: np.ndarray, **others: np.ndarray):
     self._arrays = {'image': images, **others}
@@ -152,12 +152,12 @@ class Levels:
 
 
 class Judge:
-  """The run's own recogniser, and one that never trained it.
+  """The run's own recogniser, and an independent one that took no part in training.
 
   Args:
-    inference: what is judged.
-    data: with pictures and words.
-    tools: lent by the host.
+    inference: the run to be evaluated.
+    data: its pictures and words.
+    tools: provided by the host.
   """
 
   def __init__(self, inference: Inference, data: Data, tools: Tools):
@@ -170,16 +170,16 @@ class Judge:
     self._of_written = Reader(self.net, self.variables, inference.facts, tools, self.write)
 
   def write(self, batch: Batch, gen: PyTree, key: jax.Array) -> jax.Array:
-    """Generated images of a batch's words, with noise of their rows."""
+    """Generated images of a batch's words, with noise keyed by row."""
     z = self.inference.latents(row_keys(key, batch['row']))
     return self.inference.write({'gen': gen}, z, batch['label'], batch['length'])
 
   def noise(self, split: str) -> jax.Array:
-    """The key of the noises of a split's words: words of two splits have none in common."""
+    """The key for the noise of a split's words: no two splits share noise."""
     return name_key(self.key, split)
 
   def shown(self, split: str, what: str) -> Iterator[Batch]:
-    """Batches of a split, with a bar."""
+    """Batches of a split, with a progress bar."""
     size = self.inference.config.eval.batch_size
     return passes.shown(self.data.splits[split], size, self.tools, what)
 
@@ -200,12 +200,12 @@ class Judge:
     return reader(words, variables['gen'], self.noise(split))
 
   def fid(self, extractor: Extractor, images: np.ndarray, split: str) -> float | None:
-    """FID by Inception weights that the user has; None where there are too few words for its features.
+    """FID with the user's Inception weights; None if there are too few words for the number of features.
 
     Args:
       extractor: with those weights.
       images: [N, H, W] uint8, generated words.
-      split: of the real ones.
+      split: of the real words.
     """
     extraction = Extraction(extractor, self.tools)
     size = self.inference.config.eval.batch_size

@@ -1,8 +1,8 @@
-"""How many frames of a recogniser a text needs."""
+"""How many frames of a recogniser CTC needs for a text."""
 
 import itertools
 
 
 def frames_needed(text: str) -> int:
-  """The frames below which CTC has no alignment: one a character, and one between two of a kind."""
+  """The fewest frames with a CTC alignment: one per character, and one between equal neighbours."""
   return len(text) + sum(a == b for a, b in itertools.pairwise(text))

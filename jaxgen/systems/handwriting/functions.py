@@ -1,4 +1,4 @@
-"""`jaxgen.write`, `jaxgen.write_sheet`, `jaxgen.read`: what the commands do, for a word or an image."""
+"""`jaxgen.write`, `jaxgen.write_sheet`, `jaxgen.read`: the commands as functions, for a word or an image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,13 +41,13 @@ def write(
 
   Args:
     word: without spaces.
-    styles: hands that it is written in.
-    seed: of the hands; a picture depends on word, style and seed alone.
-    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
-      with jaxgen.
-    canvas: keep the whole canvas; else the paper beside the word is cut off, and narrower styles have paper
-      after the word's end.
-    warn: is told of what the command would warn of; None: Python's `warnings` are.
+    styles: number of hands to write it in.
+    seed: of the hands; a picture depends only on word, style and seed.
+    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: the weights that
+      ship with jaxgen.
+    canvas: keep the whole canvas; otherwise pictures are cropped to the word, and narrower styles are padded
+      with paper after the word's end.
+    warn: called with each warning that the command would print; None: Python's `warnings` get them.
 
   Returns:
     uint8 [styles, H, W], 255 paper.
@@ -85,27 +85,27 @@ def write_sheet(
   overwrite: bool = False,
   warn: Warn | None = None,
 ) -> Path:
-  """A sheet of words in handwriting as a file, as `jaxgen write --output FILE` writes it.
+  """Writes a sheet of words in handwriting to a file, as `jaxgen write --output FILE` does.
 
   Args:
     words: one, or several: a row each.
     output: FILE.png, or FILE.svg for outlines.
-    styles: hands that each is written in: a column each.
+    styles: number of hands to write each word in: a column each.
     seed: of the hands.
     weights: see `write`.
-    canvas: see there.
-    scale: times as large.
-    transparent: black ink without paper; of PNG.
-    mm: height of the canvas in millimetres; of SVG.
-    overwrite: write anew what is there, whatever it shows; without, it stays.
-    warn: see `write`; is told of a file that stays as well.
+    canvas: see `write`.
+    scale: integer enlargement factor.
+    transparent: black ink without paper; PNG only.
+    mm: height of the canvas in millimetres; SVG only.
+    overwrite: replace an existing file, whatever it shows; otherwise it is kept.
+    warn: see `write`; also called if an existing file is kept.
 
   Returns:
-    The file that was written, or was there already.
+    The file that was written or already existed.
 
   Raises:
     UserError: a word cannot be written, see `write`.
-    ConfigError: a file of another kind, or options that cannot be.
+    ConfigError: the file type is not supported, or an option is invalid.
     OSError: the file cannot be written.
   """
   target = Path(output)
@@ -138,7 +138,7 @@ def _check_drawn(styles: int, seed: int) -> None:
 
 
 def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:
-  """With paper up to a width, after the end of the word."""
+  """An image padded to a width with paper after the end of the word."""
   more = width - image.shape[1]
   return np.pad(image, ((0, 0), (more, 0) if rtl else (0, more)), constant_values=255)
 
@@ -159,26 +159,26 @@ def read(
   ink: str | None = None,
   warn: Warn | None = None,
 ) -> Answer:
-  """A handwritten word or line as text, as `jaxgen read` reads it.
+  """Reads a handwritten word or line, as `jaxgen read` does.
 
   Args:
     image: a path, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4], dark on light or light on dark.
-    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: those that come
-      with jaxgen.
-    lexicon: no other words are read: a list as `jaxgen read --lexicon` takes it, or the words.
-    beam: texts that are followed; 0 takes the likeliest symbol of each frame.
-    nbest: texts, the best one among them.
-    photo: make up for uneven light.
-    ink: 'dark' or 'light': it is darker or lighter than its paper; 'auto': as the picture looks; None: as
-      config.data.ink of the training had it, which is 'auto' for the net that comes with jaxgen.
-    warn: is told of what the command would warn of; None: Python's `warnings` are.
+    weights: a file of `jaxgen export`, 'hf://OWNER/NAME', or what `jaxgen.load` returns; None: the weights that
+      ship with jaxgen.
+    lexicon: the only words to read: a list as for `jaxgen read --lexicon`, or the words themselves.
+    beam: beam width; 0 takes the likeliest symbol of each frame (greedy decoding).
+    nbest: number of texts to return, including the best one.
+    photo: correct uneven lighting.
+    ink: 'dark' or 'light': darker or lighter than its paper; 'auto': decided per picture; None: config.data.ink
+      of the training run, which is 'auto' for the net that ships with jaxgen.
+    warn: called with each warning that the command would print; None: Python's `warnings` get them.
 
   Returns:
-    Text, confidence, alternatives, characters and words; a blank image is an empty text.
+    Text, confidence, alternatives, characters and words; a blank image gives an empty text.
 
   Raises:
-    DataError: the image cannot be read, or is no line of text.
-    ConfigError: an option has a value that cannot be.
+    DataError: the image cannot be read, or is not a line of text.
+    ConfigError: an option has an invalid value.
   """
   if not 0 <= beam <= LARGEST_BEAM or nbest < 1 or (lexicon is not None and not beam):
     raise ConfigError(
@@ -190,7 +190,7 @@ def read(
   of, counts = 'lexicon', ''
   if isinstance(lexicon, str | Path):
     of = str(lexicon)
-    lexicon, counts = find_phrases(lexicon)  # anew each time: the file may have changed
+    lexicon, counts = find_phrases(lexicon)  # read again each time: the file may have changed
   words = None if lexicon is None else tuple(lexicon)
   path = file_of(weights, apply.shipped_reader)
   reader = _kept(trained, 'read', lambda: _reader(trained, path))
@@ -211,7 +211,7 @@ def _reader(trained: Trained, path: Path | None) -> Service:
 def _asked(
   reader: Service, words: tuple[str, ...] | None, of: str, beam: int, nbest: int
 ) -> tuple[Service, str]:
-  """The same reader, which looks for texts as a person asks, and what to say of words that it cannot read."""
+  """The reader with the requested decoding, and a message about lexicon words that it cannot read."""
   lexicon = None if words is None else apply.lexicon_of(words, reader.model, of)
   left_out = apply.left_out(words or (), reader.model.charset)
   return reader.decoded(Decoding(beam, nbest, lexicon)), left_out

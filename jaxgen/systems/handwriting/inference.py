@@ -1,4 +1,4 @@
-"""What a trained run computes, as pure functions of exported variables."""
+"""The computations of a trained run, as pure functions of exported variables."""
 
 from typing import Any, NamedTuple
 
@@ -38,19 +38,19 @@ class Inference(NamedTuple):
     return is_rtl(self.config)
 
   def latents(self, keys: jax.Array) -> jax.Array:
-    """Z [B, num_latents] of keys [B], with one of the faces of config.eval.faces.
+    """Z [B, num_latents] from keys [B], with one of the faces of config.eval.faces.
 
-    But for the face it is config.eval.truncation times as large as in training.
+    Except for the face code it is config.eval.truncation times as large as in training.
 
     Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", section 3.1,
-    truncate; scaling leaves the draws of a key what they are.
+    truncate; scaling instead keeps the sample that each key gives.
     """
     faces = written_faces(self.config, self.facts)
     z = self.nets.latents(keys, DTYPES[self.config.precision][1], faces)
     return z.at[:, self.nets.num_faces :].multiply(self.config.eval.truncation)
 
   def in_turn(self, z: jax.Array, key: jax.Array, numbers: jax.Array) -> jax.Array:
-    """Z [B, num_latents] with faces by numbers [B]: all of them come before one comes again."""
+    """Z [B, num_latents] with faces assigned by numbers [B] in turn: all are used before one repeats."""
     if not self.nets.num_faces:
       return z
     faces = jnp.asarray(written_faces(self.config, self.facts))
@@ -60,12 +60,12 @@ class Inference(NamedTuple):
   def write(
     self, variables: PyTree, z: jax.Array, labels: jax.Array, lengths: jax.Array
   ) -> jax.Array:
-    """Images [B, H, W, 1] in [-1, 1], paper +1, of words; each as if it were alone."""
+    """Images [B, H, W, 1] in [-1, 1], paper +1, of words, each independent of the rest of the batch."""
     images: Any = self.nets.gen.apply(variables['gen'], z, labels, lengths)
     return images
 
   def read(self, variables: PyTree, images: jax.Array) -> Reading:
-    """What the run's own recogniser makes of images [B, H, W, 1] in [-1, 1]."""
+    """The output of the run's own recogniser for images [B, H, W, 1] in [-1, 1]."""
     reading: Any = self.nets.rec.apply(variables['rec'], images)
     return reading
 

@@ -1,4 +1,4 @@
-"""How ink may differ from its paper. Imports nothing heavy."""
+"""Whether ink is darker or lighter than its paper. Imports nothing heavy."""
 
-# What config.data.ink may be, and whether pictures are turned then; None: as each looks.
+# Values of config.data.ink, and whether each inverts pictures; None: decided per picture.
 INKS = {'auto': None, 'dark': False, 'light': True}

@@ -18,8 +18,8 @@ class Judged(NamedTuple):
   """Pictures as a recogniser sees them.
 
   Attributes:
-    texts: N, what they are of.
-    readings: N, what it reads.
+    texts: N, the ground truth.
+    readings: N, what the recogniser reads.
     features: [N, D].
     images: [N, H, W] uint8, 255 paper.
   """
@@ -30,20 +30,20 @@ class Judged(NamedTuple):
   images: np.ndarray
 
   def rates(self) -> ErrorRates:
-    """Of the readings."""
+    """Error rates of the readings."""
     return error_rates(self.texts, self.readings)
 
 
 class Reader:
-  """A recogniser over batches, compiled once.
+  """A recogniser applied to batches, compiled once.
 
   Args:
     net: the network.
-    variables: what it is applied with.
+    variables: its variables.
     facts: 'charset' and 'rtl'.
-    tools: lent by the host.
+    tools: provided by the host.
     images: (batch, further arguments) -> images [B, H, W, 1] in [-1, 1]: those of the batch, or those that a
-      generator makes for it; or (images, widths [B]) where each has its own width.
+      generator makes for it; or (images, widths [B]) if each has its own width.
   """
 
   def __init__(
@@ -58,7 +58,7 @@ class Reader:
       found = images(batch, *args)
       shown, widths = found if isinstance(found, tuple) else (found, None)
       reading: Any = net.apply(variables, shown, widths)
-      # Greedy reading needs the best symbol of each frame, not all of them.
+      # Greedy decoding needs only the best symbol of each frame.
       return {
         'path': reading.logits.argmax(-1),
         'length': reading.lengths,
@@ -72,7 +72,7 @@ class Reader:
     self._charset, self._rtl = Charset.from_json(facts['charset']), facts['rtl']
 
   def __call__(self, batches: Iterable[Batch], *args: PyTree) -> Judged:
-    """The rows whose mask is 1, in their order.
+    """Reads the rows whose mask is 1, in order.
 
     Args:
       batches: this process's rows of each, with 'label' [B, L] and 'mask' [B].

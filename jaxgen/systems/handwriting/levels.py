@@ -1,4 +1,4 @@
-"""Pictures as grey levels and as networks have them."""
+"""Conversion of pictures between grey levels and the networks' range."""
 
 from typing import Any
 

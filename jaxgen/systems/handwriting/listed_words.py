@@ -1,4 +1,4 @@
-"""The words of a list that a config asks for: to be drawn, or to be written beside pictures of real words."""
+"""The words of the list in a config: to be drawn or, in training on real pictures, to be written."""
 
 import logging
 import unicodedata
@@ -14,19 +14,19 @@ from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.words import counted
 
 LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
-LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}  # the list of a script
-_FEW = 30  # letters that are named one by one
-SPLIT_SEED = 0  # of the words that are set aside: the same for all runs that are compared
+LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}  # the default list of a script
+_FEW = 30  # at most this many letters are listed one by one
+SPLIT_SEED = 0  # for the choice of held-out words: the same for all runs, so that they compare
 
 
 def drawable(config: ConfigDict, faces: Iterable[Face]) -> frozenset[str]:
-  """The symbols that words may have: one that is in no face would be asked for and never shown."""
+  """The symbols that words may have: one that no face has would be requested but never shown."""
   able = frozenset[str]().union(*(face.characters for face in faces))
   return without_left_to_right(able) if is_rtl(config) else able
 
 
 def fitting_words(config: ConfigDict, able: frozenset[str]) -> tuple[WordList, Dropped]:
-  """The words of the list that a config names which can be drawn and written, and how many cannot.
+  """The words of a config's list that can be drawn and written, and how many cannot.
 
   Args:
     config: of the run.
@@ -41,7 +41,7 @@ def fitting_words(config: ConfigDict, able: frozenset[str]) -> tuple[WordList, D
 
 
 def dropped_words(config: ConfigDict) -> Dropped | None:
-  """How many words of the list are neither drawn nor written; None of real words, see `Corpus.dropped`."""
+  """How many words of the list are neither drawn nor written; None for real words, see `Corpus.dropped`."""
   return _drawn_words(config)[1] if is_drawn(config) else None
 
 
@@ -51,7 +51,7 @@ def _drawn_words(config: ConfigDict) -> tuple[WordList, Dropped]:
 
 
 def kept_to(config: ConfigDict) -> str:
-  """What drawn words are kept to, in a sentence; '' where all of the list are drawn as a hand writes them."""
+  """A sentence on how drawn words are restricted; '' if the whole list is drawn as a hand writes it."""
   if not is_drawn(config):
     return ''
   data, (fitting, dropped) = config.data, _drawn_words(config)
@@ -69,12 +69,12 @@ def kept_to(config: ConfigDict) -> str:
 
 
 def listed(config: ConfigDict, charset: Charset, unseen: Collection[str]) -> tuple[WordList, int]:
-  """The words of config.data.word_list that one who learns from real words writes, and how many are left out.
+  """The words of config.data.word_list that a writer trained on real words writes, and how many are left out.
 
   Args:
     config: of the run.
     charset: of the real words.
-    unseen: words that are left out too: those of pictures that are evaluated on and not trained on.
+    unseen: held-out words, also left out: those of pictures that are only used for evaluation.
 
   Raises:
     DataError: no such list, or no word of it can be written.
@@ -100,7 +100,7 @@ def listed(config: ConfigDict, charset: Charset, unseen: Collection[str]) -> tup
 
 
 def some_of(fitting: WordList, config: ConfigDict) -> WordList:
-  """As many words of a list as config.data.num_words says, with the counts of config.data.balance."""
+  """config.data.num_words words of a list, with counts according to config.data.balance."""
   number, power = config.data.num_words, config.data.balance
   if number and number < len(fitting.words):
     fitting = fitting.split(SPLIT_SEED, number)[1]
@@ -108,5 +108,5 @@ def some_of(fitting: WordList, config: ConfigDict) -> WordList:
 
 
 def without_left_to_right(symbols: Iterable[str]) -> frozenset[str]:
-  """Labels of words from right to left are turned round whole, with what runs from left to right in them."""
+  """Drops left-to-right symbols: labels of right-to-left words are reversed whole, such runs included."""
   return frozenset(c for c in symbols if unicodedata.bidirectional(c) not in LEFT_TO_RIGHT)

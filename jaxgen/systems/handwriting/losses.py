@@ -1,4 +1,4 @@
-"""The objective: adversarial games, the text's likelihood, and the balance of their gradients at the image.
+"""The objective: adversarial losses, the text's likelihood, and the balancing of their gradients at the image.
 
 Source: Alonso et al., "Adversarial Generation of Handwritten Text Images Conditioned on Sequences", section on
 the losses and on gradient balancing. A loss is this device's part of a mean over the global batch.
@@ -20,8 +20,8 @@ from jaxgen.systems.handwriting.reading.ctc import ctc_loss, reversed_labels
 PyTree = Any
 Scalar = jax.Array | float
 Judge = Callable[[jax.Array], tuple[jax.Array, PyTree]]
-# By the names of the paper's rows; of a and c in least squares, 0 and 1, and of the game that G plays in 'gan',
-# the paper says nothing.
+# Named as in the paper's rows. The paper specifies neither a and c of least squares (here 0 and 1) nor whether
+# G's loss in 'gan' is saturating.
 GAMES: dict[str, Adversarial] = {'hinge': HINGE, 'gan': NON_SATURATING, 'lsgan': LEAST_SQUARES}
 
 
@@ -29,7 +29,7 @@ def text_loss(nll: jax.Array, possible: jax.Array, axis: str | None = None) -> j
   """The mean CTC loss over the examples that have an alignment: this device's part, in nats.
 
   A text with more symbols and repeats than there are frames has none. Its loss would be about 1e5 with a finite
-  gradient, or infinite: it is left out. Logits of -inf give NaN, with or without a mask: use -1e30.
+  gradient, or infinite, so it is excluded. Logits of -inf give NaN, masked or not: use -1e30.
 
   Args:
     nll: [B], -log p(text | image), in nats.
@@ -45,13 +45,13 @@ def text_loss(nll: jax.Array, possible: jax.Array, axis: str | None = None) -> j
 def text_nll(
   reading: Reading, labels: jax.Array, lengths: jax.Array, rtl: bool
 ) -> tuple[jax.Array, jax.Array]:
-  """What CTC makes of a recogniser's frames.
+  """The CTC negative log-likelihood of labels, given a recogniser's frames.
 
   Args:
-    reading: of images [B, H, W, 1].
+    reading: the recogniser's output for images [B, H, W, 1].
     labels: [B, L] int32, in logical order.
     lengths: [B] int32.
-    rtl: whether words run from right to left: frames do not.
+    rtl: whether words run right to left; frames always run left to right.
 
   Returns:
     (-log p(text | image) [B] in nats, whether there is an alignment [B]).
@@ -62,7 +62,7 @@ def text_nll(
 
 
 def dropped_share(possible: jax.Array) -> Mean:
-  """The metric of how many examples `text_loss` leaves out."""
+  """The metric for the fraction of examples that `text_loss` excludes."""
   return Mean.of((~possible).astype(jnp.float32))
 
 
@@ -76,7 +76,7 @@ class Moments(NamedTuple):
 def moments(x: jax.Array, axis: str | None = None) -> Moments:
   """Mean and standard deviation of all values of the global batch, in float32 or better.
 
-  Squares are taken in units of the mean deviation: gradients of images are so small that theirs would vanish.
+  Values are scaled by the mean absolute deviation before squaring: squares of image gradients would underflow.
   """
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   count = psum(jnp.asarray(x.size, x.dtype), axis)
@@ -94,20 +94,20 @@ def balanced(
   shift: Scalar | None = None,
   axis: str | None = None,
 ) -> jax.Array:
-  """The text's gradient with alpha times the adversarial one's standard deviation, and its mean.
+  """The text gradient, rescaled to alpha times the adversarial gradient's standard deviation and shifted.
 
-  b = alpha * std(gD) / std(gR) * (gR - mean gR) + shift * mean gD, by scalars over the whole global batch and
-  without an epsilon; where gR is constant its part is 0.
+  b = alpha * std(gD) / std(gR) * (gR - mean gR) + shift * mean gD, with scalar moments over the whole global
+  batch and no epsilon; if gR is constant, its term is 0.
 
   Args:
-    adversarial: gD, of the images.
+    adversarial: gD, with respect to the images.
     text: gR, of the same shape.
     alpha: ().
-    shift: (), alpha in the paper (None); 0 leaves the mean out. See `shift_up_to_one`.
+    shift: (), alpha in the paper (None); 0 omits the mean. See `shift_up_to_one`.
     axis: the device axis, or None.
 
   Returns:
-    Of their shape, in float32 or better.
+    An array of the same shape, in float32 or better.
   """
   chex.assert_equal_shape([adversarial, text])
   of_adversarial, of_text = moments(adversarial, axis), moments(text, axis)
@@ -118,17 +118,17 @@ def balanced(
 
 
 def shift_up_to_one(alpha: Scalar) -> jax.Array:
-  """alpha, but 0 above 1: there the mean, multiplied, would drive images to white."""
+  """The shift: alpha up to 1, and 0 above it, where the amplified mean would drive images to white."""
   return jnp.where(jnp.asarray(alpha) > 1, 0.0, alpha)
 
 
 class Parts(NamedTuple):
-  """Log10 of the L2 norms of a gradient's parts over the global batch; -inf for 0.
+  """Log10 of the L2 norms of a gradient's components over the global batch; -inf for 0.
 
   Attributes:
-    adversarial: of D.
-    text: of R, as it is.
-    added: of R, as it joins D's: balanced.
+    adversarial: from D.
+    text: from R, unscaled.
+    added: from R, as it is added to D's: balanced.
   """
 
   adversarial: jax.Array
@@ -137,15 +137,15 @@ class Parts(NamedTuple):
 
 
 class AtImages(NamedTuple):
-  """What two judges say of images, and how the images should change.
+  """Both losses of images and their gradients with respect to the images.
 
   Attributes:
     adversarial: the adversarial loss, this device's part.
     text: the text's loss, this device's part.
-    of_d: the gradient of the former by the images.
-    of_r: that of the latter, as it is.
-    added: that of the latter as it joins the former: balanced.
-    aux: what both losses returned besides.
+    of_d: the gradient of the adversarial loss with respect to the images.
+    of_r: that of the text loss, unscaled.
+    added: that of the text loss as it is added to `of_d`: balanced.
+    aux: the auxiliary outputs of both losses.
   """
 
   adversarial: jax.Array
@@ -156,7 +156,7 @@ class AtImages(NamedTuple):
   aux: tuple[PyTree, PyTree]
 
   def whole(self, dtype: Any) -> jax.Array:
-    """Both together."""
+    """The sum of both gradients."""
     return (self.of_d.astype(self.added.dtype) + self.added).astype(dtype)
 
 
@@ -185,13 +185,13 @@ def maker_loss(
   balance: bool = True,
   axis: str | None = None,
 ) -> tuple[jax.Array, tuple[PyTree, PyTree]]:
-  """Adversarial + text loss of images () whose gradient by them is that of `maker_gradient`.
+  """Adversarial + text loss () of images, whose gradient with respect to them is that of `maker_gradient`.
 
-  Where gradients are balanced it is not the slope of this value, nor of any other: what images are to change by
-  counts as a constant, and a second derivative means nothing.
+  With balancing, the gradient is not the derivative of this value, nor of any other: the images' gradient
+  is treated as a constant, and second derivatives are meaningless.
 
   Args:
-    images: [B, H, W, 1], of parameters that are differentiated by.
+    images: [B, H, W, 1], computed from the parameters that the loss is differentiated with respect to.
     adversarial: see `maker_gradient`.
     text: see `maker_gradient`.
     alpha: see `balanced`.
@@ -200,7 +200,7 @@ def maker_loss(
     axis: the device axis, or None.
 
   Returns:
-    This device's part of the loss, and what both losses returned besides.
+    This device's part of the loss, and the auxiliary outputs of both losses.
   """
   if not balance:
     (loss, of_adversarial), (text_part, of_text) = adversarial(images), text(images)
@@ -212,16 +212,16 @@ def maker_loss(
 
 
 class MakerGradient(NamedTuple):
-  """What (G, phi) are moved by.
+  """The gradient that updates (G, phi), and what was computed along with it.
 
   Attributes:
-    grads: of the parameters, this device's part: sum it over devices once.
+    grads: with respect to the parameters, this device's part: sum it over devices once.
     adversarial: the adversarial loss, this device's part.
     text: the text's loss, this device's part.
-    images: what was generated.
-    aux: what `generate` and both losses returned besides: (of generate, of adversarial, of text).
-    pixels: norms of the parts at the images.
-    parameters: norms of the parts at the parameters, or None.
+    images: the generated images.
+    aux: auxiliary outputs of `generate` and both losses: (of generate, of adversarial, of text).
+    pixels: norms of the components at the images.
+    parameters: norms of the components at the parameters, or None.
   """
 
   grads: PyTree
@@ -244,21 +244,21 @@ def maker_gradient(
   norms_of_parameters: bool = False,
   axis: str | None = None,
 ) -> MakerGradient:
-  """The gradient of adversarial + text loss for those who make images, balanced where both meet.
+  """The generator's gradient of adversarial + text loss, balanced at the images.
 
-  Images are made once; both losses are differentiated at them, the text's gradient is scaled there, and the sum
-  is pulled back. With any loss in the place of the adversarial one, as the error of a drawing of the same word,
-  the text's is balanced against that.
+  Images are generated once; both losses are differentiated with respect to them, the text gradient is rescaled
+  there, and the sum is backpropagated. Any other loss may replace the adversarial one, such as the error
+  against a drawing of the same word; the text gradient is then balanced against it.
 
   Args:
-    generate: params -> (images [B, H, W, 1], anything).
+    generate: params -> (images [B, H, W, 1], aux).
     params: of G and phi.
-    adversarial: images -> (this device's part of the loss, anything).
+    adversarial: images -> (this device's part of the loss, aux).
     text: the same for the text.
     alpha: see `balanced`.
     shift: see `balanced`.
-    balance: whether to; if not, gradients are added as they are.
-    norms_of_parameters: whether to measure them: a gradient of the parameters more for each part.
+    balance: whether to balance; if not, gradients are simply added.
+    norms_of_parameters: whether to measure these norms, which takes one more backward pass per component.
     axis: the device axis, or None.
   """
   images, pull, of_generate = jax.vjp(generate, params, has_aux=True)
@@ -283,12 +283,12 @@ def maker_gradient(
 
 
 def log10_norm(tree: PyTree, axis: str | None = None) -> jax.Array:
-  """log10 of the L2 norm of all leaves together, and over the rows of all devices where `axis` is given."""
+  """log10 of the L2 norm of all leaves together, over the rows of all devices if `axis` is given."""
   leaves = [
     x.astype(jnp.promote_types(x.dtype, jnp.float32)).ravel() for x in jax.tree.leaves(tree)
   ]
   count = psum(jnp.asarray(sum(x.size for x in leaves), leaves[0].dtype), axis)
-  unit = psum(sum(jnp.abs(x).sum() for x in leaves), axis) / count  # squares of tiny values vanish
+  unit = psum(sum(jnp.abs(x).sum() for x in leaves), axis) / count  # squares of tiny values underflow
   scale = jnp.where(unit > 0, unit, 1)
   squares = psum(sum(((x / scale) ** 2).sum() for x in leaves), axis)
   return jnp.log10(unit) + 0.5 * jnp.log10(squares)

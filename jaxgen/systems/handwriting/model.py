@@ -1,4 +1,4 @@
-"""The networks of a run: who writes, who judges, who reads."""
+"""The networks of a run: the writer (G and phi), the discriminator and the recogniser."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ from jaxgen.task import name_key
 
 
 class Writer(nn.Module):
-  """G and phi: one player, moved by one gradient.
+  """G and phi: one player, updated with one gradient.
 
   Attributes:
-    gen: makes images, of phi(s) in the paper, of the letters themselves in the small net.
-    phi: embeds the text; None where the generator lays letters out.
-    spacing: how wide letters are, where they are laid out at natural spacing.
+    gen: makes images, from phi(s) in the paper, from the letters themselves in the small net.
+    phi: embeds the text; None if the generator lays out letters.
+    spacing: predicts letter widths, if letters are laid out at natural spacing.
   """
 
   gen: Generator | LetterGenerator
@@ -48,9 +48,9 @@ class Writer(nn.Module):
       z: [B, num_latents] ~ N(0, I).
       labels: [B, L] int32, symbols 1 to V, then padding 0.
       lengths: [B] int32.
-      train: batch statistics instead of running averages; without it a word does not depend on the others.
-      update: whether the spectral norms' vectors take a step.
-      letter_widths: [B, L] in pixels, at natural spacing; None: as `widths` has them, without a gradient.
+      train: use batch statistics instead of running averages, which keep a word independent of the others.
+      update: whether the spectral norms' vectors take a power-iteration step.
+      letter_widths: [B, L] in pixels, at natural spacing; None: those of `widths`, without a gradient.
 
     Returns:
       [B, H, W, 1] in [-1, 1], paper +1.
@@ -64,7 +64,7 @@ class Writer(nn.Module):
     return self.gen(z, self.phi(labels, lengths), train=train, update=update)
 
   def widths(self, z: jax.Array, labels: jax.Array, lengths: jax.Array) -> jax.Array:
-    """How wide the letters are, at natural spacing: [B, L] in pixels, see `LetterWidths`."""
+    """Letter widths at natural spacing: [B, L] in pixels, see `LetterWidths`."""
     assert self.spacing is not None and isinstance(self.gen, LetterGenerator)
     return self.spacing(z[:, : self.gen.hand], labels, lengths)
 
@@ -72,17 +72,17 @@ class Writer(nn.Module):
 def latents(
   keys: jax.Array, size: int, num_faces: int, dtype: Any, among: Sequence[int] = ()
 ) -> jax.Array:
-  """Draws z.
+  """Samples z.
 
   Args:
-    keys: [B] typed, a row each.
+    keys: [B] typed PRNG keys, one per row.
     size: of z.
-    num_faces: F; the first F numbers of z are 0, but for one: the face of a hand. 0: there is none.
+    num_faces: F; the first F entries of z are a scaled one-hot code of the hand's face. 0: no such code.
     dtype: of z.
-    among: of the F faces those that are drawn; empty: all.
+    among: those of the F faces to sample from; empty: all.
 
   Returns:
-    [B, size] ~ N(0, I), but for the face, which has its mean square too.
+    [B, size] ~ N(0, I), except for the face code, whose mean square is also 1.
   """
 
   def draw(key: jax.Array) -> jax.Array:
@@ -97,7 +97,7 @@ def latents(
 
 
 def with_face(z: jax.Array, face: jax.Array, num_faces: int) -> jax.Array:
-  """Z [..., size] with faces [...], numbers below F, in place of those it has."""
+  """Z [..., size] with its face codes replaced by those of faces [...], numbers below F."""
   code = jax.nn.one_hot(face, num_faces, dtype=z.dtype)
   return z.at[..., :num_faces].set(code * jnp.sqrt(jnp.asarray(num_faces, z.dtype)))
 
@@ -109,7 +109,7 @@ class Networks(NamedTuple):
     gen: G and phi.
     disc: D.
     rec: R.
-    num_faces: of the hands that z tells apart; 0: z has no such part.
+    num_faces: number of faces that z encodes; 0: z has no face code.
   """
 
   gen: Writer
@@ -118,5 +118,5 @@ class Networks(NamedTuple):
   num_faces: int = 0
 
   def latents(self, keys: jax.Array, dtype: Any, among: Sequence[int] = ()) -> jax.Array:
-    """A noise z [B, num_latents] of keys [B], with one of all faces, or of some."""
+    """Noise z [B, num_latents] from keys [B], with a face out of all of them, or out of `among`."""
     return latents(keys, self.gen.num_latents, self.num_faces, dtype, among)

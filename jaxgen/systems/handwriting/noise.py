@@ -1,4 +1,4 @@
-"""White noise on pictures that a recogniser learns from: it should not see what a person does not."""
+"""White noise on a recogniser's training pictures: it should not see what a person does not."""
 
 import jax
 
@@ -6,16 +6,16 @@ from jaxgen.axis import example_keys
 
 
 def noisy(key: jax.Array, images: jax.Array, most: float, axis: str | None = None) -> jax.Array:
-  """Images with Gaussian noise whose strength differs from one to the next.
+  """Images with Gaussian noise whose strength varies from image to image.
 
   Args:
-    key: () typed, of the step.
+    key: () typed PRNG key of the step.
     images: [B, H, W, 1], this device's rows.
     most: the largest standard deviation; each image's is uniform from 0 to it. 0: nothing is added.
     axis: the device axis, or None.
 
   Returns:
-    Of the same shape and type, beyond [-1, 1] where noise leads there.
+    An array of the same shape and dtype; values may leave [-1, 1].
   """
   if not most:
     return images

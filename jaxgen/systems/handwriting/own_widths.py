@@ -1,10 +1,10 @@
-"""Pictures that are each read at their own width: where one ends on its canvas."""
+"""Pictures that are read at their own widths: where each ends on its canvas."""
 
 import chex
 import jax
 import jax.numpy as jnp
 
-# Darker than paper by this share of the way to ink: 8 of 255 levels.
+# Counts as ink if darker than paper by this fraction: 8 of 255 levels.
 _INK = 8 / 255
 _NARROWEST = 8
 
@@ -12,8 +12,8 @@ _NARROWEST = 8
 def own_line(image: jax.Array, width: jax.Array, rtl: bool = False) -> tuple[jax.Array, jax.Array]:
   """A padded picture at the left end of its canvas, and its width without white columns on the right.
 
-  Of these an eighth of the height is left. Sets that pad their own pictures with white read so as those
-  that cut them close.
+  White columns worth an eighth of the height are kept. Thus sets that pad their own pictures with white are
+  read like those that crop them tightly.
 
   Args:
     image: [H, W, 1] in [-1, 1], paper +1.

@@ -1,6 +1,6 @@
 """A recogniser of words and lines: a system of its own, trained alone.
 
-One that never trained a generator judges what that writes; one that is trained on real words reads.
+One that took no part in training a generator judges its output; one that is trained on real words reads.
 """
 
 import logging
@@ -17,9 +17,9 @@ from jaxgen.systems.handwriting.word_keys import WORDS
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('nll',)
-# What an evaluation finds of the confidences of words, and reading needs, see `reading.calibration`.
+# The calibration of word confidences that an evaluation fits and reading needs, see `reading.calibration`.
 FITTED = 'temperature', 'confidence_offset', 'confidence_crowding'
-# What cards say of its models, see `exchange.cards`.
+# What model cards say about its models, see `exchange.cards`.
 ABOUT = About(
   'A recogniser of handwritten words and lines, trained with CTC.',
   pipeline_tag='image-to-text',
@@ -28,7 +28,7 @@ ABOUT = About(
   python="jaxgen.read('word.png', weights={weights!r})  # .text, .confidence, .alternatives",
   header=FITTED,
 )
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# The rule of each key; keys of all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **WORDS,
   'model.recogniser': RECOGNISERS,
@@ -74,12 +74,12 @@ __getattr__ = imported_on_use(
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: where the rate falls towards the end."""
+  """Whether an update depends on config.num_steps: if the learning rate decays towards the end."""
   return config.optim.decay_from < 1
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for incompatible values; each alone satisfies its rule in KEYS."""
   check_words(config)
   if config.generated.alone and not config.generated.name:
     raise ConfigError(
@@ -89,9 +89,9 @@ def check_config(config: ConfigDict) -> None:
 
 
 def asset_config(config: ConfigDict) -> ConfigDict:
-  """The config of what judges a handwriting config: trained on the same kind of words, by a seed of its own.
+  """The config of the reader that evaluates a handwriting config: same kind of words, a seed of its own.
 
-  A run that was trained with that seed is judged all the same, with a warning.
+  A run that was trained with that same seed is still evaluated, with a warning.
   """
   if config.eval.reader_seed == config.seed:
     logging.warning(
@@ -105,9 +105,9 @@ def asset_config(config: ConfigDict) -> ConfigDict:
     asset.seed = config.eval.reader_seed
     asset.num_steps = config.eval.reader_steps
     asset.save_every = asset.num_steps
-    asset.eval.num_judged = 0  # nobody asks how sure it is
+    asset.eval.num_judged = 0  # its confidences are not used
     asset.data = config.data.copy_and_resolve_references()
     if config.data.layout == 'natural':
-      asset.model.frame_stride = 2  # narrow letters stand closer than four pixels
+      asset.model.frame_stride = 2  # narrow letters are less than four pixels apart
     asset.precision = 'float32' if config.precision == 'bfloat16' else config.precision
   return asset

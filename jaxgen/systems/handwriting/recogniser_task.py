@@ -1,4 +1,4 @@
-"""A recogniser as Data and Task."""
+"""Data and Task of a recogniser."""
 
 import functools
 from typing import Any
@@ -45,7 +45,7 @@ def make_data(config: ConfigDict) -> Data:
   """The words of config.data: see `jaxgen.systems.handwriting.data.make_data`.
 
   With config.model.own_widths a training picture is at the left end of its canvas and has its 'width'; pictures
-  are changed as config.augment says. Splits are as the set has them: `Steps.shown` brings them there.
+  are augmented according to config.augment. Splits stay as in the set: `Steps.shown` moves them there.
   """
   made = data.make_data(config, to_read=True)
   options, rtl = Augmentation(**config.augment), is_rtl(config)
@@ -56,7 +56,7 @@ def make_data(config: ConfigDict) -> Data:
     padded_left = rtl and not config.model.own_widths
     if config.model.own_widths:
       image, width = own_line(image, width, rtl)
-    elif padded_left:  # what changes it wants it at the left end
+    elif padded_left:  # augmentation needs it at the left end
       image = jnp.roll(image, width - image.shape[1], axis=1)
     image, width = augmented(name_key(key, 'augment'), image, width, options)
     if padded_left:
@@ -80,7 +80,7 @@ def make_model(config: ConfigDict, facts: dict[str, Any]) -> Recogniser:
 
 
 class Steps:
-  """CTC by Adam, or by RMSprop.
+  """Training with CTC by Adam or RMSprop, and evaluation.
 
   Args:
     config: of the run.
@@ -102,7 +102,7 @@ class Steps:
     self.optimizers = {PLAYER: optax.chain(clip, moved)}
 
   def init(self, key: jax.Array) -> TrainState:
-    """A state of new parameters, or of those that config.init_from names."""
+    """A state with new parameters, or with those that config.init_from names."""
     size = self.config.data.height, self.config.data.width
     variables = self.net.init(name_key(key, 'init'), jnp.zeros((1, *size, 1), self.param_dtype))
     params = variables['params']
@@ -111,7 +111,7 @@ class Steps:
     return fresh_state(key, {PLAYER: {'params': params}}, self.optimizers)
 
   def shown(self, batch: Batch) -> tuple[jax.Array, jax.Array | None]:
-    """Images [B, H, W, 1] of a split's batch as the network takes them; widths [B] where each has its own."""
+    """Images [B, H, W, 1] of a split's batch as the network takes them; widths [B] if each has its own."""
     if not self.config.model.own_widths:
       return batch['image'], None
     return own_lines(batch['image'], batch['width'], is_rtl(self.config))
@@ -126,10 +126,10 @@ class Steps:
   def loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """CTC's mean over the pictures that have an alignment, see `Task.losses`; nats.
+    """The mean CTC loss over the pictures that have an alignment, see `Task.losses`; nats.
 
     Returns:
-      The loss, and of each picture 'nll' [B] and whether it is 'possible' [B].
+      The loss, and for each picture 'nll' [B] and whether it is 'possible' [B].
     """
     key = step_rng(state, 'noise')
     images = noisy(key, batch['image'], self.config.loss.noise, self.axis)
@@ -146,17 +146,17 @@ class Steps:
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array | None = None) -> Metrics:
-    """The loss over the rows of a mask that have an alignment."""
+    """The loss over unmasked rows that have an alignment."""
     del key
     nll, possible = self.nll(variables, batch, *self.shown(batch))
     return {'nll': Mean.of(nll, batch['mask'] * possible)}
 
   def evaluate(self, variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
-    """Character and word error rates of greedy reading, and how far confidences can be trusted.
+    """Character and word error rates of greedy decoding, and the calibration of confidences.
 
-    'seen', 'case' and 'unseen' are the rates of texts that training showed, that differ from such in case only,
-    and of others. `recogniser.FITTED` is the calibration that `jaxgen read` takes, 'ece' the expected error of
-    words with it, 'ece_uncalibrated' that without. 'dropped' are rows of the set that could not be used.
+    'seen', 'case' and 'unseen' are the rates for texts that training showed, those that differ from them in
+    case only, and others. `recogniser.FITTED` is the calibration that `jaxgen read` uses, 'ece' the expected
+    calibration error of words with it, 'ece_uncalibrated' without. 'dropped' counts unusable rows of the set.
     """
     assert data is not None
     split = 'test' if 'test' in data.splits else 'validation'
@@ -184,7 +184,7 @@ class Steps:
     ]
 
   def _certainty(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, float | int]:
-    """Of the first config.eval.num_judged pictures of the validation set, and of the test set."""
+    """The calibration, from the first config.eval.num_judged pictures of validation and test set each."""
     size, most = self.config.eval.batch_size, self.config.eval.num_judged
     if not most:
       return {}
@@ -228,6 +228,6 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
 def _pictures(
   config: ConfigDict, variables: PyTree, data: Data | None, tools: Tools
 ) -> dict[str, np.ndarray]:
-  """{'data'}: of words that people wrote, what is trained on."""
+  """{'data'}: a sheet of training pictures, if people wrote them."""
   del variables, tools
   return {'data': training_sheet(data)} if data and not is_drawn(config) else {}

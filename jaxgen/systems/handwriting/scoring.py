@@ -1,4 +1,4 @@
-"""How well a reader reads sets of pictures whose texts are known."""
+"""Scores of a reader on sets of pictures whose texts are known."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,12 +24,12 @@ from jaxgen.systems.handwriting.real.words import Words, load_words
 from jaxgen.systems.handwriting.real.writers import SplitRule
 from jaxgen.words import named
 
-TOGETHER = 64  # pictures that are in memory at once
+TOGETHER = 64  # pictures in memory at once
 Interval = tuple[float, float] | None
 
 
 class Layout(NamedTuple):
-  """How a person's set is read, see `real.words.load_words`."""
+  """How a user's set is read, see `real.words.load_words`."""
 
   table: str = ''
   columns: Mapping[str, str] = {}
@@ -40,13 +40,13 @@ class Score(NamedTuple):
   """How well the pictures of a set are read.
 
   Attributes:
-    images: how many.
-    cer: edits a character of the texts, a fraction; None where these have none.
+    images: number of pictures.
+    cer: edits per character of the texts, a fraction; None if these are empty.
     cer_interval: 95 %, over texts.
-    wer: edits a word.
+    wer: edits per word.
     wer_interval: 95 %, over texts.
-    ece: expected calibration error of the words that were read; None where there is none.
-    ece_by_chance: the mean error of as many words that are right as often as their confidence says.
+    ece: expected calibration error of the words that were read; None if there are none.
+    ece_by_chance: the mean error of as many perfectly calibrated words.
   """
 
   images: int
@@ -59,10 +59,10 @@ class Score(NamedTuple):
 
 
 def scored(texts: Sequence[str], answers: Sequence[Answer]) -> Score:
-  """The score of what was read.
+  """The score of a reader's answers.
 
   Args:
-    texts: N, what is written; symbols that the reader does not know are errors.
+    texts: N, the ground truth; symbols that the reader does not know count as errors.
     answers: N.
   """
   readings = [answer.text for answer in answers]
@@ -75,7 +75,7 @@ def scored(texts: Sequence[str], answers: Sequence[Answer]) -> Score:
 
 
 def judged_words(texts: Sequence[str], answers: Sequence[Answer]) -> tuple[np.ndarray, np.ndarray]:
-  """Of all words that were read the confidence [W], and whether each is one of its picture's text [W] bool."""
+  """The confidence [W] of every word read, and whether it is one of its picture's text, [W] bool."""
   sure, correct = [], []
   for text, answer in zip(texts, answers, strict=True):
     if answer.words:
@@ -87,12 +87,12 @@ def judged_words(texts: Sequence[str], answers: Sequence[Answer]) -> tuple[np.nd
 def read_words(
   service: Service, words: Words, progress: Callable[[Sequence[int]], Iterator[int]]
 ) -> list[Answer]:
-  """What a reader makes of the pictures of a set, some at a time.
+  """Reads the pictures of a set, in chunks.
 
   Args:
-    service: that reads.
+    service: the reader.
     words: at its height and their own widths; none is blank.
-    progress: goes over places of pictures, with a bar.
+    progress: iterates over picture indices, with a progress bar.
   """
   answers: list[Answer] = []
   for first in progress(range(0, len(words), TOGETHER)):
@@ -104,21 +104,21 @@ def read_words(
 def words_to_score(
   name: str, config: ConfigDict, ink: Ink, layout: Layout, rtl: bool
 ) -> tuple[Words, Report]:
-  """The pictures of a set that a reader is scored by, each at its own width, and what was left out.
+  """The pictures of a set to score a reader on, each at its own width, and what was left out.
 
-  Of the sets that are known by name, and of one that the reader learned from, they are the test rows, by
-  writers that none learns from; of any other set those that it gives to test itself, or all.
+  For known sets, and a set that the reader was trained on, these are the test rows, by writers that are never
+  trained on; for any other set its own test rows, or all rows if it has no split.
 
   Args:
-    name: of a set, as config.data.name has it; a folder with the name of a known set is that one.
+    name: of a set, as in config.data.name; a folder with the name of a known set is that set.
     config: of the reader's training.
-    ink: how pictures are brought to what it reads.
-    layout: of a person's own set.
-    rtl: whether it reads from right to left.
+    ink: how pictures are prepared for the reader.
+    layout: of a user's own set.
+    rtl: whether it reads right to left.
 
   Raises:
     DataError: there is no such set, or none of its rows can be used.
-    ConfigError: a column or level that there is not.
+    ConfigError: there is no such column or level.
   """
   data, path = config.data, expanded(name)
   known = path.name if path.is_dir() else name
@@ -154,7 +154,7 @@ def _learned_from(path: Path, config: ConfigDict) -> bool:
 
 
 def unknown_symbols(texts: Sequence[str], charset: Charset) -> str:
-  """What to say of symbols of texts that a reader can never read; '' where there are none."""
+  """A message about symbols of texts that a reader can never read; '' if there are none."""
   counts = Counter(symbol for text in texts for symbol in text if symbol not in charset.labels)
   if not counts:
     return ''

@@ -1,4 +1,4 @@
-"""Pictures of a run: the fixed grid of words and noises in which a person sees the writing appear."""
+"""Pictures of a run: a fixed grid of words and noises that shows how the writing develops."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ NOISES = 6
 
 
 def grid_words(inference: Inference) -> list[str]:
-  """The words of the paper's figures that can be written; in small letters where there are no capitals."""
+  """The words of the paper's figures that can be written; in lower case if the charset has no capitals."""
   longest, charset = inference.facts['max_length'], inference.charset
   found = []
   for word in WORDS[inference.config.data.script]:
@@ -39,8 +39,8 @@ def grid_words(inference: Inference) -> list[str]:
 def pictures(
   inference: Inference, variables: PyTree, data: Data | None, tools: Tools
 ) -> dict[str, np.ndarray]:
-  """{'words'}: a row a word, a column a noise, the same ones at every step; with words that people wrote also
-  {'data'}, what is trained on.
+  """{'words'}: a row per word, a column per noise, the same at every step; with real words also {'data'},
+  a sheet of training pictures.
   """
   words = grid_words(inference)
   labels, lengths = inference.charset.encode(words, inference.facts['max_length'])

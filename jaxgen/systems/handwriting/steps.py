@@ -1,7 +1,7 @@
-"""The updates of a run: reading, drawings, and the game, each a step of its own.
+"""The updates of a run, one step function per stage: reading, drawings, and the adversarial game.
 
-The paper's training is the game alone: D, then R on real words, then G and phi against both. What comes before
-it is ours: R learns to read, then G learns from drawings of the very words that it writes.
+The paper trains with the game alone: D, then R on real words, then G and phi against both. The stages before
+it are ours: R learns to read, then G learns from drawings of the very words that it writes.
 """
 
 from collections.abc import Callable
@@ -23,22 +23,22 @@ from jaxgen.systems.handwriting.model import Networks, Writer
 from jaxgen.systems.handwriting.noise import noisy
 from jaxgen.task import Batch, PyTree, TrainState, step_rng, update_player
 
-MOMENTUM = 0.99  # of the running averages of what the balance does
+MOMENTUM = 0.99  # of the running averages of the gradient norm ratios
 STATISTICS = 'batch_stats'
 Optimizers = dict[str, optax.GradientTransformation]
 
 
 class Writing(NamedTuple):
-  """What G and phi are moved by in a stage.
+  """The objective of G and phi in a stage.
 
   Attributes:
     generate: parameters -> (images [B, H, W, 1], the writer's new collections).
-    judged: images -> (this device's part of what R's loss joins, anything).
+    judged: images -> (this device's part of the loss that R's is added to, aux).
     text: images -> (this device's part of R's loss, what `Steps.text_nll` returns).
     alpha: see `losses.balanced`.
     shift: see `losses.balanced`.
-    balance: whether to.
-    widths: parameters -> this device's part of the error of letters' widths; None where none are learned.
+    balance: whether to balance the gradients.
+    widths: parameters -> this device's part of the letter width error; None if no widths are learned.
   """
 
   generate: Callable[[PyTree], tuple[jax.Array, PyTree]]
@@ -51,13 +51,13 @@ class Writing(NamedTuple):
 
 
 class Steps:
-  """What each update does.
+  """The update of each stage.
 
   Args:
     config: of the run.
     facts: of the data.
     nets: with the device axis.
-    optimizers: by stage ('read', 'paired', 'game'), then by player; of one player all of one state.
+    optimizers: by stage ('read', 'paired', 'game'), then by player; those of a player share one state.
     axis: the device axis, or None.
   """
 
@@ -76,27 +76,27 @@ class Steps:
     self.count = config.batch_size
 
   def variables(self, state: TrainState, name: str) -> PyTree:
-    """What the player's network is applied with."""
+    """The variables to apply a player's network with."""
     return {'params': state.params[name], **state.variables[name]}
 
   def latents(self, state: TrainState, name: str, rows: int) -> jax.Array:
-    """Z [B, num_latents] of this device's rows."""
+    """Z [B, num_latents] for this device's rows."""
     keys = example_keys(step_rng(state, name), rows, self.axis)
     return self.nets.latents(keys, self.param_dtype)
 
   def read_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """R alone, on real words."""
+    """Updates only R, on real words."""
     state, metrics = self.update_recogniser(state, batch, 'read')
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def paired_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """G and phi alone, by drawings."""
+    """Updates only G and phi, from drawings."""
     found, state = self.update_writer(state, 'paired', self.paired_writing(state, batch))
     metrics = {'drawing_error': Mean.of(found.aux[1]), **self.text_metrics(found)}
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def paired_writing(self, state: TrainState, batch: Batch) -> Writing:
-    """The squared error to a drawing of the same word, and what R reads, balanced against it."""
+    """The squared error against a drawing of the same word, with R's loss balanced against it."""
     target, labels, lengths = batch['image'], batch['label'], batch['length']
 
     def drawing(images: jax.Array) -> tuple[jax.Array, PyTree]:
@@ -104,7 +104,7 @@ class Steps:
       return error.sum() / self.count, error
 
     z = self.latents(state, 'maker_latent', len(labels))
-    if 'hand' in batch:  # what G learns of a hand lies in this part of z
+    if 'hand' in batch:  # this part of z encodes the hand
       z = z.at[:, : batch['hand'].shape[1]].set(batch['hand'])
     alpha, letter_widths = self.config.curriculum.paired_text, batch.get('letter_widths')
     widths = None
@@ -125,7 +125,7 @@ class Steps:
   def game_step(
     self, state: TrainState, batch: Batch, norms_of_parameters: bool = False
   ) -> tuple[TrainState, Metrics]:
-    """D, R, then G and phi against the updated ones, with fresh noise and the same words to write."""
+    """Updates D, R, then G and phi against the updated ones, with fresh noise and the same words to write."""
     state, metrics = self.update_discriminator(state, batch)
     if not self.config.curriculum.freeze_recogniser:
       state, more = self.update_recogniser(state, batch, 'game')
@@ -139,7 +139,7 @@ class Steps:
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def game_writing(self, state: TrainState, batch: Batch) -> Writing:
-    """What D makes of words, and what R reads, balanced against it."""
+    """D's loss of generated words, with R's loss balanced against it."""
     disc = self.variables(state, 'disc')
 
     def judged(images: jax.Array) -> tuple[jax.Array, PyTree]:
@@ -162,7 +162,7 @@ class Steps:
   def discriminator_loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """D's on real words and on generated ones, which go through it apart; see `Task.losses`.
+    """D's loss on real and on generated words, which pass through it separately; see `Task.losses`.
 
     Returns:
       The loss, and 'on_real' [B] and 'on_fake' [B], logits, and 'variables', D's new collections.
@@ -180,7 +180,7 @@ class Steps:
     return loss, {'on_real': on_real, 'on_fake': on_fake, 'variables': updates}
 
   def update_discriminator(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """D alone."""
+    """Updates only D."""
     (loss, aux), grads = jax.value_and_grad(self.discriminator_loss, has_aux=True)(
       state.params['disc'], state, batch
     )
@@ -197,7 +197,7 @@ class Steps:
   def written(
     self, state: TrainState, z: jax.Array, labels: jax.Array, lengths: jax.Array
   ) -> jax.Array:
-    """Images with batch statistics, as constants."""
+    """Images generated with batch statistics, without a gradient."""
     gen = self.variables(state, 'gen')
     images, _ = self.nets.gen.apply(gen, z, labels, lengths, train=True, mutable=[STATISTICS])
     return jax.lax.stop_gradient(images)
@@ -205,10 +205,10 @@ class Steps:
   def recogniser_loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """R's by CTC on real words, with noise of a strength that differs from word to word; see `Task.losses`.
+    """R's CTC loss on real words, with noise whose strength varies from word to word; see `Task.losses`.
 
     Returns:
-      The loss, a mean over words that have an alignment, in nats, and of each word 'nll' [B] and whether it is
+      The loss, a mean over words that have an alignment, in nats, and for each word 'nll' [B] and whether it is
       'possible' [B].
     """
     key = step_rng(state, 'noise')
@@ -219,7 +219,7 @@ class Steps:
   def update_recogniser(
     self, state: TrainState, batch: Batch, stage: str
   ) -> tuple[TrainState, Metrics]:
-    """R alone."""
+    """Updates only R."""
     grads, aux = jax.grad(self.recogniser_loss, has_aux=True)(state.params['rec'], state, batch)
     state = update_player(state, self.optimizers[stage], 'rec', grads, self.axis)
     possible = aux['possible']
@@ -231,7 +231,7 @@ class Steps:
   def text_nll(
     self, rec: PyTree, images: jax.Array, labels: jax.Array, lengths: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """-log p(text | image) [B] by R, and whether there is an alignment [B]."""
+    """R's -log p(text | image) [B], and whether there is an alignment [B]."""
     reading: Any = self.nets.rec.apply(rec, images)
     return losses.text_nll(reading, labels, lengths, self.rtl)
 
@@ -243,7 +243,7 @@ class Steps:
     lengths: jax.Array,
     letter_widths: jax.Array | None = None,
   ) -> Callable[[PyTree], tuple[jax.Array, PyTree]]:
-    """`Writing.generate` of these words; letters are laid as wide as letter_widths [B, L], where given."""
+    """`Writing.generate` for these words; letters get the widths letter_widths [B, L], if given."""
 
     def generate(params: PyTree) -> tuple[jax.Array, PyTree]:
       gen = {'params': params, **state.variables['gen']}
@@ -254,7 +254,7 @@ class Steps:
     return generate
 
   def reading(self, state: TrainState, labels: jax.Array, lengths: jax.Array) -> losses.Judge:
-    """`Writing.text` of these words."""
+    """`Writing.text` for these words."""
     rec = self.variables(state, 'rec')
 
     def text(images: jax.Array) -> tuple[jax.Array, PyTree]:
@@ -266,7 +266,7 @@ class Steps:
   def update_writer(
     self, state: TrainState, stage: str, writing: Writing, norms_of_parameters: bool = False
   ) -> tuple[losses.MakerGradient, TrainState]:
-    """G and phi by the gradient of `writer_loss`, taken apart where norms are measured on its way."""
+    """Updates G and phi with the gradient of `writer_loss`, computed in steps so that norms can be measured."""
     found = losses.maker_gradient(
       writing.generate,
       state.params['gen'],
@@ -288,20 +288,20 @@ class Steps:
   def paired_loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """G's and phi's by drawings, see `writer_loss`."""
+    """The loss of G and phi on drawings, see `writer_loss`."""
     return self.writer_loss(params, self.paired_writing(state, batch))
 
   def game_loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """G's and phi's in the game, see `writer_loss`."""
+    """The loss of G and phi in the game, see `writer_loss`."""
     return self.writer_loss(params, self.game_writing(state, batch))
 
   def writer_loss(self, params: PyTree, writing: Writing) -> tuple[jax.Array, dict[str, Any]]:
-    """The losses of images together, see `Task.losses` and, for what its gradient is, `losses.maker_loss`.
+    """The total loss of the images, see `Task.losses` and, for its gradient, `losses.maker_loss`.
 
     Returns:
-      The loss, and the 'images' [B, H, W, 1], 'judged', what `Writing.judged` has of them besides, of each word
+      The loss, and the 'images' [B, H, W, 1], 'judged', the auxiliary output of `Writing.judged`, for each word
       'nll' [B] and whether it is 'possible' [B], and 'variables', the writer's new collections.
     """
     images, variables = writing.generate(params)
@@ -320,7 +320,7 @@ class Steps:
     lengths: jax.Array,
     letter_widths: jax.Array,
   ) -> jax.Array:
-    """Mean squared error of letters' widths, in pixels: this device's part."""
+    """Mean squared error of letter widths, in pixels squared: this device's part."""
     found: Any = self.nets.gen.apply({'params': params}, z, labels, lengths, method=Writer.widths)
     return ((found - letter_widths) ** 2).mean(-1).sum() / self.count
 
@@ -329,12 +329,12 @@ class Steps:
     return state.replace(variables={**state.variables, name: {**state.variables[name], **updates}})
 
   def text_metrics(self, found: losses.MakerGradient) -> Metrics:
-    """What R makes of generated words, and how many of them have no alignment."""
+    """R's loss on generated words, and the fraction of them without an alignment."""
     nll, possible = found.aux[2]
     return {'text_loss': Mean.of(nll, possible), 'text_dropped': losses.dropped_share(possible)}
 
   def norm_metrics(self, found: losses.MakerGradient, share: jax.Array) -> Metrics:
-    """Log10 of the text gradient's norm over the adversarial one's, before balancing; alike on all devices."""
+    """Log10 of the text gradient's norm over the adversarial one's, before balancing; same on all devices."""
     return {
       f'grad_norm_ratio_{name}': Mean(
         jnp.where(jnp.isfinite(ratio), ratio, 0) * share, jnp.isfinite(ratio) * share
@@ -343,24 +343,24 @@ class Steps:
     }
 
   def ratios(self, found: losses.MakerGradient) -> dict[str, jax.Array]:
-    """Log10 of the norms' quotients, where they were computed; infinite where a gradient vanishes."""
+    """Log10 of the norm ratios that were computed; infinite where a gradient vanishes."""
     parts = {'pixels': found.pixels, 'parameters': found.parameters}
     return {name: of.text - of.adversarial for name, of in parts.items() if of is not None}
 
   def balance(self, state: TrainState, found: losses.MakerGradient) -> dict[str, jax.Array]:
-    """Running averages of what `norm_metrics` logs, at pixels and at parameters; 0 before the first one."""
+    """Running averages of what `norm_metrics` logs, at pixels and at parameters; 0 before the first value."""
     changes = stages(self.config)
     begins = {'pixels': changes.game, 'parameters': changes.measured}
     old, new = state.variables['gen']['balance'], {}
     for name, ratio in self.ratios(found).items():
       past = warmed_up(state.step - begins[name], MOMENTUM).astype(self.param_dtype)
-      past = jnp.where(old[name] == 0, 0, past)  # the first one is the average
+      past = jnp.where(old[name] == 0, 0, past)  # the first value is the average
       average = past * old[name] + (1 - past) * ratio.astype(self.param_dtype)
       new[name] = jnp.where(jnp.isfinite(ratio), average, old[name])
     return {**old, **new}
 
   def average(self, state: TrainState) -> dict[str, PyTree]:
-    """The moving average of G and phi, which begins with their first update."""
+    """The moving average of G and phi, which starts at their first update."""
     if not self.config.ema_decay:
       return {}
     since = state.step - stages(self.config).paired

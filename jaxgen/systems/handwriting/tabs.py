@@ -1,4 +1,4 @@
-"""The tabs that write words and read them."""
+"""The demo tabs that write words and read them."""
 
 import base64
 import io
@@ -17,9 +17,9 @@ from jaxgen.demo.tab import Page, Tab, required, whole
 from jaxgen.passes import Progress
 
 _LONGEST_NAME = 40
-# Words that the writer writes well: a click writes one of them to be read.
+# Words that the writer writes well: a click writes one of them as an example to read.
 _EXAMPLES = 'bonjour', 'plume', 'lettre', 'encre', 'papier', 'matin', 'jardin', 'voyage'
-_HIGHEST, _WIDEST = 140, 1600  # pixels of a picture over its characters
+_HIGHEST, _WIDEST = 140, 1600  # pixels of a picture shown above its characters
 
 
 # --- Writing ---
@@ -93,7 +93,7 @@ def _told_before(line: str) -> None:
 
 
 def _stem(words: Sequence[str]) -> str:
-  """A name for the files of words."""
+  """A file name stem for words."""
   return re.sub(r'[^\w-]+', '-', '-'.join(words))[:_LONGEST_NAME].strip('-') or 'words'
 
 
@@ -169,7 +169,7 @@ def _build_read(page: Page) -> None:
 
 
 def _percent(part: float) -> str:
-  """Of a long line even the likeliest text may have little: two digits, wherever they begin."""
+  """Formats a percentage to two digits, however small: even a long line's likeliest text may have little."""
   return f'{100 * part:.0f} %' if part >= 0.1 else f'{100 * part:.2g} %'
 
 
@@ -196,7 +196,7 @@ def _over_characters(source: Path, characters: Sequence) -> str:
 
 
 def _small(source: Path) -> tuple[Image.Image | None, int]:
-  """The picture as it is shown, None where it cannot be, and the columns that it has."""
+  """The picture as it is shown, None if it cannot be, and its width in columns."""
   try:
     image = shown(source)
     with Image.open(source) as file:

@@ -40,7 +40,7 @@ PLAYERS = 'gen', 'disc', 'rec'
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Networks:
-  """The networks of a config; statistics of batch norm are global over `axis`."""
+  """The networks of a config; batch norm statistics are global over `axis`."""
   dtype, param_dtype = DTYPES[config.precision]
   types = {'dtype': dtype, 'param_dtype': param_dtype}
   options, size = config.model, (config.data.height, config.data.width)
@@ -49,7 +49,7 @@ def make_model(config: ConfigDict, facts: dict[str, Any], axis: str | None = Non
   hands = options.generator == 'letters' and options.hands
   num_faces = len(facts['faces']) if hands else 0
   hand = num_faces + len(facts['hand_numbers']) if hands else 0
-  written_faces(config, facts)  # one that is not there is told before anything is computed
+  written_faces(config, facts)  # reports a missing face before anything is computed
   if options.discriminator == 'paper':
     widths = tuple(options.disc_filters)
     disc = paper_discriminator(size, norm, options.attention, widths, **types)
@@ -116,14 +116,14 @@ def _writer(
 
 
 def make_optimizers(config: ConfigDict) -> dict[str, Optimizers]:
-  """Adam for every player, by stage; of one player the states are the same in all stages.
+  """Adam for every player, by stage; a player's optimizer state carries over between stages.
 
-  In the game a rate falls linearly to 0 from config.optim.decay_from of the run on. It is counted in updates of
-  its player.
+  In the game, learning rates decay linearly to 0, beginning at the fraction config.optim.decay_from of the run.
+  Schedules count the updates of their player.
   """
   options = config.optim
   paired, game, _ = stages(config)
-  # Steps of the run in which a player is not updated, before its updates in the game.
+  # Steps of the run before the game in which a player is not updated.
   idle = {'gen': paired, 'disc': game, 'rec': game - paired}
   rates = {
     'gen': options.learning_rate,
@@ -161,7 +161,7 @@ def make_steps(config: ConfigDict, facts: dict[str, Any], axis: str | None = Non
 
 
 def init(steps: Steps, config: ConfigDict, facts: dict[str, Any], key: jax.Array) -> TrainState:
-  """A state of new parameters, or of those that config.init_from names."""
+  """A state with new parameters, or with those that config.init_from names."""
   nets, dtype, init_key = steps.nets, steps.param_dtype, name_key(key, 'init')
   data = config.data
   image = jnp.zeros((1, data.height, data.width, 1), dtype)
@@ -187,7 +187,7 @@ def export(config: ConfigDict, steps: Steps, state: TrainState) -> PyTree:
 
 
 def eval_step(steps: Steps, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
-  """What R reads in real words, and in generated ones of the same texts; nats."""
+  """R's loss on real words, and on generated ones of the same texts; in nats."""
   labels, lengths = batch['label'], batch['length']
   z = steps.nets.latents(example_keys(key, len(labels)), steps.param_dtype)
   fake: Any = steps.nets.gen.apply(variables['gen'], z, labels, lengths)
@@ -209,7 +209,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     **({} if config.curriculum.freeze_recogniser else reads),
     'gen': steps.game_loss,
   }
-  # Of stages that begin together, the last one has steps.
+  # If several stages begin at the same step, only the last of them has any updates.
   begins: dict[int, tuple[TrainStep, dict[str, LossFn]]] = {
     0: (steps.read_step, reads),
     changes.paired: (steps.paired_step, {'gen': steps.paired_loss}),

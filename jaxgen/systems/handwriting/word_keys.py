@@ -1,4 +1,4 @@
-"""What a config may say of words, drawn or real: the keys that both systems of this paper learn by.
+"""Config keys for words, drawn or real, shared by both systems of this paper.
 
 Imports nothing heavy.
 """
@@ -38,7 +38,7 @@ def _column(what: str) -> Rule:
   )
 
 
-# The rule of each; what a config says of words together is `config.check_words`.
+# The rule of each key; `config.check_words` checks them together.
 WORDS = {
   'data.name': place('drawn, names of sets of words, or a folder', if_empty="as 'drawn'"),
   'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),

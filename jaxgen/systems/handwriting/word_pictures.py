@@ -1,4 +1,4 @@
-"""Pictures of words with their texts: sets of them together, side by side as lines."""
+"""Pictures of words with their texts: joining several sets, and setting words side by side as lines."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,10 +10,10 @@ from jaxgen.data.order import generator
 from jaxgen.systems.handwriting.frames import frames_needed
 from jaxgen.systems.handwriting.real.canvas import FAINTEST
 
-_ROUNDS = 4  # how many lines each picture is in
+_ROUNDS = 4  # number of lines that each picture is in
 _GAPS = 0.15, 0.7  # between the words of a line, of its height
-_MARGIN = 8  # part of the height that is left at both ends of a word
-_TOGETHER = 256  # pictures that are looked at together
+_MARGIN = 8  # height // _MARGIN columns are kept at both ends of a word
+_TOGETHER = 256  # pictures that are measured at once
 
 
 class Pictures(NamedTuple):
@@ -23,9 +23,9 @@ class Pictures(NamedTuple):
     texts: N, NFC, in logical order.
     shape: height and width of each.
     gather: rows [n] -> uint8 [n, H, W], 255 paper.
-    hands: [N, F + m] float32, of drawn words: whose hand each is in, see `hand_codes`.
+    hands: [N, F + m] float32, for drawn words: the hand of each, see `hand_codes`.
     widths: [N] int32, pixels of each without the padding that `gather` adds; None: all fill the canvas.
-    letter_widths: [N, L] float32, of drawn words at natural spacing: how wide each letter is.
+    letter_widths: [N, L] float32, for drawn words at natural spacing: the width of each letter.
   """
 
   texts: Sequence[str]
@@ -43,7 +43,7 @@ class Pictures(NamedTuple):
 
 
 def joined(parts: Sequence[Pictures]) -> Pictures:
-  """Pictures of several sets of one shape, one set after the other."""
+  """Concatenates the pictures of several sets of the same shape."""
   if len(parts) == 1:
     return parts[0]
   shape = parts[0].shape
@@ -64,21 +64,21 @@ def joined(parts: Sequence[Pictures]) -> Pictures:
 
 
 def side_by_side(pictures: Pictures, most: int, width: int, longest: int, seed: int) -> Pictures:
-  """Lines of pictures of words, so that one who learns from words reads lines, and a canvas is filled.
+  """Joins pictures of words into lines, so that training on words teaches to read lines and fills the canvas.
 
-  Every picture is cut to its ink and stands in a few lines, each time beside others; a line has 1 to `most`
-  words, all numbers alike, or as many as fit. Words run from left to right. What lies between is white, so the
-  paper should be.
+  Every picture is cropped to its ink and used in a few lines, each time beside others; a line has 1 to `most`
+  words, uniformly distributed, or as many as fit. Words run left to right. Gaps are white, so the paper should
+  be white too.
 
   Args:
     pictures: of words, or of lines, written from left to right.
-    most: words of a line.
+    most: maximum number of words per line.
     width: of the canvas, at least that of the pictures.
-    longest: characters of a line, its spaces counted.
+    longest: maximum number of characters per line, including spaces.
     seed: of the lines.
 
   Returns:
-    Lines whose words are parted by a space, without hands.
+    Lines whose texts are separated by spaces, without hands.
   """
   height = pictures.shape[0]
   inks = _inks(pictures)
@@ -102,11 +102,11 @@ def side_by_side(pictures: Pictures, most: int, width: int, longest: int, seed: 
 
 
 def aligned(pictures: Pictures, frame_stride: int) -> Pictures:
-  """Those, without hands, whose texts have an alignment by CTC in the frames of their own widths.
+  """The pictures, without hands, whose texts have a CTC alignment in the frames of their own widths.
 
   Args:
     pictures: of words or lines.
-    frame_stride: pixels a frame.
+    frame_stride: pixels per frame.
   """
   needed = np.array([frames_needed(text) for text in pictures.texts])
   kept = np.flatnonzero(needed <= -(-pictures.own_widths // frame_stride))
@@ -121,7 +121,7 @@ def aligned(pictures: Pictures, frame_stride: int) -> Pictures:
 def _lines(
   pictures: Pictures, inks: np.ndarray, most: int, width: int, longest: int, seed: int
 ) -> Iterator[list[tuple[int, int]]]:
-  """Lines as (picture, column that it begins at), in an order by seed."""
+  """Lines as lists of (picture, start column), in an order given by the seed."""
   height, rng = pictures.shape[0], generator(seed, 'lines of words', 0)
   for _ in range(_ROUNDS):
     rest = deque(rng.permutation(len(pictures.texts)).tolist())
@@ -140,7 +140,7 @@ def _lines(
 
 
 def _inks(pictures: Pictures) -> np.ndarray:
-  """[N, 2] the columns of each picture from its first ink to its last one, with a margin."""
+  """[N, 2] the column range of each picture's ink, with a margin."""
   margin, found = pictures.shape[0] // _MARGIN, []
   for first in range(0, len(pictures.texts), _TOGETHER):
     rows = np.arange(first, min(first + _TOGETHER, len(pictures.texts)))

@@ -1,7 +1,7 @@
-"""What generators and discriminator are built of: layers, conditional batch norm, residual blocks, attention.
+"""Building blocks of generators and discriminator: layers, conditional batch norm, residual blocks, attention.
 
 Images are [B, H, W, C]. Source: Brock et al., "Large Scale GAN Training for High Fidelity Natural Image
-Synthesis" (BigGAN), whose blocks the handwriting paper takes over.
+Synthesis" (BigGAN), whose blocks the handwriting paper adopts.
 """
 
 import functools
@@ -17,15 +17,15 @@ from jaxgen.nn.norms import ConditionalNorm, Norm, spectrally_normed
 
 SLOPE = 0.2  # of the leaky ReLUs
 MOMENTUM, EPSILON = 0.9, 1e-5
-HIDDEN = 512  # of the networks that make gains and shifts
-Stride = tuple[int, int]  # high, wide
+HIDDEN = 512  # of the networks that compute gains and shifts
+Stride = tuple[int, int]  # vertical, horizontal
 
 
 def batch_norm(axis: str | None = None, param_dtype: Any = jnp.float32) -> Norm:
-  """Makes batch norms whose statistics are those of the global batch, in `param_dtype`.
+  """A factory of batch norms with statistics of the global batch, in `param_dtype`.
 
   Args:
-    axis: the device axis, or None where the batch is global already.
+    axis: the device axis, or None if the batch is already global.
     param_dtype: of statistics and parameters.
   """
   return functools.partial(
@@ -40,12 +40,12 @@ def batch_norm(axis: str | None = None, param_dtype: Any = jnp.float32) -> Norm:
 
 
 def leaky(x: jax.Array) -> jax.Array:
-  """LeakyReLU of slope 0.2."""
+  """LeakyReLU with slope 0.2."""
   return nn.leaky_relu(x, SLOPE)
 
 
 def enlarged(x: jax.Array, stride: Stride) -> jax.Array:
-  """Nearest neighbour: [B, H, W, C] to [B, stride[0] H, stride[1] W, C]."""
+  """Nearest-neighbour upsampling: [B, H, W, C] to [B, stride[0] H, stride[1] W, C]."""
   for axis, times in enumerate(stride, start=1):
     if times > 1:
       x = jnp.repeat(x, times, axis)
@@ -53,11 +53,11 @@ def enlarged(x: jax.Array, stride: Stride) -> jax.Array:
 
 
 def max_pooled(x: jax.Array, size: Stride) -> jax.Array:
-  """Maxima of patches: [B, H, W, C] to [B, H / size[0], W / size[1], C].
+  """Max pooling: [B, H, W, C] to [B, H / size[0], W / size[1], C].
 
-  Of patches as axes, since the gradient of XLA's window maxima takes five times as long on a CPU, and by
-  comparisons: the gradient of a maximum is where an operand equals it, and what XLA computes once more in
-  another fusion may differ in the last bit, so that part of the gradient would be lost.
+  Reshapes patches to axes, as the gradient of XLA's window maximum takes five times as long on a CPU, and uses
+  comparisons: a maximum's gradient goes to the operands equal to it, and values that XLA recomputes in another
+  fusion may differ in the last bit, which would lose part of the gradient.
   """
   b, h, w, c = x.shape
   chex.assert_is_divisible(h, size[0])
@@ -67,7 +67,7 @@ def max_pooled(x: jax.Array, size: Stride) -> jax.Array:
 
 
 def largest(x: jax.Array, axis: int) -> jax.Array:
-  """Maxima along a short axis, by comparisons, see `max_pooled`."""
+  """Maximum along a short axis, by comparisons, see `max_pooled`."""
   parts = (jax.lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis]))
   return functools.reduce(_larger, parts)
 
@@ -93,7 +93,7 @@ class Layers(nn.Module, kw_only=True):
 
   @property
   def layer_options(self) -> dict[str, Any]:
-    """What parts of this module are made with, to be like it."""
+    """The options that submodules share with this module."""
     return {
       'spectral_norm': self.spectral_norm,
       'dtype': self.dtype,
@@ -104,7 +104,7 @@ class Layers(nn.Module, kw_only=True):
   def conv(
     self, x: jax.Array, features: int, size: int, name: str, update: bool, use_bias: bool = True
   ) -> jax.Array:
-    """A convolution that keeps the size."""
+    """A convolution with 'SAME' padding, stride 1."""
     layer = nn.Conv(
       features, (size, size), use_bias=use_bias, name=name, **self._options(self.kernel_init)
     )
@@ -113,7 +113,7 @@ class Layers(nn.Module, kw_only=True):
   def up_conv(
     self, x: jax.Array, features: int, stride: Stride, name: str, update: bool
   ) -> jax.Array:
-    """A 3x3 convolution of the image enlarged by nearest neighbour."""
+    """Nearest-neighbour upsampling, then a 3x3 convolution."""
     if stride != (2, 2):
       return self.conv(enlarged(x, stride), features, 3, name, update)
     options = self._options(self.kernel_init)
@@ -128,7 +128,7 @@ class Layers(nn.Module, kw_only=True):
     update: bool,
     kernel_init: nn.initializers.Initializer | None = None,
   ) -> jax.Array:
-    """A dense layer of the last axis."""
+    """A dense layer on the last axis."""
     options = self._options(kernel_init or self.kernel_init)
     return self._applied(nn.Dense(features, name=name, **options), x, update)
 
@@ -142,11 +142,11 @@ class Layers(nn.Module, kw_only=True):
 
 
 class ConditionedNorm(Layers):
-  """Batch norm whose gain (1 + gamma) and shift are a network's output; without a condition, parameters.
+  """Batch norm whose gain (1 + gamma) and shift a network computes; without a condition they are parameters.
 
   Attributes:
     norm: makes a batch norm.
-    hidden: width of the network's hidden layer (ReLU); 0: it is one dense layer that starts at N(0, 0.02).
+    hidden: width of the network's hidden layer (ReLU); 0: a single dense layer, initialised from N(0, 0.02).
   """
 
   norm: Norm
@@ -156,13 +156,13 @@ class ConditionedNorm(Layers):
   def __call__(
     self, x: jax.Array, condition: jax.Array | None, train: bool, update: bool
   ) -> jax.Array:
-    """Normalises.
+    """Normalises x.
 
     Args:
       x: [B, H, W, C].
-      condition: [B, N], what gain and shift depend on, or None.
-      train: batch statistics instead of running averages.
-      update: whether the spectral norms' vectors take a step.
+      condition: [B, N], input of the network for gain and shift, or None.
+      train: use batch statistics instead of running averages.
+      update: whether the spectral norms' vectors take a power-iteration step.
     """
     if condition is None:
       return self.norm(use_running_average=not train, name='stats')(x).astype(x.dtype)
@@ -179,12 +179,12 @@ class ConditionedNorm(Layers):
 
 
 class UpBlock(Layers):
-  """norm-ReLU-enlarge-conv3-norm-ReLU-conv3, and a shortcut with a 1x1 convolution where channels change.
+  """norm-ReLU-upsample-conv3-norm-ReLU-conv3, and a shortcut with a 1x1 convolution if channels change.
 
   Attributes:
     features: output channels.
     norm: makes a batch norm.
-    stride: how many times higher and wider the output is.
+    stride: vertical and horizontal upsampling factors.
     hidden: see `ConditionedNorm`.
   """
 
@@ -214,9 +214,9 @@ class DownBlock(Layers):
   Attributes:
     features: output channels.
     norm: makes a batch norm, or None: no normalisation.
-    first: whether it starts at the convolution: its input is an image.
-    halve: whether it averages 2x2 pixels.
-    project: whether the shortcut has its 1x1 convolution even where channels stay.
+    first: whether it starts with the convolution, as its input is an image.
+    halve: whether it average-pools 2x2 pixels.
+    project: whether the shortcut has its 1x1 convolution even if channels do not change.
   """
 
   features: int
@@ -233,7 +233,7 @@ class DownBlock(Layers):
     h = self.conv(leaky(self._normed(h, 'norm2', train)), self.features, 3, 'conv2', update)
     h, x = self._averaged(h), self._averaged(x)
     if self.project or x.shape[-1] != self.features:
-      x = self.conv(x, self.features, 1, 'shortcut', update)  # as good after the average as before
+      x = self.conv(x, self.features, 1, 'shortcut', update)  # equivalent before and after the average
     return h + x
 
   def _normed(self, x: jax.Array, name: str, train: bool) -> jax.Array:
@@ -248,15 +248,15 @@ class DownBlock(Layers):
 class SelfAttention(Layers):
   """x + gamma * attention(x) over positions; gamma starts at 0.
 
-  Queries and keys have C/8 channels, values C/2, keys and values a quarter of the positions (2x2 maxima); no
-  convolution has a bias and scores are not scaled.
+  Queries and keys have C/8 channels, values C/2; keys and values are max-pooled 2x2 to a quarter of the
+  positions; no convolution has a bias and scores are not scaled.
 
   Reference: Zhang et al., "Self-Attention Generative Adversarial Networks", in BigGAN's form.
   """
 
   @nn.compact
   def __call__(self, x: jax.Array, update: bool) -> jax.Array:
-    """[B, H, W, C] to the same; H and W even, C a multiple of 8."""
+    """[B, H, W, C] to the same shape; H and W even, C a multiple of 8."""
     b, height, width, channels = x.shape
     chex.assert_is_divisible(channels, 8)
 

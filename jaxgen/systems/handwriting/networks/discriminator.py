@@ -12,7 +12,7 @@ from jaxgen.systems.handwriting.networks.blocks import DownBlock, Layers, SelfAt
 
 # The paper's for 128x512. Smaller images drop the first block (64x256), or the first two (32x128).
 WIDTHS = (16, 16, 32, 64, 128, 128, 256)
-ATTENTION_WIDTH = 32  # self-attention follows the block of this width: 16x64 positions
+ATTENTION_WIDTH = 32  # self-attention comes after the block of this width: 16x64 positions
 SMALL_WIDTHS = (16, 32, 64, 64)
 
 
@@ -30,14 +30,14 @@ def widths_for(image_shape: tuple[int, int]) -> tuple[int, ...]:
 
 
 class Discriminator(Layers):
-  """D. `spectral_norm` should be set: the paper has it. Real images and fakes go through apart.
+  """D. Set `spectral_norm`, as in the paper. Real and generated images pass through it separately.
 
   Attributes:
     widths: of the residual blocks that halve the size.
     norm: makes a batch norm (the paper), or None: no normalisation of features.
-    last: a plain residual block of the last width follows them.
-    project: every shortcut has its 1x1 convolution, not only where channels change.
-    attention_after: the block that self-attention follows, counted from 1; 0: none.
+    last: whether a residual block of the last width, without downsampling, comes after them.
+    project: whether every shortcut has its 1x1 convolution, not only those that change channels.
+    attention_after: the block after which self-attention comes, counted from 1; 0: none.
   """
 
   widths: tuple[int, ...] = WIDTHS
@@ -52,8 +52,8 @@ class Discriminator(Layers):
 
     Args:
       x: [B, H, W, 1] in [-1, 1], paper +1.
-      train: batch statistics instead of running averages.
-      update: whether the spectral norms' vectors take a step.
+      train: use batch statistics instead of running averages.
+      update: whether the spectral norms' vectors take a power-iteration step.
 
     Returns:
       [B], in `param_dtype`.
@@ -84,8 +84,8 @@ def paper_discriminator(
   Args:
     image_shape: height and width of the images.
     norm: makes a batch norm.
-    attention: whether there is self-attention, at 16x64 positions.
-    widths: of the blocks, as many as the paper's; empty: the paper's.
+    attention: whether it has self-attention, at 16x64 positions.
+    widths: of the blocks, as many as in the paper; empty: those of the paper.
     options: as in `Layers`.
 
   Raises:
@@ -101,5 +101,5 @@ def paper_discriminator(
 
 
 def small_discriminator(widths: tuple[int, ...] = SMALL_WIDTHS, **options: Any) -> Discriminator:
-  """The short job's discriminator, for any size that divides by 2 to the number of widths."""
+  """The short job's discriminator, for any size divisible by 2^len(widths)."""
   return Discriminator(widths, None, last=False, project=True, spectral_norm=True, **options)

@@ -1,4 +1,4 @@
-"""The paper's generator: a noise in chunks and one embedding of the text, through conditional batch norms."""
+"""The paper's generator: chunks of noise and one text embedding enter through conditional batch norms."""
 
 import chex
 import jax
@@ -16,7 +16,7 @@ from jaxgen.systems.handwriting.networks.blocks import (
 
 # The paper's, 1x4 -> 128x512. Smaller images drop the last block (64x256), or the last two (32x128).
 FILTERS = (256, 128, 128, 64, 32, 16, 16)
-START = 1, 4  # positions before the first block, high and wide
+START = 1, 4  # positions before the first block, vertical and horizontal
 
 
 def filters_for(image_shape: tuple[int, int]) -> tuple[int, ...]:
@@ -33,18 +33,18 @@ def filters_for(image_shape: tuple[int, int]) -> tuple[int, ...]:
 
 
 class Generator(Layers):
-  """G(z, phi(s)). `spectral_norm` should be set: the paper has it.
+  """G(z, phi(s)). Set `spectral_norm`, as in the paper.
 
-  z lies in chunks, one for the first layer and one for each block, where it is joined with phi(s).
+  z is split into chunks, one for the first layer and one for each block, where it is concatenated with phi(s).
 
   Attributes:
     norm: makes a batch norm.
     filters: of each residual block, which doubles the size.
     chunk: size of a chunk of z.
-    hidden: of the networks that make gains and shifts.
-    attention_after: the block that self-attention follows, counted from 1; 0: none. After block 4 there are
-      16x64 positions.
-    first_linear: z and phi(s) go into the first layer whole, and batch norms have parameters.
+    hidden: hidden width of the networks that compute gains and shifts.
+    attention_after: the block after which self-attention comes, counted from 1; 0: none. After block 4 there
+      are 16x64 positions.
+    first_linear: whether all of z and phi(s) enter the first layer, and batch norms are unconditional.
   """
 
   norm: Norm
@@ -68,11 +68,11 @@ class Generator(Layers):
     Args:
       z: [B, num_latents] ~ N(0, I).
       text: [B, E], phi(s).
-      train: batch statistics instead of running averages; without it a row does not depend on the others.
-      update: whether the spectral norms' vectors take a step.
+      train: use batch statistics instead of running averages, which keep a row independent of the others.
+      update: whether the spectral norms' vectors take a power-iteration step.
 
     Returns:
-      [B, 2^n, 4 * 2^n, 1] in [-1, 1] of n blocks, in `param_dtype`.
+      [B, 2^n, 4 * 2^n, 1] in [-1, 1] for n blocks, in `param_dtype`.
     """
     chex.assert_shape(z, (text.shape[0], self.num_latents))
     z, text = z.astype(self.dtype), text.astype(self.dtype)

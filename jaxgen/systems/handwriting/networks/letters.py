@@ -1,11 +1,11 @@
-"""The small generator, which lays letters out: maps of every letter side by side, then residual blocks.
+"""The small generator, which lays out letters: feature maps of the letters side by side, then residual blocks.
 
-Every letter has a bank of maps, which the noise mixes; blocks enlarge what lies side by side, so that
-neighbours meet. By default each letter has a slot of one width. At *natural spacing* letters have widths of
-their own, in pixels: after `place_after` blocks, each slot is cut out and moved to where its letter belongs, so
-that earlier blocks have seen the neighbours and later ones join what has moved together. A letter narrower than
-its slot loses its margins, a wider one is stretched. Widths that are the slot's change nothing. How wide a
-letter is in a hand is what `LetterWidths` learns.
+Every letter has a bank of feature maps, which the noise mixes; blocks upsample the maps side by side, so that
+neighbours interact. By default all letters have slots of the same width. At *natural spacing* letters have
+their own widths, in pixels: after `place_after` blocks, each slot is cut out and moved to its letter's place,
+so that earlier blocks have seen the neighbours and later ones join what has moved together. A letter narrower
+than its slot loses its margins, a wider one is stretched. Widths equal to the slot's change nothing.
+`LetterWidths` learns the width of each letter in a hand.
 """
 
 import math
@@ -21,28 +21,28 @@ from jaxgen.systems.handwriting.networks.blocks import ConditionedNorm, Layers, 
 
 ROWS = 4  # of a letter's maps in the bank
 PAPER = 1.0
-_USUAL = 0.6  # of a slot: the width of a letter before training
+_USUAL = 0.6  # width of a letter before training, in slots
 
 
 class LetterGenerator(Layers):
   """G(z, letters). The word begins at the left edge (or ends at the right one); beyond it the canvas is paper.
 
-  z is [hand, chunk 0, chunk 1, ...]: the hand acts everywhere and so can be what a writer keeps; chunk 0 mixes
-  the bank and chunk i conditions block i.
+  z is [hand, chunk 0, chunk 1, ...]: the hand acts everywhere and can thus encode what a writer keeps; chunk 0
+  mixes the bank and chunk i conditions block i.
 
   Attributes:
     num_symbols: V, without padding.
     max_letters: L; the canvas is L slots wide.
     norm: makes a batch norm.
-    height: of the image, 32 or 64: a block for each doubling from 4.
+    height: of the image, 32 or 64: one block per doubling from 4.
     slot: width of a letter in pixels, `columns` times a power of 2.
     columns: width of a letter's maps in the bank.
     widths: channels of the bank, then of each block.
     chunk: size of a chunk of z.
     hand: size of the part of z that all chunks share; 0: none.
-    place_after: blocks before letters are placed, where widths are given.
-    margins: pixels before and after the letters of a word, where widths are given.
-    right_to_left: letters are laid from the right edge on.
+    place_after: number of blocks before letters are placed, if widths are given.
+    margins: pixels before and after the letters of a word, if widths are given.
+    right_to_left: whether letters are laid out from the right edge.
   """
 
   num_symbols: int
@@ -60,7 +60,7 @@ class LetterGenerator(Layers):
 
   @property
   def num_blocks(self) -> int:
-    """Doublings from the bank's rows to the image's height."""
+    """Number of doublings from the bank's rows to the image's height."""
     return int(math.log2(self.height // ROWS))
 
   @property
@@ -70,7 +70,7 @@ class LetterGenerator(Layers):
 
   @property
   def strides(self) -> list[Stride]:
-    """How many times higher and wider each block makes its input, twice as wide until a slot has its width."""
+    """Upsampling factors (vertical, horizontal) of each block; horizontally 2 until a slot has its width."""
     doublings = int(math.log2(self.slot // self.columns))
     return [(2, 2 if i < doublings else 1) for i in range(self.num_blocks)]
 
@@ -90,9 +90,9 @@ class LetterGenerator(Layers):
       z: [B, num_latents] ~ N(0, I).
       labels: [B, L] int32, symbols 1 to V, then padding 0.
       lengths: [B] int32.
-      letter_widths: [B, L] in pixels, of padding too; None: slots.
-      train: batch statistics instead of running averages; without it a row does not depend on the others.
-      update: whether the spectral norms' vectors take a step.
+      letter_widths: [B, L] in pixels, padding included; None: slots.
+      train: use batch statistics instead of running averages, which keep a row independent of the others.
+      update: whether the spectral norms' vectors take a power-iteration step.
 
     Returns:
       [B, height, L * slot, 1] in [-1, 1], in `param_dtype`.
@@ -101,7 +101,7 @@ class LetterGenerator(Layers):
     z, hand = z[:, self.hand :].astype(self.dtype), z[:, : self.hand].astype(self.dtype)
     chunks = jnp.split(z, self.num_blocks + 1, axis=-1)
     mixing, *conditions = (jnp.concatenate([chunk, hand], axis=-1) for chunk in chunks)
-    if self.right_to_left:  # the first letter last, and padding before the word
+    if self.right_to_left:  # the first letter comes last, and padding before the word
       labels = labels[:, ::-1]
       letter_widths = None if letter_widths is None else letter_widths[:, ::-1]
     x = self._side_by_side(mixing, labels)
@@ -137,7 +137,7 @@ class LetterGenerator(Layers):
       )
 
   def _side_by_side(self, mixing: jax.Array, labels: jax.Array) -> jax.Array:
-    """The letters' maps [B, 4, L * columns, C], mixed by [B, N]."""
+    """The letters' feature maps [B, 4, L * columns, C], mixed by [B, N]."""
     (b, letters), channels = labels.shape, self.widths[0]
     shape = (self.num_symbols + 1, 1 + mixing.shape[-1], ROWS * self.columns * channels)
     bank = self.param('bank', nn.initializers.normal(0.05), shape, self.param_dtype)
@@ -148,7 +148,7 @@ class LetterGenerator(Layers):
     return x.reshape(b, ROWS, letters * self.columns, channels)
 
   def _placed(self, x: jax.Array, letter_widths: jax.Array | None) -> jax.Array:
-    """Maps [B, H, W, C] of slots, each moved to where its letter is."""
+    """Feature maps [B, H, W, C] with each slot moved to its letter's place."""
     if letter_widths is None:
       return x
     columns = x.shape[2] // self.max_letters
@@ -158,7 +158,7 @@ class LetterGenerator(Layers):
     return jnp.einsum('bhsc,bps->bhpc', x, weights)
 
   def _is_word(self, lengths: jax.Array, letter_widths: jax.Array | None) -> jax.Array:
-    """[B, 1, W, 1]: where the word is, of letters in the order in which they are laid."""
+    """[B, 1, W, 1]: mask of the word's columns, for letters in layout order."""
     letters, width = self.max_letters, self.max_letters * self.slot
     letter = jnp.arange(letters)[:: -1 if self.right_to_left else 1]
     valid = letter[None] < lengths[:, None]
@@ -172,12 +172,12 @@ class LetterGenerator(Layers):
 
 
 class LetterWidths(nn.Module):
-  """How wide each letter is in a hand: log width, in slots, linear in the hand with a row for each symbol.
+  """The width of each letter in a hand: its log, in slots, is linear in the hand, with a row per symbol.
 
   Attributes:
     num_symbols: V, without padding.
     slot: width of a letter's slot in pixels.
-    room: pixels that a word may have; a longer one is written closer.
+    room: maximum width of a word in pixels; a longer one is compressed.
     param_dtype: of parameters and widths.
   """
 
@@ -188,7 +188,7 @@ class LetterWidths(nn.Module):
 
   @nn.compact
   def __call__(self, hand: jax.Array, labels: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Widths [B, L] in pixels, of hands [B, N] and labels [B, L]; the slot's for padding."""
+    """Widths [B, L] in pixels, for hands [B, N] and labels [B, L]; the slot's width for padding."""
     shape = (self.num_symbols + 1, 1 + hand.shape[-1])
     rows = self.param('rows', nn.initializers.zeros, shape, self.param_dtype)
     ones = jnp.ones((len(hand), 1), self.param_dtype)
@@ -204,20 +204,20 @@ class LetterWidths(nn.Module):
 def placement(
   widths: jax.Array, columns: int, from_right: bool = False, lead: float = 0.0
 ) -> jax.Array:
-  """What each column of a canvas takes from the columns of slots that lie side by side.
+  """Weights with which each column of a canvas samples the columns of slots that lie side by side.
 
-  A letter occupies its width on the canvas; a column that several letters share takes from each by the share
-  that is its. Within a letter the slot is sampled linearly about its centre, at its own scale; a letter wider
-  than its slot is stretched.
+  A letter occupies its width on the canvas; a column shared by several letters weights each by its share of the
+  column. Within a letter the slot is sampled linearly about its centre, at its own scale; a letter wider than
+  its slot is stretched.
 
   Args:
-    widths: [B, L] in columns, in the order from left to right.
+    widths: [B, L] in columns, from left to right.
     columns: of a slot.
-    from_right: the last letter ends at the right edge, instead of the first beginning at the left one.
+    from_right: whether the last letter ends at the right edge, instead of the first starting at the left one.
     lead: columns that stay empty at that edge.
 
   Returns:
-    [B, P, S], P = S = L * columns; rows sum to 1 where letters are, to 0 where there is none.
+    [B, P, S], P = S = L * columns; rows sum to 1 in letters, to 0 elsewhere.
   """
   b, letters = widths.shape
   end = jnp.cumsum(widths, axis=-1)

@@ -1,8 +1,8 @@
 """Recognisers of words and lines: frames of symbol logits from left to right.
 
-Images are [B, H, W, 1] with paper +1; inside, ink is 1 and paper 0, so that a convolution's zero padding is
-paper. A line that is padded to a common width reads as it would alone: with `widths`, what lies beyond a line
-is made zero after every layer, LSTMs run over valid frames, and statistics are those of valid columns.
+Images are [B, H, W, 1] with paper +1; internally, ink is 1 and paper 0, so that a convolution's zero padding is
+paper. A line padded to a common width is read as if it were alone: with `widths`, columns beyond a line are
+zeroed after every layer, LSTMs run over valid frames, and statistics are those of valid columns.
 """
 
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ KINDS = 'gated', 'conv', 'conv_blstm'
 
 
 class Reading(NamedTuple):
-  """What a recogniser makes of images.
+  """A recogniser's output for images.
 
   Attributes:
-    logits: [B, T, V + 1], blank 0, in `param_dtype`; of no meaning beyond the lengths.
+    logits: [B, T, V + 1], blank 0, in `param_dtype`; undefined beyond the lengths.
     lengths: [B] int32, valid frames.
     features: [B, D], the mean over valid frames of the layer before the logits.
   """
@@ -33,12 +33,12 @@ class Reading(NamedTuple):
 
 
 class Recogniser(nn.Module, kw_only=True):
-  """What recognisers have in common.
+  """Base class of recognisers.
 
   Attributes:
     num_symbols: V; the classes are these and blank.
-    frame_stride: pixels a frame.
-    width_multiplier: of all hidden widths.
+    frame_stride: pixels per frame.
+    width_multiplier: scales all hidden widths.
     dtype: of the computation.
     param_dtype: of parameters, statistics and logits.
   """
@@ -51,39 +51,39 @@ class Recogniser(nn.Module, kw_only=True):
 
   @property
   def types(self) -> dict[str, Any]:
-    """Of every layer."""
+    """The dtypes of every layer."""
     return {'dtype': self.dtype, 'param_dtype': self.param_dtype}
 
   def scaled(self, width: int) -> int:
-    """A hidden width, to a multiple of 4."""
+    """A hidden width, scaled and rounded to a multiple of 4."""
     return max(4, 4 * round(width * self.width_multiplier / 4))
 
   def ink(self, x: jax.Array, widths: jax.Array | None) -> jax.Array:
-    """[B, H, W, 1], 1 where ink is and 0 where paper is and beyond the line."""
+    """[B, H, W, 1], 1 for ink, 0 for paper and beyond the line."""
     chex.assert_rank(x, 4)
     chex.assert_axis_dimension(x, -1, 1)
     return within(((1 - x) / 2).astype(self.dtype), widths, 1)
 
   def reading(self, x: jax.Array, widths: jax.Array | None) -> Reading:
-    """Of the last hidden layer [B, T, D]."""
+    """The output from the last hidden layer [B, T, D]."""
     lengths = self.lengths(x, widths)
     logits = nn.Dense(self.num_symbols + 1, name='logits', **self.types)(x)
     features = valid_mean(x.astype(self.param_dtype), lengths)
     return Reading(logits.astype(self.param_dtype), lengths, features)
 
   def lengths(self, x: jax.Array, widths: jax.Array | None) -> jax.Array:
-    """Valid ones [B] of the frames [B, T, D] of images."""
+    """The number of valid frames [B] out of [B, T, D]."""
     if widths is None:
       return jnp.full(x.shape[0], x.shape[1], jnp.int32)
     return columns_of(widths, self.frame_stride)
 
 
 class GatedRecogniser(Recogniser):
-  """R as the paper has it: gated convolutions, then two bidirectional LSTMs.
+  """The paper's R: gated convolutions, then two bidirectional LSTMs.
 
   Reference: Bluche & Messina, "Gated Convolutional Recurrent Neural Networks for Multilingual Handwriting
-  Recognition"; the layout of the size that the paper uses is not public, this one is of its kind. At
-  `frame_stride` 2 a word 512 wide has 256 frames; at 8 pixels are first tiled 2x2, as in public
+  Recognition"; the layout of the size that the paper uses is not public, this one is similar. With
+  `frame_stride` 2 a word 512 wide has 256 frames; with 8, pixels are first tiled 2x2, as in public
   implementations, and it has 64.
   """
 
@@ -129,12 +129,12 @@ class GatedRecogniser(Recogniser):
 
 
 class ConvolutionalRecogniser(Recogniser):
-  """A recogniser for short jobs: convolutions and maxima, a convolution along the line, one LSTM if asked for.
+  """A recogniser for short jobs: convolutions and max pooling, a convolution along the line, an optional LSTM.
 
-  Without the LSTM it has no language model that would hide bad letters, and its gradient is local to a letter.
+  Without the LSTM it has no language model to hide bad letters, and its gradient is local to a letter.
 
   Attributes:
-    blstm: whether a bidirectional LSTM follows.
+    blstm: whether a bidirectional LSTM comes last.
   """
 
   frame_stride: int = 4
@@ -163,8 +163,8 @@ class ConvolutionalRecogniser(Recogniser):
   def _stage(
     self, x: jax.Array, width: int, pool: Stride, number: int, widths: jax.Array | None
   ) -> jax.Array:
-    """conv-(norm)-ReLU-maximum; the norm in the third, over groups of channels of valid columns."""
-    before = {1: 1, 2: 2}.get(number, self.frame_stride)  # pixels a column
+    """conv-(norm)-ReLU-maxpool; the norm only in the third stage, over channel groups of valid columns."""
+    before = {1: 1, 2: 2}.get(number, self.frame_stride)  # pixels per column
     x = nn.Conv(self.scaled(width), (3, 3), name=f'conv{number}', **self.types)(x)
     if number == 3:
       mask = None
@@ -185,7 +185,7 @@ def make_recogniser(kind: str, num_symbols: int, **options: Any) -> Recogniser:
     **options: as in `Recogniser`.
 
   Raises:
-    ValueError: for another name.
+    ValueError: for an unknown name.
   """
   if kind not in KINDS:
     raise ValueError(f'a recogniser is one of {", ".join(KINDS)}, not {kind!r}')
@@ -195,26 +195,26 @@ def make_recogniser(kind: str, num_symbols: int, **options: Any) -> Recogniser:
 
 
 def columns_of(widths: jax.Array, stride: int) -> jax.Array:
-  """Columns [B] that see pixels of lines of `widths` [B]: the quotient rounded up."""
+  """Number of columns [B] that contain pixels of lines of `widths` [B]: the quotient rounded up."""
   return (-(-widths // stride)).astype(jnp.int32)
 
 
 def valid_columns(widths: jax.Array, stride: int, columns: int) -> jax.Array:
-  """[B, 1, columns, 1]: whether a column sees pixels of the line."""
+  """[B, 1, columns, 1]: whether a column contains pixels of the line."""
   chex.assert_rank(widths, 1)
   valid = jnp.arange(columns)[None] < columns_of(widths, stride)[:, None]
   return valid[:, None, :, None]
 
 
 def within(x: jax.Array, widths: jax.Array | None, stride: int) -> jax.Array:
-  """[B, H, W, C], zero beyond the lines; a column is `stride` pixels."""
+  """[B, H, W, C], zeroed beyond the lines; a column is `stride` pixels."""
   if widths is None:
     return x
   return jnp.where(valid_columns(widths, stride, x.shape[2]), x, 0)
 
 
 def tiled(x: jax.Array) -> jax.Array:
-  """[B, H, W, C] to [B, H / 2, W / 2, 4 C]: pixels of 2x2 as channels."""
+  """Space to depth: [B, H, W, C] to [B, H / 2, W / 2, 4 C], 2x2 pixels as channels."""
   b, h, w, c = x.shape
   x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
   return x.reshape(b, h // 2, w // 2, 4 * c)

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 
 class BidirectionalLSTM(nn.Module):
-  """An LSTM from each end, with one bias a gate.
+  """An LSTM in each direction, with one bias per gate.
 
   Attributes:
     hidden: state size H of each direction.
@@ -23,15 +23,15 @@ class BidirectionalLSTM(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
-    """States of both directions at every time.
+    """States of both directions at every time step.
 
     Args:
       x: [B, T, C].
-      lengths: [B] int32, valid times of each row, the first ones; None: all. What lies beyond has no effect on
-        the states of valid times.
+      lengths: [B] int32, number of valid time steps of each row; None: all. Steps beyond do not affect the
+        states of valid ones.
 
     Returns:
-      [B, T, 2 H]: forward, backward; of no meaning beyond the lengths.
+      [B, T, 2 H]: forward, backward; undefined beyond the lengths.
     """
     chex.assert_rank(x, 3)
     both = nn.Bidirectional(self._direction(), self._direction(), name='both')
@@ -43,7 +43,7 @@ class BidirectionalLSTM(nn.Module):
 
 
 def valid_mean(x: jax.Array, lengths: jax.Array) -> jax.Array:
-  """The mean [B, C] of [B, T, C] over the first `lengths` [B] times; 0 where there are none."""
+  """The mean [B, C] of [B, T, C] over the first `lengths` [B] time steps; 0 if there are none."""
   valid = (jnp.arange(x.shape[1])[None] < lengths[:, None])[..., None]
   total = jnp.where(valid, x, 0).sum(1)
   return total / jnp.maximum(lengths, 1)[:, None].astype(x.dtype)

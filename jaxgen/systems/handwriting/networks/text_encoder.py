@@ -1,4 +1,4 @@
-"""phi, the embedding of a text, as the paper has it: four bidirectional LSTM layers over its symbols."""
+"""phi, the paper's text embedding: four bidirectional LSTM layers over the symbols."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ POOLINGS = 'last', 'mean'
 
 
 class TextEncoder(nn.Module):
-  """phi(s), one vector for each text; padding never changes it.
+  """phi(s), one vector per text; padding does not affect it.
 
   Attributes:
     num_symbols: V, without padding.
-    features: of a symbol's embedding.
+    features: size of a symbol's embedding.
     hidden: state size of each direction.
-    layers: of the bidirectional LSTM.
-    pooling: 'last' (the forward state at the last symbol joined with the backward state at the first), or
-      'mean' over the symbols. The paper does not say how its sequence becomes a vector.
+    layers: number of bidirectional LSTM layers.
+    pooling: 'last' (the forward state at the last symbol concatenated with the backward state at the first), or
+      'mean' over the symbols. The paper does not say how it turns the sequence into a vector.
     dtype: of the computation.
     param_dtype: of the parameters.
   """

@@ -1,1 +1,1 @@
-"""From what a recogniser says of each frame to text: symbols, CTC, decoders, spans, confidence, error rates."""
+"""From a recogniser's frames to text: symbols, CTC, decoders, spans, confidence, error rates."""

@@ -1,4 +1,4 @@
-"""How sure a reading is, as a number that means what it says: 9 of 10 words at .9 are right."""
+"""Calibrated confidence of readings: of words at .9, 9 in 10 are right."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,18 +8,18 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit
 
 BINS = 15
-_LOWEST = 1e-12  # of a probability whose logarithm is taken
+_LOWEST = 1e-12  # lower bound of probabilities before taking the log
 _TEMPERATURES = (0.05, 50.0)
 
 
 def posterior(log_probs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
   """Probabilities of the texts of a beam, sharpened (below 1) or softened (above 1) by a temperature.
 
-  p_i^(1/t) / sum_j p_j^(1/t). One more text stands in the sum for all that are not in the beam, with the
-  probability that these leave: at temperature 1 nothing changes.
+  p_i^(1/t) / sum_j p_j^(1/t). In the sum, one more text with the remaining probability stands for all that are
+  not in the beam: at temperature 1 nothing changes.
 
   Args:
-    log_probs: [..., N] of the texts, nats; -inf for none.
+    log_probs: [..., N] of the texts, nats; -inf for unused entries.
     temperature: above 0.
 
   Returns:
@@ -31,17 +31,17 @@ def posterior(log_probs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 def weighed(log_probs: np.ndarray, costs: np.ndarray, weight: float) -> np.ndarray:
-  """Log-probabilities of the texts of a beam once a lexicon has its say.
+  """Log-probabilities of the texts of a beam, reweighted by a lexicon.
 
-  A text is less likely by its cost, all that are not in the beam by one word outside the lexicon.
+  Each text is penalised by its cost, all texts outside the beam by that of one word outside the lexicon.
 
   Args:
     log_probs: [N] of the texts, nats.
-    costs: [N] nats that the lexicon takes from each.
-    weight: nats that a word outside of it costs, finite.
+    costs: [N] nats that the lexicon subtracts from each.
+    weight: cost of a word outside the lexicon in nats, finite.
 
   Returns:
-    [N], for `posterior`: with the others their probabilities are 1 together.
+    [N], for `posterior`: together with all other texts, probabilities sum to 1.
   """
   rest = np.log(np.maximum(_LOWEST, 1.0 - np.exp(log_probs).sum())) - weight
   scores = np.asarray(log_probs) - costs
@@ -49,16 +49,16 @@ def weighed(log_probs: np.ndarray, costs: np.ndarray, weight: float) -> np.ndarr
 
 
 class Calibration(NamedTuple):
-  """What makes the confidences of words mean what they say.
+  """The parameters of calibrated word confidences.
 
   The log-odds of a word's `posterior` at `temperature`, plus `offset` (Platt, "Probabilistic Outputs for
-  Support Vector Machines"), less `crowding` times the logarithm of the number of words in its picture: the
-  posterior of a word in a line takes for known where the word begins and ends, and so is too sure.
+  Support Vector Machines"), less `crowding` times the log of the number of words in its picture: the posterior
+  of a word in a line takes its boundaries for granted, and so is overconfident.
 
   Attributes:
     temperature: above 0.
     offset: nats.
-    crowding: nats of log-odds a nat.
+    crowding: nats of log-odds per nat.
   """
 
   temperature: float = 1.0
@@ -66,17 +66,17 @@ class Calibration(NamedTuple):
   crowding: float = 0.0
 
   def confidence(self, log_probs: np.ndarray, count: int = 1) -> float:
-    """That of a word, in [0, 1].
+    """The confidence of a word, in [0, 1].
 
     Args:
-      log_probs: [N] of the word and of what else its frames may say, as `posterior` takes them.
-      count: words of its picture.
+      log_probs: [N] of the word and its alternatives, as `posterior` takes them.
+      count: number of words in its picture.
     """
     return float(self.moved(posterior(log_probs, self.temperature)[0], count))
 
   def moved(self, shares: np.ndarray, counts: np.ndarray | int) -> np.ndarray:
-    """Confidences [...] of words with posteriors [...], in pictures of so many words."""
-    with np.errstate(divide='ignore'):  # what is certain stays so
+    """Confidences [...] of words with posteriors [...], in pictures with `counts` words."""
+    with np.errstate(divide='ignore'):  # 0 and 1 stay as they are
       odds = logit(shares)
     return expit(odds + self.offset - self.crowding * np.log(counts))
 
@@ -87,23 +87,23 @@ NONE = Calibration()
 def fit_calibration(
   beams: Sequence[np.ndarray], correct: np.ndarray, counts: np.ndarray | None = None
 ) -> Calibration:
-  """What gives the confidences of words the least negative log-likelihood.
+  """Fits the calibration that minimises the negative log-likelihood of word confidences.
 
-  The likelihood is of Platt's targets (the reference of `Calibration`), (R + 1) / (R + 2) for each of R words
-  that are right and 1 / (W + 2) for each of W others: a set that is read without an error does not make every
-  word certain. Offset and crowding are held near 0 by a normal prior of deviation 1, so that a set of few
-  words, or of words that stand alone, does not carry them away.
+  The likelihood uses Platt's targets (see the reference in `Calibration`), (R + 1) / (R + 2) for each of R
+  correct words and 1 / (W + 2) for each of W wrong ones: a set read without errors does not make every word
+  certain. A normal prior of standard deviation 1 keeps offset and crowding near 0, so that they stay bounded
+  for sets of few words, or of single-word pictures.
 
   Args:
-    beams: for each word of a validation set the log-probabilities of its texts, first that of the reading.
+    beams: for each word of a validation set the log-probabilities of its texts, the reading first.
     correct: [N] bool, whether that reading is right.
-    counts: [N] words of the pictures; None where each stands alone.
+    counts: [N] number of words in the pictures; None if each stands alone.
 
   Returns:
-    A temperature from .05 to 50 with the rest; `NONE` where there are no words.
+    The calibration, with a temperature from .05 to 50; `NONE` if there are no words.
 
   Raises:
-    ValueError: they have different lengths.
+    ValueError: the arguments have different lengths.
   """
   counts = np.ones(len(beams), int) if counts is None else np.asarray(counts)
   if not len(beams) == len(correct) == len(counts):
@@ -128,13 +128,13 @@ def fit_calibration(
 
 
 class Reliability(NamedTuple):
-  """Readings by confidence, in bins of equal width from 0 to 1; a bin has its upper edge.
+  """Readings by confidence, in bins of equal width from 0 to 1; a bin includes its upper edge.
 
   Attributes:
     edges: [bins + 1].
-    counts: [bins] readings.
+    counts: [bins] number of readings.
     confidence: [bins] their mean confidence; NaN in an empty bin.
-    accuracy: [bins] share of them that is right; NaN in an empty bin.
+    accuracy: [bins] fraction of them that is right; NaN in an empty bin.
   """
 
   edges: np.ndarray
@@ -145,7 +145,7 @@ class Reliability(NamedTuple):
   @property
   def error(self) -> float:
     """The expected calibration error, the mean over readings of the gap between their bin's accuracy and its
-    confidence; NaN for none.
+    confidence; NaN if there are none.
     """
     total = self.counts.sum()
     gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
@@ -173,14 +173,14 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -
 
 
 def errors_by_chance(confidence: np.ndarray, draws: int = 1000) -> tuple[float, float]:
-  """The calibration error of readings that are right as often as their confidence says: of few it is not 0.
+  """The calibration error of perfectly calibrated readings: for a small number of them it is not 0.
 
   Args:
     confidence: [N] in [0, 1].
-    draws: of which of them are right.
+    draws: number of random draws of which readings are right.
 
   Returns:
-    The mean, and what one in twenty exceeds.
+    The mean, and the 95th percentile.
   """
   rng = np.random.default_rng(0)
   right = rng.random((draws, len(confidence))) < confidence

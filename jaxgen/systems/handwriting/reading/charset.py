@@ -11,8 +11,8 @@ import numpy as np
 from jaxgen.errors import DataError
 from jaxgen.words import counted, named
 
-_NAMED = 3  # texts that a message names; it counts the others
-# Signs of a keyboard, and what typesetting has for each: written by hand they are the same.
+_NAMED = 3  # texts that a message names; the others are counted
+# Keyboard characters, and their typographic variants: in handwriting they are the same.
 _SAME = "'\u2019\u2018\u02bc", '-\u2010\u2011', '"\u201c\u201d\u201e'
 
 
@@ -22,7 +22,7 @@ def normalised(text: str) -> str:
 
 
 def shown(symbol: str) -> str:
-  """A symbol as a message shows it: itself, or 'U+00A0 NO-BREAK SPACE' where nobody would see it."""
+  """A symbol as a message shows it: itself, or 'U+00A0 NO-BREAK SPACE' if it is invisible."""
   if unicodedata.category(symbol)[0] in 'CMZ':
     return f'U+{ord(symbol):04X} {unicodedata.name(symbol, "(unnamed)")}'
   return symbol
@@ -33,10 +33,10 @@ class Charset:
   """Symbols, each one code point; symbol i has label i + 1, 0 is padding and CTC's blank.
 
   Attributes:
-    symbols: distinct code points that NFC leaves as they are.
+    symbols: distinct code points that NFC does not change.
 
   Raises:
-    DataError: a symbol is none, or is there twice.
+    DataError: a symbol is not such a code point, or is repeated.
   """
 
   symbols: tuple[str, ...]
@@ -59,7 +59,7 @@ class Charset:
     """The charset that `to_json` wrote.
 
     Raises:
-      DataError: `symbols` is no list of symbols.
+      DataError: `symbols` is not a list of symbols.
     """
     if not isinstance(symbols, (list, tuple)):
       raise DataError(f'a charset is a list of symbols, not a {type(symbols).__name__}')
@@ -70,13 +70,13 @@ class Charset:
     return list(self.symbols)
 
   def extended(self, texts: Iterable[str]) -> 'Charset':
-    """With the further symbols of texts behind the old ones: no old label changes."""
+    """The charset with new symbols of texts appended: existing labels do not change."""
     further = Charset.of(texts).symbols
     return Charset(self.symbols + tuple(symbol for symbol in further if symbol not in self.labels))
 
   @property
   def num_labels(self) -> int:
-    """The number of labels, 0 among them; K of a recogniser's logits, and the rows of an embedding."""
+    """The number of labels, including 0; K of a recogniser's logits, and the rows of an embedding."""
     return len(self.symbols) + 1
 
   @cached_property
@@ -89,9 +89,9 @@ class Charset:
     return [s for s in dict.fromkeys(normalised(text)) if s not in self.labels]
 
   def spelt(self, text: str) -> str:
-    """A text in NFC with the apostrophes, hyphens and quotes of the charset, where it lacks the text's own."""
+    """A text in NFC, with apostrophes, hyphens and quotes that the charset lacks replaced by those it has."""
     text = normalised(text)
-    if self.labels.keys() >= set(text):  # as nearly all of the many words of a list
+    if self.labels.keys() >= set(text):  # fast path: true for nearly all words of a long list
       return text
     return ''.join(s if s in self.labels else self._same(s) for s in text)
 
@@ -106,7 +106,7 @@ class Charset:
 
     Args:
       texts: B of them; any normalisation.
-      max_length: L, the longest that is allowed; that of the texts, and at least 1, by default.
+      max_length: L, the longest allowed; by default that of the texts, and at least 1.
 
     Returns:
       (labels [B, L] int32, padded with 0 on the right; lengths [B] int32).
@@ -130,10 +130,10 @@ class Charset:
     return labels, lengths
 
   def spelling(self, label: Iterable[int]) -> list[str]:
-    """The symbol of each of a label's numbers that is not 0.
+    """The symbol of each nonzero number of a label.
 
     Raises:
-      DataError: a number beyond the charset.
+      DataError: a number is beyond the charset.
     """
     label = [int(i) for i in label]
     beyond = [i for i in label if not 0 <= i <= len(self.symbols)]
@@ -142,7 +142,7 @@ class Charset:
     return [self.symbols[i - 1] for i in label if i]
 
   def decode(self, label: Iterable[int]) -> str:
-    """The text of a label: its `spelling` in NFC, which may join a letter and an accent that follows it."""
+    """The text of a label: its `spelling` in NFC, which may compose a letter and the accent after it."""
     return normalised(''.join(self.spelling(label)))
 
   def _check_known(self, texts: Sequence[str]) -> None:

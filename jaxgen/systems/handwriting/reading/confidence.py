@@ -11,8 +11,8 @@ from jaxgen.systems.handwriting.reading.lattice import log_probabilities, text_l
 from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon
 from jaxgen.systems.handwriting.reading.spans import frame_spans, word_frames, words
 
-# What a symbol of a word tells, in nats: 2.14 bits of a letter, spaces counted among them (Shannon, "Prediction
-# and Entropy of Printed English", 1951).
+# Entropy per symbol of a word, in nats: 2.14 bits per letter, including spaces (Shannon, "Prediction and
+# Entropy of Printed English", 1951).
 SURPRISE = 1.5
 
 
@@ -21,9 +21,9 @@ class Word(NamedTuple):
 
   Attributes:
     text: of the word.
-    log_probs: [N] nats of what its frames may say, inside a lexicon or not, less what it takes: the word first,
-      then the other texts of a beam. What `fit_calibration` takes.
-    frames: its own, of the line's.
+    log_probs: [N] nats of the candidate texts of its frames, inside a lexicon or not, less the lexicon's cost:
+      the word first, then the other texts of a beam. As `fit_calibration` takes them.
+    frames: its slice of the line's frames.
   """
 
   text: str
@@ -32,17 +32,17 @@ class Word(NamedTuple):
 
 
 def outside_cost(lexicon: Lexicon | None, weight: float, length: int) -> float:
-  """Nats that a text outside a lexicon costs where confidence is concerned; finite.
+  """The cost in nats of a text outside a lexicon, for computing confidence; finite.
 
-  Every second word is taken to be of the lexicon, one of its N as likely as another; the others to be as likely
-  as the reader has them, one of n symbols with e^(-1.5 n). So a word inside gains log(1 + e^(1.5 n) / N) on
-  those outside: much where it is long, little where it may be one of many by chance. Never more than the
-  lexicon's weight, which is the prior of the one who gave it.
+  Every second word is assumed to be in the lexicon, with its N words equally likely; the others to be as likely
+  as the reader says, one of n symbols with e^(-1.5 n). So a word inside gains log(1 + e^(1.5 n) / N) on those
+  outside: much if it is long, little if it may be one of many by chance. Never more than the lexicon's weight,
+  which is the user's prior.
 
   Args:
     lexicon: None costs nothing.
     weight: as in `beam_search`.
-    length: symbols of the word that was read.
+    length: number of symbols of the word that was read.
   """
   if lexicon is None:
     return 0.0
@@ -59,22 +59,22 @@ def judged_words(
   weight: float = CLOSED,
   rtl: bool = False,
 ) -> list[Word]:
-  """The words of a reading, each against what else its own frames may say.
+  """The words of a reading, each with alternatives for its own frames.
 
-  A beam over a whole line varies few of its words; a beam over the frames of one word varies that one, and
-  its probability is of the kind that a single word's image gives.
+  A beam over a whole line varies few of its words; a beam over the frames of one word varies that word, and its
+  probability is comparable to that of a single word's image.
 
   Args:
-    logits: [T, K] of the frames that `reading` is of.
-    reading: of `read`.
-    charset: as for `read`, like what follows.
-    beam: at least 1. A calibration fits the beam that it was fitted with.
+    logits: [T, K] of the frames that `reading` was read from.
+    reading: from `read`.
+    charset: as for `read`, like the arguments below.
+    beam: at least 1. A calibration is only valid for the beam that it was fitted with.
     lexicon: of the same charset and direction.
     weight: of the lexicon.
-    rtl: the text is written from right to left.
+    rtl: whether the text is written right to left.
 
   Returns:
-    Its words in logical order; a reading without any has one, of no symbols.
+    Its words in logical order; a reading without words gives one, of no symbols.
   """
   log_probs = log_probabilities(logits)
   spelling = charset.spelling(reading.labels)
@@ -101,7 +101,7 @@ def _shares(
   lexicon: Lexicon | None,
   weight: float,
 ) -> np.ndarray:
-  """Log-probabilities [N] of a word and of a beam's other texts. A space at an end of it makes no other."""
+  """Log-probabilities [N] of a word and a beam's other texts, which differ by more than spaces at the ends."""
   space = charset.labels.get(SPACE)
   ends = ((), (space,)) if space and spelt else ((),)
   spaced = {(*before, *spelt, *after) for before in ends for after in ends}

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-# Stands for minus infinity: -inf itself times the zeros of a one-hot label is not a number.
+# Stands for minus infinity: -inf itself times the zeros of a one-hot label is NaN.
 LOG_ZERO = -1e30
 
 
 def frames_needed(labels: Any, lengths: Any) -> Any:
-  """The frames below which a label has no alignment: its length, and a blank between equal neighbours.
+  """The fewest frames with which a label has an alignment: its length, plus a blank between equal neighbours.
 
   Args:
     labels: [B, L] int, padded on the right; numpy or jax.
@@ -31,10 +31,9 @@ def frames_needed(labels: Any, lengths: Any) -> Any:
 
 
 def reversed_labels(labels: jax.Array, lengths: jax.Array) -> jax.Array:
-  """Labels from their last symbol to their first, padding still on the right.
+  """Reverses labels, keeping padding on the right.
 
-  Frames run from left to right: the label of a text that is written from right to left enters `ctc_loss` so,
-  and nothing else does.
+  Frames run left to right: only labels of text that is written right to left are reversed, for `ctc_loss`.
 
   Args:
     labels: [B, L] int.
@@ -54,7 +53,7 @@ def ctc_loss(
   """Negative log-likelihood of labels, summed over their alignments; in float32 or better.
 
   Args:
-    logits: [B, T, K]; -inf is read as `LOG_ZERO`.
+    logits: [B, T, K]; -inf is treated as `LOG_ZERO`.
     logit_lengths: [B] int, at most T: frames beyond are ignored.
     labels: [B, L] int in [1, K), padded on the right.
     label_lengths: [B] int; 0 is the empty text.
@@ -71,7 +70,7 @@ def ctc_loss(
   logits = jnp.where(possible[:, None, None], logits, 0.0)
   frames = jnp.arange(logits.shape[1])[None] >= logit_lengths[:, None]
   padding = jnp.arange(labels.shape[1])[None] >= label_lengths[:, None]
-  # optax picks the labels' log-probabilities by a product, which accelerators round to bfloat16 or TF32.
+  # optax selects the labels' log-probabilities by a matmul, which accelerators round to bfloat16 or TF32.
   with jax.default_matmul_precision('highest'):
     nll = optax.ctc_loss(logits, frames.astype(dtype), labels, padding.astype(dtype))
   return jnp.where(possible, nll, 0.0), possible

@@ -1,7 +1,7 @@
-"""From the log-probabilities of frames to text: the best path, and the best texts of a beam.
+"""From the log-probabilities of frames to text: best-path decoding and beam search.
 
 On the host, in float64. A text's probability is the sum over its alignments; label 0 is CTC's blank, and a
-symbol that is to come twice has a blank between ("elle").
+doubled symbol has a blank in between ("elle").
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,12 @@ CLOSED = float('inf')
 
 
 class Hypothesis(NamedTuple):
-  """A label in the order of the frames.
+  """A label in frame order.
 
   Attributes:
     labels: without blanks.
     log_prob: of the label, summed over all its alignments, nats.
-    score: what it is ranked by: log_prob less what the lexicon takes.
+    score: for ranking: log_prob less the lexicon's cost.
   """
 
   labels: tuple[int, ...]
@@ -48,18 +48,18 @@ def read(
   weight: float = CLOSED,
   rtl: bool = False,
 ) -> list[Reading]:
-  """What one image says, the likeliest text first.
+  """Decodes one image, the likeliest text first.
 
   Args:
-    logits: [T, K] of its own frames, without those of padding.
+    logits: [T, K] of its own frames, without padding.
     charset: of the recogniser.
-    beam: prefixes that are followed; 0 takes the best path, which gives one text and knows no lexicon.
+    beam: beam width; 0 takes the best path, which gives one text and ignores the lexicon.
     lexicon: of the same charset and direction.
     weight: as in `beam_search`.
-    rtl: the text is written from right to left.
+    rtl: whether the text is written right to left.
 
   Returns:
-    At least one reading, at most `beam`; their texts differ.
+    At least one reading, at most `beam`; their texts are distinct.
   """
   if lexicon is not None and (lexicon.rtl != rtl or not beam):
     raise ValueError('the lexicon needs a beam, and the direction of the text')
@@ -73,13 +73,13 @@ def read(
   readings: dict[str, Reading] = {}
   for hypothesis in found:
     labels = hypothesis.labels[:: -1 if rtl else 1]
-    text = charset.decode(labels)  # a letter and an accent that follows it may be one letter too
+    text = charset.decode(labels)  # labels may differ only in composition: letter and accent, or one letter
     readings.setdefault(text, Reading(text, labels, hypothesis.log_prob, hypothesis.score))
   return list(readings.values())
 
 
 def best_path(symbols: Iterable[int]) -> tuple[int, ...]:
-  """The label of a path [T]: repeated symbols once, then without blanks."""
+  """The label of a path [T]: repeats are collapsed, then blanks removed."""
   path = np.asarray(symbols)
   changed = np.ones(len(path), bool)
   changed[1:] = path[1:] != path[:-1]
@@ -87,7 +87,7 @@ def best_path(symbols: Iterable[int]) -> tuple[int, ...]:
 
 
 def best_paths(logits: np.ndarray, lengths: Sequence[int]) -> list[tuple[int, ...]]:
-  """`best_path` of each row of logits [B, T, K], of its first frames [B]."""
+  """`best_path` of each row of logits [B, T, K], over its first `lengths` [B] frames."""
   paths = np.asarray(logits).argmax(-1)
   return [best_path(path[:length]) for path, length in zip(paths, lengths, strict=True)]
 
@@ -101,20 +101,18 @@ def beam_search(
   """Prefix beam search.
 
   Hannun, Maas, Jurafsky, Ng, "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
-  Recurrent DNNs", algorithm 1, without a language model. What is left in the end is scored anew with all its
-  alignments, those through prefixes that the beam lost included.
+  Recurrent DNNs", algorithm 1, without a language model. The final texts are rescored over all their
+  alignments, including those through pruned prefixes.
 
   Args:
     log_probs: [T, K], normalised over K.
-    beam: prefixes that live on after each frame; with a lexicon that closes the output as many again that
-      are complete.
+    beam: number of prefixes kept after each frame; with a lexicon and `CLOSED`, as many complete ones on top.
     lexicon: words; None allows every text.
-    weight: nats that each word outside the lexicon costs, and the empty text. `CLOSED` leaves words of the
-      lexicon only, and the empty text alone where none of them has an alignment; 0 is the search without a
-      lexicon.
+    weight: cost in nats of each word outside the lexicon, and of the empty text. `CLOSED` allows only words of
+      the lexicon, and only the empty text if none of them has an alignment; 0 is the search without a lexicon.
 
   Returns:
-    The best `beam` texts, best first; never none.
+    The best `beam` texts, best first; at least one.
   """
   if beam < 1 or not weight >= 0:
     raise ValueError(f'beam {beam} is not at least 1, or weight {weight} is below 0')
@@ -122,7 +120,7 @@ def beam_search(
   for frame in log_probs:
     search.advance(frame)
   labels, costs = search.texts()
-  if not labels:  # the beam is full of beginnings
+  if not labels:  # the beam holds only incomplete words
     assert lexicon is not None
     labels, costs = [lexicon.likeliest(log_probs)], np.zeros(1)
   exact = text_log_probs(log_probs, labels)
@@ -131,24 +129,24 @@ def beam_search(
 
 
 class _Search:
-  """The living prefixes, in arrays [N]: log-probabilities of the paths that end in a blank and of those that
-  end in the last symbol, that symbol, what the lexicon took, its node, and the prefix's number.
+  """The active prefixes, in arrays [N]: log-probabilities of the paths that end in a blank and of those that
+  end in the last symbol, that symbol, the lexicon's cost, its node, and the prefix's number.
   """
 
   def __init__(self, beam: int, lexicon: Lexicon | None, weight: float):
     self.beam, self.lexicon, self.weight = beam, lexicon, weight
     self.blank, self.nonblank, self.cost = np.zeros(1), np.full(1, -np.inf), np.zeros(1)
     self.last, self.node, self.number = (np.zeros(1, int) for _ in range(3))
-    # A prefix keeps its number when it dies and comes back: its children know it by that.
+    # A prefix keeps its number if it is pruned and returns: its children refer to it by number.
     self.parents, self.symbols = [-1], [0]
     self.numbers: dict[tuple[int, int], int] = {}
 
   def advance(self, frame: np.ndarray) -> None:
-    """One frame [K] further."""
+    """Advances by one frame [K]."""
     rows, width = np.arange(len(self.last)), len(frame)
     total = np.logaddexp(self.blank, self.nonblank)
     longer = total[:, None] + frame
-    longer[rows, self.last] = self.blank + frame[self.last]  # twice only past a blank
+    longer[rows, self.last] = self.blank + frame[self.last]  # a repeat needs a blank in between
     longer[:, 0] = -np.inf
     blank, nonblank = total + frame[0], self.nonblank + frame[self.last]
     parents = np.array([self.parents[i] for i in self.number])
@@ -174,7 +172,7 @@ class _Search:
     self.number = np.concatenate([self.number[stay], np.array(born, int)])
 
   def _admitted(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the lexicon lets live of the stays [N] and extensions [N * K]; nodes and costs of all of them."""
+    """Which stays [N] and extensions [N * K] the lexicon keeps; nodes and costs of all of them."""
     assert self.lexicon is not None
     reached, breaks = self.lexicon.step(self.node)
     taken = np.where(breaks, self.weight, 0.0)
@@ -182,7 +180,7 @@ class _Search:
     node = np.concatenate([self.node, reached.ravel()])
     cost = np.concatenate([self.cost, (self.cost[:, None] + taken).ravel()])
     kept = _largest(scores, self.beam)
-    if self.weight == CLOSED:  # else the beam may end full of beginnings
+    if self.weight == CLOSED:  # else the beam may end with only incomplete words
       complete = self.lexicon.complete(node)
       complete[: len(self.last)] |= self.last == 0
       kept = np.union1d(kept, _largest(np.where(complete, scores, -np.inf), self.beam))
@@ -196,7 +194,7 @@ class _Search:
     return number
 
   def texts(self) -> tuple[list[tuple[int, ...]], np.ndarray]:
-    """The labels [N], and what the lexicon takes from each in the end [N]; those it forbids left out."""
+    """The labels [N] and their final lexicon costs [N], without those that it forbids."""
     cost = self.cost
     if self.lexicon is not None:
       unfinished = ~self.lexicon.complete(self.node) & (self.node != self.lexicon.outside)
@@ -212,7 +210,7 @@ class _Search:
 
 
 def _largest(scores: np.ndarray, count: int) -> np.ndarray:
-  """Places of the `count` largest scores above minus infinity, ascending."""
+  """Indices of the `count` largest scores above minus infinity, ascending."""
   alive = np.flatnonzero(scores > -np.inf)  # a partition of many equal values is slow
   if len(alive) > count:
     alive = alive[np.sort(np.argpartition(scores[alive], -count)[-count:])]

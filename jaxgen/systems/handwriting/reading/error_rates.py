@@ -1,4 +1,4 @@
-"""Character and word error rates of a whole set of texts."""
+"""Corpus-level character and word error rates."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ GROUPS = ('seen', 'case', 'unseen')
 
 
 class ErrorRates(NamedTuple):
-  """Edits (insertions, deletions, substitutions) and what they are edits of, over a set of texts."""
+  """Counts of edits (insertions, deletions, substitutions) and of reference units, over a set of texts."""
 
   texts: int
   character_edits: int
@@ -24,24 +24,24 @@ class ErrorRates(NamedTuple):
 
   @property
   def cer(self) -> float | None:
-    """Edits a character of the references, a fraction (above 1 where much was added); None for none."""
+    """Edits per character of the references, a fraction (above 1 if much was inserted); None for none."""
     return self.character_edits / self.characters if self.characters else None
 
   @property
   def wer(self) -> float | None:
-    """Edits a word of the references, a fraction; None for none."""
+    """Edits per word of the references, a fraction; None for none."""
     return self.word_edits / self.words if self.words else None
 
 
 def error_rates(references: Sequence[str], readings: Sequence[str]) -> ErrorRates:
   """Corpus-level rates: edits are summed before they are divided.
 
-  Texts are compared in NFC, as they stand otherwise: case, accents and spaces count. Words are what stands
-  between spaces.
+  Texts are compared in NFC and otherwise unchanged: case, accents and spaces count. Words are separated by
+  spaces.
 
   Args:
     references: N.
-    readings: N, in their order.
+    readings: N, in the same order.
   """
   return ErrorRates(len(references), *map(int, _counts(references, readings).sum(0)))
 
@@ -49,7 +49,7 @@ def error_rates(references: Sequence[str], readings: Sequence[str]) -> ErrorRate
 def grouped(
   references: Sequence[str], readings: Sequence[str], training: Iterable[str]
 ) -> dict[str, ErrorRates]:
-  """Rates for references of the training set ('seen'), those that differ from one in case only ('case') and
+  """Rates for references in the training set ('seen'), those that differ from one in case only ('case') and
   others ('unseen').
   """
   exact = {normalised(text) for text in training}
@@ -75,17 +75,17 @@ def intervals(
   resamples: int = 1000,
   level: float = 0.95,
 ) -> dict[str, tuple[float, float] | None]:
-  """Bootstrap intervals over texts, the same for the same seed: how far the set's choice moves the rates.
+  """Bootstrap intervals over texts, deterministic in the seed: the rates' sampling error.
 
   Args:
     references: N, as for `error_rates`.
     readings: N.
     seed: of the resamples.
-    resamples: sets of as many texts, drawn with replacement.
-    level: share of them within the interval, as much left out on either side.
+    resamples: number of resampled sets of N texts, drawn with replacement.
+    level: fraction of them within the interval, with equal tails on either side.
 
   Returns:
-    (low, high) of 'cer' and of 'wer'; None where the references are empty.
+    (low, high) of 'cer' and of 'wer'; None if the references are empty.
   """
   counts = _counts(references, readings)
   rng = generator(seed, 'bootstrap')
@@ -104,14 +104,14 @@ def intervals(
 
 
 def over_seeds(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-  """Student's interval of the mean of a figure over runs that differ in their seed alone.
+  """Student's t interval of a figure's mean over runs that differ only in their seed.
 
   Args:
     values: of the runs.
-    level: of confidence.
+    level: confidence level.
 
   Returns:
-    (low, high); None below three runs, which say too little.
+    (low, high); None for fewer than three runs, which say too little.
   """
   count = len(values)
   if count < 3:
@@ -122,7 +122,7 @@ def over_seeds(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
 
 
 def _counts(references: Sequence[str], readings: Sequence[str]) -> np.ndarray:
-  """[N, 4]: edits and number of characters, edits and number of words."""
+  """[N, 4]: character edits, characters, word edits, words."""
   rows = [
     (
       Levenshtein.distance(reference, reading),

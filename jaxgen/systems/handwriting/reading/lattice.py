@@ -1,7 +1,7 @@
-"""The lattice of CTC's alignments of given labels, on the host: their probability, and the best one.
+"""The lattice of CTC alignments of given labels, on the host: their total probability, and the best one.
 
-A label of U symbols has 2 U + 1 states: a blank before, between and behind its symbols. A frame stays in its
-state, goes on to the next, or passes a blank between two different symbols.
+A label of U symbols has 2 U + 1 states: a blank before, between and after its symbols. A frame stays in its
+state, advances to the next, or skips a blank between two different symbols.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from jaxgen.systems.handwriting.reading.ctc import LOG_ZERO
 
 
 def log_probabilities(logits: np.ndarray) -> np.ndarray:
-  """Log-softmax over the last axis in float64; -inf is read as `LOG_ZERO`.
+  """Log-softmax over the last axis in float64; -inf is treated as `LOG_ZERO`.
 
   Raises:
-    ValueError: one is not a number.
+    ValueError: a logit is NaN.
   """
   logits = np.asarray(logits, np.float64)
   if np.isnan(logits).any():
@@ -29,17 +29,17 @@ def text_log_probs(log_probs: np.ndarray, labels: Sequence[Sequence[int]]) -> np
 
   Args:
     log_probs: [T, K], normalised over K; 0 is the blank.
-    labels: N of any lengths, in the order of the frames.
+    labels: N of any lengths, in frame order.
 
   Returns:
-    [N] nats; -inf where there is no alignment.
+    [N] nats; -inf if there is no alignment.
   """
   if not labels:
     return np.zeros(0)
   lengths = np.array([len(label) for label in labels])
   states, skips = _states(labels, lengths)
   alpha = np.full((len(labels), states.shape[1] + 2), -np.inf)  # two columns of -inf in front
-  alpha[:, 2] = 0.0  # before the first frame: as if at a blank, from which nothing can be passed
+  alpha[:, 2] = 0.0  # before the first frame: as if at a blank, from which nothing can be skipped
   for frame in log_probs:
     stay, step = alpha[:, 2:], alpha[:, 1:-1]
     pass_by = np.where(skips, alpha[:, :-2], -np.inf)
@@ -54,10 +54,10 @@ def best_alignment(log_probs: np.ndarray, label: Sequence[int]) -> np.ndarray:
 
   Args:
     log_probs: [T, K].
-    label: U labels in the order of the frames.
+    label: U labels in frame order.
 
   Returns:
-    [U, 2] int, first frame of the symbol and first frame after it; they ascend and do not overlap.
+    [U, 2] int, first frame of the symbol and first frame after it; ascending, without overlap.
 
   Raises:
     ValueError: the label needs more frames than T.
@@ -85,7 +85,7 @@ def best_alignment(log_probs: np.ndarray, label: Sequence[int]) -> np.ndarray:
 
 
 def _states(labels: Sequence[Sequence[int]], lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Labels of the states [N, 2 L + 1], and whether one is reached past the blank before it."""
+  """Labels of the states [N, 2 L + 1], and whether a state can be reached by skipping the blank before it."""
   states = np.zeros((len(labels), 2 * int(lengths.max()) + 1), int)
   for row, label in zip(states, labels, strict=True):
     row[1 : 2 * len(label) : 2] = label

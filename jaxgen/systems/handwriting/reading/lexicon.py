@@ -1,4 +1,4 @@
-"""Words that a decoder may write, as a tree of their prefixes."""
+"""Words that a decoder may output, as a prefix tree."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,25 +11,24 @@ SPACE = ' '
 
 
 class Lexicon:
-  """The language of a decoder: one of the words, or for lines any number of them with a space between.
+  """The language of a decoder: one of the words or, for lines, any number of them separated by spaces.
 
-  The nodes of the tree are numbered level by level, so that the children of a node follow each other and a
-  list of 300,000 words takes a few arrays. `root` is 0; `outside` is the last node, where a prefix is that
-  no word has.
+  The nodes of the tree are numbered level by level, so that the children of a node are contiguous and a list of
+  300,000 words takes a few arrays. `root` is 0; `outside` is the last node, for prefixes that no word has.
 
   Attributes:
     num_words: of the tree.
-    rtl: the words are spelt from their last symbol to their first, as the frames of a text that is written
-      from right to left have them.
+    rtl: whether words are spelt from their last symbol to their first, as in the frames of text that is written
+      right to left.
 
   Args:
-    words: any normalisation, repeated ones once.
+    words: in any normalisation; duplicates are merged.
     charset: of the recogniser.
-    lines: words are joined by spaces; those that hold a space themselves count as several words.
+    lines: whether words are joined by spaces; those that contain a space count as several words.
     rtl: as above.
 
   Raises:
-    DataError: there is no word, one has symbols that the charset lacks, or lines have no space to join by.
+    DataError: there is no word, one has symbols that the charset lacks, or the charset has no space for lines.
   """
 
   root = 0
@@ -62,7 +61,7 @@ class Lexicon:
     for row, word in zip(padded, spelt, strict=True):
       row[: len(word)] = word
     padded = padded[np.lexsort(padded.T[::-1])]
-    node = np.zeros(len(padded), np.int64)  # of each word, at the present depth
+    node = np.zeros(len(padded), np.int64)  # of each word, at the current depth
     new = np.zeros(len(padded), bool)  # its prefix differs from the previous word's
     new[0] = True
     parents, symbols, ends, size = [], [], [node[padded[:, 0] == 0]], 1
@@ -83,14 +82,14 @@ class Lexicon:
     self._word[np.concatenate(ends)] = True
 
   def step(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each symbol leads.
+    """The node that each symbol leads to.
 
     Args:
       nodes: [N] int, of prefixes.
 
     Returns:
-      (nodes [N, K] int; breaks [N, K] bool, where with this symbol a word breaks off that was in the
-      lexicon so far, each word once).
+      (nodes [N, K] int; breaks [N, K] bool, whether a word leaves the lexicon with this symbol, once per
+      word).
     """
     counts = self._count[nodes]
     rows = np.repeat(np.arange(len(nodes)), counts)
@@ -106,24 +105,24 @@ class Lexicon:
     return reached, breaks
 
   def complete(self, nodes: np.ndarray) -> np.ndarray:
-    """Whether a word ends at nodes of any shape. Bool."""
+    """Whether a word ends at each of `nodes`, of any shape; bool."""
     return self._word[nodes]
 
   def holds(self, labels: Sequence[int]) -> bool:
-    """Whether a label, in the order of the frames, is one of the words."""
+    """Whether a label, in frame order, is one of the words."""
     node = np.array([self.root])
     for label in labels:
       node = self.step(node)[0][:, label]
     return bool(self.complete(node)[0])
 
   def likeliest(self, log_probs: np.ndarray) -> tuple[int, ...]:
-    """The one word that the most probable path spells (Viterbi), of all words: no beam can lose it.
+    """The single word with the most probable path (Viterbi), over all words, without pruning.
 
     Args:
       log_probs: [T, K] of a picture.
 
     Returns:
-      Its labels in the order of the frames; none where no word has an alignment.
+      Its labels in frame order; empty if no word has an alignment.
     """
     twice = self._symbol == self._symbol[self._parent]
     said = np.full(self.outside, -np.inf)

@@ -1,4 +1,4 @@
-"""The pictures that a person gives to be read: found, opened, looked at, brought to the reader's height."""
+"""A user's pictures to be read: finding, opening and checking them, and resizing to the reader's height."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,27 +18,27 @@ from jaxgen.systems.handwriting.real.canvas import (
   to_ink,
 )
 
-LOWEST = 8  # pixels that a picture must be high
-_TALLEST = 8  # times as high as wide
+LOWEST = 8  # minimum height of a picture in pixels
+_TALLEST = 8  # maximum ratio of height to width
 _PROFILE = 512  # rows of a picture whose lines are counted
-_DARK = 40  # levels below white from which ink counts
-_RULED = 0.7  # share of a row that is dark where a rule is drawn
-# Part of the height to smooth by, depth of a valley, peaks at least. None of 2,500 real pictures has so many.
+_DARK = 40  # levels below white that count as ink
+_RULED = 0.7  # fraction of a row that is dark if it is a ruled line
+# Smoothing (height / value), depth of a valley, minimum peaks. None of 2,500 real pictures has so many.
 _PEAKS = (96, 0.3, 5), (48, 0.4, 4)
-# Of two lines that touch: part of the height to smooth by, height of a peak, depth of the valley, distance
-# of peaks, and ink at the edges at most, where a neighbour is cut off. No one of 2,800 pictures has two such.
+# For two touching lines: smoothing (height / value), height of a peak, depth of the valley, distance of peaks,
+# and maximum ink at the edges, where a neighbour is cut off. None of 2,800 pictures has two such peaks.
 _SMOOTH, _LEAST, _DEEP, _APART, _CUT = 16, 0.4, 0.7, 0.3, 0.3
-# What looks like lines is one symbol (E, 3) where a line would be less than so many times as wide as high, and
-# a few where it would be so many at most and this share of the ink is in strokes that are so high.
+# Apparent lines are one symbol (E, 3) if a line's ratio of width to height would be below the first number, and
+# a few symbols if it is at most the second and more than _SHARE of the ink is in strokes _SPAN of the height.
 _SYMBOL, _SYMBOLS, _SHARE, _SPAN = 1.25, 4, 0.7, 0.7
 
 
 class Given(NamedTuple):
-  """What a command line names.
+  """A path named on a command line.
 
   Attributes:
-    path: of an image, or of a folder that holds none.
-    error: why there is nothing to read; '' where there may be.
+    path: of an image, or of a folder without images.
+    error: why there is nothing to read; '' if there may be.
   """
 
   path: str
@@ -46,11 +46,11 @@ class Given(NamedTuple):
 
 
 class Picture(NamedTuple):
-  """A picture as a reader takes it.
+  """A picture prepared for a reader.
 
   Attributes:
     image: uint8 [height, w], dark ink on light paper.
-    width: of the given picture once it is upright, pixels.
+    width: of the given picture after turning it upright, pixels.
     blank: whether nothing is written on it.
   """
 
@@ -60,22 +60,22 @@ class Picture(NamedTuple):
 
   @property
   def scale(self) -> float:
-    """Pixels of the given picture to a column of `image`."""
+    """Pixels of the given picture per column of `image`."""
     return self.width / self.image.shape[1]
 
 
 def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
-  """The images that a command line means, each once: files, and folders with all below them.
+  """The images named on a command line, each once: files, and folders searched recursively.
 
-  Hidden files and folders are passed over.
+  Hidden files and folders are skipped.
 
   Returns:
-    Images in the order of the arguments, and what a person should know of the folders, a line each.
+    Images in the order of the arguments, and messages about the folders, a line each.
   """
   found: dict[str, Given] = {}
   told = []
   for name in arguments:
-    if not name:  # as of a variable that is not set; its path would be the present folder
+    if not name:  # e.g. from an unset variable; its path would be the current folder
       found[name] = Given(name, 'a name is empty: name an image or a folder')
       continue
     if not Path(name).is_dir():
@@ -92,12 +92,12 @@ def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
 
 
 def open_picture(image: images.Given, ink: Ink, widest: int) -> Picture:
-  """An image upright by its EXIF orientation, at the wanted height in its own proportions.
+  """Opens an image, turns it upright by its EXIF orientation and scales it to the reader's height.
 
   Args:
     image: a file, a PIL image or an array, see `read_levels`.
     ink: how it becomes ink on paper.
-    widest: columns that can be read at that height.
+    widest: maximum number of columns at that height.
 
   Raises:
     DataError: no such file, not an image, or see `picture_of`.
@@ -107,16 +107,16 @@ def open_picture(image: images.Given, ink: Ink, widest: int) -> Picture:
 
 
 def picture_of(image: np.ndarray, name: str | Path, ink: Ink, widest: int) -> Picture:
-  """Pixels at the wanted height in their own proportions.
+  """Prepares pixels for a reader, scaled to its height with their aspect ratio.
 
   Args:
     image: uint8 [H, W], grey.
     name: what to call it in messages.
     ink: see `open_picture`.
-    widest: see there.
+    widest: see `open_picture`.
 
   Raises:
-    DataError: too low, too wide, or no single line of text.
+    DataError: too low, too wide, or not a single line of text.
   """
   height, width = image.shape
   if height < LOWEST:
@@ -140,17 +140,18 @@ def picture_of(image: np.ndarray, name: str | Path, ink: Ink, widest: int) -> Pi
 
 
 def num_lines(image: np.ndarray, invert: bool | None = None) -> int:
-  """How many lines of text a picture shows, by the ink of its rows; 1 where it may be one, or shows nothing.
+  """The number of lines of text in a picture, by the ink of its rows; 1 if it may be one, or is blank.
 
-  A line is a run of rows with at least a fifth of the ink of the fullest rows, which has two fifths of the ink
-  of the fullest run. Rules are none: rows that are dark all along, and runs thinner than a quarter of their
-  distance. Two lines count where an empty gap of an eighth of the height is between them, as dots, accents and
-  flourishes lie apart too. Where lines touch, peaks of the rows' ink count, from four on with deep valleys, or
-  two far from each other and from the edges. Parts of a few symbols, as of E, 3 and =, are none.
+  A line is a run of rows with at least a fifth of the ink of the fullest rows, and at least two fifths of the
+  ink of the fullest run in total. Ruled lines do not count: rows that are dark throughout, and runs thinner
+  than a quarter of their distance. Two lines need an empty gap of an eighth of the height between them, as
+  dots, accents and flourishes are separate too. If lines touch, peaks of the rows' ink count: four or more with
+  deep valleys, or two far from each other and from the edges. Parts of a few symbols, such as E, 3 and =, do
+  not.
 
   Args:
     image: uint8 [H, W], dark on light or light on dark.
-    invert: which of them, see `Ink`.
+    invert: which of the two, see `Ink`.
   """
   image = resized(image, min(image.shape[0], _PROFILE))
   image, _ = to_ink(image, Ink(len(image), flatten=True, invert=invert))
@@ -165,7 +166,7 @@ def num_lines(image: np.ndarray, invert: bool | None = None) -> int:
 
 
 def _are_symbols(inked: np.ndarray, lines: int) -> bool:
-  """Whether ink [H, W] that looks like so many lines is a few symbols with parts one above the other."""
+  """Whether ink [H, W] that looks like `lines` lines is a few symbols with parts above each other."""
   ((rows, columns),) = ndimage.find_objects(inked.astype(np.uint8))
   height, width = rows.stop - rows.start, (columns.stop - columns.start) * lines
   if width < _SYMBOL * height:
@@ -179,13 +180,13 @@ def _are_symbols(inked: np.ndarray, lines: int) -> bool:
 
 
 def _has_dash(dark: np.ndarray) -> np.ndarray:
-  """Whether each row of [H, W] has a stroke as long as the picture is high, as no letter has; bool [H]."""
+  """Whether each row of [H, W] has a stroke as long as the picture is high, which no letter has; bool [H]."""
   inked = (dark > 0).astype(np.uint8)
   return ndimage.minimum_filter1d(inked, len(dark), axis=1, mode='constant').any(1)
 
 
 def _two(ink: np.ndarray) -> bool:
-  """Whether the ink of rows [H] is that of two lines."""
+  """Whether the row ink profile [H] shows two lines."""
   height = len(ink)
   smooth = ndimage.gaussian_filter1d(np.pad(ink, height), height / _SMOOTH, mode='constant')
   peaks, _ = signal.find_peaks(smooth, height=max(_LEAST * smooth.max(), 1e-9))
@@ -198,7 +199,7 @@ def _two(ink: np.ndarray) -> bool:
 
 
 def _runs(ink: np.ndarray) -> int:
-  """Lines that are runs of rows [H] with ink."""
+  """Number of lines, counted as runs in the row ink profile [H]."""
   height = len(ink)
   smooth = ndimage.uniform_filter1d(ink, max(1, height // 64), mode='constant')
   labels, _ = ndimage.label(smooth >= 0.2 * np.quantile(smooth[smooth > 0], 0.95))
@@ -219,7 +220,7 @@ def _runs(ink: np.ndarray) -> int:
 
 
 def _peaks(ink: np.ndarray, parts: int, depth: float, least: int) -> int:
-  """Peaks of the ink of rows, smoothed by a part of the height; 1 where there are fewer than `least`."""
+  """Number of peaks of the row ink profile, smoothed by height / parts; 1 if there are fewer than `least`."""
   smooth = ndimage.gaussian_filter1d(np.pad(ink, len(ink)), len(ink) / parts, mode='constant')
   top = smooth.max()
   peaks, _ = signal.find_peaks(smooth, height=0.4 * top, prominence=depth * top)

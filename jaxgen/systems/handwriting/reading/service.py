@@ -1,4 +1,4 @@
-"""A trained recogniser at work: pictures of any widths in, texts out."""
+"""Inference with a trained recogniser: pictures of any widths in, texts out."""
 
 import copy
 from collections.abc import Sequence
@@ -21,23 +21,23 @@ from jaxgen.systems.handwriting.reading.understanding import Decoding, Understoo
 from jaxgen.systems.handwriting.real.canvas import Ink, line_widths, padded
 from jaxgen.task import PyTree
 
-# Columns of a batch at height 64: what is computed at once does not depend on how wide the pictures are.
+# Columns per batch at height 64: the amount of computation does not depend on how wide the pictures are.
 _COLUMNS = 4096
 _MOST_ROWS = 32
 
 
 class Model(NamedTuple):
-  """A recogniser with all that reading needs to know of it.
+  """A recogniser with everything needed for reading.
 
   Attributes:
     net: the network.
-    variables: that it is applied with.
+    variables: its variables.
     charset: its symbols.
-    rtl: whether its texts run from right to left.
+    rtl: whether its texts run right to left.
     size: height and width of the canvas that it was trained on.
-    own_widths: whether it reads each picture at its own width; else as white paper up to the canvas.
+    own_widths: whether it reads each picture at its own width; else padded with white up to the canvas.
     calibration: of its confidences.
-    flatten: whether it was trained on pictures divided by their paper, and so reads such.
+    flatten: whether it was trained on, and so reads, pictures divided by their paper's brightness.
     ink: config.data.ink of its training, a key of `inks.INKS`.
   """
 
@@ -53,21 +53,21 @@ class Model(NamedTuple):
 
   @property
   def canvases(self) -> tuple[int, ...]:
-    """The widths that pictures are padded to, ascending."""
+    """The widths to which pictures are padded, ascending."""
     height, width = self.size
     widths = line_widths(height)
     return widths if self.own_widths else (width, *(w for w in widths if w > width))
 
   @property
   def widest(self) -> int:
-    """Columns that a picture may have at the model's height."""
+    """Maximum number of columns of a picture at the model's height."""
     return self.canvases[-1]
 
   def preprocessing(self, photo: bool = False, ink: str | None = None) -> Ink:
-    """How a picture is brought to what it reads.
+    """How pictures are prepared for it.
 
     Args:
-      photo: whether to make up for uneven light.
+      photo: whether to correct uneven lighting.
       ink: a key of `inks.INKS`; None: as in training.
     """
     return Ink(self.size[0], photo or self.flatten, INKS[self.ink if ink is None else ink])
@@ -83,14 +83,14 @@ class Span(NamedTuple):
 
 
 class Answer(NamedTuple):
-  """What a picture says.
+  """The reading of a picture.
 
   Attributes:
-    text: NFC, in logical order; empty where nothing is written.
-    confidence: in [0, 1]; 1 for a blank picture, which no network has seen.
-    alternatives: other texts and how likely they are, best first.
+    text: NFC, in logical order; empty if nothing is written.
+    confidence: in [0, 1]; 1 for a blank picture, which skips the network.
+    alternatives: other texts with their probabilities, best first.
     characters: the symbols of the text in logical order.
-    words: what stands between spaces, each with its confidence.
+    words: the words of the text, each with its confidence.
   """
 
   text: str
@@ -104,11 +104,11 @@ BLANK = Answer('', 1.0, [], [], [])
 
 
 class Service:
-  """Reads pictures; one program is compiled for each width that they are padded to.
+  """Reads pictures; one program is compiled for each padded width.
 
   Args:
-    model: that reads.
-    decoding: how a text is searched for.
+    model: the recogniser.
+    decoding: how texts are decoded.
   """
 
   def __init__(self, model: Model, decoding: Decoding):
@@ -116,13 +116,13 @@ class Service:
     self._step = compiling.jit(self._read)
 
   def decoded(self, decoding: Decoding) -> 'Service':
-    """The same with another way of searching: programs are compiled once for both."""
+    """The same service with another decoding; both share compiled programs."""
     other = copy.copy(self)
     other.decoding = decoding
     return other
 
   def __call__(self, pictures: Sequence[Picture]) -> list[Answer]:
-    """What pictures say, in their order. Each is at most `model.widest` columns wide."""
+    """Reads pictures, in order. Each is at most `model.widest` columns wide."""
     groups: dict[int, list[int]] = {}
     for i, picture in enumerate(pictures):
       if not picture.blank:
@@ -142,16 +142,16 @@ class Service:
     return next(canvas for canvas in self.model.canvases if canvas >= width)
 
   def _read(self, variables: PyTree, images: jax.Array, widths: jax.Array) -> Any:
-    """Logits [B, T, K] and lengths [B] of uint8 [B, H, W]."""
+    """Logits [B, T, K] and lengths [B] for uint8 images [B, H, W]."""
     net = self.model.net
     x = from_levels(images, net.param_dtype)
     found: Any = net.apply(variables, *(own_lines(x, widths) if self.model.own_widths else (x,)))
     return found.logits.astype(jnp.float32), found.lengths
 
   def _batch(self, pictures: Sequence[Picture], canvas: int, size: int) -> list[Answer]:
-    """Pictures of one canvas; rows of white fill the batch up."""
+    """Reads pictures of one canvas; the batch is filled up with white rows."""
     model = self.model
-    left = model.rtl and not model.own_widths  # as it was trained
+    left = model.rtl and not model.own_widths  # as in training
     images = np.full((size, model.size[0], canvas), 255, np.uint8)
     widths = np.full(size, canvas, np.int32)
     for i, picture in enumerate(pictures):
@@ -168,12 +168,12 @@ class Service:
 
 
 def rows_of(height: int, canvas: int) -> int:
-  """The pictures of a batch of one width."""
+  """The batch size for a canvas width."""
   return max(1, min(_MOST_ROWS, _COLUMNS * height // 64 // canvas))
 
 
 def _answer(found: Understood, picture: Picture, stride: int, offset: float) -> Answer:
-  """With frames as columns of the given picture."""
+  """The answer, with frames converted to columns of the given picture."""
 
   def columns(spans: np.ndarray) -> list[list[int]]:
     return pixel_spans(spans, stride, picture.width, offset, picture.scale).tolist()

@@ -1,4 +1,4 @@
-"""Where in an image each symbol of a text is."""
+"""The location of each symbol of a text in an image."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ def frame_spans(
 ) -> np.ndarray:
   """The frames of each symbol on the most probable alignment.
 
-  A recogniser often says a symbol in one frame of several that show it, and is silent in the others.
+  A recogniser often emits a symbol in one of several frames that show it, and blanks in the others.
 
   Args:
     log_probs: [T, K].
     labels: U of a text in logical order.
-    rtl: the text is written from right to left.
-    touching: the silent frames between two symbols go by halves to both (the odd one to the right one);
-      otherwise a span has only the frames that say the symbol.
+    rtl: whether the text is written right to left.
+    touching: whether blank frames between two symbols are split evenly between them (the odd one goes right);
+      otherwise a span has only the frames that emit the symbol.
 
   Returns:
     [U, 2] int in logical order, first frame and first frame after it. From left to right they ascend
@@ -39,14 +39,14 @@ def frame_spans(
 def pixel_spans(
   spans: np.ndarray, stride: float, width: int, offset: float = 0.0, scale: float = 1.0
 ) -> np.ndarray:
-  """Spans of frames as columns of the image that was given.
+  """Converts spans of frames to columns of the given image.
 
   Args:
-    spans: [U, 2] of `frame_spans`.
-    stride: columns of the recogniser's canvas to a frame.
+    spans: [U, 2] from `frame_spans`.
+    stride: columns of the recogniser's canvas per frame.
     width: of the given image, pixels.
     offset: columns of padding left of the image on the canvas.
-    scale: pixels of the given image to a column of the canvas.
+    scale: pixels of the given image per column of the canvas.
 
   Returns:
     [U, 2] int in [0, width], first column and first column after it.
@@ -56,7 +56,7 @@ def pixel_spans(
 
 
 def words(spelling: Sequence[str]) -> list[slice]:
-  """Where in a text, given as its symbols, the words are: what stands between spaces of any kind."""
+  """Slices of the words in a text, given as its symbols; any whitespace separates words."""
   found, start = [], None
   for place, symbol in enumerate([*spelling, ' ']):
     if symbol.isspace():
@@ -69,15 +69,15 @@ def words(spelling: Sequence[str]) -> list[slice]:
 
 
 def word_frames(spans: np.ndarray, parts: Sequence[slice], num_frames: int) -> list[slice]:
-  """The frames of each word of a line: from the space before it to the one behind, without theirs.
+  """The frames of each word of a line: those between the spaces before and after it.
 
   Args:
     spans: [U, 2] of all symbols of the text in logical order, not touching.
-    parts: of `words`.
+    parts: from `words`.
     num_frames: T.
 
   Returns:
-    For each word in logical order.
+    A slice for each word, in logical order.
   """
   found = []
   for part in parts:

@@ -1,4 +1,4 @@
-"""From the logits of one picture to its text: how sure, what else it may say, and where each symbol is."""
+"""From the logits of one picture to its text, confidence, alternatives, and the location of each symbol."""
 
 from typing import Any, NamedTuple
 
@@ -12,20 +12,20 @@ from jaxgen.systems.handwriting.reading.lattice import log_probabilities
 from jaxgen.systems.handwriting.reading.lexicon import Lexicon
 from jaxgen.systems.handwriting.reading.spans import frame_spans
 
-# Of confidences, whatever the search for the text: a calibration fits the beam that it was fitted with.
+# For confidences, independent of the text's beam: a calibration is only valid for the beam it was fitted with.
 JUDGED_BEAM = 20
-# Prefixes that a person may ask for: memory grows with their square.
+# The largest beam width that a user may request: memory grows with its square.
 LARGEST_BEAM = 4096
 
 
 class Decoding(NamedTuple):
-  """How a text is searched for.
+  """How texts are decoded.
 
   Attributes:
-    beam: prefixes that are followed; 0 is the best path, which gives no alternatives.
-    nbest: texts, the best one among them.
+    beam: beam width; 0 is the best path, which gives no alternatives.
+    nbest: number of texts, including the best one.
     lexicon: words that are likely, or None.
-    weight: nats that each word outside of it costs; infinite: there is no other.
+    weight: cost in nats of each word outside the lexicon; infinite: only its words are allowed.
   """
 
   beam: int = 20
@@ -35,14 +35,14 @@ class Decoding(NamedTuple):
 
 
 class Understood(NamedTuple):
-  """What one picture says.
+  """The reading of one picture.
 
   Attributes:
     text: NFC, in logical order.
-    confidence: the product of its words'.
-    alternatives: other texts, and how likely each is in place of the text; with the text at most 1.
+    confidence: the product of those of its words.
+    alternatives: other texts with their probabilities; together with the text at most 1.
     symbols: U of the text.
-    spans: [U, 2] frames of each, first and first after it; from left to right they touch.
+    spans: [U, 2] frames of each, first and first after it; adjacent, from left to right.
     words: of the text, each with its confidence.
   """
 
@@ -67,9 +67,9 @@ def understood(
   Args:
     logits: [T, K] of its own frames.
     charset: of the recogniser.
-    decoding: how.
+    decoding: how to decode.
     calibration: of the confidences.
-    rtl: the text is written from right to left.
+    rtl: whether the text is written right to left.
   """
   how: dict[str, Any] = {'lexicon': decoding.lexicon, 'weight': decoding.weight, 'rtl': rtl}
   best, *others = read(logits, charset, beam=decoding.beam, **how)
@@ -77,7 +77,7 @@ def understood(
   count = len(judged)
   words = [(x, calibration.confidence(x.log_probs, count)) for x in judged]
   logs, scores = np.array([[x.log_prob, x.score] for x in (best, *others)]).T
-  # All other texts have a word outside the lexicon at least.
+  # All other texts have at least one word outside the lexicon.
   shortest = min(len(x.text) for x in judged)
   cost = outside_cost(decoding.lexicon, decoding.weight, shortest)
   if cost:
@@ -94,9 +94,9 @@ def understood(
 
 
 def _kept(confidence: float, share: float) -> float:
-  """What becomes of the shares of other texts once the text's own is another number.
+  """The factor on the other texts' probabilities after the best text's probability is recalibrated.
 
-  What the text gains, the others lose in proportion; what calibration takes from it, it takes from others too.
+  What the best text gains, the others lose proportionally; if it shrinks, the others shrink by the same factor.
   """
   if confidence < share:
     return confidence / share

@@ -1,1 +1,1 @@
-"""A trained writer at a person's service: words, lines, sheets, outlines and sets of pictures."""
+"""Inference with a trained writer: words, lines, sheets, outlines and sets of pictures."""

@@ -1,4 +1,4 @@
-"""From a canvas to a picture: cut to the word, larger, without its paper; and what is wrong with it.
+"""From a canvas to a picture: cropping to the word, enlarging, removing the paper; and detecting faults.
 
 Images are uint8 [H, W], 255 the paper and 0 the ink.
 """
@@ -11,11 +11,11 @@ from jaxgen.systems.handwriting.real.canvas import FAINTEST, is_blank
 
 LARGEST_SCALE = 16
 BLANK, BLACK = 'blank', 'black'
-_DARK = 128  # levels below it are ink to anybody
+_DARK = 128  # levels below it are clearly ink
 
 
 def check_size(scale: int, mm: float | None) -> None:
-  """Raises ConfigError for a size of files that cannot be, see `job.Finish`; None: no millimetres."""
+  """Raises ConfigError for an invalid size of files, see `job.Finish`; None: no millimetres."""
   if not 1 <= scale <= LARGEST_SCALE:
     raise ConfigError(f'--scale={scale} must be a whole number from 1 to {LARGEST_SCALE}')
   if mm is not None and not 0 < mm < 10_000:
@@ -23,10 +23,10 @@ def check_size(scale: int, mm: float | None) -> None:
 
 
 def ink_columns(image: np.ndarray) -> tuple[int, int]:
-  """The columns [start, end) from the first ink to the last; all where there is none.
+  """The columns [start, end) from the first ink to the last; all columns if there is none.
 
-  Ink is what stands out of white paper by FAINTEST levels, and by a quarter of what the darkest does, so that
-  a grained paper is none.
+  Ink is at least FAINTEST levels darker than white paper, and at least a quarter as dark as the darkest pixel,
+  which excludes paper grain.
   """
   darkness = 255 - image.astype(np.int32)
   inked = np.flatnonzero((darkness >= max(FAINTEST, darkness.max() / 4)).any(0))
@@ -34,15 +34,15 @@ def ink_columns(image: np.ndarray) -> tuple[int, int]:
 
 
 def trimmed(image: np.ndarray, margin: int | None = None) -> np.ndarray:
-  """A word without the paper beside it; its height stays, so that words keep their line.
+  """Crops a word horizontally; its height stays, so that words keep their baseline.
 
   Args:
     image: [H, W].
-    margin: columns of paper that stay on either side, as far as the canvas has them; a sixteenth of H by
+    margin: columns of paper to keep on either side, as far as the canvas has them; a sixteenth of H by
       default.
 
   Returns:
-    [H, w] of w up to W, so that it fits a canvas of its own width again.
+    [H, w] with w up to W, so that it fits a canvas of width W again.
   """
   margin = len(image) // 16 if margin is None else margin
   start, end = ink_columns(image)
@@ -50,9 +50,9 @@ def trimmed(image: np.ndarray, margin: int | None = None) -> np.ndarray:
 
 
 def fault(image: np.ndarray) -> str:
-  """BLACK where most of a canvas is ink, BLANK where nothing is written, else ''.
+  """BLACK if most of a canvas is ink, BLANK if nothing is written, else ''.
 
-  A full stop is less of a wide canvas than what counts as written: what is judged is cut to its ink.
+  The image is cropped to its ink first: on a wide canvas a full stop alone would count as blank.
   """
   if (image < _DARK).mean() > 0.5:
     return BLACK
@@ -60,7 +60,7 @@ def fault(image: np.ndarray) -> str:
 
 
 def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
-  """A picture `scale` times as large (Lanczos)."""
+  """A picture enlarged by `scale` (Lanczos)."""
   if scale == 1:
     return image
   height, width = image.shape
@@ -69,7 +69,7 @@ def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def without_paper(image: np.ndarray) -> np.ndarray:
-  """Black ink whose opacity is the darkness: on white it looks the same.
+  """Black ink with darkness as opacity: on white it looks the same.
 
   Returns:
     uint8 [H, W, 2], grey and alpha.

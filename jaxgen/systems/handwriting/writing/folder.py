@@ -1,4 +1,4 @@
-"""A folder of generated words: a picture a text and style, and the table by which it is a set to learn from."""
+"""A folder of generated words: one picture per text and style, and a table that makes it a training set."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from jaxgen.pictures.png import write_image
 from jaxgen.systems.handwriting.writing.texts import file_stem
 
 TABLE, ABOUT = 'words.csv', 'write.json'
-SIZE = 'mm'  # of ABOUT: of outlines, in millimetres, 0 where pixels are their unit; None of a folder without
+SIZE = 'mm'  # key in ABOUT: size of outlines in millimetres, 0 if in pixels; None for a folder without any
 _HEADER = ['file', 'text', 'writer']
 
 
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
   """A picture of the folder.
 
   Attributes:
-    text: what it shows.
+    text: that it shows.
     style: from 0.
     seed: of the style.
   """
@@ -34,20 +34,20 @@ class Entry(NamedTuple):
 
   @property
   def file(self) -> str:
-    """Its name; another one for another text, style or seed."""
+    """Its file name, unique to text, style and seed."""
     return f'{file_stem(self.text)}_{self.seed}_{self.style + 1}.png'
 
   @property
   def writer(self) -> str:
-    """The style's name, since a style is a hand."""
+    """The name of the style, which is a hand."""
     return f'{self.seed}_{self.style + 1}'
 
 
 def known_options(root: Path) -> dict[str, Any] | None:
-  """What the pictures of a folder have in common; None of a new one.
+  """The options that the pictures of a folder share; None for a new folder.
 
   Raises:
-    ConfigError: it holds other files, and is none that `SetFolder` filled.
+    ConfigError: it holds other files, and was not filled by `SetFolder`.
   """
   if not root.is_dir() or not any(p.name[0] != '.' for p in root.iterdir()):
     return None
@@ -63,25 +63,25 @@ def known_options(root: Path) -> dict[str, Any] | None:
 
 
 def _differing(known: dict[str, Any], about: dict[str, Any]) -> list[str]:
-  """The options in which a folder is another one; outlines of one size may come to pictures without."""
+  """The options in which a folder differs; outlines of one size may be added to pictures without any."""
   free = {SIZE} if None in (known.get(SIZE), about.get(SIZE)) else set()
   others = [k for k in about if k not in free and known.get(k) != about[k]]
   return others or (['options'] if known.keys() - about.keys() - {SIZE} else [])
 
 
 class SetFolder:
-  """A folder that is filled over one or many runs of one net with the same options.
+  """A folder that is filled over one or several runs of one net with the same options.
 
-  Files are written whole or not at all, and the table when all of them are there. What the table has of
-  earlier runs stays in it. One at a time may fill a folder: who makes this holds it.
+  Files are written atomically, the table after all of them. It keeps entries of earlier runs. Only one process
+  at a time may fill a folder: the caller must hold its lock.
 
   Args:
-    root: the folder, made where it is not there.
-    about: JSON-like, what makes pictures differ that have one name; SIZE of it is None without outlines.
-    overwrite: whether pictures that are there are made again.
+    root: the folder, created if missing.
+    about: JSON-like, the options by which pictures of the same name differ; its SIZE is None without outlines.
+    overwrite: whether existing pictures are made again.
 
   Raises:
-    ConfigError: it holds other files, or pictures of another net or of other options.
+    ConfigError: it holds other files, or pictures by another net or with other options.
     UserError: its table cannot be read.
   """
 
@@ -104,7 +104,7 @@ class SetFolder:
       self._entries = self._listed()
 
   def _listed(self) -> dict[str, list[str]]:
-    """The table's lines by file, of files that are there."""
+    """The table's lines by file, for files that exist."""
     path = self.root / TABLE
     if not path.is_file():
       return {}
@@ -117,10 +117,10 @@ class SetFolder:
     return {line[0]: line for line in lines if (self.root / line[0]).is_file()}
 
   def has(self, entry: Entry, svg: bool) -> bool:
-    """Whether a picture, and its outlines where they are wanted, need not be made.
+    """Whether a picture, and its outlines if wanted, need not be made.
 
     Raises:
-      UserError: something else is in its place.
+      UserError: something else has its path.
     """
     path = self.root / entry.file
     if path.is_dir():
@@ -137,18 +137,18 @@ class SetFolder:
     return not svg or (self._has_outlines and path.with_suffix('.svg').is_file())
 
   def _is_of_before(self, path: Path, entry: Entry) -> bool:
-    """Whether a picture is of another net or other options, whose table was overwritten with ABOUT."""
+    """Whether a picture is by a previous net or options, whose table was removed when ABOUT was overwritten."""
     about = self.root / ABOUT
     return entry.file not in self._entries and path.stat().st_mtime_ns < about.stat().st_mtime_ns
 
   def put(self, entry: Entry, pixels: np.ndarray, svg: bytes | None = None) -> list[Path]:
     """Writes a picture, uint8 [H, W] or with alpha [H, W, 2], and its outlines; returns the paths.
 
-    Without outlines those of another picture of this name are removed.
+    Without outlines, those of an older picture of this name are removed.
     """
     if not self._declared:
       if not self._fits:
-        # First, so that a kill leaves no table of pictures that are not of this set.
+        # First, so that a kill leaves no table of pictures that do not belong to this set.
         (self.root / TABLE).unlink(missing_ok=True)
       write_json(self.root / ABOUT, self._about)
       self._declared = True
@@ -162,7 +162,7 @@ class SetFolder:
     return self.paths(entry, svg is not None)
 
   def paths(self, entry: Entry, svg: bool) -> list[Path]:
-    """Of a picture, and of its outlines where they are wanted."""
+    """The paths of a picture, and of its outlines if wanted."""
     path = self.root / entry.file
     return [path, path.with_suffix('.svg')] if svg else [path]
 
@@ -170,7 +170,7 @@ class SetFolder:
     self._entries[entry.file] = [entry.file, entry.text, entry.writer]
 
   def finish(self) -> Path | None:
-    """Writes the table of all pictures; None where there is none."""
+    """Writes the table of all pictures; None if there are none."""
     if not self._entries:
       return None
     text = io.StringIO(newline='')

@@ -1,4 +1,4 @@
-"""One sheet, or a folder of pictures, of the texts of a command line; and what became of each."""
+"""Writes the texts of a command line as a sheet or a folder of pictures, and keeps track of each text."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -29,17 +29,17 @@ from jaxgen.systems.handwriting.writing.texts import Ability, Text
 from jaxgen.task import Tools, Trained
 
 LARGEST_SHEET = 1024  # pictures
-MOST_PIXELS = 2**28  # of a sheet: few programs open larger ones
+MOST_PIXELS = 2**28  # in a sheet: few programs open larger ones
 
 
 class Finish(NamedTuple):
   """How pictures become files.
 
   Attributes:
-    scale: times as large.
-    transparent: ink alone, without paper.
-    svg: outlines beside each picture of a folder.
-    mm: the canvas' height in outlines, in millimetres; 0: pixels, times the scale.
+    scale: enlargement factor.
+    transparent: ink only, without paper.
+    svg: whether each picture of a folder gets outlines beside it.
+    mm: height of the canvas in outlines, in millimetres; 0: pixels, times the scale.
   """
 
   scale: int = 1
@@ -54,28 +54,28 @@ def make_inference(trained: Trained) -> Inference:
 
 
 def ability_of(trained: Trained) -> Ability:
-  """What a trained run can write."""
+  """The symbols and lengths that a trained run can write."""
   return Ability(make_inference(trained).charset, trained.facts['max_length'])
 
 
 class Job:
-  """Texts to be written.
+  """A job of writing texts.
 
   Args:
     trained: the run.
-    tools: lent by the host.
-    texts: what is to be written.
-    options: how.
-    finish: how files are made of it.
-    warn: is told at once of each picture whose place something else has.
-    inference: of the run, where it is at hand.
+    tools: provided by the host.
+    texts: to be written.
+    options: how to write them.
+    finish: how pictures become files.
+    warn: called at once for each picture whose path something else has.
+    inference: of the run, if the caller has it.
 
   Attributes:
     texts: the same.
-    files: written or there already, by text.
-    skipped: texts of which all was there already.
+    files: written or already present, by text.
+    skipped: texts whose files were all present already.
     failed: why a text could not be written, by text.
-    misread: of pictures that stayed illegible, what is read in each word, by text and style.
+    misread: for pictures that stayed illegible, what is read in each word, by text and style.
   """
 
   def __init__(
@@ -100,17 +100,17 @@ class Job:
     )
     self._options, self._finish, self._warn = options, finish, warn
     self._faults: list[frozenset[str]] = []
-    self._same: dict[int, int] = {}  # of texts that are there twice, which has the files
+    self._same: dict[int, int] = {}  # of duplicate texts, the one that has the files
 
   def draw(self, files: Sequence[Path], there: Collection[Path] = ()) -> list[Path]:
-    """Writes one sheet of all, as each of the files: .svg, or .png. They are one output.
+    """Writes one sheet of all texts, in each of the formats .svg and .png asked for; they count as one output.
 
-    Where some are there, or what is there is to be verified, these must be of the very sheet; if one is not,
-    nothing is written, and all texts have failed.
+    Existing files that are kept must show this very sheet; if one does not, nothing is written, and all texts
+    have failed.
 
     Args:
       files: of the sheet.
-      there: those of them that stay as they are.
+      there: those of them that are kept.
 
     Returns:
       Those that were written.
@@ -142,7 +142,7 @@ class Job:
     return missing
 
   def _drawn(self, files: Sequence[Path], wanted: Sequence[Wanted]) -> dict[Path, bytes]:
-    """What each file of the sheet consists of."""
+    """The content of each file of the sheet."""
     pictures = {(x.text, x.style): x.image for x in self._made(wanted)}
     height, rtl = self._inference.config.data.height, self._inference.rtl
     sheet = make_sheet(self.texts, pictures, self._options, height, rtl)
@@ -160,13 +160,13 @@ class Job:
     }
 
   def fill(self, folder: Path, overwrite: bool) -> tuple[int, int]:
-    """Writes a picture a text and style, and the table of all; illegible ones are left out.
+    """Writes one picture per text and style, and the table of all; illegible ones are left out.
 
     Returns:
-      How many pictures were written, and how many were there already.
+      How many pictures were written, and how many were present already.
 
     Raises:
-      ConfigError: the folder holds other files, or pictures of other options.
+      ConfigError: the folder holds other files, or pictures with other options.
     """
     target = SetFolder(folder, self._about(), overwrite)
     wanted: dict[Wanted, Entry] = {}
@@ -195,11 +195,11 @@ class Job:
           self.files[picture.text] += target.put(entry, self._finished(picture.image), outline)
           written += 1
     finally:
-      target.finish()  # also of what a stop leaves
+      target.finish()  # also after a stop, for what was written
     return written, there
 
   def told(self) -> list[str]:
-    """What a person should know of the pictures: blank ones, illegible ones."""
+    """Messages about faulty pictures: blank ones, illegible ones."""
     found = [
       f'warning: {line}' for line in health(self._faults, len(self._faults), self._trained.step)
     ]
@@ -208,7 +208,7 @@ class Job:
     return found
 
   def to_json(self) -> list[dict[str, Any]]:
-    """An object a text."""
+    """One object per text."""
     found = []
     by_text: dict[int, dict[int, dict[str, str]]] = defaultdict(dict)
     for (i, style), words in self.misread.items():
@@ -246,7 +246,7 @@ class Job:
       yield picture
 
   def _about(self) -> dict[str, Any]:
-    """What makes pictures of one name differ."""
+    """The options by which pictures of the same name differ."""
     return {
       'weights': identity(self._trained),
       'lines': self._options.lines,

@@ -1,4 +1,4 @@
-"""Pictures side by side and one below the other, as a sheet of words or a page of lines."""
+"""Layout of pictures in rows and columns, as a sheet of words or a page of lines."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ class Placed(NamedTuple):
     image: uint8 [h, w], 255 paper.
     label: the text that it shows.
     x: column of its left edge.
-    y: row of its upper edge.
+    y: row of its top edge.
   """
 
   image: np.ndarray
@@ -28,7 +28,7 @@ class Sheet(NamedTuple):
   Attributes:
     width: pixels.
     height: pixels.
-    placed: what is on it.
+    placed: the pictures on it.
   """
 
   width: int
@@ -46,13 +46,13 @@ class Sheet(NamedTuple):
 def sheet(
   rows: Sequence[tuple[str, Sequence[np.ndarray]]], gap: int, margin: int, rtl: bool = False
 ) -> Sheet:
-  """A row a text, a column a style; pictures begin where their script does.
+  """Lays out a row per text and a column per style, aligned to the side where the script begins.
 
   Args:
-    rows: the text and its pictures, uint8 [h, w], as many in each row.
+    rows: the text and its pictures, uint8 [h, w], equally many in each row.
     gap: pixels between pictures.
     margin: pixels around all of them.
-    rtl: columns are flush right, and the first one stands on the right.
+    rtl: columns are flush right, and the first one is on the right.
   """
   columns = list(zip(*(images for _, images in rows), strict=True))
   widths = [max(image.shape[1] for image in column) for column in columns]

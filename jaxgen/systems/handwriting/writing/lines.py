@@ -1,4 +1,4 @@
-"""Words of one hand set on a common baseline, with spaces as a hand leaves them.
+"""Words of one hand set on a common baseline, with handwriting-like spaces.
 
 Images are uint8 [H, W], 255 the paper and 0 the ink.
 """
@@ -11,18 +11,18 @@ from jaxgen.data.order import generator
 from jaxgen.systems.handwriting.drawn.placement import BASELINE
 from jaxgen.systems.handwriting.writing.finishing import ink_columns
 
-_SPACE = 0.8  # of the mean width of a letter
-_JITTER = 0.15  # of a space, either way
+_SPACE = 0.8  # mean letter widths
+_JITTER = 0.15  # of a space, plus or minus
 _STRAYS = (
   1 / 6
-)  # of the height: as far as a baseline is believed to lie from where drawings have it
+)  # of the height: maximum distance of a baseline from that of drawings
 
 
 def baseline(image: np.ndarray) -> int:
-  """The row on which a word stands: the quarter of H above it has the most more ink than that below.
+  """The row on which a word stands: where ink in the quarter of H above most exceeds that in the quarter below.
 
-  It is looked for no further than a sixth of H from where drawings have it: a comma alone has none of its own.
-  Of 400 drawn words at H 64 it was 1.7 pixels off (root mean square), but for a constant.
+  The search covers a sixth of H around the baseline of drawings, as a comma alone does not show its baseline.
+  For 400 drawn words at H 64 it was 1.7 pixels off (root mean square), up to a constant.
 
   Args:
     image: [H, w].
@@ -33,7 +33,7 @@ def baseline(image: np.ndarray) -> int:
   rows = np.where(darkness > darkness.max() / 4, darkness, 0).sum(1)
   if not rows.any():
     return usual
-  # Of rows from `reach` above the picture to as many below it.
+  # For rows from `reach` above the picture to as many below it.
   total = np.concatenate([[0.0], np.pad(rows, reach).cumsum()])
   first, at, last = total[: height + 1], total[reach:][: height + 1], total[2 * reach :]
   falls = (at - first) - (last - at)
@@ -47,10 +47,10 @@ def set_line(
   """A line of words.
 
   Args:
-    images: of each word, [H, W]; cut to their ink here.
+    images: of each word, [H, W]; cropped to their ink here.
     words: the same, in logical order.
-    seed: of the widths of spaces, with the text.
-    rtl: the first word stands on the right.
+    seed: of the widths of spaces, together with the text.
+    rtl: whether the first word is on the right.
 
   Returns:
     [H', W'], H' >= H, without margins.
@@ -65,7 +65,7 @@ def set_line(
   line, x = np.full((height, width), 255, np.uint8), 0
   placed = list(zip(cut, tops, [*spaces, 0], strict=True))
   if rtl:
-    # A space stands before its word from here, not after it.
+    # From here on a space comes before its word, not after it.
     placed = list(zip(cut[::-1], tops[::-1], [*spaces[::-1], 0], strict=True))
   for image, top, space in placed:
     line[top : top + len(image), x : x + image.shape[1]] = image
@@ -74,7 +74,7 @@ def set_line(
 
 
 def _baselines(images: Sequence[np.ndarray], words: Sequence[str]) -> list[int]:
-  """The row on which each word stands; of punctuation alone, which does not show it, as the words around."""
+  """The row on which each word stands; punctuation alone, which does not show it, takes its neighbours'."""
   spelt = [any(map(str.isalnum, word)) for word in words]
   found = [baseline(image) for image, known in zip(images, spelt, strict=True) if known]
   usual = round(float(np.median(found)) if found else BASELINE * len(images[0]))
@@ -83,7 +83,7 @@ def _baselines(images: Sequence[np.ndarray], words: Sequence[str]) -> list[int]:
 
 
 def _spaces(widths: Sequence[int], words: Sequence[str], seed: int, height: int) -> list[int]:
-  """The widths between words, in pixels."""
+  """The widths of the spaces between words, in pixels."""
   letter = sum(widths) / sum(map(len, words))
   usual = float(np.clip(_SPACE * letter, height / 8, height))
   drawn = generator(seed, f'spaces of {" ".join(words)}').uniform(-1, 1, len(words) - 1)

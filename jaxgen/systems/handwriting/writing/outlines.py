@@ -1,4 +1,4 @@
-"""Writing as outlines: an SVG whose paths are filled by the even-odd rule, of even ink."""
+"""Writing as outlines: an SVG with paths of uniform black, filled by the even-odd rule."""
 
 from typing import NamedTuple
 from xml.sax.saxutils import escape
@@ -10,17 +10,17 @@ from skimage.measure import approximate_polygon, find_contours
 from jaxgen.systems.handwriting.real.canvas import FAINTEST
 from jaxgen.systems.handwriting.writing.layout import Sheet
 
-_BLUR = 0.5  # pixels: a staircase of levels is none of a pen
-_TOLERANCE = 0.12  # pixels by which a path may leave its contour
-_ROUNDING = 0.6  # pixels at most from a corner within which it is round
-_SPECK = 1.0  # square pixels below which a contour is grain
+_BLUR = 0.5  # pixels: smooths the staircase of levels
+_TOLERANCE = 0.12  # maximum distance of a path from its contour, pixels
+_ROUNDING = 0.6  # corners are rounded up to this distance, pixels
+_SPECK = 1.0  # smaller contours are grain, square pixels
 
 
 class Size(NamedTuple):
-  """How large an SVG is.
+  """The size of an SVG.
 
   Attributes:
-    scale: units of it for a pixel of the picture.
+    scale: SVG units per pixel of the picture.
     unit: 'px' or 'mm'.
   """
 
@@ -29,13 +29,13 @@ class Size(NamedTuple):
 
 
 def evened(image: np.ndarray) -> np.ndarray:
-  """Darkness relative to that of the strokes around, so that a faint letter is as black as its neighbours.
+  """Darkness relative to the surrounding strokes, so that a faint letter is as black as its neighbours.
 
   Args:
     image: uint8 [H, W], 255 paper.
 
   Returns:
-    float64 [H, W] in [0, 1], 0 paper; 0 throughout where nothing is written.
+    float64 [H, W] in [0, 1], 0 paper; all 0 if nothing is written.
   """
   darkness = gaussian_filter(1.0 - image / 255.0, _BLUR, mode='nearest')
   darkest = float(darkness.max())
@@ -43,39 +43,39 @@ def evened(image: np.ndarray) -> np.ndarray:
     return np.zeros_like(darkness)
   side = max(3, len(image) // 2)
   around = gaussian_filter(maximum_filter(darkness, side), side / 4, mode='nearest')
-  # Paper far from any stroke is not to become one.
+  # Paper far from any stroke must not become one.
   around = np.maximum(around, max(FAINTEST / 255.0, darkest / 3))
   return np.minimum(darkness / around, 1.0)
 
 
 def outlines(image: np.ndarray) -> list[np.ndarray]:
-  """The closed curves around a picture's ink and around the paper within it, as polygons.
+  """The closed contours of a picture's ink, including those of holes, as polygons.
 
   Args:
     image: uint8 [H, W], 255 paper.
 
   Returns:
-    Each [n, 2] of (x, y) in pixels from the upper left corner of the picture, y downwards, without the first
-    point again at the end.
+    Each [n, 2] of (x, y) in pixels from the upper left corner of the picture, y downwards, without repeating
+    the first point at the end.
   """
   found = []
-  # Paper around it closes every curve.
+  # Padding with paper closes every curve.
   for contour in find_contours(np.pad(evened(image), 1), 0.5):
     if abs(_area(contour)) < _SPECK:
       continue
     polygon = approximate_polygon(contour, _TOLERANCE)[:-1]
     if len(polygon) > 2:
-      found.append(polygon[:, ::-1] - 0.5)  # of centres of padded pixels
+      found.append(polygon[:, ::-1] - 0.5)  # contours count from the centre of the padded corner pixel
   return found
 
 
 def path_data(polygon: np.ndarray, x: float = 0.0, y: float = 0.0) -> str:
-  """A polygon with round corners as the d of an SVG path.
+  """The `d` attribute of an SVG path for a polygon with rounded corners.
 
   Args:
-    polygon: [n, 2] of `outlines`.
-    x: where its picture stands.
-    y: where its picture stands.
+    polygon: [n, 2] from `outlines`.
+    x: column of its picture.
+    y: row of its picture.
   """
   corners = polygon + np.array([x, y])
   after = np.roll(corners, -1, 0) - corners
@@ -92,11 +92,11 @@ def path_data(polygon: np.ndarray, x: float = 0.0, y: float = 0.0) -> str:
 
 
 def to_svg(sheet: Sheet, size: Size | None = None) -> bytes:
-  """A sheet as an SVG file: a path a picture, titled with its text; no paper.
+  """A sheet as an SVG file: one path per picture, titled with its text; no paper.
 
   Args:
-    sheet: what is where.
-    size: of the file; a pixel of the picture is one of the SVG by default.
+    sheet: the pictures and their places.
+    size: of the file; by default one SVG pixel per pixel of the picture.
   """
   scale, unit = size or Size()
   lines = [

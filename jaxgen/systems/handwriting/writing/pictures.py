@@ -1,4 +1,4 @@
-"""Texts as pictures: each word through the writer once, cut to its ink, lines set of their words."""
+"""Texts as pictures: each word is written once and cropped to its ink; lines are set from their words."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from jaxgen.systems.handwriting.writing.redrawing import Request, Written, write
 from jaxgen.systems.handwriting.writing.texts import Text
 from jaxgen.task import PyTree, Tools
 
-Wanted = tuple[int, int]  # number of a text, and style, from 0
+Wanted = tuple[int, int]  # index of a text, and style, from 0
 
 
 class Options(NamedTuple):
   """How texts are written.
 
   Attributes:
-    styles: of each text.
+    styles: number of styles per text.
     seed: of the styles.
     tries: see `write_words`.
     lines: texts are lines of words, not single words.
-    canvas: words keep the whole canvas; else the paper beside them is cut off.
+    canvas: words keep the whole canvas; otherwise they are cropped to their ink.
   """
 
   styles: int = 1
@@ -39,11 +39,11 @@ class Picture(NamedTuple):
   """A text in a style.
 
   Attributes:
-    text: its number.
+    text: its index.
     style: from 0.
     image: uint8 [H, W], 255 paper.
     misread: what the recogniser reads in each word that stayed illegible, by word.
-    faults: BLANK and BLACK of `finishing` where a word is.
+    faults: BLANK and BLACK of `finishing`, if a word has them.
   """
 
   text: int
@@ -71,15 +71,15 @@ def make_pictures(
   wanted: Sequence[Wanted],
   options: Options,
 ) -> Iterator[Picture]:
-  """The pictures that are wanted, as they are done; a word that occurs again is made once.
+  """Yields the wanted pictures as they are finished; a repeated word is made once.
 
   Args:
     inference: of the run.
-    variables: exported ones.
-    tools: lent by the host.
-    texts: what `wanted` numbers.
+    variables: exported variables.
+    tools: provided by the host.
+    texts: that `wanted` refers to by index.
     wanted: distinct.
-    options: how.
+    options: how to write.
   """
   needs = {(i, style): [Request(w, style) for w in texts[i].words] for i, style in wanted}
   uses = Counter(request for requests in needs.values() for request in set(requests))
@@ -122,16 +122,16 @@ def make_sheet(
   height: int,
   rtl: bool,
 ) -> Sheet:
-  """All pictures on one sheet: a row a text, a column a style.
+  """All pictures on one sheet: a row per text, a column per style.
 
-  Words that could not be written have no row; lines that could not, and empty ones, keep theirs.
+  Words that could not be written have no row; lines that could not, and empty lines, keep theirs.
 
   Args:
     texts: in the order of rows.
-    pictures: uint8 [H, W] by text and style, all styles of each text that is there.
+    pictures: uint8 [H, W] by text and style, with all styles of each text present.
     options: how they were made.
     height: of the net's canvas.
-    rtl: the script runs from right to left.
+    rtl: whether the script runs right to left.
   """
   empty = np.full((height, 1), 255, np.uint8)
   rows = [
@@ -144,7 +144,7 @@ def make_sheet(
 
 
 def health(faults: Iterable[frozenset[str]], total: int, step: int) -> list[str]:
-  """What to tell a person of pictures that show no writing: how many, and what may be the reason."""
+  """Messages about pictures that show no writing: how many, and the likely reason."""
   counts = Counter(kind for kinds in faults for kind in kinds)
   return [
     f'{n} of {total} {"picture" if total == 1 else "pictures"} {"is" if n == 1 else "are"} {kind}: '

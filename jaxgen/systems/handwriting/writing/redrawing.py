@@ -1,4 +1,4 @@
-"""Words through a trained writer, and again where its own recogniser cannot read them."""
+"""Writes words with a trained writer, and rewrites those that its own recogniser cannot read."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from jaxgen.systems.handwriting.levels import from_levels, to_levels
 from jaxgen.systems.handwriting.reading.decoding import best_path
 from jaxgen.task import Batch, PyTree, Tools, name_key
 
-# Of every batch: one shape and one program, so that a picture does not depend on how many are made.
+# Rows of every batch: one shape and one program, so that a picture does not depend on how many are made.
 ROWS = 16
 
 
@@ -23,8 +23,8 @@ class Request(NamedTuple):
   """A word in a style.
 
   Attributes:
-    word: NFC, that can be written.
-    style: from 0; one noise, whatever the word.
+    word: NFC, can be written.
+    style: from 0; selects the noise, independently of the word.
   """
 
   word: str
@@ -35,10 +35,10 @@ class Written(NamedTuple):
   """A picture of a word.
 
   Attributes:
-    request: what was asked for.
+    request: that it fulfils.
     image: uint8 [H, W], 255 paper, the whole canvas.
-    tries: how many pictures were made of it, this one included.
-    reading: what the recogniser reads in it; None where it was not asked.
+    tries: number of pictures made of it, including this one.
+    reading: what the recogniser reads in it; None if it was not read.
   """
 
   request: Request
@@ -48,7 +48,7 @@ class Written(NamedTuple):
 
   @property
   def legible(self) -> bool:
-    """Whether it reads as it should, as far as that was asked."""
+    """Whether it is read correctly; true if it was not read."""
     return self.reading in (None, self.request.word)
 
 
@@ -62,23 +62,23 @@ def write_words(
 ) -> Iterator[Written]:
   """Pictures of words, each a function of the weights, the seed, its word, its style and its try.
 
-  A further try has the style's next noise; the part of it that is a writer's own (config.model.hands) stays.
+  Each further try uses the style's next noise; the part of it that encodes the hand (config.model.hands) stays.
 
   Args:
     inference: of the run.
-    variables: exported ones.
-    tools: lent by the host.
-    requests: taken as there is room for them.
+    variables: exported variables.
+    tools: provided by the host.
+    requests: consumed as batches have room.
     seed: of the styles.
-    tries: pictures of a word at most, until its reading is the word; 0: one, which is not read.
+    tries: maximum number of pictures per word, until it is read correctly; 0: one, which is not read.
 
   Yields:
-    A picture for each request, as they are done: those that are drawn again come later. Where no try is
-    legible, the one whose reading is nearest to the word.
+    A picture for each request, as they are finished: rewritten ones come later. If no try is legible, the one
+    whose reading is nearest to the word.
   """
   step = tools.compile(_Step(inference, tries > 0))
   key, waiting = name_key(jax.random.key(seed), 'write'), iter(requests)
-  again: deque[tuple[Request, int]] = deque()  # a request and its tries so far
+  again: deque[tuple[Request, int]] = deque()  # requests and their tries so far
   best: dict[Request, Written] = {}  # of those
   while True:
     rows = [again.popleft() for _ in range(min(ROWS, len(again)))]
@@ -101,7 +101,7 @@ def write_words(
 
 
 def _batch(inference: Inference, rows: list[tuple[Request, int]]) -> Batch:
-  """The rows, the last of them again until there are ROWS."""
+  """The rows, padded to ROWS by repeating the last one."""
   filled = rows + rows[-1:] * (ROWS - len(rows))
   words = [request.word for request, _ in filled]
   labels, lengths = inference.charset.encode(words, inference.facts['max_length'])
@@ -115,7 +115,7 @@ def _batch(inference: Inference, rows: list[tuple[Request, int]]) -> Batch:
 
 
 class _Step:
-  """`_step` of an inference: equal where that is the same object, so that a host may compile it once."""
+  """`_step` of an inference: equal if that is the same object, so that a host can compile it once."""
 
   def __init__(self, inference: Inference, read: bool):
     self._inference, self._read = inference, read
@@ -136,7 +136,7 @@ class _Step:
 def _step(
   inference: Inference, read: bool, variables: PyTree, batch: Batch, key: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Grey levels [B, H, W], the best symbol of each frame [B, T] and the frames [B]; both empty unread."""
+  """Grey levels [B, H, W], the best symbol of each frame [B, T] and frame counts [B]; both empty if unread."""
 
   def noise(style: jax.Array, attempt: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, style), attempt)
@@ -151,7 +151,7 @@ def _step(
   if not read:
     nothing = jnp.zeros(len(levels), jnp.int32)
     return levels, nothing[:, None], nothing
-  # Of the levels, which is what a person gets.
+  # Reads the quantised levels, which is what a user gets.
   reading = inference.read(variables, from_levels(levels, z.dtype))
   return levels, reading.logits.argmax(-1), reading.lengths
 

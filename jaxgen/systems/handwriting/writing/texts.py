@@ -1,4 +1,4 @@
-"""What is to be written: words and lines, and why some cannot be."""
+"""Texts to write: words and lines, and why some cannot be written."""
 
 import re
 import zlib
@@ -23,10 +23,10 @@ class Text(NamedTuple):
   """A text to write.
 
   Attributes:
-    given: as a person gave it, in NFC and with such apostrophes, hyphens and quotes as the net knows.
-    words: that it consists of; none of an empty line.
-    error: why it cannot be written; '' where it can.
-    left_out: signs that were left out of it, in their order.
+    given: as the user gave it, in NFC and with apostrophes, hyphens and quotes that the net knows.
+    words: that it consists of; none for an empty line.
+    error: why it cannot be written; '' if it can.
+    left_out: characters that were left out of it, in order.
   """
 
   given: str
@@ -40,8 +40,8 @@ class Ability(NamedTuple):
 
   Attributes:
     charset: its symbols.
-    longest: symbols of a word at most.
-    drop_unknown: whether words are written without the signs that it does not know.
+    longest: maximum number of symbols of a word.
+    drop_unknown: whether words are written without the characters that it does not know.
   """
 
   charset: Charset
@@ -54,7 +54,7 @@ class Ability(NamedTuple):
     return ''.join(self.charset.symbols)
 
   def part(self, word: str) -> tuple[str, str]:
-    """What is to be written of a word, as `Charset.spelt` has it, and what is left out of it."""
+    """The part of a word (from `Charset.spelt`) that is written, and the part that is left out."""
     unknown = self.charset.unknown(word) if self.drop_unknown else ()
     return (
       ''.join(s for s in word if s not in unknown),
@@ -62,7 +62,7 @@ class Ability(NamedTuple):
     )
 
   def fault(self, word: str) -> str:
-    """Why a word cannot be written, as `Charset.spelt` has it; '' where it can."""
+    """Why a word (from `Charset.spelt`) cannot be written; '' if it can."""
     if unknown := self.charset.unknown(word):
       return f'{word!r}: these weights know no {" ".join(map(shown, unknown))}'
     if len(word) > self.longest:
@@ -71,7 +71,7 @@ class Ability(NamedTuple):
 
 
 def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
-  """Words, each by itself; one of unknown signs alone cannot be written."""
+  """Texts of single words; a word of only unknown characters cannot be written."""
   found = []
   for word in map(ability.charset.spelt, given):
     if not word.strip():
@@ -87,12 +87,12 @@ def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
 
 
 def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
-  """Lines of words; of those that cannot be written the number is told.
+  """Texts of lines of words; errors name the line's number.
 
-  A word of which nothing is left without unknown signs vanishes.
+  A word of only unknown characters is dropped if these are left out.
 
   Args:
-    given: lines, of any spacing.
+    given: lines, with any spacing.
     ability: of the net.
     where: what to call their file.
   """
@@ -107,10 +107,10 @@ def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
 
 
 def read_lines(path: Path) -> list[str]:
-  """The lines of a text file, without empty ones at the end.
+  """The lines of a text file, without trailing empty ones.
 
   Raises:
-    DataError: no such file, not UTF-8, or nothing in it.
+    DataError: no such file, not UTF-8, or empty.
   """
   try:
     text = decoded_text(path.read_bytes())
@@ -124,16 +124,16 @@ def read_lines(path: Path) -> list[str]:
 
 
 def chosen_words(words: WordList, count: int, seed: int, ability: Ability) -> list[str]:
-  """Distinct words of a list that can be written, by their counts where it has some.
+  """Samples distinct words that can be written from a list, weighted by its counts if it has any.
 
   Args:
     words: the list.
-    count: how many; those of a smaller number are the first of a larger one.
-    seed: of the choice.
+    count: how many; a smaller sample is a prefix of a larger one.
+    seed: of the sample.
     ability: of the net.
 
   Raises:
-    DataError: the list has not as many.
+    DataError: the list does not have as many.
   """
   fitting, _ = words.select(1, ability.longest, set(ability.charset.symbols))
   weights = np.ones(len(fitting.words)) if fitting.counts is None else fitting.counts
@@ -142,14 +142,14 @@ def chosen_words(words: WordList, count: int, seed: int, ability: Ability) -> li
       f'{words.name} has {counted(there, "word")} that these weights can write, not {count:,}: ask for '
       'fewer, or for more --styles'
     )
-  # Gumbel's trick: the largest keys are a draw without replacement.
+  # Gumbel top-k trick: the largest keys are a sample without replacement.
   with np.errstate(divide='ignore'):
     keys = np.log(weights) + generator(seed, 'words to write').gumbel(size=len(weights))
   return [fitting.words[i] for i in np.argsort(-keys, kind='stable')[:count]]
 
 
 def left_out(texts: Iterable[Text]) -> str:
-  """What to tell a person of the signs that were left out: each with its number; '' where there are none."""
+  """A message on the characters that were left out, each with its count; '' if there are none."""
   signs = Counter(sign for text in texts for sign in text.left_out)
   if not signs:
     return ''
@@ -158,23 +158,23 @@ def left_out(texts: Iterable[Text]) -> str:
 
 
 def has_unknown(texts: Iterable[Text], ability: Ability) -> bool:
-  """Whether a text cannot be written for a sign that the net does not know."""
+  """Whether a text cannot be written because of a character that the net does not know."""
   return any(text.error and any(map(ability.charset.unknown, text.words)) for text in texts)
 
 
 def nothing_left(ability: Ability) -> str:
-  """Why a text of unknown signs alone is not written."""
+  """Why a text of only unknown characters is not written."""
   return (
     f'no word is left without the signs that these weights do not know; they know {ability.known}'
   )
 
 
 def check_any(texts: Sequence[Text], ability: Ability) -> None:
-  """Refuses texts of which none can be written.
+  """Raises an error if none of the texts can be written.
 
   Raises:
-    UserError: the only one's reason, with the signs that the net knows where it has others; or what is wrong
-      with the first.
+    UserError: with the reason for a single text, listing the characters that the net knows if it has unknown
+      ones; or what is wrong with the first.
   """
   if any(text.words and not text.error for text in texts):
     return
@@ -190,9 +190,9 @@ def check_any(texts: Sequence[Text], ability: Ability) -> None:
 
 
 def file_stem(text: str) -> str:
-  """A name for a text's file: itself where every system keeps that apart, else with a digest of it."""
+  """A name for a text's file: the text itself if it is unambiguous on every system, else with a checksum."""
   plain = re.sub(r'[^\w-]+', '-', text)[:_LONGEST_NAME].strip('-')
   if plain == text and text == text.lower():
     return text
-  # Words that differ in signs or capitals alone would share a name on some systems.
+  # Words that differ only in special characters or case would share a name on some systems.
   return f'{plain or "text"}~{zlib.crc32(text.encode()):08x}'

@@ -1,9 +1,9 @@
-"""The net that writes and comes with jaxgen."""
+"""The writer that ships with jaxgen."""
 
 from functools import partial
 
 from jaxgen.exchange.shipped import WEIGHTS, shipped
 
 SHIPPED = WEIGHTS / 'handwriting.safetensors'
-# -> its file.
+# -> the path of its file.
 shipped_weights = partial(shipped, SHIPPED.stem, 'net that writes')
