@@ -52,9 +52,7 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   data.lines = False  # whether real texts may have spaces; if not, only single words are used
   # Whether real pictures are divided by their paper's brightness, so that it is white in light and shadow.
   data.flatten = False
-  data.joined = (
-    1  # up to this many real training words are put side by side into a line
-  )
+  data.joined = 1  # up to this many real training words are put side by side into a line
   data.min_letters = 2 if tiny else 1
   # french, arabic, or a file with a word per line, optionally with its count: the words to draw or, with real
   # data, to write. Empty: by the script or, with real data, the training words of the set.

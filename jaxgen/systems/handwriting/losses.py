@@ -288,7 +288,7 @@ def log10_norm(tree: PyTree, axis: str | None = None) -> jax.Array:
     x.astype(jnp.promote_types(x.dtype, jnp.float32)).ravel() for x in jax.tree.leaves(tree)
   ]
   count = psum(jnp.asarray(sum(x.size for x in leaves), leaves[0].dtype), axis)
-  unit = psum(sum(jnp.abs(x).sum() for x in leaves), axis) / count  # squares of tiny values underflow
+  unit = psum(sum(jnp.abs(x).sum() for x in leaves), axis) / count  # tiny squares underflow
   scale = jnp.where(unit > 0, unit, 1)
   squares = psum(sum(((x / scale) ** 2).sum() for x in leaves), axis)
   return jnp.log10(unit) + 0.5 * jnp.log10(squares)

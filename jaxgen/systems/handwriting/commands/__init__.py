@@ -1,4 +1,4 @@
-"""The subcommands of `jaxgen` that handwriting brings, a module each."""
+"""The subcommands that handwriting adds to `jaxgen`, one module each."""
 
 from jaxgen.systems.handwriting.commands.read import READ
 from jaxgen.systems.handwriting.commands.write import WRITE

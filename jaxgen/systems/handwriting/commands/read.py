@@ -1,4 +1,4 @@
-"""`jaxgen read`: pictures of words and lines as text."""
+"""`jaxgen read`: reads pictures of words and lines."""
 
 import argparse
 import json
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
   from jaxgen.systems.handwriting.real.canvas import Ink
 
 
-TOGETHER = 64  # pictures that are opened before they are read, those of one width together
-NBEST = 5  # texts of a JSON object
+TOGETHER = 64  # pictures opened per chunk; those of one width are read together
+NBEST = 5  # texts per JSON object
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be, alone or together."""
+  """Raises ConfigError for invalid or incompatible options."""
   from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM
 
   if not 0 <= args.beam <= LARGEST_BEAM or (args.nbest is not None and args.nbest < 1):
@@ -117,7 +117,7 @@ def _read(args: argparse.Namespace) -> None:
 
 
 def _decoding(args: argparse.Namespace, model: 'Model', warn: Warn) -> 'Decoding':
-  """How texts are searched for."""
+  """The decoding that the options ask for."""
   from jaxgen.systems.handwriting import apply
   from jaxgen.systems.handwriting.reading.understanding import Decoding
 
@@ -134,7 +134,7 @@ def _decoding(args: argparse.Namespace, model: 'Model', warn: Warn) -> 'Decoding
 def _read_all(
   args: argparse.Namespace, service: 'Service', inputs: Sequence['Given'], warn: Warn
 ) -> None:
-  """Reads what can be read, some pictures at a time, and tells of the rest."""
+  """Reads all readable pictures, in chunks, and reports the rest."""
   from jaxgen.terminal.signals import Stopped, StopSignals
 
   ink = service.model.preprocessing(args.photo, args.ink)
@@ -159,7 +159,7 @@ def _read_all(
 
 
 def _opened(given: 'Given', ink: 'Ink', widest: int) -> 'Picture | str':
-  """A picture, or why there is none."""
+  """A picture, or the reason why it cannot be read."""
   from jaxgen.systems.handwriting.reading.pictures import open_picture
 
   try:
@@ -171,7 +171,7 @@ def _opened(given: 'Given', ink: 'Ink', widest: int) -> 'Picture | str':
 
 
 def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:
-  """One JSON object; or a line for each text, with tabs between path, text and confidence."""
+  """Prints one JSON object; or a line per text, with path, text and confidence separated by tabs."""
   if not args.json:
     from jaxgen.terminal.plain import plain
 

@@ -1,4 +1,4 @@
-"""`jaxgen read --score`: how well sets of pictures whose texts are known are read."""
+"""`jaxgen read --score`: scores the reading of sets of pictures whose texts are known."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from jaxgen.command.opening import tell_failed
 from jaxgen.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-  import jaxgen.systems.handwriting.reading.service  # by its whole name: lip readers have a Service, too
+  import jaxgen.systems.handwriting.reading.service  # by its full name: lip readers also have a Service
   from jaxgen.systems.handwriting.scoring import Layout, Score
   from jaxgen.task import Trained
   from jaxgen.terminal.reporter import Reporter
@@ -18,7 +18,7 @@ _OF_A_SET = ('table', 'columns', 'level')
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-  """The options that go with --score, and itself."""
+  """Adds --score and the options that go with it."""
   group = parser.add_argument_group(
     'scores', 'error rates on pictures whose texts are known, printed instead of the texts'
   )
@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_options(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that are of no use without --score, or with it."""
+  """Raises ConfigError for options that have no effect without --score, or with it."""
   given = [name for name in _OF_A_SET if getattr(args, name)]
   if given and not args.score:
     raise ConfigError(f'--{given[0]} is of a set: it needs --score')
@@ -69,7 +69,7 @@ def score_all(
   service: 'jaxgen.systems.handwriting.reading.service.Service',
   trained: 'Trained',
 ) -> None:
-  """Reads the sets that are named, and prints a table, or a JSON object for each."""
+  """Scores the named sets, and prints a table, or a JSON object for each."""
   from jaxgen.systems.handwriting.scoring import Layout
   from jaxgen.terminal.reporter import Reporter
   from jaxgen.terminal.signals import Stopped, StopSignals
@@ -111,7 +111,7 @@ def _score(
   reporter: 'Reporter',
   check: Callable[[], None],
 ) -> 'tuple[Score, int]':
-  """The score of a set, and how many of its rows were left out; `check` may end it between pictures."""
+  """The score of a set, and the number of its rows left out; `check` may stop it between pictures."""
   from jaxgen.systems.handwriting.scoring import (
     read_words,
     scored,
@@ -131,7 +131,7 @@ def _score(
 
 
 def _shown(score: 'Score') -> list[str]:
-  """A line of the table, but for the set's name and its number of images."""
+  """A line of the table, without the set's name and its number of images."""
 
   def figure(value: float | None, interval: tuple[float, float] | None = None) -> str:
     between = f' ({interval[0]:.3f} to {interval[1]:.3f})' if interval else ''

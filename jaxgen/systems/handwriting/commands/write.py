@@ -1,4 +1,4 @@
-"""`jaxgen write`: words, lines and sets of pictures by a trained writer."""
+"""`jaxgen write`: writes words, lines and sets of pictures with a trained writer."""
 
 import argparse
 import json
@@ -74,7 +74,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be, alone or together."""
+  """Raises ConfigError for invalid or incompatible options."""
   from jaxgen.systems.handwriting.writing import finishing
 
   sources = [bool(args.words), bool(args.text), bool(args.list) or args.count is not None]
@@ -102,7 +102,7 @@ def _output_of(args: argparse.Namespace) -> tuple[Path, bool]:
   """Where to write, and whether that is a folder.
 
   Raises:
-    ConfigError: a file of another kind, or something is in the way.
+    ConfigError: the file type is not supported, or something is in the way.
   """
   from jaxgen.systems.handwriting.reading.charset import normalised
   from jaxgen.systems.handwriting.writing.texts import file_stem
@@ -111,7 +111,7 @@ def _output_of(args: argparse.Namespace) -> tuple[Path, bool]:
   if given is None:
     first = args.words[0] if args.words else (args.text or args.list or Path('words')).stem
     return Path(f'{file_stem(normalised(first).strip()[:40])}.png'), False
-  if not given:  # its path would be the present folder
+  if not given:  # its path would be the current folder
     raise ConfigError('--output is empty: name a file or a folder')
   output = as_path(given)
   if output.is_dir() or given.endswith('/') or not output.suffix:
@@ -149,7 +149,7 @@ def _write(args: argparse.Namespace) -> None:
     texts = _texts(args, run, ability)
     reporter = run.reporter
     if args.json:
-      reporter.console.quiet = True  # standard output is for objects alone
+      reporter.console.quiet = True  # standard output is for JSON only
     _tell_texts(texts, ability, reporter.warn)
     tries = (args.tries or TRIES) if args.verify else 0
     options = Options(args.styles, args.seed, tries, bool(args.text), args.canvas)
@@ -183,12 +183,12 @@ def _print_objects(args: argparse.Namespace, job: 'Job') -> None:
 
 
 def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tuple[int, int]:
-  """As `Job.fill`, of a folder that no other job fills meanwhile; a stop is told of."""
+  """As `Job.fill`, with the folder locked against other jobs; reports a stop."""
   from jaxgen.run.lock import exclusive
   from jaxgen.systems.handwriting.writing.folder import known_options
   from jaxgen.terminal.signals import Stopped
 
-  known_options(folder)  # refuses one of other things before there is a lock in it
+  known_options(folder)  # refuses unrelated folders before a lock is put in
   folder.mkdir(parents=True, exist_ok=True)
   try:
     with exclusive(folder, work='filled', option='--output'):
@@ -199,7 +199,7 @@ def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tu
 
 
 def _tell_unwritten(job: 'Job') -> None:
-  """Raises UserError where something could not be written as it should."""
+  """Raises UserError if something could not be written correctly."""
   names = [f'{job.texts[i].given!r}' for i in sorted(job.failed)]
   if names:
     of = f'{len(names)} of {len(job.texts)}'
@@ -209,7 +209,7 @@ def _tell_unwritten(job: 'Job') -> None:
 
 
 def _tell_texts(texts: Sequence['Text'], ability: 'Ability', warn: Warn) -> None:
-  """Tells what cannot be written of several texts, and what was left out of them."""
+  """Reports which of several texts cannot be written, and what was left out of them."""
   from jaxgen.systems.handwriting.writing.texts import has_unknown, left_out
 
   if len(texts) > 1:
@@ -224,7 +224,7 @@ def _tell_texts(texts: Sequence['Text'], ability: 'Ability', warn: Warn) -> None
 
 
 def _texts(args: argparse.Namespace, run: 'Opened', ability: 'Ability') -> list['Text']:
-  """What is to be written, with what cannot be."""
+  """The texts to write, including those that cannot be written."""
   from jaxgen.systems.handwriting.config import is_rtl
   from jaxgen.systems.handwriting.drawn.word_lists import OddLine, find_words
   from jaxgen.systems.handwriting.writing import texts

@@ -1,1 +1,1 @@
-"""Words drawn in handwriting faces by many hands: data without a download."""
+"""Words drawn in handwriting typefaces by many hands: data without a download."""

@@ -1,4 +1,4 @@
-"""Draws a word as one hand would write it."""
+"""Draws a word in one writer's hand."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from jaxgen.systems.handwriting.drawn.placement import Placement, place_in_slots
 from jaxgen.systems.handwriting.drawn.settings import Setting, set_word
 
 SLOT = 0.5  # of the canvas' height: 16 pixels at 32
-_ABOVE = 'gjpqyfzç,قعوجرن'  # of the line above its descenders show, of the one below its ascenders
+_ABOVE = 'gjpqyfzç,قعوجرن'  # descenders, which show of the line above; below it, ascenders
 _BELOW = 'bdfhklt\'É"الطكأ'
 
 
@@ -21,9 +21,9 @@ class Drawing(NamedTuple):
 
   Attributes:
     image: [H, W] uint8, 255 white paper, 0 black ink.
-    spans: [n, 2] float, the columns between which each letter of the text lies, before slant and bending; in
-      the order of the text, so from right to left where the script goes. Of a word whose letters join, as an
-      Arabic one, equal parts of it.
+    spans: [n, 2] float, start and end column of each letter of the text, before slant and bending; in the order
+      of the text, so right to left if the script runs that way. For words whose letters join, as in Arabic,
+      equal parts of the word.
   """
 
   image: np.ndarray
@@ -31,7 +31,7 @@ class Drawing(NamedTuple):
 
 
 class Canvas(NamedTuple):
-  """Height and width in pixels, and whether each letter has a slot or the word its natural spacing."""
+  """Height and width in pixels, and whether letters have slots instead of natural spacing."""
 
   height: int = 32
   width: int = 128
@@ -43,17 +43,17 @@ def draw(text: str, face: Face, hand: Hand, rng: np.random.Generator, canvas: Ca
 
   Args:
     text: NFC, in logical order.
-    face: what `hand.face` stands for.
+    face: that `hand.face` refers to.
     hand: its writer.
     rng: of this drawing.
-    canvas: what it is drawn on.
+    canvas: to draw on.
 
   Returns:
-    The drawing, [height, width]. Writing starts at the left edge, or at the right one where the script does;
+    The drawing, [height, width]. Writing starts at the left edge, or at the right one if the script does;
     beyond the word the canvas is white.
 
   Raises:
-    DataError: the face has no glyph for a character, or the word does not fit the canvas; it is named.
+    DataError: the face has no glyph for a character, or the word does not fit the canvas; names it.
   """
   drawing = try_to_draw(text, face, hand, rng, canvas)
   if drawing is None:
@@ -67,7 +67,7 @@ def draw(text: str, face: Face, hand: Hand, rng: np.random.Generator, canvas: Ca
 def try_to_draw(
   text: str, face: Face, hand: Hand, rng: np.random.Generator, canvas: Canvas
 ) -> Drawing | None:
-  """As `draw`, but None where the word does not fit the width."""
+  """Like `draw`, but None if the word does not fit the width."""
   check_can_write(face, text)
   height, width, slots = canvas
   if slots and len(text) * SLOT * height > width:
@@ -92,7 +92,7 @@ def try_to_draw(
 def _written(
   setting: Setting, place: Placement, face: Face, hand: Hand, rng: np.random.Generator, height: int
 ) -> np.ndarray:
-  """[height, place.width] blackness of the word and of what stands beside it."""
+  """[height, place.width] blackness of the word and of neighbouring lines."""
   bent = ink.bend(hand, rng, height, place.width, place.x_height)
   inside = ink.distances(setting, place, hand, bent)
   if rng.random() < hand.neighbours:
@@ -107,7 +107,7 @@ def _written(
 def _neighbour(
   place: Placement, face: Face, hand: Hand, rng: np.random.Generator, bent: ink.Bend
 ) -> np.ndarray:
-  """[H, W] distances of writing of the line above or below, of which only the ends show."""
+  """[H, W] distances of writing on the line above or below, of which only the ends show."""
   height, width = bent.across.shape
   above = rng.random() < 0.5
   letters = [c for c in (_ABOVE if above else _BELOW) if c in face.characters]
@@ -121,7 +121,7 @@ def _neighbour(
     return nothing
   scale = place.x_height / other.x_height
   reach = (setting.falls if above else setting.rises).max() * place.scale
-  seen = rng.uniform(0.08, 0.2) * height  # rows of it on this canvas
+  seen = rng.uniform(0.08, 0.2) * height  # its visible rows on this canvas
   baseline = seen - reach if above else height - seen + reach
   start = rng.uniform(-0.2, 0.9) * width
   moved = other._replace(

@@ -1,4 +1,4 @@
-"""Drawn words by number: example i depends on (seed, i) alone."""
+"""Drawn words by index: example i depends only on (seed, i)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ _ATTEMPTS = 200
 
 
 class Writing(NamedTuple):
-  """What words are drawn from, besides their seed.
+  """What drawings depend on, besides the seed.
 
   Attributes:
     words: the list.
@@ -30,10 +30,10 @@ class Writing(NamedTuple):
     canvas: its size and layout.
     hands: the ranges of writers.
     variety: how words are varied.
-    charset: characters that a varied word may have; one with others is drawn as listed. None for any.
-    longest: letters of a varied word, as `charset`.
-    num_writers: how many writers there are; 0 for another one each time.
-    first_writer: the first one's number, so that two sets of words share no writer.
+    charset: characters that a varied word may have; words with others are drawn as listed. None for any.
+    longest: maximum letters of a varied word; longer ones are drawn as listed.
+    num_writers: number of writers; 0 for a new one each time.
+    first_writer: number of the first writer, so that two sets of words need not share any.
   """
 
   words: WordList
@@ -55,8 +55,8 @@ class Example(NamedTuple):
     spans: [n, 2] float, the columns of each letter of the text.
     text: NFC, logical order.
     face: index among the faces.
-    writer: its number; with the seed it decides the hand.
-    skipped: words that were tried before it and did not fit, or had no face.
+    writer: its number, which together with the seed determines the hand.
+    skipped: number of words tried before it that did not fit, or had no face.
   """
 
   image: np.ndarray
@@ -68,7 +68,7 @@ class Example(NamedTuple):
 
 
 class DrawnWords(NamedTuple):
-  """Examples: [N, H, W] uint8 images, N texts, N spans, [N] int32 faces and writers, and the words skipped."""
+  """Examples: [N, H, W] uint8 images, N texts, N spans, [N] int32 faces and writers, count of skipped words."""
 
   images: np.ndarray
   texts: tuple[str, ...]
@@ -79,10 +79,10 @@ class DrawnWords(NamedTuple):
 
 
 def check_writing(writing: Writing) -> None:
-  """Refuses what no word can be drawn from.
+  """Refuses invalid settings.
 
   Raises:
-    ConfigError: the canvas, a range of the hands or a share of the variety is out of its limits.
+    ConfigError: the canvas, a range of the hands or a fraction of the variety is out of bounds.
   """
   height, width, _ = writing.canvas
   if height < 16 or width < height:
@@ -92,7 +92,7 @@ def check_writing(writing: Writing) -> None:
   if not writing.faces:
     raise ConfigError('there is no face to write in')
   check_hands(writing.hands)
-  *forms, replaced, marked = writing.variety  # the last two come to the others
+  *forms, replaced, marked = writing.variety  # the last two combine with the others
   if min(writing.variety) < 0 or max(sum(forms), replaced, marked) > 1:
     shares = ', '.join(f'{name} {share:g}' for name, share in writing.variety._asdict().items())
     raise ConfigError(
@@ -104,18 +104,18 @@ def check_writing(writing: Writing) -> None:
 
 
 def draw_example(writing: Writing, seed: int, index: int) -> Example:
-  """Draws the word of one number.
+  """Draws the example of an index.
 
   Args:
-    writing: what it is drawn from.
+    writing: the settings.
     seed: of words and writers.
     index: in [0, 2**32).
 
   Returns:
-    The example. Where a word does not fit the canvas, or no face has all of it, another one is taken.
+    The example. If a word does not fit the canvas, or no face has all of its characters, another is tried.
 
   Raises:
-    DataError: none of many fits; one is named.
+    DataError: none of many words fits; names one.
   """
   rng = generator(seed, 'drawn words', index)
   text = ''
@@ -145,7 +145,7 @@ def _text(writing: Writing, rng: np.random.Generator) -> str:
 
 
 def _fitting(writing: Writing, word: str, rng: np.random.Generator) -> str:
-  """A varied word, or the word itself where that has other symbols or is too long."""
+  """A varied word, or the word itself if the variation has other symbols or is too long."""
   text = varied(word, writing.variety, rng)
   if writing.variety.replaced and rng.random() < writing.variety.replaced:
     text = with_another_letter(text, writing.charset or set(text), rng)
@@ -156,7 +156,7 @@ def _fitting(writing: Writing, word: str, rng: np.random.Generator) -> str:
 
 
 def as_written(writing: Writing, words: WordList, seed: int) -> tuple[str, ...]:
-  """The words of a list, each varied once as drawings are: a function of (seed, its place in the list)."""
+  """The words of a list, each varied once as for drawings: a function of (seed, its index in the list)."""
   if not sum(writing.variety):
     return words.words
   rng = generator(seed, 'words as written', 0)
@@ -164,10 +164,10 @@ def as_written(writing: Writing, words: WordList, seed: int) -> tuple[str, ...]:
 
 
 def drawn_words(writing: Writing, seed: int, indices: Sequence[int] | range) -> DrawnWords:
-  """Draws the words of several numbers.
+  """Draws the examples of several indices.
 
   Args:
-    writing: what they are drawn from.
+    writing: the settings.
     seed: of words and writers.
     indices: which, in any order.
 
@@ -175,7 +175,7 @@ def drawn_words(writing: Writing, seed: int, indices: Sequence[int] | range) -> 
     The examples, in that order.
 
   Raises:
-    ConfigError: something of `writing` is out of its limits.
+    ConfigError: a setting in `writing` is out of bounds.
     DataError: none of many words fits.
   """
   check_writing(writing)

@@ -1,4 +1,4 @@
-"""The handwriting faces that words are drawn in: those that ship, and a person's own."""
+"""The handwriting typefaces that words are drawn in: those that ship with jaxgen, and a user's own."""
 
 import functools
 import unicodedata
@@ -19,10 +19,10 @@ SUFFIXES = ('.woff', '.ttf', '.otf', '.ttc')
 
 
 class Face(NamedTuple):
-  """A handwriting face.
+  """A handwriting typeface.
 
   Attributes:
-    name: the file's name without its ending.
+    name: the file's name without its suffix.
     path: the font file.
     characters: those that it has a glyph for.
   """
@@ -33,15 +33,15 @@ class Face(NamedTuple):
 
 
 def missing(face: Face, text: str) -> str:
-  """The characters of `text` that the face has no glyph for, each once, in order; '' where it can write it."""
+  """The characters of `text` that the face has no glyph for, each once, in order; '' if it can write it."""
   return ''.join(dict.fromkeys(c for c in text if c not in face.characters))
 
 
 def check_can_write(face: Face, text: str) -> None:
-  """Refuses a text that the face would write with boxes.
+  """Refuses a text that the face would render with boxes.
 
   Raises:
-    DataError: the face has no glyph for a character; the first five are named.
+    DataError: the face has no glyph for a character; names the first five.
   """
   without = missing(face, text)
   if without:
@@ -51,10 +51,10 @@ def check_can_write(face: Face, text: str) -> None:
 
 @functools.lru_cache(maxsize=256)
 def read_face(path: str) -> Face:
-  """Reads what is to be known of a font file.
+  """Reads a font file.
 
   Raises:
-    DataError: no such file, or not a font that can be drawn.
+    DataError: no such file, or not a usable font.
   """
   characters = font_characters(Path(path))
   try:
@@ -75,14 +75,14 @@ def find_faces(named: str | Sequence[str]) -> tuple[Face, ...]:
 
   Args:
     named: 'latin' or 'arabic' for those that ship, or font files, folders and patterns, one or several (in
-      one string, commas between them).
+      one string, separated by commas).
 
   Returns:
-    The faces, each once, in the order of the names, those of a folder by name. A face's place is its index
-    in what is drawn with them.
+    The faces, each once, in the order of the names, those of a folder by name. This order defines the face
+    index of drawings.
 
   Raises:
-    ConfigError: nothing is named, or a name stands for no font.
+    ConfigError: nothing is named, or a name matches no font.
     DataError: a file cannot be read as a font.
   """
   names = [x.strip() for x in (named.split(',') if isinstance(named, str) else named)]
@@ -112,7 +112,7 @@ def _files(name: str) -> list[str]:
 
 
 def is_right_to_left(text: str) -> bool:
-  """Whether a text is written from right to left: by its first letter with a direction."""
+  """Whether a text is written right to left: by its first letter with a direction."""
   for c in text:
     direction = unicodedata.bidirectional(c)
     if direction in ('L', 'R', 'AL'):
@@ -121,7 +121,7 @@ def is_right_to_left(text: str) -> bool:
 
 
 def is_shaped(text: str) -> bool:
-  """Whether its letters depend on their neighbours, so that they cannot be set one by one.
+  """Whether the shapes of letters depend on their neighbours, so that they cannot be set one by one.
 
   Raises:
     ConfigError: they do, and this Pillow has no Raqm, which shapes them.

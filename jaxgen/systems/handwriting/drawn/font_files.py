@@ -1,4 +1,4 @@
-"""Which characters a font file has: its `cmap` table, which Pillow does not show."""
+"""The characters of a font file, from its `cmap` table, which Pillow does not expose."""
 
 import struct
 import zlib
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxgen.errors import DataError, first_line
 
-# (platform, encoding) of Unicode subtables, the fullest first.
+# (platform, encoding) of Unicode subtables, the most complete first.
 _UNICODE = [(3, 10), (0, 6), (0, 4), (3, 1), (0, 3), (0, 2), (0, 1), (0, 0)]
 
 
@@ -18,10 +18,10 @@ def font_characters(path: Path) -> frozenset[str]:
     path: a TrueType or OpenType font, bare (.ttf, .otf), in a collection (the first of .ttc) or as WOFF.
 
   Returns:
-    Its characters, one a string.
+    Its characters, as strings of length one.
 
   Raises:
-    DataError: no such file, no font of these kinds, or a damaged one.
+    DataError: no such file, not a font of these kinds, or damaged.
   """
   try:
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""A sorted word list in little space: each word as how much of the one before it is kept, and the rest."""
+"""Front coding of a sorted word list: per word the length of the prefix shared with the last, and the rest."""
 
 import lzma
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ def pack(words: Iterable[str]) -> bytes:
     words: without line breaks; sorted and made unique here.
 
   Returns:
-    An xz file with a line for each word. It begins with the number of characters kept of the word before, as
-    the character of code 48 + number; the rest of the word follows. French's
-    336,000 words take 144 kB in place of 607.
+    An xz file with a line per word. It begins with the number of characters shared with the previous word, as
+    the character with code 48 + number, followed by the rest of the word. The 336,000 French words take
+    144 kB instead of 607.
   """
   lines, before = [], ''
   for word in sorted(set(words)):
@@ -28,7 +28,7 @@ def pack(words: Iterable[str]) -> bytes:
 
 
 def unpack(content: bytes) -> tuple[str, ...]:
-  """Unpacks what `pack` made: the words, sorted by code point."""
+  """The inverse of `pack`: the words, sorted by code point."""
   words, word = [], ''
   for line in lzma.decompress(content).decode().split('\n'):
     word = word[: ord(line[0]) - 48] + line[1:]

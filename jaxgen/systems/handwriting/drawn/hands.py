@@ -1,4 +1,4 @@
-"""A writer is a seed: a face and a pen, plain numbers drawn from the ranges that a config gives."""
+"""A writer's hand is derived from a seed: a face and a pen, numbers sampled from the ranges in a config."""
 
 from typing import NamedTuple
 
@@ -12,20 +12,20 @@ Range = tuple[float, float]
 
 
 class Hand(NamedTuple):
-  """How one writer writes. Lengths are in x-heights, the height of a small letter without ascender.
+  """How one writer writes. Lengths are in x-heights, the height of a lower-case letter without ascender.
 
   Attributes:
     face: index of the face.
-    x_height: of the canvas' height; a word that would be cut is written smaller.
-    width: of the letters, 1 as the face has them.
-    slant: tangent of the angle to the upright, positive to the right.
-    pen: width of the stroke, 1 as the face has it.
-    contrast: how much thicker strokes down the page are than strokes along it, as of a dip pen; 0 to 1.
+    x_height: as a fraction of the canvas height; a word that would be cut off is written smaller.
+    width: of the letters, 1 as in the face.
+    slant: tangent of the angle to the vertical, positive to the right.
+    pen: stroke width, 1 as in the face.
+    contrast: how much thicker vertical strokes are than horizontal ones, as with a dip pen; 0 to 1.
     pressure: how much the stroke's width and blackness vary along the word.
-    slope: of the baseline, x-heights a letter; positive descends.
+    slope: of the baseline, x-heights per letter; positive descends.
     drift: how far the baseline wanders.
     spacing: added between letters.
-    jitter: of each letter's place, size and lean; 1 is a loose hand.
+    jitter: of each letter's position, size and slant; 1 is a loose hand.
     elastic: how far the shapes of letters are bent.
     ink: blackness, 0 to 1.
     fade: how uneven the ink is, 0 to 1.
@@ -35,7 +35,7 @@ class Hand(NamedTuple):
     shade: how much its brightness varies over the word.
     grain: standard deviation of its noise.
     ruled: blackness of ruled lines; none at 0 and below.
-    neighbours: share of the words beside which ink of the lines above and below shows.
+    neighbours: fraction of words with visible ink from the line above or below.
   """
 
   face: int
@@ -62,10 +62,10 @@ class Hand(NamedTuple):
 
 
 class Hands(NamedTuple):
-  """The ranges that hands are drawn from, uniformly: all of `Hand` but its face, by the same names.
+  """The ranges that hands are sampled from, uniformly: all fields of `Hand` but its face.
 
-  What cannot be negative is 0 where a range reaches below it, so (-.5, .5) leaves a thing out in half of the
-  hands. The default is everyday writing on paper.
+  Numbers that cannot be negative are clipped at 0, so (-.5, .5) disables a feature in half of the hands. The
+  default is everyday writing on paper.
   """
 
   x_height: Range = (0.26, 0.34)
@@ -90,20 +90,20 @@ class Hands(NamedTuple):
   neighbours: Range = (-0.5, 0.5)
 
 
-# Handwriting on white paper, without lines and neighbours.
+# Handwriting on white paper, without ruled lines and neighbouring lines.
 CLEAN = Hands(
   fade=(0.0, 0.2), rough=(0.0, 0.0), paper=(1.0, 1.0), shade=(0.0, 0.0), grain=(0.0, 0.0),
   ruled=(0.0, 0.0), neighbours=(0.0, 0.0),
 )  # fmt: skip
-# Everyday writing as it looks once the paper is made white.
+# Everyday writing as it looks after whitening the paper.
 ON_WHITE = Hands(paper=(1.0, 1.0), shade=(0.0, 0.0), grain=(0.0, 0.0))
-# Steady hands on white paper, which write a letter always alike: what a generator copies at natural spacing.
+# Steady hands on white paper, with consistent letters: for generators to copy at natural spacing.
 STEADY = CLEAN._replace(
   x_height=(0.27, 0.33), slant=(-0.1, 0.35), pen=(0.85, 1.3), contrast=(0.0, 0.0), pressure=(0.0, 0.0),
   slope=(0.0, 0.0), drift=(0.0, 0.0), spacing=(0.0, 0.15), jitter=(0.25, 0.25), elastic=(0.0, 0.0),
   ink=(0.7, 1.0), fade=(0.0, 0.0), blur=(0.9, 1.2),
 )  # fmt: skip
-# What the generator of the short job starts from: each letter as its face has it, nearly upright.
+# For the first stage of the short job's generator: each letter as in its face, nearly upright.
 SLOTS = CLEAN._replace(
   x_height=(0.297, 0.36), width=(1.0, 1.3), slant=(-0.15, 0.15), pen=(1.05, 1.35), contrast=(0.0, 0.0),
   pressure=(0.0, 0.0), slope=(0.0, 0.0), drift=(0.0, 0.0), spacing=(0.0, 0.0), jitter=(0.5, 0.5),
@@ -111,15 +111,15 @@ SLOTS = CLEAN._replace(
 )  # fmt: skip
 
 _SIGNED = {'slant', 'slope', 'spacing'}
-_POSITIVE = {'x_height': 1.0, 'width': 4.0, 'pen': 8.0, 'blur': 8.0}  # and their upper limits
+_POSITIVE = {'x_height': 1.0, 'width': 4.0, 'pen': 8.0, 'blur': 8.0}  # with their upper limits
 _SHARES = {'contrast', 'ink', 'fade', 'paper', 'ruled', 'neighbours'}
 
 
 def check_hands(hands: Hands) -> None:
-  """Refuses ranges that no hand can be drawn from.
+  """Refuses invalid ranges.
 
   Raises:
-    ConfigError: a range is not two numbers, the lower first, or holds what its number cannot be.
+    ConfigError: a range is not two numbers, the lower first, or contains invalid values.
   """
   for name, value in hands._asdict().items():
     try:
@@ -134,12 +134,12 @@ def check_hands(hands: Hands) -> None:
 
 
 def make_hand(seed: int, writer: int, num_faces: int, hands: Hands | None = None) -> Hand:
-  """Draws a writer's hand.
+  """Samples a writer's hand.
 
   Args:
     seed: of all writers.
-    writer: in [0, 2**32); the hand depends on (seed, writer) and each number only on its own range.
-    num_faces: how many faces there are to write in.
+    writer: in [0, 2**32); the hand depends on (seed, writer), and each of its numbers only on its own range.
+    num_faces: number of faces to choose from.
     hands: the ranges.
 
   Returns:
@@ -152,12 +152,12 @@ def make_hand(seed: int, writer: int, num_faces: int, hands: Hands | None = None
 
 
 def varying(hands: Hands) -> list[str]:
-  """The numbers by which hands of these ranges differ, besides their faces."""
+  """The fields in which hands from these ranges differ, besides their faces."""
   return [name for name, (low, high) in zip(Hands._fields, hands, strict=True) if low < high]
 
 
 def normal_scores(seed: int, writer: int, hands: Hands) -> np.ndarray:
-  """Where a writer's varying numbers lie in their ranges, as standard normal deviates.
+  """The positions of a writer's varying numbers in their ranges, as standard normal deviates.
 
   Args:
     seed: of all writers.
@@ -165,7 +165,7 @@ def normal_scores(seed: int, writer: int, hands: Hands) -> np.ndarray:
     hands: the ranges.
 
   Returns:
-    [m] float32, in the order of `varying`; uniform numbers u as the normal distribution's quantiles of u.
+    [m] float32, in the order of `varying`: normal quantiles of the underlying uniform numbers.
   """
   drawn = generator(seed, 'writer', writer).random(len(Hand._fields))[1:]
   places = [Hands._fields.index(name) for name in varying(hands)]
@@ -173,7 +173,7 @@ def normal_scores(seed: int, writer: int, hands: Hands) -> np.ndarray:
 
 
 def hand_from(rng: np.random.Generator, num_faces: int, hands: Hands) -> Hand:
-  """Draws a hand from a generator: one number for each field, in their order."""
+  """Samples a hand from a generator: one number per field, in order."""
   drawn = rng.random(len(Hand._fields))
   numbers = {}
   for name, (low, high), u in zip(Hands._fields, hands, drawn[1:], strict=True):

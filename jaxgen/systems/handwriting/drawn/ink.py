@@ -1,4 +1,4 @@
-"""What the pen leaves: coverage by ink, from a word's distances through its placement and its bends."""
+"""The ink of the pen: coverage computed from a word's distance field, its placement and its bending."""
 
 from typing import NamedTuple
 
@@ -9,20 +9,20 @@ from jaxgen.systems.handwriting.drawn.hands import Hand
 from jaxgen.systems.handwriting.drawn.placement import Placement
 from jaxgen.systems.handwriting.drawn.settings import MARGIN, Setting
 
-_STEP = 8  # entries a pixel of the table from columns of the paper to those of the setting
-_THICKEST = 0.27  # x-heights of a stroke, unless the face's own is thicker: more fills letters
-_THINNEST = 1.2  # pixels of a stroke: less is lost between them
+_STEP = 8  # entries per pixel in the table from columns of the paper to those of the setting
+_THICKEST = 0.27  # stroke width in x-heights, unless the face's own is thicker: more fills letters
+_THINNEST = 1.2  # stroke width in pixels: less is lost between them
 
 
 class Bend(NamedTuple):
-  """How one piece of writing is bent: [H, W] pixels along the width and the height."""
+  """The displacement of one piece of writing: [H, W] pixels along the width and the height."""
 
   across: np.ndarray
   down: np.ndarray
 
 
 def bend(hand: Hand, rng: np.random.Generator, height: int, width: int, x_height: float) -> Bend:
-  """Draws how letters are bent: over about a letter's size, and finer."""
+  """Samples how letters are bent: at about a letter's scale, and finer."""
   if not hand.elastic:
     still = np.zeros((height, width), np.float32)
     return Bend(still, still)
@@ -35,13 +35,13 @@ def bend(hand: Hand, rng: np.random.Generator, height: int, width: int, x_height
 
 
 def distances(setting: Setting, place: Placement, hand: Hand, bent: Bend) -> np.ndarray:
-  """Looks up how far each pixel lies inside the ink, or outside.
+  """The signed distance of each pixel to the edge of the ink.
 
   Args:
     setting: the word.
-    place: where it lies on its paper.
+    place: its placement on the paper.
     hand: its writer.
-    bent: [H, W] fields of its paper.
+    bent: [H, W] displacement fields of its paper.
 
   Returns:
     [H, W] float32 pixels, positive in the ink.
@@ -50,7 +50,7 @@ def distances(setting: Setting, place: Placement, hand: Hand, bent: Bend) -> np.
   rows = np.arange(height, dtype=np.float32)[:, None] - np.float32(place.baseline - 0.5)
   columns = np.arange(width, dtype=np.float32) + np.float32(0.5)
   lean = np.interp(columns, place.centres, place.leans).astype(np.float32) + np.float32(hand.slant)
-  # The shear leaves the middle of the small letters where it is.
+  # The shear keeps the middle of lower-case letters in place.
   upright = columns + lean * (rows + np.float32(0.5 * place.x_height)) + bent.across
   reach = height
   at = np.arange(-reach, width + reach, 1 / _STEP)
@@ -65,7 +65,7 @@ def distances(setting: Setting, place: Placement, hand: Hand, bent: Bend) -> np.
 
 
 def _bilinear(field: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-  """Values of a field between its pixels; beyond its edges those of the edge."""
+  """Bilinear interpolation of a field, clamped to its edges."""
   h, w = field.shape
   rows = rows.clip(0, h - 1.001)
   columns = columns.clip(0, w - 1.001)
@@ -84,13 +84,13 @@ def _bilinear(field: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
 def coverage(
   inside: np.ndarray, setting: Setting, place: Placement, hand: Hand, rng: np.random.Generator
 ) -> np.ndarray:
-  """Draws the strokes: how much of each pixel is under ink, and how black it is.
+  """Renders the strokes: how much of each pixel is covered by ink, and how black it is.
 
   Args:
     inside: [H, W] pixels from the edge of the ink, positive in it.
-    setting: its face's own stroke.
-    place: its scale.
-    hand: its pen.
+    setting: for the face's own stroke width.
+    place: for its scale.
+    hand: for its pen.
     rng: of this drawing.
 
   Returns:
@@ -107,7 +107,7 @@ def coverage(
   if hand.rough:
     grain = rng.standard_normal(inside.shape, np.float32)
     offset = offset + hand.rough * place.x_height * grain
-  # However light the hand, a stroke stays, and so does the dot of an i.
+  # However light the hand, strokes remain, and so does the dot of an i.
   offset = np.maximum(offset, -0.2 * own)
   soft = np.float32(hand.blur * (height / 32) ** 0.5)
   covered = ((inside + offset) / soft + np.float32(0.5)).clip(0, 1)
@@ -121,7 +121,7 @@ def coverage(
 
 
 def _across(inside: np.ndarray) -> np.ndarray:
-  """[H, W] 1 at the edges of strokes down the page, -1 at those of strokes along it, 0 in the middle."""
+  """[H, W] 1 at the edges of vertical strokes, -1 at those of horizontal ones, 0 in the middle."""
   x = np.zeros_like(inside)
   y = np.zeros_like(inside)
   x[:, 1:-1] = inside[:, 2:] - inside[:, :-2]

@@ -1,4 +1,4 @@
-"""Drawings are made once and kept in the cache: to draw a word takes longer than to learn from it."""
+"""Drawings are made once and kept in the cache: drawing a word takes longer than training on it."""
 
 import json
 from pathlib import Path
@@ -21,11 +21,11 @@ class Kept(NamedTuple):
 
   Attributes:
     texts: N.
-    images: [N, H, W] uint8, mapped from a file.
+    images: [N, H, W] uint8, memory-mapped.
     spans: N of [n, 2], the columns of each letter, see `examples.Example`.
     faces: [N] int32, indices.
     writers: [N] int64, their numbers.
-    skipped: words that were tried and could not be drawn.
+    skipped: number of words that were tried and could not be drawn.
   """
 
   texts: list[str]
@@ -37,12 +37,12 @@ class Kept(NamedTuple):
 
 
 def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
-  """The words of some numbers, drawn once and kept in $JAXGEN_CACHE/drawn.
+  """The examples of some indices, drawn once and kept in $JAXGEN_CACHE/drawn.
 
   Args:
-    writing: what they are drawn from.
+    writing: the settings.
     seed: of words and writers.
-    rows: their numbers.
+    rows: their indices.
 
   Raises:
     DataError: words cannot be drawn, or the cache cannot be written.
@@ -81,7 +81,7 @@ def _draw_all(writing: Writing, seed: int, rows: range, folder: Path) -> None:
 
 
 def name_of(writing: Writing, seed: int, rows: range) -> str:
-  """A name for all that decides the drawings: of font files the contents, not the places."""
+  """A name derived from all that determines the drawings, with the contents of font files, not their paths."""
   words = writing.words
   numbers = [*writing.canvas, writing.hands, writing.variety, writing.longest, writing.num_writers]
   numbers += [writing.first_writer, seed, rows.start, rows.stop, rows.step, _VERSION]

@@ -1,4 +1,4 @@
-"""What the ink lies on: the paper's tone, its ruled lines, and the grain of the scan."""
+"""The paper under the ink: its tone, its ruled lines, and the grain of the scan."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from jaxgen.systems.handwriting.drawn.hands import Hand
 def ruled_lines(
   hand: Hand, rng: np.random.Generator, height: int, width: int, baseline: float, x_height: float
 ) -> np.ndarray:
-  """Draws the lines that a sheet is ruled with: along the writing, and now and then a margin's.
+  """Draws the ruled lines of a sheet: along the writing, and occasionally a margin line.
 
   Returns:
-    [height, width] float32 from 0 to 1, how black they are.
+    [height, width] float32, blackness from 0 to 1.
   """
   pitch = x_height * rng.uniform(2.0, 3.6)
   first = baseline + x_height * rng.uniform(-0.05, 0.4)
@@ -33,7 +33,7 @@ def on_paper(black: np.ndarray, hand: Hand, rng: np.random.Generator) -> np.ndar
 
   Args:
     black: [H, W] in [0, 1].
-    hand: whose paper.
+    hand: for its paper.
     rng: of this drawing.
 
   Returns:
@@ -46,7 +46,7 @@ def on_paper(black: np.ndarray, hand: Hand, rng: np.random.Generator) -> np.ndar
   grey = light * (1 - black)
   if hand.grain:
     noise = rng.standard_normal(black.shape, np.float32)
-    # Paper's grain spans more than a pixel.
+    # The grain of paper spans more than a pixel.
     noise[:, 1:] = 0.8 * noise[:, 1:] + 0.6 * noise[:, :-1]
     grey = grey + hand.grain * noise
   return np.rint(255 * grey.clip(0, 1)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Where a word's letters come to lie on the canvas, at natural spacing or in slots."""
+"""Placement of a word's letters on the canvas, at natural spacing or in slots."""
 
 from typing import NamedTuple
 
@@ -8,24 +8,24 @@ from jaxgen.systems.handwriting.drawn.fields import BOUND, smooth_line
 from jaxgen.systems.handwriting.drawn.hands import Hand
 from jaxgen.systems.handwriting.drawn.settings import X_HEIGHT, Setting
 
-BASELINE = 0.66  # of the canvas' height, where the word leaves the choice
-_SMALLEST = 0.75  # of its own size a hand writes to get a word into the width
-_ROOM = 0.05  # of the canvas' height stays free above and below, at least a pixel
+BASELINE = 0.66  # of the canvas height, if the word fits there
+_SMALLEST = 0.75  # of its own size, to which a hand may shrink to fit a word into the width
+_ROOM = 0.05  # of the canvas height stays free above and below, at least a pixel
 
 
 class Placement(NamedTuple):
-  """How a word's paper and its setting correspond, before slant and bending.
+  """The mapping between a word's paper and its setting, before slant and bending.
 
   Attributes:
-    columns: [k] increasing columns of the paper, and `sources` [k] those of the setting that lie there.
+    columns: [k] increasing columns of the paper, and `sources` [k] those of the setting that map to them.
     sources: see `columns`.
-    scale: canvas pixels of one source pixel along the height.
+    scale: canvas pixels per source pixel along the height.
     x_height: pixels.
     baseline: row of the canvas.
-    centres: [m] columns of the letters' middles, or of both their sides, between which what follows varies.
+    centres: [m] columns of the letters' centres, or of both their sides, between which the next fields vary.
     shifts: [m] pixels by which each letter is lowered.
-    gains: [m] heights of the letters, 1 as the face has them.
-    leans: [m] what is added to the slant.
+    gains: [m] heights of the letters, 1 as in the face.
+    leans: [m] added to the slant.
     width: columns of the paper; the rest of the canvas is white.
   """
 
@@ -42,7 +42,7 @@ class Placement(NamedTuple):
 
 
 class _Letters(NamedTuple):
-  """What each letter of one word does by itself, in x-heights."""
+  """The individual variations of each letter of a word, in x-heights."""
 
   shifts: np.ndarray
   gains: np.ndarray
@@ -71,7 +71,7 @@ def _extent(setting: Setting, letters: _Letters) -> tuple[float, float]:
 def _vertical(
   extent: tuple[float, float], hand: Hand, height: int, size: float
 ) -> tuple[float, float]:
-  """The x-height and the baseline at which nothing is cut, at most `size` pixels high."""
+  """The x-height, at most `size` pixels, and the baseline at which nothing is cut off."""
   room = max(1.0, _ROOM * height)
   # Bending may carry ink further out, by this much of an x-height.
   above, below = (x + BOUND * hand.elastic for x in extent)
@@ -82,7 +82,7 @@ def _vertical(
 
 
 def _overhang(extent: tuple[float, float], hand: Hand, x_height: float) -> tuple[float, float]:
-  """Pixels by which the slant carries ink to the left and to the right of where it stands upright."""
+  """Pixels by which the slant moves ink to the left and to the right of its upright position."""
   up = hand.slant * (extent[0] - 0.5) * x_height
   down = -hand.slant * (extent[1] + 0.5) * x_height
   return max(0.0, -up, -down), max(0.0, up, down)
@@ -93,17 +93,17 @@ def place_naturally(
 ) -> Placement | None:
   """Places a word at the spacing of its face and its hand.
 
-  The joining strokes of a cursive stretch with the spacing: what widens is a band at each border of letters.
+  The joining strokes of a cursive stretch with the spacing: a band at each border between letters is widened.
 
   Args:
-    setting: letters as they are joined.
+    setting: joined letters.
     hand: its writer.
     rng: of this drawing.
     height: of the canvas.
     width: of the canvas.
 
   Returns:
-    Its placement on its paper; None where it does not fit the width, though written a quarter smaller.
+    Its placement on its paper; None if it does not fit the width even when written a quarter smaller.
   """
   n = len(setting.starts)
   letters = _letters(n, hand, rng)
@@ -154,11 +154,11 @@ def place_in_slots(
 ) -> Placement:
   """Places each letter in its own slot: the i-th in the columns from i * slot to (i + 1) * slot.
 
-  Letters are drawn to the width of the slot rather than to their own; one that would be cut above or below is
-  made lower by itself.
+  Letters are fitted to the width of the slot rather than keeping their own; one that would be cut off above or
+  below is shrunk vertically on its own.
 
   Args:
-    setting: letters apart.
+    setting: separate letters.
     hand: its writer.
     rng: of this drawing.
     height: of the canvas.
@@ -172,7 +172,7 @@ def place_in_slots(
   scale = x_height / X_HEIGHT
   letters = _letters(n, hand, rng)
   shifts = letters.shifts * x_height
-  # The ink of one that leans must have room for it, and a pixel of a wider pen.
+  # Slanted ink needs room, as does a pixel of a wider pen.
   slant = hand.slant + letters.leans
   up = slant * (setting.rises * scale - 0.5 * x_height)
   down = -slant * (setting.falls * scale + 0.5 * x_height)
@@ -195,7 +195,7 @@ def place_in_slots(
     scale=scale,
     x_height=x_height,
     baseline=baseline,
-    centres=columns,  # both sides of each letter, so that none takes part in its neighbour's
+    centres=columns,  # both sides of each letter, so that neighbours do not blend
     shifts=shifts.repeat(2),
     gains=gains.repeat(2),
     leans=letters.leans.repeat(2),
@@ -206,7 +206,7 @@ def place_in_slots(
 def _outward(
   columns: np.ndarray, sources: np.ndarray, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-  """The same correspondence on both sides of the word, at the scale of its height."""
+  """Extrapolates the mapping on both sides of the word, at the scale of its height."""
   far = 1000.0
   return (
     np.concatenate([columns[:1] - far * scale, columns, columns[-1:] + far * scale]),

@@ -1,8 +1,8 @@
-"""A word set in a face, as a field of distances to the edge of its ink, which any pen can then draw.
+"""A word set in a face, as a field of signed distances to the edge of its ink, which any pen can then draw.
 
 A glyph is rendered once, large, and kept as signed distances: positive in the ink, negative outside, in source
-pixels of which a face's x-height has `X_HEIGHT`. Where a distance field is sampled, at any size and through any
-warp, its zero line is the letter's edge and an offset makes the pen wider or narrower.
+pixels of which a face's x-height has `X_HEIGHT`. When a distance field is sampled, at any size and through any
+warp, its zero level is the letter's edge, and an offset makes the pen wider or narrower.
 """
 
 import functools
@@ -18,14 +18,14 @@ from jaxgen.errors import DataError
 from jaxgen.systems.handwriting.drawn.faces import Face, is_shaped
 
 X_HEIGHT = 24.0
-MARGIN = 8  # source pixels around a glyph's ink, and the largest distance that is kept
-# What fills a slot half the canvas wide at an x-height of a third of it.
+MARGIN = 8  # source pixels around a glyph's ink, and the largest distance that is stored
+# The width that fills a slot of half the canvas height, at an x-height of a third of it.
 WIDEST = 36
-_OVERLAP = 3.0  # source pixels that a capital may reach over the next one
+_OVERLAP = 3.0  # source pixels by which a capital may overlap the next one
 _OVERSAMPLING = 2
-_INK = 100  # of 255: grey values from which on a pixel is ink
+_INK = 100  # of 255: higher values count as ink
 _LETTERS = 'aceimnorsuvxz' + 'دهوصسم'
-_LOCK = threading.Lock()  # a FreeType face is not for two threads at once
+_LOCK = threading.Lock()  # a FreeType face is not thread-safe
 
 
 class Setting(NamedTuple):
@@ -34,12 +34,12 @@ class Setting(NamedTuple):
   Attributes:
     distances: [h, w] float32, source pixels from the edge of the ink, positive in it, at least -MARGIN.
     baseline: row of the baseline.
-    starts: [n] float, the column at which each letter begins, from the left, in the order in which they stand;
-      of a shaped word equal parts stand for its letters.
+    starts: [n] float, the column at which each letter begins, in order from left to right; letters of a shaped
+      word are equal parts of it.
     ends: [n] float, the column at which each ends.
     rises: [n] float, how far the ink of each reaches above the baseline.
     falls: [n] float, how far it reaches below.
-    stroke: the width of the face's own pen, source pixels.
+    stroke: the stroke width of the face, source pixels.
   """
 
   distances: np.ndarray
@@ -52,7 +52,7 @@ class Setting(NamedTuple):
 
 
 class Glyph(NamedTuple):
-  """Distances of one glyph or shaped word; `left` and `top` place its raster by the pen and the baseline."""
+  """Distances of one glyph or shaped word; `left` and `top` place it relative to the pen and the baseline."""
 
   distances: np.ndarray
   left: int
@@ -66,7 +66,7 @@ def _open(face: Face, size: float) -> ImageFont.FreeTypeFont:
 
 @functools.lru_cache(maxsize=256)
 def _font(face: Face) -> ImageFont.FreeTypeFont:
-  """The face at the size at which the middle one of its small letters is X_HEIGHT high, oversampled."""
+  """The face at the size at which the median height of its lower-case letters is X_HEIGHT, oversampled."""
   probe = _open(face, 200)
   letters = [c for c in _LETTERS if c in face.characters] or sorted(face.characters)[:200]
   tops = [-probe.getbbox(c, anchor='ls')[1] for c in letters]
@@ -75,7 +75,7 @@ def _font(face: Face) -> ImageFont.FreeTypeFont:
 
 
 def _distances(ink: np.ndarray) -> np.ndarray:
-  """[2h, 2w] bool to [h, w] float32 signed distances in the smaller pixels."""
+  """[2h, 2w] bool to [h, w] float32 signed distances, in pixels of the output."""
   if not ink.any():
     return np.full((ink.shape[0] // 2, ink.shape[1] // 2), -MARGIN, np.float32)
   inside = ndimage.distance_transform_edt(ink)
@@ -87,11 +87,11 @@ def _distances(ink: np.ndarray) -> np.ndarray:
 
 
 def _render(face: Face, text: str) -> tuple[Image.Image, int, int, float]:
-  """Draws a text white on black, with margins: image, left and top by pen and baseline, advance."""
+  """Draws a text white on black, with margins: image, left and top relative to pen and baseline, advance."""
   with _LOCK:
     font = _font(face)
     left, top, right, bottom = font.getbbox(text, anchor='ls')
-    # Even, so that halving keeps the pen and the baseline between two pixels.
+    # Even, so that after halving the pen and the baseline are still between two pixels.
     left, top = (int(np.floor(x / 2)) * 2 - 2 * MARGIN for x in (left, top))
     right, bottom = (int(np.ceil(x / 2)) * 2 + 2 * MARGIN for x in (right, bottom))
     image = Image.new('L', (right - left, bottom - top))
@@ -108,7 +108,7 @@ def glyph(face: Face, text: str) -> Glyph:
 
 @functools.lru_cache(maxsize=2048)
 def _narrowed(face: Face, text: str) -> Glyph:
-  """As `glyph`, but at most WIDEST wide: narrowed with strokes that keep their width."""
+  """Like `glyph`, but at most WIDEST wide: narrowed without thinning the strokes."""
   whole = glyph(face, text)
   if whole.distances.shape[1] - 2 * MARGIN <= WIDEST:
     return whole
@@ -130,7 +130,7 @@ def _kerning(face: Face, pair: str) -> float:
 
 @functools.lru_cache(maxsize=256)
 def stroke_width(face: Face) -> float:
-  """The usual width of the face's strokes, source pixels: in a stroke of width w the mean distance is w / 4."""
+  """The typical stroke width of the face, source pixels: in a stroke of width w the mean distance is w / 4."""
   letters = [c for c in _LETTERS if c in face.characters] or sorted(face.characters)[:20]
   fields = (glyph(face, c).distances for c in letters)
   means = [4 * float(d[d > 0].mean()) for d in fields if (d > 0).any()]
@@ -143,13 +143,13 @@ def set_word(face: Face, text: str, apart: bool = False) -> Setting:
   Args:
     face: has a glyph for each of its characters.
     text: not empty, in logical order.
-    apart: each letter's ink by itself, without touching its neighbours', and at most WIDEST wide, for slots.
+    apart: sets each letter separately, without touching its neighbours, and at most WIDEST wide, for slots.
 
   Returns:
-    The setting, shaped and from right to left where the script is.
+    The setting, shaped and right to left if the script requires it.
 
   Raises:
-    DataError: `apart` of a script whose letters join, an empty word or one without any ink.
+    DataError: `apart` with a script whose letters join, an empty word or one without any ink.
   """
   if not text:
     raise DataError('there is no text to draw: give a word of one letter at least')
@@ -181,7 +181,7 @@ def set_word(face: Face, text: str, apart: bool = False) -> Setting:
 
 
 def _pens(face: Face, text: str, glyphs: list[Glyph]) -> np.ndarray:
-  """[n] float: where the pen is set down for each letter."""
+  """[n] float: the pen position of each letter."""
   pens: list[float] = []
   pen = 0.0
   for i, g in enumerate(glyphs):
@@ -189,7 +189,7 @@ def _pens(face: Face, text: str, glyphs: list[Glyph]) -> np.ndarray:
       before = glyphs[i - 1]
       pen = pens[-1] + before.advance + _kerning(face, text[i - 1 : i + 1])
       if text[i - 1].isupper() and text[i].isupper():
-        # Capitals of a cursive are made to stand before small letters, and hide each other.
+        # Capitals of a cursive are designed to precede lower-case letters, and overlap each other.
         right = pens[-1] + before.left + before.distances.shape[1] - MARGIN
         pen = max(pen, right - _OVERLAP - g.left - MARGIN)
     pens.append(pen)
@@ -198,7 +198,7 @@ def _pens(face: Face, text: str, glyphs: list[Glyph]) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4096)
 def _set_whole(face: Face, text: str) -> Setting:
-  whole = glyph.__wrapped__(face, text)  # kept by this function, not among the letters
+  whole = glyph.__wrapped__(face, text)  # cached by this function, not among the letters
   edges = np.linspace(MARGIN, whole.distances.shape[1] - MARGIN, len(text) + 1)
   return _measured(face, text, whole.distances, -float(whole.top), edges[:-1], edges[1:])
 
@@ -213,8 +213,8 @@ def _measured(
   tops = np.where(ink.any(0), ink.argmax(0), field.shape[0])
   bottoms = np.where(ink.any(0), field.shape[0] - ink[::-1].argmax(0), 0)
   rises, falls = np.zeros(len(starts)), np.zeros(len(starts))
-  # The ink of a letter may reach over its neighbour's: each takes what stands in its own columns, and the
-  # first and the last also what hangs over.
+  # The ink of a letter may overlap its neighbour's: each gets what lies in its own columns, and the first and
+  # the last also what hangs over.
   edges = (
     np.concatenate([[0], ((ends[:-1] + starts[1:]) / 2), [field.shape[1]]]).round().astype(int)
   )

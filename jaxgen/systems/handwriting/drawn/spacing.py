@@ -1,19 +1,19 @@
-"""Where the letters of a drawing are: widths for those who lay letters out, and room at both ends."""
+"""The spacing of a drawing: letter widths for generators that lay out letters, and margins at both ends."""
 
 import numpy as np
 
-# Of the canvas' height, before the first letter and after the last one, where ink may hang over.
+# Of the canvas height, before the first letter and after the last one, where ink may hang over.
 _LEAD, _TAIL = 0.15, 0.25
 
 
 def letter_widths(spans: np.ndarray, longest: int, slot: float, rtl: bool = False) -> np.ndarray:
-  """How wide each letter of a word is, from the middle between it and its neighbour to the next such middle.
+  """The width of each letter of a word, between the midpoints of the gaps to its neighbours.
 
   Args:
     spans: [n, 2] columns of each letter, in the order of the text.
     longest: L.
-    slot: what stands for letters that are not there.
-    rtl: whether the text runs from right to left.
+    slot: width for padding.
+    rtl: whether the text runs right to left.
 
   Returns:
     [L] float32, at least 1; in the order of the text.
@@ -26,12 +26,12 @@ def letter_widths(spans: np.ndarray, longest: int, slot: float, rtl: bool = Fals
 
 
 def margins(height: int) -> tuple[int, int]:
-  """Columns between the edge that a word begins at and its first letter, and after its last one."""
+  """Columns between the edge where a word begins and its first letter, and after its last one."""
   return round(_LEAD * height), round(_TAIL * height)
 
 
 def led(image: np.ndarray, spans: np.ndarray, rtl: bool = False) -> np.ndarray:
-  """A drawing [H, W] whose word is moved to begin where its margin ends; white comes in."""
+  """A drawing [H, W] with its word shifted to begin where its margin ends; fills up with white."""
   height, width = image.shape
   if rtl:
     by = round(width - margins(height)[0] - float(spans[0, 1]))

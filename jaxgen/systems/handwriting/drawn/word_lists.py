@@ -1,4 +1,4 @@
-"""Words to draw: the lists that ship, French and Arabic, and a person's own."""
+"""Words to draw: the French and Arabic lists that ship with jaxgen, and a user's own."""
 
 import dataclasses
 import functools
@@ -26,7 +26,7 @@ ARABIC = FRENCH.with_name('arabic.txt')
 
 
 class Dropped(NamedTuple):
-  """How many words a filter left out, and why."""
+  """The number of words that a filter left out, by reason."""
 
   too_short: int = 0
   too_long: int = 0
@@ -40,9 +40,9 @@ class WordList:
   """Distinct words in NFC.
 
   Attributes:
-    name: what the list is called in messages.
+    name: of the list in messages.
     words: the words.
-    counts: [n] float64 how often each is drawn, relative to the others; None for all alike.
+    counts: [n] float64 relative sampling frequencies; None for uniform.
   """
 
   name: str
@@ -55,7 +55,7 @@ class WordList:
     return total / total[-1]
 
   def draw(self, rng: np.random.Generator) -> str:
-    """Draws a word: by its count where there are counts, else each alike."""
+    """Samples a word: in proportion to the counts if there are any, else uniformly."""
     if self.counts is None:
       return self.words[rng.integers(len(self.words))]
     at = int(np.searchsorted(self._cumulative, rng.random(), side='right'))
@@ -73,17 +73,17 @@ class WordList:
     frames: int | None = None,
     without: Collection[str] = (),
   ) -> tuple['WordList', Dropped]:
-    """Keeps the words that can be used.
+    """Selects the usable words.
 
     Args:
-      shortest: letters of a word at least.
-      longest: letters of a word at most.
-      charset: the characters that may occur; any where it is None.
-      frames: of a recogniser, by CTC: see `frames_needed`; None for any number.
-      without: words that are to be unseen.
+      shortest: minimum letters of a word.
+      longest: maximum letters of a word.
+      charset: the characters that may occur; None for any.
+      frames: of a recogniser with CTC: see `frames_needed`; None for any number.
+      without: held-out words.
 
     Returns:
-      The list of them, and how many were dropped, each for the first reason that holds.
+      The list of them, and how many were dropped, each for the first reason that applies.
 
     Raises:
       DataError: none is left.
@@ -113,14 +113,14 @@ class WordList:
     return self._kept(np.array(rows)), Dropped(**dropped)
 
   def split(self, seed: int, unseen: int) -> tuple['WordList', 'WordList']:
-    """Sets words aside that training never sees.
+    """Holds out words that training never sees.
 
     Args:
-      seed: with the list it decides which.
+      seed: together with the list determines which.
       unseen: how many.
 
     Returns:
-      The words to train on, and the unseen ones, both in the order of the list.
+      The words to train on, and the held-out ones, both in the order of the list.
 
     Raises:
       ConfigError: nothing would be left to train on, or `unseen` is negative.
@@ -135,11 +135,11 @@ class WordList:
     return self._kept(np.sort(shuffled[unseen:])), self._kept(np.sort(shuffled[:unseen]))
 
   def balanced(self, power: float) -> 'WordList':
-    """Has words with rare characters drawn more often, so that each character is learned.
+    """Upweights words with rare characters, so that each character is learned.
 
     Args:
       power: a word's count is multiplied by (words that have its rarest character / words) ** -power; at 0
-        nothing changes, at 1 each rare character is drawn about as often as the common ones.
+        nothing changes, at 1 rare characters are drawn about as often as common ones.
 
     Returns:
       The list with these counts.
@@ -152,7 +152,7 @@ class WordList:
 
 @functools.cache
 def french_words() -> WordList:
-  """The French list in the package: 336,521 forms of words, sorted, without counts (`jaxgen/wordlists`)."""
+  """The French list in the package: 336,521 word forms, sorted, without counts (`jaxgen/wordlists`)."""
   return WordList('the French list', unpack(FRENCH.read_bytes()))
 
 
@@ -163,11 +163,11 @@ def arabic_words() -> WordList:
 
 
 class OddLine(NamedTuple):
-  """A line of a list that is no word, and no word with its count.
+  """A line of a list that is neither a word nor a word with its count.
 
   Attributes:
-    line: what it says, with single spaces.
-    fault: what is wrong, with the file and the line's number.
+    line: its text, with single spaces.
+    fault: what is wrong, with the file and the line number.
   """
 
   line: str
@@ -175,7 +175,7 @@ class OddLine(NamedTuple):
 
 
 def find_words(named: str | Path, odd: list[OddLine] | None = None) -> WordList:
-  """Finds the list that a config names: 'french' or 'arabic' for those that ship, or a file of one's own.
+  """Finds the list that a config names: 'french' or 'arabic' for those that ship, or a user's file.
 
   Args:
     named: the list.
@@ -193,16 +193,16 @@ def _shipped(named: str | Path) -> Callable[[], WordList] | None:
 
 
 def find_phrases(named: str | Path) -> tuple[list[str], str]:
-  """Finds a list as `find_words` does, whose lines may have several words, or none at all.
+  """Finds a list like `find_words`, but its lines may have several words, or none at all.
 
-  A number behind a word is its count only where each line is a word and a number and no word comes twice, as in
+  A number after a word is its count only if each line is a word and a number and no word is repeated, as in
   frequency lists; in all other files it is text.
 
   Args:
     named: the list.
 
   Returns:
-    Its words, or its lines with single spaces; and what to say of counts that were left out, or ''.
+    Its words, or its lines with single spaces; and a message about counts that were ignored, or ''.
 
   Raises:
     DataError: no such file, or not UTF-8 text.
@@ -217,18 +217,18 @@ def find_phrases(named: str | Path) -> tuple[list[str], str]:
 
 
 def read_word_list(path: str | Path, odd: list[OddLine] | None = None) -> WordList:
-  """Reads a person's list.
+  """Reads a user's list.
 
   Args:
-    path: UTF-8 text, also as .gz or .xz; a word a line, or a word, white space and its count, as frequency
-      lists have. Empty lines are left out, forms are normalised to NFC, and equal ones put together.
-    odd: gets the lines that are neither, which are left out; None refuses them.
+    path: UTF-8 text, also as .gz or .xz; a word per line, or a word, whitespace and its count, as in frequency
+      lists. Empty lines are skipped, words are normalised to NFC, and duplicates merged.
+    odd: collects the lines that are neither, which are skipped; None refuses them.
 
   Returns:
-    The words in the order of the file; none where all lines are odd.
+    The words in the order of the file; none if all lines are odd.
 
   Raises:
-    DataError: no such file, not UTF-8 text, a line that is neither, or no word at all; the line is named.
+    DataError: no such file, not UTF-8 text, a line that is neither, or no word at all; names the line.
   """
   path = Path(path).expanduser()
   counts: dict[str, float] = {}
@@ -279,7 +279,7 @@ def _word_and_count(fields: list[str], where: str) -> tuple[str, float]:
 
 
 def _count(field: str) -> float:
-  """A count; -1 of what is none."""
+  """Parses a count; -1 if it is not one."""
   try:
     count = float(field)
   except ValueError:
@@ -288,16 +288,16 @@ def _count(field: str) -> float:
 
 
 class Variety(NamedTuple):
-  """Shares of drawn words that are written otherwise than a list of small letters has them; the rest as listed.
+  """Fractions of drawn words that vary from a lower-case list; the rest are drawn as listed.
 
   Attributes:
-    capitalised: with a first capital.
-    capitals: in capitals throughout.
-    elided: after l', d', qu' and their like, where a vowel begins the word.
-    numbers: a number of one to four digits in place of the word.
-    replaced: with one letter replaced by any other, small or capital as it is, so that those are learned which
-      hardly any word has; see `with_another_letter`. It may come to the others.
-    marked: with punctuation, see `with_marks`. It may come to the others.
+    capitalised: with an initial capital.
+    capitals: in all capitals.
+    elided: after l', d', qu' and the like, if the word begins with a vowel.
+    numbers: a number of one to four digits instead of the word.
+    replaced: with one letter replaced by any other of the same case, so that letters are learned which hardly
+      any word has; see `with_another_letter`. Can combine with the others.
+    marked: with punctuation, see `with_marks`. Can combine with the others.
   """
 
   capitalised: float = 0.0
@@ -316,15 +316,15 @@ _VOWELS = frozenset('aeiouyâàäéèêëîïôöûùüœæ')
 
 
 def varied(word: str, variety: Variety, rng: np.random.Generator) -> str:
-  """Writes a word as a text would have it.
+  """Varies a word as running text would.
 
   Args:
     word: a word of a list.
-    variety: the shares.
-    rng: of this word; always moved on equally.
+    variety: the fractions.
+    rng: of this word; always advanced equally.
 
   Returns:
-    The text to draw; a length may grow by an elision's three characters at most.
+    The text to draw; at most the three characters of an elision longer.
   """
   form, prefix, size, digits = rng.random(4)
   if form < variety.numbers:
@@ -342,12 +342,12 @@ def varied(word: str, variety: Variety, rng: np.random.Generator) -> str:
 
 
 def with_another_letter(text: str, letters: Collection[str], rng: np.random.Generator) -> str:
-  """A text with one letter replaced, each place and each other letter of its case, or without one, alike.
+  """A text with one letter replaced; position and new letter (of its case, or caseless) are uniform.
 
   Args:
     text: not empty.
-    letters: what may come in.
-    rng: of this text; always moved on equally.
+    letters: possible replacements.
+    rng: of this text; always advanced equally.
   """
   place, which = rng.random(2)
   at = int(place * len(text))
@@ -358,13 +358,13 @@ def with_another_letter(text: str, letters: Collection[str], rng: np.random.Gene
 
 
 def with_marks(text: str, rng: np.random.Generator) -> str:
-  """A text with punctuation: of ten six with a mark after them, three with one before, after or around them.
+  """A text with punctuation: in six of ten cases a mark after it, in three one before, after or around it.
 
-  The tenth is a mark alone, as French has one between spaces.
+  The tenth case is a mark alone, as French has them between spaces.
 
   Args:
     text: not empty.
-    rng: of this text; always moved on equally.
+    rng: of this text; always advanced equally.
   """
   form, which, side = rng.random(3)
   before, after = _AROUND[int(which * len(_AROUND))]
@@ -376,12 +376,12 @@ def with_marks(text: str, rng: np.random.Generator) -> str:
 
 
 def _case(letter: str) -> tuple[bool, bool]:
-  """Whether it is a capital, and a small letter; an Arabic one is neither."""
+  """Whether a letter is upper case, and whether it is lower case; an Arabic one is neither."""
   return letter.isupper(), letter.islower()
 
 
 def varied_symbols(symbols: Collection[str], variety: Variety) -> set[str]:
-  """What words of some symbols are written with when they are varied, but for what replaces their letters."""
+  """The symbols of varied words, given those of the words; replacement letters are not included."""
   found = set(symbols)
   if variety.numbers:
     found |= set('0123456789')
@@ -395,5 +395,5 @@ def varied_symbols(symbols: Collection[str], variety: Variety) -> set[str]:
 
 
 def _in_capitals(word: str) -> str:
-  """As `upper`, but a letter whose capital is two letters, as ß, stays."""
+  """Like `upper`, but keeps letters whose capital is two letters, such as ß."""
   return ''.join(c.upper() if len(c.upper()) == 1 else c for c in word)

@@ -1,1 +1,1 @@
-"""What generated words are compared by: their topology, their style, the features of Inception."""
+"""Measures of generated words: topology, style, Inception features."""

@@ -1,7 +1,7 @@
-"""Geometry Score: how far the topology of two sets of images is apart.
+"""Geometry Score: how much two sets of images differ in topology.
 
 Khrulkov, Oseledets, "Geometry Score: A Method For Comparing Generative Adversarial Networks", ICML 2018. The
-witness complexes are gudhi's (extra `[evaluation]`); what is made of their homology is here.
+witness complexes are gudhi's (extra `[evaluation]`); their homology is evaluated here.
 """
 
 import math
@@ -16,9 +16,9 @@ from jaxgen.passes import no_bars
 
 LANDMARKS = 64
 MAX_HOLES = 100
-REPEATS = 100  # of 5,000 images, see `repeats_for`
+REPEATS = 100  # for 5,000 images, see `repeats_for`
 MAX_REPEATS = 2_000
-HALVINGS = 4  # that a floor is the mean of
+HALVINGS = 4  # random halvings that a floor is averaged over
 _ROWS = 512
 _WHOLE = 2**27  # values that are kept in float64 at once
 _PAIRS = 2**25  # of images whose distances are kept at once
@@ -29,14 +29,15 @@ def geometry_score(
 ) -> float:
   """Sum over i of (MRLT_i(x) - MRLT_i(y))^2; 0 for sets of the same topology, at most 2.
 
-  What two sets of one distribution have is above 0, and of some hundred images not small: see `score_floor`.
+  For two sets from the same distribution it is above 0, and not small with a few hundred images: see
+  `score_floor`.
 
   Args:
-    x: [N, ...] images, compared as flat vectors of pixels; any scale of their values, the same for both.
+    x: [N, ...] images, compared as flat vectors of pixels; values on any scale, the same for both sets.
     y: [M, ...].
-    seed: of the landmarks; the same landmarks' places are drawn for both sets.
-    repeats: of `mean_relative_living_times`.
-    options: further ones of it.
+    seed: of the landmarks; both sets use the same landmark indices.
+    repeats: as in `mean_relative_living_times`.
+    options: its other options.
 
   Raises:
     ConfigError: gudhi is not installed.
@@ -54,19 +55,19 @@ def score_floor(
   halvings: int = HALVINGS,
   **options: Any,
 ) -> float:
-  """What `geometry_score` gives two sets of one distribution: a score that is no larger tells nothing.
+  """The `geometry_score` of two sets from the same distribution: scores below this floor mean nothing.
 
-  The mean score of two disjoint random sets out of `images`, over draws of these. They have `size` images each,
-  or half of all where that is less; then the floor is higher than that of sets of that size would be, as the
-  score is the noisier the smaller its sets are. With the same repeats other landmarks of one set alone would
-  give less: the most of the noise is which images a set happens to have.
+  It is the mean score of two disjoint random subsets of `images`, over several draws. They have `size` images
+  each, or half of all if that is less; the floor is then higher than for sets of `size`, as the score is
+  noisier for smaller sets. Redrawing only the landmarks of one set with the same repeats would give less: most
+  of the noise is in which images a set happens to contain.
 
   Args:
     images: [N, ...], all real ones.
-    size: of the sets whose score it stands beside.
+    size: of the sets whose score the floor is reported with.
     seed: of the draws and the landmarks.
-    repeats: of `mean_relative_living_times`; those of sets of `size` by default.
-    halvings: draws.
+    repeats: as in `mean_relative_living_times`; by default those for sets of `size`.
+    halvings: number of draws.
     options: see `geometry_score`.
 
   Raises:
@@ -84,11 +85,11 @@ def score_floor(
 
 
 def repeats_for(count: int) -> int:
-  """How many draws of landmarks a set of some images takes: 100 of 5,000, and the more the fewer there are.
+  """The number of landmark draws for `count` images: 100 for 5,000, and more for fewer.
 
-  A draw costs as much as there are images, so that smaller sets cost about as much. Of 300 drawn words 100
-  draws are a score of .011 apart from other 100, and 1,667 of .0006 (`handwriting:tiny`, seeds 0 and 1,
-  2026-11-28).
+  The cost of a draw is proportional to the number of images, so smaller sets cost about as much. For 300 drawn
+  words, two sets of 100 draws have a score of .011, and two sets of 1,667 one of .0006 (`handwriting:tiny`,
+  seeds 0 and 1, 2026-11-28).
   """
   return min(max(REPEATS, -(-REPEATS * 5_000 // count)), MAX_REPEATS)
 
@@ -105,19 +106,19 @@ def mean_relative_living_times(
   """MRLT: relative living times of one-dimensional holes, averaged over draws of landmarks.
 
   The complex grows up to gamma times the largest distance of an image from a landmark, as in the authors'
-  program. Landmarks are distinct; there one may be drawn twice.
+  program. Landmarks are distinct; in that program one may be drawn twice.
 
   Args:
     images: [N, ...], flattened.
     seed: of the draws.
-    repeats: n of them; `repeats_for` their number by default.
+    repeats: n, number of draws; `repeats_for` the number of images by default.
     landmarks: L0.
     gamma: N / (128 * 5000) by default.
     max_holes: i_max.
     progress: shows the draws, see `jaxgen.task.Tools`.
 
   Returns:
-    [max_holes], the mean share of the growth during which there are 0, 1, 2, ... holes.
+    [max_holes], the mean fraction of the growth during which there are 0, 1, 2, ... holes.
 
   Raises:
     ConfigError: gudhi is not installed.
@@ -131,7 +132,7 @@ def mean_relative_living_times(
   gamma = len(flat) / (128 * 5000) if gamma is None else gamma
   repeats = repeats_for(len(flat)) if repeats is None else repeats
   squares = np.concatenate([(rows**2).sum(1) for rows in _blocks(flat)])
-  # All at once where draws would compute as many, and they can be kept.
+  # All distances at once if the draws would compute as many, and they fit in memory.
   at_once = len(flat) <= min(landmarks * repeats, math.isqrt(_PAIRS))
   every = _distances(flat, squares, np.arange(len(flat))) if at_once else None
   living = np.zeros(max_holes)
@@ -141,7 +142,7 @@ def mean_relative_living_times(
     alpha_max = gamma * float(distances.max())
     if alpha_max:
       living += relative_living_times(_holes(distances, alpha_max), alpha_max, max_holes)
-    else:  # all images are the same one
+    else:  # all images are identical
       living[0] += 1.0
   return living / repeats
 
@@ -149,15 +150,15 @@ def mean_relative_living_times(
 def relative_living_times(
   intervals: np.ndarray, alpha_max: float, max_holes: int = MAX_HOLES
 ) -> np.ndarray:
-  """RLT: the share of [0, alpha_max] during which 0, 1, 2, ... holes are alive (the paper's eqs. 2 and 3).
+  """RLT: the fraction of [0, alpha_max] during which 0, 1, 2, ... holes are alive (the paper's eqs. 2 and 3).
 
   Args:
-    intervals: [P, 2] birth and death of each hole; what does not die has inf.
+    intervals: [P, 2] birth and death of each hole; inf if it does not die.
     alpha_max: above 0.
-    max_holes: length of the answer; times with more holes are left out.
+    max_holes: length of the result; times with more holes are ignored.
 
   Returns:
-    [max_holes], of sum 1 where there never are more.
+    [max_holes], summing to 1 if there are never more.
   """
   within = np.clip(np.asarray(intervals, float).reshape(-1, 2), 0.0, alpha_max)
   times = np.unique(np.concatenate([[0.0, alpha_max], within.ravel()]))
@@ -171,7 +172,7 @@ def _holes(distances: np.ndarray, alpha_max: float) -> np.ndarray:
 
   Args:
     distances: [N, L] of every image to every landmark.
-    alpha_max: to which the complex grows.
+    alpha_max: up to which the complex grows.
   """
   try:
     import gudhi
@@ -182,8 +183,8 @@ def _holes(distances: np.ndarray, alpha_max: float) -> np.ndarray:
     ) from error
   order = distances.argsort(1, kind='stable')
   ascending = np.take_along_axis(distances, order, 1)
-  # Triangles are the largest simplices: of a witness only landmarks matter that are at most alpha_max
-  # farther than its fourth, and one more that ends the search.
+  # Triangles are the largest simplices: for a witness, only landmarks at most alpha_max farther than its fourth
+  # matter, and one more that ends the search.
   counts = (ascending <= ascending[:, 3:4] + alpha_max).sum(1) + 1
   table = [
     list(zip(places[:count], values[:count], strict=True))
@@ -191,7 +192,7 @@ def _holes(distances: np.ndarray, alpha_max: float) -> np.ndarray:
       order.tolist(), ascending.tolist(), counts.tolist(), strict=True
     )
   ]
-  # gudhi's name for the bound says "square", for tables of squared distances; the paper's are not squared.
+  # gudhi's name for the bound says "square", for tables of squared distances; those in the paper are not.
   tree = gudhi.WitnessComplex(nearest_landmark_table=table).create_simplex_tree(
     max_alpha_square=alpha_max, limit_dimension=2
   )
@@ -200,7 +201,7 @@ def _holes(distances: np.ndarray, alpha_max: float) -> np.ndarray:
 
 
 def _distances(flat: np.ndarray, squares: np.ndarray, places: np.ndarray) -> np.ndarray:
-  """Distances [N, L] of all rows to those at `places`, in float64 and in blocks of bounded memory."""
+  """Distances [N, L] of all rows to those at indices `places`, in float64 and in blocks of bounded memory."""
   points = flat[places].astype(np.float64)
   products = np.concatenate([rows @ points.T for rows in _blocks(flat)])
   found = squares[:, None] + squares[places][None] - 2.0 * products

@@ -1,8 +1,8 @@
 """The Inception network of the Frechet Inception Distance, from weights that the user supplies.
 
-The network of Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016, as the FID is
-computed with since Heusel et al., 2017: TensorFlow's of 2015-12-05, whose average pools leave padding out and
-whose last block has a maximum pool. The weights are those of pytorch-fid's `pt_inception-2015-12-05-*.pth`
+The network of Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016, in the version
+used for FID since Heusel et al., 2017: TensorFlow's of 2015-12-05, whose average pools exclude padding and
+whose last block has a max pool. The weights are those of pytorch-fid's `pt_inception-2015-12-05-*.pth`
 (95,628,359 bytes), which this package does not contain.
 """
 
@@ -21,13 +21,13 @@ from jaxgen.exchange import torch_files
 
 SIDE = 299
 FEATURES = 2048
-_EPSILON = 1e-3  # of its batch norms
+_EPSILON = 1e-3  # of the batch norms
 # layer -> output channels, input channels, kernel height and width.
 Shape = tuple[int, int, int, int]
 Params = dict[
   str, dict[str, jax.Array]
 ]  # layer -> kernel [kh, kw, in, out], bias [out]; norms folded in
-# Without padding; so are all layers of stride 2, and the others keep the size.
+# Without padding, like all layers with stride 2; the others keep the size.
 _VALID = ('Conv2d_2a_3x3', 'Conv2d_4a_3x3')
 
 
@@ -115,10 +115,10 @@ def load(path: Path) -> Params:
   """The weights of a user's file.
 
   Args:
-    path: pytorch-fid's state dict as torch.save wrote it.
+    path: pytorch-fid's state dict as written by torch.save.
 
   Raises:
-    DataError: it is missing, damaged, or not that network's.
+    DataError: it is missing, damaged, or belongs to another network.
   """
   state = torch_files.load(path)
   try:
@@ -128,14 +128,14 @@ def load(path: Path) -> Params:
 
 
 def converted(state: Mapping[str, np.ndarray]) -> Params:
-  """Weights in PyTorch's layout as ours, with each batch norm folded into its convolution.
+  """Converts weights from PyTorch's layout, folding each batch norm into its convolution.
 
   Args:
     state: by name: `<layer>.conv.weight` [out, in, kh, kw] and `<layer>.bn.{weight,bias,running_mean,
-      running_var}` [out] of each of `LAYERS`; others, as the classes' `fc`, are not used.
+      running_var}` [out] of each of `LAYERS`; others, such as the classifier `fc`, are not used.
 
   Raises:
-    DataError: some are missing, or have other shapes.
+    DataError: some are missing, or have wrong shapes.
   """
   wanted: dict[str, tuple[int, ...]] = {}
   for layer, shape in LAYERS.items():
@@ -167,7 +167,7 @@ def _folded(state: Mapping[str, np.ndarray], layer: str) -> dict[str, jax.Array]
 
 
 def preprocessed(images: jax.Array) -> jax.Array:
-  """Images as the network takes them: in colour, 299 x 299 by bilinear interpolation without antialiasing.
+  """Images as the network takes them: RGB, 299 x 299 by bilinear interpolation without antialiasing.
 
   Args:
     images: [B, H, W, C] in [-1, 1], C 1 or 3; grey is repeated.
@@ -183,32 +183,32 @@ def preprocessed(images: jax.Array) -> jax.Array:
 
 
 def features(params: Params, images: jax.Array) -> jax.Array:
-  """The features whose Gaussians the FID compares.
+  """The features whose Gaussians FID compares.
 
   Args:
-    params: of `load`.
+    params: from `load`.
     images: [B, H, W, C] in [-1, 1], C 1 or 3.
 
   Returns:
-    [B, 2048] float32, the last block's maps, averaged.
+    [B, 2048] float32, the average-pooled feature maps of the last block.
   """
   return network(params, preprocessed(images)).mean((1, 2))
 
 
 def extractor(path: Path) -> Extractor:
-  """For `jaxgen.evaluation.generative`: the features of a user's file, without labels."""
+  """The feature extractor of a user's file for `jaxgen.evaluation.generative`, without labels."""
   return Extractor(lambda params, images: (features(params, images), None), load(path))
 
 
 def network(params: Params, x: jax.Array) -> jax.Array:
-  """Maps of the last block.
+  """Feature maps of the last block.
 
   Args:
-    params: of `load`.
+    params: from `load`.
     x: [B, H, W, 3] in [-1, 1], H and W at least 75.
 
   Returns:
-    [B, h, w, 2048]; h and w are 8 for 299.
+    [B, h, w, 2048]; h and w are 8 if H and W are 299.
   """
   for layer, stride in (('Conv2d_1a_3x3', 2), ('Conv2d_2a_3x3', 1), ('Conv2d_2b_3x3', 1)):
     x = _conv(params, layer, x, stride)
@@ -238,7 +238,7 @@ def _conv(params: Params, layer: str, x: jax.Array, stride: int = 1) -> jax.Arra
 
 
 def _chain(params: Params, block: str, x: jax.Array, *branches: str, stride: int = 1) -> jax.Array:
-  """Layers one after the other; the last has the stride."""
+  """Applies layers in sequence; the last one has the stride."""
   for branch in branches[:-1]:
     x = _conv(params, f'{block}.{branch}', x)
   return _conv(params, f'{block}.{branches[-1]}', x, stride)

@@ -1,7 +1,7 @@
-"""The hand of a word: its slant, the width of its strokes, the darkness of its ink, and how far these vary.
+"""The style of a word: slant, stroke width and darkness of the ink, and how much these vary.
 
-A generator that collapsed writes one word in one hand whatever the noise: the spread of these measures over
-many noises, beside that over real words, says so.
+A collapsed generator writes a word in one hand whatever the noise: the spread of these measures over many
+noises, relative to that over real words, shows this.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from skimage.filters import threshold_otsu
 from skimage.morphology import skeletonize
 
 _ANGLES = np.arange(-45.0, 61.0)  # degrees
-_FINE_HEIGHT = 128  # pixels to which strokes are enlarged before they are measured
+_FINE_HEIGHT = 128  # height in pixels at which strokes are measured
 _BLUR = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
 _CORE = 0.75  # quantile
-_ENDS = 0.2  # share of the skeleton that is left out on either side, its ends and its crossings
-_FAINTEST = 0.1  # contrast, of the whole range, below which an image is taken for blank
+_ENDS = 0.2  # fraction of the skeleton excluded on either side, its ends and its crossings
+_FAINTEST = 0.1  # contrast, as a fraction of the range, below which an image counts as blank
 
 
 class Style(NamedTuple):
   """Measures of one word; NaN for a blank image.
 
   Attributes:
-    slant: degrees from upright; positive leans to the right, as cursive does.
+    slant: degrees from upright; positive leans to the right, like cursive.
     stroke_width: pixels of the image.
-    ink: darkness of the strokes, 0 that of white paper, 1 black.
+    ink: darkness of the strokes, 0 for white paper, 1 for black.
   """
 
   slant: float
@@ -41,12 +41,12 @@ BLANK = Style(float('nan'), float('nan'), float('nan'))
 def style_of(image: np.ndarray) -> Style:
   """Measures a word.
 
-  Otsu's threshold parts ink from paper; what is darker than half way between both is a stroke. `slant` is
-  the shear that undone makes the columns' ink vary most: upright strokes fill few columns (Vinciarelli,
-  Luettin, "A new normalization technique for cursive handwritten words", 2001, use the same idea).
-  `stroke_width` is twice the mean distance to the paper along the skeleton without its ends and crossings,
-  on the image enlarged at least twice and to 128 rows. `ink` is the darkness that a quarter of the ink
-  exceeds: that of the core of strokes, not of their edges.
+  Otsu's threshold separates ink from paper; pixels darker than halfway between both are strokes. `slant` is
+  the shear whose removal maximises the variance of ink over columns: upright strokes fill few columns
+  (Vinciarelli, Luettin, "A new normalization technique for cursive handwritten words", 2001, use the same
+  idea). `stroke_width` is twice the mean distance to the paper along the skeleton without its ends and
+  crossings, on the image enlarged at least twice and to 128 rows. `ink` is the darkness that a quarter of the
+  ink exceeds: that of the core of strokes, not of their edges.
 
   Args:
     image: [H, W] uint8, 255 is white paper.
@@ -61,22 +61,23 @@ def style_of(image: np.ndarray) -> Style:
 
 
 def styles(images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-  """`style_of` of each of N images of any sizes: [N, 3] in the order of `Style`."""
+  """`style_of` each of N images of any sizes: [N, 3] in the order of `Style`."""
   return np.array([style_of(image) for image in images]).reshape(-1, 3)
 
 
 def spread(measured: np.ndarray, words: Sequence[str] | None = None) -> dict[str, float | None]:
   """The standard deviation of each measure over images that are not blank.
 
-  Letters lean by themselves: one hand's slant over different words has about half the deviation of many hands'.
-  With `words` it is the deviation over images of one word, the root of the mean variance over words.
+  Slant depends on the letters too: over different words, that of one hand varies about half as much as that of
+  many hands. With `words` it is the deviation within a word, the root of the mean variance over words.
 
   Args:
-    measured: [N, 3] of `styles`.
-    words: N, what the images are of.
+    measured: [N, 3] from `styles`.
+    words: N, the texts of the images.
 
   Returns:
-    {'slant', 'stroke_width', 'ink'}; None where there are not two images with ink, of one word where asked for.
+    {'slant', 'stroke_width', 'ink'}; None without at least two images with ink (of the same word if `words` is
+    given).
   """
   names = (
     np.zeros(len(measured), int) if words is None else np.unique(words, return_inverse=True)[1]
@@ -94,15 +95,15 @@ def spread(measured: np.ndarray, words: Sequence[str] | None = None) -> dict[str
 def relative_spread(
   generated: np.ndarray, real: np.ndarray, words: Sequence[str] | None = None
 ) -> dict[str, float | None]:
-  """`spread` of generated words over that of real ones: 1 varies as much, 0 not at all.
+  """`spread` of generated words over that of real ones: 1 if they vary equally, 0 if not at all.
 
   Args:
-    generated: [N, 3] of `styles`.
+    generated: [N, 3] from `styles`.
     real: [M, 3].
     words: of the generated ones, as in `spread`.
 
   Returns:
-    As `spread`; None also where the real words do not vary.
+    As for `spread`; None also if the real words do not vary.
   """
   ours, theirs = spread(generated, words), spread(real)
   found: dict[str, float | None] = {}
@@ -115,7 +116,7 @@ def relative_spread(
 def _slant(darkness: np.ndarray, threshold: float) -> float:
   rows, columns = np.nonzero(darkness > threshold)
   weights = np.broadcast_to(darkness[rows, columns], (len(_ANGLES), len(rows)))
-  heights = rows.max() - rows  # from the lowest ink up
+  heights = rows.max() - rows  # upwards from the lowest ink
   tangents = np.tan(np.radians(_ANGLES))
   places = columns - heights * tangents[:, None]
   places -= np.floor(places.min(1, keepdims=True))
@@ -126,14 +127,14 @@ def _slant(darkness: np.ndarray, threshold: float) -> float:
   size = len(tangents) * width
   profiles = np.bincount((starts + left).ravel(), (weights * (1.0 - right_share)).ravel(), size)
   profiles += np.bincount((starts + left + 1).ravel(), (weights * right_share).ravel(), size)
-  # Shears that leave whole columns whole would have the sharper profiles: all are blurred alike.
+  # Shears by whole columns would have sharper profiles than others, so all are blurred.
   profiles = np.pad(profiles.reshape(-1, width), ((0, 0), (2, 2)))
   blurred = convolve1d(profiles, _BLUR, axis=1, mode='constant')
   return _peak((blurred**2).sum(1))
 
 
 def _peak(values: np.ndarray) -> float:
-  """The angle of the largest value, by the parabola through it and its neighbours."""
+  """The angle of the largest value, interpolated by the parabola through it and its neighbours."""
   best = int(values.argmax())
   if best in (0, len(values) - 1):
     return float(_ANGLES[best])
@@ -146,6 +147,6 @@ def _stroke_width(darkness: np.ndarray, threshold: float) -> float:
   factor = max(2, -(-_FINE_HEIGHT // len(darkness)))
   fine = zoom(np.pad(darkness, 1), factor, order=1, grid_mode=True, mode='nearest') > threshold
   distances = distance_transform_edt(fine)[skeletonize(fine)]
-  if not len(distances):  # specks that enlarging blurs away
+  if not len(distances):  # only specks, which enlarging blurs away
     return float('nan')
   return float(2.0 * trim_mean(distances, _ENDS) / factor)

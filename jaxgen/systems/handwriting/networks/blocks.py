@@ -233,7 +233,7 @@ class DownBlock(Layers):
     h = self.conv(leaky(self._normed(h, 'norm2', train)), self.features, 3, 'conv2', update)
     h, x = self._averaged(h), self._averaged(x)
     if self.project or x.shape[-1] != self.features:
-      x = self.conv(x, self.features, 1, 'shortcut', update)  # equivalent before and after the average
+      x = self.conv(x, self.features, 1, 'shortcut', update)  # same before the average
     return h + x
 
   def _normed(self, x: jax.Array, name: str, train: bool) -> jax.Array:

@@ -73,7 +73,7 @@ def read(
   readings: dict[str, Reading] = {}
   for hypothesis in found:
     labels = hypothesis.labels[:: -1 if rtl else 1]
-    text = charset.decode(labels)  # labels may differ only in composition: letter and accent, or one letter
+    text = charset.decode(labels)  # one letter, or letter and accent: same text
     readings.setdefault(text, Reading(text, labels, hypothesis.log_prob, hypothesis.score))
   return list(readings.values())
 

@@ -13,9 +13,7 @@ from jaxgen.systems.handwriting.writing.finishing import ink_columns
 
 _SPACE = 0.8  # mean letter widths
 _JITTER = 0.15  # of a space, plus or minus
-_STRAYS = (
-  1 / 6
-)  # of the height: maximum distance of a baseline from that of drawings
+_STRAYS = 1 / 6  # of the height: maximum distance of a baseline from that of drawings
 
 
 def baseline(image: np.ndarray) -> int:

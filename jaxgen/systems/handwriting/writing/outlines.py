@@ -65,7 +65,7 @@ def outlines(image: np.ndarray) -> list[np.ndarray]:
       continue
     polygon = approximate_polygon(contour, _TOLERANCE)[:-1]
     if len(polygon) > 2:
-      found.append(polygon[:, ::-1] - 0.5)  # contours count from the centre of the padded corner pixel
+      found.append(polygon[:, ::-1] - 0.5)  # origin: centre of a padded pixel
   return found
 
 
