@@ -1,1 +1,1 @@
-"""Real words and lines: tables with images, pages with polygons, and the canvas that they are put on."""
+"""Real words and lines: tables with images, pages with polygons, and preprocessing for the canvas."""

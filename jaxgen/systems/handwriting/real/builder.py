@@ -1,4 +1,4 @@
-"""TFDS builder of real words and lines: prepared once into array_record, without TensorFlow."""
+"""TFDS builder for real words and lines: prepared once as array_record, without TensorFlow."""
 
 import functools
 import json
@@ -22,18 +22,18 @@ from jaxgen.systems.handwriting.real.examples import Example, Settings, read_exa
 from jaxgen.systems.handwriting.real.report import Report
 from jaxgen.systems.handwriting.real.store import Store
 
-_SPLIT = 'rows'  # TFDS keeps 'all' for itself
+_SPLIT = 'rows'  # TFDS reserves 'all'
 _REPORT = 'report.json'
 _CHUNK = 1024  # records parsed at once
 TEXTS = ('text', 'writer', 'file', 'split', 'group')
 
 
 class WordImages(OrderedBuilder):
-  """Pictures of words or lines at one height, each as wide as it is, with their transcripts.
+  """Pictures of words or lines at one height, each with its own width, with their transcripts.
 
   Features: 'image' [height, w, 1] uint8, dark ink on white; 'text', 'writer', 'file', 'split' and 'group', see
   `report.Row`; 'index' () int64, the row in the set. One split, 'rows', in the order of the set: which rows are
-  trained on, and on what canvas, is decided when it is read.
+  trained on, and on what canvas, is decided when reading.
   """
 
   VERSION = tfds.core.Version('1.3.0')
@@ -69,11 +69,11 @@ class Prepared(NamedTuple):
 
   Attributes:
     height: of its images.
-    numbers: [N] int64, rows of the set as it is written.
+    numbers: [N] int64, row numbers in the original set.
     widths: [N] int32, pixels.
     texts: by feature of TEXTS, [N] each.
-    report: of what was mended and left out.
-    records: raw ones, for `gather`.
+    report: of rows that were fixed or refused.
+    records: raw records, for `gather`.
   """
 
   height: int
@@ -96,11 +96,11 @@ class Prepared(NamedTuple):
 
 
 def prepare(name: str, store: Store, settings: Settings) -> Prepared:
-  """Open a set, prepared at first use.
+  """Opens a set, which is prepared at first use.
 
-  Records are kept in `$JAXGEN_CACHE/tfds/<name>-<digest of its files and of `settings`>`; a file that changes
-  its size, time or, in a zip, its checksum has the set prepared again. A process that is killed midway leaves
-  nothing that is mistaken for a prepared set, and several may prepare the same one at once.
+  Records are kept in `$JAXGEN_CACHE/tfds/<name>-<digest of its files and of `settings`>`; if the size, time or,
+  in a zip, checksum of a file changes, the set is prepared again. A process killed midway leaves nothing that
+  could be mistaken for a prepared set, and several processes may prepare the same set at once.
 
   Args:
     name: of the set, for messages and folders.
@@ -108,7 +108,7 @@ def prepare(name: str, store: Store, settings: Settings) -> Prepared:
     settings: how they are read.
 
   Returns:
-    All rows that can be used.
+    All usable rows.
 
   Raises:
     DataError: see `read_examples`; or the cache cannot be written, or is damaged.
@@ -149,7 +149,7 @@ def _prepare(name: str, store: Store, settings: Settings, root: Path) -> None:
 
 
 def _opened(builder: Any, report: Report) -> Prepared:
-  """Reads all that is not pixels."""
+  """Reads everything but the pixels."""
   records = builder.as_data_source(
     split=_SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
   )

@@ -1,4 +1,4 @@
-"""Pictures of words and lines brought to one height, dark ink on white: the paper's preprocessing.
+"""Pictures of words and lines scaled to one height, dark ink on white: the paper's preprocessing.
 
 Images are uint8 [H, W], 255 the paper and 0 the ink.
 """
@@ -14,23 +14,23 @@ from scipy import ndimage
 
 from jaxgen.photos.images import Given, load_image, to_eight_bits
 
-# Levels between paper and ink below which a picture shows nothing.
+# Contrast between paper and ink in levels, below which a picture is blank.
 FAINTEST = 32
-# The same of one colour, where a picture shows nothing in grey, and the least level of its paper: noise of dark
-# levels would become ink.
+# The same for a single colour channel, if a picture is blank in grey, and the minimum level of its paper: noise
+# in dark levels would become ink.
 _FAINTEST_COLOUR, _DARKEST = 64, 96
-_PROFILE = 64  # rows at which a picture of any height is looked at
-# Padded widths of lines at height 64: two a doubling, so that few shapes are compiled.
+_PROFILE = 64  # maximum height at which the contrast of a picture is measured
+# Padded widths of lines at height 64: two per doubling, so that few shapes are compiled.
 _LINE_WIDTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
 
 class Ink(NamedTuple):
-  """How a picture becomes ink on paper.
+  """How a picture becomes dark ink on light paper.
 
   Attributes:
-    height: that it is brought to, in pixels.
-    flatten: divide by the background, see `flattened`: for photos with uneven light.
-    invert: whether the ink is lighter than the paper; None to see for oneself, see `is_inverted`.
+    height: to scale it to, in pixels.
+    flatten: divide by the background, see `flattened`: for photos with uneven lighting.
+    invert: whether the ink is lighter than the paper; None to detect it, see `is_inverted`.
   """
 
   height: int
@@ -39,15 +39,15 @@ class Ink(NamedTuple):
 
 
 def grey(image: Image.Image) -> Image.Image:
-  """An image of any kind as 8-bit grey; 16 bits are scaled. For `photos.images.load_image`."""
+  """Converts an image of any mode to 8-bit grey; 16 bits are scaled. For `photos.images.load_image`."""
   return to_eight_bits(image, 'L')
 
 
 def read_levels(given: Given) -> np.ndarray:
-  """An image in grey, upright by its EXIF orientation, what is transparent as white paper.
+  """Loads an image in grey, upright by its EXIF orientation, with white paper for transparent pixels.
 
-  Where nothing is seen so, light ink on a clear ground is laid on black, and ink that is as light as its paper
-  is looked for in the colours.
+  If it is blank that way, light ink on a transparent background is put on black, and ink as light as its paper
+  is searched for in the colour channels.
 
   Args:
     given: a file, a PIL image, or an array uint8 [H, W] or [H, W, 3 or 4].
@@ -56,16 +56,16 @@ def read_levels(given: Given) -> np.ndarray:
     uint8 [H, W].
 
   Raises:
-    DataError: no such file, not an image, or a file of several.
+    DataError: no such file, not an image, or a file with several images.
   """
   levels = np.asarray(load_image(given, grey, paper='white', single=True))
   return levels if _contrast(levels) >= FAINTEST else _hidden(given, levels)
 
 
 def _hidden(given: Given, levels: np.ndarray) -> np.ndarray:
-  """Other levels of an image, in which something is seen; the same where there are none."""
+  """Alternative levels of an image in which something is visible; the given ones if there are none."""
   on_black = np.asarray(load_image(given, grey, paper='black'))
-  if np.median(levels) - np.median(on_black) == 255:  # most of it is clear
+  if np.median(levels) - np.median(on_black) == 255:  # most of it is transparent
     return on_black
   rgb = functools.partial(to_eight_bits, mode='RGB')
   colours = np.asarray(load_image(given, rgb, paper='white'))
@@ -75,13 +75,13 @@ def _hidden(given: Given, levels: np.ndarray) -> np.ndarray:
 
 
 def _contrast(levels: np.ndarray) -> float:
-  """As `contrast`, of a picture of any height and either turn; as `is_blank` sees it."""
+  """Like `contrast`, for a picture of any height and polarity, so that it agrees with `is_blank`."""
   small = resized(levels, min(len(levels), _PROFILE))
   return contrast(to_ink(small, Ink(len(small)))[0])
 
 
 def read_ink(path: str | Path, ink: Ink) -> np.ndarray:
-  """An image file as `read_levels` and `to_ink` have it.
+  """Reads an image file with `read_levels` and `to_ink`.
 
   Returns:
     uint8 [height, w].
@@ -93,14 +93,14 @@ def read_ink(path: str | Path, ink: Ink) -> np.ndarray:
 
 
 def to_ink(image: np.ndarray, ink: Ink) -> tuple[np.ndarray, bool]:
-  """A grey picture at the wanted height, dark ink on light paper.
+  """Scales a grey picture to the wanted height, with dark ink on light paper.
 
   Args:
     image: uint8 [h, w].
-    ink: how.
+    ink: the options.
 
   Returns:
-    uint8 [height, w'], and whether its levels were turned.
+    uint8 [height, w'], and whether its levels were inverted.
   """
   turned = is_inverted(image) if ink.invert is None else ink.invert
   image = resized(255 - image if turned else image, ink.height)
@@ -108,7 +108,7 @@ def to_ink(image: np.ndarray, ink: Ink) -> tuple[np.ndarray, bool]:
 
 
 def resized(image: np.ndarray, height: int) -> np.ndarray:
-  """A grey picture at another height in its own proportions, against aliasing (Lanczos).
+  """Scales a grey picture to another height with its aspect ratio, antialiased (Lanczos).
 
   Args:
     image: uint8 [h, w].
@@ -128,8 +128,8 @@ def resized(image: np.ndarray, height: int) -> np.ndarray:
 def is_inverted(image: np.ndarray) -> bool:
   """Whether a picture has light ink on dark paper.
 
-  It has where its median is dark (below 128), and what stands out of its surroundings is light: strokes are
-  thin, so the levels without their local mean are skewed towards the ink. A dark photo of dark ink stays.
+  True if its median is dark (below 128) and details are lighter than their surroundings: strokes are thin, so
+  levels minus their local mean are skewed towards the ink. A dark photo of dark ink is not inverted.
 
   Args:
     image: uint8 [h, w].
@@ -142,13 +142,13 @@ def is_inverted(image: np.ndarray) -> bool:
 
 
 def flattened(image: np.ndarray) -> np.ndarray:
-  """A picture divided by its background, so that the paper is white in light and in shadow.
+  """Divides a picture by its background, so that the paper is white in light and in shadow.
 
   The background is the upper quartile of the levels in a square of half the height, which is paper wherever
-  strokes cover less than three quarters; taken every eighth of the height, bilinear in between.
+  strokes cover less than three quarters; computed every eighth of the height, bilinear in between.
 
   Args:
-    image: uint8 [H, W], dark ink on light paper, at the height that it is read at.
+    image: uint8 [H, W], dark ink on light paper, at the height for reading.
 
   Returns:
     uint8 [H, W].
@@ -156,7 +156,7 @@ def flattened(image: np.ndarray) -> np.ndarray:
   height, width = image.shape
   step = max(1, height // 8)
   side = 4 * step
-  # Whole steps, so that the picture's pixels lie between those of the coarse one; edges are mirrored.
+  # Whole steps, so that the picture's pixels lie between those of the coarse grid; edges are mirrored.
   down, across = -(-height // step) * step, -(-width // step) * step
   half = (side - step) // 2
   more = [(half, down - height + side - step - half), (half, across - width + side - step - half)]
@@ -170,7 +170,7 @@ def flattened(image: np.ndarray) -> np.ndarray:
 
 
 def is_blank(image: np.ndarray) -> bool:
-  """Whether nothing is written: `contrast` is below FAINTEST.
+  """Whether a picture is blank: `contrast` is below FAINTEST.
 
   Args:
     image: uint8 [H, W], dark ink on light paper.
@@ -179,10 +179,10 @@ def is_blank(image: np.ndarray) -> bool:
 
 
 def contrast(image: np.ndarray) -> float:
-  """Levels by which the darkest thousandth is darker than the median, once flattened.
+  """Levels by which the darkest thousandth is darker than the median, after flattening.
 
-  Of a wide picture it is the darkest of any part, each at most four times as wide as high. With fewer levels
-  than FAINTEST it is 0.
+  A wide picture is split into parts at most four times as wide as high, and the darkest part counts. 0 if the
+  range of levels is below FAINTEST.
 
   Args:
     image: uint8 [H, W], dark ink on light paper.
@@ -196,12 +196,12 @@ def contrast(image: np.ndarray) -> float:
 
 
 def padded(image: np.ndarray, width: int, rtl: bool = False) -> np.ndarray:
-  """A picture on a wider canvas, filled up with white.
+  """Pads a picture to a wider canvas with white.
 
   Args:
     image: uint8 [H, w].
     width: of the canvas, at least w.
-    rtl: whether it is written from right to left: white comes on the left.
+    rtl: whether it is written right to left: padding goes on the left.
 
   Returns:
     uint8 [H, width].
@@ -231,7 +231,7 @@ def line_canvas(image: np.ndarray, rtl: bool = False) -> tuple[np.ndarray, int]:
     uint8 [H, W], and w.
 
   Raises:
-    ValueError: it is wider than the widest.
+    ValueError: it is wider than the widest canvas.
   """
   height, width = image.shape
   for canvas in line_widths(height):

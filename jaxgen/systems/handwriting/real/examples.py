@@ -1,4 +1,4 @@
-"""From the files of a set to clean examples: every row is kept, mended or refused by the rules of `report`."""
+"""From the files of a set to clean examples: every row is kept, fixed or refused by the rules of `report`."""
 
 import hashlib
 from collections import defaultdict
@@ -27,10 +27,10 @@ class Settings(NamedTuple):
 
   Attributes:
     ink: how a picture becomes ink on paper.
-    table: name of the one to read; '' for the only one, for one a split, or where there is none.
+    table: name of the table to read; '' for the only one, for one per split, or if there is none.
     columns: names of its columns by role, see `tables.COLUMNS`.
-    level: 'line' or 'word', of pages.
-    unread: marks in transcripts of what could not be read.
+    level: 'line' or 'word', for pages.
+    unread: marks for illegible parts in transcripts.
   """
 
   ink: Ink
@@ -40,15 +40,15 @@ class Settings(NamedTuple):
   unread: tuple[str, ...] = ()
 
   def to_json(self) -> dict[str, Any]:
-    """All of it, for a digest."""
+    """All settings, for a digest."""
     return {**self._asdict(), 'ink': self.ink._asdict(), 'columns': dict(self.columns)}
 
 
 class Example(NamedTuple):
-  """A row that can be used.
+  """A usable row.
 
   Attributes:
-    number: of the row in the set as it is written, from 0.
+    number: of the row in the original set, from 0.
     image: uint8 [height, w].
     row: with its cleaned text.
   """
@@ -61,16 +61,16 @@ class Example(NamedTuple):
 def read_examples(store: Store, settings: Settings, report: Report) -> Iterator[Example]:
   """The usable rows of a set, in its order.
 
-  A set is a table with images, or one for each split; images with text files beside them, which are no pages;
-  ALTO or PAGE files with the pictures of their pages; or lists: the first of these that is there.
+  A set is a table with images, or one per split; images with text files beside them that are not pages; ALTO or
+  PAGE files with the pictures of their pages; or lists: the first of these that is present.
 
   Args:
     store: its files.
     settings: how they are read.
-    report: gets all rows that are mended or left out.
+    report: collects all rows that are fixed or refused.
 
   Raises:
-    DataError: the set is none of these, its table cannot be read, or no row can be used.
+    DataError: the set is none of these, its table cannot be read, or no row is usable.
     ConfigError: an unknown column or level.
   """
   tables.check_columns(settings.columns)
@@ -95,7 +95,7 @@ def read_examples(store: Store, settings: Settings, report: Report) -> Iterator[
 def _open(
   store: Store, settings: Settings, report: Report
 ) -> tuple[list[Row], Callable[[Callable[[str], Path]], Picture]]:
-  """All rows of a set, and what makes a reader of their pictures."""
+  """All rows of a set, and a factory of readers for their pictures."""
   found, rows = {}, list[Row]()
   if settings.table or table_files.has_table(store, settings.columns):
     found = table_files.find_tables(store, settings.table)
@@ -107,7 +107,7 @@ def _open(
       return rows, lambda path: _of_pages(store, regions, path)
     _check_level(store, settings.level)
     found = table_files.find_lists(store)
-    if not found and not report.rows:  # a table without the columns that it needs says so
+    if not found and not report.rows:  # a table that lacks needed columns raises an error
       found = table_files.find_tables(store)
   if found:
     rows = list(tables.read_tables(store, found, settings.columns, report))
@@ -120,7 +120,7 @@ def _open(
 
 
 def _check_level(store: Store, level: str) -> None:
-  """Raises DataError where pages have nothing of a level, and something of the other."""
+  """Raises DataError if pages have nothing at a level but something at the other one."""
   other = 'word' if level == 'line' else 'line'
   number = sum(len(page.regions) for _, page in _pages(store, other))
   if number:
@@ -149,10 +149,10 @@ def _decoded(store: Store, name: str, path: Callable[[str], Path]) -> np.ndarray
 def _page_rows(
   store: Store, settings: Settings, report: Report
 ) -> tuple[list[Row], dict[str, tuple[str, pages.Page, pages.Region]]]:
-  """Rows of all pages, and (XML, page, region) by the row's file; its page is a row's group.
+  """Rows of all pages, and (XML, page, region) by the row's file; a row's group is its page.
 
-  Without writers a page counts as one, so that no page is both trained on and tested; with '<folder>' as the
-  column of writers its folder is.
+  As writers are unknown, a page counts as a writer, so that no page is both trained and tested on; with
+  '<folder>' as the column of writers, its folder does.
   """
   rows, regions = [], {}
   for xml, page in _pages(store, settings.level, report):
@@ -171,7 +171,7 @@ def _page_rows(
 def _pages(
   store: Store, level: str, report: Report | None = None
 ) -> Iterator[tuple[str, pages.Page]]:
-  """The names of ALTO and PAGE files, and what is in them; the report gets damaged ones."""
+  """The names of ALTO and PAGE files, and their contents; the report collects damaged ones."""
   for xml in (name for name in store.names if name.lower().endswith('.xml')):
     try:
       page = pages.read_page(store.read(xml), store.shown(xml), level)
@@ -195,7 +195,7 @@ def _of_pages(
   regions: Mapping[str, tuple[str, pages.Page, pages.Region]],
   path: Callable[[str], Path],
 ) -> Picture:
-  opened: dict[str, np.ndarray | RowError] = {}  # of the last page alone
+  opened: dict[str, np.ndarray | RowError] = {}  # only for the last page
 
   def whole(xml: str, image: str) -> np.ndarray | RowError:
     found = pages.page_images(store, xml, image)
@@ -226,15 +226,15 @@ def _of_pages(
 def clean_rows(
   rows: Sequence[Row], settings: Settings, report: Report
 ) -> Iterator[tuple[int, Row]]:
-  """The rows whose words are in order, and that name one picture; pictures are not looked at.
+  """The rows with a valid text that name exactly one picture; pictures are not opened.
 
   Args:
     rows: of a whole set.
     settings: of the set.
-    report: gets what is mended and left out.
+    report: collects rows that are fixed or refused.
 
   Yields:
-    A row's number among all, and the row with its cleaned text.
+    A row's number in the set, and the row with its cleaned text.
   """
   texts = defaultdict(set)
   usable = []
@@ -268,7 +268,7 @@ def clean_rows(
 
 
 def _picture(row: Row) -> str:
-  """What a picture is known by, however a row names it."""
+  """A picture's identity, however a row names it."""
   return row.found[0] if row.found else row.file
 
 

@@ -6,18 +6,18 @@ from jaxgen.systems.handwriting.real.writers import SplitRule
 
 
 class KnownSet(NamedTuple):
-  """How one of them is read.
+  """How a known set is read.
 
   Attributes:
-    table: its name.
+    table: name of its table.
     columns: by role, see `tables.COLUMNS`.
-    lines: whether these are whole lines, each on a canvas of its own width, and not words.
-    rtl: written from right to left.
-    split: how rows are shared out; none of the test's hands is in training or validation.
-    unread: its mark of what could not be read.
+    lines: whether it has whole lines, each on a canvas of its own width, instead of words.
+    rtl: whether it is written right to left.
+    split: how rows are split; no test writer is in training or validation.
+    unread: its marks for illegible parts.
     language: of the texts, ISO 639-1.
-    licence: as its source states it.
-    attribution: whom to name.
+    licence: as stated by its source.
+    attribution: whom to credit.
   """
 
   table: str
@@ -47,7 +47,7 @@ KNOWN = {
     licence='MIT',
     attribution='AHAWP: Arabic Handwritten Alphabets, Words and Paragraphs Per User',
   ),
-  # A batch is the nearest to a writer: riant-4 is one hand of 1830, random-set-2 about three of 1908 to 1935.
+  # Batches stand in for writers: riant-4 is one hand of 1830, random-set-2 about three of 1908 to 1935.
   'lectaurep_words_fr': KnownSet(
     'words.tsv',
     {'file': 'file', 'text': 'text', 'writer': 'batch', 'group': 'page_image'},

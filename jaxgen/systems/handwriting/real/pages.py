@@ -1,4 +1,4 @@
-"""Lines and words of ALTO (2 to 4) and PAGE XML (2010 to 2019), cut out of the pictures of their pages."""
+"""Lines and words of ALTO (2 to 4) and PAGE XML (2010 to 2019), cropped from the pictures of their pages."""
 
 import math
 import re
@@ -14,9 +14,9 @@ from jaxgen.errors import ConfigError, DataError
 from jaxgen.systems.handwriting.real.store import Store
 
 LEVELS = ('line', 'word')
-# Degrees of slope below which a line is left as it lies: turning costs sharpness.
+# Degrees of slope below which a line is not rotated: rotation costs sharpness.
 _LEVEL_ENOUGH = 1.0
-# How much the proportions of a page may differ from those of its picture.
+# How much the aspect ratio of a page may differ from that of its picture.
 _SAME_SHAPE = 0.02
 _NUMBER = re.compile(r'-?\d+(?:\.\d+)?')
 
@@ -26,9 +26,9 @@ class Region(NamedTuple):
 
   Attributes:
     name: its id, or its number.
-    text: its transcript, as it is written.
-    polygon: [n, 2] x and y in units of the page, at least three points; None where there is none.
-    baseline: [n, 2] from the line's beginning, or None.
+    text: its raw transcript.
+    polygon: [n, 2] x and y in units of the page, at least three points; None if missing.
+    baseline: [n, 2] from the start of the line, or None.
   """
 
   name: str
@@ -41,8 +41,8 @@ class Page(NamedTuple):
   """A page as its XML describes it.
 
   Attributes:
-    image: the file name of its picture; '' where it is not said.
-    size: width and height in the units of its polygons; None where they are not said.
+    image: the file name of its picture; '' if not given.
+    size: width and height in the units of its polygons; None if not given.
     regions: in the order of the file.
   """
 
@@ -52,10 +52,10 @@ class Page(NamedTuple):
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
-  """Refuses document types, and the entities with them, before anything is expanded or fetched."""
+  """Refuses document types, and thus entities, before anything is expanded or fetched."""
 
   def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-    """Called at the beginning of one."""
+    """Called at a document type declaration."""
     raise DataError('has a document type (<!DOCTYPE>), which is refused: remove it')
 
 
@@ -71,7 +71,7 @@ def read_page(content: bytes, name: str, level: str = 'line') -> Page | None:
     The page; None for XML of another kind.
 
   Raises:
-    DataError: no XML, or positions in a unit that cannot be known.
+    DataError: not XML, or positions in an unknown unit.
     ConfigError: no such level.
   """
   if level not in LEVELS:
@@ -80,7 +80,7 @@ def read_page(content: bytes, name: str, level: str = 'line') -> Page | None:
     root = ElementTree.fromstring(content, ElementTree.XMLParser(target=_NoDoctype()))
   except DataError as error:
     raise DataError(f'{name}: {error}') from None
-  # The parser raises LookupError or ValueError for an encoding that it does not know.
+  # The parser raises LookupError or ValueError for an unknown encoding.
   except (ElementTree.ParseError, LookupError, ValueError) as error:
     raise DataError(f'{name}: damaged XML ({error})') from error
   kind = _tag(root)
@@ -93,7 +93,7 @@ def read_page(content: bytes, name: str, level: str = 'line') -> Page | None:
 
 
 def page_images(store: Store, xml: str, image: str) -> list[str]:
-  """The pictures that a page may mean: of the name in it, with another suffix, or of the XML's own name."""
+  """The possible pictures of a page: by the name given in it, with another suffix, or by the XML's own name."""
   named = PurePosixPath(image.replace('\\', '/'))
   for name in (named.name, named.stem, PurePosixPath(xml).stem):
     found = store.find(name, xml) if name else []
@@ -103,21 +103,21 @@ def page_images(store: Store, xml: str, image: str) -> list[str]:
 
 
 def cut(page: np.ndarray, region: Region, size: tuple[float, float] | None) -> np.ndarray:
-  """A line or word as it is cut out of the picture of its page: level, and paper outside of its polygon.
+  """Crops a line or word from the picture of its page: horizontal, and paper outside its polygon.
 
-  The paper is the median grey inside the polygon. A line whose baseline rises or falls by more than a degree
-  is turned about it.
+  The paper is the median grey inside the polygon. A line whose baseline rises or falls by at least a degree is
+  rotated to be level.
 
   Args:
     page: uint8 [H, W].
-    region: what to cut.
-    size: of the page in the polygons' units; None where these are pixels.
+    region: to crop.
+    size: of the page in the polygons' units; None if these are pixels.
 
   Returns:
     uint8 [h, w].
 
   Raises:
-    DataError: no polygon, it is outside of the page, or the page has other proportions than its picture.
+    DataError: no polygon, it is outside the page, or the aspect ratios of page and picture differ.
   """
   polygon, baseline = region.polygon, region.baseline
   if polygon is None:
@@ -150,14 +150,14 @@ def _mask(polygon: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _slope(baseline: np.ndarray) -> float:
-  """Degrees from -90 to 90 by which a baseline falls to the right, by its principal axis."""
+  """Degrees from -90 to 90 by which a baseline descends to the right, from its principal axis."""
   offset = baseline - baseline.mean(0)
   x, y = np.linalg.svd(offset, full_matrices=False)[2][0]
   return math.degrees(math.atan2(y, x) if x >= 0 else math.atan2(-y, -x))
 
 
 def _turned(crop: np.ndarray, inside: np.ndarray, angle: float, paper: int) -> np.ndarray:
-  """A picture turned so that what falls by `angle` is level, cut to where the polygon then lies."""
+  """Rotates a picture so that a descent by `angle` becomes level, and crops it to the rotated polygon."""
   mode = Image.Resampling.BICUBIC
   picture = Image.fromarray(crop).rotate(angle, mode, expand=True, fillcolor=paper)
   whole = Image.fromarray(inside.astype(np.uint8) * 255).rotate(angle, mode, expand=True)
@@ -179,7 +179,7 @@ def _all(element: ElementTree.Element, tag: str) -> Iterator[ElementTree.Element
 
 
 def _points(text: str | None, least: int) -> np.ndarray | None:
-  """[n, 2] of 'x,y x,y' or 'x y x y'; None for fewer than `least` points."""
+  """Parses 'x,y x,y' or 'x y x y' to [n, 2]; None for fewer than `least` points."""
   numbers = [float(x) for x in _NUMBER.findall(text or '')]
   if len(numbers) % 2 or len(numbers) < 2 * least:
     return None
@@ -197,7 +197,7 @@ def _alto(root: ElementTree.Element, level: str) -> Page:
   image = next((e.text or '' for e in _all(root, 'fileName')), '').strip()
   unit = next((e.text or '' for e in _all(root, 'MeasurementUnit')), 'pixel').strip()
   found = list(_all(root, 'Page'))
-  if len(found) > 1:  # they have one picture at most, and which is whose nobody knows
+  if len(found) > 1:  # there is at most one picture, and no telling whose it is
     raise DataError(f'describes {len(found)} pages: one a file is read')
   page = found[0] if found else root
   size = _attributes(page, 'WIDTH', 'HEIGHT')
@@ -226,9 +226,9 @@ def _alto_region(element: ElementTree.Element, name: str) -> Region:
 
 
 def _alto_text(line: ElementTree.Element) -> str:
-  """Strings of a line, with spaces where it has them, or between all of them where it has none.
+  """The strings of a line, with its own spaces, or with spaces between all strings if it has none.
 
-  A soft hyphen at the end of a line shows, so it is a hyphen.
+  A soft hyphen at the end of a line is visible, so it becomes a hyphen.
   """
   usual = '' if any(_tag(part) == 'SP' for part in line) else ' '
   text, space = '', ''
@@ -265,13 +265,13 @@ def _page_points(element: ElementTree.Element | None, least: int) -> np.ndarray 
   if element is None:
     return None
   points = element.get('points')
-  if points is None:  # of 2010: an element a point
+  if points is None:  # version 2010: one element per point
     points = ' '.join(f'{p.get("x")},{p.get("y")}' for p in _children(element, 'Point'))
   return _points(points, least)
 
 
 def _page_text(element: ElementTree.Element) -> str:
-  """The first transcript, by `index`, that says anything; else that of the words, with spaces between."""
+  """The first non-empty transcript, by `index`; else those of the words, separated by spaces."""
   given = list(_children(element, 'TextEquiv'))
   given.sort(key=lambda e: int(e.get('index') or 0) if (e.get('index') or '0').isdecimal() else 0)
   for tag in ('Unicode', 'PlainText'):

@@ -1,4 +1,4 @@
-"""Images with a text file of the same name beside each."""
+"""Images, each with a text file of the same name beside it."""
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping
@@ -13,12 +13,12 @@ _SUFFIXES = ('.gt.txt', '.txt')
 
 
 def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iterator[Row]:
-  """Images with a text file of the same name beside each: a.png and a.txt, or a.gt.txt.
+  """Reads images, each with a text file of the same name beside it: a.png and a.txt, or a.gt.txt.
 
   Args:
     store: the set's files.
-    columns: {'writer': '<folder>'} where the folder of an image names its writer, which else is not known.
-    report: gets images without a text, texts without an image, and those that are not UTF-8.
+    columns: {'writer': '<folder>'} if the folder of an image names its writer, who is otherwise unknown.
+    report: collects images without a text, texts without an image, and texts that are not UTF-8.
   """
   images = defaultdict(list)
   for name in store.images:
@@ -45,7 +45,7 @@ def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iter
 
 
 def has_pairs(store: Store, pages: Container[str]) -> bool:
-  """Whether an image of a set, which is none of these, has a text file of its name beside it."""
+  """Whether an image of a set, other than `pages`, has a text file of its name beside it."""
   stems = {stem_of_text(name) for name in store.names}
   return any(
     str(PurePosixPath(name).with_suffix('')) in stems and name not in pages for name in store.images
@@ -53,6 +53,6 @@ def has_pairs(store: Store, pages: Container[str]) -> bool:
 
 
 def stem_of_text(name: str) -> str:
-  """The name of a text file without what ends it; '' of another file."""
+  """The name of a text file without its suffix; '' for another file."""
   ends = (end for end in _SUFFIXES if name.lower().endswith(end))
   return next((name[: -len(end)] for end in ends), '')

@@ -1,4 +1,4 @@
-"""Which picture of a set a table means."""
+"""Resolves the names in a table to pictures of a set."""
 
 import itertools
 import posixpath
@@ -25,7 +25,7 @@ class PictureNames:
       self._folders[name] = path.parent.parts
       for alias in {str(path.with_suffix('')), f'*/{path.name}', f'*/{path.stem}'}:
         self._by_alias[alias].append(name)
-    # What folders may be called: a/b/c is also b/c, and a/b has pictures below it.
+    # Possible names of folders: a/b/c is also b/c, and a/b has pictures below it.
     self._known = {
       folder[i:j]
       for folder in set(self._folders.values())
@@ -36,7 +36,7 @@ class PictureNames:
     self._top: _Folder = tuple(parts[0] for parts in alike)
 
   def find(self, name: str, beside: str = '') -> list[str]:
-    """The picture that a table means: see `store.Store.find`."""
+    """The pictures that a name in a table may refer to: see `store.Store.find`."""
     path = PurePosixPath(posixpath.normpath(name))
     folders = [*PurePosixPath(beside).parents, PurePosixPath()]
     for whole in (posixpath.normpath(folder / path) for folder in folders):
@@ -50,7 +50,7 @@ class PictureNames:
     return next(filter(None, near), [])
 
   def _in_folder(self, pictures: Iterable[str], given: _Folder) -> list[str]:
-    """Those that may lie in a folder, as it is given: a path's beginning may be that of another machine."""
+    """The pictures that may lie in a given folder: the start of its path may come from another machine."""
     folder = given
     while folder and folder not in self._known:
       folder = folder[1:]

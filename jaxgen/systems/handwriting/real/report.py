@@ -1,4 +1,4 @@
-"""What was found in a set: rows that were mended or left out, and the paper's Table I."""
+"""The report on a set: rows that were fixed or refused, and the paper's Table I."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jaxgen.errors import DataError
 from jaxgen.words import counted
 
-# Everything that can be wrong with a row, and the rule. Rows of the first dict are kept, as said.
+# Everything that can be wrong with a row, and its rule. Rows of the first dict are kept, fixed as described.
 FIXED = {
   'not NFC': 'composed (NFC)',
   'odd spaces': 'runs of any white space became one plain space, those at the ends were removed',
@@ -46,17 +46,17 @@ _NAMED = 5
 
 
 class Row(NamedTuple):
-  """One picture of writing, as a set describes it.
+  """One picture of writing, as described by its set.
 
   Attributes:
-    file: names the picture; of a page 'page.xml#line'.
+    file: names the picture; for pages 'page.xml#line'.
     text: as it is written in the set.
-    writer: '' where it is not known; this, split and group are NFC with single spaces.
-    split: 'train', 'validation', 'test'; '' where the set does not say.
-    group: what is not torn apart where whole writers are not drawn, as a page; '' for nothing.
-    place: where the row is, for a person: 'words.csv line 12'.
-    found: names of the pictures in the set that `file` may mean, one where all is well; None of a page.
-    fixed: kinds of FIXED that reading it took.
+    writer: '' if unknown; this, split and group are NFC with single spaces.
+    split: 'train', 'validation', 'test'; '' if the set does not say.
+    group: kept in one split when splitting by group, such as a page; '' for none.
+    place: where the row is, for messages: 'words.csv line 12'.
+    found: names of the pictures in the set that `file` may refer to, ideally one; None for pages.
+    fixed: kinds of FIXED that were applied in reading it.
   """
 
   file: str
@@ -70,11 +70,11 @@ class Row(NamedTuple):
 
 
 class RowError(Exception):
-  """A row that cannot be used.
+  """An unusable row.
 
   Args:
     kind: of REFUSED.
-    what: is wrong, for a person.
+    what: describes what is wrong.
   """
 
   def __init__(self, kind: str, what: str = ''):
@@ -83,14 +83,14 @@ class RowError(Exception):
 
 
 class SplitTable(NamedTuple):
-  """One line of the paper's Table I, and who wrote it.
+  """One line of the paper's Table I, plus the number of writers.
 
   Attributes:
     split: its name.
-    images: how many.
-    words: distinct transcripts.
-    characters: distinct symbols.
-    writers: distinct ones; 0 where they are not known.
+    images: number of images.
+    words: number of distinct transcripts.
+    characters: number of distinct symbols.
+    writers: number of distinct writers; 0 if unknown.
   """
 
   split: str
@@ -101,19 +101,19 @@ class SplitTable(NamedTuple):
 
 
 class Report:
-  """Counts of what was wrong, with the first few of each kind by name.
+  """Counts of problems, with the first few of each kind by name.
 
   Args:
     name: of the set.
-    rows: that it describes.
+    rows: number of rows that it describes.
 
   Attributes:
     name: the same.
     rows: the same.
     counts: of each kind of FIXED and REFUSED that occurs.
     named: the first five of each, as 'place: what'.
-    tables: the paper's Table I, a line a split and one of all.
-    notes: what a person should know of the splits.
+    tables: the paper's Table I, a line per split and one for all.
+    notes: messages about the splits.
   """
 
   def __init__(self, name: str, rows: int = 0):
@@ -133,11 +133,11 @@ class Report:
 
   @property
   def refused(self) -> int:
-    """Rows that were left out."""
+    """Number of rows that were refused."""
     return sum(n for kind, n in self.counts.items() if kind in REFUSED)
 
   def bad_rows(self) -> list[str]:
-    """A line for each kind of row that was mended or left out."""
+    """A line for each kind of row that was fixed or refused."""
     lines = []
     for rules, did in ((REFUSED, 'left out'), (FIXED, 'mended')):
       for kind in rules:
@@ -150,7 +150,7 @@ class Report:
     return lines
 
   def lines(self) -> list[str]:
-    """All of it for a person, one line each: Table I, then notes, then bad rows."""
+    """The whole report as lines of text: Table I, then notes, then bad rows."""
     lines = [f'{self.name}: {counted(self.rows, "row")}, {self.refused:,} left out']
     if self.tables:
       lines.append(f'{"":12}{"images":>10}{"words":>10}{"characters":>12}{"writers":>9}')
@@ -167,19 +167,19 @@ class Report:
 
   @classmethod
   def from_json(cls, values: Mapping[str, Any]) -> 'Report':
-    """Of `to_json`."""
+    """The inverse of `to_json`."""
     report = cls(values['name'], values['rows'])
     report.counts, report.named = dict(values['counts']), dict(values['named'])
     return report
 
   def nothing_left(self) -> DataError:
-    """The error of a set none of whose rows can be used."""
+    """The error for a set without a usable row."""
     worst = sorted((k for k in self.counts if k in REFUSED), key=lambda k: -self.counts[k])
     why = [f'{self.counts[kind]:,} {kind}, as {self.named[kind][0]}' for kind in worst[:3]]
     return DataError(f'{self.name}: no row can be used: {"; ".join(why) or "it has none"}')
 
 
 def split_table(split: str, texts: Sequence[str], writers: Sequence[str]) -> SplitTable:
-  """The paper's Table I of some rows: images, distinct words, distinct characters."""
+  """A line of the paper's Table I for some rows: images, distinct words, distinct characters."""
   symbols = set().union(*texts) if texts else set()
   return SplitTable(split, len(texts), len(set(texts)), len(symbols), len(set(writers) - {''}))

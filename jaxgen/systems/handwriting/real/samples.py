@@ -11,11 +11,11 @@ from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.task import Data
 
 _SAMPLES = 24
-_WIDEST = 1_600  # pixels of a sheet, but for a single column
+_WIDEST = 1_600  # pixels of a sheet, unless it has a single column
 
 
 def training_sheet(data: Data) -> np.ndarray:
-  """Pictures of the first training batch as a model sees them, but for what training changes about them.
+  """Pictures of the first training batch as a model sees them, without augmentation.
 
   Args:
     data: of either system of this paper.
@@ -24,18 +24,18 @@ def training_sheet(data: Data) -> np.ndarray:
     uint8 [H, W].
   """
   rows = next(iter(data.batches(0, slice(0, _SAMPLES))))
-  if 'index' in rows:  # of resident pictures
+  if 'index' in rows:  # refers to resident pictures
     rows = {name: np.asarray(data.arrays[name])[rows['index']] for name in ('image', 'label')}
   charset = Charset.from_json(data.facts['charset'])
   return sample_sheet(rows['image'], [charset.decode(label) for label in rows['label']])
 
 
 def sample_sheet(images: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-  """Pictures, each in a frame under its text, as many a row as fit.
+  """A sheet of pictures, each in a frame below its text, with as many per row as fit.
 
   Args:
     images: uint8 [n, H, W].
-    texts: of them.
+    texts: n.
 
   Returns:
     uint8 [H', W'].
@@ -49,7 +49,7 @@ def sample_sheet(images: np.ndarray, texts: Sequence[str]) -> np.ndarray:
 
 
 def _face() -> Path | None:
-  """DejaVu Sans of matplotlib, for letters that Pillow's own face lacks: any but ASCII."""
+  """DejaVu Sans from matplotlib, for letters that Pillow's own face lacks: all but ASCII."""
   spec = importlib.util.find_spec('matplotlib')
   if spec is None or spec.origin is None:
     return None

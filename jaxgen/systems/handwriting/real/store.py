@@ -1,4 +1,4 @@
-"""The files of a set: a folder, the zip files in it, or one zip file alone, under the names that tables use."""
+"""The files of a set: a folder, the zip files in it, or a single zip file, under the names that tables use."""
 
 import functools
 import lzma
@@ -18,11 +18,11 @@ from jaxgen.data.image_files import has_image_suffix, sorted_files
 from jaxgen.errors import DataError
 from jaxgen.systems.handwriting.real.picture_names import PictureNames
 
-# A zip member that unpacks to more than this is no picture of a word: it would fill the disk.
+# A zip member that unpacks to more than this is not a picture of a word: it would fill the disk.
 _LARGEST = 1 << 28
-_IS_UTF8 = 0x800  # of a member's flags
+_IS_UTF8 = 0x800  # flag bit of a zip member
 _READ_SUFFIXES = ('.csv', '.tsv', '.txt', '.xml')
-# A zip file raises NotImplementedError for a method it lacks, RuntimeError for a password.
+# zipfile raises NotImplementedError for an unsupported method, RuntimeError for a password.
 _UNREADABLE = (
   OSError,
   zipfile.BadZipFile,
@@ -35,7 +35,7 @@ _UNREADABLE = (
 
 
 class _Place(NamedTuple):
-  """Where a file is: in a zip, or in the folder (None). `stamp` changes with its content."""
+  """The location of a file: in a zip, or in the folder (None). `stamp` changes with its content."""
 
   archive: zipfile.ZipFile | None
   path: str
@@ -43,10 +43,10 @@ class _Place(NamedTuple):
 
 
 class Store:
-  """Files by name, read where they are.
+  """Files by name, read in place.
 
   Names are relative to the folder, or to the root of their zip file, with forward slashes, NFC. A file in the
-  folder goes before one of the same name in a zip. Hidden files are not seen.
+  folder takes precedence over one of the same name in a zip. Hidden files are ignored.
 
   Args:
     root: a folder, or a zip file.
@@ -54,10 +54,10 @@ class Store:
   Attributes:
     root: the same.
     names: of all images, tables, texts and XML files, sorted.
-    images: of the images among them.
+    images: names of the images.
 
   Raises:
-    DataError: neither a folder nor a zip file, or a zip file is damaged.
+    DataError: not a folder or zip file, or a zip file is damaged.
   """
 
   def __init__(self, root: Path):
@@ -69,24 +69,24 @@ class Store:
     self._pictures = PictureNames(self.images, self.names)
 
   def stamp(self) -> list[str | int]:
-    """What changes when a file does: the folder, and each name, size, and time or, in a zip, checksum."""
+    """A fingerprint of the files: the folder, and each name, size, and time or, in a zip, checksum."""
     stamp: list[str | int] = [str(self.root.absolute())]
     for name, place in self._places.items():
       stamp += [name, *place.stamp]
     return stamp
 
   def find(self, name: str, beside: str = '', any_case: bool = False) -> list[str]:
-    """The image that a table means: [] where there is none, more than one where its name does not tell.
+    """The image that a name in a table refers to: [] if there is none, several if the name is ambiguous.
 
-    As it is named, from the folder of the table, those above it, or the root; else without its suffix; else by
-    its last part, in the nearest folder above the table that has it. A folder in the name must then be one that
-    it lies in: its path may begin anywhere in that of the image, and may have more parts before the set's root
-    (an absolute path) or before the folder that all files are in. A bare name may be in any folder.
+    Looked up as given, relative to the folder of the table, those above it, or the root; else without its
+    suffix; else by its last part, in the nearest folder above the table that has it. Folders in the name must
+    then match: their path may begin anywhere in that of the image, and may have more parts before the set's
+    root (an absolute path) or before the folder that all files are in. A bare name may be in any folder.
 
     Args:
-      name: of the table.
+      name: from the table.
       beside: the table's own name.
-      any_case: whether small letters are as capitals.
+      any_case: whether to ignore case.
     """
     name = unicodedata.normalize('NFC', name.strip().replace('\\', '/'))
     if not any_case:
@@ -96,7 +96,7 @@ class Store:
 
   @functools.cached_property
   def _in_lower_case(self) -> tuple[PictureNames, dict[str, list[str]]]:
-    """Pictures by their names in small letters, and which have each."""
+    """Pictures by their names in lower case, and the pictures with each such name."""
     images = defaultdict[str, list[str]](list)
     for image in self.images:
       images[image.lower()].append(image)
@@ -119,13 +119,13 @@ class Store:
       raise DataError(f'{self.shown(name)}: cannot be read: {error}') from error
 
   def shown(self, name: str) -> str:
-    """The name for a message."""
+    """The name as shown in messages."""
     archive = self._places[name].archive
     return name if archive is None else f'{Path(str(archive.filename)).name}/{name}'
 
   @contextmanager
   def paths(self) -> Iterator[Callable[[str], Path]]:
-    """A function of a name to a file on disk, which for zip members is there until the next call."""
+    """A function from a name to a file on disk, which for zip members exists until the next call."""
     with tempfile.TemporaryDirectory(prefix='jaxgen-') as folder:
       unpacked = Path(folder) / 'nothing'
 
@@ -134,7 +134,7 @@ class Store:
         place = self._places[name]
         if place.archive is None:
           return Path(place.path)
-        # A new name each time: file systems take milliseconds to write over a file.
+        # A new name each time: file systems take milliseconds to overwrite a file.
         unpacked.unlink(missing_ok=True)
         unpacked = Path(folder) / f'{uuid.uuid4().hex}{PurePosixPath(name).suffix}'
         unpacked.write_bytes(self.read(name))
@@ -170,7 +170,7 @@ def _in_folder(root: Path) -> dict[str, _Place]:
 
 
 def readable(name: str) -> str:
-  """A file's name that a table can hold: one that is not UTF-8 is taken for Latin-1."""
+  """A file's name as a table can hold it: if it is not UTF-8, it is decoded as Latin-1."""
   try:
     name.encode()
   except UnicodeEncodeError:
@@ -196,7 +196,7 @@ def _in_zip(path: Path) -> dict[str, _Place]:
 
 
 def _as_written(member: zipfile.ZipInfo) -> str:
-  """The name of a member: many programs write UTF-8 and do not say so, and it then reads as code page 437."""
+  """The name of a member: many programs write UTF-8 without the flag, so it is decoded as code page 437."""
   if not member.flag_bits & _IS_UTF8:
     with suppress(UnicodeError):
       return member.filename.encode('cp437').decode()

@@ -1,4 +1,4 @@
-"""Which files of a set are its tables or lists, and what split each is."""
+"""Finds the tables or lists of a set, and the split of each."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ _WORD = re.compile(r'([^\W\d_]+)')
 
 
 def find_tables(store: Store, table: str = '') -> dict[str, str]:
-  """The tables of a set, with the split that each is; {} where there is none.
+  """The tables of a set, with the split of each; {} if there are none.
 
-  One table says itself what its splits are, if anything: ''. Several make a set where their names differ in
-  nothing but the split, as train.csv, val.csv and test.csv, or train/words.csv and test/words.csv.
+  A single table has the split '', as its rows may name their own. Several form a set if their names differ only
+  in the split, such as train.csv, val.csv and test.csv, or train/words.csv and test/words.csv.
 
   Args:
     store: the set's files.
-    table: the name of the only one to read, where it is given.
+    table: the name of the only one to read, if given.
 
   Raises:
-    DataError: the given one is missing, or there are several that are no splits of a set.
+    DataError: the given one is missing, or there are several that are not splits of a set.
   """
   tables = _named_as_tables(store)
   if table:
@@ -35,10 +35,10 @@ def find_tables(store: Store, table: str = '') -> dict[str, str]:
 
 
 def find_lists(store: Store) -> dict[str, str]:
-  """The lists of a set, with the split that each is, as `find_tables`; {} where there is none.
+  """The lists of a set, with the split of each, like `find_tables`; {} if there are none.
 
-  A list is a .txt file whose lines are the name of an image, a space or tab, and its text, as those of RIMES.
-  Several make a set where each name says another split, one of them train; they may differ in other words too.
+  A list is a .txt file whose lines are the name of an image, a space or tab, and its text, as in RIMES. Several
+  form a set if each name contains a different split, one of them train; they may differ in other words too.
   """
   images = {str(PurePosixPath(name).with_suffix('')) for name in store.images}
   texts = (name for name in store.names if name.lower().endswith('.txt'))
@@ -48,7 +48,7 @@ def find_lists(store: Store) -> dict[str, str]:
 
 
 def has_table(store: Store, columns: Mapping[str, str]) -> bool:
-  """Whether a table of a set has columns of files and texts, or its columns are given."""
+  """Whether a table of a set has columns for files and texts, or its columns are given."""
 
   def is_one(table: str) -> bool:
     try:
@@ -80,7 +80,7 @@ def _by_split(store: Store, tables: Sequence[str], alike: bool) -> dict[str, str
 
 
 def _split_of_table(name: str) -> tuple[str, str]:
-  """The split that the name of a table says, '' where it says none or several, and the rest of the name."""
+  """The split in the name of a table, '' if there is none or several, and the rest of the name."""
   parts = _WORD.split(str(PurePosixPath(name).with_suffix('')).lower())
   said = {SPLIT_WORDS[part] for part in parts if part in SPLIT_WORDS}
   rest = ''.join('*' if part in SPLIT_WORDS else part for part in parts)

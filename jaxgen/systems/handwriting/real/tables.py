@@ -16,8 +16,8 @@ from jaxgen.systems.handwriting.real.report import Report, Row
 from jaxgen.systems.handwriting.real.store import Store
 from jaxgen.systems.handwriting.real.transcripts import tidied
 
-# Names that tables give their columns, looked for where none is given. Of a table without a header columns are
-# given by their numbers, from 0.
+# Usual names of columns, searched for if none is given. Columns of a table without a header are given by their
+# numbers, from 0.
 COLUMNS = {
   'file': ('file', 'file_name', 'filename', 'image', 'image_path', 'path'),
   'text': ('text', 'transcription', 'transcript', 'label', 'word'),
@@ -38,17 +38,17 @@ SPLIT_WORDS = {
   'testing': 'test',
 }
 FOLDER = '<folder>'  # as the column of writers: the folder of an image names its writer
-_MARKS = '\t;,|'  # what may stand between columns
-_SAYS_MARK = re.compile(r'"?sep=."?')  # a first line of Excel's
-_Record = tuple[int, list[str]]  # the number of its line, and its fields
-_LOOKED_AT = 50  # lines, for what stands between columns that have no names
+_MARKS = '\t;,|'  # possible delimiters
+_SAYS_MARK = re.compile(r'"?sep=."?')  # a first line written by Excel
+_Record = tuple[int, list[str]]  # its line number and its fields
+_LOOKED_AT = 50  # lines examined for the delimiter if there is no header
 
 
 def check_columns(columns: Mapping[str, str]) -> None:
-  """Refuses a role of a column that there is not.
+  """Refuses unknown column roles.
 
   Raises:
-    ConfigError: names it.
+    ConfigError: names the role.
   """
   for role in columns:
     if role not in COLUMNS:
@@ -59,16 +59,16 @@ def check_columns(columns: Mapping[str, str]) -> None:
 def read_tables(
   store: Store, splits: Mapping[str, str], columns: Mapping[str, str], report: Report
 ) -> Iterator[Row]:
-  """The rows of tables that make a set, one table after the other, see `read_table`.
+  """The rows of the tables of a set, one table after the other, see `read_table`.
 
-  A row's split is that of its table where it says none itself. Where some tables know writers, one that knows
-  none counts as a writer, as its rows are in one split anyway.
+  A row's split is that of its table unless it names one itself. If only some tables know writers, each of the
+  others counts as one writer, as its rows are in one split anyway.
 
   Args:
     store: the set's files.
-    splits: of `find_tables`.
+    splits: from `find_tables`.
     columns: names of columns by role.
-    report: gets lines with a wrong number of fields.
+    report: collects lines with a wrong number of fields.
 
   Raises:
     DataError: see `read_table`.
@@ -84,18 +84,18 @@ def read_tables(
 def read_table(
   store: Store, table: str, columns: Mapping[str, str], report: Report
 ) -> Iterator[Row]:
-  """The rows of a table, in its order; those that have no place in it are put into the report.
+  """The rows of a table, in order; malformed rows go to the report.
 
   Args:
     store: the set's files.
-    table: its name, as `table_files` finds it. UTF-8 or UTF-16, with a byte-order mark or without; what stands
-      between columns, a tab, semicolon, comma or bar, is seen from the header, or without one from the first
-      lines. Quotes are those of csv; in a tsv they count only around a whole field.
+    table: its name, as found by `table_files`. UTF-8 or UTF-16, with or without a byte-order mark; the
+      delimiter, a tab, semicolon, comma or bar, is inferred from the header, or without one from the first
+      lines. Quoting follows csv; in a tsv, quotes only count around a whole field.
     columns: names of columns by role, see COLUMNS; '<folder>' as writer stands for the image's folder.
-    report: gets lines with a wrong number of fields.
+    report: collects lines with a wrong number of fields.
 
   Raises:
-    DataError: no such columns, not text, or damaged quotes.
+    DataError: no such columns, not text, or broken quotes.
   """
   where = store.shown(table)
   names, records = opened(store, table, columns)
@@ -117,7 +117,7 @@ def read_table(
 def opened(
   store: Store, table: str, columns: Mapping[str, str]
 ) -> tuple[list[str], Iterator[_Record]]:
-  """The names of a table's columns, and its rows; raises DataError as `read_table`."""
+  """The names of a table's columns, and its rows; raises DataError like `read_table`."""
   where = store.shown(table)
   text = decoded(store.read(table), where)
   lines = (line for line in text.splitlines() if line.strip())
@@ -138,7 +138,7 @@ def opened(
 
 
 def is_list(store: Store, name: str) -> bool:
-  """Whether the first line of a .txt is the name of an image and one more field."""
+  """Whether the first line of a .txt file is the name of an image and one more field."""
   if not name.lower().endswith('.txt'):
     return False
   try:
@@ -149,7 +149,7 @@ def is_list(store: Store, name: str) -> bool:
 
 
 def _listed(text: str) -> Iterator[_Record]:
-  """(number of the line, name and text) of each line that is not empty."""
+  """(line number, name and text) of each non-empty line."""
   for number, line in enumerate(text.splitlines(), 1):
     if line.strip():
       yield number, line.strip().split(None, 1)
@@ -158,17 +158,17 @@ def _listed(text: str) -> Iterator[_Record]:
 def row_of(
   values: Mapping[str, str], columns: Mapping[str, str], place: str, found: Sequence[str]
 ) -> Row:
-  """The row of values by role. A split that is no known one is kept as it is, for `examples` to refuse."""
+  """The row with given values by role. An unknown split is kept as it is, for `examples` to refuse."""
   file = str(PurePosixPath(values['file'].strip().replace('\\', '/')))
   writer, split, group = (tidied(values.get(role, '')) for role in ('writer', 'split', 'group'))
-  if columns.get('writer') == FOLDER:  # that of the picture: its name may be without any
+  if columns.get('writer') == FOLDER:  # the picture's folder: the name may have none
     writer = tidied(PurePosixPath(found[0] if len(found) == 1 else file).parent.name)
   split = SPLIT_WORDS.get(split.lower(), split)
   return Row(file, values['text'], writer, split, group, place, tuple(found))
 
 
 def decoded(content: bytes, where: str) -> str:
-  """Text of bytes; raises DataError with the line that is none."""
+  """Decodes bytes to text; raises DataError with the line that is not text."""
   try:
     return decoded_text(content)
   except UnicodeError as error:
@@ -177,12 +177,12 @@ def decoded(content: bytes, where: str) -> str:
 
 
 def are_given(columns: Mapping[str, str]) -> bool:
-  """Whether some column is named, or numbered."""
+  """Whether any column is given by name or number."""
   return any(name not in ('', FOLDER) for name in columns.values())
 
 
 def _numbers(columns: Mapping[str, str]) -> bool:
-  """Whether columns are given by their numbers, which says that there is no header."""
+  """Whether columns are given by their numbers, which means that there is no header."""
   given = [name for name in columns.values() if name not in ('', FOLDER)]
   return bool(given) and all(name.isdecimal() for name in given)
 
@@ -190,10 +190,10 @@ def _numbers(columns: Mapping[str, str]) -> bool:
 def _numbered(
   lines: Sequence[str], columns: Mapping[str, str], where: str, is_tsv: bool
 ) -> tuple[str, list[str]]:
-  """What stands between columns without a header, and their numbers.
+  """The delimiter of a table without a header, and its column numbers.
 
-  A tab where the table is a tsv and has some, or each line has one; else, of the marks that make enough
-  columns, the one that most lines have equally often, and of several the one that makes more columns.
+  A tab if the table is a tsv and has any, or each line has one; else, of the marks that give enough columns,
+  the one whose number of columns most lines agree on, and of several the one that gives more columns.
   """
   missing = [role for role in _NEEDED if not columns.get(role)]
   if missing:
@@ -219,7 +219,7 @@ def _numbered(
 
 
 def _fields(line: str, mark: str) -> list[str]:
-  """Those of a line; where it is none of a csv, one, and `_records` says why."""
+  """The fields of a line; a single one if it is not valid csv, which `_records` then reports."""
   try:
     return line.split(mark) if mark == '\t' else next(csv.reader([line], delimiter=mark))
   except csv.Error:
@@ -227,7 +227,7 @@ def _fields(line: str, mark: str) -> list[str]:
 
 
 def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, list[str]]:
-  """What stands between columns, and their names."""
+  """The delimiter, and the names of the columns."""
   splits = {mark: next(csv.reader([line], delimiter=mark)) for mark in _MARKS}
   splits = {mark: [name.strip() for name in names] for mark, names in splits.items()}
   for mark, names in splits.items():
@@ -250,7 +250,7 @@ def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, lis
 
 
 def _roles(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
-  """Names of the columns by role, as far as they are there."""
+  """Names of the columns by role, as far as they exist."""
   lower = {name.lower(): name for name in reversed(names)}
   found = {}
   for role, usual in COLUMNS.items():
@@ -263,10 +263,10 @@ def _roles(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def _records(text: str, delimiter: str, where: str) -> Iterator[_Record]:
-  """(number of the line, fields) of each line that is not empty."""
+  """(line number, fields) of each non-empty line."""
   if delimiter == '\t':
     text = text.replace('\r\n', '\n')
-    if '\n' not in text:  # of an old Mac
+    if '\n' not in text:  # line endings of old Macs
       text = text.replace('\r', '\n')
     for number, line in enumerate(text.split('\n'), 1):
       if line.strip():
@@ -284,7 +284,7 @@ def _records(text: str, delimiter: str, where: str) -> Iterator[_Record]:
 
 
 def _unquoted(field: str) -> str:
-  """Of a tsv: quotes around a whole field, inner ones doubled, are not its own."""
+  """A tsv field without the quotes around it, if it is quoted as a whole with inner quotes doubled."""
   inner = field[1:-1]
   whole = len(field) >= 2 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', '')
   return inner.replace('""', '"') if whole else field

@@ -1,11 +1,11 @@
-"""What is done to a transcript before anything else sees it: composed, plain spaces, or refused."""
+"""Cleaning of transcripts before anything else sees them: composed, with plain spaces, or refused."""
 
 import re
 import unicodedata
 from typing import NamedTuple
 
-# Marks without a shape of their own: soft hyphen, zero-width space and no-break space, directions, word joiner.
-# The joiners U+200C and U+200D stay: they change how Arabic letters look.
+# Invisible characters: soft hyphen, zero-width space and no-break space, direction marks, word joiner. The
+# joiners U+200C and U+200D stay: they change the shape of Arabic letters.
 _INVISIBLE = re.compile('[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
 _LINE_BREAK = re.compile('[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]')
 
@@ -15,9 +15,9 @@ class Transcript(NamedTuple):
 
   Attributes:
     text: NFC, single plain spaces, none at the ends.
-    fixed: kinds of `report.KINDS` that were mended.
-    refused: the kind for which it cannot be used; '' where it can.
-    what: that is wrong with it, for a person.
+    fixed: kinds of `report.KINDS` that were fixed.
+    refused: the kind for which it is refused; '' if it is usable.
+    what: describes what is wrong with it.
   """
 
   text: str
@@ -27,11 +27,11 @@ class Transcript(NamedTuple):
 
 
 def cleaned(text: str, unread: tuple[str, ...] = ()) -> Transcript:
-  """A transcript as it is in a table, mended where the meaning is plain, refused where it is not.
+  """Cleans a raw transcript: fixed if the meaning is clear, refused if not.
 
   Args:
-    text: of any Unicode form.
-    unread: marks that a set puts where its transcribers could not read.
+    text: in any Unicode normalisation.
+    unread: marks of a set for what its transcribers could not read.
   """
   refused = _refused(text, unread)
   if refused:
@@ -52,12 +52,12 @@ def cleaned(text: str, unread: tuple[str, ...] = ()) -> Transcript:
 
 
 def tidied(name: str) -> str:
-  """A name, as of a writer, in the one form by which it is told from others: NFC, single plain spaces."""
+  """The canonical form of a name, such as a writer's, for comparison: NFC, single plain spaces."""
   return ' '.join(unicodedata.normalize('NFC', _INVISIBLE.sub('', name)).split())
 
 
 def _refused(text: str, unread: tuple[str, ...]) -> tuple[str, str] | None:
-  """(kind, what); None for a text that can be cleaned."""
+  """Why a text is refused, as (kind, what); None if it can be cleaned."""
   if _LINE_BREAK.search(text.strip()):
     return 'line break', repr(text[:40])
   for symbol in text.strip():

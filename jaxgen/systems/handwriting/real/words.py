@@ -1,4 +1,4 @@
-"""Real words and lines by the name of a set, a folder or a zip file: images and transcripts by split."""
+"""Loads real words and lines by the name of a set, a folder or a zip file: images and transcripts by split."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from jaxgen.systems.handwriting.real.store import Store
 from jaxgen.systems.handwriting.real.writers import SPLITS, SplitRule, share_out
 from jaxgen.words import counted
 
-# Pixels that a character has at least at height 64.
+# Minimum pixels per character at height 64.
 _NARROWEST = 3
 
 
@@ -28,13 +28,13 @@ class Wanted(NamedTuple):
 
   Attributes:
     charset: symbols that can be encoded; None for all.
-    frame_stride: pixels for each frame of CTC.
-    max_length: characters at most; None for any number.
+    frame_stride: pixels per CTC frame.
+    max_length: maximum number of characters; None for any.
     single_words: whether texts with spaces are left out.
-    min_length: characters at least.
-    own_widths: whether a picture has the frames of its own width, not those of the canvas. One that has too
-      few for its text teaches nothing; where it is evaluated on, it counts as read wrongly.
-    evaluated: splits whose pictures stay, however few frames they have: their number is told.
+    min_length: minimum number of characters.
+    own_widths: whether a picture has the frames of its own width, not those of the canvas. With too few for its
+      text it is useless for training; in evaluation it counts as read wrongly.
+    evaluated: splits whose pictures are kept however few frames they have: their number is reported.
   """
 
   charset: Collection[str] | None = None
@@ -51,17 +51,17 @@ ALL = Wanted()
 
 @dataclass(frozen=True)
 class Words:
-  """Some rows of a set, in its order; pixels are read when they are asked for.
+  """Some rows of a set, in its order; pixels are read lazily.
 
   Attributes:
     texts: N transcripts, NFC, in logical order.
-    writers: N names, '' where not known.
+    writers: N names, '' if unknown.
     files: N names of pictures.
-    index: [N] int64, rows of the set as it is written.
+    index: [N] int64, row numbers in the original set.
     widths: [N] int32, pixels of each picture without padding.
-    height: of all.
-    width: of the canvas; None where each keeps its own.
-    rtl: whether padding comes on the left.
+    height: of all pictures.
+    width: of the canvas; None if each keeps its own.
+    rtl: whether padding goes on the left.
   """
 
   texts: tuple[str, ...]
@@ -83,10 +83,10 @@ class Words:
 
     Args:
       rows: [n] in [0, len(self)).
-      width: of the canvas, in place of `self.width`; lines of one batch share one of `canvas.line_widths`.
+      width: of the canvas, instead of `self.width`; lines of one batch share one of `canvas.line_widths`.
 
     Returns:
-      uint8 [n, height, width] padded with white; a list of [height, w] without a width.
+      uint8 [n, height, width] padded with white; a list of [height, w] if there is no width.
     """
     images = self._read(self._rows[np.asarray(rows)])
     width = width or self.width
@@ -98,7 +98,7 @@ class Words:
 
   @property
   def images(self) -> np.ndarray | list[np.ndarray]:
-    """All pictures, see `gather`; not kept."""
+    """All pictures, see `gather`; not cached."""
     return self.gather(np.arange(len(self)))
 
   def take(self, rows: np.ndarray) -> 'Words':
@@ -134,31 +134,31 @@ def load_words(
   flatten: bool = False,
   invert: bool | None = None,
 ) -> tuple[dict[str, Words], Report]:
-  """Open a set of real words or lines; prepared in `$JAXGEN_CACHE` at first use.
+  """Opens a set of real words or lines; prepared in `$JAXGEN_CACHE` at first use.
 
   Args:
-    name: of `known_sets.KNOWN`, or a folder or zip file: a table with images, or one for each split; images
-      with text files of their names; ALTO or PAGE files; or lists of names and texts.
-    directory: the set's folder; empty means `$JAXGEN_DATA/<name>` for a known set, and else the name itself.
+    name: in `known_sets.KNOWN`, or a folder or zip file: a table with images, or one per split; images with
+      text files of their names; ALTO or PAGE files; or lists of names and texts.
+    directory: the set's folder; empty means `$JAXGEN_DATA/<name>` for a known set, otherwise the name itself.
     height: of the pictures.
     width: of the canvas: wider pictures are left out, narrower ones padded with white. None: each keeps its
       own, up to the widest of `canvas.line_widths`.
-    rtl: written from right to left: padding comes on the left. None: as the set is, else no.
-    seed: of the split. One for all runs that are compared: it is not the seed of a training.
-    table: name of the one to read where there are several; '': all, if they are the set's splits.
+    rtl: whether it is written right to left: padding goes on the left. None: that of the known set, else no.
+    seed: of the split. The same for all runs that are compared: not the training seed.
+    table: name of the one to read if there are several; '': all, if they are the set's splits.
     columns: names of its columns, see `tables.COLUMNS`.
-    level: 'line' or 'word', of pages.
-    split: how rows are shared out; None: as the set is, else 'auto'.
-    wanted: which rows are used. Rows are shared out before, so that this moves no writer.
+    level: 'line' or 'word', for pages.
+    split: how rows are split; None: that of the known set, else 'auto'.
+    wanted: which rows are used. Applied after splitting, so that it moves no writer between splits.
     flatten: see `canvas.flattened`.
     invert: see `canvas.Ink`.
 
   Returns:
-    Words by split ('train', 'validation', 'test'; those that have rows), and what was mended and left out.
+    Words by split ('train', 'validation', 'test'; those with rows), and the report of fixed and refused rows.
 
   Raises:
-    DataError: the set is missing, wrong, or has no row that can be used.
-    ConfigError: a column, level or split rule that there is not.
+    DataError: the set is missing, malformed, or has no usable row.
+    ConfigError: no such column, level or split rule.
   """
   from jaxgen.systems.handwriting.real.builder import prepare  # imports TFDS
 
@@ -214,7 +214,7 @@ def _usable(
   wanted: Wanted,
   report: Report,
 ) -> np.ndarray:
-  """[N] whether each row is wanted and fits; the report gets those that are not or do not."""
+  """[N] whether each row is wanted and fits; the report collects the others."""
   if width is not None and width < 1:
     raise ConfigError(f'width = {width} must be at least 1')
   canvases = np.array([width] if width else line_widths(height))
@@ -241,8 +241,8 @@ def _too_narrow(
   wanted: Wanted,
   report: Report,
 ) -> np.ndarray:
-  """[N] whether each row that was kept has too few frames to be trained on; the report gets these, by name, and
-  the number of those that are evaluated on.
+  """[N] whether each kept row has too few frames for training; the report gets these, by name, and the number
+  of such rows in evaluation splits.
   """
   frames = -(-widths // wanted.frame_stride)
   needed = np.array([frames_needed(text) for text in texts])
@@ -289,7 +289,7 @@ def _not_fitting(
 
 
 def _describe(words: Mapping[str, Words], kept: Words, report: Report) -> None:
-  """Table I of the splits and of all, and what a person should know of the splits."""
+  """Adds Table I of the splits and of all rows, and notes on the splits, to the report."""
   for name, part in [*words.items(), ('all', kept)]:
     report.tables.append(split_table(name, part.texts, part.writers))
   if not any(kept.writers):

@@ -1,4 +1,4 @@
-"""Splits in which no writer of the test is trained on."""
+"""Writer-disjoint splits: no test writer is trained on."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -14,24 +14,24 @@ from jaxgen.words import named
 
 SPLITS = ('train', 'validation', 'test')
 HOW = ('auto', 'writer', 'given', 'group', 'row', 'tested')
-_SHOWN = 12  # writers of a message
+_SHOWN = 12  # writers listed in a message
 
 
 class SplitRule(NamedTuple):
-  """How rows are shared out.
+  """How rows are split.
 
   Attributes:
-    how: 'writer': whole writers, drawn by `seed`, or those of `test_writers`; 'given': as the table says, which
-      has train and test, and validation taken off train where it says none, or train and validation; 'group':
-      whole groups (pages), drawn; 'row': single rows, drawn; 'auto': the first of given, writer, group and row
-      that the set has what is needed for, or writer where there are `test_writers`. 'tested': nobody learns
-      from the set: all rows are to test on, or those alone that it gives to test.
-    seed: of what is drawn.
-    validation: share of the rows, about.
+    how: 'writer': by whole writers, at random or those of `test_writers`; 'given': by the table, which has
+      train and test, with validation split off train if it is missing, or train and validation; 'group': by
+      whole groups (pages), at random; 'row': by single rows, at random; 'auto': the first of given, writer,
+      group and row for which the set has what is needed, or writer if there are `test_writers`. 'tested': for
+      sets that are not trained on: all rows are test rows, or only those that the set assigns to test.
+    seed: of the random choices.
+    validation: approximate fraction of the rows.
     test: the same.
-    test_writers: these alone are tested on; validation is then drawn from the others: whole groups where their
-      rows have several, else whole writers, or single rows of the only one. Each is a name, or several with
-      commas between.
+    test_writers: the only test writers; validation is then chosen at random from the others: whole groups if
+      their rows have several, else whole writers, or single rows of the only writer. Each is a name, or several
+      separated by commas.
   """
 
   how: str = 'auto'
@@ -47,16 +47,16 @@ def share_out(
   """The split of each row.
 
   Args:
-    writers: of the rows, '' where not known.
-    groups: of the rows, as their pages, '' for none.
-    given: the set's own splits, '' where it does not say.
-    rule: how.
+    writers: of the rows, '' if unknown.
+    groups: of the rows, such as their pages, '' for none.
+    given: the set's own splits, '' if not given.
+    rule: how to split.
 
   Returns:
     [n] strings of SPLITS.
 
   Raises:
-    ConfigError: an unknown `how`, or shares out of range.
+    ConfigError: an unknown `how`, or fractions out of range.
     DataError: the set lacks what the rule needs, or a split would be empty.
   """
   if rule.how not in HOW:
@@ -98,7 +98,7 @@ def _are_enough(names: Sequence[str], least: int) -> bool:
 
 
 def _units(rows: Sequence[int], kinds: Sequence[Sequence[str]], least: int) -> list[str]:
-  """What of some rows is drawn as a whole: the first of these kinds that has enough names, else single rows."""
+  """The unit of each row for random splitting: the first of `kinds` with enough names, else single rows."""
   for names in kinds:
     units = [names[i] for i in rows]
     if _are_enough(units, least):
@@ -120,7 +120,7 @@ def _by_test_writers(writers: Sequence[str], pages: Sequence[str], rule: SplitRu
 
 
 def _tested(writers: Sequence[str], rule: SplitRule) -> set[str]:
-  """The names of the test writers; one that is a writer's, commas and all, is one."""
+  """The names of the test writers; an existing writer's name is a single name, even with commas."""
   known = {tidied(writer) for writer in writers}
   tested = set[str]()
   for given in rule.test_writers:
@@ -160,7 +160,7 @@ def _given(
 
 
 def _drawn(units: Sequence[str], rule: SplitRule, stream: str) -> np.ndarray:
-  """Whole units in our own order: to test until it has its share of rows, to validation, and to train."""
+  """Assigns whole units in seeded random order: to test and validation up to their fractions, then to train."""
   counts = Counter(units)
   names = sorted(counts)
   wanted = [
@@ -171,7 +171,7 @@ def _drawn(units: Sequence[str], rule: SplitRule, stream: str) -> np.ndarray:
   drawn = deque(names[i] for i in order(rule.seed, f'handwriting_{stream}', 0, len(names)))
   split_of = dict.fromkeys(names, 'train')
   for position, (split, share) in enumerate(wanted):
-    left = len(wanted) - position  # units that the splits after this one need
+    left = len(wanted) - position  # units that the remaining splits need
     rows = 0
     while not rows or (rows < share * len(units) and len(drawn) > left):
       name = drawn.popleft()
