@@ -50,7 +50,7 @@ _WORD = 8  # largest width of a drawn word in a line, in heights
 
 
 class Corpus(NamedTuple):
-  """Words of a config.
+  """The words of a config.
 
   Attributes:
     charset: of all texts.

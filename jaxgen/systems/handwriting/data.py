@@ -1,4 +1,4 @@
-"""Words to learn from, drawn or real, and words to write."""
+"""Training words, drawn or real, and words to write."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -181,7 +181,7 @@ def make_data(config: ConfigDict, to_read: bool = False) -> Data:
 
 
 def to_judge(corpus: Corpus, number: int | None) -> dict[str, list[str]]:
-  """Words to write by split: `number` of each, repeated if there are fewer; None: all, if none is written."""
+  """Words to write by split: `number` of each, repeated if there are fewer; None (for a recogniser): all."""
   found = {}
   for name, texts in (('seen', corpus.seen), ('unseen', corpus.unseen), ('case', corpus.case)):
     if texts:

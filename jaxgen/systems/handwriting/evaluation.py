@@ -184,16 +184,16 @@ class Judge:
     return passes.shown(self.data.splits[split], size, self.tools, what)
 
   def written(self, gen: PyTree, split: str) -> Judged:
-    """Generated words of a split as the independent recogniser sees them."""
+    """Generated words of a split, read by the independent recogniser."""
     return self._of_written(self.shown(split, f'writing {split} words'), gen, self.noise(split))
 
   def own(self, rec: PyTree, split: str) -> Judged:
-    """Pictures of a split as the run's own recogniser sees them."""
+    """Pictures of a split, read by the run's own recogniser."""
     reader = Reader(self.inference.nets.rec, rec, self.inference.facts, self.tools)
     return reader(self.shown(split, f'reading {split}'))
 
   def own_of_written(self, variables: PyTree, split: str) -> Judged:
-    """Generated words of a split as the run's own recogniser sees them."""
+    """Generated words of a split, read by the run's own recogniser."""
     net, facts = self.inference.nets.rec, self.inference.facts
     reader = Reader(net, variables['rec'], facts, self.tools, self.write)
     words = self.shown(split, f'writing {split} words')

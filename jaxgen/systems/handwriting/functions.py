@@ -37,7 +37,7 @@ def write(
   canvas: bool = False,
   warn: Warn | None = None,
 ) -> np.ndarray:
-  """A word in handwriting, as `jaxgen write` writes it.
+  """Writes a word in handwriting, as `jaxgen write` does.
 
   Args:
     word: without spaces.

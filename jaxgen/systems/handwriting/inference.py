@@ -34,7 +34,7 @@ class Inference(NamedTuple):
 
   @property
   def rtl(self) -> bool:
-    """Whether words run from right to left."""
+    """Whether words run right to left."""
     return is_rtl(self.config)
 
   def latents(self, keys: jax.Array) -> jax.Array:

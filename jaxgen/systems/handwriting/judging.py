@@ -1,4 +1,4 @@
-"""Pictures as a recogniser sees them: what it reads, and features."""
+"""A recogniser's readings and features of pictures."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from jaxgen.task import Batch, PyTree, Tools
 
 
 class Judged(NamedTuple):
-  """Pictures as a recogniser sees them.
+  """Pictures with a recogniser's readings and features.
 
   Attributes:
     texts: N, the ground truth.

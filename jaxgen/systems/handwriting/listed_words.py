@@ -13,7 +13,7 @@ from jaxgen.systems.handwriting.drawn.word_lists import Dropped, WordList, find_
 from jaxgen.systems.handwriting.reading.charset import Charset, normalised
 from jaxgen.words import counted
 
-LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters, and numbers, Arabic ones too
+LEFT_TO_RIGHT = 'L', 'EN', 'AN'  # letters and numbers, including Arabic ones
 LANGUAGES = {'latin': 'french', 'arabic': 'arabic'}  # the default list of a script
 _FEW = 30  # at most this many letters are listed one by one
 SPLIT_SEED = 0  # for the choice of held-out words: the same for all runs, so that they compare

@@ -207,7 +207,7 @@ def maker_loss(
     return loss + text_part, (of_adversarial, of_text)
   here = jax.lax.stop_gradient(images)
   found = jax.lax.stop_gradient(at_images(here, adversarial, text, alpha, shift, balance, axis))
-  change = ((images - here) * found.whole(images.dtype)).sum()  # 0
+  change = ((images - here) * found.whole(images.dtype)).sum()  # is 0
   return found.adversarial + found.text + change, found.aux
 
 

@@ -42,7 +42,7 @@ class Writer(nn.Module):
     update: bool = False,
     letter_widths: jax.Array | None = None,
   ) -> jax.Array:
-    """Images of words.
+    """Generates images of words.
 
     Args:
       z: [B, num_latents] ~ N(0, I).
@@ -103,7 +103,7 @@ def with_face(z: jax.Array, face: jax.Array, num_faces: int) -> jax.Array:
 
 
 class Networks(NamedTuple):
-  """All players.
+  """The networks of all players.
 
   Attributes:
     gen: G and phi.

@@ -37,7 +37,7 @@ class Layout(NamedTuple):
 
 
 class Score(NamedTuple):
-  """How well the pictures of a set are read.
+  """Error rates and calibration error of a reader on a set.
 
   Attributes:
     images: number of pictures.

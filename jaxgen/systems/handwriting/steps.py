@@ -325,7 +325,7 @@ class Steps:
     return ((found - letter_widths) ** 2).mean(-1).sum() / self.count
 
   def with_updates(self, state: TrainState, name: str, updates: PyTree) -> TrainState:
-    """The state with a player's new collections."""
+    """The state with a player's updated collections."""
     return state.replace(variables={**state.variables, name: {**state.variables[name], **updates}})
 
   def text_metrics(self, found: losses.MakerGradient) -> Metrics:

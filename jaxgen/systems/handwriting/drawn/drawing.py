@@ -11,7 +11,7 @@ from jaxgen.systems.handwriting.drawn.hands import Hand
 from jaxgen.systems.handwriting.drawn.placement import Placement, place_in_slots, place_naturally
 from jaxgen.systems.handwriting.drawn.settings import Setting, set_word
 
-SLOT = 0.5  # of the canvas' height: 16 pixels at 32
+SLOT = 0.5  # of the canvas height: 16 pixels at 32
 _ABOVE = 'gjpqyfzç,قعوجرن'  # descenders, which show of the line above; below it, ascenders
 _BELOW = 'bdfhklt\'É"الطكأ'
 

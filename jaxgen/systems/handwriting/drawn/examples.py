@@ -129,7 +129,7 @@ def draw_example(writing: Writing, seed: int, index: int) -> Example:
     able = [i for i, face in enumerate(writing.faces) if not missing(face, text)]
     if not able:
       continue
-    if hand.face not in able:  # the same hand, in the next face that has the letters
+    if hand.face not in able:  # same hand, but in the next face that has the letters
       hand = hand._replace(face=able[hand.face % len(able)])
     drawing = try_to_draw(text, writing.faces[hand.face], hand, rng, writing.canvas)
     if drawing is not None:

@@ -12,7 +12,7 @@ _UNICODE = [(3, 10), (0, 6), (0, 4), (3, 1), (0, 3), (0, 2), (0, 1), (0, 0)]
 
 
 def font_characters(path: Path) -> frozenset[str]:
-  """Reads which characters a font has a glyph for.
+  """Reads the characters that a font has glyphs for.
 
   Args:
     path: a TrueType or OpenType font, bare (.ttf, .otf), in a collection (the first of .ttc) or as WOFF.

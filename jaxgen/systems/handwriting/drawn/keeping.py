@@ -17,7 +17,7 @@ _TABLE, _IMAGES = 'table.json', 'images.npy'
 
 
 class Kept(NamedTuple):
-  """Drawings.
+  """Cached drawings.
 
   Attributes:
     texts: N.
@@ -67,7 +67,7 @@ def kept_drawings(writing: Writing, seed: int, rows: range) -> Kept:
 
 
 def _draw_all(writing: Writing, seed: int, rows: range, folder: Path) -> None:
-  """Draws into a folder."""
+  """Draws all examples into a folder."""
   found = drawn_words(writing, seed, rows)
   np.save(folder / _IMAGES, found.images)
   table = {

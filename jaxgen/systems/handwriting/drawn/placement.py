@@ -73,7 +73,7 @@ def _vertical(
 ) -> tuple[float, float]:
   """The x-height, at most `size` pixels, and the baseline at which nothing is cut off."""
   room = max(1.0, _ROOM * height)
-  # Bending may carry ink further out, by this much of an x-height.
+  # Bending may move ink further out, by up to this much of an x-height.
   above, below = (x + BOUND * hand.elastic for x in extent)
   x_height = min(size, (height - 2 * room) / max(above + below, 1e-6))
   baseline = BASELINE * height

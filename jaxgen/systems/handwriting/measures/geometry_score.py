@@ -20,8 +20,8 @@ REPEATS = 100  # for 5,000 images, see `repeats_for`
 MAX_REPEATS = 2_000
 HALVINGS = 4  # random halvings that a floor is averaged over
 _ROWS = 512
-_WHOLE = 2**27  # values that are kept in float64 at once
-_PAIRS = 2**25  # of images whose distances are kept at once
+_WHOLE = 2**27  # float64 values in memory at once
+_PAIRS = 2**25  # pairs of images whose distances are in memory at once
 
 
 def geometry_score(

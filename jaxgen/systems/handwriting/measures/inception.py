@@ -112,7 +112,7 @@ LAYERS: dict[str, Shape] = {
 
 
 def load(path: Path) -> Params:
-  """The weights of a user's file.
+  """Loads the weights from a user's file.
 
   Args:
     path: pytorch-fid's state dict as written by torch.save.

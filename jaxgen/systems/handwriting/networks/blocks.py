@@ -77,7 +77,7 @@ def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 class Layers(nn.Module, kw_only=True):
-  """A module whose convolutions and dense layers may have spectral norm.
+  """Base class of modules whose convolutions and dense layers may have spectral norm.
 
   Attributes:
     spectral_norm: whether kernels are divided by their largest singular value.
@@ -209,7 +209,7 @@ class UpBlock(Layers):
 
 
 class DownBlock(Layers):
-  """norm-LeakyReLU-conv3-norm-LeakyReLU-conv3-average, and a shortcut.
+  """norm-LeakyReLU-conv3-norm-LeakyReLU-conv3-avgpool, and a shortcut.
 
   Attributes:
     features: output channels.
@@ -227,7 +227,7 @@ class DownBlock(Layers):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool, update: bool) -> jax.Array:
-    """[B, H, W, C] to [B, H // 2, W // 2, features] (or H, W)."""
+    """[B, H, W, C] to [B, H // 2, W // 2, features], or [B, H, W, features] without `halve`."""
     h = x if self.first else leaky(self._normed(x, 'norm1', train))
     h = self.conv(h, self.features, 3, 'conv1', update)
     h = self.conv(leaky(self._normed(h, 'norm2', train)), self.features, 3, 'conv2', update)

@@ -48,7 +48,7 @@ class Discriminator(Layers):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool = False, update: bool = False) -> jax.Array:
-    """Logits of images.
+    """Computes logits of images.
 
     Args:
       x: [B, H, W, 1] in [-1, 1], paper +1.

@@ -63,7 +63,7 @@ class Generator(Layers):
   def __call__(
     self, z: jax.Array, text: jax.Array, train: bool = False, update: bool = False
   ) -> jax.Array:
-    """Images of texts.
+    """Generates images of texts.
 
     Args:
       z: [B, num_latents] ~ N(0, I).

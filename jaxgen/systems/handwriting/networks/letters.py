@@ -84,7 +84,7 @@ class LetterGenerator(Layers):
     train: bool = False,
     update: bool = False,
   ) -> jax.Array:
-    """Images of words.
+    """Generates images of words.
 
     Args:
       z: [B, num_latents] ~ N(0, I).

@@ -177,7 +177,7 @@ class ConvolutionalRecogniser(Recogniser):
 
 
 def make_recogniser(kind: str, num_symbols: int, **options: Any) -> Recogniser:
-  """A recogniser by name; options as in `Recogniser`.
+  """Makes a recogniser by name.
 
   Args:
     kind: 'gated', 'conv' or 'conv_blstm'.

@@ -153,7 +153,7 @@ class Reliability(NamedTuple):
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> Reliability:
-  """The table of a reliability diagram, and with `.error` the expected calibration error.
+  """The table of a reliability diagram; its `.error` is the expected calibration error.
 
   Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", eqs. 2 and 3, and their 15 bins.
 

@@ -102,7 +102,7 @@ class Charset:
   def encode(
     self, texts: Sequence[str], max_length: int | None = None
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Texts in logical order as labels.
+    """Encodes texts in logical order as labels.
 
     Args:
       texts: B of them; any normalisation.

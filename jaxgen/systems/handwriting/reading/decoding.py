@@ -211,7 +211,7 @@ class _Search:
 
 def _largest(scores: np.ndarray, count: int) -> np.ndarray:
   """Indices of the `count` largest scores above minus infinity, ascending."""
-  alive = np.flatnonzero(scores > -np.inf)  # a partition of many equal values is slow
+  alive = np.flatnonzero(scores > -np.inf)  # partitioning many equal values is slow
   if len(alive) > count:
     alive = alive[np.sort(np.argpartition(scores[alive], -count)[-count:])]
   return alive

@@ -34,7 +34,7 @@ class ErrorRates(NamedTuple):
 
 
 def error_rates(references: Sequence[str], readings: Sequence[str]) -> ErrorRates:
-  """Corpus-level rates: edits are summed before they are divided.
+  """Corpus-level rates: edits are summed before division.
 
   Texts are compared in NFC and otherwise unchanged: case, accents and spaces count. Words are separated by
   spaces.

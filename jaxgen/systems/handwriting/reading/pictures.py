@@ -20,7 +20,7 @@ from jaxgen.systems.handwriting.real.canvas import (
 
 LOWEST = 8  # minimum height of a picture in pixels
 _TALLEST = 8  # maximum ratio of height to width
-_PROFILE = 512  # rows of a picture whose lines are counted
+_PROFILE = 512  # maximum height at which lines are counted
 _DARK = 40  # levels below white that count as ink
 _RULED = 0.7  # fraction of a row that is dark if it is a ruled line
 # Smoothing (height / value), depth of a valley, minimum peaks. None of 2,500 real pictures has so many.

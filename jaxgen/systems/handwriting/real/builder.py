@@ -128,7 +128,7 @@ def prepare(name: str, store: Store, settings: Settings) -> Prepared:
 
 def _prepare(name: str, store: Store, settings: Settings, root: Path) -> None:
   report = Report(name)
-  failed: list[DataError] = []  # TFDS would wrap it
+  failed: list[DataError] = []  # raised from here, as TFDS would wrap it
 
   def examples() -> Iterator[Example]:
     try:

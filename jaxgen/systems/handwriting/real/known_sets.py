@@ -1,4 +1,4 @@
-"""The four sets of real words and lines that are known by name."""
+"""The four sets of real words and lines that are supported by name."""
 
 from typing import NamedTuple
 

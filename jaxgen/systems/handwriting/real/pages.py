@@ -219,7 +219,7 @@ def _alto_region(element: ElementTree.Element, name: str) -> Region:
   if polygon is None and box:
     x, y, w, h = box
     polygon = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
-  baseline = _points(element.get('BASELINE'), 2)  # a single number is a height: level
+  baseline = _points(element.get('BASELINE'), 2)  # a single number is a height: horizontal
   if _tag(element) == 'String':
     return Region(name, element.get('CONTENT', ''), polygon, baseline)
   return Region(name, _alto_text(element), polygon, baseline)

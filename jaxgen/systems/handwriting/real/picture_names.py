@@ -10,7 +10,7 @@ _Folder = tuple[str, ...]
 
 
 class PictureNames:
-  """Pictures by the names that tables give them.
+  """Looks up pictures by the names that tables give them.
 
   Args:
     pictures: names of the set's pictures, from its root.

@@ -124,7 +124,7 @@ class Report:
     self.notes: list[str] = []
 
   def add(self, kind: str, row: str, what: str = '') -> None:
-    """Counts one row, and names it among the first."""
+    """Counts one row, and names it if it is among the first."""
     assert kind in FIXED or kind in REFUSED, kind
     self.counts[kind] = self.counts.get(kind, 0) + 1
     names = self.named.setdefault(kind, [])
@@ -162,7 +162,7 @@ class Report:
     return lines + self.notes + self.bad_rows()
 
   def to_json(self) -> dict[str, Any]:
-    """Counts and names, for a file."""
+    """Counts and names, for a JSON file."""
     return {'name': self.name, 'rows': self.rows, 'counts': self.counts, 'named': self.named}
 
   @classmethod

@@ -102,7 +102,7 @@ class Words:
     return self.gather(np.arange(len(self)))
 
   def take(self, rows: np.ndarray) -> 'Words':
-    """The given rows, in the given order."""
+    """The subset of given rows, in the given order."""
     rows = np.asarray(rows, np.int64)
     texts, writers, files = (
       tuple(values[i] for i in rows) for values in (self.texts, self.writers, self.files)

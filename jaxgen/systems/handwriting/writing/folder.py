@@ -20,7 +20,7 @@ _HEADER = ['file', 'text', 'writer']
 
 
 class Entry(NamedTuple):
-  """A picture of the folder.
+  """A picture in the folder.
 
   Attributes:
     text: that it shows.

@@ -28,7 +28,7 @@ from jaxgen.systems.handwriting.writing.pictures import (
 from jaxgen.systems.handwriting.writing.texts import Ability, Text
 from jaxgen.task import Tools, Trained
 
-LARGEST_SHEET = 1024  # pictures
+LARGEST_SHEET = 1024  # in pictures
 MOST_PIXELS = 2**28  # in a sheet: few programs open larger ones
 
 

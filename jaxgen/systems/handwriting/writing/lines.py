@@ -42,7 +42,7 @@ def baseline(image: np.ndarray) -> int:
 def set_line(
   images: Sequence[np.ndarray], words: Sequence[str], seed: int, rtl: bool
 ) -> np.ndarray:
-  """A line of words.
+  """Sets words as a line.
 
   Args:
     images: of each word, [H, W]; cropped to their ink here.

@@ -79,7 +79,7 @@ def write_words(
   step = tools.compile(_Step(inference, tries > 0))
   key, waiting = name_key(jax.random.key(seed), 'write'), iter(requests)
   again: deque[tuple[Request, int]] = deque()  # requests and their tries so far
-  best: dict[Request, Written] = {}  # of those
+  best: dict[Request, Written] = {}  # the best picture of each so far
   while True:
     rows = [again.popleft() for _ in range(min(ROWS, len(again)))]
     rows += [(request, 0) for request in islice(waiting, ROWS - len(rows))]
