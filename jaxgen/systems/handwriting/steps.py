@@ -1,7 +1,7 @@
 """The updates of a run, one step function per stage: reading, drawings, and the adversarial game.
 
-The paper trains with the game alone: D, then R on real words, then G and phi against both. The stages before
-it are ours: R learns to read, then G learns from drawings of the very words that it writes.
+The paper trains with the game alone: D, then R on real words, then G and phi against both. The stages before it
+are not in the paper: R learns to read, then G learns from drawings of the very words that it writes.
 """
 
 from collections.abc import Callable
@@ -139,7 +139,7 @@ class Steps:
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def game_writing(self, state: TrainState, batch: Batch) -> Writing:
-    """D's loss of generated words, with R's loss balanced against it."""
+    """The adversarial loss of generated words, with R's loss balanced against it."""
     disc = self.variables(state, 'disc')
 
     def judged(images: jax.Array) -> tuple[jax.Array, PyTree]:
