@@ -21,7 +21,7 @@ def own_line(image: jax.Array, width: jax.Array, rtl: bool = False) -> tuple[jax
     rtl: whether the padding is on the left.
 
   Returns:
-    (image [H, W, 1], width () int32, at least 8).
+    (image [H, W, 1], width () int32, at least 8 where the given one is).
   """
   chex.assert_rank([image, width], [3, 0])
   height, canvas, _ = image.shape

@@ -295,8 +295,8 @@ class Variety(NamedTuple):
     capitals: in all capitals.
     elided: after l', d', qu' and the like, if the word begins with a vowel.
     numbers: a number of one to four digits instead of the word.
-    replaced: with one letter replaced by any other of the same case, so that letters are learned which hardly
-      any word has; see `with_another_letter`. Can combine with the others.
+    replaced: with one letter replaced by a random one of the same case, so that letters are learned which
+      hardly any word has; see `with_another_letter`. Can combine with the others.
     marked: with punctuation, see `with_marks`. Can combine with the others.
   """
 
@@ -343,6 +343,8 @@ def varied(word: str, variety: Variety, rng: np.random.Generator) -> str:
 
 def with_another_letter(text: str, letters: Collection[str], rng: np.random.Generator) -> str:
   """A text with one letter replaced; position and new letter (of its case, or caseless) are uniform.
+
+  The new letter may be the old one; a character that is no letter stays.
 
   Args:
     text: not empty.

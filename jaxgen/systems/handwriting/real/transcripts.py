@@ -15,8 +15,8 @@ class Transcript(NamedTuple):
 
   Attributes:
     text: NFC, single plain spaces, none at the ends.
-    fixed: kinds of `report.KINDS` that were fixed.
-    refused: the kind for which it is refused; '' if it is usable.
+    fixed: kinds of `report.FIXED` that were fixed.
+    refused: the kind of `report.REFUSED` for which it is refused; '' if it is usable.
     what: describes what is wrong with it.
   """
 
