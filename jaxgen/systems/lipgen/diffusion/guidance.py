@@ -1,4 +1,4 @@
-"""Classifier-free guidance: away from what a net predicts without its conditions."""
+"""Classifier-free guidance: extrapolate away from the unconditional prediction."""
 
 import chex
 import jax
@@ -8,12 +8,12 @@ import jax.numpy as jnp
 def guided(given: jax.Array, without: jax.Array, scale: float | jax.Array) -> jax.Array:
   """Guided prediction, c + (scale - 1) (c - u): at scale 1 it is c, bit for bit.
 
-  With w of the paper, scale is 1 + w. It holds of velocities as of noise, since both are linear in one another.
+  In the paper's notation, scale is 1 + w. It applies to velocities as to noise: each is linear in the other.
 
   Args:
-    given: c, [B, ...], predicted with the conditions.
-    without: u, the same without them.
-    scale: 1 is no guidance, 0 is u.
+    given: c, [B, ...], the conditional prediction.
+    without: u, [B, ...], the unconditional prediction.
+    scale: 1 is no guidance, 0 gives u.
 
   Reference: Ho & Salimans 2022, "Classifier-Free Diffusion Guidance", eq. 6.
   """

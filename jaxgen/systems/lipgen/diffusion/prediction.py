@@ -1,7 +1,7 @@
-"""What a net predicts of a noisy signal: velocity, and what follows from it.
+"""v-prediction: the velocity of a noisy signal, and the signal and noise recovered from it.
 
-With a = alpha-bar of a time, x the signal and e standard normal noise, z = sqrt(a) x + sqrt(1 - a) e. Every
-function takes a as a scalar, or [B] for arrays [B, ...].
+With a = alpha-bar at a time, x the signal and e standard normal noise, z = sqrt(a) x + sqrt(1 - a) e. Every
+function takes a as a scalar, or as [B] for arrays [B, ...].
 """
 
 import chex
@@ -20,7 +20,7 @@ def noisy(signal: jax.Array, noise: jax.Array, alpha_bar: jax.Array) -> jax.Arra
 
 
 def velocity(signal: jax.Array, noise: jax.Array, alpha_bar: jax.Array) -> jax.Array:
-  """The velocity, v = sqrt(a) e - sqrt(1 - a) x: it is -x where z is noise alone, and e where it is x.
+  """The velocity, v = sqrt(a) e - sqrt(1 - a) x: -x where z is pure noise, e where z is x.
 
   Reference: Salimans & Ho 2022, "Progressive Distillation for Fast Sampling of Diffusion Models", section 4
   and appendix D.
@@ -31,7 +31,7 @@ def velocity(signal: jax.Array, noise: jax.Array, alpha_bar: jax.Array) -> jax.A
 
 
 def signal_of(z: jax.Array, v: jax.Array, alpha_bar: jax.Array) -> jax.Array:
-  """The signal that a velocity tells, x = sqrt(a) z - sqrt(1 - a) v.
+  """The signal implied by a velocity, x = sqrt(a) z - sqrt(1 - a) v.
 
   Reference: Salimans & Ho 2022, appendix D.
   """
@@ -41,7 +41,7 @@ def signal_of(z: jax.Array, v: jax.Array, alpha_bar: jax.Array) -> jax.Array:
 
 
 def noise_of(z: jax.Array, v: jax.Array, alpha_bar: jax.Array) -> jax.Array:
-  """The noise that a velocity tells, e = sqrt(1 - a) z + sqrt(a) v.
+  """The noise implied by a velocity, e = sqrt(1 - a) z + sqrt(a) v.
 
   Reference: Salimans & Ho 2022, appendix D.
   """
@@ -51,7 +51,7 @@ def noise_of(z: jax.Array, v: jax.Array, alpha_bar: jax.Array) -> jax.Array:
 
 
 def _roots(alpha_bar: jax.Array, like: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """sqrt(a) and sqrt(1 - a), to be multiplied with `like`."""
+  """sqrt(a) and sqrt(1 - a), shaped to broadcast against `like`."""
   a = jnp.asarray(alpha_bar, like.dtype)
   a = a.reshape(*a.shape, *[1] * (like.ndim - a.ndim))
   return jnp.sqrt(a), jnp.sqrt(1 - a)

@@ -1,4 +1,4 @@
-"""DDIM: from noise to a signal in a few steps."""
+"""DDIM sampling: from noise to a signal in a few steps."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from jaxgen.systems.lipgen.diffusion.prediction import noise_of, noisy, signal_o
 
 
 class Course(NamedTuple):
-  """The steps of a sampler, in their order.
+  """The steps of a sampler, in sampling order.
 
   Attributes:
-    times: [S] int32, the time at which each step predicts.
+    times: [S] int32, the time at which each step evaluates the net.
     now: [S] float64, alpha-bar at that time.
-    then: [S] float64, alpha-bar that the step leads to; 1 after the last: the signal.
+    then: [S] float64, alpha-bar after the step; 1 for the last one, which yields the signal.
   """
 
   times: np.ndarray
@@ -23,9 +23,9 @@ class Course(NamedTuple):
 
 
 def trailing_times(times: int, steps: int) -> np.ndarray:
-  """[S] int32 times from the last one down, evenly spaced: round(T, T - T/S, ...) - 1.
+  """[S] int32 evenly spaced times in descending order: round(T, T - T/S, ...) - 1.
 
-  The first is T - 1, where sampling begins: with other spacings a sampler takes pure noise for something less
+  The first is T - 1, where sampling starts: other spacings make the sampler treat pure noise as something less
   noisy.
 
   Args:
@@ -40,11 +40,11 @@ def trailing_times(times: int, steps: int) -> np.ndarray:
 
 
 def trailing(alpha_bar: np.ndarray, steps: int = 10) -> Course:
-  """The course of `steps` trailing times.
+  """The `Course` of `steps` trailing times.
 
   Args:
     alpha_bar: [T].
-    steps: how many.
+    steps: S.
   """
   times = trailing_times(len(alpha_bar), steps)
   now = alpha_bar[times]
@@ -52,15 +52,15 @@ def trailing(alpha_bar: np.ndarray, steps: int = 10) -> Course:
 
 
 def ddim_step(z: jax.Array, v: jax.Array, now: jax.Array, then: jax.Array) -> jax.Array:
-  """One deterministic step: z' = sqrt(a') x + sqrt(1 - a') e, with the x and e that v tells.
+  """One deterministic step: z' = sqrt(a') x + sqrt(1 - a') e, with x and e implied by v.
 
-  It is linear in z and v: what averages steps of overlapping windows averages their predictions.
+  It is linear in z and v, so averaging the steps of overlapping windows averages their predictions.
 
   Args:
     z: [B, ...] at alpha-bar `now`.
-    v: what is predicted there.
+    v: the velocity predicted there.
     now: alpha-bar, () or [B].
-    then: alpha-bar to go to; 1 gives the signal.
+    then: alpha-bar to step to; 1 gives the signal.
 
   Reference: Song et al. 2020, "Denoising Diffusion Implicit Models", eq. 12 with sigma 0.
   """

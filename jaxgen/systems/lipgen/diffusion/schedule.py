@@ -1,4 +1,4 @@
-"""How much of a signal is left at each time of a diffusion: alpha-bar."""
+"""Noise schedules: alpha-bar, the share of signal left at each diffusion time."""
 
 from numbers import Integral
 
@@ -6,28 +6,28 @@ import numpy as np
 
 from jaxgen.errors import ConfigError
 
-TIMES = 1000  # of the diffusion
+TIMES = 1000  # diffusion times in training
 SCHEDULES = 'linear', 'cosine'
-# The rates of noise of latent diffusion's code, whose rescaled schedule Lin et al. give.
+# First and last beta in the latent diffusion code, whose rescaled schedule Lin et al. give.
 FIRST, LAST = 0.00085, 0.012
 
 
 def check_steps(steps: int | None) -> None:
-  """Raises ConfigError for numbers of sampling's steps that cannot be; None: as a config says."""
+  """Raises ConfigError for an invalid number of sampling steps; None means the config's own."""
   if steps is not None and not (isinstance(steps, Integral) and 1 <= steps <= TIMES):
     raise ConfigError(f'--steps={steps} must be a whole number, 1 or more, and {TIMES} at most')
 
 
 def alpha_bars(kind: str = 'linear', times: int = TIMES, zero_terminal: bool = True) -> np.ndarray:
-  """The share of variance that is signal at each time, computed in float64.
+  """The signal's share of the variance at each time, computed in float64.
 
   Args:
-    kind: of SCHEDULES.
+    kind: one of SCHEDULES.
     times: T.
-    zero_terminal: whether nothing of the signal is left at the last time, see `zero_terminal_snr`.
+    zero_terminal: whether no signal is left at the last time, see `zero_terminal_snr`.
 
   Returns:
-    [T] float64, falling; at time t a noisy x is sqrt(a_t) x + sqrt(1 - a_t) noise.
+    [T] float64, decreasing; at time t a noisy x is sqrt(a_t) x + sqrt(1 - a_t) noise.
 
   Raises:
     ValueError: an unknown schedule.
@@ -39,7 +39,7 @@ def alpha_bars(kind: str = 'linear', times: int = TIMES, zero_terminal: bool = T
 
 
 def linear(times: int = TIMES) -> np.ndarray:
-  """alpha-bar [T] of rates of noise beta that rise linearly: a_t = prod over s <= t of (1 - beta_s).
+  """alpha-bar [T] for noise rates beta that rise linearly: a_t = prod over s <= t of (1 - beta_s).
 
   Reference: Ho et al. 2020, "Denoising Diffusion Probabilistic Models", eq. 4 and section 4.
   """
@@ -47,7 +47,7 @@ def linear(times: int = TIMES) -> np.ndarray:
 
 
 def cosine(times: int = TIMES) -> np.ndarray:
-  """alpha-bar [T] along a squared cosine with an offset of .008, no rate of noise above .999.
+  """alpha-bar [T] along a squared cosine with an offset of .008, betas clipped at .999.
 
   Reference: Nichol & Dhariwal 2021, "Improved Denoising Diffusion Probabilistic Models", eq. 17.
   """
@@ -57,13 +57,13 @@ def cosine(times: int = TIMES) -> np.ndarray:
 
 
 def zero_terminal_snr(alpha_bar: np.ndarray) -> np.ndarray:
-  """A schedule moved and stretched so that its last time is noise alone; the first stays as it is.
+  """A schedule shifted and rescaled so that its last time is pure noise; the first is unchanged.
 
-  Without it a net that samples from pure noise has been trained on noise with some of the picture in it, its
-  mean brightness among it.
+  Otherwise a net that samples from pure noise was trained only on noise that still holds some of the picture,
+  including its mean brightness.
 
   Args:
-    alpha_bar: [T], falling.
+    alpha_bar: [T], decreasing.
 
   Reference: Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", algorithm 1.
   """

@@ -1,7 +1,7 @@
-"""LipGen's motion: what a mouth and a head do while a sound is heard.
+"""LipGen's motion model: predicts mouth and head motion from sound.
 
-The first half of the paper's synthesis, as a system of its own: from log-mels to how the contours of the lips
-differ from the speaker's own neutral ones, and how the head moves.
+The first half of the paper's synthesis, as a system of its own: from log-mels to the lip contours' offsets from
+the speaker's own neutral ones, and to head motion.
 """
 
 from jaxgen.systems import imported_on_use

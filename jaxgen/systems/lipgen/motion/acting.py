@@ -1,4 +1,4 @@
-"""Recordings one after another with pauses between, and procedural speakers who act them."""
+"""Concatenates recordings with pauses between them and has procedural speakers act them."""
 
 import math
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.recordings import Recording
 from jaxgen.task import Batch
 
-MARGIN = 4  # rows in which a sound may fade
-PIECES, PIECE = 4, 3  # of a word that nobody says, and phonemes of each, at most
+MARGIN = 4  # log-mel rows in which a sound may fade
+PIECES, PIECE = 4, 3  # most pieces in a spliced word, and most phonemes in a piece
 
 
 class Heard(NamedTuple):
@@ -23,9 +23,9 @@ class Heard(NamedTuple):
 
   Attributes:
     mel: [4 T, 80] float32.
-    timed: its phonemes, times in frames, from 0 to T.
+    timed: its phonemes, with times in frames from 0 to T.
     spans: start and end of each word in frames.
-    words: those; '' for one that nobody says.
+    words: the words themselves; '' for a spliced one.
   """
 
   mel: np.ndarray
@@ -38,13 +38,13 @@ class Acting(NamedTuple):
   """How recordings become clips.
 
   Attributes:
-    num_frames: of the longest clip.
-    words: most words in one.
-    silent: share of clips without any.
-    spliced: share of words that are pieces of several, see `spliced`.
+    num_frames: frames of the longest clip.
+    words: most words in a clip.
+    silent: share of clips without words.
+    spliced: share of words pieced together from several, see `spliced`.
     pause: seconds of the longest pause before, between and after words.
-    rate: how much longer or shorter than recorded a word is spoken, at most.
-    floor: what a log-mel has in silence.
+    rate: largest relative change of a word's recorded duration, either way.
+    floor: log-mel value of silence.
   """
 
   num_frames: int
@@ -57,7 +57,7 @@ class Acting(NamedTuple):
 
 
 def trimmed(recording: Recording) -> Recording:
-  """The same with at most `MARGIN` rows of its silence on either side, so that words can follow each other."""
+  """The recording with at most `MARGIN` rows of silence on either side, so that words can be concatenated."""
   spoken = recording.times[[phoneme != REST for phoneme in recording.phonemes]]
   first = max(0, int(100 * spoken[0, 0] + 1e-6) - MARGIN)
   last = min(len(recording.mel), math.ceil(100 * spoken[-1, 1] - 1e-6) + MARGIN)
@@ -66,7 +66,7 @@ def trimmed(recording: Recording) -> Recording:
 
 
 def stretched(recording: Recording, rate: float) -> Recording:
-  """The same, spoken slower by a factor: rows of its log-mel are interpolated."""
+  """The recording slowed down by a factor, by interpolating the rows of its log-mel."""
   count = max(1, round(len(recording.mel) * rate))
   if count == len(recording.mel):
     return recording
@@ -81,9 +81,9 @@ def stretched(recording: Recording, rate: float) -> Recording:
 
 
 def spliced(rng: np.random.Generator, own: Sequence[Recording]) -> Recording:
-  """A word that nobody said: pieces of one to `PIECE` phonemes of one voice's words, one after the other.
+  """A made-up word: concatenated pieces of one to `PIECE` phonemes from one voice's words.
 
-  A net that hears such words cannot know by a word's beginning how it goes on.
+  A net trained on such words cannot tell from the beginning of a word how it continues.
   """
   mels, phonemes, ends, rows = [], [], [], 0
   for _ in range(int(rng.integers(2, PIECES + 1))):
@@ -107,13 +107,13 @@ def heard(
   acting: Acting,
   num_words: int,
 ) -> Heard:
-  """Some words of one voice, in a random order, with silence around them.
+  """Random words of one voice with silence around them.
 
   Args:
-    rng: of voice, words, rates and pauses.
+    rng: draws the voice, words, rates and pauses.
     recordings: at least one of each voice.
-    acting: how.
-    num_words: as many as fit into `acting.num_frames` are said, but one at least; 0: silence.
+    acting: the options.
+    num_words: as many of these as fit into `acting.num_frames` are said, but at least one; 0: silence.
   """
   most = ROWS_A_FRAME * acting.num_frames
   if not num_words:
@@ -123,7 +123,7 @@ def heard(
   voice = str(rng.choice(sorted({x.voice for x in recordings})))
   own = [x for x in recordings if x.voice == voice]
   rows = int(rng.integers(0, round(100 * acting.pause) + 1))
-  parts: list[tuple[int, Recording]] = []  # where each begins
+  parts: list[tuple[int, Recording]] = []  # first row and recording
   for i in rng.integers(len(own), size=num_words):
     whole = own[i] if rng.random() >= acting.spliced else spliced(rng, own)
     one = stretched(whole, float(np.exp(rng.uniform(-1, 1) * np.log1p(acting.rate))))
@@ -144,7 +144,7 @@ def _joined(parts: Sequence[tuple[int, Recording]], frames: int, floor: float) -
   spans = []
 
   def add(phoneme: str, start: float, end: float) -> None:
-    if phoneme == REST == said[-1][0]:  # one pause, whoever left it
+    if phoneme == REST == said[-1][0]:  # merge adjacent pauses
       said[-1] = REST, said[-1][1], end
     elif end > start:
       said.append((phoneme, start, end))
@@ -165,7 +165,7 @@ def _joined(parts: Sequence[tuple[int, Recording]], frames: int, floor: float) -
 
 
 class MotionRows:
-  """Random access to acted clips, as batches and splits want it.
+  """Random access to acted clips, as batches and splits need it.
 
   Args:
     columns: 'mel' [N, 4 T, 80] float16, 'length' [N] int32 frames, 'offsets' [N, T, 80] and 'pose' [N, T, 6]
@@ -181,16 +181,16 @@ class MotionRows:
 
   @property
   def nbytes(self) -> int:
-    """Of all columns."""
+    """Bytes of all columns together."""
     return sum(x.nbytes for x in self._columns.values())
 
   def gather(self, rows: np.ndarray) -> Batch:
-    """The columns of rows."""
+    """The columns at the given rows."""
     rows = np.asarray(rows)
     return {name: x[rows] for name, x in self._columns.items()}
 
   def arrays(self) -> Batch:
-    """All rows."""
+    """The columns with all rows."""
     return dict(self._columns)
 
 
@@ -201,14 +201,14 @@ def act(
   acting: Acting,
   stream: str,
 ) -> MotionRows:
-  """Clips of recordings, acted by procedural speakers.
+  """Clips of recordings acted by procedural speakers.
 
   Args:
     recordings: what is said.
-    speech: its speakers, its seed, and words for labels.
-    count: of clips.
-    acting: how.
-    stream: names the random numbers of what is said.
+    speech: the speakers, the seed, and the words that labels index.
+    count: number of clips.
+    acting: the options.
+    stream: name of the random stream that decides what is said.
 
   Raises:
     DataError: a phoneme has no gesture.

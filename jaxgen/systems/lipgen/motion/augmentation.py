@@ -1,4 +1,4 @@
-"""How the sound of a training clip is changed: its loudness, noise behind it, and where its bands lie."""
+"""Audio augmentation of training clips: loudness, background noise, spectral tone and band shifts."""
 
 from typing import NamedTuple
 
@@ -7,17 +7,17 @@ import jax.numpy as jnp
 
 from jaxgen.task import name_key
 
-_KNOTS = 8  # of a curve over the bands
+_KNOTS = 8  # knots of the tone curve over the bands
 
 
 class Augmentation(NamedTuple):
-  """How far.
+  """Augmentation strengths.
 
   Attributes:
-    gain: nats by which sound is louder or quieter, at most.
-    noise: nats that noise is below loud speech, the least and the most; half of the clips have none.
-    bands: by which a log-mel is moved up or down, at most.
-    tone: nats by which parts of the spectrum are louder or quieter than others, as a deviation; 0: none.
+    gain: largest change in loudness, nats, either way.
+    noise: least and most nats that noise lies below loud speech; half of the clips have none.
+    bands: largest shift of a log-mel, in bands up or down.
+    tone: standard deviation, nats, of the smooth curve added over the spectrum; 0: none.
   """
 
   gain: float
@@ -29,14 +29,14 @@ class Augmentation(NamedTuple):
 def augmented(
   key: jax.Array, mel: jax.Array, options: Augmentation, floor: float, loud: float
 ) -> jax.Array:
-  """A log-mel [L, 80] as of another microphone, room and throat.
+  """A log-mel [L, 80] as if from another microphone, room and vocal tract.
 
   Args:
-    key: of the clip.
-    mel: nats.
-    options: how far.
-    floor: what it has in silence.
-    loud: what it has where speech is loud.
+    key: random key of the clip.
+    mel: [L, 80] nats.
+    options: augmentation strengths.
+    floor: log-mel value of silence.
+    loud: log-mel value of loud speech.
   """
   keys = {
     name: name_key(key, name) for name in ('bands', 'tone', 'gain', 'noise', 'level', 'tilt', 'has')

@@ -1,4 +1,4 @@
-"""What a lipgen_motion config may say. Imports nothing heavy."""
+"""Validation rules for lipgen_motion configs. Imports nothing heavy."""
 
 from ml_collections import ConfigDict
 
@@ -22,15 +22,15 @@ from jaxgen.systems.lipgen.config import UNSEEN
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss', 'mouth_error', 'pose_error')
-# What cards say of its models, see `exchange.cards`.
+# Text for model cards, see `exchange.cards`.
 ABOUT = About(
   "The first half of LipGen's synthesis (Hao et al.): how lips and head move while a sound "
   'is heard.',
   tags=('talking-head', 'lip-sync'),
   command='jaxgen talk face.jpg --audio words.wav --motion {weights}',
 )
-# Keys of config.data that only one source looks at, as configs/lipgen_motion.py has them: those of GRID, and
-# those of drawn speakers, whom GRID has where config.data.drawn asks for some.
+# Keys of config.data that only one source reads, with their values in configs/lipgen_motion.py: those of GRID,
+# and those of drawn speakers, which GRID uses only where config.data.drawn asks for some.
 OF_GRID = {'data.copies': 3, 'data.held_out': 0.2, 'data.drawn': 0}
 OF_DRAWN = {
   'data.words_a_clip': 2,
@@ -41,7 +41,7 @@ OF_DRAWN = {
   'data.recordings': '',
   'data.dictionary': '',
 }
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# Rule of each key; those common to all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
   'data.source': choice('procedural', 'grid'),
@@ -91,13 +91,13 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: the learning rate's course does."""
+  """Whether an update depends on config.num_steps: yes, through the learning-rate schedule."""
   del config
   return True
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for incompatible combinations of values that each satisfy their rule in KEYS."""
   model, warmup = config.model, config.optim.warmup_steps
   if model.width % (2 * model.heads):
     raise ConfigError(

@@ -1,4 +1,4 @@
-"""Recordings that procedural speakers act, or sentences of a real one, as rows to learn from."""
+"""Training data: recordings acted by procedural speakers, or sentences of a real speaker."""
 
 from typing import Any
 
@@ -37,11 +37,11 @@ def make_data(config: ConfigDict) -> Data:
 
   A training row is {'index'} of a resident clip, or the columns of `acting.MotionRows` when streaming.
   `example` makes what `steps.Steps` learns from: 'mel' [4 T, 80] augmented, 'counted' [T], 'offsets' [T, V],
-  'pose' [T, 6]. Splits have the same without augmentation, 'spoken', 'neutral' and 'label' besides. Their
-  speakers are others than training's; 'validation' is of unseen words by unseen voices, of GRID true sound.
+  'pose' [T, 6]. Splits have the same without augmentation, plus 'spoken', 'neutral' and 'label'. Their speakers
+  are not in training; 'validation' has unseen words by unseen voices, or for GRID true sound.
 
   Raises:
-    ConfigError: names that no recording has, fewer clips than a batch, or an extra is missing.
+    ConfigError: names that no recording has, fewer clips than a batch, or a missing extra.
     DataError: recordings or files are missing or damaged.
   """
   corpus, data = load_corpus(config, training=True), config.data
@@ -85,11 +85,11 @@ def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
   """`make_data` without clips to train on.
 
   Args:
-    config: of the run.
-    facts: of the net; nothing here depends on them.
+    config: the run's config.
+    facts: the net's facts; unused.
 
   Raises:
-    ConfigError: names that no recording has, or an extra is missing.
+    ConfigError: names that no recording has, or a missing extra.
     DataError: recordings or files are missing or damaged.
   """
   del facts
@@ -104,7 +104,7 @@ def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
 
 
 def load_corpus(config: ConfigDict, training: bool) -> Corpus:
-  """What the config names."""
+  """The corpus that config.data.source names."""
   return (grid_corpus.load if config.data.source == 'grid' else _procedural)(config, training)
 
 
@@ -123,12 +123,12 @@ def _procedural(config: ConfigDict, training: bool) -> Corpus:
 
 
 def counted(row: Batch, dtype: Any) -> jax.Array:
-  """[T], 1 for the frames that a row has."""
+  """[T], 1 for the row's own frames, 0 for padding."""
   return (jnp.arange(row['offsets'].shape[0]) < row['length']).astype(dtype)
 
 
 def splits_of(config: ConfigDict, corpus: Corpus) -> dict[str, Split]:
-  """Clips to evaluate on, by their names."""
+  """Evaluation splits by name."""
   dtype = DTYPES[config.precision][1]
 
   def decoded(batch: Batch) -> Batch:
@@ -144,7 +144,7 @@ def splits_of(config: ConfigDict, corpus: Corpus) -> dict[str, Split]:
 
 
 def judged_rows(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, MotionRows]:
-  """Acted clips to evaluate on, by the names of JUDGED."""
+  """Acted evaluation clips, keyed by the names in JUDGED."""
   count = config.data.num_validation
   speech = speech_of(config, parts, UNSEEN, count)
   acting = acting_of(config, sound.floor)._replace(silent=0.0, spliced=0.0, rate=0.0)
@@ -156,7 +156,7 @@ def judged_rows(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, Mot
 
 
 def facts_of_words(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, Any]:
-  """What a model must know of the sound that it hears and of what it moves."""
+  """What a model must know about the sound it hears and the values it predicts."""
   return {
     'words': list(parts.all_words),
     'unseen_words': sorted({x.word for x in parts.validation}),
@@ -173,7 +173,7 @@ def facts_of_words(config: ConfigDict, parts: Parts, sound: Sound) -> dict[str, 
 
 
 def facts_of_clips(train: MotionRows, facts: dict[str, Any]) -> dict[str, Any]:
-  """The mean mouth of words that training has, which a net is compared with, as contours."""
+  """The mean mouth of the training words as contours: the baseline that a net is compared with."""
   columns = train.arrays()
   spoken = targets.as_contours(columns['offsets'][columns['spoken']], facts)
   mean = spoken.mean(0) if len(spoken) else np.zeros(2 * targets.POINTS)

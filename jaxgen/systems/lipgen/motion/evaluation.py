@@ -1,4 +1,4 @@
-"""The gates of motion: whether mouths open with the sound, in time, and close in silence."""
+"""Evaluation of motion: whether mouths open with the sound, in time, and close in silence."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from jaxgen.systems.lipgen.motion.steps import distances
 from jaxgen.systems.lipgen.motion.targets import MESH, as_contours, learnt_pose
 from jaxgen.task import Batch, Data, PyTree, Tools
 
-LAGS = 5  # frames up to which a delay is looked for
+LAGS = 5  # largest delay searched for, in frames, either way
 GROUPS = {
   'validation': 'unseen words, unseen voices',
   'words': 'unseen words, known voices',
@@ -28,17 +28,17 @@ REAL_GROUPS = {
 
 
 class Judged(NamedTuple):
-  """A split as the net moves it, [N, T] each.
+  """The net's results on a split, [N, T] each.
 
   Attributes:
-    truth: the opening of the inner lips beyond that at rest, in half widths of the mouth.
-    found: the net's.
-    mean: that of the mean mouth while a word is spoken, and of the mouth at rest otherwise.
-    counted: bool, frames that are no padding.
-    mouth: L1 of the contours.
-    mean_mouth: that of the mean mouth.
-    pose: L1 of the pose.
-    still: that of a head that does not move.
+    truth: true opening of the inner lips beyond that at rest, in half widths of the mouth.
+    found: the net's opening.
+    mean: opening of the mean mouth while a word is spoken, and of the mouth at rest otherwise.
+    counted: bool, frames that are not padding.
+    mouth: L1 error of the contours.
+    mean_mouth: L1 error of the mean mouth.
+    pose: L1 error of the pose.
+    still: L1 error of a head that does not move.
     spoken: 1 for frames within a word.
   """
 
@@ -61,7 +61,7 @@ def judged(
   data: Data,
   tools: Tools,
 ) -> dict[str, Judged]:
-  """Every split that there is."""
+  """Runs the net on every split."""
   opening, mean = (jnp.asarray(facts[name]) for name in ('opening', 'mean_mouth'))
 
   def step(variables: PyTree, batch: Batch) -> dict[str, jax.Array]:
@@ -104,17 +104,17 @@ def evaluate(
   data: Data | None,
   tools: Tools,
 ) -> dict[str, Any]:
-  """The figures of evaluation.json, of unseen words by unseen voices.
+  """The figures of evaluation.json, for unseen words by unseen voices.
 
   'opening_correlation' is that of the inner lips' opening with the truth over all frames, 'lag_frames' the
-  delay at which it is largest (positive: the mouth is late), 'silence_opening' the mean opening, either way,
-  of silent clips as a share of the truth's range, 'silence_opening_most' the largest in any frame of them.
-  'mean_mouth_correlation' and 'mean_mouth_error' are those of training's mean mouth while a word is spoken,
-  whose times it is told, and of a mouth at rest otherwise. Errors are L1, of the mouth in half widths of it.
-  Pose is not in the sound that drawn speakers act: 'pose_error' is beside 'still_pose_error', that of a head
-  which is held as the clip holds it on the average, and is not to be larger. Of real faces 'validation' is the
-  utterances with true sound and true mesh, and 'pause_opening' and 'true_pause_opening' are how far the mouth
-  is open in their pauses, found and true, as a share of the same range.
+  delay at which it is largest (positive: the mouth is late), 'silence_opening' the mean absolute opening in
+  silent clips as a share of the truth's range, 'silence_opening_most' the largest in any of their frames.
+  'mean_mouth_correlation' and 'mean_mouth_error' are those of a baseline: the mean mouth of training while a
+  word is spoken, given its true times, and a mouth at rest otherwise. Errors are L1, for the mouth in half its
+  widths. Drawn speakers' poses do not follow from the sound: 'pose_error' should not exceed 'still_pose_error',
+  the error of a head held at the clip's mean pose. For real faces 'validation' is the utterances with true
+  sound and true mesh, and 'pause_opening' and 'true_pause_opening' are the predicted and true opening of the
+  mouth in their pauses, as a share of the same range.
   """
   assert data is not None
   found = judged(config, facts, net, variables, data, tools)
@@ -154,7 +154,7 @@ def evaluate(
 
 
 def pauses(of: Judged, span: float) -> dict[str, float]:
-  """Mean opening, either way, in frames outside of words, and that of the truth."""
+  """Mean absolute opening in frames outside words, predicted and true, as a share of `span`."""
   quiet = of.counted & (of.spoken <= 0)
   return {
     'pause_opening': float(np.abs(of.found[quiet]).mean()) / span,
@@ -163,7 +163,7 @@ def pauses(of: Judged, span: float) -> dict[str, float]:
 
 
 def correlation(of: Judged, found: np.ndarray, late: int = 0) -> float:
-  """Pearson's, of what is found [N, T], taken `late` frames later, with the truth, over frames that count."""
+  """Pearson correlation of `found` [N, T], read `late` frames later, with the truth, over unpadded frames."""
   frames = of.truth.shape[1]
   ours, theirs = (max(late, 0), min(frames, frames + late)), (max(-late, 0), frames - max(late, 0))
   both = of.counted[:, slice(*ours)] & of.counted[:, slice(*theirs)]
@@ -174,24 +174,24 @@ def correlation(of: Judged, found: np.ndarray, late: int = 0) -> float:
 
 
 def clip_correlation(of: Judged) -> float:
-  """The mean of the correlations within each clip."""
+  """Mean over clips of the correlation within each."""
   rows = range(len(of.truth))
   each = [Judged(*(x[i : i + 1] for x in of)) for i in rows]
   return float(np.mean([correlation(one, one.found) for one in each]))
 
 
 def lag(of: Judged) -> int:
-  """Frames by which the mouth is late: where the correlation is largest, the least such."""
+  """Frames by which the mouth is late: the lag of largest correlation, the smallest in magnitude among ties."""
   best = max(range(-LAGS, LAGS + 1), key=lambda late: (correlation(of, of.found, late), -abs(late)))
   return int(best)
 
 
 def opening_range(of: Judged) -> float:
-  """Between the quantiles .01 and .99 of the true opening."""
+  """Range between the quantiles .01 and .99 of the true opening."""
   low, high = np.quantile(of.truth[of.counted], [0.01, 0.99])
   return float(high - low)
 
 
 def error(of: Judged, values: np.ndarray) -> float:
-  """The mean over frames that count."""
+  """Mean of `values` over unpadded frames."""
   return float(values[of.counted].mean())

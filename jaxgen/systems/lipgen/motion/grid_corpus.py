@@ -1,4 +1,4 @@
-"""What the variant `grid` learns from and is judged by, see `real`."""
+"""Training and evaluation data of the variant `grid`, see `real`."""
 
 import logging
 from typing import Any
@@ -28,17 +28,17 @@ from jaxgen.systems.lipgen.voices.recordings import bundled
 
 
 def load(config: ConfigDict, training: bool) -> Corpus:
-  """Sentences of GRID by pseudo-audio, silence, and drawn speakers where `config.data.drawn` asks for some.
+  """GRID sentences with pseudo-audio, silence, and drawn speakers where `config.data.drawn` asks for some.
 
   Raises:
-    ConfigError: an extra is missing (`speech`, `video`, the first time `landmarks`), or there is no such voice.
-    DataError: files of $JAXGEN_DATA are missing or damaged.
+    ConfigError: an extra is missing (`speech`, `video`, on first use `landmarks`), or a voice does not exist.
+    DataError: files in $JAXGEN_DATA are missing or damaged.
   """
   labels, data = load_labels(say=logging.warning), config.data
   basis = real.basis_of(labels)
   said = real.sentences(labels, basis)
   names = sorted(said)
-  out = held_out(names, data.held_out, always=grid.WITH_SOUND)  # as `clips.grid.load_grid` has it
+  out = held_out(names, data.held_out, always=grid.WITH_SOUND)  # as `clips.grid.load_grid` splits
   unseen = [name for name, is_out in zip(names, out, strict=True) if is_out]
   voices = real.speak_all(listed(data.voices))
   sound = sound_of([one for words in voices.values() for one in words.values()])
@@ -57,11 +57,11 @@ def load(config: ConfigDict, training: bool) -> Corpus:
 def judged_rows(
   config: ConfigDict, unseen: list[real.Sentence], basis: real.Basis
 ) -> dict[str, MotionRows]:
-  """By the names of `parts.JUDGED_REAL`."""
+  """Evaluation clips, keyed by the names in `parts.JUDGED_REAL`."""
   count = config.data.num_validation
   true = real.true_rows({one.name: one for one in unseen}, len(grid.WORDS))
   pseudo = [one for one in unseen if one.name not in grid.WITH_SOUND]
-  # Names are in alphabetical order, and begin with the verb.
+  # Permute, since the names are sorted and begin with the verb.
   drawn = generator(config.seed, 'judged sentences').permutation(len(pseudo))[:count]
   voices = real.speak_all(listed(config.data.unseen_voices))
   rows = {
@@ -73,7 +73,7 @@ def judged_rows(
 
 
 def drawn(config: ConfigDict, basis: real.Basis, sound: Sound) -> MotionRows | None:
-  """Bundled and one's own recordings, acted by drawn speakers, with the nearest values of a mesh."""
+  """Bundled and user recordings acted by drawn speakers, as the closest values of the mesh basis."""
   data = config.data
   if not data.drawn:
     return None
@@ -88,7 +88,7 @@ def drawn(config: ConfigDict, basis: real.Basis, sound: Sound) -> MotionRows | N
 
 
 def joined(a: MotionRows, b: MotionRows | None) -> MotionRows:
-  """The rows of both; shorter ones are followed by zeros."""
+  """The rows of both, with shorter clips zero-padded."""
   if b is None:
     return a
   first, second = a.arrays(), b.arrays()
@@ -105,10 +105,10 @@ def joined(a: MotionRows, b: MotionRows | None) -> MotionRows:
 
 
 def facts_of(config: ConfigDict, sound: Sound, basis: real.Basis) -> dict[str, Any]:
-  """What a model must know of the sound that it hears and of what it moves."""
+  """What a model must know about the sound it hears and the values it predicts."""
   sentences = [' '.join(grid.sentence(name)) for name in grid.WITH_SOUND]
   data = config.data
-  # Drawn speakers say the other words that are recorded; without them none of these is known.
+  # Drawn speakers say the other recorded words; without them training sees none of the recorded words.
   unseen = {folded(word) for word in listed(data.unseen_words)} if data.drawn else ()
   return {
     'words': list(grid.WORDS),

@@ -1,4 +1,4 @@
-"""What a trained motion net computes, as pure functions of exported variables, for sounds of any length."""
+"""Inference with a trained motion net, as pure functions of exported variables, for sounds of any length."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,16 +14,16 @@ from jaxgen.systems.lipgen.networks.layers import within
 from jaxgen.systems.lipgen.voices.log_mel import BANDS, ROWS_A_FRAME
 from jaxgen.task import PyTree
 
-WINDOW = 128  # frames that are computed at once at least, those around what is kept among them
+WINDOW = 128  # least frames per window, including the context on either side of what is kept
 
 
 class Inference(NamedTuple):
   """A trained net.
 
   Attributes:
-    net: without a device axis.
-    facts: of the data.
-    config: of the run.
+    net: the net without a device axis.
+    facts: facts of its data.
+    config: config of its run.
   """
 
   net: Motion
@@ -33,10 +33,10 @@ class Inference(NamedTuple):
   def motion(
     self, variables: PyTree, mel: jax.Array, counted: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """Offsets of contours [B, T, 80] and pose [B, T, 6] of log-mels [B, 4 T, 80]; see `networks.Motion`.
+    """Contour offsets [B, T, 80] and pose [B, T, 6] for log-mels [B, 4 T, 80]; see `networks.Motion`.
 
-    A net that tells components of a mesh is decoded; frames that do not count are zeros, and so is a pose
-    that was no part of the loss.
+    Mesh components are decoded to contours; padding frames are zeros, and so is a pose that was not part of
+    the loss.
     """
     found: Any = self.net.apply(variables, mel, counted)
     offsets = within(as_contours(found.offsets, self.facts), counted)
@@ -47,13 +47,13 @@ class Inference(NamedTuple):
   ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """A function from a log-mel [L, 80] of any length to offsets [T, 80] and pose [T, 6], T = L / 4 rounded up.
 
-    It is compiled once, whatever the lengths: a sound is cut into windows that overlap by as much as can
-    change a frame's result, so that the motion is that of the whole sound and has no jump where windows join.
+    It is compiled once for all lengths: a sound is cut into windows that overlap by the net's full context on
+    either side, so the motion equals that of the whole sound, without jumps between windows.
 
     Args:
-      variables: exported.
-      window: frames of one, more than twice the net's context; 0: WINDOW, or four times the context of a net
-        that sees further, so that half of what is computed is kept at least.
+      variables: exported variables.
+      window: frames per window, more than twice the net's context; 0: WINDOW, or four times the context if that
+        is more, so that at least half of what is computed is kept.
     """
     context = self.net.context
     window = window or max(WINDOW, 4 * context)
@@ -64,7 +64,7 @@ class Inference(NamedTuple):
     def follow(mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
       frames = -(-len(mel) // ROWS_A_FRAME)
       lasts = max(1, -(-frames // step)) * step
-      # What is before and after the sound does not count; the last frame is filled up with silence.
+      # Frames before and after the sound are masked; the last frame is filled up with silence.
       whole = np.full((lasts + 2 * context, ROWS_A_FRAME, BANDS), self.facts['floor'], np.float32)
       rows = whole[context : context + frames].reshape(-1, BANDS)
       rows[: len(mel)] = mel

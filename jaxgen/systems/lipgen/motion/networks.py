@@ -1,7 +1,7 @@
-"""From log-mels to motion: convolutions down to a frame each, then attention to the frames nearby.
+"""The motion net: convolutions down to the frame rate, then local attention over nearby frames.
 
-Attention reaches `reach` frames to each side and knows frames by their distance alone, so what is far away, how
-long a clip is and what pads it change no result, and a long sound may be cut into windows that overlap.
+Attention reaches `reach` frames to each side and uses relative positions only, so distant frames, clip length
+and padding do not affect a result, and a long sound may be cut into overlapping windows.
 """
 
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ from jaxgen.systems.lipgen.networks.layers import Layer, attention, dropped, wit
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 
 POSE = 6
-SLOWEST = 100.0  # frames in which the slowest pair of channels turns by a radian
+SLOWEST = 100.0  # limit in frames per radian of the slowest rotary frequency
 
 
 class MotionOutput(NamedTuple):
-  """What is heard in T frames.
+  """Predicted motion of T frames.
 
   Attributes:
-    offsets: [B, T, V] from the speaker's own neutral contours, or of whatever the net was trained on.
+    offsets: [B, T, V] from the speaker's own neutral contours, or whatever target the net was trained on.
     pose: [B, T, 6], see `targets.pose_moves`.
   """
 
@@ -31,19 +31,19 @@ class MotionOutput(NamedTuple):
 
 
 class Motion(Layer):
-  """Three convolutions and transformer layers before normalisation (pre-norm).
+  """Three convolutions followed by pre-norm transformer layers.
 
   Attributes:
-    num_values: V of the offsets.
+    num_values: V, values per frame in the offsets.
     width: channels.
-    kernel: rows that the first convolution sees; the two after it see 4 and halve their number.
-    layers: of the transformer.
-    heads: of its attention.
-    hidden: channels of its feed-forward part.
+    kernel: kernel size in rows of the first convolution; the next two have kernels of 4 rows and stride 2.
+    layers: number of transformer layers.
+    heads: number of attention heads.
+    hidden: channels of the feed-forward part.
     reach: frames to each side that attention sees.
-    dropout: of what each part adds.
-    mean: of log-mels.
-    std: of log-mels.
+    dropout: dropout rate on each residual branch.
+    mean: mean of the log-mels.
+    std: standard deviation of the log-mels.
   """
 
   num_values: int
@@ -59,19 +59,19 @@ class Motion(Layer):
 
   @property
   def context(self) -> int:
-    """Frames to each side of a frame that can change its result."""
+    """Receptive field: frames to each side of a frame that can affect its result."""
     return self.layers * self.reach + -(-(self.kernel // 2 + 3) // ROWS_A_FRAME)
 
   @nn.compact
   def __call__(
     self, mel: jax.Array, counted: jax.Array, keys: jax.Array | None = None
   ) -> MotionOutput:
-    """Motion of frames that count; zeros elsewhere.
+    """Motion of unpadded frames; zeros elsewhere.
 
     Args:
       mel: [B, 4 T, 80] nats.
-      counted: [B, T], 1 for frames that are no padding.
-      keys: [B] of dropout, or None.
+      counted: [B, T], 1 for frames that are not padding.
+      keys: [B] dropout keys, or None for no dropout.
     """
     chex.assert_shape(counted, (mel.shape[0], mel.shape[1] // ROWS_A_FRAME))
     x = ((mel - self.mean) / self.std).astype(self.dtype)
@@ -106,11 +106,11 @@ class Motion(Layer):
 
 
 class Convolution(Layer):
-  """A convolution over time whose windows lie evenly around what they are halved to.
+  """A 1-D convolution over time with symmetric padding, so that windows are centred on their outputs.
 
   Attributes:
     features: output channels.
-    size: rows of the kernel, odd for stride 1 and even for 2.
+    size: kernel size in rows, odd for stride 1 and even for stride 2.
     stride: 1 or 2.
   """
 
@@ -136,11 +136,11 @@ class Convolution(Layer):
 
 
 class NearbyAttention(Layer):
-  """Attention of frames to those nearby; queries and keys turn with their place (RoFormer, Su et al. 2021).
+  """Local self-attention with rotary position embeddings (RoFormer, Su et al. 2021).
 
   Attributes:
-    heads: of it.
-    reach: frames to each side.
+    heads: number of heads.
+    reach: frames to each side that a frame attends to.
   """
 
   heads: int
@@ -148,7 +148,7 @@ class NearbyAttention(Layer):
 
   @nn.compact
   def __call__(self, x: jax.Array, counted: jax.Array) -> jax.Array:
-    """[B, T, C] to [B, T, C]; frames that do not count are not seen."""
+    """[B, T, C] to [B, T, C]; padding frames are masked out."""
     width, at = x.shape[-1], jnp.arange(x.shape[1])
     found = nn.Dense(3 * width, name='attended', **self.types)(x)
     found = found.reshape(*x.shape[:2], 3, self.heads, width // self.heads)
@@ -161,7 +161,7 @@ class NearbyAttention(Layer):
 
 
 def turned(x: jax.Array) -> jax.Array:
-  """[B, T, H, D]: pairs of channels turned by angles that grow with the place, the pairs at different rates."""
+  """[B, T, H, D] with rotary embedding: channel pairs rotated in proportion to position, at different rates."""
   half = x.shape[-1] // 2
   rates = SLOWEST ** (-jnp.arange(half, dtype=jnp.float32) / half)
   angles = jnp.arange(x.shape[1], dtype=jnp.float32)[:, None] * rates[None]
@@ -171,13 +171,13 @@ def turned(x: jax.Array) -> jax.Array:
 
 
 def repeated(counted: jax.Array, each: int) -> jax.Array:
-  """[B, T] -> [B, each T]."""
+  """[B, T] -> [B, each T]: every entry repeated `each` times."""
   b, t = counted.shape
   return jnp.broadcast_to(counted[:, :, None], (b, t, each)).reshape(b, t * each)
 
 
 def make_motion(model: dict[str, Any], facts: dict[str, Any], **options: Any) -> Motion:
-  """The net of config.model for what its facts say is heard and moved."""
+  """Builds the net of config.model with the sizes and log-mel statistics in `facts`."""
   return Motion(
     num_values=facts['num_values'],
     mean=facts['mel_mean'],

@@ -1,4 +1,4 @@
-"""Recordings by what training may know of them, and all that a run learns from and is judged by."""
+"""Divides recordings by seen and unseen words and voices, and holds a run's training and evaluation data."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,20 +14,20 @@ from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, folded
 from jaxgen.systems.lipgen.voices.log_mel import ROWS_A_FRAME
 from jaxgen.systems.lipgen.voices.recordings import Recording, of_table
 
-# What is judged by: of words, of voices, or of both training knows nothing; and silence.
+# Evaluation splits: both words and voices unseen in training, words only, voices only; and silence.
 JUDGED = ('validation', 'words', 'voices', 'silence')
-# Of real faces: true sound and true mesh; pseudo-audio by unknown voices and pseudo-mesh; and silence.
+# For real faces: true sound and true mesh; pseudo-audio by unseen voices and pseudo-mesh; and silence.
 JUDGED_REAL = ('validation', 'pseudo', 'silence')
 
 
 class Parts(NamedTuple):
-  """Recordings by what training may know.
+  """Recordings by whether training sees their words and voices.
 
   Attributes:
-    train: to learn from.
-    validation: of words and voices that it does not know.
-    words: of unknown words by known voices.
-    voices: of known words by unknown voices.
+    train: recordings to train on.
+    validation: unseen words by unseen voices.
+    words: unseen words by seen voices.
+    voices: seen words by unseen voices.
     all_words: every word in alphabetical order.
   """
 
@@ -41,10 +41,10 @@ class Parts(NamedTuple):
 def divided(
   recordings: Sequence[Recording], unseen_words: Sequence[str], unseen_voices: Sequence[str]
 ) -> Parts:
-  """Recordings by whether their word, in any case, and their voice are to be unseen.
+  """Divides recordings by whether their word (case-insensitive) and their voice are to be unseen.
 
   Raises:
-    ConfigError: a name that no recording has, or nothing is left on a side.
+    ConfigError: a name that no recording has, or an empty part.
   """
   unseen_words = [folded(word) for word in unseen_words]
   parts: dict[tuple[bool, bool], list[Recording]] = {
@@ -76,13 +76,13 @@ def divided(
 
 
 class Sound(NamedTuple):
-  """What log-mels are like, nats.
+  """Statistics of log-mels, nats.
 
   Attributes:
-    floor: in silence.
-    loud: where speech is loud: the quantile .95 of what is above the floor.
-    mean: of all.
-    std: of all.
+    floor: value of silence.
+    loud: level of loud speech: the .95 quantile of values above the floor.
+    mean: mean of all values.
+    std: standard deviation of all values.
   """
 
   floor: float
@@ -92,7 +92,7 @@ class Sound(NamedTuple):
 
 
 def sound_of(recordings: Sequence[Recording]) -> Sound:
-  """Of the log-mels of recordings."""
+  """Statistics of the recordings' log-mels."""
   values = np.concatenate([x.mel.ravel() for x in recordings]).astype(np.float64)
   floor = values.min()
   loud = np.quantile(values[values > floor + 1e-3], 0.95)
@@ -100,13 +100,13 @@ def sound_of(recordings: Sequence[Recording]) -> Sound:
 
 
 class Corpus(NamedTuple):
-  """All that a run learns from and is judged by.
+  """A run's training and evaluation data.
 
   Attributes:
-    sound: what it hears is like.
-    facts: what a model must know of the words and of what moves.
-    train: to learn from; None where it is not wanted.
-    judged: by the names of JUDGED or JUDGED_REAL.
+    sound: statistics of its log-mels.
+    facts: what a model must know about the words and the predicted values.
+    train: training rows; None where they are not wanted.
+    judged: evaluation rows, keyed by the names in JUDGED or JUDGED_REAL.
   """
 
   sound: Sound
@@ -116,14 +116,14 @@ class Corpus(NamedTuple):
 
 
 def speech_of(config: ConfigDict, parts: Parts, first: int, count: int) -> Speech:
-  """Speakers who act recordings, from the number `first` on."""
+  """The `Speech` of `count` speakers who act recordings, numbered from `first`."""
   data = config.data
   words = find_dictionary(data.dictionary)
   return Speech(parts.all_words, words, config.seed, first, count, data.look)
 
 
 def own_recordings(config: ConfigDict) -> list[Recording]:
-  """Those of config.data.recordings, none by default; when their phonemes are said is estimated.
+  """The recordings in config.data.recordings, none by default; their phoneme times are estimated.
 
   Raises:
     DataError: see `recordings.of_table`.
@@ -136,7 +136,7 @@ def own_recordings(config: ConfigDict) -> list[Recording]:
 
 
 def acting_of(config: ConfigDict, floor: float) -> Acting:
-  """How recordings become clips to learn from."""
+  """The config's options for turning recordings into clips."""
   data = config.data
   return Acting(
     data.num_frames, data.words_a_clip, data.silent, data.spliced, data.pause, data.rate, floor
@@ -144,7 +144,7 @@ def acting_of(config: ConfigDict, floor: float) -> Acting:
 
 
 def noisy(rows: MotionRows, config: ConfigDict, sound: Sound) -> MotionRows:
-  """Every second clip with noise behind it, as loud as training has it at most."""
+  """The rows with background noise in every second clip, no louder than in training."""
   columns, rng = rows.arrays(), generator(config.seed, 'motion noise')
   least, most = config.augment.noise
   mel = columns['mel'].astype(np.float32)

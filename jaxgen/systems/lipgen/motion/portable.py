@@ -1,4 +1,4 @@
-"""Motion for other programs."""
+"""Export of motion nets for use by other programs."""
 
 from collections.abc import Callable
 
@@ -13,17 +13,17 @@ from jaxgen.task import Trained
 
 
 def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeStruct, ...]]:
-  """The net as one program: (mel, length) -> (offsets, pose), for any number b of sounds of up to t frames.
+  """The net as one exportable function, (mel, length) -> (offsets, pose), for any number b of up to t frames.
 
   - mel: [b, 4 t, 80] float32 nats at 100 Hz, four rows a frame.
-  - length: [b] int32, how many of the frames count, from the first; what the others hold does not matter.
+  - length: [b] int32, number of valid leading frames; the contents of the rest do not matter.
 
-  Offsets are [b, t, 80] float32, x and y of 40 contour points beside the speaker's own neutral ones in half
-  widths of the mouth; pose is [b, t, 6], see `targets.pose_moves`. Both are 0 beyond a sound's length.
+  Offsets are [b, t, 80] float32, x and y of 40 contour points relative to the speaker's own neutral ones, in
+  half widths of the mouth; pose is [b, t, 6], see `targets.pose_moves`. Both are 0 beyond a sound's length.
   """
   net = make_model(trained.config, trained.facts)
   inference = Inference(net, trained.facts, trained.config)
-  variables = jax.tree.map(jnp.asarray, trained.variables)  # those of a file are NumPy's
+  variables = jax.tree.map(jnp.asarray, trained.variables)  # loaded from a file as NumPy arrays
   b, t = export.symbolic_shape('b, t')
 
   def move(mel: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,10 +1,10 @@
-"""GRID's sentences as rows of motion: true sound with true mesh, and pseudo-audio with pseudo-mesh.
+"""GRID sentences as motion rows: true sound with true mesh, and pseudo-audio with pseudo-mesh.
 
-Thirteen sentences of one speaker are there with sound and the whole face; they are judged by, and their sound
-is never learnt from. Of his others only the mouth is known: their mesh is told by a labeller (pseudo-mesh), and
-what is heard is their words by synthetic voices, each stretched to the time that it takes in the clip
-(pseudo-audio). The labeller, and the components in which a mesh is told, are fitted to the meshes of these very
-thirteen, so that of them the net knows as much as that.
+Thirteen sentences of one speaker come with sound and the whole face; they are used for evaluation, and the net
+never trains on their sound. For his others only the mouth is available: a labeller predicts their mesh
+(pseudo-mesh), and their sound is the words by synthetic voices, each stretched to its duration in the clip
+(pseudo-audio). The labeller and the mesh components are fitted to the meshes of these same thirteen sentences,
+so to that extent the net has seen them.
 """
 
 import functools
@@ -30,17 +30,17 @@ from jaxgen.systems.lipgen.voices.sounds import levelled
 from jaxgen.systems.lipgen.warping import mesh
 from jaxgen.task import Batch
 
-LEFT_CORNER, RIGHT_CORNER = 0, POINTS // 4  # of the outer lips among the points of a contour
+LEFT_CORNER, RIGHT_CORNER = 0, POINTS // 4  # of the outer lips among the contour points
 
 
 class Sentence(NamedTuple):
-  """What is known of a clip.
+  """The words and labels of a clip.
 
   Attributes:
-    name: of the clip.
-    words: that are said.
-    spans: [K, 2] start and end of each in frames.
-    values: float32 [T, V], how the face differs from its neutral one, see `Basis`.
+    name: name of the clip.
+    words: the K words said.
+    spans: [K, 2] start and end of each word in frames.
+    values: float32 [T, V], the face's difference from the neutral one, see `Basis`.
   """
 
   name: str
@@ -50,14 +50,14 @@ class Sentence(NamedTuple):
 
 
 class Basis(NamedTuple):
-  """How V values of a mesh are offsets of the 40 contour points, in half widths of the mouth at rest.
+  """Linear map from V mesh values to offsets of the 40 contour points, in half widths of the mouth at rest.
 
   Attributes:
     basis: float32 [V, 80].
     mean: float32 [80].
-    scale: [V]: values are components (in standard deviations) times this, so that all have one unit.
+    scale: [V]; values are components (in standard deviations) times this, so that all share one unit.
     rest: float32 [V], values of the neutral face.
-    neutral: float32 [80], the speaker's contour at rest about its middle.
+    neutral: float32 [80], the speaker's contour at rest, centred.
   """
 
   basis: np.ndarray
@@ -68,7 +68,7 @@ class Basis(NamedTuple):
 
 
 def basis_of(labels: Labels) -> Basis:
-  """The basis of the labels' components, for their speaker's mouth."""
+  """The basis for the labels' components, scaled to their speaker's mouth."""
   fitted, contour = labels.fitted, list(mesh.CONTOUR)
   lips = labels.neutral[contour]
   corners = lips[[LEFT_CORNER, RIGHT_CORNER]]
@@ -84,7 +84,7 @@ def basis_of(labels: Labels) -> Basis:
 
 
 def sentences(labels: Labels, basis: Basis) -> dict[str, Sentence]:
-  """Clips with words and labels, by their names."""
+  """Clips that have both words and labels, by name."""
   said: dict[str, list] = {}
   for row in read_table(grid.folder_of() / 'words.tsv'):
     said.setdefault(row.clip, []).append(row)
@@ -99,13 +99,13 @@ def sentences(labels: Labels, basis: Basis) -> dict[str, Sentence]:
 
 
 def speak_all(voices: Sequence[str]) -> dict[str, dict[str, Recording]]:
-  """GRID's words by voices of espeak-ng: voice -> word -> recording with little silence around.
+  """GRID's words spoken by espeak-ng voices: voice -> word -> recording with its silence trimmed.
 
   Raises:
-    ConfigError: the extra `speech` is missing, or there is no such voice.
+    ConfigError: the extra `speech` is missing, or a voice does not exist.
   """
   pairs = [(word, voice) for voice in voices for word in grid.WORDS]
-  with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # each waits for a process of its own
+  with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # each thread waits for its own process
     found = list(pool.map(lambda pair: trimmed(spoken([pair[0]], [pair[1]])[0]), pairs))
   by_voice: dict[str, dict[str, Recording]] = {voice: {} for voice in voices}
   for (word, voice), one in zip(pairs, found, strict=True):
@@ -116,13 +116,13 @@ def speak_all(voices: Sequence[str]) -> dict[str, dict[str, Recording]]:
 def pseudo_audio(
   rng: np.random.Generator, said: Sentence, words: Mapping[str, Recording], gain: float = 1.0
 ) -> np.ndarray:
-  """A sentence by one synthetic voice, every word stretched to its time in the clip: [4 T, 80] nats.
+  """A sentence by one synthetic voice, every word stretched to its span in the clip: [4 T, 80] nats.
 
   Args:
-    rng: of the loudness of words.
+    rng: draws the loudness of words.
     said: the sentence.
-    words: of one voice.
-    gain: nats by which a word is louder or quieter, at most.
+    words: recordings of one voice by word.
+    gain: largest change of a word's loudness, nats, either way.
   """
   rows = ROWS_A_FRAME * len(said.values)
   mel = np.full((rows, BANDS), SILENT, np.float32)
@@ -132,7 +132,7 @@ def pseudo_audio(
     inside = [phoneme != REST for phoneme in one.phonemes]
     length = 100 * float(one.times[inside, 1].max() - one.times[inside, 0].min())
     sound = stretched(one, (last - first) / max(length, 1.0)).mel + gain * rng.uniform(-1, 1)
-    # What fades before and after a word lies outside of its time.
+    # The fade before and after a word lies outside its span.
     before = round(MARGIN * (last - first) / max(length, 1.0))
     begin = first - before
     cut = slice(max(begin, 0), min(begin + len(sound), rows))
@@ -143,7 +143,7 @@ def pseudo_audio(
 
 @functools.lru_cache(maxsize=32)
 def true_sound(name: str) -> np.ndarray:
-  """The log-mel [L, 80] of an utterance with sound, at the level of all recordings.
+  """The log-mel [L, 80] of an utterance with sound, normalised to the loudness of all recordings.
 
   Raises:
     DataError: the file is missing or damaged.
@@ -153,7 +153,7 @@ def true_sound(name: str) -> np.ndarray:
 
 
 class Row(NamedTuple):
-  """A clip to learn from or to judge by: what is heard, [4 T, 80], and what moves, [T, V]."""
+  """A training or evaluation clip: log-mel [4 T, 80], mesh values [T, V], word spans [K, 2] and label."""
 
   mel: np.ndarray
   values: np.ndarray
@@ -162,7 +162,7 @@ class Row(NamedTuple):
 
 
 def true_rows(said: Mapping[str, Sentence], first_label: int) -> list[Row]:
-  """The utterances with sound; their labels are numbers from `first_label` on."""
+  """The utterances with sound, labelled with consecutive numbers from `first_label`."""
   found = []
   for i, name in enumerate(grid.WITH_SOUND):
     if name not in said:
@@ -181,7 +181,7 @@ def pseudo_rows(
   seed: int,
   stream: str,
 ) -> list[Row]:
-  """Sentences by pseudo-audio, each `copies` times by voices that are drawn."""
+  """Sentences with pseudo-audio, each `copies` times by randomly drawn voices."""
   found = []
   for number in range(copies * len(said)):
     one, rng = said[number % len(said)], generator(seed, f'pseudo {stream}', number)
@@ -192,7 +192,7 @@ def pseudo_rows(
 
 
 def silent_rows(count: int, rest: np.ndarray, seed: int, stream: str) -> list[Row]:
-  """Clips in which nothing is heard and the face is neutral."""
+  """Silent clips with a neutral face."""
   found = []
   for number in range(count):
     frames = int(generator(seed, f'silent {stream}', number).integers(FRAMES // 2, FRAMES + 1))
@@ -203,7 +203,7 @@ def silent_rows(count: int, rest: np.ndarray, seed: int, stream: str) -> list[Ro
 
 
 def columns(rows: Sequence[Row], neutral: np.ndarray) -> MotionRows:
-  """Rows as batches want them. How the head moves is not known of a mouth crop: it is held still."""
+  """Rows as padded columns. A mouth crop does not show head motion, so the pose is zero."""
   count, frames = len(rows), FRAMES
   found: Batch = {
     'mel': np.zeros((count, ROWS_A_FRAME * frames, BANDS), np.float16),

@@ -1,4 +1,4 @@
-"""The picture of a run: contours over time beside the truth, and how far mouths open."""
+"""A run's picture: contours over time against the truth, and the opening of the mouth."""
 
 import io
 from typing import Any
@@ -14,7 +14,7 @@ from jaxgen.systems.lipgen.motion.targets import POINTS, as_contours
 from jaxgen.systems.lipgen.procedural.geometry import CONTOUR
 from jaxgen.task import Batch, Data, PyTree, Tools
 
-CLIPS, MOMENTS = 4, 12  # that are shown, and contours of each
+CLIPS, MOMENTS = 4, 12  # clips shown, and contours per clip
 TRUTH, OURS = '#9ca3af', '#b91c1c'
 
 
@@ -26,7 +26,7 @@ def pictures(
   data: Data | None,
   tools: Tools,
 ) -> dict[str, np.ndarray]:
-  """{'motion'}: clips of unseen words by unseen voices, the last one silent; nothing without data."""
+  """{'motion': picture}: clips of unseen words by unseen voices, the last one silent; empty without data."""
   if data is None:
     return {}
   size = config.eval.batch_size
@@ -55,7 +55,7 @@ def _shown(net: Motion, facts: dict[str, Any], variables: PyTree, batch: Batch) 
 
 
 def _different(batch: Batch, count: int) -> list[int]:
-  """Rows with different words, as far as there are."""
+  """Rows with different words, as far as possible."""
   rows = [int(i) for i in np.flatnonzero(batch['mask'] > 0)]
   firsts = list({int(batch['label'][i]): i for i in reversed(rows)}.values())
   return sorted([*firsts, *(i for i in rows if i not in firsts)][:count])
@@ -67,7 +67,7 @@ def motion_picture(
   """Each clip as a row of contours, ours over the truth, above the curves of their opening.
 
   Args:
-    clips: title, and points [T, 80] of ours and of the truth, in half widths of the mouth.
+    clips: title, our points [T, 80] and the true ones, in half widths of the mouth.
     opening: [80] weights, see `targets.opening_weights`.
 
   Returns:

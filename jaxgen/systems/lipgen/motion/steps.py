@@ -1,4 +1,4 @@
-"""The updates of a run: contours and pose by their distance and by that of their velocities."""
+"""Training steps: L1 losses on contours, pose and their velocities."""
 
 from typing import Any
 
@@ -18,22 +18,22 @@ PLAYER = 'model'
 
 
 def distances(found: jax.Array, truth: jax.Array) -> jax.Array:
-  """L1 of frames: [B, T, V] and [B, T, V] to [B, T], the mean over the V."""
+  """Per-frame L1: [B, T, V] and [B, T, V] to [B, T], the mean over V."""
   chex.assert_equal_shape([found, truth])
   return jnp.abs(found - truth).mean(-1)
 
 
 def velocity_distances(found: jax.Array, truth: jax.Array) -> jax.Array:
-  """L1 of the changes from frame to frame: [B, T - 1] of [B, T, V]."""
+  """L1 of frame-to-frame differences: [B, T, V] to [B, T - 1]."""
   return distances(found[:, 1:] - found[:, :-1], truth[:, 1:] - truth[:, :-1])
 
 
 class Steps:
-  """What happens to the net's state, and to what is exported of it.
+  """Training, export and evaluation steps of the net.
 
   Args:
-    config: of the run.
-    net: without a device axis, which nothing in it needs.
+    config: the run's config.
+    net: the net without a device axis, which it does not need.
     axis: the device axis, or None.
   """
 
@@ -48,7 +48,7 @@ class Steps:
     """L1 of offsets and pose, and of their velocities, see `Task.losses`.
 
     Returns:
-      The loss, each part its mean over the frames that count, and `terms`, the means of these by name.
+      The loss, a weighted sum of means over unpadded frames, and the unweighted means of its `terms` by name.
     """
     keys = example_keys(step_rng(state, 'dropout'), len(batch['mel']), self.axis)
     masks = masks_of(batch['counted'])
@@ -66,7 +66,7 @@ class Steps:
     return state.replace(step=state.step + 1), psum(metrics, self.axis)
 
   def terms(self, out: MotionOutput, batch: Batch) -> dict[str, jax.Array]:
-    """L1 by name: [B, T] of errors, [B, T - 1] of velocities."""
+    """L1 terms by name: [B, T] for errors, [B, T - 1] for velocities."""
     return {
       'mouth_error': distances(out.offsets, batch['offsets']),
       'mouth_velocity': velocity_distances(out.offsets, batch['offsets']),
@@ -75,24 +75,24 @@ class Steps:
     }
 
   def weight(self, name: str) -> float:
-    """Of a term in the loss."""
+    """Weight of a term in the loss."""
     loss = self.config.loss
     of_part = loss.pose if name.startswith('pose') else 1.0
     return of_part * (loss.velocity if kind_of(name) == 'velocity' else 1.0)
 
   def export(self, state: TrainState) -> PyTree:
-    """The net."""
+    """The net's variables."""
     return {'params': state.params[PLAYER]}
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
-    """The loss and the errors of frames that count."""
+    """The loss and the errors over unpadded frames."""
     del key
     out: Any = self.net.apply(variables, batch['mel'], batch['counted'])
     masks = {name: x * batch['mask'][:, None] for name, x in masks_of(batch['counted']).items()}
     terms = self.terms(out, batch)
     found = {name: Mean.of(x, masks[kind_of(name)]) for name, x in terms.items()}
-    # Velocities of the frames that have one before them, errors of all, each over its own number of frames: the
-    # loss of a batch, counted by its frames, is the loss of training where batches are alike.
+    # Errors are averaged over all frames, velocities over those with a predecessor. A batch's loss is weighted
+    # by its frames, so the total equals the training loss where batches are alike.
     frames = masks['error'].sum()
     loss = sum(self.weight(k) * m.total / jnp.maximum(m.count, 1) for k, m in found.items())
     return {
@@ -103,10 +103,10 @@ class Steps:
 
 
 def kind_of(name: str) -> str:
-  """'error' or 'velocity' of a term's name."""
+  """The kind of a named term: 'error' or 'velocity'."""
   return name.rpartition('_')[2]
 
 
 def masks_of(counted: jax.Array) -> dict[str, jax.Array]:
-  """Of [B, T]: 'error' for frames that count, 'velocity' [B, T - 1] for pairs of them."""
+  """Masks of `counted` [B, T]: 'error' for unpadded frames, 'velocity' [B, T - 1] for pairs of them."""
   return {'error': counted, 'velocity': counted[:, 1:] * counted[:, :-1]}

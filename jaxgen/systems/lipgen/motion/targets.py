@@ -1,4 +1,4 @@
-"""What motion is learned as: contours without pose beside the speaker's neutral ones, and how a head moves.
+"""Motion targets: pose-free contour offsets from the speaker's neutral ones, and head motion.
 
 Contours are those of `geometry.contours`: 20 points of the outer lips, then 20 of the inner ones, in half
 widths of the mouth at rest.
@@ -14,50 +14,50 @@ from jaxgen.systems.lipgen.procedural.geometry import CONTOUR, Pose, contours, t
 from jaxgen.systems.lipgen.procedural.identity import Speaker
 
 POINTS = 2 * CONTOUR
-# The middles of the inner lips' upper and lower edge among the points.
+# Indices of the midpoints of the inner lips' upper and lower edges.
 INNER_TOP, INNER_BOTTOM = CONTOUR + CONTOUR // 4, CONTOUR + 3 * CONTOUR // 4
-# What a net's numbers are, as `facts['target']` says: offsets of contours, or components of a mesh of which
-# 'contour_basis' [V, 80] and 'contour_mean' [80] make those.
+# Values of `facts['target']`, the meaning of a net's outputs: contour offsets, or mesh components that
+# 'contour_basis' [V, 80] and 'contour_mean' [80] map to such offsets.
 CONTOURS, MESH = 'contours', 'mesh'
 
 
 def face_points(who: Speaker, mouth: np.ndarray) -> np.ndarray:
-  """Contours [T, 40, 2] in the face's own frame, as of a head that looks straight at one, of mouths [T, 7]."""
+  """Contours [T, 40, 2] of mouths [T, 7] in the face's own frame, as for a head that faces the camera."""
   still, one = np.zeros(len(mouth)), np.ones(len(mouth))
   return contours(who, mouth, Pose(still, still, one, still, still, still))
 
 
 def neutral_points(who: Speaker) -> np.ndarray:
-  """Those [40, 2] of the mouth at rest."""
+  """Contour points [40, 2] of the mouth at rest."""
   return face_points(who, np.array([Mouth()]))[0]
 
 
 def offsets(who: Speaker, mouth: np.ndarray) -> np.ndarray:
-  """How contours differ from the speaker's neutral ones: float32 [T, 80], x and y of each point in turn."""
+  """Offsets of contours from the speaker's neutral ones: float32 [T, 80], x and y of each point in turn."""
   found = face_points(who, mouth) - neutral_points(who)
   return found.reshape(len(mouth), -1).astype(np.float32)
 
 
 def pose_moves(pose: Pose) -> np.ndarray:
-  """How a head differs from the mean of how it is held in the clip.
+  """Head pose relative to its mean over the clip.
 
-  How a head is held is not heard; that it moves may be.
+  The mean pose cannot be heard; motion may be.
 
   Args:
-    pose: of T frames.
+    pose: T frames.
 
   Returns:
-    float32 [T, 6] as `geometry.Pose`, the scale as its logarithm.
+    float32 [T, 6] in the order of `geometry.Pose`, with log scale.
   """
   found = np.stack(pose._replace(scale=np.log(pose.scale)), axis=1)
   return (found - found.mean(0)).astype(np.float32)
 
 
 def moved(held: np.ndarray, moves: np.ndarray) -> Pose:
-  """The pose of a head that is held somehow and moves, the inverse of `pose_moves`.
+  """The pose of a head that moves about a mean pose; the inverse of `pose_moves`.
 
   Args:
-    held: [6], as `geometry.Pose`.
+    held: [6], the mean pose as in `geometry.Pose`.
     moves: [T, 6].
   """
   x, y, scale, roll, yaw, pitch = moves.T.astype(np.float64)
@@ -72,29 +72,29 @@ def moved(held: np.ndarray, moves: np.ndarray) -> Pose:
 
 
 def in_picture(neutral: np.ndarray, moves: np.ndarray, pose: Pose) -> np.ndarray:
-  """Contours of a moving mouth where a head carries them, the inverse of `offsets`.
+  """Contours of a moving mouth placed by the head's pose; inverts `offsets`.
 
   Args:
     neutral: [40, 2] of the speaker, see `neutral_points`.
     moves: [T, 80] offsets.
-    pose: of T frames.
+    pose: T frames.
 
   Returns:
-    [T, 40, 2] in half sides of the picture from its middle, as `geometry.contours`.
+    [T, 40, 2] in half sides of the picture from its middle, as in `geometry.contours`.
   """
   points = neutral[None] + moves.reshape(-1, POINTS, 2)
   return to_picture(pose, points[..., 0], points[..., 1])
 
 
 def opening_weights() -> np.ndarray:
-  """[80]: what to multiply offsets by for how much further than at rest the inner lips are apart."""
+  """Weights [80]: their dot product with offsets is how much wider than at rest the inner lips are open."""
   weights = np.zeros((POINTS, 2), np.float32)
   weights[INNER_BOTTOM, 1], weights[INNER_TOP, 1] = 1, -1
   return weights.reshape(-1)
 
 
 def as_contours(values: Any, facts: dict[str, Any]) -> Any:
-  """What a net says [..., V] as offsets of contours [..., 80], for either kind of target; NumPy's or JAX's."""
+  """Net outputs [..., V] as contour offsets [..., 80], for either kind of target; NumPy or JAX arrays."""
   if facts.get('target', CONTOURS) == CONTOURS:
     return values
   library: Any = np if isinstance(values, np.ndarray) else jnp
@@ -105,5 +105,5 @@ def as_contours(values: Any, facts: dict[str, Any]) -> Any:
 
 
 def learnt_pose(pose: Any, config: Any) -> Any:
-  """What a net says of the head, or a still one where nothing of it was in the loss."""
+  """The net's head pose, or zeros if pose was not part of the loss."""
   return pose if config.loss.pose else 0 * pose

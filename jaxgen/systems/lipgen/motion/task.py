@@ -1,4 +1,4 @@
-"""LipGen's motion as a Task."""
+"""LipGen's motion model as a `Task`."""
 
 import functools
 from typing import Any
@@ -16,13 +16,13 @@ from jaxgen.task import Data, PyTree, Task, Tools, TrainState, fresh_state, name
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any]) -> Motion:
-  """The net of a config for what its facts say is heard and moved."""
+  """Builds the config's net with the sizes and log-mel statistics in `facts`."""
   dtype, param_dtype = DTYPES[config.precision]
   return make_motion(config.model.to_dict(), facts, dtype=dtype, param_dtype=param_dtype)
 
 
 def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDtypeStruct]:
-  """A training batch, as `Data.example` makes it."""
+  """Shapes of a training batch, as made by `Data.example`."""
   rows, frames = config.batch_size, facts['clip_frames']
   shapes = {
     'mel': (rows, ROWS_A_FRAME * frames, BANDS),
@@ -35,7 +35,7 @@ def batch_of(config: ConfigDict, facts: dict[str, Any]) -> dict[str, jax.ShapeDt
 
 
 def initial(steps: Steps, key: jax.Array) -> TrainState:
-  """A state of new parameters."""
+  """A training state with freshly initialised parameters."""
   dtype = steps.param_dtype
   mel, counted = jnp.zeros((1, ROWS_A_FRAME, BANDS), dtype), jnp.ones((1, 1), dtype)
   params = steps.net.init(name_key(key, 'init'), mel, counted)['params']
@@ -43,12 +43,12 @@ def initial(steps: Steps, key: jax.Array) -> TrainState:
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config. One player, the net."""
+  """The config's task, with one player: the net."""
   net = make_model(config, facts)
   steps = Steps(config, net, axis)
 
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
-    from jaxgen.systems.lipgen.motion import evaluation  # no part of a net that is used
+    from jaxgen.systems.lipgen.motion import evaluation  # not needed for inference
 
     return evaluation.evaluate(config, facts, net, variables, data, tools)
 
