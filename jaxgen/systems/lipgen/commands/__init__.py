@@ -1,4 +1,4 @@
-"""The subcommands of `jaxgen` that lipgen brings, a module each."""
+"""The `jaxgen` subcommands provided by lipgen, one module each."""
 
 from jaxgen.systems.lipgen.commands.import_torch import IMPORT_WORDS
 from jaxgen.systems.lipgen.commands.lipread import LIPREAD

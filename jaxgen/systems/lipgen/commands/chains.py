@@ -1,4 +1,4 @@
-"""What commands share that make mouths move: the nets that are asked for, and help with examples."""
+"""Shared by commands that make mouths move: options for the nets, and a help formatter for examples."""
 
 import argparse
 
@@ -9,14 +9,14 @@ _NETS = {'motion': 'the net that moves lips', 'render': 'the net that renders mo
 
 
 class Teaching(argparse.HelpFormatter):
-  """Leaves the lines of the examples as they are written."""
+  """A help formatter that keeps the line breaks of examples."""
 
   def _fill_text(self, text: str, width: int, indent: str) -> str:
     return text if '\n' in text else super()._fill_text(text, width, indent)
 
 
 def add_nets(parser: argparse.ArgumentParser) -> None:
-  """--motion, --render and --steps."""
+  """Adds --motion, --render and --steps."""
   for kind, what in _NETS.items():
     parser.add_argument(
       f'--{kind}',
@@ -34,7 +34,7 @@ def add_nets(parser: argparse.ArgumentParser) -> None:
 
 
 def check_nets(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options of `add_nets` that cannot be."""
+  """Raises ConfigError for invalid options of `add_nets`."""
   from jaxgen.systems.lipgen.diffusion.schedule import check_steps
 
   check_steps(args.steps)

@@ -1,4 +1,4 @@
-"""What commands share that look for mouths in videos: their options."""
+"""Options shared by commands that find mouths in videos."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_landmark_source(parser: argparse.ArgumentParser) -> None:
-  """--landmarks and --source, of commands that look for mouths in videos."""
+  """Adds --landmarks and --source, for commands that find mouths in videos."""
   parser.add_argument(
     '--landmarks',
     type=as_path,
@@ -31,7 +31,7 @@ def add_landmark_source(parser: argparse.ArgumentParser) -> None:
 
 
 def check_landmark_source(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options of `add_landmark_source` that cannot be together."""
+  """Raises ConfigError for invalid combinations of the options of `add_landmark_source`."""
   if args.landmarks and not args.landmarks.exists():
     raise ConfigError(f'--landmarks={args.landmarks}: no such file or folder')
   if args.source == 'file' and not args.landmarks:
@@ -41,7 +41,7 @@ def check_landmark_source(args: argparse.Namespace) -> None:
 
 
 def check_one_landmark_file(args: argparse.Namespace, videos: int) -> None:
-  """Raises ConfigError for a file of landmarks where there are several videos."""
+  """Raises ConfigError for a single file of landmarks with several videos."""
   if args.landmarks and not args.landmarks.is_dir() and videos > 1:
     raise ConfigError(
       f'--landmarks={args.landmarks} is of one video, and there are {videos}: name a folder of such files'
@@ -49,17 +49,17 @@ def check_one_landmark_file(args: argparse.Namespace, videos: int) -> None:
 
 
 def without_videos(inputs: Sequence[Path]) -> dict[Path, str]:
-  """The folders that have no video in them, with what to say of each."""
+  """Maps each folder without videos to a message about it."""
   from jaxgen.systems.lipgen.video.jobs import why_none
 
   return {path: why for path in inputs if (why := why_none(path))}
 
 
 def found_how(args: argparse.Namespace, source: Path) -> dict[str, str]:
-  """By what the mouth of a video is to be found, as tables of outputs tell it; `source` '' where any will do.
+  """How a video's mouth is to be found, as recorded in output tables; `source` is '' if any method will do.
 
   Raises:
-    DataError: the folder of landmarks has none of the video.
+    DataError: the folder of landmarks has none for the video.
   """
   from jaxgen.systems.lipgen.video.jobs import landmark_file_of
   from jaxgen.systems.lipgen.video.ledger import digest_of
@@ -73,7 +73,7 @@ def found_how(args: argparse.Namespace, source: Path) -> dict[str, str]:
 
 
 def read_mouths(source: Path, args: argparse.Namespace, bars: 'Bars') -> 'MouthClip':
-  """The clip of a video by the options of `add_landmark_source`; errors as `mouths_of`."""
+  """The mouth clip of a video, using the options of `add_landmark_source`; raises as `mouths_of`."""
   from jaxgen.systems.lipgen.video.jobs import landmarks_of
   from jaxgen.systems.lipgen.video.mouths import mouths_of
 

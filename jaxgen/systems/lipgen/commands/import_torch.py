@@ -1,4 +1,4 @@
-"""`jaxgen import-torch lipgen FILE --words ...`: imported classes with their names."""
+"""`jaxgen import-torch lipgen FILE --words ...`: names the imported classes."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""`jaxgen lipread`: what is said in videos, or before a camera."""
+"""`jaxgen lipread`: reads lips in videos or from a camera."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
   from jaxgen.systems.lipgen.reading.subtitles import Word
   from jaxgen.systems.lipgen.video.outputs import Outputs
 
-TOP = 5  # words of an answer in JSON objects
+TOP = 5  # words per answer in JSON objects
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +83,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be, alone or together."""
+  """Raises ConfigError for invalid options or combinations of them."""
   if bool(args.inputs) == (args.camera is not None):
     raise ConfigError('name videos, or --camera: one of them')
   if args.camera is not None:
@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _wanted(args: argparse.Namespace, inputs: list['Path']) -> list['Wanted']:
-  """The videos with their outputs; what stands in their way is told before any work."""
+  """The videos with their outputs; reports obstacles before any work starts."""
   from jaxgen.systems.lipgen.reading import outputs
 
   if args.output:
@@ -147,7 +147,7 @@ def _lipread(args: argparse.Namespace) -> None:
 def _read_all(
   args: argparse.Namespace, plan: list['Wanted'], folders: list['Path'], work: Batch, named: bool
 ) -> None:
-  """Reads the videos, while it holds the folders of outputs."""
+  """Reads the videos while holding the locks of the output folders."""
   from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.reading.outputs import TABLE
   from jaxgen.systems.lipgen.video.outputs import Outputs
@@ -169,7 +169,7 @@ def _read_all(
 
 
 def _service(args: argparse.Namespace, live: bool = False) -> 'Service':
-  """The reader that is asked for."""
+  """The requested reader as a service."""
   from jaxgen.systems.lipgen import apply
   from jaxgen.systems.lipgen.reading.service import Service
 
@@ -182,14 +182,14 @@ def _service(args: argparse.Namespace, live: bool = False) -> 'Service':
 
 
 def _weights(service: 'Service') -> str:
-  """Tells a reader from others."""
+  """A digest that identifies a reader."""
   from jaxgen.systems.lipgen.apply import digest_of
 
   return digest_of(service.model)
 
 
 def _how(args: argparse.Namespace, weights: str, source: 'Path') -> dict[str, str]:
-  """How a video is to be read, by titles of `outputs.HOW`; as `Outputs.left`."""
+  """How a video is to be read, keyed by the titles of `outputs.HOW`, as `Outputs.left` takes it."""
   spans = sorted(map(tuple, args.boundary))
   return {
     'weights': weights,
@@ -209,7 +209,7 @@ def _read_video(
   made: 'Outputs',
   named: bool,
 ) -> None:
-  """One video; a mistake is told of."""
+  """Reads one video; reports errors instead of raising them."""
   from jaxgen.files import write_bytes
   from jaxgen.systems.lipgen.reading import captions, sources
   from jaxgen.systems.lipgen.reading.service import read_as
@@ -235,7 +235,7 @@ def _read_video(
     if one.overlay and 'overlay' in written:
       captions.write_captioned(one.overlay, one.source, mouths, words, bars)
     made.add(one, written.values(), how | _found_by(mouths))
-  except ConfigError:  # of the machine, not of this video
+  except ConfigError:  # concerns the machine, not this video
     raise
   except (UserError, OSError) as error:
     work.fail(name, error)
@@ -253,12 +253,12 @@ def _read_video(
 
 
 def _found_by(mouths: 'Mouths') -> dict[str, str]:
-  """What the mouth was found by, of `_how`."""
+  """The entry of `_how` for the method that found the mouth."""
   return {'source': mouths.clip.landmarks.source} if mouths.clip else {}
 
 
 def _listen(args: argparse.Namespace) -> None:
-  """Reads whoever sits before a camera until a stop signal, or until the camera ends."""
+  """Reads the person in front of a camera until a stop signal or the end of the stream."""
   from jaxgen.systems.lipgen.reading import live
   from jaxgen.systems.lipgen.video import landmarks
   from jaxgen.terminal.reporter import Reporter

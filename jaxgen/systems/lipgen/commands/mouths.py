@@ -1,4 +1,4 @@
-"""`jaxgen mouths`: crops of whoever speaks."""
+"""`jaxgen mouths`: crops the mouths of speakers in videos."""
 
 import argparse
 from pathlib import Path
@@ -70,7 +70,7 @@ def _mouths(args: argparse.Namespace) -> None:
 
 
 def _fill(args: argparse.Namespace, plan: 'list[Job]', aligns: Path | None, work: Batch) -> None:
-  """Crops what is missing of the videos."""
+  """Makes the missing crops of the videos."""
   from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.video.outputs import CROPPED, Outputs
 
@@ -93,7 +93,7 @@ def _fill(args: argparse.Namespace, plan: 'list[Job]', aligns: Path | None, work
 def _write_words(
   output: Path, plan: 'list[Job]', aligns: Path | None, made: 'Outputs', work: Batch
 ) -> None:
-  """The words of the crops that are there, and of these videos."""
+  """Writes the words of existing crops and of these videos."""
   from jaxgen.systems.lipgen.video import words
 
   own = [
@@ -113,7 +113,7 @@ def _write_words(
 def _left(
   args: argparse.Namespace, job: 'Job', made: 'Outputs', how: dict[str, str]
 ) -> dict[str, Path]:
-  """The outputs of a video that are to be written, by kind: an overlay with the crops that it shows.
+  """The outputs of a video still to be written, by kind; an overlay always with the crops that it shows.
 
   Raises:
     UserError: see `Outputs.left`.
@@ -132,7 +132,7 @@ def _left(
 def _crop(
   args: argparse.Namespace, job: 'Job', work: Batch, made: 'Outputs', stale: set[str]
 ) -> None:
-  """One video; a mistake is told of. Before the first is written the words of `stale` clips are forgotten."""
+  """Crops one video; reports errors. Before the first is written, the words of `stale` clips are discarded."""
   from jaxgen.systems.lipgen.video import encoding, jobs, overlay, words
 
   name = str(job.source)
@@ -152,7 +152,7 @@ def _crop(
     if 'overlay' in left:
       overlay.write_overlay(job.overlay, job.source, clip, work.bars(job.source.name))
     made.add(job, [job.target], how | jobs.about_clip(clip))
-  except ConfigError:  # of the machine, not of this video
+  except ConfigError:  # concerns the machine, not this video
     raise
   except (UserError, OSError) as error:
     work.fail(name, error)

@@ -1,4 +1,4 @@
-"""`jaxgen pose-augment`: a test set of turned heads."""
+"""`jaxgen pose-augment`: makes a test set of turned heads."""
 
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,7 +72,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be, alone or together."""
+  """Raises ConfigError for invalid options or combinations of them."""
   if (args.folder is None) == (args.of is None):
     raise ConfigError('name a folder of clips, or --of RUN: one of them')
   if args.of and (args.table or args.columns):
@@ -88,7 +88,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 class _Set(NamedTuple):
-  """What is to be made: the clips, the columns of their words, and what is to be said of them."""
+  """What is to be made: the clips, the columns of their words, and messages about them."""
 
   clips: 'list[Clip]'
   columns: tuple[str, ...]
@@ -96,7 +96,7 @@ class _Set(NamedTuple):
 
 
 def _set_of_folder(args: argparse.Namespace) -> _Set:
-  """That of the clips in a folder."""
+  """The set made from the clips in a folder."""
   from jaxgen.systems.lipgen.posing import augmenting, unseen
 
   columns = dict(zip(titles.OF, titles.OF, strict=True)) | (args.columns or {})
@@ -113,7 +113,7 @@ def _set_of_folder(args: argparse.Namespace) -> _Set:
 
 
 def _set_of_run(args: argparse.Namespace, config: 'ConfigDict', work: Batch) -> _Set:
-  """That of the clips that a run is judged by; drawn ones are drawn into the output."""
+  """The set made from a run's held-out clips; drawn ones are drawn into the output."""
   from jaxgen.systems.lipgen.posing import augmenting, unseen
 
   folder, table, only = unseen.unseen(config, args.output, work.bars(args.of.name), args.overwrite)
@@ -145,7 +145,7 @@ def _pose_augment(args: argparse.Namespace) -> None:
 
 
 def _fill(args: argparse.Namespace, found: _Set, work: Batch) -> None:
-  """Turns what is missing of the clips."""
+  """Makes the missing turned clips."""
   from jaxgen.systems.lipgen.posing import heads, manifest
 
   wanted = manifest.Wanted(args.kind or '', args.source, args.crop)
@@ -168,7 +168,7 @@ def _fill(args: argparse.Namespace, found: _Set, work: Batch) -> None:
 
 
 def _turn(clip: 'Clip', wanted: 'Wanted', work: Batch, made: 'Manifest') -> None:
-  """One clip; a mistake is told of."""
+  """Turns one clip; reports errors instead of raising them."""
   from jaxgen.systems.lipgen.posing import augmenting
 
   name, (yaw, pitch) = str(clip.source), clip.pose

@@ -1,4 +1,4 @@
-"""`jaxgen synthesise`: clips of faces that say words, to train readers of lips on."""
+"""`jaxgen synthesise`: makes clips of faces that say words, as training data for lip readers."""
 
 import argparse
 from collections.abc import Iterable
@@ -96,7 +96,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for options that cannot be."""
+  """Raises ConfigError for invalid options."""
   from jaxgen.systems.lipgen.synthesis.wishes import LARGEST_SEED, check_number
 
   if not args.words and not args.recordings:
@@ -140,7 +140,7 @@ def _synthesise(args: argparse.Namespace) -> None:
 
 
 class _Speech(NamedTuple):
-  """Who says what is said, what there is of each word, and what settings tell of that."""
+  """The speech source, the takes of each word, and the settings that record them."""
 
   say: 'Saying'
   takes: 'dict[str, list[Take]]'
@@ -148,7 +148,7 @@ class _Speech(NamedTuple):
 
 
 def _synthetic(args: argparse.Namespace) -> _Speech:
-  """Words in synthetic voices."""
+  """Words by synthetic voices."""
   from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
   from jaxgen.systems.lipgen.synthesis import spoken_clips
   from jaxgen.systems.lipgen.synthesis.clip_files import check_words
@@ -168,7 +168,7 @@ def _synthetic(args: argparse.Namespace) -> _Speech:
 
 
 def _recorded(args: argparse.Namespace) -> _Speech:
-  """Words of a person's own sound files, which the settings tell from others of their names."""
+  """Words from the user's own sound files, whose contents the settings identify."""
   from jaxgen.systems.lipgen.synthesis import spoken_clips
   from jaxgen.systems.lipgen.synthesis.clip_files import check_words
   from jaxgen.systems.lipgen.voices import own_words
@@ -195,7 +195,7 @@ def _recorded(args: argparse.Namespace) -> _Speech:
 
 
 def _told(dictionary: str) -> str:
-  """The name and contents of one's own dictionary; '' for CMUdict."""
+  """The name and digest of the user's own dictionary; '' for CMUdict."""
   from jaxgen import digests
   from jaxgen.data.folders import expanded
 
@@ -212,7 +212,7 @@ def _make(
   clips: 'list[Clip]',
   settings: dict[str, Any],
 ) -> None:
-  """Makes what is missing of the clips."""
+  """Makes the missing clips."""
   from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, digest_of, load_net
   from jaxgen.systems.lipgen.synthesis.making import synthesise
@@ -251,7 +251,7 @@ def _make(
 def _shown(
   work: Batch, made: 'Iterable[Made]', total: int, args: argparse.Namespace
 ) -> 'Iterable[Made]':
-  """Tells of clips as they are made, and of each face that is none."""
+  """Reports clips as they are made, and each picture without a face."""
   told = ''
   for one in work.bars(str(args.output), total)(made, 'clips'):
     if not one.why:

@@ -1,4 +1,4 @@
-"""`jaxgen talk`: pictures of faces that say what is heard."""
+"""`jaxgen talk`: makes pictures of faces speak."""
 
 import argparse
 import functools
@@ -78,7 +78,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _wishes(args: argparse.Namespace) -> 'Wishes':
-  """What is asked for; raises ConfigError for options that cannot be, alone or together."""
+  """The request; raises ConfigError for invalid options or combinations of them."""
   from jaxgen.systems.lipgen.synthesis.wishes import Wishes
 
   wishes = Wishes(*(getattr(args, name) for name in Wishes._fields))
@@ -88,7 +88,7 @@ def _wishes(args: argparse.Namespace) -> 'Wishes':
 
 
 def _targets(args: argparse.Namespace, pictures: list[Path]) -> list[Path]:
-  """Where videos go; what stands in their way is told before any work."""
+  """Paths of the videos; reports obstacles before any work starts."""
   from jaxgen.systems.lipgen.synthesis import outputs
   from jaxgen.systems.lipgen.video.jobs import check_target
 
@@ -123,7 +123,7 @@ def _talk(args: argparse.Namespace) -> None:
 def _talk_all(
   args: argparse.Namespace, wishes: 'Wishes', plan: 'list[Wanted]', work: Batch
 ) -> None:
-  """Makes what is missing of the videos, while it holds their folder; a file that is named has no table."""
+  """Makes the missing videos while holding their folder's lock; an output named as a file has no table."""
   from jaxgen.run.lock import exclusive
   from jaxgen.systems.lipgen.synthesis import filming, outputs
   from jaxgen.systems.lipgen.video.outputs import Outputs
@@ -150,7 +150,7 @@ def _talk_all(
 
 
 def _is_left(one: 'Wanted', how: dict[str, str], made: 'Outputs', work: Batch) -> bool:
-  """Whether a picture's video is to be made; one that is there, or is another, is told of."""
+  """Whether a picture's video is to be made; reports one that exists or was made differently."""
   name = str(one.source)
   try:
     if made.left(one, how):
@@ -162,7 +162,7 @@ def _is_left(one: 'Wanted', how: dict[str, str], made: 'Outputs', work: Batch) -
 
 
 def _nets(args: argparse.Namespace) -> 'tuple[Trained, Trained]':
-  """What moves lips, and what renders mouths."""
+  """The motion net and the renderer."""
   from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, load_net
 
   return load_net(args.motion, MOTION, load), load_net(args.render, RENDER, load)
@@ -174,7 +174,7 @@ def _studio(
   nets: 'Callable[[], tuple[Trained, Trained]]',
   work: Batch,
 ) -> 'Studio':
-  """Hears what is said, then readies what makes it seen."""
+  """Prepares the speech, then the nets that render it."""
   from jaxgen.systems.lipgen.synthesis import chain, filming
 
   speech = filming.speech_of(wishes)
@@ -188,7 +188,7 @@ def _studio(
 def _one(
   studio: 'Studio', one: 'Wanted', how: dict[str, str], work: Batch, outputs: 'Outputs'
 ) -> None:
-  """One picture; a mistake is told of."""
+  """Makes one picture's video; reports errors instead of raising them."""
   from jaxgen.systems.lipgen.units import RATE
 
   picture, target = one
@@ -197,7 +197,7 @@ def _one(
     bars = work.bars(picture.name, studio.frames)
     made = studio(picture, target, bars, lambda: outputs.begin([target]))
     outputs.add(one, [target], how)
-  except ConfigError:  # of the machine, not of this picture
+  except ConfigError:  # concerns the machine, not this picture
     raise
   except (UserError, OSError) as error:
     work.fail(name, error)

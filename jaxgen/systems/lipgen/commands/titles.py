@@ -1,4 +1,4 @@
-"""What commands share that read a table of words: the titles of its columns."""
+"""Column titles, shared by commands that read a table of words."""
 
 import argparse
 
@@ -7,10 +7,10 @@ SPELLED = 'clip=TITLE,word=TITLE,...'
 
 
 def columns(text: str) -> dict[str, str]:
-  """Titles of columns by what is in them.
+  """Parses column titles, keyed by what the columns contain.
 
   Raises:
-    argparse.ArgumentTypeError: it is no list of such.
+    argparse.ArgumentTypeError: it is not a list of such titles.
   """
   pairs = [pair.partition('=') for pair in text.split(',')]
   found = {what.strip(): title.strip() for what, _, title in pairs}

@@ -1,1 +1,1 @@
-"""Mouth crops without a face around them, labelled with the mesh that their whole face would have."""
+"""Labels mouth crops without a surrounding face with the mesh of their whole face."""

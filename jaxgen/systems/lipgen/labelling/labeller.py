@@ -1,4 +1,4 @@
-"""A small net from a mouth crop to its contours and to the components of the face's mesh."""
+"""A small net that predicts lip contours and components of the face mesh from a mouth crop."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,28 +16,28 @@ from jaxgen.systems.lipgen.warping import mesh
 from jaxgen.task import PyTree
 
 POINTS = len(mesh.CONTOUR)
-TOP, LEFT, SEEN = 20, 16, 68  # rows, columns and side of what is seen of a crop
-SIDE = 40  # pixels of it
+TOP, LEFT, SEEN = 20, 16, 68  # top row, left column and side of the visible part of a crop
+SIDE = 40  # its side in input pixels
 _MIDDLE = (LEFT + SEEN / 2 - 0.5, TOP + SEEN / 2 - 0.5)
 _PIXELS = (
   1.2  # that a contour point lies from its mean place, about: the unit of what the net says of it
 )
-_DARK = 4  # levels below which a frame is a black one
-_CHUNK = 256  # frames that are labelled at once
+_DARK = 4  # mean level below which a frame counts as black
+_CHUNK = 256  # frames labelled at once
 
 
 class Training(NamedTuple):
-  """How a labeller is trained.
+  """Training options of a labeller.
 
   Attributes:
-    steps: of AdamW.
-    batch: frames of one.
-    rate: of learning, along a cosine to 0.
-    variants: of each frame, moved, turned and scaled.
-    shift: pixels of the crop, at most.
-    scale: its logarithm, at most.
-    turn: radians, at most.
-    light: nats of contrast and standard deviations of level, as deviations.
+    steps: AdamW steps.
+    batch: frames per batch.
+    rate: initial learning rate, decayed to 0 along a cosine.
+    variants: shifted, rotated and scaled variants of each frame.
+    shift: largest shift, pixels of the crop.
+    scale: largest absolute log scale.
+    turn: largest rotation, radians.
+    light: standard deviation of the contrast, in nats, and of the level, in standard deviations.
   """
 
   steps: int = 1500
@@ -51,12 +51,12 @@ class Training(NamedTuple):
 
 
 class Net(nn.Module):
-  """[B, SIDE, SIDE, 2] to [B, outputs]: three convolutions that halve, and two dense layers.
+  """[B, SIDE, SIDE, 2] to [B, outputs]: three stride-2 convolutions and two dense layers.
 
   Attributes:
-    outputs: numbers that are told.
+    outputs: number of outputs.
     widths: channels of the convolutions.
-    hidden: of the dense layer.
+    hidden: units of the hidden dense layer.
   """
 
   outputs: int
@@ -65,7 +65,7 @@ class Net(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """What is seen, as `views` makes it."""
+    """Outputs [B, outputs] for inputs from `views`."""
     for width, size in zip(self.widths, (5, 3, 3), strict=True):
       x = nn.Conv(width, (size, size), (2, 2))(x)
       x = nn.gelu(nn.GroupNorm(4)(x))
@@ -74,12 +74,12 @@ class Net(nn.Module):
 
 
 class Labeller(NamedTuple):
-  """A trained net.
+  """A trained labeller.
 
   Attributes:
-    params: of `Net`.
+    params: parameters of `Net`.
     mean: float32 [40, 2], the mean contour in pixels of a crop.
-    fitted: the components.
+    fitted: the mesh components.
   """
 
   params: PyTree
@@ -87,11 +87,11 @@ class Labeller(NamedTuple):
   fitted: mesh.Components
 
   def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a clip's crops [T, 96, 96] uint8 show.
+    """Labels the crops [T, 96, 96] uint8 of a clip.
 
     Returns:
       Contour points float32 [T, 40, 2] in pixels of the crops, and components [T, K] of the offsets from the
-      clip's neutral face, which is the mean of the frames with the least opening, as `mesh.neutral` is.
+      clip's neutral face, the mean of the frames with the least opening, as in `mesh.neutral`.
     """
     seen = views(crops, np.broadcast_to(view(), (len(crops), 2, 3)))
     short = -len(seen) % _CHUNK
@@ -115,13 +115,13 @@ def _widths(params: PyTree) -> tuple[int, ...]:
 
 
 def at_rest(components: np.ndarray, fitted: mesh.Components) -> np.ndarray:
-  """Components [T, K] moved so that the frames with the least opening have no offset on average."""
+  """Components [T, K] shifted so that the frames with the least opening have zero mean offset."""
   moved = fitted.decode(components)
   return fitted.encode(moved - mesh.neutral_by(moved, mesh.gap(moved))).astype(np.float32)
 
 
 def view() -> np.ndarray:
-  """[2, 3]: from pixels of what the net sees to those of the crop."""
+  """Affine map [2, 3] from input pixels of the net to pixels of the crop."""
   scale = SEEN / SIDE
   return np.array(
     [[scale, 0, LEFT + scale / 2 - 0.5], [0, scale, TOP + scale / 2 - 0.5]], np.float32
@@ -129,12 +129,12 @@ def view() -> np.ndarray:
 
 
 def views(crops: np.ndarray, maps: np.ndarray) -> np.ndarray:
-  """What the net sees of a clip: float32 [T, SIDE, SIDE, 2], levels and their difference from the clip's mean.
+  """The net's input for a clip: float32 [T, SIDE, SIDE, 2], levels and their difference from the clip's mean.
 
   Args:
-    crops: [T, H, W] uint8 of one clip; levels are told by the mean and the deviation of its frames that are not
-      black.
-    maps: [T, 2, 3] from pixels of the view to those of the crop.
+    crops: [T, H, W] uint8 of one clip; levels are normalised by the mean and standard deviation of its frames
+      that are not black.
+    maps: [T, 2, 3], affine maps from view pixels to crop pixels.
   """
   cv2 = cv2_module()
   light = crops[crops.reshape(len(crops), -1).mean(1) > _DARK]
@@ -142,7 +142,7 @@ def views(crops: np.ndarray, maps: np.ndarray) -> np.ndarray:
   std = float(light.std()) or 1.0
   levels = (crops.astype(np.float32) - light.mean()) / std
   both = np.stack([levels, levels - levels.mean(0)], -1)
-  # Twice as fine, then the mean of four: what is seen is coarser than the crop.
+  # Sampled twice as finely, then averaged 2 x 2: the view is coarser than the crop.
   finer = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]], np.float32)
   large = np.stack([
     cv2.warpAffine(
@@ -160,7 +160,7 @@ def views(crops: np.ndarray, maps: np.ndarray) -> np.ndarray:
 def moved(
   utterance: Utterance, training: Training, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-  """A clip's frames, each moved by itself: views, and the contours [T, 40, 2] that belong to them."""
+  """A clip's frames, each transformed at random: views, and their contours [T, 40, 2]."""
   count = len(utterance.crops)
   scale = np.exp(training.scale * rng.uniform(-1, 1, count))
   turn = training.turn * rng.uniform(-1, 1, count)
@@ -177,14 +177,14 @@ def moved(
 def train(
   utterances: Sequence[Utterance], training: Training | None = None, seed: int = 0
 ) -> Labeller:
-  """A labeller of utterances, and components fitted to their meshes.
+  """Trains a labeller on utterances, with components fitted to their meshes.
 
-  The loss is L1 of contours and, weighed by the roots of the variance that they explain, of components.
+  The loss is L1 of contours and of components, weighted by the square roots of their explained variance.
 
   Args:
     utterances: at least one.
-    training: how; by default `Training()`.
-    seed: of parameters, variants and the order of frames.
+    training: training options; by default `Training()`.
+    seed: seed of parameters, variants and the order of frames.
   """
   training = training or Training()
   fitted = mesh.fit([one.offsets for one in utterances])

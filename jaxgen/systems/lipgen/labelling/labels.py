@@ -1,4 +1,4 @@
-"""The mesh of every GRID mouth crop: measured where there is the whole face, told by a labeller elsewhere."""
+"""The mesh of every GRID mouth crop: measured where the whole face is available, otherwise from a labeller."""
 
 import logging
 from collections.abc import Sequence
@@ -18,23 +18,23 @@ from jaxgen.systems.lipgen.labelling.utterances import Utterance, face_file, loa
 from jaxgen.systems.lipgen.warping import mesh
 from jaxgen.systems.lipgen.warping.mesh import Components, neutral
 
-FRAMES = 75  # of a clip of GRID
+FRAMES = 75  # frames in a GRID clip
 _VERSION = 1
 _COMPONENTS, _LABELS = 'components.npz', 'labels.npz'
 
 
 class Labels(NamedTuple):
-  """Of N clips.
+  """Labels of N clips.
 
   Attributes:
-    names: of the clips, in alphabetical order.
-    lengths: [N] int32 frames of each.
+    names: names of the clips, in alphabetical order.
+    lengths: [N] int32, frames of each.
     components: float32 [N, 75, 20] of the offsets from the clip's neutral face, in standard deviations; zeros
-      after the last frame, as the points.
+      after the last frame, as in `points`.
     points: float32 [N, 75, 40, 2] contours in pixels of the 96 x 96 crop.
-    true: bool [N]: a mesh of the whole face; the others are pseudo-mesh, told by a labeller that has learnt
-      from those.
-    fitted: the components.
+    true: bool [N], whether the mesh is that of the whole face; the others are pseudo-mesh, predicted by a
+      labeller trained on those.
+    fitted: the fitted components.
     neutral: float32 [468, 2], the mean of the utterances' neutral faces in pixels of the mean face.
   """
 
@@ -48,15 +48,15 @@ class Labels(NamedTuple):
 
 
 def load_labels(directory: str = '', say: Say = logging.info) -> Labels:
-  """Labels of all clips of GRID's speaker, made once (two minutes) and kept in $JAXGEN_CACHE.
+  """Labels of all clips of GRID's speaker, computed once (two minutes) and cached in $JAXGEN_CACHE.
 
   Args:
-    directory: of the clips, empty for $JAXGEN_DATA/grid_s1_mouths.
-    say: told of damaged clips, which are left out.
+    directory: folder of the clips, empty for $JAXGEN_DATA/grid_s1_mouths.
+    say: called with messages about damaged clips, which are skipped.
 
   Raises:
     DataError: files are missing or damaged, or the cache cannot be written.
-    ConfigError: an extra is missing, `video` or `landmarks`; only where there are no labels yet.
+    ConfigError: the extra `video` or `landmarks` is missing; only if there are no cached labels yet.
   """
   clips = grid.folder_of(directory) / 'clips'
   paths = sorted(clips.glob('*.mp4'))
@@ -79,7 +79,7 @@ def load_labels(directory: str = '', say: Say = logging.info) -> Labels:
 
 
 def _name(paths: Sequence[Path]) -> str:
-  """Of what the labels follow from."""
+  """Digest of everything that the labels depend on."""
   stamps = [f'{path.name} {path.stat().st_size}'.encode() for path in paths]
   faces = [digests.of_file(face_file(name)) for name in grid.WITH_SOUND]
   return digests.name([b'%d %d' % (_VERSION, mesh.VERSION), *stamps, *faces])
@@ -88,7 +88,7 @@ def _name(paths: Sequence[Path]) -> str:
 def labelled(
   labeller: Labeller, utterances: Sequence[Utterance], paths: Sequence[Path], say: Say
 ) -> Labels:
-  """Measured meshes where a clip is one of the utterances, and the labeller's word otherwise."""
+  """Measured meshes for clips that are utterances, and the labeller's predictions for the others."""
   measured = {one.name: one for one in utterances}
   names, lengths, components, points = [], [], [], []
   for path, crops in zip(paths, decoded(paths, grey_frames), strict=True):
@@ -97,7 +97,7 @@ def labelled(
       continue
     own, told = labeller(crops)
     if one := measured.get(path.stem):
-      count = len(one.points)  # a file of the whole face may end a frame earlier
+      count = len(one.points)  # the whole-face file may end a frame earlier
       own[:count] = one.points
       told[:count] = labeller.fitted.encode(one.offsets)
     names.append(path.stem)
@@ -116,7 +116,7 @@ def labelled(
 
 
 def _filled(values: np.ndarray) -> np.ndarray:
-  """[T, ...] as the first `FRAMES`, zeros after the last one."""
+  """[T, ...] truncated or zero-padded to `FRAMES`."""
   found = np.zeros((FRAMES, *values.shape[1:]), np.float32)
   found[: len(values)] = values[:FRAMES]
   return found

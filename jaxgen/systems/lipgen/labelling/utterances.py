@@ -1,4 +1,4 @@
-"""GRID's utterances that are there both as whole faces and as mouth crops: what a labeller learns from."""
+"""GRID utterances available both as whole faces and as mouth crops: the labeller's training data."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,18 +14,18 @@ from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.warping import mesh
 
 SOUNDS = 'grid_sound'
-ENDINGS = ('.mpg', '.mp4')  # the published file before one that was encoded again
+ENDINGS = ('.mpg', '.mp4')  # prefers the published file to a re-encoded one
 
 
 class Utterance(NamedTuple):
   """A clip of T frames.
 
   Attributes:
-    name: of the clip.
+    name: name of the clip.
     crops: uint8 [T, 96, 96].
-    points: float32 [T, 40, 2] contours of the lips in pixels of the crops.
+    points: float32 [T, 40, 2], lip contours in pixels of the crops.
     aligned: float32 [T, 468, 2], the mesh in pixels of the mean face, see `mesh.aligned`.
-    alike: the least correlation of a crop with where it was found in its frame.
+    alike: the lowest correlation of a crop with its frame at the position found.
   """
 
   name: str
@@ -36,12 +36,12 @@ class Utterance(NamedTuple):
 
   @property
   def offsets(self) -> np.ndarray:
-    """What the mesh differs by from the clip's neutral face, [T, 468, 2]."""
+    """Offsets of the mesh from the clip's neutral face, [T, 468, 2]."""
     return mesh.offsets(self.aligned)
 
 
 def face_file(name: str) -> Path:
-  """The video of a whole face, with sound.
+  """The file of a clip's whole-face video with sound.
 
   Raises:
     DataError: it is missing.
@@ -55,15 +55,15 @@ def face_file(name: str) -> Path:
 
 
 def load_utterance(name: str, directory: str = '') -> Utterance:
-  """The mesh of a whole face on its crops, 2 s of one core the first time.
+  """The mesh of a whole face mapped onto its crops; takes 2 s of one core the first time.
 
   Args:
-    name: of the clip.
-    directory: of the crops, empty for $JAXGEN_DATA/grid_s1_mouths.
+    name: name of the clip.
+    directory: folder of the crops, empty for $JAXGEN_DATA/grid_s1_mouths.
 
   Raises:
     DataError: a file is missing or damaged.
-    ConfigError: an extra is missing, `video` or `landmarks`.
+    ConfigError: the extra `video` or `landmarks` is missing.
   """
   path = face_file(name)
   meshes = mesh.find_meshes(path)
@@ -79,5 +79,5 @@ def load_utterance(name: str, directory: str = '') -> Utterance:
 
 
 def load_utterances(directory: str = '') -> list[Utterance]:
-  """All of `grid.WITH_SOUND`; see `load_utterance`."""
+  """All utterances in `grid.WITH_SOUND`; see `load_utterance`."""
   return [load_utterance(name, directory) for name in grid.WITH_SOUND]

@@ -1,4 +1,4 @@
-"""LipGen, the renderer: a diffusion of frames from a warped face, contours of its lips and a reference.
+"""LipGen's renderer: video diffusion conditioned on a warped face, its lip contours and a reference frame.
 
 Source: Hao et al., "LipGen: Viseme-Guided Lip Video Generation for Enhancing Visual Speech Recognition", which
 renders with AniPortrait (Wei et al. 2024).

@@ -1,4 +1,4 @@
-"""The net of a config, and how its parameters begin: new, or as those of another run."""
+"""Builds a config's net and initialises its parameters, randomly or from another run."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ SYSTEM = 'lipgen_render'
 
 
 def make_net(config: ConfigDict) -> VideoUNet:
-  """The net of config.model."""
+  """Builds the net of config.model."""
   dtype, param_dtype = DTYPES[config.precision]
   model = config.model
   return VideoUNet(
@@ -34,7 +34,7 @@ def make_net(config: ConfigDict) -> VideoUNet:
 
 
 def batch_of(config: ConfigDict, pixels: int) -> dict[str, jax.ShapeDtypeStruct]:
-  """A training batch, as `Data.example` makes it, of frames with sides of so many pixels."""
+  """Shapes of a training batch, as made by `Data.example`, for square frames of `pixels` a side."""
   dtype = DTYPES[config.precision][1]
   video = config.batch_size, config.model.window, pixels, pixels
   shapes: dict[str, tuple[int, ...]] = dict.fromkeys(('frames', 'warp', 'raster'), video)
@@ -43,7 +43,7 @@ def batch_of(config: ConfigDict, pixels: int) -> dict[str, jax.ShapeDtypeStruct]
 
 
 def new_params(net: VideoUNet, batch: dict[str, jax.ShapeDtypeStruct], key: jax.Array) -> PyTree:
-  """Parameters of a net that knows nothing."""
+  """Randomly initialised parameters."""
   one: dict[str, Any] = {name: jnp.zeros((1, *x.shape[1:]), x.dtype) for name, x in batch.items()}
   seen = jnp.stack([one['warp'], one['raster']], -1)
   time, given = jnp.zeros(1, jnp.int32), jnp.ones(1, net.param_dtype)
@@ -51,11 +51,11 @@ def new_params(net: VideoUNet, batch: dict[str, jax.ShapeDtypeStruct], key: jax.
 
 
 def begun(name: str, params: PyTree) -> PyTree:
-  """The parameters of another renderer, whose shapes these have.
+  """Loads the parameters of another renderer, which must have the shapes of `params`.
 
   Raises:
     CheckpointError: not a file of `jaxgen export`.
-    ConfigError: no renderer, or one of another net.
+    ConfigError: not a renderer, or one with another architecture.
   """
   given = load_named(expanded(name), 'config.init_from', SYSTEM).variables['params']
   shapes = [jax.tree.map(lambda leaf: tuple(leaf.shape), x) for x in (dict(params), given)]
@@ -67,7 +67,7 @@ def begun(name: str, params: PyTree) -> PyTree:
 
 
 def check_beginning(config: ConfigDict) -> None:
-  """Raises what `begun` does for config.init_from; computes nothing, and needs no data."""
+  """Raises the errors of `begun` for config.init_from, without computing anything or loading data."""
   if config.init_from:
     net, batch = make_net(config), batch_of(config, config.data.pixels)
     begun(

@@ -1,4 +1,4 @@
-"""What the renderer is given of rows of faces: warps and rasters, made once and kept in the cache."""
+"""The renderer's conditions for rows of faces: warps and rasters, computed once and cached."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ _FILE = 'conditions.npy'
 
 
 class FaceRows:
-  """Random access to faces and their conditions, as batches and splits want it.
+  """Random access to faces and their conditions, as batches and splits need it.
 
   Args:
     faces: R rows of T frames.
@@ -37,7 +37,7 @@ class FaceRows:
 
   @property
   def nbytes(self) -> int:
-    """Of frames, warps and rasters."""
+    """Bytes of frames, warps and rasters."""
     return 3 * int(np.prod(self._faces.frames.shape, dtype=np.int64))
 
   def gather(self, rows: np.ndarray) -> Batch:
@@ -54,17 +54,17 @@ class FaceRows:
     }
 
   def arrays(self) -> Batch:
-    """All rows."""
+    """All rows, as `gather` returns them."""
     return self.gather(np.arange(len(self)))
 
 
 class Conditions(NamedTuple):
-  """What a clip is rendered from, as levels.
+  """What a clip is rendered from, as grey levels.
 
   Attributes:
     reference: uint8 [H, W].
-    warp: uint8 [T, H, W], the reference bent to the contours.
-    raster: uint8 [T, H, W], the contours as pictures, 255 in the gap between the lips.
+    warp: uint8 [T, H, W], the reference warped to the contours.
+    raster: uint8 [T, H, W], the rasterised contours, 255 in the gap between the lips.
   """
 
   reference: np.ndarray
@@ -73,9 +73,9 @@ class Conditions(NamedTuple):
 
 
 def conditions_for(reference: np.ndarray, source: np.ndarray, points: np.ndarray) -> Conditions:
-  """Of a clip with contours `points` [T, 40, 2] from a reference [H, W] with contours `source` [40, 2].
+  """Conditions of a clip with contours `points` [T, 40, 2]; the reference [H, W] has contours `source` [40, 2].
 
-  One compilation whatever T: frames are made eight at a time.
+  Compiled once for all T: frames are computed eight at a time.
   """
   length = len(points)
   filled = np.concatenate([points, np.repeat(points[-1:], -length % _TOGETHER, axis=0)])
@@ -99,7 +99,7 @@ def _made(reference: jax.Array, source: jax.Array, points: jax.Array) -> jax.Arr
 
 
 def conditions_of(faces: Faces) -> np.ndarray:
-  """Warps and rasters of rows, uint8 [R, 2, T, H, W]; made once, kept in $JAXGEN_CACHE/warps and mapped.
+  """Warps and rasters of rows, uint8 [R, 2, T, H, W]; computed once, memory-mapped from $JAXGEN_CACHE/warps.
 
   Raises:
     DataError: the cache lacks room, cannot be written or is damaged.
@@ -120,7 +120,7 @@ def conditions_of(faces: Faces) -> np.ndarray:
 
 
 def _make_all(faces: Faces, folder: Path) -> None:
-  """Makes them, a row at a time."""
+  """Writes the warps and rasters into `folder`, a row at a time."""
 
   def made(row: int) -> tuple[np.ndarray, None]:
     found = conditions_for(faces.references[row], faces.reference_points[row], faces.points[row])

@@ -1,4 +1,4 @@
-"""What a lipgen_render config may say. Imports nothing heavy."""
+"""Validation rules for lipgen_render configs. Imports nothing heavy."""
 
 from ml_collections import ConfigDict
 
@@ -22,7 +22,7 @@ from jaxgen.systems.lipgen.units import WINDOW
 
 CONVOLUTIONAL = True
 EVAL_METRICS = ('loss',)
-# What cards say of its models, see `exchange.cards`.
+# Text for model cards, see `exchange.cards`.
 ABOUT = About(
   "The second half of LipGen's synthesis (Hao et al.): a diffusion of frames of a mouth "
   'from a picture of it and the contours of its lips.',
@@ -30,12 +30,12 @@ ABOUT = About(
   tags=('talking-head', 'diffusion'),
   command='jaxgen talk face.jpg --audio words.wav --render {weights}',
 )
-TIMES = 1000  # of the diffusion
-TRAINED = 'trained'  # in place of a file: a reader that is trained for the purpose
-# Keys that only drawn faces look at, and only GRID's, as they are where nobody sets them.
+TIMES = 1000  # diffusion times in training
+TRAINED = 'trained'  # in place of a file: a reader trained for the purpose
+# Keys that only drawn faces read, and keys that only GRID's read, with their defaults.
 OF_DRAWN = {'data.words': '', 'data.look': 'a', 'eval.reader': ''}
 OF_GRID = {'data.grid.dir': '', 'eval.grid_reader': ''}
-# What each key may be; those of every system are in `jaxgen.config.CORE`.
+# Rule of each key; those common to all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
   'data.words': place('words by commas, or a file with a word a line, or empty'),
@@ -86,13 +86,13 @@ KEYS = {
 
 
 def depends_on_num_steps(config: ConfigDict) -> bool:
-  """Whether an update depends on config.num_steps: the learning rate's course does."""
+  """Whether an update depends on config.num_steps: yes, through the learning-rate schedule."""
   del config
   return True
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises ConfigError for values that cannot work together; each fits its rule in KEYS."""
+  """Raises ConfigError for incompatible combinations of values that each satisfy their rule in KEYS."""
   model, data = config.model, config.data
   deepest = model.patch * 2 ** (len(model.widths) - 1)
   if data.pixels % deepest:

@@ -1,4 +1,4 @@
-"""Faces as rows to learn rendering from."""
+"""Training and evaluation data for the renderer."""
 
 import logging
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ from jaxgen.systems.lipgen.warping.real_faces import grid_faces
 from jaxgen.task import Batch, Data, name_key
 
 COLUMNS = 'reference', 'frames', 'warp', 'raster'
-MEASURED = 200  # clips that the spread is taken from
+MEASURED = 200  # clips from which the spread is measured
 
 
 def make_data(config: ConfigDict) -> Data:
-  """The faces of config.data: 'train', and 'validation' of speakers that training never shows.
+  """The faces of config.data: 'train', and 'validation' with held-out speakers.
 
-  A training row is {'index'} of a resident clip, or COLUMNS when streaming. `example` cuts a window of it and
-  makes what a net takes; splits have whole clips.
+  A training row is {'index'} of a resident clip, or COLUMNS when streaming. `example` cuts a window out of it
+  and converts it to net inputs; splits have whole clips.
 
-  Files that config.init_from and config.eval name are opened before anything is drawn.
+  Files named by config.init_from and config.eval are opened before anything is drawn.
 
   Raises:
-    CheckpointError: such a file is not one of `jaxgen export`.
-    DataError: a word is not in the dictionary, or the cache lacks room or is damaged.
-    ConfigError: fewer clips than a batch, a net of another kind or size to begin with, or a reader that cannot
+    CheckpointError: such a file was not made by `jaxgen export`.
+    DataError: a word is not in the dictionary, or the cache is full or damaged.
+    ConfigError: fewer clips than a batch, an initial net of another kind or size, or a reader that cannot
       read these clips.
   """
   check_beginning(config)
@@ -91,13 +91,13 @@ def load_faces(config: ConfigDict, split: str, kind: str) -> Faces:
   """The faces of a split.
 
   Args:
-    config: of a run.
+    config: a run's config.
     split: 'train' or 'validation'.
     kind: one of `kinds.kinds_of`.
 
   Raises:
-    ConfigError: config.data.words are none, or an extra is missing that real faces need.
-    DataError: a word is not in the dictionary, files of real faces are missing, or the cache lacks room or is
+    ConfigError: config.data.words names no words, or an extra that real faces need is missing.
+    DataError: a word is not in the dictionary, files of real faces are missing, or the cache is full or
       damaged.
   """
   data, training = config.data, split == 'train'
@@ -118,7 +118,7 @@ def load_faces(config: ConfigDict, split: str, kind: str) -> Faces:
 
 
 def speech_of(config: ConfigDict, split: str, look: str) -> Speech:
-  """What decides the takes of a split, see `load_faces`."""
+  """The `Speech` that determines the takes of a split, see `load_faces`."""
   data = config.data
   return Speech(
     words=wanted_words(config, WORDS),
@@ -133,17 +133,17 @@ def speech_of(config: ConfigDict, split: str, look: str) -> Speech:
 
 
 def joined_rows(faces: Sequence[Faces], conditions: Sequence[np.ndarray]) -> FaceRows:
-  """The rows of several kinds as one set."""
+  """The rows of several kinds of faces as one data set."""
   if len(faces) == 1:
     return FaceRows(faces[0], conditions[0])
   return FaceRows(joined(faces), many.joined(conditions))
 
 
 def facts(config: ConfigDict, train: FaceRows, kinds: Sequence[Faces]) -> dict[str, Any]:
-  """What a model must know of the faces that it learned from, a set of each kind."""
+  """What a model must know about the faces it was trained on; `kinds` has one set per kind."""
   sizes = [len(faces.labels) for faces in kinds]
   firsts = np.cumsum(sizes) - sizes
-  # As many of each kind, however many rows it has.
+  # Equally many of each kind, regardless of its number of rows.
   measured = [
     np.arange(min(MEASURED // len(sizes), n)) + first
     for n, first in zip(sizes, firsts, strict=True)
@@ -160,7 +160,7 @@ def facts(config: ConfigDict, train: FaceRows, kinds: Sequence[Faces]) -> dict[s
 
 
 def spreads(frames: np.ndarray, warps: np.ndarray, rasters: np.ndarray) -> list[float]:
-  """The roots of the mean squares by which levels from -1 to 1 differ from the warps'.
+  """RMS differences between frames and their warps, as levels from -1 to 1.
 
   Args:
     frames: uint8 [N, T, H, W].
@@ -168,7 +168,7 @@ def spreads(frames: np.ndarray, warps: np.ndarray, rasters: np.ndarray) -> list[
     rasters: the same.
 
   Returns:
-    Three of them, beside the lips, on them, and in the gap between them; of all pixels where a kind has none.
+    Three values: beside the lips, on them, and in the gap between them; over all pixels if a region is empty.
   """
   squares = ((frames.astype(np.float32) - warps) / 127.5) ** 2
   kinds = (rasters < 16, abs(rasters.astype(int) - 128) < 16, rasters >= 240)
@@ -177,7 +177,7 @@ def spreads(frames: np.ndarray, warps: np.ndarray, rasters: np.ndarray) -> list[
 
 
 def spread_of(raster: Any, spread: Sequence[float]) -> Any:
-  """The spread at each pixel of a raster in [0, 1], between those of 0, of one half and of 1."""
+  """The spread at each pixel of a raster in [0, 1], interpolated between its values at 0, one half and 1."""
   beside, lips, gap = spread
   return (
     beside
@@ -187,12 +187,12 @@ def spread_of(raster: Any, spread: Sequence[float]) -> Any:
 
 
 def cut(row: Batch, window: int, short: float, key: jax.Array) -> Batch:
-  """A window of a clip, and 'counted' [window]: some windows end early.
+  """Cuts a random window out of a clip and adds its mask 'counted' [window]; some windows end early.
 
   Args:
     row: COLUMNS of one clip.
     window: frames.
-    short: how often it ends early, as clips do that are shorter than a window.
+    short: probability that it ends early, like clips shorter than a window.
     key: () typed key.
   """
   last = row['frames'].shape[0] - window
@@ -208,23 +208,23 @@ def cut(row: Batch, window: int, short: float, key: jax.Array) -> Batch:
 
 
 def flipped(row: Batch, key: jax.Array) -> Batch:
-  """The same, every second one in a mirror."""
+  """The row, mirrored left to right with probability one half."""
   turn = jax.random.bernoulli(key)
   mirrored = {name: jnp.where(turn, x[..., ::-1], x) for name, x in row.items() if name in COLUMNS}
   return {**row, **mirrored}
 
 
 def lit(row: Batch, most: float, key: jax.Array) -> Batch:
-  """The same in another light: levels from -1 to 1 times exp(+-most) at the utmost, and +-most brighter."""
+  """The row in another light: levels from -1 to 1 scaled by up to exp(+-most) and shifted by up to +-most."""
   gain, shift = jax.random.uniform(key, (2,), row['frames'].dtype, -1, 1) * most
   names = [name for name in COLUMNS if name != 'raster']
   return {**row, **{name: (row[name] * jnp.exp(gain) + shift).clip(-1, 1) for name in names}}
 
 
 def shown(row: Batch, dtype: Any) -> Batch:
-  """Levels as a net takes them: pictures from -1 to 1, rasters from 0 to 1; the rest as it is.
+  """Levels as net inputs: pictures from -1 to 1, rasters from 0 to 1; the rest unchanged.
 
-  Of numpy's arrays it makes numpy's: nothing is compiled for the lengths of clips.
+  NumPy arrays stay NumPy arrays, so nothing is compiled per clip length.
   """
   made = dict(row)
   for name in COLUMNS:

@@ -1,4 +1,4 @@
-"""How near rendered frames are to the truth, beside their warps, and whether their words are read."""
+"""Evaluates rendered frames: similarity to the truth, beside that of their warps, and words read correctly."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.video.alignment import applied, similarity
 from jaxgen.task import Data, PyTree, Split, Tools
 
-INSIDE = 0.25  # of a raster: half of a pixel is of the lips, or of the gap between them
+INSIDE = 0.25  # raster value at which half of a pixel is of the lips, or of the gap between them
 RENDERED = {
   'a': 'rendered clips of unseen speakers',
   'b': 'rendered clips of unseen speakers of look b',
@@ -27,12 +27,12 @@ READ = 'reader_accuracy', 'swap_changes', 'swap_accuracy', 'warp_accuracy', 'tru
 
 
 class Truth(NamedTuple):
-  """Clips to be rendered.
+  """Clips to render, with their true frames.
 
   Attributes:
-    conditions: what they are rendered from.
-    frames: uint8 [T, H, W] of each, as they are to be.
-    labels: [N] classes of their words.
+    conditions: what each clip is rendered from.
+    frames: uint8 [T, H, W], the true frames of each clip.
+    labels: [N] classes of the clips' words.
     spans: [N, 2] start and end of the words in frames.
   """
 
@@ -43,13 +43,13 @@ class Truth(NamedTuple):
 
 
 class Quality(NamedTuple):
-  """How near frames are to the truth.
+  """Similarity of frames to the truth.
 
   Attributes:
-    psnr: dB of the pixels inside the outer lips, the mean over clips.
-    ssim: the mean over those pixels, the mean over clips.
-    frame_psnr: dB of whole frames.
-    frame_ssim: of whole frames.
+    psnr: PSNR in dB over the pixels inside the outer lips, averaged over clips.
+    ssim: mean SSIM over the same pixels, averaged over clips.
+    frame_psnr: PSNR in dB of whole frames.
+    frame_ssim: SSIM of whole frames.
   """
 
   psnr: float
@@ -59,18 +59,18 @@ class Quality(NamedTuple):
 
 
 def evaluate(steps: Steps, variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
-  """The figures of evaluation.json, of the first config.eval.num_clips clips of unseen speakers.
+  """The figures of evaluation.json, over the first config.eval.num_clips clips of unseen speakers.
 
-  'psnr' and 'ssim' are of the pixels inside the mouth, the outer lips among it; 'frame_psnr' and 'frame_ssim'
-  of whole frames; the same with `warp_` before of what they were rendered from. 'reader_accuracy' is the share
-  of rendered words that the reader of config.eval.reader reads, 'warp_accuracy' and 'truth_accuracy' those of
-  the warps and of the true frames. 'swap_changes' is the share of clips that are read as another word when the
-  same face is given the lips of another one, 'swap_accuracy' of those that are read as that one. Those of a
-  reader are None without one.
+  'psnr' and 'ssim' cover the pixels inside the mouth, including the outer lips; 'frame_psnr' and 'frame_ssim'
+  whole frames; the same names prefixed with `warp_` are those of the warps. 'reader_accuracy' is the share of
+  rendered words that the reader of config.eval.reader reads correctly, 'warp_accuracy' and 'truth_accuracy'
+  those for the warps and the true frames. 'swap_changes' is the share of clips that are read as another word
+  when the same face is given another word's lips, 'swap_accuracy' the share read as that very word. The
+  reader's figures are None without a reader.
 
-  Of GRID's faces the clips are of words that training never showed, its speaker was. Where there are several
-  kinds of faces, these figures are of the last one, GRID's, and those of the others have `look_a_` or `look_b_`
-  before.
+  GRID's clips are of words not shown in training, but of the speaker trained on. With several kinds of faces,
+  these figures are those of the last kind, GRID's, and those of the others are prefixed with `look_a_` or
+  `look_b_`.
 
   Raises:
     ConfigError: the reader cannot read these clips.
@@ -92,7 +92,7 @@ def evaluate(steps: Steps, variables: PyTree, data: Data | None, tools: Tools) -
 def judged(
   steps: Steps, split: Split, renderer: Renderer, tools: Tools, kind: str
 ) -> dict[str, Any]:
-  """The figures of one kind of faces."""
+  """The figures for one kind of faces."""
   truth = first_clips(split, steps.config.eval.num_clips)
   rendered = renderer(truth.conditions)
   return {
@@ -104,7 +104,7 @@ def judged(
 
 
 def compared(truth: Truth, rendered: Sequence[np.ndarray]) -> dict[str, float]:
-  """How near rendered clips and their warps are to the truth."""
+  """Similarity of rendered clips and of their warps to the truth."""
   inside = [x.raster >= INSIDE * 255 for x in truth.conditions]
   ours = quality(rendered, truth.frames, inside)
   warps = quality([x.warp for x in truth.conditions], truth.frames, inside)
@@ -112,7 +112,7 @@ def compared(truth: Truth, rendered: Sequence[np.ndarray]) -> dict[str, float]:
 
 
 def table(figures: dict[str, Any]) -> list[dict[str, Any]]:
-  """Warp, rendered and truth, a row each."""
+  """Table with one row each for warp, rendered and truth."""
 
   def row(name: str, before: str, read: str) -> dict[str, Any]:
     known = {x: figures.get(before + x) for x in Quality._fields} if before is not None else {}
@@ -137,9 +137,9 @@ def _rounded(x: float | None, digits: int) -> float | str:
 
 
 def first_clips(split: Split, count: int) -> Truth:
-  """The first clips of a split, whole; as many as there are."""
+  """The first `count` clips of a split, whole; fewer if there are not that many."""
   conditions, frames, labels, spans = [], [], [], []
-  # Every process has all of them: what it feeds of each window is its own.
+  # Every process loads all clips: it feeds only its own share of each window.
   for batch in split.batches(slice(None)):
     for i in np.flatnonzero(batch['mask'] > 0):
       levels = {name: _levels(batch[name][i], name) for name in ('reference', 'warp', 'raster')}
@@ -155,19 +155,19 @@ def first_clips(split: Split, count: int) -> Truth:
 
 
 def _levels(x: np.ndarray, name: str) -> np.ndarray:
-  """What `data.shown` made levels of."""
+  """The uint8 levels, inverting `data.shown`."""
   return np.round(x * 255 if name == 'raster' else (x + 1) * 127.5).astype(np.uint8)
 
 
 def quality(
   frames: Sequence[np.ndarray], truth: Sequence[np.ndarray], inside: Sequence[np.ndarray]
 ) -> Quality:
-  """How near clips are to the truth.
+  """Similarity of clips to the truth.
 
   Args:
     frames: uint8 [T, H, W] of each clip.
-    truth: the same.
-    inside: bool, the pixels of the mouth.
+    truth: the same, of the true clips.
+    inside: bool [T, H, W] of each clip, the pixels of the mouth.
   """
   found = []
   for clip, true, mask in zip(frames, truth, inside, strict=True):
@@ -179,7 +179,7 @@ def quality(
 
 
 def _decibels(squares: np.ndarray) -> float:
-  """PSNR of squared differences; 100 where there are none to speak of."""
+  """PSNR in dB from squared differences; at most 100."""
   return float(-10 * np.log10(max(squares.mean(), 1e-10)))
 
 
@@ -191,7 +191,7 @@ def _read(
   tools: Tools,
   kind: str,
 ) -> dict[str, float]:
-  """The figures of a reader; nothing without one."""
+  """The figures of the reader; empty without one."""
   reader = find_reader(steps.config, steps.facts, tools, kind)
   if reader is None:
     return {}
@@ -214,10 +214,10 @@ def _read(
 
 
 def other_words(steps: Steps, truth: Truth, kind: str) -> Truth:
-  """The same faces with the lips of the next clip that says another word.
+  """The same faces, each with the lips of the next clip that says another word.
 
-  Drawn heads are held as they were; real lips are brought onto the face from where the other clip has them on
-  the average, with what its head moves.
+  Drawn heads keep their pose; real lips are aligned from their mean position in the other clip to that in this
+  one, and keep the other clip's head motion.
   """
   config, count = steps.config, len(truth.labels)
   faces = load_faces(config, 'validation', kind)
@@ -236,7 +236,7 @@ def other_words(steps: Steps, truth: Truth, kind: str) -> Truth:
 
 
 def _drawn_lips(config: ConfigDict, look: str, partners: Sequence[int]) -> list[np.ndarray]:
-  """Contours [T, 40, 2] of drawn speakers who say what their partners do."""
+  """Contours [T, 40, 2] of drawn speakers who say their partners' words."""
   speech = speech_of(config, 'validation', look)
   takes = [take(speech, i) for i in range(len(partners))]
   return [
@@ -245,7 +245,7 @@ def _drawn_lips(config: ConfigDict, look: str, partners: Sequence[int]) -> list[
 
 
 def _lips_of_grid(points: np.ndarray, partners: Sequence[int]) -> list[np.ndarray]:
-  """Contours [T, 40, 2] of the partners, brought to where those of a row are on the average."""
+  """Contours [T, 40, 2] of the partners, aligned with the mean contours of each row."""
   means = points.mean(1).astype(np.float64)
   return [
     applied(similarity(means[j], means[i]), points[j].astype(np.float64)).astype(np.float32)

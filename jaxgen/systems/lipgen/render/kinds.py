@@ -1,4 +1,4 @@
-"""The kinds of faces that a config has, and what they say."""
+"""The kinds of faces in a config, and the words they say."""
 
 from ml_collections import ConfigDict
 
@@ -11,23 +11,23 @@ GRID = 'grid'  # the kind of real faces
 
 
 def kinds_of(config: ConfigDict) -> tuple[str, ...]:
-  """What faces a config has: 'a' and 'b' are looks of drawn ones, `GRID` real ones."""
+  """The config's kinds of faces: 'a' and 'b' are looks of drawn ones, `GRID` real ones."""
   data = config.data
   return (*(data.look if data.num_clips else ''), *([GRID] if data.grid.num_clips else []))
 
 
 def words_of(config: ConfigDict, kind: str) -> tuple[str, ...]:
-  """The words that faces of a kind say."""
+  """The words said by faces of a kind."""
   return grid.WORDS if kind == GRID else wanted_words(config, WORDS)
 
 
 def framing_of(config: ConfigDict) -> Framing:
-  """What frames show of a mouth crop."""
+  """The part of a mouth crop that frames show."""
   return LIPS._replace(pixels=config.data.pixels)
 
 
 def judged_clips(config: ConfigDict) -> list[str]:
-  """Names of the clips of GRID that a run is judged by; errors as `data.load_faces`."""
+  """Names of the held-out GRID clips that a run is evaluated on; raises as `data.load_faces`."""
   data = config.data
   clips = grid.load_grid(data.grid.dir, framing_of(config), data.grid.held_out)
   return list(clips['validation'].names)

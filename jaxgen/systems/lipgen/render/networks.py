@@ -1,4 +1,4 @@
-"""A U-Net of videos: 2D convolutions of each frame, and attention over time at each pixel."""
+"""A video U-Net: 2D convolutions on each frame, and temporal attention at each pixel."""
 
 import math
 from collections.abc import Sequence
@@ -12,27 +12,27 @@ import numpy as np
 
 from jaxgen.systems.lipgen.networks.layers import attention
 
-GROUPS = 8  # of a norm, at most
-LONGEST = 10_000.0  # period of the slowest wave of a number
+GROUPS = 8  # most groups of a group norm
+LONGEST = 10_000.0  # ratio of the longest to the shortest period of `waves`
 
 
 class VideoUNet(nn.Module):
-  """The velocity of noisy frames.
+  """Predicts the velocity of noisy frames.
 
-  Every norm is of one frame, and only attention crosses time, which sees no padded frame: padding changes
-  nothing.
+  Norms are per frame, and only attention, which masks padded frames, mixes frames over time: padding does not
+  affect the result.
 
   Attributes:
     widths: channels by level, each half as high and wide as the one before.
     blocks: residual blocks at each level, on the way down and on the way up.
-    patch: the side in pixels of the squares that are the first level's places.
-    time_from: the first level with attention over time.
-    reference: 'channels': the reference picture is given beside each frame; 'attention': frames attend to the
-      features of a net of its own from it, their keys and values put behind the frame's own.
-    space_from: with 'attention', the first level where they do.
-    heads: of attention.
-    dtype: of what is computed.
-    param_dtype: of what is kept.
+    patch: side in pixels of the squares that are one position of the first level.
+    time_from: the first level with temporal attention.
+    reference: 'channels': the reference picture is concatenated to each frame; 'attention': a net of its own
+      computes features of it, whose keys and values are appended to each frame's own.
+    space_from: with 'attention', the first level with that attention.
+    heads: number of attention heads.
+    dtype: dtype of computations.
+    param_dtype: dtype of parameters.
   """
 
   widths: Sequence[int] = (16, 32, 48)
@@ -55,18 +55,18 @@ class VideoUNet(nn.Module):
     counted: jax.Array,
     given: jax.Array,
   ) -> jax.Array:
-    """Predicts.
+    """Predicts the velocity.
 
     Args:
       noisy: [B, T, H, W]; H and W are multiples of the patch times 2 for each level but the first.
-      time: [B] int, of the diffusion.
-      seen: [B, T, H, W, C] pictures of what is wanted: the warp, and last the raster of contours.
+      time: [B] int diffusion times.
+      seen: [B, T, H, W, C] condition pictures: the warp, and last the raster of contours.
       reference: [B, H, W].
-      counted: [B, T], 1 for frames that are no padding.
-      given: [B], 1 where the net is told `seen` and `reference`, 0 for what it predicts without.
+      counted: [B, T], 1 for frames that are not padding.
+      given: [B], 1 where the net is given `seen` and `reference`, 0 for unconditional predictions.
 
     Returns:
-      [B, T, H, W] float32, or float64 where parameters are.
+      [B, T, H, W] float32, or float64 if the parameters are.
     """
     chex.assert_rank([noisy, time, seen, reference, counted, given], [4, 1, 5, 3, 2, 1])
     rows, frames = noisy.shape[:2]
@@ -81,8 +81,8 @@ class VideoUNet(nn.Module):
       memory = [x * given[:, None, None, None] for x in memory]
     shown = jnp.concatenate([noisy.astype(self.dtype)[..., None], *told], -1)
     when = _Time(4 * self.widths[0], **self._types())(time)
-    # What is linear in what a pixel is shown, by the time and by where it lies: how much of z is noise beside
-    # the mouth is other than in it, and a net of normalised features is slow to learn to pass it on.
+    # A linear term in each pixel's inputs, by time and position: the share of noise in z differs between the
+    # mouth and its surroundings, and a net with normalised features is slow to learn to pass it on.
     raster = told[0][..., -1:]
     plain = jnp.concatenate([shown, shown * raster, shown * raster**2], -1)
     gains = _zero_dense(plain.shape[-1], 'gains', self._types())(when)
@@ -109,7 +109,7 @@ class VideoUNet(nn.Module):
     x = self._attend(x, last, memory[last], counted, 'middle')
     x = Block(self.widths[-1], name='middle_1', **types)(x, when)
     for level, width in reversed(list(enumerate(self.widths))):
-      if level < last:  # narrowed where it is small
+      if level < last:  # reduce channels at the lower resolution
         x = doubled(_conv(width, 1, f'narrow{level}', types)(x))
       for i in range(self.blocks):
         x = jnp.concatenate([x, passed.pop()], -1)
@@ -132,7 +132,7 @@ class VideoUNet(nn.Module):
 
 
 class Features(nn.Module):
-  """Features of a reference picture at each level."""
+  """A convolutional net for the features of a reference picture at each level."""
 
   widths: Sequence[int]
   blocks: int
@@ -141,7 +141,7 @@ class Features(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> list[jax.Array]:
-    """[B, H, W, 1] -> of level i [B, H / 2^i, W / 2^i, widths[i]]."""
+    """[B, H, W, 1] -> for each level i [B, H / 2^i, W / 2^i, widths[i]]."""
     types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
     x = _conv(self.widths[0], 3, 'conv_in', types)(x)
     found = []
@@ -154,7 +154,7 @@ class Features(nn.Module):
 
 
 class Block(nn.Module):
-  """A residual block; the second norm is scaled and shifted by the time of the diffusion.
+  """A residual block whose second norm is scaled and shifted by the diffusion time.
 
   Reference: Dhariwal & Nichol 2021, "Diffusion Models Beat GANs on Image Synthesis", section 3 (AdaGN).
   """
@@ -165,7 +165,7 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, when: jax.Array | None = None) -> jax.Array:
-    """[N, H, W, C] -> [N, H, W, width]; `when` [N, E] is of `_Time`."""
+    """[N, H, W, C] -> [N, H, W, width]; `when` [N, E] is the embedding of `_Time`."""
     types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
     h = nn.swish(_norm(x.shape[-1], 'norm0', types)(x))
     h = _norm(self.width, 'norm1', types)(_conv(self.width, 3, 'conv0', types)(h))
@@ -177,9 +177,9 @@ class Block(nn.Module):
 
 
 class TimeAttention(nn.Module):
-  """What each pixel of a frame takes from the same pixel of the others, [B * T, H, W, C] -> the same.
+  """Attention of each pixel to the same pixel in the other frames, [B * T, H, W, C] -> the same shape.
 
-  Reference: Guo et al. 2023, "AnimateDiff", section 4.2: positions by waves, and an output that begins at 0.
+  Reference: Guo et al. 2023, "AnimateDiff", section 4.2: sinusoidal positions and a zero-initialised output.
   """
 
   heads: int
@@ -188,7 +188,7 @@ class TimeAttention(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, counted: jax.Array) -> jax.Array:
-    """`counted` [B, T] is 1 for frames that others may see."""
+    """`counted` [B, T] is 1 for frames that may be attended to."""
     types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
     rows, frames = counted.shape
     _, height, width, channels = x.shape
@@ -202,9 +202,9 @@ class TimeAttention(nn.Module):
 
 
 class SpaceAttention(nn.Module):
-  """What each pixel of a frame takes from the others and from the reference's, [B * T, H, W, C] -> the same.
+  """Attention of each pixel to its frame's and the reference's, [B * T, H, W, C] -> the same shape.
 
-  Keys and values of the reference are put behind the frame's own.
+  Keys and values of the reference are appended to the frame's own.
 
   Reference: Hu et al. 2023, "Animate Anyone", section 3.2; Wei et al. 2024, "AniPortrait", section 3.2.
   """
@@ -232,7 +232,7 @@ class SpaceAttention(nn.Module):
 
 
 class _Time(nn.Module):
-  """An embedding [B, width] of times [B] of the diffusion."""
+  """An embedding [B, width] of diffusion times [B]."""
 
   width: int
   dtype: Any = jnp.float32
@@ -247,7 +247,7 @@ class _Time(nn.Module):
 
 
 def waves(numbers: jax.Array, width: int) -> jax.Array:
-  """Sines and cosines [N, width] of numbers [N], with periods from 2 pi to LONGEST times that.
+  """Sinusoidal embedding [N, width] of numbers [N], with periods from 2 pi to LONGEST times that.
 
   Reference: Vaswani et al. 2017, "Attention Is All You Need", section 3.5.
   """
@@ -258,27 +258,27 @@ def waves(numbers: jax.Array, width: int) -> jax.Array:
 
 
 def folded(x: jax.Array, patch: int) -> jax.Array:
-  """[N, H, W, C] as [N, H / patch, W / patch, patch^2 C]: the pixels of a square become channels."""
+  """Space to depth: [N, H, W, C] as [N, H / patch, W / patch, patch^2 C]."""
   n, height, width, channels = x.shape
   x = x.reshape(n, height // patch, patch, width // patch, patch, channels)
   return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, height // patch, width // patch, -1)
 
 
 def unfolded(x: jax.Array, patch: int) -> jax.Array:
-  """The inverse of `folded`."""
+  """Depth to space, the inverse of `folded`."""
   n, height, width, channels = x.shape
   x = x.reshape(n, height, width, patch, patch, channels // patch**2)
   return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, height * patch, width * patch, -1)
 
 
 def halved(x: jax.Array) -> jax.Array:
-  """[N, H, W, C] at half the height and width: means of 2 x 2."""
+  """[N, H, W, C] at half the height and width, by 2 x 2 average pooling."""
   n, height, width, channels = x.shape
   return x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
 
 
 def doubled(x: jax.Array) -> jax.Array:
-  """[N, H, W, C] at twice the height and width: each pixel four times."""
+  """[N, H, W, C] at twice the height and width, by nearest-neighbour upsampling."""
   n, height, width, channels = x.shape
   x = jnp.broadcast_to(x[:, :, None, :, None], (n, height, 2, width, 2, channels))
   return x.reshape(n, 2 * height, 2 * width, channels)
@@ -300,6 +300,6 @@ def _norm(channels: int, name: str, types: dict[str, Any]) -> nn.GroupNorm:
 def _conv(
   channels: int, size: int, name: str, types: dict[str, Any], zero: bool = False
 ) -> nn.Conv:
-  """A convolution that keeps the size; `zero`: it begins as 0, so that what it is added to passes."""
+  """A same-size convolution; `zero`: zero-initialised, so that a residual branch starts as the identity."""
   start = nn.initializers.zeros if zero else nn.initializers.lecun_normal()
   return nn.Conv(channels, (size, size), kernel_init=start, name=name, **types)

@@ -1,4 +1,4 @@
-"""A reader of lips that judges what is rendered."""
+"""Lip readers that evaluate rendered clips."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ Read = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def asset_config(config: ConfigDict, look: str) -> ConfigDict:
-  """The config of a reader that is trained to judge: lipgen's own, of the same words and a look."""
+  """The config of a reader trained for evaluation: lipgen's default, with the same words and the given look."""
   asset = configs.load(SYSTEM)
   with asset.unlocked():
     asset.save_every = asset.num_steps
@@ -42,21 +42,21 @@ def asset_config(config: ConfigDict, look: str) -> ConfigDict:
 def find_reader(
   config: ConfigDict, facts: dict[str, Any], tools: Tools, kind: str = ''
 ) -> Read | None:
-  """What reads clips, as config.eval.reader says: (frames, spans) -> classes; None where it names none.
+  """The clip reader named by config.eval.reader: (frames, spans) -> classes; None if it names none.
 
-  Frames are uint8 [N, T, H, W], spans [N, 2] of the words in frames, and classes [N] those of the facts, -1 for
-  a word that is none of them. A reader that knows silence is asked for the most probable word.
+  Frames are uint8 [N, T, H, W], spans [N, 2] of the words in frames, and classes [N] index the facts' words, -1
+  for a word not among them. A reader that knows silence is asked for the most probable word.
 
   Args:
-    config: of the run.
-    facts: of its data.
-    tools: lent by the host.
-    kind: of faces, see `kinds.kinds_of`; by default the first. Words of GRID's are read by
-      config.eval.grid_reader, or the package's own reader.
+    config: the run's config.
+    facts: facts of its data.
+    tools: the host's tools.
+    kind: kind of faces, see `kinds.kinds_of`; by default the first. GRID's words are read by
+      config.eval.grid_reader, or by the package's own reader.
 
   Raises:
     CheckpointError: not a file of `jaxgen export`.
-    ConfigError: it is no reader of lips, does not know a word, or sees another part of a face.
+    ConfigError: not a lip reader, or it does not know a word or sees another part of a face.
   """
   kinds = kinds_of(config)
   kind = kind or kinds[0]
@@ -75,7 +75,7 @@ def find_reader(
   inference = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
   classes = np.array([facts['words'].index(x) if x in facts['words'] else -1 for x in words])
 
-  # What is judged are words whose boundaries are known: silence is no answer.
+  # The clips are words with known boundaries, so silence is excluded from the answers.
   answers = np.array([word != NO_WORD for word in words])
 
   def step(variables: PyTree, batch: Batch) -> jax.Array:
@@ -95,7 +95,7 @@ def find_reader(
 
 
 def check_readers(config: ConfigDict) -> None:
-  """Raises what `find_reader` does for the files that config.eval names, before there is anything to read."""
+  """Raises the errors of `find_reader` for the files named by config.eval, before there is anything to read."""
   for kind in kinds_of(config):
     key, name = _named(config, kind)
     if name and (name != TRAINED or kind == GRID):
@@ -104,20 +104,20 @@ def check_readers(config: ConfigDict) -> None:
 
 
 def _named(config: ConfigDict, kind: str) -> tuple[str, str]:
-  """The key that names the reader of a kind of faces, and what it names; '' for none."""
+  """The config key of the reader for a kind of faces, and its value; '' for none."""
   if kind == GRID:
     return 'config.eval.grid_reader', config.eval.grid_reader or str(READER)
   return 'config.eval.reader', config.eval.reader
 
 
 def _checked(trained: Trained, words: Sequence[str], shown: Framing, told: str) -> Framing:
-  """What a reader sees of a mouth crop.
+  """The part of a mouth crop that a reader sees, after checking that it fits the clips.
 
   Args:
     trained: the reader.
-    words: that it is to know.
-    shown: what frames show of a mouth crop.
-    told: the key and what it names, for messages.
+    words: words that it must know.
+    shown: the part of a mouth crop that frames show.
+    told: the key and its value, for messages.
 
   Raises:
     ConfigError: it does not know a word, or sees another part of a face.
@@ -134,7 +134,7 @@ def _checked(trained: Trained, words: Sequence[str], shown: Framing, told: str) 
 
 
 def _tell_of_shown(config: ConfigDict, trained: Trained, said: str) -> None:
-  """Warns of clips to judge by that the reader learned from, where it says from which it did."""
+  """Warns of evaluation clips that the reader was trained on, if it records its training clips."""
   if TRAINED_ON not in trained.facts:
     return
   judged, shown = judged_clips(config), Among.of_json(trained.facts[TRAINED_ON])
@@ -146,7 +146,7 @@ def _tell_of_shown(config: ConfigDict, trained: Trained, said: str) -> None:
 
 
 def reader_batch(frames: np.ndarray, spans: np.ndarray) -> Batch:
-  """What a reader takes of clips of one word each whose boundaries are known."""
+  """A reader's input batch for clips of one word each with known boundaries."""
   count, length = frames.shape[:2]
   return {
     'frames': frames,

@@ -1,4 +1,4 @@
-"""Clips of any length from a net of windows: overlapping windows are denoised together."""
+"""Samples clips of any length from a fixed-window net by denoising overlapping windows jointly."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +14,16 @@ from jaxgen.systems.lipgen.render.data import shown
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.task import Batch, PyTree, Tools
 
-_PIECE = 256  # frames that are made levels of at once
+_PIECE = 256  # frames converted to levels at once
 
 
 class Place(NamedTuple):
   """A window of a clip.
 
   Attributes:
-    clip: its number among those that are rendered.
-    start: its first frame.
-    length: frames of the clip in it; a clip that is shorter than a window has fewer than the window.
+    clip: index of the clip among those rendered.
+    start: the window's first frame.
+    length: frames of the clip in the window, fewer than the window if the clip is shorter.
   """
 
   clip: int
@@ -32,9 +32,9 @@ class Place(NamedTuple):
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:
-  """First frames of windows that cover a clip, each beginning `overlap` frames before the last one's end.
+  """First frames of windows that cover a clip, each starting `overlap` frames before the previous one ends.
 
-  The last window ends with the clip, and overlaps with more where it must.
+  The last window ends with the clip, and overlaps more where necessary.
   """
   if length <= window:
     return [0]
@@ -43,10 +43,10 @@ def window_starts(length: int, window: int, overlap: int) -> list[int]:
 
 
 def window_weights(length: int, window: int, overlap: int) -> np.ndarray:
-  """How much each window says about each of its frames: rising and falling at its ends, 1 in all of a frame.
+  """Blending weight of each window for each of its frames: tapered at its ends, summing to 1 over windows.
 
   Returns:
-    [K, window] float32 for the windows of `window_starts`; 0 beyond a clip that is shorter.
+    [K, window] float32 for the windows of `window_starts`; 0 beyond the end of a shorter clip.
   """
   starts = window_starts(length, window, overlap)
   ends = np.minimum(np.arange(window), np.arange(window)[::-1]) + 1.0
@@ -60,16 +60,15 @@ def window_weights(length: int, window: int, overlap: int) -> np.ndarray:
 
 
 class Renderer:
-  """Renders clips; one compilation whatever their number and length.
+  """Renders clips; compiled once for any number and length.
 
-  At each step of DDIM every window takes it by itself, and the frames of several windows are averaged, which
-  averages what they predict (`diffusion.sampling.ddim_step`): neighbours agree before they are sharp, so clips
-  have no seams.
+  Each DDIM step is taken for every window separately, and frames shared by windows are averaged, which averages
+  their predictions (`diffusion.sampling.ddim_step`): windows agree early in sampling, so clips have no seams.
 
   Args:
-    steps: of the net; its config says how many steps, what overlap and what guidance.
-    variables: exported.
-    tools: lent by the host.
+    steps: the net's steps; its config sets the number of sampling steps, the overlap and the guidance.
+    variables: exported variables.
+    tools: the host's tools.
 
   Reference: Bar-Tal et al. 2023, "MultiDiffusion", eq. 5, over time.
   """
@@ -79,7 +78,7 @@ class Renderer:
     self._denoise = tools.compile(steps.denoise)
 
   def shown(self, progress: Callable[..., Iterator]) -> 'Renderer':
-    """The same, which shares what is compiled, and shows its passes elsewhere."""
+    """A copy that shares compiled functions but reports progress elsewhere."""
     other = copy.copy(self)
     other._tools = self._tools._replace(progress=progress)
     return other
@@ -87,12 +86,12 @@ class Renderer:
   def __call__(
     self, clips: Sequence[Conditions], text: str = 'rendering', numbers: Sequence[int] | None = None
   ) -> list[np.ndarray]:
-    """Frames, uint8 [T, H, W] of each clip.
+    """Renders frames, uint8 [T, H, W] of each clip.
 
     Args:
-      clips: what they are rendered from.
-      text: of the bar.
-      numbers: of the clips, which their noise is drawn by: that of a longer clip begins with the same frames.
+      clips: what the clips are rendered from.
+      text: label of the progress bar.
+      numbers: noise seeds of the clips; a longer clip's noise starts with the same frames.
     """
     config = self._steps.config
     window, overlap = config.model.window, config.eval.overlap
@@ -128,7 +127,7 @@ class Renderer:
   def _move(
     self, z: Sequence[np.ndarray], clips: Sequence[Conditions], places: Sequence[Place], at: Batch
   ) -> np.ndarray:
-    """Windows after a step, [N, window, H, W], those of `places` first."""
+    """The windows after a step, [N, window, H, W], with those of `places` first."""
     window, size = self._steps.config.model.window, self._steps.config.eval.batch_size
     rows = []
     for place in places:
@@ -147,7 +146,7 @@ class Renderer:
     return np.asarray(jax.device_get(found))
 
   def _told(self, clip: Conditions, part: slice) -> Batch:
-    """Frames of a clip as the net takes them: bytes until then, so that long clips need little room."""
+    """Net inputs for some frames of a clip; kept as bytes until now, so that long clips need little memory."""
     warp = clip.warp[part]
     levels = {'reference': clip.reference, 'warp': warp, 'raster': clip.raster[part]}
     counted = np.ones(len(warp))
@@ -162,7 +161,7 @@ class Renderer:
     return np.asarray(x, self._steps.param_dtype)
 
   def _levels(self, x: np.ndarray, clip: Conditions) -> np.ndarray:
-    """Frames of what was diffused."""
+    """Frames uint8 [T, H, W] from the sampled signal."""
     made = np.empty(x.shape, np.uint8)
     for first in range(0, len(x), _PIECE):
       part = slice(first, first + _PIECE)
@@ -172,5 +171,5 @@ class Renderer:
 
 
 def _filled(x: np.ndarray, window: int) -> np.ndarray:
-  """[T, ...] with zeros up to the window."""
+  """[T, ...] zero-padded to the window length."""
   return np.pad(x, [(0, window - len(x))] + [(0, 0)] * (x.ndim - 1))

@@ -1,4 +1,4 @@
-"""Pictures of a run: frames of a few clips as they were warped, as they are rendered, and as they are to be."""
+"""Pictures of a run: warped, rendered and true frames of a few clips."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from jaxgen.systems.lipgen.render.sampling import Renderer
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.task import Data, PyTree, Tools
 
-CLIPS, FRAMES = 4, 12  # clips that are shown, and frames of each
-SIDE = 96  # pixels of a frame, about
+CLIPS, FRAMES = 4, 12  # clips shown, and frames of each
+SIDE = 96  # approximate side of a frame in pixels
 
 
 def pictures(
   steps: Steps, variables: PyTree, data: Data | None, tools: Tools
 ) -> dict[str, np.ndarray]:
-  """{'frames'}; nothing without data."""
+  """{'frames': picture}; empty without data."""
   if data is None:
     return {}
   kinds = kinds_of(steps.config)
@@ -30,7 +30,7 @@ def pictures(
 
 
 def clips_of(steps: Steps, parts: Sequence[Truth], renderer: Renderer) -> list[np.ndarray]:
-  """A strip of each clip."""
+  """A `strip` of each clip."""
   truth = Truth(
     [clip for part in parts for clip in part.conditions],
     [frames for part in parts for frames in part.frames],
@@ -53,7 +53,7 @@ def clips_of(steps: Steps, parts: Sequence[Truth], renderer: Renderer) -> list[n
 
 
 def strip(reference: np.ndarray, videos: list[np.ndarray]) -> np.ndarray:
-  """Frames of videos of the same length below each other, evenly spaced, after the reference; uint8 [H, W]."""
+  """The reference, then evenly spaced frames of equally long videos, one video per row; uint8 [H, W]."""
   length = len(videos[0])
   at = np.unique(np.linspace(0, length - 1, min(FRAMES, length)).round().astype(int))
   empty = np.full_like(reference, 255)

@@ -1,4 +1,4 @@
-"""The updates of a run, and the steps of sampling."""
+"""Training, evaluation and sampling steps."""
 
 from typing import Any
 
@@ -24,12 +24,12 @@ PLAYER = 'model'
 
 
 class Steps:
-  """What happens to the net's state, and to what is exported of it.
+  """Training, export, evaluation and sampling steps of the net.
 
   Args:
-    config: of the run.
-    facts: of the data.
-    net: its modules.
+    config: the run's config.
+    facts: facts of the data.
+    net: the U-Net.
     axis: the device axis, or None.
   """
 
@@ -42,30 +42,30 @@ class Steps:
     self.alpha_bars = alpha_bars(config.diffusion.schedule, TIMES)
 
   def signal(self, batch: Batch) -> jax.Array:
-    """What is diffused of 'frames' [B, T, H, W]: themselves, or their difference from 'warp'.
+    """The diffused signal of 'frames' [B, T, H, W]: the frames themselves, or their difference from 'warp'.
 
-    The difference is in units of its spread, which is another in the mouth than beside it: a velocity of 0 is
-    then a fair guess everywhere.
+    The difference is in units of its spread, which differs between the mouth and its surroundings: a velocity
+    of 0 is then a fair guess everywhere.
     """
     if not self.config.model.residual:
       return batch['frames']
     return (batch['frames'] - batch['warp']) / spread_of(batch['raster'], self.facts['spread'])
 
   def frames(self, signal: Any, batch: Batch) -> Any:
-    """The inverse of `signal`."""
+    """Frames from a signal, the inverse of `signal`."""
     if not self.config.model.residual:
       return signal
     return batch['warp'] + signal * spread_of(batch['raster'], self.facts['spread'])
 
   def weights(self, raster: jax.Array) -> jax.Array:
-    """How much errors count at each pixel, by how much frames differ from warps there; 1 beside the mouth."""
+    """Loss weight of each pixel, growing with the spread of frames about their warps; 1 beside the mouth."""
     spread = self.facts['spread']
     return (spread_of(raster, spread) / spread[0]) ** self.config.loss.spread
 
   def predict(
     self, params: PyTree, z: jax.Array, time: jax.Array, batch: Batch, given: jax.Array
   ) -> jax.Array:
-    """The velocity [B, T, H, W] of z at times [B], rows with `given` [B] 1 told what is wanted."""
+    """The velocity [B, T, H, W] of z at times [B], conditional for rows with `given` [B] 1."""
     seen = jnp.stack([batch['warp'], batch['raster']], -1)
     told = time, seen, batch['reference'], batch['counted'], given
     found: Any = self.net.apply({'params': params}, z, *told)
@@ -74,13 +74,13 @@ class Steps:
   def error(
     self, params: PyTree, batch: Batch, time: jax.Array, keys: jax.Array, given: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """Squared errors of velocities, summed by weight, and the weights' sums: both [B].
+    """Weighted sums of squared velocity errors, and the sums of the weights: both [B].
 
     Args:
-      params: of the net.
-      batch: of `Data.example`.
-      time: [B] of the diffusion.
-      keys: [B] of the noise.
+      params: the net's parameters.
+      batch: as made by `Data.example`.
+      time: [B] diffusion times.
+      keys: [B] noise keys.
       given: [B], see `predict`.
     """
     x = self.signal(batch)
@@ -92,7 +92,7 @@ class Steps:
     return wrong.sum((1, 2, 3)), weights.sum((1, 2, 3))
 
   def times(self, key: jax.Array, rows: int) -> jax.Array:
-    """Times [B] of rows: evenly spread over a global batch from a random start, so that losses vary less.
+    """Diffusion times [B], evenly spread over a global batch from a random start, so that losses vary less.
 
     Reference: Kingma et al. 2021, "Variational Diffusion Models", appendix I.1.
     """
@@ -103,10 +103,10 @@ class Steps:
   def loss(
     self, params: PyTree, state: TrainState, batch: Batch
   ) -> tuple[jax.Array, dict[str, Any]]:
-    """The error of velocities, some rows not told what is wanted, see `Task.losses`.
+    """The velocity error, with the conditions dropped for some rows, see `Task.losses`.
 
     Returns:
-      The loss, a mean by weight, and 'wrong' [B] and 'weight' [B], see `error`.
+      The loss, a weighted mean, and 'wrong' [B] and 'weight' [B], see `error`.
     """
     rows = len(batch['frames'])
     time = self.times(step_rng(state, 'time'), rows)
@@ -128,11 +128,11 @@ class Steps:
     return state, psum({'loss': Mean(aux['wrong'].sum(), aux['weight'].sum())}, self.axis)
 
   def export(self, state: TrainState) -> PyTree:
-    """The average, or the net as it is where there is none."""
+    """The averaged variables (EMA), or the current ones if there is no average."""
     return state.ema.get(PLAYER, {'params': state.params[PLAYER]})
 
   def eval_step(self, variables: PyTree, batch: Batch, key: jax.Array) -> Metrics:
-    """The loss of the middle window of clips."""
+    """The loss over the middle window of each clip."""
     rows, frames = batch['frames'].shape[:2]
     window = self.config.model.window
     start = (frames - window) // 2
@@ -148,15 +148,15 @@ class Steps:
     return {'loss': Mean((wrong * mask).sum(), (weight * mask).sum())}
 
   def denoise(self, variables: PyTree, batch: Batch, at: dict[str, jax.Array]) -> jax.Array:
-    """One step of DDIM, guided as config.eval.guidance says.
+    """One DDIM step, guided according to config.eval.guidance.
 
     Args:
-      variables: exported.
-      batch: 'z' [N, T, H, W], and what a net takes of N windows: 'warp', 'raster', 'reference', 'counted'.
+      variables: exported variables.
+      batch: 'z' [N, T, H, W], and the net's inputs for N windows: 'warp', 'raster', 'reference', 'counted'.
       at: () each: 'time', 'now' and 'then', see `diffusion.sampling.Course`.
 
     Returns:
-      [N, T, H, W], z of the next time.
+      [N, T, H, W], z at the next time.
     """
     rows, scale = len(batch['z']), self.config.eval.guidance
     time = jnp.full(rows, at['time'])

@@ -1,4 +1,4 @@
-"""LipGen's renderer as a Task."""
+"""LipGen's renderer as a `Task`."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from jaxgen.task import Data, PyTree, Task, Tools, TrainState, fresh_state, name
 
 
 def make_model(config: ConfigDict, facts: dict[str, Any]) -> VideoUNet:
-  """The net of a config."""
+  """Builds the config's net."""
   del facts
   return make_net(config)
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
-  """The task of a config. One player, the net."""
+  """The config's task, with one player: the net."""
   steps = Steps(config, facts, make_model(config, facts), axis)
   batch = batch_of(config, facts['pixels'])
 
@@ -31,7 +31,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
     return fresh_state(key, {PLAYER: {'params': params}}, steps.optimizers, averaged)
 
   def evaluate(variables: PyTree, data: Data | None, tools: Tools) -> dict[str, Any]:
-    from jaxgen.systems.lipgen.render import evaluation  # no part of a net that is used
+    from jaxgen.systems.lipgen.render import evaluation  # not needed for inference
 
     return evaluation.evaluate(steps, variables, data, tools)
 

@@ -1,1 +1,1 @@
-"""Speech in, talking mouths out: motion, warp and renderer together, and their results as files."""
+"""Synthesis of talking mouths from speech: motion, warp and renderer combined, and their results as files."""

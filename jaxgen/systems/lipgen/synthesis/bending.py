@@ -1,7 +1,7 @@
-"""A face bent about its mouth: where each pixel comes from, on a grid that does not depend on the picture.
+"""Warps a face about its mouth: source positions on a grid that does not depend on the picture.
 
-Besides the 40 points of the lips some of nose, cheeks, chin and neck are held, or go with the jaw, so that the
-bend ends before the grid does and has no seam.
+Besides the 40 lip points, some points of nose, cheeks, chin and neck are held or move with the jaw, so that the
+warp fades out before the grid ends and leaves no seam.
 """
 
 import functools
@@ -16,10 +16,10 @@ from jaxgen.systems.lipgen.units import MOUTH
 from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.warp import CONTOUR, border, looked_up, triangulated
 
-MARGIN = 32  # pixels of a crop that the grid goes beyond it on each side
-FINE = 1.0  # points of the grid a pixel of the crop
-SIDE = round((MOUTH + 2 * MARGIN) * FINE)  # of the grid
-# Points of a face about the middle of the mouth in half widths of it, x and y, and how much each goes with the
+MARGIN = 32  # crop pixels by which the grid extends beyond the crop on each side
+FINE = 1.0  # grid points per crop pixel
+SIDE = round((MOUTH + 2 * MARGIN) * FINE)  # grid points a side
+# Face points relative to the middle of the mouth in half widths of it, x and y, and how far each follows the
 # jaw.
 _FACE = (
   *((-0.5, -0.8, 0), (0, -0.75, 0), (0.5, -0.8, 0), (-1.9, -0.3, 0), (1.9, -0.3, 0)),
@@ -30,12 +30,12 @@ _TOGETHER = 8
 
 
 class Bend(NamedTuple):
-  """Where the points of the grid come from, in pixels of the crop.
+  """Source positions of the grid points, in crop pixels.
 
   Attributes:
-    around: float32 [T, SIDE, SIDE, 2], of all but the gap between the lips.
-    between: the same of what lies in it.
-    share: float32 [T], how much of the gap the picture's own gap fills; the rest of it is dark.
+    around: float32 [T, SIDE, SIDE, 2], for everything but the gap between the lips.
+    between: the same for the inside of the gap.
+    share: float32 [T], share of the gap filled by the picture's own gap; the rest is dark.
   """
 
   around: np.ndarray
@@ -44,20 +44,20 @@ class Bend(NamedTuple):
 
 
 def grid_places() -> np.ndarray:
-  """Of the grid's points in the crop, [SIDE, SIDE, 2]."""
+  """Positions of the grid points in the crop, [SIDE, SIDE, 2]."""
   line = (np.arange(SIDE) + 0.5) / FINE - 0.5 - MARGIN
   return np.stack(np.meshgrid(line, line), -1).astype(np.float32)
 
 
 def to_grid(points: np.ndarray) -> np.ndarray:
-  """Places [..., 2] in a crop on the grid."""
+  """Converts crop positions [..., 2] to grid coordinates."""
   return ((points + MARGIN + 0.5) * FINE - 0.5).astype(np.float32)
 
 
 def bend(source: np.ndarray, target: np.ndarray) -> Bend:
-  """The bend of a face whose lips go from `source` [40, 2] to `target` [T, 40, 2], pixels of the crop.
+  """The warp of a face whose lips move from `source` [40, 2] to `target` [T, 40, 2], in crop pixels.
 
-  One compilation whatever T and the face.
+  Compiled once for all T and faces.
   """
   length = len(target)
   middle, axes = lips.frame_of(source)
@@ -80,7 +80,7 @@ def bend(source: np.ndarray, target: np.ndarray) -> Bend:
 
 @jax.jit
 def _bent(source: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Places in the crop [T, SIDE, SIDE, 2] around and between the lips, of points on the grid."""
+  """Crop positions [T, SIDE, SIDE, 2] around and between the lips, from points on the grid."""
   triangles, frame = _triangles(), jnp.asarray(border((SIDE, SIDE)))
   within = (triangles >= OUTER).all(1) & (triangles < CONTOUR).all(1)
   origins = jnp.concatenate([source, frame])
@@ -99,7 +99,7 @@ def _bent(source: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @functools.cache
 def _triangles() -> np.ndarray:
-  """Of a mouth that is half open, the points of the face and the grid's border."""
+  """Triangulation of a half-open mouth, the face points and the grid's border."""
   turn = np.arange(OUTER) * (2 * np.pi / OUTER)
   ring = np.stack([-np.cos(turn), -np.sin(turn)], -1)
   face = np.array(_FACE)[:, :2] + [0, 0.2] * (np.array(_FACE)[:, 2:] > 0)
@@ -108,6 +108,6 @@ def _triangles() -> np.ndarray:
 
 
 def _area(polygon: np.ndarray) -> float:
-  """Of a polygon [N, 2], in square pixels."""
+  """Area of a polygon [N, 2], in square pixels."""
   (x, y), (x1, y1) = polygon.T, np.roll(polygon, -1, axis=0).T
   return float(abs((x * y1 - x1 * y).sum()) / 2)

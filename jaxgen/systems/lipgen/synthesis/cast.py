@@ -1,4 +1,4 @@
-"""Faces that are made to speak: pictures in a folder, or speakers that jaxgen draws."""
+"""The faces that speak: pictures in a folder, or speakers drawn by jaxgen."""
 
 import re
 import unicodedata
@@ -24,12 +24,12 @@ from jaxgen.systems.lipgen.units import MOUTH
 from jaxgen.systems.lipgen.video.crops import Crops, cut
 from jaxgen.systems.lipgen.video.ledger import digest_of
 
-# Rows by which the mouth is higher in LRW's crops than in those of `jaxgen mouths`.
+# Rows by which the mouth lies higher in each kind of crop than in those of `jaxgen mouths`.
 LIKE = {'mouths': 0, 'lrw': LIPS.top + LIPS.size // 2 - lrw.CENTRE[0]}
 DRAWN = 'drawn'
-# Speakers that neither readers nor renderers learn from or are judged by; those of each seed are others.
+# Speaker numbers that no reader or renderer is trained or evaluated on, with a separate range per seed.
 FIRST, OF_SEED = 3_000_000, 1_000_000
-_NO_TEXT = 'Cc', 'Cs', 'Zl', 'Zp'  # controls, halves of letters, ends of lines and paragraphs
+_NO_TEXT = 'Cc', 'Cs', 'Zl', 'Zp'  # controls, surrogates, line and paragraph separators
 _SPELLED = re.compile(rf'{DRAWN}:(\d+)(?::(\w+))?')
 
 
@@ -37,8 +37,8 @@ class Person(NamedTuple):
   """A face.
 
   Attributes:
-    crop: uint8 [96, 96] grey, its mouth as `jaxgen mouths` crops it.
-    points: float32 [40, 2] contours of its lips in it.
+    crop: uint8 [96, 96] grey, its mouth as cropped by `jaxgen mouths`.
+    points: float32 [40, 2], lip contours in the crop.
   """
 
   crop: np.ndarray
@@ -49,11 +49,11 @@ class Cast(Protocol):
   """Faces by number.
 
   Attributes:
-    names: of all, to tell them by.
-    higher: rows by which mouths lie higher than `jaxgen mouths` crops them.
-    finder: what finds faces in pictures, see `portraits.finder_kind`; DRAWN where there are none.
-    pixels: of a picture that crops are made of; '' where there are none.
-    told: what a person should know of files that are no faces, a line each.
+    names: distinct names of all faces.
+    higher: rows by which mouths lie higher than in crops of `jaxgen mouths`.
+    finder: the face finder, see `portraits.finder_kind`; DRAWN if there are no pictures.
+    pixels: which pixels of a picture crops are made from; '' if there are no pictures.
+    told: notes for the user about files that are not faces, a line each.
   """
 
   names: list[str]
@@ -63,25 +63,25 @@ class Cast(Protocol):
   told: list[str]
 
   def __getitem__(self, number: int) -> Person:
-    """A face; UnreadableError for a file that cannot be read, another DataError where no face is to be seen."""
+    """A face; raises UnreadableError for an unreadable file, another DataError if no face is visible."""
     ...
 
   def picture(self, number: int) -> str:
-    """Tells the contents of a face's file from others; '' where it has none, or they cannot be read."""
+    """A digest of the contents of a face's file; '' if there is no file or it cannot be read."""
     ...
 
 
 class Drawn:
-  """Speakers that jaxgen draws.
+  """Speakers drawn by jaxgen.
 
   Args:
-    count: how many.
+    count: number of speakers.
     look: their family.
-    seed: of light, cameras and poses; others have other speakers.
+    seed: seed of lighting, cameras and poses; each seed has its own speakers.
     higher: see `Cast`.
 
   Raises:
-    ConfigError: there is no such look.
+    ConfigError: the look does not exist.
   """
 
   def __init__(self, count: int, look: str, seed: int, higher: int = 0):
@@ -112,20 +112,20 @@ class Drawn:
     return Person(frames_of(speech, one)[0], contours_of(speech, one)[0])
 
   def picture(self, number: int) -> str:
-    """Always '': the seed, which is a setting, and the name tell a speaker from others."""
+    """Always '': the seed, which is a setting, and the name identify a speaker."""
     del number
     return ''
 
 
 class Pictures:
-  """The pictures of a folder and of the folders in it.
+  """The pictures in a folder, searched recursively.
 
   Args:
-    folder: of image files.
+    folder: holds the image files.
     higher: see `Cast`.
 
   Raises:
-    DataError: no such folder, or no pictures in it.
+    DataError: the folder does not exist, or has no pictures.
     ConfigError: OpenCV is not installed.
   """
 
@@ -145,7 +145,7 @@ class Pictures:
 
     Raises:
       UnreadableError: the file cannot be read.
-      DataError: no face is to be seen in it.
+      DataError: no face is visible in it.
     """
     return Person(*raised(self._find(self._paths[number]), self.higher))
 
@@ -155,7 +155,7 @@ class Pictures:
 
 
 def _plain(name: str) -> str:
-  """A name as a line of UTF-8 text: what cannot be in one is spelled, as a byte of another encoding."""
+  """A name as one line of UTF-8 text: other characters, such as undecodable bytes, are escaped."""
   spelled = (
     c.encode('unicode_escape').decode() if unicodedata.category(c) in _NO_TEXT else c for c in name
   )
@@ -163,7 +163,7 @@ def _plain(name: str) -> str:
 
 
 def raised(portrait: Portrait, rows: int) -> tuple[np.ndarray, np.ndarray]:
-  """The crop of a portrait and its points, the mouth some rows higher in it."""
+  """The crop of a portrait and its points, with the mouth `rows` rows higher."""
   if not rows:
     return portrait.crop, portrait.points
   up = np.array([0, -rows])
@@ -175,10 +175,10 @@ def raised(portrait: Portrait, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_cast(faces: str, seed: int, higher: int = 0) -> Cast:
-  """The faces that a command names: a folder, or drawn:N or drawn:N:LOOK.
+  """The faces named on a command line: a folder, drawn:N or drawn:N:LOOK.
 
   Raises:
-    ConfigError: none are asked for, or there is no such look.
+    ConfigError: N is zero, or the look does not exist.
     DataError: see `Pictures`.
   """
   if match := _SPELLED.fullmatch(faces):

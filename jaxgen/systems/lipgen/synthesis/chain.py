@@ -1,4 +1,4 @@
-"""From the sound of speech to frames of a mouth: motion, contours on a face, warp and raster, renderer."""
+"""The chain from speech to frames of a mouth: motion, contours on a face, warp and raster, renderer."""
 
 import copy
 import json
@@ -38,9 +38,9 @@ class Face(NamedTuple):
   """A face as the renderer sees it.
 
   Attributes:
-    reference: uint8 [H, W] grey, the part of a mouth crop that `Chain.framing` names.
-    points: float32 [40, 2], contours of its lips in it, see `procedural.geometry.contours`.
-    name: to tell it by.
+    reference: uint8 [H, W] grey, the part of a mouth crop selected by `Chain.framing`.
+    points: float32 [40, 2], lip contours in the reference, see `procedural.geometry.contours`.
+    name: name for messages.
   """
 
   reference: np.ndarray
@@ -49,10 +49,10 @@ class Face(NamedTuple):
 
 
 def load_file(path: Path) -> Trained:
-  """A model from a file of `jaxgen export`, see `kept.load_kept`.
+  """Loads a model from a file of `jaxgen export`, see `kept.load_kept`.
 
   Raises:
-    CheckpointError: it is the folder of a run, which the core reads, missing or damaged.
+    CheckpointError: it is a run's folder, which only the core reads, or it is missing or damaged.
   """
   path = located(path)
   if path.is_dir():
@@ -61,13 +61,13 @@ def load_file(path: Path) -> Trained:
 
 
 class Chain:
-  """Motion net and renderer, compiled once each whatever the lengths and numbers of clips.
+  """Motion net and renderer, each compiled once for all lengths and numbers of clips.
 
   Args:
     motion: a trained lipgen_motion.
     render: a trained lipgen_render.
-    progress: shows the passes over a clip, see `task.Tools`.
-    steps: of sampling; None: as the renderer's config says.
+    progress: shows progress over a clip, see `task.Tools`.
+    steps: number of sampling steps; None: as in the renderer's config.
   """
 
   def __init__(
@@ -101,52 +101,52 @@ class Chain:
     progress: Callable[..., Iterator] = no_bars,
     steps: int | None = None,
   ) -> 'Chain':
-    """A chain of two trained nets.
+    """Loads a chain of two trained nets.
 
     Args:
-      motion: an exported file, or the folder of a run where `load` reads it; None: what comes with jaxgen.
+      motion: an exported file, or a run's folder if `load` reads those; None: the net shipped with jaxgen.
       render: the same.
-      load: reads them; commands lend `command.opening.load`, which reads runs too.
+      load: reads them; commands pass `command.opening.load`, which also reads runs.
       progress: see `Chain`.
       steps: see `Chain`.
 
     Raises:
-      ConfigError: a net of another system, or none comes with this version; names the file.
+      ConfigError: a net of another system, or none ships with this version; names the file.
       CheckpointError: a file is missing or damaged.
     """
     hears, draws = load_net(motion, MOTION, load), load_net(render, RENDER, load)
     return cls(hears, draws, progress, steps)
 
   def shown(self, progress: Callable[..., Iterator]) -> 'Chain':
-    """The same, which shares all that is compiled, and shows its passes elsewhere."""
+    """A copy that shares compiled functions but reports progress elsewhere."""
     other = copy.copy(self)
     other._renderer = self._renderer.shown(progress)
     return other
 
   @property
   def side(self) -> int:
-    """Pixels of the side of a rendered frame."""
+    """Side of a rendered frame in pixels."""
     return self.framing.pixels
 
   def lips(self, mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How lips and head move with a sound of any length.
+    """Motion of lips and head for a sound of any length.
 
     Args:
       mel: [L, 80], see `voices.log_mel`.
 
     Returns:
-      Offsets float32 [T, 40, 2] of contours in half widths of the mouth at rest, and moves of the head [T, 6],
-      see `motion.targets.pose_moves`; T is L / 4, rounded up.
+      Contour offsets float32 [T, 40, 2] in half widths of the mouth at rest, and head motion [T, 6], see
+      `motion.targets.pose_moves`; T is L / 4, rounded up.
     """
     offsets, moves = self._follow(mel)
     return offsets.reshape(-1, POINTS, 2), moves
 
   def targets(self, face: Face, offsets: np.ndarray) -> np.ndarray:
-    """Contours float32 [T, 40, 2] of a face whose lips move as `lips` says."""
+    """Contours float32 [T, 40, 2] of a face whose lips move by the offsets of `lips`."""
     return placed(face.points, offsets)
 
   def conditions(self, face: Face, points: np.ndarray) -> Conditions:
-    """What frames of a face with contours [T, 40, 2] are rendered from."""
+    """The conditions from which frames of a face with contours [T, 40, 2] are rendered."""
     if face.reference.shape != (self.side, self.side):
       raise DataError(
         f'{face.name}: {face.reference.shape} pixels, and the renderer wants {self.side} x {self.side}'
@@ -160,13 +160,13 @@ class Chain:
     numbers: Sequence[int] | None = None,
     conditions: Sequence[Conditions] | None = None,
   ) -> list[np.ndarray]:
-    """Frames of faces whose lips move.
+    """Renders frames of faces with moving lips.
 
     Args:
       faces: one for each clip.
-      points: of each clip its contours [T, 40, 2], see `targets`.
-      numbers: of the clips, which their noise is drawn by.
-      conditions: of `conditions`, where they are at hand.
+      points: contours [T, 40, 2] of each clip, see `targets`.
+      numbers: noise seeds of the clips.
+      conditions: results of `conditions`, if already computed.
 
     Returns:
       uint8 [T, H, W] of each clip.
@@ -178,29 +178,29 @@ class Chain:
 
 
 def digest_of(net: Trained) -> str:
-  """Tells apart nets that make other frames: by their weights, facts, seed and how they are to be used."""
+  """A digest of everything about a net that affects frames: weights, facts, seed and evaluation options."""
   config = configs.to_json(net.config)
   how = json.dumps([net.facts, config['eval'], config['seed']], sort_keys=True)
   return digests.name([weight_files.identity(net).encode(), how.encode()])
 
 
 def face_in(crop: np.ndarray, points: np.ndarray, framing: Framing, name: str) -> Face:
-  """The face of a mouth crop, as a renderer sees it.
+  """The face in a mouth crop, as a renderer sees it.
 
   Args:
-    crop: uint8 [96, 96] grey, as `jaxgen mouths` cuts it.
-    points: [40, 2] contours in it.
-    framing: of the renderer, `Chain.framing`.
+    crop: uint8 [96, 96] grey, as cut by `jaxgen mouths`.
+    points: [40, 2] contours in the crop.
+    framing: the renderer's, see `Chain.framing`.
     name: see `Face`.
   """
   return Face(framed(crop, framing), framed_points(points, framing), name)
 
 
 def load_net(path: Path | None, system: str, load: Loader = load_file) -> Trained:
-  """A trained net of a system; that which comes with jaxgen where no path is given.
+  """Loads a trained net of a system; without a path, the one shipped with jaxgen.
 
   Raises:
-    ConfigError: it is of another system, or none comes with this version.
+    ConfigError: it is of another system, or none ships with this version.
     CheckpointError: it is missing or damaged.
   """
   path = path or shipped_net(system)
@@ -208,19 +208,19 @@ def load_net(path: Path | None, system: str, load: Loader = load_file) -> Traine
 
 
 def shipped_net(system: str) -> Path:
-  """The file of the net that comes with jaxgen.
+  """The file of the net shipped with jaxgen.
 
   Raises:
-    ConfigError: none comes with this version.
+    ConfigError: none ships with this version.
   """
   return shipped(system, f'net of {system}', f'--{system.removeprefix("lipgen_")}')
 
 
 def checked_net(trained: Trained, system: str, name: Path) -> Trained:
-  """The same.
+  """Returns the net unchanged if it is of the given system.
 
   Raises:
-    ConfigError: it is of another system, or of an older version.
+    ConfigError: it is of another system or of an older version.
   """
   if (found := trained.config.get('system')) != system:
     raise ConfigError(f'{name} is a {found}: {_WHAT[system]} is a {system}')

@@ -1,4 +1,4 @@
-"""A clip of synthesis as files in LRW's layout."""
+"""Synthetic clips as files in LRW's layout."""
 
 import re
 from collections.abc import Iterable
@@ -15,19 +15,19 @@ from jaxgen.systems.lipgen.video.encoding import SYNTHETIC, write_video
 from jaxgen.systems.lipgen.voices.sounds import RATE
 
 _NAME = re.compile(r'(?!\.+/)([^/\\]+)/train/\1_\d+')
-_SEAM = 4  # pixels over which a face gives way to what is rendered
+_SEAM = 4  # pixels over which the face blends into the rendered frame
 
 
 def pasted(crop: np.ndarray, frames: np.ndarray, framing: Framing) -> np.ndarray:
-  """Rendered frames in the mouth crop of a face.
+  """Pastes rendered frames into the mouth crop of a face.
 
   Args:
     crop: uint8 [96, 96].
-    frames: uint8 [T, S, S], what is rendered of `framing`.
-    framing: of the renderer.
+    frames: uint8 [T, S, S], the rendered part `framing`.
+    framing: the renderer's.
 
   Returns:
-    uint8 [T, 96, 96]; around the framed square the crop as it is.
+    uint8 [T, 96, 96]; the crop is unchanged around the framed square.
   """
   top, left, size, _ = framing
   place = slice(top, top + size), slice(left, left + size)
@@ -40,17 +40,17 @@ def pasted(crop: np.ndarray, frames: np.ndarray, framing: Framing) -> np.ndarray
 
 
 def files_of(folder: Path, name: str) -> tuple[Path, Path]:
-  """Video and text of a clip by its name, which may have dots of its own, as those of `mr.` have."""
+  """Video and text file of a clip; its name may contain dots, as for the word `mr.`."""
   return folder / f'{name}.mp4', folder / f'{name}.txt'
 
 
 def is_name(name: str) -> bool:
-  """Whether a name is that of a clip, WORD/train/WORD_00001: no other place is ever written or removed."""
+  """Whether a name is a valid clip name, WORD/train/WORD_00001: no other path is ever written or removed."""
   return bool(_NAME.fullmatch(name))
 
 
 def check_words(words: Iterable[str]) -> None:
-  """Raises ConfigError for a word whose clips would have no folder, or that of another word."""
+  """Raises ConfigError for a word that is no valid folder name, or whose folder is that of another word."""
   folders: dict[str, str] = {}
   for word in words:
     if not is_name(name_of(word, 1)):
@@ -63,25 +63,25 @@ def check_words(words: Iterable[str]) -> None:
 
 
 def names_in(folder: Path) -> list[str]:
-  """The names of all clips of which a folder has a file, sorted."""
+  """The sorted names of all clips with a file in a folder."""
   files = (path for path in folder.glob('*/train/*') if path.suffix in ('.mp4', '.txt'))
   names = {path.relative_to(folder).with_suffix('').as_posix() for path in files}
   return sorted(filter(is_name, names))
 
 
 def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarray) -> None:
-  """Writes WORD_00001.txt and .mp4, each complete or not at all, and the video last.
+  """Atomically writes WORD_00001.txt, then .mp4.
 
   Args:
-    folder: of words.
-    clip: what it is.
+    folder: holds a folder per word.
+    clip: the clip.
     face: name of the face.
     said: what is heard.
     frames: uint8 [29, 96, 96].
 
   Raises:
     OSError: a file cannot be written.
-    ValueError: the clip's name is none.
+    ValueError: the clip's name is invalid.
   """
   if not is_name(clip.name):
     raise ValueError(f'{clip.name!r} is no name of a clip: see check_words')
@@ -105,5 +105,5 @@ def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarr
 
 
 def is_written(folder: Path, name: str) -> bool:
-  """Whether both files of a clip are there, with something in them."""
+  """Whether both files of a clip exist and are not empty."""
   return all(map(is_there, files_of(folder, name)))

@@ -1,8 +1,8 @@
-"""A picture of a face with a moving mouth: bent at its own size and in its colours, corrected by the renderer.
+"""A picture of a face with a moving mouth: warped at full size and in colour, corrected by the renderer.
 
-The renderer's frames are small and grey. In the gap between the lips they say how bright it is: teeth, tongue
-and the dark. On the lips and about them the brightness changes by what they add to their own warp, as far as
-that differs from what they add to the mouth at rest.
+The renderer's frames are small and grey. In the gap between the lips they give the brightness: teeth, tongue
+and dark. On and around the lips they change the brightness by what they add to their own warp, relative to what
+they add for the mouth at rest.
 """
 
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.warp import DARK
 
 _GREY = np.array([0.299, 0.587, 0.114])
-_FINE = 4  # polygons are drawn so many times as large, and made smaller
-_BITS = 4  # of a fraction of a pixel, for their corners
-# Lips so much further apart than at rest, in half widths of the mouth, show all that is behind them.
+_FINE = 4  # supersampling factor for drawing polygons
+_BITS = 4  # fractional bits of a pixel in their corners
+# Extra opening, in half widths of the mouth, at which lips show everything behind them.
 _TEETH = 0.12
-_SHADE = 0.07  # half widths of the mouth: how far in lips cast a shadow
-_DARKEST = 0.3  # of the dark between lips, what no correction goes below
-_ON_LIPS = 0.6  # of what the renderer says beside the gap, how much is taken
+_SHADE = 0.07  # reach of the lips' inward shadow, in half widths of the mouth
+_DARKEST = 0.3  # lower bound of corrections, as a share of the dark between the lips
+_ON_LIPS = 0.6  # share of the renderer's correction that is applied outside the gap
 
 
 class Correction(NamedTuple):
-  """What is taken from the renderer's frames, in levels.
+  """Corrections taken from the renderer's frames, in levels.
 
   Attributes:
-    gap: float32 [T, H, W], how bright it is between the lips.
-    skin: the same of what is added on the lips and about them, fading out before the border.
+    gap: float32 [T, H, W], brightness between the lips.
+    skin: float32 [T, H, W], added on and around the lips, fading out before the border.
   """
 
   gap: np.ndarray
@@ -44,12 +44,12 @@ class Correction(NamedTuple):
 
 
 def correction_of(rendered: np.ndarray, given: Conditions, rest: int) -> Correction:
-  """What is taken from rendered frames.
+  """Computes the correction from rendered frames.
 
   Args:
     rendered: uint8 [T, H, W].
-    given: what they were rendered from.
-    rest: a frame in which the mouth is at rest.
+    given: conditions they were rendered from.
+    rest: index of a frame with the mouth at rest.
   """
   cv2 = cv2_module()
   side = rendered.shape[-1]
@@ -62,7 +62,7 @@ def correction_of(rendered: np.ndarray, given: Conditions, rest: int) -> Correct
     return cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
 
   def spread(x: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """Of where it is known to beyond."""
+    """Extends known values beyond where they are known."""
     return blurred(x * weight, sigma) / (blurred(weight, sigma) + 1e-3)
 
   inside = np.stack([spread(x, w**2, 0.8) for x, w in zip(levels, gap, strict=True)])
@@ -75,17 +75,17 @@ def correction_of(rendered: np.ndarray, given: Conditions, rest: int) -> Correct
 
 
 def _steadied(x: np.ndarray) -> np.ndarray:
-  """[T, ...] averaged with the frames before and after."""
+  """[T, ...] smoothed over time with the frames before and after."""
   before, after = np.concatenate([x[:1], x[:-1]]), np.concatenate([x[1:], x[-1:]])
   return x / 2 + (before + after) / 4
 
 
 class Stage:
-  """A picture with a mouth that moves.
+  """A picture whose mouth can be moved.
 
   Args:
     portrait: the picture.
-    framing: of the renderer, whose corrections are added.
+    framing: the framing of the renderer whose corrections are added.
   """
 
   def __init__(self, portrait: Portrait, framing: Framing):
@@ -110,7 +110,7 @@ class Stage:
     self._rest = portrait.rgb[self._part]
     points = applied(back, portrait.points) - low
     lips = self._filled(points[:OUTER]) - self._filled(points[OUTER:])
-    # An open mouth shows what is in it, which does not move with the lips.
+    # An open mouth shows its inside, which does not move with the lips.
     self._shown = None
     if lips_of.is_open(portrait.points):
       shown = self._filled(points[OUTER:])
@@ -125,12 +125,12 @@ class Stage:
   def frames(
     self, points: np.ndarray, bend: bending.Bend, added: Correction
   ) -> Iterator[np.ndarray]:
-    """Frames uint8 [H, W, 3] of the picture's size.
+    """Yields frames uint8 [H, W, 3] of the picture's size.
 
     Args:
       points: [T, 40, 2] contours in the crop.
-      bend: that brings the picture's lips there.
-      added: of the renderer.
+      bend: the warp that moves the picture's lips there.
+      added: the renderer's correction.
     """
     for t in range(len(points)):
       frame = self._portrait.rgb.copy()
@@ -147,7 +147,7 @@ class Stage:
     in_gap: np.ndarray,
     on_skin: np.ndarray,
   ) -> np.ndarray:
-    """The part of the picture about the mouth."""
+    """The part of the picture around the mouth, with the mouth moved."""
     skin = self._looked_up(around) + self._enlarged(on_skin)[..., None]
     low = np.array([self._left, self._top])
     gap = self._filled(applied(self._back, points[OUTER:]) - low)[..., None]
@@ -163,10 +163,10 @@ class Stage:
     return np.clip(np.round(made), 0, 255).astype(np.uint8)
 
   def _lit(self, gap: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Shares [h, w, 1] of what is behind the lips that is seen: little light falls in beside them.
+    """Visibility [h, w, 1] of what is behind the lips: little light falls in near them.
 
     Args:
-      gap: [h, w, 1] shares of pixels between the lips.
+      gap: [h, w, 1] shares of pixels that lie between the lips.
       points: [40, 2] contours in the crop.
     """
     wide = float(np.clip((lips_of.gap(points) - lips_of.SHUT) / _TEETH, 0, 1))
@@ -175,7 +175,7 @@ class Stage:
     return wide * np.clip((within - 0.25) / 0.5, 0, 1)
 
   def _looked_up(self, places: np.ndarray) -> np.ndarray:
-    """Levels float32 [h, w, 3] of the part by where the grid's points come from in the crop."""
+    """Levels float32 [h, w, 3] of the part, looked up at the grid points' source positions in the crop."""
     cv2, x, y = self._cv2, self._grid[..., 0], self._grid[..., 1]
     found = cv2.remap(places, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     moved = (found - self._crop_places) @ self._turn.T
@@ -189,13 +189,13 @@ class Stage:
     ).astype(np.float32)
 
   def _enlarged(self, levels: np.ndarray) -> np.ndarray:
-    """What is said of the renderer's pixels at the part's, 0 beyond them."""
+    """Values at the renderer's pixels, resampled to the part's pixels; 0 beyond them."""
     cv2 = self._cv2
     x, y = self._seen[..., 0], self._seen[..., 1]
     return cv2.remap(levels, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
 
   def _filled(self, polygon: np.ndarray) -> np.ndarray:
-    """Shares [h, w] of the part's pixels inside of a polygon [N, 2] in its pixels."""
+    """Coverage [h, w] of the part's pixels by a polygon [N, 2] in its pixel coordinates."""
     cv2, size = self._cv2, self._rest.shape[:2]
     large = np.zeros([_FINE * n for n in size], np.uint8)
     corners = ((polygon + 0.5) * _FINE - 0.5) * 2**_BITS

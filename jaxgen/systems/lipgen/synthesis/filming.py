@@ -1,4 +1,4 @@
-"""Videos of pictures that talk: what is said, heard once, and a file of each picture."""
+"""Talking-picture videos: one speech, analysed once, and one video file per picture."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +21,12 @@ from jaxgen.task import Trained
 
 
 class Speech(NamedTuple):
-  """What is said, in T frames.
+  """The speech of a video of T frames.
 
   Attributes:
     sound: float32 [n], 16,000 samples a second.
     mel: [L, 80], see `listening.heard`.
-    following: [T], see there.
+    following: [T], see `listening.heard`.
   """
 
   sound: np.ndarray
@@ -35,11 +35,11 @@ class Speech(NamedTuple):
 
 
 def speech_of(wishes: Wishes) -> Speech:
-  """What is asked for, heard or said.
+  """The requested speech, read from a file or synthesised from text.
 
   Raises:
-    DataError: it cannot be read or said, or nobody speaks.
-    ConfigError: there is no such voice, or the extra is missing.
+    DataError: it cannot be read or spoken, or nobody speaks in it.
+    ConfigError: the voice does not exist, or the extra is missing.
   """
   if wishes.text is not None:
     sound, name = saying.say(wishes.text, wishes.voice or saying.VOICE), '--text'
@@ -52,13 +52,13 @@ def speech_of(wishes: Wishes) -> Speech:
 def made_with(
   wishes: Wishes, motion: Trained, render: Trained, steps: int | None
 ) -> dict[str, str]:
-  """All that decides what the video of a picture is, by titles of `outputs.HOW`.
+  """Everything that determines the video of a picture, keyed by the titles of `outputs.HOW`.
 
   Args:
-    wishes: how it is to be.
-    motion: the net that moves lips.
-    render: the net that renders mouths.
-    steps: of sampling; None: as the renderer says.
+    wishes: the request.
+    motion: the motion net.
+    render: the renderer.
+    steps: number of sampling steps; None: as in the renderer's config.
   """
   if wishes.text is None:
     sound = digest_of(wishes.audio) if wishes.audio else ''
@@ -82,10 +82,10 @@ class Filmed(NamedTuple):
 
   Attributes:
     portrait: the face.
-    frames: how many there are, 25 a second.
-    size: their height and width.
+    frames: number of frames, 25 a second.
+    size: height and width of the frames.
     was_open: see `Talk`.
-    notes: what a person is to know, a line each.
+    notes: notes for the user, a line each.
   """
 
   portrait: Portrait
@@ -101,10 +101,10 @@ class Studio:
   Args:
     chain: the nets.
     speech: what is said.
-    wishes: how.
+    wishes: the request.
 
   Attributes:
-    frames: of each video.
+    frames: number of frames in each video.
 
   Raises:
     ConfigError: OpenCV is not installed.
@@ -123,16 +123,16 @@ class Studio:
     bars: Bars = no_bars,
     begin: Callable[[], None] = lambda: None,
   ) -> Filmed:
-    """Writes the video of one picture, complete or not at all.
+    """Atomically writes the video of one picture.
 
     Args:
-      picture: of a face.
-      target: the file.
-      bars: shows the pass over its frames.
-      begin: called once all but the writing has gone well.
+      picture: a picture of a face.
+      target: the video file.
+      bars: shows progress over its frames.
+      begin: called once everything but the writing has succeeded.
 
     Raises:
-      DataError: the picture cannot be read, or has no face that can talk.
+      DataError: the picture cannot be read, or has no usable face.
       OSError: the file cannot be written.
     """
     wishes = self._wishes
@@ -148,6 +148,6 @@ class Studio:
       target, bars(frames, 'frames'), sound=(self._sound, RATE), metadata=about
     )
     height, width = (self._chain.side, self._chain.side) if wishes.crop else talk.size
-    size = height + height % 2, width + width % 2  # as they are filled up
+    size = height + height % 2, width + width % 2  # padded to even sizes
     notes = *portrait.notes(), *talk.notes()
     return Filmed(portrait, count, size, talk.was_open, notes)

@@ -1,4 +1,4 @@
-"""A picture whose head moves a little: shifted, turned and sized in the picture, the background drawn along."""
+"""Small head motion in a picture: the head is shifted, rotated and scaled, and the background follows."""
 
 import numpy as np
 
@@ -7,15 +7,15 @@ from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import inverse
 from jaxgen.systems.lipgen.video.extras import cv2_module
 
-# Of a head, in pixels of a mouth crop: its middle, and half its width and height.
+# A head in pixels of a mouth crop: its middle, and half its width and height.
 _MIDDLE, _REACH = np.array([48.0, 10.0]), np.array([75.0, 95.0])
-_FADE = 0.8  # of the reach, beyond it, where the rest of the picture comes to rest
-# Moves are in half sides of the square of a crop that small renderers see.
+_FADE = 0.8  # distance beyond the reach, as a share of it, over which motion fades to zero
+# Crop pixels per unit of motion: half a side of the square that small renderers see.
 _UNIT = 24.0
 
 
 class Head:
-  """Moves the head of a picture.
+  """Moves the head in a picture.
 
   Args:
     portrait: the picture.
@@ -38,8 +38,8 @@ class Head:
     """A frame uint8 [H, W, 3] with the head moved.
 
     Args:
-      frame: of the picture's size.
-      move: [6], see `motion.targets.pose_moves`; yaw and pitch would show what the picture does not.
+      frame: a frame of the picture's size.
+      move: [6], see `motion.targets.pose_moves`; yaw and pitch are ignored: they would reveal unseen parts.
     """
     if not move[:4].any():
       return frame

@@ -1,4 +1,4 @@
-"""Where the lips of a picture go: at rest they are shut, and offsets move them from there."""
+"""Lip positions in a picture: lips are shut at rest, and offsets move them from there."""
 
 import numpy as np
 
@@ -6,25 +6,23 @@ from jaxgen.systems.lipgen.warping.raster import OUTER
 
 # Lips further apart than this, in half widths of the mouth, are not at rest.
 OPEN = 0.12
-SHUT = 0.03  # how far those at rest are apart: the dark line between them
-_RIM = (
-  0.05  # of open lips, half of a mouth's width: the edge to teeth or the dark, which a camera blurs
-)
-_UPPER = 0.25  # of the way to each other, what the upper lip goes: the lower one is the jaw's
+SHUT = 0.03  # distance of lips at rest: the dark line between them
+_RIM = 0.05  # half widths of the mouth: blurred edge of open lips towards teeth or the dark
+_UPPER = 0.25  # share of the closing distance that the upper lip moves: the jaw moves the lower one
 _HALF = OUTER // 2
 
 
 def frame_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The mouth's own frame: the middle [2] between the corners of contours [40, 2], and its axes [2, 2].
+  """The mouth's own coordinate frame: the midpoint [2] of the corners of contours [40, 2], and its axes [2, 2].
 
-  Axes are rows, right and down, each half as long as the mouth is wide.
+  The axes are rows, right and down, each half a mouth width long.
   """
   across = (points[_HALF] - points[0]) / 2
   return (points[_HALF] + points[0]) / 2, np.stack([across, [-across[1], across[0]]])
 
 
 def gap(points: np.ndarray) -> float:
-  """How far the lips of contours [40, 2] are apart in the middle, in half widths of the mouth."""
+  """Distance between the lips of contours [40, 2] at the middle, in half widths of the mouth."""
   down = _own(points)[1][:, 1]
   upper, lower = _pairs()
   near = slice(_HALF // 2 - 2, _HALF // 2 + 1)
@@ -37,9 +35,9 @@ def is_open(points: np.ndarray) -> bool:
 
 
 def at_rest(points: np.ndarray) -> np.ndarray:
-  """Contours [40, 2] of the same lips shut: as they are where they nearly are.
+  """Contours [40, 2] of the same lips shut; unchanged if they nearly are.
 
-  The lower lip goes most of the way, with all of its outline, and the upper one the rest.
+  The lower lip moves most of the way, with its whole outline, and the upper one the rest.
   """
   if not is_open(points):
     return points
@@ -53,7 +51,7 @@ def at_rest(points: np.ndarray) -> np.ndarray:
 
 
 def without_rims(points: np.ndarray) -> np.ndarray:
-  """Contours [40, 2] whose lips end a little before teeth begin, where they are open."""
+  """Contours [40, 2] with the blurred inner rims of open lips excluded, so that they end short of the teeth."""
   if not is_open(points):
     return points
   middle, mouth, axes = _own(points)
@@ -65,19 +63,19 @@ def without_rims(points: np.ndarray) -> np.ndarray:
 
 
 def _own(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Middle, contours [40, 2] in the mouth's own frame, and its axes."""
+  """Middle, contours [40, 2] in the mouth's own frame, and the frame's axes."""
   middle, axes = frame_of(points)
   return middle, (points - middle) @ np.linalg.inv(axes), axes
 
 
 def _pairs() -> tuple[np.ndarray, np.ndarray]:
-  """Points of the inner lips above and below each other, from left to right, without the corners."""
+  """Indices of opposite upper and lower points of the inner lips, left to right, without the corners."""
   i = np.arange(1, _HALF)
   return OUTER + i, 2 * OUTER - i
 
 
 def _upper_points() -> np.ndarray:
-  """Of both rings, without the corners."""
+  """Indices of the upper lip's points in both rings, without the corners."""
   return np.concatenate([np.arange(1, _HALF), OUTER + np.arange(1, _HALF)])
 
 
@@ -86,7 +84,7 @@ def _lower_points() -> np.ndarray:
 
 
 def jaw(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-  """How far down the lower lip has gone, [T] in half widths of the mouth.
+  """Downward displacement of the lower lip, [T] in half widths of the mouth.
 
   Args:
     source: contours [40, 2].

@@ -1,4 +1,4 @@
-"""When somebody speaks in a sound, frame by frame: lips are at rest where nobody does."""
+"""Frame-by-frame speech detection: lips are at rest where nobody speaks."""
 
 import itertools
 from pathlib import Path
@@ -11,25 +11,25 @@ from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled
 
 # Bands of the log-mel, about 100 to 4,200 Hz: hum lies below, hiss mostly above.
 _SPEECH = slice(3, 58)
-_NATS = 10 / np.log(10)  # decibels of one
-# How much louder than its quietest frames a sound is where somebody speaks, in decibels. Noise, hum and tones
-# have less than 2, speech beside noise of its own level 11.
+_NATS = 10 / np.log(10)  # decibels per nat
+# Decibels by which speech is louder than the quietest frames of a sound. Noise, hum and tones have less than 2,
+# speech in noise of its own level has 11.
 SPEAKS = 6.0
-# A frame is loud that is so much above the quietest and at most so much below the loudest, in decibels.
+# A frame is loud if it is at least this far above the quietest and at most this far below the loudest, in dB.
 _ABOVE, _BELOW = 5.0, 30.0
-_SHORTEST = 0.2  # seconds that a sound needs
-# What is so many times as loud as the rest ever is for half of so many rows is a click: of a key, or a knock.
-# The loudest samples of words and sentences are 2.2 times as loud.
+_SHORTEST = 0.2  # least seconds of sound
+# Samples louder than _CLICK times the level that the sound sustains for half of _CLICK_ROWS rows are clicks: a
+# key, or a knock. The loudest samples of words and sentences are 2.2 times as loud.
 _CLICK, _CLICK_ROWS = 4.0, 15
 _NOTHING = _NATS * (SILENT + np.log(len(range(80)[_SPEECH])))  # decibels of zeros, see `levels`
-_FEWEST = 5  # frames that are no zeros, from which on they alone tell how quiet the quietest are
-_PAUSE = 12  # frames: lips that move before and after a shorter pause move in it
-_AROUND = 7  # frames that lips move before a sound begins, and after it
-_RAMP = 6  # frames in which they come to rest
+_FEWEST = 5  # least nonzero frames for the quietest level to be estimated from those alone
+_PAUSE = 12  # frames: lips keep moving through shorter pauses
+_AROUND = 7  # frames that lips move before a sound begins and after it ends
+_RAMP = 6  # frames over which they come to rest
 
 
 def levels(mel: np.ndarray) -> np.ndarray:
-  """How loud speech may be in each frame, decibels [T], of a log-mel [4 T or less, 80]."""
+  """Level of the speech bands in each frame, decibels [T], for a log-mel [4 T or less, 80]."""
   frames = -(-len(mel) // ROWS_A_FRAME)
   rows = np.full((frames * ROWS_A_FRAME, mel.shape[1]), SILENT, np.float64)
   rows[: len(mel)] = mel
@@ -38,17 +38,17 @@ def levels(mel: np.ndarray) -> np.ndarray:
 
 
 def heard(path: Path | str, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The log-mel of a sound in which somebody speaks, and how far lips follow it.
+  """The log-mel of a sound with speech, and how far lips follow it.
 
   Args:
-    path: that names the sound.
+    path: the sound's name for messages.
     sound: float32 [n] in [-1, 1] at 16,000 samples a second.
 
   Returns:
-    Log-mel [L, 80] of the sound at the level that nets expect, and [T] from 0 to 1, see `following`.
+    Log-mel [L, 80] of the sound at the loudness that nets expect, and [T] from 0 to 1, see `following`.
 
   Raises:
-    DataError: it is too short, or nobody speaks; says by what that was decided.
+    DataError: it is too short, or nobody speaks; states the criterion.
   """
   seconds = len(sound) / RATE
   if seconds < _SHORTEST:
@@ -67,7 +67,7 @@ def heard(path: Path | str, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _without_clicks(sound: np.ndarray) -> np.ndarray:
-  """A sound [n] at the level that nets expect of speech, whatever its offset and clicks beside it are."""
+  """A sound [n] normalised to the loudness that nets expect of speech, regardless of DC offset and clicks."""
   sound = centred(sound)
   short = -len(sound) % HOP
   peaks = np.abs(np.pad(sound, (0, short))).reshape(-1, HOP).max(1)
@@ -79,10 +79,10 @@ def _without_clicks(sound: np.ndarray) -> np.ndarray:
 
 
 def following(loud: np.ndarray) -> np.ndarray:
-  """How far lips follow a sound, [T] from 0, at rest, to 1: whole shortly before, in and after what is loud.
+  """How far lips follow a sound, [T] from 0, at rest, to 1: 1 during and shortly before and after loud frames.
 
   Args:
-    loud: [T] decibels of the frames, see `levels`.
+    loud: [T] levels of the frames in decibels, see `levels`.
   """
   least = max(_quietest(loud) + _ABOVE, _loudest(loud) - _BELOW)
   at = np.flatnonzero(loud >= least)
@@ -101,18 +101,18 @@ def following(loud: np.ndarray) -> np.ndarray:
 
 
 def _loudest(loud: np.ndarray) -> float:
-  """The loudest fifth of a second: clicks are shorter."""
+  """Level of the loudest fifth of a second: clicks are shorter."""
   return _held(loud, 5)
 
 
 def _held(values: np.ndarray, count: int) -> float:
-  """What more than half of some `count` neighbours reach, at most."""
+  """Maximum over time of the running median of `count` neighbours."""
   around = np.pad(values, count // 2, mode='edge')
   windows = np.lib.stride_tricks.sliding_window_view(around, count)
   return float(np.median(windows, axis=1).max())
 
 
 def _quietest(loud: np.ndarray) -> float:
-  """Of what was recorded: zeros before, after and in the gaps of a recording are no room's silence."""
+  """Level of the quietest recorded frames: digital zeros around and within a recording are not room silence."""
   recorded = loud[loud > _NOTHING + 1]
   return float(np.quantile(recorded if len(recorded) >= _FEWEST else loud, 0.05))

@@ -1,4 +1,4 @@
-"""A data set of synthetic clips: every face of a cast says its words."""
+"""Makes a data set of synthetic clips in which every face of a cast says its words."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -17,17 +17,17 @@ from jaxgen.systems.lipgen.synthesis.portraits import UnreadableError
 from jaxgen.systems.lipgen.synthesis.spoken_clips import Said, Saying
 from jaxgen.systems.lipgen.warping.placing import placed
 
-TOGETHER = 16  # clips that are rendered at once; a stop loses no more than these
+TOGETHER = 16  # clips rendered at once; an interruption loses no more than these
 
 
 class Made(NamedTuple):
-  """What became of one clip.
+  """The outcome for one clip.
 
   Attributes:
-    clip: which.
+    clip: the clip.
     face: the name of its face.
-    why: '' where it was written, or why there is no face.
-    unreadable: whether that is since the face's file cannot be read.
+    why: '' if it was written, otherwise why there is no face.
+    unreadable: whether the reason is that the face's file cannot be read.
   """
 
   clip: Clip
@@ -42,14 +42,14 @@ def make_clips(
   """Makes clips and writes them and their rows.
 
   Args:
-    chain: of the nets.
+    chain: the nets.
     cast: the faces.
-    say: what is heard in a clip.
-    clips: that are left to be made, those of a face after each other.
-    manifest: of the folder.
+    say: gives what is heard in a clip.
+    clips: clips left to be made, grouped by face.
+    manifest: the folder's manifest.
 
   Yields:
-    What became of each clip, once it and its row are written.
+    The outcome for each clip, once it and its row are written.
 
   Raises:
     OSError: a file cannot be written.
@@ -86,7 +86,7 @@ def make_clips(
 
 
 class _Work(NamedTuple):
-  """A clip and its face, as it is and as the renderer sees it, and what tells its picture from others."""
+  """A clip, its face as a person and as the renderer sees it, and the digest of its picture."""
 
   clip: Clip
   person: Person
@@ -97,10 +97,10 @@ class _Work(NamedTuple):
 def _rendered(
   chain: Chain, say: Saying, works: Sequence[_Work]
 ) -> tuple[list[Said], list[np.ndarray]]:
-  """What is heard in some clips, and their frames, rendered together."""
+  """What is heard in each clip, and the clips' frames, rendered together."""
   said = [say(work.clip) for work in works]
   points = [
-    # Offsets are from lips that are shut, which those of a picture need not be.
+    # Offsets are relative to shut lips, but those in a picture may be open.
     placed(at_rest(work.face.points), work.clip.gain * chain.lips(one.mel)[0])
     for work, one in zip(works, said, strict=True)
   ]
@@ -116,21 +116,21 @@ def synthesise(
   manifest: Manifest,
   shown: Callable[[Iterable], Iterable] = iter,
 ) -> int:
-  """Makes the clips of a cast that are not there yet.
+  """Makes the missing clips of a cast.
 
   Args:
     chain: see `make_clips`.
-    cast: see there.
-    say: see there.
-    left: of `manifest.left`.
-    manifest: see there.
-    shown: of the clips that are made: shows how far they are.
+    cast: see `make_clips`.
+    say: see `make_clips`.
+    left: result of `manifest.left`.
+    manifest: see `make_clips`.
+    shown: wraps the iterable of clips to show progress.
 
   Returns:
     How many were made.
 
   Raises:
-    DataError: no face is to be seen in any picture.
+    DataError: no face is visible in any picture.
   """
   made = 0
   try:

@@ -1,4 +1,4 @@
-"""What a folder of synthetic clips says of itself: synthetic.json, and synthetic.tsv with a row a clip."""
+"""The manifest of a folder of synthetic clips: synthetic.json, and synthetic.tsv with a row per clip."""
 
 import contextlib
 import csv
@@ -17,22 +17,20 @@ from jaxgen.systems.lipgen.synthesis.spoken_clips import Said
 from jaxgen.systems.lipgen.video.jobs import tab_lines
 
 ABOUT, ROWS = 'synthetic.json', 'synthetic.tsv'
-PICTURE = (
-  'picture'  # the column that tells a face's file from others of its name, see `Cast.picture`
-)
-TAKE = 'take'  # the column that tells recordings of a word by a voice from each other
+PICTURE = 'picture'  # column distinguishing files of the same name by content, see `Cast.picture`
+TAKE = 'take'  # column distinguishing recordings of a word by the same voice
 COLUMNS = (
   'clip', 'word', 'start', 'end', 'face', 'voice', TAKE, 'before', 'after', 'rate', 'gain', 'number', 'seed',
   PICTURE,
 )  # fmt: skip
-_NEW = {TAKE, PICTURE}  # columns that tables of before do not have
-# What settings were that folders of before do not tell.
+_NEW = {TAKE, PICTURE}  # columns that older tables lack
+# Values of settings that older folders do not record.
 _BEFORE = {'pixels': 'at most 720 a side'}
 NOTE = 'Synthetic clips made by jaxgen synthesise: these faces never said these words.'
 
 
 def check_ours(folder: Path) -> None:
-  """Raises ConfigError for a folder that has something else than synthetic clips in it."""
+  """Raises ConfigError for a folder that contains anything but synthetic clips."""
   if not folder.is_dir() or (folder / ABOUT).is_file():
     return
   if any(not path.name.startswith('.') for path in folder.iterdir()):
@@ -42,21 +40,21 @@ def check_ours(folder: Path) -> None:
 
 
 class Manifest:
-  """The two files of a folder. Rows are written as clips are, so that a run that is killed can go on.
+  """The two files of a folder. Rows are written along with clips, so that a killed run can be resumed.
 
   Args:
-    folder: of the clips.
-    settings: all that decides what a clip of a face is.
-    overwrite: whether the clips that are there give way, once `begin` is called.
+    folder: folder of the clips.
+    settings: everything that determines a face's clips.
+    overwrite: whether existing clips are removed once `begin` is called.
 
   Attributes:
-    rows: of clips that are there, by their names.
-    dropped: why no face is to be seen in pictures of this run, by their names.
-    unreadable: why files of pictures of this run cannot be read, by their names.
+    rows: rows of existing clips by clip name.
+    dropped: why no face is visible in pictures of this run, by picture name.
+    unreadable: why picture files of this run cannot be read, by picture name.
 
   Raises:
-    ConfigError: the folder has something else in it.
-    UserError: it has clips of other settings.
+    ConfigError: the folder contains something else.
+    UserError: it has clips made with other settings.
   """
 
   def __init__(self, folder: Path, settings: Mapping[str, Any], overwrite: bool = False):
@@ -75,14 +73,14 @@ class Manifest:
       found = dict(told['settings'])
     except (OSError, ValueError, LookupError, TypeError) as error:
       raise DataError(f'{about} is damaged ({error}): name another folder') from error
-    there = names_in(folder)  # also clips whose rows a stop, or a person, has taken away
+    there = names_in(folder)  # also clips whose rows an interruption or a person removed
     if overwrite:
       self._old = there
       return
     if not there:
       return
     self._read()
-    # As they are read back from a file.
+    # Round trip, to compare settings as read back from a file.
     wanted = json.loads(json.dumps(self.settings))
     found = {key: value for key, value in _BEFORE.items() if key in wanted} | found
     other = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
@@ -94,14 +92,14 @@ class Manifest:
       )
 
   def left(self, clips: Sequence[Clip], cast: Cast) -> list[Clip]:
-    """The clips that have no row.
+    """The clips that have no row yet.
 
     Args:
-      clips: all.
-      cast: the faces. Where what tells a picture from others is unknown, as in tables of before, its name does.
+      clips: all clips.
+      cast: the faces. A picture whose digest is unknown, as in older tables, is identified by its name.
 
     Raises:
-      UserError: a clip that is there is another one, or of another picture.
+      UserError: an existing clip differs from the requested one, or was made from another picture.
     """
     picture = functools.cache(cast.picture)
     for clip in clips:
@@ -119,10 +117,10 @@ class Manifest:
     return [clip for clip in clips if clip.name not in self.rows]
 
   def begin(self, faces: int) -> None:
-    """Before a clip is written: those that give way are removed, and what the folder is is written, once.
+    """Called before a clip is written: removes clips to be overwritten and writes synthetic.json, once.
 
     Args:
-      faces: how many are asked for.
+      faces: number of faces requested.
     """
     if self._begun:
       return
@@ -131,25 +129,25 @@ class Manifest:
         path.unlink(missing_ok=True)
       clips = (self.folder / name).parent
       for folder in (clips, clips.parent):
-        with contextlib.suppress(OSError):  # it has other clips
+        with contextlib.suppress(OSError):  # not empty
           folder.rmdir()
     self._old, self._begun = [], True
     self.write_about(faces)
     self.write_rows()
 
   def end(self, faces: int) -> None:
-    """After the last clip; where none was made in the place of old ones all stays as it is."""
+    """Called after the last clip; if no clip replaced the old ones, everything stays as it is."""
     if not self._old:
       self.write_about(faces)
       self.write_rows()
 
   def add(self, clip: Clip, face: str, picture: str, said: Said) -> None:
-    """A clip whose files are written.
+    """Adds the row of a clip whose files are written.
 
     Args:
-      clip: which.
+      clip: the clip.
       face: the name of its face.
-      picture: of its face, see `Cast.picture`.
+      picture: digest of its face's file, see `Cast.picture`.
       said: what is heard.
     """
     start, end = said.span
@@ -171,7 +169,7 @@ class Manifest:
     self.rows[clip.name] = row
 
   def write_about(self, faces: int) -> None:
-    """What the folder is and how it was made; `faces`: how many were asked for."""
+    """Writes synthetic.json: what the folder is and how it was made; `faces`: number of faces requested."""
     self.folder.mkdir(parents=True, exist_ok=True)
     told = {
       'synthetic': True,
@@ -190,12 +188,12 @@ class Manifest:
     write_json(self.folder / ABOUT, told)
 
   def write_rows(self) -> None:
-    """All rows anew, in the order of clips' numbers: what a stop left in another order or in pieces."""
+    """Rewrites all rows in the order of clip numbers: an interruption leaves them unordered or incomplete."""
     rows = sorted(self.rows.values(), key=lambda row: int(row['number']))
     write_bytes(self.folder / ROWS, tab_lines(COLUMNS, rows, titles=True))
 
   def _read(self) -> None:
-    """Rows that are whole and whose files are there: the last line of a killed run may be a piece of one."""
+    """Reads complete rows whose files exist: the last line of a killed run may be truncated."""
     path = self.folder / ROWS
     if not path.is_file():
       return

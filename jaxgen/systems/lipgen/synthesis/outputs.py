@@ -1,4 +1,4 @@
-"""Which pictures a command line means, and where the video of each goes."""
+"""Resolves the pictures on a command line and the path of each one's video."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from jaxgen.systems.lipgen.video.outputs import Table
 
 ENDING = '.mp4'
 DEFAULT = Path('talk.mp4')
-# How videos of pictures that talk are made, see `filming.made_with`.
+# Titles of what determines a talking-picture video, see `filming.made_with`.
 HOW = 'sound', 'motion', 'render', 'steps', 'seed', 'head', 'longest', 'crop', 'faces_by'
 TABLE = Table(TALKED, 'picture', HOW)
 
 
 class Wanted(NamedTuple):
-  """One picture that is to talk.
+  """One requested video.
 
   Attributes:
     source: the picture.
-    target: where its video goes.
+    target: path of its video.
   """
 
   source: Path
@@ -30,15 +30,15 @@ class Wanted(NamedTuple):
 
   @property
   def files(self) -> dict[str, Path]:
-    """The video."""
+    """The files to write: the video."""
     return {'output': self.target}
 
 
 def pictures_of(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:
-  """The pictures of files and folders, each once, and what a person should know of the folders, a line each.
+  """The pictures in files and folders, each once, and notes for the user about the folders, a line each.
 
   Raises:
-    DataError: a folder without a picture.
+    DataError: a folder has no pictures.
   """
   found: list[Path] = []
   told: list[str] = []
@@ -54,14 +54,14 @@ def pictures_of(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:
 
 
 def in_folder(folder: Path, advice: str) -> Listing:
-  """The files of a folder and of the folders in it.
+  """Lists the files in a folder, recursively.
 
   Args:
-    folder: of pictures.
-    advice: where there is none.
+    folder: folder of pictures.
+    advice: end of the error message if there are none.
 
   Raises:
-    DataError: there is none; says what there is.
+    DataError: it has no pictures; says what it has instead.
   """
   found = sorted_files(folder)
   if not found.images:
@@ -71,10 +71,10 @@ def in_folder(folder: Path, advice: str) -> Listing:
 
 
 def is_file(output: Path) -> bool:
-  """Whether --output means a file.
+  """Whether --output names a file rather than a folder.
 
   Raises:
-    ConfigError: one that is not .mp4.
+    ConfigError: a file that is not .mp4.
   """
   if output.is_dir() or not output.suffix:
     return False
@@ -89,18 +89,18 @@ def is_file(output: Path) -> bool:
 def targets_of(
   pictures: Sequence[Path], output: Path | None, inputs: Sequence[Path] = ()
 ) -> list[Path]:
-  """Where the video of each picture goes: a file for one, NAME.mp4 in a folder.
+  """The path of each picture's video: a file for a single picture, or NAME.mp4 in a folder.
 
-  Two pictures of one name have their endings in it too, as NAME_png.mp4; those below a folder that share both
-  keep the folders that they have in it, as anna/NAME.mp4.
+  Pictures with the same name get their extensions too, as NAME_png.mp4; those below a folder that share both
+  keep their subfolders, as anna/NAME.mp4.
 
   Args:
-    pictures: of `pictures_of`.
-    output: as it was given; None: `DEFAULT`, which is for one.
-    inputs: files and folders that the pictures are of.
+    pictures: result of `pictures_of`.
+    output: --output as given; None: `DEFAULT`, for a single picture.
+    inputs: files and folders that the pictures come from.
 
   Raises:
-    ConfigError: a file for several pictures, one that is not .mp4, or two videos would be one file.
+    ConfigError: one file for several pictures, a file that is not .mp4, or two videos with the same path.
   """
   wanted = output or DEFAULT
   if is_file(wanted):

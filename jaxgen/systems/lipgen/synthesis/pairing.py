@@ -1,4 +1,4 @@
-"""Which face says which word in whose voice: the paper's pairing, random audio and distinct clips a face."""
+"""Pairs faces with words and voices, as in the paper: random audio, and distinct clips for each face."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ import numpy as np
 from jaxgen.errors import ConfigError
 from jaxgen.words import counted
 
-# How much longer or shorter than recorded a word is spoken, and how much more or less a face moves, at most.
+# Largest relative change of a word's duration, and of the amplitude of a face's motion, either way.
 RATE, GAIN = 0.15, 0.2
-# How often another word of the same voice is heard on one side of the word, cut off by the clip's end.
+# Probability, per side, of hearing another word of the same voice, cut off by the clip's end.
 AROUND = 0.25
 
 
 class Take(NamedTuple):
-  """One of the recordings of a word: who says it, and which of those by that voice it is, from 1."""
+  """One of a word's recordings: its voice, and its number among those by that voice, from 1."""
 
   voice: str
   number: int
@@ -26,16 +26,16 @@ class Clip(NamedTuple):
   """One clip to be made.
 
   Attributes:
-    name: of its files without an ending, in the folder of clips: WORD/train/WORD_00001.
+    name: path of its files in the folder of clips, without extension: WORD/train/WORD_00001.
     face: number of the face.
     word: what is said.
     voice: who says it.
-    take: which of the word's recordings by that voice, from 1.
+    take: number of the word's recording by that voice, from 1.
     before: the word before it; '' for silence.
-    after: the word after it.
-    rate: how much longer than usual the word lasts.
-    gain: how much more than usual the lips move.
-    number: of the clip, from 0; by it and the renderer's own seed the noise of rendering is drawn.
+    after: the word after it; '' for silence.
+    rate: factor on the word's usual duration.
+    gain: factor on the usual motion of the lips.
+    number: number of the clip, from 0; with the renderer's own seed it seeds the rendering noise.
   """
 
   name: str
@@ -56,27 +56,26 @@ def name_of(word: str, number: int) -> str:
 
 
 def every(words: Sequence[str], voices: Sequence[str]) -> dict[str, list[Take]]:
-  """Each word once by each voice."""
+  """Takes with each word once by each voice."""
   return {word: [Take(voice, 1) for voice in voices] for word in words}
 
 
 def paired(
   num_faces: int, takes: Mapping[str, Sequence[Take]], clips_per_face: int, seed: int
 ) -> list[Clip]:
-  """The clips of each face after those of the one before.
+  """The clips of all faces, ordered by face.
 
-  No face has a recording twice. Words take turns as far as that allows, so that each is said about equally
-  often; those that are heard beside one are of its voice. More faces leave the clips of the first ones as they
-  are.
+  No face has a recording twice. Words alternate as far as that allows, so that each is said about equally
+  often; neighbouring words are by the same voice. Adding faces does not change the clips of the first ones.
 
   Args:
-    num_faces: how many.
-    takes: of each word, one at least.
-    clips_per_face: how many each.
-    seed: of all that is random.
+    num_faces: number of faces.
+    takes: at least one for each word.
+    clips_per_face: number of clips per face.
+    seed: seed of all random choices.
 
   Raises:
-    ConfigError: a face is to say more than there is.
+    ConfigError: more clips per face than recordings.
   """
   words, most = list(takes), sum(map(len, takes.values()))
   speakers = {word: {take.voice for take in takes[word]} for word in words}
@@ -93,7 +92,7 @@ def paired(
     left = {word: list(takes[word]) for word in words}
     gain = float(np.exp(rng.uniform(-1, 1) * np.log1p(GAIN)))
     for _ in range(clips_per_face):
-      # The word that was said least, by lot among equals.
+      # The word said least often so far, with random tie-breaking.
       lots = rng.permutation(len(words))
       word = min(
         (words[i] for i in lots if left[words[i]]),

@@ -1,4 +1,4 @@
-"""Pictures of faces that are to talk: the face found, its lips as contours, and its mouth crop."""
+"""Portraits for talking pictures: finds the face, its lip contours and its mouth crop."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,38 +20,38 @@ from jaxgen.systems.lipgen.video.searching import Detector, no_face, seen_in
 from jaxgen.systems.lipgen.warping.raster import OUTER
 from jaxgen.systems.lipgen.warping.references import found_in
 
-LONGEST = 720  # pixels of the longer side of a picture that talks; larger ones are made smaller
-# Half of a mouth's width in a crop of 96 pixels. Renderers see 48 of them: a smile that is wider than this is
-# shown to them smaller.
+LONGEST = 720  # pixels of a talking picture's longer side; larger ones are scaled down
+# Largest half width of a mouth in a crop of 96 pixels. Renderers see 48 of them: a wider smile is scaled down
+# for them.
 WIDEST = 20.0
-_REACH = 7  # pixels of a crop, by which Haar's box is usually off
-# Less than this in the picture, in pixels, is too small to see a mouth move.
+_REACH = 7  # typical error of Haar's box, in crop pixels
+# Mouths with a smaller half width than this, in pixels of the picture, are too small to be seen moving.
 _SMALLEST = 5.0
-# Of the mouth's width at rest, and of its middle in a crop that Haar's box places: means of the meshes of seven
+# Half width of the mouth at rest, and its middle in a crop placed by Haar's box: means over the meshes of seven
 # pictures of GRID's speakers.
 _HALF_WIDTH, _MIDDLE = 18.5, (49.0, 49.0)
-# A mouth at rest by those meshes, both halves alike, in half widths of the mouth.
+# A symmetric mouth at rest from those meshes, in half widths of the mouth.
 _UPPER = ((-1, 0), (-0.92, -0.08), (-0.78, -0.15), (-0.59, -0.24), (-0.3, -0.31), (0, -0.27))
 _LOWER = ((0.92, 0.11), (0.77, 0.23), (0.57, 0.37), (0.31, 0.47), (0, 0.5))
 _INNER = ((-0.87, 0), (-0.73, 0.01), (-0.59, 0.02), (-0.42, 0.03), (-0.22, 0.04), (0, 0.05))
 
 
 class UnreadableError(DataError):
-  """The file of a picture cannot be read, whatever it shows."""
+  """A picture file cannot be read, as opposed to showing no face."""
 
 
 class Portrait(NamedTuple):
   """A face in a picture.
 
   Attributes:
-    path: of the picture.
-    rgb: uint8 [H, W, 3], as large as it was asked for.
-    crop: uint8 [96, 96], its grey mouth crop.
-    points: float32 [40, 2], contours of the lips in the crop.
-    to_crop: float64 [2, 3], affine: from pixels of the picture to those of the crop.
-    source: 'mesh' or 'haar', what found it.
-    faces: how many there are; the largest and most central was taken.
-    shrunk: by how much the picture was made smaller, 1 where it was not.
+    path: path of the picture.
+    rgb: uint8 [H, W, 3], at the requested size.
+    crop: uint8 [96, 96], grey mouth crop.
+    points: float32 [40, 2], lip contours in the crop.
+    to_crop: float64 [2, 3], affine map from picture pixels to crop pixels.
+    source: 'mesh' or 'haar', what found the face.
+    faces: number of faces in the picture; the largest and most central one was taken.
+    shrunk: factor by which the picture was scaled down, 1 if it was not.
   """
 
   path: Path
@@ -65,20 +65,20 @@ class Portrait(NamedTuple):
 
   @property
   def half_width(self) -> float:
-    """Of the mouth, in pixels of the crop."""
+    """Half width of the mouth, in pixels of the crop."""
     return float(np.hypot(*(self.points[OUTER // 2] - self.points[0]))) / 2
 
   @property
   def scale(self) -> float:
-    """Pixels of the picture that a pixel of the crop is wide."""
+    """Width of a crop pixel, in pixels of the picture."""
     return float(1 / np.sqrt(np.linalg.det(self.to_crop[:, :2])))
 
   def face(self, framing: Framing) -> Face:
-    """As a renderer sees it."""
+    """The face as a renderer sees it."""
     return face_in(self.crop, self.points, framing, str(self.path))
 
   def notes(self) -> list[str]:
-    """What a person is to know of how the face was found."""
+    """Notes for the user about how the face was found."""
     told = []
     if self.shrunk > 1:
       told.append(
@@ -97,17 +97,17 @@ Finder = Callable[[Path], Portrait]
 
 
 def finder_kind() -> str:
-  """What `make_finder` finds faces by: 'mesh' or 'haar'."""
+  """The method that `make_finder` uses: 'mesh' or 'haar'."""
   return MESH if face_mesh.available() else HAAR
 
 
 def make_finder(longest: int | None = LONGEST) -> Finder:
-  """What finds the face of a picture file: by the mesh where it is installed, otherwise by Haar's box.
+  """Returns a function that finds the face in a picture file: by mesh if installed, otherwise by Haar's box.
 
-  It raises UnreadableError for a file that cannot be read, and what `by_mesh` or `by_haar` does.
+  It raises UnreadableError for a file that cannot be read, and the errors of `by_mesh` or `by_haar`.
 
   Args:
-    longest: pixels of the longer side; larger pictures are made smaller first. None: crops are of all pixels.
+    longest: pixels of the longer side; larger pictures are scaled down first. None: crops use all pixels.
 
   Raises:
     ConfigError: OpenCV is not installed.
@@ -120,7 +120,7 @@ def make_finder(longest: int | None = LONGEST) -> Finder:
 
 
 def _read(path: Path, longest: int | None) -> tuple[np.ndarray, float]:
-  """Pixels of a picture, and by how much they were made smaller; raises UnreadableError."""
+  """Pixels of a picture, and the factor by which they were scaled down; raises UnreadableError."""
   try:
     image = load_image(path, lambda image: to_eight_bits(image, 'RGB'))
   except DataError as error:
@@ -133,10 +133,10 @@ def _read(path: Path, longest: int | None) -> tuple[np.ndarray, float]:
 
 
 def by_mesh(path: Path, rgb: np.ndarray, shrunk: float, detect: Detector) -> Portrait:
-  """The face of pixels uint8 [H, W, 3] whose mesh a `face_mesh.MeshDetector` finds.
+  """The face in pixels uint8 [H, W, 3], found with a `face_mesh.MeshDetector`.
 
   Raises:
-    DataError: there is none, it is too small, or too much of its mouth crop lies beyond the picture.
+    DataError: there is no face, it is too small, or too much of its mouth crop lies outside the picture.
   """
   found = found_in(path, rgb, detect)
   portrait = Portrait(
@@ -146,10 +146,10 @@ def by_mesh(path: Path, rgb: np.ndarray, shrunk: float, detect: Detector) -> Por
 
 
 def by_haar(path: Path, rgb: np.ndarray, shrunk: float, detect: Detector) -> Portrait:
-  """The face of pixels uint8 [H, W, 3] by Haar's box, with a mean mouth where such boxes have it.
+  """The face in pixels uint8 [H, W, 3], found with Haar's box, with a mean mouth at its usual place in the box.
 
-  Its corners lie on the darkest line about there, which is the one between the lips, and its middle where the
-  mouth is the most like its mirror image.
+  The mouth's corners are put on the darkest line nearby, the one between the lips, and its middle where the
+  mouth is most symmetric.
 
   Raises:
     DataError: as `by_mesh`.
@@ -167,7 +167,7 @@ def by_haar(path: Path, rgb: np.ndarray, shrunk: float, detect: Detector) -> Por
 
 
 def mean_mouth() -> np.ndarray:
-  """Contours [40, 2] of a mouth at rest about the middle between its corners, in half widths of it."""
+  """Contours [40, 2] of a mouth at rest, relative to the midpoint of its corners, in half widths of it."""
   flip = np.array([-1.0, 1.0])
   upper, lower, inner = (np.array(x, float) for x in (_UPPER, _LOWER, _INNER))
   outer = np.concatenate([upper, upper[-2::-1] * flip, lower, lower[-2::-1] * flip])
@@ -177,7 +177,7 @@ def mean_mouth() -> np.ndarray:
 
 
 def _dark_line(crop: np.ndarray) -> float:
-  """The row of a crop, near where mouths are, that is darkest over the width of a mouth."""
+  """The row of a crop, near the mouth's usual place, that is darkest over the width of a mouth."""
   left, right = (round(_MIDDLE[0] + side * 0.7 * _HALF_WIDTH) for side in (-1, 1))
   rows = np.convolve(crop[:, left:right].mean(1), [0.25, 0.5, 0.25], 'same')
   far = (np.arange(len(rows)) - _MIDDLE[1]) / _REACH
@@ -185,7 +185,7 @@ def _dark_line(crop: np.ndarray) -> float:
 
 
 def _mirror_line(crop: np.ndarray, row: float) -> float:
-  """The column of a crop, near where mouths are, about which the rows at a mouth are the most symmetric."""
+  """The column of a crop, near the mouth's usual place, about which the mouth's rows are most symmetric."""
   strip = crop[round(row) - 8 : round(row) + 12].astype(np.float64)
   width = round(1.2 * _HALF_WIDTH)
   columns = np.arange(round(_MIDDLE[0]) - _REACH, round(_MIDDLE[0]) + _REACH + 1)
@@ -196,7 +196,7 @@ def _mirror_line(crop: np.ndarray, row: float) -> float:
 
 
 def _fitted(portrait: Portrait) -> Portrait:
-  """With a wide mouth shown smaller, so that a renderer sees all of it."""
+  """The portrait with a wide mouth scaled down, so that a renderer sees all of it."""
   factor = WIDEST / portrait.half_width
   if factor >= 1:
     return portrait
@@ -215,7 +215,7 @@ def _fitted(portrait: Portrait) -> Portrait:
 
 
 def _checked(portrait: Portrait) -> Portrait:
-  """Raises DataError for a mouth that is too small, or lies at the border of the picture."""
+  """Returns the portrait; raises DataError for a mouth that is too small or at the picture's border."""
   seen = portrait.half_width * portrait.scale
   height, width = portrait.rgb.shape[:2]
   if seen < _SMALLEST:

@@ -1,4 +1,4 @@
-"""Text as the sound of a voice."""
+"""Text to speech."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,18 +16,18 @@ _STOPS = ',.;:!?'
 
 
 def say(text: str, voice: str = VOICE) -> np.ndarray:
-  """The sound of words: float32 [n] in [-1, 1], 16,000 samples a second.
+  """Synthesises speech: float32 [n] in [-1, 1], 16,000 samples a second.
 
   Args:
-    text: words of the pronouncing dictionary; at `,` `.` `;` `:` `!` `?` and line breaks the voice rests, and
-      in a phrase that is too long for espeak-ng between two words.
+    text: words of the pronouncing dictionary; the voice pauses at `,` `.` `;` `:` `!` `?` and line breaks, and
+      between two words of a phrase that is too long for espeak-ng.
     voice: one of `espeak.voices()`.
 
   Raises:
-    DataError: there is no word in it, the dictionary lacks one, or see `espeak.speak`.
-    ConfigError: the extra is missing, or there is no such voice.
+    DataError: it has no words, the dictionary lacks one, or see `espeak.speak`.
+    ConfigError: the extra is missing, or the voice does not exist.
   """
-  text = text.replace('\N{RIGHT SINGLE QUOTATION MARK}', "'")  # as dictionaries spell it
+  text = text.replace('\N{RIGHT SINGLE QUOTATION MARK}', "'")  # as in dictionaries
   parted = re.split(f'[{_STOPS}]', one_line(text))
   phrases = [re.findall(r"[^\W_]+(?:'[^\W_]+)*", part) for part in parted]
   dictionary, silence = find_dictionary(), np.zeros(round(_PAUSE * RATE), np.float32)
@@ -46,13 +46,13 @@ def say(text: str, voice: str = VOICE) -> np.ndarray:
 
 
 def one_line(text: str) -> str:
-  """A text in one line, with commas for its line breaks: it is said alike."""
+  """A text on one line, with commas for line breaks: it sounds the same."""
   lines = [' '.join(line.split()) for line in text.splitlines()]
   return re.sub(f'([{_STOPS}]), ', r'\1 ', ', '.join(filter(None, lines)))
 
 
 def _breaths(words: Sequence[str], dictionary: Dictionary) -> Iterator[list[str]]:
-  """The phonemes of a phrase in as many parts of whole words as espeak-ng needs, of about one length."""
+  """Splits a phrase's phonemes between words into as few parts as espeak-ng allows, of similar lengths."""
   said = [dictionary.stressed(word) for word in words]
   signs = [len(mnemonics(phonemes)) + 1 for phonemes in said]
   enough = sum(signs) / -(-sum(signs) // MOST)

@@ -1,4 +1,4 @@
-"""What is heard in a clip: its word in the middle, as a log-mel to move lips by and as sound."""
+"""The audio of a clip, with its word in the middle: a log-mel that drives the lips, and the sound."""
 
 import math
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from jaxgen.systems.lipgen.voices.rebuilding import rebuilt
 from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
 
 ROWS = WINDOW * ROWS_A_FRAME
-ALL = 'all'  # in place of the names of voices: those of espeak-ng
+ALL = 'all'  # in place of voice names: all espeak-ng voices
 BUNDLED, ESPEAK, RECORDED = 'bundled', 'espeak', 'recordings'
 _WORDS_A_MINUTE = 150  # at the usual rate
-_FASTEST = 2.0  # how much faster than spoken a person's own word is heard, at most
+_FASTEST = 2.0  # largest speed-up of a user's own word
 _PAUSE = 6  # rows between a word and its neighbours
 
 
@@ -36,7 +36,7 @@ class Said(NamedTuple):
     mel: float32 [116, 80].
     sound: float32 [18560] in [-1, 1], 16,000 samples a second.
     span: start and end of the word in seconds, around the middle of the clip.
-    heard: what kind of voice it is.
+    heard: the kind of voice.
   """
 
   mel: np.ndarray
@@ -46,7 +46,7 @@ class Said(NamedTuple):
 
 
 class Bundled:
-  """The recordings that come with jaxgen; their sound is rebuilt from log-mels."""
+  """The recordings shipped with jaxgen; their sound is reconstructed from log-mels."""
 
   kind = BUNDLED
 
@@ -70,10 +70,10 @@ class Bundled:
 
 
 class Espeak:
-  """Words of a dictionary, spoken by espeak-ng; those that are longer than a clip are spoken faster.
+  """Words of a dictionary, spoken by espeak-ng; words longer than a clip are spoken faster.
 
   Args:
-    dictionary: of pronunciations.
+    dictionary: pronouncing dictionary.
   """
 
   kind = ESPEAK
@@ -85,7 +85,7 @@ class Espeak:
     """What is heard in a clip.
 
     Raises:
-      ConfigError: the extra `speech` is missing, or there is no such voice.
+      ConfigError: the extra `speech` is missing, or the voice does not exist.
       DataError: espeak-ng fails.
     """
     pace = round(_WORDS_A_MINUTE / clip.rate)
@@ -102,19 +102,19 @@ class Espeak:
     parts = [levelled(spoken(word).sound) if word else None for word in (clip.before, clip.after)]
     _place(sound, levelled(one.sound), first * HOP, parts, HOP)
     sound = np.clip(sound, -1, 1)
-    # What even the fastest voice cannot say within a clip is cut off at both ends.
+    # A word that does not fit into a clip even at the highest speed is cut off at both ends.
     start, end = (min(max(x, 0.0), ROWS / 100) for x in (first / 100, first / 100 + lasts))
     return Said(log_mel(sound), sound, (start, end))
 
 
 class Recorded:
-  """A person's own words in their own sound; those that are longer than a clip are heard faster.
+  """A user's own recorded words; words longer than a clip are sped up.
 
   Args:
     words: at least one.
 
   Attributes:
-    takes: of each word, in the order in which they are given.
+    takes: takes of each word, in the given order.
   """
 
   kind = RECORDED
@@ -129,7 +129,7 @@ class Recorded:
 
   @property
   def voices(self) -> tuple[str, ...]:
-    """Of all words, sorted."""
+    """The voices of all words, sorted."""
     return tuple(sorted({voice for _, voice in self._known}))
 
   def __call__(self, clip: Clip) -> Said:
@@ -147,7 +147,7 @@ class Recorded:
     first = round(len(sound) / 2 - RATE * (start + end) / 2)
     _place(sound, word, first, parts, HOP)
     sound = np.clip(sound, -1, 1)
-    # What is too long at the fastest, too, is cut off at both ends.
+    # A word that is too long even at the highest speed is cut off at both ends.
     start, end = (min(max(first / RATE + x, 0.0), ROWS / 100) for x in (start, end))
     return Said(log_mel(sound), sound, (start, end), 'a recording')
 
@@ -156,13 +156,13 @@ Saying = Bundled | Espeak | Recorded
 
 
 def saying(words: Sequence[str], voices: Sequence[str], dictionary: Dictionary) -> Saying:
-  """Who says words: the recordings where they have all words as the dictionary has them, and all voices.
+  """Chooses who says words: the recordings if they have all words, pronounced as in the dictionary, and voices.
 
-  Otherwise espeak-ng does.
+  Otherwise espeak-ng.
 
   Raises:
-    ConfigError: the extra `speech` is needed and missing, or there is no such voice.
-    DataError: a word is not in the dictionary, or espeak-ng cannot say what it has.
+    ConfigError: the extra `speech` is needed and missing, or a voice does not exist.
+    DataError: a word is not in the dictionary, or espeak-ng cannot say its phonemes.
   """
   said = {word: dictionary.phonemes(word) for word in words}
   bundled = recordings.bundled()
@@ -192,13 +192,13 @@ def saying(words: Sequence[str], voices: Sequence[str], dictionary: Dictionary) 
 
 
 def named_words(named: str) -> tuple[str, ...]:
-  """Words of a file, or by commas, each once.
+  """Words from a file or a comma-separated list, each once.
 
   Raises:
-    ConfigError: there is none, or the file cannot be read.
+    ConfigError: there are no words, or the file cannot be read.
   """
   path = Path(named).expanduser()
-  # `mr.` is a word.
+  # `mr.` is a word, not a file.
   like_a_file = len(path.suffix) > 1 or len(path.parts) > 1 or path.exists()
   if like_a_file and ',' not in named and not path.is_file():
     raise ConfigError(f'--words={named}: no such file')
@@ -209,10 +209,10 @@ def named_words(named: str) -> tuple[str, ...]:
 
 
 def named_voices(names: str) -> tuple[str, ...]:
-  """Voices by commas; empty: the twelve of the recordings; 'all': those of espeak-ng.
+  """Comma-separated voices; empty: the twelve of the recordings; 'all': those of espeak-ng.
 
   Raises:
-    ConfigError: a name twice, or the extra `speech` is missing.
+    ConfigError: a duplicate name, or the extra `speech` is missing.
   """
   if not names:
     return tuple(sorted({one.voice for one in recordings.bundled()}))
@@ -228,7 +228,7 @@ def named_voices(names: str) -> tuple[str, ...]:
 
 
 def _spoken(one: recordings.Recording) -> tuple[float, float]:
-  """Start and end of what is said in a recording, in seconds."""
+  """Start and end of the speech in a recording, in seconds."""
   times = one.times[[phoneme != '' for phoneme in one.phonemes]]
   return float(times[0, 0]), float(times[-1, 1])
 
@@ -240,7 +240,7 @@ def _place(
   around: Sequence[np.ndarray | None],
   unit: int = 1,
 ) -> None:
-  """Puts a word and its neighbours into a clip; what is beyond it is cut off."""
+  """Puts a word and its neighbours into a clip, in place; what extends beyond the clip is cut off."""
   before, after = around
   end = first + len(word)
   parts = [(word, first)]

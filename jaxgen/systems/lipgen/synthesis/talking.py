@@ -1,4 +1,4 @@
-"""Pictures that talk: of one sound, frames of a face at the size of its picture, or of its mouth alone."""
+"""Talking pictures: for one sound, frames of a face at the size of its picture, or of its mouth alone."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,17 +14,17 @@ from jaxgen.systems.lipgen.synthesis.heads import Head
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait
 from jaxgen.systems.lipgen.warping.placing import placed
 
-# A mouth that moves less, in pixels of its crop, is at rest.
+# A mouth that moves less than this, in crop pixels, is at rest.
 _STILL = 1e-3
-_PIECE = 50  # frames that are bent at once, so that long sounds need no more room than short ones
+_PIECE = 50  # frames warped at once, so that memory does not grow with the sound
 
 
 class Spoken(NamedTuple):
-  """How lips move with a sound.
+  """The motion of lips and head for a sound.
 
   Attributes:
     offsets: float32 [T, 40, 2], see `Chain.lips`; 0 where nobody speaks.
-    moves: [T, 6] of the head.
+    moves: [T, 6], head motion.
   """
 
   offsets: np.ndarray
@@ -32,10 +32,10 @@ class Spoken(NamedTuple):
 
 
 def spoken(chain: Chain, mel: np.ndarray, following: np.ndarray) -> Spoken:
-  """How lips move with a sound in which somebody speaks.
+  """The motion of lips and head for a sound with speech.
 
   Args:
-    chain: whose motion net hears it.
+    chain: provides the motion net.
     mel: [L, 80].
     following: [T], how far lips follow it, see `listening.following`.
   """
@@ -44,18 +44,18 @@ def spoken(chain: Chain, mel: np.ndarray, following: np.ndarray) -> Spoken:
 
 
 class Talk:
-  """One face that talks, rendered.
+  """One talking face, rendered.
 
   Args:
-    chain: nets.
+    chain: the nets.
     portrait: the face.
-    said: how its lips move.
-    number: by which the renderer's noise is drawn.
-    head: how much the head moves; 1 as the motion net says.
+    said: the motion of its lips and head.
+    number: seed of the renderer's noise.
+    head: scale of the head motion; 1 as predicted by the motion net.
 
   Attributes:
     rendered: uint8 [T, H, W], the renderer's frames.
-    was_open: whether the picture's mouth is not at rest, and is shut first.
+    was_open: whether the picture's mouth is open, in which case it is shut first.
   """
 
   def __init__(
@@ -65,7 +65,7 @@ class Talk:
     self._offsets, self._moves = said.offsets, head * said.moves
     self.was_open = lips.is_open(portrait.points)
     self._rest, face = lips.at_rest(portrait.points), portrait.face(chain.framing)
-    # The renderer is shown the mouth at rest first, to know what it does to that.
+    # The mouth at rest is rendered first, as the baseline of the corrections.
     offsets = np.concatenate([np.zeros_like(said.offsets[:1]), said.offsets])
     resting = face._replace(points=framed_points(self._rest, chain.framing))
     at = chain.targets(resting, offsets)
@@ -80,7 +80,7 @@ class Talk:
     return height, width
 
   def notes(self) -> list[str]:
-    """What a person is to know of how the picture was used."""
+    """Notes for the user about how the picture was used."""
     if not self.was_open:
       return []
     return [
@@ -88,7 +88,7 @@ class Talk:
     ]
 
   def frames(self) -> Iterator[np.ndarray]:
-    """Frames uint8 [H, W, 3] at the size of the picture."""
+    """Yields frames uint8 [H, W, 3] at the size of the picture."""
     if not self._moves.any():
       yield from self._mouth_frames()
       return
@@ -97,7 +97,7 @@ class Talk:
       yield head(frame, move)
 
   def _mouth_frames(self) -> Iterator[np.ndarray]:
-    """Those in which nothing but the mouth moves."""
+    """Yields frames in which only the mouth moves."""
     stage, source = Stage(self._portrait, self._framing), lips.without_rims(self._portrait.points)
     at = placed(self._rest, self._offsets)
     still = abs(at - self._portrait.points).max((1, 2)) < _STILL
@@ -112,8 +112,8 @@ class Talk:
         yield self._portrait.rgb if quiet else next(moved)
 
   def _correction(self, first: int, end: int) -> Correction:
-    """Of frames from `first` to before `end`, which those next to them have a part in."""
-    rows = np.r_[0, first : min(end + 2, len(self._all))]  # the mouth at rest is the first of all
+    """Correction of frames `first` to `end` (exclusive), smoothed with their neighbours."""
+    rows = np.r_[0, first : min(end + 2, len(self._all))]  # frame 0 is the mouth at rest
     given = self._given._replace(warp=self._given.warp[rows], raster=self._given.raster[rows])
     made = correction_of(self._all[rows], given, rest=0)
     return Correction(*(x[2 : 2 + end - first] for x in made))

@@ -1,4 +1,4 @@
-"""How a picture is asked to talk. Imports nothing heavy."""
+"""Options of a talking-picture request. Imports nothing heavy."""
 
 import math
 from numbers import Integral, Real
@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from jaxgen.errors import ConfigError
 
-LARGEST_SEED = 2**32 - 1  # noise is drawn by it as by numbers of rows, see `data.order.generator`
-FARTHEST = 100.0  # times as far as the motion net says that a head moves
+LARGEST_SEED = 2**32 - 1  # it seeds noise as row numbers do, see `data.order.generator`
+FARTHEST = 100.0  # largest scale of the predicted head motion
 
 
 class Wishes(NamedTuple):
@@ -16,12 +16,12 @@ class Wishes(NamedTuple):
 
   Attributes:
     audio: a sound file, or a video with sound.
-    text: in place of it, said by a voice.
-    voice: of the text, see `espeak.voices`; None: `saying.VOICE`.
-    seed: of the noise that sampling begins with.
-    head: how much the head moves; 1 as the motion net says, at most `FARTHEST`.
-    longest: pixels of a side at most; None: `portraits.LONGEST`.
-    crop: the rendered mouth alone.
+    text: text to be spoken in place of `audio`.
+    voice: voice for the text, see `espeak.voices`; None: `saying.VOICE`.
+    seed: seed of the initial sampling noise.
+    head: scale of the head motion; 1 as predicted by the motion net, at most `FARTHEST`.
+    longest: largest side in pixels; None: `portraits.LONGEST`.
+    crop: show the rendered mouth alone.
   """
 
   audio: Path | None = None
@@ -33,7 +33,7 @@ class Wishes(NamedTuple):
   crop: bool = False
 
   def check(self) -> None:
-    """Raises ConfigError for what cannot be, alone or together."""
+    """Raises ConfigError for invalid options or combinations of them."""
     if (self.audio is None) == (self.text is None):
       raise ConfigError('name what is said: --audio FILE, or --text WORDS, one of them')
     if self.voice and self.audio:
@@ -51,7 +51,7 @@ class Wishes(NamedTuple):
 def check_number(
   name: str, value: Any, least: int, most: float = math.inf, whole: bool = True
 ) -> None:
-  """Raises ConfigError for an option that is no number, by default no whole one, from `least` to `most`."""
+  """Raises ConfigError for an option that is not a number, by default a whole one, from `least` to `most`."""
   kind: Any = Integral if whole else Real
   if not isinstance(value, kind) or not least <= value <= most:
     bounds = f'{least} or more' if most == math.inf else f'{least} to {most:.0f}'

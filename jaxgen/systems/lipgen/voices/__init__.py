@@ -1,1 +1,1 @@
-"""Voices: speech as what moves a mouth, with its phonemes in time."""
+"""Voices: speech that drives a mouth, with the times of its phonemes."""

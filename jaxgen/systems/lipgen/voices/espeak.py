@@ -1,7 +1,7 @@
 """Speech by espeak-ng: any word or ARPAbet phonemes in about a hundred voices, with the times of the phonemes.
 
-It comes with the extra `speech`. Each utterance is spoken by a process of its own, see `espeak_process`, so it
-is the same whatever was said before it; what has been said is kept in $JAXGEN_CACHE/speech.
+Requires the extra `speech`. Each utterance is spoken by its own process, see `espeak_process`, so the result
+does not depend on earlier utterances; results are cached in $JAXGEN_CACHE/speech.
 """
 
 import functools
@@ -27,11 +27,11 @@ from jaxgen.systems.lipgen.voices.sounds import resampled
 from jaxgen.systems.lipgen.voices.timing import edges
 
 LANGUAGE = 'en-us'
-# Words a minute that espeak-ng knows without speeding up its samples, and its pitches.
+# Range of words a minute that espeak-ng supports without speeding up its samples, and its range of pitches.
 RATES = (80, 450)
 PITCHES = (0, 99)
 
-# Of its American English. AH without stress is a schwa.
+# Mnemonics of its American English. Unstressed AH is a schwa.
 _MNEMONICS = {
   'AA': 'A:', 'AE': 'a', 'AH': 'V', 'AO': 'O:', 'AW': 'aU', 'AY': 'aI', 'EH': 'E', 'ER': '3:',
   'EY': 'eI', 'IH': 'I', 'IY': 'i:', 'OW': 'oU', 'OY': 'OI', 'UH': 'U', 'UW': 'u:',
@@ -44,19 +44,19 @@ _MNEMONICS |= {
 }  # fmt: skip
 _STRESS = {'0': '', '1': "'", '2': ','}
 _VERSION = 2
-# Signs of `mnemonics` that are said at once: of more than 200 phonemes and stresses, which can be as few as 300
-# signs, the library writes beyond its memory. It does not say so, and what is reported is damaged.
+# Most characters of `mnemonics` per utterance: beyond 200 phonemes and stresses, which can be as few as 300
+# characters, the library silently overruns its buffer and reports damaged events.
 MOST = 240
 _PATIENCE = 120  # seconds; a word takes hundredths of one
 
 
 class Utterance(NamedTuple):
-  """What was said.
+  """A spoken utterance.
 
   Attributes:
     sound: float32 [n] in [-1, 1], 16,000 samples a second.
     phonemes: P names without stress.
-    times: [P, 2] start and end of each in seconds, one after the other; the first begins at 0.
+    times: [P, 2] start and end of each in seconds, contiguous; the first starts at 0.
   """
 
   sound: np.ndarray
@@ -66,7 +66,7 @@ class Utterance(NamedTuple):
 
 @functools.cache
 def _loader() -> ModuleType:
-  """The package that brings the library.
+  """The package that contains the library.
 
   Raises:
     ConfigError: it is not installed; names the extra.
@@ -96,7 +96,7 @@ def speak_word(
   """Says a word of a pronouncing dictionary, by default CMUdict; see `speak`.
 
   Raises:
-    DataError: the dictionary does not have it, or see `speak`.
+    DataError: the dictionary lacks it, or see `speak`.
     ConfigError: see `speak`.
   """
   phonemes = (dictionary or find_dictionary()).stressed(word)
@@ -106,10 +106,10 @@ def speak_word(
 
 
 def speak(phonemes: Sequence[str], voice: str, rate: int = 150, pitch: int = 50) -> Utterance:
-  """Says phonemes: the same samples whenever it is called, and from the cache the second time.
+  """Says phonemes, deterministically; repeated calls are read from the cache.
 
   Args:
-    phonemes: of ARPAbet, as `AH0 B AW1 T`; where no vowel has a digit of stress, the first has it.
+    phonemes: ARPAbet, as `AH0 B AW1 T`; if no vowel has a stress digit, the first one is stressed.
     voice: one of `voices()`.
     rate: words a minute, 80 to 450.
     pitch: 0 to 99; 50 is the voice's own.
@@ -117,7 +117,7 @@ def speak(phonemes: Sequence[str], voice: str, rate: int = 150, pitch: int = 50)
   Raises:
     DataError: a phoneme is unknown, there are too many, see `mnemonics`, espeak-ng fails, or the cache cannot
       be written.
-    ConfigError: the extra is missing, or there is no such voice, rate or pitch.
+    ConfigError: the extra is missing, or the voice, rate or pitch is invalid.
   """
   text = f'[[{mnemonics(phonemes)}]]'
   known = voices()
@@ -139,11 +139,11 @@ def speak(phonemes: Sequence[str], voice: str, rate: int = 150, pitch: int = 50)
 
 
 def mnemonics(phonemes: Sequence[str]) -> str:
-  """ARPAbet as espeak-ng writes it: `AH0 B AW1 T` is `@|b|'aU|t`.
+  """ARPAbet in espeak-ng's notation: `AH0 B AW1 T` is `@|b|'aU|t`.
 
   Raises:
-    DataError: a phoneme is not ARPAbet's, there is none, or there are more than can be said at once (`MOST`
-      signs, 80 phonemes or more).
+    DataError: a phoneme is not ARPAbet, there are none, or there are more than can be said at once (`MOST`
+      characters, 80 phonemes or more).
   """
   digits = any(phoneme[-1:] in _STRESS for phoneme in phonemes)
   parts = []
@@ -160,7 +160,7 @@ def mnemonics(phonemes: Sequence[str]) -> str:
     parts.append(_STRESS[stress] + sign)
   if not parts:
     raise DataError('no phonemes to speak')
-  # Without the bars some neighbours would be one of its phonemes, as AY and ER.
+  # Without the bars some neighbours, such as AY and ER, would form a single espeak-ng phoneme.
   signs = '|'.join(parts)
   if len(signs) > MOST:
     raise DataError(
@@ -185,26 +185,26 @@ def _times(phonemes: tuple[str, ...], found: dict, samples: np.ndarray, voice: s
 
 
 def _place(order: dict) -> Path:
-  """Where the answer to an order is kept."""
+  """Path of the cached answer to an order."""
   package = importlib.metadata.version('espeakng-loader')
   key = json.dumps([_VERSION, package, sorted(order.items())])
   return cache_folder() / 'speech' / f'{digests.name([key.encode()])}.npz'
 
 
 def _kept(path: Path) -> tuple[dict, np.ndarray] | None:
-  """The answer of espeak-ng and its samples [n] that a file has; None where there is none."""
+  """The cached answer of espeak-ng and its samples [n]; None if there is none."""
   try:
     with np.load(io.BytesIO(path.read_bytes())) as kept:
       return json.loads(str(kept['found'])), kept['samples']
   except FileNotFoundError:
     pass
-  except Exception:  # whatever a damaged file raises: it is made anew
+  except Exception:  # whatever a damaged file raises: it is recreated
     path.unlink(missing_ok=True)
   return None
 
 
 def _keep(path: Path, found: dict, samples: np.ndarray) -> None:
-  """Writes what `_kept` reads."""
+  """Writes the cache file that `_kept` reads."""
   buffer = io.BytesIO()
   np.savez_compressed(buffer, found=np.array(json.dumps(found)), samples=samples)
   try:
@@ -216,7 +216,7 @@ def _keep(path: Path, found: dict, samples: np.ndarray) -> None:
 
 
 def _spoken(order: dict) -> tuple[dict, np.ndarray]:
-  """What a fresh process says."""
+  """The answer of a fresh espeak-ng process, and its samples."""
   loader = _loader()
   full = order | {'library': str(loader.get_library_path()), 'data': str(loader.get_data_path())}
   command = [sys.executable, '-I', '-S', espeak_process.__file__]
@@ -236,7 +236,7 @@ def _spoken(order: dict) -> tuple[dict, np.ndarray]:
     found = json.loads(line)
     if 'error' not in found:
       return found, np.frombuffer(samples, '<i2')
-  except ValueError as error:  # also of an odd number of bytes
+  except ValueError as error:  # also for an odd number of bytes
     raise DataError(f'{failed}: its answer is damaged') from error
   raise DataError(found['error'])
 

@@ -1,10 +1,10 @@
-"""Speaks one utterance by espeak-ng's library and ends: run as a program of its own, with nothing but Python.
+"""Speaks one utterance with espeak-ng's library and exits: a standalone program that needs only Python.
 
-A second call in one process gives other samples and another length than the first; a fresh process repeats
-them, once the noise of breath has a seed of its own: by itself the library takes the time of day.
+A second call in the same process gives different samples and another length; fresh processes agree, provided
+that the breath noise is seeded: by default the library seeds it with the time of day.
 
 It reads a JSON object {library, data, voice, text, rate, pitch} and writes a line of JSON, {rate, events:
-[[sample, phoneme], ...]}, and after it the sound, 16 bits a sample. What goes wrong is a line {error}.
+[[sample, phoneme], ...]}, followed by the sound, 16 bits a sample. Errors are reported as a line {error}.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ import json
 import sys
 from typing import Any
 
-# Of espeak-ng's speak_lib.h.
+# Constants from espeak-ng's speak_lib.h.
 SYNCHRONOUS = 2
 PHONEME_EVENTS, DONT_EXIT = 0x0001, 0x8000
 UTF8, PHONEMES = 1, 0x100
@@ -44,7 +44,7 @@ _CALLBACK = ctypes.CFUNCTYPE(
 
 
 def speak(order: dict) -> tuple[dict, bytes]:
-  """One utterance: what the first line says, and the samples."""
+  """Speaks one utterance: returns the object for the first line, and the samples."""
   library = ctypes.CDLL(order['library'])
   options = PHONEME_EVENTS | DONT_EXIT
   rate = library.espeak_Initialize(SYNCHRONOUS, 0, order['data'].encode(), options)

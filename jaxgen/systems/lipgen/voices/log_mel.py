@@ -1,7 +1,7 @@
-"""Log-mels: sound as 80 bands of energy, four rows for every frame of video.
+"""Log-mels: sound as energies in 80 bands, four rows for every frame of video.
 
-Row r is about the samples from 160 r to 160 r + 159: its window lies around their middle. So rows 4t to
-4t + 3 are about frame t of a video of 25 frames a second, and no row hears more than 7.5 ms beyond its own 10.
+Row r covers samples 160 r to 160 r + 159: its window is centred on them. So rows 4t to 4t + 3 belong to frame t
+of a video of 25 frames a second, and no row hears more than 7.5 ms beyond its own 10.
 
 Reference: Davis & Mermelstein 1980, Comparison of parametric representations for monosyllabic word
 recognition; the scale is O'Shaughnessy's, 2595 log10(1 + f / 700).
@@ -25,7 +25,7 @@ HIGHEST = 8000.0  # Hz; the bands begin at 0
 FLOOR = 1e-7
 SILENT = math.log(FLOOR)
 
-_PIECE = 4096  # rows that are made at once
+_PIECE = 4096  # rows computed at once
 
 
 def log_mel(sound: np.ndarray, rate: int = RATE) -> np.ndarray:
@@ -33,11 +33,11 @@ def log_mel(sound: np.ndarray, rate: int = RATE) -> np.ndarray:
 
   Args:
     sound: [n] in [-1, 1], one channel.
-    rate: samples a second; sound of another rate than 16,000 is resampled.
+    rate: samples a second; resampled if other than 16,000.
 
   Returns:
-    Natural logarithms of energies, float32 [L, 80] with L = ceil(n / 160) at 16,000, none below `SILENT`.
-    Before and after the sound is silence.
+    Natural logarithms of energies, float32 [L, 80] with L = ceil(n / 160) at 16,000, clipped at `SILENT`.
+    The sound is padded with silence.
   """
   sound = resampled(np.asarray(sound, np.float64), rate)
   rows = -(-len(sound) // HOP)
@@ -57,7 +57,7 @@ def log_mel(sound: np.ndarray, rate: int = RATE) -> np.ndarray:
 
 @functools.cache
 def filters() -> np.ndarray:
-  """The bands: [80, 513] triangles over the transform's bins, 1 in their middles, evenly spaced in mel."""
+  """The mel filter bank: [80, 513] triangles over FFT bins, with peak 1, evenly spaced in mel."""
   edges = _hertz(np.linspace(0, _mel(HIGHEST), BANDS + 2))
   bins = np.arange(POINTS // 2 + 1) * (RATE / POINTS)
   low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]

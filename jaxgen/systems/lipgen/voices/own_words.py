@@ -1,4 +1,4 @@
-"""Words of a person's own sound files, by a table of files, words and times."""
+"""Words from the user's own sound files, listed in a table of files, words and times."""
 
 import itertools
 import math
@@ -20,21 +20,21 @@ from jaxgen.systems.lipgen.voices.sounds import RATE, centred, levelled
 from jaxgen.words import named
 
 COLUMNS = {'clip': 'file', 'word': 'word', 'start': 'start', 'end': 'end'}
-# What a file's name may leave out, tried in this order.
+# Extensions that a file's name may omit, tried in this order.
 ENDINGS = ('', '.wav', '.flac', '.mp3', '.ogg', '.opus', '.m4a', '.mp4', '.mkv', '.mov', '.mpg')
 FRAME = HOP * ROWS_A_FRAME  # samples
 ADVICE = 'name the column of each {}'
-_TOLERANCE = 1.0  # frames that a word may end after its file
-_MARGIN = FRAME  # samples in which a word fades in before its start, and out after its end
-_FEW = 10  # words of a message
+_TOLERANCE = 1.0  # frames by which a word may extend beyond its file
+_MARGIN = FRAME  # samples over which a word fades in before its start and out after its end
+_FEW = 10  # most words in a message
 
 
 class OwnFile(NamedTuple):
-  """A sound file and its rows of a table.
+  """A sound file and its rows in a table.
 
   Attributes:
-    path: of the file.
-    rows: of it, by their starts, which differ.
+    path: path of the file.
+    rows: its rows, sorted by their distinct starts.
   """
 
   path: Path
@@ -42,13 +42,13 @@ class OwnFile(NamedTuple):
 
 
 class OwnWord(NamedTuple):
-  """A word as a person said it.
+  """A word recorded by the user.
 
   Attributes:
-    word: in small letters.
-    voice: the file's name without the ending.
-    sound: float32 [n], 16,000 samples a second, at the level of all recordings; fades in and out.
-    span: start and end of the word in it, seconds.
+    word: in lower case.
+    voice: the file's name without the extension.
+    sound: float32 [n], 16,000 samples a second, at the loudness of all recordings; fades in and out.
+    span: start and end of the word in the sound, seconds.
   """
 
   word: str
@@ -58,12 +58,12 @@ class OwnWord(NamedTuple):
 
 
 class OwnWords(NamedTuple):
-  """Words of a table.
+  """The words of a table.
 
   Attributes:
-    words: one a row, in the table's order.
-    table: tells the table's contents from others.
-    sounds: tells those of the sound files from others.
+    words: one per row, in the table's order.
+    table: digest of the table's contents.
+    sounds: digest of the sound files' contents.
   """
 
   words: list[OwnWord]
@@ -72,15 +72,15 @@ class OwnWords(NamedTuple):
 
 
 def read_files(table: Path, columns: Mapping[str, str], advice: str) -> list[OwnFile]:
-  """The sound files of a table in its order.
+  """The sound files of a table, in its order.
 
   Args:
-    table: in their folder, see `clips.table.read_table`; its times are seconds, or frames of 25 a second.
-    columns: titles of the file ('clip'), 'word', 'start' and 'end'.
-    advice: see there.
+    table: path, in the files' folder, see `clips.table.read_table`; times in seconds, or frames at 25 a second.
+    columns: titles of the columns for the file ('clip'), 'word', 'start' and 'end'.
+    advice: see `clips.table.read_table`.
 
   Raises:
-    DataError: the table cannot be read, a file is not there, or two words of one begin at once.
+    DataError: the table cannot be read, a file is missing, or two words in a file have the same start.
   """
   places: dict[str, Path] = {}
   found: dict[Path, list[Spoken]] = {}  # a file may be named with its ending and without
@@ -100,20 +100,20 @@ def read_files(table: Path, columns: Mapping[str, str], advice: str) -> list[Own
 
 
 def _file(table: Path, row: Spoken) -> Path:
-  """The sound file of a row, whose name may lack its ending."""
+  """The sound file of a row, whose name may lack its extension."""
   for ending in ENDINGS:
     file = table.parent / (row.clip + ending)
-    with suppress(OSError):  # of a name that is too long for a file
+    with suppress(OSError):  # name too long for a file
       if file.is_file():
         return file
   raise DataError(f'{table}, line {row.line}: there is no sound file {row.clip} in {table.parent}')
 
 
 def sound_of(table: Path, file: OwnFile) -> np.ndarray:
-  """The whole sound of a file, float32 [n], without its offset and at the level of all recordings.
+  """The whole sound of a file, float32 [n], without DC offset and at the loudness of all recordings.
 
   Raises:
-    DataError: it cannot be read, or is silent: names the first line of the table that has it.
+    DataError: it cannot be read or is silent; names the first line of the table with the file.
     ConfigError: PyAV is missing.
   """
   try:
@@ -126,10 +126,10 @@ def sound_of(table: Path, file: OwnFile) -> np.ndarray:
 
 
 def ends_of(table: Path, file: OwnFile, num_frames: int) -> list[float]:
-  """Where the words of a file end, in frames: not after it, and not in the word that follows.
+  """Ends of a file's words in frames, limited to the file's end and to the start of the next word.
 
   Raises:
-    DataError: a word lies outside of its file of so many frames.
+    DataError: a word lies outside its file of `num_frames` frames.
   """
   ends = []
   for row, after in zip(file.rows, [*file.rows[1:], None], strict=True):
@@ -152,18 +152,18 @@ def words_of_table(
   wanted: Sequence[str] = (),
   advice: str = ADVICE,
 ) -> OwnWords:
-  """The words of a table as they sound. What is said around them is faded out; no dictionary is needed.
+  """The sounds of a table's words. Surrounding speech is faded out; no dictionary is needed.
 
   Args:
-    path: of the table, beside its sound files; see `read_files`.
-    columns: see there.
-    wanted: words in small letters, empty for all; files of other words alone are not opened.
+    path: path of the table, beside its sound files; see `read_files`.
+    columns: see `read_files`.
+    wanted: words in lower case, empty for all; files with only other words are not opened.
     advice: see `read_files`.
 
   Raises:
-    DataError: the table or a file cannot be read, a file is empty or silent, nothing is to be heard in the time
-      of a word, a word lies outside of its file, two of a file begin at once, or a wanted one has no row: one
-      line that names it.
+    DataError: the table or a file cannot be read, a file is empty or silent, a word's span is silent or lies
+      outside its file, two words in a file have the same start, or a wanted word has no row: one line that
+      names it.
     ConfigError: PyAV is missing.
   """
   table = expanded(path, 'name another table')
@@ -188,7 +188,7 @@ def words_of_table(
 
 
 def _cut(table: Path, row: Spoken, end: float, voice: str, sound: np.ndarray) -> OwnWord:
-  """A word out of its file's sound, to its end in frames."""
+  """Cuts a word that ends at frame `end` out of its file's sound."""
   start, stop = (min(round(FRAME * x), len(sound)) for x in (row.start, end))
   if np.abs(sound[start:stop]).max(initial=0) < AUDIBLE:
     raise DataError(

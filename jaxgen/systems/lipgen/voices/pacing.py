@@ -1,25 +1,25 @@
-"""Speech that lasts longer or shorter than it was spoken, at its own pitch."""
+"""Time stretching of speech at constant pitch."""
 
 import math
 
 import numpy as np
 
-_HALF = 256  # samples, 16 ms: half of a piece, and what follows the one before
-_REACH = 128  # samples to either side of its due place from which a piece is taken: a period of 125 Hz in all
+_HALF = 256  # samples, 16 ms: half of a piece, and the hop between pieces
+_REACH = 128  # search range in samples to either side of a piece's nominal place: in all a period of 125 Hz
 
 
 def paced(sound: np.ndarray, rate: float) -> np.ndarray:
-  """The same, `rate` times as long: pieces of it are laid over each other where they fit best.
+  """Stretches a sound to `rate` times its length by overlap-adding pieces of it where they match best.
 
   Args:
     sound: [n] at 16,000 samples a second.
-    rate: above 0; what is said at t seconds is said at t times this, give or take 8 ms.
+    rate: above 0; what is said at t seconds moves to `rate` times t, within 8 ms.
 
   Returns:
     float32 [round(n rate)].
 
-  FFmpeg's `atempo` does the same, but has a sound at .51 seconds 26 ms early where these become .59: more than
-  half a frame of video, for which times are to be true.
+  FFmpeg's `atempo` does the same, but puts a sound that should move from .51 to .59 seconds 26 ms early: more
+  than half a video frame, too much where times must be exact.
 
   Reference: Verhelst & Roelands 1993, An overlap-add technique based on waveform similarity (WSOLA).
   """

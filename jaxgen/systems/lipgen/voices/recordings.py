@@ -22,20 +22,20 @@ from jaxgen.systems.lipgen.voices.sounds import RATE, levelled
 
 BUNDLED = Path(__file__).parents[3] / 'voices' / 'words.npz'
 QUIET = 0.2  # seconds of silence before a spoken word, and at least as much after it
-AROUND = 5  # frames of a person's own sound that belong to a word, before and after it
-# Log-mels are kept in steps of this, which is 0.14 dB: less than half the bytes.
+AROUND = 5  # frames kept before and after a word from the user's own sound
+# Quantisation step of stored log-mels, 0.14 dB: less than half the bytes.
 _STEP = 1 / 32
 
 
 class Recording(NamedTuple):
-  """A word that somebody said.
+  """A recorded word.
 
   Attributes:
-    word: in small letters.
+    word: in lower case.
     voice: who said it.
     mel: float32 [L, 80] at 100 Hz, L a multiple of 4: four rows a frame, see `log_mel`.
-    phonemes: P names of ARPAbet without stress; '' is silence.
-    times: [P, 2] float64, start and end of each in seconds, one after the other from 0 to L / 100.
+    phonemes: P ARPAbet names without stress; '' is silence.
+    times: [P, 2] float64, start and end of each in seconds, contiguous from 0 to L / 100.
   """
 
   word: str
@@ -46,7 +46,7 @@ class Recording(NamedTuple):
 
 
 def recorded(word: str, voice: str, said: Utterance) -> Recording:
-  """What a voice said as a recording, at the level of all recordings, with `QUIET` around it."""
+  """An utterance as a recording, at the loudness of all recordings, padded with `QUIET`."""
   before = round(QUIET * RATE)
   frame = ROWS_A_FRAME * HOP
   length = -(-(len(said.sound) + 2 * before) // frame) * frame
@@ -60,11 +60,11 @@ def recorded(word: str, voice: str, said: Utterance) -> Recording:
 
 
 def spoken(words: Sequence[str], voices: Sequence[str]) -> list[Recording]:
-  """Every word by every one of some voices of espeak-ng, word by word.
+  """Every word by every given espeak-ng voice, ordered by word.
 
   Raises:
-    ConfigError: the extra `speech` is missing, or there is no such voice; see `espeak.speak`.
-    DataError: the dictionary does not have a word; see `espeak.speak_word`.
+    ConfigError: the extra `speech` is missing, or a voice does not exist; see `espeak.speak`.
+    DataError: the dictionary lacks a word; see `espeak.speak_word`.
   """
   return [recorded(word, voice, speak_word(word, voice)) for word in words for voice in voices]
 
@@ -75,7 +75,7 @@ def _bundled() -> tuple[Recording, ...]:
 
 
 def bundled() -> list[Recording]:
-  """The recordings that come with jaxgen: `procedural.takes.WORDS` by 12 voices, word by word.
+  """The recordings shipped with jaxgen: `procedural.takes.WORDS` by 12 voices, ordered by word.
 
   Raises:
     DataError: their file is missing or damaged.
@@ -84,12 +84,12 @@ def bundled() -> list[Recording]:
 
 
 def rounded(mel: np.ndarray) -> np.ndarray:
-  """Log-mels in the steps in which files have them."""
+  """Log-mels quantised as in files."""
   return (np.round(mel / _STEP) * _STEP).astype(np.float16).astype(np.float32)
 
 
 def packed(recordings: Sequence[Recording]) -> dict[str, np.ndarray]:
-  """Recordings as the arrays of one file, see `read`; log-mels become `rounded`."""
+  """Recordings as the arrays of one file, see `read`; log-mels are `rounded`."""
   return {
     'words': np.array([one.word for one in recordings]),
     'voices': np.array([one.voice for one in recordings]),
@@ -102,7 +102,7 @@ def packed(recordings: Sequence[Recording]) -> dict[str, np.ndarray]:
 
 
 def read(path: Path) -> list[Recording]:
-  """The recordings of a file of the arrays of `packed`.
+  """The recordings in a file written from `packed` arrays.
 
   Raises:
     DataError: it is missing or damaged.
@@ -125,7 +125,7 @@ def read(path: Path) -> list[Recording]:
 
 
 def _from_ends(ends: np.ndarray) -> np.ndarray:
-  """Times [P, 2] that follow each other, by their ends."""
+  """Contiguous times [P, 2] from their ends [P], starting at 0."""
   return np.stack([np.concatenate([[0.0], ends[:-1]]), ends], axis=1)
 
 
@@ -134,24 +134,24 @@ def of_table(
   columns: Mapping[str, str] = COLUMNS,
   dictionary: Dictionary | None = None,
 ) -> list[Recording]:
-  """The words of a person's own sound files, by a table of files, words and times.
+  """The words in the user's own sound files, listed in a table of files, words and times.
 
-  A table knows no phonemes: those of a word share its time as the dictionary and their usual lengths say. Other
-  words of the table in the same file count as what is said around a word, the rest as silence.
+  Phoneme times are estimated: a word's span is divided among its dictionary phonemes by their usual lengths.
+  The table's other words in the same file count as speech around a word, the rest as silence.
 
   Args:
-    path: of the table, in the folder of the files, see `clips.table.read_table`; its times are seconds, or
-      frames of 25 a second.
-    columns: titles of the file ('clip'), 'word', 'start' and 'end'.
-    dictionary: of pronunciations; by default CMUdict with letters by their names.
+    path: path of the table, in the folder of the files, see `clips.table.read_table`; times in seconds, or
+      frames at 25 a second.
+    columns: titles of the columns for the file ('clip'), 'word', 'start' and 'end'.
+    dictionary: pronouncing dictionary; by default CMUdict, with letters pronounced by name.
 
   Returns:
-    A recording for each row, in the table's order, with `AROUND` frames around the word where the file has
-    them; its voice is the file's name without the ending.
+    A recording for each row, in the table's order, with `AROUND` frames around the word as far as the file has
+    them; its voice is the file's name without the extension.
 
   Raises:
     DataError: the table or a file cannot be read, a file is empty or silent, a word is not in the dictionary
-      or lies outside of its file, or two words of a file begin at once: one line that names it.
+      or lies outside its file, or two words in a file have the same start: one line that names it.
     ConfigError: PyAV is missing.
   """
   table = expanded(path, 'name another table')
@@ -169,7 +169,7 @@ def of_table(
 def _timeline(
   table: Path, file: own_words.OwnFile, num_frames: int, dictionary: Dictionary
 ) -> tuple[list[str], np.ndarray]:
-  """All that is said in a file: P phonemes and their P + 1 edges in frames, from 0 to `num_frames`."""
+  """Everything said in a file: P phonemes and their P + 1 boundaries in frames, from 0 to `num_frames`."""
   phonemes: list[str] = []
   edges = [0.0]
   for row, end in zip(file.rows, own_words.ends_of(table, file, num_frames), strict=True):
@@ -192,7 +192,7 @@ def _timeline(
 def _cut(
   row: Spoken, voice: str, mel: np.ndarray, phonemes: Sequence[str], edges: np.ndarray
 ) -> Recording:
-  """A word out of its file, in whole frames."""
+  """Cuts a word out of its file, in whole frames."""
   first = max(0, math.floor(row.start) - AROUND)
   last = min(len(mel) // ROWS_A_FRAME, math.ceil(row.end) + AROUND)
   inside = np.clip(edges, first, last)

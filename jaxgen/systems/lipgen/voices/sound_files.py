@@ -1,4 +1,4 @@
-"""Sound of a person's own files: anything that FFmpeg decodes, videos with sound too."""
+"""Reads the user's own sound files: anything that FFmpeg decodes, including videos with sound."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +12,17 @@ from jaxgen.systems.lipgen.video.decoding import opened, reason
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.systems.lipgen.voices.sounds import RATE
 
-# The least peak of what is a sound: below it lies what a recorder gives without a microphone, at -70 dB.
+# Least peak of a sound: a recorder without a microphone stays below it, at -70 dB.
 AUDIBLE = 3e-4
 
-_GAP = 0.05  # seconds that are missing, from which on they are filled with silence
+_GAP = 0.05  # seconds: least gap that is filled with silence
 
 
 def read_sound(path: str | Path) -> np.ndarray:
   """The sound of a file: float32 [n] in [-1, 1], its channels mixed, 16,000 samples a second.
 
-  It begins where the video begins, in a file that has one; what is missing in the middle is silence, and so are
-  samples that are no numbers. A sound that goes beyond 1 is made quieter, not cut.
+  In a file with video the sound starts where the video starts; gaps and NaN samples become silence. A sound
+  that exceeds 1 is scaled down, not clipped.
 
   Raises:
     DataError: the file is missing, empty, silent or unreadable, has no sound, or its channels cancel each
@@ -55,12 +55,12 @@ def read_sound(path: str | Path) -> np.ndarray:
 
 
 def _decoded(av: Any, container: Any) -> tuple[np.ndarray, float, str]:
-  """The sound, the peak of any of its channels, and why there is no more of it where it is cut off."""
+  """The sound, the peak over its channels, and, if it is truncated, the reason."""
   stream = container.streams.audio[0]
   zero = _beginning(av, container, stream)
   resampler = av.AudioResampler(format='fltp', rate=RATE)
   pieces: list[np.ndarray] = []
-  place: int | None = None  # of the next sample; before 0 in what comes before the video
+  place: int | None = None  # of the next sample; negative before the video starts
   early, loudest, broken = 0, 0.0, ''
 
   def take(frame: Any) -> int:
@@ -69,7 +69,7 @@ def _decoded(av: Any, container: Any) -> tuple[np.ndarray, float, str]:
     for piece in resampler.resample(frame):
       channels = np.nan_to_num(piece.to_ndarray(), posinf=0, neginf=0)
       loudest = max(loudest, float(np.abs(channels).max(initial=0)))
-      # FFmpeg's own mixture of two channels may be louder than 1.
+      # FFmpeg's own downmix of two channels may exceed 1.
       made.append(channels.mean(0))
     pieces.extend(made)
     return sum(map(len, made))
@@ -92,7 +92,7 @@ def _decoded(av: Any, container: Any) -> tuple[np.ndarray, float, str]:
 
 
 def _frames(av: Any, container: Any, stream: Any) -> Iterator[tuple[Any, str]]:
-  """What can be decoded; None and the reason for what cannot."""
+  """Yields decoded frames; None and the reason for what cannot be decoded."""
   try:
     for packet in container.demux(stream):
       try:
@@ -105,8 +105,8 @@ def _frames(av: Any, container: Any, stream: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _beginning(av: Any, container: Any, stream: Any) -> float:
-  """The time in seconds at which a file begins: of its video, else of its sound."""
-  cover = int(av.stream.Disposition.attached_pic)  # the picture of a record is a video stream too
+  """The start time of a file in seconds: that of its video, otherwise of its sound."""
+  cover = int(av.stream.Disposition.attached_pic)  # cover art is a video stream too
   films = [other for other in container.streams.video if not int(other.disposition) & cover]
   first = films[0] if films else stream
   if first.start_time is None or first.time_base is None:

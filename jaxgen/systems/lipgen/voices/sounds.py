@@ -6,12 +6,12 @@ import numpy as np
 from scipy import signal
 
 RATE = 16_000
-# The root mean square of a sound that is brought to one level.
+# Root mean square of a levelled sound.
 LEVEL = 0.1
 
 
 def resampled(sound: np.ndarray, rate: int) -> np.ndarray:
-  """A sound [n] of `rate` samples a second at `RATE`: [ceil(n RATE / rate)], not shifted in time.
+  """Resamples a sound [n] from `rate` to `RATE` samples a second: [ceil(n RATE / rate)], without time shift.
 
   Raises:
     ValueError: the rate is not positive, or there is more than one channel.
@@ -25,7 +25,7 @@ def resampled(sound: np.ndarray, rate: int) -> np.ndarray:
 
 
 def centred(sound: np.ndarray) -> np.ndarray:
-  """A sound [n] without the offset that some recorders add; zeros, which nobody recorded, stay zeros."""
+  """A sound [n] without the DC offset that some recorders add; digital zeros stay zeros."""
   recorded = sound != 0
   if not recorded.any():
     return sound
@@ -33,13 +33,13 @@ def centred(sound: np.ndarray) -> np.ndarray:
 
 
 def levelled(sound: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
-  """A sound [n] as loud as others: samples of at least a tenth of the peak have a root mean square of `LEVEL`.
+  """Normalises loudness: samples of at least a tenth of the peak get a root mean square of `LEVEL`.
 
-  So pauses have no part in it. Silence stays silence; samples may exceed 1.
+  So pauses do not affect the level. Silence stays silence; samples may exceed 1.
 
   Args:
-    sound: what is brought to that level.
-    by: samples of it that the level is taken from; by default all.
+    sound: [n], the sound to normalise.
+    by: samples of it that the level is measured on; by default all.
   """
   told = sound if by is None else by
   peak = np.max(np.abs(told), initial=0)

@@ -1,12 +1,12 @@
-"""When each phoneme is said, by what espeak-ng reports: its events are not yet what a mouth does."""
+"""Derives phoneme times from the events of espeak-ng, which do not match the motion of a mouth directly."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# What espeak-ng puts between vowels by itself: it belongs to the phoneme before.
+# Glides that espeak-ng inserts between vowels: they belong to the preceding phoneme.
 GLIDES = frozenset([';', 'r', 'j', 'w'])
-# A stop is reported at its burst, after the silence in which the lips or the tongue are shut.
+# A stop is reported at its burst, after the silence of the closure.
 STOPS = frozenset(['P', 'B', 'T', 'D', 'K', 'G', 'CH', 'JH'])
 # R and L after a vowel are one sound with it and reported without length: their part of it, its end.
 CODA = 0.4
@@ -23,17 +23,17 @@ def edges(
   samples: np.ndarray,
   rate: int,
 ) -> np.ndarray | None:
-  """Where phonemes begin, and the last one ends, in samples.
+  """Starts of the phonemes and the end of the last one, in samples.
 
   Args:
-    phonemes: P names of ARPAbet without stress.
-    expected: what espeak-ng calls them, without stress.
-    events: places in samples and names that it reports, pauses (`_`) and `GLIDES` among them.
+    phonemes: P ARPAbet names without stress.
+    expected: espeak-ng's names for them, without stress.
+    events: sample positions and names that it reports, including pauses (`_`) and `GLIDES`.
     samples: [n] of the sound.
-    rate: of samples a second.
+    rate: samples a second.
 
   Returns:
-    int [P + 1], increasing from 0, or None where the events are not of these phonemes.
+    int [P + 1], increasing from 0, or None if the events do not match the phonemes.
   """
   starts: list[int] = []
   end = None
@@ -57,28 +57,28 @@ def edges(
 
 
 def _close(found: np.ndarray, phonemes: Sequence[str], samples: np.ndarray, rate: int) -> None:
-  """Has stops begin with the silence before their bursts, in place."""
+  """Moves the starts of stops to the start of the silence before their bursts, in place."""
   loud = np.abs(samples.astype(np.int32))
   heard = np.flatnonzero(loud > _QUIET * loud.max(initial=0))
   for i, phoneme in enumerate(phonemes):
     if phoneme in STOPS and i:
-      # The end of what is heard before the burst, where the silence reaches the burst.
+      # The last sound before the burst, if the silence after it extends to the burst.
       before = heard[heard < found[i] - _NEAR * rate]
       silence = before[-1] + 1 if len(before) else 0
       if found[i] - silence > 2 * _NEAR * rate:
-        first = int(np.searchsorted(found[: i + 1], found[i]))  # with what has no length before it
+        first = int(np.searchsorted(found[: i + 1], found[i]))  # with zero-length ones before it
         earliest = found[first - 1] + round(_LEAST * rate) if first else 0
         found[first : i + 1] = min(found[i], max(silence, earliest))
 
 
 def _divide(found: np.ndarray) -> None:
-  """Gives what has no length the end of what is before it, in place."""
+  """Gives zero-length phonemes the end of the phoneme before them, in place."""
   i = 1
   while i < len(found) - 1:
     last = i
     while last < len(found) - 1 and found[last + 1] == found[i]:
       last += 1
-    for k in range(i, last):  # those of no length, from the first
+    for k in range(i, last):  # the zero-length ones, from the first
       left = found[last] - found[k - 1]
       found[k] = found[last] - round(CODA * left)
     i = last + 1

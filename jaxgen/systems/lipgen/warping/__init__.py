@@ -1,1 +1,1 @@
-"""Reference faces bent to where lips are to be: what the renderer starts from."""
+"""Warps reference faces to target lip contours: the renderer's starting point."""

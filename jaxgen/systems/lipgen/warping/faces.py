@@ -1,4 +1,4 @@
-"""Rows for the renderer: procedural speakers with a reference picture each, drawn once and kept."""
+"""Rows for the renderer: procedural speakers, each with a reference picture, drawn once and cached."""
 
 import json
 from collections.abc import Sequence
@@ -30,17 +30,17 @@ from jaxgen.systems.lipgen.procedural.takes import (
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary, find_dictionary
 from jaxgen.words import counted
 
-NEUTRAL = 0.5  # share of references whose mouth rests; the others speak
+NEUTRAL = 0.5  # share of references with the mouth at rest; the others speak
 _VERSION = 1
 _FRAMES, _TABLE = 'frames.npy', 'table.npz'
 
 
 class Act(NamedTuple):
-  """What a row says, where its times are given: those of somebody's sound.
+  """What a row says, with given times, such as those of a recording.
 
   Attributes:
     label: class of the word.
-    timed: all phonemes of the clip, with `articulation.REST` for silence, in frames.
+    timed: all phonemes of the clip, with `articulation.REST` for silence, times in frames.
     span: start and end of the word in frames.
   """
 
@@ -55,9 +55,9 @@ class Faces(NamedTuple):
   Attributes:
     words: the classes.
     references: uint8 [R, H, W], a picture of the speaker at another moment, in the clip's light.
-    reference_points: float32 [R, 40, 2] its contours, x and y in pixels whose centres are whole numbers.
-    frames: uint8 [R, T, H, W], the truth; read when asked for.
-    points: float32 [R, T, 40, 2] its contours, see `procedural.geometry.contours`.
+    reference_points: float32 [R, 40, 2], their contours, x and y in pixels with integer centres.
+    frames: uint8 [R, T, H, W], the true frames; read lazily.
+    points: float32 [R, T, 40, 2], their contours, see `procedural.geometry.contours`.
     labels: int32 [R], classes of the words.
     spans: float32 [R, 2], start and end of the words in frames.
     speakers: int64 [R], numbers of the speakers.
@@ -86,23 +86,23 @@ def drawn(
   num_frames: int = 29,
   dictionary: Dictionary | None = None,
 ) -> Faces:
-  """Rows of procedural speakers; drawn once, kept in $JAXGEN_CACHE/faces and mapped from there.
+  """Rows of procedural speakers; drawn once, cached in $JAXGEN_CACHE/faces and memory-mapped.
 
   Args:
-    num_rows: how many.
-    words: the classes; they take turns.
-    acts: what is said in place of words at times of their own; they take turns.
-    seed: of what is said around the words, times, poses, cameras and references.
-    first_speaker: the least number of a speaker.
-    num_speakers: how many; sets of disjoint ranges share no face.
+    num_rows: number of rows.
+    words: the classes, used in turn.
+    acts: what is said in place of words, with given times, used in turn.
+    seed: seed of the surrounding speech, times, poses, cameras and references.
+    first_speaker: the lowest speaker number.
+    num_speakers: number of speakers; sets with disjoint ranges share no face.
     look: the family of speakers, 'a' or 'b'.
     pixels: side of the pictures.
-    num_frames: of each clip.
-    dictionary: by default CMUdict with letters by their names.
+    num_frames: frames per clip.
+    dictionary: by default CMUdict, with letters pronounced by name.
 
   Raises:
-    ConfigError: no rows are asked for, an act of a class that is not there, or see `takes.check_speech`.
-    DataError: a word is not in the dictionary, or the cache lacks room, cannot be written or is damaged.
+    ConfigError: no rows are requested, an act has an invalid class, or see `takes.check_speech`.
+    DataError: a word is not in the dictionary, or the cache is full, not writable or damaged.
   """
   speech = Speech(
     tuple(words), dictionary or find_dictionary(), seed, first_speaker, num_speakers, look, pixels, num_frames
@@ -130,9 +130,9 @@ def drawn(
 
 
 def joined(parts: Sequence[Faces]) -> Faces:
-  """The rows of several sets one after the other, of the same size and length; frames are not read.
+  """Concatenates sets of the same picture size and clip length without reading frames.
 
-  A word that several have is one class.
+  A word that occurs in several sets is one class.
   """
   if len(parts) == 1:
     return parts[0]
@@ -146,7 +146,7 @@ def joined(parts: Sequence[Faces]) -> Faces:
 
 
 def with_same_words(parts: Sequence[Faces]) -> list[Faces]:
-  """The same sets with the words of all of them as their classes."""
+  """The sets relabelled with the union of their words as classes."""
   words = tuple(dict.fromkeys(word for part in parts for word in part.words))
   places = {word: i for i, word in enumerate(words)}
   classes = [np.array([places[word] for word in part.words], np.int32) for part in parts]
@@ -157,7 +157,7 @@ def with_same_words(parts: Sequence[Faces]) -> list[Faces]:
 
 
 def row_take(speech: Speech, acts: Sequence[Act], index: int) -> Take:
-  """What is said in a row, by whom and how."""
+  """The take of a row: what is said, by whom and how."""
   if not acts:
     return take(speech, index)
   act = acts[index % len(acts)]
@@ -165,9 +165,9 @@ def row_take(speech: Speech, acts: Sequence[Act], index: int) -> Take:
 
 
 def reference_take(speech: Speech, one: Take) -> Take:
-  """One frame of the speaker of a take, in its light: the mouth at rest, or as it is in another word.
+  """One frame of a take's speaker, in its light: the mouth at rest, or from another word.
 
-  The head is held as at some moment of the take.
+  The head pose is that of a random moment of the take.
   """
   rng = generator(speech.seed, f'reference {speech.look}{speech.first_speaker}', one.number)
   moment = rng.integers(len(one.mouth))
@@ -178,7 +178,7 @@ def reference_take(speech: Speech, one: Take) -> Take:
     spoken = take(other, int(rng.integers(2**31))).mouth
     mouth = spoken[rng.integers(len(spoken))][None]
   pose = Pose(*(p[moment : moment + 1] for p in one.pose))
-  # A number that no take has, so that its noise is another than the clip's.
+  # A number that no take has, so that its noise differs from the clip's.
   return one._replace(number=one.number + 2**31, mouth=mouth, pose=pose)
 
 
@@ -191,7 +191,7 @@ _Row = tuple[Take, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _draw_all(speech: Speech, num_rows: int, acts: Sequence[Act], folder: Path) -> None:
-  """Draws into a folder."""
+  """Draws all rows into a folder."""
 
   def row(number: int) -> tuple[np.ndarray, _Row]:
     one = row_take(speech, acts, number)

@@ -1,4 +1,4 @@
-"""Faces as 468 points through a clip: upright at one size, as offsets from a neutral face, in few numbers."""
+"""Face meshes of 468 points over a clip: aligned, as offsets from a neutral face, as principal components."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,23 +22,23 @@ NUM_COMPONENTS = 20
 CONTOUR = tuple(
   ring[i] for ring in (face_mesh.OUTER_LIPS, face_mesh.INNER_LIPS) for i in (0, *range(19, 0, -1))
 )
-# What speech does not move: corners of the eyes, bridge and sides of the nose, and its base.
+# Points that speech does not move: corners of the eyes, bridge and sides of the nose, and its base.
 STILL = (33, 133, 362, 263, 168, 6, 197, 195, 48, 278, 98, 327, 2)
 _ANCHORS = (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.NOSE_BASE)  # as MEAN_FACE has them
 _STILL_ANCHORS = [STILL.index(point) for point in _ANCHORS]
-# Inner lips, above and below: the middle of the mouth and the points beside it.
+# Upper and lower inner lips: the middle of the mouth and the points beside it.
 _UPPER, _LOWER = (81, 82, 13, 312, 311), (178, 87, 14, 317, 402)
-_ROUNDS = 3  # of alignment to a mean that the alignment changes
-_CLOSED = 0.15  # share of a clip's frames, those with the least opening, that are its neutral face
-VERSION = 1  # of what `find_meshes` keeps
+_ROUNDS = 3  # iterations of aligning to the mean and updating the mean
+_CLOSED = 0.15  # share of a clip's frames, those with the least opening, whose mean is neutral
+VERSION = 1  # of the cache of `find_meshes`
 
 
 class Meshes(NamedTuple):
   """A face through a clip of T frames at 25 a second.
 
   Attributes:
-    points: float32 [T, 468, 2], x and y in pixels of the frames; made up from its neighbours where no face was
-      found.
+    points: float32 [T, 468, 2], x and y in pixels of the frames; interpolated from neighbouring frames where no
+      face was found.
     found: bool [T].
     size: height and width of the frames.
   """
@@ -49,12 +49,12 @@ class Meshes(NamedTuple):
 
 
 class Components(NamedTuple):
-  """A face's offsets from its neutral one as a few numbers.
+  """Principal components of a face's offsets from its neutral one.
 
   Attributes:
     mean: float32 [936], the mean offset, x and y of 468 points in pixels of the mean face.
     basis: float32 [K, 936], orthonormal.
-    spread: float32 [K], standard deviations along them, the largest first.
+    spread: float32 [K], standard deviations along the basis, in descending order.
     explained: float64 [K], shares of the variance.
   """
 
@@ -64,12 +64,12 @@ class Components(NamedTuple):
   explained: np.ndarray
 
   def encode(self, offsets: np.ndarray) -> np.ndarray:
-    """Numbers [..., K], of a standard deviation of 1 where they were fitted, of offsets [..., 468, 2]."""
+    """Components [..., K] of offsets [..., 468, 2], with unit standard deviation on the data of the fit."""
     flat = offsets.reshape(*offsets.shape[:-2], -1)
     return (flat - self.mean) @ self.basis.T / self.spread
 
   def decode(self, numbers: np.ndarray) -> np.ndarray:
-    """Offsets [..., 468, 2] of numbers [..., K]."""
+    """Offsets [..., 468, 2] from components [..., K]."""
     flat = (numbers * self.spread) @ self.basis + self.mean
     return flat.reshape(*numbers.shape[:-1], POINTS, 2)
 
@@ -79,10 +79,10 @@ class Components(NamedTuple):
 
   @classmethod
   def load(cls, path: Path) -> 'Components':
-    """Of what `save` wrote.
+    """Loads a file written by `save`.
 
     Raises:
-      DataError: it cannot be read, or is something else.
+      DataError: it cannot be read, or was not written by `save`.
     """
     try:
       with np.load(path) as file:
@@ -92,14 +92,14 @@ class Components(NamedTuple):
 
 
 def find_meshes(path: Path, bars: Bars = no_bars) -> Meshes:
-  """The meshes of a video, 7 ms a frame on a core; kept in $JAXGEN_CACHE/meshes.
+  """The meshes of a video, 7 ms a frame on one core; cached in $JAXGEN_CACHE/meshes.
 
   Args:
-    path: of the video; of several faces the largest is followed.
+    path: path of the video; of several faces the largest is tracked.
     bars: see `jaxgen.passes.Bars`.
 
   Raises:
-    DataError: the file is no video, has no face in any frame, or the cache lacks room.
+    DataError: the file is not a video, no frame has a face, or the cache is full.
     ConfigError: the networks are not installed.
   """
   if not path.is_file():
@@ -142,30 +142,30 @@ def _found(path: Path, bars: Bars) -> Meshes:
 
 
 def aligned(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """A clip's meshes set upright at the size of the mean face, each by a similarity of what speech leaves still.
+  """Aligns a clip's meshes upright at the size of the mean face, each by a similarity of the still points.
 
-  The still points go to where they are on average in this clip: its own nose and eyes, not a mean person's.
+  The still points are aligned to their mean in this clip: its own nose and eyes, not a mean person's.
 
   Args:
     points: [T, 468, 2] in pixels.
 
   Returns:
     float32 [T, 468, 2] in pixels of the mean face (256 x 256, see `alignment.MEAN_FACE`), and the maps
-    [T, 2, 3] that brought them there.
+    [T, 2, 3] used.
   """
   still = points[:, STILL].astype(np.float64)
   to_mean = [similarity(p, MEAN_FACE[:3]) for p in points[:, _ANCHORS].astype(np.float64)]
   maps = np.stack(to_mean)
   for _ in range(_ROUNDS):
     template = applied(maps[:, None], still).mean(0)
-    # The mean of turned and scaled faces is smaller than they are.
+    # Averaging rotated and scaled faces shrinks them, so the mean is rescaled.
     template = applied(similarity(template[_STILL_ANCHORS], MEAN_FACE[:3]), template)
     maps = np.stack([similarity(p, template) for p in still])
   return applied(maps[:, None], points.astype(np.float64)).astype(np.float32), maps
 
 
 def opening(points: np.ndarray) -> np.ndarray:
-  """Height of the gap between the inner lips [...], in the unit of points [..., 468, 2].
+  """Height [...] of the gap between the inner lips, in the unit of points [..., 468, 2].
 
   The mean over five pairs of points in the middle of the mouth; never negative.
   """
@@ -173,23 +173,23 @@ def opening(points: np.ndarray) -> np.ndarray:
 
 
 def gap(points: np.ndarray) -> np.ndarray:
-  """The same [...] where lips may overlap, which is negative; of offsets, how much further open a mouth is."""
+  """Signed `opening` [...], negative where lips overlap; for offsets, how much wider a mouth is open."""
   return (points[..., _LOWER, 1] - points[..., _UPPER, 1]).mean(-1)
 
 
 def neutral(points: np.ndarray) -> np.ndarray:
-  """The face at rest [468, 2]: the mean of the frames of a clip [T, 468, 2] whose mouth is the least open."""
+  """The face at rest [468, 2]: the mean of those frames of a clip [T, 468, 2] with the smallest opening."""
   return neutral_by(points, opening(points))
 
 
 def neutral_by(points: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-  """The same of whatever is known of T frames [T, ...], by how far the mouth is open in them [T]."""
+  """The mean of any per-frame values [T, ...] over the frames with the smallest gaps [T]."""
   count = max(1, round(_CLOSED * len(gaps)))
   return points[np.argsort(gaps, kind='stable')[:count]].mean(0)
 
 
 def offsets(points: np.ndarray) -> np.ndarray:
-  """What aligned meshes [T, 468, 2] differ by from the neutral face of their own clip."""
+  """Offsets of aligned meshes [T, 468, 2] from the neutral face of their clip."""
   return points - neutral(points)
 
 
@@ -197,8 +197,8 @@ def fit(clips: Sequence[np.ndarray], count: int = NUM_COMPONENTS) -> Components:
   """Principal components of offsets.
 
   Args:
-    clips: offsets [T, 468, 2] each.
-    count: how many components; at most one less than there are frames.
+    clips: offsets [T, 468, 2] of each clip.
+    count: number of components; at most one less than the number of frames.
 
   Raises:
     DataError: too few frames.

@@ -1,20 +1,20 @@
-"""Outlines of lips as pictures: the exact share of each pixel that lies inside."""
+"""Rasterises lip outlines with exact pixel coverage."""
 
 import chex
 import jax
 import jax.numpy as jnp
 
-OUTER = 20  # points of the outer lips, the first of a contour; the others are of the inner lips
-# Below this difference along an edge the mean of a clipped line is its value in the middle, to 1e-3 of a pixel.
+OUTER = 20  # number of outer-lip points, which come first in a contour; the rest are inner lips
+# For smaller differences along an edge, a clipped line's mean equals its midpoint value to 1e-3 of a pixel.
 _FLAT = 0.01
 
 
 def raster(points: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """Lips as pictures: 0 beside them, one half on them, 1 in the gap between them, antialiased.
+  """Lips as antialiased pictures: 0 beside them, one half on them, 1 in the gap between them.
 
   Args:
-    points: [T, 40, 2] x and y in pixels whose centres are whole numbers: outer lips, then inner ones, each once
-      around, see `procedural.geometry.contours`.
+    points: [T, 40, 2] x and y in pixels with integer centres: outer lips, then inner ones, each a closed ring,
+      see `procedural.geometry.contours`.
     size: height and width.
 
   Returns:
@@ -26,12 +26,12 @@ def raster(points: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def coverage(polygons: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """The share of each pixel inside of a polygon: exact where no edges cross, 0 for one that is shut.
+  """Pixel coverage of a polygon: exact if no edges cross, 0 for a degenerate one.
 
   By Green's theorem: an edge adds the part of a pixel that lies to its right, with the sign of its direction.
 
   Args:
-    polygons: [T, N, 2] x and y of corners, once around in either direction.
+    polygons: [T, N, 2] x and y of corners, in order around in either direction.
     size: height and width.
 
   Returns:
@@ -45,7 +45,7 @@ def coverage(polygons: jax.Array, size: tuple[int, int]) -> jax.Array:
   def one(polygon: jax.Array) -> jax.Array:
     x0, y0 = polygon.T[:, None, None]
     x1, y1 = jnp.roll(polygon, -1, axis=0).T[:, None, None]
-    # The part of an edge within the rows [H, 1, N], and how far its ends are from the pixels' right sides.
+    # The part of each edge within each row [H, 1, N], and its ends' distances from the pixels' right sides.
     a, b = jnp.clip(y0, top, top + 1), jnp.clip(y1, top, top + 1)
     rise = y1 - y0
     slope = jnp.where(rise == 0, 0.0, (x1 - x0) / jnp.where(rise == 0, 1.0, rise))
@@ -64,6 +64,6 @@ def _mean_clipped(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _integral(t: jax.Array) -> jax.Array:
-  """Of clip(t, 0, 1) from 0."""
+  """Integral of clip(t, 0, 1) from 0."""
   inside = jnp.clip(t, 0, 1)
   return 0.5 * inside**2 + jnp.maximum(t - 1, 0)

@@ -1,4 +1,4 @@
-"""Rows for the renderer of real mouths: GRID's speaker, whose contours are labelled, and videos of faces."""
+"""Rows of real mouths for the renderer: GRID's speaker, with labelled contours, and videos of faces."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,32 +24,32 @@ from jaxgen.systems.lipgen.warping.faces import NEUTRAL, Faces
 from jaxgen.systems.lipgen.warping.mesh import CONTOUR, find_meshes
 from jaxgen.systems.lipgen.warping.raster import OUTER
 
-SPEAKER = -1  # that of GRID, beside drawn ones, whose numbers are from 0
-_CLOSED = 0.15  # share of the frames, those with the least opening, in which a mouth rests
-# Inner lips, above and below, in the middle of the mouth, see `procedural.geometry.contours`.
+SPEAKER = -1  # number of GRID's speaker; drawn speakers are numbered from 0
+_CLOSED = 0.15  # share of frames, those with the least opening, that count as at rest
+# Upper and lower inner lips in the middle of the mouth, see `procedural.geometry.contours`.
 _UPPER, _LOWER = slice(OUTER + 3, OUTER + 8), slice(OUTER + 13, OUTER + 18)
 
-Contours = Mapping[str, np.ndarray]  # by name of a clip, [T, 40, 2] in pixels of its 96 x 96
+Contours = Mapping[str, np.ndarray]  # by clip name, [T, 40, 2] in pixels of its 96 x 96
 
 
 def grid_faces(
   part: str, num_rows: int, *, seed: int = 0, directory: str = '', share: float = 0.2,
   framing: Framing = LIPS, say: Say = logging.info,
 ) -> Faces:  # fmt: skip
-  """Windows of 29 frames about words of GRID's speaker, with contours as the labelling has them.
+  """Windows of 29 frames around words of GRID's speaker, with contours from the labelling.
 
   Args:
     part: 'train' or 'validation', which share no clip; the 13 clips with sound are in the latter.
-    num_rows: how many, of all words in an order that the seed draws; as many as there are.
-    seed: of the order and of the references.
+    num_rows: most rows, from all words in an order drawn by the seed.
+    seed: seed of the order and the references.
     directory: empty for $JAXGEN_DATA/grid_s1_mouths.
-    share: of the clips that is held out, see `clips.grid.load_grid`.
-    framing: what is seen of a mouth crop.
-    say: told of clips that are left out.
+    share: share of clips that is held out, see `clips.grid.load_grid`.
+    framing: the visible part of a mouth crop.
+    say: called with messages about skipped clips.
 
   Raises:
     DataError: files are missing or damaged.
-    ConfigError: an extra is missing that the labelling needs.
+    ConfigError: an extra that the labelling needs is missing.
   """
   from jaxgen.systems.lipgen.labelling.labels import load_labels
 
@@ -63,16 +63,16 @@ def grid_faces(
 def rows_of(
   clips: ClipSet, contours: Contours, num_rows: int, framing: Framing = LIPS, seed: int = 0
 ) -> Faces:
-  """Windows of 29 frames about words, as readers have them, shifted into their clips.
+  """Windows of 29 frames around words, as for readers, shifted to lie within their clips.
 
-  The reference is half of the time a frame of the same clip beyond the window in which the mouth rests, else
-  any frame of another clip.
+  Half of the time the reference is a frame of the same clip outside the window, with the mouth at rest,
+  otherwise any frame of another clip.
 
   Args:
-    clips: as the framing shows them, of one speaker.
-    contours: of their mouths; a clip that has none is left out.
+    clips: clips of one speaker, cropped to the framing.
+    contours: contours of their mouths; clips without any are skipped.
     num_rows: see `grid_faces`.
-    framing: of the clips.
+    framing: the clips' framing.
     seed: see `grid_faces`.
 
   Raises:
@@ -106,7 +106,7 @@ def rows_of(
 
 
 class _Mouth(NamedTuple):
-  """A clip: frames uint8 [T, S, S], contours [T, 40, 2] in their pixels, and which frames [T] can be used."""
+  """A clip: frames uint8 [T, S, S], contours [T, 40, 2] in their pixels, and which frames [T] are usable."""
 
   frames: np.ndarray
   points: np.ndarray
@@ -118,14 +118,14 @@ class _Mouth(NamedTuple):
 
 
 def _mouth(frames: np.ndarray, points: np.ndarray) -> _Mouth:
-  """Some frames of GRID's clips are of one level."""
+  """A `_Mouth` whose blank frames, as in some GRID clips, are marked unusable."""
   levels = frames.reshape(len(frames), -1)
   good = (levels.min(1) < levels.max(1)) & np.isfinite(points).all((1, 2))
   return _Mouth(frames, points, good)
 
 
 class _Mouths:
-  """Clips by their number, each read once."""
+  """Clips by number, each read once."""
 
   def __init__(self, clips: ClipSet, contours: Contours, framing: Framing):
     self._clips, self._contours, self._framing = clips, contours, framing
@@ -140,7 +140,7 @@ class _Mouths:
 
 
 def _window(span: np.ndarray, length: int) -> slice:
-  """A word's window, moved into its clip; it begins before 0 where the clip is shorter."""
+  """A word's window, shifted to lie within its clip; starts before 0 if the clip is shorter."""
   start = min(max(int(first_frames(span)), 0), length - WINDOW)
   return slice(start, start + WINDOW)
 
@@ -148,7 +148,7 @@ def _window(span: np.ndarray, length: int) -> slice:
 def _beside(
   rng: np.random.Generator, clip: _Mouth, window: slice, rests: bool = True
 ) -> tuple[np.ndarray, np.ndarray] | None:
-  """A frame beyond the window, one in which the mouth rests or any; None where there is none."""
+  """A frame outside the window, with the mouth at rest or any; None if there is none."""
   beyond = clip.good.copy()
   beyond[window] = False
   frames = np.flatnonzero(beyond)
@@ -163,7 +163,7 @@ def _beside(
 def _faces(
   words: tuple[str, ...], rows: Sequence[tuple[np.ndarray, ...]], speakers: np.ndarray
 ) -> Faces:
-  """Of rows: a reference and its contours, frames and theirs, the word's class and its span."""
+  """Stacks rows: a reference and its contours, frames and theirs, the word's class and its span."""
   references, at, frames, points, labels, spans = (np.stack(x) for x in zip(*rows, strict=True))
   return Faces(
     words=words,
@@ -179,20 +179,20 @@ def _faces(
 
 def opening(points: np.ndarray) -> np.ndarray:
   """Height of the gap between the inner lips [...] of contours [..., 40, 2]; never negative."""
-  # The lower points run the other way; a mean does not mind.
+  # The lower points run in the opposite direction, which does not affect the mean.
   return np.maximum((points[..., _LOWER, 1] - points[..., _UPPER, 1]).mean(-1), 0)
 
 
 def video_faces(paths: Sequence[Path], framing: Framing = LIPS, seed: int = 0) -> Faces:
-  """Windows of 29 frames of faces in videos, one after the other, without words; the reference as in `rows_of`.
+  """Consecutive windows of 29 frames of faces in videos, without words; the reference as in `rows_of`.
 
   Args:
-    paths: of videos at 25 frames a second; the largest face of each is taken, and is a speaker of its own.
-    framing: what is seen of its mouth crop.
-    seed: draws references.
+    paths: videos at 25 frames a second; the largest face in each is used, as a separate speaker.
+    framing: the visible part of its mouth crop.
+    seed: seed of the references.
 
   Raises:
-    DataError: no video, none with a face, or all are shorter than a window.
+    DataError: not a video, a video without a face, or all are shorter than a window.
     ConfigError: an extra is missing.
   """
   made: list[tuple[np.ndarray, ...]] = []
@@ -212,10 +212,10 @@ def video_faces(paths: Sequence[Path], framing: Framing = LIPS, seed: int = 0) -
 
 
 def framed_video(path: Path, framing: Framing = LIPS) -> tuple[np.ndarray, np.ndarray]:
-  """The mouth of a video as a framing shows it, uint8 [T, S, S], and its contours, float32 [T, 40, 2].
+  """The mouth in a video, cropped to a framing, uint8 [T, S, S], and its contours, float32 [T, 40, 2].
 
   Raises:
-    DataError: no video, or no face in it.
+    DataError: not a video, or no face in it.
     ConfigError: an extra is missing.
   """
   meshes = find_meshes(path)

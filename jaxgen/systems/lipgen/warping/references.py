@@ -1,4 +1,4 @@
-"""The face of a picture that a person gives: found, set upright and cropped as clips are, with its lips."""
+"""The face in a user's picture: found, rotated upright and cropped as clips are, with its lip contours."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,20 +13,20 @@ from jaxgen.systems.lipgen.video.landmarks import of_meshes
 from jaxgen.systems.lipgen.video.searching import Detector, no_face, seen_in
 from jaxgen.systems.lipgen.warping.mesh import CONTOUR
 
-_LONGEST = 1280  # pixels of a side at which a picture, or a part of it, is looked at
-_LARGEST_LOSS = 0.25  # share of a crop that may lie beyond the picture
+_LONGEST = 1280  # largest side in pixels at which a picture, or a part of it, is searched
+_LARGEST_LOSS = 0.25  # largest share of a crop that may lie outside the picture
 
 
 class Reference(NamedTuple):
-  """A face of a picture.
+  """A face in a picture.
 
   Attributes:
-    path: of the picture.
-    pixels: uint8 [S, S], the grey mouth crop, as `jaxgen mouths` cuts it.
-    points: float32 [40, 2], contours of the lips in it, see `procedural.geometry.contours`.
-    mesh: float32 [468, 2], all points in it; most lie beyond its sides.
-    to_crop: float64 [2, 3], affine: from pixels of the picture to those of the crop.
-    faces: how many there are; the largest and most central was taken.
+    path: path of the picture.
+    pixels: uint8 [S, S], the grey mouth crop, as cut by `jaxgen mouths`.
+    points: float32 [40, 2], lip contours in the crop, see `procedural.geometry.contours`.
+    mesh: float32 [468, 2], all mesh points in crop pixels; most lie outside the crop.
+    to_crop: float64 [2, 3], affine map from picture pixels to crop pixels.
+    faces: number of faces in the picture; the largest and most central one was taken.
   """
 
   path: Path
@@ -38,15 +38,15 @@ class Reference(NamedTuple):
 
 
 def found_in(path: Path, rgb: np.ndarray, detect: Detector) -> Reference:
-  """The face of one picture.
+  """The face in one picture.
 
   Args:
-    path: that names it.
+    path: the picture's path, for messages.
     rgb: uint8 [H, W, 3].
     detect: a `face_mesh.MeshDetector`.
 
   Raises:
-    DataError: there is no face in it, or too much of the crop lies beyond it.
+    DataError: there is no face in it, or too much of the crop lies outside it.
   """
   boxes = seen_in(rgb, detect, _LONGEST)
   if not boxes:

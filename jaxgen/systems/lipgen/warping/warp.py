@@ -1,7 +1,7 @@
-"""A picture of a face bent to other places of its lips: piecewise affine, with a dark gap where a mouth opens.
+"""Piecewise affine warp of a face to new lip positions, with a dark gap where a mouth opens.
 
-Every pixel of the result looks up the triangle of the target's points it lies in, and takes the level at the
-same barycentric coordinates in the source's. The triangles never change, so one compilation serves all faces.
+Every pixel of the result finds the target triangle that it lies in and takes the level at the same barycentric
+coordinates in the source triangle. The triangulation is fixed, so one compilation serves all faces.
 """
 
 import functools
@@ -15,9 +15,9 @@ from scipy.spatial import Delaunay
 from jaxgen.systems.lipgen.warping.raster import OUTER, coverage
 
 CONTOUR = 40  # points of a contour: outer lips, inner lips
-DARK = 0.5  # level of the gap between open lips, of the mean on the lips
-_SIDES = 3  # points on the border are so many a side
-# Less than this twice the area, in square pixels, is no triangle to look up: closed lips.
+DARK = 0.5  # level of the gap between open lips, as a share of the mean on the lips
+_SIDES = 3  # border points per side
+# Triangles with less than this twice their area, in square pixels, are ignored: closed lips.
 _THIN = 0.02
 
 
@@ -29,23 +29,24 @@ def warp(
   dark: jax.Array | float | None = None,
   held: bool = False,
 ) -> jax.Array:
-  """A reference picture with its points where the targets are; the same picture where they are the same.
+  """Warps a reference picture so that its points move to the targets; unchanged if they are the same.
 
-  What lies between the lips of the reference is stretched into the gap of a target as far as it is there: a gap
-  that is wider than the reference's is mixed with a dark level, and a closed reference gives a dark gap. No
-  warp can show teeth or a tongue that the reference does not.
+  The gap between the reference's lips is stretched into the target's gap as far as it goes: a wider gap is
+  blended with a dark level, and a closed reference gives a dark gap. No warp can show teeth or a tongue that
+  the reference does not.
 
-  The border goes along with the head, as the corners of the mouth tell of it, and its lower part with the lower
-  lip, as the chin does: measured, that is nearer to the truth than a border that is held (docs/lipgen_warping).
+  The border moves with the head, estimated from the corners of the mouth, and its lower part with the lower
+  lip, as the chin does: measured, that is closer to the truth than a fixed border (docs/lipgen_warping).
 
   Args:
     reference: [H, W] levels, of any dtype.
-    source: [N, 2] x and y of the points in it, in pixels whose centres are whole numbers; the first 40 are the
-      lips' contours, see `procedural.geometry.contours`.
-    target: [T, N, 2] where they are to be.
-    triangles: [K, 3] of N points and then those of `border`, see `triangulated`; by default those of 40 points.
-    dark: level between open lips; by default `DARK` of the mean on the reference's lips.
-    held: whether the border stays where it is, as where further points tell of the rest of the face.
+    source: [N, 2] x and y of its points, in pixels with integer centres; the first 40 are the lip contours, see
+      `procedural.geometry.contours`.
+    target: [T, N, 2] target positions of the points.
+    triangles: [K, 3] indices into the N points followed by those of `border`, see `triangulated`; by default
+      for 40 points.
+    dark: level between open lips; by default `DARK` times the mean on the reference's lips.
+    held: whether the border is fixed, as when further points describe the rest of the face.
 
   Returns:
     [T, H, W] float32.
@@ -80,7 +81,7 @@ def warp(
 
 
 def border(size: tuple[int, int]) -> np.ndarray:
-  """Points around a picture [4 * 3, 2], at the outer sides of its pixels."""
+  """Points [4 * 3, 2] around a picture, on the outer edges of its pixels."""
   height, width = size
   along = np.arange(_SIDES) / _SIDES
   x, y = _square(along)
@@ -88,10 +89,10 @@ def border(size: tuple[int, int]) -> np.ndarray:
 
 
 def _carried(frame: jax.Array, source: jax.Array, target: jax.Array) -> jax.Array:
-  """The border's points [M, 2] moved with the head by a turn and a shift, and below the mouth with the jaw.
+  """The border's points [M, 2], rotated and shifted with the head, and below the mouth moved with the jaw.
 
-  Points are x + iy. The turn is that of the line between the corners of the mouth, the shift that of its
-  middle; what the lower lip moves besides is the jaw's, whole at the border's lowest point, none at the mouth.
+  Points are x + iy. The rotation is that of the line between the mouth's corners, the shift that of its
+  midpoint; the lower lip's remaining motion is the jaw's, full at the border's lowest point, zero at the mouth.
   """
   edge, before, after = (p[:, 0] + 1j * p[:, 1] for p in (frame, source[:OUTER], target[:OUTER]))
   half = OUTER // 2
@@ -116,7 +117,7 @@ def _square(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def mouth_triangles() -> np.ndarray:
-  """Triangles [K, 3] of the 40 points of a contour and those of `border`: of a mouth that is half open."""
+  """Triangles [K, 3] of the 40 contour points and those of `border`, for a half-open mouth."""
   turn = np.arange(OUTER) * (2 * np.pi / OUTER)
   ring = np.stack([-np.cos(turn), -np.sin(turn)], -1)
   mouth = np.concatenate([ring * [20, 13], ring * [15, 6]]) + 47.5
@@ -124,9 +125,9 @@ def mouth_triangles() -> np.ndarray:
 
 
 def triangulated(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """Delaunay triangles [K, 3] of points [N, 2] in a picture and of `border`, all turned the same way.
+  """Delaunay triangles [K, 3] of points [N, 2] in a picture and of `border`, consistently oriented.
 
-  The mouth should be half open: a line between closed lips would hide that they can part.
+  The mouth should be half open: closed lips would be triangulated as if they could not part.
   """
   corners = np.concatenate([points, border(size)])
   found = Delaunay(corners).simplices.astype(np.int32)
@@ -139,33 +140,33 @@ def triangulated(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _looked_up(
   picture: jax.Array, source: jax.Array, target: jax.Array, triangles: np.ndarray
 ) -> jax.Array:
-  """Levels [H, W] at the places of `looked_up`."""
+  """Levels [H, W] sampled at the positions of `looked_up`."""
   return _sampled(picture, *looked_up(picture.shape, source, target, triangles))
 
 
 def looked_up(
   size: tuple[int, ...], source: jax.Array, target: jax.Array, triangles: np.ndarray
 ) -> tuple[jax.Array, jax.Array]:
-  """Where each pixel comes from, by the triangle that it lies deepest in, or least far out of: no holes.
+  """Source position of each pixel, by the triangle that it lies deepest in, or least far outside: no holes.
 
-  Triangles that are shut or turned over are not looked up; where all are, the picture stays.
+  Degenerate and flipped triangles are ignored; if all are, the picture stays unchanged.
 
   Args:
     size: height and width.
     source: [N, 2] corners in the picture.
-    target: [N, 2] where they are to be.
-    triangles: [K, 3] of N.
+    target: [N, 2] their target positions.
+    triangles: [K, 3] indices into N.
 
   Returns:
     x and y [H, W] in pixels of the picture.
   """
   corners, origins = target[triangles], source[triangles]  # [K, 3, 2]
-  # Sides from the first corner, and the shares of the two others: s = inverse(sides) (pixel - first).
+  # Sides from the first corner, and barycentric weights of the other two: s = inverse(sides) (pixel - first).
   (ax, ay), (bx, by) = (jnp.moveaxis(corners[:, i] - corners[:, 0], -1, 0) for i in (1, 2))
   area = ax * by - ay * bx
   inverse = jnp.stack([by, -bx, -ay, ax], -1).reshape(-1, 2, 2)
   inverse /= jnp.maximum(area, _THIN)[:, None, None]
-  # The affine map of each triangle, about its first corner: exact where source and target are the same.
+  # Affine map of each triangle relative to its first corner: exact where source and target are the same.
   sides = origins[:, 1:] - origins[:, :1]
   turn = jnp.einsum('kix,kij->kxj', sides, inverse, precision='highest')
   return _places(size, inverse, turn, corners[:, 0], origins[:, 0], area > _THIN)
@@ -179,19 +180,19 @@ def _places(
   origin: jax.Array,
   good: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-  """Where each pixel comes from, x and y [H, W]: by the triangle whose least share of it is the greatest.
+  """Source positions of pixels, x and y [H, W], by the triangle with the largest minimal barycentric weight.
 
-  A loop over triangles, not a maximum over an array of them all: that takes three times as long on CPU. And the
-  places leave the loop as they are; elsewhere the compiler may round them in one way where they choose pixels
-  and in another where they weigh them.
+  Loops over triangles: a maximum over an array of them all takes three times as long on CPU. Positions are
+  computed inside the loop; outside it, the compiler may round them differently where they select pixels and
+  where they weight them.
 
   Args:
     size: height and width.
-    inverse: [K, 2, 2], from a place beside the first corner to the shares of the two others.
-    turn: [K, 2, 2], from there to the place beside the first corner in the source.
+    inverse: [K, 2, 2], from a position relative to the first corner to the weights of the other two.
+    turn: [K, 2, 2], from that position to the one relative to the first corner in the source.
     first: [K, 2], the first corners in the target.
-    origin: [K, 2], and in the source.
-    good: bool [K], which are looked up.
+    origin: [K, 2], the first corners in the source.
+    good: bool [K], which triangles are used.
   """
   y, x = jnp.mgrid[: size[0], : size[1]].astype(jnp.float32)
 
@@ -211,7 +212,7 @@ def _places(
 
 
 def _sampled(picture: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
-  """Levels at places by bilinear interpolation; beyond the border those of the border."""
+  """Levels at positions by bilinear interpolation, clamped at the border."""
   height, width = picture.shape
   x, y = jnp.clip(x, 0, width - 1), jnp.clip(y, 0, height - 1)
   left, top = jnp.floor(x), jnp.floor(y)
@@ -224,7 +225,7 @@ def _sampled(picture: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def _lips_level(picture: jax.Array, points: jax.Array) -> jax.Array:
-  """Mean level on the lips; of the whole picture where they lie outside of it."""
+  """Mean level on the lips; of the whole picture if they lie outside it."""
   height, width = picture.shape
   rings = jnp.stack([points[:OUTER], points[OUTER:CONTOUR]])
   outer, inner = coverage(rings, (height, width))
@@ -233,6 +234,6 @@ def _lips_level(picture: jax.Array, points: jax.Array) -> jax.Array:
 
 
 def _area(polygon: jax.Array) -> jax.Array:
-  """Of a polygon [N, 2], in square pixels."""
+  """Area of a polygon [N, 2], in square pixels."""
   (x, y), (x1, y1) = polygon.T, jnp.roll(polygon, -1, axis=0).T
   return jnp.abs(jnp.sum(x * y1 - x1 * y)) / 2
