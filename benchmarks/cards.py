@@ -1,8 +1,8 @@
-r"""Writes the cards of the nets that come with jaxgen anew, from their result files.
+r"""Regenerates the model cards of the nets shipped with jaxgen from their result files.
 
   python benchmarks/cards.py
 
-writes jaxgen/weights/*.md. Nothing is trained or measured: the scripts that did that say what a card says.
+writes jaxgen/weights/*.md. Nothing is trained or measured: the scripts that did so define the cards' contents.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from jaxgen.systems.comvae import apply as comvae
 
 RESULTS = Path(__file__).parent / 'results'
 WEIGHTS = Path(__file__).parents[1] / 'jaxgen' / 'weights'
-# card -> result file, row of it (all where it is empty), and what makes the card of that
+# card -> result file, its row (all rows if empty), and the function that makes the card from it
 CARDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
   'COMVAE_MNIST.md': (
     'comvae_weights_cpu.json',
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def made() -> Iterator[tuple[str, str]]:
-  """The name and the text of each card."""
+  """Yields the name and text of each card."""
   for name, (file, key, card) in CARDS.items():
     rows = json.loads((RESULTS / file).read_text())['rows']
     yield name, card(rows[key] if key else rows)

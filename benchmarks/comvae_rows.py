@@ -1,10 +1,10 @@
-"""Trains rows of the Compound VAE's table over seeds and writes their figures, with intervals, to one file.
+"""Trains rows of the Compound VAE's table with several seeds and writes figures, with intervals, to one file.
 
   python benchmarks/comvae_rows.py --prefix '' --seeds 5 --out benchmarks/results/comvae_digits.json
   python benchmarks/comvae_rows.py --prefix mnist_ --rows vanilla,simplified_mixture --seeds 3 --out FILE
 
-All eight rows of MNIST need a GPU: the compound rows move 4.4 GB a step. Runs live in --runs and are resumed
-or reused when they are there, so the command can be stopped and given again.
+All eight rows of MNIST need a GPU: the compound rows move 4.4 GB a step. Runs are kept in
+--runs and resumed or reused if present, so the command can be stopped and rerun.
 """
 
 import sys

@@ -1,11 +1,11 @@
-r"""Makes two trained runs the nets that `jaxgen.score`, `jaxgen.latents` and `jaxgen.decode` use by default.
+r"""Ships two trained runs as the default nets of `jaxgen.score`, `jaxgen.latents` and `jaxgen.decode`.
 
   python benchmarks/comvae_weights.py --mnist runs/mnist_vanilla --digits runs/comvae \
     --out benchmarks/results/comvae_weights_cpu.json
 
-writes jaxgen/weights/comvae_mnist.safetensors and comvae_digits.safetensors of the newest saved steps, measures
-how long each takes to score an image, and renders jaxgen/weights/COMVAE_MNIST.md and COMVAE_DIGITS.md from the
-result file.
+writes jaxgen/weights/comvae_mnist.safetensors and comvae_digits.safetensors from the newest saved steps,
+measures how long each takes to score an image, and renders jaxgen/weights/COMVAE_MNIST.md and COMVAE_DIGITS.md
+from the result file.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def ship(net: str, run: Path) -> dict[str, Any]:
-  """Writes the file of a net; its row of the result file."""
+  """Writes a net's file and returns its row of the result file."""
   found = shipping.evaluated(run, None)
   trained = loading.load(run, found['step'])
   row = shipping.about(trained, run, KEPT)
@@ -94,7 +94,7 @@ def ship(net: str, run: Path) -> dict[str, Any]:
 
 
 def seconds_to_score(net: str, size: tuple[int, int]) -> float:
-  """The median of scoring an image, after the first."""
+  """Median seconds to score an image, excluding the first."""
   image, times = np.zeros(size, np.uint8), []
   for _ in range(REPEATS + 1):
     start = time.perf_counter()
@@ -104,7 +104,7 @@ def seconds_to_score(net: str, size: tuple[int, int]) -> float:
 
 
 def card(net: str, row: dict[str, Any]) -> str:
-  """The model card of one of them."""
+  """The model card of one net."""
   figures = {key: round(row['evaluation'][key], 2) for key in FIGURES}
   results = [Result(f'comvae_{net}', net, figures, 'test images, nats an image')]
   lines = [

@@ -1,9 +1,9 @@
-"""How long ten persons wait who press the button of one tab of `jaxgen demo` at once.
+"""Measures how long ten people wait who press the button of one tab of `jaxgen demo` at the same time.
 
     python benchmarks/demo_clients.py --out benchmarks/results/demo_clients.json
 
-Each enlarges the same picture to twice its size. Measured are the seconds from the press to the answer, of one
-person alone, of the first and of the last of ten, and how many had no answer.
+Each enlarges the same picture to twice its size. It measures the seconds from the press to the answer for one
+person alone and for the first and the last of ten, and how many got no answer.
 """
 
 import io
@@ -34,7 +34,7 @@ def picture() -> bytes:
 
 
 def enlarge(address: str, session: str, content: bytes) -> float:
-  """Seconds that one person waits; NaN where the page has no answer."""
+  """Seconds that one person waits; NaN if the page does not answer."""
   with httpx.Client(base_url=address, trust_env=False, timeout=600) as client:
     sent = client.post('/gradio_api/upload', files={'files': ('photo.png', content)})
     value = {'path': sent.json()[0], 'meta': {'_type': 'gradio.FileData'}}
@@ -49,7 +49,7 @@ def enlarge(address: str, session: str, content: bytes) -> float:
 
 
 def measure() -> dict[str, Any]:
-  """Seconds of one alone and of ten at once."""
+  """Seconds for one person alone and for ten at once."""
   content = picture()
   with serving(0) as address:
     enlarge(address, 'first', content)  # compiles

@@ -1,10 +1,10 @@
-"""Measures how many drawn words a second one core gives, and makes the sheet of the docs.
+"""Measures how many words a second one core draws, and makes the sheet for the docs.
 
   python benchmarks/drawn_words.py --json benchmarks/results/drawn_words_cpu.json
   python benchmarks/drawn_words.py --sheet docs/images/handwriting_drawn.png
 
-Each case draws a hundred words a number of times after its faces are warm; the best time counts, in processor
-seconds, as the machine may have other work.
+Each case draws a hundred words several times after warming up its faces; the best time counts, in processor
+seconds, since the machine may be busy otherwise.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def words_a_second(writing: Writing, repeats: int) -> float:
 
 
 def sheet(path: Path) -> None:
-  """Sixty French words, six a row, each by another hand."""
+  """Sixty French words, six a row, each in a different hand."""
   words, _ = find_words('french').select(2, 10)
   variety = Variety(capitalised=0.15, capitals=0.05, elided=0.2, numbers=0.05)
   writing = Writing(words, find_faces('latin'), Canvas(48, 168), variety=variety)
@@ -60,7 +60,7 @@ def sheet(path: Path) -> None:
 
 
 def main() -> None:
-  """Measures, prints, and writes what is asked for."""
+  """Measures, prints, and writes the requested files."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--json', metavar='FILE', type=Path, help='write the rates')
   parser.add_argument('--sheet', metavar='FILE', type=Path, help='write the sheet; measure nothing')

@@ -1,4 +1,4 @@
-"""Makes `jaxgen/wordlists/french.xz` from the word list that it comes from, as the README beside it says.
+"""Makes `jaxgen/wordlists/french.xz` from its source word list, as the README beside it describes.
 
 python benchmarks/french_words.py lorenbrichter_words_fr.txt.gz
 """
@@ -15,19 +15,19 @@ from jaxgen.files import write_bytes
 from jaxgen.systems.handwriting.drawn.front_coding import pack
 from jaxgen.systems.handwriting.drawn.word_lists import FRENCH
 
-# The list writes "oe" for the ligature, which these spellings have and coexister or moelle have not.
+# The list writes "oe" for the ligature; these spellings have it, unlike coexister or moelle.
 LIGATURE = re.compile('oe(?=u|il)|^oe(?!rst)|(?<=f)oe(?=t)|(?<=c)oe(?=l[aiî])|(?<=h)oe(?=nix)')
 
 
 def cleaned(word: str) -> str | None:
-  """The word as French is written; None for a slip of the list."""
+  """The word in proper French spelling; None for an error in the list."""
   if not word or re.search('[^A-Z-][A-Z]', word):
     return None
   return unicodedata.normalize('NFC', LIGATURE.sub('œ', word))
 
 
 def main() -> None:
-  """Reads the list, cleans it and writes the packed one."""
+  """Reads the list, cleans it and writes it compressed."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('source', type=Path)
   lines = gzip.decompress(parser.parse_args().source.read_bytes()).decode().split('\n')

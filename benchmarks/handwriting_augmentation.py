@@ -1,14 +1,14 @@
-"""The paper's experiment: recognisers of real words, of real and generated ones, and of generated ones alone.
+"""The paper's experiment: recognisers trained on real words, on real and generated words, on generated words.
 
   python benchmarks/handwriting_augmentation.py --weights runs/handwriting --generated runs/generated \
     --out benchmarks/results/handwriting_augmentation_cpu.json --page docs/handwriting_augmentation_scores.md
 
-The writer makes the generated set once, in --generated: --words texts of a list in --styles hands each (the
-paper: 100,000 pictures). Words that are set aside for evaluation are left out of the list, in any case of their
-letters. Real words are those that the writer learned from, drawn or not. Each recogniser is the best of its run
-on validation; it is measured there, as the paper reports it, and on a test set. Of drawn words both are of
-words and writers that no training shows, real or generated, and the test set has further drawings. Recognisers
-live in --runs and are resumed or reused when they are there.
+The writer makes the generated set once, in --generated: --words texts from a list in --styles hands each (the
+paper: 100,000 pictures). Words held out for evaluation are removed from the list, ignoring case. Real words are
+those that the writer was trained on, drawn or not. Each recogniser is its run's best checkpoint on validation;
+it is measured there, as in the paper, and on a test set. With drawn words both have words and writers that
+appear in no training data, real or generated, and the test set has further drawings. Recognisers are kept in
+--runs and resumed or reused if present.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from jaxgen.task import Split
 from jaxgen.terminal.reporter import Reporter
 from jaxgen.words import counted
 
-# (edit distance, word error rate) in %, on the validation set of RIMES; the paper gives none of the last one.
+# (edit distance, word error rate) in %, on the validation set of RIMES; the paper gives none for the last row.
 PAPER = {
   'augment_real': (4.34, 12.1),
   'augment_real_generated': (4.03, 11.9),
@@ -59,7 +59,7 @@ MEASURED = 'augmentation.json'  # in the folder of a run
 
 
 def main() -> None:
-  """Makes the set, trains what is missing, writes the result file and the page."""
+  """Makes the set, trains missing recognisers, writes the result file and the page."""
   args = make_parser().parse_args()
   unknown = set(args.variants.split(',')) - set(PAPER)
   if unknown:
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-  """The options."""
+  """The command line's options."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -99,12 +99,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def make_generated(data: ConfigDict, args: argparse.Namespace) -> None:
-  """The generated set, by `jaxgen write`, which goes on where it was, without words that are set aside.
+  """Makes or resumes the generated set with `jaxgen write`, without held-out words.
 
-  Whole canvases, so that a word stands where it stands in the pictures that the writer learned from.
+  Whole canvases are kept, so that words are placed as in the pictures that the writer was trained on.
 
   Raises:
-    SystemExit: the folder has such words of before, or was not made.
+    SystemExit: the folder already has held-out words, or could not be made.
   """
   config = configured(BASE, 0, data, args)
   aside = {word.casefold() for word in load_corpus(config).set_aside}
@@ -121,7 +121,7 @@ def make_generated(data: ConfigDict, args: argparse.Namespace) -> None:
 
 
 def check_generated(folder: Path, aside: set[str]) -> None:
-  """Raises SystemExit where a folder of `jaxgen write` has words that are set aside, in any case."""
+  """Raises SystemExit if a folder of `jaxgen write` has held-out words, ignoring case."""
   table = folder / TABLE
   if not table.is_file():
     return
@@ -135,7 +135,7 @@ def check_generated(folder: Path, aside: set[str]) -> None:
 
 
 def without(words: WordList, aside: set[str]) -> str:
-  """A list as a file of words, with their counts where it has some, without those of `aside` in any case."""
+  """The word list as a file's text, with counts if it has any, without the words in `aside`, ignoring case."""
   counts = [None] * len(words.words) if words.counts is None else words.counts.tolist()
   rows = zip(words.words, counts, strict=True)
   kept = [(word, count) for word, count in rows if word.casefold() not in aside]
@@ -143,7 +143,7 @@ def without(words: WordList, aside: set[str]) -> str:
 
 
 def configured(variant: str, seed: int, data: ConfigDict, args: argparse.Namespace) -> ConfigDict:
-  """The config of a recogniser: of the words of the writer, but for --set."""
+  """The config of a recogniser: the writer's data, overridden by --set."""
   config = configs.load(f'handwriting_recogniser:{variant}')
   with config.unlocked():
     config.seed = seed
@@ -156,8 +156,8 @@ def configured(variant: str, seed: int, data: ConfigDict, args: argparse.Namespa
 
 
 def measured(config: ConfigDict, runs: Path, reporter: Reporter) -> dict[str, Any]:
-  """The rates of a recogniser on both splits, which is trained first where it is not there."""
-  # steps_per_call follows from the rest and is not in the name.
+  """The error rates of a recogniser on both splits; trains it first if missing."""
+  # steps_per_call follows from the other keys and is not part of the name.
   workdir = runs / f'{config.system}-{configs.digest(configs.to_json(config))}'
   path = workdir / MEASURED
   if not path.is_file():
@@ -169,7 +169,7 @@ def measured(config: ConfigDict, runs: Path, reporter: Reporter) -> dict[str, An
 
 
 def measure(workdir: Path, reporter: Reporter) -> dict[str, Any]:
-  """The rates of the best saved step of a run, with intervals over texts."""
+  """The error rates of a run's best saved step, with intervals over texts."""
   opened = inference.open_run(workdir, 'best', reporter=reporter)
   trained = opened.trained
   steps = recogniser_task.Steps(trained.config, trained.facts)
@@ -190,13 +190,13 @@ def measure(workdir: Path, reporter: Reporter) -> dict[str, Any]:
 
 
 def held_out(config: ConfigDict) -> dict[str, Split]:
-  """The two splits that are measured on; no generated word is in them."""
+  """The two evaluation splits, which contain no generated words."""
   config = config.copy_and_resolve_references()
   with config.unlocked():
     config.generated.name, config.generated.alone = '', False
   splits = recogniser_task.make_data(config).splits
   if 'test' not in splits and is_drawn(config):
-    with config.unlocked():  # the drawings that come after those of validation
+    with config.unlocked():  # the drawings after those of validation
       config.data.num_examples += config.data.num_validation
     splits = splits | {'test': recogniser_task.make_data(config).splits['validation']}
   return {name: splits[name] for name in SPLITS if name in splits}

@@ -1,12 +1,12 @@
-"""Whose hands a writer has: a classifier of faces names those of generated words. And the spread of style.
+"""Measures which hands a writer uses, with a classifier of faces on generated words, and the spread of style.
 
   python benchmarks/handwriting_hands.py --weights runs/handwriting --out FILE
 
-The classifier is trained here, on words drawn as those that the writer learned from, by another seed; its
-accuracy is that on words and writers that it never saw. Then it names the face of --words generated words,
-each in a hand of its own, eight of each text. A face is in use where it is that of at least one word in fifty.
-Wanted are six faces in use, none with more than .4 of the words, and over the hands of a text at least half the
-spread of slant, stroke width and ink of drawn words.
+The classifier is trained here, on words drawn like the writer's training data but with another seed; its
+accuracy is measured on unseen words and writers. Then it names the face of --words generated words, each in its
+own hand, eight per text. A face is in use if at least one word in fifty has it. The targets are six faces in
+use, none with more than .4 of the words, and over the hands of a text at least half the spread in slant, stroke
+width and ink of drawn words.
 """
 
 import argparse
@@ -37,10 +37,10 @@ from jaxgen.systems.handwriting.task import make_model
 from jaxgen.task import PyTree, Trained
 from jaxgen.terminal.reporter import Reporter
 
-# What is wanted: faces in use, the share of one at most, the spread over that of drawn words.
+# Targets: faces in use, the largest share of one face, the spread relative to that of drawn words.
 FEWEST, MOST, SPREAD = 6, 0.4, 0.5
-IN_USE = 0.02  # share from which on a face is in use
-HANDS = 8  # that a text is written in
+IN_USE = 0.02  # least share of a face in use
+HANDS = 8  # hands per text
 BATCH, RATE, NOISE = 64, 1e-3, 0.1
 
 
@@ -49,7 +49,7 @@ class FaceClassifier(nn.Module):
 
   Attributes:
     num_faces: F.
-    widths: of four convolutions, each of which halves the picture.
+    widths: channels of four convolutions, each of which halves the picture.
   """
 
   num_faces: int
@@ -57,8 +57,8 @@ class FaceClassifier(nn.Module):
 
   @nn.compact
   def __call__(self, images: jax.Array) -> jax.Array:
-    """Logits [B, F] of images [B, H, W, 1] in [-1, 1]; where in the picture the word stands does not matter."""
-    x = 1.0 - images  # paper is 0: it adds nothing
+    """Logits [B, F] for images [B, H, W, 1] in [-1, 1]; the word's position in the picture does not matter."""
+    x = 1.0 - images  # paper is 0 and adds nothing
     for width in self.widths:
       x = nn.relu(nn.GroupNorm(num_groups=8)(nn.Conv(width, (3, 3), (2, 2))(x)))
     x = jnp.concatenate([x.mean((1, 2)), x.max((1, 2))], -1)
@@ -66,7 +66,7 @@ class FaceClassifier(nn.Module):
 
 
 def main() -> None:
-  """Trains the classifier, names faces, writes the result."""
+  """Trains the classifier, classifies generated words and writes the result."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def drawn_config(config: ConfigDict, args: argparse.Namespace) -> ConfigDict:
-  """The config of drawn words as the writer's: its canvas, letters, faces and hands."""
+  """The config for drawn words like the writer's: same canvas, letters, faces and hands."""
   config = config.copy_and_resolve_references()
   with config.unlocked():
     config.seed = args.seed
@@ -121,7 +121,7 @@ def measured(
   reporter.say(f'accuracy on unseen words and writers: {accuracy:.3f}')
   images, texts, asked = generated(trained, drawn, args)
   named = classify(images)
-  # A writer of other faces, or of none, asks for none of these.
+  # A writer with other faces, or none, requests none of these.
   known = asked is not None and list(trained.facts['faces']) == names
   held_out = kept['validation'].gather(np.arange(len(kept['validation'].texts)))
   ours, theirs = styles(images), styles(held_out)
@@ -141,12 +141,12 @@ def measured(
 
 
 def faces_of(hands: np.ndarray, num_faces: int) -> np.ndarray:
-  """[N] faces of hands or noises [N, F + m], the first F of which are 0 but for one."""
+  """Faces [N] of hands or noises [N, F + m], whose first F entries are one-hot."""
   return np.asarray(hands)[:, :num_faces].argmax(1)
 
 
 def shares(named: np.ndarray, names: list[str]) -> dict[str, Any]:
-  """The share of each face, how many are in use, and the largest share."""
+  """The share of each face, the number of faces in use, and the largest share."""
   found = np.bincount(named, minlength=len(names)) / len(named)
   return {
     'shares': dict(zip(names, found.tolist(), strict=True)),
@@ -156,7 +156,7 @@ def shares(named: np.ndarray, names: list[str]) -> dict[str, Any]:
 
 
 def verdict(found: dict[str, Any]) -> str:
-  """What is wanted, and whether it is there."""
+  """The targets, and whether they are met."""
   spreads = found['spread']['relative']
   least = min((x for x in spreads.values() if x is not None), default=0.0)
   met = found['faces_in_use'] >= FEWEST and found['largest_share'] <= MOST and least >= SPREAD
@@ -178,7 +178,7 @@ def verdict(found: dict[str, Any]) -> str:
 def face_classifier(
   pictures: dict[str, Any], num_faces: int, steps: int, seed: int, reporter: Reporter
 ) -> tuple[Any, float]:
-  """A function from uint8 images [N, H, W] to faces [N], and its accuracy on 'validation'."""
+  """Trains a function from uint8 images [N, H, W] to faces [N]; also returns its accuracy on 'validation'."""
   train, held_out = pictures['train'], pictures['validation']
   images, faces = train.gather(np.arange(len(train.texts))), faces_of(train.hands, num_faces)
   net, optimizer = FaceClassifier(num_faces), optax.adam(optax.cosine_decay_schedule(RATE, steps))
@@ -216,7 +216,7 @@ def face_classifier(
 
 
 def batches(rows: np.ndarray, size: int = 100) -> Iterator[np.ndarray]:
-  """Rows in parts of at most `size`."""
+  """Yields the rows in batches of at most `size`."""
   for first in range(0, len(rows), size):
     yield rows[first : first + size]
 
@@ -224,7 +224,7 @@ def batches(rows: np.ndarray, size: int = 100) -> Iterator[np.ndarray]:
 def generated(
   trained: Trained, drawn: Corpus, args: argparse.Namespace
 ) -> tuple[np.ndarray, list[str], np.ndarray | None]:
-  """Words in as many hands, uint8 [N, H, W], what they say, and the faces [N] that noises ask for, if any."""
+  """Words each in its own hand, uint8 [N, H, W], their texts, and the faces [N] of their noises, if any."""
   writer = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
   able = [
     word

@@ -1,12 +1,12 @@
-"""What a lexicon does for the reader that comes with jaxgen, and whether its confidence tells what is wrong.
+"""Measures the effect of a lexicon on the shipped reader, and whether its confidence predicts errors.
 
   python benchmarks/handwriting_lexicons.py --out benchmarks/results/handwriting_lexicons_cpu.json
 
-reads test pictures of real sets without a lexicon, with the words of all test texts of the set as a closed one,
-and with the words of a random half of the texts, over three halves: every other word is then missing, and what
-is read in its place is wrong. Of the words that are read: how many are right, their mean confidence, the
-expected calibration error, and the AUROC of confidence, how often a right word is surer than a wrong one.
-$JAXGEN_DATA has the sets.
+reads test pictures of real sets without a lexicon, with the words of all test texts of the set as a closed
+lexicon, and with the words of a random half of the texts, over three halves: every other word is then missing,
+and whatever is read in its place is wrong. For the words read it reports the share that is right, the mean
+confidence, the expected calibration error, and the AUROC of confidence: how often a right word is surer than a
+wrong one. The sets are in $JAXGEN_DATA.
 """
 
 import argparse
@@ -35,7 +35,7 @@ HALVES = 3
 
 
 def main() -> None:
-  """Reads, writes the result file."""
+  """Reads the pictures and writes the result file."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def of_set(model: Model, name: str, most: int) -> dict[str, Any]:
-  """The figures of a set, by lexicon."""
+  """The figures for a set, by lexicon."""
   words = readers.test_words(name)
   texts = sorted(set(words.texts))
   some = words.take(np.unique(np.linspace(0, len(words) - 1, most).astype(int)))
@@ -77,7 +77,7 @@ def of_set(model: Model, name: str, most: int) -> dict[str, Any]:
 
 
 def figures(answers: Sequence[Answer], texts: Sequence[str]) -> dict[str, Any]:
-  """Of the words of answers."""
+  """Accuracy and calibration figures over the words in the answers."""
   confidence, right = judged_words(texts, answers)
   order = mannwhitneyu(confidence[right], confidence[~right]).statistic
   return {

@@ -4,8 +4,8 @@
   python benchmarks/handwriting_readers.py --sets dhsd,lectaurep --tesseract --out FILE
   python benchmarks/handwriting_readers.py --sets dhsd --read runs/reader --tesseract --out FILE
 
-Without --read each set trains a reader of its own, in --runs, resumed or reused when it is there. With it, that
-one reads all sets. None of a test's hands is in training. Sets and readers that the file has already are kept.
+Without --read each set gets its own reader, trained in --runs and resumed or reused if present. With it, that
+reader reads all sets. No hand in a test set is in training. Sets and readers already in the file are kept.
 """
 
 import argparse
@@ -46,7 +46,7 @@ SETS = ('dhsd', 'ahawp', 'lectaurep', 'poilus')
 FIGURES = ('cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples', 'dropped')
 TABLE = rows.Table('handwriting_recogniser', SETS, FIGURES, FIGURES, rows.has('cer'))
 LANGUAGES = {'de': 'deu', 'fr': 'fra'}
-MARGIN = 16  # white pixels around a picture for Tesseract, which wants some
+MARGIN = 16  # white pixels around a picture, which Tesseract needs
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def _measures(args: argparse.Namespace, name: str, reporter: Reporter) -> dict[str, Any]:
-  """What is to be measured on a set, by the name of who reads."""
+  """The measurements to take on a set, by the reader's name."""
   if args.read:
     measures = {str(args.read): lambda: read_set(args.read, test_words(name))}
   else:
@@ -98,7 +98,7 @@ def _measures(args: argparse.Namespace, name: str, reporter: Reporter) -> dict[s
 
 
 def test_words(name: str) -> Words:
-  """The test pictures that a reader of the set's own variant is measured on, at their own widths."""
+  """The test pictures for readers of the set's own variant, at their own widths."""
   data = configs.load(f'handwriting_recogniser:{name}').data
   wanted = Wanted(max_length=data.max_letters, single_words=not data.lines)
   words, _ = load_words(data.name, height=data.height, wanted=wanted)
@@ -106,7 +106,7 @@ def test_words(name: str) -> Words:
 
 
 def scored(texts: Sequence[str], readings: Sequence[str], began: float) -> dict[str, Any]:
-  """Rates with intervals over texts, and the time that reading took."""
+  """Error rates with intervals over texts, and the time spent reading."""
   rates = error_rates(texts, readings)
   return {
     'cer': rates.cer,
@@ -118,7 +118,7 @@ def scored(texts: Sequence[str], readings: Sequence[str], began: float) -> dict[
 
 
 def read_set(weights: Path, words: Words) -> dict[str, Any]:
-  """What `jaxgen read` makes of test pictures; characters that the reader does not know are errors."""
+  """Results of `jaxgen read` on test pictures; characters unknown to the reader count as errors."""
   trained = inference.load(weights)
   apply.check_system(trained, weights)
   model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
@@ -138,7 +138,7 @@ def read_set(weights: Path, words: Words) -> dict[str, Any]:
 
 
 def check_tesseract() -> None:
-  """Raises ConfigError where Tesseract or one of its languages is not installed."""
+  """Raises ConfigError if Tesseract or one of its languages is not installed."""
   packages = 'apt-get install tesseract-ocr tesseract-ocr-fra tesseract-ocr-deu'
   if shutil.which('tesseract') is None:
     raise ConfigError(f'--tesseract: it is not installed ({packages})')
@@ -149,7 +149,7 @@ def check_tesseract() -> None:
 
 
 def tesseract_set(words: Words, language: str) -> dict[str, Any]:
-  """What Tesseract reads: as single words where no text has a space, as single lines otherwise."""
+  """Results of Tesseract: in single-word mode if no text has a space, otherwise in single-line mode."""
   mode = 7 if any(' ' in text for text in words.texts) else 8
   began = time.monotonic()
   readings = tesseract(words.gather(np.arange(len(words))), language, mode)
@@ -159,7 +159,7 @@ def tesseract_set(words: Words, language: str) -> dict[str, Any]:
 
 
 def tesseract(images: Sequence[np.ndarray], language: str, mode: int) -> list[str]:
-  """The text of each picture in one line, by one process that gets a list of them."""
+  """The text of each picture on one line, from one process for the whole list."""
   with tempfile.TemporaryDirectory() as folder:
     names = [f'{folder}/{i:06}.png' for i in range(len(images))]
     for name, image in zip(names, images, strict=True):

@@ -1,4 +1,4 @@
-"""Makes README's picture of `jaxgen read`: a line, and below it what is read, each character under its span.
+"""Makes the README's picture of `jaxgen read`: a line, and below it the reading, each character under its span.
 
 jaxgen write Dimanche --styles 4 --output words/
 python benchmarks/handwriting_reading.py words/Dimanche*_0_4.png docs/images/handwriting_read.png
@@ -18,7 +18,7 @@ from jaxgen.systems.handwriting.reading.pictures import open_picture
 from jaxgen.systems.handwriting.reading.service import Answer, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
 
-HEIGHT, BELOW = 128, 64  # rows of the line, and of its reading
+HEIGHT, BELOW = 128, 64  # rows of the line and of its reading
 COLOURS = '#c2410c', '#1d4ed8'
 
 
@@ -37,7 +37,7 @@ def explained(line: Image.Image, answer: Answer) -> Image.Image:
 
 
 def main() -> None:
-  """Reads, says what, writes the picture."""
+  """Reads the line, prints the reading and writes the picture."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

@@ -1,18 +1,18 @@
-"""Trains the rows of the paper's tables over seeds, each from random weights and after our paired start.
+"""Trains the rows of the paper's tables with several seeds, from random weights and after our paired start.
 
   python benchmarks/handwriting_rows.py --seeds 3 --out benchmarks/results/handwriting_rows_cpu.json
   python benchmarks/handwriting_rows.py --seeds 3 --finished --out FILE --page PAGE --sheet PICTURE
 
-The first kind is the variant of the row as it is. The second one, ours, has the same networks and objective,
-and begins from drawings: R reads, then G and phi copy drawings of their words, then the row's own updates. Rows
-that have the same networks share that start, which is trained once a seed as a run of its own. Seed 0 of every
-row comes first. Runs live in --runs and are resumed or reused when they are there, so the command can be
-stopped and given again; --finished trains nothing and takes what is there. On words that people wrote:
+The first kind is the row's variant unchanged. The second one, ours, has the same networks and objective but
+starts from drawings: R learns to read, then G and phi learn to copy drawings of their words, then the row's own
+updates follow. Rows with the same networks share that start, which is trained once per seed as a separate run.
+Seed 0 of every row comes first. Runs are kept in --runs and resumed or reused if present, so the command can be
+stopped and rerun; --finished trains nothing and uses existing runs. For real handwriting:
 
   python benchmarks/handwriting_rows.py --size small --set data.name=dhsd_words_de --set data.max_letters=12 \
     --word Straße --out FILE --page PAGE --sheet PICTURE
 
-there the start learns from drawings of the words of the set.
+there the start is trained on drawings of the set's words.
 """
 
 import argparse
@@ -73,25 +73,25 @@ FIGURES = (
 
 
 def complete(evaluation: dict[str, Any]) -> bool:
-  """Whether an evaluation is whole; one of before there was a floor, with fewer draws, is made anew."""
+  """Whether an evaluation is complete; older ones without a floor, with fewer draws, are repeated."""
   return evaluation['geometry_score'] is not None and 'geometry_score_floor' in evaluation
 
 
 TABLE = rows.Table('handwriting', ROWS, FIGURES, FIGURES, complete)
 RANDOM, STARTED = KINDS
-NOISES = 4  # of the word on the sheet, a row and kind
+NOISES = 4  # samples of the word on the sheet, per row and kind
 GAP = 24  # white pixels between the kinds
 
 
 def main() -> None:
-  """Parses the command line, runs what is missing, writes the result, the page and the sheet."""
+  """Parses the command line, trains missing runs, writes the result, the page and the sheet."""
   args = make_parser().parse_args()
   unknown = set(args.rows.split(',')) - set(ROWS)
   if unknown:
     raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
   startup.enable_compilation_cache()
   reporter, runs = Reporter(), {kind: {} for kind in args.kinds.split(',')}
-  # Seed 0 of every row first: a stopped command leaves whole tables.
+  # Seed 0 of every row first: an interrupted command leaves complete tables.
   for seed, kind, row in itertools.product(range(args.seeds), runs, args.rows.split(',')):
     found = figures(kind, row, seed, args, reporter)
     if found is not None:
@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-  """The options."""
+  """The command line's options."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -130,9 +130,9 @@ def make_parser() -> argparse.ArgumentParser:
 def figures(
   kind: str, row: str, seed: int, args: argparse.Namespace, reporter: Reporter
 ) -> dict[str, Any] | None:
-  """evaluation.json of a row, flat, trained first where it is missing; None where it must not be.
+  """Flattened evaluation.json of a row, trained first if missing; None if training is not allowed.
 
-  Of a row after its start, with the figures of the start as 'start.NAME'.
+  For a row after its start, the start's figures are included as 'start.NAME'.
   """
   variant, pairs = f'{args.size},{row}', settings(kind, row, seed, args)
   found = _finished(variant, pairs, seed, args)
@@ -150,7 +150,7 @@ def figures(
 
 
 def settings(kind: str, row: str, seed: int, args: argparse.Namespace) -> list[str]:
-  """KEY=VALUE of a run."""
+  """The KEY=VALUE settings of a run."""
   if kind == RANDOM:
     return [*args.set, f'num_steps={args.steps}']
   file = start_folder(row, seed, args).with_suffix('.safetensors')
@@ -160,7 +160,7 @@ def settings(kind: str, row: str, seed: int, args: argparse.Namespace) -> list[s
 def run(
   variant: str, pairs: list[str], seed: int, args: argparse.Namespace, reporter: Reporter
 ) -> dict[str, Any]:
-  """Trains and evaluates a run, which may be there in part."""
+  """Trains and evaluates a run, resuming it if it is partly done."""
   given = argparse.Namespace(set=pairs, runs=args.runs, evaluate=True)
   return chosen(rows.figures(TABLE, variant, seed, given, reporter))
 
@@ -168,16 +168,16 @@ def run(
 def _finished(
   variant: str, pairs: list[str], seed: int, args: argparse.Namespace
 ) -> dict[str, Any] | None:
-  """The figures of a run that has ended and was evaluated whole; None where there is none."""
+  """The figures of a finished, fully evaluated run; None if there is none."""
   config, name = rows.configured(TABLE, variant, seed, pairs)
   return finished(args.runs / name, config)
 
 
 def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
-  """The figures of a run of a config that was evaluated whole; None where there is none.
+  """The figures of a config's fully evaluated run; None if there is none.
 
   Raises:
-    SystemExit: the folder is another run's.
+    SystemExit: the folder belongs to another run.
   """
   try:
     found = json.loads((workdir / 'evaluation.json').read_text())
@@ -190,14 +190,14 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
 
 
 def refuse_other(path: Path, saved: ConfigDict, config: ConfigDict) -> None:
-  """Raises SystemExit where what is at a path was trained by another config than that asked for."""
+  """Raises SystemExit if what is at a path was trained with a config other than the requested one."""
   lines = saved_configs.differing(saved, config, (*saved_configs.RESUME_FREE, 'steps_per_call'))
   if lines:
     raise SystemExit(f'error: {path} is a run of another config: {"; ".join(lines)}')
 
 
 def chosen(evaluation: dict[str, Any]) -> dict[str, Any]:
-  """The figures of an evaluation.json, flat, and its step; None where one was not measured."""
+  """The flattened figures of an evaluation.json, and its step; None if one was not measured."""
   flat = configs.flatten(evaluation)
   return {name: flat.get(name) for name in ('step', *FIGURES)}
 
@@ -206,7 +206,7 @@ def chosen(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 
 def start_folder(row: str, seed: int, args: argparse.Namespace) -> Path:
-  """Where the start of a row is trained; one folder for rows that have the same networks."""
+  """The folder for the start of a row, shared by rows with the same networks."""
   form = row if row in OWN_NETWORKS else 'shared'
   steps = f'{args.read_steps}-{args.paired_steps}'
   given = configs.digest(sorted(args.set)) if args.set else 'default'
@@ -214,12 +214,12 @@ def start_folder(row: str, seed: int, args: argparse.Namespace) -> Path:
 
 
 def make_start(row: str, seed: int, args: argparse.Namespace, reporter: Reporter) -> None:
-  """Trains the start of a row where it is missing, and exports it beside its folder.
+  """Trains the start of a row if missing, and exports it beside its folder.
 
-  One that is there by another judge than that of the rows is evaluated anew.
+  An existing start evaluated by a different judge than the rows is re-evaluated.
 
   Raises:
-    SystemExit: the file that is there is another start's.
+    SystemExit: the existing file is another start's.
   """
   folder = start_folder(row, seed, args)
   file, config = folder.with_suffix('.safetensors'), start_config(row, seed, args)
@@ -239,7 +239,7 @@ def make_start(row: str, seed: int, args: argparse.Namespace, reporter: Reporter
 
 
 def start_config(row: str, seed: int, args: argparse.Namespace) -> ConfigDict:
-  """The networks of a row, which learn from drawings: of the set's own words where it is not of drawn ones."""
+  """The config of a row's networks trained on drawings, of the set's own words if the set is not drawn."""
   steps = args.read_steps + args.paired_steps
   variant = f'{args.size},{row if row in OWN_NETWORKS else "alpha_1"}'
   pairs = [
@@ -248,7 +248,7 @@ def start_config(row: str, seed: int, args: argparse.Namespace) -> ConfigDict:
     f'curriculum.read_steps={args.read_steps}',
     f'curriculum.paired_steps={args.paired_steps}',
     'loss.parameter_norms=0',
-    'optim.recogniser_learning_rate=2e-3',  # that of the main job: R is alone
+    'optim.recogniser_learning_rate=2e-3',  # as in the main job, since R trains alone
     *(['data.name=drawn'] if set_name(args) else []),
   ]
   config, _ = rows.configured(TABLE, variant, seed, pairs)
@@ -258,7 +258,7 @@ def start_config(row: str, seed: int, args: argparse.Namespace) -> ConfigDict:
 
 
 def set_name(args: argparse.Namespace) -> str:
-  """data.name of --set; '' where words are drawn."""
+  """data.name from --set; '' for drawn words."""
   config, _ = rows.configured(TABLE, f'{args.size},alpha_1', 0, args.set)
   return '' if is_drawn(config) else config.data.name
 
@@ -266,7 +266,7 @@ def set_name(args: argparse.Namespace) -> str:
 def _draw_words_of_set(
   config: ConfigDict, variant: str, seed: int, args: argparse.Namespace
 ) -> None:
-  """Has a config draw the training words of the set of --set, in the set's symbols."""
+  """Makes a config draw the training words of the set named by --set, in the set's symbols."""
   corpus = load_corpus(rows.configured(TABLE, variant, seed, args.set)[0])
   text = '\n'.join(corpus.words) + '\n'
   name = f'words-{configs.digest(text)}.txt'
@@ -310,7 +310,7 @@ def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-  """Mean and 95 % interval over seeds of each figure that all of them have, and the least."""
+  """Mean, 95 % interval and minimum over seeds of each figure that all of them have."""
   result = {}
   for name in dict.fromkeys(name for x in runs for name in x):
     values = [x.get(name) for x in runs]
@@ -320,7 +320,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def sheet(runs: dict[str, Any], args: argparse.Namespace) -> np.ndarray:
-  """A line for each row that has a run of seed 0, under its name: the word in noises of one key, by kind."""
+  """A line for each row with a run of seed 0, under its name: the word with noises of one key, by kind."""
   lines = []
   for row in args.rows.split(','):
     kinds = [kind for kind in runs if '0' in runs[kind].get(row, {})]
@@ -342,7 +342,7 @@ def sheet(runs: dict[str, Any], args: argparse.Namespace) -> np.ndarray:
 
 
 def written(trained: Trained, word: str) -> tuple[str, np.ndarray]:
-  """A word as a net can spell it, and a line of it in noises that are the same for all nets of a size of z."""
+  """A word as a net can spell it, and a line of samples of it, with noises shared by nets of equal z size."""
   writer = Inference(make_model(trained.config, trained.facts), trained.facts, trained.config)
   word = spelled(word, writer)
   labels, lengths = writer.charset.encode([word] * NOISES, trained.facts['max_length'])
@@ -354,7 +354,7 @@ def written(trained: Trained, word: str) -> tuple[str, np.ndarray]:
 
 
 def spelled(word: str, writer: Inference) -> str:
-  """The word, in small letters where there are no capitals, without accents where there are none.
+  """The word, in lower case if the writer has no capitals, without accents if it has none.
 
   Raises:
     SystemExit: it cannot be spelled.

@@ -1,21 +1,21 @@
-"""The rows of the paper's tables beside ours, as the documentation has them."""
+"""Documentation page comparing the rows of the paper's tables with ours."""
 
 import itertools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 KINDS = ('from random weights', 'after our paired start')
-BASE = 'alpha_1'  # the paper's own, in each part of its table
-TEXT_LOST = 0.8  # a character error rate from which on nothing is written
+BASE = 'alpha_1'  # the paper's own method, in each part of its table
+TEXT_LOST = 0.8  # character error rate from which on the text counts as lost
 
 
 class Row(NamedTuple):
-  """What the paper reports of a row on RIMES.
+  """The paper's results for a row on RIMES.
 
   Attributes:
-    fid: on Inception's features.
+    fid: FID on Inception features.
     geometry: Geometry Score.
-    text: whether what is written is the word.
+    text: whether the writing is the requested word.
   """
 
   fid: float
@@ -38,7 +38,7 @@ TABLES = {
   'Adversarial loss': ('alpha_1', 'gan', 'lsgan'),
   'Networks': ('alpha_1', 'no_attention', 'first_linear'),
 }
-# Rows whose networks are not those of the others.
+# Rows whose networks differ from the others'.
 OWN_NETWORKS = ('no_attention', 'first_linear')
 COUNTED = {'real': 'num_examples', 'generated': 'num_generated'}
 _START = ('generated_cer', 'generated_cer_own')
@@ -47,7 +47,7 @@ _NORMS = [f'grad_norm_ratio.{name}' for name in ('pixels', 'parameters')]
 
 
 def page(report: dict[str, Any]) -> str:
-  """A table for each kind, in the paper's parts, with what it decides and where its order is another one."""
+  """A table for each kind, in the paper's parts, with conclusions and deviations from the paper's order."""
   lines = []
   for kind, found in report['summary'].items():
     if found:
@@ -77,7 +77,7 @@ def _updates(kind: str, report: dict[str, Any]) -> str:
 
 
 def table(found: dict[str, Any]) -> list[str]:
-  """Lines of a table: a row a row of the paper's, in its parts."""
+  """Lines of a table: one for each of the paper's rows, in its parts."""
   lines = [
     '| | FID-R | paper: FID | GS, 10⁻³ | paper: GS, 10⁻³ | CER seen | unseen | by R | paper: text | '
     'spread of slant, width, ink | log₁₀ norms, pixels, parameters | CER of R on drawn or real words |',
@@ -116,7 +116,7 @@ def _seeds(figures: dict[str, Any]) -> int:
 
 
 def _cell(figures: dict[str, Any], key: str, form: str, unit: float = 1.0) -> str:
-  """A mean, from three seeds on with its interval; - where it was not measured."""
+  """A mean, with its interval for three or more seeds; - if it was not measured."""
   if key not in figures:
     return '-'
   found = figures[key]
@@ -127,7 +127,7 @@ def _cell(figures: dict[str, Any], key: str, form: str, unit: float = 1.0) -> st
 
 
 def verdict(found: dict[str, Any]) -> str:
-  """Whether a table says anything of the text."""
+  """Whether a table allows conclusions about the text."""
   rates = {name: x['generated_cer']['mean'] for name, x in found.items() if 'generated_cer' in x}
   readable = [name for name, rate in rates.items() if rate <= TEXT_LOST]
   if not readable:
@@ -141,7 +141,7 @@ def verdict(found: dict[str, Any]) -> str:
 
 
 def orders(found: dict[str, Any]) -> list[str]:
-  """The rows by each figure beside the paper's order, and where the text is not as the paper has it."""
+  """The rows ordered by each figure beside the paper's order, and where the text differs from the paper."""
   lines = []
   there = [row for row in found if 'fid_r' in found[row]]
   if len(there) > 1:
@@ -165,7 +165,7 @@ def orders(found: dict[str, Any]) -> list[str]:
 
 
 def best(found: dict[str, Any]) -> list[str]:
-  """The least FID-R and score of each row, whatever runs have them, and in what the paper's best are others."""
+  """The lowest FID-R and score of each row over all runs, and where the paper's best rows differ."""
   told = []
   for row, figures in found.items():
     least = [
@@ -187,13 +187,13 @@ def best(found: dict[str, Any]) -> list[str]:
 
 
 def _count(found: dict[str, Any], key: str) -> str:
-  """How many words the rows were measured with: '300', '290 to 300', or '' where that is not known."""
+  """Number of words that the rows were measured with: '300', '290 to 300', or '' if unknown."""
   counts = sorted({round(figures[key]['mean']) for figures in found.values() if key in figures})
   return ' to '.join(f'{x:,}' for x in dict.fromkeys((*counts[:1], *counts[-1:])))
 
 
 def geometry(found: dict[str, Any]) -> list[str]:
-  """The floor of the Geometry Score, and the rows in order as far as their scores tell it."""
+  """The floor of the Geometry Score, and the order of the rows as far as their scores determine it."""
   there = [row for row in found if {'geometry_score', 'geometry_score_floor'} <= found[row].keys()]
   if not there:
     return []
@@ -222,21 +222,21 @@ def geometry(found: dict[str, Any]) -> list[str]:
 
 
 def _floors(found: dict[str, Any], rows: list[str]) -> str:
-  """The least and the largest floor of some rows: it is of the real words of a seed, but for how many ran."""
+  """The range of floors over some rows: a floor depends only on a seed's real words and on the seeds run."""
   floors = sorted(1e3 * found[row]['geometry_score_floor']['mean'] for row in rows)
   least, largest = (f'{x:.2f}' for x in (floors[0], floors[-1]))
   return least if least == largest else f'{least} to {largest}'
 
 
 def _apart(a: dict[str, Any], b: dict[str, Any], floor: float) -> bool:
-  """Whether the interval of a score ends below that of a larger one, which is above the floor."""
+  """Whether a score's interval lies below that of a larger score that is above the floor."""
   a, b = a['geometry_score'], b['geometry_score']
   ends = a['mean'] + a['interval95'], b['mean'] - b['interval95']
   return min(a['n'], b['n']) > 2 and ends[0] < ends[1] and floor < b['mean']
 
 
 def starts(found: dict[str, Any]) -> list[str]:
-  """What is written before the first update of a row, by networks; rows without a start have none."""
+  """Figures of the starts, before a row's first update, by networks; rows without a start have none."""
   told = {}
   for name, figures in found.items():
     if 'start.generated_cer' in figures:

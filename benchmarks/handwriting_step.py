@@ -1,4 +1,4 @@
-r"""Measures a step of the handwriting game, the parts that it is made of, and a PyTorch twin beside it.
+r"""Measures a step of the handwriting game, its parts, and a PyTorch twin.
 
   python benchmarks/handwriting_step.py --config=configs/handwriting.py:tiny,alpha_1 --twin --json=FILE
 
@@ -11,10 +11,10 @@ What is measured, in one process:
   lstms    of writer and rec, their LSTMs alone, forward and backward as often as in the step
   eager    with --twin: a plain PyTorch loop of the same networks, batch and data, PyTorch's default Adam
   tuned    with --twin: the same with the fused Adam
-PyTorch has as many threads as there are cores, as XLA has. Windows of all alternate, so that a busy machine
-disturbs them alike: ratios are taken between neighbours, and their medians and ranges are what to read. Parts
-are programs of their own, so their shares of the step need not add up to one; what they leave is Adam, the
-average and the balance. Networks have random weights: what is written does not matter here.
+PyTorch uses as many threads as there are cores, like XLA. Timing windows of all alternate, so that a busy
+machine affects them equally: ratios are taken between adjacent windows, and their medians and ranges are what
+to read. Parts are separate programs, so their shares of the step need not add up to one; the remainder is Adam,
+the average and the balance. Networks have random weights: what they write does not matter here.
 """
 
 import functools
@@ -88,7 +88,7 @@ def main(argv: list[str]) -> None:
 
 
 def random_state(steps: Steps, config: ConfigDict, facts: dict[str, Any]) -> TrainState:
-  """A state of random weights: to compile the initialisation takes longer than to compile a step."""
+  """A state with random weights: compiling the initialisation takes longer than compiling a step."""
   shapes = jax.eval_shape(functools.partial(init, steps, config, facts), jax.random.key(0))
   rng = np.random.default_rng(config.seed)
 
@@ -114,7 +114,7 @@ def make_batch(config: ConfigDict, data: Data, step: int) -> Batch:
 def parts(
   steps: Steps, state: TrainState, batch: Batch
 ) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-  """What a step is made of: functions and what they are called with."""
+  """The parts of a step: functions and their arguments."""
   reading = jax.eval_shape(steps.nets.rec.apply, steps.variables(state, 'rec'), batch['image'])
   logits = jax.random.normal(jax.random.key(0), (2, *reading.logits.shape), reading.logits.dtype)
   found: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -128,13 +128,13 @@ def parts(
     of_phi = [name for name, _ in lstms].count('gen')
     arrays = [
       lstm for _, lstm in lstms
-    ]  # arguments: XLA would compute with constants as it compiles
+    ]  # arguments, since XLA would fold constants at compile time
     found['lstms'] = (functools.partial(recurrent, of_phi), (arrays,))
   return found
 
 
 def writer(steps: Steps, state: TrainState, batch: Batch) -> PyTree:
-  """Images for D, then images and the gradients of their parameters."""
+  """Images for D, then images and parameter gradients for the writer's own update."""
   words = batch['gen_label'], batch['gen_length']
   for_d, own = (steps.latents(state, name, len(words[0])) for name in ('for_d', 'own'))
 
@@ -148,7 +148,7 @@ def writer(steps: Steps, state: TrainState, batch: Batch) -> PyTree:
 
 
 def discriminator(steps: Steps, state: TrainState, batch: Batch) -> PyTree:
-  """Gradients of D's parameters by real and other images, then of images."""
+  """Gradients of D's parameters on real and other images, then of the images."""
   images, others = batch['image'], -batch['image']
 
   def judged(disc: PyTree, images: jax.Array, update: bool = False) -> Any:
@@ -168,7 +168,7 @@ def discriminator(steps: Steps, state: TrainState, batch: Batch) -> PyTree:
 
 
 def recogniser(steps: Steps, state: TrainState, batch: Batch) -> PyTree:
-  """Gradients of R's parameters by real words, then of images."""
+  """Gradients of R's parameters on real words, then of the images."""
 
   def loss(rec: PyTree, images: jax.Array, kind: str) -> jax.Array:
     words = batch[f'{kind}label'], batch[f'{kind}length']
@@ -194,7 +194,7 @@ class Lstm(NamedTuple):
   """A bidirectional LSTM of a network.
 
   Attributes:
-    params: of it.
+    params: its parameters.
     x: two inputs [2, B, T, C].
     lengths: [B] valid times.
   """
@@ -207,7 +207,7 @@ class Lstm(NamedTuple):
 def find_lstms(
   steps: Steps, state: TrainState, batch: Batch, frames: int
 ) -> list[tuple[str, Lstm]]:
-  """(player, LSTM) of phi's, then of R's."""
+  """(player, LSTM) pairs, phi's first, then R's."""
   found, dtype = [], steps.nets.rec.dtype
   whole = jnp.full(len(batch['image']), frames, jnp.int32)
   phi, times = state.params['gen'].get('phi', {}), batch['gen_label'].shape[1]
@@ -225,12 +225,12 @@ def find_lstms(
 
 
 def recurrent(num_of_phi: int, lstms: list[Lstm]) -> PyTree:
-  """Both passes of each; the second one of phi is for D and has no gradient."""
+  """Forward and backward passes of each LSTM; phi's second pass is for D and has no gradient."""
   return [both_passes(lstm, i >= num_of_phi) for i, lstm in enumerate(lstms)]
 
 
 def both_passes(lstm: Lstm, backward: bool) -> PyTree:
-  """Gradients of parameters and input at the first input; of the second input, or its output alone."""
+  """Gradients of parameters and input at the first input; the same at the second, or only its output."""
   hidden = lstm.params['both']['forward_rnn']['cell']['hi']['kernel'].shape[1]
   net = BidirectionalLSTM(hidden, dtype=lstm.x.dtype)
 
@@ -249,7 +249,7 @@ def twin_runs(config: ConfigDict, data: Data, counts: dict[str, int]) -> dict[st
   """PyTorch's loops, with as many threads as cores.
 
   Raises:
-    SystemExit: its networks have other numbers of parameters than ours, up to the LSTMs' second biases.
+    SystemExit: its parameter counts differ from ours, apart from the LSTMs' second biases.
   """
   from twins import handwriting as twin
   from twins import handwriting_nets
@@ -291,7 +291,7 @@ def _stepping(steps: Steps, state: TrainState, batches: list[Batch]) -> Run:
 
 
 def summarize(seconds: dict[str, list[float]], num_steps: int) -> dict[str, Any]:
-  """Milliseconds a step, shares of the step, and how many times PyTorch's speed ours is."""
+  """Milliseconds a step, shares of the step, and our speed relative to PyTorch's."""
   step = seconds['step']
   shares, speed = {}, {}
   for name in seconds.keys() - {'step'}:
@@ -312,7 +312,7 @@ def summarize(seconds: dict[str, list[float]], num_steps: int) -> dict[str, Any]
 
 
 def show(result: dict[str, Any]) -> None:
-  """Prints what was found."""
+  """Prints the result."""
   print(f'\n{result["config"]}  {result["machine"]["date"]}  {result["machine"]["device"]}')
   for name, ms in result['milliseconds'].items():
     text = f'{name:>7}: {ms["median"]:8.1f} ms'

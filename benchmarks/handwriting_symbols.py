@@ -1,12 +1,12 @@
-"""How legible each symbol of a writer is: what an independent recogniser makes of it, generated and drawn.
+"""Measures the legibility of each symbol of a writer to an independent recogniser, generated and drawn.
 
   python benchmarks/handwriting_symbols.py --weights jaxgen/weights/handwriting.safetensors --out FILE
 
-Every symbol of the charset stands in --texts texts that training did not show: a letter, an apostrophe or a
-hyphen in the place of one of a word, a digit in a number, a mark of punctuation beside a word. Each text is
-generated in a hand of its own and drawn in another. The recogniser is the one of the writer's evaluation, which
-never trained it. A symbol is misread where the edits from the text to the reading change it or leave it out;
-that rate on drawn texts is what the recogniser itself gets wrong.
+Every symbol of the charset appears in --texts texts unseen in training: a letter, an apostrophe or a hyphen
+replaces a letter of a word, a digit is part of a number, a punctuation mark adjoins a word. Each text is
+generated in its own hand and drawn in another. The recogniser is that of the writer's evaluation, which took no
+part in its training. A symbol is misread if the edits from the text to the reading change or delete it; the
+rate on drawn texts is the recogniser's own error.
 """
 
 import argparse
@@ -46,12 +46,12 @@ from jaxgen.terminal.reporter import Reporter
 
 BATCH = 64
 OPENING = '«('
-SHOWN = 0.2  # of its occurrences misread, from which on a symbol is in the printed table
-Placed = tuple[str, int]  # a text, and where the symbol is in it
+SHOWN = 0.2  # least misread rate of a symbol in the printed table
+Placed = tuple[str, int]  # a text, and the symbol's position in it
 
 
 def main() -> None:
-  """Writes, draws and reads every symbol, and writes the result."""
+  """Generates, draws and reads every symbol, and writes the result."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -101,7 +101,7 @@ def main() -> None:
 def placed_texts(
   config: Any, facts: dict[str, Any], number: int, seed: int
 ) -> list[tuple[str, Placed]]:
-  """(symbol, (text, place)), `number` of each symbol; of words that training did not show."""
+  """(symbol, (text, position)), `number` of each symbol, from words unseen in training."""
   config = config.copy_and_resolve_references()
   with config.unlocked():
     for kind in config.data.variety:
@@ -117,7 +117,7 @@ def placed_texts(
 
 
 def placed(symbol: str, word: str, rng: np.random.Generator) -> Placed:
-  """A text with the symbol, and where it is."""
+  """A text containing the symbol, and its position."""
   if symbol.isdecimal():
     digits = [str(x) for x in rng.integers(10, size=int(rng.integers(1, 5)))]
     at = int(rng.integers(len(digits)))
@@ -132,7 +132,7 @@ def placed(symbol: str, word: str, rng: np.random.Generator) -> Placed:
 
 
 def judged(opened: Any, texts: list[tuple[str, Placed]], seed: int) -> tuple[Judged, Judged]:
-  """The texts generated and drawn, as the independent recogniser reads them."""
+  """The independent recogniser's readings of the texts, generated and drawn."""
   trained, tools = opened.trained, opened.tools
   config, facts = trained.config, trained.facts
   writer = Inference(make_model(config, facts), facts, config)
@@ -162,7 +162,7 @@ def judged(opened: Any, texts: list[tuple[str, Placed]], seed: int) -> tuple[Jud
 
 
 def drawer(config: Any, seed: int) -> Callable[[str, int], np.ndarray]:
-  """Draws text `number` in the hand of a writer that training does not have, uint8 [H, W]."""
+  """A function that draws text `number` in the hand of an unseen writer, uint8 [H, W]."""
   data = config.data
   canvas = Canvas(data.height, data.width, not is_natural(config))
   hands = Hands(**{name: tuple(value) for name, value in data.hands.items()})
@@ -184,7 +184,7 @@ def drawer(config: Any, seed: int) -> Callable[[str, int], np.ndarray]:
 
 
 def by_symbol(texts: list[tuple[str, Placed]]) -> dict[str, list[tuple[int, int]]]:
-  """{symbol: [(row, place in its text)]}."""
+  """{symbol: [(row, position in its text)]}."""
   found: dict[str, list[tuple[int, int]]] = {}
   for row, (symbol, (_, place)) in enumerate(texts):
     found.setdefault(symbol, []).append((row, place))
@@ -192,7 +192,7 @@ def by_symbol(texts: list[tuple[str, Placed]]) -> dict[str, list[tuple[int, int]
 
 
 def misread(places: list[tuple[int, int]], read: Judged) -> dict[str, Any]:
-  """The share of a symbol's occurrences that are misread, and as what most often ('' where it is left out)."""
+  """The share of a symbol's occurrences that is misread, and its most frequent misreading ('' if omitted)."""
   seen: collections.Counter[str] = collections.Counter()
   for row, place in places:
     for edit in Levenshtein.editops(read.texts[row], read.readings[row]):

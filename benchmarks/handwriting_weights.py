@@ -1,17 +1,16 @@
-r"""Makes trained runs the nets that `jaxgen write` and `jaxgen read` use, and writes their model card.
+r"""Ships trained runs as the nets of `jaxgen write` and `jaxgen read`, and writes their model cards.
 
   python benchmarks/handwriting_weights.py --reader runs/reader --writer runs/writer \
     --out benchmarks/results/handwriting_weights_cpu.json
 
-writes jaxgen/weights/handwriting_reader.safetensors, of the saved step that is best on validation, with the
-calibration of its confidences, and measures it on the test pictures of its sets, beside Tesseract where that is
-installed; writes jaxgen/weights/handwriting.safetensors of the writer's newest step (or --writer-step) with its
-evaluation; renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which keeps
-what is not given. The runs themselves are left as they are. $JAXGEN_DATA has the sets.
+writes jaxgen/weights/handwriting_reader.safetensors from the saved step that is best on validation, with its
+confidence calibration, and measures it on the test pictures of its sets, beside Tesseract if installed; writes
+jaxgen/weights/handwriting.safetensors from the writer's newest step (or --writer-step) with its evaluation;
+renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which keeps what is not
+given. The runs themselves are not changed. The sets are in $JAXGEN_DATA.
 
-Without runs, of the present files: --calibrate fits the reader's confidences anew, --sampling has the writer
-write with other noise, as --sampling eval.truncation=0.5. --symbols has the card name the symbols that are
-written less legibly.
+Without runs, the present files are updated: --calibrate refits the reader's confidences, --sampling changes the
+writer's noise, as in --sampling eval.truncation=0.5. --symbols lists the less legible symbols in the card.
 """
 
 import argparse
@@ -124,7 +123,7 @@ WRITER_LIMITS = (
   "real hand and imitates nobody's. `eval.faces` in its header leaves out an eleventh that it has not learned, "
   '`eval.truncation` halves the noise that it learned from.'
 )
-WEAK = 0.25  # of a symbol's texts misread, from which on the card names it
+WEAK = 0.25  # least misread rate of a symbol that the card names
 SOURCES = {
   'dhsd': 'DHSD',
   'lectaurep': 'Lectaurep Repertoires',
@@ -176,14 +175,14 @@ def main() -> None:
 
 
 def ship_reader(run: Path, before: dict[str, Any]) -> dict[str, Any]:
-  """Writes a reader with its calibration and measures what it reads; its row."""
+  """Writes a reader with its calibration and measures its readings; returns its row."""
   found = shipping.evaluated(run, 'best')
   trained = loading.load(run, found['step'])
   return written_reader(trained, shipping.about(trained, run, KEPT['reader']), found, before)
 
 
 def calibrate_reader(row: dict[str, Any]) -> dict[str, Any]:
-  """Evaluates the reader that ships, and writes and measures it anew with the calibration found; its row."""
+  """Evaluates the shipped reader, rewrites it with the new calibration and measures it; returns its row."""
   with tempfile.TemporaryDirectory() as folder:
     found = inference.evaluate(Path(shutil.copy(READER, folder)))
   about = {key: value for key, value in row.items() if key not in ('together', 'sets')}
@@ -193,13 +192,13 @@ def calibrate_reader(row: dict[str, Any]) -> dict[str, Any]:
 def written_reader(
   trained: Trained, row: dict[str, Any], found: dict[str, Any], before: dict[str, Any]
 ) -> dict[str, Any]:
-  """Writes a reader with what an evaluation found, and measures what it reads; its row.
+  """Writes a reader with the results of an evaluation, and measures its readings; returns its row.
 
   Args:
     trained: the reader.
-    row: what is said of its training.
+    row: description of its training.
     found: the evaluation.
-    before: the row's sets of an earlier measurement, whose figures of Tesseract stay.
+    before: the row's sets from an earlier measurement, whose Tesseract figures are kept.
   """
   shipping.save(READER, trained, row, TERMS, **{key: str(found[key]) for key in FITTED})
   sets: dict[str, Any] = {}
@@ -214,14 +213,14 @@ def written_reader(
 
 
 def ship_writer(run: Path, step: int | None) -> dict[str, Any]:
-  """Writes a writer; its row has what an evaluation says of it."""
+  """Writes a writer and returns its row, including its evaluation."""
   found = shipping.evaluated(run, step)
   trained = loading.load(run, found['step'])
   return written_writer(trained, shipping.about(trained, run, KEPT['writer']), found)
 
 
 def resample_writer(row: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-  """Evaluates the writer that ships with other keys of eval, and writes it so; its row."""
+  """Evaluates the shipped writer with changed eval keys and rewrites it with them; returns its row."""
   trained = load_weights(SHIPPED)
   with tempfile.TemporaryDirectory() as folder:
     file = save_weights(Path(folder) / SHIPPED.name, trained)
@@ -236,13 +235,13 @@ def resample_writer(row: dict[str, Any], changes: Sequence[str]) -> dict[str, An
 
 
 def written_writer(trained: Trained, row: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-  """Writes a writer; its row, with what an evaluation found."""
+  """Writes a writer and returns its row, with the results of an evaluation."""
   shipping.save(SHIPPED, trained, row, WRITER_TERMS)
   return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
 
 
 def reader_card(row: dict[str, Any]) -> str:
-  """The model card of the net that reads."""
+  """The reader's model card."""
   results = [
     Result(
       'handwriting_reader',
@@ -259,7 +258,7 @@ def reader_card(row: dict[str, Any]) -> str:
 
 
 def writer_card(row: dict[str, Any]) -> str:
-  """The model card of the net that writes."""
+  """The writer's model card."""
   cer = {'cer': round(row['evaluation']['generated_cer_unseen'], 4)}
   about = 'generated words that training had not, read by an independent recogniser'
   results = [Result('handwriting', 'drawn-words', cer, about)]
@@ -367,7 +366,7 @@ def _symbols(found: dict[str, Any]) -> str:
 
 
 def with_symbols(file: Path) -> dict[str, Any]:
-  """What a result of handwriting_symbols.py says of a net as a whole, and of its weakest symbols."""
+  """Overall figures and weakest symbols from a result file of handwriting_symbols.py."""
   found = json.loads(file.read_text())
   shares = {
     symbol: (of['generated']['share'], of['drawn']['share'])

@@ -1,7 +1,7 @@
-"""Runs the package's own training loop and looks at it from outside, without changing it.
+"""Runs the package's own training loop and observes it from outside, without changing it.
 
-The loop calls `update(step)` of its progress bar after every dispatched call. Here the bar is a watch: between
-two updates lies exactly what the loop costs, logging included.
+The loop calls `update(step)` of its progress bar after every dispatched call. Here the bar is a stopwatch: the
+time between two updates is exactly what the loop costs, including logging.
 """
 
 import argparse
@@ -27,11 +27,11 @@ SETTLING_CALLS = 4
 
 
 class Enough(Exception):  # noqa: N818 (an event, not an error)
-  """Ends a run that has been looked at for long enough."""
+  """Raised to end a run that has been observed long enough."""
 
 
 class Watcher(Reporter):
-  """A silent reporter that passes every update of the loop on.
+  """A silent reporter that forwards every update of the loop.
 
   Args:
     update: called with the number of dispatched steps; may raise Enough.
@@ -42,7 +42,7 @@ class Watcher(Reporter):
     self._update = update
 
   def steps(self, total: int, start: int, main=()) -> Any:
-    """What the loop takes for its progress bar."""
+    """The object that the loop uses as its progress bar."""
     del total, start, main
     return _Bar(self._update)
 
@@ -58,16 +58,16 @@ class _Bar:
     pass
 
   def metrics(self, step: int, values: Any) -> None:
-    """Nothing is shown."""
+    """Shows nothing."""
 
 
 class Stopwatch:
-  """Times windows of the loop, and lets others run between two of them.
+  """Times windows of the loop, and lets other code run between them.
 
   Args:
-    num_steps: steps a window.
-    calls: steps a call; a divisor of num_steps.
-    pause: called with a window's seconds while the loop stands still; raises Enough to end.
+    num_steps: steps per window.
+    calls: steps per call; a divisor of num_steps.
+    pause: called with a window's seconds while the loop is paused; raises Enough to end.
   """
 
   def __init__(self, num_steps: int, calls: int, pause: Callable[[float], None]):
@@ -75,13 +75,13 @@ class Stopwatch:
     self._first, self._began = SETTLING_CALLS * calls, 0.0
 
   def update(self, step: int) -> None:
-    """To be called after each dispatched call."""
+    """Must be called after each dispatched call."""
     now = time.perf_counter()
     if step == self._first:
       self._began = now
     elif step == self._first + self._num_steps:
       self._pause(now - self._began)
-      # The call that was in flight ended during the pause: let the pipeline fill again.
+      # The call in flight finished during the pause: let the pipeline refill.
       self._first = step + SETTLING_CALLS * self._calls
 
 
@@ -102,14 +102,14 @@ def interleave(
   until: float | None = None,
   clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-  """Seconds of each one's window by round; one step more before each, which is not measured.
+  """Seconds of each contender's window by round, each after one unmeasured step.
 
   Args:
-    runs: by name; each takes so many steps and waits for them.
+    runs: by name; each runs a given number of steps and waits for them.
     rounds: windows of each.
-    num_steps: of a window.
-    until: of `time.perf_counter`; no round begins, but the first, that would end later. None: never.
-    clock: of windows; `time.process_time` on one core counts no time in which others compute.
+    num_steps: steps per window.
+    until: `time.perf_counter` deadline: except for the first, no round starts that would end later. None: none.
+    clock: clock for windows; `time.process_time` on one core excludes time in which other processes compute.
   """
   seconds: dict[str, list[float]] = {name: [] for name in runs}
   longest = 0.0
@@ -130,18 +130,18 @@ def interleave(
 
 
 def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
-  """The median and the range of the ratios of neighbouring windows."""
+  """The median and range of the ratios of adjacent windows."""
   found = [a / b for a, b in zip(numerator, denominator, strict=True)]
   return {'median': statistics.median(found), 'min': min(found), 'max': max(found)}
 
 
 def resolved(config: ConfigDict) -> ConfigDict:
-  """The config as the loop would run it: steps_per_call chosen."""
+  """The config as the loop would run it, with steps_per_call resolved."""
   return configs.resolve_steps_per_call(config, jax.default_backend() == 'cpu')
 
 
 def endless(config: ConfigDict, every: int = 0) -> ConfigDict:
-  """A resolved config that never ends; it evaluates and saves every so many steps, or never."""
+  """A resolved config whose run never ends; it evaluates and saves every `every` steps, or never for 0."""
   config = config.copy_and_resolve_references()
   config.unlock()
   config.num_steps = config.steps_per_call * 10**8
@@ -155,12 +155,12 @@ def endless(config: ConfigDict, every: int = 0) -> ConfigDict:
 def parse(
   parser: argparse.ArgumentParser, argv: Sequence[str]
 ) -> tuple[argparse.Namespace, ConfigDict]:
-  """A benchmark's own options, and the config with launch.py's overrides.
+  """Parses a benchmark's own options, and the config with launch.py's overrides.
 
-  From here on there is no compilation cache, and memory is kept as launch.py keeps it, for PyTorch too.
+  Disables the compilation cache, and configures memory as launch.py does, for PyTorch too.
 
   Raises:
-    ConfigError: a mistake in the config, in one line.
+    ConfigError: an error in the config, in one line.
   """
   args, rest = parser.parse_known_args(argv[1:])
   memory.keep_freed()
@@ -172,7 +172,7 @@ def parse(
 
 
 def make_parser(doc: str) -> argparse.ArgumentParser:
-  """A parser that leaves --config and --config.x to launch.py's."""
+  """A parser that leaves --config and --config.x to launch.py."""
   return argparse.ArgumentParser(
     description=doc,
     formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,10 +1,10 @@
-"""How well the shipped reader reads mouths that `jaxgen mouths` crops, beside crops that others made.
+"""Measures how well the shipped reader reads crops of `jaxgen mouths`, compared with third-party crops.
 
   python benchmarks/lipgen_crops.py --out benchmarks/results/lipgen_crops_cpu.json
 
-The 13 utterances of GRID that are there both as full faces ($JAXGEN_DATA/grid_sound) and as mouths
-($JAXGEN_DATA/grid_s1_mouths), which were held out, with the true times of their words; and whether files that
-were encoded anew are read as their originals are.
+It uses the 13 held-out GRID utterances available both as full faces ($JAXGEN_DATA/grid_sound) and as mouths
+($JAXGEN_DATA/grid_s1_mouths), with the true times of their words; and checks whether re-encoded files are read
+like their originals.
 """
 
 import sys
@@ -28,7 +28,7 @@ SOURCES = 'haar', 'mesh'
 
 
 def read(service: Service, frames: np.ndarray, spans: np.ndarray) -> tuple[str, ...]:
-  """The most probable word of each span, of frames that are framed."""
+  """The most probable word of each span, for frames cropped to the reader's framing."""
   inference = service.model.inference
   count = len(inference.words) - inference.knows_silence
   scores = service.slider.read(service.slider.features(frames), spans)[:, :count]
@@ -36,7 +36,7 @@ def read(service: Service, frames: np.ndarray, spans: np.ndarray) -> tuple[str, 
 
 
 def measure() -> dict[str, Any]:
-  """Accuracy by the source of the crops, and words that differ between encodings."""
+  """Accuracy by source of the crops, and words that differ between encodings."""
   service = Service(reading_model(load_weights(READER), known_segmenting(READER)), top=1)
   inference = service.model.inference
   folder = data_folder('grid_sound', '', '*.mpg and *.align')

@@ -1,4 +1,4 @@
-r"""What a trained reader is worth to somebody with a few clips of other words: with its net and without.
+r"""Measures the benefit of fine-tuning a trained reader on a few clips of other words over random weights.
 
   jaxgen pose-augment --of runs/lipgen --output turned
   python benchmarks/lipgen_fine_tuning.py --table turned/straight/words.tsv \
@@ -8,9 +8,9 @@ r"""What a trained reader is worth to somebody with a few clips of other words: 
     --words zero,one,two,three,four,five,six,seven,eight,nine --every 150 --batch-size 8 \
     --init runs/lipgen/export/lipgen.safetensors --name digits --out FILE
 
-trains `configs/lipgen.py:table` twice for as many updates, from the reader's net and from random weights, with
-all but --held-out of the table's clips, and reads those. --words takes a part of the table's words, --clips
-names the folder of its clips. Several experiments go into one result file, by their names.
+trains `configs/lipgen.py:table` twice for the same number of updates, from the reader's net and from random
+weights, on all but the --held-out share of the table's clips, and reads the held-out ones. --words selects some
+of the table's words, --clips names the folder of its clips. One result file holds several experiments by name.
 """
 
 import argparse
@@ -34,7 +34,7 @@ FIGURES = 'accuracy', 'top5', 'accuracy_no_boundary', 'num_classes', 'num_exampl
 
 
 def part_of(table: Path, words: list[str], folder: Path) -> Path:
-  """The rows of some words as a table of their own."""
+  """Writes the rows of some words as a separate table."""
   path = folder / 'words.csv'
   rows = [row for row in tables.read_table(table) if row.word in words]
   with path.open('w', newline='') as out:
@@ -45,7 +45,7 @@ def part_of(table: Path, words: list[str], folder: Path) -> Path:
 
 
 def measure(args: argparse.Namespace, table: Path, init: str, folder: Path) -> dict[str, Any]:
-  """Figures of one training."""
+  """Figures of one training run."""
   config = configs.load('lipgen:table')
   with config.unlocked():
     config.seed = args.seed

@@ -1,10 +1,10 @@
-"""How far a labeller of mouth crops is from the mesh of the whole face, on utterances that it has not seen.
+"""Measures the errors of a mouth-crop labeller against the mesh of the whole face, on held-out utterances.
 
   python benchmarks/lipgen_labelling.py --out benchmarks/results/lipgen_labelling_cpu.json
 
-The 13 utterances of GRID that are there as whole faces and as crops ($JAXGEN_DATA/grid_sound and
-grid_s1_mouths; extras `[video]` and `[landmarks]`), two or three of them left out at a time. Beside the net is
-ridge regression on the 100 principal components of what the net sees.
+It uses the 13 GRID utterances available as whole faces and as crops ($JAXGEN_DATA/grid_sound and
+grid_s1_mouths; extras `[video]` and `[landmarks]`), holding out two or three at a time. The baseline is ridge
+regression on the first 100 principal components of the net's inputs.
 """
 
 import sys
@@ -27,7 +27,7 @@ Label = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def ridge(utterances: Sequence[Utterance], fitted: mesh.Components) -> Label:
-  """Ridge regression with a weight of 1 of standardised principal components."""
+  """Ridge regression with penalty 1 on standardised principal components."""
   x = np.concatenate([flat(one.crops) for one in utterances])
   y = np.concatenate([
     np.concatenate([one.points.reshape(-1, 2 * labeller.POINTS), fitted.encode(one.offsets)], 1)
@@ -48,13 +48,13 @@ def ridge(utterances: Sequence[Utterance], fitted: mesh.Components) -> Label:
 
 
 def flat(crops: np.ndarray) -> np.ndarray:
-  """What the net sees of a clip, a row a frame."""
+  """The net's inputs for a clip, one row per frame."""
   seen = labeller.views(crops, np.broadcast_to(labeller.view(), (len(crops), 2, 3)))
   return seen.reshape(len(crops), -1)
 
 
 def judged(label: Label, one: Utterance, fitted: mesh.Components) -> dict[str, Any]:
-  """Errors on one utterance, and its openings as (found, true)."""
+  """Errors on one utterance, and its openings as (predicted, true)."""
   points, components = label(one.crops)
   found, truth = fitted.decode(components), one.offsets
   own = points - points.mean(0)
@@ -72,12 +72,12 @@ def judged(label: Label, one: Utterance, fitted: mesh.Components) -> dict[str, A
 
 
 def distance(difference: np.ndarray) -> float:
-  """The mean length of [T, N, 2]."""
+  """Mean length of the vectors [T, N, 2]."""
   return float(np.hypot(difference[..., 0], difference[..., 1]).mean())
 
 
 def height(points: np.ndarray) -> np.ndarray:
-  """Between the middles of the inner lips of contours [T, 40, 2]."""
+  """Distance [T] between the midpoints of the inner lips of contours [T, 40, 2]."""
   return points[:, INNER_BOTTOM, 1] - points[:, INNER_TOP, 1]
 
 
@@ -98,7 +98,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def measure() -> dict[str, Any]:
-  """Both ways of labelling by utterances left out."""
+  """Cross-validates both labelling methods over utterances."""
   utterances = load_utterances()
   rows: dict[str, list[dict[str, Any]]] = {'net': [], 'ridge': []}
   for first, last in FOLDS:

@@ -1,10 +1,10 @@
-"""How many numbers the 468 points of a speaking face are: principal components, and the opening of the lips.
+"""Measures how many numbers describe the 468 points of a speaking face: principal components and lip opening.
 
   python benchmarks/lipgen_mesh.py --out benchmarks/results/lipgen_mesh_cpu.json
 
-The 13 utterances of GRID that are there as full faces ($JAXGEN_DATA/grid_sound), needs the extra `[landmarks]`;
-half a minute the first time, then from $JAXGEN_CACHE/meshes. Components are also fitted with one
-utterance left out at a time, and judged on it.
+It uses the 13 GRID utterances available as full faces ($JAXGEN_DATA/grid_sound) and needs the extra
+`[landmarks]`; half a minute the first time, then from $JAXGEN_CACHE/meshes. Components are also fitted with one
+utterance held out at a time, and evaluated on it.
 """
 
 import sys
@@ -22,17 +22,17 @@ from jaxgen.systems.lipgen.warping import mesh
 NOSE_TIP = 4
 EYES = (
   92.0 / 74.2
-)  # mm a pixel of the mean face: the outer corners of a grown person's eyes are 92 mm apart
+)  # mm per pixel of the mean face: the outer corners of an adult's eyes are 92 mm apart
 
 
 def explained(components: mesh.Components) -> dict[str, float]:
-  """Cumulative shares of the variance by 1, 2, 5, 10 and 20 components, as far as there are."""
+  """Cumulative explained variance of 1, 2, 5, 10 and 20 components, as far as available."""
   total = np.cumsum(components.explained)
   return {str(n): round(float(total[n - 1]), 4) for n in (1, 2, 5, 10, 20) if n <= len(total)}
 
 
 def errors(fitted: mesh.Components, offsets: np.ndarray) -> dict[str, float]:
-  """What the components lose, in pixels of the mean face, and how well they keep the opening."""
+  """Reconstruction errors in pixels of the mean face, and how well the opening is preserved."""
   again = fitted.decode(fitted.encode(offsets))
   lips = list(mesh.CONTOUR)
   distance = np.sqrt(((again - offsets) ** 2).sum(-1))
@@ -44,7 +44,7 @@ def errors(fitted: mesh.Components, offsets: np.ndarray) -> dict[str, float]:
 
 
 def told_by(known: np.ndarray, offsets: np.ndarray) -> float:
-  """Share of the variance of offsets that a linear map of known numbers [N, K] explains."""
+  """Share of the offsets' variance explained by a linear map of known values [N, K]."""
   flat = offsets.reshape(len(offsets), -1)
   flat, known = flat - flat.mean(0), known - known.mean(0)
   left = flat - known @ np.linalg.lstsq(known, flat, rcond=None)[0]
@@ -52,7 +52,7 @@ def told_by(known: np.ndarray, offsets: np.ndarray) -> float:
 
 
 def measure() -> dict[str, Any]:
-  """Explained variance, errors on what was left out, and the opening of each utterance."""
+  """Explained variance, errors on held-out utterances, and the opening of each utterance."""
   folder = data_folder('grid_sound', '', '*.mpg and *.align')
   clips, openings, silences, missing, residuals = {}, {}, [], {}, []
   for name in grid.WITH_SOUND:
@@ -78,7 +78,7 @@ def measure() -> dict[str, Any]:
   every = np.concatenate(list(openings.values()))
   moves = np.concatenate(list(offsets.values()))
   numbers = fitted.encode(moves)
-  tip = moves[:, NOSE_TIP]  # beside the still points it tells where a head turns and nods
+  tip = moves[:, NOSE_TIP]  # relative to the still points it shows how a head turns and nods
   return {
     'utterances': len(clips),
     'frames': len(every),
@@ -109,7 +109,7 @@ def measure() -> dict[str, Any]:
 
 
 def _silent(align: Path, opening: np.ndarray) -> np.ndarray:
-  """The opening in the frames that the words' times call silent."""
+  """The opening in the frames that are silent according to the words' times."""
   rows = [line.split() for line in align.read_text().splitlines() if line.strip()]
   frames = np.arange(len(opening)) + 0.5
   silent = np.zeros(len(opening), bool)

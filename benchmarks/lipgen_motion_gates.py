@@ -1,9 +1,9 @@
-"""The motion net that comes with jaxgen, by the gates of the synthesis: of words and voices it never heard.
+"""Evaluates the shipped motion net by the synthesis gates, on unseen words and voices.
 
   python benchmarks/lipgen_motion_gates.py --out benchmarks/results/lipgen_motion_gates_cpu.json
 
-The clips are those that `jaxgen evaluate` judges it by, 64 of each kind: unseen words by unseen voices, unseen
-words by known voices, known words by unseen voices, and silence.
+The clips are those of `jaxgen evaluate`, 64 of each kind: unseen words by unseen voices, unseen words by known
+voices, known words by unseen voices, and silence.
 """
 
 import sys
@@ -23,7 +23,7 @@ FILE = f'{MOTION}.safetensors'
 
 
 def measure() -> dict[str, Any]:
-  """The figures of each kind of clips; those of silence are among the first kind's."""
+  """The figures for each kind of clips; those for silence are included in the first kind's."""
   trained = load_weights(WEIGHTS / FILE)
   config, facts, variables = trained.config, trained.facts, trained.variables
   system = configs.system_module(config)
@@ -37,7 +37,7 @@ def measure() -> dict[str, Any]:
 
 
 def group(of: evaluation.Judged) -> dict[str, Any]:
-  """The figures of one kind of clips by the names of evaluation.json."""
+  """The figures for one kind of clips, under the names of evaluation.json."""
   return {
     'opening_correlation': evaluation.correlation(of, of.found),
     'mean_mouth_correlation': evaluation.correlation(of, of.mean),

@@ -1,11 +1,11 @@
-r"""How motion nets follow the true sound of a real speaker: 13 utterances of GRID, filmed with the whole face.
+r"""Measures how motion nets follow a real speaker's true sound: 13 GRID utterances, filmed with the whole face.
 
   python benchmarks/lipgen_motion_true.py --runs runs/motion runs/motion_grid \
     --out benchmarks/results/lipgen_motion_true_cpu.json
 
-Nets of either kind, drawn speakers' contours or components of a mesh, are judged by the contours that they give
-(`Inference.follower`), so that one table compares them. No net has heard these utterances; but those of GRID
-learn from labels, in components, that are fitted to the meshes of these (`labelling`).
+Nets of either kind, predicting drawn speakers' contours or mesh components, are evaluated by their contours
+(`Inference.follower`), so that one table compares them. No net has heard these utterances; but GRID nets are
+trained on labels, as components, that are fitted to the meshes of these utterances (`labelling`).
 """
 
 import argparse
@@ -32,7 +32,7 @@ SILENT_ROWS = 300
 
 
 def main() -> None:
-  """Judges every run and writes the result file."""
+  """Evaluates every run and writes the result file."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def judge(trained: Trained) -> dict[str, Any]:
-  """The figures of one net on true sound."""
+  """The figures for one net on true sound."""
   labels = load_labels()
   basis = real.basis_of(labels)
   said = real.sentences(labels, basis)

@@ -3,13 +3,13 @@ r"""Trains the motion net that `jaxgen talk` uses, ships it, and writes its mode
   python benchmarks/lipgen_motion_weights.py --runs runs/shipped --reader reader.safetensors \
     --out benchmarks/results/lipgen_motion_weights_cpu.json
 
-trains configs/lipgen_motion.py, its variant grid, and that one with drawn speakers besides, in DIR/drawn,
-DIR/grid and DIR/mixed, and judges all by 13 utterances of GRID with true sound, which none has heard (the
-labels of the last two follow from their meshes), and by the words that a reader reads of what the shipped
-renderer makes of their lips, see lipgen_synthesis_gates.
-The one of which most words are read becomes jaxgen/weights/lipgen_motion.safetensors, and its card,
-jaxgen/weights/LIPGEN_MOTION.md, is written. Complete runs are taken as they are, and those in which somebody
-has put a file named `stopped` as far as they have come. Needs the extras [video], [landmarks] and [speech].
+trains configs/lipgen_motion.py, its variant grid, and the latter with additional drawn speakers, in DIR/drawn,
+DIR/grid and DIR/mixed, and evaluates all on 13 GRID utterances with true sound, which none has heard (the
+labels of the last two derive from their meshes), and by the share of words that a reader recognises when the
+shipped renderer renders their lips, see lipgen_synthesis_gates.
+The net with the most words read becomes jaxgen/weights/lipgen_motion.safetensors, and its card,
+jaxgen/weights/LIPGEN_MOTION.md, is written. Complete runs are used as they are, and runs that contain a file
+named `stopped` at their latest step. Needs the extras [video], [landmarks] and [speech].
 """
 
 import argparse
@@ -75,15 +75,15 @@ KEPT = (
   'data.copies',
   'data.drawn',
 )
-# Recordings that words were read of, in result files that do not say so.
+# Recordings whose words were read, for result files that do not record them.
 RECORDINGS = {'drawn': 96, 'grid': 60, 'mixed': 60}
-STOPPED = 'stopped'  # a file of this name in a run: it is taken as far as it has come
-MOST = 2.5  # by which moves are enlarged
+STOPPED = 'stopped'  # a run with a file of this name is used at its latest step
+MOST = 2.5  # largest factor by which motion is amplified
 WIDTH = 110
 
 
 def main() -> None:
-  """Trains, judges, ships and writes."""
+  """Trains, evaluates, ships and writes the card."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -99,7 +99,7 @@ def main() -> None:
     train(args.runs / kind, config, *more)
     trained = loading.load(args.runs / kind, None)
     found[kind] = {**lipgen_motion_true.judge(trained), **words_read(trained, args.reader)}
-    if kind != 'drawn':  # by how much `louder` would enlarge its moves
+    if kind != 'drawn':  # the factor by which `louder` would amplify its motion
       found[kind]['louder'] = louder(trained)[1]
     machine.say(f'{kind}: {found[kind]}')
   best = max(found, key=lambda kind: found[kind]['words_read'])
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def words_read(trained: Trained, reader: Path) -> dict[str, float]:
-  """The share of words that are read of a net's lips, and of the speakers drawn as they are."""
+  """The share of words read correctly from a net's lips, and from the true drawn speakers."""
   render = lipgen_synthesis_gates.load_net(None, lipgen_synthesis_gates.RENDER)
   found = lipgen_synthesis_gates.measure(trained, render, reader, None)['groups']['all']
   rates = {'words_read': 'chain', 'words_read_of_truth': 'truth'}
@@ -126,10 +126,10 @@ def words_read(trained: Trained, reader: Path) -> dict[str, float]:
 
 
 def louder(trained: Trained) -> tuple[Trained, float]:
-  """A net whose mouth moves as far as those that it learns from, and by how much it had to be enlarged.
+  """A net whose mouth moves as far as its training targets, and the amplification factor needed.
 
-  L1 makes moves small where a sound does not tell them. The factor is that of the range of the opening in
-  held-out sentences by pseudo-audio, at most `MOST`; it is put into the last layer, about the mouth at rest.
+  L1 shrinks motion that the sound does not determine. The factor is the ratio of opening ranges in held-out
+  sentences with pseudo-audio, at most `MOST`; it is folded into the last layer, relative to the mouth at rest.
   """
   facts = trained.facts
   rows = grid_corpus.load(trained.config, training=False).judged['pseudo'].arrays()
@@ -146,12 +146,12 @@ def louder(trained: Trained) -> tuple[Trained, float]:
   last, count = variables['params']['motion'], len(rest)
   last['kernel'][:, :count] *= factor
   last['bias'][:count] = factor * last['bias'][:count] + (1 - factor) * rest
-  last['kernel'][:, count:], last['bias'][count:] = 0, 0  # the head, of which it has learnt nothing
+  last['kernel'][:, count:], last['bias'][count:] = 0, 0  # the head, which was not trained
   return trained._replace(variables=variables), round(factor, 3)
 
 
 def train(run: Path, config: str, *more: str) -> None:
-  """A run, unless it is there to its last step."""
+  """Trains a run unless it is complete."""
   if (run / 'checkpoints').is_dir():
     trained = loading.load(run, None)
     if (run / STOPPED).is_file() or trained.step == trained.config.num_steps:
@@ -186,7 +186,7 @@ def card(row: dict[str, Any]) -> str:
 
 
 def recordings(row: dict[str, Any]) -> str:
-  """Whose words were read of the nets' lips."""
+  """Which recordings' words were read from the nets' lips."""
   counts = {
     kind: found.get('recordings', RECORDINGS[kind]) for kind, found in row['true_sound'].items()
   }
@@ -201,13 +201,13 @@ def recordings(row: dict[str, Any]) -> str:
 
 
 def late(found: dict[str, Any]) -> str:
-  """The frames that a mouth is late; the last that are looked for may not be all."""
+  """The frames by which a mouth is late; at the edge of the search range the lag may be larger."""
   frames = found['lag_frames']
   return f'{frames} or beyond' if abs(frames) == LAGS else f'{frames}'
 
 
 def section(row: dict[str, Any]) -> str:
-  """What the card says of training and figures."""
+  """The card's section on training and figures."""
   lines = []
   for kind, found in row['true_sound'].items():
     name = f'**{SAID[kind]}**' if kind == row['kind'] else SAID[kind]

@@ -1,14 +1,14 @@
-r"""How far the crops of `jaxgen mouths` are from those that others made of the same videos.
+r"""Measures how far the crops of `jaxgen mouths` are from third-party crops of the same videos.
 
   python benchmarks/lipgen_mouths.py --json=benchmarks/results/lipgen_mouths_cpu.json
 
-The 13 utterances of `$JAXGEN_DATA/grid_sound` are full faces whose crops are in `$JAXGEN_DATA/grid_s1_mouths`.
-Each given crop is found again in its frame, by matching and then by maximising the correlation over affine maps
-(OpenCV's ECC), every sixth frame. Then, for each source of landmarks: how far the mouth's middle, by the mesh,
-lies from its place in the given crop (pixels of the crop, of 96), the scale of our crops over the given ones, a
-turn between them, and the mean difference of levels. What the given crops are, as shares of Haar's box, is told
-too. Where an utterance has a re-encoded file beside the published one, the given crop is looked for in the
-latter: the frames are the same, and the former has a line of writing across the eyes.
+The 13 utterances in `$JAXGEN_DATA/grid_sound` are full faces whose crops are in `$JAXGEN_DATA/grid_s1_mouths`.
+Each given crop is located in its frame, by template matching and then by maximising the correlation over affine
+maps (OpenCV's ECC), every sixth frame. Then, for each source of landmarks: the distance of the mouth's middle,
+by the mesh, from its place in the given crop (in pixels of the crop, of 96), the scale of our crops relative to
+the given ones, the rotation between them, and the mean difference of levels. The geometry of the given crops,
+as shares of Haar's box, is reported too. If an utterance has a re-encoded file beside the published one, the
+given crop is located in the latter: the frames are the same, and the former has text across the eyes.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.extras import cv2_module
 from jaxgen.systems.lipgen.video.landmarks import HAAR, MESH, MOUTH, Landmarks, find_landmarks
 
-EVERY = 6  # frames
+EVERY = 6  # frame interval
 SUFFIXES = ('.mpg', '.mp4')
 
 
 def main(argv: list[str]) -> None:
-  """Measures all files by both sources, prints a table and writes it."""
+  """Measures all files with both sources, prints a table and writes it."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -67,7 +67,7 @@ def frames_of(path: Path) -> np.ndarray:
 
 
 def measure(path: Path, given: np.ndarray, to_frame: np.ndarray) -> dict[str, Any]:
-  """The readings of one video by both sources."""
+  """The measurements of one video with both sources."""
   frames = frames_of(path)
   found = {source: timed_landmarks(path, source) for source in (MESH, HAAR)}
   mouth = found[MESH][0].anchors[::EVERY, MOUTH][: len(to_frame)]
@@ -96,13 +96,13 @@ def measure(path: Path, given: np.ndarray, to_frame: np.ndarray) -> dict[str, An
 
 
 def timed_landmarks(path: Path, source: str) -> tuple[Landmarks, float]:
-  """Landmarks, and the processor's seconds that they and decoding took."""
+  """Landmarks, and processor seconds for finding them, including decoding."""
   began = time.process_time()
   return find_landmarks(Video(path), source), time.process_time() - began
 
 
 def shares_of_box(landmarks: Landmarks, to_frame: np.ndarray) -> dict[str, float]:
-  """Side and middle of the given crops as shares of Haar's box, medians."""
+  """Median side and middle of the given crops as shares of Haar's box."""
   boxes = landmarks.boxes[::EVERY][: len(to_frame)]
   to_frame = to_frame[: len(boxes)]
   middle = applied(to_frame, np.full((len(boxes), 2), (SIZE - 1) / 2)) + 0.5
@@ -116,7 +116,7 @@ def shares_of_box(landmarks: Landmarks, to_frame: np.ndarray) -> dict[str, float
 
 
 def summary(clips: list[dict[str, Any]]) -> dict[str, Any]:
-  """Over all files."""
+  """Summary over all files."""
   distance = [clip['distance'] for clip in clips]
   return {
     'median_distance': round(float(np.median(distance)), 2),

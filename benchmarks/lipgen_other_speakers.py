@@ -1,10 +1,10 @@
-"""How well the shipped reader reads people whom it was not trained on, and what its confidence tells of them.
+"""Measures how well the shipped reader reads unseen speakers, and how informative its confidence is.
 
   python benchmarks/lipgen_other_speakers.py --out benchmarks/results/lipgen_other_speakers_cpu.json
 
-The videos of $JAXGEN_DATA/grid_raw, sentences of GRID that their names tell: one of the reader's own speaker,
-the others of people whom it has never seen. Words are searched for as `jaxgen lipread` does; the read words
-that are right are those of the shortest edit of the reading to the sentence.
+The videos are those in $JAXGEN_DATA/grid_raw, whose names encode their GRID sentences: one of the reader's own
+speaker, the others of people it has never seen. Words are searched for as in `jaxgen lipread`; the correct ones
+are those matched in the shortest edit from the reading to the sentence.
 """
 
 import sys
@@ -28,11 +28,11 @@ from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.video.mouths import mouths_of
 
 KNOWN = 'bbaf2n'  # the speaker of grid_s1_mouths
-EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of confidences
+EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)  # bin edges of confidences
 
 
 def right(said: Sequence[str], read: Sequence[str]) -> list[bool]:
-  """Which read words are those that were said."""
+  """Which read words are correct."""
   found = [False] * len(read)
   for block in Levenshtein.opcodes(list(read), list(said)):
     if block.tag == 'equal':
@@ -41,7 +41,7 @@ def right(said: Sequence[str], read: Sequence[str]) -> list[bool]:
 
 
 def figures(sentences: list[tuple[tuple[str, ...], list[Word]]]) -> dict[str, Any]:
-  """Of some sentences with what was read: errors, and read and right words by confidence."""
+  """Figures for sentences with their readings: errors, and read and correct words by confidence."""
   read = [[word.word for word in words] for _, words in sentences]
   errors = word_errors([said for said, _ in sentences], read)
   sure = np.array([word.confidence for _, words in sentences for word in words])
@@ -66,7 +66,7 @@ def figures(sentences: list[tuple[tuple[str, ...], list[Word]]]) -> dict[str, An
 
 
 def measure() -> dict[str, Any]:
-  """Figures of the reader's own speaker and of the others."""
+  """Figures for the reader's own speaker and for the others."""
   service = Service(reading_model(load_weights(READER), known_segmenting(READER)), top=1)
   sentences: dict[str, list] = {'own_speaker': [], 'other_speakers': []}
   for path in sorted(data_folder('grid_raw', '', '*.mpg').glob('*.mpg')):

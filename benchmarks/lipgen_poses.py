@@ -1,11 +1,11 @@
-"""How well a reader reads turned heads, by how far they are turned.
+"""Measures how well a reader reads turned heads, by angle.
 
   jaxgen pose-augment --of runs/grid --output turned --seed 1
   python benchmarks/lipgen_poses.py --weights runs/grid --poses turned --name grid \
     --out benchmarks/results/lipgen_poses_cpu.json
 
-reads the clips that the reader is judged by as they are, and the same with turned heads; several readers go
-into one result file, by their names.
+reads the reader's held-out clips unchanged and with turned heads; one result file holds several readers by
+name.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Angles = tuple[int, int]  # yaw and pitch
 
 
 def angles_of(folder: Path) -> dict[str, Angles]:
-  """Yaw and pitch of each clip of a set."""
+  """Yaw and pitch of each clip in a set."""
   lines = (folder / MANIFEST).read_text(encoding='utf-8').splitlines()
   rows = csv.DictReader(lines, delimiter='\t')
   return {row['clip']: (int(row['yaw']), int(row['pitch'])) for row in rows}
@@ -41,7 +41,7 @@ def angles_of(folder: Path) -> dict[str, Angles]:
 def shares(
   hits: np.ndarray, angles: Sequence[Angles], of: Callable[[Angles], str]
 ) -> dict[str, dict[str, float]]:
-  """The share of hits and how many words there are, by what `of` says of their angles."""
+  """The share of hits and the number of words, grouped by `of` applied to their angles."""
   kinds = np.array([of(x) for x in angles])
   return {
     str(kind): {'accuracy': float(hits[kinds == kind].mean()), 'words': int((kinds == kind).sum())}
@@ -50,7 +50,7 @@ def shares(
 
 
 def axes(angles: Angles) -> str:
-  """What is turned."""
+  """The axes about which a head is turned."""
   yaw, pitch = angles
   return {(1, 1): 'both', (1, 0): 'yaw', (0, 1): 'pitch'}.get((yaw != 0, pitch != 0), 'none')
 
@@ -92,7 +92,7 @@ def measure(weights: Path, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-  """Measures and writes."""
+  """Measures and writes the result."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

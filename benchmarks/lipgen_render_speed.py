@@ -1,11 +1,11 @@
-"""Steps of sampling against what they cost and what they give: clips a minute, and nearness to the truth.
+"""Measures cost and quality by number of sampling steps: clips a minute, and similarity to the truth.
 
   python benchmarks/lipgen_render_speed.py --render RUN --reader FILE --out FILE
 
-Clips of 29 frames of drawn speakers that training never showed, as `evaluation.json` judges them, are
-rendered with each number of steps in turn, several times each, so that a busy machine disturbs them alike.
-Clips a minute are of the median turn, by the wall and by the seconds of this process on all its cores; a turn
-renders a few clips, quality is of all. How often a program was compiled for all of it, and for clips of other
+Clips of 29 frames of drawn speakers unseen in training, as evaluated in `evaluation.json`, are rendered with
+each number of steps in turn, several times each, so that a busy machine affects them equally. Clips a minute
+are those of the median turn, by wall-clock time and by processor time over all cores; a turn renders a few
+clips, while quality is measured on all. The number of compilations for all of this, and for clips of other
 lengths, is counted.
 """
 
@@ -37,7 +37,7 @@ OTHER_LENGTHS = 3, 29, 75
 
 
 class Sampler:
-  """A trained renderer with any number of steps, compiled once.
+  """A trained renderer with a variable number of steps, compiled once.
 
   Args:
     trained: a lipgen_render.
@@ -48,7 +48,7 @@ class Sampler:
     self._compiled: Any = None
 
   def __call__(self, clips, steps: int) -> list[np.ndarray]:
-    """Frames of clips."""
+    """Renders the frames of clips."""
     config = self._trained.config.copy_and_resolve_references()
     with config.unlocked():
       config.eval.steps = steps
@@ -58,7 +58,7 @@ class Sampler:
     return Renderer(found, self._trained.variables, tools)(clips)
 
   def _compile(self, fn):
-    """One program for all numbers of steps: the net and what a step takes are the same."""
+    """One program for all numbers of steps: the net and a step's arguments are the same."""
 
     def counted(*args):
       self.traces += 1
@@ -69,7 +69,7 @@ class Sampler:
 
 
 def measure(trained: Trained, reader: Path, count: int) -> dict[str, Any]:
-  """Everything that the docstring names."""
+  """All measurements named in the module docstring."""
   config, facts = trained.config, trained.facts
   data = configs.system_module(config).make_data(config)
   truth = first_clips(data.splits['validation'], count)

@@ -1,4 +1,4 @@
-r"""Measures a training step and a step of sampling of the renderer, and a PyTorch twin beside it.
+r"""Measures a training step and a sampling step of the renderer, and a PyTorch twin.
 
   python benchmarks/lipgen_render_step.py --config=configs/lipgen_render.py --twin --json=FILE
 
@@ -9,12 +9,12 @@ What is measured, in one process, on random clips that lie on the device as byte
   eager_sample    with --twin: the same step in inference mode
   tuned_train     with --twin: the same, channels last and with the fused AdamW
   tuned_sample
-Both begin with the same random weights, and the largest difference of what a step of sampling gives is written
-too. PyTorch has as many threads as this process has cores, as XLA has: `taskset -c 0` gives both one, and
---clock=processor then counts the seconds of this process alone.
+Both start from the same random weights, and the largest difference between their results of a sampling step is
+written too. PyTorch uses as many threads as this process has cores, like XLA: `taskset -c 0` gives both one,
+and --clock=processor then counts the seconds of this process alone.
 
-Windows of all alternate, so that a busy machine disturbs them alike: ratios are taken between neighbours, and
-their medians and ranges are what to read. The twin covers nets that are shown the reference as a channel.
+Timing windows of all alternate, so that a busy machine affects them equally: ratios are taken between adjacent
+windows, and their medians and ranges are what to read. The twin covers nets with the reference as a channel.
 """
 
 import statistics
@@ -39,7 +39,7 @@ from jaxgen.task import Batch, PyTree, name_key
 
 CLIPS = 32
 KINDS = 'eager', 'tuned'
-TIME, THEN = 499, 399  # of the step of sampling
+TIME, THEN = 499, 399  # diffusion times before and after the sampling step
 
 
 def main(argv: list[str]) -> None:
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
 
 
 def random_clips(config: ConfigDict) -> Batch:
-  """Resident clips of the config's shape, and of rasters as there are: two thirds beside the lips."""
+  """Resident clips of the config's shape, with realistic rasters: two thirds beside the lips."""
   rng, facts = np.random.default_rng(config.seed), config.inspect.facts
   side, video = facts.pixels, (CLIPS, facts.num_frames, facts.pixels, facts.pixels)
   clips = {name: rng.integers(0, 256, video, np.uint8) for name in ('frames', 'warp')}
@@ -103,11 +103,11 @@ def random_clips(config: ConfigDict) -> Batch:
 
 
 class Programs:
-  """Our training step and a step of sampling, compiled.
+  """Our compiled training step and sampling step.
 
   Args:
-    config: of the run.
-    clips: of `random_clips`.
+    config: the run's config.
+    clips: result of `random_clips`.
   """
 
   def __init__(self, config: ConfigDict, clips: Batch):
@@ -150,7 +150,7 @@ class Programs:
     jax.block_until_ready(self.state)
 
   def sample(self, num_steps: int) -> np.ndarray:
-    """What z is after `num_steps` steps of DDIM, all from the same time, each from what the last one gave."""
+    """The value of z after `num_steps` DDIM steps at the same time, each applied to the previous result."""
     variables, batch, at = self._told
     for _ in range(num_steps):
       batch = {**batch, 'z': self._denoise(variables, batch, at)}
@@ -158,7 +158,7 @@ class Programs:
 
 
 def windows(clips: Batch, count: int, window: int) -> Batch:
-  """Windows of the first clips, as a step of sampling takes them; their frames are z."""
+  """Windows of the first clips as inputs of a sampling step; their frames serve as z."""
   cut_out = {
     name: x[np.arange(count) % CLIPS] if name == 'reference' else x[np.arange(count) % CLIPS, :window]
     for name, x in clips.items()
@@ -168,7 +168,7 @@ def windows(clips: Batch, count: int, window: int) -> Batch:
 
 
 def twins(config: ConfigDict, clips: Batch, ours: Programs, result: dict[str, Any]) -> dict:
-  """PyTorch's loops by name; says in `result` how far their sampling is from ours.
+  """PyTorch's loops by name; records in `result` how far their sampling is from ours.
 
   Raises:
     SystemExit: there is no twin of this net.

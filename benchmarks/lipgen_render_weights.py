@@ -3,10 +3,10 @@ r"""Trains the renderer that `jaxgen talk` uses, ships it, and writes its model 
   python benchmarks/lipgen_render_weights.py --runs runs/shipped --reader trained \
     --out benchmarks/results/lipgen_render_weights_cpu.json
 
-trains configs/lipgen_render.py in DIR/render, its variant mixed, which begins with that, in DIR/mixed,
-and more of the same, which begins with that, in DIR/longer (from the last run that is complete on), judges the
+trains configs/lipgen_render.py in DIR/render, its variant mixed, initialised from that, in DIR/mixed, and the
+same for longer, initialised from that, in DIR/longer (continuing after the last complete run), evaluates the
 last on unseen drawn speakers, on held-out words of GRID's speaker, whom it has seen, and on four speakers of
-`$JAXGEN_DATA/grid_raw`, whom no net has, writes jaxgen/weights/lipgen_render.safetensors and its card,
+`$JAXGEN_DATA/grid_raw`, whom no net has seen, writes jaxgen/weights/lipgen_render.safetensors and its card,
 jaxgen/weights/LIPGEN_RENDER.md. Needs the extras [video] and [landmarks].
 """
 
@@ -49,12 +49,12 @@ WEIGHTS = ROOT / 'jaxgen' / 'weights' / 'lipgen_render.safetensors'
 CARD = WEIGHTS.with_name('LIPGEN_RENDER.md')
 HEAD = '# The renderer behind `jaxgen talk`'
 TITLE = '## lipgen_render.safetensors'
-KNOWN = 'bbaf2n'  # of grid_raw: the speaker of grid_s1_mouths
-# How the shipped file samples, and is judged: as near to the truth in the mouth as ten steps, and five times as
-# fast; a bit of noise keeps open mouths from being flat and grey. Both are measured in docs/lipgen_render.md.
+KNOWN = 'bbaf2n'  # the video in grid_raw of the speaker of grid_s1_mouths
+# Sampling of the shipped file, also in evaluation: as close to the truth in the mouth as ten steps, and five
+# times as fast; a bit of noise keeps open mouths from being flat and grey. See docs/lipgen_render.md for both.
 SAMPLING = {'eval.steps': 2, 'eval.temperature': 0.5}
 CLIPS = 40  # of each kind
-SHOWN = 4  # clips of the picture
+SHOWN = 4  # clips in the picture
 TERMS = (
   'Trained on words of one speaker of the GRID audiovisual sentence corpus (M. Cooke, J. Barker, S. '
   'Cunningham, X. Shao, doi 10.5281/zenodo.3625687), CC BY 4.0, cut to the mouth, and on faces that jaxgen '
@@ -86,7 +86,7 @@ WIDTH = 110
 
 
 class Stage(NamedTuple):
-  """A run of the training, in a folder of this name."""
+  """One run of the training, in a folder of its name."""
 
   name: str
   config: str
@@ -101,7 +101,7 @@ STAGES = (
 
 
 def main() -> None:
-  """Trains, judges, ships and writes."""
+  """Trains, evaluates, ships and writes the card."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def trained_run(folder: Path) -> Path:
-  """The last run; what is complete is not trained again."""
+  """The last run, after training incomplete stages."""
   done = [i for i, stage in enumerate(STAGES) if is_complete(folder / stage.name)]
   for i in range(done[-1] + 1 if done else 0, len(STAGES)):
     train(folder, i)
@@ -140,7 +140,7 @@ def trained_run(folder: Path) -> Path:
 
 
 def is_complete(run: Path) -> bool:
-  """Whether a run is there to its last step."""
+  """Whether a run has reached its last step."""
   if not run.is_dir():
     return False
   trained = loading.load(run, None)
@@ -148,7 +148,7 @@ def is_complete(run: Path) -> bool:
 
 
 def train(folder: Path, number: int) -> None:
-  """A stage, which begins with the file of the one before it."""
+  """Trains a stage, initialised from the previous stage's file."""
   stage = STAGES[number]
   more = [f'--config.num_steps={stage.steps}']
   if number:
@@ -162,16 +162,16 @@ def train(folder: Path, number: int) -> None:
 
 
 def sampled(trained: Trained) -> Trained:
-  """With the shipped way of sampling in its config."""
+  """The net with the shipped sampling options in its config."""
   config = trained.config.copy_and_resolve_references()
   with config.unlocked():
     config.update_from_flattened_dict(SAMPLING)
-    config.eval.reader = ''  # a name that says nothing elsewhere
+    config.eval.reader = ''  # a path without meaning elsewhere
   return trained._replace(config=config)
 
 
 def judged(run: Path, reader: str) -> dict[str, dict[str, Any]]:
-  """The figures of each kind of faces of a run."""
+  """A run's figures for each kind of faces."""
   changes = [f'eval.num_clips={CLIPS}', f'eval.reader={reader}', *SAID]
   found = inference.evaluate(run, None, inference.with_overrides(run, changes))
   kinds: dict[str, dict[str, Any]] = {'a': {}, 'b': {}, 'grid': {}}
@@ -183,14 +183,14 @@ def judged(run: Path, reader: str) -> dict[str, dict[str, Any]]:
 
 
 def unseen(run: Path) -> dict[str, Any]:
-  """How near rendered frames of other speakers are to the truth, and their warps."""
+  """Similarity of rendered frames of unseen speakers, and of their warps, to the truth."""
   _, render = renderer(run)
   truth = clips_of(unseen_faces())
   return {**compared(truth, render(truth.conditions)), 'num_examples': len(truth.frames)}
 
 
 def renderer(run: Path) -> tuple[Steps, Renderer]:
-  """The net of a run."""
+  """The steps and renderer of a run's net."""
   opened = inference.open_run(run, None, inference.with_overrides(run, SAID))
   config, facts = opened.trained.config, opened.trained.facts
   net = Steps(config, facts, make_model(config, facts))
@@ -198,7 +198,7 @@ def renderer(run: Path) -> tuple[Steps, Renderer]:
 
 
 def sheet(run: Path) -> np.ndarray:
-  """Four clips of GRID's speaker: reference, then warped, rendered and true frames below each other."""
+  """Four clips of GRID's speaker: reference, then rows of warped, rendered and true frames."""
   config = loading.load(run, None).config
   net, render = renderer(run)
   faces = load_faces(config, 'validation', GRID)
@@ -209,14 +209,14 @@ def sheet(run: Path) -> np.ndarray:
 
 
 def unseen_faces() -> Faces:
-  """Windows of the videos of grid_raw, without the speaker of grid_s1_mouths."""
+  """Windows of the videos in grid_raw, excluding the speaker of grid_s1_mouths."""
   folder = data_folder('grid_raw', '', 'videos of faces')
   paths = [path for path in sorted(folder.glob('*.mpg')) if path.stem != KNOWN]
   return video_faces(paths, LIPS)
 
 
 def clips_of(faces: Faces) -> Truth:
-  """Rows of faces as clips to be rendered."""
+  """Rows of faces as clips to render."""
   made = conditions_of(faces)
   clips = [
     Conditions(reference, *np.array(both))
@@ -246,7 +246,7 @@ def card(row: dict[str, Any]) -> str:
 
 
 def section(row: dict[str, Any]) -> str:
-  """What the card says of training and figures."""
+  """The card's section on training and figures."""
   chosen, (steps, temperature) = row['faces'], row['sampling'].values()
   lines = []
   for kind, text in KINDS.items():

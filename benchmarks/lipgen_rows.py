@@ -1,13 +1,13 @@
-"""Trains the rows of the lip reader's ablation over seeds on GRID, and what they are compared with.
+"""Trains the rows of the lip reader's ablation on GRID with several seeds, and their baselines.
 
   python benchmarks/lipgen_rows.py --seeds 3 --out benchmarks/results/lipgen_rows_cpu.json
   python benchmarks/lipgen_rows.py --seeds 3 --finished --out FILE --page docs/lipgen_rows_scores.md
 
-Beside the paper's rows are the other back-ends on real lips alone, and `pretrained`, ours: the net first reads
-the words of GRID from drawn speakers, as a run of its own for each seed, then real lips as `no_syn` does. Seed
-0 of every row comes first. Runs live in --runs and are resumed or reused when they are there, so the command
-can be stopped and given again; --finished trains nothing and takes what is there, --join takes runs of other
-machines from their result files. $JAXGEN_DATA has grid_s1_mouths.
+Besides the paper's rows there are the other back-ends on real lips alone, and `pretrained`, ours: the net first
+learns GRID's words from drawn speakers, in a separate run for each seed, then real lips as in `no_syn`. Seed 0
+of every row comes first. Runs are kept in --runs and resumed or reused if present, so the command can be
+stopped and rerun; --finished trains nothing and uses existing runs, --join adds runs of other machines from
+their result files. $JAXGEN_DATA must hold grid_s1_mouths.
 """
 
 import argparse
@@ -36,7 +36,7 @@ TABLE = rows.Table('lipgen', tuple(ROWS), FIGURES, FIGURES, rows.has('accuracy')
 
 
 def main() -> None:
-  """Parses the command line, runs what is missing, writes the result and the page."""
+  """Parses the command line, trains missing runs, writes the result and the page."""
   args = make_parser().parse_args()
   named = args.rows.split(',')
   unknown = set(named) - ROWS.keys()
@@ -45,7 +45,7 @@ def main() -> None:
   startup.enable_compilation_cache()
   reporter, others = Reporter(), [json.loads(path.read_text()) for path in args.join]
   runs = joined(others, named, args)
-  # Seed 0 of every row first: a stopped command leaves whole tables.
+  # Seed 0 of every row first: an interrupted command leaves complete tables.
   for seed, row in itertools.product(range(args.first_seed, args.seeds), named):
     if str(seed) in runs.get(row, {}):
       continue
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-  """The options."""
+  """The command line's options."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -90,7 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
 def figures(
   row: str, seed: int, args: argparse.Namespace, reporter: Reporter
 ) -> dict[str, Any] | None:
-  """The figures of a row, trained first where it is missing; None where it must not be."""
+  """The figures of a row, trained first if missing; None if training is not allowed."""
   variant, pairs = f'grid,{ROWS[row]}', settings(row, seed, args)
   config, name = rows.configured(TABLE, variant, seed, pairs)
   path = args.runs / name / 'evaluation.json'
@@ -108,15 +108,15 @@ def figures(
 def joined(
   others: list[dict[str, Any]], named: list[str], args: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
-  """The runs of other result files, those of named rows; not where its net is another by now.
+  """The runs of the named rows in other result files, except rows whose net has changed since.
 
   Raises:
-    SystemExit: one has other settings.
+    SystemExit: a file has other settings.
   """
   runs: dict[str, dict[str, Any]] = {}
   wanted = steps_of(args), args.drawn_clips, deciding(args.set)
   for path, other in zip(args.join, others, strict=True):
-    # Files of before do not name them: they are taken to have the default.
+    # Older files do not record them: the default is assumed.
     theirs = other['steps'], other.get('drawn_clips', DRAWN_CLIPS), deciding(other['set'])
     if theirs != wanted:
       raise SystemExit(
@@ -129,18 +129,18 @@ def joined(
 
 
 def steps_of(args: argparse.Namespace) -> dict[str, int]:
-  """Updates of a row, and those by drawn speakers before."""
+  """Updates of a row, and of its pretraining on drawn speakers."""
   return {'row': args.steps, 'drawn': args.drawn_steps}
 
 
 def deciding(pairs: list[str]) -> list[str]:
-  """KEY=VALUE of --set that decide what is trained: how often it is saved does not."""
+  """KEY=VALUE pairs of --set that affect training; how often runs are saved does not."""
   free = saved_configs.RESUME_FREE
   return sorted(x for x in pairs if x.split('=')[0] not in free and x.split('.')[0] not in free)
 
 
 def settings(row: str, seed: int, args: argparse.Namespace) -> list[str]:
-  """KEY=VALUE of a row."""
+  """The KEY=VALUE settings of a row."""
   pairs = [*args.set, f'num_steps={args.steps}']
   if row == PRETRAINED:
     pairs.append(f'init_from={drawn_folder(seed, args).with_suffix(".safetensors")}')
@@ -151,13 +151,13 @@ def settings(row: str, seed: int, args: argparse.Namespace) -> list[str]:
 
 
 def drawn_folder(seed: int, args: argparse.Namespace) -> Path:
-  """Where a net learns GRID's words from drawn speakers."""
+  """The folder where a net learns GRID's words from drawn speakers."""
   given = configs.digest(sorted(args.set)) if args.set else 'default'
   return args.runs / f'drawn-{args.drawn_steps}-{args.drawn_clips}-{given}-{seed}'
 
 
 def pretrain(seed: int, args: argparse.Namespace, reporter: Reporter) -> None:
-  """Trains the net that `pretrained` begins with where it is missing, and exports it beside its folder."""
+  """Trains the initial net of `pretrained` if missing, and exports it beside its folder."""
   folder = drawn_folder(seed, args)
   file = folder.with_suffix('.safetensors')
   if file.is_file():
@@ -189,7 +189,7 @@ def pretrain(seed: int, args: argparse.Namespace, reporter: Reporter) -> None:
 def report(
   runs: dict[str, Any], args: argparse.Namespace, others: list[dict[str, Any]]
 ) -> dict[str, Any]:
-  """The result file; `others` are those that were joined."""
+  """The result file; `others` are the joined files."""
   return {
     'command': ' '.join(
       [

@@ -1,4 +1,4 @@
-"""The rows of the lip reader's ablation on GRID, and what the seeds decide, as the documentation has them."""
+"""Documentation page for the lip reader's ablation on GRID: the rows, and which differences are significant."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import rows
 
 PRETRAINED = 'pretrained'
-# Rows, and the variant of grid that each is.
+# Rows and their variants of grid.
 ROWS = {
   'no_syn': 'no_syn',
   'baseline': 'baseline',
@@ -36,7 +36,7 @@ SHOWN = {
   'accuracy_windows_no_boundary': '29 frames, without boundaries',
   'viseme_f1': 'viseme F1',
 }
-# What is asked: two rows of the same seeds, the second one with what is in question.
+# Comparisons: two rows with the same seeds, the second one with the feature in question.
 QUESTIONS = {
   'visemes and TAFM, on real lips': ('no_syn', 'no_syn_visemes_tafm'),
   'drawn clips beside real ones': ('no_syn', 'syn'),
@@ -51,16 +51,16 @@ QUESTIONS = {
   'MS-TCN': ('no_syn', 'mstcn'),
   'squeeze-and-excitation with BiGRU': ('no_syn', 'se_bigru'),
 }
-ASKED = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows')  # the figures of a question
-LEVEL = 95  # % of the intervals
-# Rows whose nets are trained otherwise since a day, and how they were before.
+ASKED = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows')  # the figures of a comparison
+LEVEL = 95  # confidence level of the intervals, %
+# Rows whose training changed on a certain day, and how it was before.
 CHANGED = {
   'se_bigru': (
     '2026-11-28',
     'its recurrent kernels began as parts of one orthogonal matrix; since then each gate has its own',
   ),
 }
-LEAST = 3  # seeds from which on an interval is claimed
+LEAST = 3  # least seeds for an interval
 
 
 def page(report: dict[str, Any]) -> str:
@@ -92,7 +92,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def is_old(report: dict[str, Any], row: str) -> bool:
-  """Whether the runs of a row in a result file are of before its net was changed."""
+  """Whether a result file's runs of a row predate the change of its net."""
   return row in CHANGED and report['environment']['date'] < CHANGED[row][0]
 
 
@@ -110,7 +110,7 @@ def _line(row: str, figures: dict[str, Any]) -> str:
 
 
 def _cell(found: dict[str, Any] | None) -> str:
-  """A mean in percent, with its interval where there are seeds enough."""
+  """A mean in percent, with its interval if there are enough seeds."""
   if found is None:
     return '-'
   mean = f'{100 * found["mean"]:.1f}'
@@ -118,14 +118,14 @@ def _cell(found: dict[str, Any] | None) -> str:
 
 
 def difference(runs: dict[str, Any], before: str, after: str, figure: str) -> dict[str, Any] | None:
-  """By how much a figure differs between rows, over the seeds that both have; None where there are none."""
+  """The difference of a figure between rows over their common seeds; None if there are none."""
   seeds = runs.get(before, {}).keys() & runs.get(after, {}).keys()
   pairs = [(runs[before][s][figure], runs[after][s][figure]) for s in sorted(seeds)]
   return rows.mean_interval([float(np.subtract(b, a)) for a, b in pairs]) if pairs else None
 
 
 def decided(found: dict[str, Any]) -> str:
-  """A difference in points of percent and what it says: nothing, where 0 lies inside the interval."""
+  """A difference in percentage points and its conclusion: none if 0 lies inside the interval."""
   mean, half = 100 * found['mean'], 100 * found['interval95']
   if found['n'] < LEAST:
     return (

@@ -1,12 +1,12 @@
-"""How well whole sentences of GRID are read: with the true times of their words, and without any.
+"""Measures how well whole GRID sentences are read, with the true times of their words and without.
 
   python benchmarks/lipgen_sentences.py --weights runs/grid --out benchmarks/results/lipgen_sentences_cpu.json
 
-chooses how words are searched for (`Segmenting`) by the word error rate of some training clips, one parameter
-after the other, and measures the held-out clips with it and with the default; says what is read in pauses.
-With --halves it chooses on each half of the held-out clips and measures the other: a reader is surer of clips
-that it was trained on. The line `segmenting` of the result goes into the header of a shipped file.
-$JAXGEN_DATA has grid_s1_mouths.
+selects the word search parameters (`Segmenting`) by the word error rate on some training clips, one parameter
+after the other, measures the held-out clips with them and with the defaults, and reports what is read in
+pauses. With --halves it selects on each half of the held-out clips and measures the other half: a reader is
+surer of clips that it was trained on. The result's line `segmenting` goes into the header of a shipped file.
+$JAXGEN_DATA must hold grid_s1_mouths.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from jaxgen.systems.lipgen.reading.sentences import (
 from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.reading.sliding import Evidence
 
-# What is tried of each parameter, in the order in which they are chosen.
+# Values tried for each parameter, in the order of selection.
 CHOICES: dict[str, tuple[float, ...]] = {
   'new_word': (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0),
   'pause': (-1.0, -0.5, 0.0, 0.5, 1.0),
@@ -49,20 +49,20 @@ CHOICES: dict[str, tuple[float, ...]] = {
   'least': (1, 2, 3, 4),
   'longest': (12, 16, 20, 24),
 }
-LONGEST = 24  # frames, of which evidence is made
+LONGEST = 24  # longest span with evidence, in frames
 ROUNDS = 2
 SHORTEST_PAUSE = 8  # frames
 
 
 class Clip(NamedTuple):
-  """A sentence that is to be found: what is said, and what the reader says of each frame."""
+  """A sentence to be found: what is said, and the reader's evidence for each frame."""
 
   said: tuple[str, ...]
   evidence: Evidence
 
 
 def clips_of(service: Service, clips: ClipSet) -> list[Clip]:
-  """Evidence of each clip, made once for all searches."""
+  """The evidence of each clip, computed once for all searches."""
   found = []
   for i, said in enumerate(references(clips)):
     features = service.slider.features(frames_of(clips, i))
@@ -73,7 +73,7 @@ def clips_of(service: Service, clips: ClipSet) -> list[Clip]:
 
 
 def verdicts(evidence: Evidence, spans: np.ndarray) -> np.ndarray:
-  """What is said of words [K, 2] in the window around each middle, told the length where the reader can be.
+  """Predictions for words [K, 2] in the window around each middle, given the length if the reader takes it.
 
   Returns:
     Log-probabilities [K, N].
@@ -86,7 +86,7 @@ def verdicts(evidence: Evidence, spans: np.ndarray) -> np.ndarray:
 
 
 def searched(clips: Sequence[Clip], how: Segmenting, words: Sequence[str]) -> WordErrors:
-  """Errors of a search."""
+  """Word errors of a search."""
   read = []
   for clip in clips:
     evidence = clip.evidence if how.known else Evidence(clip.evidence.plain)
@@ -98,7 +98,7 @@ def searched(clips: Sequence[Clip], how: Segmenting, words: Sequence[str]) -> Wo
 def choose(
   measure: Callable[[Segmenting], WordErrors], how: Segmenting, rounds: int = ROUNDS
 ) -> tuple[Segmenting, WordErrors]:
-  """The best of CHOICES, one parameter after the other; ties keep what was chosen before."""
+  """The best of CHOICES by coordinate-wise search; ties keep the earlier choice."""
   best = measure(how)
   for _ in range(rounds):
     before = how
@@ -117,7 +117,7 @@ def choose(
 
 
 def in_pauses(service: Service, clips: ClipSet) -> dict[str, int]:
-  """How many pauses before and after a sentence are long enough, and how many words are read in them."""
+  """Number of long enough pauses before and after sentences, and of words read in them."""
   pauses = words = 0
   for i, (_, spans) in enumerate(spoken(clips)):
     frames = frames_of(clips, i)
@@ -130,12 +130,12 @@ def in_pauses(service: Service, clips: ClipSet) -> dict[str, int]:
 
 
 def figures(errors: WordErrors) -> dict[str, Any]:
-  """As the result file has them."""
+  """The errors as in the result file."""
   return {'wer': errors.wer, **errors._asdict()}
 
 
 def halves(clips: Sequence[Clip], how: Segmenting, words: Sequence[str]) -> WordErrors:
-  """Errors of all clips, each searched for as is best for the other half."""
+  """Errors on all clips, each searched with the parameters selected on the other half."""
   parts = clips[::2], clips[1::2]
   total = np.zeros(4, int)
   for tuning, measured in (parts, parts[::-1]):
@@ -145,7 +145,7 @@ def halves(clips: Sequence[Clip], how: Segmenting, words: Sequence[str]) -> Word
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-  """All figures of a reader."""
+  """All figures for a reader."""
   weights = args.weights or apply.shipped_reader()
   trained = load(weights, args.step)
   model = apply.reading_model(trained, apply.known_segmenting(weights))
@@ -185,7 +185,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-  """Chooses, measures, writes."""
+  """Selects the parameters, measures and writes the result."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

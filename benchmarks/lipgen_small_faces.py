@@ -1,12 +1,12 @@
-"""How small a face may be in a picture that is to talk.
+"""Measures how small a face in a talking picture may be.
 
   python benchmarks/lipgen_small_faces.py --out benchmarks/results/lipgen_small_faces_cpu.json
 
-The middle frames of GRID's speakers ($JAXGEN_DATA/grid_raw) are pasted into photographs of scikit-image without
-a face, 720 x 540 pixels as `jaxgen talk` makes pictures, so that the face is a 6th to a 28th of the width. Of
-each width: in how many pictures the detector sees the face in the whole picture, and in how many `portraits`
-finds it, its lips within a tenth of the face's width of where they are in the frame. Then the photographs
-alone, in which nothing is to be found, and how long that takes. Needs the extra `[landmarks]`.
+The middle frames of GRID's speakers ($JAXGEN_DATA/grid_raw) are pasted into photographs from scikit-image
+without a face, 720 x 540 pixels as `jaxgen talk` scales pictures, so that the face is a 6th to a 28th of the
+width. For each width it counts the pictures where the detector sees the face in the whole picture, and those
+where `portraits` finds it with its lips within a tenth of the face's width of their true position. Then come
+the photographs alone, where nothing should be found, and how long that takes. Needs the extra `[landmarks]`.
 """
 
 import time
@@ -34,33 +34,33 @@ SIZE = 720, 540
 PARTS = 6, 8, 10, 12, 16, 20, 24, 28
 BEHIND = 'coffee', 'rocket', 'gravel', 'brick'
 EMPTY = *BEHIND, 'grass', 'page', 'coins', 'retina', 'immunohistochemistry', 'hubble_deep_field'
-NEAR = 0.1  # widths of a face
+NEAR = 0.1  # largest error, in widths of a face
 
 
 def lips_of(portrait: Portrait) -> np.ndarray:
-  """The middle of the lips, x and y in the picture."""
+  """The middle of the lips, x and y in picture pixels."""
   return applied(inverse(portrait.to_crop), portrait.points.mean(0))
 
 
 def grey(rgb: np.ndarray) -> np.ndarray:
-  """Levels of pixels."""
+  """Grey levels of pixels."""
   return np.asarray(Image.fromarray(rgb).convert('L'))
 
 
 def photograph(name: str) -> Image.Image:
-  """One of scikit-image's at the size of pictures."""
+  """A scikit-image photograph at the pictures' size."""
   return Image.fromarray(getattr(data, name)()).convert('RGB').resize(SIZE)
 
 
 def measure() -> dict[str, Any]:
-  """Both detectors."""
+  """The results of both detectors."""
   folder = data_folder('grid_raw', '', '*.mpg')
   frames = []
   for path in sorted(folder.glob('*.mpg')):
     film = [frame.pixels for frame in Video(path).frames(colour=True)]
     frames.append(film[len(film) // 2])
   meshes, boxes = MeshDetector(), haar_detector()
-  # The face's width is that of the mesh's box, whatever finds it.
+  # The face's width is that of the mesh's box for either detector.
   widths = [meshes(frame)[0].width for frame in frames]
   kinds = {
     'mesh': (meshes, lambda rgb: rgb, lambda rgb: portraits.by_mesh(Path('x'), rgb, 1.0, meshes)),
@@ -79,7 +79,7 @@ def one_kind(
   seen: Callable[[np.ndarray], np.ndarray],
   find: Callable[[np.ndarray], Portrait],
 ) -> dict[str, Any]:
-  """What one detector finds, and what it finds where there is nothing."""
+  """The results of one detector on pictures with and without a face."""
   random, rows = np.random.default_rng(0), {}
   lips = [lips_of(find(frame)) for frame in frames]
   for part in PARTS:
@@ -108,7 +108,7 @@ def one_kind(
 
 
 def outcome(find: Callable, rgb: np.ndarray, expected: np.ndarray, width: float) -> str:
-  """What becomes of one picture."""
+  """The outcome for one picture."""
   try:
     off = float(np.hypot(*(lips_of(find(rgb)) - expected)))
   except DataError as error:

@@ -1,25 +1,25 @@
-r"""Measures a training step and the reading of the lip reader, and a PyTorch twin beside it.
+r"""Measures training and inference steps of the lip reader, and a PyTorch twin.
 
   python benchmarks/lipgen_step.py --config=configs/lipgen.py:lrw --twin --precisions=float32,bfloat16
 
 What is measured, in one process, on random clips that lie on the device as bytes:
-  train           the compiled step, augmentation and mixup in it
+  train           the compiled step, including augmentation and mixup
   read            from bytes to words, in evaluation mode
   eager_train     with --twin: a plain PyTorch loop that does the same, PyTorch's default Adam
   eager_read      with --twin: its forward pass in inference mode
   tuned_train     with --twin: the same, channels last and with the fused Adam
   tuned_read
 The twin covers `lrw` and `lrw,dctcn`, whose row no_syn learns words alone; its bfloat16 is autocast's, ours
-computes in it with float32 parameters, statistics and losses. On a GPU float32 means TF32 in products of
-matrices and convolutions, as JAX has it by default, for both. Both begin with the same random weights, and the
-largest difference of what they read is written too. PyTorch has as many threads as this process has cores, as
-XLA has. On a machine that computes something else besides, `taskset -c 0` gives both one core, and
---clock=processor counts its seconds of this process alone.
+computes in bfloat16 with float32 parameters, statistics and losses. On a GPU float32 means TF32 in matrix
+products and convolutions, as is JAX's default, for both. Both start from the same random weights, and the
+largest difference between their outputs is written too. PyTorch uses as many threads as this process has cores,
+like XLA. On a machine that is otherwise busy, `taskset -c 0` gives both one core, and --clock=processor counts
+the seconds of this process alone.
 
-Windows of all alternate, so that a busy machine disturbs them alike: ratios are taken between neighbours, and
-their medians and ranges are what to read. With --limit no round begins that would end later, and what was
-measured until then is written after each precision. JAX leaves the memory of a GPU to PyTorch that it does
-not use, unless XLA_PYTHON_CLIENT_PREALLOCATE says otherwise.
+Timing windows of all alternate, so that a busy machine affects them equally: ratios are taken between adjacent
+windows, and their medians and ranges are what to read. With --limit no round starts that would end later, and
+results so far are written after each precision. JAX leaves unused GPU memory to PyTorch, unless
+XLA_PYTHON_CLIENT_PREALLOCATE says otherwise.
 """
 
 import concurrent.futures
@@ -94,7 +94,7 @@ def _share(until: float, left: int) -> float:
 
 
 def with_precision(config: ConfigDict, precision: str) -> ConfigDict:
-  """A config that computes in another type."""
+  """The config with another precision."""
   config = config.copy_and_resolve_references().unlock()
   config.precision = precision
   return config.lock()
@@ -116,11 +116,11 @@ def random_clips(config: ConfigDict) -> Batch:
 
 
 class Programs:
-  """Our training step and our reading, lowered.
+  """Our lowered training and inference steps.
 
   Args:
-    config: of the run.
-    clips: resident, of `random_clips`.
+    config: the run's config.
+    clips: resident clips from `random_clips`.
   """
 
   def __init__(self, config: ConfigDict, clips: Batch):
@@ -160,7 +160,7 @@ class Programs:
 
   @property
   def variables(self) -> PyTree:
-    """Of the net."""
+    """The net's variables."""
     return self.task.export(self.state)
 
   def compile(self, name: str) -> None:
@@ -179,7 +179,7 @@ class Programs:
     jax.block_until_ready([self._read(i) for i in range(num_batches)])
 
   def logits(self) -> np.ndarray:
-    """[B, N] of the first batch."""
+    """Logits [B, N] of the first batch."""
     return np.asarray(self._read(0), np.float32)
 
   def _read(self, i: int) -> jax.Array:
@@ -188,7 +188,7 @@ class Programs:
 
 
 def random_state(task: Task, seed: int) -> TrainState:
-  """A state of random weights: to compile the initialisation takes long."""
+  """A state with random weights: compiling the initialisation takes long."""
   shapes = jax.eval_shape(task.init, jax.random.key(0))
   rng = np.random.default_rng(seed)
 
@@ -206,13 +206,13 @@ def random_state(task: Task, seed: int) -> TrainState:
 
 
 def measure(config: ConfigDict, clips: Batch, args: Any, until: float | None) -> dict[str, Any]:
-  """Everything about one precision."""
+  """All measurements for one precision."""
   ours = Programs(config, clips)
   count = sum(x.size for x in jax.tree.leaves(ours.state.params))
   began = time.perf_counter()
   with concurrent.futures.ThreadPoolExecutor() as pool:
     compiled = pool.map(ours.compile, ('train', 'read'))
-    # Networks are made in the meantime, and not run: that would disturb XLA's choice of algorithms.
+    # Networks are built in the meantime but not run: that would disturb XLA's autotuning.
     twins = make_twins(config, clips, args.twins.split(','), ours) if args.twin else {}
     list(compiled)
   say(f'{config.precision}: compiled in {time.perf_counter() - began:.1f} s')
@@ -220,7 +220,7 @@ def measure(config: ConfigDict, clips: Batch, args: Any, until: float | None) ->
   logits = ours.logits()
   ours.run_train(1)
   memory: dict[str, Any] = {name: memory_of(program) for name, program in ours.programs.items()}
-  # Of the process: of all precisions before, and of the choice of algorithms too.
+  # Peak of the process: includes earlier precisions and autotuning.
   memory['device_peak'] = machine.peak_device_mb()
   found = {'parameters': count, 'memory_mb': memory}
   differences = {}
@@ -245,7 +245,7 @@ def measure(config: ConfigDict, clips: Batch, args: Any, until: float | None) ->
 def make_twins(
   config: ConfigDict, clips: Batch, kinds: Sequence[str], ours: Programs
 ) -> dict[str, Any]:
-  """PyTorch's loops by kind, with the weights of ours and as many threads as there are cores.
+  """PyTorch's loops by kind, with our weights and as many threads as there are cores.
 
   Raises:
     SystemExit: PyTorch does not see the GPU that JAX sees.
@@ -267,7 +267,7 @@ def make_twins(
 
 
 def memory_of(compiled: Any) -> dict[str, float]:
-  """What a program needs by XLA's analysis, in MB: of it arguments, results beside those, and the rest."""
+  """A program's memory by XLA's analysis, in MB: arguments, results not aliased to them, and the rest."""
   found = compiled.memory_analysis()
   arguments, temporary = found.argument_size_in_bytes, found.temp_size_in_bytes
   results = found.output_size_in_bytes - found.alias_size_in_bytes
@@ -276,7 +276,7 @@ def memory_of(compiled: Any) -> dict[str, float]:
 
 
 def summarize(seconds: dict[str, list[float]], num_steps: int, batch: int) -> dict[str, Any]:
-  """Clips a second, and how many times PyTorch's speed ours is."""
+  """Clips a second, and our speed relative to PyTorch's."""
   speed = {}
   for name, theirs in seconds.items():
     kind, _, part = name.rpartition('_')
@@ -295,7 +295,7 @@ def summarize(seconds: dict[str, list[float]], num_steps: int, batch: int) -> di
 
 
 def show(result: dict[str, Any], precisions: list[str]) -> None:
-  """Prints what was found."""
+  """Prints the result."""
   print(f'\n{result["config"]}  {result["machine"]["date"]}  {result["machine"]["device"]}')
   for precision in precisions:
     found = result[precision]

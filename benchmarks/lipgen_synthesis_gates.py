@@ -1,23 +1,23 @@
-"""Are words read that only a sound told? The whole chain on drawn faces, judged by a reader of real clips.
+"""Measures whether words can be read from lips driven by sound alone, with a reader of real clips.
 
   python benchmarks/lipgen_synthesis_gates.py --motion RUN --render RUN --reader FILE --out FILE
 
-Sounds are jaxgen's recordings: all voices' of the words that the motion net's config names as unseen, and the
-other words by its unseen voices. So nets are given the same, whether they learnt from the other recordings or
-from none. Each is given a drawn speaker that neither net knows, whose picture with the mouth at rest is the
-reference. The motion net hears the sound, its contours are placed on the picture, warped and rendered; clips
-have 29 frames around the middle of the word, and the reader is told its boundaries, as it is of the clips that
-it learned from. Read are
+Sounds are jaxgen's recordings: the words that the motion net's config names as unseen, by all voices, and the
+other words by its unseen voices. So all nets get the same sounds, whether or not they were trained on the other
+recordings. Each sound is given a drawn speaker that neither net knows, whose picture with the mouth at rest is
+the reference. The motion net hears the sound, its contours are placed on the picture, warped and rendered;
+clips have 29 frames around the middle of the word, and the reader is given its boundaries, as in its training.
+The reader reads
 
   truth           the speaker drawn as it says the word at the recording's times
   contours        the same lips and head, rendered from true contours
-  placed          the speaker's true offsets from the mouth at rest, placed as the motion net's are
+  placed          the speaker's true offsets from the mouth at rest, placed like the motion net's
   warp            the chain's warps, not rendered
   chain           from the sound
   swap            the same faces, and the sound of another word by the same voice
 
-`share` is accuracy beside that of the truth. `changed` is the share of clips that are read as another word than
-the chain's of the same face, `accuracy` of swap how many are read as the word that is heard.
+`share` is the accuracy relative to that of the truth. `changed` is the share of clips that are read differently
+from the chain's clip of the same face, `accuracy` of swap the share read as the word heard.
 """
 
 import argparse
@@ -48,16 +48,16 @@ from jaxgen.systems.lipgen.voices.recordings import Recording, bundled
 from jaxgen.task import Trained, plain_tools
 
 FRAMES = 29
-FIRST_SPEAKER = UNSEEN + 500_000  # beyond those that either net is judged by
+FIRST_SPEAKER = UNSEEN + 500_000  # beyond those used to evaluate either net
 SEED = 14
 
 
 class Heard(NamedTuple):
-  """A recording in a clip of `FRAMES` frames whose middle is the word's.
+  """A recording in a clip of `FRAMES` frames centred on the word.
 
   Attributes:
-    recording: whose sound it is.
-    first: the frame of the recording that the clip begins with, below 0 where it begins before.
+    recording: the recording.
+    first: the recording's frame at which the clip starts, negative if it starts earlier.
     span: start and end of the word in frames of the clip.
     timed: phonemes of the clip.
   """
@@ -86,7 +86,7 @@ def heard(recording: Recording) -> Heard:
 
 
 def chosen(motion: Trained) -> dict[str, list[Recording]]:
-  """Recordings by what the motion net's config keeps from it: the same for nets that know none of them."""
+  """Recordings grouped by what the motion net's config holds out: the same for nets that know none of them."""
   data = motion.config.data
   words = [folded(word) for word in listed(data.unseen_words)]
   voices = listed(data.unseen_voices)
@@ -116,7 +116,7 @@ def faces_of(
 
 
 def lips_of(chain: Chain, clip: Heard, floor: float) -> np.ndarray:
-  """Offsets [29, 40, 2] that the motion net hears in a clip, with silence around the recording."""
+  """Offsets [29, 40, 2] predicted by the motion net for a clip, with silence around the recording."""
   mel = clip.recording.mel
   around = np.full((ROWS_A_FRAME * FRAMES, mel.shape[1]), floor, np.float32)
   offsets, _ = chain.lips(np.concatenate([around, mel, around]))
@@ -125,7 +125,7 @@ def lips_of(chain: Chain, clip: Heard, floor: float) -> np.ndarray:
 
 
 def others(clips: Sequence[Heard]) -> list[Heard]:
-  """For each clip another word by the same voice, the next one of the list."""
+  """For each clip another word by the same voice, the next one in the list."""
   count = len(clips)
   found = []
   for i, clip in enumerate(clips):
@@ -136,7 +136,7 @@ def others(clips: Sequence[Heard]) -> list[Heard]:
 
 
 def measure(motion: Trained, render: Trained, reader: Path, steps: int | None) -> dict[str, Any]:
-  """Everything that the docstring names."""
+  """All measurements named in the module docstring."""
   chain = Chain(motion, render, steps=steps)
   parts = chosen(motion)
   clips = [heard(x) for part in parts.values() for x in part]
@@ -185,7 +185,7 @@ def rendered(
   swapped: Sequence[Heard],
   floor: float,
 ) -> tuple[dict[str, Sequence[np.ndarray]], dict[str, Any]]:
-  """The frames of clips by what they are made of, and how long that took and how far contours are off."""
+  """Frames of clips by what they are made from, the time taken, and the error of the contours."""
   speech = Speech(
     words, find_dictionary(), SEED, FIRST_SPEAKER, 3_000, pixels=chain.side, num_frames=FRAMES
   )

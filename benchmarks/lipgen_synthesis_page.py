@@ -1,8 +1,8 @@
-"""The tables of the experiment with synthetic video, and what the seeds decide.
+"""Documentation page of the experiment with synthetic video: tables, and which differences are significant.
 
   python benchmarks/lipgen_synthesis_page.py RESULT.json PAGE.md
 
-writes the page of a result file of lipgen_synthesis_rows.py.
+writes the page for a result file of lipgen_synthesis_rows.py.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from lipgen_rows_page import LEAST, _cell, _machine, decided, difference
 from jaxgen.files import write_bytes
 
 REAL, CONTROL = 'real', 'real_turned'
-# Rows, and the variant of the set that each is.
+# Rows and their variants of the set.
 ROWS = {
   REAL: 'no_syn',
   CONTROL: 'syn',
@@ -26,9 +26,9 @@ ROWS = {
   'real_visemes_tafm': 'no_syn_visemes_tafm',
 }
 SYNTHETIC = ('synthetic', 'synthetic_visemes', 'synthetic_visemes_tafm')
-# What is asked of synthetic clips before anything is trained on them, at least.
+# Minimum requirements on synthetic clips before anything is trained on them.
 GATES = {'ratio': 0.8, 'swap_changes': 0.5}
-PAPER = (REAL, CONTROL, *SYNTHETIC)  # what the paper's tables ask
+PAPER = (REAL, CONTROL, *SYNTHETIC)  # rows of the paper's tables
 SAYS = {
   REAL: 'real',
   CONTROL: 'real + the same with turned heads (the control)',
@@ -84,7 +84,7 @@ def _answer(name: str, before: str, after: str, runs: dict[str, Any]) -> str | N
 
 
 def _gates(gates: dict[str, Any]) -> list[str]:
-  """What the reader of real clips reads in synthetic ones."""
+  """Results of the reader of real clips on synthetic ones."""
   if not gates:
     return []
   lines = ['| gate | asked |' + ''.join(f' seed {seed} |' for seed in gates)]

@@ -1,17 +1,17 @@
-"""The paper's experiment at our size: whether a reader of lips gains by synthetic video.
+"""The paper's experiment at our scale: whether a lip reader benefits from synthetic video.
 
   python benchmarks/lipgen_synthesis_rows.py --out benchmarks/results/FILE.json --page FILE.md
 
-Readers learn from few clips of drawn speakers of look a, which stand for real ones: alone; with the same clips
-turned, the control; and with as many synthetic ones, which nets make of pictures of look b and of synthetic
-voices. All have the same updates, seeds and share. They are judged by other speakers of look a, as they are and
-with turned heads. With --set grid the real clips are those of GRID's speaker.
+Readers are trained on a few clips of drawn speakers of look a, which stand for real ones: alone; with the same
+clips turned, the control; and with as many synthetic ones, which nets make from pictures of look b and
+synthetic voices. All have the same updates, seeds and share. They are evaluated on other speakers of look a,
+unchanged and with turned heads. With --set grid the real clips are those of GRID's speaker.
 
-Seed 0 of every row comes first. Sets of synthetic clips, and their gates, are told apart by the contents of the
-nets that made them. Before any row with synthetic clips a reader of real ones has to read those,
-see `GATES`. Runs and sets live in --runs and are resumed or reused, so the command can be stopped and given
-again; --finished trains nothing, and lipgen_synthesis_page.py writes the page of a result file without runs. A
-row with synthetic clips is printed with the seeds alone that the control has too.
+Seed 0 of every row comes first. Sets of synthetic clips, and their gates, are identified by the contents of the
+nets that made them. Before any row with synthetic clips is trained, a reader of real ones must be able to read
+them, see `GATES`. Runs and sets are kept in --runs and resumed or reused, so the command can be stopped and
+rerun; --finished trains nothing, and lipgen_synthesis_page.py writes the page of a result file without runs. A
+row with synthetic clips is printed only with the seeds that the control has too.
 """
 
 import argparse
@@ -42,7 +42,7 @@ TABLE = rows.Table('lipgen', tuple(ROWS), FIGURES, FIGURES, rows.has('accuracy')
 
 
 def main() -> None:
-  """Parses the command line, runs what is missing, writes the result and the page."""
+  """Parses the command line, trains missing runs, writes the result and the page."""
   args = make_parser().parse_args()
   named = args.rows.split(',')
   if unknown := set(named) - ROWS.keys():
@@ -50,7 +50,7 @@ def main() -> None:
   startup.enable_compilation_cache()
   reporter = Reporter()
   found: dict[str, Any] = {'gates': {}, 'kind': '', 'runs': {}}
-  # The reader of real clips comes first, which the gates need, and the control before what it controls.
+  # The reader of real clips, needed by the gates, comes first, and the control before the rows it controls.
   named = [row for row in ROWS if row in named]
   for seed, row in itertools.product(range(args.seeds), named):
     figures = measured(row, seed, args, reporter, found)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-  """The options."""
+  """The command line's options."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -98,9 +98,9 @@ def make_parser() -> argparse.ArgumentParser:
 def measured(
   row: str, seed: int, args: argparse.Namespace, reporter: Reporter, found: dict[str, Any]
 ) -> dict[str, Any] | None:
-  """The figures of a row, its sets made and its reader trained where they are missing.
+  """The figures of a row, after making its sets and training its reader if missing.
 
-  None where nothing is to be trained and it is not finished. What the gates say is put into `found`.
+  None if nothing may be trained and it is not finished. The gates' results are put into `found`.
   """
   real, name = configured(REAL, seed, args)
   config, own = configured(row, seed, args)
@@ -130,7 +130,7 @@ def measured(
 def judged(
   run: Path, seed: int, args: argparse.Namespace, reporter: Reporter, found: dict[str, Any]
 ) -> bool:
-  """Whether the reader of real clips reads the synthetic ones of a seed well enough; kept in a file.
+  """Whether the reader of real clips reads a seed's synthetic ones well enough; cached in a file.
 
   Raises:
     SystemExit: there is no such reader.
@@ -157,13 +157,13 @@ def judged(
 
 @functools.cache
 def nets_of(motion: Path, render: Path) -> dict[str, tuple[Trained, str]]:
-  """The nets that make clips, by their systems, each with a digest of what it is, whatever its path."""
+  """The nets that make clips, by system, each with a digest of its contents, independent of its path."""
   nets = {of: load_net(path, of, load) for of, path in ((MOTION, motion), (RENDER, render))}
   return {of: (net, digest_of(net)) for of, net in nets.items()}
 
 
 def tag(kind: str, args: argparse.Namespace) -> str:
-  """Names what a set is made from."""
+  """A name for what a set is made from."""
   made = f'{args.clips}-{args.speakers}-{args.judged}' if args.set == 'procedural' else ''
   if kind == 'synthetic':
     faces = args.faces.replace('/', '_').replace(':', '_')
@@ -173,7 +173,7 @@ def tag(kind: str, args: argparse.Namespace) -> str:
 
 
 def folder(kind: str, seed: int, args: argparse.Namespace) -> Path:
-  """Of a set of clips."""
+  """The folder of a set of clips."""
   return (args.runs / 'sets' / f'{kind}-{tag(kind, args)}-{seed}').absolute()
 
 
@@ -183,7 +183,7 @@ def variant(row: str, args: argparse.Namespace) -> str:
 
 
 def settings(row: str, seed: int, args: argparse.Namespace) -> list[str]:
-  """KEY=VALUE of a row."""
+  """The KEY=VALUE settings of a row."""
   pairs = [
     f'num_steps={args.steps}',
     f'eval_every={args.steps}',
@@ -212,7 +212,7 @@ def configured(row: str, seed: int, args: argparse.Namespace) -> tuple[ConfigDic
 
 
 def report(found: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
-  """The result file: rows with synthetic clips have the seeds alone that the control has."""
+  """The result file: rows with synthetic clips have only the seeds that the control has."""
   runs = with_control(found['runs'])
   nets = nets_of(args.motion, args.render)
   return {
@@ -232,7 +232,7 @@ def report(found: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
 
 
 def command(args: argparse.Namespace) -> str:
-  """What was typed, as far as it decides a figure; of other nets than the package's the path's last part."""
+  """The command as far as it affects figures; for nets other than the package's, the last part of the path."""
   names = ('set', 'steps', 'clips', 'speakers', 'judged', 'faces', 'clips_per_face', 'sampling')
   options = [f'--{name.replace("_", "-")} {getattr(args, name)}' for name in names]
   for name in ('motion', 'render'):
@@ -243,7 +243,7 @@ def command(args: argparse.Namespace) -> str:
 
 
 def with_control(runs: dict[str, Any]) -> dict[str, Any]:
-  """The same without runs on synthetic clips whose control, of the same seed and steps, is not there."""
+  """The runs, without those on synthetic clips whose control with the same seed and steps is missing."""
   control = runs.get(CONTROL, {})
   kept = {
     row: {

@@ -1,4 +1,4 @@
-"""The sets of clips of the experiment with synthetic video: turned heads, synthetic clips, and their gates."""
+"""Sets of clips for the experiment with synthetic video: turned heads, synthetic clips, and their gates."""
 
 import csv
 import json
@@ -42,24 +42,24 @@ from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
 from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
 
-_WIDE = 32  # pixels around a mouth crop in which drawn faces are turned
+_WIDE = 32  # margin in pixels around a mouth crop in which drawn faces are turned
 TEST, TRAIN = 'test', 'train'
-GATE = 400  # clips that are read for the gates
+GATE = 400  # clips read for the gates
 
 
 def turned(config: ConfigDict, part: str, folder: Path) -> str:
-  """Makes the clips of a set with turned heads where they are not there.
+  """Makes the missing clips of a set with turned heads.
 
-  Drawn faces are drawn wide, turned and cropped after; of GRID the crops are turned. All clips to train on are
-  turned; of those to be judged by a fifth is not, as `jaxgen pose-augment` does.
+  Drawn faces are drawn with a margin, turned and then cropped; for GRID the crops are turned. All training
+  clips are turned; of the evaluation clips a fifth is not, as in `jaxgen pose-augment`.
 
   Args:
-    config: of a run on real clips.
-    part: TEST: those the run is judged by; TRAIN: those it learns from.
-    folder: of the turned ones.
+    config: config of a run on real clips.
+    part: TEST: the run's evaluation clips; TRAIN: its training clips.
+    folder: folder for the turned clips.
 
   Returns:
-    What kind of set it is.
+    The kind of the set.
   """
   drawn = config.data.name != GRID
   if not (folder / augmenting.MANIFEST).is_file():
@@ -128,15 +128,15 @@ def synthetic(
   nets: Sequence[Trained],
   steps: int,
 ) -> None:
-  """Makes the synthetic clips of a seed, as `jaxgen synthesise` does, where they are not there.
+  """Makes the missing synthetic clips of a seed, as `jaxgen synthesise` does.
 
   Args:
-    config: of a run on real clips.
-    folder: of the clips.
+    config: config of a run on real clips.
+    folder: folder for the clips.
     faces: see `cast.make_cast`.
-    clips_per_face: how many each.
-    nets: of motion and rendering.
-    steps: of sampling.
+    clips_per_face: number of clips per face.
+    nets: the motion net and the renderer.
+    steps: number of sampling steps.
   """
   words = grid.WORDS if config.data.name == GRID else corpus.wanted_words(config, corpus.WORDS)
   voices = spoken_clips.named_voices('')
@@ -157,13 +157,13 @@ def synthetic(
 
 
 def sheet(real: ConfigDict, beside: Sequence[ConfigDict], path: Path, each: int = 2) -> None:
-  """A picture of real clips, and below of those that are beside them, as a reader sees them.
+  """Writes a picture of real clips, and below them the additional ones, as a reader sees them.
 
   Args:
-    real: of a run on real clips alone.
-    beside: of runs on others too.
-    path: of the PNG.
-    each: clips of a kind.
+    real: config of a run on real clips alone.
+    beside: configs of runs on additional clips.
+    path: path of the PNG.
+    each: clips of each kind.
   """
   clips = [corpus.load_corpus(real).clips['train']]
   count = len(clips[0].lengths)
@@ -179,15 +179,16 @@ def sheet(real: ConfigDict, beside: Sequence[ConfigDict], path: Path, each: int 
 
 
 def gates(run: Path, folder: Path) -> dict[str, Any]:
-  """What a reader that learned from real clips reads in synthetic ones.
+  """Results of a reader trained on real clips on synthetic ones.
 
   Args:
-    run: of the reader.
-    folder: of synthetic clips.
+    run: the reader's run.
+    folder: folder of synthetic clips.
 
   Returns:
     'accuracy' on its own held-out clips, 'synthetic_accuracy', their 'ratio', and 'swap_changes': how often two
-    clips of one face with different words are read as different words, of 'pairs'; 'clips' that were read.
+    clips of one face with different words are read as different words, out of 'pairs'; 'clips', how many were
+    read.
   """
   opened = runs.open_run(run)
   trained, tools = opened.trained, opened.tools

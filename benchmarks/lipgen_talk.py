@@ -1,14 +1,13 @@
-"""How faces that `jaxgen talk` makes move their lips beside how those faces were filmed saying the same.
+"""Compares lip motion made by `jaxgen talk` with that of the same faces filmed saying the same words.
 
   python benchmarks/lipgen_talk.py --out benchmarks/results/lipgen_talk_cpu.json
 
-The 13 utterances of GRID that are there as full faces with sound ($JAXGEN_DATA/grid_sound), whose sound and
-pictures no net has learnt from; but the contours of this speaker's other clips, from which the renderer that
-comes with jaxgen and motion nets of GRID learn, are told by a labeller that is fitted to the meshes of these.
-Needs the extra `[landmarks]`. Of each the frame with the least opening is
-the picture, its own sound is what is said, and the mesh measures both. `--motion RUN --render
-RUN` takes other nets than those that come with jaxgen, `--steps N` fewer steps of sampling. `--sheet FILE.png`
-shows frames of one of them, filmed above and made below.
+It uses the 13 GRID utterances available as full faces with sound ($JAXGEN_DATA/grid_sound). No net was trained
+on their sound or pictures; but the contours of this speaker's other clips, on which the shipped renderer and
+GRID motion nets are trained, come from a labeller fitted to the meshes of these. Needs the extra `[landmarks]`.
+For each utterance, the frame with the least opening is the picture, its own sound is what is said, and the mesh
+measures both. `--motion RUN --render RUN` uses nets other than the shipped ones, `--steps N` fewer sampling
+steps. `--sheet FILE.png` shows frames of one of them, filmed above and made below.
 """
 
 import argparse
@@ -46,14 +45,14 @@ OF_SHEET, SHOWN, TILE = 'bbir7s', 9, 132
 
 
 def correlation(made: np.ndarray, filmed: np.ndarray, lag: int = 0) -> float:
-  """Pearson's of two openings [T], the made one so many frames later."""
+  """Pearson correlation of two openings [T], the synthetic one read `lag` frames later."""
   length = len(made) - abs(lag)
   a, b = made[max(lag, 0) :][:length], filmed[max(-lag, 0) :][:length]
   return float(np.corrcoef(a, b)[0, 1])
 
 
 def spread(opening: np.ndarray) -> float:
-  """Between the quantiles .05 and .95, in pixels of the mean face."""
+  """Range between the quantiles .05 and .95, in pixels of the mean face."""
   return float(np.ptp(np.quantile(opening, (0.05, 0.95))))
 
 
@@ -73,12 +72,12 @@ def sheet(portrait: Portrait, filmed: list[np.ndarray], made: list[np.ndarray]) 
 
 
 def told(nets: Sequence[Trained]) -> dict[str, Any]:
-  """Which nets they are, by their systems: updates, and a digest that two that differ do not share."""
+  """Identifies nets by system: number of updates, and a digest of the contents."""
   return {net.config.system: {'updates': net.step, 'digest': digest_of(net)} for net in nets}
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-  """Openings of each utterance, filmed and made."""
+  """Openings of each utterance, filmed and synthetic."""
   folder = data_folder('grid_sound', '', '*.mpg and *.align')
   nets = load_net(args.motion, MOTION, load), load_net(args.render, RENDER, load)
   chain = Chain(*nets, steps=args.steps)

@@ -1,4 +1,4 @@
-"""Makes `jaxgen/voices/words.npz`, recordings for lipgen's synthesis, as the README beside it says.
+"""Makes `jaxgen/voices/words.npz`, recordings for lipgen's synthesis, as the README beside it describes.
 
 pip install 'jaxgen[speech]'
 python benchmarks/lipgen_voices.py
@@ -15,7 +15,7 @@ from jaxgen.systems.lipgen.procedural.takes import WORDS
 from jaxgen.systems.lipgen.voices.espeak import speak_word
 from jaxgen.systems.lipgen.voices.recordings import BUNDLED, packed, recorded
 
-# Men and women, two of them by Klatt's synthesis; each at a pace of its own, in words a minute.
+# Male and female voices, two of them by Klatt synthesis; each at its own pace, in words a minute.
 VOICES = {
   'm1': 140, 'm3': 165, 'm7': 150, 'Andy': 170, 'Michael': 130, 'klatt2': 150,
   'adam': 170, 'f1': 150, 'f2': 135, 'f3': 165, 'Annie': 145, 'linda': 160,
@@ -23,7 +23,7 @@ VOICES = {
 
 
 def main() -> None:
-  """Speaks all words by all voices and writes them; the same bytes each time."""
+  """Speaks all words in all voices and writes them; byte-identical each time."""
   made = [
     recorded(word, voice, speak_word(word, voice, rate))
     for word in WORDS

@@ -1,12 +1,12 @@
-"""How near warped faces of procedural speakers are to the truth, by kinds of warp; and what they look like.
+"""Measures how close warped faces of procedural speakers are to the truth, by kind of warp, and shows them.
 
   python benchmarks/lipgen_warping.py --out benchmarks/results/lipgen_warping_cpu.json
   python benchmarks/lipgen_warping.py --sheet docs/images/lipgen_warping.png
 
-PSNR in dB over 60 rows of 29 frames of 48 x 48 pixels, of speakers that no main job has: of the whole picture,
-of the mouth (the lips and two pixels about them), of that without and of the gap between the lips alone, and
-beside the mouth. `mls` is
-moving least squares by similarities (Schaefer, McPhail and Warren 2006, weights d^-4), with the same gap.
+PSNR in dB over 60 rows of 29 frames of 48 x 48 pixels, of speakers not used in any main job: for the whole
+picture, the mouth (the lips and two pixels around them), the mouth without the gap between the lips, the gap
+alone, and outside the mouth. `mls` is moving least squares by similarities (Schaefer, McPhail and Warren 2006,
+weights d^-4), with the same gap.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from jaxgen.systems.lipgen.warping.faces import Faces, drawn
 from jaxgen.systems.lipgen.warping.raster import OUTER, coverage, raster
 
 ROWS, FIRST_SPEAKER = 60, 5_000_000
-LEVELS = 0.2, 0.7  # of the gap, beside the default
+LEVELS = 0.2, 0.7  # levels of the gap, besides the default
 Warp = Callable[[np.ndarray, np.ndarray, np.ndarray], jax.Array]
 
 
 def moving_least_squares(reference: jax.Array, source: jax.Array, target: jax.Array) -> jax.Array:
-  """A smooth warp by the 40 points and those of the border, with the gap of `warp`."""
+  """A smooth warp from the 40 points and those of the border, with the gap as in `warp`."""
   picture = reference.astype(jnp.float32)
   height, width = picture.shape
   y, x = jnp.mgrid[:height, :width].astype(jnp.float32)
@@ -62,7 +62,7 @@ def moving_least_squares(reference: jax.Array, source: jax.Array, target: jax.Ar
 
 
 def kinds() -> dict[str, Warp]:
-  """The warps that are compared."""
+  """The warps compared."""
 
   def of_level(level: float) -> Warp:
     def warped(reference: jax.Array, source: jax.Array, target: jax.Array) -> jax.Array:
@@ -83,7 +83,7 @@ def kinds() -> dict[str, Warp]:
 
 
 def warped_by(kind: Warp, rows: Faces) -> tuple[np.ndarray, float]:
-  """Warped references [R, T, H, W], and seconds a row without the first."""
+  """Warped references [R, T, H, W], and seconds a row, excluding the first."""
   compiled = jax.jit(kind)
   every = list(zip(rows.references, rows.reference_points, rows.points, strict=True))
   compiled(*every[0]).block_until_ready()
@@ -93,13 +93,13 @@ def warped_by(kind: Warp, rows: Faces) -> tuple[np.ndarray, float]:
 
 
 def psnr(found: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:
-  """In dB over the chosen pixels of all rows."""
+  """PSNR in dB over the selected pixels of all rows."""
   error = np.mean((found[where] - truth[where].astype(np.float64)) ** 2)
   return round(float(10 * np.log10(255**2 / error)), 2)
 
 
 def measure(rows: Faces) -> dict[str, dict[str, float]]:
-  """PSNR by kind and place."""
+  """PSNR by kind of warp and region."""
   size = rows.references.shape[1:]
   draw = jax.jit(raster, static_argnums=1)
   lips = np.stack([np.asarray(draw(points, size)) for points in rows.points])
@@ -122,7 +122,7 @@ def measure(rows: Faces) -> dict[str, dict[str, float]]:
 
 
 def identity_off_by(rows: Faces) -> float:
-  """The most levels by which a reference that is warped to its own points differs from itself."""
+  """The largest difference, in levels, of a reference from itself warped to its own points."""
   compiled = jax.jit(warping.warp)
   pairs = zip(rows.references, rows.reference_points, strict=True)
   return max(
@@ -146,7 +146,7 @@ def sheet(rows: Faces) -> np.ndarray:
 
 
 def main() -> None:
-  """Measures or draws."""
+  """Measures, or draws the sheet."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

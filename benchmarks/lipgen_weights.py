@@ -1,11 +1,11 @@
-r"""Makes a trained run the reader that `jaxgen lipread` uses, and writes its model card.
+r"""Ships a trained run as the reader of `jaxgen lipread`, and writes its model card.
 
   python benchmarks/lipgen_weights.py --run runs/grid --sentences benchmarks/results/lipgen_sentences_cpu.json \
     --out benchmarks/results/lipgen_weights_cpu.json
 
-writes jaxgen/weights/lipgen.safetensors of the newest saved step, with how words are searched for in videos as
-the sentences' result file has chosen it, measures how long it takes to read 29 frames, and renders
-jaxgen/weights/LIPGEN.md from the result file. $JAXGEN_DATA has grid_s1_mouths.
+writes jaxgen/weights/lipgen.safetensors from the newest saved step, with the word search parameters selected in
+the sentences' result file, measures how long it takes to read 29 frames, and renders jaxgen/weights/LIPGEN.md
+from the result file. $JAXGEN_DATA must hold grid_s1_mouths.
 """
 
 import argparse
@@ -69,7 +69,7 @@ SAID = {
   'silence_found': 'pauses that are said to have no word',
   'homophene_ceiling': 'what sequences of visemes allow on these words',
 }
-# Of the sentences' result file.
+# Keys of the sentences' result file.
 READ = {'known_times': 'with the true times of words', 'chosen_as_read': 'from sliding windows'}
 WIDTH = 110
 REPEATS = 20
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def seconds_to_read() -> float:
-  """The median of reading a clip of 29 mouth crops of 96 x 96 as one word, after the first."""
+  """Median seconds to read a clip of 29 mouth crops of 96 x 96 as one word, excluding the first."""
   service = Service(reading_model(load_weights(READER), known_segmenting(READER)), 5)
   crops = np.random.default_rng(0).integers(0, 256, (29, 96, 96)).astype(np.uint8)
   times = []

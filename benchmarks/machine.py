@@ -1,4 +1,4 @@
-"""What the benchmarks say about the machine: its parts, its memory, its measured ceilings."""
+"""Describes the machine for benchmarks: its parts, memory and measured ceilings."""
 
 import argparse
 import datetime
@@ -21,7 +21,7 @@ REPEATS = 7
 
 
 def say(text: str) -> None:
-  """A progress line, on standard error."""
+  """Prints a progress line on standard error."""
   print(text, file=sys.stderr, flush=True)
 
 
@@ -40,7 +40,7 @@ def describe() -> dict[str, Any]:
 
 
 def write_measured(description: str, measure: Callable[[], dict[str, Any]]) -> None:
-  """The command line of a script that measures one thing: it has the result file as its only option."""
+  """Command line of a script that measures one thing; the result file is its only option."""
   parser = argparse.ArgumentParser(
     description=description, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -61,7 +61,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-  """Installed versions of what is measured."""
+  """Installed versions of the measured packages."""
   found = {}
   for name in PACKAGES:
     try:
@@ -72,19 +72,19 @@ def versions() -> dict[str, str]:
 
 
 def usable_cores() -> int:
-  """The cores that this process may use, as XLA counts them."""
+  """Number of cores that this process may use, as XLA counts them."""
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
 def load_average() -> float | None:
-  """Processes that wanted a core in the last minute; above the benchmark's own, timings are noise."""
+  """Load average of the last minute; above the benchmark's own load, timings are noise."""
   return round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None
 
 
 def resident_mb() -> float:
-  """Memory that this process holds now, in MB; its peak where the system does not tell."""
+  """Resident memory of this process in MB; its peak if the system does not report the former."""
   statm = Path('/proc/self/statm')
   if statm.exists():
     return int(statm.read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 1e6
@@ -92,19 +92,19 @@ def resident_mb() -> float:
 
 
 def peak_resident_mb() -> float:
-  """The most memory that this process ever held, in MB."""
+  """Peak resident memory of this process, in MB."""
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return peak / 1e6 if sys.platform == 'darwin' else peak * 1024 / 1e6
 
 
 def peak_device_mb() -> float | None:
-  """The most memory in use on the first device, in MB; None where it is the host's."""
+  """Peak memory in use on the first device, in MB; None if it is the host's memory."""
   stats = jax.local_devices()[0].memory_stats() or {}
   return stats['peak_bytes_in_use'] / 1e6 if 'peak_bytes_in_use' in stats else None
 
 
 def ceilings(dtype: Any = jnp.float32) -> dict[str, float]:
-  """What one device reaches: GFLOP/s of a large matrix product, GB/s of a large read and write."""
+  """Measured peaks of one device: GFLOP/s of a large matrix product, GB/s of a large read and write."""
   on_cpu = jax.default_backend() == 'cpu'
   n = 2048 if on_cpu else 8192
   a = jnp.ones((n, n), dtype)
@@ -118,7 +118,7 @@ def ceilings(dtype: Any = jnp.float32) -> dict[str, float]:
 
 
 class _Rewrite:
-  """Reads and writes an array in place: fresh pages would cost more than the copy."""
+  """Reads and writes an array in place: page faults on fresh memory would cost more than the copy."""
 
   def __init__(self, x: jax.Array):
     self._x, self._add = x, jax.jit(lambda v: v + 1.0, donate_argnums=0)
@@ -139,7 +139,7 @@ def _best(fn: Callable[[], jax.Array]) -> float:
 
 
 def write_json(path: str, values: dict[str, Any]) -> None:
-  """Writes the result, making its folder."""
+  """Writes the result, creating its folder if needed."""
   target = Path(path)
   target.parent.mkdir(parents=True, exist_ok=True)
   target.write_text(json.dumps(values, indent=2) + '\n')

@@ -2,8 +2,8 @@ r"""Shows whether resident memory stays flat in the package's training loop.
 
   python benchmarks/memory.py --config=configs/comvae.py:mnist_vanilla
 
-Trains 20,000 steps in a temporary workdir, evaluating and saving every 1,000 or so, and reads the memory that
-the process holds on the way. Growth is counted from a tenth of the steps on: before, buffers are still made.
+Trains 20,000 steps in a temporary workdir, evaluating and saving every 1,000 or so, and samples the resident
+memory of the process. Growth is counted after a tenth of the steps: until then, buffers are still allocated.
 """
 
 import sys

@@ -1,11 +1,11 @@
-"""Compares what may move a learned mixture, over seeds, and writes the figures to one file.
+"""Compares update rules for a learned mixture over seeds, and writes the figures to one file.
 
   python benchmarks/mmgan_mixtures.py --out benchmarks/results/mmgan_mixtures_digits_cpu.json
   python benchmarks/mmgan_mixtures.py --variants B_learned,C_learned --settings groups_sharing_decay --out FILE
   python benchmarks/mmgan_mixtures.py --prefix mnist_ --half --settings paper,groups_sharing_decay --out FILE
 
-Runs live in --runs and are resumed or reused when they are there, so the command can be stopped and given
-again; settings and variants that the file has already are kept.
+Runs are kept in --runs and resumed or reused if present, so the command can be stopped and rerun; settings and
+variants already in the file are kept.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from jaxgen.files import write_json
 from jaxgen.run import startup
 from jaxgen.terminal.reporter import Reporter
 
-# Every setting says all that moves omega. `paper`: Adam at twice the rate of the rest (1e-3 on the digits).
-# A step of mirror descent or of the gradient is as large as the gradient says, some hundredths of a nat.
+# Every setting fully specifies omega's update. `paper`: Adam at twice the others' rate (1e-3 on the digits).
+# A step of mirror or gradient descent is proportional to the gradient, some hundredths of a nat.
 PAPER = {
   'model.mixture_support': 'all',
   'optim.mixture_optimizer': 'adam',
@@ -76,7 +76,7 @@ HALF = {
   'save_every': '1000',
   'optim.learning_rate': '5e-4',
 }
-HALF_RATES = {'2e-3': '1e-3', '2e-4': '1e-4'}  # Adam's, in proportion
+HALF_RATES = {'2e-3': '1e-3', '2e-4': '1e-4'}  # Adam's rates, scaled in proportion
 FIGURES = (
   'component_accuracy_mean',
   'mixture_accuracy',
@@ -97,7 +97,7 @@ TABLE = rows.Table('mmgan', (), FIGURES, FIGURES, lambda found: 'mixture_error' 
 
 
 def main() -> None:
-  """Parses the command line, runs what is missing, writes and prints the table."""
+  """Parses the command line, trains missing runs, writes and prints the table."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -137,7 +137,7 @@ def _overrides(name: str, half: bool) -> dict[str, str]:
 def _over_seeds(
   args: argparse.Namespace, variant: str, name: str, reporter: Reporter
 ) -> dict[str, Any]:
-  """The figures of every seed of a setting; of a run that failed, why."""
+  """The figures for every seed of a setting; for failed runs, the reason."""
   overrides = _overrides(name, args.half)
   given = argparse.Namespace(
     set=[f'{key}={value}' for key, value in overrides.items()], runs=args.runs, evaluate=True
@@ -147,7 +147,7 @@ def _over_seeds(
     try:
       found = rows.figures(TABLE, variant, seed, given, reporter)
       runs.append({'seed': seed, **{key: found[key] for key in KEPT}})
-    except UserError as error:  # as numbers that are no longer finite
+    except UserError as error:  # for example non-finite values
       runs.append({'seed': seed, 'failed': str(error).split(';')[0]})  # the rest names folders
   whole = [run for run in runs if 'failed' not in run]
   return {

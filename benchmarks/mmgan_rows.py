@@ -1,10 +1,10 @@
-"""Trains rows of the Mixed Membership GAN's table over seeds and writes their figures to one file.
+"""Trains rows of the Mixed Membership GAN's table with several seeds and writes their figures to one file.
 
   python benchmarks/mmgan_rows.py --prefix '' --seeds 1 --out benchmarks/results/mmgan_digits.json
   python benchmarks/mmgan_rows.py --prefix mnist_ --seeds 1 --evaluate --out FILE
 
-The rows of mnist_ and fashion_mnist_ have 100,000 steps and need a GPU. Runs live in --runs and are resumed or
-reused when they are there, so the command can be stopped and given again.
+The rows of mnist_ and fashion_mnist_ have 100,000 steps and need a GPU. Runs are kept in --runs and resumed or
+reused if present, so the command can be stopped and rerun.
 """
 
 import sys

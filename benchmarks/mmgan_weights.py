@@ -1,9 +1,9 @@
-r"""Makes a trained run the net that `jaxgen.memberships` and `jaxgen.samples` use by default.
+r"""Ships a trained run as the default net of `jaxgen.memberships` and `jaxgen.samples`.
 
   python benchmarks/mmgan_weights.py --run runs/mnist_A --out benchmarks/results/mmgan_weights_cpu.json
 
-writes jaxgen/weights/mmgan_mnist.safetensors of the newest saved step, measures how long it takes to judge an
-image and to draw 64 samples, and renders jaxgen/weights/MMGAN.md from the result file.
+writes jaxgen/weights/mmgan_mnist.safetensors from the newest saved step, measures how long it takes to compute
+an image's memberships and to draw 64 samples, and renders jaxgen/weights/MMGAN.md from the result file.
 """
 
 import argparse
@@ -44,7 +44,7 @@ FIGURES = ('component_accuracy_mean', 'component_accuracy', 'random_baseline')
 FIGURES += ('set_accuracy', 'set_accuracy_chance', 'num_examples', 'fid')
 WIDTH = 110
 REPEATS = 10
-OTHERS = 500  # digits of scikit-learn
+OTHERS = 500  # number of scikit-learn's digits
 CARD = apply.SHIPPED.with_name('MMGAN.md')
 
 
@@ -72,10 +72,10 @@ def main() -> None:
 
 
 def share_of_others(classes: list[list[int]]) -> float:
-  """The share of scikit-learn's digits, enlarged to MNIST's 20 pixels of 28, that go to the right component.
+  """The share of scikit-learn's digits, enlarged to MNIST's 20 of 28 pixels, assigned to the right component.
 
   Args:
-    classes: of the two collections; components are of the first alone, of the second alone, and of both.
+    classes: classes of the two collections; components are the first alone, the second alone, and both.
   """
   first, second = map(set, classes)
   owner = {label: 3 if label in second else 1 for label in first} | dict.fromkeys(second - first, 2)
@@ -90,7 +90,7 @@ def share_of_others(classes: list[list[int]]) -> float:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-  """The median time that work takes, after the first."""
+  """Median seconds that work takes, excluding the first call."""
   times = []
   for _ in range(REPEATS + 1):
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""SrSENets measured on sets of images as `jaxgen evaluate` measures them: what several scripts share."""
+"""Measures SrSENets on sets of images as `jaxgen evaluate` does; shared by several scripts."""
 
 import tempfile
 from collections.abc import Sequence
@@ -17,27 +17,27 @@ from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
 
 FIGURES = ('psnr', 'ssim', 'ssim_matlab', 'bicubic_psnr', 'bicubic_ssim', 'bicubic_ssim_matlab')
-JUDGE = 'eval/psnr'  # of held-out images
+JUDGE = 'eval/psnr'  # on held-out images
 
 
 def best_step(workdir: Path) -> int:
-  """The saved step of a run that is best on its held-out images; the newest where none was measured."""
+  """The saved step of a run that is best on its held-out images; the newest if none was measured."""
   saved = loading.saved_steps(workdir)
   found = {x['step']: x[JUDGE] for x in read_metrics(workdir) if JUDGE in x and x['step'] in saved}
   return max(found, key=lambda step: found[step]) if found else saved[-1]
 
 
 def is_photo(config: ConfigDict) -> bool:
-  """Whether a net learned from degraded crops."""
+  """Whether a net was trained on degraded crops."""
   return not Degradation(**config.degradation).is_off
 
 
 def measured(trained: Trained, overrides: Sequence[str]) -> dict[str, dict[str, float]]:
-  """{set: {figure: mean}} of a net in a folder of its own.
+  """{set: {figure: mean}} for a net, evaluated in a folder of its own.
 
   Args:
     trained: the net.
-    overrides: as `jaxgen evaluate` takes them, `eval.sets=DIR,DIR` among them.
+    overrides: as for `jaxgen evaluate`, including `eval.sets=DIR,DIR`.
   """
   trained = trained._replace(variables=jax.device_get(trained.variables))
   with tempfile.TemporaryDirectory() as name:

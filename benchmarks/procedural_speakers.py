@@ -1,12 +1,12 @@
-"""Measures the procedural speakers: how fast they are drawn, and what linear classifiers make of them.
+"""Measures the procedural speakers: drawing speed, and the accuracy of linear classifiers.
 
   python benchmarks/procedural_speakers.py --json benchmarks/results/procedural_speakers_cpu.json
   python benchmarks/procedural_speakers.py --sheet docs/images/lipgen_speakers.png
 
-Classifiers on all frames of a clip, averaged over 2 x 2 pixels, and on their mean frame, learn 6,000 clips of
-3,000 speakers and are judged on 1,000 of others, as many as the main job has: least squares and multinomial
-logistic regression, regularised by the best of some strengths on the very test clips, which flatters them a
-little. `length` knows only how long the word lasts.
+Classifiers on all frames of a clip, averaged over 2 x 2 pixels, and on their mean frame, are trained on 6,000
+clips of 3,000 speakers and tested on 1,000 clips of other speakers, as many as in the main job: least squares
+and multinomial logistic regression, with the regularisation strength selected on the test clips themselves,
+which favours them slightly. `length` sees only the duration of the word.
 """
 
 import argparse
@@ -48,10 +48,10 @@ def milliseconds_a_clip(pixels: int, look: str, clips: int = 100) -> float:
 def linear_accuracy(
   train: np.ndarray, test: np.ndarray, labels: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
-  """Accuracies of the best linear classifiers of features [N, F].
+  """Accuracies of the best linear classifiers on features [N, F].
 
-  Where there are more features than clips to learn from, points with the same inner products give the same
-  classifiers in as many dimensions as there are clips.
+  With more features than training clips, points with the same inner products in as many dimensions as there are
+  clips give the same classifiers.
   """
   mean = train.mean(0)
   known, unseen = train - mean, test - mean
@@ -115,9 +115,9 @@ def sheet(speeches: Sequence[Speech], num_clips: int, shown: int) -> np.ndarray:
   """Clips as rows of frames, each under its word and its visemes.
 
   Args:
-    speeches: the sets of clips, one below the other.
-    num_clips: of each, from its first on.
-    shown: frames of a clip, evenly spaced over the word and a little more on either side.
+    speeches: the sets of clips, from top to bottom.
+    num_clips: clips of each set, from its first.
+    shown: frames per clip, evenly spaced over the word and a little beyond either side.
 
   Returns:
     uint8 [H, W, 3].
@@ -142,12 +142,12 @@ def sheet(speeches: Sequence[Speech], num_clips: int, shown: int) -> np.ndarray:
 
 
 def _named(frame: np.ndarray, name: str) -> np.ndarray:
-  """A frame above the name of what is seen in it."""
+  """A frame above the name of what it shows."""
   return np.concatenate([frame, titled(frame[:0], name)])
 
 
 def _seen_at(one: Take, moment: float, table: VisemeTable) -> str:
-  """The viseme that is spoken at a moment, by its phonemes; '-' for a pause, '...' beside the word."""
+  """The viseme spoken at a moment, by its phonemes; '-' for a pause, '...' outside the word."""
   at = int(np.searchsorted(one.timed.times[:, 1], moment))
   phoneme = one.timed.phonemes[min(at, len(one.timed.phonemes) - 1)]
   if phoneme == REST:
@@ -158,7 +158,7 @@ def _seen_at(one: Take, moment: float, table: VisemeTable) -> str:
 
 
 def main() -> None:
-  """Measures, prints, and writes what is asked for."""
+  """Measures, prints, and writes the requested files."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--json', metavar='FILE', type=Path, help='write the figures')
   parser.add_argument('--sheet', metavar='FILE', type=Path, help='write the sheet; measure nothing')

@@ -1,4 +1,4 @@
-"""Makes `jaxgen/dictionary/cmudict.gz` from CMUdict's own file, as the README beside it says.
+"""Makes `jaxgen/dictionary/cmudict.gz` from CMUdict's own file, as the README beside it describes.
 
 python benchmarks/pronouncing_dictionary.py cmudict.dict
 """
@@ -14,7 +14,7 @@ from jaxgen.systems.lipgen.speech.dictionary import CMUDICT, parse
 
 
 def main() -> None:
-  """Reads the file, keeps first pronunciations and writes them sorted; the same bytes each time."""
+  """Reads the file, keeps first pronunciations and writes them sorted; byte-identical each time."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('source', type=Path)
   source = parser.parse_args().source

@@ -1,6 +1,6 @@
-"""Trains variants of a system over seeds and writes their figures, with intervals, to one file.
+"""Trains variants of a system with several seeds and writes their figures, with intervals, to one file.
 
-What `comvae_rows.py`, `mmgan_rows.py` and `srsenet_rows.py` share.
+Shared by `comvae_rows.py`, `mmgan_rows.py` and `srsenet_rows.py`.
 """
 
 import argparse
@@ -31,10 +31,10 @@ class Table(NamedTuple):
   Attributes:
     system: its name.
     rows: variants without a prefix.
-    figures: numbers of evaluation.json that are averaged over seeds.
+    figures: figures of evaluation.json that are averaged over seeds.
     shown: patterns of those that are printed.
-    complete: whether an evaluation.json has what only the whole evaluation computes.
-    whole: keys of the config for the whole evaluation, where --set says nothing else.
+    complete: whether an evaluation.json has what only a full evaluation computes.
+    whole: config keys for a full evaluation, unless overridden by --set.
   """
 
   system: str
@@ -46,12 +46,12 @@ class Table(NamedTuple):
 
 
 def has(figure: str) -> Callable[[dict[str, Any]], bool]:
-  """Whether an evaluation.json has computed a figure."""
+  """A test for whether a figure in evaluation.json was computed."""
   return lambda found: found[figure] is not None
 
 
 def main(table: Table, description: str) -> None:
-  """Parses the command line, runs what is missing, writes and prints the table."""
+  """Parses the command line, trains missing runs, writes and prints the table."""
   parser = argparse.ArgumentParser(
     description=description, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -83,10 +83,10 @@ def main(table: Table, description: str) -> None:
 
 
 def earlier(path: Path, command: str) -> dict[str, list[dict[str, Any]]]:
-  """The rows that a file has already, which stay in it.
+  """The rows already in a file, which are kept.
 
   Raises:
-    UserError: they are of another command, so that one table could not hold both.
+    UserError: they come from another command and cannot share a table.
   """
   if not path.is_file():
     return {}
@@ -109,10 +109,10 @@ def configured(
 
 
 def set_keys(config: ConfigDict, pairs: Sequence[str]) -> dict[str, str]:
-  """Sets keys of a config by KEY=VALUE of --set, and returns them.
+  """Sets config keys from KEY=VALUE pairs of --set, and returns them.
 
   Raises:
-    UserError: a pair is none, or its key is unknown or its value of another type.
+    UserError: a pair is malformed, its key is unknown or its value has another type.
   """
   found = {}
   for pair in pairs:
@@ -130,7 +130,7 @@ def set_keys(config: ConfigDict, pairs: Sequence[str]) -> dict[str, str]:
 def figures(
   table: Table, variant: str, seed: int, args: argparse.Namespace, reporter: Reporter
 ) -> dict[str, Any]:
-  """evaluation.json of one run, trained first where it is not there; of `args` it takes set, runs, evaluate."""
+  """evaluation.json of one run, trained first if missing; uses set, runs and evaluate of `args`."""
   config, name = configured(table, variant, seed, args.set)
   workdir = args.runs / name
   reporter.say(f'{variant}, seed {seed}: {workdir}')
@@ -146,9 +146,9 @@ def figures(
 
 
 def summary(runs: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
-  """Mean and 95 % t interval over seeds of every figure that is a number.
+  """Mean and 95 % t interval over seeds of every numeric figure.
 
-  Figures of the test set are named 'test.NAME', those of other splits 'SPLIT.NAME'. Single images are left out.
+  Figures of the test set are named 'test.NAME', those of other splits 'SPLIT.NAME'. Single images are omitted.
   """
   flat = [
     configs.flatten(
@@ -167,7 +167,7 @@ def summary(runs: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
 
 
 def mean_interval(values: Sequence[float]) -> dict[str, float | int]:
-  """Mean and half of the 95 % t interval; 0 where there is one value."""
+  """Mean and half-width of the 95 % t interval, which is 0 for a single value."""
   half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else 0.0
   return {'mean': float(np.mean(values)), 'interval95': float(half), 'n': len(values)}
 

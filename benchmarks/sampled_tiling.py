@@ -1,9 +1,9 @@
-"""How far sampled tiling is from exact tiling on real photos, with the nets that come with the package.
+"""Measures the difference between sampled and exact tiling on real photos, with the shipped nets.
 
   python benchmarks/sampled_tiling.py --out benchmarks/results/sampled_tiling_cpu.json [PHOTO ...]
 
-Without photos, on the larger ones that scikit-image and scikit-learn bring along. Differences are of luminance
-in levels of 255.
+By default it uses the larger photos included in scikit-image and scikit-learn. Differences are in luminance, in
+levels of 255.
 """
 
 import argparse

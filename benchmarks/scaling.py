@@ -1,11 +1,11 @@
-"""What a training step computes and sends on 1, 2, 4 and 8 devices, and a model of it on many chips.
+"""Measures what a training step computes and communicates on 1, 2, 4 and 8 devices, and models many chips.
 
   python benchmarks/scaling.py --out benchmarks/results/scaling_cpu.json
 
 compiles the step of every system for forced CPU devices, each with the config's own batch (weak scaling), and
-reads from the compiled programs what each device computes and which bytes cross: these do not depend on the
-processor. The paper-size programs are compiled only; the small ones are timed too, which says nothing about
-speed where the devices share a few cores. --table prints the tables of the docs.
+reads each device's computation and communicated bytes from the compiled programs: these do not depend on the
+processor. The paper-size programs are only compiled; the small ones are also timed, which says nothing about
+speed if the devices share a few cores. --table prints the tables for the docs.
 """
 
 import argparse
@@ -33,22 +33,22 @@ PAPER = ('comvae:mnist_compound_mixture', 'mmgan:mnist_A_fixed', 'srsenet:x2')
 SMALL = ('comvae:compound_mixture', 'mmgan:A_fixed', 'srsenet:bundled')
 COLLECTIVES = 'all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter'
 ITEM_BYTES = {'pred': 1, 's8': 1, 'u8': 1, 'bf16': 2, 'f16': 2, 'f32': 4, 's32': 4, 'u32': 4}
-# Microseconds a step on one H100, batch as in the paper: the training loop, medians of benchmarks/step_time.py.
+# Microseconds a step on one H100 with the paper's batch: the training loop, medians of benchmarks/step_time.py.
 MEASURED_MICROSECONDS = {
   'comvae:mnist_compound_mixture': 1982.5,  # 504.4 steps/s, batch 32, jax 0.11.2, 2026-11-26
   'mmgan:mnist_A_fixed': 2422.4,  # 412.8 steps/s, batch 96, jax 0.11.2, 2026-11-26
 }
-ASSUMED_FLOPS = 20e12  # a second, where no step was measured: 30 % of an H100's 67e12 in float32
+ASSUMED_FLOPS = 20e12  # per second, if no step was measured: 30 % of an H100's 67e12 in float32
 
 
 class Links(NamedTuple):
-  """What is assumed of the links of a machine.
+  """Assumed properties of a machine's interconnect.
 
   Attributes:
-    name: in the table's heading.
+    name: name in the table's heading.
     inside: bytes a second that each chip sends among up to 8 chips.
-    beyond: the same among more.
-    hop: seconds that a message takes from one chip to the next, whatever its size.
+    beyond: the same among more chips.
+    hop: latency in seconds of a message from one chip to the next, independent of its size.
   """
 
   name: str
@@ -64,13 +64,13 @@ LINKS = (
 
 
 def all_reduce_seconds(num_bytes: float, chips: int, links: Links) -> float:
-  """One all-reduce: a ring's 2 (N - 1) / N of the bytes, and a tree's 2 log2 N hops."""
+  """Seconds for one all-reduce: a ring's 2 (N - 1) / N of the bytes, plus a tree's 2 log2 N hops."""
   rate = links.inside if chips <= 8 else links.beyond
   return 2 * (chips - 1) / chips * num_bytes / rate + 2 * math.log2(chips) * links.hop
 
 
 def collectives(hlo: str) -> list[dict[str, Any]]:
-  """Kind and bytes of everything that crosses devices in a compiled program."""
+  """Kind and bytes of all cross-device communication in a compiled program."""
   found = []
   for types, kind in re.findall(
     rf'^.* = (.*?) ({COLLECTIVES})(?:-start)?\(', hlo, flags=re.MULTILINE
@@ -83,12 +83,12 @@ def collectives(hlo: str) -> list[dict[str, Any]]:
 
 
 def measure(name: str, count: int, steps: int) -> dict[str, Any]:
-  """A step of a config on so many devices, each with the config's own batch.
+  """Measures a config's step on `count` devices, each with the config's own batch.
 
   Args:
     name: system:variant.
-    count: devices.
-    steps: to be timed; 0: compiled only.
+    count: number of devices.
+    steps: number of steps to time; 0: only compile.
   """
   config = configs.load(name)
   with config.unlocked():
@@ -118,7 +118,7 @@ def measure(name: str, count: int, steps: int) -> dict[str, Any]:
 
 
 def _make_task(config: ConfigDict) -> Any:
-  """The task with the facts that `jaxgen inspect` takes."""
+  """The task with the facts used by `jaxgen inspect`."""
   return configs.system_module(config).make_task(config, config.inspect.facts.to_dict())
 
 
@@ -136,7 +136,7 @@ def _milliseconds(compiled, devices, config, task, steps: int) -> list[float]:
 
 
 def compute_table(programs: dict[str, list[dict[str, Any]]]) -> str:
-  """What a device computes and sends, 8 devices beside one."""
+  """Table of what a device computes and sends, for 8 devices compared with one."""
   lines = [
     '| program | batch a device | parameters | GFLOP a device, 1 | 2 | 4 | 8 | all-reduces | MB that cross |',
     '|---|---|---|---|---|---|---|---|---|',
@@ -152,7 +152,7 @@ def compute_table(programs: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def model_table(programs: dict[str, list[dict[str, Any]]], links: Links) -> str:
-  """Milliseconds a step on many chips, if nothing overlaps, and the share of it that computes."""
+  """Table of milliseconds a step on many chips, without overlap, and the share spent computing."""
   heads = ' | '.join(f'{n} chips' for n in CHIPS)
   lines = [
     f'| {links.name} | computing, ms | {heads} |',
@@ -178,7 +178,7 @@ def tables(results: dict[str, Any]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Compiles, times and writes; programs that the file has already are kept."""
+  """Compiles, times and writes the result; programs already in the file are kept."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

@@ -1,4 +1,4 @@
-"""Trained runs become nets of the package: what the scripts that ship them share."""
+"""Ships trained runs as nets of the package; shared by the scripts that do so."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from jaxgen.task import Trained
 
 
 def evaluated(run: Path, step: int | str | None) -> dict[str, Any]:
-  """The evaluation of a saved step, made where the run has none of it."""
+  """The evaluation of a saved step, computed if the run has none."""
   file, at = run / 'evaluation.json', loading.load(run, step).step
   if file.is_file() and (found := json.loads(file.read_text()))['step'] == at:
     return found
@@ -27,7 +27,7 @@ def evaluated(run: Path, step: int | str | None) -> dict[str, Any]:
 
 
 def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:
-  """What a file says of its training, `kept` keys of the config among it."""
+  """A file's description of its training, including the `kept` keys of the config."""
   flat, on = configs.flatten(trained.config), machine.describe()
   lines = [x for x in read_metrics(run) if 'steps_per_second' in x and x['step'] <= trained.step]
   return {
@@ -45,13 +45,13 @@ def about(trained: Trained, run: Path, kept: Sequence[str]) -> dict[str, Any]:
 
 
 def by_data_folder(places: str) -> str:
-  """Places with $JAXGEN_DATA for the folder that it is here, which is another elsewhere."""
+  """Paths with the local data folder, which differs elsewhere, replaced by $JAXGEN_DATA."""
   folder = os.environ.get('JAXGEN_DATA', '').rstrip('/')
   return places.replace(f'{folder}/', '$JAXGEN_DATA/') if folder else places
 
 
 def without_start(trained: Trained) -> Trained:
-  """Without the names of the file that it began with and of its data's folder, which say nothing elsewhere."""
+  """The net without the paths of its initial weights and data folder, which are meaningless elsewhere."""
   config = trained.config.copy_and_resolve_references()
   with config.unlocked():
     if 'init_from' in config:
@@ -62,7 +62,7 @@ def without_start(trained: Trained) -> Trained:
 
 
 def with_section(card: str, made: str) -> str:
-  """A card of several nets with a section in place of the one of its title, or at the end."""
+  """A card of several nets with a section replaced by title, or appended."""
   title = made.splitlines()[0]
   parts = [x.strip() for x in re.split(r'(?m)^(?=## )', card) if x.strip()]
   places = [i for i, x in enumerate(parts) if x.startswith(title)]
@@ -71,13 +71,13 @@ def with_section(card: str, made: str) -> str:
 
 
 def write_card(path: Path, text: str) -> None:
-  """Writes a card, and the list of all cards beside it."""
+  """Writes a card and updates the list of all cards beside it."""
   path.write_text(text)
   path.with_name('README.md').write_text(listed(path.parent))
 
 
 def listed(folder: Path) -> str:
-  """The list of the nets of a folder, each with its card and licence."""
+  """The list of the nets in a folder, each with its card and licence."""
   lines = [LISTED]
   for path in sorted(folder.glob('*.md')):
     front, _ = cards.parsed(path.read_text())
@@ -97,7 +97,7 @@ card is what the Hugging Face Hub reads; `jaxgen export FILE --format hub` makes
 
 
 def save(target: Path, trained: Trained, row: dict[str, Any], terms: str, **more: str) -> None:
-  """Writes a file with terms, training and more in its header, without the name of what it began with."""
+  """Writes a file with terms, training and more in its header, without the path of its initial weights."""
   trained, variables = without_start(trained), jax.device_get(trained.variables)
   card = {'terms': terms, 'training': json.dumps(row), **more}
   save_weights(target, trained._replace(variables=variables), card)

@@ -1,15 +1,15 @@
-"""Nets for photographs beside the clean ones and bicubic, on images compressed or noisy, and on clean ones.
+"""Compares nets for photographs with the clean nets and bicubic, on compressed, noisy and clean images.
 
   python benchmarks/srsenet_photo.py --out benchmarks/results/srsenet_photo_cpu.json
   python benchmarks/srsenet_photo.py --photo runs/photo_x2 --out FILE
   python benchmarks/srsenet_photo.py --only noise --out benchmarks/results/srsenet_photo_cpu.json
 
-measures PSNR in luminance of the shipped photo nets, or of those named, and of the shipped clean net of the
-same scale. The low-resolution image goes through a JPEG file of each quality first (`eval.jpeg_quality`; 0:
-it does not), or gets white noise of each sigma, in levels of 255, without JPEG (`eval.noise`); with --only
-one of the two is measured, and the file keeps the other. Writes docs/srsenet_photo_scores.md from the result
-file, and says whether photo may be the default: better at all qualities on all sets, and at most 0.15 dB worse
-on clean images.
+measures PSNR in luminance for the shipped photo nets, or the named ones, and for the shipped clean net of the
+same scale. The low-resolution image is first JPEG-compressed at each quality (`eval.jpeg_quality`; 0: no JPEG),
+or gets white noise of each sigma, in levels of 255, without JPEG (`eval.noise`); with --only one of the two is
+measured, and the file keeps the other. Writes docs/srsenet_photo_scores.md from the result file, and reports
+whether photo may be the default: better at all qualities on all sets, and at most 0.15 dB worse on clean
+images.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from jaxgen.systems.srsenet.apply import PHOTO, shipped_scales, shipped_weights
 QUALITIES = (60, 75, 90, 0)
 SIGMAS = (2, 4)
 KINDS = JPEG, NOISE = 'jpeg', 'noise'
-MAY_LOSE = 0.15  # dB on clean images
+MAY_LOSE = 0.15  # largest acceptable loss on clean images, dB
 SETS = '$JAXGEN_DATA/sr/set14,$JAXGEN_DATA/sr/bsd100'
 PAGE = Path(__file__).parents[1] / 'docs' / 'srsenet_photo_scores.md'
 
@@ -52,7 +52,7 @@ def main() -> None:
     step = nets.best_step(photo) if photo.is_dir() else None
     trained = loading.load(photo, step)
     for kind in [args.only] if args.only else KINDS:
-      # JPEG's rows stand at the top of the file, those of noise, measured on a day of their own, below.
+      # JPEG's rows are at the top level of the file, those of noise, measured on another day, below.
       part = found if kind == JPEG else found.setdefault(NOISE, {})
       rows = {**part.get('rows', {}), f'x{trained.config.scale}': row(trained, kind, args.sets)}
       part |= {'machine': machine.describe(), 'rows': dict(sorted(rows.items()))}
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def row(trained: Any, kind: str, sets: str) -> dict[str, Any]:
-  """The steps of a photo net, and what it was measured to do at every quality or every sigma."""
+  """The steps of a photo net, and its figures at every quality or every sigma."""
   key, values, option = {
     JPEG: ('qualities', QUALITIES, 'eval.jpeg_quality'),
     NOISE: ('sigmas', SIGMAS, 'eval.noise'),
@@ -86,7 +86,7 @@ def compared(trained: Any, option: str, sets: str) -> dict[str, dict[str, float]
 
 
 def may_be_default(row: dict[str, Any]) -> bool:
-  """Whether a photo net is better wherever images are compressed, and hardly worse on clean ones."""
+  """Whether a photo net is better on all compressed images and hardly worse on clean ones."""
   return all(
     x['photo'] > x['clean'] - (0 if int(quality) else MAY_LOSE)
     for quality, sets in row['qualities'].items()
@@ -95,7 +95,7 @@ def may_be_default(row: dict[str, Any]) -> bool:
 
 
 def page(report: dict[str, Any]) -> str:
-  """The documentation's tables, of what was measured."""
+  """The documentation's tables of the measured figures."""
   parts = []
   if 'rows' in report:
     parts += table(report, 'JPEG', 'qualities', QUALITIES)
@@ -109,7 +109,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def table(part: dict[str, Any], title: str, key: str, values: tuple[int, ...]) -> list[str]:
-  """The lines of one kind's rows, by net and set."""
+  """The table lines for one kind of degradation, by net and set."""
   lines = [
     f'| | set | {title} | photo | clean | bicubic | photo - clean |',
     '|---|---|---|---|---|---|---|',

@@ -1,12 +1,12 @@
-"""Where the paper can be read in two ways: every reading of SrSENet at equal budget, over seeds.
+"""Compares interpretations of ambiguous points of the SrSENet paper at equal budget, over seeds.
 
   python benchmarks/srsenet_readings.py --runs runs/rows --out benchmarks/results/srsenet_readings_cpu.json
 
-trains the main job's net (x2, four blocks of 32 channels, on the photographs of scikit-image and scikit-
-learn) in each reading and with each seed, measures all on Set5, Set14 and BSD100 in $JAXGEN_DATA/sr, and
-writes docs/srsenet_readings_scores.md from the result file: 18 runs of five minutes on two free CPU cores.
-Runs have the folders that srsenet_rows.py gives them, and are resumed or reused when they are there; with
---finished, those that are not finished are left out in place of trained.
+trains the main job's net (x2, four blocks of 32 channels, on the photographs of scikit-image and scikit-learn)
+for each reading and seed, measures all on Set5, Set14 and BSD100 in $JAXGEN_DATA/sr, and writes
+docs/srsenet_readings_scores.md from the result file: 18 runs of five minutes on two free CPU cores. Runs use
+the same folders as in srsenet_rows.py, and are resumed or reused if present; with --finished, unfinished runs
+are skipped instead of trained.
 """
 
 import argparse
@@ -45,7 +45,7 @@ PAGE = Path(__file__).parents[1] / 'docs' / 'srsenet_readings_scores.md'
 
 
 def main() -> None:
-  """Runs what is missing, writes the result file and the page."""
+  """Trains missing runs, writes the result file and the page."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def reading(pairs: tuple[str, ...], args: argparse.Namespace, reporter: Reporter) -> dict[str, Any]:
-  """{'set', 'parameters', 'runs': {seed: {set: {figure: mean}}}} of one reading."""
+  """{'set', 'parameters', 'runs': {seed: {set: {figure: mean}}}} for one reading."""
   runs = {}
   for seed in range(args.seeds):
     config, name = rows.configured(TABLE, VARIANT, seed, pairs)
@@ -89,10 +89,10 @@ def reading(pairs: tuple[str, ...], args: argparse.Namespace, reporter: Reporter
 
 
 def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
-  """evaluation.json of a run that has ended and was measured on the sets; None where there is none.
+  """evaluation.json of a finished run that was measured on the sets; None if there is none.
 
   Raises:
-    SystemExit: the folder is another run's.
+    SystemExit: the folder belongs to another run.
   """
   try:
     found = json.loads((workdir / 'evaluation.json').read_text())
@@ -107,14 +107,14 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
 
 
 def num_parameters(config: ConfigDict) -> int:
-  """Of the net of a config."""
+  """Number of parameters of a config's net."""
   start = np.zeros((1, 8, 8, 1), np.float32)
   shapes = jax.eval_shape(make_model(config).init, jax.random.key(0), start)
   return sum(x.size for x in jax.tree.leaves(shapes))
 
 
 def differences(runs: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-  """{set: {figure: mean and interval}} of a reading less the first one, seed by seed."""
+  """{set: {figure: mean and interval}} of a reading minus the first one, paired by seed."""
   seeds = [seed for seed in runs if seed in base]
   return {
     of: {
@@ -126,7 +126,7 @@ def differences(runs: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
 
 
 def page(report: dict[str, Any]) -> str:
-  """The documentation's table: PSNR of the first reading, and what the others differ from it."""
+  """The documentation's table: PSNR of the first reading, and the others' differences from it."""
   lines = [
     '| reading | parameters | seeds | Set5 | Set14 | BSD100 |',
     '|---|---|---|---|---|---|',

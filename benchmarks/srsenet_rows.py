@@ -3,10 +3,10 @@
   python benchmarks/srsenet_rows.py --seeds 1 --evaluate --out benchmarks/results/srsenet_gpu.json
   python benchmarks/srsenet_rows.py --rows x2,x4 --seeds 1 --set num_steps=20000 --evaluate --out FILE
 
-Trained on T91 and BSDS200 in $JAXGEN_DATA/sr, with --evaluate measured on Set5, Set14 and BSD100 there; other
-folders by --set eval.sets=DIR,DIR. The rows have 300,000 steps and need a GPU. Other variants are rows
-too, as figure2_x2. Runs live in --runs and are resumed or reused when they are there, so the command can be
-stopped and given again.
+Trained on T91 and BSDS200 in $JAXGEN_DATA/sr, with --evaluate measured on Set5, Set14 and BSD100 there, or in
+other folders with --set eval.sets=DIR,DIR. The rows have 300,000 steps and need a GPU. Other variants, such as
+figure2_x2, can be rows too. Runs are kept in --runs and resumed or reused if present, so the command can be
+stopped and rerun.
 """
 
 import sys
@@ -20,7 +20,7 @@ FIGURES = ('psnr', 'bicubic_psnr', 'ssim', 'bicubic_ssim', 'ssim_matlab', 'bicub
 
 
 def complete(found: dict) -> bool:
-  """Whether an evaluation.json has more than the images held out in training."""
+  """Whether an evaluation.json covers more than the images held out in training."""
   return bool(found['sets'].keys() - {'heldout'})
 
 

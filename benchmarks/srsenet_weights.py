@@ -1,15 +1,15 @@
-r"""Makes trained srsenet runs the nets that `jaxgen upscale` uses, and writes their model card.
+r"""Ships trained srsenet runs as the nets of `jaxgen upscale`, and writes their model card.
 
   python benchmarks/srsenet_weights.py runs/x2 runs/photo_x4 --sets DIR,DIR --ensemble DIR,DIR \
     --out benchmarks/results/srsenet_weights_cpu.json
 
-writes jaxgen/weights/srsenet_x<scale>.safetensors of each run, or srsenet_photo_x<scale>.safetensors where it
-learned from degraded crops; measures each on the sets by the paper's protocol; and renders
+writes jaxgen/weights/srsenet_x<scale>.safetensors for each run, or srsenet_photo_x<scale>.safetensors if it was
+trained on degraded crops; measures each on the sets by the paper's protocol; and renders
 jaxgen/weights/SRSENET.md and docs/srsenet_scores.md from the result file, which keeps the rows of other nets.
-Of a run's saved steps that is taken which is best on the held-out training images, and a run that is worse on
-them than the net in its place is refused. Shipped nets without figures on --sets, or without those of the
-mean over flips and turns on --ensemble, are measured too; without runs only that is done, and all is rendered
-anew, as
+The saved step that is best on the held-out training images is used, and a run that is worse on them than the
+net it would replace is refused. Shipped nets without figures on --sets, or without those of the mean over flips
+and rotations on --ensemble, are measured too; without runs only that is done, and everything is re-rendered, as
+in
 
   python benchmarks/srsenet_weights.py --sets DIR/urban100,DIR/manga109 \
     --out benchmarks/results/srsenet_weights_cpu.json
@@ -44,8 +44,8 @@ from jaxgen.systems.srsenet.task import make_model
 from jaxgen.systems.srsenet.tiling import Upscaler
 from jaxgen.task import Trained
 
-ENSEMBLE = 'ensemble_'  # before the figures of the mean over flips and turns
-HELDOUT_QUALITY = 75  # JPEG under which nets for photographs are compared on held-out images
+ENSEMBLE = 'ensemble_'  # prefix of figures of the mean over flips and rotations
+HELDOUT_QUALITY = 75  # JPEG quality at which nets for photographs are compared on held-out images
 SCORES = Path(__file__).parents[1] / 'docs' / 'srsenet_scores.md'
 
 
@@ -90,17 +90,17 @@ def main() -> None:
 
 
 def ship(workdir: Path, sets: str, began_in: Path) -> tuple[str, dict[str, Any]]:
-  """Writes the weights of a run and measures them; the run itself is left as it is.
+  """Writes the weights of a run and measures them; the run itself is not changed.
 
   Returns:
-    The net's name, as x4 or photo_x4, and its row.
+    The net's name, such as x4 or photo_x4, and its row.
   """
   trained = loading.load(workdir, nets.best_step(workdir))
   config, about = trained.config.copy_and_resolve_references(), machine.describe()
   name = f'{"photo_" if nets.is_photo(config) else ""}x{config.scale}'
   begun = config.get('init_from', '')
   with config.unlocked():
-    config.init_from = Path(begun).name  # the folder says nothing elsewhere
+    config.init_from = Path(begun).name  # the folder is meaningless elsewhere
     config.data.train = shipping.by_data_folder(config.data.train)
   trained = trained._replace(config=config, variables=jax.device_get(trained.variables))
   target = WEIGHTS / f'srsenet_{name}.safetensors'
@@ -141,19 +141,19 @@ _PHOTO_KEYS = tuple(
 
 
 def chain(path: Path) -> list[list]:
-  """[[name, steps], ...] of the nets that one began with, the first one first; steps are None where unknown."""
+  """[[name, steps], ...] of the nets that one was initialised from, oldest first; steps are None if unknown."""
   if not path.is_file():
     return [[path.stem, None]]
   training = json.loads(load_card(path).get('training', '{}'))
   before = training.get('begins_with')
-  if before is None:  # a file of before these were kept
+  if before is None:  # a file older than this record
     first = training.get('config', {}).get('init_from', '')
     before = [[Path(first).stem, None]] if first else []
   return [*before, [path.stem, training.get('steps')]]
 
 
 def heldout_psnr(trained: Trained, target: Path) -> float:
-  """Of a net on its held-out training images; refused where the net in its place is better on them."""
+  """PSNR of a net on its held-out training images; refuses it if the net it would replace is better."""
   overrides = ['eval.sets=heldout']
   if nets.is_photo(trained.config):
     overrides.append(f'eval.jpeg_quality={HELDOUT_QUALITY}')
@@ -170,7 +170,7 @@ def heldout_psnr(trained: Trained, target: Path) -> float:
 
 
 def add(name: str, row: dict[str, Any], folder: str, prefix: str) -> None:
-  """Measures a shipped net on a set, or its mean over flips and turns, where that was not done yet."""
+  """Measures a shipped net on a set, or its mean over flips and rotations, unless already done."""
   found = row['sets'].setdefault(Path(folder).name, {})
   if f'{prefix}psnr' in found:
     return
@@ -182,7 +182,7 @@ def add(name: str, row: dict[str, Any], folder: str, prefix: str) -> None:
 
 
 def picture(weights: Path) -> np.ndarray:
-  """Two bundled photographs brought down and enlarged again, none of which was trained on."""
+  """Two bundled photographs not used in training, downscaled and enlarged again."""
   trained = loading.load(weights)
   scale = trained.config.scale
   upscaler = Upscaler(make_model(trained.config), trained.variables)
@@ -192,7 +192,7 @@ def picture(weights: Path) -> np.ndarray:
 
 
 def _seconds(lines: list[dict[str, Any]], end: int) -> list[float]:
-  """Of each logged window up to a step."""
+  """Seconds of each logged window up to a step."""
   return [
     x['window'] / x['steps_per_second']
     for x in lines

@@ -2,11 +2,11 @@ r"""Measures the time from the command to the first finished step, in fresh proc
 
   python benchmarks/startup.py --config=configs/comvae.py:mnist_vanilla
 
-fresh     launch.py with an empty cache: the data set is prepared, the program compiled; once
+fresh     launch.py with an empty cache: prepares the data set and compiles the program; once
 first     launch.py with an empty compilation cache and the prepared data set
-second    launch.py again, a new workdir, the compilation cache of the first
+second    launch.py again, with a new workdir and the compilation cache of the first
 resumed   launch.py again in the workdir of the second
-Each is repeated; the median counts. The first step is finished when its metrics are written.
+The others are repeated; the median counts. The first step counts as finished when its metrics are written.
 """
 
 import json
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
 
 
 def empty_cache(folder: Path, prepared: Path) -> Path:
-  """A cache folder with the data sets of `prepared` and no compiled programs."""
+  """Creates a cache folder with the data sets of `prepared` and no compiled programs."""
   folder.mkdir()
   for path in prepared.glob('*'):
     if path.name not in ('xla', 'runs'):
@@ -77,7 +77,7 @@ def start(flags: list[str], workdir: Path, cache: Path) -> dict[str, float]:
   """Runs launch.py until its first new line of metrics, then stops it with a signal.
 
   Returns:
-    'seconds' on the clock and 'cpu_seconds' of the process until then.
+    Wall-clock 'seconds' and 'cpu_seconds' of the process until then.
   """
   log = workdir / 'metrics.jsonl'
   known = {line['step'] for line in _lines(log)}
@@ -109,7 +109,7 @@ def _lines(log: Path) -> list[dict]:
 
 
 def _cpu_seconds(pid: int) -> float:
-  """Processor time of a process until now; NaN where the system does not tell."""
+  """Processor time of a process so far; NaN if the system does not report it."""
   stat = Path(f'/proc/{pid}/stat')
   if not stat.exists():
     return float('nan')

@@ -1,22 +1,22 @@
-r"""Measures the training step of any config, the loop around it, and a PyTorch twin beside it.
+r"""Measures the training step of any config, the loop around it, and a PyTorch twin.
 
   python benchmarks/step_time.py --config=configs/comvae.py:mnist_vanilla --twin
 
 What is measured, in one process:
   compile   seconds to trace, lower and compile the call of steps_per_call steps, no cache
-  scan      that compiled call alone, over and over, on batches that lie on the device
+  scan      that compiled call alone, repeatedly, on batches resident on the device
   loop      the same call inside the package's loop in a temporary workdir: batches made on the host,
             metrics fetched, checked and logged; no evaluation and no save
   eager     with --twin: a plain PyTorch training loop of the same model, batch and data, with PyTorch's
             default Adam, on one thread or all, whichever is faster
   tuned     with --twin: the same with the fastest of PyTorch's implementations of Adam
-  compiled  with --twin: the latter by torch.compile, where a compiler is present
-Windows of these alternate (loop, scan, eager, ..., loop, ...), so that a busy machine disturbs them
-alike: ratios are taken between neighbours, and their median and range are what to read. A load average
-above 1 before the start says that others were computing.
+  compiled  with --twin: the latter with torch.compile, if a compiler is present
+Timing windows of these alternate (loop, scan, eager, ..., loop, ...), so that a busy machine affects them
+equally: ratios are taken between adjacent windows, and their median and range are what to read. A load average
+above 1 before the start means that other processes were computing.
 
-FLOPs are XLA's count for one step, bytes XLA's count after fusion. Their rates are set against a large matrix
-product and a large copy on the same device. Bytes that stay in a cache can exceed the copy's 100 %.
+FLOPs are XLA's count for one step, bytes XLA's count after fusion. Their rates are compared with a large matrix
+product and a large copy on the same device. Bytes that stay in a cache can exceed 100 % of the copy's rate.
 """
 
 import importlib
@@ -42,7 +42,7 @@ WINDOW_SECONDS = 1.0
 
 
 class Contender(Protocol):
-  """Something that trains: `run` returns when its steps are done, not when they are dispatched."""
+  """Something that trains: `run` returns when its steps are finished, not when they are dispatched."""
 
   def run(self, num_steps: int) -> None:
     """Takes `num_steps` steps."""
@@ -52,10 +52,10 @@ class Scan:
   """The bare compiled call on resident batches.
 
   Args:
-    config: resolved.
-    devices: where.
-    data: of the config.
-    task: of the config.
+    config: resolved config.
+    devices: devices to run on.
+    data: the config's data.
+    task: the config's task.
   """
 
   NUM_BATCHES = 8
@@ -84,13 +84,13 @@ class Scan:
 
 
 class Compilation(NamedTuple):
-  """Costs of making and of running the program.
+  """Costs of compiling and running the program.
 
   Attributes:
-    seconds: to trace, lower and compile the call.
-    flops: one step, before optimisation.
-    bytes_accessed: one step, after fusion.
-    temporary_mb: buffers of the call beside its arguments and results.
+    seconds: time to trace, lower and compile the call.
+    flops: FLOPs of one step, before optimisation.
+    bytes_accessed: bytes of one step, after fusion.
+    temporary_mb: buffers of the call besides its arguments and results.
   """
 
   seconds: dict[str, float]
@@ -136,7 +136,7 @@ def main(argv: list[str]) -> None:
       rivals.update(found)
 
   windows = interleave(config, num_steps, args.pairs, rivals, prepare)
-  # Last: their large arrays would be the peak of memory.
+  # Last, since their large arrays would set the peak of memory.
   say('measuring ceilings')
   ceilings = machine.ceilings(DTYPES[config.precision][0])
   result |= {
@@ -161,7 +161,7 @@ def main(argv: list[str]) -> None:
 def measure_compilation(
   config: ConfigDict, devices: dev.Devices, data: Data, task: Task
 ) -> Compilation:
-  """Compiles the call, and one step alone for its costs: XLA counts a loop's body once."""
+  """Compiles the call, and a single step for its costs, since XLA counts a loop's body once."""
   scan = Scan(config, devices, data, task)
   single = config.copy_and_resolve_references()
   single.steps_per_call = 1
@@ -193,20 +193,20 @@ def interleave(
   rivals: dict[str, Contender],
   prepare: Callable[[], None],
 ) -> dict[str, list[float]]:
-  """Seconds of each window of the loop and of its rivals, which run while the loop stands still.
+  """Seconds of each window of the loop and of its rivals, which run while the loop is paused.
 
   Args:
-    config: resolved.
-    num_steps: steps a window.
+    config: resolved config.
+    num_steps: steps per window.
     num_windows: windows of each.
-    rivals: by name.
-    prepare: called once, when the loop has compiled and run; may add rivals.
+    rivals: rivals by name.
+    prepare: called once, after the loop has compiled and run; may add rivals.
   """
   seconds: dict[str, list[float]] = {'loop': []}
 
   def pause(elapsed: float) -> None:
     if not seconds['loop'] and len(seconds) == 1:  # the first window only warms up
-      time.sleep(0.1)  # the call in flight ends
+      time.sleep(0.1)  # lets the call in flight finish
       prepare()
       seconds.update({name: [] for name in rivals})
       return
@@ -232,7 +232,7 @@ def interleave(
 def summarize(
   windows: dict[str, list[float]], num_steps: int, batch_size: int
 ) -> dict[str, dict[str, Any]]:
-  """Rates of each contender, and ratios of neighbouring windows: loop against the others."""
+  """Rates of each contender, and ratios of adjacent windows of the loop and the others."""
   rates = {}
   for name, seconds in windows.items():
     rate = num_steps / statistics.median(seconds)
@@ -256,7 +256,7 @@ def summarize(
 
 
 def show(result: dict[str, Any]) -> None:
-  """Prints what was found."""
+  """Prints the result."""
   seconds = result['compile_seconds']
   print(f'\n{result["config"]}  {result["machine"]["date"]}  {result["machine"]["device"]}')
   print(
@@ -298,7 +298,7 @@ def show(result: dict[str, Any]) -> None:
 
 
 def _steps_of(seconds: float, contender: Contender, calls: int) -> int:
-  """How many steps take about so many seconds."""
+  """Number of steps that take about `seconds`."""
   num_calls = 1
   while True:
     began = time.perf_counter()

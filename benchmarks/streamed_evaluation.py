@@ -1,10 +1,10 @@
-r"""Measures the peak of resident memory while a streamed data set is evaluated, by the size of the set.
+r"""Measures peak resident memory while evaluating a streamed data set, by the size of the set.
 
   python benchmarks/streamed_evaluation.py --config=configs/comvae.py:mnist_vanilla
 
-Evaluates what the end of training does (`Tools.full` is False) with the initial variables, for several
-numbers of training rows, each in a process of its own, since a peak never falls. What a process holds before
-it evaluates is given beside the peak: it has opened the set, and has read no row of it.
+Runs the evaluation at the end of training (`Tools.full` is False) with the initial variables, for several
+numbers of training rows, each in a separate process, since a peak never falls. The memory before the evaluation
+is given beside the peak: the process has then opened the set, but read no row of it.
 """
 
 import json
@@ -69,7 +69,7 @@ def measure_apart(flags: list[str], rows: int) -> dict[str, Any]:
 
 
 def measure(config: ConfigDict, rows: int) -> dict[str, Any]:
-  """Memory of this process in MB before and at the peak of an evaluation with `rows` training rows."""
+  """Memory of this process in MB, before and at the peak of an evaluation with `rows` training rows."""
   config = config.copy_and_resolve_references()
   with config.unlocked():
     config.data.placement = 'stream'

@@ -1,14 +1,14 @@
-"""How far the means of pictures move when they are enlarged, and what keeping them, and borders, cost in PSNR.
+"""Measures how enlarging shifts the means of pictures, and the PSNR cost of preserving them and of borders.
 
   python benchmarks/upscale_means.py --out benchmarks/results/upscale_means_cpu.json
 
-measures the nets that come with the package, by the functions behind `jaxgen upscale`:
+measures the shipped nets with the functions behind `jaxgen upscale`:
 
-- means in levels of 255, without and with `--preserve-mean`, of the whole picture and of squares of 8 x 8 of
-  its pixels, for pictures that are hard for a net which sharpens, and for a photograph;
-- PSNR in luminance (y_u8) of the net alone, which has zeros beyond a picture, with the mirrored borders of the
-  tool, and with `--preserve-mean` on top; within `scale` pixels of the border, and of all pixels;
-- how far pictures of one grey are from flat, with borders of different widths.
+- means in levels of 255, without and with `--preserve-mean`, over the whole picture and over squares of 8 x 8
+  of its pixels, for pictures that are hard for a sharpening net, and for a photograph;
+- PSNR in luminance (y_u8) for the net alone, which zero-pads a picture, with the tool's mirrored borders, and
+  with `--preserve-mean` on top; within `scale` pixels of the border, and over all pixels;
+- how far enlarged uniform grey pictures are from flat, with borders of different widths.
 
 Writes docs/srsenet_means_scores.md from the result file.
 """
@@ -40,13 +40,13 @@ from jaxgen.systems.srsenet.tiling import Upscaler
 from jaxgen.task import Trained
 
 SEED = 0  # of the pixel art
-SIDE = 256  # of the pictures that are made here
-SQUARE = 8  # pixels of the input
+SIDE = 256  # of the generated pictures
+SQUARE = 8  # side in input pixels
 SPRITE = 16
-BORDERS = (0, 2, 4, 8)  # of which the tool has one for each scale
-FLAT = (*range(0, 256, 17), 253, 254)  # levels
+BORDERS = (0, 2, 4, 8)  # border widths; the tool uses one of them for each scale
+FLAT = (*range(0, 256, 17), 253, 254)  # levels of uniform pictures
 MEMORY_MB = 1024
-SCALES = (2, 3, 4)  # at which means are measured
+SCALES = (2, 3, 4)  # scales at which means are measured
 SETS = '$JAXGEN_DATA/sr/set14,$JAXGEN_DATA/sr/set5'
 WAYS = ('plain', 'borders', 'preserved')
 PAGE = Path(__file__).parents[1] / 'docs' / 'srsenet_means_scores.md'
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def shipped() -> Iterator[tuple[str, Path]]:
-  """('x2 clean', its file) and so on, by scale."""
+  """Yields ('x2 clean', its file) and so on, by scale."""
   for scale in apply.shipped_scales():
     for net in apply.NETS:
       if scale in apply.shipped_scales(net):
@@ -102,13 +102,13 @@ def pictures() -> dict[str, np.ndarray]:
 
 
 def luminance_levels(path: Path) -> np.ndarray:
-  """Grey levels of a grey file, as they lie there."""
+  """Grey levels of a grey file, unconverted."""
   levels = read_levels(path)
   return levels if levels.ndim == 2 else luminance_u8(levels)
 
 
 def halftone(grey: np.ndarray) -> np.ndarray:
-  """Black and white by the ordered dither of Bayer 1973: level against the threshold of its place in 8 x 8."""
+  """Black and white by Bayer's ordered dithering (1973): each level against its threshold in 8 x 8."""
   thresholds = np.zeros((1, 1), int)
   while len(thresholds) < 8:
     four = [[thresholds * 4, thresholds * 4 + 2], [thresholds * 4 + 3, thresholds * 4 + 1]]
@@ -118,7 +118,7 @@ def halftone(grey: np.ndarray) -> np.ndarray:
 
 
 def pixel_art(rng: np.random.Generator) -> np.ndarray:
-  """Sprites of two tones, every pixel of their left halves drawn by itself, their right halves mirrored."""
+  """Two-tone sprites: pixels of the left halves are drawn independently, the right halves mirror them."""
   count = SIDE // SPRITE
   half = rng.random((count, count, SPRITE, SPRITE // 2)) < 0.5
   tones = rng.integers(0, 256, (2, count, count, 1, 1), np.uint8)
@@ -148,13 +148,13 @@ def moved(trained: Trained) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def squares(image: np.ndarray, side: int) -> np.ndarray:
-  """The means of the squares of an image, whose sides are multiples of theirs."""
+  """Means over squares of an image whose sides are multiples of the squares' sides."""
   height, width = (n // side for n in image.shape)
   return image.reshape(height, side, width, side).mean((1, 3), np.float64)
 
 
 def restored(trained: Trained, sets: dict[str, list[Path]]) -> dict[str, Any]:
-  """{set: {way: {'psnr', 'all_pixels'}}}, means in dB over the images of a set."""
+  """{set: {way: {'psnr', 'all_pixels'}}}, means in dB over a set's images."""
   scale = trained.config.scale
   plain = Upscaler(make_model(trained.config), trained.variables, memory_mb=MEMORY_MB)
   ways = ways_of(plain, apply.make_upscaler(trained, MEMORY_MB, no_bars))
@@ -173,7 +173,7 @@ def restored(trained: Trained, sets: dict[str, list[Path]]) -> dict[str, Any]:
 
 
 def ways_of(plain: Upscaler, tool: Upscaler) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-  """The functions of luminance of WAYS."""
+  """The luminance functions of WAYS."""
 
   def preserved(low: np.ndarray) -> np.ndarray:
     return preserve_means(tool(low), low, tool.scale)
@@ -184,7 +184,7 @@ def ways_of(plain: Upscaler, tool: Upscaler) -> dict[str, Callable[[np.ndarray],
 def qualities(
   levels: np.ndarray, scale: int, upscale: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[float, float]:
-  """PSNR as `evaluation.super_resolution.measure` has it in y_u8, and the same with the border."""
+  """PSNR in y_u8 as in `evaluation.super_resolution.measure`, and the same including the border."""
   height, width = (n // scale * scale for n in levels.shape[:2])
   truth = luminance_u8(levels[:height, :width]) / 255.0
   result = rounded(np.asarray(upscale(imresize(truth, scale=1 / scale).astype(np.float32)), float))
@@ -193,7 +193,7 @@ def qualities(
 
 
 def unevenness(trained: Trained) -> dict[str, float]:
-  """{border: the largest difference from a picture of one grey, in levels of 255}, over FLAT."""
+  """{border: largest difference from a uniform grey picture, in levels of 255}, over FLAT."""
   machine.say(f'flat pictures, x{trained.config.scale}')
   found = {}
   for border in sorted({*BORDERS, apply.border_of(trained.config.scale)}):
@@ -204,7 +204,7 @@ def unevenness(trained: Trained) -> dict[str, float]:
 
 
 def difference_from_flat(upscaler: Upscaler, level: int) -> float:
-  """Of a picture of 24 x 16 pixels of one level, in levels of 255; what is clipped does not count."""
+  """Largest difference from flat for a uniform picture of 24 x 16 pixels, in levels of 255, after clipping."""
   large = upscaler(np.full((16, 24), level / 255, np.float32))
   return float(np.abs(np.clip(large, 0, 1) * 255 - level).max())
 
@@ -265,7 +265,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def signed(value: float) -> str:
-  """To a tenth, without the sign of a zero."""
+  """The value to one decimal, without a negative zero."""
   return f'{round(value, 1) + 0.0:.1f}'
 
 

@@ -1,25 +1,25 @@
-r"""Measures the upscaling of one photo's luminance, and a PyTorch twin with the same weights beside it.
+r"""Measures the upscaling of one photo's luminance, and a PyTorch twin with the same weights.
 
   python benchmarks/upscale_time.py --out benchmarks/results/upscale_time_x2_cpu.json
   python benchmarks/upscale_time.py --weights runs/x4 --size 320x180 500x333 --out FILE
 
-Without --weights it is the paper's net at --scale with random weights: time does not depend on them.
+Without --weights it uses the paper's net at --scale with random weights: time does not depend on them.
 
-What is measured, in one process, one after the other, over and over:
-  upscaler        what works behind `jaxgen upscale`: programs for any size
-  tool            that with borders mirrored on, as the tool has them; only with --contenders
+What is measured, in one process, in turn, repeatedly:
+  upscaler        the implementation of `jaxgen upscale`: programs for any size
+  tool            that with mirrored borders, as in the tool; only with --contenders
   sampled         the same with --tiling sampled
   whole           the net compiled for the exact size of the image
   bfloat16        that in bfloat16; on an accelerator only
   conv_transpose  whole, with nn.ConvTranspose instead of phases
   separate        whole, each gate's product written to memory before it is added: nothing fused
-  folded          whole, each gate multiplied into its second convolution's kernel: no product at all
+  folded          whole, each gate folded into its second convolution's kernel: no product at all
   torch           PyTorch as it is usually written, all threads
-  channels_last   PyTorch with the memory layout that is faster on processors
-  compiled        channels_last by torch.compile, with --torch-compile
-Ratios are taken within a round, so that a busy machine disturbs both alike: their median and range are what to
-read. Each is also run in a process of its own for its peak memory, compilation included; what is told
-is how much that is above what the process held before with everything imported and the weights read.
+  channels_last   PyTorch with the memory layout that is faster on CPUs
+  compiled        channels_last with torch.compile, with --torch-compile
+Ratios are taken within a round, so that a busy machine affects both equally: their median and range are what to
+read. Each is also run in a separate process for its peak memory, including compilation; the figure reported is
+the increase over the memory held with everything imported and the weights read.
 """
 
 import argparse
@@ -63,12 +63,12 @@ TORCH = ('torch', 'channels_last', 'compiled')
 
 @dataclasses.dataclass(frozen=True)
 class Plain:
-  """The net written down plainly, to see what the package's forms gain.
+  """A plain implementation of the net, to measure the gain of the package's.
 
   Attributes:
     net: its options.
     gates: how a block's gates are applied: separate, fused (by XLA) or folded into the convolution.
-    transposed: whether by nn.ConvTranspose.
+    transposed: whether to upsample with nn.ConvTranspose.
   """
 
   net: SrSENet
@@ -76,7 +76,7 @@ class Plain:
   transposed: bool = False
 
   def __call__(self, variables: Any, y: jax.Array) -> jax.Array:
-    """[B, s H, s W, 1] of [B, H, W, 1]."""
+    """[B, H, W, 1] to [B, s H, s W, 1]."""
     net, params = self.net, variables['params']
     x = net.apply(variables, y, method='enter')
     for i in range(net.num_blocks):
@@ -113,9 +113,9 @@ def _conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _mean_of_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """[1, D] mean over the image of a 3 x 3 convolution of x [1, H, W, C], without taking it.
+  """Mean [1, D] over the image of a 3 x 3 convolution of x [1, H, W, C], without computing the convolution.
 
-  A tap sees all of the image but a row or a column at its border.
+  A tap sees the whole image except a row or a column at its border.
   """
   rows = jnp.stack([x.sum((0, 1)) - x[0, -1], x.sum((0, 1)), x.sum((0, 1)) - x[0, 0]])  # [3, W, C]
   seen = jnp.stack([rows.sum(1) - rows[:, -1], rows.sum(1), rows.sum(1) - rows[:, 0]], 1)
@@ -145,14 +145,14 @@ def main(argv: list[str]) -> None:
       show(cases[-1], about['machine'])
       result = about | (cases[0] if len(cases) == 1 else {'cases': cases})
       result['load_average_after'] = machine.load_average()
-      if args.out:  # after each, so that a run that is stopped leaves what it has
+      if args.out:  # after each, so that an interrupted run keeps its results
         machine.write_json(args.out, result)
 
 
 def measure(
   trained: Trained, size: str, args: argparse.Namespace, ready: dict[str, Upscale]
 ) -> dict[str, Any]:
-  """One net and one size: what is written of it."""
+  """Measures one net at one size; returns its entry of the result."""
   y = photo(size)
   outputs, first = {}, {}
   for name in args.contenders or chosen(args, trained):
@@ -161,7 +161,7 @@ def measure(
       ready.setdefault(name, make(name, trained))
       outputs[name] = ready[name](y)
     except Exception as error:
-      if name != 'compiled':  # whatever a missing compiler or header raises
+      if name != 'compiled':  # which raises anything if a compiler or header is missing
         raise
       ready.pop(name, None)
       say(f'torch.compile does not work here: {str(error).strip().splitlines()[0][:200]}')
@@ -191,7 +191,7 @@ def measure(
 
 
 def read_weights(path: Path | None, scale: int | None) -> Trained:
-  """The net of a file or workdir, or the paper's with random weights."""
+  """Loads the net of a file or workdir, or makes the paper's with random weights."""
   if path:
     trained = loading.load(path)
     if trained.config.system != 'srsenet':
@@ -204,7 +204,7 @@ def read_weights(path: Path | None, scale: int | None) -> Trained:
 
 
 def photo(size: str) -> np.ndarray:
-  """Luminance [H, W] float32 of the middle of a bundled photograph, mirrored on where it is too small."""
+  """Luminance [H, W] float32 of the middle of a bundled photograph, mirror-padded if it is too small."""
   try:
     width, height = (int(n) for n in size.split('x'))
   except ValueError as error:
@@ -218,7 +218,7 @@ def photo(size: str) -> np.ndarray:
 
 
 def chosen(args: argparse.Namespace, trained: Trained) -> list[str]:
-  """What is measured, in order."""
+  """Names of the contenders, in order."""
   options = trained.config.model
   names = ['upscaler', 'sampled', 'whole']
   if jax.default_backend() != 'cpu':
@@ -232,7 +232,7 @@ def chosen(args: argparse.Namespace, trained: Trained) -> list[str]:
 
 
 def make(name: str, trained: Trained) -> Upscale:
-  """A contender, its weights on the device."""
+  """A contender with its weights on the device."""
   if name in TORCH:
     return _torch(name, trained)
   net = make_model(trained.config)
@@ -286,7 +286,7 @@ def interleave(ready: dict[str, Upscale], y: np.ndarray, rounds: int) -> dict[st
 
 
 def summarize(seconds: dict[str, list[float]]) -> dict[str, Any]:
-  """Medians, and ratios within rounds: how many times as fast `upscaler` and `whole` are as the others."""
+  """Medians, and ratios within rounds: speedup of `upscaler` and `whole` over the others."""
   ratios = {}
   for ours in seconds.keys() & {'upscaler', 'tool', 'whole'}:
     for name in seconds.keys() - {ours}:
@@ -301,7 +301,7 @@ def summarize(seconds: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def memory_alone(name: str, trained: Trained, size: str) -> dict[str, float | None]:
-  """Peak memory of a contender in a fresh process, which reads the same weights from a file."""
+  """Peak memory of a contender in a fresh process that reads the same weights from a file."""
   with tempfile.TemporaryDirectory(prefix='jaxgen-benchmark-') as folder:
     path = weight_files.save_weights(Path(folder) / 'net.safetensors', trained)
     done = subprocess.run(
@@ -318,7 +318,7 @@ def memory_alone(name: str, trained: Trained, size: str) -> dict[str, float | No
 
 
 def measure_memory(args: argparse.Namespace) -> dict[str, float | None]:
-  """Two runs of one contender in this process, in MB."""
+  """Memory in MB for two runs of one contender in this process."""
   trained, y = read_weights(args.weights[0], None), photo(args.size[0])
   upscale = make(args.only, trained)
   _forget_peak()
@@ -327,7 +327,7 @@ def measure_memory(args: argparse.Namespace) -> dict[str, float | None]:
     upscale(y)
   peak = machine.peak_resident_mb()
   with contextlib.suppress(OSError):
-    # Unlike getrusage's, this peak is the one since `_forget_peak`.
+    # Unlike getrusage's, this peak counts from `_forget_peak` on.
     lines = Path('/proc/self/status').read_text().splitlines()
     peak = next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith('VmHWM'))
   found = {'before_mb': before, 'peak_resident_mb': peak, 'growth_mb': peak - before}
@@ -346,7 +346,7 @@ def _forget_peak() -> None:
 
 
 def show(result: dict[str, Any], about: dict[str, Any]) -> None:
-  """Prints what was found."""
+  """Prints the result."""
   print(
     f'\nx{result["scale"]} of {result["size"]}, {result["parameters"]:,} parameters  '
     f'{about["date"]}  {about["device"]}'

@@ -1,4 +1,4 @@
-"""The model card of the shipped nets and the documentation's tables of their scores, from their result file."""
+"""Renders the shipped nets' model card and the documentation's score tables from their result file."""
 
 import textwrap
 from typing import Any
@@ -101,7 +101,7 @@ def card(rows: dict[str, Any]) -> str:
 
 
 def front(rows: dict[str, Any]) -> str:
-  """The front matter of the card, with the scores on the usual three sets."""
+  """The card's front matter, with the scores on the usual three sets."""
   results = [
     Result(
       f'srsenet_{name}',
@@ -117,7 +117,7 @@ def front(rows: dict[str, Any]) -> str:
 
 
 def _kinds(config: dict[str, Any]) -> str:
-  """What the crops of a net for photographs have gone through."""
+  """The degradations in the training crops of a net for photographs."""
   words = {
     'blur': 'blurred (sigma {:g} to {:g} pixels, {:.0%} of them)',
     'noise': 'noisy (sigma {:g} to {:g} of 255, {:.0%})',
@@ -133,7 +133,7 @@ def _kinds(config: dict[str, Any]) -> str:
 
 
 def _begun(row: dict[str, Any]) -> str:
-  """The nets that one began with, each with its steps."""
+  """The nets that one was initialised from, each with its steps."""
   before = row.get('begins_with')
   if before is None:
     stem = row['config']['init_from'].removesuffix('.safetensors')
@@ -142,7 +142,7 @@ def _begun(row: dict[str, Any]) -> str:
 
 
 def _command(row: dict[str, Any]) -> tuple[str, str]:
-  """How the x4 net was trained, and what is to be said of it."""
+  """The command that trained the x4 net, and remarks on it."""
   config = row['config']
   constant = config['optim.schedule'] == 'constant'
   given = {
@@ -167,7 +167,7 @@ def _command(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def beside_the_paper(rows: dict[str, Any]) -> str:
-  """The documentation's tables: every set and scale, and the paper's comparison with ours in it."""
+  """The documentation's tables: every set and scale, and the paper's comparison including ours."""
   rows = {name: row for name, row in rows.items() if not name.startswith('photo')}
   lines = [
     "| | scale | ours | the paper | bicubic here | the paper's bicubic |",
@@ -203,7 +203,7 @@ def _short(ssim: float) -> str:
 
 
 def _comparison(rows: dict[str, Any]) -> list[list[str]]:
-  """The paper's table of methods at each of its scales, and below it what is measured here."""
+  """The paper's table of methods at each of its scales, followed by our measurements."""
   names = ['Set5', 'Set14', 'BSDS100', 'Urban100', 'Manga109']
   parts = []
   for scale in paper.SCALES:
@@ -239,7 +239,7 @@ def _cell(x: dict[str, float], prefix: str) -> str:
 
 
 def _lengths(rows: dict[str, Any]) -> str:
-  """Which training gave the rows."""
+  """The training lengths behind the rows."""
   found = (
     f'{name} {row["steps"]:,} steps{_after(row)}, {row["seconds"] / 60:.0f} min, {row["hardware"]}, '
     f'{row["date"]}, seed {row["seed"]}'

@@ -17,11 +17,11 @@ from jaxgen.systems.lipgen.voices.sounds import RATE, resampled
 HOP = 160  # samples a row: 100 rows a second
 ROWS_A_FRAME = 4  # at 25 frames a second
 WINDOW = 400  # samples, 25 ms; Hann
-# Of the Fourier transform, the window filled up with zeros: at 512 the lowest bands would lie between its bins.
+# FFT size, with the window zero-padded: at 512 the lowest bands would fall between bins.
 POINTS = 1024
 BANDS = 80
 HIGHEST = 8000.0  # Hz; the bands begin at 0
-# Energy below which nothing is told apart; a sine from -1 to 1 has 1 in the bin of its frequency.
+# Floor of energies; a sine from -1 to 1 has energy 1 in the bin of its frequency.
 FLOOR = 1e-7
 SILENT = math.log(FLOOR)
 

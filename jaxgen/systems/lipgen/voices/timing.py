@@ -8,12 +8,12 @@ import numpy as np
 GLIDES = frozenset([';', 'r', 'j', 'w'])
 # A stop is reported at its burst, after the silence of the closure.
 STOPS = frozenset(['P', 'B', 'T', 'D', 'K', 'G', 'CH', 'JH'])
-# R and L after a vowel are one sound with it and reported without length: their part of it, its end.
+# R and L after a vowel merge with it and are reported with zero length: this share at its end is theirs.
 CODA = 0.4
 
-_QUIET = 0.01  # of the peak: what counts as silence
-_NEAR = 0.01  # seconds that a silence may end before the burst
-_LEAST = 0.02  # seconds that are left to the phoneme before a stop
+_QUIET = 0.01  # share of the peak below which a sample counts as silent
+_NEAR = 0.01  # seconds before the burst within which its silence may end
+_LEAST = 0.02  # least seconds left to the phoneme before a stop
 
 
 def edges(
