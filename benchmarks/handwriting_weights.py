@@ -4,7 +4,7 @@ r"""Ships trained runs as the nets of `jaxgen write` and `jaxgen read`, and writ
     --out benchmarks/results/handwriting_weights_cpu.json
 
 writes jaxgen/weights/handwriting_reader.safetensors from the saved step that is best on validation, with its
-confidence calibration, and measures it on the test pictures of its sets, beside Tesseract if installed; writes
+confidence calibration, and measures it on the test pictures of its sets, with Tesseract if installed; writes
 jaxgen/weights/handwriting.safetensors from the writer's newest step (or --writer-step) with its evaluation;
 renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which keeps what is not
 given. The runs themselves are not changed. The sets are in $JAXGEN_DATA.

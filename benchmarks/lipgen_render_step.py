@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
 
 
 def random_clips(config: ConfigDict) -> Batch:
-  """Resident clips of the config's shape, with realistic rasters: two thirds beside the lips."""
+  """Resident clips of the config's shape, with realistic rasters: two thirds outside the lips."""
   rng, facts = np.random.default_rng(config.seed), config.inspect.facts
   side, video = facts.pixels, (CLIPS, facts.num_frames, facts.pixels, facts.pixels)
   clips = {name: rng.integers(0, 256, video, np.uint8) for name in ('frames', 'warp')}
@@ -171,7 +171,7 @@ def twins(config: ConfigDict, clips: Batch, ours: Programs, result: dict[str, An
   """PyTorch's loops by name; records in `result` how far their sampling is from ours.
 
   Raises:
-    SystemExit: there is no twin of this net.
+    SystemExit: this net has no twin.
   """
   import torch
   from twins import lipgen_render

@@ -133,7 +133,7 @@ def judged(
   """Whether the reader of real clips reads a seed's synthetic ones well enough; cached in a file.
 
   Raises:
-    SystemExit: there is no such reader.
+    SystemExit: that reader is missing.
   """
   path = args.runs / f'gates-{tag("synthetic", args)}-{args.steps}-{seed}.json'
   if not path.is_file():

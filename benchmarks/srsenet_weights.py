@@ -8,8 +8,7 @@ trained on degraded crops; measures each on the sets by the paper's protocol; an
 jaxgen/weights/SRSENET.md and docs/srsenet_scores.md from the result file, which keeps the rows of other nets.
 The saved step that is best on the held-out training images is used, and a run that is worse on them than the
 net it would replace is refused. Shipped nets without figures on --sets, or without those of the mean over flips
-and rotations on --ensemble, are measured too; without runs only that is done, and everything is re-rendered, as
-in
+and rotations on --ensemble, are measured too. Without runs only that is done, and everything is re-rendered:
 
   python benchmarks/srsenet_weights.py --sets DIR/urban100,DIR/manga109 \
     --out benchmarks/results/srsenet_weights_cpu.json

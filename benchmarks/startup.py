@@ -6,7 +6,8 @@ fresh     launch.py with an empty cache: prepares the data set and compiles the 
 first     launch.py with an empty compilation cache and the prepared data set
 second    launch.py again, with a new workdir and the compilation cache of the first
 resumed   launch.py again in the workdir of the second
-The others are repeated; the median counts. The first step counts as finished when its metrics are written.
+
+All but `fresh` are repeated; the median counts. The first step counts as finished when its metrics are written.
 """
 
 import json

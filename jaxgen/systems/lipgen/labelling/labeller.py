@@ -20,7 +20,7 @@ TOP, LEFT, SEEN = 20, 16, 68  # top row, left column and side of the visible par
 SIDE = 40  # its side in input pixels
 _MIDDLE = (LEFT + SEEN / 2 - 0.5, TOP + SEEN / 2 - 0.5)
 _PIXELS = (
-  1.2  # that a contour point lies from its mean place, about: the unit of what the net says of it
+  1.2  # typical distance of a contour point from its mean position: the unit of the net's outputs
 )
 _DARK = 4  # mean level below which a frame counts as black
 _CHUNK = 256  # frames labelled at once

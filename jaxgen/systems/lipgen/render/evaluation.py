@@ -1,4 +1,4 @@
-"""Evaluates rendered frames: similarity to the truth, beside that of their warps, and words read correctly."""
+"""Evaluates rendered frames: similarity to the truth, compared with their warps, and words read correctly."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

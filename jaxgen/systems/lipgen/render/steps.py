@@ -58,7 +58,7 @@ class Steps:
     return batch['warp'] + signal * spread_of(batch['raster'], self.facts['spread'])
 
   def weights(self, raster: jax.Array) -> jax.Array:
-    """Loss weight of each pixel, growing with the spread of frames about their warps; 1 beside the mouth."""
+    """Loss weight of each pixel, growing with the spread of frames about their warps; 1 outside the mouth."""
     spread = self.facts['spread']
     return (spread_of(raster, spread) / spread[0]) ** self.config.loss.spread
 

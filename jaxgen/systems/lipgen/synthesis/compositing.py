@@ -62,7 +62,7 @@ def correction_of(rendered: np.ndarray, given: Conditions, rest: int) -> Correct
     return cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
 
   def spread(x: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """Extends known values beyond where they are known."""
+    """Extrapolates values beyond where they are known, by normalised blurring."""
     return blurred(x * weight, sigma) / (blurred(weight, sigma) + 1e-3)
 
   inside = np.stack([spread(x, w**2, 0.8) for x, w in zip(levels, gap, strict=True)])

@@ -97,7 +97,7 @@ class _Work(NamedTuple):
 def _rendered(
   chain: Chain, say: Saying, works: Sequence[_Work]
 ) -> tuple[list[Said], list[np.ndarray]]:
-  """What is heard in each clip, and the clips' frames, rendered together."""
+  """The audio of each clip, and the clips' frames, rendered together."""
   said = [say(work.clip) for work in works]
   points = [
     # Offsets are relative to shut lips, but those in a picture may be open.

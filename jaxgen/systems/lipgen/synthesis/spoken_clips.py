@@ -30,7 +30,7 @@ _PAUSE = 6  # rows between a word and its neighbours
 
 
 class Said(NamedTuple):
-  """What is heard in a clip.
+  """The audio of a clip.
 
   Attributes:
     mel: float32 [116, 80].
@@ -156,9 +156,9 @@ Saying = Bundled | Espeak | Recorded
 
 
 def saying(words: Sequence[str], voices: Sequence[str], dictionary: Dictionary) -> Saying:
-  """Chooses who says words: the recordings if they have all words, pronounced as in the dictionary, and voices.
+  """Chooses who says words: the recordings, if they have all voices and all words as in the dictionary.
 
-  Otherwise espeak-ng.
+  Otherwise espeak-ng does.
 
   Raises:
     ConfigError: the extra `speech` is needed and missing, or a voice does not exist.

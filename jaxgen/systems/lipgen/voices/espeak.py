@@ -198,7 +198,7 @@ def _kept(path: Path) -> tuple[dict, np.ndarray] | None:
       return json.loads(str(kept['found'])), kept['samples']
   except FileNotFoundError:
     pass
-  except Exception:  # whatever a damaged file raises: it is recreated
+  except Exception:  # a damaged file can raise anything; it is recreated
     path.unlink(missing_ok=True)
   return None
 

@@ -26,7 +26,7 @@ CONTOUR = tuple(
 STILL = (33, 133, 362, 263, 168, 6, 197, 195, 48, 278, 98, 327, 2)
 _ANCHORS = (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.NOSE_BASE)  # as MEAN_FACE has them
 _STILL_ANCHORS = [STILL.index(point) for point in _ANCHORS]
-# Upper and lower inner lips: the middle of the mouth and the points beside it.
+# Upper and lower inner lips: the middle of the mouth and the points next to it.
 _UPPER, _LOWER = (81, 82, 13, 312, 311), (178, 87, 14, 317, 402)
 _ROUNDS = 3  # iterations of aligning to the mean and updating the mean
 _CLOSED = 0.15  # share of a clip's frames, those with the least opening, whose mean is neutral

@@ -10,7 +10,7 @@ _FLAT = 0.01
 
 
 def raster(points: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """Lips as antialiased pictures: 0 beside them, one half on them, 1 in the gap between them.
+  """Lips as antialiased pictures: 0 outside them, one half on them, 1 in the gap between them.
 
   Args:
     points: [T, 40, 2] x and y in pixels with integer centres: outer lips, then inner ones, each a closed ring,
