@@ -139,8 +139,8 @@ def add_workdir(parser: argparse.ArgumentParser, read_only: bool = False) -> Non
     'workdir',
     metavar='WORKDIR',
     type=_readable if read_only else workdir,
-    help='the folder of a trained run, or a .safetensors file of jaxgen export'
-    + (', or a name as hf://OWNER/NAME' if read_only else ''),
+    help='the folder of a trained run, or a .safetensors file from jaxgen export'
+    + (', or a Hugging Face Hub name, hf://OWNER/NAME' if read_only else ''),
   )
   add_step(parser)
 
@@ -166,12 +166,12 @@ def check_weights(args: argparse.Namespace) -> None:
 
 def add_images(parser: argparse.ArgumentParser, folders: bool = False) -> None:
   """Adds IMAGE..., --invert and --json; `folders`: the command accepts folders too."""
-  more = ', or a folder with all below it' if folders else ''
+  more = ', or a folder, searched recursively' if folders else ''
   parser.add_argument('images', metavar='IMAGE', nargs='+', help=f'any file Pillow reads{more}')
   parser.add_argument(
     '--invert',
     action='store_true',
-    help='dark ink on white paper, for a model of light ink on black',
+    help='the images are dark ink on white paper, and the model takes light ink on black',
   )
-  and_folder = ', and one a folder' if folders else ''
-  parser.add_argument('--json', action='store_true', help=f'one JSON object an image{and_folder}')
+  and_folder = ', and one per folder' if folders else ''
+  parser.add_argument('--json', action='store_true', help=f'one JSON object per image{and_folder}')

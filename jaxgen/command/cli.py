@@ -39,8 +39,8 @@ def _parser() -> Parser:
 
   parser = Parser(
     prog='jaxgen',
-    description='Look at systems and use trained runs. Training is launch.py.',
-    epilog='jaxgen COMMAND --help says more.',
+    description='Inspect systems and use trained runs. To train, use launch.py.',
+    epilog='jaxgen COMMAND --help shows the options of a command.',
   )
   parser.add_argument('--version', action='version', version=f'jaxgen {__version__}')
   parser.add_argument(
@@ -48,7 +48,7 @@ def _parser() -> Parser:
     action=Completion,
     choices=SHELLS,
     metavar='SH',
-    help=f'completion for a shell: prints the script for {", ".join(SHELLS)}',
+    help=f'print a shell completion script, for {", ".join(SHELLS)}',
   )
   subparsers = parser.add_subparsers(required=True, metavar='COMMAND')
   core = (

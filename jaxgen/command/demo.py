@@ -14,7 +14,7 @@ PORT = 7860
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('--port', type=int, default=PORT, help=f'of this machine; {PORT} by default')
+  add('--port', type=int, default=PORT, help=f'local port of the page; {PORT} by default')
   add(
     '--run',
     type=workdir,
@@ -22,7 +22,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     action='append',
     default=[],
     metavar='WORKDIR',
-    help='a trained run of your own, or a .safetensors file of jaxgen export, to choose in the tabs of its '
+    help='a trained run of your own, or a .safetensors file from jaxgen export, offered in the tabs of its '
     'system; may be repeated',
   )
   add('--open', action='store_true', help='open the page in the browser')
@@ -68,8 +68,8 @@ def _demo(args: argparse.Namespace) -> None:
 
 DEMO = Command(
   'demo',
-  'a page in the browser for all systems',
-  'Opens a page on this machine with a tab for each system: enlarge a picture, write and read words, read '
+  'a local web page to try all systems',
+  'Serves a page on this machine, with tabs for all systems: upscale a picture, write and read words, read '
   'lips, make a face talk. Nothing leaves the machine.',
   _add_arguments,
   _demo,

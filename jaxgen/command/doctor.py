@@ -21,7 +21,7 @@ DEVELOPERS = ('docs', 'test')  # extras of no interest to users
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-  parser.add_argument('--json', action='store_true', help='one JSON object in place of the text')
+  parser.add_argument('--json', action='store_true', help='one JSON object instead of text')
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -207,9 +207,9 @@ def _home(text: str) -> str:
 
 DOCTOR = Command(
   'doctor',
-  'versions, devices, memory, caches: for a report of a bug',
-  'Shows what a report of a bug needs, in one paste: versions, devices, memory, folders, extras, and at the '
-  'end what is wrong. Of the environment only JAX_*, JAXGEN_* and XLA_* are shown.',
+  'versions, devices, memory, caches: for a bug report',
+  'Prints what a bug report needs, ready to paste: versions, devices, memory, folders, extras, and at the '
+  'end what is wrong. Of the environment variables only JAX_*, JAXGEN_* and XLA_* are shown.',
   _add_arguments,
   _run,
 )

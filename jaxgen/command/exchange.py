@@ -24,7 +24,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--output',
     type=path,
-    help='the file, or the folder of hub; WORKDIR/export/SYSTEM.*, WORKDIR/export/hub by default',
+    help='output file, or folder for hub; WORKDIR/export/SYSTEM.*, WORKDIR/export/hub by default',
   )
 
 
@@ -68,7 +68,9 @@ def _export_folder(args: argparse.Namespace, trained: 'Trained') -> None:
 def _add_import(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('system', metavar='SYSTEM', help='as srsenet')
   parser.add_argument('file', metavar='FILE', type=path, help='.pt or .pth with a state dict')
-  parser.add_argument('--workdir', type=workdir, required=True, help='a new folder')
+  parser.add_argument(
+    '--workdir', type=workdir, required=True, help='folder to create for the imported weights'
+  )
 
 
 def import_torch(args: argparse.Namespace, **options: Any) -> None:
@@ -86,19 +88,19 @@ def import_torch(args: argparse.Namespace, **options: Any) -> None:
 
 EXPORT = Command(
   'export',
-  'a trained run as one file, or a folder for a hub',
-  'safetensors: weights, config and facts; commands take it in place of WORKDIR, upscale as --weights. '
-  "stablehlo: a program with its weights inside, for jax.export.deserialize; the system's page says what "
-  'goes in. hub: a new folder with model card, weights, config and figures, to be uploaded to the Hugging Face '
-  'Hub as it is.',
+  'a trained run as one file, or a folder for the HF Hub',
+  'safetensors: weights, config and facts; commands accept it instead of WORKDIR, upscale as --weights. '
+  'stablehlo: a program with its weights inside, for jax.export.deserialize; the docs page of the system '
+  'lists its inputs. hub: a new folder with model card, weights, config and metrics, ready to upload to the '
+  'Hugging Face Hub.',
   _add_export,
   _export,
 )
 IMPORT_TORCH = Command(
   'import-torch',
   'a PyTorch state dict as a folder for jaxgen commands',
-  'Reads published weights of a system that has some. Only tensors are read from the file, no code is '
-  'run.',
+  'Imports the published weights of a system that has some. Only tensors are read from the file; no code in '
+  'it is run.',
   _add_import,
   import_torch,
 )

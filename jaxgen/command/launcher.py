@@ -47,15 +47,15 @@ def _define_flags(argv: Sequence[str], with_config: bool) -> flags.FlagValues:
   flags.DEFINE_enum('mode', 'train', MODES, 'What to do.', flag_values=values)
   flags.DEFINE_string('step', None, "A saved step or 'best'.", flag_values=values)
   flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0.', flag_values=values)
-  flags.DEFINE_integer('num_processes', None, 'Processes in all.', flag_values=values)
-  flags.DEFINE_integer('process_id', None, 'This process.', flag_values=values)
-  flags.DEFINE_enum('distributed', None, ('auto',), 'Let JAX find the job.', flag_values=values)
-  flags.DEFINE_string('wandb', None, 'PROJECT: log for W&B too.', flag_values=values)
+  flags.DEFINE_integer('num_processes', None, 'Number of processes.', flag_values=values)
+  flags.DEFINE_integer('process_id', None, 'Index of this process.', flag_values=values)
+  flags.DEFINE_enum('distributed', None, ('auto',), 'Let JAX detect the job.', flag_values=values)
+  flags.DEFINE_string('wandb', None, 'PROJECT: also log for W&B.', flag_values=values)
   flags.DEFINE_enum(
     'wandb_mode', None, wandb_log.MODES, 'offline sends nothing.', flag_values=values
   )
   flags.DEFINE_integer('profile_steps', None, 'Steps to trace.', lower_bound=1, flag_values=values)
-  flags.DEFINE_bool('help', False, 'Shows how to use it.', flag_values=values)
+  flags.DEFINE_bool('help', False, 'Shows this help.', flag_values=values)
   flags.DEFINE_bool('version', False, 'Shows the version.', flag_values=values)
   return values
 

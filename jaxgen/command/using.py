@@ -13,7 +13,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     'overrides',
     metavar='KEY=VALUE',
     nargs='*',
-    help='keys of the config that change no training, as eval.batch_size=64',
+    help='config keys that do not affect training, as eval.batch_size=64',
   )
 
 
@@ -35,15 +35,15 @@ def _sample(args: argparse.Namespace) -> None:
 
 EVALUATE = Command(
   'evaluate',
-  'every figure of a run into its evaluation.json',
-  'Computes every figure of a trained run, the expensive ones too, into its evaluation.json.',
+  'all metrics of a run, written to its evaluation.json',
+  'Computes all metrics of a trained run, expensive ones included, and writes them to its evaluation.json.',
   _add_arguments,
   _evaluate,
 )
 SAMPLE = Command(
   'sample',
-  'pictures that need no data into its samples/',
-  'Draws the pictures of a trained run that need no data into its samples/.',
+  'pictures of a run that need no data, into its samples/',
+  'Draws the pictures of a trained run that need no data, and writes them to its samples/.',
   _add_arguments,
   _sample,
 )

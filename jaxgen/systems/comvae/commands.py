@@ -40,8 +40,8 @@ COMMANDS = (
   Command(
     'score',
     'ELBO, likelihood and uncertainty of your images (comvae)',
-    'Negative ELBO, importance bound and weight variance of your own images, in nats. Images of another '
-    "size are fitted into the model's.",
+    'Computes negative ELBO, importance bound (both in nats) and weight variance of your own images. Images '
+    "of another size are resized to fit into the model's.",
     _add_arguments,
     _score,
   ),

@@ -33,12 +33,12 @@ LARGEST_SHEET = 1024  # samples
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add_workdir(parser, read_only=True)
   add_images(parser, folders=True)
-  parser.add_argument('--each', action='store_true', help='a row an image for folders too')
+  parser.add_argument('--each', action='store_true', help='one row per image for folders too')
   parser.add_argument(
     '--sheet',
     type=as_path,
     metavar='FILE.png',
-    help='a picture: samples of each component, and the given images that are most surely of it',
+    help='write a picture: samples of each component, and the given images most surely assigned to it',
   )
 
 
@@ -165,15 +165,15 @@ def _draw_sheet(args: argparse.Namespace, run: 'Opened', found: dict[str, 'Membe
 def _add_sample(parser: argparse.ArgumentParser) -> None:
   group = parser.add_argument_group('samples of one collection or component (mmgan)')
   add = group.add_argument
-  add('--collection', metavar='NAME', help='its name, or its number from 1')
-  add('--component', metavar='K', type=int, help='its number from 1')
-  add('--count', type=int, metavar='N', help='how many; 64 by default')
-  add('--seed', type=int, metavar='N', help='of the draws; 0 by default')
+  add('--collection', metavar='NAME', help='name of a collection, or its number from 1')
+  add('--component', metavar='K', type=int, help='number of a component, from 1')
+  add('--count', type=int, metavar='N', help='number of samples; 64 by default')
+  add('--seed', type=int, metavar='N', help='seed of the draws; 0 by default')
   add(
     '--output',
     type=as_path,
     metavar='DIR',
-    help='each sample as a file of DIR, in place of a sheet',
+    help='write each sample to a file in DIR, instead of one sheet',
   )
 
 
@@ -240,8 +240,8 @@ COMMANDS = (
   Command(
     'memberships',
     'components and collections of your images (mmgan)',
-    'Posteriors of images over components and over collections, both uniform before seeing the image; folders '
-    "are summed up. Images of another size are brought to the model's as in training.",
+    'Computes the posteriors of images over components and over collections, each with a uniform prior, and '
+    "summarises folders. Images of another size are resized to the model's as in training.",
     _add_arguments,
     _memberships,
   ),

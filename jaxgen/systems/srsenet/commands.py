@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
-  add('inputs', metavar='INPUT', nargs='+', help='files, folders, patterns')
-  add('--scale', type=float, help="2 by default, or the --weights' own; also between those of nets")
-  add('--output', type=path, metavar='DIR', help='beside each input by default')
+  add('inputs', metavar='INPUT', nargs='+', help='image files, folders, glob patterns')
+  add(
+    '--scale',
+    type=float,
+    help='2 by default, or that of --weights; may lie between the scales of the nets',
+  )
+  add('--output', type=path, metavar='DIR', help='output folder; beside each input by default')
   add(
     '--weights',
     type=as_weights,
@@ -42,27 +46,33 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add(
     '--net',
     choices=('clean', 'photo'),
-    help='of the shipped nets: photo (the default at x2 and x4) undoes JPEG and mild noise too, '
-    'clean downscaling alone',
+    help='which shipped net: photo (the default at x2 and x4) also removes JPEG artefacts and mild noise, '
+    'clean undoes only downscaling',
   )
-  add('--overwrite', action='store_true', help='write anew what is in the place of an output')
-  add('--keep-times', action='store_true', help="outputs get their files' times of change")
+  add('--overwrite', action='store_true', help='overwrite existing outputs')
+  add(
+    '--keep-times', action='store_true', help='outputs get the modification times of their inputs'
+  )
   add(
     '--tiling',
     choices=TILINGS,
     default='auto',
-    help='auto: whole where the features fit --memory, else sampled (one pass, the attention gates '
-    'from tiles spread over the image). exact: as whole, features in a temporary file',
+    help='auto: whole if the features fit into --memory, else sampled (one pass, attention gates '
+    'computed from tiles spread over the image). exact: same result as whole, features in a temporary file',
   )
-  add('--memory', type=int, default=1024, metavar='MIB', help='for features; 1024 by default')
-  add('--ensemble', action='store_true', help='average over flips and turns: 8 times the work')
+  add(
+    '--memory', type=int, default=1024, metavar='MIB', help='memory for features; 1024 by default'
+  )
+  add('--ensemble', action='store_true', help='average over flips and rotations: 8 times the work')
   add(
     '--preserve-mean',
     action='store_true',
-    help='what is enlarged has the local means of what it is made of: for halftones, pixel art, measurements',
+    help='keep the local means of the input: for halftones, pixel art, measurements',
   )
-  add('--sheet', action='store_true', help='also a comparison with bicubic beside each output')
-  add('--quality', type=int, default=95, help='of JPEG, WebP and AVIF; 95 by default')
+  add(
+    '--sheet', action='store_true', help='also write a comparison with bicubic beside each output'
+  )
+  add('--quality', type=int, default=95, help='quality of JPEG, WebP and AVIF; 95 by default')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -195,9 +205,9 @@ def _left(plan: 'Plan') -> list[str]:
 COMMANDS = (
   Command(
     'upscale',
-    'photos two to eight times as large (srsenet)',
-    'Upscales image files, folders with all below them, and patterns. Depth, alpha, colour profile and '
-    'metadata stay; existing outputs are skipped, so an interrupted run goes on where it was.',
+    'photos upscaled up to eight times (srsenet)',
+    'Upscales image files, folders (recursively) and glob patterns. Bit depth, alpha, colour profile and '
+    'metadata are kept. Existing outputs are skipped, so an interrupted run resumes where it stopped.',
     _add_arguments,
     _upscale,
   ),
