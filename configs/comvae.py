@@ -8,8 +8,8 @@ CPU cores, compilation included, to a test negative ELBO of about 24.8 nats (25.
   python launch.py --config=configs/comvae.py:mnist_vanilla --workdir=runs/mnist_vanilla \
       --config.data.dir=DIR
 
-trains a row at paper size on the four .gz files of MNIST in DIR: 1 to 4 minutes for the vanilla and simplified
-rows on two cores. The compound rows have 123 million parameters and need a GPU. Prefixes: mnist_, emnist_,
+trains one row at paper size on MNIST; DIR holds its four .gz files. The vanilla and simplified rows take 1 to 4
+minutes on two cores; the compound rows have 123 million parameters and need a GPU. Prefixes: mnist_, emnist_,
 fashion_mnist_.
 """
 
@@ -61,16 +61,16 @@ def _base(data_name: str) -> ConfigDict:
   config.save_every = 10 * steps_per_epoch
 
   config.data = labelled_images(data_name)
-  config.data.num_validation = 0  # rows taken off train; a best checkpoint needs them
+  config.data.num_validation = 0  # rows held out of train; checkpoint.best needs some
   config.data.update(placement())
 
   config.model = _model()
 
   config.loss = ConfigDict()
   config.loss.reweighting = 'blundell'  # blundell (eq. 5), uniform, none (eq. 4)
-  # Whose weight KL eq. 5 sets beside a minibatch's costs: the minibatch's (batch, pi_i / B an example) or each
-  # example's (example, pi_i, B times as much). The paper does not say. On the digits, batch is better by two
-  # nats; on MNIST both beat the vanilla VAE, by 1.8 and 2.2 nats.
+  # Whether the weight KL of eq. 5 counts once per minibatch (batch: pi_i / B per example) or once per example
+  # (example: pi_i, B times as much). The paper does not say. On the digits, batch is better by two nats; on
+  # MNIST both beat the vanilla VAE, by 1.8 and 2.2 nats.
   config.loss.weight_kl_per = 'batch'
 
   config.optim = ConfigDict()
@@ -81,14 +81,14 @@ def _base(data_name: str) -> ConfigDict:
   config.eval = ConfigDict()
   config.eval.batch_size = 120 if bundled else 200
   config.eval.importance_samples = 5000  # K of the importance bound
-  config.eval.chunk = 50  # samples at a time; memory grows with it and not with K
+  config.eval.chunk = 50  # samples at a time; memory grows with it, not with K
   config.eval.num_examples = 360 if bundled else 1000  # test rows of the importance bound
   config.eval.ais_examples = 120 if bundled else 200
   config.eval.ais_chains = 16
   config.eval.ais_steps = 500  # temperatures
   config.eval.gap_examples = 120 if bundled else 200
-  config.eval.gap_samples = 1000  # weight and z samples of each bound
-  config.eval.gap_max_checks = 1000  # of 100 steps, where an example has not stopped before
+  config.eval.gap_samples = 1000  # weight and z samples for each bound
+  config.eval.gap_max_checks = 1000  # of 100 steps each, per example, unless it stops earlier
   config.eval.weight_samples = 32  # for the variance of the latent mean
   config.eval.ood = 'photo_patches' if bundled else _other(data_name)
   config.eval.ood_dir = ''
@@ -117,5 +117,5 @@ def _model() -> ConfigDict:
 
 
 def _other(data_name: str) -> str:
-  """The set that stands for out-of-distribution images."""
+  """The set that serves as out-of-distribution images."""
   return 'mnist' if data_name == 'fashion_mnist' else 'fashion_mnist'

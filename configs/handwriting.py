@@ -1,24 +1,25 @@
-"""Handwriting (Alonso, Moysset, Messina): a GAN that writes a given word, read by a recogniser.
+"""Handwriting (Alonso, Moysset, Messina): a GAN that writes a given word, trained with a recogniser.
 
   python launch.py --config=configs/handwriting.py --workdir=runs/handwriting
 
-writes French words of 2 to 8 letters a to z, 32 pixels high. Its words are drawn by jaxgen in handwriting
-faces, each letter in a slot of 16 pixels; they are learned by a curriculum of ours: the recogniser learns to
-read, then the generator copies drawings of the words that it is to write, then the paper's game begins. Ends
-with a sheet of words and the error rate of a recogniser that never trained the generator: nine minutes on two
-CPU cores from an empty cache, 1.8 % of the letters of words that training never showed.
+trains a writer of French words, 2 to 8 letters a to z, 32 pixels high. jaxgen draws the training words in
+handwriting faces, each letter in a slot of 16 pixels. Training follows a curriculum of ours: the recogniser
+learns to read, then the generator learns to copy drawings of the words that it is to write, then the paper's
+game begins. The run ends with a sheet of words and the character error rate of a recogniser that was not used
+to train the generator: nine minutes on two CPU cores from an empty cache, 1.8 % on words not seen in training.
 
   python launch.py --config=configs/handwriting.py:paper --workdir=runs/paper --config.data.name=DIR
 
-is the paper's: 128 x 512 pixels, its networks and its game from random weights, on a folder or zip file of word
-images with a table (it needs a GPU). A variant is comma-separated parts, as paper,alpha_10 or small,arabic:
+trains the paper's: 128 x 512 pixels, its networks and its game from random weights, on a folder or zip file of
+word images with a table (it needs a GPU). A variant is a list of comma-separated parts, as paper,alpha_10 or
+small,arabic:
 
-  tiny (the default), small (32 x 192, every letter of French with accents and capitals, punctuation, words
-    of up to 12 symbols at natural spacing; the net that comes with jaxgen is one), paper
+  size: tiny (the default), small (32 x 192, every letter of French with accents and capitals, punctuation,
+    words of up to 12 symbols at natural spacing; the net that comes with jaxgen is one of these), paper
   a row of the paper's tables: no_balancing, alpha_0.1, alpha_1, alpha_10, gan, lsgan, no_attention,
-    first_linear; at tiny and small sizes with the paper's networks, narrow, from random weights, small at
-    64 x 256
-  arabic
+    first_linear; at tiny and small sizes with narrow versions of the paper's networks, from random weights,
+    small at 64 x 256
+  script: arabic
 
 The paper's experiment that trains recognisers on real and generated words has its variants in
 configs/handwriting_recogniser.py: augment_real, augment_real_generated, augment_generated.
@@ -66,38 +67,37 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   config.loss = ConfigDict()
   config.loss.game = 'hinge'  # hinge (the paper), gan, lsgan
   config.loss.balance = True
-  config.loss.alpha = 1.0  # of the text's gradient, the paper
-  config.loss.shift = (
-    'alpha'  # of the adversarial gradient's mean: alpha (the paper), up_to_one (0 above 1)
-  )
-  config.loss.noise = 0.0 if paper else 0.1  # on what the recogniser learns from; the paper: none
-  # The last updates also measure the norms of the parameters' gradients, which takes two more of G.
+  config.loss.alpha = 1.0  # weight of the text gradient, the paper
+  # Factor on the mean of the adversarial gradient: alpha (the paper), up_to_one (0 if alpha is above 1).
+  config.loss.shift = 'alpha'
+  config.loss.noise = 0.0 if paper else 0.1  # on the recogniser's training pictures; paper: none
+  # The last updates, so many, also measure the norms of the parameter gradients, at two more passes of G.
   config.loss.parameter_norms = 100 if row else 0
 
   config.curriculum = ConfigDict()  # ours; the paper: 0, 0
-  # Of the recogniser alone, and of the generator with drawings of its words.
+  # Updates of the recogniser alone, and of the generator with drawings of its words.
   read, paired = {'tiny': (1_000, 1_500), 'small': (3_000, 9_000)}.get(size, (0, 0))
   config.curriculum.read_steps = read if laid_out else 0
   config.curriculum.paired_steps = paired if laid_out else 0
-  config.curriculum.paired_text = 0.3  # alpha of the text's gradient beside that of the drawings
+  config.curriculum.paired_text = 0.3  # alpha of the text gradient beside that of the drawings
   config.curriculum.freeze_recogniser = laid_out
 
   config.optim = _optim(laid_out)
-  config.ema_decay = 0.0 if paper else 0.99 if size == 'tiny' else 0.999  # of G and phi; 0: none
-  config.init_from = ''  # a file of `jaxgen export`: begin with its G, phi and R
+  # Moving average of G and phi; 0: none.
+  config.ema_decay = 0.0 if paper else 0.99 if size == 'tiny' else 0.999
+  config.init_from = ''  # a file from `jaxgen export`: initialise G, phi and R from it
 
   config.eval = ConfigDict()
   config.eval.batch_size = 64
-  # Generated of seen words, and as many of unseen ones; where there are fewer words they come again.
+  # Pictures to generate of seen words, and as many of unseen ones; if there are fewer words, they are repeated.
   config.eval.num_words = 2_500 if paper else 512
-  # Of noise that is not trained with: below 1 hands of a face differ less; and the names of the faces that are
-  # written in, () for all.
+  # Scale of the noise in evaluation, not in training: below 1, the hands of a face differ less.
   config.eval.truncation = 1.0
-  config.eval.faces = ()
-  # Of the independent recogniser.
+  config.eval.faces = ()  # names of the faces to write in; () for all
+  # The independent recogniser.
   config.eval.reader_steps = 1_000 if size == 'tiny' else 5_000
-  config.eval.reader_seed = 1_000_003  # none that runs have: it would learn from R's own drawings
-  config.eval.inception = ''  # a file of Inception's weights, for FID
+  config.eval.reader_seed = 1_000_003  # not the seed of a run: it would learn from R's own drawings
+  config.eval.inception = ''  # a file of Inception weights, for FID
 
   _override(config, ROWS.get(row, {}))
   facts = {
@@ -121,8 +121,8 @@ def _optim(laid_out: bool) -> ConfigDict:
   optim.b1 = 0.0  # the paper
   optim.b2 = 0.999  # the paper
   optim.paired_b1 = 0.9  # before the game
-  optim.clip_norm = 5.0  # of the gradients of D and R; 0: none
-  optim.decay_from = 1.0  # from this part of the run on, rates fall linearly to 0
+  optim.clip_norm = 5.0  # largest norm of the gradients of D and R; 0: none
+  optim.decay_from = 1.0  # after this fraction of the run, rates fall linearly to 0
   return optim
 
 
@@ -130,18 +130,16 @@ def _model(size: str, laid_out: bool) -> ConfigDict:
   paper = size == 'paper'
   model = ConfigDict()
   model.generator = 'letters' if laid_out else 'paper'
-  # Empty: the paper's.
+  # Empty: as in the paper.
   model.gen_filters = (48, 24, 12, 12) if size == 'tiny' else (48, 32, 16, 12)
   if not laid_out:
     model.gen_filters = {'tiny': (64, 48, 32, 24, 16), 'small': (64, 48, 32, 24, 16, 16)}.get(
       size, ()
     )
-  model.chunk = (
-    8 if laid_out and size == 'small' else 16
-  )  # of z, one for the first layer and one for each block; the paper's z: 128
-  model.hands = (
-    laid_out  # a part of z is the hand, that of the drawing where G begins with drawings; ours
-  )
+  # Values of z for the first layer, and for each block; the paper's z has 128 in all.
+  model.chunk = 8 if laid_out and size == 'small' else 16
+  # A part of z encodes the hand: that of the drawing while G learns from drawings; ours.
+  model.hands = laid_out
   model.slot = 16  # width of a letter, pixels
   model.conditioning = 'cbn'  # cbn (the paper), first_linear
   model.cbn_hidden = 512 if paper else 64
@@ -158,10 +156,9 @@ def _model(size: str, laid_out: bool) -> ConfigDict:
     )
   model.recogniser = 'gated' if paper else 'conv'  # gated (the paper), conv, conv_blstm
   model.recogniser_width = 1.0
-  # At natural spacing narrow letters stand closer than four pixels.
-  model.frame_stride = (
-    2 if laid_out and size == 'small' else 0
-  )  # pixels a frame; 0: as the recogniser has it (gated: 2 or 8)
+  # Pixels per frame; 0: the default of the recogniser (gated: 2 or 8). At natural spacing narrow letters are
+  # less than four pixels apart.
+  model.frame_stride = 2 if laid_out and size == 'small' else 0
   return model
 
 

@@ -1,25 +1,25 @@
-"""A recogniser of handwritten words and lines, trained alone.
+"""A recogniser of handwritten words and lines, trained by itself.
 
   python launch.py --config=configs/handwriting_recogniser.py --workdir=runs/recogniser
 
-trains one on words that jaxgen draws. Such a one judges what a generator writes: handwriting trains it when it
-needs it, once, and keeps it in $JAXGEN_CACHE/runs.
+trains one on words that jaxgen draws. Such a recogniser judges what a generator writes: handwriting trains it
+once, when it is first needed, and keeps it in $JAXGEN_CACHE/runs.
 
   python launch.py --config=configs/handwriting_recogniser.py:dhsd --workdir=runs/reader
   jaxgen read --weights runs/reader word.png
 
-trains one that reads what people wrote, each picture at its own width. Variants:
+trains one that reads real handwriting, each picture at its own width. Variants:
 
   drawn (the default)
   dhsd, ahawp, lectaurep: words in $JAXGEN_DATA/dhsd_words_de, ahawp_words_ar, lectaurep_words_fr
   poilus: whole lines in $JAXGEN_DATA/poilus_lines_fr
-  french_german: the words and lines of dhsd, lectaurep and poilus with drawn French words among them, as lines
-    of up to eight on white paper: the reader that comes with jaxgen
-  augment_real, augment_real_generated, augment_generated: the paper's experiment, the paper's R by RMSprop with
-    early stopping, on real words (drawn ones, unless config.data.name says which), on real ones and those of
-    config.generated.name, a folder of `jaxgen write`, and on the latter alone
-  table: a folder or zip file of yours, --config.data.name=DIR: images with a table, see config.data.columns, or
-    ALTO or PAGE files with their pages, see config.data.level; of words, or with --config.data.width of lines
+  french_german: the words and lines of dhsd, lectaurep and poilus, mixed with drawn French words, as lines of
+    up to eight on white paper: the config of the reader that comes with jaxgen
+  augment_real, augment_real_generated, augment_generated: the paper's experiment, with the paper's R, RMSprop
+    and early stopping, on real words (drawn ones, unless config.data.name names a set), on real words plus
+    those of config.generated.name, a folder from `jaxgen write`, and on the latter alone
+  table: your own folder or zip file, --config.data.name=DIR: images with a table, see config.data.columns, or
+    ALTO or PAGE files with their pages, see config.data.level; words, or lines with --config.data.width
 """
 
 from ml_collections import ConfigDict
@@ -29,8 +29,8 @@ from jaxgen.defaults import base_config
 from jaxgen.systems.handwriting.defaults import LETTERS, words
 from jaxgen.systems.handwriting.drawn.hands import ON_WHITE
 
-# Name of the set, width of the canvas and longest text. Of the words and lines at height 64 these leave out 15
-# of 6,944 in ahawp and 31 of poilus in french_german, which are wider. Of training frames of 8 pixels leave out
+# Name of the set, width of the canvas and longest text. At height 64 these widths leave out 15 of the 6,944
+# words in ahawp and 31 of poilus in french_german, which are wider. In training, frames of 8 pixels leave out
 # pictures that are too narrow for their text.
 SETS = {
   'dhsd': ('dhsd_words_de', 256, 40),
@@ -38,7 +38,7 @@ SETS = {
   'lectaurep': ('lectaurep_words_fr', 328, 24),
   'poilus': ('poilus_lines_fr', 1584, 80),
   'french_german': ('dhsd_words_de, lectaurep_words_fr, poilus_lines_fr, drawn', 1120, 80),
-  'table': ('words', 512, 64),  # a folder of this name, unless config.data.name says which
+  'table': ('words', 512, 64),  # a folder of this name, unless config.data.name names another
 }
 AUGMENTED = ('augment_real', 'augment_real_generated', 'augment_generated')
 VARIANTS = ('drawn', *SETS, *AUGMENTED)
@@ -72,18 +72,18 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
     config.data.hands = ConfigDict(ON_WHITE._asdict())
 
   config.model = ConfigDict()
-  # gated (the paper's R), conv, conv_blstm. At half its width gated takes .4 of the time of conv_blstm.
+  # gated (the paper's R), conv, conv_blstm. At half width, gated takes .4 of the time of conv_blstm.
   config.model.recogniser = 'gated' if real else 'conv_blstm'
   config.model.recogniser_width = 0.5 if real and not together else 1.0
-  config.model.frame_stride = 8 if together else 0  # pixels a frame; 0: as the recogniser has it
-  # What lies beyond a picture's own width is masked. Without, it is read as white paper up to data.width, which
-  # is what a generator's pictures have.
+  config.model.frame_stride = 8 if together else 0  # pixels per frame; 0: the recogniser's default
+  # Mask what lies beyond a picture's own width. Otherwise it is read as white paper up to data.width, as in the
+  # pictures of a generator.
   config.model.own_widths = real
 
-  # Pictures that are trained on besides those of config.data, or alone, and never evaluated on.
+  # Training pictures in addition to those of config.data, or instead of them; never used for evaluation.
   config.generated = ConfigDict({'name': '', 'alone': False})
 
-  # How far training pictures are changed, each way; 0: not. See jaxgen.systems.handwriting.augmentation.
+  # Strength of the augmentation, in either direction; 0: off. See jaxgen.systems.handwriting.augmentation.
   config.augment = ConfigDict()
   config.augment.shear = 0.3 if real else 0.0
   config.augment.scale = 0.15 if real else 0.0
@@ -92,7 +92,7 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.augment.contrast = 0.3 if real else 0.0
 
   config.loss = ConfigDict()
-  config.loss.noise = 0.1  # the largest deviation of noise on the pictures, white 1 and black -1
+  config.loss.noise = 0.1  # largest standard deviation of noise on pictures, white 1 and black -1
 
   config.optim = ConfigDict()
   config.optim.algorithm = 'adam'  # adam, rmsprop (without b1 and b2)
@@ -100,9 +100,9 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.optim.b1 = 0.9
   config.optim.b2 = 0.999
   config.optim.clip_norm = 5.0
-  config.optim.decay_from = 0.5  # from this part of the run on, the rate falls linearly to 0
+  config.optim.decay_from = 0.5  # after this fraction of the run, the rate falls linearly to 0
 
-  # A file of `jaxgen export`: begin with its network, and with what it knows of the symbols.
+  # A file from `jaxgen export`: initialise from its network, including the symbols that both know.
   config.init_from = ''
 
   config.eval = ConfigDict()
@@ -116,10 +116,10 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
 
 
 def _augmented(variant: str) -> ConfigDict:
-  """The paper's experiment with generated words to learn from."""
+  """The paper's experiment with generated words as training data."""
   config = get_config()
   with config.unlocked():
-    config.num_steps = 20_000  # at most
+    config.num_steps = 20_000  # at most: it stops early
     config.eval_every = config.save_every = 500
     config.checkpoint.best = config.stop.metric = 'eval/nll'
     config.stop.patience = 5
@@ -130,9 +130,8 @@ def _augmented(variant: str) -> ConfigDict:
     config.optim.learning_rate = 1e-4  # the paper
     config.optim.decay_from = 1.0
     if variant != 'augment_real':
-      config.generated.name = (
-        'generated'  # a folder of this name, unless config.generated.name says which
-      )
+      # A folder of this name, unless config.generated.name names another.
+      config.generated.name = 'generated'
     config.generated.alone = variant == 'augment_generated'
-    config.eval.num_judged = 0  # nobody asks how sure it is
+    config.eval.num_judged = 0  # its confidences are not used
   return config

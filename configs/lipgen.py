@@ -2,27 +2,27 @@
 
   python launch.py --config=configs/lipgen.py --workdir=runs/lipgen
 
-reads 20 words from the lips of speakers that jaxgen draws, 44 x 44 pixels, 29 frames, and ends with a confusion
-picture and with frames of a few clips over the attention to each of their visemes: eight minutes on two CPU
-cores from an empty cache, accuracy .958 on speakers that training never showed.
+trains a reader of 20 words from the lips of speakers that jaxgen draws, 44 x 44 pixels, 29 frames, and ends
+with a confusion matrix and with frames of a few clips above the attention to each of their visemes: eight
+minutes on two CPU cores from an empty cache, accuracy .958 on speakers not seen in training.
 
   python launch.py --config=configs/lipgen.py:grid --workdir=runs/grid
 
-reads the 51 words of the GRID corpus from real lips, in $JAXGEN_DATA/grid_s1_mouths: an hour, accuracy .947 on
-clips that were held out. The paper's is
+trains on the 51 words of the GRID corpus from real lips, in $JAXGEN_DATA/grid_s1_mouths: an hour, accuracy .947
+on held-out clips. The paper's configuration is
 
   python launch.py --config=configs/lipgen.py:lrw --workdir=runs/lrw --config.data.dir=DIR
 
-on LRW's folder: 88 x 88 pixels, 500 words (it needs a GPU). A variant is comma-separated parts, as
+on LRW's folder: 88 x 88 pixels, 500 words (it needs a GPU). A variant is a list of comma-separated parts, as
 grid,syn_visemes or lrw,dctcn:
 
-  procedural (the default), grid, lrw, table (clips of yours: --config.data.name=FILE, a table of clip, word,
-    start, end)
+  data: procedural (the default), grid, lrw, table (your own clips: --config.data.name=FILE, a table of clip,
+    word, start, end)
   a row of the paper's ablation: baseline, no_syn, no_syn_visemes_tafm, syn, syn_visemes,
-    syn_visemes_tafm_0.05, syn_visemes_tafm_0.1, syn_visemes_tafm_0.2; procedural is no_syn_visemes_tafm
-    unless another is named, the others are no_syn
-  a back-end: mstcn, tsm, dctcn, se_bigru, cro_tsm (the paper's, the default); all but the first and the third
-    change the front-end too
+    syn_visemes_tafm_0.05, syn_visemes_tafm_0.1, syn_visemes_tafm_0.2; by default no_syn_visemes_tafm for
+    procedural, no_syn for the others
+  a back-end: mstcn, tsm, dctcn, se_bigru, cro_tsm (the paper's, the default); all except mstcn and dctcn also
+    change the front-end
 """
 
 from ml_collections import ConfigDict
@@ -33,7 +33,7 @@ from jaxgen.systems.lipgen.defaults import SETS, lips, reader
 from jaxgen.systems.lipgen.networks.sizes import NAMES as BACK_ENDS
 
 _TAFM = {f'syn_visemes_tafm_{x}': (True, True, float(x)) for x in ('0.05', '0.1', '0.2')}
-# Synthetic clips beside real ones, visemes, lambda of the attention.
+# Synthetic clips in addition to real ones, visemes, lambda of the attention loss.
 ROWS = {
   'baseline': (False, False, 0.0),
   'no_syn': (False, False, 0.0),
@@ -43,7 +43,7 @@ ROWS = {
   **_TAFM,
 }
 VARIANTS = (*SETS, *ROWS, *BACK_ENDS)  # parts, see above
-# The paper's comparison on LRW (figure 3): % of words, and the variant that has such a net here, '' for none.
+# The paper's comparison on LRW (figure 3): word accuracy in %, and the variant with such a net, '' for none.
 FIGURE_3 = {
   'VGGM': (61.1, ''),
   'ResNet-34 + BiLSTM': (83.5, ''),
@@ -63,7 +63,7 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   name, row, back_end = choose_parts(variant, SETS, ROWS, BACK_ENDS)
   name = name or 'procedural'
   row = row or ('no_syn_visemes_tafm' if name == 'procedural' else 'no_syn')
-  # The paper defines its baseline no further.
+  # The paper does not define its baseline any further.
   back_end = back_end or ('dctcn' if row == 'baseline' else 'cro_tsm')
   synthetic, visemes, attention = ROWS[row]
   paper = name == 'lrw'
@@ -78,28 +78,29 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 
   config.data = lips(name)
   if synthetic:
-    config.data.synthetic.share = 0.45  # of all training words, the paper: of clips with one each
+    # Synthetic share of all training words; in the paper, of clips with one word each.
+    config.data.synthetic.share = 0.45
   config.model = reader(name, back_end)
 
   config.augment = _augment(name)
   config.loss = _loss(visemes, attention)
 
   config.curriculum = ConfigDict()
-  # From this part of the run on windows are cut from frames, not from features, so that words are read in
+  # After this fraction of the run, windows are cut from frames instead of features, so that words are read in
   # clips of 29 frames too.
   config.curriculum.windows_from = 0.75 if name == 'grid' else 1.0
 
   config.optim = ConfigDict()
-  config.optim.learning_rate = 3e-4 if paper else 2e-3  # along a cosine to 0; the paper: 3e-4
+  config.optim.learning_rate = 3e-4 if paper else 2e-3  # cosine decay to 0; the paper: 3e-4
   config.optim.warmup_steps = 0 if paper else 50
   config.optim.weight_decay = 0.0 if paper else 0.01
   config.optim.clip_norm = 0.0 if paper else 5.0  # 0: none
-  config.ema_decay = 0.0  # of the net; 0: none
-  config.init_from = ''  # a file of `jaxgen export`: begin with its net
+  config.ema_decay = 0.0  # moving average of the net's parameters; 0: none
+  config.init_from = ''  # a file from `jaxgen export`: initialise the net from it
 
   config.eval = ConfigDict()
   config.eval.batch_size = {'lrw': 32, 'grid': 5}.get(name, 20)
-  config.eval.pose = ''  # a folder of `jaxgen pose-augment`, to read as well
+  config.eval.pose = ''  # a folder from `jaxgen pose-augment`, evaluated in addition
 
   num_classes = {'lrw': 500, 'grid': 51}.get(name, 20)
   facts = {
@@ -117,17 +118,17 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 def _augment(name: str) -> ConfigDict:
   paper = name == 'lrw'
   augment = ConfigDict()
-  augment.flip = True  # one a clip, as is the crop
+  augment.flip = True  # the same for a whole clip, as is the crop
   augment.brightness = 0.2 if paper else 0.1
   augment.contrast = 0.2 if paper else 0.1
   augment.time_mask = 14 if paper else 0  # frames, at most; filled with the clip's mean
-  augment.word_mask = 0.0 if paper else 0.3  # in its place: a share of each word, at most
-  # Random ends are cut off windows before the net sees them, but for the word; for readers without boundaries.
+  augment.word_mask = 0.0 if paper else 0.3  # instead of time_mask: a share of each word, at most
+  # Cut random ends off windows, without touching the word; only for readers without boundaries.
   augment.variable_length = False
-  augment.jitter = 1 if name == 'grid' else 0  # frames by which a word's window is moved
+  augment.jitter = 1 if name == 'grid' else 0  # frames by which a word's window may be shifted
   augment.mixup = 0.4 if paper else 0.0  # alpha of Beta(alpha, alpha); 0: none
-  # How often a window goes without its word's boundary, so that words are read without it too; the published
-  # DC-TCN with boundaries is always told them.
+  # Share of windows whose word boundary is withheld, so that words can be read without it; the published DC-TCN
+  # with boundaries is always given them.
   augment.boundary_dropout = 0.0 if paper else 0.3
   return augment
 
@@ -137,7 +138,7 @@ def _loss(visemes: bool, attention: float) -> ConfigDict:
   loss.label_smoothing = 0.1
   loss.visemes = 1.0 if visemes else 0.0  # weight of their cross-entropy; 0: no branch
   loss.attention = attention  # lambda of eq. 2; the paper: 0.1
-  loss.sharpness = 0.0  # gamma of eq. 1; 0: to infinity, the paper
+  loss.sharpness = 0.0  # gamma of eq. 1; 0: infinite, the paper
   loss.similarity = 'cosine'  # cosine (eq. 1), dot
   loss.normalise = False  # divide a viseme's logit by the norm of its weights
   return loss

@@ -1,17 +1,17 @@
-"""LipGen (Hao et al.), the audio half of its synthesis: lips and head from sound.
+"""LipGen (Hao et al.), the audio half of its synthesis: motion of lips and head from sound.
 
   python launch.py --config=configs/lipgen_motion.py --workdir=runs/motion
 
-learns from 16 of the 20 words that come with jaxgen, spoken by 9 of 12 synthetic voices and acted by speakers
-that jaxgen draws, how the contours of the lips move while a sound is heard. It is judged by the other words
-and voices, and ends with contours over time beside the truth: a minute and a half of training on two CPU cores,
-correlation of the lips' opening with the truth .93. The paper takes this stage from AniPortrait and gives no
-number of it: those here are ours.
+learns how the lip contours move with a sound, from 16 of the 20 words that come with jaxgen, spoken by 9 of 12
+synthetic voices and acted by speakers that jaxgen draws. It is evaluated on the other words and voices, and
+ends with contours over time beside the truth: a minute and a half of training on two CPU cores, correlation of
+the lips' opening with the truth .93. The paper takes this stage from AniPortrait and gives no numbers for it:
+those here are ours.
 
-Variant `grid` learns from a real speaker, whose sound is not there, by pseudo-mesh and pseudo-audio, and is
-judged by 13 of his utterances with true sound and true mesh ($JAXGEN_DATA/grid_s1_mouths and grid_sound, extras
-`[video]`, `[speech]` and, the first time, `[landmarks]`): 9 minutes on two cores beside other work, correlation
-.55, where a mouth that is open while words are spoken has .53.
+Variant `grid` learns from a real speaker, whose sound is not available, by pseudo-mesh and pseudo-audio, and is
+evaluated on 13 of his utterances with true sound and true mesh ($JAXGEN_DATA/grid_s1_mouths and grid_sound,
+extras `[video]`, `[speech]` and, the first time, `[landmarks]`): 9 minutes on two cores while other work was
+running, correlation .55, where a mouth that is simply open while words are spoken has .53.
 """
 
 from ml_collections import ConfigDict
@@ -20,10 +20,10 @@ from jaxgen.config import choose_variant
 from jaxgen.defaults import base_config, placement
 
 VARIANTS = ('procedural', 'grid')
-# Words whose phonemes training hears in two other words at least.
+# Held-out words; training hears each of their phonemes in at least two other words.
 UNSEEN_WORDS = 'money,never,people,system'
 UNSEEN_VOICES = 'Andy,f3,m7'
-# Who say GRID's words in place of a speaker whose sound is not there.
+# Voices that say GRID's words in place of a speaker whose sound is not available.
 VOICES = 'Annie,Michael,adam,f1,f2,klatt2,linda,m1,m3'
 
 
@@ -42,17 +42,17 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 
   # How the sound of training clips is changed, see jaxgen.systems.lipgen.motion.augmentation.
   config.augment = ConfigDict()
-  config.augment.gain = 1.0  # nats, each way
+  config.augment.gain = 1.0  # nats, up or down
   config.augment.noise = (4.0, 12.0)  # nats below loud speech, in half of the clips
-  config.augment.bands = 2  # of the log-mel, each way
-  config.augment.tone = 0.0  # nats, as deviation, of a smooth curve over the bands
+  config.augment.bands = 2  # largest shift in log-mel bands, up or down
+  config.augment.tone = 0.0  # standard deviation, nats, of a smooth random curve over the bands
 
   config.loss = ConfigDict()
-  config.loss.velocity = 0.5  # weight of the L1 of velocities beside that of contours and pose
+  config.loss.velocity = 0.5  # weight of the L1 of velocities, beside that of contours and pose
   config.loss.pose = 1.0  # weight of the head's pose
 
   config.optim = ConfigDict()
-  config.optim.learning_rate = 1e-3  # along a cosine to 0
+  config.optim.learning_rate = 1e-3  # cosine decay to 0
   config.optim.warmup_steps = 100
   config.optim.weight_decay = 0.01
   config.optim.clip_norm = 1.0  # 0: none
@@ -65,7 +65,7 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
     config.num_steps = 700
     config.eval_every = 350
     config.save_every = 350
-    config.loss.pose = 0.0  # how the head moves is not known of mouth crops
+    config.loss.pose = 0.0  # head motion is not known from mouth crops
     config.augment.tone = 0.5
 
   config.inspect = ConfigDict()
@@ -86,26 +86,26 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 def _data() -> ConfigDict:
   data = ConfigDict()
   data.source = 'procedural'  # drawn speakers, or sentences of GRID
-  # Of GRID: who say its words to learn from, how often each sentence, and the share of clips to judge by.
+  # For GRID: voices of the training words, how often each sentence is said, share of clips held out.
   data.voices = VOICES
   data.copies = 3
   data.held_out = 0.2
-  data.drawn = 0  # clips of drawn speakers beside GRID's
-  # What training does not know of, by commas.
+  data.drawn = 0  # training clips of drawn speakers in addition to GRID's
+  # Held out from training, comma-separated.
   data.unseen_words = UNSEEN_WORDS
   data.unseen_voices = UNSEEN_VOICES
   data.num_clips = 2_000
-  data.num_speakers = 1_000  # who act them
-  data.num_validation = 64  # clips of each kind to judge by
-  data.num_frames = 50  # of the longest clip, at 25 a second
+  data.num_speakers = 1_000  # drawn speakers that act them
+  data.num_validation = 64  # evaluation clips of each kind
+  data.num_frames = 50  # length of the longest clip, at 25 frames a second
   data.words_a_clip = 2  # at most, of one voice
-  data.silent = 0.1  # the share of clips in which nothing is said
-  data.spliced = 0.5  # the share of words that are put together of pieces of others
-  data.pause = 0.6  # seconds of the longest pause before, between and after words
-  data.rate = 0.2  # how much faster or slower than recorded words are spoken, at most
+  data.silent = 0.1  # share of clips without speech
+  data.spliced = 0.5  # share of words that are spliced from pieces of others
+  data.pause = 0.6  # longest pause before, between and after words, seconds
+  data.rate = 0.2  # largest change of speaking rate, faster or slower than recorded
   data.look = 'a'  # the family of speakers
-  data.recordings = ''  # a table of your own sound files (file,word,start,end) that are said too
-  data.dictionary = ''  # of pronunciations of their words, in place of CMUdict
+  data.recordings = ''  # a table of your own sound files (file,word,start,end), used in addition
+  data.dictionary = ''  # pronunciations of their words, instead of CMUdict
   data.update(placement())
   return data
 
@@ -113,8 +113,8 @@ def _data() -> ConfigDict:
 def _model() -> ConfigDict:
   model = ConfigDict()
   model.width = 128
-  model.kernel = 5  # rows of a log-mel that the first convolution sees
-  model.layers = 2  # of the transformer
+  model.kernel = 5  # rows of the log-mel that the first convolution sees
+  model.layers = 2  # layers of the transformer
   model.heads = 4
   model.hidden = 512
   model.reach = 12  # frames to each side that attention sees

@@ -1,22 +1,22 @@
-"""LipGen's second stage of synthesis: frames of a talking mouth, from a still picture and contours of lips.
+"""LipGen's second stage of synthesis: frames of a talking mouth, from a still picture and lip contours.
 
   python launch.py --config=configs/lipgen_render.py --workdir=runs/render
 
 learns to render speakers that jaxgen draws, 48 x 48 pixels, and ends with a strip of frames: warped, rendered
-and true. A net sees a picture of the face warped to the contours, a raster of them and the picture itself, and
-is trained to predict velocities of a diffusion with zero terminal SNR; DDIM renders overlapping windows of 8
-frames in 10 steps. It takes about ten minutes on two quiet CPU cores (33 beside much other work), and is to end
-with a PSNR inside the mouth of 24 dB, where the warp has 23.4. The paper takes this stage from AniPortrait and
-gives no number of it: these are ours. Variants:
+and true. The inputs of the net are a picture of the face warped to the contours, a raster of the contours and
+the picture itself; it is trained to predict the velocities of a diffusion with zero terminal SNR, and DDIM
+renders overlapping windows of 8 frames in 10 steps. It takes about ten minutes on two idle CPU cores (33 while
+much other work was running), and the PSNR inside the mouth should reach 24 dB, where the warp has 23.4. The
+paper takes this stage from AniPortrait and gives no numbers for it: these are ours. Variants:
 
   procedural (the default)
   grid: the mouth of a real person, $JAXGEN_DATA/grid_s1_mouths, whose contours are labelled (extra [landmarks])
-  mixed: drawn speakers of both looks and GRID's together, as the shipped net
+  mixed: drawn speakers of both looks together with GRID's, as for the shipped net
   paper: 96 x 96 pixels, whole clips of 29 frames, a net of 18 million parameters that attends to the reference,
     as AniPortrait does (it needs a GPU)
 
-To have rendered words of drawn speakers read as well: --config.eval.reader=FILE, of `jaxgen export`, or
-`trained`, which trains a reader first.
+--config.eval.reader=FILE, a file from `jaxgen export`, also reads the rendered words of drawn speakers; with
+`trained` a reader is trained first.
 """
 
 from ml_collections import ConfigDict
@@ -36,8 +36,8 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 
   config.batch_size = 4 if paper else 8  # windows
   config.num_steps = {'paper': 200_000, 'mixed': 1_600}.get(variant, 1_400)
-  config.init_from = ''  # a file of `jaxgen export`: begin with its net
-  config.log_every = 50 if paper else 75  # whole parts of an epoch
+  config.init_from = ''  # a file from `jaxgen export`: initialise the net from it
+  config.log_every = 50 if paper else 75  # divides an epoch
   config.eval_every = 10_000 if paper else 0
   config.save_every = {'paper': 10_000, 'mixed': 400}.get(variant, 700)
 
@@ -46,39 +46,40 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
 
   config.diffusion = ConfigDict()
   config.diffusion.schedule = 'linear'  # linear, cosine; both with zero terminal SNR
-  config.diffusion.dropout = 0.1  # how often a net is not told what is wanted, for guidance
+  config.diffusion.dropout = 0.1  # how often the conditions are dropped, for guidance
 
   config.augment = ConfigDict()
   config.augment.flip = True
-  config.augment.short = 0.1  # how often a window ends early, as clips that are shorter do
+  config.augment.short = 0.1  # how often a window ends early, as in clips that are shorter
 
-  # Levels are stretched and shifted by up to this much, so that a net knows more light than its few faces have.
+  # Levels are stretched and shifted by up to this much, so that the net sees more lighting than that of its few
+  # faces.
   config.augment.light = 0.2 if variant in ('grid', 'mixed') else 0.0
 
   config.loss = ConfigDict()
-  # Errors count by the spread at their pixel to this power: 2 as errors of levels do, most of all between the
-  # lips; 0 in units of the spread.
+  # Errors are weighted by the spread at their pixel to this power: 2 weights them as errors of levels, most of
+  # all between the lips; 0 in units of the spread.
   config.loss.spread = 0.0 if paper else 2.0
 
   config.optim = ConfigDict()
-  config.optim.learning_rate = 1e-4 if paper else 2e-3  # along a cosine to 0
+  config.optim.learning_rate = 1e-4 if paper else 2e-3  # cosine decay to 0
   config.optim.warmup_steps = 500 if paper else 50
   config.optim.weight_decay = 0.01
   config.optim.clip_norm = 1.0  # 0: none
-  config.ema_decay = 0.9999 if paper else 0.99  # of the net; 0: none
+  config.ema_decay = 0.9999 if paper else 0.99  # moving average of the net; 0: none
 
   config.eval = ConfigDict()
   config.eval.batch_size = 16  # windows that are denoised together
-  config.eval.steps = 10  # of DDIM
-  config.eval.overlap = 6 if paper else 2  # frames of a window that the next one has too, at least
+  config.eval.steps = 10  # DDIM steps
+  config.eval.overlap = 6 if paper else 2  # frames that consecutive windows share, at least
   config.eval.guidance = 3.5 if paper else 1.0  # AniPortrait's 3.5; 1: none, in half the time
-  # The deviation of the noise that sampling begins with: 0 renders without chance, nearer to the truth.
+  # Standard deviation of the noise that sampling starts from; at 0 rendering is deterministic, and closer to
+  # the truth.
   config.eval.temperature = 1.0 if paper else 0.0
-  config.eval.num_clips = 100 if paper else 20  # that are rendered to be judged
-  config.eval.reader = ''  # a file of `jaxgen export`, 'trained', or empty: none
-  config.eval.grid_reader = (
-    ''  # of GRID's words: a file of `jaxgen export`; empty: the one that jaxgen ships
-  )
+  config.eval.num_clips = 100 if paper else 20  # clips to render for evaluation
+  config.eval.reader = ''  # a file from `jaxgen export`, 'trained', or empty: none
+  # Reader of GRID's words: a file from `jaxgen export`; empty: the one that ships with jaxgen.
+  config.eval.grid_reader = ''
 
   words = tuple(f'word{i}' for i in range(20))
   facts = {

@@ -1,20 +1,20 @@
-"""Mixed Membership GAN (Yazici et al.): what several image collections share, and what each has alone.
+"""Mixed Membership GAN (Yazici et al.): what several image collections share, and what only one of them has.
 
   python launch.py --config=configs/mmgan.py --workdir=runs/mmgan
 
-learns two overlapping class sets of scikit-learn's bundled digits (brought to 28x28) with a quarter of the
+trains on two overlapping class sets of scikit-learn's bundled digits (resized to 28x28), with a quarter of the
 paper's widths and the mixture fixed at the truth.
 
   python launch.py --config=configs/mmgan.py:mnist_A_fixed --workdir=runs/mnist_A --config.data.dir=DIR
 
-is a row of the paper's table at paper size (100,000 steps; it needs a GPU), on the four .gz files of MNIST in
-DIR. Variants: cases A, B and C (class sets), each with the mixture fixed, learned, or begun at the truth and
-learned from there, as A_fixed, B_learned or C_from_truth; prefixes: mnist_, fashion_mnist_.
+trains one row of the paper's table at paper size on MNIST (100,000 steps; it needs a GPU); DIR holds the four
+.gz files. Variants: cases A, B and C (class sets), each with the mixture fixed, learned, or initialised at the
+truth and learned from there, as A_fixed, B_learned or C_from_truth; prefixes: mnist_, fashion_mnist_.
 
   python launch.py --config=configs/mmgan.py:folders --workdir=runs/mine --config.data.sets=a/,b/,c/
 
-learns from folders of your own images, of 28, 32 or 64 pixels (--config.data.image_size;
---config.data.resize=crop brings others to that size), grey or RGB (--config.data.channels=3).
+trains on folders of your own images, of 28, 32 or 64 pixels (--config.data.image_size;
+--config.data.resize=crop crops and resizes others), grey or RGB (--config.data.channels=3).
 """
 
 from typing import Any
@@ -44,9 +44,10 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
   num_sets = len(CASES[case])
   num_components = len(regions(num_sets))
   config = base_config('mmgan', mode='max')
-  # Real images of each distribution; as many fakes, in equal numbers a component (the paper: 32 each).
+  # Real images per distribution, and as many fakes, in equal numbers per component (the paper: 32 each).
   config.batch_size = num_components * (PER_COMPONENT if paper else 16)
-  if name == 'folders':  # 26 a component of two folders (3), 11 of three (7); splits over 8 devices
+  # 26 per component for two folders (3), 11 for three (7); splits over 8 devices.
+  if name == 'folders':
     config.batch_size = 80
   config.num_steps = 100_000 if paper else 6_000
   config.log_every = 100
@@ -65,24 +66,24 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
 
   config.loss = ConfigDict()
   config.loss.classifier = 0.5  # lambda, the paper
-  # Ours, off in the rows of the paper's sets; a decay is the part of the weight that is gone at the last step.
+  # Ours, off for the paper's data sets; a decay is the fraction of the weight that is gone at the last step.
   config.loss.classifier_decay = 0.0
-  config.loss.mixture_value = 1.0  # weight of eq. 8 in what omega minimises; the paper: 1
+  config.loss.mixture_value = 1.0  # weight of eq. 8 in the loss of omega; the paper: 1
   config.loss.likelihood = 0.0  # weight of real images' likelihood under a learned mixture, by C
   config.loss.sharing = 0.0  # weight of I(set; component), a penalty on a learned mixture
   config.loss.sharing_decay = 0.0
   config.loss.sparsity = 0.0  # weight of the entropy of a learned mixture, a penalty ...
-  config.loss.sparsity_from = 0.0  # ... from this part of the run on
+  config.loss.sparsity_from = 0.0  # ... that starts after this fraction of the run
   config.loss.generator = 'non_saturating'  # non_saturating, saturating
 
   config.optim = ConfigDict()
   config.optim.learning_rate = 2e-4 if paper else 1e-3  # Adam, the paper
   config.optim.mixture_learning_rate = 4e-4 if paper else 2e-4  # the paper: twice that of the rest
   config.optim.mixture_optimizer = 'adam'  # the paper; ours: sgd, mirror (exponentiated gradient)
-  config.optim.mixture_hold = 0.0  # part of the run for which omega stays as it starts; ours
+  config.optim.mixture_hold = 0.0  # fraction of the run before omega is updated; ours
   config.optim.b1 = 0.0
   config.optim.b2 = 0.9
-  config.ema_decay = 0.999  # of the generator; 0: none
+  config.ema_decay = 0.999  # moving average of the generator; 0: none
 
   config.eval = ConfigDict()
   config.eval.batch_size = 512
@@ -95,7 +96,7 @@ def get_config(variant: str = 'A_fixed') -> ConfigDict:
 
 
 def _ours(config: ConfigDict) -> None:
-  """What moves a learned mixture of the digits and of folders: ours, chosen on case A of the digits.
+  """How a learned mixture of the digits and of folders is trained: ours, chosen on case A of the digits.
 
   The paper's behaviour: mixture_support 'all', mixture_optimizer 'adam' at 2e-3, sharing 0.
   """
@@ -109,9 +110,10 @@ def _ours(config: ConfigDict) -> None:
 def _model(mixture: str, paper: bool) -> ConfigDict:
   model = ConfigDict()
   model.num_components = 0  # K; 0: 2^n - 1
-  # Of class sets: fixed at the truth, learned, from_truth (begun there, then learned); folders learn theirs.
+  # For class sets: fixed at the truth, learned, from_truth (initialised there, then learned); for folders
+  # always learned.
   model.mixture = mixture
-  # Of a learned one: all, the paper; ours: groups (component k is out of reach of the sets outside group k).
+  # Of a learned mixture: all (the paper), groups (ours: sets outside group k have no share in component k).
   model.mixture_support = 'all'
   # venn (the same authors' Venn GAN), dcgan (what the paper names; without spectral norm).
   model.architecture = 'venn'
@@ -125,7 +127,7 @@ def _model(mixture: str, paper: bool) -> ConfigDict:
 
 
 def _facts(num_sets: int, num_components: int) -> dict[str, Any]:
-  """Facts of the data that `jaxgen inspect` stands in for."""
+  """Facts of the data, as `jaxgen inspect` assumes them without reading any."""
   return {
     'image_shape': (28, 28, 1),
     'set_names': tuple(f'set{i + 1}' for i in range(num_sets)),

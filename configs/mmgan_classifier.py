@@ -1,11 +1,11 @@
 """The classifier that judges the components of a Mixed Membership GAN.
 
-mmgan trains it when it needs it, once, and keeps it in $JAXGEN_CACHE/runs. By hand:
+mmgan trains it once, when it is first needed, and keeps it in $JAXGEN_CACHE/runs. To train it directly:
 
   python launch.py --config=configs/mmgan_classifier.py --workdir=runs/classifier
 
-trains a narrow one on scikit-learn's bundled digits (brought to 28x28). The variants mnist, fashion_mnist,
-emnist_mnist and kmnist have the paper's widths: --config.data.dir=DIR.
+trains a narrow one on scikit-learn's bundled digits (resized to 28x28). The variants mnist, fashion_mnist,
+emnist_mnist and kmnist have the paper's widths and read their files from --config.data.dir=DIR.
 """
 
 from ml_collections import ConfigDict
@@ -31,14 +31,14 @@ def get_config(variant: str = 'digits') -> ConfigDict:
   config.data = labelled_images(variant)
   config.data.image_size = 28
   config.data.channels = 1
-  config.data.max_shift = 2  # pixels, up and sideways, at random
+  config.data.max_shift = 2  # largest random shift, pixels, vertically and horizontally
 
   config.model = ConfigDict()
   config.model.widths = (16, 32, 64) if bundled else (64, 128, 256)  # the trunk, paper
   config.model.hidden = 64 if bundled else 256
 
   config.optim = ConfigDict()
-  config.optim.learning_rate = 2e-3 if bundled else 1e-3  # falls to 0 along a cosine
+  config.optim.learning_rate = 2e-3 if bundled else 1e-3  # cosine decay to 0
 
   config.eval = ConfigDict()
   config.eval.batch_size = 360 if bundled else 512
