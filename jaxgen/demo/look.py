@@ -4,8 +4,8 @@ import gradio as gr
 
 TITLE = 'jaxgen'
 ABOUT = (
-  '# jaxgen\nNets that enlarge, write, read and speak. All work is done on this machine: nothing '
-  'that you give to this page leaves it, and what it makes is kept only until you close it.'
+  '# jaxgen\nNets that enlarge pictures, write, read and make faces talk. Everything runs on this machine: '
+  'nothing that you upload leaves it, and results are deleted when `jaxgen demo` is closed.'
 )
 _SANS = ('system-ui', '-apple-system', 'Segoe UI', 'Roboto', 'sans-serif')
 _MONO = ('ui-monospace', 'Menlo', 'Consolas', 'monospace')

@@ -169,7 +169,7 @@ def test_a_clip_of_a_mouth_is_read(page, opened, tmp_path):
     container.mux(stream.encode())
   upload(panel, tmp_path / 'clip.mp4')
   expect(panel.locator('video')).to_have_count(1)
-  panel.get_by_label('A mouth alone').check()
+  panel.get_by_label('Mouth crop').check()
   press(panel, 'Read the lips')
   expect(panel.locator('video')).to_have_count(2)
   expect(button).to_be_enabled()

@@ -47,7 +47,7 @@ def _fields(page: Page) -> _Fields:
     nets,
     value='digits',
     label='Net that comes with jaxgen',
-    info='Random weights: each has a distribution, not one value, so that the net can tell how sure it is.',
+    info='Random weights: each has a distribution instead of one value, so the net can state its uncertainty.',
   )
   weights, picture = page.weights('comvae'), page.picture('A digit, light on black')
   page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=True)])
@@ -55,10 +55,10 @@ def _fields(page: Page) -> _Fields:
     net,
     weights,
     picture,
-    gr.Checkbox(label='Dark on white', info='The picture is dark ink on white paper.'),
+    gr.Checkbox(label='Dark on white', info='The picture shows dark ink on white paper.'),
     page.button('Find its latents'),
     [_slider(i) for i in range(_MOST)],
-    page.button('Draw what the latents say'),
+    page.button('Decode the latents'),
   )
 
 
@@ -70,17 +70,13 @@ def _slider(i: int) -> gr.Slider:
 def _answers() -> tuple[gr.Image, gr.Dataframe, gr.Dataframe]:
   """Output fields: the decoded image, the picture's latents with their uncertainty, and its scores."""
   return (
-    gr.Image(
-      type='filepath', label='What the latents say', interactive=False, buttons=['download']
-    ),
+    gr.Image(type='filepath', label='Decoded latents', interactive=False, buttons=['download']),
     gr.Dataframe(
-      headers=['latent', 'mean', 'deviation over weights'],
+      headers=['latent', 'mean', 'standard deviation over weights'],
       label='Latents of the picture',
       interactive=False,
     ),
-    gr.Dataframe(
-      headers=['the picture', 'nats'], label='What the net says of it', interactive=False
-    ),
+    gr.Dataframe(headers=['term', 'nats'], label='Likelihood of the picture', interactive=False),
   )
 
 
@@ -164,8 +160,8 @@ TABS = (
     'Latents of a digit',
     'comvae',
     _build,
-    'A variational autoencoder places a picture among a few latents; move them and see what they stand for. '
-    'Random weights say how sure the place is. Both nets know digits alone.',
+    'A variational autoencoder encodes a picture as a few latents; move them to see what they stand for. '
+    'Random weights show how certain the latents are. Both nets know only digits.',
     place=60,
   ),
 )

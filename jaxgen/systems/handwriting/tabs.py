@@ -31,17 +31,17 @@ def _build_write(page: Page) -> None:
       words = gr.Textbox(
         'bonjour',
         label='Words',
-        info='Of several, with spaces between, each gets a row.',
+        info='Separated by spaces; each word gets a row.',
         max_length=1000,
       )
       styles = gr.Slider(
-        1, 12, value=4, step=1, label='Styles', info='Hands that each is written in.'
+        1, 12, value=4, step=1, label='Styles', info='Number of handwriting styles per word.'
       )
-      seed = gr.Number(0, label='Seed', precision=0, info='Another seed, other hands.')
+      seed = gr.Number(0, label='Seed', precision=0, info='Another seed gives other styles.')
       with gr.Accordion('More', open=False):
         scale = gr.Slider(1, 16, value=4, step=1, label='Scale', info='1: 32 pixels high.')
         transparent = gr.Checkbox(label='Transparent', info='Black ink without paper, in the PNG.')
-        canvas = gr.Checkbox(label='Whole canvas', info='Do not cut to the word.')
+        canvas = gr.Checkbox(label='Whole canvas', info='Do not crop to the word.')
       weights = page.weights('handwriting')
       button = page.button('Write')
       page.examples([words, styles, seed], [['bonjour', 4, 0], ['encre plume papier', 3, 7]])
@@ -53,7 +53,9 @@ def _build_write(page: Page) -> None:
         buttons=['fullscreen'],
         elem_classes='at-most-window',
       )
-      files = gr.File(label='As pixels, and as outlines', file_count='multiple', interactive=False)
+      files = gr.File(
+        label='As PNG (pixels) and SVG (outlines)', file_count='multiple', interactive=False
+      )
 
   def write(
     words: str,
@@ -105,27 +107,27 @@ def _build_read(page: Page) -> None:
     with gr.Column(scale=2):
       picture = page.picture('A word, or a line of words')
       with gr.Accordion('More', open=False):
-        photo = gr.Checkbox(label='Uneven light', info='Makes up for it, as in photos.')
+        photo = gr.Checkbox(label='Uneven light', info='Correct for it, as in photos.')
         lexicon = gr.Textbox(
-          label='Lexicon', lines=3, info='A word a line: no other words are read then.'
+          label='Lexicon', lines=3, info='One word per line; no other words are then read.'
         )
-        beam = gr.Slider(0, 100, value=20, step=1, label='Beam', info='Texts that are followed.')
-        nbest = gr.Slider(1, 20, value=5, step=1, label='Texts', info='That are told of.')
+        beam = gr.Slider(0, 100, value=20, step=1, label='Beam width', info='0 is greedy decoding.')
+        nbest = gr.Slider(1, 20, value=5, step=1, label='Texts', info='Number of texts to list.')
       weights = page.weights('handwriting_recogniser', 'handwriting')
       button = page.button('Read')
-      gr.Markdown('Nothing at hand? The writer writes a word to be read.')
+      gr.Markdown('No picture at hand? Let the writer write a word.')
       own = page.button('Write one')
     with gr.Column(scale=3):
       text = gr.Textbox(label='Text', buttons=['copy'], interactive=False)
       sure = gr.Dataframe(
-        headers=['text', 'sure'],
-        label='How sure the reader is of all of a text',
+        headers=['text', 'confidence'],
+        label='Confidence in the whole text, and alternatives',
         interactive=False,
         wrap=True,
         column_widths=['75%', '25%'],
       )
       places = gr.HTML(
-        label='Where it has seen the characters',
+        label='Position of each character',
         show_label=True,
         container=True,
         elem_classes='below-label',
@@ -222,16 +224,16 @@ TABS = (
     'Write a word',
     'handwriting',
     _build_write,
-    'Writes words in handwriting: French letters, digits and punctuation, up to 12 in a word. A style '
-    'is one hand, the same for all words; no real hand is imitated.',
+    'Writes words in handwriting: French letters, digits and punctuation, up to 12 characters per word. A '
+    "style is one hand, the same for all words; no real person's handwriting is imitated.",
     place=20,
   ),
   Tab(
     'Read a word or a line',
     'handwriting',
     _build_read,
-    'Reads a picture of a handwritten French or German word or line, cut out of its page. Of hands that it has '
-    'not seen it gets a quarter to two fifths of the words right: mind how sure it is.',
+    'Reads a picture of a handwritten French or German word or line, cropped from its page. For handwriting of '
+    'unseen writers it gets a quarter to two fifths of the words right: check its confidence.',
     place=30,
     systems=('handwriting_recogniser',),
   ),

@@ -24,16 +24,16 @@ def _build(page: Page) -> None:
       weights = page.weights('mmgan')
       picture = page.picture('A picture, light on black')
       page.examples([picture], [[str(path)] for path in digit_files(page.files, filling=False)])
-      invert = gr.Checkbox(label='Dark on white', info='The picture is dark ink on white paper.')
+      invert = gr.Checkbox(label='Dark on white', info='The picture shows dark ink on white paper.')
       judge = page.button('What does it belong to?')
     with gr.Column(scale=3):
       components = gr.Label(label='Components')
       sets = gr.Label(label='Collections')
   with gr.Row():
     with gr.Column(scale=2):
-      kind = gr.Radio(['component', 'collection'], value='component', label='Samples of one')
-      which = gr.Textbox('1', label='Which', info='Its number from 1, or the name of a collection.')
-      count = gr.Slider(1, _MOST, value=64, step=1, label='How many')
+      kind = gr.Radio(['component', 'collection'], value='component', label='Draw samples from a')
+      which = gr.Textbox('1', label='Which', info='A number from 1, or the name of a collection.')
+      count = gr.Slider(1, _MOST, value=64, step=1, label='Number of samples')
       seed = gr.Number(0, label='Seed', precision=0)
       draw = page.button('Draw samples')
     with gr.Column(scale=3):
@@ -98,9 +98,10 @@ TABS = (
     'What collections share',
     'mmgan',
     _build,
-    'Trained on two overlapping piles of digits without a label, it tells what a picture belongs to: '
-    'component 1 is of the first pile alone (0, 1, 2), 2 of the second alone (7, 8, 9), 3 of both (3 to 6). It '
-    "knows digits as MNIST has them; those of another source are often taken for the wrong pile's.",
+    'Trained on two overlapping collections of digits, without labels, it tells what a picture belongs to: '
+    'component 1 is found only in the first collection (0, 1, 2), component 2 only in the second (7, 8, 9), '
+    'component 3 in both (3 to 6). It knows digits as they are in MNIST, and often assigns those from other '
+    'sources to the wrong collection.',
     place=70,
   ),
 )

@@ -21,24 +21,26 @@ def _build(page: Page) -> None:
       picture = page.picture('Picture')
       page.examples([picture], [[str(_PHOTOS / name)] for name in _EXAMPLES])
       scale = gr.Slider(
-        1.1, 8, value=2, step=0.1, label='Scale', info='2, 3, 4 and 8 have nets of their own.'
+        1.1, 8, value=2, step=0.1, label='Scale', info='There are nets for 2, 3, 4 and 8.'
       )
       net = gr.Radio(
         [_AUTO, 'clean', 'photo'],
         value=_AUTO,
         label='Kind of picture',
-        info='clean: was only made smaller. photo: undoes JPEG and mild noise too (at x4 and x2).',
+        info='clean: for downscaled pictures. photo: also removes JPEG artefacts and mild noise (x2 and x4).',
       )
       with gr.Accordion('More', open=False):
         ensemble = gr.Checkbox(
-          label='Ensemble', info='Average over flips and turns: 8 times the work.'
+          label='Ensemble', info='Average over flips and rotations: 8 times the work.'
         )
-        mean = gr.Checkbox(label='Keep means', info='For halftones, pixel art, measurements.')
+        mean = gr.Checkbox(
+          label='Preserve local means', info='For halftones, pixel art, measurements.'
+        )
         tiling = gr.Dropdown(
           ['auto', 'whole', 'exact', 'sampled'],
           value='auto',
           label='Tiling',
-          info='auto: whole where the features fit the memory, else sampled. exact: as whole, slower.',
+          info='auto: whole if the features fit in memory, else sampled. exact: same result as whole, slower.',
         )
       weights = page.weights('srsenet')
       button = page.button('Enlarge')
@@ -46,7 +48,7 @@ def _build(page: Page) -> None:
       shown = gr.ImageSlider(
         type='filepath', label='Bicubic | jaxgen', interactive=False, buttons=['fullscreen']
       )
-      file = gr.File(label='The picture, in the format that it came in')
+      file = gr.File(label='The result, in the format of the input')
 
   def enlarge(
     picture: str | None,
@@ -83,8 +85,8 @@ TABS = (
     'Enlarge a picture',
     'srsenet',
     _build,
-    'Makes a picture up to eight times as large, and sharper than a resize does. It invents nothing: what '
-    'cannot be seen in the picture stays unseen. It takes the longer the larger the picture is.',
+    'Upscales a picture by up to eight times, with a sharper result than a plain resize. It does not invent '
+    'details that are not in the picture. Larger pictures take longer.',
     place=10,
   ),
 )

@@ -11,21 +11,19 @@ from jaxgen.demo.tab import Page, Tab, required, whole
 from jaxgen.passes import Progress
 from jaxgen.systems.lipgen.tabs.extras import missing
 
-_COLUMNS = ['Word', 'From (s)', 'To (s)', 'Sure', 'Alternatives']
+_COLUMNS = ['Word', 'Start (s)', 'End (s)', 'Confidence', 'Alternatives']
 
 
 def _fields(page: Page) -> tuple[list[Component], gr.Button]:
   """The inputs of `_read`, and the button that starts it."""
-  video = gr.Video(label='Somebody who speaks', sources=['upload'], height=260)
-  gr.Markdown(
-    'A browser plays few kinds of video. What it cannot play, as .mpg, is read all the same.'
-  )
+  video = gr.Video(label='Video of a speaking face', sources=['upload'], height=260)
+  gr.Markdown('Browsers play only some video formats. Others, such as .mpg, are read all the same.')
   crops = gr.Checkbox(
-    label='A mouth alone', info='As jaxgen mouths writes them: no face is looked for.'
+    label='Mouth crop', info='The video is a crop from jaxgen mouths; no face is searched for.'
   )
   with gr.Accordion('More', open=False):
-    is_word = gr.Checkbox(label='One word', info='It is read in the middle of the clip.')
-    top = gr.Slider(1, 20, value=5, step=1, label='Words of an answer')
+    is_word = gr.Checkbox(label='One word', info='The clip is one word, in its middle.')
+    top = gr.Slider(1, 20, value=5, step=1, label='Candidates per word')
   weights = page.weights('lipgen')
   return [video, crops, is_word, top, weights], page.button('Read the lips')
 
@@ -33,8 +31,10 @@ def _fields(page: Page) -> tuple[list[Component], gr.Button]:
 def _answers() -> list[Component]:
   """The outputs of `_read`."""
   return [
-    gr.Textbox(label='What is said', interactive=False, buttons=['copy']),
-    gr.Video(label='What was seen and read', interactive=False, buttons=['download'], height=420),
+    gr.Textbox(label='Text', interactive=False, buttons=['copy']),
+    gr.Video(
+      label='What was cropped and read', interactive=False, buttons=['download'], height=420
+    ),
     gr.Dataframe(
       headers=_COLUMNS,
       datatype='str',
@@ -94,8 +94,8 @@ TAB = Tab(
   'Read lips',
   'lipgen',
   _build,
-  'Reads what is said from the mouth of whoever speaks. The net that comes with jaxgen knows one speaker of '
-  'British English and the 51 words of GRID: words of anybody else it is not to be relied on for.',
+  'Reads spoken words from the lips in a video. The net that comes with jaxgen knows one speaker of British '
+  'English and the 51 words of GRID; do not rely on what it reads from anybody else.',
   missing,
   place=40,
 )

@@ -21,26 +21,26 @@ _TEXT = 'bin blue at the mill'
 
 def _fields(page: Page) -> tuple[list[Component], gr.Button]:
   """The inputs of `_talk`, and the button that starts it."""
-  face = page.picture('A face that looks ahead')
+  face = page.picture('A face looking straight ahead')
   audio = gr.Audio(
     type='filepath',
-    label='What it says',
+    label='Speech',
     sources=['upload', 'microphone'],
     buttons=['download'],  # without the share button
   )
   text = gr.Textbox(
     label='Or a text',
-    info=missing_speech() or 'English words, said by espeak-ng.',
+    info=missing_speech() or 'English words, spoken by espeak-ng.',
     max_length=1000,
   )
-  voice = gr.Dropdown(_VOICES, value=_VOICE, label='Voice of the text', allow_custom_value=True)
+  voice = gr.Dropdown(_VOICES, value=_VOICE, label='Voice for the text', allow_custom_value=True)
   _examples(page, face, audio, text, voice)
   with gr.Accordion('More', open=False):
-    head = gr.Slider(0, 1, value=0, step=0.1, label='Head', info='How much it moves.')
-    crop = gr.Checkbox(label='Mouth alone', info='As it was rendered: small and grey.')
+    head = gr.Slider(0, 1, value=0, step=0.1, label='Head', info='How much the head moves.')
+    crop = gr.Checkbox(label='Mouth only', info='As rendered: small and grey.')
     seed = gr.Number(0, label='Seed', precision=0)
   motion, render = page.weights('lipgen_motion'), page.weights('lipgen_render')
-  motion.label, render.label = 'Net that moves lips', 'Net that renders mouths'
+  motion.label, render.label = 'Net that moves the lips', 'Net that renders the mouth'
   return [face, audio, text, voice, head, crop, seed, motion, render], page.button('Talk')
 
 
@@ -106,9 +106,8 @@ TAB = Tab(
   'Make a face talk',
   'lipgen_motion',
   _build,
-  'Moves the mouth of a picture with a sound, or with a text that a voice says; nothing else of the picture '
-  'moves. Ask whoever it shows: the video says in its metadata that it is synthetic, and is to be shown as '
-  'that.',
+  'Moves the mouth in a picture to a sound, or to a text spoken by a voice; nothing else in the picture moves. '
+  'Ask the person shown for permission. The metadata of the video says that it is synthetic; show it as such.',
   missing,
   place=50,
   systems=('lipgen_render',),
