@@ -44,15 +44,15 @@ TRAINED_BY = {
   apply.DIGITS: 'configs/comvae.py --workdir=runs/comvae',
 }
 SAID = {
-  apply.MNIST: 'The plain VAE: its weights are not random, so it adds no uncertainty of its own.',
+  apply.MNIST: 'The vanilla VAE: its weights are not random, so they add no uncertainty.',
   apply.DIGITS: (
-    "The compound VAE with the mixture prior: an example's encoder has a distribution over weights, so each "
-    'latent has a variance over them.'
+    'The compound VAE with the mixture prior: the encoder of an example has a distribution over weights, so '
+    'each latent has a variance over them.'
   ),
 }
 LIMITS = (
-  'It knows digits, light on black, filling the image as its set has them, and nothing else: other images get '
-  'a score too, a bad one, and latents that mean nothing.'
+  'It knows only digits, light on black, that fill the image as in its training set. Other images get a score '
+  'too, a poor one, and meaningless latents.'
 )
 KEPT = ('model.kind', 'model.prior', 'model.num_latents', 'num_steps', 'batch_size')
 KEPT += ('optim.learning_rate',)
@@ -106,7 +106,7 @@ def seconds_to_score(net: str, size: tuple[int, int]) -> float:
 def card(net: str, row: dict[str, Any]) -> str:
   """The model card of one net."""
   figures = {key: round(row['evaluation'][key], 2) for key in FIGURES}
-  results = [Result(f'comvae_{net}', net, figures, 'test images, nats an image')]
+  results = [Result(f'comvae_{net}', net, figures, 'test images, nats per image')]
   lines = [
     cards.front_matter(ABOUT, Licence(LICENCES[net]), results, (net,)),
     '# A net behind `jaxgen.score`, `jaxgen.latents` and `jaxgen.decode`',
@@ -127,7 +127,7 @@ def _section(net: str, row: dict[str, Any]) -> list[str]:
   trained = (
     f'{SAID[net]} {row["config"]["model.num_latents"]} latents, {row["parameters"]:,} parameters and '
     f'statistics; {row["steps"]:,} updates of {row["config"]["batch_size"]} images, {row["seconds"]} '
-    f'seconds on {row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
+    f'seconds on {row["hardware"]}, shared with other work, {row["date"]}, seed {row["seed"]}.'
   )
   found = row['evaluation']
   return [
@@ -137,13 +137,13 @@ def _section(net: str, row: dict[str, Any]) -> list[str]:
     '',
     f'    python launch.py --config={TRAINED_BY[net]}',
     '',
-    f'On {found["num_examples"]:,} test images, nats an image:',
+    f'On {found["num_examples"]:,} test images, nats per image:',
     '',
     '| figure | nats |',
     '|---|---|',
     *(f'| {text} | {found[key]:.2f} |' for key, text in FIGURES.items()),
     '',
-    f'An image is scored in {row["seconds_to_score"]:.2f} s, after the first.',
+    f'Scoring an image takes {row["seconds_to_score"]:.2f} s, after the first.',
     '',
   ]
 

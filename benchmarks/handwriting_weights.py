@@ -101,27 +101,27 @@ WRITER_TERMS = (
   '1.1 and, one, the Apache License 2.0.'
 )
 READER_LIMITS = (
-  'It reads French and German words and single lines, dark on light or the other way round, at any '
-  'height. Of real hands it saw place names of today, and registers and wills of 1830 to 1939; modern '
-  'French cursive it knows from drawn words alone. It knows no À, Ë, Ï, Ô, Ù, Û, Ÿ and Œ. It '
-  'reads letters as they stand, and no page.'
+  'It reads French and German words and single lines, dark on light or light on dark, at any height. Of '
+  'real handwriting it saw place names of today, and registers and wills of 1830 to 1939; modern French '
+  'cursive it knows only from drawn words. It does not know À, Ë, Ï, Ô, Ù, Û, Ÿ and Œ. It transcribes '
+  'letters as they are written, and does not read whole pages.'
 )
 READER_START = (
-  'The first run of the net here had 10,000 drawn words, where the variant has 4,000, and was stopped '
-  'after 7,433 of its 8,000 updates; drawn words of the first two lacked the symbols that real ones lack.'
+  'The first run of this net had 10,000 drawn words, where the variant has 4,000, and was stopped after '
+  '7,433 of its 8,000 updates; the drawn words of the first two runs lacked the symbols that real words lack.'
 )
 READER_SCORES = (
-  'Error rates on test pictures, by `jaxgen read` itself; no hand of a test set was '
-  'trained on. ECE is the expected calibration error of words, by chance what words that are right as often as '
-  'their confidence says show on the mean, and in one of twenty sets of so many. Tesseract got each picture '
-  'with a margin of 16 white pixels, as a line where a set has spaces and as a word where not.'
+  'Error rates are those of `jaxgen read` on test pictures; no writer of a test set was seen in training. ECE '
+  'is the expected calibration error of words. The last column is the ECE of words that are right exactly as '
+  'often as their confidence says: its mean, and what one of twenty sets of this size exceeds. Tesseract got '
+  'each picture with a margin of 16 white pixels, as a line for sets with spaces and as a word otherwise.'
 )
 WRITER_LIMITS = (
   'It copies the hands of ten drawn faces, which it learned by regression to drawings. In the game of the '
-  'last 800 updates the discriminator did not tell drawn words from generated ones (hinge loss 2.00 to 2.07). '
-  'It writes letters, digits and punctuation of French, up to 12 in a word, 32 pixels high. It has seen no '
-  "real hand and imitates nobody's. `eval.faces` in its header leaves out an eleventh that it has not learned, "
-  '`eval.truncation` halves the noise that it learned from.'
+  'last 800 updates the discriminator could not tell drawn words from generated ones (hinge loss 2.00 to '
+  '2.07). It writes letters, digits and punctuation of French, up to 12 characters per word, 32 pixels high. '
+  "It has seen no real handwriting and imitates nobody's. In its header, `eval.faces` leaves out an eleventh "
+  'face, which it has not learned, and `eval.truncation` halves the noise of training.'
 )
 WEAK = 0.25  # least misread rate of a symbol that the card names
 SOURCES = {
@@ -247,7 +247,7 @@ def reader_card(row: dict[str, Any]) -> str:
       'handwriting_reader',
       name,
       {key: round(found['jaxgen'][key], 4) for key in ('cer', 'wer')},
-      f'{SOURCES[name]}, hands that were not trained on',
+      f'{SOURCES[name]}, writers not seen in training',
     )
     for name, found in row['sets'].items()
   ]
@@ -260,7 +260,7 @@ def reader_card(row: dict[str, Any]) -> str:
 def writer_card(row: dict[str, Any]) -> str:
   """The writer's model card."""
   cer = {'cer': round(row['evaluation']['generated_cer_unseen'], 4)}
-  about = 'generated words that training had not, read by an independent recogniser'
+  about = 'generated words not seen in training, read by an independent recogniser'
   results = [Result('handwriting', 'drawn-words', cer, about)]
   front = cards.front_matter(writers.ABOUT, Licence('apache-2.0'), results, (), (), ('fr',))
   return _card(front, '# The net behind `jaxgen write`', WRITER_TERMS, _writer(row))
@@ -281,7 +281,7 @@ def _trained(row: dict[str, Any]) -> str:
   return textwrap.fill(
     f'{row["parameters"]:,} parameters; {row["steps"]:,} updates{_begun(row)}, '
     f'{row["seconds"] / 60:.0f} minutes on '
-    f'{row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.',
+    f'{row["hardware"]}, shared with other work, {row["date"]}, seed {row["seed"]}.',
     WIDTH,
   )
 
@@ -340,10 +340,10 @@ def _writer(row: dict[str, Any]) -> str:
     '| figure | |',
     '|---|---|',
     f'| CER of an independent recogniser on drawn words | {found["reader_cer"]:.4f} |',
-    f'| on generated words that training had | {found["generated_cer"]:.4f} |',
-    f'| on generated words that it had not | {found["generated_cer_unseen"]:.4f} |',
+    f'| on generated words seen in training | {found["generated_cer"]:.4f} |',
+    f'| on generated words not seen in training | {found["generated_cer_unseen"]:.4f} |',
     f'| FID-R (untrained) | {found["fid_r"]:.3f} ({found["fid_r_untrained"]:.1f}) |',
-    *(f'| spread of {name}, of that of drawn words | {_number(x, 2)} |' for name, x in spread.items()),
+    *(f'| spread of {name}, relative to drawn words | {_number(x, 2)} |' for name, x in spread.items()),
     '',
     *([textwrap.fill(_symbols(row['symbols']), WIDTH), ''] if 'symbols' in row else []),
     textwrap.fill(WRITER_LIMITS, WIDTH),
@@ -359,9 +359,10 @@ def _symbols(found: dict[str, Any]) -> str:
   """Which symbols are less legible than drawn ones."""
   rates = found['misread']
   return (
-    f'Each symbol in {found["texts"]} texts that training had not: the recogniser misreads '
-    f'{rates["generated"]:.3f} of them on the mean, of drawn ones {rates["drawn"]:.3f}; {WEAK:.0%} or more, '
-    f'and twice as many as of drawn ones, of {" ".join(found["weak"]) or "none"}.'
+    f'Each symbol was written in {found["texts"]} texts not seen in training. On average over symbols, the '
+    f'recogniser misreads {rates["generated"]:.3f} of the generated and {rates["drawn"]:.3f} of the drawn '
+    f'ones. Misread at a rate of {WEAK:.0%} or more, and at least twice that of drawn ones: '
+    f'{" ".join(found["weak"]) or "none"}.'
   )
 
 

@@ -63,9 +63,10 @@ GRID_TERMS = (
 )
 DRAWN_TERMS = f'Trained on {SPOKEN}, acted by faces that jaxgen draws.'
 LIMITS = (
-  'It has heard synthetic voices alone, in English. How far a speaker opens the mouth and how the head moves '
-  'is not heard: lips move as those that it has learnt from. Gate of the synthesis: a correlation of .9, which '
-  'no net here reaches on true sound. The net of GRID is nearer to that speaker, and says no words but his 51.'
+  'It has heard only synthetic voices, in English. How far a speaker opens the mouth and how the head moves '
+  'cannot be heard: lips move like those that it learned from. The gate of the synthesis is a correlation of '
+  '.9, which no net here reaches on true sound. The net trained on GRID is closer to that speaker, but says '
+  'only his 51 words.'
 )
 KEPT = (
   'num_steps',
@@ -226,16 +227,17 @@ def section(row: dict[str, Any]) -> str:
   spoken = row['true_sound'][row['kind']]['spoken_correlation']
   trained = (
     f'{row["parameters"]:,} parameters, float32; {row["steps"]:,} updates of {row["config"]["batch_size"]} '
-    f'clips, {row["seconds"] / 60:.1f} minutes on {row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
+    f'clips, {row["seconds"] / 60:.1f} minutes on {row["hardware"]}, shared with other work, '
+    f'{row["date"]}, seed {row["seed"]}.'
   )
   judged = (
-    'By 13 utterances of GRID with true sound, which no net has heard, though the labels of the second and '
-    'third follow from their meshes: correlation of the opening of the '
-    'lips with the mesh of the whole face over all frames and within a clip, frames that it is late, opening '
-    'in silence as a share of the range, and L1 of the contours in half widths of the mouth. A mouth that is '
-    f'open while words are spoken, at times that it is told, has a correlation of {spoken:.2f}. And words '
-    f'that a reader reads of drawn speakers whose lips the net moves ({recordings(row)}), beside those read of '
-    'the same speakers drawn as they are. The one in bold is shipped.'
+    'Measured on 13 utterances of GRID with true sound, which no net has heard, though the labels of the '
+    'second and third derive from their meshes: correlation of the opening of the lips with the mesh of the '
+    'whole face, over all frames and within a clip; lag in frames; opening in silence as a share of the range; '
+    'and L1 of the contours in half widths of the mouth. A mouth that is simply open while words are spoken, '
+    f'at times that it is given, has a correlation of {spoken:.2f}. The last column is the share of words that a '
+    f'reader reads from drawn speakers whose lips the net moves ({recordings(row)}), beside the share that it '
+    'reads from the same speakers drawn directly. The net in bold is the one that ships.'
   )
   return '\n'.join([
     TITLE,
@@ -247,7 +249,7 @@ def section(row: dict[str, Any]) -> str:
     '',
     textwrap.fill(judged, WIDTH),
     '',
-    '| learnt from | correlation | within a clip | lag | silence | error | words read |',
+    '| trained on | correlation | within a clip | lag | silence | error | words read |',
     '|---|---|---|---|---|---|---|',
     *lines,
     '',

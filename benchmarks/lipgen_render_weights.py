@@ -61,9 +61,9 @@ TERMS = (
   'draws.'
 )
 LIMITS = (
-  'Of real people it knows the lips, teeth and light of one man, filmed from the front; other faces get teeth '
-  'like his where their picture shows none. Frames are 48 x 48 grey pixels about the lips. What it makes is to '
-  'be called synthetic, and made only of faces whose owners agree.'
+  'Of real people it knows the lips, teeth and lighting of one man, filmed from the front; other faces get '
+  'teeth like his if their picture shows none. Frames are 48 x 48 grey pixels around the lips. Label its '
+  'output as synthetic, and use it only on faces whose owners agree.'
 )
 KEPT = (
   'num_steps',
@@ -276,9 +276,9 @@ def section(row: dict[str, Any]) -> str:
     '',
     textwrap.fill(
       f'Clips of 29 frames, {chosen["grid"]["num_examples"]} of each kind '
-      f'({chosen["unseen"]["num_examples"]} of the unseen speakers), in {steps} steps from noise of '
-      f'{temperature} (`eval.steps`, `eval.temperature`); PSNR (dB) and SSIM inside the mouth, and '
-      "the share of words that readers of drawn words and of GRID's read:",
+      f'({chosen["unseen"]["num_examples"]} of the unseen speakers), sampled in {steps} steps from noise of '
+      f'standard deviation {temperature} (`eval.steps`, `eval.temperature`); PSNR (dB) and SSIM inside the '
+      "mouth, and the share of words that are read by readers of drawn words and of GRID's:",
       WIDTH,
     ),
     '',
@@ -287,15 +287,16 @@ def section(row: dict[str, Any]) -> str:
     *lines,
     '',
     textwrap.fill(
-      'Whole frames of the unseen speakers, rendered and as warps: PSNR '
+      'Whole frames of the unseen speakers, rendered and warped: PSNR '
       f'{others["frame_psnr"]:.2f} and {others["warp_frame_psnr"]:.2f}, SSIM '
       f'{others["frame_ssim"]:.3f} and {others["warp_frame_ssim"]:.3f}.',
       WIDTH,
     ),
     '',
     textwrap.fill(
-      f"With the lips of another word GRID's speaker is read as another word in {swapped['swap_changes']:.2f} "
-      f'of the clips, as that one in {swapped["swap_accuracy"]:.2f}. {LIMITS}',
+      f"With the lips of another word, GRID's speaker is read as a different word in "
+      f'{swapped["swap_changes"]:.2f} of the clips, and as that word in {swapped["swap_accuracy"]:.2f}. '
+      f'{LIMITS}',
       WIDTH,
     ),
   ])  # fmt: skip
@@ -306,8 +307,8 @@ def _trained(row: dict[str, Any]) -> str:
     f'{row["parameters"]:,} parameters, float32; {STAGES[0].steps:,} updates on drawn speakers, then '
     f'{" and ".join(f"{stage.steps:,}" for stage in STAGES[1:])} on them and GRID together, of '
     f'{row["config"]["batch_size"]} windows of 8 frames; the last {row["steps"]:,} took '
-    f'{row["seconds"] / 60:.0f} minutes on a core of {row["hardware"]}, shared, {row["date"]}, seed '
-    f'{row["seed"]}.'
+    f'{row["seconds"] / 60:.0f} minutes on a core of {row["hardware"]}, shared with other work, {row["date"]}, '
+    f'seed {row["seed"]}.'
   )
 
 

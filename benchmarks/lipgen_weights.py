@@ -36,8 +36,8 @@ TERMS = (
 )
 LIMITS = (
   'It knows one speaker of British English, filmed from the front in a studio, and the 51 words of the corpus, '
-  'in its sentences of six. On other speakers, words or cameras it is not to be relied on: fine-tune it '
-  '(config.init_from) on clips of yours.'
+  'in its six-word sentences. Do not rely on it for other speakers, words or cameras: fine-tune it '
+  '(config.init_from) on your own clips.'
 )
 KEPT = (
   'num_steps',
@@ -61,13 +61,13 @@ FIGURES = (
   'num_examples',
 )
 SAID = {
-  'accuracy': 'words of whole clips, boundaries known',
+  'accuracy': 'words in whole clips, boundaries known',
   'top5': 'the same, among the five most probable',
   'accuracy_no_boundary': 'without boundaries',
   'accuracy_windows': 'in clips of 29 frames, boundaries known',
   'accuracy_windows_no_boundary': 'in clips of 29 frames, without boundaries',
-  'silence_found': 'pauses that are said to have no word',
-  'homophene_ceiling': 'what sequences of visemes allow on these words',
+  'silence_found': 'pauses classified as no word',
+  'homophene_ceiling': 'upper bound from viseme sequences on these words',
 }
 # Keys of the sentences' result file.
 READ = {'known_times': 'with the true times of words', 'chosen_as_read': 'from sliding windows'}
@@ -119,8 +119,8 @@ def card(row: dict[str, Any]) -> str:
   lines = [f'| {text} | {found[key]:.3f} |' for key, text in SAID.items() if found[key] is not None]
   lines += [f'| word error rate of sentences, {key} | {x:.3f} |' for key, x in row['wer'].items()]
   held = (
-    f'On {found["num_examples"]:,} words of {found["num_classes"]} in clips that were held out, among them '
-    'all that have sound:'
+    f'On {found["num_examples"]:,} words, of {found["num_classes"]} different ones, in held-out clips, which '
+    'include all that have sound:'
   )
   return '\n'.join([
     front(row),
@@ -146,7 +146,8 @@ def card(row: dict[str, Any]) -> str:
     *lines,
     '',
     textwrap.fill(
-      f'29 mouth crops are read in {row["seconds_to_read_29_frames"] * 1000:.0f} ms, after the first. {LIMITS}',
+      f'Reading 29 mouth crops takes {row["seconds_to_read_29_frames"] * 1000:.0f} ms, after the first time. '
+      f'{LIMITS}',
       WIDTH,
     ),
     '',
@@ -166,8 +167,8 @@ def front(row: dict[str, Any]) -> str:
 def _trained(row: dict[str, Any]) -> str:
   return (
     f'{row["parameters"]:,} parameters and statistics; {row["steps"]:,} updates of '
-    f'{row["config"]["batch_size"]} clips, {row["seconds"] / 60:.0f} minutes on {row["hardware"]}, shared, '
-    f'{row["date"]}, seed {row["seed"]}.'
+    f'{row["config"]["batch_size"]} clips, {row["seconds"] / 60:.0f} minutes on {row["hardware"]}, shared '
+    f'with other work, {row["date"]}, seed {row["seed"]}.'
   )
 
 

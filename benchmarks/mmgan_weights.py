@@ -33,9 +33,9 @@ TERMS = (
   'as CC BY-SA 3.0.'
 )
 LIMITS = (
-  'It knows digits as MNIST has them, light on black, 20 pixels of 28, and nothing else: of digits of another '
-  "source, scikit-learn's enlarged to that, it gives {:.0%} to the right component, and any other image "
-  "gets memberships too, which mean nothing. Its networks are half as wide as the paper's, and its training is "
+  'It knows only digits as they are in MNIST, light on black, 20 pixels of 28. Of digits from another source, '
+  "scikit-learn's enlarged to that size, it assigns {:.0%} to the right component; any other image gets "
+  "memberships too, which are meaningless. Its networks are half as wide as the paper's, and its training was "
   'shorter.'
 )
 KEPT = ('model.gen_widths', 'model.disc_widths', 'model.classifier_width', 'model.num_latents')
@@ -103,25 +103,25 @@ def card(row: dict[str, Any]) -> str:
   """The model card."""
   found, config = row['evaluation'], row['config']
   sets = '; '.join(
-    f'{name} of the digits {", ".join(map(str, x))}' for name, x in row['classes'].items()
+    f'{name} with the digits {", ".join(map(str, x))}' for name, x in row['classes'].items()
   )
   gen, disc = (config[f'model.{name}_widths'] for name in ('gen', 'disc'))
   trained = (
     f'{row["parameters"]:,} parameters and statistics, widths of the generator {_listed(gen)}, of the '
     f'discriminators {_listed(disc)}; two collections, {sets}; the mixture is given. '
     f'{row["steps"]:,} updates of {config["batch_size"]} images, {row["seconds"] / 60:.0f} minutes on '
-    f'{row["hardware"]}, shared, {row["date"]}, seed {row["seed"]}.'
+    f'{row["hardware"]}, shared with other work, {row["date"]}, seed {row["seed"]}.'
   )
   lines = {
-    'samples of a component that are of its classes, by a classifier': found[
+    'samples of a component that a classifier assigns to its classes': found[
       'component_accuracy_mean'
     ],
     'the same by chance': found['random_baseline'],
-    'test images whose likeliest collection has their class': found['set_accuracy'],
+    'test images whose most probable collection has their class': found['set_accuracy'],
     'the same by chance alone': found['set_accuracy_chance'],
   }
   accuracies = {'accuracy': round(found['set_accuracy'], 4)}
-  text = 'test images whose likeliest collection has their class'
+  text = 'test images whose most probable collection has their class'
   results = [Result('mmgan_mnist', 'mnist', accuracies, text)]
   return '\n'.join([
     cards.front_matter(ABOUT, Licence('cc-by-sa-3.0'), results, ('mnist',)),
@@ -129,7 +129,7 @@ def card(row: dict[str, Any]) -> str:
     '',
     "Mixed Membership GAN (Yazici et al.), float32; the file's header holds its config and facts, so",
     '`jaxgen.load(file)` gives all that is needed to apply it. The discriminators are left out,',
-    'but for the layers that the component classifier stands on.',
+    'except for the layers that the component classifier uses.',
     '',
     '## Terms',
     '',
@@ -152,8 +152,8 @@ def card(row: dict[str, Any]) -> str:
     *(f'| {text} | {x:.3f} |' for text, x in lines.items()),
     '',
     textwrap.fill(
-      f'{_fids(found["fid"])}An image is judged in '
-      f'{1000 * row["seconds_to_judge"]:.0f} ms and 64 samples are drawn in '
+      f'{_fids(found["fid"])}Judging an image takes '
+      f'{1000 * row["seconds_to_judge"]:.0f} ms and drawing 64 samples '
       f'{1000 * row["seconds_to_draw_64"]:.0f} ms, after the first. {LIMITS.format(row["other_digits"])}',
       WIDTH,
     ),
@@ -172,7 +172,7 @@ def _tuple(widths: list[int]) -> str:
 def _fids(found: dict[str, float] | None) -> str:
   if not found:
     return ''
-  each = ', '.join(f'{x:.1f} of {name}' for name, x in found.items())
+  each = ', '.join(f'{x:.1f} for {name}' for name, x in found.items())
   return f'FID, on the features of a classifier of the same digits: {each}. '
 
 

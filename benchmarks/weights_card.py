@@ -22,7 +22,7 @@ SETS = {'set5': 'Set5', 'set14': 'Set14', 'bsd100': 'BSD100'}
 CARD = """{front}
 # The nets behind `jaxgen upscale`
 
-SrSENet (Mei et al.) of the paper's size, float32, one file a scale. A file's header holds its config, so
+SrSENet (Mei et al.) at the paper's size, float32, one file per scale. The header of a file holds its config, so
 `jaxgen.run.loading.load(file)` gives all that is needed to apply it.
 
 ## Terms
@@ -31,27 +31,27 @@ SrSENet (Mei et al.) of the paper's size, float32, one file a scale. A file's he
 
 ## Training
 
-T91 and BSDS200, luminance, each image also at .7 and .5 of its size, flips and quarter turns; the Charbonnier
-loss; Adam. The average is an exponential one of the parameters; a net may begin with layers of others, which
-stand before it with their own steps. The paper trained on DIV2K's 800 images for half a day on four Titan X a
-scale; these nets saw far less. BSDS500's validation images and Set5, Set14 were not trained on. Eight of the
-training images were held out: by them, and by no test image, a checkpoint is chosen and a net takes another
-one's place.
+T91 and BSDS200, luminance, each image also at .7 and .5 of its size, flips and 90-degree rotations; the
+Charbonnier loss; Adam. The average is an exponential moving average of the parameters. A net may be
+initialised from layers of others, which are listed with their own steps. The paper trained on DIV2K's 800
+images for half a day on four Titan X per scale; these nets saw far less. BSDS500's validation images, Set5 and
+Set14 were not used for training. Eight of the training images were held out: they alone, and no test images,
+decide which checkpoint is chosen and whether a net replaces another.
 
-| net | begins with | steps | batch | crop | rate | average | hardware | date | seed |
+| net | initialised from | steps | batch | crop | rate | average | hardware | date | seed |
 |---|---|---|---|---|---|---|---|---|---|
 {training}
 {photo}
     {command}
 
 {after} With `--config.init_from=jaxgen/weights/srsenet_x2.safetensors` another
-scale gets there in a fifth of the steps. On a GPU, all at the paper's length:
+scale needs a fifth of the steps. To train all of them at the paper's length, on a GPU:
 `python benchmarks/srsenet_rows.py --seeds 1 --evaluate --out FILE`.
 
 ## Scores
 
-PSNR in dB and SSIM (windows inside the image) of luminance, protocol y_u8, by the tool itself
-(`jaxgen evaluate`); the paper's PSNR beside them where it has the scale.
+PSNR in dB and SSIM (windows inside the image) of luminance, protocol y_u8, measured by `jaxgen evaluate`,
+beside the paper's PSNR if it has the scale.
 
 | net | set | PSNR | SSIM | bicubic PSNR | bicubic SSIM | the paper's PSNR |
 |---|---|---|---|---|---|---|
@@ -59,14 +59,14 @@ PSNR in dB and SSIM (windows inside the image) of luminance, protocol y_u8, by t
 
 ## Limits
 
-The nets undo bicubic downscaling without noise or compression. On noisy photos and strong JPEG artefacts they
-sharpen those too; hard-edged drawings and screenshots get faint echoes of their lines. Chroma is enlarged
+The nets undo bicubic downscaling without noise or compression. They also sharpen noise and strong JPEG
+artefacts; hard-edged drawings and screenshots get faint echoes of their lines. Chroma is upscaled
 bicubically. Nothing is invented that is not in the picture: faces, text and textures stay as blurred as the
 pixels leave them.
 """
 PHOTO = (
-  'The photo nets (`--net photo`) learned from crops that were {kinds}, each drawn by itself, in this order. '
-  'Noise and strong compression among the limits below are those of the other nets.'
+  'The photo nets (`--net photo`) were trained on crops that were {kinds}, each drawn independently, applied '
+  'in this order. The limits below on noise and strong compression are those of the other nets.'
 )
 
 
