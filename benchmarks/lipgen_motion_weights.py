@@ -235,9 +235,9 @@ def section(row: dict[str, Any]) -> str:
     'second and third derive from their meshes: correlation of the opening of the lips with the mesh of the '
     'whole face, over all frames and within a clip; lag in frames; opening in silence as a share of the range; '
     'and L1 of the contours in half widths of the mouth. A mouth that is simply open while words are spoken, '
-    f'at times that it is given, has a correlation of {spoken:.2f}. The last column is the share of words that a '
-    f'reader reads from drawn speakers whose lips the net moves ({recordings(row)}), beside the share that it '
-    'reads from the same speakers drawn directly. The net in bold is the one that ships.'
+    f'at times that it is given, has a correlation of {spoken:.2f}. The last column is the share of words that '
+    f'a reader reads from drawn speakers whose lips the net moves ({recordings(row)}), beside the share that '
+    'it reads from the same speakers drawn directly. The net in bold is the one that ships.'
   )
   return '\n'.join([
     TITLE,
