@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 KINDS = ('from random weights', 'after our paired start')
+TITLES = dict(
+  zip(KINDS, ('From random weights', 'After a paired start (ours, not in the paper)'), strict=True)
+)
 BASE = 'alpha_1'  # the paper's own method, in each part of its table
 TEXT_LOST = 0.8  # character error rate from which on the text counts as lost
 
@@ -51,7 +54,7 @@ def page(report: dict[str, Any]) -> str:
   lines = []
   for kind, found in report['summary'].items():
     if found:
-      lines += [f'**{kind[0].upper()}{kind[1:]}**, {_updates(kind, report)}:', '', *table(found)]
+      lines += [f'**{TITLES[kind]}**, {_updates(kind, report)}:', '', *table(found)]
       lines += ['', verdict(found), '']
       lines += [f'- {line}' for line in [*orders(found), *starts(found)]] + ['']
   about = report['environment']
@@ -59,8 +62,8 @@ def page(report: dict[str, Any]) -> str:
     [
       *lines,
       f'Words: {report["words"]}. Hardware: {about["processor"]}, {about["cores"]} cores, '
-      f'{about["device"]}, jax {about["versions"]["jax"]}, {about["date"][:10]}. In brackets: seeds; '
-      '95 % intervals over seeds are given from three on. '
+      f'{about["device"]}, jax {about["versions"]["jax"]}, {about["date"][:10]}. In brackets: number of seeds; '
+      '95 % intervals over seeds are given from three seeds on. '
       f'`{report["command"]}`',
       '',
     ]
@@ -70,17 +73,17 @@ def page(report: dict[str, Any]) -> str:
 def _updates(kind: str, report: dict[str, Any]) -> str:
   steps = report['steps']
   if kind == KINDS[0]:
-    return f"{steps[kind]:,} updates, as the paper's"
-  return (
-    f'ours, {steps["start"]:,} updates of reading and drawings, then {steps[kind]:,} of the row'
-  )
+    return f'{steps[kind]:,} updates, starting as in the paper'
+  learning = f'{steps["start"]:,} updates of learning to read and to copy drawings'
+  return f'{learning}, then {steps[kind]:,} of the row itself'
 
 
 def table(found: dict[str, Any]) -> list[str]:
   """Lines of a table: one for each of the paper's rows, in its parts."""
   lines = [
-    '| | FID-R | paper: FID | GS, 10⁻³ | paper: GS, 10⁻³ | CER seen | unseen | by R | paper: text | '
-    'spread of slant, width, ink | log₁₀ norms, pixels, parameters | CER of R on drawn or real words |',
+    '| | FID-R | paper: FID | GS, 10⁻³ | paper: GS, 10⁻³ | CER, seen words | CER, unseen words | CER by R | '
+    'paper: text | spread of slant, width, ink | log₁₀ of norm ratios, pixels, parameters | '
+    'CER of R on drawn or real words |',
     '|' + '---|' * 12,
   ]
   for title, names in TABLES.items():
@@ -132,12 +135,12 @@ def verdict(found: dict[str, Any]) -> str:
   readable = [name for name, rate in rates.items() if rate <= TEXT_LOST]
   if not readable:
     return (
-      f'All rows have a CER above {TEXT_LOST}: this table decides nothing about text. It is read for the norms '
-      'of the gradients, FID-R and the spread only.'
+      f'All rows have a CER above {TEXT_LOST}, so this table decides nothing about text; it is useful only for '
+      'the norms of the gradients, FID-R and the spread.'
     )
   others = [name for name in rates if name not in readable]
-  told = f' In {_names(others)} it is lost (CER above {TEXT_LOST}).' if others else ''
-  return f'There is text in {_names(readable)}.{told}'
+  told = f' It is lost (CER above {TEXT_LOST}) in {_names(others)}.' if others else ''
+  return f'Text holds in {_names(readable)}.{told}'
 
 
 def orders(found: dict[str, Any]) -> list[str]:
@@ -148,18 +151,18 @@ def orders(found: dict[str, Any]) -> list[str]:
     ours = sorted(there, key=lambda row: found[row]['fid_r']['mean'])
     theirs = sorted(there, key=lambda row: PAPER[row].fid)
     lines.append(
-      f"FID-R, the best first, in the paper's order: {_names(ours)}."
+      f"FID-R, best first, in the paper's order: {_names(ours)}."
       if ours == theirs
-      else f'FID-R, the best first: {_names(ours)}; the paper: {_names(theirs)}.'
+      else f'FID-R, best first: {_names(ours)}; in the paper: {_names(theirs)}.'
     )
   lines += geometry(found)
   rates = {name: x['generated_cer']['mean'] for name, x in found.items() if 'generated_cer' in x}
   if any(rate <= TEXT_LOST for rate in rates.values()):
     other = [name for name, rate in rates.items() if (rate <= TEXT_LOST) != PAPER[name].text]
     lines.append(
-      f'Text, otherwise than in the paper: {_names(other)}.'
+      f'Rows whose text differs from the paper (holds or is lost): {_names(other)}.'
       if other
-      else 'Text holds where it does in the paper, and is lost where it is.'
+      else 'Text holds and is lost in the same rows as in the paper.'
     )
   return [*lines, *best(found)]
 
@@ -180,9 +183,10 @@ def best(found: dict[str, Any]) -> list[str]:
   counts = [(what, _count(found, key)) for what, key in COUNTED.items()]
   of = ' and '.join(f'{count} {what}' for what, count in counts if count)
   return [
-    f"The best of the seeds' last steps, each figure by itself (GS in 10⁻³){f', of {of} words' if of else ''}: "
-    f'{"; ".join(told)}. The paper has the best of several runs too, but of measurements every 10,000 '
-    'iterations, with 25,000 words of either kind for FID and 5,000 for GS.'
+    'Best of the seeds at their last step, each metric by itself (GS in 10⁻³)'
+    f'{f", on {of} words" if of else ""}: {"; ".join(told)}. '
+    'The paper also reports the best of several runs, but over measurements every 10,000 iterations, with '
+    '25,000 words of each kind for FID and 5,000 for GS.'
   ]
 
 
@@ -201,8 +205,8 @@ def geometry(found: dict[str, Any]) -> list[str]:
   floor = max(found[row]['geometry_score_floor']['mean'] for row in there)
   within = [row for row in ours if found[row]['geometry_score']['mean'] <= floor]
   lines = [
-    f'Geometry Score: real words have {_floors(found, there)} · 10⁻³ between themselves, in disjoint sets; no '
-    f'more than that, and so not told from them: {_names(within)}.'
+    f'Geometry Score: disjoint sets of real words score {_floors(found, there)} · 10⁻³ against each other. '
+    f'Rows that score no more, and so cannot be told from real words: {_names(within)}.'
   ]
   pairs = list(itertools.pairwise(ours))
   if any(_apart(found[a], found[b], floor) for a, b in pairs):
@@ -210,13 +214,13 @@ def geometry(found: dict[str, Any]) -> list[str]:
     order = ''.join(f'`{row}`{sign}' for row, sign in zip(ours, [*signs, ''], strict=True))
     theirs = _names(sorted(there, key=lambda row: PAPER[row].geometry))
     lines.append(
-      f'Geometry Score, the best first, with < where the intervals of two rows are apart: {order}; the paper: '
-      f'{theirs}.'
+      f'Geometry Score, best first, with < where the intervals of two rows do not overlap: {order}; in the '
+      f'paper: {theirs}.'
     )
   elif pairs:
     lines.append(
-      'Geometry Score: no order of the rows is told, as no two that follow each other have intervals apart'
-      f'{"" if min(map(_seeds, found.values())) > 2 else " (which takes three seeds)"}.'
+      'Geometry Score: the rows cannot be ordered, as no two consecutive ones have disjoint intervals'
+      f'{"" if min(map(_seeds, found.values())) > 2 else " (which take three seeds)"}.'
     )
   return lines
 
@@ -243,7 +247,7 @@ def starts(found: dict[str, Any]) -> list[str]:
       of = name if name in OWN_NETWORKS else 'the other rows'
       seen, by_r = (_cell(figures, f'start.{key}', '{:.3f}') for key in _START)
       told[of] = f'{of if of != name else f"`{name}`"} {seen} (by R {by_r})'
-  return [f'CER seen of the starts: {", ".join(told.values())}.'] if told else []
+  return [f'CER of the starts on seen words: {", ".join(told.values())}.'] if told else []
 
 
 def _names(names: Iterable[str]) -> str:

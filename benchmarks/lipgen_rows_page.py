@@ -57,7 +57,8 @@ LEVEL = 95  # confidence level of the intervals, %
 CHANGED = {
   'se_bigru': (
     '2026-11-28',
-    'its recurrent kernels began as parts of one orthogonal matrix; since then each gate has its own',
+    'its recurrent kernels were initialised as parts of one orthogonal matrix; since then each gate has its '
+    'own',
   ),
 }
 LEAST = 3  # least seeds for an interval
@@ -72,15 +73,17 @@ def page(report: dict[str, Any]) -> str:
     '|' + '---|' * (2 + len(SHOWN)),
     *(_line(row, report['summary'][row]) for row in ROWS if row in report['summary']),
     '',
-    '| in question | against | difference of accuracy | without boundaries | 29 frames |',
+    '| question | compared with | difference in accuracy | without boundaries | 29 frames |',
     '|' + '---|' * 5,
     *(_answer(name, *pair, report['runs']) for name, pair in QUESTIONS.items()),
     '',
-    f'Percent. {report["steps"]["row"]:,} updates a row; `{PRETRAINED}` after {report["steps"]["drawn"]:,} by '
-    f'drawn speakers. Hardware: {machines}. Intervals of {LEVEL} % (t) over seeds; those of differences '
-    f'over pairs of the same seed, and "none" where 0 lies inside. {len(QUESTIONS)} questions are asked of '
-    f'{len(ASKED)} figures each, at {LEVEL} % without a correction: of all {tests} answers about '
-    f'{tests * (100 - LEVEL) / 100:.0f} would be "better" or "worse" by chance alone. `{report["command"]}`',
+    f'In percent. {report["steps"]["row"]:,} updates per row; `{PRETRAINED}` after '
+    f'{report["steps"]["drawn"]:,} on drawn speakers. Hardware: {machines}. {LEVEL} % intervals (t) over '
+    'seeds; for differences, over pairs of the same seed, and "none" where the interval contains 0. '
+    f'{len(QUESTIONS)} questions are asked of '
+    f'{len(ASKED)} figures each, at {LEVEL} % without correction for multiple testing: about '
+    f'{tests * (100 - LEVEL) / 100:.0f} of all {tests} answers would be "better" or "worse" by chance alone. '
+    f'`{report["command"]}`',
     '',
     *(
       f'`{row}` was trained before {CHANGED[row][0]}: {CHANGED[row][1]}.\n'

@@ -35,7 +35,7 @@ SAYS = {
   'synthetic': 'real + synthetic',
   'synthetic_visemes': 'real + synthetic, visemes',
   'synthetic_visemes_tafm': 'real + synthetic, visemes, TAFM',
-  'drawn': 'real + drawn clips of look b: what rendering could reach at most',
+  'drawn': 'real + drawn clips of look b: upper bound for rendering',
   'real_visemes_tafm': 'real, visemes, TAFM',
 }
 FIGURES = ('accuracy', 'pose_accuracy', 'top5', 'accuracy_no_boundary', 'viseme_f1')
@@ -60,14 +60,15 @@ def page(report: dict[str, Any]) -> str:
     '|' + '---|' * (2 + len(SHOWN)),
     *(_line(row, summary[row]) for row in ROWS if row in summary),
     '',
-    '| in question | difference, held out | turned heads |',
+    '| question | difference, held out | turned heads |',
     '|' + '---|' * 3,
     *(_answer(name, *pair, report['runs']) for name, pair in QUESTIONS.items()),
     '',
     *_gates(report['gates']),
-    f'Percent. {report["steps"]:,} updates a row; turned heads: a {kind} set. Intervals of 95 % (t) over '
-    'seeds; those of differences over pairs of the same seed, and "none" where 0 lies inside; none is claimed '
-    f'from fewer than {LEAST} seeds. {_machine(report["environment"])}. `{report["command"]}`',
+    f'In percent, gates as shares. {report["steps"]:,} updates per row; turned heads: a {kind} set. 95 % '
+    'intervals (t) over seeds; for differences, over pairs of the same seed, and "none" where the interval '
+    f'contains 0; no interval is given for fewer than {LEAST} seeds. {_machine(report["environment"])}. '
+    f'`{report["command"]}`',
     '',
   ]
   return '\n'.join(line for line in lines if line is not None)
@@ -87,14 +88,14 @@ def _gates(gates: dict[str, Any]) -> list[str]:
   """Results of the reader of real clips on synthetic ones."""
   if not gates:
     return []
-  lines = ['| gate | asked |' + ''.join(f' seed {seed} |' for seed in gates)]
+  lines = ['| gate | required |' + ''.join(f' seed {seed} |' for seed in gates)]
   lines.append('|' + '---|' * (2 + len(gates)))
   asked = {
     'accuracy': ('held-out real clips', ''),
     'synthetic_accuracy': ('synthetic clips', ''),
     'ratio': ('their ratio', f'{GATES["ratio"]}'),
     'swap_changes': (
-      'clips of one face with other words that are read as other words',
+      'clips of one face with another word that are read as another word',
       f'{GATES["swap_changes"]}',
     ),
   }
@@ -105,7 +106,7 @@ def _gates(gates: dict[str, Any]) -> list[str]:
   if failed:
     lines += [
       f'**A gate fails** ({", ".join(asked[key][0] for key in failed)}): rows with synthetic clips were '
-      'trained all the same (`--anyway`), and are about clips that a reader reads worse than was asked.',
+      'trained all the same (`--anyway`), on clips that a reader reads worse than required.',
       '',
     ]
   return lines

@@ -167,9 +167,9 @@ def test_a_table_without_text_says_that_it_decides_nothing_about_it(script, page
   assert not any('Text' in line for line in pages.orders(lost))
   some = summarised(script, alpha_1=[0.2], gan=[0.3], lsgan=[0.9])
   assert pages.verdict(some) == (
-    'There is text in `alpha_1`, `gan`. In `lsgan` it is lost (CER above 0.8).'
+    'Text holds in `alpha_1`, `gan`. It is lost (CER above 0.8) in `lsgan`.'
   )
-  assert 'Text, otherwise than in the paper: `gan`.' in pages.orders(some)
+  assert 'Rows whose text differs from the paper (holds or is lost): `gan`.' in pages.orders(some)
 
 
 def test_the_base_stands_in_each_part_and_alone_where_nothing_else_ran(script, pages):
@@ -202,7 +202,7 @@ def test_the_papers_figures_stand_beside_ours_in_its_order(script, pages):
   ours = '`alpha_1`, `no_balancing`, `alpha_0.1`, `alpha_10`, `gan`, `lsgan`, `no_attention`, '
   theirs = '`alpha_1`, `gan`, `first_linear`, `no_attention`, `alpha_0.1`, `lsgan`, '
   assert pages.orders(found)[0] == (
-    f'FID-R, the best first: {ours}`first_linear`; the paper: {theirs}`no_balancing`, `alpha_10`.'
+    f'FID-R, best first: {ours}`first_linear`; in the paper: {theirs}`no_balancing`, `alpha_10`.'
   )
   assert '| 222.47 |' in '\n'.join(pages.table(found))
 
@@ -217,15 +217,15 @@ def test_rows_have_an_order_by_the_geometry_score_only_where_it_tells_one(script
 
   apart = told(gan=[0.2, 0.21, 0.19], alpha_1=[1e-3, 2e-3, 3e-3], lsgan=[0.19, 0.2, 0.22])
   assert apart == [
-    'Geometry Score: real words have 4.00 · 10⁻³ between themselves, in disjoint sets; no more than that, '
-    'and so not told from them: `alpha_1`.',
-    'Geometry Score, the best first, with < where the intervals of two rows are apart: `alpha_1` < `gan`, '
-    '`lsgan`; the paper: `alpha_1`, `lsgan`, `gan`.',
+    'Geometry Score: disjoint sets of real words score 4.00 · 10⁻³ against each other. Rows that score no '
+    'more, and so cannot be told from real words: `alpha_1`.',
+    'Geometry Score, best first, with < where the intervals of two rows do not overlap: `alpha_1` < `gan`, '
+    '`lsgan`; in the paper: `alpha_1`, `lsgan`, `gan`.',
   ]
   within = told(gan=[3e-3] * 3, alpha_1=[1e-3] * 3)
-  assert 'from them: `alpha_1`, `gan`.' in within[0]
-  assert within[1].startswith('Geometry Score: no order of the rows is told') and len(within) == 2
-  assert told(gan=[0.2], alpha_1=[1e-3])[1].endswith('apart (which takes three seeds).')
+  assert 'from real words: `alpha_1`, `gan`.' in within[0]
+  assert within[1].startswith('Geometry Score: the rows cannot be ordered') and len(within) == 2
+  assert told(gan=[0.2], alpha_1=[1e-3])[1].endswith('intervals (which take three seeds).')
   assert pages.geometry(summarised(script, gan=[0.1])) == []
 
 
@@ -238,7 +238,7 @@ def test_the_best_of_each_row_is_told_with_what_it_was_measured_on(script, pages
   found = {row: script.summary([{**x, **counts} for x in values]) for row, values in runs.items()}
   (line,) = pages.best(found)
   assert line.startswith(
-    "The best of the seeds' last steps, each figure by itself (GS in 10⁻³), of 300 real and 1,024 generated "
+    'Best of the seeds at their last step, each metric by itself (GS in 10⁻³), on 300 real and 1,024 generated '
     'words: `alpha_1` FID-R 1.50, GS 3.00; `gan` FID-R 9.00. The paper'
   )
   assert pages.orders(found)[-1] == line and 'protocol' not in line
@@ -253,7 +253,7 @@ def test_what_the_starts_write_is_told_once_for_rows_that_share_one(script, page
     for row, x in rates.items()
   }
   assert pages.starts(found) == [
-    'CER seen of the starts: the other rows 0.700 (by R 0.350), `first_linear` 0.900 (by R 0.450).'
+    'CER of the starts on seen words: the other rows 0.700 (by R 0.350), `first_linear` 0.900 (by R 0.450).'
   ]
   assert pages.starts(summarised(script, alpha_1=[0.2])) == []
 

@@ -69,7 +69,7 @@ def test_a_difference_is_none_where_its_interval_holds_zero(script, pages):
 def test_what_chance_alone_would_decide_is_told(script, pages):
   told = pages.page(report(pages, script, {'no_syn': [0.9]}, options(script)))
   assert '12 questions are asked of 3 figures each, at 95 %' in told
-  assert 'of all 36 answers about 2 would be "better" or "worse" by chance alone' in told
+  assert 'about 2 of all 36 answers would be "better" or "worse" by chance alone' in told
 
 
 def test_one_seed_decides_nothing(script, pages):
