@@ -1,11 +1,11 @@
-"""Defaults of config.data and config.model for each data set. Imports nothing heavy."""
+"""config.data and config.model of what is read. Imports nothing heavy."""
 
 from ml_collections import ConfigDict
 
 from jaxgen.defaults import placement
 from jaxgen.systems.lipgen.networks.sizes import paper_sizes, small_sizes
 
-# Values of keys that a kind of back-end does not use; see the attributes of `networks.reader.BACK_ENDS`.
+# What a back-end of another kind has no use for; see the attributes of `networks.reader.BACK_ENDS`.
 _UNUSED = {
   'blocks': 0,
   'growth': 0,
@@ -24,10 +24,10 @@ SETS = ('procedural', 'grid', 'lrw', 'table')
 
 
 def lips(name: str) -> ConfigDict:
-  """The defaults of config.data.
+  """Clips to learn from.
 
   Args:
-    name: one of SETS.
+    name: of SETS.
   """
   paper, grid = name == 'lrw', name == 'grid'
   data = ConfigDict()
@@ -35,19 +35,19 @@ def lips(name: str) -> ConfigDict:
   data.name = 'grid_s1_mouths' if grid else name
   data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
   data.columns = ConfigDict({'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'})
-  # Top, left, side and pixels: the square of a 96 x 96 mouth crop that is read, and the side it is resized to.
+  # Top, left, side: the square of a 96 x 96 mouth crop that is read; and its side in pixels after resizing.
   data.framing = (0, 0, 96, 96) if paper else (29, 26, 48, 48)
   data.crop = 88 if paper else 44  # pixels; random crops in training, centre crops otherwise
   data.words = ''  # comma-separated, or a file with one word per line; empty: those of the set
   data.dictionary = ''  # a file of pronunciations; empty: the one in jaxgen
   data.visemes = ''  # a file of phonemes in groups; empty: the 18 groups in jaxgen
-  data.no_word = grid  # learn windows in pauses as a class of their own
-  data.held_out = 0.2  # share of the clips of grid and table held out for validation
-  # Drawn clips; if added to real ones, at most this many distinct ones, which are repeated.
+  data.no_word = grid  # learn windows in pauses as a class of their own, "no word"
+  data.held_out = 0.2  # of the clips of grid and table, for validation
+  # Drawn clips; in addition to real ones, at most this many different ones, which are repeated.
   data.num_clips = 50_000 if paper else 6_000
   data.num_speakers = 3_000
   data.num_validation = 500
-  # Added to those of the set: a folder of clips of `jaxgen synthesise`, or drawn ones of another look.
+  # In addition to those of the set: clips from `jaxgen synthesise` in a folder, or drawn ones of another look.
   data.synthetic = ConfigDict({'share': 0.0, 'dir': '', 'look': 'b'})
   data.look = 'a'
   data.update(placement())
@@ -55,17 +55,17 @@ def lips(name: str) -> ConfigDict:
 
 
 def reader(name: str, back_end: str) -> ConfigDict:
-  """The defaults of config.model.
+  """The net.
 
   Args:
-    name: one of SETS; sets the size.
-    back_end: a name of `networks.sizes`.
+    name: of SETS, for the size.
+    back_end: of BACK_ENDS.
   """
   paper = name == 'lrw'
   parts = paper_sizes(back_end) if paper else small_sizes(back_end)
   model = ConfigDict({'front_end': ConfigDict(parts['front_end'])})
   for part in ('back_end', 'viseme_back_end'):
     model[part] = ConfigDict({**_UNUSED, **parts[part]})
-  model.share_trunk = False  # whether visemes share the words' back-end instead of having their own
-  model.boundary = not paper  # whether word boundaries are an input; the paper does not say
+  model.share_trunk = False  # whether visemes share the back-end of the words
+  model.boundary = not paper  # whether the word's frames are marked; the paper does not say
   return model
