@@ -199,7 +199,11 @@ def test_a_shipped_net_becomes_a_folder_that_commands_read(tmp_path, capsys):
   assert (card.data.license, card.data.library_name) == ('cc-by-4.0', 'jaxgen')
   assert card.data.eval_results and '{' not in card.text
   text = ' '.join(card.text.split())
-  assert '--weights hf://OWNER/NAME' in text and 'OpenStreetMap' in text and 'no page' in text
+  assert (
+    '--weights hf://OWNER/NAME' in text
+    and 'OpenStreetMap' in text
+    and 'does not read whole pages' in text
+  )
   assert weight_files.load_card(folder / hub.FILE) == weight_files.load_card(file)
   for found in (jaxgen.load(folder), kept.model_of(folder, Path, ('handwriting_recogniser',))):
     assert weight_files.identity(found) == headers.read_about(file).digest
