@@ -186,7 +186,7 @@ class Task(NamedTuple):
 
   @property
   def losses(self) -> dict[str, LossFn]:
-    """The loss that each player minimises, by player: pure functions (params, state, batch) -> (loss, aux).
+    """Pure functions (params, state, batch) -> (loss, aux) of the loss that each player minimises, by player.
 
     For each player, the loss of the last stage that updates it, in the order of updates within a step.
 

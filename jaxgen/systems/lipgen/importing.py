@@ -52,8 +52,8 @@ def variables_from_torch(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     state: tensors or arrays by name, or a checkpoint that has them under 'model_state_dict'.
 
   Returns:
-    Variables without a viseme branch, and the arguments of `make_reader` inferred from the shapes: 'num_words',
-    'boundary', 'front_end' and 'back_end'.
+    Variables without a viseme branch, and the arguments of `make_reader` inferred from the shapes ('num_words',
+    'boundary', 'front_end' and 'back_end').
 
   Raises:
     DataError: names or shapes do not match the layout.

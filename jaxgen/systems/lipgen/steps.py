@@ -124,8 +124,8 @@ class Steps:
       from_frames: see `read_windows`.
 
     Returns:
-      The mean loss over windows with a word, and a dict: 'terms', by name, [B * K] per window; 'valid'
-      [B * K], which windows have a word; 'variables', the net's updated collections.
+      The mean loss over windows with a word, and a dict with 'terms', by name, [B * K] per window; 'valid'
+      [B * K], which windows have a word; and 'variables', the net's updated collections.
     """
     rows, windows = batch['label'].shape
     batch = self.without_boundaries(state, batch)

@@ -131,8 +131,8 @@ class Steps:
       batch: 'image' [B, n, H, W, C].
 
     Returns:
-      The loss, and a dict: 'value', V (); per fake its 'component' [F], the classifier's 'logits' [F, K] and
-      their cross-entropy, 'entropy' [F]; 'variables', the updated collections of disc.
+      The loss, and a dict with 'value', V (); per fake its 'component' [F], the classifier's 'logits' [F, K]
+      and their cross-entropy, 'entropy' [F]; 'variables', the updated collections of disc.
     """
     real = batch['image']
     rows, n = real.shape[:2]
@@ -197,7 +197,7 @@ class Steps:
       batch: 'image' [B, n, H, W, C]; only B matters unless the likelihood is used.
 
     Returns:
-      The loss, and a dict: 'adversarial' () and 'variables', the updated collections of gen.
+      The loss, and a dict with 'adversarial' () and 'variables', the updated collections of gen.
     """
     rows = len(batch['image'])
     learned = self.fixed_omega is None and self.config.loss.likelihood

@@ -59,7 +59,7 @@ class Motion(Layer):
 
   @property
   def context(self) -> int:
-    """Receptive field: frames to each side of a frame that can affect its result."""
+    """The receptive field, as the number of frames on each side of a frame that can affect its result."""
     return self.layers * self.reach + -(-(self.kernel // 2 + 3) // ROWS_A_FRAME)
 
   @nn.compact

@@ -167,7 +167,7 @@ def contours(who: Speaker, mouth: np.ndarray, pose: Pose) -> np.ndarray:
     pose: of T frames.
 
   Returns:
-    [T, 2 * CONTOUR, 2] x and y in half sides from the picture's middle: the outer lips clockwise from the left
+    [T, 2 * CONTOUR, 2] x and y in half sides from the picture's middle, the outer lips clockwise from the left
     corner, then the inner ones.
   """
   half_count = CONTOUR // 2

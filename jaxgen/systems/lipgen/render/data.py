@@ -168,7 +168,7 @@ def spreads(frames: np.ndarray, warps: np.ndarray, rasters: np.ndarray) -> list[
     rasters: the same.
 
   Returns:
-    Three values: outside the lips, on them, and in the gap between them; over all pixels if a region is empty.
+    Three values, outside the lips, on them, and in the gap between them; over all pixels if a region is empty.
   """
   squares = ((frames.astype(np.float32) - warps) / 127.5) ** 2
   kinds = (rasters < 16, abs(rasters.astype(int) - 128) < 16, rasters >= 240)

@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
 
   @property
   def files(self) -> dict[str, Path]:
-    """The files to write: the video."""
+    """The file to write, the video."""
     return {'output': self.target}
 
 
