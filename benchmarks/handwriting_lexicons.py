@@ -25,11 +25,9 @@ from jaxgen.command import exits
 from jaxgen.run import inference, startup
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
-from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.service import Answer, Model, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
-from jaxgen.systems.handwriting.real.canvas import flattened
-from jaxgen.systems.handwriting.scoring import judged_words
+from jaxgen.systems.handwriting.scoring import judged_words, read_words
 
 HALVES = 3
 
@@ -55,25 +53,21 @@ def main() -> None:
 
 def of_set(model: Model, name: str, most: int) -> dict[str, Any]:
   """The figures for a set, by lexicon."""
-  words = readers.test_words(name)
+  words = readers.test_words(name, model.flatten)
   texts = sorted(set(words.texts))
   some = words.take(np.unique(np.linspace(0, len(words) - 1, most).astype(int)))
-  images = some.gather(np.arange(len(some)))
-  if model.flatten:
-    images = [flattened(image) for image in images]
-  pictures = [Picture(image, image.shape[1], blank=False) for image in images]
   service = Service(model, Decoding())
 
   def measured(known: Sequence[str] | None) -> dict[str, Any]:
     lexicon = None if known is None else apply.lexicon_of(known, model, name)
-    return figures(service.decoded(Decoding(lexicon=lexicon))(pictures), some.texts)
+    return figures(read_words(service.decoded(Decoding(lexicon=lexicon)), some), some.texts)
 
   found = {'none': [measured(None)], 'all': [measured(texts)], 'half': []}
   for seed in range(HALVES):
     kept = np.random.default_rng(seed).permutation(len(texts))[: len(texts) // 2]
     found['half'].append(measured([texts[i] for i in kept]))
   machine.say(f'{name}: {found}')
-  return {'pictures': len(pictures), 'texts': len(texts), **found}
+  return {'pictures': len(some), 'texts': len(texts), **found}
 
 
 def figures(answers: Sequence[Answer], texts: Sequence[str]) -> dict[str, Any]:

@@ -32,14 +32,12 @@ from jaxgen.run import inference, startup
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
 from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
-from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.service import Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
-from jaxgen.systems.handwriting.real.canvas import flattened
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.recogniser import FITTED
-from jaxgen.systems.handwriting.scoring import judged_words
+from jaxgen.systems.handwriting.scoring import judged_words, read_words
 from jaxgen.terminal.reporter import Reporter
 
 SETS = ('dhsd', 'ahawp', 'lectaurep', 'poilus')
@@ -84,7 +82,7 @@ def main() -> None:
 def _measures(args: argparse.Namespace, name: str, reporter: Reporter) -> dict[str, Any]:
   """The measurements to take on a set, by the reader's name."""
   if args.read:
-    measures = {str(args.read): lambda: read_set(args.read, test_words(name))}
+    measures = {str(args.read): lambda: read_set(args.read, name)}
   else:
     given = argparse.Namespace(set=args.set, runs=args.runs, evaluate=True)
     own = 'own reader' + ''.join(f' {pair}' for pair in args.set)
@@ -97,11 +95,11 @@ def _measures(args: argparse.Namespace, name: str, reporter: Reporter) -> dict[s
   return measures
 
 
-def test_words(name: str) -> Words:
+def test_words(name: str, flatten: bool = False) -> Words:
   """The test pictures for readers of the set's own variant, at their own widths."""
   data = configs.load(f'handwriting_recogniser:{name}').data
   wanted = Wanted(max_length=data.max_letters, single_words=not data.lines)
-  words, _ = load_words(data.name, height=data.height, wanted=wanted)
+  words, _ = load_words(data.name, height=data.height, wanted=wanted, flatten=flatten)
   return words['test'].take(np.flatnonzero(words['test'].widths <= data.width))
 
 
@@ -117,16 +115,14 @@ def scored(texts: Sequence[str], readings: Sequence[str], began: float) -> dict[
   }
 
 
-def read_set(weights: Path, words: Words) -> dict[str, Any]:
+def read_set(weights: Path, name: str) -> dict[str, Any]:
   """Results of `jaxgen read` on test pictures; characters unknown to the reader count as errors."""
   trained = inference.load(weights)
   apply.check_system(trained, weights)
   model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
-  began, service = time.monotonic(), Service(model, Decoding(nbest=1))
-  images = words.gather(np.arange(len(words)))
-  if model.flatten:
-    images = [flattened(image) for image in images]
-  answers = service([Picture(image, image.shape[1], blank=False) for image in images])
+  words = test_words(name, model.flatten)
+  began = time.monotonic()
+  answers = read_words(Service(model, Decoding(nbest=1)), words)
   sure, correct = judged_words(words.texts, answers)
   return {
     **scored(words.texts, [answer.text for answer in answers], began),

@@ -203,10 +203,9 @@ def written_reader(
   shipping.save(READER, trained, row, TERMS, **{key: str(found[key]) for key in FITTED})
   sets: dict[str, Any] = {}
   for name, language in SETS.items():
-    words = readers.test_words(name)
-    sets[name] = {**before.get(name, {}), 'jaxgen': readers.read_set(READER, words)}
+    sets[name] = {**before.get(name, {}), 'jaxgen': readers.read_set(READER, name)}
     if 'Tesseract' not in sets[name] and shutil.which('tesseract'):
-      sets[name]['Tesseract'] = readers.tesseract_set(words, language)
+      sets[name]['Tesseract'] = readers.tesseract_set(readers.test_words(name), language)
     machine.say(f'{name}: {sets[name]}')
   kept = 'cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples'
   return {**row, 'together': {key: found[key] for key in kept}, 'sets': sets}

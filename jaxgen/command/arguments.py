@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -74,6 +74,26 @@ class _Formatter(argparse.HelpFormatter):
 def path(text: str) -> Path:
   """A path with ~ expanded: shells do not expand it after an equals sign."""
   return Path(os.path.expanduser(text))  # noqa: PTH111, whose alternative fails for unknown homes
+
+
+def titles(*roles: str) -> Callable[[str], dict[str, str]]:
+  """A parser of column titles of a table, as ROLE=TITLE,..., into titles by role.
+
+  Args:
+    roles: the known ones, in the order of messages.
+  """
+
+  def columns(text: str) -> dict[str, str]:
+    pairs = [pair.partition('=') for pair in text.split(',')]
+    found = {role.strip(): title.strip() for role, _, title in pairs}
+    if not all(found.values()) or not found.keys() <= set(roles) or len(found) < len(pairs):
+      known = ', '.join(f'{role}=TITLE' for role in roles)
+      raise argparse.ArgumentTypeError(f'{text!r} is expected to be some of {known}, each once')
+    if len(set(found.values())) < len(found):
+      raise argparse.ArgumentTypeError(f'{text!r} names a column twice')
+    return found
+
+  return columns
 
 
 def weights(text: str) -> Path | hub.Name:

@@ -12,7 +12,8 @@ from jaxgen import digests
 from jaxgen.data import idx
 from jaxgen.data.folders import cache_folder, expanded
 from jaxgen.data.ordered_builder import OrderedBuilder, prepare
-from jaxgen.data.records import RecordSource, open_builder, open_split
+from jaxgen.data.records import open_builder, open_split
+from jaxgen.data.source import Source
 from jaxgen.errors import DataError
 
 
@@ -56,7 +57,7 @@ def _digest(folder: Path, name: str) -> str:
   return digests.name([f'{name} {IdxImages.VERSION}'.encode(), *files])
 
 
-def load_idx(name: str, folder: str | Path) -> dict[str, RecordSource]:
+def load_idx(name: str, folder: str | Path) -> dict[str, Source]:
   """Open the splits of an idx set, prepared on first use.
 
   Records are kept in `$JAXGEN_CACHE/tfds/<name>-<digest of the four files>`, so that another

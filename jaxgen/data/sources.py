@@ -80,7 +80,7 @@ def load_images(
     folder = data_folder(name, directory, f'the files {files}')
     from jaxgen.data.idx_builder import load_idx  # imports TFDS
 
-    return {**load_idx(name, folder)}
+    return load_idx(name, folder)
   return _tfds(name.removeprefix(_TFDS), directory, dict(columns or {}))
 
 

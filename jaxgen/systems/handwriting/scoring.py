@@ -1,7 +1,7 @@
 """Scores of a reader on sets of pictures whose texts are known."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
+from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.handwriting.certainty import right_words
 from jaxgen.systems.handwriting.corpus import sets
 from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
@@ -85,17 +86,18 @@ def judged_words(texts: Sequence[str], answers: Sequence[Answer]) -> tuple[np.nd
 
 
 def read_words(
-  service: Service, words: Words, progress: Callable[[Sequence[int]], Iterator[int]]
+  service: Service, words: Words, bars: Bars = no_bars, title: str = 'reading'
 ) -> list[Answer]:
-  """Reads the pictures of a set, in chunks.
+  """Reads the pictures of a set, a chunk at a time.
 
   Args:
     service: the reader.
     words: at its height and their own widths; none is blank.
-    progress: iterates over picture indices, with a progress bar.
+    bars: shows progress.
+    title: of the progress.
   """
   answers: list[Answer] = []
-  for first in progress(range(0, len(words), TOGETHER)):
+  for first in bars(range(0, len(words), TOGETHER), title):
     images = words.gather(np.arange(first, min(first + TOGETHER, len(words))))
     answers += service([Picture(image, image.shape[1], blank=False) for image in images])
   return answers

@@ -124,8 +124,8 @@ def test_mistakes_are_one_line(weights, tmp_path, capsys):
     (['--columns=text=a'], '--columns is of a set: it needs --score'),
     (['--level=word'], '--level is of a set'),
     (['--score', '--nbest=2'], '--nbest is of no use with --score'),
-    (['--score', '--columns=text'], '--columns=text: expected ROLE=NAME'),
-    (['--score', '--columns=texts=a'], "columns: unknown 'texts'. Did you mean text"),
+    (['--score', '--columns=text'], "'text' is expected to be some of file=TITLE, text=TITLE"),
+    (['--score', '--columns=texts=a'], 'expected to be some of file=TITLE, text=TITLE'),
   ):
     assert cli.main([*given, *options]) in (1, 2), options
     captured = capsys.readouterr()

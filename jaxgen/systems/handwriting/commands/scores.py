@@ -1,10 +1,12 @@
 """`jaxgen read --score`: scores the reading of sets of pictures whose texts are known."""
 
 import argparse
+import functools
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jaxgen.command.arguments import titles
 from jaxgen.command.opening import tell_failed
 from jaxgen.errors import ConfigError, UserError
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
   from jaxgen.terminal.reporter import Reporter
 
 _OF_A_SET = ('table', 'columns', 'level')
+_ROLES = 'file', 'text', 'writer', 'split'  # of columns, see `real.tables.COLUMNS`
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
   add('--table', metavar='NAME', help='the table to read if a set has several')
   add(
     '--columns',
-    metavar='ROLE=NAME,...',
-    help='columns of the table, for the roles file, text, writer and split; by default those with a usual name',
+    type=titles(*_ROLES),
+    metavar='file=TITLE,text=TITLE,...',
+    help=f'titles of the columns of the table, for {", ".join(_ROLES)}; by default the usual ones',
   )
   add(
     '--level',
@@ -51,17 +55,6 @@ def check_options(args: argparse.Namespace) -> None:
     raise ConfigError(f'--{given[0]} is of a set: it needs --score')
   if args.score and args.nbest:
     raise ConfigError('--nbest is of no use with --score: the best text alone is judged')
-  _columns(args.columns)
-
-
-def _columns(given: str | None) -> dict[str, str]:
-  found = {}
-  for part in (given or '').split(',') if given else ():
-    role, mark, name = part.partition('=')
-    if not (role.strip() and mark and name.strip()):
-      raise ConfigError(f'--columns={given}: expected ROLE=NAME,..., as text=transcription')
-    found[role.strip()] = name.strip()
-  return found
 
 
 def score_all(
@@ -75,7 +68,7 @@ def score_all(
   from jaxgen.terminal.signals import Stopped, StopSignals
 
   reporter = Reporter()
-  layout = Layout(args.table or '', _columns(args.columns), args.level or 'line')
+  layout = Layout(args.table or '', args.columns or {}, args.level or 'line')
   failed, lines = [], []
   with StopSignals('ending') as signals:
 
@@ -125,8 +118,8 @@ def _score(
   words, report = words_to_score(name, trained.config, ink, layout, model.rtl)
   for line in filter(None, [*report.bad_rows(), unknown_symbols(words.texts, model.charset)]):
     reporter.warn(f'warning: {name}: {line}')
-  bars, title = Reporter(quiet=args.json), f'reading {name}'
-  answers = read_words(service, words, lambda places: bars.progress(places, title, check=check))
+  bars = functools.partial(Reporter(quiet=args.json).progress, check=check)
+  answers = read_words(service, words, bars, f'reading {name}')
   return scored(words.texts, answers), report.refused
 
 
