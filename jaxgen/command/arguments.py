@@ -22,6 +22,7 @@ class Parser(argparse.ArgumentParser):
     super().__init__(formatter_class=_Formatter, **options)
     self._given: list[str] = []
 
+  # argparse declares overloads by the type of the namespace.
   def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
     """Remembers the arguments, for messages, and rejects unknown ones right away."""
     self._given = list(args or ())

@@ -53,7 +53,7 @@ def _mark(parser: argparse.ArgumentParser, file: Any, folder: Any) -> None:
       for one in action.choices.values():
         _mark(one, file, folder)
     elif action.nargs != 0 and not action.choices and (names := _places(action)):
-      action.complete = folder if names == {'DIR'} else file  # type: ignore[attr-defined]
+      action.complete = folder if names == {'DIR'} else file  # type: ignore[attr-defined]  # read by shtab
 
 
 def _places(action: argparse.Action) -> set[str]:

@@ -34,7 +34,7 @@ def expanded(path: str | Path, otherwise: str = 'name another folder') -> Path:
     if not os.environ.get(name):
       raise ConfigError(f'{given}: {name} is not set. Set it, or {otherwise}')
   # Not Path's method, which raises if there is no home directory.
-  return Path(os.path.expanduser(os.path.expandvars(given)))  # noqa: PTH111
+  return Path(os.path.expanduser(os.path.expandvars(given)))  # noqa: PTH111 (fails for unknown homes)
 
 
 def listed(names: str) -> list[str]:

@@ -177,7 +177,7 @@ class Page:
       self.jobs.wait(_session(request), name)
       return gr.Button(interactive=False), gr.Button('Stop', interactive=True, visible=True)
 
-    def run(request: gr.Request, bar: Any = gr.Progress(), *values: Any) -> Any:  # noqa: B008
+    def run(request: gr.Request, bar: Any = gr.Progress(), *values: Any) -> Any:  # noqa: B008 (Gradio's own way)
       def tell(done: int, total: int) -> None:
         bar(done / total if total else 0.0, desc='Working')
 

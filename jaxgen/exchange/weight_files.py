@@ -49,7 +49,7 @@ def load_weights(path: Path) -> Trained:
   about = read_about(path)
   try:
     with safe_open(path, framework='numpy') as file:
-      flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+      flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
   except (SafetensorError, OSError) as error:
     raise CheckpointError(f'{path} is damaged, or not a safetensors file: {error}') from error
   if about.digest not in (None, _digest(flat)):
