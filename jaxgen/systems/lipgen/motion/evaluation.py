@@ -1,6 +1,5 @@
 """Evaluation of motion: whether mouths open with the sound, in time, and close in silence."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +8,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.evaluation import passes
-from jaxgen.metrics import fetched
 from jaxgen.systems.lipgen.motion.networks import Motion
 from jaxgen.systems.lipgen.motion.steps import distances
 from jaxgen.systems.lipgen.motion.targets import MESH, as_contours, learnt_pose
@@ -83,17 +81,12 @@ def judged(
 
   compiled, size = tools.compile(step), config.eval.batch_size
 
-  def results(name: str) -> Iterator[dict[str, jax.Array]]:
-    for batch in passes.shown(data.splits[name], size, tools, f'moving {name}'):
-      yield compiled(variables, batch)
+  def of_split(name: str) -> Judged:
+    batches = passes.shown(data.splits[name], size, tools, f'moving {name}')
+    whole = passes.gathered(compiled, variables, batches)
+    return Judged(**{**whole, 'counted': whole['counted'] > 0})
 
-  return {name: _gathered(fetched(results(name))) for name in data.splits}
-
-
-def _gathered(results: Iterator[dict[str, np.ndarray]]) -> Judged:
-  parts = [{name: x[found['mask'] > 0] for name, x in found.items()} for found in results]
-  whole = {name: np.concatenate([part[name] for part in parts]) for name in Judged._fields}
-  return Judged(**{**whole, 'counted': whole['counted'] > 0})
+  return {name: of_split(name) for name in data.splits}
 
 
 def evaluate(
