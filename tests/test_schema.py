@@ -186,9 +186,9 @@ MISTAKES_OF = {
     (
       'data.test_writers',
       ('w1', 'w2'),
-      'must be names of writers that alone are tested on, as a,b',
+      'must be names of the only writers to test on, as a,b',
     ),
-    ('data.columns.group', 3, "must be a table's column of what stays together, as pages"),
+    ('data.columns.group', 3, "must be a table's column of what stays together, such as pages"),
   ],
   'mmgan_classifier': [
     ('data.name', 'photo_patches', 'has no training images'),

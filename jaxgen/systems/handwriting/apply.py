@@ -31,7 +31,7 @@ def check_system(trained: Trained, weights: Path) -> None:
   system = trained.config.get('system')
   if system not in SYSTEMS:
     raise ConfigError(
-      f'--weights={weights} is a run of {system}, which reads nothing: name one of {" or of ".join(SYSTEMS)}'
+      f'--weights={weights} is a run of {system}, which cannot read: name a run of {" or ".join(SYSTEMS)}'
     )
 
 
@@ -111,7 +111,7 @@ def lexicon_of(words: Sequence[str], model: Model, name: str) -> Lexicon:
   readable = [word for word in spelt if not model.charset.unknown(word)]
   if not readable:
     raise DataError(
-      f'{name}: no word in it can be read; {left_out(words, model.charset) or "it has none"}'
+      f'{name}: contains no readable word; {left_out(words, model.charset) or "it is empty"}'
     )
   lines = SPACE in model.charset.labels
   return Lexicon(readable, model.charset, lines=lines, rtl=model.rtl)
@@ -124,6 +124,6 @@ def left_out(words: Iterable[str], charset: Charset) -> str:
     return ''
   symbols = dict.fromkeys(symbol for word in lost for symbol in charset.unknown(word))
   return (
-    f'{counted(len(lost), "word")} left out, as {lost[0]!r}: the model knows no '
+    f'{counted(len(lost), "word")} left out, such as {lost[0]!r}: the charset of the model lacks '
     f'{", ".join(map(shown, list(symbols)[:10]))}'
   )

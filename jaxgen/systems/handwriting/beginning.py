@@ -84,7 +84,7 @@ def _carried(
   found = jax.tree_util.tree_map_with_path(leaf, new, given) if alike else None
   if not alike or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, new):
     raise ConfigError(
-      f'config.init_from = {name}: its network is another than this config has: set config.model as it has it'
+      f'config.init_from = {name}: its network differs from that of this config: set config.model to match it'
     )
   return found
 

@@ -156,7 +156,7 @@ def written_faces(config: ConfigDict, facts: dict[str, Any]) -> tuple[int, ...]:
   for name in names:
     if name not in known:
       raise ConfigError(
-        f'config.eval.faces: no face {name!r} in this run; it has {", ".join(known) or "none"}'
+        f'config.eval.faces: unknown face {name!r}; known in this run: {", ".join(known) or "none"}'
       )
   return tuple(known.index(name) for name in dict.fromkeys(names)) or tuple(range(len(known)))
 
@@ -185,18 +185,18 @@ def check_words(config: ConfigDict) -> None:
   for key, unset in (('test_writers', ''), ('ink', 'auto')):
     if data[key] != unset and is_drawn(config):
       raise ConfigError(
-        f'config.data.{key} = {data[key]!r} is of real words, and config.data.name has none: set it to '
+        f'config.data.{key} = {data[key]!r} applies to real words, and config.data.name has none: set it to '
         f'{unset!r}'
       )
   if data.joined > 1 and is_drawn(config):
     raise ConfigError(
-      f'config.data.joined = {data.joined} makes lines of real words, and config.data.name '
+      f'config.data.joined = {data.joined} joins real words into lines, and config.data.name '
       'has none: set it to 1'
     )
   if data.joined > 1 and is_rtl(config):
     raise ConfigError(
-      f'config.data.joined = {data.joined} lays words from left to right, which Arabic '
-      'ones are not: set it to 1'
+      f'config.data.joined = {data.joined} joins words from left to right, but Arabic '
+      'runs from right to left: set it to 1'
     )
   slots = data.width // (data.height // 2)
   if data.layout == 'slots' and data.max_letters > slots:
@@ -218,8 +218,8 @@ def check_frames(config: ConfigDict) -> None:
   strides, stride = FRAME_STRIDES[kind], frame_stride(config)
   if stride not in strides:
     raise ConfigError(
-      f'config.model.frame_stride = {stride}: a recogniser of the kind {kind!r} has frames of '
-      f'{" or ".join(map(str, sorted(strides)))} pixels'
+      f'config.model.frame_stride = {stride}: a recogniser of the kind {kind!r} supports '
+      f'{" or ".join(map(str, sorted(strides)))} pixels per frame'
     )
   unit = 2 if kind == 'gated' else stride  # the image is cut into patches of this size
   if (kind, stride) != ('gated', 2) and width % unit:
@@ -242,13 +242,13 @@ def check_config(config: ConfigDict) -> None:
     if model[key] == 'paper' and size not in SIZES:
       sizes = ', '.join(f'{h}x{w}' for h, w in SIZES)
       raise ConfigError(
-        f"config.model.{key} = 'paper' is for words of {sizes}, not {size[0]}x{size[1]}: set "
-        f'config.data.height and config.data.width, or config.model.{key} to another'
+        f"config.model.{key} = 'paper' supports words of {sizes}, not {size[0]}x{size[1]}: change "
+        f'config.data.height and config.data.width, or config.model.{key}'
       )
   if model.generator == 'letters' and data.width != data.max_letters * model.slot:
     raise ConfigError(
-      f'config.data.width = {data.width} must be that of config.data.max_letters = {data.max_letters} letters '
-      f'of config.model.slot = {model.slot} pixels, {data.max_letters * model.slot}'
+      f'config.data.width = {data.width} must be config.data.max_letters * config.model.slot = '
+      f'{data.max_letters} * {model.slot} = {data.max_letters * model.slot}'
     )
   in_slots = model.generator == 'letters' and is_drawn(config) and data.layout == 'slots'
   if in_slots and model.slot != data.height // 2:
@@ -259,33 +259,33 @@ def check_config(config: ConfigDict) -> None:
   check_filters(config)
   if model.generator == 'letters' and model.conditioning != 'cbn':
     raise ConfigError(
-      f"config.model.conditioning = {model.conditioning!r} is of the paper's generator: set "
+      f"config.model.conditioning = {model.conditioning!r} applies to the paper's generator only: set "
       "config.model.generator to 'paper', as the variant first_linear does"
     )
   if config.eval.faces and not (model.generator == 'letters' and model.hands):
     raise ConfigError(
-      'config.eval.faces chooses among the hands of the small generator (config.model.hands), and this one '
+      'config.eval.faces selects hands of the small generator (config.model.hands), and this model '
       'has none: leave it ()'
     )
   if config.eval.reader_seed == config.seed:
     raise ConfigError(
-      f'config.eval.reader_seed = {config.seed} is config.seed: the independent recogniser would learn from '
-      "the same drawings as the run's own; set it to another"
+      f'config.eval.reader_seed = {config.seed} equals config.seed: the independent recogniser would be '
+      "trained on the same drawings as the run's own; set another seed"
     )
   if not config.loss.balance and config.loss.alpha != 1:
     raise ConfigError(
-      f'config.loss.alpha = {config.loss.alpha} is of balanced gradients, and config.loss.balance = False '
-      'adds them as they are: leave it at 1'
+      f'config.loss.alpha = {config.loss.alpha} applies to balanced gradients only, and config.loss.balance '
+      '= False adds them unscaled: set it to 1'
     )
   curriculum = config.curriculum
   if curriculum.paired_steps and not is_drawn(config):
     raise ConfigError(
-      'config.curriculum.paired_steps begins with drawings of the same words, which only '
-      "config.data.name = 'drawn' has: set it to 0"
+      'config.curriculum.paired_steps needs drawings of the same words, which only '
+      "config.data.name = 'drawn' provides: set it to 0"
     )
   if curriculum.freeze_recogniser and not (curriculum.read_steps or config.init_from):
     raise ConfigError(
-      'config.curriculum.freeze_recogniser keeps a recogniser that has learned nothing: set '
+      'config.curriculum.freeze_recogniser would freeze an untrained recogniser: set '
       'config.curriculum.read_steps above 0, or config.init_from'
     )
   last = stages(config).game
@@ -307,22 +307,22 @@ def check_filters(config: ConfigDict) -> None:
     if kind == 'paper' and filters and len(filters) != blocks:
       raise ConfigError(
         f"{name} has {len(filters)} numbers: the paper's network of {height}x{width} has {blocks} blocks; "
-        'give as many, or () for its own'
+        'give one number for each, or () for its own'
       )
     if kind == 'paper' and filters and model.attention and filters[at] % 8:
       raise ConfigError(
         f'{name} = {filters}: attention divides the channels of block {at + 1} by 8, and '
-        f'{filters[at]} cannot be; set config.model.attention to False, or take a multiple of 8'
+        f'{filters[at]} is not divisible; set config.model.attention to False, or use a multiple of 8'
       )
   letters = height.bit_length() - 2  # the bank, and one block per doubling from 4 rows
   if model.generator == 'letters' and len(model.gen_filters) != letters:
     raise ConfigError(
       f'config.model.gen_filters has {len(model.gen_filters)} numbers: the small generator of words '
-      f'{height} pixels high has {letters}'
+      f'{height} pixels high needs {letters}'
     )
   halved = len(model.disc_filters)
   if model.discriminator == 'small' and (not halved or height % 2**halved or width % 2**halved):
     raise ConfigError(
       f'config.model.disc_filters has {halved} numbers: the small discriminator halves images of '
-      f'{height}x{width} once for each, which must come out even, and at least once'
+      f'{height}x{width} once per number, at least once, and both sides must divide evenly'
     )

@@ -134,7 +134,7 @@ def drawn_corpus(config: ConfigDict, width: int = 0) -> Corpus:
     varied = varied_symbols(varied, variety) & able
   if letters and not varied <= letters:
     logging.warning(
-      'config.data.letters lacks %s, which config.data.variety brings: words with these are drawn as listed',
+      'config.data.letters lacks %s, which config.data.variety adds: words with these are drawn as listed',
       ''.join(sorted(varied - letters)),
     )
   letters = letters or varied
@@ -239,16 +239,16 @@ def real_corpus(config: ConfigDict) -> Corpus:
     if split not in pictures:
       raise DataError(
         f'config.data.name = {config.data.name!r} has no usable picture to {_NEEDED_TO[split]}: all were '
-        'left out, as told above. Mend them, raise config.data.width or config.data.max_letters where they are '
-        f'too wide or too long, or have the tables give other rows to {split}'
+        'left out for the reasons given above. Fix them, raise config.data.width or config.data.max_letters if '
+        f'they are too wide or too long, or assign other rows to {split} in the tables'
       )
   others = {text for name, part in pictures.items() if name != 'train' for text in part.texts}
   _check_direction(config, [*distinct, *others])
   mixed = sorted(filter(_is_mixed, {*distinct, *others})) if is_rtl(config) else []
   if mixed:
     logging.warning(
-      '%d texts have numbers or Latin words, as %r: they run from left to right, and are learned and read as '
-      'if they did not',
+      '%d texts have numbers or Latin words, such as %r: these run from left to right, but are learned and '
+      'read from right to left',
       len(mixed),
       mixed[0],
     )
@@ -278,14 +278,14 @@ def _check_sets(config: ConfigDict) -> None:
     raise ConfigError(f'config.data.name = {data.name!r} names no set')
   if not real:
     raise ConfigError(
-      f'config.data.name = {data.name!r} has nothing to evaluate on: name {DRAWN!r} alone, or a set of real '
-      'words beside it'
+      f'config.data.name = {data.name!r} has nothing to evaluate on: name {DRAWN!r} alone, or add a set of '
+      'real words'
     )
   for key in ('test_writers', 'dir'):
     if data[key] and len(real) > 1:
       raise ConfigError(
-        f'config.data.{key} = {data[key]!r} is of one set, and config.data.name has {", ".join(real)}: '
-        'name one of them, or leave it empty'
+        f'config.data.{key} = {data[key]!r} applies to one set, and config.data.name has {", ".join(real)}: '
+        'keep one of them, or leave it empty'
       )
 
 
@@ -295,7 +295,7 @@ def _check_direction(config: ConfigDict, texts: Sequence[str]) -> None:
   if rtl != is_rtl(config):
     way, script = ('right to left', 'arabic') if rtl else ('left to right', 'latin')
     raise ConfigError(
-      f'config.data.script = {config.data.script!r}, and most texts of {config.data.name} run from {way}: '
+      f'config.data.script = {config.data.script!r}, but most texts of {config.data.name} run from {way}: '
       f'set it to {script!r}'
     )
 
@@ -375,8 +375,8 @@ def _in_lines(config: ConfigDict, pictures: Pictures) -> Pictures:
   kept = aligned(lines, frame_stride(config)) if config.model.get('own_widths') else lines
   if len(kept.texts) < len(lines.texts):
     logging.warning(
-      '%d of %d lines of up to %d pictures are left out: cut to its ink a line has fewer frames than CTC needs '
-      'for its text',
+      '%d of %d lines of up to %d pictures are left out: cropped to the ink, they have fewer frames than CTC '
+      'needs for their texts',
       len(lines.texts) - len(kept.texts),
       len(lines.texts),
       data.joined,

@@ -218,7 +218,7 @@ class Judge:
     if found is None:
       logging.warning(
         'fid is left out: its %d features need more words than that of each kind; there are %d generated ones '
-        '(eval.num_words of those that training shows, and of others) and %d of %s',
+        '(eval.num_words each of words seen in training and of others) and %d of %s',
         of_real.features.shape[1],
         len(of_generated.features),
         len(of_real.features),

@@ -112,7 +112,7 @@ def write_sheet(
   _check_drawn(styles, seed)
   check_size(scale, mm)
   if target.suffix.lower() not in ('.png', '.svg'):
-    raise ConfigError(f'output={target}: name a .png or .svg file')
+    raise ConfigError(f'output={target}: expected a .png or .svg file')
   check_file('output', target)
   there = [target] if not overwrite and is_there(target) else []
   trained = model_of(weights, shipped_weights, ('handwriting',))
@@ -134,7 +134,7 @@ def write_sheet(
 
 def _check_drawn(styles: int, seed: int) -> None:
   if styles < 1 or not 0 <= seed < 2**32:
-    raise ConfigError('styles must be above 0, and seed 0 or more and below 2^32')
+    raise ConfigError('styles must be at least 1, and seed at least 0 and below 2^32')
 
 
 def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:
@@ -182,7 +182,7 @@ def read(
   """
   if not 0 <= beam <= LARGEST_BEAM or nbest < 1 or (lexicon is not None and not beam):
     raise ConfigError(
-      f'beam must be 0 or more (above 0 with a lexicon) and at most {LARGEST_BEAM:,}, and nbest 1 or more'
+      f'beam must be from 0 (1 with a lexicon) to {LARGEST_BEAM:,}, and nbest at least 1'
     )
   if ink is not None and ink not in INKS:
     raise ConfigError(f'ink={ink!r} must be one of {", ".join(INKS)}, or None')

@@ -86,7 +86,7 @@ def listed(config: ConfigDict, charset: Charset, unseen: Collection[str]) -> tup
   frames = -(-data.width // frame_stride(config))
   fitting, dropped = named.select(data.min_letters, data.max_letters, symbols, frames, unseen)
   if fitting.counts is not None and not fitting.counts.any():
-    raise DataError(f'{named.name}: every count of the words that can be written is 0')
+    raise DataError(f'{named.name}: all words that can be written have a count of 0')
   left_out = {kind.replace('_', ' '): n for kind, n in dropped._asdict().items() if n}
   if left_out:
     logging.warning(

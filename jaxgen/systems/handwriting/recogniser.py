@@ -83,7 +83,7 @@ def check_config(config: ConfigDict) -> None:
   check_words(config)
   if config.generated.alone and not config.generated.name:
     raise ConfigError(
-      'config.generated.alone = True leaves nothing to learn from: name a folder of generated words with '
+      'config.generated.alone = True leaves nothing to train on: name a folder of generated words with '
       'config.generated.name'
     )
 
@@ -95,8 +95,8 @@ def asset_config(config: ConfigDict) -> ConfigDict:
   """
   if config.eval.reader_seed == config.seed:
     logging.warning(
-      "eval.reader_seed = %d is the run's seed: the recogniser that judges it learned from the same drawings "
-      'as its own, and is not independent; choose another, as eval.reader_seed=%d',
+      "eval.reader_seed = %d is the run's seed: the recogniser that judges it was trained on the same "
+      'drawings as its own, and is not independent; choose another, such as eval.reader_seed=%d',
       config.eval.reader_seed,
       config.seed + 1,
     )

@@ -162,6 +162,4 @@ def unknown_symbols(texts: Sequence[str], charset: Charset) -> str:
     return ''
   share = counts.total() / sum(map(len, texts))
   symbols = named([shown(symbol) for symbol, _ in counts.most_common()], 10)
-  return (
-    f'{share:.1%} of the characters are none that the model knows, and count as errors: {symbols}'
-  )
+  return f'{share:.1%} of the characters are not in the charset of the model, and count as errors: {symbols}'

@@ -34,26 +34,26 @@ HAND_RANGES = (
 
 def _column(what: str) -> Rule:
   return text(
-    f"a table's column of {what}, by name or by number from 0, or empty for one of a usual name"
+    f"a table's column of {what}, by name or by number from 0, or empty to look for the usual names"
   )
 
 
 # The rule of each key; `config.check_words` checks them together.
 WORDS = {
-  'data.name': place('drawn, names of sets of words, or a folder', if_empty="as 'drawn'"),
+  'data.name': place(
+    'drawn, names of sets of words, or a folder', if_empty="name a set, such as 'drawn'"
+  ),
   'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
   'data.columns.file': _column('image files'),
   'data.columns.text': _column('texts'),
   'data.columns.writer': _column('writers'),
   'data.columns.split': _column('splits').added(''),
   'data.columns.group': text(
-    "a table's column of what stays together, as pages, by name or by number from 0, or empty for none"
+    "a table's column of what stays together, such as pages, by name or by number from 0, or empty for none"
   ).added(''),
-  'data.table': text("the name of a set's table, or empty for all that it has").added(''),
+  'data.table': text("the name of a set's table, or empty for all of them").added(''),
   'data.level': choice('line', 'word').added('line'),
-  'data.test_writers': text('names of writers that alone are tested on, as a,b, or empty').added(
-    ''
-  ),
+  'data.test_writers': text('names of the only writers to test on, as a,b, or empty').added(''),
   'data.ink': choice(*INKS).added('auto'),
   'data.script': choice('latin', 'arabic'),
   'data.height': choice(32, 64, 128),

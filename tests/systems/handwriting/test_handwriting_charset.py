@@ -67,11 +67,11 @@ def test_the_json_of_a_charset_gives_it_back():
   ('symbols', 'message'),
   [
     ('abc', 'a list of symbols, not a str'),
-    (['a', 'b', 'a'], 'holds a more than once'),
-    (['ab'], "holds 'ab': a symbol is one code point"),
+    (['a', 'b', 'a'], 'contains a more than once'),
+    (['ab'], "contains 'ab': a symbol must be one code point"),
     (['e\u0301'], 'one code point in NFC'),
     (['\u212b'], 'one code point in NFC'),  # the Ångström sign composes to the letter
-    ([7], 'holds 7'),
+    ([7], 'contains 7'),
   ],
 )
 def test_what_is_no_charset_is_refused(symbols, message):

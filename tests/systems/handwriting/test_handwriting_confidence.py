@@ -273,7 +273,7 @@ def test_a_set_that_is_read_without_an_error_does_not_make_every_word_certain():
 
 def test_calibrations_of_little_and_of_mismatches():
   assert calibration.fit_calibration([], np.zeros(0, bool)) == calibration.NONE
-  with pytest.raises(ValueError, match='1 beams for 2 readings'):
+  with pytest.raises(ValueError, match='1 beams, 2 readings'):
     calibration.fit_calibration([np.zeros(1)], np.zeros(2, bool))
   # Four words that are all right do not make the next one certain.
   few = calibration.fit_calibration([np.log([0.5])] * 4, np.ones(4, bool), np.ones(4))

@@ -50,7 +50,7 @@ def test_pictures_with_fewer_frames_than_their_text_needs_are_evaluated_on_and_n
   assert list(corpus.pictures['test'].texts) == ['motto', 'lit']
   assert corpus.dropped == 1
   assert 'left out 1 row, too narrow for the frames' in caplog.text
-  assert "1.png: 6, not 5, for 'motto'" in caplog.text
+  assert "1.png: needs 6, has 5, for 'motto'" in caplog.text
   for split in ('validation', 'test'):
     assert f'{split}: 1 image too narrow for the frames of the text' in caplog.text
   # Frames of 2 pixels are enough, and so is a canvas that all pictures are read on.
@@ -76,7 +76,7 @@ def test_a_set_without_a_picture_to_train_or_validate_on_says_so_before_training
   put(tmp_path / 'words.csv', table(rows, 'file,text,split'))
   with pytest.raises(DataError, match=f'no usable picture to {to} on: .* raise config.data.width'):
     real_corpus(reader(tmp_path))
-  assert f'{split}: no row of {splits[split]} can be used' in caplog.text
+  assert f'{split}: no usable row among {splits[split]}' in caplog.text
   assert 'too wide (wider than the canvas' in caplog.text
   corpus = real_corpus(reader(tmp_path, data__width=200))
   assert {name: len(part.texts) for name, part in corpus.pictures.items()} == splits
@@ -141,5 +141,5 @@ def test_words_to_write_are_those_of_a_list_where_one_is_named(tmp_path, caplog)
   # Who reads writes none.
   assert real_corpus(reader(folder, data__word_list=str(file))).dropped == 0
   put(file, 'tot 0\nzut 1\n')
-  with pytest.raises(DataError, match='every count of the words that can be written is 0'):
+  with pytest.raises(DataError, match='all words that can be written have a count of 0'):
     real_corpus(few)

@@ -193,7 +193,7 @@ def test_forbidden_symbols_leave_the_rest():
   for options in ({'beam': 0}, {}):
     assert read(logits, CHARSET, **options)[0].text == 'm'
   assert read(logits, CHARSET, lexicon=Lexicon(['le'], CHARSET))[0].text == 'le'
-  with pytest.raises(ValueError, match='not numbers'):
+  with pytest.raises(ValueError, match='contain NaN'):
     read(np.full((3, CHARSET.num_labels), np.nan), CHARSET)
 
 
@@ -211,8 +211,8 @@ def test_no_frames_say_nothing():
 @pytest.mark.parametrize(
   ('words', 'options', 'message'),
   [
-    ([], {}, 'holds no word'),
-    ([' ', ''], {}, 'holds no word'),
+    ([], {}, 'contains no word'),
+    ([' ', ''], {}, 'contains no word'),
     (['mes', 'été', 'naïf'], {}, "can never be read: .* é, ï in 'naïf', 'été'"),
     (['mes'], {'lines': True}, 'has no space'),
   ],

@@ -146,7 +146,7 @@ def test_words_keep_their_shape_at_any_height():
 
 
 def test_a_word_without_room_is_named():
-  for text, message in (('', 'there is no text'), (' ', "' ' has no ink")):
+  for text, message in (('', 'no text to draw'), (' ', "' ' has no ink")):
     with pytest.raises(DataError, match=message):
       drawn(text)
   assert ink(drawn('a b')).sum() > 5
@@ -290,7 +290,7 @@ def test_symbols_are_those_of_the_words_of_their_variety_and_of_the_faces(tmp_pa
   assert symbols(data__variety__numbers=0.5) == '0123456789eilmrsté'
   assert set(symbols(data__variety__elided=0.5)) == set("'cdeijlmnqrstué")
   symbols(data__letters='eilmrsté', data__variety__numbers=0.5)
-  assert 'config.data.letters lacks 0123456789, which config.data.variety brings' in caplog.text
+  assert 'config.data.letters lacks 0123456789, which config.data.variety adds' in caplog.text
   # A letter and an accent in a config are one.
   assert symbols(data__letters='ilmrste\u0301e') == 'eilmrsté'
 
@@ -351,7 +351,7 @@ def test_a_led_drawing_begins_where_its_margin_ends(text, face):
     ({'hands': Hands(pen=(0.0, 1.0))}, r'pen of the hands must lie in \(0, 8\]'),
     ({'hands': Hands(ink='black')}, 'ink of the hands must be two numbers'),
     ({'variety': Variety(0.9, 0.9)}, 'shares of varied words .*: got capitalised 0.9, capitals'),
-    ({'num_writers': -1}, 'number of writers'),
+    ({'num_writers': -1}, 'num_writers and first_writer'),
   ],
 )
 def test_what_cannot_be_drawn_from_is_refused(change, message):

@@ -82,7 +82,9 @@ def test_outlines_of_a_folder_have_one_size(tmp_path):
   folder = SetFolder(tmp_path, about(mm=8.0), False)
   assert folder.has(A, True)
   for mm in (0.0, 9.0):
-    with pytest.raises(ConfigError, match=r'written otherwise \(mm\): name another folder'):
+    with pytest.raises(
+      ConfigError, match=r'written with other settings \(mm\): name another folder'
+    ):
       SetFolder(tmp_path, about(mm=mm), False)
   # Pictures without outlines may come too, and forget no size.
   SetFolder(tmp_path, about(), False).put(B, PIXELS)

@@ -57,7 +57,7 @@ def test_a_state_dict_that_is_not_its_weights_is_named():
   with pytest.raises(DataError, match=r'1 of 470 .* missing, the first is Mixed_6e\.branch_pool'):
     inception.converted(state)
   state = zeros() | {'Mixed_5b.branch_pool.conv.weight': np.zeros((64, 192, 1, 1))}
-  with pytest.raises(DataError, match=r'Mixed_5b.* has the shape \[64, 192, 1, 1\], not \[32'):
+  with pytest.raises(DataError, match=r'Mixed_5b.* has shape \[64, 192, 1, 1\], expected \[32'):
     inception.converted(state)
 
 

@@ -74,11 +74,13 @@ def test_truncation_keeps_faces_and_shrinks_the_rest():
   np.testing.assert_array_equal(turns[:, faces:], less[:, faces:])
   with config.unlocked():
     config.eval.faces = ('nobody',)
-  with pytest.raises(ConfigError, match="no face 'nobody' in this run; it has caveat, kalam"):
+  with pytest.raises(ConfigError, match="unknown face 'nobody'; known in this run: caveat, kalam"):
     make_model(config, facts)
   with config.unlocked():
     config.model.hands = False
-  with pytest.raises(ConfigError, match=r'config\.eval\.faces chooses among the hands'):
+  with pytest.raises(
+    ConfigError, match=r'config\.eval\.faces selects hands of the small generator'
+  ):
     configs.check(config)
 
 
@@ -187,7 +189,7 @@ def test_a_chunk_moves_its_block_and_what_follows_and_the_hand_moves_all(made):
 
 def test_sizes_that_fit_no_net_are_refused():
   for options, message in (
-    ({'slot': 12, 'columns': 8}, 'no doublings lead from 4 x 8'),
+    ({'slot': 12, 'columns': 8}, '4 x 8 cannot be doubled'),
     ({'slot': 64, 'columns': 4}, 'to 16 x 64'),
     ({'widths': (6, 4)}, 'height 16 has 2 blocks'),
     ({'place_after': 3}, 'not 3'),

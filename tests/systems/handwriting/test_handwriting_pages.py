@@ -90,7 +90,7 @@ def test_spaces_and_hyphens_of_alto_are_where_its_lines_have_them():
     ("<String CONTENT='por'/><HYP CONTENT='&#xAD;'/>", 'por-'),
   ):
     assert texts(f'<alto><Page><TextLine>{parts}</TextLine></Page></alto>') == [text]
-  with pytest.raises(DataError, match='p: describes 2 pages: one a file is read'):
+  with pytest.raises(DataError, match='p: describes 2 pages: expected one per file'):
     read_page(b'<alto><Page/><Page/></alto>', 'p')
 
 
@@ -170,7 +170,10 @@ def test_positions_in_other_units_than_pixels(tmp_path):
   assert examples[0].image.shape == (20, 100)
   np.testing.assert_allclose(examples[0].image, picture()[10:30, 10:110], atol=40)
   put(tmp_path / 'p1.xml', PAGE.format(version=2013, width=300))
-  with pytest.raises(DataError, match=r'bad region.*its page is 300 x 100, its picture 400 x 200'):
+  with pytest.raises(
+    DataError,
+    match=r'bad region.*its page of 300 x 100 differs in shape from its picture of 400 x 200',
+  ):
     read(tmp_path)
   put(tmp_path / 'p1.xml', ALTO.replace('WIDTH="200"', '').format(version=2, unit='mm10', lines=''))
   with pytest.raises(DataError, match=r'bad page.*positions in mm10 need the WIDTH and HEIGHT'):
@@ -202,7 +205,7 @@ def test_bad_pages_are_named(tmp_path):
     assert message in named
   with pytest.raises(ConfigError, match="level = 'region' must be line or word"):
     read(tmp_path, level='region')
-  with pytest.raises(DataError, match='holds no table'):
+  with pytest.raises(DataError, match='contains no table'):
     (tmp_path / 'only').mkdir()
     (tmp_path / 'mets.xml').rename(tmp_path / 'only/mets.xml')
     read(tmp_path / 'only')
@@ -220,7 +223,7 @@ def test_document_types_are_refused_before_their_entities_are(tmp_path, encoding
     content = (
       f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE PcGts {inner}><PcGts>&l11;</PcGts>'
     )
-    with pytest.raises(DataError, match=r'p\.xml: has a document type .* is refused'):
+    with pytest.raises(DataError, match=r'p\.xml: has a document type .* is not allowed'):
       read_page(content.encode(encoding), 'p.xml')
 
 

@@ -113,7 +113,9 @@ def test_the_function_reads_as_the_command_does(trained, weights, pictures, tmp_
   assert jaxgen.read(path, weights=trained).confidence != answer.confidence
   found = jaxgen.read(path, weights=trained, lexicon=['ab', 'ba'])
   assert set(found.text.split()) <= {'ab', 'ba'} and found.text
-  with pytest.warns(UserNote, match="lexicon: 1 word left out, as 'xy': the model knows no x, y"):
+  with pytest.warns(
+    UserNote, match="lexicon: 1 word left out, such as 'xy': the charset of the model lacks x, y"
+  ):
     assert jaxgen.read(path, weights=trained, lexicon=['ab', 'ba', 'xy']) == found
   for words in ('ab', 'ba'):  # a file that changes is read anew
     (tmp_path / 'lexicon.txt').write_text(words)
@@ -171,9 +173,9 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
   refused = {
     str(tmp_path / 'missing.png'): 'no such file',
     str(tmp_path / 'text.png'): 'not an image',
-    str(tmp_path / 'empty'): 'holds no image',
+    str(tmp_path / 'empty'): 'contains no image',
     page: '5 lines of text',
-    wide: '8,000 pixels wide at the height of 32',
+    wide: '8,000 pixels wide when scaled to the reading height of 32',
     low: '7 pixels high; at least 8',
     tall: '10 times as high as wide',
     '': 'a name is empty',
@@ -243,8 +245,8 @@ def test_a_lexicon_closes_the_output(weights, pictures, tmp_path, capsys):
   (found,), told = lines_of(capsys)
   texts = [found['text'], *(x['text'] for x in found['alternatives'])]
   assert {word for text in texts for word in text.split()} <= {'ab', 'ba'}
-  assert f'warning: {name}: each line is a word and a number, which is taken for its count' in told
-  assert f"warning: {name}: 1 word left out, as 'bé': the model knows no é" in told
+  assert f'warning: {name}: each line is a word and a number, which is read as its count' in told
+  assert f"warning: {name}: 1 word left out, such as 'bé': the charset of the model lacks é" in told
   assert cli.main([*options, f'--lexicon={name}', '--lexicon-weight=0']) == 0
   assert cli.main(options) == 0
   (without, none), _ = lines_of(capsys)
@@ -278,20 +280,20 @@ def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch
   for options, told in (
     ([], 'no reader comes with this version'),
     ([f'--weights={tmp_path / "nothing"}'], 'no such file or folder'),
-    ([f'--weights={other}'], 'is a run of comvae, which reads nothing'),
+    ([f'--weights={other}'], 'is a run of comvae, which cannot read'),
     ([f'--weights={not_finite}'], 'broken.safetensors has weights that are not finite'),
-    ([given_weights, '--beam=-1'], '--beam must be 0 or more'),
-    ([given_weights, '--beam=5000'], 'at most 4,096'),
-    ([given_weights, '--nbest=0'], '--nbest 1 or more'),
+    ([given_weights, '--beam=-1'], '--beam must be from 0'),
+    ([given_weights, '--beam=5000'], 'from 0 to 4,096'),
+    ([given_weights, '--nbest=0'], '--nbest at least 1'),
     ([given_weights, '--lexicon=words.txt', '--beam=0'], '--lexicon needs --beam'),
     ([given_weights, '--lexicon-weight=1'], 'name one with --lexicon'),
     ([given_weights, '--lexicon=x', '--lexicon-weight=nan'], 'must be 0 or more'),
     ([given_weights, '--step=7'], '--step is of a trained run'),
     ([given_weights, f'--lexicon={tmp_path / "none.txt"}'], 'No such file'),
-    ([given_weights, f'--lexicon={empty}'], 'empty.txt: no word in it can be read; it has none'),
+    ([given_weights, f'--lexicon={empty}'], 'empty.txt: contains no readable word; it is empty'),
     (
       [given_weights, f'--lexicon={strange}'],
-      "strange.txt: no word in it can be read; 1 word left out, as 'xy'",
+      "strange.txt: contains no readable word; 1 word left out, such as 'xy'",
     ),
   ):
     assert cli.main(['read', first, *options]) in (1, 2), options

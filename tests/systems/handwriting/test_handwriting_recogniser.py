@@ -134,7 +134,9 @@ def test_a_judge_of_the_seed_of_a_run_is_warned_of(caplog):
   config = configs.load('handwriting')
   assert asset_config(config).seed == 1_000_003 and not caplog.text
   config.seed = config.eval.reader_seed = 1  # as runs were
-  assert asset_config(config).seed == 1 and 'choose another, as eval.reader_seed=2' in caplog.text
+  assert (
+    asset_config(config).seed == 1 and 'choose another, such as eval.reader_seed=2' in caplog.text
+  )
 
 
 def test_augmentation_is_a_function_of_its_key():
@@ -260,7 +262,7 @@ def test_a_reader_begins_with_another_and_knows_its_symbols(tmp_path):
   assert_same(to_numpy(state.params['model']), params)
   config.model.recogniser_width = 0.25
   wider = variables_of(make_model(config, facts), image)['params']
-  with pytest.raises(ConfigError, match='its network is another'):
+  with pytest.raises(ConfigError, match='its network differs'):
     begun_reader(file, charset, wider)
 
 

@@ -106,7 +106,9 @@ def test_symbols_that_a_reader_lacks_are_errors_and_told(weights, tmp_path, caps
   given = f'--weights={weights()}', '--columns=file=picture', tmp_path / 'mine'
   status, (found,), told = scores(capsys, *given)
   assert status == 0 and found['cer'] == 0.5 and found['wer'] == 1
-  assert '50.0% of the characters are none that the model knows, and count as errors: é' in told
+  assert (
+    '50.0% of the characters are not in the charset of the model, and count as errors: é' in told
+  )
 
 
 def test_a_set_that_cannot_be_read_leaves_the_others(weights, tmp_path, capsys):
@@ -114,16 +116,16 @@ def test_a_set_that_cannot_be_read_leaves_the_others(weights, tmp_path, capsys):
   put(bad / 'words.csv', table([['0.png', 'ab']], 'file,text'))
   status, found, told = scores(capsys, f'--weights={weights()}', bad, good, tmp_path / 'nothing')
   assert status == 1 and [set(x) >= {'error'} for x in found] == [True, False, True]
-  assert 'bad: no row can be used' in found[0]['error'] and found[1]['images'] == 8
+  assert 'bad: no row is usable' in found[0]['error'] and found[1]['images'] == 8
   assert 'nothing: no such folder or zip file' in told and '2 of 3 sets could not be read' in told
 
 
 def test_mistakes_are_one_line(weights, tmp_path, capsys):
   given = ['read', f'--weights={weights()}', str(make_set(tmp_path / 'mine'))]
   for options, told in (
-    (['--columns=text=a'], '--columns is of a set: it needs --score'),
-    (['--level=word'], '--level is of a set'),
-    (['--score', '--nbest=2'], '--nbest is of no use with --score'),
+    (['--columns=text=a'], '--columns applies to sets only: it needs --score'),
+    (['--level=word'], '--level applies to sets only'),
+    (['--score', '--nbest=2'], '--nbest has no effect with --score'),
     (['--score', '--columns=text'], "'text' is expected to be some of file=TITLE, text=TITLE"),
     (['--score', '--columns=texts=a'], 'expected to be some of file=TITLE, text=TITLE'),
   ):

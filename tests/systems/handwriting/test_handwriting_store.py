@@ -70,7 +70,7 @@ def test_a_zip_is_read_as_a_folder_is(tmp_path):
   np.testing.assert_array_equal(image, strokes(1))
   assert not (tmp_path.parent / 'c.png').exists()
   put(tmp_path / 'beside' / 'bad.zip', b'PK')
-  with pytest.raises(DataError, match=r'bad\.zip: neither a folder nor a zip'):
+  with pytest.raises(DataError, match=r'bad\.zip: neither a folder nor a readable zip'):
     read(tmp_path / 'beside')
 
 

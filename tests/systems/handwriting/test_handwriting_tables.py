@@ -91,22 +91,22 @@ def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
       {'writer': 'hand'},
       r"no column 'hand' \(--config.data.columns.writer\); it has file, text",
     ),
-    ('file,text\na,"b\nc,d\n', {}, 'words.csv line 2: its quotes are damaged'),
+    ('file,text\na,"b\nc,d\n', {}, 'words.csv line 2: broken quotes'),
     (
       'a,b\n',
       {'file': '0', 'text': '5'},
-      r'no column 5 \(.*columns.text\): it has 2, counted from 0',
+      r'no column 5 \(.*columns.text\): it has 2, numbered from 0',
     ),
     ('a,b\n', {'file': '0'}, 'without a header .* of texts: --config.data.columns.text=NUMBER'),
     (
       'a,b\nc,' + 200_000 * 'd' + '\n',
       {'file': '0', 'text': '1'},
-      'line 2: its quotes are damaged',
+      'line 2: broken quotes',
     ),
     (
       'a;b,c;d\na;b,c;d\n',
       {'file': '0', 'text': '3'},
-      r'no column 3 \(.*\): it has 3, counted from 0',
+      r'no column 3 \(.*\): it has 3, numbered from 0',
     ),
     (b'file,text\na,b\na,\xe9t\xe9\n', {}, 'words.csv line 3: is not UTF-8'),
   ],
@@ -121,7 +121,7 @@ def test_which_table(tmp_path):
   put(tmp_path / '1.png', strokes())
   with pytest.raises(DataError, match=r'several tables .*data\.table=NAME: a\.csv, b\.csv'):
     read(tmp_path)
-  with pytest.raises(DataError, match=r"no table 'c\.csv'; there are: a\.csv, b\.csv"):
+  with pytest.raises(DataError, match=r"no table 'c\.csv'; available: a\.csv, b\.csv"):
     read(tmp_path, table='c.csv')
   (example,), _ = read(tmp_path, table='b.csv')
   assert example.row.text == 'y'
@@ -129,7 +129,7 @@ def test_which_table(tmp_path):
     read(tmp_path, columns={'writers': 'hand'})
   with pytest.raises(DataError, match='no table'):
     read(write(tmp_path / 'empty'))
-  with pytest.raises(DataError, match='neither a folder nor a zip'):
+  with pytest.raises(DataError, match='neither a folder nor a readable zip'):
     read(tmp_path / 'a.csv')
 
 
@@ -169,7 +169,9 @@ def test_tables_of_the_splits_are_one_set(tmp_path, names):
 def test_tables_that_are_no_splits_are_no_set(tmp_path, names):
   for name in names:
     put(tmp_path / name, 'file,text\n')
-  with pytest.raises(DataError, match='several tables that are not train, validation and test'):
+  with pytest.raises(
+    DataError, match='several tables that are not just train, validation and test'
+  ):
     find_tables(Store(tmp_path))
 
 
@@ -198,7 +200,7 @@ def test_lists_of_names_and_texts_as_rimes_has_them(tmp_path):
   (example,), _ = read(tmp_path, table='groundtruth_training_icdar2011.txt')
   assert example.row.text == "l'été 0" and example.row.split == ''
   put(tmp_path / 'more.txt', 'lot_1-0-0.tiff\tx\n')
-  with pytest.raises(DataError, match='several tables that are not train'):
+  with pytest.raises(DataError, match='several tables that are not just train'):
     read(tmp_path)
 
 
@@ -259,7 +261,7 @@ def test_every_kind_of_bad_row(tmp_path):
   assert report.rows == len(rows) == len(examples) + report.refused
   lines = '\n'.join(report.bad_rows())
   assert (
-    'damaged text (the replacement mark, or no assigned character: look at the encoding): words.csv line'
+    'damaged text (a replacement or unassigned character: check the encoding): words.csv line'
     in lines
   )
   assert 'absurd size' in lines and '2400 x 16' in lines and 'low): 40 x 7' in lines
@@ -291,11 +293,11 @@ def test_writers_splits_and_groups_have_one_form_each(tmp_path):
 
 def test_a_set_without_a_usable_row(tmp_path):
   put(tmp_path / 'words.csv', 'file,text\n')
-  with pytest.raises(DataError, match=r'set: no row can be used: it has none'):
+  with pytest.raises(DataError, match=r'set: no row is usable: it has none'):
     read(tmp_path)
   put(tmp_path / 'words.csv', 'file,text\na,b\n')
   with pytest.raises(
-    DataError, match=r'set: no row can be used: 1 missing image, as words.csv line 2 \(a\)'
+    DataError, match=r'set: no row is usable: 1 missing image, such as words.csv line 2 \(a\)'
   ):
     read(tmp_path)
 

@@ -264,20 +264,29 @@ def test_bfloat16_keeps_float32_parameters_and_losses(game, data):
     ({'data__min_letters': 4}, 'min_letters = 4 is above config.data.max_letters = 3'),
     ({'data__script': 'arabic'}, 'Arabic letters join and have no slots'),
     ({'data__max_letters': 4}, 'has 3 slots of 16'),
-    ({'data__layout': 'natural', 'data__max_letters': 4}, 'must be that of .* 4 letters'),
-    ({'model__discriminator': 'paper'}, 'is for words of 32x128, 64x256, 128x512, not 32x48'),
-    ({'data__name': 'x', **PAIRED}, 'begins with drawings of the same words'),
-    ({'curriculum__freeze_recogniser': True}, 'keeps a recogniser that has learned nothing'),
+    (
+      {'data__layout': 'natural', 'data__max_letters': 4},
+      r'must be config\.data\.max_letters \* .* = 4 \* ',
+    ),
+    ({'model__discriminator': 'paper'}, 'supports words of 32x128, 64x256, 128x512, not 32x48'),
+    ({'data__name': 'x', **PAIRED}, 'needs drawings of the same words'),
+    ({'curriculum__freeze_recogniser': True}, 'would freeze an untrained recogniser'),
     ({'curriculum__read_steps': 6}, 'num_steps = 4 ends before the curriculum does, at step 6'),
     ({'loss__game': 'wgan'}, 'loss.game'),
     ({'data__name': 'x', 'data__joined': 2}, 'a generator writes single words'),
-    ({'model__frame_stride': 8}, "frame_stride = 8: .* 'conv' has frames of 2 or 4 pixels"),
-    ({'model__gen_filters': ()}, 'has 0 numbers: the small generator of words 32 .* has 4'),
+    ({'model__frame_stride': 8}, "frame_stride = 8: .* 'conv' supports 2 or 4 pixels per frame"),
+    ({'model__gen_filters': ()}, 'has 0 numbers: the small generator of words 32 .* needs 4'),
     ({'model__disc_filters': ()}, 'disc_filters has 0 numbers: .* at least once'),
-    ({'model__disc_filters': (4,) * 5}, 'disc_filters has 5 numbers: .* must come out even'),
-    ({'model__conditioning': 'first_linear'}, "is of the paper's generator"),
-    ({'loss__balance': False, 'loss__alpha': 10.0}, 'alpha = 10.0 is of balanced gradients'),
-    ({'seed': 1, 'eval__reader_seed': 1}, 'reader_seed = 1 is config.seed: .* the same drawings'),
+    ({'model__disc_filters': (4,) * 5}, 'disc_filters has 5 numbers: .* must divide evenly'),
+    ({'model__conditioning': 'first_linear'}, "applies to the paper's generator only"),
+    (
+      {'loss__balance': False, 'loss__alpha': 10.0},
+      'alpha = 10.0 applies to balanced gradients only',
+    ),
+    (
+      {'seed': 1, 'eval__reader_seed': 1},
+      'reader_seed = 1 equals config.seed: .* the same drawings',
+    ),
     ({'model__slot': 32, 'data__width': 96}, 'slot = 32: .* drawn in slots of 16'),
   ],
 )
@@ -290,7 +299,7 @@ def test_values_that_cannot_work_are_refused_by_name(overrides, message):
 def test_filters_are_as_many_as_the_paper_s_blocks_and_fit_attention(key):
   for filters, message in (
     ((8,) * 4, f'{key} has 4 numbers: .* 32x128 has 5 blocks'),
-    ((12,) * 5, 'attention divides the channels of block . by 8, and 12 cannot be'),
+    ((12,) * 5, 'attention divides the channels of block . by 8, and 12 is not divisible'),
   ):
     with pytest.raises(ConfigError, match=message):
       configs.check(tiny('alpha_1', **{**PAPER, f'model__{key}': filters}))
@@ -302,7 +311,7 @@ def test_filters_are_as_many_as_the_paper_s_blocks_and_fit_attention(key):
   ('overrides', 'message'),
   [
     ({'data__width': 50}, 'width = 50 must be a multiple of 4'),
-    ({'model__recogniser': 'gated', 'model__frame_stride': 4}, 'has frames of 2 or 8 pixels'),
+    ({'model__recogniser': 'gated', 'model__frame_stride': 4}, 'supports 2 or 8 pixels per frame'),
   ],
 )
 def test_frames_fit_the_recogniser_and_the_canvas(overrides, message):
@@ -364,7 +373,7 @@ def test_a_run_begins_with_the_networks_of_another(tmp_path, game, data):
   of_reader = weight_files.save_weights(tmp_path / 'b.safetensors', reader)
   with pytest.raises(ConfigError, match='a handwriting_recogniser, not a handwriting'):
     jax.eval_shape(make_task(tiny(init_from=str(of_reader)), data.facts).init, key)
-  with pytest.raises(ConfigError, match='its network is another'):
+  with pytest.raises(ConfigError, match='its network differs'):
     other = tiny(init_from=str(file), model__gen_filters=(4, 4, 4, 8))
     jax.eval_shape(make_task(other, data.facts).init, key)
 

@@ -21,7 +21,7 @@ def test_words_and_lines_may_have_the_apostrophes_of_typesetting():
   ability = texts.Ability(Charset.of(["ab'"]), 3)
   assert texts.as_words(['b\u2019a', 'b\u2013a'], ability) == [
     texts.Text("b'a", ("b'a",)),
-    texts.Text('b\u2013a', ('b\u2013a',), "'b\u2013a': these weights know no \u2013"),
+    texts.Text('b\u2013a', ('b\u2013a',), "'b\u2013a': these weights cannot write \u2013"),
   ]
   assert texts.as_lines(['a  b\u2019a'], ability, 'f') == [texts.Text("a b'a", ('a', "b'a"))]
 
@@ -31,15 +31,15 @@ def test_signs_that_weights_do_not_know_are_left_out_of_words():
   assert texts.as_words(['«a!b!', 'ab', '!?', 'ab!ab', '« a'], ability) == [
     texts.Text('ab', ('ab',), left_out='«!!'),
     texts.Text('ab', ('ab',)),
-    texts.Text('!?', ('!?',), "'!?': these weights know no ! ?"),
+    texts.Text('!?', ('!?',), "'!?': these weights cannot write ! ?"),
     texts.Text('abab', ('abab',), "'abab' has 4 letters, and these weights write at most 3", '!'),
-    texts.Text('« a', error="'« a' has a space: lines of words go through --text FILE"),
+    texts.Text('« a', error="'« a' contains a space: write lines of words with --text FILE"),
   ]
   lines = texts.as_lines(['« ab, e\u0301 »', '!'], ability, 'f')
   assert lines == [texts.Text('ab é', ('ab', 'é'), left_out='«,»'), texts.Text('', left_out='!')]
-  told = 'left out 4 signs that these weights do not know: « (1) , (1) » (1) ! (1)'
+  told = 'left out 4 characters that these weights cannot write: « (1) , (1) » (1) ! (1)'
   assert texts.left_out(lines) == told and not texts.left_out(lines[:0])
-  with pytest.raises(UserError, match=r'no word is left without the signs .* they know abé'):
+  with pytest.raises(UserError, match=r'no word is left without characters .* they can write abé'):
     texts.check_any(lines[1:], ability)
 
 
@@ -51,14 +51,15 @@ def test_a_text_is_written_without_unknown_signs_where_that_is_asked_for(
   status, out, err = write('--text=t.txt', '--json')
   assert status == 1 and [bool(json.loads(x).get('error')) for x in out.splitlines()] == [1, 1, 0]
   assert err.splitlines()[:3] == [
-    "error: t.txt line 1: 'ab,': these weights know no ,; 'xa.': these weights know no x .",
-    "error: t.txt line 2: '!': these weights know no !",
-    'these weights know abcé; --drop-unknown leaves other signs out',
+    "error: t.txt line 1: 'ab,': these weights cannot write ,; 'xa.': these weights cannot write x .",
+    "error: t.txt line 2: '!': these weights cannot write !",
+    'these weights can write abcé; --drop-unknown leaves out other characters',
   ]
   status, out, err = write('--text=t.txt', '--json', '--drop-unknown')
   assert status == 0
   assert (
-    err == 'warning: left out 4 signs that these weights do not know: , (1) x (1) . (1) ! (1)\n'
+    err
+    == 'warning: left out 4 characters that these weights cannot write: , (1) x (1) . (1) ! (1)\n'
   )
   assert list(map(json.loads, out.splitlines())) == [
     {'line': 'ab a', 'files': [], 'left_out': ',x.'},
@@ -68,14 +69,14 @@ def test_a_text_is_written_without_unknown_signs_where_that_is_asked_for(
   put(tmp_path / 't.txt', '!\n\n?\n')
   status, out, err = write('--text=t.txt', '--json', '--drop-unknown')
   first, empty, last = map(json.loads, out.splitlines())
-  assert status == 1 and 'they know abcé' in first['error'] == last['error']
+  assert status == 1 and 'they can write abcé' in first['error'] == last['error']
   assert empty == {'line': '', 'files': []}
 
 
 def test_a_text_is_a_page_of_lines(write, tmp_path):
   put(tmp_path / 't.txt', '\ufeffab  ca a\n\nxx b\nab b\n')
   status, out, err = write('--text=t.txt', '--output=page.png', '--json')
-  assert status == 1 and "t.txt line 3: 'xx': these weights know no x" in err
+  assert status == 1 and "t.txt line 3: 'xx': these weights cannot write x" in err
   assert [json.loads(line)['line'] for line in out.splitlines()] == ['ab ca a', '', 'xx b', 'ab b']
   (tmp_path / 'wide.txt').write_text('ab b\nca\n', encoding='utf-16')
   _, out, _ = write('--text=wide.txt', '--output=wide.png', '--json')

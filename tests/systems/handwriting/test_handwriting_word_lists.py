@@ -83,7 +83,7 @@ def test_a_list_may_have_phrases_and_numbers_that_are_no_counts(tmp_path):
   def found(text):
     path.write_bytes(text.encode())
     words, told = word_lists.find_phrases(path)
-    assert bool(told) == ('which is taken for its count' in told)
+    assert bool(told) == ('which is read as its count' in told)
     return words, bool(told)
 
   assert found('\ufeffmes\r\n\r\n le  roi \n') == (['mes', 'le roi'], False)
@@ -116,7 +116,7 @@ def test_words_are_filtered_counted_and_split():
   assert set(seen.words + unseen.words) == set(WORDS.words)
   assert WORDS.split(1, 3)[1] == unseen
   assert len({WORDS.split(seed, 3)[1].words for seed in range(9)}) > 3
-  with pytest.raises(ConfigError, match='cannot set 7 words aside of 7'):
+  with pytest.raises(ConfigError, match='cannot hold out 7 words of 7'):
     WORDS.split(1, 7)
 
 

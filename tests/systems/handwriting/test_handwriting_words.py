@@ -117,12 +117,13 @@ def test_rows_that_are_not_wanted_move_no_writer(folder, cache):
       if '8' not in text and width <= 100
     }
   with pytest.raises(
-    DataError, match=r'no row can be used: 24 too long for the frames, as 23\.png: 5, not 4'
+    DataError,
+    match=r'no row is usable: 24 too long for the frames, such as 23\.png: needs 5, has 4',
   ):
     load_words(str(folder), height=32, width=136, wanted=Wanted(frame_stride=40))
-  with pytest.raises(DataError, match=r"24 too long, as 23\.png: 5 in 'mot0é'"):
+  with pytest.raises(DataError, match=r"24 too long, such as 23\.png: 5 in 'mot0é'"):
     load_words(str(folder), height=32, wanted=Wanted(max_length=4))
-  with pytest.raises(DataError, match=r"24 too short, as 23\.png: 5 in 'mot0é'"):
+  with pytest.raises(DataError, match=r"24 too short, such as 23\.png: 5 in 'mot0é'"):
     load_words(str(folder), height=32, wanted=Wanted(min_length=6))
   with pytest.raises(ConfigError, match='width = -1'):
     load_words(str(folder), height=32, width=-1)
@@ -144,7 +145,7 @@ def test_sets_that_are_not_there(tmp_path, cache, monkeypatch):
   with pytest.raises(DataError, match=r'dhsd_words_de: .* is empty'):
     load_words('dhsd_words_de')
   put(tmp_path / 'set' / 'words.csv', 'file,text\na,b\n')
-  with pytest.raises(DataError, match='set: no row can be used: 1 missing image'):
+  with pytest.raises(DataError, match='set: no row is usable: 1 missing image'):
     load_words(str(tmp_path / 'set'))
   assert not list(cache.glob('*.tmp-*'))
   monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'set' / 'words.csv'))
@@ -205,7 +206,7 @@ def test_a_recogniser_learns_from_several_sets_and_drawn_words(folder, cache, tm
 @pytest.mark.parametrize(
   ('header', 'columns', 'notes'),
   [
-    ('file,text', {}, 'no writers are known'),
+    ('file,text', {}, 'writers are unknown'),
     ('filename,transcription,author', {}, 'test: the text of'),
     ('file,text,writer,split', {}, 'validation: 1 writer also in train'),
     (
@@ -257,18 +258,24 @@ def test_a_config_says_who_is_tested_on(folder, cache, tmp_path):
   assert set(words['test'].writers) == {'w1', 'w4'} and len(words['test']) == 8
   assert corpus.pictures['test'].texts == words['test'].texts
   assert corpus.pictures['train'].texts == words['train'].texts
-  with pytest.raises(DataError, match=r'writer w9 \(.*There are w0, w1, w2, w3, w4, w5$'):
+  with pytest.raises(DataError, match=r'writer w9 \(.*Known: w0, w1, w2, w3, w4, w5$'):
     real_corpus(override(config, {'data__test_writers': 'w1,w9'}))
-  with pytest.raises(ConfigError, match=r"test_writers = 'w1' is of one set, and .* dhsd_words_de"):
+  with pytest.raises(
+    ConfigError, match=r"test_writers = 'w1' applies to one set, and .* dhsd_words_de"
+  ):
     real_corpus(
       override(config, {'data__name': f'{folder},dhsd_words_de', 'data__test_writers': 'w1'})
     )
-  with pytest.raises(ConfigError, match=r"data\.dir = '.*' is of one set, and .* dhsd_words_de"):
+  with pytest.raises(
+    ConfigError, match=r"data\.dir = '.*' applies to one set, and .* dhsd_words_de"
+  ):
     both = {'data__name': f'{folder},dhsd_words_de', 'data__test_writers': '', 'data__dir': 'x'}
     real_corpus(override(config, both))
   for key, value in (('data__test_writers', 'w1'), ('data__ink', 'light')):
     drawn = override(configs.load('handwriting_recogniser'), {key: value})
-    with pytest.raises(ConfigError, match=r'is of real words, and config\.data\.name has none'):
+    with pytest.raises(
+      ConfigError, match=r'applies to real words, and config\.data\.name has none'
+    ):
       configs.check(drawn)
 
 
@@ -338,14 +345,14 @@ def test_what_is_padded_on_the_left_is_changed_where_its_ink_is(tmp_path, cache,
   }  # fmt: skip
   config = override(configs.load('handwriting_recogniser:table'), values)
   data = make_data(config)
-  assert "1 texts have numbers or Latin words, as 'باب 12'" in caplog.text
+  assert "1 texts have numbers or Latin words, such as 'باب 12'" in caplog.text
   row = {'index': np.int32(0), 'gen_label': np.zeros(64, np.int32), 'gen_length': np.int32(1)}
   found = jax.jit(data.example)(data.arrays, row, jax.random.key(0))
   given, changed = from_levels(data.arrays['image'][0]), np.asarray(found['image'])
   assert (changed[:, : 160 - int(found['width'])] == 1).all()
   assert (1 - changed).sum() > 0.5 * np.asarray(1 - given).sum()  # nearly all was cut off
   with pytest.raises(
-    ConfigError, match=r"'latin', and most texts of .* right to left: set it to 'ar"
+    ConfigError, match=r"'latin', but most texts of .* right to left: set it to 'ar"
   ):
     load_corpus(override(config, {'data__script': 'latin'}))
 

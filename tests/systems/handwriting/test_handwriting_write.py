@@ -51,15 +51,15 @@ def test_a_sheet_has_a_row_a_word_and_a_column_a_style(write, tmp_path):
   assert svg.get('width') == f'{pixels.shape[1]}px' and len(svg) == 4
   assert write(unicodedata.normalize('NFD', 'é'))[1] == 'wrote é.png\n'
   status, out, err = write('b', '--output=s.png')
-  assert status == 0 and 's.png is there already, nothing is written' in out
+  assert status == 0 and 's.png already exists: nothing was written' in out
   assert np.array_equal(np.asarray(Image.open('s.png')), pixels)
   status, out, err = write('b', 'x', '--output=s.png', '--json')
   b, x = map(json.loads, out.splitlines())
   assert b == {'word': 'b', 'files': ['s.png'], 'skipped': True}
-  assert status == 1 and 'skipped' not in x and x['error'] in err and 'there already' not in err
+  assert status == 1 and 'skipped' not in x and x['error'] in err and 'already exists' not in err
   for args, told in (
-    (['b', '--styles=1025'], '1,025 pictures are more than'),
-    (['x'], "'x': these weights know no x"),
+    (['b', '--styles=1025'], '1,025 pictures exceed the limit'),
+    (['x'], "'x': these weights cannot write x"),
     (['--text=none'], 'none: cannot'),
   ):
     status, out, err = write(*args, '--output=s.png')
@@ -79,7 +79,7 @@ def test_a_sheet_has_a_limit_of_pixels(writer, tmp_path, monkeypatch):
   monkeypatch.setattr(Job, '_made', lambda self, wanted: ())
   lines = texts.as_lines(['a'], ability_of(writer), 'x')
   job = Job(writer, TOOLS, lines, Options(lines=True), Finish(scale=2), print)
-  with pytest.raises(ConfigError, match='a sheet of 66 x 128 pixels is too large: take a smaller'):
+  with pytest.raises(ConfigError, match='a sheet of 66 x 128 pixels is too large: use a smaller'):
     job.draw([tmp_path / 'a.png'])
   job.draw([tmp_path / 'a.svg'])
 
@@ -98,7 +98,7 @@ def test_files_of_a_sheet_are_one_output(writer, tmp_path, monkeypatch):
   put(png, 'ab')
   written, found = draw('ba', [png])
   assert not written and not svg.exists() and found['files'] == []
-  assert f'{png} is there already and is another sheet' in found['error']
+  assert f'{png} already exists with another sheet' in found['error']
   assert told == [f'error: {found["error"]}']
   assert draw('ab', [png]) == ([svg], {'word': 'ab', 'files': [str(png), str(svg)]})
   # Of what stays it is not asked what it shows, unless it is to be verified.
@@ -122,7 +122,7 @@ def test_the_rest_goes_on_and_json_has_an_object_each(write):
   assert status == 1 and json.loads(out) == {**good, 'skipped': True}
   status, out, err = write('x', 'y', '--json')
   assert status == 1 and 'none of 2 texts can be written' in err.splitlines()[-1]
-  assert 'no x' in json.loads(out.splitlines()[0])['error'] and "error: 'y'" in err
+  assert 'cannot write x' in json.loads(out.splitlines()[0])['error'] and "error: 'y'" in err
   status, out, err = write('ab', '--output=set', '--verify', '--tries=1')
   assert status == 1 and 'wrote 0 pictures' in out and '1 picture stayed illegible' in err
   assert float(ElementTree.parse('s.svg').getroot().get('height')[:-2]) == pytest.approx(
@@ -134,28 +134,28 @@ def test_the_rest_goes_on_and_json_has_an_object_each(write):
   ('args', 'status', 'message'),
   [
     (['', '--output=x.png'], 1, "'' is empty"),
-    (['ab ba'], 1, "'ab ba' has a space: lines of words go through --text FILE"),
+    (['ab ba'], 1, "'ab ba' contains a space: write lines of words with --text FILE"),
     (['abcab'], 1, "'abcab' has 5 letters, and these weights write at most 4"),
-    (['axby'], 1, "'axby': these weights know no x y; they know abcé"),
+    (['axby'], 1, "'axby': these weights cannot write x y; they can write abcé"),
     (['a\u200bb'], 1, 'U+200B ZERO WIDTH SPACE'),
-    (['a', '--output=x.jpg'], 2, 'x.jpg: name a .png or .svg file, or a folder'),
+    (['a', '--output=x.jpg'], 2, 'x.jpg: expected a .png or .svg file, or a folder'),
     (['a', '--output=folder.png'], 2, 'folder.png holds other files'),
     (['a', '--output=file/x.png'], 2, 'file is a file: name a folder in its place'),
     (['a', '--output=file'], 2, 'file is a file: name a folder in its place'),
-    ([], 2, 'name words, or --list'),
-    (['a', '--count=3'], 2, 'one of them'),
-    (['--count=3', '--drop-unknown'], 2, '--count takes words that the weights can write'),
-    (['!!', '--drop-unknown'], 1, "'!!': these weights know no !; they know abcé"),
-    (['a', '--styles=0'], 2, '--styles must be above 0'),
-    (['a', '--tries=3'], 2, '--tries must be above 0, and goes with --verify'),
+    ([], 2, 'words, --list FILE'),
+    (['a', '--count=3'], 2, 'give exactly one of'),
+    (['--count=3', '--drop-unknown'], 2, '--count selects only words that the weights can write'),
+    (['!!', '--drop-unknown'], 1, "'!!': these weights cannot write !; they can write abcé"),
+    (['a', '--styles=0'], 2, '--styles must be at least 1'),
+    (['a', '--tries=3'], 2, '--tries must be above 0, and requires --verify'),
     (['a', '--scale=0'], 2, '--scale=0'),
     (['a', '--mm=nan'], 2, '--mm=nan'),
-    (['a', '--mm=8'], 2, '--mm is of outlines'),
+    (['a', '--mm=8'], 2, '--mm applies to outlines only'),
     (['a', '--output='], 2, '--output is empty'),
     (['a', '--weights', 'none'], 2, '--weights=none: no such file'),
     (['--text=none.txt'], 1, 'none.txt: cannot read this text'),
     (['--count=1000'], 1, 'has .* words? that these weights can write, not 1,000'),
-    (['a', '--styles=1025'], 2, '1,025 pictures are more than the 1,024 of a sheet'),
+    (['a', '--styles=1025'], 2, '1,025 pictures exceed the limit of 1,024 per sheet'),
   ],
 )
 def test_what_cannot_be_is_one_line(write, tmp_path, args, status, message):

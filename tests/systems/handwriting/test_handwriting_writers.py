@@ -94,29 +94,29 @@ def test_named_writers_alone_are_tested_on():
 @pytest.mark.parametrize(
   ('writers', 'given', 'rule', 'message'),
   [
-    ('aabb', '', SplitRule('writer'), '2 cannot be shared out to 3 splits'),
-    (['', 'a', 'b', 'c'], '', SplitRule('writer'), 'every row needs one'),
-    ('abcd', '', SplitRule('given'), 'no row of train nor test that'),
+    ('aabb', '', SplitRule('writer'), '2 writers, pages or rows cannot be divided among 3 splits'),
+    (['', 'a', 'b', 'c'], '', SplitRule('writer'), 'requires one in every row'),
+    ('abcd', '', SplitRule('given'), 'no usable row of train or test'),
     # Of a set that says what it tests on nothing else is trained on.
-    ('abcd', 'test', SplitRule(), 'no row of train that can be used'),
-    ('abcd', 'validation', SplitRule(), 'no row of train nor test that'),
+    ('abcd', 'test', SplitRule(), 'no usable row of train'),
+    ('abcd', 'validation', SplitRule(), 'no usable row of train or test'),
     (
       'abcd',
       '',
       SplitRule('group'),
-      "to split by group every row needs one: name the table's column of g",
+      "splitting by group requires one in every row: name the table's column of g",
     ),
     (
       ['anna', 'b', 'c', 'd'],
       '',
       SplitRule(test_writers=('b,ana,z',)),
-      r'no rows of the test writer ana, z \(--config\.data\.test_writers\)\. Did you mean anna\? There are '
+      r'no rows by the test writer ana, z \(--config\.data\.test_writers\)\. Did you mean anna\? Known: '
       'anna, b, c, d$',
     ),
     ('abcd', '', SplitRule(test_writers=('d,c,b,a',)), 'none is left to train on'),
     ('abcd', '', SplitRule(test_writers=(' ,',)), "' ,' names no writer"),
     ('abcd', '', SplitRule('writers'), "split = 'writers' must be one of auto, writer"),
-    ('abcd', '', SplitRule(test=0.9, validation=0.1), 'must not be negative, and leave rows'),
+    ('abcd', '', SplitRule(test=0.9, validation=0.1), 'must be at least 0 and sum to below 1'),
   ],
 )
 def test_splits_that_cannot_be(writers, given, rule, message):

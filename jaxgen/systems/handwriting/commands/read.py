@@ -66,8 +66,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
   add(
     '--ink',
     choices=tuple(INKS),
-    help='whether the ink is darker or lighter than its paper; auto decides for each picture. The default is '
-    'config.data.ink of the training, auto for the net that comes with jaxgen',
+    help='whether the ink is darker or lighter than its paper; auto decides for each picture. Default: '
+    'config.data.ink of the training, auto for the network shipped with jaxgen',
   )
   add('--photo', action='store_true', help='compensate for uneven light')
   scores.add_options(parser)
@@ -78,14 +78,12 @@ def _check(args: argparse.Namespace) -> None:
   from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM
 
   if not 0 <= args.beam <= LARGEST_BEAM or (args.nbest is not None and args.nbest < 1):
-    raise ConfigError(
-      f'--beam must be 0 or more and at most {LARGEST_BEAM:,}, and --nbest 1 or more'
-    )
+    raise ConfigError(f'--beam must be from 0 to {LARGEST_BEAM:,}, and --nbest at least 1')
   if args.lexicon and not args.beam:
     raise ConfigError('--lexicon needs --beam above 0')
   if args.lexicon_weight is not None:
     if not args.lexicon:
-      raise ConfigError('--lexicon-weight is of a lexicon: name one with --lexicon')
+      raise ConfigError('--lexicon-weight requires a lexicon: name one with --lexicon')
     if not args.lexicon_weight >= 0:
       raise ConfigError(f'--lexicon-weight={args.lexicon_weight:g} must be 0 or more')
   scores.check_options(args)
@@ -198,7 +196,7 @@ READ = Command(
   'read',
   'handwritten words and lines as text (handwriting)',
   'Reads pictures of one word or one line each, at their own widths. Prints the text of each with a '
-  'confidence, and with --json alternative texts and the position of each character. A blank picture is an '
+  'confidence, and with --json alternative texts and the position of each character. A blank picture gives an '
   'empty text. A picture that cannot be read does not stop the others. With --score it reads sets whose texts '
   'are known, and reports error rates.',
   _add,

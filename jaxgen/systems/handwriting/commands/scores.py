@@ -52,9 +52,9 @@ def check_options(args: argparse.Namespace) -> None:
   """Raises ConfigError for options that have no effect without --score, or with it."""
   given = [name for name in _OF_A_SET if getattr(args, name)]
   if given and not args.score:
-    raise ConfigError(f'--{given[0]} is of a set: it needs --score')
+    raise ConfigError(f'--{given[0]} applies to sets only: it needs --score')
   if args.score and args.nbest:
-    raise ConfigError('--nbest is of no use with --score: the best text alone is judged')
+    raise ConfigError('--nbest has no effect with --score: only the best text is scored')
 
 
 def score_all(

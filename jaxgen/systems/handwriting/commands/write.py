@@ -34,7 +34,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     '--list', type=as_path, metavar='FILE', help='a file with one word per line; or french, arabic'
   )
   add('--text', type=as_path, metavar='FILE', help='a text file, set line by line')
-  add('--count', type=int, metavar='N', help='N words of --list, by default of the list that ships')
+  add('--count', type=int, metavar='N', help='N words of --list, by default of the shipped list')
   add(
     '--drop-unknown',
     action='store_true',
@@ -79,22 +79,18 @@ def _check(args: argparse.Namespace) -> None:
 
   sources = [bool(args.words), bool(args.text), bool(args.list) or args.count is not None]
   if sum(sources) != 1:
-    raise ConfigError(
-      'name words, or --list FILE (or --count N alone), or --text FILE: one of them'
-    )
+    raise ConfigError('give exactly one of: words, --list FILE (or --count N alone), --text FILE')
   if args.styles < 1 or not 0 <= args.seed < 2**32:
-    raise ConfigError('--styles must be above 0, and --seed 0 or more and below 2^32')
+    raise ConfigError('--styles must be at least 1, and --seed at least 0 and below 2^32')
   if args.count is not None and args.count < 1:
     raise ConfigError(f'--count={args.count} must be above 0')
   if args.drop_unknown and args.count is not None:
-    raise ConfigError(
-      '--count takes words that the weights can write: leave out --drop-unknown with it'
-    )
+    raise ConfigError('--count selects only words that the weights can write: omit --drop-unknown')
   finishing.check_size(args.scale, args.mm)
   if args.tries is not None and (args.tries < 1 or not args.verify):
-    raise ConfigError('--tries must be above 0, and goes with --verify')
+    raise ConfigError('--tries must be above 0, and requires --verify')
   if args.canvas and args.text:
-    raise ConfigError('--canvas is of single words: leave it out with --text')
+    raise ConfigError('--canvas applies to single words only: omit it with --text')
   check_weights(args)
 
 
@@ -119,7 +115,7 @@ def _output_of(args: argparse.Namespace) -> tuple[Path, bool]:
     return output, True
   if output.suffix.lower() not in ('.png', '.svg'):
     raise ConfigError(
-      f'--output={output}: name a .png or .svg file, or a folder (one of this name with a / at its end)'
+      f'--output={output}: expected a .png or .svg file, or a folder (append / if this is one)'
     )
   check_file('--output', output)
   return output, False
@@ -133,7 +129,7 @@ def _write(args: argparse.Namespace) -> None:
     files.append(output.with_suffix('.svg'))
     check_file('--output', files[-1])
   if args.mm and not (args.svg or output.suffix.lower() == '.svg'):
-    raise ConfigError('--mm is of outlines: add --svg, or name a .svg file with --output')
+    raise ConfigError('--mm applies to outlines only: add --svg, or name a .svg file with --output')
   from jaxgen.exchange.shipped import check_finite
   from jaxgen.systems.handwriting.writing.weights import shipped_weights
 
@@ -165,12 +161,12 @@ def _write(args: argparse.Namespace) -> None:
       raise
     if is_folder:
       written, before = _fill(job, output, args.overwrite, reporter)
-      already = f'; {before:,} were there already (--overwrite writes anew)' if before else ''
+      already = f'; {before:,} were there already (--overwrite replaces them)' if before else ''
       reporter.say(f'wrote {counted(written, "picture")} to {output}{already}')
     elif drawn := job.draw(files, there):
       reporter.say(f'wrote {", ".join(map(str, drawn))}')
     elif job.skipped:
-      reporter.say(f'{output} is there already, nothing is written (--overwrite writes anew)')
+      reporter.say(f'{output} already exists: nothing was written (--overwrite replaces it)')
     for line in job.told():
       reporter.warn(line)
     _print_objects(args, job)
@@ -194,7 +190,9 @@ def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tu
     with exclusive(folder, work='filled', option='--output'):
       return job.fill(folder, overwrite)
   except Stopped as stop:
-    reporter.warn(f'stopped by {stop}; what is in {folder} stays. {how_to_go_on(overwrite)}')
+    reporter.warn(
+      f'stopped by {stop}; the contents of {folder} are kept. {how_to_go_on(overwrite)}'
+    )
     raise
 
 
@@ -217,8 +215,8 @@ def _tell_texts(texts: Sequence['Text'], ability: 'Ability', warn: Warn) -> None
       if text.error:
         warn(f'error: {text.error}')
     if has_unknown(texts, ability):
-      hint = '' if ability.drop_unknown else '; --drop-unknown leaves other signs out'
-      warn(f'these weights know {ability.known}{hint}')
+      hint = '' if ability.drop_unknown else '; --drop-unknown leaves out other characters'
+      warn(f'these weights can write {ability.known}{hint}')
   if signs := left_out(texts):
     warn(f'warning: {signs}')
 

@@ -59,7 +59,7 @@ def draw(text: str, face: Face, hand: Hand, rng: np.random.Generator, canvas: Ca
   if drawing is None:
     what = 'in slots' if canvas.slots else f'in the hand of {face.name}'
     raise DataError(
-      f'{text!r} does not fit a canvas {canvas.width} pixels wide {what}: draw a shorter word, or widen it'
+      f'{text!r} does not fit a canvas {canvas.width} pixels wide {what}: use a shorter word or a wider canvas'
     )
   return drawing
 

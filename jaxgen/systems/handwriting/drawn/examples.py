@@ -87,20 +87,20 @@ def check_writing(writing: Writing) -> None:
   height, width, _ = writing.canvas
   if height < 16 or width < height:
     raise ConfigError(
-      f'a canvas of {height} x {width} is too small to write on: 16 rows at least, and as many columns'
+      f'a canvas of {height} x {width} is too small: it needs at least 16 rows, and at least as many columns'
     )
   if not writing.faces:
-    raise ConfigError('there is no face to write in')
+    raise ConfigError('no face to write in')
   check_hands(writing.hands)
   *forms, replaced, marked = writing.variety  # the last two combine with the others
   if min(writing.variety) < 0 or max(sum(forms), replaced, marked) > 1:
     shares = ', '.join(f'{name} {share:g}' for name, share in writing.variety._asdict().items())
     raise ConfigError(
-      'the shares of varied words (config.data.variety) must not be negative, and 1 at most together, '
-      f'replaced and marked apart: got {shares}'
+      'the shares of varied words (config.data.variety) must be at least 0, and at most 1 in total '
+      f'(replaced and marked: at most 1 each): got {shares}'
     )
   if writing.num_writers < 0 or writing.first_writer < 0:
-    raise ConfigError('the number of writers and the first one cannot be negative')
+    raise ConfigError('num_writers and first_writer cannot be negative')
 
 
 def draw_example(writing: Writing, seed: int, index: int) -> Example:
@@ -136,7 +136,7 @@ def draw_example(writing: Writing, seed: int, index: int) -> Example:
       return Example(*drawing, text, hand.face, writer, skipped)
   raise DataError(
     f'{writing.words.name}: none of {_ATTEMPTS} words could be drawn on {writing.canvas.height} x '
-    f'{writing.canvas.width} pixels, for instance {text!r}: take shorter words, a wider canvas or other faces'
+    f'{writing.canvas.width} pixels, such as {text!r}: use shorter words, a wider canvas or other faces'
   )
 
 

@@ -46,7 +46,7 @@ def check_can_write(face: Face, text: str) -> None:
   without = missing(face, text)
   if without:
     glyphs = [f'{c!r} ({unicodedata.name(c, f"U+{ord(c):04X}")})' for c in without]
-    raise DataError(f'the face {face.name} has no glyph for {named(glyphs)} of {text!r}')
+    raise DataError(f'the face {face.name} has no glyph for {named(glyphs)} in {text!r}')
 
 
 @functools.lru_cache(maxsize=256)
@@ -60,7 +60,7 @@ def read_face(path: str) -> Face:
   try:
     ImageFont.truetype(path, 16)
   except OSError as error:
-    raise DataError(f'{path}: not a font that can be drawn: {first_line(error)}') from error
+    raise DataError(f'{path}: not a usable font: {first_line(error)}') from error
   return Face(Path(path).stem, path, characters)
 
 
@@ -106,7 +106,7 @@ def _files(name: str) -> list[str]:
     files = [str(path)] if path.exists() else []
   if not files:
     raise ConfigError(
-      f"{name}: no font there: give 'latin', 'arabic', a font file ({', '.join(SUFFIXES)}) or a folder"
+      f"{name}: no font found: give 'latin', 'arabic', a font file ({', '.join(SUFFIXES)}) or a folder"
     )
   return files
 
@@ -129,7 +129,7 @@ def is_shaped(text: str) -> bool:
   shaped = any(map(_is_joined, text))
   if shaped and not features.check('raqm'):
     raise ConfigError(
-      f'{text!r} needs a Pillow with Raqm to be shaped: install its wheel from PyPI'
+      f'{text!r} can only be shaped by a Pillow with Raqm: install its wheel from PyPI'
     )
   return shaped
 

@@ -32,7 +32,7 @@ def font_characters(path: Path) -> frozenset[str]:
   try:
     return frozenset(chr(code) for code in _codes(_table(content, b'cmap')))
   except (struct.error, zlib.error, IndexError, ValueError) as error:
-    raise DataError(f'{path}: not a font that can be read: {first_line(error)}') from error
+    raise DataError(f'{path}: not a readable font: {first_line(error)}') from error
 
 
 def _table(content: bytes, name: bytes) -> bytes:
@@ -68,7 +68,7 @@ def _codes(cmap: bytes) -> Iterator[int]:
 
 
 def _unknown(cmap: bytes, at: int) -> Iterator[int]:
-  raise ValueError(f'its cmap has format {struct.unpack_from(">H", cmap, at)[0]}')
+  raise ValueError(f'unsupported cmap format {struct.unpack_from(">H", cmap, at)[0]}')
 
 
 def _segments(cmap: bytes, at: int) -> Iterator[int]:

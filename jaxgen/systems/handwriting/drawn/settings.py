@@ -152,10 +152,10 @@ def set_word(face: Face, text: str, apart: bool = False) -> Setting:
     DataError: `apart` with a script whose letters join, an empty word or one without any ink.
   """
   if not text:
-    raise DataError('there is no text to draw: give a word of one letter at least')
+    raise DataError('no text to draw: give a word of at least one letter')
   if is_shaped(text):
     if apart:
-      raise DataError(f'{text!r} cannot stand in slots: its letters join. Use natural spacing')
+      raise DataError(f'{text!r} cannot be drawn in slots: its letters join. Use natural spacing')
     return _set_whole(face, text)
   glyphs = [(_narrowed if apart else glyph)(face, c) for c in text]
   if apart:

@@ -107,7 +107,7 @@ class WordList:
     if not rows:
       raise DataError(
         f'{self.name}: none of its {counted(len(self.words), "word")} has {shortest} to {longest} '
-        'letters, all of the charset and in a face: allow longer words or other letters, or name another '
+        'letters, all in the charset and in one face: allow longer words or other letters, or name another '
         'list or other faces'
       )
     return self._kept(np.array(rows)), Dropped(**dropped)
@@ -128,8 +128,8 @@ class WordList:
     n = len(self.words)
     if not 0 <= unseen < n:
       raise ConfigError(
-        f'{self.name}: cannot set {counted(unseen, "word")} aside of {n} (config.data.num_unseen): '
-        f'ask for {n - 1} at most'
+        f'{self.name}: cannot hold out {counted(unseen, "word")} of {n} (config.data.num_unseen): '
+        f'at most {n - 1}'
       )
     shuffled = order(seed, 'unseen words', 0, n)
     return self._kept(np.sort(shuffled[unseen:])), self._kept(np.sort(shuffled[:unseen]))
@@ -212,7 +212,7 @@ def find_phrases(named: str | Path) -> tuple[list[str], str]:
   lines = list(filter(None, map(str.split, _text(Path(named).expanduser()).splitlines())))
   firsts = {fields[0] for fields in lines}
   if len(firsts) == len(lines) > 0 and all(len(x) == 2 and _count(x[1]) >= 0 for x in lines):
-    return [x[0] for x in lines], 'each line is a word and a number, which is taken for its count'
+    return [x[0] for x in lines], 'each line is a word and a number, which is read as its count'
   return [' '.join(fields) for fields in lines], ''
 
 
@@ -247,7 +247,7 @@ def read_word_list(path: str | Path, odd: list[OddLine] | None = None) -> WordLi
     with_count += len(fields) - 1
     counts[word] = counts.get(word, 0.0) + count
   if not counts and not odd:
-    raise DataError(f'{path}: no word in it: write one a line')
+    raise DataError(f'{path}: contains no word: write one per line')
   weights = np.array(list(counts.values()))
   if with_count and not weights.any():
     raise DataError(f'{path}: every count is 0')

@@ -125,7 +125,7 @@ def mean_relative_living_times(
     ValueError: there are fewer images than landmarks.
   """
   if len(images) < landmarks:
-    raise ValueError(f'{landmarks} landmarks need as many images, there are {len(images)}')
+    raise ValueError(f'{landmarks} landmarks need at least as many images, got {len(images)}')
   flat = np.asarray(images).reshape(len(images), -1)
   if flat.size <= _WHOLE:
     flat = flat.astype(np.float64)

@@ -151,7 +151,7 @@ def converted(state: Mapping[str, np.ndarray]) -> Params:
   for name, wants in wanted.items():
     if state[name].shape != wants:
       raise DataError(
-        f'not the weights of the FID: {name} has the shape {list(state[name].shape)}, not {list(wants)}'
+        f'not the weights of the FID: {name} has shape {list(state[name].shape)}, expected {list(wants)}'
       )
   return {layer: _folded(state, layer) for layer in LAYERS}
 

@@ -25,7 +25,7 @@ def widths_for(image_shape: tuple[int, int]) -> tuple[int, ...]:
   sizes = {(128, 512): WIDTHS, (64, 256): WIDTHS[1:], (32, 128): WIDTHS[2:]}
   if image_shape not in sizes:
     height, width = image_shape
-    raise ValueError(f'images are 32x128, 64x256 or 128x512, not {height}x{width}')
+    raise ValueError(f'images must be 32x128, 64x256 or 128x512, not {height}x{width}')
   return sizes[image_shape]
 
 
@@ -94,7 +94,7 @@ def paper_discriminator(
   paper = widths_for(image_shape)
   if widths and len(widths) != len(paper):
     raise ValueError(
-      f'a discriminator of {image_shape[0]}x{image_shape[1]} has {len(paper)} widths, not {len(widths)}'
+      f'a discriminator of {image_shape[0]}x{image_shape[1]} needs {len(paper)} widths, not {len(widths)}'
     )
   after = paper.index(ATTENTION_WIDTH) + 1 if attention else 0
   return Discriminator(widths or paper, norm, attention_after=after, spectral_norm=True, **options)

@@ -28,7 +28,7 @@ def filters_for(image_shape: tuple[int, int]) -> tuple[int, ...]:
   height, width = image_shape
   blocks = height.bit_length() - 1
   if height * START[1] != width or height != 2**blocks or not 5 <= blocks <= len(FILTERS):
-    raise ValueError(f'images are 32x128, 64x256 or 128x512, not {height}x{width}')
+    raise ValueError(f'images must be 32x128, 64x256 or 128x512, not {height}x{width}')
   return FILTERS[:blocks]
 
 

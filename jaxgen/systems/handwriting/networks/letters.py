@@ -129,11 +129,11 @@ class LetterGenerator(Layers):
     doublings = math.log2(self.slot / self.columns)
     rising = math.log2(self.height / ROWS)
     if doublings % 1 or rising % 1 or not 0 <= doublings <= rising:
-      raise ValueError(f'no doublings lead from 4 x {self.columns} to {self.height} x {self.slot}')
+      raise ValueError(f'4 x {self.columns} cannot be doubled to {self.height} x {self.slot}')
     if len(self.widths) != self.num_blocks + 1 or not 0 <= self.place_after <= self.num_blocks:
       raise ValueError(
-        f'height {self.height} has {self.num_blocks} blocks: widths has one more, not '
-        f'{len(self.widths)}, and place_after is at most that, not {self.place_after}'
+        f'height {self.height} has {self.num_blocks} blocks: widths needs one more, not '
+        f'{len(self.widths)}, and place_after is at most as many, not {self.place_after}'
       )
 
   def _side_by_side(self, mixing: jax.Array, labels: jax.Array) -> jax.Array:

@@ -93,7 +93,9 @@ class GatedRecogniser(Recogniser):
   def __call__(self, x: jax.Array, widths: jax.Array | None = None) -> Reading:
     """Reads images [B, H, W, 1]; `widths` [B] in pixels where lines end before the canvas does."""
     if self.frame_stride not in (2, 8):
-      raise ValueError(f'frame_stride of a gated recogniser is 2 or 8, not {self.frame_stride}')
+      raise ValueError(
+        f'frame_stride of a gated recogniser must be 2 or 8, not {self.frame_stride}'
+      )
     x, stride = self.ink(x, widths), 1
     if self.frame_stride == 8:
       x, stride = tiled(x), 2
@@ -145,7 +147,7 @@ class ConvolutionalRecogniser(Recogniser):
     """Reads images [B, H, W, 1]; `widths` [B] in pixels where lines end before the canvas does."""
     if self.frame_stride not in (2, 4):
       raise ValueError(
-        f'frame_stride of a convolutional recogniser is 2 or 4, not {self.frame_stride}'
+        f'frame_stride of a convolutional recogniser must be 2 or 4, not {self.frame_stride}'
       )
     x, second = self.ink(x, widths), self.frame_stride // 2
     x = self._stage(x, 16, (2, 2), 1, widths)
@@ -188,7 +190,7 @@ def make_recogniser(kind: str, num_symbols: int, **options: Any) -> Recogniser:
     ValueError: for an unknown name.
   """
   if kind not in KINDS:
-    raise ValueError(f'a recogniser is one of {", ".join(KINDS)}, not {kind!r}')
+    raise ValueError(f'unknown recogniser {kind!r}; known: {", ".join(KINDS)}')
   if kind == 'gated':
     return GatedRecogniser(num_symbols=num_symbols, **options)
   return ConvolutionalRecogniser(num_symbols=num_symbols, blstm=kind == 'conv_blstm', **options)

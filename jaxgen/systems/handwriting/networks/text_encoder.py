@@ -47,7 +47,7 @@ class TextEncoder(nn.Module):
     """
     chex.assert_rank([labels, lengths], [2, 1])
     if self.pooling not in POOLINGS:
-      raise ValueError(f'pooling is one of {", ".join(POOLINGS)}, not {self.pooling!r}')
+      raise ValueError(f'unknown pooling {self.pooling!r}; known: {", ".join(POOLINGS)}')
     types = {'dtype': self.dtype, 'param_dtype': self.param_dtype}
     x = nn.Embed(self.num_symbols + 1, self.features, name='embedding', **types)(labels)
     for i in range(1, self.layers + 1):

@@ -107,7 +107,9 @@ def fit_calibration(
   """
   counts = np.ones(len(beams), int) if counts is None else np.asarray(counts)
   if not len(beams) == len(correct) == len(counts):
-    raise ValueError(f'{len(beams)} beams for {len(correct)} readings and {len(counts)} counts')
+    raise ValueError(
+      f'lengths differ: {len(beams)} beams, {len(correct)} readings, {len(counts)} counts'
+    )
   if not len(beams):
     return NONE
   right = np.asarray(correct, bool)

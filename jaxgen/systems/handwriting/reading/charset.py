@@ -44,10 +44,10 @@ class Charset:
   def __post_init__(self) -> None:
     for symbol in self.symbols:
       if not isinstance(symbol, str) or len(symbol) != 1 or normalised(symbol) != symbol:
-        raise DataError(f'the charset holds {symbol!r}: a symbol is one code point in NFC')
+        raise DataError(f'the charset contains {symbol!r}: a symbol must be one code point in NFC')
     twice = sorted({symbol for symbol in self.symbols if self.symbols.count(symbol) > 1})
     if twice:
-      raise DataError(f'the charset holds {", ".join(map(shown, twice))} more than once')
+      raise DataError(f'the charset contains {", ".join(map(shown, twice))} more than once')
 
   @classmethod
   def of(cls, texts: Iterable[str]) -> 'Charset':
@@ -62,7 +62,7 @@ class Charset:
       DataError: `symbols` is not a list of symbols.
     """
     if not isinstance(symbols, (list, tuple)):
-      raise DataError(f'a charset is a list of symbols, not a {type(symbols).__name__}')
+      raise DataError(f'a charset must be a list of symbols, not a {type(symbols).__name__}')
     return cls(tuple(symbols))
 
   def to_json(self) -> list[str]:

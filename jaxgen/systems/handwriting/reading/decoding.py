@@ -62,7 +62,7 @@ def read(
     At least one reading, at most `beam`; their texts are distinct.
   """
   if lexicon is not None and (lexicon.rtl != rtl or not beam):
-    raise ValueError('the lexicon needs a beam, and the direction of the text')
+    raise ValueError('the lexicon needs a beam, and must run in the direction of the text')
   log_probs = log_probabilities(logits)
   if beam:
     found = beam_search(log_probs, beam, lexicon, weight)
@@ -115,7 +115,7 @@ def beam_search(
     The best `beam` texts, best first; at least one.
   """
   if beam < 1 or not weight >= 0:
-    raise ValueError(f'beam {beam} is not at least 1, or weight {weight} is below 0')
+    raise ValueError(f'beam = {beam} must be at least 1, and weight = {weight} at least 0')
   search = _Search(beam, lexicon if weight else None, weight)
   for frame in log_probs:
     search.advance(frame)

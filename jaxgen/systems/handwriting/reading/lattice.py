@@ -20,7 +20,7 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
   """
   logits = np.asarray(logits, np.float64)
   if np.isnan(logits).any():
-    raise ValueError('the logits of the recogniser are not numbers')
+    raise ValueError('the logits of the recogniser contain NaN')
   return log_softmax(np.maximum(logits, LOG_ZERO), axis=-1)
 
 

@@ -41,11 +41,11 @@ class Lexicon:
       words = {part for word in words for part in word.split()}
     words -= {''}
     if not words:
-      raise DataError('the lexicon holds no word')
+      raise DataError('the lexicon contains no word')
     self._space = 0
     if lines:
       if SPACE not in charset.labels:
-        raise DataError('the charset has no space: it reads words, not lines of them')
+        raise DataError('the charset has no space: this model reads words, not lines')
       self._space = charset.labels[SPACE]
     try:
       labels, lengths = charset.encode(sorted(words))

@@ -84,7 +84,7 @@ def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
     listing = sorted_files(Path(name))
     told += [f'{name}: {line}' for line in listing.told]
     if not listing.images:
-      error = f'{name}: holds no image ({", ".join(SUFFIXES)})'
+      error = f'{name}: contains no image ({", ".join(SUFFIXES)})'
       found.setdefault(name, Given(name, error))
     for path in listing.images:
       found.setdefault(str(path), Given(str(path)))
@@ -124,16 +124,16 @@ def picture_of(image: np.ndarray, name: str | Path, ink: Ink, widest: int) -> Pi
   wanted = max(1, round(width * ink.height / height))
   if wanted > widest:
     raise DataError(
-      f'{name}: {wanted:,} pixels wide at the height of {ink.height} that it is read at, and {widest:,} are '
-      'the limit: cut the line in two'
+      f'{name}: {wanted:,} pixels wide when scaled to the reading height of {ink.height}; the limit is '
+      f'{widest:,}: cut the line in two'
     )
   if height > _TALLEST * width:
     raise DataError(
-      f'{name}: {height / width:.0f} times as high as wide, which is no line of text: cut lines out of it'
+      f'{name}: {height / width:.0f} times as high as wide, so not a line of text: cut lines out of it'
     )
   if (lines := num_lines(image, ink.invert)) > 1:
     raise DataError(
-      f'{name}: seems to show {lines} lines of text, and one is read at a time: cut it into lines'
+      f'{name}: seems to show {lines} lines of text, but one is read at a time: cut it into lines'
     )
   pixels, _ = to_ink(image, ink)
   return Picture(pixels, width, is_blank(pixels))

@@ -113,8 +113,8 @@ def _open(
     rows = list(tables.read_tables(store, found, settings.columns, report))
   elif not rows and not report.rows:
     raise DataError(
-      f'{store.root}: holds no table (.csv or .tsv), no images with text files of their names, no ALTO or PAGE '
-      'files, and no list of names and texts (.txt)'
+      f'{store.root}: contains no table (.csv or .tsv), no images with text files of the same name, no ALTO or '
+      'PAGE files, and no list of names and texts (.txt)'
     )
   return rows, lambda path: _of_files(store, path)
 

@@ -56,7 +56,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 
   def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
     """Called at a document type declaration."""
-    raise DataError('has a document type (<!DOCTYPE>), which is refused: remove it')
+    raise DataError('has a document type (<!DOCTYPE>), which is not allowed: remove it')
 
 
 def read_page(content: bytes, name: str, level: str = 'line') -> Page | None:
@@ -125,14 +125,16 @@ def cut(page: np.ndarray, region: Region, size: tuple[float, float] | None) -> n
   height, width = page.shape
   if size is not None:
     if abs(size[0] * height / (size[1] * width) - 1) > _SAME_SHAPE:
-      raise DataError(f'its page is {size[0]:g} x {size[1]:g}, its picture {width} x {height}')
+      raise DataError(
+        f'its page of {size[0]:g} x {size[1]:g} differs in shape from its picture of {width} x {height}'
+      )
     scale = np.array([width / size[0], height / size[1]])
     polygon = polygon * scale
     baseline = None if baseline is None else baseline * scale
   polygon = np.clip(polygon, 0, [width, height])
   low, high = np.floor(polygon.min(0)).astype(int), np.ceil(polygon.max(0)).astype(int)
   if min(high - low) < 2:
-    raise DataError('its polygon is outside of the picture, or has no area')
+    raise DataError('its polygon is outside the picture, or has no area')
   crop = page[low[1] : high[1], low[0] : high[0]]
   inside = _mask(polygon - low, crop.shape)
   if not inside.any():
@@ -198,7 +200,7 @@ def _alto(root: ElementTree.Element, level: str) -> Page:
   unit = next((e.text or '' for e in _all(root, 'MeasurementUnit')), 'pixel').strip()
   found = list(_all(root, 'Page'))
   if len(found) > 1:  # there is at most one picture, and no telling whose it is
-    raise DataError(f'describes {len(found)} pages: one a file is read')
+    raise DataError(f'describes {len(found)} pages: expected one per file')
   page = found[0] if found else root
   size = _attributes(page, 'WIDTH', 'HEIGHT')
   if not size or min(size) <= 0:

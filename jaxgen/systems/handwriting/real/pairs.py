@@ -37,7 +37,7 @@ def read_pairs(store: Store, columns: Mapping[str, str], report: Report) -> Iter
     elif found:
       report.add('ambiguous image', store.shown(name), ' or '.join(found[:3]))
     else:
-      report.add('missing image', store.shown(name), f'no {stem}.png, or of another kind')
+      report.add('missing image', store.shown(name), f'no {stem}.png or other type of image')
   for stem, found in images.items():
     if stem not in texts:
       report.rows += 1

@@ -8,39 +8,39 @@ from jaxgen.words import counted
 
 # Everything that can be wrong with a row, and its rule. Rows of the first dict are kept, fixed as described.
 FIXED = {
-  'not NFC': 'composed (NFC)',
-  'odd spaces': 'runs of any white space became one plain space, those at the ends were removed',
-  'invisible characters': 'soft hyphens, marks of direction and of zero width were removed',
-  'other case': 'no file has this name, and one has it in other capitals and small letters',
-  'light ink': 'light ink on dark paper was turned',
+  'not NFC': 'normalised to NFC',
+  'odd spaces': 'white space collapsed to single plain spaces, and trimmed at both ends',
+  'invisible characters': 'soft hyphens, direction marks and zero-width characters removed',
+  'other case': 'no file has exactly this name, but one differs only in letter case',
+  'light ink': 'light ink on dark paper was inverted',
 }
 REFUSED = {
-  'wrong number of fields': 'the line has not as many fields as the header',
-  'missing image': 'no such file in the set, in a folder that fits the name',
-  'ambiguous image': 'several files have this name: give its folder and ending, or keep one',
+  'wrong number of fields': 'the line has more or fewer fields than the header',
+  'missing image': 'no such file in the set, in a folder that matches the name',
+  'ambiguous image': 'several files have this name: give its folder and suffix, or keep only one',
   'unreadable image': 'not an image, or damaged',
   'blank image': 'nothing is written on it',
   'absurd size': 'under 8 pixels high, over 16,384 either way, or one side over 128 times the other',
   'empty transcript': 'no text',
-  'unread': "holds the set's mark of what could not be read",
-  'line break': 'a word or a line is one line of text; in a table, look for an unclosed quote',
+  'unread': "contains the set's mark for what could not be read",
+  'line break': 'a transcript must be one line of text; in a table, look for an unclosed quote',
   'control character': 'not text',
-  'damaged text': 'the replacement mark, or no assigned character: look at the encoding',
-  'no writer': 'the table knows writers, and not this one',
+  'damaged text': 'a replacement or unassigned character: check the encoding',
+  'no writer': 'the table names writers, but none for this row',
   'unknown split': 'neither train, validation nor test',
   'named twice': 'the same image with the same text: the first one is kept',
   'two transcripts': 'the same image with different texts: none is kept',
-  'same picture': 'pixels and text of an earlier row',
+  'same picture': 'same pixels and text as an earlier row',
   'bad region': 'its polygon is missing, outside the page or too small',
   'bad page': 'its XML or its image cannot be used',
   'symbol outside the charset': 'cannot be encoded',
   'too wide': 'wider than the canvas at its height',
-  'too long': 'more characters than wanted',
-  'too short': 'fewer characters than wanted',
-  'too long for the frames': 'CTC needs a frame a character, and one between two of a kind',
-  'too narrow for the frames': 'trained on at its own width it has fewer frames than CTC needs for its text',
-  'narrower than its text': 'under 3 pixels a character at height 64: its crop is wrong',
-  'not a single word': 'has spaces where single words are wanted',
+  'too long': 'more characters than allowed',
+  'too short': 'fewer characters than allowed',
+  'too long for the frames': 'CTC needs one frame per character, and one between two equal ones',
+  'too narrow for the frames': 'trained at its own width it has fewer frames than CTC needs for its text',
+  'narrower than its text': 'under 3 pixels per character at height 64: its crop is wrong',
+  'not a single word': 'contains spaces where single words are expected',
 }
 _NAMED = 5
 
@@ -139,7 +139,7 @@ class Report:
   def bad_rows(self) -> list[str]:
     """A line for each kind of row that was fixed or refused."""
     lines = []
-    for rules, did in ((REFUSED, 'left out'), (FIXED, 'mended')):
+    for rules, did in ((REFUSED, 'left out'), (FIXED, 'fixed')):
       for kind in rules:
         if kind in self.counts:
           n, names = self.counts[kind], self.named[kind]
@@ -175,8 +175,8 @@ class Report:
   def nothing_left(self) -> DataError:
     """The error for a set without a usable row."""
     worst = sorted((k for k in self.counts if k in REFUSED), key=lambda k: -self.counts[k])
-    why = [f'{self.counts[kind]:,} {kind}, as {self.named[kind][0]}' for kind in worst[:3]]
-    return DataError(f'{self.name}: no row can be used: {"; ".join(why) or "it has none"}')
+    why = [f'{self.counts[kind]:,} {kind}, such as {self.named[kind][0]}' for kind in worst[:3]]
+    return DataError(f'{self.name}: no row is usable: {"; ".join(why) or "it has none"}')
 
 
 def split_table(split: str, texts: Sequence[str], writers: Sequence[str]) -> SplitTable:

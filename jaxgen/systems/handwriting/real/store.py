@@ -113,7 +113,7 @@ class Store:
       if place.archive is None:
         return Path(place.path).read_bytes()
       if place.stamp[0] > _LARGEST:
-        raise DataError(f'{name}: unpacks to {place.stamp[0]:,} bytes')
+        raise DataError(f'{name}: too large, unpacks to {place.stamp[0]:,} bytes')
       return place.archive.read(place.path)
     except _UNREADABLE as error:
       raise DataError(f'{self.shown(name)}: cannot be read: {error}') from error
@@ -184,9 +184,7 @@ def _in_zip(path: Path) -> dict[str, _Place]:
   except FileNotFoundError as error:
     raise DataError(f'{path}: no such folder or zip file') from error
   except (OSError, zipfile.BadZipFile) as error:
-    raise DataError(
-      f'{path}: neither a folder nor a zip file that can be read ({error})'
-    ) from error
+    raise DataError(f'{path}: neither a folder nor a readable zip file ({error})') from error
   places = {}
   for member in archive.infolist():
     name = unicodedata.normalize('NFC', _as_written(member).replace('\\', '/'))

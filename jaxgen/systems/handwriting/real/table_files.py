@@ -29,7 +29,7 @@ def find_tables(store: Store, table: str = '') -> dict[str, str]:
   if table:
     if table not in store.names:
       there = ', '.join(tables) or 'none'
-      raise DataError(f'{store.root}: no table {table!r}; there are: {there}')
+      raise DataError(f'{store.root}: no table {table!r}; available: {there}')
     return {table: ''}
   return _by_split(store, tables, alike=True)
 
@@ -73,7 +73,7 @@ def _by_split(store: Store, tables: Sequence[str], alike: bool) -> dict[str, str
   differ = alike and len({rest for _, rest in splits.values()}) > 1
   if differ or '' in found or 'train' not in found or len(found) < len(tables):
     raise DataError(
-      f'{store.root}: has several tables that are not train, validation and test alone; say which one by '
+      f'{store.root}: has several tables that are not just train, validation and test; choose one with '
       f'--config.data.table=NAME: {", ".join(tables)}'
     )
   return {name: split for name, (split, _) in splits.items()}

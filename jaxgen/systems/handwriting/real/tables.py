@@ -53,7 +53,7 @@ def check_columns(columns: Mapping[str, str]) -> None:
   for role in columns:
     if role not in COLUMNS:
       near = near_matches(role, tuple(COLUMNS))
-      raise ConfigError(f'columns: unknown {role!r}.{near} Known are {", ".join(COLUMNS)}')
+      raise ConfigError(f'columns: unknown {role!r}.{near} Known: {", ".join(COLUMNS)}')
 
 
 def read_tables(
@@ -173,7 +173,7 @@ def decoded(content: bytes, where: str) -> str:
     return decoded_text(content)
   except UnicodeError as error:
     at = content[: getattr(error, 'start', 0)].count(b'\n') + 1
-    raise DataError(f'{where} line {at}: is not UTF-8: save it in this encoding') from error
+    raise DataError(f'{where} line {at}: is not UTF-8: save it as UTF-8') from error
 
 
 def are_given(columns: Mapping[str, str]) -> bool:
@@ -198,7 +198,7 @@ def _numbered(
   missing = [role for role in _NEEDED if not columns.get(role)]
   if missing:
     raise DataError(
-      f'{where}: without a header it needs the number of the column of {missing[0]}s: '
+      f'{where}: a table without a header needs the number of its column of {missing[0]}s: '
       f'--config.data.columns.{missing[0]}=NUMBER'
     )
   tabs = ['\t' in line for line in lines]
@@ -213,7 +213,7 @@ def _numbered(
   for role, name in columns.items():
     if name not in (*names, FOLDER, ''):
       raise DataError(
-        f'{where}: no column {name} (--config.data.columns.{role}): it has {len(names)}, counted from 0'
+        f'{where}: no column {name} (--config.data.columns.{role}): it has {len(names)}, numbered from 0'
       )
   return mark, names
 
@@ -244,8 +244,8 @@ def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, lis
   role = next(role for role in _NEEDED if role not in known)
   raise DataError(
     f'{where}: no column {columns.get(role) or " or ".join(COLUMNS[role])}; its header has '
-    f'{", ".join(names)[:200]}: name the column by --config.data.columns.{role}=NAME, or all by numbers from 0 '
-    'where there is no header'
+    f'{", ".join(names)[:200]}: name the column with --config.data.columns.{role}=NAME, or number all from 0 '
+    'if there is no header'
   )
 
 
@@ -280,7 +280,7 @@ def _records(text: str, delimiter: str, where: str) -> Iterator[_Record]:
         yield start, fields
       start = reader.line_num + 1
   except csv.Error as error:
-    raise DataError(f'{where} line {start}: its quotes are damaged ({error})') from error
+    raise DataError(f'{where} line {start}: broken quotes ({error})') from error
 
 
 def _unquoted(field: str) -> str:

@@ -182,7 +182,7 @@ def load_words(
     raise report.nothing_left()
   for part in SPLITS:
     if (splits == part).any() and not kept[splits == part].any():
-      report.notes.append(f'{part}: no row of {(splits == part).sum():,} can be used')
+      report.notes.append(f'{part}: no usable row among {(splits == part).sum():,}')
   everything = Words(
     tuple(texts), tuple(writers), tuple(files), prepared.numbers, prepared.widths, height, width,
     known.rtl if rtl is None else rtl, prepared.gather, np.arange(len(texts)),
@@ -200,7 +200,7 @@ def _root(name: str, directory: str) -> Path:
   if not root.exists():
     near = near_matches(name, KNOWN)
     raise DataError(
-      f'{root}: no such folder or zip file, and no set of this name.{near} Known are {", ".join(KNOWN)}'
+      f'{root}: no such folder or zip file, and no set of this name.{near} Known: {", ".join(KNOWN)}'
     )
   return root
 
@@ -251,13 +251,15 @@ def _too_narrow(
     count = int((narrow & (splits == split)).sum())
     if count:
       report.notes.append(
-        f'{split}: {counted(count, "image")} too narrow for the frames of the text, which no reader of '
-        f'{wanted.frame_stride} pixels a frame reads rightly'
+        f'{split}: {counted(count, "image")} too narrow for the frames of the text, which no reader with '
+        f'{wanted.frame_stride} pixels per frame can read correctly'
       )
   narrow &= ~np.isin(splits, list(wanted.evaluated))
   for i in np.flatnonzero(narrow).tolist():
     report.add(
-      'too narrow for the frames', files[i], f'{needed[i]}, not {frames[i]}, for {texts[i][:40]!r}'
+      'too narrow for the frames',
+      files[i],
+      f'needs {needed[i]}, has {frames[i]}, for {texts[i][:40]!r}',
     )
   return narrow
 
@@ -280,11 +282,11 @@ def _not_fitting(
 ) -> tuple[str, str] | None:
   needed, frames = frames_needed(text), -(-canvas // frame_stride)
   if width > canvas:
-    return 'too wide', f'{width}, not {canvas}'
+    return 'too wide', f'{width}, at most {canvas}'
   if width * 64 < _NARROWEST * len(text) * height:
-    return 'narrower than its text', f'{width} for {text[:40]!r}'
+    return 'narrower than its text', f'{width} pixels for {text[:40]!r}'
   if needed > frames:
-    return 'too long for the frames', f'{needed}, not {frames}, for {text[:40]!r}'
+    return 'too long for the frames', f'needs {needed}, has {frames}, for {text[:40]!r}'
   return None
 
 
@@ -293,7 +295,7 @@ def _describe(words: Mapping[str, Words], kept: Words, report: Report) -> None:
   for name, part in [*words.items(), ('all', kept)]:
     report.tables.append(split_table(name, part.texts, part.writers))
   if not any(kept.writers):
-    report.notes.append('no writers are known: a hand may be in several splits')
+    report.notes.append('writers are unknown: a hand may be in several splits')
   if 'train' not in words:
     return
   for name in set(words) - {'train'}:

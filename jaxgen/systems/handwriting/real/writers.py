@@ -63,7 +63,7 @@ def share_out(
     raise ConfigError(f'split = {rule.how!r} must be one of {", ".join(HOW)}')
   if min(rule.validation, rule.test) < 0 or rule.validation + rule.test >= 1:
     raise ConfigError(
-      f'shares of validation and test = {rule.validation} and {rule.test} must not be negative, and leave rows'
+      f'shares of validation and test = {rule.validation} and {rule.test} must be at least 0 and sum to below 1'
     )
   pages = [group and f'{writer} {group}' for writer, group in zip(writers, groups, strict=True)]
   how = _found(writers, pages, given, rule) if rule.how == 'auto' else rule.how
@@ -76,7 +76,9 @@ def share_out(
     return _drawn(_units(range(len(writers)), (), 0), rule, 'rows')
   names = pages if how == 'group' else writers
   if not all(names):
-    raise DataError(f"to split by {how} every row needs one: name the table's column of {how}s")
+    raise DataError(
+      f"splitting by {how} requires one in every row: name the table's column of {how}s"
+    )
   if how == 'writer' and rule.test_writers:
     return _by_test_writers(writers, pages, rule)
   return _drawn(names, rule, f'{how}s')
@@ -112,7 +114,7 @@ def _by_test_writers(writers: Sequence[str], pages: Sequence[str], rule: SplitRu
   others = [i for i, w in enumerate(writers) if tidied(w) not in tested]
   if not others:
     raise DataError(
-      'all rows are of test writers (--config.data.test_writers): none is left to train on'
+      'all rows are by test writers (--config.data.test_writers): none is left to train on'
     )
   units = _units(others, (pages, writers), len(SPLITS) - 1)
   splits[others] = _drawn(units, rule._replace(test=0.0), 'validation')
@@ -131,7 +133,7 @@ def _tested(writers: Sequence[str], rule: SplitRule) -> set[str]:
   if unknown := sorted(tested - known):
     near, there = near_matches(unknown[0], known), sorted(known)
     raise DataError(
-      f'no rows of the test writer {", ".join(unknown)} (--config.data.test_writers).{near} There are '
+      f'no rows by the test writer {", ".join(unknown)} (--config.data.test_writers).{near} Known: '
       f'{named(there, _SHOWN)}'
     )
   return tested
@@ -146,11 +148,11 @@ def _given(
     lost = []
   if lost:
     raise DataError(
-      f'the table has no row of {" nor ".join(lost)} that can be used: give it some, or leave the splits out '
-      'of it, and all rows are shared out'
+      f'the table has no usable row of {" or ".join(lost)}: add some, or remove the splits from it to have '
+      'all rows split automatically'
     )
   if '' in given:
-    raise DataError('the table does not say the split of every row')
+    raise DataError('the table does not give the split of every row')
   if 'validation' in given or rule.validation == 0:
     return splits
   train = [i for i, split in enumerate(given) if split == 'train']
@@ -167,7 +169,9 @@ def _drawn(units: Sequence[str], rule: SplitRule, stream: str) -> np.ndarray:
     (name, share) for name, share in (('test', rule.test), ('validation', rule.validation)) if share
   ]
   if len(names) <= len(wanted):
-    raise DataError(f'{len(names)} cannot be shared out to {len(wanted) + 1} splits')
+    raise DataError(
+      f'{len(names)} writers, pages or rows cannot be divided among {len(wanted) + 1} splits'
+    )
   drawn = deque(names[i] for i in order(rule.seed, f'handwriting_{stream}', 0, len(names)))
   split_of = dict.fromkeys(names, 'train')
   for position, (split, share) in enumerate(wanted):

@@ -57,7 +57,7 @@ def known_options(root: Path) -> dict[str, Any] | None:
     known = None
   if not isinstance(known, dict):
     raise ConfigError(
-      f'{root} holds other files and no {ABOUT} of jaxgen write: name a folder of its own'
+      f'{root} holds other files and no {ABOUT} of jaxgen write: name a new or empty folder'
     )
   return known
 
@@ -92,8 +92,8 @@ class SetFolder:
     others = [] if known is None else _differing(known, about)
     if others and not overwrite:
       raise ConfigError(
-        f'{root} holds words that were written otherwise ({", ".join(others)}): name another folder, or '
-        'take --overwrite'
+        f'{root} holds words written with other settings ({", ".join(others)}): name another folder, or '
+        'add --overwrite'
       )
     self._fits = known is not None and not others
     size = known.get(SIZE) if known and self._fits else None
@@ -113,7 +113,7 @@ class SetFolder:
     except (UnicodeError, ValueError, csv.Error) as error:
       raise DataError(f'{path} is damaged: move it away') from error
     if header != _HEADER or any(len(line) != len(_HEADER) for line in lines):
-      raise DataError(f'{path} is none of jaxgen write: move it away')
+      raise DataError(f'{path} was not written by jaxgen write: move it away')
     return {line[0]: line for line in lines if (self.root / line[0]).is_file()}
 
   def has(self, entry: Entry, svg: bool) -> bool:
@@ -124,14 +124,14 @@ class SetFolder:
     """
     path = self.root / entry.file
     if path.is_dir():
-      raise UserError(f'{path} is a folder, and a picture goes there: move it away')
+      raise UserError(f'{path} is a folder where a picture belongs: move it away')
     if self._overwrite or not is_there(path) or self._is_of_before(path, entry):
       return False
     try:
       read_size(path)
     except DataError as error:
       raise UserError(
-        f'{path} is there and is no image: move it away, or take --overwrite'
+        f'{path} exists and is not an image: move it away, or add --overwrite'
       ) from error
     self._list(entry)
     return not svg or (self._has_outlines and path.with_suffix('.svg').is_file())

@@ -121,14 +121,14 @@ class Job:
     wanted = all_wanted(self.texts, self._options.styles)
     if len(wanted) > LARGEST_SHEET:
       raise ConfigError(
-        f'{len(wanted):,} pictures are more than the {LARGEST_SHEET:,} of a sheet: name a folder with '
+        f'{len(wanted):,} pictures exceed the limit of {LARGEST_SHEET:,} per sheet: name a folder with '
         '--output'
       )
     missing = [file for file in files if file not in there]
     if missing or self._options.tries:
       contents = self._drawn(files, wanted)
       if other := next((file for file in there if file.read_bytes() != contents[file]), None):
-        error = f'{other} is there already and is another sheet: nothing is written (--overwrite writes anew)'
+        error = f'{other} already exists with another sheet: nothing was written (--overwrite replaces it)'
         self._warn(f'error: {error}')
         self.failed |= {i: error for i, _ in wanted}
         self.misread.clear()
@@ -149,7 +149,7 @@ class Job:
     width, height = (self._finish.scale * side for side in (sheet.width, sheet.height))
     if width * height > MOST_PIXELS and any(file.suffix.lower() == '.png' for file in files):
       raise ConfigError(
-        f'a sheet of {width:,} x {height:,} pixels is too large: take a smaller --scale, fewer texts or '
+        f'a sheet of {width:,} x {height:,} pixels is too large: use a smaller --scale, fewer texts or '
         'styles, or name a folder with --output'
       )
     return {
@@ -233,7 +233,7 @@ class Job:
     return found
 
   def _illegible(self, words: dict[str, str]) -> str:
-    read = ', '.join(f'{word!r} reads {text!r}' for word, text in words.items())
+    read = ', '.join(f'{word!r} read as {text!r}' for word, text in words.items())
     return f'not legible after {self._options.tries} tries ({read})'
 
   def _made(self, wanted: Sequence[Wanted]) -> Iterator[Picture]:

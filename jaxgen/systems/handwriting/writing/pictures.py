@@ -148,6 +148,6 @@ def health(faults: Iterable[frozenset[str]], total: int, step: int) -> list[str]
   counts = Counter(kind for kinds in faults for kind in kinds)
   return [
     f'{n} of {total} {"picture" if total == 1 else "pictures"} {"is" if n == 1 else "are"} {kind}: '
-    f'the weights, of step {step:,}, write nothing there; name others with --weights or --step, or train longer'
+    f'the weights of step {step:,} write nothing there; choose others with --weights or --step, or train longer'
     for kind, n in counts.items()
   ]

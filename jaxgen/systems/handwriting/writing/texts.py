@@ -64,7 +64,7 @@ class Ability(NamedTuple):
   def fault(self, word: str) -> str:
     """Why a word (from `Charset.spelt`) cannot be written; '' if it can."""
     if unknown := self.charset.unknown(word):
-      return f'{word!r}: these weights know no {" ".join(map(shown, unknown))}'
+      return f'{word!r}: these weights cannot write {" ".join(map(shown, unknown))}'
     if len(word) > self.longest:
       return f'{word!r} has {len(word)} letters, and these weights write at most {self.longest}'
     return ''
@@ -75,9 +75,11 @@ def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
   found = []
   for word in map(ability.charset.spelt, given):
     if not word.strip():
-      found.append(Text(word, error=f'{word!r} is empty: name a word'))
+      found.append(Text(word, error=f'{word!r} is empty: give a word'))
     elif word.split() != [word]:
-      found.append(Text(word, error=f'{word!r} has a space: lines of words go through --text FILE'))
+      found.append(
+        Text(word, error=f'{word!r} contains a space: write lines of words with --text FILE')
+      )
     else:
       kept, left_out = ability.part(word)
       if not kept:
@@ -119,7 +121,7 @@ def read_lines(path: Path) -> list[str]:
   except OSError as error:
     raise DataError(f'{path}: cannot read this text: {error.strerror}') from error
   if not text.strip():
-    raise DataError(f'{path}: no word in it')
+    raise DataError(f'{path}: contains no word')
   return text.rstrip().splitlines()
 
 
@@ -140,7 +142,7 @@ def chosen_words(words: WordList, count: int, seed: int, ability: Ability) -> li
   if count > (there := int((weights > 0).sum())):
     raise DataError(
       f'{words.name} has {counted(there, "word")} that these weights can write, not {count:,}: ask for '
-      'fewer, or for more --styles'
+      'fewer, or raise --styles'
     )
   # Gumbel top-k trick: the largest keys are a sample without replacement.
   with np.errstate(divide='ignore'):
@@ -154,7 +156,7 @@ def left_out(texts: Iterable[Text]) -> str:
   if not signs:
     return ''
   each = ' '.join(f'{shown(sign)} ({number:,})' for sign, number in signs.items())
-  return f'left out {counted(signs.total(), "sign")} that these weights do not know: {each}'
+  return f'left out {counted(signs.total(), "character")} that these weights cannot write: {each}'
 
 
 def has_unknown(texts: Iterable[Text], ability: Ability) -> bool:
@@ -164,9 +166,7 @@ def has_unknown(texts: Iterable[Text], ability: Ability) -> bool:
 
 def nothing_left(ability: Ability) -> str:
   """Why a text of only unknown characters is not written."""
-  return (
-    f'no word is left without the signs that these weights do not know; they know {ability.known}'
-  )
+  return f'no word is left without characters that these weights cannot write; they can write {ability.known}'
 
 
 def check_any(texts: Sequence[Text], ability: Ability) -> None:
@@ -185,7 +185,7 @@ def check_any(texts: Sequence[Text], ability: Ability) -> None:
   if len(texts) > 1:
     first = f'none of {len(texts)} texts can be written; the first: {first}'
   elif has_unknown(texts, ability):
-    first = f'{first}; they know {ability.known}'
+    first = f'{first}; they can write {ability.known}'
   raise UserError(first)
 
 

@@ -6,4 +6,4 @@ from jaxgen.exchange.shipped import WEIGHTS, shipped
 
 SHIPPED = WEIGHTS / 'handwriting.safetensors'
 # -> the path of its file.
-shipped_weights = partial(shipped, SHIPPED.stem, 'net that writes')
+shipped_weights = partial(shipped, SHIPPED.stem, 'handwriting generator')
