@@ -189,7 +189,7 @@ def test_a_chunk_moves_its_block_and_what_follows_and_the_hand_moves_all(made):
 
 def test_sizes_that_fit_no_net_are_refused():
   for options, message in (
-    ({'slot': 12, 'columns': 8}, '4 x 8 cannot be doubled'),
+    ({'slot': 12, 'columns': 8}, '4 x 8 cannot be doubled to 16 x 12'),
     ({'slot': 64, 'columns': 4}, 'to 16 x 64'),
     ({'widths': (6, 4)}, 'height 16 has 2 blocks'),
     ({'place_after': 3}, 'not 3'),

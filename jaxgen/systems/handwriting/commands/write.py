@@ -33,12 +33,12 @@ def _add(parser: argparse.ArgumentParser) -> None:
   add(
     '--list', type=as_path, metavar='FILE', help='a file with one word per line; or french, arabic'
   )
-  add('--text', type=as_path, metavar='FILE', help='a text file, set line by line')
+  add('--text', type=as_path, metavar='FILE', help='a text file, written line by line')
   add('--count', type=int, metavar='N', help='N words of --list, by default of the shipped list')
   add(
     '--drop-unknown',
     action='store_true',
-    help='leave out symbols that the weights do not know, with a warning',
+    help='leave out characters that the weights cannot write, with a warning',
   )
   add('--styles', type=int, default=1, metavar='N', help='number of hands per word; 1 by default')
   add('--seed', type=int, default=0, metavar='N', help='seed of the styles; 0 by default')
@@ -58,7 +58,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
   add(
     '--verify',
     action='store_true',
-    help='read each word with the recogniser of the run, and draw it again if it is misread. A folder gets '
+    help='read each word with the recogniser of the run, and redraw it if it is misread. A folder gets '
     'only legible words',
   )
   add('--tries', type=int, metavar='N', help=f'tries per word with --verify; {TRIES} by default')
