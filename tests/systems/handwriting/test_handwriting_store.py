@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 from real_files import png, put, read, strokes, table
 
 from jaxgen.errors import DataError
@@ -117,3 +118,14 @@ def test_a_member_that_does_not_unpack_is_one_bad_row(tmp_path, method):
   examples, report = read(tmp_path)
   assert [e.row.text for e in examples] == ['deux']
   assert report.counts == {'unreadable image': 1}
+
+
+def test_the_whole_reason_why_an_image_is_refused_is_given(tmp_path):
+  pages = [Image.fromarray(strokes(i)) for i in range(2)]
+  pages[0].save(tmp_path / 'pages.tif', save_all=True, append_images=pages[1:])
+  put(tmp_path / 'b.png', strokes(2))
+  put(tmp_path / 'words.csv', 'file,text\npages.tif,un\nb,deux\n')
+  _, report = read(tmp_path)
+  assert report.bad_rows()[0].endswith(
+    'pages.tif: has 2 frames or pages: only single images are read'
+  )

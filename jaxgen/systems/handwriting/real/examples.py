@@ -139,11 +139,14 @@ def _of_files(store: Store, path: Callable[[str], Path]) -> Picture:
 
 
 def _decoded(store: Store, name: str, path: Callable[[str], Path]) -> np.ndarray:
+  file, shown = Path(), store.shown(name)
   try:
-    return read_levels(path(name))
+    file = path(name)
+    return read_levels(file)
   except (DataError, MemoryError) as error:
-    what = str(error).rpartition(': ')[2] or 'too large for the memory of this machine'
-    raise RowError('unreadable image', f'{store.shown(name)}: {what}') from error
+    what = str(error).removeprefix(f'{file}: ').removeprefix(f'{shown}: ')
+    what = what or 'too large for the memory of this machine'
+    raise RowError('unreadable image', f'{shown}: {what}') from error
 
 
 def _page_rows(

@@ -113,7 +113,7 @@ class Store:
       if place.archive is None:
         return Path(place.path).read_bytes()
       if place.stamp[0] > _LARGEST:
-        raise DataError(f'{name}: too large, unpacks to {place.stamp[0]:,} bytes')
+        raise DataError(f'{name}: unpacks to {place.stamp[0]:,} bytes, more than {_LARGEST:,}')
       return place.archive.read(place.path)
     except _UNREADABLE as error:
       raise DataError(f'{self.shown(name)}: cannot be read: {error}') from error
