@@ -133,8 +133,10 @@ def write_sheet(
 
 
 def _check_drawn(styles: int, seed: int) -> None:
-  if styles < 1 or not 0 <= seed < 2**32:
-    raise ConfigError('styles must be at least 1, and seed at least 0 and below 2^32')
+  if styles < 1:
+    raise ConfigError(f'styles={styles} must be at least 1')
+  if not 0 <= seed < 2**32:
+    raise ConfigError(f'seed={seed} must be at least 0 and below 2^32')
 
 
 def _filled(image: np.ndarray, width: int, rtl: bool) -> np.ndarray:
@@ -180,10 +182,10 @@ def read(
     DataError: the image cannot be read, or is not a line of text.
     ConfigError: an option has an invalid value.
   """
-  if not 0 <= beam <= LARGEST_BEAM or nbest < 1 or (lexicon is not None and not beam):
-    raise ConfigError(
-      f'beam must be from 0 (1 with a lexicon) to {LARGEST_BEAM:,}, and nbest at least 1'
-    )
+  if not (lexicon is not None) <= beam <= LARGEST_BEAM:
+    raise ConfigError(f'beam={beam} must be from 0 (1 with a lexicon) to {LARGEST_BEAM:,}')
+  if nbest < 1:
+    raise ConfigError(f'nbest={nbest} must be at least 1')
   if ink is not None and ink not in INKS:
     raise ConfigError(f'ink={ink!r} must be one of {", ".join(INKS)}, or None')
   trained = model_of(weights, apply.shipped_reader, apply.SYSTEMS)

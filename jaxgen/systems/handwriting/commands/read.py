@@ -77,8 +77,10 @@ def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for invalid or incompatible options."""
   from jaxgen.systems.handwriting.reading.understanding import LARGEST_BEAM
 
-  if not 0 <= args.beam <= LARGEST_BEAM or (args.nbest is not None and args.nbest < 1):
-    raise ConfigError(f'--beam must be from 0 to {LARGEST_BEAM:,}, and --nbest at least 1')
+  if not 0 <= args.beam <= LARGEST_BEAM:
+    raise ConfigError(f'--beam={args.beam} must be from 0 to {LARGEST_BEAM:,}')
+  if args.nbest is not None and args.nbest < 1:
+    raise ConfigError(f'--nbest={args.nbest} must be at least 1')
   if args.lexicon and not args.beam:
     raise ConfigError('--lexicon needs --beam above 0')
   if args.lexicon_weight is not None:

@@ -80,15 +80,17 @@ def _check(args: argparse.Namespace) -> None:
   sources = [bool(args.words), bool(args.text), bool(args.list) or args.count is not None]
   if sum(sources) != 1:
     raise ConfigError('give exactly one of: words, --list FILE (or --count N alone), --text FILE')
-  if args.styles < 1 or not 0 <= args.seed < 2**32:
-    raise ConfigError('--styles must be at least 1, and --seed at least 0 and below 2^32')
+  if args.styles < 1:
+    raise ConfigError(f'--styles={args.styles} must be at least 1')
+  if not 0 <= args.seed < 2**32:
+    raise ConfigError(f'--seed={args.seed} must be at least 0 and below 2^32')
   if args.count is not None and args.count < 1:
     raise ConfigError(f'--count={args.count} must be above 0')
   if args.drop_unknown and args.count is not None:
     raise ConfigError('--count selects only words that the weights can write: omit --drop-unknown')
   finishing.check_size(args.scale, args.mm)
   if args.tries is not None and (args.tries < 1 or not args.verify):
-    raise ConfigError('--tries must be above 0, and requires --verify')
+    raise ConfigError(f'--tries={args.tries} must be above 0, and requires --verify')
   if args.canvas and args.text:
     raise ConfigError('--canvas applies to single words only: omit it with --text')
   check_weights(args)
