@@ -251,7 +251,7 @@ def test_without_words_there_is_no_table_of_them(tmp_path, asked, capsys):
   (source / 'a.align').write_text('0 1000 sil\n')
   run(source, '--output', out, '--align')
   assert not (out / 'words.tsv').exists()
-  assert 'no word is known of any crop' in capsys.readouterr().err
+  assert 'no crop has known words' in capsys.readouterr().err
 
 
 # --- jaxgen lipread ---

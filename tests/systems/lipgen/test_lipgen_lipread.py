@@ -215,8 +215,8 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
   (tmp_path / 'file').write_text('')
   for options, told in (
     ([a], 'no reader of lips comes with this version'),
-    ([given], 'name videos, or --camera'),
-    ([given, a, '--camera'], 'name videos, or --camera'),
+    ([given], 'give either videos or --camera'),
+    ([given, a, '--camera'], 'give either videos or --camera'),
     ([given, '--camera', '--srt'], '--camera takes no --srt'),
     ([given, '--camera=-1'], '--camera -1 must be 0 or more'),
     ([f'--weights={tmp_path / "nothing"}', a], 'no such file or folder'),
@@ -224,15 +224,15 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
     ([f'--weights={bad}', a], 'does not say how words are searched for'),
     ([given, a, '--top=0'], '--top=0 must be 1 or more'),
     ([given, a, '--step=7'], '--step is of a trained run'),
-    ([given, a, '--whole', '--boundary', 0, 1], 'leave one of them out'),
+    ([given, a, '--whole', '--boundary', 0, 1], 'drop one of them'),
     ([given, a, '--crops', '--source=haar'], 'leave --landmarks and --source out'),
     ([given, a, f'--output={tmp_path}'], 'add --srt'),
-    ([given, a, b, '--srt'], 'subtitles of several videos are written to files'),
-    ([given, a, '--srt', '--json'], 'subtitles with --json are written to files'),
+    ([given, a, b, '--srt'], 'subtitles for several videos go to files'),
+    ([given, a, '--srt', '--json'], 'subtitles with --json go to files'),
     ([given, a, b, '--overlay=x.mp4'], 'is a file, and there are 2 videos'),
     ([given, a, '--overlay=x.mov'], 'overlays are .mp4 files'),
     ([given, a, '--srt', '--output=a.srt'], 'gets NAME.srt of each video'),
-    ([given, a, b, f'--landmarks={videos / "c.csv"}'], 'is of one video, and there are 2'),
+    ([given, a, b, f'--landmarks={videos / "c.csv"}'], 'belongs to one video, but 2 were given'),
     ([given, a, f'--overlay={tmp_path / "file"}'], 'file'),
     ([given, '--camera=77'], '--camera 77: OpenCV finds no camera'),
   ):
@@ -285,4 +285,4 @@ def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypa
   words = [x['words'][0]['word'] for x in map(json.loads, lines)]
   assert code == 0 and words == (['bin'] if stopped else ['bin', 'now'])
   assert 'camera 0: speak; Ctrl-C ends' in told
-  assert ('camera 0: no new picture' in told) == (not stopped)
+  assert ('camera 0: the picture is frozen' in told) == (not stopped)

@@ -337,9 +337,9 @@ def test_words_by_align_files_make_a_table_to_train_on(tmp_path, face, capsys):
 
 def test_mistakes_of_the_command_line_are_told_before_any_work(tmp_path):
   for args, what in [
-    (('--source', 'file'), 'needs --landmarks'),
+    (('--source', 'file'), 'requires --landmarks'),
     (('--landmarks', tmp_path / 'none.csv'), 'no such file or folder'),
-    (('--landmarks', tmp_path, '--source', 'haar'), 'takes no --landmarks'),
+    (('--landmarks', tmp_path, '--source', 'haar'), 'does not use --landmarks'),
   ]:
     with pytest.raises(ConfigError, match=what):
       run('a.mp4', '--output', tmp_path / 'out', *args)

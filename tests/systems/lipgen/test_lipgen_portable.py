@@ -111,7 +111,7 @@ def test_names_of_classes_are_checked(published, tmp_path, capsys):
   assert '--words=nowhere: no such file or folder' in capsys.readouterr().err
   command = ['import-torch', 'srsenet', str(published), f'--workdir={workdir}', f'--words={file}']
   assert cli.main(command) == 2
-  assert '--words is of lipgen' in capsys.readouterr().err
+  assert '--words applies to lipgen only' in capsys.readouterr().err
   file.write_bytes(b'\xff\xfe\xff')
   with pytest.raises(DataError, match='cannot be read as names'):
     portable.read_classes(file)

@@ -131,7 +131,7 @@ def test_a_set_of_two_kinds_is_told_of(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(augmenting, 'turn_clip', turn)
   run(clips(tmp_path / 'in', 'ab'), '--output', tmp_path / 'out', '--json')
   told = capsys.readouterr()
-  assert '1 clip of 2 were taken for crops of a mouth: --kind says what all are' in told.err
+  assert 'treated 1 clip of 2 as mouth crops: --kind sets the kind of them all' in told.err
   assert [json.loads(x)['kind'] for x in told.out.splitlines()] == ['pose-crop', 'full-face']
 
 

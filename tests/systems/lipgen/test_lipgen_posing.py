@@ -315,8 +315,8 @@ def test_of_a_table_the_clips_that_were_held_out_are_turned(clips, tmp_path, mon
 def test_mistakes_are_told_before_any_work(clips, tmp_path):
   for args, error, what in [
     ((tmp_path / 'none', '--output', tmp_path / 'out'), ConfigError, 'no such folder'),
-    ((clips, '--output', clips), ConfigError, 'another folder'),
-    (('--output', tmp_path / 'out'), ConfigError, 'one of them'),
+    ((clips, '--output', clips), ConfigError, 'must not be the folder of the clips'),
+    (('--output', tmp_path / 'out'), ConfigError, 'give either a folder of clips or --of RUN'),
     (('--of', clips, '--output', tmp_path / 'out'), CheckpointError, 'is not a run'),
     ((clips, '--output', tmp_path / 'out', '--seed', -1), ConfigError, '--seed=-1'),
     ((clips, '--output', tmp_path / 'out', '--table', clips / 'a.mp4'), DataError, 'no table'),

@@ -188,8 +188,8 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
       (),
       "no column 'file'; it has 'wav', 'text', 'start', 'end': name it with --columns clip=TITLE",
     ),
-    ((columns, '--voices=m1'), '--voices is of synthetic voices: leave it out'),
-    ((columns, '--dictionary=a.txt'), '--dictionary is of synthetic voices: leave it out'),
+    ((columns, '--voices=m1'), '--voices applies to synthetic voices only: drop it'),
+    ((columns, '--dictionary=a.txt'), '--dictionary applies to synthetic voices only: drop it'),
     ((columns, '--words=bin,red'), "words.csv has no row of 'red': it has bin, blue, gru\u00df"),
     ((columns, '--clips-per-face=5'), 'there are 4 different ones, of 3 words in 2 voices'),
     (('--recordings=none.csv',), 'none.csv'),
@@ -198,8 +198,8 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
     code, found, told = command_of(*more, said=said)
     assert code and not found and told.count('\n') == 1 and expected in told
   for given, expected in (
-    (('--columns=clip=wav',), 'name --words, for synthetic voices, or --recordings'),
-    (('--words=about', '--columns=clip=wav'), '--columns are those of --recordings'),
+    (('--columns=clip=wav',), 'give --words for synthetic voices, or --recordings'),
+    (('--words=about', '--columns=clip=wav'), '--columns applies to --recordings only'),
   ):
     code, _, told = command_of(said=given)
     assert code and expected in told

@@ -5,7 +5,7 @@ import argparse
 from jaxgen.command.arguments import weights as as_weights
 from jaxgen.errors import ConfigError
 
-_NETS = {'motion': 'the net that moves lips', 'render': 'the net that renders mouths'}
+_NETS = {'motion': 'the lip motion network', 'render': 'the mouth rendering network'}
 
 
 class Teaching(argparse.HelpFormatter):
@@ -22,14 +22,15 @@ def add_nets(parser: argparse.ArgumentParser) -> None:
       f'--{kind}',
       type=as_weights,
       metavar='RUN|FILE|NAME',
-      help=f'{what}: a run of lipgen_{kind}, an exported file or hf://OWNER/NAME; by default the one that '
-      'comes with jaxgen',
+      help=f'{what}: a run of lipgen_{kind}, an exported file or hf://OWNER/NAME; by default the one '
+      'shipped with jaxgen',
     )
   parser.add_argument(
     '--steps',
     type=int,
     metavar='N',
-    help='sampling steps per frame; by default as the renderer is configured. Fewer are faster and softer',
+    help='sampling steps per frame; by default as configured in the renderer. Fewer are faster but '
+    'blurrier',
   )
 
 

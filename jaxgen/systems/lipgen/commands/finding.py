@@ -19,14 +19,15 @@ def add_landmark_source(parser: argparse.ArgumentParser) -> None:
     '--landmarks',
     type=as_path,
     metavar='FILE|DIR',
-    help='your own landmarks, as CSV, TSV, JSON or NumPy; a folder has one file per video, of the same name',
+    help='your own landmarks, as CSV, TSV, JSON or NumPy; or a folder with one file per video, named '
+    'alike',
   )
   parser.add_argument(
     '--source',
     choices=('auto', 'file', 'mesh', 'haar'),
     default='auto',
-    help="how the mouth is located: file (--landmarks), mesh (extra [landmarks]), haar (OpenCV's face box); "
-    'auto takes the first that is available',
+    help="how the mouth is located: file (--landmarks), mesh (extra [landmarks]), haar (OpenCV's face "
+    'box); auto uses the first one available',
   )
 
 
@@ -35,16 +36,17 @@ def check_landmark_source(args: argparse.Namespace) -> None:
   if args.landmarks and not args.landmarks.exists():
     raise ConfigError(f'--landmarks={args.landmarks}: no such file or folder')
   if args.source == 'file' and not args.landmarks:
-    raise ConfigError('--source=file needs --landmarks FILE')
+    raise ConfigError('--source=file requires --landmarks FILE')
   if args.landmarks and args.source not in ('auto', 'file'):
-    raise ConfigError(f'--source={args.source} takes no --landmarks: leave one of them out')
+    raise ConfigError(f'--source={args.source} does not use --landmarks: drop one of them')
 
 
 def check_one_landmark_file(args: argparse.Namespace, videos: int) -> None:
   """Raises ConfigError for a single file of landmarks with several videos."""
   if args.landmarks and not args.landmarks.is_dir() and videos > 1:
     raise ConfigError(
-      f'--landmarks={args.landmarks} is of one video, and there are {videos}: name a folder of such files'
+      f'--landmarks={args.landmarks} belongs to one video, but {videos} were given: pass a folder '
+      'of such files'
     )
 
 

@@ -13,13 +13,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--words',
     type=as_path,
     metavar='FILE|DIR',
-    help="lipgen: the words of the classes in their order, a file with one per line, or LRW's folder",
+    help='lipgen: the words in class order, as a file with one per line, or the folder of LRW',
   )
 
 
 def _import_torch(args: argparse.Namespace) -> None:
   if args.system != 'lipgen':
-    raise ConfigError(f'--words is of lipgen: {args.system} has no words, leave it out')
+    raise ConfigError(f'--words applies to lipgen only: {args.system} has no words, drop it')
   if not args.words.exists():
     raise ConfigError(f'--words={args.words}: no such file or folder')
   from jaxgen.systems.lipgen.portable import read_classes

@@ -43,8 +43,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--weights',
     type=as_weights,
     metavar='RUN|FILE|NAME',
-    help='a trained run of lipgen, an exported file, or hf://OWNER/NAME; by default the one that comes with '
-    'jaxgen',
+    help='a trained run of lipgen, an exported file, or hf://OWNER/NAME; by default the one shipped '
+    'with jaxgen',
   )
   add_step(parser, 'with --weights RUN: ')
   add('--top', type=int, metavar='N', help=f'candidates per word; 1 by default, {TOP} with --json')
@@ -57,9 +57,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--overlay',
     type=as_path,
     metavar='FILE.mp4|DIR',
-    help='write a video that shows what was cropped and read; a folder for several videos',
+    help='write a video showing the crop and the words read; a folder for several videos',
   )
-  add('--whole', action='store_true', help='each video is one word, in its middle (as in LRW)')
+  add('--whole', action='store_true', help='each video is one word, at its centre (as in LRW)')
   add(
     '--boundary',
     type=float,
@@ -69,7 +69,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar=('START', 'END'),
     help='read the word between these times, in seconds; may be repeated',
   )
-  add('--crops', action='store_true', help='the videos are crops of `jaxgen mouths`')
+  add('--crops', action='store_true', help='the videos are crops from `jaxgen mouths`')
   finding.add_landmark_source(parser)
   add(
     '--camera',
@@ -77,7 +77,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     nargs='?',
     const=0,
     metavar='N',
-    help='read the lips of whoever is in front of camera N, 0 by default, until Ctrl-C',
+    help='read lips live from camera N (0 by default) until Ctrl-C',
   )
   add('--overwrite', action='store_true', help='overwrite existing outputs')
 
@@ -85,7 +85,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for invalid options or combinations of them."""
   if bool(args.inputs) == (args.camera is not None):
-    raise ConfigError('name videos, or --camera: one of them')
+    raise ConfigError('give either videos or --camera')
   if args.camera is not None:
     of_files = 'srt', 'output', 'overlay', 'whole', 'boundary', 'crops', 'landmarks', 'overwrite'
     given = next((name for name in of_files if getattr(args, name)), None)
@@ -95,7 +95,7 @@ def _check(args: argparse.Namespace) -> None:
   looked_for = bool(args.landmarks) or args.source != 'auto'
   check_asked(args.top, args.whole, args.boundary, args.crops, looked_for)
   if args.output and not args.srt:
-    raise ConfigError('--output is of subtitles: add --srt')
+    raise ConfigError('--output is for subtitles: add --srt')
   check_weights(args)
   finding.check_landmark_source(args)
 
@@ -114,8 +114,8 @@ def _wanted(args: argparse.Namespace, inputs: list['Path']) -> list['Wanted']:
   plan = outputs.make_wanted(inputs, args.output, args.overlay, args.crops)
   several = len(plan) > 1
   if args.srt and not args.output and (several or args.json):
-    why = 'of several videos' if several else 'with --json'
-    raise ConfigError(f'subtitles {why} are written to files: name a folder with --output')
+    why = 'for several videos' if several else 'with --json'
+    raise ConfigError(f'subtitles {why} go to files: pass a folder with --output')
   finding.check_one_landmark_file(args, len(plan))
   return plan
 
@@ -279,9 +279,9 @@ def _listen(args: argparse.Namespace) -> None:
     for frame in frames:
       tell(listener(frame))
       if listener.lost_face:
-        warn(f'warning: {name}: no face in sight')
+        warn(f'warning: {name}: no face visible')
       if listener.stands:
-        warn(f'warning: {name}: no new picture: nothing is read until there is one')
+        warn(f'warning: {name}: the picture is frozen: nothing is read until it changes')
       if signals.received:
         break
     tell(listener.read(end=True))
@@ -290,10 +290,10 @@ def _listen(args: argparse.Namespace) -> None:
 LIPREAD = Command(
   'lipread',
   'words with their times from videos of a face (lipgen)',
-  'Reads the lips of whoever speaks in each video. Prints one line per word: its start and end in seconds, the '
-  'word and a confidence; nothing where nothing is said. The reader knows only the words that it was trained '
-  'on: the one that comes with jaxgen, 51 words of one speaker. A video that cannot be read does not stop the '
-  'others.',
+  'Reads the lips of whoever speaks in each video. Prints one line per word: its start and end in '
+  'seconds, the word and a confidence; and nothing where nobody speaks. The reader knows only the '
+  'words it was trained on; the one shipped with jaxgen knows 51 words of one speaker. A video '
+  'that cannot be read does not stop the others.',
   _add_arguments,
   _lipread,
 )

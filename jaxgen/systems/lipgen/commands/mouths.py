@@ -33,16 +33,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     required=True,
     help='folder for the crops and mouths.tsv',
   )
-  add(
-    '--overlay', action='store_true', help='also write a video for each that shows what was cropped'
-  )
+  add('--overlay', action='store_true', help='also write a video for each, showing the crop')
   add(
     '--align',
     type=as_path,
     nargs='?',
     const=True,
     metavar='DIR',
-    help="write words.tsv from GRID's .align files with the names of the videos, in DIR or beside the videos",
+    help="write words.tsv from GRID's .align files, named like the videos, in DIR or beside the videos",
   )
   finding.add_landmark_source(parser)
   add('--overwrite', action='store_true', help='overwrite existing outputs')
@@ -105,7 +103,7 @@ def _write_words(
   if path:
     work.print([f'wrote {path}: {counted(count, "word")}'])
   else:
-    work.note(f'no word is known of any crop: {output / words.TABLE} was not written')
+    work.note(f'no crop has known words: {output / words.TABLE} was not written')
   for line in told:
     work.note(line)
 
@@ -164,9 +162,9 @@ def _crop(
 MOUTHS = Command(
   'mouths',
   'crops of the mouth from videos of a face (lipgen)',
-  'Finds the face that speaks in each video and writes crops of its mouth, 96 x 96 grey pixels at 25 frames a '
-  'second, the input of lip readers. Reports what was found in each video and what was cropped. Existing '
-  'outputs are skipped, and a video that cannot be read does not stop the others.',
+  'Finds the speaking face in each video and writes crops of its mouth (96 x 96 greyscale pixels, '
+  '25 frames per second), the input of lip readers. Reports what was found and cropped in each '
+  'video. Existing outputs are skipped, and a video that cannot be read does not stop the others.',
   _add_arguments,
   _mouths,
 )

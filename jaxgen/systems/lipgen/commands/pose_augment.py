@@ -27,13 +27,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='DIR',
     type=as_path,
     nargs='?',
-    help='a folder of clips: whole faces, or mouths',
+    help='a folder of clips: whole faces or mouth crops',
   )
   add(
     '--of',
     type=as_path,
     metavar='RUN|FILE',
-    help='instead of DIR: the clips that the accuracy of this run, or exported file, is measured on',
+    help='instead of DIR: the clips on which this run or exported file is evaluated',
   )
   add(
     '--output',
@@ -53,7 +53,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--columns',
     type=titles.columns,
     metavar=titles.SPELLED,
-    help="titles of the table's columns of clips, words, starts and ends, if they differ from these names",
+    help='column titles for clip, word, start and end in the table, if they differ from these names',
   )
   add(
     '--kind',
@@ -66,7 +66,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     default='auto',
     help='how the face is located in clips of whole faces',
   )
-  add('--crop', action='store_true', help='write only the mouths of whole faces after turning them')
+  add('--crop', action='store_true', help='after turning whole faces, write only their mouths')
   add('--overwrite', action='store_true', help='overwrite existing outputs')
   add('--json', action='store_true', help='one JSON object per clip')
 
@@ -74,17 +74,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for invalid options or combinations of them."""
   if (args.folder is None) == (args.of is None):
-    raise ConfigError('name a folder of clips, or --of RUN: one of them')
+    raise ConfigError('give either a folder of clips or --of RUN')
   if args.of and (args.table or args.columns):
     given = 'table' if args.table else 'columns'
-    raise ConfigError(f'--of names clips that have their words: leave --{given} out')
+    raise ConfigError(f'--of selects clips with known words: drop --{given}')
   if args.folder and not args.folder.is_dir():
     raise ConfigError(f'{args.folder}: no such folder')
   if not 0 <= args.seed < 2**32:
     raise ConfigError(f'--seed={args.seed} must be 0 or more and below 2^32')
   check_folder('--output', args.output)
   if args.folder and args.output.resolve() == args.folder.resolve():
-    raise ConfigError('--output must be another folder than that of the clips')
+    raise ConfigError('--output must not be the folder of the clips')
 
 
 class _Set(NamedTuple):
@@ -104,7 +104,9 @@ def _set_of_folder(args: argparse.Namespace) -> _Set:
   if path:
     table: Table | None = augmenting.read_table(path, columns)
   elif args.columns:
-    raise ConfigError(f'--columns: no table with a column {columns["clip"]}: name it with --table')
+    raise ConfigError(
+      f'--columns: found no table with a column {columns["clip"]}: pass it with --table'
+    )
   else:
     layout = unseen.layout_table(args.folder)
     table = layout if layout.rows else None
@@ -162,7 +164,7 @@ def _fill(args: argparse.Namespace, found: _Set, work: Batch) -> None:
   if heads.POSE_CROP in made.kinds.values() and len(set(made.kinds.values())) > 1:
     crops = counted(list(made.kinds.values()).count(heads.POSE_CROP), 'clip')
     work.note(
-      f'{crops} of {len(made.kinds):,} were taken for crops of a mouth: --kind says what all are'
+      f'treated {crops} of {len(made.kinds):,} as mouth crops: --kind sets the kind of them all'
     )
   work.end('turned', len(found.clips))
 
@@ -194,9 +196,9 @@ def _turn(clip: 'Clip', wanted: 'Wanted', work: Batch, made: 'Manifest') -> None
 POSE_AUGMENT = Command(
   'pose-augment',
   'clips with turned heads, to test lip readers (lipgen)',
-  'Makes a test set from a folder of clips: heads are turned by 15 to 60 degrees in yaw, pitch or both, and a '
-  'fifth of them stay as they are; a seed decides. The turn is an approximation by a head-shaped surface. '
-  "poses.tsv has the angles and the table's words.",
+  'Makes a test set from a folder of clips: heads are turned by 15 to 60 degrees in yaw, pitch or '
+  'both, and a fifth are left unchanged, as chosen by a seed. The turn is approximated with a '
+  "head-shaped surface. poses.tsv lists the angles and the table's words.",
   _add_arguments,
   _pose_augment,
 )

@@ -51,13 +51,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--columns',
     type=titles.columns,
     metavar=titles.SPELLED,
-    help='titles of the columns of --recordings, if they differ; clip is the sound file',
+    help='column titles in --recordings, if they differ; clip is the sound file',
   )
   add(
     '--faces',
     required=True,
     metavar='DIR|drawn:N[:LOOK]',
-    help='a folder of pictures with one face each; or N speakers that jaxgen draws, with look a or b (default)',
+    help='a folder of pictures with one face each; or N drawn speakers, with look a or b (default)',
   )
   add(
     '--output',
@@ -78,14 +78,15 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--voices',
     default='',
     metavar='NAMES',
-    help='separated by commas; by default the 12 that come with jaxgen; others, or `all`, need espeak-ng '
-    '(extra [speech])',
+    help='separated by commas; by default the 12 shipped with jaxgen; others, or `all`, need '
+    'espeak-ng (extra [speech])',
   )
   add(
     '--like',
     choices=('mouths', 'lrw'),
     default='mouths',
-    help='where the mouth is in a clip: as `jaxgen mouths` crops it, or ten rows higher, to be mixed with LRW',
+    help='mouth position in a clip: as cropped by `jaxgen mouths`, or ten rows higher, for mixing '
+    'with LRW',
   )
   add(
     '--dictionary', default='', metavar='FILE', help='pronunciation dictionary instead of CMUdict'
@@ -101,14 +102,15 @@ def _check(args: argparse.Namespace) -> None:
 
   if not args.words and not args.recordings:
     raise ConfigError(
-      'name --words, for synthetic voices, or --recordings, a table of your own sound files'
+      'give --words for synthetic voices, or --recordings, a table of your own sound files'
     )
   if args.columns and not args.recordings:
-    raise ConfigError('--columns are those of --recordings: name that table too, or leave them out')
+    raise ConfigError('--columns applies to --recordings only: add that table, or drop --columns')
   for option in ('voices', 'dictionary'):
     if args.recordings and getattr(args, option):
       raise ConfigError(
-        f'--{option} is of synthetic voices: leave it out, or --recordings, whose words are heard as they are'
+        f'--{option} applies to synthetic voices only: drop it, or --recordings, which are played '
+        'as recorded'
       )
   check_number('clips-per-face', args.clips_per_face, 1)
   check_number('seed', args.seed, 0, LARGEST_SEED)
@@ -178,7 +180,7 @@ def _recorded(args: argparse.Namespace) -> _Speech:
     args.recordings,
     {**own_words.COLUMNS, **(args.columns or {})},
     wanted,
-    'name it with --columns {}=TITLE',
+    'set it with --columns {}=TITLE',
   )
   say = spoken_clips.Recorded(found.words)
   check_words(say.takes)
@@ -244,7 +246,7 @@ def _make(
     )
     if manifest.dropped:
       dropped = counted(len(manifest.dropped), 'picture')
-      work.note(f'{dropped} of {len(cast.names):,} left out, see {args.output / ABOUT}')
+      work.note(f'{dropped} of {len(cast.names):,} skipped: see {args.output / ABOUT}')
     work.end('synthesised', len(cast.names), 'read')
 
 
@@ -265,9 +267,10 @@ def _shown(
 SYNTHESISE = Command(
   'synthesise',
   'labelled clips of faces that say words (lipgen)',
-  'Makes a data set of synthetic clips for training lip readers: each face says some of the words, chosen by a '
-  "seed, in synthetic or recorded voices. Clips have sound and LRW's layout; every file says that it is "
-  'synthetic. Use faces and voices of people who agreed to it. A command that was stopped can be repeated.',
+  'Makes a data set of synthetic clips for training lip readers: each face says some of the words, '
+  "chosen by a seed, in synthetic or recorded voices. Clips have sound and LRW's layout; every "
+  'file says that it is synthetic. Use faces and voices only with consent. A stopped command can '
+  'be repeated.',
   _add_arguments,
   _synthesise,
 )

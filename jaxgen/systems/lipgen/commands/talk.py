@@ -69,10 +69,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     type=float,
     default=0.0,
     metavar='X',
-    help='scale of the head motion: 0, the default, is none; 1 as the motion net predicts; 100 at most',
+    help='scale of the head motion: 0 (default) for none, 1 as predicted by the motion network, at '
+    'most 100',
   )
   add('--longest', type=int, metavar='N', help='longest side in pixels, at most; 720 by default')
-  add('--crop', action='store_true', help='write only the rendered mouth, small and grey')
+  add('--crop', action='store_true', help='write only the rendered mouth, small and greyscale')
   add('--overwrite', action='store_true', help='overwrite existing outputs')
   add('--json', action='store_true', help='one JSON object per picture')
 
@@ -213,7 +214,7 @@ def _one(
     'mouth_open': made.was_open,
   }
   line = (
-    f'{name}: {seconds:.2f} seconds, {width} x {height}, the face found by {source}; wrote {target}'
+    f'{name}: {seconds:.2f} seconds, {width} x {height}, face found by {source}; wrote {target}'
   )
   work.tell(name, line, made.notes, found)
 
@@ -221,9 +222,10 @@ def _one(
 TALK = Command(
   'talk',
   'a video of a face that says given speech (lipgen)',
-  'Writes a video of each picture, at 25 frames a second, whose mouth moves with the speech; the video has the '
-  'sound and may have any length. In silence the mouth is shut, as in the picture; nothing else of the picture '
-  'moves. A picture without a face does not stop the others; existing outputs are skipped.',
+  'Writes a video of each picture, at 25 frames per second, in which the mouth moves with the '
+  'speech; it includes the sound and may be of any length. In silence the mouth is shut, as in the '
+  'picture; nothing else moves. A picture without a face does not stop the others; existing '
+  'outputs are skipped.',
   _add_arguments,
   _talk,
 )
