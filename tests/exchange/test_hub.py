@@ -102,7 +102,7 @@ def test_commands_take_names_and_ask_when_all_else_is_right(asked, tmp_path, cap
   assert cli.main(['upscale', str(photo), name]) == 0 and len(asked) == 1
   assert Image.open(tmp_path / 'photo_x2.png').size == (18, 16)
   assert cli.main(['lipread', 'clip.mp4', name]) == 2
-  assert 'is a run of srsenet, which reads no lips' in capsys.readouterr().err
+  assert 'is a run of srsenet, which cannot read lips' in capsys.readouterr().err
   assert cli.main(['score', 'hf://somebody/net', str(photo)]) == 2
   assert 'is a run of srsenet' in capsys.readouterr().err and len(asked) == 1
   assert cli.main(['evaluate', 'hf://somebody/net']) == 2

@@ -27,7 +27,7 @@ def check_config(config: ConfigDict, option: str, weights: Path) -> None:
   system = config.get('system')
   if system != SYSTEM:
     raise ConfigError(
-      f'{option}={weights} is a run of {system}, which reads no lips: name one of {SYSTEM}'
+      f'{option}={weights} is a run of {system}, which cannot read lips: pass a run of {SYSTEM}'
     )
 
 

@@ -86,7 +86,9 @@ def test_a_crop_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, ask
   with pytest.raises(UserError, match='1 of 1 video could not be cropped'):
     run(two, '--output', out, '--align')
   told = capsys.readouterr().err
-  assert f'error: {two}: {out}/x.mp4 is of {one}: name another folder, or --overwrite' in told
+  assert (
+    f'error: {two}: {out}/x.mp4 comes from {one}: choose another folder, or --overwrite' in told
+  )
   assert kept == [path.read_bytes() for path in tables] and levels(out) == 'b'
   # A video that was moved is the same, one that was replaced is another.
   run(one.rename(tmp_path / 'x.mp4'), '--output', out)
@@ -118,7 +120,7 @@ def test_a_file_that_no_table_tells_of_is_left(tmp_path, asked, capsys):
   def run_again(left, *options):
     run(source, '--output', out, *options)
     told = capsys.readouterr().err.replace('\n', ' ')
-    assert f'no mouths.tsv tells of which video: left {left}' in told
+    assert f'no mouths.tsv records the source video: kept {left}' in told
     assert (mine / 'a.mp4').read_text() == 'mine'
 
   run_again(f'1 file, as {out}/a.mp4')  # there is no table
@@ -165,7 +167,7 @@ def test_crops_of_another_source_are_not_taken_for_those_that_are_asked_for(
     kept = table.read_bytes()
     with pytest.raises(UserError, match='1 of 1 video could not be cropped'):
       run(*options)
-    error = f'{out}/a.mp4 was made with {told}: name another folder, or --overwrite'
+    error = f'{out}/a.mp4 was made with {told}: choose another folder, or --overwrite'
     assert error in capsys.readouterr().err.replace('\n', ' ') and table.read_bytes() == kept
 
   marks.write_text('1')
@@ -307,7 +309,7 @@ def test_subtitles_of_another_video_are_not_taken_for_those_of_this_one(tmp_path
     with pytest.raises(UserError, match='1 of 1 video could not be read'):
       read(two, *folders)
     told = capsys.readouterr().err
-    assert f'is of {one / "x.mp4"}: name another folder, or --overwrite' in told
+    assert f'comes from {one / "x.mp4"}: choose another folder, or --overwrite' in told
   assert said(out) == {'x': 'bin'} and reads == ['x']
   read(two, '--output', out, '--overlay', seen, '--overwrite')
   assert said(out) == {'x': 'set'} and (seen / 'x_overlay.mp4').read_text() == 'set'
@@ -331,7 +333,7 @@ def test_subtitles_of_other_weights_or_options_are_not_taken_for_those_that_are_
     kept = table.read_bytes()
     with pytest.raises(UserError, match='1 of 1 video could not be read'):
       read(source, '--output', out, *options)
-    error = f'{out}/a.srt was made with {told}: name another folder, or --overwrite'
+    error = f'{out}/a.srt was made with {told}: choose another folder, or --overwrite'
     assert error in capsys.readouterr().err and table.read_bytes() == kept
 
   refused('whole = no, not yes', '--whole')
@@ -426,7 +428,7 @@ def test_a_folder_without_a_video_stops_no_other_input(tmp_path, asked, reads, c
     with pytest.raises(UserError, match=r'1 of 2 videos could not be .*: .*none'):
       work(none, source, '--output', out, '--json')
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert first.keys() == {'video', 'error'} and 'has no video in it' in first['error']
+    assert first.keys() == {'video', 'error'} and 'contains no video' in first['error']
     assert second['video'] == str(source / 'a.mp4') and 'error' not in second
   assert asked == reads == ['a']
 

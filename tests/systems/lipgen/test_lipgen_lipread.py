@@ -123,7 +123,11 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, videos, tmp_p
   code, lines, told = run(capsys, *given, *options, '--json')
   found = {x['video']: x for x in map(json.loads, lines)}
   assert code == 1 and list(found) == list(map(str, given))
-  for path, why in {missing: 'no such file', text: 'is no video', str(given[3]): 'square'}.items():
+  for path, why in {
+    missing: 'no such file',
+    text: 'is not a readable video',
+    str(given[3]): 'square',
+  }.items():
     assert set(found[path]) == {'video', 'error'} and why in found[path]['error']
     assert path in found[path]['error'] and f'error: {found[path]["error"]}' in told
   assert '3 of 5 videos could not be read' in told
@@ -220,21 +224,21 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
     ([given, '--camera', '--srt'], '--camera takes no --srt'),
     ([given, '--camera=-1'], '--camera -1 must be 0 or more'),
     ([f'--weights={tmp_path / "nothing"}', a], 'no such file or folder'),
-    ([f'--weights={other}', a], 'is a run of comvae, which reads no lips'),
-    ([f'--weights={bad}', a], 'does not say how words are searched for'),
+    ([f'--weights={other}', a], 'is a run of comvae, which cannot read lips'),
+    ([f'--weights={bad}', a], 'is not a valid set of search settings'),
     ([given, a, '--top=0'], '--top=0 must be 1 or more'),
     ([given, a, '--step=7'], '--step is of a trained run'),
     ([given, a, '--whole', '--boundary', 0, 1], 'drop one of them'),
-    ([given, a, '--crops', '--source=haar'], 'leave --landmarks and --source out'),
+    ([given, a, '--crops', '--source=haar'], 'drop --landmarks and --source'),
     ([given, a, f'--output={tmp_path}'], 'add --srt'),
     ([given, a, b, '--srt'], 'subtitles for several videos go to files'),
     ([given, a, '--srt', '--json'], 'subtitles with --json go to files'),
-    ([given, a, b, '--overlay=x.mp4'], 'is a file, and there are 2 videos'),
+    ([given, a, b, '--overlay=x.mp4'], 'is a file, but there are 2 videos'),
     ([given, a, '--overlay=x.mov'], 'overlays are .mp4 files'),
-    ([given, a, '--srt', '--output=a.srt'], 'gets NAME.srt of each video'),
+    ([given, a, '--srt', '--output=a.srt'], 'must be a folder, for a NAME.srt per video'),
     ([given, a, b, f'--landmarks={videos / "c.csv"}'], 'belongs to one video, but 2 were given'),
     ([given, a, f'--overlay={tmp_path / "file"}'], 'file'),
-    ([given, '--camera=77'], '--camera 77: OpenCV finds no camera'),
+    ([given, '--camera=77'], '--camera 77: OpenCV found no camera'),
   ):
     code, printed, err = run(capsys, *options)
     assert code in (1, 2) and not printed, options
@@ -246,7 +250,7 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
 
 
 def test_a_missing_camera_is_told_of_by_jaxgen_alone(capfd):
-  with pytest.raises(UserError, match='--camera 77: OpenCV finds no camera'):
+  with pytest.raises(UserError, match='--camera 77: OpenCV found no camera'):
     live.camera_frames(77)
   assert capfd.readouterr().err == ''
 

@@ -122,7 +122,7 @@ def test_a_face_is_cropped_with_its_lips(moving):
   assert face.points.shape == (40, 2) and face.mesh.shape == (468, 2)
   # The mouth is in the middle of the crop, its points where the map has them.
   assert np.abs(face.points.mean(0) - 47.5).max() < 8
-  with pytest.raises(DataError, match=r'dark\.png: no face in it \(looked for by the mesh'):
+  with pytest.raises(DataError, match=r'dark\.png: no face found \(searched with the mesh'):
     references.found_in('dark.png', 0 * picture, detect)
 
 

@@ -68,7 +68,7 @@ def test_the_mouth_of_a_face_is_found_by_either_source(tmp_path, face, source):
 def test_frames_without_a_face_are_interpolated_and_counted(tmp_path, face, source):
   blank = np.full_like(face, 90)
   found = mouths_of(clip(tmp_path / 'a.mp4', face, blank, face, face), source)
-  assert found.messages == ('no face in 1 of 4 frames: its place there was interpolated',)
+  assert found.messages == ('no face in 1 of 4 frames: its position was interpolated',)
   assert np.isfinite(found.crops.maps).all()
   assert len(found.frames) == 4
   assert 'in 3 of 4 frames' in found.line()
@@ -79,7 +79,7 @@ def test_of_two_faces_the_larger_is_followed_and_it_is_said(tmp_path, face, sour
   small = np.full_like(face, 90)
   small[20:131, 20:131] = cv2.resize(face, (111, 111), interpolation=cv2.INTER_AREA)
   found = mouths_of(clip(tmp_path / 'a.mp4', *[np.hstack([small, face])] * 3), source)
-  assert found.messages == ('2 faces in 3 frames: the larger was followed',)
+  assert found.messages == ('2 faces in 3 frames: the largest was tracked',)
   x, _ = crops.inverse(found.crops.maps)[0] @ [47.5, 47.5, 1]
   assert x > 148
 
@@ -143,12 +143,12 @@ def test_68_points_and_a_width_are_landmarks_too(tmp_path):
 @pytest.mark.parametrize(
   'name, text, what',
   [
-    ('a.csv', 'frame,mouth_x,mouth_y\n0,1,2\n', 'corners of both eyes or the width'),
-    ('a.csv', 'mouth_x,mouth_y,width\n1,2,3\n', 'neither frame nor time'),
+    ('a.csv', 'frame,mouth_x,mouth_y\n0,1,2\n', 'both eye corners or the face width'),
+    ('a.csv', 'mouth_x,mouth_y,width\n1,2,3\n', 'no frame or time'),
     ('a.csv', 'frame,mouth_x,mouth_y,width\n0,left,2,3\n', "mouth_x is 'left'"),
-    ('a.json', '{"mouth": 3}', 'no list of rows'),
-    ('a.json', '[', 'no file of landmarks'),
-    ('a.npz', 'text', 'no file of landmarks'),
+    ('a.json', '{"mouth": 3}', 'not a list of landmark rows'),
+    ('a.json', '[', 'not a landmark file'),
+    ('a.npz', 'text', 'not a landmark file'),
     ('b.csv', None, 'no such file'),
   ],
 )
@@ -174,11 +174,11 @@ def test_times_of_landmarks_are_those_of_a_variable_rate(tmp_path):
 def test_landmarks_of_other_frames_are_an_error(tmp_path):
   video = clip(tmp_path / 'a.mp4', *steps(2, 148, 148))
   given = read_landmarks(table(tmp_path / 'a.csv', [face_row(7)]))
-  with pytest.raises(DataError, match=r'a\.csv has the mouth of no frame of .*a\.mp4 \(2 frames\)'):
+  with pytest.raises(DataError, match=r'a\.csv has no mouth for any of the 2 frames of .*a\.mp4'):
     mouths_of(video, given=given)
   columns = 'frame', 'mouth_x', 'mouth_y', 'width'
   given = read_landmarks(table(tmp_path / 'b.csv', [[0, 3, 4, 0], [9, 3, 4, 20]], columns))
-  with pytest.raises(DataError, match=r'b\.csv has no eyes and no width of the face in a frame of'):
+  with pytest.raises(DataError, match=r'b\.csv has no eyes or face width for any frame of'):
     mouths_of(video, given=given)
 
 
@@ -198,7 +198,7 @@ def test_mouths_writes_crops_overlays_and_a_table_and_goes_on_after_a_failure(
   assert (
     f"{one}: 2 frames at 25 a second, 148 x 148; mouth by Haar's box in every frame" in told.out
   )
-  assert told.err.startswith(f'error: {tmp_path}/bad.mp4 is no video')
+  assert told.err.startswith(f'error: {tmp_path}/bad.mp4 is not a readable video')
   names = ['mouths.tsv', 'one.mp4', 'one_overlay.mp4', 'two.mp4', 'two_overlay.mp4']
   assert sorted(p.name for p in out.iterdir() if p.name != '.lock') == names
   shown = next(Video(out / 'one_overlay.mp4').frames(colour=True)).pixels
@@ -210,7 +210,7 @@ def test_mouths_writes_crops_overlays_and_a_table_and_goes_on_after_a_failure(
     run(*args, '--json')
   lines = [json.loads(x) for x in capsys.readouterr().out.splitlines()]
   assert [x.get('skipped') for x in lines] == [True, None, True]
-  assert 'is no video' in lines[1]['error']
+  assert 'is not a readable video' in lines[1]['error']
   assert lines[0] == {
     'video': str(one),
     'output': str(out / 'one.mp4'),
@@ -252,7 +252,7 @@ def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
   (tmp_path / 'none').mkdir()
   with pytest.raises(UserError, match='1 of 1 video could not be cropped'):
     run(tmp_path / 'none', '--output', tmp_path / 'new')
-  assert 'has no video in it' in capsys.readouterr().err and not (tmp_path / 'new').exists()
+  assert 'contains no video' in capsys.readouterr().err and not (tmp_path / 'new').exists()
 
 
 def add_rows(table, video, *clips, **options):
@@ -273,7 +273,7 @@ def test_no_video_and_no_other_table_is_written_over(tmp_path, face):
   assert jobs.sources_of([place]) == [a] and jobs.sources_of([b]) == [b]
   with pytest.raises(ConfigError, match=r'overlay of .*a\.mp4 and the crops of another video'):
     jobs.make_jobs([a, b], out, overlays=True)
-  with pytest.raises(ConfigError, match=r'a_overlay\.mp4 would be written over'):
+  with pytest.raises(ConfigError, match=r'a_overlay\.mp4 would be overwritten'):
     outputs.make_wanted([a, b], None, place)
   # Subtitles beside a video are no video; videos of one name keep their folders.
   assert outputs.make_wanted([a], place, None)[0].srt == place / 'a.srt'
@@ -299,7 +299,7 @@ def test_no_video_and_no_other_table_is_written_over(tmp_path, face):
   assert Ledger(table, jobs.COLUMNS).made_of('a.mp4', odd)
   for name, content, what in (
     ('mouths.tsv', b'clip\n\xe4.mp4\n', 'cannot be read'),
-    ('words.tsv', b'clip,word,start,end\n', 'has no column .clip., separated by tabs'),
+    ('words.tsv', b'clip,word,start,end\n', 'has no tab-separated column .clip.'),
     ('words.tsv', b'clip\tword\n\n', "no column 'end'"),
   ):
     kept = tmp_path / 'kept' / name
@@ -319,7 +319,7 @@ def test_words_by_align_files_make_a_table_to_train_on(tmp_path, face, capsys):
   (marks / 'swwp2s.align').write_text('0 500 sil\n500 1250 set\n1250 3000 white\n')
   (marks / 'bad.align').write_text('words\n')
   options = '--output', tmp_path / 'out', '--source', 'haar'
-  with pytest.raises(ConfigError, match=r'has no bad\.align, nor one of another video'):
+  with pytest.raises(ConfigError, match=r'has no bad\.align, nor one for another video'):
     run(tmp_path / 'in', *options, '--align')
   run(tmp_path / 'in', *options, '--align', marks)
   told = capsys.readouterr()
@@ -351,7 +351,7 @@ def test_landmarks_of_a_folder_go_by_the_names_of_videos(tmp_path, capsys):
   (tmp_path / 'marks').mkdir()
   with pytest.raises(UserError):
     run(video, '--output', tmp_path / 'out', '--landmarks', tmp_path / 'marks')
-  assert 'has no landmarks of' in capsys.readouterr().err
+  assert 'has no landmarks for' in capsys.readouterr().err
   table(tmp_path / 'marks' / 'a.csv', [face_row(0)])
   run(video, '--output', tmp_path / 'out', '--landmarks', tmp_path / 'marks')
   assert 'no face in 1 of 2 frames' in capsys.readouterr().err

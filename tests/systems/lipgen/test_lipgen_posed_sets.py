@@ -118,7 +118,7 @@ def test_clips_that_are_no_squares_are_no_crops_of_a_mouth(tmp_path, capsys):
   source = clips(tmp_path / 'in', 'a', size=(32, 48))
   with pytest.raises(UserError, match='1 of 1 clip could not be turned'):
     run(source, '--output', tmp_path / 'out', '--kind', 'pose-crop')
-  assert 'frames of 48 x 32 are no crops of a mouth, which are square' in capsys.readouterr().err
+  assert 'frames of 48 x 32 are not mouth crops, which are square' in capsys.readouterr().err
 
 
 def test_a_set_of_two_kinds_is_told_of(tmp_path, monkeypatch, capsys):

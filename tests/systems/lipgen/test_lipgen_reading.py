@@ -219,7 +219,7 @@ def test_how_words_are_searched_for_goes_through_json():
   assert Segmenting.from_json(how.to_json()) == how
   assert Segmenting.from_json('{"least": 4}') == Segmenting(least=4)
   for wrong in ('{"speed": 1}', '[1]', 'fast', '{"least": "two"}'):
-    with pytest.raises(DataError, match='how words are searched for'):
+    with pytest.raises(DataError, match='not a valid set of search settings'):
       Segmenting.from_json(wrong)
 
 

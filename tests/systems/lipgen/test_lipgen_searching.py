@@ -163,5 +163,5 @@ def mouth(portrait):
 def test_a_picture_without_a_face_is_named_with_what_helps():
   wall = np.full((60, 80, 3), 90, np.uint8)
   for find in (portraits.by_haar, portraits.by_mesh):
-    with pytest.raises(DataError, match=r'^wall\.png: no face in it \(.*\): cut it out about the'):
+    with pytest.raises(DataError, match=r'^wall\.png: no face found \(.*\): crop it around the'):
       find(Path('wall.png'), wall, 1.0, lambda pixels: [])

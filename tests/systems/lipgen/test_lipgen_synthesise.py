@@ -54,7 +54,7 @@ class Cast:
 
   def __getitem__(self, number):
     if number == self._hidden:
-      raise DataError('no face in it')
+      raise DataError('no face found')
     return self._drawn[number]
 
   def picture(self, number):
@@ -280,7 +280,7 @@ def test_clips_have_lrws_layout_their_sound_and_say_what_they_are(made):
   assert count == 4 and len(manifest.rows) == 4
   told = json.loads((folder / ABOUT).read_text())
   assert told['synthetic'] is True and told['settings']['seed'] == 0
-  assert told['faces']['dropped_files'] == {Cast(3).names[1]: 'no face in it'}
+  assert told['faces']['dropped_files'] == {Cast(3).names[1]: 'no face found'}
   assert (told['faces']['asked'], told['faces']['used']) == (3, 2)
   path = folder / f'{clips[0].name}.mp4'
   spoken = lrw.spoken_in(path)
@@ -452,7 +452,7 @@ def test_pictures_without_a_face_are_tried_again_and_bind_nobody(tmp_path):
   with pytest.raises(DataError, match='in any of the pictures'):
     make(tmp_path, faces=1, hidden=0)
   _, count, manifest = make(tmp_path, faces=2, hidden=1, settings={'seed': 1})  # no clip of seed 0
-  assert count == 2 and list(manifest.dropped.values()) == ['no face in it']
+  assert count == 2 and list(manifest.dropped.values()) == ['no face found']
   cast, clips = Cast(2), paired(2, every(WORDS, VOICES), 2, 0)
   again = Manifest(tmp_path, {'seed': 1})
   assert again.left(clips, cast) == clips[2:] and not again.dropped

@@ -33,7 +33,7 @@ def command_of(tmp_path, monkeypatch, capsys):
   def find(path):
     rgb, shrunk = portraits._read(path, 64)
     if rgb.mean() < 100:
-      raise DataError(f'{path}: no face in it')
+      raise DataError(f'{path}: no face found')
     return portraits.Portrait(path, rgb, *drawn, np.eye(2, 3), 'mesh', 1, shrunk)
 
   net = Trained(configs.load('lipgen_render'), {}, {}, 1)
@@ -66,7 +66,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path, c
     ('torn.png', 'error'), ('wall.png', 'dropped')
   ]  # fmt: skip
   assert found[0]['error'] in told.replace('\n', '') and 'torn.png: not a' in found[0]['error']
-  assert 'no face in it' in found[1]['dropped']
+  assert 'no face found' in found[1]['dropped']
   assert found[2:] == [{'clip': 'ABOUT/train/ABOUT_00001.mp4', 'word': 'about', 'face': 'anna.png'}]
   about = json.loads((tmp_path / 'out' / ABOUT).read_text())['faces']
   assert list(about['unreadable_files']) == ['torn.png'] and about['unreadable'] == 1

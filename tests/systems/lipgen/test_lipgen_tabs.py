@@ -43,7 +43,7 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   text = str(tmp_path / 'text.mp4')
   for name, values, told in (
     ('lipread', (None, False, *PLAIN), 'no video is given yet'),
-    ('lipread', (text, True, *PLAIN), 'is no video'),
+    ('lipread', (text, True, *PLAIN), 'is not a readable video'),
     ('lipread', (text, False, False, 0, None), '--top=0 must be 1 or more'),
     ('talk', (None, None, 'now', *STILL), 'no face is given yet'),
     ('talk', (text, None, ' ', *STILL), 'a sound or a text'),
@@ -53,7 +53,7 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
   ):
     with pytest.raises(UserError, match=told):
       jobs[name](*values)
-  with pytest.raises(UserError, match='--whole and --boundary both say where a word is'):
+  with pytest.raises(UserError, match='--whole and --boundary both set where a word is'):
     jaxgen.lipread(text, whole=True, boundaries=[(0, 1)])
 
 

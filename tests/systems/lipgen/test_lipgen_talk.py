@@ -310,7 +310,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   pictures = files / 'wall.png', files / 'text.png', files / 'face.png'
   code, found, told = run(capsys, *pictures, *flags)
   assert code == 1 and ['error' in x for x in found] == [True, True, False]
-  assert 'no face in it' in found[0]['error'] and 'not an image' in found[1]['error']
+  assert 'no face found' in found[0]['error'] and 'not an image' in found[1]['error']
   assert '2 of 3 pictures could not be made to talk' in told and "Haar's box" in told
   assert found[2]['frames'] == 35 and found[2]['size'] == [220, 220]
   made = tmp_path / 'face.mp4'
@@ -354,7 +354,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, 'own.mp4'])
   with pytest.warns(UserNote, match=r'own\.mp4 is there already, nothing is written'):
     assert jaxgen.talk(*asked, **options, output=own) == own
-  with pytest.raises(DataError, match='no face in it'):
+  with pytest.raises(DataError, match='no face found'):
     jaxgen.talk(files / 'wall.png', asked[1], **options, output=tmp_path / 'no.mp4')
   # Again: what is there is left; its mouth alone.
   made.write_bytes(b'mine')
@@ -402,7 +402,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
       '--seed=4294967296 must be a whole number, 0 to 4294967295',
     ),
     (['--audio=said.wav', '--output=talk.avi'], '--output=talk.avi: videos are written as .mp4'),
-    (['--audio=dumb.mp4', '--output=dumb.mp4'], 'dumb.mp4 would be written over itself'),
+    (['--audio=dumb.mp4', '--output=dumb.mp4'], 'dumb.mp4 would be overwritten'),
     (['--audio=said.wav', '--motion=none'], '--motion=none: no such file or folder'),
     (
       ['wall.png', '--audio=said.wav'],

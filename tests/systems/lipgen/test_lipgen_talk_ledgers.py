@@ -31,7 +31,7 @@ class Filming:
   def __call__(self, picture, target, bars, begin):
     text = picture.read_text()
     if text == '?':
-      raise DataError(f'{picture}: no face in it')
+      raise DataError(f'{picture}: no face found')
     begin()
     if text == '!':
       raise KeyboardInterrupt
@@ -92,11 +92,11 @@ def test_a_video_of_another_picture_sound_or_net_is_not_taken_for_this_one(tmp_p
     with pytest.raises(UserError, match='1 of 1 picture could not be made to talk'):
       talk(*options)
     error = capsys.readouterr().err.replace('\n', ' ')
-    assert f'{out}/a.mp4 {told}' in error and 'name another folder, or --overwrite' in error
+    assert f'{out}/a.mp4 {told}' in error and 'choose another folder, or --overwrite' in error
     assert shown(out) == {'a': 'anna bin'} and (out / 'talk.tsv').read_bytes() == kept
 
   other = pictures(tmp_path / 'other', a='ben')
-  refused(f'is of {faces}/a.png', other, *given[1:])
+  refused(f'comes from {faces}/a.png', other, *given[1:])
   for options in ('--head=1', '--seed=2', '--steps=3', '--longest=99', '--crop'):
     name = options[2:].partition('=')[0]
     refused(f'was made with {name} = ', *given, options)
@@ -107,7 +107,7 @@ def test_a_video_of_another_picture_sound_or_net_is_not_taken_for_this_one(tmp_p
   sound.write_text('set')
   refused('was made with sound = ', *given)
   pictures(faces, a='replaced')
-  refused(f'is of {faces}/a.png', *given)
+  refused(f'comes from {faces}/a.png', *given)
   # Where nothing is made anew all stays, and the other is told of once it is.
   pictures(faces, a='?')
   with pytest.raises(UserError):
@@ -119,7 +119,7 @@ def test_a_video_of_another_picture_sound_or_net_is_not_taken_for_this_one(tmp_p
   (out / 'b.mp4').write_text('mine')
   talk(pictures(tmp_path / 'more', b='carl'), *given[1:])
   told = capsys.readouterr().err.replace('\n', '')
-  assert shown(out)['b'] == 'mine' and 'no talk.tsv tells of which picture: left 1 file' in told
+  assert shown(out)['b'] == 'mine' and 'no talk.tsv records the source picture: kept 1 file' in told
 
 
 def test_an_interrupted_folder_of_videos_goes_on_and_one_command_has_it(tmp_path, talks):

@@ -25,11 +25,11 @@ def check_asked(
   if top is not None and top < 1:
     raise ConfigError(f'--top={top} must be 1 or more')
   if whole and boundaries:
-    raise ConfigError('--whole and --boundary both say where a word is: leave one of them out')
+    raise ConfigError('--whole and --boundary both set where a word is: drop one of them')
   for start, end in boundaries:
     if not 0 <= start < end < math.inf:
       raise ConfigError(
-        f'--boundary {start:g} {end:g}: a word begins at 0 or later and ends after that'
+        f'--boundary {start:g} {end:g}: a word must start at 0 or later and end after its start'
       )
   if crops and faces:
-    raise ConfigError('--crops are not searched for faces: leave --landmarks and --source out')
+    raise ConfigError('--crops skips the search for faces: drop --landmarks and --source')

@@ -115,7 +115,7 @@ def camera_frames(number: int, colour: bool = False) -> Iterator[np.ndarray]:
   capture = cv2.VideoCapture(number)
   if not capture.isOpened():
     capture.release()
-    raise UserError(f'--camera {number}: OpenCV finds no camera of this number')
+    raise UserError(f'--camera {number}: OpenCV found no camera with this number')
 
   def frames() -> Iterator[np.ndarray]:
     try:

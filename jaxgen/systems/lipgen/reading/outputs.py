@@ -62,7 +62,7 @@ def make_wanted(
   one_file = overlay is not None and is_file(overlay)
   if one_file and len(sources) > 1:
     raise ConfigError(
-      f'--overlay={overlay} is a file, and there are {len(sources)} videos: name a folder'
+      f'--overlay={overlay} is a file, but there are {len(sources)} videos: pass a folder'
     )
   _check_folders(subtitles, None if one_file else overlay)
   folder = subtitles or (None if one_file else overlay)
@@ -80,10 +80,10 @@ def _check_folders(subtitles: Path | None, overlay: Path | None) -> None:
   """Raises ConfigError for a file name in place of a folder."""
   if subtitles and subtitles.suffix.lower() == '.srt' and not subtitles.is_dir():
     raise ConfigError(
-      f'--output={subtitles} names a folder, which gets NAME.srt of each video: name one'
+      f'--output={subtitles} must be a folder, for a NAME.srt per video: pass a folder'
     )
   if overlay and overlay.suffix.lower() in SUFFIXES and not overlay.is_dir():
-    raise ConfigError(f'--overlay={overlay}: overlays are .mp4 files; name one, or a folder')
+    raise ConfigError(f'--overlay={overlay}: overlays are .mp4 files: pass one, or a folder')
 
 
 def is_file(path: Path) -> bool:

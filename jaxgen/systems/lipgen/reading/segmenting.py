@@ -57,7 +57,7 @@ class Segmenting(NamedTuple):
       values = json.loads(text)
       found = cls(**{k: type(cls._field_defaults[k])(x) for k, x in values.items()})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-      raise DataError(f'{text!r} does not say how words are searched for: {error}') from error
+      raise DataError(f'{text!r} is not a valid set of search settings: {error}') from error
     return found
 
   @classmethod

@@ -145,7 +145,7 @@ def read_as(
       frames = (
         f'{last:.2f} seconds' if not begins else f'frames from {begins:.2f} to {last:.2f} seconds'
       )
-      raise DataError(f'{name} has {frames}: a word from {start:g} to {end:g} cannot be in it')
+      raise DataError(f'{name} has {frames}: a word cannot span {start:g} to {end:g}')
   if spans:
     found = service.at(crops, np.array(sorted(map(tuple, spans))) - begins, bars=bars)
   elif whole:

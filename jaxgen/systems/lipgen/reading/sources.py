@@ -41,7 +41,7 @@ class Mouths(NamedTuple):
 def found_in(clip: MouthClip) -> Mouths:
   """The mouth found in a video, as input for a reader."""
   seen, hidden = clip.seen, clip.landmarks.gaps
-  told = [*_told('no face', hidden, seen.begins), *_told('no new picture', seen.still, seen.begins)]
+  told = [*_told('no face', hidden, seen.begins), *_told('frozen picture', seen.still, seen.begins)]
   gaps = [*hidden, *seen.still]
   return Mouths(clip.frames, clip.line(), (*clip.messages, *told), clip, seen.begins, gaps)
 
@@ -53,7 +53,7 @@ def _told(what: str, gaps: Sequence[tuple[int, int]], begins: float) -> list[str
     for first, end in gaps[:_NAMED]
   ]
   if len(gaps) > _NAMED:
-    told.append(f'{what} at {counted(len(gaps) - _NAMED, "other place")} either')
+    told.append(f'{what} at {counted(len(gaps) - _NAMED, "other place")} too')
   return told
 
 
@@ -74,13 +74,13 @@ def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
     height, width = frame.pixels.shape
     if height != width:
       raise DataError(
-        f'{path}: frames of {width} x {height} are no crops of a mouth, which are square: leave --crops out'
+        f'{path}: frames of {width} x {height} are not mouth crops, which are square: drop --crops'
       )
     frames.append(resized(frame.pixels, MOUTH))
   seen = video.seen
   assert seen is not None
-  line = f'{seen.line()}; crops of a mouth'
-  notes = (*seen.notes, *_told('no new picture', seen.still, seen.begins))
+  line = f'{seen.line()}; mouth crops'
+  notes = (*seen.notes, *_told('frozen picture', seen.still, seen.begins))
   return Mouths(np.stack(frames), line, notes, begins=seen.begins, gaps=seen.still)
 
 

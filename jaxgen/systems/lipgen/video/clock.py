@@ -100,9 +100,9 @@ class Clock:
     """Messages about a clock that jumps, and a frame rate too low for lip reading."""
     found = []
     if self._jumps:
-      found.append(f'its clock jumps {counted(self._jumps, "time")}; the frames were joined')
+      found.append(f'its timestamps jump {counted(self._jumps, "time")}; the frames were joined')
     if 0 < self.rate < _FEW - 0.01:
-      found.append(f'lips are not seen well at {self.rate:.3g} a second, which is below {_FEW}')
+      found.append(f'{self.rate:.3g} frames per second are too few to read lips well, below {_FEW}')
     return found
 
 
@@ -152,7 +152,9 @@ class Stills:
   def notes(self, frames: int) -> list[str]:
     """Messages about the stretches, in a video of `frames` frames at 25 per second."""
     still = sum(end - first for first, end in self.spans)
-    return [f'no new picture in {still / RATE:.1f} of {frames / RATE:.1f} seconds'] if still else []
+    return (
+      [f'picture frozen for {still / RATE:.1f} of {frames / RATE:.1f} seconds'] if still else []
+    )
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> bool:

@@ -76,9 +76,9 @@ class Seen(NamedTuple):
     if self.resampled != self.frames or other or self.variable:
       parts.append(f'{self.resampled} at {RATE}')
     if self.rotation:
-      parts.append(f'turned by {self.rotation} degrees')
+      parts.append(f'rotated by {self.rotation} degrees')
     if self.begins >= 0.5 / RATE:
-      parts.append(f'the first shown at {self.begins:.2f} seconds')
+      parts.append(f'starting at {self.begins:.2f} seconds')
     return ', '.join(parts)
 
 
@@ -120,9 +120,7 @@ class Video:
       stills.add(pixels, now)
       last, at = pixels, now
     if last is None:
-      raise DataError(
-        f'{self.path} has a video stream, and no frame of it can be decoded{reader.why()}'
-      )
+      raise DataError(f'{self.path} has a video stream, but no frame can be decoded{reader.why()}')
     wanted = max(1, emitted, round(times.duration * RATE))
     for _ in range(emitted, wanted):
       yield Frame(last, times.count - 1, at)
@@ -177,7 +175,7 @@ class _Reader:
   def _opened(self, av: Any) -> 'av.container.InputContainer':
     path = self._path
     if path.is_dir():
-      raise DataError(f'{path} is a folder: name a video in it')
+      raise DataError(f'{path} is a folder: pass a video in it')
     if not path.exists():
       raise DataError(f'{path}: no such file')
     size = path.stat().st_size
@@ -187,11 +185,11 @@ class _Reader:
       container = opened(av, path)
     except (av.error.FFmpegError, ValueError, OSError) as error:
       raise DataError(
-        f'{path} is no video that can be read, or is cut off ({size:,} bytes; {reason(error)})'
+        f'{path} is not a readable video, or is truncated ({size:,} bytes; {reason(error)})'
       ) from error
     if container.format.name in _NO_VIDEOS:
       container.close()
-      raise DataError(f'{path} is a text and no video ({size:,} bytes)')
+      raise DataError(f'{path} is a text file, not a video ({size:,} bytes)')
     return container
 
   def _stream(self, container: Any) -> Any:
@@ -202,10 +200,10 @@ class _Reader:
       films[0].thread_type = 'AUTO'
       return films[0]
     if films:
-      raise DataError(f'{self._path}: its video is of a kind that cannot be decoded')
+      raise DataError(f'{self._path}: its video codec cannot be decoded')
     kinds = {s.type for s in container.streams}
     sound = 'sound only' if 'audio' in kinds else f'streams: {", ".join(sorted(kinds))}'
-    only = sound if kinds else 'no stream at all: it may be cut off'
+    only = sound if kinds else 'no streams: it may be truncated'
     raise DataError(f'{self._path} has no video stream ({only})')
 
   def _frames(self, av: Any, container: Any, stream: Any) -> Iterator[Any]:
@@ -259,7 +257,7 @@ class _Reader:
     """Why there may be no frame, as the end of a message: what is damaged, or the size of the file."""
     size = f'{self._path.stat().st_size:,} bytes'
     if self._declared:
-      return f': the file may be cut off ({size}, {self._declared:.2f} seconds declared)'
+      return f': the file may be truncated ({size}, {self._declared:.2f} seconds declared)'
     return f' ({self._broken or size})'
 
   def notes(self, times: Clock) -> list[str]:
@@ -267,20 +265,20 @@ class _Reader:
     found = []
     missing = self._declared - max(times.duration, times.lasts)
     if self._incomplete and missing <= 0:
-      found.append(f'it is cut off: its last frame, at {times.duration:.2f} seconds, is incomplete')
+      found.append(
+        f'it is truncated: its last frame, at {times.duration:.2f} seconds, is incomplete'
+      )
     elif self._broken or missing > max(_MISSING * self._declared, 2.5 / RATE):
       of = f' of {self._declared:.2f}' if missing > 0 else ''
       why = f' ({self._broken})' if self._broken else ''
-      found.append(f'it is cut off: {times.duration:.2f}{of} seconds could be read{why}')
+      found.append(f'it is truncated: {times.duration:.2f}{of} seconds could be read{why}')
     if self._whole.count:
-      found.append(
-        f'{counted(self._whole.count, "interlaced frame")} of two fields were made whole'
-      )
+      found.append(f'{counted(self._whole.count, "interlaced frame")} (two fields) deinterlaced')
     if self._resized:
       count = counted(self._resized, 'frame')
-      found.append(f'{count} of another size were brought to that of the first')
+      found.append(f'{count} resized to match the first')
     if self._damaged:
-      found.append(f'{counted(self._damaged, "piece")} of it could not be decoded')
+      found.append(f'{counted(self._damaged, "piece")} could not be decoded')
     return found
 
 

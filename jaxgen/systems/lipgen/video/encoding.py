@@ -49,7 +49,7 @@ def write_video(
     ValueError: metadata that mp4 does not support, or a sound of several channels.
   """
   if other := sorted(set(metadata or ()) - TITLES):
-    raise ValueError(f'mp4 has no place for {other[0]!r}: {", ".join(sorted(TITLES))}')
+    raise ValueError(f'mp4 has no tag for {other[0]!r}; known: {", ".join(sorted(TITLES))}')
   av = av_module()
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = temporary_beside(path)
@@ -75,7 +75,7 @@ def write_video(
         if track:
           track.write_to(count / rate)
       if stream is None:
-        raise DataError(f'{path}: there is no frame to write')
+        raise DataError(f'{path}: no frames to write')
       for packet in stream.encode():
         out.mux(packet)
       if track:
@@ -100,7 +100,7 @@ class _Track:
 
   def __init__(self, av: Any, out: Any, samples: np.ndarray, rate: int):
     if samples.ndim != 1:
-      raise ValueError(f'a sound of one channel is expected, not {samples.shape}')
+      raise ValueError(f'expected mono sound, got shape {samples.shape}')
     self._av, self._out, self._rate, self._written = av, out, rate, 0
     self._samples = np.clip(samples, -1, 1).astype(np.float32)
     self._stream = out.add_stream('aac', rate=rate, layout='mono')

@@ -53,7 +53,7 @@ def find_models() -> tuple[Path, Path]:
     detector, mesh = (Path(place) / 'data' / name for name in MODELS)
     if detector.is_file() and mesh.is_file():
       return detector, mesh
-  raise ConfigError(f'the networks for landmarks are not installed: {INSTALL}')
+  raise ConfigError(f'the landmark networks are not installed: {INSTALL}')
 
 
 def available() -> bool:
@@ -69,7 +69,7 @@ def _interpreter(path: Path) -> Any:
   try:
     from ai_edge_litert.interpreter import Interpreter
   except ImportError as error:
-    raise ConfigError(f'what runs the networks for landmarks is missing: {INSTALL}') from error
+    raise ConfigError(f'the runtime of the landmark networks is missing: {INSTALL}') from error
   with _silent_errors():
     net = Interpreter(str(path), num_threads=min(4, os.cpu_count() or 1))
     net.allocate_tensors()

@@ -26,7 +26,7 @@ COLUMNS = (
   *('clip', VIDEO, 'frames', 'source', 'faces', 'found', 'mouth_x', 'mouth_y', 'notes'),
   DIGEST,
 )
-_OTHER_TABLE = 'rows would be added to it, so move it away, or name another folder'
+_OTHER_TABLE = 'rows would be appended to it, so move it, or choose another folder'
 _LANDMARKS = ('.csv', '.tsv', '.json', '.npz', '.npy')
 
 
@@ -89,7 +89,7 @@ def why_none(path: Path) -> str:
   """An error message for a folder without a video; '' for other folders, and for files."""
   if not path.is_dir() or videos_in(path):
     return ''
-  return f'{path} has no video in it; videos are {", ".join(SUFFIXES)}'
+  return f'{path} contains no video; video files are {", ".join(SUFFIXES)}'
 
 
 def _without_overlays(videos: Sequence[Path]) -> list[Path]:
@@ -107,7 +107,7 @@ def _without_overlays(videos: Sequence[Path]) -> list[Path]:
 def check_target(source: Path, target: Path) -> None:
   """Raises ConfigError if a video would overwrite itself."""
   if target.exists() and target.resolve() == source.resolve():
-    raise ConfigError(f'{source} would be written over itself: name another place')
+    raise ConfigError(f'{source} would be overwritten: choose another path')
 
 
 def names_of(inputs: Sequence[Path], output: Path) -> dict[Path, str]:
@@ -134,7 +134,7 @@ def names_of(inputs: Sequence[Path], output: Path) -> dict[Path, str]:
     other = taken.setdefault(name, path)
     if other is not path:
       raise ConfigError(
-        f'{other} and {path} would both be written as {output / name}: write them into different folders'
+        f'{other} and {path} would both be written to {output / name}: use different output folders'
       )
   return {path: name for name, path in taken.items()}
 
@@ -158,8 +158,8 @@ def make_jobs(inputs: Sequence[Path], output: Path, overlays: bool = False) -> l
     check_target(job.source, job.target)
     if overlays and job.overlay in targets:
       raise ConfigError(
-        f'{job.overlay} would be the overlay of {job.source} and the crops of another video: crop them into '
-        'different folders'
+        f'{job.overlay} would be both the overlay of {job.source} and the crops of another video: '
+        'use different output folders'
       )
   check_over([job.overlay for job in jobs if overlays], names)
   return jobs
@@ -170,7 +170,7 @@ def check_over(targets: Iterable[Path], sources: Iterable[Path]) -> None:
   videos = {path.resolve() for path in sources}
   for target in targets:
     if target.exists() and target.resolve() in videos:
-      raise ConfigError(f'{target} would be written over: name another place')
+      raise ConfigError(f'{target} would be overwritten: choose another path')
 
 
 def file_of(folder: Path, video: Path, name: str, endings: Sequence[str]) -> Path | None:
@@ -211,7 +211,7 @@ def landmark_file_of(given: Path | None, source: Path) -> Path | None:
     return given
   path = file_of(given, source, source.stem, _LANDMARKS)
   if path is None:
-    raise DataError(f'{given} has no landmarks of {source}: name them {source.stem}.csv')
+    raise DataError(f'{given} has no landmarks for {source}: name the file {source.stem}.csv')
   return path
 
 
@@ -263,5 +263,5 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Mapping[str, str]]:
   except (OSError, UnicodeError, csv.Error) as error:
     raise DataError(f'{path} cannot be read ({first_line(error)}): {_OTHER_TABLE}') from error
   if lacking := set(columns) - set(reader.fieldnames or ()):
-    raise DataError(f'{path} has no column {min(lacking)!r}, separated by tabs: {_OTHER_TABLE}')
+    raise DataError(f'{path} has no tab-separated column {min(lacking)!r}: {_OTHER_TABLE}')
   return rows

@@ -35,7 +35,7 @@ COLUMNS = (
 _WIDTH = 'width'
 _POINTS = 68
 _HOW = (
-  'its columns are frame (or time), mouth_x, mouth_y, and left_eye_x, left_eye_y, right_eye_x, '
+  'expected columns: frame (or time), mouth_x, mouth_y, and left_eye_x, left_eye_y, right_eye_x, '
   'right_eye_y (or width)'
 )
 
@@ -93,14 +93,14 @@ def read_landmarks(path: Path) -> Given:
     DataError: it is missing, or not a landmark file; says what is expected.
   """
   if not path.is_file():
-    raise DataError(f'{path}: no such file of landmarks')
+    raise DataError(f'{path}: no such landmark file')
   try:
     if path.suffix.lower() in ('.npy', '.npz'):
       return _of_points(path, _array(path))
     text = decoded_text(path.read_bytes())
     rows = json.loads(text) if path.suffix.lower() == '.json' else _table(text)
   except (OSError, ValueError, zipfile.BadZipFile) as error:
-    raise DataError(f'{path} is no file of landmarks ({first_line(error)}): {_HOW}') from error
+    raise DataError(f'{path} is not a landmark file ({first_line(error)}): {_HOW}') from error
   return _of_rows(path, rows)
 
 
@@ -119,7 +119,7 @@ def _array(path: Path) -> np.ndarray:
 def _of_points(path: Path, points: np.ndarray) -> Given:
   if points.ndim != 3 or points.shape[1:] != (_POINTS, 2):
     raise DataError(
-      f'{path} has an array of {list(points.shape)}: it must be [frames, {_POINTS}, 2]'
+      f'{path} has an array of shape {list(points.shape)}, expected [frames, {_POINTS}, 2]'
     )
   points = points.astype(np.float64)
   mouth = points[:, 48:].mean(1)
@@ -131,7 +131,7 @@ def _of_points(path: Path, points: np.ndarray) -> Given:
 
 def _of_rows(path: Path, rows: Any) -> Given:
   if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-    raise DataError(f'{path} is no list of rows of landmarks: {_HOW}')
+    raise DataError(f'{path} is not a list of landmark rows: {_HOW}')
   values = np.array([[_number(path, row, key) for key in (*COLUMNS, _WIDTH)] for row in rows])
   values[~np.isfinite(values)] = np.nan
   anchors, widths = (
@@ -141,15 +141,13 @@ def _of_rows(path: Path, rows: Any) -> Given:
   frames = np.array([_number(path, row, 'frame') for row in rows])
   times = np.array([_number(path, row, 'time') for row in rows])
   if np.isnan(frames).any() and np.isnan(times).any():
-    raise DataError(f'{path}: a row has neither frame nor time: {_HOW}')
+    raise DataError(f'{path}: a row has no frame or time: {_HOW}')
   mouth = np.isfinite(anchors[:, 3]).all(1)
   sized = np.isfinite(anchors[:, :2]).all((1, 2)) | (widths > 0)
   if not mouth.any():
-    raise DataError(f'{path} has no mouth_x and mouth_y: {_HOW}')
+    raise DataError(f'{path} lacks mouth_x and mouth_y: {_HOW}')
   if not (mouth & sized).any():
-    raise DataError(
-      f'{path} has no row with the corners of both eyes or the width of the face: {_HOW}'
-    )
+    raise DataError(f'{path} has no row with both eye corners or the face width: {_HOW}')
   return Given(path, np.nan_to_num(frames, nan=-1).astype(int), times, anchors, widths)
 
 
@@ -160,4 +158,4 @@ def _number(path: Path, row: Mapping[str, Any], key: str) -> float:
   try:
     return float(value)
   except (TypeError, ValueError) as error:
-    raise DataError(f'{path}: {key} is {value!r}, which is no number') from error
+    raise DataError(f'{path}: {key} is {value!r}, expected a number') from error

@@ -76,10 +76,10 @@ class Landmarks(NamedTuple):
     of = counted(len(self.found), 'frame')
     told = []
     if self.faces > 1:
-      told.append(f'{self.faces} faces in {of}: the larger was followed')
+      told.append(f'{self.faces} faces in {of}: the largest was tracked')
     missing = int((~self.found).sum())
     if missing:
-      told.append(f'no face in {missing} of {of}: its place there was interpolated')
+      told.append(f'no face in {missing} of {of}: its position was interpolated')
     return told
 
 
@@ -88,7 +88,7 @@ def find_landmarks(
   source: str = AUTO,
   given: Given | None = None,
   bars: Bars = no_bars,
-  advice: str = 'Name the mouth with --landmarks FILE',
+  advice: str = 'Give its position with --landmarks FILE',
 ) -> Landmarks:
   """The landmarks of a clip from the best available source, or from the named one.
 
@@ -126,7 +126,7 @@ def _checked(found: Landmarks, video: Video, tried: str, advice: str) -> Landmar
   if found.found.any():
     return found
   line = video.seen.line() if video.seen else ''
-  raise DataError(f'{video.path}: no face in any frame ({line}; looked for by {tried}). {advice}')
+  raise DataError(f'{video.path}: no face in any frame ({line}; searched with {tried}). {advice}')
 
 
 def _by_haar(video: Video, bars: Bars) -> Landmarks:
@@ -258,8 +258,8 @@ def _of_file(video: Video, given: Given, bars: Bars) -> Landmarks:
   at = len(sources)
   anchors, widths = given.of_frames(sources, times)
   if not np.isfinite(anchors[:, MOUTH, 0]).any():
-    raise DataError(f'{given.path} has the mouth of no frame of {video.path} ({at} frames)')
+    raise DataError(f'{given.path} has no mouth for any of the {at} frames of {video.path}')
   if not (np.isfinite(anchors[:, :MOUTH, 0]).any() or np.isfinite(widths).any()):
-    raise DataError(f'{given.path} has no eyes and no width of the face in a frame of {video.path}')
+    raise DataError(f'{given.path} has no eyes or face width for any frame of {video.path}')
   boxes, lips = np.full((at, 4), np.nan), np.zeros((at, 0, 2))
   return Landmarks(FILE, anchors, widths, boxes, lips, 1, size)

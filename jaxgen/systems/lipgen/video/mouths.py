@@ -14,7 +14,7 @@ from jaxgen.systems.lipgen.video.landmark_files import Given
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Landmarks, find_landmarks
 
 _WORTH_SAYING = 0.02  # share of the crops outside the frames above which a message is given
-_NAMES = {'file': 'landmarks of the file', 'mesh': 'the mesh of the face', 'haar': "Haar's box"}
+_NAMES = {'file': 'the landmark file', 'mesh': 'the face mesh', 'haar': "Haar's box"}
 
 
 class MouthClip(NamedTuple):
@@ -95,6 +95,6 @@ def mouths_of(
   messages = [*video.seen.notes, *landmarks.lines()]
   if crops.outside > _WORTH_SAYING:
     messages.append(
-      f'{crops.outside:.0%} of the crops lie outside of the frames: the border was repeated'
+      f'{crops.outside:.0%} of the crops lie outside the frames: the border was repeated'
     )
   return MouthClip(frames, crops.centres, video.seen, landmarks, crops, tuple(messages))

@@ -12,7 +12,7 @@ from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
 from jaxgen.systems.lipgen.video.ledger import Ledger, unbound
 from jaxgen.words import counted
 
-_OTHERWISE = 'name another folder, or --overwrite'
+_OTHERWISE = 'choose another folder, or --overwrite'
 
 
 class Table(NamedTuple):
@@ -149,7 +149,7 @@ class Outputs:
     if not self.unknown:
       return []
     files = f'{counted(len(self.unknown), "file")}, as {self.unknown[0]}'
-    return [f'no {self._table.name} tells of which {self._table.of}: left {files}']
+    return [f'no {self._table.name} records the source {self._table.of}: kept {files}']
 
   def _is_made(self, source: Path, path: Path, how: Mapping[str, str]) -> bool | None:
     """Whether an output exists; None for one still to be written anew. Raises as `left` does."""
@@ -160,7 +160,7 @@ class Outputs:
     ledger = self._ledgers[root]
     made = ledger.made_of(name, source)
     if made is False:
-      raise UserError(f'{source}: {path} is of {ledger.source(name)}: {_OTHERWISE}')
+      raise UserError(f'{source}: {path} comes from {ledger.source(name)}: {_OTHERWISE}')
     if made:
       if otherwise := ledger.made_otherwise(name, how):
         raise UserError(f'{source}: {path} was made with {otherwise}: {_OTHERWISE}')

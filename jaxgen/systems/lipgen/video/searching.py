@@ -86,8 +86,8 @@ def _enlarged(box: Box, scale: np.ndarray) -> Box:
 def no_face(path: Path, by: str) -> str:
   """The message for a picture in which `seen_in` finds nothing; `by` is the detector's name."""
   return (
-    f'{path}: no face in it (looked for by {by}, in the whole of it and in parts of it): cut it out about the '
-    'face, which is to be upright and to look ahead'
+    f'{path}: no face found (searched with {by}, in the whole picture and in parts): crop it '
+    'around the face, which should be upright and look ahead'
   )
 
 

@@ -38,7 +38,7 @@ def check_aligns(jobs: Sequence[Job], folder: Path | None) -> None:
     first = jobs[0].source
     place = folder or first.parent
     raise ConfigError(
-      f'--align: {place} has no {first.stem}{ENDING}, nor one of another video: name the folder'
+      f'--align: {place} has no {first.stem}{ENDING}, nor one for another video: pass their folder'
     )
 
 
@@ -90,7 +90,9 @@ def write_words(
     rows[job.clip] = [dict(zip(COLUMNS, (job.clip, *row), strict=True)) for row in times]
     count += len(times)
   if without:
-    told.append(f'{counted(len(without), "video")} without {ENDING}, as {without[0]}: in no row')
+    told.append(
+      f'{counted(len(without), "video")} without {ENDING}, as {without[0]}: no rows for them'
+    )
   return _written(output / TABLE, rows), count, told
 
 
