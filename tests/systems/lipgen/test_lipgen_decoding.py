@@ -36,7 +36,7 @@ def test_any_rate_becomes_25_by_the_nearest_frame_in_time(tmp_path, rate):
   assert numbers(frames) == nearest([round(t * 9000) / 9000 for t in times])
   assert seen.rate == pytest.approx(rate, rel=1e-3)
   assert (seen.frames, seen.resampled, seen.variable) == (24, len(frames), False)
-  few = ('12.5 frames per second are too few to read lips well, below 15',)
+  few = ('a frame rate of 12.5 is too low to read lips well, below 15',)
   assert seen.notes == (few if rate < 15 else ()) and seen.still == ()
 
 
@@ -67,7 +67,7 @@ def test_time_without_a_new_picture_is_known_and_is_no_part_of_the_rate(tmp_path
     _, seen = read(write(tmp_path / 'e.mp4', frames.astype(np.uint8)))
     assert seen.still == spans
   _, seen = read(write(tmp_path / 'c.mp4', steps(4), rate=1))
-  assert seen.still == ((0, 100),) and 'at 1 a second' in seen.notes[0]
+  assert seen.still == ((0, 100),) and 'frame rate of 1 is too low' in seen.notes[0]
   _, seen = read(write(tmp_path / 'd.mp4', steps(8), lasts=3))
   assert seen.still == ((7, 82),)
 
@@ -170,7 +170,7 @@ def test_sound_is_no_hindrance_and_no_video(tmp_path):
     ('none.mp4', None, 'no such file'),
     ('empty.mp4', b'', r'is empty \(0 bytes\)'),
     ('noise.mp4', bytes(range(256)) * 9, 'is not a readable video'),
-    ('notes.txt', b'hello\n' * 30, 'is no video|is a text'),
+    ('notes.txt', b'hello\n' * 30, 'is not a readable video|is a text file'),
     ('folder', 'folder', 'is a folder'),
   ],
 )
@@ -192,7 +192,7 @@ def test_clocks_that_stand_still_or_jump_are_mended():
   times = Clock()
   found = [times.add(t, 25) for t in (None, 5.0, 5.04, 5.04, 5.12, 3000.0, 3000.04, None)]
   assert found == pytest.approx([0, 0.04, 0.08, 0.08, 0.16, 0.2, 0.24, 0.28])
-  assert 'jumps 1 time' in times.notes()[0]
+  assert 'timestamps jump 1 time' in times.notes()[0]
   times = Clock()
   found = [times.add(t, 25) for t in (1.0, 1.04, 1.04, 1.04, 1.04, 1.04, 0.0)]
   assert found == pytest.approx([0, 0.04, 0.04, 0.04, 0.08, 0.12, 0.16])

@@ -149,7 +149,7 @@ def test_68_points_and_a_width_are_landmarks_too(tmp_path):
     ('a.json', '{"mouth": 3}', 'not a list of landmark rows'),
     ('a.json', '[', 'not a landmark file'),
     ('a.npz', 'text', 'not a landmark file'),
-    ('b.csv', None, 'no such file'),
+    ('b.csv', None, 'no such landmark file'),
   ],
 )
 def test_what_is_no_file_of_landmarks_is_told(tmp_path, name, text, what):
@@ -300,7 +300,7 @@ def test_no_video_and_no_other_table_is_written_over(tmp_path, face):
   for name, content, what in (
     ('mouths.tsv', b'clip\n\xe4.mp4\n', 'cannot be read'),
     ('words.tsv', b'clip,word,start,end\n', 'has no tab-separated column .clip.'),
-    ('words.tsv', b'clip\tword\n\n', "no column 'end'"),
+    ('words.tsv', b'clip\tword\n\n', "no tab-separated column 'end'"),
   ):
     kept = tmp_path / 'kept' / name
     kept.parent.mkdir(exist_ok=True)

@@ -206,7 +206,7 @@ def test_pose_augment_goes_on_after_a_failure_and_leaves_it_out(clips, tmp_path,
   with pytest.raises(UserError, match=r'1 of 4 clips could not be turned: .*b\.mp4'):
     run(clips, '--output', tmp_path / 'out')
   assert {row['clip'] for row in rows_of(tmp_path / 'out')} == set('acd')
-  assert 'c.mp4: its clock jumps 1 time' in capsys.readouterr().err
+  assert 'c.mp4: its timestamps jump 1 time' in capsys.readouterr().err
 
 
 def test_a_whole_face_is_turned_with_its_landmarks(tmp_path, capsys):

@@ -196,7 +196,7 @@ def test_no_word_is_read_where_no_picture_is_new(tmp_path):
   path = write(tmp_path / 'a.mp4', steps(60, 96, 96), times)
   mouths = read_crops(path)
   assert list(mouths.gaps) == [(20, 46)] and len(mouths.frames) == 85
-  assert mouths.notes[-1] == 'no new picture from 0.80 to 1.84 seconds: nothing is read there'
+  assert mouths.notes[-1] == 'frozen picture from 0.80 to 1.84 seconds: nothing is read there'
   crops = saying(('bin', 6), ('', 20), ('blue', 9), ('', 20), ('now', 12), ('', 5))
   words = read_as(told(unsure=0.05), 'a.mp4', mouths._replace(frames=crops))
   assert [x.word for x in words] == ['bin', 'now']
@@ -210,7 +210,7 @@ def test_no_word_is_read_where_no_picture_is_new(tmp_path):
   assert found.gaps == [(50, 85), (20, 46)]
   assert [note.split(' seconds')[0] for note in found.notes] == [
     'no face from 4.00 to 5.40',
-    'no new picture from 2.80 to 3.84',
+    'frozen picture from 2.80 to 3.84',
   ]
 
 

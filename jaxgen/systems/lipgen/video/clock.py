@@ -102,7 +102,7 @@ class Clock:
     if self._jumps:
       found.append(f'its timestamps jump {counted(self._jumps, "time")}; the frames were joined')
     if 0 < self.rate < _FEW - 0.01:
-      found.append(f'{self.rate:.3g} frames per second are too few to read lips well, below {_FEW}')
+      found.append(f'a frame rate of {self.rate:.3g} is too low to read lips well, below {_FEW}')
     return found
 
 
