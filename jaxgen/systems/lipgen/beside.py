@@ -49,14 +49,14 @@ def _rendered(config: ConfigDict, clips: Mapping[str, ClipSet]) -> ClipSet:
   lacking = [x for i, x in enumerate(real.words) if not (found.labels == i).any()]
   if lacking:
     raise DataError(
-      f'config.data.synthetic.dir = {folder} has no clip of {", ".join(lacking[:5])} to learn from'
+      f'config.data.synthetic.dir = {folder} has no training clip of {", ".join(lacking[:5])}'
     )
   wanted = _words_beside(config, real)
   spoken = (found.labels >= 0).sum(1)
   if spoken.sum() < wanted:
     logging.warning(
-      f'{folder} has {counted(int(spoken.sum()), "word")}, and {wanted:,} make '
-      f'{config.data.synthetic.share:.0%}: they are repeated'
+      f'{folder} has {counted(int(spoken.sum()), "word")}, but {config.data.synthetic.share:.0%} '
+      f'takes {wanted:,}: clips are repeated'
     )
   order = generator(config.seed, 'rendered clips', 0).permutation(np.flatnonzero(spoken))
   if found.labels.shape[1] == 1:
@@ -98,11 +98,13 @@ def without_held_out(
   left_out = len(found.names) - len(kept)
   if not kept:
     raise DataError(
-      f'config.data.synthetic.dir = {path.parent}: this run is judged by all {left_out:,} clips that were '
-      'turned, and none is left to learn from: turn clips that it is trained on'
+      f'config.data.synthetic.dir = {path.parent}: all {left_out:,} turned clips come from '
+      'held-out ones of this run, so none is left for training: turn clips it is trained on'
     )
   if left_out:
-    logging.warning(f'{path}: {counted(left_out, "clip")} left out, by which this run is judged')
+    logging.warning(
+      f'{path}: {counted(left_out, "clip")} left out: from held-out clips of this run'
+    )
   return subset(found, np.array(kept)) if left_out else found
 
 
@@ -133,8 +135,8 @@ def _check_place(config: ConfigDict, about: Path) -> None:
   if (like == LRW) != (config.data.name == LRW):
     wanted = LRW if config.data.name == LRW else 'mouths'
     raise DataError(
-      f'config.data.synthetic.dir = {about.parent}: mouths are elsewhere than in the clips of '
-      f'{config.data.name}: make them with jaxgen synthesise --like {wanted}'
+      f'config.data.synthetic.dir = {about.parent}: mouths are placed differently than in '
+      f'{config.data.name}: make the clips with jaxgen synthesise --like {wanted}'
     )
 
 
@@ -148,7 +150,7 @@ def _words_beside(config: ConfigDict, real: ClipSet) -> int:
   wanted = round(real.num_words * share / (1 - share))
   if not wanted:
     raise DataError(
-      f'config.data.synthetic.share = {share} of {real.num_words} words is not a clip'
+      f'config.data.synthetic.share = {share} of {real.num_words} words is less than one clip'
     )
   return wanted
 

@@ -42,10 +42,10 @@ NEEDED = {
 # The rule of each key; those that all systems share are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
-  'data.name': place('procedural, grid_s1_mouths, lrw, or a table of clips', if_empty='name one'),
+  'data.name': place('procedural, grid_s1_mouths, lrw, or a table of clips', if_empty='set one'),
   'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
   **{
-    f'data.columns.{name}': text(f"a table's column of {what}", if_empty=f"name it, as '{name}'")
+    f'data.columns.{name}': text(f"a table's column of {what}", if_empty=f"set it, as '{name}'")
     for name, what in (
       ('clip', 'files'),
       ('word', 'words'),
@@ -55,23 +55,23 @@ KEYS = {
   },
   'data.framing': each(whole(0), 'pixels', length=4),
   'data.crop': whole(8),
-  'data.words': place('words by commas, or a file with a word a line, or empty'),
-  'data.dictionary': place('a file of pronunciations, or empty'),
-  'data.visemes': place('a file of phonemes in groups, or empty'),
+  'data.words': place('comma-separated words, or a file with a word per line, or empty'),
+  'data.dictionary': place('a pronunciation dictionary, or empty'),
+  'data.visemes': place('a file of phoneme groups, or empty'),
   'data.no_word': flag(),
   'data.held_out': within(0, 0.9),
   'data.num_clips': whole(),
   'data.num_speakers': whole(1, UNSEEN),
   'data.num_validation': whole(1, UNSEEN),
   'data.look': choice('a', 'b'),
-  'data.synthetic.share': within(0, 1, closed='left', note='0 is none'),
+  'data.synthetic.share': within(0, 1, closed='left', note='0 disables it'),
   'data.synthetic.look': choice('a', 'b'),
-  'data.synthetic.dir': place('a folder of `jaxgen synthesise`, or empty').added(''),
+  'data.synthetic.dir': place('a folder from `jaxgen synthesise`, or empty').added(''),
   'model.front_end.stem': whole(),
   'model.front_end.stem_stride': choice(2, 4),
   'model.front_end.max_pool': flag(),
   'model.front_end.widths': each(whole(), 'channels'),
-  'model.front_end.blocks': each(whole(0), 'numbers of blocks'),
+  'model.front_end.blocks': each(whole(0), 'block counts'),
   'model.front_end.strides': each(choice(1, 2), 'strides'),
   'model.front_end.shift_div': each(choice(0, *range(2, 65)), 'numbers'),
   'model.front_end.squeeze': whole(0),
@@ -93,12 +93,12 @@ KEYS = {
   'augment.word_mask': within(0, 1),
   'augment.variable_length': flag(),
   'augment.jitter': whole(0),
-  'augment.mixup': at_least(0, note='0 is none'),
+  'augment.mixup': at_least(0, note='0 disables it'),
   'augment.boundary_dropout': within(0, 1),
   'loss.label_smoothing': within(0, 1, closed='left'),
-  'loss.visemes': at_least(0, note='0 is no branch'),
-  'loss.attention': at_least(0, note='0 is none'),
-  'loss.sharpness': at_least(0, note='0 is to infinity'),
+  'loss.visemes': at_least(0, note='0 omits the branch'),
+  'loss.attention': at_least(0, note='0 disables it'),
+  'loss.sharpness': at_least(0, note='0 means infinity'),
   'loss.similarity': choice('cosine', 'dot'),
   'loss.normalise': flag(),
   'curriculum.windows_from': within(0, 1),
@@ -107,8 +107,8 @@ KEYS = {
   'optim.weight_decay': at_least(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
-  'init_from': place('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
-  'eval.pose': place('a folder of `jaxgen pose-augment`, or empty'),
+  'init_from': place('a file from `jaxgen export`, hf://OWNER/NAME, or empty'),
+  'eval.pose': place('a folder from `jaxgen pose-augment`, or empty'),
   'inspect.facts.words': each(text('a word'), 'words'),
   'inspect.facts.visemes': each(text('numbers of visemes'), 'sequences'),
   'inspect.facts.num_visemes': whole(),
@@ -136,19 +136,21 @@ def check_back_end(part: str, back_end: ConfigDict) -> None:
   lacks = [name for name in NEEDED[back_end.kind] if not back_end[name]]
   if lacks:
     raise ConfigError(
-      f'{key}.{lacks[0]} = {back_end[lacks[0]]!r}: {key}.kind = {back_end.kind!r} needs it. A variant sets '
-      'all of a kind: see configs/lipgen.py'
+      f'{key}.{lacks[0]} = {back_end[lacks[0]]!r}: {key}.kind = {back_end.kind!r} needs it. Each '
+      'variant sets all of its kind: see configs/lipgen.py'
     )
   if even := [x for x in back_end.kernels if not x % 2]:
-    raise ConfigError(f'{key}.kernels = {tuple(back_end.kernels)}: {even[0]} frames have no middle')
+    raise ConfigError(
+      f'{key}.kernels = {tuple(back_end.kernels)}: {even[0]} is even: kernels must be odd'
+    )
   branches = len(back_end.kernels)
   if back_end.kind == 'dctcn' and back_end.growth % branches:
     raise ConfigError(
-      f'{key}.growth = {back_end.growth} must be a multiple of its {branches} kernels, which share it'
+      f'{key}.growth = {back_end.growth} must be a multiple of {branches}, its number of kernels'
     )
   if back_end.kind == 'mstcn' and len(back_end.widths) != branches:
     raise ConfigError(
-      f'{key}.widths = {tuple(back_end.widths)}: one for each of {branches} kernels'
+      f'{key}.widths = {tuple(back_end.widths)}: expected one per kernel, {branches} in all'
     )
 
 
@@ -157,8 +159,8 @@ def check_config(config: ConfigDict) -> None:
   top, left, side, pixels = config.data.framing
   if side < 1 or top + side > MOUTH or left + side > MOUTH:
     raise ConfigError(
-      f'config.data.framing = {tuple(config.data.framing)}: top, left, side and pixels; its square leaves '
-      f'the {MOUTH} x {MOUTH} of a mouth crop'
+      f'config.data.framing = {tuple(config.data.framing)}: top, left, side and pixels; its square '
+      f'exceeds the {MOUTH} x {MOUTH} mouth crop'
     )
   if config.data.crop > pixels:
     raise ConfigError(
@@ -167,30 +169,30 @@ def check_config(config: ConfigDict) -> None:
   warmup = config.optim.warmup_steps
   if warmup >= config.num_steps:
     raise ConfigError(
-      f'config.optim.warmup_steps = {warmup} must be from 0 to below '
-      f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
+      f'config.optim.warmup_steps = {warmup} must be at least 0 and below config.num_steps = '
+      f'{config.num_steps}: set --config.optim.warmup_steps too'
     )
   front_end = config.model.front_end
   stages = {name: len(front_end[name]) for name in ('widths', 'blocks', 'strides', 'shift_div')}
   if len(set(stages.values())) > 1:
     counts = ', '.join(f'config.model.front_end.{name} has {n}' for name, n in stages.items())
-    raise ConfigError(f'the stages of the net must be as many in each: {counts}')
+    raise ConfigError(f'the number of stages must agree: {counts}')
   for part in ('back_end', 'viseme_back_end'):
     check_back_end(part, config.model[part])
   if config.augment.variable_length and config.model.boundary:
     raise ConfigError(
-      'config.augment.variable_length is for readers without boundaries: set it to False, or '
-      'config.model.boundary'
+      'config.augment.variable_length is for readers without boundaries: set one of the two to '
+      'False'
     )
   if config.data.no_word and config.data.name in (PROCEDURAL, LRW):
     raise ConfigError(
-      f'config.data.no_word = True: clips of {config.data.name} have words around the one that is named, '
-      'and no pauses that are known. Set it to False'
+      f'config.data.no_word = True: clips of {config.data.name} have unlabelled words around the '
+      'labelled one and no known pauses. Set it to False'
     )
   if config.data.words and config.data.name == GRID:
-    raise ConfigError('config.data.words: those of GRID are known, leave it empty')
+    raise ConfigError('config.data.words: GRID has fixed words, leave it empty')
   if config.loss.attention and not config.loss.visemes:
     raise ConfigError(
-      f'config.loss.attention = {config.loss.attention} is of the viseme branch: set config.loss.visemes '
-      'above 0, or it to 0'
+      f'config.loss.attention = {config.loss.attention} needs the viseme branch: set '
+      'config.loss.visemes above 0, or this to 0'
     )

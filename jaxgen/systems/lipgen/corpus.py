@@ -103,8 +103,8 @@ def wanted_words(config: ConfigDict, otherwise: Sequence[str] = ()) -> tuple[str
   if len(words) < 2 or twice:
     wrong = f'{twice[0]!r} twice' if twice else f'{len(words)} words'
     raise ConfigError(
-      f'config.data.words = {named} has {wrong}: at least two different words are expected, by commas '
-      'or a file with one a line'
+      f'config.data.words = {named} has {wrong}: expected at least two distinct words, '
+      'comma-separated or in a file with one per line'
     )
   return tuple(words)
 
@@ -172,11 +172,11 @@ def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[st
       name: lrw.load_lrw(data.dir, part, framing, words, logging.warning)
       for name, part in splits.items()
     }
-  path = expanded(data.name, 'name another table')
+  path = expanded(data.name, 'choose another table')
   if not path.is_file():
     raise ConfigError(
-      f'config.data.name = {data.name} is no file: set --config.data.name=FILE, a CSV or TSV of clip, word, '
-      f'start and end (sets with names of their own are {PROCEDURAL}, {GRID} and {LRW})'
+      f'config.data.name = {data.name} is not a file: set --config.data.name=FILE, a CSV or TSV of '
+      f'clip, word, start and end (built-in sets: {PROCEDURAL}, {GRID} and {LRW})'
     )
   rows = table.load_table(
     path,
@@ -227,8 +227,11 @@ def not_trained_on(
   known = [name for name in clips.names if shown(name)]
   if not known:
     return clips
-  told = f'{of}: {counted(len(known), "clip")} of {len(clips.names):,} to judge the net by, as {known[0]}'
+  told = (
+    f'{of}: {counted(len(known), "clip")} of {len(clips.names):,} used to train the net, as '
+    f'{known[0]}'
+  )
   if len(known) == len(clips.names):
-    raise DataError(f'{told}: it was trained on them all. Add clips, or name others')
-  say(f'{told}, left out: it was trained on them')
+    raise DataError(f'{told}: none is unseen. Add clips, or choose others')
+  say(f'{told}: left out')
   return subset(clips, np.flatnonzero([name not in known for name in clips.names]))

@@ -193,9 +193,9 @@ def evaluate(
     **figures,
     'left_out': ['wer', 'wer_known'] if sentences and not tools.full else [],
     'tables': {
-      'how many are read': shown(figures),
+      'reading accuracy': shown(figures),
       'words that look alike': alike.table(figures['homophenes']),
-      'words that are read worst': worst(told, facts),
+      'words with the lowest accuracy': worst(told, facts),
     },
   }
 
@@ -238,8 +238,8 @@ def pose_clips(inference: Inference) -> ClipSet:
   tables = [path for name in TABLES if (path := folder / name).is_file()]
   if not tables:
     raise DataError(
-      f'config.eval.pose = {folder} has no {" or ".join(TABLES)}: make it with jaxgen pose-augment of clips '
-      'that have a table of their words'
+      f'config.eval.pose = {folder} has no {" or ".join(TABLES)}: make it with jaxgen pose-augment '
+      'from clips with a table of words'
     )
   columns = _pose_columns(tables[0], dict(config.data.columns))
   words = [word for word in inference.words if word != NO_WORD]
@@ -251,7 +251,7 @@ def pose_clips(inference: Inference) -> ClipSet:
   others = [i for i, name in enumerate(clips.names) if not shown(origins[name])]
   if not others:
     raise DataError(
-      f'{tables[0]}: all of its clips were trained on, and none tells how well others are read'
+      f'{tables[0]}: all of its clips were used for training: evaluation needs unseen ones'
     )
   return subset(clips, np.array(others))
 
@@ -278,7 +278,7 @@ def _pose_columns(path: Path, columns: dict[str, str]) -> dict[str, str]:
   if 'kind' in cells.titles:
     place = cells.titles.index('kind')
     if any(row[place : place + 1] == [FULL_FACE] for _, row in cells.rows):
-      raise DataError(f'{path} is of whole faces: make it with jaxgen pose-augment --crop')
+      raise DataError(f'{path} lists whole faces: make it with jaxgen pose-augment --crop')
   if path.name != TABLES[0]:
     return columns
   whole = all({name, f'{name}_frame'} & {*cells.titles} for name in COLUMNS)
@@ -339,7 +339,7 @@ def worst(judged: Judged, facts: dict[str, Any]) -> list[dict[str, Any]]:
         'word': word,
         'accuracy': round(hits / int(own.sum()), 3),
         'examples': int(own.sum()),
-        'taken for': ', '.join(facts['words'][i] for i, _ in taken.most_common(3)),
+        'mistaken for': ', '.join(facts['words'][i] for i, _ in taken.most_common(3)),
         'looks like': ', '.join(same),
       }
     )

@@ -55,7 +55,7 @@ def temporal_attention(
     Logits [B, V] and alpha [B, V, T], both 0 in rows without a frame, and the similarities.
   """
   if similarity not in SIMILARITIES:
-    raise ValueError(f'similarity is one of {", ".join(SIMILARITIES)}, not {similarity!r}')
+    raise ValueError(f'similarity must be one of {", ".join(SIMILARITIES)}, not {similarity!r}')
   chex.assert_rank([states, weights], [3, 2])
   counted = jnp.ones(states.shape[:2], bool) if mask is None else mask > 0
   chex.assert_shape(counted, states.shape[:2])

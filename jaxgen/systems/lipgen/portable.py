@@ -87,12 +87,12 @@ def read_classes(path: Path) -> tuple[str, ...]:
   try:
     lines = decoded_text(path.read_bytes()).splitlines()
   except (OSError, UnicodeError) as error:
-    raise DataError(f'{path}: cannot be read as names of classes ({error})') from error
+    raise DataError(f'{path}: cannot be read as class names ({error})') from error
   words = tuple(folded(line) for line in lines if line.strip())
   twice = next((word for i, word in enumerate(words) if word in words[:i]), None)
   if twice or not words:
-    wrong = f'{twice!r} twice' if twice else 'no name'
-    raise DataError(f'{path} has {wrong}: a name a line is expected, each class once')
+    wrong = f'{twice!r} twice' if twice else 'no names'
+    raise DataError(f'{path} has {wrong}: expected one name per line, each class once')
   return words
 
 
@@ -123,7 +123,9 @@ def from_torch(state: Mapping[str, Any], words: Sequence[str] | None = None) -> 
   visemes = find_visemes()
   total = sizes['num_words']
   if words is not None and len(words) != total:
-    raise DataError(f'it has {counted(total, "class", "classes")}, and the names are {len(words)}')
+    raise DataError(
+      f'it has {counted(total, "class", "classes")}, but {len(words)} names were given'
+    )
   sequences = sequences_of(words, find_dictionary(), visemes) if words else [()] * total
   facts = {
     'words': list(words or (f'class{i}' for i in range(total))),

@@ -60,7 +60,7 @@ def confusion_picture(shares: np.ndarray, words: Sequence[str]) -> np.ndarray:
   axes.set_xlabel('read')
   axes.set_ylabel('said')
   right = np.nanmean(np.diag(shares))
-  axes.set_title(f'{right:.3f} of each word is read, on average', fontsize=10)
+  axes.set_title(f'mean per-word accuracy {right:.3f}', fontsize=10)
   buffer = io.BytesIO()
   figure.savefig(buffer, format='png')
   return np.asarray(Image.open(buffer).convert('RGB'))

@@ -200,13 +200,14 @@ class Steps:
       return batch, (flat(label),), None
     if 'left' in batch:
       raise ConfigError(
-        'config.augment.variable_length cuts off frames in which the word that config.augment.mixup mixes in '
-        'may be: set it to False, or config.augment.mixup to 0'
+        'config.augment.variable_length may cut off frames of the word that config.augment.mixup '
+        'mixes in: set it to False, or config.augment.mixup to 0'
       )
     if batch['frames'].shape[1] > WINDOW:
       raise ConfigError(
-        f'config.augment.mixup mixes clips of {WINDOW} frames, and these have up to '
-        f'{batch["frames"].shape[1]}, where windows are cut around the words of one of both: set it to 0'
+        f'config.augment.mixup needs clips of {WINDOW} frames, but these have up to '
+        f"{batch['frames'].shape[1]}, and windows are cut around only one clip's words: set it to "
+        '0'
       )
     share = mixup.shares(step_rng(state, 'mixup'), len(label), alpha, axis)
     counted = batch['counted']

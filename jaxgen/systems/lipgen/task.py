@@ -101,8 +101,8 @@ def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[s
   differ = [k for k in own if k[1] in ('front_end', 'back_end') and k not in same]
   if differ:
     raise ConfigError(
-      f'config.init_from = {name}: its {"/".join(differ[0])} is not of this net. Set config.model as its '
-      'config has it, config.model.boundary among it'
+      f'config.init_from = {name}: its {"/".join(differ[0])} does not fit this network. Set '
+      'config.model as in its config, including config.model.boundary'
     )
   _check_sight(config, trained)
   taken = {k: jnp.asarray(x, own[k].dtype) for k, x in same.items() if k[1] != 'words'}
@@ -123,12 +123,12 @@ def _check_sight(config: ConfigDict, trained: Trained) -> None:
   if given == own and crop == config.data.crop:
     return
   said = (
-    f'config.init_from = {config.init_from} learned with config.data.framing = {tuple(given)} and '
-    f'config.data.crop = {crop}'
+    f'config.init_from = {config.init_from} was trained with config.data.framing = {tuple(given)} '
+    f'and config.data.crop = {crop}'
   )
   if (given.size, given.pixels, crop) != (own.size, own.pixels, config.data.crop):
-    raise ConfigError(f'{said}: lips would have another size. Set them so')
-  logging.warning('%s: lips are elsewhere in %s', said, tuple(own))
+    raise ConfigError(f'{said}: lips would differ in size. Set the same values')
+  logging.warning('%s: lips are placed differently in %s', said, tuple(own))
 
 
 def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None) -> Task:
@@ -136,7 +136,7 @@ def make_task(config: ConfigDict, facts: dict[str, Any], axis: str | None = None
   most = facts['words_a_clip']
   if config.augment.mixup and most > 1:
     raise ConfigError(
-      f'config.augment.mixup mixes clips of one word each, and these have up to {most}: set it to 0'
+      f'config.augment.mixup needs clips of one word each, but these have up to {most}: set it to 0'
     )
   steps = Steps(config, facts, make_model(config, facts, axis), axis)
   net = make_model(config, facts)

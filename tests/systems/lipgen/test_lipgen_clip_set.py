@@ -156,14 +156,16 @@ def test_every_word_is_trained_on_and_one_clip_is_judged_in_any_case():
   )
   one = held(spoken(**{name: [name] for name in names}))
   assert one == [clip for clip in plain if clip in one] and len(one) == 1
-  assert '3 clips to train on that would be held out' in said.pop()
+  assert '3 clips kept for training instead of held out' in said.pop()
   assert said.pop() == (
-    f'my.csv: no clip to train on has {one[0]!r}: not learned until clips are added'
+    f'my.csv: no training clip has {one[0]!r}: cannot be learned until clips are added'
   )
   (first,) = held(same, 0)
   (other,) = held(spoken(**{name: ['no'] for name in names} | {first: ['maybe']}), 0)
-  assert other != first and "as no others have 'maybe'" in said.pop() and said == []
-  with pytest.raises(DataError, match=r'my\.csv has 1 clip: at least two are needed, one to judge'):
+  assert other != first and "being the only ones with 'maybe'" in said.pop() and said == []
+  with pytest.raises(
+    DataError, match=r'my\.csv has 1 clip: at least two are needed, one of them held out'
+  ):
     held(spoken(alone=['yes']))
 
 
@@ -180,7 +182,7 @@ def test_framing_cuts_or_resizes():
 def test_framings_are_saved_and_checked():
   assert Framing.from_json(framing.LIPS.to_json()) == framing.LIPS
   for wrong in ({}, None, {'top': 'x', 'left': 0, 'size': 1, 'pixels': 1}):
-    with pytest.raises(DataError, match='no framing'):
+    with pytest.raises(DataError, match='not a framing'):
       Framing.from_json(wrong)
   with pytest.raises(DataError, match=r'\(60, 0, 48, 48\).* leaves a crop of 96 x 96'):
     Framing.from_json(Framing(60, 0, 48, 48).to_json())

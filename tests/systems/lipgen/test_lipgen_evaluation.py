@@ -82,7 +82,7 @@ def test_confusions_and_the_worst_words():
     'word': 'about',
     'accuracy': 0.667,
     'examples': 3,
-    'taken for': 'people',
+    'mistaken for': 'people',
     'looks like': 'people',
   }
 
@@ -133,7 +133,7 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   batches = data.splits['validation'].batches(slice(0, 8))
   labels = np.concatenate([batch['label'][batch['mask'] > 0] for batch in batches])
   assert figures['homophenes'] == [] and figures['accuracy_as_set'] == figures['accuracy']
-  printed = {row['figure']: row['value'] for row in figures['tables']['how many are read']}
+  printed = {row['figure']: row['value'] for row in figures['tables']['reading accuracy']}
   assert printed['pose_accuracy'] == f'{figures["pose_accuracy"]:.3f}'
   slots = alike.grid_slots({'words': WORDS})
   judge = evaluation.Judge(
@@ -232,7 +232,7 @@ def test_a_table_of_turned_heads_is_read_by_its_own_titles(tmp_path):
   # Of before, with the columns of the run's table.
   assert titles('clip\tkind\tWort\tvon\tbis\n') == {**run, 'clip': 'clip'}
   assert titles('clip\tkind\tword\tstart\tend\na full-face\tpose-crop\tx\t0\t1\n') == own
-  with pytest.raises(DataError, match=r'poses\.tsv is of whole faces'):
+  with pytest.raises(DataError, match=r'poses\.tsv lists whole faces'):
     titles('clip\tkind\tword\tstart\tend\na\tpose-crop\tx\t0\t1\nb\tfull-face\tx\t0\t1\n')
   with pytest.raises(DataError, match=r'poses\.tsv: cannot be read as a table of words'):
     titles('clip\tword\tstart\tend\né', 'latin-1')

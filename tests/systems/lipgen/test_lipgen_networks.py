@@ -284,7 +284,7 @@ def test_parameters_statistics_and_logits_keep_their_type(precision, back_end):
 def test_what_a_reader_does_not_know_is_named():
   with pytest.raises(ValueError, match="dctcn, mstcn, bigru, not 'lstm'"):
     make_reader(5, FRONT_END, {'kind': 'lstm'})
-  with pytest.raises(ValueError, match="cro_tsm, not of 'resnet'"):
+  with pytest.raises(ValueError, match=r"unknown network 'resnet'; known: .*cro_tsm"):
     paper_sizes('resnet')
   with pytest.raises(ValueError, match='at least 2, not 1'):
     temporal_shift(jnp.zeros((1, 2, 4)), None, 1)

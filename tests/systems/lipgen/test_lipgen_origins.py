@@ -58,7 +58,7 @@ def test_a_table_tells_what_clips_were_turned_and_who_was_drawn(tmp_path):
   }
   assert found['a'].speaker == 'a7'
   assert [one.split for one in found.values()] == ['', '', '', '', 'test', 'train']
-  with pytest.raises(DataError, match=r"has no column 'file'; it has 'clip', 'source_clip'"):
+  with pytest.raises(DataError, match=r"has no column 'file'; found: 'clip', 'source_clip'"):
     read_origins(path, 'file')
 
 
@@ -86,13 +86,15 @@ def test_turned_copies_of_held_out_clips_are_not_learnt_from(tmp_path, monkeypat
   out, learnt = beside(rows)
   assert set(corpus.load_corpus(config).shown) == set(names) - out
   assert len(out) == 2 and learnt and not learnt & out
-  assert 'poses.tsv: 2 clips left out, by which this run is judged' in caplog.text
-  with pytest.raises(DataError, match='by all 2 clips that were turned, and none is left'):
+  assert 'poses.tsv: 2 clips left out: from held-out clips of this run' in caplog.text
+  with pytest.raises(
+    DataError, match='all 2 turned clips come from held-out ones of this run, so none is left'
+  ):
     beside([row for row in rows if row[0] in out])
   learnt_words = {word for name, word, *_ in rows if name not in out}
   assert learnt_words == set(words)
   others = [row for row in rows if row[0] not in out and row[1] == 'about']
-  with pytest.raises(DataError, match='has no clip of people to learn from'):
+  with pytest.raises(DataError, match='has no training clip of people'):
     beside([*others, *(row for row in rows if row[0] in out)])
 
 
@@ -119,11 +121,9 @@ def test_nets_are_not_judged_by_clips_of_another_copy_that_they_learned_from(mon
     lip_data, 'load_corpus', lambda *_, **__: copy(['19', *names[:15]], ['17', '15', 'new', '18'])
   )
   np.testing.assert_array_equal(judged_by(facts), everything[[0, 2, 3]])
-  assert caplog.messages == [
-    'words.csv: 1 clip of 4 to judge the net by, as 15, left out: it was trained on them'
-  ]
+  assert caplog.messages == ['words.csv: 1 clip of 4 used to train the net, as 15: left out']
   monkeypatch.setattr(lip_data, 'load_corpus', lambda *_, **__: copy(names[4:], names[:4]))
-  with pytest.raises(DataError, match=r'4 clips of 4 to judge the net by, as clips/0.mp4: it was'):
+  with pytest.raises(DataError, match=r'4 clips of 4 used to train the net, as clips/0.mp4: none'):
     judged_by(facts)
   # A net of before does not say.
   old = {name: x for name, x in facts.items() if name != corpus.TRAINED_ON}
@@ -177,7 +177,7 @@ def test_of_lrw_test_clips_alone_tell_how_turned_heads_are_read(tmp_path, monkey
   reader = Inference(None, {'words': ['about']}, tiny('lrw', eval__pose=str(tmp_path)))
   assert list(evaluation.pose_clips(reader).names) == [names[2], *names[4:]]
   turned(tmp_path, rows[:2])
-  with pytest.raises(DataError, match='were trained on, and none tells'):
+  with pytest.raises(DataError, match='were used for training: evaluation needs unseen'):
     evaluation.pose_clips(reader)
   # Others say by themselves from which clips they learned.
   turned(tmp_path, rows[3:])

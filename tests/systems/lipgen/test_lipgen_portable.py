@@ -99,9 +99,9 @@ def test_names_of_classes_are_checked(published, tmp_path, capsys):
   file.write_text('ABOUT\n\n people \nBefore\n')
   assert portable.read_classes(file) == ('about', 'people', 'before')
   for text, told in (
-    ('about\npeople\nABOUT\n', "has 'about' twice: a name a line"),
-    ('\n', 'has no name'),
-    ('about\npeople\n', 'published.pth: it has 3 classes, and the names are 2'),
+    ('about\npeople\nABOUT\n', "has 'about' twice: expected one name per line"),
+    ('\n', 'has no names'),
+    ('about\npeople\n', 'published.pth: it has 3 classes, but 2 names were given'),
     ('about\npeople\nxqzt\n', "'xqzt' is not in"),
   ):
     file.write_text(text)
@@ -113,5 +113,5 @@ def test_names_of_classes_are_checked(published, tmp_path, capsys):
   assert cli.main(command) == 2
   assert '--words applies to lipgen only' in capsys.readouterr().err
   file.write_bytes(b'\xff\xfe\xff')
-  with pytest.raises(DataError, match='cannot be read as names'):
+  with pytest.raises(DataError, match='cannot be read as class names'):
     portable.read_classes(file)

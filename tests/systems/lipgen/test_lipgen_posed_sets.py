@@ -57,7 +57,9 @@ def test_a_clip_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, tur
     (folder / 'w.csv').write_text(f'clip,word,start,end\nc,{word},0,0.08\n')
   run(one, '--output', out)
   kept = (out / 'poses.tsv').read_bytes()
-  with pytest.raises(UserError, match=r'a set of other clips: .*c\.mp4 is of another c\.mp4: name'):
+  with pytest.raises(
+    UserError, match=r'a set of other clips: .*c\.mp4 comes from another c\.mp4: choose'
+  ):
     run(two, '--output', out)
   assert (out / 'poses.tsv').read_bytes() == kept
   run(one, '--output', out)
@@ -184,19 +186,20 @@ def test_a_table_with_titles_of_ones_own_becomes_one_to_be_judged_by(tmp_path, c
   run(source, '--output', tmp_path / 'none')
   told = capsys.readouterr().err
   assert (
-    f'{source}/liste.csv has no column clip (--columns clip=TITLE names it), but Datei, W' in told
+    f'{source}/liste.csv has no column clip (set it with --columns clip=TITLE), found: Datei, W'
+    in told
   )
-  assert f'{source}/bad.csv is no table that can be read' in told
+  assert f'{source}/bad.csv is not a readable table' in told
   titles = 'clip=Datei,word=Wort,start=von_frame,end=bis_frame'
   run(source, '--output', out, '--columns', titles, '--seed', 3)
-  assert 'poses.tsv has its own seed: those of the table are left out' in capsys.readouterr().err
+  assert "poses.tsv has its own seed: the table's are dropped" in capsys.readouterr().err
   head = (out / 'poses.tsv').read_text().splitlines()[0].split('\t')
   assert head[-3:] == ['word', 'start_frame', 'end_frame'] and head.count('seed') == 1
   assert {row['seed'] for row in rows_of(out)} == {'3'}
   spoken = [(x.clip, x.word, x.start, x.end) for x in read_table(out / 'poses.tsv')]
   assert spoken == [('a', 'bin', 0, 1), ('b', 'set', 1, 2)]
   for columns, error, what in (
-    ('clip=Datei,word=Worte', DataError, 'has no column Worte; it has Datei, Wort.*word=TITLE'),
+    ('clip=Datei,word=Worte', DataError, 'has no column Worte; found: Datei, Wort.*word=TITLE'),
     ('clip=Clip', ConfigError, 'no table with a column Clip'),
     ('clip', ConfigError, 'expected to be some of clip=TITLE'),
     ('speaker=Wer', ConfigError, 'expected to be some of clip=TITLE'),

@@ -172,7 +172,7 @@ def test_pose_augment_writes_clips_and_a_manifest_with_words(clips, tmp_path, ca
   run(clips, '--output', out, '--seed', 7)
   told = capsys.readouterr()
   assert '4 clips turned' in told.out
-  assert '1 clip in no row of the table: left out' in told.err
+  assert '1 clip left out: not in the table' in told.err
   rows = rows_of(out)
   assert [(row['clip'], row['word']) for row in rows][:3] == [
     ('a', 'bin'),
@@ -319,14 +319,18 @@ def test_mistakes_are_told_before_any_work(clips, tmp_path):
     (('--output', tmp_path / 'out'), ConfigError, 'give either a folder of clips or --of RUN'),
     (('--of', clips, '--output', tmp_path / 'out'), CheckpointError, 'is not a run'),
     ((clips, '--output', tmp_path / 'out', '--seed', -1), ConfigError, '--seed=-1'),
-    ((clips, '--output', tmp_path / 'out', '--table', clips / 'a.mp4'), DataError, 'no table'),
+    (
+      (clips, '--output', tmp_path / 'out', '--table', clips / 'a.mp4'),
+      DataError,
+      'not a readable table',
+    ),
   ]:
     with pytest.raises(error, match=what):
       run(*args)
   (tmp_path / 'other.tsv').write_text('clip\tword\n')
-  with pytest.raises(ConfigError, match='could both have the words'):
+  with pytest.raises(ConfigError, match='may both be the table of words'):
     run(clips, '--output', tmp_path / 'out')
   (tmp_path / 'empty').mkdir()
-  with pytest.raises(DataError, match='has no video in it'):
+  with pytest.raises(DataError, match='contains no video'):
     run(tmp_path / 'empty', '--output', tmp_path / 'out', '--table', tmp_path / 'words.csv')
   assert not (tmp_path / 'out').exists()

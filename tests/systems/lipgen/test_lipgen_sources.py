@@ -82,12 +82,12 @@ def test_damaged_clips_are_left_out_counted_and_named(files, tmp_path):
   assert said[-1].startswith('4 clips left out: ')
   for text in (
     'c0.mp4: cannot be decoded',
-    'wide.mp4: frames of 96 x 64 are no mouth crops',
-    'fast.mp4: 30 frames a second where 25 are expected',
+    'wide.mp4: frames of 96 x 64 are not mouth crops',
+    'fast.mp4: expected 25 frames per second, got 30',
     'absent.mp4: cannot be decoded',
   ):
     assert text in said[-1]
-  with pytest.raises(DataError, match=r'no clip of 1 file can be used: .*c0\.mp4'):
+  with pytest.raises(DataError, match=r'none of 1 file can be used as a clip: .*c0\.mp4'):
     prepared.prepared(paths[:1], SMALL, say=said.append)
   rows = prepared.prepared([paths[0], paths[1]], SMALL, say=said.append, part=1).rows
   np.testing.assert_array_equal(rows, [1])
@@ -148,7 +148,7 @@ def test_a_table_as_a_spreadsheet_on_windows_saves_it(files, tmp_path):
     # One file, however it is named, is one clip: none of its words is held out from the others.
     assert found.names == ['clips\\c1.mp4'] and found.words == ('a,b', 'a;b', 'caf\u00e9')
     np.testing.assert_allclose(found.spans[0], [[0, 3], [1, 2], [3, 6]], rtol=1e-6)
-  assert f'{path}: 1 row left out that are there twice, as line 5' in told
+  assert f'{path}: 1 row left out as duplicates, such as line 5' in told
 
 
 def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
@@ -162,29 +162,32 @@ def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
   ('text', 'message'),
   [
     ('', 'is empty'),
-    ('clip,word,start,end\n', 'has titles and no word'),
+    ('clip,word,start,end\n', 'has a header but no rows'),
     (
       f'clip,word,start,end\nc0,"{"x" * 140_000}',
       'cannot be read as a table of words .line 2: field larger',
     ),
-    ('clip,word,start,end\nc0,oui,0,0,0,16\n', 'line 2: 6 cells, and 4 titles: where numbers have'),
-    ('clip;word;start;end\nc0;oui;0;0;0\n', 'line 2: 5 cells, and 4 titles$'),
-    (f'clip,word,start,end\n{"c" * 5000},oui,0,1\n', 'line 2: there is no clip c{100}[.]{3} in'),
-    ('clip,word,start\n', r"no column 'end'; it has 'clip', .*config\.data\.columns\.end"),
-    ('clip,word,start,end\nc0,oui,0\n', 'line 2: 3 cells are too few'),
-    ('clip,word,start,end\nc0,oui,x,1\n', "line 2: start 'x' is no number"),
-    ('clip,word,start,end\nc0,oui,"0,1",1\n', "start '0,1' is no number: a point is expected"),
-    ('clip,word,start,end\nc0,oui,0,nan\n', "line 2: end 'nan' is no number"),
-    ('clip,word,start,end\nc0,,0,1\n', 'line 2: a clip and a word are expected'),
+    (
+      'clip,word,start,end\nc0,oui,0,0,0,16\n',
+      'line 2: 6 cells, but 4 titles: if numbers use a decimal comma',
+    ),
+    ('clip;word;start;end\nc0;oui;0;0;0\n', 'line 2: 5 cells, but 4 titles$'),
+    (f'clip,word,start,end\n{"c" * 5000},oui,0,1\n', 'line 2: no clip c{100}[.]{3} in'),
+    ('clip,word,start\n', r"no column 'end'; found: 'clip', .*config\.data\.columns\.end"),
+    ('clip,word,start,end\nc0,oui,0\n', r'line 2: too few cells \(3\)'),
+    ('clip,word,start,end\nc0,oui,x,1\n', "line 2: start 'x' is not a number"),
+    ('clip,word,start,end\nc0,oui,"0,1",1\n', "start '0,1' is not a number: use a decimal point"),
+    ('clip,word,start,end\nc0,oui,0,nan\n', "line 2: end 'nan' is not a number"),
+    ('clip,word,start,end\nc0,,0,1\n', 'line 2: expected a clip and a word'),
     ('clip,word,start,end\nc0,oui,.1,.1\n', "line 2: 'oui' from .1 to .1"),
-    ('clip,word,start,end\nc0,oui,0,.1\n\nc7,oui,0,1\n', 'line 4: there is no clip c7 in .*clips'),
+    ('clip,word,start,end\nc0,oui,0,.1\n\nc7,oui,0,1\n', 'line 4: no clip c7 in .*clips'),
     (
       'clip,word,start,end\nc0,oui,0,0.6\n',
       r"line 2: 'oui' ends at 0.60 seconds, .* c0 \(0.16 sec",
     ),
     (
       'clip,word,start,end\nc0,oui,0.16,0.2\n',
-      r"line 2: 'oui' begins at 0.16 seconds, after its clip c0 \(0.16 sec",
+      r"line 2: 'oui' begins at 0.16 seconds, outside its clip c0 \(0.16 sec",
     ),
   ],
 )
@@ -198,20 +201,20 @@ def test_tables_that_are_wrong_name_the_line(files, tmp_path, text, message):
 def test_words_and_folders_that_are_not_there(files, tmp_path):
   path = tmp_path / 'words.csv'
   path.write_text('clip,word,start,end\nc0,oui,0,.1\n')
-  with pytest.raises(DataError, match=r"line 2: 'oui' is not one of the words .*data\.words"):
+  with pytest.raises(DataError, match=r"line 2: 'oui' is not among the words .*data\.words"):
     load(path, words=('non',))
-  with pytest.raises(DataError, match='nowhere is no folder'):
+  with pytest.raises(DataError, match='nowhere is not a folder'):
     load(path, directory=tmp_path / 'nowhere')
   with pytest.raises(DataError, match='cannot be read as a table'):
     load(tmp_path / 'absent.csv')
   path.write_text('clip,word,start,end\nc0,\u00e9t\u00e9,0,.1\n', encoding='latin-1')
-  with pytest.raises(DataError, match=r'no UTF-8 or UTF-16 .*: save it as UTF-8'):
+  with pytest.raises(DataError, match=r'not UTF-8 or UTF-16 .*: save it as UTF-8'):
     load(path)
 
 
 def test_a_table_that_is_not_named_is_asked_for():
   with pytest.raises(
-    ConfigError, match=r'config\.data\.name = table is no file: set --config\.data\.name'
+    ConfigError, match=r'config\.data\.name = table is not a file: set --config\.data\.name'
   ):
     load_real(tiny('table'))
 
@@ -222,7 +225,7 @@ def test_grid_names_are_sentences():
   assert grid.sentence('id2_vcd_swwp2s.mpg') == ('set', 'white', 'with', 'p', 'two', 'soon')
   assert grid.sentence('lwbsza')[4:] == ('zero', 'again')
   for wrong in ('bbaw2n', 'bbaf2', 'bbaf2nn', 'holiday'):
-    with pytest.raises(DataError, match=f"{wrong} is no name of GRID's"):
+    with pytest.raises(DataError, match=f'{wrong} is not a GRID name'):
       grid.sentence(wrong)
 
 
@@ -254,7 +257,7 @@ def test_align_files_are_in_thousandths_of_a_frame(tmp_path):
   found = grid.read_align(path)
   assert [(x.word, x.start, x.end) for x in found] == [('bin', 17.75, 22.5), ('at', 23, 24)]
   for text, message in (
-    ('0 17750 sil\n', 'names no word'),
+    ('0 17750 sil\n', 'contains no words'),
     ('0 1 2 bin\n', "line 1: '0 1 2 bin' is not"),
     ('\n9 3 bin\n', 'line 2: .* ends before'),
   ):
@@ -312,12 +315,14 @@ def test_lrw_says_what_is_missing(tmp_path, own_cache, monkeypatch):
     return lrw.load_lrw(str(root), split, SMALL, say=said.append, **options)
 
   root.mkdir()
-  with pytest.raises(DataError, match='has no folder: lipread_mp4/WORD'):
+  with pytest.raises(DataError, match='has no folders: expected lipread_mp4/WORD'):
     opened()
   write_lrw(root, ['ABOUT'], n=3)
-  with pytest.raises(DataError, match='no clip in WORD/val of 1 word, ABOUT: lipread_mp4'):
+  with pytest.raises(
+    DataError, match='no clip in WORD/val for 1 word, ABOUT: expected lipread_mp4'
+  ):
     opened('val')
-  with pytest.raises(DataError, match='has no folder of never'):
+  with pytest.raises(DataError, match='has no folder for never'):
     opened(words=('about', 'never'))
   (root / 'ABOUT' / 'train' / 'ABOUT_00001.txt').unlink()
   with pytest.raises(

@@ -322,7 +322,7 @@ def test_a_reader_learns_from_them_at_its_share(made):
     folder_of_clips(config, made[0], {'train': train})
   config.data.name = 'procedural'
   config.data.words = 'about,water,people,system'
-  with pytest.raises(DataError, match='has no clip of system'):
+  with pytest.raises(DataError, match='has no training clip of system'):
     corpus.load_corpus(config)
 
 

@@ -186,7 +186,7 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
   for more, expected in (
     (
       (),
-      "no column 'file'; it has 'wav', 'text', 'start', 'end': name it with --columns clip=TITLE",
+      "no column 'file'; found: 'wav', 'text', 'start', 'end': set it with --columns clip=TITLE",
     ),
     ((columns, '--voices=m1'), '--voices applies to synthetic voices only: drop it'),
     ((columns, '--dictionary=a.txt'), '--dictionary applies to synthetic voices only: drop it'),
@@ -232,7 +232,7 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
       "'stra\u00dfe' and 'strasse' would have one folder of clips, STRASSE",
     ),
     (['--words', 'about,zz', '--dictionary', 'OWN'], "'zz' of OWN: 'QX' cannot be spoken"),
-    (['--steps', '1001'], '--steps=1001 must be a whole number, 1 or more, and 1000 at most'),
+    (['--steps', '1001'], '--steps=1001 must be a whole number from 1 to 1000'),
   ],
 )
 def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, more, told):

@@ -394,7 +394,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
       ['--audio=said.wav', '--crop', '--head=1'],
       '--head=1.0 moves the whole picture, and --crop is',
     ),
-    (['--audio=said.wav', '--steps=0'], '--steps=0 must be a whole number, 1 or more'),
+    (['--audio=said.wav', '--steps=0'], '--steps=0 must be a whole number from 1 to 1000'),
     (['--audio=said.wav', '--head=inf'], '--head=inf must be a number, 0 to 100'),
     (['--audio=said.wav', '--head=1e30'], '--head=1e+30 must be a number, 0 to 100'),
     (

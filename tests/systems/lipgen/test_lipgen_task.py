@@ -177,7 +177,9 @@ def test_a_reader_of_other_words_begins_with_all_that_both_know(small, tmp_path)
     np.testing.assert_array_equal(new[..., [0, 2, 3]], old[..., [1, 0, 2]])
   assert_same(begun.variables['model']['batch_stats'], to_numpy(variables['batch_stats']))
   other = tiny(init_from=str(file), model__front_end__stem=6)
-  with pytest.raises(ConfigError, match=r'front_end/\S+ is not of this net. Set config.model'):
+  with pytest.raises(
+    ConfigError, match=r'front_end/\S+ does not fit this network. Set config.model'
+  ):
     jax.eval_shape(make_task(other, facts).init, jax.random.key(1))
 
 
@@ -191,7 +193,7 @@ def test_a_reader_that_sees_lips_at_another_size_is_no_beginning(small, tmp_path
     config = tiny(init_from=str(file), data__framing=framing, **overrides)
     jax.eval_shape(make_task(config, facts).init, jax.random.key(1))
 
-  learned = r'begin\.safetensors learned with config\.data\.framing = \(4, 5, 80, 18\)'
+  learned = r'begin\.safetensors was trained with config\.data\.framing = \(4, 5, 80, 18\)'
   for other in ({'framing': (0, 0, 96, 18)}, {'framing': tuple(seen), 'data__crop': 14}):
     with pytest.raises(ConfigError, match=learned):
       begin(**other)
@@ -260,8 +262,8 @@ def test_mixup_is_of_clips_of_one_word(small):
   # Where few could be mixed it is refused.
   longer = {**batch, 'frames': jnp.zeros((4, 33, 18, 18, 1))}
   for wrong, told in (
-    ({**batch, 'left': jnp.ones((4, 1, 29))}, 'variable_length cuts off frames'),
-    (longer, 'mixes clips of 29 frames, and these have up to 33'),
+    ({**batch, 'left': jnp.ones((4, 1, 29))}, 'variable_length may cut off frames'),
+    (longer, 'needs clips of 29 frames, but these have up to 33'),
   ):
     with pytest.raises(ConfigError, match=told):
       steps.mixed(state, wrong)
@@ -271,18 +273,18 @@ def test_mixup_is_of_clips_of_one_word(small):
   ('overrides', 'told'),
   [
     ({'data__num_speakers': 1_000_001}, 'must be between 1 and 1000000'),
-    ({'data__framing': (60, 0, 48, 48)}, 'leaves the 96 x 96'),
+    ({'data__framing': (60, 0, 48, 48)}, 'exceeds the 96 x 96'),
     ({'data__crop': 20}, 'larger than the 18 pixels'),
     ({'model__front_end__blocks': (1, 1)}, 'config.model.front_end.blocks has 2'),
-    ({'loss__visemes': 0.0}, 'is of the viseme branch'),
+    ({'loss__visemes': 0.0}, 'needs the viseme branch'),
     (
       {'model__back_end__kind': 'bigru'},
       "back_end.hidden = 0: config.model.back_end.kind = 'bigru'",
     ),
-    ({'model__back_end__growth': 8}, 'must be a multiple of its 3 kernels'),
-    ({'model__back_end__kernels': (3, 4, 7)}, '4 frames have no middle'),
+    ({'model__back_end__growth': 8}, 'must be a multiple of 3, its number of kernels'),
+    ({'model__back_end__kernels': (3, 4, 7)}, '4 is even: kernels must be odd'),
     ({'augment__variable_length': True}, 'is for readers without boundaries'),
-    ({'data__no_word': True}, 'no pauses that are known'),
+    ({'data__no_word': True}, 'no known pauses'),
     ({'data__name': 'grid_s1_mouths', 'data__words': 'a,b'}, 'leave it empty'),
     ({'optim__warmup_steps': 4}, 'below config.num_steps = 4'),
   ],

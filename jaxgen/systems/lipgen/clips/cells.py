@@ -49,7 +49,8 @@ def open_table(path: Path) -> Cells:
     return read_cells(path)
   except UnicodeError as error:
     raise DataError(
-      f'{path}: cannot be read as a table of words, since it is no UTF-8 or UTF-16 ({error}): save it as UTF-8'
+      f'{path}: cannot be read as a table of words: it is not UTF-8 or UTF-16 ({error}): save it '
+      'as UTF-8'
     ) from error
   except (OSError, ValueError) as error:
     raise DataError(f'{path}: cannot be read as a table of words ({error})') from error

@@ -99,11 +99,11 @@ def joined(a: ClipSet, b: ClipSet) -> ClipSet:
   named = [x.words[:-1] if x.words[-1:] == (NO_WORD,) else x.words for x in (a, b)]
   if named[0] != named[1]:
     other = sorted(set(named[0]) ^ set(named[1]))
-    differ = f'{", ".join(other[:5])} in one alone' if other else 'in another order'
-    raise DataError(f'sets of clips with different words cannot be joined: {differ}')
+    differ = f'{", ".join(other[:5])} in only one of them' if other else 'in another order'
+    raise DataError(f'clip sets with different words cannot be joined: {differ}')
   if a.frames.shape[2:] != b.frames.shape[2:]:
     sizes = ' and '.join(' x '.join(map(str, x.frames.shape[2:])) for x in (a, b))
-    raise DataError(f'sets of clips of {sizes} pixels cannot be joined: frame both alike')
+    raise DataError(f'clip sets of {sizes} pixels cannot be joined: use the same framing')
   most = max(a.labels.shape[1], b.labels.shape[1])
   labels = [_wider(x.labels, most, -1) for x in (a, b)]
   spans = [_wider(x.spans, most, 0) for x in (a, b)]

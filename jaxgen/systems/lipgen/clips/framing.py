@@ -41,7 +41,7 @@ class Framing(NamedTuple):
       found = cls(**{name: int(values[name]) for name in cls._fields})
     except (KeyError, TypeError, ValueError) as error:
       raise DataError(
-        f'{values!r} is no framing: top, left, size and pixels are expected'
+        f'{values!r} is not a framing: expected top, left, size and pixels'
       ) from error
     check(found)
     return found

@@ -54,7 +54,7 @@ def sentence(name: str) -> tuple[str, ...]:
   code = Path(name).stem.split('_')[-1]
   words = [of.get(letter, '') for of, letter in zip(_CODES, code, strict=False)]
   if len(code) != len(_CODES) or not all(words):
-    raise DataError(f"{name} is no name of GRID's, as bbaf2n for bin blue at f two now")
+    raise DataError(f'{name} is not a GRID name, such as bbaf2n for bin blue at f two now')
   return tuple(words)
 
 
@@ -77,13 +77,15 @@ def read_align(path: Path) -> list[Spoken]:
       start, end = (int(x) / _UNITS for x in cells[:2])
       (word,) = cells[2:]
     except ValueError:
-      raise DataError(f'{path}, line {number}: {line!r} is not start, end and word') from None
+      raise DataError(
+        f'{path}, line {number}: {line!r} is not a start, an end and a word'
+      ) from None
     if not 0 <= start <= end:
       raise DataError(f'{path}, line {number}: {word!r} ends before it begins')
     if word not in _SILENT and start < end:
       found.append(Spoken(path.stem, word, start, end, number))
   if not found:
-    raise DataError(f'{path} names no word')
+    raise DataError(f'{path} contains no words')
   return found
 
 

@@ -176,7 +176,7 @@ def _folders(root: Path) -> dict[str, str]:
   """Folder names by word."""
   folders = {path.name.lower(): path.name for path in sorted(root.iterdir()) if path.is_dir()}
   if not folders:
-    raise DataError(f'{root} has no folder: {LAYOUT} is expected')
+    raise DataError(f'{root} has no folders: expected {LAYOUT}')
   return folders
 
 
@@ -185,12 +185,13 @@ def _clips(root: Path, split: str, words: Sequence[str] | None) -> Clips:
   folders = _folders(root)
   wanted = sorted(folders) if words is None else [word.lower() for word in words]
   if absent := [word for word in wanted if word not in folders]:
-    raise DataError(f'{root} has no folder of {_some(absent)}')
+    raise DataError(f'{root} has no folder for {_some(absent)}')
   names = [folders[word] for word in wanted]
   numbers = [_numbers(root / name / split, name) for name in names]
   if empty := [name for name, own in zip(names, numbers, strict=True) if not len(own)]:
     raise DataError(
-      f'{root}: no clip in WORD/{split} of {counted(len(empty), "word")}, {_some(empty)}: {LAYOUT} is expected'
+      f'{root}: no clip in WORD/{split} for {counted(len(empty), "word")}, {_some(empty)}: '
+      f'expected {LAYOUT}'
     )
   word = np.repeat(np.arange(len(names), dtype=np.int32), [len(own) for own in numbers])
   return Clips(names, word, np.concatenate(numbers))
@@ -222,7 +223,7 @@ def _durations(paths: Paths, say: Say) -> tuple[np.ndarray, list[str]]:
     np.array(seconds, np.float32).tofile(folder / 'seconds.f32')
     (folder / 'unknown.json').write_text(json.dumps([x for x in found if isinstance(x, str)]))
 
-  keep(root, make, f'reading how long {counted(len(paths), "word")} last', named='durations')
+  keep(root, make, f'reading the durations of {counted(len(paths), "word")}', named='durations')
   with opening(root):
     durations = np.fromfile(root / 'seconds.f32', np.float32)
     why = json.loads((root / 'unknown.json').read_text())
@@ -241,13 +242,13 @@ def _duration(path: Path) -> float | str:
   if not match:
     return f'{path} has no line "Duration: 0.53 seconds"'
   seconds = float(match[1])
-  return seconds if 0 < seconds <= _LONGEST else f'{path}: {seconds:g} seconds are no word'
+  return seconds if 0 < seconds <= _LONGEST else f'{path}: {seconds:g} seconds cannot be one word'
 
 
 def _check_share(root: Path, split: str, total: int, left_out: Sequence[str]) -> None:
   """Raises DataError if too much of a split is left out."""
   if len(left_out) > MOST_LEFT_OUT * total:
     raise DataError(
-      f'{root}: {len(left_out):,} of {counted(total, "clip")} of {split} cannot be used, more than one in a '
-      f'hundred: {"; ".join(left_out[:_NAMED])}'
+      f'{root}: {len(left_out):,} of {counted(total, "clip")} of {split} cannot be used, more than 1 '
+      f'in 100: {"; ".join(left_out[:_NAMED])}'
     )

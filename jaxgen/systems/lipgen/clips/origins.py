@@ -43,7 +43,7 @@ def read_origins(path: Path, clip: str = 'clip') -> dict[str, Origin]:
   """
   table = open_table(path)
   if clip not in table.titles:
-    raise DataError(f'{path} has no column {clip!r}; it has {", ".join(map(repr, table.titles))}')
+    raise DataError(f'{path} has no column {clip!r}; found: {", ".join(map(repr, table.titles))}')
   found: dict[str, Origin] = {}
   for _, cells in table.rows:
     row = {title: cell.strip() for title, cell in zip(table.titles, cells, strict=False)}

@@ -99,7 +99,9 @@ def prepared(
   _tell(left_out, say)
   usable = [x for x in opened if len(x[1])]
   if not usable:
-    raise DataError(f'no clip of {counted(len(paths), "file")} can be used: {_first(left_out)}')
+    raise DataError(
+      f'none of {counted(len(paths), "file")} can be used as a clip: {_first(left_out)}'
+    )
   frames_of, lengths_of, rows_of = zip(*usable, strict=True)
   return Prepared(
     frames_of[0] if len(usable) == 1 else many.joined(frames_of),
@@ -136,7 +138,7 @@ def _open(root: Path, side: int) -> tuple[many.Frames, np.ndarray, dict[int, str
     pixels = np.memmap(root / _PIXELS, np.uint8, 'r')
     expected = int(lengths.sum(dtype=np.int64)) * side * side
     if len(pixels) != expected:
-      raise ValueError(f'{len(pixels)} pixels, {expected} expected')
+      raise ValueError(f'expected {expected} pixels, got {len(pixels)}')
   if (lengths == lengths[0]).all():
     return pixels.reshape(len(lengths), -1, side, side), lengths, missing
   return many.Ragged(pixels, lengths, side), lengths, missing
@@ -208,13 +210,13 @@ def clip(path: Path, framing: Framing, crop: Framing | None = None) -> np.ndarra
   if crop is not None and (height, width) != (MOUTH, MOUTH):
     if min(height, width) < max(crop.top, crop.left) + crop.size:
       raise DataError(
-        f'{path}: frames of {width} x {height} are smaller than the square that mouths are cut from: '
-        'make crops with `jaxgen mouths`'
+        f'{path}: frames of {width} x {height} are smaller than the mouth crop: make crops with '
+        '`jaxgen mouths`'
       )
     frames = framed(frames, crop)
   elif height != width:
     raise DataError(
-      f'{path}: frames of {width} x {height} are no mouth crops: make some with `jaxgen mouths`'
+      f'{path}: frames of {width} x {height} are not mouth crops: make them with `jaxgen mouths`'
     )
   return framed(resized(frames, MOUTH), framing)
 
@@ -229,7 +231,7 @@ def grey_frames(path: Path) -> np.ndarray:
   try:
     with opened(av, path) as container:
       if not container.streams.video:
-        raise DataError(f'{path}: no video in it')
+        raise DataError(f'{path}: no video stream')
       stream = container.streams.video[0]
       # Decoding 96 x 96 frames costs less than starting threads; files are decoded in parallel.
       stream.thread_type = 'NONE'
@@ -243,10 +245,10 @@ def grey_frames(path: Path) -> np.ndarray:
     why = getattr(error, 'strerror', None) or first_line(error)
     raise DataError(f'{path}: cannot be decoded ({why})') from error
   if not frames:
-    raise DataError(f'{path}: no frame in it')
+    raise DataError(f'{path}: no frames')
   if len(frames) > 1 and abs(rate - RATE) > 0.01:
     raise DataError(
-      f'{path}: {rate:.4g} frames a second where {RATE} are expected: make crops with `jaxgen mouths`'
+      f'{path}: expected {RATE} frames per second, got {rate:.4g}: make crops with `jaxgen mouths`'
     )
   return np.stack(frames)
 

@@ -70,11 +70,11 @@ def read_table(
   """
   table = open_table(path)
   if not table.titles:
-    raise DataError(f'{path} is empty: a table of clips, words, starts and ends is expected')
+    raise DataError(f'{path} is empty: expected a table of clips, words, starts and ends')
   places, frames = _places(path, table.titles, columns, advice)
   rows = [_row(path, line, cells, places, frames, table) for line, cells in table.rows]
   if not rows:
-    raise DataError(f'{path} has titles and no word')
+    raise DataError(f'{path} has a header but no rows')
   return rows
 
 
@@ -89,7 +89,8 @@ def _places(
       name += _IN_FRAMES
     if name not in titles:
       raise DataError(
-        f'{path} has no column {name!r}; it has {", ".join(map(repr, titles))}: {advice.format(what)}'
+        f'{path} has no column {name!r}; found: {", ".join(map(repr, titles))}: '
+        f'{advice.format(what)}'
       )
     places[what], frames[what] = titles.index(name), name.endswith(_IN_FRAMES)
   return places, frames
@@ -105,15 +106,15 @@ def _row(
 ) -> Spoken:
   """Parses and checks one row."""
   if any(cell.strip() for cell in cells[len(table.titles) :]):
-    commas = ': where numbers have a comma for a point, put semicolons or tabs between cells'
+    commas = ': if numbers use a decimal comma, separate cells by semicolons or tabs'
     raise DataError(
-      f'{path}, line {line}: {len(cells)} cells, and {len(table.titles)} titles'
-      f'{commas if table.mark == "," else ""}'
+      f'{path}, line {line}: {len(cells)} cells, but {len(table.titles)} '
+      f'titles{commas if table.mark == "," else ""}'
     )
   try:
     found = {what: cells[i].strip() for what, i in places.items()}
   except IndexError:
-    raise DataError(f'{path}, line {line}: {len(cells)} cells are too few') from None
+    raise DataError(f'{path}, line {line}: too few cells ({len(cells)})') from None
   times = {}
   for what in ('start', 'end'):
     try:
@@ -121,14 +122,14 @@ def _row(
     except ValueError:
       times[what] = math.nan
     if not math.isfinite(times[what]):
-      point = ': a point is expected, as in 0.48' if ',' in found[what] else ''
-      raise DataError(f'{path}, line {line}: {what} {found[what]!r} is no number{point}')
+      point = ': use a decimal point, as in 0.48' if ',' in found[what] else ''
+      raise DataError(f'{path}, line {line}: {what} {found[what]!r} is not a number{point}')
   if not found['clip'] or not found['word']:
-    raise DataError(f'{path}, line {line}: a clip and a word are expected')
+    raise DataError(f'{path}, line {line}: expected a clip and a word')
   if not 0 <= times['start'] < times['end']:
     raise DataError(
-      f'{path}, line {line}: {found["word"]!r} from {found["start"]} to {found["end"]}: a word begins at 0 '
-      'or later and ends after that'
+      f'{path}, line {line}: {found["word"]!r} from {found["start"]} to {found["end"]}: a word '
+      'must start at 0 or later and end after its start'
     )
   return Spoken(found['clip'], folded(found['word']), times['start'], times['end'], line)
 
@@ -155,7 +156,7 @@ def load_table(
     DataError: a file is missing, no clip can be decoded, a word is not among `words`, or lies outside its
       clip; names the line of the table.
   """
-  table = expanded(path, 'name another table')
+  table = expanded(path, 'choose another table')
   rows = read_table(table, columns)
   return make_clip_set(table, rows, folder_of_clips(table, directory), framing, words, say)
 
@@ -179,18 +180,20 @@ def parts_of_table(
   """
   if len(clips.names) < 2:
     raise DataError(
-      f'{path} has {counted(len(clips.names), "clip")}: at least two are needed, one to judge by'
+      f'{path} has {counted(len(clips.names), "clip")}: at least two are needed, one of them held '
+      'out'
     )
   first = held_out(clips.names, share)
   out = spoken_in_training(clips, first)
   never, before = (set(range(len(clips.words))) - {*clips.labels[~x].flat} for x in (out, first))
   if never:
     say(
-      f'{path}: no clip to train on has {_named(clips, never)}: not learned until clips are added'
+      f'{path}: no training clip has {_named(clips, never)}: cannot be learned until clips are '
+      'added'
     )
   if before - never:
-    kept = f'{counted(int((first & ~out).sum()), "clip")} to train on that would be held out'
-    say(f'{path}: {kept}, as no others have {_named(clips, before - never)}')
+    kept = f'{counted(int((first & ~out).sum()), "clip")} kept for training instead of held out'
+    say(f'{path}: {kept}, being the only ones with {_named(clips, before - never)}')
   return divided(clips, out)
 
 
@@ -210,7 +213,7 @@ def folder_of_clips(table: Path, directory: str | Path = '') -> Path:
     return beside if beside.is_dir() else table.parent
   folder = expanded(directory)
   if not folder.is_dir():
-    raise DataError(f'{folder} is no folder: name the one with the clips of {table}')
+    raise DataError(f'{folder} is not a folder: give the one with the clips of {table}')
   return folder
 
 
@@ -232,8 +235,8 @@ def make_clip_set(
   for row in rows:
     if row.word not in places:
       raise DataError(
-        f'{table}, line {row.line}: {row.word!r} is not one of the words to read, which config.data.words '
-        'names, or the reader knows: name it too, or take its rows from the table'
+        f'{table}, line {row.line}: {row.word!r} is not among the words in config.data.words or '
+        'known to the reader: add it there, or remove its rows from the table'
       )
     if row.clip not in known:
       known[row.clip] = _path(table, folder, row)
@@ -245,7 +248,7 @@ def make_clip_set(
     by_clip.setdefault(known[row.clip], []).append(row)
   if twice:
     say(
-      f'{table}: {counted(len(twice), "row")} left out that are there twice, as line {twice[0].line}'
+      f'{table}: {counted(len(twice), "row")} left out as duplicates, such as line {twice[0].line}'
     )
   found = prepared(list(by_clip), framing, say=say)
   spoken = [own for i, own in enumerate(by_clip.values()) if i not in found.left_out]
@@ -267,8 +270,8 @@ def _check_inside(table: Path, row: Spoken, length: int) -> None:
   if starts or ends:
     verb, time = ('begins', row.start) if starts else ('ends', row.end)
     raise DataError(
-      f'{table}, line {row.line}: {row.word!r} {verb} at {time / RATE:.2f} seconds, after its clip '
-      f'{row.clip} ({length / RATE:.2f} seconds)'
+      f'{table}, line {row.line}: {row.word!r} {verb} at {time / RATE:.2f} seconds, outside its '
+      f'clip {row.clip} ({length / RATE:.2f} seconds)'
     )
 
 
@@ -281,4 +284,4 @@ def _path(table: Path, folder: Path, row: Spoken) -> Path:
         if path.is_file():
           return path
   clip = row.clip if len(row.clip) <= _LONGEST else f'{row.clip[:_LONGEST]}...'
-  raise DataError(f'{table}, line {row.line}: there is no clip {clip} in {folder}')
+  raise DataError(f'{table}, line {row.line}: no clip {clip} in {folder}')

@@ -35,7 +35,7 @@ def trailing_times(times: int, steps: int) -> np.ndarray:
   Reference: Lin et al. 2023, section 3.3 and table 2, "trailing".
   """
   if not 1 <= steps <= times:
-    raise ValueError(f'{steps} steps of {times} times: 1 to {times}')
+    raise ValueError(f'{steps} sampling steps: expected 1 to {times}')
   return np.round(times - np.arange(steps) * times / steps).astype(np.int32) - 1
 
 

@@ -15,7 +15,7 @@ FIRST, LAST = 0.00085, 0.012
 def check_steps(steps: int | None) -> None:
   """Raises ConfigError for an invalid number of sampling steps; None means the config's own."""
   if steps is not None and not (isinstance(steps, Integral) and 1 <= steps <= TIMES):
-    raise ConfigError(f'--steps={steps} must be a whole number, 1 or more, and {TIMES} at most')
+    raise ConfigError(f'--steps={steps} must be a whole number from 1 to {TIMES}')
 
 
 def alpha_bars(kind: str = 'linear', times: int = TIMES, zero_terminal: bool = True) -> np.ndarray:

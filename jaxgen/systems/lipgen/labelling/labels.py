@@ -61,7 +61,7 @@ def load_labels(directory: str = '', say: Say = logging.info) -> Labels:
   clips = grid.folder_of(directory) / 'clips'
   paths = sorted(clips.glob('*.mp4'))
   if not paths:
-    raise DataError(f'{clips} has no clips: *.mp4 are expected')
+    raise DataError(f'{clips} has no clips: expected *.mp4')
   root = cache_folder() / 'lipgen' / 'labels' / _name(paths)
 
   def make(folder: Path) -> None:
@@ -71,7 +71,7 @@ def load_labels(directory: str = '', say: Say = logging.info) -> Labels:
     labels.fitted.save(folder / _COMPONENTS)
     np.savez(folder / _LABELS, **{k: v for k, v in labels._asdict().items() if k != 'fitted'})
 
-  keep(root, make, f'labelling {len(paths):,} clips of mouths', named='labels of mouths')
+  keep(root, make, f'labelling {len(paths):,} mouth clips', named='labels of mouths')
   with opening(root), np.load(root / _LABELS) as file:
     found = {name: file[name] for name in file.files}
     names = tuple(map(str, found.pop('names')))

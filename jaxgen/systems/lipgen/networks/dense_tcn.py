@@ -33,7 +33,7 @@ class DenseLayer(Layer):
   ) -> jax.Array:
     """[B, T, C] to [B, T, growth]."""
     if self.growth % len(self.kernels):
-      raise ValueError(f'growth {self.growth} is not shared evenly by {len(self.kernels)} branches')
+      raise ValueError(f'growth {self.growth} is not divisible by the {len(self.kernels)} branches')
     h = x
     for i, squeeze in enumerate((self.squeeze, 0)):
       branches = Branches(

@@ -33,7 +33,7 @@ class Pooling(Layer):
   def __call__(self, x: jax.Array, mask: jax.Array | None, train: bool) -> jax.Array:
     """[B, T, h, w, C] to [B, T, D]."""
     if self.kind not in KINDS:
-      raise ValueError(f'pooling is one of {", ".join(KINDS)}, not {self.kind!r}')
+      raise ValueError(f'pooling must be one of {", ".join(KINDS)}, not {self.kind!r}')
     if self.kind == 'average':
       return x.astype(self.param_dtype).mean((2, 3)).astype(self.dtype)
     x = within(x, mask)

@@ -221,7 +221,7 @@ def make_back_end(sizes: Mapping[str, Any], **options: Any) -> nn.Module:
   attributes = _tuples(sizes)
   kind = attributes.pop('kind', None)
   if kind not in BACK_ENDS:
-    raise ValueError(f'a back-end is one of {", ".join(BACK_ENDS)}, not {kind!r}')
+    raise ValueError(f'a back-end must be one of {", ".join(BACK_ENDS)}, not {kind!r}')
   return BACK_ENDS[kind](**attributes, **options)
 
 

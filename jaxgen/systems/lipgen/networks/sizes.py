@@ -59,7 +59,7 @@ def paper_sizes(name: str) -> dict[str, Any]:
     ValueError: the name is unknown.
   """
   if name not in _PAPER:
-    raise ValueError(f'sizes are known of {", ".join(NAMES)}, not of {name!r}')
+    raise ValueError(f'unknown network {name!r}; known: {", ".join(NAMES)}')
   front_end, back_end = _PAPER[name]
   branch = {**_DENSE, 'blocks': 1}
   return copy.deepcopy({'front_end': front_end, 'back_end': back_end, 'viseme_back_end': branch})
@@ -110,7 +110,7 @@ def small_sizes(name: str) -> dict[str, Any]:
     ValueError: the name is unknown.
   """
   if name not in _SMALL_OF:
-    raise ValueError(f'sizes are known of {", ".join(NAMES)}, not of {name!r}')
+    raise ValueError(f'unknown network {name!r}; known: {", ".join(NAMES)}')
   front_end, back_end = _SMALL_OF[name]
   branch = {**_SMALL_DENSE, 'blocks': 1}
   parts = {'front_end': {**_SMALL, **front_end}, 'back_end': back_end, 'viseme_back_end': branch}

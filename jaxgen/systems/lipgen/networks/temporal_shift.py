@@ -21,7 +21,7 @@ def temporal_shift(x: jax.Array, mask: jax.Array | None, shift_div: int) -> jax.
     An array of the shape of x; the remaining channels are unchanged.
   """
   if shift_div < 2:
-    raise ValueError(f'shift_div is at least 2, not {shift_div}: two parts are shifted')
+    raise ValueError(f'shift_div must be at least 2, not {shift_div}: two parts are shifted')
   x = within(x, mask)
   n = x.shape[-1] // shift_div
   nothing = jnp.zeros_like(x[:, :1, ..., :n])

@@ -108,12 +108,12 @@ def find_table(
       if path.name in _NO_TABLES:
         continue
       if why := _why_none(path, clip):
-        others.append(f'{path} {why}: its words are not taken')
+        others.append(f'{path} {why}: its words are not used')
       else:
         tables.append(path)
     if len(tables) > 1:
       raise ConfigError(
-        f'{tables[0]} and {tables[1]} could both have the words: name one with --table'
+        f'{tables[0]} and {tables[1]} may both be the table of words: choose one with --table'
       )
     if tables:
       return tables[0], told
@@ -128,10 +128,12 @@ def _why_none(path: Path, clip: str) -> str:
   try:
     titles = read_cells(path).titles
   except (OSError, ValueError) as error:
-    return f'is no table that can be read ({first_line(error)})'
+    return f'is not a readable table ({first_line(error)})'
   if clip in titles:
     return ''
-  return f'has no column {clip} (--columns clip=TITLE names it), but {", ".join(titles) or "none"}'
+  return (
+    f'has no column {clip} (set it with --columns clip=TITLE), found: {", ".join(titles) or "none"}'
+  )
 
 
 def read_table(path: Path, titles: Mapping[str, str] = COLUMNS) -> Table:
@@ -149,7 +151,7 @@ def read_table(path: Path, titles: Mapping[str, str] = COLUMNS) -> Table:
   try:
     table = read_cells(path)
   except (OSError, ValueError) as error:
-    raise DataError(f'{path} is no table that can be read ({error})') from error
+    raise DataError(f'{path} is not a readable table ({error})') from error
   names = _standard(path, table.titles, titles)
   rows: dict[str, list[Mapping[str, str]]] = {}
   for _, cells in table.rows:
@@ -167,7 +169,7 @@ def _standard(path: Path, found: Sequence[str], titles: Mapping[str, str]) -> li
       if title == what != 'clip':
         continue
       raise DataError(
-        f'{path} has no column {title}; it has {", ".join(found) or "none"}: name it with --columns '
+        f'{path} has no column {title}; found: {", ".join(found) or "none"}: set it with --columns '
         f'{what}=TITLE'
       )
     if title != what:
@@ -200,17 +202,15 @@ def plan(
   names = [name for name in sorted(videos) if name in rows]
   told = []
   if table and table.left_out:
-    told.append(
-      f'{MANIFEST} has its own {", ".join(table.left_out)}: those of the table are left out'
-    )
+    told.append(f"{MANIFEST} has its own {', '.join(table.left_out)}: the table's are dropped")
   if len(videos) > len(names):
-    told.append(f'{counted(len(videos) - len(names), "clip")} in no row of the table: left out')
+    told.append(f'{counted(len(videos) - len(names), "clip")} left out: not in the table')
   if lost:
-    told.append(f'{counted(len(lost), "clip")} of the table not in {folder}, as {lost[0]}')
+    told.append(f'{counted(len(lost), "clip")} in the table but not in {folder}, as {lost[0]}')
   if only is not None:
     names, told = [name for name in names if rows[name][0] in only], []
   if not names:
-    what = 'has no video in it' if not videos else 'has none of the clips that the table names'
+    what = 'contains no video' if not videos else 'contains none of the clips in the table'
     raise DataError(f'{folder} {what}')
   poses = assigned_poses(names, seed)
   clips = [
@@ -242,7 +242,7 @@ def _videos(folder: Path, output: Path) -> dict[str, Path]:
     name = path.stem if flat else bare_name(path.relative_to(folder).as_posix())
     other = videos.setdefault(name, path)
     if other is not path:
-      raise DataError(f'{other} and {path} have one name: rename one of them')
+      raise DataError(f'{other} and {path} have the same name: rename one of them')
   return videos
 
 
@@ -305,8 +305,8 @@ def turn_clip(
     anchors, count = heads.turned_anchors(head, yaw, pitch), len(landmarks.anchors)
   elif size[0] != size[1]:
     raise DataError(
-      f'{clip.source}: frames of {size[1]} x {size[0]} are no crops of a mouth, which are square: leave '
-      f'--kind={heads.POSE_CROP} out'
+      f'{clip.source}: frames of {size[1]} x {size[0]} are not mouth crops, which are square: drop '
+      f'--kind={heads.POSE_CROP}'
     )
   else:
     head = heads.head_of_crop(size[0])

@@ -47,7 +47,7 @@ def head_of(landmarks: Landmarks) -> Head:
     return Head(float(x), float(y), max(eyes, float(anchors[MOUTH_ANCHOR][1] - y) / MOUTH[1] * 0.9))
   width = float(np.nanmedian(landmarks.widths))
   if not np.isfinite(width):
-    raise DataError('neither eyes nor a width tell the size of the face')
+    raise DataError('the face has no known size: no eyes and no width')
   scale = width * MEAN_EYES / mean_width(landmarks.source)
   x, y = anchors[MOUTH_ANCHOR]
   return Head(float(x), float(y) - MOUTH[1] * scale, scale)

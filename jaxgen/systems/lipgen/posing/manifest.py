@@ -16,7 +16,7 @@ from jaxgen.systems.lipgen.video.landmarks import AUTO
 from jaxgen.systems.lipgen.video.ledger import digest_of
 
 _DIGEST = OURS[-1]
-_OTHERWISE = 'name another folder, or --overwrite'
+_OTHERWISE = 'choose another folder, or --overwrite'
 
 
 class Wanted(NamedTuple):
@@ -122,19 +122,19 @@ class Manifest:
         continue
       known, own = row.get(_DIGEST), self._digest_of(clip.source)
       if known and own and known != own:
-        self._refuse(f'other clips: {clip.target} is of another {row["source_clip"]}')
+        self._refuse(f'other clips: {clip.target} comes from another {row["source_clip"]}')
       self.kinds[name], self._found_by[name] = row['kind'], row.get(FOUND_BY) or ''
 
   def _check_how(self, row: Mapping[str, str], wanted: Wanted) -> None:
     """Raises UserError for a clip that was made with other options than requested."""
     kind, source = row['kind'], row.get(FOUND_BY)
     if kind == (heads.FULL_FACE if wanted.crop else heads.CROPPED):
-      self._refuse(kind, 'leave --crop out' if wanted.crop else 'add --crop')
+      self._refuse(kind, 'drop --crop' if wanted.crop else 'add --crop')
     whole = heads.CROPPED if wanted.crop else heads.FULL_FACE
     if wanted.kind and kind != (whole if wanted.kind == heads.FULL_FACE else wanted.kind):
-      self._refuse(kind, 'leave --kind out')
+      self._refuse(kind, 'drop --kind')
     if source and wanted.source not in (AUTO, source):
-      self._refuse(f'faces found by {source}', 'leave --source out')
+      self._refuse(f'faces found by {source}', 'drop --source')
 
   def _refuse(self, what: str, instead: str = '') -> None:
     raise UserError(

@@ -24,7 +24,7 @@ from jaxgen.systems.lipgen.video.jobs import bare_name, tab_lines
 STRAIGHT = 'straight'  # folder of drawn clips, in that of the turned ones
 WORDS = 'words.tsv'
 SEAL = 'drawn.txt'  # identifies the run that clips belong to
-_OTHERS = '{folder} has drawn clips of another run: name another folder, or --overwrite'
+_OTHERS = '{folder} has drawn clips of another run: choose another folder, or --overwrite'
 _COLUMNS = 'word', 'start', 'end'
 
 
@@ -72,7 +72,7 @@ def unseen(
   if data.name == GRID:
     folder = grid.folder_of(data.dir)
     return Unseen(folder / 'clips', read_table(folder / 'words.tsv'), only)
-  words = expanded(data.name, 'name another table')
+  words = expanded(data.name, 'choose another table')
   folder = table.folder_of_clips(words, data.dir)
   return Unseen(folder, read_table(words, dict(data.columns)), only)
 
