@@ -55,7 +55,7 @@ def test_a_union_pads_frames_and_words_and_reads_nothing_early():
 
 
 def test_sets_that_do_not_fit_are_not_joined():
-  with pytest.raises(DataError, match='different words cannot be joined: d in one alone'):
+  with pytest.raises(DataError, match='different words cannot be joined: d in only one of them'):
     clip_set.joined(make(2, 12), make(2, 12, ('a', 'b', 'c', 'd')))
   with pytest.raises(DataError, match='in another order'):
     clip_set.joined(make(2, 12), make(2, 12, ('b', 'a', 'c')))
@@ -152,7 +152,7 @@ def test_every_word_is_trained_on_and_one_clip_is_judged_in_any_case():
   own = {name: ['yes', 'no'] for name in names} | {plain[0]: ['maybe'], plain[2]: ['yes', 'maybe']}
   assert len(held(spoken(**own))) == 3
   assert said.pop() == (
-    "my.csv: 1 clip to train on that would be held out, as no others have 'maybe'"
+    "my.csv: 1 clip kept for training instead of held out, being the only ones with 'maybe'"
   )
   one = held(spoken(**{name: [name] for name in names}))
   assert one == [clip for clip in plain if clip in one] and len(one) == 1

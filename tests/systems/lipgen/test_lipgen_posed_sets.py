@@ -102,7 +102,7 @@ def test_one_command_at_a_time_has_a_folder(tmp_path, turns):
 def test_kinds_and_sources_of_a_set_are_one(tmp_path):
   source, out = clips(tmp_path / 'in', 'a'), tmp_path / 'out'
   run(source, '--output', out)
-  with pytest.raises(UserError, match=r'has a set of pose-crop: .* or leave --kind out'):
+  with pytest.raises(UserError, match=r'has a set of pose-crop: .* or drop --kind'):
     run(source, '--output', out, '--kind', 'full-face')
   run(source, '--output', out, '--kind', 'pose-crop', '--source', 'haar')
   table = out / 'poses.tsv'
@@ -112,7 +112,7 @@ def test_kinds_and_sources_of_a_set_are_one(tmp_path):
   assert found.count('haar') == 1
   table.write_text(found)
   run(source, '--output', out, '--source', 'haar')
-  with pytest.raises(UserError, match=r'a set of faces found by haar: .* or leave --source out'):
+  with pytest.raises(UserError, match=r'a set of faces found by haar: .* or drop --source'):
     run(source, '--output', out, '--source', 'mesh')
 
 

@@ -200,7 +200,7 @@ def test_a_reader_that_sees_lips_at_another_size_is_no_beginning(small, tmp_path
   begin(tuple(seen))
   assert not caplog.messages
   begin((5, 5, 80, 18))
-  assert 'lips are elsewhere in (5, 5, 80, 18)' in caplog.text
+  assert 'lips are placed differently in (5, 5, 80, 18)' in caplog.text
 
 
 def test_a_net_of_the_papers_size_begins_with_imported_weights_for_a_table(small):
