@@ -181,7 +181,7 @@ def test_a_face_without_words_is_refused(page, opened, tmp_path):
   upload(panel, tmp_path / 'face.png')
   expect(panel.locator('img').first).to_be_visible()
   press(panel, 'Talk')
-  failed(page, 'give a sound or a text')
+  failed(page, 'give either a sound or a text')
 
 
 @pytest.mark.slow

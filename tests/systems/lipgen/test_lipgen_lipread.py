@@ -102,7 +102,7 @@ def test_a_command_reads_as_the_function_does(weights, videos, tmp_path, capsys)
   # Lines: times, word, confidence; what was seen goes elsewhere.
   code, lines, told = run(capsys, videos / 'a.mp4', *options)
   assert code == 0 and lines == [word._replace(alternatives=()).line() for word in words]
-  assert '31 frames at 25 a second, 96 x 96; crops of a mouth' in told
+  assert '31 frames at 25 a second, 96 x 96; mouth crops' in told
 
 
 def test_a_word_at_a_known_place_and_a_clip_of_one_word(weights, videos, monkeypatch, capsys):

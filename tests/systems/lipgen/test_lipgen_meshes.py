@@ -84,10 +84,10 @@ def test_components_find_what_moves_and_come_back_from_a_file(moving, tmp_path):
   fitted.save(tmp_path / 'components.npz')
   again = mesh.Components.load(tmp_path / 'components.npz')
   np.testing.assert_array_equal(again.basis, fitted.basis)
-  with pytest.raises(DataError, match='no 20 principal components'):
+  with pytest.raises(DataError, match='cannot yield 20 principal components'):
     mesh.fit([offsets[:10]])
   (tmp_path / 'other.npz').write_bytes(b'nothing')
-  with pytest.raises(DataError, match=r'other\.npz has no components'):
+  with pytest.raises(DataError, match=r'other\.npz has no mesh components'):
     mesh.Components.load(tmp_path / 'other.npz')
 
 
@@ -146,7 +146,7 @@ def test_large_pictures_are_searched_small_and_cropped_whole(moving, monkeypatch
 def test_a_mouth_at_the_border_is_told(moving):
   pytest.importorskip('cv2', reason='without the extra [video]')
   picture = np.full((200, 220, 3), 90, np.uint8)
-  with pytest.raises(DataError, match=r'a\.png: \d+% of the square .*: give a picture'):
+  with pytest.raises(DataError, match=r'a\.png: \d+% of the square .*: use a picture'):
     references.found_in('a.png', picture, stub(moving, (5.0, 90.0, 0.7)))
 
 

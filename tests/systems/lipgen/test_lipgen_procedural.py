@@ -383,9 +383,9 @@ def test_one_s_own_dictionary_is_spoken_without_english_around_it():
 @pytest.mark.parametrize(
   ('changed', 'message'),
   [
-    ({'look': 'c'}, "no look 'c'.*one of a, b"),
+    ({'look': 'c'}, "unknown look 'c'.*known: a, b"),
     ({'words': ('about', 'about')}, 'about is named twice'),
-    ({'words': ()}, 'there is none'),
+    ({'words': ()}, 'none given'),
     ({'num_speakers': 0}, 'at least one'),
     ({'pixels': 8}, 'at least 4 frames of 16 pixels'),
     ({'words': ('abuot',)}, "'abuot' is not in CMUdict"),

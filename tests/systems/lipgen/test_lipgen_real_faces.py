@@ -69,7 +69,7 @@ def test_damaged_frames_and_clips_without_contours_are_left_out(clips):
   assert len(rows.labels) == 2
   assert {moment(x[0]) for x in rows.frames} == {(0, 11), (1, 0)}
   assert all(moment(x) not in ((0, 0), (0, 1), (1, 35)) for x in rows.references)
-  with pytest.raises(DataError, match='no word of these clips'):
+  with pytest.raises(DataError, match='no word in these clips'):
     real_faces.rows_of(clips, {}, 9)
 
 
@@ -93,7 +93,7 @@ def test_windows_of_videos_follow_each_other(clips, monkeypatch):
   assert [moment(x[0]) for x in rows.frames] == [(0, 0), (1, 0)]
   assert all(moment(x)[1] >= 29 for x in rows.references)
   known[3] = np.nan
-  with pytest.raises(DataError, match='none of 2 videos shows a face through more than 29 frames'):
+  with pytest.raises(DataError, match='none of 2 videos shows a face for more than 29 frames'):
     real_faces.video_faces(['0', '1'])
 
 

@@ -257,7 +257,7 @@ def test_a_net_begins_with_another_renderer(small, tmp_path):
   weight_files.save_weights(file, Trained(config, data.facts, variables, 1))
   own = jax.tree.map(jnp.zeros_like, variables['params'])
   assert_close(begun(str(file), own), variables['params'], rtol=0)
-  with pytest.raises(ConfigError, match='another net than this config has'):
+  with pytest.raises(ConfigError, match="its network differs from this config's"):
     begun(str(file), jax.tree.map(lambda x: jnp.zeros((1, *x.shape)), own))
 
 
@@ -273,7 +273,7 @@ def test_files_that_cannot_be_used_are_told_before_a_face_is_drawn(
     make(tiny(variant, **{key.replace('.', '__'): 'nofile.safetensors'}))
   file = tmp_path / 'render.safetensors'
   weight_files.save_weights(file, Trained(config, data.facts, variables, 1))
-  told = 'another net than' if key == 'init_from' else 'a lipgen_render, not a lipgen'
+  told = 'its network differs from' if key == 'init_from' else 'a lipgen_render, not a lipgen'
   with pytest.raises(ConfigError, match=f'config.{key} = .*{told}'):
     make(tiny(variant, model__widths=(8,), **{key.replace('.', '__'): str(file)}))
 
@@ -297,11 +297,11 @@ def test_keys_of_faces_that_are_not_there_are_told(caplog):
   ('overrides', 'told'),
   [
     ({'data__pixels': 17, 'model__widths': (4, 4)}, 'must be a multiple of 2'),
-    ({'model__heads': 3}, 'are no multiple of config.model.heads = 3'),
-    ({'model__window': 7}, 'more than the 6 of config.data.num_frames'),
+    ({'model__heads': 3}, 'are not a multiple of config.model.heads = 3'),
+    ({'model__window': 7}, 'exceeds config.data.num_frames = 6'),
     ({'data__num_speakers': 1_000_001}, 'must be between 1 and 1000000'),
-    ({'data__num_clips': 0}, 'no faces to learn from'),
-    ({'data__look': 'ab', 'data__num_clips': 1}, 'less than a clip of each look of ab'),
+    ({'data__num_clips': 0}, 'no training faces'),
+    ({'data__look': 'ab', 'data__num_clips': 1}, 'less than one clip per look of ab'),
     ({'data__grid__num_clips': 4}, "GRID's rows have 29 frames"),
     ({'eval__overlap': 4}, 'must be below config.model.window = 4'),
     ({'optim__warmup_steps': 4}, 'below config.num_steps = 4'),

@@ -170,7 +170,7 @@ def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path, monkeypatch,
     of_grid = tiny('grid', eval__grid_reader=str(tmp_path / f'{name}.safetensors'))
     assert readers.find_reader(of_grid, data.facts, plain_tools(), 'grid')
     assert len(caplog.messages) == told
-  assert 'was trained on 1 clip of 3 by which this run is judged, as bbaf2n' in caplog.text
+  assert 'was trained on 1 clip of the 3 in this evaluation, such as bbaf2n' in caplog.text
   # One that is trained first.
   given = []
 

@@ -191,7 +191,7 @@ def test_one_s_own_dictionary_and_visemes(tmp_path):
 @pytest.mark.parametrize(
   ('content', 'message'),
   [
-    (b'lonely\n', "line 1: 'lonely' has no phonemes"),
+    (b'lonely\n', "line 1: 'lonely' is followed by no phonemes"),
     (b'# nothing\n', 'has no words'),
     (b'\xff', 'is not UTF-8'),
     (b'\xff\xfea', 'is not UTF-8'),  # half a number of UTF-16

@@ -97,7 +97,7 @@ def test_faces_say_distinct_things_and_words_take_turns():
     (x.word, y) for x in paired(60, every(WORDS, VOICES), 5, 3) for y in (x.before, x.after)
   ]
   assert {y for _, y in around} == {'', *WORDS} and all(x != y for x, y in around)
-  with pytest.raises(ConfigError, match='7 clips a face: there are 6 different ones'):
+  with pytest.raises(ConfigError, match='7 clips per face: only 6 distinct ones exist'):
     paired(1, every(WORDS, VOICES), 7, 0)
 
 
@@ -114,7 +114,8 @@ def test_faces_say_what_is_recorded_and_nothing_twice():
   around = {(x.word, y) for x in clips for y in (x.before, x.after)}
   assert around == {('bin', ''), ('bin', 'blue'), ('blue', ''), ('blue', 'bin'), ('red', '')}
   with pytest.raises(
-    ConfigError, match=r'5 clips a face: .* 4 different ones, of 3 words in 2 voices: ask'
+    ConfigError,
+    match=r'5 clips per face: .* 4 distinct ones exist, from 3 words in 2 voices: lower',
   ):
     paired(1, takes, 5, 0)
 
@@ -174,8 +175,8 @@ def test_words_are_heard_in_the_middle_of_a_clip():
 def test_other_words_and_voices_need_the_extra(monkeypatch):
   monkeypatch.setattr(spoken_clips.espeak, '_loader', refuse)
   for words, voices, told in (
-    (('zebra',), VOICES, "'zebra' is none of the 20 words"),
-    (WORDS, ('croak',), 'these are none of the voices'),
+    (('zebra',), VOICES, "'zebra' is not among the 20 words"),
+    (WORDS, ('croak',), 'these voices are not among those'),
   ):
     with pytest.raises(ConfigError, match=told):
       spoken_clips.saying(words, voices, find_dictionary())
@@ -194,7 +195,7 @@ def test_recordings_are_heard_of_words_that_are_said_as_in_the_dictionary(monkey
   assert said[0][0] == ('B', 'AH1')
   monkeypatch.setattr(spoken_clips.espeak, 'voices', refuse)
   with pytest.raises(
-    ConfigError, match=r"^'about' is B AH in own\.txt, not as in the recordings that"
+    ConfigError, match=r"^'about' is B AH in own\.txt, unlike in the recordings shipped"
   ):
     spoken_clips.saying(('water', 'about'), VOICES, other)
 
@@ -244,7 +245,7 @@ def test_clips_of_words_with_a_dot_have_files_each(tmp_path):
 def test_no_clip_is_written_beside_its_folder(tmp_path):
   clip = paired(1, every(WORDS, VOICES), 1, 0)[0]
   for name in ('../train/.._00001', 'AND/OR/train/AND/OR_00001', '/A/train/A_00001'):
-    with pytest.raises(ValueError, match='is no name of a clip'):
+    with pytest.raises(ValueError, match='is not a clip name'):
       write_clip(
         tmp_path / 'in', clip._replace(name=name), 'face', say()(clip), np.zeros((1, 96, 96))
       )
@@ -349,7 +350,9 @@ def test_a_run_that_is_killed_goes_on_and_makes_the_same(made, tmp_path):
 
 def test_folders_of_other_clips_are_refused(made, tmp_path):
   folder = made[0]
-  with pytest.raises(UserError, match='clips with seed = 0, not 1: name another folder, or --over'):
+  with pytest.raises(
+    UserError, match='clips with seed = 0, not 1: choose another folder, or --over'
+  ):
     Manifest(folder, {**SETTINGS, 'seed': 1})
   other = Cast(3)
   other.names = [f'c{i}' for i in range(3)]

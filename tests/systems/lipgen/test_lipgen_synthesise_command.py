@@ -127,7 +127,7 @@ def test_clips_of_pictures_that_were_made_smaller_are_not_gone_on_with(tmp_path,
   assert kept['settings'].pop('pixels') == 'all'
   about.write_text(json.dumps(kept))  # of before
   code, found, told = command_of()
-  expected = 'has clips with pixels = "at most 720 a side", not "all": name another folder, or'
+  expected = 'has clips with pixels = "at most 720 a side", not "all": choose another folder, or'
   assert code == 1 and not found and expected in told.replace('\n', ' ')
   assert command_of('--overwrite')[0] == 0 and command_of()[0] == 0
   # Drawn speakers are what they were.
@@ -190,8 +190,8 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
     ),
     ((columns, '--voices=m1'), '--voices applies to synthetic voices only: drop it'),
     ((columns, '--dictionary=a.txt'), '--dictionary applies to synthetic voices only: drop it'),
-    ((columns, '--words=bin,red'), "words.csv has no row of 'red': it has bin, blue, gru\u00df"),
-    ((columns, '--clips-per-face=5'), 'there are 4 different ones, of 3 words in 2 voices'),
+    ((columns, '--words=bin,red'), "words.csv has no row for 'red'; it has bin, blue, gru\u00df"),
+    ((columns, '--clips-per-face=5'), 'only 4 distinct ones exist, from 3 words in 2 voices'),
     (('--recordings=none.csv',), 'none.csv'),
   ):
     paint(tmp_path / 'faces' / 'anna.png', 200)
@@ -211,25 +211,28 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
 @pytest.mark.parametrize(
   'more, told',
   [
-    (['--words', 'EMPTY'], 'has no word'),
+    (['--words', 'EMPTY'], 'has no words'),
     (['--words', 'none.txt'], 'none.txt: no such file'),
     (['--words', 'about,qqqq'], "'qqqq' is not in CMUdict"),
     (['--faces', 'FOLDER/none'], 'no such folder of faces'),
     (['--faces', 'FOLDER'], 'has no pictures'),
-    (['--faces', 'drawn:0'], 'ask for at least one face'),
-    (['--faces', 'drawn:2:c'], "no look 'c'"),
-    (['--output', 'FOLDER'], 'name a new or empty folder'),
+    (['--faces', 'drawn:0'], 'at least one face is needed'),
+    (['--faces', 'drawn:2:c'], "unknown look 'c'"),
+    (['--output', 'FOLDER'], 'choose a new or empty folder'),
     (['--output', 'EMPTY'], 'is a file'),
-    (['--clips-per-face', '25'], '25 clips a face: there are 24 different ones, of 2 words in 12'),
+    (
+      ['--clips-per-face', '25'],
+      '25 clips per face: only 24 distinct ones exist, from 2 words in 12',
+    ),
     (['--voices', 'm1,m1'], 'm1 is named twice'),
     (['--render', 'none'], 'no such file or folder'),
     (['--seed', '4294967296'], '--seed=4294967296 must be a whole number, 0 to 4294967295'),
     (['--clips-per-face', '0'], '--clips-per-face=0 must be a whole number, 1 or more'),
-    (['--words', '..,zz', '--dictionary', 'OWN'], "'..' can be no folder of clips"),
-    (['--words', 'zz,and/or', '--dictionary', 'OWN'], "'and/or' can be no folder of clips"),
+    (['--words', '..,zz', '--dictionary', 'OWN'], "'..' cannot name a folder of clips"),
+    (['--words', 'zz,and/or', '--dictionary', 'OWN'], "'and/or' cannot name a folder of clips"),
     (
       ['--words', 'stra\u00dfe,zz,strasse', '--dictionary', 'OWN'],
-      "'stra\u00dfe' and 'strasse' would have one folder of clips, STRASSE",
+      "'stra\u00dfe' and 'strasse' would share one folder of clips, STRASSE",
     ),
     (['--words', 'about,zz', '--dictionary', 'OWN'], "'zz' of OWN: 'QX' cannot be spoken"),
     (['--steps', '1001'], '--steps=1001 must be a whole number from 1 to 1000'),

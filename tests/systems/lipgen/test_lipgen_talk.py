@@ -168,11 +168,11 @@ def test_who_speaks_and_when():
   assert (following[12:24] == 1).all() and np.abs(np.diff(following)).max() < 0.3
   random = np.random.default_rng(0)
   for steady in (random.normal(size=RATE), np.sin(np.arange(RATE))):
-    with pytest.raises(
-      DataError, match=r'^x has no speech: its sound is steady, at most [0-3] dec'
-    ):
+    with pytest.raises(DataError, match=r'^x has no speech: its sound is steady, at most [0-3] dB'):
       listening.heard('x', 0.1 * steady)
-  with pytest.raises(DataError, match=r'^x has 0\.10 seconds of sound: 0\.20 are'):
+  with pytest.raises(
+    DataError, match=r'^x has 0\.10 seconds of sound: speech needs at least 0\.20'
+  ):
     listening.heard('x', sound[: RATE // 10])
 
 
@@ -277,17 +277,17 @@ def test_a_head_moves_as_far_as_is_asked(chain):
 
 def test_a_chain_is_of_two_nets_of_their_kinds(chain, nets, files, tmp_path):
   with pytest.raises(
-    ConfigError, match=r'motion\.safetensors is a lipgen_motion: what renders frames is a'
+    ConfigError, match=r'motion\.safetensors is a lipgen_motion: rendering frames needs a'
   ):
     Chain.load(files / 'motion.safetensors', files / 'motion.safetensors')
   with pytest.raises(
-    CheckpointError, match='is a folder: make a file of the run with jaxgen export'
+    CheckpointError, match='is a folder: export the run to a file with jaxgen export'
   ):
     Chain.load(tmp_path, None)
   with pytest.raises(CheckpointError, match='no such file'):
     Chain.load(tmp_path / 'none.safetensors', None)
   old = save_weights(tmp_path / 'old.safetensors', nets[1]._replace(facts={'pixels': 16}))
-  with pytest.raises(ConfigError, match=r'lacks 2 facts of its data \(framing, spread\)'):
+  with pytest.raises(ConfigError, match=r'lacks 2 facts about its data \(framing, spread\)'):
     Chain.load(files / 'motion.safetensors', old)
   # Pixels' centres are whole numbers: the middle of a square is the middle of what is seen of it.
   middle = np.array([[LIPS.left, LIPS.top]]) + (LIPS.size - 1) / 2
@@ -382,17 +382,17 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
     (['--audio=noise.wav'], 'noise.wav has no speech: its sound is steady, at most'),
     (['--audio=hush.wav'], 'hush.wav is silent'),
     (['--audio=empty.wav'], 'empty.wav is empty (0 bytes)'),
-    (['--audio=none.wav'], 'none.wav: there is no such sound file'),
+    (['--audio=none.wav'], 'none.wav: no such sound file'),
     (['--audio=text.png'], 'text.png has no sound'),
-    (['--audio=words.wav'], 'words.wav is no sound file that can be read (Invalid data found'),
+    (['--audio=words.wav'], 'words.wav is not a readable sound file (Invalid data found'),
     (['--audio=dumb.mp4'], 'dumb.mp4 has no sound (video)'),
     (['--text=xyzzyq'], "'xyzzyq' is not in the pronouncing dictionary"),
-    (['--text=...'], "'...' has no word to say"),
-    ([], 'name what is said: --audio FILE, or --text WORDS'),
-    (['--audio=said.wav', '--voice=f3'], '--voice is of --text'),
+    (['--text=...'], "'...' has no words to speak"),
+    ([], 'give the speech: either --audio FILE or --text WORDS'),
+    (['--audio=said.wav', '--voice=f3'], '--voice is for --text only'),
     (
       ['--audio=said.wav', '--crop', '--head=1'],
-      '--head=1.0 moves the whole picture, and --crop is',
+      '--head=1.0 moves the whole picture, but --crop shows',
     ),
     (['--audio=said.wav', '--steps=0'], '--steps=0 must be a whole number from 1 to 1000'),
     (['--audio=said.wav', '--head=inf'], '--head=inf must be a number, 0 to 100'),
@@ -401,16 +401,16 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
       ['--audio=said.wav', '--seed=4294967296'],
       '--seed=4294967296 must be a whole number, 0 to 4294967295',
     ),
-    (['--audio=said.wav', '--output=talk.avi'], '--output=talk.avi: videos are written as .mp4'),
+    (['--audio=said.wav', '--output=talk.avi'], '--output=talk.avi: videos are .mp4 files'),
     (['--audio=dumb.mp4', '--output=dumb.mp4'], 'dumb.mp4 would be overwritten'),
     (['--audio=said.wav', '--motion=none'], '--motion=none: no such file or folder'),
     (
       ['wall.png', '--audio=said.wav'],
-      'no --output is named, and there are 2 pictures: name a folder',
+      'no --output is given, but there are 2 pictures: give a folder',
     ),
     (
       ['--audio=said.wav', '--motion=motion.safetensors', '--render=motion.safetensors'],
-      'motion.safetensors is a lipgen_motion: what renders frames is a lipgen_render',
+      'motion.safetensors is a lipgen_motion: rendering frames needs a lipgen_render',
     ),
   ],
 )
@@ -480,14 +480,12 @@ def test_videos_of_pictures_of_one_name_lie_in_their_folders(tmp_path):
 def test_faces_too_small_or_at_the_border_are_refused():
   face = portrait()
   tiny = face._replace(to_crop=face.to_crop * 16)
-  with pytest.raises(DataError, match=r'its face is too small: the mouth is 5 pixels wide, and 10'):
+  with pytest.raises(DataError, match=r'its face is too small: the mouth is 5 pixels wide, but 10'):
     portraits._checked(tiny)
-  with pytest.raises(
-    DataError, match=r'wide once the picture is 260 x 240, and 10 are needed: cut'
-  ):
+  with pytest.raises(DataError, match=r'wide after resizing to 260 x 240, but 10 are needed: crop'):
     portraits._checked(tiny._replace(shrunk=2.0))
   beside = face._replace(to_crop=face.to_crop + np.eye(2, 3, 2) * 60)
-  with pytest.raises(DataError, match='lies at the border: give a picture with more around'):
+  with pytest.raises(DataError, match='is at the border: use a picture with more space around'):
     portraits._checked(beside)
   wide = face._replace(points=face.points * 1.3 - 15)
   fitted = portraits._fitted(wide)

@@ -255,14 +255,14 @@ def test_acts_take_the_place_of_words_at_their_own_times(cache, caplog):
   later = timed._replace(times=np.array([[0.0, 6.0], [6.0, 10.0], [10.0, 12.0]]))
   moved = faces.drawn(2, acts=[faces.Act(1, later, (6.0, 10.0))], num_speakers=3, **SAID)
   assert not np.array_equal(moved.points, found.points)
-  with pytest.raises(ConfigError, match='an act of class 2: there are 2 words'):
+  with pytest.raises(ConfigError, match='an act of class 2, but there are only 2 words'):
     faces.drawn(1, acts=[acts[0]._replace(label=2)], **SAID)
 
 
 def test_rows_that_cannot_be_drawn_are_refused(cache):
   with pytest.raises(ConfigError, match='0 rows of procedural faces'):
     faces.drawn(0, **SAID)
-  with pytest.raises(ConfigError, match="no look 'c'"):
+  with pytest.raises(ConfigError, match="unknown look 'c'"):
     faces.drawn(1, look='c', **SAID)
 
 

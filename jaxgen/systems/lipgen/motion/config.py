@@ -45,12 +45,12 @@ OF_DRAWN = {
 KEYS = {
   **PLACEMENT,
   'data.source': choice('procedural', 'grid'),
-  'data.voices': text('voices by commas'),
+  'data.voices': text('comma-separated voices'),
   'data.copies': whole(),
   'data.held_out': within(0, 1, closed='neither'),
   'data.drawn': whole(0),
-  'data.unseen_words': text('words by commas', if_empty='name at least one to judge by'),
-  'data.unseen_voices': text('voices by commas', if_empty='name at least one to judge by'),
+  'data.unseen_words': text('comma-separated words', if_empty='name at least one to judge by'),
+  'data.unseen_voices': text('comma-separated voices', if_empty='name at least one to judge by'),
   'data.num_clips': whole(),
   'data.num_speakers': whole(1, UNSEEN),
   'data.num_validation': whole(1, UNSEEN),
@@ -62,7 +62,7 @@ KEYS = {
   'data.rate': within(0, 0.5),
   'data.look': choice('a', 'b'),
   'data.recordings': place('a table of your own sound files, or empty').added(''),
-  'data.dictionary': place('a file of pronunciations, or empty').added(''),
+  'data.dictionary': place('a pronunciation dictionary, or empty').added(''),
   'model.width': whole(),
   'model.kernel': whole(),
   'model.layers': whole(),
@@ -73,9 +73,9 @@ KEYS = {
   'augment.gain': at_least(0),
   'augment.noise': each(at_least(0), 'nats', length=2),
   'augment.bands': whole(0),
-  'augment.tone': at_least(0, note='0 is none'),
-  'loss.velocity': at_least(0, note='0 is none'),
-  'loss.pose': at_least(0, note='0 is none'),
+  'augment.tone': at_least(0, note='0 disables it'),
+  'loss.velocity': at_least(0, note='0 disables it'),
+  'loss.pose': at_least(0, note='0 disables it'),
   'optim.learning_rate': above(0),
   'optim.warmup_steps': whole(0),
   'optim.weight_decay': at_least(0),
@@ -101,21 +101,21 @@ def check_config(config: ConfigDict) -> None:
   model, warmup = config.model, config.optim.warmup_steps
   if model.width % (2 * model.heads):
     raise ConfigError(
-      f'config.model.width = {model.width} must be a multiple of twice config.model.heads = {model.heads}: '
-      "a head's channels turn in pairs"
+      f'config.model.width = {model.width} must be a multiple of twice config.model.heads = '
+      f"{model.heads}: a head's channels rotate in pairs"
     )
   if not model.kernel % 2:
-    raise ConfigError(f'config.model.kernel = {model.kernel} rows have no middle')
+    raise ConfigError(f'config.model.kernel = {model.kernel} is even: it must be odd')
   if warmup >= config.num_steps:
     raise ConfigError(
-      f'config.optim.warmup_steps = {warmup} must be from 0 to below '
-      f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
+      f'config.optim.warmup_steps = {warmup} must be at least 0 and below config.num_steps = '
+      f'{config.num_steps}: set --config.optim.warmup_steps too'
     )
   data = config.data
   known = set(listed(data.voices)) & set(listed(data.unseen_voices))
   if data.source == 'grid' and (known or not listed(data.voices)):
     raise ConfigError(
-      f'config.data.voices = {data.voices}: name voices to learn from, and none of '
+      f'config.data.voices = {data.voices}: give training voices, none of them in '
       f'config.data.unseen_voices = {data.unseen_voices}'
     )
   if data.source == 'procedural':
@@ -125,5 +125,6 @@ def check_config(config: ConfigDict) -> None:
   least, most = config.augment.noise
   if least > most:
     raise ConfigError(
-      f'config.augment.noise = {(least, most)}: nats below loud speech, the least first'
+      f'config.augment.noise = {(least, most)}: expected nats below loud speech, smaller value '
+      'first'
     )

@@ -82,7 +82,7 @@ def judged(
   compiled, size = tools.compile(step), config.eval.batch_size
 
   def of_split(name: str) -> Judged:
-    batches = passes.shown(data.splits[name], size, tools, f'moving {name}')
+    batches = passes.shown(data.splits[name], size, tools, f'predicting {name}')
     whole = passes.gathered(compiled, variables, batches)
     return Judged(**{**whole, 'counted': whole['counted'] > 0})
 
@@ -143,7 +143,7 @@ def evaluate(
     }
     for name, text in (REAL_GROUPS if real else GROUPS).items()
   ]
-  return {**figures, 'tables': {'how mouths open': rows}}
+  return {**figures, 'tables': {'mouth opening': rows}}
 
 
 def pauses(of: Judged, span: float) -> dict[str, float]:

@@ -58,7 +58,9 @@ class Inference(NamedTuple):
     context = self.net.context
     window = window or max(WINDOW, 4 * context)
     step = window - 2 * context
-    assert step > 0, f'windows of {window} frames have {context} on either side that see too little'
+    assert step > 0, (
+      f'windows of {window} frames are too short: {context} on either side lack context'
+    )
     compiled = compiling.jit(self.motion)
 
     def follow(mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -56,15 +56,15 @@ def divided(
   ):
     if missing := [name for name in names if name not in found]:
       raise ConfigError(
-        f'config.data.unseen_{key} = {",".join(names)}: no recording is of {missing[0]!r}; there are '
-        f'{", ".join(sorted(found))}'
+        f'config.data.unseen_{key} = {",".join(names)}: no recording has {missing[0]!r}; '
+        f'available: {", ".join(sorted(found))}'
       )
   for one in recordings:
     parts[one.word in unseen_words, one.voice in unseen_voices].append(one)
   if not all(parts.values()):
     raise ConfigError(
-      'config.data.unseen_words and config.data.unseen_voices leave nothing to learn from or to judge by: '
-      'name some of the words and voices that are recorded'
+      'config.data.unseen_words and config.data.unseen_voices leave no training or held-out clips: '
+      'choose some of the recorded words and voices'
     )
   return Parts(
     parts[False, False],

@@ -125,8 +125,8 @@ def gestures_of(phonemes: Sequence[str]) -> list[Gesture]:
   for phoneme in phonemes:
     if phoneme and phoneme not in GESTURES:
       raise DataError(
-        f'procedural speakers cannot say the phoneme {phoneme!r}: they know the ARPAbet of CMUdict '
-        f'({" ".join(sorted(GESTURES))})'
+        f"procedural speakers cannot say the phoneme {phoneme!r}: known are CMUdict's ARPAbet "
+        f'phonemes ({" ".join(sorted(GESTURES))})'
       )
   return [GESTURES[phoneme] if phoneme else _AT_REST for phoneme in phonemes]
 

@@ -69,7 +69,7 @@ def speak(
   )  # fmt: skip
   check_speech(speech)
   if num_clips < 1:
-    raise ConfigError(f'{num_clips} clips of procedural speakers: ask for at least one')
+    raise ConfigError(f'{num_clips} clips of procedural speakers: at least one is needed')
   root = cache_folder() / 'spoken' / name_of(speech, num_clips)
   clips = counted(num_clips, 'clip')
   keep(

@@ -115,9 +115,7 @@ def find_look(name: str) -> Look:
     ConfigError: there is none.
   """
   if name not in LOOKS:
-    raise ConfigError(
-      f'there is no look {name!r} of procedural speakers: one of {", ".join(LOOKS)}'
-    )
+    raise ConfigError(f'unknown look {name!r} of procedural speakers; known: {", ".join(LOOKS)}')
   return LOOKS[name]
 
 

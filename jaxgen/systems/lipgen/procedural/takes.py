@@ -111,21 +111,23 @@ def check_speech(speech: Speech) -> None:
   find_look(speech.look)
   twice = sorted({word for word in speech.words if speech.words.count(word) > 1})
   if twice or not speech.words:
-    raise ConfigError(
-      f'words to speak: {twice[0] + " is named twice" if twice else "there is none"}'
-    )
+    raise ConfigError(f'words to speak: {twice[0] + " is named twice" if twice else "none given"}')
   if speech.num_speakers < 1 or speech.first_speaker < 0:
     raise ConfigError(
-      f'speakers {speech.first_speaker} and {speech.num_speakers - 1} more: ask for at least one, from 0 on'
+      f'speakers {speech.first_speaker} and {speech.num_speakers - 1} more: at least one is '
+      'needed, numbered from 0'
     )
   if speech.pixels < 16 or speech.num_frames < 4:
     raise ConfigError(
-      f'clips of {speech.num_frames} frames of {speech.pixels} pixels: at least 4 frames of 16 pixels'
+      f'clips of {speech.num_frames} frames of {speech.pixels} pixels: needs at least 4 frames of '
+      '16 pixels'
     )
   if any(
     not (said and min(said) >= 0 and max(said) < len(speech.words)) for said in speech.sentences
   ):
-    raise ConfigError('sentences to speak: each has at least one word, of those that are named')
+    raise ConfigError(
+      'sentences to speak: each needs at least one of the given words and no others'
+    )
   for word in speech.words:
     if not gestures_of(speech.dictionary.phonemes(word)):
       raise ConfigError(f'words to speak: {word!r} has no phonemes')

@@ -61,7 +61,8 @@ def begun(name: str, params: PyTree) -> PyTree:
   shapes = [jax.tree.map(lambda leaf: tuple(leaf.shape), x) for x in (dict(params), given)]
   if shapes[0] != shapes[1]:
     raise ConfigError(
-      f'config.init_from = {name}: another net than this config has: set config.model as its config has it'
+      f"config.init_from = {name}: its network differs from this config's: set config.model as in "
+      'its config'
     )
   return jax.tree.map(lambda x, own: jnp.asarray(x, own.dtype), given, dict(params))
 

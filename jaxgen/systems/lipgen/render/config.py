@@ -38,7 +38,7 @@ OF_GRID = {'data.grid.dir': '', 'eval.grid_reader': ''}
 # Rule of each key; those common to all systems are in `jaxgen.config.CORE`.
 KEYS = {
   **PLACEMENT,
-  'data.words': place('words by commas, or a file with a word a line, or empty'),
+  'data.words': place('comma-separated words, or a file with a word per line, or empty'),
   'data.look': choice('a', 'b', 'ab'),
   'data.pixels': whole(16),
   'data.num_frames': whole(4),
@@ -47,7 +47,7 @@ KEYS = {
   'data.num_validation': whole(),
   'data.grid.num_clips': whole(0),
   'data.grid.num_validation': whole(),
-  'data.grid.dir': place("a folder, or empty: $JAXGEN_DATA's own"),
+  'data.grid.dir': place('a folder, or empty for the one in $JAXGEN_DATA'),
   'data.grid.held_out': within(0, 1, closed='neither'),
   'model.window': whole(),
   'model.residual': flag(),
@@ -68,15 +68,15 @@ KEYS = {
   'optim.warmup_steps': whole(0),
   'optim.weight_decay': at_least(0),
   'optim.clip_norm': at_least(0, note='0 is off'),
-  'init_from': place('a file of `jaxgen export`, hf://OWNER/NAME, or empty'),
+  'init_from': place('a file from `jaxgen export`, hf://OWNER/NAME, or empty'),
   'ema_decay': within(0, 1, closed='left', note='0 is no average'),
   'eval.steps': whole(1, TIMES),
   'eval.overlap': whole(0),
-  'eval.guidance': at_least(0, note='1 is none'),
+  'eval.guidance': at_least(0, note='1 disables it'),
   'eval.temperature': within(0, 1),
   'eval.num_clips': whole(),
-  'eval.reader': place(f"a file of `jaxgen export`, '{TRAINED}', or empty"),
-  'eval.grid_reader': place('a file of `jaxgen export`, or empty'),
+  'eval.reader': place(f"a file from `jaxgen export`, '{TRAINED}', or empty"),
+  'eval.grid_reader': place('a file from `jaxgen export`, or empty'),
   'inspect.facts.words': each(text('a word'), 'words'),
   'inspect.facts.num_frames': whole(),
   'inspect.facts.pixels': whole(),
@@ -97,31 +97,31 @@ def check_config(config: ConfigDict) -> None:
   deepest = model.patch * 2 ** (len(model.widths) - 1)
   if data.pixels % deepest:
     raise ConfigError(
-      f'config.data.pixels = {data.pixels} must be a multiple of {deepest}: config.model.patch times 2 for '
-      f'each of the {len(model.widths)} config.model.widths but the first'
+      f'config.data.pixels = {data.pixels} must be a multiple of {deepest}: config.model.patch '
+      f'times 2 for each of the {len(model.widths)} config.model.widths after the first'
     )
   if not data.num_clips and not data.grid.num_clips:
     raise ConfigError(
-      'config.data.num_clips = 0 and config.data.grid.num_clips = 0: no faces to learn from, set one above 0'
+      'config.data.num_clips = 0 and config.data.grid.num_clips = 0: no training faces: set one '
+      'above 0'
     )
   if data.num_clips and data.num_clips < len(data.look):
     raise ConfigError(
-      f'config.data.num_clips = {data.num_clips} are less than a clip of each look of {data.look}'
+      f'config.data.num_clips = {data.num_clips} is less than one clip per look of {data.look}'
     )
   if data.grid.num_clips and data.num_frames != WINDOW:
     raise ConfigError(
-      f"config.data.num_frames = {data.num_frames}: GRID's rows have {WINDOW} frames, set it so or "
-      'config.data.grid.num_clips to 0'
+      f"config.data.num_frames = {data.num_frames}: GRID's rows have {WINDOW} frames: set it to "
+      'that, or config.data.grid.num_clips to 0'
     )
   if odd := [x for x in model.widths if x % model.heads]:
     raise ConfigError(
-      f'config.model.widths = {tuple(model.widths)}: {odd[0]} channels are no multiple of '
+      f'config.model.widths = {tuple(model.widths)}: {odd[0]} channels are not a multiple of '
       f'config.model.heads = {model.heads}'
     )
   if model.window > data.num_frames:
     raise ConfigError(
-      f'config.model.window = {model.window} frames are more than the {data.num_frames} of '
-      'config.data.num_frames'
+      f'config.model.window = {model.window} exceeds config.data.num_frames = {data.num_frames}'
     )
   if config.eval.overlap >= model.window:
     raise ConfigError(
@@ -129,7 +129,7 @@ def check_config(config: ConfigDict) -> None:
     )
   if config.optim.warmup_steps >= config.num_steps:
     raise ConfigError(
-      f'config.optim.warmup_steps = {config.optim.warmup_steps} must be from 0 to below '
+      f'config.optim.warmup_steps = {config.optim.warmup_steps} must be at least 0 and below '
       f'config.num_steps = {config.num_steps}: set --config.optim.warmup_steps too'
     )
   if not data.num_clips:
@@ -138,6 +138,6 @@ def check_config(config: ConfigDict) -> None:
     warn_of_idle(config, OF_GRID, 'config.data.grid.num_clips = 0')
   if config.eval.guidance != 1 and not config.diffusion.dropout:
     raise ConfigError(
-      f'config.eval.guidance = {config.eval.guidance} needs a net that was trained without its conditions '
-      'now and then: set config.diffusion.dropout above 0, or it to 1'
+      f'config.eval.guidance = {config.eval.guidance} needs a network trained with condition '
+      'dropout: set config.diffusion.dropout above 0, or this to 1'
     )

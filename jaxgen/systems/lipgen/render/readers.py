@@ -123,12 +123,12 @@ def _checked(trained: Trained, words: Sequence[str], shown: Framing, told: str) 
     ConfigError: it does not know a word, or sees another part of a face.
   """
   if missing := [word for word in words if word not in trained.facts['words']]:
-    raise ConfigError(f'{told} does not know {missing[0]!r}, which clips say')
+    raise ConfigError(f'{told} does not know {missing[0]!r}, a word in the clips')
   seen = Framing.from_json(trained.facts['framing'])
   if seen[:3] != shown[:3]:
     raise ConfigError(
-      f'{told} sees {tuple(seen)} of a mouth crop (top, left, side, pixels), and rendered frames are '
-      f'{tuple(shown)}'
+      f'{told} sees {tuple(seen)} of a mouth crop (top, left, side, pixels), but rendered frames '
+      f'show {tuple(shown)}'
     )
   return seen
 
@@ -140,7 +140,8 @@ def _tell_of_shown(config: ConfigDict, trained: Trained, said: str) -> None:
   judged, shown = judged_clips(config), Among.of_json(trained.facts[TRAINED_ON])
   if known := [name for name in judged if shown(name)]:
     logging.warning(
-      '%s was trained on %s of %d by which this run is judged, as %s: it reads them better than others',
+      '%s was trained on %s of the %d in this evaluation, such as %s: it reads those better than '
+      'others',
       said, counted(len(known), 'clip'), len(judged), known[0],
     )  # fmt: skip
 

@@ -46,7 +46,7 @@ def clips_of(steps: Steps, parts: Sequence[Truth], renderer: Renderer) -> list[n
     before, after = (quality([x], [true], inside).psnr for x in (clip.warp, ours))
     word = steps.facts['words'][int(label)]
     title = (
-      f'{word}: reference, then warp, rendered, truth; in the mouth {before:.1f} and {after:.1f} dB'
+      f'{word}: reference, then warp, rendered, truth; mouth PSNR {before:.1f} and {after:.1f} dB'
     )
     rows.append(titled(strip(clip.reference, [clip.warp, ours, true]), title))
   return rows

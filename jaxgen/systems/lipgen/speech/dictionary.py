@@ -71,10 +71,10 @@ class Dictionary:
     key = folded(word)
     close = [x for x in self._entries if x[:1] == key[:1] and abs(len(x) - len(key)) <= 2]
     near = difflib.get_close_matches(key, close, n=3)
-    hint = f' (it has {", ".join(near)})' if near else ''
+    hint = f' (similar: {", ".join(near)})' if near else ''
     return (
-      f'{word!r} is not in {self.name}{hint}: name a dictionary of your words (config.data.dictionary or '
-      f'--dictionary), with a line "{key} PHONEME PHONEME ..." for each'
+      f'{word!r} is not in {self.name}{hint}: give a dictionary of your words '
+      f'(config.data.dictionary or --dictionary), with a line "{key} PHONEME PHONEME ..." for each'
     )
 
 
@@ -105,10 +105,10 @@ def parse(text: str, source: str | Path) -> dict[str, tuple[str, ...]]:
     if not word or _VARIANT.search(word):
       continue
     if not phonemes:
-      raise DataError(f'{source}, line {number}: {word!r} has no phonemes after it')
+      raise DataError(f'{source}, line {number}: {word!r} is followed by no phonemes')
     entries.setdefault(folded(word), tuple(phonemes))
   if not entries:
-    raise DataError(f'{source} has no words: a line is a word and its phonemes, as "bat B AE T"')
+    raise DataError(f'{source} has no words: each line is a word and its phonemes, as "bat B AE T"')
   return entries
 
 

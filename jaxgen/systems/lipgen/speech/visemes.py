@@ -44,7 +44,8 @@ class VisemeTable:
       return self._of[phoneme]
     except KeyError:
       raise DataError(
-        f'the phoneme {phoneme!r} is in no group of {self.name}: add it to a group of a table of your own'
+        f'the phoneme {phoneme!r} is in no group of {self.name}: add it to a group in your own '
+        'table'
       ) from None
 
   def sequence(self, phonemes: Iterable[str]) -> tuple[int, ...]:
@@ -78,5 +79,5 @@ def find_visemes(path: str = '') -> VisemeTable:
   twice = sorted({x for x in phonemes if phonemes.count(x) > 1})
   if not groups or twice:
     wrong = f'has {twice[0]!r} twice' if twice else 'has no groups'
-    raise DataError(f'{file} {wrong}: a line is one group of phonemes, each phoneme in one group')
+    raise DataError(f'{file} {wrong}: each line is a group of phonemes, each phoneme in only one')
   return VisemeTable(path or 'the viseme table', groups)

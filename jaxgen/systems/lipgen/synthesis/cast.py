@@ -133,7 +133,7 @@ class Pictures:
     self.higher, self.finder, self.pixels = higher, finder_kind(), 'all'
     if not folder.is_dir():
       raise DataError(
-        f'{folder}: no such folder of faces (speakers that jaxgen draws: {DRAWN}:100, or {DRAWN}:100:b)'
+        f'{folder}: no such folder of faces (for drawn speakers: {DRAWN}:100, or {DRAWN}:100:b)'
       )
     found = in_folder(folder, 'give a folder of PNG, JPEG or TIFF files of faces')
     self._paths, self.told = found.images, found.told
@@ -184,6 +184,6 @@ def make_cast(faces: str, seed: int, higher: int = 0) -> Cast:
   if match := _SPELLED.fullmatch(faces):
     count = int(match[1])
     if not count:
-      raise ConfigError(f'--faces={faces}: ask for at least one face')
+      raise ConfigError(f'--faces={faces}: at least one face is needed')
     return Drawn(count, match[2] or 'b', seed, higher)
   return Pictures(Path(faces).expanduser(), higher)

@@ -56,7 +56,7 @@ def load_file(path: Path) -> Trained:
   """
   path = located(path)
   if path.is_dir():
-    raise CheckpointError(f'{path} is a folder: make a file of the run with jaxgen export')
+    raise CheckpointError(f'{path} is a folder: export the run to a file with jaxgen export')
   return load_kept(path)
 
 
@@ -149,7 +149,8 @@ class Chain:
     """The conditions from which frames of a face with contours [T, 40, 2] are rendered."""
     if face.reference.shape != (self.side, self.side):
       raise DataError(
-        f'{face.name}: {face.reference.shape} pixels, and the renderer wants {self.side} x {self.side}'
+        f'{face.name}: {face.reference.shape} pixels, but the renderer expects {self.side} x '
+        f'{self.side}'
       )
     return conditions_for(face.reference, face.points, np.asarray(points, np.float32))
 
@@ -223,14 +224,14 @@ def checked_net(trained: Trained, system: str, name: Path) -> Trained:
     ConfigError: it is of another system or of an older version.
   """
   if (found := trained.config.get('system')) != system:
-    raise ConfigError(f'{name} is a {found}: {_WHAT[system]} is a {system}')
+    raise ConfigError(f'{name} is a {found}: {_WHAT[system]} needs a {system}')
   if lacking := [fact for fact in _FACTS[system] if fact not in trained.facts]:
     raise ConfigError(
-      f'{name} lacks {counted(len(lacking), "fact")} of its data ({", ".join(lacking)}): it is of another '
-      'version, train it anew'
+      f'{name} lacks {counted(len(lacking), "fact")} about its data ({", ".join(lacking)}): it is '
+      'from another version, retrain it'
     )
   return trained
 
 
-_WHAT = {MOTION: 'what moves lips', RENDER: 'what renders frames'}
+_WHAT = {MOTION: 'moving lips', RENDER: 'rendering frames'}
 _FACTS = {MOTION: ('floor', 'num_values'), RENDER: ('framing', 'pixels', 'spread')}

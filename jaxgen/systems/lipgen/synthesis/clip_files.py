@@ -54,11 +54,11 @@ def check_words(words: Iterable[str]) -> None:
   folders: dict[str, str] = {}
   for word in words:
     if not is_name(name_of(word, 1)):
-      raise ConfigError(f'{word!r} can be no folder of clips: leave it out, or spell it otherwise')
+      raise ConfigError(f'{word!r} cannot name a folder of clips: drop it, or spell it differently')
     other = folders.setdefault(word.upper(), word)
     if other != word:
       raise ConfigError(
-        f'{other!r} and {word!r} would have one folder of clips, {word.upper()}: leave one of them out'
+        f'{other!r} and {word!r} would share one folder of clips, {word.upper()}: drop one of them'
       )
 
 
@@ -84,7 +84,7 @@ def write_clip(folder: Path, clip: Clip, face: str, said: Said, frames: np.ndarr
     ValueError: the clip's name is invalid.
   """
   if not is_name(clip.name):
-    raise ValueError(f'{clip.name!r} is no name of a clip: see check_words')
+    raise ValueError(f'{clip.name!r} is not a clip name: see check_words')
   start, end = said.span
   video, text = files_of(folder, clip.name)
   lines = [

@@ -53,15 +53,15 @@ def heard(path: Path | str, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   seconds = len(sound) / RATE
   if seconds < _SHORTEST:
     raise DataError(
-      f'{path} has {seconds:.2f} seconds of sound: {_SHORTEST:.2f} are the least to speak in'
+      f'{path} has {seconds:.2f} seconds of sound: speech needs at least {_SHORTEST:.2f}'
     )
   mel = log_mel(_without_clicks(sound))
   loud = levels(mel)
   above = _loudest(loud) - _quietest(loud)
   if above < SPEAKS:
     raise DataError(
-      f'{path} has no speech: its sound is steady, at most {max(above, 0):.0f} decibels above its quietest '
-      f'frames, and speech is {SPEAKS:.0f} or more'
+      f'{path} has no speech: its sound is steady, at most {max(above, 0):.0f} dB above its '
+      f'quietest frames, where speech has {SPEAKS:.0f} or more'
     )
   return mel, following(loud)
 

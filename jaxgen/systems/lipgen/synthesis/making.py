@@ -140,5 +140,5 @@ def synthesise(
     manifest.end(len(cast.names))
   if not manifest.rows:
     why = next(iter([*manifest.dropped.values(), *manifest.unreadable.values()]))
-    raise DataError(f'no face is to be seen in any of the pictures ({why})')
+    raise DataError(f'no face found in any of the pictures ({why})')
   return made

@@ -35,7 +35,8 @@ def check_ours(folder: Path) -> None:
     return
   if any(not path.name.startswith('.') for path in folder.iterdir()):
     raise ConfigError(
-      f'--output={folder} has files, but no {ABOUT} of synthetic clips: name a new or empty folder'
+      f'--output={folder} has files, but no {ABOUT} of synthetic clips: choose a new or empty '
+      'folder'
     )
 
 
@@ -72,7 +73,7 @@ class Manifest:
       told = json.loads(about.read_text(encoding='utf-8'))
       found = dict(told['settings'])
     except (OSError, ValueError, LookupError, TypeError) as error:
-      raise DataError(f'{about} is damaged ({error}): name another folder') from error
+      raise DataError(f'{about} is damaged ({error}): choose another folder') from error
     there = names_in(folder)  # also clips whose rows an interruption or a person removed
     if overwrite:
       self._old = there
@@ -87,8 +88,8 @@ class Manifest:
     if other:
       key = sorted(other)[0]
       raise UserError(
-        f'{folder} has clips with {key} = {_short(found.get(key))}, not {_short(wanted.get(key))}: name '
-        'another folder, or --overwrite'
+        f'{folder} has clips with {key} = {_short(found.get(key))}, not {_short(wanted.get(key))}: '
+        'choose another folder, or --overwrite'
       )
 
   def left(self, clips: Sequence[Clip], cast: Cast) -> list[Clip]:
@@ -106,13 +107,13 @@ class Manifest:
       row, name = self.rows.get(clip.name), cast.names[clip.face]
       if row and (row['face'], row['voice']) != (name, clip.voice):
         raise UserError(
-          f'{self.folder} has clips of other faces ({clip.name} is of {row["face"]}, not {name}): '
-          'name another folder, or --overwrite'
+          f'{self.folder} has clips of other faces ({clip.name} shows {row["face"]}, not {name}): '
+          'choose another folder, or --overwrite'
         )
       if row and row[PICTURE] and picture(clip.face) not in ('', row[PICTURE]):
         raise UserError(
-          f'{self.folder} has clips of another {name} ({clip.name}), whose file was replaced since: name '
-          'another folder, or --overwrite'
+          f'{self.folder} has clips of another {name} ({clip.name}), whose file was replaced '
+          'since: choose another folder, or --overwrite'
         )
     return [clip for clip in clips if clip.name not in self.rows]
 

@@ -46,7 +46,7 @@ def pictures_of(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:
     if not path.is_dir():
       found.append(path)
       continue
-    some = in_folder(path, 'name files, or a folder of PNG, JPEG or TIFF files')
+    some = in_folder(path, 'give files, or a folder of PNG, JPEG or TIFF files')
     found += some.images
     told += [f'{path}: {line}' for line in some.told]
   unique = {path.resolve(): path for path in reversed(found)}
@@ -80,8 +80,8 @@ def is_file(output: Path) -> bool:
     return False
   if output.suffix.lower() != ENDING:
     raise ConfigError(
-      f'--output={output}: videos are written as {ENDING}, as {output.with_suffix(ENDING).name}; or name a '
-      'folder that is there'
+      f'--output={output}: videos are {ENDING} files, as {output.with_suffix(ENDING).name}; or '
+      'give an existing folder'
     )
   return True
 
@@ -105,8 +105,8 @@ def targets_of(
   wanted = output or DEFAULT
   if is_file(wanted):
     if len(pictures) > 1:
-      given = f'--output={output} is a file' if output else 'no --output is named'
-      raise ConfigError(f'{given}, and there are {len(pictures)} pictures: name a folder')
+      given = f'--output={output} is a file' if output else 'no --output is given'
+      raise ConfigError(f'{given}, but there are {len(pictures)} pictures: give a folder')
     return [wanted]
   stems = Counter(path.stem for path in pictures)
   names = [
@@ -127,6 +127,7 @@ def targets_of(
     other = first.setdefault(name, path)
     if other is not path:
       raise ConfigError(
-        f'{other} and {path} would both be written to {wanted / name}{ENDING}: name them in two commands'
+        f'{other} and {path} would both be written to {wanted / name}{ENDING}: pass them in two '
+        'commands'
       )
   return [wanted / f'{name}{ENDING}' for name in names]

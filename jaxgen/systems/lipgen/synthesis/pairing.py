@@ -82,8 +82,8 @@ def paired(
   if clips_per_face > most:
     voices = len(set().union(*speakers.values()))
     raise ConfigError(
-      f'{clips_per_face} clips a face: there are {most} different ones, of {counted(len(words), "word")} in '
-      f'{counted(voices, "voice")}: ask for no more by --clips-per-face'
+      f'{clips_per_face} clips per face: only {most} distinct ones exist, from '
+      f'{counted(len(words), "word")} in {counted(voices, "voice")}: lower --clips-per-face'
     )
   said: Counter[str] = Counter()
   clips: list[Clip] = []

@@ -82,14 +82,12 @@ class Portrait(NamedTuple):
     told = []
     if self.shrunk > 1:
       told.append(
-        f'made {self.rgb.shape[1]} x {self.rgb.shape[0]} pixels; --longest says how large it may be'
+        f'resized to {self.rgb.shape[1]} x {self.rgb.shape[0]} pixels; --longest sets the limit'
       )
     if self.faces > 1:
       told.append(f'{self.faces} faces: the largest talks')
     if self.source == HAAR:
-      told.append(
-        f"lips placed by Haar's box of the face, which fits roughly; by a mesh with {face_mesh.INSTALL}"
-      )
+      told.append(f"lips placed by Haar's box, a rough fit; for a face mesh: {face_mesh.INSTALL}")
     return told
 
 
@@ -221,15 +219,14 @@ def _checked(portrait: Portrait) -> Portrait:
   if seen < _SMALLEST:
     made, advice = '', ''
     if portrait.shrunk > 1:
-      made, advice = f' once the picture is {width} x {height}', ': cut it out about the face'
+      made, advice = f' after resizing to {width} x {height}', ': crop it around the face'
     raise DataError(
-      f'{portrait.path}: its face is too small: the mouth is {2 * seen:.0f} pixels wide{made}, and '
+      f'{portrait.path}: its face is too small: the mouth is {2 * seen:.0f} pixels wide{made}, but '
       f'{2 * _SMALLEST:.0f} are needed{advice}'
     )
   places = applied(inverse(portrait.to_crop), portrait.points)
   if (places < 0).any() or (places > [width - 1, height - 1]).any():
     raise DataError(
-      f'{portrait.path}: the mouth of its face lies at the border: give a picture with more around the '
-      'face'
+      f'{portrait.path}: the mouth is at the border: use a picture with more space around the face'
     )
   return portrait

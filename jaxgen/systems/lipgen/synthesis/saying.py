@@ -36,12 +36,13 @@ def say(text: str, voice: str = VOICE) -> np.ndarray:
     for word in words:
       if folded(word) not in dictionary:
         raise DataError(
-          f'{word!r} is not in the pronouncing dictionary: write it as words that are, or record it'
+          f'{word!r} is not in the pronouncing dictionary: spell it with words that are, or record '
+          'it'
         )
     for phonemes in _breaths(words, dictionary):
       parts += [speak(phonemes, voice).sound, silence]
   if len(parts) == 1:
-    raise DataError(f'{text!r} has no word to say')
+    raise DataError(f'{text!r} has no words to speak')
   return np.concatenate(parts)
 
 

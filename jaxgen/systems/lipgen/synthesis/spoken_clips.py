@@ -175,19 +175,19 @@ def saying(words: Sequence[str], voices: Sequence[str], dictionary: Dictionary) 
     there = espeak.voices()
   except ConfigError as error:
     if other is None:
-      what = 'these are none of the voices'
+      what = 'these voices are not among those'
     elif other not in known:
-      what = f'{other!r} is none of the {len(known)} words'
+      what = f'{other!r} is not among the {len(known)} words'
     else:
-      what = f'{other!r} is {" ".join(said[other])} in {dictionary.name}, not as in the recordings'
-    raise ConfigError(f'{what} that come with jaxgen: {error}') from error
+      what = f'{other!r} is {" ".join(said[other])} in {dictionary.name}, unlike in the recordings'
+    raise ConfigError(f'{what} shipped with jaxgen: {error}') from error
   if missing := [voice for voice in voices if voice not in there]:
-    raise ConfigError(f'there is no voice {missing[0]!r}: espeak-ng has {", ".join(there)}')
+    raise ConfigError(f'unknown voice {missing[0]!r}; espeak-ng has {", ".join(there)}')
   for word in words:
     try:
       espeak.mnemonics(dictionary.stressed(word))
     except DataError as error:
-      raise DataError(f'{word!r} of {dictionary.name}: {error}') from error
+      raise DataError(f'{word!r} in {dictionary.name}: {error}') from error
   return Espeak(dictionary)
 
 
@@ -204,7 +204,7 @@ def named_words(named: str) -> tuple[str, ...]:
     raise ConfigError(f'--words={named}: no such file')
   words = tuple(dict.fromkeys(read_words(named, '--words=')))
   if not words:
-    raise ConfigError(f'--words={named} has no word: write one a line')
+    raise ConfigError(f'--words={named} has no words: write one per line')
   return words
 
 
@@ -222,7 +222,7 @@ def named_voices(names: str) -> tuple[str, ...]:
   twice = sorted({name for name in found if found.count(name) > 1})
   if twice or not found:
     raise ConfigError(
-      f'--voices={names}: {twice[0] + " is named twice" if twice else "there is none"}'
+      f'--voices={names}: {twice[0] + " is named twice" if twice else "none given"}'
     )
   return found
 

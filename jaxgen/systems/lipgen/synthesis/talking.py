@@ -83,9 +83,7 @@ class Talk:
     """Notes for the user about how the picture was used."""
     if not self.was_open:
       return []
-    return [
-      'its mouth is open: it is shut at rest, and shows what it shows in the picture when it opens'
-    ]
+    return ['its mouth is open: it is drawn shut at rest, and as in the picture when it opens']
 
   def frames(self) -> Iterator[np.ndarray]:
     """Yields frames uint8 [H, W, 3] at the size of the picture."""

@@ -35,16 +35,17 @@ class Wishes(NamedTuple):
   def check(self) -> None:
     """Raises ConfigError for invalid options or combinations of them."""
     if (self.audio is None) == (self.text is None):
-      raise ConfigError('name what is said: --audio FILE, or --text WORDS, one of them')
+      raise ConfigError('give the speech: either --audio FILE or --text WORDS')
     if self.voice and self.audio:
-      raise ConfigError('--voice is of --text: --audio has its own')
+      raise ConfigError('--voice is for --text only: --audio has its own')
     check_number('seed', self.seed, 0, LARGEST_SEED)
     check_number('head', self.head, 0, FARTHEST, whole=False)
     if self.longest is not None:
       check_number('longest', self.longest, 64)
     if self.crop and self.head:
       raise ConfigError(
-        f'--head={self.head} moves the whole picture, and --crop is of the mouth alone: leave one of them out'
+        f'--head={self.head} moves the whole picture, but --crop shows only the mouth: drop one of '
+        'them'
       )
 
 

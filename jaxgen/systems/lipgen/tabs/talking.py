@@ -71,7 +71,7 @@ def _talk(
 ) -> str:
   picture, words = Path(required(face, 'face')), (text or '').strip()
   if (audio is None) != bool(words):
-    raise UserError('give a sound or a text, one of them')
+    raise UserError('give either a sound or a text')
   made = jaxgen.talk(
     picture,
     audio,

@@ -122,10 +122,10 @@ def speak(phonemes: Sequence[str], voice: str, rate: int = 150, pitch: int = 50)
   text = f'[[{mnemonics(phonemes)}]]'
   known = voices()
   if voice not in known:
-    raise ConfigError(f'there is no voice {voice!r}: espeak-ng has {", ".join(known)}')
+    raise ConfigError(f'unknown voice {voice!r}; espeak-ng has {", ".join(known)}')
   for what, value, (least, most) in (('rate', rate, RATES), ('pitch', pitch, PITCHES)):
     if not least <= value <= most:
-      raise ConfigError(f'{what} {value} of a voice: {least} to {most} are possible')
+      raise ConfigError(f'{what} {value} of a voice must be from {least} to {most}')
   order = {'voice': f'{LANGUAGE}+{voice}', 'text': text, 'rate': rate, 'pitch': pitch}
   plain = tuple(phoneme.rstrip('012') for phoneme in phonemes)
   path = _place(order)
@@ -152,7 +152,8 @@ def mnemonics(phonemes: Sequence[str]) -> str:
     plain, stress = (phoneme[:-1], phoneme[-1]) if phoneme[-1:] in _STRESS else (phoneme, '0')
     if plain not in _MNEMONICS or (plain not in _VOWELS and plain != phoneme):
       raise DataError(
-        f'{phoneme!r} cannot be spoken: voices know the phonemes of ARPAbet ({" ".join(sorted(_MNEMONICS))})'
+        f'{phoneme!r} cannot be spoken: voices know ARPAbet phonemes '
+        f'({" ".join(sorted(_MNEMONICS))})'
       )
     if not stressed and plain in _VOWELS:
       stress, stressed = '1', True
@@ -164,8 +165,8 @@ def mnemonics(phonemes: Sequence[str]) -> str:
   signs = '|'.join(parts)
   if len(signs) > MOST:
     raise DataError(
-      f'{len(parts):,} phonemes are more than espeak-ng can say at once: they are {len(signs):,} of its signs, '
-      f'and {MOST} are possible'
+      f'{len(parts):,} phonemes are more than espeak-ng can say at once: {len(signs):,} of its '
+      f'characters, at most {MOST}'
     )
   return signs
 
@@ -177,8 +178,8 @@ def _times(phonemes: tuple[str, ...], found: dict, samples: np.ndarray, voice: s
   if found_edges is None:
     said = ' '.join(name for _, name in found['events'])
     raise DataError(
-      f'espeak-ng, voice {voice}: {_short(" ".join(phonemes))} came out as {_short(said)!r}, whose times '
-      'cannot be told: choose another voice or rate'
+      f'espeak-ng, voice {voice}: {_short(" ".join(phonemes))} came out as {_short(said)!r}, which '
+      'cannot be timed: choose another voice or rate'
     )
   seconds = found_edges / found['rate']
   return np.stack([seconds[:-1], seconds[1:]], axis=1)

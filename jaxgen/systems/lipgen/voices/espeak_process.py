@@ -49,7 +49,7 @@ def speak(order: dict) -> tuple[dict, bytes]:
   options = PHONEME_EVENTS | DONT_EXIT
   rate = library.espeak_Initialize(SYNCHRONOUS, 0, order['data'].encode(), options)
   if rate <= 0:
-    return {'error': f'espeak-ng cannot begin with its data in {order["data"]}'}, b''
+    return {'error': f'espeak-ng cannot start with its data in {order["data"]}'}, b''
   if hasattr(library, 'espeak_ng_SetRandSeed'):
     library.espeak_ng_SetRandSeed(ctypes.c_long(SEED))
   sound, events = bytearray(), []

@@ -23,7 +23,7 @@ COLUMNS = {'clip': 'file', 'word': 'word', 'start': 'start', 'end': 'end'}
 # Extensions that a file's name may omit, tried in this order.
 ENDINGS = ('', '.wav', '.flac', '.mp3', '.ogg', '.opus', '.m4a', '.mp4', '.mkv', '.mov', '.mpg')
 FRAME = HOP * ROWS_A_FRAME  # samples
-ADVICE = 'name the column of each {}'
+ADVICE = 'rename the {} column'
 _TOLERANCE = 1.0  # frames by which a word may extend beyond its file
 _MARGIN = FRAME  # samples over which a word fades in before its start and out after its end
 _FEW = 10  # most words in a message
@@ -93,8 +93,8 @@ def read_files(table: Path, columns: Mapping[str, str], advice: str) -> list[Own
     for row, after in itertools.pairwise(rows):
       if row.start == after.start:
         raise DataError(
-          f'{table}, lines {row.line} and {after.line}: {row.word!r} and {after.word!r} begin at once in '
-          f'{row.clip}: take one of them out'
+          f'{table}, lines {row.line} and {after.line}: {row.word!r} and {after.word!r} start '
+          f'together in {row.clip}: remove one of them'
         )
   return [OwnFile(path, rows) for path, rows in found.items()]
 
@@ -106,7 +106,7 @@ def _file(table: Path, row: Spoken) -> Path:
     with suppress(OSError):  # name too long for a file
       if file.is_file():
         return file
-  raise DataError(f'{table}, line {row.line}: there is no sound file {row.clip} in {table.parent}')
+  raise DataError(f'{table}, line {row.line}: no sound file {row.clip} in {table.parent}')
 
 
 def sound_of(table: Path, file: OwnFile) -> np.ndarray:
@@ -121,7 +121,7 @@ def sound_of(table: Path, file: OwnFile) -> np.ndarray:
   except DataError as error:
     line = min(row.line for row in file.rows)
     raise DataError(
-      f'{table}, line {line}: {error}; put another file in its place, or take its rows out'
+      f'{table}, line {line}: {error}; replace the file, or remove its rows'
     ) from error
 
 
@@ -138,9 +138,9 @@ def ends_of(table: Path, file: OwnFile, num_frames: int) -> list[float]:
     if outside:
       seconds = (row.start if outside == 'begins' else row.end) / FRAME_RATE
       raise DataError(
-        f'{table}, line {row.line}: {row.word!r} {outside} at {seconds:.2f} seconds, after its file '
-        f'{row.clip} ({num_frames / FRAME_RATE:.2f} seconds): times are seconds, or frames of 25 a second '
-        'where a title ends in _frame'
+        f'{table}, line {row.line}: {row.word!r} {outside} at {seconds:.2f} seconds, outside its '
+        f'file {row.clip} ({num_frames / FRAME_RATE:.2f} seconds): times are in seconds, or frames '
+        'at 25 per second if the title ends in _frame'
       )
     ends.append(min(row.end, num_frames, after.start if after else math.inf))
   return ends
@@ -166,11 +166,11 @@ def words_of_table(
       names it.
     ConfigError: PyAV is missing.
   """
-  table = expanded(path, 'name another table')
+  table = expanded(path, 'choose another table')
   files = read_files(table, columns, advice)
   there = dict.fromkeys(row.word for file in files for row in file.rows)
   if missing := [word for word in wanted if word not in there]:
-    raise DataError(f'{table} has no row of {missing[0]!r}: it has {named(sorted(there), _FEW)}')
+    raise DataError(f'{table} has no row for {missing[0]!r}; it has {named(sorted(there), _FEW)}')
   words = set(wanted or there)
   files = [file for file in files if any(row.word in words for row in file.rows)]
   made: dict[int, OwnWord] = {}
@@ -192,8 +192,8 @@ def _cut(table: Path, row: Spoken, end: float, voice: str, sound: np.ndarray) ->
   start, stop = (min(round(FRAME * x), len(sound)) for x in (row.start, end))
   if np.abs(sound[start:stop]).max(initial=0) < AUDIBLE:
     raise DataError(
-      f'{table}, line {row.line}: nothing is to be heard in {row.clip} where {row.word!r} is to be said, from '
-      f'{start / RATE:.2f} to {stop / RATE:.2f} seconds: correct its times, or take it out'
+      f'{table}, line {row.line}: {row.clip} is silent where {row.word!r} should be, from '
+      f'{start / RATE:.2f} to {stop / RATE:.2f} seconds: correct its times, or remove it'
     )
   first, last = max(0, start - _MARGIN), min(len(sound), stop + _MARGIN)
   at = np.arange(first, last)

@@ -119,9 +119,7 @@ def read(path: Path) -> list[Recording]:
       for (word, voice), mel, names, end in zip(who, mels, phonemes, ends, strict=True)
     ]
   except Exception as error:
-    raise DataError(
-      f'{path}: these recordings are damaged: install jaxgen again ({error})'
-    ) from error
+    raise DataError(f'{path}: these recordings are damaged: reinstall jaxgen ({error})') from error
 
 
 def _from_ends(ends: np.ndarray) -> np.ndarray:
@@ -154,7 +152,7 @@ def of_table(
       or lies outside its file, or two words in a file have the same start: one line that names it.
     ConfigError: PyAV is missing.
   """
-  table = expanded(path, 'name another table')
+  table = expanded(path, 'choose another table')
   known = dictionary or find_dictionary()
   made: dict[int, Recording] = {}
   for file in own_words.read_files(table, columns, own_words.ADVICE):

@@ -29,28 +29,28 @@ def read_sound(path: str | Path) -> np.ndarray:
       other: one line that names it.
     ConfigError: PyAV is not installed; names the extra.
   """
-  file = expanded(path, 'name another file')
+  file = expanded(path, 'choose another file')
   av = av_module()
   if not file.is_file():
-    raise DataError(f'{path}: there is no such sound file')
+    raise DataError(f'{path}: no such sound file')
   if not file.stat().st_size:
-    raise DataError(f'{path} is empty (0 bytes): a sound file is expected')
+    raise DataError(f'{path} is empty (0 bytes): expected a sound file')
   try:
     with opened(av, file) as container:
       if not container.streams.audio:
         kinds = sorted({stream.type for stream in container.streams})
-        raise DataError(f'{path} has no sound ({", ".join(kinds) or "no stream at all"})')
+        raise DataError(f'{path} has no sound ({", ".join(kinds) or "no streams"})')
       sound, loudest, broken = _decoded(av, container)
   except (av.error.FFmpegError, ValueError, OSError) as error:
-    raise DataError(f'{path} is no sound file that can be read ({reason(error)})') from error
+    raise DataError(f'{path} is not a readable sound file ({reason(error)})') from error
   if not len(sound):
-    raise DataError(f'{path} is no sound file that can be read ({broken or "it has no samples"})')
+    raise DataError(f'{path} is not a readable sound file ({broken or "it has no samples"})')
   peak = float(np.abs(sound).max())
   if peak < AUDIBLE:
     seconds = len(sound) / RATE
     if loudest >= AUDIBLE:
-      raise DataError(f'{path}: its channels cancel each other out: save one of them alone')
-    raise DataError(f'{path} is silent: nothing is to be heard in its {seconds:.2f} seconds')
+      raise DataError(f'{path}: its channels cancel each other out: save only one of them')
+    raise DataError(f'{path} is silent throughout its {seconds:.2f} seconds')
   return sound / peak if peak > 1 else sound
 
 

@@ -17,7 +17,7 @@ def resampled(sound: np.ndarray, rate: int) -> np.ndarray:
     ValueError: the rate is not positive, or there is more than one channel.
   """
   if sound.ndim != 1 or rate < 1:
-    raise ValueError(f'one channel at a positive rate is expected, not {sound.shape} at {rate}')
+    raise ValueError(f'expected one channel at a positive rate, got {sound.shape} at {rate}')
   if rate == RATE or not len(sound):
     return sound
   common = math.gcd(rate, RATE)

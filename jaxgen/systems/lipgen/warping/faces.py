@@ -109,9 +109,9 @@ def drawn(
   )  # fmt: skip
   check_speech(speech)
   if num_rows < 1:
-    raise ConfigError(f'{num_rows} rows of procedural faces: ask for at least one')
+    raise ConfigError(f'{num_rows} rows of procedural faces: at least one is needed')
   if wrong := [act.label for act in acts if not 0 <= act.label < len(words)]:
-    raise ConfigError(f'an act of class {wrong[0]}: there are {len(words)} words')
+    raise ConfigError(f'an act of class {wrong[0]}, but there are only {len(words)} words')
   root = cache_folder() / 'faces' / _name(speech, num_rows, acts)
   rows = counted(num_rows, 'row')
   keep(

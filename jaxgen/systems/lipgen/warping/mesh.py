@@ -88,7 +88,7 @@ class Components(NamedTuple):
       with np.load(path) as file:
         return cls(**{name: file[name] for name in cls._fields})
     except (OSError, ValueError, LookupError) as error:
-      raise DataError(f'{path} has no components of a mesh: {error}') from error
+      raise DataError(f'{path} has no mesh components: {error}') from error
 
 
 def find_meshes(path: Path, bars: Bars = no_bars) -> Meshes:
@@ -137,7 +137,7 @@ def _found(path: Path, bars: Bars) -> Meshes:
       points[i] = box.points
   found = np.isfinite(points[:, 0, 0])
   if not found.any():
-    raise DataError(f'{path}: the mesh sees no face in any of its frames')
+    raise DataError(f'{path}: the mesh found no face in any frame')
   return Meshes(filled(points).astype(np.float32), found, size)
 
 
@@ -205,7 +205,9 @@ def fit(clips: Sequence[np.ndarray], count: int = NUM_COMPONENTS) -> Components:
   """
   flat = np.concatenate(clips).reshape(-1, 2 * POINTS).astype(np.float64)
   if len(flat) <= count:
-    raise DataError(f'{len(flat)} frames have no {count} principal components: give more than that')
+    raise DataError(
+      f'{len(flat)} frames cannot yield {count} principal components: give more frames than that'
+    )
   mean = flat.mean(0)
   _, values, basis = np.linalg.svd(flat - mean, full_matrices=False)
   variance = values**2

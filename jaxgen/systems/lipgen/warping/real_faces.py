@@ -101,7 +101,7 @@ def rows_of(
       label, span = clips.labels[i, k], clips.spans[i, k] - window.start
       made.append((*reference, own.frames[window], own.points[window], label, span))
   if not made:
-    raise DataError('no word of these clips has 29 good frames about it whose contours are known')
+    raise DataError('no word in these clips has 29 good frames around it with known contours')
   return _faces(clips.words, made, np.full(len(made), SPEAKER))
 
 
@@ -207,7 +207,7 @@ def video_faces(paths: Sequence[Path], framing: Framing = LIPS, seed: int = 0) -
         made.append((*reference, clip.frames[window], clip.points[window], *said))
         speakers.append(number)
   if not made:
-    raise DataError(f'none of {len(paths)} videos shows a face through more than {WINDOW} frames')
+    raise DataError(f'none of {len(paths)} videos shows a face for more than {WINDOW} frames')
   return _faces((NO_WORD,), made, np.array(speakers))
 
 

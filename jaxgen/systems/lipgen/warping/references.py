@@ -55,8 +55,8 @@ def found_in(path: Path, rgb: np.ndarray, detect: Detector) -> Reference:
   crops = place_crops(landmarks, SIZE)
   if crops.outside > _LARGEST_LOSS:
     raise DataError(
-      f'{path}: {crops.outside:.0%} of the square about the mouth lies beyond it: give a picture with more '
-      'around the face'
+      f'{path}: {crops.outside:.0%} of the square around the mouth lies outside: use a picture '
+      'with more space around the face'
     )
   middle = landmarks.boxes[0][:2] + landmarks.boxes[0][2:] / 2
   taken = min(boxes, key=lambda box: float(np.hypot(*(np.array(box.centre) - middle))))
