@@ -138,7 +138,7 @@ def test_overlays_go_with_the_crops_that_they_show(tmp_path, asked, monkeypatch,
   monkeypatch.setattr(overlay, 'write_overlay', lambda path, *_: path.write_text('shown'))
   videos(out, b_overlay='mine')
   run(source, '--output', out, '--overlay')
-  assert f'left 1 file, as {out}/b_overlay.mp4' in capsys.readouterr().err.replace('\n', ' ')
+  assert f'kept 1 file, as {out}/b_overlay.mp4' in capsys.readouterr().err.replace('\n', ' ')
   assert [(out / f'{x}_overlay.mp4').read_text() for x in 'ab'] == ['shown', 'mine']
   run(source, '--output', out, '--overlay')
   assert asked == ['a', 'b']
@@ -318,7 +318,8 @@ def test_subtitles_of_another_video_are_not_taken_for_those_of_this_one(tmp_path
   read(videos(tmp_path / 's3', y='red'), '--output', out)
   assert said(out) == {'x': 'set', 'y': 'mine'}
   assert (
-    f'no lipread.tsv tells of which video: left 1 file, as {out}/y.srt' in capsys.readouterr().err
+    f'no lipread.tsv records the source video: kept 1 file, as {out}/y.srt'
+    in capsys.readouterr().err
   )
 
 

@@ -244,7 +244,7 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
     assert code in (1, 2) and not printed, options
     assert told in err and err.count('\n') == 1, (options, err)
   code, _, err = run(capsys, a, given, '--crops', '--boundary', 1, 1.24, '--boundary', 4, 5)
-  assert code == 1 and f'{a} has 1.24 seconds: a word from 4 to 5 cannot be in it' in err
+  assert code == 1 and f'{a} has 1.24 seconds: a word cannot span 4 to 5' in err
   with pytest.raises(DataError, match='no such file'):
     jaxgen.lipread(tmp_path / 'x.mp4', weights=trained, crops=True)
 

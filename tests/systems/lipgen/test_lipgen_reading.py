@@ -167,7 +167,7 @@ def test_a_word_is_read_at_a_known_place_or_in_the_middle():
     read_as(service, 'a.mp4', late, spans=[(0.2, 0.44)])
   assert [x.word for x in read_as(service, 'a.mp4', early, whole=True)] == ['blue']
   for wrong in ((0.5, 0.5), (2, 3), (0.5, 1.1), (0, float('inf')), (-1, 0.2), (float('nan'), 1)):
-    with pytest.raises(DataError, match=r'a\.mp4 has 1\.00 seconds: a word from'):
+    with pytest.raises(DataError, match=r'a\.mp4 has 1\.00 seconds: a word cannot span'):
       read_as(service, 'a.mp4', early, spans=[wrong])
 
 

@@ -167,7 +167,9 @@ def test_the_ceilings_of_grid():
 
 
 def test_an_unknown_word_is_named_with_similar_ones_and_the_remedy():
-  with pytest.raises(DataError, match=r"'Famly' is not in CMUdict \(it has .*family.*--dictionary"):
+  with pytest.raises(
+    DataError, match=r"'Famly' is not in CMUdict \(similar: .*family.*--dictionary"
+  ):
     find_dictionary().phonemes('Famly')
 
 

@@ -234,7 +234,7 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
       ['--words', 'stra\u00dfe,zz,strasse', '--dictionary', 'OWN'],
       "'stra\u00dfe' and 'strasse' would share one folder of clips, STRASSE",
     ),
-    (['--words', 'about,zz', '--dictionary', 'OWN'], "'zz' of OWN: 'QX' cannot be spoken"),
+    (['--words', 'about,zz', '--dictionary', 'OWN'], "'zz' in OWN: 'QX' cannot be spoken"),
     (['--steps', '1001'], '--steps=1001 must be a whole number from 1 to 1000'),
   ],
 )

@@ -189,7 +189,7 @@ def test_a_video_that_the_function_writes_has_no_row_of_the_one_before(
   jaxgen.talk(other, text='bin', output=out / 'a.mp4')
   assert files_of_rows(out / jobs.TALKED) == ['b.mp4']
   talk(*given)
-  assert 'left 1 file' in capsys.readouterr().err and shown(out)['a'].startswith('2')
+  assert 'kept 1 file' in capsys.readouterr().err and shown(out)['a'].startswith('2')
   # So has one that the command names; the last row goes with the table.
   talk(other, *given[1:3], '--output', out / 'b.mp4', '--overwrite')
   assert shown(out)['b'] == '2 bin' and not (out / jobs.TALKED).exists()
