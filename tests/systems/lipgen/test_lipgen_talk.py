@@ -361,7 +361,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   code, found, told = run(capsys, files / 'face.png', *flags)
   assert code == 0 and found[0]['skipped'] and made.read_bytes() == b'mine'
   code, found, told = run(capsys, files / 'face.png', *flags, '--head', '1')
-  assert code == 1 and 'was made with head = 0, not 1: name' in found[0]['error']
+  assert code == 1 and 'was made with head = 0, not 1: choose' in found[0]['error']
   monkeypatch.setattr(chains, 'Chain', lambda *_: chain)
   mouth = tmp_path / 'mouth.mp4'
   code, found, _ = run(capsys, files / 'face.png', *flags, f'--output={mouth}', '--crop')

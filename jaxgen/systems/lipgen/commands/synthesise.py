@@ -25,7 +25,7 @@ examples:
   jaxgen synthesise --words about,water --faces drawn:200 --output synthetic
   jaxgen synthesise --recordings words.csv --faces faces/ --output synthetic
 
-The table words.csv of the last example has one line per word; the sound files lie beside it, times are
+In the last example, words.csv has one line per word and is in the folder of the sound files; times are
 in seconds:
   file,word,start,end
   monday.wav,bin,0.71,0.90
