@@ -210,7 +210,7 @@ def clip(path: Path, framing: Framing, crop: Framing | None = None) -> np.ndarra
   if crop is not None and (height, width) != (MOUTH, MOUTH):
     if min(height, width) < max(crop.top, crop.left) + crop.size:
       raise DataError(
-        f'{path}: frames of {width} x {height} are smaller than the mouth crop: make crops with '
+        f'{path}: frames of {width} x {height} are smaller than the square to crop: make crops with '
         '`jaxgen mouths`'
       )
     frames = framed(frames, crop)
