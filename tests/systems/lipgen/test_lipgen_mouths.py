@@ -337,7 +337,7 @@ def test_words_by_align_files_make_a_table_to_train_on(tmp_path, face, capsys):
 
 def test_mistakes_of_the_command_line_are_told_before_any_work(tmp_path):
   for args, what in [
-    (('--source', 'file'), 'requires --landmarks'),
+    (('--source', 'file'), 'needs --landmarks'),
     (('--landmarks', tmp_path / 'none.csv'), 'no such file or folder'),
     (('--landmarks', tmp_path, '--source', 'haar'), 'does not use --landmarks'),
   ]:

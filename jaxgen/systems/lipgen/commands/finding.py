@@ -36,7 +36,7 @@ def check_landmark_source(args: argparse.Namespace) -> None:
   if args.landmarks and not args.landmarks.exists():
     raise ConfigError(f'--landmarks={args.landmarks}: no such file or folder')
   if args.source == 'file' and not args.landmarks:
-    raise ConfigError('--source=file requires --landmarks FILE')
+    raise ConfigError('--source=file needs --landmarks FILE')
   if args.landmarks and args.source not in ('auto', 'file'):
     raise ConfigError(f'--source={args.source} does not use --landmarks: drop one of them')
 

@@ -119,7 +119,7 @@ def find_table(
       return tables[0], told
     told += others[:_SHOWN]
     if len(others) > _SHOWN:
-      told.append(f'nor those of {counted(len(others) - _SHOWN, "other table")} in {place}')
+      told.append(f'{counted(len(others) - _SHOWN, "other table")} in {place} not used either')
   return None, told
 
 

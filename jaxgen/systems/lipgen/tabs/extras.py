@@ -18,4 +18,4 @@ def missing_speech() -> str | None:
   """A message if the extra `speech` is not installed."""
   if importlib.util.find_spec('espeakng_loader'):
     return None
-  return "Texts are said by espeak-ng: pip install 'jaxgen[speech]'"
+  return "Text is spoken by espeak-ng: pip install 'jaxgen[speech]'"

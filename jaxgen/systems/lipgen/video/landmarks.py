@@ -107,7 +107,7 @@ def find_landmarks(
     ConfigError: the source is unknown or not available.
   """
   if source not in (AUTO, *SOURCES):
-    raise ConfigError(f'--source={source}: sources are {", ".join((AUTO, *SOURCES))}')
+    raise ConfigError(f'unknown --source={source}; known: {", ".join((AUTO, *SOURCES))}')
   if source == FILE and given is None:
     raise ConfigError('--source=file needs --landmarks FILE')
   if given is not None and source in (AUTO, FILE):
