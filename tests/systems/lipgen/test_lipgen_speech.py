@@ -173,6 +173,21 @@ def test_an_unknown_word_is_named_with_similar_ones_and_the_remedy():
     find_dictionary().phonemes('Famly')
 
 
+def test_a_phrase_has_an_entry_of_its_own_or_those_of_its_words(tmp_path):
+  shipped = find_dictionary()
+  assert shipped.phonemes('Thank  you') == ('TH', 'AE', 'NG', 'K', 'Y', 'UW')
+  assert shipped.phonemes('thank_you') == shipped.phonemes('thank you')
+  assert 'thank you' in shipped and 'thank yuo' not in shipped and '_' not in shipped
+  told = r"'yuo' of 'thank yuo' is not in CMUdict .*\"yuo PHONEME .*or \"thank_yuo PHONEME"
+  with pytest.raises(DataError, match=told):
+    shipped.phonemes('thank yuo')
+  path = tmp_path / 'own.dict'
+  path.write_text('thank_you K Y UW\nthank TH AE NG K\nyou Y UW\n')
+  own = find_dictionary(str(path))
+  assert own.phonemes('thank you') == own.phonemes('thank_you') == ('K', 'Y', 'UW')
+  assert own.phonemes('you thank') == ('Y', 'UW', 'TH', 'AE', 'NG', 'K')
+
+
 def test_one_s_own_dictionary_and_visemes(tmp_path):
   words = tmp_path / 'swiss.dict'
   words.write_text(';;; a dialect\nGrüezi G R Y2 TS I\n\nchuchi X U X I\nchuchi(2) X I\n')

@@ -17,12 +17,15 @@ CMUDICT = Path(__file__).parents[3] / 'dictionary' / 'cmudict.gz'
 OVERRIDES = CMUDICT.with_name('overrides.txt')
 
 _VARIANT = re.compile(r'\(\d+\)$')
+_BETWEEN = re.compile(r'[\s_]+')  # between the words of a phrase
 # Only ARPAbet's vowels: in other alphabets a digit may be part of the phoneme.
 _STRESSED = re.compile('(AA|AE|AH|AO|AW|AY|EH|ER|EY|IH|IY|OW|OY|UH|UW)[012]')
 
 
 class Dictionary:
-  """Case-insensitive mapping from words to phonemes.
+  """Case-insensitive mapping from words and phrases to phonemes.
+
+  A phrase, such as `thank you` or `thank_you`, has the entry `thank_you`, or else those of its words in turn.
 
   Attributes:
     name: its name in messages.
@@ -39,10 +42,10 @@ class Dictionary:
     return len(self._entries)
 
   def __contains__(self, word: str) -> bool:
-    return folded(word) in self._entries
+    return self._found(folded(word)) is not None
 
   def stressed(self, word: str) -> tuple[str, ...]:
-    """The phonemes of a word as the dictionary has them, with stress digits if it has any.
+    """The phonemes of a word or phrase as the dictionary has them, with stress digits if it has any.
 
     Args:
       word: in any case; '' stands for no word and has no phonemes.
@@ -52,10 +55,20 @@ class Dictionary:
     """
     if not word:
       return ()
-    try:
-      return self._entries[folded(word)]
-    except KeyError:
-      raise DataError(self._unknown(word)) from None
+    found = self._found(folded(word))
+    if found is None:
+      raise DataError(self._unknown(word))
+    return found
+
+  def _found(self, key: str) -> tuple[str, ...] | None:
+    """The phonemes of a `folded` word or phrase, None if it has no entry and one of its words has none."""
+    whole = self._entries.get(key) or self._entries.get('_'.join(key.split()))
+    if whole:
+      return whole
+    parts = [self._entries.get(part) for part in _words(key)]
+    if not parts or None in parts:
+      return None
+    return tuple(phoneme for part in parts if part for phoneme in part)
 
   def phonemes(self, word: str) -> tuple[str, ...]:
     """The phonemes of a word without ARPAbet stress digits; for ABOUT: AH B AW T.
@@ -68,13 +81,17 @@ class Dictionary:
     )
 
   def _unknown(self, word: str) -> str:
-    key = folded(word)
+    phrase = _words(folded(word))
+    key = next((part for part in phrase if part not in self._entries), folded(word))
     close = [x for x in self._entries if x[:1] == key[:1] and abs(len(x) - len(key)) <= 2]
     near = difflib.get_close_matches(key, close, n=3)
     hint = f' (similar: {", ".join(near)})' if near else ''
+    named, line, whole = repr(word), f'"{key} PHONEME PHONEME ..."', ''
+    if len(phrase) > 1:
+      named, whole = f'{key!r} of {word!r}', f', or "{"_".join(phrase)} PHONEME ..." for the phrase'
     return (
-      f'{word!r} is not in {self.name}{hint}: give a dictionary of your words '
-      f'(config.data.dictionary or --dictionary), with a line "{key} PHONEME PHONEME ..." for each'
+      f'{named} is not in {self.name}{hint}: give a dictionary of your words (config.data.dictionary or '
+      f'--dictionary), with a line {line} for each{whole}'
     )
 
 
@@ -83,12 +100,18 @@ def folded(word: str) -> str:
   return unicodedata.normalize('NFC', word.strip()).lower()
 
 
+def _words(key: str) -> list[str]:
+  """The words of a `folded` phrase."""
+  return [part for part in _BETWEEN.split(key) if part]
+
+
 def parse(text: str, source: str | Path) -> dict[str, tuple[str, ...]]:
   """Parses CMUdict's format.
 
   Args:
-    text: lines of a word and its phonemes, separated by white space; `#` begins a comment, as does `;;;` at
-      the start of a line; `word(2)` is an alternative pronunciation and is ignored.
+    text: lines of a word and its phonemes, separated by white space; a phrase has `_` between its words; `#`
+      begins a comment, as does `;;;` at the start of a line; `word(2)` is an alternative pronunciation and is
+      ignored.
     source: the file, for errors.
 
   Returns:
