@@ -96,7 +96,12 @@ def read_classes(path: Path) -> tuple[str, ...]:
   return words
 
 
-def from_torch(state: Mapping[str, Any], words: Sequence[str] | None = None) -> Trained:
+def from_torch(
+  state: Mapping[str, Any],
+  words: Sequence[str] | None = None,
+  dictionary: str = '',
+  visemes: str = '',
+) -> Trained:
   """A reader from a PyTorch state dict of the published ResNet-18 and DC-TCN.
 
   The state dict does not name its classes. Without `words` they are called class0, class1, ... in the order
@@ -105,33 +110,38 @@ def from_torch(state: Mapping[str, Any], words: Sequence[str] | None = None) -> 
   Args:
     state: tensors or arrays by name, or a checkpoint that has them under 'model_state_dict'.
     words: the classes.
+    dictionary: path of a pronouncing dictionary of the words; empty for CMUdict.
+    visemes: path of groups of its phonemes; empty for the 18 of the package.
 
   Returns:
     The reader with the config of `lrw,dctcn`, adapted to the sizes of the weights.
 
   Raises:
-    DataError: names or shapes do not match the layout, the number of words is not that of the classes, or a
-      word is in no dictionary.
+    DataError: names or shapes do not match the layout, the number of words is not that of the classes, a word
+      is not in the dictionary, or a file cannot be read.
   """
   variables, sizes = variables_from_torch(state)
   config = configs.load('lipgen:lrw,dctcn')
   with config.unlocked():
     config.model.boundary = sizes['boundary']
     config.augment.boundary_dropout = 0.0
+    config.data.dictionary, config.data.visemes = dictionary, visemes
     for part in ('front_end', 'back_end'):
       config.model[part].update(ConfigDict(sizes[part]))
-  visemes = find_visemes()
+  table = find_visemes(visemes)
   total = sizes['num_words']
   if words is not None and len(words) != total:
     raise DataError(
       f'it has {counted(total, "class", "classes")}, but {len(words)} names were given'
     )
-  sequences = sequences_of(words, find_dictionary(), visemes) if words else [()] * total
+  sequences: list[tuple[int, ...]] = [()] * total
+  if words:
+    sequences = [*sequences_of(words, find_dictionary(dictionary), table)]
   facts = {
     'words': list(words or (f'class{i}' for i in range(total))),
     'visemes': [' '.join(map(str, x)) for x in sequences],
-    'viseme_names': list(visemes.names),
-    'num_visemes': len(visemes),
+    'viseme_names': list(table.names),
+    'num_visemes': len(table),
     'words_a_clip': 1,
     'clip_length': 29,
     'framing': WHOLE.to_json(),

@@ -94,6 +94,24 @@ def test_imported_weights_whose_words_are_known_are_evaluated_on_lrw(published, 
   assert "words: ['class0', 'class1', 'class2'] -> ['about'" in capsys.readouterr().err
 
 
+def test_imported_classes_may_be_of_any_language(published, tmp_path, capsys):
+  words, dictionary, visemes = (
+    tmp_path / name for name in ('words.txt', 'own.dict', 'visemes.txt')
+  )
+  words.write_text('chuchi\ngrüezi wohl\nmoin\n', encoding='utf-8')
+  dictionary.write_text('chuchi X U\ngrüezi U X\nwohl O\nmoin M O\n', encoding='utf-8')
+  visemes.write_text('M\nX\nU O\n')
+  own = f'--dictionary={dictionary}', f'--visemes={visemes}'
+  workdir = tmp_path / 'named'
+  assert import_torch(published, workdir, f'--words={words}', *own) == 0
+  trained = loading.load(workdir)
+  assert trained.facts['visemes'] == ['1 2', '2 1 2', '0 2'] and trained.facts['num_visemes'] == 3
+  data = trained.config.data
+  assert (data.dictionary, data.visemes) == (str(dictionary), str(visemes))
+  assert import_torch(published, tmp_path / 'none', *own) == 2
+  assert '--dictionary is about the words of --words: name them' in capsys.readouterr().err
+
+
 def test_names_of_classes_are_checked(published, tmp_path, capsys):
   file, workdir = tmp_path / 'words.txt', tmp_path / 'none'
   file.write_text('ABOUT\n\n people \nBefore\n')
