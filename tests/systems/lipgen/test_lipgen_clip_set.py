@@ -1,5 +1,8 @@
 """Sets of clips: rows, unions, parts, pauses."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -111,6 +114,41 @@ def test_pauses_lie_between_words_and_the_ends_of_a_clip(seed):
 def test_deterministic_pauses_are_in_the_middle():
   found = clip_set.pauses(make(1, 30, k=3)._replace(lengths=np.array([30], np.int32)))
   np.testing.assert_allclose(found.spans[0, 3:], [[1.5, 3.5], [19.5, 21.5]])
+
+
+@pytest.mark.parametrize('seed', [None, 0])
+def test_pauses_between_words_are_learned_as_well(seed):
+  clips = make(3, 100, k=3)._replace(lengths=np.array([100, 100, 60], np.int32))
+  clips.labels[:] = [[1, 0, 2], [1, 0, -1], [2, 1, 0]]
+  clips.spans[0] = [[70, 78], [12, 20], [23, 30]]  # 3 frames are no pause
+  clips.spans[1, :2] = [[12, 20], [15, 18]]
+  clips.spans[2] = [[10, 16], [20, 26], [30, 36]]
+  found = clip_set.pauses(clips, seed)
+  np.testing.assert_array_equal(found.labels[:, 3:] == 3, [[1, 1, 1, 0], [1, 1, 0, 0], [1] * 4])
+  for i, k, begin, end in ((0, 5, 30, 70), (2, 5, 16, 20), (2, 6, 26, 30)):
+    start, stop = found.spans[i, k]
+    assert begin <= start < stop <= end and stop - start <= 8
+  if seed is None:
+    np.testing.assert_allclose(found.spans[0, 5], [46.5, 53.5])
+
+
+def test_the_pauses_of_grid_are_at_the_ends_of_its_sentences():
+  root = os.environ.get('JAXGEN_DATA')
+  path = Path(root or '.') / 'grid_s1_mouths' / 'words.tsv'
+  if not root or not path.is_file():
+    pytest.skip('no grid_s1_mouths in $JAXGEN_DATA')
+  rows = table.read_table(path)
+  n = len(rows) // 6
+  spans = np.array([(row.start, row.end) for row in rows], np.float32).reshape(n, 6, 2)
+  clips = ClipSet(
+    ('a', ''),
+    np.zeros((n, 75, 1, 1), np.uint8),
+    np.full(n, 75),
+    np.zeros((n, 6), np.int32),
+    spans,
+    [],
+  )
+  assert clip_set.pauses(clips, 0).labels.shape == (895, 8)
 
 
 def test_the_held_out_part_depends_on_names_alone():

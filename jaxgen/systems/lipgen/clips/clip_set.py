@@ -124,7 +124,7 @@ def _wider(x: np.ndarray, most: int, value: int) -> np.ndarray:
 
 
 def pauses(clips: ClipSet, seed: int | None = None) -> ClipSet:
-  """Labels the pauses before the first and after the last word of each clip with the class ''.
+  """Labels the pauses before, between and after the words of each clip with the class ''.
 
   For sets whose labels cover everything that is spoken, as GRID's do and LRW's do not. Each pause gets the span
   of a word of the same clip, moved into it (and shortened to it if longer), so that the length of a span does
@@ -135,7 +135,8 @@ def pauses(clips: ClipSet, seed: int | None = None) -> ClipSet:
     seed: draws the word and the place in the pause; None takes the neighbouring word and the pause's middle.
 
   Returns:
-    A set with up to K + 2 labels per clip; -1 where a pause is too short or a clip has no word.
+    A set with up to K + 2 labels per clip, and one more for each pause between words of the clip that has most
+    of them; -1 where a pause is too short or a clip has no word.
   """
   words = clips.words if clips.words[-1:] == (NO_WORD,) else (*clips.words, NO_WORD)
   n = len(clips.lengths)
@@ -143,18 +144,23 @@ def pauses(clips: ClipSet, seed: int | None = None) -> ClipSet:
   starts = np.where(spoken, clips.spans[..., 0], np.inf)
   ends = np.where(spoken, clips.spans[..., 1], -np.inf)
   durations = np.where(spoken, clips.spans[..., 1] - clips.spans[..., 0], 0)
-  # [N, 2]: the pause before and the pause after, and the word whose duration is taken.
+  # [N, P]: the pauses before and after and those between, and the words whose durations are taken.
+  between = _between(starts, ends)
   begin = np.stack([np.zeros(n), ends.max(1)], 1)
   end = np.stack([starts.min(1), clips.lengths.astype(np.float64)], 1)
   neighbours = np.stack([starts.argmin(1), ends.argmax(1)], 1)
+  begin, end, neighbours = (
+    np.concatenate(x, 1) for x in zip((begin, end, neighbours), between, strict=True)
+  )
   if seed is None:
-    which, share = neighbours, np.full((n, 2), 0.5)
+    which, share = neighbours, np.full(begin.shape, 0.5)
   else:
     random = generator(seed, 'pauses')
-    drawn = random.random((n, 2)) * spoken.sum(1, keepdims=True)
+    sizes = (n, 2), between[0].shape  # those between last: sets without them stay as they are
+    draws = [(random.random(size), random.random(size)) for size in sizes]
+    drawn, share = (np.concatenate(x, 1) for x in zip(*draws, strict=True))
     order = np.argsort(~spoken, axis=1, kind='stable')  # a clip's words first
-    which = np.take_along_axis(order, drawn.astype(np.int64), 1)
-    share = random.random((n, 2))
+    which = np.take_along_axis(order, (drawn * spoken.sum(1, keepdims=True)).astype(np.int64), 1)
   found = spoken.any(1, keepdims=True) & (end - begin >= _LEAST_PAUSE)
   begin, end = np.where(found, begin, 0), np.where(found, end, 0)
   duration = np.minimum(np.take_along_axis(durations, which, 1), end - begin)
@@ -166,6 +172,24 @@ def pauses(clips: ClipSet, seed: int | None = None) -> ClipSet:
     labels=np.concatenate([clips.labels, labels], 1),
     spans=np.concatenate([clips.spans, spans], 1),
   )
+
+
+def _between(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """The pauses between words: begins, ends, and the word before each, [N, G]; 0 to 0 where there are fewer.
+
+  Args:
+    starts: [N, K] of words in frames; infinite where there is none.
+    ends: [N, K]; minus infinity where there is none.
+  """
+  order = np.argsort(starts, axis=1, kind='stable')
+  before = order[:, :-1]
+  begin = np.maximum.accumulate(np.take_along_axis(ends, order, 1), axis=1)[:, :-1]
+  end = np.take_along_axis(starts, order[:, 1:], 1)
+  found = np.isfinite(end) & (end - begin >= _LEAST_PAUSE)
+  first = np.argsort(~found, axis=1, kind='stable')[:, : found.sum(1).max(initial=0)]
+  begin, end = np.where(found, begin, 0), np.where(found, end, 0)
+  begin, end, before = (np.take_along_axis(x, first, 1) for x in (begin, end, before))
+  return begin, end, before
 
 
 def held_out(
