@@ -16,6 +16,7 @@ from jaxgen.systems.lipgen.clips import lrw, table
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet, subset
 from jaxgen.systems.lipgen.clips.framing import LIPS, framing_of
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
+from jaxgen.systems.lipgen.clips.pieces import in_pieces
 from jaxgen.systems.lipgen.config import LRW, PROCEDURAL, UNSEEN
 from jaxgen.systems.lipgen.procedural.clips import speak
 from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD
@@ -161,6 +162,7 @@ def drawn_beside(config: ConfigDict, real: ClipSet, dictionary: Dictionary) -> C
   Like the real ones, they have a word each, or say the sentences of the real clips. At most
   config.data.num_clips of them are distinct; the rest are repeats.
   """
+  real = in_pieces(real)  # sentences as short as a row of a batch
   said = _sentences(real)
   words_a_clip = sum(map(len, said)) / len(said) if said else 1
   count = max(1, round(_words_beside(config, real) / words_a_clip))

@@ -16,6 +16,7 @@ from jaxgen.systems.lipgen.clips import augmentation
 from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
 from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among
+from jaxgen.systems.lipgen.clips.pieces import in_pieces
 from jaxgen.systems.lipgen.config import LRW
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
@@ -31,13 +32,14 @@ def make_data(config: ConfigDict) -> Data:
 
   A training row is {'index'} of a resident clip, or 'frames' [T, S, S] uint8, 'length', 'label' [K] and 'span'
   [K, 2] when streaming. `example` turns it into input for `steps.read_windows`, with augmentation; splits
-  yield the same without augmentation.
+  yield the same without augmentation. A long clip is several rows, see `clips.pieces`.
 
   Raises:
     DataError: files are missing or damaged, or a word is in no dictionary.
     ConfigError: there are fewer clips than a batch needs.
   """
   corpus = load_corpus(config)
+  corpus = corpus._replace(clips={**corpus.clips, 'train': in_pieces(corpus.clips['train'])})
   train = ClipRows(corpus.clips['train'])
   check_batch_size(config.batch_size, len(train), of=config.data.name, one='clip')
   rows = training_rows(
@@ -109,10 +111,10 @@ def augmentation_of(config: ConfigDict) -> augmentation.Augmentation:
 
 
 def split_of(clips: ClipSet, config: ConfigDict) -> Split:
-  """Clips as an evaluation split."""
+  """Clips as an evaluation split, long ones in pieces."""
   crop, dtype = config.data.crop, DTYPES[config.precision][1]
   return make_split(
-    ClipRows(clips), config.eval.batch_size, lambda batch: decoded(batch, crop, dtype)
+    ClipRows(in_pieces(clips)), config.eval.batch_size, lambda batch: decoded(batch, crop, dtype)
   )
 
 

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lipgen_cases import noise, noisy_corpus, tiny
 
 from jaxgen.data.pipeline import evaluation_batches
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen.clips import clip_set, frames, framing, table
+from jaxgen.systems.lipgen import data as lip_data
+from jaxgen.systems.lipgen.clips import clip_set, frames, framing, pieces, table
 from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
 from jaxgen.systems.lipgen.clips.framing import Framing
+from jaxgen.systems.lipgen.clips.windows import first_frames
+from jaxgen.systems.lipgen.units import WINDOW
 
 
 def make(n, length, words=('a', 'b', 'c'), k=1, side=4, seed=0):
@@ -84,6 +88,60 @@ def test_ragged_clips_read_as_padded_ones():
   np.testing.assert_array_equal(ragged[np.array([4, 1])], clips.frames[[4, 1], :most])
   np.testing.assert_array_equal(ragged[1:3], clips.frames[1:3, :most])
   np.testing.assert_array_equal(ragged[2], clips.frames[2, :most])
+
+
+def long_clips():
+  """A clip of 1,000 frames with nine words, and one of 100 with two; no two frames are alike."""
+  lengths = np.array([1000, 100], np.int32)
+  pixels = np.random.default_rng(0).integers(1, 256, (1100, 2, 2)).astype(np.uint8)
+  middles = [700, 2, 480, 450, 470, 550, 998, 513, 490], [50, 90]
+  labels, spans = np.full((2, 9), -1, np.int32), np.zeros((2, 9, 2), np.float32)
+  for row, own in enumerate(middles):
+    labels[row, : len(own)] = np.arange(len(own))
+    spans[row, : len(own)] = np.array(own)[:, None] + [-1.5, 2.5]
+  ragged = frames.Ragged(pixels, lengths, 2)
+  return ClipSet(tuple('abcdefghi'), ragged, lengths, labels, spans, ['long', 'short'])
+
+
+@pytest.mark.parametrize('form', ['ragged', 'array', 'part'])
+def test_long_clips_are_cut_into_pieces_that_have_the_windows_of_their_words(form):
+  clips = long_clips()
+  if form == 'array':
+    clips = clips._replace(frames=np.asarray(clips.frames))
+  elif form == 'part':
+    clips = clip_set.subset(clip_set.subset(clips, np.array([1, 0])), np.array([1, 0]))
+  found = pieces.in_pieces(clips)
+  assert found.names == ['long'] * 5 + ['short'] and found.words == clips.words
+  assert found.frames.shape == (6, 150, 2, 2) and found.lengths.max() == found.lengths[1]
+  np.testing.assert_array_equal(np.sort(found.labels[:5][found.labels[:5] >= 0]), np.arange(9))
+  np.testing.assert_array_equal(found.labels[5], [0, 1, *[-1] * (found.labels.shape[1] - 2)])
+  np.testing.assert_array_equal(found.frames[5][:100], clips.frames[1][:100])
+  around = np.arange(-WINDOW // 2, WINDOW + WINDOW // 2)  # more than a window
+  for i, name in enumerate(found.names):
+    row, piece = clips.names.index(name), found.frames[i]
+    for label, span in zip(found.labels[i], found.spans[i], strict=True):
+      here = around + first_frames(span)
+      there = around + first_frames(clips.spans[row, label])
+      inside = (there >= 0) & (there < clips.lengths[row])
+      if label >= 0:
+        np.testing.assert_array_equal((here >= 0) & (here < found.lengths[i]), inside)
+        np.testing.assert_array_equal(piece[here[inside]], clips.frames[row][there[inside]])
+  batch = ClipRows(found).gather(np.array([4, 0]))
+  np.testing.assert_array_equal(batch['frames'][1], found.frames[0])
+  # A part without the long clip is padded to its length no more.
+  short = pieces.in_pieces(clip_set.subset(clips, np.array([1])))
+  assert short.frames.shape == (1, 100, 2, 2)
+  assert pieces.in_pieces(found) is found
+
+
+def test_rows_to_train_and_evaluate_on_are_pieces(monkeypatch):
+  made = noisy_corpus(None)
+  clips = {name: noise(12, i, 400) for i, name in enumerate(made.clips)}
+  monkeypatch.setattr(lip_data, 'load_corpus', lambda *_, **__: made._replace(clips=clips))
+  data = lip_data.make_data(tiny(batch_size=4))
+  assert data.facts['clip_length'] <= pieces.LONGEST
+  batch = next(iter(data.splits['validation'].batches(slice(0, 8))))
+  assert batch['frames'].shape[1] <= pieces.LONGEST
 
 
 @pytest.mark.parametrize('seed', [None, 0, 7])

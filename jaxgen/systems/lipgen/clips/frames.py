@@ -34,6 +34,10 @@ class Chosen:
     self.shape = (len(self._row), longest, *self._parts[0].shape[2:])
     self.dtype = np.dtype(np.uint8)
 
+  def stretch(self, row: int, first: int, count: int) -> np.ndarray:
+    """`count` frames [count, S, S] of one clip, from `first` on."""
+    return stretch(self._parts[self._part[row]], int(self._row[row]), first, count)
+
   def __len__(self) -> int:
     return len(self._row)
 
@@ -54,7 +58,44 @@ class Chosen:
     return found if dtype is None else found.astype(dtype)
 
 
-class Ragged:
+class _OneByOne:
+  """Clips of different lengths, read one by one, as one zero-padded array.
+
+  Args:
+    lengths: [N] frames of each.
+    side: S.
+  """
+
+  def __init__(self, lengths: np.ndarray, side: int):
+    self._lengths = np.asarray(lengths, np.int64)
+    self.shape = (len(self._lengths), int(self._lengths.max(initial=0)), side, side)
+    self.dtype = np.dtype(np.uint8)
+
+  def stretch(self, row: int, first: int, count: int) -> np.ndarray:
+    """`count` frames [count, S, S] of one clip, from `first` on."""
+    raise NotImplementedError
+
+  def __len__(self) -> int:
+    return len(self._lengths)
+
+  def __getitem__(self, rows: Any) -> np.ndarray:
+    if isinstance(rows, int | np.integer):
+      return self[np.array([rows])][0]
+    if isinstance(rows, slice):
+      rows = np.arange(len(self))[rows]
+    found = np.zeros((len(rows), *self.shape[1:]), np.uint8)
+    for k, row in enumerate(rows):
+      n = self._lengths[row]
+      found[k, :n] = self.stretch(row, 0, n)
+    return found
+
+  def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    del copy
+    found = self[np.arange(len(self))]
+    return found if dtype is None else found.astype(dtype)
+
+
+class Ragged(_OneByOne):
   """Clips of different lengths, stored back to back in a buffer, as one zero-padded array.
 
   Args:
@@ -64,28 +105,40 @@ class Ragged:
   """
 
   def __init__(self, pixels: np.ndarray, lengths: np.ndarray, side: int):
+    super().__init__(lengths, side)
     self._pixels = pixels.reshape(-1, side, side)
-    self._lengths = np.asarray(lengths, np.int64)
     self._first = np.cumsum(self._lengths) - self._lengths
-    self.shape = (len(self._lengths), int(self._lengths.max(initial=0)), side, side)
-    self.dtype = np.dtype(np.uint8)
 
-  def __len__(self) -> int:
-    return len(self._lengths)
+  def stretch(self, row: int, first: int, count: int) -> np.ndarray:
+    """`count` frames [count, S, S] of one clip, from `first` on."""
+    start = self._first[row] + first
+    return self._pixels[start : start + count]
 
-  def __getitem__(self, rows: Any) -> np.ndarray:
-    if isinstance(rows, int | np.integer):
-      return self[np.array([rows])][0]
-    first, lengths = self._first[rows], self._lengths[rows]
-    found = np.zeros((len(first), *self.shape[1:]), np.uint8)
-    for k, (start, n) in enumerate(zip(first, lengths, strict=True)):
-      found[k, :n] = self._pixels[start : start + n]
-    return found
 
-  def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    del copy
-    found = self[np.arange(len(self))]
-    return found if dtype is None else found.astype(dtype)
+class Pieces(_OneByOne):
+  """Pieces of clips, read without the rest of the clips, as one zero-padded array.
+
+  Args:
+    frames: of the clips.
+    rows: [N] the clip of each piece.
+    first: [N] its first frame there.
+    lengths: [N] frames of each.
+  """
+
+  def __init__(self, frames: Frames, rows: np.ndarray, first: np.ndarray, lengths: np.ndarray):
+    super().__init__(lengths, frames.shape[-1])
+    self._frames, self._rows, self._first = frames, rows, first
+
+  def stretch(self, row: int, first: int, count: int) -> np.ndarray:
+    """`count` frames [count, S, S] of one clip, from `first` on."""
+    return stretch(self._frames, int(self._rows[row]), int(self._first[row]) + first, count)
+
+
+def stretch(frames: Frames, row: int, first: int, count: int) -> np.ndarray:
+  """`count` frames [count, S, S] of one clip, from `first` on; others are not read."""
+  if isinstance(frames, Chosen | _OneByOne):
+    return frames.stretch(row, first, count)
+  return frames[row][first : first + count]
 
 
 def chosen(frames: Frames, rows: np.ndarray) -> Frames:
