@@ -35,7 +35,8 @@ class Quick(NamedTuple):
     return 'seen'
 
   def to_json(self):
-    return {'mouth': [1, 2], 'notes': [], 'frames': 2, 'source': 'file', 'faces': 1, 'found': 2}
+    found = {'mouth': [1, 2], 'notes': [], 'frames': 2, 'source': 'file', 'faces': 1, 'found': 2}
+    return found | {'file': {'begins': 0.0}}
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_crop_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, ask
     run(one, '--output', out)
   # Tables of before know paths alone.
   lines = tables[0].read_text().splitlines()
-  tables[0].write_text(''.join(x.rsplit('\t', 2)[0] + '\n' for x in lines))
+  tables[0].write_text(''.join(x.rsplit('\t', 3)[0] + '\n' for x in lines))
   run(one, '--output', out)
   with pytest.raises(UserError):
     run(two, '--output', out)

@@ -225,6 +225,20 @@ def test_mouths_writes_crops_overlays_and_a_table_and_goes_on_after_a_failure(
   assert [row['clip'] for row in rows] == ['one.mp4', 'two.mp4']
 
 
+def test_where_pictures_begin_late_the_times_of_words_are_told_to_differ(tmp_path, capsys):
+  late, soon = (tmp_path / name for name in ('late.mp4', 'soon.mp4'))
+  write(late, steps(3, 148, 148), [0.8 + i / 25 for i in range(3)], sound=True)
+  write(soon, steps(3, 148, 148), sound=True)
+  marks = table(tmp_path / 'a.csv', [face_row(i) for i in range(3)])
+  for video in (late, soon):
+    run(video, '--output', tmp_path / 'out', '--landmarks', marks)
+  told = capsys.readouterr().err
+  assert 'late.mp4: its first picture is shown at 0.80 seconds' in told
+  assert 'subtract 0.80 from the times of a player' in told and 'soon.mp4' not in told
+  rows = list(csv.DictReader((tmp_path / 'out' / 'mouths.tsv').open(), delimiter='\t'))
+  assert [float(row['begins']) for row in rows] == [0.8, 0]
+
+
 def test_mouths_takes_folders_and_tells_names_apart(tmp_path, face, capsys):
   (tmp_path / 'in' / 'deep').mkdir(parents=True)
   clip(tmp_path / 'in' / 'deep' / 'a.mp4', face)

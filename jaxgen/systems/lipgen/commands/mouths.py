@@ -10,6 +10,7 @@ from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_folder, is_there
 from jaxgen.systems.lipgen.commands import finding
+from jaxgen.systems.lipgen.units import RATE
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -156,7 +157,19 @@ def _crop(
     work.fail(name, error)
     return
   line = f'{name}: {clip.line()}; wrote {", ".join(map(str, left.values()))}'
-  work.tell(name, line, clip.messages, shown | clip.to_json())
+  about = clip.to_json()
+  notes = [*clip.messages, *_told_late(about['file']['begins'])]
+  work.tell(name, line, notes, shown | about)
+
+
+def _told_late(begins: float) -> list[str]:
+  """A message if players show a video's first picture at least half a frame after their beginning."""
+  if begins < 0.5 / RATE:
+    return []
+  return [
+    f'its first picture is shown at {begins:.2f} seconds, and its crops begin with it: in a table of '
+    f'words subtract {begins:.2f} from the times of a player or of jaxgen lipread'
+  ]
 
 
 MOUTHS = Command(

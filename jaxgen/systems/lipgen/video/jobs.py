@@ -222,6 +222,7 @@ def about_clip(clip: MouthClip) -> dict[str, str]:
     'mouth_x': about['mouth'][0],
     'mouth_y': about['mouth'][1],
     'notes': '; '.join(about['notes']),
+    'begins': about['file']['begins'],
     **{key: about[key] for key in ('frames', 'source', 'faces', 'found')},
   }
   return {key: str(value) for key, value in values.items()}

@@ -21,7 +21,7 @@ class Table(NamedTuple):
   Attributes:
     name: of its file.
     of: title of the source column.
-    how: titles of columns of options, which older tables lack.
+    how: titles of columns of options and of other facts, which older tables lack.
     columns: the other titles, that of outputs first, `of` and DIGEST among them; (): only these three.
     empty: extension of outputs that may be empty files, such as subtitles; '' for none.
   """
@@ -33,8 +33,8 @@ class Table(NamedTuple):
   empty: str = ''
 
 
-# Of `jaxgen mouths`; older tables have the source of landmarks too.
-CROPPED = Table(MOUTHS, VIDEO, ('landmarks',), COLUMNS)
+# Of `jaxgen mouths`; older tables have the other columns alone.
+CROPPED = Table(MOUTHS, VIDEO, ('begins', 'landmarks'), COLUMNS)
 
 
 class Wanted(Protocol):
