@@ -81,8 +81,7 @@ class _OneByOne:
   def __getitem__(self, rows: Any) -> np.ndarray:
     if isinstance(rows, int | np.integer):
       return self[np.array([rows])][0]
-    if isinstance(rows, slice):
-      rows = np.arange(len(self))[rows]
+    rows = np.arange(len(self))[rows]
     found = np.zeros((len(rows), *self.shape[1:]), np.uint8)
     for k, row in enumerate(rows):
       n = self._lengths[row]
