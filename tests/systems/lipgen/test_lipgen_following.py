@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.video import alignment, crops, face_mesh, faces, landmarks
 from jaxgen.systems.lipgen.video.faces import Box
 
@@ -24,6 +25,11 @@ def test_a_similarity_is_found_again_and_is_the_best_where_there_is_none():
   for change in rng.normal(size=(20, 4)) * 0.01:
     a, b, x, y = change
     assert error(best) <= error(best + np.array([[a, -b, x], [b, a, y]]))
+
+
+def test_points_at_one_place_have_no_similarity():
+  with pytest.raises(DataError, match='all points of a face are at one place'):
+    alignment.similarity(np.full((2, 2), 7.0), alignment.MEAN_FACE[:2])
 
 
 def test_means_leave_out_what_lies_beyond_the_ends():

@@ -140,6 +140,27 @@ def test_68_points_and_a_width_are_landmarks_too(tmp_path):
   assert found.crops.maps[0, 0, 0] == pytest.approx(117 / 50 / 1.129)
 
 
+@pytest.mark.parametrize('absent', [0, -1])
+def test_frames_whose_landmarks_a_tracker_did_not_find_are_interpolated(tmp_path, absent):
+  rows = [face_row(i) if i in (0, 3) else [i, *[absent] * 8] for i in range(4)]
+  points = np.full((4, 68, 2), float(absent))
+  points[::3, 36], points[::3, 45], points[::3, 33] = EYES[0], EYES[1], (69, 88)
+  points[::3, 48:] = MOUTH
+  np.save(tmp_path / 'a.npy', points)
+  video = Video(clip(tmp_path / 'a.mp4', *steps(4, 148, 148)))
+  for path in (table(tmp_path / 'a.csv', rows), tmp_path / 'a.npy'):
+    found = landmarks.find_landmarks(video, given=read_landmarks(path))
+    assert found.lines() == ['no face in 2 of 4 frames: its position was interpolated']
+    assert np.ptp(crops.place_crops(found).maps, axis=0) == pytest.approx(0)
+
+
+def test_a_mouth_at_zero_without_eyes_is_unknown(tmp_path):
+  columns = 'frame', 'mouth_x', 'mouth_y', 'width'
+  given = read_landmarks(table(tmp_path / 'a.csv', [[0, 3, 4, 20], [1, 0, 0, 0]], columns))
+  assert np.isnan(given.anchors[1]).all()
+  assert given.anchors[0, 3].tolist() == [3, 4]
+
+
 @pytest.mark.parametrize(
   'name, text, what',
   [

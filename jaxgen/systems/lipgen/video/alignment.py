@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.video.landmarks import LEFT_EYE, MOUTH, NOSE, RIGHT_EYE, Landmarks
 
 SMOOTHING = 6  # frames on either side
@@ -45,10 +46,16 @@ def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
   """The least-squares similarity transform [2, 3] from points [N, 2] to targets; N >= 2.
 
   In complex numbers: w = a z + b, a = sum conj(z - mean z) (w - mean w) / sum abs(z - mean z)^2.
+
+  Raises:
+    DataError: the points coincide.
   """
   z, w = (p[:, 0] + 1j * p[:, 1] for p in (points, targets))
   centred = z - z.mean()
-  a = np.sum(centred.conj() * (w - w.mean())) / np.sum(np.abs(centred) ** 2)
+  spread = np.sum(np.abs(centred) ** 2)
+  if not spread > 0:
+    raise DataError('all points of a face are at one place: correct the landmarks')
+  a = np.sum(centred.conj() * (w - w.mean())) / spread
   b = w.mean() - a * z.mean()
   return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 

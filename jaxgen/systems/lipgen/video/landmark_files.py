@@ -6,7 +6,8 @@ frame as shown), and the size of the face: either `left_eye_x`, `left_eye_y`, `r
 outer corners of the eyes, left and right in the picture), optionally with `nose_x` and `nose_y` (where the nose
 meets the lip), or `width` (of the face, from ear to ear). JSON is a list of objects with these keys. A `.npy`
 file, or the first array of a `.npz` file, has 68 points for each frame in the usual order of iBUG 300-W, float
-[T, 68, 2]; NaN for frames without a face.
+[T, 68, 2]; NaN for frames without a face. Many trackers write zeros or -1 for what they did not find: points at
+(0, 0), and points of a row that coincide, are unknown.
 """
 
 import json
@@ -126,7 +127,7 @@ def _of_points(path: Path, points: np.ndarray) -> Given:
   anchors = np.stack([points[:, 36], points[:, 45], points[:, 33], mouth], axis=1)
   count = len(points)
   nothing = np.full(count, np.nan)
-  return Given(path, np.arange(count), nothing, anchors, nothing)
+  return Given(path, np.arange(count), nothing, _seen(anchors), nothing)
 
 
 def _of_rows(path: Path, rows: Any) -> Given:
@@ -148,7 +149,14 @@ def _of_rows(path: Path, rows: Any) -> Given:
     raise DataError(f'{path} lacks mouth_x and mouth_y: {_HOW}')
   if not (mouth & sized).any():
     raise DataError(f'{path} has no row with both eye corners or the face width: {_HOW}')
-  return Given(path, np.nan_to_num(frames, nan=-1).astype(int), times, anchors, widths)
+  return Given(path, np.nan_to_num(frames, nan=-1).astype(int), times, _seen(anchors), widths)
+
+
+def _seen(anchors: np.ndarray) -> np.ndarray:
+  """Anchors [N, 4, 2] with NaN in place of points that no face has: at (0, 0), or at the place of another."""
+  same = (anchors[:, :, None] == anchors[:, None]).all(-1)  # NaN equals nothing
+  absent = (same.sum(-1) > 1) | (anchors == 0).all(-1)
+  return np.where(absent[..., None], np.nan, anchors)
 
 
 def _number(path: Path, row: Mapping[str, Any], key: str) -> float:
