@@ -44,17 +44,16 @@ def test_gaps_are_filled_between_their_neighbours():
   assert np.isnan(alignment.filled(np.full((3, 2), np.nan))).all()
 
 
+def placed(points, widths=np.nan):
+  count, lips = len(points), np.zeros((len(points), 0, 2))
+  boxes = np.full((count, 4), np.nan)
+  return crops.place_crops(
+    landmarks.Landmarks('file', points, np.full(count, widths), boxes, lips, 1, (256, 256))
+  )
+
+
 def test_a_mean_face_is_cropped_without_a_turn_and_a_turned_one_set_upright():
   anchors = np.broadcast_to(alignment.MEAN_FACE, (3, 4, 2))
-  nothing = np.full((3, 4), np.nan)
-
-  def placed(points):
-    return crops.place_crops(
-      landmarks.Landmarks(
-        'file', points, nothing[:, 0], nothing, np.zeros((3, 0, 2)), 1, (256, 256)
-      )
-    )
-
   plain = placed(anchors)
   assert plain.maps[:, 0, 1] == pytest.approx(0)
   assert 1 / plain.maps[0, 0, 0] == pytest.approx(1.129)
@@ -63,6 +62,15 @@ def test_a_mean_face_is_cropped_without_a_turn_and_a_turned_one_set_upright():
   assert turned.centres == pytest.approx(plain.centres)
   corner = alignment.applied(plain.maps[0], np.array([90.0, 100.0]))
   assert alignment.applied(turned.maps[0], turn @ [90.0, 100.0] + [20, 10]) == pytest.approx(corner)
+
+
+@pytest.mark.parametrize('eyes', [0, 1])
+def test_without_both_eyes_a_face_has_the_size_of_its_width_however_open_the_mouth(eyes):
+  anchors = np.broadcast_to(alignment.MEAN_FACE, (3, 4, 2)).copy()
+  anchors[:, eyes : landmarks.NOSE] = np.nan
+  for lower in (0, 8):
+    anchors[:, landmarks.MOUTH, 1] += lower
+    assert 1 / placed(anchors, 117.0).maps[0, 0, 0] == pytest.approx(1.129)
 
 
 # --- Following ---

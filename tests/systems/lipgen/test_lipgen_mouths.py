@@ -201,6 +201,10 @@ def test_landmarks_of_other_frames_are_an_error(tmp_path):
   given = read_landmarks(table(tmp_path / 'b.csv', [[0, 3, 4, 0], [9, 3, 4, 20]], columns))
   with pytest.raises(DataError, match=r'b\.csv has no eyes or face width for any frame of'):
     mouths_of(video, given=given)
+  rows = [face_row(7), [0, *EYES[0], '', '', 69, 88, *MOUTH]]  # one eye and the nose have no size
+  given = read_landmarks(table(tmp_path / 'c.csv', rows))
+  with pytest.raises(DataError, match=r'c\.csv has no eyes or face width for any frame of'):
+    mouths_of(video, given=given)
 
 
 # --- The command ---

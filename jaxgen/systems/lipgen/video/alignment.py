@@ -68,8 +68,8 @@ def applied(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
 def face_maps(landmarks: Landmarks, width_of_mean: float) -> tuple[np.ndarray, np.ndarray]:
   """Maps from each frame to the mean face [T, 2, 3], and the mouth's middle there [T, 2].
 
-  Gaps are filled and landmarks smoothed first. Without eyes a face is scaled by its box and not rotated, and
-  its mouth is placed where the mean face has it.
+  Gaps are filled and landmarks smoothed first. Without both eyes a face is scaled by its width and not rotated,
+  and its mouth is placed where the mean face has it: nose and mouth would scale it by how open the mouth is.
 
   Args:
     landmarks: with the mouth known in at least one frame.
@@ -77,7 +77,7 @@ def face_maps(landmarks: Landmarks, width_of_mean: float) -> tuple[np.ndarray, n
   """
   anchors = filled(landmarks.anchors)
   stable = [k for k in _ANCHORS if np.isfinite(anchors[:, k]).all()]
-  if len(stable) > 1:
+  if {LEFT_EYE, RIGHT_EYE} <= {*stable}:
     steady = smoothed(anchors)
     maps = np.stack([similarity(p[stable], MEAN_FACE[stable]) for p in steady])
     return maps, applied(maps, steady[:, MOUTH])

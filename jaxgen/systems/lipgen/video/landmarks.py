@@ -259,7 +259,8 @@ def _of_file(video: Video, given: Given, bars: Bars) -> Landmarks:
   anchors, widths = given.of_frames(sources, times)
   if not np.isfinite(anchors[:, MOUTH, 0]).any():
     raise DataError(f'{given.path} has no mouth for any of the {at} frames of {video.path}')
-  if not (np.isfinite(anchors[:, :MOUTH, 0]).any() or np.isfinite(widths).any()):
+  eyes = np.isfinite(anchors[:, [LEFT_EYE, RIGHT_EYE], 0]).any(0).all()
+  if not (eyes or np.isfinite(widths).any()):
     raise DataError(f'{given.path} has no eyes or face width for any frame of {video.path}')
   boxes, lips = np.full((at, 4), np.nan), np.zeros((at, 0, 2))
   return Landmarks(FILE, anchors, widths, boxes, lips, 1, size)
