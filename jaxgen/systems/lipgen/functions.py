@@ -14,7 +14,7 @@ from jaxgen.systems.lipgen.diffusion.schedule import check_steps
 from jaxgen.systems.lipgen.reading.asked import check_asked
 from jaxgen.systems.lipgen.reading.captions import write_captioned
 from jaxgen.systems.lipgen.reading.outputs import make_wanted
-from jaxgen.systems.lipgen.reading.service import Service, read_as
+from jaxgen.systems.lipgen.reading.service import Service, read_as, unseen
 from jaxgen.systems.lipgen.reading.sources import expected_frames, found_in, read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.synthesis import chain as chains
@@ -97,7 +97,8 @@ def lipread(
   passes = Passes(progress, shares, expected_frames(path))
   mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
   words = read_as(service, path, mouths, whole, boundaries, passes)
-  notes = [f'{path}: {note}' for note in mouths.notes]
+  told = (*mouths.notes, *unseen(mouths, whole, boundaries))
+  notes = [f'{path}: {note}' for note in told]
   if target and not overwrite and is_there(target):
     notes.append(stays(target))
   elif target:

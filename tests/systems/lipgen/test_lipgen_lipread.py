@@ -10,6 +10,7 @@ import pytest
 from browsing import Person
 from lip_files import squares, write_video
 from lip_readers import WORDS, Told, saying, trained_reader
+from lipgen_videos import steps, write
 
 import jaxgen
 from jaxgen import config as configs
@@ -18,7 +19,7 @@ from jaxgen.demo.server import serving
 from jaxgen.errors import DataError, UserError
 from jaxgen.exchange.weight_files import load_weights, save_weights
 from jaxgen.run import inference
-from jaxgen.systems.lipgen import apply
+from jaxgen.systems.lipgen import apply, functions
 from jaxgen.systems.lipgen.commands import lipread as command
 from jaxgen.systems.lipgen.reading import captions, live, segmenting
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
@@ -114,6 +115,25 @@ def test_a_word_at_a_known_place_and_a_clip_of_one_word(weights, videos, monkeyp
   lines = run(capsys, *options, '--boundary', 0.2, 0.5, '--boundary', 0.5, 0.9)[1]
   known = service.at(frames, np.array([[0.2, 0.5], [0.5, 0.9]]))
   assert lines == [word.line() for word in known] and len(lines) == 2
+
+
+def test_a_word_that_is_not_seen_is_left_out_and_told(weights, tmp_path, monkeypatch, capsys):
+  service = Service(Model(Told(), {}))
+  monkeypatch.setattr(command, '_service', lambda args: service)
+  video = write(tmp_path / 'a.mp4', steps(60, 96, 96), [i / 25 + (i > 20) for i in range(60)])
+  note = 'the word from 1.00 to 1.40 seconds is left out: its middle is not seen'
+  options = video, f'--weights={weights}', '--crops', '--json', '--boundary', 1, 1.4
+  code, lines, told = run(capsys, *options)
+  found = json.loads(lines[0])
+  assert code == 0 and found['words'] == []
+  assert found['seen']['notes'][-1] == note and f'warning: {video}: {note}' in told
+  monkeypatch.setattr(functions, '_kept', lambda *args: service)
+  warned = []
+  assert (
+    jaxgen.lipread(video, weights=weights, crops=True, boundaries=[(1, 1.4)], warn=warned.append)
+    == []
+  )
+  assert warned[-1] == f'{video}: {note}'
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, videos, tmp_path, capsys):

@@ -17,7 +17,7 @@ from jaxgen.systems.lipgen.clips.clip_set import ClipSet
 from jaxgen.systems.lipgen.networks.front_end import FrontEnd
 from jaxgen.systems.lipgen.reading import live, sentences
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments
-from jaxgen.systems.lipgen.reading.service import Model, Service, read_as
+from jaxgen.systems.lipgen.reading.service import Model, Service, read_as, unseen
 from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
 from jaxgen.systems.lipgen.reading.sources import Mouths, found_in, read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word, srt
@@ -188,6 +188,23 @@ def test_no_word_is_read_where_nobody_is_in_sight():
     patched.setattr(live, 'cut', lambda frames, crops: list(frames))
     words = [word for frame in crops for word in listener(frame)] + listener.read(end=True)
   assert [x.word for x in words] == ['bin', 'now']
+
+
+def test_words_that_are_asked_for_where_nobody_is_in_sight_are_left_out_and_told():
+  crops = saying(('bin', 6), ('', 9), ('blue', 8), ('', 20), ('now', 12), ('', 5))
+  mouths = Mouths(crops, '', begins=2.0, gaps=[(6, 40)])
+  asked = dict(spans=[(2.6, 2.92), (2.0, 2.24)])
+  assert [x.word for x in read_as(told(), 'a.mp4', mouths, **asked)] == ['bin']
+  assert unseen(mouths, **asked) == [
+    'the word from 2.60 to 2.92 seconds is left out: its middle is not seen'
+  ]
+  assert read_as(told(), 'a.mp4', mouths, whole=True) == []
+  assert unseen(mouths, whole=True) == [
+    'the word from 2.00 to 4.40 seconds is left out: its middle is not seen'
+  ]
+  at_the_end = mouths._replace(gaps=[(32, 60)])
+  assert len(read_as(told(), 'a.mp4', at_the_end, whole=True)) == 1
+  assert unseen(at_the_end, whole=True) == unseen(mouths) == []
 
 
 def test_no_word_is_read_where_no_picture_is_new(tmp_path):

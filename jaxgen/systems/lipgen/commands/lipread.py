@@ -212,7 +212,7 @@ def _read_video(
   """Reads one video; reports errors instead of raising them."""
   from jaxgen.files import write_bytes
   from jaxgen.systems.lipgen.reading import captions, sources
-  from jaxgen.systems.lipgen.reading.service import read_as
+  from jaxgen.systems.lipgen.reading.service import read_as, unseen
   from jaxgen.systems.lipgen.reading.subtitles import srt
 
   name = str(one.source)
@@ -241,10 +241,11 @@ def _read_video(
     work.fail(name, error)
     return
   wrote = f'; wrote {", ".join(map(str, written.values()))}' if written else ''
-  seen = (mouths.clip.to_json() if mouths.clip else {}) | {'notes': list(mouths.notes)}
+  notes = [*mouths.notes, *unseen(mouths, args.whole, args.boundary)]
+  seen = (mouths.clip.to_json() if mouths.clip else {}) | {'notes': notes}
   found = {'words': [word.to_json() for word in words], 'seen': seen}
   line = f'{name}: {mouths.line}; {counted(len(words), "word")}{wrote}'
-  work.tell(name, line, mouths.notes, found | shown)
+  work.tell(name, line, notes, found | shown)
   if args.srt and not args.output:
     work.print([srt(words).rstrip()] if words else [])
   else:

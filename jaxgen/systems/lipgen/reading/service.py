@@ -110,10 +110,22 @@ class Service:
 
 def in_sight(words: Sequence[Word], gaps: Sequence[tuple[int, int]]) -> list[Word]:
   """The words whose middles lie outside gaps (start and exclusive end frame) in which nobody is seen."""
+  return [word for word in words if _seen(word.start, word.end, gaps)]
+
+
+def _seen(start: float, end: float, gaps: Sequence[tuple[int, int]]) -> bool:
+  """Whether the middle of a word, in seconds from the first frame, lies outside gaps."""
+  return not any(first <= (start + end) / 2 * RATE < last for first, last in gaps)
+
+
+def unseen(mouths: Mouths, whole: bool = False, spans: Sequence[Sequence[float]] = ()) -> list[str]:
+  """Messages about the words that `read_as` is asked for and leaves out, one line each; takes its arguments."""
+  begins = mouths.begins
+  asked = [(begins, begins + len(mouths.frames) / RATE)] if whole else sorted(map(tuple, spans))
   return [
-    word
-    for word in words
-    if not any(first <= (word.start + word.end) / 2 * RATE < end for first, end in gaps)
+    f'the word from {start:.2f} to {end:.2f} seconds is left out: its middle is not seen'
+    for start, end in asked
+    if not _seen(start - begins, end - begins, mouths.gaps)
   ]
 
 
@@ -126,6 +138,8 @@ def read_as(
   bars: Bars = no_bars,
 ) -> list[Word]:
   """Reads a video as the user asked to, in order of time; times are as video players count them.
+
+  Words whose middles are not seen are left out; see `unseen`.
 
   Args:
     service: the reader.
@@ -151,5 +165,6 @@ def read_as(
   elif whole:
     found = [service.whole(crops, bars)]
   else:
-    found = in_sight(service(crops, bars), mouths.gaps)
+    found = service(crops, bars)
+  found = in_sight(found, mouths.gaps)
   return [word.later(begins) for word in found] if begins else found
