@@ -38,6 +38,7 @@ from jaxgen.systems.lipgen.reading.service import Model, Service
 from jaxgen.systems.lipgen.steps import viseme_targets
 from jaxgen.systems.lipgen.units import WINDOW
 from jaxgen.task import Batch, Data, PyTree, Split, Tools
+from jaxgen.words import counted
 
 TOP = 5
 TABLES = ('poses.tsv', 'words.tsv')  # names of the table in a folder of clips with turned heads
@@ -243,16 +244,20 @@ def pose_clips(inference: Inference) -> ClipSet:
     )
   columns = _pose_columns(tables[0], dict(config.data.columns))
   words = [word for word in inference.words if word != NO_WORD]
-  clips = load_table(tables[0], framing_of(config), folder, words, columns)
+  clips = load_table(tables[0], framing_of(config), folder, words, columns, logging.warning)
   if config.data.name == PROCEDURAL:  # has held-out speakers of its own
     return clips
   shown = _shown_in_training(config, inference.facts)
   origins = read_origins(tables[0], columns['clip'])
-  others = [i for i, name in enumerate(clips.names) if not shown(origins[name])]
-  if not others:
+  known = [name for name in clips.names if shown(origins[name])]
+  if len(known) == len(clips.names):
     raise DataError(
       f'{tables[0]}: all of its clips were used for training: evaluation needs unseen ones'
     )
+  if known:
+    of = f'{counted(len(known), "clip")} of {len(clips.names):,}'
+    logging.warning(f'{tables[0]}: {of} used for training, as {known[0]}: left out')
+  others = [i for i, name in enumerate(clips.names) if not shown(origins[name])]
   return subset(clips, np.array(others))
 
 

@@ -161,7 +161,7 @@ def test_unseen_speakers_and_the_splits_of_lrw_are_held_out(tmp_path, name, vali
   np.testing.assert_array_equal(left.frames, found.frames[places])
 
 
-def test_of_lrw_test_clips_alone_tell_how_turned_heads_are_read(tmp_path, monkeypatch):
+def test_of_lrw_test_clips_alone_tell_how_turned_heads_are_read(tmp_path, monkeypatch, caplog):
   monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
   names = [f'ABOUT/{split}/ABOUT_00001' for split in ('train', 'val', 'test')]
   names += ['ABOUT_00002', 'ABOUT_00003', 'other']
@@ -183,4 +183,12 @@ def test_of_lrw_test_clips_alone_tell_how_turned_heads_are_read(tmp_path, monkey
   turned(tmp_path, rows[3:])
   facts = {'words': ['about'], corpus.TRAINED_ON: Among(['other', 'ABOUT_00002']).to_json()}
   reader = Inference(None, facts, tiny('table', data__name='words.csv', eval__pose=str(tmp_path)))
+  caplog.clear()
   assert list(evaluation.pose_clips(reader).names) == [names[4]]
+  assert caplog.messages == [
+    f'{tmp_path / "poses.tsv"}: 2 clips of 3 used for training, as ABOUT_00002: left out'
+  ]
+  (tmp_path / 'other.mp4').write_bytes(b'no video')
+  caplog.clear()
+  assert list(evaluation.pose_clips(reader).names) == [names[4]]
+  assert any('other' in message for message in caplog.messages[:-1])
