@@ -69,22 +69,26 @@ def group_numbers(facts: Facts) -> np.ndarray:
   return numbers
 
 
-def ceiling(labels: np.ndarray, facts: Facts, slots: np.ndarray | None = None) -> float:
-  """`homophene_ceiling` of labels by the viseme sequences of a run.
+def ceiling(
+  labels: np.ndarray, facts: Facts, slots: np.ndarray | None = None, ordered: bool = True
+) -> float:
+  """`homophene_ceiling` of labels by the visemes of a run.
 
   Args:
     labels: [M] what was said; the no-word class is ignored.
     facts: of the run.
     slots: [N] of the classes, if the slot of a word is known when reading.
+    ordered: whether words look alike by their viseme sequences; otherwise by the sets of their visemes.
   """
   said = Counter(facts['words'][i] for i in labels)
   said.pop(NO_WORD, None)
 
-  def look(word: str) -> tuple[int, ...]:
+  def look(word: str) -> Hashable:
     place = facts['words'].index(word)
-    slot = () if slots is None else (int(slots[place]),)
+    slot = None if slots is None else int(slots[place])
+    seen = sequence_of(facts, word)
     # Words with unknown visemes, such as those of imported weights, look like no other.
-    return (*slot, -1, *(sequence_of(facts, word) or (-1, place)))
+    return slot, (seen if ordered else frozenset(seen)) if seen else place
 
   return homophene_ceiling(said, look)
 

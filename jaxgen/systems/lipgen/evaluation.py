@@ -151,12 +151,12 @@ def evaluate(
 
   'accuracy' and 'top5' are of words in whole clips, with word boundaries if the reader takes them;
   'accuracy_windows' sees nothing outside the 29 frames; the two '..._no_boundary' are without boundaries.
-  'viseme_f1' is micro F1 at a threshold of .5. 'homophene_ceiling' is the accuracy that viseme sequences
-  allow on these words. For readers with a no-word class, 'silence_found' and 'words_missed' are the shares of
-  windows in pauses, and of words, that are read as it. For clips of several words, 'wer' is the word error
-  rate of their sentences from sliding windows, 'wer_known' with the true times. 'pose_accuracy' is that of
-  'num_pose_examples' words of config.eval.pose, without clips seen in training. For words that look alike see
-  `alike.figures`.
+  'viseme_f1' is micro F1 at a threshold of .5. 'homophene_ceiling' is the accuracy that viseme sequences allow
+  on these words, 'homophene_ceiling_sets' that of their visemes in any order. For readers with a no-word class,
+  'silence_found' and 'words_missed' are the shares of windows in pauses, and of words, that are read as it. For
+  clips of several words, 'wer' is the word error rate of their sentences from sliding windows, 'wer_known' with
+  the true times. 'pose_accuracy' is that of 'num_pose_examples' words of config.eval.pose, without clips seen
+  in training. For words that look alike see `alike.figures`.
   """
   inference = Inference(net, facts, config)
   split = 'test' if 'test' in data.splits else 'validation'
@@ -170,6 +170,7 @@ def evaluate(
     **dict.fromkeys(('accuracy_no_boundary', 'accuracy_windows', 'accuracy_windows_no_boundary')),
     'viseme_f1': viseme_f1(told, facts),
     'homophene_ceiling': alike.ceiling(told.labels, facts),
+    'homophene_ceiling_sets': alike.ceiling(told.labels, facts, ordered=False),
     'num_classes': judge.num_words,
     'num_examples': int((told.labels < judge.num_words).sum()),
     'pose_accuracy': None,

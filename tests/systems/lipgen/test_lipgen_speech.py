@@ -6,14 +6,17 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import benchmark
 
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.systems.lipgen.alike import groups, homophene_ceiling
+from jaxgen.systems.lipgen.alike import ceiling, grid_slots, groups, homophene_ceiling
+from jaxgen.systems.lipgen.clips import windows
 from jaxgen.systems.lipgen.speech import dictionary as dictionaries
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary, parse
 from jaxgen.systems.lipgen.speech.visemes import find_visemes
+from jaxgen.systems.lipgen.units import WINDOW
 
 GRID = [
   'a',
@@ -155,15 +158,37 @@ def test_the_ceiling_of_homophenes_takes_the_commonest_word_of_a_group():
   assert homophene_ceiling({}, look) != homophene_ceiling({}, look)
 
 
-def test_the_ceilings_of_grid():
+@pytest.fixture(scope='module')
+def spoken():
+  """The rows of the table of words of GRID's first speaker."""
   root = os.environ.get('JAXGEN_DATA')
   table = Path(root or '.') / 'grid_s1_mouths' / 'words.tsv'
   if not root or not table.is_file():
     pytest.skip('no grid_s1_mouths in $JAXGEN_DATA')
   with table.open() as file:
-    counts = Counter(row['word'] for row in csv.DictReader(file, delimiter='\t'))
+    return list(csv.DictReader(file, delimiter='\t'))
+
+
+def test_the_ceilings_of_grid(spoken):
+  counts = Counter(row['word'] for row in spoken)
   assert homophene_ceiling(counts, look) == pytest.approx(0.950, abs=5e-4)
   assert homophene_ceiling(counts, look_in_any_order) == pytest.approx(0.900, abs=5e-4)
+  # As an evaluation has them, from the facts of a run.
+  facts = {'words': GRID, 'visemes': [' '.join(map(str, look(word))) for word in GRID]}
+  labels = np.array([GRID.index(row['word']) for row in spoken])
+  found = (
+    ceiling(labels, facts),
+    ceiling(labels, facts, grid_slots(facts)),
+    ceiling(labels, facts, ordered=False),
+  )
+  assert found == pytest.approx((0.950, 0.981, 0.900), abs=5e-4)
+
+
+def test_windows_of_grid_that_run_off_their_clips(spoken):
+  spans = np.array([(row['start_frame'], row['end_frame']) for row in spoken], np.float32)
+  first = windows.first_frames(spans)
+  assert len(first) == 5370
+  assert ((first < 0).sum(), (first + WINDOW > 75).sum()) == (123, 6)
 
 
 def test_an_unknown_word_is_named_with_similar_ones_and_the_remedy():
