@@ -89,6 +89,13 @@ def test_the_larger_of_two_faces_is_followed_through_a_gap():
   assert found.found == 28
 
 
+def test_frames_without_a_box_have_that_of_the_nearest_in_long_videos_too():
+  boxes = [None, None, Box(2, 0, 1, 1), None, None, None, Box(6, 0, 1, 1), None]
+  assert [box.x for box in landmarks._without_gaps(boxes)] == [2, 2, 2, 2, 2, 6, 6, 6]
+  an_hour = [None, boxes[2]] * 45_000  # each missing one by a search among all others takes minutes
+  assert landmarks._without_gaps(an_hour) == [boxes[2]] * 90_000
+
+
 def test_a_box_that_is_seen_once_is_no_second_face():
   seen = [[Box(10, 10, 40, 40)] for _ in range(20)]
   seen[4].append(Box(70, 10, 12, 12))

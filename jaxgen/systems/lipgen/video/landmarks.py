@@ -233,11 +233,15 @@ def _by_mesh(video: Video, bars: Bars) -> Landmarks:
 
 
 def _without_gaps(boxes: list[Box | None]) -> list[Box]:
-  """The box of each frame, or of the nearest frame with one; the mesh then decides whether there is a face."""
-  known = [i for i, box in enumerate(boxes) if box]
-  nearest = [
-    min(known, key=lambda k: abs(k - i)) if box is None else i for i, box in enumerate(boxes)
-  ]
+  """The box of each frame, or of the nearest frame with one; the mesh then decides whether there is a face.
+
+  At least one frame has a box.
+  """
+  known = np.array([i for i, box in enumerate(boxes) if box])
+  frames = np.arange(len(boxes))
+  after = known[np.searchsorted(known, frames).clip(max=len(known) - 1)]
+  before = known[(np.searchsorted(known, frames, 'right') - 1).clip(min=0)]
+  nearest = np.where(np.abs(frames - before) <= np.abs(after - frames), before, after)
   return [box for i in nearest if (box := boxes[i])]
 
 
