@@ -1,5 +1,6 @@
 """From windows to words: sliding, segmenting, sentences, subtitles."""
 
+import tracemalloc
 from itertools import product
 
 import jax
@@ -18,7 +19,7 @@ from jaxgen.systems.lipgen.networks.front_end import FrontEnd
 from jaxgen.systems.lipgen.reading import live, sentences
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments
 from jaxgen.systems.lipgen.reading.service import Model, Service, read_as, unseen
-from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, reach
+from jaxgen.systems.lipgen.reading.sliding import Evidence, Slider, nearest, reach
 from jaxgen.systems.lipgen.reading.sources import Mouths, found_in, read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word, srt
 from jaxgen.systems.lipgen.steps import read_windows
@@ -95,7 +96,35 @@ def test_windows_are_those_of_training_and_a_clip_may_be_of_any_length(model, cr
   np.testing.assert_array_equal(strided[[0, 1, 2, 31]], evidence.plain[[1, 1, 1, 31]])
 
 
+def test_frames_between_windows_take_the_nearest_in_little_memory():
+  for total, stride in product((1, 2, 7, 30), (2, 3, 4)):
+    centres = np.arange(min(stride // 2, total - 1), total, stride)
+    expected = np.abs(np.arange(total)[:, None] - centres).argmin(1)
+    assert nearest(total, centres).tolist() == expected.tolist()
+  peak, _ = peak_memory(lambda: nearest(9000, np.arange(1, 9000, 2)))
+  assert peak < 1e6
+
+
 # --- Segmenting ---
+
+
+def peak_memory(call):
+  """The most bytes of NumPy and Python that a call holds at a time, and what it returns."""
+  tracemalloc.start()
+  try:
+    found = call()
+    return tracemalloc.get_traced_memory()[1], found
+  finally:
+    tracemalloc.stop()
+
+
+def test_the_search_holds_one_length_at_a_time():
+  random = np.random.default_rng(0)
+  evidence = Evidence(
+    *(random.normal(size=s).astype(np.float32) for s in ((600, 50), (13, 600, 50)))
+  )
+  peak, _ = peak_memory(lambda: segments(evidence, Segmenting(), silent=False))
+  assert peak < 1.5 * evidence.known.nbytes
 
 
 def by_enumeration(evidence, how, silent):

@@ -87,7 +87,6 @@ def segments(evidence: Evidence, how: Segmenting, silent: bool) -> np.ndarray:
     int [K, 2], start and (exclusive) end frame of each.
   """
   plain = doubted(evidence.plain, how.doubt)
-  known = None if evidence.known is None else doubted(evidence.known, how.doubt)
   total, classes = plain.shape
   num_words = classes - silent
   pauses = np.full(total, np.log(how.unsure))
@@ -97,7 +96,7 @@ def segments(evidence: Evidence, how: Segmenting, silent: bool) -> np.ndarray:
   durations = range(how.least, min(how.longest, total) + 1)
   scores = np.full((len(durations), total + 1), -np.inf)  # by duration and end
   for row, duration in zip(scores, durations, strict=True):
-    mean = _spoken(sums, known, duration, how)[:, :num_words].max(1)
+    mean = _spoken(sums, evidence.known, duration, how)[:, :num_words].max(1)
     row[duration:] = duration * mean - how.new_word
   path = _best_path(scores, pauses, how.least)
   return np.array([(end - duration, end) for duration, end in path], int).reshape(-1, 2)
@@ -121,7 +120,8 @@ def _spoken(
   if known is None:
     return mean
   half = duration // 2
-  told = known[min(half, len(known) - 1, MIDDLE)][first + half]
+  # In float64 one length at a time: of a long video all of them would not fit into memory.
+  told = doubted(known[min(half, len(known) - 1, MIDDLE), first + half], how.doubt)
   return (1 - how.known) * mean + how.known * told
 
 

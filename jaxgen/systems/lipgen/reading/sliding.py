@@ -46,6 +46,11 @@ def reach(front_end: FrontEnd) -> int:
   return STEM_FRAMES // 2 + shifts + pooled
 
 
+def nearest(total: int, centres: np.ndarray) -> np.ndarray:
+  """The index [T] of the nearest of ascending centres for each of `total` frames, the earlier of two."""
+  return np.searchsorted((centres[:-1] + centres[1:]) / 2, np.arange(total))
+
+
 class Slider:
   """Slides a reader over clips.
 
@@ -156,8 +161,7 @@ class Slider:
     reach = 0.5 if half is None else half + 0.25
     spans = np.stack([middle - reach, middle + reach], -1)
     found = self.read(features, spans, half is not None, bars)
-    nearest = np.abs(np.arange(total)[:, None] - centres).argmin(1) if stride > 1 else centres
-    return found[nearest] if stride > 1 else found
+    return found[nearest(total, centres)] if stride > 1 else found
 
   def evidence(
     self, features: np.ndarray, longest: int = 0, stride: int = 1, bars: Bars = no_bars
@@ -173,5 +177,8 @@ class Slider:
     plain = self.slide(features, stride, bars=bars)
     if not (longest and self.inference.net.boundary):
       return Evidence(plain)
-    halves = bars(range(min(longest // 2, MIDDLE) + 1), 'lengths')
-    return Evidence(plain, np.stack([self.slide(features, stride, half) for half in halves]))
+    halves = range(min(longest // 2, MIDDLE) + 1)
+    known = np.empty((len(halves), *plain.shape), np.float32)
+    for half in bars(halves, 'lengths'):
+      known[half] = self.slide(features, stride, half)
+    return Evidence(plain, known)
