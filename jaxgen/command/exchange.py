@@ -1,6 +1,7 @@
 """`jaxgen export` and `jaxgen import-torch`: trained models for and from other programs."""
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jaxgen import config as configs
@@ -28,14 +29,26 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
   )
 
 
-def _export(args: argparse.Namespace) -> None:
+def export_run(
+  args: argparse.Namespace, header: Mapping[str, str] | None = None, system: str = ''
+) -> None:
+  """Runs the export.
+
+  Args:
+    args: of the command.
+    header: further text for the header of the weights, by title; in place of what it has there.
+    system: the only one whose weights can have it; '' for any.
+  """
   prepare()
   from jaxgen.exchange import export, weight_files
   from jaxgen.run import inference
 
   trained = inference.load(args.workdir, args.step)
+  if system not in ('', trained.config.system):
+    of = trained.config.system
+    raise ConfigError(f'{args.workdir} is a run of {of}: {", ".join(header or ())} is for {system}')
   if args.format == 'hub':
-    _export_folder(args, trained)
+    _export_folder(args, trained, header or {})
     return
   suffix, source, card = export.SUFFIXES[args.format], args.workdir, {}
   default = source / 'export' / f'{trained.config.system}{suffix}'
@@ -46,11 +59,11 @@ def _export(args: argparse.Namespace) -> None:
   if target.exists() and target.resolve() == source.resolve():
     raise ConfigError(f'{source} would be written over itself: name another file with --output')
   with interruptible():
-    export.write(trained, args.format, target, card)
+    export.write(trained, args.format, target, {**card, **(header or {})})
   print(f'wrote {target} ({target.stat().st_size / 2**20:.1f} MiB)')
 
 
-def _export_folder(args: argparse.Namespace, trained: 'Trained') -> None:
+def _export_folder(args: argparse.Namespace, trained: 'Trained', header: Mapping[str, str]) -> None:
   """Writes a folder for the Hugging Face Hub."""
   from jaxgen.exchange import hub_folder
   from jaxgen.run import loading
@@ -59,7 +72,8 @@ def _export_folder(args: argparse.Namespace, trained: 'Trained') -> None:
   results = results_folder(args.workdir)
   target = args.output or results / 'export' / 'hub'
   with interruptible():
-    told = hub_folder.write(trained, target, loading.card(args.workdir), results)
+    card = {**loading.card(args.workdir), **header}
+    told = hub_folder.write(trained, target, card, results)
   print(f'wrote {target}: {", ".join(sorted(x.name for x in target.iterdir()))}')
   for line in told:
     print(line)
@@ -94,7 +108,7 @@ EXPORT = Command(
   'lists its inputs. hub: a new folder with model card, weights, config and metrics, ready to upload to the '
   'Hugging Face Hub.',
   _add_export,
-  _export,
+  export_run,
 )
 IMPORT_TORCH = Command(
   'import-torch',

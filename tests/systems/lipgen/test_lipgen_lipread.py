@@ -218,6 +218,28 @@ def test_readers_that_read_otherwise_are_told_apart(weights, trained, tmp_path):
   assert len({of_run, weights_of(plain), command._weights(Service(other))}) == 3
 
 
+def test_an_export_says_how_words_are_searched_for(weights, trained, tmp_path, capsys):
+  def export(source, *options):
+    code = cli.main(['export', str(source), *map(str, options)])
+    return code, capsys.readouterr().err
+
+  plain, made = save_weights(tmp_path / 'plain.safetensors', trained), tmp_path / 'made.safetensors'
+  chosen = '--segmenting={"new_word": 1.5}'
+  assert export(plain, f'--output={made}', chosen) == (0, '')
+  assert apply.known_segmenting(made) == Segmenting(new_word=1.5)
+  # In place of what the header has, and as a folder too.
+  assert export(weights, f'--output={tmp_path / "hub"}', '--format=hub', chosen)[0] == 0
+  assert apply.known_segmenting(tmp_path / 'hub' / 'model.safetensors').new_word == 1.5
+  other = save_weights(tmp_path / 'o.safetensors', trained._replace(config=configs.load('comvae')))
+  for source, options, told in (
+    (other, [chosen], 'is a run of comvae: segmenting is for lipgen'),
+    (plain, [chosen, '--format=stablehlo'], '--segmenting is for weights'),
+    (plain, ['--segmenting={"speed": 1}'], 'not a valid set of search settings'),
+  ):
+    code, err = export(source, f'--output={tmp_path / "new"}', *options)
+    assert code and told in err and not (tmp_path / 'new').exists()
+
+
 def test_captions_follow_the_words():
   frames = [np.full((40, 200, 3), 7, np.uint8)] * 60
   words = [Word('bin', 0.2, 0.5, 1), Word('bleu é', 0.5, 0.8, 1)]

@@ -264,7 +264,11 @@ def test_how_words_are_searched_for_goes_through_json():
   how = Segmenting(new_word=3.5, lattice=False)
   assert Segmenting.from_json(how.to_json()) == how
   assert Segmenting.from_json('{"least": 4}') == Segmenting(least=4)
-  for wrong in ('{"speed": 1}', '[1]', 'fast', '{"least": "two"}'):
+  of_no_meaning = [f'{{"{x}": 0}}' for x in ('least', 'stride', 'unsure')] + [
+    '{"doubt": 1}',
+    '{"longest": 1}',
+  ]
+  for wrong in ('{"speed": 1}', '[1]', 'fast', '{"least": "two"}', *of_no_meaning):
     with pytest.raises(DataError, match='not a valid set of search settings'):
       Segmenting.from_json(wrong)
 

@@ -56,9 +56,17 @@ class Segmenting(NamedTuple):
     try:
       values = json.loads(text)
       found = cls(**{k: type(cls._field_defaults[k])(x) for k, x in values.items()})
+      found._check()
     except (ValueError, TypeError, KeyError, AttributeError) as error:
       raise DataError(f'{text!r} is not a valid set of search settings: {error}') from error
     return found
+
+  def _check(self) -> None:
+    """Raises ValueError if a setting has no meaning."""
+    if not (self.stride >= 1 and 1 <= self.least <= self.longest):
+      raise ValueError('least and stride must be 1 or more, and longest at least least')
+    if not (0 <= self.known <= 1 and 0 <= self.doubt < 1 and 0 < self.unsure <= 1):
+      raise ValueError('known, doubt and unsure must be from 0 to 1, doubt below 1, unsure above 0')
 
   @classmethod
   def of_card(cls, card: Mapping[str, str]) -> 'Segmenting':
