@@ -56,7 +56,7 @@ KEYS = {
   'data.framing': each(whole(0), 'pixels', length=4),
   'data.crop': whole(8),
   'data.words': place('comma-separated words, or a file with a word per line, or empty'),
-  'data.dictionary': place('a pronunciation dictionary, or empty'),
+  'data.dictionary': place('a file of pronunciations, or empty'),
   'data.visemes': place('a file of phoneme groups, or empty'),
   'data.no_word': flag(),
   'data.held_out': within(0, 0.9),
