@@ -131,7 +131,7 @@ def _got(path: Path, get_config: Callable[..., Any], variant: str) -> ConfigDict
     return config.lock()
   except config_dict.RequiredValueError as error:  # ml_collections reads every value to lock them
     raise ConfigError(
-      f'{path}: a required_placeholder cannot be locked, and so not be set on the command line: '
+      f'{path}: a required_placeholder cannot be locked, so it cannot be set on the command line: '
       'use config_dict.placeholder, which must be given a value too'
     ) from error
 
@@ -227,10 +227,10 @@ def check_periods(config: ConfigDict, resuming: bool = False) -> None:
     if config[key] % s:
       below = config[key] // s * s
       fits = f'{below} or {below + s}' if below else f'{s}'
-      why = 'with which this run was started' if resuming else 'or leave that at 0: it chooses'
+      why = 'this run was started with it' if resuming else 'or leave that at 0 for automatic'
       raise ConfigError(
         f'config.{key} = {config[key]} must be a multiple of config.steps_per_call = {s}, '
-        f'as {fits} ({why})'
+        f'e.g. {fits} ({why})'
       )
 
 

@@ -50,7 +50,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
   if why := in_the_way(folder):
     raise UserError(f'{folder}: {why}')
   if folder.is_dir() and any(folder.iterdir()):
-    raise UserError(f'{folder} has other things in it: name a new folder, or an empty one')
+    raise UserError(f'{folder} is not empty: name a new or empty folder')
   temporary = temporary_beside(folder)
   try:
     temporary.mkdir(parents=True)
@@ -68,7 +68,7 @@ def in_the_way(folder: Path) -> str:
   """The complaint about a file that exists where a folder or one of its parents should be; '' if none does."""
   for place in (folder, *folder.parents):
     if os.path.lexists(place):
-      return '' if place.is_dir() else f'{place} is a file: name a folder in its place'
+      return '' if place.is_dir() else f'{place} is a file: name a folder instead'
   return ''
 
 
@@ -99,7 +99,7 @@ def check_file(option: str, file: Path, example: str = '') -> None:
     ConfigError: it is a folder, or a file exists where its folder should be.
   """
   if file.is_dir():
-    as_here = f', as {file / example}' if example else ''
+    as_here = f', e.g. {file / example}' if example else ''
     raise ConfigError(f'{option}={file} is a folder: name a file{as_here}')
   check_folder(option, file.parent, file)
 
@@ -149,6 +149,6 @@ def check_name(path: Path) -> None:
   if not same:
     shown = name.encode('ascii', 'backslashreplace').decode()
     raise UserError(
-      f'{shown}: the locale cannot name this folder in UTF-8, and nothing could be saved to it: set '
-      'PYTHONUTF8=1, or use a name of plain letters'
+      f'{shown}: the locale cannot encode this folder name as UTF-8, so nothing could be saved to it: set '
+      'PYTHONUTF8=1, or use a plain ASCII name'
     )

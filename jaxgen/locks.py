@@ -50,7 +50,7 @@ class Lock:
         return False
       if opened and error.errno in _UNSUPPORTED:
         logging.warning(
-          '%s lies on a file system without locks: nothing keeps a second job out',
+          '%s is on a file system without locks: nothing keeps a second job out',
           self._folder,
         )
         return True

@@ -16,7 +16,7 @@ class UserNote(UserWarning):
 
 def stays(path: Path) -> str:
   """The note that a file is not written because it already exists."""
-  return f'{path} is there already, nothing is written (overwrite=True writes anew)'
+  return f'{path} already exists: nothing was written (overwrite=True replaces it)'
 
 
 def tell(notes: Iterable[str], warn: Warn | None) -> None:

@@ -210,4 +210,4 @@ def _unknown(key: str, value: Any, rules: Mapping[str, Rule], system: str) -> st
   outer = [k for k in rules if key.startswith(f'{k}.')]
   if outer:
     return f'config.{outer[0]} is a group of keys: it must be {rules[outer[0]].what}'
-  return f'config.{key} is no key of {system}.{near_matches(key, rules, prefix="config.")}'
+  return f'config.{key} is not a key of {system}.{near_matches(key, rules, prefix="config.")}'

@@ -26,7 +26,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 
 @pytest.mark.parametrize(
   ('place', 'why'),
-  [('folder', 'Is a directory'), ('file/below', '/file is a file: name a folder in its place')],
+  [('folder', 'Is a directory'), ('file/below', '/file is a file: name a folder instead')],
 )
 def test_what_cannot_be_written_is_named_and_not_the_temporary_file(tmp_path, place, why):
   (tmp_path / 'folder').mkdir()
@@ -39,7 +39,9 @@ def test_what_cannot_be_written_is_named_and_not_the_temporary_file(tmp_path, pl
 
 def test_a_name_that_utf8_cannot_write_is_refused():
   files.check_name(Path('mädchen'))
-  with pytest.raises(UserError, match=r'r\\udcfc: the locale cannot name this folder in UTF-8'):
+  with pytest.raises(
+    UserError, match=r'r\\udcfc: the locale cannot encode this folder name as UTF-8'
+  ):
     files.check_name(Path('r\udcfc'))  # a byte that is no UTF-8
 
 

@@ -239,7 +239,7 @@ def test_a_key_that_no_system_knows_is_told_with_near_matches():
   config = changed('comvae')
   config.optim.learnin_rate = 0.1
   expected = (
-    'config.optim.learnin_rate is no key of comvae. Did you mean config.optim.learning_rate?'
+    'config.optim.learnin_rate is not a key of comvae. Did you mean config.optim.learning_rate?'
   )
   assert message(config) == expected
 

@@ -58,9 +58,7 @@ class Parser(argparse.ArgumentParser):
     """A hint at how to pass a file name that starts with a dash, if one seems to be given."""
     for text in self._options():
       if not text.startswith('--') or os.path.lexists(text):
-        return (
-          f' ({text} is read as an option; for a file of this name write ./{text}, or -- before it)'
-        )
+        return f' ({text} is read as an option; for a file of that name, write ./{text} or put -- before it)'
     return ''
 
 
@@ -89,7 +87,9 @@ def titles(*roles: str) -> Callable[[str], dict[str, str]]:
     found = {role.strip(): title.strip() for role, _, title in pairs}
     if not all(found.values()) or not found.keys() <= set(roles) or len(found) < len(pairs):
       known = ', '.join(f'{role}=TITLE' for role in roles)
-      raise argparse.ArgumentTypeError(f'{text!r} is expected to be some of {known}, each once')
+      raise argparse.ArgumentTypeError(
+        f'{text!r} must be one or more of {known}, each at most once'
+      )
     if len(set(found.values())) < len(found):
       raise argparse.ArgumentTypeError(f'{text!r} names a column twice')
     return found
@@ -126,8 +126,8 @@ def workdir(text: str) -> Path:
   """
   if hub.is_name(text):
     raise ConfigError(
-      f'{text}: a folder or file of this machine is wanted here, beside which results are written; '
-      'names of the hub are for --weights'
+      f'{text}: expected a local folder or file, since results are written beside it; '
+      'hub names are for --weights'
     )
   folder = hub.located(path(text))
   try:
@@ -182,7 +182,7 @@ def check_weights(args: argparse.Namespace) -> None:
   if args.weights and not args.weights.exists():
     raise ConfigError(f'--weights={args.weights}: no such file or folder')
   if args.step is not None and not (args.weights and args.weights.is_dir()):
-    raise ConfigError('--step is of a trained run: name its folder with --weights')
+    raise ConfigError('--step applies to a trained run: name its folder with --weights')
 
 
 def add_images(parser: argparse.ArgumentParser, folders: bool = False) -> None:
@@ -192,7 +192,7 @@ def add_images(parser: argparse.ArgumentParser, folders: bool = False) -> None:
   parser.add_argument(
     '--invert',
     action='store_true',
-    help='the images are dark ink on white paper, and the model takes light ink on black',
+    help='the images show dark ink on white paper; the model expects light on black',
   )
   and_folder = ', and one per folder' if folders else ''
   parser.add_argument('--json', action='store_true', help=f'one JSON object per image{and_folder}')

@@ -109,7 +109,7 @@ class Batch:
     parts = [f'{counted(self.done, self._kind)} {did}']
     if self.there:
       were = counted(self.there, 'was', 'were')
-      parts.append(f'{were} there already (--overwrite writes anew)')
+      parts.append(f'{were} there already (--overwrite replaces them)')
     self._reporter.say('; '.join([*parts, *more]))
     if self.failed:
       of = counted(total, self._source)
@@ -131,8 +131,8 @@ def _put(line: str) -> None:
 
 def how_to_go_on(overwrite: bool) -> str:
   """The advice after a command was stopped; with --overwrite the same command would start over."""
-  how = ' without --overwrite, which begins anew,' if overwrite else ''
-  return f'Run the same command{how} to go on.'
+  how = ' without --overwrite, which starts over,' if overwrite else ''
+  return f'Run the same command{how} to continue.'
 
 
 @contextmanager
@@ -169,6 +169,6 @@ def batch(
     try:
       yield work
     except Stopped as stop:
-      how = how_to_go_on(overwrite) if kept else 'The same command begins anew.'
+      how = how_to_go_on(overwrite) if kept else 'The same command starts over.'
       reporter.warn(f'stopped by {stop}; {work.done} done. {how}')
       raise

@@ -31,7 +31,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace) -> None:
   """Raises ConfigError for an invalid port, or if Gradio is not installed."""
   if not 0 <= args.port < 2**16:
-    raise ConfigError(f'--port {args.port}: from 1024 to 65535, or 0 for any that is free')
+    raise ConfigError(f'--port {args.port}: must be from 1024 to 65535, or 0 for any free port')
   try:
     import gradio
   except ImportError as error:
@@ -50,7 +50,7 @@ def _demo(args: argparse.Namespace) -> None:
 
   startup.check_platforms()
   if sys.stderr.isatty():
-    print('opening the page, which takes some seconds', file=sys.stderr)
+    print('opening the page: this takes a few seconds', file=sys.stderr)
   with StopSignals('closing the page') as signals:
     try:
       with serving(args.port, args.runs) as address:

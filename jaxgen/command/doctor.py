@@ -77,7 +77,7 @@ def examine() -> dict[str, Any]:
 def faults(found: dict[str, Any]) -> Iterator[str]:
   """What is wrong and how to fix it, one line each."""
   if not found['packages']:
-    yield "jaxgen is not installed here, so its requirements are not known: pip install '.'"
+    yield "jaxgen is not installed here, so its requirements are unknown: pip install '.'"
   for package in found['packages']:
     if not package['fits']:
       there = f'is {package["version"]}' if package['version'] else 'is not installed'
@@ -101,7 +101,7 @@ def _without_card(found: dict[str, Any]) -> str:
   cuda = next((extra for extra in found['extras'] if extra['name'] == 'cuda'), None)
   if cuda and cuda['missing']:
     return cuda['install']
-  return 'see what nvidia-smi says of the driver'
+  return 'check the driver with nvidia-smi'
 
 
 def _faults_of_folders(found: dict[str, Any]) -> Iterator[str]:
@@ -109,16 +109,16 @@ def _faults_of_folders(found: dict[str, Any]) -> Iterator[str]:
   if cache['error']:
     yield cache['error']
   elif not cache['writable']:
-    yield f'the cache {cache["folder"]} cannot be written to: set JAXGEN_CACHE'
+    yield f'the cache {cache["folder"]} is not writable: set JAXGEN_CACHE'
   elif cache['free'] < LOW_DISK:
-    yield f'the disk of the cache has {_size(cache["free"])} left: set JAXGEN_CACHE'
+    yield f'the cache disk has only {_size(cache["free"])} free: set JAXGEN_CACHE'
   if data['error']:
     yield data['error']
   if not found['weights']:
-    yield 'no weights came with jaxgen: install it anew'
+    yield 'jaxgen was installed without its weights: reinstall it'
   for name, why in found['weights'].items():
     if why:
-      yield f'weights {name}: {why}; install jaxgen anew'
+      yield f'weights {name}: {why}; reinstall jaxgen'
 
 
 def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -142,7 +142,7 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _hardware(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
   cpu, ram, jax, nvidia = (found[x] for x in ('processors', 'memory', 'jax', 'nvidia'))
-  quota = '' if cpu['quota'] is None else f', time for {cpu["quota"]:.3g}'
+  quota = '' if cpu['quota'] is None else f', CPU quota {cpu["quota"]:.3g}'
   yield (
     'processor',
     f'{cpu["model"]}, {counted(cpu["cores"], "core")}, {cpu["usable"]} usable{quota}',
@@ -167,7 +167,7 @@ def _folders(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
   text = cache['error']
   if not text:
     at_least = '' if cache['counted'] else 'at least '
-    size = f'{at_least}{_size(cache["bytes"])}' if cache['there'] else 'not there yet'
+    size = f'{at_least}{_size(cache["bytes"])}' if cache['there'] else 'does not exist yet'
     writable = 'writable' if cache['writable'] else 'not writable'
     text = f'{_home(cache["folder"])}, {size}, {writable}, {_size(cache["free"])} free'
   yield 'cache', text
@@ -175,7 +175,7 @@ def _folders(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
   unset = 'JAXGEN_DATA is not set'
   yield 'data', data['error'] or (f'{_home(data["folder"])}: {sets}' if data['folder'] else unset)
   whole = sum(not why for why in weights.values())
-  yield 'weights', f'{whole} of {counted(len(weights), "file")} whole'
+  yield 'weights', f'{whole} of {counted(len(weights), "file")} intact'
 
 
 def _extra(extra: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ def export_run(
   target = args.output or default
   check_file('--output', target, default.name)
   if target.exists() and target.resolve() == source.resolve():
-    raise ConfigError(f'{source} would be written over itself: name another file with --output')
+    raise ConfigError(f'{source} would be overwritten: name another file with --output')
   with interruptible():
     export.write(trained, args.format, target, {**card, **(header or {})})
   print(f'wrote {target} ({target.stat().st_size / 2**20:.1f} MiB)')
@@ -80,7 +80,7 @@ def _export_folder(args: argparse.Namespace, trained: 'Trained', header: Mapping
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
-  parser.add_argument('system', metavar='SYSTEM', help='as srsenet')
+  parser.add_argument('system', metavar='SYSTEM', help='e.g. srsenet')
   parser.add_argument('file', metavar='FILE', type=path, help='.pt or .pth with a state dict')
   parser.add_argument(
     '--workdir', type=workdir, required=True, help='folder to create for the imported weights'

@@ -9,7 +9,7 @@ from jaxgen.systems import SYSTEMS
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-  parser.add_argument('spec', metavar='SYSTEM[:VARIANT]', help='as comvae:mnist_vanilla')
+  parser.add_argument('spec', metavar='SYSTEM[:VARIANT]', help='e.g. comvae:mnist_vanilla')
   parser.add_argument('--json', action='store_true', help='parameter counts as JSON')
 
 

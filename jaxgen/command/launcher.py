@@ -82,18 +82,18 @@ def parse(argv: Sequence[str]) -> Given:
     raise ConfigError(f'unexpected argument {rest[0]!r}: options begin with --. See --help.')
   if config is None and values.mode == 'train':
     raise ConfigError(
-      '--config=PATH[:VARIANT] is missing, as --config=configs/comvae.py. See --help.'
+      '--config=PATH[:VARIANT] is missing, e.g. --config=configs/comvae.py. See --help.'
     )
   if not values.workdir:
     raise ConfigError('--workdir=DIR is missing: the folder for this run. See --help.')
   if values.step is not None:
     if values.mode == 'train':
       raise ConfigError(
-        '--step is for --mode=evaluate and --mode=sample; training resumes the newest.'
+        '--step is for --mode=evaluate and --mode=sample; training resumes from the newest.'
       )
     arguments.step(values.step)
   if values.profile_steps and values.mode != 'train':
-    raise ConfigError(f'--profile_steps traces a training: leave it out with --mode={values.mode}')
+    raise ConfigError(f'--profile_steps traces training: leave it out with --mode={values.mode}')
   _check_wandb(values)
   files.check_name(Path(values.workdir).expanduser())
   if spec:
@@ -109,12 +109,12 @@ def _check_wandb(values: flags.FlagValues) -> None:
   """Raises ConfigError for invalid W&B flags."""
   if values.wandb is None:
     if values.wandb_mode is not None:
-      raise ConfigError('--wandb_mode is of --wandb=PROJECT, which is missing')
+      raise ConfigError('--wandb_mode needs --wandb=PROJECT, which is missing')
     return
   if not values.wandb:
     raise ConfigError('--wandb=PROJECT is empty: name a project')
   if values.mode != 'train':
-    raise ConfigError(f'--wandb logs a training: leave it out with --mode={values.mode}')
+    raise ConfigError(f'--wandb logs training: leave it out with --mode={values.mode}')
   wandb_log.check()
 
 

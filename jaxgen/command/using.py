@@ -13,7 +13,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     'overrides',
     metavar='KEY=VALUE',
     nargs='*',
-    help='config keys that do not affect training, as eval.batch_size=64',
+    help='config keys that do not affect training, e.g. eval.batch_size=64',
   )
 
 

@@ -15,9 +15,9 @@ PURPOSES = {
   'landmarks': 'faces and mouths in videos',
   'speech': 'voices of espeak-ng',
   'test': 'running the tests',
-  'torch': 'PyTorch, with which tests and benchmarks compare',
+  'torch': 'PyTorch, the reference in tests and benchmarks',
   'tpu': "Google's TPUs",
-  'video': 'videos and sound in and out',
+  'video': 'reading and writing video and sound',
   'wandb': 'launch.py --wandb',
 }
 # Packages that cannot be requirements, since their own would pull in another JAX or OpenCV.

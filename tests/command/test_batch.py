@@ -11,9 +11,9 @@ from jaxgen.terminal.signals import Stopped
 @pytest.mark.parametrize(
   ('options', 'told'),
   [
-    ({}, 'the same command to go on'),
-    ({'overwrite': True}, 'without --overwrite, which begins anew, to go on'),
-    ({'kept': False}, 'The same command begins anew'),
+    ({}, 'the same command to continue'),
+    ({'overwrite': True}, 'without --overwrite, which starts over, to continue'),
+    ({'kept': False}, 'The same command starts over'),
   ],
 )
 def test_a_stop_tells_how_to_go_on(options, told, capsys):

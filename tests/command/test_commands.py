@@ -86,9 +86,9 @@ def test_the_version(capsys):
 @pytest.mark.parametrize(
   ('args', 'message'),
   [
-    (['upscale', '-photo.jpg'], 'write ./-photo.jpg, or -- before it'),
-    (['score', 'run', '-holiday.png'], 'write ./-holiday.png, or -- before it'),
-    (['score', 'run', 'a.png', '-5.png'], 'write ./-5.png, or -- before it'),
+    (['upscale', '-photo.jpg'], 'write ./-photo.jpg or put -- before it'),
+    (['score', 'run', '-holiday.png'], 'write ./-holiday.png or put -- before it'),
+    (['score', 'run', 'a.png', '-5.png'], 'write ./-5.png or put -- before it'),
     (
       ['sample', 'run', '--stap=3'],
       'unrecognized arguments: --stap=3. Did you mean --step? See jaxgen sample --help.',

@@ -43,7 +43,7 @@ def test_a_jax_that_cannot_be_imported_and_bad_folders_are_lines_of_the_paste(tm
   wrong = ''.join(text[text.index('WRONG') :].split())  # long paths are broken over lines
   for told in (
     'JAX does not start: ImportError: jaxlib of another version',
-    f'the cache {cache} cannot be written to: set JAXGEN_CACHE',
+    f'the cache {cache} is not writable: set JAXGEN_CACHE',
     'nowhere: No such file or directory',
   ):
     assert told.replace(' ', '') in wrong

@@ -152,7 +152,7 @@ def test_a_folder_that_utf8_cannot_name_is_refused_at_once(tmp_path):
     text=True,
   )
   assert done.returncode == 1
-  assert 'the locale cannot name this folder in UTF-8' in done.stderr
+  assert 'the locale cannot encode this folder name as UTF-8' in done.stderr
   assert 'PYTHONUTF8=1' in done.stderr and done.stderr.count('\n') == 1
   assert list(tmp_path.iterdir()) == []
 

@@ -106,7 +106,7 @@ def test_commands_take_names_and_ask_when_all_else_is_right(asked, tmp_path, cap
   assert cli.main(['score', 'hf://somebody/net', str(photo)]) == 2
   assert 'is a run of srsenet' in capsys.readouterr().err and len(asked) == 1
   assert cli.main(['evaluate', 'hf://somebody/net']) == 2
-  assert 'names of the hub are for --weights' in capsys.readouterr().err
+  assert 'hub names are for --weights' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_shipped_net_becomes_a_folder_that_commands_read(tmp_path, capsys):
   assert f'{folder / hub.FILE} is a run of handwriting_recogniser' in capsys.readouterr().err
   before = {x.name: x.stat().st_mtime_ns for x in folder.iterdir()}
   assert cli.main(['export', str(file), '--format', 'hub', '--output', str(folder)]) == 1
-  assert f'{folder} has other things in it: name a new folder' in capsys.readouterr().err
+  assert f'{folder} is not empty: name a new or empty folder' in capsys.readouterr().err
   assert {x.name: x.stat().st_mtime_ns for x in folder.iterdir()} == before
 
 
@@ -240,7 +240,7 @@ def test_ones_own_net_has_figures_and_a_picture_and_no_licence(tmp_path, monkeyp
   with pytest.raises(ZeroDivisionError):
     hub_folder.write(trained, tmp_path / 'other', {}, results)
   assert sorted(x.name for x in tmp_path.iterdir()) == ['made', 'run']
-  with pytest.raises(UserError, match=r'README\.md is a file: name a folder in its place'):
+  with pytest.raises(UserError, match=r'README\.md is a file: name a folder instead'):
     hub_folder.write(trained, folder / 'README.md', {})
 
 

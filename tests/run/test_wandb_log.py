@@ -78,7 +78,7 @@ def test_a_resume_goes_on_with_the_run_whose_files_are_in_the_workdir(toy, tmp_p
 @pytest.mark.parametrize(
   ('args', 'message'),
   [
-    (['--wandb_mode=online'], '--wandb_mode is of --wandb=PROJECT'),
+    (['--wandb_mode=online'], '--wandb_mode needs --wandb=PROJECT'),
     (['--wandb='], '--wandb=PROJECT is empty'),
     (['--wandb=x', '--mode=sample'], 'leave it out with --mode=sample'),
     (['--wandb=x'], "pip install 'jaxgen[wandb]'"),

@@ -37,7 +37,7 @@ def saved(system='comvae', **values):
     (saved(loss=[1]), 'config.loss = [1] must be a group of keys: loss.reweighting'),
     (saved(seed='a'), "config.seed = 'a' must be a whole number"),
     (saved(batch_size=float('nan')), 'config.batch_size = nan must be a whole number'),
-    (saved(extra=1), 'config.extra is no key of comvae'),
+    (saved(extra=1), 'config.extra is not a key of comvae'),
     (saved(**{'a.b': 1}), 'a.b'),
     (saved(lock=1), 'lock'),
     (saved('handwriting', data=3), 'config.data = 3 must be a group of keys: data.name'),

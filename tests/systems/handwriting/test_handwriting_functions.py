@@ -30,8 +30,8 @@ def test_a_sheet_that_is_there_stays_and_is_told_of(writer_file, tmp_path, monke
   told = []
   options = {'weights': writer_file, 'warn': told.append}
   assert jaxgen.write_sheet('ab', target, **options) == target
-  assert told == [f'{target} is there already, nothing is written (overwrite=True writes anew)']
-  with pytest.warns(UserNote, match='is there already, nothing is written'):
+  assert told == [f'{target} already exists: nothing was written (overwrite=True replaces it)']
+  with pytest.warns(UserNote, match='already exists: nothing was written'):
     jaxgen.write_sheet('ab', target, weights=writer_file)
   # What cannot be written is refused as where nothing is there.
   with pytest.raises(UserError, match="'az': these weights cannot write z"):

@@ -288,7 +288,7 @@ def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch
     ([given_weights, '--lexicon=words.txt', '--beam=0'], '--lexicon needs --beam'),
     ([given_weights, '--lexicon-weight=1'], 'name one with --lexicon'),
     ([given_weights, '--lexicon=x', '--lexicon-weight=nan'], 'must be 0 or more'),
-    ([given_weights, '--step=7'], '--step is of a trained run'),
+    ([given_weights, '--step=7'], '--step applies to a trained run'),
     ([given_weights, f'--lexicon={tmp_path / "none.txt"}'], 'No such file'),
     ([given_weights, f'--lexicon={empty}'], 'empty.txt: contains no readable word; it is empty'),
     (

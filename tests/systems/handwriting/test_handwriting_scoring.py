@@ -126,8 +126,8 @@ def test_mistakes_are_one_line(weights, tmp_path, capsys):
     (['--columns=text=a'], '--columns applies to sets only: it needs --score'),
     (['--level=word'], '--level applies to sets only'),
     (['--score', '--nbest=2'], '--nbest has no effect with --score'),
-    (['--score', '--columns=text'], "'text' is expected to be some of file=TITLE, text=TITLE"),
-    (['--score', '--columns=texts=a'], 'expected to be some of file=TITLE, text=TITLE'),
+    (['--score', '--columns=text'], "'text' must be one or more of file=TITLE, text=TITLE"),
+    (['--score', '--columns=texts=a'], 'must be one or more of file=TITLE, text=TITLE'),
   ):
     assert cli.main([*given, *options]) in (1, 2), options
     captured = capsys.readouterr()

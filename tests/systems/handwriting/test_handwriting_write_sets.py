@@ -101,8 +101,8 @@ def test_two_commands_do_not_fill_one_folder(write, tmp_path):
 @pytest.mark.parametrize(
   ('more', 'told'),
   [
-    ([], 'the same command to go on'),
-    (['--overwrite'], 'the same command without --overwrite, which begins anew, to go on'),
+    ([], 'the same command to continue'),
+    (['--overwrite'], 'the same command without --overwrite, which starts over, to continue'),
   ],
 )
 def test_a_stopped_command_tells_how_it_goes_on(write, monkeypatch, more, told):

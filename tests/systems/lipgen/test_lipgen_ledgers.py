@@ -262,7 +262,7 @@ def test_without_words_there_is_no_table_of_them(tmp_path, asked, capsys):
 
 def test_where_nothing_is_kept_a_stop_does_not_speak_of_going_on(tmp_path, reads, capsys):
   source = videos(tmp_path / 'in', a='stop')
-  for options, told in ((), 'begins anew'), (('--output', tmp_path / 'out'), 'to go on'):
+  for options, told in ((), 'starts over'), (('--output', tmp_path / 'out'), 'to continue'):
     with pytest.raises(Stopped):
       read(source / 'a.mp4', *options)
     assert told in capsys.readouterr().err

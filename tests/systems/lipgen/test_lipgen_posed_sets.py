@@ -201,8 +201,8 @@ def test_a_table_with_titles_of_ones_own_becomes_one_to_be_judged_by(tmp_path, c
   for columns, error, what in (
     ('clip=Datei,word=Worte', DataError, 'has no column Worte; found: Datei, Wort.*word=TITLE'),
     ('clip=Clip', ConfigError, 'no table with a column Clip'),
-    ('clip', ConfigError, 'expected to be some of clip=TITLE'),
-    ('speaker=Wer', ConfigError, 'expected to be some of clip=TITLE'),
+    ('clip', ConfigError, 'must be one or more of clip=TITLE'),
+    ('speaker=Wer', ConfigError, 'must be one or more of clip=TITLE'),
     ('clip=Datei,word=Datei', ConfigError, 'names a column twice'),
   ):
     with pytest.raises(error, match=what):

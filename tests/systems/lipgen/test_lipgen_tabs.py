@@ -34,7 +34,7 @@ def test_a_clip_is_read_and_shown_as_by_the_function(jobs, tmp_path):
   assert len(words) == 1 and {len(row) for row in rows} == {5}
   told = []
   jaxgen.lipread(clip, crops=True, whole=True, overlay=own, warn=told.append)
-  assert told[-1].startswith(f'{own} is there already')
+  assert told[-1].startswith(f'{own} already exists')
   assert Path(shown).read_bytes() == own.read_bytes()
 
 

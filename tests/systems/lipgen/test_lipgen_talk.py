@@ -352,7 +352,7 @@ def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monk
   with pytest.raises(InterruptedError):
     jaxgen.talk(*asked, **options, output=tmp_path / 'no.mp4', progress=stop)
   assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, 'own.mp4'])
-  with pytest.warns(UserNote, match=r'own\.mp4 is there already, nothing is written'):
+  with pytest.warns(UserNote, match=r'own\.mp4 already exists: nothing was written'):
     assert jaxgen.talk(*asked, **options, output=own) == own
   with pytest.raises(DataError, match='no face found'):
     jaxgen.talk(files / 'wall.png', asked[1], **options, output=tmp_path / 'no.mp4')

@@ -55,14 +55,14 @@ def test_an_exported_file_keeps_its_card_and_is_not_written_over_itself(trained,
   weight_files.save_weights(one, loading.load(trained), {'terms': 'mine'})
   content = one.read_bytes()
   assert cli.main(['export', str(one)]) == 2
-  assert f'{one} would be written over itself' in capsys.readouterr().err
+  assert f'{one} would be overwritten' in capsys.readouterr().err
   assert one.read_bytes() == content
   assert cli.main(['export', str(one), '--output', str(two)]) == 0
   assert weight_files.load_card(two) == {'terms': 'mine'}
   assert cli.main(['export', str(one), f'--output={tmp_path}']) == 2
   assert f'is a folder: name a file, as {tmp_path}/one.safetensors' in capsys.readouterr().err
   assert cli.main(['export', str(one), f'--output={two}/x.safetensors']) == 2
-  assert f'{two} is a file: name a folder in its place' in capsys.readouterr().err
+  assert f'{two} is a file: name a folder instead' in capsys.readouterr().err
   for name, why in (('none', 'train there first (there is no such'), ('file', 'it is a file')):
     (tmp_path / 'file').touch()
     assert cli.main(['export', f'{tmp_path}/{name}']) == 1

@@ -75,7 +75,7 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
   assert not tree(tmp_path / 'no')
   # What is there stays, unless it is asked for anew.
   written.write_bytes(save(tmp_path / 'other.png', smooth(36, 28)).read_bytes())
-  with pytest.warns(UserNote, match='is there already, nothing is written'):
+  with pytest.warns(UserNote, match='already exists: nothing was written'):
     assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == written
   assert np.array_equal(open_(written), smooth(36, 28))
   for wrong, message in (
@@ -451,7 +451,9 @@ def test_the_step_of_a_trained_run_is_taken(upscale, net, weights, tmp_path, mon
   assert asked == [(workdir, 3), (workdir, 'best')]
   for flags in (['--weights', weights], []):
     assert cli.main(['upscale', str(path), '--step=3', *map(str, flags)]) == 2
-    assert '--step is of a trained run: name its folder with --weights' in capsys.readouterr().err
+    assert (
+      '--step applies to a trained run: name its folder with --weights' in capsys.readouterr().err
+    )
 
 
 def test_weights_of_a_wrong_file_are_told_in_one_line(upscale, tmp_path, capsys):
