@@ -159,7 +159,7 @@ MISTAKES = [
   ('model.layers', ('hidden', 'rho'), "[1] = 'rho' is not one of hidden, mu, sigma"),
   ('data.name', 'photo_patches', 'has no training images: it is for evaluation only'),
   ('data.name', 'mnst', 'Did you mean mnist'),
-  ('data.columns.label', '', "is empty: name it, as 'label'"),
+  ('data.columns.label', '', "is empty: name it, e.g. 'label'"),
   ('data.num_threads', -1, 'must be 0 or more'),
   ('data.num_validation', -1, 'must be 0 or more'),
   ('data.resident_limit_mb', 0, 'must be above 0'),

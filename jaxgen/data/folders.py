@@ -99,8 +99,8 @@ def require_room(folder: Path, needed: int, what: str) -> str:
   free = shutil.disk_usage(there).free
   if needed > free:
     raise DataError(
-      f'{what} take {_gigabytes(needed)}, and {folder} has room for {_gigabytes(free)}: set JAXGEN_CACHE to a '
-      'folder with more'
+      f'{what} need {_gigabytes(needed)}, but {folder} has only {_gigabytes(free)} free: set JAXGEN_CACHE to a '
+      'folder with more space'
     )
   return _gigabytes(needed)
 
@@ -135,11 +135,11 @@ def data_folder(name: str, directory: str = '', contents: str = 'its files') -> 
   if folder is not None and folder.is_dir():
     return folder
   given = (
-    f'config.data.dir = {directory!r} is no folder' if directory else 'config.data.dir is empty'
+    f'config.data.dir = {directory!r} is not a folder' if directory else 'config.data.dir is empty'
   )
   if default is None:
     other = f'$JAXGEN_DATA/{name} is not available (JAXGEN_DATA is not set)'
   else:
-    state = '(for an empty config.data.dir) is not looked at' if directory else 'is no folder'
+    state = 'is used only if config.data.dir is empty' if directory else 'is not a folder'
     other = f'$JAXGEN_DATA/{name} = {default} {state}'
-  raise DataError(f'{name}: {given} and {other}: put {contents} into either')
+  raise DataError(f'{name}: {given} and {other}: put {contents} into either one')

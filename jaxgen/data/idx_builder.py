@@ -85,4 +85,4 @@ def load_idx(name: str, folder: str | Path) -> dict[str, Source]:
     builder = open_builder(root / 'idx_images' / name / str(IdxImages.VERSION))
     return {split: open_split(builder, split) for split in ('train', 'test')}
   except DataError as e:
-    raise DataError(f'{root} is damaged, remove it and it is prepared again: {e}') from e
+    raise DataError(f'{root} is damaged: remove it to have it prepared again ({e})') from e

@@ -70,7 +70,7 @@ class Listing(NamedTuple):
         f'{them} to PNG, JPEG or TIFF'
       )
     if self.lost:
-      lines.append(f'links to nothing, or folders that may not be opened: {named(self.lost)}')
+      lines.append(f'broken links, or folders that cannot be opened: {named(self.lost)}')
     return lines
 
 
@@ -188,7 +188,7 @@ def check_folder_name(option: str, folder: Path) -> None:
   """
   if has_image_suffix(folder) and not folder.is_dir():
     raise ConfigError(
-      f'{option}={folder} names a folder, and this is the name of an image: leave {folder.suffix} out'
+      f'{option}={folder} must name a folder, but this is the name of an image: leave out {folder.suffix}'
     )
 
 

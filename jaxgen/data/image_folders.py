@@ -133,7 +133,7 @@ def open_folder(folder: Path, rule: Rule, warn: Callable[[str], None]) -> Folder
     warn(f'{folder}: left out {len(bad)} of {of}: {named(bad, mark="; ")}')
   if not good:
     raise DataError(
-      f'{folder} holds no readable image ({", ".join(SUFFIXES)}; {counted(len(paths), "file")} tried)'
+      f'{folder} has no readable image ({", ".join(SUFFIXES)}; {counted(len(paths), "file")} tried)'
     )
   source = FolderSource(good, rule)
   if rule.resize == 'none':

@@ -74,7 +74,7 @@ def imresize(
   elif size is not None and scale is None:
     scales = (size[0] / height, size[1] / width)
   else:
-    raise ValueError('give either scale or size')
+    raise ValueError('pass either scale or size')
   if min(size) < 1:
     raise ValueError(f'cannot resize {height} x {width} to {size[0]} x {size[1]}')
   for axis in sorted((0, 1), key=lambda i: scales[i]):

@@ -28,8 +28,8 @@ def image_set(training: bool) -> Rule:
 LABELLED = {
   'data.name': image_set(training=True),
   'data.dir': place("the folder with the set's files, or empty for $JAXGEN_DATA/<name>"),
-  'data.columns.image': text("a set's column of images", if_empty="name it, as 'image'"),
-  'data.columns.label': text("a set's column of labels", if_empty="name it, as 'label'"),
+  'data.columns.image': text('the name of the image column', if_empty="name it, e.g. 'image'"),
+  'data.columns.label': text('the name of the label column', if_empty="name it, e.g. 'label'"),
 }
 # For systems whose training data is resident on the device or streamed.
 PLACEMENT = {

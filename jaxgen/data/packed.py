@@ -82,7 +82,7 @@ def _open(root: Path) -> tuple[Packed, list[str]]:
     ends = np.cumsum(sizes.prod(1))
     pixels = np.memmap(root / _PIXELS, np.uint8, 'r')
     if len(pixels) != ends[-1]:
-      raise ValueError(f'{len(pixels)} pixels, {ends[-1]} expected')
+      raise ValueError(f'expected {ends[-1]} pixels, got {len(pixels)}')
   return Packed(pixels, ends - sizes.prod(1), sizes[:, 0], sizes[:, 1]), table['left_out']
 
 
@@ -107,7 +107,7 @@ def _prepare(
           sizes.append(image.shape)
     if not sizes:
       raise DataError(
-        f'no image of {counted(len(paths), "file")} can be used: {"; ".join(left_out[:5])}'
+        f'no usable image in {counted(len(paths), "file")}: {"; ".join(left_out[:5])}'
       )
     (folder / _INDEX).write_text(json.dumps({'sizes': sizes, 'left_out': left_out}))
 

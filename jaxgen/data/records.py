@@ -189,7 +189,9 @@ def open_split(builder: Any, split: str, columns: dict[str, str] | None = None) 
       )
     read = make_reader(features[column])
     if read is None:
-      raise DataError(f'{name}: expected column {column!r} to be {expected}: {features[column]}')
+      raise DataError(
+        f'{name}: expected column {column!r} to be {expected}, got {features[column]}'
+      )
     readers[key] = read
   try:
     return RecordSource(_open(builder, split), columns, readers, name)

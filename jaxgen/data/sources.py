@@ -43,7 +43,7 @@ def check_name(name: str) -> None:
   if name.startswith(_TFDS) and _TFDS_NAME.fullmatch(name.removeprefix(_TFDS)):
     return
   near = near_matches(name, (*_BUNDLED, *IDX_SETS))
-  raise ConfigError(f'unknown data set {name!r}.{near} Known are {", ".join(known_names())}.')
+  raise ConfigError(f'unknown data set {name!r}.{near} Known: {", ".join(known_names())}.')
 
 
 def load_images(
@@ -276,7 +276,7 @@ def _tfds(name: str, directory: str, columns: dict[str, str]) -> dict[str, Sourc
   missing = [split for split in ('train', 'test') if split not in builder.info.splits]
   if missing:
     raise DataError(
-      f'{_TFDS}{name}: {folder} has no split {" nor ".join(missing)}; it has '
+      f'{_TFDS}{name}: {folder} has no split {" or ".join(missing)}; it has '
       f'{", ".join(builder.info.splits) or "none"}'
     )
   return {split: open_split(builder, split, columns) for split in ('train', 'test')}

@@ -159,7 +159,7 @@ class Jobs:
     """
     job = getattr(self._here, 'job', None)
     if job is None:
-      raise RuntimeError('files are made by jobs')
+      raise RuntimeError('files can be created only within a job')
     folder = job.folder / uuid.uuid4().hex
     folder.mkdir(parents=True)
     return folder
@@ -179,8 +179,8 @@ def told(error: Exception, folder: Path) -> str:
   elif isinstance(error, MemoryError):
     words = 'out of memory'
   else:
-    logging.error('the page could not do what was asked', exc_info=error)
-    words = f'{type(error).__name__}: the terminal of jaxgen demo shows where it was raised'
+    logging.error('a request of the page failed', exc_info=error)
+    words = f'{type(error).__name__}: see the terminal of jaxgen demo for the traceback'
   return named_short(words, folder)
 
 

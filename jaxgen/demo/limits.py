@@ -10,10 +10,10 @@ MAX_FILE_MB = 64
 # Maximum number of queued jobs, of all users together.
 MAX_WAITING = 64
 TOO_LARGE = (
-  f'%s is larger than {MAX_FILE_MB} MB, the most that this page takes: make it smaller, or give it to the '
+  f'%s is larger than {MAX_FILE_MB} MB, the limit of this page: make it smaller, or use the '
   'command of this tab in a terminal'
 )
-FULL = f'{MAX_WAITING} jobs wait already, the most that this page keeps: try again when some of them are done'
+FULL = f'{MAX_WAITING} jobs are waiting already, the limit of this page: try again when some of them are done'
 # Gradio's page puts `HTTP 413:` before the server's message about an upload, but not before an error raised
 # while the response is read.
 _CHECK = """<script>{

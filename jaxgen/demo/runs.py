@@ -25,8 +25,6 @@ def open_runs(paths: Sequence[Path], tabs: Iterable[Tab]) -> dict[str, Trained]:
   for path, name in zip(paths, names, strict=True):
     trained = load(path)
     if (system := trained.config.get('system')) not in taken:
-      raise ConfigError(
-        f'--run {path}: a {system}, which no tab takes, only {", ".join(sorted(taken))}'
-      )
+      raise ConfigError(f'--run {path}: no tab takes a {system}, only {", ".join(sorted(taken))}')
     runs[name if names.count(name) == 1 else str(path)] = trained
   return runs

@@ -66,7 +66,7 @@ class _Policy:
 
   async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
     if scope['type'] != 'lifespan' and not _is_own(Headers(scope=scope)):
-      await PlainTextResponse('not from elsewhere', 403)(scope, receive, send)
+      await PlainTextResponse('requests from other sites are refused', 403)(scope, receive, send)
       return
 
     async def sent(message: Any) -> None:
@@ -138,7 +138,8 @@ def _kept_inside(folder: Path) -> Iterator[None]:
 async def _refuse(url: str, cache_dir: str) -> str:
   del cache_dir
   raise gr.Error(
-    f'{url} is elsewhere, and this page fetches nothing: give a file', print_exception=False
+    f'{url} is a remote file, and this page downloads nothing: upload it instead',
+    print_exception=False,
   )
 
 
@@ -239,7 +240,7 @@ def _running(
     while not server.started:
       thread.join(timeout=0.01)
       if not thread.is_alive():
-        raise UserError('the server of the page does not start')
+        raise UserError('the server of the page did not start')
     yield
   finally:
     jobs.stop_all()

@@ -70,7 +70,7 @@ def whole(value: float | None, what: str) -> int:
   """
   given = required(value, what)
   if given != int(given):
-    raise UserError(f'{what} {given} is no whole number')
+    raise UserError(f'{what} {given} is not a whole number')
   return int(given)
 
 
@@ -127,7 +127,7 @@ class Page:
     if name in (None, '', SHIPPED):
       return None
     if name not in self._runs:
-      raise UserError(f'{name} is no run of this page: name it with --run')
+      raise UserError(f'{name} is not a run of this page: add it with --run')
     return self._runs[name]
 
   def picture(self, label: str) -> gr.Image:

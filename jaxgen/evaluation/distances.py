@@ -25,7 +25,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
   for name, features in (('first', x), ('second', y)):
     if len(features) <= features.shape[1]:
       raise ValueError(
-        f'the Frechet distance of {features.shape[1]} features needs more than so many examples; '
+        f'the Frechet distance of {features.shape[1]} features needs more examples than features; '
         f'the {name} set has {len(features)}'
       )
   return frechet_distance_of_moments(

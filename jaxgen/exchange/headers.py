@@ -41,9 +41,7 @@ def read_about(path: Path) -> About:
   """
   path = located(path)
   if path.is_dir():
-    raise CheckpointError(
-      f'{path} is a folder: name a safetensors file, as jaxgen export writes it'
-    )
+    raise CheckpointError(f'{path} is a folder: name a safetensors file written by jaxgen export')
   if not path.is_file():
     raise CheckpointError(f'{path}: no such file')
   try:
@@ -53,8 +51,8 @@ def read_about(path: Path) -> About:
     raise CheckpointError(f'{path} is damaged, or not a safetensors file: {error}') from error
   if KEY not in header:
     raise CheckpointError(
-      f'{path} has no config of jaxgen in its header: write it with jaxgen export, or bring '
-      'PyTorch weights over with jaxgen import-torch'
+      f'{path} has no jaxgen config in its header: write it with jaxgen export, or convert '
+      'PyTorch weights with jaxgen import-torch'
     )
   card = {key: text for key, text in header.items() if key != KEY}
   try:

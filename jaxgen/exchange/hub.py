@@ -58,12 +58,12 @@ def parse(text: str | Path) -> Name:
   found = _NAME.fullmatch(str(text))
   if found is None or '..' in re.split('[/@]', str(text)):
     raise ConfigError(
-      f'{text} names no weights on the Hugging Face Hub: write hf://OWNER/NAME, or '
+      f'{text} does not name weights on the Hugging Face Hub: write hf://OWNER/NAME, or '
       'hf://OWNER/NAME@REVISION/FILE'
     )
   name = Name(found['repository'], found['revision'] or '', found['file'] or FILE)
   if not name.file.endswith(SUFFIX):
-    raise ConfigError(f'{text}: {name.file} is no {SUFFIX} file, and no other kind is read')
+    raise ConfigError(f'{text}: {name.file} is not a {SUFFIX} file, and no other kind is read')
   return name
 
 
@@ -110,12 +110,12 @@ def fetched(name: Name) -> Path:
     why = f'there is no {page}, or it is private: check the name, or log in with hf auth login'
     raise CheckpointError(f'{name}: {why}') from error
   except errors.LocalEntryNotFoundError as error:
-    why = (
-      'the hub cannot be reached, and nothing of this name was kept: try again with a connection'
-    )
+    why = 'the hub cannot be reached, and no downloaded copy was found: try again when online'
     raise CheckpointError(f'{name}: {why}') from error
   except errors.EntryNotFoundError as error:
-    why = f'{page} has no {name.file}: name a file of it, as hf://{name.repository}/FILE{SUFFIX}'
+    why = (
+      f'{page} has no {name.file}: name one of its files, as hf://{name.repository}/FILE{SUFFIX}'
+    )
     raise CheckpointError(f'{name}: {why}') from error
   except Exception as error:  # of connections, disks and names, of many types
     raise CheckpointError(f'{name} cannot be fetched: {first_line(error)}') from error

@@ -65,7 +65,7 @@ def write(
     files.write_bytes(made / 'README.md', text.encode())
   told = [] if front.get('license') else ['no licence is known: name one in README.md']
   if results and not (figures or front):
-    told.append(f'no evaluation of step {trained.step:,} is there: jaxgen evaluate makes one')
+    told.append(f'step {trained.step:,} has not been evaluated: run jaxgen evaluate')
   return told
 
 

@@ -79,10 +79,10 @@ def model_of(weights: Weights, shipped: Callable[[], Path], systems: tuple[str, 
   else:
     path = shipped() if weights is None else located(weights)
     if path.is_dir():
-      raise CheckpointError(f"{path} is a folder: give jaxgen.load('{path}') in its place")
+      raise CheckpointError(f"{path} is a folder: pass jaxgen.load('{path}') instead")
     trained, name = load_kept(path), f'weights {path}'
   if (system := trained.config.get('system')) not in systems:
-    raise ConfigError(f'{name}: a {system} is no {" and no ".join(systems)}')
+    raise ConfigError(f'{name}: expected a {" or ".join(systems)} model, got a {system}')
   return trained
 
 

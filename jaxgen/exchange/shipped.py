@@ -24,9 +24,9 @@ def shipped(name: str, what: str, option: str = '--weights') -> Path:
   """
   path = WEIGHTS / f'{name}.safetensors'
   if not path.is_file():
-    by = f', with {option}' if option else ''
+    by = f' with {option}' if option else ''
     raise ConfigError(
-      f'no {what} comes with this version: name a trained run, or a file of jaxgen export{by}'
+      f'this version ships no {what}: name a trained run or a file from jaxgen export{by}'
     )
   return path
 

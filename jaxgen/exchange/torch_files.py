@@ -76,7 +76,7 @@ class _Tensor(NamedTuple):
     steps = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
     sizes = (self.offset, *self.shape, *self.strides)
     if min(sizes) < 0 or (0 not in self.shape and self.offset + sum(steps) >= len(flat)):
-      raise DataError('a tensor lies outside its values')
+      raise DataError('a tensor exceeds its stored values')
     strides = [s * flat.itemsize for s in self.strides]
     view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides)
     return np.array(view)
@@ -111,7 +111,7 @@ class _Unpickler(pickle.Unpickler):
   def persistent_load(self, pid: Any) -> _Storage:
     kind, dtype, key, _, size, *view = pid
     if kind != 'storage' or any(v is not None for v in view):
-      raise DataError('holds values of a kind that is not read: save it with a newer PyTorch')
+      raise DataError('holds values of an unsupported kind: save it with a newer PyTorch')
     return _Storage(str(key), dtype, int(size))
 
 
@@ -124,11 +124,11 @@ def _zipped(path: Path) -> tuple[Any, dict[str, bytes]]:
     names = archive.namelist()
     index = next((name for name in names if name.endswith('/data.pkl')), None)
     if index is None:
-      raise DataError('a zip file, but not one of torch.save')
+      raise DataError('a zip file, but not written by torch.save')
     folder = index.removesuffix('data.pkl')
     order = f'{folder}byteorder'
     if order in names and archive.read(order).strip() != b'little':
-      raise DataError('written on a machine with another order of bytes')
+      raise DataError('written on a machine with another byte order')
     state = _Unpickler(io.BytesIO(archive.read(index))).load()
     start = f'{folder}data/'
     return state, {n.removeprefix(start): archive.read(n) for n in names if n.startswith(start)}

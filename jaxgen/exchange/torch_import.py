@@ -27,9 +27,9 @@ def run(system: str, file: Path, workdir: Path, **options: Any) -> Path:
   """
   module = configs.system_named(system)
   if not hasattr(module, 'from_torch'):
-    raise ConfigError(f'{system} has no published PyTorch weights that could be imported')
+    raise ConfigError(f'{system} has no published PyTorch weights to import')
   if (workdir / 'config.json').exists():
-    raise ConfigError(f'--workdir={workdir} holds a run already: use a new folder')
+    raise ConfigError(f'--workdir={workdir} already holds a run: use a new folder')
   state = torch_files.load(file)
   try:
     trained = module.from_torch(state, **options)

@@ -32,7 +32,7 @@ def arrays(state: Mapping[str, Any], wrapper: str = 'state_dict') -> dict[str, n
     try:
       if hasattr(x, 'detach'):
         if x.is_complex():
-          raise DataError(f'{name} is of complex numbers')
+          raise DataError(f'{name} holds complex numbers')
         x = x.detach().float()  # numpy has no bfloat16
       array = np.array(x, np.float32)
     except (TypeError, ValueError, RuntimeError) as error:  # also sparse and quantised ones

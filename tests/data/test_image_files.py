@@ -52,7 +52,7 @@ def test_pictures_of_other_formats_and_lost_links_are_told_by_name(tmp_path):
   assert names(tmp_path, found.others) == ['.e.heic', 'f.txt']
   assert found.told == [
     '3 files that cannot be read: 2 .heic, 1 .jxl; convert them to PNG, JPEG or TIFF',
-    f'links to nothing, or folders that may not be opened: {tmp_path}/gone.png, {tmp_path}/self',
+    f'broken links, or folders that cannot be opened: {tmp_path}/gone.png, {tmp_path}/self',
   ]
 
 

@@ -135,7 +135,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
 def test_no_usable_file_and_a_damaged_buffer_are_told(tmp_path, monkeypatch):
   monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
   paths = write(tmp_path)
-  with pytest.raises(DataError, match=r'no image of 1 file can be used: left out: .*1\.png: bad'):
+  with pytest.raises(DataError, match=r'no usable image in 1 file: left out: .*1\.png: bad'):
     prepared(paths[1:2], decode, {})
   prepared(paths, decode, {})
   (folder,) = (tmp_path / 'cache' / 'packed').iterdir()

@@ -45,7 +45,7 @@ def test_names():
   with pytest.raises(ConfigError, match=r"unknown data set 'minst'\. Did you mean mnist"):
     check_name('minst')
   for name in ('tfds:', 'tfds:../x', '?', ''):
-    with pytest.raises(ConfigError, match='Known are digits, '):
+    with pytest.raises(ConfigError, match='Known: digits, '):
       check_name(name)
   with pytest.raises(ConfigError, match='unknown data set'):
     load_images('imagenet')

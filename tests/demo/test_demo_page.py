@@ -236,7 +236,7 @@ def test_a_run_that_no_tab_can_use_is_told_before_the_page_opens(tmp_path):
   taken = {system for tab in find_tabs() for system in (tab.system, *tab.systems)}
   assert set(SYSTEMS) - taken == {'mmgan_classifier'}
   tabs = [Tab('Film', 'lipgen', _broken, '')]
-  own, said = apply.shipped_weights(2), 'a srsenet, which no tab takes, only lipgen'
+  own, said = apply.shipped_weights(2), 'no tab takes a srsenet, only lipgen'
   with pytest.raises(ConfigError, match=said), serving(0, [own], tabs):
     pass
 

@@ -48,7 +48,7 @@ def test_frechet_distance_is_a_symmetric_distance_and_survives_a_dead_feature():
 
 
 def test_too_few_examples_for_a_covariance_are_refused():
-  with pytest.raises(ValueError, match='12 features needs more than so many examples; the second'):
+  with pytest.raises(ValueError, match='12 features needs more examples than features; the second'):
     frechet_distance(RNG.normal(size=(50, 12)), RNG.normal(size=(12, 12)))
 
 

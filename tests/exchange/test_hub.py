@@ -71,10 +71,10 @@ def test_a_name_says_repository_revision_and_file(text, name):
 @pytest.mark.parametrize(
   ('text', 'why'),
   [
-    ('hf://a', 'names no weights on the Hugging Face Hub: write hf://OWNER/NAME'),
+    ('hf://a', 'does not name weights on the Hugging Face Hub: write hf://OWNER/NAME'),
     ('hf://a/b/../c.safetensors', 'names no weights'),
     ('hf://a/..', 'names no weights'),
-    ('hf://a/b/c.bin', 'c.bin is no .safetensors file'),
+    ('hf://a/b/c.bin', 'c.bin is not a .safetensors file'),
   ],
 )
 def test_a_name_that_is_none_is_refused_before_anything_is_asked_for(text, why, asked):

@@ -73,5 +73,5 @@ def test_the_function_writes_what_the_command_writes(write, writer, writer_file,
     jaxgen.write_sheet(['ab', 'az'], 'x.png', weights=writer_file)
   with pytest.raises(UserError, match="'az': these weights cannot write z"):
     jaxgen.write('az', weights=writer)
-  with pytest.raises(ConfigError, match='a comvae is no handwriting'):
+  with pytest.raises(ConfigError, match='expected a handwriting model, got a comvae'):
     jaxgen.write('ab', weights=writer._replace(config=comvae()))

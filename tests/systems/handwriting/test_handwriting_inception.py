@@ -177,5 +177,5 @@ def test_a_missing_file_and_another_zip_are_named(tmp_path):
   path = tmp_path / 'other.zip'
   with zipfile.ZipFile(path, 'w') as archive:
     archive.writestr('a.txt', 'a')
-  with pytest.raises(DataError, match=r'other\.zip: a zip file, but not one of torch\.save'):
+  with pytest.raises(DataError, match=r'other\.zip: a zip file, but not written by torch\.save'):
     inception.load(path)

@@ -278,7 +278,7 @@ def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch
   with pytest.raises(ConfigError, match='not finite: it reads nothing'):
     jaxgen.read(first, weights=not_finite)
   for options, told in (
-    ([], 'no reader comes with this version'),
+    ([], 'this version ships no reader'),
     ([f'--weights={tmp_path / "nothing"}'], 'no such file or folder'),
     ([f'--weights={other}'], 'is a run of comvae, which cannot read'),
     ([f'--weights={not_finite}'], 'broken.safetensors has weights that are not finite'),

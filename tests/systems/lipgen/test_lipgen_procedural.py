@@ -250,8 +250,8 @@ def test_clips_that_the_disk_has_no_room_for_are_not_begun(cache, monkeypatch):
   with pytest.raises(DataError) as told:
     speak(['about'], 400_000, pixels=96)
   assert str(told.value) == (
-    f'400,000 clips of 96 x 96 pixels take 106.9 GB, and {cache} has room for 1.0 GB: set JAXGEN_CACHE to a '
-    'folder with more'
+    f'400,000 clips of 96 x 96 pixels need 106.9 GB, but {cache} has only 1.0 GB free: set JAXGEN_CACHE to a '
+    'folder with more space'
   )
   assert not cache.exists()
 

@@ -298,7 +298,8 @@ def test_lrw_that_the_disk_has_no_room_for_is_not_begun(tmp_path, own_cache, mon
       opened()
   cache = tmp_path / 'cache'
   assert str(told.value) == (
-    f'3 clips of 29 frames take 0.8 MB, and {cache} has room for 0.5 MB: set JAXGEN_CACHE to a folder with more'
+    f'3 clips of 29 frames need 0.8 MB, but {cache} has only 0.5 MB free: set '
+    'JAXGEN_CACHE to a folder with more space'
   )
   assert not list(cache.rglob('frames.u8'))
   opened()

@@ -148,7 +148,7 @@ def test_pictures_that_cannot_be_read_are_told_by_kind(upscale, tmp_path, capsys
 def test_an_output_that_is_named_as_an_image_is_refused(upscale, tmp_path, capsys):
   path = save(tmp_path / 'a.png', smooth(6, 5))
   assert upscale(path, '--output', tmp_path / 'b.PNG') == 2
-  assert 'b.PNG names a folder, and this is the name of an image' in capsys.readouterr().err
+  assert 'b.PNG must name a folder, but this is the name of an image' in capsys.readouterr().err
   assert tree(tmp_path) == ['a.png']
   (tmp_path / 'c.png').mkdir()
   assert upscale(path, '--output', tmp_path / 'c.png') == 0

@@ -60,7 +60,7 @@ def test_an_exported_file_keeps_its_card_and_is_not_written_over_itself(trained,
   assert cli.main(['export', str(one), '--output', str(two)]) == 0
   assert weight_files.load_card(two) == {'terms': 'mine'}
   assert cli.main(['export', str(one), f'--output={tmp_path}']) == 2
-  assert f'is a folder: name a file, as {tmp_path}/one.safetensors' in capsys.readouterr().err
+  assert f'is a folder: name a file, e.g. {tmp_path}/one.safetensors' in capsys.readouterr().err
   assert cli.main(['export', str(one), f'--output={two}/x.safetensors']) == 2
   assert f'{two} is a file: name a folder instead' in capsys.readouterr().err
   for name, why in (('none', 'train there first (there is no such'), ('file', 'it is a file')):
@@ -137,7 +137,7 @@ def test_safetensors_of_another_program_and_none_at_all_are_told(tmp_path):
   from safetensors.numpy import save_file
 
   save_file({'x': np.zeros(3)}, tmp_path / 'x.safetensors')
-  with pytest.raises(CheckpointError, match='no config of jaxgen in its header'):
+  with pytest.raises(CheckpointError, match='no jaxgen config in its header'):
     loading.load(tmp_path / 'x.safetensors')
   with pytest.raises(CheckpointError, match='no such file'):
     loading.load(tmp_path / 'none.safetensors')

@@ -187,7 +187,7 @@ def test_import_torch_makes_a_folder_that_loads(capsys, imported):
 def test_import_torch_overwrites_no_run(imported, tmp_path, capsys):
   before = (imported / 'weights.safetensors').read_bytes()
   assert import_torch(tmp_path / 'published.pth', imported) == 2
-  assert 'holds a run already' in capsys.readouterr().err
+  assert 'already holds a run' in capsys.readouterr().err
   assert (imported / 'weights.safetensors').read_bytes() == before
 
 

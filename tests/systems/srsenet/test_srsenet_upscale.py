@@ -89,11 +89,11 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
   for wrong, message in (
     ({'tiling': 'none'}, '--tiling none: choose from auto, whole, exact, sampled'),
     ({'quality': 0}, '--quality from 1 to 100'),
-    ({'output': tmp_path / 'a.jpg'}, 'names a folder, and this is the name of an image'),
+    ({'output': tmp_path / 'a.jpg'}, 'must name a folder, but this is the name of an image'),
   ):
     with pytest.raises(ConfigError, match=message):
       jaxgen.upscale(path, **{**options, **wrong})
-  with pytest.raises(CheckpointError, match=r'is a folder: give jaxgen.load'):
+  with pytest.raises(CheckpointError, match=r'is a folder: pass jaxgen.load'):
     jaxgen.upscale(array, weights=tmp_path)
   with pytest.raises(ConfigError, match='--tiling tiled: choose from auto, whole'):
     jaxgen.upscale(array, tiling='tiled')
