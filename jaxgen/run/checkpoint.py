@@ -120,8 +120,8 @@ class Checkpoints:
     if step in self._manager.all_steps():
       if step not in self._own:
         raise CheckpointError(
-          f'{self.folder} has a checkpoint of step {step} already that this training neither wrote nor '
-          'restored: another one writes there, or an older one did. Use another --workdir, or move it away'
+          f'{self.folder} already has a checkpoint of step {step} that this training neither wrote nor '
+          'restored: another training writes there, or an older one did. Use another --workdir, or move it away'
         )
       if metrics is not None and self._manager.metrics(step) is None:
         self._add_metrics(step, metrics)

@@ -90,7 +90,7 @@ def process_rows(devices: Devices, batch_size: int, key: str = 'batch_size') -> 
   if batch_size % devices.size:
     fits = math.ceil(batch_size / devices.size) * devices.size
     raise ConfigError(
-      f'config.{key} = {batch_size} cannot be split evenly over {devices.size} devices, as {fits} can'
+      f'config.{key} = {batch_size} cannot be split evenly over {devices.size} devices: {fits} can'
     )
   n = batch_size // jax.process_count()
   return slice(jax.process_index() * n, (jax.process_index() + 1) * n)

@@ -65,7 +65,7 @@ def first_bad(
 
 def missing_metric(name: str, values: dict[str, float]) -> ConfigError:
   """The error for a best or stop metric that the evaluation does not report."""
-  return ConfigError(f'there is no evaluation metric {name!r}; there are {", ".join(values)}')
+  return ConfigError(f'unknown evaluation metric {name!r}; known: {", ".join(values)}')
 
 
 def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
@@ -109,9 +109,7 @@ def investigate(job: Job, call_start: int, num_steps: int, seen: Bad) -> None:
       },
     )
   checkpoint.save_pytree(folder / 'state', dev.to_global(job.devices, before))
-  found = (
-    '' if came_again else ', and was finite when these steps were repeated: a device at fault?'
-  )
+  found = '' if came_again else ', but was finite when these steps were repeated (a faulty device?)'
   raise NonFiniteError(
     f'{bad.name} is not finite at step {bad.step}{found}; the batch and the state before it are in {folder}; '
     f'{kept}'

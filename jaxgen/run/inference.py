@@ -89,7 +89,7 @@ def sample(
     )
     if not paths and processes.is_first_process():
       opened.reporter.say(
-        f'nothing drawn: all pictures of {trained.config.system} need data, and are drawn as a training ends'
+        f'nothing drawn: all pictures of {trained.config.system} need data and are drawn when training ends'
       )
     results.say_paths(opened.reporter, paths)
     return paths
@@ -106,7 +106,7 @@ def with_overrides(workdir: Path, assignments: Iterable[str]) -> ConfigDict | No
     key, equals, value = text.partition('=')
     key = key.removeprefix('--').removeprefix('config.')
     if not equals:
-      raise ConfigError(f'{text!r} is not KEY=VALUE, as eval.batch_size=64')
+      raise ConfigError(f'{text!r} is not KEY=VALUE, e.g. eval.batch_size=64')
     values[key] = value
   if not values:
     return None
@@ -143,7 +143,7 @@ def with_given(
 def _stoppable(reporter: Reporter | None) -> Iterator[tuple[Reporter, StopSignals]]:
   """Context in which a stop signal ends the evaluation of a trained run, with a message to the user."""
   reporter = reporter or Reporter(quiet=not processes.is_first_process())
-  with StopSignals('ending, and nothing is written') as signals:
+  with StopSignals('ending without writing anything') as signals:
     try:
       yield reporter, signals
     except Stopped as stop:

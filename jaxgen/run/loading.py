@@ -40,7 +40,7 @@ def load(workdir: str | Path, step: Step = None) -> Trained:
   if path is not None:
     trained = weight_files.load_weights(path)
     if step not in (None, trained.step):
-      raise CheckpointError(f'{path} is of step {trained.step}, not {step}')
+      raise CheckpointError(f'{path} holds step {trained.step}, not {step}')
     return trained._replace(source=located(Path(workdir)).absolute())
 
   def read(folder: Path, step: int) -> Trained:
@@ -92,7 +92,7 @@ def best_step(workdir: Path, config: ConfigDict) -> tuple[int, float]:
   name = config.checkpoint.best
   if not name:
     raise CheckpointError(
-      f'{workdir} keeps no best checkpoint: config.checkpoint.best was empty in its training'
+      f'{workdir} keeps no best checkpoint: config.checkpoint.best was empty during training'
     )
   found: dict[int, float] = {}
   for step in saved_steps(workdir):

@@ -73,7 +73,7 @@ class MetricsLog:
           self._events.close()
       self._events, self._has_events = None, False
       logging.warning(
-        'TensorBoard gets nothing more of this run, %s cannot be written: %s; metrics.jsonl goes on',
+        'TensorBoard logging of this run stops, %s cannot be written: %s; metrics.jsonl continues',
         self._folder,
         error.strerror or error,
       )

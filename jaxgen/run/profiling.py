@@ -44,7 +44,7 @@ class Profile:
     if self._began is not None and processes.is_first_process():
       jax.profiler.stop_trace()
     if self._began is None or step == self._began:
-      self._say('no step was traced: the training ended with its first line of the log')
+      self._say('no step was traced: training ended at its first log line')
     else:
       self._say(
         f'wrote a trace of steps {self._began + 1} to {step} to {self._folder}: to see it, pip install xprof '

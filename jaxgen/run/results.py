@@ -41,7 +41,7 @@ def evaluated_step(workdir: Path) -> int | None:
   try:
     return int(json.loads(path.read_text())['step']) if path.is_file() else None
   except (ValueError, KeyError, TypeError):
-    logging.warning('%s is damaged and will be written anew', path)
+    logging.warning('%s is damaged and will be rewritten', path)
     return None
 
 

@@ -39,7 +39,7 @@ def check_platforms() -> None:
     found = ', '.join(sorted({device.platform for device in jax.devices()}))
     raise UserError(
       f'JAX_PLATFORMS={wanted}: JAX finds no such device here, only {found}. Set '
-      f'JAX_PLATFORMS={found} or unset it, or install what JAX needs for {wanted}, as '
+      f'JAX_PLATFORMS={found} or unset it, or install what JAX needs for {wanted}, e.g. '
       "'jaxgen[cuda]' or 'jaxgen[tpu]'"
     ) from error
 
@@ -80,4 +80,4 @@ def initialize(
     else:
       jax.distributed.initialize(coordinator, num_processes, process_id)
   except (RuntimeError, ValueError) as error:
-    raise UserError(f'the processes could not be joined: {error}') from error
+    raise UserError(f'the processes could not connect: {error}') from error

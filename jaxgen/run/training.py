@@ -65,7 +65,7 @@ def train(
     except Stopped as stop:
       saved = loading.saved_steps(workdir)
       kept = f'step {saved[-1]} is saved' if saved else 'nothing is saved yet'
-      reporter.say(f'stopped by {stop}; {kept}. To go on: {resume_command or "run again"}')
+      reporter.say(f'stopped by {stop}; {kept}. To continue: {resume_command or "run again"}')
       raise
 
 
@@ -105,7 +105,7 @@ def trained_asset(
 def _check_shared(workdir: Path) -> None:
   """Raises UserError if this process does not see what the first one created in the cache."""
   if not workdir.is_dir():
-    raise UserError(f'{workdir} is not there: the processes of a job must share $JAXGEN_CACHE')
+    raise UserError(f'{workdir} does not exist: the processes of a job must share $JAXGEN_CACHE')
 
 
 def _train(
@@ -212,12 +212,12 @@ def _is_finished(job: Job, step: int) -> bool:
 def _say_finished(job: Job, step: int) -> None:
   """Tells the user what they can do with a finished run."""
   config = job.config
-  more = '' if _depends_on_num_steps(config) else 'Raise config.num_steps to go on. '
+  more = '' if _depends_on_num_steps(config) else 'Raise config.num_steps to continue. '
   if step < config.num_steps:
-    more = f'It stopped early: {_ended(job, step)}. Raise config.stop.patience to go on. '
+    more = f'It stopped early: {_ended(job, step)}. Raise config.stop.patience to continue. '
   job.reporter.say(
     f'{job.workdir} is finished at step {step}: nothing to do. '
-    f'{more}There are --mode=evaluate and --mode=sample.'
+    f'{more}Use --mode=evaluate or --mode=sample.'
   )
 
 
@@ -238,12 +238,12 @@ def _start(job: Job, resuming: bool) -> tuple[TrainState, int]:
     job.reporter.say(
       f'{config.system}: {counted(count, "parameter")}, batch {config.batch_size} on '
       f'{counted(job.devices.size, "device")} by {config.parallel}, '
-      f'{counted(config.steps_per_call, "step")} a call'
+      f'{counted(config.steps_per_call, "step")} per call'
     )
     return state, 0
   step = int(state.step)
   if step % config.steps_per_call:
-    raise UserError(f'step {step} is no multiple of config.steps_per_call: the run is damaged')
+    raise UserError(f'step {step} is not a multiple of config.steps_per_call: the run is damaged')
   if not _is_finished(job, step):
     job.reporter.say(f'resumed {job.workdir} at step {step} ({time.monotonic() - began:.1f} s)')
   return state, step
@@ -259,7 +259,7 @@ def _finish(job: Job, state: TrainState, step: int) -> None:
   figures = results.write_evaluation(job.workdir, figures, step, job.data.facts, job.reporter)
   results.mark_finished(job.workdir, step)
   if left_out:
-    job.reporter.say(f'the figures that take longer: jaxgen evaluate {job.workdir}')
+    job.reporter.say(f'for the slower metrics: jaxgen evaluate {job.workdir}')
   paths = results.draw(job.workdir, job.task, variables, job.data, job.tools, step)
   if job.wandb:
     job.wandb.evaluation(figures)
@@ -268,5 +268,5 @@ def _finish(job: Job, state: TrainState, step: int) -> None:
   best = job.checkpoints.best()
   if best:
     job.reporter.say(
-      f'best by {job.config.checkpoint.best}: step {best[0]} ({best[1]:.4g}); --step=best names it'
+      f'best by {job.config.checkpoint.best}: step {best[0]} ({best[1]:.4g}); --step=best selects it'
     )

@@ -73,7 +73,7 @@ class WandbLog:
     except Exception as error:  # W&B's own types, and those of its transport
       self._end()
       raise UserError(
-        f'--wandb={wanted.project}: W&B does not start: {first_line(error)}'
+        f'--wandb={wanted.project}: W&B did not start: {first_line(error)}'
       ) from error
     self._run.define_metric('*', step_metric='step')
 

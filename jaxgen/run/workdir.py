@@ -62,14 +62,14 @@ def saved_config(workdir: Path) -> ConfigDict | None:
     if not loading.saved_steps(workdir):
       return None
     step, config, _ = loading.read_items(workdir)
-    logging.warning('%s is gone: going by the config of checkpoint %d', path, step)
+    logging.warning('%s is missing: using the config of checkpoint %d', path, step)
     return config
   try:
     return saved_configs.from_saved(json.loads(path.read_text()))
   except (ValueError, ConfigError) as error:
     raise CheckpointError(
       f'{path} is damaged or of another version of jaxgen ({error}): restore it, use another --workdir, '
-      'or remove the file: then the run goes by the config of its newest checkpoint'
+      'or remove the file to use the config of the newest checkpoint'
     ) from error
 
 
@@ -81,7 +81,9 @@ def required_config(workdir: Path) -> ConfigDict:
   if saved is None:
     why = 'it has no config.json'
     if workdir.is_file():
-      why = 'it is a file. Name the folder of a run, or the .safetensors file that jaxgen export makes of one'
+      why = (
+        'it is a file. Name the folder of a run, or the .safetensors file that jaxgen export wrote'
+      )
     there = '' if workdir.exists() else ' (there is no such folder)'
     raise CheckpointError(f'{workdir} is not a run: {why}{there}')
   return saved
@@ -98,7 +100,7 @@ def _exported_config(file: Path) -> ConfigDict:
     configs.check_keys(config)
   except ConfigError as error:
     raise CheckpointError(
-      f'{file} is of another version of jaxgen ({error}): export its run anew'
+      f'{file} is of another version of jaxgen ({error}): export its run again'
     ) from error
   return config
 
@@ -181,5 +183,5 @@ def same_in_all_processes(config: ConfigDict, facts: dict[str, Any] | None = Non
         f'{k}: {first.get(k)} in process 0, {other.get(k)} in {number}' for k in keys
       )
       raise ConfigError(
-        f'the processes of this job differ: {lines}. Start all with one command line'
+        f'the processes of this job differ: {lines}. Start all with the same command line'
       )

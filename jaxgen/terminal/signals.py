@@ -80,7 +80,7 @@ class StopSignals:
       os._exit(128 + signum)  # a half-written checkpoint is never committed
     self.received = signum
     name = 'Ctrl-C' if signum == signal.SIGINT else signal.Signals(signum).name
-    _write(f'{name} heard: {self._promise}; a second one ends at once\n')
+    _write(f'{name} received: {self._promise}; a second one ends at once\n')
 
 
 _listening: list[StopSignals] = []
@@ -97,7 +97,7 @@ def reader_gone() -> None:
     Stopped: stop signals are not handled here, so there is no such check.
   """
   silence(sys.stdout)
-  _write('standard output is closed, nothing reads it any more: ending\n')
+  _write('standard output was closed by its reader: ending\n')
   for signals in _listening:
     signals.received = signals.received or signal.SIGPIPE
   if not _listening:

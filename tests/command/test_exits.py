@@ -89,7 +89,7 @@ def test_output_that_nothing_reads_any_more_is_one_line(action, capfd):
 
   with unread_output():
     assert guarded(run) == 128 + signal.SIGPIPE
-  said = 'standard output is closed, nothing reads it any more: ending\n'
+  said = 'standard output was closed by its reader: ending\n'
   assert capfd.readouterr().err == said
 
 

@@ -61,7 +61,7 @@ def test_pictures_of_formats_that_nothing_here_reads_are_told_of(tmp_path):
 def test_a_folder_without_images_and_a_missing_one_are_refused(tmp_path):
   with pytest.raises(DataError, match='no such folder'):
     open_folder(tmp_path / 'none', GREY, print)
-  with pytest.raises(DataError, match='holds no readable image'):
+  with pytest.raises(DataError, match='has no readable image'):
     open_folder(tmp_path, GREY, print)
 
 

@@ -32,7 +32,7 @@ def test_a_folder_is_made_once_and_is_whole_or_not_there(tmp_path, caplog):
 
 def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path, monkeypatch):
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=10**6))
-  with pytest.raises(DataError, match=r'9 squares take 2.0 GB'):
+  with pytest.raises(DataError, match=r'9 squares need 2.0 GB'):
     keep(tmp_path / 'x', None, 'drawing', named='squares', needed=2 * 10**9, sized='9 squares')
 
 

@@ -114,7 +114,7 @@ def test_a_run_of_a_persons_own_can_be_chosen(person, pictures, folder):
   _, file = person.ask('upscale', person.upload(pictures[0]), 2, *values)
   assert person.fetch(file) == (folder / 'out' / 'photo_x2.jpg').read_bytes()
   values = ('clean', *values[1:])
-  said = '--net chooses among the shipped nets: leave it out where --weights names one'
+  said = '--net selects a shipped net: leave it out with --weights'
   assert person.ask('upscale', person.upload(pictures[0]), 2, *values) == said
 
 
@@ -133,7 +133,7 @@ def test_the_page_refuses_what_the_command_refuses_in_the_same_words(
 
 
 def test_a_fault_of_ours_is_a_short_line_and_the_terminal_has_the_rest(person, caplog):
-  assert person.ask('broken').startswith('ZeroDivisionError: the terminal')
+  assert person.ask('broken').startswith('ZeroDivisionError: see the terminal')
   assert caplog.records[0].exc_info
 
 
@@ -203,7 +203,7 @@ def test_the_page_reads_no_other_file_and_no_address(page, person, pictures):
     assert 'not uploaded' in person.ask('upscale', value, 2, *AS_SHIPPED)
     assert person.client.get(f'/gradio_api/file={path}').status_code in (403, 404)
   value = {'path': 'http://127.0.0.1/a.png', 'meta': {'_type': 'gradio.FileData'}}
-  assert 'fetches nothing' in person.ask('upscale', value, 2, *AS_SHIPPED)
+  assert 'downloads nothing' in person.ask('upscale', value, 2, *AS_SHIPPED)
   assert person.client.get('/', headers={'host': 'elsewhere.example'}).status_code == 400
   for origin, status in (('http://elsewhere.example', 403), ('null', 403), (page, 200)):
     sent = {'files': {'files': ('x.png', b'x')}, 'headers': {'origin': origin}}
@@ -221,7 +221,7 @@ def test_a_port_in_use_and_a_missing_extra_are_one_line(monkeypatch, capsys):
   said = f'error: --port {port} is in use by another program: name another, as --port {port + 1}\n'
   assert capsys.readouterr().err == said
   assert cli.main(['demo', '--port', '70000']) == 2
-  assert '--port 70000: from 1024 to 65535' in capsys.readouterr().err
+  assert '--port 70000: must be from 1024 to 65535' in capsys.readouterr().err
   monkeypatch.setitem(sys.modules, 'gradio', None)
   assert cli.main(['demo']) == 2
   assert (

@@ -72,8 +72,8 @@ def test_a_name_says_repository_revision_and_file(text, name):
   ('text', 'why'),
   [
     ('hf://a', 'does not name weights on the Hugging Face Hub: write hf://OWNER/NAME'),
-    ('hf://a/b/../c.safetensors', 'names no weights'),
-    ('hf://a/..', 'names no weights'),
+    ('hf://a/b/../c.safetensors', 'does not name weights'),
+    ('hf://a/..', 'does not name weights'),
     ('hf://a/b/c.bin', 'c.bin is not a .safetensors file'),
   ],
 )

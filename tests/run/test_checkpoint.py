@@ -146,7 +146,7 @@ def test_best_is_refused_where_none_is_kept(toy, copy_run, tmp_path):
 
 def test_a_best_metric_that_is_not_evaluated_is_named(toy, tmp_path):
   config = toy(eval_every=4, data__num_validation=16, checkpoint__best='eval/los')
-  with pytest.raises(ConfigError, match=r"no evaluation metric 'eval/los'.*eval/loss"):
+  with pytest.raises(ConfigError, match=r"unknown evaluation metric 'eval/los'.*eval/loss"):
     train(config, tmp_path)
 
 

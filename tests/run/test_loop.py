@@ -182,7 +182,7 @@ def test_a_run_that_stopped_early_is_finished(toy, tmp_path):
 
 def test_a_stop_metric_that_is_not_evaluated_is_named(toy, tmp_path):
   with pytest.raises(
-    ConfigError, match=r"no evaluation metric 'eval/accuracy'; there are eval/loss"
+    ConfigError, match=r"unknown evaluation metric 'eval/accuracy'; known: eval/loss"
   ):
     train(toy(eval_every=4, stop__metric='eval/accuracy'), tmp_path)
 
@@ -267,7 +267,7 @@ def test_an_asset_that_was_interrupted_goes_on(toy, tmp_path, monkeypatch):
 def test_a_run_prints_plain_lines_where_there_is_no_terminal(toy, tmp_path, capsys):
   training.train(toy(), tmp_path, Reporter())
   out = capsys.readouterr().out
-  assert 'toy: 4 parameters, batch 8 on 8 devices by jit, 4 steps a call' in out
+  assert 'toy: 4 parameters, batch 8 on 8 devices by jit, 4 steps per call' in out
   assert '\nstep 24/24 ' in out and '\x1b' not in out and '\r' not in out
 
 
@@ -286,7 +286,7 @@ def test_a_batch_that_cannot_be_split_over_the_devices_is_refused_by_key(toy, tm
 
 
 def test_the_figures_that_take_longer_are_spoken_of_where_there_are_any(toy, tmp_path, monkeypatch):
-  longer = 'the figures that take longer: jaxgen evaluate'
+  longer = 'for the slower metrics: jaxgen evaluate'
   assert any(longer in line for line in train(toy(num_steps=8), tmp_path / 'a'))
   evaluation = json.loads((tmp_path / 'a' / 'evaluation.json').read_text())
   assert evaluation['samples'] is None and 'left_out' not in evaluation

@@ -99,4 +99,4 @@ def test_where_tensorboard_cannot_be_written_the_log_goes_on(tmp_path, monkeypat
   log.close()
   assert len(metrics_log.read_metrics(tmp_path)) == 30
   [warning] = [x.getMessage() for x in caplog.records if x.levelno == logging.WARNING]
-  assert 'No space left on device; metrics.jsonl goes on' in warning
+  assert 'No space left on device; metrics.jsonl continues' in warning

@@ -144,7 +144,7 @@ def test_without_config_json_the_run_goes_on_by_the_config_of_its_newest_checkpo
   assert inference.sample(tmp_path / 'a', reporter=quiet())
   said = train(toy(), tmp_path / 'a')
   assert any('at step 12' in line for line in said)
-  assert 'config.json is gone: going by the config of checkpoint 12' in caplog.text
+  assert 'config.json is missing: using the config of checkpoint 12' in caplog.text
   train(toy(), tmp_path / 'b')
   assert_same(final_state(tmp_path / 'a'), final_state(tmp_path / 'b'))
   assert (tmp_path / 'a' / 'config.json').is_file()

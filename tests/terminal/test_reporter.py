@@ -132,7 +132,7 @@ def test_a_long_name_leaves_a_bar_its_counts(capsys, monkeypatch):
   assert lines and all('/2' in line and 'eta' in line for line in lines)
 
 
-CLOSED = 'standard output is closed, nothing reads it any more: ending\n'
+CLOSED = 'standard output was closed by its reader: ending\n'
 
 
 def test_a_reader_that_has_gone_ends_what_can_stop(capfd):

@@ -16,7 +16,7 @@ from jaxgen.terminal.signals import StopSignals, interruptible
 def test_the_first_signal_is_answered_at_once(capfd, signum, name):
   with StopSignals() as received:
     signal.raise_signal(signum)
-    said = f'{name} heard: finishing the step and saving; a second one ends at once\n'
+    said = f'{name} received: finishing the step and saving; a second one ends at once\n'
     assert capfd.readouterr() == ('', said)
   assert received.received == signum
 
@@ -25,7 +25,7 @@ def test_on_a_terminal_the_answer_takes_the_line_of_a_bar(capfd, monkeypatch):
   monkeypatch.setattr(os, 'isatty', lambda fd: True)
   with StopSignals('ending'):
     signal.raise_signal(signal.SIGINT)
-  assert capfd.readouterr().err == '\r\x1b[2KCtrl-C heard: ending; a second one ends at once\n'
+  assert capfd.readouterr().err == '\r\x1b[2KCtrl-C received: ending; a second one ends at once\n'
 
 
 def test_the_second_signal_shows_the_cursor_that_a_bar_has_hidden(capfd, monkeypatch):

@@ -57,7 +57,7 @@ def shipped_weights(net: str = MNIST) -> Path:
   if net not in NETS or not path.is_file():
     there = [name for name in NETS if (WEIGHTS / f'comvae_{name}.safetensors').is_file()]
     raise ConfigError(
-      f'no comvae net {net!r} comes with this version; there are: {", ".join(there) or "none"}'
+      f'this version ships no comvae net {net!r}; available: {", ".join(there) or "none"}'
     )
   return path
 
@@ -128,7 +128,7 @@ class Model:
 
   def _flat(self, image: np.ndarray) -> np.ndarray:
     if image.shape != self.size:
-      raise ValueError(f'an image is {image.shape}, the model takes {self.size}')
+      raise ValueError(f'expected an image of {self.size}, got {image.shape}')
     return image.reshape(-1)
 
 

@@ -75,18 +75,18 @@ def decode(latents: Any, *, net: str | None = None, weights: Weights = None) -> 
   try:
     z = np.asarray(latents, np.float32)
   except (TypeError, ValueError) as error:
-    raise DataError(f'latents that are no numbers: {first_line(error)}') from error
+    raise DataError(f'latents are not numbers: {first_line(error)}') from error
   if z.ndim not in (1, 2) or z.shape[-1] != model.num_latents:
     wanted = model.num_latents
-    raise DataError(f'latents of shape {list(z.shape)}: [{wanted}] or [N, {wanted}] is wanted')
+    raise DataError(f'expected latents of shape [{wanted}] or [N, {wanted}], got {list(z.shape)}')
   if not np.isfinite(z).all():
-    raise DataError('latents that are not finite')
+    raise DataError('latents are not finite')
   made = model.decode(np.atleast_2d(z))
   return made[0] if z.ndim == 1 else made
 
 
 def _model(net: str | None, weights: Weights) -> Model:
   if net and weights is not None:
-    raise ConfigError('net chooses among those that come with jaxgen: leave it out with weights')
+    raise ConfigError('net selects a shipped net: leave it out with weights')
   trained = model_of(weights, lambda: apply.shipped_weights(net or apply.MNIST), ('comvae',))
   return _kept(trained, 'model', lambda: Model(trained, plain_tools(trained.config.seed)))

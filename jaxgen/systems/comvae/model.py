@@ -112,7 +112,7 @@ class SampledLayer:
 
   def __post_init__(self) -> None:
     if self.weight_kl == 'closed_form' and self.prior != 'single':
-      raise ValueError(f"weight_kl = 'closed_form' is of the single prior, not of {self.prior!r}")
+      raise ValueError(f"weight_kl = 'closed_form' needs the single prior, not {self.prior!r}")
 
   def __call__(
     self, x: jax.Array, posterior: WeightPosterior, noise: Noise

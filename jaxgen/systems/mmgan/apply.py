@@ -114,7 +114,7 @@ def _batches(
 
   for image in images:
     if image.shape != shape:
-      raise ValueError(f'an image is {image.shape}, the model takes {shape}')
+      raise ValueError(f'expected an image of {shape}, got {image.shape}')
     held.append(image)
     if len(held) == rows:
       yield batch()
@@ -177,7 +177,7 @@ def samples(
     ValueError: neither a collection nor a component is given, or both are.
   """
   if (collection is None) == (component is None):
-    raise ValueError('name a collection or a component')
+    raise ValueError('name either a collection or a component')
   rows, draw = batch_rows(trained, count), draw or make_draw(trained, tools)
   key = name_key(jax.random.key(seed), 'sample')
   wanted = {'collection': collection or 0, 'component': -1 if component is None else component}
@@ -220,7 +220,7 @@ def collection_named(text: str, facts: dict) -> int:
   if text.isascii() and text.isdigit() and 1 <= int(text) <= len(names):
     return int(text) - 1
   known = ', '.join(f'{i + 1} {name}' for i, name in enumerate(names))
-  raise ConfigError(f'there is no collection {text!r}: choose of {known} (name or number)')
+  raise ConfigError(f'unknown collection {text!r}: choose from {known} (by name or number)')
 
 
 def component_numbered(number: int, trained: Trained) -> int:
@@ -232,5 +232,5 @@ def component_numbered(number: int, trained: Trained) -> int:
   total = num_components(trained.config)
   if not 1 <= number <= total:
     have = counted(total, 'component')
-    raise ConfigError(f'there is no component {number}: the run has {have}, from 1 to {total}')
+    raise ConfigError(f'there is no component {number}: the run has {have}, numbered 1 to {total}')
   return number - 1

@@ -38,7 +38,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     '--sheet',
     type=as_path,
     metavar='FILE.png',
-    help='write a picture: samples of each component, and the given images most surely assigned to it',
+    help='write a picture: samples of each component, and the given images most confidently assigned to it',
   )
 
 
@@ -186,7 +186,7 @@ def _sample(args: argparse.Namespace) -> None:
   count, seed = 64 if args.count is None else args.count, args.seed or 0
   check_samples(args.collection, args.component, count, seed)
   if not args.output and count > LARGEST_SHEET:
-    raise ConfigError(f'--count above {LARGEST_SHEET} needs --output DIR, not a sheet')
+    raise ConfigError(f'--count above {LARGEST_SHEET} does not fit a sheet: use --output DIR')
   if args.output:
     check_folder('--output', args.output)
     check_folder_name('--output', args.output)

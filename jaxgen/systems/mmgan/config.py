@@ -155,13 +155,13 @@ def check_config(config: ConfigDict) -> None:
   if config.batch_size < k:
     raise ConfigError(
       f'config.batch_size = {config.batch_size} is less than the {k} components: '
-      'a batch has as many fakes, some of each'
+      'a batch has as many fakes, at least one of each'
     )
   _warn_of_idle(config)
   made = k if is_learned(config) else num_owned(config)
   if config.batch_size < FEW_FAKES * made:
     logging.warning(
-      'config.batch_size = %d gives each component %d fakes a step: with fewer than %d its gradients are '
+      'config.batch_size = %d gives each component %d fakes per step: with fewer than %d its gradients are '
       'noisy. Raise it to %d or more',
       config.batch_size,
       config.batch_size // made,
@@ -177,8 +177,8 @@ def _warn_of_idle(config: ConfigDict) -> None:
     return
   if folders(config) and config.model.mixture != 'learned':
     logging.warning(
-      'config.model.mixture = %r: folders have no known shares, so that they are learned from equal ones; '
-      'the variant `folders` says how',
+      'config.model.mixture = %r: the shares of folders are unknown, so they are learned, starting from equal '
+      'ones; see the variant `folders`',
       config.model.mixture,
     )
   if not (config.loss.mixture_value or config.loss.likelihood):
@@ -214,4 +214,4 @@ def _check_folders(config: ConfigDict) -> None:
   for a in whole_paths:
     for b in whole_paths:
       if a in b.parents:
-        raise ConfigError(f'config.data.sets: {b} lies in {a}, so that both would own its images')
+        raise ConfigError(f'config.data.sets: {b} lies in {a}, so both would own its images')

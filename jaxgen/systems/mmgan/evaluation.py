@@ -313,7 +313,7 @@ def _classifier_accuracy(asset: Trained, tools: Tools) -> float:
   accuracy = task.evaluate(asset.variables, data, tools)['accuracy']
   if accuracy < GOOD_CLASSIFIER:
     logging.warning(
-      'the evaluation classifier is right on %.2f %% of the test images of %s: '
+      'the evaluation classifier has an accuracy of %.2f %% on the test images of %s: '
       'component accuracies are capped',
       100 * accuracy,
       asset.config.data.name,

@@ -61,7 +61,7 @@ def _folder(name: str) -> Group:
   if foreign:
     parts.append(f'{counted(len(foreign), "picture")} that cannot be read ({kinds(foreign)})')
   if lost:
-    parts.append(counted(len(lost), 'link to nothing', 'links to nothing'))
+    parts.append(counted(len(lost), 'broken link', 'broken links'))
   skipped = ' and '.join(parts)
   if not images:
     raise DataError(f'{name} holds no image ({", ".join(SUFFIXES)}); {skipped or "no file at all"}')

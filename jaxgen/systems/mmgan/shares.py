@@ -7,7 +7,7 @@ import numpy as np
 IN_USE = 0.01  # a component counts as used above this alpha
 HARDLY = 0.05  # a smaller change of a collection's shares is not informative
 NOT_MOVED = (
-  'the mixture has hardly moved from its first shares, and says nothing of the collections yet. Train '
+  'the mixture has hardly moved from its initial shares and says nothing about the collections yet. Train '
   'longer, or raise config.optim.mixture_learning_rate'
 )
 ALIKE = 0.5  # a collection owns a component if its share is at least this fraction of the largest

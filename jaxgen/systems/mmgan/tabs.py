@@ -76,7 +76,7 @@ def _number(text: str) -> int:
     UserError: the text is not a number.
   """
   if not (text.isascii() and text.isdigit()):
-    raise UserError(f'{text} is no number of a component: they are counted from 1')
+    raise UserError(f'{text} is not a component number: components are numbered from 1')
   return int(text)
 
 

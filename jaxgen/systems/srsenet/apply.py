@@ -91,7 +91,7 @@ def shipped_weights(scale: float, net: str = CLEAN) -> Path:
   scales = shipped.get(net, [])
   if shipped and not scales:
     there = '; '.join(f'{name} at {_listed(found)}' for name, found in shipped.items())
-    raise ConfigError(f'--net {net}: no such net comes with this version. There are: {there}')
+    raise ConfigError(f'--net {net}: this version ships no such net. Available: {there}')
   if not 1 < scale <= max(scales, default=MAX_SCALE):
     of = 'a net' if net == CLEAN else f'a {net} net'
     raise ConfigError(
@@ -209,8 +209,8 @@ def check_fits(path: Path, size: Size, upscaler: 'Upscaler', options: Options) -
   longest = max(output_size((size.height, size.width), options.scale))
   if longest > LONGEST.get(size.format, longest):
     raise UserError(
-      f'{path}: a side of {longest} pixels at x{options.scale:g} is above the {LONGEST[size.format]} '
-      f'that {size.format} holds: save it as PNG or TIFF first'
+      f'{path}: a side of {longest} pixels at x{options.scale:g} exceeds the {LONGEST[size.format]} '
+      f'that {size.format} can hold: save it as PNG or TIFF first'
     )
   memory, disk = memory_need(size, upscaler, options)
   free = available_memory()
@@ -279,9 +279,9 @@ def _of_name(job: FileJob, kind: str) -> tuple[str, ...]:
   if is_named(job.source, kind):
     return ()
   if is_named(job.target, kind):
-    return (f'holds {kind}, whatever its name says: it becomes {job.target.name}',)
+    return (f'holds {kind} despite its name: written as {job.target.name}',)
   suffix = FORMATS[kind][0]
-  raise UserError(f'{job.source}: holds {kind}, whatever its name says: rename it to *{suffix}')
+  raise UserError(f'{job.source}: holds {kind} despite its name: rename it to *{suffix}')
 
 
 @contextmanager

@@ -81,14 +81,12 @@ def _check(args: argparse.Namespace) -> None:
   if args.sheet and args.scale is not None and not args.scale.is_integer():
     raise ConfigError('--sheet needs a whole --scale')
   if args.net and args.weights:
-    raise ConfigError(
-      '--net chooses among the shipped nets: leave it out where --weights names one'
-    )
+    raise ConfigError('--net selects a shipped net: leave it out with --weights')
   check_weights(args)
   if args.weights and args.weights.is_file() and args.weights.suffix != '.safetensors':
     raise ConfigError(
-      f'--weights {args.weights} is neither the folder of a run nor a .safetensors file of jaxgen export; '
-      'PyTorch weights go through jaxgen import-torch'
+      f'--weights {args.weights} is neither the folder of a run nor a .safetensors file from jaxgen export; '
+      'convert PyTorch weights with jaxgen import-torch'
     )
 
 
@@ -195,7 +193,7 @@ def _left(plan: 'Plan') -> list[str]:
   for paths, one, many in (
     (plan.beside.others, 'other file', 'other files'),
     (plan.beside.foreign, 'file that cannot be read', 'files that cannot be read'),
-    (plan.beside.lost, 'link to nothing', 'links to nothing'),
+    (plan.beside.lost, 'broken link', 'broken links'),
   ):
     if paths:
       parts.append(f'{counted(len(paths), one, many)} skipped')

@@ -119,8 +119,7 @@ def check_config(config: ConfigDict) -> None:
     low, high = config.degradation[kind]
     if low > high:
       raise ConfigError(
-        f'config.degradation.{kind} = {(low, high)} must be the lowest and the highest: '
-        f'({high}, {low})'
+        f'config.degradation.{kind} = {(low, high)} must be (lowest, highest): ({high}, {low})'
       )
   if warmup >= config.num_steps:
     raise ConfigError(

@@ -179,7 +179,7 @@ def make_data(config: ConfigDict) -> Data:
   train, heldout = training_images(config)
   if config.eval_every and not heldout:
     raise ConfigError(
-      'config.eval_every needs images that are held out: set config.data.num_validation above 0, '
+      'config.eval_every needs held-out images: set config.data.num_validation above 0, '
       'or config.eval_every to 0'
     )
   data, size = config.data, config.batch_size

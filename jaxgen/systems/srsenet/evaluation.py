@@ -169,8 +169,8 @@ def heldout_images(config: ConfigDict, facts: dict[str, Any]) -> list[Named]:
   missing = [name for name in facts['heldout'] if name not in by_name]
   if missing:
     raise DataError(
-      f'{", ".join(missing[:5])}: held out in training, and not in config.data.train = '
-      f'{config.data.train!r} any more; name other images with --config.eval.sets=DIR,DIR'
+      f'{", ".join(missing[:5])}: held out in training, but no longer in config.data.train = '
+      f'{config.data.train!r}: name other images with --config.eval.sets=DIR,DIR'
     )
   return [by_name[name] for name in facts['heldout']]
 

@@ -76,9 +76,7 @@ def upscale(
   folder = None if output is None else Path(output)
   check_asked(tiling, memory, quality, folder)
   if net and weights is not None:
-    raise ConfigError(
-      '--net chooses among the shipped nets: leave it out where --weights names one'
-    )
+    raise ConfigError('--net selects a shipped net: leave it out with --weights')
 
   def shipped() -> Path:
     wanted = 2.0 if scale is None else scale
@@ -160,10 +158,10 @@ def _of_array(
   whole = pixels[..., None] if pixels.ndim == 2 else pixels
   if pixels.dtype not in (np.uint8, np.uint16):
     raise DataError(
-      f'an image of {pixels.dtype}: uint8 or uint16 is wanted, from black at 0 to white'
+      f'an image of {pixels.dtype}: expected uint8 or uint16, from 0 (black) to white'
     )
   if whole.ndim != 3 or not 1 <= whole.shape[2] <= 4 or not whole.size:
-    raise DataError(f'an image of shape {list(pixels.shape)}: [H, W] or [H, W, 1 to 4] is wanted')
+    raise DataError(f'an image of shape {list(pixels.shape)}: expected [H, W] or [H, W, 1 to 4]')
   height, width, channels = whole.shape
   size = Size(height, width, channels, 8 * whole.itemsize, 'PNG')
   apply.check_fits(Path('the image'), size, upscaler, options)

@@ -38,7 +38,7 @@ def missing_outputs(job: FileJob, scale: float, sheet: bool, overwrite: bool) ->
     size = output_size(read_size(job.source)[:2], scale) if path == job.target else None
     if fault := _fault(path, size):
       raise UserError(
-        f'{path} is there and is not what {job.source} becomes ({fault}): move it away, or take '
+        f'{path} already exists and is not the output of {job.source} ({fault}): move it away, or use '
         '--overwrite'
       )
   return wanted - taken
@@ -52,8 +52,10 @@ def _is_taken(path: Path) -> bool:
     return False
   if path.is_file():
     return status.st_size > 0
-  kind = 'a folder' if path.is_dir() else 'no regular file'
-  raise UserError(f'{path} is {kind}, and an output goes there: move it away, or name an --output')
+  kind = 'a folder' if path.is_dir() else 'not a regular file'
+  raise UserError(
+    f'{path} is {kind}, but an output belongs there: move it away, or name an --output'
+  )
 
 
 def _fault(path: Path, size: tuple[int, int] | None) -> str:
@@ -61,7 +63,7 @@ def _fault(path: Path, size: tuple[int, int] | None) -> str:
   try:
     height, width = read_size(path)[:2]
   except DataError:
-    return 'it is no image'
+    return 'it is not an image'
   if size in (None, (height, width)):
     return ''
   return f'it has {width} x {height} pixels'

@@ -92,7 +92,7 @@ def _check(arrays: Mapping[str, np.ndarray]) -> None:
     }
   torch_states.check_names(found, wanted, "the authors' layout of SrSENet")
   if numbers != list(range(len(numbers))):
-    raise DataError(f'the blocks convt_F1.N are numbered {numbers}, not from 0 on')
+    raise DataError(f'the blocks convt_F1.N are numbered {numbers}, not consecutively from 0')
   torch_states.check_shapes(found, wanted)
   if kernel_size((kernel + 1) // 2) != kernel or not 2 <= (kernel + 1) // 2 <= MAX_SCALE:
     raise DataError(f'Transpose.weight has a kernel of {kernel}, which no scale from 2 to 8 has')

@@ -79,7 +79,7 @@ def warm_started(params: PyTree, begin: Path, dtype: Any) -> PyTree:
   own, given = (traverse_util.flatten_dict(x) for x in (params, start))
   same = {k: x for k, x in given.items() if k in own and own[k].shape == x.shape}
   if not same:
-    raise ConfigError(f'config.init_from = {begin}: it has no layer of this net')
+    raise ConfigError(f'config.init_from = {begin}: it shares no layer with this net')
   return traverse_util.unflatten_dict(own | {k: jnp.asarray(x, dtype) for k, x in same.items()})
 
 

@@ -197,7 +197,7 @@ def _steps(
 ) -> tuple[int, int]:
   """Rows and columns of a tile's own cells that minimise the total work."""
   if side <= 2 * halo:
-    raise ValueError(f'a square of {side} has no room for borders of {halo}')
+    raise ValueError(f'a square of {side} is too small for borders of {halo}')
   num_rows, num_columns = rows.stop - rows.start, columns.stop - columns.start
   best: tuple[int, int, int] | None = None
   for parts in range(1, -(-num_columns // (side - 2 * halo)) + 1):

@@ -24,7 +24,7 @@ def test_the_nets_that_come_with_jaxgen_place_a_digit_and_draw_it_again():
   assert not variance.any() and jaxgen.decode(np.zeros(5)).shape == (28, 28)
   with pytest.raises(ConfigError, match='leave it out with weights'):
     jaxgen.decode(mean, net='digits', weights='mine.safetensors')
-  with pytest.raises(DataError, match='latents that are no numbers'):
+  with pytest.raises(DataError, match='latents are not numbers'):
     jaxgen.decode([[0.0], [0.0, 1.0]])
 
 

@@ -32,6 +32,6 @@ def test_the_tab_says_what_the_functions_say(tmp_path):
   drawn = jaxgen.samples('set2', count=5, seed=3).images
   times = len(sheet) // 60
   assert np.array_equal(sheet[::times, ::times][30:58, 30:58], drawn[4])
-  for wrong, told in (('4', 'there is no component 4'), ('one', 'one is no number')):
+  for wrong, told in (('4', 'there is no component 4'), ('one', 'one is not a component number')):
     with pytest.raises(UserError, match=told):
       jobs['samples']('component', wrong, 5, 0, SHIPPED)

@@ -333,7 +333,7 @@ def test_every_row_of_the_table_is_a_variant(variant):
     ({'data__image_size': 30}, 'not one of 28, 32, 64'),
     ({'data__channels': 2}, r'must be 1 \(grey\) or 3 \(RGB\)'),
     ({'data__sets': 'a/'}, 'a single set'),
-    ({'data__sets': 'a/,a/b/', 'model__mixture': 'learned'}, r'a/b lies in .*a, so that both'),
+    ({'data__sets': 'a/,a/b/', 'model__mixture': 'learned'}, r'a/b lies in .*a, so both'),
     ({'model__num_components': -3}, 'must be 0 or more'),
     ({'checkpoint__best': 'eval/set_nll', 'eval_every': 2}, 'of mmgan to judge by: it has none'),
     ({'data__name': 'folders'}, 'config.data.sets is empty: name two or more folders'),

@@ -137,23 +137,23 @@ def test_sample_draws_one_collection_or_component(run, tmp_path, capsys):
   line = json.loads(capsys.readouterr().out.splitlines()[-1])
   components, sets = page['memberships'](path, False, run.name)
   assert sets == line['sets'] and list(components.values()) == line['components']
-  with pytest.raises(ConfigError, match='name one --collection or one --component'):
+  with pytest.raises(ConfigError, match='give either --collection or --component'):
     jaxgen.samples()
 
 
 @pytest.mark.parametrize(
   ('options', 'message'),
   [
-    (['--collection=dogs'], "no collection 'dogs': choose of 1 cats, 2 pets"),
-    (['--collection=3'], "no collection '3'"),
+    (['--collection=dogs'], "unknown collection 'dogs': choose from 1 cats, 2 pets"),
+    (['--collection=3'], "unknown collection '3'"),
     (['--component=4'], 'no component 4: the run has 3 components'),
-    (['--count=4'], 'name one --collection or one --component'),
-    (['--component=1', '--collection=1'], 'name one --collection or one --component'),
+    (['--count=4'], 'give either --collection or --component'),
+    (['--component=1', '--collection=1'], 'give either --collection or --component'),
     (['--component=1', '--count=0'], '--count must be above 0'),
-    (['--component=1', '--count=2000'], 'needs --output DIR'),
+    (['--component=1', '--count=2000'], 'use --output DIR'),
     (['--component=1', f'--output={__file__}'], 'is a file: name a folder'),
     (['--component=1', f'--output={__file__}/x'], f'/x: {__file__} is a file: name a folder'),
-    (['--component=1', '--output=x.png'], 'this is the name of an image: leave .png out'),
+    (['--component=1', '--output=x.png'], 'this is the name of an image: leave out .png'),
   ],
 )
 def test_samples_that_cannot_be_are_refused(run, options, message, capsys):
@@ -309,9 +309,17 @@ def test_few_fakes_of_a_component_are_told(caplog):
       {'optim__mixture_optimizer': 'sgd', 'loss__mixture_value': 7.0, 'loss__sharing_decay': 1.0},
       'config.optim.mixture_optimizer, config.loss.mixture_value, config.loss.sharing_decay: of no',
     ),
-    ('A_fixed', {'data__sets': 'a/,b/'}, "config.model.mixture = 'fixed': folders have no known"),
+    (
+      'A_fixed',
+      {'data__sets': 'a/,b/'},
+      "config.model.mixture = 'fixed': the shares of folders are unknown",
+    ),
     ('A_learned', {'loss__mixture_value': 0.0}, 'no image moves the mixture'),
-    ('A_learned', {'data__sets': 'a/,b/', 'model__mixture': 'from_truth'}, 'no known shares'),
+    (
+      'A_learned',
+      {'data__sets': 'a/,b/', 'model__mixture': 'from_truth'},
+      'the shares of folders are unknown',
+    ),
     ('A_learned', {'loss__mixture_value': 0.0, 'loss__likelihood': 1.0}, None),
     ('A_from_truth', {'optim__mixture_hold': 0.5}, None),
   ],

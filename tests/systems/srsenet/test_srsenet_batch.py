@@ -67,11 +67,11 @@ def fill(kind, path):
 @pytest.mark.parametrize(
   ('kind', 'fault'),
   [
-    ('folder', 'is a folder, and an output goes there: move it away, or name an --output'),
-    ('pipe', 'is no regular file'),
+    ('folder', 'is a folder, but an output belongs there: move it away, or name an --output'),
+    ('pipe', 'is not a regular file'),
     (
       'text',
-      'is there and is not what {} becomes (it is no image): move it away, or take --overwrite',
+      'already exists and is not the output of {} (it is not an image): move it away, or use --overwrite',
     ),
     ('other size', '(it has 21 x 24 pixels)'),
     ('empty', None),
@@ -114,7 +114,7 @@ def test_a_sheet_that_is_none_is_told_too(upscale, tmp_path, capsys):
   path = save(tmp_path / 'a.png', smooth(30, 24))
   (tmp_path / 'a_x4_sheet.png').write_text('mine')
   assert upscale(path, '--sheet') == 1
-  assert 'a_x4_sheet.png is there and is not' in capsys.readouterr().err
+  assert 'a_x4_sheet.png already exists and is not' in capsys.readouterr().err
   (tmp_path / 'a_x4_sheet.png').write_text('')
   assert upscale(path, '--sheet') == 0
   assert open_(tmp_path / 'a_x4_sheet.png').size
@@ -190,7 +190,7 @@ def test_a_closed_output_ends_the_batch_with_a_word(upscale, tmp_path, capfd):
   with unread_output():
     assert upscale(tmp_path / 'in', '--output', tmp_path / 'out') == 128 + signal.SIGPIPE
   first, last = capfd.readouterr().err.splitlines()
-  assert first == 'standard output is closed, nothing reads it any more: ending'
+  assert first == 'standard output was closed by its reader: ending'
   assert last.startswith('stopped by SIGPIPE; ')
   assert tree(tmp_path / 'out') == ['a_x4.png']  # whole, and the next was not begun
   assert open_(tmp_path / 'out' / 'a_x4.png').shape == (24, 20, 3)

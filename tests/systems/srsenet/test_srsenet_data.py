@@ -241,7 +241,7 @@ def test_missing_data_is_told(tmp_path, monkeypatch):
   write(tmp_path / 'a', 1)
   with pytest.raises(ConfigError, match=r'only 1 image of config.data.train is as large'):
     make_data(tiny(data__train=str(tmp_path / 'a'), data__num_validation=2))
-  with pytest.raises(ConfigError, match='needs images that are held out'):
+  with pytest.raises(ConfigError, match='needs held-out images'):
     make_data(tiny(data__train=str(tmp_path / 'a'), eval_every=2))
   with pytest.raises(ConfigError, match='batch_size = 800 is more than the'):
     make_data(tiny(data__train=str(tmp_path / 'a'), batch_size=800))

@@ -136,5 +136,7 @@ def test_held_out_crops_are_degraded_by_the_seed_and_off_in_the_papers_rows(tmp_
 
 
 def test_bounds_the_wrong_way_round_are_refused():
-  with pytest.raises(ConfigError, match=r'config.degradation.jpeg = \(90, 60\) must be the lowest'):
+  with pytest.raises(
+    ConfigError, match=r'config.degradation.jpeg = \(90, 60\) must be \(lowest, highest\)'
+  ):
     configs.check(tiny(degradation__jpeg=(90, 60)))

@@ -204,7 +204,9 @@ def test_a_run_measures_what_it_held_out_and_ends_with_a_sheet(tmp_path):
   assert last['eval/gain'] == pytest.approx(last['eval/psnr'] - last['eval/bicubic_psnr'], abs=1e-4)
   for path in data.glob('*.png'):
     path.rename(path.with_name(f'moved_{path.name}'))
-  with pytest.raises(DataError, match=r'held out in training, and not in config\.data\.train'):
+  with pytest.raises(
+    DataError, match=r'held out in training, but no longer in config\.data\.train'
+  ):
     inference.evaluate(workdir)
   inference.sample(workdir)  # draws bundled photographs instead
 

@@ -46,7 +46,7 @@ def test_an_exported_safetensors_file_is_the_run_itself(trained, tmp_path, capsy
   assert_same(found.variables, expected.variables)
   assert configs.to_json(found.config) == configs.to_json(expected.config)
   assert (found.facts, found.step) == (expected.facts, 2)
-  with pytest.raises(CheckpointError, match='is of step 2, not 1'):
+  with pytest.raises(CheckpointError, match='holds step 2, not 1'):
     loading.load(out, 1)
 
 

@@ -100,7 +100,7 @@ def test_a_side_that_a_format_cannot_hold_is_told_before_work_starts(
   monkeypatch.setattr(apply, 'read_photo', never)
   assert upscale(path) == 1
   err = capsys.readouterr().err
-  assert f'is above the {limit} that' in err
+  assert f'exceeds the {limit} that' in err
   assert 'save it as PNG or TIFF' in err
 
 

@@ -43,7 +43,7 @@ def test_an_output_s_suffix_is_that_of_what_is_in_it(
   assert tree(tmp_path) == sorted((name, becomes))
   with Image.open(tmp_path / becomes) as image:
     assert image.format == kind
-  told = f'warning: {path}: holds {kind}, whatever its name says: it becomes {becomes}'
+  told = f'warning: {path}: holds {kind} despite its name: written as {becomes}'
   other = Path(becomes).suffix != path.suffix
   assert capsys.readouterr().err.splitlines() == [told] * other
   # It is known again, and no input itself.
@@ -60,7 +60,7 @@ def test_a_format_without_a_signature_under_another_name_is_refused_with_the_fix
   Image.fromarray(smooth(6, 5)).save(path, format='TGA')
   path.write_bytes(path.read_bytes()[:-26])  # without the end that later versions have
   assert upscale(path) == 1
-  assert 'a.png: holds TGA, whatever its name says: rename it to *.tga' in capsys.readouterr().err
+  assert 'a.png: holds TGA despite its name: rename it to *.tga' in capsys.readouterr().err
   assert tree(tmp_path) == ['a.png']
 
 

@@ -117,7 +117,7 @@ def changed(name, shape):
     (changed('convt_R1.weight', (3, 4, 3, 3)), r'convt_R1.weight \(3, 4, 3, 3\), not \(1, 4'),
     (
       lambda state: {k: x for k, x in state.items() if not k.startswith('convt_F1.0')},
-      r'numbered \[1, 2\], not from 0 on',
+      r'numbered \[1, 2\], not consecutively from 0',
     ),
     (
       lambda state: {

@@ -166,7 +166,7 @@ def test_a_net_begins_with_the_blocks_of_another_scale(tmp_path, monkeypatch):
   with pytest.raises(ConfigError, match=r'x2\.safetensors: a comvae, not a srsenet'):
     jax.jit(make_task(config, {}).init)(jax.random.key(1))
   weight_files.save_weights(path, Trained(config, {}, {'params': {}}, 2))
-  with pytest.raises(ConfigError, match=r'x2\.safetensors: it has no layer of this net'):
+  with pytest.raises(ConfigError, match=r'x2\.safetensors: it shares no layer with this net'):
     jax.jit(make_task(config, {}).init)(jax.random.key(1))
   assert saved_configs.for_inference(config).init_from == ''
 
@@ -197,7 +197,7 @@ def test_a_resumed_run_is_bit_equal_and_a_constant_rate_can_go_on(tmp_path, monk
   with pytest.raises(ConfigError, match=r'optim\.schedule: constant -> cosine'):
     train(tiny(**{**data, 'optim__schedule': 'cosine'}), tmp_path / 'a')
   said = train(tiny(**data), tmp_path / 'a')
-  assert 'finished at step 4: nothing to do. Raise config.num_steps to go on.' in said[-1]
+  assert 'finished at step 4: nothing to do. Raise config.num_steps to continue.' in said[-1]
   assert [depends_on_num_steps(tiny(optim__schedule=x)) for x in ('constant', 'step')] == [
     False,
     True,

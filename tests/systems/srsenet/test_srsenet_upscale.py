@@ -79,7 +79,7 @@ def test_the_function_enlarges_files_images_and_arrays_as_the_command_does(
     assert jaxgen.upscale(path, output=tmp_path / 'out', **options) == written
   assert np.array_equal(open_(written), smooth(36, 28))
   for wrong, message in (
-    (np.zeros((4, 4)), 'uint8 or uint16 is wanted'),
+    (np.zeros((4, 4)), 'expected uint8 or uint16'),
     (np.zeros((4, 4, 5), np.uint8), r'shape \[4, 4, 5\]'),
     (Image.new('CMYK', (4, 4)), r"mode CMYK: convert it first, as image.convert\('RGB'\)"),
     (tmp_path / 'none.png', 'no such file'),
@@ -396,7 +396,9 @@ def test_a_shipped_net_goes_by_its_name(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(apply, 'WEIGHTS', tmp_path)
   for name in ('x2', 'x8'):
     (tmp_path / f'srsenet_{name}.safetensors').write_bytes(b'')
-  with pytest.raises(ConfigError, match=r'--net photo: no such net.*There are: clean at x2, x8$'):
+  with pytest.raises(
+    ConfigError, match=r'--net photo: this version ships no such net.*Available: clean at x2, x8$'
+  ):
     apply.shipped_weights(2, 'photo')
   for name in ('photo_x2', 'photo_x4'):
     (tmp_path / f'srsenet_{name}.safetensors').write_bytes(b'')
@@ -411,7 +413,7 @@ def test_a_shipped_net_goes_by_its_name(tmp_path, monkeypatch, capsys):
   assert apply.default_net(3) == 'clean'
   path = save(tmp_path / 'a.png', smooth(6, 5))
   assert cli.main(['upscale', str(path), '--net=photo', f'--weights={tmp_path}']) == 2
-  assert '--net chooses among the shipped nets: leave it out' in capsys.readouterr().err
+  assert '--net selects a shipped net: leave it out' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('scale', ['0', '9', '1'])
