@@ -92,7 +92,7 @@ def _check_jpeg2000(image: Any, path: Path) -> None:
     )
   if facts.opaque:
     raise DataError(
-      f'{path}: a further channel that is neither colour nor transparency: save it as RGB'
+      f'{path}: an extra channel that is neither colour nor transparency: save it as RGB'
     )
 
 

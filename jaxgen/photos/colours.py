@@ -42,9 +42,9 @@ def read_colours(image: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
     if facts.gain_map:
       notes += (GAIN_MAP,)
     if facts.light:
-      notes += ('its levels of the mastering display and of the brightest light are left out',)
+      notes += ('its mastering display and content light levels are left out',)
     if facts.oblong:
-      notes += ('that its pixels are not square (pasp) is left out',)
+      notes += ('its pixel aspect ratio (pasp, not square) is left out',)
   elif kind == 'JPEG2000':
     found = jpeg2000_facts(path)
     info['no_jp2'] = found.codestream

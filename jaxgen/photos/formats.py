@@ -7,11 +7,11 @@ from pathlib import Path
 from jaxgen.photos.bmp import DIB_HEADERS
 
 _HEAD = 600
-_DEVELOP = "develop it to TIFF or PNG, as darktable, RawTherapee and the camera's own program do"
-_STILL = 'save the frame that is meant as PNG, as ffmpeg -i FILE -frames:v 1 frame.png does'
+_DEVELOP = "develop it to TIFF or PNG with darktable, RawTherapee or the camera's own program"
+_STILL = 'save the frame that is meant as PNG, e.g. ffmpeg -i FILE -frames:v 1 frame.png'
 _EXPORT = 'export it as PNG or TIFF'
 _SAVE = 'save it as PNG or TIFF'
-_DRAW = 'draw it at the size that is wanted, as inkscape FILE --export-width=4000 does'
+_DRAW = 'render it at the wanted size, e.g. inkscape FILE --export-width=4000'
 _HEIF = (
   'convert it to PNG with heif-convert (libheif), or have the phone save JPEG ("most compatible")'
 )
@@ -57,14 +57,14 @@ _BEGINNINGS = (
   (b'#?RADIANCE', 'Radiance HDR', _SAVE + ' of 16 bits a channel'),
   (b'#?RGBE', 'Radiance HDR', _SAVE + ' of 16 bits a channel'),
   (b'P7\n', 'a portable arbitrary map (PAM)', _SAVE),
-  (b'PF', 'a portable map of floating point (PFM)', _SAVE + ' of 16 bits a channel'),
-  (b'Pf', 'a portable map of floating point (PFM)', _SAVE + ' of 16 bits a channel'),
+  (b'PF', 'a portable float map (PFM)', _SAVE + ' of 16 bits a channel'),
+  (b'Pf', 'a portable float map (PFM)', _SAVE + ' of 16 bits a channel'),
   (b'farbfeld', 'farbfeld', _SAVE),
   (b'qoif', 'QOI', _SAVE),
   (b'FLIF', 'FLIF', _SAVE),
   (b'\x8aMNG\r\n\x1a\n', 'an MNG animation', _STILL),
   (b'\x8bJNG\r\n\x1a\n', 'JNG', _SAVE),
-  (b'icns', "an icon of Apple's (ICNS)", _EXPORT),
+  (b'icns', 'an Apple icon (ICNS)', _EXPORT),
   (b'/* XPM', 'XPM', _SAVE),
   (b'SDPX', 'DPX', _SAVE + ' of 16 bits a channel'),
   (b'XPDS', 'DPX', _SAVE + ' of 16 bits a channel'),
@@ -72,9 +72,9 @@ _BEGINNINGS = (
   (b'SIMPLE  =', 'FITS', _SAVE + ' of 16 bits'),
   (b'\x89HDF\r\n\x1a\n', 'HDF5', _SAVE + ' of 16 bits'),
   (b'\xabKTX ', 'a texture (KTX)', _EXPORT),
-  (b'%PDF', 'PDF', 'draw its page as PNG, as pdftoppm -png -r 300 FILE page does'),
-  (b'%!PS', 'PostScript', 'draw it as PNG with Ghostscript'),
-  (b'\xc5\xd0\xd3\xc6', 'encapsulated PostScript', 'draw it as PNG with Ghostscript'),
+  (b'%PDF', 'PDF', 'render its page as PNG, e.g. pdftoppm -png -r 300 FILE page'),
+  (b'%!PS', 'PostScript', 'render it as PNG with Ghostscript'),
+  (b'\xc5\xd0\xd3\xc6', 'encapsulated PostScript', 'render it as PNG with Ghostscript'),
   (b'\xd7\xcd\xc6\x9a', 'a Windows metafile (WMF)', _EXPORT),
   (b'AT&TFORM', 'DjVu', 'convert it with ddjvu -format=tiff'),
   (b'\x1a\x45\xdf\xa3', 'a Matroska or WebM video', _STILL),
@@ -87,7 +87,7 @@ _BEGINNINGS = (
   (b'\0\0\x01\xb3', 'an MPEG video', _STILL),
   (b'\x30\x26\xb2\x75\x8e\x66\xcf\x11', 'a Windows Media video', _STILL),
   (b'PK\x03\x04', 'a ZIP archive, or a document stored as one', 'take the image out of it'),
-  (b'PK\x05\x06', 'a ZIP archive without files', 'make it again'),
+  (b'PK\x05\x06', 'an empty ZIP archive', 'create it again'),
   (b'7z\xbc\xaf\x27\x1c', 'a 7-Zip archive', 'unpack it'),
   (b'Rar!', 'a RAR archive', 'unpack it'),
   (b'\x1f\x8b', 'a gzip archive', 'unpack it'),
@@ -96,7 +96,7 @@ _BEGINNINGS = (
   (b'\x28\xb5\x2f\xfd', 'a Zstandard archive', 'unpack it'),
   (
     b'version https://git-lfs',
-    'a pointer of Git LFS, not the file itself',
+    'a Git LFS pointer, not the file itself',
     'fetch it: git lfs pull',
   ),
 )
@@ -165,7 +165,7 @@ def stream(path: Path) -> str | None:
     OSError: the path does not exist, or is not accessible.
   """
   name = _STREAMS.get(stat.S_IFMT(path.stat().st_mode))
-  return f'{name}, not a file: save what it gives in a file first' if name else None
+  return f'{name}, not a file: save its output to a file first' if name else None
 
 
 def foreign(path: Path) -> str | None:
@@ -197,7 +197,7 @@ def foreign(path: Path) -> str | None:
   if head[:3] == b'\xff\xd8\xff':
     return _of_jpeg(path)
   if head.startswith(b'\x89PNG') and head[12:16] == b'CgBI':
-    return 'a PNG file changed for iPhones, which is not read here: sips -s format png, on a Mac, mends it'
+    return 'a PNG file changed for iPhones, which is not read here: convert it with sips -s format png on a Mac'
   return _of_text(head)
 
 
@@ -215,7 +215,7 @@ def _of_brands(head: bytes) -> tuple[str, str]:
   for brand in sorted(brands, key=lambda x: x in (b'mif1', b'msf1')):
     if brand in _BRANDS:
       return _BRANDS[brand]
-  return 'a video (MP4 or of its family)', _STILL
+  return 'a video (MP4 or similar)', _STILL
 
 
 def _of_jpeg(path: Path) -> str | None:
@@ -260,7 +260,7 @@ def _of_text(head: bytes) -> str | None:
   if text.startswith(b'<svg') or (
     text.startswith((b'<?xml', b'<!doctype svg', b'<!--')) and b'<svg' in text
   ):
-    return f'SVG, a drawing of lines, which is not read here: {_DRAW}'
+    return f'SVG, a vector drawing, which is not read here: {_DRAW}'
   if text.startswith((b'<!doctype html', b'<html', b'<head')):
     return 'a web page, not an image: download the image itself'
   return None

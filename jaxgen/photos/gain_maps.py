@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxgen.photos.unended import behind, follow_jpeg, told_behind
 
-GAIN_MAP = 'its gain map (HDR) is left out: the picture is that of standard range'
+GAIN_MAP = 'its gain map (HDR) is left out: the picture is the standard-range one'
 _ADOBE, _ISO = b'http://ns.adobe.com/hdr-gain-map/1.0/', b'urn:iso:std:iso:ts:21496:-1'
 _APPLE = b'http://ns.apple.com/HDRGainMap/1.0/'
 _CONTAINER = b'http://ns.google.com/photos/1.0/container/'

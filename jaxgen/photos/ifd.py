@@ -59,11 +59,11 @@ class Directories:
     self.data = data
     order = {b'II': '<', b'MM': '>'}.get(bytes(data[:2]))
     if order is None or len(data) < 8:
-      raise ValueError('no header of TIFF')
+      raise ValueError('no TIFF header')
     self.order = order
     magic = self.unpack('H', 2)
     if magic not in (42, 43):
-      raise ValueError(f'{magic} is not the number of TIFF')
+      raise ValueError(f'{magic} is not the TIFF magic number')
     self.big = magic == 43
     self.record, self._word = (20, 'Q') if self.big else (12, 'I')
     self.first = self.unpack('Q', 8) if self.big else self.unpack('I', 4)

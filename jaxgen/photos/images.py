@@ -51,7 +51,7 @@ def load_image(
         _check_single(image, path)
       return convert(_flat(_as_meant(image, path), path, paper))
   except FileNotFoundError as error:
-    more = ' (a pattern that the shell left as it is: nothing matches it, or it is in quotes)'
+    more = ' (a pattern that the shell did not expand: nothing matches it, or it is quoted)'
     raise DataError(f'{path}: no such file{more * is_pattern(str(path))}') from error
   except IsADirectoryError as error:
     raise DataError(f'{path}: a folder, not an image; name its files, as {path}/*') from error
@@ -102,7 +102,7 @@ def _as_image(given: Image.Image | np.ndarray) -> Image.Image:
   shape = list(given.shape)
   if given.dtype != np.uint8 or not (len(shape) == 2 or shape[2:] in ([3], [4])) or not given.size:
     raise DataError(
-      f'an image of {given.dtype} {shape}: uint8 [H, W], [H, W, 3] or [H, W, 4] is wanted'
+      f'an image of {given.dtype} {shape}: expected uint8 [H, W], [H, W, 3] or [H, W, 4]'
     )
   return Image.fromarray(given)
 

@@ -47,6 +47,6 @@ def from_inks(
   except MemoryError:
     raise
   except Exception:  # LittleCMS reports damaged profiles in many ways
-    note = 'its profile is damaged, or not of CMYK: its colours are guessed'
+    note = 'its profile is damaged, or not for CMYK: its colours are guessed'
     return image.convert('RGB'), None, (note,)
   return rgb, srgb_profile(), ()

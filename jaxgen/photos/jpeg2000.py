@@ -99,7 +99,7 @@ def _boxed(path: Path) -> Jpeg2000Facts:
   channels = _channels(boxes.get(b'cdef', b''), len(depths))
   order = _order(channels, inks)
   if order is None or (order and _is_sycc(colr)):
-    colours = colours or 'channels in such an order'
+    colours = colours or 'channels in an unusual order'
   if palette and order:
     columns = np.frombuffer(palette, np.uint8).reshape(-1, len(depths))
     palette, order = columns[:, order].tobytes(), ()
@@ -144,7 +144,7 @@ def _palette(
   depths = tuple((x & 0x7F) + 1 for x in table[3 : 3 + channels])
   plain = b''.join(struct.pack('>HBB', 0, 1, i) for i in range(channels))
   if stored != (8,) or (mapping or plain) != plain:
-    return b'', depths, 'a palette whose indices lie in this way'
+    return b'', depths, 'a palette with indices stored in this way'
   if channels not in (3, 4) or (colr[:1] == b'\1' and colr[3:7] != struct.pack('>I', _SRGB)):
     return b'', depths, f'a palette of {channels} channels of this kind'
   if max(depths) > 8:
@@ -269,7 +269,7 @@ def left_out(path: Path) -> tuple[str, ...]:
     content = box_content(path, box) if box.name in (b'uuid', b'asoc') else b''
     label = content[:64] if box.name == b'asoc' else b''
     if content[:16] in _PLACES or b'gml.data' in label:
-      return ('its place on the map is left out: it holds for pixels of another size',)
+      return ('its place on the map is left out: it applies to the old size only',)
   return ()
 
 

@@ -79,7 +79,7 @@ def scan_png(path: Path, pixels: bool = False) -> PngScan:
       texts += length if name in _TEXTS else 0
       if texts > TEXT_LIMIT:
         raise DataError(
-          f'{path}: its texts are longer than {TEXT_LIMIT // 2**20} MB: save it without them'
+          f'{path}: its text chunks exceed {TEXT_LIMIT // 2**20} MB: save it without them'
         )
       whole = _take(file, path, name, length, scan, pixels)
       if whole and (name[:1].isupper() or name in (b'tRNS', *_OF_ANIMATIONS)):
@@ -87,7 +87,7 @@ def scan_png(path: Path, pixels: bool = False) -> PngScan:
       at = file.seek(at + 12 + length)
   if name == b'IEND':
     if at < size:
-      scan.notes.append(f'{size - at} bytes behind its end are left out')
+      scan.notes.append(f'{size - at} bytes after its end are left out')
   else:
     if drawn:
       scan.notes.append('its end mark (IEND) is missing')

@@ -99,7 +99,7 @@ def _seen(photo: Photo) -> Photo:
   ):
     return photo
   photo.pixels[..., 3] = 255
-  note = 'its alpha is 0 everywhere, as writers that do not know of it leave it: taken as opaque'
+  note = 'its alpha is 0 everywhere, as writers unaware of alpha leave it: treated as opaque'
   return photo._replace(notes=(*photo.notes, note))
 
 
@@ -279,17 +279,17 @@ def _told(path: Path) -> Iterator[None]:
   except IsADirectoryError as error:
     raise DataError(f'{path}: a folder, not an image') from error
   except PermissionError as error:
-    raise DataError(f'{path}: may not be read: permission denied') from error
+    raise DataError(f'{path}: cannot be read: permission denied') from error
   except UnidentifiedImageError as error:
     kind = known_format(path)
-    what = f'damaged, or an image of {kind} of a kind' if kind else 'not an image'
+    what = f'damaged, or a kind of {kind} image' if kind else 'not an image'
     raise DataError(f'{path}: {what} that can{"not" * bool(kind)} be read') from error
   except MemoryError as error:
     raise DataError(f'{path}: too large for the memory of this machine') from error
   except Exception as error:  # Pillow, zlib and tifffile each raise their own kinds of errors
     if 'imagecodecs' in str(error):
       raise DataError(
-        f'{path}: its compression needs a package to be read: pip install imagecodecs'
+        f'{path}: reading its compression needs a package: pip install imagecodecs'
       ) from error
     if is_unread(path, error):
       raise DataError(

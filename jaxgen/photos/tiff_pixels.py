@@ -63,7 +63,7 @@ def check_tiff(page: Any, path: Path) -> None:
   code, bits, kind = int(page.photometric), page.bitspersample, _number_kind(page)
   if is_raw(page) or path.suffix.lower() in _RAW_SUFFIXES:
     raise DataError(
-      f'{path}: a raw photo of a camera: develop it to TIFF or PNG, as darktable and RawTherapee do'
+      f'{path}: a raw camera photo: develop it to TIFF or PNG with darktable or RawTherapee'
     )
   if code not in (_GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR):
     name = _OTHERS.get(code, f'colours of kind {code}')
@@ -112,7 +112,7 @@ def _check_references(page: Any, path: Path) -> None:
   top = 2**bits - 1
   if code == _RGB and levels and not np.allclose(levels[:6], (0, top) * 3, atol=0.5):
     raise DataError(
-      f'{path}: its levels of black and white (tag 532) are not the whole range: save it as plain RGB'
+      f'{path}: its black and white levels (tag 532) do not span the whole range: save it as plain RGB'
     )
   if code != _YCBCR or not plain:
     return
@@ -248,9 +248,7 @@ def scaled_by_tags(
   bits = declared_depth(pixels, [tags.get(_MAX_SAMPLE), tags.get(_S_MAX_SAMPLE)])
   if bits is None:
     return pixels, ()
-  return full_range(pixels, bits), (
-    f'its pixels are of {bits} bits in 16: brought to the full range',
-  )
+  return full_range(pixels, bits), (f'its pixels hold {bits} bits in 16: scaled to the full range',)
 
 
 def _unpacked(page: Any, path: Path) -> np.ndarray:

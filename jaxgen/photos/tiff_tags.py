@@ -236,10 +236,10 @@ def check_pages(path: Path, notes: list[str]) -> None:
   unmarked = sum(not reduced for reduced, _, _ in pages[1:])
   if unmarked:
     notes.append(
-      f'{unmarked} smaller pages of the shape of the first are left out as its thumbnails'
+      f'{unmarked} smaller pages with the shape of the first are left out as its thumbnails'
     )
   if geo:
-    notes.append('its place on the map (GeoTIFF) is left out: it holds for pixels of another size')
+    notes.append('its place on the map (GeoTIFF) is left out: it applies to the old size only')
   if sized:
     notes.append('its description (ImageDescription) is left out: it states the old size')
 

@@ -128,7 +128,7 @@ def _check_scans(path: Path, scans: Scans) -> tuple[str, ...]:
     return ()
   if (scans.behind is None and not scans.whole) or not _is_drawn(path, scans.end):
     raise _missing(path, scans)
-  return () if scans.whole else ('it has fewer scans than a progressive JPEG of full quality has',)
+  return () if scans.whole else ('it has fewer scans than a full-quality progressive JPEG',)
 
 
 def _missing(path: Path, scans: Scans) -> DataError:

@@ -87,7 +87,7 @@ def behind(path: Path, end: int) -> bytes:
 
 def told_behind(more: bytes) -> str:
   """A note on such data."""
-  return f'{len(more)} bytes behind its end are left out'
+  return f'{len(more)} bytes after its end are left out'
 
 
 class Codestream(NamedTuple):

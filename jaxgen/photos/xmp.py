@@ -23,7 +23,7 @@ _PLACES = re.compile(
   re.DOTALL,
 )
 PLACES_LEFT_OUT = (
-  'its XMP tells of places in the picture (regions, a panorama): left out, since it is turned'
+  'its XMP has places in the picture (regions, a panorama): left out, since the picture is turned'
 )
 _NUMBER = rb'(?:\s*=\s*["\']|>)\s*)(\d+(?:\.\d+)?)'
 _PANORAMA = rb'GPano:(?:FullPano|CroppedAreaImage|CroppedArea|LargestValidInteriorRect)'

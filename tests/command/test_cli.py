@@ -132,7 +132,7 @@ def test_score_tells_a_digit_from_noise_of_any_size_and_kind(trained, tmp_path, 
   for wrong, message in (
     (lambda: jaxgen.decode([1.0], weights=run), r'shape \[2\] or \[N, 2\], got \[1\]'),
     (lambda: jaxgen.decode([np.nan] * 2, weights=run), 'not finite'),
-    (lambda: jaxgen.score(np.zeros((8, 8)), weights=run), r'of float64 \[8, 8\]: uint8'),
+    (lambda: jaxgen.score(np.zeros((8, 8)), weights=run), r'of float64 \[8, 8\]: expected uint8'),
     (lambda: jaxgen.score(white, net='cats'), "this version ships no comvae net 'cats'"),
   ):
     with pytest.raises(UserError, match=message):

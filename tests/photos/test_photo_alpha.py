@@ -250,7 +250,7 @@ def test_a_fourth_channel_of_jpeg_2000_that_is_no_alpha_is_refused(tmp_path):
   )
   jp2(tmp_path / 'a.jp2', Image.fromarray(noise(6, 7, 4)), header)
   with pytest.raises(
-    DataError, match=r'a\.jp2: a further channel that is neither .*: save it as RGB'
+    DataError, match=r'a\.jp2: an extra channel that is neither .*: save it as RGB'
   ):
     read_size(tmp_path / 'a.jp2')
 

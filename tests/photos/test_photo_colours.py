@@ -361,7 +361,7 @@ ULTRA = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w
  Item:Length="999"/></rdf:li></rdf:Seq></Container:Directory></rdf:Description></rdf:RDF></x:xmpmeta>"""
 MOTION = b'<x:xmpmeta><rdf GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion="1" xmp:Rating="3"/></x:xmpmeta>'
 APPLE = b'<x xmlns:HDRGainMap="http://ns.apple.com/HDRGainMap/1.0/"><HDRGainMap:V>65536</HDRGainMap:V></x>'
-GAIN = 'its gain map (HDR) is left out: the picture is that of standard range'
+GAIN = 'its gain map (HDR) is left out: the picture is the standard-range one'
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_sixteen_bits_that_tags_say_are_fewer(tmp_path, channels, tag):
   write_tiff(path, levels, extratags=[(tag, 'H', channels, (4095,) * channels, True)])
   photo = check(path, channels, 16, 'TIFF')
   np.testing.assert_array_equal(photo.pixels, at_full_range(levels, 12))
-  assert photo.notes == ('its pixels are of 12 bits in 16: brought to the full range',)
+  assert photo.notes == ('its pixels hold 12 bits in 16: scaled to the full range',)
   assert read_photo(again(path)).notes == ()
   levels[2, 2] = 4096  # as a statistic the tag means nothing
   write_tiff(path, levels, extratags=[(tag, 'H', channels, (4095,) * channels, True)])
@@ -134,9 +134,9 @@ def test_numbers_of_an_undefined_kind_are_unsigned(tmp_path, channels, bits, ord
   ([16] * 3, 32845, [], r'LogLuv \(high dynamic range\) cannot be kept'),
   ([8] * 3, 6, [(530, 3, [2, 2])], 'uncompressed YCbCr of this kind'),
   ([8] * 3, 6, [(530, 3, [1, 1]), (532, 5, [(16, 1), (235, 1)] + [(128, 1), (240, 1)] * 2)], 'YCbCr'),
-  ([8] * 3, 2, [(532, 5, [(16, 1), (235, 1)] * 3)], 'levels of black and white'),
-  ([16], 32803, [], 'a raw photo of a camera: develop it'),
-  ([8] * 3, 2, [(50706, 1, [1, 4, 0, 0])], 'a raw photo of a camera: develop it'),
+  ([8] * 3, 2, [(532, 5, [(16, 1), (235, 1)] * 3)], 'black and white levels'),
+  ([16], 32803, [], 'a raw camera photo: develop it'),
+  ([8] * 3, 2, [(50706, 1, [1, 4, 0, 0])], 'a raw camera photo: develop it'),
   ([12], 1, [(301, 3, [0] * 4096)], 'a transfer function for 12 bits'),
 ])  # fmt: skip
 def test_tiff_files_that_would_come_out_wrong_are_refused(tmp_path, bits, kind, tags, words):

@@ -79,9 +79,7 @@ def test_a_progressive_jpeg_that_ends_before_its_last_scan_is_told_of(tmp_path):
   data = path.read_bytes()
   starts = [found.start() for found in re.finditer(b'\xff\xda', data)]
   path.write_bytes(data[: starts[-1]] + b'\xff\xd9')
-  assert read_photo(path).notes == (
-    'it has fewer scans than a progressive JPEG of full quality has',
-  )
+  assert read_photo(path).notes == ('it has fewer scans than a full-quality progressive JPEG',)
   path.write_bytes(data[: starts[1] - 30] + b'\xff\xd9')
   with pytest.raises(DataError, match='damaged'):
     read_photo(path)
@@ -103,7 +101,7 @@ def test_what_lies_behind_the_end_of_a_jpeg_is_told(tmp_path):
   path, image = tmp_path / 'a.jpg', Image.fromarray(smooth(24, 20, 3))
   image.save(path)
   data = path.read_bytes()
-  bytes_left = '9 bytes behind its end are left out'
+  bytes_left = '9 bytes after its end are left out'
   video = b'\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data\0\0\0\x18ftypmp42'
   for more, notes in (
     (b'', ()),
@@ -126,7 +124,7 @@ def test_what_lies_behind_the_end_of_another_format_is_told(tmp_path, name):
   data, whole = path.read_bytes(), read_photo(path)
   for more, notes in (
     (b'\0' * 9, ()),
-    (b'PK\3\4 a zip', ('10 bytes behind its end are left out',)),
+    (b'PK\3\4 a zip', ('10 bytes after its end are left out',)),
   ):
     path.write_bytes(data + more)
     photo = read_photo(path)

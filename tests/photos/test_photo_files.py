@@ -61,7 +61,7 @@ def test_what_would_lose_depth_or_colours_is_refused(tmp_path):
 )
 def test_several_maps_in_one_file_are_refused_and_other_bytes_are_told(tmp_path, one):
   path = tmp_path / 'a.pnm'
-  for behind, note in ((b'', ()), (b'\n', ()), (b'abc', ('3 bytes behind its end are left out',))):
+  for behind, note in ((b'', ()), (b'\n', ()), (b'abc', ('3 bytes after its end are left out',))):
     path.write_bytes(one + behind)
     assert read_photo(path).notes == note
   for between in (b'', b'\n'):
@@ -78,7 +78,7 @@ def test_bytes_behind_the_end_are_told_and_a_second_picture_is_refused(tmp_path,
   content = path.read_bytes()
   path.write_bytes(content + b'not of it')
   photo = read_photo(path)
-  assert photo.notes == ('9 bytes behind its end are left out',)
+  assert photo.notes == ('9 bytes after its end are left out',)
   assert read_photo(again(path)).notes == ()
   if name == 'a.jp2':
     path.write_bytes(content + content[content.index(b'jp2c') - 4 :])
@@ -172,7 +172,9 @@ def test_a_pipe_a_socket_and_a_device_are_named_and_not_waited_for(tmp_path, mon
       ('/dev/null', 'a device'),
     ):
       for read in (read_size, read_photo, lambda path: read_grey(path, 6, 7)):
-        with pytest.raises(DataError, match=f'{name}: {what}, not a file: save what it gives in'):
+        with pytest.raises(
+          DataError, match=f'{name}: {what}, not a file: save its output to a file'
+        ):
           read(Path(name))
 
 

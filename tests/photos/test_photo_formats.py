@@ -45,12 +45,12 @@ FILES = {
   'PAM': (b'P7\nWIDTH 1\n', r'a portable arbitrary map \(PAM\)'),
   'PFM': (
     b'PF\n1 1\n-1.0\n' + bytes(12),
-    r'a portable map of floating point \(PFM\), .* of 16 bits',
+    r'a portable float map \(PFM\), .* of 16 bits',
   ),
   'QOI': (b'qoif' + bytes(9), 'QOI, .*: save it as PNG'),
   'FLIF': (b'FLIF' + bytes(9), 'FLIF, .*: save it as PNG'),
   'MNG': (b'\x8aMNG\r\n\x1a\n' + bytes(9), 'an MNG animation, .*: save the frame'),
-  'ICNS': (b'icns' + bytes(9), r"an icon of Apple's \(ICNS\), .*: export it"),
+  'ICNS': (b'icns' + bytes(9), r'an Apple icon \(ICNS\), .*: export it'),
   'XPM': (b'/* XPM */\nstatic', 'XPM, .*: save it as PNG'),
   'FITS': (b'SIMPLE  =                    T', 'FITS, .*: save it as PNG or TIFF of 16 bits'),
   'DICOM': (bytes(128) + b'DICM' + bytes(9), 'DICOM, .*: save it as PNG or TIFF of 16 bits'),
@@ -68,7 +68,7 @@ FILES = {
   'bzip2': (b'BZh9' + bytes(9), 'a bzip2 archive, .*: unpack it'),
   'xz': (b'\xfd7zXZ\0' + bytes(9), 'an xz archive, .*: unpack it'),
   'ZIP': (b'PK\3\4' + bytes(9), 'a ZIP archive'),
-  'LFS': (b'version https://git-lfs.github.com/spec/v1\n', 'a pointer of Git LFS.*git lfs pull'),
+  'LFS': (b'version https://git-lfs.github.com/spec/v1\n', 'a Git LFS pointer.*git lfs pull'),
   'iPhone PNG': (b'\x89PNG\r\n\x1a\n\0\0\0\4CgBI' + bytes(9), 'a PNG file changed for iPhones'),
   'nothing': (b'', 'not an image but an empty file'),
 }
@@ -95,9 +95,7 @@ def test_a_raw_photo_is_named_by_what_it_holds_or_is_called(tmp_path):
     file.write(noise(6, 7, 3), photometric='rgb', subifds=1)
     file.write(noise(3, 3, 3), photometric='rgb', subfiletype=1)
   for name in ('a.nef', 'inner.tif'):
-    with pytest.raises(
-      DataError, match=rf'{name}: a raw photo of a camera: develop it to TIFF or PNG'
-    ):
+    with pytest.raises(DataError, match=rf'{name}: a raw camera photo: develop it to TIFF or PNG'):
       read_size(tmp_path / name)
   assert read_size(tmp_path / 'pyramid.tif').channels == 3
 

@@ -58,7 +58,7 @@ def test_channels_come_in_the_order_that_a_file_states(tmp_path, name):
 def test_channels_whose_order_is_not_known_are_refused(tmp_path, name):
   channels, colour = UNKNOWN[name]
   jp2(tmp_path / 'a.jp2', Image.fromarray(noise(6, 7, len(channels))), colour + kinds(channels))
-  refused(tmp_path / 'a.jp2', 'channels in such an order')
+  refused(tmp_path / 'a.jp2', 'channels in an unusual order')
 
 
 def palette(colours, bits=8, columns=None):
@@ -85,7 +85,7 @@ def test_a_palette_of_equal_colours_and_of_any_depth(tmp_path, channels, bits):
 
 
 @pytest.mark.parametrize(('header', 'words'), [
-  (SRGB + palette([[0, 1, 2]] * 2, columns=[2, 1, 0]), 'a palette whose indices lie in this way'),
+  (SRGB + palette([[0, 1, 2]] * 2, columns=[2, 1, 0]), 'a palette with indices stored in this way'),
   (GREY + palette([[9], [3]]), 'a palette of 1 channels of this kind'),
   (SYCC + palette([[9, 8, 7], [3, 2, 1]]), 'a palette of 3 channels of this kind'),
 ])  # fmt: skip

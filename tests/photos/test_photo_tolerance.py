@@ -57,7 +57,7 @@ def write_parts(path, pixels, more=b'', behind=b'', end=END):
     (b'', b'', END[:9], r'its end mark|^$'),
     (b'', b'\x7f\xff\xff\xfftEXtcut off', b'', r'its end mark \(IEND\) is missing'),
     (b'', b'\x00\x00\x00\x05!?!?', b'', r'its end mark \(IEND\) is missing'),
-    (b'', b'', END + b'more', '4 bytes behind its end are left out'),
+    (b'', b'', END + b'more', '4 bytes after its end are left out'),
   ],
 )
 def test_what_is_wrong_beside_the_pixels_of_a_png_is_told(tmp_path, more, behind, end, note, dtype):
@@ -122,7 +122,7 @@ def test_texts_of_a_png_up_to_64_mb_stay(tmp_path):
     file.seek(33 + 65 * 2**20)
     file.write(END)
   for read in (read_size, read_photo):
-    with pytest.raises(DataError, match=r'a\.png: its texts are longer than 64 MB'):
+    with pytest.raises(DataError, match=r'a\.png: its text chunks exceed 64 MB'):
       read(path)
   assert limits == (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY)
 

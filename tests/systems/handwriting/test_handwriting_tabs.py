@@ -64,7 +64,9 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
       jobs[name](*values)
   with pytest.raises(UserError, match='there is no word to write'):
     jaxgen.write_sheet([], tmp_path / 'none.png')
-  with pytest.raises(UserError, match=r'an image of uint8 \[4, 4, 5\]: uint8 \[H, W\], \['):
+  with pytest.raises(
+    UserError, match=r'an image of uint8 \[4, 4, 5\]: expected uint8 \[H, W\], \['
+  ):
     jaxgen.read(np.zeros((4, 4, 5), np.uint8))
 
 

@@ -253,7 +253,7 @@ def test_memberships_explain_components_in_a_table_and_a_sheet(run, folders, cap
   assert cli.main(['memberships', str(run), str(folders / 'none')]) == 1
   assert 'bw); no file at all\n' in capsys.readouterr().err
   assert cli.main(['memberships', str(run), f'{folders}/no*.png']) == 1
-  assert 'no*.png: no such file (a pattern that the shell left as it is' in capsys.readouterr().err
+  assert 'no*.png: no such file (a pattern that the shell did not expand' in capsys.readouterr().err
 
 
 def test_summaries_and_the_surest_images():
