@@ -54,7 +54,7 @@ def test_what_the_functions_refuse_is_refused_in_their_words(jobs, tmp_path):
     ('write', (' ', 1, 0, *AS_IS), 'no word is given yet'),
     ('write', ('a' * 13, 1, 0, *AS_IS), "'aaaaaaaaaaaaa' has 13 letters, and these weights write"),
     ('write', ('a', 1, None, *AS_IS), 'no seed is given yet'),
-    ('write', ('a', 1, 0.5, *AS_IS), 'seed 0.5 is no whole number'),
+    ('write', ('a', 1, 0.5, *AS_IS), 'seed 0.5 is not a whole number'),
     ('write', ('a', 1, -1, *AS_IS), 'seed=-1 must be at least 0'),
     ('read', (None, *PLAIN), 'no picture is given yet'),
     ('read', (str(tmp_path / 'text.png'), *PLAIN), 'not an image'),
