@@ -86,33 +86,37 @@ def pictures(folder):
   return photo, grey
 
 
-def test_a_picture_from_the_page_is_the_file_that_the_command_writes(person, pictures, folder):
-  assert cli.main(['upscale', *map(str, pictures), '--output', str(folder / 'out')]) == 0
-  for picture in pictures:
+@pytest.fixture(scope='module')
+def upscaled(pictures, folder):
+  """The files that `jaxgen upscale` writes for the pictures."""
+  out = folder / 'out'
+  assert cli.main(['upscale', *map(str, pictures), '--output', str(out)]) == 0
+  return [out / f'{picture.stem}_x2{picture.suffix}' for picture in pictures]
+
+
+def test_a_picture_from_the_page_is_the_file_that_the_command_writes(person, pictures, upscaled):
+  for picture, expected in zip(pictures, upscaled, strict=True):
     shown, file = person.ask('upscale', person.upload(picture), 2, *AS_SHIPPED)
-    expected = folder / 'out' / f'{picture.stem}_x2{picture.suffix}'
     assert person.fetch(file) == expected.read_bytes()
     assert file['orig_name'] == expected.name
     before, after = shown
     assert before['orig_name'] == 'before.jpg' and after['orig_name'] == 'after.jpg'
 
 
-def test_ten_persons_at_once_get_what_one_gets(page, pictures, folder):
-  expected = folder / 'out' / 'photo_x2.jpg'
-
+def test_ten_persons_at_once_get_what_one_gets(page, pictures, upscaled):
   def one(number):
     person = Person(page, f'person {number}')
     _, file = person.ask('upscale', person.upload(pictures[0]), 2, *AS_SHIPPED)
     return person.fetch(file)
 
   with ThreadPoolExecutor(10) as pool:
-    assert set(pool.map(one, range(10))) == {expected.read_bytes()}
+    assert set(pool.map(one, range(10))) == {upscaled[0].read_bytes()}
 
 
-def test_a_run_of_a_persons_own_can_be_chosen(person, pictures, folder):
+def test_a_run_of_a_persons_own_can_be_chosen(person, pictures, upscaled):
   values = (*AS_SHIPPED[:-1], 'mine.safetensors')
   _, file = person.ask('upscale', person.upload(pictures[0]), 2, *values)
-  assert person.fetch(file) == (folder / 'out' / 'photo_x2.jpg').read_bytes()
+  assert person.fetch(file) == upscaled[0].read_bytes()
   values = ('clean', *values[1:])
   said = '--net selects a shipped net: leave it out with --weights'
   assert person.ask('upscale', person.upload(pictures[0]), 2, *values) == said
