@@ -102,7 +102,7 @@ def test_one_command_at_a_time_has_a_folder(tmp_path, turns):
 def test_kinds_and_sources_of_a_set_are_one(tmp_path):
   source, out = clips(tmp_path / 'in', 'a'), tmp_path / 'out'
   run(source, '--output', out)
-  with pytest.raises(UserError, match=r'has a set of pose-crop: .* or drop --kind'):
+  with pytest.raises(UserError, match=r'has a set of kind pose-crop: .* or drop --kind'):
     run(source, '--output', out, '--kind', 'full-face')
   run(source, '--output', out, '--kind', 'pose-crop', '--source', 'haar')
   table = out / 'poses.tsv'

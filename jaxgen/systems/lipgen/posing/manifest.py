@@ -129,10 +129,10 @@ class Manifest:
     """Raises UserError for a clip that was made with other options than requested."""
     kind, source = row['kind'], row.get(FOUND_BY)
     if kind == (heads.FULL_FACE if wanted.crop else heads.CROPPED):
-      self._refuse(kind, 'drop --crop' if wanted.crop else 'add --crop')
+      self._refuse(f'kind {kind}', 'drop --crop' if wanted.crop else 'add --crop')
     whole = heads.CROPPED if wanted.crop else heads.FULL_FACE
     if wanted.kind and kind != (whole if wanted.kind == heads.FULL_FACE else wanted.kind):
-      self._refuse(kind, 'drop --kind')
+      self._refuse(f'kind {kind}', 'drop --kind')
     if source and wanted.source not in (AUTO, source):
       self._refuse(f'faces found by {source}', 'drop --source')
 
