@@ -97,7 +97,7 @@ def lipread(
   passes = Passes(progress, shares, expected_frames(path))
   mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
   words = read_as(service, path, mouths, whole, boundaries, passes)
-  told = (*mouths.notes, *unseen(mouths, whole, boundaries))
+  told = (*service.notes(boundaries), *mouths.notes, *unseen(mouths, whole, boundaries))
   notes = [f'{path}: {note}' for note in told]
   if target and not overwrite and is_there(target):
     notes.append(stays(target))

@@ -37,6 +37,11 @@ class Inference(NamedTuple):
     """Whether there is a class '', no word."""
     return self.words[-1] == NO_WORD
 
+  @property
+  def needs_boundaries(self) -> bool:
+    """Whether training always gave it word boundaries: without them what it reads means little."""
+    return self.net.boundary and not self.config.augment.boundary_dropout
+
   def seen(self, crops: np.ndarray) -> np.ndarray:
     """The part of mouth crops that the reader sees.
 

@@ -77,6 +77,7 @@ class Told:
 
   words = WORDS
   knows_silence = True
+  needs_boundaries = False
   net = SimpleNamespace(
     front_end=FrontEnd(widths=(), blocks=(), strides=(), shift_div=()), boundary=True
   )

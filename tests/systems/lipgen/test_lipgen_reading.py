@@ -2,6 +2,7 @@
 
 import tracemalloc
 from itertools import product
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,13 @@ import pytest
 from helpers import benchmark
 from lip_readers import FACTS, REACH, WORDS, Told, saying, trained_reader
 from lipgen_videos import optional, steps, write
+from ml_collections import ConfigDict
 from scipy.special import log_softmax
 
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.apply import reading_model
 from jaxgen.systems.lipgen.clips.clip_set import ClipSet
+from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.front_end import FrontEnd
 from jaxgen.systems.lipgen.reading import live, sentences
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, doubted, segments
@@ -198,6 +201,26 @@ def test_a_word_is_read_at_a_known_place_or_in_the_middle():
   for wrong in ((0.5, 0.5), (2, 3), (0.5, 1.1), (0, float('inf')), (-1, 0.2), (float('nan'), 1)):
     with pytest.raises(DataError, match=r'a\.mp4 has 1\.00 seconds: a word cannot span'):
       read_as(service, 'a.mp4', early, spans=[wrong])
+
+
+def test_a_reader_that_always_had_boundaries_is_never_read_without_them():
+  class Needs(Told):
+    needs_boundaries = True
+
+    def windows(self, variables, features, mask, boundary):
+      found = super().windows(variables, features, mask, boundary)
+      nonsense = jnp.log(jnp.array([0.97, 0.01, 0.01, 0.01]))  # always 'bin'
+      return jnp.where(boundary.any(1, keepdims=True), found, nonsense)
+
+  service = Service(Model(Needs(), {}, Segmenting(unsure=0.05, lattice=False)))
+  crops = saying(('', 9), ('blue', 10), ('', 12), ('now', 6), ('', 9))
+  assert [x.word for x in service(crops)] == ['blue', 'now']
+  assert service.whole(saying(('', 9), ('blue', 10), ('', 9))).word == 'blue'
+  assert '--boundary START END' in service.notes()[0]
+  assert service.notes([(0.1, 0.2)]) == told().notes() == []
+  for boundary, withheld, needs in ((True, 0.0, True), (True, 0.3, False), (False, 0.0, False)):
+    config = ConfigDict({'augment': {'boundary_dropout': withheld}})
+    assert Inference(SimpleNamespace(boundary=boundary), {}, config).needs_boundaries is needs
 
 
 def test_no_word_is_read_where_nobody_is_in_sight():

@@ -153,6 +153,8 @@ def _read_all(
   from jaxgen.systems.lipgen.video.outputs import Outputs
 
   service = _service(args)
+  for line in service.notes(args.boundary):
+    work.note(line)
   weights = _weights(service) if folders else ''
   with ExitStack() as held:
     for folder in folders:
@@ -275,7 +277,10 @@ def _listen(args: argparse.Namespace) -> None:
       print(json.dumps(found, ensure_ascii=False) if args.json else word.line(), flush=True)
 
   with StopSignals('ending') as signals:
-    listener = live.Listener(_service(args, live=True), finder.detect, finder.landmarks)
+    service = _service(args, live=True)
+    listener = live.Listener(service, finder.detect, finder.landmarks)
+    for line in service.notes():
+      warn(f'warning: {name}: {line}')
     warn(f'{name}: speak; Ctrl-C ends')
     for frame in frames:
       tell(listener(frame))

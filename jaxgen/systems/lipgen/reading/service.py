@@ -10,13 +10,17 @@ from jaxgen.errors import DataError
 from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting, segments
-from jaxgen.systems.lipgen.reading.sliding import Slider
+from jaxgen.systems.lipgen.reading.sliding import Slider, mean_probability
 from jaxgen.systems.lipgen.reading.sources import Mouths
 from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.units import RATE
 from jaxgen.task import PyTree
 
 TOP = 5  # default number of candidates per word
+_NEEDS_BOUNDARIES = (
+  'in training this reader always had the start and end of a word: here it tries lengths, and is wrong '
+  'more often. Where you know them, pass --boundary START END'
+)
 
 
 class Model(NamedTuple):
@@ -36,12 +40,16 @@ class Model(NamedTuple):
 class Service:
   """Reads clips of a mouth of any length; programs are compiled once.
 
+  A reader that was always given word boundaries is never used without: the search tries lengths alone.
+
   Args:
     model: the reader.
     top: candidates per word, the best one included.
   """
 
   def __init__(self, model: Model, top: int = TOP):
+    if model.inference.needs_boundaries:
+      model = model._replace(segmenting=model.segmenting._replace(known=1.0, lattice=True))
     self.model, self.top = model, top
     self.slider = Slider(model.inference, model.variables)
 
@@ -95,7 +103,18 @@ class Service:
 
   def whole(self, crops: np.ndarray, bars: Bars = no_bars) -> Word:
     """The word of a single-word clip, like LRW's, read in the window around its middle."""
-    return self.at(crops, np.array([[0, len(crops) / RATE]]), False, bars)[0]
+    total, how = len(crops), self.model.segmenting
+    if not self.model.inference.needs_boundaries:
+      return self.at(crops, np.array([[0, total / RATE]]), False, bars)[0]
+    features = self.slider.features(self.model.inference.seen(crops), bars)
+    lengths = np.arange(how.least, how.longest + 1)[:, None]
+    scores = self.slider.read(features, (total + lengths * [-1, 1]) / 2, bars=bars)
+    return self._word(mean_probability(scores), 0.0, total / RATE)
+
+  def notes(self, boundaries: Sequence[Sequence[float]] = ()) -> list[str]:
+    """Messages about reading with these boundaries of words, if any are known."""
+    lacks = self.model.inference.needs_boundaries and not boundaries
+    return [_NEEDS_BOUNDARIES] if lacks else []
 
   def _word(self, scores: np.ndarray, start: float, end: float) -> Word:
     """The most likely word and its alternatives; the class '' keeps its share of the probability."""

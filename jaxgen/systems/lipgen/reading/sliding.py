@@ -26,7 +26,8 @@ class Evidence(NamedTuple):
   """A reader's log-probabilities of its N classes at each of the T frames of a clip.
 
   Attributes:
-    plain: float32 [T, N], for a word of unknown length whose middle frame this is.
+    plain: float32 [T, N], for a word of unknown length whose middle frame this is; of a reader that needs word
+      boundaries the mean probability over all lengths.
     known: float32 [H, T, N], for a word with this middle frame and h whole frames in its half, h = 0 .. H - 1;
       None if the reader is not given word lengths.
   """
@@ -174,11 +175,19 @@ class Slider:
       stride: see `slide`.
       bars: see `jaxgen.passes.Bars`.
     """
-    plain = self.slide(features, stride, bars=bars)
-    if not (longest and self.inference.net.boundary):
+    tried = longest and self.inference.net.boundary
+    by_length = bool(tried and self.inference.needs_boundaries)
+    plain = None if by_length else self.slide(features, stride, bars=bars)
+    if plain is not None and not tried:
       return Evidence(plain)
     halves = range(min(longest // 2, MIDDLE) + 1)
-    known = np.empty((len(halves), *plain.shape), np.float32)
+    known = np.empty((len(halves), len(features), len(self.inference.words)), np.float32)
     for half in bars(halves, 'lengths'):
       known[half] = self.slide(features, stride, half)
-    return Evidence(plain, known)
+    return Evidence(mean_probability(known) if plain is None else plain, known)
+
+
+def mean_probability(scores: np.ndarray) -> np.ndarray:
+  """The logarithm of mean probabilities over the first axis of log-probabilities [H, ..., N]."""
+  found: np.ndarray = np.logaddexp.reduce(scores, axis=0) - np.float32(np.log(len(scores)))
+  return found
