@@ -134,6 +134,7 @@ def test_a_set_of_two_kinds_is_told_of(tmp_path, monkeypatch, capsys):
   run(clips(tmp_path / 'in', 'ab'), '--output', tmp_path / 'out', '--json')
   told = capsys.readouterr()
   assert 'treated 1 clip of 2 as mouth crops: --kind sets the kind of them all' in told.err
+  assert f'{tmp_path / "in"} has no table of words: no reader can be evaluated' in told.err
   assert [json.loads(x)['kind'] for x in told.out.splitlines()] == ['pose-crop', 'full-face']
 
 

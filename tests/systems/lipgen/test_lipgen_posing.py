@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from helpers import override
 from lipgen_cases import tiny
 from lipgen_videos import numbers, optional, steps, write
 
+from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, ConfigError, DataError, UserError
 from jaxgen.run.workdir import write_config
 from jaxgen.systems.lipgen import commands
@@ -244,6 +246,11 @@ def test_clips_of_one_name_keep_their_folders_and_lrw_its_words(tmp_path):
     path.with_suffix('.txt').write_text('Duration: 0.56 seconds\n')
   run(tmp_path / 'lrw', '--output', tmp_path / 'out')
   rows = rows_of(tmp_path / 'out')
+  # LRW's own folder has these in another.
+  (tmp_path / 'whole').mkdir()
+  (tmp_path / 'lrw').rename(tmp_path / 'whole' / 'lipread_mp4')
+  run(tmp_path / 'whole', '--output', tmp_path / 'same')
+  assert rows_of(tmp_path / 'same') == rows
   assert [(row['clip'], row['word']) for row in rows] == [
     ('ABOUT/test/ABOUT_00001', 'about'),
     ('ABOUT/train/ABOUT_00001', 'about'),
@@ -291,7 +298,7 @@ def test_drawn_speakers_of_a_run_are_turned(tmp_path):
   assert np.abs(shown[:, 29:77, 26:74].astype(int) - alone).mean() < 8  # noise of the camera
 
 
-def test_of_lrw_the_test_clips_of_its_words_are_turned(tmp_path):
+def test_of_lrw_the_test_clips_of_its_words_are_turned(tmp_path, monkeypatch):
   for name in ('ABOUT/train/ABOUT_00001', 'ABOUT/test/ABOUT_00001', 'MONEY/test/MONEY_00001'):
     path = tmp_path / 'lipread_mp4' / f'{name}.mp4'
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -301,6 +308,15 @@ def test_of_lrw_the_test_clips_of_its_words_are_turned(tmp_path):
   found = unseen.unseen(config, tmp_path / 'out')
   clips, told = augmenting.plan(found.folder, tmp_path / 'out', found.table, 0, found.only)
   assert [clip.name for clip in clips] == ['ABOUT/test/ABOUT_00001'] and not told
+  # Imported weights do not know where LRW is.
+  turned, done = [], augmenting.Turned('full-face', 1)
+  monkeypatch.setattr(augmenting, 'turn_clip', lambda clip, *_: turned.append(clip.name) or done)
+  (one := tmp_path / 'run').mkdir()
+  write_config(one, override(configs.load('lipgen:lrw'), {'data__words': 'about,water'}))
+  run(f'data.dir={tmp_path}', '--of', one, '--output', tmp_path / 'out')
+  assert turned == ['ABOUT/test/ABOUT_00001']
+  run('--of', one, '--output', tmp_path / 'other', f'data.dir={tmp_path}')
+  assert turned == ['ABOUT/test/ABOUT_00001'] * 2
 
 
 def test_of_a_table_the_clips_that_were_held_out_are_turned(clips, tmp_path, monkeypatch):
@@ -317,6 +333,8 @@ def test_mistakes_are_told_before_any_work(clips, tmp_path):
     ((tmp_path / 'none', '--output', tmp_path / 'out'), ConfigError, 'no such folder'),
     ((clips, '--output', clips), ConfigError, 'must not be the folder of the clips'),
     (('--output', tmp_path / 'out'), ConfigError, 'give either a folder of clips or --of RUN'),
+    ((clips, clips, '--output', tmp_path / 'out'), ConfigError, 'give either a folder of clips'),
+    ((clips, '--of', clips, '--output', tmp_path / 'out'), ConfigError, 'drop .*, or --of'),
     (('--of', clips, '--output', tmp_path / 'out'), CheckpointError, 'is not a run'),
     ((clips, '--output', tmp_path / 'out', '--seed', -1), ConfigError, '--seed=-1'),
     (

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
   add(
-    'folder',
-    metavar='DIR',
-    type=as_path,
-    nargs='?',
-    help='a folder of clips: whole faces or mouth crops',
+    'given',
+    metavar='DIR|KEY=VALUE',
+    nargs='*',
+    help='a folder of clips, whole faces or mouth crops; or with --of config keys that do not affect '
+    'training, as data.dir=DIR',
   )
   add(
     '--of',
@@ -72,9 +72,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-  """Raises ConfigError for invalid options or combinations of them."""
-  if (args.folder is None) == (args.of is None):
+  """Sets the folder; raises ConfigError for invalid options or combinations of them."""
+  if len(args.given) != 1 and not args.of:
     raise ConfigError('give either a folder of clips or --of RUN')
+  args.folder = None if args.of else as_path(args.given[0])
+  if given := next((x for x in args.given if args.of and '=' not in x), None):
+    raise ConfigError(f'give either a folder of clips or --of RUN: drop {given}, or --of')
   if args.of and (args.table or args.columns):
     given = 'table' if args.table else 'columns'
     raise ConfigError(f'--of selects clips with known words: drop --{given}')
@@ -97,10 +100,12 @@ class _Set(NamedTuple):
 
 def _set_of_folder(args: argparse.Namespace) -> _Set:
   """The set made from the clips in a folder."""
+  from jaxgen.systems.lipgen.clips import lrw
   from jaxgen.systems.lipgen.posing import augmenting, unseen
 
+  folder: Path = args.folder
   columns = dict(zip(titles.OF, titles.OF, strict=True)) | (args.columns or {})
-  path, passed = augmenting.find_table(args.folder, args.table, columns['clip'])
+  path, passed = augmenting.find_table(folder, args.table, columns['clip'])
   if path:
     table: Table | None = augmenting.read_table(path, columns)
   elif args.columns:
@@ -108,9 +113,13 @@ def _set_of_folder(args: argparse.Namespace) -> _Set:
       f'--columns: found no table with a column {columns["clip"]}: pass it with --table'
     )
   else:
-    layout = unseen.layout_table(args.folder)
+    layout = unseen.layout_table(words := lrw.folder_of_words(folder))
     table = layout if layout.rows else None
-  clips, told = augmenting.plan(args.folder, args.output, table, args.seed)
+    if table:
+      folder = words
+    else:
+      passed.append(f'{folder} has no table of words: no reader can be evaluated on the clips')
+  clips, told = augmenting.plan(folder, args.output, table, args.seed)
   return _Set(clips, table.columns if table else (), passed + told)
 
 
@@ -123,11 +132,15 @@ def _set_of_run(args: argparse.Namespace, config: 'ConfigDict', work: Batch) -> 
   return _Set(clips, table.columns, told)
 
 
-def _config_of(run: 'Path') -> 'ConfigDict':
+def _config_of(run: 'Path', overrides: list[str]) -> 'ConfigDict':
   from jaxgen.run.workdir import required_config
   from jaxgen.systems.lipgen import apply
 
   config = required_config(run)
+  if overrides:
+    from jaxgen.run import inference
+
+    config = inference.with_overrides(run, overrides) or config
   apply.check_config(config, '--of', run)
   return config
 
@@ -136,7 +149,7 @@ def _pose_augment(args: argparse.Namespace) -> None:
   _check(args)
   from jaxgen.run.lock import exclusive
 
-  config = _config_of(args.of) if args.of else None
+  config = _config_of(args.of, args.given) if args.of else None
   found = None if config else _set_of_folder(args)
   args.output.mkdir(parents=True, exist_ok=True)
   with (
