@@ -14,6 +14,7 @@ from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.service import Model
 from jaxgen.systems.lipgen.task import make_model
+from jaxgen.systems.lipgen.video.crops import MOUTHS
 from jaxgen.task import Trained
 
 SYSTEM = 'lipgen'
@@ -47,7 +48,9 @@ def digest_of(model: Model) -> str:
   """A digest of all that a reader's output depends on: weights, facts of the data, and search settings."""
   config, facts = model.inference.config, model.inference.facts
   identity = weight_files.identity(Trained(config, facts, model.variables, 0))
-  how = json.dumps([facts, config.data.crop, model.segmenting.to_json()], sort_keys=True)
+  like = model.inference.cropping
+  crops = [] if like == MOUTHS else [like.name]  # so that digests of most readers stay
+  how = json.dumps([facts, config.data.crop, model.segmenting.to_json(), *crops], sort_keys=True)
   return digests.name([identity.encode(), how.encode()])
 
 

@@ -17,11 +17,13 @@ from jaxgen.systems.lipgen.clips.clip_set import ClipSet, subset
 from jaxgen.systems.lipgen.clips.framing import LIPS, framing_of
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
 from jaxgen.systems.lipgen.clips.pieces import in_pieces
+from jaxgen.systems.lipgen.clips.placed import LIKE, check_like, like_of
 from jaxgen.systems.lipgen.config import LRW, PROCEDURAL, UNSEEN
 from jaxgen.systems.lipgen.procedural.clips import speak
 from jaxgen.systems.lipgen.procedural.takes import FRAMES_A_WORD
 from jaxgen.systems.lipgen.speech.dictionary import Dictionary
 from jaxgen.systems.lipgen.units import WINDOW
+from jaxgen.systems.lipgen.video.crops import MOUTHS, Cropping
 from jaxgen.words import counted
 
 # Speakers of the synthetic share have a number range of their own, too.
@@ -78,7 +80,9 @@ def folder_of_clips(config: ConfigDict, folder: Path, clips: Mapping[str, ClipSe
     DataError: there are none, or see `clips.table.load_table`.
   """
   framing, say, words = framing_of(config), logging.warning, clips['train'].words
-  _check_place(config, folder / ABOUT)
+  like = like_of(config)
+  _check_place(config, folder / ABOUT, like)
+  check_like(folder, like, f'config.data.synthetic.dir = {folder}')
   for name in TABLES:
     if (path := folder / name).is_file():
       found = table.load_table(path, framing, folder, words, say=say)
@@ -125,19 +129,18 @@ def _held_out(config: ConfigDict, clips: Mapping[str, ClipSet]) -> Callable[[Ori
   return lambda origin: any(map(judged, origin.names))
 
 
-def _check_place(config: ConfigDict, about: Path) -> None:
+def _check_place(config: ConfigDict, about: Path, wanted: Cropping) -> None:
   """Raises DataError if the mouths in synthetic clips are placed otherwise than in those of config.data."""
   if not about.is_file():
     return
   try:
-    like = json.loads(about.read_text(encoding='utf-8'))['settings'].get('like')
+    like = json.loads(about.read_text(encoding='utf-8'))['settings'].get(LIKE)
   except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
     raise DataError(f'{about} is damaged ({error})') from error
-  if (like == LRW) != (config.data.name == LRW):
-    wanted = LRW if config.data.name == LRW else 'mouths'
+  if (like or MOUTHS.name) != wanted.name:
     raise DataError(
       f'config.data.synthetic.dir = {about.parent}: mouths are placed differently than in '
-      f'{config.data.name}: make the clips with jaxgen synthesise --like {wanted}'
+      f'{config.data.name}: make the clips with jaxgen synthesise --like {wanted.name}'
     )
 
 

@@ -17,6 +17,7 @@ from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
 from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.clips.pieces import in_pieces
+from jaxgen.systems.lipgen.clips.placed import like_facts
 from jaxgen.systems.lipgen.config import LRW
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
@@ -149,6 +150,7 @@ def facts(config: ConfigDict, corpus: Corpus, num_rows: int) -> dict[str, Any]:
     'clip_length': int(train.frames.shape[1]),
     'steps_per_epoch': num_rows // config.batch_size,
     **shown,
+    **like_facts(config),
   }
 
 

@@ -20,6 +20,7 @@ from jaxgen.systems.lipgen.clips.cells import open_table
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
 from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
+from jaxgen.systems.lipgen.clips.placed import check_like
 from jaxgen.systems.lipgen.clips.table import COLUMNS, load_table
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import (
@@ -243,6 +244,7 @@ def pose_clips(inference: Inference) -> ClipSet:
       f'config.eval.pose = {folder} has no {" or ".join(TABLES)}: make it with jaxgen pose-augment '
       'from clips with a table of words'
     )
+  check_like(folder, inference.cropping, f'config.eval.pose = {folder}')
   columns = _pose_columns(tables[0], dict(config.data.columns))
   words = [word for word in inference.words if word != NO_WORD]
   clips = load_table(tables[0], framing_of(config), folder, words, columns, logging.warning)

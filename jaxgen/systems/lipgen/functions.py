@@ -95,7 +95,12 @@ def lipread(
   given = read_landmarks(Path(landmarks)) if landmarks else None
   shares = (*_READING, _OVERLAY) if target else _READING
   passes = Passes(progress, shares, expected_frames(path))
-  mouths = read_crops(path, passes) if crops else found_in(mouths_of(path, source, given, passes))
+  like = service.model.inference.cropping
+  mouths = (
+    read_crops(path, passes, like)
+    if crops
+    else found_in(mouths_of(path, source, given, passes, like))
+  )
   words = read_as(service, path, mouths, whole, boundaries, passes)
   told = (*service.notes(boundaries), *mouths.notes, *unseen(mouths, whole, boundaries))
   notes = [f'{path}: {note}' for note in told]

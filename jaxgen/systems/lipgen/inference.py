@@ -9,8 +9,10 @@ from ml_collections import ConfigDict
 from jaxgen.systems.lipgen.clips.augmentation import middle_crop, normalised
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
 from jaxgen.systems.lipgen.clips.framing import Framing, framed
+from jaxgen.systems.lipgen.clips.placed import cropping_of
 from jaxgen.systems.lipgen.networks.reader import Reader
 from jaxgen.systems.lipgen.steps import read_windows, window_mask
+from jaxgen.systems.lipgen.video.crops import Cropping
 from jaxgen.task import Batch, PyTree
 
 
@@ -42,11 +44,16 @@ class Inference(NamedTuple):
     """Whether training always gave it word boundaries: without them what it reads means little."""
     return self.net.boundary and not self.config.augment.boundary_dropout
 
+  @property
+  def cropping(self) -> Cropping:
+    """How mouths are placed in the crops that it was trained on."""
+    return cropping_of(self.config, self.facts)
+
   def seen(self, crops: np.ndarray) -> np.ndarray:
     """The part of mouth crops that the reader sees.
 
     Args:
-      crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them.
+      crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them with `--like` of `cropping`.
 
     Returns:
       [T, S, S] uint8, the input of `shown`.

@@ -29,8 +29,9 @@ from jaxgen.words import counted
 def exported_function(trained: Trained) -> tuple[Callable, tuple[jax.ShapeDtypeStruct, ...]]:
   """The reader as one function: (mouths, length, boundary) -> word logits, for any batch size b.
 
-  - mouths: [b, 29, 96, 96] uint8, 29 frames around a word's middle as `jaxgen mouths` makes them; framing and
-    normalisation are part of the function.
+  - mouths: [b, 29, 96, 96] uint8, 29 frames around a word's middle as `jaxgen mouths` makes them (with
+    `--like lrw` for readers trained on LRW, see `Inference.cropping`); framing and normalisation are part of
+    the function.
   - length: [b] int32, how many frames count, from the first; the content of the others does not matter.
   - boundary: [b, 29] float32, 1 within the word; all 0 if unknown. Readers without boundaries do not have this
     argument.

@@ -11,6 +11,7 @@ from jaxgen import config as configs
 from jaxgen.systems.lipgen.importing import torch_name
 from jaxgen.systems.lipgen.networks.front_end import FrontEnd
 from jaxgen.systems.lipgen.task import make_model
+from jaxgen.systems.lipgen.video.crops import MOUTHS
 from jaxgen.task import Trained
 
 WORDS = ('bin', 'blue', 'now', '')
@@ -78,6 +79,7 @@ class Told:
   words = WORDS
   knows_silence = True
   needs_boundaries = False
+  cropping = MOUTHS
   net = SimpleNamespace(
     front_end=FrontEnd(widths=(), blocks=(), strides=(), shift_div=()), boundary=True
   )

@@ -20,6 +20,7 @@ from jaxgen.systems.lipgen.commands import finding, lipread  # noqa: E402
 from jaxgen.systems.lipgen.reading import captions, sources  # noqa: E402
 from jaxgen.systems.lipgen.reading.subtitles import Word  # noqa: E402
 from jaxgen.systems.lipgen.video import jobs, overlay  # noqa: E402
+from jaxgen.systems.lipgen.video.crops import MOUTHS  # noqa: E402
 from jaxgen.systems.lipgen.video.decoding import Video  # noqa: E402
 from jaxgen.systems.lipgen.video.ledger import Ledger  # noqa: E402
 from jaxgen.terminal.signals import Stopped  # noqa: E402
@@ -44,7 +45,7 @@ def asked(monkeypatch):
   """Names of the videos that were searched: crops have the level of a video's first letter."""
   names = []
 
-  def found(source, args, bars):
+  def found(source, args, bars, like=None):
     names.append(source.stem)
     letter = source.read_bytes()[0]
     if letter == ord('!'):
@@ -174,6 +175,7 @@ def test_crops_of_another_source_are_not_taken_for_those_that_are_asked_for(
   marks.write_text('1')
   for _ in range(2):
     run(*given)
+  refused('like = mouths, not lrw', *given, '--like', 'lrw')
   refused('source = file, not mesh', *given[:3], '--source', 'mesh')
   known = table.read_text().split()[-1]
   refused(f'landmarks = {known}, not none', *given[:3])
@@ -182,8 +184,9 @@ def test_crops_of_another_source_are_not_taken_for_those_that_are_asked_for(
     run(*given)
   # Tables of before tell what found the mouth, and not of which file.
   lines = table.read_text().splitlines()
-  table.write_text(''.join(x.rpartition('\t')[0] + '\n' for x in lines))
+  table.write_text(''.join(x.rsplit('\t', 2)[0] + '\n' for x in lines))
   run(*given)
+  refused('like = mouths, not lrw', *given, '--like', 'lrw')
   run(*given[:3])
   refused('source = file, not haar', *given[:3], '--source', 'haar')
   assert asked == ['a']
@@ -273,7 +276,7 @@ def reads(monkeypatch):
   """Names of the videos that were read: as one word, their text, or none where it is empty."""
   names, texts = [], []
 
-  def crops(path, bars):
+  def crops(path, bars, like):
     names.append(path.stem)
     texts.append(path.read_text())
     if texts[-1] == '!':
@@ -286,6 +289,8 @@ def reads(monkeypatch):
     return [Word(texts[-1], 0, 1, 1.0)] if texts[-1] else []
 
   monkeypatch.setattr(sources, 'read_crops', crops)
+  service.notes = lambda boundaries: []
+  service.model = SimpleNamespace(inference=SimpleNamespace(cropping=MOUTHS))
   monkeypatch.setattr(lipread, '_service', lambda args: service)
   monkeypatch.setattr(lipread, '_weights', lambda service: 'mine')
   monkeypatch.setattr(captions, 'write_captioned', lambda path, *_: path.write_text(texts[-1]))
@@ -464,7 +469,11 @@ def made_by_function(monkeypatch):
   """`jaxgen.lipread` without nets: its overlay is a text."""
   for name in ('model_of', 'file_of'):
     monkeypatch.setattr(functions, name, lambda *_: None)
-  reader = SimpleNamespace(telling=lambda top: None)
+  reader = SimpleNamespace(
+    notes=lambda boundaries: [],
+    model=SimpleNamespace(inference=SimpleNamespace(cropping=MOUTHS)),
+  )
+  reader.telling = lambda top: reader
   monkeypatch.setattr(functions, '_kept', lambda *_: reader)
   mouths = sources.Mouths(np.zeros((25, 96, 96), np.uint8), 'seen')
   monkeypatch.setattr(functions, 'read_crops', lambda *_: mouths)

@@ -321,7 +321,7 @@ def test_a_camera_is_read_until_it_ends_or_is_stopped(stopped, weights, monkeypa
   model = Model(Told(), {}, Segmenting(unsure=0.05))
   monkeypatch.setattr(command, '_service', lambda args, live: Service(model))
   # Crops are the frames as they are.
-  monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
+  monkeypatch.setattr(live, 'place_crops', lambda landmarks, like: None)
   monkeypatch.setattr(live, 'cut', lambda frames, crops: list(frames))
   monkeypatch.setattr(
     landmarks, 'haar_detector', lambda: lambda frame: [faces.Box(10.0, 10.0, 60.0, 60.0)]

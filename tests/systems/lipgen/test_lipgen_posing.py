@@ -20,6 +20,7 @@ from jaxgen.systems.lipgen.posing import augmenting, heads, surface, turning, un
 from jaxgen.systems.lipgen.posing.assigning import ANGLES, Pose, assigned_poses
 from jaxgen.systems.lipgen.posing.surface import Head
 from jaxgen.systems.lipgen.procedural.takes import frames_of, take
+from jaxgen.systems.lipgen.video.crops import LRW
 
 SIZE = 48
 HEAD = Head((SIZE - 1) / 2, 18.0, 20.0)  # upright in the middle
@@ -235,6 +236,13 @@ def test_a_whole_face_is_turned_with_its_landmarks(tmp_path, capsys):
   assert cut.shape == (1, 96, 96) and np.abs(cut.astype(int) - mouth).mean() < 6
   with pytest.raises(UserError, match=r'has a set of cropped-face: .* or add --crop'):
     run(tmp_path / 'in', *options[:-1])
+  run(tmp_path / 'in', '--output', tmp_path / 'paper', *options[2:], '--like', 'lrw')
+  assert {row['like'] for row in rows_of(tmp_path / 'paper')} == {'lrw'}
+  paper = grey_frames(tmp_path / 'paper' / 'one.mp4').astype(int)
+  mouth = mouths_of(tmp_path / 'out' / 'one.mp4', given=given, like=LRW).frames
+  assert np.abs(paper - mouth).mean() < 6 < np.abs(paper - cut).mean()
+  with pytest.raises(UserError, match=r'has a set of crops like lrw: .* or set --like lrw'):
+    run(tmp_path / 'in', '--output', tmp_path / 'paper', *options[2:])
 
 
 def test_clips_of_one_name_keep_their_folders_and_lrw_its_words(tmp_path):

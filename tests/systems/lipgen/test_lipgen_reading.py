@@ -236,7 +236,7 @@ def test_no_word_is_read_where_nobody_is_in_sight():
   assert [x.word for x in words] == ['bin', 'now']
   listener = live.Listener(service, lambda frame: boxes[listener.count])
   with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(live, 'place_crops', lambda landmarks: None)
+    patched.setattr(live, 'place_crops', lambda landmarks, like: None)
     patched.setattr(live, 'cut', lambda frames, crops: list(frames))
     words = [word for frame in crops for word in listener(frame)] + listener.read(end=True)
   assert [x.word for x in words] == ['bin', 'now']
@@ -383,7 +383,7 @@ def test_subtitles_have_lines_of_words_that_follow_each_other():
 
 def test_a_stream_tells_each_word_once(monkeypatch):
   # Crops are the frames as they are.
-  monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
+  monkeypatch.setattr(live, 'place_crops', lambda landmarks, like: None)
   monkeypatch.setattr(live, 'cut', lambda frames, crops: list(frames))
   says = [('', 30), ('bin', 8), ('', 30), ('blue', 7), ('now', 7), ('', 90), ('bin', 9), ('', 5)]
   listener = live.Listener(told(unsure=0.05), lambda frame: [Box(10, 10, 60, 60)])
@@ -412,7 +412,7 @@ def test_a_stream_that_stands_is_read_as_a_file_that_does(monkeypatch, colour):
   expected = read_as(told(unsure=0.05), 'a.mp4', Mouths(crops, '', gaps=stills.spans))
   assert [x.word for x in expected] == ['bin', 'bin', 'blue']
   listener = live.Listener(told(unsure=0.05), lambda frame: [Box(10, 10, 20, 20)])
-  monkeypatch.setattr(live, 'place_crops', lambda landmarks: None)
+  monkeypatch.setattr(live, 'place_crops', lambda landmarks, like: None)
   monkeypatch.setattr(
     live, 'cut', lambda kept, _: crops[listener.count - len(kept) : listener.count]
   )

@@ -10,6 +10,7 @@ from jaxgen.errors import ConfigError
 
 if TYPE_CHECKING:
   from jaxgen.passes import Bars
+  from jaxgen.systems.lipgen.video.crops import Cropping
   from jaxgen.systems.lipgen.video.mouths import MouthClip
 
 
@@ -74,9 +75,23 @@ def found_how(args: argparse.Namespace, source: Path) -> dict[str, str]:
   }
 
 
-def read_mouths(source: Path, args: argparse.Namespace, bars: 'Bars') -> 'MouthClip':
+def add_like(parser: argparse.ArgumentParser, more: str = '') -> None:
+  """Adds --like, for commands that crop mouths."""
+  parser.add_argument(
+    '--like',
+    choices=('mouths', 'lrw'),
+    help='what the crops show: the square of jaxgen mouths, or that of LRW, larger and with the '
+    f'mouth higher up, for readers trained on LRW{more}',
+  )
+
+
+def read_mouths(
+  source: Path, args: argparse.Namespace, bars: 'Bars', like: 'Cropping | None' = None
+) -> 'MouthClip':
   """The mouth clip of a video, using the options of `add_landmark_source`; raises as `mouths_of`."""
+  from jaxgen.systems.lipgen.video.crops import MOUTHS
   from jaxgen.systems.lipgen.video.jobs import landmarks_of
   from jaxgen.systems.lipgen.video.mouths import mouths_of
 
-  return mouths_of(source, args.source, landmarks_of(args.landmarks, source), bars)
+  given = landmarks_of(args.landmarks, source)
+  return mouths_of(source, args.source, given, bars, like or MOUTHS)

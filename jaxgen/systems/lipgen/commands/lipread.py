@@ -225,11 +225,12 @@ def _read_video(
     if shown and not written:
       work.skip(name, shown)
       return
+    like = service.model.inference.cropping
     bars = work.bars(one.source.name, sources.expected_frames(one.source))
     if args.crops:
-      mouths = sources.read_crops(one.source, bars)
+      mouths = sources.read_crops(one.source, bars, like)
     else:
-      mouths = sources.found_in(finding.read_mouths(one.source, args, bars))
+      mouths = sources.found_in(finding.read_mouths(one.source, args, bars, like))
     words = read_as(service, name, mouths, args.whole, args.boundary, bars)
     made.begin(written.values())
     if one.srt and 'srt' in written:

@@ -44,6 +44,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     help="write words.tsv from GRID's .align files, named like the videos, in DIR or beside the videos",
   )
   finding.add_landmark_source(parser)
+  finding.add_like(parser, '; mouths by default')
   add('--overwrite', action='store_true', help='overwrite existing outputs')
   add('--json', action='store_true', help='one JSON object per video')
 
@@ -132,17 +133,20 @@ def _crop(
   args: argparse.Namespace, job: 'Job', work: Batch, made: 'Outputs', stale: set[str]
 ) -> None:
   """Crops one video; reports errors. Before the first is written, the words of `stale` clips are discarded."""
+  from jaxgen.systems.lipgen.clips.placed import LIKE
   from jaxgen.systems.lipgen.video import encoding, jobs, overlay, words
+  from jaxgen.systems.lipgen.video.crops import CROPPINGS, MOUTHS
 
   name = str(job.source)
   shown = {'output': str(job.target)} | ({'overlay': str(job.overlay)} if args.overlay else {})
   try:
-    how = finding.found_how(args, job.source)
+    like = CROPPINGS[args.like or MOUTHS.name]
+    how = finding.found_how(args, job.source) | {LIKE: like.name}
     left = _left(args, job, made, how)
     if not left:
       work.skip(name, shown)
       return
-    clip = finding.read_mouths(job.source, args, work.bars(job.source.name))
+    clip = finding.read_mouths(job.source, args, work.bars(job.source.name), like)
     if stale:
       words.forget_words(args.output, stale)
       stale.clear()

@@ -8,7 +8,7 @@ from jaxgen.command.batch import Batch, batch
 from jaxgen.command.commands import Command
 from jaxgen.errors import ConfigError, UserError
 from jaxgen.files import check_folder
-from jaxgen.systems.lipgen.commands import titles
+from jaxgen.systems.lipgen.commands import finding, titles
 from jaxgen.words import counted
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
   from jaxgen.systems.lipgen.posing.augmenting import Clip, Table
   from jaxgen.systems.lipgen.posing.manifest import Manifest, Wanted
+  from jaxgen.systems.lipgen.video.crops import Cropping
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     help='how the face is located in clips of whole faces',
   )
   add('--crop', action='store_true', help='after turning whole faces, write only their mouths')
+  finding.add_like(parser, '; by default mouths, with --of as the run is trained')
   add('--overwrite', action='store_true', help='overwrite existing outputs')
   add('--json', action='store_true', help='one JSON object per clip')
 
@@ -148,6 +150,8 @@ def _config_of(run: 'Path', overrides: list[str]) -> 'ConfigDict':
 def _pose_augment(args: argparse.Namespace) -> None:
   _check(args)
   from jaxgen.run.lock import exclusive
+  from jaxgen.systems.lipgen.clips.placed import like_of
+  from jaxgen.systems.lipgen.video.crops import CROPPINGS, MOUTHS
 
   config = _config_of(args.of, args.given) if args.of else None
   found = None if config else _set_of_folder(args)
@@ -156,14 +160,15 @@ def _pose_augment(args: argparse.Namespace) -> None:
     exclusive(args.output, work='filled', option='--output'),
     batch(args.json, 'clip', overwrite=args.overwrite) as work,
   ):
-    _fill(args, found or _set_of_run(args, config, work), work)
+    like = CROPPINGS[args.like] if args.like else like_of(config) if config else MOUTHS
+    _fill(args, found or _set_of_run(args, config, work), like, work)
 
 
-def _fill(args: argparse.Namespace, found: _Set, work: Batch) -> None:
+def _fill(args: argparse.Namespace, found: _Set, like: 'Cropping', work: Batch) -> None:
   """Makes the missing turned clips."""
   from jaxgen.systems.lipgen.posing import heads, manifest
 
-  wanted = manifest.Wanted(args.kind or '', args.source, args.crop)
+  wanted = manifest.Wanted(args.kind or '', args.source, args.crop, like)
   made = manifest.Manifest(
     args.output, found.clips, found.columns, args.seed, wanted, args.overwrite
   )
@@ -194,7 +199,7 @@ def _turn(clip: 'Clip', wanted: 'Wanted', work: Batch, made: 'Manifest') -> None
   try:
     bars = work.bars(clip.source.name)
     made.begin()
-    turned = augmenting.turn_clip(clip, wanted.source, wanted.kind, bars, wanted.crop)
+    turned = augmenting.turn_clip(clip, wanted.source, wanted.kind, bars, wanted.crop, wanted.like)
     made.add(clip, turned)
   except ConfigError:
     raise

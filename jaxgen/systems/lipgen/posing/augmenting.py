@@ -10,26 +10,27 @@ import numpy as np
 from jaxgen.errors import ConfigError, DataError, first_line
 from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.clips.cells import read_cells
+from jaxgen.systems.lipgen.clips.placed import LIKE
 from jaxgen.systems.lipgen.clips.table import COLUMNS
 from jaxgen.systems.lipgen.posing import heads
 from jaxgen.systems.lipgen.posing.assigning import Pose, assigned_poses
 from jaxgen.systems.lipgen.posing.turning import posed
-from jaxgen.systems.lipgen.video.crops import cut, place_crops
+from jaxgen.systems.lipgen.video.crops import MOUTHS, Cropping, cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Video
 from jaxgen.systems.lipgen.video.encoding import write_video
 from jaxgen.systems.lipgen.video.jobs import OVERLAY, READ, TALKED, bare_name, videos_in
-from jaxgen.systems.lipgen.video.jobs import TABLE as MOUTHS
+from jaxgen.systems.lipgen.video.jobs import TABLE as CROPS
 from jaxgen.systems.lipgen.video.landmarks import AUTO, find_landmarks
 from jaxgen.words import counted
 
 MANIFEST = 'poses.tsv'
 LANDMARKS = 'landmarks'
-_NO_TABLES = MANIFEST, MOUTHS, READ, TALKED
+_NO_TABLES = MANIFEST, CROPS, READ, TALKED
 _SHOWN = 3  # tables of a folder without words that messages name
 _IN_FRAMES = '_frame'  # suffix of columns with times in frames, see `clips.table.read_table`
 _NO_FACE = 'Crop the mouth with jaxgen mouths --landmarks FILE, and turn the crop'
 FOUND_BY = 'source_landmarks'
-OURS = ('clip', 'source_clip', 'kind', 'yaw', 'pitch', 'seed', FOUND_BY, 'source_digest')
+OURS = ('clip', 'source_clip', 'kind', 'yaw', 'pitch', 'seed', FOUND_BY, LIKE, 'source_digest')
 
 
 class Table(NamedTuple):
@@ -74,12 +75,14 @@ class Turned(NamedTuple):
     frames: number of frames written.
     notes: messages about its video.
     found_by: what found the whole face: mesh or haar.
+    like: what a mouth cropped from a whole face shows, the name of a cropping.
   """
 
   kind: str
   frames: int
   notes: tuple[str, ...] = ()
   found_by: str = ''
+  like: str = ''
 
 
 def find_table(
@@ -274,7 +277,12 @@ def _rows_of(
 
 
 def turn_clip(
-  clip: Clip, source: str = AUTO, kind: str = '', bars: Bars = no_bars, crop: bool = False
+  clip: Clip,
+  source: str = AUTO,
+  kind: str = '',
+  bars: Bars = no_bars,
+  crop: bool = False,
+  like: Cropping = MOUTHS,
 ) -> Turned:
   """Writes one clip of the set; for a whole face also its landmarks, as input for `jaxgen mouths`.
 
@@ -285,6 +293,7 @@ def turn_clip(
     bars: shows progress.
     crop: whether to write only the mouth of a whole face, cropped where the turned head has it; the kind is
       then cropped-face.
+    like: what mouth crops show, those that are given and those that are written.
 
   Raises:
     UserError: the clip cannot be read, or has no face; names the clip.
@@ -309,17 +318,18 @@ def turn_clip(
       f'--kind={heads.POSE_CROP}'
     )
   else:
-    head = heads.head_of_crop(size[0])
+    head = heads.head_of_crop(size[0], like)
   frames: Iterable[np.ndarray] = (
     posed(frame.pixels[None], yaw, pitch, head, follow=not whole)[0]
     for frame in bars(video.frames(colour), 'turning')
   )
   if whole and crop:
     kind = heads.CROPPED
-    frames = cut(frames, place_crops(heads.landmarks_of(anchors, count, size)))
+    frames = cut(frames, place_crops(heads.landmarks_of(anchors, count, size), like=like))
   elif whole:
     places = clip.target.parents[clip.name.count('/')] / LANDMARKS / f'{clip.name}.csv'
     heads.write_anchors(places, anchors, count)
   count = write_video(clip.target, frames)
   notes = [*(video.seen.notes if video.seen else ()), *(landmarks.lines() if whole else ())]
-  return Turned(kind, count, tuple(notes), landmarks.source if whole else '')
+  cropped = like.name if whole and crop else ''
+  return Turned(kind, count, tuple(notes), landmarks.source if whole else '', cropped)

@@ -8,16 +8,16 @@ import numpy as np
 
 from jaxgen.errors import DataError
 from jaxgen.files import write_bytes
+from jaxgen.systems.lipgen.clips.placed import CROPPED as CROPPED
 from jaxgen.systems.lipgen.posing.surface import CROP, EYES, MOUTH, NOSE, Head
 from jaxgen.systems.lipgen.posing.turning import projected, rotation
 from jaxgen.systems.lipgen.video.alignment import MEAN_EYES, filled
-from jaxgen.systems.lipgen.video.crops import SIZE, mean_width
+from jaxgen.systems.lipgen.video.crops import MOUTHS, SIZE, Cropping, mean_width
 from jaxgen.systems.lipgen.video.landmark_files import COLUMNS
 from jaxgen.systems.lipgen.video.landmarks import FILE, LEFT_EYE, RIGHT_EYE, Landmarks
 from jaxgen.systems.lipgen.video.landmarks import MOUTH as MOUTH_ANCHOR
 
 KINDS = FULL_FACE, POSE_CROP = 'full-face', 'pose-crop'
-CROPPED = 'cropped-face'  # a mouth cropped from a whole face after turning
 LARGEST_CROP = 128  # pixels: square clips up to this side are mouth crops
 
 
@@ -27,9 +27,14 @@ def kind_of(size: tuple[int, int]) -> str:
   return POSE_CROP if height == width <= LARGEST_CROP else FULL_FACE
 
 
-def head_of_crop(size: int) -> Head:
+def head_of_crop(size: int, like: Cropping = MOUTHS) -> Head:
   """The head in mouth crops of `size` pixels."""
-  return CROP.shifted(0, 0, size / SIZE)
+  zoom, middle = MOUTHS.pixels / like.pixels, (SIZE - 1) / 2
+  left, top = (
+    middle + (own - usual) / MOUTHS.pixels - middle / zoom
+    for own, usual in zip(like.from_mouth, MOUTHS.from_mouth, strict=True)
+  )
+  return CROP.shifted(left, top, zoom).shifted(0, 0, size / SIZE)
 
 
 def head_of(landmarks: Landmarks) -> Head:

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from jaxgen.errors import DataError, UserError, first_line
 from jaxgen.files import is_there, write_bytes
+from jaxgen.systems.lipgen.clips.placed import LIKE
 from jaxgen.systems.lipgen.posing import heads
 from jaxgen.systems.lipgen.posing.assigning import Pose
 from jaxgen.systems.lipgen.posing.augmenting import FOUND_BY, MANIFEST, OURS, Clip, Turned
+from jaxgen.systems.lipgen.video.crops import MOUTHS, Cropping
 from jaxgen.systems.lipgen.video.jobs import tab_lines
 from jaxgen.systems.lipgen.video.landmarks import AUTO
 from jaxgen.systems.lipgen.video.ledger import digest_of
@@ -26,11 +28,13 @@ class Wanted(NamedTuple):
     kind: see `turn_clip`; '' to decide by the size of the frames.
     source: of landmarks, see `turn_clip`.
     crop: see `turn_clip`.
+    like: see `turn_clip`.
   """
 
   kind: str = ''
   source: str = AUTO
   crop: bool = False
+  like: Cropping = MOUTHS
 
 
 AS_IT_IS = Wanted()
@@ -68,7 +72,7 @@ class Manifest:
     self.kinds: dict[str, str] = {}
     self._clips = {clip.name: clip for clip in clips}
     self._columns, self._seed = (*OURS, *columns), seed
-    self._found_by: dict[str, str] = {}
+    self._how: dict[str, tuple[str, str]] = {}  # what found the face, and what a crop of it shows
     self._begun, self._overwrite = False, overwrite
     self._digest_of = functools.cache(digest_of)
     if self.path.is_file() and not overwrite:
@@ -82,7 +86,8 @@ class Manifest:
 
   def add(self, clip: Clip, turned: Turned) -> None:
     """Records a clip that was written."""
-    self.kinds[clip.name], self._found_by[clip.name] = turned.kind, turned.found_by
+    self.kinds[clip.name] = turned.kind
+    self._how[clip.name] = turned.found_by, turned.like
     with self.path.open('ab') as out:
       out.write(tab_lines(self._columns, self._rows(clip)))
 
@@ -100,7 +105,7 @@ class Manifest:
     """One row per word of a clip: its file, angles, kind and source, and the table's columns."""
     name = clip.name
     own = name, clip.called, self.kinds[name], *map(str, clip.pose), str(self._seed)
-    about = *own, self._found_by.get(name, ''), self._digest_of(clip.source)
+    about = *own, *self._how.get(name, ('', '')), self._digest_of(clip.source)
     return [{**row, **dict(zip(OURS, about, strict=True))} for row in clip.rows]
 
   def _read(self, wanted: Wanted) -> None:
@@ -123,7 +128,8 @@ class Manifest:
       known, own = row.get(_DIGEST), self._digest_of(clip.source)
       if known and own and known != own:
         self._refuse(f'other clips: {clip.target} comes from another {row["source_clip"]}')
-      self.kinds[name], self._found_by[name] = row['kind'], row.get(FOUND_BY) or ''
+      self.kinds[name] = row['kind']
+      self._how[name] = row.get(FOUND_BY) or '', _like_of(row)
 
   def _check_how(self, row: Mapping[str, str], wanted: Wanted) -> None:
     """Raises UserError for a clip that was made with other options than requested."""
@@ -133,6 +139,8 @@ class Manifest:
     whole = heads.CROPPED if wanted.crop else heads.FULL_FACE
     if wanted.kind and kind != (whole if wanted.kind == heads.FULL_FACE else wanted.kind):
       self._refuse(f'kind {kind}', 'drop --kind')
+    if (like := _like_of(row)) not in ('', wanted.like.name):
+      self._refuse(f'crops like {like}', f'set --like {like}')
     if source and wanted.source not in (AUTO, source):
       self._refuse(f'faces found by {source}', 'drop --source')
 
@@ -140,3 +148,8 @@ class Manifest:
     raise UserError(
       f'{self.path.parent} has a set of {what}: {_OTHERWISE}{", or " if instead else ""}{instead}'
     )
+
+
+def _like_of(row: Mapping[str, str]) -> str:
+  """What a mouth cropped from a whole face shows; '' for other clips. Older tables do not say."""
+  return row.get(LIKE) or MOUTHS.name if row['kind'] == heads.CROPPED else ''

@@ -49,6 +49,7 @@ class Listener:
     detect: Callable[[np.ndarray], list[Box]],
     landmarks: Callable[[list[list[Box]], tuple[int, int]], Landmarks] = of_boxes,
   ):
+    self._like = service.model.inference.cropping
     self._service, self._detect, self._landmarks = service, detect, landmarks
     self._frames: deque[np.ndarray] = deque(maxlen=KEPT)
     self._boxes: deque[list[Box]] = deque(maxlen=KEPT)
@@ -80,7 +81,7 @@ class Listener:
     before, self._line = self._line, known / RATE
     if not landmarks.found.any():
       return []
-    crops = np.stack(list(cut(self._frames, place_crops(landmarks))))
+    crops = np.stack(list(cut(self._frames, place_crops(landmarks, like=self._like))))
     first = self.count - len(self._frames)
     still = [(start - first, end - first) for start, end in self._stills.until(self.count)]
     told = []

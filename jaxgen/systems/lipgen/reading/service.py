@@ -63,7 +63,7 @@ class Service:
     """The words of a clip in order of time; none if nothing is said.
 
     Args:
-      crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them.
+      crops: [T, 96, 96] uint8, as `jaxgen mouths` makes them with `--like` of `Inference.cropping`.
       bars: see `jaxgen.passes.Bars`.
     """
     return self.sentence(self.model.inference.seen(crops), bars)

@@ -9,7 +9,9 @@ import numpy as np
 from jaxgen.errors import DataError
 from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.clips.framing import resized
+from jaxgen.systems.lipgen.clips.placed import notes_of_crops
 from jaxgen.systems.lipgen.units import MOUTH, RATE
+from jaxgen.systems.lipgen.video.crops import MOUTHS, Cropping
 from jaxgen.systems.lipgen.video.decoding import Video, opened
 from jaxgen.systems.lipgen.video.extras import av_module
 from jaxgen.systems.lipgen.video.mouths import MouthClip
@@ -57,12 +59,13 @@ def _told(what: str, gaps: Sequence[tuple[int, int]], begins: float) -> list[str
   return told
 
 
-def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
+def read_crops(path: Path, bars: Bars = no_bars, like: Cropping = MOUTHS) -> Mouths:
   """Reads a video of mouth crops, as `jaxgen mouths` writes them.
 
   Args:
     path: of the video, square frames of any size.
     bars: shows progress.
+    like: how crops are placed that the reader was trained on; a message says if these are not.
 
   Raises:
     DataError: it cannot be read, or its frames are not square; names the video.
@@ -80,7 +83,11 @@ def read_crops(path: Path, bars: Bars = no_bars) -> Mouths:
   seen = video.seen
   assert seen is not None
   line = f'{seen.line()}; mouth crops'
-  notes = (*seen.notes, *_told('frozen picture', seen.still, seen.begins))
+  notes = (
+    *seen.notes,
+    *notes_of_crops(path, like),
+    *_told('frozen picture', seen.still, seen.begins),
+  )
   return Mouths(np.stack(frames), line, notes, begins=seen.begins, gaps=seen.still)
 
 

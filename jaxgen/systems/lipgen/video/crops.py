@@ -6,15 +6,32 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.systems.lipgen.units import MOUTH as SIZE
-from jaxgen.systems.lipgen.video.alignment import applied, face_maps, filled
+from jaxgen.systems.lipgen.video.alignment import MEAN_FACE, applied, face_maps, filled
 from jaxgen.systems.lipgen.video.extras import cv2_module
 from jaxgen.systems.lipgen.video.landmarks import HAAR, MOUTH, Landmarks
 
+
+class Cropping(NamedTuple):
+  """The square of the mean face that crops of a kind show.
+
+  Attributes:
+    name: as options and tables spell it.
+    pixels: pixels of the mean face per pixel of the crop.
+    from_mouth: from the mouth to the middle of the crop, x and y in pixels of the mean face.
+  """
+
+  name: str
+  pixels: float
+  from_mouth: tuple[float, float]
+
+
 # Measured on the 13 utterances of one GRID speaker that exist both as full faces and as third-party crops
 # (benchmarks/lipgen_mouths.py). These show a square of .73 of the width of Haar's box.
-_MEAN_PIXELS = 1.129  # pixels of the mean face per pixel of the crop
-_FROM_MOUTH = (-2.0, -5.5)  # from the mouth to the middle of the crop, in pixels of the mean face
-_MEAN_WIDTHS = {HAAR: _MEAN_PIXELS * SIZE / 0.73}
+MOUTHS = Cropping('mouths', 1.129, (-2.0, -5.5))
+# Rows 115 to 210 and columns 79 to 174 of LRW's frames, whose faces are aligned as the mean face is.
+LRW = Cropping('lrw', 1.0, (126.5 - MEAN_FACE[MOUTH][0], 162.5 - MEAN_FACE[MOUTH][1]))
+CROPPINGS = {one.name: one for one in (MOUTHS, LRW)}
+_MEAN_WIDTHS = {HAAR: MOUTHS.pixels * SIZE / 0.73}
 _FACE_WIDTH = 117.0  # of the mean face from ear to ear, for user-supplied widths
 
 
@@ -37,16 +54,17 @@ def mean_width(source: str) -> float:
   return _MEAN_WIDTHS.get(source, _FACE_WIDTH)
 
 
-def place_crops(landmarks: Landmarks, size: int = SIZE) -> Crops:
+def place_crops(landmarks: Landmarks, size: int = SIZE, like: Cropping = MOUTHS) -> Crops:
   """Places the squares around the mouth in a clip with known landmarks.
 
   Args:
     landmarks: with the mouth known in at least one frame.
     size: of the crops in pixels; does not affect what they show.
+    like: what they show.
   """
   maps, mouths = face_maps(landmarks, mean_width(landmarks.source))
-  scale = size / (SIZE * _MEAN_PIXELS)
-  middle = mouths + _FROM_MOUTH
+  scale = size / (SIZE * like.pixels)
+  middle = mouths + like.from_mouth
   to_crop = maps * scale
   to_crop[:, :, 2] += (size - 1) / 2 - scale * middle
   centres = applied(to_crop, filled(landmarks.anchors[:, MOUTH]))

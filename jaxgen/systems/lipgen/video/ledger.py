@@ -14,6 +14,8 @@ from jaxgen.systems.lipgen.video.jobs import DIGEST, VIDEO, encoded, read_table,
 
 # The tables of folders, and the title of each one's first column.
 _TABLES = {jobs.TABLE: jobs.COLUMNS[0], jobs.READ: 'file', jobs.TALKED: 'file'}
+# What files were made with whose tables lack a column, by its title; otherwise that is unknown.
+_BEFORE = {'like': 'mouths'}
 
 
 class Ledger:
@@ -76,7 +78,7 @@ class Ledger:
     """
     row = self._rows.get(file, {})
     for title, own in how.items():
-      known = row.get(title)
+      known = row.get(title) or _BEFORE.get(title)
       if known and own and known != own:
         return f'{title} = {known}, not {own}'
     return ''

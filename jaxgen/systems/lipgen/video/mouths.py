@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.units import RATE
-from jaxgen.systems.lipgen.video.crops import Crops, cut, place_crops
+from jaxgen.systems.lipgen.video.crops import MOUTHS, Cropping, Crops, cut, place_crops
 from jaxgen.systems.lipgen.video.decoding import Seen, Video
 from jaxgen.systems.lipgen.video.landmark_files import Given
 from jaxgen.systems.lipgen.video.landmarks import AUTO, Landmarks, find_landmarks
@@ -73,6 +73,7 @@ def mouths_of(
   source: str = AUTO,
   given: Given | None = None,
   bars: Bars = no_bars,
+  like: Cropping = MOUTHS,
 ) -> MouthClip:
   """Crops the mouth of the person speaking in a video.
 
@@ -81,6 +82,7 @@ def mouths_of(
     source: of landmarks: auto, file, mesh or haar; see `find_landmarks`.
     given: the user's landmarks, see `landmark_files.read_landmarks`.
     bars: shows progress; (frames, description) -> the same frames.
+    like: what the crops show, see `Inference.cropping`.
 
   Raises:
     DataError: the video is missing, unreadable, or without a face; one line that names it.
@@ -88,7 +90,7 @@ def mouths_of(
   """
   video = Video(path)
   landmarks = find_landmarks(video, source, given, bars)
-  crops = place_crops(landmarks)
+  crops = place_crops(landmarks, like=like)
   pixels: Iterator[np.ndarray] = (frame.pixels for frame in video.frames())
   frames = np.stack(list(cut(bars(pixels, 'crops'), crops)))
   assert video.seen is not None

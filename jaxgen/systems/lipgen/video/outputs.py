@@ -34,7 +34,7 @@ class Table(NamedTuple):
 
 
 # Of `jaxgen mouths`; older tables have the other columns alone.
-CROPPED = Table(MOUTHS, VIDEO, ('begins', 'landmarks'), COLUMNS)
+CROPPED = Table(MOUTHS, VIDEO, ('begins', 'like', 'landmarks'), COLUMNS)
 
 
 class Wanted(Protocol):
