@@ -18,6 +18,7 @@ from jaxgen.errors import ConfigError
 from jaxgen.exchange.weight_files import load_named
 from jaxgen.precision import DTYPES
 from jaxgen.systems.lipgen.clips.framing import Framing
+from jaxgen.systems.lipgen.clips.placed import cropping_of, like_of
 from jaxgen.systems.lipgen.config import curriculum_steps
 from jaxgen.systems.lipgen.networks.reader import BACK_ENDS, Reader, make_reader
 from jaxgen.systems.lipgen.steps import PLAYER, Steps, read_windows
@@ -117,6 +118,13 @@ def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[s
 
 def _check_sight(config: ConfigDict, trained: Trained) -> None:
   """Raises ConfigError if a pretrained reader sees mouths at another size; warns of another position."""
+  like, known = like_of(config), cropping_of(trained.config, trained.facts)
+  if like != known:
+    logging.warning(
+      'config.init_from = %s was trained on crops like %s, these are like %s: lips differ in size and '
+      'place. Make them with jaxgen mouths --like %s',
+      *(config.init_from, known.name, like.name, known.name),
+    )
   own = Framing(*config.data.framing)
   given = Framing.from_json(trained.facts['framing']) if 'framing' in trained.facts else own
   crop = trained.config.data.crop

@@ -14,7 +14,7 @@ optional('cv2')
 
 from jaxgen.command.arguments import Parser  # noqa: E402
 from jaxgen.errors import DataError  # noqa: E402
-from jaxgen.systems.lipgen import apply, beside, commands, evaluation, functions  # noqa: E402
+from jaxgen.systems.lipgen import apply, beside, commands, evaluation, functions, task  # noqa: E402
 from jaxgen.systems.lipgen.clips import lrw, placed  # noqa: E402
 from jaxgen.systems.lipgen.commands import finding  # noqa: E402
 from jaxgen.systems.lipgen.commands import lipread as command  # noqa: E402
@@ -101,6 +101,13 @@ def test_files_tell_how_their_mouths_are_placed(tmp_path):
   crops(mine, 'a.mp4\tlrw', 'b.mp4\tmouths')
   with pytest.raises(DataError, match='use one folder for each kind'):
     placed.like_of(table)
+
+
+def test_to_begin_from_a_reader_of_other_crops_is_told(caplog):
+  for trained, told in ((trained_reader(), []), (trained_reader(data__name='lrw'), ['lrw'])):
+    caplog.clear()
+    task._check_sight(trained_reader().config, trained)
+    assert [text.split('--like ')[1] for text in caplog.messages] == told
 
 
 def test_clips_with_mouths_elsewhere_are_refused_and_crops_of_them_are_told(tmp_path):
