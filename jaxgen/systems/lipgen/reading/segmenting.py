@@ -64,7 +64,9 @@ class Segmenting(NamedTuple):
   def _check(self) -> None:
     """Raises ValueError if a setting has no meaning."""
     if not (self.stride >= 1 and 1 <= self.least <= self.longest):
-      raise ValueError('least and stride must be 1 or more, and longest at least least')
+      raise ValueError(
+        '"least" and "stride" must be at least 1, and "longest" no less than "least"'
+      )
     if not (0 <= self.known <= 1 and 0 <= self.doubt < 1 and 0 < self.unsure <= 1):
       raise ValueError('known, doubt and unsure must be from 0 to 1, doubt below 1, unsure above 0')
 
