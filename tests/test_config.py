@@ -41,7 +41,9 @@ def test_resolving_leaves_the_given_config_alone():
 def test_a_period_that_is_no_multiple_is_refused_by_name():
   config = configs.load('comvae')
   config.steps_per_call, config.save_every = 44, 100
-  with pytest.raises(ConfigError, match=r'config\.save_every = 100 must be .* = 44, as 88 or 132'):
+  with pytest.raises(
+    ConfigError, match=r'config\.save_every = 100 must be .* = 44, e\.g\. 88 or 132'
+  ):
     configs.check(config)
 
 

@@ -99,7 +99,7 @@ def test_damaged_records_say_what_to_remove(tmp_path, cache):
   (prepared,) = cache.iterdir()
   for path in prepared.rglob('*array_record*'):
     path.write_bytes(path.read_bytes()[:100])
-  with pytest.raises(DataError, match=f'{prepared.name} is damaged, remove it'):
+  with pytest.raises(DataError, match=f'{prepared.name} is damaged: remove it'):
     load_images('mnist', str(folder))
 
 

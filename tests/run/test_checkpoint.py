@@ -92,7 +92,7 @@ def test_the_best_by_a_metric_is_kept_beside_the_last(toy, tmp_path, mode):
   history = {step: x['eval/loss'] for step, x in metric_lines(tmp_path, 'eval/')}
   best = (min if mode == 'min' else max)(history, key=history.get)
   assert steps_saved(tmp_path) == sorted({best, 40})
-  assert said[-1] == f'best by eval/loss: step {best} ({history[best]:.4g}); --step=best names it'
+  assert said[-1] == f'best by eval/loss: step {best} ({history[best]:.4g}); --step=best selects it'
   assert loading.load(tmp_path, 'best').step == best
   assert inference.evaluate(tmp_path, 'best', reporter=quiet())['step'] == best
 

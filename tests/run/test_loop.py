@@ -277,7 +277,7 @@ def test_a_run_prints_plain_lines_where_there_is_no_terminal(toy, tmp_path, caps
 def test_a_batch_that_cannot_be_split_over_the_devices_is_refused_by_key(toy, tmp_path):
   for parallel in ('jit', 'pmap'):
     with pytest.raises(
-      ConfigError, match=r'config\.batch_size = 12 cannot be split evenly over 8 devices, as 16 can'
+      ConfigError, match=r'config\.batch_size = 12 cannot be split evenly over 8 devices: 16 can'
     ):
       train(toy(batch_size=12, parallel=parallel), tmp_path)
 

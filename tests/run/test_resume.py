@@ -185,7 +185,7 @@ def train_to_stop(config, workdir):
   with pytest.raises(Stopped) as stopped:
     training.train(config, workdir, reporter, 'the same command')
   assert stopped.value.signum == signal.SIGTERM
-  assert 'To go on: the same command' in reporter.lines[-1]
+  assert 'To continue: the same command' in reporter.lines[-1]
   return reporter.lines
 
 

@@ -178,7 +178,7 @@ def test_a_save_never_skips_a_step_that_is_not_of_this_training(toy, tmp_path):
   own.save(state, 12)  # restored here: there already
   own.close()
   other = Checkpoints(tmp_path, config, facts)
-  with pytest.raises(CheckpointError, match='has a checkpoint of step 12 already'):
+  with pytest.raises(CheckpointError, match='already has a checkpoint of step 12'):
     other.save(state, 12)
   other.close()
 

@@ -85,7 +85,7 @@ def test_frames_of_the_paper_s_words():
 
 
 def test_an_unknown_recogniser_or_stride_is_refused():
-  with pytest.raises(ValueError, match="gated, conv, conv_blstm, not 'crnn'"):
+  with pytest.raises(ValueError, match="unknown recogniser 'crnn'; known: gated, conv, conv_blstm"):
     make_recogniser('crnn', 3)
   for kind, stride in (('gated', 4), ('conv', 8)):
     with pytest.raises(ValueError, match=f'not {stride}'):

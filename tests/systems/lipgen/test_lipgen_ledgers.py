@@ -99,7 +99,7 @@ def test_a_crop_of_another_video_is_not_taken_for_that_of_this_one(tmp_path, ask
     run(one, '--output', out)
   # Tables of before know paths alone.
   lines = tables[0].read_text().splitlines()
-  tables[0].write_text(''.join(x.rsplit('\t', 3)[0] + '\n' for x in lines))
+  tables[0].write_text(''.join(x.rsplit('\t', 4)[0] + '\n' for x in lines))
   run(one, '--output', out)
   with pytest.raises(UserError):
     run(two, '--output', out)

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -28,6 +29,7 @@ from jaxgen.systems.lipgen.reading.sources import read_crops
 from jaxgen.systems.lipgen.reading.subtitles import Word
 from jaxgen.systems.lipgen.tabs import TABS
 from jaxgen.systems.lipgen.video import faces, landmarks
+from jaxgen.systems.lipgen.video.crops import MOUTHS
 from jaxgen.systems.lipgen.video.decoding import Video
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -158,7 +160,13 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(weights, videos, tmp_p
 
 def test_subtitles_and_overlays_are_written_once(weights, videos, tmp_path, monkeypatch, capsys):
   words = [Word('bin', 0.1, 0.3, 0.9), Word('now', 0.3, 0.4, 0.8)]
-  monkeypatch.setattr(command, '_service', lambda args: lambda crops, bars: words)
+
+  def service(crops, bars):
+    return words
+
+  service.notes = lambda boundaries: []
+  service.model = SimpleNamespace(inference=SimpleNamespace(cropping=MOUTHS))
+  monkeypatch.setattr(command, '_service', lambda args: service)
   monkeypatch.setattr(command, '_weights', lambda service: 'mine')
   options = f'--weights={weights}', '--srt'
   crops = [videos / 'a.mp4', '--crops', *options]
@@ -260,7 +268,7 @@ def test_mistakes_are_one_line(weights, trained, videos, tmp_path, monkeypatch, 
   bad = save_weights(tmp_path / 'b.safetensors', trained, {segmenting.KEY: '{"speed": 3}'})
   (tmp_path / 'file').write_text('')
   for options, told in (
-    ([a], 'no reader of lips comes with this version'),
+    ([a], 'this version ships no reader of lips'),
     ([given], 'give either videos or --camera'),
     ([given, a, '--camera'], 'give either videos or --camera'),
     ([given, '--camera', '--srt'], '--camera takes no --srt'),

@@ -234,7 +234,7 @@ def test_a_whole_face_is_turned_with_its_landmarks(tmp_path, capsys):
   assert {row['kind'] for row in rows_of(tmp_path / 'cut')} == {'cropped-face'}
   cut = grey_frames(tmp_path / 'cut' / 'one.mp4')
   assert cut.shape == (1, 96, 96) and np.abs(cut.astype(int) - mouth).mean() < 6
-  with pytest.raises(UserError, match=r'has a set of cropped-face: .* or add --crop'):
+  with pytest.raises(UserError, match=r'has a set of kind cropped-face: .* or add --crop'):
     run(tmp_path / 'in', *options[:-1])
   run(tmp_path / 'in', '--output', tmp_path / 'paper', *options[2:], '--like', 'lrw')
   assert {row['like'] for row in rows_of(tmp_path / 'paper')} == {'lrw'}

@@ -123,7 +123,7 @@ def prepare(name: str, store: Store, settings: Settings) -> Prepared:
     builder = open_builder(root / 'word_images' / str(WordImages.VERSION))
     return _opened(builder, report)
   except (DataError, OSError, ValueError, LookupError, RuntimeError) as e:
-    raise DataError(f'{root} is damaged, remove it to prepare it again: {e}') from e
+    raise DataError(f'{root} is damaged: remove it to have it prepared again ({e})') from e
 
 
 def _prepare(name: str, store: Store, settings: Settings, root: Path) -> None:

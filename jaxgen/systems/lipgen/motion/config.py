@@ -62,7 +62,7 @@ KEYS = {
   'data.rate': within(0, 0.5),
   'data.look': choice('a', 'b'),
   'data.recordings': place('a table of your own sound files, or empty').added(''),
-  'data.dictionary': place('a pronunciation dictionary, or empty').added(''),
+  'data.dictionary': place('a file of pronunciations, or empty').added(''),
   'model.width': whole(),
   'model.kernel': whole(),
   'model.layers': whole(),

@@ -140,5 +140,5 @@ def synthesise(
     manifest.end(len(cast.names))
   if not manifest.rows:
     why = next(iter([*manifest.dropped.values(), *manifest.unreadable.values()]))
-    raise DataError(f'no face found in any of the pictures ({why})')
+    raise DataError(f'none of the pictures can be used: {why}')
   return made
