@@ -41,7 +41,7 @@ class Inference(NamedTuple):
 
   @property
   def needs_boundaries(self) -> bool:
-    """Whether training always gave it word boundaries: without them what it reads means little."""
+    """Whether training always gave it word boundaries, so that what it reads without them means little."""
     return self.net.boundary and not self.config.augment.boundary_dropout
 
   @property
