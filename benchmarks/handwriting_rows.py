@@ -7,7 +7,8 @@ The first kind is the row's variant unchanged. The second one, ours, has the sam
 starts from drawings: R learns to read, then G and phi learn to copy drawings of their words, then the row's own
 updates follow. Rows with the same networks share that start, which is trained once per seed as a separate run.
 Seed 0 of every row comes first. Runs are kept in --runs and resumed or reused if present, so the command can be
-stopped and rerun; --finished trains nothing and uses existing runs. For real handwriting:
+stopped and rerun; --finished trains nothing and uses existing runs, --join takes runs from result files, which
+have all that a page needs (the sheet needs the runs of seed 0). For real handwriting:
 
   python benchmarks/handwriting_rows.py --size small --set data.name=dhsd_words_de --set data.max_letters=12 \
     --word Straße --out FILE --page PAGE --sheet PICTURE
@@ -90,13 +91,19 @@ def main() -> None:
   if unknown:
     raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
   startup.enable_compilation_cache()
-  reporter, runs = Reporter(), {kind: {} for kind in args.kinds.split(',')}
+  kinds, named = args.kinds.split(','), args.rows.split(',')
+  reporter = Reporter()
+  runs = {kind: {} for kind in kinds} | rows.joined(args.join, common(args))
   # Seed 0 of every row first: an interrupted command leaves complete tables.
-  for seed, kind, row in itertools.product(range(args.seeds), runs, args.rows.split(',')):
+  for seed, kind, row in itertools.product(range(args.first_seed, args.seeds), kinds, named):
+    if str(seed) in runs[kind].get(row, {}):
+      continue
     found = figures(kind, row, seed, args, reporter)
     if found is not None:
       runs[kind].setdefault(row, {})[str(seed)] = found
       write_json(args.out, report(runs, args))
+  if any(runs.values()):
+    write_json(args.out, report(runs, args))
   if args.sheet:
     write_image(args.sheet, sheet(runs, args))
   if args.page and any(runs.values()):
@@ -112,14 +119,13 @@ def make_parser() -> argparse.ArgumentParser:
   add('--size', default='tiny', help='tiny, small or paper')
   add('--rows', default=','.join(ROWS), help='comma-separated')
   add('--kinds', default=','.join(KINDS), help='comma-separated')
-  add('--seeds', type=int, default=3, help='seeds 0 .. N-1; an interval is claimed from three on')
   add('--set', action='append', default=[], metavar='KEY=VALUE', help='override, of all runs')
   add('--steps', type=int, default=5_000, help='updates of a row from random weights')
   add('--read-steps', type=int, default=1_000, help='of a start: updates of R alone')
   add('--paired-steps', type=int, default=8_000, help='of a start: updates of G by drawings')
   add('--started-steps', type=int, default=2_000, help='updates of a row after its start')
   add('--word', default='réparer', help='on the sheet')
-  add('--finished', action='store_true', help='train nothing: take the runs that are finished')
+  rows.add_joining(parser)
   add('--runs', type=Path, default=Path('runs/rows'), help='where the runs live')
   add('--out', type=Path, required=True, help='JSON file')
   add('--page', type=Path, help="the documentation's table, as Markdown")
@@ -146,7 +152,22 @@ def figures(
     path = start_folder(row, seed, args) / 'evaluation.json'
     start = chosen(json.loads(path.read_text())) if path.is_file() else {}
     found |= {f'start.{name}': x for name, x in start.items()}
-  return found
+  return {**found, 'environment': machine.describe()}
+
+
+def common(args: argparse.Namespace) -> dict[str, Any]:
+  """What all runs of a result file share and what decides their figures."""
+  return {
+    'size': args.size,
+    'words': set_name(args) or 'drawn',
+    'set': rows.deciding(args.set),
+    'steps': {
+      RANDOM: args.steps,
+      'reading': args.read_steps,
+      'drawings': args.paired_steps,
+      STARTED: args.started_steps,
+    },
+  }
 
 
 def settings(kind: str, row: str, seed: int, args: argparse.Namespace) -> list[str]:
@@ -294,13 +315,7 @@ def report(runs: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
         *(f'--set {x}' for x in args.set),
       ]
     ),
-    'environment': machine.describe(),
-    'words': set_name(args) or 'drawn',
-    'steps': {
-      RANDOM: args.steps,
-      'start': args.read_steps + args.paired_steps,
-      STARTED: args.started_steps,
-    },
+    'settings': common(args),
     'summary': {
       kind: {row: summary(list(by_seed.values())) for row, by_seed in found.items()}
       for kind, found in runs.items()
@@ -314,7 +329,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
   result = {}
   for name in dict.fromkeys(name for x in runs for name in x):
     values = [x.get(name) for x in runs]
-    if name != 'step' and all(value is not None for value in values):
+    if name not in ('step', 'environment') and all(value is not None for value in values):
       result[name] = {**rows.mean_interval(values), 'least': float(np.min(values))}
   return result
 

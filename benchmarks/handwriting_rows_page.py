@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import rows
+
 KINDS = ('from random weights', 'after our paired start')
 TITLES = dict(
   zip(KINDS, ('From random weights', 'After a paired start (ours, not in the paper)'), strict=True)
@@ -57,13 +59,11 @@ def page(report: dict[str, Any]) -> str:
       lines += [f'**{TITLES[kind]}**, {_updates(kind, report)}:', '', *table(found)]
       lines += ['', verdict(found), '']
       lines += [f'- {line}' for line in [*orders(found), *starts(found)]] + ['']
-  about = report['environment']
   return '\n'.join(
     [
       *lines,
-      f'Words: {report["words"]}. Hardware: {about["processor"]}, {about["cores"]} cores, '
-      f'{about["device"]}, jax {about["versions"]["jax"]}, {about["date"][:10]}. In brackets: number of seeds; '
-      '95 % intervals over seeds are given from three seeds on. '
+      f'Words: {report["settings"]["words"]}. Hardware: {rows.machines(report["runs"])}. In brackets: '
+      'number of seeds; 95 % intervals over seeds are given from three seeds on. '
       f'`{report["command"]}`',
       '',
     ]
@@ -71,10 +71,12 @@ def page(report: dict[str, Any]) -> str:
 
 
 def _updates(kind: str, report: dict[str, Any]) -> str:
-  steps = report['steps']
+  steps = report['settings']['steps']
   if kind == KINDS[0]:
     return f'{steps[kind]:,} updates, starting as in the paper'
-  learning = f'{steps["start"]:,} updates of learning to read and to copy drawings'
+  learning = (
+    f'{steps["reading"] + steps["drawings"]:,} updates of learning to read and to copy drawings'
+  )
   return f'{learning}, then {steps[kind]:,} of the row itself'
 
 

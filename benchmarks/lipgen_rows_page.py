@@ -53,21 +53,13 @@ QUESTIONS = {
 }
 ASKED = ('accuracy', 'accuracy_no_boundary', 'accuracy_windows')  # the figures of a comparison
 LEVEL = 95  # confidence level of the intervals, %
-# Rows whose training changed on a certain day, and how it was before.
-CHANGED = {
-  'se_bigru': (
-    '2026-11-28',
-    'its recurrent kernels were initialised as parts of one orthogonal matrix; since then each gate has its '
-    'own',
-  ),
-}
 LEAST = 3  # least seeds for an interval
 
 
 def page(report: dict[str, Any]) -> str:
   """The table of rows, then what each comparison decides."""
   tests = len(QUESTIONS) * len(ASKED)
-  machines = '; '.join(map(_machine, [*report['other_environments'], report['environment']]))
+  steps = report['settings']['steps']
   lines = [
     f'| row | seeds | {" | ".join(SHOWN.values())} |',
     '|' + '---|' * (2 + len(SHOWN)),
@@ -77,42 +69,24 @@ def page(report: dict[str, Any]) -> str:
     '|' + '---|' * 5,
     *(_answer(name, *pair, report['runs']) for name, pair in QUESTIONS.items()),
     '',
-    f'In percent. {report["steps"]["row"]:,} updates per row; `{PRETRAINED}` after '
-    f'{report["steps"]["drawn"]:,} on drawn speakers. Hardware: {machines}. {LEVEL} % intervals (t) over '
-    'seeds; for differences, over pairs of the same seed, and "none" where the interval contains 0. '
+    f'In percent. {steps["row"]:,} updates per row; `{PRETRAINED}` after {steps["drawn"]:,} on drawn speakers. '
+    f'Hardware: {rows.machines(report["runs"])}. {LEVEL} % intervals (t) over seeds; for differences, over '
+    'pairs of the same seed, and "none" where the interval contains 0. '
     f'{len(QUESTIONS)} questions are asked of '
     f'{len(ASKED)} figures each, at {LEVEL} % without correction for multiple testing: about '
     f'{tests * (100 - LEVEL) / 100:.0f} of all {tests} answers would be "better" or "worse" by chance alone. '
     f'`{report["command"]}`',
     '',
-    *(
-      f'`{row}` was trained before {CHANGED[row][0]}: {CHANGED[row][1]}.\n'
-      for row in report['summary']
-      if is_old(report, row)
-    ),
   ]
   return '\n'.join(line for line in lines if line is not None)
 
 
-def is_old(report: dict[str, Any], row: str) -> bool:
-  """Whether a result file's runs of a row predate the change of its net."""
-  return row in CHANGED and report['environment']['date'] < CHANGED[row][0]
-
-
-def _machine(about: dict[str, Any]) -> str:
-  versions = about['versions']
-  return (
-    f'{about["processor"]}, {about["cores"]} cores, {about["device"]}, jax {versions["jax"]}, '
-    f'{about["date"][:10]}'
-  )
-
-
 def _line(row: str, figures: dict[str, Any]) -> str:
-  cells = [_cell(figures.get(f'test.{name}')) for name in SHOWN]
+  cells = [cell(figures.get(f'test.{name}')) for name in SHOWN]
   return f'| `{row}` | {figures["test.accuracy"]["n"]} | {" | ".join(cells)} |'
 
 
-def _cell(found: dict[str, Any] | None) -> str:
+def cell(found: dict[str, Any] | None) -> str:
   """A mean in percent, with its interval if there are enough seeds."""
   if found is None:
     return '-'

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lipgen_rows_page import LEAST, _cell, _machine, decided, difference
+import rows
+from lipgen_rows_page import LEAST, cell, decided, difference
 
 from jaxgen.files import write_bytes
 
@@ -54,7 +55,7 @@ QUESTIONS = {
 
 def page(report: dict[str, Any]) -> str:
   """The table of rows, the gates, and what each comparison decides."""
-  summary, kind = report['summary'], report['pose_set']
+  summary, kind, steps = report['summary'], report['pose_set'], report['settings']['steps']
   lines = [
     f'| trained on | seeds | {" | ".join(SHOWN.values())} |',
     '|' + '---|' * (2 + len(SHOWN)),
@@ -65,9 +66,9 @@ def page(report: dict[str, Any]) -> str:
     *(_answer(name, *pair, report['runs']) for name, pair in QUESTIONS.items()),
     '',
     *_gates(report['gates']),
-    f'In percent, gates as shares. {report["steps"]:,} updates per row; turned heads: a {kind} set. 95 % '
+    f'In percent, gates as shares. {steps:,} updates per row; turned heads: a {kind} set. 95 % '
     'intervals (t) over seeds; for differences, over pairs of the same seed, and "none" where the interval '
-    f'contains 0; no interval is given for fewer than {LEAST} seeds. {_machine(report["environment"])}. '
+    f'contains 0; no interval is given for fewer than {LEAST} seeds. {rows.machines(report["runs"])}. '
     f'`{report["command"]}`',
     '',
   ]
@@ -75,7 +76,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def _line(row: str, figures: dict[str, Any]) -> str:
-  cells = [_cell(figures.get(f'test.{name}')) for name in SHOWN]
+  cells = [cell(figures.get(f'test.{name}')) for name in SHOWN]
   return f'| {SAYS[row]} | {figures["test.accuracy"]["n"]} | {" | ".join(cells)} |'
 
 

@@ -10,7 +10,8 @@ unchanged and with turned heads. With --set grid the real clips are those of GRI
 Seed 0 of every row comes first. Sets of synthetic clips, and their gates, are identified by the contents of the
 nets that made them. Before any row with synthetic clips is trained, a reader of real ones must be able to read
 them, see `GATES`. Runs and sets are kept in --runs and resumed or reused, so the command can be stopped and
-rerun; --finished trains nothing, and lipgen_synthesis_page.py writes the page of a result file without runs. A
+rerun; --finished trains nothing, --join takes runs from result files, and lipgen_synthesis_page.py writes the
+page of one. A
 row with synthetic clips is printed only with the seeds that the control has too.
 """
 
@@ -38,6 +39,8 @@ from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, digest_of, loa
 from jaxgen.task import Trained
 from jaxgen.terminal.reporter import Reporter
 
+# Options that affect figures, besides the nets.
+DECIDING = ('set', 'steps', 'clips', 'speakers', 'judged', 'faces', 'clips_per_face', 'sampling')
 TABLE = rows.Table('lipgen', tuple(ROWS), FIGURES, FIGURES, rows.has('accuracy'))
 
 
@@ -49,10 +52,12 @@ def main() -> None:
     raise SystemExit(f'--rows: no {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
   startup.enable_compilation_cache()
   reporter = Reporter()
-  found: dict[str, Any] = {'gates': {}, 'kind': '', 'runs': {}}
+  found = joined(args)
   # The reader of real clips, needed by the gates, comes first, and the control before the rows it controls.
   named = [row for row in ROWS if row in named]
-  for seed, row in itertools.product(range(args.seeds), named):
+  for seed, row in itertools.product(range(args.first_seed, args.seeds), named):
+    if str(seed) in found['runs'].get(row, {}):
+      continue
     figures = measured(row, seed, args, reporter, found)
     if figures is not None:
       found['runs'].setdefault(row, {})[str(seed)] = figures
@@ -74,7 +79,6 @@ def make_parser() -> argparse.ArgumentParser:
   )
   add = parser.add_argument
   add('--rows', default=','.join(PAPER), help=f'comma-separated, of {", ".join(ROWS)}')
-  add('--seeds', type=int, default=3, help='seeds 0 .. N-1; an interval is claimed from three on')
   add('--set', choices=('procedural', 'grid'), default='procedural', help='the real clips')
   add('--steps', type=int, default=800, help='updates of a row')
   add('--clips', type=int, default=1_000, help='real clips of drawn speakers')
@@ -87,12 +91,22 @@ def make_parser() -> argparse.ArgumentParser:
     kind = name.removeprefix('lipgen_')
     add(f'--{kind}', type=Path, default=WEIGHTS / f'{name}.safetensors', help='a run or a file')
   add('--anyway', action='store_true', help='train on synthetic clips that fail the gates')
-  add('--finished', action='store_true', help='train nothing: take the runs that are finished')
+  rows.add_joining(parser)
   add('--runs', type=Path, default=Path('runs/synthesis_rows'), help='where runs and sets live')
   add('--out', type=Path, required=True, help='JSON file')
   add('--page', type=Path, help="the documentation's tables, as Markdown")
   add('--sheet', type=Path, help='a picture of real, turned and synthetic clips of seed 0')
   return parser
+
+
+def joined(args: argparse.Namespace) -> dict[str, Any]:
+  """The runs and gates of --join, and the kind of their test set; empty without."""
+  found: dict[str, Any] = {'gates': {}, 'kind': '', 'runs': rows.joined(args.join, common(args))}
+  for path in args.join:
+    report = json.loads(path.read_text())
+    found['gates'] = report['gates'] | found['gates']
+    found['kind'] = report['pose_set']
+  return found
 
 
 def measured(
@@ -124,7 +138,10 @@ def measured(
       return None
     given = argparse.Namespace(set=settings(row, seed, args), runs=args.runs, evaluate=False)
     done = rows.figures(TABLE, variant(row, args), seed, given, reporter)
-  return {key: done.get(key) for key in ('step', *FIGURES)}
+  return {
+    **{key: done.get(key) for key in ('step', *FIGURES)},
+    'environment': machine.describe(),
+  }
 
 
 def judged(
@@ -214,14 +231,9 @@ def configured(row: str, seed: int, args: argparse.Namespace) -> tuple[ConfigDic
 def report(found: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
   """The result file: rows with synthetic clips have only the seeds that the control has."""
   runs = with_control(found['runs'])
-  nets = nets_of(args.motion, args.render)
   return {
     'command': command(args),
-    'environment': machine.describe(),
-    'nets': {of: {'digest': digest, 'updates': net.step} for of, (net, digest) in nets.items()},
-    'set': args.set,
-    'steps': args.steps,
-    'clips': args.clips,
+    'settings': common(args),
     'pose_set': found['kind'],
     'gates': found['gates'],
     'summary': {
@@ -231,10 +243,17 @@ def report(found: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
   }
 
 
+def common(args: argparse.Namespace) -> dict[str, Any]:
+  """What all runs of a result file share and what decides their figures."""
+  nets = nets_of(args.motion, args.render)
+  return {name: getattr(args, name) for name in DECIDING} | {
+    'nets': {of: {'digest': digest, 'updates': net.step} for of, (net, digest) in nets.items()}
+  }
+
+
 def command(args: argparse.Namespace) -> str:
   """The command as far as it affects figures; for nets other than the package's, the last part of the path."""
-  names = ('set', 'steps', 'clips', 'speakers', 'judged', 'faces', 'clips_per_face', 'sampling')
-  options = [f'--{name.replace("_", "-")} {getattr(args, name)}' for name in names]
+  options = [f'--{name.replace("_", "-")} {getattr(args, name)}' for name in DECIDING]
   for name in ('motion', 'render'):
     path = getattr(args, name)
     if path != WEIGHTS / f'lipgen_{name}.safetensors':

@@ -39,6 +39,14 @@ def describe() -> dict[str, Any]:
   }
 
 
+def told(about: dict[str, Any]) -> str:
+  """What `describe` found, in a few words for a page."""
+  return (
+    f'{about["processor"]}, {about["cores"]} cores, {about["device"]}, jax {about["versions"]["jax"]}, '
+    f'{about["date"][:10]}'
+  )
+
+
 def write_measured(description: str, measure: Callable[[], dict[str, Any]]) -> None:
   """Command line of a script that measures one thing; the result file is its only option."""
   parser = argparse.ArgumentParser(

@@ -6,7 +6,7 @@ Shared by `comvae_rows.py`, `mmgan_rows.py` and `srsenet_rows.py`.
 import argparse
 import fnmatch
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,6 +94,67 @@ def earlier(path: Path, command: str) -> dict[str, list[dict[str, Any]]]:
   if report['command'] != command:
     raise UserError(f'{path} has the rows of {report["command"]}: name another file by --out')
   return report['runs']
+
+
+def add_joining(parser: argparse.ArgumentParser) -> None:
+  """Adds the options with which the runs of a table can be shared out over machines."""
+  add = parser.add_argument
+  add('--seeds', type=int, default=3, help='seeds up to N-1; an interval is claimed from three on')
+  add('--first-seed', type=int, default=0, help='the first of them')
+  add('--finished', action='store_true', help='train nothing: take the runs that are finished')
+  add(
+    '--join',
+    type=Path,
+    nargs='*',
+    default=[],
+    metavar='FILE',
+    help='take the runs of these result files, made elsewhere or before',
+  )
+
+
+def joined(paths: Sequence[Path], settings: Mapping[str, Any]) -> dict[str, Any]:
+  """The runs of result files, nested as there; where several have a run, that of the first.
+
+  Raises:
+    SystemExit: a file was made with other settings.
+  """
+  runs: dict[str, Any] = {}
+  ours = json.loads(json.dumps(settings))  # lists for tuples, as in files
+  for path in paths:
+    report = json.loads(path.read_text())
+    theirs = report.get('settings', {})
+    for name, value in ours.items():
+      if theirs.get(name) != value:
+        raise SystemExit(f'--join {path}: {name} is {theirs.get(name)} there, and {value} here')
+    _merge(runs, report['runs'])
+  return runs
+
+
+def _merge(runs: dict[str, Any], more: dict[str, Any]) -> None:
+  for key, value in more.items():
+    if 'step' in value:
+      runs.setdefault(key, value)
+    else:
+      _merge(runs.setdefault(key, {}), value)
+
+
+def machines(runs: dict[str, Any]) -> str:
+  """Where nested runs were measured, each machine and day once."""
+  return '; '.join(dict.fromkeys(machine.told(run['environment']) for run in _each(runs)))
+
+
+def _each(runs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+  for value in runs.values():
+    if 'step' in value:
+      yield value
+    else:
+      yield from _each(value)
+
+
+def deciding(pairs: Sequence[str]) -> list[str]:
+  """KEY=VALUE pairs of --set that affect training; how often runs are saved does not."""
+  free = saved_configs.RESUME_FREE
+  return sorted(x for x in pairs if x.split('=')[0] not in free and x.split('.')[0] not in free)
 
 
 def configured(

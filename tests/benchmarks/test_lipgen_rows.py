@@ -44,12 +44,17 @@ def test_the_pretrained_row_begins_with_its_own_seeds_net(script):
 def report(pages, script, accuracies, args):
   runs = {
     row: {
-      str(seed): {'step': 6000, **dict.fromkeys(pages.FIGURES, x), 'viseme_f1': None}
+      str(seed): {
+        'step': 6000,
+        **dict.fromkeys(pages.FIGURES, x),
+        'viseme_f1': None,
+        'environment': script.machine.describe(),
+      }
       for seed, x in enumerate(values)
     }
     for row, values in accuracies.items()
   }
-  return json.loads(json.dumps(script.report(runs, args, [])))
+  return json.loads(json.dumps(script.report(runs, args)))
 
 
 def test_a_difference_is_none_where_its_interval_holds_zero(script, pages):
@@ -77,33 +82,23 @@ def test_one_seed_decides_nothing(script, pages):
   assert '-10.0 (one seed decides nothing)' in pages.page(found)
 
 
-def test_runs_of_another_machine_are_taken_where_settings_agree(script, pages, tmp_path):
-  args = options(script, '--set', 'batch_size=5', '--join', str(tmp_path / 'h100.json'))
-  other = report(pages, script, {'no_syn': [0.9, 0.91], 'syn': [0.8]}, args)
-  found = script.joined([other], ['no_syn'], args)
-  assert found.keys() == {'no_syn'} and found['no_syn'].keys() == {'0', '1'}
+def test_runs_are_shared_out_where_all_that_decides_their_figures_agrees(script, pages, tmp_path):
+  path = tmp_path / 'other.json'
+  args = options(script, '--set', 'batch_size=5', '--set', 'save_every=9', '--join', str(path))
+  found = report(pages, script, {'no_syn': [0.9, 0.91], 'syn': [0.8]}, args)
+  path.write_text(json.dumps(found))
+  more = options(script, '--set', 'batch_size=5')
+  assert script.rows.joined(args.join, script.common(more)) == found['runs']
   for key in ('steps', 'drawn_steps', 'drawn_clips'):
-    wrong = options(script, *('--set', 'batch_size=5', '--join', str(tmp_path / 'h100.json')))
+    wrong = options(script, '--set', 'batch_size=5')
     setattr(wrong, key, 7)
-    with pytest.raises(SystemExit, match='are not'):
-      script.joined([other], ['no_syn'], wrong)
-  assert '--drawn-steps 3000 --drawn-clips 6000 --set batch_size=5' in other['command']
-  del other['drawn_clips']  # as in files of before, which had the default
-  assert script.joined([other], ['no_syn'], args) == found
-
-
-def test_runs_of_a_net_that_is_another_by_now_are_told_and_not_joined(script, pages, tmp_path):
-  args = options(script, '--join', str(tmp_path / 'h100.json'))
-  found = report(pages, script, {'no_syn': [0.9], 'se_bigru': [0.8]}, args)
-  changed, before = pages.CHANGED['se_bigru']
-  for date, old in (('2026-11-26T21:18:51+00:00', True), (f'{changed}T00:00:00+00:00', False)):
-    found['environment']['date'] = date
-    assert (before in pages.page(found)) == old
-    assert ('se_bigru' in script.joined([found], ['no_syn', 'se_bigru'], args)) != old
+    with pytest.raises(SystemExit, match=f'--join {path}: '):
+      script.rows.joined(args.join, script.common(wrong))
+  with pytest.raises(SystemExit, match='set is'):
+    script.rows.joined(args.join, script.common(options(script)))
 
 
 def test_the_documentation_has_what_was_measured(pages):
-  results = ROOT / 'benchmarks' / 'results'
+  result = ROOT / 'benchmarks' / 'results' / 'lipgen_rows.json'
   written = (ROOT / 'docs' / 'lipgen_rows_scores.md').read_text()
-  files = [results / f'lipgen_rows_{name}.json' for name in ('cpu', 'h100')]
-  assert written == pages.page(json.loads(next(x for x in files if x.is_file()).read_text()))
+  assert written == pages.page(json.loads(result.read_text()))

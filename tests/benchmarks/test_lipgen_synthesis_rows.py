@@ -11,6 +11,7 @@ from jaxgen.exchange.weight_files import load_weights, save_weights
 from jaxgen.systems.lipgen.synthesis.chain import MOTION
 
 ROOT = Path(__file__).parents[2]
+machine = benchmark('machine')
 
 
 @pytest.fixture(scope='module')
@@ -19,7 +20,8 @@ def script():
 
 
 def found(step, accuracy=0.5):
-  return {'step': step, 'accuracy': accuracy, 'pose_accuracy': 0.4, 'viseme_f1': None}
+  figures = {'step': step, 'accuracy': accuracy, 'pose_accuracy': 0.4, 'viseme_f1': None}
+  return {**figures, 'environment': machine.describe()}
 
 
 def test_no_synthetic_row_is_written_without_its_control(script):
@@ -83,11 +85,22 @@ def test_sets_and_gates_are_those_of_the_nets_and_not_of_their_paths(script, tmp
   script.nets_of.cache_clear()
   assert [a == b for a, b in zip(*folders, strict=True)] == [True, True, False]
   assert len(gates[0]) == 1 and len(gates[1]) == 2
-  told = [report['nets'][MOTION] for report in reports]
+  told = [report['settings']['nets'][MOTION] for report in reports]
   assert told[0]['digest'] != told[1]['digest'] and [x['updates'] for x in told] == [1, 2]
   said = reports[0]['command']
   assert '--judged 7 ' in said and '--clips-per-face 5 ' in said
   assert said.endswith('--motion motion.safetensors') and str(tmp_path) not in str(reports)
+
+
+def test_runs_of_other_files_come_with_their_gates_and_are_not_made_again(script, tmp_path):
+  args = script.make_parser().parse_args(['--out', 'x.json', '--join', str(tmp_path / 'a.json')])
+  gates = {'0': {'ratio': 0.9, 'swap_changes': 0.9}}
+  made = {'runs': {'real': {'0': found(800)}}, 'gates': gates, 'kind': 'full-face'}
+  (tmp_path / 'a.json').write_text(json.dumps(script.report(made, args)))
+  assert script.joined(args) == made
+  args.sampling += 1
+  with pytest.raises(SystemExit, match='sampling is 2 there, and 3 here'):
+    script.joined(args)
 
 
 def test_the_documentation_has_what_was_measured():

@@ -31,6 +31,38 @@ def test_a_pair_that_sets_nothing_is_named(pair, told):
     rows.set_keys(configs.load('mmgan:A_fixed'), [pair])
 
 
+def test_runs_of_other_files_are_joined_where_settings_agree_and_no_run_is_replaced(tmp_path):
+  settings = {'steps': 5, 'widths': (1, 2)}
+  described = [
+    {**rows.machine.describe(), 'processor': name, 'date': '2026-11-29T01:00:00+00:00'}
+    for name in ('first', 'second')
+  ]
+
+  def saved(name, about, runs):
+    runs = {
+      kind: {seed: {'step': 5, 'cer': x, 'environment': about} for seed, x in by_seed.items()}
+      for kind, by_seed in runs.items()
+    }
+    path = tmp_path / name
+    path.write_text(json.dumps({'settings': settings, 'runs': runs}))
+    return path
+
+  first = saved('a', described[0], {'gan': {'0': 0.1}})
+  second = saved('b', described[1], {'gan': {'0': 0.2, '1': 0.3}, 'lsgan': {'0': 0.4}})
+  runs = rows.joined([first, second], settings)
+  found = {row: {seed: x['cer'] for seed, x in by.items()} for row, by in runs.items()}
+  assert found == {'gan': {'0': 0.1, '1': 0.3}, 'lsgan': {'0': 0.4}}
+  told = rows.machines({'a kind': runs})  # nested once more, as where a table has several kinds
+  assert [part.split(',')[0] for part in told.split('; ')] == ['first', 'second']
+  with pytest.raises(SystemExit, match=f'--join {second}: steps is 5 there, and 6 here'):
+    rows.joined([second], settings | {'steps': 6})
+
+
+def test_how_often_runs_are_saved_does_not_part_them():
+  pairs = ['save_every=5', 'checkpoint.keep=1', 'optim.clip=2', 'log_every=3']
+  assert rows.deciding(pairs) == ['optim.clip=2']
+
+
 def test_rows_of_another_command_are_not_written_over(tmp_path):
   path = tmp_path / 'rows.json'
   assert rows.earlier(path, 'a') == {}
