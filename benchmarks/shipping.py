@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,15 +58,6 @@ def without_start(trained: Trained) -> Trained:
     if 'dir' in config.data:
       config.data.dir = ''
   return trained._replace(config=config)
-
-
-def with_section(card: str, made: str) -> str:
-  """A card of several nets with a section replaced by title, or appended."""
-  title = made.splitlines()[0]
-  parts = [x.strip() for x in re.split(r'(?m)^(?=## )', card) if x.strip()]
-  places = [i for i, x in enumerate(parts) if x.startswith(title)]
-  parts[slice(places[0], places[0] + 1) if places else slice(len(parts), None)] = [made.strip()]
-  return '\n\n'.join(parts) + '\n'
 
 
 def write_card(path: Path, text: str) -> None:

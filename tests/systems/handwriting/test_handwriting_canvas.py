@@ -9,10 +9,8 @@ from jaxgen.systems.handwriting.real.canvas import (
   flattened,
   is_blank,
   is_inverted,
-  line_canvas,
   line_widths,
   padded,
-  read_ink,
   read_levels,
   resized,
   to_ink,
@@ -46,11 +44,6 @@ def test_lines_have_few_widths():
   assert line_widths(32) == tuple(width // 2 for width in line_widths(64))
   ratios = np.divide(line_widths()[1:], line_widths()[:-1])
   assert ratios.max() <= 1.5
-  for width, canvas in ((1, 128), (128, 128), (129, 192), (4096, 4096)):
-    image, own = line_canvas(np.zeros((64, width), np.uint8))
-    assert (image.shape, own) == ((64, canvas), width)
-  with pytest.raises(ValueError, match='4097 pixels'):
-    line_canvas(np.zeros((64, 4097), np.uint8))
 
 
 @pytest.mark.parametrize('paper', [255, 110, 60])
@@ -101,15 +94,16 @@ def test_files_of_other_kinds(tmp_path):
   transparent[..., 3] = 255 - levels  # black ink, and no paper at all
   put(tmp_path / 'alpha.png', transparent)
   Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / 'deep.png')
-  np.testing.assert_allclose(read_ink(tmp_path / 'alpha.png', Ink(16)), levels, atol=1)
-  np.testing.assert_array_equal(read_ink(tmp_path / 'deep.png', Ink(16)), levels)
+  on_white = to_ink(read_levels(tmp_path / 'alpha.png'), Ink(16))[0]
+  np.testing.assert_allclose(on_white, levels, atol=1)
+  np.testing.assert_array_equal(to_ink(read_levels(tmp_path / 'deep.png'), Ink(16))[0], levels)
   with pytest.raises(DataError, match=r'none\.png: no such file'):
-    read_ink(tmp_path / 'none.png', Ink(16))
+    read_levels(tmp_path / 'none.png')
   page = Image.fromarray(levels)
   for name in ('pages.tif', 'frames.gif'):
     page.save(tmp_path / name, save_all=True, append_images=[page.rotate(180)])
     with pytest.raises(DataError, match=rf'{name}: has 2 frames or pages'):
-      read_ink(tmp_path / name, Ink(16))
+      read_levels(tmp_path / name)
 
 
 def painted(ink, paper, levels=None):

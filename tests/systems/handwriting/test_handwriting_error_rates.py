@@ -8,7 +8,6 @@ from jaxgen.systems.handwriting.reading.error_rates import (
   error_rates,
   grouped,
   intervals,
-  over_seeds,
 )
 
 
@@ -51,9 +50,3 @@ def test_intervals_hold_the_rate_and_repeat():
   assert high - low < 0.08
   assert found == intervals(references, readings) != intervals(references, readings, seed=1)
   assert intervals([], []) == {'cer': None, 'wer': None}
-
-
-def test_an_interval_over_seeds_is_claimed_from_three_runs_only():
-  assert over_seeds([0.1, 0.2]) is None
-  reach = 4.302653 / 3**0.5  # Student's t for two degrees of freedom
-  assert over_seeds([1.0, 2.0, 3.0]) == pytest.approx((2 - reach, 2 + reach))

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
-from scipy.stats import t as student_t
 
 from jaxgen.data.order import generator
 from jaxgen.systems.handwriting.reading.charset import normalised
@@ -101,24 +100,6 @@ def intervals(
     low_high = np.quantile(rates[:, edits] / rates[:, of], edges) if len(rates) else None
     found[name] = None if low_high is None else (float(low_high[0]), float(low_high[1]))
   return found
-
-
-def over_seeds(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-  """Student's t interval of a figure's mean over runs that differ only in their seed.
-
-  Args:
-    values: of the runs.
-    level: confidence level.
-
-  Returns:
-    (low, high); None for fewer than three runs, which say too little.
-  """
-  count = len(values)
-  if count < 3:
-    return None
-  reach = float(student_t.ppf((1 + level) / 2, count - 1) * np.std(values, ddof=1) / count**0.5)
-  mean = float(np.mean(values))
-  return mean - reach, mean + reach
 
 
 def _counts(references: Sequence[str], readings: Sequence[str]) -> np.ndarray:

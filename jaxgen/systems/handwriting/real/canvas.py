@@ -4,7 +4,6 @@ Images are uint8 [H, W], 255 the paper and 0 the ink.
 """
 
 import functools
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -78,18 +77,6 @@ def _contrast(levels: np.ndarray) -> float:
   """Like `contrast`, for a picture of any height and polarity, so that it agrees with `is_blank`."""
   small = resized(levels, min(len(levels), _PROFILE))
   return contrast(to_ink(small, Ink(len(small)))[0])
-
-
-def read_ink(path: str | Path, ink: Ink) -> np.ndarray:
-  """Reads an image file with `read_levels` and `to_ink`.
-
-  Returns:
-    uint8 [height, w].
-
-  Raises:
-    DataError: see `read_levels`.
-  """
-  return to_ink(read_levels(path), ink)[0]
 
 
 def to_ink(image: np.ndarray, ink: Ink) -> tuple[np.ndarray, bool]:
@@ -218,23 +205,3 @@ def padded(image: np.ndarray, width: int, rtl: bool = False) -> np.ndarray:
 def line_widths(height: int = 64) -> tuple[int, ...]:
   """The padded widths of lines at a height; 128 to 4,096 at height 64."""
   return tuple(width * height // 64 for width in _LINE_WIDTHS)
-
-
-def line_canvas(image: np.ndarray, rtl: bool = False) -> tuple[np.ndarray, int]:
-  """A line on the narrowest canvas of `line_widths` that holds it, and its own width.
-
-  Args:
-    image: uint8 [H, w].
-    rtl: see `padded`.
-
-  Returns:
-    uint8 [H, W], and w.
-
-  Raises:
-    ValueError: it is wider than the widest canvas.
-  """
-  height, width = image.shape
-  for canvas in line_widths(height):
-    if width <= canvas:
-      return padded(image, canvas, rtl), width
-  raise ValueError(f'{width} pixels do not fit on a canvas of {line_widths(height)[-1]}')
