@@ -19,8 +19,9 @@ class Mean(NamedTuple):
 
   @classmethod
   def of(cls, values: jax.Array | np.ndarray, mask: jax.Array | np.ndarray | None = None) -> 'Mean':
-    """The mean of `values` [B] over the rows where `mask` [B] is 1 (all rows without a mask)."""
+    """The mean of `values` [B], of any type, over the rows where `mask` [B] is 1 (all without a mask)."""
     values = jnp.asarray(values)
+    values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
     if mask is None:
       return cls(values.sum(), jnp.asarray(values.size, values.dtype))
     mask = jnp.broadcast_to(mask, values.shape).astype(values.dtype)

@@ -12,6 +12,16 @@ def test_masked_rows_do_not_count_whatever_they_hold():
   assert averages({'x': mean}) == {'x': 2.0}
 
 
+@pytest.mark.parametrize('values', [[True, True, False], [2, 2, 0]])
+def test_values_of_any_type_have_a_mean(values):
+  scale = max(values)
+  assert averages({'x': Mean.of(jnp.array(values))})['x'] == pytest.approx(2 / 3 * scale)
+  half = Mean.of(jnp.array(values), jnp.array([0.5, 0.5, 1.0]))
+  assert averages({'x': half})['x'] == pytest.approx(scale / 2)
+  many = Mean.of(jnp.ones(300, jnp.bfloat16))
+  assert (float(many.total), float(many.count)) == (300, 300)
+
+
 def test_parts_and_scanned_axes_fold_into_one_mean():
   scanned = {'x': Mean(np.array([1.0, 2.0]), np.array([1.0, 1.0]))}
   single = {'x': Mean(np.array(9.0), np.array(2.0))}

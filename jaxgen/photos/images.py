@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from jaxgen.errors import DataError
 from jaxgen.files import is_pattern
@@ -15,6 +16,7 @@ from jaxgen.photos.formats import foreign
 from jaxgen.photos.gif import clear_outside, with_clear_outside
 from jaxgen.photos.jpeg2000 import complete, jpeg2000_facts
 from jaxgen.photos.tga import tga_alpha, with_alpha
+from jaxgen.photos.tiff_pixels import scaled_by_tags, white_last
 from jaxgen.photos.tiff_tags import check_pages
 from jaxgen.photos.tolerance import check_drawn, check_pixels, opened
 
@@ -92,6 +94,9 @@ def _as_meant(image: Image.Image, path: Path) -> Image.Image:
     upright = with_alpha(upright, alpha)
   if twelve:  # Pillow leaves levels from 0 to 4095
     upright = Image.fromarray(full_range(np.asarray(upright), 12))
+  if isinstance(image, TiffImageFile) and upright.mode.startswith('I;16'):
+    levels = white_last(np.asarray(upright), image.tag_v2)
+    upright = Image.fromarray(scaled_by_tags(levels, image.tag_v2)[0])
   return upright
 
 

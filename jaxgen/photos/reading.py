@@ -31,7 +31,7 @@ from jaxgen.photos.pixels import Photo, Size, as_array, known_orientation, strai
 from jaxgen.photos.positions import Frame
 from jaxgen.photos.tga import tga_alpha
 from jaxgen.photos.tiff import page_size, read_page
-from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags
+from jaxgen.photos.tiff_pixels import check_tiff, is_read_here, scaled_by_tags, white_last
 from jaxgen.photos.tiff_tags import check_pages
 from jaxgen.photos.tolerance import check_drawn, check_pixels, is_unread, opened
 
@@ -219,8 +219,8 @@ def _deep_pixels(image: ImageFile.ImageFile, path: Path, channels: int) -> np.nd
     image.load()
     pixels: np.ndarray = as_array(image, image.mode).astype(np.uint16)
     pixels = full_range(pixels, 12) if twelve else pixels
-    if isinstance(image, TiffImageFile) and image.tag_v2.get(262) == 0:  # white is zero
-      pixels = 65535 - pixels
+    if isinstance(image, TiffImageFile):
+      pixels = white_last(pixels, image.tag_v2)
   elif raw.startswith('LA'):
     bytes_ = _decoded(image, 'RGBA')  # the same number of bits, split into channels here
     pixels = bytes_[..., ::2].astype(np.uint16) << 8 | bytes_[..., 1::2]

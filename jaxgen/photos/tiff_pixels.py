@@ -13,7 +13,7 @@ from jaxgen.photos.depth import declared_depth, full_range
 from jaxgen.photos.pixels import as_array, straight
 
 # Tag codes.
-_MAX_SAMPLE, _S_MAX_SAMPLE, _TRANSFER, _INK_SET = 281, 341, 301, 332
+_PHOTOMETRIC, _MAX_SAMPLE, _S_MAX_SAMPLE, _TRANSFER, _INK_SET = 262, 281, 341, 301, 332
 _YCBCR_WEIGHTS, _YCBCR_SUBSAMPLING, _BLACK_WHITE, _DNG_VERSION = 529, 530, 532, 50706
 _GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _OTHERS = {
@@ -239,6 +239,11 @@ def extra_notes(count: int) -> tuple[str, ...]:
   if count < 1:
     return ()
   return (f'{count} further channel{"s" * (count > 1)} (no transparency) left out',)
+
+
+def white_last(levels: np.ndarray, tags: Mapping[int, Any]) -> np.ndarray:
+  """16-bit grey levels with white as the largest one, which Pillow leaves as they are in the file."""
+  return 65535 - levels if tags.get(_PHOTOMETRIC) == _GREY_INVERTED else levels
 
 
 def scaled_by_tags(

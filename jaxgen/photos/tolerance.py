@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image
 
 from jaxgen.errors import DataError
@@ -152,7 +153,7 @@ def _ends_grey(image: Image.Image) -> bool:
   width, height = image.size
   last = image.crop(((width - 1) // 8 * 8, (height - 1) // 8 * 8, width, height))
   last = last.convert('L') if last.mode == 'RGB' else last
-  return all(set(_GREY) >= set(band.getdata()) for band in last.split())
+  return all(set(_GREY) >= set(np.unique(np.asarray(band))) for band in last.split())
 
 
 def _is_drawn(path: Path, end: int) -> bool:

@@ -63,7 +63,7 @@ def evaluate(
     system = configs.system_module(opened.trained.config)
     data = None
     if not getattr(system, 'EVALUATES_WITHOUT_DATA', False):
-      config, saved = opened.trained.config, opened.trained.facts
+      config, saved = saved_configs.for_inference(opened.trained.config), opened.trained.facts
       make = getattr(system, 'make_evaluation_data', lambda config, facts: system.make_data(config))
       data = processes.together(lambda: make(config, saved))
       same_facts(saved, {**saved, **data.facts}, workdir)

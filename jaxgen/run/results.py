@@ -59,6 +59,14 @@ def is_finished(workdir: Path, step: int) -> bool:
     return False
 
 
+def has_ended(workdir: Path, num_steps: int) -> bool:
+  """Whether training of `num_steps` ended, early or not, and some step of it was evaluated."""
+  evaluated = evaluated_step(workdir)
+  if evaluated is None:
+    return False
+  return (workdir / FINISHED).is_file() or evaluated >= num_steps
+
+
 def mark_finished(workdir: Path, step: int) -> None:
   """Records that training ended and was evaluated at a step."""
   if processes.is_first_process():

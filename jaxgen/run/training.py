@@ -91,11 +91,11 @@ def trained_asset(
   facts = processes.together(lambda: configs.system_module(config).make_data(config)).facts
   name = f'{config.system}-{configs.digest(saved_configs.identity(config), facts)}'
   workdir = cache_folder() / 'runs' / name
-  if processes.from_first_process(results.evaluated_step(workdir) is None):
+  if not processes.from_first_process(results.has_ended(workdir, config.num_steps)):
     make_workdir(workdir)
     processes.together(lambda: _check_shared(workdir))
     with lock.exclusive(workdir, wait=reporter.say, check=lambda: check_stop(signals)):
-      if processes.from_first_process(results.evaluated_step(workdir) is None):
+      if not processes.from_first_process(results.has_ended(workdir, config.num_steps)):
         reporter.say(f'training {name}, once, in {workdir}')
         devices = dev.dividing_devices(config.parallel, config.batch_size)
         _train(config, workdir, reporter, signals, devices)
@@ -174,7 +174,9 @@ def _make_job(
   system = configs.system_module(config)
   dev.process_rows(devices, config.batch_size)
   dev.evaluation_rows(devices, config.eval.batch_size)
-  data = processes.together(lambda: system.make_data(config))
+  # A run that goes on needs its initial weights no more.
+  wanted = saved_configs.for_inference(config) if loading.saved_steps(workdir) else config
+  data = processes.together(lambda: system.make_data(wanted))
   same_in_all_processes(config, data.facts)
   check_facts(workdir, data.facts)
   task = system.make_task(config, data.facts, devices.axis)

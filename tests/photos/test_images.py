@@ -29,6 +29,15 @@ def test_twelve_bits_are_brought_to_the_full_range(tmp_path):
   np.testing.assert_allclose(read_grey(tmp_path / 'a.tif', 2, 2), levels / 4095, atol=1e-5)
 
 
+def test_deep_tiffs_have_white_last_and_the_full_range(tmp_path):
+  levels = np.array([[0, 65535], [1000, 30000]], np.uint16)
+  tifffile.imwrite(tmp_path / 'a.tif', levels, photometric='miniswhite')
+  np.testing.assert_allclose(read_grey(tmp_path / 'a.tif', 2, 2), 1 - levels / 65535, atol=1e-5)
+  levels = np.array([[0, 4095], [1000, 3000]], np.uint16)
+  tifffile.imwrite(tmp_path / 'b.tif', levels, extratags=[(281, 'H', 1, 4095, True)])
+  np.testing.assert_allclose(read_grey(tmp_path / 'b.tif', 2, 2), levels / 4095, atol=1e-5)
+
+
 def test_a_larger_image_is_averaged_down(tmp_path):
   pixels = np.zeros((16, 16), np.uint8)
   pixels[::2] = 255

@@ -11,7 +11,7 @@ import toy_system
 from helpers import assert_same, comvae, files, final_state, metric_lines, quiet, steps_saved, train
 
 from jaxgen.errors import ConfigError
-from jaxgen.run import loading, loop, training
+from jaxgen.run import loading, loop, results, training
 from jaxgen.run.metrics_log import read_metrics
 from jaxgen.run.stopping import out_of_patience
 from jaxgen.terminal.reporter import Reporter
@@ -259,6 +259,23 @@ def test_an_asset_that_was_interrupted_goes_on(toy, tmp_path, monkeypatch):
   reporter = quiet()
   assert training.trained_asset(toy(num_steps=8), reporter).step == 8
   assert (workdir / 'evaluation.json').exists()
+
+
+def test_an_asset_that_was_evaluated_before_its_end_goes_on(toy, tmp_path, monkeypatch):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path))
+  training.trained_asset(toy(num_steps=8), quiet())
+  [workdir] = (tmp_path / 'runs').iterdir()
+  (workdir / results.FINISHED).unlink()
+  found = json.loads((workdir / 'evaluation.json').read_text())
+  (workdir / 'evaluation.json').write_text(json.dumps({**found, 'step': 4}))
+  trained = []
+  monkeypatch.setattr(training, '_train', lambda *given: trained.append(given))
+  training.trained_asset(toy(num_steps=8), quiet())
+  assert len(trained) == 1
+  # An earlier step of a finished one may be evaluated.
+  results.mark_finished(workdir, 8)
+  training.trained_asset(toy(num_steps=8), quiet())
+  assert len(trained) == 1
 
 
 # Where the output is a file.

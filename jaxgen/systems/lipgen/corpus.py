@@ -51,8 +51,8 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
 
   Args:
     config: a run's config.
-    training: whether to load training clips. Without them LRW's 131 GB need be neither present nor decoded
-      to read its test clips; other data sets are small and are split by clip.
+    training: whether to load what only training needs. Without it LRW's 131 GB need be neither present nor
+      decoded to read its test clips, and no synthetic clips are; other sets are small and are split by clip.
 
   Raises:
     ConfigError: the list of words is invalid.
@@ -62,7 +62,7 @@ def load_corpus(config: ConfigDict, training: bool = True) -> Corpus:
   dictionary, visemes = find_dictionary(data.dictionary), find_visemes(data.visemes)
   clips = _load(config, dictionary, training)
   shown = () if data.name in (PROCEDURAL, LRW) else clips['train'].names
-  mixed = data.synthetic.share and 'train' in clips
+  mixed = training and data.synthetic.share and 'train' in clips
   drawn = beside(config, clips, dictionary) if mixed else None
   if data.no_word:
     clips = {name: pauses(found, config.seed) for name, found in clips.items()}
@@ -224,14 +224,14 @@ def not_trained_on(
   if TRAINED_ON not in facts:
     return clips
   shown = Among.of_json(facts[TRAINED_ON])
-  known = [name for name in clips.names if shown(name)]
-  if not known:
+  known = np.array([shown(name) for name in clips.names], bool)
+  if not known.any():
     return clips
   told = (
-    f'{of}: {counted(len(known), "clip")} of {len(clips.names):,} used to train the net, as '
-    f'{known[0]}'
+    f'{of}: {counted(int(known.sum()), "clip")} of {len(known):,} used to train the net, as '
+    f'{clips.names[int(known.argmax())]}'
   )
-  if len(known) == len(clips.names):
+  if known.all():
     raise DataError(f'{told}: none is unseen. Add clips, or choose others')
   say(f'{told}: left out')
-  return subset(clips, np.flatnonzero([name not in known for name in clips.names]))
+  return subset(clips, np.flatnonzero(~known))

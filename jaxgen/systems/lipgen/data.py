@@ -87,7 +87,7 @@ def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
   """
   if config.data.name != LRW and TRAINED_ON not in facts:
     return make_data(config)
-  corpus = load_corpus(config, training=config.data.name != LRW)
+  corpus = load_corpus(config, training=False)
   of = config.data.dir or config.data.name
   clips = {
     name: not_trained_on(found, facts, of)

@@ -297,7 +297,7 @@ def sentence_errors(
   inference: Inference, variables: PyTree, split: str, tools: Tools
 ) -> dict[str, float | None]:
   """'wer' and 'wer_known' of the sentences of a split, with the search settings of the weight file."""
-  clips = load_corpus(inference.config).clips[split]
+  clips = load_corpus(inference.config, training=False).clips[split]
   clips = not_trained_on(clips, inference.facts, split, say=logging.debug)  # already reported
   model = Model(inference, variables, Segmenting.of_card(tools.card))
   return sentence_figures(Service(model), clips, tools.progress)

@@ -97,6 +97,7 @@ def test_quotes_are_a_text_s_own_in_a_tsv_unless_they_are_around_it(tmp_path):
       {'file': '0', 'text': '5'},
       r'no column 5 \(.*columns.text\): it has 2, numbered from 0',
     ),
+    ('a,' + 200_000 * 'b' + '\n', {}, 'no column file or file_name'),
     ('a,b\n', {'file': '0'}, 'without a header .* of texts: --config.data.columns.text=NUMBER'),
     (
       'a,b\nc,' + 200_000 * 'd' + '\n',

@@ -85,6 +85,8 @@ def test_turned_copies_of_held_out_clips_are_not_learnt_from(tmp_path, monkeypat
 
   out, learnt = beside(rows)
   assert set(corpus.load_corpus(config).shown) == set(names) - out
+  alone = corpus.load_corpus(config, training=False)  # synthetic clips are for training alone
+  assert set(alone.clips['train'].names) == set(alone.shown) == set(names) - out
   assert len(out) == 2 and learnt and not learnt & out
   assert 'poses.tsv: 2 clips left out: from held-out clips of this run' in caplog.text
   with pytest.raises(

@@ -79,6 +79,14 @@ def test_a_run_that_was_killed_goes_on(tmp_path, turns):
   assert [name for name, _ in turns] == ['b', 'c'] and (out / 'poses.tsv').read_bytes() == whole
 
 
+def test_names_with_line_ends_of_unicode_are_of_one_row(tmp_path, turns):
+  source, out = clips(tmp_path / 'in', ('a\u2028b', 'c\x85d')), tmp_path / 'out'
+  run(source, '--output', out)
+  whole = (out / 'poses.tsv').read_bytes()
+  run(source, '--output', out)
+  assert len(turns) == 2 and (out / 'poses.tsv').read_bytes() == whole
+
+
 def test_rows_of_before_are_gone_as_soon_as_a_clip_is_made_anew(tmp_path, turns):
   source, out = clips(tmp_path / 'in'), tmp_path / 'out'
   run(source, '--output', out)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same, to_numpy
+from helpers import assert_close, assert_same, quiet, to_numpy
 from plain_unet import HEADS, unet
 from programs import FLOAT64, Program, layout
 from render_cases import WORDS, load_faces, random_like, small_net, some_faces, tiny
@@ -12,6 +12,8 @@ from render_cases import WORDS, load_faces, random_like, small_net, some_faces, 
 from jaxgen import config as configs
 from jaxgen.errors import CheckpointError, ConfigError
 from jaxgen.exchange import weight_files
+from jaxgen.run import devices as dev
+from jaxgen.run import training
 from jaxgen.systems.lipgen.render import conditions, sampling
 from jaxgen.systems.lipgen.render import data as render_data
 from jaxgen.systems.lipgen.render.beginning import begun
@@ -19,6 +21,7 @@ from jaxgen.systems.lipgen.render.networks import VideoUNet
 from jaxgen.systems.lipgen.render.steps import Steps
 from jaxgen.systems.lipgen.render.task import make_model, make_task
 from jaxgen.task import Trained, plain_tools
+from jaxgen.terminal.signals import StopSignals
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -249,6 +252,24 @@ def test_warps_and_rasters_are_made_once_and_kept(small, monkeypatch):
   np.testing.assert_array_equal(found[1, 1], alone.raster)
   monkeypatch.setattr(conditions, '_make_all', None)
   np.testing.assert_array_equal(conditions.conditions_of(made), found)
+
+
+def test_a_trained_net_needs_what_it_began_with_no_more(tmp_path, monkeypatch):
+  config = tiny(init_from=str(tmp_path / 'gone.safetensors'))
+  wanted = []
+
+  def make_data(config):
+    wanted.append(config.init_from)
+    raise ConfigError('far enough')
+
+  monkeypatch.setattr(configs.system_module(config), 'make_data', make_data)
+  (tmp_path / 'run' / 'checkpoints' / '4').mkdir(parents=True)
+  for folder in ('new', 'run'):
+    with pytest.raises(ConfigError, match='far enough'):
+      training._make_job(
+        config, tmp_path / folder, quiet(), StopSignals(), dev.dividing_devices('jit', 4)
+      )
+  assert wanted == [config.init_from, '']
 
 
 def test_a_net_begins_with_another_renderer(small, tmp_path):

@@ -167,6 +167,7 @@ def test_a_table_in_frames_with_titles_of_its_own(files, tmp_path):
       f'clip,word,start,end\nc0,"{"x" * 140_000}',
       'cannot be read as a table of words .line 2: field larger',
     ),
+    (f'{"x" * 140_000},word\n', 'cannot be read as a table of words .its first line: field larger'),
     (
       'clip,word,start,end\nc0,oui,0,0,0,16\n',
       'line 2: 6 cells, but 4 titles: if numbers use a decimal comma',

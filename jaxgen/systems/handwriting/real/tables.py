@@ -219,16 +219,21 @@ def _numbered(
 
 
 def _fields(line: str, mark: str) -> list[str]:
+  """The fields of a line; quotes are part of those between tabs."""
+  return line.split(mark) if mark == '\t' else _by_csv(line, mark)
+
+
+def _by_csv(line: str, mark: str) -> list[str]:
   """The fields of a line; a single one if it is not valid csv, which `_records` then reports."""
   try:
-    return line.split(mark) if mark == '\t' else next(csv.reader([line], delimiter=mark))
+    return next(csv.reader([line], delimiter=mark))
   except csv.Error:
     return [line]
 
 
 def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, list[str]]:
   """The delimiter, and the names of the columns."""
-  splits = {mark: next(csv.reader([line], delimiter=mark)) for mark in _MARKS}
+  splits = {mark: _by_csv(line, mark) for mark in _MARKS}
   splits = {mark: [name.strip() for name in names] for mark, names in splits.items()}
   for mark, names in splits.items():
     roles = _roles(names, columns)

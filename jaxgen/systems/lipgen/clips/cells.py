@@ -59,7 +59,10 @@ def open_table(path: Path) -> Cells:
 def of_text(text: str) -> Cells:
   """The cells of a text; raises as `read_cells` does."""
   first = next((line for line in text.splitlines() if line.strip()), '')
-  mark = max(MARKS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), ())))
+  try:
+    mark = max(MARKS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), ())))
+  except csv.Error as error:
+    raise ValueError(f'its first line: {error}') from error
   reader = csv.reader(io.StringIO(text, newline=''), delimiter=mark)
   try:
     rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]

@@ -119,7 +119,7 @@ def facts_of(config: ConfigDict, sound: Sound, basis: real.Basis) -> dict[str, A
     'num_values': len(basis.basis),
     'contour_basis': np.round(basis.basis, 6).tolist(),
     'contour_mean': np.round(basis.mean, 6).tolist(),
-    'clip_frames': FRAMES,
+    'clip_frames': max(FRAMES, data.num_frames) if data.drawn else FRAMES,
     'floor': sound.floor,
     'loud': sound.loud,
     'mel_mean': sound.mean,

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -112,9 +113,9 @@ class Manifest:
     """Reads the clips of an earlier run; if that was killed, the last line may be incomplete."""
     try:
       text = self.path.read_text(encoding='utf-8-sig')
-      lines = text.splitlines(keepends=True)
-      rows = list(csv.DictReader(lines if text.endswith('\n') else lines[:-1], delimiter='\t'))
-      poses = [Pose(int(row['yaw']), int(row['pitch'])) for row in rows if row['kind']]
+      whole = io.StringIO(text[: text.rfind('\n') + 1], newline='')
+      rows = [row for row in csv.DictReader(whole, delimiter='\t') if row['kind']]
+      poses = [Pose(int(row['yaw']), int(row['pitch'])) for row in rows]
       names = [(row['clip'], row['seed'] or '') for row in rows]
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
       raise DataError(f'{self.path} is damaged ({first_line(error)}): {_OTHERWISE}') from error

@@ -1,5 +1,6 @@
 """Face meshes of 468 points over a clip: aligned, as offsets from a neutral face, as principal components."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 from jaxgen import digests
 from jaxgen.data.folders import cache_folder, require_room
 from jaxgen.errors import DataError
+from jaxgen.files import write_bytes
 from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.alignment import MEAN_FACE, applied, filled, similarity
@@ -115,11 +117,10 @@ def find_meshes(path: Path, bars: Bars = no_bars) -> Meshes:
     raise DataError(f'{kept} is damaged: remove it and start again ({error})') from error
   meshes = _found(path, bars)
   require_room(kept.parent, meshes.points.nbytes, f'the meshes of {path}')
-  part = kept.with_suffix('.part.npz')
+  written = io.BytesIO()
+  np.savez(written, **meshes._asdict())
   try:
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(part, **meshes._asdict())
-    part.replace(kept)
+    write_bytes(kept, written.getvalue())
   except OSError as error:
     raise DataError(
       f'cannot write meshes to {kept.parent} (set JAXGEN_CACHE to a folder with room): {error}'
