@@ -11,8 +11,8 @@ Seed 0 of every row comes first. Sets of synthetic clips, and their gates, are i
 nets that made them. Before any row with synthetic clips is trained, a reader of real ones must be able to read
 them, see `GATES`. Runs and sets are kept in --runs and resumed or reused, so the command can be stopped and
 rerun; --finished trains nothing, --join takes runs from result files, and lipgen_synthesis_page.py writes the
-page of one. A
-row with synthetic clips is printed only with the seeds that the control has too.
+page of one. A row
+with synthetic clips is printed only with the seeds that the control has too.
 """
 
 import argparse

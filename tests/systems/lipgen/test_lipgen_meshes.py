@@ -36,6 +36,27 @@ def moving():
   return neutral, np.einsum('tk,kpd->tpd', numbers, basis), numbers
 
 
+def test_meshes_that_two_commands_find_at_once_are_kept_once(tmp_path, monkeypatch):
+  monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
+  video = tmp_path / 'a.mp4'
+  video.write_bytes(b'any')
+  found = mesh.Meshes(np.ones((2, mesh.POINTS, 2)), np.ones(2, bool), (8, 9))
+  calls, inside = [], []
+
+  def find(path, bars):
+    calls.append(path)
+    if len(calls) == 1:  # another command begins, and ends first
+      inside.append(mesh.find_meshes(path))
+    return found
+
+  monkeypatch.setattr(mesh, '_found', find)
+  again = mesh.find_meshes(video)
+  np.testing.assert_array_equal(again.points, inside[0].points)
+  monkeypatch.setattr(mesh, '_found', None)
+  assert mesh.find_meshes(video).size == (8, 9)
+  assert [path.suffix for path in (tmp_path / 'cache' / 'meshes').iterdir()] == ['.npz']
+
+
 def test_the_contour_of_a_mesh_goes_the_way_of_procedural_ones():
   assert mesh.CONTOUR[:3] == (61, 185, 40) and mesh.CONTOUR[5] == 0 and mesh.CONTOUR[10] == 291
   assert mesh.CONTOUR[15] == 17

@@ -33,6 +33,14 @@ def picture(height, width):
   )
 
 
+@pytest.mark.parametrize(('drawn', 'frames'), [(0, FRAMES), (8, 100)])
+def test_clips_are_as_long_as_the_longest_drawn_one(drawn, frames):
+  config = tiny(data__drawn=drawn, data__num_frames=100)
+  basis = SimpleNamespace(basis=np.zeros((2, 80)), mean=np.zeros(80))
+  sound = SimpleNamespace(floor=0.0, loud=1.0, mean=0.0, std=1.0)
+  assert grid_corpus.facts_of(config, sound, basis)['clip_frames'] == frames
+
+
 def test_crops_are_found_in_the_frames_that_they_were_cut_from():
   frame = picture(240, 300)
   maps = np.array([[[1.03, 0, 90.4], [0, 1.03, 70.7]], [[1.03, 0, 92.1], [0, 1.03, 69.2]]])
