@@ -50,6 +50,14 @@ def test_outlines_enclose_the_ink_where_it_is():
   assert len(ElementTree.fromstring(outlines.to_svg(layout.sheet([('', [blank])], 0, 0)))) == 0
 
 
+def test_a_faint_dot_above_a_dark_stroke_has_an_outline():
+  image = np.full((H, 24), 255, np.uint8)
+  image[12:26, 10:13] = 20
+  image[4:7, 10:13] = 180
+  found = filled(outlines.to_svg(layout.sheet([('i', [image])], 0, 0)))
+  assert found[5 * 4 + 2, 11 * 4 + 2] and not found[9 * 4 + 2].any()
+
+
 def test_trimming_keeps_the_height_and_a_margin():
   image = ring()  # ink in columns 3 to 21
   cut = finishing.trimmed(image, 2)

@@ -14,6 +14,7 @@ _BLUR = 0.5  # pixels: smooths the staircase of levels
 _TOLERANCE = 0.12  # maximum distance of a path from its contour, pixels
 _ROUNDING = 0.6  # corners are rounded up to this distance, pixels
 _SPECK = 1.0  # smaller contours are grain, square pixels
+_NEARBY = 8  # height / value: side of the square whose darkest stroke a pixel is compared with
 
 
 class Size(NamedTuple):
@@ -29,7 +30,7 @@ class Size(NamedTuple):
 
 
 def evened(image: np.ndarray) -> np.ndarray:
-  """Darkness relative to the surrounding strokes, so that a faint letter is as black as its neighbours.
+  """Darkness relative to the strokes nearby, so that a faint letter, or its dot, is as black as its neighbours.
 
   Args:
     image: uint8 [H, W], 255 paper.
@@ -41,7 +42,7 @@ def evened(image: np.ndarray) -> np.ndarray:
   darkest = float(darkness.max())
   if darkest < FAINTEST / 255.0:
     return np.zeros_like(darkness)
-  side = max(3, len(image) // 2)
+  side = max(3, len(image) // _NEARBY)
   around = gaussian_filter(maximum_filter(darkness, side), side / 4, mode='nearest')
   # Paper far from any stroke must not become one.
   around = np.maximum(around, max(FAINTEST / 255.0, darkest / 3))
